@@ -1,0 +1,24 @@
+/** Embeddings of a batch of faces. */
+export interface Embeddings {
+  /** How many faces. */
+  readonly count: number;
+  /** Length of one embedding. */
+  readonly width: number;
+  /** `count x width`, row-major, as the network gives them (not normalised). */
+  readonly data: Float32Array;
+  /** Alpha of each face in [0, 1], where the model is an adapted one. */
+  readonly alpha?: Float32Array | undefined;
+}
+
+/** A loaded model that turns faces into embeddings; frozen or adapted. */
+export interface Embedder {
+  /** Side in pixels of the square input. */
+  readonly size: number;
+  /** Length of one embedding. */
+  readonly width: number;
+  /** `pixels`: `count` faces as 8-bit RGB planes, `count x 3 x size x size`. Any count from 1 up to {@link batch}. */
+  embed(pixels: Uint8Array, count: number): Promise<Embeddings>;
+  /** The largest count that one call takes; the fastest too. */
+  readonly batch: number;
+  close(): Promise<void>;
+}

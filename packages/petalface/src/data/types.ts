@@ -1,0 +1,22 @@
+import type { ImageSource } from "../images/types.ts";
+
+/** One face of a data set. */
+export interface Sample {
+  /** Unique within the set and stable between runs: the path relative to the root, or `person/image` of a synthetic set. */
+  readonly id: string;
+  /** Index into {@link FaceData.people}, or -1 where nobody said who it is. */
+  readonly person: number;
+  readonly source: ImageSource;
+}
+
+/** A set of faces, indexed without reading any image. `at` is cheap; millions of samples are fine. */
+export interface FaceData {
+  /** What the user typed. */
+  readonly spec: string;
+  readonly length: number;
+  at(index: number): Sample;
+  /** Names of the people, by person index; empty for a set without identities. */
+  readonly people: readonly string[];
+  /** SHA-256 over ids (and file sizes), hex: the same set gives the same fingerprint. */
+  readonly fingerprint: string;
+}

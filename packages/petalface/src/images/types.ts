@@ -1,0 +1,26 @@
+/** An aligned face: 8-bit RGB, row-major H W C. */
+export interface Pixels {
+  readonly width: number;
+  readonly height: number;
+  readonly data: Uint8Array;
+}
+
+/** Where the pixels of one face come from. Plain data, so that it can be posted to a worker. */
+export type ImageSource =
+  | { readonly kind: "file"; readonly path: string }
+  | { readonly kind: "synthetic"; readonly seed: number; readonly person: number; readonly image: number };
+
+/** One way to make a face worse, as `--degrade` spells it: `lr:16` (area-shrunk to 16 x 16 and enlarged back, bilinear). */
+export interface Degradation {
+  readonly kind: "lr";
+  /** Side in pixels of the low-resolution face, at least 2. */
+  readonly pixels: number;
+}
+
+/** One face to prepare for the network. */
+export interface ImageRequest {
+  readonly source: ImageSource;
+  /** Mirror left and right (before the degradation). */
+  readonly flip: boolean;
+  readonly degrade?: Degradation | undefined;
+}
