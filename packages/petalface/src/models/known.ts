@@ -1,0 +1,34 @@
+import type { KnownModel, Preprocessing } from "./types.ts";
+
+const mean = 127.5;
+
+/** `(x - 127.5) * scale` on all three channels, RGB. */
+export function uniform(scale: number): Preprocessing {
+  return { mean: [mean, mean, mean], scale: [scale, scale, scale], channels: "rgb" };
+}
+
+/** Every model that petalface recognises by the hash of its file. */
+export const knownModels: readonly KnownModel[] = [
+  {
+    name: "fr_feature",
+    sha256: "87aacdfe57510db2af90c0251df680e8eec88f122ee94712121d09bcaaaf3581",
+    about: "112 px RGB, 512-d, 4.9 MB, LFW 99.2 %",
+    licence: "MIT",
+    preprocessing: uniform(1 / 128),
+    source: {
+      package: "faceplugin-face-recognition-js@0.0.1",
+      file: "model/fr_feature.onnx",
+      integrity: "sha512-shriXjd4zJHEwhK1jHK+bWo8Vv6Vu9B/w6RRsd4AFtNM/jaI2vhuOamOSMl9qQmLd8WlQ7dgqN+3C2iOi5pXWw==",
+    },
+  },
+  {
+    name: "mobilefacenet",
+    sha256: "b7120c095d60094f28a4a54ba6a8bf51b297a6273fb40ef6350dfec1f63d9507",
+    about: "112 px RGB, 1 M weights, 4.0 MB, LFW 99.2 %; recognised when you have the file",
+    licence: "see its source",
+    preprocessing: uniform(1 / 128),
+  },
+];
+
+/** insightface's habit, taken for models that nobody described: `(x - 127.5) / 127.5`, RGB. */
+export const defaultPreprocessing: Preprocessing = uniform(1 / 127.5);

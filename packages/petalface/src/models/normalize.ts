@@ -1,0 +1,24 @@
+import { PetalfaceError } from "../errors.ts";
+import type { Preprocessing } from "./types.ts";
+
+const hint =
+  'write MEAN,SCALE as in "127.5,1/128" (the input is (x - MEAN) * SCALE, x in 0..255), or three means and three scales';
+
+function parseNumber(text: string): number {
+  const [, top, bottom] = /^\s*([^/]+?)\s*(?:\/\s*([^/]+?)\s*)?$/.exec(text) ?? [];
+  if (top === undefined) return Number.NaN;
+  return Number(top) / (bottom === undefined ? 1 : Number(bottom));
+}
+
+/**
+ * Reads what `--normalize` was given: `MEAN,SCALE` for all channels, or `M,M,M,S,S,S`; a number may be a fraction, `1/128`.
+ * Throws PetalfaceError (wrong usage) on anything else, and on a scale of zero.
+ */
+export function parseNormalize(text: string): Pick<Preprocessing, "mean" | "scale"> {
+  const numbers = text.split(",").map(parseNumber);
+  const six = numbers.length === 2 ? [0, 0, 0, 1, 1, 1].map((i) => numbers[i] as number) : numbers;
+  if (six.length !== 6 || !six.every(Number.isFinite) || six.slice(3).includes(0))
+    throw new PetalfaceError(`--normalize "${text}" is not understood: ${hint}`, { exitCode: 2 });
+  const [a, b, c, x, y, z] = six as [number, number, number, number, number, number];
+  return { mean: [a, b, c], scale: [x, y, z] };
+}

@@ -1,0 +1,69 @@
+import { stat } from "node:fs/promises";
+import { basename, extname } from "node:path";
+import { PetalfaceError } from "../errors.ts";
+import { cacheFolder } from "./cache.ts";
+import { fetchModel } from "./fetch.ts";
+import { hashFile } from "./hash.ts";
+import { defaultPreprocessing, knownModels } from "./known.ts";
+import { parsePreprocessing, readMetadata } from "./metadata.ts";
+import { parseNormalize } from "./normalize.ts";
+import type { KnownModel, ModelSpec } from "./types.ts";
+
+/** Options of {@link resolveModel}. */
+export interface ResolveOptions {
+  /** What `--normalize` was given; it wins over everything known of the file. */
+  readonly normalize?: string;
+  /** Folder for fetched models; {@link cacheFolder} unless given. */
+  readonly cache?: string;
+  /** Models known by name or hash; petalface's own list unless given. */
+  readonly known?: readonly KnownModel[];
+}
+
+/** A model file and how it wants its faces. */
+export interface ResolvedModel {
+  readonly path: string;
+  readonly spec: ModelSpec;
+}
+
+async function checkFile(path: string, known: readonly KnownModel[]): Promise<void> {
+  const names = known.filter((model) => model.source).map((model) => model.name);
+  const entry = await stat(path).catch((error: NodeJS.ErrnoException) => error);
+  if (entry instanceof Error) {
+    const missing = entry.code === "ENOENT" || entry.code === "ENOTDIR" || entry.code === "ENAMETOOLONG";
+    throw new PetalfaceError(
+      missing
+        ? `no model "${path}": neither a file nor a known name (${names.join(", ") || "none"}); \`petalface models\` lists them`
+        : `cannot read model ${path}: ${entry.message}`,
+      { cause: entry },
+    );
+  }
+  if (!entry.isFile()) throw new PetalfaceError(`${path} is not a file: pass the path of an .onnx model`);
+}
+
+/** Turns file system errors of a file that exists into one line of advice. */
+async function readable<T>(path: string, work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    if (error instanceof PetalfaceError) throw error;
+    throw new PetalfaceError(`cannot read model ${path}: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+/**
+ * Finds a model by path or by a name that {@link knownModels} lists (a known name wins; write `./name` for a file of that name),
+ * fetching it where needed. Preprocessing comes from, first match: `normalize`, the file's own petalface metadata, the list of
+ * known models by hash, and the default (x - 127.5) / 127.5. Throws PetalfaceError.
+ */
+export async function resolveModel(nameOrPath: string, options: ResolveOptions = {}): Promise<ResolvedModel> {
+  const known = options.known ?? knownModels;
+  const override = options.normalize === undefined ? {} : parseNormalize(options.normalize);
+  const named = known.find((model) => model.name === nameOrPath);
+  const path = named?.source ? await fetchModel(named, options.cache ?? cacheFolder()) : nameOrPath;
+  await checkFile(path, known);
+  const [metadata, sha256] = await readable(path, Promise.all([readMetadata(path), hashFile(path)]));
+  const recognised = known.find((model) => model.sha256 === sha256);
+  const preprocessing = parsePreprocessing(metadata, path) ?? recognised?.preprocessing ?? defaultPreprocessing;
+  const name = recognised?.name ?? basename(path, extname(path));
+  return { path, spec: { name, sha256, ...preprocessing, ...override } };
+}

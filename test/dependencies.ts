@@ -1,0 +1,100 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join, relative, resolve, sep } from "node:path";
+
+/** A source file: its path with forward slashes, relative to `packages/`, and its text. */
+export interface SourceFile {
+  readonly path: string;
+  readonly text: string;
+}
+
+/**
+ * Which folders of petalface may import which. A folder may import those of every later row, and never one of its own row;
+ * "leaf" rows are helpers that know nothing of faces.
+ */
+const LAYERS: readonly (readonly string[])[] = [
+  ["cli", "server", "studio"],
+  ["training", "evaluation", "gallery"],
+  ["adapters"],
+  ["backbones", "quality"],
+  ["faces", "data"],
+  ["images"],
+  ["models", "runtime", "tensors"],
+];
+
+/** Files directly under src/ that anybody may import. */
+const SHARED_FILES: ReadonlySet<string> = new Set(["errors.ts", "random.ts"]);
+
+const IMPORT = /(?:\bfrom\s*|\bimport\s*\(?\s*|\bnew URL\(\s*)["']([^"'\n]+)["']/g;
+
+/** Every specifier that a source text imports, re-exports, loads on demand or names as a worker. */
+export function importsOf(text: string): string[] {
+  const code = text.replace(/\/\*[\s\S]*?\*\//g, "").replace(/^\s*\/\/.*$/gm, "");
+  return [...code.matchAll(IMPORT)].map((match) => match[1] as string);
+}
+
+function layerOf(folder: string): number {
+  return LAYERS.findIndex((row) => row.includes(folder));
+}
+
+interface Place {
+  readonly package: string;
+  /** Folder under src/, or "" for a file directly in it. */
+  readonly folder: string;
+  readonly file: string;
+}
+
+function placeOf(path: string): Place {
+  const [name = "", , ...rest] = path.split("/");
+  return {
+    package: name,
+    folder: rest.length > 1 ? (rest[0] as string) : "",
+    file: rest.slice(1).join("/") || (rest[0] ?? ""),
+  };
+}
+
+function resolveSpecifier(from: string, specifier: string): string {
+  const base = resolve("/packages", from, "..");
+  return relative(resolve("/packages"), resolve(base, specifier)).split(sep).join("/");
+}
+
+function violation(file: SourceFile, specifier: string): string | undefined {
+  const from = placeOf(file.path);
+  const say = (why: string): string => `${file.path} imports "${specifier}": ${why}`;
+  if (!specifier.startsWith(".")) {
+    if (from.package === "onnx-grad" && /^petalface(\/|$)/.test(specifier))
+      return say("onnx-grad knows nothing of faces");
+    if (specifier.startsWith("onnx-grad/")) return say("only the package's own index is public");
+    return undefined;
+  }
+  const target = resolveSpecifier(file.path, specifier);
+  const to = placeOf(target);
+  if (to.package !== from.package) return say("another package is imported by its name");
+  if (from.package !== "petalface" || !target.endsWith(".ts")) return undefined;
+  if (to.folder === from.folder) return undefined;
+  if (to.folder === "") return SHARED_FILES.has(to.file) ? undefined : say(`${to.file} is not a shared helper`);
+  if (to.file !== "index.ts") return say(`a folder's public face is its index.ts`);
+  if (from.folder === "") return undefined;
+  const [fromLayer, toLayer] = [layerOf(from.folder), layerOf(to.folder)];
+  if (fromLayer < 0) return say(`folder ${from.folder} has no place in the layers of test/dependencies.ts`);
+  if (toLayer < 0) return say(`folder ${to.folder} has no place in the layers of test/dependencies.ts`);
+  if (fromLayer < toLayer) return undefined;
+  return say(`${from.folder} must not depend on ${to.folder}`);
+}
+
+/** One line for each import that goes against the direction of dependencies, or past a folder's index. */
+export function findViolations(files: readonly SourceFile[]): string[] {
+  return files.flatMap((file) => importsOf(file.text).flatMap((specifier) => violation(file, specifier) ?? []));
+}
+
+/** Every TypeScript file under `packages/<name>/src`. */
+export function readSources(packagesRoot: string): SourceFile[] {
+  return readdirSync(packagesRoot).flatMap((name) => {
+    const root = join(packagesRoot, name, "src");
+    return readdirSync(root, { recursive: true, encoding: "utf8" })
+      .filter((path) => path.endsWith(".ts"))
+      .map((path) => ({
+        path: `${name}/src/${path.split(sep).join("/")}`,
+        text: readFileSync(join(root, path), "utf8"),
+      }));
+  });
+}
