@@ -1,4 +1,16 @@
+import type { Dim } from "./dim.ts";
+import { printShape } from "./dim.ts";
 import type { Node, ValueType } from "./graph.ts";
+import { callOf, failNode, type Rule } from "./infer/call.ts";
+import { CONVOLUTION } from "./infer/conv.ts";
+import { CREATION } from "./infer/create.ts";
+import { ELEMENTWISE } from "./infer/elementwise.ts";
+import { GATHERING } from "./infer/gather.ts";
+import { MATMUL } from "./infer/matmul.ts";
+import { NORMALISATION } from "./infer/normalisation.ts";
+import { REDUCTION } from "./infer/reduce.ts";
+import { RESHAPING } from "./infer/shape.ts";
+import { SLICING } from "./infer/slice.ts";
 import type { Tensor } from "./tensor.ts";
 
 /** What a shape rule may look at. */
@@ -7,11 +19,36 @@ export interface InferContext {
   type(name: string): ValueType;
   /** The numbers of a value that is a constant in memory (shapes, axes, pads). */
   tensor(name: string): Tensor | undefined;
+  /** Elements of an integer vector that is computed from shapes and may hold the open batch; optional. */
+  dims?(name: string): readonly Dim[] | undefined;
   /** Version of the standard operator set. */
   readonly opset: number;
 }
 
+/** Shape rules by operator; operators of another domain are keyed `domain:operator`. */
+const RULES: ReadonlyMap<string, Rule> = new Map(
+  [ELEMENTWISE, MATMUL, CONVOLUTION, RESHAPING, SLICING, GATHERING, REDUCTION, NORMALISATION, CREATION].flatMap(
+    (rules) => Object.entries(rules),
+  ),
+);
+
+/** Whether {@link inferNode} has a shape rule for the operator. */
+export const canInfer = (op: string, domain = ""): boolean => RULES.has(ruleKey(op, domain));
+
 /** The types of a node's outputs, in order. Throws OnnxGradError naming node and operator if it cannot be typed. */
 export function inferNode(node: Node, context: InferContext): ValueType[] {
-  throw new Error("not yet");
+  const rule = RULES.get(ruleKey(node.op, node.domain));
+  if (rule === undefined) {
+    const domain = node.domain === "" ? "" : ` of domain "${node.domain}"`;
+    failNode(node, `onnx-grad has no shape rule for this operator${domain}`);
+  }
+  const types = rule(callOf(node, context));
+  for (const { shape } of types) {
+    const bad = shape.some((dim) => typeof dim === "number" && !(Number.isSafeInteger(dim) && dim >= 0));
+    if (bad) failNode(node, `its output would have shape ${printShape(shape)}`);
+  }
+  return types;
 }
+
+const ruleKey = (op: string, domain: string): string =>
+  domain === "" || domain === "ai.onnx" ? op : `${domain}:${op}`;

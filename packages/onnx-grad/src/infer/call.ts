@@ -1,0 +1,100 @@
+import type { Dim, Shape } from "../dim.ts";
+import { OnnxGradError } from "../errors.ts";
+import type { Node, ValueType } from "../graph.ts";
+import type { InferContext } from "../infer.ts";
+import type { DType, Tensor } from "../tensor.ts";
+
+/** From the node and the types of its inputs to the types of its outputs. */
+export type Rule = (call: Call) => ValueType[];
+
+/** Rules by operator. */
+export type Rules = Readonly<Record<string, Rule>>;
+
+/** A node with its surroundings, as a shape rule sees it. Every accessor throws an error that names the node. */
+export interface Call {
+  readonly node: Node;
+  readonly opset: number;
+  /** Whether the optional input is there. */
+  has(index: number): boolean;
+  type(index: number): ValueType;
+  shape(index: number): Shape;
+  dtype(index: number): DType;
+  /** The numbers of an input that must be a constant. */
+  tensor(index: number): Tensor;
+  /** A constant integer input as plain numbers. */
+  integers(index: number): number[];
+  /** An integer vector that may hold the open batch (a reshape target, say). */
+  dims(index: number): readonly Dim[];
+  int(name: string, fallback: number): number;
+  ints(name: string): readonly number[] | undefined;
+  text(name: string, fallback: string): string;
+  fail(message: string): never;
+}
+
+/** Throws an error that names the node and its operator. */
+export function failNode(node: Node, message: string): never {
+  throw new OnnxGradError(`${node.op} node "${node.name || node.outputs[0] || "?"}": ${message}`);
+}
+
+/** Wraps a node for its shape rule. */
+export function callOf(node: Node, context: InferContext): Call {
+  const fail = (message: string): never => failNode(node, message);
+  const name = (index: number): string => node.inputs[index] || fail(`input ${index} is missing`);
+  const type = (index: number): ValueType => context.type(name(index));
+  const tensor = (index: number): Tensor =>
+    context.tensor(name(index)) ?? fail(`input ${index} ("${name(index)}") must be a constant; fold the graph first`);
+  const integers = (index: number): number[] => {
+    const { dtype, data } = tensor(index);
+    if (dtype !== "int64" && dtype !== "int32") fail(`input ${index} ("${name(index)}") must hold integers`);
+    return Array.from(data as ArrayLike<number | bigint>, Number);
+  };
+  return {
+    node,
+    opset: context.opset,
+    has: (index) => (node.inputs[index] ?? "") !== "",
+    type,
+    shape: (index) => type(index).shape,
+    dtype: (index) => type(index).dtype,
+    tensor,
+    integers,
+    dims: (index) => context.dims?.(name(index)) ?? integers(index),
+    int(key, fallback) {
+      const attribute = node.attributes[key];
+      if (attribute === undefined) return fallback;
+      return "int" in attribute ? attribute.int : fail(`attribute "${key}" must be an integer`);
+    },
+    ints(key) {
+      const attribute = node.attributes[key];
+      if (attribute === undefined) return undefined;
+      return "ints" in attribute ? attribute.ints : fail(`attribute "${key}" must be a list of integers`);
+    },
+    text(key, fallback) {
+      const attribute = node.attributes[key];
+      if (attribute === undefined) return fallback;
+      return "string" in attribute ? attribute.string : fail(`attribute "${key}" must be a string`);
+    },
+    fail,
+  };
+}
+
+/** An axis counted from the front; negative ones count from the end. Fails outside `rank`. */
+export function axisOf(call: Call, axis: number, rank: number): number {
+  const positive = axis < 0 ? axis + rank : axis;
+  if (!Number.isInteger(positive) || positive < 0 || positive >= rank) {
+    call.fail(`axis ${axis} is outside its input of rank ${rank}`);
+  }
+  return positive;
+}
+
+/** Axes counted from the front, each at most once. */
+export function axesOf(call: Call, axes: readonly number[], rank: number): number[] {
+  const positive = axes.map((axis) => axisOf(call, axis, rank));
+  if (new Set(positive).size !== positive.length) call.fail(`axes [${axes}] name an axis twice`);
+  return positive;
+}
+
+/** A dimension that the rule can only handle as a number. */
+export function fixed(call: Call, dim: Dim | undefined, what: string): number {
+  if (typeof dim !== "number") call.fail(`${what} must be a number, only the batch may be open`);
+  return dim;
+}

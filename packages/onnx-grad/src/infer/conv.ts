@@ -1,0 +1,130 @@
+import { type Dim, printShape } from "../dim.ts";
+import { type Call, fixed, type Rule, type Rules } from "./call.ts";
+
+/** The window of a convolution or pooling over its spatial axes. */
+interface Window {
+  /** Sizes of the input's spatial axes. */
+  readonly sizes: readonly number[];
+  readonly strides: readonly number[];
+  /** Extent of the dilated kernel along each axis. */
+  readonly extents: readonly number[];
+  /** Padding, start and end of an axis added; zero where auto_pad decides. */
+  readonly pads: readonly number[];
+  /** Padding at the start of each axis. */
+  readonly heads: readonly number[];
+  readonly autoPad: string;
+}
+
+function windowOf(call: Call, kernel: readonly number[]): Window {
+  const rank = kernel.length;
+  const shape = call.shape(0);
+  if (shape.length !== rank + 2) call.fail(`input of shape ${printShape(shape)} does not fit a ${rank}-D kernel`);
+  const list = (name: string, length: number, fallback: number): readonly number[] => {
+    const values = call.ints(name) ?? Array<number>(length).fill(fallback);
+    if (values.length !== length) call.fail(`attribute "${name}" must have ${length} entries`);
+    return values;
+  };
+  const strides = list("strides", rank, 1);
+  const dilations = list("dilations", rank, 1);
+  const pads = list("pads", 2 * rank, 0);
+  if ([...kernel, ...strides, ...dilations].some((value) => value < 1)) {
+    call.fail("kernel_shape, strides and dilations must be positive");
+  }
+  return {
+    sizes: shape.slice(2).map((dim) => fixed(call, dim, "a spatial dimension")),
+    strides,
+    extents: kernel.map((size, axis) => (size - 1) * (dilations[axis] as number) + 1),
+    pads: kernel.map((_, axis) => (pads[axis] as number) + (pads[axis + rank] as number)),
+    heads: pads.slice(0, rank),
+    autoPad: call.text("auto_pad", "NOTSET") || "NOTSET",
+  };
+}
+
+/** Output size along each spatial axis of a convolution or pooling. */
+function slide(call: Call, window: Window, ceil: boolean): number[] {
+  const { sizes, strides, extents, pads, heads, autoPad } = window;
+  return sizes.map((size, axis) => {
+    const stride = strides[axis] as number;
+    if (autoPad.startsWith("SAME")) return Math.ceil(size / stride);
+    const padded = size + (autoPad === "VALID" ? 0 : (pads[axis] as number));
+    const steps = (padded - (extents[axis] as number)) / stride;
+    const count = (ceil ? Math.ceil(steps) : Math.floor(steps)) + 1;
+    if (count < 1) call.fail(`its window is larger than the padded input (${extents[axis]} against ${padded})`);
+    // A window that would start in the padding at the end is dropped, as onnxruntime does.
+    return ceil && (count - 1) * stride >= size + (heads[axis] as number) ? count - 1 : count;
+  });
+}
+
+/** Kernel sizes from the weights, checked against the attribute. */
+function kernelOf(call: Call): number[] {
+  const weights = call.shape(1);
+  const kernel = weights.slice(2).map((dim) => fixed(call, dim, "a kernel dimension"));
+  const stated = call.ints("kernel_shape");
+  if (stated !== undefined && String(stated) !== String(kernel)) {
+    call.fail(`kernel_shape [${stated}] differs from its weights ${printShape(weights)}`);
+  }
+  if (kernel.length === 0) call.fail(`weights of shape ${printShape(weights)} have no kernel axes`);
+  return kernel;
+}
+
+const conv: Rule = (call: Call) => {
+  const window = windowOf(call, kernelOf(call));
+  const [batch, channels] = call.shape(0) as [Dim, Dim];
+  const [out, perGroup] = call.shape(1).map((dim) => fixed(call, dim, "a weight dimension")) as [number, number];
+  const group = call.int("group", 1);
+  if (channels !== perGroup * group || out % group !== 0) {
+    call.fail(
+      `weights ${printShape(call.shape(1))} in ${group} groups do not fit the input ${printShape(call.shape(0))}`,
+    );
+  }
+  return [{ dtype: call.dtype(0), shape: [batch, out, ...slide(call, window, false)] }];
+};
+
+const convTranspose: Rule = (call: Call) => {
+  const window = windowOf(call, kernelOf(call));
+  const [batch, channels] = call.shape(0) as [Dim, Dim];
+  const [into, perGroup] = call.shape(1).map((dim) => fixed(call, dim, "a weight dimension")) as [number, number];
+  if (channels !== into) {
+    call.fail(`weights ${printShape(call.shape(1))} do not fit the input ${printShape(call.shape(0))}`);
+  }
+  const extra = call.ints("output_padding");
+  const stated = call.ints("output_shape");
+  const spatial = window.sizes.map((size, axis) => {
+    const stride = window.strides[axis] as number;
+    const given = stated?.at(axis - window.sizes.length);
+    if (given !== undefined) return given;
+    if (window.autoPad.startsWith("SAME")) return size * stride;
+    const pads = window.autoPad === "VALID" ? 0 : (window.pads[axis] as number);
+    return stride * (size - 1) + (extra?.[axis] ?? 0) + (window.extents[axis] as number) - pads;
+  });
+  if (spatial.some((size) => size < 1)) call.fail(`its output would have spatial size [${spatial}]`);
+  return [{ dtype: call.dtype(0), shape: [batch, perGroup * call.int("group", 1), ...spatial] }];
+};
+
+const pool: Rule = (call: Call) => {
+  const kernel = call.ints("kernel_shape") ?? call.fail(`attribute "kernel_shape" is missing`);
+  const window = windowOf(call, kernel);
+  const spatial = slide(call, window, call.int("ceil_mode", 0) !== 0);
+  const shape = [...call.shape(0).slice(0, 2), ...spatial];
+  return [
+    { dtype: call.dtype(0), shape },
+    { dtype: "int64", shape },
+  ];
+};
+
+const globalPool: Rule = (call: Call) => {
+  const shape = call.shape(0);
+  if (shape.length < 3) call.fail(`input of shape ${printShape(shape)} has no spatial axes`);
+  return [{ dtype: call.dtype(0), shape: shape.map((dim, axis) => (axis < 2 ? dim : 1)) }];
+};
+
+/** Convolutions and pooling. */
+export const CONVOLUTION: Rules = {
+  Conv: conv,
+  "com.microsoft:FusedConv": conv,
+  ConvTranspose: convTranspose,
+  MaxPool: pool,
+  AveragePool: (call) => pool(call).slice(0, 1),
+  GlobalAveragePool: globalPool,
+  GlobalMaxPool: globalPool,
+};

@@ -1,0 +1,62 @@
+import { dtypeOfCode } from "../dtypes.ts";
+import type { Node } from "../graph.ts";
+import { float32, int64, type Tensor } from "../tensor.ts";
+import { type Call, failNode, type Rule, type Rules } from "./call.ts";
+
+/** The tensor of a Constant node. Throws for strings and sparse tensors. */
+export function constantOfNode(node: Node): Tensor {
+  for (const [name, attribute] of Object.entries(node.attributes)) {
+    if (name === "value" && "tensor" in attribute) return attribute.tensor;
+    if (name === "value_float" && "float" in attribute) return float32(attribute.float);
+    if (name === "value_floats" && "floats" in attribute) return float32(attribute.floats);
+    if (name === "value_int" && "int" in attribute) return int64(attribute.int);
+    if (name === "value_ints" && "ints" in attribute) return int64(attribute.ints);
+  }
+  failNode(node, "it holds no dense numeric value");
+}
+
+const constant: Rule = (call: Call) => {
+  const { dtype, dims } = constantOfNode(call.node);
+  return [{ dtype, shape: dims }];
+};
+
+const constantOfShape: Rule = (call: Call) => {
+  const value = call.node.attributes.value;
+  if (value !== undefined && !("tensor" in value)) call.fail(`attribute "value" must be a tensor`);
+  return [{ dtype: value?.tensor.dtype ?? "float32", shape: call.dims(0) }];
+};
+
+const shapeOf: Rule = (call: Call) => {
+  const rank = call.shape(0).length;
+  const clamp = (axis: number): number => Math.min(rank, Math.max(0, axis < 0 ? axis + rank : axis));
+  const length = clamp(call.int("end", rank)) - clamp(call.int("start", 0));
+  return [{ dtype: "int64", shape: [Math.max(0, length)] }];
+};
+
+const range: Rule = (call: Call) => {
+  const [start, limit, delta] = [0, 1, 2].map((index) => Number(call.tensor(index).data[0])) as [
+    number,
+    number,
+    number,
+  ];
+  const length = Math.max(0, Math.ceil((limit - start) / delta));
+  if (!Number.isSafeInteger(length)) call.fail(`a range from ${start} to ${limit} by ${delta} has no length`);
+  return [{ dtype: call.dtype(0), shape: [length] }];
+};
+
+const eyeLike: Rule = (call: Call) => {
+  const code = call.int("dtype", 0);
+  const dtype = code === 0 ? call.dtype(0) : (dtypeOfCode(code) ?? call.fail(`element type ${code} is not supported`));
+  return [{ dtype, shape: call.shape(0) }];
+};
+
+/** Operators that make values from shapes and numbers. */
+export const CREATION: Rules = {
+  Constant: constant,
+  ConstantOfShape: constantOfShape,
+  Shape: shapeOf,
+  Size: () => [{ dtype: "int64", shape: [] }],
+  Range: range,
+  EyeLike: eyeLike,
+  Trilu: (call) => [call.type(0)],
+};

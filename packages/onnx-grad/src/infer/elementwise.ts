@@ -1,0 +1,89 @@
+import { printShape, type Shape } from "../dim.ts";
+import { dtypeOfCode } from "../dtypes.ts";
+import type { ValueType } from "../graph.ts";
+import type { DType } from "../tensor.ts";
+import type { Call, Rule, Rules } from "./call.ts";
+import { broadcast } from "./dims.ts";
+
+/** Shape of the inputs `from`, `from + 1`, ... broadcast together. */
+export function broadcastInputs(call: Call, indices: readonly number[]): Shape {
+  return indices.reduce<Shape>((shape, index) => {
+    const next = call.shape(index);
+    return (
+      broadcast(shape, next) ??
+      call.fail(`inputs of shape ${printShape(shape)} and ${printShape(next)} do not broadcast`)
+    );
+  }, []);
+}
+
+/** The element type that all these inputs share. */
+function sharedDType(call: Call, indices: readonly number[]): DType {
+  const dtypes = indices.map((index) => call.dtype(index));
+  const [first = "float32"] = dtypes;
+  if (dtypes.some((dtype) => dtype !== first)) call.fail(`inputs mix element types ${dtypes.join(" and ")}`);
+  return first;
+}
+
+/** The type of the first input, for operators that keep it. */
+export const same: Rule = (call) => [call.type(0)];
+
+/** Broadcasting over all inputs, which share one element type. */
+const broadcasting: Rule = (call: Call) => {
+  if (call.node.inputs.length === 0) call.fail("it has no inputs");
+  const indices = call.node.inputs.map((_, index) => index);
+  return [{ dtype: sharedDType(call, indices), shape: broadcastInputs(call, indices) }];
+};
+
+const binary: Rule = (call) => [{ dtype: sharedDType(call, [0, 1]), shape: broadcastInputs(call, [0, 1]) }];
+
+const comparison: Rule = (call: Call) => {
+  sharedDType(call, [0, 1]);
+  return [{ dtype: "bool", shape: broadcastInputs(call, [0, 1]) }];
+};
+
+const where: Rule = (call: Call) => {
+  if (call.dtype(0) !== "bool") call.fail("its condition must be boolean");
+  return [{ dtype: sharedDType(call, [1, 2]), shape: broadcastInputs(call, [0, 1, 2]) }];
+};
+
+const cast: Rule = (call: Call) => {
+  const code = call.int("to", 0);
+  const dtype = dtypeOfCode(code) ?? call.fail(`element type ${code} is not supported`);
+  return [{ dtype, shape: call.shape(0) }];
+};
+
+const prelu: Rule = (call: Call) => {
+  const shape = call.shape(0);
+  const slope = call.shape(1);
+  const result = broadcast(shape, slope);
+  if (result?.length !== shape.length) {
+    call.fail(`slope of shape ${printShape(slope)} does not broadcast to ${printShape(shape)}`);
+  }
+  return [{ dtype: call.dtype(0), shape: result }];
+};
+
+const dropout: Rule = (call: Call) => {
+  const type = call.type(0);
+  const mask: ValueType = { dtype: call.opset < 10 ? type.dtype : "bool", shape: type.shape };
+  return [type, mask];
+};
+
+const table = (ops: string, rule: Rule): Rules => Object.fromEntries(ops.split(" ").map((op) => [op, rule]));
+
+/** Operators that work element by element. */
+export const ELEMENTWISE: Rules = {
+  ...table("Relu LeakyRelu Elu Selu Celu ThresholdedRelu Clip Neg Sqrt Exp Log Erf Tanh Sigmoid Abs Sign", same),
+  ...table("Reciprocal Floor Ceil Round Sin Cos Tan Atan Softplus Softsign HardSigmoid HardSwish Mish", same),
+  ...table("Not Identity Gelu com.microsoft:Gelu com.microsoft:QuickGelu", same),
+  ...table("Add Sub Mul Div And Or Xor Mod", binary),
+  ...table("Min Max Sum Mean", broadcasting),
+  ...table("Equal Greater Less GreaterOrEqual LessOrEqual", comparison),
+  // The exponent of Pow may have an element type of its own.
+  Pow: (call) => [{ dtype: call.dtype(0), shape: broadcastInputs(call, [0, 1]) }],
+  ...table("IsNaN IsInf", (call) => [{ dtype: "bool", shape: call.shape(0) }]),
+  CastLike: (call) => [{ dtype: call.dtype(1), shape: call.shape(0) }],
+  Where: where,
+  Cast: cast,
+  PRelu: prelu,
+  Dropout: dropout,
+};

@@ -1,0 +1,52 @@
+import { printShape } from "../dim.ts";
+import type { Call, Rule, Rules } from "./call.ts";
+import { axisOf } from "./call.ts";
+
+const gather: Rule = (call: Call) => {
+  const { dtype, shape } = call.type(0);
+  const axis = axisOf(call, call.int("axis", 0), shape.length);
+  return [{ dtype, shape: [...shape.slice(0, axis), ...call.shape(1), ...shape.slice(axis + 1)] }];
+};
+
+const gatherElements: Rule = (call: Call) => {
+  const [data, indices] = [call.shape(0), call.shape(1)];
+  axisOf(call, call.int("axis", 0), data.length);
+  if (data.length !== indices.length) {
+    call.fail(`indices ${printShape(indices)} must have the rank of the data ${printShape(data)}`);
+  }
+  return [{ dtype: call.dtype(0), shape: indices }];
+};
+
+const scatter: Rule = (call: Call) => {
+  axisOf(call, call.int("axis", 0), call.shape(0).length);
+  if (call.shape(1).length !== call.shape(2).length) call.fail("indices and updates must have the same shape");
+  return [call.type(0)];
+};
+
+const gatherNd: Rule = (call: Call) => {
+  const [data, indices] = [call.shape(0), call.shape(1)];
+  const batch = call.int("batch_dims", 0);
+  const depth = indices.at(-1);
+  if (typeof depth !== "number" || batch + depth > data.length) {
+    call.fail(`indices ${printShape(indices)} do not fit the data ${printShape(data)}`);
+  }
+  return [{ dtype: call.dtype(0), shape: [...indices.slice(0, -1), ...data.slice(batch + depth)] }];
+};
+
+const oneHot: Rule = (call: Call) => {
+  const indices = call.shape(0);
+  const [depth] = Array.from(call.tensor(1).data as ArrayLike<number | bigint>, Number);
+  if (depth === undefined) call.fail("depth is empty");
+  const axis = axisOf(call, call.int("axis", -1), indices.length + 1);
+  return [{ dtype: call.dtype(2), shape: [...indices.slice(0, axis), depth, ...indices.slice(axis)] }];
+};
+
+/** Reading and writing by index. */
+export const GATHERING: Rules = {
+  Gather: gather,
+  GatherElements: gatherElements,
+  GatherND: gatherNd,
+  ScatterElements: scatter,
+  ScatterND: (call) => [call.type(0)],
+  OneHot: oneHot,
+};
