@@ -7,6 +7,8 @@ export interface Sample {
   /** Index into {@link FaceData.people}, or -1 where nobody said who it is. */
   readonly person: number;
   readonly source: ImageSource;
+  /** Quality score that came with the set, in its own unit. */
+  readonly quality?: number;
 }
 
 /** A set of faces, indexed without reading any image. `at` is cheap; millions of samples are fine. */
@@ -19,4 +21,6 @@ export interface FaceData {
   readonly people: readonly string[];
   /** SHA-256 over ids (and file sizes), hex: the same set gives the same fingerprint. */
   readonly fingerprint: string;
+  /** Files that were left out because they are no images. */
+  readonly skipped?: number;
 }

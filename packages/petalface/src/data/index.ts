@@ -1,0 +1,3 @@
+export { openData } from "./open.ts";
+export { subset } from "./subset.ts";
+export type { FaceData, Sample } from "./types.ts";

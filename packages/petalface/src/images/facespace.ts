@@ -1,0 +1,177 @@
+import { fileURLToPath } from "node:url";
+import { PetalfaceError } from "../errors.ts";
+import { random } from "../random.ts";
+import { readSafetensors, type StoredTensor, toFloat32 } from "../tensors/index.ts";
+import { bilinearAxis } from "./bilinear.ts";
+import type { Pixels } from "./types.ts";
+
+/**
+ * Statistics of aligned faces from which synthetic people are drawn (DESIGN.md, "Face space"): a person is
+ * `between @ n`, each photo adds `within @ m`, and pixels are `mean + coefficients @ basis`.
+ */
+export interface FaceSpace {
+  /** Side in pixels of the faces that the space describes. */
+  readonly side: number;
+  /** Number of basis faces. */
+  readonly rank: number;
+  /** Mean face, H W C, 0..255. */
+  readonly mean: Float32Array;
+  /** Basis faces, `[rank, side * side * 3]`, to be multiplied by `basisScale`. */
+  readonly basis: Int8Array;
+  readonly basisScale: Float32Array;
+  /** `[rank, rank]`: how people differ. */
+  readonly between: Float32Array;
+  /** `[rank, rank]`: how photos of one person differ. */
+  readonly within: Float32Array;
+  /** Coefficients of the person drawn last, since photos of one person tend to be asked for together. */
+  readonly people: Map<string, Float32Array>;
+}
+
+/** Which photo of which synthetic person; other seeds are other people. */
+export interface FaceDraw {
+  readonly seed: number;
+  readonly person: number;
+  readonly image: number;
+}
+
+const rememberedPeople = 64;
+
+/**
+ * Loads the face space that comes with the package.
+ *
+ * @param path another file of the same layout
+ * @throws PetalfaceError where the file is missing or damaged
+ */
+export async function openFaceSpace(
+  path: string = fileURLToPath(new URL("../../assets/facespace/facespace.safetensors", import.meta.url)),
+): Promise<FaceSpace> {
+  const { tensors, metadata } = await readSafetensors(path);
+  const take = (name: string): StoredTensor => {
+    const tensor = tensors.get(name);
+    if (tensor === undefined) throw new PetalfaceError(`${path} is no face space: it has no tensor "${name}"`);
+    return tensor;
+  };
+  const side = Number(metadata.get("size"));
+  const basis = take("basis");
+  const rank = basis.shape[0] ?? 0;
+  const shapes = { mean: [side * side * 3], basis_scale: [rank], between: [rank, rank], within: [rank, rank] };
+  for (const [name, shape] of [...Object.entries(shapes), ["basis", [rank, side * side * 3]] as const]) {
+    if (String(take(name).shape) !== String(shape)) {
+      throw new PetalfaceError(`${path} is no face space: "${name}" is [${take(name).shape}], not [${shape}]`);
+    }
+  }
+  if (!(basis.data instanceof Int8Array)) throw new PetalfaceError(`${path} is no face space: "basis" is not I8`);
+  return {
+    side,
+    rank,
+    mean: toFloat32(take("mean")),
+    basis: basis.data,
+    basisScale: toFloat32(take("basis_scale")),
+    between: toFloat32(take("between")),
+    within: toFloat32(take("within")),
+    people: new Map(),
+  };
+}
+
+/**
+ * Draws one photo of one synthetic person: the same numbers always give the same face.
+ *
+ * @param size wanted side; faces are enlarged bilinear and rounded to 8 bits at the end
+ */
+export function drawFace(space: FaceSpace, draw: FaceDraw, size: number): Pixels {
+  const { rank, side, mean, basis, basisScale } = space;
+  const coefficients = Float64Array.from(personOf(space, draw));
+  addProduct(space.within, normals(rank, "photo", draw.seed, draw.person, draw.image), coefficients);
+  for (let at = 0; at < rank; at++) coefficients[at] = (coefficients[at] as number) * (basisScale[at] as number);
+  const face = Float32Array.from(mean);
+  addFaces(basis, coefficients, face);
+  for (let at = 0; at < face.length; at++) face[at] = Math.min(Math.max(face[at] as number, 0), 255);
+  return enlarge(face, side, size);
+}
+
+function personOf(space: FaceSpace, draw: FaceDraw): Float32Array {
+  const key = `${draw.seed}/${draw.person}`;
+  const known = space.people.get(key);
+  if (known !== undefined) return known;
+  const person = new Float32Array(space.rank);
+  addProduct(space.between, normals(space.rank, "person", draw.seed, draw.person), person);
+  if (space.people.size >= rememberedPeople) space.people.clear();
+  space.people.set(key, person);
+  return person;
+}
+
+function normals(count: number, ...seed: (string | number)[]): Float32Array {
+  const stream = random("face", ...seed);
+  return Float32Array.from({ length: count }, () => stream.normal());
+}
+
+/** `out += matrix @ vector`, matrix `[out.length, vector.length]`. */
+function addProduct(matrix: Float32Array, vector: Float32Array, out: Float32Array | Float64Array): void {
+  const columns = vector.length;
+  for (let row = 0; row < out.length; row++) {
+    let sum = 0;
+    for (let column = 0; column < columns; column++) {
+      sum += (matrix[row * columns + column] as number) * (vector[column] as number);
+    }
+    out[row] = (out[row] as number) + sum;
+  }
+}
+
+/** `face += coefficients @ basis`. Eight basis faces at a time, so that `face` is read and written an eighth as often. */
+function addFaces(basis: Int8Array, coefficients: Float64Array, face: Float32Array): void {
+  const length = face.length;
+  const group = 8;
+  let row = 0;
+  for (; row + group <= coefficients.length; row += group) {
+    const [c0, c1, c2, c3, c4, c5, c6, c7] = coefficients.subarray(row, row + group) as unknown as Eight;
+    const start = row * length;
+    for (let at = 0; at < length; at++) {
+      const from = start + at;
+      face[at] =
+        (face[at] as number) +
+        c0 * (basis[from] as number) +
+        c1 * (basis[from + length] as number) +
+        c2 * (basis[from + 2 * length] as number) +
+        c3 * (basis[from + 3 * length] as number) +
+        c4 * (basis[from + 4 * length] as number) +
+        c5 * (basis[from + 5 * length] as number) +
+        c6 * (basis[from + 6 * length] as number) +
+        c7 * (basis[from + 7 * length] as number);
+    }
+  }
+  for (; row < coefficients.length; row++) {
+    const share = coefficients[row] as number;
+    for (let at = 0; at < length; at++) face[at] = (face[at] as number) + share * (basis[row * length + at] as number);
+  }
+}
+
+type Eight = [number, number, number, number, number, number, number, number];
+
+/** Bilinear with half-pixel centres in floating point, rounded once at the end. */
+function enlarge(face: Float32Array, side: number, size: number): Pixels {
+  const { left, right, share } = bilinearAxis(side, size);
+  const stride = size * 3;
+  const lines = new Float32Array(side * stride);
+  for (let row = 0; row < side; row++) {
+    for (let column = 0; column < size; column++) {
+      const a = (row * side + (left[column] as number)) * 3;
+      const b = (row * side + (right[column] as number)) * 3;
+      const weight = share[column] as number;
+      for (let channel = 0; channel < 3; channel++) {
+        const start = face[a + channel] as number;
+        lines[row * stride + column * 3 + channel] = start + ((face[b + channel] as number) - start) * weight;
+      }
+    }
+  }
+  const data = new Uint8ClampedArray(size * stride);
+  for (let row = 0; row < size; row++) {
+    const upper = (left[row] as number) * stride;
+    const lower = (right[row] as number) * stride;
+    const weight = share[row] as number;
+    for (let at = 0; at < stride; at++) {
+      const start = lines[upper + at] as number;
+      data[row * stride + at] = start + ((lines[lower + at] as number) - start) * weight;
+    }
+  }
+  return { width: size, height: size, data: new Uint8Array(data.buffer) };
+}

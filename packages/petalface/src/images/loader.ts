@@ -1,0 +1,182 @@
+import { Piscina } from "piscina";
+import { PetalfaceError } from "../errors.ts";
+import { createPrepare, type Prepare, type WorkerRequest } from "./prepare.ts";
+import type { ImageRequest, ImageSource } from "./types.ts";
+import type { WorkerAnswer } from "./worker.ts";
+
+/** How faces are prepared. */
+export interface LoaderOptions {
+  /** Side in pixels of the network's input. */
+  readonly size: number;
+  /** Worker threads; 0 prepares in the calling thread. */
+  readonly threads: number;
+  /** Bytes of memory for decoded faces, shared by all threads; what came first stays. Default 0: none are kept. */
+  readonly cacheBytes?: number;
+  /**
+   * What to do about a face that cannot be read. By default the whole `load` fails and names the file. A function is told
+   * the position within the batch instead, and that face's planes are zeros.
+   */
+  readonly onBad?: "throw" | ((index: number, error: PetalfaceError) => void);
+}
+
+/** Prepares batches of faces off the main thread. */
+export interface Loader extends AsyncDisposable {
+  readonly size: number;
+  /**
+   * Prepares faces: 8-bit RGB planes, `[n, 3, size, size]`, in the order of the requests. Several calls may run at once;
+   * those beyond what keeps the threads busy wait.
+   *
+   * @throws PetalfaceError naming the file that cannot be used
+   */
+  load(requests: readonly ImageRequest[]): Promise<Uint8Array<ArrayBuffer>>;
+  /** Ends the threads, after the work in hand. */
+  close(): Promise<void>;
+}
+
+/** More faces than this are not sent at once, so that a huge batch is spread evenly and needs little memory on its way. */
+const mostPerTask = 32;
+const tasksPerThread = 2;
+
+/** Opens a {@link Loader}. Close it, or it keeps the process alive. */
+export function openLoader(options: LoaderOptions): Loader {
+  const { size, threads, cacheBytes = 0, onBad = "throw" } = options;
+  if (!Number.isInteger(size) || size < 1) throw new RangeError(`an image side of ${size} pixels`);
+  if (!Number.isInteger(threads) || threads < 0) throw new RangeError(`${threads} loader threads`);
+  const bytes = size * size * 3;
+  const slots = Math.floor(cacheBytes / bytes);
+  const cache = slots > 0 ? new SharedArrayBuffer(slots * bytes) : undefined;
+  const assignSlot = createSlots(slots);
+  const run = threads === 0 ? ownThread(createPrepare({ size, cache })) : pool(threads, { size, cache });
+  const enter = createGate(Math.max(threads, 1) * tasksPerThread);
+  let closed = false;
+
+  async function load(requests: readonly ImageRequest[]): Promise<Uint8Array<ArrayBuffer>> {
+    if (closed) throw new Error("the loader is closed");
+    const out = new Uint8Array(requests.length * bytes);
+    const share = Math.min(Math.max(Math.ceil(requests.length / Math.max(threads, 1)), 1), mostPerTask);
+    const failures: { index: number; error: PetalfaceError }[] = [];
+    const tasks: Promise<void>[] = [];
+    for (let start = 0; start < requests.length; start += share) {
+      tasks.push(
+        enter(async () => {
+          const part = requests.slice(start, start + share).map(assignSlot.prepare);
+          const { planes, bad } = await run.task(part);
+          const failed = new Set(bad.map(({ index }) => index));
+          part.forEach((request, index) => {
+            if (!failed.has(index)) assignSlot.filled(request);
+          });
+          out.set(planes, start * bytes);
+          for (const { index, error } of bad) failures.push({ index: start + index, error });
+        }),
+      );
+    }
+    // All parts end before an error is reported, so that nothing of this batch still runs when the caller goes on.
+    for (const result of await Promise.allSettled(tasks)) {
+      if (result.status === "rejected") throw result.reason;
+    }
+    failures.sort((one, other) => one.index - other.index);
+    for (const { index, error } of failures) {
+      if (onBad === "throw") throw error;
+      onBad(index, error);
+    }
+    return out;
+  }
+
+  async function close(): Promise<void> {
+    if (closed) return;
+    closed = true;
+    await run.close();
+  }
+
+  return { size, load, close, [Symbol.asyncDispose]: close };
+}
+
+interface Runner {
+  task(part: readonly WorkerRequest[]): Promise<{
+    readonly planes: Uint8Array<ArrayBuffer>;
+    readonly bad: readonly { readonly index: number; readonly error: PetalfaceError }[];
+  }>;
+  close(): Promise<void>;
+}
+
+function ownThread(prepare: Prepare): Runner {
+  return {
+    async task(part) {
+      const { planes, bad } = await prepare(part);
+      return { planes, bad: bad.map(({ index, error }) => ({ index, error: expectedError(error) })) };
+    },
+    async close() {},
+  };
+}
+
+function expectedError(error: unknown): PetalfaceError {
+  if (error instanceof PetalfaceError) return error;
+  throw error;
+}
+
+function pool(threads: number, workerData: { size: number; cache: SharedArrayBuffer | undefined }): Runner {
+  // The worker lies beside this file, as source in the repository and built in the package.
+  const worker = new URL(import.meta.url.endsWith(".ts") ? "./worker.ts" : "./worker.js", import.meta.url);
+  const piscina = new Piscina<readonly WorkerRequest[], WorkerAnswer>({
+    filename: worker.href,
+    minThreads: threads,
+    maxThreads: threads,
+    workerData,
+    execArgv: [],
+  });
+  return {
+    async task(part) {
+      const { planes, bad } = await piscina.run(part);
+      return {
+        planes,
+        bad: bad.map(({ index, message, expected }) => {
+          if (!expected) throw new Error(message);
+          return { index, error: new PetalfaceError(message) };
+        }),
+      };
+    },
+    close: () => piscina.close(),
+  };
+}
+
+/** Gives each face a place in the cache while there is room. */
+function createSlots(slots: number) {
+  const known = new Map<string, { readonly slot: number; filled: boolean }>();
+  return {
+    prepare(request: ImageRequest): WorkerRequest {
+      const key = keyOf(request.source);
+      let place = known.get(key);
+      if (place === undefined) {
+        if (known.size >= slots) return request;
+        place = { slot: known.size, filled: false };
+        known.set(key, place);
+      }
+      return { ...request, slot: place.slot, cached: place.filled };
+    },
+    filled(request: WorkerRequest): void {
+      const place = known.get(keyOf(request.source));
+      if (place !== undefined) place.filled = true;
+    },
+  };
+}
+
+function keyOf(source: ImageSource): string {
+  return source.kind === "file" ? source.path : `:${source.seed}/${source.person}/${source.image}`;
+}
+
+/** Lets at most `limit` tasks run at once; the others wait in order. */
+function createGate(limit: number) {
+  const waiting: (() => void)[] = [];
+  let running = 0;
+  return async (task: () => Promise<void>): Promise<void> => {
+    if (running >= limit) await new Promise<void>((resolve) => waiting.push(resolve));
+    else running++;
+    try {
+      await task();
+    } finally {
+      const next = waiting.shift();
+      if (next === undefined) running--;
+      else next();
+    }
+  };
+}

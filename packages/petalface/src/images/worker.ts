@@ -1,0 +1,32 @@
+import { Piscina } from "piscina";
+import sharp from "sharp";
+import { PetalfaceError } from "../errors.ts";
+import { createPrepare, type PrepareOptions, type WorkerRequest } from "./prepare.ts";
+
+/** What a worker answers; errors as text, since a class does not survive the way. */
+export interface WorkerAnswer {
+  readonly planes: Uint8Array<ArrayBuffer>;
+  readonly bad: readonly { readonly index: number; readonly message: string; readonly expected: boolean }[];
+}
+
+// Faces are small: the threads are the workers themselves, and no image is met twice soon enough for libvips' cache.
+sharp.concurrency(1);
+sharp.cache(false);
+
+const prepare = createPrepare(Piscina.workerData as PrepareOptions);
+
+/** Entry point of the pool: prepares a part of a batch. */
+export default async function work(requests: readonly WorkerRequest[]): Promise<unknown> {
+  const { planes, bad } = await prepare(requests);
+  const answer: WorkerAnswer = {
+    planes,
+    bad: bad.map(({ index, error }) => ({
+      index,
+      message: error instanceof Error ? error.message : String(error),
+      expected: error instanceof PetalfaceError,
+    })),
+  };
+  // The package types these two keys by symbols that it does not export.
+  const message = { [Piscina.transferableSymbol]: [planes.buffer], [Piscina.valueSymbol]: answer };
+  return Piscina.move(message as unknown as ArrayBuffer);
+}

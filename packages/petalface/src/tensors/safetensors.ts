@@ -1,0 +1,226 @@
+import { open } from "node:fs/promises";
+import { endianness } from "node:os";
+import { PetalfaceError } from "../errors.ts";
+
+/** Element types, as the format spells them. F16 and BF16 are kept as their 16 bits. */
+export type TensorType = "F64" | "F32" | "F16" | "BF16" | "I64" | "I32" | "I8" | "U8";
+
+/** Numbers of a tensor: Uint16Array (bits) for F16 and BF16, BigInt64Array for I64, otherwise the array of the same name. */
+export type TensorData =
+  | Float64Array<ArrayBuffer>
+  | Float32Array<ArrayBuffer>
+  | Uint16Array<ArrayBuffer>
+  | BigInt64Array<ArrayBuffer>
+  | Int32Array<ArrayBuffer>
+  | Int8Array<ArrayBuffer>
+  | Uint8Array<ArrayBuffer>;
+
+/** One named tensor, row-major. */
+export interface StoredTensor {
+  readonly dtype: TensorType;
+  readonly shape: readonly number[];
+  readonly data: TensorData;
+}
+
+/** The content of one file. */
+export interface Safetensors {
+  readonly tensors: Map<string, StoredTensor>;
+  /** Free text of the writer (`__metadata__`). */
+  readonly metadata: Map<string, string>;
+}
+
+const arrays = {
+  F64: Float64Array,
+  F32: Float32Array,
+  F16: Uint16Array,
+  BF16: Uint16Array,
+  I64: BigInt64Array,
+  I32: Int32Array,
+  I8: Int8Array,
+  U8: Uint8Array,
+} as const;
+
+/** The reference implementation refuses longer headers too. */
+const longestHeader = 100_000_000;
+const largestRead = 2 ** 30;
+
+/**
+ * Reads a safetensors file whole.
+ *
+ * @throws PetalfaceError where the file is missing or breaks the format in any way (see {@link parseSafetensors})
+ */
+export async function readSafetensors(path: string): Promise<Safetensors> {
+  let bytes: Uint8Array<ArrayBuffer>;
+  try {
+    await using file = await open(path, "r");
+    const { size } = await file.stat();
+    bytes = new Uint8Array(size);
+    for (let filled = 0; filled < size; ) {
+      const { bytesRead } = await file.read(bytes, filled, Math.min(size - filled, largestRead), filled);
+      if (bytesRead === 0) throw new Error("it became shorter while being read");
+      filled += bytesRead;
+    }
+  } catch (cause) {
+    throw new PetalfaceError(`cannot read ${path}: ${reason(cause)}`, { cause });
+  }
+  return parseSafetensors(bytes, path);
+}
+
+/**
+ * Reads the safetensors format: 8 bytes header length, JSON header, data. Strict: every tensor's bytes must match its
+ * type and shape, and the tensors must fill the data without gap or overlap. Aligned tensors share memory with `bytes`.
+ *
+ * Format: https://github.com/huggingface/safetensors#format
+ *
+ * @param name what error messages call the file
+ * @throws PetalfaceError where the bytes break the format; nothing is allocated before a size is checked
+ */
+export function parseSafetensors(bytes: Uint8Array<ArrayBuffer>, name = "safetensors data"): Safetensors {
+  const fail = (what: string, cause?: unknown) =>
+    new PetalfaceError(`${name} is not a valid safetensors file: ${what}`, { cause });
+  if (bytes.length < 8) throw fail(`${bytes.length} bytes are too few`);
+  const length = new DataView(bytes.buffer, bytes.byteOffset, 8).getBigUint64(0, true);
+  if (length > BigInt(longestHeader)) throw fail(`its header claims ${length} bytes`);
+  const start = 8 + Number(length);
+  if (start > bytes.length) throw fail(`its header claims ${length} bytes, more than the file has`);
+
+  let header: unknown;
+  try {
+    header = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes.subarray(8, start)));
+  } catch (cause) {
+    throw fail("its header is not JSON", cause);
+  }
+  if (!isRecord(header)) throw fail("its header is not a JSON object");
+
+  const metadata = new Map<string, string>();
+  const entries: { key: string; dtype: TensorType; shape: number[]; begin: number; end: number }[] = [];
+  for (const [key, value] of Object.entries(header)) {
+    if (!isRecord(value)) throw fail(`entry ${quote(key)} is not an object`);
+    if (key === "__metadata__") {
+      for (const [word, text] of Object.entries(value)) {
+        if (typeof text !== "string") throw fail(`metadata ${quote(word)} is not text`);
+        metadata.set(word, text);
+      }
+      continue;
+    }
+    const { dtype, shape, data_offsets: offsets } = value;
+    if (typeof dtype !== "string" || !Object.hasOwn(arrays, dtype)) {
+      throw fail(`tensor ${quote(key)} has the unknown type ${quote(dtype)}`);
+    }
+    if (!isSizes(shape)) throw fail(`tensor ${quote(key)} has no valid shape`);
+    if (!isSizes(offsets) || offsets.length !== 2) throw fail(`tensor ${quote(key)} has no valid offsets`);
+    const [begin, end] = offsets as [number, number];
+    const needed = shape.reduce((product, side) => product * side, arrays[dtype as TensorType].BYTES_PER_ELEMENT);
+    if (end - begin !== needed) {
+      throw fail(`tensor ${quote(key)} needs ${needed} bytes and has ${end - begin}`);
+    }
+    entries.push({ key, dtype: dtype as TensorType, shape, begin, end });
+  }
+
+  entries.sort((one, other) => one.begin - other.begin || one.end - other.end);
+  let covered = 0;
+  for (const { key, begin, end } of entries) {
+    if (begin !== covered) throw fail(`tensor ${quote(key)} starts at byte ${begin} of the data, not at ${covered}`);
+    covered = end;
+  }
+  if (covered !== bytes.length - start) {
+    throw fail(`its tensors take ${covered} bytes and the file holds ${bytes.length - start}; it may be truncated`);
+  }
+
+  const tensors = new Map<string, StoredTensor>();
+  for (const { key, dtype, shape, begin, end } of entries) {
+    tensors.set(key, { dtype, shape, data: view(bytes.subarray(start + begin, start + end), dtype) });
+  }
+  return { tensors, metadata };
+}
+
+/**
+ * Writes the safetensors format. The same tensors and metadata give the same bytes, whatever their order.
+ *
+ * @param tensors by name; `data` must have the type and size that `dtype` and `shape` say
+ */
+export function encodeSafetensors(
+  tensors: Iterable<readonly [string, StoredTensor]>,
+  metadata: Readonly<Record<string, string>> = {},
+): Uint8Array<ArrayBuffer> {
+  // Wide types first, so that every tensor is aligned to its own elements.
+  const width = (tensor: StoredTensor) => arrays[tensor.dtype].BYTES_PER_ELEMENT;
+  const sorted = [...tensors].sort(([a, one], [b, other]) => width(other) - width(one) || (a < b ? -1 : 1));
+  const header: [string, unknown][] = [];
+  const words = Object.entries(metadata).sort(([a], [b]) => (a < b ? -1 : 1));
+  if (words.length > 0) header.push(["__metadata__", Object.fromEntries(words)]);
+  let size = 0;
+  for (const [name, { dtype, shape, data }] of sorted) {
+    const count = shape.reduce((product, side) => product * side, 1);
+    if (name === "__metadata__" || !(data instanceof arrays[dtype]) || data.length !== count || !isSizes(shape)) {
+      throw new RangeError(`tensor ${quote(name)}: the data do not fit ${dtype} [${shape.join(", ")}]`);
+    }
+    header.push([name, { dtype, shape, data_offsets: [size, size + data.byteLength] }]);
+    size += data.byteLength;
+  }
+  const json = new TextEncoder().encode(JSON.stringify(Object.fromEntries(header)));
+  const start = 8 + Math.ceil(json.length / 8) * 8;
+  const bytes = new Uint8Array(start + size).fill(0x20, 0, start);
+  new DataView(bytes.buffer).setBigUint64(0, BigInt(start - 8), true);
+  bytes.set(json, 8);
+  let offset = start;
+  for (const [, { data }] of sorted) {
+    bytes.set(swapIfBig(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), data.BYTES_PER_ELEMENT), offset);
+    offset += data.byteLength;
+  }
+  return bytes;
+}
+
+/** A tensor's numbers as float32: F32 as it is (shared), the others converted; I64 and F64 may lose digits. */
+export function toFloat32(tensor: StoredTensor): Float32Array<ArrayBuffer> {
+  const { dtype, data } = tensor;
+  if (data instanceof Float32Array) return data;
+  if (data instanceof BigInt64Array) return Float32Array.from(data, Number);
+  if (!(data instanceof Uint16Array)) return Float32Array.from(data);
+  const bits = Uint32Array.from(data, dtype === "BF16" ? (value) => value << 16 : halfToSingle);
+  return new Float32Array(bits.buffer);
+}
+
+/** IEEE 754 binary16 bits to binary32 bits. */
+function halfToSingle(half: number): number {
+  const sign = (half & 0x8000) << 16;
+  const exponent = (half >>> 10) & 0x1f;
+  const fraction = half & 0x3ff;
+  if (exponent === 0x1f) return sign | 0x7f800000 | (fraction << 13);
+  if (exponent !== 0) return sign | ((exponent + 112) << 23) | (fraction << 13);
+  if (fraction === 0) return sign;
+  const shift = Math.clz32(fraction) - 21;
+  return sign | ((113 - shift) << 23) | (((fraction << shift) & 0x3ff) << 13);
+}
+
+function view(bytes: Uint8Array<ArrayBuffer>, dtype: TensorType): TensorData {
+  const width = arrays[dtype].BYTES_PER_ELEMENT;
+  const usable = bytes.byteOffset % width === 0 && (width === 1 || endianness() === "LE");
+  const source = usable ? bytes : swapIfBig(bytes.slice(), width);
+  return new arrays[dtype](source.buffer, source.byteOffset, source.byteLength / width);
+}
+
+/** The format is little-endian. Returns the same bytes on a little-endian machine and a swapped copy on another. */
+function swapIfBig(bytes: Uint8Array<ArrayBuffer>, width: number): Uint8Array<ArrayBuffer> {
+  if (width === 1 || endianness() === "LE") return bytes;
+  const swapped = bytes.slice();
+  for (let offset = 0; offset < swapped.length; offset += width) swapped.subarray(offset, offset + width).reverse();
+  return swapped;
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function isSizes(value: unknown): value is number[] {
+  return Array.isArray(value) && value.length <= 64 && value.every((side) => Number.isSafeInteger(side) && side >= 0);
+}
+
+function quote(value: unknown): string {
+  const text = JSON.stringify(value) ?? "undefined";
+  return text.length > 80 ? `${text.slice(0, 77)}...` : text;
+}
+
+function reason(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause);
+}
