@@ -1,0 +1,128 @@
+import { execFile } from "node:child_process";
+import { mkdir, rm, statfs, writeFile } from "node:fs/promises";
+import { availableParallelism, totalmem } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { cacheFolder, isCached, knownModels } from "../models/index.ts";
+import type { Provider } from "../runtime/index.ts";
+
+/** One thing that `petalface doctor` looked at. */
+export interface Finding {
+  readonly name: string;
+  /** `missing`: works without it, but something is slower or unavailable. `broken`: petalface does not work. */
+  readonly state: "ok" | "missing" | "broken";
+  readonly detail: string;
+  /** What to do; absent where there is nothing to do. */
+  readonly todo?: string;
+}
+
+const run = promisify(execFile);
+const GIB = 2 ** 30;
+const PROBE_MS = 30_000;
+// Named here, because loading the runtime's module fails where onnxruntime is broken, which is what doctor is to find.
+const providers: readonly Provider[] = ["cpu", "cuda", "webgpu"];
+
+function firstLine(error: unknown): string {
+  return (error instanceof Error ? error.message : String(error)).trim().split("\n")[0] ?? "";
+}
+
+function node(): Finding {
+  const [major = 0] = process.versions.node.split(".").map(Number);
+  const detail = `${process.versions.node} on ${process.platform} ${process.arch}`;
+  if (major >= 20) return { name: "node", state: "ok", detail };
+  return { name: "node", state: "broken", detail, todo: "install Node 20 or newer" };
+}
+
+async function runtime(): Promise<Finding> {
+  const name = "onnxruntime";
+  try {
+    const { env } = await import("onnxruntime-node");
+    return { name, state: "ok", detail: env.versions.node ?? env.versions.common };
+  } catch (error) {
+    return { name, state: "broken", detail: firstLine(error), todo: "run `npm ci` again on this machine" };
+  }
+}
+
+async function provider(name: Provider): Promise<Finding> {
+  const script = fileURLToPath(
+    new URL(import.meta.url.endsWith(".ts") ? "./provider-probe.ts" : "./provider-probe.js", import.meta.url),
+  );
+  try {
+    await run(process.execPath, [script, name], { timeout: PROBE_MS });
+    return { name: `provider ${name}`, state: "ok", detail: "opens a session and computes" };
+  } catch (error) {
+    const { stdout, signal } = error as { stdout?: string; signal?: string | null };
+    const detail = stdout?.trim() || (signal ? `ended by ${signal}` : "the probe process failed");
+    const needed = name === "cpu";
+    const todo = needed
+      ? "run `npm ci` again on this machine; if that does not help, report it"
+      : `needed only for --provider ${name}: install its driver and libraries`;
+    return { name: `provider ${name}`, state: needed ? "broken" : "missing", detail: firstLine(detail), todo };
+  }
+}
+
+async function images(): Promise<Finding> {
+  const name = "sharp";
+  try {
+    const { default: sharp } = await import("sharp");
+    const raw = { width: 2, height: 2, channels: 3 } as const;
+    const jpeg = await sharp(Buffer.alloc(12, 128), { raw }).jpeg().toBuffer();
+    await sharp(jpeg).raw().toBuffer();
+    return { name, state: "ok", detail: `${sharp.versions.sharp}, libvips ${sharp.versions.vips}` };
+  } catch (error) {
+    return { name, state: "broken", detail: firstLine(error), todo: "run `npm ci` again on this machine" };
+  }
+}
+
+function machine(): Finding[] {
+  const memory = process.constrainedMemory() || totalmem();
+  const total = Math.min(memory, totalmem()) / GIB;
+  const detail = `${total.toFixed(1)} GiB`;
+  return [
+    { name: "cores", state: "ok", detail: String(availableParallelism()) },
+    total >= 2
+      ? { name: "memory", state: "ok", detail }
+      : { name: "memory", state: "missing", detail, todo: "adapt with a smaller --batch" },
+  ];
+}
+
+async function cache(folder: string): Promise<Finding[]> {
+  const probe = join(folder, `.probe-${process.pid}`);
+  try {
+    await mkdir(folder, { recursive: true });
+    await writeFile(probe, "");
+    await rm(probe);
+  } catch (error) {
+    const todo = "set PETALFACE_CACHE to a folder that can be written";
+    return [{ name: "cache", state: "broken", detail: firstLine(error), todo }];
+  }
+  const { bavail, bsize } = await statfs(folder);
+  const free = (bavail * bsize) / GIB;
+  const detail = `${free.toFixed(1)} GiB free`;
+  return [
+    { name: "cache", state: "ok", detail: folder },
+    free >= 1
+      ? { name: "disk", state: "ok", detail }
+      : { name: "disk", state: "missing", detail, todo: `free some space where ${folder} is` },
+  ];
+}
+
+async function models(folder: string): Promise<Finding[]> {
+  const fetchable = knownModels.filter((model) => model.source);
+  return Promise.all(
+    fetchable.map(async (model): Promise<Finding> => {
+      const name = `model ${model.name}`;
+      if (await isCached(model, folder)) return { name, state: "ok", detail: "cached" };
+      const todo = `fetched at first use; \`petalface models ${model.name}\` fetches it now`;
+      return { name, state: "missing", detail: "not cached", todo };
+    }),
+  );
+}
+
+/** Looks at everything that petalface needs on this machine. Never throws; what fails is a finding. */
+export async function diagnose(): Promise<Finding[]> {
+  const folder = cacheFolder();
+  const groups = await Promise.all([runtime(), ...providers.map(provider), images(), cache(folder), models(folder)]);
+  return [node(), ...machine(), ...groups.flat()];
+}

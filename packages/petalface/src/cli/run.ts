@@ -1,0 +1,82 @@
+import { readFileSync } from "node:fs";
+import { Command } from "commander";
+import { commands } from "./commands.ts";
+import { type CliContext, type CommonOptions, createContext } from "./context.ts";
+import { describeFailure, stackOf } from "./failure.ts";
+
+function packageVersion(): string {
+  const text = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
+  return (JSON.parse(text) as { version: string }).version;
+}
+
+function createProgram(makeContext: (options: () => CommonOptions) => CliContext): Command {
+  const program = new Command("petalface")
+    .description("Adapt any face recogniser to low-resolution faces.")
+    .version(packageVersion(), "-V, --version", "print the version")
+    .helpOption("-h, --help", "print help")
+    .option("--json", "print one JSON document on stdout and nothing else")
+    .option("--quiet", "no progress and no notes on stderr")
+    .option("--debug", "print the stack of an error")
+    .configureHelp({ showGlobalOptions: true })
+    // Errors are reported by main(), in the one format that all of them share.
+    .configureOutput({ outputError: () => {} })
+    .exitOverride()
+    .addHelpText("after", "\nExit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted (and resumable).");
+  const context = makeContext(() => program.opts<CommonOptions>());
+  for (const register of commands) register(program, context);
+  return program;
+}
+
+/** Aborts on the first Ctrl-C, and leaves at once on the second. */
+function listenForSignals(note: (line: string) => void): { signal: AbortSignal; stop(): void } {
+  const controller = new AbortController();
+  const onSignal = (): void => {
+    if (controller.signal.aborted) process.exit(130);
+    controller.abort();
+    note("petalface: stopping; press Ctrl-C again to stop at once");
+  };
+  const signals = ["SIGINT", "SIGTERM"] as const;
+  for (const name of signals) process.on(name, onSignal);
+  return {
+    signal: controller.signal,
+    stop() {
+      for (const name of signals) process.off(name, onSignal);
+    },
+  };
+}
+
+async function flush(stream: NodeJS.WriteStream): Promise<void> {
+  await new Promise<void>((resolve) => stream.write("", () => resolve()));
+}
+
+/** Runs the command line and sets the process's exit code. `args` are those after `node main.ts`. */
+export async function main(args: readonly string[]): Promise<void> {
+  const { stdout, stderr } = process;
+  // A reader that went away (`petalface ... | head`) is no error.
+  for (const stream of [stdout, stderr])
+    stream.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : 1));
+  const { signal, stop } = listenForSignals((line) => stderr.write(`${line}\n`));
+  const program = createProgram((options) => createContext(options, signal, stdout, stderr));
+
+  const fail = async (error: unknown): Promise<void> => {
+    const command = program.commands.find((each) => args.includes(each.name()))?.name();
+    const { exitCode, message } = describeFailure(error, signal, command);
+    if (program.opts<CommonOptions>().debug && exitCode === 1) stderr.write(`${stackOf(error)}\n`);
+    if (message !== undefined) stderr.write(`petalface: ${message}\n`);
+    process.exitCode = exitCode;
+    if (exitCode === 0) return;
+    // What the failed command left open (workers, sessions) must not keep the process alive.
+    await Promise.all([flush(stdout), flush(stderr)]);
+    process.exit(exitCode);
+  };
+  process.on("uncaughtException", (error) => void fail(error));
+
+  try {
+    await program.parseAsync(args, { from: "user" });
+    if (signal.aborted) process.exitCode = 130;
+  } catch (error) {
+    await fail(error);
+  } finally {
+    stop();
+  }
+}
