@@ -1,0 +1,30 @@
+export { type AddOptions, GraphBuilder } from "./builder.ts";
+export { type CopyOptions, copyGraph } from "./copy.ts";
+export { type DifferentiateOptions, differentiate } from "./differentiate.ts";
+export {
+  type Dim,
+  isStatic,
+  printDim,
+  printShape,
+  type Shape,
+  type SymbolicDim,
+  sameDim,
+  sameShape,
+  timesDim,
+} from "./dim.ts";
+export { OnnxGradError } from "./errors.ts";
+export type { Attribute, Attributes, Graph, Node, ValueType } from "./graph.ts";
+export { type Operand, type Ops, ops, type Window } from "./ops.ts";
+export type { Run } from "./run.ts";
+export {
+  type Constant,
+  type DType,
+  type ExternalTensor,
+  float32,
+  int64,
+  isExternal,
+  sizeOf,
+  type Tensor,
+  type TypedArrays,
+} from "./tensor.ts";
+export { upgradeOpset } from "./upgrade.ts";

@@ -1,0 +1,173 @@
+import { intOf, intsOf, stringOf } from "../attributes.ts";
+import type { Shape } from "../dim.ts";
+import type { Ops } from "../ops.ts";
+import { cannot, intsAt, known, once, type Rule } from "./rule.ts";
+
+/** Puts `step - 1` zeros after each element along an axis: length n becomes n * step. */
+export function spread(o: Ops, x: string, axis: number, step: number): string {
+  if (step === 1) return x;
+  const shape = o.shape(x);
+  const apart = o.unsqueeze(x, [axis + 1]);
+  const pads = Array<number>(2 * (shape.length + 1)).fill(0);
+  pads[shape.length + 1 + axis + 1] = step - 1;
+  return o.reshape(
+    o.pad(apart, pads),
+    shape.map((dim, i) => (i === axis ? (dim as number) * step : dim)),
+  );
+}
+
+/** Pads written for some axes, for all of them: starts, then ends. */
+export function padsFor(
+  rank: number,
+  axes: readonly number[],
+  starts: readonly number[],
+  ends: readonly number[],
+): number[] {
+  const pads = Array<number>(2 * rank).fill(0);
+  axes.forEach((axis, i) => {
+    pads[axis] = starts[i] as number;
+    pads[rank + axis] = ends[i] as number;
+  });
+  return pads;
+}
+
+/** Back into the shape of the input. */
+const reshaped: Rule = ({ o, x: [x], g }) => [() => o.reshape(g, o.shape(x))];
+
+/** Every element goes back where it was read from, the others get zero. */
+const slice: Rule = (call) => {
+  const {
+    o,
+    node,
+    x: [x],
+    g,
+  } = call;
+  return [
+    () => {
+      const shape = o.shape(x);
+      const starts = intsAt(call, 1) ?? [];
+      const axes = (intsAt(call, 3) ?? starts.map((_, i) => i)).map((axis) => o.axis(x, axis));
+      const steps = intsAt(call, 4) ?? axes.map(() => 1);
+      const before = Array<number>(axes.length).fill(0);
+      const after = Array<number>(axes.length).fill(0);
+      const turned = axes.filter((_, i) => (steps[i] as number) < 0);
+      let full = o.flip(g, turned);
+      axes.forEach((axis, i) => {
+        const step = steps[i] as number;
+        if (shape[axis] === o.shape(g)[axis]) return;
+        const size = known(node, shape[axis]);
+        const count = known(node, o.shape(g)[axis]);
+        const start = starts[i] as number;
+        const first = Math.min(Math.max(start < 0 ? start + size : start, 0), step < 0 ? size - 1 : size);
+        const lowest = step < 0 ? first + step * (count - 1) : first;
+        full = spread(o, full, axis, Math.abs(step));
+        before[i] = lowest;
+        after[i] = size - lowest - count * Math.abs(step);
+      });
+      return o.pad(full, padsFor(shape.length, axes, before, after));
+    },
+  ];
+};
+
+/** Adds the rows of `g` into zeros at the rows that were read. */
+const gather: Rule = ({ o, node, x: [x, indices], g }) => [
+  () => {
+    const axis = o.axis(x, intOf(node, "axis", 0));
+    const shape = o.shape(x);
+    const read = o.rank(indices);
+    const rest = shape.filter((_, i) => i !== axis);
+    const all = [...Array(o.rank(g)).keys()];
+    const own = all.slice(axis, axis + read);
+    const updates = o.transpose(g, [...own, ...all.filter((i) => !own.includes(i))]);
+    const size = known(node, shape[axis]);
+    const positive = o.where(o.less(indices, 0), o.add(indices, size), indices);
+    const rows = o.unsqueeze(positive, [-1]);
+    const summed = o.scatterAddRows(o.full(0, [size, ...rest], g), rows, updates);
+    const order = [...Array(shape.length).keys()].slice(1);
+    order.splice(axis, 0, 0);
+    return o.transpose(summed, order);
+  },
+];
+
+const tile: Rule = (call) => {
+  const {
+    o,
+    x: [x],
+    g,
+  } = call;
+  return [
+    () => {
+      const repeats = intsAt(call, 1) ?? [];
+      const shape: Shape = o.shape(x).flatMap((dim, i) => (repeats[i] === 1 ? [dim] : [repeats[i] as number, dim]));
+      const axes: number[] = [];
+      let at = 0;
+      for (const count of repeats) {
+        if (count !== 1) axes.push(at++);
+        at++;
+      }
+      return o.reduceSum(o.reshape(g, shape), axes, false);
+    },
+  ];
+};
+
+/** Rules of operators that only move elements. */
+export const shape: Readonly<Record<string, Rule>> = {
+  Reshape: reshaped,
+  Flatten: reshaped,
+  Squeeze: reshaped,
+  Unsqueeze: reshaped,
+  Transpose: ({ o, node, g }) => [
+    () => {
+      const perm = intsOf(node, "perm") ?? [...Array(o.rank(g)).keys()].reverse();
+      return o.transpose(
+        g,
+        perm.map((_, i) => perm.indexOf(i)),
+      );
+    },
+  ],
+  Expand: ({ g }) => [() => g],
+  Tile: tile,
+  Slice: slice,
+  Pad: (call) => {
+    const {
+      o,
+      node,
+      x: [x],
+      g,
+    } = call;
+    return [
+      () => {
+        if (stringOf(node, "mode", "constant") !== "constant")
+          throw cannot(node, "only the constant mode has a gradient here");
+        const pads = intsAt(call, 1) ?? [];
+        const axes = (intsAt(call, 3) ?? o.shape(x).map((_, i) => i)).map((axis) => o.axis(x, axis));
+        const minus = pads.map((count) => -count);
+        return o.pad(g, padsFor(o.rank(x), axes, minus.slice(0, axes.length), minus.slice(axes.length)));
+      },
+    ];
+  },
+  Concat: ({ o, node, g }) => {
+    const axis = o.axis(g, intOf(node, "axis", 0));
+    const pieces = once(() =>
+      o.split(
+        g,
+        node.inputs.map((input) => known(node, o.shape(input)[axis])),
+        axis,
+      ),
+    );
+    return node.inputs.map((_, i) => () => pieces()[i] as string);
+  },
+  Split: ({ o, node, x: [x], grads }) => [
+    () => {
+      const pieces = grads.map((grad, i) => {
+        const output = node.outputs[i] as string;
+        return grad ?? o.full(0, o.shape(output), output);
+      });
+      return o.concat(pieces, o.axis(x, intOf(node, "axis", 0)));
+    },
+  ],
+  Gather: gather,
+  GatherElements: ({ o, node, x: [x, indices], g }) => [
+    () => o.scatterAddElements(o.full(0, o.shape(x), g), indices, g, intOf(node, "axis", 0)),
+  ],
+};
