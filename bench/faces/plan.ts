@@ -1,0 +1,36 @@
+import { join } from "node:path";
+import type { TrainingOptions } from "petalface";
+
+/** Where the shared data and weights are. */
+export const shared = process.env["PETALFACE_SHARED"] ?? join(import.meta.dirname, "../../../shared");
+
+/** Folds of LFW's View 2 that are measured here; 4 and 5 stay untouched, 6 is for choices. */
+export const testFolds = [1, 2, 3] as const;
+export const choiceFolds = [6] as const;
+/** People of these folds are never trained on. */
+export const heldOutFolds = [1, 2, 3, 4, 5, 6] as const;
+
+/** Low resolutions that are measured. */
+export const testPixels = [16, 12, 8] as const;
+
+/** One line of the table. */
+export interface Contender {
+  readonly name: string;
+  /** Training choices beyond seed and epochs; undefined: the frozen model. */
+  readonly options?: Partial<TrainingOptions>;
+  /** Training faces: LFW people outside the held-out folds unless given. */
+  readonly train?: string;
+}
+
+/**
+ * What is compared. All see the same training images in the same order (but for `synthetic`); lora and full differ from petal
+ * in one thing each.
+ */
+export const contenders: readonly Contender[] = [
+  { name: "frozen" },
+  { name: "full", options: { preset: "petal", method: "full" } },
+  { name: "lora", options: { preset: "petal", gate: "single" } },
+  { name: "paper", options: { preset: "paper" } },
+  { name: "petal", options: { preset: "petal" } },
+  { name: "petal, synthetic", options: { preset: "petal" }, train: "synthetic:people=5000,images=2,seed=1" },
+];

@@ -1,0 +1,104 @@
+import { copyGraph, type Graph, GraphBuilder, type Node, ops, setBatch } from "onnx-grad";
+import type { Backbone } from "../backbones/index.ts";
+import { buildAlpha } from "../quality/index.ts";
+import type { AdapterConfig } from "./config.ts";
+import { buildGate } from "./gate.ts";
+import { type Layout, layoutOf } from "./layout.ts";
+
+/** How {@link buildAdapted} makes its graph. */
+export interface BuildOptions {
+  /** Trained numbers: a vector to freeze into the graph, or `input` for a graph input `theta`. */
+  readonly theta: Float32Array | "input";
+  /** Alpha: judged from the image inside the graph, a graph input `alpha` `[N]`, or one number for every image. */
+  readonly alpha: "quality" | "input" | number;
+  /** Fixed batch; open unless given. */
+  readonly batch?: number;
+}
+
+/** An adapted network under construction: the builder, and the names of its values. */
+export interface AdaptedBuild {
+  readonly builder: GraphBuilder;
+  readonly input: string;
+  /** Embeddings `[N, width]`. */
+  readonly embedding: string;
+  /** Alpha `[N]`. */
+  readonly alpha: string;
+  readonly layout: Layout;
+}
+
+/**
+ * Puts an adapter into its backbone: `y = frozen(x) + up(gate(alpha) * down(x))` at every site (METHOD.md, 2), or the trained weights
+ * in place of the frozen ones. Input and output keep the backbone's names.
+ */
+export function buildAdapted(backbone: Backbone, config: AdapterConfig, options: BuildOptions): AdaptedBuild {
+  const graph = options.batch === undefined ? backbone.graph : setBatch(backbone.graph, options.batch);
+  const layout = layoutOf(backbone, config);
+  const b = new GraphBuilder({ name: graph.name, opset: graph.opset });
+  const o = ops(b);
+  const input = b.input(backbone.input, graph.types.get(backbone.input) as NonNullable<ReturnType<Graph["types"]["get"]>>);
+  const trained = trainedValues(b, layout, options.theta);
+  const alpha = alphaValue(b, backbone, config, input, options.alpha);
+  const lowRank = config.method === "lora";
+  const gate = lowRank ? buildGate(b, config.gate, alpha, config.rank, config.scale) : "";
+  const sites = new Map(layout.sites.map((site) => [site.name, site]));
+
+  const push = (node: Node, original: Node): void => {
+    const site = sites.get(original.name);
+    if (site === undefined) return b.push(node);
+    const output = node.outputs[0] as string;
+    const frozen = b.fresh(`${output}_frozen`);
+    b.push({ ...node, outputs: [frozen] });
+    const down = trained.get(`${site.name}.lora_A.weight`) as string;
+    const up = trained.get(`${site.name}.lora_B.weight`) as string;
+    const x = node.inputs[0] as string;
+    const delta = node.op === "Conv" ? convolution(node, x, frozen, down, up, site.plain) : product(x, down, up);
+    b.push({ op: "Add", domain: "", name: b.fresh(`${node.name}_adapted`), inputs: [frozen, delta], outputs: [output], attributes: {} });
+  };
+
+  /** Low-rank products over channels, pixels flattened: for a 1x1 layer much cheaper than two thin convolutions. */
+  const convolution = (node: Node, x: string, frozen: string, down: string, up: string, plain: boolean): string => {
+    const outShape = b.shape(frozen);
+    const [batch = 0, , height = 1, width = 1] = outShape;
+    const pixels = (height as number) * (width as number);
+    const ranks = [batch, config.rank, pixels];
+    const u = plain
+      ? o.matmul(down, o.reshape(x, [batch, b.shape(x)[1] as number, pixels]))
+      : o.reshape(b.add("Conv", [x, down], node.attributes), ranks);
+    return o.reshape(o.matmul(up, o.mul(u, o.unsqueeze(gate, [2]))), outShape);
+  };
+
+  const product = (x: string, down: string, up: string): string => {
+    const u = o.matmul(x, o.transpose(down, [1, 0]));
+    const middle = Array.from({ length: b.shape(x).length - 2 }, (_, axis) => axis + 1);
+    return o.matmul(o.mul(u, middle.length > 0 ? o.unsqueeze(gate, middle) : gate), o.transpose(up, [1, 0]));
+  };
+
+  const replaced = lowRank ? new Map<string, string>() : trained;
+  const names = copyGraph(b, graph, { inputs: new Map([[backbone.input, input]]), constants: replaced, push });
+  return { builder: b, input, embedding: names.get(backbone.output) as string, alpha, layout };
+}
+
+function alphaValue(b: GraphBuilder, backbone: Backbone, config: AdapterConfig, input: string, alpha: BuildOptions["alpha"]): string {
+  const o = ops(b);
+  if (alpha === "quality") return buildAlpha(b, backbone, config.calibration, input);
+  const batch = b.shape(input)[0] as number;
+  if (alpha === "input") return b.input("alpha", { dtype: "float32", shape: [batch] });
+  // One number per image without knowing how many there are: zero times something of that length, plus the number.
+  const perImage = o.reduceMean(input, [1, 2, 3], false);
+  return o.add(o.mul(perImage, 0), alpha);
+}
+
+/** Theta cut into its tensors: by slot name. One Split, so that the gradient of theta is one Concat. */
+function trainedValues(b: GraphBuilder, layout: Layout, theta: Float32Array | "input"): Map<string, string> {
+  const o = ops(b);
+  if (theta !== "input")
+    return new Map(
+      layout.slots.map((slot) => [
+        slot.name,
+        b.constant({ dtype: "float32", dims: slot.dims, data: theta.slice(slot.offset, slot.offset + slot.length) }, slot.name),
+      ]),
+    );
+  const vector = b.input("theta", { dtype: "float32", shape: [layout.length] });
+  const pieces = o.split(vector, layout.slots.map((slot) => slot.length), 0);
+  return new Map(layout.slots.map((slot, index) => [slot.name, o.reshape(pieces[index] as string, slot.dims)]));
+}

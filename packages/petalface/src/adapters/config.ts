@@ -1,0 +1,31 @@
+import type { Calibration } from "../quality/index.ts";
+import type { Gate } from "./gate.ts";
+
+/** What is trained: low-rank adapters, every weight, or the last layer only. */
+export type Method = "lora" | "full" | "head";
+
+/** Names of {@link Method}. */
+export const methodNames = ["lora", "full", "head"] as const;
+
+/** Everything needed to use trained weights on their backbone; saved as `adapter_config.json`. */
+export interface AdapterConfig {
+  readonly method: Method;
+  /** How alpha weights the rank channels (`lora` only). */
+  readonly gate: Gate;
+  /** Rank channels of each site, all of the gate's parts together: twin of rank 16 is 8 + 8. */
+  readonly rank: number;
+  /** Factor on the adapter's output. */
+  readonly scale: number;
+  /** Names of the adapted layers (`lora`), in graph order; empty for `full` and `head`. */
+  readonly sites: readonly string[];
+  /** The frozen network these weights belong to. */
+  readonly backbone: { readonly name: string; readonly sha256: string };
+  /** How a face becomes alpha. */
+  readonly calibration: Calibration;
+}
+
+/** Trained weights and everything needed to use them. `theta` is one flat vector, cut as {@link layoutOf} says. */
+export interface Adapter {
+  readonly config: AdapterConfig;
+  readonly theta: Float32Array;
+}

@@ -1,0 +1,95 @@
+import { type Constant, readTensor, sizeOf } from "onnx-grad";
+import type { Backbone } from "../backbones/index.ts";
+import { PetalfaceError } from "../errors.ts";
+import { random } from "../random.ts";
+import type { AdapterConfig } from "./config.ts";
+import { findSites, type Site } from "./sites.ts";
+
+/** One trainable tensor inside theta. */
+export interface Slot {
+  /** Tensor name in `adapter_model.safetensors`. */
+  readonly name: string;
+  readonly dims: readonly number[];
+  /** First element in theta. */
+  readonly offset: number;
+  readonly length: number;
+  /** `down` and `up` of a site, or a `weight` of the backbone that is trained itself. */
+  readonly role: "down" | "up" | "weight";
+  /** Site name, or constant name for a weight. */
+  readonly of: string;
+}
+
+/** How theta is cut into tensors, and the sites in graph order. */
+export interface Layout {
+  readonly slots: readonly Slot[];
+  readonly sites: readonly Site[];
+  /** Length of theta: the number of trained numbers. */
+  readonly length: number;
+}
+
+/** The layout that a configuration has on its backbone. Throws PetalfaceError if a named site does not exist. */
+export function layoutOf(backbone: Backbone, config: Pick<AdapterConfig, "method" | "rank" | "sites">): Layout {
+  const all = findSites(backbone.graph).sites;
+  const byName = new Map(all.map((site) => [site.name, site]));
+  const sites = config.sites.map((name) => {
+    const site = byName.get(name);
+    if (site === undefined)
+      throw new PetalfaceError(`the adapter is for layer "${name}", which ${backbone.path} does not have`);
+    return site;
+  });
+  const tensors =
+    config.method === "lora"
+      ? sites.flatMap((site): Omit<Slot, "offset" | "length">[] => [
+          { name: `${site.name}.lora_A.weight`, dims: downDims(site, config.rank), role: "down", of: site.name },
+          { name: `${site.name}.lora_B.weight`, dims: [site.outputs, config.rank], role: "up", of: site.name },
+        ])
+      : trainedConstants(backbone, config.method).map(([name, constant]): Omit<Slot, "offset" | "length"> => ({
+          name,
+          dims: constant.dims,
+          role: "weight",
+          of: name,
+        }));
+  let offset = 0;
+  const slots = tensors.map((tensor) => {
+    const length = sizeOf(tensor.dims);
+    const slot = { ...tensor, offset, length };
+    offset += length;
+    return slot;
+  });
+  return { slots, sites, length: offset };
+}
+
+function downDims(site: Site, rank: number): number[] {
+  return site.plain ? [rank, site.inputs] : [rank, site.inputs, ...site.kernel];
+}
+
+/** Constants that `full` and `head` train: weights and biases of layers (and slopes), of all of them or of the last one. */
+function trainedConstants(backbone: Backbone, method: "full" | "head"): [string, Constant][] {
+  const weighted = new Set(["Conv", "Gemm", "MatMul", "PRelu", "ConvTranspose"]);
+  const layers = backbone.graph.nodes.filter(
+    (node) => weighted.has(node.op) && node.inputs.slice(1).some((input) => backbone.graph.constants.has(input)),
+  );
+  const last = layers.findLast((node) => node.op !== "PRelu");
+  const chosen = method === "full" ? layers : last === undefined ? [] : [last];
+  const names = new Set(chosen.flatMap((node) => node.inputs.slice(1)));
+  return [...backbone.graph.constants].filter(([name, constant]) => names.has(name) && constant.dtype === "float32");
+}
+
+/**
+ * Theta before the first step. Low-rank: the down projection uniform in +-1/sqrt(fan in) (the initialisation of Hu et al. 2021's
+ * code), the up projection zero, so that the adapted model starts as the frozen one. Trained weights start as they are.
+ */
+export async function initialTheta(backbone: Backbone, layout: Layout, seed: number): Promise<Float32Array> {
+  const theta = new Float32Array(layout.length);
+  const generator = random("theta", seed);
+  for (const slot of layout.slots) {
+    if (slot.role === "down") {
+      const bound = 1 / Math.sqrt(slot.length / (slot.dims[0] as number));
+      for (let i = 0; i < slot.length; i++) theta[slot.offset + i] = (2 * generator.uniform() - 1) * bound;
+    } else if (slot.role === "weight") {
+      const tensor = await readTensor(backbone.graph.constants.get(slot.of) as Constant);
+      theta.set(tensor.data as Float32Array, slot.offset);
+    }
+  }
+  return theta;
+}

@@ -1,0 +1,59 @@
+import { type Constant, copyGraph, type Graph, GraphBuilder, readTensor, type ValueType } from "onnx-grad";
+import type { Backbone } from "../backbones/index.ts";
+import { PetalfaceError } from "../errors.ts";
+import type { Adapter } from "./config.ts";
+import { gateWeights } from "./gate.ts";
+import { layoutOf, type Slot } from "./layout.ts";
+import type { Site } from "./sites.ts";
+
+/**
+ * The plain network that an adapter makes of its backbone at one fixed alpha: `W + scale * up diag(gate) down` in every layer.
+ * As fast as the frozen network. Refused where alpha still decides, i.e. no number is given for a gate that uses it.
+ */
+export async function mergeAdapter(backbone: Backbone, adapter: Adapter, alpha: number | undefined): Promise<Graph> {
+  const { config, theta } = adapter;
+  if (config.method === "lora" && config.gate !== "single" && alpha === undefined)
+    throw new PetalfaceError(
+      `a ${config.gate} gate depends on every image's alpha, so it cannot be merged into the weights; give a fixed --alpha, or export with --alpha quality`,
+    );
+  const layout = layoutOf(backbone, config);
+  const weights = gateWeights(config.gate, alpha ?? 1);
+  const replaced = new Map<string, Constant>();
+  if (config.method === "lora") {
+    const slots = new Map(layout.slots.map((slot) => [slot.name, slot]));
+    for (const site of layout.sites) {
+      const frozen = replaced.get(site.weight) ?? (backbone.graph.constants.get(site.weight) as Constant);
+      const down = slots.get(`${site.name}.lora_A.weight`) as Slot;
+      const up = slots.get(`${site.name}.lora_B.weight`) as Slot;
+      const gated = Float64Array.from({ length: config.rank }, (_, r) => {
+        const part = Math.floor((r * weights.length) / config.rank);
+        return (weights[part] as number) * config.scale;
+      });
+      replaced.set(site.weight, await mergedWeight(site, frozen, theta, down, up, gated));
+    }
+  } else
+    for (const slot of layout.slots)
+      replaced.set(slot.of, { dtype: "float32", dims: slot.dims, data: theta.slice(slot.offset, slot.offset + slot.length) });
+
+  const b = new GraphBuilder({ name: backbone.graph.name, opset: backbone.graph.opset });
+  const input = b.input(backbone.input, backbone.graph.types.get(backbone.input) as ValueType);
+  const constants = new Map([...backbone.graph.constants].map(([name, constant]) => [name, replaced.get(name) ?? constant]));
+  const names = copyGraph(b, { ...backbone.graph, constants }, { inputs: new Map([[backbone.input, input]]) });
+  return b.build([names.get(backbone.output) as string]);
+}
+
+async function mergedWeight(site: Site, frozen: Constant, theta: Float32Array, down: Slot, up: Slot, gated: Float64Array): Promise<Constant> {
+  const weight = await readTensor(frozen);
+  const data = Float32Array.from(weight.data as Float32Array);
+  const rank = gated.length;
+  const columns = down.length / rank;
+  for (let out = 0; out < site.outputs; out++)
+    for (let column = 0; column < columns; column++) {
+      let sum = 0;
+      for (let r = 0; r < rank; r++)
+        sum += (theta[up.offset + out * rank + r] as number) * (gated[r] as number) * (theta[down.offset + r * columns + column] as number);
+      const at = site.outFirst ? out * columns + column : column * site.outputs + out;
+      data[at] = (data[at] as number) + sum;
+    }
+  return { dtype: "float32", dims: weight.dims, data };
+}

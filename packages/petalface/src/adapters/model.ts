@@ -1,0 +1,25 @@
+import type { Graph } from "onnx-grad";
+import type { Backbone, EmbeddingModel } from "../backbones/index.ts";
+import { buildAdapted } from "./build.ts";
+import type { Adapter } from "./config.ts";
+
+/** Name of the alpha output of an adapted model. */
+export const alphaOutput = "alpha";
+
+/** The adapted network as one graph with an open batch: image -> quality -> calibration -> gate -> embedding and alpha. */
+export function adaptedModel(backbone: Backbone, adapter: Adapter, alpha: "quality" | number = "quality"): EmbeddingModel {
+  const built = buildAdapted(backbone, adapter.config, { theta: adapter.theta, alpha });
+  const { builder: b } = built;
+  const output = b.fresh(alphaOutput);
+  b.push({ op: "Identity", domain: "", name: b.fresh("alpha"), inputs: [built.alpha], outputs: [output], attributes: {} });
+  const graph: Graph = b.build([built.embedding, output]);
+  return {
+    graph,
+    spec: backbone.spec,
+    input: built.input,
+    output: built.embedding,
+    alpha: output,
+    size: backbone.size,
+    width: backbone.width,
+  };
+}

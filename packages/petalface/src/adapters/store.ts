@@ -1,0 +1,127 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { Backbone } from "../backbones/index.ts";
+import { PetalfaceError } from "../errors.ts";
+import { writeFileSafely } from "../files.ts";
+import { measureOf } from "../quality/index.ts";
+import { encodeSafetensors, readSafetensors, toFloat32 } from "../tensors/index.ts";
+import { type Adapter, type AdapterConfig, methodNames } from "./config.ts";
+import { gateNames, gateParts } from "./gate.ts";
+import { layoutOf } from "./layout.ts";
+
+/** File names, those of Hugging Face PEFT. */
+const configFile = "adapter_config.json";
+const weightsFile = "adapter_model.safetensors";
+
+/** Version of `adapter_config.json`; a newer one is refused. */
+const formatVersion = 1;
+
+/** Writes `adapter_model.safetensors`, then `adapter_config.json`, into a folder, each atomically. */
+export async function saveAdapter(folder: string, backbone: Backbone, adapter: Adapter): Promise<void> {
+  const { config, theta } = adapter;
+  const tensors = layoutOf(backbone, config).slots.map(
+    (slot) =>
+      [slot.name, { dtype: "F32", shape: slot.dims, data: theta.slice(slot.offset, slot.offset + slot.length) }] as const,
+  );
+  await writeFileSafely(join(folder, weightsFile), encodeSafetensors(tensors, { format: "petalface" }));
+  const document = {
+    format: formatVersion,
+    peft_type: config.method === "lora" ? "LORA" : config.method.toUpperCase(),
+    r: config.rank,
+    lora_alpha: config.rank * config.scale,
+    target_modules: config.sites,
+    method: config.method,
+    gate: config.gate,
+    calibration: config.calibration,
+    backbone: config.backbone,
+  };
+  await writeFileSafely(join(folder, configFile), `${JSON.stringify(document, null, 2)}\n`);
+}
+
+/**
+ * Reads an adapter for a backbone. `folder` holds the two files, or is a run whose `adapter/` does.
+ * Throws PetalfaceError if it belongs to another backbone, or if a tensor is missing, unexpected or of another shape.
+ */
+export async function loadAdapter(folder: string, backbone: Backbone): Promise<Adapter> {
+  const place = await adapterFolder(folder);
+  const config = parseConfig(await readJson(join(place, configFile)), join(place, configFile));
+  if (config.backbone.sha256 !== backbone.spec.sha256)
+    throw new PetalfaceError(
+      `${place} was trained on ${config.backbone.name} (sha256 ${config.backbone.sha256.slice(0, 12)}), not on ${backbone.path} (sha256 ${backbone.spec.sha256.slice(0, 12)}); give its own backbone with --model`,
+    );
+  const layout = layoutOf(backbone, config);
+  const path = join(place, weightsFile);
+  const { tensors } = await readSafetensors(path);
+  const theta = new Float32Array(layout.length);
+  for (const slot of layout.slots) {
+    const tensor = tensors.get(slot.name);
+    if (tensor === undefined) throw new PetalfaceError(`${path}: tensor "${slot.name}" is missing`);
+    if (tensor.shape.join() !== slot.dims.join())
+      throw new PetalfaceError(`${path}: tensor "${slot.name}" is [${tensor.shape}], its layer needs [${slot.dims}]`);
+    const data = toFloat32(tensor);
+    if (!data.every(Number.isFinite)) throw new PetalfaceError(`${path}: tensor "${slot.name}" holds numbers that are not finite`);
+    theta.set(data, slot.offset);
+  }
+  const known = new Set(layout.slots.map((slot) => slot.name));
+  for (const name of tensors.keys())
+    if (!known.has(name)) throw new PetalfaceError(`${path}: unexpected tensor "${name}"`);
+  return { config, theta };
+}
+
+/** The folder that holds the adapter's two files: the one given, or its `adapter/` where that is a run. */
+async function adapterFolder(folder: string): Promise<string> {
+  for (const place of [folder, join(folder, "adapter")])
+    try {
+      await readFile(join(place, configFile));
+      return place;
+    } catch {}
+  throw new PetalfaceError(`${folder}: no ${configFile} here or in its adapter folder; give a run or an adapter folder`);
+}
+
+async function readJson(path: string): Promise<unknown> {
+  const text = await readFile(path, "utf8");
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new PetalfaceError(`${path}: not valid JSON`, { cause: error });
+  }
+}
+
+function parseConfig(document: unknown, path: string): AdapterConfig {
+  const fail = (what: string): never => {
+    throw new PetalfaceError(`${path}: ${what}`);
+  };
+  const record = (value: unknown, name: string): Record<string, unknown> =>
+    typeof value === "object" && value !== null && !Array.isArray(value)
+      ? (value as Record<string, unknown>)
+      : fail(`"${name}" is not an object`);
+  const text = (value: unknown, name: string): string => (typeof value === "string" ? value : fail(`"${name}" is not a text`));
+  const number = (value: unknown, name: string): number =>
+    typeof value === "number" && Number.isFinite(value) ? value : fail(`"${name}" is not a number`);
+  const oneOf = <T extends string>(value: unknown, names: readonly T[], name: string): T =>
+    names.find((candidate) => candidate === value) ?? fail(`"${name}" is ${JSON.stringify(value)}; known: ${names.join(", ")}`);
+
+  const root = record(document, "the file");
+  if (root["format"] !== formatVersion) fail(`format ${JSON.stringify(root["format"])} is not ${formatVersion}; it needs another petalface`);
+  const calibration = record(root["calibration"], "calibration");
+  const backbone = record(root["backbone"], "backbone");
+  const sites = root["target_modules"];
+  if (!Array.isArray(sites)) return fail('"target_modules" is not a list');
+  const rank = number(root["r"], "r");
+  const gate = oneOf(root["gate"], gateNames, "gate");
+  if (!Number.isInteger(rank) || rank < 1 || rank > 4096 || rank % gateParts(gate) !== 0) fail(`rank ${rank} does not fit gate ${gate}`);
+  const config: AdapterConfig = {
+    method: oneOf(root["method"], methodNames, "method"),
+    gate,
+    rank,
+    scale: number(root["lora_alpha"], "lora_alpha") / rank,
+    sites: sites.map((site) => text(site, "target_modules")),
+    backbone: { name: text(backbone["name"], "backbone.name"), sha256: text(backbone["sha256"], "backbone.sha256") },
+    calibration: {
+      measure: measureOf(text(calibration["measure"], "calibration.measure")).name,
+      low: number(calibration["low"], "calibration.low"),
+      high: number(calibration["high"], "calibration.high"),
+    },
+  };
+  return config.calibration.low === config.calibration.high ? fail("the calibration's low and high are the same") : config;
+}

@@ -1,0 +1,42 @@
+import type { Graph } from "onnx-grad";
+import { PetalfaceError } from "../errors.ts";
+import type { ModelSpec } from "../models/index.ts";
+import { openSession, type SessionOptions } from "../runtime/index.ts";
+import { toInput } from "./pixels.ts";
+import type { Embedder } from "./types.ts";
+
+/** What {@link openEmbedder} needs to know of a graph: a {@link Backbone}, or an adapted one. */
+export interface EmbeddingModel {
+  readonly graph: Graph;
+  readonly spec: ModelSpec;
+  readonly input: string;
+  readonly output: string;
+  /** Output that holds alpha `[N]`, where the graph judges quality itself. */
+  readonly alpha?: string;
+  readonly size: number;
+  readonly width: number;
+}
+
+/** Loads a model for embedding faces, `batch` at a time (32 unless given). */
+export async function openEmbedder(
+  model: EmbeddingModel,
+  options: SessionOptions & { readonly batch?: number } = {},
+): Promise<Embedder> {
+  const batch = options.batch ?? 32;
+  const session = await openSession(model.graph, options);
+  return {
+    size: model.size,
+    width: model.width,
+    batch,
+    async embed(pixels, count) {
+      if (count < 1 || count > batch || pixels.length < count * 3 * model.size * model.size)
+        throw new PetalfaceError(`cannot embed ${count} faces of ${pixels.length} bytes; at most ${batch} at a time`);
+      // A full batch whatever the count: the same rows then give the same bits in every call.
+      const results = await session.run({ [model.input]: toInput(pixels, count, batch, model.size, model.spec) });
+      const data = results[model.output]?.data as Float32Array;
+      const alpha = model.alpha === undefined ? undefined : (results[model.alpha]?.data as Float32Array);
+      return { count, width: model.width, data: data.subarray(0, count * model.width), alpha: alpha?.subarray(0, count) };
+    },
+    close: () => session.close(),
+  };
+}

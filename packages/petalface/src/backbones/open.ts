@@ -1,0 +1,47 @@
+import { foldConstants, type Graph, printShape, readModel, setBatch, sizeOf, upgradeOpset } from "onnx-grad";
+import { PetalfaceError } from "../errors.ts";
+import { type ModelSpec, resolveModel } from "../models/index.ts";
+
+/** A frozen face recogniser: its graph with an open batch, and how faces must be fed to it. */
+export interface Backbone {
+  /** Where the model file is. */
+  readonly path: string;
+  /** Preprocessing and identity (name, SHA-256 of the file). */
+  readonly spec: ModelSpec;
+  /** One image input `[N, 3, size, size]`, one embedding output `[N, width]`, N open. */
+  readonly graph: Graph;
+  readonly input: string;
+  readonly output: string;
+  /** Side of the square input in pixels. */
+  readonly size: number;
+  /** Length of an embedding. */
+  readonly width: number;
+  /** Number of float constants, i.e. weights. */
+  readonly parameters: number;
+}
+
+/**
+ * Opens a face recogniser given by path or by a name that `petalface models` knows.
+ * Throws PetalfaceError if it has not exactly one square RGB image input and one embedding output.
+ */
+export async function openBackbone(model: string, normalize?: string): Promise<Backbone> {
+  const { path, spec } = await resolveModel(model, normalize === undefined ? {} : { normalize });
+  const graph = setBatch(upgradeOpset(foldConstants(await readModel(path))), "N");
+  const [input, output] = [graph.inputs[0], graph.outputs[0]];
+  if (input === undefined || graph.inputs.length !== 1 || output === undefined || graph.outputs.length !== 1)
+    throw new PetalfaceError(
+      `${path}: has ${graph.inputs.length} inputs and ${graph.outputs.length} outputs; a face recogniser has one image input and one embedding output`,
+    );
+  const inputShape = graph.types.get(input)?.shape ?? [];
+  const outputShape = graph.types.get(output)?.shape ?? [];
+  const [, channels, height, size] = inputShape;
+  const width = outputShape[1];
+  if (inputShape.length !== 4 || channels !== 3 || typeof size !== "number" || height !== size)
+    throw new PetalfaceError(`${path}: its input is ${printShape(inputShape)}; expected [N, 3, size, size]`);
+  if (outputShape.length !== 2 || typeof width !== "number")
+    throw new PetalfaceError(`${path}: its output is ${printShape(outputShape)}; expected an embedding [N, width]`);
+  const parameters = [...graph.constants.values()]
+    .filter((constant) => constant.dtype === "float32" || constant.dtype === "float16")
+    .reduce((sum, constant) => sum + sizeOf(constant.dims), 0);
+  return { path, spec, graph, input, output, size, width, parameters };
+}

@@ -1,0 +1,10 @@
+export * from "./adapters/index.ts";
+export * from "./backbones/index.ts";
+export * from "./data/index.ts";
+export { PetalfaceError } from "./errors.ts";
+export * from "./evaluation/index.ts";
+export * from "./images/index.ts";
+export * from "./models/index.ts";
+export * from "./quality/index.ts";
+export * from "./runtime/index.ts";
+export * from "./training/index.ts";

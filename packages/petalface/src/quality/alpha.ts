@@ -1,0 +1,35 @@
+import { type Graph, GraphBuilder, ops, type ValueType } from "onnx-grad";
+import type { Backbone } from "../backbones/index.ts";
+import { measureOf } from "./measures.ts";
+import type { Calibration } from "./types.ts";
+
+/** Adds quality and calibration to a graph: from the network's input to alpha `[N]` in [0, 1]. */
+export function buildAlpha(b: GraphBuilder, backbone: Backbone, calibration: Calibration, image: string): string {
+  const score = measureOf(calibration.measure).build(b, backbone, image);
+  return alphaOfScore(b, calibration, score);
+}
+
+/** Alpha of one score; the same formula as in the graph, in double precision. */
+export function alphaOf(calibration: Calibration, score: number): number {
+  return Math.min(1, Math.max(0, (score - calibration.low) / (calibration.high - calibration.low)));
+}
+
+function alphaOfScore(b: GraphBuilder, calibration: Calibration, score: string): string {
+  const o = ops(b);
+  const slope = 1 / (calibration.high - calibration.low);
+  return o.clip(o.mul(o.sub(score, calibration.low), slope), 0, 1);
+}
+
+/** A graph of its own from the network's input to `score` `[N]` and, with a calibration, `alpha` `[N]`; batch fixed or open. */
+export function qualityGraph(
+  backbone: Backbone,
+  measure: string,
+  calibration?: Calibration,
+): { readonly graph: Graph; readonly score: string; readonly alpha?: string } {
+  const b = new GraphBuilder({ name: `quality ${measure}`, opset: backbone.graph.opset });
+  const image = b.input(backbone.input, backbone.graph.types.get(backbone.input) as ValueType);
+  const score = measureOf(measure).build(b, backbone, image);
+  if (calibration === undefined) return { graph: b.build([score]), score };
+  const alpha = alphaOfScore(b, calibration, score);
+  return { graph: b.build([score, alpha]), score, alpha };
+}

@@ -1,0 +1,37 @@
+import { PetalfaceError } from "../errors.ts";
+import type { Calibration } from "./types.ts";
+
+/** Share of sharp training faces that may fall short of alpha = 1. */
+const sharpShortfall = 0.05;
+
+/** Value below which a share of the sorted-on-the-fly values lies; linear between neighbours (type 7 of Hyndman and Fan 1996). */
+export function quantile(values: ArrayLike<number>, share: number): number {
+  const sorted = Float64Array.from(values).sort();
+  const position = share * (sorted.length - 1);
+  const below = Math.floor(position);
+  const [a, b] = [sorted[below] as number, sorted[Math.min(below + 1, sorted.length - 1)] as number];
+  return a + (b - a) * (position - below);
+}
+
+/**
+ * Fits a calibration on scores of the same training faces sharp and at the best low resolution that training shows: alpha
+ * reaches exactly 1 where all but 5 % of the sharp ones are, and 0 at the median of the degraded ones (METHOD.md, "What follows", 4).
+ * Direction-aware: it does not matter whether the measure calls sharp faces large or small.
+ * Throws PetalfaceError if a score is not finite or the measure cannot tell the two sets apart.
+ */
+export function calibrate(measure: string, sharp: ArrayLike<number>, degraded: ArrayLike<number>): Calibration {
+  for (const [name, scores] of [["sharp", sharp], ["degraded", degraded]] as const) {
+    if (scores.length === 0) throw new PetalfaceError(`no ${name} faces to calibrate "${measure}" on`);
+    const bad = Array.from(scores).findIndex((score) => !Number.isFinite(score));
+    if (bad >= 0) throw new PetalfaceError(`"${measure}" gave ${scores[bad]} on ${name} face ${bad}; the images or the model are broken`);
+  }
+  const low = quantile(degraded, 0.5);
+  const higherIsSharper = quantile(sharp, 0.5) > low;
+  const high = quantile(sharp, higherIsSharper ? sharpShortfall : 1 - sharpShortfall);
+  // Half of the degraded faces lie beyond `low`; if that is where sharp ones end, alpha would be noise.
+  if (higherIsSharper ? high <= low : high >= low)
+    throw new PetalfaceError(
+      `"${measure}" cannot tell the training faces from their low-resolution copies (sharp ${quantile(sharp, 0.5).toFixed(2)}, degraded ${low.toFixed(2)}): the training faces may be blurred themselves; use sharp ones, a smaller --lr-pixels range, or another --quality`,
+    );
+  return { measure, low, high };
+}

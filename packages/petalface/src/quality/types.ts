@@ -1,0 +1,23 @@
+import type { GraphBuilder } from "onnx-grad";
+import type { Backbone } from "../backbones/index.ts";
+
+/** A no-reference quality measure: image -> score, as a graph, so that it runs wherever the model runs. */
+export interface QualityMeasure {
+  readonly name: string;
+  /** One line for people choosing a measure. */
+  readonly description: string;
+  /** Adds the measure to a graph: from the network's input `[N, 3, size, size]` to scores `[N]`. */
+  build(b: GraphBuilder, backbone: Backbone, image: string): string;
+}
+
+/**
+ * The map from score to alpha: 0 at `low`, 1 at `high`, linear between, clamped. `low` may be the larger number: then a
+ * smaller score is better. Fitted on the user's training set and stored with the adapter.
+ */
+export interface Calibration {
+  readonly measure: string;
+  /** Score at which alpha is 0 and beyond: a face as poor as the best low-resolution one that training shows. */
+  readonly low: number;
+  /** Score at which alpha is exactly 1 and beyond: a sharp face. */
+  readonly high: number;
+}

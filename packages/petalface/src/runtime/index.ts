@@ -1,0 +1,1 @@
+export { openSession, type Provider, providerNames, type Session, type SessionOptions } from "./session.ts";

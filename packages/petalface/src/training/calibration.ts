@@ -1,0 +1,49 @@
+import { type Backbone, toInput } from "../backbones/index.ts";
+import type { FaceData } from "../data/index.ts";
+import type { Loader } from "../images/index.ts";
+import { type Calibration, calibrate, qualityGraph } from "../quality/index.ts";
+import { random } from "../random.ts";
+import { openSession, type SessionOptions } from "../runtime/index.ts";
+import type { TrainingOptions } from "./options.ts";
+
+/** How many training faces the calibration looks at. */
+const faces = 512;
+const rows = 32;
+
+/** Fits the quality measure's calibration on a random part of the training set, sharp and at its best low resolution. */
+export async function fitCalibration(
+  backbone: Backbone,
+  data: FaceData,
+  loader: Loader,
+  options: TrainingOptions,
+  session: SessionOptions,
+): Promise<Calibration> {
+  const { graph, score } = qualityGraph(backbone, options.quality);
+  const stream = random("calibration", options.seed);
+  const chosen =
+    data.length <= faces
+      ? Array.from({ length: data.length }, (_, i) => i)
+      : Array.from({ length: faces }, () => stream.int(data.length));
+  const engine = await openSession(graph, session);
+  const scores = async (pixels: number | undefined): Promise<number[]> => {
+    const all: number[] = [];
+    for (let start = 0; start < chosen.length; start += rows) {
+      const part = chosen.slice(start, start + rows);
+      const planes = await loader.load(
+        part.map((index) => ({
+          source: data.at(index).source,
+          flip: false,
+          degrade: pixels === undefined ? undefined : { kind: "lr" as const, pixels },
+        })),
+      );
+      const image = toInput(planes, part.length, part.length, backbone.size, backbone.spec);
+      all.push(...((await engine.run({ [backbone.input]: image }))[score]?.data as Float32Array));
+    }
+    return all;
+  };
+  try {
+    return calibrate(options.quality, await scores(undefined), await scores(Math.max(...options.lrPixels)));
+  } finally {
+    await engine.close();
+  }
+}

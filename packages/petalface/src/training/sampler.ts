@@ -1,0 +1,39 @@
+import { random } from "../random.ts";
+import type { TrainingOptions } from "./options.ts";
+
+/** One training image: which face, mirrored or not, and at which low resolution (undefined: sharp). */
+export interface Draw {
+  readonly index: number;
+  readonly flip: boolean;
+  readonly pixels: number | undefined;
+}
+
+/** Number of steps of a run over `length` faces; at least one. */
+export const stepsOf = (options: Pick<TrainingOptions, "epochs" | "batch">, length: number): number =>
+  Math.max(1, Math.round((options.epochs * length) / options.batch));
+
+/**
+ * The faces of each step: every epoch a new shuffle, every position its own draw of flip and resolution. A step depends on the seed
+ * and its number alone, so that a resumed run goes on with the same faces.
+ */
+export function sampler(options: TrainingOptions, length: number): (step: number) => Draw[] {
+  let epochNow = -1;
+  let order = new Uint32Array(0);
+  const face = (position: number): number => {
+    const epoch = Math.floor(position / length);
+    if (epoch !== epochNow) {
+      order = random("epoch", options.seed, epoch).shuffle(Uint32Array.from({ length }, (_, i) => i));
+      epochNow = epoch;
+    }
+    return order[position % length] as number;
+  };
+  return (step) =>
+    Array.from({ length: options.batch }, (_, i) => {
+      const position = step * options.batch + i;
+      const stream = random("draw", options.seed, position);
+      const sharp = stream.uniform() < options.sharpShare;
+      const pixels = options.lrPixels[stream.int(options.lrPixels.length)] as number;
+      const flip = options.flip && stream.uniform() < 0.5;
+      return { index: face(position), flip, pixels: sharp ? undefined : pixels };
+    });
+}

@@ -1,0 +1,70 @@
+import { setBatch } from "onnx-grad";
+import { type Backbone, toInput } from "../backbones/index.ts";
+import { openSession, type SessionOptions } from "../runtime/index.ts";
+
+/** Rows of one teacher call; always full, so that a target's bits do not depend on its neighbours. */
+const rows = 8;
+
+/** Most memory that cached targets may take; beyond it they are computed whenever they are needed. */
+const cacheBytes = 512 * 2 ** 20;
+
+/** Unit embeddings of the frozen backbone, computed once for each face and mirror image. */
+export interface Targets {
+  /** Whether `(index, flip)` must be given pixels: true once for each, if the cache holds them all. */
+  claim(index: number, flip: boolean): boolean;
+  /** Computes the targets of one step's claimed faces. `pixels`: `faces.length x 3 x size x size` sharp RGB planes. */
+  add(faces: readonly { readonly index: number; readonly flip: boolean }[], pixels: Uint8Array): Promise<void>;
+  /** Copies one target into `out` at `offset`. */
+  read(index: number, flip: boolean, out: Float32Array, offset: number): void;
+  close(): Promise<void>;
+}
+
+/** Opens the frozen backbone as a teacher for a data set of `length` faces. */
+export async function openTargets(backbone: Backbone, length: number, options: SessionOptions): Promise<Targets> {
+  const graph = setBatch(backbone.graph, rows);
+  const session = await openSession(graph, options);
+  const { width, size } = backbone;
+  const keepAll = 2 * length * width * 4 <= cacheBytes;
+  const claimed = new Uint8Array(keepAll ? 2 * length : 0);
+  const kept = new Float32Array(keepAll ? 2 * length * width : 0);
+  const passing = new Map<number, Float32Array>();
+  const slot = (index: number, flip: boolean): number => 2 * index + (flip ? 1 : 0);
+  return {
+    claim(index, flip) {
+      if (!keepAll) return true;
+      const at = slot(index, flip);
+      if (claimed[at] === 1) return false;
+      claimed[at] = 1;
+      return true;
+    },
+    async add(faces, pixels) {
+      const face = 3 * size * size;
+      passing.clear();
+      for (let start = 0; start < faces.length; start += rows) {
+        const part = faces.slice(start, start + rows);
+        const input = toInput(pixels.subarray(start * face, (start + part.length) * face), part.length, rows, size, backbone.spec);
+        const results = await session.run({ [backbone.input]: input });
+        const data = results[backbone.output]?.data as Float32Array;
+        part.forEach(({ index, flip }, row) => {
+          const unit = normalise(data.subarray(row * width, (row + 1) * width));
+          if (keepAll) kept.set(unit, slot(index, flip) * width);
+          else passing.set(slot(index, flip), unit);
+        });
+      }
+    },
+    read(index, flip, out, offset) {
+      const at = slot(index, flip);
+      if (keepAll) out.set(kept.subarray(at * width, (at + 1) * width), offset);
+      else out.set(passing.get(at) as Float32Array, offset);
+    },
+    close: () => session.close(),
+  };
+}
+
+/** The vector scaled to length 1, in double precision until the end. */
+function normalise(vector: Float32Array): Float32Array {
+  let squares = 0;
+  for (const value of vector) squares += value * value;
+  const length = Math.sqrt(Math.max(squares, 1e-24));
+  return vector.map((value) => value / length);
+}

@@ -1,0 +1,71 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { trainingOptions } from "../../src/training/options.ts";
+import { sampler, stepsOf } from "../../src/training/sampler.ts";
+import { learningRate } from "../../src/training/schedule.ts";
+
+describe("sampler", () => {
+  it("shows every face once an epoch, in another order each time", () => {
+    const options = trainingOptions({ batch: 5, seed: 3 });
+    const draw = sampler(options, 10);
+    const epochs = [0, 1, 2].map((epoch) => [2 * epoch, 2 * epoch + 1].flatMap((step) => draw(step).map((face) => face.index)));
+    for (const epoch of epochs) expect([...epoch].sort((a, b) => a - b)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    expect(epochs[0]).not.toEqual(epochs[1]);
+  });
+
+  it("gives a step the same faces whether the run started there or before", () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 300 }), fc.integer({ min: 0, max: 40 }), fc.nat(), (length, step, seed) => {
+        const options = trainingOptions({ batch: 7, seed });
+        const whole = sampler(options, length);
+        for (let before = 0; before < step; before++) whole(before);
+        expect(whole(step)).toEqual(sampler(options, length)(step));
+      }),
+      { numRuns: 50 },
+    );
+  });
+
+  it("keeps the asked-for shares", () => {
+    const options = trainingOptions({ batch: 1000, sharpShare: 0.2, lrPixels: [8, 16] });
+    const draws = sampler(options, 50)(0);
+    const share = (test: (draw: (typeof draws)[number]) => boolean): number => draws.filter(test).length / draws.length;
+    expect(share((draw) => draw.pixels === undefined)).toBeCloseTo(0.2, 1);
+    expect(share((draw) => draw.pixels === 8)).toBeCloseTo(0.4, 1);
+    expect(share((draw) => draw.flip)).toBeCloseTo(0.5, 1);
+    expect(sampler({ ...options, flip: false }, 50)(0).some((draw) => draw.flip)).toBe(false);
+  });
+
+  it("counts at least one step", () => {
+    expect(stepsOf({ epochs: 1, batch: 32 }, 3)).toBe(1);
+    expect(stepsOf({ epochs: 3, batch: 32 }, 3200)).toBe(300);
+  });
+});
+
+describe("learningRate", () => {
+  it.each(["cosine", "polynomial"] as const)("rises to the peak and falls towards zero (%s)", (decay) => {
+    const options = { learningRate: 1, warmup: 0.1, decay };
+    const rates = Array.from({ length: 100 }, (_, step) => learningRate(options, step, 100));
+    expect(rates[0]).toBeCloseTo(0.1, 12);
+    expect(rates[9]).toBe(1);
+    expect(rates[10]).toBe(1);
+    for (let step = 11; step < 100; step++) expect(rates[step]).toBeLessThan(rates[step - 1] as number);
+    expect(rates[99]).toBeGreaterThan(0);
+    expect(rates[99]).toBeLessThan(0.02);
+    expect(rates[55]).toBeCloseTo(0.5, 12);
+  });
+});
+
+describe("trainingOptions", () => {
+  it("refuses choices out of range, naming the option", () => {
+    expect(() => trainingOptions({ rank: 0 })).toThrow("--rank");
+    expect(() => trainingOptions({ gate: "twin", rank: 5 })).toThrow("odd");
+    expect(() => trainingOptions({ learningRate: Number.NaN })).toThrow("--lr");
+    expect(() => trainingOptions({ lrPixels: [] })).toThrow("--lr-pixels");
+    expect(() => trainingOptions({ sharpShare: 1.5 })).toThrow("--sharp-share");
+  });
+
+  it("lets one choice override a preset", () => {
+    expect(trainingOptions({ preset: "paper" })).toMatchObject({ gate: "twin", loss: "cosface" });
+    expect(trainingOptions({ preset: "paper", loss: "distil", rank: undefined })).toMatchObject({ loss: "distil", rank: 16 });
+  });
+});
