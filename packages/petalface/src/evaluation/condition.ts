@@ -1,0 +1,30 @@
+import type { Condition, Measure, MeasureKind } from "./types.ts";
+
+/** A short unique spelling: `sharp`, `lr:16`, `mixed:16`. */
+export function conditionKey(condition: Condition): string {
+  return condition.kind === "sharp" ? "sharp" : `${condition.kind}:${condition.pixels}`;
+}
+
+/** The spelling of {@link Measure.key}. */
+export function measureKey(kind: MeasureKind, condition: Condition, far?: number): string {
+  return `${far === undefined ? kind : `${kind}@${far}`}/${conditionKey(condition)}`;
+}
+
+/** For people: `HR`, `LR 16`, `mixed 16`. */
+export function conditionLabel(condition: Condition): string {
+  if (condition.kind === "sharp") return "HR";
+  return `${condition.kind === "lr" ? "LR" : "mixed"} ${condition.pixels}`;
+}
+
+/** For people: `accuracy mixed 16`, `TAR@1% HR`, `rank-1 16`. */
+export function measureLabel(measure: Pick<Measure, "kind" | "condition" | "far">): string {
+  const { kind, condition, far } = measure;
+  if (kind === "rank1") return condition.kind === "sharp" ? "rank-1 HR" : `rank-1 ${condition.pixels}`;
+  const names = { accuracy: "accuracy", auc: "AUC", eer: "EER", tar: `TAR@${farLabel(far ?? 0)}` } as const;
+  return `${names[kind]} ${conditionLabel(condition)}`;
+}
+
+/** `0.001` as `0.1%`. */
+export function farLabel(far: number): string {
+  return `${Number((far * 100).toPrecision(6))}%`;
+}

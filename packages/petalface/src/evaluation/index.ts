@@ -1,0 +1,10 @@
+export { type Comparison, compareResults, type Difference } from "./compare.ts";
+export { conditionLabel, measureKey, measureLabel } from "./condition.ts";
+export { type EvaluatePairsOptions, type EvaluationProgress, evaluatePairs } from "./evaluate.ts";
+export { defaultFars, type MeasureOptions, measureEmbeddings, type ProtocolEmbeddings } from "./measure.ts";
+export { type ReadPairsOptions, readPairs } from "./pairs-file.ts";
+export { resolveProtocol } from "./protocol.ts";
+export { loadEvaluation, saveEvaluation, withoutDetail } from "./store.ts";
+export { type SyntheticPairsOptions, syntheticPairs } from "./synthetic-pairs.ts";
+export { type NamedResult, percent, printTable, type TableOptions } from "./table.ts";
+export type * from "./types.ts";

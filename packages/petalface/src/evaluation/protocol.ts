@@ -1,0 +1,135 @@
+import { createHash } from "node:crypto";
+import type { FaceData } from "../data/types.ts";
+import { PetalfaceError } from "../errors.ts";
+import type { PairsProtocol, ProtocolImage, ProtocolPair, ProtocolSummary } from "./types.ts";
+
+/** One side of a pair before images are numbered. */
+export interface Side {
+  readonly id: string;
+  readonly person: string;
+}
+
+/** A pair as a file or a generator names it. */
+export interface NamedPair {
+  readonly first: Side;
+  readonly second: Side;
+  readonly same: boolean;
+  /** From 0. */
+  readonly fold: number;
+}
+
+/**
+ * Numbers images and people in the order of their first appearance and adds the rank-1 part: the first image of each
+ * person is the gallery, all their others are probes. Folds are renumbered to 0, 1, ... without holes.
+ *
+ * @throws PetalfaceError if fewer than two folds are left, if genuine or impostor pairs are missing, or if one image is
+ * said to show two people.
+ */
+export function buildProtocol(name: string, named: readonly NamedPair[]): PairsProtocol {
+  const people = new Map<string, number>();
+  const images: ProtocolImage[] = [];
+  const imageOf = new Map<string, number>();
+  const folds = new Map<number, number>(
+    [...new Set(named.map((p) => p.fold))].sort((a, b) => a - b).map((f, i) => [f, i]),
+  );
+
+  const number = (side: Side): number => {
+    const person = people.get(side.person) ?? people.set(side.person, people.size).size - 1;
+    const known = imageOf.get(side.id);
+    if (known !== undefined) {
+      if (images[known]?.person !== person)
+        throw new PetalfaceError(`${name}: ${side.id} is said to show two people; give each image one person`);
+      return known;
+    }
+    imageOf.set(side.id, images.length);
+    return images.push({ id: side.id, person }) - 1;
+  };
+  const pairs: ProtocolPair[] = named.map((pair) => ({
+    first: number(pair.first),
+    second: number(pair.second),
+    same: pair.same,
+    fold: folds.get(pair.fold) ?? 0,
+  }));
+
+  const genuine = pairs.filter((p) => p.same).length;
+  if (genuine === 0 || genuine === pairs.length)
+    throw new PetalfaceError(
+      `${name}: has ${genuine} pairs of one person and ${pairs.length - genuine} of two; both kinds are needed`,
+    );
+  if (folds.size < 2)
+    throw new PetalfaceError(`${name}: has one fold only; two are needed, since thresholds are chosen on the others`);
+
+  const gallery: number[] = [];
+  const probes: number[] = [];
+  const enrolled = new Set<number>();
+  images.forEach((image, index) => {
+    (enrolled.has(image.person) ? probes : gallery).push(index);
+    enrolled.add(image.person);
+  });
+
+  const hash = createHash("sha256");
+  for (const image of images) hash.update(JSON.stringify([image.id, image.person]));
+  for (const pair of pairs) hash.update(JSON.stringify([pair.first, pair.second, pair.same, pair.fold]));
+  return {
+    kind: "pairs",
+    name,
+    people: [...people.keys()],
+    images,
+    pairs,
+    folds: folds.size,
+    gallery,
+    probes,
+    fingerprint: hash.digest("hex"),
+  };
+}
+
+/** Counts of a protocol, for reports. */
+export function summariseProtocol(protocol: PairsProtocol): ProtocolSummary {
+  const genuine = protocol.pairs.filter((p) => p.same).length;
+  return {
+    name: protocol.name,
+    fingerprint: protocol.fingerprint,
+    folds: protocol.folds,
+    people: protocol.people.length,
+    images: protocol.images.length,
+    genuine,
+    impostor: protocol.pairs.length - genuine,
+    gallery: protocol.gallery.length,
+    probes: protocol.probes.length,
+  };
+}
+
+const withoutExtension = (id: string): string => id.replace(/\.[^./]*$/, "");
+
+/**
+ * Finds every image of a protocol in a data set. Where no id matches, the same id with another extension does
+ * (LFW's list says `.jpg`, a copy of the photos may be `.png`).
+ *
+ * @returns for each of the protocol's images its index in the data.
+ * @throws PetalfaceError naming how many images are missing and the first of them.
+ */
+export function resolveProtocol(protocol: PairsProtocol, data: FaceData): Int32Array {
+  const exact = new Map(protocol.images.map((image, index) => [image.id, index]));
+  const byStem = new Map(protocol.images.map((image, index) => [withoutExtension(image.id), index]));
+  const found = new Int32Array(protocol.images.length).fill(-1);
+  const loose = new Int32Array(protocol.images.length).fill(-1);
+  for (let index = 0; index < data.length; index++) {
+    const id = data.at(index).id.replaceAll("\\", "/");
+    const image = exact.get(id);
+    if (image !== undefined) found[image] = index;
+    const similar = byStem.get(withoutExtension(id));
+    if (similar !== undefined && loose[similar] === -1) loose[similar] = index;
+  }
+  let missing = 0;
+  let example = "";
+  for (let image = 0; image < found.length; image++) {
+    if (found[image] === -1) found[image] = loose[image] as number;
+    if (found[image] === -1 && missing++ === 0) example = protocol.images[image]?.id ?? "";
+  }
+  if (missing > 0)
+    throw new PetalfaceError(
+      `${protocol.name}: ${missing} of ${found.length} images are not in ${data.spec}, the first is ${JSON.stringify(example)}; ` +
+        "give the folder that the list's paths start from",
+    );
+  return found;
+}

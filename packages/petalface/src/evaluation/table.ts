@@ -1,0 +1,75 @@
+import Table from "cli-table3";
+import { measureLabel } from "./condition.ts";
+import type { EvaluationResult, Measure } from "./types.ts";
+
+/** A model's result and what to call it. */
+export interface NamedResult {
+  readonly name: string;
+  readonly result: EvaluationResult;
+}
+
+/** How to print. */
+export interface TableOptions {
+  /** Which measures; accuracy and rank-1 if left out. */
+  readonly kinds?: readonly Measure["kind"][];
+  /** Escape codes for bold and dim; off unless asked for. */
+  readonly colour?: boolean;
+}
+
+/** 0.98333 as `98.33`; shares in per cent. */
+export function percent(share: number, digits = 2): string {
+  return Number.isNaN(share) ? "-" : (share * 100).toFixed(digits).replace(/^-(0(\.0+)?)$/, "$1");
+}
+
+/** Half the width of the 95 % interval. */
+export function halfWidth({ low, high }: { readonly low: number; readonly high: number }): number {
+  return (high - low) / 2;
+}
+
+/** Control characters in a name could move the cursor or recolour the terminal. */
+function printable(text: string): string {
+  return text.replace(/\p{C}/gu, "?");
+}
+
+/**
+ * One line a measure, one column a model: the value in per cent and half the width of its 95 % interval.
+ */
+export function printTable(results: readonly NamedResult[], options: TableOptions = {}): string {
+  const { kinds = ["accuracy", "rank1"], colour = false } = options;
+  const rows = listMeasures(results, kinds);
+  const table = new Table({
+    head: ["%", ...results.map(({ name }) => printable(name))],
+    colAligns: ["left", ...results.map(() => "right" as const)],
+    style: colour ? { head: ["bold"], border: ["dim"] } : { head: [], border: [] },
+  });
+  for (const { label, measures } of rows)
+    table.push([
+      label,
+      ...measures.map((m) => (m === undefined ? "-" : `${percent(m.value)} ± ${percent(halfWidth(m))}`)),
+    ]);
+  return table.toString();
+}
+
+/** Measures of the given kinds that any result has, kind by kind, with each model's value or undefined. */
+export function listMeasures(
+  results: readonly NamedResult[],
+  kinds: readonly Measure["kind"][],
+): readonly { readonly key: string; readonly label: string; readonly measures: readonly (Measure | undefined)[] }[] {
+  const firsts = new Map<string, Measure>();
+  for (const { result } of results)
+    for (const measure of result.measures) if (!firsts.has(measure.key)) firsts.set(measure.key, measure);
+  const order = { sharp: 0, lr: 1, mixed: 2 } as const;
+  return [...firsts.values()]
+    .filter((measure) => kinds.includes(measure.kind))
+    .sort(
+      (a, b) =>
+        kinds.indexOf(a.kind) - kinds.indexOf(b.kind) ||
+        (b.far ?? 0) - (a.far ?? 0) ||
+        order[a.condition.kind] - order[b.condition.kind],
+    )
+    .map((measure) => ({
+      key: measure.key,
+      label: measureLabel(measure),
+      measures: results.map(({ result }) => result.measures.find(({ key }) => key === measure.key)),
+    }));
+}
