@@ -1,0 +1,10 @@
+import { defineConfig } from "tsdown";
+
+export default defineConfig({
+  entry: ["src/index.ts"],
+  unbundle: true,
+  platform: "neutral",
+  target: "es2023",
+  fixedExtension: false,
+  dts: true,
+});
