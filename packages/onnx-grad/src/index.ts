@@ -12,8 +12,10 @@ export {
   sameShape,
   timesDim,
 } from "./dim.ts";
+export { readTensor } from "./decode.ts";
 export { OnnxGradError } from "./errors.ts";
 export type { Attribute, Attributes, Graph, Node, ValueType } from "./graph.ts";
+export { encodeModel, type ReadOptions, readModel, writeModel } from "./model.ts";
 export { type Operand, type Ops, ops, type Window } from "./ops.ts";
 export type { Run } from "./run.ts";
 export {
