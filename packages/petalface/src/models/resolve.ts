@@ -59,7 +59,7 @@ export async function resolveModel(nameOrPath: string, options: ResolveOptions =
   const known = options.known ?? knownModels;
   const override = options.normalize === undefined ? {} : parseNormalize(options.normalize);
   const named = known.find((model) => model.name === nameOrPath);
-  const path = named?.source ? await fetchModel(named, options.cache ?? cacheFolder()) : nameOrPath;
+  const path = named ? await fetchModel(named, options.cache ?? cacheFolder()) : nameOrPath;
   await checkFile(path, known);
   const [metadata, sha256] = await readable(path, Promise.all([readMetadata(path), hashFile(path)]));
   const recognised = known.find((model) => model.sha256 === sha256);
