@@ -44,7 +44,7 @@ export function zeros(dtype: DType, dims: readonly number[]): Tensor {
 
 /** A tensor over little-endian bytes; they are copied, so that the source may be unaligned or short-lived. */
 export function tensorOfBytes(dtype: DType, dims: readonly number[], bytes: Uint8Array): Tensor {
-  const copy = bytes.slice();
+  const copy = new Uint8Array(bytes);
   const data = new ARRAYS[dtype](copy.buffer, 0, copy.byteLength / bytesOf(dtype));
   return { dtype, dims, data } as Tensor;
 }

@@ -1,0 +1,129 @@
+import { open, rename, rm } from "node:fs/promises";
+import { resolve } from "node:path";
+import { constantOfProto, nodeOfProto, readTensor, typeOfInput } from "./decode.ts";
+import type { Shape } from "./dim.ts";
+import { bytesOfTensor } from "./dtypes.ts";
+import { modelParts, type Part, streamParts } from "./encode.ts";
+import { OnnxGradError } from "./errors.ts";
+import { withFile } from "./file.ts";
+import { typeGraph } from "./fold.ts";
+import type { Graph, Node, ValueType } from "./graph.ts";
+import { constantOfNode } from "./infer/create.ts";
+import { decodeProto, type ModelProto } from "./proto.ts";
+import { sortNodes } from "./sort.ts";
+import type { Constant } from "./tensor.ts";
+import { thinModel } from "./thin.ts";
+
+/** Operator sets whose meaning onnx-grad knows. */
+const OPSETS = { first: 7, last: 22 } as const;
+
+/** Options of {@link readModel}. */
+export interface ReadOptions {
+  /** Shapes of inputs by name, in place of the stated ones: how open dimensions other than the batch are fixed. */
+  readonly shapes?: Readonly<Record<string, Shape>>;
+}
+
+/**
+ * Reads an ONNX model. Weights stay in their file (the model's own or external data) as {@link ExternalTensor}; only tensors up to
+ * 1 KiB and integer ones come into memory. Every value is typed, shape arithmetic is folded, nodes are in topological order.
+ * Throws OnnxGradError if the file is missing, truncated, no ONNX model, refers outside its folder, has an operator set outside
+ * 7 to 22, control flow, a cycle, a value defined twice or nowhere, an open dimension other than an input's first, or an
+ * operator without shape rule.
+ */
+export async function readModel(path: string, options: ReadOptions = {}): Promise<Graph> {
+  const file = resolve(path);
+  const proto = decodeProto(withFile(file, thinModel), path);
+  return graphOfProto(proto, file, options);
+}
+
+function graphOfProto(proto: ModelProto, path: string, options: ReadOptions): Graph {
+  const fail = (message: string): never => {
+    throw new OnnxGradError(`${path}: ${message}`);
+  };
+  const graph = proto.graph ?? fail("holds no graph; it is no ONNX model");
+  const opset = opsetOf(proto, fail);
+  if (proto.functions?.length) fail("defines functions of its own, which is not supported; inline them first");
+  if (graph.sparseInitializer?.length) fail("holds sparse weights, which are not supported");
+
+  const constants = new Map<string, Constant>();
+  const define = (name: string, constant: Constant): void => {
+    if (constants.has(name)) fail(`value "${name}" is defined twice`);
+    constants.set(name, constant);
+  };
+  for (const tensor of graph.initializer ?? []) {
+    const name = tensor.name ?? "";
+    define(name, constantOfProto(tensor, path, `initializer "${name}"`));
+  }
+  const types = new Map<string, ValueType>();
+  for (const info of graph.input ?? []) {
+    const name = info.name ?? "";
+    // Up to IR version 3 every initialiser is listed as an input too.
+    if (constants.has(name)) continue;
+    if (types.has(name)) fail(`value "${name}" is defined twice`);
+    const { shapes = {} } = options;
+    types.set(name, typeOfInput(info, path, Object.hasOwn(shapes, name) ? shapes[name] : undefined));
+  }
+  const nodes: Node[] = [];
+  for (const decoded of graph.node ?? []) {
+    const { node, constant } = nodeOfProto(decoded, path);
+    const [output = ""] = node.outputs;
+    if (types.has(output)) fail(`value "${output}" is defined twice`);
+    if (node.op === "Constant" && node.domain === "") define(output, constant ?? constantOfNode(node));
+    else nodes.push(node);
+  }
+  const outputs = (graph.output ?? []).map((info) => info.name ?? "");
+  const sorted = sortNodes(nodes, [...types.keys(), ...constants.keys()], outputs, path);
+  const metadata = new Map((proto.metadataProps ?? []).map(({ key = "", value = "" }) => [key, value]));
+  const name = graph.name ?? "";
+  return typeGraph({ name, opset, inputs: [...types.keys()], outputs, nodes: sorted, types, constants, metadata });
+}
+
+function opsetOf(proto: ModelProto, fail: (message: string) => never): number {
+  const standard = (proto.opsetImport ?? []).filter(({ domain = "" }) => domain === "" || domain === "ai.onnx");
+  const opset = Number(standard[0]?.version ?? 0);
+  if (standard.length === 0) return fail("does not say which operator set it uses; it is no ONNX model");
+  if (!(opset >= OPSETS.first && opset <= OPSETS.last)) {
+    fail(`uses operator set ${opset}; onnx-grad reads ${OPSETS.first} to ${OPSETS.last}, convert the model`);
+  }
+  return opset;
+}
+
+/**
+ * The graph as one self-contained ONNX model in memory. Weights in files are read, so use this for small graphs and
+ * {@link writeModel} or `placeModel` for others. Throws OnnxGradError beyond 2 GiB.
+ */
+export function encodeModel(graph: Graph): Uint8Array {
+  const bytes = modelParts(graph, () => undefined).map((part) =>
+    part instanceof Uint8Array ? part : bytesOfTensor(readTensor(part)),
+  );
+  return new Uint8Array(Buffer.concat(bytes));
+}
+
+/**
+ * Writes the graph as one self-contained ONNX file. Weights are streamed from their files. The file appears complete or not at all:
+ * it is written beside its place, synced and renamed. Throws OnnxGradError beyond 2 GiB.
+ */
+export async function writeModel(graph: Graph, path: string): Promise<void> {
+  await writeParts(
+    modelParts(graph, () => undefined),
+    path,
+  );
+}
+
+/** Writes parts to a file, complete or not at all. */
+export async function writeParts(parts: readonly Part[], path: string): Promise<void> {
+  const beside = `${path}.${process.pid}-${Math.random().toString(36).slice(2)}.part`;
+  const handle = await open(beside, "wx");
+  try {
+    try {
+      for await (const bytes of streamParts(parts)) await handle.writeFile(bytes);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await rename(beside, path);
+  } catch (error) {
+    await rm(beside, { force: true });
+    throw error;
+  }
+}
