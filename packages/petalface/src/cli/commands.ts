@@ -1,11 +1,25 @@
 import type { Command } from "commander";
-import { degradeCommand } from "./commands/degrade.ts";
-import { doctorCommand } from "./commands/doctor.ts";
-import { modelsCommand } from "./commands/models.ts";
 import type { CliContext } from "./context.ts";
 
 /** Adds one command to the program. */
 type Register = (program: Command, context: CliContext) => void;
 
-/** Every command, in the order in which `petalface --help` lists them. */
-export const commands: readonly Register[] = [degradeCommand, modelsCommand, doctorCommand];
+/** Every command by name, in the order in which `petalface --help` lists them. */
+const commands: Readonly<Record<string, () => Promise<Register>>> = {
+  degrade: async () => (await import("./commands/degrade.ts")).degradeCommand,
+  models: async () => (await import("./commands/models.ts")).modelsCommand,
+  doctor: async () => (await import("./commands/doctor.ts")).doctorCommand,
+};
+
+/** Names of all commands. */
+export const commandNames: readonly string[] = Object.keys(commands);
+
+/**
+ * Loads the command that the arguments name, or all of them where help or a suggestion may be wanted.
+ * One alone starts faster, and `doctor` must start where the native libraries of the others do not load.
+ */
+export async function loadCommands(args: readonly string[]): Promise<Register[]> {
+  const named = args.find((arg) => !arg.startsWith("-"));
+  const wanted = named !== undefined && Object.hasOwn(commands, named) ? [named] : commandNames;
+  return Promise.all(wanted.map((name) => (commands[name] as () => Promise<Register>)()));
+}

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { Command } from "commander";
-import { commands } from "./commands.ts";
-import { type CliContext, type CommonOptions, createContext } from "./context.ts";
+import { loadCommands } from "./commands.ts";
+import { type CommonOptions, createContext } from "./context.ts";
 import { describeFailure, stackOf } from "./failure.ts";
 
 function packageVersion(): string {
@@ -9,22 +9,21 @@ function packageVersion(): string {
   return (JSON.parse(text) as { version: string }).version;
 }
 
-function createProgram(makeContext: (options: () => CommonOptions) => CliContext): Command {
-  const program = new Command("petalface")
-    .description("Adapt any face recogniser to low-resolution faces.")
-    .version(packageVersion(), "-V, --version", "print the version")
-    .helpOption("-h, --help", "print help")
-    .option("--json", "print one JSON document on stdout and nothing else")
-    .option("--quiet", "no progress and no notes on stderr")
-    .option("--debug", "print the stack of an error")
-    .configureHelp({ showGlobalOptions: true })
-    // Errors are reported by main(), in the one format that all of them share.
-    .configureOutput({ outputError: () => {} })
-    .exitOverride()
-    .addHelpText("after", "\nExit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted (and resumable).");
-  const context = makeContext(() => program.opts<CommonOptions>());
-  for (const register of commands) register(program, context);
-  return program;
+function createProgram(): Command {
+  return (
+    new Command("petalface")
+      .description("Adapt any face recogniser to low-resolution faces.")
+      .version(packageVersion(), "-V, --version", "print the version")
+      .helpOption("-h, --help", "print help")
+      .option("--json", "print one JSON document on stdout and nothing else")
+      .option("--quiet", "no progress and no notes on stderr")
+      .option("--debug", "print the stack of an error")
+      .configureHelp({ showGlobalOptions: true })
+      // Errors are reported by main(), in the one format that all of them share.
+      .configureOutput({ outputError: () => {} })
+      .exitOverride()
+      .addHelpText("after", "\nExit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted (and resumable).")
+  );
 }
 
 /** Aborts on the first Ctrl-C, and leaves at once on the second. */
@@ -56,7 +55,8 @@ export async function main(args: readonly string[]): Promise<void> {
   for (const stream of [stdout, stderr])
     stream.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : 1));
   const { signal, stop } = listenForSignals((line) => stderr.write(`${line}\n`));
-  const program = createProgram((options) => createContext(options, signal, stdout, stderr));
+  const program = createProgram();
+  const context = createContext(() => program.opts<CommonOptions>(), signal, stdout, stderr);
 
   const fail = async (error: unknown): Promise<void> => {
     const command = program.commands.find((each) => args.includes(each.name()))?.name();
@@ -72,6 +72,7 @@ export async function main(args: readonly string[]): Promise<void> {
   process.on("uncaughtException", (error) => void fail(error));
 
   try {
+    for (const register of await loadCommands(args)) register(program, context);
     await program.parseAsync(args, { from: "user" });
     if (signal.aborted) process.exitCode = 130;
   } catch (error) {

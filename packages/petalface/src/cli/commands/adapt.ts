@@ -13,6 +13,7 @@ import {
   presetNames,
   type RunRecord,
   resume,
+  type TrainingChoices,
   type TrainingOptions,
 } from "../../training/index.ts";
 import type { CliContext } from "../context.ts";
@@ -148,11 +149,7 @@ function budget(run: RunRecord): string {
   return `training ${parameters.toLocaleString("en")} numbers, ${(100 * share).toFixed(2)} % of the model (${what}), on ${run.data.images.toLocaleString("en")} faces of ${run.data.people.toLocaleString("en")} people`;
 }
 
-const summary = (folder: string, { run }: AdaptResult): unknown => ({
-  run: folder,
-  adapter: join(folder, "adapter"),
-  ...run,
-});
+const summary = (folder: string, { run }: AdaptResult): unknown => ({ ...run, folder, adapterFolder: join(folder, "adapter") });
 
 function report(folder: string, { run }: AdaptResult): string {
   const { low, high, measure } = run.adapter.calibration;

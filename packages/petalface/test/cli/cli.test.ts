@@ -1,0 +1,189 @@
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import sharp from "sharp";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { commandNames } from "../../src/cli/commands.ts";
+import { ended, petalface, start } from "./process.ts";
+
+let folder: string;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "petalface-cli-"));
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+/** Wrong usage: nothing on stdout, one line on stderr, exit code 2. */
+async function expectUsage(args: readonly string[], pattern: RegExp): Promise<void> {
+  const { code, stdout, stderr } = await petalface(args);
+  expect({ code, stdout, lines: stderr.trimEnd().split("\n").length }, stderr).toEqual({
+    code: 2,
+    stdout: "",
+    lines: 1,
+  });
+  expect(stderr).toMatch(pattern);
+}
+
+describe("the program", () => {
+  test("prints its version", async () => {
+    const manifest = await readFile(new URL("../../package.json", import.meta.url), "utf8");
+    expect(await petalface(["--version"])).toEqual({
+      code: 0,
+      stdout: `${(JSON.parse(manifest) as { version: string }).version}\n`,
+      stderr: "",
+    });
+  });
+
+  test("prints help with every command, and each command's help ends in examples", async () => {
+    const { code, stdout } = await petalface(["--help"]);
+    expect(code).toBe(0);
+    const names = [...stdout.matchAll(/^ {2}([a-z]+) .*/gm)].map((match) => match[1]).filter((name) => name !== "help");
+    expect(names).toEqual(commandNames);
+    for (const name of names) {
+      const help = await petalface([name as string, "--help"]);
+      expect(help.code).toBe(0);
+      expect(help.stdout, `petalface ${name} --help`).toMatch(new RegExp(`\\nExamples:\\n  petalface ${name}\\b`));
+    }
+  });
+
+  test("without a command it prints help on stderr: wrong usage", async () => {
+    const { code, stdout, stderr } = await petalface([]);
+    expect([code, stdout]).toEqual([2, ""]);
+    expect(stderr).toMatch(/^Usage: petalface/);
+  });
+
+  test("suggests the command that was meant", () =>
+    expectUsage(["modles"], /unknown command 'modles' \(Did you mean models\?\); see/));
+  test("refuses unknown options", () =>
+    expectUsage(["models", "--jsn"], /unknown option '--jsn' .*--json.*see `petalface models --help`/));
+  test("refuses missing arguments", () =>
+    expectUsage(["degrade", "in", "--to", "lr:8"], /missing required argument 'out'; see `petalface degrade --help`/));
+  test("refuses missing options", () =>
+    expectUsage(["degrade", "in", "out"], /required option '--to <spec>' not specified/));
+  test("refuses bad values", async () => {
+    await expectUsage(["degrade", "synthetic", join(folder, "x"), "--to", "lr:one"], /unknown degradation "lr:one"/);
+    await expectUsage(
+      ["degrade", "in", "out", "--to", "lr:8", "--size", "12x"],
+      /--size is a whole number from 8 to 4096/,
+    );
+  });
+
+  test("what the user can mend is one line on stderr and exit code 1", async () => {
+    const { code, stdout, stderr } = await petalface(["models", "no-such-model"]);
+    expect([code, stdout]).toEqual([1, ""]);
+    expect(stderr).toMatch(/^petalface: no model "no-such-model": .*\n$/);
+  });
+
+  test("--debug adds the stack", async () => {
+    const { code, stderr } = await petalface(["models", "no-such-model", "--debug"]);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/\n {4}at (async )?resolveModel/);
+  });
+
+  test("a reader that goes away is no error", async () => {
+    const child = start(["models"]);
+    child.stdout?.destroy();
+    const { code, stderr } = await ended(child);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+  });
+});
+
+describe("petalface models", () => {
+  test("lists them, and --json prints one document and nothing else", async () => {
+    const env = { PETALFACE_CACHE: join(folder, "cache") };
+    const { code, stdout, stderr } = await petalface(["models", "--json"], { env });
+    expect([code, stderr]).toEqual([0, ""]);
+    expect(JSON.parse(stdout)).toMatchObject({
+      cache: join(folder, "cache"),
+      models: [
+        { name: "fr_feature", cached: false, licence: "MIT" },
+        { name: "mobilefacenet", package: null },
+      ],
+    });
+    expect((await petalface(["models"], { env })).stdout).toMatch(/^NAME +ABOUT .*\nfr_feature .*fetched from npm/);
+  });
+});
+
+describe("petalface doctor", () => {
+  test("finds this machine fit, and says which providers open", async () => {
+    const env = { PETALFACE_CACHE: join(folder, "doctor") };
+    const { code, stdout } = await petalface(["doctor", "--json"], { env });
+    const report = JSON.parse(stdout) as { ok: boolean; findings: { name: string; state: string; todo?: string }[] };
+    const broken = report.findings.filter((finding) => finding.state === "broken");
+    expect({ code, ok: report.ok, broken }).toEqual({ code: 0, ok: true, broken: [] });
+    expect(report.findings).toContainEqual(expect.objectContaining({ name: "provider cpu", state: "ok" }));
+    for (const finding of report.findings) if (finding.state !== "ok") expect(finding.todo, finding.name).toBeTruthy();
+  });
+
+  test("exits with 1 where the cache cannot be written, and says what to do", async () => {
+    const file = join(folder, "a file");
+    await writeFile(file, "");
+    const { code, stdout } = await petalface(["doctor"], { env: { PETALFACE_CACHE: file } });
+    expect(code).toBe(1);
+    expect(stdout).toMatch(/^broken +cache .*: set PETALFACE_CACHE to a folder that can be written$/m);
+  });
+});
+
+describe("petalface degrade", () => {
+  const face = (shade: number) =>
+    ({ create: { width: 40, height: 40, channels: 3, background: { r: shade, g: 9, b: 200 } } }) as const;
+
+  test("copies folder to folder, whatever the names look like", async () => {
+    const input = join(folder, "Fotos für 日本");
+    await mkdir(join(input, "Zoë Ünal"), { recursive: true });
+    await sharp(face(10))
+      .jpeg({ quality: 100 })
+      .toFile(join(input, "Zoë Ünal", "ä 1.jpg"));
+    // The same stem twice: neither copy may replace the other.
+    await sharp(face(50))
+      .png()
+      .toFile(join(input, "Zoë Ünal", "b.png"));
+    await sharp(face(90))
+      .webp({ lossless: true })
+      .toFile(join(input, "Zoë Ünal", "b.webp"));
+    const before = await readFile(join(input, "Zoë Ünal", "b.png"));
+    const output = join(folder, "klein → 8");
+    const { code, stdout, stderr } = await petalface([
+      "degrade",
+      input,
+      output,
+      "--to",
+      "lr:8",
+      "--size",
+      "32",
+      "--json",
+    ]);
+    expect(code, stderr).toBe(0);
+    expect(JSON.parse(stdout)).toEqual({ input, output, degradation: "lr:8", size: 32, faces: 3 });
+    expect((await readdir(join(output, "Zoë Ünal"))).sort()).toEqual(["b.png.png", "b.webp.png", "ä 1.png"].sort());
+    const { data, info } = await sharp(join(output, "Zoë Ünal", "b.webp.png"))
+      .raw()
+      .toBuffer({ resolveWithObject: true });
+    expect([info.width, info.height, info.channels, ...data.subarray(0, 3)]).toEqual([32, 32, 3, 90, 9, 200]);
+    expect(await readFile(join(input, "Zoë Ünal", "b.png"))).toEqual(before);
+  });
+
+  test("never writes where something is, or into its input", async () => {
+    const input = join(folder, "in");
+    await mkdir(input);
+    await sharp(face(10)).png().toFile(join(input, "a.png"));
+    for (const output of [input, join(input, "sub"), folder]) {
+      const { code, stderr } = await petalface(["degrade", input, output, "--to", "lr:8"]);
+      expect(code).toBe(1);
+      expect(stderr).toMatch(/name a (new )?folder/);
+    }
+    expect(await readdir(input)).toEqual(["a.png"]);
+  });
+
+  test("Ctrl-C ends it with 130", async () => {
+    const output = join(folder, "interrupted");
+    const child = start(["degrade", "synthetic:people=20000,images=5", output, "--to", "lr:16"]);
+    const end = ended(child);
+    while ((await readdir(output).catch(() => [])).length === 0)
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    child.kill("SIGINT");
+    const { code, stdout, stderr } = await end;
+    expect([code, stdout]).toEqual([130, ""]);
+    expect(stderr).toMatch(/stopping; press Ctrl-C again[\s\S]*petalface: interrupted\n$/);
+  });
+});
