@@ -37,12 +37,9 @@ export async function dataOfFiles(
     const part = Array.from({ length: Math.min(statsAtOnce, length - start) }, (_, at) => start + at);
     const sizes = await Promise.all(
       part.map((index) =>
-        stat(path(files.id(index))).then(
-          ({ size }) => size,
-          (cause: unknown) => {
-            throw missing(index, cause);
-          },
-        ),
+        sizeOf(path(files.id(index))).catch((cause: unknown) => {
+          throw missing(index, cause);
+        }),
       ),
     );
     part.forEach((index, at) => {
@@ -65,6 +62,12 @@ export async function dataOfFiles(
       return score === undefined || Number.isNaN(score) ? sample : { ...sample, quality: score };
     },
   };
+}
+
+async function sizeOf(path: string): Promise<number> {
+  const stats = await stat(path);
+  if (!stats.isFile()) throw new Error("it is not a file");
+  return stats.size;
 }
 
 /** Order by code units: the same on every machine, whatever its language. */

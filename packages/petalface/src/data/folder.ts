@@ -81,10 +81,11 @@ async function list(folder: string): Promise<Listing> {
   try {
     for await (const entry of await opendir(folder, { bufferSize: 256 })) {
       if (entry.name.startsWith(".")) continue;
-      // A link counts as what it leads to; one that leads nowhere is an image that the decoder will complain about.
+      // A link counts as what it leads to; one that leads nowhere is reported when its size is asked for.
       const target = entry.isSymbolicLink() ? await stat(join(folder, entry.name)).catch(() => undefined) : entry;
       if (target?.isDirectory()) folders.push(entry.name);
-      else if (imageExtensions.has(extname(entry.name).toLowerCase())) images.push(entry.name);
+      else if ((target === undefined || target.isFile()) && imageExtensions.has(extname(entry.name).toLowerCase()))
+        images.push(entry.name);
       else others++;
     }
   } catch (cause) {

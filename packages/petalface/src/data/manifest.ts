@@ -1,6 +1,5 @@
 import { createReadStream } from "node:fs";
 import { dirname, resolve } from "node:path";
-import { createInterface } from "node:readline";
 import { parse } from "csv-parse";
 import { PetalfaceError } from "../errors.ts";
 import { byCodeUnits, dataOfFiles } from "./files.ts";
@@ -89,12 +88,14 @@ async function* csvLines(spec: string): AsyncGenerator<Line> {
 
 async function* jsonLines(spec: string, wrong: (line: number, what: string) => Error): AsyncGenerator<Line> {
   let number = 0;
-  for await (const text of createInterface({ input: createReadStream(spec), crlfDelay: Number.POSITIVE_INFINITY })) {
+  for await (const text of textLines(spec, (line) =>
+    wrong(line, `too long; a line may have ${longestLine} characters`),
+  )) {
     number++;
     if (text.trim() === "") continue;
     let fields: unknown;
     try {
-      fields = JSON.parse(number === 1 ? text.replace(/^\uFEFF/, "") : text);
+      fields = JSON.parse(text);
     } catch {
       throw wrong(number, "not a JSON object");
     }
@@ -102,4 +103,22 @@ async function* jsonLines(spec: string, wrong: (line: number, what: string) => E
       throw wrong(number, "not a JSON object");
     yield { number, fields: fields as Record<string, unknown> };
   }
+}
+
+/** Lines of a UTF-8 file. Node's own line reader keeps a line of any length in memory. */
+async function* textLines(path: string, tooLong: (line: number) => Error): AsyncGenerator<string> {
+  const decoder = new TextDecoder();
+  let rest = "";
+  let line = 1;
+  for await (const chunk of createReadStream(path)) {
+    const parts = (rest + decoder.decode(chunk as Uint8Array, { stream: true })).split("\n");
+    rest = parts.pop() as string;
+    for (const part of parts) {
+      if (part.length > longestLine) throw tooLong(line);
+      line++;
+      yield part;
+    }
+    if (rest.length > longestLine) throw tooLong(line);
+  }
+  yield rest + decoder.decode();
 }

@@ -1,4 +1,4 @@
-import { readFile } from "node:fs/promises";
+import { readFileSync, statSync } from "node:fs";
 import sharp from "sharp";
 import { PetalfaceError } from "../errors.ts";
 import { areaAxis, shrinkArea } from "./area.ts";
@@ -32,7 +32,7 @@ export async function decodeImage(
   name: string = typeof source === "string" ? source : "image",
 ): Promise<Pixels> {
   if (!Number.isInteger(size) || size < 1) throw new RangeError(`an image side of ${size} pixels`);
-  const pixels = await decodeAny(typeof source === "string" ? await readImage(source) : source, name);
+  const pixels = await decodeAny(typeof source === "string" ? readImage(source) : source, name);
   const { width, height } = pixels;
   if (Math.abs(width - height) > squareTolerance * Math.max(width, height)) {
     throw new PetalfaceError(
@@ -52,14 +52,16 @@ function resize(pixels: Pixels, size: number): Pixels {
   return smaller.width === size && smaller.height === size ? smaller : resizeBilinear(smaller, size, size);
 }
 
-async function readImage(path: string): Promise<Uint8Array> {
-  let bytes: Uint8Array;
+/** Synchronous: on a small file it takes a tenth of the time, and batches are read in threads of their own. */
+function readImage(path: string): Uint8Array {
   try {
-    bytes = await readFile(path);
+    const stats = statSync(path);
+    if (!stats.isFile()) throw new Error("it is not a file");
+    if (stats.size > mostBytes) throw new Error(`${stats.size} bytes are too many for a face photo`);
+    return readFileSync(path);
   } catch (cause) {
     throw new PetalfaceError(`cannot read image ${path}: ${firstLine(cause)}`, { cause });
   }
-  return bytes;
 }
 
 /** Decodes at the stored size. */
@@ -86,7 +88,7 @@ async function decodeAny(bytes: Uint8Array, name: string): Promise<Pixels> {
 }
 
 function toRgb(data: Uint8Array, channels: number, area: number): Uint8Array {
-  if (channels === 3) return data;
+  if (channels === 3) return new Uint8Array(data.buffer, data.byteOffset, data.length);
   const rgb = new Uint8Array(area * 3);
   const step = channels < 3 ? 0 : 1;
   for (let at = 0; at < area; at++) {

@@ -2,6 +2,7 @@ import { fileURLToPath } from "node:url";
 import { PetalfaceError } from "../errors.ts";
 import { random } from "../random.ts";
 import { readSafetensors, type StoredTensor, toFloat32 } from "../tensors/index.ts";
+import { areaAxis, shrinkArea } from "./area.ts";
 import { bilinearAxis } from "./bilinear.ts";
 import type { Pixels } from "./types.ts";
 
@@ -86,7 +87,9 @@ export function drawFace(space: FaceSpace, draw: FaceDraw, size: number): Pixels
   const face = Float32Array.from(mean);
   addFaces(basis, coefficients, face);
   for (let at = 0; at < face.length; at++) face[at] = Math.min(Math.max(face[at] as number, 0), 255);
-  return enlarge(face, side, size);
+  if (size >= side) return enlarge(face, side, size);
+  const axis = areaAxis(side, size);
+  return shrinkArea(enlarge(face, side, side), axis, axis);
 }
 
 function personOf(space: FaceSpace, draw: FaceDraw): Float32Array {

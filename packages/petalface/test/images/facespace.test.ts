@@ -1,0 +1,93 @@
+import { createHash } from "node:crypto";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { drawFace, openFaceSpace } from "../../src/images/index.ts";
+import { encodeSafetensors } from "../../src/tensors/index.ts";
+import { mean, temporaryFolder } from "./helpers.ts";
+
+const folder = temporaryFolder();
+const space = await openFaceSpace();
+
+function distance(one: Uint8Array, other: Uint8Array): number {
+  return Math.sqrt(mean(Float64Array.from(one, (value, at) => (value - (other[at] as number)) ** 2)));
+}
+
+describe("synthetic faces", () => {
+  it("are the same everywhere and always", () => {
+    const hash = createHash("sha256");
+    for (const [seed, person, image] of [
+      [0, 0, 0],
+      [0, 0, 1],
+      [0, 1, 0],
+      [1, 0, 0],
+      [7, 123_456, 3],
+    ] as const) {
+      hash.update(drawFace(space, { seed, person, image }, 112).data);
+    }
+    expect(hash.digest("hex")).toMatchInlineSnapshot(
+      `"a5cb2b82c29239cd383959bf897e768b40a51e1f16a61843afb9a6f186115970"`,
+    );
+  });
+
+  it("do not depend on what was drawn before", async () => {
+    const draw = { seed: 5, person: 9, image: 2 };
+    const first = drawFace(space, draw, 112);
+    for (let person = 0; person < 70; person++) drawFace(space, { seed: 5, person, image: 0 }, 56);
+    expect(drawFace(space, draw, 112)).toEqual(first);
+    expect(drawFace(await openFaceSpace(), draw, 112)).toEqual(first);
+  });
+
+  it("differ by seed, person and photo", () => {
+    const draws = [
+      [0, 0, 0],
+      [0, 0, 1],
+      [0, 1, 0],
+      [1, 0, 0],
+      [0, 10, 0],
+      [0, 1, 1],
+    ] as const;
+    const faces = draws.map(([seed, person, image]) => String(drawFace(space, { seed, person, image }, 56).data));
+    expect(new Set(faces).size).toBe(draws.length);
+  });
+
+  it("scatter around the mean face", () => {
+    const count = 600;
+    const sums = new Float64Array(space.mean.length);
+    for (let person = 0; person < count; person++) {
+      drawFace(space, { seed: 11, person, image: 0 }, space.side).data.forEach((value, at) => {
+        sums[at] = (sums[at] as number) + value / count;
+      });
+    }
+    // One face is some 50 grey levels from the mean at a pixel, so 600 faces are 2; clipping at 0 and 255 adds a little.
+    const errors = Float64Array.from(sums, (value, at) => value - (space.mean[at] as number));
+    expect(Math.abs(mean(errors))).toBeLessThan(2);
+    expect(Math.sqrt(mean(errors.map((error) => error ** 2)))).toBeLessThan(4);
+  });
+
+  it("of one person are more alike than of two", () => {
+    let same = 0;
+    let other = 0;
+    const face = (person: number, image: number) => drawFace(space, { seed: 12, person, image }, space.side).data;
+    for (let person = 0; person < 100; person++) {
+      same += distance(face(person, 0), face(person, 1));
+      other += distance(face(person, 0), face(person + 1000, 1));
+    }
+    expect(same / other).toBeLessThan(0.95);
+  });
+
+  it.each([24, 56, 112, 120])("come in any size: %i px", (size) => {
+    const { width, height, data } = drawFace(space, { seed: 0, person: 0, image: 0 }, size);
+    expect([width, height, data.length]).toEqual([size, size, size * size * 3]);
+    const reference = drawFace(space, { seed: 0, person: 0, image: 0 }, 56);
+    expect(Math.abs(mean(data) - mean(reference.data))).toBeLessThan(1);
+  });
+});
+
+describe("openFaceSpace", () => {
+  it("says what a wrong file lacks", async () => {
+    const path = join(folder, "other.safetensors");
+    writeFileSync(path, encodeSafetensors([["mean", { dtype: "F32", shape: [1], data: new Float32Array(1) }]]));
+    await expect(openFaceSpace(path)).rejects.toThrow(`${path} is no face space: it has no tensor "basis"`);
+  });
+});
