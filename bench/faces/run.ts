@@ -1,4 +1,4 @@
-import { mkdir, rm, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import {
   adapt,
@@ -7,13 +7,17 @@ import {
   evaluatePairs,
   type FaceData,
   loadAdapter,
+  loadEvaluation,
   openBackbone,
   openData,
   openEmbedder,
   openLoader,
+  type PairsProtocol,
   readPairs,
+  saveEvaluation,
   subset,
-  type TrainingOptions,
+  syntheticPairs,
+  type TrainingChoices,
 } from "petalface";
 import { type Contender, heldOutFolds, shared, testPixels } from "./plan.ts";
 
@@ -30,13 +34,15 @@ export interface Job {
   /** Folder for the run and its result. */
   readonly folder: string;
   /** Choices on top of the contender's. */
-  readonly options?: Partial<TrainingOptions>;
+  readonly options?: TrainingChoices;
 }
 
-/** What a job leaves in `result.json`. */
+/** What a job leaves in its folder. */
 export interface JobResult {
   readonly result: EvaluationResult;
+  /** Wall time of the training. */
   readonly seconds: number;
+  /** Trained numbers. */
   readonly trained: number;
 }
 
@@ -49,7 +55,15 @@ async function trainingFaces(): Promise<FaceData> {
   return subset(await openData(lfw), (_, person) => person !== undefined && !heldOut.has(person));
 }
 
-/** Trains (unless the contender is the frozen model) and measures. Writes `result.json` into the job's folder. */
+/** The official pairs of these folds; of a single fold, which has no other to choose a threshold on, pairs drawn from its people. */
+async function protocolOf(folds: readonly number[]): Promise<PairsProtocol> {
+  if (folds.length > 1) return readPairs(pairsFile, { folds });
+  const people = new Set((await readPairs(pairsFile, { folds })).people);
+  const faces = subset(await openData(lfw), (_, person) => person !== undefined && people.has(person));
+  return syntheticPairs(faces, { pairs: 1200, folds: 5 });
+}
+
+/** Trains (unless the contender is the frozen model) and measures. Leaves its numbers in the job's folder. */
 export async function runJob(job: Job): Promise<JobResult> {
   const { contender, folder, threads } = job;
   const model = join(shared, "weights", `${job.model}.onnx`);
@@ -73,16 +87,24 @@ export async function runJob(job: Job): Promise<JobResult> {
   const result = await evaluatePairs({
     embedder,
     data: await openData(lfw),
-    protocol: await readPairs(pairsFile, { folds: job.folds }),
-    degradations: [...testPixels],
+    protocol: await protocolOf(job.folds),
+    degradations: testPixels,
     loader,
   });
   await embedder.close();
   await loader.close();
-  const record = { result, seconds, trained };
-  await writeFile(join(folder, "measured.json"), JSON.stringify(slim(record)));
-  return record;
+  await saveEvaluation(join(folder, "evaluation.json"), result);
+  const record = { seconds, trained };
+  await writeFile(join(folder, "training.json"), JSON.stringify(record));
+  return { ...record, result };
 }
 
-/** Without the raw scores, which only paired comparisons need. */
-export const slim = (record: JobResult): unknown => ({ ...record, result: { ...record.result, detail: undefined } });
+/** What an earlier call left in the job's folder, or undefined. */
+export async function finishedJob(folder: string): Promise<JobResult | undefined> {
+  try {
+    const record = JSON.parse(await readFile(join(folder, "training.json"), "utf8")) as Omit<JobResult, "result">;
+    return { ...record, result: await loadEvaluation(join(folder, "evaluation.json")) };
+  } catch {
+    return undefined;
+  }
+}

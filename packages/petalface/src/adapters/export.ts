@@ -39,5 +39,5 @@ function withAlphaInput(backbone: Backbone, adapter: Adapter): Graph {
 
 /** Writes the deployed model as one self-contained `.onnx`, atomically. */
 export async function exportModel(path: string, backbone: Backbone, adapter: Adapter, alpha: ExportAlpha): Promise<void> {
-  await writeModel(await exportedGraph(backbone, adapter, alpha), path, { weights: "inline" });
+  await writeModel(await exportedGraph(backbone, adapter, alpha), path);
 }

@@ -11,7 +11,7 @@ import { fitCalibration } from "./calibration.ts";
 import { restoreState, type TrainingState } from "./checkpoint.ts";
 import { type Head, headOf } from "./head.ts";
 import { rewindMetrics, type StepRecord } from "./metrics.ts";
-import { type TrainingOptions, trainingOptions } from "./options.ts";
+import { type TrainingChoices, type TrainingOptions, trainingOptions } from "./options.ts";
 import { createRun, type RunRecord, readRun, writeRun } from "./run.ts";
 import { stepsOf } from "./sampler.ts";
 import { saveResult, trainSteps } from "./trainer.ts";
@@ -36,7 +36,7 @@ export interface AdaptRequest {
   readonly model: string;
   readonly normalize?: string | undefined;
   readonly train: string;
-  readonly options: Partial<TrainingOptions>;
+  readonly options: TrainingChoices;
   readonly out: string;
 }
 

@@ -82,14 +82,17 @@ const petal: TrainingOptions = {
 /** METHOD.md, "The method" and "Released hyper-parameters": the twin form with a margin softmax, none of the released defects. */
 const paper: TrainingOptions = { ...petal, preset: "paper", gate: "twin", loss: "cosface", weightDecay: 0.1, decay: "polynomial" };
 
+/** Choices on top of a preset; what is left out or undefined is the preset's. */
+export type TrainingChoices = { readonly [K in keyof TrainingOptions]?: TrainingOptions[K] | undefined };
+
 /** A preset with the user's own choices on top; checked. Throws PetalfaceError (wrong usage) for a choice out of range. */
-export function trainingOptions(choices: Partial<TrainingOptions> = {}): TrainingOptions {
+export function trainingOptions(choices: TrainingChoices = {}): TrainingOptions {
   const given = Object.fromEntries(Object.entries(choices).filter(([, value]) => value !== undefined));
   const base = choices.preset === "paper" ? paper : petal;
   // Whole networks move far with the adapters' learning rate: the frozen knowledge is in their weights, not beside them.
   const method = choices.method ?? base.method;
   const rate = method === "lora" ? base.learningRate : base.learningRate / 4;
-  const options: TrainingOptions = { ...base, learningRate: rate, ...given };
+  const options = { ...base, learningRate: rate, ...given } as TrainingOptions;
   check(options);
   return options;
 }

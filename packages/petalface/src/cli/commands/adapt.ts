@@ -129,13 +129,12 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
 function start(flags: Flags, out: string, surroundings: AdaptContext): Promise<AdaptResult> {
   if (flags.model === undefined) throw new PetalfaceError("give the face recogniser with --model", { exitCode: 2 });
   if (flags.train === undefined) throw new PetalfaceError("give training faces with --train", { exitCode: 2 });
-  const { model, normalize, train, provider, threads, lr, flip, ...rest } = flags;
-  const options = { ...rest, learningRate: lr, ...(flip === false && { flip }) } as Partial<TrainingOptions> & {
-    out?: string;
-    resume?: string;
+  const { model, normalize, train, lr, preset, method, gate, rank, scale, sites, loss, margin, quality, weightDecay } = flags;
+  const { warmup, decay, clip, batch, epochs, seed, sharpShare, lrPixels, flip } = flags;
+  const options: TrainingChoices = {
+    ...{ preset, method, gate, rank, scale, sites, loss, margin, quality, learningRate: lr, weightDecay, warmup, decay },
+    ...{ clip, batch, epochs, seed, sharpShare, lrPixels, flip },
   };
-  delete options.out;
-  delete options.resume;
   return adapt({ model, normalize, train, options, out }, surroundings);
 }
 

@@ -1,0 +1,107 @@
+import { compareResults, type Comparison, type EvaluationResult, percent } from "petalface";
+import { testPixels } from "./plan.ts";
+import type { Job, JobResult } from "./run.ts";
+
+/** A finished job. */
+export interface Cell {
+  readonly job: Job;
+  readonly done: JobResult;
+}
+
+/** Columns of the table: title and the measure's key. */
+const columns: readonly (readonly [string, string])[] = [
+  ["HR", "accuracy/sharp"],
+  ...testPixels.map((pixels) => [`LR ${pixels}`, `accuracy/lr:${pixels}`] as const),
+  ...testPixels.map((pixels) => [`mix ${pixels}`, `accuracy/mixed:${pixels}`] as const),
+  ["rank-1 sharp", "rank1/sharp"],
+  ...testPixels.map((pixels) => [`rank-1 ${pixels}`, `rank1/mixed:${pixels}`] as const),
+];
+
+const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
+
+const measure = (result: EvaluationResult, key: string) => result.measures.find((candidate) => candidate.key === key);
+
+/** One Markdown document: a table for each model, and paired differences from frozen and from lora. */
+export function renderResults(cells: readonly Cell[]): string {
+  const models = [...new Set(cells.map((cell) => cell.job.model))];
+  return `${models.map((model) => renderModel(model, cells.filter((cell) => cell.job.model === model))).join("\n")}`;
+}
+
+function renderModel(model: string, cells: readonly Cell[]): string {
+  const names = [...new Set(cells.map((cell) => cell.job.contender.name))];
+  const groups = names.map((name) => ({ name, cells: cells.filter((cell) => cell.job.contender.name === name) }));
+  const header = ["method", "images seen", "trained", ...columns.map(([title]) => title), "sharp bits kept"];
+  const first = cells[0]?.done.result.protocol;
+  const lines = [
+    `## ${model}`,
+    "",
+    `${first?.name ?? ""}: ${first?.genuine} genuine and ${first?.impostor} impostor pairs, rank-1 of ${first?.probes} probes in a gallery of ${first?.gallery}.`,
+    "Mean over the seeds in per cent; after ± half the width of the 95 % interval of the first seed (bootstrap over people), in brackets the range of the seeds.",
+    "",
+    row(header),
+    row(header.map(() => "---")),
+    ...groups.map((group) => row(renderGroup(group.name, group.cells, groups[0]?.cells[0]))),
+    "",
+    ...differences(groups),
+  ];
+  return `${lines.join("\n")}\n`;
+}
+
+function renderGroup(name: string, cells: readonly Cell[], frozen: Cell | undefined): string[] {
+  const job = cells[0]?.job;
+  const kept = cells.map((cell) => (frozen === undefined ? 0 : compareIdentical(frozen, cell)));
+  return [
+    name,
+    job?.contender.options === undefined ? "-" : job.images.toLocaleString("en"),
+    (cells[0]?.done.trained ?? 0).toLocaleString("en"),
+    ...columns.map(([, key]) => {
+      const all = cells.map((cell) => measure(cell.done.result, key)).filter((value) => value !== undefined);
+      const values = all.map(({ value }) => value);
+      const [one] = all;
+      if (one === undefined) return "-";
+      const spread = values.length > 1 ? ` [${percent(Math.min(...values), 1)}-${percent(Math.max(...values), 1)}]` : "";
+      return `${percent(mean(values))} ± ${percent((one.high - one.low) / 2, 1)}${spread}`;
+    }),
+    percent(mean(kept), 1),
+  ];
+}
+
+const compareIdentical = (frozen: Cell, cell: Cell): number => {
+  const [a, b] = [frozen.done.result.detail.digests, cell.done.result.detail.digests];
+  return a.filter((digest, image) => digest === b[image]).length / a.length;
+};
+
+/** Paired differences petal - frozen and petal - lora of the first seed, and whether the twin wins. */
+function differences(groups: readonly { readonly name: string; readonly cells: readonly Cell[] }[]): string[] {
+  const find = (name: string): Cell | undefined => groups.find((group) => group.name === name)?.cells[0];
+  const pairs = [
+    ["petal", "frozen"],
+    ["petal", "lora"],
+    ["paper", "lora"],
+    ["petal, synthetic", "frozen"],
+  ] as const;
+  const compared = pairs.flatMap(([b, a]) => {
+    const [left, right] = [find(a), find(b)];
+    return left === undefined || right === undefined
+      ? []
+      : [{ title: `${b} - ${a}`, comparison: compareResults(left.done.result, right.done.result) }];
+  });
+  if (compared.length === 0) return [];
+  const header = ["difference, seed 0", ...columns.map(([title]) => title)];
+  return [
+    "Paired differences in points with 95 % interval; * where p < 0.05 (bootstrap over people).",
+    "",
+    row(header),
+    row(header.map(() => "---")),
+    ...compared.map(({ title, comparison }) => row([title, ...columns.map(([, key]) => difference(comparison, key))])),
+    "",
+  ];
+}
+
+function difference(comparison: Comparison, key: string): string {
+  const found = comparison.differences.find((candidate) => candidate.key === key);
+  if (found === undefined) return "-";
+  return `${percent(found.value)} [${percent(found.low, 1)}, ${percent(found.high, 1)}]${found.p < 0.05 ? " *" : ""}`;
+}
+
+const row = (cells: readonly string[]): string => `| ${cells.join(" | ")} |`;

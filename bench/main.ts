@@ -1,0 +1,16 @@
+import { spawnSync } from "node:child_process";
+import { join } from "node:path";
+
+/** The benchmarks by name, each a program of its own. */
+const benchmarks: Readonly<Record<string, string>> = {
+  faces: "faces/main.ts",
+};
+
+const [name = "", ...args] = process.argv.slice(2);
+const program = benchmarks[name];
+if (program === undefined) {
+  console.error(`usage: npm run bench -- NAME [options]; NAME is one of ${Object.keys(benchmarks).join(", ")}`);
+  process.exit(2);
+}
+const { status } = spawnSync(process.execPath, [join(import.meta.dirname, program), ...args], { stdio: "inherit" });
+process.exit(status ?? 1);
