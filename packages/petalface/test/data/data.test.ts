@@ -1,5 +1,6 @@
-import { execFileSync } from "node:child_process";
+import { once } from "node:events";
 import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
 import { dirname, join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
@@ -86,10 +87,12 @@ describe("a folder of one folder per person", () => {
     expect((await problem(root)).message).toContain(join("a", "3.jpg"));
   });
 
-  it("is not kept waiting by a pipe that looks like a photo", async () => {
+  it("passes over what is no file though it is called like a photo", async () => {
     const root = tree("a/1.jpg");
-    execFileSync("mkfifo", [join(root, "a", "2.jpg")]);
+    const server = createServer().listen(join(root, "a", "2.jpg"));
+    await once(server, "listening");
     expect((await openData(root)).length).toBe(1);
+    server.close();
   });
 
   it("may not go deeper", async () => {
