@@ -39,7 +39,9 @@ export class GraphBuilder {
     this.#types = new Map(from?.types);
     this.#constants = new Map(from?.constants);
     this.#metadata = new Map(from?.metadata);
-    this.#taken = new Set([...this.#types.keys(), ...this.#constants.keys()]);
+    // Node names too: onnxruntime refuses two nodes of one name.
+    const names = this.#nodes.map((node) => node.name);
+    this.#taken = new Set([...this.#types.keys(), ...this.#constants.keys(), ...names]);
   }
 
   /** Version of the standard operator set. */
@@ -98,6 +100,7 @@ export class GraphBuilder {
       this.#taken.add(output);
       this.#types.set(output, type);
     });
+    this.#taken.add(node.name);
     this.#nodes.push(node);
   }
 

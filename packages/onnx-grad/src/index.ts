@@ -1,5 +1,7 @@
 export { type AddOptions, GraphBuilder } from "./builder.ts";
+export { type CheckOptions, type CheckResult, checkGradients } from "./check.ts";
 export { type CopyOptions, copyGraph } from "./copy.ts";
+export { readTensor } from "./decode.ts";
 export { type DifferentiateOptions, differentiate } from "./differentiate.ts";
 export {
   type Dim,
@@ -12,12 +14,16 @@ export {
   sameShape,
   timesDim,
 } from "./dim.ts";
-export { readTensor } from "./decode.ts";
 export { OnnxGradError } from "./errors.ts";
+export { foldConstants } from "./fold.ts";
 export type { Attribute, Attributes, Graph, Node, ValueType } from "./graph.ts";
+export { type InferContext, inferNode } from "./infer.ts";
 export { encodeModel, type ReadOptions, readModel, writeModel } from "./model.ts";
 export { type Operand, type Ops, ops, type Window } from "./ops.ts";
+export { placeModel } from "./place.ts";
+export { type ProveOptions, type ProveOptions, proveBatch, proveBatch } from "./prove-batch.ts";
 export type { Run } from "./run.ts";
+export { type SetBatchOptions, type SetBatchOptions, setBatch, setBatch } from "./set-batch.ts";
 export {
   type Constant,
   type DType,

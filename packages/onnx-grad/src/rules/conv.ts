@@ -1,8 +1,8 @@
 import { intOf, intsOf, stringOf } from "../attributes.ts";
 import type { Dim } from "../dim.ts";
-import type { Ops } from "../ops.ts";
+import { type Ops, productOf } from "../ops.ts";
 import { type Call, known, type Rule } from "./rule.ts";
-import { padsFor, spread } from "./shape.ts";
+import { padsFor, spread, spreadPlane } from "./shape.ts";
 
 /** Geometry of a convolution per spatial axis: all numbers, padding resolved. */
 interface Geometry {
@@ -77,8 +77,10 @@ function inputGradient(o: Ops, g: string, kernel: string, geometry: Geometry): s
   const { group, strides, dilations, before, wide, narrow } = geometry;
   const turned = mirrored(o, kernel, group);
   const axes = spatial(strides.length);
-  const spreadAll = (x: string): string =>
-    axes.reduce((value, axis, i) => spread(o, value, axis, strides[i] as number), x);
+  const spreadAll = (x: string): string => {
+    if (axes.length === 2) return spreadPlane(o, x, strides[0] as number, strides[1] as number);
+    return axes.reduce((value, axis, i) => spread(o, value, axis, strides[i] as number), x);
+  };
   const rest = (length: number[]): number[] => length.map((size, i) => (wide[i] as number) - size);
   if (isPointwise(geometry)) {
     const full = spreadAll(o.conv(g, turned, { group }));
@@ -119,17 +121,49 @@ function correlate(o: Ops, x: string, g: string, group: number): string {
   const [batch, inner, ...places] = o.shape(x) as [Dim, number, ...number[]];
   const outer = o.shape(g)[1] as number;
   const area = places.reduce((product, size) => product * size, 1);
-  if (group === 1) {
-    const [X, G] = [o.reshape(x, [batch, inner, area]), o.reshape(g, [batch, outer, area])];
-    // The transposed operand is copied: let it be the thinner one.
-    if (outer < inner) return o.transpose(o.reduceSum(o.matmul(X, o.swap(G)), [0], false), [1, 0]);
-    return o.reduceSum(o.matmul(G, o.swap(X)), [0], false);
+  if (group > 1) {
+    const X = o.reshape(x, [batch, group, inner / group, area]);
+    const G = o.reshape(g, [batch, group, outer / group, area]);
+    return o.reshape(o.reduceSum(o.matmul(G, o.swap(X)), [0], false), [outer, inner / group]);
   }
-  if (inner === group && outer === group)
-    return o.reshape(o.reduceSum(o.mul(x, g), [0, ...spatial(places.length)], false), [outer, 1]);
-  const X = o.reshape(x, [batch, group, inner / group, area]);
-  const G = o.reshape(g, [batch, group, outer / group, area]);
-  return o.reshape(o.reduceSum(o.matmul(G, o.swap(X)), [0], false), [outer, inner / group]);
+  const [X, G] = [o.reshape(x, [batch, inner, area]), o.reshape(g, [batch, outer, area])];
+  if (inner * outer > area * (inner + outer)) {
+    // One product over images and places: turning both is cheaper than a matrix per image.
+    const joined = (value: string, rows: number) =>
+      o.reshape(o.transpose(value, [1, 0, 2]), [rows, productOf([batch, area])]);
+    return o.gemm(joined(G, outer), joined(X, inner), { transB: true });
+  }
+  // The transposed operand is copied: let it be the thinner one.
+  if (outer < inner) return o.transpose(o.reduceSum(o.matmul(X, o.swap(G)), [0], false), [1, 0]);
+  return o.reduceSum(o.matmul(G, o.swap(X)), [0], false);
+}
+
+/**
+ * Kernel gradient of a depthwise convolution: every channel of every image is convolved with its own gradient, as one
+ * grouped convolution with strides and dilations exchanged, and the images are summed.
+ */
+function depthwiseKernelGradient(o: Ops, x: string, g: string, kernel: string, geometry: Geometry): string {
+  const { before, after, strides, dilations, wide, narrow, kernel: taps } = geometry;
+  const [batch, channels] = o.shape(x) as [number, number];
+  const group = batch * channels;
+  const each = o.conv(o.reshape(x, [1, group, ...wide]), o.reshape(g, [group, 1, ...narrow]), {
+    group,
+    strides: dilations,
+    dilations: strides,
+    pads: [...before, ...after],
+  });
+  const sizes = o.shape(each).slice(2);
+  const axes = spatial(taps.length);
+  const whole = taps.every((size, i) => size === sizes[i]);
+  const cropped = whole
+    ? each
+    : o.slice(
+        each,
+        taps.map(() => 0),
+        taps,
+        axes,
+      );
+  return o.reshape(o.reduceSum(o.reshape(cropped, [batch, channels, ...taps]), [0], false), o.shape(kernel));
 }
 
 /** All index tuples below `sizes`, the last running fastest. */
@@ -143,6 +177,10 @@ const tuples = (sizes: readonly number[]): number[][] =>
 function kernelGradient(o: Ops, x: string, g: string, kernel: string, geometry: Geometry): string {
   const { group, before, after } = geometry;
   const n = before.length;
+  const [batch, channels] = o.shape(x);
+  if (group > 1 && channels === group && o.shape(g)[1] === group && typeof batch === "number") {
+    return depthwiseKernelGradient(o, x, g, kernel, geometry);
+  }
   const padded = o.pad(x, padsFor(n + 2, spatial(n), before, after));
   const taps = tuples(geometry.kernel).map((tap) => correlate(o, seenBy(o, padded, tap, geometry), g, group));
   if (taps.length === 1) return o.reshape(taps[0] as string, o.shape(kernel));

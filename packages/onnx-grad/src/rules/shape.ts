@@ -1,19 +1,46 @@
 import { intOf, intsOf, stringOf } from "../attributes.ts";
 import type { Shape } from "../dim.ts";
-import type { Ops } from "../ops.ts";
+import { filled, type Ops } from "../ops.ts";
 import { cannot, intsAt, known, once, type Rule } from "./rule.ts";
 
-/** Puts `step - 1` zeros after each element along an axis: length n becomes n * step. */
+/** Up to this length an axis is spread by a matrix product: that beats Pad, which copies single elements. */
+const longestSpreadMatrix = 256;
+
+/**
+ * Puts `step - 1` zeros after each element along an axis of known length: n becomes n * step.
+ * The last axis goes through a product with a matrix of zeros and ones, where that is cheap.
+ */
 export function spread(o: Ops, x: string, axis: number, step: number): string {
   if (step === 1) return x;
   const shape = o.shape(x);
+  const length = shape[axis] as number;
+  const to = shape.map((dim, i) => (i === axis ? length * step : dim));
+  if (axis === shape.length - 1 && shape.length > 1 && length <= longestSpreadMatrix) {
+    return o.matmul(x, spreadMatrix(o, x, length, step, 1));
+  }
   const apart = o.unsqueeze(x, [axis + 1]);
   const pads = Array<number>(2 * (shape.length + 1)).fill(0);
   pads[shape.length + 1 + axis + 1] = step - 1;
-  return o.reshape(
-    o.pad(apart, pads),
-    shape.map((dim, i) => (i === axis ? (dim as number) * step : dim)),
-  );
+  return o.reshape(o.pad(apart, pads), to);
+}
+
+/** Spreads the last two axes at once, rows by `down` and columns by `along`. */
+export function spreadPlane(o: Ops, x: string, down: number, along: number): string {
+  const shape = o.shape(x);
+  const [height, width] = shape.slice(-2) as [number, number];
+  if (width > longestSpreadMatrix || (down === 1 && along === 1)) {
+    return spread(o, spread(o, x, shape.length - 2, down), shape.length - 1, along);
+  }
+  const lines = o.matmul(x, spreadMatrix(o, x, width, along, down));
+  return o.reshape(lines, [...shape.slice(0, -2), height * down, width * along]);
+}
+
+/** [length, rows * length * step]: puts elements `step` apart into the first of `rows` rows, zeros into the others. */
+function spreadMatrix(o: Ops, like: string, length: number, step: number, rows: number): string {
+  const width = rows * length * step;
+  const tensor = filled(0, [length, width], o.dtype(like));
+  for (let i = 0; i < length; i++) tensor.data[i * width + i * step] = 1;
+  return o.builder.constant(tensor, "spread");
 }
 
 /** Pads written for some axes, for all of them: starts, then ends. */
