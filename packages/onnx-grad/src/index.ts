@@ -21,9 +21,9 @@ export { type InferContext, inferNode } from "./infer.ts";
 export { encodeModel, type ReadOptions, readModel, writeModel } from "./model.ts";
 export { type Operand, type Ops, ops, type Window } from "./ops.ts";
 export { placeModel } from "./place.ts";
-export { type ProveOptions, type ProveOptions, proveBatch, proveBatch } from "./prove-batch.ts";
+export { type ProveOptions, proveBatch } from "./prove-batch.ts";
 export type { Run } from "./run.ts";
-export { type SetBatchOptions, type SetBatchOptions, setBatch, setBatch } from "./set-batch.ts";
+export { type SetBatchOptions, setBatch } from "./set-batch.ts";
 export {
   type Constant,
   type DType,
