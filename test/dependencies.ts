@@ -22,7 +22,7 @@ const LAYERS: readonly (readonly string[])[] = [
 ];
 
 /** Files directly under src/ that anybody may import. */
-const SHARED_FILES: ReadonlySet<string> = new Set(["errors.ts", "random.ts"]);
+const SHARED_FILES: ReadonlySet<string> = new Set(["errors.ts", "files.ts", "random.ts", "versions.ts"]);
 
 const IMPORT = /(?:\bfrom\s*|\bimport\s*\(?\s*|\bnew URL\(\s*)["']([^"'\n]+)["']/g;
 

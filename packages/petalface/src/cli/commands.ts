@@ -6,6 +6,10 @@ type Register = (program: Command, context: CliContext) => void;
 
 /** Every command by name, in the order in which `petalface --help` lists them. */
 const commands: Readonly<Record<string, () => Promise<Register>>> = {
+  adapt: async () => (await import("./commands/adapt.ts")).adaptCommand,
+  embed: async () => (await import("./commands/embed.ts")).embedCommand,
+  quality: async () => (await import("./commands/quality.ts")).qualityCommand,
+  export: async () => (await import("./commands/export.ts")).exportCommand,
   degrade: async () => (await import("./commands/degrade.ts")).degradeCommand,
   models: async () => (await import("./commands/models.ts")).modelsCommand,
   doctor: async () => (await import("./commands/doctor.ts")).doctorCommand,

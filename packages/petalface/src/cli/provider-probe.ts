@@ -4,7 +4,7 @@ import { openSession, type Provider } from "../runtime/index.ts";
 // A process of its own, started by `petalface doctor`: opening a provider whose driver is broken may print, or crash.
 const provider = process.argv[2] as Provider;
 try {
-  const builder = new GraphBuilder({ name: "probe", opset: 17 });
+  const builder = new GraphBuilder({ name: "probe", opset: 20 });
   const x = builder.input("x", { dtype: "float32", shape: [2] });
   const y = builder.add("Add", [x, x]);
   const session = await openSession(builder.build([y]), { provider, threads: 1 });

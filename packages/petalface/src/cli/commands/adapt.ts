@@ -129,10 +129,25 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
 function start(flags: Flags, out: string, surroundings: AdaptContext): Promise<AdaptResult> {
   if (flags.model === undefined) throw new PetalfaceError("give the face recogniser with --model", { exitCode: 2 });
   if (flags.train === undefined) throw new PetalfaceError("give training faces with --train", { exitCode: 2 });
-  const { model, normalize, train, lr, preset, method, gate, rank, scale, sites, loss, margin, quality, weightDecay } = flags;
+  const { model, normalize, train, lr, preset, method, gate, rank, scale, sites, loss, margin, quality, weightDecay } =
+    flags;
   const { warmup, decay, clip, batch, epochs, seed, sharpShare, lrPixels, flip } = flags;
   const options: TrainingChoices = {
-    ...{ preset, method, gate, rank, scale, sites, loss, margin, quality, learningRate: lr, weightDecay, warmup, decay },
+    ...{
+      preset,
+      method,
+      gate,
+      rank,
+      scale,
+      sites,
+      loss,
+      margin,
+      quality,
+      learningRate: lr,
+      weightDecay,
+      warmup,
+      decay,
+    },
     ...{ clip, batch, epochs, seed, sharpShare, lrPixels, flip },
   };
   return adapt({ model, normalize, train, options, out }, surroundings);
@@ -148,7 +163,11 @@ function budget(run: RunRecord): string {
   return `training ${parameters.toLocaleString("en")} numbers, ${(100 * share).toFixed(2)} % of the model (${what}), on ${run.data.images.toLocaleString("en")} faces of ${run.data.people.toLocaleString("en")} people`;
 }
 
-const summary = (folder: string, { run }: AdaptResult): unknown => ({ ...run, folder, adapterFolder: join(folder, "adapter") });
+const summary = (folder: string, { run }: AdaptResult): unknown => ({
+  ...run,
+  folder,
+  adapterFolder: join(folder, "adapter"),
+});
 
 function report(folder: string, { run }: AdaptResult): string {
   const { low, high, measure } = run.adapter.calibration;

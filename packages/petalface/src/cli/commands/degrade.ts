@@ -1,6 +1,6 @@
-import { mkdir, readdir, realpath } from "node:fs/promises";
+import { readdir, realpath } from "node:fs/promises";
 import { availableParallelism } from "node:os";
-import { dirname, join, relative, resolve, sep } from "node:path";
+import { join, relative, resolve, sep } from "node:path";
 import type { Command } from "commander";
 import type { FaceData } from "../../data/index.ts";
 import { PetalfaceError } from "../../errors.ts";
@@ -73,11 +73,9 @@ async function run(input: string, output: string, options: DegradeOptions, conte
       const planes = await loader.load(samples.map(({ source }) => ({ source, flip: false, degrade })));
       const bytes = 3 * options.size ** 2;
       await Promise.all(
-        samples.map(async (_, i) => {
-          const path = join(output, nameOf(start + i));
-          await mkdir(dirname(path), { recursive: true });
-          await writePng(path, planes.subarray(i * bytes, (i + 1) * bytes), options.size);
-        }),
+        samples.map((_, i) =>
+          writePng(join(output, nameOf(start + i)), planes.subarray(i * bytes, (i + 1) * bytes), options.size),
+        ),
       );
       progress.update(start + samples.length);
     }

@@ -1,0 +1,76 @@
+import type { Command } from "commander";
+import { openEmbedder } from "../../backbones/index.ts";
+import { openData } from "../../data/index.ts";
+import { openLoader } from "../../images/index.ts";
+import type { CliContext } from "../context.ts";
+import { embedData } from "../embed.ts";
+import { bytesOf, csvLine, embeddingFormat, npyHead, openRowFile, safetensorsHead } from "../embedding-files.ts";
+import { withExamples } from "../examples.ts";
+import { engineOf, type ModelFlags, openModel, withModelOptions } from "../model.ts";
+
+interface Flags extends ModelFlags {
+  readonly images: string;
+  readonly out: string;
+}
+
+async function run(flags: Flags, context: CliContext): Promise<void> {
+  const format = embeddingFormat(flags.out);
+  const engine = engineOf(flags);
+  const { backbone, adapter, model } = await openModel(flags);
+  const data = await openData(flags.images);
+  const adapted = adapter !== undefined;
+  const list = flags.out.replace(/\.[^.]*$/, ".csv");
+  const metadata = {
+    model: backbone.spec.name,
+    model_sha256: backbone.spec.sha256,
+    ...(flags.adapter !== undefined && { adapter: flags.adapter }),
+    data: data.spec,
+    data_fingerprint: data.fingerprint,
+  };
+  const [rows, names] = [await openRowFile(flags.out), await openRowFile(list)];
+  const embedder = await openEmbedder(model, engine);
+  const loader = openLoader({ size: model.size, threads: engine.threads });
+  const progress = context.progress("embedding", data.length, "faces");
+  const alphas = new Float32Array(adapted ? data.length : 0);
+  try {
+    const head =
+      format === "npy"
+        ? npyHead(data.length, model.width)
+        : safetensorsHead(data.length, model.width, adapted, metadata);
+    await rows.write(head);
+    await names.write(Buffer.from(csvLine(["row", "id", "person", ...(adapted ? ["alpha"] : [])])));
+    for await (const batch of embedData(data, embedder, loader, context.signal)) {
+      if (batch.alpha) alphas.set(batch.alpha, batch.start);
+      await rows.write(bytesOf(batch.data));
+      const lines = batch.samples.map(({ id, person }, i) =>
+        csvLine([batch.start + i, id, data.people[person] ?? "", ...(batch.alpha ? [batch.alpha[i] as number] : [])]),
+      );
+      await names.write(Buffer.from(lines.join("")));
+      progress.update(batch.start + batch.count);
+    }
+    if (format === "safetensors" && adapted) await rows.write(bytesOf(alphas));
+    await rows.finish();
+    await names.finish();
+  } finally {
+    progress.close();
+    await Promise.all([rows.discard(), names.discard(), loader.close(), embedder.close()]);
+  }
+  context.result(
+    { out: flags.out, list, format, faces: data.length, width: model.width, adapted, ...metadata },
+    `${data.length} embeddings of ${model.width} numbers written to ${flags.out}; which row is which face: ${list}`,
+  );
+}
+
+/** `petalface embed`: the embeddings of a set of faces as one array. */
+export function embedCommand(program: Command, context: CliContext): void {
+  const command = withModelOptions(program.command("embed"))
+    .description("write the embeddings of a set of faces, and a CSV that says which row is which face")
+    .requiredOption("--images <data>", "folder, manifest, or synthetic[:people=N,images=M,seed=S]")
+    .requiredOption("--out <file>", "a .npy or .safetensors file; rows are float32, as the network gives them")
+    .action((flags: Flags) => run(flags, context));
+  withExamples(
+    command,
+    "embed --model fr_feature --images faces --out faces.npy",
+    "embed --model fr_feature --adapter runs/first --images faces --out faces.safetensors",
+  );
+}

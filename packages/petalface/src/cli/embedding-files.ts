@@ -1,0 +1,104 @@
+import { type FileHandle, open, rename, rm } from "node:fs/promises";
+import { extname } from "node:path";
+import { PetalfaceError } from "../errors.ts";
+
+/** A file that is written row by row and appears under its name only when it is whole. */
+export interface RowFile {
+  /** Appends bytes. */
+  write(bytes: Uint8Array): Promise<void>;
+  /** Syncs the file and gives it its name. */
+  finish(): Promise<void>;
+  /** Removes what was written; does nothing after {@link finish}. */
+  discard(): Promise<void>;
+}
+
+/** Opens a {@link RowFile}. Throws PetalfaceError if the place cannot be written. */
+export async function openRowFile(path: string): Promise<RowFile> {
+  const beside = `${path}.${process.pid}.part`;
+  let file: FileHandle | undefined = await open(beside, "w").catch((error: Error) => {
+    throw new PetalfaceError(`cannot write ${path}: ${error.message}`, { cause: error });
+  });
+  const close = async (): Promise<void> => {
+    await file?.close();
+    file = undefined;
+  };
+  return {
+    async write(bytes) {
+      await file?.writeFile(bytes);
+    },
+    async finish() {
+      await file?.sync();
+      await close();
+      await rename(beside, path);
+    },
+    async discard() {
+      if (file === undefined) return;
+      await close();
+      await rm(beside, { force: true });
+    },
+  };
+}
+
+/** What the formats of embedding files have in common: a head of known length, then the rows as float32. */
+export type EmbeddingFormat = "npy" | "safetensors";
+
+/** The format that a path asks for by its ending. Throws PetalfaceError (wrong usage). */
+export function embeddingFormat(path: string): EmbeddingFormat {
+  const ending = extname(path).toLowerCase();
+  if (ending === ".npy" || ending === ".safetensors") return ending.slice(1) as EmbeddingFormat;
+  throw new PetalfaceError(`--out ${path} ends in neither .npy nor .safetensors`, { exitCode: 2 });
+}
+
+/**
+ * The head of a NumPy file of `rows x width` float32, version 1.0, so that the data begins at a multiple of 64
+ * (https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html).
+ */
+export function npyHead(rows: number, width: number): Buffer {
+  const text = `{'descr': '<f4', 'fortran_order': False, 'shape': (${rows}, ${width}), }`;
+  const prefix = 10;
+  const padded = Math.ceil((prefix + text.length + 1) / 64) * 64 - prefix;
+  const head = Buffer.alloc(prefix + padded, " ");
+  head.write("\x93NUMPY\x01\x00", "latin1");
+  head.writeUInt16LE(padded, 8);
+  head.write(text, prefix, "latin1");
+  head[head.length - 1] = 0x0a;
+  return head;
+}
+
+/**
+ * The head of a safetensors file with one tensor `embeddings` `[rows, width]` F32 and, with `alpha`, `alpha` `[rows]` behind it
+ * (https://github.com/huggingface/safetensors#format).
+ */
+export function safetensorsHead(
+  rows: number,
+  width: number,
+  alpha: boolean,
+  metadata: Readonly<Record<string, string>>,
+): Buffer {
+  const end = 4 * rows * width;
+  const text = JSON.stringify({
+    __metadata__: metadata,
+    embeddings: { dtype: "F32", shape: [rows, width], data_offsets: [0, end] },
+    ...(alpha && { alpha: { dtype: "F32", shape: [rows], data_offsets: [end, end + 4 * rows] } }),
+  });
+  const bytes = Buffer.from(text);
+  // Padded with spaces so that the data is aligned and can be memory-mapped.
+  const head = Buffer.alloc(8 + Math.ceil(bytes.length / 8) * 8, " ");
+  head.writeBigUInt64LE(BigInt(head.length - 8));
+  bytes.copy(head, 8);
+  return head;
+}
+
+/** Bytes of a row of numbers in the little-endian order of both formats; the machines that Node runs on store them so. */
+export function bytesOf(values: Float32Array): Uint8Array {
+  return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+}
+
+/** One line of a CSV file (RFC 4180). */
+export function csvLine(values: readonly (string | number)[]): string {
+  const cells = values.map((value) => {
+    const text = String(value);
+    return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  });
+  return `${cells.join(",")}\n`;
+}
