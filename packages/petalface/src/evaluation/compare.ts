@@ -2,10 +2,10 @@ import { PetalfaceError } from "../errors.ts";
 import { bootstrap, estimate, pValue } from "./bootstrap.ts";
 import { conditionKey } from "./condition.ts";
 import { mcNemar } from "./mcnemar.ts";
-import { defaultFars, identicalShare } from "./measure.ts";
+import { identicalShare } from "./measure.ts";
 import { prepareStatistics, scoredPairs } from "./statistics.ts";
 import type { BootstrapSummary, Estimate, EvaluationResult, Identical, Measure } from "./types.ts";
-import { kFoldAccuracy, rankPairs } from "./verification.ts";
+import { judge, kFoldAccuracy, rankPairs } from "./verification.ts";
 
 /** `b - a` of one measure, on the same resamples of people. */
 export interface Difference extends Estimate {
@@ -41,14 +41,14 @@ export interface Comparison {
 export function compareResults(
   a: EvaluationResult,
   b: EvaluationResult,
-  options: Partial<BootstrapSummary> & { readonly fars?: readonly number[] } = {},
+  options: Partial<BootstrapSummary> = {},
 ): Comparison {
   if (a.protocol.fingerprint !== b.protocol.fingerprint)
     throw new PetalfaceError(
       `the results come from different pairs (${a.protocol.name} and ${b.protocol.name}); measure both on the same protocol`,
     );
   const settings = { resamples: options.resamples ?? a.bootstrap.resamples, seed: options.seed ?? a.bootstrap.seed };
-  const fars = options.fars ?? defaultFars;
+  const fars = [...new Set(a.measures.flatMap(({ far }) => (far === undefined ? [] : [far])))];
   const [left, right] = [a, b].map((result) => prepareStatistics(result.detail, result.protocol.folds, fars)) as [
     ReturnType<typeof prepareStatistics>,
     ReturnType<typeof prepareStatistics>,
@@ -106,7 +106,5 @@ function verdicts({ detail, protocol }: EvaluationResult, condition: string): Ui
   if (scores === undefined) return undefined;
   const pairs = scoredPairs(detail, scores);
   const { thresholds } = kFoldAccuracy(rankPairs(pairs), new Float64Array(scores.length).fill(1), protocol.folds);
-  return Uint8Array.from(scores, (score, i) =>
-    score > (thresholds[pairs.fold[i] as number] as number) === (pairs.same[i] === 1) ? 1 : 0,
-  );
+  return judge(pairs, thresholds);
 }

@@ -84,7 +84,10 @@ function unpackDetail({ protocol, detail }: EvaluationResult): EvaluationDetail 
   };
   const sizes = [pairs, people, images, folds, probes];
   // A pair names two of each at most, so nothing larger is allocated for what the file only claims.
-  demand(sizes.every((size) => Number.isInteger(size) && size >= 0 && size <= 2 * pairs), "protocol");
+  demand(
+    sizes.every((size) => Number.isInteger(size) && size >= 0 && size <= 2 * pairs),
+    "protocol",
+  );
   demand(Array.isArray(detail.digests) && detail.digests.length === images, "digests");
   return {
     same: Uint8Array.from(whole("same", detail.same, pairs, 2)),

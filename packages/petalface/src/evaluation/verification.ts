@@ -72,15 +72,21 @@ export interface KFoldAccuracy {
 export function kFoldAccuracy(ranked: RankedPairs, weights: Float64Array, folds: number): KFoldAccuracy {
   const thresholds = new Float64Array(folds);
   for (let skip = 0; skip < folds; skip++) thresholds[skip] = bestThreshold(ranked, weights, skip);
+  const verdicts = judge(ranked, thresholds);
   let right = 0;
   let total = 0;
   for (let i = 0; i < weights.length; i++) {
-    const weight = weights[i] as number;
-    total += weight;
-    const accepted = (ranked.scores[i] as number) > (thresholds[ranked.fold[i] as number] as number);
-    if (accepted === (ranked.same[i] === 1)) right += weight;
+    total += weights[i] as number;
+    if (verdicts[i] === 1) right += weights[i] as number;
   }
   return { accuracy: total > 0 ? right / total : Number.NaN, thresholds };
+}
+
+/** 1 where a comparison is judged right with the threshold of its fold, else 0. */
+export function judge(pairs: Pick<ScoredPairs, "scores" | "same" | "fold">, thresholds: Float64Array): Uint8Array {
+  return Uint8Array.from(pairs.scores, (score, i) =>
+    score > (thresholds[pairs.fold[i] as number] as number) === (pairs.same[i] === 1) ? 1 : 0,
+  );
 }
 
 /** What one walk down the ranked scores tells. All in [0, 1], NaN where genuine or impostor weight is missing. */
