@@ -8,7 +8,10 @@ type Register = (program: Command, context: CliContext) => void;
 const commands: Readonly<Record<string, () => Promise<Register>>> = {
   adapt: async () => (await import("./commands/adapt.ts")).adaptCommand,
   embed: async () => (await import("./commands/embed.ts")).embedCommand,
+  evaluate: async () => (await import("./commands/evaluate.ts")).evaluateCommand,
+  compare: async () => (await import("./commands/compare.ts")).compareCommand,
   quality: async () => (await import("./commands/quality.ts")).qualityCommand,
+  inspect: async () => (await import("./commands/inspect.ts")).inspectCommand,
   export: async () => (await import("./commands/export.ts")).exportCommand,
   degrade: async () => (await import("./commands/degrade.ts")).degradeCommand,
   models: async () => (await import("./commands/models.ts")).modelsCommand,

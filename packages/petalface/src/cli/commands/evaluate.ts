@@ -1,0 +1,146 @@
+import { stat } from "node:fs/promises";
+import { join } from "node:path";
+import type { Command } from "commander";
+import { type EmbeddingModel, openEmbedder } from "../../backbones/index.ts";
+import { type FaceData, openData } from "../../data/index.ts";
+import {
+  type EvaluationResult,
+  evaluatePairs,
+  type PairsProtocol,
+  percent,
+  printTable,
+  saveEvaluation,
+  withoutDetail,
+} from "../../evaluation/index.ts";
+import { openLoader, parseDegradation } from "../../images/index.ts";
+import type { CliContext } from "../context.ts";
+import { withExamples } from "../examples.ts";
+import { type Engine, engineOf, type ModelFlags, openModel, withModelOptions } from "../model.ts";
+import { collect, parseInteger } from "../options.ts";
+import { openProtocol, parseFolds } from "../protocol.ts";
+import { evaluationFolder, resultFile } from "../results.ts";
+
+interface Flags extends ModelFlags {
+  readonly protocol: string;
+  readonly data: string;
+  readonly degrade?: readonly string[];
+  readonly folds?: number[];
+  readonly resamples: number;
+  readonly seed: number;
+  readonly out?: string;
+}
+
+/** What is measured unless `--degrade` says otherwise: the resolution that the method's tables begin with. */
+const defaultDegradations = ["lr:16"];
+
+interface Task {
+  readonly data: FaceData;
+  readonly protocol: PairsProtocol;
+  readonly degradations: readonly number[];
+  readonly bootstrap: { readonly resamples: number; readonly seed: number };
+  readonly engine: Engine;
+}
+
+async function measure(
+  name: string,
+  model: EmbeddingModel,
+  task: Task,
+  context: CliContext,
+  frozen?: EvaluationResult,
+): Promise<EvaluationResult> {
+  const embedder = await openEmbedder(model, task.engine);
+  const loader = openLoader({ size: model.size, threads: task.engine.threads });
+  const total = task.protocol.images.length * (task.degradations.length + 1);
+  const progress = context.progress(`measuring the ${name} model`, total, "faces");
+  try {
+    return await evaluatePairs({
+      ...task,
+      embedder,
+      loader,
+      signal: context.signal,
+      frozen,
+      onProgress: ({ done, pixels }) => progress.update(done, pixels === null ? "sharp" : `${pixels} px`),
+    });
+  } finally {
+    progress.close();
+    await Promise.all([loader.close(), embedder.close()]);
+  }
+}
+
+/** Where results go: `--out`, else the run that the adapter is from, else nowhere. */
+async function resultsFolder(flags: Flags): Promise<string | undefined> {
+  if (flags.out !== undefined) return flags.out;
+  if (flags.adapter === undefined) return undefined;
+  const isRun = await stat(join(flags.adapter, "run.json")).then(
+    (entry) => entry.isFile(),
+    () => false,
+  );
+  return isRun ? join(flags.adapter, evaluationFolder) : undefined;
+}
+
+async function run(flags: Flags, context: CliContext): Promise<void> {
+  const specs = (flags.degrade ?? defaultDegradations).filter((spec) => spec !== "none");
+  const degradations = specs.map((spec) => parseDegradation(spec).pixels);
+  const { backbone, adapter, model } = await openModel(flags);
+  const data = await openData(flags.data);
+  const protocol = await openProtocol(flags.protocol, flags.folds, data);
+  const bootstrap = { resamples: flags.resamples, seed: flags.seed };
+  const task: Task = { data, protocol, degradations, bootstrap, engine: engineOf(flags) };
+
+  const frozen = await measure("frozen", backbone, task, context);
+  const adapted = adapter && (await measure("adapted", model, task, context, frozen));
+  const folder = await resultsFolder(flags);
+  if (folder !== undefined) {
+    await saveEvaluation(join(folder, resultFile("frozen")), frozen);
+    if (adapted) await saveEvaluation(join(folder, resultFile("adapted")), adapted);
+  }
+  const columns = [{ name: "frozen", result: frozen }, ...(adapted ? [{ name: "adapted", result: adapted }] : [])];
+  const { people, images, genuine, impostor, probes } = frozen.protocol;
+  const lines = [
+    `${protocol.name}: ${genuine + impostor} pairs of ${images} faces of ${people} people, ${probes} probes; 95 % intervals over people`,
+    printTable(columns, { kinds: ["accuracy", "tar", "rank1"] }),
+    ...(adapted?.identical
+      ? [
+          `sharp faces whose embedding kept every bit: ${percent(adapted.identical.images)} %, pairs: ${percent(adapted.identical.pairs)} %`,
+        ]
+      : []),
+    ...(adapted && folder !== undefined
+      ? [`is the difference sure? petalface compare ${flags.out ?? flags.adapter}`]
+      : []),
+  ];
+  context.result(
+    { saved: folder ?? null, frozen: withoutDetail(frozen), adapted: adapted ? withoutDetail(adapted) : null },
+    lines.join("\n"),
+  );
+}
+
+/** `petalface evaluate`: how well does a model verify and identify, sharp and degraded? */
+export function evaluateCommand(program: Command, context: CliContext): void {
+  const command = withModelOptions(program.command("evaluate"))
+    .description("measure a model, and what its adapter changes, on pairs of faces: sharp, low-resolution, and mixed")
+    .requiredOption(
+      "--protocol <pairs>",
+      "LFW's pairs list, a CSV (path1,path2,same), or drawn[:pairs=N,folds=K,seed=S]",
+    )
+    .requiredOption("--data <data>", "the faces that the protocol names")
+    .option(
+      "--degrade <spec>",
+      "low resolution to measure at, lr:PIXELS; may be repeated; none for sharp only",
+      collect,
+    )
+    .option("--folds <list>", "folds of the pairs file to use, such as 1,2,3; all unless given", parseFolds)
+    .option(
+      "--resamples <n>",
+      "resamples of the bootstrap over people",
+      parseInteger("--resamples", 0, 1_000_000),
+      1000,
+    )
+    .option("--seed <n>", "seed of the bootstrap", parseInteger("--seed", 0, 2 ** 31), 1)
+    .option("--out <folder>", "folder for the results; the run's own unless given")
+    .action((flags: Flags) => run(flags, context));
+  withExamples(
+    command,
+    "evaluate --model fr_feature --protocol pairs.txt --data lfw --degrade lr:16 --degrade lr:8",
+    "evaluate --model fr_feature --adapter runs/first --protocol drawn:pairs=2000 --data faces",
+  );
+}

@@ -1,0 +1,235 @@
+import { readFile, stat } from "node:fs/promises";
+import { extname, join } from "node:path";
+import { type Graph, printShape, readModel } from "onnx-grad";
+import { findSites, selectSites } from "../adapters/index.ts";
+import { type Backbone, openBackbone } from "../backbones/index.ts";
+import { openData } from "../data/index.ts";
+import { PetalfaceError } from "../errors.ts";
+import { loadEvaluation, printTable, withoutDetail } from "../evaluation/index.ts";
+import { decodeImage } from "../images/index.ts";
+import { knownModels, resolveModel } from "../models/index.ts";
+import { readSafetensors } from "../tensors/index.ts";
+import { readRun } from "../training/index.ts";
+import { plainTable } from "./table.ts";
+
+/** What was found: plain JSON with a `kind`, and the same for people. */
+export interface Inspection {
+  readonly document: { readonly kind: string } & Readonly<Record<string, unknown>>;
+  readonly text: string;
+}
+
+const count = (value: number): string => value.toLocaleString("en");
+const share = (part: number, whole: number): string => `${((100 * part) / whole).toFixed(2)} %`;
+/** Three numbers, or the one that all of them are. */
+const triple = (values: readonly number[]): string =>
+  [...new Set(values)].length === 1 ? String(values[0]) : `[${values}]`;
+
+/** Faces that are decoded to see whether a set is usable. */
+const SAMPLES = 16;
+
+function recogniser(backbone: Backbone): Inspection {
+  const { spec, size, width, parameters } = backbone;
+  const { sites, unfit } = findSites(backbone.graph);
+  const defaults = new Set(sites.length === 0 ? [] : selectSites(sites, "default").map((site) => site.name));
+  const rows = sites.map((site) => [
+    site.name,
+    site.kernel[0] * site.kernel[1] > 1 ? `${site.op} ${site.kernel.join("x")}` : site.op,
+    String(site.inputs),
+    String(site.outputs),
+    count(site.parameters),
+    defaults.has(site.name) ? "yes" : "no",
+  ]);
+  const adapted = sites.filter((site) => defaults.has(site.name));
+  const inSites = adapted.reduce((sum, site) => sum + site.parameters, 0);
+  const refused = new Map<string, number>();
+  for (const { op, reason } of unfit) refused.set(`${op}: ${reason}`, (refused.get(`${op}: ${reason}`) ?? 0) + 1);
+  const lines = [
+    `${spec.name}: a face recogniser, ${size} x ${size} ${spec.channels.toUpperCase()} -> ${width} numbers`,
+    `file: ${backbone.path}`,
+    `sha256: ${spec.sha256}`,
+    `input: (x - ${triple(spec.mean)}) * ${triple(spec.scale)}, x from 0 to 255`,
+    `weights: ${count(parameters)}, of which ${count(inSites)} (${share(inSites, parameters)}) lie in the ${adapted.length} layers that are adapted by default`,
+    "",
+    plainTable([["LAYER", "OPERATOR", "IN", "OUT", "WEIGHTS", "ADAPTED"], ...rows], [2, 3, 4]),
+    ...(unfit.length > 0 ? ["", `${unfit.length} layers cannot carry an adapter:`] : []),
+    ...[...refused].map(([reason, number]) => `  ${number} x ${reason}`),
+  ];
+  const document = {
+    kind: "model",
+    path: backbone.path,
+    ...spec,
+    size,
+    width,
+    parameters,
+    sites: sites.map((site) => ({ ...site, default: defaults.has(site.name) })),
+    unfit,
+  };
+  return { document, text: lines.join("\n") };
+}
+
+function anyModel(path: string, graph: Graph, why: string): Inspection {
+  const typed = (name: string): { name: string; dtype: string; shape: string } => {
+    const type = graph.types.get(name);
+    return { name, dtype: type?.dtype ?? "?", shape: printShape(type?.shape ?? []) };
+  };
+  const [inputs, outputs] = [graph.inputs.map(typed), graph.outputs.map(typed)];
+  const line = ({ name, dtype, shape }: { name: string; dtype: string; shape: string }) =>
+    `  ${name}: ${dtype} ${shape}`;
+  const lines = [
+    `${path}: an ONNX model with ${graph.nodes.length} nodes, operator set ${graph.opset}`,
+    "inputs:",
+    ...inputs.map(line),
+    "outputs:",
+    ...outputs.map(line),
+    ...[...graph.metadata].map(([key, value]) => `${key}: ${value}`),
+    `it cannot be adapted: ${why}`,
+  ];
+  const metadata = Object.fromEntries(graph.metadata);
+  const document = {
+    kind: "onnx",
+    path,
+    opset: graph.opset,
+    nodes: graph.nodes.length,
+    inputs,
+    outputs,
+    metadata,
+    why,
+  };
+  return { document, text: lines.join("\n") };
+}
+
+async function model(name: string, normalize: string | undefined): Promise<Inspection> {
+  try {
+    return recogniser(await openBackbone(name, normalize));
+  } catch (error) {
+    // An exported model (with a second input or output) or any other network is still worth describing, if it can be read.
+    const { path } = await resolveModel(name);
+    const graph = await readModel(path);
+    return anyModel(path, graph, error instanceof Error ? error.message : String(error));
+  }
+}
+
+async function run(folder: string): Promise<Inspection> {
+  const record = await readRun(folder);
+  const { options, adapter, trained, data } = record;
+  const lines = [
+    `${folder}: a run of petalface adapt, method ${options.method}, ${record.steps} steps of ${options.batch} images`,
+    `model: ${record.model.name} (sha256 ${record.model.sha256})`,
+    `data: ${data.spec}, ${count(data.images)} faces of ${count(data.people)} people`,
+    `trained: ${count(trained.parameters)} numbers, ${(100 * trained.share).toFixed(2)} % of the model's, ${adapter.sites.length} layers, rank ${adapter.rank}, gate ${adapter.gate}`,
+    `alpha: ${adapter.calibration.measure} from ${adapter.calibration.low} (0) to ${adapter.calibration.high} (1)`,
+  ];
+  return { document: { kind: "run", folder, ...record }, text: lines.join("\n") };
+}
+
+async function adapter(folder: string): Promise<Inspection> {
+  const path = join(folder, "adapter_config.json");
+  let config: Record<string, unknown>;
+  try {
+    config = JSON.parse(await readFile(path, "utf8")) as Record<string, unknown>;
+  } catch (error) {
+    throw new PetalfaceError(`${path}: not valid JSON`, { cause: error });
+  }
+  const { tensors } = await readSafetensors(join(folder, "adapter_model.safetensors"));
+  const sizes = [...tensors.values()].map((tensor) => tensor.shape.reduce((product, side) => product * side, 1));
+  const parameters = sizes.reduce((sum, size) => sum + size, 0);
+  const show = (value: unknown): string => (typeof value === "string" ? value : JSON.stringify(value));
+  const lines = [
+    `${folder}: an adapter of ${count(parameters)} numbers in ${tensors.size} tensors`,
+    ...Object.entries(config).map(([key, value]) => `${key}: ${show(value)}`),
+  ];
+  return { document: { kind: "adapter", folder, parameters, tensors: tensors.size, config }, text: lines.join("\n") };
+}
+
+async function dataSet(spec: string): Promise<Inspection> {
+  const data = await openData(spec);
+  const perPerson = new Uint32Array(data.people.length);
+  for (let index = 0; index < data.length; index++) {
+    const { person } = data.at(index);
+    if (person >= 0) perPerson[person] = (perPerson[person] as number) + 1;
+  }
+  const sorted = perPerson.toSorted();
+  const facesPerPerson =
+    sorted.length === 0
+      ? null
+      : { least: sorted[0], median: sorted[Math.floor(sorted.length / 2)], most: sorted[sorted.length - 1] };
+  const step = Math.max(1, Math.floor(data.length / SAMPLES));
+  const problems: string[] = [];
+  let tried = 0;
+  for (let index = 0; index < data.length && tried < SAMPLES; index += step) {
+    const { source } = data.at(index);
+    if (source.kind !== "file") break;
+    tried++;
+    await decodeImage(source.path, 112).catch((error: Error) => problems.push(error.message));
+  }
+  const lines = [
+    `${spec}: ${count(data.length)} faces${facesPerPerson ? ` of ${count(data.people.length)} people` : ", nobody said of whom"}`,
+    ...(facesPerPerson
+      ? [`faces a person: ${facesPerPerson.least} to ${facesPerPerson.most}, median ${facesPerPerson.median}`]
+      : []),
+    ...(data.skipped ? [`${count(data.skipped)} other files were left out`] : []),
+    ...(tried > 0
+      ? [`${tried} looked at: ${problems.length === 0 ? "all are usable" : `${problems.length} are not`}`]
+      : []),
+    ...problems.map((problem) => `  ${problem}`),
+    `fingerprint: ${data.fingerprint}`,
+  ];
+  const document = {
+    kind: "data",
+    spec,
+    faces: data.length,
+    people: data.people.length,
+    facesPerPerson,
+    skipped: data.skipped ?? 0,
+    looked: tried,
+    problems,
+    fingerprint: data.fingerprint,
+  };
+  return { document, text: lines.join("\n") };
+}
+
+async function tensorFile(path: string): Promise<Inspection> {
+  const { tensors, metadata } = await readSafetensors(path);
+  const list = [...tensors].map(([name, { dtype, shape }]) => ({ name, dtype, shape }));
+  const rows = list.map(({ name, dtype, shape }) => [name, dtype, `[${shape.join(", ")}]`]);
+  const lines = [
+    `${path}: ${tensors.size} tensors`,
+    ...[...metadata].map(([key, value]) => `${key}: ${value}`),
+    plainTable([["TENSOR", "TYPE", "SHAPE"], ...rows]),
+  ];
+  const document = { kind: "tensors", path, metadata: Object.fromEntries(metadata), tensors: list };
+  return { document, text: lines.join("\n") };
+}
+
+async function evaluation(path: string): Promise<Inspection> {
+  const result = await loadEvaluation(path);
+  const text = `${path}: a result of petalface evaluate on ${result.protocol.name}\n${printTable([{ name: "model", result }])}`;
+  return { document: { kind: "evaluation", path, ...withoutDetail(result) }, text };
+}
+
+const isFile = (path: string): Promise<boolean> =>
+  stat(path).then(
+    (entry) => entry.isFile(),
+    () => false,
+  );
+
+/** Finds out what a thing is (a model, run, adapter, data set, tensor file or result) and describes it. Throws PetalfaceError. */
+export async function inspect(thing: string, normalize?: string): Promise<Inspection> {
+  if (knownModels.some(({ name }) => name === thing)) return model(thing, normalize);
+  if (await isFile(join(thing, "run.json"))) return run(thing);
+  if (await isFile(join(thing, "adapter_config.json"))) return adapter(thing);
+  const ending = extname(thing).toLowerCase();
+  if (await isFile(thing)) {
+    if (ending === ".safetensors") return tensorFile(thing);
+    if (ending === ".json") return evaluation(thing);
+    if (ending === ".csv" || ending === ".jsonl" || ending === ".ndjson") return dataSet(thing);
+    return model(thing, normalize);
+  }
+  const exists = await stat(thing).then(
+    () => true,
+    () => false,
+  );
+  if (!exists && !/^synthetic(:|$)/.test(thing))
+    throw new PetalfaceError(`there is no "${thing}": give a model, a run, an adapter, a data set or a result`);
+  return dataSet(thing);
+}

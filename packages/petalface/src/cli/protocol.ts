@@ -1,0 +1,46 @@
+import type { FaceData } from "../data/index.ts";
+import { PetalfaceError } from "../errors.ts";
+import { type PairsProtocol, readPairs, syntheticPairs } from "../evaluation/index.ts";
+
+/** Options that `drawn:` takes, with the least that makes sense. */
+const drawnOptions: Readonly<Record<string, number>> = { pairs: 2, folds: 2, seed: 0 };
+
+/** Reads `pairs=N,folds=K,seed=S`. Throws PetalfaceError (wrong usage). */
+function parseDrawn(spec: string): { pairs?: number; folds?: number; seed?: number } {
+  const usage = (what: string): PetalfaceError =>
+    new PetalfaceError(`${what} in --protocol ${spec}; write drawn[:pairs=N,folds=K,seed=S]`, { exitCode: 2 });
+  const options: Record<string, number> = {};
+  for (const part of spec.slice("drawn:".length).split(",").filter(Boolean)) {
+    const [name = "", text = ""] = part.split("=");
+    const least = Object.hasOwn(drawnOptions, name) ? drawnOptions[name] : undefined;
+    if (least === undefined) throw usage(`unknown option "${part}"`);
+    if (!/^\d{1,9}$/.test(text) || Number(text) < least) throw usage(`${name} is a whole number from ${least}`);
+    options[name] = Number(text);
+  }
+  return options;
+}
+
+/** Reads `--folds 1,2,3`. Throws PetalfaceError (wrong usage). */
+export function parseFolds(text: string): number[] {
+  const folds = text.split(",").map((part) => (/^\s*\d{1,6}\s*$/.test(part) ? Number(part) : 0));
+  if (folds.some((fold) => fold < 1))
+    throw new PetalfaceError(`--folds ${text} is not understood: write fold numbers as in 1,2,3`, { exitCode: 2 });
+  return folds;
+}
+
+/**
+ * The pairs that `--protocol` names: a file (LFW's list or CSV), or `drawn[:pairs=N,folds=K,seed=S]`, drawn from the data itself.
+ * Throws PetalfaceError.
+ */
+export async function openProtocol(
+  spec: string,
+  folds: readonly number[] | undefined,
+  data: FaceData,
+): Promise<PairsProtocol> {
+  if (!/^drawn(:|$)/.test(spec)) return readPairs(spec, { folds });
+  if (folds !== undefined)
+    throw new PetalfaceError("--folds chooses folds of a pairs file; with drawn pairs write drawn:folds=K", {
+      exitCode: 2,
+    });
+  return syntheticPairs(data, parseDrawn(spec));
+}

@@ -1,0 +1,62 @@
+import { stat } from "node:fs/promises";
+import { basename, join, resolve } from "node:path";
+import { PetalfaceError } from "../errors.ts";
+import { type EvaluationResult, loadEvaluation } from "../evaluation/index.ts";
+
+/** Where `evaluate` puts its results within a run. */
+export const evaluationFolder = "evaluation";
+
+/** File of one model's result within a folder of results. */
+export const resultFile = (name: "frozen" | "adapted"): string => `${name}.json`;
+
+/** A result and what to call it in a table. */
+export interface FoundResult {
+  readonly name: string;
+  readonly path: string;
+  readonly result: EvaluationResult;
+}
+
+const exists = (path: string): Promise<boolean> =>
+  stat(path).then(
+    () => true,
+    () => false,
+  );
+
+/** The result files that an argument of `compare` means: a file, or those of a run or a folder of results, frozen first. */
+async function findFiles(place: string): Promise<{ frozen?: string; adapted?: string; file?: string }> {
+  const entry = await stat(place).catch(() => undefined);
+  if (entry?.isFile()) return { file: place };
+  if (entry === undefined)
+    throw new PetalfaceError(`${place} does not exist; give runs, or results of \`petalface evaluate\``);
+  for (const folder of [join(place, evaluationFolder), place]) {
+    const [frozen, adapted] = [join(folder, resultFile("frozen")), join(folder, resultFile("adapted"))];
+    const [hasFrozen, hasAdapted] = await Promise.all([exists(frozen), exists(adapted)]);
+    if (hasFrozen || hasAdapted) return { ...(hasFrozen && { frozen }), ...(hasAdapted && { adapted }) };
+  }
+  throw new PetalfaceError(`${place} holds no results: run \`petalface evaluate --adapter ${place} ...\` first`);
+}
+
+/**
+ * Loads what `compare` is to compare. One run alone is its frozen model against its adapted one; of several, each one's adapted
+ * model (or whatever it has). Throws PetalfaceError.
+ */
+export async function loadResults(places: readonly string[]): Promise<FoundResult[]> {
+  const load = async (name: string, path: string): Promise<FoundResult> => ({
+    name,
+    path,
+    result: await loadEvaluation(path),
+  });
+  if (places.length === 1) {
+    const place = places[0] as string;
+    const { frozen, adapted } = await findFiles(place);
+    if (frozen === undefined || adapted === undefined)
+      throw new PetalfaceError(`${place} is one result only: give a second one to compare it with`, { exitCode: 2 });
+    return Promise.all([load("frozen", frozen), load(basename(resolve(place)), adapted)]);
+  }
+  return Promise.all(
+    places.map(async (place) => {
+      const { frozen, adapted, file } = await findFiles(place);
+      return load(basename(resolve(place)).replace(/\.json$/, ""), file ?? adapted ?? (frozen as string));
+    }),
+  );
+}
