@@ -16,7 +16,7 @@ describe("the checker itself", () => {
   test.each([
     ["images/resize.ts", 'import { train } from "../training/index.ts";'],
     ["data/folder.ts", 'export type { Site } from "../adapters/index.ts";'],
-    ["quality/norm.ts", 'const { open } = await import("../backbones/index.ts");'],
+    ["backbones/open.ts", 'const { open } = await import("../quality/index.ts");'],
     ["training/run.ts", 'import { main } from "../cli/index.ts";'],
     ["cli/commands/inspect.ts", 'import { sites } from "../../adapters/sites.ts";'],
     ["cli/main.ts", 'import "../data/folder.ts";'],

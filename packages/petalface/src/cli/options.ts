@@ -10,16 +10,6 @@ export function parseInteger(name: string, least: number, most: number): (text: 
   };
 }
 
-/** A parser for commander: a finite number from `least` to `most`. */
-export function parseNumber(name: string, least: number, most: number): (text: string) => number {
-  return (text) => {
-    const value = text.trim() === "" ? Number.NaN : Number(text);
-    if (!(value >= least && value <= most))
-      throw new InvalidArgumentError(`${name} is a number from ${least} to ${most}.`);
-    return value;
-  };
-}
-
 /** A parser for commander that collects a repeated option. */
 export function collect(text: string, previous: readonly string[] = []): string[] {
   return [...previous, text];

@@ -1,4 +1,4 @@
-import type { ImageSource } from "../images/types.ts";
+import type { ImageSource } from "../images/index.ts";
 
 /** One face of a data set. */
 export interface Sample {

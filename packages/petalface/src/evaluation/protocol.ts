@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { FaceData } from "../data/types.ts";
+import type { FaceData } from "../data/index.ts";
 import { PetalfaceError } from "../errors.ts";
 import type { PairsProtocol, ProtocolImage, ProtocolPair, ProtocolSummary } from "./types.ts";
 

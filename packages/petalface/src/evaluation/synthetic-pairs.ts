@@ -1,4 +1,4 @@
-import type { FaceData } from "../data/types.ts";
+import type { FaceData } from "../data/index.ts";
 import { PetalfaceError } from "../errors.ts";
 import { type Random, random } from "../random.ts";
 import { buildProtocol, type NamedPair, type Side } from "./protocol.ts";
