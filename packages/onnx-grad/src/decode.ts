@@ -5,6 +5,7 @@ import { bytesOf, dtypeOfCode, tensorOfBytes } from "./dtypes.ts";
 import { OnnxGradError } from "./errors.ts";
 import { withFile } from "./file.ts";
 import type { Attribute, Node, ValueType } from "./graph.ts";
+import { MAX_RANK } from "./infer/call.ts";
 import type { AttributeProto, DimProto, NodeProto, TensorProto, ValueInfoProto } from "./proto.ts";
 import { type Constant, type DType, type ExternalTensor, isExternal, sizeOf, type Tensor } from "./tensor.ts";
 import { SELF } from "./thin.ts";
@@ -37,7 +38,7 @@ export function constantOfProto(tensor: TensorProto, path: string, what: string)
     dtypeOfCode(tensor.dataType ?? 0) ?? fail(`has element type ${tensor.dataType}, which is not supported`);
   const dims = (tensor.dims ?? []).map(Number);
   const size = sizeOf(dims);
-  if (dims.length > 64 || dims.some((dim) => !(dim >= 0)) || !Number.isSafeInteger(size)) {
+  if (dims.length > MAX_RANK || dims.some((dim) => !(dim >= 0)) || !Number.isSafeInteger(size)) {
     fail(`has impossible dimensions [${dims.slice(0, 8)}]`);
   }
   if (tensor.segment !== undefined && tensor.segment !== null) fail("is split into segments, which is not supported");

@@ -36,12 +36,6 @@ export const dtypeOfCode = (code: number): DType | undefined => BY_CODE.get(code
 /** Bytes of one element. */
 export const bytesOf = (dtype: DType): number => ARRAYS[dtype].BYTES_PER_ELEMENT;
 
-/** A tensor of zeros. */
-export function zeros(dtype: DType, dims: readonly number[]): Tensor {
-  const length = dims.reduce((product, dim) => product * dim, 1);
-  return { dtype, dims, data: new ARRAYS[dtype](length) } as Tensor;
-}
-
 /** A tensor over little-endian bytes; they are copied, so that the source may be unaligned or short-lived. */
 export function tensorOfBytes(dtype: DType, dims: readonly number[], bytes: Uint8Array): Tensor {
   const copy = new Uint8Array(bytes);

@@ -1,7 +1,7 @@
 import type { Dim } from "./dim.ts";
 import { printShape } from "./dim.ts";
 import type { Node, ValueType } from "./graph.ts";
-import { callOf, failNode, type Rule } from "./infer/call.ts";
+import { callOf, failNode, MAX_RANK, type Rule } from "./infer/call.ts";
 import { CONVOLUTION } from "./infer/conv.ts";
 import { CREATION } from "./infer/create.ts";
 import { ELEMENTWISE } from "./infer/elementwise.ts";
@@ -32,9 +32,6 @@ const RULES: ReadonlyMap<string, Rule> = new Map(
   ),
 );
 
-/** Whether {@link inferNode} has a shape rule for the operator. */
-export const canInfer = (op: string, domain = ""): boolean => RULES.has(ruleKey(op, domain));
-
 /** The types of a node's outputs, in order. Throws OnnxGradError naming node and operator if it cannot be typed. */
 export function inferNode(node: Node, context: InferContext): ValueType[] {
   const rule = RULES.get(ruleKey(node.op, node.domain));
@@ -44,6 +41,7 @@ export function inferNode(node: Node, context: InferContext): ValueType[] {
   }
   const types = rule(callOf(node, context));
   for (const { shape } of types) {
+    if (shape.length > MAX_RANK) failNode(node, `its output would have ${shape.length} dimensions`);
     const bad = shape.some((dim) => typeof dim === "number" && !(Number.isSafeInteger(dim) && dim >= 0));
     if (bad) failNode(node, `its output would have shape ${printShape(shape)}`);
   }

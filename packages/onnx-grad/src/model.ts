@@ -101,7 +101,7 @@ export function encodeModel(graph: Graph): Uint8Array {
 
 /**
  * Writes the graph as one self-contained ONNX file. Weights are streamed from their files. The file appears complete or not at all:
- * it is written beside its place, synced and renamed. Throws OnnxGradError beyond 2 GiB.
+ * it is written beside its place, synced and renamed. Throws OnnxGradError beyond 2 GiB or if it cannot be written.
  */
 export async function writeModel(graph: Graph, path: string): Promise<void> {
   await writeParts(
@@ -113,8 +113,8 @@ export async function writeModel(graph: Graph, path: string): Promise<void> {
 /** Writes parts to a file, complete or not at all. */
 export async function writeParts(parts: readonly Part[], path: string): Promise<void> {
   const beside = `${path}.${process.pid}-${Math.random().toString(36).slice(2)}.part`;
-  const handle = await open(beside, "wx");
   try {
+    const handle = await open(beside, "wx");
     try {
       for await (const bytes of streamParts(parts)) await handle.writeFile(bytes);
       await handle.sync();
@@ -123,7 +123,9 @@ export async function writeParts(parts: readonly Part[], path: string): Promise<
     }
     await rename(beside, path);
   } catch (error) {
-    await rm(beside, { force: true });
-    throw error;
+    await rm(beside, { force: true }).catch(() => undefined);
+    if (error instanceof OnnxGradError) throw error;
+    const why = error instanceof Error ? error.message : String(error);
+    throw new OnnxGradError(`${path}: cannot be written (${why})`, { cause: error });
   }
 }

@@ -66,10 +66,11 @@ async function linkFile(file: string, name: string): Promise<void> {
   const target = await realpath(file).catch(() => {
     throw new OnnxGradError(`${file}: the weights file is gone`);
   });
-  await rm(name, { force: true });
   try {
-    await link(target, name);
-  } catch {
-    await copyFile(target, name, fsConstants.COPYFILE_FICLONE);
+    await rm(name, { force: true });
+    await link(target, name).catch(() => copyFile(target, name, fsConstants.COPYFILE_FICLONE));
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new OnnxGradError(`${file}: cannot be placed for onnxruntime (${why})`, { cause: error });
   }
 }

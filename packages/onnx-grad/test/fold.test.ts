@@ -237,3 +237,13 @@ it("leaves vectors that are too long to the engine", () => {
   expect(folded.nodes.map((node) => node.op)).toEqual(["ConstantOfShape", "Neg"]);
   expect(sizeOf(folded.types.get("y")?.shape as number[])).toBe(100_000);
 });
+
+it("does not follow joins that double at every node", () => {
+  const nodes = Array.from(
+    { length: 60 },
+    (_, index): NodeSketch => ["Concat", `v${index} v${index}`, `v${index + 1}`, { axis: int(0) }],
+  );
+  const graph = sketch({}, nodes.slice(0, 40), "v40", { v0: int64([1]) });
+  expect(foldConstants(graph).types.get("v40")?.shape).toEqual([2 ** 40]);
+  expect(() => foldConstants(sketch({}, nodes, "v60", { v0: int64([1]) }))).toThrow(/would have shape/);
+});

@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { GraphBuilder } from "../src/builder.ts";
 import { type Dim, isStatic, type Shape } from "../src/dim.ts";
-import { zeros } from "../src/dtypes.ts";
+import { bytesOf, tensorOfBytes } from "../src/dtypes.ts";
 import type { Attributes } from "../src/graph.ts";
 import { encodeModel } from "../src/model.ts";
-import { type DType, float32, int64, type Tensor } from "../src/tensor.ts";
+import { type DType, float32, int64, sizeOf, type Tensor } from "../src/tensor.ts";
 import { runModel } from "./support/engine.ts";
 
 /** An input of a case: a shape of floats, a shape of another type, or a constant. */
@@ -252,7 +252,8 @@ describe("inferNode agrees with onnxruntime", () => {
       if (input === "") return "";
       if ("data" in input) return builder.constant(input);
       const type = "shape" in input ? input : { dtype: "float32" as const, shape: input };
-      feeds[`x${index}`] = zeros(type.dtype, type.shape);
+      const bytes = new Uint8Array(sizeOf(type.shape) * bytesOf(type.dtype));
+      feeds[`x${index}`] = tensorOfBytes(type.dtype, type.shape, bytes);
       return builder.input(`x${index}`, type);
     });
     const results = builder.addAll(op, names, attributes, { outputs, domain });
@@ -418,6 +419,8 @@ describe("what cannot be typed is refused by name", () => {
       /axis 2 is outside/,
     ],
     ["Slice", [[2], int64([0]), int64([1]), int64([0]), int64([0])], {}, /step of 0/],
+    ["Unsqueeze", [[2], int64(Array.from({ length: 1000 }, (_, index) => index))], {}, /names 1000 axes/],
+    ["Reshape", [[2], int64([2, ...Array<number>(99).fill(1)])], {}, /would have 100 dimensions/],
     ["Range", [float32(0), float32(1), float32(0)], {}, /has no length/],
     ["Cast", [[2]], { to: int(8) }, /element type 8/],
     ["Expand", [[2], int64([-1])], {}, /cannot expand|would have shape/],

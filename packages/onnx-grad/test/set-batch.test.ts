@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { foldConstants } from "../src/fold.ts";
 import type { Graph } from "../src/graph.ts";
@@ -7,7 +8,7 @@ import { readModel } from "../src/model.ts";
 import { proveBatch } from "../src/prove-batch.ts";
 import { placeAfterReshape } from "../src/set-batch/place.ts";
 import { setBatch } from "../src/set-batch.ts";
-import { float32, int64 } from "../src/tensor.ts";
+import { float32, int64, sizeOf } from "../src/tensor.ts";
 import { type NodeSketch, sketch } from "./support/draft.ts";
 import { run, shared, wave } from "./support/engine.ts";
 
@@ -250,6 +251,36 @@ describe("placeAfterReshape", () => {
       outer: 3,
       inner: 1,
     });
+  });
+
+  it("names the image of every element, however the axes are grouped", () => {
+    const groups = fc.array(fc.boolean(), { minLength: 7, maxLength: 7 });
+    const factors = fc.array(fc.integer({ min: 1, max: 3 }), { minLength: 8, maxLength: 8 });
+    fc.assert(
+      fc.property(factors, fc.nat(7), groups, groups, (sizes, at, one, other) => {
+        const batch = 5;
+        const dims = sizes.map((size, axis) => (axis === at ? batch : size));
+        // Neighbouring factors joined where a flag says so; the batch lies in one of the axes.
+        const group = (joins: readonly boolean[]): number[] => {
+          const shape: number[] = [];
+          dims.forEach((dim, axis) => {
+            if (axis > 0 && joins[axis - 1]) shape.push((shape.pop() ?? 1) * dim);
+            else shape.push(dim);
+          });
+          return shape;
+        };
+        const start = { axis: at, outer: 1, inner: 1 };
+        const first = placeAfterReshape(dims, group(one), start, batch);
+        const second = first && placeAfterReshape(group(one), group(other), first, batch);
+        expect(second).toBeDefined();
+        const inside = (shape: readonly number[], place: typeof start): number =>
+          shape.slice(place.axis + 1).reduce((product, dim) => product * dim, place.inner);
+        const image = (index: number, width: number): number => Math.floor(index / width) % batch;
+        const widths = [inside(dims, start), inside(group(other), second ?? start)] as const;
+        for (let index = 0; index < sizeOf(dims); index++)
+          expect(image(index, widths[0])).toBe(image(index, widths[1]));
+      }),
+    );
   });
 
   it("finds none where the batch is torn", () => {

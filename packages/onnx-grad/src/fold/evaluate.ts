@@ -4,7 +4,7 @@ import { type Call, callOf } from "../infer/call.ts";
 import { addDims, divideDim } from "../infer/dims.ts";
 import { sliceArguments, sliceRange } from "../infer/slice.ts";
 import type { InferContext } from "../infer.ts";
-import type { DType } from "../tensor.ts";
+import { type DType, sizeOf } from "../tensor.ts";
 import { isNumeric, type Known, knownOf, MAX_KNOWN } from "./values.ts";
 
 /** What evaluation needs of a node: its inputs as far as they are known and the type of its first output. */
@@ -86,8 +86,7 @@ function broadcastKnown(
   const inputs = known.filter((value) => value !== undefined);
   const shape = type.shape;
   if (inputs.length !== known.length || !isStatic(shape)) return undefined;
-  const size = shape.reduce((product, dim) => product * dim, 1);
-  if (size > MAX_KNOWN) return undefined;
+  const size = sizeOf(shape);
   const result: Dim[] = [];
   for (let index = 0; index < size; index++) {
     const elements = inputs.map((input) => input.values[sourceIndex(index, shape, input.dims)] as Dim);
@@ -140,10 +139,10 @@ const slice: Evaluation = ({ call, known: [data] }) => {
 
 const constantOfShape: Evaluation = ({ call, type }) => {
   if (!isStatic(type.shape)) return undefined;
-  const size = type.shape.reduce((product, dim) => product * dim, 1);
+  const size = sizeOf(type.shape);
   const value = call.node.attributes.value;
   const fill = value !== undefined && "tensor" in value ? knownOf(value.tensor)?.values[0] : 0;
-  if (fill === undefined || size > (isFloat(type.dtype) ? 1 : MAX_KNOWN)) return undefined;
+  if (fill === undefined || (isFloat(type.dtype) && size > 1)) return undefined;
   return Array<Dim>(size).fill(fill);
 };
 
@@ -152,7 +151,7 @@ const range: Evaluation = ({ known: [start, , delta], type }) => {
   const [first] = start?.values ?? [];
   const [step] = delta?.values ?? [];
   if (typeof length !== "number" || typeof first !== "number" || typeof step !== "number") return undefined;
-  if (length > MAX_KNOWN || isFloat(type.dtype)) return undefined;
+  if (isFloat(type.dtype)) return undefined;
   return Array.from({ length }, (_, index) => first + index * step);
 };
 
@@ -193,9 +192,11 @@ export function evaluate(
 ): Known | undefined {
   const evaluation = node.domain === "" && node.outputs.length === 1 ? EVALUATIONS.get(node.op) : undefined;
   if (evaluation === undefined || !isStatic(type.shape)) return undefined;
+  // Sizes are bounded before anything is computed: a chain of joins could double them at every node.
+  const size = sizeOf(type.shape);
+  if (size > MAX_KNOWN || type.dtype === "float16") return undefined;
   const values = evaluation({ call: callOf(node, context), known, type });
-  if (values === undefined || type.dtype === "float16") return undefined;
-  const size = type.shape.reduce((product, dim) => product * dim, 1);
+  if (values === undefined) return undefined;
   const exact = values.every((value) => Number.isSafeInteger(typeof value === "number" ? value : value.times));
   if (values.length !== size || (!isFloat(type.dtype) && !exact)) return undefined;
   const rounded =

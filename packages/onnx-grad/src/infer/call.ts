@@ -31,6 +31,9 @@ export interface Call {
   fail(message: string): never;
 }
 
+/** Most dimensions that a tensor may have; far beyond real models, it keeps hostile ones from taking long. */
+export const MAX_RANK = 64;
+
 /** Throws an error that names the node and its operator. */
 export function failNode(node: Node, message: string): never {
   throw new OnnxGradError(`${node.op} node "${node.name || node.outputs[0] || "?"}": ${message}`);
@@ -88,6 +91,7 @@ export function axisOf(call: Call, axis: number, rank: number): number {
 
 /** Axes counted from the front, each at most once. */
 export function axesOf(call: Call, axes: readonly number[], rank: number): number[] {
+  if (axes.length > MAX_RANK) call.fail(`it names ${axes.length} axes; no tensor has more than ${MAX_RANK}`);
   const positive = axes.map((axis) => axisOf(call, axis, rank));
   if (new Set(positive).size !== positive.length) call.fail(`axes [${axes}] name an axis twice`);
   return positive;
