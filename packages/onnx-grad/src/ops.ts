@@ -294,3 +294,6 @@ export function productOf(dims: Shape): Dim {
     throw new OnnxGradError(`two open dimensions in ${printShape(dims)}`);
   }, 1);
 }
+
+/** 1 where x > 0, else 0, as numbers of x's dtype: multiplying by it is faster than Where on onnxruntime's CPU provider. */
+export const positive = (o: Ops, x: string): string => o.cast(o.greater(x, 0), o.dtype(x));

@@ -1,11 +1,11 @@
 import { intOf, intsOf, stringOf } from "../attributes.ts";
 import type { Dim } from "../dim.ts";
 import { type Ops, productOf } from "../ops.ts";
-import { type Call, known, type Rule } from "./rule.ts";
+import { type Call, cannot, known, type Rule } from "./rule.ts";
 import { padsFor, spread, spreadPlane } from "./shape.ts";
 
 /** Geometry of a convolution per spatial axis: all numbers, padding resolved. */
-interface Geometry {
+export interface Geometry {
   readonly group: number;
   readonly kernel: readonly number[];
   readonly strides: readonly number[];
@@ -20,14 +20,18 @@ interface Geometry {
 
 const spatial = (count: number): number[] => Array.from({ length: count }, (_, i) => i + 2);
 
-/** Geometry of a Conv whose kernel slides over `wide` and yields `narrow`. */
-function geometryOf({ o, node }: Call, kernelName: string, wideName: string, narrowName: string): Geometry {
+/** Geometry of a node whose kernel slides over `wide` and yields `narrow`. */
+export function geometryOf(
+  { o, node }: Call,
+  kernel: readonly number[],
+  wideName: string,
+  narrowName: string,
+): Geometry {
   const numbers = (name: string) =>
     o
       .shape(name)
       .slice(2)
       .map((dim) => known(node, dim));
-  const kernel = numbers(kernelName);
   const ones = kernel.map(() => 1);
   const strides = intsOf(node, "strides") ?? ones;
   const dilations = intsOf(node, "dilations") ?? ones;
@@ -73,7 +77,7 @@ function mirrored(o: Ops, kernel: string, group: number): string {
  * Gradient of a convolution's input: the gradient of the output, spread by the strides, convolved with the mirrored
  * kernel. For constant kernels onnxruntime mirrors once, when the session starts.
  */
-function inputGradient(o: Ops, g: string, kernel: string, geometry: Geometry): string {
+export function inputGradient(o: Ops, g: string, kernel: string, geometry: Geometry): string {
   const { group, strides, dilations, before, wide, narrow } = geometry;
   const turned = mirrored(o, kernel, group);
   const axes = spatial(strides.length);
@@ -193,6 +197,13 @@ function kernelGradient(o: Ops, x: string, g: string, kernel: string, geometry: 
   );
 }
 
+/** Sizes of a kernel's taps. */
+const tapsOf = ({ o, node }: Call, kernel: string): number[] =>
+  o
+    .shape(kernel)
+    .slice(2)
+    .map((dim) => known(node, dim));
+
 /** Rules of convolutions in one, two or three dimensions, with groups, strides, dilations and padding. */
 export const conv: Readonly<Record<string, Rule>> = {
   Conv: (call) => {
@@ -202,10 +213,28 @@ export const conv: Readonly<Record<string, Rule>> = {
       y,
       g,
     } = call;
-    const geometry = geometryOf(call, kernel, x, y);
+    const geometry = geometryOf(call, tapsOf(call, kernel), x, y);
     return [
       () => inputGradient(o, g, kernel, geometry),
       () => kernelGradient(o, x, g, kernel, geometry),
+      () => o.reduceSum(g, [0, ...spatial(geometry.kernel.length)], false),
+    ];
+  },
+  // A transposed convolution is the input gradient of a Conv, so its own input gradient is that Conv.
+  ConvTranspose: (call) => {
+    const {
+      o,
+      node,
+      x: [x, kernel],
+      y,
+      g,
+    } = call;
+    if (intsOf(node, "output_shape")) throw cannot(node, "give it pads instead of output_shape");
+    const geometry = geometryOf(call, tapsOf(call, kernel), y, x);
+    const { group, strides, dilations, before, after } = geometry;
+    return [
+      () => o.conv(g, kernel, { group, strides, dilations, pads: [...before, ...after] }),
+      () => kernelGradient(o, g, x, kernel, geometry),
       () => o.reduceSum(g, [0, ...spatial(geometry.kernel.length)], false),
     ];
   },

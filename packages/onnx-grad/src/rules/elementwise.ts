@@ -1,6 +1,6 @@
 import { floatOf, stringOf } from "../attributes.ts";
-import { readTensor } from "../decode.ts";
-import type { Operand, Ops } from "../ops.ts";
+import { type Operand, type Ops, positive } from "../ops.ts";
+import { isGentle } from "../prepare.ts";
 import { type Call, cannot, type Rule } from "./rule.ts";
 
 /** Where an input of Min or Max is the one that was taken; ties go to the first. */
@@ -45,14 +45,10 @@ const powOfBase = (call: Call): string => {
   return o.mul(g, o.mul(q, o.pow(x, o.sub(q, 1))));
 };
 
-/** 1 where x > 0, else 0. */
-const positive = (o: Ops, x: string): string => o.cast(o.greater(x, 0), o.dtype(x));
-
 /** 1 where x > 0, else the slope. */
 const slopes = (o: Ops, x: string, slope: Operand): string => {
-  const constant = typeof slope === "string" ? o.builder.constantOf(slope) : undefined;
-  const known = typeof slope === "number" ? [slope] : constant && Array.from(readTensor(constant).data, Number);
-  if (known?.every((value) => value >= 0 && value <= 1)) return o.max(positive(o, x), slope);
+  const gentle = typeof slope === "number" ? slope >= 0 && slope <= 1 : isGentle(o, slope);
+  if (gentle) return o.max(positive(o, x), slope);
   return o.add(o.mul(positive(o, x), o.sub(1, slope)), slope);
 };
 
@@ -117,6 +113,7 @@ export const elementwise: Readonly<Record<string, Rule>> = {
   Tanh: ({ o, y, g }) => [() => o.mul(g, o.sub(1, o.mul(y, y)))],
   Sigmoid: ({ o, y, g }) => [() => o.mul(g, o.mul(y, o.sub(1, y)))],
   Gelu: gelu,
+  "com.microsoft:Gelu": gelu,
 
   // Masks come from the output where possible: the input is then free to be fused away or overwritten.
   // A mask as numbers, multiplied, is faster on onnxruntime's CPU kernels than Where.
