@@ -9,7 +9,7 @@ export interface SourceFile {
 
 /**
  * Which folders of petalface may import which. A folder may import those of every later row, and never one of its own row;
- * "leaf" rows are helpers that know nothing of faces.
+ * The last row knows nothing of faces.
  */
 const LAYERS: readonly (readonly string[])[] = [
   ["cli", "server", "studio"],
