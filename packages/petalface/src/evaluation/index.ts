@@ -4,6 +4,8 @@ export { type EvaluatePairsOptions, type EvaluationProgress, evaluatePairs } fro
 export { defaultFars, type MeasureOptions, measureEmbeddings, type ProtocolEmbeddings } from "./measure.ts";
 export { type ReadPairsOptions, readPairs } from "./pairs-file.ts";
 export { resolveProtocol } from "./protocol.ts";
+export { type Report, type ReportSample, renderReport, writeReport } from "./report/report.ts";
+export type { NamedComparison } from "./report/words.ts";
 export { loadEvaluation, saveEvaluation, withoutDetail } from "./store.ts";
 export { type SyntheticPairsOptions, syntheticPairs } from "./synthetic-pairs.ts";
 export { type NamedResult, percent, printTable, type TableOptions } from "./table.ts";

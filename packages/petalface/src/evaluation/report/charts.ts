@@ -1,0 +1,211 @@
+import { parse, View } from "vega";
+import { compile, type TopLevelSpec } from "vega-lite";
+import { conditionKey, conditionLabel } from "../condition.ts";
+import { scoredPairs } from "../statistics.ts";
+import { listMeasures, type NamedResult } from "../table.ts";
+import type { Condition, EvaluationResult, Measure } from "../types.ts";
+import { rankPairs, rocPoints } from "../verification.ts";
+import { type Html, raw } from "./html.ts";
+import { modelColour } from "./style.ts";
+
+const panel = { width: 248, height: 170 };
+const config = {
+  background: "transparent",
+  font: "system-ui, -apple-system, Segoe UI, Roboto, sans-serif",
+  view: { stroke: "transparent" },
+  axis: {
+    labelColor: "var(--soft)",
+    titleColor: "var(--soft)",
+    gridColor: "var(--line)",
+    domainColor: "var(--soft)",
+    tickColor: "var(--soft)",
+    labelFontSize: 11,
+    titleFontSize: 11,
+    titleFontWeight: 400,
+    titlePadding: 8,
+  },
+} as const;
+
+/** Draws a chart to SVG, without a browser. Colours are the page's CSS variables, so charts follow light and dark. */
+async function draw(spec: object): Promise<Html> {
+  const full = { $schema: "https://vega.github.io/schema/vega-lite/v6.json", config, ...spec } as TopLevelSpec;
+  const view = new View(parse(compile(full).spec), { renderer: "none" });
+  try {
+    return raw(await view.toSVG());
+  } finally {
+    view.finalize();
+  }
+}
+
+const colourScale = (results: readonly NamedResult[]) => ({
+  domain: results.map((_, place) => place),
+  range: results.map((_, place) => modelColour(place)),
+});
+
+/** Values with 95 % intervals, one row a measure and one colour a model. */
+export function intervalChart(results: readonly NamedResult[], kind: Measure["kind"]): Promise<Html> {
+  const rows = listMeasures(results, [kind]);
+  const labels = rows.map(({ label }) => label.replace(/^(accuracy|rank-1) /, ""));
+  const values = rows.flatMap(({ measures }, row) =>
+    measures.flatMap((m, place) =>
+      m === undefined ? [] : [{ row: labels[row], place, value: m.value * 100, low: m.low * 100, high: m.high * 100 }],
+    ),
+  );
+  const y = {
+    field: "row",
+    type: "nominal",
+    sort: labels,
+    title: null,
+    axis: { grid: false, ticks: false, domain: false, labelPadding: 10 },
+  };
+  const yOffset = { field: "place", type: "ordinal" };
+  const color = { field: "place", type: "ordinal", scale: colourScale(results), legend: null };
+  const x = { type: "quantitative", title: "per cent", scale: { zero: false, nice: true } };
+  return draw({
+    width: 360,
+    height: { step: Math.max(9, 26 / results.length) },
+    data: { values },
+    encoding: { y, yOffset, color },
+    layer: [
+      {
+        mark: { type: "rule", strokeWidth: 2, opacity: 0.55 },
+        encoding: { x: { ...x, field: "low" }, x2: { field: "high" } },
+      },
+      { mark: { type: "point", filled: true, size: 46, opacity: 1 }, encoding: { x: { ...x, field: "value" } } },
+    ],
+  });
+}
+
+/** ROC of every model under one condition, false accept rate on a logarithmic axis from one impostor on. */
+export function rocChart(results: readonly NamedResult[], condition: Condition): Promise<Html> {
+  let least = 1;
+  const values = results.flatMap(({ result }, place) => {
+    const pairs = scoresOf(result, condition);
+    if (pairs === undefined) return [];
+    const impostors = pairs.same.reduce((sum, flag) => sum + 1 - flag, 0);
+    least = Math.min(least, 1 / impostors);
+    // Points before the first impostor have no place on a logarithmic axis; the last of them is where the curve enters it.
+    const points = rocPoints(rankPairs(pairs)).map(({ far, tar }) => ({
+      place,
+      far: Math.max(far, 0.5 / impostors),
+      tar: tar * 100,
+    }));
+    return thin(points);
+  });
+  return draw({
+    ...panel,
+    data: { values },
+    mark: { type: "line", interpolate: "step-after", strokeWidth: 1.8, clip: true },
+    encoding: {
+      x: {
+        field: "far",
+        type: "quantitative",
+        title: "false accepts",
+        scale: { type: "log", domain: [least, 1] },
+        axis: { format: "~%", tickCount: 4, grid: true },
+      },
+      y: {
+        field: "tar",
+        type: "quantitative",
+        title: "true accepts, %",
+        scale: { domain: [0, 100] },
+        axis: { tickCount: 5 },
+      },
+      color: { field: "place", type: "ordinal", scale: colourScale(results), legend: null },
+      order: { field: "tar", type: "quantitative" },
+    },
+  });
+}
+
+/** Score histograms of genuine and impostor pairs of one model under one condition. */
+export function scoreChart(result: EvaluationResult, condition: Condition): Promise<Html> {
+  const pairs = scoresOf(result, condition);
+  if (pairs === undefined) return Promise.resolve(raw(""));
+  const values = [1, 0].flatMap((same) => {
+    const scores = pairs.scores.filter((_, i) => pairs.same[i] === same);
+    return histogram(scores, -0.4, 1, 56).map((bin) => ({ ...bin, kind: same }));
+  });
+  return draw(
+    histogramSpec(
+      values,
+      "cosine of the two embeddings",
+      { domain: [1, 0], range: ["var(--genuine)", "var(--impostor)"] },
+      [-0.4, 1],
+    ),
+  );
+}
+
+/** Histogram of alpha over all images of the protocol at one resolution. */
+export function alphaChart(alpha: Float32Array, colour: string): Promise<Html> {
+  const values = histogram(alpha, 0, 1, 40).map((bin) => ({ ...bin, kind: 0 }));
+  return draw(histogramSpec(values, "alpha", { domain: [0], range: [colour] }, [0, 1]));
+}
+
+/** The conditions of a result in the order of the report: sharp, both degraded, sharp against degraded. */
+export function conditionsOf(result: EvaluationResult): readonly Condition[] {
+  const order = ["sharp", "lr", "mixed"];
+  return result.detail.scores
+    .map(({ condition }) => condition)
+    .sort((a, b) => order.indexOf(a.kind) - order.indexOf(b.kind));
+}
+
+/** A panel's heading: what was compared with what. */
+export function describeCondition(condition: Condition): string {
+  if (condition.kind === "sharp") return "HR: both sharp";
+  if (condition.kind === "lr") return `${conditionLabel(condition)}: both ${condition.pixels} px`;
+  return `${conditionLabel(condition)}: sharp against ${condition.pixels} px`;
+}
+
+function histogramSpec(values: readonly object[], title: string, scale: object, domain: readonly number[]) {
+  return {
+    ...panel,
+    height: 110,
+    data: { values },
+    mark: { type: "bar", opacity: 0.62, binSpacing: 0 },
+    encoding: {
+      x: {
+        field: "from",
+        type: "quantitative",
+        title,
+        scale: { domain, nice: false },
+        axis: { grid: false, tickCount: 6 },
+      },
+      x2: { field: "to" },
+      y: { field: "share", type: "quantitative", stack: null, title: "%", axis: { tickCount: 3 } },
+      color: { field: "kind", type: "nominal", scale, legend: null },
+    },
+  };
+}
+
+function scoresOf(result: EvaluationResult, condition: Condition) {
+  const key = conditionKey(condition);
+  const scores = result.detail.scores.find((entry) => conditionKey(entry.condition) === key)?.scores;
+  return scores === undefined ? undefined : scoredPairs(result.detail, scores);
+}
+
+/** Shares in per cent of equal bins; what lies outside counts in the outermost. */
+function histogram(values: Float32Array, from: number, to: number, bins: number) {
+  const counts = new Float64Array(bins);
+  for (const value of values) {
+    const bin = Math.min(bins - 1, Math.max(0, Math.floor(((value - from) / (to - from)) * bins)));
+    counts[bin] = (counts[bin] as number) + 1;
+  }
+  const step = (to - from) / bins;
+  return Array.from(counts, (count, i) => ({
+    from: from + i * step,
+    to: from + (i + 1) * step,
+    share: (100 * count) / values.length,
+  }));
+}
+
+/** Keeps the points that differ visibly: 1/400 of either axis. */
+function thin<T extends { readonly far: number; readonly tar: number }>(points: readonly T[]): readonly T[] {
+  let kept: T | undefined;
+  return points.filter((point, index) => {
+    const far = kept === undefined || Math.log10(point.far / kept.far) > 0.01;
+    const tar = kept === undefined || point.tar - kept.tar > 0.25;
+    const keep = far || tar || index === points.length - 1;
+    if (keep) kept = point;
+    return keep;
+  });
+}

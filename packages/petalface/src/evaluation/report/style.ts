@@ -1,0 +1,46 @@
+/** How many models get a colour of their own; later ones start over. */
+export const modelColours = 8;
+
+/** Colour of a model by its place in the report; the baseline, place 0, is grey. */
+export const modelColour = (place: number): string => `var(--m${place % modelColours})`;
+
+/** The whole style sheet: system fonts, one column, light and dark by the reader's setting, print in light. */
+export const style = `
+:root{color-scheme:light dark;--paper:#fff;--ink:#1b1e23;--soft:#5b6470;--line:#dfe3e8;--wash:#f5f7f9;--good:#0b7a4b;--bad:#b3261e;
+--m0:#7b8490;--m1:#1f6feb;--m2:#d9730d;--m3:#0f9d74;--m4:#a347ba;--m5:#c2314f;--m6:#8a6d00;--m7:#0b8fa8;--genuine:#1f6feb;--impostor:#d9730d}
+@media screen and (prefers-color-scheme:dark){:root{--paper:#14171b;--ink:#e7eaee;--soft:#9aa4b1;--line:#2c323a;--wash:#1b1f25;--good:#4fcf96;--bad:#ff8a80;
+--m0:#98a2ae;--m1:#6aa8ff;--m2:#f5a04c;--m3:#45cfa3;--m4:#d48be6;--m5:#ff8199;--m6:#d6b84a;--m7:#4fc8de;--genuine:#6aa8ff;--impostor:#f5a04c}}
+*{box-sizing:border-box}
+body{margin:0;background:var(--paper);color:var(--ink);font:16px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
+main{max-width:1040px;margin:0 auto;padding:56px 28px 80px}
+h1{font-size:15px;font-weight:600;color:var(--soft);margin:0 0 14px;letter-spacing:.01em;overflow-wrap:anywhere}
+.lead{font-size:27px;line-height:1.32;font-weight:600;letter-spacing:-.012em;margin:0 0 14px;max-width:34em;text-wrap:pretty}
+.sub{color:var(--soft);max-width:46em;margin:0 0 6px}
+h2{font-size:20px;letter-spacing:-.01em;margin:56px 0 6px;padding-top:18px;border-top:1px solid var(--line)}
+h3{font-size:15px;margin:26px 0 4px}
+p{max-width:46em;margin:0 0 12px}
+.note,figcaption{color:var(--soft);font-size:14px}
+.scroll{overflow-x:auto;margin:16px 0}
+table{border-collapse:collapse;font-size:14.5px;font-variant-numeric:tabular-nums;min-width:100%}
+th,td{padding:7px 14px 7px 0;text-align:right;vertical-align:baseline;border-bottom:1px solid var(--line);white-space:nowrap}
+th:first-child,td:first-child{text-align:left}
+thead th{font-weight:600;color:var(--soft);border-bottom:1px solid var(--soft)}
+thead th span{display:inline-block;max-width:16em;overflow:hidden;text-overflow:ellipsis;vertical-align:bottom}
+tbody th{font-weight:400}
+tr.group th{padding-top:20px;font-weight:600;border-bottom-color:var(--line)}
+td small{color:var(--soft);font-size:12px;margin-left:6px}
+.good{color:var(--good);font-weight:600}.bad{color:var(--bad);font-weight:600}
+.options td{text-align:left;white-space:normal;overflow-wrap:anywhere}.options th{text-align:left;color:var(--soft);width:15em}
+.legend{display:flex;flex-wrap:wrap;gap:6px 20px;margin:12px 0 4px;font-size:14px;padding:0;list-style:none}
+.legend i{display:inline-block;width:12px;height:12px;border-radius:3px;margin-right:7px;vertical-align:-1px}
+.panels{display:grid;grid-template-columns:repeat(auto-fill,minmax(300px,1fr));gap:22px 24px;margin:14px 0}
+figure{margin:0}figure svg{max-width:100%;height:auto;display:block}
+figure h4{font-size:14px;margin:0 0 4px;font-weight:600;overflow-wrap:anywhere}
+.faces{display:grid;grid-template-columns:max-content repeat(var(--n),112px);gap:10px 12px;align-items:center;overflow-x:auto;margin:16px 0;font-size:13px}
+.faces img{display:block;width:112px;height:112px;border-radius:6px;background:var(--wash)}
+.faces .cap{color:var(--soft);font-size:12px;line-height:1.35;margin-top:3px}
+.faces .who{font-weight:600;max-width:11em;overflow-wrap:anywhere;padding-right:8px}
+footer{margin-top:56px;border-top:1px solid var(--line);padding-top:14px;color:var(--soft);font-size:13px}
+@media(max-width:600px){main{padding:28px 16px 48px}.lead{font-size:22px}}
+@media print{main{max-width:none;padding:0}figure,tr{break-inside:avoid}}
+`;
