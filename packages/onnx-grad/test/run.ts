@@ -6,7 +6,7 @@ const sessions = new WeakMap<Graph, Promise<InferenceSession>>();
 /** Runs a graph on onnxruntime's CPU provider; the session of the last use of a graph is kept with it. */
 export const run: Run = async (graph, feeds) => {
   const session =
-    sessions.get(graph) ?? InferenceSession.create(encodeModel(graph), { intraOpNumThreads: 2, logSeverityLevel: 3 });
+    sessions.get(graph) ?? InferenceSession.create(encodeModel(graph), { intraOpNumThreads: 1, logSeverityLevel: 3 });
   sessions.set(graph, session);
   const used = Object.entries(feeds).filter(([name]) => graph.inputs.includes(name));
   const ready = await session;

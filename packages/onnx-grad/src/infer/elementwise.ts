@@ -73,7 +73,7 @@ const table = (ops: string, rule: Rule): Rules => Object.fromEntries(ops.split("
 /** Operators that work element by element. */
 export const ELEMENTWISE: Rules = {
   ...table("Relu LeakyRelu Elu Selu Celu ThresholdedRelu Clip Neg Sqrt Exp Log Erf Tanh Sigmoid Abs Sign", same),
-  ...table("Reciprocal Floor Ceil Round Sin Cos Tan Atan Softplus Softsign HardSigmoid HardSwish Mish", same),
+  ...table("Reciprocal Floor Ceil Round Sin Cos Tan Asin Acos Atan Softplus Softsign HardSigmoid HardSwish Mish", same),
   ...table("Not Identity Gelu com.microsoft:Gelu com.microsoft:QuickGelu", same),
   ...table("Add Sub Mul Div And Or Xor Mod", binary),
   ...table("Min Max Sum Mean", broadcasting),
