@@ -49,6 +49,7 @@ function recogniser(backbone: Backbone): Inspection {
     `sha256: ${spec.sha256}`,
     `input: (x - ${triple(spec.mean)}) * ${triple(spec.scale)}, x from 0 to 255`,
     `weights: ${count(parameters)}, of which ${count(inSites)} (${share(inSites, parameters)}) lie in the ${adapted.length} layers that are adapted by default`,
+    ...[...backbone.graph.metadata].map(([key, value]) => `${key}: ${value}`),
     "",
     plainTable([["LAYER", "OPERATOR", "IN", "OUT", "WEIGHTS", "ADAPTED"], ...rows], [2, 3, 4]),
     ...(unfit.length > 0 ? ["", `${unfit.length} layers cannot carry an adapter:`] : []),
@@ -61,6 +62,7 @@ function recogniser(backbone: Backbone): Inspection {
     size,
     width,
     parameters,
+    metadata: Object.fromEntries(backbone.graph.metadata),
     sites: sites.map((site) => ({ ...site, default: defaults.has(site.name) })),
     unfit,
   };
@@ -102,7 +104,7 @@ async function model(name: string, normalize: string | undefined): Promise<Inspe
   try {
     return recogniser(await openBackbone(name, normalize));
   } catch (error) {
-    // An exported model (with a second input or output) or any other network is still worth describing, if it can be read.
+    // An exported model that takes alpha as an input, or any other network is still worth describing, if it can be read.
     const { path } = await resolveModel(name);
     const graph = await readModel(path);
     return anyModel(path, graph, error instanceof Error ? error.message : String(error));

@@ -244,6 +244,11 @@ describe("petalface evaluate and compare", () => {
       expect(keys).toContain(key);
     expect(both.adapted.identical?.images).toBeGreaterThan(0);
 
+    const html = await readFile(join(run, "report.html"), "utf8");
+    expect(html).toMatch(/^<!doctype html>/);
+    // Six people, each sharp and at two resolutions.
+    expect(html.match(/data:image\/png;base64,/g)).toHaveLength(18);
+
     const alone = await json<{ saved: null; frozen: Result; adapted: null }>(
       "evaluate",
       ...common,
@@ -343,16 +348,15 @@ describe("petalface inspect", () => {
     expect(problems).toEqual([expect.stringMatching(/ruined\.jpg/)]);
   });
 
-  test("of an exported model says its inputs and outputs and what it was made from", async () => {
-    const out = join(folder, "face.onnx");
-    await json("export", "--model", model, "--adapter", run, "--out", out);
-    const document = await json<{ kind: string; outputs: { name: string }[]; metadata: Record<string, string> }>(
-      "inspect",
-      out,
-    );
-    expect(document.kind).toBe("onnx");
-    expect(document.outputs).toHaveLength(2);
-    expect(document.metadata["petalface.mean"]).toBe("127.5,127.5,127.5");
+  test("of an exported model says what it was made from, and what else it takes", async () => {
+    const [judging, told] = [join(folder, "judging.onnx"), join(folder, "told.onnx")];
+    await json("export", "--model", model, "--adapter", run, "--out", judging);
+    const metadata = { "petalface.mean": "127.5,127.5,127.5", "petalface.gate": "low" };
+    expect(await json("inspect", judging)).toMatchObject({ kind: "model", width: tinyWidth, metadata });
+    await json("export", "--model", model, "--adapter", run, "--out", told, "--alpha", "input");
+    const document = await json<{ inputs: unknown[]; why: string }>("inspect", told);
+    expect(document).toMatchObject({ kind: "onnx", metadata, why: expect.stringMatching(/2 inputs/) });
+    expect(document.inputs).toHaveLength(2);
   });
 
   test("of nothing says what it takes", async () => {

@@ -4,11 +4,12 @@ import { join, relative, resolve, sep } from "node:path";
 import type { Command } from "commander";
 import type { FaceData } from "../../data/index.ts";
 import { PetalfaceError } from "../../errors.ts";
+import { writeFileSafely } from "../../files.ts";
 import type { Degradation } from "../../images/index.ts";
 import type { CliContext } from "../context.ts";
 import { withExamples } from "../examples.ts";
 import { parseInteger } from "../options.ts";
-import { writePng } from "../png.ts";
+import { encodePng } from "../png.ts";
 
 interface DegradeOptions {
   readonly to: string;
@@ -73,9 +74,10 @@ async function run(input: string, output: string, options: DegradeOptions, conte
       const planes = await loader.load(samples.map(({ source }) => ({ source, flip: false, degrade })));
       const bytes = 3 * options.size ** 2;
       await Promise.all(
-        samples.map((_, i) =>
-          writePng(join(output, nameOf(start + i)), planes.subarray(i * bytes, (i + 1) * bytes), options.size),
-        ),
+        samples.map(async (_, i) => {
+          const png = await encodePng(planes.subarray(i * bytes, (i + 1) * bytes), options.size);
+          await writeFileSafely(join(output, nameOf(start + i)), png);
+        }),
       );
       progress.update(start + samples.length);
     }

@@ -18,6 +18,7 @@ import { withExamples } from "../examples.ts";
 import { type Engine, engineOf, type ModelFlags, openModel, withModelOptions } from "../model.ts";
 import { collect, parseInteger } from "../options.ts";
 import { openProtocol, parseFolds } from "../protocol.ts";
+import { writeEvaluationReport } from "../report.ts";
 import { evaluationFolder, resultFile } from "../results.ts";
 
 interface Flags extends ModelFlags {
@@ -28,6 +29,7 @@ interface Flags extends ModelFlags {
   readonly resamples: number;
   readonly seed: number;
   readonly out?: string;
+  readonly report?: string;
 }
 
 /** What is measured unless `--degrade` says otherwise: the resolution that the method's tables begin with. */
@@ -94,6 +96,15 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
     await saveEvaluation(join(folder, resultFile("frozen")), frozen);
     if (adapted) await saveEvaluation(join(folder, resultFile("adapted")), adapted);
   }
+  const report = flags.report ?? (flags.out === undefined && folder ? join(folder, "..", "report.html") : undefined);
+  if (report !== undefined) {
+    const options = {
+      model: backbone.spec.name,
+      "model sha256": backbone.spec.sha256,
+      adapter: flags.adapter ?? "none",
+    };
+    await writeEvaluationReport(report, { frozen, adapted, data, protocol, size: backbone.size, options });
+  }
   const columns = [{ name: "frozen", result: frozen }, ...(adapted ? [{ name: "adapted", result: adapted }] : [])];
   const { people, images, genuine, impostor, probes } = frozen.protocol;
   const lines = [
@@ -109,7 +120,12 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
       : []),
   ];
   context.result(
-    { saved: folder ?? null, frozen: withoutDetail(frozen), adapted: adapted ? withoutDetail(adapted) : null },
+    {
+      saved: folder ?? null,
+      report: report ?? null,
+      frozen: withoutDetail(frozen),
+      adapted: adapted ? withoutDetail(adapted) : null,
+    },
     lines.join("\n"),
   );
 }
@@ -137,6 +153,7 @@ export function evaluateCommand(program: Command, context: CliContext): void {
     )
     .option("--seed <n>", "seed of the bootstrap", parseInteger("--seed", 0, 2 ** 31), 1)
     .option("--out <folder>", "folder for the results; the run's own unless given")
+    .option("--report <file>", "HTML report; report.html of the run unless given")
     .action((flags: Flags) => run(flags, context));
   withExamples(
     command,
