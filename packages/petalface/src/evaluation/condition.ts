@@ -28,3 +28,8 @@ export function measureLabel(measure: Pick<Measure, "kind" | "condition" | "far"
 export function farLabel(far: number): string {
   return `${Number((far * 100).toPrecision(6))}%`;
 }
+
+/** The condition alone, where a heading says what is measured: `HR`, `mixed 16`, and `16 px` for a rank-1 probe. */
+export function rowLabel({ kind, condition }: Pick<Measure, "kind" | "condition">): string {
+  return kind === "rank1" && condition.kind !== "sharp" ? `${condition.pixels} px` : conditionLabel(condition);
+}

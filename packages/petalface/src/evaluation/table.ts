@@ -40,11 +40,12 @@ export function printTable(results: readonly NamedResult[], options: TableOption
   const table = new Table({
     head: ["%", ...results.map(({ name }) => printable(name))],
     colAligns: ["left", ...results.map(() => "right" as const)],
+    chars: { mid: "", "left-mid": "", "mid-mid": "", "right-mid": "" },
     style: colour ? { head: ["bold"], border: ["dim"] } : { head: [], border: [] },
   });
-  for (const { label, measures } of rows)
+  for (const { name, measures } of rows)
     table.push([
-      label,
+      measureLabel(name),
       ...measures.map((m) => (m === undefined ? "-" : `${percent(m.value)} ± ${percent(halfWidth(m))}`)),
     ]);
   return table.toString();
@@ -54,7 +55,7 @@ export function printTable(results: readonly NamedResult[], options: TableOption
 export function listMeasures(
   results: readonly NamedResult[],
   kinds: readonly Measure["kind"][],
-): readonly { readonly key: string; readonly label: string; readonly measures: readonly (Measure | undefined)[] }[] {
+): readonly { readonly name: Measure; readonly measures: readonly (Measure | undefined)[] }[] {
   const firsts = new Map<string, Measure>();
   for (const { result } of results)
     for (const measure of result.measures) if (!firsts.has(measure.key)) firsts.set(measure.key, measure);
@@ -68,8 +69,7 @@ export function listMeasures(
         order[a.condition.kind] - order[b.condition.kind],
     )
     .map((measure) => ({
-      key: measure.key,
-      label: measureLabel(measure),
+      name: measure,
       measures: results.map(({ result }) => result.measures.find(({ key }) => key === measure.key)),
     }));
 }

@@ -1,6 +1,6 @@
 import { parse, View } from "vega";
 import { compile, type TopLevelSpec } from "vega-lite";
-import { conditionKey, conditionLabel } from "../condition.ts";
+import { conditionKey, conditionLabel, rowLabel } from "../condition.ts";
 import { scoredPairs } from "../statistics.ts";
 import { listMeasures, type NamedResult } from "../table.ts";
 import type { Condition, EvaluationResult, Measure } from "../types.ts";
@@ -45,7 +45,7 @@ const colourScale = (results: readonly NamedResult[]) => ({
 /** Values with 95 % intervals, one row a measure and one colour a model. */
 export function intervalChart(results: readonly NamedResult[], kind: Measure["kind"]): Promise<Html> {
   const rows = listMeasures(results, [kind]);
-  const labels = rows.map(({ label }) => label.replace(/^(accuracy|rank-1) /, ""));
+  const labels = rows.map(({ name }) => rowLabel(name));
   const values = rows.flatMap(({ measures }, row) =>
     measures.flatMap((m, place) =>
       m === undefined ? [] : [{ row: labels[row], place, value: m.value * 100, low: m.low * 100, high: m.high * 100 }],
@@ -102,7 +102,7 @@ export function rocChart(results: readonly NamedResult[], condition: Condition):
         type: "quantitative",
         title: "false accepts",
         scale: { type: "log", domain: [least, 1] },
-        axis: { format: "~%", tickCount: 4, grid: true },
+        axis: { format: "~%", values: [1e-6, 1e-5, 1e-4, 1e-3, 0.01, 0.1, 1].filter((far) => far >= least) },
       },
       y: {
         field: "tar",
@@ -117,28 +117,37 @@ export function rocChart(results: readonly NamedResult[], condition: Condition):
   });
 }
 
-/** Score histograms of genuine and impostor pairs of one model under one condition. */
-export function scoreChart(result: EvaluationResult, condition: Condition): Promise<Html> {
-  const pairs = scoresOf(result, condition);
-  if (pairs === undefined) return Promise.resolve(raw(""));
-  const values = [1, 0].flatMap((same) => {
-    const scores = pairs.scores.filter((_, i) => pairs.same[i] === same);
-    return histogram(scores, -0.4, 1, 56).map((bin) => ({ ...bin, kind: same }));
+/**
+ * Score histograms of genuine and impostor pairs under one condition, a chart for each result, all with one vertical scale.
+ */
+export function scoreCharts(results: readonly EvaluationResult[], condition: Condition): Promise<readonly Html[]> {
+  const bins = results.map((result) => {
+    const pairs = scoresOf(result, condition);
+    return pairs === undefined
+      ? []
+      : [1, 0].flatMap((same) => {
+          const scores = pairs.scores.filter((_, i) => pairs.same[i] === same);
+          return histogram(scores, -0.4, 1, 56).map((bin) => ({ ...bin, kind: same }));
+        });
   });
-  return draw(
-    histogramSpec(
-      values,
-      "cosine of the two embeddings",
-      { domain: [1, 0], range: ["var(--genuine)", "var(--impostor)"] },
-      [-0.4, 1],
-    ),
+  const colours = { domain: [1, 0], range: ["var(--genuine)", "var(--impostor)"] };
+  const top = Math.max(...bins.flat().map(({ share }) => share));
+  return Promise.all(
+    bins.map((values) => draw(histogramSpec(values, { title: "cosine", colours, domain: [-0.4, 1], top, width: 400 }))),
   );
 }
 
 /** Histogram of alpha over all images of the protocol at one resolution. */
 export function alphaChart(alpha: Float32Array, colour: string): Promise<Html> {
   const values = histogram(alpha, 0, 1, 40).map((bin) => ({ ...bin, kind: 0 }));
-  return draw(histogramSpec(values, "alpha", { domain: [0], range: [colour] }, [0, 1]));
+  return draw(
+    histogramSpec(values, {
+      title: "alpha",
+      colours: { domain: [0], range: [colour] },
+      domain: [0, 1],
+      width: panel.width,
+    }),
+  );
 }
 
 /** The conditions of a result in the order of the report: sharp, both degraded, sharp against degraded. */
@@ -156,23 +165,40 @@ export function describeCondition(condition: Condition): string {
   return `${conditionLabel(condition)}: sharp against ${condition.pixels} px`;
 }
 
-function histogramSpec(values: readonly object[], title: string, scale: object, domain: readonly number[]) {
+interface HistogramLook {
+  readonly title: string;
+  readonly colours: object;
+  readonly domain: readonly number[];
+  readonly width: number;
+  /** Upper end of the vertical axis in per cent; the highest bar if left out. */
+  readonly top?: number;
+}
+
+function histogramSpec(values: readonly object[], { title, colours, domain, top, width }: HistogramLook) {
   return {
-    ...panel,
+    width,
     height: 110,
     data: { values },
     mark: { type: "bar", opacity: 0.62, binSpacing: 0 },
     encoding: {
       x: {
         field: "from",
+        bin: "binned",
         type: "quantitative",
         title,
         scale: { domain, nice: false },
         axis: { grid: false, tickCount: 6 },
       },
       x2: { field: "to" },
-      y: { field: "share", type: "quantitative", stack: null, title: "%", axis: { tickCount: 3 } },
-      color: { field: "kind", type: "nominal", scale, legend: null },
+      y: {
+        field: "share",
+        type: "quantitative",
+        stack: null,
+        title: "%",
+        axis: { tickCount: 3 },
+        ...(top === undefined ? {} : { scale: { domain: [0, top] } }),
+      },
+      color: { field: "kind", type: "nominal", scale: colours, legend: null },
     },
   };
 }

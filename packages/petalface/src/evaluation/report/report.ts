@@ -2,10 +2,10 @@ import { PetalfaceError } from "../../errors.ts";
 import { writeFileSafely } from "../../files.ts";
 import { type NamedResult, percent } from "../table.ts";
 import type { EvaluationResult } from "../types.ts";
-import { alphaChart, conditionsOf, describeCondition, intervalChart, rocChart, scoreChart } from "./charts.ts";
+import { alphaChart, conditionsOf, describeCondition, intervalChart, rocChart, scoreCharts } from "./charts.ts";
 import { type Html, html, raw } from "./html.ts";
 import { modelColour, style } from "./style.ts";
-import { differenceTable, measureTable } from "./tables.ts";
+import { differenceTable, mainKinds, measureTable, otherKinds } from "./tables.ts";
 import { headline, type NamedComparison } from "./words.ts";
 
 /** One face in several qualities. */
@@ -57,13 +57,16 @@ export async function renderReport(report: Report): Promise<string> {
     results.find(({ name }) => name === (about?.name ?? report.subject)) ?? (results.at(-1) as NamedResult);
   const baseline = results.find(({ name }) => name === about?.against) ?? first;
 
+  const words =
+    about === undefined ? { lead: plainHeadline(subject), rest: "" } : headline(about, baseline.result, subject.result);
   const body = [
     html`<header><h1>${report.title}</h1>
-<p class="lead">${about === undefined ? plainHeadline(subject) : headline(about, baseline.result, subject.result)}</p>
+<p class="lead">${words.lead}</p>
+${words.rest === "" ? undefined : html`<p class="sub">${words.rest}</p>`}
 ${about === undefined ? undefined : identicalLine(about, baseline.name)}
 <p class="sub">${counts(first.result)}</p></header>`,
     await overview(results),
-    html`<h2>Measures</h2>${measureTable(results)}${unresolvedNote(first.result)}`,
+    html`<h2>Measures</h2>${measureTable(results, mainKinds)}${fold(html`${measureTable(results, otherKinds)}${unresolvedNote(first.result)}`)}`,
     comparisons.length === 0 ? undefined : differences(comparisons),
     samples.length === 0 ? undefined : faces(samples),
     await rocs(results),
@@ -93,10 +96,13 @@ function plainHeadline({ name, result }: NamedResult): string {
   return `${name}${text}.`;
 }
 
+/** Per cent to one digit, rounded down: only all is 100. */
+const shareDown = (share: number): string => percent(Math.floor(share * 1000 + 1e-9) / 1000, 1);
+
 function identicalLine({ comparison, name }: NamedComparison, baseline: string): Html {
   const { images, pairs } = comparison.identical;
-  return html`<p class="sub">${percent(images, 1)} % of the sharp faces have the same embedding in ${name} and ${baseline}, bit for bit, and
-${percent(pairs, 1)} % of the sharp pairs therefore the same score.</p>`;
+  return html`<p class="sub">${shareDown(images)} % of the sharp faces have the same embedding in ${name} and ${baseline}, bit for bit, and
+${shareDown(pairs)} % of the sharp pairs therefore the same score.</p>`;
 }
 
 function counts({ protocol, data }: EvaluationResult): string {
@@ -116,12 +122,16 @@ ${rank1 ? html`<figure><h4>Rank-1 against a sharp gallery</h4>${await intervalCh
 <p class="note">HR: both faces sharp. LR: both degraded to that many pixels. Mixed: sharp against degraded. Lines are 95 % intervals.</p>`;
 }
 
+/** What not every reader wants to see at once; opens without a script. */
+const fold = (content: Html): Html =>
+  html`<details><summary>True accepts at fixed false accepts, area under the ROC, equal error rate</summary>${content}</details>`;
+
 function differences(comparisons: readonly NamedComparison[]): Html {
   const against = [...new Set(comparisons.map((c) => c.against))].join(", ");
   const tests = comparisons.reduce((sum, { comparison }) => sum + comparison.differences.length, 0);
   return html`<h2>Differences from ${against}</h2>
 <p>Each resample of people is applied to both models, so what is hard for both cancels: these intervals are the ones to judge by, not the overlap of those above.
-Arrows mark p below 0.05. The table holds ${tests} tests and p is not corrected for that.</p>${differenceTable(comparisons)}`;
+Arrows mark p below 0.05. The tables hold ${tests} tests and p is not corrected for that.</p>${differenceTable(comparisons, mainKinds)}${fold(differenceTable(comparisons, otherKinds))}`;
 }
 
 function faces(samples: readonly ReportSample[]): Html {
@@ -154,12 +164,15 @@ async function rocs(results: readonly NamedResult[]): Promise<Html> {
 async function histograms(baseline: NamedResult, subject: NamedResult): Promise<Html> {
   const shown = baseline === subject ? [subject] : [baseline, subject];
   const panels = await Promise.all(
-    conditionsOf(baseline.result).flatMap((condition) =>
-      shown.map(
-        async ({ name, result }) =>
-          html`<figure><h4>${describeCondition(condition)} · ${name}</h4>${await scoreChart(result, condition)}</figure>`,
-      ),
-    ),
+    conditionsOf(baseline.result).map(async (condition) => {
+      const charts = await scoreCharts(
+        shown.map(({ result }) => result),
+        condition,
+      );
+      return charts.map(
+        (chart, i) => html`<figure><h4>${describeCondition(condition)} · ${shown[i]?.name}</h4>${chart}</figure>`,
+      );
+    }),
   );
   return html`<h2>Scores</h2><ul class="legend"><li><i style="background:var(--genuine)"></i>same person</li><li><i style="background:var(--impostor)"></i>two people</li></ul>
 <div class="panels two">${panels}</div>`;

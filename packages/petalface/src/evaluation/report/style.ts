@@ -22,18 +22,20 @@ p{max-width:46em;margin:0 0 12px}
 .note,figcaption{color:var(--soft);font-size:14px}
 .scroll{overflow-x:auto;margin:16px 0}
 table{border-collapse:collapse;font-size:14.5px;font-variant-numeric:tabular-nums;min-width:100%}
-th,td{padding:7px 14px 7px 0;text-align:right;vertical-align:baseline;border-bottom:1px solid var(--line);white-space:nowrap}
-th:first-child,td:first-child{text-align:left}
+th,td{padding:6px 0 6px 14px;text-align:right;vertical-align:baseline;border-bottom:1px solid var(--line);white-space:nowrap}
+th:first-child,td:first-child{text-align:left;padding-left:0}
 thead th{font-weight:600;color:var(--soft);border-bottom:1px solid var(--soft)}
 thead th span{display:inline-block;max-width:16em;overflow:hidden;text-overflow:ellipsis;vertical-align:bottom}
 tbody th{font-weight:400}
 tr.group th{padding-top:20px;font-weight:600;border-bottom-color:var(--line)}
-td small{color:var(--soft);font-size:12px;margin-left:6px}
+td small{display:block;color:var(--soft);font-size:12px;line-height:1.3}
+details{margin:14px 0}summary{cursor:pointer;color:var(--soft);font-size:14.5px}summary:hover{color:var(--ink)}
 .good{color:var(--good);font-weight:600}.bad{color:var(--bad);font-weight:600}
-.options td{text-align:left;white-space:normal;overflow-wrap:anywhere}.options th{text-align:left;color:var(--soft);width:15em}
+.options td{text-align:left;padding-left:0;white-space:normal;overflow-wrap:anywhere}.options th{text-align:left;color:var(--soft);width:15em}
 .legend{display:flex;flex-wrap:wrap;gap:6px 20px;margin:12px 0 4px;font-size:14px;padding:0;list-style:none}
 .legend i{display:inline-block;width:12px;height:12px;border-radius:3px;margin-right:7px;vertical-align:-1px}
 .panels{display:grid;grid-template-columns:repeat(auto-fill,minmax(300px,1fr));gap:22px 24px;margin:14px 0}
+.wide{grid-template-columns:repeat(auto-fit,minmax(min(100%,440px),1fr))}.two{grid-template-columns:1fr 1fr}
 figure{margin:0}figure svg{max-width:100%;height:auto;display:block}
 figure h4{font-size:14px;margin:0 0 4px;font-weight:600;overflow-wrap:anywhere}
 .faces{display:grid;grid-template-columns:max-content repeat(var(--n),112px);gap:10px 12px;align-items:center;overflow-x:auto;margin:16px 0;font-size:13px}
@@ -41,6 +43,7 @@ figure h4{font-size:14px;margin:0 0 4px;font-weight:600;overflow-wrap:anywhere}
 .faces .cap{color:var(--soft);font-size:12px;line-height:1.35;margin-top:3px}
 .faces .who{font-weight:600;max-width:11em;overflow-wrap:anywhere;padding-right:8px}
 footer{margin-top:56px;border-top:1px solid var(--line);padding-top:14px;color:var(--soft);font-size:13px}
+@media(max-width:760px){.two{grid-template-columns:1fr}}
 @media(max-width:600px){main{padding:28px 16px 48px}.lead{font-size:22px}}
 @media print{main{max-width:none;padding:0}figure,tr{break-inside:avoid}}
 `;

@@ -1,10 +1,12 @@
-import { farLabel, measureLabel } from "../condition.ts";
+import { farLabel, rowLabel } from "../condition.ts";
 import { listMeasures, type NamedResult, percent } from "../table.ts";
 import type { Measure } from "../types.ts";
 import { type Html, html } from "./html.ts";
 import { type NamedComparison, points, pText, verdict } from "./words.ts";
 
-const kinds: readonly Measure["kind"][] = ["accuracy", "rank1", "tar", "auc", "eer"];
+/** The measures that a report opens with, and those it folds away. */
+export const mainKinds: readonly Measure["kind"][] = ["accuracy", "rank1"];
+export const otherKinds: readonly Measure["kind"][] = ["tar", "auc", "eer"];
 
 const groupTitle = ({ kind, far }: Pick<Measure, "kind" | "far">): string =>
   ({
@@ -14,9 +16,6 @@ const groupTitle = ({ kind, far }: Pick<Measure, "kind" | "far">): string =>
     auc: "Area under the ROC",
     eer: "Equal error rate (lower is better)",
   })[kind];
-
-/** The condition alone; the group says what is measured. */
-const rowTitle = (measure: Measure): string => measureLabel(measure).replace(/^(accuracy|rank-1|AUC|EER|TAR@\S+) /, "");
 
 function grouped<T>(
   rows: readonly T[],
@@ -35,11 +34,8 @@ function grouped<T>(
 }
 
 /** Every measure with its interval, one column a model. */
-export function measureTable(results: readonly NamedResult[]): Html {
-  const rows = listMeasures(results, kinds).map(({ measures }) => ({
-    measures,
-    any: measures.find((measure) => measure !== undefined) as Measure,
-  }));
+export function measureTable(results: readonly NamedResult[], kinds: readonly Measure["kind"][]): Html {
+  const rows = listMeasures(results, kinds);
   const cell = (measure: Measure | undefined): Html =>
     measure === undefined
       ? html`<td>–</td>`
@@ -48,28 +44,30 @@ export function measureTable(results: readonly NamedResult[]): Html {
 <thead><tr><th scope="col">per cent, 95 % interval</th>${results.map(({ name }) => html`<th scope="col"><span>${name}</span></th>`)}</tr></thead>
 <tbody>${grouped(
     rows,
-    ({ any }) => any,
+    ({ name }) => name,
     results.length + 1,
-    ({ any, measures }) =>
-      html`<tr><th scope="row">${rowTitle(any)}${any.support === undefined || any.support >= 10 ? undefined : html` <small class="note">rests on ${any.support} impostor${any.support === 1 ? "" : "s"}</small>`}</th>${measures.map(cell)}</tr>
+    ({ name, measures }) =>
+      html`<tr><th scope="row">${rowLabel(name)}${name.support === undefined || name.support >= 10 ? undefined : html` <small class="note">rests on ${name.support} impostor${name.support === 1 ? "" : "s"}</small>`}</th>${measures.map(cell)}</tr>
 `,
   )}</tbody></table></div>`;
 }
 
 /** Differences from the baseline, one column a model; significant ones are marked by sign, arrow and colour. */
-export function differenceTable(comparisons: readonly NamedComparison[]): Html {
+export function differenceTable(comparisons: readonly NamedComparison[], kinds: readonly Measure["kind"][]): Html {
   const keys = [
     ...new Map(
       comparisons.flatMap(({ comparison }) => comparison.differences.map((d) => [d.key, d] as const)),
     ).values(),
   ];
   const order = { sharp: 0, lr: 1, mixed: 2 } as const;
-  const rows = keys.toSorted(
-    (a, b) =>
-      kinds.indexOf(a.kind) - kinds.indexOf(b.kind) ||
-      (b.far ?? 0) - (a.far ?? 0) ||
-      order[a.condition.kind] - order[b.condition.kind],
-  );
+  const rows = keys
+    .filter(({ kind }) => kinds.includes(kind))
+    .toSorted(
+      (a, b) =>
+        kinds.indexOf(a.kind) - kinds.indexOf(b.kind) ||
+        (b.far ?? 0) - (a.far ?? 0) ||
+        order[a.condition.kind] - order[b.condition.kind],
+    );
   return html`<div class="scroll"><table>
 <thead><tr><th scope="col">points, 95 % interval</th>${comparisons.map(({ name }) => html`<th scope="col"><span>${name}</span></th>`)}</tr></thead>
 <tbody>${grouped(
@@ -77,7 +75,7 @@ export function differenceTable(comparisons: readonly NamedComparison[]): Html {
     (row) => row,
     comparisons.length + 1,
     (row) =>
-      html`<tr><th scope="row">${rowTitle(row as unknown as Measure)}</th>${comparisons.map(({ comparison }) => {
+      html`<tr><th scope="row">${rowLabel(row)}</th>${comparisons.map(({ comparison }) => {
         const d = comparison.differences.find(({ key }) => key === row.key);
         if (d === undefined) return html`<td>–</td>`;
         const sign = verdict(d);
