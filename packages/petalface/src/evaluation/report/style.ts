@@ -21,7 +21,7 @@ h3{font-size:15px;margin:26px 0 4px}
 p{max-width:46em;margin:0 0 12px}
 .note,figcaption{color:var(--soft);font-size:14px}
 .scroll{overflow-x:auto;margin:16px 0}
-table{border-collapse:collapse;font-size:14.5px;font-variant-numeric:tabular-nums;min-width:100%}
+table{border-collapse:collapse;font-size:14.5px;font-variant-numeric:tabular-nums;min-width:min(100%,36em)}
 th,td{padding:6px 0 6px 14px;text-align:right;vertical-align:baseline;border-bottom:1px solid var(--line);white-space:nowrap}
 th:first-child,td:first-child{text-align:left;padding-left:0}
 thead th{font-weight:600;color:var(--soft);border-bottom:1px solid var(--soft)}
