@@ -47,6 +47,8 @@ export function differentiate(graph: Graph, options: DifferentiateOptions): Grap
   if (!isStatic(shape) || sizeOf(shape) !== 1 || !floats.includes(dtype)) {
     throw new OnnxGradError(`loss "${loss}" must be one floating point number; it is ${dtype} ${printShape(shape)}`);
   }
+  // Names of nodes still to come are taken.
+  for (const node of graph.nodes) b.fresh(node.name);
   const carriers: Node[] = [];
   for (const node of graph.nodes) {
     const onPath = path.nodes.has(node);

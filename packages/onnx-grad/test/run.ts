@@ -1,4 +1,5 @@
 import { InferenceSession, Tensor as OrtTensor } from "onnxruntime-node";
+import { expect } from "vitest";
 import { encodeModel, type Graph, type Run, type Tensor } from "../src/index.ts";
 
 const sessions = new WeakMap<Graph, Promise<InferenceSession>>();
@@ -41,4 +42,14 @@ export function awayFromZero(dims: readonly number[], seed: number, gap = 0.2): 
   const tensor = random(dims, seed);
   for (const [i, value] of (tensor.data as Float32Array).entries()) tensor.data[i] = value + Math.sign(value) * gap;
   return tensor;
+}
+
+/** The numbers of a result. */
+export const numbers = (value: Pick<Tensor, "data"> | undefined): number[] => Array.from(value?.data ?? [], Number);
+
+/** Expects numbers to agree within `tolerance`, absolutely. */
+export function expectClose(actual: readonly number[], expected: readonly number[], tolerance = 1e-5): void {
+  expect(actual.length).toBe(expected.length);
+  const apart = actual.map((value, i) => Math.abs(value - (expected[i] as number)));
+  expect(apart.filter((distance) => !(distance <= tolerance))).toEqual([]);
 }
