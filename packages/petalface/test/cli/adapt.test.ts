@@ -2,8 +2,8 @@ import { mkdtemp, readFile, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { writeTinyBackbone } from "../support/backbone.ts";
 import { ended, petalface, start } from "./process.ts";
-import { writeTinyModel } from "./tiny-model.ts";
 
 let folder: string;
 let model: string;
@@ -11,7 +11,7 @@ let model: string;
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "petalface-adapt-"));
   model = join(folder, "tiny.onnx");
-  await writeTinyModel(model);
+  await writeTinyBackbone(model);
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 

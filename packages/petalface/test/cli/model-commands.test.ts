@@ -6,8 +6,8 @@ import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { random } from "../../src/random.ts";
 import { readSafetensors } from "../../src/tensors/index.ts";
+import { tinySize, tinyWidth, writeTinyBackbone } from "../support/backbone.ts";
 import { ended, petalface, start } from "./process.ts";
-import { tinySize, tinyWidth, writeTinyModel } from "./tiny-model.ts";
 
 let folder: string;
 let model: string;
@@ -34,7 +34,7 @@ const names = ["Ärla/ü 1.png", "Ärla/2.png", 'b, "c"/3.png'];
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "petalface-Modelle-日本-"));
   model = join(folder, "tiny model.onnx");
-  await writeTinyModel(model);
+  await writeTinyBackbone(model);
   faces = join(folder, "Gesichter");
   const raw = { width: tinySize, height: tinySize, channels: 3 } as const;
   for (const name of names) {
@@ -56,7 +56,9 @@ async function embedDirectly(name: string): Promise<Float32Array> {
     return ((pixels[3 * place + channel] as number) - 127.5) / 127.5;
   });
   const session = await InferenceSession.create(model);
-  const results = await session.run({ input: new Tensor("float32", input, [1, 3, tinySize, tinySize]) });
+  const results = await session.run({
+    [session.inputNames[0] as string]: new Tensor("float32", input, [1, 3, tinySize, tinySize]),
+  });
   return results[session.outputNames[0] as string]?.data as Float32Array;
 }
 
@@ -77,7 +79,7 @@ describe("petalface embed", () => {
     const dataStart = 10 + bytes.readUInt16LE(8);
     expect(dataStart % 64).toBe(0);
     expect(bytes.subarray(10, dataStart).toString("latin1")).toMatch(
-      /^\{'descr': '<f4', 'fortran_order': False, 'shape': \(3, 16\), \} *\n$/,
+      /^\{'descr': '<f4', 'fortran_order': False, 'shape': \(3, 6\), \} *\n$/,
     );
     expect(bytes.length).toBe(dataStart + 3 * tinyWidth * 4);
     const list = (await readFile(join(folder, "e 1.csv"), "utf8")).trimEnd().split("\n");
@@ -312,13 +314,13 @@ describe("petalface inspect", () => {
     expect(document).toMatchObject({ kind: "model", size: tinySize, width: tinyWidth, name: "tiny model" });
     expect(document.sites.map(({ op, inputs, outputs, default: adapted }) => [op, inputs, outputs, adapted])).toEqual([
       ["Conv", 3, 8, false],
-      ["Conv", 8, 8, false],
-      ["Conv", 8, 8, false],
-      ["Conv", 8, 12, true],
-      ["MatMul", 432, 16, false],
+      ["Conv", 8, 12, false],
+      ["Conv", 12, 8, true],
+      ["Conv", 8, 8, true],
+      ["Gemm", 128, 6, false],
     ]);
     const { stdout } = await petalface(["inspect", model]);
-    expect(stdout).toMatch(/^tiny model: a face recogniser, 24 x 24 RGB -> 16 numbers$/m);
+    expect(stdout).toMatch(/^tiny model: a face recogniser, 16 x 16 RGB -> 6 numbers$/m);
     expect(stdout).toMatch(/^LAYER +OPERATOR +IN +OUT +WEIGHTS +ADAPTED$/m);
   });
 

@@ -1,0 +1,60 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { GraphBuilder, ops, writeModel } from "onnx-grad";
+import { random } from "../../src/random.ts";
+
+/** Side of the tiny network's input in pixels, and length of its embedding. */
+export const tinySize = 16;
+export const tinyWidth = 6;
+
+/**
+ * A network of a few hundred random weights with everything that adapters meet: strided and 1x1 convolutions, a depthwise one, PReLU,
+ * a clipped ReLU, a residual sum and a final Gemm. Batch fixed at 1, as many face models come. `size` multiplies every weight.
+ */
+export async function writeTinyBackbone(path: string, seed = 1, size = 1): Promise<void> {
+  const b = new GraphBuilder({ name: "tiny", opset: 18 });
+  const o = ops(b);
+  const stream = random("tiny backbone", seed);
+  const weights = (...dims: number[]): string => {
+    const count = dims.reduce((product, dim) => product * dim, 1);
+    const fanIn = Math.max(1, count / (dims[0] as number));
+    return b.constant(
+      {
+        dtype: "float32",
+        dims,
+        data: Float32Array.from({ length: count }, () => (size * stream.normal()) / Math.sqrt(fanIn)),
+      },
+      "weight",
+    );
+  };
+  const conv = (
+    x: string,
+    out: number,
+    inside: number,
+    kernel: number,
+    options: { strides?: number[]; group?: number } = {},
+  ): string => {
+    const pad = (kernel - 1) / 2;
+    return o.conv(x, weights(out, inside, kernel, kernel), { ...options, pads: [pad, pad, pad, pad] }, weights(out));
+  };
+  const image = b.input("image", { dtype: "float32", shape: [1, 3, tinySize, tinySize] });
+  const stem = o.prelu(conv(image, 8, 3, 3, { strides: [2, 2] }), weights(8, 1, 1));
+  const wide = o.clip(conv(stem, 12, 8, 1), 0, 6);
+  const spread = o.relu(conv(wide, 12, 1, 3, { group: 12, strides: [2, 2] }));
+  const narrow = conv(spread, 8, 12, 1);
+  const sum = o.add(narrow, conv(narrow, 8, 8, 1));
+  const flat = b.add("Reshape", [sum, b.constant({ dtype: "int64", dims: [2], data: BigInt64Array.of(1n, -1n) })]);
+  const embedding = o.gemm(flat, weights(8 * 16, tinyWidth), { c: weights(tinyWidth) });
+  await writeModel(b.build([embedding]), path);
+}
+
+/** A folder that is gone after `use`. */
+export async function withFolder<T>(use: (folder: string) => Promise<T>): Promise<T> {
+  const folder = await mkdtemp(join(tmpdir(), "petalface-test-"));
+  try {
+    return await use(folder);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
