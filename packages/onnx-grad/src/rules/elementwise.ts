@@ -1,6 +1,6 @@
 import { floatOf, stringOf } from "../attributes.ts";
-import { type Operand, type Ops, positive } from "../ops.ts";
-import { isGentle } from "../prepare.ts";
+import { positive } from "../ops.ts";
+import { slopes } from "../prepare.ts";
 import { type Call, cannot, type Rule } from "./rule.ts";
 
 /** Where an input of Min or Max is the one that was taken; ties go to the first. */
@@ -43,13 +43,6 @@ const powOfBase = (call: Call): string => {
   if (value !== undefined) return o.mul(g, o.mul(o.pow(x, value - 1), value));
   const q = o.cast(p, o.dtype(x));
   return o.mul(g, o.mul(q, o.pow(x, o.sub(q, 1))));
-};
-
-/** 1 where x > 0, else the slope. */
-const slopes = (o: Ops, x: string, slope: Operand): string => {
-  const gentle = typeof slope === "number" ? slope >= 0 && slope <= 1 : isGentle(o, slope);
-  if (gentle) return o.max(positive(o, x), slope);
-  return o.add(o.mul(positive(o, x), o.sub(1, slope)), slope);
 };
 
 /** 1 where Clip let the value through, else 0; read off the output if the limits are known. */
