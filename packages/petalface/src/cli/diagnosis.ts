@@ -27,6 +27,13 @@ function firstLine(error: unknown): string {
   return (error instanceof Error ? error.message : String(error)).trim().split("\n")[0] ?? "";
 }
 
+/** What onnxruntime says about a provider, without the places in its source where it says it. */
+function providerReason(text: string): string {
+  return firstLine(text)
+    .replace(/^onnxruntime could not load the graph "[^"]*" on \w+: /, "")
+    .replace(/^.* was false\. /, "");
+}
+
 function node(): Finding {
   const [major = 0] = process.versions.node.split(".").map(Number);
   const detail = `${process.versions.node} on ${process.platform} ${process.arch}`;
@@ -58,7 +65,7 @@ async function provider(name: Provider): Promise<Finding> {
     const todo = needed
       ? "run `npm ci` again on this machine; if that does not help, report it"
       : `needed only for --provider ${name}: install its driver and libraries`;
-    return { name: `provider ${name}`, state: needed ? "broken" : "missing", detail: firstLine(detail), todo };
+    return { name: `provider ${name}`, state: needed ? "broken" : "missing", detail: providerReason(detail), todo };
   }
 }
 
