@@ -12,11 +12,12 @@ export default class SkippedReporter implements Reporter {
     for (const module of modules) {
       // A file that does not even load has no tests, and must not look like nothing failed.
       if (module.errors().length > 0) counts.failed++;
+      const unready = module.state() === "failed" ? "their file failed before they ran" : undefined;
       for (const test of module.children.allTests()) {
         const result = test.result();
         if (result.state === "passed" || result.state === "failed") counts[result.state]++;
         if (result.state === "skipped")
-          skipped.push({ name: `${module.relativeModuleId} > ${test.fullName}`, note: result.note });
+          skipped.push({ name: `${module.relativeModuleId} > ${test.fullName}`, note: result.note ?? unready });
       }
     }
     for (const group of groupSkipped(skipped)) {

@@ -82,7 +82,7 @@ const external = (entries: Record<string, string>): ModelProto =>
     ],
   });
 
-describe.each(["mobilefacenet", "fr_feature"])("%s", (name) => {
+describe.each(["mobilefacenet", "fr_feature"])("%s (needs shared/weights)", (name) => {
   const path = join(shared, "weights", `${name}.onnx`);
   const there = existsSync(path);
 

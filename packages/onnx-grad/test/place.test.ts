@@ -18,7 +18,7 @@ function product() {
   return builder.build([builder.add("Add", [y, builder.constant(wave([500]), "b")])]);
 }
 
-describe.each(["mobilefacenet", "fr_feature"])("%s", (name) => {
+describe.each(["mobilefacenet", "fr_feature"])("%s (needs shared/weights)", (name) => {
   const path = join(shared, "weights", `${name}.onnx`);
 
   it.skipIf(!existsSync(path))("gives exactly the numbers of the original file from where it was placed", async () => {

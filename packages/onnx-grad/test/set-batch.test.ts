@@ -29,7 +29,7 @@ async function prove(graph: Graph): Promise<void> {
   for (const output of graph.outputs) expect(one[output]).not.toEqual(other[output]);
 }
 
-describe.each(["mobilefacenet", "fr_feature"])("%s (fixed at one image)", (name) => {
+describe.each(["mobilefacenet", "fr_feature"])("%s (fixed at one image; needs shared/weights)", (name) => {
   const path = join(shared, "weights", `${name}.onnx`);
   it.skipIf(!existsSync(path))("takes any batch", async () => {
     const graph = await readModel(path);
