@@ -43,7 +43,9 @@ async function one(text: string): Promise<void> {
   const started = performance.now();
   const { seconds } = await runJob(job);
   const total = ((performance.now() - started) / 1000).toFixed(0);
-  console.log(`${job.model} ${job.contender.name} seed ${job.seed}: trained ${seconds.toFixed(0)} s, ${total} s in all`);
+  console.log(
+    `${job.model} ${job.contender.name} seed ${job.seed}: trained ${seconds.toFixed(0)} s, ${total} s in all`,
+  );
   process.exit(0);
 }
 
@@ -58,7 +60,16 @@ async function all(): Promise<void> {
           const folder = join(work, values.name, model, contender.name.replaceAll(/[^a-z]+/g, "-"), seed);
           const folds = values.tune ? choiceFolds : testFolds;
           const options = JSON.parse(values.options) as NonNullable<Job["options"]>;
-          return { contender, model, seed: Number(seed), images: Number(values.images), folds, threads: Number(values.threads), folder, options };
+          return {
+            contender,
+            model,
+            seed: Number(seed),
+            images: Number(values.images),
+            folds,
+            threads: Number(values.threads),
+            folder,
+            options,
+          };
         }),
       ),
   );
@@ -83,6 +94,8 @@ async function all(): Promise<void> {
 function start(job: Job): Promise<void> {
   return new Promise((resolve, reject) => {
     const child = fork(import.meta.filename, ["--job", JSON.stringify(job)]);
-    child.on("exit", (code) => (code === 0 ? resolve() : reject(new Error(`job failed: ${job.model} ${job.contender.name} ${job.seed}`))));
+    child.on("exit", (code) =>
+      code === 0 ? resolve() : reject(new Error(`job failed: ${job.model} ${job.contender.name} ${job.seed}`)),
+    );
   });
 }

@@ -58,7 +58,9 @@ async function trainingFaces(): Promise<FaceData> {
 /** The official pairs of these folds; of a single fold, which has no other to choose a threshold on, pairs drawn from its people. */
 async function protocolOf(folds: readonly number[]): Promise<PairsProtocol> {
   if (folds.length > 1) return readPairs(pairsFile, { folds });
-  const people = new Set((await readPairs(pairsFile, { folds })).people);
+  const { pairs, images, people: names } = await readPairs(pairsFile);
+  const inFold = pairs.filter((pair) => folds.includes(pair.fold + 1)).flatMap((pair) => [pair.first, pair.second]);
+  const people = new Set(inFold.map((image) => names[images[image]?.person ?? -1]));
   const faces = subset(await openData(lfw), (_, person) => person !== undefined && people.has(person));
   return syntheticPairs(faces, { pairs: 1200, folds: 5 });
 }

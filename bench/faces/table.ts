@@ -1,4 +1,4 @@
-import { compareResults, type Comparison, type EvaluationResult, percent } from "petalface";
+import { type Comparison, compareResults, type EvaluationResult, percent } from "petalface";
 import { testPixels } from "./plan.ts";
 import type { Job, JobResult } from "./run.ts";
 
@@ -24,7 +24,14 @@ const measure = (result: EvaluationResult, key: string) => result.measures.find(
 /** One Markdown document: a table for each model, and paired differences from frozen and from lora. */
 export function renderResults(cells: readonly Cell[]): string {
   const models = [...new Set(cells.map((cell) => cell.job.model))];
-  return `${models.map((model) => renderModel(model, cells.filter((cell) => cell.job.model === model))).join("\n")}`;
+  return `${models
+    .map((model) =>
+      renderModel(
+        model,
+        cells.filter((cell) => cell.job.model === model),
+      ),
+    )
+    .join("\n")}`;
 }
 
 function renderModel(model: string, cells: readonly Cell[]): string {
@@ -59,7 +66,8 @@ function renderGroup(name: string, cells: readonly Cell[], frozen: Cell | undefi
       const values = all.map(({ value }) => value);
       const [one] = all;
       if (one === undefined) return "-";
-      const spread = values.length > 1 ? ` [${percent(Math.min(...values), 1)}-${percent(Math.max(...values), 1)}]` : "";
+      const spread =
+        values.length > 1 ? ` [${percent(Math.min(...values), 1)}-${percent(Math.max(...values), 1)}]` : "";
       return `${percent(mean(values))} ± ${percent((one.high - one.low) / 2, 1)}${spread}`;
     }),
     percent(mean(kept), 1),

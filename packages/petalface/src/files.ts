@@ -7,8 +7,13 @@ import { PetalfaceError } from "./errors.ts";
 export async function writeFileSafely(path: string, content: string | Uint8Array): Promise<void> {
   try {
     await mkdir(dirname(path), { recursive: true });
-    await writeFileAtomic(path, typeof content === "string" ? content : Buffer.from(content.buffer, content.byteOffset, content.byteLength));
+    await writeFileAtomic(
+      path,
+      typeof content === "string" ? content : Buffer.from(content.buffer, content.byteOffset, content.byteLength),
+    );
   } catch (error) {
-    throw new PetalfaceError(`cannot write ${path}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+    throw new PetalfaceError(`cannot write ${path}: ${error instanceof Error ? error.message : String(error)}`, {
+      cause: error,
+    });
   }
 }

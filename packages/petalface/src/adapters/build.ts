@@ -35,7 +35,10 @@ export function buildAdapted(backbone: Backbone, config: AdapterConfig, options:
   const layout = layoutOf(backbone, config);
   const b = new GraphBuilder({ name: graph.name, opset: graph.opset });
   const o = ops(b);
-  const input = b.input(backbone.input, graph.types.get(backbone.input) as NonNullable<ReturnType<Graph["types"]["get"]>>);
+  const input = b.input(
+    backbone.input,
+    graph.types.get(backbone.input) as NonNullable<ReturnType<Graph["types"]["get"]>>,
+  );
   const trained = trainedValues(b, layout, options.theta);
   const alpha = alphaValue(b, backbone, config, input, options.alpha);
   const lowRank = config.method === "lora";
@@ -44,7 +47,10 @@ export function buildAdapted(backbone: Backbone, config: AdapterConfig, options:
 
   const push = (node: Node, original: Node): void => {
     const site = sites.get(original.name);
-    if (site === undefined) return b.push(node);
+    if (site === undefined) {
+      b.push(node);
+      return;
+    }
     const output = node.outputs[0] as string;
     const frozen = b.fresh(`${output}_frozen`);
     b.push({ ...node, outputs: [frozen] });
@@ -52,7 +58,14 @@ export function buildAdapted(backbone: Backbone, config: AdapterConfig, options:
     const up = trained.get(`${site.name}.lora_B.weight`) as string;
     const x = node.inputs[0] as string;
     const delta = node.op === "Conv" ? convolution(node, x, frozen, down, up, site.plain) : product(x, down, up);
-    b.push({ op: "Add", domain: "", name: b.fresh(`${node.name}_adapted`), inputs: [frozen, delta], outputs: [output], attributes: {} });
+    b.push({
+      op: "Add",
+      domain: "",
+      name: b.fresh(`${node.name}_adapted`),
+      inputs: [frozen, delta],
+      outputs: [output],
+      attributes: {},
+    });
   };
 
   /** Low-rank products over channels, pixels flattened: for a 1x1 layer much cheaper than two thin convolutions. */
@@ -78,7 +91,13 @@ export function buildAdapted(backbone: Backbone, config: AdapterConfig, options:
   return { builder: b, input, embedding: names.get(backbone.output) as string, alpha, layout };
 }
 
-function alphaValue(b: GraphBuilder, backbone: Backbone, config: AdapterConfig, input: string, alpha: BuildOptions["alpha"]): string {
+function alphaValue(
+  b: GraphBuilder,
+  backbone: Backbone,
+  config: AdapterConfig,
+  input: string,
+  alpha: BuildOptions["alpha"],
+): string {
   const o = ops(b);
   if (alpha === "quality") return buildAlpha(b, backbone, config.calibration, input);
   const batch = b.shape(input)[0] as number;
@@ -95,10 +114,17 @@ function trainedValues(b: GraphBuilder, layout: Layout, theta: Float32Array | "i
     return new Map(
       layout.slots.map((slot) => [
         slot.name,
-        b.constant({ dtype: "float32", dims: slot.dims, data: theta.slice(slot.offset, slot.offset + slot.length) }, slot.name),
+        b.constant(
+          { dtype: "float32", dims: slot.dims, data: theta.slice(slot.offset, slot.offset + slot.length) },
+          slot.name,
+        ),
       ]),
     );
   const vector = b.input("theta", { dtype: "float32", shape: [layout.length] });
-  const pieces = o.split(vector, layout.slots.map((slot) => slot.length), 0);
+  const pieces = o.split(
+    vector,
+    layout.slots.map((slot) => slot.length),
+    0,
+  );
   return new Map(layout.slots.map((slot, index) => [slot.name, o.reshape(pieces[index] as string, slot.dims)]));
 }

@@ -38,6 +38,11 @@ function withAlphaInput(backbone: Backbone, adapter: Adapter): Graph {
 }
 
 /** Writes the deployed model as one self-contained `.onnx`, atomically. */
-export async function exportModel(path: string, backbone: Backbone, adapter: Adapter, alpha: ExportAlpha): Promise<void> {
+export async function exportModel(
+  path: string,
+  backbone: Backbone,
+  adapter: Adapter,
+  alpha: ExportAlpha,
+): Promise<void> {
   await writeModel(await exportedGraph(backbone, adapter, alpha), path);
 }

@@ -44,7 +44,11 @@ export function buildGate(b: GraphBuilder, gate: Gate, alpha: string, rank: numb
     twin: () => [complement(column), column],
     hat: () => [relu(complement(twice())), relu(complement(b.add("Abs", [o.sub(twice(), 1)])))],
   }[gate]();
-  const ones = b.constant({ dtype: "float32", dims: [1, rank / parts.length], data: new Float32Array(rank / parts.length).fill(scale) });
+  const ones = b.constant({
+    dtype: "float32",
+    dims: [1, rank / parts.length],
+    data: new Float32Array(rank / parts.length).fill(scale),
+  });
   const wide = parts.map((part) => o.mul(part, ones));
   return wide.length === 1 ? (wide[0] as string) : o.concat(wide, 1);
 }

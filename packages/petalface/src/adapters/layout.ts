@@ -43,12 +43,14 @@ export function layoutOf(backbone: Backbone, config: Pick<AdapterConfig, "method
           { name: `${site.name}.lora_A.weight`, dims: downDims(site, config.rank), role: "down", of: site.name },
           { name: `${site.name}.lora_B.weight`, dims: [site.outputs, config.rank], role: "up", of: site.name },
         ])
-      : trainedConstants(backbone, config.method).map(([name, constant]): Omit<Slot, "offset" | "length"> => ({
-          name,
-          dims: constant.dims,
-          role: "weight",
-          of: name,
-        }));
+      : trainedConstants(backbone, config.method).map(
+          ([name, constant]): Omit<Slot, "offset" | "length"> => ({
+            name,
+            dims: constant.dims,
+            role: "weight",
+            of: name,
+          }),
+        );
   let offset = 0;
   const slots = tensors.map((tensor) => {
     const length = sizeOf(tensor.dims);

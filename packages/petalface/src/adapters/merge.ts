@@ -33,16 +33,29 @@ export async function mergeAdapter(backbone: Backbone, adapter: Adapter, alpha: 
     }
   } else
     for (const slot of layout.slots)
-      replaced.set(slot.of, { dtype: "float32", dims: slot.dims, data: theta.slice(slot.offset, slot.offset + slot.length) });
+      replaced.set(slot.of, {
+        dtype: "float32",
+        dims: slot.dims,
+        data: theta.slice(slot.offset, slot.offset + slot.length),
+      });
 
   const b = new GraphBuilder({ name: backbone.graph.name, opset: backbone.graph.opset });
   const input = b.input(backbone.input, backbone.graph.types.get(backbone.input) as ValueType);
-  const constants = new Map([...backbone.graph.constants].map(([name, constant]) => [name, replaced.get(name) ?? constant]));
+  const constants = new Map(
+    [...backbone.graph.constants].map(([name, constant]) => [name, replaced.get(name) ?? constant]),
+  );
   const names = copyGraph(b, { ...backbone.graph, constants }, { inputs: new Map([[backbone.input, input]]) });
   return b.build([names.get(backbone.output) as string]);
 }
 
-async function mergedWeight(site: Site, frozen: Constant, theta: Float32Array, down: Slot, up: Slot, gated: Float64Array): Promise<Constant> {
+async function mergedWeight(
+  site: Site,
+  frozen: Constant,
+  theta: Float32Array,
+  down: Slot,
+  up: Slot,
+  gated: Float64Array,
+): Promise<Constant> {
   const weight = await readTensor(frozen);
   const data = Float32Array.from(weight.data as Float32Array);
   const rank = gated.length;
@@ -51,7 +64,10 @@ async function mergedWeight(site: Site, frozen: Constant, theta: Float32Array, d
     for (let column = 0; column < columns; column++) {
       let sum = 0;
       for (let r = 0; r < rank; r++)
-        sum += (theta[up.offset + out * rank + r] as number) * (gated[r] as number) * (theta[down.offset + r * columns + column] as number);
+        sum +=
+          (theta[up.offset + out * rank + r] as number) *
+          (gated[r] as number) *
+          (theta[down.offset + r * columns + column] as number);
       const at = site.outFirst ? out * columns + column : column * site.outputs + out;
       data[at] = (data[at] as number) + sum;
     }

@@ -7,11 +7,22 @@ import type { Adapter } from "./config.ts";
 export const alphaOutput = "alpha";
 
 /** The adapted network as one graph with an open batch: image -> quality -> calibration -> gate -> embedding and alpha. */
-export function adaptedModel(backbone: Backbone, adapter: Adapter, alpha: "quality" | number = "quality"): EmbeddingModel {
+export function adaptedModel(
+  backbone: Backbone,
+  adapter: Adapter,
+  alpha: "quality" | number = "quality",
+): EmbeddingModel {
   const built = buildAdapted(backbone, adapter.config, { theta: adapter.theta, alpha });
   const { builder: b } = built;
   const output = b.fresh(alphaOutput);
-  b.push({ op: "Identity", domain: "", name: b.fresh("alpha"), inputs: [built.alpha], outputs: [output], attributes: {} });
+  b.push({
+    op: "Identity",
+    domain: "",
+    name: b.fresh("alpha"),
+    inputs: [built.alpha],
+    outputs: [output],
+    attributes: {},
+  });
   const graph: Graph = b.build([built.embedding, output]);
   return {
     graph,

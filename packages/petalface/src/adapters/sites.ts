@@ -68,7 +68,8 @@ function whyUnfit(node: Node, weight: readonly number[], input: Shape, output: S
     const batch = shape[0];
     // Alpha is one number per image, so the rows of an image must be told from the graph: only [N, ...] for now.
     if (typeof batch === "object" && batch.times !== 1) return `rows ${printShape(shape)} are not one block per image`;
-    if (shape.slice(1).some((dim) => typeof dim !== "number")) return `the batch is not the first dimension of ${printShape(shape)}`;
+    if (shape.slice(1).some((dim) => typeof dim !== "number"))
+      return `the batch is not the first dimension of ${printShape(shape)}`;
   }
   return undefined;
 }
@@ -93,7 +94,10 @@ function describe(node: Node, weight: readonly number[], shapeOf: (value: string
     outFirst: transposed,
     plain:
       node.op !== "Conv" ||
-      (kh === 1 && kw === 1 && [...intsOf(node, "strides")].every((s) => s === 1) && intsOf(node, "pads").every((p) => p === 0)),
+      (kh === 1 &&
+        kw === 1 &&
+        [...intsOf(node, "strides")].every((s) => s === 1) &&
+        intsOf(node, "pads").every((p) => p === 0)),
     positions,
     parameters: weight.reduce((product, dim) => product * dim, 1),
   };
@@ -132,7 +136,13 @@ function matcher(pattern: string): (site: Site) => boolean {
   if (pattern === "pointwise") return (site) => site.op === "Conv" && site.kernel[0] === 1 && site.kernel[1] === 1;
   const names = pattern.split(",").map((part) => part.trim());
   const expressions = names.map(
-    (name) => new RegExp(`^${name.split("*").map((piece) => piece.replace(/[\\^$.|?+()[\]{}]/g, "\\$&")).join(".*")}$`),
+    (name) =>
+      new RegExp(
+        `^${name
+          .split("*")
+          .map((piece) => piece.replace(/[\\^$.|?+()[\]{}]/g, "\\$&"))
+          .join(".*")}$`,
+      ),
   );
   return (site) => expressions.some((expression) => expression.test(site.name));
 }

@@ -21,7 +21,10 @@ export async function saveAdapter(folder: string, backbone: Backbone, adapter: A
   const { config, theta } = adapter;
   const tensors = layoutOf(backbone, config).slots.map(
     (slot) =>
-      [slot.name, { dtype: "F32", shape: slot.dims, data: theta.slice(slot.offset, slot.offset + slot.length) }] as const,
+      [
+        slot.name,
+        { dtype: "F32", shape: slot.dims, data: theta.slice(slot.offset, slot.offset + slot.length) },
+      ] as const,
   );
   await writeFileSafely(join(folder, weightsFile), encodeSafetensors(tensors, { format: "petalface" }));
   const document = {
@@ -59,7 +62,8 @@ export async function loadAdapter(folder: string, backbone: Backbone): Promise<A
     if (tensor.shape.join() !== slot.dims.join())
       throw new PetalfaceError(`${path}: tensor "${slot.name}" is [${tensor.shape}], its layer needs [${slot.dims}]`);
     const data = toFloat32(tensor);
-    if (!data.every(Number.isFinite)) throw new PetalfaceError(`${path}: tensor "${slot.name}" holds numbers that are not finite`);
+    if (!data.every(Number.isFinite))
+      throw new PetalfaceError(`${path}: tensor "${slot.name}" holds numbers that are not finite`);
     theta.set(data, slot.offset);
   }
   const known = new Set(layout.slots.map((slot) => slot.name));
@@ -75,7 +79,9 @@ async function adapterFolder(folder: string): Promise<string> {
       await readFile(join(place, configFile));
       return place;
     } catch {}
-  throw new PetalfaceError(`${folder}: no ${configFile} here or in its adapter folder; give a run or an adapter folder`);
+  throw new PetalfaceError(
+    `${folder}: no ${configFile} here or in its adapter folder; give a run or an adapter folder`,
+  );
 }
 
 async function readJson(path: string): Promise<unknown> {
@@ -95,21 +101,25 @@ function parseConfig(document: unknown, path: string): AdapterConfig {
     typeof value === "object" && value !== null && !Array.isArray(value)
       ? (value as Record<string, unknown>)
       : fail(`"${name}" is not an object`);
-  const text = (value: unknown, name: string): string => (typeof value === "string" ? value : fail(`"${name}" is not a text`));
+  const text = (value: unknown, name: string): string =>
+    typeof value === "string" ? value : fail(`"${name}" is not a text`);
   const number = (value: unknown, name: string): number =>
     typeof value === "number" && Number.isFinite(value) ? value : fail(`"${name}" is not a number`);
   const oneOf = <T extends string>(value: unknown, names: readonly T[], name: string): T =>
-    names.find((candidate) => candidate === value) ?? fail(`"${name}" is ${JSON.stringify(value)}; known: ${names.join(", ")}`);
+    names.find((candidate) => candidate === value) ??
+    fail(`"${name}" is ${JSON.stringify(value)}; known: ${names.join(", ")}`);
 
   const root = record(document, "the file");
-  if (root["format"] !== formatVersion) fail(`format ${JSON.stringify(root["format"])} is not ${formatVersion}; it needs another petalface`);
+  if (root["format"] !== formatVersion)
+    fail(`format ${JSON.stringify(root["format"])} is not ${formatVersion}; it needs another petalface`);
   const calibration = record(root["calibration"], "calibration");
   const backbone = record(root["backbone"], "backbone");
   const sites = root["target_modules"];
   if (!Array.isArray(sites)) return fail('"target_modules" is not a list');
   const rank = number(root["r"], "r");
   const gate = oneOf(root["gate"], gateNames, "gate");
-  if (!Number.isInteger(rank) || rank < 1 || rank > 4096 || rank % gateParts(gate) !== 0) fail(`rank ${rank} does not fit gate ${gate}`);
+  if (!Number.isInteger(rank) || rank < 1 || rank > 4096 || rank % gateParts(gate) !== 0)
+    fail(`rank ${rank} does not fit gate ${gate}`);
   const config: AdapterConfig = {
     method: oneOf(root["method"], methodNames, "method"),
     gate,
@@ -123,5 +133,7 @@ function parseConfig(document: unknown, path: string): AdapterConfig {
       high: number(calibration["high"], "calibration.high"),
     },
   };
-  return config.calibration.low === config.calibration.high ? fail("the calibration's low and high are the same") : config;
+  return config.calibration.low === config.calibration.high
+    ? fail("the calibration's low and high are the same")
+    : config;
 }

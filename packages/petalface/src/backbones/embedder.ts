@@ -1,7 +1,7 @@
 import type { Graph } from "onnx-grad";
 import { PetalfaceError } from "../errors.ts";
 import type { ModelSpec } from "../models/index.ts";
-import { openSession, type SessionOptions } from "../runtime/index.ts";
+import { floatsOf, openSession, type SessionOptions } from "../runtime/index.ts";
 import { toInput } from "./pixels.ts";
 import type { Embedder } from "./types.ts";
 
@@ -33,9 +33,14 @@ export async function openEmbedder(
         throw new PetalfaceError(`cannot embed ${count} faces of ${pixels.length} bytes; at most ${batch} at a time`);
       // A full batch whatever the count: the same rows then give the same bits in every call.
       const results = await session.run({ [model.input]: toInput(pixels, count, batch, model.size, model.spec) });
-      const data = results[model.output]?.data as Float32Array;
-      const alpha = model.alpha === undefined ? undefined : (results[model.alpha]?.data as Float32Array);
-      return { count, width: model.width, data: data.subarray(0, count * model.width), alpha: alpha?.subarray(0, count) };
+      const data = floatsOf(results, model.output);
+      const alpha = model.alpha === undefined ? undefined : floatsOf(results, model.alpha);
+      return {
+        count,
+        width: model.width,
+        data: data.subarray(0, count * model.width),
+        alpha: alpha?.subarray(0, count),
+      };
     },
     close: () => session.close(),
   };

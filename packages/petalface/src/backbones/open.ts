@@ -1,4 +1,13 @@
-import { foldConstants, type Graph, printShape, readModel, setBatch, sizeOf, upgradeOpset } from "onnx-grad";
+import {
+  foldConstants,
+  type Graph,
+  printShape,
+  readModel,
+  type Shape,
+  setBatch,
+  sizeOf,
+  upgradeOpset,
+} from "onnx-grad";
 import { PetalfaceError } from "../errors.ts";
 import { type ModelSpec, resolveModel } from "../models/index.ts";
 
@@ -27,19 +36,21 @@ export interface Backbone {
 export async function openBackbone(model: string, normalize?: string): Promise<Backbone> {
   const { path, spec } = await resolveModel(model, normalize === undefined ? {} : { normalize });
   const graph = setBatch(upgradeOpset(foldConstants(await readModel(path))), "N");
-  const [input, output] = [graph.inputs[0], graph.outputs[0]];
-  if (input === undefined || graph.inputs.length !== 1 || output === undefined || graph.outputs.length !== 1)
+  const [input] = graph.inputs;
+  const shapeOf = (value: string): Shape => graph.types.get(value)?.shape ?? [];
+  if (input === undefined || graph.inputs.length !== 1)
+    throw new PetalfaceError(`${path}: has ${graph.inputs.length} inputs; a face recogniser has one, the image`);
+  const [, channels, height, size] = shapeOf(input);
+  if (shapeOf(input).length !== 4 || channels !== 3 || typeof size !== "number" || height !== size)
+    throw new PetalfaceError(`${path}: its input is ${printShape(shapeOf(input))}; expected [N, 3, size, size]`);
+  // Files that petalface exported put out alpha [N] beside the embedding.
+  const embeddings = graph.outputs.filter((value) => shapeOf(value).length === 2);
+  const [output] = embeddings;
+  const width = output === undefined ? undefined : shapeOf(output)[1];
+  if (output === undefined || embeddings.length !== 1 || typeof width !== "number")
     throw new PetalfaceError(
-      `${path}: has ${graph.inputs.length} inputs and ${graph.outputs.length} outputs; a face recogniser has one image input and one embedding output`,
+      `${path}: its outputs are ${graph.outputs.map((value) => `${value} ${printShape(shapeOf(value))}`).join(", ")}; expected one embedding [N, width]`,
     );
-  const inputShape = graph.types.get(input)?.shape ?? [];
-  const outputShape = graph.types.get(output)?.shape ?? [];
-  const [, channels, height, size] = inputShape;
-  const width = outputShape[1];
-  if (inputShape.length !== 4 || channels !== 3 || typeof size !== "number" || height !== size)
-    throw new PetalfaceError(`${path}: its input is ${printShape(inputShape)}; expected [N, 3, size, size]`);
-  if (outputShape.length !== 2 || typeof width !== "number")
-    throw new PetalfaceError(`${path}: its output is ${printShape(outputShape)}; expected an embedding [N, width]`);
   const parameters = [...graph.constants.values()]
     .filter((constant) => constant.dtype === "float32" || constant.dtype === "float16")
     .reduce((sum, constant) => sum + sizeOf(constant.dims), 0);

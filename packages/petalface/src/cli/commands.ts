@@ -15,6 +15,7 @@ const commands: Readonly<Record<string, () => Promise<Register>>> = {
   export: async () => (await import("./commands/export.ts")).exportCommand,
   degrade: async () => (await import("./commands/degrade.ts")).degradeCommand,
   models: async () => (await import("./commands/models.ts")).modelsCommand,
+  demo: async () => (await import("./commands/demo.ts")).demoCommand,
   doctor: async () => (await import("./commands/doctor.ts")).doctorCommand,
 };
 

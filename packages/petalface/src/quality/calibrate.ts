@@ -20,10 +20,16 @@ export function quantile(values: ArrayLike<number>, share: number): number {
  * Throws PetalfaceError if a score is not finite or the measure cannot tell the two sets apart.
  */
 export function calibrate(measure: string, sharp: ArrayLike<number>, degraded: ArrayLike<number>): Calibration {
-  for (const [name, scores] of [["sharp", sharp], ["degraded", degraded]] as const) {
+  for (const [name, scores] of [
+    ["sharp", sharp],
+    ["degraded", degraded],
+  ] as const) {
     if (scores.length === 0) throw new PetalfaceError(`no ${name} faces to calibrate "${measure}" on`);
     const bad = Array.from(scores).findIndex((score) => !Number.isFinite(score));
-    if (bad >= 0) throw new PetalfaceError(`"${measure}" gave ${scores[bad]} on ${name} face ${bad}; the images or the model are broken`);
+    if (bad >= 0)
+      throw new PetalfaceError(
+        `"${measure}" gave ${scores[bad]} on ${name} face ${bad}; the images or the model are broken`,
+      );
   }
   const low = quantile(degraded, 0.5);
   const higherIsSharper = quantile(sharp, 0.5) > low;

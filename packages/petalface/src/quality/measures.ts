@@ -56,7 +56,8 @@ export const measureNames: readonly string[] = measures.map((measure) => measure
 export function measureOf(name: string): QualityMeasure {
   const measure = measures.find((candidate) => candidate.name === name);
   if (measure === undefined)
-    throw new PetalfaceError(`there is no quality measure "${name}"; choose one of ${measureNames.join(", ")}`, { exitCode: 2 });
+    throw new PetalfaceError(`there is no quality measure "${name}"; choose one of ${measureNames.join(", ")}`, {
+      exitCode: 2,
+    });
   return measure;
 }
-

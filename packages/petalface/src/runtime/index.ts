@@ -1,1 +1,1 @@
-export { openSession, type Provider, providerNames, type Session, type SessionOptions } from "./session.ts";
+export { floatsOf, openSession, type Provider, providerNames, type Session, type SessionOptions } from "./session.ts";

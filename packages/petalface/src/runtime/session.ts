@@ -53,6 +53,8 @@ export async function openSession(graph: Graph, options: SessionOptions = {}): P
       executionMode: "sequential",
       graphOptimizationLevel: options.optimisation ?? "extended",
       logSeverityLevel: 3,
+      // Waiting threads sleep: spinning ones take the cores from the threads that prepare images (measured: 91 against 82 images/s).
+      extra: { session: { intra_op: { allow_spinning: "0" } } },
     });
     return {
       inputs: session.inputNames,
@@ -61,7 +63,9 @@ export async function openSession(graph: Graph, options: SessionOptions = {}): P
         const results = await session.run(
           Object.fromEntries(Object.entries(feeds).map(([name, tensor]) => [name, toOrt(tensor)])),
         );
-        return Object.fromEntries(Object.entries(results).map(([name, tensor]) => [name, fromOrt(tensor as OrtTensor)]));
+        return Object.fromEntries(
+          Object.entries(results).map(([name, tensor]) => [name, fromOrt(tensor as OrtTensor)]),
+        );
       },
       async close() {
         await session.release();
@@ -75,6 +79,13 @@ export async function openSession(graph: Graph, options: SessionOptions = {}): P
       cause: error,
     });
   }
+}
+
+/** The float32 output of this name. Throws if the graph has none, which is a mistake of ours. */
+export function floatsOf(results: Readonly<Record<string, Tensor>>, name: string): Float32Array {
+  const tensor = results[name];
+  if (tensor?.dtype !== "float32") throw new Error(`the graph put out no float32 "${name}"`);
+  return tensor.data;
 }
 
 function toOrt(tensor: Tensor): OrtTensor {

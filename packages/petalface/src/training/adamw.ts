@@ -5,7 +5,10 @@ export interface Moments {
 }
 
 /** Moments before the first step: zeros. */
-export const freshMoments = (length: number): Moments => ({ first: new Float32Array(length), second: new Float32Array(length) });
+export const freshMoments = (length: number): Moments => ({
+  first: new Float32Array(length),
+  second: new Float32Array(length),
+});
 
 const beta1 = 0.9;
 const beta2 = 0.999;

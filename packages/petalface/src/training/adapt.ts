@@ -1,5 +1,13 @@
 import { availableParallelism } from "node:os";
-import { type Adapter, type AdapterConfig, initialTheta, type Layout, layoutOf, findSites, selectSites } from "../adapters/index.ts";
+import {
+  type Adapter,
+  type AdapterConfig,
+  findSites,
+  initialTheta,
+  type Layout,
+  layoutOf,
+  selectSites,
+} from "../adapters/index.ts";
 import { type Backbone, openBackbone, openEmbedder } from "../backbones/index.ts";
 import { type FaceData, openData } from "../data/index.ts";
 import { PetalfaceError } from "../errors.ts";
@@ -18,6 +26,9 @@ import { saveResult, trainSteps } from "./trainer.ts";
 
 /** Faces of each person that the first class centre is the mean of. */
 const facesPerCentre = 4;
+
+/** Memory for decoded training faces; what does not fit is decoded again every epoch. */
+const decodedCacheBytes = 512 * 2 ** 20;
 
 /** What surrounds a training run without changing its result (but for the number of threads). */
 export interface AdaptContext {
@@ -54,22 +65,30 @@ export async function adapt(request: AdaptRequest, context: AdaptContext = {}): 
   const data = context.data ?? (await openData(request.train));
   if (options.loss !== "distil") requirePeople(data, options);
   const session = sessionOptions(context);
-  await using loader = disposable(openLoader({ size: backbone.size, threads: session.threads }));
+  await using loader = openLoader({ size: backbone.size, threads: session.threads, cacheBytes: decodedCacheBytes });
   await createRun(request.out);
   const config: AdapterConfig = {
     method: options.method,
     gate: options.gate,
     rank: options.rank,
     scale: options.scale,
-    sites: options.method === "lora" ? selectSites(findSites(backbone.graph).sites, options.sites).map((site) => site.name) : [],
+    sites:
+      options.method === "lora"
+        ? selectSites(findSites(backbone.graph).sites, options.sites).map((site) => site.name)
+        : [],
     backbone: { name: backbone.spec.name, sha256: backbone.spec.sha256 },
-    calibration: await fitCalibration(backbone, data, loader.value, options, session),
+    calibration: await fitCalibration(backbone, data, loader, options, session),
   };
   const layout = layoutOf(backbone, config);
   const run: RunRecord = {
     format: 1,
     options,
-    model: { given: request.model, normalize: request.normalize, name: backbone.spec.name, sha256: backbone.spec.sha256 },
+    model: {
+      given: request.model,
+      normalize: request.normalize,
+      name: backbone.spec.name,
+      sha256: backbone.spec.sha256,
+    },
     data: { spec: data.spec, fingerprint: data.fingerprint, images: data.length, people: data.people.length },
     adapter: config,
     steps: stepsOf(options, data.length),
@@ -78,8 +97,8 @@ export async function adapt(request: AdaptRequest, context: AdaptContext = {}): 
     versions: await versions(),
   };
   await writeRun(request.out, run);
-  const state = await firstState(backbone, data, loader.value, layout, options, session);
-  return finish(request.out, run, { backbone, data, loader: loader.value, layout, session }, state, context);
+  const state = await firstState(backbone, data, loader, layout, options, session);
+  return await finish(request.out, run, { backbone, data, loader, layout, session }, state, context);
 }
 
 /** Continues a run from its last checkpoint; on the same machine with the same threads the result has the same bits as an uninterrupted run. */
@@ -87,17 +106,21 @@ export async function resume(folder: string, context: AdaptContext = {}): Promis
   const run = await readRun(folder);
   const backbone = await openBackbone(run.model.given, run.model.normalize);
   if (backbone.spec.sha256 !== run.model.sha256)
-    throw new PetalfaceError(`${run.model.given} is not the model that ${folder} was started with (its SHA-256 differs)`);
+    throw new PetalfaceError(
+      `${run.model.given} is not the model that ${folder} was started with (its SHA-256 differs)`,
+    );
   const data = context.data ?? (await openData(run.data.spec));
   if (data.fingerprint !== run.data.fingerprint)
-    throw new PetalfaceError(`${run.data.spec} is not the data that ${folder} was started with (files were added, removed or changed)`);
+    throw new PetalfaceError(
+      `${run.data.spec} is not the data that ${folder} was started with (files were added, removed or changed)`,
+    );
   const session = sessionOptions({ ...context, threads: context.threads ?? run.machine.threads });
-  await using loader = disposable(openLoader({ size: backbone.size, threads: session.threads }));
+  await using loader = openLoader({ size: backbone.size, threads: session.threads, cacheBytes: decodedCacheBytes });
   const layout = layoutOf(backbone, run.adapter);
-  const state = await firstState(backbone, data, loader.value, layout, run.options, session);
+  const state = await firstState(backbone, data, loader, layout, run.options, session);
   await restoreState(folder, state);
   await rewindMetrics(folder, state.step);
-  return finish(folder, run, { backbone, data, loader: loader.value, layout, session }, state, context);
+  return await finish(folder, run, { backbone, data, loader, layout, session }, state, context);
 }
 
 interface Parts {
@@ -108,7 +131,13 @@ interface Parts {
   readonly session: SessionOptions;
 }
 
-async function finish(folder: string, run: RunRecord, parts: Parts, state: TrainingState, context: AdaptContext): Promise<AdaptResult> {
+async function finish(
+  folder: string,
+  run: RunRecord,
+  parts: Parts,
+  state: TrainingState,
+  context: AdaptContext,
+): Promise<AdaptResult> {
   context.onStart?.(run, state.step);
   const finished = await trainSteps(
     {
@@ -159,7 +188,7 @@ async function firstHead(backbone: Backbone, data: FaceData, loader: Loader, ses
     });
   };
   try {
-    let waiting: number[] = [];
+    const waiting: number[] = [];
     for (let index = 0; index < data.length; index++) {
       const { person } = data.at(index);
       if ((seen[person] as number) >= facesPerCentre) continue;
@@ -188,12 +217,9 @@ function requirePeople(data: FaceData, options: TrainingOptions): void {
   );
 }
 
-const sessionOptions = (context: AdaptContext): SessionOptions & { readonly threads: number; readonly provider: Provider } => ({
+const sessionOptions = (
+  context: AdaptContext,
+): SessionOptions & { readonly threads: number; readonly provider: Provider } => ({
   threads: context.threads ?? availableParallelism(),
   provider: context.provider ?? "cpu",
-});
-
-const disposable = <T extends { close(): Promise<void> }>(value: T): AsyncDisposable & { readonly value: T } => ({
-  value,
-  [Symbol.asyncDispose]: () => value.close(),
 });

@@ -3,7 +3,7 @@ import type { FaceData } from "../data/index.ts";
 import type { Loader } from "../images/index.ts";
 import { type Calibration, calibrate, qualityGraph } from "../quality/index.ts";
 import { random } from "../random.ts";
-import { openSession, type SessionOptions } from "../runtime/index.ts";
+import { floatsOf, openSession, type SessionOptions } from "../runtime/index.ts";
 import type { TrainingOptions } from "./options.ts";
 
 /** How many training faces the calibration looks at. */
@@ -37,7 +37,7 @@ export async function fitCalibration(
         })),
       );
       const image = toInput(planes, part.length, part.length, backbone.size, backbone.spec);
-      all.push(...((await engine.run({ [backbone.input]: image }))[score]?.data as Float32Array));
+      all.push(...floatsOf(await engine.run({ [backbone.input]: image }), score));
     }
     return all;
   };

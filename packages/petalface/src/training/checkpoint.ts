@@ -1,4 +1,3 @@
-import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { PetalfaceError } from "../errors.ts";
 import { writeFileSafely } from "../files.ts";
@@ -32,9 +31,10 @@ const vectorsOf = (state: TrainingState): [string, Float32Array][] => [
 
 /** Saves the state of a run as one file, in one rename. */
 export async function saveState(folder: string, state: TrainingState): Promise<void> {
-  const tensors = vectorsOf(state).map(
-    ([name, data]): [string, StoredTensor] => [name, { dtype: "F32", shape: [data.length], data: Float32Array.from(data) }],
-  );
+  const tensors = vectorsOf(state).map(([name, data]): [string, StoredTensor] => [
+    name,
+    { dtype: "F32", shape: [data.length], data: Float32Array.from(data) },
+  ]);
   await writeFileSafely(stateFile(folder), encodeSafetensors(tensors, { step: String(state.step) }));
 }
 
@@ -52,6 +52,3 @@ export async function restoreState(folder: string, state: TrainingState): Promis
   }
   state.step = step;
 }
-
-/** Removes the checkpoint of a finished run; its adapter is what counts. */
-export const removeState = (folder: string): Promise<void> => rm(join(folder, "checkpoint"), { recursive: true, force: true });

@@ -36,7 +36,13 @@ export function trainingGraph(
   options: TrainingOptions,
   classes: number,
 ): TrainingGraph {
-  const { builder: b, input, embedding, alpha, layout } = buildAdapted(backbone, config, {
+  const {
+    builder: b,
+    input,
+    embedding,
+    alpha,
+    layout,
+  } = buildAdapted(backbone, config, {
     theta: "input",
     alpha: "quality",
     batch: options.batch,
@@ -55,7 +61,14 @@ export function trainingGraph(
     terms.push(cosface(o, embedding, centres, onehot, { margin: options.margin, scale: options.logitScale }));
   }
   const loss = b.fresh("loss");
-  b.push({ op: "Identity", domain: "", name: b.fresh("loss"), inputs: [o.sum(terms)], outputs: [loss], attributes: {} });
+  b.push({
+    op: "Identity",
+    domain: "",
+    name: b.fresh("loss"),
+    inputs: [o.sum(terms)],
+    outputs: [loss],
+    attributes: {},
+  });
   const graph = differentiate(b.build([loss, alpha]), {
     outputs: [alpha],
     loss,

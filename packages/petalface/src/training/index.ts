@@ -1,4 +1,12 @@
 export { type AdaptContext, type AdaptRequest, type AdaptResult, adapt, resume } from "./adapt.ts";
 export type { StepRecord } from "./metrics.ts";
-export { decayNames, type LossName, lossNames, presetNames, type TrainingChoices, type TrainingOptions, trainingOptions } from "./options.ts";
+export {
+  decayNames,
+  type LossName,
+  lossNames,
+  presetNames,
+  type TrainingChoices,
+  type TrainingOptions,
+  trainingOptions,
+} from "./options.ts";
 export { type RunRecord, readRun } from "./run.ts";

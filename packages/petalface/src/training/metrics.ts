@@ -18,7 +18,8 @@ const metricsFile = (folder: string): string => join(folder, "metrics.jsonl");
 
 /** Appends lines to the run's `metrics.jsonl`. */
 export async function appendMetrics(folder: string, records: readonly StepRecord[]): Promise<void> {
-  if (records.length > 0) await appendFile(metricsFile(folder), records.map((record) => `${JSON.stringify(record)}\n`).join(""));
+  if (records.length > 0)
+    await appendFile(metricsFile(folder), records.map((record) => `${JSON.stringify(record)}\n`).join(""));
 }
 
 /** Drops the lines past `step` (and a torn last one), so that a resumed run's file reads as if it had never stopped. */

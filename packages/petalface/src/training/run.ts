@@ -9,8 +9,18 @@ import { type TrainingOptions, trainingOptions } from "./options.ts";
 export interface RunRecord {
   readonly format: 1;
   readonly options: TrainingOptions;
-  readonly model: { readonly given: string; readonly normalize?: string | undefined; readonly name: string; readonly sha256: string };
-  readonly data: { readonly spec: string; readonly fingerprint: string; readonly images: number; readonly people: number };
+  readonly model: {
+    readonly given: string;
+    readonly normalize?: string | undefined;
+    readonly name: string;
+    readonly sha256: string;
+  };
+  readonly data: {
+    readonly spec: string;
+    readonly fingerprint: string;
+    readonly images: number;
+    readonly people: number;
+  };
   readonly adapter: AdapterConfig;
   readonly steps: number;
   readonly trained: { readonly parameters: number; readonly share: number };
@@ -28,7 +38,9 @@ export async function createRun(folder: string): Promise<void> {
       throw new PetalfaceError(`${folder} is not empty; give another --out, or continue it with --resume ${folder}`);
   } catch (error) {
     if (error instanceof PetalfaceError) throw error;
-    throw new PetalfaceError(`cannot make the run folder ${folder}: ${error instanceof Error ? error.message : String(error)}`);
+    throw new PetalfaceError(
+      `cannot make the run folder ${folder}: ${error instanceof Error ? error.message : String(error)}`,
+    );
   }
 }
 
@@ -49,6 +61,8 @@ export async function readRun(folder: string): Promise<RunRecord> {
     if (record.format !== 1) throw new Error(`format ${JSON.stringify(record.format)} is not known`);
     return { ...record, options: trainingOptions(record.options) };
   } catch (error) {
-    throw new PetalfaceError(`${runFile(folder)}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+    throw new PetalfaceError(`${runFile(folder)}: ${error instanceof Error ? error.message : String(error)}`, {
+      cause: error,
+    });
   }
 }

@@ -1,6 +1,6 @@
 import { setBatch } from "onnx-grad";
 import { type Backbone, toInput } from "../backbones/index.ts";
-import { openSession, type SessionOptions } from "../runtime/index.ts";
+import { floatsOf, openSession, type SessionOptions } from "../runtime/index.ts";
 
 /** Rows of one teacher call; always full, so that a target's bits do not depend on its neighbours. */
 const rows = 8;
@@ -42,9 +42,15 @@ export async function openTargets(backbone: Backbone, length: number, options: S
       passing.clear();
       for (let start = 0; start < faces.length; start += rows) {
         const part = faces.slice(start, start + rows);
-        const input = toInput(pixels.subarray(start * face, (start + part.length) * face), part.length, rows, size, backbone.spec);
+        const input = toInput(
+          pixels.subarray(start * face, (start + part.length) * face),
+          part.length,
+          rows,
+          size,
+          backbone.spec,
+        );
         const results = await session.run({ [backbone.input]: input });
-        const data = results[backbone.output]?.data as Float32Array;
+        const data = floatsOf(results, backbone.output);
         part.forEach(({ index, flip }, row) => {
           const unit = normalise(data.subarray(row * width, (row + 1) * width));
           if (keepAll) kept.set(unit, slot(index, flip) * width);

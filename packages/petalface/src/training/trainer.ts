@@ -5,7 +5,7 @@ import { type Backbone, toInput } from "../backbones/index.ts";
 import type { FaceData } from "../data/index.ts";
 import { PetalfaceError } from "../errors.ts";
 import { type Loader, prefetch } from "../images/index.ts";
-import { openSession, type Session, type SessionOptions } from "../runtime/index.ts";
+import { floatsOf, openSession, type Session, type SessionOptions } from "../runtime/index.ts";
 import { adamw, clipFactor, l2Norm } from "./adamw.ts";
 import { saveState, type TrainingState } from "./checkpoint.ts";
 import { type TrainingGraph, trainingGraph } from "./graph.ts";
@@ -56,8 +56,11 @@ interface PreparedStep {
 export async function trainSteps(task: TrainingTask, state: TrainingState): Promise<boolean> {
   const { backbone, options, folder, steps } = task;
   const graph = trainingGraph(backbone, task.config, options, sampledClasses(state.head?.classes ?? 0));
-  const engine = await openSession(graph.graph, task.session);
-  const targets = graph.inputs.target === undefined ? undefined : await openTargets(backbone, task.data.length, task.session);
+  // Nothing here is compared bit for bit with another graph, so the engine may choose memory layouts too: 15 to 20 % faster.
+  const session = { ...task.session, optimisation: "all" as const };
+  const engine = await openSession(graph.graph, session);
+  const targets =
+    graph.inputs.target === undefined ? undefined : await openTargets(backbone, task.data.length, session);
   let pending: StepRecord[] = [];
   let saved = performance.now();
   const checkpoint = async (): Promise<void> => {
@@ -86,7 +89,11 @@ export async function trainSteps(task: TrainingTask, state: TrainingState): Prom
 }
 
 /** Asks the loader for every step's faces, in order. What must be asked for depends on the order only. */
-function* prepareSteps(task: TrainingTask, targets: Targets | undefined, first: number): Generator<Promise<PreparedStep>> {
+function* prepareSteps(
+  task: TrainingTask,
+  targets: Targets | undefined,
+  first: number,
+): Generator<Promise<PreparedStep>> {
   const { data, loader, options, steps } = task;
   const draw = sampler(options, data.length);
   const request = ({ index, flip, pixels }: Draw) => ({
@@ -134,8 +141,8 @@ async function trainStep(
     feeds["onehot"] = oneHot(labels, classes);
   }
   const results = await engine.run(feeds);
-  const loss = (results[outputs.loss]?.data as Float32Array)[0] as number;
-  const gradient = results[outputs.theta]?.data as Float32Array;
+  const loss = floatsOf(results, outputs.loss)[0] as number;
+  const gradient = floatsOf(results, outputs.theta);
   const gradientNorm = l2Norm(gradient);
   if (!Number.isFinite(loss) || !Number.isFinite(gradientNorm))
     throw new PetalfaceError(
@@ -144,10 +151,13 @@ async function trainStep(
   const rate = learningRate(options, batch.step, task.steps);
   const decay = { rate, weightDecay: options.weightDecay };
   state.step = batch.step + 1;
-  adamw(state.theta, gradient, state.moments, state.step, { ...decay, gradientScale: clipFactor(gradientNorm, options.clip) });
+  adamw(state.theta, gradient, state.moments, state.step, {
+    ...decay,
+    gradientScale: clipFactor(gradientNorm, options.clip),
+  });
   if (head !== undefined && classes !== undefined)
-    updateHead(head, classes, results["grad_centres"]?.data as Float32Array, state.step, decay);
-  const alpha = results[outputs.alpha]?.data as Float32Array;
+    updateHead(head, classes, floatsOf(results, "grad_centres"), state.step, decay);
+  const alpha = floatsOf(results, outputs.alpha);
   const meanAlpha = alpha.reduce((sum, value) => sum + value, 0) / alpha.length;
   return { step: state.step, loss, learningRate: rate, gradientNorm, alpha: meanAlpha };
 }

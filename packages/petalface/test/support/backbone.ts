@@ -1,6 +1,3 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { GraphBuilder, ops, writeModel } from "onnx-grad";
 import { random } from "../../src/random.ts";
 
@@ -47,14 +44,4 @@ export async function writeTinyBackbone(path: string, seed = 1, size = 1): Promi
   const flat = b.add("Reshape", [sum, b.constant({ dtype: "int64", dims: [2], data: BigInt64Array.of(1n, -1n) })]);
   const embedding = o.gemm(flat, weights(8 * 16, tinyWidth), { c: weights(tinyWidth) });
   await writeModel(b.build([embedding]), path);
-}
-
-/** A folder that is gone after `use`. */
-export async function withFolder<T>(use: (folder: string) => Promise<T>): Promise<T> {
-  const folder = await mkdtemp(join(tmpdir(), "petalface-test-"));
-  try {
-    return await use(folder);
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
 }

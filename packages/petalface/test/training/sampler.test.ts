@@ -8,7 +8,9 @@ describe("sampler", () => {
   it("shows every face once an epoch, in another order each time", () => {
     const options = trainingOptions({ batch: 5, seed: 3 });
     const draw = sampler(options, 10);
-    const epochs = [0, 1, 2].map((epoch) => [2 * epoch, 2 * epoch + 1].flatMap((step) => draw(step).map((face) => face.index)));
+    const epochs = [0, 1, 2].map((epoch) =>
+      [2 * epoch, 2 * epoch + 1].flatMap((step) => draw(step).map((face) => face.index)),
+    );
     for (const epoch of epochs) expect([...epoch].sort((a, b) => a - b)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
     expect(epochs[0]).not.toEqual(epochs[1]);
   });
@@ -66,6 +68,9 @@ describe("trainingOptions", () => {
 
   it("lets one choice override a preset", () => {
     expect(trainingOptions({ preset: "paper" })).toMatchObject({ gate: "twin", loss: "cosface" });
-    expect(trainingOptions({ preset: "paper", loss: "distil", rank: undefined })).toMatchObject({ loss: "distil", rank: 16 });
+    expect(trainingOptions({ preset: "paper", loss: "distil", rank: undefined })).toMatchObject({
+      loss: "distil",
+      rank: 16,
+    });
   });
 });

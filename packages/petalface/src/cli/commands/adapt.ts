@@ -108,8 +108,9 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
     signal: context.signal,
     onStart(record, first) {
       context.note(budget(record));
-      progress = context.progress("training", record.steps * record.options.batch, "images");
-      progress.update(first * record.options.batch);
+      const done = first * record.options.batch;
+      progress = context.progress("training", record.steps * record.options.batch, "images", done);
+      progress.update(done);
     },
     onStep: ({ step, loss }, record) => progress?.update(step * record.options.batch, `loss ${loss.toFixed(3)}`),
   };

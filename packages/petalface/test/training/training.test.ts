@@ -1,0 +1,157 @@
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Tensor } from "onnx-grad";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type AdapterConfig, findSites, initialTheta } from "../../src/adapters/index.ts";
+import { openBackbone } from "../../src/backbones/index.ts";
+import { random } from "../../src/random.ts";
+import { floatsOf, openSession } from "../../src/runtime/index.ts";
+import { trainingGraph } from "../../src/training/graph.ts";
+import { adapt, lossNames, resume, type TrainingChoices, trainingOptions } from "../../src/training/index.ts";
+import { tinySize, tinyWidth, writeTinyBackbone } from "../support/backbone.ts";
+
+let folder: string;
+let model: string;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "petalface-training-"));
+  model = join(folder, "tiny.onnx");
+  await writeTinyBackbone(model);
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+const small: TrainingChoices = { batch: 4, lrPixels: [4, 6], sites: "all", rank: 4, quality: "sharpness" };
+const people = "synthetic:people=12,images=2,seed=5";
+
+const lossesOf = async (run: string): Promise<number[]> =>
+  (await readFile(join(run, "metrics.jsonl"), "utf8"))
+    .trim()
+    .split("\n")
+    .map((line) => (JSON.parse(line) as { loss: number }).loss);
+
+describe("trainingGraph", () => {
+  it.each(lossNames.flatMap((loss) => (["low", "twin"] as const).map((gate) => ({ loss, gate }))))(
+    "has the gradient of its loss ($loss, $gate gate; finite differences, relative error below 1 %)",
+    async ({ loss, gate }) => {
+      const backbone = await openBackbone(model);
+      const options = trainingOptions({ ...small, loss, gate, batch: 3 });
+      const config: AdapterConfig = {
+        method: "lora",
+        gate,
+        rank: 4,
+        scale: 1,
+        sites: findSites(backbone.graph).sites.map((site) => site.name),
+        backbone: { name: "tiny", sha256: "" },
+        calibration: { measure: "sharpness", low: 0, high: 20 },
+      };
+      const classes = loss === "distil" ? 0 : 5;
+      const training = trainingGraph(backbone, config, options, classes);
+      const stream = random("finite differences", 1);
+      const normal = (dims: number[], size = 1): Tensor => {
+        const length = dims.reduce((product, dim) => product * dim, 1);
+        return { dtype: "float32", dims, data: Float32Array.from({ length }, () => size * stream.normal()) };
+      };
+      const theta = (await initialTheta(backbone, training.layout, 1)).map((value) => value + 0.1 * stream.normal());
+      const onehot = new Float32Array(3 * classes).fill(0);
+      for (let row = 0; row < 3 && classes > 0; row++) onehot[row * classes + ((2 * row) % classes)] = 1;
+      const feeds: Record<string, Tensor> = {
+        [training.inputs.image]: normal([3, 3, tinySize, tinySize]),
+        theta: { dtype: "float32", dims: [theta.length], data: theta },
+        ...(training.inputs.target && { target: normal([3, tinyWidth], 1 / Math.sqrt(tinyWidth)) }),
+        ...(training.inputs.centres && {
+          centres: normal([classes, tinyWidth]),
+          onehot: { dtype: "float32" as const, dims: [3, classes], data: onehot },
+        }),
+      };
+      const session = await openSession(training.graph, { threads: 1 });
+      const gradient = floatsOf(await session.run(feeds), "grad_theta");
+      const lossAt = async (step: number, direction: Float32Array): Promise<number> => {
+        const moved = theta.map((value, i) => value + step * (direction[i] as number));
+        const results = await session.run({ ...feeds, theta: { dtype: "float32", dims: [theta.length], data: moved } });
+        return floatsOf(results, training.outputs.loss)[0] as number;
+      };
+      // Along the gradient itself the slope is its length, far above the noise of float32.
+      const length = Math.hypot(...gradient);
+      const direction = gradient.map((value) => value / length);
+      const step = 2e-3;
+      const slope = ((await lossAt(step, direction)) - (await lossAt(-step, direction))) / (2 * step);
+      await session.close();
+      expect(length).toBeGreaterThan(0.1);
+      expect(Math.abs(slope / length - 1)).toBeLessThan(0.01);
+    },
+  );
+});
+
+describe("adapt", () => {
+  it.each([
+    { method: "lora", gate: "low", loss: "distil" },
+    { method: "lora", gate: "twin", loss: "cosface" },
+    { method: "lora", gate: "hat", loss: "distil+cosface" },
+    { method: "full", gate: "single", loss: "distil" },
+    { method: "head", gate: "single", loss: "distil" },
+  ] as const)("lowers its loss ($method, $gate gate, $loss)", async (choices) => {
+    const run = join(folder, `learns-${choices.method}-${choices.gate}`);
+    // A random network hardly tells people apart: without a margin there is something to learn in a minute.
+    const easy = { margin: 0, logitScale: 16, learningRate: choices.loss === "distil" ? 3e-3 : 3e-2 };
+    const options = { ...small, ...choices, ...easy, epochs: 10, sharpShare: 0, flip: false };
+    const result = await adapt({ model, train: people, options, out: run }, { threads: 1 });
+    const losses = await lossesOf(run);
+    const mean = (values: number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
+    expect(result.finished).toBe(true);
+    expect(losses).toHaveLength(60);
+    expect(mean(losses.slice(-12))).toBeLessThan(0.95 * mean(losses.slice(0, 12)));
+  });
+
+  it("gives the same bits twice, and also when it is stopped and resumed", async () => {
+    const options = { ...small, loss: "distil+cosface", epochs: 4, seed: 7 } as const;
+    const whole = await adapt({ model, train: people, options, out: join(folder, "whole") }, { threads: 1 });
+    const again = await adapt({ model, train: people, options, out: join(folder, "again") }, { threads: 1 });
+    expect(again.adapter.theta).toEqual(whole.adapter.theta);
+
+    const stopped = join(folder, "stopped");
+    let result = await stopAfter(7, (context) => adapt({ model, train: people, options, out: stopped }, context));
+    expect(result.finished).toBe(false);
+    result = await stopAfter(15, (context) => resume(stopped, context));
+    expect(result.finished).toBe(false);
+    result = await resume(stopped, { threads: 1 });
+    expect(result.finished).toBe(true);
+    expect(result.adapter.theta).toEqual(whole.adapter.theta);
+    expect(await readFile(join(stopped, "metrics.jsonl"), "utf8")).toBe(
+      await readFile(join(folder, "whole", "metrics.jsonl"), "utf8"),
+    );
+  });
+
+  it("refuses what cannot work, before it makes a run", async () => {
+    const out = join(folder, "refused");
+    const attempt = (options: TrainingChoices, train = people): Promise<unknown> =>
+      adapt({ model, train, options, out }, { threads: 1 });
+    await expect(attempt({ ...small, loss: "cosface" }, "synthetic:people=1,images=3")).rejects.toThrow(
+      "at least two people",
+    );
+    await expect(attempt({ ...small, sites: "nothing" })).rejects.toThrow("no layer matches");
+    await expect(attempt({ ...small, quality: "beauty" })).rejects.toThrow("no quality measure");
+    await expect(resume(join(folder, "nowhere"))).rejects.toThrow("is no run");
+  });
+
+  it("stops at a loss that is not finite and says what to do", async () => {
+    const huge = join(folder, "huge.onnx");
+    await writeTinyBackbone(huge, 1, 1e12);
+    const out = join(folder, "explodes");
+    await expect(adapt({ model: huge, train: people, options: small, out }, { threads: 1 })).rejects.toThrow(
+      "lower --lr",
+    );
+  });
+});
+
+/** Runs a training that is interrupted once it has done this many steps. */
+function stopAfter<T>(steps: number, run: (context: Parameters<typeof adapt>[1] & object) => Promise<T>): Promise<T> {
+  const controller = new AbortController();
+  return run({
+    threads: 1,
+    signal: controller.signal,
+    onStep: ({ step }) => {
+      if (step >= steps) controller.abort();
+    },
+  });
+}
