@@ -1,20 +1,36 @@
 import { readTensor } from "./decode.ts";
 import type { Node } from "./graph.ts";
-import { type Operand, type Ops, positive } from "./ops.ts";
+import type { Operand, Ops } from "./ops.ts";
+import { float32 } from "./tensor.ts";
 
-/** The derivative of PRelu: 1 where x > 0, else the slope. Max is faster than Where, and the same if the slopes lie between 0 and 1. */
+/** Times any normal float32 that is not tiny, this lies beyond every slope. */
+const huge = 2 ** 126;
+
+/**
+ * The derivative of PRelu: 1 where x > 0, else the slope, exactly. Known slopes take a clamp of x * (+-huge) between the
+ * slope and 1, whichever is lower; on onnxruntime's CPU provider that is a quarter cheaper than Where.
+ */
 export function slopes(o: Ops, x: string, slope: Operand): string {
   const constant = typeof slope === "string" ? o.builder.constantOf(slope) : undefined;
-  const known = typeof slope === "number" ? [slope] : constant && Array.from(readTensor(constant).data, Number);
-  const gentle = known?.every((value) => value >= 0 && value <= 1) ?? false;
-  return gentle ? o.max(positive(o, x), slope) : o.where(o.greater(x, 0), 1, slope);
+  const known = typeof slope === "number" ? float32(slope) : constant && readTensor(constant);
+  if (known?.dtype !== "float32" || o.dtype(x) !== "float32") return o.where(o.greater(x, 0), 1, slope);
+  const each = (f: (value: number) => number) => o.floats(known.data.map(f), known.dims);
+  const towards = each((value) => (value > 1 ? -huge : huge));
+  return o.max(
+    o.min(
+      o.mul(x, towards),
+      each((value) => Math.max(value, 1)),
+    ),
+    each((value) => Math.min(value, 1)),
+  );
 }
 
 /**
  * Appends a forward node in a form that leaves behind what the backward pass needs, and returns the node that carries
  * the gradient. Values keep their names, results keep their bits.
  * LayerNormalization and MaxPool also put out their statistics and the places of the maxima. PRelu becomes x times its own
- * derivative, which the gradient then reuses; that is also twice as fast as PRelu on onnxruntime's CPU provider.
+ * derivative, which the gradient then reuses; forward and backward together take a quarter of PRelu's time on
+ * onnxruntime's CPU provider (1.30).
  */
 export function pushPrepared(o: Ops, node: Node, onPath: boolean, live: ReadonlySet<string>): Node {
   const b = o.builder;
