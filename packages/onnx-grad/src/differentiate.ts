@@ -124,7 +124,7 @@ function walk(
     if (rule === undefined) throw cannot(node, "this operator has no rule");
     const [y = ""] = node.outputs;
     const x = [...node.inputs, ...Array<string>(6).fill("")] as unknown as Inputs;
-    const g = grads[0] ?? (node.outputs.length === 1 ? "" : o.full(0, o.shape(y), y));
+    const g = grads[0] ?? "";
     const thunks = rule({ o, node, x, y, g, grads });
     node.inputs.forEach((input, i) => {
       if (!live.has(input)) return;

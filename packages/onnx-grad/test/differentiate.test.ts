@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { differentiate, type Graph, GraphBuilder, OnnxGradError, ops, upgradeOpset } from "../src/index.ts";
+import { differentiate, type Graph, GraphBuilder, int64, OnnxGradError, ops, upgradeOpset } from "../src/index.ts";
 import { expectClose, numbers, random, run } from "./run.ts";
 
 const count = (graph: Graph, op: string) => graph.nodes.filter((node) => node.op === op).length;
@@ -153,6 +153,36 @@ describe("differentiate", () => {
       const difference = ((numbers(up[loss])[0] as number) - (numbers(down[loss])[0] as number)) / 0.04;
       expect(numbers(result.dx)[at]).toBeCloseTo(difference, 4);
     }
+  });
+
+  it("works with an open batch where rows are gathered and pieces go unused", async () => {
+    const b = new GraphBuilder({ name: "open", opset: 18 });
+    const o = ops(b);
+    b.input("x", { dtype: "float32", shape: [{ symbol: "N", times: 1 }, 5, 4] });
+    const first = o.gather("x", b.constant(int64(0)), 1);
+    const picked = o.gather("x", b.constant(int64([3, 1, 3])), 1);
+    const [, second] = o.split(picked, [1, 3], 2) as [string, string];
+    const loss = o.add(o.reduceSum(o.mul(first, first), undefined, false), o.reduceSum(second, undefined, false));
+    const x = random([2, 5, 4], 1);
+    const result = await run(differentiate(b.build([loss]), { loss, wrt: ["x"], names: ["dx"] }), { x });
+    const times = [0, 1, 0, 2, 0];
+    const expected = numbers(x).map((value, i) => {
+      const [row, column] = [Math.floor(i / 4) % 5, i % 4];
+      return (row === 0 ? 2 * value : 0) + (column > 0 ? (times[row] as number) : 0);
+    });
+    expect(result.dx?.dims).toEqual([2, 5, 4]);
+    expectClose(numbers(result.dx), expected);
+  });
+
+  it("takes a Split whose unused piece has no name", async () => {
+    const b = new GraphBuilder({ name: "nameless", opset: 18 });
+    const o = ops(b);
+    b.input("x", { dtype: "float32", shape: [5] });
+    const sizes = o.ints([2, 3]);
+    b.push({ op: "Split", domain: "", name: "cut", inputs: ["x", sizes], outputs: ["", "tail"], attributes: {} });
+    const loss = o.reduceSum("tail", undefined, false);
+    const graph = differentiate(b.build([loss]), { loss, wrt: ["x"], names: ["dx"] });
+    expect(numbers((await run(graph, { x: random([5], 1) })).dx)).toEqual([0, 0, 1, 1, 1]);
   });
 
   it("keeps the bits of the forward pass where it rewrites PRelu", async () => {

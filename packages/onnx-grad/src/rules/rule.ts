@@ -14,7 +14,7 @@ export interface Call {
   readonly x: Inputs;
   /** The first output. */
   readonly y: string;
-  /** Gradient of the first output, in its shape. */
+  /** Gradient of the first output, in its shape. Rules of operators with one output may count on it. */
   readonly g: string;
   /** Gradients of all outputs; undefined where none arrives. */
   readonly grads: readonly (string | undefined)[];
@@ -40,8 +40,8 @@ export function known(node: Node, dim: Dim | undefined): number {
   throw cannot(node, "it needs a dimension that is open; fix the batch with setBatch first");
 }
 
-/** Every dimension but the open ones, which stay; for the axes in `axes` they must be numbers. */
-export const constantOf = ({ o, node, x }: Call, input: number): Tensor => {
+/** The numbers of an input that must be constant. */
+const constantOf = ({ o, node, x }: Call, input: number): Tensor => {
   const name = x[input] ?? "";
   const tensor = o.builder.tensor(name);
   if (tensor === undefined) throw cannot(node, `its input ${input} "${name}" must be a constant`);

@@ -102,15 +102,16 @@ const gather: Rule = ({ o, node, x: [x, indices], g }) => [
     const axis = o.axis(x, intOf(node, "axis", 0));
     const shape = o.shape(x);
     const read = o.rank(indices);
-    const rest = shape.filter((_, i) => i !== axis);
     const all = [...Array(o.rank(g)).keys()];
     const own = all.slice(axis, axis + read);
     const updates = o.transpose(g, [...own, ...all.filter((i) => !own.includes(i))]);
     const size = known(node, shape[axis]);
     const positive = o.where(o.less(indices, 0), o.add(indices, size), indices);
     const rows = o.unsqueeze(positive, [-1]);
-    const summed = o.scatterAddRows(o.full(0, [size, ...rest], g), rows, updates);
-    const order = [...Array(shape.length).keys()].slice(1);
+    const axes = [...shape.keys()];
+    const zeros = o.transpose(o.full(0, shape, x), [axis, ...axes.filter((i) => i !== axis)]);
+    const summed = o.scatterAddRows(zeros, rows, updates);
+    const order = axes.slice(1);
     order.splice(axis, 0, 0);
     return o.transpose(summed, order);
   },
@@ -184,17 +185,34 @@ export const shape: Readonly<Record<string, Rule>> = {
     );
     return node.inputs.map((_, i) => () => pieces()[i] as string);
   },
-  Split: ({ o, node, x: [x], grads }) => [
-    () => {
-      const pieces = grads.map((grad, i) => {
-        const output = node.outputs[i] as string;
-        return grad ?? o.full(0, o.shape(output), output);
-      });
-      return o.concat(pieces, o.axis(x, intOf(node, "axis", 0)));
-    },
-  ],
+  Split: (call) => {
+    const {
+      o,
+      node,
+      x: [x],
+      grads,
+    } = call;
+    const axis = o.axis(x, intOf(node, "axis", 0));
+    // A piece that nothing uses may not even have a name; its size is then among the inputs.
+    const zeros = (output: string, i: number) => {
+      if (output !== "") return o.full(0, o.shape(output), output);
+      const dims = o.shape(x).with(axis, intsAt(call, 1)?.[i] ?? 0);
+      return o.full(
+        0,
+        dims.map((dim) => known(node, dim)),
+        x,
+      );
+    };
+    return [
+      () =>
+        o.concat(
+          node.outputs.map((output, i) => grads[i] ?? zeros(output, i)),
+          axis,
+        ),
+    ];
+  },
   Gather: gather,
   GatherElements: ({ o, node, x: [x, indices], g }) => [
-    () => o.scatterAddElements(o.full(0, o.shape(x), g), indices, g, intOf(node, "axis", 0)),
+    () => o.scatterAddElements(o.full(0, o.shape(x), x), indices, g, intOf(node, "axis", 0)),
   ],
 };
