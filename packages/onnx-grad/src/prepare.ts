@@ -45,6 +45,8 @@ export function pushPrepared(o: Ops, node: Node, onPath: boolean, live: Readonly
   if (node.domain !== "") return push(node);
   if (onPath && node.op === "LayerNormalization") return withOutputs(["mean", "inverse"]);
   if (onPath && node.op === "MaxPool") return withOutputs(["places"]);
+  // onnxruntime 1.30 crashes on pieces without a name, and the gradient has to know their size.
+  if (node.op === "Split") return push({ ...node, outputs: node.outputs.map((output) => output || b.fresh("unused")) });
   const [x, slope] = node.inputs as readonly [string, string];
   if (node.op === "PRelu" && !live.has(slope)) {
     return push({ ...node, op: "Mul", inputs: [x, slopes(o, x, slope)], attributes: {} });

@@ -185,31 +185,10 @@ export const shape: Readonly<Record<string, Rule>> = {
     );
     return node.inputs.map((_, i) => () => pieces()[i] as string);
   },
-  Split: (call) => {
-    const {
-      o,
-      node,
-      x: [x],
-      grads,
-    } = call;
-    const axis = o.axis(x, intOf(node, "axis", 0));
-    // A piece that nothing uses may not even have a name; its size is then among the inputs.
-    const zeros = (output: string, i: number) => {
-      if (output !== "") return o.full(0, o.shape(output), output);
-      const dims = o.shape(x).with(axis, intsAt(call, 1)?.[i] ?? 0);
-      return o.full(
-        0,
-        dims.map((dim) => known(node, dim)),
-        x,
-      );
-    };
-    return [
-      () =>
-        o.concat(
-          node.outputs.map((output, i) => grads[i] ?? zeros(output, i)),
-          axis,
-        ),
-    ];
+  Split: ({ o, node, x: [x], grads }) => {
+    const zeros = (output: string) => o.full(0, o.shape(output), output);
+    const pieces = () => node.outputs.map((output, i) => grads[i] ?? zeros(output));
+    return [() => o.concat(pieces(), o.axis(x, intOf(node, "axis", 0)))];
   },
   Gather: gather,
   GatherElements: ({ o, node, x: [x, indices], g }) => [
