@@ -24,7 +24,8 @@ export function copyGraph(b: GraphBuilder, graph: Graph, options: CopyOptions): 
   const names = new Map<string, string>([["", ""]]);
   for (const input of graph.inputs) {
     const replacement = options.inputs.get(input);
-    if (replacement === undefined) throw new OnnxGradError(`input "${input}" of graph "${graph.name}" is not connected`);
+    if (replacement === undefined)
+      throw new OnnxGradError(`input "${input}" of graph "${graph.name}" is not connected`);
     names.set(input, replacement);
   }
   for (const [name, constant] of graph.constants)

@@ -1,15 +1,7 @@
-import {
-  foldConstants,
-  type Graph,
-  printShape,
-  readModel,
-  type Shape,
-  setBatch,
-  sizeOf,
-  upgradeOpset,
-} from "onnx-grad";
+import { type Graph, isStatic, printShape, readModel, type Shape, setBatch, sizeOf, upgradeOpset } from "onnx-grad";
 import { PetalfaceError } from "../errors.ts";
 import { type ModelSpec, resolveModel } from "../models/index.ts";
+import { proveOpenBatch } from "./prove.ts";
 
 /** A frozen face recogniser: its graph with an open batch, and how faces must be fed to it. */
 export interface Backbone {
@@ -35,7 +27,8 @@ export interface Backbone {
  */
 export async function openBackbone(model: string, normalize?: string): Promise<Backbone> {
   const { path, spec } = await resolveModel(model, normalize === undefined ? {} : { normalize });
-  const graph = setBatch(upgradeOpset(foldConstants(await readModel(path))), "N");
+  const stated = upgradeOpset(await readModel(path));
+  const graph = setBatch(stated, "N");
   const [input] = graph.inputs;
   const shapeOf = (value: string): Shape => graph.types.get(value)?.shape ?? [];
   if (input === undefined || graph.inputs.length !== 1)
@@ -51,6 +44,8 @@ export async function openBackbone(model: string, normalize?: string): Promise<B
     throw new PetalfaceError(
       `${path}: its outputs are ${graph.outputs.map((value) => `${value} ${printShape(shapeOf(value))}`).join(", ")}; expected one embedding [N, width]`,
     );
+  if (stated.inputs.every((value) => isStatic(stated.types.get(value)?.shape ?? [])))
+    await proveOpenBatch(stated, graph);
   const parameters = [...graph.constants.values()]
     .filter((constant) => constant.dtype === "float32" || constant.dtype === "float16")
     .reduce((sum, constant) => sum + sizeOf(constant.dims), 0);

@@ -7,9 +7,9 @@ export const tinyWidth = 6;
 
 /**
  * A network of a few hundred random weights with everything that adapters meet: strided and 1x1 convolutions, a depthwise one, PReLU,
- * a clipped ReLU, a residual sum and a final Gemm. Batch fixed at 1, as many face models come. `size` multiplies every weight.
+ * a clipped ReLU, a residual sum and a final Gemm. Batch fixed at 1, as many face models come.
  */
-export async function writeTinyBackbone(path: string, seed = 1, size = 1): Promise<void> {
+export async function writeTinyBackbone(path: string, seed = 1): Promise<void> {
   const b = new GraphBuilder({ name: "tiny", opset: 18 });
   const o = ops(b);
   const stream = random("tiny backbone", seed);
@@ -20,7 +20,7 @@ export async function writeTinyBackbone(path: string, seed = 1, size = 1): Promi
       {
         dtype: "float32",
         dims,
-        data: Float32Array.from({ length: count }, () => (size * stream.normal()) / Math.sqrt(fanIn)),
+        data: Float32Array.from({ length: count }, () => stream.normal() / Math.sqrt(fanIn)),
       },
       "weight",
     );

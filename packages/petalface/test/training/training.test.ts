@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Tensor } from "onnx-grad";
@@ -7,6 +7,7 @@ import { type AdapterConfig, findSites, initialTheta } from "../../src/adapters/
 import { openBackbone } from "../../src/backbones/index.ts";
 import { random } from "../../src/random.ts";
 import { floatsOf, openSession } from "../../src/runtime/index.ts";
+import { encodeSafetensors, readSafetensors } from "../../src/tensors/index.ts";
 import { trainingGraph } from "../../src/training/graph.ts";
 import { adapt, lossNames, resume, type TrainingChoices, trainingOptions } from "../../src/training/index.ts";
 import { tinySize, tinyWidth, writeTinyBackbone } from "../support/backbone.ts";
@@ -134,13 +135,17 @@ describe("adapt", () => {
     await expect(resume(join(folder, "nowhere"))).rejects.toThrow("is no run");
   });
 
-  it("stops at a loss that is not finite and says what to do", async () => {
-    const huge = join(folder, "huge.onnx");
-    await writeTinyBackbone(huge, 1, 1e12);
+  it("stops at a loss that is not finite, says what to do, and keeps the last checkpoint", async () => {
     const out = join(folder, "explodes");
-    await expect(adapt({ model: huge, train: people, options: small, out }, { threads: 1 })).rejects.toThrow(
-      "lower --lr",
-    );
+    await stopAfter(3, (context) => adapt({ model, train: people, options: { ...small, epochs: 4 }, out }, context));
+    const path = join(out, "checkpoint", "state.safetensors");
+    const { tensors, metadata } = await readSafetensors(path);
+    const theta = tensors.get("theta");
+    theta?.data.fill(Number.NaN as never);
+    const poisoned = encodeSafetensors(tensors, Object.fromEntries(metadata));
+    await writeFile(path, poisoned);
+    await expect(resume(out, { threads: 1 })).rejects.toThrow("lower --lr");
+    expect(new Uint8Array(await readFile(path))).toEqual(new Uint8Array(poisoned));
   });
 });
 

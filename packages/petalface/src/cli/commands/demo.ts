@@ -2,12 +2,16 @@ import { join } from "node:path";
 import type { Command } from "commander";
 import { compareResults, percent, printTable, withoutDetail } from "../../evaluation/index.ts";
 import type { CliContext } from "../context.ts";
+import { demoSize } from "../demo/plan.ts";
 import { writeDemoReport } from "../demo/report.ts";
 import { type DemoOutcome, runDemo } from "../demo/run.ts";
 import { withExamples } from "../examples.ts";
+import { parseInteger } from "../options.ts";
 
 interface Flags {
   readonly data?: string;
+  readonly images: number;
+  readonly people: number;
   readonly out: string;
 }
 
@@ -19,13 +23,20 @@ export function demoCommand(program: Command, context: CliContext): void {
       "adapt a small model in four ways, measure what that gained, export the best; needs no data and no GPU",
     )
     .option("--data <folder>", "real faces, a folder per person; synthetic people unless given")
+    .option(
+      "--images <n>",
+      "training images that every method sees",
+      parseInteger("--images", 32, 1e9),
+      demoSize.images,
+    )
+    .option("--people <n>", "synthetic people to measure on", parseInteger("--people", 30, 1e6), demoSize.people)
     .option("--out <folder>", "where runs, report and model go", "demo-out")
     .action((flags: Flags) => run(flags, context));
   withExamples(command, "demo", "demo --data faces/ --out my-demo");
 }
 
-async function run({ data, out }: Flags, context: CliContext): Promise<void> {
-  const outcome = await runDemo(out, data, context);
+async function run({ data, out, ...size }: Flags, context: CliContext): Promise<void> {
+  const outcome = await runDemo(out, data, size, context);
   const report = join(out, "report.html");
   await writeDemoReport(report, outcome);
   context.result(

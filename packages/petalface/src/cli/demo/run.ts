@@ -9,7 +9,7 @@ import { openLoader } from "../../images/index.ts";
 import { adapt, type RunRecord } from "../../training/index.ts";
 import type { CliContext } from "../context.ts";
 import { checkExport } from "./check.ts";
-import { type DemoFaces, demoFaces, demoMethods, demoModel, demoPixels } from "./plan.ts";
+import { type DemoFaces, type DemoSize, demoFaces, demoMethods, demoModel, demoPixels } from "./plan.ts";
 
 /** What the demo ends with. */
 export interface DemoOutcome {
@@ -30,10 +30,15 @@ export interface DemoOutcome {
 const madeByDemo = new Set([...demoMethods.map((method) => method.name), "report.html", "face.onnx"]);
 
 /** Trains and measures every method, and exports the petal one. `out` may hold an earlier demo, which is replaced. */
-export async function runDemo(out: string, data: string | undefined, context: CliContext): Promise<DemoOutcome> {
+export async function runDemo(
+  out: string,
+  data: string | undefined,
+  size: DemoSize,
+  context: CliContext,
+): Promise<DemoOutcome> {
   await prepareFolder(out);
   const backbone = await openBackbone(demoModel);
-  const faces = await demoFaces(data);
+  const faces = await demoFaces(data, size);
   const results: DemoOutcome["results"][number][] = [
     { name: "frozen", about: "as it comes", result: await measure("frozen", backbone, faces, context) },
   ];
