@@ -1,8 +1,9 @@
 import type { Shape } from "./dim.ts";
 import { OnnxGradError } from "./errors.ts";
 import type { Attributes, Graph, Node, ValueType } from "./graph.ts";
+import { contextOf } from "./infer/context.ts";
 import { inferNode } from "./infer.ts";
-import { type Constant, isExternal, type Tensor } from "./tensor.ts";
+import type { Constant, Tensor } from "./tensor.ts";
 
 /** Options of {@link GraphBuilder.add} beyond the operator, its inputs and attributes. */
 export interface AddOptions {
@@ -88,11 +89,7 @@ export class GraphBuilder {
 
   /** Appends a finished node whose output names the caller chose (they must be new) and types its outputs. */
   push(node: Node): void {
-    const types = inferNode(node, {
-      type: (name) => this.type(name),
-      tensor: (name) => this.tensor(name),
-      opset: this.#opset,
-    });
+    const types = inferNode(node, contextOf(this.#opset, this.#types, this.#constants));
     node.outputs.forEach((output, index) => {
       if (output === "") return;
       const type = types[index];
@@ -106,11 +103,7 @@ export class GraphBuilder {
 
   /** The type of any value: input, constant or node output. Throws if there is no such value. */
   type(name: string): ValueType {
-    const type = this.#types.get(name);
-    if (type !== undefined) return type;
-    const constant = this.#constants.get(name);
-    if (constant === undefined) throw new OnnxGradError(`value "${name}" is used but nothing defines it`);
-    return { dtype: constant.dtype, shape: constant.dims };
+    return contextOf(this.#opset, this.#types, this.#constants).type(name);
   }
 
   /** The shape of any value. */
@@ -125,8 +118,7 @@ export class GraphBuilder {
 
   /** The constant behind a name if its numbers are in memory. */
   tensor(name: string): Tensor | undefined {
-    const constant = this.#constants.get(name);
-    return constant === undefined || isExternal(constant) ? undefined : constant;
+    return contextOf(this.#opset, this.#types, this.#constants).tensor(name);
   }
 
   /** Sets an entry of the model's metadata_props. */

@@ -3,8 +3,9 @@ import { OnnxGradError } from "./errors.ts";
 import { evaluate } from "./fold/evaluate.ts";
 import { isNumeric, type Known, knownOf, tensorOfKnown } from "./fold/values.ts";
 import type { Graph, Node, ValueType } from "./graph.ts";
+import { contextOf } from "./infer/context.ts";
 import { type InferContext, inferNode } from "./infer.ts";
-import { type Constant, int64, isExternal } from "./tensor.ts";
+import { type Constant, int64 } from "./tensor.ts";
 
 /**
  * Evaluates shape arithmetic: what follows from shapes and small integer constants becomes a constant, reshapes to shapes that
@@ -42,17 +43,7 @@ export function typeGraph(draft: Graph): Graph {
     return found ?? value;
   };
   const context: InferContext = {
-    opset: draft.opset,
-    type(name) {
-      const constant = constants.get(name);
-      const type = types.get(name) ?? (constant && { dtype: constant.dtype, shape: constant.dims });
-      if (type === undefined) throw new OnnxGradError(`value "${name}" is used but nothing defines it`);
-      return type;
-    },
-    tensor(name) {
-      const constant = constants.get(name);
-      return constant === undefined || isExternal(constant) ? undefined : constant;
-    },
+    ...contextOf(draft.opset, types, constants),
     dims: (name) => known(name)?.values,
   };
 

@@ -1,8 +1,9 @@
 import { type Dim, isStatic, printShape, type Shape } from "../dim.ts";
 import { OnnxGradError } from "../errors.ts";
 import type { Graph, Node, ValueType } from "../graph.ts";
+import { contextOf } from "../infer/context.ts";
 import type { InferContext } from "../infer.ts";
-import { type Constant, isExternal } from "../tensor.ts";
+import type { Constant } from "../tensor.ts";
 import { type BatchPlace, withOpenBatch } from "./place.ts";
 
 /** A graph in the making whose batch is being opened, node by node. */
@@ -28,17 +29,7 @@ export function startOpening(old: Graph, symbol: string, batch: number): Opening
   const dims = new Map<string, readonly Dim[]>();
   const taken = new Set([...old.types.keys(), ...constants.keys()]);
   const context: InferContext = {
-    opset: old.opset,
-    type(name) {
-      const constant = constants.get(name);
-      const type = types.get(name) ?? (constant && { dtype: constant.dtype, shape: constant.dims });
-      if (type === undefined) throw new OnnxGradError(`value "${name}" is used but nothing defines it`);
-      return type;
-    },
-    tensor(name) {
-      const constant = constants.get(name);
-      return constant === undefined || isExternal(constant) ? undefined : constant;
-    },
+    ...contextOf(old.opset, types, constants),
     dims: (name) => dims.get(name),
   };
   const fresh = (stem: string): string => {

@@ -110,27 +110,27 @@ function parseConfig(document: unknown, path: string): AdapterConfig {
     fail(`"${name}" is ${JSON.stringify(value)}; known: ${names.join(", ")}`);
 
   const root = record(document, "the file");
-  if (root["format"] !== formatVersion)
-    fail(`format ${JSON.stringify(root["format"])} is not ${formatVersion}; it needs another petalface`);
-  const calibration = record(root["calibration"], "calibration");
-  const backbone = record(root["backbone"], "backbone");
-  const sites = root["target_modules"];
+  if (root.format !== formatVersion)
+    fail(`format ${JSON.stringify(root.format)} is not ${formatVersion}; it needs another petalface`);
+  const calibration = record(root.calibration, "calibration");
+  const backbone = record(root.backbone, "backbone");
+  const sites = root.target_modules;
   if (!Array.isArray(sites)) return fail('"target_modules" is not a list');
-  const rank = number(root["r"], "r");
-  const gate = oneOf(root["gate"], gateNames, "gate");
+  const rank = number(root.r, "r");
+  const gate = oneOf(root.gate, gateNames, "gate");
   if (!Number.isInteger(rank) || rank < 1 || rank > 4096 || rank % gateParts(gate) !== 0)
     fail(`rank ${rank} does not fit gate ${gate}`);
   const config: AdapterConfig = {
-    method: oneOf(root["method"], methodNames, "method"),
+    method: oneOf(root.method, methodNames, "method"),
     gate,
     rank,
-    scale: number(root["lora_alpha"], "lora_alpha") / rank,
+    scale: number(root.lora_alpha, "lora_alpha") / rank,
     sites: sites.map((site) => text(site, "target_modules")),
-    backbone: { name: text(backbone["name"], "backbone.name"), sha256: text(backbone["sha256"], "backbone.sha256") },
+    backbone: { name: text(backbone.name, "backbone.name"), sha256: text(backbone.sha256, "backbone.sha256") },
     calibration: {
-      measure: measureOf(text(calibration["measure"], "calibration.measure")).name,
-      low: number(calibration["low"], "calibration.low"),
-      high: number(calibration["high"], "calibration.high"),
+      measure: measureOf(text(calibration.measure, "calibration.measure")).name,
+      low: number(calibration.low, "calibration.low"),
+      high: number(calibration.high, "calibration.high"),
     },
   };
   return config.calibration.low === config.calibration.high

@@ -137,8 +137,8 @@ async function trainStep(
   const classes = head === undefined ? undefined : sampleClasses(head.classes, labels, options.seed, batch.step);
   if (head !== undefined && classes !== undefined) {
     const rows = gatherRows(head.values, classes, head.width);
-    feeds["centres"] = { dtype: "float32", dims: [classes.length, head.width], data: rows };
-    feeds["onehot"] = oneHot(labels, classes);
+    feeds.centres = { dtype: "float32", dims: [classes.length, head.width], data: rows };
+    feeds.onehot = oneHot(labels, classes);
   }
   const results = await engine.run(feeds);
   const loss = floatsOf(results, outputs.loss)[0] as number;
