@@ -28,7 +28,7 @@ import {
   openEmbedder,
 } from "../../src/backbones/index.ts";
 import { random } from "../../src/random.ts";
-import { tinySize, writeTinyBackbone } from "../support/backbone.ts";
+import { tinySize, writeTinyBackbone, writeTinyMixer } from "../support/backbone.ts";
 
 let folder: string;
 let backbone: Backbone;
@@ -179,6 +179,28 @@ describe("the adapted model", () => {
     expect(distance((await embed(adaptedModel(backbone, adapter))).data, (await embed(exported)).data)).toBeLessThan(
       1e-6,
     );
+  });
+});
+
+describe("MatMul sites", () => {
+  it("carry adapters on tokens and on rows: frozen at alpha 1, the merged weights at alpha 0", async () => {
+    await writeTinyMixer(join(folder, "mixer.onnx"));
+    const mixer = await openBackbone(join(folder, "mixer.onnx"));
+    const { sites } = findSites(mixer.graph);
+    expect(sites.map((site) => [site.op, site.inputs, site.outputs, site.positions])).toEqual([
+      ["MatMul", 48, 20, 16],
+      ["MatMul", 20, 20, 16],
+      ["MatMul", 20, 6, 1],
+    ]);
+    const config = { ...configOf(), sites: sites.map((site) => site.name) };
+    const stream = random("trained", 1);
+    const theta = Float32Array.from({ length: layoutOf(mixer, config).length }, () => 0.2 * stream.normal());
+    const frozen = await embed(mixer);
+    expect((await embed(adaptedModel(mixer, { config, theta }, 1))).data).toEqual(frozen.data);
+    const open = await embed(adaptedModel(mixer, { config, theta }, 0));
+    const merged = await embed({ ...mixer, graph: await mergeAdapter(mixer, { config, theta }, 0) });
+    expect(distance(merged.data, open.data)).toBeLessThan(1e-5);
+    expect(distance(frozen.data, open.data)).toBeGreaterThan(0.05);
   });
 });
 

@@ -45,3 +45,20 @@ export async function writeTinyBackbone(path: string, seed = 1): Promise<void> {
   const embedding = o.gemm(flat, weights(8 * 16, tinyWidth), { c: weights(tinyWidth) });
   await writeModel(b.build([embedding]), path);
 }
+
+/** A network of products only: patches as tokens `[N, 16, 48]`, two MatMuls on every token, their mean, a last MatMul. Batch fixed at 1. */
+export async function writeTinyMixer(path: string): Promise<void> {
+  const b = new GraphBuilder({ name: "mixer", opset: 18 });
+  const o = ops(b);
+  const stream = random("tiny mixer", 1);
+  const weights = (rows: number, columns: number): string =>
+    o.floats(
+      Float32Array.from({ length: rows * columns }, () => stream.normal() / Math.sqrt(rows)),
+      [rows, columns],
+    );
+  const image = b.input("image", { dtype: "float32", shape: [1, 3, tinySize, tinySize] });
+  const patches = o.transpose(o.reshape(image, [1, 3, 4, 4, 4, 4]), [0, 2, 4, 1, 3, 5]);
+  const tokens = o.reshape(patches, [1, 16, 48]);
+  const mixed = o.matmul(o.relu(o.matmul(tokens, weights(48, 20))), weights(20, 20));
+  await writeModel(b.build([o.matmul(o.reduceMean(mixed, [1], false), weights(20, tinyWidth))]), path);
+}
