@@ -85,7 +85,10 @@ async function all(): Promise<void> {
     const done = await finishedJob(job.folder);
     if (done !== undefined) cells.push({ job, done });
   }
-  const text = renderResults(cells);
+  const text = renderResults(
+    cells,
+    `--models ${values.models} --images ${values.images} --seeds ${values.seeds} --options '${values.options}'`,
+  );
   await mkdir(values.out, { recursive: true });
   await writeFile(join(values.out, `${values.name}.md`), text);
   console.log(text);
