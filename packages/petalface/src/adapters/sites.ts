@@ -107,7 +107,7 @@ function describe(node: Node, weight: readonly number[], shapeOf: (value: string
  * The sites that a pattern names: `default`, `all`, `pointwise` (1x1 convolutions), `conv`, `linear` (MatMul and Gemm), or a
  * comma-separated list of names in which `*` stands for anything. Throws PetalfaceError if nothing matches.
  *
- * `default` is METHOD.md's recipe: the 1x1 convolutions except those of the first (largest) stage; every dense convolution
+ * `default` is the recipe of docs/METHOD.md: the 1x1 convolutions except those of the first (largest) stage; every dense convolution
  * outside the first stage where there are no 1x1 ones; every MatMul and Gemm where there are no convolutions to speak of.
  */
 export function selectSites(sites: readonly Site[], pattern = "default"): Site[] {

@@ -7,7 +7,7 @@ import { bilinearAxis } from "./bilinear.ts";
 import type { Pixels } from "./types.ts";
 
 /**
- * Statistics of aligned faces from which synthetic people are drawn (DESIGN.md, "Face space"): a person is
+ * Statistics of aligned faces from which synthetic people are drawn: a person is
  * `between @ n`, each photo adds `within @ m`, and pixels are `mean + coefficients @ basis`.
  */
 export interface FaceSpace {

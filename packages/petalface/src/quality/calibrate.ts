@@ -15,7 +15,7 @@ export function quantile(values: ArrayLike<number>, share: number): number {
 
 /**
  * Fits a calibration on scores of the same training faces sharp and at the best low resolution that training shows: alpha
- * reaches exactly 1 where all but 5 % of the sharp ones are, and 0 at the median of the degraded ones (METHOD.md, "What follows", 4).
+ * reaches exactly 1 where all but 5 % of the sharp ones are, and 0 at the median of the degraded ones (docs/METHOD.md, 2).
  * Direction-aware: it does not matter whether the measure calls sharp faces large or small.
  * Throws PetalfaceError if a score is not finite or the measure cannot tell the two sets apart.
  */
@@ -40,4 +40,16 @@ export function calibrate(measure: string, sharp: ArrayLike<number>, degraded: A
       `"${measure}" cannot tell the training faces from their low-resolution copies (sharp ${quantile(sharp, 0.5).toFixed(2)}, degraded ${low.toFixed(2)}): the training faces may be blurred themselves; use sharp ones, a smaller --lr-pixels range, or another --quality`,
     );
   return { measure, low, high };
+}
+
+/**
+ * The calibration of aligned photos at 112 px, fitted as above on 512 LFW faces of people outside folds 1 to 6 (low at 24 px). For training
+ * on faces that are not photos, whose own sharpness says nothing about cameras. Throws PetalfaceError for another measure or size.
+ */
+export function photoCalibration(measure: string, size: number): Calibration {
+  if (measure !== "sharpness" || size !== 112)
+    throw new PetalfaceError(
+      `alpha's range on photos is known for sharpness at 112 px, not for ${measure} at ${size} px; train with --calibration fit, or on photos`,
+    );
+  return { measure, low: 2.49, high: 4.09 };
 }

@@ -1,7 +1,7 @@
 import { type Backbone, toInput } from "../backbones/index.ts";
 import type { FaceData } from "../data/index.ts";
 import type { Loader } from "../images/index.ts";
-import { type Calibration, calibrate, qualityGraph } from "../quality/index.ts";
+import { type Calibration, calibrate, photoCalibration, qualityGraph } from "../quality/index.ts";
 import { random } from "../random.ts";
 import { floatsOf, openSession, type SessionOptions } from "../runtime/index.ts";
 import type { TrainingOptions } from "./options.ts";
@@ -10,7 +10,10 @@ import type { TrainingOptions } from "./options.ts";
 const faces = 512;
 const rows = 32;
 
-/** Fits the quality measure's calibration on a random part of the training set, sharp and at its best low resolution. */
+/**
+ * The quality measure's calibration: fitted on a random part of the training set, sharp and at its best low resolution, or that of photos.
+ * Synthetic faces are smoother than photos, so a range fitted on them would call many a low-resolution photo sharp.
+ */
 export async function fitCalibration(
   backbone: Backbone,
   data: FaceData,
@@ -18,6 +21,10 @@ export async function fitCalibration(
   options: TrainingOptions,
   session: SessionOptions,
 ): Promise<Calibration> {
+  const synthetic = data.length > 0 && data.at(0).source.kind === "synthetic";
+  const known = options.quality === "sharpness" && backbone.size === 112;
+  if (options.calibration === "photos" || (options.calibration === "auto" && synthetic && known))
+    return photoCalibration(options.quality, backbone.size);
   const { graph, score } = qualityGraph(backbone, options.quality);
   const stream = random("calibration", options.seed);
   const chosen =

@@ -1,6 +1,7 @@
 export { type AdaptContext, type AdaptRequest, type AdaptResult, adapt, resume } from "./adapt.ts";
 export type { StepRecord } from "./metrics.ts";
 export {
+  calibrationNames,
   decayNames,
   type LossName,
   lossNames,

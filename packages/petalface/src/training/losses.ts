@@ -11,7 +11,7 @@ function normalised(o: Ops, x: string): string {
 
 /**
  * Distillation: mean of `weight * (1 - cos(embedding, target))` over the batch. `target` `[B, D]` holds unit vectors: the frozen embeddings
- * of the same faces, sharp (METHOD.md, "What follows", 2).
+ * of the same faces, sharp (docs/METHOD.md, 3).
  */
 export function distillation(o: Ops, embedding: string, target: string, weight: number): string {
   const cosine = o.reduceSum(o.mul(normalised(o, embedding), target), [1], false);

@@ -7,6 +7,9 @@ export type LossName = "distil" | "cosface" | "distil+cosface";
 /** Names of {@link LossName}. */
 export const lossNames = ["distil", "cosface", "distil+cosface"] as const;
 
+/** Names of the sources of a calibration. */
+export const calibrationNames = ["auto", "fit", "photos"] as const;
+
 /** Names of the presets. */
 export const presetNames = ["petal", "paper"] as const;
 
@@ -30,6 +33,8 @@ export interface TrainingOptions {
   readonly logitScale: number;
   /** Quality measure that alpha comes from. */
   readonly quality: string;
+  /** Where alpha's range comes from: fitted on the training faces, or known from photos; `auto` fits unless the faces are synthetic. */
+  readonly calibration: (typeof calibrationNames)[number];
   readonly learningRate: number;
   /** Decoupled weight decay of AdamW. */
   readonly weightDecay: number;
@@ -53,10 +58,7 @@ export interface TrainingOptions {
 /** Names of the ways the learning rate may fall. */
 export const decayNames = ["cosine", "polynomial"] as const;
 
-/**
- * METHOD.md, "What follows", 3: the recipe of the study; with twice its learning rate, which on LFW's fold 6 was better at every
- * low resolution (mixed 12 px 90.8 against 89.9).
- */
+/** docs/METHOD.md, 4: what we know to be best. */
 const petal: TrainingOptions = {
   preset: "petal",
   method: "lora",
@@ -69,6 +71,7 @@ const petal: TrainingOptions = {
   margin: 0.4,
   logitScale: 64,
   quality: "sharpness",
+  calibration: "auto",
   learningRate: 4e-3,
   weightDecay: 0.05,
   warmup: 0.06,
@@ -82,7 +85,7 @@ const petal: TrainingOptions = {
   flip: true,
 };
 
-/** METHOD.md, "The method" and "Released hyper-parameters": the twin form with a margin softmax, none of the released defects. */
+/** docs/METHOD.md, 4: the twin form with a margin softmax, as the paper means it. */
 const paper: TrainingOptions = {
   ...petal,
   preset: "paper",
@@ -122,6 +125,7 @@ function check(options: TrainingOptions): void {
   oneOf("method", options.method, methodNames);
   oneOf("gate", options.gate, gateNames);
   oneOf("loss", options.loss, lossNames);
+  oneOf("calibration", options.calibration, calibrationNames);
   oneOf("decay", options.decay, decayNames);
   within("rank", options.rank, 1, 4096, true);
   if (options.rank % gateParts(options.gate) !== 0)

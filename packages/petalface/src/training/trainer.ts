@@ -70,6 +70,8 @@ export async function trainSteps(task: TrainingTask, state: TrainingState): Prom
     saved = performance.now();
   };
   try {
+    // A run that dies before its first half minute can be resumed too.
+    if (state.step === 0) await checkpoint();
     for await (const batch of prefetch(prepareSteps(task, targets, state.step), ahead)) {
       const record = await trainStep(task, state, graph, engine, targets, batch);
       pending.push(record);

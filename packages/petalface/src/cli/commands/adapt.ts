@@ -8,6 +8,7 @@ import {
   type AdaptContext,
   type AdaptResult,
   adapt,
+  calibrationNames,
   decayNames,
   lossNames,
   presetNames,
@@ -35,6 +36,7 @@ interface Flags {
   readonly loss?: TrainingOptions["loss"];
   readonly margin?: number;
   readonly quality?: string;
+  readonly calibration?: TrainingOptions["calibration"];
   readonly lr?: number;
   readonly weightDecay?: number;
   readonly warmup?: number;
@@ -76,6 +78,7 @@ export function adaptCommand(program: Command, context: CliContext): void {
     .addOption(new Option("--loss <name>", "training loss").choices(lossNames))
     .option("--margin <x>", "CosFace margin", numeric)
     .addOption(new Option("--quality <name>", "quality measure that alpha comes from").choices(measureNames))
+    .addOption(new Option("--calibration <source>", "where alpha's range comes from").choices(calibrationNames))
     .option("--lr <x>", "peak learning rate", numeric)
     .option("--weight-decay <x>", "decoupled weight decay", numeric)
     .option("--warmup <share>", "share of the steps with rising learning rate", numeric)
@@ -132,7 +135,7 @@ function start(flags: Flags, out: string, surroundings: AdaptContext): Promise<A
   if (flags.train === undefined) throw new PetalfaceError("give training faces with --train", { exitCode: 2 });
   const { model, normalize, train, lr, preset, method, gate, rank, scale, sites, loss, margin, quality, weightDecay } =
     flags;
-  const { warmup, decay, clip, batch, epochs, seed, sharpShare, lrPixels, flip } = flags;
+  const { warmup, decay, clip, batch, epochs, seed, sharpShare, lrPixels, flip, calibration } = flags;
   const options: TrainingChoices = {
     ...{
       preset,
@@ -149,7 +152,7 @@ function start(flags: Flags, out: string, surroundings: AdaptContext): Promise<A
       warmup,
       decay,
     },
-    ...{ clip, batch, epochs, seed, sharpShare, lrPixels, flip },
+    ...{ clip, batch, epochs, seed, sharpShare, lrPixels, flip, calibration },
   };
   return adapt({ model, normalize, train, options, out }, surroundings);
 }

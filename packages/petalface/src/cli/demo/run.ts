@@ -76,7 +76,12 @@ async function train(
 ): Promise<{ adapter: Adapter; run: RunRecord }> {
   let progress: ReturnType<CliContext["progress"]> | undefined;
   const { adapter, run, finished } = await adapt(
-    { model: demoModel, train: faces.train.spec, options: { ...options, epochs: faces.epochs }, out: folder },
+    {
+      model: demoModel,
+      train: faces.train.spec,
+      options: { ...options, calibration: "fit", epochs: faces.epochs },
+      out: folder,
+    },
     {
       data: faces.train,
       signal: context.signal,
