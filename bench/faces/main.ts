@@ -64,7 +64,7 @@ async function all(): Promise<void> {
             contender,
             model,
             seed: Number(seed),
-            images: Number(values.images) * (contender.times ?? 1),
+            images: Number(values.images),
             folds,
             threads: Number(values.threads),
             folder,
