@@ -87,7 +87,7 @@ async function all(): Promise<void> {
   }
   const text = renderResults(
     cells,
-    `--models ${values.models} --images ${values.images} --seeds ${values.seeds} --options '${values.options}'`,
+    `--models ${values.models} --images ${values.images} --seeds ${values.seeds} --jobs ${values.jobs} --threads ${values.threads} --options '${values.options}'`,
   );
   await mkdir(values.out, { recursive: true });
   await writeFile(join(values.out, `${values.name}.md`), text);

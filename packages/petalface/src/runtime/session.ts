@@ -9,7 +9,7 @@ import { PetalfaceError } from "../errors.ts";
 /** Where a graph runs: onnxruntime's execution providers that this project supports. */
 export type Provider = "cpu" | "cuda" | "webgpu";
 
-/** Names of {@link Provider}, and `auto`, which is the CPU unless CUDA really opens. */
+/** Names of {@link Provider}, and `auto`, which is the CPU for now: there the same threads give the same bits. */
 export const providerNames = ["auto", "cpu", "cuda", "webgpu"] as const;
 
 /** Options of {@link openSession}. */
