@@ -2,7 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Graph, Tensor } from "onnx-grad";
-import { placeModel } from "onnx-grad";
+import { lower, placeModel } from "onnx-grad";
 import { InferenceSession, Tensor as OrtTensor } from "onnxruntime-node";
 import { PetalfaceError } from "../errors.ts";
 
@@ -45,7 +45,9 @@ export async function openSession(graph: Graph, options: SessionOptions = {}): P
   const folder = await mkdtemp(join(options.scratch ?? tmpdir(), "petalface-"));
   const provider = options.provider ?? "cpu";
   try {
-    const path = await placeModel(graph, folder);
+    // Only training asks for `all` and may round differently; elsewhere on the CPU every value keeps its bits.
+    const exact = provider === "cpu" && options.optimisation !== "all";
+    const path = await placeModel(lower(graph, provider, { exact }), folder);
     const session = await InferenceSession.create(path, {
       executionProviders: [provider],
       intraOpNumThreads: options.threads ?? availableParallelism(),

@@ -1,0 +1,33 @@
+import { OnnxGradError } from "./errors.ts";
+import type { Graph } from "./graph.ts";
+import type { Pass, Target } from "./lower/pass.ts";
+import { passes } from "./lower/passes.ts";
+
+export type { Pass, Target } from "./lower/pass.ts";
+
+/** Options of {@link lower}. */
+export interface LowerOptions {
+  /** Only passes under which every value keeps its bits; all passes unless given. */
+  readonly exact?: boolean;
+  /** Passes to run instead of the project's own. */
+  readonly passes?: readonly Pass[];
+}
+
+/**
+ * Rewrites a graph for what is to run it: operators that the target lacks are decomposed, groups of operators that it has one
+ * kernel for are fused. The graph computes the same function up to rounding; names of inputs and outputs stay.
+ * Throws {@link OnnxGradError} if a pass breaks that contract.
+ */
+export function lower(graph: Graph, target: Target, options: LowerOptions = {}): Graph {
+  return (options.passes ?? passes)
+    .filter((pass) => pass.targets.includes(target) && (pass.exact || options.exact !== true))
+    .reduce((before, pass) => {
+      const after = pass.run(before);
+      if (
+        after.inputs.join("\0") !== before.inputs.join("\0") ||
+        after.outputs.join("\0") !== before.outputs.join("\0")
+      )
+        throw new OnnxGradError(`lowering pass "${pass.name}" changed the inputs or outputs of graph "${graph.name}"`);
+      return after;
+    }, graph);
+}

@@ -1,0 +1,57 @@
+import type { Graph, Node } from "../graph.ts";
+
+/** What a fusion may look at. */
+export interface Surroundings {
+  readonly graph: Graph;
+  /** The node that computes a value; undefined for graph inputs and constants. */
+  producer(value: string): Node | undefined;
+  /** How many inputs of nodes and graph outputs a value is. */
+  uses(value: string): number;
+}
+
+/**
+ * A graph in which each node for which `fuse` returns another is exchanged for it. The new node must have the outputs of the old
+ * one, so its values keep names and types and operators without a shape rule are welcome. Nodes that nothing needs any more go.
+ */
+export function fuseNodes(graph: Graph, fuse: (node: Node, around: Surroundings) => Node | undefined): Graph {
+  const producers = new Map<string, Node>();
+  const counts = new Map<string, number>();
+  const count = (value: string) => counts.set(value, (counts.get(value) ?? 0) + 1);
+  for (const node of graph.nodes) {
+    for (const output of node.outputs) producers.set(output, node);
+    for (const input of node.inputs) count(input);
+  }
+  for (const output of graph.outputs) count(output);
+  const around: Surroundings = {
+    graph,
+    producer: (value) => producers.get(value),
+    uses: (value) => counts.get(value) ?? 0,
+  };
+  let changed = false;
+  const nodes = graph.nodes.map((node) => {
+    const fused = fuse(node, around);
+    if (fused !== undefined) changed = true;
+    return fused ?? node;
+  });
+  return changed ? prune({ ...graph, nodes }) : graph;
+}
+
+/** The graph without the nodes, types and constants that its outputs do not need. */
+export function prune(graph: Graph): Graph {
+  const needed = new Set(graph.outputs);
+  const nodes = graph.nodes
+    .toReversed()
+    .filter((node) => {
+      if (!node.outputs.some((output) => needed.has(output))) return false;
+      for (const input of node.inputs) needed.add(input);
+      return true;
+    })
+    .reverse();
+  const kept = new Set([...graph.inputs, ...nodes.flatMap((node) => node.outputs)]);
+  return {
+    ...graph,
+    nodes,
+    types: new Map([...graph.types].filter(([name]) => kept.has(name))),
+    constants: new Map([...graph.constants].filter(([name]) => needed.has(name))),
+  };
+}

@@ -1,0 +1,22 @@
+import type { Graph } from "../graph.ts";
+
+/** What a graph is lowered for: an execution provider of onnxruntime, or its WebAssembly build. */
+export type Target = "cpu" | "cuda" | "webgpu" | "wasm";
+
+/**
+ * One rewriting of a graph. It computes the same function, and the names of the graph's inputs and outputs stay.
+ * A pass returns the graph that it was given if it finds nothing to do.
+ */
+export interface Pass {
+  /** Short, for error messages and tests. */
+  readonly name: string;
+  /** The targets that need it or gain from it. */
+  readonly targets: readonly Target[];
+  /**
+   * Whether every value keeps its bits on the target. Passes that do not are left out where graphs are compared bit for
+   * bit (the frozen network against its adapted form with a closed gate).
+   */
+  readonly exact: boolean;
+  /** Why onnxruntime does not do it by itself, or what it is for, is the comment of the pass's file. */
+  run(graph: Graph): Graph;
+}
