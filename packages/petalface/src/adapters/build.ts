@@ -13,6 +13,8 @@ export interface BuildOptions {
   readonly alpha: "quality" | "input" | number;
   /** Fixed batch; open unless given. */
   readonly batch?: number;
+  /** Adds a graph input `dropout` `[N, sites * rank]`: factors on the rank channels of each image, site after site. Needs a fixed batch. */
+  readonly dropout?: boolean;
 }
 
 /** An adapted network under construction: the builder, and the names of its values. */
@@ -42,8 +44,14 @@ export function buildAdapted(backbone: Backbone, config: AdapterConfig, options:
   const trained = trainedValues(b, layout, options.theta);
   const alpha = alphaValue(b, backbone, config, input, options.alpha);
   const lowRank = config.method === "lora";
-  const gate = lowRank ? buildGate(b, config.gate, alpha, config.rank, config.scale) : "";
+  const sharedGate = lowRank ? buildGate(b, config.gate, alpha, config.rank, config.scale) : "";
   const sites = new Map(layout.sites.map((site) => [site.name, site]));
+  const masks =
+    lowRank && options.dropout === true ? dropoutMasks(b, layout, config.rank, options.batch ?? 1) : undefined;
+  const gateAt = (site: string): string => {
+    const mask = masks?.get(site);
+    return mask === undefined ? sharedGate : o.mul(sharedGate, mask);
+  };
 
   const push = (node: Node, original: Node): void => {
     const site = sites.get(original.name);
@@ -57,7 +65,9 @@ export function buildAdapted(backbone: Backbone, config: AdapterConfig, options:
     const down = trained.get(`${site.name}.lora_A.weight`) as string;
     const up = trained.get(`${site.name}.lora_B.weight`) as string;
     const x = node.inputs[0] as string;
-    const delta = node.op === "Conv" ? convolution(node, x, frozen, down, up, site.plain) : product(x, down, up);
+    const gate = gateAt(site.name);
+    const delta =
+      node.op === "Conv" ? convolution(node, x, frozen, down, up, gate, site.plain) : product(x, down, up, gate);
     b.push({
       op: "Add",
       domain: "",
@@ -69,7 +79,15 @@ export function buildAdapted(backbone: Backbone, config: AdapterConfig, options:
   };
 
   /** Low-rank products over channels, pixels flattened: for a 1x1 layer much cheaper than two thin convolutions. */
-  const convolution = (node: Node, x: string, frozen: string, down: string, up: string, plain: boolean): string => {
+  const convolution = (
+    node: Node,
+    x: string,
+    frozen: string,
+    down: string,
+    up: string,
+    gate: string,
+    plain: boolean,
+  ): string => {
     const outShape = b.shape(frozen);
     const [batch = 0, , height = 1, width = 1] = outShape;
     const pixels = (height as number) * (width as number);
@@ -80,7 +98,7 @@ export function buildAdapted(backbone: Backbone, config: AdapterConfig, options:
     return o.reshape(o.matmul(up, o.mul(u, o.unsqueeze(gate, [2]))), outShape);
   };
 
-  const product = (x: string, down: string, up: string): string => {
+  const product = (x: string, down: string, up: string, gate: string): string => {
     const u = o.matmul(x, o.transpose(down, [1, 0]));
     const middle = Array.from({ length: b.shape(x).length - 2 }, (_, axis) => axis + 1);
     return o.matmul(o.mul(u, middle.length > 0 ? o.unsqueeze(gate, middle) : gate), o.transpose(up, [1, 0]));
@@ -105,6 +123,17 @@ function alphaValue(
   // One number per image without knowing how many there are: zero times something of that length, plus the number.
   const perImage = o.reduceMean(input, [1, 2, 3], false);
   return o.add(o.mul(perImage, 0), alpha);
+}
+
+/** The graph input `dropout` cut into one mask `[N, rank]` a site, by site name. */
+function dropoutMasks(b: GraphBuilder, layout: Layout, rank: number, batch: number): Map<string, string> {
+  const all = b.input("dropout", { dtype: "float32", shape: [batch, layout.sites.length * rank] });
+  const pieces = ops(b).split(
+    all,
+    layout.sites.map(() => rank),
+    1,
+  );
+  return new Map(layout.sites.map((site, index) => [site.name, pieces[index] as string]));
 }
 
 /** Theta cut into its tensors: by slot name. One Split, so that the gradient of theta is one Concat. */
