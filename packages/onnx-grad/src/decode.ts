@@ -1,14 +1,12 @@
-import { realpathSync, statSync } from "node:fs";
-import { dirname, join, resolve } from "node:path";
 import type { Dim, Shape } from "./dim.ts";
-import { bytesOf, dtypeOfCode, tensorOfBytes } from "./dtypes.ts";
+import { bytesOf, dtypeOfCode, nameOfCode, tensorOfBytes } from "./dtypes.ts";
 import { OnnxGradError } from "./errors.ts";
 import { withFile } from "./file.ts";
 import type { Attribute, Node, ValueType } from "./graph.ts";
 import { MAX_RANK } from "./infer/call.ts";
 import type { AttributeProto, DimProto, NodeProto, TensorProto, ValueInfoProto } from "./proto.ts";
+import { locate, type Source } from "./source.ts";
 import { type Constant, type DType, type ExternalTensor, isExternal, sizeOf, type Tensor } from "./tensor.ts";
-import { SELF } from "./thin.ts";
 
 /** Tensors in files that are no larger than this, and integer ones up to the second bound, are read into memory. */
 const INLINE = 1024;
@@ -29,24 +27,26 @@ export function readTensor(constant: Constant): Tensor {
   return tensorOfBytes(dtype, dims, bytes);
 }
 
-/** The constant behind a TensorProto of the model at `path`. `what` names it in errors. */
-export function constantOfProto(tensor: TensorProto, path: string, what: string): Constant {
+/** The constant behind a TensorProto of the model at `source`. `what` names it in errors. */
+export function constantOfProto(tensor: TensorProto, source: Source, what: string): Constant {
   const fail = (message: string): never => {
-    throw new OnnxGradError(`${path}: ${what} ${message}`);
+    throw new OnnxGradError(`${source.path}: ${what} ${message}`);
   };
   const dtype =
-    dtypeOfCode(tensor.dataType ?? 0) ?? fail(`has element type ${tensor.dataType}, which is not supported`);
+    dtypeOfCode(tensor.dataType ?? 0) ??
+    fail(`has element type ${nameOfCode(tensor.dataType ?? 0)}, which is not supported; export the model in float32`);
   const dims = (tensor.dims ?? []).map(Number);
   const size = sizeOf(dims);
-  if (dims.length > MAX_RANK || dims.some((dim) => !(dim >= 0)) || !Number.isSafeInteger(size)) {
+  const possible = dims.length <= MAX_RANK && dims.every((dim) => Number.isSafeInteger(dim) && dim >= 0);
+  if (!possible || !Number.isSafeInteger(size * bytesOf(dtype))) {
     fail(`has impossible dimensions [${dims.slice(0, 8)}]`);
   }
   if (tensor.segment !== undefined && tensor.segment !== null) fail("is split into segments, which is not supported");
   const length = size * bytesOf(dtype);
   if (tensor.dataLocation === 1) {
-    const external = externalOf(tensor, { dtype, dims, length }, path, fail);
+    const external = externalOf(tensor, { dtype, dims, length }, source, fail);
     const integers = dtype === "int64" || dtype === "int32";
-    return length <= (integers ? INLINE_INTEGERS : INLINE) ? readTensor(external) : external;
+    return length <= (integers ? INLINE_INTEGERS : INLINE) ? readSmall(external, source) : external;
   }
   if (tensor.rawData !== undefined && tensor.rawData.length > 0) {
     if (tensor.rawData.length !== length) fail(`holds ${tensor.rawData.length} bytes but its shape needs ${length}`);
@@ -76,36 +76,36 @@ function tensorOfNumbers(
   return { dtype, dims, data: Uint8Array.from(plain) };
 }
 
+/** Reads a tensor into memory as long as the model has room left for such. */
+function readSmall(external: ExternalTensor, source: Source): Constant {
+  if (external.length > source.room) return external;
+  source.room -= external.length;
+  return readTensor(external);
+}
+
 /** The range of a file that an external TensorProto names, checked against the file. */
 function externalOf(
   tensor: TensorProto,
   { dtype, dims, length }: { dtype: DType; dims: readonly number[]; length: number },
-  path: string,
+  source: Source,
   fail: (message: string) => never,
 ): ExternalTensor {
   const entries = new Map((tensor.externalData ?? []).map(({ key, value }) => [key, value] as const));
   const location = entries.get("location") ?? "";
-  const offset = Number(entries.get("offset") ?? 0);
-  const stated = Number(entries.get("length") ?? length);
+  const whole = (text: string): number => (/^\d{1,16}$/.test(text) ? Number(text) : Number.NaN);
+  const offset = whole(entries.get("offset") ?? "0");
+  const stated = whole(entries.get("length") ?? String(length));
   if (location === "") fail("lies in a file but does not say which");
-  const parts = location.split(/[\\/]/);
-  if (location !== SELF && (location.includes("\0") || parts.includes("..") || /^([\\/]|[A-Za-z]:)/.test(location))) {
-    fail(`lies in "${location.slice(0, 200)}", which is outside the model's folder`);
+  const found = locate(source, location);
+  if (typeof found === "string") return fail(found);
+  if (!Number.isSafeInteger(offset)) fail(`starts at offset ${entries.get("offset")} of its file`);
+  if (stated !== length) fail(`has ${entries.get("length")} bytes in its file but its shape needs ${length}`);
+  if (offset + length > found.size) {
+    fail(
+      `takes ${length} bytes from ${offset} of a file of ${found.size} bytes; the file is truncated or of another model`,
+    );
   }
-  const file = location === SELF ? resolve(path) : resolve(join(dirname(path), ...parts));
-  if (!Number.isSafeInteger(offset) || offset < 0) fail(`starts at offset ${entries.get("offset")} of its file`);
-  if (stated !== length) fail(`has ${stated} bytes in its file but its shape needs ${length}`);
-  const size = fileSize(file);
-  if (size === undefined) fail(`lies in "${location}", which is no file beside the model`);
-  if (offset + length > (size ?? 0)) {
-    fail(`takes ${length} bytes from ${offset} of a file of ${size} bytes; the file is truncated or of another model`);
-  }
-  return { dtype, dims, file: realpathSync(file), offset, length };
-}
-
-function fileSize(file: string): number | undefined {
-  const stat = statSync(file, { throwIfNoEntry: false });
-  return stat?.isFile() ? stat.size : undefined;
+  return { dtype, dims, file: found.file, offset, length };
 }
 
 /** AttributeProto.AttributeType. */
@@ -118,7 +118,8 @@ export interface DecodedNode {
 }
 
 /** The node behind a NodeProto. Throws OnnxGradError for subgraphs and attributes that cannot be held. */
-export function nodeOfProto(proto: NodeProto, path: string): DecodedNode {
+export function nodeOfProto(proto: NodeProto, source: Source): DecodedNode {
+  const { path } = source;
   const op = proto.opType ?? "";
   const outputs = proto.output ?? [];
   const name = proto.name || outputs.find((output) => output !== "") || op;
@@ -131,9 +132,9 @@ export function nodeOfProto(proto: NodeProto, path: string): DecodedNode {
     const key = attribute.name ?? "";
     if (attributes.has(key)) throw new OnnxGradError(`${path}: ${what} has the attribute "${key}" twice`);
     if (isConstant && key === "value" && attribute.t) {
-      constant = constantOfProto(attribute.t, path, `value of ${what}`);
+      constant = constantOfProto(attribute.t, source, `value of ${what}`);
     } else {
-      attributes.set(key, attributeOfProto(attribute, path, what));
+      attributes.set(key, attributeOfProto(attribute, source, what));
     }
   }
   const node: Node = {
@@ -147,9 +148,9 @@ export function nodeOfProto(proto: NodeProto, path: string): DecodedNode {
   return constant === undefined ? { node } : { node, constant };
 }
 
-function attributeOfProto(proto: AttributeProto, path: string, what: string): Attribute {
+function attributeOfProto(proto: AttributeProto, source: Source, what: string): Attribute {
   const fail = (message: string): never => {
-    throw new OnnxGradError(`${path}: attribute "${proto.name}" of ${what} ${message}`);
+    throw new OnnxGradError(`${source.path}: attribute "${proto.name}" of ${what} ${message}`);
   };
   if (proto.refAttrName) fail("refers to a function's attribute, which is not supported");
   const kind = proto.type || guessKind(proto);
@@ -161,7 +162,7 @@ function attributeOfProto(proto: AttributeProto, path: string, what: string): At
     case KIND.string:
       return { string: Buffer.from(proto.s ?? []).toString("utf8") };
     case KIND.tensor:
-      return { tensor: readTensor(constantOfProto(proto.t ?? {}, path, `attribute "${proto.name}" of ${what}`)) };
+      return { tensor: attributeTensor(proto.t ?? {}, source, `attribute "${proto.name}" of ${what}`) };
     case KIND.floats:
       return { floats: proto.floats ?? [] };
     case KIND.ints:
@@ -176,6 +177,17 @@ function attributeOfProto(proto: AttributeProto, path: string, what: string): At
   }
 }
 
+/** The tensor in an attribute, which is held in memory and so must be small. */
+function attributeTensor(proto: TensorProto, source: Source, what: string): Tensor {
+  const constant = constantOfProto(proto, source, what);
+  if (!isExternal(constant)) return constant;
+  const small = constant.length <= INLINE_INTEGERS ? readSmall(constant, source) : constant;
+  if (isExternal(small)) {
+    throw new OnnxGradError(`${source.path}: ${what} holds ${constant.length} bytes; make it an initialiser`);
+  }
+  return small;
+}
+
 /** Models before IR version 2 leave the kind of an attribute to the field that is set. */
 function guessKind(proto: AttributeProto): number {
   const set = (["f", "i", "s", "t", "g", "floats", "ints", "strings", "graphs"] as const).find((key) => key in proto);
@@ -186,16 +198,20 @@ function guessKind(proto: AttributeProto): number {
 /** The type of a graph input. Only the first dimension may be open; `given` replaces the stated shape. */
 export function typeOfInput(info: ValueInfoProto, path: string, given: Shape | undefined): ValueType {
   const tensor = info.type?.tensorType;
-  const what = `input "${info.name}"`;
+  const what = `input "${info.name ?? ""}"`;
   if (!tensor) throw new OnnxGradError(`${path}: ${what} is no tensor`);
   const dtype = dtypeOfCode(tensor.elemType ?? 0);
   if (dtype === undefined) {
-    throw new OnnxGradError(`${path}: ${what} has element type ${tensor.elemType}, which is not supported`);
+    throw new OnnxGradError(
+      `${path}: ${what} has element type ${nameOfCode(tensor.elemType ?? 0)}, which is not supported; export the model in float32`,
+    );
   }
   if (given !== undefined) return { dtype, shape: given };
   if (!tensor.shape)
     throw new OnnxGradError(`${path}: ${what} has no shape; give one: { shapes: { "${info.name}": [...] } }`);
-  const shape = (tensor.shape.dim ?? []).map((dim, axis) => {
+  const dims = tensor.shape.dim ?? [];
+  if (dims.length > MAX_RANK) throw new OnnxGradError(`${path}: ${what} has ${dims.length} dimensions`);
+  const shape = dims.map((dim, axis) => {
     const result = dimOfProto(dim);
     if (typeof result === "number" && result >= 0 && Number.isSafeInteger(result)) return result;
     if (typeof result === "number") throw new OnnxGradError(`${path}: ${what} has ${result} as dimension ${axis}`);

@@ -33,6 +33,16 @@ export const dtypeCode = (dtype: DType): number => CODES[dtype];
 /** The element type behind a TensorProto.DataType number, or undefined where onnx-grad has none (strings, int16, 4-bit ...). */
 export const dtypeOfCode = (code: number): DType | undefined => BY_CODE.get(code);
 
+/** Names of TensorProto.DataType (schema/onnx.proto), by number. */
+const NAMES = (
+  "undefined float32 uint8 int8 uint16 int16 int32 int64 string bool float16 float64 uint32 uint64 complex64 complex128 bfloat16 " +
+  "float8e4m3fn float8e4m3fnuz float8e5m2 float8e5m2fnuz uint4 int4 float4e2m1 float8e8m0 uint2 int2"
+).split(" ");
+
+/** What to call an element type in an error: its number and, where it has one, its name. */
+export const nameOfCode = (code: number): string =>
+  NAMES[code] === undefined ? `${code}` : `${code} (${NAMES[code]})`;
+
 /** Bytes of one element. */
 export const bytesOf = (dtype: DType): number => ARRAYS[dtype].BYTES_PER_ELEMENT;
 

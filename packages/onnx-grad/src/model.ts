@@ -9,13 +9,18 @@ import { withFile } from "./file.ts";
 import { typeGraph } from "./fold.ts";
 import type { Graph, Node, ValueType } from "./graph.ts";
 import { constantOfNode } from "./infer/create.ts";
+import { refuseOther } from "./other.ts";
 import { decodeProto, type ModelProto } from "./proto.ts";
 import { sortNodes } from "./sort.ts";
+import { type Source, startSource } from "./source.ts";
 import type { Constant } from "./tensor.ts";
 import { thinModel } from "./thin.ts";
 
 /** Operator sets whose meaning onnx-grad knows. */
 const OPSETS = { first: 7, last: 22 } as const;
+
+/** The newest version of the file format in schema/onnx.proto. */
+const NEWEST_IR = 14;
 
 /** Options of {@link readModel}. */
 export interface ReadOptions {
@@ -32,16 +37,25 @@ export interface ReadOptions {
  */
 export async function readModel(path: string, options: ReadOptions = {}): Promise<Graph> {
   const file = resolve(path);
-  const proto = decodeProto(withFile(file, thinModel), path);
-  return graphOfProto(proto, file, options);
+  const proto = decodeProto(
+    withFile(file, (open) => {
+      refuseOther(open);
+      return thinModel(open);
+    }),
+    path,
+  );
+  return graphOfProto(proto, startSource(file), options);
 }
 
-function graphOfProto(proto: ModelProto, path: string, options: ReadOptions): Graph {
+function graphOfProto(proto: ModelProto, source: Source, options: ReadOptions): Graph {
+  const { path } = source;
   const fail = (message: string): never => {
     throw new OnnxGradError(`${path}: ${message}`);
   };
   const graph = proto.graph ?? fail("holds no graph; it is no ONNX model");
   const opset = opsetOf(proto, fail);
+  const version = Number(proto.irVersion ?? 0);
+  if (!(version >= 1 && version <= NEWEST_IR)) fail(`has IR version ${version}; onnx-grad reads 1 to ${NEWEST_IR}`);
   if (proto.functions?.length) fail("defines functions of its own, which is not supported; inline them first");
   if (graph.sparseInitializer?.length) fail("holds sparse weights, which are not supported");
 
@@ -51,12 +65,12 @@ function graphOfProto(proto: ModelProto, path: string, options: ReadOptions): Gr
     constants.set(name, constant);
   };
   for (const tensor of graph.initializer ?? []) {
-    const name = tensor.name ?? "";
-    define(name, constantOfProto(tensor, path, `initializer "${name}"`));
+    const name = tensor.name || fail("has an initializer without a name");
+    define(name, constantOfProto(tensor, source, `initializer "${name}"`));
   }
   const types = new Map<string, ValueType>();
   for (const info of graph.input ?? []) {
-    const name = info.name ?? "";
+    const name = info.name || fail("has an input without a name");
     // Up to IR version 3 every initialiser is listed as an input too.
     if (constants.has(name)) continue;
     if (types.has(name)) fail(`value "${name}" is defined twice`);
@@ -65,13 +79,19 @@ function graphOfProto(proto: ModelProto, path: string, options: ReadOptions): Gr
   }
   const nodes: Node[] = [];
   for (const decoded of graph.node ?? []) {
-    const { node, constant } = nodeOfProto(decoded, path);
+    const { node, constant } = nodeOfProto(decoded, source);
     const [output = ""] = node.outputs;
     if (types.has(output)) fail(`value "${output}" is defined twice`);
-    if (node.op === "Constant" && node.domain === "") define(output, constant ?? constantOfNode(node));
-    else nodes.push(node);
+    if (node.op !== "Constant" || node.domain !== "") nodes.push(node);
+    else if (output !== "") define(output, constant ?? constantOfNode(node));
   }
-  const outputs = (graph.output ?? []).map((info) => info.name ?? "");
+  const outputs = (graph.output ?? []).map((info) => info.name || fail("has an output without a name"));
+  if (outputs.length === 0) fail("has no outputs, so it computes nothing; export it again");
+  const seen = new Set<string>();
+  for (const output of outputs) {
+    if (seen.has(output)) fail(`puts out "${output}" twice`);
+    seen.add(output);
+  }
   const sorted = sortNodes(nodes, [...types.keys(), ...constants.keys()], outputs, path);
   const metadata = new Map((proto.metadataProps ?? []).map(({ key = "", value = "" }) => [key, value]));
   const name = graph.name ?? "";
@@ -80,8 +100,10 @@ function graphOfProto(proto: ModelProto, path: string, options: ReadOptions): Gr
 
 function opsetOf(proto: ModelProto, fail: (message: string) => never): number {
   const standard = (proto.opsetImport ?? []).filter(({ domain = "" }) => domain === "" || domain === "ai.onnx");
-  const opset = Number(standard[0]?.version ?? 0);
-  if (standard.length === 0) return fail("does not say which operator set it uses; it is no ONNX model");
+  const versions = new Set(standard.map(({ version = "0" }) => Number(version)));
+  const [opset] = versions;
+  if (opset === undefined) return fail("does not say which operator set it uses; it is no ONNX model");
+  if (versions.size > 1) return fail(`names ${versions.size} versions of the standard operator set`);
   if (!(opset >= OPSETS.first && opset <= OPSETS.last)) {
     fail(`uses operator set ${opset}; onnx-grad reads ${OPSETS.first} to ${OPSETS.last}, convert the model`);
   }

@@ -7,56 +7,11 @@ import { readTensor } from "../src/decode.ts";
 import { bytesOfTensor } from "../src/dtypes.ts";
 import { OnnxGradError } from "../src/errors.ts";
 import { encodeModel, readModel, writeModel } from "../src/model.ts";
-import {
-  decodeProto,
-  encodeProto,
-  type GraphProto,
-  type ModelProto,
-  type NodeProto,
-  type TensorProto,
-} from "../src/proto.ts";
-import { type Constant, float32, int64, isExternal, type Tensor } from "../src/tensor.ts";
+import { decodeProto, encodeProto, type ModelProto } from "../src/proto.ts";
+import { type Constant, float32, int64, isExternal } from "../src/tensor.ts";
 import { encodeHeader } from "../src/wire.ts";
 import { runModel, scratch, shared, wave } from "./support/engine.ts";
-
-const value = (name: string, ...dims: (number | string)[]) => ({
-  name,
-  type: {
-    tensorType: {
-      elemType: 1,
-      shape: { dim: dims.map((dim) => (typeof dim === "number" ? { dimValue: String(dim) } : { dimParam: dim })) },
-    },
-  },
-});
-
-const node = (opType: string, input: string[], output: string[], more: Partial<NodeProto> = {}): NodeProto => ({
-  opType,
-  name: `the ${opType}`,
-  input,
-  output,
-  ...more,
-});
-
-const raw = (name: string, tensor: Tensor): TensorProto => ({
-  name,
-  dims: tensor.dims.map(String),
-  dataType: { float32: 1, int64: 7 }[tensor.dtype as "float32" | "int64"],
-  rawData: bytesOfTensor(tensor),
-});
-
-/** A model of one relu, changed as a test wants. */
-const model = (graph: Partial<GraphProto> = {}, more: Partial<ModelProto> = {}): ModelProto => ({
-  irVersion: "8",
-  opsetImport: [{ domain: "", version: "13" }],
-  graph: {
-    name: "g",
-    input: [value("x", 1, 4)],
-    output: [value("y", 1, 4)],
-    node: [node("Relu", ["x"], ["y"])],
-    ...graph,
-  },
-  ...more,
-});
+import { model, node, raw, value } from "./support/protos.ts";
 
 /** Writes a model into a new folder and reads it. */
 const read = (proto: ModelProto, folder = scratch()) => {
@@ -411,7 +366,9 @@ describe.skipIf(process.platform === "win32")("files of gigabytes", () => {
 
   it("are refused if it is not weights that fill them", async () => {
     const bytes = 2 ** 30;
-    const path = sparse(Buffer.concat([encodeProto("model", model()), encodeHeader(14, bytes)]), bytes);
+    const value = encodeHeader(2, bytes);
+    const entry = Buffer.concat([encodeHeader(14, value.length + bytes), value]);
+    const path = sparse(Buffer.concat([encodeProto("model", model()), entry]), bytes);
     await expect(readModel(path)).rejects.toThrow(/more than 67108864 bytes besides its weights/);
     const fields = sparse(
       Buffer.concat([encodeProto("model", model()), Buffer.alloc(5_000_000, Buffer.from([0x28, 0x01]))]),
