@@ -1,0 +1,21 @@
+import { intOf } from "../../attributes.ts";
+import type { Pass } from "../pass.ts";
+import { replaceNodes } from "../rewrite.ts";
+
+/** LogSoftmax as z - log(sum(exp(z))) with z = x - max(x): the WebGPU provider (1.30) has no kernel for it. */
+export const logSoftmax: Pass = {
+  name: "log-softmax",
+  targets: ["webgpu"],
+  exact: false,
+  run: (graph) =>
+    replaceNodes(
+      graph,
+      ({ op, domain }) => domain === "" && op === "LogSoftmax",
+      (o, node) => {
+        const x = node.inputs[0] as string;
+        const axes = [o.axis(x, intOf(node, "axis", -1))];
+        const z = o.sub(x, o.reduceMax(x, axes));
+        return [o.sub(z, o.log(o.reduceSum(o.exp(z), axes)))];
+      },
+    ),
+};

@@ -1,0 +1,84 @@
+import { intOf, intsOf } from "../../attributes.ts";
+import { isStatic } from "../../dim.ts";
+import type { Graph, Node } from "../../graph.ts";
+import type { Ops } from "../../ops.ts";
+import { geometryOf } from "../../rules/conv.ts";
+import { padsFor } from "../../rules/shape.ts";
+import type { Pass } from "../pass.ts";
+import { replaceNodes } from "../rewrite.ts";
+
+/** Padding that no maximum comes from. */
+const lowest = -3.4028234663852886e38;
+
+/** All index tuples below `sizes`, the last running fastest. */
+const tuples = (sizes: readonly number[]): number[][] =>
+  sizes.reduce<number[][]>(
+    (all, size) => all.flatMap((head) => Array.from({ length: size }, (_, i) => [...head, i])),
+    [[]],
+  );
+
+/** Where in the flat plane of sizes `wide` a place lies. */
+const flat = (place: readonly number[], wide: readonly number[]): number =>
+  place.reduce((sum, at, axis) => sum * (wide[axis] as number) + at, 0);
+
+/**
+ * The maxima, and where in the flat input each lies (int64, as MaxPool puts out): of the taps that equal the maximum, the
+ * first. Undefined for an open batch, which training graphs do not have.
+ */
+function pooled(o: Ops, node: Node): [string, string] | undefined {
+  const x = node.inputs[0] as string;
+  const shape = o.shape(x);
+  if (!isStatic(shape) || intOf(node, "storage_order", 0) !== 0) return undefined;
+  const [batch = 1, channels = 1] = shape;
+  const { storage_order: _, ...attributes } = node.attributes;
+  const y = o.builder.add("MaxPool", [x], attributes);
+  const taps = intsOf(node, "kernel_shape") ?? [];
+  const call = { o, node, x: [x, "", "", "", "", ""], y, g: "", grads: [] } as const;
+  const { strides, dilations, before, wide, narrow } = geometryOf(call, taps, x, y);
+  const axes = taps.map((__, axis) => axis + 2);
+  // The last window may reach beyond the stated padding (ceil_mode).
+  const after = taps.map((size, i) => {
+    const reach =
+      ((narrow[i] as number) - 1) * (strides[i] as number) +
+      (size - 1) * (dilations[i] as number) +
+      1 -
+      (before[i] as number);
+    return Math.max(reach - (wide[i] as number), 0);
+  });
+  const border = padsFor(axes.length + 2, axes, before, after);
+  const padded = border.every((count) => count === 0)
+    ? x
+    : o.builder.add("Pad", [x, o.ints(border), o.scalar(lowest, o.dtype(x))]);
+  const within = tuples(taps).map((tap) => tap.map((t, i) => t * (dilations[i] as number)));
+  const offset = within.reduceRight<string>((later, starts) => {
+    const ends = starts.map((start, i) => start + ((narrow[i] as number) - 1) * (strides[i] as number) + 1);
+    return o.where(o.equal(o.slice(padded, starts, ends, axes, strides), y), o.scalar(flat(starts, wide)), later);
+  }, o.scalar(0));
+  // Offsets inside a window are small; the rest is added as integers, which stay exact however large the input is.
+  const integers = (values: number[], dims: number[]): string =>
+    o.builder.constant({ dtype: "int32", dims, data: Int32Array.from(values) }, "places");
+  const corners = tuples(narrow).map((place) =>
+    flat(
+      place.map((at, i) => at * (strides[i] as number) - (before[i] as number)),
+      wide,
+    ),
+  );
+  const area = wide.reduce((product, size) => product * size, 1);
+  const planes = Array.from({ length: batch * channels }, (__, plane) => plane * area);
+  const inPlane = o.add(o.cast(offset, "int32"), integers(corners, [1, 1, ...narrow]));
+  const places = o.add(inPlane, integers(planes, [batch, channels, ...narrow.map(() => 1)]));
+  return [y, o.cast(places, "int64")];
+}
+
+/** MaxPool that also puts out the places of its maxima, in plain operators: the WebGPU provider (1.30) fails on that output. */
+export const maxPlaces: Pass = {
+  name: "max-places",
+  targets: ["webgpu"],
+  exact: false,
+  run: (graph: Graph) =>
+    replaceNodes(
+      graph,
+      ({ op, domain, outputs }) => domain === "" && op === "MaxPool" && (outputs[1] ?? "") !== "",
+      pooled,
+    ),
+};
