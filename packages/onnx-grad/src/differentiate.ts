@@ -130,7 +130,9 @@ function walk(
       if (!live.has(input)) return;
       const thunk = thunks[i];
       if (thunk === undefined) throw cannot(node, `it has no gradient by its input ${i} "${input}"`);
-      arrived.set(input, [...(arrived.get(input) ?? []), thunk()]);
+      const parts = arrived.get(input);
+      if (parts === undefined) arrived.set(input, [thunk()]);
+      else parts.push(thunk());
     });
   }
   for (const name of wrt) finish(name);

@@ -44,7 +44,13 @@ export async function readModel(path: string, options: ReadOptions = {}): Promis
     }),
     path,
   );
-  return graphOfProto(proto, startSource(file), options);
+  try {
+    return graphOfProto(proto, startSource(file), options);
+  } catch (error) {
+    // Shape rules name the node; the file is known here.
+    if (!(error instanceof OnnxGradError) || error.message.startsWith(file)) throw error;
+    throw new OnnxGradError(`${file}: ${error.message}`, { cause: error });
+  }
 }
 
 function graphOfProto(proto: ModelProto, source: Source, options: ReadOptions): Graph {

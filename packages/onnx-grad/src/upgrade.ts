@@ -159,9 +159,10 @@ export function upgradeOpset(graph: Graph, opset: number = modernOpset): Graph {
     throw new OnnxGradError(`operator set ${graph.opset} is too old: export the model with 7 or later`);
   const types = new Map(graph.types);
   const constants = new Map(graph.constants);
+  let counter = 0;
   const fresh = (stem: string): string => {
     let name = stem;
-    for (let count = 1; types.has(name) || constants.has(name); count++) name = `${stem}_${count}`;
+    while (types.has(name) || constants.has(name)) name = `${stem}_${++counter}`;
     return name;
   };
   const target: Target = {

@@ -32,9 +32,10 @@ export function startOpening(old: Graph, symbol: string, batch: number): Opening
     ...contextOf(old.opset, types, constants),
     dims: (name) => dims.get(name),
   };
+  let counter = 0;
   const fresh = (stem: string): string => {
     let name = stem;
-    for (let count = 1; taken.has(name); count++) name = `${stem}_${count}`;
+    while (taken.has(name)) name = `${stem}_${++counter}`;
     taken.add(name);
     return name;
   };
