@@ -1,9 +1,6 @@
-import { execFile } from "node:child_process";
 import { mkdir, rm, statfs, writeFile } from "node:fs/promises";
 import { availableParallelism, totalmem } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
 import { cacheFolder, isCached, knownModels } from "../models/index.ts";
 import type { Provider } from "../runtime/index.ts";
 
@@ -17,21 +14,12 @@ export interface Finding {
   readonly todo?: string;
 }
 
-const run = promisify(execFile);
 const GIB = 2 ** 30;
-const PROBE_MS = 30_000;
 // Named here, because loading the runtime's module fails where onnxruntime is broken, which is what doctor is to find.
 const providers: readonly Provider[] = ["cpu", "cuda", "webgpu"];
 
 function firstLine(error: unknown): string {
   return (error instanceof Error ? error.message : String(error)).trim().split("\n")[0] ?? "";
-}
-
-/** What onnxruntime says about a provider, without the places in its source where it says it. */
-function providerReason(text: string): string {
-  return firstLine(text)
-    .replace(/^onnxruntime could not load the graph "[^"]*" on \w+: /, "")
-    .replace(/^.* was false\. /, "");
 }
 
 function node(): Finding {
@@ -51,21 +39,18 @@ async function runtime(): Promise<Finding> {
   }
 }
 
+/** Tries a provider in a process of its own: a broken driver may print, crash or hang. */
 async function provider(name: Provider): Promise<Finding> {
-  const script = fileURLToPath(
-    new URL(import.meta.url.endsWith(".ts") ? "./provider-probe.ts" : "./provider-probe.js", import.meta.url),
-  );
+  const title = `provider ${name}`;
+  const state = name === "cpu" ? "broken" : "missing";
   try {
-    await run(process.execPath, [script, name], { timeout: PROBE_MS });
-    return { name: `provider ${name}`, state: "ok", detail: "opens a session and computes" };
+    const { probeProvider } = await import("../runtime/index.ts");
+    const { problem, todo } = await probeProvider(name);
+    if (problem === undefined) return { name: title, state: "ok", detail: "opens a session and computes" };
+    const without = name === "cpu" ? "" : `needed only for --provider ${name}; `;
+    return { name: title, state, detail: problem, todo: `${without}${todo}` };
   } catch (error) {
-    const { stdout, signal } = error as { stdout?: string; signal?: string | null };
-    const detail = stdout?.trim() || (signal ? `ended by ${signal}` : "the probe process failed");
-    const needed = name === "cpu";
-    const todo = needed
-      ? "run `npm ci` again on this machine; if that does not help, report it"
-      : `needed only for --provider ${name}: install its driver and libraries`;
-    return { name: `provider ${name}`, state: needed ? "broken" : "missing", detail: providerReason(detail), todo };
+    return { name: title, state, detail: firstLine(error), todo: "run `npm ci` again on this machine" };
   }
 }
 

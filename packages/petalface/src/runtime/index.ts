@@ -1,1 +1,4 @@
-export { floatsOf, openSession, type Provider, providerNames, type Session, type SessionOptions } from "./session.ts";
+export { type Placement, placementOf } from "./placement.ts";
+export { type Probe, probeProvider } from "./probe.ts";
+export { floatsOf, openSession, type Session } from "./session.ts";
+export { type Provider, providerNames, type SessionOptions } from "./types.ts";

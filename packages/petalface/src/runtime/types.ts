@@ -1,0 +1,20 @@
+/** Where a graph runs: onnxruntime's execution providers that this project supports. */
+export type Provider = "cpu" | "cuda" | "webgpu";
+
+/** Names of {@link Provider}, and `auto`, which is the CPU for now: there the same threads give the same bits. */
+export const providerNames = ["auto", "cpu", "cuda", "webgpu"] as const;
+
+/** Options of {@link openSession}. */
+export interface SessionOptions {
+  /** Execution provider; the CPU unless given. A provider that does not open is an error, never a silent fallback. */
+  readonly provider?: Provider;
+  /** Threads inside one operator; all cores unless given. The same number gives the same bits. */
+  readonly threads?: number;
+  /** Folder for the placed model; a folder of its own under the system's temporary folder unless given. */
+  readonly scratch?: string;
+  /**
+   * Rewriting level of onnxruntime. `extended`, the default, keeps every convolution the same kernel in the frozen and the
+   * adapted graph, which the bit-for-bit promise at alpha = 1 rests on; `all` changes memory layouts too.
+   */
+  readonly optimisation?: "disabled" | "basic" | "extended" | "all";
+}
