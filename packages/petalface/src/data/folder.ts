@@ -1,99 +1,157 @@
-import { opendir, stat } from "node:fs/promises";
-import { extname, join } from "node:path";
+import { type Dir, type Dirent, opendirSync, statSync } from "node:fs";
+import { extname, join, resolve } from "node:path";
 import { PetalfaceError } from "../errors.ts";
-import { imageExtensions } from "../images/index.ts";
-import { byCodeUnits, dataOfFiles } from "./files.ts";
-import type { FaceData } from "./types.ts";
+import { imageExtensions, printPath } from "../images/index.ts";
+import type { ScanOptions } from "./cached.ts";
+import { byCodeUnits } from "./files.ts";
+import { createIndex, createPause, type FileIndex, sizeOf } from "./index-of-files.ts";
+import { createStamps, type Stamps } from "./stamps.ts";
 
 /** What one folder holds, sorted. */
 interface Listing {
   readonly folders: readonly string[];
+  /** Folders that are called like an image. */
+  readonly imageFolders: readonly string[];
+  /** Whatever else is called like an image. */
   readonly images: readonly string[];
   readonly others: number;
 }
 
-const foldersAtOnce = 16;
+/** Entries read, or sizes asked for, between two turns of the event loop. */
+const turn = 4096;
 
 /**
- * Opens a folder of one folder per person, or a flat folder of photos without names. Hidden entries are passed over, files
- * that are no images are counted in `skipped`, a person without photos is left out.
+ * Lists a folder of one folder per person, or a flat folder of photos without names. Hidden entries are passed over, files
+ * that are no images are counted in `skipped`, images that cannot be read in `unreadable`; a person without photos is left out.
  *
- * @throws PetalfaceError where the folder is empty, mixes both layouts, or goes deeper
+ * @returns the index, and the stamps of all folders that it came from
+ * @throws PetalfaceError where the folder is empty, mixes both layouts, goes deeper, or more than 5 % cannot be read
  */
-export async function openFolder(root: string): Promise<FaceData> {
-  const top = await list(root);
-  if (top.images.length > 0 && top.folders.length > 0) {
+export async function scanFolder(
+  root: string,
+  options: ScanOptions,
+): Promise<{ readonly index: FileIndex; readonly stamps: Stamps }> {
+  const scan = createScan(root, options);
+  const top = await scan.list(root);
+  const [folder, image] = [top.folders[0], top.images[0]];
+  if (folder !== undefined && image !== undefined) {
     throw new PetalfaceError(
-      `${root} holds both folders (such as ${top.folders[0]}) and loose photos (such as ${top.images[0]}); put each photo into its person's folder`,
+      `${printPath(root)} holds both folders (such as ${printPath(folder)}) and loose photos (such as ${printPath(image)}); put each photo into its person's folder`,
     );
   }
-  const data = top.folders.length > 0 ? await openPeople(root, top) : await openFlat(root, top);
-  if (data.length === 0) {
-    const others = data.skipped ? ` (${data.skipped} other files were seen)` : "";
-    throw new PetalfaceError(`${root} holds no photos${others}; photos end in ${[...imageExtensions].join(" ")}`);
+  const index = image === undefined ? await indexPeople(root, top, scan) : await indexFlat(root, top, scan);
+  if (index.person.length === 0) {
+    const others = index.skipped ? ` (${index.skipped} other files were seen)` : "";
+    const bad = index.unreadable.first[0] === undefined ? "" : `; ${index.unreadable.first[0]}`;
+    throw new PetalfaceError(
+      `${printPath(root)} holds no photos${others}${bad}; photos end in ${[...imageExtensions].join(" ")}`,
+    );
   }
-  return data;
+  return { index, stamps: scan.stamps.finish() };
 }
 
-function openFlat(root: string, { images, others }: Listing): Promise<FaceData> {
-  const person = new Int32Array(images.length).fill(-1);
-  const id = (index: number) => images[index] as string;
-  const files = { spec: root, root, people: [], person, length: images.length, id, skipped: others };
-  return dataOfFiles(files, (index, cause) => vanished(join(root, id(index)), cause));
-}
+type Scan = ReturnType<typeof createScan>;
 
-async function openPeople(root: string, top: Listing): Promise<FaceData> {
-  const people: string[] = [];
-  const names: string[] = [];
-  const firstOfPerson: number[] = [];
-  let skipped = top.others;
-  for (let start = 0; start < top.folders.length; start += foldersAtOnce) {
-    const part = top.folders.slice(start, start + foldersAtOnce);
-    const listings = await Promise.all(part.map((folder) => list(join(root, folder))));
-    listings.forEach(({ images, folders, others }, at) => {
-      const folder = part[at] as string;
-      if (folders.length > 0) {
-        throw new PetalfaceError(
-          `${join(root, folder)} holds the folder ${folders[0]}; ${root} must be a folder of one folder per person, no deeper`,
-        );
+function createScan(root: string, { onProgress, signal }: ScanOptions) {
+  const stamps = createStamps();
+  const pause = createPause(turn);
+  const builder = createIndex(root);
+  let files = 0;
+  return {
+    stamps,
+    builder,
+    list: (folder: string) => list(folder, stamps, pause),
+    async add(path: string, id: string, name: string, owner: number, people: readonly string[]): Promise<boolean> {
+      const added = builder.add(path, id, name, owner, people);
+      files++;
+      const turned = pause();
+      if (turned !== undefined) {
+        onProgress?.(files);
+        await turned;
+        signal?.throwIfAborted();
       }
-      skipped += others;
-      if (images.length === 0) return;
-      firstOfPerson.push(names.length);
-      people.push(folder);
-      for (const image of images) names.push(image);
-    });
-  }
-  const person = new Int32Array(names.length);
-  firstOfPerson.forEach((first, index) => {
-    person.fill(index, first);
-  });
-  const id = (index: number) => `${people[person[index] as number]}/${names[index]}`;
-  return dataOfFiles({ spec: root, root, people, person, length: names.length, id, skipped }, (index, cause) =>
-    vanished(join(root, id(index)), cause),
-  );
+      return added;
+    },
+  };
 }
 
-async function list(folder: string): Promise<Listing> {
-  const folders: string[] = [];
-  const images: string[] = [];
-  let others = 0;
+async function indexFlat(root: string, { images, imageFolders, others }: Listing, scan: Scan): Promise<FileIndex> {
+  for (const name of merge(images, imageFolders)) await scan.add(join(root, name), name, name, -1, []);
+  return scan.builder.finish({ people: [], inFolders: false, skipped: others });
+}
+
+async function indexPeople(root: string, top: Listing, scan: Scan): Promise<FileIndex> {
+  const people: string[] = [];
+  let skipped = top.others;
+  for (const folder of merge(top.folders, top.imageFolders)) {
+    const path = join(root, folder);
+    // A name that is no UTF-8 cannot be opened: it counts as one image that cannot be read.
+    if (folder.includes("\ufffd") && typeof sizeOf(path) === "string" && !isFolder(path)) {
+      await scan.add(path, folder, folder, -1, []);
+      continue;
+    }
+    const { images, imageFolders, folders, others } = await scan.list(path);
+    if (folders[0] !== undefined) {
+      throw new PetalfaceError(
+        `${printPath(path)} holds the folder ${printPath(folders[0])}; ${printPath(root)} must be a folder of one folder per person, no deeper`,
+      );
+    }
+    skipped += others;
+    const owner = people.push(folder) - 1;
+    let any = false;
+    for (const name of merge(images, imageFolders)) {
+      if (await scan.add(join(path, name), `${folder}/${name}`, name, owner, people)) any = true;
+    }
+    if (!any) people.pop();
+  }
+  return scan.builder.finish({ people, inFolders: true, skipped });
+}
+
+async function list(folder: string, stamps: ReturnType<typeof createStamps>, pause: () => Promise<void> | undefined) {
+  const listing = { folders: [] as string[], imageFolders: [] as string[], images: [] as string[], others: 0 };
+  let handle: Dir | undefined;
   try {
-    for await (const entry of await opendir(folder, { bufferSize: 256 })) {
-      if (entry.name.startsWith(".")) continue;
-      // A link counts as what it leads to; one that leads nowhere is reported when its size is asked for.
-      const target = entry.isSymbolicLink() ? await stat(join(folder, entry.name)).catch(() => undefined) : entry;
-      if (target?.isDirectory()) folders.push(entry.name);
-      else if ((target === undefined || target.isFile()) && imageExtensions.has(extname(entry.name).toLowerCase()))
-        images.push(entry.name);
-      else others++;
+    stamps.add(resolve(folder));
+    // Streamed, since one folder may hold millions of files, and synchronous, which takes a third of the time.
+    handle = opendirSync(folder, { bufferSize: 1024 });
+    for (let entry = handle.readSync(); entry !== null; entry = handle.readSync()) {
+      note(folder, entry, listing);
+      await pause();
     }
   } catch (cause) {
-    throw new PetalfaceError(`cannot list ${folder}: ${(cause as Error).message}`, { cause });
+    throw new PetalfaceError(`cannot list ${printPath(folder)}: ${(cause as Error).message.split("\n", 1)[0]}`, {
+      cause,
+    });
+  } finally {
+    handle?.closeSync();
   }
-  return { folders: folders.sort(byCodeUnits), images: images.sort(byCodeUnits), others };
+  listing.folders.sort(byCodeUnits);
+  listing.imageFolders.sort(byCodeUnits);
+  listing.images.sort(byCodeUnits);
+  return listing;
 }
 
-function vanished(path: string, cause: unknown): PetalfaceError {
-  return new PetalfaceError(`${path} was listed and cannot be read: ${(cause as Error).message}`, { cause });
+function note(
+  folder: string,
+  entry: Dirent,
+  listing: { folders: string[]; imageFolders: string[]; images: string[]; others: number },
+): void {
+  const { name } = entry;
+  if (name.startsWith(".")) return;
+  const image = imageExtensions.has(extname(name).toLowerCase());
+  // A link counts as what it leads to, and some file systems do not say what an entry is.
+  const known = entry.isFile() || entry.isDirectory() || entry.isFIFO() || entry.isSocket();
+  if (known ? entry.isDirectory() : isFolder(join(folder, name)))
+    (image ? listing.imageFolders : listing.folders).push(name);
+  else if (image) listing.images.push(name);
+  else listing.others++;
+}
+
+function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+}
+
+/** Two sorted lists as one. */
+function merge(one: readonly string[], other: readonly string[]): readonly string[] {
+  return other.length === 0 ? one : [...one, ...other].sort(byCodeUnits);
 }

@@ -1,9 +1,13 @@
 import { createReadStream } from "node:fs";
-import { dirname, resolve } from "node:path";
+import { dirname, isAbsolute, join, resolve } from "node:path";
 import { parse } from "csv-parse";
 import { PetalfaceError } from "../errors.ts";
-import { byCodeUnits, dataOfFiles } from "./files.ts";
-import type { FaceData } from "./types.ts";
+import { printPath } from "../images/index.ts";
+import type { ScanOptions } from "./cached.ts";
+import { byCodeUnits } from "./files.ts";
+import { createIndex, createPause, type FileIndex } from "./index-of-files.ts";
+import { createNames } from "./names.ts";
+import { createStamps, type Stamps } from "./stamps.ts";
 
 /** One line of a manifest, not yet checked. */
 interface Line {
@@ -13,60 +17,95 @@ interface Line {
 
 const longestLine = 65_536;
 
+/** Lines between two turns of the event loop. */
+const turn = 4096;
+
 /**
- * Opens a manifest: a CSV file with a header, or one JSON object a line. `path` is relative to the manifest's folder;
+ * Lists a manifest: a CSV file with a header, or one JSON object a line. `path` is relative to the manifest's folder;
  * `person` (a name) and `quality` (a number) may be left out, `person` everywhere or nowhere. Other columns are ignored.
+ * Files that are not there are counted in `unreadable`.
  *
- * @throws PetalfaceError naming the line that is wrong
+ * @throws PetalfaceError naming the line that is wrong, or where more than 5 % of the files are not there
  */
-export async function openManifest(spec: string): Promise<FaceData> {
-  const ids: string[] = [];
-  const owners: (string | undefined)[] = [];
-  const scores: number[] = [];
-  const lineOf: number[] = [];
+export async function scanManifest(
+  spec: string,
+  { onProgress, signal }: ScanOptions,
+): Promise<{ readonly index: FileIndex; readonly stamps: Stamps }> {
+  const wrong = (line: number, what: string) => new PetalfaceError(`${printPath(spec)}, line ${line}: ${what}`);
+  const stamps = createStamps();
+  stamps.add(resolve(spec));
+  const rows = await readRows(spec, wrong);
+  const { people, owners, paths, scores, lines } = rows;
+  const root = dirname(resolve(spec));
+  const builder = createIndex(spec);
+  const pause = createPause(turn);
+  const quality = new Float32Array(paths.length);
+  let kept = 0;
+  for (let row = 0; row < paths.length; row++) {
+    const id = paths.at(row);
+    const path = isAbsolute(id) ? id : join(root, id);
+    const what = `${printPath(spec)}, line ${lines[row]}, ${printPath(id)}`;
+    if (builder.add(path, id, id, owners[row] as number, people, what)) quality[kept++] = scores[row] as number;
+    const turned = pause();
+    if (turned !== undefined) {
+      onProgress?.(row);
+      await turned;
+      signal?.throwIfAborted();
+    }
+  }
+  const index = builder.finish({ people, inFolders: false, skipped: 0, quality: quality.slice(0, kept) });
+  if (kept === 0)
+    throw new PetalfaceError(`${printPath(spec)} lists no photos that are there: ${index.unreadable.first[0]}`);
+  return { index, stamps: stamps.finish() };
+}
+
+/** All rows of a manifest, people sorted by name. */
+async function readRows(spec: string, wrong: (line: number, what: string) => Error) {
+  const paths = createNames();
   const seen = new Set<string>();
-  const wrong = (line: number, what: string) => new PetalfaceError(`${spec}, line ${line}: ${what}`);
+  const numbers = new Map<string, number>();
+  const owners: number[] = [];
+  const scores: number[] = [];
+  const lines: number[] = [];
   try {
     for await (const { number, fields } of spec.toLowerCase().endsWith(".csv")
       ? csvLines(spec)
       : jsonLines(spec, wrong)) {
       const { path, person, quality } = fields;
       if (typeof path !== "string" || path === "") throw wrong(number, "no path");
+      if (path.includes("\0")) throw wrong(number, "the path holds a null character");
       const id = path.replaceAll("\\", "/");
-      if (seen.has(id)) throw wrong(number, `${path} is listed twice`);
+      if (seen.has(id)) throw wrong(number, `${printPath(path)} is listed twice`);
       seen.add(id);
-      const owner = person === undefined || person === null || person === "" ? undefined : String(person);
-      if (owners.length > 0 && (owner === undefined) !== (owners[0] === undefined)) {
+      const name = person === undefined || person === null || person === "" ? undefined : String(person);
+      if (owners.length > 0 && (name === undefined) !== (owners[0] as number) < 0)
         throw wrong(number, "some lines name a person and some do not; name all or none");
-      }
+      if (name !== undefined && !numbers.has(name)) numbers.set(name, numbers.size);
       const score = quality === undefined || quality === null || quality === "" ? Number.NaN : Number(quality);
       if (Number.isNaN(score) && String(quality ?? "") !== "")
-        throw wrong(number, `quality ${String(quality)} is no number`);
-      ids.push(id);
-      owners.push(owner);
+        throw wrong(number, `quality ${JSON.stringify(quality).slice(0, 40)} is no number`);
+      paths.push(id);
+      owners.push(name === undefined ? -1 : (numbers.get(name) as number));
       scores.push(score);
-      lineOf.push(number);
+      lines.push(number);
     }
   } catch (cause) {
     if (cause instanceof PetalfaceError) throw cause;
-    throw new PetalfaceError(`cannot read ${spec}: ${(cause as Error).message}`, { cause });
+    throw new PetalfaceError(`cannot read ${printPath(spec)}: ${(cause as Error).message}`, { cause });
   }
-  if (ids.length === 0) throw new PetalfaceError(`${spec} lists no photos`);
-  const people = [...new Set(owners.filter((owner) => owner !== undefined))].sort(byCodeUnits);
-  const indexOf = new Map(people.map((name, index) => [name, index]));
-  const person = Int32Array.from(owners, (owner) => (owner === undefined ? -1 : (indexOf.get(owner) as number)));
-  const root = dirname(resolve(spec));
-  const quality = Float32Array.from(scores);
-  const files = {
-    spec,
-    root,
+  if (owners.length === 0) throw new PetalfaceError(`${printPath(spec)} lists no photos`);
+  const people = [...numbers.keys()].sort(byCodeUnits);
+  const rank = new Int32Array(people.length);
+  people.forEach((name, place) => {
+    rank[numbers.get(name) as number] = place;
+  });
+  return {
+    paths: paths.finish(),
     people,
-    person,
-    length: ids.length,
-    id: (index: number) => ids[index] as string,
-    quality,
+    owners: Int32Array.from(owners, (owner) => (owner < 0 ? -1 : (rank[owner] as number))),
+    scores,
+    lines,
   };
-  return dataOfFiles(files, (index) => wrong(lineOf[index] as number, `there is no file ${ids[index]}`));
 }
 
 async function* csvLines(spec: string): AsyncGenerator<Line> {

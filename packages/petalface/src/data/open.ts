@@ -1,19 +1,23 @@
 import { stat } from "node:fs/promises";
-import { extname } from "node:path";
+import { dirname, extname, resolve } from "node:path";
 import { PetalfaceError } from "../errors.ts";
-import { openFolder } from "./folder.ts";
-import { openManifest } from "./manifest.ts";
+import { printPath } from "../images/index.ts";
+import { cachedIndex, type ScanOptions } from "./cached.ts";
+import { dataOfIndex } from "./files.ts";
+import { scanFolder } from "./folder.ts";
+import { scanManifest } from "./manifest.ts";
 import { openSynthetic } from "./synthetic.ts";
 import type { FaceData } from "./types.ts";
 
 /**
- * Opens a set of faces without reading any image.
+ * Opens a set of faces without reading any image. The list of a large set is kept in the user's cache folder (see
+ * {@link cachedIndex}), unless the environment variable PETALFACE_INDEX is `off`.
  *
  * @param spec a folder of one folder per person; a flat folder of photos of unknown people; a manifest `.csv` or `.jsonl`;
  *   or `synthetic[:people=N,images=M,seed=S]`
  * @throws PetalfaceError where there is nothing, or something that is none of these
  */
-export async function openData(spec: string): Promise<FaceData> {
+export async function openData(spec: string, options: ScanOptions = {}): Promise<FaceData> {
   if (/^synthetic(:|$)/.test(spec)) return openSynthetic(spec);
   let isFolder: boolean;
   try {
@@ -22,12 +26,15 @@ export async function openData(spec: string): Promise<FaceData> {
     const code = (cause as NodeJS.ErrnoException).code;
     const what = code === "ENOENT" || code === "ENOTDIR" ? "does not exist" : `cannot be read (${code})`;
     throw new PetalfaceError(
-      `${spec || "the data folder"} ${what}; give a folder of faces, a manifest, or "synthetic"`,
+      `${printPath(spec) || "the data folder"} ${what}; give a folder of faces, a manifest, or "synthetic"`,
       { cause },
     );
   }
-  if (isFolder) return openFolder(spec);
+  if (isFolder) return dataOfIndex(spec, spec, await cachedIndex(spec, spec, options, () => scanFolder(spec, options)));
   const extension = extname(spec).toLowerCase();
-  if (extension === ".csv" || extension === ".jsonl" || extension === ".ndjson") return openManifest(spec);
-  throw new PetalfaceError(`${spec} is neither a folder of faces nor a manifest (.csv, .jsonl)`);
+  if (extension === ".csv" || extension === ".jsonl" || extension === ".ndjson") {
+    const root = dirname(resolve(spec));
+    return dataOfIndex(spec, root, await cachedIndex(spec, root, options, () => scanManifest(spec, options)));
+  }
+  throw new PetalfaceError(`${printPath(spec)} is neither a folder of faces nor a manifest (.csv, .jsonl)`);
 }

@@ -1,4 +1,5 @@
 import type { ImageSource } from "../images/index.ts";
+import type { Unreadable } from "./unreadable.ts";
 
 /** One face of a data set. */
 export interface Sample {
@@ -19,8 +20,13 @@ export interface FaceData {
   at(index: number): Sample;
   /** Names of the people, by person index; empty for a set without identities. */
   readonly people: readonly string[];
-  /** SHA-256 over ids (and file sizes), hex: the same set gives the same fingerprint. */
+  /**
+   * SHA-256 over ids, people and file sizes, hex: the same set gives the same fingerprint, wherever it lies. Where the list of a large
+   * set was kept from an earlier run, all sizes are those of that run, and only a part of them was looked at again.
+   */
   readonly fingerprint: string;
   /** Files that were left out because they are no images. */
   readonly skipped?: number;
+  /** Entries that should be images and were left out because they cannot be opened: links to nothing, folders called x.jpg, .... */
+  readonly unreadable?: Unreadable;
 }

@@ -12,11 +12,6 @@ export interface LoaderOptions {
   readonly threads: number;
   /** Bytes of memory for decoded faces, shared by all threads; what came first stays. Default 0: none are kept. */
   readonly cacheBytes?: number;
-  /**
-   * What to do about a face that cannot be read. By default the whole `load` fails and names the file. A function is told
-   * the position within the batch instead, and that face's planes are zeros.
-   */
-  readonly onBad?: "throw" | ((index: number, error: PetalfaceError) => void);
 }
 
 /** Prepares batches of faces off the main thread. */
@@ -26,9 +21,14 @@ export interface Loader extends AsyncDisposable {
    * Prepares faces: 8-bit RGB planes, `[n, 3, size, size]`, in the order of the requests. Several calls may run at once;
    * those beyond what keeps the threads busy wait.
    *
+   * @param onBad told the position of each face that cannot be read, in order, before `load` returns; that face's planes are zeros.
+   *   Without it the whole `load` fails.
    * @throws PetalfaceError naming the file that cannot be used
    */
-  load(requests: readonly ImageRequest[]): Promise<Uint8Array<ArrayBuffer>>;
+  load(
+    requests: readonly ImageRequest[],
+    onBad?: (index: number, error: PetalfaceError) => void,
+  ): Promise<Uint8Array<ArrayBuffer>>;
   /** Ends the threads, after the work in hand. */
   close(): Promise<void>;
 }
@@ -39,7 +39,7 @@ const tasksPerThread = 2;
 
 /** Opens a {@link Loader}. Close it, or it keeps the process alive. */
 export function openLoader(options: LoaderOptions): Loader {
-  const { size, threads, cacheBytes = 0, onBad = "throw" } = options;
+  const { size, threads, cacheBytes = 0 } = options;
   if (!Number.isInteger(size) || size < 1) throw new RangeError(`an image side of ${size} pixels`);
   if (!Number.isInteger(threads) || threads < 0) throw new RangeError(`${threads} loader threads`);
   const bytes = size * size * 3;
@@ -50,7 +50,10 @@ export function openLoader(options: LoaderOptions): Loader {
   const enter = createGate(Math.max(threads, 1) * tasksPerThread);
   let closed = false;
 
-  async function load(requests: readonly ImageRequest[]): Promise<Uint8Array<ArrayBuffer>> {
+  async function load(
+    requests: readonly ImageRequest[],
+    onBad?: (index: number, error: PetalfaceError) => void,
+  ): Promise<Uint8Array<ArrayBuffer>> {
     if (closed) throw new Error("the loader is closed");
     const out = new Uint8Array(requests.length * bytes);
     const share = Math.min(Math.max(Math.ceil(requests.length / Math.max(threads, 1)), 1), mostPerTask);
@@ -76,7 +79,7 @@ export function openLoader(options: LoaderOptions): Loader {
     }
     failures.sort((one, other) => one.index - other.index);
     for (const { index, error } of failures) {
-      if (onBad === "throw") throw error;
+      if (onBad === undefined) throw error;
       onBad(index, error);
     }
     return out;

@@ -23,4 +23,6 @@ export interface ImageRequest {
   /** Mirror left and right (before the degradation). */
   readonly flip: boolean;
   readonly degrade?: Degradation | undefined;
+  /** Number of the face within its data set, which a loader needs that takes another one where this cannot be read. */
+  readonly face?: number | undefined;
 }

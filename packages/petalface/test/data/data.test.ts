@@ -84,15 +84,18 @@ describe("a folder of one folder per person", () => {
     symlinkSync(join(elsewhere, "1.jpg"), join(root, "a", "2.jpg"));
     expect(samples(await openData(root)).map(({ id }) => id)).toEqual(["a/1.jpg", "a/2.jpg", "b/1.jpg"]);
     symlinkSync(join(elsewhere, "gone.jpg"), join(root, "a", "3.jpg"));
-    expect((await problem(root)).message).toContain(join("a", "3.jpg"));
+    const data = await openData(root);
+    expect(data.length).toBe(3);
+    expect(data.unreadable).toEqual({ count: 1, tried: 4, first: [`${join(root, "a", "3.jpg")}: there is no file`] });
   });
 
   it("passes over what is no file though it is called like a photo", async () => {
     const root = tree("a/1.jpg");
     const server = createServer().listen(join(root, "a", "2.jpg"));
     await once(server, "listening");
-    expect((await openData(root)).length).toBe(1);
+    const { length, unreadable } = await openData(root);
     server.close();
+    expect([length, unreadable?.first]).toEqual([1, [`${join(root, "a", "2.jpg")}: it is not a file`]]);
   });
 
   it("may not go deeper", async () => {
@@ -234,20 +237,20 @@ describe("a manifest", () => {
     ["list.csv", "", /lists no photos/],
     ["list.csv", "path,person\n", /lists no photos/],
     ["list.csv", "file,person\na/1.jpg,x\n", /no column "path"/],
-    ["list.csv", "path,person\na/1.jpg,x\na/9.jpg,x\n", /line 3: there is no file a\/9.jpg/],
+    ["list.csv", "path,person\na/8.jpg,x\na/9.jpg,x\n", /2 of the 2 images.* line 2, a\/8.jpg: there is no file;/],
     ["list.csv", "path,person\na/1.jpg,x\na/1.jpg,x\n", /line 3: a\/1.jpg is listed twice/],
     ["list.csv", "path,person\na/1.jpg,x\na/2.jpg,\n", /line 3: some lines name a person/],
-    ["list.csv", "path,quality\na/1.jpg,good\n", /line 2: quality good is no number/],
+    ["list.csv", "path,quality\na/1.jpg,good\n", /line 2: quality "good" is no number/],
     ["list.csv", "path,person\na/1.jpg\n", /cannot read .*line 2/i],
     ["list.csv", 'path\n"a/1.jpg\n', /cannot read/],
     ["list.csv", `path\n${"x".repeat(200_000)}\n`, /cannot read/],
-    ["list.csv", "path\na\n", /line 2: there is no file a/],
+    ["list.csv", "path\na\n", /lists no photos that are there: .*, line 2, a: it is a folder/],
     ["list.jsonl", "", /lists no photos/],
     ["list.jsonl", '{"path":"a/1.jpg"}\n{"path":', /line 2: not a JSON object/],
     ["list.jsonl", "[1]\n", /line 1: not a JSON object/],
     ["list.jsonl", '{"person":"x"}\n', /line 1: no path/],
     ["list.jsonl", '{"path":5}\n', /line 1: no path/],
-    ["list.jsonl", '{"path":"a/1.jpg","quality":[1,2]}\n', /line 1: quality 1,2 is no number/],
+    ["list.jsonl", '{"path":"a/1.jpg","quality":[1,2]}\n', /line 1: quality \[1,2\] is no number/],
     ["list.jsonl", `{"path":"${"x".repeat(200_000)}"}\n`, /line 1: .*too long/],
   ])("is refused with its line: %s %.60j", async (name, text, message) => {
     expect((await problem(manifest(text, name))).message).toMatch(message);

@@ -88,12 +88,12 @@ describe.each(loaders)("a loader with $name", ({ loader }) => {
 describe("openLoader", () => {
   it("hands bad faces to a function that wants them, and leaves their planes empty", async () => {
     const heard: [number, string][] = [];
-    await using loader = openLoader({ size, threads: 2, onBad: (index, error) => heard.push([index, error.message]) });
+    await using loader = openLoader({ size, threads: 2 });
     const requests = Array.from({ length: 9 }, (_, index): ImageRequest => {
       const missing = { kind: "file", path: join(folder, `absent ${index}.png`) } as const;
       return { source: index % 4 === 1 ? missing : (sources[index] as ImageSource), flip: false };
     });
-    const planes = await loader.load(requests);
+    const planes = await loader.load(requests, (index, error) => heard.push([index, error.message]));
     expect(heard.map(([index]) => index)).toEqual([1, 5]);
     expect(heard[1]?.[1]).toContain("absent 5.png");
     const one = size * size * 3;

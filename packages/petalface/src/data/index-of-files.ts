@@ -1,0 +1,129 @@
+import { createHash } from "node:crypto";
+import { statSync } from "node:fs";
+import { resolve } from "node:path";
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { printPath } from "../images/index.ts";
+import { createNames, type Names } from "./names.ts";
+import { tooMany, tooManyError, type Unreadable } from "./unreadable.ts";
+
+/** Image files of a set in its order, in a few buffers: some 25 bytes and a name each. */
+export interface FileIndex {
+  readonly people: readonly string[];
+  /** Person of each file, or -1. */
+  readonly person: Int32Array;
+  /** Path of each file relative to the root, with `/`; only the file's name where `inFolders`. */
+  readonly names: Names;
+  /** Whether each file lies in a folder called like its person. */
+  readonly inFolders: boolean;
+  /** Bytes of each file; 2^32 - 1 stands for more. */
+  readonly sizes: Uint32Array;
+  /** Quality of each file, NaN where unknown. */
+  readonly quality?: Float32Array | undefined;
+  /** SHA-256 over path, person and size of every file, hex. */
+  readonly fingerprint: string;
+  /** Files that were left out because they are no images. */
+  readonly skipped: number;
+  /** Paths (as in messages) of entries that should be images and cannot be read. */
+  readonly lost: Names;
+  readonly unreadable: Unreadable;
+}
+
+/** Collects a {@link FileIndex}, file by file in the set's order. */
+export interface IndexBuilder {
+  /**
+   * Adds a file, or notes that it cannot be read. Its size is asked for at once.
+   *
+   * @param path where it lies
+   * @param id path relative to the root, which is hashed
+   * @param name what is kept of the id
+   * @param what how to call it in a message
+   */
+  add(path: string, id: string, name: string, owner: number, people: readonly string[], what?: string): boolean;
+  finish(rest: Pick<FileIndex, "people" | "inFolders" | "skipped"> & { readonly quality?: Float32Array }): FileIndex;
+}
+
+/** Starts a {@link FileIndex} of the set `spec`. `finish` throws PetalfaceError where too many files cannot be read. */
+export function createIndex(spec: string): IndexBuilder {
+  const names = createNames();
+  const lost = createNames();
+  const first: string[] = [];
+  const hash = createHash("sha256");
+  let pending = "";
+  let person = new Int32Array(1 << 8);
+  let sizes = new Uint32Array(1 << 8);
+  let length = 0;
+  let lostCount = 0;
+  return {
+    add(path, id, name, owner, people, what = printPath(path)) {
+      const size = sizeOf(path);
+      if (typeof size === "string") {
+        lost.push(resolve(path));
+        if (first.length < 5) first.push(`${what}: ${size}`);
+        lostCount++;
+        return false;
+      }
+      if (length === sizes.length) {
+        person = grown(person, new Int32Array(2 * length));
+        sizes = grown(sizes, new Uint32Array(2 * length));
+      }
+      names.push(name);
+      person[length] = owner;
+      sizes[length++] = Math.min(size, 2 ** 32 - 1);
+      pending += JSON.stringify([id, owner < 0 ? null : people[owner], size]);
+      if (pending.length > 1 << 14) {
+        hash.update(pending);
+        pending = "";
+      }
+      return true;
+    },
+    finish(rest) {
+      const unreadable = { count: lostCount, tried: length + lostCount, first };
+      if (tooMany(lostCount, unreadable.tried, unreadable.tried)) throw tooManyError(printPath(spec), unreadable);
+      return {
+        ...rest,
+        person: person.slice(0, length),
+        sizes: sizes.slice(0, length),
+        names: names.finish(),
+        fingerprint: hash.update(pending).digest("hex"),
+        lost: lost.finish(),
+        unreadable,
+      };
+    },
+  };
+}
+
+/**
+ * Bytes of a file, or why it cannot be an image. Synchronous: a million answers take seconds, promised ones five times as long.
+ */
+export function sizeOf(path: string): number | string {
+  try {
+    const stats = statSync(path);
+    if (stats.isFile()) return stats.size;
+    return stats.isDirectory() ? "it is a folder" : "it is not a file";
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    // Node cannot say a name that is no UTF-8; what it gives instead names nothing.
+    if (code === "ENOENT" && path.includes("\ufffd")) return "its name is not valid UTF-8; rename it";
+    return reasons[code ?? ""] ?? String(code ?? cause);
+  }
+}
+
+const reasons: Readonly<Record<string, string>> = {
+  ENOENT: "there is no file",
+  ENOTDIR: "there is no file",
+  ELOOP: "it is a link that leads back to itself",
+  EACCES: "permission denied",
+  EPERM: "permission denied",
+  ENAMETOOLONG: "its name is too long",
+};
+
+/** Lets timers and signals run, now and then, in a long loop of synchronous work. */
+export function createPause(every: number): () => Promise<void> | undefined {
+  let count = 0;
+  return () => (++count % every === 0 ? nextTurn() : undefined);
+}
+
+function grown<T extends { set(from: T): void }>(from: T, to: T): T {
+  to.set(from);
+  return to;
+}

@@ -1,0 +1,123 @@
+import type { PetalfaceError } from "../errors.ts";
+import type { ImageRequest, Loader } from "../images/index.ts";
+import type { FaceData } from "./types.ts";
+import { createTally, type Unreadable } from "./unreadable.ts";
+
+/** A loader for training: a face that cannot be read is replaced by another. */
+export interface FaceLoader extends Loader {
+  /**
+   * The face whose pixels stand for face `index`, once `load` answered for it: itself where it can be read. Labels must follow it.
+   */
+  used(index: number): number;
+  /** What could not be read so far. */
+  readonly unreadable: Unreadable;
+}
+
+/**
+ * Lets a loader go on where faces of a set cannot be read. In place of such a face, its person's next readable one is taken,
+ * in the order of the set and around its end; where the person has none, or nobody said who it is, the set's next one. So
+ * which faces all other positions of a training step draw does not change, and the replacement depends on the files alone: not on timing,
+ * threads or where a run was resumed. Requests without `face` still fail.
+ *
+ * @param loader closed with what is returned
+ * @param onUnreadable told once for each face that cannot be read: one line that names the file and says why
+ * @returns a loader whose `load` throws PetalfaceError as {@link createTally} does, where too many faces cannot be read
+ */
+export function skipUnreadable(loader: Loader, data: FaceData, onUnreadable?: (message: string) => void): FaceLoader {
+  const { length } = data;
+  const before = data.unreadable;
+  const tally = createTally(data.spec, length + (before?.count ?? 0), before);
+  const tried = new Uint8Array(Math.ceil(length / 8));
+  const bad = new Set<number>();
+  let next: Int32Array | undefined;
+
+  const isTried = (face: number): boolean => (((tried[face >> 3] as number) >> (face & 7)) & 1) === 1;
+  const note = (requests: readonly ImageRequest[]): void => {
+    for (const { face } of requests) {
+      if (face === undefined || isTried(face)) continue;
+      tried[face >> 3] = (tried[face >> 3] as number) | (1 << (face & 7));
+      tally.tried(1);
+    }
+  };
+
+  /** The first face from `index` on that is not known to be bad; undefined where all are. */
+  const used = (index: number): number | undefined => {
+    if (!bad.has(index)) return index;
+    next ??= nextOfPerson(data);
+    for (let face = next[index] as number; face !== index; face = next[face] as number) if (!bad.has(face)) return face;
+    for (let step = 1; step < length; step++) if (!bad.has((index + step) % length)) return (index + step) % length;
+    return undefined;
+  };
+
+  /** The same request for the face that stands in. */
+  const standIn = (request: ImageRequest): ImageRequest => {
+    const { face } = request;
+    if (face === undefined || !bad.has(face)) return request;
+    const other = used(face);
+    return other === undefined ? request : { ...request, face: other, source: data.at(other).source };
+  };
+
+  async function load(requests: readonly ImageRequest[], onBad?: Parameters<Loader["load"]>[1]) {
+    const actual = requests.map(standIn);
+    const failed: { at: number; error: PetalfaceError }[] = [];
+    note(actual);
+    const planes = await loader.load(actual, (at, error) => failed.push({ at, error }));
+    while (failed.length > 0) {
+      const round = failed.splice(0);
+      for (const { at, error } of round) {
+        const face = actual[at]?.face;
+        if (face === undefined) {
+          if (onBad === undefined) throw error;
+          onBad(at, error);
+        } else if (!bad.has(face)) {
+          bad.add(face);
+          onUnreadable?.(error.message);
+          tally.bad(error.message);
+        } else if (used(face) === undefined) throw error;
+      }
+      const places = round.map(({ at }) => at).filter((at) => actual[at]?.face !== undefined);
+      const again = places.map((at) => standIn(actual[at] as ImageRequest));
+      again.forEach((request, i) => {
+        actual[places[i] as number] = request;
+      });
+      note(again);
+      const size = 3 * loader.size ** 2;
+      const more = await loader.load(again, (i, error) => failed.push({ at: places[i] as number, error }));
+      places.forEach((at, i) => {
+        planes.set(more.subarray(i * size, (i + 1) * size), at * size);
+      });
+    }
+    return planes;
+  }
+
+  return {
+    size: loader.size,
+    load,
+    used: (index) => used(index) ?? index,
+    get unreadable() {
+      return tally.report();
+    },
+    close: () => loader.close(),
+    [Symbol.asyncDispose]: () => loader.close(),
+  };
+}
+
+/** For each face its person's next one, around; itself where it is alone or nobody said who it is. */
+function nextOfPerson(data: FaceData): Int32Array {
+  const next = new Int32Array(data.length);
+  const first = new Int32Array(data.people.length).fill(-1);
+  const last = new Int32Array(data.people.length).fill(-1);
+  for (let face = 0; face < data.length; face++) {
+    const { person } = data.at(face);
+    next[face] = face;
+    if (person < 0) continue;
+    const previous = last[person] as number;
+    if (previous < 0) first[person] = face;
+    else next[previous] = face;
+    last[person] = face;
+  }
+  last.forEach((face, person) => {
+    if (face >= 0) next[face] = first[person] as number;
+  });
+  return next;
+}
