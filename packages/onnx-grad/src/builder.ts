@@ -1,8 +1,10 @@
 import type { Shape } from "./dim.ts";
 import { OnnxGradError } from "./errors.ts";
+import { evaluate } from "./fold/evaluate.ts";
+import { type Known, knownOf } from "./fold/values.ts";
 import type { Attributes, Graph, Node, ValueType } from "./graph.ts";
 import { contextOf } from "./infer/context.ts";
-import { inferNode } from "./infer.ts";
+import { type InferContext, inferNode } from "./infer.ts";
 import type { Constant, Tensor } from "./tensor.ts";
 
 /** Options of {@link GraphBuilder.add} beyond the operator, its inputs and attributes. */
@@ -28,6 +30,9 @@ export class GraphBuilder {
   readonly #constants: Map<string, Constant>;
   readonly #metadata: Map<string, string>;
   readonly #taken: Set<string>;
+  /** Shape arithmetic that holds the open batch: what shapes of later nodes may follow from. */
+  readonly #arithmetic = new Map<string, Known>();
+  readonly #context: InferContext;
   #counter = 0;
 
   /** Starts from a graph (which stays as it is), or empty with a name and an operator set version. */
@@ -43,6 +48,11 @@ export class GraphBuilder {
     // Node names too: onnxruntime refuses two nodes of one name.
     const names = this.#nodes.map((node) => node.name);
     this.#taken = new Set([...this.#types.keys(), ...this.#constants.keys(), ...names]);
+    this.#context = {
+      ...contextOf(this.#opset, this.#types, this.#constants),
+      dims: (name) => this.#arithmetic.get(name)?.values,
+    };
+    for (const node of this.#nodes) this.#calculate(node);
   }
 
   /** Version of the standard operator set. */
@@ -89,7 +99,7 @@ export class GraphBuilder {
 
   /** Appends a finished node whose output names the caller chose (they must be new) and types its outputs. */
   push(node: Node): void {
-    const types = inferNode(node, contextOf(this.#opset, this.#types, this.#constants));
+    const types = inferNode(node, this.#context);
     node.outputs.forEach((output, index) => {
       if (output === "") return;
       const type = types[index];
@@ -99,11 +109,12 @@ export class GraphBuilder {
     });
     this.#taken.add(node.name);
     this.#nodes.push(node);
+    this.#calculate(node);
   }
 
   /** The type of any value: input, constant or node output. Throws if there is no such value. */
   type(name: string): ValueType {
-    return contextOf(this.#opset, this.#types, this.#constants).type(name);
+    return this.#context.type(name);
   }
 
   /** The shape of any value. */
@@ -118,7 +129,7 @@ export class GraphBuilder {
 
   /** The constant behind a name if its numbers are in memory. */
   tensor(name: string): Tensor | undefined {
-    return contextOf(this.#opset, this.#types, this.#constants).tensor(name);
+    return this.#context.tensor(name);
   }
 
   /** Sets an entry of the model's metadata_props. */
@@ -147,6 +158,18 @@ export class GraphBuilder {
       constants: new Map([...this.#constants].filter(([name]) => needed.has(name))),
       metadata: new Map(this.#metadata),
     };
+  }
+
+  #calculate(node: Node): void {
+    const [output = ""] = node.outputs;
+    const type = this.#types.get(output);
+    if (type?.dtype !== "int64" && type?.dtype !== "bool") return;
+    const inputs = node.inputs.map((input) => {
+      const constant = this.#constants.get(input);
+      return this.#arithmetic.get(input) ?? (constant && knownOf(constant));
+    });
+    const value = evaluate(node, type, inputs, this.#context);
+    if (value !== undefined) this.#arithmetic.set(output, value);
   }
 
   #claim(name: string): void {

@@ -4,11 +4,13 @@ import type { Node, ValueType } from "./graph.ts";
 import { callOf, failNode, MAX_RANK, type Rule } from "./infer/call.ts";
 import { CONVOLUTION } from "./infer/conv.ts";
 import { CREATION } from "./infer/create.ts";
+import { EINSTEIN } from "./infer/einsum.ts";
 import { ELEMENTWISE } from "./infer/elementwise.ts";
 import { GATHERING } from "./infer/gather.ts";
 import { MATMUL } from "./infer/matmul.ts";
 import { NORMALISATION } from "./infer/normalisation.ts";
 import { REDUCTION } from "./infer/reduce.ts";
+import { RESIZING } from "./infer/resize.ts";
 import { RESHAPING } from "./infer/shape.ts";
 import { SLICING } from "./infer/slice.ts";
 import type { Tensor } from "./tensor.ts";
@@ -27,9 +29,10 @@ export interface InferContext {
 
 /** Shape rules by operator; operators of another domain are keyed `domain:operator`. */
 const RULES: ReadonlyMap<string, Rule> = new Map(
-  [ELEMENTWISE, MATMUL, CONVOLUTION, RESHAPING, SLICING, GATHERING, REDUCTION, NORMALISATION, CREATION].flatMap(
-    (rules) => Object.entries(rules),
-  ),
+  [
+    ...[ELEMENTWISE, MATMUL, EINSTEIN, CONVOLUTION, RESIZING, RESHAPING],
+    ...[SLICING, GATHERING, REDUCTION, NORMALISATION, CREATION],
+  ].flatMap((rules) => Object.entries(rules)),
 );
 
 /** The types of a node's outputs, in order. Throws OnnxGradError naming node and operator if it cannot be typed. */

@@ -183,6 +183,7 @@ export function ops(b: GraphBuilder) {
     tanh: unary("Tanh"),
     sigmoid: unary("Sigmoid"),
     erf: unary("Erf"),
+    softplus: unary("Softplus"),
     relu: unary("Relu"),
     reciprocal: unary("Reciprocal"),
     identity: unary("Identity"),
@@ -196,6 +197,9 @@ export function ops(b: GraphBuilder) {
     where,
 
     matmul: (x: string, y: string): string => b.add("MatMul", [x, y]),
+    /** A product in Einstein's notation. */
+    einsum: (equation: string, ...inputs: readonly string[]): string =>
+      b.add("Einsum", inputs, { equation: { string: equation } }),
     /** `alpha * x' y' + beta * c` of matrices, where `'` transposes on request. */
     gemm: (
       x: string,
@@ -260,6 +264,12 @@ export function ops(b: GraphBuilder) {
     gather: (x: string, indices: string, along = 0): string => b.add("Gather", [x, indices], { axis: int(along) }),
     gatherElements: (x: string, indices: string, along = 0): string =>
       b.add("GatherElements", [x, indices], { axis: int(along) }),
+    gatherNd: (x: string, indices: string): string => b.add("GatherND", [x, indices]),
+    /** `x` with `updates` in place of what is at `indices` along an axis. */
+    scatterElements: (x: string, indices: string, updates: string, along = 0): string =>
+      b.add("ScatterElements", [x, indices, updates], { axis: int(along) }),
+    /** `x` with rows of `updates` in place of those at `indices` [..., depth]. */
+    scatterRows: (x: string, indices: string, updates: string): string => b.add("ScatterND", [x, indices, updates]),
     /** `x` with `updates` added at `indices` along an axis; indices may repeat. */
     scatterAddElements: (x: string, indices: string, updates: string, along = 0): string =>
       b.add("ScatterElements", [x, indices, updates], { axis: int(along), reduction: { string: "add" } }),
@@ -271,9 +281,17 @@ export function ops(b: GraphBuilder) {
     reduceMean: reduce("ReduceMean"),
     reduceMax: reduce("ReduceMax"),
     reduceMin: reduce("ReduceMin"),
+    reduceProd: reduce("ReduceProd"),
+    reduceL1: reduce("ReduceL1"),
     reduceL2: reduce("ReduceL2"),
     reduceSumSquare: reduce("ReduceSumSquare"),
     softmax: (x: string, along = -1): string => b.add("Softmax", [x], { axis: int(along) }),
+    /** Running sums along an axis: of the elements before only, if `exclusive`; from the end, if `reverse`. */
+    cumSum: (x: string, along: number, options: { exclusive?: boolean; reverse?: boolean } = {}): string =>
+      b.add("CumSum", [x, intern(`int ${along}`, () => int64(along), "axis")], {
+        exclusive: int(Number(options.exclusive ?? false)),
+        reverse: int(Number(options.reverse ?? false)),
+      }),
     logSoftmax: (x: string, along = -1): string => b.add("LogSoftmax", [x], { axis: int(along) }),
     /** The number of elements of `x`, as a scalar of its dtype, whatever the open dimension is. */
     count: (x: string): string => {

@@ -1,7 +1,8 @@
+import { type Dim, printShape } from "../dim.ts";
 import { dtypeOfCode } from "../dtypes.ts";
 import type { Node } from "../graph.ts";
 import { float32, int64, type Tensor } from "../tensor.ts";
-import { type Call, failNode, type Rule, type Rules } from "./call.ts";
+import { type Call, failNode, fixed, type Rule, type Rules } from "./call.ts";
 
 /** The tensor of a Constant node. Throws for strings and sparse tensors. */
 export function constantOfNode(node: Node): Tensor {
@@ -33,21 +34,33 @@ const shapeOf: Rule = (call: Call) => {
   return [{ dtype: "int64", shape: [Math.max(0, length)] }];
 };
 
+/** The length may be the open batch where the range counts from 0 by 1. */
 const range: Rule = (call: Call) => {
-  const [start, limit, delta] = [0, 1, 2].map((index) => Number(call.tensor(index).data[0])) as [
+  const dtype = call.dtype(0);
+  const [start, limit, delta] = [0, 1, 2].map((index): Dim | undefined =>
+    dtype.startsWith("float") ? Number(call.tensor(index).data[0]) : call.dims(index)[0],
+  );
+  if (typeof limit === "object" && start === 0 && delta === 1) return [{ dtype, shape: [limit] }];
+  const [from, to, by] = [start, limit, delta].map((dim) => fixed(call, dim, "an end of a range")) as [
     number,
     number,
     number,
   ];
-  const length = Math.max(0, Math.ceil((limit - start) / delta));
-  if (!Number.isSafeInteger(length)) call.fail(`a range from ${start} to ${limit} by ${delta} has no length`);
-  return [{ dtype: call.dtype(0), shape: [length] }];
+  const length = Math.max(0, Math.ceil((to - from) / by));
+  if (!Number.isSafeInteger(length)) call.fail(`a range from ${from} to ${to} by ${by} has no length`);
+  return [{ dtype, shape: [length] }];
 };
 
 const eyeLike: Rule = (call: Call) => {
   const code = call.int("dtype", 0);
   const dtype = code === 0 ? call.dtype(0) : (dtypeOfCode(code) ?? call.fail(`element type ${code} is not supported`));
   return [{ dtype, shape: call.shape(0) }];
+};
+
+const trilu: Rule = (call: Call) => {
+  const type = call.type(0);
+  if (type.shape.length < 2) call.fail(`input of shape ${printShape(type.shape)} is no matrix`);
+  return [type];
 };
 
 /** Operators that make values from shapes and numbers. */
@@ -58,5 +71,5 @@ export const CREATION: Rules = {
   Size: () => [{ dtype: "int64", shape: [] }],
   Range: range,
   EyeLike: eyeLike,
-  Trilu: (call) => [call.type(0)],
+  Trilu: trilu,
 };

@@ -74,6 +74,7 @@ const table = (ops: string, rule: Rule): Rules => Object.fromEntries(ops.split("
 export const ELEMENTWISE: Rules = {
   ...table("Relu LeakyRelu Elu Selu Celu ThresholdedRelu Clip Neg Sqrt Exp Log Erf Tanh Sigmoid Abs Sign", same),
   ...table("Reciprocal Floor Ceil Round Sin Cos Tan Asin Acos Atan Softplus Softsign HardSigmoid HardSwish Mish", same),
+  ...table("Sinh Cosh Asinh Acosh Atanh Swish", same),
   ...table("Not Identity Gelu com.microsoft:Gelu com.microsoft:QuickGelu", same),
   ...table("Add Sub Mul Div And Or Xor Mod", binary),
   ...table("Min Max Sum Mean", broadcasting),

@@ -41,6 +41,13 @@ const oneHot: Rule = (call: Call) => {
   return [{ dtype: call.dtype(2), shape: [...indices.slice(0, axis), depth, ...indices.slice(axis)] }];
 };
 
+/** Known values only: how many of them are not zero decides the shape. */
+const nonZero: Rule = (call: Call) => {
+  const { data } = call.tensor(0);
+  const count = Array.from(data as ArrayLike<number | bigint>, Number).filter((value) => value !== 0).length;
+  return [{ dtype: "int64", shape: [Math.max(1, call.shape(0).length), count] }];
+};
+
 /** Reading and writing by index. */
 export const GATHERING: Rules = {
   Gather: gather,
@@ -48,5 +55,8 @@ export const GATHERING: Rules = {
   GatherND: gatherNd,
   ScatterElements: scatter,
   ScatterND: (call) => [call.type(0)],
+  // The name of ScatterElements before operator set 11.
+  Scatter: scatter,
   OneHot: oneHot,
+  NonZero: nonZero,
 };

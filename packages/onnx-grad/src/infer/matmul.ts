@@ -1,6 +1,6 @@
 import { type Dim, printShape, type Shape, sameDim } from "../dim.ts";
 import type { Call, Rule, Rules } from "./call.ts";
-import { broadcast, broadcastDim } from "./dims.ts";
+import { broadcast } from "./dims.ts";
 
 /** Shape of a matrix product with numpy's rules for vectors and stacks of matrices. */
 function product(call: Call, a: Shape, b: Shape): Shape {
@@ -44,35 +44,9 @@ const gemm: Rule = (call: Call) => {
   return [{ dtype: call.dtype(0), shape }];
 };
 
-const einsum: Rule = (call: Call) => {
-  const equation = call.text("equation", "").replaceAll(" ", "");
-  const [left = "", right] = equation.split("->");
-  const operands = left.split(",");
-  if (!/^[A-Za-z,]*(->[A-Za-z]*)?$/.test(equation) || operands.length !== call.node.inputs.length) {
-    call.fail(`equation "${equation}" is not supported; write one letter per axis, without an ellipsis`);
-  }
-  const dims = new Map<string, Dim>();
-  operands.forEach((letters, index) => {
-    const shape = call.shape(index);
-    if (letters.length !== shape.length) call.fail(`"${letters}" does not name the axes of ${printShape(shape)}`);
-    shape.forEach((dim, axis) => {
-      const letter = letters[axis] as string;
-      const merged = broadcastDim(dims.get(letter) ?? 1, dim);
-      dims.set(letter, merged ?? call.fail(`axis "${letter}" of equation "${equation}" has two sizes`));
-    });
-  });
-  const once = [...dims.keys()].filter((letter) => left.split(letter).length === 2).sort();
-  const letters = right === undefined ? once : [...right];
-  const shape = letters.map(
-    (letter) => dims.get(letter) ?? call.fail(`axis "${letter}" of equation "${equation}" is unknown`),
-  );
-  return [{ dtype: call.dtype(0), shape }];
-};
-
 /** Matrix products. */
 export const MATMUL: Rules = {
   MatMul: matmul,
   "com.microsoft:FusedMatMul": fusedMatmul,
   Gemm: gemm,
-  Einsum: einsum,
 };

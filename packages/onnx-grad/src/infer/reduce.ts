@@ -27,6 +27,24 @@ const arg: Rule = (call: Call) => {
   return [{ dtype: "int64", shape: [...shape.slice(0, axis), ...kept, ...shape.slice(axis + 1)] }];
 };
 
+const cumSum: Rule = (call: Call) => {
+  const type = call.type(0);
+  const [axis = 0] = call.integers(1);
+  axisOf(call, axis, type.shape.length);
+  return [type];
+};
+
+const topK: Rule = (call: Call) => {
+  const { dtype, shape } = call.type(0);
+  const axis = axisOf(call, call.int("axis", -1), shape.length);
+  const count = call.opset < 10 ? call.int("k", 0) : (call.integers(1)[0] ?? call.fail("k is empty"));
+  const kept = shape.map((dim, at) => (at === axis ? count : dim));
+  return [
+    { dtype, shape: kept },
+    { dtype: "int64", shape: kept },
+  ];
+};
+
 /** Reductions and running sums. */
 export const REDUCTION: Rules = {
   ReduceSum: reduction(13),
@@ -41,5 +59,6 @@ export const REDUCTION: Rules = {
   ReduceLogSumExp: reduction(18),
   ArgMax: arg,
   ArgMin: arg,
-  CumSum: (call) => [call.type(0)],
+  CumSum: cumSum,
+  TopK: topK,
 };

@@ -1,5 +1,6 @@
 import { type Dim, printShape, type Shape, sameDim } from "../dim.ts";
-import { axesOf, axisOf, type Call, type Rule, type Rules } from "./call.ts";
+import type { DType } from "../tensor.ts";
+import { axesOf, axisOf, type Call, fixed, type Rule, type Rules } from "./call.ts";
 import { addDims, broadcast, divideSizes, sameSize, sizeOfShape } from "./dims.ts";
 import { axesBefore } from "./reduce.ts";
 
@@ -87,6 +88,31 @@ const expand: Rule = (call: Call) => {
   return [{ dtype, shape: result }];
 };
 
+/** Channels, rows and columns of an image operator with its block size. */
+function blocks(call: Call): { block: number; dtype: DType; shape: [Dim, number, number, number] } {
+  const { dtype, shape } = call.type(0);
+  const block = call.int("blocksize", 0);
+  if (shape.length !== 4) call.fail(`input of shape ${printShape(shape)} is no batch of images`);
+  if (block < 1) call.fail(`attribute "blocksize" must be positive, not ${block}`);
+  const [channels, height, width] = shape.slice(1).map((dim) => fixed(call, dim, "channels, rows or columns"));
+  return { block, dtype, shape: [shape[0] as Dim, channels as number, height as number, width as number] };
+}
+
+const depthToSpace: Rule = (call: Call) => {
+  const { block, dtype, shape } = blocks(call);
+  const [batch, channels, height, width] = shape;
+  if (channels % block ** 2 !== 0) call.fail(`${channels} channels are no multiple of ${block} x ${block}`);
+  return [{ dtype, shape: [batch, channels / block ** 2, height * block, width * block] }];
+};
+
+const spaceToDepth: Rule = (call: Call) => {
+  const { block, dtype, shape } = blocks(call);
+  const [batch, channels, height, width] = shape;
+  if (height % block !== 0 || width % block !== 0)
+    call.fail(`${height} x ${width} does not fall into blocks of ${block}`);
+  return [{ dtype, shape: [batch, channels * block ** 2, height / block, width / block] }];
+};
+
 /** Operators that rearrange or join whole tensors. */
 export const RESHAPING: Rules = {
   Reshape: reshape,
@@ -96,4 +122,6 @@ export const RESHAPING: Rules = {
   Unsqueeze: unsqueeze,
   Concat: concat,
   Expand: expand,
+  DepthToSpace: depthToSpace,
+  SpaceToDepth: spaceToDepth,
 };

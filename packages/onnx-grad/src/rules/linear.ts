@@ -1,7 +1,9 @@
 import { floatOf, intOf } from "../attributes.ts";
 import type { Dim } from "../dim.ts";
+import { callOf } from "../infer/call.ts";
+import { equationOf } from "../infer/einsum.ts";
 import { type Ops, productOf } from "../ops.ts";
-import type { Rule } from "./rule.ts";
+import { cannot, type Rule } from "./rule.ts";
 
 /** The leading axes joined: [..., columns] -> [rows, columns]. */
 export function rows(o: Ops, x: string): string {
@@ -9,8 +11,28 @@ export function rows(o: Ops, x: string): string {
   return o.reshape(x, [productOf(shape.slice(0, -1)), shape.at(-1) as Dim]);
 }
 
+/**
+ * The gradient of an operand is the einsum of the output's gradient with all the others. Axes of the operand that only it
+ * has were summed: they come back as ones.
+ */
+const einsum: Rule = ({ o, node, x, g }) => {
+  const { operands, output } = equationOf(callOf(node, o.builder));
+  return operands.map((own, i) => () => {
+    if (new Set(own).size !== own.length) throw cannot(node, `its operand ${i} names an axis twice ("${own}")`);
+    const others = operands.flatMap((_, j) => (j === i ? [] : [j]));
+    const sources = [output, ...others.map((j) => operands[j] as string)];
+    const present = [...own].filter((letter) => sources.some((letters) => letters.includes(letter)));
+    const values = [g, ...others.map((j) => x[j] as string)];
+    const product = o.einsum(`${sources.join()}->${present.join("")}`, ...values);
+    const missing = [...own].flatMap((letter, axis) => (present.includes(letter) ? [] : [axis]));
+    return missing.length === 0 ? product : o.unsqueeze(product, missing);
+  });
+};
+
 /** Products of matrices. A matrix operand goes through Gemm, which reads a constant transposed instead of storing it twice. */
 export const linear: Readonly<Record<string, Rule>> = {
+  Einsum: einsum,
+
   MatMul: ({ o, x: [a, b], g }) => {
     const [m, n] = [o.rank(a), o.rank(b)];
     // A vector operand is a matrix with an axis that the product drops.

@@ -1,51 +1,55 @@
-import { intOf, intsOf } from "../attributes.ts";
+import { intOf, intsOf, stringOf } from "../attributes.ts";
 import type { Dim } from "../dim.ts";
 import { productOf } from "../ops.ts";
-import { geometryOf, inputGradient } from "./conv.ts";
+import { back, type Taps } from "./along.ts";
 import { type Call, cannot, known, type Rule } from "./rule.ts";
 
 const places = (x: string, { o }: Call): number[] => [...Array(o.rank(x)).keys()].slice(2);
 
-/** How many elements of the input each window of an AveragePool counts, per place, [1, 1, ...]. */
-function counts(call: Call, geometry: ReturnType<typeof geometryOf>): string | number {
-  const {
-    o,
-    node,
-    x: [x],
-  } = call;
-  const { kernel, strides, dilations, before, after, wide, narrow } = geometry;
-  const padded = [...before, ...after].some((count) => count > 0);
-  if (intOf(node, "ceil_mode", 0) === 1) throw cannot(node, "ceil_mode has no gradient here");
-  if (!padded || intOf(node, "count_include_pad", 0) === 1) return kernel.reduce((product, size) => product * size, 1);
-  const alongAxes = kernel.map((size, axis) =>
-    Array.from({ length: narrow[axis] as number }, (_, place) => {
-      const first = place * (strides[axis] as number) - (before[axis] as number);
-      const taps = Array.from({ length: size }, (__, tap) => first + tap * (dilations[axis] as number));
-      return taps.filter((at) => at >= 0 && at < (wide[axis] as number)).length;
-    }),
-  );
-  const all = alongAxes.reduce<number[]>(
-    (table, axis) => table.flatMap((left) => axis.map((count) => left * count)),
-    [1],
-  );
-  return o.cast(o.floats(all, [1, 1, ...narrow]), o.dtype(x));
+/** Padding before and after an axis of which a window makes `narrow` out of `wide` places; `reach` is its extent. */
+function padding(call: Call, i: number, n: number, reach: number): [before: number, after: number] {
+  const { o, node, x, y } = call;
+  const auto = stringOf(node, "auto_pad", "NOTSET");
+  const pads = intsOf(node, "pads") ?? Array<number>(2 * n).fill(0);
+  if (!auto.startsWith("SAME")) return auto === "VALID" ? [0, 0] : [pads[i] as number, pads[i + n] as number];
+  const [wide, narrow] = [x[0], y].map((value) => known(node, o.shape(value)[i + 2])) as [number, number];
+  const total = Math.max((narrow - 1) * (intsOf(node, "strides")?.[i] ?? 1) + reach - wide, 0);
+  const [less, more] = [Math.floor(total / 2), Math.ceil(total / 2)];
+  return auto === "SAME_UPPER" ? [less, more] : [more, less];
+}
+
+/**
+ * What each place along spatial axis `i` of an AveragePool reads, with weights: the mean over a box is the mean along one
+ * axis after the other. Padding counts if `count_include_pad` says so, places that ceil_mode adds beyond it never do.
+ */
+function averaged(call: Call, i: number, kernel: readonly number[]): Taps[] {
+  const { o, node, x, y } = call;
+  const [wide, narrow] = [x[0], y].map((value) => known(node, o.shape(value)[i + 2])) as [number, number];
+  const stride = intsOf(node, "strides")?.[i] ?? 1;
+  const dilation = intsOf(node, "dilations")?.[i] ?? 1;
+  const size = kernel[i] as number;
+  const [before, after] = padding(call, i, kernel.length, (size - 1) * dilation + 1);
+  const include = intOf(node, "count_include_pad", 0) === 1;
+  return Array.from({ length: narrow }, (_, place) => {
+    const all = Array.from({ length: size }, (__, tap) => place * stride - before + tap * dilation);
+    const read = all.filter((at) => at >= 0 && at < wide);
+    const count = include ? all.filter((at) => at < wide + after).length : read.length;
+    return read.map((at) => [at, 1 / count] as const);
+  });
 }
 
 /** Rules of pooling. */
 export const pool: Readonly<Record<string, Rule>> = {
-  // Every element of a window gets an equal share: the input gradient of a depthwise convolution with ones.
   AveragePool: (call) => {
-    const {
-      o,
-      node,
-      x: [x],
-      y,
-      g,
-    } = call;
-    const taps = intsOf(node, "kernel_shape") ?? [];
-    const group = known(node, o.shape(x)[1]);
-    const geometry = { ...geometryOf(call, taps, x, y), group };
-    return [() => inputGradient(o, o.div(g, counts(call, geometry)), o.full(1, [group, 1, ...taps], g), geometry)];
+    const { o, node, x, g } = call;
+    const kernel = intsOf(node, "kernel_shape") ?? [];
+    return [
+      () =>
+        kernel.reduceRight(
+          (value, _, i) => back(o, node, value, i + 2, known(node, o.shape(x[0])[i + 2]), averaged(call, i, kernel)),
+          g,
+        ),
+    ];
   },
   GlobalAveragePool: (call) => {
     const {
@@ -73,6 +77,7 @@ export const pool: Readonly<Record<string, Rule>> = {
   // The walker makes MaxPool put out where in the flat input each maximum lies.
   MaxPool: ({ o, node, x: [x], g }) => [
     () => {
+      if (intOf(node, "storage_order", 0) !== 0) throw cannot(node, "storage_order 1 has no gradient here");
       const size: Dim = productOf(o.shape(x));
       const indices = o.flat(node.outputs[1] as string);
       return o.reshape(o.scatterAddElements(o.full(0, [size], o.flat(x)), indices, o.flat(g)), o.shape(x));

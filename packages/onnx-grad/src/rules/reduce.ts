@@ -55,6 +55,25 @@ const extremum: Rule = (call) => {
   ];
 };
 
+/** The product of the others: y / x, but where there are zeros it is zero unless all zeros are the element itself. */
+const product: Rule = (call) => {
+  const {
+    o,
+    x: [x],
+    g,
+  } = call;
+  return [
+    () => {
+      const axes = axesOf(call);
+      const zero = o.cast(o.equal(x, 0), o.dtype(x));
+      const filled = o.add(x, zero);
+      const others = o.sub(o.reduceSum(zero, axes), zero);
+      const rest = o.div(o.reduceProd(filled, axes), filled);
+      return o.mul(o.mul(kept(call, g), rest), o.cast(o.equal(others, 0), o.dtype(x)));
+    },
+  ];
+};
+
 /** Rules of reductions. Results keep folded axes as ones: the walker broadcasts. */
 export const reduce: Readonly<Record<string, Rule>> = {
   ReduceSum: (call) => [() => kept(call, call.g)],
@@ -69,6 +88,16 @@ export const reduce: Readonly<Record<string, Rule>> = {
   ],
   ReduceLogSumExp: (call) => [
     () => call.o.mul(call.o.exp(call.o.sub(call.x[0], kept(call, call.y))), kept(call, call.g)),
+  ],
+  ReduceLogSum: (call) => [() => call.o.mul(call.o.exp(call.o.neg(kept(call, call.y))), kept(call, call.g))],
+  ReduceProd: product,
+  // The running sum of the gradient, from the other end.
+  CumSum: (call) => [
+    () => {
+      const { o, node, g } = call;
+      const [exclusive, reverse] = [intOf(node, "exclusive", 0) === 1, intOf(node, "reverse", 0) === 0];
+      return o.cumSum(g, (intsAt(call, 1) ?? [])[0] ?? 0, { exclusive, reverse });
+    },
   ],
   Softmax: ({ o, node, y, g }) => [
     () => {

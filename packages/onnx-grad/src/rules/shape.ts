@@ -1,7 +1,7 @@
 import { intOf, intsOf, stringOf } from "../attributes.ts";
-import type { Shape } from "../dim.ts";
+import type { Dim, Shape } from "../dim.ts";
 import { filled, type Ops } from "../ops.ts";
-import { cannot, intsAt, known, once, type Rule } from "./rule.ts";
+import { intsAt, known, once, type Rule } from "./rule.ts";
 
 /** Up to this length an axis is spread by a matrix product: that beats Pad, which copies single elements. */
 const longestSpreadMatrix = 256;
@@ -96,27 +96,6 @@ const slice: Rule = (call) => {
   ];
 };
 
-/** Adds the rows of `g` into zeros at the rows that were read. */
-const gather: Rule = ({ o, node, x: [x, indices], g }) => [
-  () => {
-    const axis = o.axis(x, intOf(node, "axis", 0));
-    const shape = o.shape(x);
-    const read = o.rank(indices);
-    const all = [...Array(o.rank(g)).keys()];
-    const own = all.slice(axis, axis + read);
-    const updates = o.transpose(g, [...own, ...all.filter((i) => !own.includes(i))]);
-    const size = known(node, shape[axis]);
-    const positive = o.where(o.less(indices, 0), o.add(indices, size), indices);
-    const rows = o.unsqueeze(positive, [-1]);
-    const axes = [...shape.keys()];
-    const zeros = o.transpose(o.full(0, shape, x), [axis, ...axes.filter((i) => i !== axis)]);
-    const summed = o.scatterAddRows(zeros, rows, updates);
-    const order = axes.slice(1);
-    order.splice(axis, 0, 0);
-    return o.transpose(summed, order);
-  },
-];
-
 const tile: Rule = (call) => {
   const {
     o,
@@ -156,24 +135,6 @@ export const shape: Readonly<Record<string, Rule>> = {
   Expand: ({ g }) => [() => g],
   Tile: tile,
   Slice: slice,
-  Pad: (call) => {
-    const {
-      o,
-      node,
-      x: [x],
-      g,
-    } = call;
-    return [
-      () => {
-        if (stringOf(node, "mode", "constant") !== "constant")
-          throw cannot(node, "only the constant mode has a gradient here");
-        const pads = intsAt(call, 1) ?? [];
-        const axes = (intsAt(call, 3) ?? o.shape(x).map((_, i) => i)).map((axis) => o.axis(x, axis));
-        const minus = pads.map((count) => -count);
-        return o.pad(g, padsFor(o.rank(x), axes, minus.slice(0, axes.length), minus.slice(axes.length)));
-      },
-    ];
-  },
   Concat: ({ o, node, g }) => {
     const axis = o.axis(g, intOf(node, "axis", 0));
     const pieces = once(() =>
@@ -190,8 +151,16 @@ export const shape: Readonly<Record<string, Rule>> = {
     const pieces = () => node.outputs.map((output, i) => grads[i] ?? zeros(output));
     return [() => o.concat(pieces(), o.axis(x, intOf(node, "axis", 0)))];
   },
-  Gather: gather,
-  GatherElements: ({ o, node, x: [x, indices], g }) => [
-    () => o.scatterAddElements(o.full(0, o.shape(x), x), indices, g, intOf(node, "axis", 0)),
+  DepthToSpace: ({ o, node, x: [x], g }) => [
+    () => {
+      const block = intOf(node, "blocksize", 1);
+      if (stringOf(node, "mode", "DCR") !== "CRD")
+        return o.builder.add("SpaceToDepth", [g], { blocksize: { int: block } });
+      const [batch, channels, height, width] = o.shape(x) as [Dim, Dim, number, number];
+      const apart = o.reshape(g, [batch, known(node, channels) / block ** 2, height, block, width, block]);
+      return o.reshape(o.transpose(apart, [0, 1, 3, 5, 2, 4]), o.shape(x));
+    },
   ],
+  SpaceToDepth: ({ o, node, g }) => [() => o.builder.add("DepthToSpace", [g], node.attributes)],
+  Trilu: ({ o, node, x, g }) => [() => o.builder.add("Trilu", x[1] === "" ? [g] : [g, x[1]], node.attributes)],
 };

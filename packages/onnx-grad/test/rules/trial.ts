@@ -9,23 +9,39 @@ export interface Trial {
   readonly inputs: Readonly<Record<string, Tensor>>;
   readonly constants?: Readonly<Record<string, Tensor>>;
   readonly wrt?: readonly string[];
+  /** Operator set of the graph, 18 unless given. */
+  readonly opset?: number;
+  /** Leaves the first axis of these inputs open. */
+  readonly open?: readonly string[];
   /** Step of the finite differences. Linear functions take a large one, which drowns float32 noise. */
   readonly step?: number;
 }
 
 /** The worst relative error of the gradients of a random weighted sum of what `build` returns. */
 export async function worstError(trial: Trial, build: (o: Ops) => string | string[]): Promise<number> {
-  const b = new GraphBuilder({ name: "trial", opset: 18 });
-  for (const [name, { dtype, dims }] of Object.entries(trial.inputs)) b.input(name, { dtype, shape: dims });
+  const b = new GraphBuilder({ name: "trial", opset: trial.opset ?? 18 });
+  const feeds: Record<string, Tensor> = { ...trial.inputs };
+  const batch = trial.open === undefined ? 0 : (trial.inputs[trial.open[0] as string]?.dims[0] as number);
+  for (const [name, { dtype, dims }] of Object.entries(trial.inputs)) {
+    const [first, ...rest] = dims;
+    const open = trial.open?.includes(name) ? { symbol: "N", times: (first as number) / batch } : first;
+    b.input(name, { dtype, shape: open === undefined ? [] : [open, ...rest] });
+  }
   for (const [name, value] of Object.entries(trial.constants ?? {})) b.constant(value, name);
   const o = ops(b);
   const parts = [build(o)].flat().map((output, i) => {
-    const weights = b.constant(random(b.shape(output) as number[], 77 + i), "weights");
-    return o.reduceSum(o.mul(output, weights), undefined, false);
+    const shape = b.shape(output);
+    const weights = random(
+      shape.map((dim) => (typeof dim === "number" ? dim : dim.times * batch)),
+      77 + i,
+    );
+    feeds[`weights${i}`] = weights;
+    b.input(`weights${i}`, { dtype: "float32", shape });
+    return o.reduceSum(o.mul(output, `weights${i}`), undefined, false);
   });
   const loss = o.sum(parts);
   const wrt = trial.wrt ?? Object.keys(trial.inputs);
-  const options = { loss, wrt, feeds: trial.inputs, run, step: trial.step ?? 0.02 };
+  const options = { loss, wrt, feeds, run, step: trial.step ?? 0.02 };
   return (await checkGradients(b.build([loss]), options)).worst;
 }
 
@@ -60,3 +76,10 @@ export const broadcastPairs: fc.Arbitrary<[number[], number[]]> = fc
     shape.map((dim, i) => (ones[i] && i >= shorter ? 1 : dim)),
     shape.map((dim, i) => (ones[i + 4] ? 1 : dim)).slice(Math.min(shorter, shape.length - 1)),
   ]);
+
+/** Numbers in [low, high). */
+export const within = (dims: readonly number[], seed: number, low: number, high: number): Tensor => {
+  const tensor = random(dims, seed);
+  const data = Float32Array.from(tensor.data as Float32Array, (value) => low + ((value + 1) / 2) * (high - low));
+  return { dtype: "float32", dims, data };
+};
