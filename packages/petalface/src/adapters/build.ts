@@ -3,7 +3,9 @@ import type { Backbone } from "../backbones/index.ts";
 import { buildAlpha } from "../quality/index.ts";
 import type { AdapterConfig } from "./config.ts";
 import { buildGate } from "./gate.ts";
+import { type Gating, gating } from "./gating.ts";
 import { type Layout, layoutOf } from "./layout.ts";
+import { lowRankDelta } from "./low-rank.ts";
 
 /** How {@link buildAdapted} makes its graph. */
 export interface BuildOptions {
@@ -44,14 +46,16 @@ export function buildAdapted(backbone: Backbone, config: AdapterConfig, options:
   const trained = trainedValues(b, layout, options.theta);
   const alpha = alphaValue(b, backbone, config, input, options.alpha);
   const lowRank = config.method === "lora";
-  const sharedGate = lowRank ? buildGate(b, config.gate, alpha, config.rank, config.scale) : "";
-  const sites = new Map(layout.sites.map((site) => [site.name, site]));
+  // Where every image has the same gate there is none: the scale goes into the small weights.
+  const gate = config.gate === "single" || !lowRank ? "" : buildGate(b, config.gate, alpha, config.rank, config.scale);
+  const shared = gate === "" ? undefined : gating(o, gate);
   const masks =
     lowRank && options.dropout === true ? dropoutMasks(b, layout, config.rank, options.batch ?? 1) : undefined;
-  const gateAt = (site: string): string => {
+  const gatingAt = (site: string): Gating | undefined => {
     const mask = masks?.get(site);
-    return mask === undefined ? sharedGate : o.mul(sharedGate, mask);
+    return mask === undefined ? shared : gating(o, gate === "" ? mask : o.mul(gate, mask));
   };
+  const sites = new Map(layout.sites.map((site) => [site.name, site]));
 
   const push = (node: Node, original: Node): void => {
     const site = sites.get(original.name);
@@ -62,12 +66,12 @@ export function buildAdapted(backbone: Backbone, config: AdapterConfig, options:
     const output = node.outputs[0] as string;
     const frozen = b.fresh(`${output}_frozen`);
     b.push({ ...node, outputs: [frozen] });
-    const down = trained.get(`${site.name}.lora_A.weight`) as string;
     const up = trained.get(`${site.name}.lora_B.weight`) as string;
-    const x = node.inputs[0] as string;
-    const gate = gateAt(site.name);
-    const delta =
-      node.op === "Conv" ? convolution(node, x, frozen, down, up, gate, site.plain) : product(x, down, up, gate);
+    const delta = lowRankDelta(b, o, site, node, frozen, {
+      down: trained.get(`${site.name}.lora_A.weight`) as string,
+      up: gate === "" && config.scale !== 1 ? o.mul(up, config.scale) : up,
+      gating: gatingAt(site.name),
+    });
     b.push({
       op: "Add",
       domain: "",
@@ -76,32 +80,6 @@ export function buildAdapted(backbone: Backbone, config: AdapterConfig, options:
       outputs: [output],
       attributes: {},
     });
-  };
-
-  /** Low-rank products over channels, pixels flattened: for a 1x1 layer much cheaper than two thin convolutions. */
-  const convolution = (
-    node: Node,
-    x: string,
-    frozen: string,
-    down: string,
-    up: string,
-    gate: string,
-    plain: boolean,
-  ): string => {
-    const outShape = b.shape(frozen);
-    const [batch = 0, , height = 1, width = 1] = outShape;
-    const pixels = (height as number) * (width as number);
-    const ranks = [batch, config.rank, pixels];
-    const u = plain
-      ? o.matmul(down, o.reshape(x, [batch, b.shape(x)[1] as number, pixels]))
-      : o.reshape(b.add("Conv", [x, down], node.attributes), ranks);
-    return o.reshape(o.matmul(up, o.mul(u, o.unsqueeze(gate, [2]))), outShape);
-  };
-
-  const product = (x: string, down: string, up: string, gate: string): string => {
-    const u = o.matmul(x, o.transpose(down, [1, 0]));
-    const middle = Array.from({ length: b.shape(x).length - 2 }, (_, axis) => axis + 1);
-    return o.matmul(o.mul(u, middle.length > 0 ? o.unsqueeze(gate, middle) : gate), o.transpose(up, [1, 0]));
   };
 
   const replaced = lowRank ? new Map<string, string>() : trained;

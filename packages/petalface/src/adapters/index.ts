@@ -5,5 +5,7 @@ export { closesOnSharp, type Gate, gateNames, gateParts, gateWeights } from "./g
 export { initialTheta, type Layout, layoutOf, type Slot } from "./layout.ts";
 export { mergeAdapter } from "./merge.ts";
 export { adaptedModel, alphaOutput } from "./model.ts";
-export { findSites, type Site, selectSites, type UnfitLayer } from "./sites.ts";
+export { proveSites } from "./prove.ts";
+export { selectSites } from "./select.ts";
+export { findSites, printRows, type Site, type SiteList, type UnfitLayer } from "./sites.ts";
 export { loadAdapter, saveAdapter } from "./store.ts";

@@ -29,14 +29,7 @@ export interface Layout {
 
 /** The layout that a configuration has on its backbone. Throws PetalfaceError if a named site does not exist. */
 export function layoutOf(backbone: Backbone, config: Pick<AdapterConfig, "method" | "rank" | "sites">): Layout {
-  const all = findSites(backbone.graph).sites;
-  const byName = new Map(all.map((site) => [site.name, site]));
-  const sites = config.sites.map((name) => {
-    const site = byName.get(name);
-    if (site === undefined)
-      throw new PetalfaceError(`the adapter is for layer "${name}", which ${backbone.path} does not have`);
-    return site;
-  });
+  const sites = config.method === "lora" ? namedSites(backbone, config.sites) : [];
   const tensors =
     config.method === "lora"
       ? sites.flatMap((site): Omit<Slot, "offset" | "length">[] => [
@@ -59,6 +52,21 @@ export function layoutOf(backbone: Backbone, config: Pick<AdapterConfig, "method
     return slot;
   });
   return { slots, sites, length: offset };
+}
+
+function namedSites(backbone: Backbone, names: readonly string[]): Site[] {
+  const { sites, unfit } = findSites(backbone.graph);
+  const byName = new Map(sites.map((site) => [site.name, site]));
+  return names.map((name) => {
+    const site = byName.get(name);
+    if (site !== undefined) return site;
+    const reason = unfit.find((layer) => layer.name === name)?.reason;
+    throw new PetalfaceError(
+      reason === undefined
+        ? `the adapter is for layer "${name}", which ${backbone.path} does not have`
+        : `the adapter is for layer "${name}" of ${backbone.path}, which cannot carry one: ${reason}`,
+    );
+  });
 }
 
 function downDims(site: Site, rank: number): number[] {

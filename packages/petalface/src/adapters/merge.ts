@@ -1,4 +1,4 @@
-import { type Constant, copyGraph, type Graph, GraphBuilder, readTensor, type ValueType } from "onnx-grad";
+import { type Constant, copyGraph, type Graph, GraphBuilder, type Node, readTensor, type ValueType } from "onnx-grad";
 import type { Backbone } from "../backbones/index.ts";
 import { PetalfaceError } from "../errors.ts";
 import type { Adapter } from "./config.ts";
@@ -18,33 +18,42 @@ export async function mergeAdapter(backbone: Backbone, adapter: Adapter, alpha: 
     );
   const layout = layoutOf(backbone, config);
   const weights = gateWeights(config.gate, alpha ?? 1);
-  const replaced = new Map<string, Constant>();
+  const { graph } = backbone;
+  const b = new GraphBuilder({ name: graph.name, opset: graph.opset });
+  const input = b.input(backbone.input, graph.types.get(backbone.input) as ValueType);
+  const constants = new Map(graph.constants);
+  /** Names of merged weights by site: layers that share a weight each get their own. */
+  const merged = new Map<string, string>();
+  const slots = new Map(layout.slots.map((slot) => [slot.name, slot]));
   if (config.method === "lora") {
-    const slots = new Map(layout.slots.map((slot) => [slot.name, slot]));
+    const gated = Float64Array.from({ length: config.rank }, (_, r) => {
+      const part = Math.floor((r * weights.length) / config.rank);
+      return (weights[part] as number) * config.scale;
+    });
     for (const site of layout.sites) {
-      const frozen = replaced.get(site.weight) ?? (backbone.graph.constants.get(site.weight) as Constant);
+      const frozen = graph.constants.get(site.weight) as Constant;
       const down = slots.get(`${site.name}.lora_A.weight`) as Slot;
       const up = slots.get(`${site.name}.lora_B.weight`) as Slot;
-      const gated = Float64Array.from({ length: config.rank }, (_, r) => {
-        const part = Math.floor((r * weights.length) / config.rank);
-        return (weights[part] as number) * config.scale;
-      });
-      replaced.set(site.weight, await mergedWeight(site, frozen, theta, down, up, gated));
+      const weight = await mergedWeight(site, frozen, theta, down, up, gated);
+      merged.set(site.name, b.constant(weight, `${site.weight}_merged`));
     }
   } else
     for (const slot of layout.slots)
-      replaced.set(slot.of, {
+      constants.set(slot.of, {
         dtype: "float32",
         dims: slot.dims,
         data: theta.slice(slot.offset, slot.offset + slot.length),
       });
-
-  const b = new GraphBuilder({ name: backbone.graph.name, opset: backbone.graph.opset });
-  const input = b.input(backbone.input, backbone.graph.types.get(backbone.input) as ValueType);
-  const constants = new Map(
-    [...backbone.graph.constants].map(([name, constant]) => [name, replaced.get(name) ?? constant]),
-  );
-  const names = copyGraph(b, { ...backbone.graph, constants }, { inputs: new Map([[backbone.input, input]]) });
+  const operands = new Map(layout.sites.map((site) => [site.name, site.operand]));
+  const push = (node: Node, original: Node): void => {
+    const weight = merged.get(original.name);
+    if (weight === undefined) b.push(node);
+    else {
+      const operand = operands.get(original.name);
+      b.push({ ...node, inputs: node.inputs.map((name, index) => (index === operand ? weight : name)) });
+    }
+  };
+  const names = copyGraph(b, { ...graph, constants }, { inputs: new Map([[backbone.input, input]]), push });
   return b.build([names.get(backbone.output) as string]);
 }
 

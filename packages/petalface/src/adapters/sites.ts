@@ -1,6 +1,5 @@
-import type { Graph, Node, Shape } from "onnx-grad";
-import { printShape } from "onnx-grad";
-import { PetalfaceError } from "../errors.ts";
+import { type BatchPlace, type Graph, type Node, printDim, type Shape, traceRows, type ValueRows } from "onnx-grad";
+import { nodesOnBranches } from "./branches.ts";
 
 /** A layer of the backbone that can carry an adapter. */
 export interface Site {
@@ -9,6 +8,8 @@ export interface Site {
   readonly op: "Conv" | "Gemm" | "MatMul";
   /** Name of the constant weight. */
   readonly weight: string;
+  /** Which operand of the node is the weight: 1, or 0 for a product with the weight on the left. */
+  readonly operand: 0 | 1;
   /** Input features: channels of a convolution, columns of a product. */
   readonly inputs: number;
   /** Output features. */
@@ -19,7 +20,11 @@ export interface Site {
   readonly plain: boolean;
   /** Whether the weight is stored `[out, in, ...]` rather than `[in, out]`. */
   readonly outFirst: boolean;
-  /** Pixels (or tokens) of the larger of input and output. */
+  /** Where the images of the batch lie in the output: along axis `axis`, index j belongs to image floor(j / inner) mod N. */
+  readonly rows: BatchPlace;
+  /** Whether it lies on a residual branch. */
+  readonly branch: boolean;
+  /** Pixels (or tokens) of an image in the larger of input and output. */
   readonly positions: number;
   /** Weights of the layer. */
   readonly parameters: number;
@@ -32,19 +37,35 @@ export interface UnfitLayer {
   readonly reason: string;
 }
 
-/** Finds every constant-weight MatMul, Gemm and Conv of a graph: the sites, and the layers that cannot be one. */
-export function findSites(graph: Graph): { readonly sites: Site[]; readonly unfit: UnfitLayer[] } {
+/** What {@link findSites} finds, each list in graph order. */
+export interface SiteList {
+  readonly sites: readonly Site[];
+  readonly unfit: readonly UnfitLayer[];
+}
+
+/**
+ * Finds every constant-weight MatMul, Gemm and Conv of a graph with an open batch: the sites, and the layers that cannot be one.
+ * Which rows of a site belong to which image follows from the graph alone; `proveSites` checks it by running.
+ */
+export function findSites(graph: Graph): SiteList {
   const sites: Site[] = [];
   const unfit: UnfitLayer[] = [];
+  const rows = traceRows(graph);
+  const branches = nodesOnBranches(graph, rows);
   const shapeOf = (value: string): Shape => graph.types.get(value)?.shape ?? graph.constants.get(value)?.dims ?? [];
   for (const node of graph.nodes) {
-    if (node.op !== "Conv" && node.op !== "Gemm" && node.op !== "MatMul") continue;
-    const weight = graph.constants.get(node.inputs[1] ?? "");
-    if (weight === undefined) continue;
-    const name = node.name;
-    const reason = whyUnfit(node, weight.dims, shapeOf(node.inputs[0] as string), shapeOf(node.outputs[0] as string));
-    if (reason === undefined) sites.push(describe(node, weight.dims, shapeOf));
-    else unfit.push({ name, op: node.op, reason });
+    if (node.domain !== "" || (node.op !== "Conv" && node.op !== "Gemm" && node.op !== "MatMul")) continue;
+    const operand = graph.constants.has(node.inputs[1] ?? "") ? 1 : node.op !== "Conv" ? 0 : undefined;
+    const weight = operand === undefined ? undefined : graph.constants.get(node.inputs[operand] as string);
+    if (weight === undefined || operand === undefined) continue;
+    const { dims, dtype } = weight;
+    const image = rows.get(node.outputs[0] as string) ?? { kind: "shared" };
+    const reason = whyUnfit(node, dims, dtype) ?? whyLost(image);
+    if (reason !== undefined || image.kind !== "images") {
+      unfit.push({ name: node.name, op: node.op, reason: reason ?? "" });
+      continue;
+    }
+    sites.push({ ...describe(node, operand, dims, shapeOf), rows: image.place, branch: branches.has(node) });
   }
   return { sites, unfit };
 }
@@ -59,90 +80,67 @@ const intOf = (node: Node, name: string, otherwise: number): number => {
   return attribute !== undefined && "int" in attribute ? attribute.int : otherwise;
 };
 
-function whyUnfit(node: Node, weight: readonly number[], input: Shape, output: Shape): string | undefined {
+const floatOf = (node: Node, name: string, otherwise: number): number => {
+  const attribute = node.attributes[name];
+  return attribute !== undefined && "float" in attribute ? attribute.float : otherwise;
+};
+
+function whyUnfit(node: Node, weight: readonly number[], dtype: string): string | undefined {
+  if (dtype !== "float32") return `weights are ${dtype}, not float32`;
   if (node.op === "Conv" && intOf(node, "group", 1) !== 1) return "grouped convolution";
   if (node.op === "Conv" && weight.length !== 4) return `${weight.length - 2}-D convolution`;
   if (node.op !== "Conv" && weight.length !== 2) return `weight has ${weight.length} dimensions`;
-  if (node.op === "Gemm" && intOf(node, "transA", 0) !== 0) return "transposed input";
-  for (const shape of [input, output]) {
-    const batch = shape[0];
-    // Alpha is one number per image, so the rows of an image must be told from the graph: only [N, ...] for now.
-    if (typeof batch === "object" && batch.times !== 1) return `rows ${printShape(shape)} are not one block per image`;
-    if (shape.slice(1).some((dim) => typeof dim !== "number"))
-      return `the batch is not the first dimension of ${printShape(shape)}`;
-  }
+  if (node.op === "Gemm" && floatOf(node, "alpha", 1) !== 1) return "product with a factor of its own";
   return undefined;
 }
 
-function describe(node: Node, weight: readonly number[], shapeOf: (value: string) => Shape): Site {
-  const positions = Math.max(
-    ...[node.inputs[0], node.outputs[0]].map((value) => {
-      const shape = shapeOf(value as string);
-      const inner = node.op === "Conv" ? shape.slice(2) : shape.slice(1, -1);
-      return inner.reduce<number>((product, dim) => product * (dim as number), 1);
-    }),
-  );
+/** Alpha is one number for each image, so every row of a site must belong to one image. */
+function whyLost(rows: ValueRows): string | undefined {
+  if (rows.kind === "shared") return "does not depend on the image";
+  return rows.kind === "lost" ? `cannot tell which row belongs to which image: ${rows.reason}` : undefined;
+}
+
+function describe(
+  node: Node,
+  operand: 0 | 1,
+  weight: readonly number[],
+  shapeOf: (value: string) => Shape,
+): Omit<Site, "rows" | "branch"> {
   const [first = 0, second = 0, kh = 1, kw = 1] = weight;
-  const transposed = node.op === "Conv" || (node.op === "Gemm" && intOf(node, "transB", 0) === 1);
+  const turned = node.op === "Gemm" && intOf(node, operand === 1 ? "transB" : "transA", 0) !== 0;
+  // [out, in]: a convolution, a weight on the left, or the transpose of one on the right.
+  const outFirst = node.op === "Conv" || (operand === 0) !== turned;
+  const [inputs, outputs] = outFirst ? [second, first] : [first, second];
+  const elements = (value: string): number =>
+    shapeOf(value).reduce<number>((product, dim) => product * (typeof dim === "number" ? dim : dim.times), 1);
   return {
     name: node.name,
     op: node.op as Site["op"],
-    weight: node.inputs[1] as string,
-    inputs: transposed ? second : first,
-    outputs: transposed ? first : second,
+    weight: node.inputs[operand] as string,
+    operand,
+    inputs,
+    outputs,
     kernel: node.op === "Conv" ? [kh, kw] : [1, 1],
-    outFirst: transposed,
+    outFirst,
     plain:
       node.op !== "Conv" ||
       (kh === 1 &&
         kw === 1 &&
         [...intsOf(node, "strides")].every((s) => s === 1) &&
         intsOf(node, "pads").every((p) => p === 0)),
-    positions,
+    positions: Math.max(
+      elements(node.inputs[1 - operand] as string) / inputs,
+      elements(node.outputs[0] as string) / outputs,
+    ),
     parameters: weight.reduce((product, dim) => product * dim, 1),
   };
 }
 
-/**
- * The sites that a pattern names: `default`, `all`, `pointwise` (1x1 convolutions), `conv`, `linear` (MatMul and Gemm), or a
- * comma-separated list of names in which `*` stands for anything. Throws PetalfaceError if nothing matches.
- *
- * `default` is the recipe of docs/METHOD.md: the 1x1 convolutions except those of the first (largest) stage; every dense convolution
- * outside the first stage where there are no 1x1 ones; every MatMul and Gemm where there are no convolutions to speak of.
- */
-export function selectSites(sites: readonly Site[], pattern = "default"): Site[] {
-  const chosen = pattern === "default" ? defaultSites(sites) : sites.filter(matcher(pattern));
-  if (chosen.length === 0)
-    throw new PetalfaceError(
-      `no layer matches --sites "${pattern}"; the model has ${sites.length}${sites.length > 0 ? `, for example "${sites[0]?.name}"` : ""} (petalface inspect lists them)`,
-    );
-  return chosen;
-}
-
-function defaultSites(sites: readonly Site[]): Site[] {
-  const convolutions = sites.filter((site) => site.op === "Conv");
-  const pointwise = convolutions.filter((site) => site.kernel[0] === 1 && site.kernel[1] === 1);
-  const linear = sites.filter((site) => site.op !== "Conv");
-  if (linear.length > convolutions.length) return linear;
-  const family = pointwise.length * 2 >= convolutions.length ? pointwise : convolutions;
-  const largest = Math.max(...family.map((site) => site.positions));
-  return family.filter((site) => site.positions < largest);
-}
-
-function matcher(pattern: string): (site: Site) => boolean {
-  if (pattern === "all") return () => true;
-  if (pattern === "conv") return (site) => site.op === "Conv";
-  if (pattern === "linear") return (site) => site.op !== "Conv";
-  if (pattern === "pointwise") return (site) => site.op === "Conv" && site.kernel[0] === 1 && site.kernel[1] === 1;
-  const names = pattern.split(",").map((part) => part.trim());
-  const expressions = names.map(
-    (name) =>
-      new RegExp(
-        `^${name
-          .split("*")
-          .map((piece) => piece.replace(/[\\^$.|?+()[\]{}]/g, "\\$&"))
-          .join(".*")}$`,
-      ),
-  );
-  return (site) => expressions.some((expression) => expression.test(site.name));
+/** The shape of a site's output for people, its batch axis as outer x N x inner: `[N x 64, 49, 288]`. */
+export function printRows(shape: Shape, { axis, outer, inner }: BatchPlace): string {
+  const dims = shape.map((dim, at) => {
+    if (at !== axis || typeof dim === "number") return printDim(dim);
+    return [outer, dim.symbol, inner].filter((part) => part !== 1).join(" x ");
+  });
+  return `[${dims.join(", ")}]`;
 }

@@ -1,0 +1,52 @@
+import type { GraphBuilder, Node, Ops } from "onnx-grad";
+import type { Gating } from "./gating.ts";
+import type { Site } from "./sites.ts";
+
+/** The values of one site's adapter in a graph under construction. */
+export interface LowRank {
+  /** Down projection `[rank, in]`, or `[rank, in, kh, kw]`. */
+  readonly down: string;
+  /** Up projection `[out, rank]`, the scale included where there is no gate. */
+  readonly up: string;
+  /** Weights the rank channels; absent where every image has the same. */
+  readonly gating: Gating | undefined;
+}
+
+/**
+ * What an adapter adds to its layer's output `frozen`: `up (gate * (down x))`, in the shape of `frozen`. `node` is the layer with the
+ * builder's names.
+ */
+export function lowRankDelta(
+  b: GraphBuilder,
+  o: Ops,
+  site: Site,
+  node: Node,
+  frozen: string,
+  adapter: LowRank,
+): string {
+  const { down, up, gating } = adapter;
+  const x = node.inputs[1 - site.operand] as string;
+  const gated = (u: string, axis: number): string => gating?.apply(u, axis, site.rows) ?? u;
+  const rank = b.shape(down)[0] as number;
+  if (node.op === "Conv") {
+    // Low-rank products over channels, pixels flattened: for a 1x1 layer much cheaper than two thin convolutions.
+    const outShape = b.shape(frozen);
+    const [batch = 0, , height = 1, width = 1] = outShape;
+    const pixels = (height as number) * (width as number);
+    const u = site.plain
+      ? o.matmul(down, o.reshape(x, [batch, site.inputs, pixels]))
+      : o.reshape(b.add("Conv", [x, down], node.attributes), [batch, rank, pixels]);
+    return o.reshape(o.matmul(up, gated(u, 1)), outShape);
+  }
+  const turned = (name: string): boolean => {
+    const attribute = node.attributes[name];
+    return attribute !== undefined && "int" in attribute && attribute.int !== 0;
+  };
+  if (site.operand === 0) {
+    const u = node.op === "Gemm" ? o.gemm(down, x, { transB: turned("transB") }) : o.matmul(down, x);
+    return o.matmul(up, gated(u, o.rank(u) - 2));
+  }
+  const flipped = o.transpose(down, [1, 0]);
+  const u = turned("transA") ? o.gemm(x, flipped, { transA: true }) : o.matmul(x, flipped);
+  return o.matmul(gated(u, o.rank(u) - 1), o.transpose(up, [1, 0]));
+}

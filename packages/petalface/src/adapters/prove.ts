@@ -1,0 +1,62 @@
+import { type BatchPlace, type Graph, proveRows } from "onnx-grad";
+import { type Backbone, toInput } from "../backbones/index.ts";
+import { random } from "../random.ts";
+import { openSession, type SessionOptions } from "../runtime/index.ts";
+import { findSites, type Site, type SiteList, type UnfitLayer } from "./sites.ts";
+
+/** Images in the probe's batch: enough to tell any two layouts apart. */
+const BATCH = 3;
+
+/**
+ * The sites of a backbone, checked by running it: images of noise are changed one at a time, and only rows that the graph gives to that
+ * image may change, in the input and in the output of every site. A layer where others change, or none, goes to the unfit with the reason.
+ */
+export async function proveSites(backbone: Backbone, options: SessionOptions = {}): Promise<SiteList> {
+  return proveSiteRows(backbone, findSites(backbone.graph), options);
+}
+
+/** The check of {@link proveSites} for sites that were found before. */
+export async function proveSiteRows(
+  backbone: Backbone,
+  found: SiteList,
+  options: SessionOptions = {},
+): Promise<SiteList> {
+  const { graph, input, size, spec } = backbone;
+  if (found.sites.length === 0) return found;
+  const places = new Map(found.sites.map((site) => [outputOf(graph, site), site.rows]));
+  const images = (seed: number): Record<string, ReturnType<typeof toInput>> => {
+    const stream = random("probe", seed);
+    const pixels = Uint8Array.from({ length: BATCH * 3 * size * size }, () => Math.floor(256 * stream.uniform()));
+    return { [input]: toInput(pixels, BATCH, BATCH, size, spec) };
+  };
+  const reasons = await proveOnEngine(graph, places, { first: images(1), second: images(2) }, options);
+  const wrong = (site: Site): string | undefined => reasons.get(outputOf(graph, site));
+  const refused = found.sites.flatMap((site): UnfitLayer[] => {
+    const reason = wrong(site);
+    return reason === undefined ? [] : [{ name: site.name, op: site.op, reason }];
+  });
+  return {
+    sites: found.sites.filter((site) => wrong(site) === undefined),
+    unfit: [...found.unfit, ...refused],
+  };
+}
+
+const outputOf = (graph: Graph, site: Site): string =>
+  graph.nodes.find((node) => node.name === site.name)?.outputs[0] as string;
+
+async function proveOnEngine(
+  graph: Graph,
+  places: ReadonlyMap<string, BatchPlace>,
+  feeds: Parameters<typeof proveRows>[2],
+  options: SessionOptions,
+): Promise<ReadonlyMap<string, string>> {
+  let session: Awaited<ReturnType<typeof openSession>> | undefined;
+  try {
+    return await proveRows(graph, places, feeds, async (probe, inputs) => {
+      session ??= await openSession(probe, options);
+      return session.run(inputs);
+    });
+  } finally {
+    await session?.close();
+  }
+}
