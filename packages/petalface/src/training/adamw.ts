@@ -1,14 +1,4 @@
-/** Running moments of AdamW for one flat vector. */
-export interface Moments {
-  readonly first: Float32Array;
-  readonly second: Float32Array;
-}
-
-/** Moments before the first step: zeros. */
-export const freshMoments = (length: number): Moments => ({
-  first: new Float32Array(length),
-  second: new Float32Array(length),
-});
+import type { Moments } from "./optimizer.ts";
 
 const beta1 = 0.9;
 const beta2 = 0.999;

@@ -1,31 +1,24 @@
 import { availableParallelism } from "node:os";
-import {
-  type Adapter,
-  type AdapterConfig,
-  findSites,
-  initialTheta,
-  type Layout,
-  layoutOf,
-  selectSites,
-} from "../adapters/index.ts";
-import { type Backbone, openBackbone, openEmbedder } from "../backbones/index.ts";
+import { join } from "node:path";
+import { type Adapter, type AdapterConfig, findSites, layoutOf, selectSites } from "../adapters/index.ts";
+import { type Backbone, openBackbone } from "../backbones/index.ts";
 import { type FaceData, openData } from "../data/index.ts";
 import { PetalfaceError } from "../errors.ts";
-import { type Loader, openLoader } from "../images/index.ts";
+import { removeUnfinished } from "../files.ts";
+import { openLoader } from "../images/index.ts";
 import type { Provider, SessionOptions } from "../runtime/index.ts";
 import { versions } from "../versions.ts";
-import { freshMoments } from "./adamw.ts";
 import { fitCalibration } from "./calibration.ts";
-import { restoreState, type TrainingState } from "./checkpoint.ts";
-import { type Head, headOf } from "./head.ts";
-import { rewindMetrics, type StepRecord } from "./metrics.ts";
-import { type TrainingChoices, type TrainingOptions, trainingOptions } from "./options.ts";
-import { createRun, type RunRecord, readRun, writeRun } from "./run.ts";
+import { hasState, loadState, type TrainingState } from "./checkpoint.ts";
+import { firstState, type Parts, stateShape } from "./first-state.ts";
+import { lockRun } from "./lock.ts";
+import { type MetricsRecord, rewindMetrics, type StepRecord } from "./metrics.ts";
+import { adapterScale, type TrainingChoices, type TrainingOptions, trainingOptions, usesMargin } from "./options.ts";
+import { makeRunFolder, type RunRecord, readRun, requireEmpty, writeRun } from "./run.ts";
 import { stepsOf } from "./sampler.ts";
+import { rewindEvents } from "./tensorboard.ts";
 import { saveResult, trainSteps } from "./trainer.ts";
-
-/** Faces of each person that the first class centre is the mean of. */
-const facesPerCentre = 4;
+import type { OpenValidator, ValidationRecord, ValidationRequest, Validator } from "./validation.ts";
 
 /** Memory for decoded training faces; what does not fit is decoded again every epoch. */
 const decodedCacheBytes = 512 * 2 ** 20;
@@ -34,10 +27,14 @@ const decodedCacheBytes = 512 * 2 ** 20;
 export interface AdaptContext {
   readonly threads?: number | undefined;
   readonly provider?: Provider | undefined;
+  /** Stops the run after the current step, with a checkpoint. */
   readonly signal?: AbortSignal | undefined;
   /** Called once the run is known, before the first step. */
   readonly onStart?: ((run: RunRecord, firstStep: number) => void) | undefined;
   readonly onStep?: ((record: StepRecord, run: RunRecord) => void) | undefined;
+  readonly onValidation?: ((record: ValidationRecord, run: RunRecord) => void) | undefined;
+  /** Opens the validation protocol of a run that has one; needed to start and to resume it. */
+  readonly openValidator?: OpenValidator | undefined;
   /** Data already open (a subset, say) instead of the one that the spec names. */
   readonly data?: FaceData | undefined;
 }
@@ -47,63 +44,95 @@ export interface AdaptRequest {
   readonly model: string;
   readonly normalize?: string | undefined;
   readonly train: string;
+  /** Measures the adapter now and then, stops early if asked to (`patience`) and keeps the best. */
+  readonly validation?: ValidationRequest | undefined;
   readonly options: TrainingChoices;
   readonly out: string;
+}
+
+/** What may change when a run goes on. */
+export interface ResumeChanges {
+  /** Another peak learning rate from here on; noted in `run.json`. The result is then another than that of an uninterrupted run. */
+  readonly learningRate?: number | undefined;
 }
 
 /** The end of a training call: done, or interrupted with a checkpoint. */
 export interface AdaptResult {
   readonly finished: boolean;
   readonly run: RunRecord;
+  /** The trained adapter; with a validation protocol the best one. */
   readonly adapter: Adapter;
 }
 
-/** Trains an adapter into a new run folder. Throws PetalfaceError for whatever the user can mend. */
+/**
+ * Trains an adapter into a new run folder, which is locked meanwhile. Whatever stops it (a signal, a kill, a full disk, a diverging loss), the
+ * folder keeps the last good checkpoint, and {@link resume} goes on from there.
+ * Throws PetalfaceError for whatever the user can mend.
+ */
 export async function adapt(request: AdaptRequest, context: AdaptContext = {}): Promise<AdaptResult> {
   const options = trainingOptions(request.options);
   const backbone = await openBackbone(request.model, request.normalize);
   const data = context.data ?? (await openData(request.train));
-  if (options.loss !== "distil") requirePeople(data, options);
+  if (usesMargin(options.loss)) requirePeople(data, options);
+  const sites =
+    options.method === "lora"
+      ? selectSites(findSites(backbone.graph).sites, options.sites).map((site) => site.name)
+      : [];
+  await makeRunFolder(request.out);
+  await using _lock = await lockRun(request.out);
+  await requireEmpty(request.out);
+  await removeUnfinished(request.out);
   const session = sessionOptions(context);
+  await using validator = await openValidator(request.validation, backbone, session, context);
   await using loader = openLoader({ size: backbone.size, threads: session.threads, cacheBytes: decodedCacheBytes });
-  await createRun(request.out);
+  const calibration = await fitCalibration(backbone, data, loader, options, session);
+  const { name, sha256 } = backbone.spec;
+  const { method, gate, rank } = options;
   const config: AdapterConfig = {
-    method: options.method,
-    gate: options.gate,
-    rank: options.rank,
-    scale: options.scale,
-    sites:
-      options.method === "lora"
-        ? selectSites(findSites(backbone.graph).sites, options.sites).map((site) => site.name)
-        : [],
-    backbone: { name: backbone.spec.name, sha256: backbone.spec.sha256 },
-    calibration: await fitCalibration(backbone, data, loader, options, session),
+    ...{ method, gate, rank, scale: adapterScale(options), sites },
+    backbone: { name, sha256 },
+    calibration,
   };
   const layout = layoutOf(backbone, config);
   const run: RunRecord = {
     format: 1,
     options,
-    model: {
-      given: request.model,
-      normalize: request.normalize,
-      name: backbone.spec.name,
-      sha256: backbone.spec.sha256,
-    },
+    model: { given: request.model, normalize: request.normalize, name, sha256 },
     data: { spec: data.spec, fingerprint: data.fingerprint, images: data.length, people: data.people.length },
     adapter: config,
     steps: stepsOf(options, data.length),
+    ...(request.validation &&
+      validator.open && {
+        validation: {
+          ...request.validation,
+          measure: validator.open.measure,
+          fingerprint: validator.open.fingerprint,
+        },
+      }),
     trained: { parameters: layout.length, share: layout.length / backbone.parameters },
     machine: { threads: session.threads, provider: session.provider },
     versions: await versions(),
   };
   await writeRun(request.out, run);
-  const state = await firstState(backbone, data, loader, layout, options, session);
-  return await finish(request.out, run, { backbone, data, loader, layout, session }, state, context);
+  const parts: Parts = { backbone, data, loader, layout, session, validator: validator.open };
+  const state = await firstState(parts, options, context.signal);
+  return await finish(request.out, run, parts, state, [], context);
 }
 
-/** Continues a run from its last checkpoint; on the same machine with the same threads the result has the same bits as an uninterrupted run. */
-export async function resume(folder: string, context: AdaptContext = {}): Promise<AdaptResult> {
-  const run = await readRun(folder);
+/**
+ * Continues a run from its last checkpoint; on the same machine with the same threads the result has the same bits as an uninterrupted
+ * run. Throws PetalfaceError if the model, the data or the validation protocol are not those that the run was started with, or if another process
+ * is at work on it.
+ */
+export async function resume(
+  folder: string,
+  context: AdaptContext = {},
+  changes: ResumeChanges = {},
+): Promise<AdaptResult> {
+  await readRun(folder);
+  await using _lock = await lockRun(folder);
+  for (const part of ["", "checkpoint", "adapter"]) await removeUnfinished(join(folder, part));
+  let run = await readRun(folder);
   const backbone = await openBackbone(run.model.given, run.model.normalize);
   if (backbone.spec.sha256 !== run.model.sha256)
     throw new PetalfaceError(
@@ -115,20 +144,26 @@ export async function resume(folder: string, context: AdaptContext = {}): Promis
       `${run.data.spec} is not the data that ${folder} was started with (files were added, removed or changed)`,
     );
   const session = sessionOptions({ ...context, threads: context.threads ?? run.machine.threads });
+  await using validator = await openValidator(run.validation, backbone, session, context);
+  if (run.validation !== undefined && validator.open?.fingerprint !== run.validation.fingerprint)
+    throw new PetalfaceError(
+      `${run.validation.protocol} is not the validation protocol that ${folder} was started with (its pairs or faces changed)`,
+    );
   await using loader = openLoader({ size: backbone.size, threads: session.threads, cacheBytes: decodedCacheBytes });
   const layout = layoutOf(backbone, run.adapter);
-  const state = await firstState(backbone, data, loader, layout, run.options, session);
-  await restoreState(folder, state);
-  await rewindMetrics(folder, state.step);
-  return await finish(folder, run, { backbone, data, loader, layout, session }, state, context);
-}
-
-interface Parts {
-  readonly backbone: Backbone;
-  readonly data: FaceData;
-  readonly loader: Loader;
-  readonly layout: Layout;
-  readonly session: SessionOptions;
+  const parts: Parts = { backbone, data, loader, layout, session, validator: validator.open };
+  const state = (await hasState(folder))
+    ? await loadState(folder, stateShape(parts, run.options))
+    : await firstState(parts, run.options, context.signal);
+  const history = await rewindMetrics(folder, state.step, state.validation?.last ?? -1);
+  await rewindEvents(folder, state.step);
+  if (changes.learningRate !== undefined && changes.learningRate !== run.options.learningRate) {
+    const { learningRate } = changes;
+    const made = [...(run.changes ?? []), { step: state.step, learningRate }];
+    run = { ...run, options: trainingOptions({ ...run.options, learningRate }), changes: made };
+    await writeRun(folder, run);
+  }
+  return await finish(folder, run, parts, state, history, context);
 }
 
 async function finish(
@@ -136,6 +171,7 @@ async function finish(
   run: RunRecord,
   parts: Parts,
   state: TrainingState,
+  history: readonly MetricsRecord[],
   context: AdaptContext,
 ): Promise<AdaptResult> {
   context.onStart?.(run, state.step);
@@ -146,68 +182,42 @@ async function finish(
       config: run.adapter,
       steps: run.steps,
       folder,
+      history,
       signal: context.signal,
       onStep: (record) => context.onStep?.(record, run),
+      onValidation: (record) => context.onValidation?.(record, run),
     },
     state,
   );
-  const adapter = { config: run.adapter, theta: state.theta };
-  if (finished) await saveResult(folder, parts.backbone, adapter);
-  return { finished, run, adapter };
-}
-
-async function firstState(
-  backbone: Backbone,
-  data: FaceData,
-  loader: Loader,
-  layout: Layout,
-  options: TrainingOptions,
-  session: SessionOptions,
-): Promise<TrainingState> {
-  const theta = await initialTheta(backbone, layout, options.seed);
-  const head = options.loss === "distil" ? undefined : await firstHead(backbone, data, loader, session);
-  return { step: 0, theta, moments: freshMoments(theta.length), head };
-}
-
-/** Class centres before the first step: the mean direction of a few sharp faces of each person, seen by the frozen backbone. */
-async function firstHead(backbone: Backbone, data: FaceData, loader: Loader, session: SessionOptions): Promise<Head> {
-  const { width } = backbone;
-  const centres = new Float32Array(data.people.length * width);
-  const seen = new Uint32Array(data.people.length);
-  const embedder = await openEmbedder(backbone, session);
-  const embed = async (indices: readonly number[]): Promise<void> => {
-    const planes = await loader.load(indices.map((index) => ({ source: data.at(index).source, flip: false })));
-    const { data: rows } = await embedder.embed(planes, indices.length);
-    indices.forEach((index, i) => {
-      const row = rows.subarray(i * width, (i + 1) * width);
-      const length = Math.hypot(...row);
-      const start = data.at(index).person * width;
-      row.forEach((value, k) => {
-        centres[start + k] = (centres[start + k] as number) + value / length;
-      });
-    });
+  const best = state.validation?.best;
+  const adapter = {
+    config: run.adapter,
+    theta: finished && best ? (state.validation?.theta ?? state.theta) : state.theta,
   };
-  try {
-    const waiting: number[] = [];
-    for (let index = 0; index < data.length; index++) {
-      const { person } = data.at(index);
-      if ((seen[person] as number) >= facesPerCentre) continue;
-      seen[person] = (seen[person] as number) + 1;
-      waiting.push(index);
-      if (waiting.length === embedder.batch) await embed(waiting.splice(0));
-    }
-    if (waiting.length > 0) await embed(waiting);
-  } finally {
-    await embedder.close();
-  }
-  for (let person = 0; person < data.people.length; person++) {
-    const row = centres.subarray(person * width, (person + 1) * width);
-    const length = Math.max(Math.hypot(...row), 1e-12);
-    row.forEach((value, k) => {
-      row[k] = value / length;
-    });
-  }
-  return headOf(centres, width);
+  if (!finished) return { finished, run, adapter };
+  await saveResult(folder, parts.backbone, adapter);
+  if (best === undefined) return { finished, run, adapter };
+  const ended = { ...run, result: { steps: state.step, best } };
+  await writeRun(folder, ended);
+  return { finished, run: ended, adapter };
+}
+
+/** The validator of a run that asks for one; to be disposed of. */
+async function openValidator(
+  request: ValidationRequest | undefined,
+  backbone: Backbone,
+  session: SessionOptions,
+  context: AdaptContext,
+): Promise<AsyncDisposable & { readonly open: Validator | undefined }> {
+  if (request !== undefined && context.openValidator === undefined)
+    throw new PetalfaceError(`this run is validated on ${request.protocol}; give openValidator in the context`);
+  const open = request && (await context.openValidator?.(request, backbone, session));
+  return {
+    open,
+    async [Symbol.asyncDispose]() {
+      await open?.close();
+    },
+  };
 }
 
 function requirePeople(data: FaceData, options: TrainingOptions): void {

@@ -1,9 +1,12 @@
+import { access } from "node:fs/promises";
+import { endianness } from "node:os";
 import { join } from "node:path";
 import { PetalfaceError } from "../errors.ts";
-import { writeFileSafely } from "../files.ts";
-import { encodeSafetensors, readSafetensors, type StoredTensor } from "../tensors/index.ts";
-import type { Moments } from "./adamw.ts";
+import { writePiecesSafely } from "../files.ts";
+import { readSafetensors, type StoredTensor } from "../tensors/index.ts";
 import type { Head } from "./head.ts";
+import type { Moments } from "./optimizer.ts";
+import type { ValidationState } from "./validation.ts";
 
 /** Everything that changes during training. */
 export interface TrainingState {
@@ -12,43 +15,108 @@ export interface TrainingState {
   readonly theta: Float32Array;
   readonly moments: Moments;
   readonly head: Head | undefined;
+  /** Present in runs with a validation protocol. */
+  readonly validation: ValidationState | undefined;
+}
+
+/** Sizes that a run's state must have. */
+export interface StateShape {
+  readonly parameters: number;
+  readonly optimizer: "adamw" | "sgd";
+  /** Classes and width of the head; undefined without one. */
+  readonly head: { readonly classes: number; readonly width: number } | undefined;
+  readonly validates: boolean;
 }
 
 const stateFile = (folder: string): string => join(folder, "checkpoint", "state.safetensors");
 
-const vectorsOf = (state: TrainingState): [string, Float32Array][] => [
-  ["theta", state.theta],
-  ["theta.first", state.moments.first],
-  ["theta.second", state.moments.second],
-  ...(state.head === undefined
-    ? []
-    : ([
-        ["head", state.head.values],
-        ["head.first", state.head.moments.first],
-        ["head.second", state.head.moments.second],
-      ] as [string, Float32Array][])),
-];
+const vectorsOf = (state: TrainingState): [string, Float32Array][] => {
+  const parts = (name: string, values: Float32Array, moments: Moments): [string, Float32Array][] => [
+    [name, values],
+    [`${name}.first`, moments.first],
+    [`${name}.second`, moments.second],
+  ];
+  return [
+    ...parts("theta", state.theta, state.moments),
+    ...(state.head === undefined ? [] : parts("head", state.head.values, state.head.moments)),
+    ...(state.validation === undefined ? [] : ([["best", state.validation.theta]] as [string, Float32Array][])),
+  ];
+};
 
-/** Saves the state of a run as one file, in one rename. */
+/**
+ * Saves the state of a run as one safetensors file, in one rename. The vectors are written from where they are: no copy in memory, and the
+ * caller must not change them meanwhile.
+ */
 export async function saveState(folder: string, state: TrainingState): Promise<void> {
-  const tensors = vectorsOf(state).map(([name, data]): [string, StoredTensor] => [
-    name,
-    { dtype: "F32", shape: [data.length], data: Float32Array.from(data) },
-  ]);
-  await writeFileSafely(stateFile(folder), encodeSafetensors(tensors, { step: String(state.step) }));
+  const { validation } = state;
+  const header: Record<string, unknown> = {
+    __metadata__: {
+      step: String(state.step),
+      ...(validation && {
+        validation: JSON.stringify({ last: validation.last, waited: validation.waited, best: validation.best }),
+      }),
+    },
+  };
+  let offset = 0;
+  const vectors = vectorsOf(state);
+  for (const [name, { length, byteLength }] of vectors) {
+    header[name] = { dtype: "F32", shape: [length], data_offsets: [offset, offset + byteLength] };
+    offset += byteLength;
+  }
+  const json = new TextEncoder().encode(JSON.stringify(header));
+  // Padded, so that the numbers can be used where they lie when the file is read.
+  const head = new Uint8Array(8 + Math.ceil(json.length / 8) * 8).fill(0x20, 8);
+  new DataView(head.buffer).setBigUint64(0, BigInt(head.length - 8), true);
+  head.set(json, 8);
+  await writePiecesSafely(stateFile(folder), [head, ...vectors.map(([, values]) => littleEndian(values))]);
 }
 
-/** Fills `state` from the run's checkpoint. Throws PetalfaceError if there is none or it does not fit the run. */
-export async function restoreState(folder: string, state: TrainingState): Promise<void> {
+/** Whether the run has a checkpoint. A run that was killed before its first step has none. */
+export const hasState = (folder: string): Promise<boolean> =>
+  access(stateFile(folder)).then(
+    () => true,
+    () => false,
+  );
+
+/** Reads the run's checkpoint; its vectors lie in the file's own memory. Throws PetalfaceError if it does not fit the run. */
+export async function loadState(folder: string, shape: StateShape): Promise<TrainingState> {
   const path = stateFile(folder);
   const { tensors, metadata } = await readSafetensors(path);
   const step = Number(metadata.get("step"));
   if (!Number.isInteger(step) || step < 0) throw new PetalfaceError(`${path}: it does not say which step it is from`);
-  for (const [name, values] of vectorsOf(state)) {
-    const stored = tensors.get(name);
-    if (stored === undefined || !(stored.data instanceof Float32Array) || stored.data.length !== values.length)
+  const floats = (name: string, length: number): Float32Array => {
+    const stored: StoredTensor | undefined = tensors.get(name);
+    if (stored === undefined || !(stored.data instanceof Float32Array) || stored.data.length !== length)
       throw new PetalfaceError(`${path}: "${name}" does not fit this run; it was made with other options`);
-    values.set(stored.data);
-  }
-  state.step = step;
+    return stored.data;
+  };
+  const momentsOf = (name: string, length: number): Moments => ({
+    first: floats(`${name}.first`, length),
+    second: floats(`${name}.second`, shape.optimizer === "adamw" ? length : 0),
+  });
+  const numbers = shape.head === undefined ? 0 : shape.head.classes * shape.head.width;
+  return {
+    step,
+    theta: floats("theta", shape.parameters),
+    moments: momentsOf("theta", shape.parameters),
+    head: shape.head && { ...shape.head, values: floats("head", numbers), moments: momentsOf("head", numbers) },
+    validation: shape.validates
+      ? { ...parseValidation(metadata.get("validation"), path), theta: floats("best", shape.parameters) }
+      : undefined,
+  };
+}
+
+function parseValidation(text: string | undefined, path: string): Omit<ValidationState, "theta"> {
+  try {
+    const { last, waited, best } = JSON.parse(text ?? "") as ValidationState;
+    if (Number.isInteger(last) && Number.isInteger(waited)) return { last, waited, best };
+  } catch {}
+  throw new PetalfaceError(`${path}: what it says of the validation is not understood`);
+}
+
+/** The bytes of a vector as the format wants them: shared on a little-endian machine, else a swapped copy. */
+function littleEndian(values: Float32Array): Uint8Array {
+  const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+  if (endianness() === "LE") return bytes;
+  return new Uint8Array(Buffer.from(bytes).swap32());
 }

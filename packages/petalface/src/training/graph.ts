@@ -1,8 +1,8 @@
 import { differentiate, type Graph, ops } from "onnx-grad";
 import { type AdapterConfig, buildAdapted, type Layout } from "../adapters/index.ts";
 import type { Backbone } from "../backbones/index.ts";
-import { cosface, distillation } from "./losses.ts";
-import type { TrainingOptions } from "./options.ts";
+import { arcface, cosface, distillation } from "./losses.ts";
+import { type TrainingOptions, usesArcface, usesDistillation, usesMargin } from "./options.ts";
 
 /** Names of the inputs and outputs of a training graph. Absent ones are not in the graph. */
 export interface TrainingGraph {
@@ -18,6 +18,8 @@ export interface TrainingGraph {
     /** Class centres of this step `[C, D]` and the faces' classes among them `[B, C]`. */
     readonly centres?: "centres";
     readonly onehot?: "onehot";
+    /** Factors on the rank channels `[B, sites * rank]`. */
+    readonly dropout?: "dropout";
   };
   readonly outputs: {
     readonly loss: "loss";
@@ -29,36 +31,38 @@ export interface TrainingGraph {
   };
 }
 
-/** Builds forward, loss and backward of one training step as one ordinary ONNX graph. `classes` is C; 0 without a margin loss. */
+/**
+ * Builds forward, loss and backward of one training step, or of one of its parts (`accumulate`), as one ordinary ONNX graph: B is
+ * `batch / accumulate`. `classes` is C; 0 without a margin loss.
+ */
 export function trainingGraph(
   backbone: Backbone,
   config: AdapterConfig,
   options: TrainingOptions,
   classes: number,
 ): TrainingGraph {
+  const batch = options.batch / options.accumulate;
+  const dropout = options.dropout > 0;
   const {
     builder: b,
     input,
     embedding,
     alpha,
     layout,
-  } = buildAdapted(backbone, config, {
-    theta: "input",
-    alpha: "quality",
-    batch: options.batch,
-  });
+  } = buildAdapted(backbone, config, { theta: "input", alpha: "quality", batch, dropout });
   const o = ops(b);
-  const usesDistillation = options.loss !== "cosface";
-  const usesMargin = options.loss !== "distil";
+  const distils = usesDistillation(options.loss);
+  const classifies = usesMargin(options.loss);
   const terms: string[] = [];
-  if (usesDistillation) {
-    const target = b.input("target", { dtype: "float32", shape: [options.batch, backbone.width] });
+  if (distils) {
+    const target = b.input("target", { dtype: "float32", shape: [batch, backbone.width] });
     terms.push(distillation(o, embedding, target, options.distilWeight));
   }
-  if (usesMargin) {
+  if (classifies) {
     const centres = b.input("centres", { dtype: "float32", shape: [classes, backbone.width] });
-    const onehot = b.input("onehot", { dtype: "float32", shape: [options.batch, classes] });
-    terms.push(cosface(o, embedding, centres, onehot, { margin: options.margin, scale: options.logitScale }));
+    const onehot = b.input("onehot", { dtype: "float32", shape: [batch, classes] });
+    const parts = { embedding, centres, onehot, margin: options.margin, scale: options.logitScale };
+    terms.push(usesArcface(options.loss) ? arcface(o, { ...parts, gradient: options.arcGradient }) : cosface(o, parts));
   }
   const loss = b.fresh("loss");
   b.push({
@@ -72,8 +76,8 @@ export function trainingGraph(
   const graph = differentiate(b.build([loss, alpha]), {
     outputs: [alpha],
     loss,
-    wrt: usesMargin ? ["theta", "centres"] : ["theta"],
-    names: usesMargin ? ["grad_theta", "grad_centres"] : ["grad_theta"],
+    wrt: classifies ? ["theta", "centres"] : ["theta"],
+    names: classifies ? ["grad_theta", "grad_centres"] : ["grad_theta"],
   });
   return {
     graph,
@@ -81,9 +85,10 @@ export function trainingGraph(
     inputs: {
       image: input,
       theta: "theta",
-      ...(usesDistillation && { target: "target" as const }),
-      ...(usesMargin && { centres: "centres" as const, onehot: "onehot" as const }),
+      ...(distils && { target: "target" as const }),
+      ...(classifies && { centres: "centres" as const, onehot: "onehot" as const }),
+      ...(dropout && { dropout: "dropout" as const }),
     },
-    outputs: { loss: "loss", alpha, theta: "grad_theta", ...(usesMargin && { centres: "grad_centres" as const }) },
+    outputs: { loss: "loss", alpha, theta: "grad_theta", ...(classifies && { centres: "grad_centres" as const }) },
   };
 }

@@ -1,10 +1,10 @@
 import { random } from "../random.ts";
-import { adamw, freshMoments, type Moments } from "./adamw.ts";
+import { freshMoments, type Moments, type OptimizerOptions, optimize } from "./optimizer.ts";
 
-/** Most class centres that take part in one step; with more classes, the others rest (Partial FC, An et al., CVPR 2022). */
-const centresPerStep = 4096;
-
-/** The throw-away class centres of a margin loss: `classes x width`, with their AdamW moments. Lives in TypeScript memory only. */
+/**
+ * The throw-away class centres of a margin loss: `classes x width`, with the optimiser's state. 4 bytes a number: 100,000 classes of width
+ * 512 take 205 MB, three times that with AdamW's moments, twice with SGD's velocity.
+ */
 export interface Head {
   readonly classes: number;
   readonly width: number;
@@ -13,21 +13,35 @@ export interface Head {
 }
 
 /** A head whose centres are given. `values`: `classes x width`. */
-export const headOf = (values: Float32Array, width: number): Head => ({
+export const headOf = (
+  values: Float32Array,
+  width: number,
+  optimizer: OptimizerOptions["optimizer"] = "adamw",
+): Head => ({
   classes: values.length / width,
   width,
   values,
-  moments: freshMoments(values.length),
+  moments: freshMoments(values.length, optimizer),
 });
 
-/** How many class centres one step uses. */
-export const sampledClasses = (classes: number): number => Math.min(classes, centresPerStep);
+/** Centres drawn from N(0, 0.01 squared), as the released code's. Depends on the seed alone. */
+export function randomCentres(classes: number, width: number, seed: number): Float32Array {
+  const stream = random("centres", seed);
+  return new Float32Array(classes * width).map(() => 0.01 * stream.normal());
+}
 
 /**
- * Classes of one step: all of them, or the batch's own and randomly drawn others, ascending. Depends on seed and step alone.
+ * Classes of one step: all of them, or the batch's own and randomly drawn others up to `most`, ascending (Partial FC, An et al., CVPR
+ * 2022, arXiv 2203.15565). Depends on seed and step alone. `most` must be at least the number of different labels.
  */
-export function sampleClasses(classes: number, labels: readonly number[], seed: number, step: number): Uint32Array {
-  const count = sampledClasses(classes);
+export function sampleClasses(
+  classes: number,
+  labels: readonly number[],
+  seed: number,
+  step: number,
+  most: number,
+): Uint32Array {
+  const count = Math.min(classes, most);
   if (count === classes) return Uint32Array.from({ length: classes }, (_, i) => i);
   const chosen = new Set(labels);
   const stream = random("classes", seed, step);
@@ -44,19 +58,19 @@ export function gatherRows(values: Float32Array, classes: Uint32Array, width: nu
   return rows;
 }
 
-/** One AdamW step on the sampled centres; the others keep their values and moments. `step` counts from 1. */
+/** One optimiser step on the sampled centres; the others keep their values and their state. `step` counts from 1. */
 export function updateHead(
   head: Head,
   classes: Uint32Array,
   gradient: Float32Array,
   step: number,
-  options: { readonly rate: number; readonly weightDecay: number },
+  options: OptimizerOptions & { readonly rate: number },
 ): void {
   const { width } = head;
   const rowOptions = { ...options, gradientScale: 1 };
   classes.forEach((row, i) => {
     const rows = (all: Float32Array): Float32Array => all.subarray(row * width, (row + 1) * width);
     const moments = { first: rows(head.moments.first), second: rows(head.moments.second) };
-    adamw(rows(head.values), gradient.subarray(i * width, (i + 1) * width), moments, step, rowOptions);
+    optimize(rows(head.values), gradient.subarray(i * width, (i + 1) * width), moments, step, rowOptions);
   });
 }

@@ -1,6 +1,15 @@
-export { type AdaptContext, type AdaptRequest, type AdaptResult, adapt, resume } from "./adapt.ts";
-export type { StepRecord } from "./metrics.ts";
 export {
+  type AdaptContext,
+  type AdaptRequest,
+  type AdaptResult,
+  adapt,
+  type ResumeChanges,
+  resume,
+} from "./adapt.ts";
+export type { MetricsRecord, StepRecord } from "./metrics.ts";
+export { optimizerNames } from "./optimizer.ts";
+export {
+  arcGradientNames,
   calibrationNames,
   decayNames,
   type LossName,
@@ -11,3 +20,10 @@ export {
   trainingOptions,
 } from "./options.ts";
 export { type RunRecord, readRun } from "./run.ts";
+export type {
+  OpenValidator,
+  ValidationRecord,
+  ValidationRequest,
+  ValidationScore,
+  Validator,
+} from "./validation.ts";

@@ -2,8 +2,10 @@ import { mkdir, readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { AdapterConfig } from "../adapters/index.ts";
 import { PetalfaceError } from "../errors.ts";
-import { writeFileSafely } from "../files.ts";
+import { writeFailure, writeFileSafely } from "../files.ts";
+import { lockName } from "./lock.ts";
 import { type TrainingOptions, trainingOptions } from "./options.ts";
+import type { ValidationRequest, ValidationScore } from "./validation.ts";
 
 /** Content of a run's `run.json`: everything that makes the run what it is. */
 export interface RunRecord {
@@ -23,6 +25,12 @@ export interface RunRecord {
   };
   readonly adapter: AdapterConfig;
   readonly steps: number;
+  /** What the run is validated on, if anything. */
+  readonly validation?: (ValidationRequest & { readonly measure: string; readonly fingerprint: string }) | undefined;
+  /** Learning rates that a resumed run was given instead of the one before, and from which step on. */
+  readonly changes?: readonly { readonly step: number; readonly learningRate: number }[] | undefined;
+  /** Once a run with a validation protocol has ended: its last step, and where the adapter that was kept is from. */
+  readonly result?: { readonly steps: number; readonly best: ValidationScore & { readonly step: number } } | undefined;
   readonly trained: { readonly parameters: number; readonly share: number };
   readonly machine: { readonly threads: number; readonly provider: string };
   readonly versions: Readonly<Record<string, string>>;
@@ -30,18 +38,21 @@ export interface RunRecord {
 
 const runFile = (folder: string): string => join(folder, "run.json");
 
-/** Makes the folder of a new run. Throws PetalfaceError if it holds anything already. */
-export async function createRun(folder: string): Promise<void> {
+/** Makes the folder of a new run. Throws PetalfaceError if that cannot be. */
+export async function makeRunFolder(folder: string): Promise<void> {
   try {
     await mkdir(folder, { recursive: true });
-    if ((await readdir(folder)).length > 0)
-      throw new PetalfaceError(`${folder} is not empty; give another --out, or continue it with --resume ${folder}`);
   } catch (error) {
-    if (error instanceof PetalfaceError) throw error;
-    throw new PetalfaceError(
-      `cannot make the run folder ${folder}: ${error instanceof Error ? error.message : String(error)}`,
-    );
+    const { message } = writeFailure(folder, error);
+    throw new PetalfaceError(message.replace("cannot write", "cannot make the run folder"), { cause: error });
   }
+}
+
+/** Throws PetalfaceError if the folder holds anything but its lock. */
+export async function requireEmpty(folder: string): Promise<void> {
+  const names = await readdir(folder);
+  if (names.some((name) => name !== lockName && !name.endsWith(".part")))
+    throw new PetalfaceError(`${folder} is not empty; give another --out, or continue it with --resume ${folder}`);
 }
 
 /** Writes `run.json`. */

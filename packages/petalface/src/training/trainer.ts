@@ -1,25 +1,32 @@
 import { join } from "node:path";
-import type { Tensor } from "onnx-grad";
 import { type Adapter, type AdapterConfig, type Layout, saveAdapter } from "../adapters/index.ts";
-import { type Backbone, toInput } from "../backbones/index.ts";
+import type { Backbone } from "../backbones/index.ts";
 import type { FaceData } from "../data/index.ts";
 import { PetalfaceError } from "../errors.ts";
 import { type Loader, prefetch } from "../images/index.ts";
-import { floatsOf, openSession, type Session, type SessionOptions } from "../runtime/index.ts";
-import { adamw, clipFactor, l2Norm } from "./adamw.ts";
+import { openSession, type SessionOptions } from "../runtime/index.ts";
+import { prepareSteps } from "./batches.ts";
 import { saveState, type TrainingState } from "./checkpoint.ts";
-import { type TrainingGraph, trainingGraph } from "./graph.ts";
-import { gatherRows, sampleClasses, sampledClasses, updateHead } from "./head.ts";
-import { appendMetrics, type StepRecord } from "./metrics.ts";
+import { watchLoss } from "./divergence.ts";
+import { trainingGraph } from "./graph.ts";
+import { openJournal } from "./journal.ts";
+import type { MetricsRecord, StepRecord } from "./metrics.ts";
 import type { TrainingOptions } from "./options.ts";
-import { type Draw, sampler } from "./sampler.ts";
-import { learningRate } from "./schedule.ts";
-import { openTargets, type Targets } from "./targets.ts";
+import { applyStep, computeStep } from "./step.ts";
+import { openTargets } from "./targets.ts";
+import {
+  noteValidation,
+  outOfPatience,
+  type ValidationRecord,
+  type ValidationScore,
+  type Validator,
+  validationDue,
+} from "./validation.ts";
 
-/** Seconds between two checkpoints. */
-const checkpointSeconds = 30;
 /** Batches prepared ahead of the engine. */
 const ahead = 3;
+/** A checkpoint that takes long is written less often: at most this share of the time goes into it. */
+const checkpointShare = 0.05;
 
 /** What {@link trainSteps} works on. */
 export interface TrainingTask {
@@ -34,146 +41,105 @@ export interface TrainingTask {
   /** The run's folder; checkpoints and metrics go there. */
   readonly folder: string;
   readonly session: SessionOptions;
+  /** Records of the run so far, up to the state's step. */
+  readonly history: readonly MetricsRecord[];
+  readonly validator: Validator | undefined;
   /** Stops after the current step, with a checkpoint. */
   readonly signal?: AbortSignal | undefined;
   readonly onStep?: ((record: StepRecord) => void) | undefined;
-}
-
-/** A batch as the loader made it. */
-interface PreparedStep {
-  readonly step: number;
-  readonly draws: readonly Draw[];
-  readonly pixels: Uint8Array;
-  /** Faces whose target is not known yet, and their sharp pixels. */
-  readonly fresh: readonly Draw[];
-  readonly freshPixels: Uint8Array;
+  readonly onValidation?: ((record: ValidationRecord) => void) | undefined;
 }
 
 /**
- * Runs the remaining steps, changing `state` in place. Returns true when all are done, false when the signal stopped it (a checkpoint
- * is then written). Throws PetalfaceError if the loss is not finite; the last checkpoint stays.
+ * Runs the remaining steps, changing `state` in place. Returns true when all are done or the validation ran out of patience, false when
+ * the signal stopped it (a checkpoint is then written). Throws PetalfaceError if training diverges (see {@link watchLoss}).
+ * A checkpoint holds weights that a whole batch has already been computed with, to a loss in its usual range; so the last one is good.
  */
 export async function trainSteps(task: TrainingTask, state: TrainingState): Promise<boolean> {
-  const { backbone, options, folder, steps } = task;
-  const graph = trainingGraph(backbone, task.config, options, sampledClasses(state.head?.classes ?? 0));
+  const { options, folder, steps, validator, signal } = task;
+  const journal = openJournal(folder, options);
+  const watch = watchLoss(options, { folder, classes: state.head?.classes ?? 0 });
+  for (const record of task.history) if ("loss" in record) watch.add(record.step, record.loss, record.gradientNorm);
+  let saved = performance.now();
+  let writing = 0;
+  const checkpoint = async (): Promise<void> => {
+    const start = performance.now();
+    await journal.flush();
+    await saveState(folder, state);
+    saved = performance.now();
+    writing = saved - start;
+  };
+  const checkpointDue = (): boolean =>
+    watch.calm &&
+    (options.checkpointSeconds === 0 ||
+      performance.now() - saved > Math.max(options.checkpointSeconds * 1000, writing / checkpointShare));
+  const validate = async (): Promise<void> => {
+    const { validation } = state;
+    const every = { every: options.validateEvery, steps, batch: options.batch, images: task.data.length };
+    if (validator === undefined || validation === undefined) return;
+    if (validation.last === state.step || !validationDue(state.step, every)) return;
+    let score: ValidationScore;
+    try {
+      score = await validator.evaluate({ config: task.config, theta: state.theta }, signal);
+    } catch (error) {
+      // A resumed run starts with this validation; the steps before it need not be done again.
+      if (signal?.aborted && watch.calm) await checkpoint();
+      throw error;
+    }
+    const record = noteValidation(validation, state.step, score, state.theta);
+    journal.add(record);
+    task.onValidation?.(record);
+    await checkpoint();
+  };
+  const finished = (): boolean => state.step >= steps || outOfPatience(state.validation, options.patience);
+
+  // A run that dies before its first half minute can be resumed too.
+  if (state.step === 0) await checkpoint();
+  await validate();
+  if (finished()) return true;
+  await using engines = await openEngines(task, state);
+  const { targets } = engines;
+  for await (const batch of prefetch(prepareSteps(task, targets, state.step), ahead)) {
+    const computed = await computeStep({ ...task, ...engines }, state, batch);
+    watch.add(batch.step + 1, computed.loss, computed.gradientNorm);
+    if (state.step > 0 && checkpointDue()) await checkpoint();
+    const record = applyStep({ ...task, ...engines }, state, computed);
+    journal.add(record);
+    task.onStep?.(record);
+    if (signal?.aborted && state.step < steps) {
+      if (watch.calm) await checkpoint();
+      return false;
+    }
+    await validate();
+    if (finished()) break;
+  }
+  if (!state.theta.every(Number.isFinite))
+    throw new PetalfaceError(
+      `step ${state.step}: the weights are not finite; lower --lr (now ${options.learningRate}) and continue from the last checkpoint: petalface adapt --resume ${folder} --lr ${options.learningRate / 4}`,
+    );
+  await checkpoint();
+  return true;
+}
+
+/** The training graph and, for distillation, the frozen teacher, loaded. */
+async function openEngines(task: TrainingTask, state: TrainingState) {
+  const { backbone, options } = task;
+  const classes = Math.min(state.head?.classes ?? 0, options.classesPerStep);
+  const graph = trainingGraph(backbone, task.config, options, classes);
   // Nothing here is compared bit for bit with another graph, so the engine may choose memory layouts too: 15 to 20 % faster.
   const session = { ...task.session, optimisation: "all" as const };
   const engine = await openSession(graph.graph, session);
   const targets =
     graph.inputs.target === undefined ? undefined : await openTargets(backbone, task.data.length, session);
-  let pending: StepRecord[] = [];
-  let saved = performance.now();
-  const checkpoint = async (): Promise<void> => {
-    await appendMetrics(folder, pending);
-    pending = [];
-    await saveState(folder, state);
-    saved = performance.now();
+  return {
+    graph,
+    engine,
+    targets,
+    async [Symbol.asyncDispose]() {
+      await engine.close();
+      await targets?.close();
+    },
   };
-  try {
-    // A run that dies before its first half minute can be resumed too.
-    if (state.step === 0) await checkpoint();
-    for await (const batch of prefetch(prepareSteps(task, targets, state.step), ahead)) {
-      const record = await trainStep(task, state, graph, engine, targets, batch);
-      pending.push(record);
-      task.onStep?.(record);
-      if (task.signal?.aborted) {
-        await checkpoint();
-        return state.step >= steps;
-      }
-      if (performance.now() - saved > checkpointSeconds * 1000) await checkpoint();
-    }
-    await checkpoint();
-    return true;
-  } finally {
-    await engine.close();
-    await targets?.close();
-  }
-}
-
-/** Asks the loader for every step's faces, in order. What must be asked for depends on the order only. */
-function* prepareSteps(
-  task: TrainingTask,
-  targets: Targets | undefined,
-  first: number,
-): Generator<Promise<PreparedStep>> {
-  const { data, loader, options, steps } = task;
-  const draw = sampler(options, data.length);
-  const request = ({ index, flip, pixels }: Draw) => ({
-    source: data.at(index).source,
-    flip,
-    degrade: pixels === undefined ? undefined : { kind: "lr" as const, pixels },
-  });
-  for (let step = first; step < steps; step++) {
-    const draws = draw(step);
-    const fresh = targets === undefined ? [] : draws.filter(({ index, flip }) => targets.claim(index, flip));
-    const requests = [...draws.map(request), ...fresh.map((face) => request({ ...face, pixels: undefined }))];
-    yield loader.load(requests).then((planes) => {
-      const split = draws.length * 3 * loader.size * loader.size;
-      return { step, draws, pixels: planes.subarray(0, split), fresh, freshPixels: planes.subarray(split) };
-    });
-  }
-}
-
-async function trainStep(
-  task: TrainingTask,
-  state: TrainingState,
-  graph: TrainingGraph,
-  engine: Session,
-  targets: Targets | undefined,
-  batch: PreparedStep,
-): Promise<StepRecord> {
-  const { backbone, data, options } = task;
-  const { inputs, outputs } = graph;
-  const image = toInput(batch.pixels, options.batch, options.batch, backbone.size, backbone.spec);
-  const feeds: Record<string, Tensor> = { [inputs.image]: image, [inputs.theta]: vector(state.theta) };
-  if (targets !== undefined && inputs.target !== undefined) {
-    await targets.add(batch.fresh, batch.freshPixels);
-    const target = new Float32Array(options.batch * backbone.width);
-    batch.draws.forEach(({ index, flip }, row) => {
-      targets.read(index, flip, target, row * backbone.width);
-    });
-    feeds[inputs.target] = { dtype: "float32", dims: [options.batch, backbone.width], data: target };
-  }
-  const labels = batch.draws.map(({ index }) => data.at(index).person);
-  const { head } = state;
-  const classes = head === undefined ? undefined : sampleClasses(head.classes, labels, options.seed, batch.step);
-  if (head !== undefined && classes !== undefined) {
-    const rows = gatherRows(head.values, classes, head.width);
-    feeds.centres = { dtype: "float32", dims: [classes.length, head.width], data: rows };
-    feeds.onehot = oneHot(labels, classes);
-  }
-  const results = await engine.run(feeds);
-  const loss = floatsOf(results, outputs.loss)[0] as number;
-  const gradient = floatsOf(results, outputs.theta);
-  const gradientNorm = l2Norm(gradient);
-  if (!Number.isFinite(loss) || !Number.isFinite(gradientNorm))
-    throw new PetalfaceError(
-      `step ${batch.step + 1}: the loss is ${loss} and its gradient ${gradientNorm}; lower --lr (now ${options.learningRate}) and continue from the last checkpoint with --resume ${task.folder}`,
-    );
-  const rate = learningRate(options, batch.step, task.steps);
-  const decay = { rate, weightDecay: options.weightDecay };
-  state.step = batch.step + 1;
-  adamw(state.theta, gradient, state.moments, state.step, {
-    ...decay,
-    gradientScale: clipFactor(gradientNorm, options.clip),
-  });
-  if (head !== undefined && classes !== undefined)
-    updateHead(head, classes, floatsOf(results, "grad_centres"), state.step, decay);
-  const alpha = floatsOf(results, outputs.alpha);
-  const meanAlpha = alpha.reduce((sum, value) => sum + value, 0) / alpha.length;
-  return { step: state.step, loss, learningRate: rate, gradientNorm, alpha: meanAlpha };
-}
-
-const vector = (data: Float32Array): Tensor => ({ dtype: "float32", dims: [data.length], data });
-
-/** `[labels, classes]`: 1 where the class is the label. */
-function oneHot(labels: readonly number[], classes: Uint32Array): Tensor {
-  const place = new Map(Array.from(classes, (label, column) => [label, column]));
-  const data = new Float32Array(labels.length * classes.length);
-  labels.forEach((label, row) => {
-    data[row * classes.length + (place.get(label) as number)] = 1;
-  });
-  return { dtype: "float32", dims: [labels.length, classes.length], data };
 }
 
 /** Saves a finished run's adapter. */

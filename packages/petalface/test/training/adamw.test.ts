@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { adamw, clipFactor, freshMoments, l2Norm } from "../../src/training/adamw.ts";
+import { adamw, clipFactor, l2Norm } from "../../src/training/adamw.ts";
+import { freshMoments } from "../../src/training/optimizer.ts";
 
 describe("adamw", () => {
   it("follows algorithm 2 of the paper, written out in double precision", () => {

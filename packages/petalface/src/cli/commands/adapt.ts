@@ -8,19 +8,24 @@ import {
   type AdaptContext,
   type AdaptResult,
   adapt,
+  arcGradientNames,
   calibrationNames,
   decayNames,
   lossNames,
+  optimizerNames,
   presetNames,
   type RunRecord,
   resume,
   type TrainingChoices,
   type TrainingOptions,
+  type ValidationRecord,
+  type ValidationRequest,
 } from "../../training/index.ts";
 import type { CliContext } from "../context.ts";
 import { withExamples } from "../examples.ts";
 import { numberList, numeric } from "../numbers.ts";
 import type { Progress } from "../progress.ts";
+import { openPairsValidator } from "../validation.ts";
 
 /** Choices as commander hands them over; absent ones are the preset's. */
 interface Flags {
@@ -35,6 +40,24 @@ interface Flags {
   readonly sites?: string;
   readonly loss?: TrainingOptions["loss"];
   readonly margin?: number;
+  readonly arcGradient?: TrainingOptions["arcGradient"];
+  readonly logitScale?: number;
+  readonly distilWeight?: number;
+  readonly classesPerStep?: number;
+  readonly centreFaces?: number;
+  readonly rankStable?: boolean;
+  readonly dropout?: number;
+  readonly optimizer?: TrainingOptions["optimizer"];
+  readonly momentum?: number;
+  readonly nesterov?: boolean;
+  readonly accumulate?: number;
+  readonly val?: string;
+  readonly valData?: string;
+  readonly valPixels?: number[];
+  readonly valEvery?: number;
+  readonly patience?: number;
+  readonly checkpointSeconds?: number;
+  readonly tensorboard?: boolean;
   readonly quality?: string;
   readonly calibration?: TrainingOptions["calibration"];
   readonly lr?: number;
@@ -74,33 +97,73 @@ export function adaptCommand(program: Command, context: CliContext): void {
     .addOption(new Option("--gate <name>", "how alpha weights the adapter").choices(gateNames))
     .option("--rank <n>", "rank channels of each layer, all parts of the gate together", numeric)
     .option("--scale <x>", "factor on the adapter's output", numeric)
+    .option("--rank-stable", "rsLoRA: divide --scale by the square root of the rank")
+    .option("--dropout <share>", "share of the rank channels that are silent in a step", numeric)
     .option("--sites <pattern>", "layers to adapt: default, all, pointwise, conv, linear, or names with *")
     .addOption(new Option("--loss <name>", "training loss").choices(lossNames))
-    .option("--margin <x>", "CosFace margin", numeric)
+    .option("--margin <x>", "margin: CosFace 0.4 on the cosine, ArcFace 0.5 on the angle", numeric)
+    .addOption(
+      new Option("--arc-gradient <name>", "ArcFace's own gradient, or the released code's").choices(arcGradientNames),
+    )
+    .option("--logit-scale <x>", "factor on the cosines of a margin loss", numeric)
+    .option("--distil-weight <x>", "factor on the distillation loss", numeric)
+    .option("--classes-per-step <n>", "class centres in a step; with more people the others rest (Partial FC)", numeric)
+    .option("--centre-faces <n>", "faces that a class centre starts as the mean of; 0: random centres", numeric)
     .addOption(new Option("--quality <name>", "quality measure that alpha comes from").choices(measureNames))
     .addOption(new Option("--calibration <source>", "where alpha's range comes from").choices(calibrationNames))
-    .option("--lr <x>", "peak learning rate", numeric)
-    .option("--weight-decay <x>", "decoupled weight decay", numeric)
+    .addOption(new Option("--optimizer <name>", "how gradients become steps").choices(optimizerNames))
+    .option("--lr <x>", "peak learning rate; the one option that --resume may change", numeric)
+    .option("--weight-decay <x>", "weight decay, decoupled in AdamW", numeric)
+    .option("--momentum <share>", "SGD: share of the velocity that stays", numeric)
+    .option("--nesterov", "SGD: look ahead along the velocity")
     .option("--warmup <share>", "share of the steps with rising learning rate", numeric)
     .addOption(new Option("--decay <name>", "how the learning rate falls").choices(decayNames))
     .option("--clip <x>", "largest gradient norm", numeric)
     .option("--batch <n>", "images a step", numeric)
+    .option("--accumulate <n>", "parts that a step's images are computed in: less memory, same step", numeric)
     .option("--epochs <n>", "passes over the training faces", numeric)
     .option("--seed <n>", "seed of every random choice", numeric)
     .option("--sharp-share <share>", "share of the training images that stay sharp", numeric)
     .option("--lr-pixels <list>", "low resolutions to train on, such as 8,12,16,24", numberList)
     .option("--no-flip", "do not mirror training images")
+    .option("--val <protocol>", "measure the adapter now and then, keep the best: pairs file, drawn[:...], or faces")
+    .option("--val-data <data>", "the faces that --val names")
+    .option("--val-pixels <list>", "low resolutions to measure at; 16 unless given", numberList)
+    .option("--val-every <n>", "steps between two measurements; once an epoch unless given", numeric)
+    .option("--patience <n>", "stop after so many measurements without a better one", numeric)
+    .option("--checkpoint-seconds <x>", "seconds between two checkpoints; 0: after every step", numeric)
+    .option("--tensorboard", "write TensorBoard event files into the run's tensorboard folder")
     .addOption(new Option("--provider <name>", "where to compute").choices(providerNames).default("auto"))
     .option("--threads <n>", "threads of the engine", numeric)
     .option("--out <run>", "folder of the new run")
     .option("--resume <run>", "continue an interrupted run")
-    .action((flags: Flags) => run(flags, context));
+    .action((flags: Flags) => {
+      if (flags.resume !== undefined) refuseChanges(command);
+      return run(flags, context);
+    });
   withExamples(
     command,
     "adapt --model fr_feature --train faces/ --out runs/first",
     "adapt --model model.onnx --train synthetic:people=3000,images=4 --preset paper --out runs/paper",
+    "adapt --model fr_feature --train faces/ --val pairs.txt --val-data lfw/ --patience 3 --out runs/stopped-early",
     "adapt --resume runs/first",
   );
+}
+
+/** What may be given together with `--resume`: what does not change the result, and the learning rate, which is noted. */
+const resumable: readonly string[] = ["resume", "lr", "threads", "provider"];
+
+/** A run goes on with its own options: others are refused, not ignored. */
+function refuseChanges(command: Command): void {
+  const given = command.options.find(
+    (option) =>
+      command.getOptionValueSource(option.attributeName()) === "cli" && !resumable.includes(option.attributeName()),
+  );
+  if (given !== undefined)
+    throw new PetalfaceError(
+      `${given.long} cannot be given with --resume: the run goes on with the options in its run.json; start a new run with --out to change them`,
+      { exitCode: 2 },
+    );
 }
 
 async function run(flags: Flags, context: CliContext): Promise<void> {
@@ -115,13 +178,15 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
       progress = context.progress("training", record.steps * record.options.batch, "images", done);
       progress.update(done);
     },
+    openValidator: openPairsValidator,
+    onValidation: (record, run) => context.note(validated(record, run)),
     onStep: ({ step, loss }, record) => progress?.update(step * record.options.batch, `loss ${loss.toFixed(3)}`),
   };
   const folder = flags.resume ?? flags.out;
   if (folder === undefined) throw new PetalfaceError("give --out RUN for a new run, or --resume RUN", { exitCode: 2 });
   const result = await (flags.resume === undefined
     ? start(flags, folder, surroundings)
-    : resume(flags.resume, surroundings));
+    : resume(flags.resume, surroundings, { learningRate: flags.lr }));
   progress?.close();
   if (!result.finished) {
     context.note(`stopped after a checkpoint; continue with: petalface adapt --resume ${folder}`);
@@ -133,28 +198,33 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
 function start(flags: Flags, out: string, surroundings: AdaptContext): Promise<AdaptResult> {
   if (flags.model === undefined) throw new PetalfaceError("give the face recogniser with --model", { exitCode: 2 });
   if (flags.train === undefined) throw new PetalfaceError("give training faces with --train", { exitCode: 2 });
-  const { model, normalize, train, lr, preset, method, gate, rank, scale, sites, loss, margin, quality, weightDecay } =
-    flags;
-  const { warmup, decay, clip, batch, epochs, seed, sharpShare, lrPixels, flip, calibration } = flags;
+  const { model, normalize, train, lr: learningRate, valEvery: validateEvery } = flags;
+  const { preset, method, gate, rank, scale, rankStable, dropout, sites, quality, calibration } = flags;
+  const { loss, margin, arcGradient, logitScale, distilWeight, classesPerStep, centreFaces } = flags;
+  const { optimizer, weightDecay, momentum, nesterov, warmup, decay, clip, batch, accumulate, epochs } = flags;
+  const { seed, sharpShare, lrPixels, flip, patience, checkpointSeconds, tensorboard } = flags;
   const options: TrainingChoices = {
-    ...{
-      preset,
-      method,
-      gate,
-      rank,
-      scale,
-      sites,
-      loss,
-      margin,
-      quality,
-      learningRate: lr,
-      weightDecay,
-      warmup,
-      decay,
-    },
-    ...{ clip, batch, epochs, seed, sharpShare, lrPixels, flip, calibration },
+    ...{ preset, method, gate, rank, scale, rankStable, dropout, sites, quality, calibration },
+    ...{ loss, margin, arcGradient, logitScale, distilWeight, classesPerStep, centreFaces },
+    ...{ optimizer, learningRate, weightDecay, momentum, nesterov, warmup, decay, clip, batch, accumulate, epochs },
+    ...{ seed, sharpShare, lrPixels, flip, validateEvery, patience, checkpointSeconds, tensorboard },
   };
-  return adapt({ model, normalize, train, options, out }, surroundings);
+  return adapt({ model, normalize, train, options, out, validation: validationOf(flags) }, surroundings);
+}
+
+function validationOf({ val, valData, valPixels, valEvery, patience }: Flags): ValidationRequest | undefined {
+  if (val !== undefined) return { protocol: val, data: valData, pixels: valPixels ?? [16] };
+  if (valData ?? valPixels ?? valEvery ?? patience)
+    throw new PetalfaceError("--val-data, --val-pixels, --val-every and --patience need --val PROTOCOL", {
+      exitCode: 2,
+    });
+  return undefined;
+}
+
+/** One line on a validation. */
+function validated({ step, validation: { value, standardError, best } }: ValidationRecord, run: RunRecord): string {
+  const measured = `${(100 * value).toFixed(2)} +- ${(100 * standardError).toFixed(2)} %`;
+  return `step ${step}: ${run.validation?.measure ?? "validation"} ${measured}${best ? ", the best so far" : ""}`;
 }
 
 /** One line on what is trained. */
@@ -178,6 +248,11 @@ function report(folder: string, { run }: AdaptResult): string {
   return [
     budget(run),
     `alpha: ${measure} from ${low.toFixed(2)} (0) to ${high.toFixed(2)} (1)`,
+    ...(run.result === undefined
+      ? []
+      : [
+          `best of ${run.result.steps} steps: step ${run.result.best.step}, ${(100 * run.result.best.value).toFixed(2)} +- ${(100 * run.result.best.standardError).toFixed(2)} % (${run.validation?.measure})`,
+        ]),
     `adapter: ${join(folder, "adapter")}`,
     `next: petalface evaluate --model ${run.model.given} --adapter ${folder} --protocol PAIRS --data FACES`,
   ].join("\n");

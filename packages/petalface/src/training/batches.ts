@@ -1,0 +1,46 @@
+import type { FaceData } from "../data/index.ts";
+import type { Loader } from "../images/index.ts";
+import type { TrainingOptions } from "./options.ts";
+import { type Draw, sampler } from "./sampler.ts";
+import type { Targets } from "./targets.ts";
+
+/** The faces of one step as the loader made them. */
+export interface PreparedStep {
+  /** Counted from 0. */
+  readonly step: number;
+  readonly draws: readonly Draw[];
+  /** `draws.length x 3 x size x size` RGB planes. */
+  readonly pixels: Uint8Array;
+  /** Faces whose target is not known yet, and their sharp pixels. */
+  readonly fresh: readonly Draw[];
+  readonly freshPixels: Uint8Array;
+}
+
+/** Asks the loader for every step's faces, in order. What must be asked for depends on the order only. */
+export function* prepareSteps(
+  task: {
+    readonly data: FaceData;
+    readonly loader: Loader;
+    readonly options: TrainingOptions;
+    readonly steps: number;
+  },
+  targets: Targets | undefined,
+  first: number,
+): Generator<Promise<PreparedStep>> {
+  const { data, loader, options, steps } = task;
+  const draw = sampler(options, data.length);
+  const request = ({ index, flip, pixels }: Draw) => ({
+    source: data.at(index).source,
+    flip,
+    degrade: pixels === undefined ? undefined : { kind: "lr" as const, pixels },
+  });
+  for (let step = first; step < steps; step++) {
+    const draws = draw(step);
+    const fresh = targets === undefined ? [] : draws.filter(({ index, flip }) => targets.claim(index, flip));
+    const requests = [...draws.map(request), ...fresh.map((face) => request({ ...face, pixels: undefined }))];
+    yield loader.load(requests).then((planes) => {
+      const split = draws.length * 3 * loader.size * loader.size;
+      return { step, draws, pixels: planes.subarray(0, split), fresh, freshPixels: planes.subarray(split) };
+    });
+  }
+}

@@ -1,0 +1,81 @@
+import { PetalfaceError } from "../errors.ts";
+import { type TrainingOptions, usesDistillation, usesMargin } from "./options.ts";
+
+/** Steps in a row with an exploded loss after which training stops. One bad batch, or twenty, happen in healthy runs. */
+const patience = 25;
+/** An exploded loss is this many times the usual one. */
+const factor = 2;
+/** Losses that the usual one is the median of, and how many the start's is the median of. */
+const window = 200;
+const opening = 20;
+/** Share of the loss of a network that knows nothing below which no loss counts as exploded. */
+const floorShare = 0.1;
+
+/** Watches the losses of a run. */
+export interface LossWatch {
+  /** Whether the last loss was in its usual range; a state is worth keeping only then. */
+  readonly calm: boolean;
+  /**
+   * Looks at one step. Throws PetalfaceError if training has diverged.
+   * @param step counted from 1
+   */
+  add(step: number, loss: number, gradientNorm: number): void;
+}
+
+/**
+ * Decides when training has diverged:
+ * - at once if the loss or the gradient's norm is not finite;
+ * - after 25 steps in a row whose loss is above 2 times the usual one. The usual loss is the larger of two medians, that of the first 20
+ *   steps and that of the last 200 calm ones, and at least a tenth of the loss of a network that knows nothing.
+ *
+ * A healthy run's loss does not stay above twice the median of its start for 25 steps, however noisy it is: were every step's
+ * loss above it with probability 1/4, independently, that would happen once in 10^15 steps. What this does not see is a run that ends up
+ * no worse than twice its start; that is what a validation protocol is for.
+ */
+export function watchLoss(
+  options: Pick<
+    TrainingOptions,
+    "loss" | "distilWeight" | "logitScale" | "margin" | "learningRate" | "clip" | "warmup"
+  >,
+  run: { readonly folder: string; readonly classes: number },
+): LossWatch {
+  const ignorant =
+    (usesDistillation(options.loss) ? options.distilWeight : 0) +
+    (usesMargin(options.loss) ? Math.log(Math.max(run.classes, 2)) + options.logitScale * options.margin : 0);
+  const first: number[] = [];
+  const recent: number[] = [];
+  let above = 0;
+  const advice = `lower --lr (now ${options.learningRate})${options.warmup < 0.05 ? " or raise --warmup" : " or --clip"}; the last good state is kept: petalface adapt --resume ${run.folder} --lr ${Number((options.learningRate / 4).toPrecision(2))}`;
+  return {
+    get calm() {
+      return above === 0;
+    },
+    add(step, loss, gradientNorm) {
+      if (!Number.isFinite(loss) || !Number.isFinite(gradientNorm))
+        throw new PetalfaceError(`step ${step}: the loss is ${loss} and its gradient ${gradientNorm}; ${advice}`);
+      const usual = Math.max(median(first), median(recent), floorShare * ignorant);
+      if (first.length === opening && loss > factor * usual) {
+        above++;
+        if (above >= patience)
+          throw new PetalfaceError(
+            `step ${step}: for ${patience} steps the loss has been above ${factor} times its usual ${usual.toPrecision(3)} (now ${loss.toPrecision(3)}), so training has diverged; ${advice}`,
+          );
+        return;
+      }
+      above = 0;
+      if (first.length < opening) first.push(loss);
+      recent.push(loss);
+      if (recent.length > window) recent.shift();
+    },
+  };
+}
+
+/** Median; 0 of nothing. */
+function median(values: readonly number[]): number {
+  if (values.length === 0) return 0;
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = Math.floor(sorted.length / 2);
+  return sorted.length % 2 === 1
+    ? (sorted[middle] as number)
+    : ((sorted[middle - 1] as number) + (sorted[middle] as number)) / 2;
+}

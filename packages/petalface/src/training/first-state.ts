@@ -1,0 +1,91 @@
+import { initialTheta, type Layout } from "../adapters/index.ts";
+import { type Backbone, openEmbedder } from "../backbones/index.ts";
+import type { FaceData } from "../data/index.ts";
+import type { Loader } from "../images/index.ts";
+import type { SessionOptions } from "../runtime/index.ts";
+import type { StateShape, TrainingState } from "./checkpoint.ts";
+import { type Head, headOf, randomCentres } from "./head.ts";
+import { freshMoments } from "./optimizer.ts";
+import { type TrainingOptions, usesMargin } from "./options.ts";
+import { freshValidation, type Validator } from "./validation.ts";
+
+/** What a run works with once everything is open. */
+export interface Parts {
+  readonly backbone: Backbone;
+  readonly data: FaceData;
+  readonly loader: Loader;
+  readonly layout: Layout;
+  readonly session: SessionOptions;
+  readonly validator: Validator | undefined;
+}
+
+/** The state before the first step. Throws the signal's reason if it aborts meanwhile. */
+export async function firstState(
+  parts: Parts,
+  options: TrainingOptions,
+  signal: AbortSignal | undefined,
+): Promise<TrainingState> {
+  const theta = await initialTheta(parts.backbone, parts.layout, options.seed);
+  return {
+    step: 0,
+    theta,
+    moments: freshMoments(theta.length, options.optimizer),
+    head: usesMargin(options.loss) ? await firstHead(parts, options, signal) : undefined,
+    validation: parts.validator && freshValidation(theta.length),
+  };
+}
+
+/** The sizes that a checkpoint of this run must have. */
+export const stateShape = (parts: Parts, options: TrainingOptions): StateShape => ({
+  parameters: parts.layout.length,
+  optimizer: options.optimizer,
+  head: usesMargin(options.loss) ? { classes: parts.data.people.length, width: parts.backbone.width } : undefined,
+  validates: parts.validator !== undefined,
+});
+
+/** Class centres before the first step: the mean direction of a few sharp faces of each person, seen by the frozen backbone. */
+async function firstHead(
+  { backbone, data, loader, session }: Parts,
+  { centreFaces, optimizer, seed }: TrainingOptions,
+  signal: AbortSignal | undefined,
+): Promise<Head> {
+  const { width } = backbone;
+  if (centreFaces === 0) return headOf(randomCentres(data.people.length, width, seed), width, optimizer);
+  const centres = new Float32Array(data.people.length * width);
+  const seen = new Uint32Array(data.people.length);
+  const embedder = await openEmbedder(backbone, session);
+  const embed = async (indices: readonly number[]): Promise<void> => {
+    signal?.throwIfAborted();
+    const planes = await loader.load(indices.map((index) => ({ source: data.at(index).source, flip: false })));
+    const { data: rows } = await embedder.embed(planes, indices.length);
+    indices.forEach((index, i) => {
+      const row = rows.subarray(i * width, (i + 1) * width);
+      const length = Math.hypot(...row);
+      const start = data.at(index).person * width;
+      row.forEach((value, k) => {
+        centres[start + k] = (centres[start + k] as number) + value / length;
+      });
+    });
+  };
+  try {
+    const waiting: number[] = [];
+    for (let index = 0; index < data.length; index++) {
+      const { person } = data.at(index);
+      if ((seen[person] as number) >= centreFaces) continue;
+      seen[person] = (seen[person] as number) + 1;
+      waiting.push(index);
+      if (waiting.length === embedder.batch) await embed(waiting.splice(0));
+    }
+    if (waiting.length > 0) await embed(waiting);
+  } finally {
+    await embedder.close();
+  }
+  for (let person = 0; person < data.people.length; person++) {
+    const row = centres.subarray(person * width, (person + 1) * width);
+    const length = Math.max(Math.hypot(...row), 1e-12);
+    row.forEach((value, k) => {
+      row[k] = value / length;
+    });
+  }
+  return headOf(centres, width, optimizer);
+}

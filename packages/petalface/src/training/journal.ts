@@ -1,0 +1,40 @@
+import { appendMetrics, type MetricsRecord } from "./metrics.ts";
+import type { TrainingOptions } from "./options.ts";
+import { appendEvents, type Scalars } from "./tensorboard.ts";
+
+/** Collects a run's records between two checkpoints. */
+export interface Journal {
+  add(record: MetricsRecord): void;
+  /** Writes what was added: to `metrics.jsonl`, and to the event file if the run has one. Before the checkpoint that they lead to. */
+  flush(): Promise<void>;
+}
+
+/** Opens the journal of a run that goes on now. */
+export function openJournal(folder: string, options: Pick<TrainingOptions, "batch" | "tensorboard">): Journal {
+  let records: MetricsRecord[] = [];
+  let events: Scalars[] = [];
+  let last: number | undefined;
+  const scalars = (record: MetricsRecord): Record<string, number> => {
+    if ("validation" in record) return { "validation/value": record.validation.value };
+    const { loss, learningRate, gradientNorm, alpha } = record;
+    const now = performance.now();
+    const speed = last === undefined ? undefined : (options.batch * 1000) / Math.max(now - last, 1e-3);
+    last = now;
+    return {
+      ...{ loss, "learning rate": learningRate, "gradient norm": gradientNorm, alpha },
+      ...(speed !== undefined && { "images per second": speed }),
+    };
+  };
+  return {
+    add(record) {
+      records.push(record);
+      if (options.tensorboard) events.push({ step: record.step, time: Date.now() / 1000, values: scalars(record) });
+    },
+    async flush() {
+      await appendMetrics(folder, records);
+      records = [];
+      await appendEvents(folder, events);
+      events = [];
+    },
+  };
+}

@@ -1,0 +1,42 @@
+import { adamw } from "./adamw.ts";
+import { sgd } from "./sgd.ts";
+
+/** Names of the optimisers. */
+export const optimizerNames = ["adamw", "sgd"] as const;
+
+/** What an optimiser keeps of one flat vector: AdamW's two moments, or SGD's velocity and an empty second vector. */
+export interface Moments {
+  readonly first: Float32Array;
+  readonly second: Float32Array;
+}
+
+/** Choices of an optimiser that do not change during a run. */
+export interface OptimizerOptions {
+  readonly optimizer: (typeof optimizerNames)[number];
+  readonly weightDecay: number;
+  /** SGD: share of the velocity that stays, from 0 to below 1. */
+  readonly momentum: number;
+  /** SGD: look ahead along the velocity. */
+  readonly nesterov: boolean;
+}
+
+/** State before the first step: zeros. */
+export const freshMoments = (length: number, optimizer: OptimizerOptions["optimizer"] = "adamw"): Moments => ({
+  first: new Float32Array(length),
+  second: new Float32Array(optimizer === "adamw" ? length : 0),
+});
+
+/**
+ * One step in place. `step` counts from 1; `gradientScale` multiplies the gradient first (clipping).
+ * All vectors have the length of `values`, but for SGD's second.
+ */
+export function optimize(
+  values: Float32Array,
+  gradient: Float32Array,
+  moments: Moments,
+  step: number,
+  options: OptimizerOptions & { readonly rate: number; readonly gradientScale: number },
+): void {
+  if (options.optimizer === "sgd") sgd(values, gradient, moments.first, options);
+  else adamw(values, gradient, moments, step, options);
+}

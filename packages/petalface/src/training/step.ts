@@ -1,0 +1,151 @@
+import type { Tensor } from "onnx-grad";
+import { type Backbone, toInput } from "../backbones/index.ts";
+import type { FaceData } from "../data/index.ts";
+import { random } from "../random.ts";
+import { floatsOf, type Session } from "../runtime/index.ts";
+import { clipFactor, l2Norm } from "./adamw.ts";
+import type { PreparedStep } from "./batches.ts";
+import type { TrainingState } from "./checkpoint.ts";
+import type { TrainingGraph } from "./graph.ts";
+import { gatherRows, sampleClasses, updateHead } from "./head.ts";
+import type { StepRecord } from "./metrics.ts";
+import { optimize } from "./optimizer.ts";
+import type { TrainingOptions } from "./options.ts";
+import { learningRate } from "./schedule.ts";
+import type { Targets } from "./targets.ts";
+
+/** What the steps of a run share. */
+export interface StepTask {
+  readonly backbone: Backbone;
+  readonly data: FaceData;
+  readonly options: TrainingOptions;
+  /** Total steps of the run. */
+  readonly steps: number;
+  readonly graph: TrainingGraph;
+  readonly engine: Session;
+  readonly targets: Targets | undefined;
+}
+
+/** What one batch says of the current weights, before they change. */
+export interface Computed {
+  readonly loss: number;
+  /** Gradient of theta, and its L2 norm. */
+  readonly gradient: Float32Array;
+  readonly gradientNorm: number;
+  /** Mean alpha of the batch. */
+  readonly alpha: number;
+  /** The classes that took part, ascending, and the gradient of their centres. */
+  readonly classes: Uint32Array | undefined;
+  readonly centreGradient: Float32Array | undefined;
+}
+
+/** Computes loss and gradient of a batch, `accumulate` parts one after the other. Leaves `state` as it is. */
+export async function computeStep(task: StepTask, state: TrainingState, batch: PreparedStep): Promise<Computed> {
+  const { options, targets, engine, data } = task;
+  const { outputs } = task.graph;
+  await targets?.add(batch.fresh, batch.freshPixels);
+  const { head } = state;
+  const labels = batch.draws.map(({ index }) => data.at(index).person);
+  const classes =
+    head === undefined
+      ? undefined
+      : sampleClasses(head.classes, labels, options.seed, batch.step, options.classesPerStep);
+  const shared: Record<string, Tensor> = { theta: vector(state.theta) };
+  if (head !== undefined && classes !== undefined) {
+    const rows = gatherRows(head.values, classes, head.width);
+    shared.centres = { dtype: "float32", dims: [classes.length, head.width], data: rows };
+  }
+  const masks = options.dropout > 0 ? dropoutMasks(task, batch.step) : undefined;
+  const parts = options.accumulate;
+  const size = options.batch / parts;
+  let loss = 0;
+  let alpha = 0;
+  let gradient: Float32Array | undefined;
+  let centreGradient: Float32Array | undefined;
+  for (let part = 0; part < parts; part++) {
+    const feeds = { ...shared, ...partFeeds(task, batch, part * size, size, labels, classes) };
+    if (masks !== undefined) feeds.dropout = rowsOf(masks, part * size, size, options.batch);
+    const results = await engine.run(feeds);
+    loss += (floatsOf(results, outputs.loss)[0] as number) / parts;
+    alpha += mean(floatsOf(results, outputs.alpha)) / parts;
+    gradient = accumulated(gradient, floatsOf(results, outputs.theta), parts);
+    if (outputs.centres !== undefined)
+      centreGradient = accumulated(centreGradient, floatsOf(results, outputs.centres), parts);
+  }
+  if (gradient === undefined) throw new Error("a step without parts");
+  return { loss, alpha, gradient, gradientNorm: l2Norm(gradient), classes, centreGradient };
+}
+
+/** Changes `state` by one optimiser step. Returns the step's record. */
+export function applyStep(task: StepTask, state: TrainingState, computed: Computed): StepRecord {
+  const { options } = task;
+  const { loss, gradient, gradientNorm, alpha, classes, centreGradient } = computed;
+  const rate = learningRate(options, state.step, task.steps);
+  state.step++;
+  const gradientScale = clipFactor(gradientNorm, options.clip);
+  optimize(state.theta, gradient, state.moments, state.step, { ...options, rate, gradientScale });
+  if (state.head !== undefined && classes !== undefined && centreGradient !== undefined)
+    updateHead(state.head, classes, centreGradient, state.step, { ...options, rate });
+  return { step: state.step, loss, learningRate: rate, gradientNorm, alpha };
+}
+
+/** The inputs of one part of a batch: rows `start` to `start + size`. */
+function partFeeds(
+  { backbone, graph: { inputs }, targets }: StepTask,
+  batch: PreparedStep,
+  start: number,
+  size: number,
+  labels: readonly number[],
+  classes: Uint32Array | undefined,
+): Record<string, Tensor> {
+  const face = 3 * backbone.size * backbone.size;
+  const pixels = batch.pixels.subarray(start * face, (start + size) * face);
+  const feeds: Record<string, Tensor> = {
+    [inputs.image]: toInput(pixels, size, size, backbone.size, backbone.spec),
+  };
+  if (targets !== undefined && inputs.target !== undefined) {
+    const target = new Float32Array(size * backbone.width);
+    batch.draws.slice(start, start + size).forEach(({ index, flip }, row) => {
+      targets.read(index, flip, target, row * backbone.width);
+    });
+    feeds[inputs.target] = { dtype: "float32", dims: [size, backbone.width], data: target };
+  }
+  if (classes !== undefined) feeds.onehot = oneHot(labels.slice(start, start + size), classes);
+  return feeds;
+}
+
+/** The sum so far plus a part's share of the mean; with one part its own array, every bit as it came. */
+function accumulated(sum: Float32Array | undefined, part: Float32Array, parts: number): Float32Array {
+  if (parts === 1) return part;
+  if (sum === undefined) return part.map((value) => value / parts);
+  for (let i = 0; i < sum.length; i++) sum[i] = (sum[i] as number) + (part[i] as number) / parts;
+  return sum;
+}
+
+/** `[batch, sites * rank]`: 0 with probability `dropout`, else 1 / (1 - dropout). Depends on seed and step alone. */
+function dropoutMasks({ options, graph }: StepTask, step: number): Float32Array {
+  const stream = random("dropout", options.seed, step);
+  const kept = 1 / (1 - options.dropout);
+  const length = options.batch * graph.layout.sites.length * options.rank;
+  return new Float32Array(length).map(() => (stream.uniform() < options.dropout ? 0 : kept));
+}
+
+/** `count` of the `all` rows of a matrix, from `start` on. */
+function rowsOf(values: Float32Array, start: number, count: number, all: number): Tensor {
+  const width = values.length / all;
+  return { dtype: "float32", dims: [count, width], data: values.slice(start * width, (start + count) * width) };
+}
+
+const vector = (data: Float32Array): Tensor => ({ dtype: "float32", dims: [data.length], data });
+
+const mean = (values: Float32Array): number => values.reduce((sum, value) => sum + value, 0) / values.length;
+
+/** `[labels, classes]`: 1 where the class is the label. */
+function oneHot(labels: readonly number[], classes: Uint32Array): Tensor {
+  const place = new Map(Array.from(classes, (label, column) => [label, column]));
+  const data = new Float32Array(labels.length * classes.length);
+  labels.forEach((label, row) => {
+    data[row * classes.length + (place.get(label) as number)] = 1;
+  });
+  return { dtype: "float32", dims: [labels.length, classes.length], data };
+}

@@ -1,0 +1,95 @@
+import type { Adapter } from "../adapters/index.ts";
+import type { Backbone } from "../backbones/index.ts";
+import type { SessionOptions } from "../runtime/index.ts";
+import type { StepRecord } from "./metrics.ts";
+
+/** What a run is validated on; part of `run.json`. */
+export interface ValidationRequest {
+  /** A pairs file, `drawn[:...]`, or a data set that pairs are drawn from. */
+  readonly protocol: string;
+  /** The faces that the protocol names, where it does not name them itself. */
+  readonly data?: string | undefined;
+  /** Low resolutions in pixels that the faces are shown at. */
+  readonly pixels: readonly number[];
+}
+
+/** A value of the validation measure. Higher is better. */
+export interface ValidationScore {
+  readonly value: number;
+  readonly standardError: number;
+}
+
+/** An open validation protocol. The same adapter must always give the same value. */
+export interface Validator {
+  /** What is measured, for people. */
+  readonly measure: string;
+  /** Changes whenever the protocol or its faces do; a run is not continued with another. */
+  readonly fingerprint: string;
+  evaluate(adapter: Adapter, signal: AbortSignal | undefined): Promise<ValidationScore>;
+  close(): Promise<void>;
+}
+
+/** Opens what a run is validated on. Training knows no protocols: whoever calls it brings this. */
+export type OpenValidator = (
+  request: ValidationRequest,
+  backbone: Backbone,
+  session: SessionOptions,
+) => Promise<Validator>;
+
+/** The line of `metrics.jsonl` that a validation leaves. */
+export interface ValidationRecord extends Pick<StepRecord, "step"> {
+  /** `best`: no validation before gave a higher value. */
+  readonly validation: ValidationScore & { readonly best: boolean };
+}
+
+/** What validations have shown so far; part of the checkpoint. */
+export interface ValidationState {
+  /** Step of the last validation; -1 before the first. */
+  last: number;
+  /** Validations since the best one. */
+  waited: number;
+  best: (ValidationScore & { readonly step: number }) | undefined;
+  /** Theta of the best. */
+  readonly theta: Float32Array;
+}
+
+/** The state before the first validation of `length` trained numbers. */
+export const freshValidation = (length: number): ValidationState => ({
+  last: -1,
+  waited: 0,
+  best: undefined,
+  theta: new Float32Array(length),
+});
+
+/** Whether a validation belongs after `step` steps: before the first step, every so many (or every epoch), and after the last. */
+export function validationDue(
+  step: number,
+  run: { readonly every: number; readonly steps: number; readonly batch: number; readonly images: number },
+): boolean {
+  if (step === 0 || step === run.steps) return true;
+  if (run.every > 0) return step % run.every === 0;
+  const epoch = (at: number): number => Math.floor((at * run.batch) / run.images);
+  return epoch(step) > epoch(step - 1);
+}
+
+/** Takes a validation into the state, in place. */
+export function noteValidation(
+  state: ValidationState,
+  step: number,
+  score: ValidationScore,
+  theta: Float32Array,
+): ValidationRecord {
+  const best = state.best === undefined || score.value > state.best.value;
+  state.last = step;
+  state.waited = best ? 0 : state.waited + 1;
+  if (best) {
+    state.best = { ...score, step };
+    state.theta.set(theta);
+  }
+  const { value, standardError } = score;
+  return { step, validation: { value, standardError, best } };
+}
+
+/** Whether so many validations in a row were no better that training should end. */
+export const outOfPatience = (state: ValidationState | undefined, patience: number): boolean =>
+  state !== undefined && patience > 0 && state.waited >= patience;
