@@ -18,7 +18,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ["quality"],
   ["backbones"],
   ["faces", "data"],
-  ["images"],
+  ["images", "checkpoints"],
   ["models", "runtime", "tensors"],
 ];
 

@@ -40,6 +40,23 @@ const arrays = {
   U8: Uint8Array,
 } as const;
 
+/** Bytes of one element, for every type of the format that fills whole bytes of known meaning. */
+const widths: Readonly<Record<string, number>> = {
+  F64: 8,
+  F32: 4,
+  F16: 2,
+  BF16: 2,
+  I64: 8,
+  I32: 4,
+  I16: 2,
+  I8: 1,
+  U64: 8,
+  U32: 4,
+  U16: 2,
+  U8: 1,
+  BOOL: 1,
+};
+
 /** The reference implementation refuses longer headers too. */
 const longestHeader = 100_000_000;
 const largestRead = 2 ** 30;
@@ -76,24 +93,67 @@ export async function readSafetensors(path: string): Promise<Safetensors> {
  * @throws PetalfaceError where the bytes break the format; nothing is allocated before a size is checked
  */
 export function parseSafetensors(bytes: Uint8Array<ArrayBuffer>, name = "safetensors data"): Safetensors {
-  const fail = (what: string, cause?: unknown) =>
-    new PetalfaceError(`${name} is not a valid safetensors file: ${what}`, { cause });
-  if (bytes.length < 8) throw fail(`${bytes.length} bytes are too few`);
-  const length = new DataView(bytes.buffer, bytes.byteOffset, 8).getBigUint64(0, true);
-  if (length > BigInt(longestHeader)) throw fail(`its header claims ${length} bytes`);
-  const start = 8 + Number(length);
-  if (start > bytes.length) throw fail(`its header claims ${length} bytes, more than the file has`);
+  const { start, length } = locateSafetensorsHeader(bytes, bytes.length, name);
+  const { entries, metadata } = parseSafetensorsHeader(bytes.subarray(8, start), length, name);
+  const tensors = new Map<string, StoredTensor>();
+  for (const { key, dtype, shape, begin, end } of entries) {
+    if (!isKnown(dtype))
+      throw new PetalfaceError(`${name}: tensor ${quote(key)} has the type ${dtype}, which is not read here`);
+    tensors.set(key, { dtype, shape, data: view(bytes.subarray(start + begin, start + end), dtype) });
+  }
+  return { tensors, metadata };
+}
 
+/** A tensor of a file, not read: its bytes are `begin` to `end` of the data. */
+export interface SafetensorsEntry {
+  readonly key: string;
+  /** As the format spells it; may be a type that {@link StoredTensor} does not have. */
+  readonly dtype: string;
+  readonly shape: readonly number[];
+  readonly begin: number;
+  readonly end: number;
+}
+
+/**
+ * Where a file's header ends and how long its data are.
+ *
+ * @param bytes the first 8 of the file, or more; @param size bytes of the whole file
+ */
+export function locateSafetensorsHeader(
+  bytes: Uint8Array,
+  size: number,
+  name: string,
+): { readonly start: number; readonly length: number } {
+  if (size < 8 || bytes.length < 8) throw invalid(name, `${size} bytes are too few`);
+  const length = new DataView(bytes.buffer, bytes.byteOffset, 8).getBigUint64(0, true);
+  if (length > BigInt(longestHeader)) throw invalid(name, `its header claims ${length} bytes`);
+  const start = 8 + Number(length);
+  if (start > size) throw invalid(name, `its header claims ${length} bytes, more than the file has`);
+  return { start, length: size - start };
+}
+
+/**
+ * Reads a file's header alone, and checks it against the length of the data.
+ *
+ * @param headerBytes the JSON between the 8 bytes of its length and the data
+ * @returns entries in the order of their bytes; they fill the data without gap or overlap
+ */
+export function parseSafetensorsHeader(
+  headerBytes: Uint8Array,
+  dataLength: number,
+  name: string,
+): { readonly entries: readonly SafetensorsEntry[]; readonly metadata: Map<string, string> } {
+  const fail = (what: string, cause?: unknown) => invalid(name, what, cause);
   let header: unknown;
   try {
-    header = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes.subarray(8, start)));
+    header = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(headerBytes));
   } catch (cause) {
     throw fail("its header is not JSON", cause);
   }
   if (!isRecord(header)) throw fail("its header is not a JSON object");
 
   const metadata = new Map<string, string>();
-  const entries: { key: string; dtype: TensorType; shape: number[]; begin: number; end: number }[] = [];
+  const entries: SafetensorsEntry[] = [];
   for (const [key, value] of Object.entries(header)) {
     if (!isRecord(value)) throw fail(`entry ${quote(key)} is not an object`);
     if (key === "__metadata__") {
@@ -104,17 +164,17 @@ export function parseSafetensors(bytes: Uint8Array<ArrayBuffer>, name = "safeten
       continue;
     }
     const { dtype, shape, data_offsets: offsets } = value;
-    if (typeof dtype !== "string" || !Object.hasOwn(arrays, dtype)) {
+    if (typeof dtype !== "string" || !Object.hasOwn(widths, dtype)) {
       throw fail(`tensor ${quote(key)} has the unknown type ${quote(dtype)}`);
     }
     if (!isSizes(shape)) throw fail(`tensor ${quote(key)} has no valid shape`);
     if (!isSizes(offsets) || offsets.length !== 2) throw fail(`tensor ${quote(key)} has no valid offsets`);
     const [begin, end] = offsets as [number, number];
-    const needed = shape.reduce((product, side) => product * side, arrays[dtype as TensorType].BYTES_PER_ELEMENT);
+    const needed = shape.reduce((product, side) => product * side, widths[dtype] as number);
     if (end - begin !== needed) {
       throw fail(`tensor ${quote(key)} needs ${needed} bytes and has ${end - begin}`);
     }
-    entries.push({ key, dtype: dtype as TensorType, shape, begin, end });
+    entries.push({ key, dtype, shape, begin, end });
   }
 
   entries.sort((one, other) => one.begin - other.begin || one.end - other.end);
@@ -123,15 +183,18 @@ export function parseSafetensors(bytes: Uint8Array<ArrayBuffer>, name = "safeten
     if (begin !== covered) throw fail(`tensor ${quote(key)} starts at byte ${begin} of the data, not at ${covered}`);
     covered = end;
   }
-  if (covered !== bytes.length - start) {
-    throw fail(`its tensors take ${covered} bytes and the file holds ${bytes.length - start}; it may be truncated`);
+  if (covered !== dataLength) {
+    throw fail(`its tensors take ${covered} bytes and the file holds ${dataLength}; it may be truncated`);
   }
+  return { entries, metadata };
+}
 
-  const tensors = new Map<string, StoredTensor>();
-  for (const { key, dtype, shape, begin, end } of entries) {
-    tensors.set(key, { dtype, shape, data: view(bytes.subarray(start + begin, start + end), dtype) });
-  }
-  return { tensors, metadata };
+function invalid(name: string, what: string, cause?: unknown): PetalfaceError {
+  return new PetalfaceError(`${name} is not a valid safetensors file: ${what}`, { cause });
+}
+
+function isKnown(dtype: string): dtype is TensorType {
+  return Object.hasOwn(arrays, dtype);
 }
 
 /**
