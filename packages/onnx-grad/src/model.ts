@@ -5,7 +5,7 @@ import type { Shape } from "./dim.ts";
 import { bytesOfTensor } from "./dtypes.ts";
 import { modelParts, type Part, streamParts } from "./encode.ts";
 import { OnnxGradError } from "./errors.ts";
-import { withFile } from "./file.ts";
+import { type PositionedFile, withFile } from "./file.ts";
 import { typeGraph } from "./fold.ts";
 import type { Graph, Node, ValueType } from "./graph.ts";
 import { constantOfNode } from "./infer/create.ts";
@@ -36,20 +36,19 @@ export interface ReadOptions {
  * operator without shape rule.
  */
 export async function readModel(path: string, options: ReadOptions = {}): Promise<Graph> {
-  const file = resolve(path);
-  const proto = decodeProto(
-    withFile(file, (open) => {
-      refuseOther(open);
-      return thinModel(open);
-    }),
-    path,
-  );
+  return withFile(resolve(path), (file) => readGraph(file, options));
+}
+
+/** {@link readModel} from an open file, whose path must be absolute. */
+export function readGraph(file: PositionedFile, options: ReadOptions = {}): Graph {
+  refuseOther(file);
+  const proto = decodeProto(thinModel(file), file.path);
   try {
     return graphOfProto(proto, startSource(file), options);
   } catch (error) {
     // Shape rules name the node; the file is known here.
-    if (!(error instanceof OnnxGradError) || error.message.startsWith(file)) throw error;
-    throw new OnnxGradError(`${file}: ${error.message}`, { cause: error });
+    if (!(error instanceof OnnxGradError) || error.message.startsWith(file.path)) throw error;
+    throw new OnnxGradError(`${file.path}: ${error.message}`, { cause: error });
   }
 }
 

@@ -1,5 +1,6 @@
 import { realpathSync, statSync } from "node:fs";
 import { dirname, join, resolve, sep } from "node:path";
+import type { PositionedFile } from "./file.ts";
 import { SELF } from "./thin.ts";
 
 /** A file that a model's tensors lie in. */
@@ -22,8 +23,10 @@ export interface Source {
 /** Integer tensors of all sizes together; a file can name the same bytes a million times. */
 const ROOM = 64 << 20;
 
-/** Starts reading the model at `path`, an absolute path. */
-export const startSource = (path: string): Source => ({ path, files: new Map(), room: ROOM });
+/** Starts reading a model; its path must be absolute. */
+export function startSource({ path, size }: PositionedFile): Source {
+  return { path, files: new Map([[SELF, { file: realpathSync(path), size }]]), room: ROOM };
+}
 
 /**
  * The file behind the location of an external tensor, looked up once. Only regular files inside the model's folder are given, or beside the
@@ -40,11 +43,11 @@ export function locate(source: Source, location: string): DataFile | string {
 function look(path: string, location: string): DataFile | string {
   const shown = `lies in "${location.slice(0, 200)}", which is`;
   const parts = location.split(/[\\/]/);
-  if (location !== SELF && (location.includes("\0") || parts.includes("..") || /^([\\/]|[A-Za-z]:)/.test(location))) {
+  if (location.includes("\0") || parts.includes("..") || /^([\\/]|[A-Za-z]:)/.test(location)) {
     return `${shown} outside the model's folder`;
   }
   try {
-    const named = location === SELF ? resolve(path) : resolve(join(dirname(path), ...parts));
+    const named = resolve(join(dirname(path), ...parts));
     const stat = statSync(named, { throwIfNoEntry: false });
     if (stat?.isFile() !== true) return `${shown} no file beside the model; put it there`;
     const file = realpathSync(named);

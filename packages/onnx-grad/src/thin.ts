@@ -12,6 +12,8 @@ const KEEP = 1024;
 const KEEP_INTEGERS = 1 << 20;
 /** What may be left of a model without its weights. */
 const MAX_THIN = 64 << 20;
+/** Fields of one tensor; honest ones have some ten. */
+const MAX_TENSOR_FIELDS = 1 << 16;
 /** Bytes of runs of varints: protobuf makes an object of tens of bytes of each. */
 const MAX_VARINTS = 2 << 20;
 
@@ -105,7 +107,10 @@ export function thinModel(file: PositionedFile): Uint8Array {
 
   const entry = planned({ 1: true, 2: true });
   const tensor = (start: number, end: number): Message => {
-    const all = [...fields(start, end)];
+    const all: Field[] = [];
+    for (const field of fields(start, end)) {
+      if (all.push(field) > MAX_TENSOR_FIELDS) throw new OnnxGradError(`${file.path}: a tensor has too many fields`);
+    }
     const code = all.findLast((field) => field.number === TENSOR.dataType && field.wire === 0)?.value ?? 0;
     const dtype = dtypeOfCode(code);
     const packed = { float32: TENSOR.floatData, float64: TENSOR.doubleData, int64: TENSOR.int64Data };
