@@ -18,11 +18,11 @@ export interface ScanOptions {
 /** A file system's clock may tick as rarely as this; a folder that changed less long ago may change again unseen. */
 const clockTick = 2000;
 /** Sizes that are compared in a kept list, evenly over the set. */
-const samples = 4096;
+const samples = 16_384;
 
 /**
  * The list of a set: the kept one if it is still true, else a new one, which is then kept. A kept list is true while every folder
- * (or the manifest) has the times that it had, what could not be read still cannot, and 4,096 of the files, spread evenly, have their sizes. So a
+ * (or the manifest) has the times that it had, what could not be read still cannot, and 16,384 of the files, spread evenly, have their sizes. So a
  * file added, removed or renamed is always noticed; one overwritten in place in a large set may not be.
  *
  * @param place the folder or manifest

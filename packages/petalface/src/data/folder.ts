@@ -1,7 +1,7 @@
 import { type Dir, type Dirent, opendirSync, statSync } from "node:fs";
 import { extname, join, resolve } from "node:path";
 import { PetalfaceError } from "../errors.ts";
-import { imageExtensions, printPath } from "../images/index.ts";
+import { imageExtensions, printPath, refusedFormat } from "../images/index.ts";
 import type { ScanOptions } from "./cached.ts";
 import { byCodeUnits } from "./files.ts";
 import { createIndex, createPause, type FileIndex, sizeOf } from "./index-of-files.ts";
@@ -138,7 +138,7 @@ function note(
 ): void {
   const { name } = entry;
   if (name.startsWith(".")) return;
-  const image = imageExtensions.has(extname(name).toLowerCase());
+  const image = imageExtensions.has(extname(name).toLowerCase()) || refusedFormat(name) !== undefined;
   // A link counts as what it leads to, and some file systems do not say what an entry is.
   const known = entry.isFile() || entry.isDirectory() || entry.isFIFO() || entry.isSocket();
   if (known ? entry.isDirectory() : isFolder(join(folder, name)))

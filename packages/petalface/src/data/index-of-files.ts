@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { statSync } from "node:fs";
 import { resolve } from "node:path";
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { printPath } from "../images/index.ts";
+import { printPath, refusedFormat } from "../images/index.ts";
 import { createNames, type Names } from "./names.ts";
 import { tooMany, tooManyError, type Unreadable } from "./unreadable.ts";
 
@@ -23,7 +23,7 @@ export interface FileIndex {
   readonly fingerprint: string;
   /** Files that were left out because they are no images. */
   readonly skipped: number;
-  /** Paths (as in messages) of entries that should be images and cannot be read. */
+  /** Absolute paths of entries that are called like an image and cannot be opened; they may come back unnoticed otherwise. */
   readonly lost: Names;
   readonly unreadable: Unreadable;
 }
@@ -55,9 +55,10 @@ export function createIndex(spec: string): IndexBuilder {
   let lostCount = 0;
   return {
     add(path, id, name, owner, people, what = printPath(path)) {
-      const size = sizeOf(path);
+      const refused = refusedFormat(path);
+      const size = refused === undefined ? sizeOf(path) : `${refused} is not read; convert it to PNG or JPEG`;
       if (typeof size === "string") {
-        lost.push(resolve(path));
+        if (refused === undefined) lost.push(resolve(path));
         if (first.length < 5) first.push(`${what}: ${size}`);
         lostCount++;
         return false;

@@ -3,23 +3,23 @@ import sharp from "sharp";
 import { PetalfaceError } from "../errors.ts";
 import { areaAxis, shrinkArea } from "./area.ts";
 import { resizeBilinear } from "./bilinear.ts";
+import { recognise } from "./formats.ts";
+import { printPath } from "./path.ts";
 import type { Pixels } from "./types.ts";
 
-/** More pixels than a face photo has, and few enough to be held in memory by several threads at once. */
-const mostPixels = 64_000_000;
-const mostBytes = 256 * 1024 * 1024;
+/** More pixels than a face photo has (6,000 x 6,000), and few enough to be held in memory by several threads at once. */
+const mostPixels = 36_000_000;
+/** Photos up to this are decoded at once; the sides of larger ones are looked at first. */
+const usualPixels = 4_000_000;
+const mostBytes = 128 * 1024 * 1024;
 /** Width and height of an aligned face may differ by this share, which rounding in a cropping tool explains. */
 const squareTolerance = 0.02;
 
-/** File name endings (lower case, with the dot) of the formats that {@link decodeImage} reads. */
-export const imageExtensions: ReadonlySet<string> = new Set([
-  ...[".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".avif", ".gif", ".tif", ".tiff"],
-]);
-
 /**
- * Decodes a face photo (JPEG, PNG, WebP, AVIF, GIF, TIFF) to 8-bit sRGB, upright as its EXIF tag says, with transparency on
- * black and grey as three equal channels. A square of another side is averaged down or interpolated up, bilinear, the
- * way that degradations do it.
+ * Decodes a face photo (JPEG, PNG, WebP, AVIF, GIF, TIFF) to 8-bit sRGB, upright as its EXIF tag says. Transparency is put
+ * on black; grey gives three equal channels; 16 bits are cut to 8; colours with an ICC profile are converted to sRGB, CMYK
+ * without one through the decoder's own; of an animation or several pages the first counts. A square of another side is averaged
+ * down or interpolated up, bilinear, the way that degradations do it.
  *
  * @param source a path, or the bytes of the file
  * @param size wanted side in pixels
@@ -32,14 +32,17 @@ export async function decodeImage(
   name: string = typeof source === "string" ? source : "image",
 ): Promise<Pixels> {
   if (!Number.isInteger(size) || size < 1) throw new RangeError(`an image side of ${size} pixels`);
-  const pixels = await decodeAny(typeof source === "string" ? readImage(source) : source, name);
-  const { width, height } = pixels;
-  if (Math.abs(width - height) > squareTolerance * Math.max(width, height)) {
-    throw new PetalfaceError(
-      `${name} is ${width} x ${height}, not an aligned square face; run \`petalface align\` on it first`,
-    );
-  }
+  const shown = printPath(name);
+  const pixels = await decodeAny(typeof source === "string" ? readImage(source, shown) : source, shown);
+  checkSquare(pixels, shown);
   return resize(pixels, size);
+}
+
+function checkSquare({ width, height }: { readonly width: number; readonly height: number }, name: string): void {
+  if (Math.abs(width - height) <= squareTolerance * Math.max(width, height)) return;
+  throw new PetalfaceError(
+    `${name} is ${width} x ${height}, not an aligned square face; run \`petalface align\` on it first`,
+  );
 }
 
 /** Resizes to a square: each axis by area where it shrinks and bilinear where it grows. Equal sizes return the argument. */
@@ -53,16 +56,29 @@ function resize(pixels: Pixels, size: number): Pixels {
 }
 
 /** Synchronous: on a small file it takes a tenth of the time, and batches are read in threads of their own. */
-function readImage(path: string): Uint8Array {
+function readImage(path: string, name: string): Uint8Array {
   try {
     const stats = statSync(path);
     if (!stats.isFile()) throw new Error("it is not a file");
     if (stats.size > mostBytes) throw new Error(`${stats.size} bytes are too many for a face photo`);
     return readFileSync(path);
   } catch (cause) {
-    throw new PetalfaceError(`cannot read image ${path}: ${firstLine(cause)}`, { cause });
+    const code = (cause as NodeJS.ErrnoException).code ?? "";
+    // The machine's fault, not the file's: skipping the image would make the result depend on what else runs.
+    if (/^(EMFILE|ENFILE|ENOMEM|EAGAIN)$/.test(code)) throw cause;
+    // A system call's message repeats the path as it is, line breaks and all.
+    throw new PetalfaceError(`cannot read image ${name}: ${reasons[code] ?? (code || firstLine(cause))}`, { cause });
   }
 }
+
+const reasons: Readonly<Record<string, string>> = {
+  ENOENT: "there is no file",
+  ENOTDIR: "there is no file",
+  ELOOP: "it is a link that leads back to itself",
+  EACCES: "permission denied",
+  EPERM: "permission denied",
+  ENAMETOOLONG: "its name is too long",
+};
 
 /** Decodes at the stored size. */
 async function decodeAny(bytes: Uint8Array, name: string): Promise<Pixels> {
@@ -70,21 +86,46 @@ async function decodeAny(bytes: Uint8Array, name: string): Promise<Pixels> {
   if (bytes.length > mostBytes)
     throw new PetalfaceError(`${name} has ${bytes.length} bytes, too many for a face photo`);
   // The decoder library also reads formats that run scripts or fetch other files (SVG, PDF); those stay out.
-  if (!knownFormat(bytes)) {
-    throw new PetalfaceError(`${name} is no JPEG, PNG, WebP, AVIF, GIF or TIFF image; convert it or remove it`);
+  const { read, refused } = recognise(bytes);
+  if (!read) {
+    throw new PetalfaceError(
+      refused === undefined
+        ? `${name} is no JPEG, PNG, WebP, AVIF, GIF or TIFF image; convert it or remove it`
+        : `${name} is a file of the format ${refused}, which is not read; convert it to PNG or JPEG`,
+    );
   }
   try {
-    const image = sharp(bytes, { failOn: "error", limitInputPixels: mostPixels, sequentialRead: true });
-    const { data, info } = await image
-      .autoOrient()
-      .flatten({ background: "#000" })
-      .toColourspace("srgb")
-      .raw({ depth: "uchar" })
-      .toBuffer({ resolveWithObject: true });
-    return { width: info.width, height: info.height, data: toRgb(data, info.channels, info.width * info.height) };
+    return await unpack(bytes, usualPixels);
   } catch (cause) {
-    throw new PetalfaceError(`cannot decode ${name}: ${firstLine(cause)}; it is damaged or too large`, { cause });
+    if (!/pixel limit/i.test(firstLine(cause))) throw damaged(name, cause);
   }
+  const sides = await sharp(bytes, { limitInputPixels: false })
+    .metadata()
+    .catch((cause: unknown) => {
+      throw damaged(name, cause);
+    });
+  checkSquare(sides, name);
+  if (sides.width * sides.height > mostPixels)
+    throw new PetalfaceError(
+      `${name} is ${sides.width} x ${sides.height}; a face photo may have ${mostPixels.toLocaleString("en")} pixels`,
+    );
+  return await unpack(bytes, mostPixels).catch((cause: unknown) => {
+    throw damaged(name, cause);
+  });
+}
+
+function damaged(name: string, cause: unknown): PetalfaceError {
+  return new PetalfaceError(`cannot decode ${name}: ${firstLine(cause)}; it is damaged`, { cause });
+}
+
+async function unpack(bytes: Uint8Array, limitInputPixels: number): Promise<Pixels> {
+  const { data, info } = await sharp(bytes, { failOn: "error", limitInputPixels, sequentialRead: true })
+    .autoOrient()
+    .flatten({ background: "#000" })
+    .toColourspace("srgb")
+    .raw({ depth: "uchar" })
+    .toBuffer({ resolveWithObject: true });
+  return { width: info.width, height: info.height, data: toRgb(data, info.channels, info.width * info.height) };
 }
 
 function toRgb(data: Uint8Array, channels: number, area: number): Uint8Array {
@@ -96,20 +137,6 @@ function toRgb(data: Uint8Array, channels: number, area: number): Uint8Array {
       rgb[at * 3 + channel] = data[at * channels + channel * step] as number;
   }
   return rgb;
-}
-
-/** Looks at the first bytes, whatever the file is called. */
-function knownFormat(bytes: Uint8Array): boolean {
-  const head = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.length, 64)).toString("latin1");
-  return (
-    head.startsWith("\xff\xd8\xff") ||
-    head.startsWith("\x89PNG\r\n\x1a\n") ||
-    head.startsWith("GIF8") ||
-    head.startsWith("II*\0") ||
-    head.startsWith("MM\0*") ||
-    (head.startsWith("RIFF") && head.slice(8, 12) === "WEBP") ||
-    (head.slice(4, 8) === "ftyp" && /avif|avis|mif1/.test(head.slice(8)))
-  );
 }
 
 function firstLine(cause: unknown): string {

@@ -1,7 +1,8 @@
 export { resizeBilinear } from "./bilinear.ts";
-export { decodeImage, imageExtensions } from "./decode.ts";
+export { decodeImage } from "./decode.ts";
 export { createDegrader, type Degrader, degrade, parseDegradation, printDegradation } from "./degrade.ts";
 export { drawFace, type FaceDraw, type FaceSpace, openFaceSpace } from "./facespace.ts";
+export { imageExtensions, refusedFormat } from "./formats.ts";
 export { type Loader, type LoaderOptions, openLoader } from "./loader.ts";
 export { printPath } from "./path.ts";
 export { flip, toPlanes } from "./pixels.ts";
