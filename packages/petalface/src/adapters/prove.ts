@@ -23,14 +23,14 @@ export async function proveSiteRows(
 ): Promise<SiteList> {
   const { graph, input, size, spec } = backbone;
   if (found.sites.length === 0) return found;
-  const places = new Map(found.sites.map((site) => [outputOf(graph, site), site.rows]));
+  const places = new Map(found.sites.map((site) => [site.output, site.rows]));
   const images = (seed: number): Record<string, ReturnType<typeof toInput>> => {
     const stream = random("probe", seed);
     const pixels = Uint8Array.from({ length: BATCH * 3 * size * size }, () => Math.floor(256 * stream.uniform()));
     return { [input]: toInput(pixels, BATCH, BATCH, size, spec) };
   };
   const reasons = await proveOnEngine(graph, places, { first: images(1), second: images(2) }, options);
-  const wrong = (site: Site): string | undefined => reasons.get(outputOf(graph, site));
+  const wrong = (site: Site): string | undefined => reasons.get(site.output);
   const refused = found.sites.flatMap((site): UnfitLayer[] => {
     const reason = wrong(site);
     return reason === undefined ? [] : [{ name: site.name, op: site.op, reason }];
@@ -40,9 +40,6 @@ export async function proveSiteRows(
     unfit: [...found.unfit, ...refused],
   };
 }
-
-const outputOf = (graph: Graph, site: Site): string =>
-  graph.nodes.find((node) => node.name === site.name)?.outputs[0] as string;
 
 async function proveOnEngine(
   graph: Graph,

@@ -8,6 +8,8 @@ export interface Site {
   readonly op: "Conv" | "Gemm" | "MatMul";
   /** Name of the constant weight. */
   readonly weight: string;
+  /** Name of the layer's output. */
+  readonly output: string;
   /** Which operand of the node is the weight: 1, or 0 for a product with the weight on the left. */
   readonly operand: 0 | 1;
   /** Input features: channels of a convolution, columns of a product. */
@@ -117,6 +119,7 @@ function describe(
     name: node.name,
     op: node.op as Site["op"],
     weight: node.inputs[operand] as string,
+    output: node.outputs[0] as string,
     operand,
     inputs,
     outputs,

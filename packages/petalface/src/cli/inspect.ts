@@ -1,7 +1,7 @@
 import { readFile, stat } from "node:fs/promises";
 import { extname, join } from "node:path";
 import { type Graph, printShape, readModel } from "onnx-grad";
-import { findSites, selectSites } from "../adapters/index.ts";
+import { printRows, proveSites, type Site, selectSites } from "../adapters/index.ts";
 import { type Backbone, openBackbone } from "../backbones/index.ts";
 import { openData } from "../data/index.ts";
 import { PetalfaceError } from "../errors.ts";
@@ -27,9 +27,10 @@ const triple = (values: readonly number[]): string =>
 /** Faces that are decoded to see whether a set is usable. */
 const SAMPLES = 16;
 
-function recogniser(backbone: Backbone): Inspection {
-  const { spec, size, width, parameters } = backbone;
-  const { sites, unfit } = findSites(backbone.graph);
+async function recogniser(backbone: Backbone): Promise<Inspection> {
+  const { spec, size, width, parameters, graph } = backbone;
+  const { sites, unfit } = await proveSites(backbone);
+  const layout = (site: Site): string => printRows(graph.types.get(site.output)?.shape ?? [], site.rows);
   const defaults = new Set(sites.length === 0 ? [] : selectSites(sites, "default").map((site) => site.name));
   const rows = sites.map((site) => [
     site.name,
@@ -37,6 +38,7 @@ function recogniser(backbone: Backbone): Inspection {
     String(site.inputs),
     String(site.outputs),
     count(site.parameters),
+    layout(site),
     defaults.has(site.name) ? "yes" : "no",
   ]);
   const adapted = sites.filter((site) => defaults.has(site.name));
@@ -49,9 +51,9 @@ function recogniser(backbone: Backbone): Inspection {
     `sha256: ${spec.sha256}`,
     `input: (x - ${triple(spec.mean)}) * ${triple(spec.scale)}, x from 0 to 255`,
     `weights: ${count(parameters)}, of which ${count(inSites)} (${share(inSites, parameters)}) lie in the ${adapted.length} layers that are adapted by default`,
-    ...[...backbone.graph.metadata].map(([key, value]) => `${key}: ${value}`),
+    ...[...graph.metadata].map(([key, value]) => `${key}: ${value}`),
     "",
-    plainTable([["LAYER", "OPERATOR", "IN", "OUT", "WEIGHTS", "ADAPTED"], ...rows], [2, 3, 4]),
+    plainTable([["LAYER", "OPERATOR", "IN", "OUT", "WEIGHTS", "ROWS", "ADAPTED"], ...rows], [2, 3, 4]),
     ...(unfit.length > 0 ? ["", `${unfit.length} layers cannot carry an adapter:`] : []),
     ...[...refused].map(([reason, number]) => `  ${number} x ${reason}`),
   ];
@@ -62,7 +64,7 @@ function recogniser(backbone: Backbone): Inspection {
     size,
     width,
     parameters,
-    metadata: Object.fromEntries(backbone.graph.metadata),
+    metadata: Object.fromEntries(graph.metadata),
     sites: sites.map((site) => ({ ...site, default: defaults.has(site.name) })),
     unfit,
   };
@@ -102,7 +104,7 @@ function anyModel(path: string, graph: Graph, why: string): Inspection {
 
 async function model(name: string, normalize: string | undefined): Promise<Inspection> {
   try {
-    return recogniser(await openBackbone(name, normalize));
+    return await recogniser(await openBackbone(name, normalize));
   } catch (error) {
     // An exported model that takes alpha as an input, or any other network is still worth describing, if it can be read.
     const { path } = await resolveModel(name);

@@ -1,6 +1,6 @@
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
-import { type Adapter, type AdapterConfig, findSites, layoutOf, selectSites } from "../adapters/index.ts";
+import { type Adapter, type AdapterConfig, layoutOf, proveSites, selectSites } from "../adapters/index.ts";
 import { type Backbone, openBackbone } from "../backbones/index.ts";
 import { type FaceData, openData } from "../data/index.ts";
 import { PetalfaceError } from "../errors.ts";
@@ -74,10 +74,7 @@ export async function adapt(request: AdaptRequest, context: AdaptContext = {}): 
   const backbone = await openBackbone(request.model, request.normalize);
   const data = context.data ?? (await openData(request.train));
   if (usesMargin(options.loss)) requirePeople(data, options);
-  const sites =
-    options.method === "lora"
-      ? selectSites(findSites(backbone.graph).sites, options.sites).map((site) => site.name)
-      : [];
+  const sites = options.method === "lora" ? await sitesOf(backbone, options, context) : [];
   await makeRunFolder(request.out);
   await using _lock = await lockRun(request.out);
   await requireEmpty(request.out);
@@ -117,6 +114,12 @@ export async function adapt(request: AdaptRequest, context: AdaptContext = {}): 
   const parts: Parts = { backbone, data, loader, layout, session, validator: validator.open };
   const state = await firstState(parts, options, context.signal);
   return await finish(request.out, run, parts, state, [], context);
+}
+
+/** Names of the layers to adapt, whose rows were shown to belong to the images that the graph says. */
+async function sitesOf(backbone: Backbone, options: TrainingOptions, context: AdaptContext): Promise<string[]> {
+  const { sites, unfit } = await proveSites(backbone, { threads: context.threads ?? availableParallelism() });
+  return selectSites(sites, options.sites, unfit).map((site) => site.name);
 }
 
 /**
