@@ -1,0 +1,129 @@
+import { PetalfaceError } from "../errors.ts";
+import { quote } from "./pickle/machine.ts";
+import { isObject, type PickleMap, type PickleObject, type PickleStorage, type PickleValue } from "./pickle/values.ts";
+import type { CheckpointTensor, Plain, Storage, TensorGroup } from "./types.ts";
+
+/** Walked values; a training checkpoint with an optimiser has some 20,000. */
+const MOST_VALUES = 1_000_000;
+const DEEPEST = 64;
+/** Metadata are for people: what is longer is cut and says so. */
+const LONGEST_LIST = 256;
+const LONGEST_TEXT = 1000;
+const MOST_PLAIN = 20_000;
+
+/** Groups of tensors of a saved object, and everything else of it. */
+export interface Collected {
+  readonly groups: readonly TensorGroup[];
+  readonly metadata: { readonly [key: string]: Plain };
+}
+
+/**
+ * Walks a saved object: every dictionary or list that holds tensors directly becomes a group, named by the keys that lead to it.
+ * Throws PetalfaceError where it holds itself, is nested deeper than 64 levels or has more values than a checkpoint can have.
+ */
+export function collect(value: PickleValue, path: string, locate: (storage: PickleStorage) => Storage): Collected {
+  const groups = new Map<string, { tensors: Map<string, CheckpointTensor>; elements: number }>();
+  const above = new Set<PickleValue>();
+  let values = 0;
+  let plain = 0;
+
+  const add = (group: string, name: string, tensor: PickleObject & { kind: "tensor" }): void => {
+    const entry = groups.get(group) ?? { tensors: new Map(), elements: 0 };
+    groups.set(group, entry);
+    if (entry.tensors.has(name))
+      throw new PetalfaceError(`${path}: two tensors are named ${quote(group === "" ? name : `${group}/${name}`)}`);
+    const { dtype, shape, strides, offset, elements, storage } = tensor;
+    entry.tensors.set(name, { name, dtype, shape, strides, offset, elements, storage: locate(storage) });
+    entry.elements += elements;
+  };
+
+  /** Puts tensors into groups and gives the rest; undefined where nothing is left. */
+  const walk = (item: PickleValue, group: string, name: string): Plain | undefined => {
+    values++;
+    if (values > MOST_VALUES)
+      throw new PetalfaceError(`${path}: it nests more than ${MOST_VALUES} values; it is damaged or made to do harm`);
+    if (item === null || typeof item !== "object" || item instanceof Uint8Array || isObject(item)) {
+      if (item !== null && typeof item === "object" && isObject(item) && item.kind === "tensor") {
+        add(group, name, item);
+        return undefined;
+      }
+      return simple(item);
+    }
+    if (above.has(item)) throw new PetalfaceError(`${path}: ${quote(name)} holds itself`);
+    if (above.size >= DEEPEST) throw new PetalfaceError(`${path}: it is nested deeper than ${DEEPEST} levels`);
+    above.add(item);
+    // The top has no name of its own.
+    const inner = above.size === 1 ? "" : group === "" ? name : `${group}/${name}`;
+    const result = item instanceof Map ? walkMap(item, inner) : walkList(item, inner);
+    above.delete(item);
+    return result;
+  };
+
+  const walkMap = (map: PickleMap, group: string): Plain | undefined => {
+    const rest: Record<string, Plain> = Object.create(null) as Record<string, Plain>;
+    let tensors = 0;
+    for (const [key, item] of map) {
+      const name = keyName(key);
+      const left = walk(item, group, name);
+      if (left === undefined) tensors++;
+      else if (plain++ < MOST_PLAIN) rest[cut(name)] = left;
+    }
+    return tensors > 0 && tensors === map.size ? undefined : rest;
+  };
+
+  const walkList = (items: Iterable<PickleValue>, group: string): Plain | undefined => {
+    const rest: Plain[] = [];
+    let tensors = 0;
+    let index = 0;
+    for (const item of items) {
+      const left = walk(item, group, String(index++));
+      if (left === undefined) tensors++;
+      else if (rest.length < LONGEST_LIST && plain++ < MOST_PLAIN) rest.push(left);
+    }
+    if (tensors > 0 && tensors === index) return undefined;
+    const missing = index - tensors - rest.length;
+    return missing > 0 ? [...rest, `... ${missing} more`] : rest;
+  };
+
+  const rest = walk(value, "", "tensor");
+  const isTop = typeof rest === "object" && rest !== null && !Array.isArray(rest);
+  const metadata: { readonly [key: string]: Plain } = isTop
+    ? (rest as { readonly [key: string]: Plain })
+    : rest === undefined
+      ? {}
+      : { value: rest };
+  return {
+    groups: [...groups].map(([place, { tensors, elements }]) => ({ path: place, tensors, elements })),
+    metadata,
+  };
+}
+
+function keyName(key: PickleValue): string {
+  if (typeof key === "string") return key;
+  if (key instanceof Uint8Array) return Buffer.from(key).toString("latin1");
+  if (Array.isArray(key)) return `(${key.map((part) => (typeof part === "object" ? "..." : String(part))).join(", ")})`;
+  return String(key);
+}
+
+function simple(item: null | boolean | number | bigint | string | Uint8Array | PickleObject): Plain {
+  if (item === null || typeof item === "boolean") return item;
+  // JSON has neither.
+  if (typeof item === "number") return Number.isFinite(item) ? item : String(item);
+  if (typeof item === "bigint") return String(item);
+  if (typeof item === "string") return cut(item);
+  if (item instanceof Uint8Array) return `<${item.length} bytes>`;
+  switch (item.kind) {
+    case "global":
+      return `<${cut(`${item.module}.${item.name}`)}>`;
+    case "array":
+      return `<array ${item.type.code} [${item.shape.join(", ")}]>`;
+    case "numpy-type":
+      return `<type ${item.code}>`;
+    default:
+      return `<${item.kind}>`;
+  }
+}
+
+function cut(text: string): string {
+  return text.length > LONGEST_TEXT ? `${text.slice(0, LONGEST_TEXT)}... (${text.length} characters)` : text;
+}
