@@ -36,6 +36,9 @@ export function resizingOf(call: Call): Resizing {
   const old = call.node.op === "Upsample" || call.opset < 11;
   const attribute = call.node.attributes.scales;
   const stated = attribute !== undefined && "floats" in attribute ? attribute.floats : undefined;
+  if (call.text("coordinate_transformation_mode", "") === "tf_crop_and_resize") {
+    call.fail("tf_crop_and_resize is not supported");
+  }
   const factors = old ? (stated ?? factorsAt(call, 1)) : factorsAt(call, 2);
   const sizes = factors === undefined && !old && call.has(3) ? call.dims(3) : undefined;
   const given = factors ?? sizes ?? call.fail("it has neither scales nor sizes");

@@ -13,9 +13,10 @@ function padding(call: Call, i: number, n: number, reach: number): [before: numb
   const pads = intsOf(node, "pads") ?? Array<number>(2 * n).fill(0);
   if (!auto.startsWith("SAME")) return auto === "VALID" ? [0, 0] : [pads[i] as number, pads[i + n] as number];
   const [wide, narrow] = [x[0], y].map((value) => known(node, o.shape(value)[i + 2])) as [number, number];
-  const total = Math.max((narrow - 1) * (intsOf(node, "strides")?.[i] ?? 1) + reach - wide, 0);
-  const [less, more] = [Math.floor(total / 2), Math.ceil(total / 2)];
-  return auto === "SAME_UPPER" ? [less, more] : [more, less];
+  // Negative where strides skip the end: onnxruntime then crops on both sides.
+  const total = (narrow - 1) * (intsOf(node, "strides")?.[i] ?? 1) + reach - wide;
+  const before = Math.trunc((auto === "SAME_UPPER" ? total : total + 1) / 2);
+  return [before, total - before];
 }
 
 /**

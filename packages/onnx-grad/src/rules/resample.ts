@@ -1,66 +1,11 @@
-import { floatOf, intOf, stringOf } from "../attributes.ts";
-import type { Node } from "../graph.ts";
+import { intOf, stringOf } from "../attributes.ts";
 import { callOf } from "../infer/call.ts";
 import { resizingOf } from "../infer/resize.ts";
 import { padsOf } from "../infer/slice.ts";
 import { back, type Taps } from "./along.ts";
 import { cannot, known, type Rule } from "./rule.ts";
 import { padsFor } from "./shape.ts";
-
-const clamp = (at: number, length: number): number => Math.min(Math.max(at, 0), length - 1);
-
-/** Where place `at` of a resized axis lies in the input (ONNX, Resize, coordinate_transformation_mode), in float32. */
-function origin(node: Node, at: number, scale: number, from: number, to: number): number {
-  const half = Math.fround(Math.fround(at + 0.5) / scale);
-  const mode = stringOf(node, "coordinate_transformation_mode", "half_pixel");
-  if (scale === 1) return at;
-  if (mode === "half_pixel") return Math.fround(half - 0.5);
-  if (mode === "pytorch_half_pixel") return to > 1 ? Math.fround(half - 0.5) : 0;
-  if (mode === "asymmetric") return Math.fround(at / scale);
-  if (mode === "align_corners") return to === 1 ? 0 : Math.fround(Math.fround(at * (from - 1)) / (to - 1));
-  if (mode === "half_pixel_symmetric") {
-    const centre = from / 2;
-    return Math.fround(centre * (1 - to / Math.fround(scale * from)) + half - 0.5);
-  }
-  throw cannot(node, `coordinate_transformation_mode ${mode} has no gradient here`);
-}
-
-/** The place that mode `nearest` reads for a coordinate (ONNX, Resize, nearest_mode). */
-function nearest(node: Node, at: number): number {
-  const mode = stringOf(node, "nearest_mode", "round_prefer_floor");
-  if (mode === "floor") return Math.floor(at);
-  if (mode === "ceil") return Math.ceil(at);
-  return mode === "round_prefer_ceil" ? Math.floor(at + 0.5) : Math.ceil(at - 0.5);
-}
-
-/** Keys' weight of a tap at distance `d` in [0, 2]. */
-function cubicWeight(a: number, d: number): number {
-  if (d <= 1) return ((a + 2) * d - (a + 3)) * d * d + 1;
-  return ((a * d - 5 * a) * d + 8 * a) * d - 4 * a;
-}
-
-/** What place `at` reads of an axis, by the mode of a Resize node. */
-function tapsOf(node: Node, at: number, length: number): Taps {
-  const mode = stringOf(node, "mode", "nearest");
-  if (mode === "nearest") return [[clamp(nearest(node, at), length), 1]];
-  const left = Math.floor(at);
-  if (mode === "linear") {
-    const inside = clamp(at, length);
-    const [low, part] = [Math.floor(inside), inside - Math.floor(inside)];
-    return [
-      [low, 1 - part],
-      [clamp(low + 1, length), part],
-    ];
-  }
-  if (mode !== "cubic") throw cannot(node, `mode ${mode} has no gradient here`);
-  const a = floatOf(node, "cubic_coeff_a", -0.75);
-  const outside = intOf(node, "exclude_outside", 0) === 1;
-  const taps = [-1, 0, 1, 2]
-    .map((step) => [left + step, cubicWeight(a, Math.abs(at - left - step))] as const)
-    .filter(([place]) => !outside || (place >= 0 && place < length));
-  const total = outside ? taps.reduce((sum, [, weight]) => sum + weight, 0) : 1;
-  return taps.map(([place, weight]) => [clamp(place, length), weight / total]);
-}
+import { clamp, origin, tapsOf } from "./taps.ts";
 
 /** Resizing is a linear map along one axis after the other. */
 const resize: Rule = ({ o, node, x: [x], y, g }) => [

@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { describe, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { random } from "../run.ts";
 import { expectGradients, forAll, linear } from "./trial.ts";
 
@@ -60,5 +60,57 @@ describe("Gemm", () => {
       },
       30,
     );
+  });
+});
+
+describe("Einsum", () => {
+  const equations: [string, ...number[][]][] = [
+    ["bij,bjk->bik", [2, 3, 4], [2, 4, 5]],
+    ["bij, bjk", [2, 3, 4], [2, 4, 5]],
+    ["bhid,bhjd->bhij", [2, 2, 3, 4], [2, 2, 5, 4]],
+    ["bihd,bjhd->bhij", [2, 3, 2, 4], [2, 5, 2, 4]],
+    ["ij,kl->ijkl", [2, 3], [4, 2]],
+    ["i,i->", [4], [4]],
+    ["ij,j->i", [2, 3], [3]],
+    ["ijk,jl->il", [2, 3, 4], [3, 5]],
+    ["...ij,...jk->...ik", [2, 3, 3, 4], [2, 3, 4, 2]],
+    ["...ij,jk", [2, 3, 4], [4, 2]],
+    ["...i,...i->...", [2, 3], [1, 3]],
+    ["a...b,b->...a", [2, 3, 4], [4]],
+    ["bij,bjk->bik", [1, 3, 4], [2, 4, 5]],
+    ["ij,ij->j", [2, 1], [2, 3]],
+    ["ij->ji", [2, 3]],
+    ["ijk->j", [2, 3, 4]],
+    ["...i->i...", [2, 3, 4]],
+    ["ij,jk,kl->il", [2, 3], [3, 4], [4, 2]],
+  ];
+  it.each(equations)("%s", async (equation, ...dims) => {
+    const inputs = Object.fromEntries(dims.map((shape, i) => [`x${i}`, random(shape, i + 1)]));
+    await expectGradients({ inputs, step: linear }, (o) => o.einsum(equation, ...Object.keys(inputs)));
+  });
+
+  it("takes any two operands", async () => {
+    const letters = fc.shuffledSubarray([..."abcd"], { minLength: 1 });
+    const cases = fc.tuple(letters, letters).chain(([first, second]) => {
+      const all = [...new Set([...first, ...second])];
+      return fc.tuple(fc.constant(first), fc.constant(second), fc.shuffledSubarray(all), fc.nat(999));
+    });
+    const sizes: Readonly<Record<string, number>> = { a: 2, b: 3, c: 1, d: 4 };
+    const dims = (own: string[]) => own.map((letter) => sizes[letter] as number);
+    await forAll(cases, async ([first, second, output, seed]) => {
+      const inputs = { x: random(dims(first), seed), y: random(dims(second), seed + 1) };
+      const equation = `${first.join("")},${second.join("")}->${output.join("")}`;
+      await expectGradients({ inputs, step: linear }, (o) => o.einsum(equation, "x", "y"));
+    });
+  });
+
+  it("works on an open batch", async () => {
+    const inputs = { x: random([2, 3, 4], 1), y: random([2, 4, 5], 2) };
+    await expectGradients({ inputs, open: ["x", "y"], step: linear }, (o) => o.einsum("nij,njk->nki", "x", "y"));
+  });
+
+  it("refuses an axis that an operand names twice", async () => {
+    const trial = { inputs: { x: random([3, 3], 1) } };
+    await expect(expectGradients(trial, (o) => o.einsum("ii->i", "x"))).rejects.toThrow('names an axis twice ("ii")');
   });
 });

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, it } from "vitest";
 import type { Ops, Tensor } from "../../src/index.ts";
 import { awayFromZero, random } from "../run.ts";
-import { expectGradients, forAll, shapes } from "./trial.ts";
+import { expectGradients, forAll, linear, shapes, within } from "./trial.ts";
 
 const reductions = [
   "ReduceSum",
@@ -13,6 +13,8 @@ const reductions = [
   "ReduceL2",
   "ReduceSumSquare",
   "ReduceLogSumExp",
+  "ReduceProd",
+  "ReduceLogSum",
 ];
 
 /** A shape, some of its axes (perhaps none: all) and whether they are kept. */
@@ -34,10 +36,11 @@ describe("reductions", () => {
   it.each(reductions)("%s", async (op) => {
     await forAll(folds, async ([dims, axes, keep, backward]) => {
       const picks = op === "ReduceMax" || op === "ReduceMin";
-      const x = picks ? distinct(dims) : awayFromZero(dims, 3, 0.3);
+      const positive = op === "ReduceLogSum" || op === "ReduceProd";
+      const x = positive ? within(dims, 3, 0.7, 1.4) : picks ? distinct(dims) : awayFromZero(dims, 3, 0.3);
       const inputs = (o: Ops) =>
         axes.length === 0 ? ["x"] : ["x", o.ints(axes.map((axis) => (backward ? axis - dims.length : axis)))];
-      await expectGradients({ inputs: { x }, step: picks ? 0.005 : 0.02 }, (o) =>
+      await expectGradients({ inputs: { x }, step: picks || op === "ReduceProd" ? 0.005 : 0.02 }, (o) =>
         o.builder.add(op, inputs(o), { keepdims: { int: Number(keep) } }),
       );
     });
@@ -65,49 +68,23 @@ describe("softmax", () => {
   });
 });
 
-describe("normalisations", () => {
-  it("BatchNormalization with stored statistics", async () => {
-    await forAll(shapes(2, 4), async (dims) => {
-      const channels = [dims[1] as number];
-      const variance: Tensor = {
-        dtype: "float32",
-        dims: channels,
-        data: new Float32Array(channels[0] as number).fill(0.7),
-      };
-      const inputs = { x: random(dims, 1), scale: random(channels, 2), shift: random(channels, 3) };
-      const constants = { mean: random(channels, 4), variance };
-      await expectGradients({ inputs, constants }, (o) =>
-        o.builder.add("BatchNormalization", ["x", "scale", "shift", "mean", "variance"], { epsilon: { float: 1e-3 } }),
-      );
+describe("ReduceProd and running sums", () => {
+  it("keeps the product of the others where elements are zero", async () => {
+    const values = fc.array(fc.constantFrom(0, 0, 0.5, -1.5, 2), { minLength: 6, maxLength: 6 });
+    await forAll(values, async (picked) => {
+      const x: Tensor = { dtype: "float32", dims: [2, 3], data: Float32Array.from(picked) };
+      await expectGradients({ inputs: { x }, step: 0.25 }, (o) => o.reduceProd("x", [1]));
     });
   });
 
-  const layers = fc.tuple(shapes(2, 3), fc.integer({ min: 4, max: 8 }), fc.boolean(), fc.boolean());
-
-  it("LayerNormalization over one or more axes", async () => {
-    await forAll(layers, async ([dims, width, shifted, two]) => {
-      const shape = [...dims, width];
-      const axis = two ? -2 : -1;
-      const inputs = {
-        x: random(shape, 1, 2),
-        scale: random(shape.slice(axis), 2),
-        ...(shifted && { shift: random(shape.slice(axis), 3) }),
-      };
-      const attributes = { axis: { int: axis }, epsilon: { float: 0.1 } };
-      await expectGradients({ inputs, step: 0.01 }, (o) =>
-        o.builder.add("LayerNormalization", Object.keys(inputs), attributes),
-      );
-    });
-  });
-
-  it("layer normalisation spelt out", async () => {
-    await forAll(layers, async ([dims, width]) => {
-      const inputs = { x: random([...dims, width], 1, 2), scale: random([width], 2), shift: random([width], 3) };
-      await expectGradients({ inputs, step: 0.01 }, (o) => {
-        const centred = o.sub("x", o.reduceMean("x", [dims.length]));
-        const deviation = o.sqrt(o.add(o.reduceMean(o.pow(centred, 2), [dims.length]), 0.1));
-        return o.add(o.mul(o.div(centred, deviation), "scale"), "shift");
-      });
-    });
+  it("CumSum along any axis, from either end, with or without the element itself", async () => {
+    const cases = shapes(1, 3).chain((dims) =>
+      fc.tuple(fc.constant(dims), fc.integer({ min: -dims.length, max: dims.length - 1 }), fc.boolean(), fc.boolean()),
+    );
+    await forAll(cases, ([dims, along, exclusive, reverse]) =>
+      expectGradients({ inputs: { x: random(dims, 2) }, step: linear }, (o) =>
+        o.cumSum("x", along, { exclusive, reverse }),
+      ),
+    );
   });
 });

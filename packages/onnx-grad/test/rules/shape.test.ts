@@ -98,21 +98,51 @@ describe("operators that move elements", () => {
     });
   });
 
-  it("Gather along any axis, rows repeated, indices negative", async () => {
-    const read = fc.tuple(shapes(1, 3), int(0, 2), fc.array(int(-9, 9), { minLength: 6, maxLength: 6 }));
-    await forAll(read, async ([dims, wanted, picks]) => {
-      const along = wanted % dims.length;
-      const size = dims[along] as number;
-      const indices = picks.map((pick) => pick % size);
-      await check(dims, (o) => o.gather("x", o.builder.constant(int64(indices, [2, 3])), along));
-      await check(dims, (o) => o.gather("x", o.builder.constant(int64(indices[0] as number)), along - dims.length));
-    });
+  it("DepthToSpace and SpaceToDepth", async () => {
+    const sizes = fc.tuple(int(1, 2), int(1, 3), int(1, 3), int(1, 3), int(1, 3));
+    await forAll(
+      sizes,
+      async ([batch, channels, height, width, block]) => {
+        const attributes = { blocksize: { int: block } };
+        const deep = [batch, channels * block ** 2, height, width];
+        for (const mode of ["DCR", "CRD"]) {
+          await check(deep, (o) => o.builder.add("DepthToSpace", ["x"], { ...attributes, mode: { string: mode } }));
+        }
+        const wide = [batch, channels, height * block, width * block];
+        await check(wide, (o) => o.builder.add("SpaceToDepth", ["x"], attributes));
+      },
+      10,
+    );
   });
 
-  it("GatherElements by indices that are an input", async () => {
-    const indices = int64([1, 0, 2, 1, 1, 0], [2, 3]);
-    const trial = { inputs: { x: random([3, 3], 5), i: indices }, wrt: ["x"], step: linear };
-    await expectGradients(trial, (o) => o.gatherElements("x", "i", 0));
+  it("Trilu", async () => {
+    await forAll(
+      fc.tuple(shapes(2, 3), int(-3, 3), fc.boolean()),
+      ([dims, k, upper]) =>
+        check(dims, (o) => {
+          const diagonal = o.builder.constant(int64(k));
+          return o.add(o.builder.add("Trilu", ["x", diagonal], { upper: { int: Number(upper) } }), o.mul("x", 0.1));
+        }),
+      15,
+    );
+    await check([3, 4], (o) => o.builder.add("Trilu", ["x"]));
+  });
+
+  it("works on an open batch", async () => {
+    const inputs = { x: random([2, 4, 6], 5), token: random([1, 1, 6], 6) };
+    await expectGradients({ inputs, open: ["x"], step: linear }, (o) => {
+      const batch = o.gather(o.builder.add("Shape", ["x"]), o.ints([0]));
+      const tokens = o.builder.add("Expand", ["token", o.concat([batch, o.ints([1, 6])], 0)]);
+      const joined = o.concat([tokens, "x"], 1);
+      const image = o.reshape(joined, [...o.shape("x").slice(0, 1), 5, 2, 3]);
+      return [
+        o.transpose(image, [0, 3, 1, 2]),
+        o.tile(joined, [1, 2, 1]),
+        o.slice(joined, [4, 0], [-10, 6], [1, 2], [-2, 1]),
+        o.pad(joined, [0, 1, 2, 0, -1, 0]),
+        o.unsqueeze(joined, [1]),
+      ];
+    });
   });
 });
 

@@ -1,0 +1,70 @@
+import { intOf, intsOf } from "../attributes.ts";
+import type { Attributes, Node } from "../graph.ts";
+import { int64 } from "../tensor.ts";
+import { numberOf, type Target, trimmed, type Upgrade, without } from "./target.ts";
+
+/** Attributes that became inputs in operator set `before`, in order; one that is not there leaves its input absent. */
+const toInputs =
+  (before: number, ...names: readonly string[]): Upgrade =>
+  (b, node) => {
+    if (b.opset >= before) return [node];
+    const inputs = [node.inputs[0] as string];
+    for (const name of names) {
+      const values = intsOf(node, name);
+      inputs.push(values === undefined ? "" : b.constant(int64(values), name));
+    }
+    return [{ ...node, inputs: trimmed(inputs), attributes: without(node.attributes, ...names) }];
+  };
+
+/** A float attribute as a scalar input. */
+const scalarOf = (b: Target, node: Node, name: string): string => {
+  const attribute = node.attributes[name];
+  const value = attribute !== undefined && "float" in attribute ? attribute.float : undefined;
+  return value === undefined ? "" : b.constant(numberOf(value, b.type(node.inputs[0] as string).dtype), name);
+};
+
+const clip: Upgrade = (b, node) => {
+  if (b.opset >= 11) return [node];
+  const inputs = [node.inputs[0] as string, scalarOf(b, node, "min"), scalarOf(b, node, "max")];
+  return [{ ...node, inputs: trimmed(inputs), attributes: {} }];
+};
+
+const pad: Upgrade = (b, node) => {
+  if (b.opset >= 11) return [node];
+  const pads = b.constant(int64(intsOf(node, "pads") ?? []), "pads");
+  const inputs = [node.inputs[0] as string, pads, scalarOf(b, node, "value")];
+  return [{ ...node, inputs: trimmed(inputs), attributes: without(node.attributes, "pads", "value") }];
+};
+
+const split: Upgrade = (b, node) => {
+  if (b.opset >= 18) return [node];
+  const attribute = intsOf(node, "split");
+  const count: Attributes = { num_outputs: { int: node.outputs.length } };
+  if (b.opset >= 13) return node.inputs[1] ? [node] : [{ ...node, attributes: { ...node.attributes, ...count } }];
+  const attributes = without(node.attributes, "split");
+  if (attribute === undefined) return [{ ...node, attributes: { ...attributes, ...count } }];
+  return [{ ...node, inputs: [node.inputs[0] as string, b.constant(int64(attribute), "split")], attributes }];
+};
+
+const topK: Upgrade = (b, node) => {
+  if (b.opset >= 10) return [node];
+  const count = b.constant(int64([intOf(node, "k", 0)]), "k");
+  return [{ ...node, inputs: [node.inputs[0] as string, count], attributes: without(node.attributes, "k") }];
+};
+
+const reductionsOf18 =
+  "ReduceMean ReduceMax ReduceMin ReduceL1 ReduceL2 ReduceSumSquare ReduceLogSumExp ReduceLogSum ReduceProd";
+
+/** Operators whose attributes became inputs. */
+export const FORMS: Readonly<Record<string, Upgrade>> = {
+  Clip: clip,
+  Pad: pad,
+  Split: split,
+  TopK: topK,
+  Scatter: (_, node) => [{ ...node, op: "ScatterElements" }],
+  Slice: toInputs(10, "starts", "ends", "axes"),
+  Squeeze: toInputs(13, "axes"),
+  Unsqueeze: toInputs(13, "axes"),
+  ReduceSum: toInputs(13, "axes"),
+  ...Object.fromEntries(reductionsOf18.split(" ").map((op) => [op, toInputs(18, "axes")])),
+};
