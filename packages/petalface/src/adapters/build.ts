@@ -6,6 +6,7 @@ import { buildGate } from "./gate.ts";
 import { type Gating, gating } from "./gating.ts";
 import { type Layout, layoutOf } from "./layout.ts";
 import { lowRankDelta } from "./low-rank.ts";
+import { scaledUp, tailsOf } from "./tail.ts";
 
 /** How {@link buildAdapted} makes its graph. */
 export interface BuildOptions {
@@ -55,19 +56,29 @@ export function buildAdapted(backbone: Backbone, config: AdapterConfig, options:
     const mask = masks?.get(site);
     return mask === undefined ? shared : gating(o, gate === "" ? mask : o.mul(gate, mask));
   };
-  const sites = new Map(layout.sites.map((site) => [site.name, site]));
+  const ends = tailsOf(graph, layout.sites);
+  const copied = new Map<string, Node>();
 
   const push = (node: Node, original: Node): void => {
-    const site = sites.get(original.name);
-    if (site === undefined) {
+    copied.set(original.name, node);
+    const ending = ends.get(original.name);
+    if (ending === undefined) {
       b.push(node);
       return;
     }
+    const { site, tail } = ending;
     const output = node.outputs[0] as string;
     const frozen = b.fresh(`${output}_frozen`);
     b.push({ ...node, outputs: [frozen] });
-    const up = trained.get(`${site.name}.lora_B.weight`) as string;
-    const delta = lowRankDelta(b, o, site, node, frozen, {
+    const copyOf = (of: string): Node => copied.get(of) as Node;
+    const trainedUp = trained.get(`${site.name}.lora_B.weight`) as string;
+    const up = scaledUp(
+      o,
+      trainedUp,
+      site,
+      tail.factors.map((factor) => copyOf(factor.name)),
+    );
+    const delta = lowRankDelta(b, o, site, copyOf(site.name), frozen, {
       down: trained.get(`${site.name}.lora_A.weight`) as string,
       up: gate === "" && config.scale !== 1 ? o.mul(up, config.scale) : up,
       gating: gatingAt(site.name),
@@ -75,7 +86,7 @@ export function buildAdapted(backbone: Backbone, config: AdapterConfig, options:
     b.push({
       op: "Add",
       domain: "",
-      name: b.fresh(`${node.name}_adapted`),
+      name: b.fresh(`${copyOf(site.name).name}_adapted`),
       inputs: [frozen, delta],
       outputs: [output],
       attributes: {},
