@@ -165,10 +165,63 @@ const CASES: readonly Case[] = [
     ],
     attributes: { equation: { string: "zj,ja" } },
   },
+  {
+    op: "Einsum",
+    inputs: [
+      [5, 2, 3, 4],
+      [4, 6],
+    ],
+    attributes: { equation: { string: "...ij,jk" } },
+  },
+  ...["Sinh", "Asinh", "Tan", "Round", "Selu", "Celu", "HardSigmoid", "Softsign", "ThresholdedRelu"].map((op) => ({
+    op,
+    inputs: [[2, 3]],
+  })),
+  { op: "Mish", inputs: [[2, 3]], opset: 18 },
+  { op: "Swish", inputs: [[2, 3]], opset: 24 },
   { op: "Softmax", inputs: [[2, 3]] },
   { op: "LogSoftmax", inputs: [[2, 3, 4]], opset: 11 },
   { op: "LayerNormalization", inputs: [[2, 3, 4], [4], [4]], opset: 17, outputs: 3 },
   { op: "BatchNormalization", inputs: [[2, 3, 4, 4], [3], [3], [3], [3]] },
+  { op: "BatchNormalization", inputs: [[2, 3, 4], [3], [3], [3], [3]], opset: 9, outputs: 5 },
+  {
+    op: "BatchNormalization",
+    inputs: [[2, 3, 4], [3], [3], [3], [3]],
+    opset: 15,
+    outputs: 3,
+    attributes: { training_mode: int(1) },
+  },
+  { op: "BatchNormalization", inputs: [[2, 3], [3], [3], [3], [3]], opset: 7, attributes: { spatial: int(0) } },
+  { op: "GroupNormalization", inputs: [[2, 4, 3], [2], [2]], opset: 18, attributes: { num_groups: int(2) } },
+  { op: "GroupNormalization", inputs: [[2, 4, 3], [4], [4]], opset: 21, attributes: { num_groups: int(2) } },
+  {
+    op: "RMSNormalization",
+    inputs: [
+      [2, 3, 4],
+      [3, 4],
+    ],
+    opset: 23,
+    attributes: { axis: int(1) },
+  },
+  { op: "SimplifiedLayerNormalization", inputs: [[2, 4], [4]], opset: 18 },
+  { op: "LpNormalization", inputs: [[2, 3]], attributes: { axis: int(0) } },
+  { op: "Upsample", inputs: [[1, 2, 3, 3]], opset: 7, attributes: { scales: { floats: [1, 1, 2, 1.5] } } },
+  { op: "Resize", inputs: [[1, 2, 3, 3], float32([1, 1, 2, 0.5])], opset: 10 },
+  { op: "Resize", inputs: [[1, 2, 3, 7], "", float32([1, 1, 2.6, 0.3])] },
+  { op: "Resize", inputs: [[1, 2, 3, 7], "", "", int64([1, 2, 5, 9])] },
+  { op: "Resize", inputs: [[1, 2, 3, 7], "", float32([0.5, 2])], opset: 18, attributes: { axes: ints(3, 2) } },
+  ...["not_larger", "not_smaller"].map((string) => ({
+    op: "Resize",
+    inputs: [[1, 2, 3, 7], "", "", int64([8, 9])] as const,
+    opset: 18,
+    attributes: { axes: ints(2, 3), keep_aspect_ratio_policy: { string } },
+  })),
+  { op: "DepthToSpace", inputs: [[2, 8, 3, 1]], attributes: { blocksize: int(2) } },
+  { op: "SpaceToDepth", inputs: [[2, 3, 4, 6]], attributes: { blocksize: int(2) } },
+  { op: "TopK", inputs: [[2, 5], int64([3])], outputs: 2 },
+  { op: "TopK", inputs: [[4, 5]], opset: 9, attributes: { k: int(3), axis: int(0) }, outputs: 2 },
+  { op: "NonZero", inputs: [int64([1, 0, 2, 3], [2, 2])] },
+  { op: "Scatter", inputs: [[4, 5], int64([0, 1], [1, 2]), [1, 2]], opset: 9 },
   { op: "InstanceNormalization", inputs: [[2, 3, 4, 4], [3], [3]] },
   { op: "Reshape", inputs: [[2, 3, 4], int64([0, -1])] },
   { op: "Reshape", inputs: [[2, 3, 4], int64([4, 0, 2])] },
@@ -266,16 +319,25 @@ describe("inferNode agrees with onnxruntime", () => {
   });
 });
 
-function infer(op: string, inputs: readonly (Shape | Tensor)[], attributes: Attributes = {}, outputs = 1): Shape[] {
+function infer(
+  op: string,
+  inputs: readonly (Shape | Tensor | "")[],
+  attributes: Attributes = {},
+  outputs = 1,
+): Shape[] {
   const builder = new GraphBuilder({ name: "case", opset: 18 });
   const names = inputs.map((input, index) =>
-    "data" in input ? builder.constant(input) : builder.input(`x${index}`, { dtype: "float32", shape: input }),
+    input === ""
+      ? ""
+      : "data" in input
+        ? builder.constant(input)
+        : builder.input(`x${index}`, { dtype: "float32", shape: input }),
   );
   return builder.addAll(op, names, attributes, { outputs }).map((name) => builder.shape(name));
 }
 
 describe("the open batch", () => {
-  it.each<[string, readonly (Shape | Tensor)[], Attributes, Shape]>([
+  it.each<[string, readonly (Shape | Tensor | "")[], Attributes, Shape]>([
     [
       "Conv",
       [
@@ -324,11 +386,29 @@ describe("the open batch", () => {
     ["ReduceMean", [[N(), 4, 5], int64([1])], { keepdims: int(0) }, [N(), 5]],
     ["Tile", [[N(), 4], int64([2, 1])], {}, [N(2), 4]],
     ["Split", [[N(2), 4]], {}, [N(), 4]],
+    [
+      "Einsum",
+      [
+        [N(4), 3, 5],
+        [N(4), 5, 6],
+      ],
+      { equation: { string: "bij,bjk->kb" } },
+      [6, N(4)],
+    ],
+    ["Einsum", [[N(), 2, 5], [5]], { equation: { string: "...i,i" } }, [N(), 2]],
+    ["Resize", [[N(), 3, 4, 4], "", float32([1, 1, 2, 2])], {}, [N(), 3, 8, 8]],
+    ["Resize", [[N(), 3, 4], "", float32([2, 1, 0.5])], {}, [N(2), 3, 2]],
+    ["Resize", [[N(), 3, 4, 4], "", "", int64([5, 6])], { axes: ints(2, 3) }, [N(), 3, 5, 6]],
+    ["Tile", [[N(3), 1], int64([2, 5])], {}, [N(6), 5]],
+    ["Expand", [[N(), 1, 4], int64([1, 7, 1])], {}, [N(), 7, 4]],
+    ["DepthToSpace", [[N(), 8, 3, 3]], { blocksize: int(2) }, [N(), 2, 6, 6]],
+    ["GroupNormalization", [[N(), 4, 3], [2], [2]], { num_groups: int(2) }, [N(), 4, 3]],
+    ["AveragePool", [[N(), 4, 6]], { kernel_shape: ints(2) }, [N(), 4, 5]],
   ])("%s", (op, inputs, attributes, expected) => {
     expect(infer(op, inputs, attributes, op === "Split" ? 2 : 1)[0]).toEqual(expected);
   });
 
-  it.each<[string, readonly (Shape | Tensor)[], Attributes, RegExp]>([
+  it.each<[string, readonly (Shape | Tensor | "")[], Attributes, RegExp]>([
     ["Reshape", [[N(), 4], int64([1, 4])], {}, /cannot reshape \[N, 4\] to \[1, 4\]/],
     ["Reshape", [[N(), 4], int64([-1, 8])], {}, /cannot reshape/],
     [
@@ -352,13 +432,15 @@ describe("the open batch", () => {
     ["Pad", [[N(), 4], int64([1, 0, 0, 0])], {}, /pads the open dimension/],
     ["Slice", [[N(), 4], int64([0]), int64([3])], {}, /cannot take \[0:3:1\]/],
     ["Squeeze", [[N(), 4], int64([0])], {}, /is not 1/],
+    ["Resize", [[N(), 4], "", float32([1.5, 1])], {}, /scales the open batch by 1.5/],
+    ["Resize", [[N(), 4], "", "", int64([3, 4])], {}, /resizes/],
   ])("%s that would fix or mix it is refused", (op, inputs, attributes, message) => {
     expect(() => infer(op, inputs, attributes)).toThrow(message);
   });
 });
 
 describe("what cannot be typed is refused by name", () => {
-  it.each<[string, readonly (Shape | Tensor)[], Attributes, RegExp]>([
+  it.each<[string, readonly (Shape | Tensor | "")[], Attributes, RegExp]>([
     ["NoSuchOperator", [[2]], {}, /NoSuchOperator node "NoSuchOperator": .*no shape rule/],
     ["Reshape", [[2], [1]], {}, /Reshape node "Reshape": input 1 \("x1"\) must be a constant; fold the graph first/],
     [
@@ -427,6 +509,28 @@ describe("what cannot be typed is refused by name", () => {
     ["Pad", [[2], int64([-2, -1])], {}, /would have shape \[-1\]/],
     ["BatchNormalization", [[1, 3], [3], [3], [3], [2]], {}, /input 4/],
     ["Split", [[5], int64([2, 2])], {}, /do not make up axis 0/],
+    ["Einsum", [[2, 3]], { equation: { string: "i->i" } }, /does not name the axes/],
+    ["Einsum", [[2], [3]], { equation: { string: "i,i->" } }, /axis "i" has two sizes/],
+    ["Einsum", [[2]], { equation: { string: "i->j" } }, /axis "j" is in no operand/],
+    ["Einsum", [[2]], { equation: { string: "...ijk->i" } }, /fewer axes than letters/],
+    ["Resize", [[2]], {}, /neither scales nor sizes/],
+    ["Resize", [[2], "", float32([1, 2])], {}, /needs 1 scales or sizes, got 2/],
+    ["Resize", [[2], "", float32([-1])], {}, /scale of -1/],
+    ["Resize", [[2], "", "", int64([2 ** 52, 1])], {}, /got 2/],
+    [
+      "Resize",
+      [[2], "", float32([1])],
+      { coordinate_transformation_mode: { string: "tf_crop_and_resize" } },
+      /tf_crop_and_resize is not supported/,
+    ],
+    ["NonZero", [[2]], {}, /must be a constant/],
+    ["DepthToSpace", [[1, 3, 2, 2]], { blocksize: int(2) }, /no multiple of 2 x 2/],
+    ["SpaceToDepth", [[1, 3, 3, 2]], { blocksize: int(2) }, /blocks of 2/],
+    ["GroupNormalization", [[1, 3, 2], [2], [2]], { num_groups: int(2) }, /does not fall into 2 groups/],
+    ["GroupNormalization", [[1, 4, 2], [4], [4]], { num_groups: int(2) }, /must hold 2 numbers/],
+    ["InstanceNormalization", [[1, 4, 2], [3], [4]], {}, /does not have one number per channel/],
+    ["CumSum", [[2], int64(1)], {}, /axis 1 is outside/],
+    ["Trilu", [[2]], {}, /is no matrix/],
     ["Einsum", [[2], [2]], { equation: { string: "i.i,i" } }, /"i.i,i": it cannot be read/],
   ])("%s", (op, inputs, attributes, message) => {
     expect(() => infer(op, inputs, attributes)).toThrow(message);

@@ -20,23 +20,23 @@ function padding(call: Call, i: number, n: number, reach: number): [before: numb
 }
 
 /**
- * What each place along spatial axis `i` of an AveragePool reads, with weights: the mean over a box is the mean along one
- * axis after the other. Padding counts if `count_include_pad` says so, places that ceil_mode adds beyond it never do.
+ * What a place along spatial axis `i` of an AveragePool reads, with weights: the mean over a box is the mean along one axis
+ * after the other. Padding counts if `count_include_pad` says so, places that ceil_mode adds beyond it never do.
  */
-function averaged(call: Call, i: number, kernel: readonly number[]): Taps[] {
-  const { o, node, x, y } = call;
-  const [wide, narrow] = [x[0], y].map((value) => known(node, o.shape(value)[i + 2])) as [number, number];
+function averaged(call: Call, i: number, kernel: readonly number[]): (place: number) => Taps {
+  const { o, node, x } = call;
+  const wide = known(node, o.shape(x[0])[i + 2]);
   const stride = intsOf(node, "strides")?.[i] ?? 1;
   const dilation = intsOf(node, "dilations")?.[i] ?? 1;
   const size = kernel[i] as number;
   const [before, after] = padding(call, i, kernel.length, (size - 1) * dilation + 1);
   const include = intOf(node, "count_include_pad", 0) === 1;
-  return Array.from({ length: narrow }, (_, place) => {
-    const all = Array.from({ length: size }, (__, tap) => place * stride - before + tap * dilation);
+  return (place) => {
+    const all = Array.from({ length: size }, (_, tap) => place * stride - before + tap * dilation);
     const read = all.filter((at) => at >= 0 && at < wide);
     const count = include ? all.filter((at) => at < wide + after).length : read.length;
     return read.map((at) => [at, 1 / count] as const);
-  });
+  };
 }
 
 /** Rules of pooling. */

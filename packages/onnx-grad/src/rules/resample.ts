@@ -2,7 +2,7 @@ import { intOf, stringOf } from "../attributes.ts";
 import { callOf } from "../infer/call.ts";
 import { resizingOf } from "../infer/resize.ts";
 import { padsOf } from "../infer/slice.ts";
-import { back, type Taps } from "./along.ts";
+import { back } from "./along.ts";
 import { cannot, known, type Rule } from "./rule.ts";
 import { padsFor } from "./shape.ts";
 import { clamp, origin, tapsOf } from "./taps.ts";
@@ -15,8 +15,7 @@ const resize: Rule = ({ o, node, x: [x], y, g }) => [
     return scales.reduceRight((value, scale, axis) => {
       if (scale === 1) return value;
       const [from, to] = [x, y].map((name) => known(node, o.shape(name)[axis])) as [number, number];
-      const taps = Array.from({ length: to }, (_, at) => tapsOf(node, origin(node, at, scale, from, to), from));
-      return back(o, node, value, axis, from, taps);
+      return back(o, node, value, axis, from, (at) => tapsOf(node, origin(node, at, scale, from, to), from));
     }, g);
   },
 ];
@@ -47,11 +46,7 @@ const pad: Rule = ({ o, node, x: [x], g }) => [
       // Negative pads cut first; what is left is then repeated.
       const start = Math.max(-before, 0);
       const rest = length - start - Math.max(-after, 0);
-      const taps = Array.from(
-        { length: length + before + after },
-        (_, at): Taps => [[start + padded(mode, at - Math.max(before, 0), rest), 1]],
-      );
-      return back(o, node, value, axis, length, taps);
+      return back(o, node, value, axis, length, (at) => [[start + padded(mode, at - Math.max(before, 0), rest), 1]]);
     }, g);
   },
 ];

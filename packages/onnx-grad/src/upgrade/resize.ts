@@ -44,6 +44,9 @@ const upsample: Upgrade = (b, node) => {
   ];
 };
 
+/** Places of an axis that are listed one by one. */
+const longest = 2 ** 20;
+
 /** A coordinate mode that operator set 13 gave up, as what it is: rows read by index, one axis after the other. */
 function gathered(b: Target, node: Node): Node[] {
   const [x] = node.inputs as [string];
@@ -57,6 +60,7 @@ function gathered(b: Target, node: Node): Node[] {
   return axes.map((axis, i): Node => {
     const [from, to] = [type.shape[axis], shape[axis]];
     if (typeof from !== "number" || typeof to !== "number") failNode(node, "it resizes the open batch");
+    if (to > longest) failNode(node, `it makes an axis of ${to} places`);
     const places = Array.from({ length: to }, (_, at) =>
       nearestPlace(node, origin(node, at, scales[axis] as number, from, to), from),
     );
