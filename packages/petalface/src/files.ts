@@ -33,14 +33,20 @@ export async function writeFileSafely(path: string, content: string | Uint8Array
 /** Largest part handed to the operating system at once. */
 const largestWrite = 64 * 2 ** 20;
 
-/** As {@link writeFileSafely}, for content in pieces that would be too large to join in memory. The pieces must not change meanwhile. */
-export async function writePiecesSafely(path: string, pieces: Iterable<Uint8Array>): Promise<void> {
+/**
+ * As {@link writeFileSafely}, for content in pieces that would be too large to join in memory. The pieces must not change meanwhile.
+ * A PetalfaceError of the pieces' own making is passed on.
+ */
+export async function writePiecesSafely(
+  path: string,
+  pieces: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+): Promise<void> {
   const part = `${path}.part`;
   try {
     await mkdir(dirname(path), { recursive: true });
     {
       await using file = await open(part, "w");
-      for (const piece of pieces)
+      for await (const piece of pieces)
         for (let start = 0; start < piece.length; start += largestWrite)
           await writeAll(file, piece.subarray(start, start + largestWrite));
       await file.sync();
@@ -48,7 +54,7 @@ export async function writePiecesSafely(path: string, pieces: Iterable<Uint8Arra
     await rename(part, path);
   } catch (error) {
     await rm(part, { force: true }).catch(() => {});
-    throw writeFailure(path, error);
+    throw error instanceof PetalfaceError ? error : writeFailure(path, error);
   }
 }
 

@@ -1,0 +1,189 @@
+import { endianness } from "node:os";
+import { pipeline, Readable } from "node:stream";
+import { crc32, createInflateRaw } from "node:zlib";
+import { PetalfaceError } from "../errors.ts";
+import { toFloat32Bytes } from "./convert.ts";
+import { describeFile, fill, type OpenFile, openToRead, readPart } from "./file.ts";
+import { type Box, cutBox, gather, isContiguous, type ReadStorage } from "./gather.ts";
+import { quote } from "./pickle/machine.ts";
+import { type Checkpoint, type CheckpointTensor, type Storage, widthOf } from "./types.ts";
+import { damaged, inflate } from "./zip.ts";
+
+/** Bytes of a storage that are held at once. */
+const WINDOW = 2 ** 22;
+/** Elements of a strided tensor that are put in order at once. */
+const BLOCK = 2 ** 22;
+/** Bytes of a strided tensor's storage that are read at once: wide, because all between its elements is read too. */
+const STRIDED_WINDOW = 2 ** 24;
+/** Deflated storages up to this size are unpacked whole; larger ones must be read in order. */
+const UNPACKED = 2 ** 27;
+/** A view may repeat elements; more repetition than this is no weight. */
+const MOST_REPETITION = 16;
+const FREE_REPETITION = 2 ** 22;
+
+/** Storages whose CRC-32 was seen to be right. */
+export type Verified = Set<string>;
+
+/**
+ * A tensor's numbers in row-major order as float32, little-endian, in pieces of some megabytes; float64 and large integers are rounded.
+ * Strided views are put in order on the way. Where the file has a CRC-32 of the storage, it is checked.
+ *
+ * @param verified storages checked before, when many tensors are read; those checked now are added
+ * @throws PetalfaceError where the file changed since it was listed, is damaged, or where a view repeats its numbers without measure
+ */
+export async function* streamTensor(
+  checkpoint: Checkpoint,
+  tensor: CheckpointTensor,
+  verified: Verified = new Set(),
+): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+  const { storage, dtype } = tensor;
+  const width = widthOf[dtype];
+  if (tensor.elements * width > MOST_REPETITION * storage.length + FREE_REPETITION)
+    throw new PetalfaceError(
+      `${storage.file}: tensor ${quote(tensor.name)} repeats ${storage.length} bytes to make [${tensor.shape}]; it is no weight`,
+    );
+  if (tensor.elements === 0) return;
+  await using handle = await openToRead(storage.file);
+  const file = await describeFile(handle, storage.file);
+  const known = checkpoint.files.get(storage.file);
+  if (known?.size !== file.size || known.changed !== file.changed)
+    throw new PetalfaceError(`${storage.file} has changed since it was listed; open it again`);
+  const done = (bytes: Uint8Array<ArrayBuffer>) => toFloat32Bytes(bytes, dtype, storage.littleEndian);
+
+  if (isContiguous(tensor)) {
+    const start = tensor.offset * width;
+    for await (const bytes of readInOrder(file, storage, start, tensor.elements * width, verified)) yield done(bytes);
+    return;
+  }
+  const read = await randomAccess(file, storage, verified);
+  for (const box of cutBox(tensor satisfies Box, BLOCK)) yield done(await gather(box, width, STRIDED_WINDOW, read));
+}
+
+/** A tensor's numbers, whole; see {@link streamTensor}. For small ones. */
+export async function readTensor(checkpoint: Checkpoint, tensor: CheckpointTensor): Promise<Float32Array<ArrayBuffer>> {
+  const bytes = new Uint8Array(tensor.elements * 4);
+  let filled = 0;
+  for await (const piece of streamTensor(checkpoint, tensor)) {
+    bytes.set(piece, filled);
+    filled += piece.length;
+  }
+  return endianness() === "LE" ? new Float32Array(bytes.buffer) : swapped(bytes);
+}
+
+function swapped(bytes: Uint8Array<ArrayBuffer>): Float32Array<ArrayBuffer> {
+  Buffer.from(bytes.buffer).swap32();
+  return new Float32Array(bytes.buffer);
+}
+
+const idOf = (storage: Storage): string => `${storage.offset} ${storage.file}`;
+
+/** Bytes `start` to `start + length` of a storage in pieces that hold whole elements. The whole storage is checked the first time. */
+async function* readInOrder(
+  file: OpenFile,
+  storage: Storage,
+  start: number,
+  length: number,
+  verified: Verified,
+): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+  if (storage.deflated !== undefined) {
+    yield* inflateInOrder(file, storage, storage.deflated, start, length);
+    return;
+  }
+  const check = storage.crc32 !== undefined && !verified.has(idOf(storage));
+  const whole = start === 0 && length === storage.length;
+  if (check && !whole) await checkStorage(file, storage, verified);
+  let sum = 0;
+  for (let at = 0; at < length; at += WINDOW) {
+    const bytes = await readPart(file, storage.offset + start + at, Math.min(WINDOW, length - at));
+    if (check && whole) sum = crc32(bytes, sum);
+    yield bytes;
+  }
+  if (check && whole) acknowledge(storage, sum, verified);
+}
+
+async function checkStorage(file: OpenFile, storage: Storage, verified: Verified): Promise<void> {
+  const bytes = new Uint8Array(Math.min(WINDOW, storage.length));
+  let sum = 0;
+  for (let at = 0; at < storage.length; at += WINDOW) {
+    const part = bytes.subarray(0, Math.min(WINDOW, storage.length - at));
+    await fill(file, part, storage.offset + at);
+    sum = crc32(part, sum);
+  }
+  acknowledge(storage, sum, verified);
+}
+
+function acknowledge(storage: Storage, sum: number, verified: Verified): void {
+  if (sum !== storage.crc32) throw damaged(`${storage.file}: the record at byte ${storage.offset}`);
+  verified.add(idOf(storage));
+}
+
+/** Unpacks a deflated storage piece by piece to its end, so that its length and CRC-32 are known to be right. */
+async function* inflateInOrder(
+  file: OpenFile,
+  storage: Storage,
+  deflated: number,
+  start: number,
+  length: number,
+): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+  const name = `${storage.file}: the record at byte ${storage.offset}`;
+  // Pieces end where elements end: WINDOW is a multiple of every width, and so are start and length.
+  let piece = new Uint8Array(Math.min(WINDOW, length));
+  let filled = 0;
+  let position = 0;
+  let sum = 0;
+  for await (const bytes of unpack(file, storage.offset, deflated, name)) {
+    sum = crc32(bytes, sum);
+    let from = Math.max(0, start - position);
+    const end = Math.min(bytes.length, start + length - position);
+    position += bytes.length;
+    if (position > storage.length) break;
+    while (from < end) {
+      const count = Math.min(end - from, piece.length - filled);
+      piece.set(bytes.subarray(from, from + count), filled);
+      from += count;
+      filled += count;
+      if (filled < piece.length) continue;
+      const left = Math.max(0, length - Math.max(0, position - bytes.length + from - start));
+      yield piece;
+      piece = new Uint8Array(Math.min(WINDOW, left));
+      filled = 0;
+    }
+  }
+  if (position !== storage.length)
+    throw new PetalfaceError(`${name} does not unpack to the ${storage.length} bytes that it claims`);
+  if (storage.crc32 !== undefined && sum !== storage.crc32) throw damaged(name);
+}
+
+async function* unpack(file: OpenFile, offset: number, length: number, name: string): AsyncGenerator<Buffer> {
+  const inflater = createInflateRaw({ chunkSize: 2 ** 18 });
+  // A failure of the source reaches the loop below through the inflater, which the pipeline destroys with it.
+  pipeline(Readable.from(pieces(file, offset, length)), inflater, () => {});
+  try {
+    for await (const bytes of inflater) yield bytes as Buffer;
+  } catch (cause) {
+    if (cause instanceof PetalfaceError) throw cause;
+    throw new PetalfaceError(`${name} cannot be unpacked: ${cause instanceof Error ? cause.message : String(cause)}`, {
+      cause,
+    });
+  }
+}
+
+async function* pieces(file: OpenFile, offset: number, length: number): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < length; at += 2 ** 18) yield await readPart(file, offset + at, Math.min(2 ** 18, length - at));
+}
+
+/** Any bytes of a storage, which is checked first. A deflated one is unpacked into memory. */
+async function randomAccess(file: OpenFile, storage: Storage, verified: Verified): Promise<ReadStorage> {
+  if (storage.deflated === undefined) {
+    if (storage.crc32 !== undefined && !verified.has(idOf(storage))) await checkStorage(file, storage, verified);
+    return (start, length) => readPart(file, storage.offset + start, length);
+  }
+  const name = `${storage.file}: the record at byte ${storage.offset}`;
+  if (storage.length > UNPACKED)
+    throw new PetalfaceError(
+      `${name} is compressed and not in order, and too large (${storage.length} bytes) to unpack in memory; open the file with PyTorch and save it again`,
+    );
+  const bytes = inflate(await readPart(file, storage.offset, storage.deflated), storage.length, name);
+  if (storage.crc32 !== undefined && crc32(bytes) !== storage.crc32) throw damaged(name);
+  return (start, length) => Promise.resolve(bytes.slice(start, start + length));
+}
