@@ -26,22 +26,20 @@ function createProgram(): Command {
   );
 }
 
-/** Aborts on the first Ctrl-C, and leaves at once on the second. */
+/** Aborts on the first Ctrl-C. The second is left to the system, which ends the process at once, even amid a long step of the engine. */
 function listenForSignals(note: (line: string) => void): { signal: AbortSignal; stop(): void } {
   const controller = new AbortController();
   const onSignal = (): void => {
-    if (controller.signal.aborted) process.exit(130);
+    stop();
     controller.abort();
     note("petalface: stopping; press Ctrl-C again to stop at once");
   };
   const signals = ["SIGINT", "SIGTERM"] as const;
-  for (const name of signals) process.on(name, onSignal);
-  return {
-    signal: controller.signal,
-    stop() {
-      for (const name of signals) process.off(name, onSignal);
-    },
+  const stop = (): void => {
+    for (const name of signals) process.off(name, onSignal);
   };
+  for (const name of signals) process.on(name, onSignal);
+  return { signal: controller.signal, stop };
 }
 
 async function flush(stream: NodeJS.WriteStream): Promise<void> {

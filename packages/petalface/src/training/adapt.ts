@@ -160,8 +160,8 @@ export async function resume(
     : await firstState(parts, run.options, context.signal);
   const history = await rewindMetrics(folder, state.step, state.validation?.last ?? -1);
   await rewindEvents(folder, state.step);
-  if (changes.learningRate !== undefined && changes.learningRate !== run.options.learningRate) {
-    const { learningRate } = changes;
+  const { learningRate = run.options.learningRate } = changes;
+  if (learningRate !== run.options.learningRate && state.step < run.steps) {
     const made = [...(run.changes ?? []), { step: state.step, learningRate }];
     run = { ...run, options: trainingOptions({ ...run.options, learningRate }), changes: made };
     await writeRun(folder, run);

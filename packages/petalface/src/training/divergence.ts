@@ -1,13 +1,15 @@
 import { PetalfaceError } from "../errors.ts";
 import { type TrainingOptions, usesDistillation, usesMargin } from "./options.ts";
 
-/** Steps in a row with an exploded loss after which training stops. One bad batch, or twenty, happen in healthy runs. */
-const patience = 25;
+/** Steps in a row with an exploded loss after which training stops. One bad batch, or ten, happen in healthy runs. */
+const patience = 50;
 /** An exploded loss is this many times the usual one. */
 const factor = 2;
-/** Losses that the usual one is the median of, and how many the start's is the median of. */
+/** Losses that the usual one is the median of. */
 const window = 200;
-const opening = 20;
+/** Images that the loss of the start is taken from, in at most so many steps. Few, because a far too high rate destroys the network at once. */
+const openingImages = 32;
+const mostOpeningSteps = 20;
 /** Share of the loss of a network that knows nothing below which no loss counts as exploded. */
 const floorShare = 0.1;
 
@@ -25,23 +27,24 @@ export interface LossWatch {
 /**
  * Decides when training has diverged:
  * - at once if the loss or the gradient's norm is not finite;
- * - after 25 steps in a row whose loss is above 2 times the usual one. The usual loss is the larger of two medians, that of the first 20
- *   steps and that of the last 200 calm ones, and at least a tenth of the loss of a network that knows nothing.
+ * - after 50 steps in a row whose loss is above 2 times the usual one. The usual loss is the largest of: the median of the start (the first
+ *   32 images, in 20 steps at most), the median of the last 200 calm steps, and a tenth of the loss of a network that knows nothing.
  *
- * A healthy run's loss does not stay above twice the median of its start for 25 steps, however noisy it is: were every step's
- * loss above it with probability 1/4, independently, that would happen once in 10^15 steps. What this does not see is a run that ends up
- * no worse than twice its start; that is what a validation protocol is for.
+ * A healthy run's loss does not stay above twice its start for 50 steps, however noisy it is: were every step's loss above it with
+ * probability 1/2, independently, that would happen once in 10^15 steps. What this does not see is a run that ends up no worse than twice
+ * its start; a validation protocol does.
  */
 export function watchLoss(
   options: Pick<
     TrainingOptions,
-    "loss" | "distilWeight" | "logitScale" | "margin" | "learningRate" | "clip" | "warmup"
+    "loss" | "distilWeight" | "logitScale" | "margin" | "learningRate" | "clip" | "warmup" | "batch"
   >,
   run: { readonly folder: string; readonly classes: number },
 ): LossWatch {
   const ignorant =
     (usesDistillation(options.loss) ? options.distilWeight : 0) +
     (usesMargin(options.loss) ? Math.log(Math.max(run.classes, 2)) + options.logitScale * options.margin : 0);
+  const opening = Math.min(Math.ceil(openingImages / options.batch), mostOpeningSteps);
   const first: number[] = [];
   const recent: number[] = [];
   let above = 0;
