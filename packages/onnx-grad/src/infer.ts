@@ -1,6 +1,7 @@
 import type { Dim } from "./dim.ts";
 import { printShape } from "./dim.ts";
 import type { Node, ValueType } from "./graph.ts";
+import { ATTENTION } from "./infer/attention.ts";
 import { callOf, failNode, MAX_RANK, type Rule } from "./infer/call.ts";
 import { CONVOLUTION } from "./infer/conv.ts";
 import { CREATION } from "./infer/create.ts";
@@ -30,7 +31,7 @@ export interface InferContext {
 /** Shape rules by operator; operators of another domain are keyed `domain:operator`. */
 const RULES: ReadonlyMap<string, Rule> = new Map(
   [
-    ...[ELEMENTWISE, MATMUL, EINSTEIN, CONVOLUTION, RESIZING, RESHAPING],
+    ...[ELEMENTWISE, MATMUL, EINSTEIN, ATTENTION, CONVOLUTION, RESIZING, RESHAPING],
     ...[SLICING, GATHERING, REDUCTION, NORMALISATION, CREATION],
   ].flatMap((rules) => Object.entries(rules)),
 );

@@ -17,7 +17,7 @@ import type { Constant } from "./tensor.ts";
 import { thinModel } from "./thin.ts";
 
 /** Operator sets whose meaning onnx-grad knows. */
-const OPSETS = { first: 7, last: 22 } as const;
+const OPSETS = { first: 7, last: 25 } as const;
 
 /** The newest version of the file format in schema/onnx.proto. */
 const NEWEST_IR = 14;
@@ -32,7 +32,7 @@ export interface ReadOptions {
  * Reads an ONNX model. Weights stay in their file (the model's own or external data) as {@link ExternalTensor}; only tensors up to
  * 1 KiB and integer ones come into memory. Every value is typed, shape arithmetic is folded, nodes are in topological order.
  * Throws OnnxGradError if the file is missing, truncated, no ONNX model, refers outside its folder, has an operator set outside
- * 7 to 22, control flow, a cycle, a value defined twice or nowhere, an open dimension other than an input's first, or an
+ * 7 to 25, control flow, a cycle, a value defined twice or nowhere, an open dimension other than an input's first, or an
  * operator without shape rule.
  */
 export async function readModel(path: string, options: ReadOptions = {}): Promise<Graph> {

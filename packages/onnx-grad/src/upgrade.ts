@@ -4,6 +4,7 @@ import { callOf, failNode } from "./infer/call.ts";
 import { contextOf } from "./infer/context.ts";
 import { equationOf } from "./infer/einsum.ts";
 import type { Constant } from "./tensor.ts";
+import { attention } from "./upgrade/attention.ts";
 import { FORMS } from "./upgrade/forms.ts";
 import { NORMALISATIONS } from "./upgrade/normalisation.ts";
 import { RESIZINGS } from "./upgrade/resize.ts";
@@ -29,7 +30,7 @@ const einsum: Upgrade = (b, node) => {
 
 /** Operators whose form changed, or of which onnxruntime cannot run one form. */
 const upgrades: ReadonlyMap<string, Upgrade> = new Map(
-  Object.entries({ ...FORMS, ...NORMALISATIONS, ...RESIZINGS, Einsum: einsum }),
+  Object.entries({ ...FORMS, ...NORMALISATIONS, ...RESIZINGS, Einsum: einsum, Attention: attention }),
 );
 
 /** Operators that kept one meaning from operator set 7 on (they gained only element types or optional attributes). */
@@ -45,7 +46,8 @@ const unchanged: ReadonlySet<string> = new Set(
 
 /**
  * The same computation in a later operator set (18 unless asked otherwise), so that one set of gradient rules serves
- * models from operator set 7 on. Nodes in forms that onnxruntime cannot run or runs wrongly are rewritten at any version.
+ * models from operator set 7 on. Nodes in forms that
+ * onnxruntime cannot run, or runs in a way that leaves nothing for a gradient (Attention), are rewritten at any version.
  * Graphs in which nothing has to change are returned as they are.
  * Throws {@link OnnxGradError} for operator sets before 7 and for operators it does not know.
  */

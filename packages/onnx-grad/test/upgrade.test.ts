@@ -133,6 +133,35 @@ describe("upgradeOpset", () => {
     expectClose(numbers(left[y]), numbers(right[product]), 1e-6);
   });
 
+  const heads = (queries: number, keys: number) => ({ q_num_heads: int(queries), kv_num_heads: int(keys) });
+  it.each<[string, number[], number[], Attributes, Tensor?]>([
+    ["heads apart", [2, 3, 4, 5], [2, 3, 6, 5], {}],
+    ["heads side by side", [2, 4, 12], [2, 6, 12], heads(3, 3)],
+    ["a scale of its own", [2, 4, 12], [2, 6, 12], { ...heads(2, 2), scale: { float: 0.7 } }],
+    ["more heads of queries than of keys", [2, 4, 4, 5], [2, 2, 6, 5], {}],
+    ["only what came before", [1, 2, 5, 4], [1, 2, 5, 4], { is_causal: int(1) }],
+    ["a mask of numbers", [1, 2, 3, 4], [1, 2, 3, 4], {}, random([3, 3], 6)],
+    [
+      "a mask of truths",
+      [1, 1, 2, 4],
+      [1, 1, 2, 4],
+      {},
+      { dtype: "bool", dims: [2, 2], data: Uint8Array.of(1, 0, 1, 1) },
+    ],
+  ])("spells out Attention: %s", async (_, query, key, attributes, mask) => {
+    const b = new GraphBuilder({ name: "attention", opset: 23 });
+    const feeds = { q: random(query, 1, 2), k: random(key, 2, 2), v: random(key, 3) };
+    for (const [name, { dims }] of Object.entries(feeds)) b.input(name, { dtype: "float32", shape: dims });
+    const names = [...Object.keys(feeds), ...(mask ? [b.constant(mask)] : [])];
+    const y = b.add("Attention", names, attributes);
+    const graph = b.build([y]);
+    const upgraded = upgradeOpset(graph);
+    expect(upgraded.nodes.map(({ op }) => op)).toContain("Softmax");
+    const [before, after] = [await run(graph, feeds), await run(upgraded, feeds)];
+    expect(after[y]?.dims).toEqual(before[y]?.dims);
+    expectClose(numbers(after[y]), numbers(before[y]), 1e-5);
+  });
+
   it("counts axes of a Resize that keeps the aspect ratio from the front", async () => {
     const b = new GraphBuilder({ name: "ratio", opset: 18 });
     b.input("x", { dtype: "float32", shape: [1, 1, 4, 6] });
