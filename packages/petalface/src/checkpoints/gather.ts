@@ -5,7 +5,7 @@ export interface Box {
   readonly strides: readonly number[];
 }
 
-/** Reads `length` bytes of the storage from byte `start` on. The result begins at a multiple of 8 of its buffer. */
+/** Reads `length` bytes of the storage from byte `start` on. The result begins at a multiple of 8 of its buffer, and lasts until the next call. */
 export type ReadStorage = (start: number, length: number) => Promise<Uint8Array<ArrayBuffer>>;
 
 /** Elements from the first to the last of a box, those between included. */
@@ -62,14 +62,15 @@ function wordsOf(bytes: Uint8Array<ArrayBuffer>, width: 1 | 2 | 4 | 8): Words {
  * halved along the side that reaches farthest.
  *
  * @param width bytes of an element
+ * @param bytes where they go: as many as the box has, from a multiple of 8 of their buffer on
  */
 export async function gather(
   box: Box,
   width: 1 | 2 | 4 | 8,
   window: number,
   read: ReadStorage,
-): Promise<Uint8Array<ArrayBuffer>> {
-  const bytes = new Uint8Array(elementsOf(box.shape) * width);
+  bytes: Uint8Array<ArrayBuffer>,
+): Promise<void> {
   const target = wordsOf(bytes, width);
   // Row-major strides of the target.
   const steps = new Array<number>(box.shape.length);
@@ -97,7 +98,6 @@ export async function gather(
     copy(wordsOf(await read(part.offset * width, extent * width), width), target, part, steps, start);
   };
   if (bytes.length > 0) await visit(box, 0);
-  return bytes;
 }
 
 /** Copies a box whose first element is the first of `source`. */

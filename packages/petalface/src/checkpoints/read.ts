@@ -4,7 +4,7 @@ import { crc32, createInflateRaw } from "node:zlib";
 import { PetalfaceError } from "../errors.ts";
 import { toFloat32Bytes } from "./convert.ts";
 import { describeFile, fill, type OpenFile, openToRead, readPart } from "./file.ts";
-import { type Box, cutBox, gather, isContiguous, type ReadStorage } from "./gather.ts";
+import { type Box, cutBox, elementsOf, gather, isContiguous, type ReadStorage } from "./gather.ts";
 import { quote } from "./pickle/machine.ts";
 import { type Checkpoint, type CheckpointTensor, type Storage, widthOf } from "./types.ts";
 import { damaged, inflate } from "./zip.ts";
@@ -12,7 +12,7 @@ import { damaged, inflate } from "./zip.ts";
 /** Bytes of a storage that are held at once. */
 const WINDOW = 2 ** 22;
 /** Elements of a strided tensor that are put in order at once. */
-const BLOCK = 2 ** 22;
+const BLOCK = 2 ** 23;
 /** Bytes of a strided tensor's storage that are read at once: wide, because all between its elements is read too. */
 const STRIDED_WINDOW = 2 ** 24;
 /** Deflated storages up to this size are unpacked whole; larger ones must be read in order. */
@@ -21,20 +21,38 @@ const UNPACKED = 2 ** 27;
 const MOST_REPETITION = 16;
 const FREE_REPETITION = 2 ** 22;
 
-/** Storages whose CRC-32 was seen to be right. */
-export type Verified = Set<string>;
+/** What is kept between the tensors of one checkpoint that are read one after the other. */
+export interface Reading {
+  /** Storages whose CRC-32 was seen to be right. */
+  readonly verified: Set<string>;
+  /** Memory that is used again: fresh buffers of megabytes would wait for the garbage collector by the hundred. */
+  readonly buffers: Map<"window" | "block", Uint8Array<ArrayBuffer>>;
+}
+
+export function newReading(): Reading {
+  return { verified: new Set(), buffers: new Map() };
+}
+
+function bufferOf({ buffers }: Reading, use: "window" | "block", length: number): Uint8Array<ArrayBuffer> {
+  const kept = buffers.get(use);
+  if (kept !== undefined && kept.length >= length) return kept.subarray(0, length);
+  const fresh = new Uint8Array(length);
+  buffers.set(use, fresh);
+  return fresh;
+}
 
 /**
  * A tensor's numbers in row-major order as float32, little-endian, in pieces of some megabytes; float64 and large integers are rounded.
- * Strided views are put in order on the way. Where the file has a CRC-32 of the storage, it is checked.
+ * Strided views are put in order on the way. Where the file has a CRC-32 of the storage, it is checked. A piece may be overwritten
+ * when the next one is asked for.
  *
- * @param verified storages checked before, when many tensors are read; those checked now are added
+ * @param reading give the same one for all tensors of a checkpoint that are read one after the other
  * @throws PetalfaceError where the file changed since it was listed, is damaged, or where a view repeats its numbers without measure
  */
 export async function* streamTensor(
   checkpoint: Checkpoint,
   tensor: CheckpointTensor,
-  verified: Verified = new Set(),
+  reading: Reading = newReading(),
 ): AsyncGenerator<Uint8Array<ArrayBuffer>> {
   const { storage, dtype } = tensor;
   const width = widthOf[dtype];
@@ -52,11 +70,15 @@ export async function* streamTensor(
 
   if (isContiguous(tensor)) {
     const start = tensor.offset * width;
-    for await (const bytes of readInOrder(file, storage, start, tensor.elements * width, verified)) yield done(bytes);
+    for await (const bytes of readInOrder(file, storage, start, tensor.elements * width, reading)) yield done(bytes);
     return;
   }
-  const read = await randomAccess(file, storage, verified);
-  for (const box of cutBox(tensor satisfies Box, BLOCK)) yield done(await gather(box, width, STRIDED_WINDOW, read));
+  const read = await randomAccess(file, storage, reading);
+  for (const box of cutBox(tensor satisfies Box, BLOCK)) {
+    const bytes = bufferOf(reading, "block", elementsOf(box.shape) * width);
+    await gather(box, width, STRIDED_WINDOW, read, bytes);
+    yield done(bytes);
+  }
 }
 
 /** A tensor's numbers, whole; see {@link streamTensor}. For small ones. */
@@ -83,38 +105,38 @@ async function* readInOrder(
   storage: Storage,
   start: number,
   length: number,
-  verified: Verified,
+  reading: Reading,
 ): AsyncGenerator<Uint8Array<ArrayBuffer>> {
   if (storage.deflated !== undefined) {
     yield* inflateInOrder(file, storage, storage.deflated, start, length);
     return;
   }
-  const check = storage.crc32 !== undefined && !verified.has(idOf(storage));
+  const check = storage.crc32 !== undefined && !reading.verified.has(idOf(storage));
   const whole = start === 0 && length === storage.length;
-  if (check && !whole) await checkStorage(file, storage, verified);
+  if (check && !whole) await checkStorage(file, storage, reading);
   let sum = 0;
   for (let at = 0; at < length; at += WINDOW) {
-    const bytes = await readPart(file, storage.offset + start + at, Math.min(WINDOW, length - at));
+    const bytes = bufferOf(reading, "window", Math.min(WINDOW, length - at));
+    await fill(file, bytes, storage.offset + start + at);
     if (check && whole) sum = crc32(bytes, sum);
     yield bytes;
   }
-  if (check && whole) acknowledge(storage, sum, verified);
+  if (check && whole) acknowledge(storage, sum, reading);
 }
 
-async function checkStorage(file: OpenFile, storage: Storage, verified: Verified): Promise<void> {
-  const bytes = new Uint8Array(Math.min(WINDOW, storage.length));
+async function checkStorage(file: OpenFile, storage: Storage, reading: Reading): Promise<void> {
   let sum = 0;
   for (let at = 0; at < storage.length; at += WINDOW) {
-    const part = bytes.subarray(0, Math.min(WINDOW, storage.length - at));
+    const part = bufferOf(reading, "window", Math.min(WINDOW, storage.length - at));
     await fill(file, part, storage.offset + at);
     sum = crc32(part, sum);
   }
-  acknowledge(storage, sum, verified);
+  acknowledge(storage, sum, reading);
 }
 
-function acknowledge(storage: Storage, sum: number, verified: Verified): void {
+function acknowledge(storage: Storage, sum: number, reading: Reading): void {
   if (sum !== storage.crc32) throw damaged(`${storage.file}: the record at byte ${storage.offset}`);
-  verified.add(idOf(storage));
+  reading.verified.add(idOf(storage));
 }
 
 /** Unpacks a deflated storage piece by piece to its end, so that its length and CRC-32 are known to be right. */
@@ -173,10 +195,14 @@ async function* pieces(file: OpenFile, offset: number, length: number): AsyncGen
 }
 
 /** Any bytes of a storage, which is checked first. A deflated one is unpacked into memory. */
-async function randomAccess(file: OpenFile, storage: Storage, verified: Verified): Promise<ReadStorage> {
+async function randomAccess(file: OpenFile, storage: Storage, reading: Reading): Promise<ReadStorage> {
   if (storage.deflated === undefined) {
-    if (storage.crc32 !== undefined && !verified.has(idOf(storage))) await checkStorage(file, storage, verified);
-    return (start, length) => readPart(file, storage.offset + start, length);
+    if (storage.crc32 !== undefined && !reading.verified.has(idOf(storage))) await checkStorage(file, storage, reading);
+    return async (start, length) => {
+      const bytes = bufferOf(reading, "window", length);
+      await fill(file, bytes, storage.offset + start);
+      return bytes;
+    };
   }
   const name = `${storage.file}: the record at byte ${storage.offset}`;
   if (storage.length > UNPACKED)

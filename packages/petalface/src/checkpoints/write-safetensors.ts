@@ -2,7 +2,7 @@ import { PetalfaceError } from "../errors.ts";
 import { writePiecesSafely } from "../files.ts";
 import { hasNonFinite } from "./convert.ts";
 import { quote } from "./pickle/machine.ts";
-import { streamTensor } from "./read.ts";
+import { newReading, streamTensor } from "./read.ts";
 import type { Checkpoint, CheckpointTensor } from "./types.ts";
 
 /** Where a converted tensor lies: float32, little-endian, row-major. ONNX can name it as external data. */
@@ -78,14 +78,14 @@ export async function writeFloat32(
 
   const placed = new Map<string, ConvertedTensor>();
   const nonFinite = new Set<string>();
-  const verified = new Set<string>();
+  const reading = newReading();
   async function* content(): AsyncGenerator<Uint8Array> {
     yield head;
     let written = 0;
     for (const [name, tensor] of list) {
       const length = tensor.elements * 4;
       placed.set(name, { shape: tensor.shape, offset: start + written, length });
-      for await (const piece of streamTensor(checkpoint, tensor, verified)) {
+      for await (const piece of streamTensor(checkpoint, tensor, reading)) {
         if (hasNonFinite(piece)) nonFinite.add(name);
         yield piece;
       }

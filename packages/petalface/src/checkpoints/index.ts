@@ -1,0 +1,11 @@
+export { type FamilyHint, familiesOf } from "./families.ts";
+export { bufferNames, mapNames, type NameMap, type NameRules, requireComplete, type WrongShape } from "./map-names.ts";
+export { isCheckpoint, openCheckpoint } from "./open.ts";
+export { numpyTypes } from "./pickle/numpy.ts";
+export { type Unpickled, unpickle } from "./pickle/unpickle.ts";
+export type { PickleArray, PickleMap, PickleObject, PickleValue } from "./pickle/values.ts";
+export { isTuple } from "./pickle/values.ts";
+export { readTensor, streamTensor } from "./read.ts";
+export { encodeTorchCheckpoint, writeTorchCheckpoint } from "./torch/write.ts";
+export type { Checkpoint, CheckpointTensor, Dtype, Plain, Storage, TensorGroup } from "./types.ts";
+export { type ConversionOptions, type ConvertedFile, type ConvertedTensor, writeFloat32 } from "./write-safetensors.ts";
