@@ -20,11 +20,14 @@ const folder = folders.find(complete);
  * The environment in which a process finds SwiftShader as its only Vulkan device, or undefined where chromium is not installed.
  * The dynamic linker reads it when a process starts, so only child processes can have it.
  */
-export const swiftshader: Readonly<Record<string, string>> | undefined = folder === undefined ? undefined : {
-  LD_LIBRARY_PATH: [folder, process.env.LD_LIBRARY_PATH].filter(Boolean).join(":"),
-  VK_DRIVER_FILES: join(folder, "vk_swiftshader_icd.json"),
-  VK_ICD_FILENAMES: join(folder, "vk_swiftshader_icd.json"),
-};
+export const swiftshader: Readonly<Record<string, string>> | undefined =
+  folder === undefined
+    ? undefined
+    : {
+        LD_LIBRARY_PATH: [folder, process.env.LD_LIBRARY_PATH].filter(Boolean).join(":"),
+        VK_DRIVER_FILES: join(folder, "vk_swiftshader_icd.json"),
+        VK_ICD_FILENAMES: join(folder, "vk_swiftshader_icd.json"),
+      };
 
 /** The environment of a process that finds no Vulkan device. */
 export const noDevice: Readonly<Record<string, string>> = { VK_DRIVER_FILES: "/nowhere", VK_ICD_FILENAMES: "/nowhere" };

@@ -1,0 +1,75 @@
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { readSafetensors } from "../../src/tensors/index.ts";
+import { petalface } from "../cli/process.ts";
+import { writeTinyBackbone } from "../support/backbone.ts";
+import { needsSwiftshader, noDevice, swiftshader } from "./swiftshader.ts";
+
+let folder: string;
+let model: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "petalface-providers-"));
+  model = join(folder, "tiny.onnx");
+  await writeTinyBackbone(model);
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+const adapt = (provider: string, env: Readonly<Record<string, string>>, out = provider) =>
+  petalface(
+    [
+      ...["adapt", "--model", model, "--normalize", "127.5,0.0078125", "--train", "synthetic:people=4,images=3,seed=5"],
+      ...["--loss", "distil+cosface", "--gate", "twin", "--batch", "4", "--rank", "4", "--sites", "all"],
+      ...["--epochs", "2", "--lr-pixels", "4,6"],
+      ...["--provider", provider, "--threads", "1", "--out", join(folder, out)],
+    ],
+    { env },
+  );
+
+/** Numbers that a run left behind: each step's loss and gradient norm, and the trained weights. */
+async function trace(provider: string): Promise<{ steps: { loss: number; gradientNorm: number }[]; theta: number[] }> {
+  const lines = (await readFile(join(folder, provider, "metrics.jsonl"), "utf8")).trim().split("\n");
+  const { tensors } = await readSafetensors(join(folder, provider, "adapter", "adapter_model.safetensors"));
+  return {
+    steps: lines.map((line) => JSON.parse(line) as { loss: number; gradientNorm: number }),
+    theta: [...tensors.values()].flatMap(({ data }) => Array.from(data as ArrayLike<number>)),
+  };
+}
+
+describe.skipIf(!swiftshader)(`petalface adapt --provider webgpu${needsSwiftshader}`, () => {
+  test("trains as the CPU does: loss and gradient norm of every step within 1e-3, weights within 1e-3", async () => {
+    const [cpu, webgpu] = [await adapt("cpu", {}), await adapt("webgpu", swiftshader ?? {})];
+    expect({ cpu: cpu.code, webgpu: webgpu.code, stderr: webgpu.stderr }).toMatchObject({ cpu: 0, webgpu: 0 });
+    const [expected, actual] = [await trace("cpu"), await trace("webgpu")];
+    expect(actual.steps).toHaveLength(6);
+    expected.steps.forEach(({ loss, gradientNorm }, i) => {
+      const step = actual.steps[i] as (typeof actual.steps)[number];
+      expect(Math.abs(step.loss / loss - 1)).toBeLessThan(1e-3);
+      expect(Math.abs(step.gradientNorm / gradientNorm - 1)).toBeLessThan(1e-3);
+    });
+    const length = Math.hypot(...expected.theta);
+    const apart = Math.hypot(...actual.theta.map((value, i) => value - (expected.theta[i] as number)));
+    expect(length).toBeGreaterThan(1);
+    expect(apart / length).toBeLessThan(1e-3);
+    const run = JSON.parse(await readFile(join(folder, "webgpu", "run.json"), "utf8")) as { machine: unknown };
+    expect(run.machine).toMatchObject({ provider: "webgpu" });
+  });
+
+  test("petalface doctor finds the device", async () => {
+    const { stdout } = await petalface(["doctor", "--json"], { env: swiftshader ?? {} });
+    const { findings } = JSON.parse(stdout) as { findings: { name: string; state: string }[] };
+    expect(findings).toContainEqual(expect.objectContaining({ name: "provider webgpu", state: "ok" }));
+  });
+});
+
+test("without a device --provider webgpu is one clear line and exit code 1, and nothing is left behind", async () => {
+  // The second time would complain of a folder that is not empty.
+  for (let time = 0; time < 2; time++) {
+    const { code, stdout, stderr } = await adapt("webgpu", noDevice, "none");
+    expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
+    expect(stderr).toMatch(
+      /^petalface: --provider webgpu cannot be used on this machine: .+, or use --provider cpu\n$/,
+    );
+  }
+});
