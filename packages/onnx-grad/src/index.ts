@@ -23,7 +23,7 @@ export { encodeModel, type ReadOptions, readModel, writeModel } from "./model.ts
 export { type Operand, type Ops, ops, type Window } from "./ops.ts";
 export { placeModel } from "./place.ts";
 export { type ProveOptions, proveBatch } from "./prove-batch.ts";
-export { type ProveRowsFeeds, proveRows } from "./rows/prove.ts";
+export { type ProveRowsFeeds, proveRows, type RowsProblem } from "./rows/prove.ts";
 export { imageOf, traceRows, type ValueRows } from "./rows.ts";
 export type { Run } from "./run.ts";
 export type { BatchPlace } from "./set-batch/place.ts";

@@ -25,7 +25,7 @@ const NUMBERLESS: ReadonlySet<string> = new Set(["Shape", "Size", "ConstantOfSha
 
 /**
  * Follows the images of an open batch from the inputs through every node of a graph, by shapes and attributes alone. An input holds images
- * where its first dimension is the open batch, and is shared otherwise (a vector of parameters).
+ * along its open dimension, and is shared where it has none (a vector of parameters).
  * Throws OnnxGradError if the graph's batch is not open (`setBatch(graph, "N")` opens it). `proveRows` checks the result with numbers.
  */
 export function traceRows(graph: Graph): ReadonlyMap<string, ValueRows> {
@@ -37,8 +37,12 @@ export function traceRows(graph: Graph): ReadonlyMap<string, ValueRows> {
   const rows = new Map<string, ValueRows>();
   for (const name of graph.constants.keys()) rows.set(name, { kind: "shared" });
   for (const name of graph.inputs) {
-    const plain = times(shapeOf(name)[0] ?? 1) === 1;
-    rows.set(name, plain ? { kind: "images", place: { axis: 0, outer: 1, inner: 1 } } : { kind: "shared" });
+    const shape = shapeOf(name);
+    const axis = shape.findIndex((dim) => typeof dim !== "number");
+    if (axis < 0) rows.set(name, { kind: "shared" });
+    else if (times(shape[axis] as Dim) === 1 && shape.filter((dim) => typeof dim !== "number").length === 1)
+      rows.set(name, { kind: "images", place: { axis, outer: 1, inner: 1 } });
+    else rows.set(name, { kind: "lost", reason: `input "${name}" ${printShape(shape)} has no dimension of images` });
   }
 
   for (const node of graph.nodes) {

@@ -1,4 +1,4 @@
-import { type Dim, printShape, type Shape } from "../dim.ts";
+import { type Dim, printShape, type Shape, sameDim } from "../dim.ts";
 import { axisOf } from "../infer/call.ts";
 import { padsOf, sliceArguments } from "../infer/slice.ts";
 import type { BatchPlace } from "../set-batch/place.ts";
@@ -55,7 +55,7 @@ const slice: RowRule = first(({ call, output }, place) => {
   const { starts, axes, steps } = sliceArguments(call);
   const at = axes.indexOf(place.axis);
   if (at < 0) return place;
-  const whole = times(output[place.axis] ?? 0) === times(call.shape(0)[place.axis] ?? 0);
+  const whole = sameDim(output[place.axis] ?? 0, call.shape(0)[place.axis] ?? 0);
   return whole && starts[at] === 0 && steps[at] === 1 ? place : "it picks from the images of the batch";
 });
 

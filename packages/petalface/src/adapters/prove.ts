@@ -1,4 +1,4 @@
-import { type BatchPlace, type Graph, proveRows } from "onnx-grad";
+import { type BatchPlace, type Graph, proveRows, type RowsProblem, traceRows } from "onnx-grad";
 import { type Backbone, toInput } from "../backbones/index.ts";
 import { random } from "../random.ts";
 import { openSession, type SessionOptions } from "../runtime/index.ts";
@@ -23,14 +23,24 @@ export async function proveSiteRows(
 ): Promise<SiteList> {
   const { graph, input, size, spec } = backbone;
   if (found.sites.length === 0) return found;
-  const places = new Map(found.sites.map((site) => [site.output, site.rows]));
+  const rows = traceRows(graph);
+  const places = new Map<string, BatchPlace>();
+  for (const { input: from } of found.sites) {
+    const traced = rows.get(from);
+    if (traced?.kind === "images") places.set(from, traced.place);
+  }
+  for (const site of found.sites) places.set(site.output, site.rows);
   const images = (seed: number): Record<string, ReturnType<typeof toInput>> => {
     const stream = random("probe", seed);
     const pixels = Uint8Array.from({ length: BATCH * 3 * size * size }, () => Math.floor(256 * stream.uniform()));
     return { [input]: toInput(pixels, BATCH, BATCH, size, spec) };
   };
-  const reasons = await proveOnEngine(graph, places, { first: images(1), second: images(2) }, options);
-  const wrong = (site: Site): string | undefined => reasons.get(site.output);
+  const problems = await proveOnEngine(graph, places, { first: images(1), second: images(2) }, options);
+  const wrong = (site: Site): string | undefined => {
+    const [before, after] = [problems.get(site.input), problems.get(site.output)];
+    // Weights of zero hide the image from the output; the adapter still sees it.
+    return before?.reason ?? (after?.still ? undefined : after?.reason);
+  };
   const refused = found.sites.flatMap((site): UnfitLayer[] => {
     const reason = wrong(site);
     return reason === undefined ? [] : [{ name: site.name, op: site.op, reason }];
@@ -46,7 +56,7 @@ async function proveOnEngine(
   places: ReadonlyMap<string, BatchPlace>,
   feeds: Parameters<typeof proveRows>[2],
   options: SessionOptions,
-): Promise<ReadonlyMap<string, string>> {
+): Promise<ReadonlyMap<string, RowsProblem>> {
   let session: Awaited<ReturnType<typeof openSession>> | undefined;
   try {
     return await proveRows(graph, places, feeds, async (probe, inputs) => {

@@ -8,7 +8,8 @@ export interface Site {
   readonly op: "Conv" | "Gemm" | "MatMul";
   /** Name of the constant weight. */
   readonly weight: string;
-  /** Name of the layer's output. */
+  /** Names of the layer's input and output. */
+  readonly input: string;
   readonly output: string;
   /** Which operand of the node is the weight: 1, or 0 for a product with the weight on the left. */
   readonly operand: 0 | 1;
@@ -119,6 +120,7 @@ function describe(
     name: node.name,
     op: node.op as Site["op"],
     weight: node.inputs[operand] as string,
+    input: node.inputs[1 - operand] as string,
     output: node.outputs[0] as string,
     operand,
     inputs,
