@@ -5,6 +5,7 @@ import warnings
 from pathlib import Path
 
 import torch
+from timm.layers import set_fused_attn
 from networks import image_side, make_network
 
 # Variant: exporter, operator set, whether the batch is open.
@@ -35,6 +36,8 @@ def main(name: str, folder: Path) -> None:
             continue
         part = folder / "part" / file.name
         part.parent.mkdir(exist_ok=True)
+        # scaled_dot_product_attention is for operator set 14 on; older exports had the plain products anyway.
+        set_fused_attn(opset >= 14)
         export(make_network(name), image_side(name), part, dynamo, opset, opened)
         # The weights' file first: a model that is there is whole.
         for done in sorted(part.parent.glob(f"{part.name}*"), reverse=True):
