@@ -1,5 +1,6 @@
 import type { Dim } from "./dim.ts";
 import { OnnxGradError } from "./errors.ts";
+import { gatherIsReshape, trackAffines } from "./fold/affine.ts";
 import { evaluate } from "./fold/evaluate.ts";
 import { isNumeric, type Known, knownOf, tensorOfKnown } from "./fold/values.ts";
 import type { Graph, Node, ValueType } from "./graph.ts";
@@ -47,6 +48,8 @@ export function typeGraph(draft: Graph): Graph {
     dims: (name) => known(name)?.values,
   };
 
+  const affines = trackAffines(context);
+
   for (const original of draft.nodes) {
     const inputs = original.inputs.map((input) => aliases.get(input) ?? input);
     let node: Node = { ...original, inputs };
@@ -77,7 +80,8 @@ export function typeGraph(draft: Graph): Graph {
         continue;
       }
     }
-    nodes.push(settleReshape(node, type, context, constants, taken));
+    affines.note(node, type);
+    nodes.push(settleReshape(node, type, gatherIsReshape(node, affines, context), context, constants, taken));
   }
   return prune({ ...draft, nodes, types, constants });
 }
@@ -92,23 +96,28 @@ function isNothing(node: Node, context: InferContext, type: ValueType): boolean 
   return training === "" || context.tensor(training)?.data[0] === 0;
 }
 
-/** A reshape whose target is computed from shapes gets a constant one, with -1 in place of the open batch. */
+/**
+ * A reshape whose target is computed from shapes gets a constant one, with -1 in place of the open batch, and so does another node
+ * that `isReshape`.
+ */
 function settleReshape(
   node: Node,
   type: ValueType,
+  isReshape: boolean,
   context: InferContext,
   constants: Map<string, Constant>,
   taken: Set<string>,
 ): Node {
   const [data = "", target = ""] = node.inputs;
-  if (node.op !== "Reshape" || node.domain !== "" || context.tensor(target) !== undefined) return node;
+  const computed = node.op === "Reshape" && node.domain === "" && context.tensor(target) === undefined;
+  if (!isReshape && !computed) return node;
   const open = type.shape.filter((dim) => typeof dim !== "number").length;
   if (open > 1 || type.shape.includes(0)) return node;
   let name = `${target}_folded`;
   while (taken.has(name)) name += "_";
   taken.add(name);
   constants.set(name, int64(type.shape.map((dim: Dim) => (typeof dim === "number" ? dim : -1))));
-  return { ...node, inputs: [data, name] };
+  return { ...node, op: "Reshape", inputs: [data, name], attributes: {} };
 }
 
 /** The graph without nodes, types and constants that no output needs. */

@@ -2,9 +2,9 @@ import { type Dim, isStatic, sameDim, timesDim } from "../dim.ts";
 import type { Node, ValueType } from "../graph.ts";
 import { type Call, callOf } from "../infer/call.ts";
 import { addDims, divideDim } from "../infer/dims.ts";
-import { sliceArguments, sliceRange } from "../infer/slice.ts";
 import type { InferContext } from "../infer.ts";
 import { type DType, sizeOf } from "../tensor.ts";
+import { concatKnown, gatherKnown, sliceKnown, transposeKnown } from "./rearrange.ts";
 import { isNumeric, type Known, knownOf, MAX_KNOWN } from "./values.ts";
 
 /** What evaluation needs of a node: its inputs as far as they are known and the type of its first output. */
@@ -116,26 +116,19 @@ const shapeOf: Evaluation = ({ call }) => {
   return shape.slice(call.int("start", 0), call.int("end", shape.length));
 };
 
-const gather: Evaluation = ({ call, known: [data, indices] }) => {
-  if (data?.dims.length !== 1 || indices === undefined || !isNumeric(indices)) return undefined;
-  const size = data.values.length;
-  return indices.values.map((index) => {
-    const value = data.values[index < 0 ? index + size : index];
-    return value ?? call.fail(`index ${index} is outside its input of ${size} elements`);
-  });
+const transpose: Evaluation = ({ call, known: [data], type }) =>
+  data && transposeKnown(call, data, type.shape as readonly number[]);
+
+const gather: Evaluation = ({ call, known: [data, indices], type }) =>
+  data && indices && gatherKnown(call, data, indices, type.shape as readonly number[]);
+
+const concat: Evaluation = ({ call, known }) => {
+  const parts = known.filter((value) => value !== undefined);
+  return parts.length === known.length && parts.length > 0 ? concatKnown(call, parts) : undefined;
 };
 
-const concat: Evaluation = ({ known }) =>
-  known.every((value) => value?.dims.length === 1) ? known.flatMap((value) => value?.values ?? []) : undefined;
-
-const slice: Evaluation = ({ call, known: [data] }) => {
-  if (data?.dims.length !== 1) return undefined;
-  const { starts, ends, steps } = sliceArguments(call);
-  const [start, end, step] = [starts[0], ends[0], steps[0]];
-  if (start === undefined || end === undefined || step === undefined) return data.values;
-  const range = sliceRange(data.values.length, start, end, step);
-  return Array.from({ length: range.count }, (_, index) => data.values[range.start + index * range.step] as Dim);
-};
+const slice: Evaluation = ({ call, known: [data], type }) =>
+  data && sliceKnown(call, data, type.shape as readonly number[]);
 
 const constantOfShape: Evaluation = ({ call, type }) => {
   if (!isStatic(type.shape)) return undefined;
@@ -174,6 +167,7 @@ const EVALUATIONS: ReadonlyMap<string, Evaluation> = new Map([
   ["Expand", (situation) => broadcastKnown({ ...situation, known: situation.known.slice(0, 1) }, ([a]) => a)],
   ["Cast", cast],
   ["Shape", shapeOf],
+  ["Transpose", transpose],
   ["Gather", gather],
   ["Concat", concat],
   ["Slice", slice],
