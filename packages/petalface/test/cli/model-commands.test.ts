@@ -321,7 +321,7 @@ describe("petalface inspect", () => {
     ]);
     const { stdout } = await petalface(["inspect", model]);
     expect(stdout).toMatch(/^tiny model: a face recogniser, 16 x 16 RGB -> 6 numbers$/m);
-    expect(stdout).toMatch(/^LAYER +OPERATOR +IN +OUT +WEIGHTS +ADAPTED$/m);
+    expect(stdout).toMatch(/^LAYER +OPERATOR +IN +OUT +WEIGHTS +ROWS +ADAPTED$/m);
   });
 
   test("tells runs, adapters, data, tensors and results apart", async () => {
