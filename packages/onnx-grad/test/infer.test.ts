@@ -540,3 +540,20 @@ describe("what cannot be typed is refused by name", () => {
 it("keeps shapes static where inputs are", () => {
   expect(infer("Relu", [[2, 3]]).every(isStatic)).toBe(true);
 });
+
+it("follows shape arithmetic that holds the open batch", () => {
+  const builder = new GraphBuilder({ name: "arithmetic", opset: 18 });
+  builder.input("x", { dtype: "float32", shape: [N(2), 3, 4] });
+  const batch = builder.add("Gather", [builder.add("Shape", ["x"]), builder.constant(int64(0))]);
+  const scalars = [0, 1].map((value) => builder.constant(int64(value)));
+  const range = builder.add("Range", [scalars[0] as string, batch, scalars[1] as string]);
+  expect(builder.shape(range)).toEqual([N(2)]);
+
+  const vector = builder.add("Unsqueeze", [batch, builder.constant(int64([0]))]);
+  const to = (...rest: number[]) => builder.add("Concat", [vector, builder.constant(int64(rest))], { axis: int(0) });
+  expect(builder.shape(builder.add("Resize", ["x", "", "", to(3, 9)]))).toEqual([N(2), 3, 9]);
+  expect(builder.shape(builder.add("ConstantOfShape", [to(5)]))).toEqual([N(2), 5]);
+  expect(builder.shape(builder.add("Expand", [builder.constant(float32(1)), to(7)]))).toEqual([N(2), 7]);
+  const one = builder.constant(float32([1, 2], [1, 2]));
+  expect(builder.shape(builder.add("Tile", [one, to(3)]))).toEqual([N(2), 6]);
+});

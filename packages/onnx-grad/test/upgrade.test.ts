@@ -1,5 +1,17 @@
 import { describe, expect, it } from "vitest";
-import { type Attributes, float32, type Graph, GraphBuilder, int64, type Tensor, upgradeOpset } from "../src/index.ts";
+import {
+  type Attributes,
+  checkGradients,
+  float32,
+  type Graph,
+  GraphBuilder,
+  int64,
+  ops,
+  proveBatch,
+  setBatch,
+  type Tensor,
+  upgradeOpset,
+} from "../src/index.ts";
 import { expectClose, numbers, random, run } from "./run.ts";
 
 type Forms = readonly [
@@ -169,6 +181,28 @@ describe("upgradeOpset", () => {
     const y = b.add("Resize", ["x", "", "", b.constant(int64([9, 7]))], attributes);
     const upgraded = upgradeOpset(b.build([y]));
     expect((await run(upgraded, { x: random([1, 1, 4, 6], 1) }))[y]?.dims).toEqual([1, 1, 6, 9]);
+  });
+
+  it("names only the axes that a Resize changes, so that the batch can be opened", async () => {
+    const b = new GraphBuilder({ name: "sizes", opset: 13 });
+    b.input("x", { dtype: "float32", shape: [1, 2, 4, 6] });
+    const y = b.add("Resize", ["x", "", "", b.constant(int64([1, 2, 8, 6]))], { mode: { string: "linear" } });
+    const graph = b.build([y]);
+    const open = setBatch(upgradeOpset(graph), "N");
+    expect(open.types.get(y)?.shape).toEqual([{ symbol: "N", times: 1 }, 2, 8, 6]);
+    expect(await proveBatch(graph, open, run)).toBeLessThan(1e-6);
+  });
+
+  it("gives Attention the gradient of its parts", async () => {
+    const b = new GraphBuilder({ name: "attention", opset: 23 });
+    const feeds = { q: random([2, 3, 8], 1), k: random([2, 4, 8], 2), v: random([2, 4, 8], 3) };
+    for (const [name, { dims }] of Object.entries(feeds)) b.input(name, { dtype: "float32", shape: dims });
+    const y = b.add("Attention", Object.keys(feeds), heads(2, 2));
+    const o = ops(b);
+    const loss = o.reduceSum(o.mul(y, o.builder.constant(random([2, 3, 8], 4))), undefined, false);
+    const graph = upgradeOpset(b.build([loss]));
+    const { worst } = await checkGradients(graph, { loss, wrt: Object.keys(feeds), feeds, run, step: 0.02 });
+    expect(worst).toBeLessThan(3e-3);
   });
 
   it("keeps a dropout's mask where it is used and has one meaning", () => {

@@ -75,11 +75,12 @@ export const activation: Readonly<Record<string, Rule>> = {
 
   Sigmoid: ({ o, y, g }) => [() => o.mul(g, o.mul(y, o.sub(1, y)))],
   HardSigmoid: ({ o, node, y, g }) => [() => o.mul(g, o.mul(inside(o, y, 0, 1), floatOf(node, "alpha", 0.2)))],
-  // 0 below -3, 1 above 3, (2 x + 3) / 6 between.
+  // x h(x): h(x) + x h'(x), where h rises by 1/6 between -3 and 3.
   HardSwish: ({ o, x: [x], g }) => [
     () => {
-      const between = o.mul(inside(o, x, -3, 3), o.add(o.mul(x, 1 / 3), 0.5));
-      return o.mul(g, o.add(between, o.cast(o.greaterOrEqual(x, 3), o.dtype(x))));
+      const h = o.builder.add("HardSigmoid", [x], { alpha: { float: 1 / 6 }, beta: { float: 0.5 } });
+      const rising = o.cast(o.less(o.abs(x), 3), o.dtype(x));
+      return o.mul(g, o.add(h, o.mul(o.mul(x, rising), 1 / 6)));
     },
   ],
   // x tanh(softplus(x)): t + x (1 - t^2) sigmoid(x).

@@ -72,13 +72,27 @@ function gathered(b: Target, node: Node): Node[] {
   });
 }
 
+/** Sizes of only those axes that change, so that a fixed batch among them does not stand in the way of another one. */
+function sizesThatChange(b: Target, node: Node): Node {
+  const [x = "", , scales = "", sizes = ""] = node.inputs;
+  const given = sizes === "" ? undefined : b.tensor(sizes);
+  const factors = scales === "" ? 0 : (b.tensor(scales)?.data.length ?? 1);
+  if (given === undefined || factors > 0 || b.to < 18 || node.attributes.axes !== undefined) return node;
+  const { shape } = b.type(x);
+  const wanted = Array.from(given.data, Number);
+  const axes = wanted.flatMap((size, axis) => (size === shape[axis] ? [] : [axis]));
+  if (axes.length === wanted.length || axes.length === 0) return node;
+  const name = b.constant(int64(axes.map((axis) => wanted[axis] as number)), "sizes");
+  return { ...node, inputs: [x, "", "", name], attributes: { ...node.attributes, axes: { ints: axes } } };
+}
+
 /** Negative axes are counted from the front: onnxruntime 1.30 keeps aspect ratios wrongly with them. */
 const resize: Upgrade = (b, node) => {
   if (b.opset < 11) return upsample(b, node);
   if (stringOf(node, "coordinate_transformation_mode", "half_pixel") === "tf_half_pixel_for_nn")
     return gathered(b, node);
   const axes = intsOf(node, "axes");
-  if (!axes?.some((axis) => axis < 0)) return [node];
+  if (!axes?.some((axis) => axis < 0)) return [sizesThatChange(b, node)];
   const rank = b.type(node.inputs[0] as string).shape.length;
   const positive = axes.map((axis) => (axis < 0 ? axis + rank : axis));
   return [{ ...node, attributes: { ...node.attributes, axes: { ints: positive } } }];

@@ -57,7 +57,7 @@ describe("activation functions", () => {
       fc.tuple(shapes(1, 4), fc.nat(999)),
       async ([dims, seed]) => {
         const x = bend ? awayFromZero(dims, seed) : within(dims, seed, low, high);
-        await expectGradients({ inputs: { x }, opset }, build);
+        await expectGradients({ inputs: { x }, opset, ...(seed % 2 === 1 && { open: ["x"] }) }, build);
       },
       6,
     );

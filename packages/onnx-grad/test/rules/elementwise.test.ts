@@ -48,7 +48,7 @@ describe("functions of one value", () => {
       fc.tuple(shapes(1, 4), fc.nat(999)),
       async ([dims, seed]) => {
         const x = bend ? awayFromZero(dims, seed) : within(dims, seed, low, high);
-        await expectGradients({ inputs: { x } }, build);
+        await expectGradients({ inputs: { x }, ...(seed % 2 === 1 && { open: ["x"] }) }, build);
       },
       6,
     );

@@ -88,3 +88,18 @@ describe("ReduceProd and running sums", () => {
     );
   });
 });
+
+it("folds and normalises an open batch", async () => {
+  const x = distinct([3, 4]);
+  for (const op of reductions.filter((name) => name !== "ReduceProd" && name !== "ReduceLogSum")) {
+    await expectGradients({ inputs: { x }, open: ["x"], step: 0.005 }, (o) => [
+      o.builder.add(op, ["x", o.ints([0])]),
+      o.builder.add(op, ["x"], { keepdims: { int: 0 } }),
+      o.builder.add(op, ["x", o.ints([1])], { keepdims: { int: 0 } }),
+    ]);
+  }
+  await expectGradients({ inputs: { x: within([3, 4], 2, 0.5, 1.5) }, open: ["x"] }, (o) => [
+    ...["ReduceProd", "ReduceLogSum"].map((op) => o.builder.add(op, ["x", o.ints([0])])),
+    ...[0, 1].flatMap((axis) => [o.softmax("x", axis), o.logSoftmax("x", axis), o.cumSum("x", axis)]),
+  ]);
+});

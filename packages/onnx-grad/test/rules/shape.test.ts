@@ -16,7 +16,14 @@ describe("operators that move elements", () => {
       shapes(2, 4),
       async (dims) => {
         await check(dims, (o) => o.flat("x"));
-        await check(dims, (o) => o.builder.add("Flatten", ["x"], { axis: { int: 1 } }));
+        for (let axis = -dims.length; axis <= dims.length; axis++) {
+          await check(dims, (o) => o.builder.add("Flatten", ["x"], { axis: { int: axis } }));
+        }
+        await check(dims, (o) => o.builder.add("Squeeze", [o.unsqueeze("x", [1])]));
+        await check(dims, (o) => o.builder.add("Reshape", ["x", o.ints([0, -1])]));
+        await check(dims, (o) =>
+          o.builder.add("Reshape", ["x", o.ints([-1, ...dims.slice(1)])], { allowzero: { int: 1 } }),
+        );
         await check(dims, (o) => o.squeeze(o.unsqueeze("x", [0, -1]), [0]));
       },
       5,
@@ -52,6 +59,8 @@ describe("operators that move elements", () => {
         dims[along] = first + second;
         await check(dims, (o) => o.split("x", [first, second], along));
         await check(dims, (o) => o.split("x", [first, second], along)[1] as string);
+        const parts = { axis: { int: along }, num_outputs: { int: 2 } };
+        await check(dims, (o) => o.builder.addAll("Split", ["x"], parts, { outputs: 2 }));
         await check(dims, (o) => o.concat(["x", o.mul("x", 2), "x"], along));
         await check(dims, (o) => o.concat(["x", o.full(1, dims, "x")], along - 3));
       },
