@@ -26,12 +26,3 @@ describe("OPERATORS.md", () => {
     expect(readFileSync(path, "utf8")).toMatch(new RegExp(`\\b${name}\\b`, "i"));
   });
 });
-
-it("README.md lists the same operators", () => {
-  const readme = readFileSync(join(root, "README.md"), "utf8");
-  const table = readme.split("| family")[1]?.split("\n\n")[0] ?? "";
-  const cells = table.split("\n").flatMap((line) => line.split("|")[2] ?? []);
-  const listed = cells.flatMap((cell) => cell.replaceAll(/\([^)]*\)/g, "").match(/\b[A-Z]\w+/g) ?? []);
-  const expected = new Set([...rules.keys()].map((operator) => operator.replace(/^.*:/, "")));
-  expect(listed.sort()).toEqual([...expected].sort());
-});
