@@ -4,60 +4,81 @@ import { type Dtype, widthOf } from "./types.ts";
 
 const hostIsLittle = endianness() === "LE";
 
+/** binary32 bits of every binary16. */
+const halves = new Uint32Array(
+  toFloat32({ dtype: "F16", shape: [2 ** 16], data: Uint16Array.from({ length: 2 ** 16 }, (_, bits) => bits) }).buffer,
+);
+
 /**
  * Elements as float32, little-endian, whatever they were. float64 is rounded; integers beyond 2^24 and float64 may lose digits; true is 1.
  *
- * @param bytes whole elements; may be changed, and may be shared by the result
+ * @param bytes whole elements; may be changed
+ * @param target room for as many float32 numbers, from a multiple of 4 of its buffer on
+ * @returns `bytes` itself where it is float32 already, otherwise `target`
  */
 export function toFloat32Bytes(
   bytes: Uint8Array<ArrayBuffer>,
   dtype: Dtype,
   littleEndian: boolean,
+  target: (length: number) => Uint8Array<ArrayBuffer>,
 ): Uint8Array<ArrayBuffer> {
   const width = widthOf[dtype];
-  if (dtype === "float32" && littleEndian) return bytes;
-  const native = littleEndian === hostIsLittle ? bytes : swap(bytes, width);
-  const numbers = dtype === "float32" ? native : bytesOf(convert(aligned(native, width), dtype));
+  if (dtype === "float32") return littleEndian ? bytes : swap(bytes, 4);
+  const native = aligned(littleEndian === hostIsLittle ? bytes : swap(bytes, width), width);
+  const numbers = target((bytes.length / width) * 4);
+  convert(native, dtype, new Float32Array(numbers.buffer, numbers.byteOffset, numbers.length / 4));
   return hostIsLittle ? numbers : swap(numbers, 4);
 }
 
-function convert(bytes: Uint8Array<ArrayBuffer>, dtype: Exclude<Dtype, "float32">): Float32Array<ArrayBuffer> {
+function convert(
+  bytes: Uint8Array<ArrayBuffer>,
+  dtype: Exclude<Dtype, "float32">,
+  target: Float32Array<ArrayBuffer>,
+): void {
   const { buffer, byteOffset } = bytes;
-  const count = bytes.length / widthOf[dtype];
+  const count = target.length;
+  const bitsOfTarget = new Uint32Array(target.buffer, target.byteOffset, count);
   switch (dtype) {
     case "float64":
-      return Float32Array.from(new Float64Array(buffer, byteOffset, count));
-    case "float16":
-      return toFloat32({ dtype: "F16", shape: [count], data: new Uint16Array(buffer, byteOffset, count) });
+      target.set(new Float64Array(buffer, byteOffset, count));
+      return;
+    case "float16": {
+      const bits = new Uint16Array(buffer, byteOffset, count);
+      for (let at = 0; at < count; at++) bitsOfTarget[at] = halves[bits[at] as number] as number;
+      return;
+    }
     case "bfloat16": {
       const bits = new Uint16Array(buffer, byteOffset, count);
-      const wide = new Uint32Array(count);
-      for (let at = 0; at < count; at++) wide[at] = (bits[at] as number) << 16;
-      return new Float32Array(wide.buffer);
+      for (let at = 0; at < count; at++) bitsOfTarget[at] = (bits[at] as number) << 16;
+      return;
     }
     case "int64":
-      return Float32Array.from(new BigInt64Array(buffer, byteOffset, count), Number);
-    case "uint64":
-      return Float32Array.from(new BigUint64Array(buffer, byteOffset, count), Number);
+    case "uint64": {
+      const wide = new (dtype === "int64" ? BigInt64Array : BigUint64Array)(buffer, byteOffset, count);
+      for (let at = 0; at < count; at++) target[at] = Number(wide[at]);
+      return;
+    }
     case "int32":
-      return Float32Array.from(new Int32Array(buffer, byteOffset, count));
+      target.set(new Int32Array(buffer, byteOffset, count));
+      return;
     case "uint32":
-      return Float32Array.from(new Uint32Array(buffer, byteOffset, count));
+      target.set(new Uint32Array(buffer, byteOffset, count));
+      return;
     case "int16":
-      return Float32Array.from(new Int16Array(buffer, byteOffset, count));
+      target.set(new Int16Array(buffer, byteOffset, count));
+      return;
     case "uint16":
-      return Float32Array.from(new Uint16Array(buffer, byteOffset, count));
+      target.set(new Uint16Array(buffer, byteOffset, count));
+      return;
     case "int8":
-      return Float32Array.from(new Int8Array(buffer, byteOffset, count));
+      target.set(new Int8Array(buffer, byteOffset, count));
+      return;
     case "uint8":
-      return Float32Array.from(bytes);
+      target.set(bytes);
+      return;
     case "bool":
-      return Float32Array.from(bytes, (value) => (value === 0 ? 0 : 1));
+      for (let at = 0; at < count; at++) target[at] = bytes[at] === 0 ? 0 : 1;
   }
-}
-
-function bytesOf(numbers: Float32Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
-  return new Uint8Array(numbers.buffer, numbers.byteOffset, numbers.byteLength);
 }
 
 function aligned(bytes: Uint8Array<ArrayBuffer>, width: number): Uint8Array<ArrayBuffer> {

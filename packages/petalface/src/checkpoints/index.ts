@@ -1,6 +1,7 @@
 export { type FamilyHint, familiesOf } from "./families.ts";
 export { bufferNames, mapNames, type NameMap, type NameRules, requireComplete, type WrongShape } from "./map-names.ts";
 export { isCheckpoint, openCheckpoint } from "./open.ts";
+export { printable } from "./pickle/machine.ts";
 export { numpyTypes } from "./pickle/numpy.ts";
 export { type Unpickled, unpickle } from "./pickle/unpickle.ts";
 export type { PickleArray, PickleMap, PickleObject, PickleValue } from "./pickle/values.ts";

@@ -21,19 +21,21 @@ const UNPACKED = 2 ** 27;
 const MOST_REPETITION = 16;
 const FREE_REPETITION = 2 ** 22;
 
+type BufferUse = "window" | "block" | "converted";
+
 /** What is kept between the tensors of one checkpoint that are read one after the other. */
 export interface Reading {
   /** Storages whose CRC-32 was seen to be right. */
   readonly verified: Set<string>;
   /** Memory that is used again: fresh buffers of megabytes would wait for the garbage collector by the hundred. */
-  readonly buffers: Map<"window" | "block", Uint8Array<ArrayBuffer>>;
+  readonly buffers: Map<BufferUse, Uint8Array<ArrayBuffer>>;
 }
 
 export function newReading(): Reading {
   return { verified: new Set(), buffers: new Map() };
 }
 
-function bufferOf({ buffers }: Reading, use: "window" | "block", length: number): Uint8Array<ArrayBuffer> {
+function bufferOf({ buffers }: Reading, use: BufferUse, length: number): Uint8Array<ArrayBuffer> {
   const kept = buffers.get(use);
   if (kept !== undefined && kept.length >= length) return kept.subarray(0, length);
   const fresh = new Uint8Array(length);
@@ -66,7 +68,8 @@ export async function* streamTensor(
   const known = checkpoint.files.get(storage.file);
   if (known?.size !== file.size || known.changed !== file.changed)
     throw new PetalfaceError(`${storage.file} has changed since it was listed; open it again`);
-  const done = (bytes: Uint8Array<ArrayBuffer>) => toFloat32Bytes(bytes, dtype, storage.littleEndian);
+  const done = (bytes: Uint8Array<ArrayBuffer>) =>
+    toFloat32Bytes(bytes, dtype, storage.littleEndian, (length) => bufferOf(reading, "converted", length));
 
   if (isContiguous(tensor)) {
     const start = tensor.offset * width;

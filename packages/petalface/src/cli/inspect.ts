@@ -3,6 +3,7 @@ import { extname, join } from "node:path";
 import { type Graph, printShape, readModel } from "onnx-grad";
 import { printRows, proveSites, type Site, selectSites } from "../adapters/index.ts";
 import { type Backbone, openBackbone } from "../backbones/index.ts";
+import { isCheckpoint } from "../checkpoints/index.ts";
 import { openData } from "../data/index.ts";
 import { PetalfaceError } from "../errors.ts";
 import { loadEvaluation, printTable, withoutDetail } from "../evaluation/index.ts";
@@ -10,6 +11,7 @@ import { decodeImage } from "../images/index.ts";
 import { knownModels, resolveModel } from "../models/index.ts";
 import { readSafetensors } from "../tensors/index.ts";
 import { readRun } from "../training/index.ts";
+import { inspectCheckpoint } from "./inspect-checkpoint.ts";
 import { plainTable } from "./table.ts";
 
 /** What was found: plain JSON with a `kind`, and the same for people. */
@@ -192,19 +194,6 @@ async function dataSet(spec: string): Promise<Inspection> {
   return { document, text: lines.join("\n") };
 }
 
-async function tensorFile(path: string): Promise<Inspection> {
-  const { tensors, metadata } = await readSafetensors(path);
-  const list = [...tensors].map(([name, { dtype, shape }]) => ({ name, dtype, shape }));
-  const rows = list.map(({ name, dtype, shape }) => [name, dtype, `[${shape.join(", ")}]`]);
-  const lines = [
-    `${path}: ${tensors.size} tensors`,
-    ...[...metadata].map(([key, value]) => `${key}: ${value}`),
-    plainTable([["TENSOR", "TYPE", "SHAPE"], ...rows]),
-  ];
-  const document = { kind: "tensors", path, metadata: Object.fromEntries(metadata), tensors: list };
-  return { document, text: lines.join("\n") };
-}
-
 async function evaluation(path: string): Promise<Inspection> {
   const result = await loadEvaluation(path);
   const text = `${path}: a result of petalface evaluate on ${result.protocol.name}\n${printTable([{ name: "model", result }])}`;
@@ -217,14 +206,14 @@ const isFile = (path: string): Promise<boolean> =>
     () => false,
   );
 
-/** Finds out what a thing is (a model, run, adapter, data set, tensor file or result) and describes it. Throws PetalfaceError. */
+/** Finds out what a thing is (a model, checkpoint, run, adapter, data set, tensor file or result) and describes it. Throws PetalfaceError. */
 export async function inspect(thing: string, normalize?: string): Promise<Inspection> {
   if (knownModels.some(({ name }) => name === thing)) return model(thing, normalize);
   if (await isFile(join(thing, "run.json"))) return run(thing);
   if (await isFile(join(thing, "adapter_config.json"))) return adapter(thing);
+  if (await isCheckpoint(thing)) return inspectCheckpoint(thing);
   const ending = extname(thing).toLowerCase();
   if (await isFile(thing)) {
-    if (ending === ".safetensors") return tensorFile(thing);
     if (ending === ".json") return evaluation(thing);
     if (ending === ".csv" || ending === ".jsonl" || ending === ".ndjson") return dataSet(thing);
     return model(thing, normalize);
@@ -234,6 +223,8 @@ export async function inspect(thing: string, normalize?: string): Promise<Inspec
     () => false,
   );
   if (!exists && !/^synthetic(:|$)/.test(thing))
-    throw new PetalfaceError(`there is no "${thing}": give a model, a run, an adapter, a data set or a result`);
+    throw new PetalfaceError(
+      `there is no "${thing}": give a model, a checkpoint, a run, an adapter, a data set or a result`,
+    );
   return dataSet(thing);
 }

@@ -140,7 +140,7 @@ export function call(machine: Machine, callee: PickleValue, args: PickleValue): 
   const value = machine.rules.call(callee, args, machine);
   if (value === undefined)
     throw new PetalfaceError(
-      `${machine.rules.name}: it wants to call ${quote(`${callee.module}.${callee.name}`)}, which is not among what a checkpoint of tensors needs; nothing was run. If you trust the file, open it with PyTorch and save model.state_dict() alone`,
+      `${machine.rules.name}: it wants to call ${quote(`${callee.module}.${callee.name}`)}, which is not among what a checkpoint of tensors needs; nothing was run. Whoever made the file can save model.state_dict() alone`,
     );
   if (value instanceof Map && machine.rules.attributesAreEntries(callee)) machine.namespaces.add(value);
   push(machine, value);
@@ -178,8 +178,16 @@ export function describe(value: PickleValue): string {
   return value.kind === "global" ? quote(`${value.module}.${value.name}`) : `a ${value.kind}`;
 }
 
-/** A name from the file, safe to print: no control characters, not long. */
+/** A name from the file, quoted and safe to print: no control characters, not long. */
 export function quote(text: string): string {
-  const printed = JSON.stringify(text.length > 120 ? `${text.slice(0, 117)}...` : text);
-  return printed.replace(/[\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g, (c) => `\\u${c.charCodeAt(0).toString(16)}`);
+  return printable(JSON.stringify(text.length > 120 ? `${text.slice(0, 117)}...` : text));
+}
+
+/** Text from the file as a terminal may show it: control characters and changes of writing direction are spelled out. */
+export function printable(text: string): string {
+  return text.replace(
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not reach the terminal
+    /[\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g,
+    (letter) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
 }
