@@ -56,6 +56,14 @@ describe.skipIf(!swiftshader)(`petalface adapt --provider webgpu${needsSwiftshad
     expect(run.machine).toMatchObject({ provider: "webgpu" });
   });
 
+  test("petalface inspect says which nodes ran on the device", async () => {
+    const args = ["inspect", model, "--normalize", "127.5,0.0078125", "--provider", "webgpu"];
+    const { code, stdout } = await petalface([...args, "--json"], { env: swiftshader ?? {} });
+    const { placement } = JSON.parse(stdout) as { placement: { placed: number; fallback: object } };
+    expect({ code, placement }).toMatchObject({ code: 0, placement: { provider: "webgpu", fallback: {} } });
+    expect(placement.placed).toBeGreaterThan(5);
+  });
+
   test("petalface doctor finds the device", async () => {
     const { stdout } = await petalface(["doctor", "--json"], { env: swiftshader ?? {} });
     const { findings } = JSON.parse(stdout) as { findings: { name: string; state: string }[] };
