@@ -102,6 +102,18 @@ describe("lowering for WebGPU", () => {
     expect(opsOf(lower(graph, "wasm"))).toEqual(opsOf(graph));
   });
 
+  test("no Split or Concat needs more buffers than every WebGPU device has", async () => {
+    const graph = graphOf([60, 3], (o, x) => {
+      const pieces = o.split(x, [...Array.from({ length: 57 }, () => 1), 3], -2);
+      return [...pieces.slice(0, 3), o.concat([...pieces].reverse(), 0), o.concat(pieces.slice(0, 8), -1)];
+    });
+    const [plain, changed] = await bothWays(graph, { x: random([60, 3], 1) });
+    expect(changed).toEqual(plain);
+    for (const { op, inputs, outputs } of lower(graph, "webgpu").nodes) {
+      if (op === "Concat" || op === "Split") expect(Math.max(inputs.length, outputs.length)).toBeLessThanOrEqual(7);
+    }
+  });
+
   test("an open batch stays open", async () => {
     const graph = graphOf([{ symbol: "N", times: 1 }, 5], (o, x) => [o.logSoftmax(o.builder.add("Sum", [x, x, x]))]);
     for (const batch of [1, 3]) {
