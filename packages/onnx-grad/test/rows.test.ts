@@ -150,6 +150,13 @@ describe("traceRows", () => {
       ],
       [/^Pad node "Pad": it pads the batch/, (o, x) => o.pad(x, [1, 0, 0, -1, 0, 0])],
       [
+        /^BatchNormalization node .* it takes its statistics over the images/,
+        (o, x) =>
+          o.builder.add("BatchNormalization", [x, ...Array.from({ length: 4 }, () => constant(o, 4))], {
+            training_mode: { int: 1 },
+          }),
+      ],
+      [
         /^Add node "Add": it combines rows of different images/,
         (o, x) => o.add(o.reshape(x, [open(4), 6]), o.reshape(o.transpose(x, [1, 0, 2]), [open(4), 6])),
       ],
@@ -244,6 +251,9 @@ describe("proveRows", () => {
         const graph = graphOf([open(1), 4, 6], (o, x) => o.mul(walk(o, x, path), 0.5));
         const value = graph.outputs[0] as string;
         const rows = traceRows(graph).get(value);
+        // A reshape may cut across the images and another one undo it, which the trace does not see.
+        if (rows?.kind !== "images") return;
+        found++;
         const shape = graph.types.get(value)?.shape ?? [];
         const axis = shape.findIndex((dim) => typeof dim === "object");
         const times = (shape[axis] as { times: number }).times;
@@ -252,10 +262,9 @@ describe("proveRows", () => {
           .map((outer): BatchPlace => ({ axis, outer, inner: times / outer }));
         for (const place of places) {
           const problems = await proveRows(graph, new Map([[value, place]]), feedsOf(graph, 3), run);
-          const right = rows?.kind === "images" && rows.place.outer === place.outer;
-          expect(problems.size).toBe(right ? 0 : 1);
+          expect(problems.size).toBe(rows.place.outer === place.outer ? 0 : 1);
         }
-        if (rows?.kind === "images") found++;
+        expect(rows.place).toMatchObject({ axis, inner: times / rows.place.outer });
       }),
       { numRuns: 40 },
     );

@@ -15,9 +15,18 @@ const batchFirst: RowRule = first((_, place) =>
   place.axis === 0 ? place : "it works across the axis that the images lie along",
 );
 
-const batchNormalization: RowRule = first(({ call }, place) =>
-  call.int("training_mode", 0) !== 0 ? "it takes its statistics over the images of the batch" : place,
-);
+/** In training form, told by an attribute or before operator set 14 by further outputs, the statistics are those of the batch. */
+const batchNormalization: RowRule = first(({ call }, place) => {
+  const further = call.node.outputs.slice(1).some((output) => output !== "");
+  const training = call.opset < 14 ? further : call.int("training_mode", 0) !== 0;
+  return training ? "it takes its statistics over the images of the batch" : place;
+});
+
+/** Queries, keys, values and masks, each [batch, ...]. */
+const attention: RowRule = ({ places }) => {
+  const place = agree(places);
+  return typeof place === "string" || place.axis === 0 ? place : "it works across the axis that the images lie along";
+};
 
 /** How an operator carries images on; those of another domain are keyed `domain:operator`. */
 export const ROWS: ReadonlyMap<string, RowRule> = new Map(
@@ -26,7 +35,7 @@ export const ROWS: ReadonlyMap<string, RowRule> = new Map(
     table("Conv ConvTranspose com.microsoft:FusedConv MaxPool AveragePool LpPool", batchFirst),
     table("GlobalAveragePool GlobalMaxPool GlobalLpPool InstanceNormalization GroupNormalization LRN", batchFirst),
     table("DepthToSpace SpaceToDepth Resize Upsample", batchFirst),
-    { BatchNormalization: batchNormalization },
+    { BatchNormalization: batchNormalization, Attention: attention },
     PRODUCTS,
     MOVING,
     ALONG_AXES,
