@@ -66,5 +66,6 @@ async function writeAll(file: Awaited<ReturnType<typeof open>>, bytes: Uint8Arra
 export async function removeUnfinished(folder: string): Promise<void> {
   const names = await readdir(folder).catch(() => []);
   for (const name of names)
-    if (/\.part$|\.(?:json|jsonl|safetensors)\.\d+$/.test(name)) await rm(join(folder, name), { force: true });
+    if (/^(?!lock\.json).*\.part$|\.(?:json|jsonl|safetensors)\.\d+$/.test(name))
+      await rm(join(folder, name), { force: true });
 }

@@ -1,4 +1,4 @@
-import { link, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { link, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { PetalfaceError } from "../errors.ts";
@@ -32,21 +32,16 @@ export async function lockRun(folder: string): Promise<AsyncDisposable> {
   }
   try {
     // A link appears whole or not at all, and never over another's.
-    for (let attempt = 0; ; attempt++) {
-      try {
-        await link(own, path);
-        break;
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw writeFailure(path, error);
-      }
-      const text = await readFile(path, "utf8").catch(() => "");
-      if (text !== "" && (await isAlive(text))) throw busy(folder, path, text);
+    for (let attempt = 0; !(await linked(own, path)); attempt++) {
+      const text = await readFile(path, "utf8").catch(() => undefined);
+      if (text !== undefined && (await isAlive(text))) throw busy(folder, path, text);
       if (attempt >= 10) throw new PetalfaceError(`${path}: this lock cannot be taken over; remove it`);
-      await removeStale(path, text, `${own}.stale`);
+      if (text !== undefined && (await replaceStale(folder, path, own))) break;
     }
   } finally {
     await rm(own, { force: true });
   }
+  await removeDead(folder);
   return {
     async [Symbol.asyncDispose]() {
       await rm(path, { force: true }).catch(() => {});
@@ -54,15 +49,47 @@ export async function lockRun(folder: string): Promise<AsyncDisposable> {
   };
 }
 
-/** Moves a dead process's lock away; if another process was quicker and this is already its lock, puts it back. */
-async function removeStale(path: string, text: string, aside: string): Promise<void> {
+/** Makes `path` another name of `own`; false if there is such a file. */
+async function linked(own: string, path: string): Promise<boolean> {
   try {
-    await rename(path, aside);
-  } catch {
-    return;
+    await link(own, path);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
+    throw writeFailure(path, error);
   }
-  if ((await readFile(aside, "utf8").catch(() => "")) !== text) await link(aside, path).catch(() => {});
-  await rm(aside, { force: true });
+}
+
+/**
+ * Puts `own` in a dead process's place; false if the lock is not to be had after all. Only who holds a second lock may do it: of two
+ * processes that both saw the dead one, the slower would otherwise replace the quicker one's lock.
+ */
+async function replaceStale(folder: string, path: string, own: string): Promise<boolean> {
+  const right = `${path}.takeover.part`;
+  if (!(await linked(own, right))) {
+    const text = await readFile(right, "utf8").catch(() => undefined);
+    if (text !== undefined && (await isAlive(text))) throw busy(folder, right, text);
+    // Its holder died within the few lines below.
+    await rm(right, { force: true });
+    return false;
+  }
+  try {
+    const text = await readFile(path, "utf8").catch(() => undefined);
+    if (text === undefined || (await isAlive(text))) return false;
+    await rename(own, path);
+    return true;
+  } finally {
+    await rm(right, { force: true });
+  }
+}
+
+/** Removes what processes left that died while they asked for the lock. */
+async function removeDead(folder: string): Promise<void> {
+  for (const name of await readdir(folder)) {
+    if (!name.startsWith(`${lockName}.`)) continue;
+    const text = await readFile(join(folder, name), "utf8").catch(() => undefined);
+    if (text !== undefined && !(await isAlive(text))) await rm(join(folder, name), { force: true });
+  }
 }
 
 function busy(folder: string, path: string, text: string): PetalfaceError {

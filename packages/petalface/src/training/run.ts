@@ -41,7 +41,11 @@ const runFile = (folder: string): string => join(folder, "run.json");
 /** Makes the folder of a new run. Throws PetalfaceError if that cannot be. */
 export async function makeRunFolder(folder: string): Promise<void> {
   try {
-    await mkdir(folder, { recursive: true });
+    await mkdir(folder, { recursive: true }).catch(async (error: NodeJS.ErrnoException) => {
+      // On a read-only disk Node's recursive form says that the folder does not exist.
+      if (error.code !== "ENOENT") throw error;
+      await mkdir(folder);
+    });
   } catch (error) {
     const { message } = writeFailure(folder, error);
     throw new PetalfaceError(message.replace("cannot write", "cannot make the run folder"), { cause: error });

@@ -1,0 +1,87 @@
+import { spawnSync } from "node:child_process";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { readSafetensors } from "../../src/tensors/index.ts";
+import { writeTinyBackbone } from "../support/backbone.ts";
+import { petalface } from "./process.ts";
+
+/** Mounts a small file system in memory; needs root. */
+const mount = (place: string, ...options: string[]): boolean =>
+  spawnSync("mount", ["-t", "tmpfs", "-o", options.join(), "none", place]).status === 0;
+const unmount = (place: string): void => void spawnSync("umount", [place]);
+
+const canMount = await (async () => {
+  const place = await mkdtemp(join(tmpdir(), "petalface-mount-"));
+  const works = mount(place, "size=64k");
+  if (works) unmount(place);
+  await rm(place, { recursive: true, force: true });
+  return works;
+})();
+
+describe.skipIf(!canMount)("a small disk (needs the right to mount one)", () => {
+  let folder: string;
+  let disk: string;
+  let model: string;
+
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), "petalface-disk-"));
+    model = join(folder, "tiny.onnx");
+    await writeTinyBackbone(model);
+    disk = join(folder, "disk");
+    await mkdir(disk);
+    expect(mount(disk, "size=1m")).toBe(true);
+  });
+  afterAll(async () => {
+    unmount(disk);
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  const adaptInto = (out: string): string[] => [
+    ...["adapt", "--model", model, "--train", "synthetic:people=12,images=3", "--out", out, "--rank", "4", "--quiet"],
+    ...["--epochs", "30", "--batch", "6", "--lr-pixels", "4,6", "--threads", "1", "--checkpoint-seconds", "0"],
+  ];
+  const weights = (run: string): Promise<Buffer> => readFile(join(run, "adapter", "adapter_model.safetensors"));
+
+  test("a full or read-only disk is one clear line, and the last checkpoint is whole and goes on", async () => {
+    const whole = join(folder, "whole");
+    expect((await petalface(adaptInto(whole))).code).toBe(0);
+
+    // Room for the run's beginning, not for its metrics.
+    const run = join(disk, "run");
+    const ballast = join(disk, "ballast");
+    await writeFile(ballast, Buffer.alloc(2 ** 20 - 9 * 4096));
+    const full = await petalface(adaptInto(run));
+    expect([full.code, full.stdout]).toEqual([1, ""]);
+    expect(full.stderr).toMatch(/^petalface: cannot write .*: the disk is full; make room on it, then go on\n$/);
+    const state = join(run, "checkpoint", "state.safetensors");
+    const { metadata } = await readSafetensors(state);
+    const step = Number(metadata.get("step"));
+    expect(step).toBeLessThan(180);
+    const kept = await readFile(state);
+
+    const still = await petalface(["adapt", "--resume", run, "--quiet"]);
+    expect(still.code).toBe(1);
+    expect(still.stderr).toMatch(/^petalface: cannot write .*the disk is full.*\n$/);
+    await readSafetensors(state);
+
+    expect(spawnSync("mount", ["-o", "remount,ro", disk]).status).toBe(0);
+    const before = await readFile(state);
+    const readOnly = await petalface(["adapt", "--resume", run, "--quiet"]);
+    expect(readOnly.code).toBe(1);
+    expect(readOnly.stderr).toMatch(/^petalface: cannot write .*: the file system is read-only; .*\n$/);
+    const fresh = await petalface(adaptInto(join(disk, "other")));
+    expect(fresh.code).toBe(1);
+    expect(fresh.stderr).toMatch(/^petalface: cannot make the run folder .*: the file system is read-only; .*\n$/);
+    expect(await readFile(state)).toEqual(before);
+    expect(before.length).toBe(kept.length);
+
+    expect(spawnSync("mount", ["-o", "remount,rw", disk]).status).toBe(0);
+    await rm(ballast);
+    const resumed = await petalface(["adapt", "--resume", run, "--quiet"]);
+    expect(resumed.code, resumed.stderr).toBe(0);
+    expect(await weights(run)).toEqual(await weights(whole));
+    expect(await readFile(join(run, "metrics.jsonl"))).toEqual(await readFile(join(whole, "metrics.jsonl")));
+  });
+});

@@ -1,0 +1,141 @@
+import { mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { random } from "../../src/random.ts";
+import { writeTinyBackbone } from "../support/backbone.ts";
+import { petalface, start } from "./process.ts";
+
+let folder: string;
+let model: string;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "petalface-kill-"));
+  model = join(folder, "tiny.onnx");
+  await writeTinyBackbone(model);
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+const adaptInto = (out: string, more: readonly string[]): string[] => [
+  ...["adapt", "--model", model, "--train", "synthetic:people=12,images=3", "--out", out, "--rank", "4", "--quiet"],
+  ...["--batch", "6", "--sites", "all", "--lr-pixels", "4,6", "--threads", "1", "--checkpoint-seconds", "0", ...more],
+];
+
+/** Everything in a run that a later use depends on. Times and speeds in event files are left out. */
+async function bitsOf(run: string): Promise<Record<string, string>> {
+  const names = await readdir(run, { recursive: true, withFileTypes: true });
+  const files = names.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+  const bits: Record<string, string> = {};
+  for (const path of files.sort())
+    if (!path.includes("tfevents")) bits[path.slice(run.length)] = (await readFile(path)).toString("base64");
+  return bits;
+}
+
+const exists = (path: string): Promise<boolean> =>
+  stat(path).then(
+    () => true,
+    () => false,
+  );
+
+/** Moments to kill at: something seen in the run's folder since the process was started, then a wait in milliseconds. */
+type Moment = { readonly seen: (run: string, since: number) => Promise<boolean>; readonly wait: number };
+
+/** Whether a file or folder appeared or changed since then. What an earlier, killed process left does not count. */
+const changed =
+  (...path: string[]) =>
+  async (run: string, since: number): Promise<boolean> => {
+    const entry = await stat(join(run, ...path)).catch(() => undefined);
+    return entry !== undefined && entry.mtimeMs >= since;
+  };
+const stepped = changed("checkpoint", "state.safetensors");
+const partWritten = changed("checkpoint", "state.safetensors.part");
+
+const moments = {
+  opening: { seen: async () => true },
+  locked: { seen: changed("lock.json") },
+  firstCheckpoint: { seen: changed("checkpoint") },
+  training: { seen: stepped },
+  /** Between the beginning of a checkpoint's file and its renaming. */
+  writing: {
+    seen: async (run: string, since: number) => (await stepped(run, since)) && (await partWritten(run, since)),
+  },
+  saving: { seen: changed("adapter") },
+};
+
+/** Starts or resumes the run and kills it with SIGKILL at the given moment; true if it was still alive then. */
+async function killAt(run: string, args: readonly string[], moment: Moment): Promise<boolean> {
+  const begun = await exists(join(run, "run.json"));
+  const since = Date.now();
+  const child = start(begun ? ["adapt", "--resume", run, "--quiet"] : args);
+  let ended = false;
+  const closed = new Promise<void>((resolve) => {
+    child.on("close", () => {
+      ended = true;
+      resolve();
+    });
+  });
+  child.stdout?.resume();
+  child.stderr?.resume();
+  while (!ended && !(await moment.seen(run, since))) await new Promise((go) => setImmediate(go));
+  if (moment.wait > 0) await new Promise((go) => setTimeout(go, moment.wait));
+  child.kill("SIGKILL");
+  await closed;
+  return child.signalCode === "SIGKILL";
+}
+
+test("20 kills at any moment, and the resumed run has every bit of one that was never stopped", {
+  timeout: 180_000,
+}, async () => {
+  const more = ["--loss", "distil+cosface", "--epochs", "20", "--dropout", "0.1", "--tensorboard"];
+  const validated = ["--val", "synthetic:people=20,images=2,seed=3", "--val-pixels", "6", "--val-every", "40"];
+  const [whole, killed] = [join(folder, "whole"), join(folder, "killed")];
+  const args = [...more, ...validated];
+  const straight = await petalface(adaptInto(whole, args));
+  expect(straight.code, straight.stderr).toBe(0);
+
+  const stream = random("kills", 1);
+  const plan: Moment[] = [
+    { ...moments.opening, wait: 150 },
+    { ...moments.opening, wait: 400 },
+    { ...moments.locked, wait: 0 },
+    { ...moments.locked, wait: 30 },
+    { ...moments.firstCheckpoint, wait: 0 },
+    ...Array.from({ length: 6 }, () => ({ ...moments.writing, wait: 0 })),
+    ...Array.from({ length: 5 }, () => ({ ...moments.training, wait: stream.int(100) })),
+    { ...moments.opening, wait: 300 + stream.int(900) },
+    { ...moments.opening, wait: 300 + stream.int(900) },
+    { ...moments.saving, wait: 0 },
+    { ...moments.saving, wait: 3 },
+  ];
+  expect(plan).toHaveLength(20);
+  let landed = 0;
+  for (const moment of plan) if (await killAt(killed, adaptInto(killed, args), moment)) landed++;
+  // Only while the adapter is written may a process be quicker than its killer.
+  expect(landed).toBeGreaterThanOrEqual(18);
+  const last = await petalface(
+    (await exists(join(killed, "run.json"))) ? ["adapt", "--resume", killed, "--quiet"] : adaptInto(killed, args),
+  );
+  expect(last.code, last.stderr).toBe(0);
+  expect(await bitsOf(killed)).toEqual(await bitsOf(whole));
+  const lines = (await readFile(join(killed, "metrics.jsonl"), "utf8")).trimEnd().split("\n");
+  const steps = lines.map((line) => JSON.parse(line) as { step: number; loss?: number });
+  expect(steps.filter(({ loss }) => loss !== undefined).map(({ step }) => step)).toEqual(
+    Array.from({ length: 120 }, (_, i) => i + 1),
+  );
+});
+
+test("the same with SGD, ArcFace and parts of a batch: killed four times", { timeout: 120_000 }, async () => {
+  const more = ["--loss", "arcface", "--optimizer", "sgd", "--lr", "0.01", "--epochs", "30", "--accumulate", "2"];
+  const [whole, killed] = [join(folder, "whole-head"), join(folder, "killed-head")];
+  expect((await petalface(adaptInto(whole, more))).code).toBe(0);
+  const plan: Moment[] = [
+    { ...moments.firstCheckpoint, wait: 0 },
+    { ...moments.writing, wait: 0 },
+    { ...moments.training, wait: 60 },
+    { ...moments.saving, wait: 1 },
+  ];
+  for (const moment of plan) await killAt(killed, adaptInto(killed, more), moment);
+  const last = await petalface(["adapt", "--resume", killed, "--quiet"]);
+  expect(last.code, last.stderr).toBe(0);
+  expect(await bitsOf(killed)).toEqual(await bitsOf(whole));
+});

@@ -1,0 +1,95 @@
+import { differentiate, GraphBuilder, ops, type Tensor } from "onnx-grad";
+import { describe, expect, it } from "vitest";
+import { random } from "../../src/random.ts";
+import { floatsOf, openSession } from "../../src/runtime/index.ts";
+import { arcface } from "../../src/training/losses.ts";
+
+const [faces, classes, width, margin, scale] = [4, 5, 3, 0.5, 16];
+const labels = [0, 2, 4, 1];
+
+/** Embeddings and centres; the last face is nearly opposite to its own class, where angle + margin is beyond pi. */
+function inputs(): { embedding: Float32Array; centres: Float32Array } {
+  const stream = random("arcface", 1);
+  const normal = (length: number) => Float32Array.from({ length }, () => stream.normal());
+  const embedding = normal(faces * width);
+  const centres = normal(classes * width);
+  for (let k = 0; k < width; k++)
+    embedding[3 * width + k] = -2 * (centres[(labels[3] as number) * width + k] as number) + (k === 0 ? 0.1 : 0);
+  return { embedding, centres };
+}
+
+type Logit = (cosine: number) => { readonly value: number; readonly slope: number };
+const turned: Logit = (cosine) => {
+  const angle = Math.acos(cosine);
+  return { value: Math.cos(angle + margin), slope: Math.sin(angle + margin) / Math.sin(angle) };
+};
+/** The two forms at the label, as their definition in words says it. */
+const logits = {
+  true: (cosine) =>
+    Math.acos(cosine) + margin < Math.PI ? turned(cosine) : { value: cosine - margin * Math.sin(margin), slope: 1 },
+  "straight-through": (cosine) => ({ value: turned(cosine).value, slope: 1 }),
+} satisfies Record<string, Logit>;
+
+/** Loss and gradient by the embeddings, derived by hand and computed in double precision. */
+function byHand(embedding: Float32Array, centres: Float32Array, logit: Logit): { loss: number; gradient: number[] } {
+  const row = (all: Float32Array, i: number): number[] => [...all.subarray(i * width, (i + 1) * width)];
+  const unit = (v: number[]): number[] => v.map((x) => x / Math.hypot(...v));
+  const dot = (a: number[], b: number[]): number => a.reduce((sum, x, i) => sum + x * (b[i] as number), 0);
+  let loss = 0;
+  const gradient = labels.flatMap((label, face) => {
+    const e = row(embedding, face);
+    const rows = Array.from({ length: classes }, (_, c) => unit(row(centres, c)));
+    const cosines = rows.map((w) => dot(unit(e), w));
+    const at = logit(cosines[label] as number);
+    const z = cosines.map((cosine, c) => scale * (c === label ? at.value : cosine));
+    const top = Math.max(...z);
+    const total = z.reduce((sum, value) => sum + Math.exp(value - top), 0);
+    loss += (top + Math.log(total) - (z[label] as number)) / faces;
+    const slopes = z.map((value, c) => {
+      const p = Math.exp(value - top) / total;
+      return (scale * (c === label ? (p - 1) * at.slope : p)) / faces;
+    });
+    // d cos / d e = (w - cos e/|e|) / |e|
+    return e.map((_, k) =>
+      slopes.reduce(
+        (sum, slope, c) =>
+          sum +
+          (slope * ((rows[c]?.[k] as number) - (cosines[c] as number) * (unit(e)[k] as number))) / Math.hypot(...e),
+        0,
+      ),
+    );
+  });
+  return { loss, gradient };
+}
+
+describe("arcface", () => {
+  it.each(["true", "straight-through"] as const)("has the %s loss and gradient (1e-5 of the largest)", async (form) => {
+    const { embedding, centres } = inputs();
+    const b = new GraphBuilder({ name: "arcface", opset: 18 });
+    const o = ops(b);
+    const x = b.input("embedding", { dtype: "float32", shape: [faces, width] });
+    const w = b.input("centres", { dtype: "float32", shape: [classes, width] });
+    const onehot = b.input("onehot", { dtype: "float32", shape: [faces, classes] });
+    const loss = arcface(o, { embedding: x, centres: w, onehot, margin, scale, gradient: form });
+    const graph = differentiate(b.build([loss]), { loss, wrt: ["embedding"], names: ["grad"] });
+    const session = await openSession(graph, { threads: 1 });
+    const marks = new Float32Array(faces * classes);
+    labels.forEach((label, face) => {
+      marks[face * classes + label] = 1;
+    });
+    const tensor = (data: Float32Array, ...dims: number[]): Tensor => ({ dtype: "float32", dims, data });
+    const results = await session.run({
+      embedding: tensor(embedding, faces, width),
+      centres: tensor(centres, classes, width),
+      onehot: tensor(marks, faces, classes),
+    });
+    await session.close();
+    const expected = byHand(embedding, centres, logits[form]);
+    expect(floatsOf(results, loss)[0]).toBeCloseTo(expected.loss, 4);
+    const gradient = floatsOf(results, "grad");
+    const largest = Math.max(...expected.gradient.map(Math.abs));
+    expected.gradient.forEach((value, i) => {
+      expect(Math.abs((gradient[i] as number) - value)).toBeLessThan(1e-5 * largest + 1e-6);
+    });
+  });
+});

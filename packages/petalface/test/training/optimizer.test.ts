@@ -1,0 +1,49 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { freshMoments, optimize } from "../../src/training/optimizer.ts";
+import { sgd } from "../../src/training/sgd.ts";
+
+describe("sgd", () => {
+  it("goes the steps that PyTorch's documentation gives, worked out by hand", () => {
+    const options = { rate: 0.1, weightDecay: 0.5, momentum: 0.9, gradientScale: 1 };
+    const plain = Float32Array.of(1);
+    const velocity = new Float32Array(1);
+    // g = 2 + 0.5 * 1 = 2.5, v = 2.5, p = 1 - 0.25; then g = 2 + 0.375, v = 2.25 + 2.375, p = 0.75 - 0.4625.
+    sgd(plain, Float32Array.of(2), velocity, { ...options, nesterov: false });
+    expect(plain[0]).toBeCloseTo(0.75, 6);
+    sgd(plain, Float32Array.of(2), velocity, { ...options, nesterov: false });
+    expect(plain[0]).toBeCloseTo(0.2875, 6);
+    expect(velocity[0]).toBeCloseTo(4.625, 6);
+    // Nesterov's first step is 0.1 * (2.5 + 0.9 * 2.5).
+    const ahead = Float32Array.of(1);
+    sgd(ahead, Float32Array.of(2), new Float32Array(1), { ...options, nesterov: true });
+    expect(ahead[0]).toBeCloseTo(0.525, 6);
+  });
+
+  it("is gradient descent without momentum and decay, whatever the numbers", () => {
+    const numbers = fc.array(fc.float({ min: -100, max: 100, noNaN: true }), { minLength: 1, maxLength: 8 });
+    fc.assert(
+      fc.property(numbers, fc.float({ min: 0, max: 1, noNaN: true }), (start, gradientScale) => {
+        const values = Float32Array.from(start);
+        const moments = freshMoments(values.length, "sgd");
+        const choices = { optimizer: "sgd", weightDecay: 0, momentum: 0, nesterov: false, rate: 0.5 } as const;
+        optimize(
+          values,
+          Float32Array.from(start, (value) => 3 * value),
+          moments,
+          1,
+          { ...choices, gradientScale },
+        );
+        const expected = start.map((value) => Math.fround(value - 0.5 * 3 * value * gradientScale));
+        values.forEach((value, i) => {
+          expect(value).toBeCloseTo(expected[i] as number, 3);
+        });
+      }),
+    );
+  });
+
+  it("keeps one vector, AdamW two", () => {
+    expect(freshMoments(3, "sgd").second).toHaveLength(0);
+    expect(freshMoments(3).second).toHaveLength(3);
+  });
+});

@@ -1,0 +1,34 @@
+import { expect, it } from "vitest";
+import { trainingOptions } from "../../src/training/index.ts";
+import { adapterScale } from "../../src/training/options.ts";
+
+it("has margins and rates that belong to the loss and the optimiser, unless they are given", () => {
+  expect(trainingOptions()).toMatchObject({ loss: "distil", margin: 0.4, learningRate: 4e-3, weightDecay: 0.05 });
+  expect(trainingOptions({ loss: "arcface" }).margin).toBe(0.5);
+  expect(trainingOptions({ loss: "distil+arcface", margin: 0.3 }).margin).toBe(0.3);
+  expect(trainingOptions({ optimizer: "sgd" })).toMatchObject({ learningRate: 0.1, weightDecay: 5e-4, momentum: 0.9 });
+  expect(trainingOptions({ optimizer: "sgd", learningRate: 0.5 }).learningRate).toBe(0.5);
+  expect(trainingOptions({ method: "full" }).learningRate).toBe(1e-3);
+});
+
+it("reads what it wrote: a whole set of options gives itself", () => {
+  const options = trainingOptions({ preset: "paper", loss: "arcface", optimizer: "sgd", rank: 8, rankStable: true });
+  expect(trainingOptions(JSON.parse(JSON.stringify(options)))).toEqual(options);
+});
+
+it("divides the scale by the root of the rank on request", () => {
+  expect(adapterScale(trainingOptions({ rank: 16, scale: 2 }))).toBe(2);
+  expect(adapterScale(trainingOptions({ rank: 16, scale: 2, rankStable: true }))).toBe(0.5);
+});
+
+it.each([
+  [{ accumulate: 3, batch: 32 }, "does not divide"],
+  [{ dropout: 0.1, method: "full" }, "--method lora only"],
+  [{ dropout: 1 }, "--dropout is a number from 0 to 0.95"],
+  [{ loss: "cosface", classesPerStep: 16 }, "every face needs its class"],
+  [{ momentum: 1 }, "--momentum"],
+  [{ patience: -1 }, "--patience"],
+  [{ checkpointSeconds: Number.NaN }, "--checkpoint-seconds"],
+] as const)("refuses %j", (choices, message) => {
+  expect(() => trainingOptions(choices)).toThrow(message);
+});
