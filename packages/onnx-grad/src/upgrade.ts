@@ -9,6 +9,7 @@ import { FORMS } from "./upgrade/forms.ts";
 import { NORMALISATIONS } from "./upgrade/normalisation.ts";
 import { RESIZINGS } from "./upgrade/resize.ts";
 import type { Target, Upgrade } from "./upgrade/target.ts";
+import { samePads } from "./upgrade/window.ts";
 
 /** The operator set whose forms the gradient rules know. */
 export const modernOpset = 18;
@@ -30,13 +31,13 @@ const einsum: Upgrade = (b, node) => {
 
 /** Operators whose form changed, or of which onnxruntime cannot run one form. */
 const upgrades: ReadonlyMap<string, Upgrade> = new Map(
-  Object.entries({ ...FORMS, ...NORMALISATIONS, ...RESIZINGS, Einsum: einsum, Attention: attention }),
+  Object.entries({ ...FORMS, ...NORMALISATIONS, ...RESIZINGS, Einsum: einsum, Attention: attention, Conv: samePads }),
 );
 
 /** Operators that kept one meaning from operator set 7 on (they gained only element types or optional attributes). */
 const unchanged: ReadonlySet<string> = new Set(
   `Abs Acos Acosh Add And ArgMax ArgMin Asin Asinh Atan Atanh AveragePool Cast CastLike Ceil Celu Concat Constant
-  ConstantOfShape Conv ConvTranspose Cos Cosh CumSum DepthToSpace Div Elu Equal Erf Exp Expand EyeLike Flatten Floor Gather
+  ConstantOfShape ConvTranspose Cos Cosh CumSum DepthToSpace Div Elu Equal Erf Exp Expand EyeLike Flatten Floor Gather
   GatherElements GatherND Gelu Gemm GlobalAveragePool GlobalMaxPool Greater GreaterOrEqual HardSigmoid HardSwish Identity
   InstanceNormalization IsInf IsNaN LRN LayerNormalization LeakyRelu Less LessOrEqual Log LpNormalization MatMul Max MaxPool
   Mean Min Mish Mod Mul Neg NonZero Not OneHot Or PRelu Pow Range Reciprocal RMSNormalization Relu Reshape Round

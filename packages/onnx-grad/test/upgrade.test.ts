@@ -183,6 +183,22 @@ describe("upgradeOpset", () => {
     expect((await run(upgraded, { x: random([1, 1, 4, 6], 1) }))[y]?.dims).toEqual([1, 1, 6, 9]);
   });
 
+  it.each([
+    ["SAME_UPPER", 1, 2],
+    ["SAME_LOWER", 2, 1],
+  ])("writes out the padding of a dilated Conv, %s", async (mode, before, after) => {
+    const build = (padding: Attributes) => {
+      const b = new GraphBuilder({ name: "same", opset: 19 });
+      b.input("x", { dtype: "float32", shape: [1, 2, 7] });
+      const attributes: Attributes = { dilations: ints(3), kernel_shape: ints(2), ...padding };
+      const kernel = b.constant(random([3, 2, 2], 2));
+      return b.build([b.add("Conv", ["x", kernel], attributes)]);
+    };
+    const upgraded = upgradeOpset(build({ auto_pad: { string: mode } }));
+    const x = random([1, 2, 7], 8);
+    expect(await run(upgraded, { x })).toEqual(await run(build({ pads: ints(before, after) }), { x }));
+  });
+
   it("names only the axes that a Resize changes, so that the batch can be opened", async () => {
     const b = new GraphBuilder({ name: "sizes", opset: 13 });
     b.input("x", { dtype: "float32", shape: [1, 2, 4, 6] });
