@@ -5,6 +5,9 @@ const HANDING_ON: ReadonlySet<string> = new Set(
   "Reshape Flatten Transpose Squeeze Unsqueeze Identity Cast Dropout".split(" "),
 );
 
+/** Values looked at in all walks together; real networks need some thousands, a graph made to take long stops here. */
+const MOST_VALUES = 1_000_000;
+
 /**
  * The nodes on residual branches: those between a value x and a sum `x + f(x)`, where x may reach the sum reshaped. In a transformer these
  * are the blocks, without patch embedding, patch merging and head.
@@ -23,11 +26,13 @@ export function nodesOnBranches(graph: Graph, rows: ReadonlyMap<string, ValueRow
     return at;
   };
   const found = new Set<Node>();
+  let looked = 0;
   /** Walks back from the end of a branch to its start, no further than to nodes older than that. */
   const walk = (start: string, end: string): void => {
     const visited = new Set<string>();
     const waiting = [end];
-    for (let value = waiting.pop(); value !== undefined; value = waiting.pop()) {
+    for (let value = waiting.pop(); value !== undefined && looked < MOST_VALUES; value = waiting.pop()) {
+      looked++;
       if (visited.has(value) || placeOf(value) < placeOf(start)) continue;
       visited.add(value);
       if (value !== start) waiting.push(...(nodeOf(value)?.inputs ?? []));

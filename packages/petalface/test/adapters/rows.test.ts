@@ -1,3 +1,6 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import fc from "fast-check";
 import { checkGradients, GraphBuilder, imageOf, ops, type Run, type Tensor } from "onnx-grad";
 import { describe, expect, it } from "vitest";
@@ -5,6 +8,7 @@ import {
   type AdapterConfig,
   adaptedModel,
   buildAdapted,
+  exportModel,
   findSites,
   layoutOf,
   mergeAdapter,
@@ -13,7 +17,7 @@ import {
   selectSites,
 } from "../../src/adapters/index.ts";
 import { proveSiteRows } from "../../src/adapters/prove.ts";
-import { type Backbone, toInput } from "../../src/backbones/index.ts";
+import { type Backbone, openBackbone, toInput } from "../../src/backbones/index.ts";
 import { random } from "../../src/random.ts";
 import { openSession, type Session } from "../../src/runtime/index.ts";
 import { backboneOf, type Kit, shapeIn, swin, unusual, vit, wrap } from "./networks.ts";
@@ -155,6 +159,37 @@ describe.each(networks)("%s", (_, make) => {
     for (const session of sessions.values()) await session.close();
     expect(worst).toBeLessThan(2e-3);
   });
+});
+
+it("a Swin is one file with its adapters, which runs any batch", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "petalface-rows-"));
+  try {
+    const backbone = swin(small);
+    const config = configOf(backbone, { gate: "twin" });
+    const adapter = { config, theta: thetaOf(backbone, config) };
+    const path = join(folder, "swin.onnx");
+    await exportModel(path, backbone, adapter, "quality");
+    const exported = await openBackbone(path);
+    const model = adaptedModel(backbone, adapter);
+    const [file, memory] = [
+      await openSession(exported.graph, { threads: 1 }),
+      await openSession(model.graph, { threads: 1 }),
+    ];
+    for (const count of [1, 2, 5]) {
+      const faces = { [backbone.input]: noise(backbone, count, count) };
+      const [actual, expected] = [await file.run(faces), await memory.run(faces)];
+      expect(actual[exported.output]?.dims).toEqual([count, backbone.width]);
+      expect(distance(floats(expected[model.output]), floats(actual[exported.output]))).toBeLessThan(1e-6);
+    }
+    await file.close();
+    await memory.close();
+    // What was exported can be adapted again.
+    expect((await proveSites(exported, { threads: 1 })).sites.length).toBeGreaterThan(
+      findSites(backbone.graph).sites.length,
+    );
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
 });
 
 describe("the layouts", () => {
