@@ -9,6 +9,7 @@ import type { TorchFile } from "./zip.ts";
 
 const MAGIC = 0x1950a86a20f9469cfc6cn;
 const PROTOCOL = 1001;
+const MOST_STORAGES = 32_768;
 /** The pickles before the numbers are read whole: first this much of the file, then this much. */
 const HEADS = [2 ** 20, 2 ** 26] as const;
 
@@ -32,6 +33,8 @@ export async function readTorchLegacy(file: OpenFile): Promise<TorchFile> {
   const { value, storages, keys, littleEndian, end } = await readHead(file);
   const places = new Map<string, number>();
   let position = end;
+  if (keys.length > MOST_STORAGES)
+    throw new PetalfaceError(`${path}: ${keys.length} storages are more than any checkpoint has`);
   for (const key of keys) {
     const storage = storages.get(key);
     if (storage === undefined || places.has(key))
