@@ -4,10 +4,11 @@ import { int64 } from "../tensor.ts";
 import { type Call, cannot, known, type Rule } from "./rule.ts";
 import { padsFor } from "./shape.ts";
 
-/** Constant indices counted from the front, or undefined if they are computed. */
-function constantIndices(o: Ops, name: string, size: number): number[] | undefined {
-  const tensor = o.builder.tensor(name);
-  return tensor && Array.from(tensor.data, Number).map((index) => (index < 0 ? index + size : index));
+/** Constant indices counted from the front; none if they are computed or one is out of range. */
+function constantIndices(o: Ops, name: string, size: number): number[] {
+  const indices = Array.from(o.builder.tensor(name)?.data ?? [], Number);
+  const places = indices.map((index) => (index < 0 ? index + size : index));
+  return places.every((place) => place >= 0 && place < size) ? places : [];
 }
 
 /**
@@ -19,15 +20,16 @@ const rowsBack: Rule = ({ o, node, x: [x, indices], g }) => [
     const axis = o.axis(x, intOf(node, "axis", 0));
     const shape = o.shape(x);
     const size = known(node, shape[axis]);
-    const places = constantIndices(o, indices, size) ?? [];
+    const places = constantIndices(o, indices, size);
     const listed = () => o.reshape(g, [...shape.slice(0, axis), places.length, ...shape.slice(axis + 1)]);
     const [first] = places;
     if (first !== undefined && places.every((place, i) => place === first + i)) {
       return o.pad(listed(), padsFor(shape.length, [axis], [first], [size - first - places.length]));
     }
     if (places.length === size && new Set(places).size === size) {
-      const back = int64(Array.from({ length: size }, (_, place) => places.indexOf(place)));
-      return o.gather(listed(), o.builder.constant(back, "order"), axis);
+      const back: number[] = [];
+      for (const [i, place] of places.entries()) back[place] = i;
+      return o.gather(listed(), o.builder.constant(int64(back), "order"), axis);
     }
     const read = o.rank(indices);
     const all = [...Array(o.rank(g)).keys()];
@@ -47,7 +49,7 @@ const rowsBack: Rule = ({ o, node, x: [x, indices], g }) => [
 /** Zeros where something was replaced in `x`. */
 const zerosFor = ({ o, x: [, , updates] }: Call): string => o.full(0, o.shape(updates), updates);
 
-/** The reduction of a Scatter node must be one of `allowed`. */
+/** The reduction of a Scatter node; refuses those that multiply or pick. */
 function reductionOf({ node }: Call): "none" | "add" {
   const reduction = stringOf(node, "reduction", "none");
   if (reduction !== "none" && reduction !== "add") throw cannot(node, `reduction ${reduction} has no gradient here`);
