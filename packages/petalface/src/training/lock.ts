@@ -1,4 +1,4 @@
-import { link, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { constants, copyFile, link, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { PetalfaceError } from "../errors.ts";
@@ -53,6 +53,22 @@ export async function lockRun(folder: string): Promise<AsyncDisposable> {
 async function linked(own: string, path: string): Promise<boolean> {
   try {
     await link(own, path);
+    return true;
+  } catch (error) {
+    const { code = "" } = error as NodeJS.ErrnoException;
+    if (code === "EEXIST") return false;
+    if (noLinks.has(code)) return await copied(own, path);
+    throw writeFailure(path, error);
+  }
+}
+
+/** What file systems without hard links say. */
+const noLinks: ReadonlySet<string> = new Set(["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK"]);
+
+/** {@link linked} for file systems without links. A reader may see the file before its content, so it is the second choice. */
+async function copied(own: string, path: string): Promise<boolean> {
+  try {
+    await copyFile(own, path, constants.COPYFILE_EXCL);
     return true;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;

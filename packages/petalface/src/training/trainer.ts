@@ -73,29 +73,31 @@ export async function trainSteps(task: TrainingTask, state: TrainingState): Prom
     watch.calm &&
     (options.checkpointSeconds === 0 ||
       performance.now() - saved > Math.max(options.checkpointSeconds * 1000, writing / checkpointShare));
-  const validate = async (): Promise<void> => {
+  /** Measures where it is time to. False if the signal stopped it; a resumed run then starts with this validation. */
+  const validate = async (): Promise<boolean> => {
     const { validation } = state;
     const every = { every: options.validateEvery, steps, batch: options.batch, images: task.data.length };
-    if (validator === undefined || validation === undefined) return;
-    if (validation.last === state.step || !validationDue(state.step, every)) return;
+    if (validator === undefined || validation === undefined) return true;
+    if (validation.last === state.step || !validationDue(state.step, every)) return true;
     let score: ValidationScore;
     try {
       score = await validator.evaluate({ config: task.config, theta: state.theta }, signal);
     } catch (error) {
-      // A resumed run starts with this validation; the steps before it need not be done again.
-      if (signal?.aborted && watch.calm) await checkpoint();
-      throw error;
+      if (!signal?.aborted) throw error;
+      if (watch.calm) await checkpoint();
+      return false;
     }
     const record = noteValidation(validation, state.step, score, state.theta);
     journal.add(record);
     task.onValidation?.(record);
     await checkpoint();
+    return true;
   };
   const finished = (): boolean => state.step >= steps || outOfPatience(state.validation, options.patience);
 
   // A run that dies before its first half minute can be resumed too.
   if (state.step === 0) await checkpoint();
-  await validate();
+  if (!(await validate())) return false;
   if (finished()) return true;
   await using engines = await openEngines(task, state);
   const { targets } = engines;
@@ -110,7 +112,7 @@ export async function trainSteps(task: TrainingTask, state: TrainingState): Prom
       if (watch.calm) await checkpoint();
       return false;
     }
-    await validate();
+    if (!(await validate())) return false;
     if (finished()) break;
   }
   if (!state.theta.every(Number.isFinite))

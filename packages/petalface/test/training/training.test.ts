@@ -1,7 +1,8 @@
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Tensor } from "onnx-grad";
+import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type AdapterConfig, findSites, initialTheta } from "../../src/adapters/index.ts";
 import { openBackbone } from "../../src/backbones/index.ts";
@@ -134,6 +135,40 @@ describe("adapt", () => {
     await expect(attempt({ ...small, quality: "beauty" })).rejects.toThrow("no quality measure");
     await expect(attempt({ ...small, calibration: "photos" })).rejects.toThrow("known for sharpness at 112 px");
     await expect(resume(join(folder, "nowhere"))).rejects.toThrow("is no run");
+  });
+
+  it("does not go on with another model, other data, or a checkpoint of another run", async () => {
+    const [out, own, faces] = [join(folder, "changed"), join(folder, "own.onnx"), join(folder, "faces")];
+    await writeTinyBackbone(own);
+    for (const name of ["a", "b", "c", "d"]) await mkdir(join(faces, name), { recursive: true });
+    const noise = Uint8Array.from({ length: 20 * 20 * 3 }, (_, i) => (i * i * 37) % 256);
+    const raw = { width: 20, height: 20, channels: 3 } as const;
+    const png = await sharp(noise, { raw }).png().toBuffer();
+    for (const name of ["a/1.png", "b/1.png", "c/1.png", "d/1.png"]) await writeFile(join(faces, name), png);
+    await stopAfter(1, (context) =>
+      adapt(
+        { model: own, train: faces, options: { ...small, epochs: 9, calibration: "fit" }, out },
+        { ...context, threads: 1 },
+      ),
+    );
+    await writeFile(join(faces, "d", "2.png"), png);
+    await expect(resume(out)).rejects.toThrow(/faces is not the data that .*changed was started with/);
+    await rm(join(faces, "d", "2.png"));
+    await writeTinyBackbone(own, 2);
+    await expect(resume(out)).rejects.toThrow(/own\.onnx is not the model that .*changed was started with/);
+    await writeTinyBackbone(own);
+    const record = JSON.parse(await readFile(join(out, "run.json"), "utf8"));
+    const changed = { ...record, options: { ...record.options, optimizer: "sgd" } };
+    await writeFile(join(out, "run.json"), JSON.stringify(changed));
+    await expect(resume(out)).rejects.toThrow(/does not fit this run; it was made with other options/);
+  });
+
+  it("starts again from the beginning where a kill came before the first checkpoint", async () => {
+    const out = join(folder, "no-checkpoint");
+    const options = { ...small, epochs: 2, loss: "cosface" } as const;
+    const whole = await adapt({ model, train: people, options, out }, { threads: 1 });
+    for (const name of ["checkpoint", "adapter", "metrics.jsonl"]) await rm(join(out, name), { recursive: true });
+    expect((await resume(out, { threads: 1 })).adapter.theta).toEqual(whole.adapter.theta);
   });
 
   it("stops at a loss that is not finite, says what to do, and keeps the last checkpoint", async () => {

@@ -97,6 +97,15 @@ describe("a run with a validation protocol", () => {
       expect(part.finished).toBe(false);
       first = false;
     }
+    // Stopped amid the validation after step 35, which is not noted yet.
+    const controller = new AbortController();
+    const within: AdaptContext = {
+      ...{ threads: 1, openValidator: protocol(), signal: controller.signal },
+      onStep: ({ step }) => {
+        if (step === 35) queueMicrotask(() => controller.abort());
+      },
+    };
+    expect((await resume(stopped, within)).finished).toBe(false);
     await expect(resume(stopped, { threads: 1 })).rejects.toThrow("give openValidator");
     await expect(resume(stopped, { threads: 1, openValidator: protocol("two") })).rejects.toThrow(
       /closeness is not the validation protocol that .* was started with/,
