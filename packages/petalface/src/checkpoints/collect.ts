@@ -3,8 +3,9 @@ import { quote } from "./pickle/machine.ts";
 import { isObject, type PickleMap, type PickleObject, type PickleStorage, type PickleValue } from "./pickle/values.ts";
 import type { CheckpointTensor, Plain, Storage, TensorGroup } from "./types.ts";
 
-/** Walked values; a training checkpoint with an optimiser has some 20,000. */
-const MOST_VALUES = 1_000_000;
+/** What may be walked: a plain value counts one, a tensor or container ten. A training checkpoint with its optimiser takes some 200,000. */
+const MOST_VALUES = 2_000_000;
+const COST = 10;
 const DEEPEST = 64;
 /** Metadata are for people: what is longer is cut and says so. */
 const LONGEST_LIST = 256;
@@ -39,9 +40,11 @@ export function collect(value: PickleValue, path: string, locate: (storage: Pick
 
   /** Puts tensors into groups and gives the rest; undefined where nothing is left. */
   const walk = (item: PickleValue, group: string, name: string): Plain | undefined => {
-    values++;
+    values += item === null || typeof item !== "object" ? 1 : COST;
     if (values > MOST_VALUES)
-      throw new PetalfaceError(`${path}: it nests more than ${MOST_VALUES} values; it is damaged or made to do harm`);
+      throw new PetalfaceError(
+        `${path}: it nests more values than any checkpoint has; it is damaged or made to do harm`,
+      );
     if (item === null || typeof item !== "object" || item instanceof Uint8Array || isObject(item)) {
       if (item !== null && typeof item === "object" && isObject(item) && item.kind === "tensor") {
         add(group, name, item);

@@ -19,7 +19,7 @@ export interface ZipEntry {
 }
 
 /** The largest training checkpoints of face recognisers have some 5,000 entries. */
-const MOST_ENTRIES = 32_768;
+const MOST_ENTRIES = 16_384;
 /** Deflate makes at most 1032 of one. Honest weights shrink little; even all-zero momenta do not fill a file. */
 const MOST_INFLATION = 64;
 const FREE_INFLATION = 2 ** 26;

@@ -120,6 +120,12 @@ describe("what is broken is refused", () => {
 describe("what would fill memory or never end is refused", () => {
   test.each<[string, Uint8Array, RegExp]>([
     ["millions of dictionaries", Buffer.alloc(3_000_000, "}"), /more containers/],
+    [
+      "millions of kept values",
+      Buffer.concat([bytes("N"), Buffer.alloc(3_000_000, "\x94", "latin1")]),
+      /more memories/,
+    ],
+    ["millions of lines", Buffer.alloc(2_000_000, "I1\n"), /more operations/],
     ["millions of operations", Buffer.alloc(6_000_000, "N"), /more operations/],
     [
       "many copies of a large dictionary",

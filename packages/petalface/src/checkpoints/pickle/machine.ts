@@ -40,12 +40,13 @@ export interface Machine {
   /** Dictionaries that stand for an object with attributes. */
   readonly namespaces: WeakSet<PickleMap>;
   /** What may still be made before the pickle counts as an attack on memory. */
-  readonly budget: { operations: number; containers: number; bytes: number };
+  readonly budget: { operations: number; containers: number; memories: number; bytes: number };
 }
 
 /** A pickle of a training checkpoint takes under 100,000 operations, one of 12,000 images under 300,000. */
 const OPERATIONS = 5_000_000;
 const CONTAINERS = 500_000;
+const MEMORIES = 500_000;
 
 export function newMachine(rules: PickleRules, input: ByteReader, size: number): Machine {
   return {
@@ -55,7 +56,7 @@ export function newMachine(rules: PickleRules, input: ByteReader, size: number):
     marks: [],
     memo: new Map(),
     namespaces: new WeakSet(),
-    budget: { operations: OPERATIONS, containers: CONTAINERS, bytes: size },
+    budget: { operations: OPERATIONS, containers: CONTAINERS, memories: MEMORIES, bytes: size },
   };
 }
 
@@ -65,10 +66,22 @@ export function refusal(machine: Machine, what: string): PetalfaceError {
 }
 
 /** Takes from what may still be made; throws where nothing is left. */
-export function spend(machine: Machine, kind: "operations" | "containers" | "bytes", count: number): void {
+export function spend(machine: Machine, kind: keyof Machine["budget"], count: number): void {
   machine.budget[kind] -= count;
   if (machine.budget[kind] < 0)
     throw refusal(machine, `it would make more ${kind} than any checkpoint needs; it is damaged or made to do harm`);
+}
+
+/** Keeps the value on top for later. */
+export function remember(machine: Machine, index: number): void {
+  spend(machine, "memories", 1);
+  machine.memo.set(index, top(machine));
+}
+
+/** A line of the text protocol; reading one takes as long as many binary operations. */
+export function line(machine: Machine): string {
+  spend(machine, "operations", 10);
+  return machine.input.line();
 }
 
 export function push(machine: Machine, value: PickleValue): void {

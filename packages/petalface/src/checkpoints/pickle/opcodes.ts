@@ -3,6 +3,7 @@ import {
   build,
   call,
   describe,
+  line,
   type Machine,
   newList,
   newMap,
@@ -12,6 +13,7 @@ import {
   popToMark,
   push,
   refusal,
+  remember,
   setItems,
   spend,
   top,
@@ -69,21 +71,21 @@ function global(machine: Machine, module: string, name: string): PickleValue {
   return { kind: "global", module, name };
 }
 
-function decimal(machine: Machine, line: string): bigint {
-  if (line.length > LONGEST_INTEGER || !/^\s*-?[0-9]+L?\s*$/.test(line))
+function decimal(machine: Machine, digits: string): bigint {
+  if (digits.length > LONGEST_INTEGER || !/^\s*-?[0-9]+L?\s*$/.test(digits))
     throw refusal(machine, "an integer is malformed");
-  return BigInt(line.trim().replace(/L$/, ""));
+  return BigInt(digits.trim().replace(/L$/, ""));
 }
 
 function index(machine: Machine): number {
-  const value = integer(decimal(machine, machine.input.line()));
+  const value = integer(decimal(machine, line(machine)));
   if (typeof value !== "number" || value < 0) throw refusal(machine, "the number of a kept value is malformed");
   return value;
 }
 
 /** A quoted string of Python 2 with its escapes. */
 function quoted(machine: Machine): Uint8Array {
-  const match = /^(['"])((?:[^\\]|\\.)*)\1\s*$/s.exec(machine.input.line());
+  const match = /^(['"])((?:[^\\]|\\.)*)\1\s*$/s.exec(line(machine));
   if (match === null) throw refusal(machine, "a string is malformed");
   const named: Readonly<Record<string, string>> = { n: "\n", r: "\r", t: "\t", a: "\x07", b: "\b", f: "\f", v: "\v" };
   const plain = (match[2] as string).replace(/\\(?:x([0-9a-fA-F]{2})|(.))/gs, (whole, hex?: string, letter?: string) =>
@@ -92,8 +94,8 @@ function quoted(machine: Machine): Uint8Array {
   return new Uint8Array(Buffer.from(plain, "latin1"));
 }
 
-function rawUnicode(line: string): string {
-  return line.replace(
+function rawUnicode(text: string): string {
+  return text.replace(
     /\\u([0-9a-fA-F]{4})|\\U(0010[0-9a-fA-F]{4}|000[0-9a-fA-F]{5})/g,
     (_, short?: string, long?: string) => String.fromCodePoint(Number.parseInt(short ?? (long as string), 16)),
   );
@@ -106,7 +108,7 @@ function refused(name: string): Operation {
 }
 
 function instance(machine: Machine): void {
-  const [module, name] = [machine.input.line(), machine.input.line()];
+  const [module, name] = [line(machine), line(machine)];
   call(machine, global(machine, module, name), newTuple(machine, popToMark(machine)));
 }
 
@@ -167,22 +169,22 @@ export const operations: ReadonlyMap<number, Operation> = new Map(
     "\x88": (machine) => push(machine, true),
     "\x89": (machine) => push(machine, false),
     I: (machine) => {
-      const line = machine.input.line();
-      push(machine, line === "01" ? true : line === "00" ? false : integer(decimal(machine, line)));
+      const digits = line(machine);
+      push(machine, digits === "01" ? true : digits === "00" ? false : integer(decimal(machine, digits)));
     },
-    L: (machine) => push(machine, integer(decimal(machine, machine.input.line()))),
+    L: (machine) => push(machine, integer(decimal(machine, line(machine)))),
     J: (machine) => push(machine, machine.input.int32()),
     K: (machine) => push(machine, machine.input.byte()),
     M: (machine) => push(machine, machine.input.uint16()),
     "\x8a": (machine) => push(machine, long(machine, machine.input.byte())),
     "\x8b": (machine) => push(machine, long(machine, machine.input.uint32())),
-    F: (machine) => push(machine, float(machine, machine.input.line())),
+    F: (machine) => push(machine, float(machine, line(machine))),
     G: (machine) => push(machine, machine.input.float64BigEndian()),
     // Text and bytes
     S: (machine) => push(machine, python2(machine, quoted(machine))),
     T: (machine) => push(machine, python2(machine, machine.input.take(machine.input.uint32()))),
     U: (machine) => push(machine, python2(machine, machine.input.take(machine.input.byte()))),
-    V: (machine) => push(machine, rawUnicode(machine.input.line())),
+    V: (machine) => push(machine, rawUnicode(line(machine))),
     X: (machine) => push(machine, text(machine, machine.input.uint32())),
     "\x8c": (machine) => push(machine, text(machine, machine.input.byte())),
     "\x8d": (machine) => push(machine, text(machine, machine.input.uint64())),
@@ -238,13 +240,13 @@ export const operations: ReadonlyMap<number, Operation> = new Map(
     g: (machine) => get(machine, index(machine)),
     h: (machine) => get(machine, machine.input.byte()),
     j: (machine) => get(machine, machine.input.uint32()),
-    p: (machine) => void machine.memo.set(index(machine), top(machine)),
-    q: (machine) => void machine.memo.set(machine.input.byte(), top(machine)),
-    r: (machine) => void machine.memo.set(machine.input.uint32(), top(machine)),
-    "\x94": (machine) => void machine.memo.set(machine.memo.size, top(machine)),
+    p: (machine) => remember(machine, index(machine)),
+    q: (machine) => remember(machine, machine.input.byte()),
+    r: (machine) => remember(machine, machine.input.uint32()),
+    "\x94": (machine) => remember(machine, machine.memo.size),
     // Names and calls
     c: (machine) => {
-      const [module, name] = [machine.input.line(), machine.input.line()];
+      const [module, name] = [line(machine), line(machine)];
       push(machine, global(machine, module, name));
     },
     "\x93": stackGlobal,
@@ -254,7 +256,7 @@ export const operations: ReadonlyMap<number, Operation> = new Map(
     "\x81": construct,
     "\x92": constructWithKeywords,
     b: build,
-    P: (machine) => persistent(machine, machine.input.line()),
+    P: (machine) => persistent(machine, line(machine)),
     Q: (machine) => persistent(machine, pop(machine)),
     "\x82": refused("the extension registry (EXT1)"),
     "\x83": refused("the extension registry (EXT2)"),
@@ -269,8 +271,8 @@ export const operations: ReadonlyMap<number, Operation> = new Map(
 );
 
 /** A decimal float of protocol 0, as Python's `repr` gives it. */
-function float(machine: Machine, line: string): number {
-  const word = line.trim().toLowerCase();
+function float(machine: Machine, digits: string): number {
+  const word = digits.trim().toLowerCase();
   const special = /^([+-]?)(?:inf|infinity|nan)$/.exec(word);
   if (special !== null) return word.endsWith("nan") ? Number.NaN : special[1] === "-" ? -Infinity : Infinity;
   if (!/^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?$/.test(word) || word.length > 100)

@@ -1,3 +1,4 @@
+import { readSync } from "node:fs";
 import { PetalfaceError } from "../../errors.ts";
 import { type OpenFile, readPart } from "../file.ts";
 import { TruncatedPickle } from "../pickle/bytes.ts";
@@ -9,7 +10,7 @@ import type { TorchFile } from "./zip.ts";
 
 const MAGIC = 0x1950a86a20f9469cfc6cn;
 const PROTOCOL = 1001;
-const MOST_STORAGES = 32_768;
+const MOST_STORAGES = 16_384;
 /** The pickles before the numbers are read whole: first this much of the file, then this much. */
 const HEADS = [2 ** 20, 2 ** 26] as const;
 
@@ -32,6 +33,7 @@ export async function readTorchLegacy(file: OpenFile): Promise<TorchFile> {
   const { path } = file;
   const { value, storages, keys, littleEndian, end } = await readHead(file);
   const places = new Map<string, number>();
+  const count = Buffer.alloc(8);
   let position = end;
   if (keys.length > MOST_STORAGES)
     throw new PetalfaceError(`${path}: ${keys.length} storages are more than any checkpoint has`);
@@ -41,8 +43,10 @@ export async function readTorchLegacy(file: OpenFile): Promise<TorchFile> {
       throw new PetalfaceError(
         `${path}: storage ${JSON.stringify(key.slice(0, 80))} is listed and not used, or listed twice`,
       );
-    const count = await readPart(file, position, 8);
-    const elements = new DataView(count.buffer).getBigInt64(0, littleEndian);
+    // Read at once: eight bytes at a time through a thread would take seconds for the most storages.
+    if (readSync(file.handle.fd, count, 0, 8, position) < 8)
+      throw new PetalfaceError(`${path}: it ends at byte ${file.size}, before storage ${key}; is it complete?`);
+    const elements = littleEndian ? count.readBigInt64LE() : count.readBigInt64BE();
     if (elements * BigInt(widthOfStorage(storage)) !== BigInt(storage.recordLength))
       throw new PetalfaceError(
         `${path}: storage ${key} has ${elements} elements and announces ${storage.recordLength} bytes`,
