@@ -1,9 +1,10 @@
 import type { Pass } from "./pass.ts";
+import { activations } from "./passes/activations.ts";
 import { fewBuffers } from "./passes/few-buffers.ts";
 import { logSoftmax } from "./passes/log-softmax.ts";
 import { maxPlaces } from "./passes/max-places.ts";
-import { sign } from "./passes/sign.ts";
+import { spaceToDepth } from "./passes/space-to-depth.ts";
 import { sums } from "./passes/sums.ts";
 
 /** All passes in the order in which they run: decompositions first, then fusions, which bring in operators that have no shape rule. */
-export const passes: readonly Pass[] = [fewBuffers, maxPlaces, logSoftmax, sums, sign];
+export const passes: readonly Pass[] = [fewBuffers, maxPlaces, logSoftmax, sums, activations, spaceToDepth];

@@ -82,7 +82,7 @@ describe("lowering for WebGPU", () => {
     expect(lower(graph, "webgpu")).toBe(graph);
   });
 
-  test("LogSoftmax, Sum, Mean and Sign are put in operators that WebGPU has", async () => {
+  test("operators without a kernel are put in operators that WebGPU has", async () => {
     const graph = graphOf([3, 4], (o, x) => [
       o.logSoftmax(x, 0),
       o.logSoftmax(o.mul(x, 100)),
@@ -91,6 +91,11 @@ describe("lowering for WebGPU", () => {
       o.sign(o.max(x, 0)),
       o.sign(x),
       o.builder.add("Sum", [x]),
+      o.builder.add("Softsign", [o.mul(x, 9)]),
+      o.builder.add("Selu", [o.mul(x, 9)]),
+      o.builder.add("Selu", [x], { alpha: { float: 0.5 }, gamma: { float: 2 } }),
+      o.builder.add("Celu", [o.mul(x, 999)], { alpha: { float: 0.3 } }),
+      o.builder.add("SpaceToDepth", [o.tile(o.reshape(x, [1, 2, 2, 3]), [1, 1, 1, 2])], { blocksize: { int: 2 } }),
     ]);
     const [plain, changed] = await bothWays(graph, { x: random([3, 4], 7) });
     plain.forEach((values, i) => {
@@ -98,7 +103,8 @@ describe("lowering for WebGPU", () => {
       expectClose(changed[i] as number[], values, 1e-6 * largest);
     });
     const left = opsOf(lower(graph, "webgpu"));
-    for (const op of ["LogSoftmax", "Sum", "Mean", "Sign"]) expect(left).not.toContain(op);
+    for (const op of ["LogSoftmax", "Sum", "Mean", "Sign", "Softsign", "Selu", "Celu", "SpaceToDepth"])
+      expect(left).not.toContain(op);
     expect(opsOf(lower(graph, "wasm"))).toEqual(opsOf(graph));
   });
 

@@ -1,0 +1,25 @@
+import { intOf } from "../../attributes.ts";
+import type { Dim } from "../../dim.ts";
+import type { Pass } from "../pass.ts";
+import { replaceNodes } from "../rewrite.ts";
+
+/** SpaceToDepth as a reshape and a transpose: the WebGPU provider (1.30) has no kernel for it, only for its inverse. */
+export const spaceToDepth: Pass = {
+  name: "space-to-depth",
+  targets: ["webgpu"],
+  exact: true,
+  run: (graph) =>
+    replaceNodes(
+      graph,
+      ({ op, domain }) => domain === "" && op === "SpaceToDepth",
+      (o, node) => {
+        const x = node.inputs[0] as string;
+        const [batch, channels, height, width] = o.shape(x) as [Dim, Dim, Dim, Dim];
+        if (typeof channels !== "number" || typeof height !== "number" || typeof width !== "number") return undefined;
+        const size = intOf(node, "blocksize", 1);
+        const blocks = o.reshape(x, [batch, channels, height / size, size, width / size, size]);
+        const turned = o.transpose(blocks, [0, 3, 5, 1, 2, 4]);
+        return [o.reshape(turned, [batch, channels * size * size, height / size, width / size])];
+      },
+    ),
+};
