@@ -20,6 +20,24 @@ describe("sgd", () => {
     expect(ahead[0]).toBeCloseTo(0.525, 6);
   });
 
+  it.each([
+    { nesterov: false, expected: [0.439114928, -1.72241223, 1.06330419] },
+    { nesterov: true, expected: [0.337968081, -1.64873433, 1.26520038] },
+  ])("gives PyTorch 2.15's numbers after three steps (nesterov: $nesterov)", ({ nesterov, expected }) => {
+    const values = Float32Array.of(1, -2, 0.5);
+    const velocity = new Float32Array(3);
+    const options = { rate: 0.1, weightDecay: 0.05, momentum: 0.9, nesterov, gradientScale: 1 };
+    for (const gradient of [
+      [2, -1, 0.3],
+      [0.5, 0.25, -4],
+      [-1, 0, 1],
+    ])
+      sgd(values, Float32Array.from(gradient), velocity, options);
+    expected.forEach((value, i) => {
+      expect(values[i]).toBeCloseTo(value, 6);
+    });
+  });
+
   it("is gradient descent without momentum and decay, whatever the numbers", () => {
     const numbers = fc.array(fc.float({ min: -100, max: 100, noNaN: true }), { minLength: 1, maxLength: 8 });
     fc.assert(
