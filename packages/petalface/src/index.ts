@@ -1,5 +1,35 @@
 export * from "./adapters/index.ts";
 export * from "./backbones/index.ts";
+export {
+  bufferNames,
+  type Checkpoint,
+  type CheckpointTensor,
+  type ConversionOptions,
+  type ConvertedFile,
+  type ConvertedTensor,
+  type Dtype,
+  type FamilyHint,
+  familiesOf,
+  mapNames,
+  type NameMap,
+  type NameRules,
+  openCheckpoint,
+  type PickleArray,
+  type PickleMap,
+  type PickleObject,
+  type PickleValue,
+  type Plain,
+  readTensor,
+  requireComplete,
+  type Storage,
+  streamTensor,
+  type TensorGroup,
+  type Unpickled,
+  unpickle,
+  type WrongShape,
+  writeFloat32,
+  writeTorchCheckpoint,
+} from "./checkpoints/index.ts";
 export * from "./data/index.ts";
 export { PetalfaceError } from "./errors.ts";
 export * from "./evaluation/index.ts";

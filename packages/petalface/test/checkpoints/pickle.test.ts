@@ -154,7 +154,6 @@ describe("what would fill memory or never end is refused", () => {
 
 describe.skipIf(!shared("oracle").exists)("lists of pairs are read (needs PETALFACE_SHARED)", () => {
   const folder = (name: string) => shared("oracle", "formats", "verification", name).path;
-  const expected = JSON.parse(readFileSync(folder("expected.json"), "utf8")) as Record<string, unknown>;
 
   test.each([
     "lfw_mini_p2",
@@ -177,6 +176,6 @@ describe.skipIf(!shared("oracle").exists)("lists of pairs are read (needs PETALF
     const hash = createHash("sha256")
       .update(content(images[0] as PickleValue))
       .digest("hex");
-    expect(JSON.stringify(expected)).toContain(hash);
+    expect(readFileSync(folder("expected.json"), "utf8")).toContain(hash);
   });
 });
