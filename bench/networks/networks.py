@@ -13,8 +13,8 @@ SIDES = {
     "vit_small_patch16_224": 112,
     "convnext_atto": 112,
     "resnet18": 112,
-    "mobilenetv3_small_100": 112,
-    "mobilenetv3_large_100": 112,
+    "mobilenetv3_small_100": 64,
+    "mobilenetv3_large_100": 64,
     "edgenext_xx_small": 128,
 }
 

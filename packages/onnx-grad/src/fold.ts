@@ -1,17 +1,19 @@
-import type { Dim } from "./dim.ts";
+import { type Dim, sameShape } from "./dim.ts";
 import { OnnxGradError } from "./errors.ts";
 import { gatherIsReshape, trackAffines } from "./fold/affine.ts";
 import { evaluate } from "./fold/evaluate.ts";
 import { isNumeric, type Known, knownOf, tensorOfKnown } from "./fold/values.ts";
 import type { Graph, Node, ValueType } from "./graph.ts";
+import { callOf } from "./infer/call.ts";
 import { contextOf } from "./infer/context.ts";
+import { padsOf } from "./infer/slice.ts";
 import { type InferContext, inferNode } from "./infer.ts";
 import { type Constant, int64 } from "./tensor.ts";
 
 /**
  * Evaluates shape arithmetic: what follows from shapes and small integer constants becomes a constant, reshapes to shapes that
- * hold the open batch get -1 in its place. Identity, casts to the same type and dropout (which does nothing outside training)
- * go away, and so do nodes and constants that no output needs. Names of inputs and outputs stay.
+ * hold the open batch get -1 in its place. Identity, casts to the same type, reshapes to the same shape, pads of nothing and dropout
+ * (which does nothing outside training) go away, and so do nodes and constants that no output needs. Names of inputs and outputs stay.
  * Throws OnnxGradError naming a node that cannot be typed.
  */
 export function foldConstants(graph: Graph): Graph {
@@ -86,11 +88,17 @@ export function typeGraph(draft: Graph): Graph {
   return prune({ ...draft, nodes, types, constants });
 }
 
+/** Operators that do nothing where the shape stays the same. */
+const SAME_SHAPE: ReadonlySet<string> = new Set(["Reshape", "Expand", "Flatten"]);
+
 /** Whether a node hands its first input on unchanged and nothing else of it is used. */
 function isNothing(node: Node, context: InferContext, type: ValueType): boolean {
   if (node.domain !== "") return false;
   if (node.op === "Identity") return true;
   if (node.op === "Cast") return context.type(node.inputs[0] as string).dtype === type.dtype;
+  if (SAME_SHAPE.has(node.op)) return sameShape(context.type(node.inputs[0] as string).shape, type.shape);
+  // PyTorch's exporters write the pads of a window that fits all the same.
+  if (node.op === "Pad") return padsOf(callOf(node, context)).every(([before, after]) => before === 0 && after === 0);
   if (node.op !== "Dropout" || (node.outputs[1] ?? "") !== "") return false;
   const training = node.inputs[2] ?? "";
   return training === "" || context.tensor(training)?.data[0] === 0;

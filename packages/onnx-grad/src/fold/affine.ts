@@ -1,7 +1,7 @@
 import { type Dim, type Shape, sameShape } from "../dim.ts";
 import type { Node, ValueType } from "../graph.ts";
-import type { InferContext } from "../infer.ts";
 import { broadcast, sameSize, sizeOfShape } from "../infer/dims.ts";
+import type { InferContext } from "../infer.ts";
 
 /** Integers that grow evenly along every axis: element `i` is the sum of `offset` and `i[axis] * strides[axis]`. */
 export interface Affine {
@@ -72,7 +72,8 @@ function unsqueezed(x: Affine, shape: Shape): Affine | undefined {
 function added(x: Affine, y: Affine): Affine | undefined {
   const shape = broadcast(x.shape, y.shape);
   if (shape === undefined) return undefined;
-  const strideOf = (value: Affine, axis: number): number => value.strides[axis - shape.length + value.shape.length] ?? 0;
+  const strideOf = (value: Affine, axis: number): number =>
+    value.strides[axis - shape.length + value.shape.length] ?? 0;
   return {
     shape,
     offset: x.offset + y.offset,
