@@ -5,6 +5,7 @@ import { join } from "node:path";
 const benchmarks: Readonly<Record<string, string>> = {
   faces: "faces/main.ts",
   networks: "networks/main.ts",
+  operators: "operators/main.ts",
 };
 
 const [name = "", ...args] = process.argv.slice(2);

@@ -1,0 +1,58 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { differentiate, encodeModel, GraphBuilder, ops, readModel, upgradeOpset } from "onnx-grad";
+import { InferenceSession, Tensor } from "onnxruntime-node";
+
+/** PyTorch's numbers for one function (export.py). */
+interface Reference {
+  readonly inputs: readonly { readonly shape: readonly number[]; readonly data: readonly number[] }[];
+  readonly output: readonly number[];
+  readonly gradients: readonly (readonly number[])[];
+}
+
+/** How far ours are from PyTorch's: the largest difference by the largest number. */
+export interface Agreement {
+  readonly output: number;
+  readonly gradients: number;
+}
+
+/** Reads one exported function, differentiates it by its inputs and compares both with PyTorch. Throws what stands in the way. */
+export async function compareOperator(folder: string, name: string, variant: string): Promise<Agreement> {
+  const reference = JSON.parse(await readFile(join(folder, `${name}.json`), "utf8")) as Reference;
+  const graph = upgradeOpset(await readModel(join(folder, `${name}-${variant}.onnx`)));
+  const b = new GraphBuilder(graph);
+  const o = ops(b);
+  const [output = ""] = graph.outputs;
+  const direction = b.input("cosines of the output", { dtype: "float32", shape: b.shape(output) });
+  const loss = o.reduceSum(o.mul(output, direction), undefined, false);
+  const wrt = graph.inputs.filter((input) => /^input\d$/.test(input));
+  const names = wrt.map((input) => `${input}.gradient`);
+  const backward = differentiate(b.build([loss]), { loss, wrt, names, outputs: [output], unreached: "zeros" });
+
+  const feeds: Record<string, Tensor> = {};
+  for (const input of wrt) {
+    const { shape, data } = reference.inputs[Number(input.slice(5))] as Reference["inputs"][number];
+    feeds[input] = new Tensor("float32", Float32Array.from(data), shape);
+  }
+  const cosines = Float32Array.from(reference.output, (_, i) => Math.cos(i));
+  feeds[direction] = new Tensor("float32", cosines, b.shape(output) as number[]);
+  const session = await InferenceSession.create(encodeModel(backward), { intraOpNumThreads: 1, logSeverityLevel: 4 });
+  try {
+    const results = await session.run(feeds);
+    const numbers = (value: string) => Array.from((results[value] as Tensor).data as Float32Array);
+    const each = wrt.map((input, i) =>
+      distance(numbers(names[i] as string), reference.gradients[Number(input.slice(5))] as number[]),
+    );
+    return { output: distance(numbers(output), reference.output), gradients: Math.max(0, ...each) };
+  } finally {
+    await session.release();
+  }
+}
+
+/** The largest difference by the largest of the expected numbers; infinite where shapes or NaN differ. */
+function distance(actual: readonly number[], expected: readonly number[]): number {
+  if (actual.length !== expected.length) return Infinity;
+  const scale = Math.max(1e-3, ...expected.map(Math.abs));
+  const worst = Math.max(0, ...expected.map((value, i) => Math.abs(value - (actual[i] as number)) / scale));
+  return Number.isNaN(worst) ? Infinity : worst;
+}
