@@ -1,6 +1,6 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { deserialize, serialize } from "node:v8";
-import { type Placement, type Provider, placementOf } from "../../src/runtime/index.ts";
+import { openSession, type Placement, type Provider, placementOf } from "../../src/runtime/index.ts";
 import type { Case } from "./families.ts";
 
 /** What a traced case gives: its results and where its nodes ran, or why it failed. */
@@ -9,8 +9,11 @@ export type Traced = Placement | { readonly error: string };
 // A process of its own, because it needs the environment in which the Vulkan loader finds a device. Arguments: provider, and a file
 // of cases that is replaced by what they gave.
 const [provider, file] = process.argv.slice(2) as [Provider, string];
+const cases = deserialize(await readFile(file)) as Case[];
 const traced: Traced[] = [];
-for (const { graph, feeds } of deserialize(await readFile(file)) as Case[]) {
+// Compiled shaders live as long as any session on the device does.
+const first = await openSession((cases[0] as Case).graph, { provider });
+for (const { graph, feeds } of cases) {
   const options = { provider, threads: 1, optimisation: "all" } as const;
   traced.push(
     await placementOf(graph, feeds, options).catch((error) => ({
@@ -18,4 +21,5 @@ for (const { graph, feeds } of deserialize(await readFile(file)) as Case[]) {
     })),
   );
 }
+await first.close();
 await writeFile(file, serialize(traced));
