@@ -150,5 +150,7 @@ export function inflate(raw: Uint8Array, length: number, name: string): Uint8Arr
 
 /** The bytes are not those that were written. */
 export function damaged(name: string): PetalfaceError {
-  return new PetalfaceError(`${name} is damaged: its bytes do not give its CRC-32; copy or download the file again`);
+  return new PetalfaceError(
+    `${name} is damaged: its bytes do not give its CRC-32; copy or download the file again, or save it again where it was written without checksums`,
+  );
 }

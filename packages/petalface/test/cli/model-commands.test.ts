@@ -365,7 +365,7 @@ describe("petalface inspect", () => {
     const { code, stderr } = await petalface(["inspect", join(folder, "nothing")]);
     expect(code).toBe(1);
     expect(stderr).toMatch(
-      /^petalface: there is no ".*nothing": give a model, a run, an adapter, a data set or a result\n$/,
+      /^petalface: there is no ".*nothing": give a model, a checkpoint, a run, an adapter, a data set or a result\n$/,
     );
   });
 });
