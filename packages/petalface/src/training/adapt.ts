@@ -224,10 +224,18 @@ async function openValidator(
 }
 
 function requirePeople(data: FaceData, options: TrainingOptions): void {
-  if (data.people.length >= 2 && data.length > 0 && data.at(0).person >= 0) return;
-  throw new PetalfaceError(
-    `--loss ${options.loss} needs at least two people, one folder each, and ${data.spec} has ${data.people.length}; use --loss distil, which needs no identities`,
-  );
+  const { loss } = options;
+  if (data.people.length < 2)
+    throw new PetalfaceError(
+      `--loss ${loss} needs at least two people, one folder each, and ${data.spec} has ${data.people.length}; use --loss distil, which needs no identities`,
+    );
+  for (let index = 0; index < data.length; index++) {
+    const { person, id } = data.at(index);
+    if (person < 0)
+      throw new PetalfaceError(
+        `--loss ${loss} needs to know who is on every face, and ${data.spec} does not say it of ${id}; name its person, leave it out, or use --loss distil`,
+      );
+  }
 }
 
 const sessionOptions = (

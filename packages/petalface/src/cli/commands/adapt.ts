@@ -174,6 +174,10 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
     signal: context.signal,
     onStart(record, first) {
       context.note(budget(record));
+      if (record.validation?.fingerprint.endsWith(record.data.fingerprint))
+        context.note(
+          "the validation faces are the training faces: the best adapter is then the one that knows them best",
+        );
       const done = first * record.options.batch;
       progress = context.progress("training", record.steps * record.options.batch, "images", done);
       progress.update(done);
