@@ -6,6 +6,7 @@ const benchmarks: Readonly<Record<string, string>> = {
   faces: "faces/main.ts",
   networks: "networks/main.ts",
   operators: "operators/main.ts",
+  step: "step/main.ts",
 };
 
 const [name = "", ...args] = process.argv.slice(2);

@@ -1,0 +1,45 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { createInterface } from "node:readline";
+
+/** One line that a contender says about the steps it ran. */
+export interface Timing {
+  /** Wall time of one step. */
+  readonly seconds: number;
+  readonly loss: number;
+}
+
+/** A training program that waits for orders. */
+export interface Contender {
+  readonly name: string;
+  /** Seconds until the first step was done, and the loss there. */
+  readonly startup: number;
+  readonly firstLoss: number;
+  run(steps: number): Promise<Timing>;
+  /** Ends the program; its peak of resident memory in bytes. */
+  finish(): Promise<number>;
+}
+
+/** Starts a program that says one JSON line when its first step is done, one for each order (a number of steps), and its peak after 0. */
+export async function startContender(name: string, program: string, args: readonly string[]): Promise<Contender> {
+  const child: ChildProcess = spawn(program, args, { stdio: ["pipe", "pipe", "inherit"] });
+  const { stdin, stdout } = child;
+  if (stdin === null || stdout === null) throw new Error(`${name} did not start`);
+  const lines = createInterface(stdout)[Symbol.asyncIterator]();
+  const answer = async <T>(): Promise<T> => {
+    const { value, done } = await lines.next();
+    if (done) throw new Error(`${name} ended early with exit code ${child.exitCode}`);
+    return JSON.parse(value) as T;
+  };
+  const order = <T>(steps: number): Promise<T> => {
+    stdin.write(`${steps}\n`);
+    return answer<T>();
+  };
+  const first = await answer<{ loss: number; startup: number }>();
+  return {
+    name,
+    startup: first.startup,
+    firstLoss: first.loss,
+    run: (steps) => order<Timing>(steps),
+    finish: async () => (await order<{ peak: number }>(0)).peak,
+  };
+}

@@ -1,0 +1,145 @@
+/**
+ * One training step, ours and PyTorch's on the same network, weights, batch and threads, in turns: `npm run bench -- step --help`.
+ * Prints and records the ratio, its spread over the rounds, the share of the machine's matrix product limit, and peak memory.
+ */
+import { execFileSync } from "node:child_process";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { cpus } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { parseArgs } from "node:util";
+import { writeModel } from "onnx-grad";
+import { makePython } from "../networks/python.ts";
+import { type Contender, startContender } from "./contender.ts";
+import { flopsOf } from "./flops.ts";
+import { gemmLimit } from "./gemm.ts";
+import { graphOf, networkNames, openNetwork } from "./networks.ts";
+import { type Row, renderStep } from "./table.ts";
+import { trainingGraphOf } from "./training-graph.ts";
+import { makeWorkload, readFloats, writeWorkload } from "./workload.ts";
+
+const convolutionForms = ["eager", "channels-last", "compiled"];
+const swinForms = ["eager", "fused attention", "compiled"];
+
+const here = import.meta.dirname;
+const { values } = parseArgs({
+  options: {
+    networks: { type: "string", default: networkNames.join(",") },
+    batch: { type: "string" },
+    forms: { type: "string" },
+    rounds: { type: "string", default: "5" },
+    seconds: { type: "string", default: "2" },
+    threads: { type: "string", default: "2" },
+    work: { type: "string", default: join(here, "../../runs/bench-step") },
+    venv: { type: "string", default: join(here, "../../runs/bench-networks/python") },
+    python: { type: "string", default: "python3" },
+    out: { type: "string", default: join(here, "../results") },
+    help: { type: "boolean", default: false },
+  },
+});
+
+if (values.help) {
+  console.log(`npm run bench -- step [--networks A,B] [--batch 8,32] [--forms eager,channels-last,compiled,"fused attention"] [--rounds N]
+  [--seconds N: of steps in a round] [--threads N] [--work FOLDER] [--venv FOLDER] [--python PROGRAM] [--out FOLDER]
+The first call makes a Python environment with PyTorch (about 6 GB). fr_feature and mobilefacenet need the shared weights.`);
+  process.exit(0);
+}
+
+const ortManifest = await readFile(join(here, "../../node_modules/onnxruntime-node/package.json"), "utf8");
+const threads = Number(values.threads);
+const python = await makePython(values.venv, values.python);
+const limit = { ours: await gemmLimit(threads), torch: torchLimit() };
+console.log(
+  `matrix products of 1024 x 1024 x 1024, GFLOP/s: onnxruntime ${limit.ours.toFixed(0)}, PyTorch ${limit.torch.toFixed(0)}`,
+);
+const rows: Row[] = [];
+for (const name of values.networks.split(","))
+  for (const batch of (values.batch ?? (name === "swin" ? "8" : "8,32,64")).split(",").map(Number))
+    rows.push(...(await compare(name, batch)));
+const page = renderStep(rows, {
+  cpu: cpus()[0]?.model.trim() ?? "",
+  cores: cpus().length,
+  threads,
+  limit,
+  versions: versions(),
+});
+console.log(page);
+await mkdir(values.out, { recursive: true });
+await writeFile(join(values.out, "step.md"), page);
+
+/** All contenders on one network and batch: started one after the other, then timed in turns, each round in another order. */
+async function compare(name: string, batch: number): Promise<Row[]> {
+  const folder = join(values.work, `${name}-${batch}`);
+  await mkdir(folder, { recursive: true });
+  await writeModel(await graphOf(name), join(folder, "model.onnx"));
+  const network = await openNetwork(name, join(folder, "model.onnx"));
+  await writeWorkload(await makeWorkload(network, batch), folder);
+  const flops = flopsOf(trainingGraphOf(network, batch).graph);
+  const peer = (form: string) => [join(here, "peer.py"), JSON.stringify({ folder, form, threads })];
+  execFileSync(python, peer("reference"), { stdio: ["ignore", "inherit", "inherit"] });
+
+  const forms = values.forms?.split(",") ?? (name === "swin" ? swinForms : convolutionForms);
+  const contenders: Contender[] = [
+    await startContender("petalface", process.execPath, [
+      join(here, "ours.ts"),
+      JSON.stringify({ network: name, batch, threads, folder }),
+    ]),
+  ];
+  for (const form of forms) contenders.push(await startContender(form, python, peer(form)));
+  const error = relativeError(await readFloats(folder, "ours"), await readFloats(folder, "reference"));
+  const times = contenders.map((): number[] => []);
+  const steps = contenders.map(() => 1);
+  for (let round = -1; round < Number(values.rounds); round++)
+    for (let i = 0; i < contenders.length; i++) {
+      const at = (i + round + contenders.length) % contenders.length;
+      // Whoever ran before may have threads that still wait busily.
+      await sleep(100);
+      const { seconds } = await (contenders[at] as Contender).run(steps[at] as number);
+      if (round < 0) steps[at] = Math.max(1, Math.round(Number(values.seconds) / seconds));
+      else times[at]?.push(seconds);
+    }
+  const peaks: number[] = [];
+  for (const contender of contenders) peaks.push(await contender.finish());
+  return contenders.map((contender, at) => ({
+    network: name,
+    batch,
+    contender: contender.name,
+    seconds: times[at] as number[],
+    ours: times[0] as number[],
+    startup: contender.startup,
+    peak: peaks[at] as number,
+    gflops: flops / 1e9,
+    error: at === 0 ? error : undefined,
+    limit: at === 0 ? limit.ours : limit.torch,
+  }));
+}
+
+/** Length of the difference over the length of `reference`. */
+function relativeError(values: Float32Array, reference: Float32Array): number {
+  let [difference, length] = [0, 0];
+  reference.forEach((value, i) => {
+    difference += ((values[i] as number) - value) ** 2;
+    length += value ** 2;
+  });
+  return Math.sqrt(difference / length);
+}
+
+/** What PyTorch reaches on 1024 x 1024 matrices, best of 20, GFLOP/s. */
+function torchLimit(): number {
+  const program = `
+import sys, time, torch
+torch.set_num_threads(${threads})
+x, w = torch.rand(1024, 1024), torch.rand(1024, 1024)
+def product():
+    begin = time.perf_counter()
+    torch.nn.functional.linear(x, w)
+    return time.perf_counter() - begin
+print(2 * 1024**3 / min(product() for _ in range(20)) / 1e9)`;
+  return Number(execFileSync(python, ["-c", program], { encoding: "utf8" }));
+}
+
+function versions(): string {
+  const torch = execFileSync(python, ["-c", "import torch; print(torch.__version__)"], { encoding: "utf8" }).trim();
+  const { version } = JSON.parse(ortManifest) as { version: string };
+  return `onnxruntime ${version}, PyTorch ${torch}, Node ${process.versions.node}`;
+}

@@ -1,0 +1,60 @@
+/** The networks of `npm run bench -- step`, and which of their layers carry an adapter. */
+import { join } from "node:path";
+import { type Graph, readModel, setBatch, upgradeOpset } from "onnx-grad";
+import { type AdapterConfig, type Backbone, findSites, photoCalibration, selectSites } from "petalface";
+import { shared } from "../faces/plan.ts";
+import { type SwinSizes, swinBlocks } from "./swin.ts";
+
+/** What is trained on one network. */
+export interface Network {
+  readonly name: string;
+  readonly backbone: Backbone;
+  readonly config: AdapterConfig;
+  /** Shape of one image, or of the tokens that stand for it. */
+  readonly inputShape: readonly number[];
+}
+
+/** Stage 2 of PETALface's swin_256new: 18 blocks, 10 x 10 tokens in windows of 5 x 5. */
+const stage2: SwinSizes = { blocks: 18, dim: 768, heads: 16, grid: 10, window: 5 };
+
+/** Names that {@link graphOf} knows. */
+export const networkNames = ["fr_feature", "mobilefacenet", "swin"] as const;
+
+/** The graph of a network by name. The convolutional ones need the shared weights. */
+export const graphOf = async (name: string): Promise<Graph> =>
+  name === "swin" ? swinBlocks(stage2) : readModel(join(shared, "weights", `${name}.onnx`));
+
+/** A network and its adapter, from the model file of a workload: single LoRA's sites, the gate of petal or, for Swin, of the paper. */
+export async function openNetwork(name: string, path: string): Promise<Network> {
+  const graph = setBatch(upgradeOpset(await readModel(path)), "N");
+  const [input = "", output = ""] = [graph.inputs[0], graph.outputs[0]];
+  const sizes = (value: string): number[] => (graph.types.get(value)?.shape ?? []).slice(1) as number[];
+  const sha256 = "0".repeat(64);
+  const backbone: Backbone = {
+    path,
+    spec: { name, sha256 } as Backbone["spec"],
+    graph,
+    input,
+    output,
+    size: sizes(input).at(-1) ?? 0,
+    width: sizes(output)[0] ?? 0,
+    parameters: 0,
+  };
+  const { sites } = findSites(graph);
+  const isSwin = name === "swin";
+  const chosen = isSwin ? sites.filter((site) => site.outputs === 3 * stage2.dim) : selectSites(sites);
+  return {
+    name,
+    backbone,
+    inputShape: sizes(input),
+    config: {
+      method: "lora",
+      gate: isSwin ? "twin" : "low",
+      rank: 16,
+      scale: 1,
+      sites: chosen.map((site) => site.name),
+      backbone: { name, sha256 },
+      calibration: photoCalibration("sharpness", 112),
+    },
+  };
+}

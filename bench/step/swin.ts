@@ -1,0 +1,75 @@
+import { type Graph, GraphBuilder, ops } from "onnx-grad";
+import { random } from "../../packages/petalface/src/random.ts";
+
+/** Sizes of {@link swinBlocks}. */
+export interface SwinSizes {
+  readonly blocks: number;
+  readonly dim: number;
+  readonly heads: number;
+  /** Side of the square of tokens. */
+  readonly grid: number;
+  /** Side of a window. */
+  readonly window: number;
+}
+
+/**
+ * Swin blocks (Liu et al. 2021, figure 3b) on tokens `[1, grid * grid, dim]`, every second one shifted by half a window, without the shift's mask
+ * (as PETALface runs them); the embedding is the mean over tokens `[1, dim]`. Weights are drawn from a fixed seed.
+ */
+export function swinBlocks({ blocks, dim, heads, grid, window }: SwinSizes): Graph {
+  const b = new GraphBuilder({ name: "swin", opset: 20 });
+  const o = ops(b);
+  const draw = random("swin weights");
+  const weight = (name: string, dims: readonly number[], spread: number): string => {
+    const length = dims.reduce((product, size) => product * size, 1);
+    const data = Float32Array.from({ length }, () => spread * (2 * draw.uniform() - 1));
+    return b.constant({ dtype: "float32", dims, data }, name);
+  };
+  const linear = (x: string, name: string, from: number, to: number): string =>
+    o.add(o.matmul(x, weight(`${name}.weight`, [from, to], 1 / Math.sqrt(from))), weight(`${name}.bias`, [to], 0.1));
+  const norm = (x: string, name: string): string => {
+    const scale = Float32Array.from({ length: dim }, () => 1 + 0.1 * (2 * draw.uniform() - 1));
+    const inputs = [x, b.constant({ dtype: "float32", dims: [dim], data: scale }, `${name}.weight`)];
+    return b.add("LayerNormalization", [...inputs, weight(`${name}.bias`, [dim], 0.1)], {
+      axis: { int: -1 },
+      epsilon: { float: 1e-5 },
+    });
+  };
+  const [tokens, side, area, depth] = [grid * grid, grid / window, window * window, dim / heads];
+  const batch = b.input("tokens", { dtype: "float32", shape: [1, tokens, dim] });
+  const roll = (x: string, by: number): string =>
+    [1, 2].reduce((value, axis) => {
+      const cut = (by + grid) % grid;
+      const [head, tail] = o.split(value, [cut, grid - cut], axis) as [string, string];
+      return o.concat([tail, head], axis);
+    }, x);
+
+  let x = batch;
+  for (let block = 0; block < blocks; block++) {
+    const name = `blocks.${block}`;
+    const shift = block % 2 === 1 ? Math.floor(window / 2) : 0;
+    let h = o.reshape(norm(x, `${name}.norm1`), [1, grid, grid, dim]);
+    if (shift > 0) h = roll(h, shift);
+    h = o.transpose(o.reshape(h, [1, side, window, side, window, dim]), [0, 1, 3, 2, 4, 5]);
+    const windows = o.reshape(h, [side * side, area, dim]);
+    const qkv = o.reshape(linear(windows, `${name}.qkv`, dim, 3 * dim), [side * side, area, 3, heads, depth]);
+    const [q, k, v] = o.split(o.transpose(qkv, [2, 0, 3, 1, 4]), [1, 1, 1], 0).map((part) => o.squeeze(part, [0])) as [
+      string,
+      string,
+      string,
+    ];
+    const scores = o.add(
+      o.matmul(o.mul(q, depth ** -0.5), o.swap(k)),
+      weight(`${name}.bias`, [1, heads, area, area], 0.5),
+    );
+    const mixed = o.matmul(b.add("Softmax", [scores], { axis: { int: -1 } }), v);
+    const joined = o.reshape(o.transpose(mixed, [0, 2, 1, 3]), [side * side, area, dim]);
+    let y = o.reshape(linear(joined, `${name}.proj`, dim, dim), [1, side, side, window, window, dim]);
+    y = o.reshape(o.transpose(y, [0, 1, 3, 2, 4, 5]), [1, grid, grid, dim]);
+    if (shift > 0) y = roll(y, -shift);
+    x = o.add(x, o.reshape(y, [1, tokens, dim]));
+    const wide = b.add("Gelu", [linear(norm(x, `${name}.norm2`), `${name}.fc1`, dim, 4 * dim)]);
+    x = o.add(x, linear(wide, `${name}.fc2`, 4 * dim, dim));
+  }
+  return b.build([o.reduceMean(x, [1], false)]);
+}

@@ -1,0 +1,75 @@
+/** One contender on one network and batch. */
+export interface Row {
+  readonly network: string;
+  readonly batch: number;
+  readonly contender: string;
+  /** Seconds a step, one number a round. */
+  readonly seconds: readonly number[];
+  /** Ours in the same rounds. */
+  readonly ours: readonly number[];
+  /** Seconds from the start of the process to the end of the first step. */
+  readonly startup: number;
+  /** Peak of resident memory in bytes. */
+  readonly peak: number;
+  /** Floating point operations of a step in thousands of millions. */
+  readonly gflops: number;
+  /** Relative error of the gradient against PyTorch in double precision. */
+  readonly error: number | undefined;
+  /** The machine's limit for this contender's library, GFLOP/s. */
+  readonly limit: number;
+}
+
+/** Where and with what it was measured. */
+export interface Setting {
+  readonly cpu: string;
+  readonly cores: number;
+  readonly threads: number;
+  readonly limit: { readonly ours: number; readonly torch: number };
+  readonly versions: string;
+}
+
+const median = (values: readonly number[]): number => {
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = Math.floor(sorted.length / 2);
+  return sorted.length % 2 === 1
+    ? (sorted[middle] as number)
+    : ((sorted[middle - 1] as number) + (sorted[middle] as number)) / 2;
+};
+
+/** The result page: a table, how it was made, where. */
+export function renderStep(rows: readonly Row[], { cpu, cores, threads, limit, versions }: Setting): string {
+  const lines = rows.map((row) => {
+    const ratios = row.seconds.map((seconds, round) => seconds / (row.ours[round] as number));
+    const spread = `${Math.min(...ratios).toFixed(2)}-${Math.max(...ratios).toFixed(2)}`;
+    const seconds = median(row.seconds);
+    const cells = [
+      row.network,
+      String(row.batch),
+      row.contender,
+      (seconds * 1000).toFixed(0),
+      row.seconds === row.ours ? "1" : `${median(ratios).toFixed(2)} [${spread}]`,
+      (row.batch / seconds).toFixed(1),
+      `${((100 * row.gflops) / seconds / row.limit).toFixed(0)} %`,
+      (row.peak / 1e9).toFixed(2),
+      row.startup.toFixed(1),
+      row.error === undefined ? "" : row.error.toExponential(1),
+    ];
+    return `| ${cells.join(" | ")} |`;
+  });
+  return `# One training step
+
+    npm run bench -- step
+
+Forward, backward and AdamW of rank-16 adapters: petal's on the convolutional networks, the paper's twin (8 + 8) on qkv of 18 Swin blocks (dim 768, 4 windows of 25 tokens,
+16 heads). Same weights, inputs, loss and optimiser for all, ${threads} threads, timed in turns. Times relative to ours: median over the rounds, in brackets the smallest and
+largest; above 1 we are faster. Limit: the arithmetic of the step's products against what 1024 x 1024 matrices reach in the same library
+(onnxruntime ${limit.ours.toFixed(0)} GFLOP/s, PyTorch ${limit.torch.toFixed(0)}). Peak: resident memory of the whole process; PyTorch's counts from after loading. Start: from
+launch to the first step done. Error: of our first gradient against PyTorch's in double precision, relative.
+
+${cpu}, ${cores} cores; ${versions}.
+
+| network | batch | contender | ms a step | times ours | images/s | of the limit | peak GB | start s | error |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
+${lines.join("\n")}
+`;
+}
