@@ -95,7 +95,7 @@ const SAME_SHAPE: ReadonlySet<string> = new Set(["Reshape", "Expand", "Flatten"]
 function isNothing(node: Node, context: InferContext, type: ValueType): boolean {
   if (node.domain !== "") return false;
   if (node.op === "Identity") return true;
-  if (node.op === "Cast") return context.type(node.inputs[0] as string).dtype === type.dtype;
+  if (node.op === "Cast" || node.op === "CastLike") return context.type(node.inputs[0] as string).dtype === type.dtype;
   if (SAME_SHAPE.has(node.op)) return sameShape(context.type(node.inputs[0] as string).shape, type.shape);
   // PyTorch's exporters write the pads of a window that fits all the same.
   if (node.op === "Pad") return padsOf(callOf(node, context)).every(([before, after]) => before === 0 && after === 0);

@@ -3,7 +3,7 @@ import type { Shape } from "../src/dim.ts";
 import { foldConstants } from "../src/fold.ts";
 import type { Graph } from "../src/graph.ts";
 import { proveBatch, setBatch } from "../src/index.ts";
-import { int64 } from "../src/tensor.ts";
+import { float32, int64 } from "../src/tensor.ts";
 import { type NodeSketch, sketch } from "./support/draft.ts";
 import { run, wave } from "./support/engine.ts";
 
@@ -194,5 +194,22 @@ describe("integer constants of several axes", () => {
     const folded = foldConstants(graph);
     expect(folded.nodes.map((node) => node.op)).toEqual(["Add"]);
     await expectSame(graph, folded);
+  });
+});
+
+describe("CastLike, as torch.export's exporter writes bounds before it optimises", () => {
+  it.each([
+    ["of the same type", float32(0.25)],
+    ["of another", int64(0)],
+  ])("makes a constant %s a constant", async (_, bound) => {
+    const nodes: NodeSketch[] = [
+      ["CastLike", "bound x", "low"],
+      ["Clip", "x low", "y"],
+    ];
+    const graph = sketch({ x: [open(), 4] }, nodes, "y", { bound }, 18);
+    const folded = foldConstants(graph);
+    expect(folded.nodes.map((node) => node.op)).toEqual(["Clip"]);
+    expect(folded.constants.has(folded.nodes[0]?.inputs[1] ?? "")).toBe(true);
+    await expectSame(graph, folded, 2);
   });
 });

@@ -166,6 +166,8 @@ const EVALUATIONS: ReadonlyMap<string, Evaluation> = new Map([
   ...["Identity", "Reshape", "Squeeze", "Unsqueeze", "Flatten"].map((op) => [op, keep] as const),
   ["Expand", (situation) => broadcastKnown({ ...situation, known: situation.known.slice(0, 1) }, ([a]) => a)],
   ["Cast", cast],
+  // The second input only lends its type.
+  ["CastLike", cast],
   ["Shape", shapeOf],
   ["Transpose", transpose],
   ["Gather", gather],
