@@ -27,6 +27,7 @@ const losses = [
   ["distil", "low"],
   ["cosface", "twin"],
   ["distil+cosface", "low"],
+  ["arcface", "twin"],
 ] as const;
 
 const names = [
