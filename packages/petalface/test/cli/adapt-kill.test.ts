@@ -47,18 +47,25 @@ const changed =
     const entry = await stat(join(run, ...path)).catch(() => undefined);
     return entry !== undefined && entry.mtimeMs >= since;
   };
-const stepped = changed("checkpoint", "state.safetensors");
 const partWritten = changed("checkpoint", "state.safetensors.part");
+/** Whether the checkpoint is from this step or a later one, and was written since then. */
+const reached =
+  (step: number) =>
+  async (run: string, since: number): Promise<boolean> => {
+    if (!(await changed("checkpoint", "state.safetensors")(run, since))) return false;
+    const bytes = await readFile(join(run, "checkpoint", "state.safetensors")).catch(() => Buffer.of());
+    return Number(/"step":"(\d+)"/.exec(bytes.toString("latin1"))?.[1] ?? -1) >= step;
+  };
 
 const moments = {
   opening: { seen: async () => true },
   locked: { seen: changed("lock.json") },
   firstCheckpoint: { seen: changed("checkpoint") },
-  training: { seen: stepped },
+  training: (step: number) => ({ seen: reached(step) }),
   /** Between the beginning of a checkpoint's file and its renaming. */
-  writing: {
-    seen: async (run: string, since: number) => (await stepped(run, since)) && (await partWritten(run, since)),
-  },
+  writing: (step: number) => ({
+    seen: async (run: string, since: number) => (await reached(step)(run, since)) && (await partWritten(run, since)),
+  }),
   saving: { seen: changed("adapter") },
 };
 
@@ -76,7 +83,7 @@ async function killAt(run: string, args: readonly string[], moment: Moment): Pro
   });
   child.stdout?.resume();
   child.stderr?.resume();
-  while (!ended && !(await moment.seen(run, since))) await new Promise((go) => setImmediate(go));
+  while (!ended && !(await moment.seen(run, since))) await new Promise((go) => setTimeout(go, 1));
   if (moment.wait > 0) await new Promise((go) => setTimeout(go, moment.wait));
   child.kill("SIGKILL");
   await closed;
@@ -100,8 +107,10 @@ test("20 kills at any moment, and the resumed run has every bit of one that was 
     { ...moments.locked, wait: 0 },
     { ...moments.locked, wait: 30 },
     { ...moments.firstCheckpoint, wait: 0 },
-    ...Array.from({ length: 6 }, () => ({ ...moments.writing, wait: 0 })),
-    ...Array.from({ length: 5 }, () => ({ ...moments.training, wait: stream.int(100) })),
+    ...[0, 0, 12, 41, 77, 104].flatMap((step, i) => [
+      { ...moments.writing(step), wait: 0 },
+      ...(i > 0 ? [{ ...moments.training(step + 8), wait: stream.int(20) }] : []),
+    ]),
     { ...moments.opening, wait: 300 + stream.int(900) },
     { ...moments.opening, wait: 300 + stream.int(900) },
     { ...moments.saving, wait: 0 },
@@ -130,8 +139,8 @@ test("the same with SGD, ArcFace and parts of a batch: killed four times", { tim
   expect((await petalface(adaptInto(whole, more))).code).toBe(0);
   const plan: Moment[] = [
     { ...moments.firstCheckpoint, wait: 0 },
-    { ...moments.writing, wait: 0 },
-    { ...moments.training, wait: 60 },
+    { ...moments.writing(30), wait: 0 },
+    { ...moments.training(70), wait: 5 },
     { ...moments.saving, wait: 1 },
   ];
   for (const moment of plan) await killAt(killed, adaptInto(killed, more), moment);
