@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { differentiate, encodeModel, GraphBuilder, ops, readModel, upgradeOpset } from "onnx-grad";
-import { InferenceSession, Tensor } from "onnxruntime-node";
+import { differentiate, float32, GraphBuilder, ops, readModel, type Tensor, upgradeOpset } from "onnx-grad";
+import { floatsOf, openSession } from "petalface";
 
 /** PyTorch's numbers for one function (export.py). */
 interface Reference {
@@ -32,20 +32,20 @@ export async function compareOperator(folder: string, name: string, variant: str
   const feeds: Record<string, Tensor> = {};
   for (const input of wrt) {
     const { shape, data } = reference.inputs[Number(input.slice(5))] as Reference["inputs"][number];
-    feeds[input] = new Tensor("float32", Float32Array.from(data), shape);
+    feeds[input] = float32(data, shape);
   }
-  const cosines = Float32Array.from(reference.output, (_, i) => Math.cos(i));
-  feeds[direction] = new Tensor("float32", cosines, b.shape(output) as number[]);
-  const session = await InferenceSession.create(encodeModel(backward), { intraOpNumThreads: 1, logSeverityLevel: 4 });
+  const cosines = reference.output.map((_, i) => Math.cos(i));
+  feeds[direction] = float32(cosines, b.shape(output) as number[]);
+  const session = await openSession(backward);
   try {
     const results = await session.run(feeds);
-    const numbers = (value: string) => Array.from((results[value] as Tensor).data as Float32Array);
+    const numbers = (value: string) => Array.from(floatsOf(results, value));
     const each = wrt.map((input, i) =>
       distance(numbers(names[i] as string), reference.gradients[Number(input.slice(5))] as number[]),
     );
     return { output: distance(numbers(output), reference.output), gradients: Math.max(0, ...each) };
   } finally {
-    await session.release();
+    await session.close();
   }
 }
 

@@ -79,13 +79,14 @@ async function all(folder: string): Promise<void> {
     }
     rows.push(`| ${name} | ${cells.join(" | ")} |`);
   }
+  const versions = (await pythonVersions()).filter((version) => /^(torch|onnx|onnxscript) /.test(version));
   const text = `# Gradients of single functions against PyTorch's
 
     npm run bench -- operators
 
 ${count.passed} of ${count.passed + count.missed + count.notRead} exported files give outputs and gradients within ${bar} of PyTorch's, by the largest
 number; ${count.notExported} PyTorch's exporter refuses. Functions: bench/operators/operators.py. Exporters: TorchScript's with operator set 12, dynamo's with 18 and 23.
-${(await pythonVersions()).join(", ")}, node ${process.versions.node}.
+${versions.join(", ")}, node ${process.versions.node}.
 
 | function | ${variants.join(" | ")} |
 | --- | ${variants.map(() => "---").join(" | ")} |
@@ -94,5 +95,5 @@ ${rows.join("\n")}
 ${notes.length > 0 ? `## What misses\n\n${notes.join("\n")}\n` : ""}`;
   await writeFile(values.out, text);
   console.log(text);
-  if (count.missed + count.notRead > 0) process.exitCode = 1;
+  if (count.missed > 0) process.exitCode = 1;
 }
