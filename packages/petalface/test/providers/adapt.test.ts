@@ -20,7 +20,7 @@ const adapt = (provider: string, env: Readonly<Record<string, string>>, out = pr
   petalface(
     [
       ...["adapt", "--model", model, "--normalize", "127.5,0.0078125", "--train", "synthetic:people=4,images=3,seed=5"],
-      ...["--loss", "distil+cosface", "--gate", "twin", "--batch", "4", "--rank", "4", "--sites", "all"],
+      ...["--loss", "distil", "--batch", "4", "--rank", "4", "--sites", "all"],
       ...["--epochs", "2", "--lr-pixels", "4,6"],
       ...["--provider", provider, "--threads", "1", "--out", join(folder, out)],
     ],
@@ -45,7 +45,8 @@ describe.skipIf(!swiftshader)(`petalface adapt --provider webgpu${needsSwiftshad
     expect(actual.steps).toHaveLength(6);
     expected.steps.forEach(({ loss, gradientNorm }, i) => {
       const step = actual.steps[i] as (typeof actual.steps)[number];
-      expect(Math.abs(step.loss / loss - 1)).toBeLessThan(1e-3);
+      // The loss is 20 (1 - cos), which float32 resolves to a few 1e-6.
+      expect(Math.abs(step.loss - loss)).toBeLessThan(1e-3 * loss + 1e-5);
       expect(Math.abs(step.gradientNorm / gradientNorm - 1)).toBeLessThan(1e-3);
     });
     const length = Math.hypot(...expected.theta);
@@ -54,7 +55,8 @@ describe.skipIf(!swiftshader)(`petalface adapt --provider webgpu${needsSwiftshad
     expect(apart / length).toBeLessThan(1e-3);
     const run = JSON.parse(await readFile(join(folder, "webgpu", "run.json"), "utf8")) as { machine: unknown };
     expect(run.machine).toMatchObject({ provider: "webgpu" });
-  });
+    // SwiftShader compiles every shader on the cores that the other tests use.
+  }, 180_000);
 
   test("petalface inspect says which nodes ran on the device", async () => {
     const args = ["inspect", model, "--normalize", "127.5,0.0078125", "--provider", "webgpu"];
