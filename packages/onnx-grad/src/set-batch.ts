@@ -14,6 +14,7 @@ export interface SetBatchOptions {
  * The graph with another batch: a number, or the name of an open one. The graph's batch may be fixed or open before.
  * Where it was fixed, targets of reshapes and expansions are rewritten: the batch of a reshape's input has a place in the row-major
  * order of the elements, which the output keeps, so that also images folded with windows or heads (`[N * 4, 25, 8]`) are found.
+ * Constants that meet images with one equal copy for each (a class token that the exporter expanded) are taken once.
  * Throws OnnxGradError naming the node where the batch cannot be followed or where images would be mixed.
  * The result follows from shapes alone; `proveBatch` checks it with numbers.
  */

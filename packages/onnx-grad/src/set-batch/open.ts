@@ -8,6 +8,7 @@ import { int64 } from "../tensor.ts";
 import { mixesImages } from "./mixing.ts";
 import { carry, fixedShape, type Opening, oldShape, startOpening } from "./opening.ts";
 import { type BatchPlace, openAxis, placeAfterReshape } from "./place.ts";
+import { unrepeat } from "./repeated.ts";
 import { concat, expand, slice } from "./rewrite.ts";
 
 /** A graph with a fixed batch, with that batch left open under the name `symbol`. See `setBatch`. */
@@ -110,6 +111,7 @@ function adapt(opening: Opening, node: Node): Node | undefined {
   if (node.op === "Expand") return expand(opening, node);
   if (node.op === "Concat" && carries) return concat(opening, node);
   if (node.op === "Slice" && carries) return slice(opening, node);
+  if (carries) return unrepeat(opening, node);
   return node;
 }
 

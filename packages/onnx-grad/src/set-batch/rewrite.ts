@@ -5,6 +5,7 @@ import { failNode } from "../infer/call.ts";
 import { int64 } from "../tensor.ts";
 import { fixedShape, type Opening, oldShape } from "./opening.ts";
 import { type BatchPlace, withOpenBatch } from "./place.ts";
+import { firstCopy } from "./repeated.ts";
 
 /** Expanding along the batch is what the batch of other values does by itself; a constant that is expanded to it needs a target that follows it. */
 export function expand(opening: Opening, node: Node): Node {
@@ -63,9 +64,10 @@ export function concat(opening: Opening, node: Node): Node {
   if ((axis < 0 ? axis + rank : axis) === place.axis) {
     failNode(node, "it joins along the batch, so the number of images cannot change");
   }
-  const inputs = node.inputs.map((input) => {
-    if (places.has(input)) return input;
-    const shape = oldShape(opening, input);
+  const inputs = node.inputs.map((original) => {
+    if (places.has(original)) return original;
+    const input = firstCopy(opening, original, place.axis);
+    const shape = opening.constants.get(input)?.dims ?? oldShape(opening, input);
     // With one image per batch a part of size 1 is the same for every image.
     if (shape[place.axis] !== 1 || place.outer * place.inner !== 1) {
       failNode(node, `cannot tell which part of "${input}", shape ${printShape(shape)}, belongs to which image`);
