@@ -1,6 +1,6 @@
 /** The networks of `npm run bench -- step`, and which of their layers carry an adapter. */
 import { join } from "node:path";
-import { type Graph, readModel, setBatch, upgradeOpset } from "onnx-grad";
+import { type Graph, readModel, setBatch, sizeOf, upgradeOpset } from "onnx-grad";
 import { type AdapterConfig, type Backbone, findSites, photoCalibration, selectSites } from "petalface";
 import { shared } from "../faces/plan.ts";
 import { type SwinSizes, swinBlocks } from "./swin.ts";
@@ -38,7 +38,7 @@ export async function openNetwork(name: string, path: string): Promise<Network> 
     output,
     size: sizes(input).at(-1) ?? 0,
     width: sizes(output)[0] ?? 0,
-    parameters: 0,
+    parameters: [...graph.constants.values()].reduce((sum, { dims }) => sum + sizeOf(dims), 0),
   };
   const { sites } = findSites(graph);
   const isSwin = name === "swin";

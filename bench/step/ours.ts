@@ -6,6 +6,7 @@ import { createInterface } from "node:readline";
 import type { Tensor } from "onnx-grad";
 import { floatsOf, openSession } from "petalface";
 import { adamw, clipFactor, l2Norm } from "../../packages/petalface/src/training/adamw.ts";
+import { trainingSession } from "../../packages/petalface/src/training/session.ts";
 import { openNetwork } from "./networks.ts";
 import { trainingGraphOf } from "./training-graph.ts";
 import { readFloats, recipe } from "./workload.ts";
@@ -28,7 +29,7 @@ const [theta, input, alpha, target] = (await Promise.all(
   ["theta", "input", "alpha", "target"].map((file) => readFloats(folder, file)),
 )) as [Float32Array, Float32Array, Float32Array, Float32Array];
 const { graph, input: image, alpha: alphaName, loss } = trainingGraphOf(network, batch);
-const session = await openSession(graph, { threads, optimisation: "all" });
+const session = await openSession(graph, trainingSession(network.backbone, { threads }));
 const tensor = (data: Float32Array, dims: readonly number[]): Tensor => ({ dtype: "float32", dims, data });
 const feeds = {
   [image]: tensor(input, [batch, ...network.inputShape]),

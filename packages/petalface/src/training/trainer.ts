@@ -12,6 +12,7 @@ import { trainingGraph } from "./graph.ts";
 import { openJournal } from "./journal.ts";
 import type { MetricsRecord, StepRecord } from "./metrics.ts";
 import type { TrainingOptions } from "./options.ts";
+import { trainingSession } from "./session.ts";
 import { applyStep, computeStep } from "./step.ts";
 import { openTargets } from "./targets.ts";
 import {
@@ -128,8 +129,7 @@ async function openEngines(task: TrainingTask, state: TrainingState) {
   const { backbone, options } = task;
   const classes = Math.min(state.head?.classes ?? 0, options.classesPerStep);
   const graph = trainingGraph(backbone, task.config, options, classes);
-  // Nothing here is compared bit for bit with another graph, so the engine may choose memory layouts too: 15 to 20 % faster.
-  const session = { ...task.session, optimisation: "all" as const };
+  const session = trainingSession(backbone, task.session);
   const engine = await openSession(graph.graph, session);
   const targets =
     graph.inputs.target === undefined ? undefined : await openTargets(backbone, task.data.length, session);
