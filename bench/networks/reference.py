@@ -27,11 +27,15 @@ def spread(items: list, count: int) -> list:
 
 
 def count_layers(network: torch.nn.Module) -> dict[str, int]:
-    """Counts every call of a convolution or product with a weight of its own from now on."""
+    """Counts every call of a convolution or product with a weight of its own from now on.
+
+    Those that see no image (a projection of fixed positions) are no place for an adapter; their inputs ask for no gradient.
+    """
     counts = {"dense": 0, "grouped": 0}
 
-    def note(layer: torch.nn.Module, *_: object) -> None:
-        counts["grouped" if getattr(layer, "groups", 1) > 1 else "dense"] += 1
+    def note(layer: torch.nn.Module, inputs: tuple[torch.Tensor, ...], _: object) -> None:
+        if inputs[0].requires_grad:
+            counts["grouped" if getattr(layer, "groups", 1) > 1 else "dense"] += 1
 
     for layer in network.modules():
         if isinstance(layer, (torch.nn.Linear, torch.nn.modules.conv._ConvNd)):

@@ -32,7 +32,7 @@ const about: readonly string[] = [
   "direction, is differentiated by onnx-grad and run by onnxruntime on 3 images, once with the open batch and once with 3 (the worse counts). Numbers are relative",
   "differences (L2 norm): batch, images one by one against together; features and gradients against PyTorch's in float64 (by the images, and what float32 changes there in PyTorch; by up to 14",
   `parameters, the worst, and how many of them are constants of the file: exporters merge batch norms). Bars: batch ${bars.batch}, features ${bars.features}, gradients ${bars.gradient}, at least`,
-  `${bars.weights} weights, and a site for every dense layer that ran (grouped convolutions cannot be one).`,
+  `${bars.weights} weights, and a site for every dense layer that sees the images (grouped convolutions cannot be one).`,
 ];
 
 const columns = [
