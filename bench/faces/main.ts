@@ -6,7 +6,7 @@ import { fork } from "node:child_process";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { choiceFolds, contenders, testFolds } from "./plan.ts";
+import { type Contender, choiceFolds, contenders, testFolds } from "./plan.ts";
 import { finishedJob, type Job, runJob } from "./run.ts";
 import { type Cell, renderResults } from "./table.ts";
 
@@ -32,7 +32,7 @@ if (values.help) {
   console.log(
     `npm run bench -- faces [--models A,B] [--contenders "frozen;petal"] [--seeds 0,1,2] [--images N] [--jobs N] [--threads N]
   [--work FOLDER] [--out FOLDER] [--name NAME] [--options JSON] [--tune]
---images: training images seen. --options: training choices on top of each contender's. --tune: measure on fold 6, for choices.`,
+--images: training images seen (`long` sees 8 times as many, `synthetic` twice). --options: training choices on top of each contender's. --tune: measure on fold 6, for choices.`,
   );
 } else if (values.job === undefined) await all();
 else await one(values.job);
@@ -49,6 +49,13 @@ async function one(text: string): Promise<void> {
   process.exit(0);
 }
 
+/** The frozen model has no seed. */
+function seedsOf({ options, once }: Contender): string[] {
+  if (options === undefined) return ["0"];
+  const seeds = values.seeds.split(",");
+  return once === true ? seeds.slice(0, 1) : seeds;
+}
+
 async function all(): Promise<void> {
   const work = values.work;
   const names = values.contenders.split(";");
@@ -56,7 +63,7 @@ async function all(): Promise<void> {
     contenders
       .filter((contender) => names.includes(contender.name))
       .flatMap((contender) =>
-        (contender.options === undefined ? ["0"] : values.seeds.split(",")).map((seed): Job => {
+        seedsOf(contender).map((seed): Job => {
           const folder = join(work, values.name, model, contender.name.replaceAll(/[^a-z]+/g, "-"), seed);
           const folds = values.tune ? choiceFolds : testFolds;
           const options = JSON.parse(values.options) as NonNullable<Job["options"]>;
@@ -64,7 +71,7 @@ async function all(): Promise<void> {
             contender,
             model,
             seed: Number(seed),
-            images: Number(values.images),
+            images: Number(values.images) * (contender.times ?? 1),
             folds,
             threads: Number(values.threads),
             folder,
