@@ -32,7 +32,7 @@ if (values.help) {
   console.log(
     `npm run bench -- faces [--models A,B] [--contenders "frozen;petal"] [--seeds 0,1,2] [--images N] [--jobs N] [--threads N]
   [--work FOLDER] [--out FOLDER] [--name NAME] [--options JSON] [--tune]
---images: training images seen (`long` sees 8 times as many, `synthetic` twice). --options: training choices on top of each contender's. --tune: measure on fold 6, for choices.`,
+--images: training images seen ("petal, long" sees 8 times as many, "petal, synthetic" twice). --options: training choices on top of each contender's. --tune: measure on fold 6, for choices.`,
   );
 } else if (values.job === undefined) await all();
 else await one(values.job);
