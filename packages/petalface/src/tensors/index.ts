@@ -4,7 +4,6 @@ export {
   parseSafetensors,
   parseSafetensorsHeader,
   readSafetensors,
-  type SafetensorsEntry,
   type StoredTensor,
   toFloat32,
 } from "./safetensors.ts";
