@@ -90,7 +90,7 @@ export async function runJob(job: Job): Promise<JobResult> {
     embedder,
     data: await openData(lfw),
     protocol: await protocolOf(job.folds),
-    degradations: testPixels,
+    degradations: testPixels.map((side) => `lr:${side}`),
     loader,
   });
   await embedder.close();

@@ -1,13 +1,14 @@
 import type { FaceData } from "../data/index.ts";
 import {
   compareResults,
+  degradationLabel,
   type EvaluationResult,
   type PairsProtocol,
   type ReportSample,
   resolveProtocol,
   writeReport,
 } from "../evaluation/index.ts";
-import { openLoader } from "../images/index.ts";
+import { openLoader, parseDegradation } from "../images/index.ts";
 import { encodePng } from "./png.ts";
 
 /** People whose face the report shows. */
@@ -36,10 +37,10 @@ export async function drawSamples(
   const views = [null, ...result.degradations];
   const requests = shown.flatMap((image) => {
     const { source } = data.at(found[image] as number);
-    return views.map((pixels) => ({
+    return views.map((view) => ({
       source,
       flip: false,
-      ...(pixels !== null && { degrade: { kind: "lr", pixels } as const }),
+      degrade: view === null ? undefined : parseDegradation(view),
     }));
   });
   const loader = openLoader({ size, threads: 0 });
@@ -49,10 +50,10 @@ export async function drawSamples(
   const pngs = await Promise.all(requests.map((_, i) => encodePng(planes.subarray(i * bytes, (i + 1) * bytes), size)));
   return shown.map((image, row) => ({
     name: protocol.images[image]?.id ?? "",
-    faces: views.map((pixels, column) => ({
-      label: pixels === null ? "sharp" : `${pixels} px`,
+    faces: views.map((view, column) => ({
+      label: view === null ? "sharp" : degradationLabel(view),
       image: `data:image/png;base64,${(pngs[row * views.length + column] as Buffer).toString("base64")}`,
-      alpha: result.detail.alphas.find((entry) => entry.pixels === pixels)?.alpha[image],
+      alpha: result.detail.alphas.find(({ degradation }) => degradation === view)?.alpha[image],
     })),
   }));
 }

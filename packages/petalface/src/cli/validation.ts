@@ -37,7 +37,7 @@ export const openPairsValidator: OpenValidator = async (request, backbone, sessi
       try {
         const { measures } = await evaluatePairs({
           ...{ embedder, loader, data, protocol, signal, bootstrap, fars: [] },
-          degradations: request.pixels,
+          degradations: request.pixels.map((side) => `lr:${side}`),
         });
         const chosen = measures.filter(({ kind, condition }) => kind === "accuracy" && condition.kind !== "sharp");
         const mean = (values: readonly number[]): number =>

@@ -1,17 +1,24 @@
 import type { Embedder } from "../backbones/index.ts";
 import type { FaceData } from "../data/index.ts";
-import { type ImageRequest, type Loader, prefetch } from "../images/index.ts";
+import {
+  type Degradation,
+  type ImageRequest,
+  type Loader,
+  parseDegradation,
+  prefetch,
+  printDegradation,
+} from "../images/index.ts";
 import { type MeasureOptions, type ProtocolEmbeddings, startMeasurement } from "./measure.ts";
 import { resolveProtocol } from "./protocol.ts";
 import type { EvaluationResult, PairsProtocol } from "./types.ts";
 
 /** How far an evaluation is. */
 export interface EvaluationProgress {
-  /** Faces embedded, and how many there are in all; a face counts once for each resolution. */
+  /** Faces embedded, and how many there are in all; a face counts once for each degradation. */
   readonly done: number;
   readonly total: number;
-  /** The resolution at work; null for sharp. */
-  readonly pixels: number | null;
+  /** The degradation at work; null for sharp. */
+  readonly degradation: string | null;
 }
 
 /** What to measure. */
@@ -19,38 +26,41 @@ export interface EvaluatePairsOptions extends MeasureOptions {
   readonly embedder: Embedder;
   readonly data: FaceData;
   readonly protocol: PairsProtocol;
-  /** Sides in pixels of the degraded faces; each once. */
-  readonly degradations: readonly number[];
+  /** Degradations as `parseDegradation` reads them; each once. */
+  readonly degradations: readonly string[];
   readonly loader: Pick<Loader, "load">;
   readonly onProgress?: ((progress: EvaluationProgress) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * Measures a model on a pairs protocol: every distinct image is embedded once sharp and once at each resolution, in batches that are
- * prepared while the model works. Memory holds the embeddings of two resolutions and a few batches of pixels.
+ * Measures a model on a pairs protocol: every distinct image is embedded once sharp and once with each degradation, in batches that are
+ * prepared while the model works. Memory holds the embeddings of two of these and a few batches of pixels.
  *
  * @throws PetalfaceError if images are missing or unreadable, or an embedding is not finite.
  */
 export async function evaluatePairs(options: EvaluatePairsOptions): Promise<EvaluationResult> {
   const { protocol, data } = options;
   const indices = resolveProtocol(protocol, data);
-  const sizes = [...new Set(options.degradations)];
-  const total = indices.length * (sizes.length + 1);
-  const embed = (pixels: number | null, position: number): Promise<ProtocolEmbeddings> =>
-    embedImages(options, indices, pixels, (done) => {
-      options.onProgress?.({ done: position * indices.length + done, total, pixels });
+  const specs = new Map(
+    options.degradations.map((text) => [printDegradation(parseDegradation(text)), parseDegradation(text)]),
+  );
+  const total = indices.length * (specs.size + 1);
+  const embed = (degradation: string | null, position: number): Promise<ProtocolEmbeddings> =>
+    embedImages(options, indices, degradation === null ? undefined : specs.get(degradation), (done) => {
+      options.onProgress?.({ done: position * indices.length + done, total, degradation });
     });
 
   const measurement = startMeasurement(protocol, data, await embed(null, 0));
-  for (const [position, pixels] of sizes.entries()) measurement.addDegraded(pixels, await embed(pixels, position + 1));
+  for (const [position, degradation] of [...specs.keys()].entries())
+    measurement.addDegraded(degradation, await embed(degradation, position + 1));
   return measurement.finish(options);
 }
 
 async function embedImages(
   { embedder, data, loader, signal }: EvaluatePairsOptions,
   indices: Int32Array,
-  pixels: number | null,
+  degrade: Degradation | undefined,
   onDone: (done: number) => void,
 ): Promise<ProtocolEmbeddings> {
   const { width, batch } = embedder;
@@ -59,7 +69,7 @@ async function embedImages(
   const load = async (start: number) => {
     const requests = Array.from(indices.subarray(start, start + batch), (index): ImageRequest => {
       const { source } = data.at(index);
-      return pixels === null ? { source, flip: false } : { source, flip: false, degrade: { kind: "lr", pixels } };
+      return { source, flip: false, degrade };
     });
     return { start, count: requests.length, planes: await loader.load(requests) };
   };

@@ -1,5 +1,5 @@
 export { type Comparison, compareResults, type Difference } from "./compare.ts";
-export { conditionLabel, measureKey, measureLabel } from "./condition.ts";
+export { conditionLabel, degradationLabel, measureKey, measureLabel } from "./condition.ts";
 export { type EvaluatePairsOptions, type EvaluationProgress, evaluatePairs } from "./evaluate.ts";
 export { defaultFars, type MeasureOptions, measureEmbeddings, type ProtocolEmbeddings } from "./measure.ts";
 export { type ReadPairsOptions, readPairs } from "./pairs-file.ts";

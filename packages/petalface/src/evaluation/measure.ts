@@ -34,10 +34,10 @@ export interface MeasureOptions {
   readonly frozen?: EvaluationResult | undefined;
 }
 
-/** Collects outcomes condition by condition, so that embeddings of one resolution can be dropped before the next is computed. */
+/** Collects outcomes condition by condition, so that embeddings of one degradation can be dropped before the next is computed. */
 export interface Measurement {
-  /** Scores and ranks of both sides at `pixels`, and of sharp against it. */
-  addDegraded(pixels: number, embeddings: ProtocolEmbeddings): void;
+  /** Scores and ranks of both sides degraded, and of sharp against degraded. `degradation` is how results spell it. */
+  addDegraded(degradation: string, embeddings: ProtocolEmbeddings): void;
   finish(options?: MeasureOptions): EvaluationResult;
 }
 
@@ -68,22 +68,22 @@ export function startMeasurement(
   const rank = (rows: Float32Array): Uint8Array =>
     rankOneHits(takeRows(rows, width, probes), probePerson, galleryRows, galleryPeople, width);
   if (probes.length > 0) hits.push({ condition: { kind: "sharp" }, hits: rank(sharpRows) });
-  const alphas: ImageAlphas[] = sharp.alpha === undefined ? [] : [{ pixels: null, alpha: sharp.alpha }];
+  const alphas: ImageAlphas[] = sharp.alpha === undefined ? [] : [{ degradation: null, alpha: sharp.alpha }];
   const digests = digestRows(sharp.data, width);
 
   return {
-    addDegraded(pixels, embeddings) {
+    addDegraded(degradation, embeddings) {
       const rows = normaliseProtocol(protocol, embeddings, width);
       scores.push({
-        condition: { kind: "lr", pixels },
+        condition: { kind: "lr", degradation },
         scores: pairScores(rows, rows, width, firstImage, secondImage),
       });
       const mixed = new Float32Array(2 * pairs.length);
       mixed.set(pairScores(sharpRows, rows, width, firstImage, secondImage));
       mixed.set(pairScores(rows, sharpRows, width, firstImage, secondImage), pairs.length);
-      scores.push({ condition: { kind: "mixed", pixels }, scores: mixed });
-      if (probes.length > 0) hits.push({ condition: { kind: "mixed", pixels }, hits: rank(rows) });
-      if (embeddings.alpha !== undefined) alphas.push({ pixels, alpha: embeddings.alpha });
+      scores.push({ condition: { kind: "mixed", degradation }, scores: mixed });
+      if (probes.length > 0) hits.push({ condition: { kind: "mixed", degradation }, hits: rank(rows) });
+      if (embeddings.alpha !== undefined) alphas.push({ degradation, alpha: embeddings.alpha });
     },
     finish(options = {}) {
       const detail: EvaluationDetail = {
@@ -107,17 +107,17 @@ export function startMeasurement(
 /**
  * Measures given embeddings at once.
  *
- * @param degraded embeddings of the same images at each resolution.
+ * @param degraded embeddings of the same images under each degradation.
  */
 export function measureEmbeddings(
   protocol: PairsProtocol,
   data: { readonly spec: string; readonly fingerprint: string },
   sharp: ProtocolEmbeddings,
-  degraded: ReadonlyMap<number, ProtocolEmbeddings>,
+  degraded: ReadonlyMap<string, ProtocolEmbeddings>,
   options: MeasureOptions = {},
 ): EvaluationResult {
   const measurement = startMeasurement(protocol, data, sharp);
-  for (const [pixels, embeddings] of degraded) measurement.addDegraded(pixels, embeddings);
+  for (const [degradation, embeddings] of degraded) measurement.addDegraded(degradation, embeddings);
   return measurement.finish(options);
 }
 
@@ -140,10 +140,10 @@ function summarise(
       `the frozen model was measured on ${frozen.protocol.name}, not on ${summary.name}; measure both on the same pairs`,
     );
   return {
-    format: "petalface-evaluation/1",
+    format: "petalface-evaluation/2",
     protocol: summary,
     data: { spec: data.spec, fingerprint: data.fingerprint },
-    degradations: detail.scores.flatMap(({ condition }) => (condition.kind === "lr" ? [condition.pixels] : [])),
+    degradations: detail.scores.flatMap(({ condition }) => (condition.kind === "lr" ? [condition.degradation] : [])),
     bootstrap: settings,
     measures: names.map((name, index) => ({ ...name, ...estimate(rows[index] as Float64Array) })),
     unresolved,

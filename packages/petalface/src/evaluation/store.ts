@@ -32,7 +32,7 @@ export async function loadEvaluation(path: string): Promise<EvaluationResult> {
   }
   try {
     const document = JSON.parse(text) as EvaluationResult;
-    if (document?.format !== "petalface-evaluation/1") throw new Error(`format is ${JSON.stringify(document?.format)}`);
+    if (document?.format !== "petalface-evaluation/2") throw new Error(`format is ${JSON.stringify(document?.format)}`);
     const detail = unpackDetail(document);
     const { resamples, seed } = document.bootstrap;
     demand(Number.isInteger(resamples) && resamples >= 0 && resamples <= 1e6 && Number.isInteger(seed), "bootstrap");
@@ -59,7 +59,7 @@ function packDetail(detail: EvaluationDetail) {
     probePerson: [...detail.probePerson],
     scores: detail.scores.map(({ condition, scores }) => ({ condition, scores: plain(scores) })),
     hits: detail.hits.map(({ condition, hits }) => ({ condition, hits: [...hits] })),
-    alphas: detail.alphas.map(({ pixels, alpha }) => ({ pixels, alpha: plain(alpha) })),
+    alphas: detail.alphas.map(({ degradation, alpha }) => ({ degradation, alpha: plain(alpha) })),
     digests: detail.digests,
   };
 }
@@ -77,7 +77,8 @@ function unpackDetail({ protocol, detail }: EvaluationResult): EvaluationDetail 
   };
   const condition = (value: Condition): Condition => {
     demand(
-      value?.kind === "sharp" || ((value?.kind === "lr" || value?.kind === "mixed") && value.pixels > 0),
+      value?.kind === "sharp" ||
+        ((value?.kind === "lr" || value?.kind === "mixed") && typeof value.degradation === "string"),
       "condition",
     );
     return value;
@@ -107,8 +108,8 @@ function unpackDetail({ protocol, detail }: EvaluationResult): EvaluationDetail 
       condition: condition(entry.condition),
       hits: Uint8Array.from(whole("hits", entry.hits, probes, 2)),
     })),
-    alphas: detail.alphas.map(({ pixels, alpha }) => ({
-      pixels,
+    alphas: detail.alphas.map(({ degradation, alpha }) => ({
+      degradation,
       alpha: Float32Array.from(numbers("alpha", alpha, images)),
     })),
     digests: detail.digests.map(String),

@@ -34,13 +34,14 @@ export interface PairsProtocol {
 }
 
 /**
- * How the two faces of a comparison were shown: both sharp; both degraded to `pixels`; or one sharp and one degraded
- * (for pairs each side in turn, for rank-1 the gallery sharp and the probe degraded).
+ * How the two faces of a comparison were shown: both sharp; both degraded; or one sharp and one degraded
+ * (for pairs each side in turn, for rank-1 the gallery sharp and the probe degraded). `degradation` is spelled as
+ * `parseDegradation` reads it: `lr:16`.
  */
 export type Condition =
   | { readonly kind: "sharp" }
-  | { readonly kind: "lr"; readonly pixels: number }
-  | { readonly kind: "mixed"; readonly pixels: number };
+  | { readonly kind: "lr"; readonly degradation: string }
+  | { readonly kind: "mixed"; readonly degradation: string };
 
 /** What a measure counts. All are shares in [0, 1]; `eer` is better when lower. */
 export type MeasureKind = "accuracy" | "tar" | "auc" | "eer" | "rank1";
@@ -90,9 +91,9 @@ export interface ConditionHits {
   readonly hits: Uint8Array;
 }
 
-/** Alpha of every image of the protocol, sharp (`pixels` null) or degraded. */
+/** Alpha of every image of the protocol, sharp (`degradation` null) or degraded. */
 export interface ImageAlphas {
-  readonly pixels: number | null;
+  readonly degradation: string | null;
   readonly alpha: Float32Array;
 }
 
@@ -145,10 +146,11 @@ export interface EvaluationDetail {
 
 /** Everything measured of one model on one protocol. All but `detail` is plain JSON. */
 export interface EvaluationResult {
-  readonly format: "petalface-evaluation/1";
+  readonly format: "petalface-evaluation/2";
   readonly protocol: ProtocolSummary;
   readonly data: { readonly spec: string; readonly fingerprint: string };
-  readonly degradations: readonly number[];
+  /** As `parseDegradation` reads them. */
+  readonly degradations: readonly string[];
   readonly bootstrap: BootstrapSummary;
   readonly measures: readonly Measure[];
   readonly unresolved: readonly Unresolved[];

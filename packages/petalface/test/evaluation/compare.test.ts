@@ -7,9 +7,15 @@ import { fakeEmbeddings, fakeProtocol } from "./fixtures.ts";
 const protocol = fakeProtocol();
 const data = { spec: "fake", fingerprint: "00" };
 const measure = (noise: number, low: number) =>
-  measureEmbeddings(protocol, data, fakeEmbeddings(protocol, noise), new Map([[16, fakeEmbeddings(protocol, low)]]), {
-    bootstrap: { resamples: 300 },
-  });
+  measureEmbeddings(
+    protocol,
+    data,
+    fakeEmbeddings(protocol, noise),
+    new Map([["lr:16", fakeEmbeddings(protocol, low)]]),
+    {
+      bootstrap: { resamples: 300 },
+    },
+  );
 const [weak, strong] = [measure(0.5, 2.5), measure(0.5, 0.6)];
 
 describe("paired differences", () => {

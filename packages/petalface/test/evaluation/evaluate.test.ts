@@ -53,12 +53,12 @@ describe("evaluating a model", () => {
   test("embeds each image once a resolution, in batches, and measures what it embedded", async () => {
     const seen: ImageRequest[] = [];
     const batches: number[] = [];
-    const progress: { done: number; total: number; pixels: number | null }[] = [];
+    const progress: { done: number; total: number; degradation: string | null }[] = [];
     const result = await evaluatePairs({
       embedder: embedder(batches),
       data,
       protocol,
-      degradations: [16, 8, 16],
+      degradations: ["lr:16", "lr:8", "lr:16"],
       loader: loader(seen),
       bootstrap: { resamples: 50 },
       onProgress: (p) => progress.push(p),
@@ -68,7 +68,7 @@ describe("evaluating a model", () => {
     expect(new Set(seen.map((r) => JSON.stringify(r))).size).toBe(3 * images);
     expect(Math.max(...batches)).toBe(7);
     expect(batches.reduce((a, b) => a + b)).toBe(3 * images);
-    expect(progress.at(-1)).toEqual({ done: 3 * images, total: 3 * images, pixels: 8 });
+    expect(progress.at(-1)).toEqual({ done: 3 * images, total: 3 * images, degradation: "lr:8" });
     expect(progress.every((p, i) => i === 0 || p.done > (progress[i - 1]?.done ?? 0))).toBe(true);
 
     const at = (pixels: number) => {
@@ -79,16 +79,16 @@ describe("evaluating a model", () => {
         alpha: new Float32Array(images).fill(pixels === 0 ? 1 : pixels / 112),
       };
     };
-    const expected = measureEmbeddings(protocol, data, at(0), new Map([16, 8].map((k) => [k, at(k)])), {
+    const expected = measureEmbeddings(protocol, data, at(0), new Map([16, 8].map((k) => [`lr:${k}`, at(k)])), {
       bootstrap: { resamples: 50 },
     });
     expect(result).toEqual(expected);
     expect(withoutDetail(result)).toEqual(JSON.parse(JSON.stringify(withoutDetail(result))));
-    expect(result.degradations).toEqual([16, 8]);
+    expect(result.degradations).toEqual(["lr:16", "lr:8"]);
   });
 
   test("stops at an error of the loader, at an abort, and at missing images", async () => {
-    const options = { embedder: embedder(), data, protocol, degradations: [16], loader: loader() };
+    const options = { embedder: embedder(), data, protocol, degradations: ["lr:16"], loader: loader() };
     const failing = {
       async load(): Promise<Uint8Array<ArrayBuffer>> {
         throw new Error("p3/1.png is no image");

@@ -6,7 +6,7 @@ const protocol = fakeProtocol();
 const data = { spec: "fake", fingerprint: "00" };
 const sharp = fakeEmbeddings(protocol, 0.4);
 const low = fakeEmbeddings(protocol, 1.2);
-const result = measureEmbeddings(protocol, data, sharp, new Map([[16, low]]), { bootstrap: { resamples: 200 } });
+const result = measureEmbeddings(protocol, data, sharp, new Map([["lr:16", low]]), { bootstrap: { resamples: 200 } });
 const value = (key: string) => result.measures.find((m) => m.key === key)?.value;
 
 const cosine = (a: Float32Array, i: number, b: Float32Array, j: number): number => {
@@ -101,7 +101,9 @@ describe("measures", () => {
 
   test("same input, same numbers; scale of the embeddings does not matter", () => {
     const scaled = { width: sharp.width, data: sharp.data.map((x) => x * 4) };
-    const again = measureEmbeddings(protocol, data, scaled, new Map([[16, low]]), { bootstrap: { resamples: 200 } });
+    const again = measureEmbeddings(protocol, data, scaled, new Map([["lr:16", low]]), {
+      bootstrap: { resamples: 200 },
+    });
     expect(withoutDetail(again)).toEqual(withoutDetail(result));
   });
 
@@ -121,7 +123,7 @@ describe("measures", () => {
       /embedding 2 .*not finite/,
     );
     const narrow = { width: 4, data: new Float32Array(protocol.images.length * 4) };
-    expect(() => measureEmbeddings(protocol, data, sharp, new Map([[16, narrow]]))).toThrow(
+    expect(() => measureEmbeddings(protocol, data, sharp, new Map([["lr:16", narrow]]))).toThrow(
       /4 a face; expected .* x 8/,
     );
   });

@@ -23,7 +23,7 @@ describe.skipIf(executablePath === undefined)("the report in a browser (needs ch
         protocol,
         { spec: "fake", fingerprint: "00" },
         fakeEmbeddings(protocol, 0.4),
-        new Map([[16, fakeEmbeddings(protocol, noise, 2)]]),
+        new Map([["lr:16", fakeEmbeddings(protocol, noise, 2)]]),
         { bootstrap: { resamples: 50 } },
       );
     const [frozen, adapted] = [measure(3), measure(1)];

@@ -17,7 +17,7 @@ const measure = (low: number, alpha = false, sharp = 0.5) => {
     protocol,
     data,
     at(sharp),
-    new Map([16, 12, 8].map((k, i) => [k, at(low + i / 10)])),
+    new Map([16, 12, 8].map((k, i) => [`lr:${k}`, at(low + i / 10)])),
     options,
   );
 };

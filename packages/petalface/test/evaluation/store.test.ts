@@ -21,7 +21,7 @@ beforeAll(async () => {
     protocol,
     { spec: "ünïcode", fingerprint: "00" },
     withAlpha,
-    new Map([[8, fakeEmbeddings(protocol, 2)]]),
+    new Map([["lr:8", fakeEmbeddings(protocol, 2)]]),
     {
       bootstrap: { resamples: 50 },
     },
@@ -59,7 +59,7 @@ test("anything else is refused by name", async () => {
   await broken("null");
   await broken("[1]");
   await broken(text.slice(0, text.length / 2));
-  await broken(text.replace("petalface-evaluation/1", "petalface-evaluation/9"));
+  await broken(text.replace("petalface-evaluation/2", "petalface-evaluation/9"));
   await broken(set("detail", "first", [1, 2, 3]));
   await broken(set("detail", "first", result.detail.first.toString().split(",").fill("7")));
   await broken(

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import type { Command } from "commander";
-import { compareResults, percent, printTable, withoutDetail } from "../../evaluation/index.ts";
+import { compareResults, degradationLabel, percent, printTable, withoutDetail } from "../../evaluation/index.ts";
 import type { CliContext } from "../context.ts";
 import { demoSize } from "../demo/plan.ts";
 import { writeDemoReport } from "../demo/report.ts";
@@ -63,7 +63,7 @@ function summary({ results, exported, faces }: DemoOutcome, report: string, data
         .filter(({ kind, condition }) => kind === "accuracy" && condition.kind !== "lr")
         .map(
           ({ condition, value, low, high }) =>
-            `${condition.kind === "sharp" ? "sharp" : `mixed ${condition.pixels} px`} ${signed(value)} [${signed(low)}, ${signed(high)}]`,
+            `${condition.kind === "sharp" ? "sharp" : `mixed ${degradationLabel(condition.degradation)}`} ${signed(value)} [${signed(low)}, ${signed(high)}]`,
         )
         .join(", ")}`,
       `${percent(identical.images, 1)} % of the sharp embeddings are the frozen model's bit for bit`,

@@ -4,6 +4,7 @@ import type { Command } from "commander";
 import { type EmbeddingModel, openEmbedder } from "../../backbones/index.ts";
 import { type FaceData, openData } from "../../data/index.ts";
 import {
+  degradationLabel,
   type EvaluationResult,
   evaluatePairs,
   type PairsProtocol,
@@ -12,7 +13,7 @@ import {
   saveEvaluation,
   withoutDetail,
 } from "../../evaluation/index.ts";
-import { openLoader, parseDegradation } from "../../images/index.ts";
+import { openLoader, parseDegradation, printDegradation } from "../../images/index.ts";
 import type { CliContext } from "../context.ts";
 import { withExamples } from "../examples.ts";
 import { type Engine, engineOf, type ModelFlags, openModel, withModelOptions } from "../model.ts";
@@ -38,7 +39,7 @@ const defaultDegradations = ["lr:16"];
 interface Task {
   readonly data: FaceData;
   readonly protocol: PairsProtocol;
-  readonly degradations: readonly number[];
+  readonly degradations: readonly string[];
   readonly bootstrap: { readonly resamples: number; readonly seed: number };
   readonly engine: Engine;
 }
@@ -61,7 +62,8 @@ async function measure(
       loader,
       signal: context.signal,
       frozen,
-      onProgress: ({ done, pixels }) => progress.update(done, pixels === null ? "sharp" : `${pixels} px`),
+      onProgress: ({ done, degradation }) =>
+        progress.update(done, degradation === null ? "sharp" : degradationLabel(degradation)),
     });
   } finally {
     progress.close();
@@ -82,7 +84,7 @@ async function resultsFolder(flags: Flags): Promise<string | undefined> {
 
 async function run(flags: Flags, context: CliContext): Promise<void> {
   const specs = (flags.degrade ?? defaultDegradations).filter((spec) => spec !== "none");
-  const degradations = specs.map((spec) => parseDegradation(spec).pixels);
+  const degradations = specs.map((spec) => printDegradation(parseDegradation(spec)));
   const { backbone, adapter, model } = await openModel(flags);
   const data = await openData(flags.data);
   const protocol = await openProtocol(flags.protocol, flags.folds, data);

@@ -112,7 +112,7 @@ async function measure(
       loader,
       data: test,
       protocol,
-      degradations: demoPixels,
+      degradations: demoPixels.map((side) => `lr:${side}`),
       frozen,
       signal: context.signal,
       onProgress: ({ done }) => progress.update(done),

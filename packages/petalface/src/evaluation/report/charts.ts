@@ -1,6 +1,6 @@
 import { parse, View } from "vega";
 import { compile, type TopLevelSpec } from "vega-lite";
-import { conditionKey, conditionLabel, rowLabel } from "../condition.ts";
+import { conditionKey, conditionLabel, degradationLabel, rowLabel } from "../condition.ts";
 import { scoredPairs } from "../statistics.ts";
 import { listMeasures, type NamedResult } from "../table.ts";
 import type { Condition, EvaluationResult, Measure } from "../types.ts";
@@ -161,8 +161,8 @@ export function conditionsOf(result: EvaluationResult): readonly Condition[] {
 /** A panel's heading: what was compared with what. */
 export function describeCondition(condition: Condition): string {
   if (condition.kind === "sharp") return "HR: both sharp";
-  if (condition.kind === "lr") return `${conditionLabel(condition)}: both ${condition.pixels} px`;
-  return `${conditionLabel(condition)}: sharp against ${condition.pixels} px`;
+  if (condition.kind === "lr") return `${conditionLabel(condition)}: both ${degradationLabel(condition.degradation)}`;
+  return `${conditionLabel(condition)}: sharp against ${degradationLabel(condition.degradation)}`;
 }
 
 interface HistogramLook {

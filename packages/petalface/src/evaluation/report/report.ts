@@ -1,5 +1,6 @@
 import { PetalfaceError } from "../../errors.ts";
 import { writeFileSafely } from "../../files.ts";
+import { degradationLabel } from "../condition.ts";
 import { type NamedResult, percent } from "../table.ts";
 import type { EvaluationResult } from "../types.ts";
 import { alphaChart, conditionsOf, describeCondition, intervalChart, rocChart, scoreCharts } from "./charts.ts";
@@ -119,7 +120,7 @@ async function overview(results: readonly NamedResult[]): Promise<Html> {
   return html`<h2>At a glance</h2>${legend(results)}<div class="panels wide">
 <figure><h4>Verification accuracy</h4>${await intervalChart(results, "accuracy")}</figure>
 ${rank1 ? html`<figure><h4>Rank-1 against a sharp gallery</h4>${await intervalChart(results, "rank1")}</figure>` : undefined}</div>
-<p class="note">HR: both faces sharp. LR: both degraded to that many pixels. Mixed: sharp against degraded. Lines are 95 % intervals.</p>`;
+<p class="note">HR: both faces sharp. LR: both degraded, a number is the side in pixels. Mixed: sharp against degraded. Lines are 95 % intervals.</p>`;
 }
 
 /** What not every reader wants to see at once; opens without a script. */
@@ -182,9 +183,9 @@ async function alphas({ name, result }: NamedResult, place: number): Promise<Htm
   const entries = result.detail.alphas;
   if (entries.length === 0) return undefined;
   const panels = await Promise.all(
-    entries.map(async ({ pixels, alpha }) => {
+    entries.map(async ({ degradation, alpha }) => {
       const open = alpha.reduce((sum, value) => sum + (value === 1 ? 1 : 0), 0) / alpha.length;
-      return html`<figure><h4>${pixels === null ? "sharp" : `${pixels} px`}</h4>${await alphaChart(alpha, modelColour(place))}
+      return html`<figure><h4>${degradation === null ? "sharp" : degradationLabel(degradation)}</h4>${await alphaChart(alpha, modelColour(place))}
 <figcaption>${percent(open, 1)} % exactly 1</figcaption></figure>`;
     }),
   );
@@ -199,7 +200,7 @@ function unresolvedNote({ unresolved }: EvaluationResult): Html | undefined {
 }
 
 function method({ protocol, bootstrap, degradations }: EvaluationResult): Html {
-  return html`<p>Each image was embedded sharp${degradations.length === 0 ? "" : ` and shrunk to ${degradations.join(", ")} px by area and enlarged back`}; the score of a pair is the cosine of its embeddings.
+  return html`<p>Each image was embedded sharp${degradations.length === 0 ? "" : ` and degraded: ${degradations.join("; ")} (lr:K is shrunk to K x K pixels by area and enlarged back)`}; the score of a pair is the cosine of its embeddings.
 Under “mixed” each pair counts twice, once with either side degraded.</p>
 <p>Accuracy: the threshold of each of ${protocol.folds} folds is the one that judges most pairs of the other folds right. True accepts at a rate of false accepts: the most at any threshold that keeps the rate.
 Rank-1: one sharp image of each person is enrolled, all others are probes; a probe counts only if its own person scores above everyone else.</p>

@@ -1,4 +1,5 @@
 import type { Comparison, Difference } from "../compare.ts";
+import { degradationLabel } from "../condition.ts";
 import { percent } from "../table.ts";
 import type { EvaluationResult } from "../types.ts";
 
@@ -39,11 +40,13 @@ const interval = (d: Difference): string => `95 % interval ${points(d.low)} to $
 
 const describe = ({ kind, condition }: Difference): string => {
   if (kind === "rank1")
-    return condition.kind === "sharp" ? "rank-1 of sharp faces" : `rank-1 of ${condition.pixels} px faces`;
+    return condition.kind === "sharp"
+      ? "rank-1 of sharp faces"
+      : `rank-1 of ${degradationLabel(condition.degradation)} faces`;
   if (condition.kind === "sharp") return "accuracy on sharp faces";
   return condition.kind === "lr"
-    ? `accuracy on pairs of ${condition.pixels} px faces`
-    : `accuracy on sharp against ${condition.pixels} px faces`;
+    ? `accuracy on pairs of ${degradationLabel(condition.degradation)} faces`
+    : `accuracy on sharp against ${degradationLabel(condition.degradation)} faces`;
 };
 
 /**
@@ -89,4 +92,5 @@ export function headline(
   return { lead: sentences.join(" "), rest: others.join(" ") };
 }
 
-const pixelsOf = ({ condition }: Difference): number => (condition.kind === "sharp" ? 0 : condition.pixels);
+const pixelsOf = ({ condition }: Difference): number =>
+  condition.kind === "sharp" ? 0 : Number(/^lr:(\d+)$/.exec(condition.degradation)?.[1] ?? 0);
