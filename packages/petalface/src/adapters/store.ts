@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { Backbone } from "../backbones/index.ts";
 import { PetalfaceError } from "../errors.ts";
 import { writeFileSafely } from "../files.ts";
-import { measureOf } from "../quality/index.ts";
+import { parseCalibration } from "../quality/index.ts";
 import { encodeSafetensors, readSafetensors, toFloat32 } from "../tensors/index.ts";
 import { type Adapter, type AdapterConfig, methodNames } from "./config.ts";
 import { gateNames, gateParts } from "./gate.ts";
@@ -112,7 +112,6 @@ function parseConfig(document: unknown, path: string): AdapterConfig {
   const root = record(document, "the file");
   if (root.format !== formatVersion)
     fail(`format ${JSON.stringify(root.format)} is not ${formatVersion}; it needs another petalface`);
-  const calibration = record(root.calibration, "calibration");
   const backbone = record(root.backbone, "backbone");
   const sites = root.target_modules;
   if (!Array.isArray(sites)) return fail('"target_modules" is not a list');
@@ -120,20 +119,13 @@ function parseConfig(document: unknown, path: string): AdapterConfig {
   const gate = oneOf(root.gate, gateNames, "gate");
   if (!Number.isInteger(rank) || rank < 1 || rank > 4096 || rank % gateParts(gate) !== 0)
     fail(`rank ${rank} does not fit gate ${gate}`);
-  const config: AdapterConfig = {
+  return {
     method: oneOf(root.method, methodNames, "method"),
     gate,
     rank,
     scale: number(root.lora_alpha, "lora_alpha") / rank,
     sites: sites.map((site) => text(site, "target_modules")),
     backbone: { name: text(backbone.name, "backbone.name"), sha256: text(backbone.sha256, "backbone.sha256") },
-    calibration: {
-      measure: measureOf(text(calibration.measure, "calibration.measure")).name,
-      low: number(calibration.low, "calibration.low"),
-      high: number(calibration.high, "calibration.high"),
-    },
+    calibration: parseCalibration(root.calibration, path),
   };
-  return config.calibration.low === config.calibration.high
-    ? fail("the calibration's low and high are the same")
-    : config;
 }

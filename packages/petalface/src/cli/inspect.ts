@@ -9,6 +9,7 @@ import { PetalfaceError } from "../errors.ts";
 import { loadEvaluation, printTable, withoutDetail } from "../evaluation/index.ts";
 import { decodeImage } from "../images/index.ts";
 import { knownModels, resolveModel } from "../models/index.ts";
+import { printCalibration } from "../quality/index.ts";
 import { readSafetensors } from "../tensors/index.ts";
 import { readRun } from "../training/index.ts";
 import { inspectCheckpoint } from "./inspect-checkpoint.ts";
@@ -123,7 +124,7 @@ async function run(folder: string): Promise<Inspection> {
     `model: ${record.model.name} (sha256 ${record.model.sha256})`,
     `data: ${data.spec}, ${count(data.images)} faces of ${count(data.people)} people`,
     `trained: ${count(trained.parameters)} numbers, ${(100 * trained.share).toFixed(2)} % of the model's, ${adapter.sites.length} layers, rank ${adapter.rank}, gate ${adapter.gate}`,
-    `alpha: ${adapter.calibration.measure} from ${adapter.calibration.low} (0) to ${adapter.calibration.high} (1)`,
+    printCalibration(adapter.calibration),
   ];
   return { document: { kind: "run", folder, ...record }, text: lines.join("\n") };
 }

@@ -1,5 +1,5 @@
 import { PetalfaceError } from "../errors.ts";
-import type { Calibration } from "./types.ts";
+import type { LinearCalibration, PaperCalibration } from "./types.ts";
 
 /** Share of sharp training faces that may fall short of alpha = 1. */
 const sharpShortfall = 0.05;
@@ -19,18 +19,9 @@ export function quantile(values: ArrayLike<number>, share: number): number {
  * Direction-aware: it does not matter whether the measure calls sharp faces large or small.
  * Throws PetalfaceError if a score is not finite or the measure cannot tell the two sets apart.
  */
-export function calibrate(measure: string, sharp: ArrayLike<number>, degraded: ArrayLike<number>): Calibration {
-  for (const [name, scores] of [
-    ["sharp", sharp],
-    ["degraded", degraded],
-  ] as const) {
-    if (scores.length === 0) throw new PetalfaceError(`no ${name} faces to calibrate "${measure}" on`);
-    const bad = Array.from(scores).findIndex((score) => !Number.isFinite(score));
-    if (bad >= 0)
-      throw new PetalfaceError(
-        `"${measure}" gave ${scores[bad]} on ${name} face ${bad}; the images or the model are broken`,
-      );
-  }
+export function calibrate(measure: string, sharp: ArrayLike<number>, degraded: ArrayLike<number>): LinearCalibration {
+  requireFinite(measure, "sharp", sharp);
+  requireFinite(measure, "degraded", degraded);
   const low = quantile(degraded, 0.5);
   const higherIsSharper = quantile(sharp, 0.5) > low;
   const high = quantile(sharp, higherIsSharper ? sharpShortfall : 1 - sharpShortfall);
@@ -42,11 +33,28 @@ export function calibrate(measure: string, sharp: ArrayLike<number>, degraded: A
   return { measure, low, high };
 }
 
+/** The paper's rule: the threshold is the mean score of the training faces as they are. Throws PetalfaceError if a score is not finite. */
+export function calibrateAsPaper(measure: string, scores: ArrayLike<number>): PaperCalibration {
+  requireFinite(measure, "training", scores);
+  let sum = 0;
+  for (let i = 0; i < scores.length; i++) sum += scores[i] as number;
+  return { kind: "paper", measure, threshold: sum / scores.length };
+}
+
+function requireFinite(measure: string, name: string, scores: ArrayLike<number>): void {
+  if (scores.length === 0) throw new PetalfaceError(`no ${name} faces to calibrate "${measure}" on`);
+  const bad = Array.from(scores).findIndex((score) => !Number.isFinite(score));
+  if (bad >= 0)
+    throw new PetalfaceError(
+      `"${measure}" gave ${scores[bad]} on ${name} face ${bad}; the images or the model are broken`,
+    );
+}
+
 /**
  * The calibration of aligned photos at 112 px, fitted as above on 512 LFW faces of people outside folds 1 to 6 (low at 24 px). For training
  * on faces that are not photos, whose own sharpness says nothing about cameras. Throws PetalfaceError for another measure or size.
  */
-export function photoCalibration(measure: string, size: number): Calibration {
+export function photoCalibration(measure: string, size: number): LinearCalibration {
   if (measure !== "sharpness" || size !== 112)
     throw new PetalfaceError(
       `alpha's range on photos is known for sharpness at 112 px, not for ${measure} at ${size} px; train with --calibration fit, or on photos`,

@@ -1,4 +1,5 @@
-export { alphaOf, buildAlpha, qualityGraph } from "./alpha.ts";
-export { calibrate, photoCalibration, quantile } from "./calibrate.ts";
+export { alphaOf, buildAlpha, printCalibration, qualityGraph } from "./alpha.ts";
+export { calibrate, calibrateAsPaper, photoCalibration, quantile } from "./calibrate.ts";
 export { measureNames, measureOf } from "./measures.ts";
-export type { Calibration, QualityMeasure } from "./types.ts";
+export { parseCalibration } from "./store.ts";
+export type { Calibration, LinearCalibration, PaperCalibration, QualityMeasure } from "./types.ts";

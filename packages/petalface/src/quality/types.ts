@@ -14,10 +14,25 @@ export interface QualityMeasure {
  * The map from score to alpha: 0 at `low`, 1 at `high`, linear between, clamped. `low` may be the larger number: then a
  * smaller score is better. Fitted on the user's training set and stored with the adapter.
  */
-export interface Calibration {
+export interface LinearCalibration {
+  readonly kind?: "linear" | undefined;
   readonly measure: string;
   /** Score at which alpha is 0 and beyond: a face as poor as the best low-resolution one that training shows. */
   readonly low: number;
   /** Score at which alpha is exactly 1 and beyond: a sharp face. */
   readonly high: number;
 }
+
+/**
+ * The released code's rule, `alpha = 0.5 + (score - threshold)`: not clamped, not scaled, and blind to the direction of the measure. For
+ * parity with the paper's numbers only.
+ */
+export interface PaperCalibration {
+  readonly kind: "paper";
+  readonly measure: string;
+  /** The mean score of the training set. */
+  readonly threshold: number;
+}
+
+/** How a score becomes alpha. */
+export type Calibration = LinearCalibration | PaperCalibration;

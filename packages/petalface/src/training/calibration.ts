@@ -1,7 +1,7 @@
 import { type Backbone, toInput } from "../backbones/index.ts";
 import type { FaceData } from "../data/index.ts";
 import type { Loader } from "../images/index.ts";
-import { type Calibration, calibrate, photoCalibration, qualityGraph } from "../quality/index.ts";
+import { type Calibration, calibrate, calibrateAsPaper, photoCalibration, qualityGraph } from "../quality/index.ts";
 import { random } from "../random.ts";
 import { floatsOf, openSession, type SessionOptions } from "../runtime/index.ts";
 import type { TrainingOptions } from "./options.ts";
@@ -25,6 +25,10 @@ export async function fitCalibration(
   const known = options.quality === "sharpness" && backbone.size === 112;
   if (options.calibration === "photos" || (options.calibration === "auto" && synthetic && known))
     return photoCalibration(options.quality, backbone.size);
+  const { alphaRange, alphaThreshold } = options;
+  const [low, high] = alphaRange;
+  if (low !== undefined && high !== undefined) return { measure: options.quality, low, high };
+  if (alphaThreshold !== undefined) return { kind: "paper", measure: options.quality, threshold: alphaThreshold };
   const { graph, score } = qualityGraph(backbone, options.quality);
   const stream = random("calibration", options.seed);
   const chosen =
@@ -49,6 +53,7 @@ export async function fitCalibration(
     return all;
   };
   try {
+    if (options.calibration === "paper") return calibrateAsPaper(options.quality, await scores(undefined));
     return calibrate(options.quality, await scores(undefined), await scores(Math.max(...options.lrPixels)));
   } finally {
     await engine.close();

@@ -12,7 +12,7 @@ export type LossName = (typeof lossNames)[number];
 export const arcGradientNames = ["true", "straight-through"] as const;
 
 /** Names of the sources of a calibration. */
-export const calibrationNames = ["auto", "fit", "photos"] as const;
+export const calibrationNames = ["auto", "fit", "photos", "paper"] as const;
 
 /** Names of the presets. */
 export const presetNames = ["petal", "paper"] as const;
@@ -46,8 +46,12 @@ export interface TrainingOptions {
   readonly logitScale: number;
   /** Quality measure that alpha comes from. */
   readonly quality: string;
-  /** Where alpha's range comes from: fitted on the training faces, or known from photos; `auto` fits unless the faces are synthetic. */
+  /** Where alpha's range comes from: fitted on the training faces, or known from photos; `auto` fits unless the faces are synthetic. `paper`: the released code's rule. */
   readonly calibration: (typeof calibrationNames)[number];
+  /** Scores at which alpha is 0 and 1, instead of a fitted range; empty to fit. */
+  readonly alphaRange: readonly number[];
+  /** With `calibration` paper: the score at which alpha is 0.5, instead of the mean of the training faces. */
+  readonly alphaThreshold?: number;
   /** Class centres that take part in a step; with more classes the others rest (Partial FC, An et al., CVPR 2022). */
   readonly classesPerStep: number;
   /** Faces of each person that its class centre starts as the mean of; 0 starts from small random centres. */
@@ -108,6 +112,7 @@ const petal: TrainingOptions = {
   logitScale: 64,
   quality: "sharpness",
   calibration: "auto",
+  alphaRange: [],
   classesPerStep: 4096,
   centreFaces: 4,
   optimizer: "adamw",
@@ -196,6 +201,17 @@ function check(options: TrainingOptions): void {
   oneOf("decay", options.decay, decayNames);
   oneOf("arc-gradient", options.arcGradient, arcGradientNames);
   oneOf("optimizer", options.optimizer, optimizerNames);
+  const { alphaRange, alphaThreshold } = options;
+  if (alphaRange.length !== 0 && (alphaRange.length !== 2 || alphaRange[0] === alphaRange[1]))
+    fail(`--alpha-range is two different scores, LOW,HIGH, at which alpha is 0 and 1; not ${alphaRange.join()}`);
+  if (!alphaRange.every(Number.isFinite)) fail(`--alpha-range ${alphaRange.join()} is not finite`);
+  if (alphaThreshold !== undefined) {
+    if (!Number.isFinite(alphaThreshold)) fail(`--alpha-threshold ${alphaThreshold} is not finite`);
+    if (options.calibration !== "paper")
+      fail("--alpha-threshold belongs to --calibration paper; give --alpha-range LOW,HIGH");
+  }
+  if (alphaRange.length > 0 && options.calibration === "paper")
+    fail("--alpha-range is clamped, --calibration paper is not; give --alpha-threshold");
   within("rank", options.rank, 1, 4096, true);
   if (options.rank % gateParts(options.gate) !== 0)
     fail(`--gate ${options.gate} halves the rank; --rank ${options.rank} is odd`);

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { alphaOf, calibrate, quantile } from "../../src/quality/index.ts";
+import { alphaOf, calibrate, calibrateAsPaper, parseCalibration, quantile } from "../../src/quality/index.ts";
 
 describe("calibrate", () => {
   const sharp = Array.from({ length: 101 }, (_, i) => 10 + i / 10);
@@ -33,6 +33,34 @@ describe("calibrate", () => {
     expect(() => calibrate("sharpness", degraded, degraded)).toThrow("cannot tell");
     expect(() => calibrate("sharpness", [1, Number.NaN], degraded)).toThrow("NaN");
     expect(() => calibrate("sharpness", sharp, [])).toThrow("no degraded");
+  });
+});
+
+describe("the paper's rule", () => {
+  it("is 0.5 + (score - mean), neither clamped nor turned", () => {
+    const calibration = calibrateAsPaper("sharpness", [20, 30, 40]);
+    expect(calibration).toEqual({ kind: "paper", measure: "sharpness", threshold: 30 });
+    expect([0, 30, 45].map((score) => alphaOf(calibration, score))).toEqual([-29.5, 0.5, 15.5]);
+    expect(() => calibrateAsPaper("sharpness", [1, Number.POSITIVE_INFINITY])).toThrow("Infinity");
+  });
+});
+
+describe("parseCalibration", () => {
+  it("reads what JSON made of a calibration, and says what is wrong with any other", () => {
+    for (const calibration of [
+      { measure: "sharpness", low: 1, high: 2 },
+      { kind: "paper", measure: "norm", threshold: 3.5 },
+    ])
+      expect(parseCalibration(JSON.parse(JSON.stringify(calibration)), "x.json")).toEqual(calibration);
+    const refused: [unknown, string][] = [
+      [null, "not an object"],
+      [{ measure: "sharpness", low: 1, high: 1 }, "the same"],
+      [{ measure: "sharpness", low: "1", high: 2 }, '"calibration.low" is not a number'],
+      [{ measure: "beauty", low: 1, high: 2 }, "there is no quality measure"],
+      [{ kind: "magic", measure: "norm", low: 1, high: 2 }, "known: linear, paper"],
+      [{ kind: "paper", measure: "norm" }, '"calibration.threshold"'],
+    ];
+    for (const [value, message] of refused) expect(() => parseCalibration(value, "x.json")).toThrow(message);
   });
 });
 

@@ -19,10 +19,11 @@ it.skipIf(!existsSync(shared))(
       fitCalibration(backbone, await openData(spec), loader, trainingOptions({ calibration, seed: 5 }), { threads: 1 });
     const photos = photoCalibration("sharpness", backbone.size);
     const fitted = await fit(resolve(shared, "data/lfw112"), "auto");
+    if (fitted.kind === "paper") throw new Error("the paper's rule was not asked for");
     expect(Math.abs(fitted.low - photos.low)).toBeLessThan(0.15);
     expect(Math.abs(fitted.high - photos.high)).toBeLessThan(0.15);
     const people = "synthetic:people=100,images=2";
     expect(await fit(people, "auto")).toEqual(photos);
-    expect((await fit(people, "fit")).high).toBeLessThan(photos.low);
+    expect(await fit(people, "fit")).toSatisfy(({ high }) => high < photos.low);
   },
 );

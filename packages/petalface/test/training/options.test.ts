@@ -16,6 +16,11 @@ it("reads what it wrote: a whole set of options gives itself", () => {
   expect(trainingOptions(JSON.parse(JSON.stringify(options)))).toEqual(options);
 });
 
+it("takes alpha's range or the paper's threshold from the user", () => {
+  expect(trainingOptions({ alphaRange: [4, 2] }).alphaRange).toEqual([4, 2]);
+  expect(trainingOptions({ calibration: "paper", alphaThreshold: 0.4 }).alphaThreshold).toBe(0.4);
+});
+
 it("divides the scale by the root of the rank on request", () => {
   expect(adapterScale(trainingOptions({ rank: 16, scale: 2 }))).toBe(2);
   expect(adapterScale(trainingOptions({ rank: 16, scale: 2, rankStable: true }))).toBe(0.5);
@@ -28,6 +33,10 @@ it.each([
   [{ loss: "cosface", classesPerStep: 16 }, "every face needs its class"],
   [{ momentum: 1 }, "--momentum"],
   [{ patience: -1 }, "--patience"],
+  [{ alphaRange: [1] }, "--alpha-range is two different scores"],
+  [{ alphaRange: [2, 2] }, "--alpha-range is two different scores"],
+  [{ alphaRange: [1, 2], calibration: "paper" }, "--alpha-threshold"],
+  [{ alphaThreshold: 0.5 }, "belongs to --calibration paper"],
   [{ checkpointSeconds: Number.NaN }, "--checkpoint-seconds"],
 ] as const)("refuses %j", (choices, message) => {
   expect(() => trainingOptions(choices)).toThrow(message);

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { type Command, Option } from "commander";
 import { gateNames, methodNames } from "../../adapters/index.ts";
 import { PetalfaceError } from "../../errors.ts";
-import { measureNames } from "../../quality/index.ts";
+import { measureNames, printCalibration } from "../../quality/index.ts";
 import { providerNames } from "../../runtime/index.ts";
 import {
   type AdaptContext,
@@ -60,6 +60,8 @@ interface Flags {
   readonly tensorboard?: boolean;
   readonly quality?: string;
   readonly calibration?: TrainingOptions["calibration"];
+  readonly alphaRange?: number[];
+  readonly alphaThreshold?: number;
   readonly lr?: number;
   readonly weightDecay?: number;
   readonly warmup?: number;
@@ -111,6 +113,8 @@ export function adaptCommand(program: Command, context: CliContext): void {
     .option("--centre-faces <n>", "faces that a class centre starts as the mean of; 0: random centres", numeric)
     .addOption(new Option("--quality <name>", "quality measure that alpha comes from").choices(measureNames))
     .addOption(new Option("--calibration <source>", "where alpha's range comes from").choices(calibrationNames))
+    .option("--alpha-range <low,high>", "scores at which alpha is 0 and 1, instead of fitted ones", numberList)
+    .option("--alpha-threshold <score>", "score at which --calibration paper has alpha 0.5", numeric)
     .addOption(new Option("--optimizer <name>", "how gradients become steps").choices(optimizerNames))
     .option("--lr <x>", "peak learning rate; the one option that --resume may change", numeric)
     .option("--weight-decay <x>", "weight decay, decoupled in AdamW", numeric)
@@ -203,12 +207,38 @@ function start(flags: Flags, out: string, surroundings: AdaptContext): Promise<A
   if (flags.model === undefined) throw new PetalfaceError("give the face recogniser with --model", { exitCode: 2 });
   if (flags.train === undefined) throw new PetalfaceError("give training faces with --train", { exitCode: 2 });
   const { model, normalize, train, lr: learningRate, valEvery: validateEvery } = flags;
-  const { preset, method, gate, rank, scale, rankStable, dropout, sites, quality, calibration } = flags;
+  const {
+    preset,
+    method,
+    gate,
+    rank,
+    scale,
+    rankStable,
+    dropout,
+    sites,
+    quality,
+    calibration,
+    alphaRange,
+    alphaThreshold,
+  } = flags;
   const { loss, margin, arcGradient, logitScale, distilWeight, classesPerStep, centreFaces } = flags;
   const { optimizer, weightDecay, momentum, nesterov, warmup, decay, clip, batch, accumulate, epochs } = flags;
   const { seed, sharpShare, lrPixels, flip, patience, checkpointSeconds, tensorboard } = flags;
   const options: TrainingChoices = {
-    ...{ preset, method, gate, rank, scale, rankStable, dropout, sites, quality, calibration },
+    ...{
+      preset,
+      method,
+      gate,
+      rank,
+      scale,
+      rankStable,
+      dropout,
+      sites,
+      quality,
+      calibration,
+      alphaRange,
+      alphaThreshold,
+    },
     ...{ loss, margin, arcGradient, logitScale, distilWeight, classesPerStep, centreFaces },
     ...{ optimizer, learningRate, weightDecay, momentum, nesterov, warmup, decay, clip, batch, accumulate, epochs },
     ...{ seed, sharpShare, lrPixels, flip, validateEvery, patience, checkpointSeconds, tensorboard },
@@ -248,10 +278,9 @@ const summary = (folder: string, { run }: AdaptResult): unknown => ({
 });
 
 function report(folder: string, { run }: AdaptResult): string {
-  const { low, high, measure } = run.adapter.calibration;
   return [
     budget(run),
-    `alpha: ${measure} from ${low.toFixed(2)} (0) to ${high.toFixed(2)} (1)`,
+    printCalibration(run.adapter.calibration),
     ...(run.result === undefined
       ? []
       : [

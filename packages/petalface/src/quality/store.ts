@@ -1,0 +1,24 @@
+import { PetalfaceError } from "../errors.ts";
+import { measureOf } from "./measures.ts";
+import type { Calibration } from "./types.ts";
+
+/** Reads a calibration as it stands in `adapter_config.json`. `where` begins the message of the PetalfaceError if it is none. */
+export function parseCalibration(value: unknown, where: string): Calibration {
+  const fail = (what: string): never => {
+    throw new PetalfaceError(`${where}: ${what}`);
+  };
+  if (typeof value !== "object" || value === null || Array.isArray(value))
+    return fail('"calibration" is not an object');
+  const fields = value as Readonly<Record<string, unknown>>;
+  const number = (name: string): number => {
+    const field = fields[name];
+    return typeof field === "number" && Number.isFinite(field) ? field : fail(`"calibration.${name}" is not a number`);
+  };
+  const { kind = "linear" } = fields;
+  const measure =
+    typeof fields.measure === "string" ? measureOf(fields.measure).name : fail('"calibration.measure" is not a text');
+  if (kind === "paper") return { kind, measure, threshold: number("threshold") };
+  if (kind !== "linear") return fail(`"calibration.kind" is ${JSON.stringify(kind)}; known: linear, paper`);
+  const [low, high] = [number("low"), number("high")];
+  return low === high ? fail("the calibration's low and high are the same") : { measure, low, high };
+}
