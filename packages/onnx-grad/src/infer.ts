@@ -2,7 +2,8 @@ import type { Dim } from "./dim.ts";
 import { printShape } from "./dim.ts";
 import type { Node, ValueType } from "./graph.ts";
 import { ATTENTION } from "./infer/attention.ts";
-import { callOf, failNode, MAX_RANK, type Rule } from "./infer/call.ts";
+import { checkAttributes } from "./infer/attributes.ts";
+import { callOf, failNode, MAX_ELEMENTS, MAX_RANK, type Rule } from "./infer/call.ts";
 import { CONVOLUTION } from "./infer/conv.ts";
 import { CREATION } from "./infer/create.ts";
 import { EINSTEIN } from "./infer/einsum.ts";
@@ -43,11 +44,14 @@ export function inferNode(node: Node, context: InferContext): ValueType[] {
     const domain = node.domain === "" ? "" : ` of domain "${node.domain}"`;
     failNode(node, `onnx-grad has no shape rule for this operator${domain}`);
   }
+  checkAttributes(node);
   const types = rule(callOf(node, context));
   for (const { shape } of types) {
     if (shape.length > MAX_RANK) failNode(node, `its output would have ${shape.length} dimensions`);
     const bad = shape.some((dim) => typeof dim === "number" && !(Number.isSafeInteger(dim) && dim >= 0));
     if (bad) failNode(node, `its output would have shape ${printShape(shape)}`);
+    if (shape.reduce<number>((product, dim) => product * (typeof dim === "number" ? dim : dim.times), 1) > MAX_ELEMENTS)
+      failNode(node, `its output would have shape ${printShape(shape)}, more than any memory holds`);
   }
   return types;
 }

@@ -220,7 +220,7 @@ it("names an index that is out of range", () => {
     "y",
     { five: int64(5) },
   );
-  expect(() => foldConstants(graph)).toThrow(/Gather node "Gather_y": index 5 is outside its input of 2 elements/);
+  expect(() => foldConstants(graph)).toThrow(/Gather node "Gather_y": index 5 is outside its axis of 2/);
 });
 
 it("leaves vectors that are too long to the engine", () => {

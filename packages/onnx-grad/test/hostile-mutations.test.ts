@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
@@ -71,6 +71,8 @@ describe.skipIf(!real.every((path) => existsSync(path)))("mutations of real mode
     const path = join(folder, "model", "model.onnx");
     const parts = partsOf(original);
     const body = flatten(parts);
+    // The mutations stay in memory; what lies on disk gives them a place, and numbers where slopes are read.
+    writeFileSync(path, wholeOf(body));
     expect(outcomeOf(wholeOf(body), path)).toBe("differentiated");
 
     const outcomes = new Map<string, number>();
@@ -89,6 +91,7 @@ describe.skipIf(!real.every((path) => existsSync(path)))("mutations of real mode
     // Mutations that all fail at once, or all do nothing, would test nothing.
     for (const outcome of ["refused", "differentiated"])
       expect(outcomes.get(outcome) ?? 0).toBeGreaterThan(numRuns / 20);
-    expect(readdirSync(folder, { recursive: true }).sort()).toEqual(["model", "sentinel"]);
+    expect(readdirSync(folder, { recursive: true }).sort()).toEqual(["model", join("model", "model.onnx"), "sentinel"]);
+    expect(readFileSync(join(folder, "sentinel"), "utf8")).toBe("as it was");
   });
 });

@@ -19,6 +19,8 @@ export interface Call {
   type(index: number): ValueType;
   shape(index: number): Shape;
   dtype(index: number): DType;
+  /** The numbers of an input where it is a constant in memory. */
+  known(index: number): Tensor | undefined;
   /** The numbers of an input that must be a constant. */
   tensor(index: number): Tensor;
   /** A constant integer input as plain numbers. */
@@ -33,6 +35,12 @@ export interface Call {
 
 /** Most dimensions that a tensor may have; far beyond real models, it keeps hostile ones from taking long. */
 export const MAX_RANK = 64;
+
+/** Most elements that a tensor may have for each image of the batch: terabytes. */
+export const MAX_ELEMENTS = 2 ** 40;
+
+/** Largest stride, dilation or kernel side: onnxruntime computes places with 32 bits here and there. */
+export const MAX_STEP = 2 ** 31 - 1;
 
 /** Throws an error that names the node and its operator. */
 export function failNode(node: Node, message: string): never {
@@ -56,11 +64,17 @@ export function callOf(node: Node, context: InferContext): Call {
     opset: context.opset,
     has: (index) => (node.inputs[index] ?? "") !== "",
     type,
+    known: (index) => context.tensor(name(index)),
     shape: (index) => type(index).shape,
     dtype: (index) => type(index).dtype,
     tensor,
     integers,
-    dims: (index) => context.dims?.(name(index)) ?? integers(index),
+    dims(index) {
+      const values = context.dims?.(name(index));
+      if (values !== undefined && !/^int(32|64)$/.test(type(index).dtype))
+        fail(`input ${index} ("${name(index)}") must hold integers`);
+      return values ?? integers(index);
+    },
     int(key, fallback) {
       const attribute = node.attributes[key];
       if (attribute === undefined) return fallback;
@@ -102,3 +116,14 @@ export function fixed(call: Call, dim: Dim | undefined, what: string): number {
   if (typeof dim !== "number") call.fail(`${what} must be a number, only the batch may be open`);
   return dim;
 }
+
+/** The element type that all these inputs share. */
+export function sharedDType(call: Call, indices: readonly number[]): DType {
+  const dtypes = indices.map((index) => call.dtype(index));
+  const [first = "float32"] = dtypes;
+  if (dtypes.some((dtype) => dtype !== first)) call.fail(`inputs mix element types ${dtypes.join(" and ")}`);
+  return first;
+}
+
+/** Those of the optional inputs that are there. */
+export const present = (call: Call, indices: readonly number[]): number[] => indices.filter((index) => call.has(index));

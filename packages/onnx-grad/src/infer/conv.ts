@@ -1,5 +1,5 @@
 import { type Dim, printShape } from "../dim.ts";
-import { type Call, fixed, type Rule, type Rules } from "./call.ts";
+import { type Call, fixed, MAX_STEP, present, type Rule, type Rules, sharedDType } from "./call.ts";
 
 /** The window of a convolution or pooling over its spatial axes. */
 interface Window {
@@ -14,6 +14,9 @@ interface Window {
   readonly heads: readonly number[];
   readonly autoPad: string;
 }
+
+/** What `auto_pad` may say. */
+const AUTO_PADS = ["NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID"];
 
 function windowOf(call: Call, kernel: readonly number[]): Window {
   const rank = kernel.length;
@@ -30,13 +33,18 @@ function windowOf(call: Call, kernel: readonly number[]): Window {
   if ([...kernel, ...strides, ...dilations].some((value) => value < 1)) {
     call.fail("kernel_shape, strides and dilations must be positive");
   }
+  if ([...kernel, ...strides, ...dilations].some((value) => value > MAX_STEP)) {
+    call.fail(`kernel_shape, strides and dilations must be at most ${MAX_STEP}`);
+  }
+  const autoPad = call.text("auto_pad", "NOTSET") || "NOTSET";
+  if (!AUTO_PADS.includes(autoPad)) call.fail(`attribute "auto_pad" must be one of ${AUTO_PADS.join(", ")}`);
   return {
     sizes: shape.slice(2).map((dim) => fixed(call, dim, "a spatial dimension")),
     strides,
     extents: kernel.map((size, axis) => (size - 1) * (dilations[axis] as number) + 1),
     pads: kernel.map((_, axis) => (pads[axis] as number) + (pads[axis + rank] as number)),
     heads: pads.slice(0, rank),
-    autoPad: call.text("auto_pad", "NOTSET") || "NOTSET",
+    autoPad,
   };
 }
 
@@ -67,6 +75,13 @@ function kernelOf(call: Call): number[] {
   return kernel;
 }
 
+/** A bias has one number for each output channel, of the input's element type. */
+function checkBias(call: Call, channels: number): void {
+  sharedDType(call, present(call, [0, 2]));
+  if (call.has(2) && String(call.shape(2)) !== String([channels]))
+    call.fail(`bias of shape ${printShape(call.shape(2))} does not have one number for each of ${channels} channels`);
+}
+
 const conv: Rule = (call: Call) => {
   const window = windowOf(call, kernelOf(call));
   const [batch, channels] = call.shape(0) as [Dim, Dim];
@@ -77,7 +92,8 @@ const conv: Rule = (call: Call) => {
       `weights ${printShape(call.shape(1))} in ${group} groups do not fit the input ${printShape(call.shape(0))}`,
     );
   }
-  return [{ dtype: call.dtype(0), shape: [batch, out, ...slide(call, window, false)] }];
+  checkBias(call, out);
+  return [{ dtype: sharedDType(call, [0, 1]), shape: [batch, out, ...slide(call, window, false)] }];
 };
 
 const convTranspose: Rule = (call: Call) => {
@@ -89,6 +105,12 @@ const convTranspose: Rule = (call: Call) => {
   }
   const extra = call.ints("output_padding");
   const stated = call.ints("output_shape");
+  const dilations = call.ints("dilations");
+  window.strides.forEach((stride, axis) => {
+    const padding = extra?.[axis] ?? 0;
+    if (padding < 0 || padding >= Math.max(stride, dilations?.[axis] ?? 1))
+      call.fail(`output_padding [${extra}] must be smaller than the stride or the dilation`);
+  });
   const spatial = window.sizes.map((size, axis) => {
     const stride = window.strides[axis] as number;
     const given = stated?.at(axis - window.sizes.length);
@@ -98,12 +120,17 @@ const convTranspose: Rule = (call: Call) => {
     return stride * (size - 1) + (extra?.[axis] ?? 0) + (window.extents[axis] as number) - pads;
   });
   if (spatial.some((size) => size < 1)) call.fail(`its output would have spatial size [${spatial}]`);
-  return [{ dtype: call.dtype(0), shape: [batch, perGroup * call.int("group", 1), ...spatial] }];
+  checkBias(call, perGroup * call.int("group", 1));
+  return [{ dtype: sharedDType(call, [0, 1]), shape: [batch, perGroup * call.int("group", 1), ...spatial] }];
 };
 
 const pool: Rule = (call: Call) => {
   const kernel = call.ints("kernel_shape") ?? call.fail(`attribute "kernel_shape" is missing`);
   const window = windowOf(call, kernel);
+  const pads = window.autoPad === "NOTSET" ? (call.ints("pads") ?? []) : [];
+  if (pads.some((padding, side) => padding >= (kernel[side % kernel.length] as number))) {
+    call.fail(`pads [${pads}] are as large as its kernel [${kernel}]; windows would lie in the padding alone`);
+  }
   const spatial = slide(call, window, call.int("ceil_mode", 0) !== 0);
   const shape = [...call.shape(0).slice(0, 2), ...spatial];
   return [

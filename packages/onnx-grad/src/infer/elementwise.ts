@@ -1,8 +1,7 @@
 import { printShape, type Shape } from "../dim.ts";
 import { dtypeOfCode } from "../dtypes.ts";
 import type { ValueType } from "../graph.ts";
-import type { DType } from "../tensor.ts";
-import type { Call, Rule, Rules } from "./call.ts";
+import { type Call, present, type Rule, type Rules, sharedDType } from "./call.ts";
 import { broadcast } from "./dims.ts";
 
 /** Shape of the inputs `from`, `from + 1`, ... broadcast together. */
@@ -14,14 +13,6 @@ export function broadcastInputs(call: Call, indices: readonly number[]): Shape {
       call.fail(`inputs of shape ${printShape(shape)} and ${printShape(next)} do not broadcast`)
     );
   }, []);
-}
-
-/** The element type that all these inputs share. */
-function sharedDType(call: Call, indices: readonly number[]): DType {
-  const dtypes = indices.map((index) => call.dtype(index));
-  const [first = "float32"] = dtypes;
-  if (dtypes.some((dtype) => dtype !== first)) call.fail(`inputs mix element types ${dtypes.join(" and ")}`);
-  return first;
 }
 
 /** The type of the first input, for operators that keep it. */
@@ -62,6 +53,9 @@ const prelu: Rule = (call: Call) => {
   return [{ dtype: call.dtype(0), shape: result }];
 };
 
+/** Bounds are attributes until operator set 11, optional inputs since. */
+const clip: Rule = (call) => [{ dtype: sharedDType(call, [0, ...present(call, [1, 2])]), shape: call.shape(0) }];
+
 const dropout: Rule = (call: Call) => {
   const type = call.type(0);
   const mask: ValueType = { dtype: call.opset < 10 ? type.dtype : "bool", shape: type.shape };
@@ -72,7 +66,7 @@ const table = (ops: string, rule: Rule): Rules => Object.fromEntries(ops.split("
 
 /** Operators that work element by element. */
 export const ELEMENTWISE: Rules = {
-  ...table("Relu LeakyRelu Elu Selu Celu ThresholdedRelu Clip Neg Sqrt Exp Log Erf Tanh Sigmoid Abs Sign", same),
+  ...table("Relu LeakyRelu Elu Selu Celu ThresholdedRelu Neg Sqrt Exp Log Erf Tanh Sigmoid Abs Sign", same),
   ...table("Reciprocal Floor Ceil Round Sin Cos Tan Asin Acos Atan Softplus Softsign HardSigmoid HardSwish Mish", same),
   ...table("Sinh Cosh Asinh Acosh Atanh Swish", same),
   ...table("Not Identity Gelu com.microsoft:Gelu com.microsoft:QuickGelu", same),
@@ -86,5 +80,6 @@ export const ELEMENTWISE: Rules = {
   Where: where,
   Cast: cast,
   PRelu: prelu,
+  Clip: clip,
   Dropout: dropout,
 };

@@ -1,10 +1,23 @@
-import { printShape } from "../dim.ts";
+import { type Dim, printShape } from "../dim.ts";
 import type { Call, Rule, Rules } from "./call.ts";
 import { axisOf } from "./call.ts";
+
+/** Indices are integers; those that are known must lie within the axis, which onnxruntime would find out only when it runs. */
+function checkIndices(call: Call, size: Dim | undefined): void {
+  const dtype = call.dtype(1);
+  if (dtype !== "int64" && dtype !== "int32") call.fail(`its indices must be integers, not ${dtype}`);
+  if (typeof size !== "number") return;
+  const known = call.known(1)?.data as ArrayLike<number | bigint> | undefined;
+  for (let i = 0; i < (known?.length ?? 0); i++) {
+    const index = Number(known?.[i]);
+    if (index < -size || index >= size) call.fail(`index ${index} is outside its axis of ${size}`);
+  }
+}
 
 const gather: Rule = (call: Call) => {
   const { dtype, shape } = call.type(0);
   const axis = axisOf(call, call.int("axis", 0), shape.length);
+  checkIndices(call, shape[axis]);
   return [{ dtype, shape: [...shape.slice(0, axis), ...call.shape(1), ...shape.slice(axis + 1)] }];
 };
 

@@ -1,5 +1,5 @@
 import { type Dim, printShape, type Shape, sameDim } from "../dim.ts";
-import type { Call, Rule, Rules } from "./call.ts";
+import { type Call, present, type Rule, type Rules, sharedDType } from "./call.ts";
 import { broadcast } from "./dims.ts";
 
 /** Shape of a matrix product with numpy's rules for vectors and stacks of matrices. */
@@ -19,7 +19,9 @@ function product(call: Call, a: Shape, b: Shape): Shape {
 const swapLast = (shape: Shape): Shape =>
   shape.length < 2 ? shape : [...shape.slice(0, -2), shape.at(-1) as Dim, shape.at(-2) as Dim];
 
-const matmul: Rule = (call) => [{ dtype: call.dtype(0), shape: product(call, call.shape(0), call.shape(1)) }];
+const matmul: Rule = (call) => [
+  { dtype: sharedDType(call, [0, 1]), shape: product(call, call.shape(0), call.shape(1)) },
+];
 
 const fusedMatmul: Rule = (call: Call) => {
   if (call.int("transBatchA", 0) !== 0 || call.int("transBatchB", 0) !== 0) {
@@ -27,7 +29,7 @@ const fusedMatmul: Rule = (call: Call) => {
   }
   const a = call.int("transA", 0) === 0 ? call.shape(0) : swapLast(call.shape(0));
   const b = call.int("transB", 0) === 0 ? call.shape(1) : swapLast(call.shape(1));
-  return [{ dtype: call.dtype(0), shape: product(call, a, b) }];
+  return [{ dtype: sharedDType(call, [0, 1]), shape: product(call, a, b) }];
 };
 
 const gemm: Rule = (call: Call) => {
@@ -41,7 +43,7 @@ const gemm: Rule = (call: Call) => {
   if (call.has(2) && broadcast(shape, call.shape(2))?.length !== 2) {
     call.fail(`bias of shape ${printShape(call.shape(2))} does not broadcast to ${printShape(shape)}`);
   }
-  return [{ dtype: call.dtype(0), shape }];
+  return [{ dtype: sharedDType(call, [0, 1, ...present(call, [2])]), shape }];
 };
 
 /** Matrix products. */

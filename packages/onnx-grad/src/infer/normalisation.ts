@@ -1,7 +1,7 @@
-import { printShape } from "../dim.ts";
+import { printShape, sameShape } from "../dim.ts";
 import type { ValueType } from "../graph.ts";
-import type { Call, Rule, Rules } from "./call.ts";
-import { axisOf } from "./call.ts";
+import { axisOf, type Call, present, type Rule, type Rules } from "./call.ts";
+import { broadcast } from "./dims.ts";
 
 const softmax: Rule = (call: Call) => {
   axisOf(call, call.int("axis", call.opset < 13 ? 1 : -1), Math.max(1, call.shape(0).length));
@@ -19,6 +19,13 @@ const trailing =
   (call) => {
     const { dtype, shape } = call.type(0);
     const axis = axisOf(call, call.int("axis", -1), shape.length);
+    for (const index of present(call, [1, 2])) {
+      const wide = broadcast(shape, call.shape(index));
+      if (wide === undefined || !sameShape(wide, shape))
+        call.fail(
+          `input ${index} of shape ${printShape(call.shape(index))} does not broadcast to ${printShape(shape)}`,
+        );
+    }
     const statistic = { dtype: "float32" as const, shape: shape.map((dim, index) => (index < axis ? dim : 1)) };
     return [{ dtype, shape }, ...Array<ValueType>(statistics).fill(statistic)];
   };

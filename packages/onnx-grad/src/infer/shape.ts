@@ -1,6 +1,6 @@
 import { type Dim, printShape, type Shape, sameDim } from "../dim.ts";
 import type { DType } from "../tensor.ts";
-import { axesOf, axisOf, type Call, fixed, type Rule, type Rules } from "./call.ts";
+import { axesOf, axisOf, type Call, fixed, type Rule, type Rules, sharedDType } from "./call.ts";
 import { addDims, broadcast, divideSizes, sameSize, sizeOfShape } from "./dims.ts";
 import { axesBefore } from "./reduce.ts";
 
@@ -69,7 +69,12 @@ const unsqueeze: Rule = (call: Call) => {
 };
 
 const concat: Rule = (call: Call) => {
-  const { dtype, shape: first } = call.type(0);
+  const first = call.shape(0);
+  const dtype = sharedDType(
+    call,
+    call.node.inputs.map((_, index) => index),
+  );
+  if (call.node.attributes.axis === undefined) call.fail(`attribute "axis" is missing`);
   const axis = axisOf(call, call.int("axis", 0), first.length);
   const shape = [...first];
   for (let index = 1; index < call.node.inputs.length; index++) {

@@ -106,11 +106,18 @@ export function padsOf(call: Call): [number, number][] {
   return result;
 }
 
+/** What `mode` of a Pad may say. */
+const PAD_MODES = ["constant", "reflect", "edge", "wrap"];
+
 const pad: Rule = (call: Call) => {
   const { dtype, shape } = call.type(0);
   const pads = padsOf(call);
+  const mode = call.text("mode", "constant");
+  if (!PAD_MODES.includes(mode)) call.fail(`attribute "mode" must be one of ${PAD_MODES.join(", ")}`);
   const result = shape.map((dim, axis) => {
     const [before, after] = pads[axis] as [number, number];
+    if (mode === "reflect" && typeof dim === "number" && Math.max(before, after) >= Math.max(dim, 1))
+      call.fail(`it reflects ${Math.max(before, after)} elements of an axis of ${dim}`);
     return addDims(dim, before + after) ?? call.fail(`it pads the open dimension ${printDim(dim)}`);
   });
   return [{ dtype, shape: result }];
