@@ -26,15 +26,22 @@ function createProgram(): Command {
   );
 }
 
-/** Aborts on the first Ctrl-C. The second is left to the system, which ends the process at once, even amid a long step of the engine. */
+/**
+ * Aborts on the first Ctrl-C. The second is left to the system, which ends the process at once, even amid a long step of the engine:
+ * nobody listens any more by then. Listeners are taken away only when all of them have heard the first one: a library's (signal-exit, behind
+ * write-file-atomic) ends the process where it finds itself alone.
+ */
 function listenForSignals(note: (line: string) => void): { signal: AbortSignal; stop(): void } {
   const controller = new AbortController();
+  const signals = ["SIGINT", "SIGTERM"] as const;
   const onSignal = (): void => {
-    stop();
+    setImmediate(() => {
+      for (const name of signals) process.removeAllListeners(name);
+    });
+    if (controller.signal.aborted) return;
     controller.abort();
     note("petalface: stopping; press Ctrl-C again to stop at once");
   };
-  const signals = ["SIGINT", "SIGTERM"] as const;
   const stop = (): void => {
     for (const name of signals) process.off(name, onSignal);
   };
