@@ -1,6 +1,7 @@
 export { type Comparison, compareResults, type Difference } from "./compare.ts";
 export { conditionLabel, degradationLabel, measureKey, measureLabel } from "./condition.ts";
 export { type EvaluatePairsOptions, type EvaluationProgress, evaluatePairs } from "./evaluate.ts";
+export * from "./matching/index.ts";
 export { defaultFars, type MeasureOptions, measureEmbeddings, type ProtocolEmbeddings } from "./measure.ts";
 export { type ReadPairsOptions, readPairs } from "./pairs-file.ts";
 export { resolveProtocol } from "./protocol.ts";

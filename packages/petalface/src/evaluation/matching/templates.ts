@@ -1,0 +1,95 @@
+import { PetalfaceError } from "../../errors.ts";
+import type { RowSource, WorkOptions } from "./rows.ts";
+
+/** Which images make up which template. Arrays have one entry an image. */
+export interface TemplateMembers {
+  /** Number of templates; {@link template} is below it. */
+  readonly templates: number;
+  readonly template: Int32Array;
+  /** Images of one template with the same number are frames of one video: they count as one image, their mean. */
+  readonly media: Int32Array;
+  /** What an embedding is multiplied with, such as the detector's score; 1 unless given. */
+  readonly weight?: Float32Array | undefined;
+  /** Rows are an image's embedding and its mirror image's, one behind the other; they are added first. */
+  readonly flipped?: boolean | undefined;
+}
+
+/** Images read at once. */
+const chunk = 4096;
+
+/**
+ * One embedding a template: the weighted mean inside each medium, summed over media, scaled to unit length (the IJB protocols' way). Images
+ * stream by once, front to back; memory holds the templates only, because the mean of a medium divides by a count known beforehand.
+ *
+ * @param images embeddings as the network gives them: their length counts, so they are not normalised.
+ * @returns `templates x width`, row-major.
+ */
+export async function poolTemplates(
+  images: RowSource,
+  { templates, template, media, weight, flipped = false }: TemplateMembers,
+  { signal, onProgress }: WorkOptions = {},
+): Promise<Float32Array> {
+  const width = flipped ? images.width / 2 : images.width;
+  if (
+    template.length !== images.count ||
+    media.length !== images.count ||
+    (weight?.length ?? images.count) !== images.count
+  )
+    throw new PetalfaceError(`${template.length} images are listed in templates, and ${images.count} were embedded`);
+  const share = shareOfMedium(template, media);
+  const sums = new Float64Array(templates * width);
+  for (let start = 0; start < images.count; start += chunk) {
+    signal?.throwIfAborted();
+    const count = Math.min(chunk, images.count - start);
+    const rows = await images.read(start, count);
+    for (let row = 0; row < count; row++) {
+      const image = start + row;
+      const factor = (share[image] as number) * (weight === undefined ? 1 : (weight[image] as number));
+      const to = (template[image] as number) * width;
+      const from = row * images.width;
+      for (let i = 0; i < width; i++) {
+        const value = flipped
+          ? (rows[from + i] as number) + (rows[from + width + i] as number)
+          : (rows[from + i] as number);
+        sums[to + i] = (sums[to + i] as number) + factor * value;
+      }
+    }
+    onProgress?.((start + count) / images.count);
+  }
+  return unitRows(sums, width);
+}
+
+/** 1 / (number of images of the same template and medium), of each image. */
+function shareOfMedium(template: Int32Array, media: Int32Array): Float64Array {
+  const numbers = new Map<number, number>();
+  for (const medium of media) if (!numbers.has(medium)) numbers.set(medium, numbers.size);
+  const groups = new Map<number, number>();
+  const counts: number[] = [];
+  const group = Int32Array.from(template, (owner, image) => {
+    const key = owner * numbers.size + (numbers.get(media[image] as number) as number);
+    let place = groups.get(key);
+    if (place === undefined) {
+      place = groups.size;
+      groups.set(key, place);
+      counts.push(0);
+    }
+    counts[place] = (counts[place] as number) + 1;
+    return place;
+  });
+  return Float64Array.from(group, (place) => 1 / (counts[place] as number));
+}
+
+function unitRows(sums: Float64Array, width: number): Float32Array {
+  const out = new Float32Array(sums.length);
+  for (let start = 0; start < sums.length; start += width) {
+    let squares = 0;
+    for (let i = start; i < start + width; i++) squares += (sums[i] as number) ** 2;
+    if (!Number.isFinite(squares))
+      throw new PetalfaceError(
+        `template ${start / width} holds a number that is not finite; look at the model and its input`,
+      );
+    const scale = squares === 0 ? 0 : 1 / Math.sqrt(squares);
+    for (let i = start; i < start + width; i++) out[i] = (sums[i] as number) * scale;
+  }
+  return out;
+}
