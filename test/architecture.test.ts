@@ -1,6 +1,6 @@
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
-import { findViolations, importsOf, readSources } from "./dependencies.ts";
+import { findUnportable, findViolations, importsOf, readSources } from "./dependencies.ts";
 
 const packagesRoot = fileURLToPath(new URL("../packages", import.meta.url));
 
@@ -8,6 +8,22 @@ test("folders depend on each other in one direction, through their index", () =>
   const sources = readSources(packagesRoot);
   expect(sources.length).toBeGreaterThan(5);
   expect(findViolations(sources)).toEqual([]);
+});
+
+test("what petalface offers to browsers needs neither Node nor a package", () => {
+  expect(findUnportable(readSources(packagesRoot), "petalface/src/portable.ts")).toEqual([]);
+});
+
+test.each([
+  ['import { open } from "node:fs/promises";', 1],
+  ['import type { Graph } from "onnx-grad";', 0],
+  ['export * from "./other.ts";', 1],
+])("findUnportable on %s", (text, count) => {
+  const files = [
+    { path: "petalface/src/portable.ts", text },
+    { path: "petalface/src/other.ts", text: 'import sharp from "sharp";' },
+  ];
+  expect(findUnportable(files, "petalface/src/portable.ts")).toHaveLength(count);
 });
 
 describe("the checker itself", () => {

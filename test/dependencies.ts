@@ -25,6 +25,9 @@ const LAYERS: readonly (readonly string[])[] = [
 /** Files directly under src/ that anybody may import. */
 const SHARED_FILES: ReadonlySet<string> = new Set(["errors.ts", "files.ts", "random.ts", "versions.ts"]);
 
+/** The part of a folder that also runs in a browser. */
+const PORTABLE = "portable.ts";
+
 const IMPORT = /(?:\bfrom\s*|\bimport\s*\(?\s*|\bnew URL\(\s*)["']([^"'\n]+)["']/g;
 
 /** Every specifier that a source text imports, re-exports, loads on demand or names as a worker. */
@@ -73,7 +76,10 @@ function violation(file: SourceFile, specifier: string): string | undefined {
   if (from.package !== "petalface" || !target.endsWith(".ts")) return undefined;
   if (to.folder === from.folder) return undefined;
   if (to.folder === "") return SHARED_FILES.has(to.file) ? undefined : say(`${to.file} is not a shared helper`);
-  if (to.file !== "index.ts") return say(`a folder's public face is its index.ts`);
+  if (from.folder === "" && from.file === "portable.ts" && to.file !== PORTABLE)
+    return say(`${from.file} may only offer what is in a folder's ${PORTABLE}`);
+  if (to.file !== "index.ts" && to.file !== PORTABLE)
+    return say(`a folder's public face is its index.ts, and ${PORTABLE} the part of it that needs no Node`);
   if (from.folder === "") return undefined;
   const [fromLayer, toLayer] = [layerOf(from.folder), layerOf(to.folder)];
   if (fromLayer < 0) return say(`folder ${from.folder} has no place in the layers of test/dependencies.ts`);
@@ -99,3 +105,28 @@ export function readSources(packagesRoot: string): SourceFile[] {
       }));
   });
 }
+
+/** What can be reached from a file by imports that are there when it runs, and which of them would not load in a browser. */
+export function findUnportable(files: readonly SourceFile[], entry: string): string[] {
+  const byPath = new Map(files.map((file) => [file.path, file]));
+  const seen = new Set<string>();
+  const problems: string[] = [];
+  const visit = (path: string): void => {
+    if (seen.has(path)) return;
+    seen.add(path);
+    const file = byPath.get(path);
+    if (file === undefined) {
+      problems.push(`${path} does not exist`);
+      return;
+    }
+    for (const specifier of importsOf(withoutTypes(file.text))) {
+      if (specifier.startsWith(".")) visit(resolveSpecifier(path, specifier));
+      else problems.push(`${path} imports "${specifier}"`);
+    }
+  };
+  visit(entry);
+  return problems;
+}
+
+/** The text without imports and exports of types alone, which are gone when it runs. */
+const withoutTypes = (text: string): string => text.replace(/^(import|export) type [^;]*;/gm, "");

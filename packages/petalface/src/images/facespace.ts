@@ -1,7 +1,6 @@
-import { fileURLToPath } from "node:url";
 import { PetalfaceError } from "../errors.ts";
 import { random } from "../random.ts";
-import { readSafetensors, type StoredTensor, toFloat32 } from "../tensors/index.ts";
+import { type Safetensors, type StoredTensor, toFloat32 } from "../tensors/portable.ts";
 import { areaAxis, shrinkArea } from "./area.ts";
 import { bilinearAxis } from "./bilinear.ts";
 import type { Pixels } from "./types.ts";
@@ -38,30 +37,27 @@ export interface FaceDraw {
 const rememberedPeople = 64;
 
 /**
- * Loads the face space that comes with the package.
+ * The face space that a safetensors file holds.
  *
- * @param path another file of the same layout
- * @throws PetalfaceError where the file is missing or damaged
+ * @param name what error messages call the file
+ * @throws PetalfaceError where a tensor is missing or has another shape
  */
-export async function openFaceSpace(
-  path: string = fileURLToPath(new URL("../../assets/facespace/facespace.safetensors", import.meta.url)),
-): Promise<FaceSpace> {
-  const { tensors, metadata } = await readSafetensors(path);
-  const take = (name: string): StoredTensor => {
-    const tensor = tensors.get(name);
-    if (tensor === undefined) throw new PetalfaceError(`${path} is no face space: it has no tensor "${name}"`);
+export function faceSpaceOf({ tensors, metadata }: Safetensors, name: string): FaceSpace {
+  const take = (key: string): StoredTensor => {
+    const tensor = tensors.get(key);
+    if (tensor === undefined) throw new PetalfaceError(`${name} is no face space: it has no tensor "${key}"`);
     return tensor;
   };
   const side = Number(metadata.get("size"));
   const basis = take("basis");
   const rank = basis.shape[0] ?? 0;
   const shapes = { mean: [side * side * 3], basis_scale: [rank], between: [rank, rank], within: [rank, rank] };
-  for (const [name, shape] of [...Object.entries(shapes), ["basis", [rank, side * side * 3]] as const]) {
-    if (String(take(name).shape) !== String(shape)) {
-      throw new PetalfaceError(`${path} is no face space: "${name}" is [${take(name).shape}], not [${shape}]`);
+  for (const [key, shape] of [...Object.entries(shapes), ["basis", [rank, side * side * 3]] as const]) {
+    if (String(take(key).shape) !== String(shape)) {
+      throw new PetalfaceError(`${name} is no face space: "${key}" is [${take(key).shape}], not [${shape}]`);
     }
   }
-  if (!(basis.data instanceof Int8Array)) throw new PetalfaceError(`${path} is no face space: "basis" is not I8`);
+  if (!(basis.data instanceof Int8Array)) throw new PetalfaceError(`${name} is no face space: "basis" is not I8`);
   return {
     side,
     rank,

@@ -1,10 +1,8 @@
-export { resizeBilinear } from "./bilinear.ts";
 export { decodeImage } from "./decode.ts";
-export { createDegrader, type Degrader, degrade, parseDegradation, printDegradation } from "./degrade.ts";
-export { drawFace, type FaceDraw, type FaceSpace, openFaceSpace } from "./facespace.ts";
 export { imageExtensions, refusedFormat } from "./formats.ts";
 export { type Loader, type LoaderOptions, openLoader } from "./loader.ts";
+export { faceSpacePath, openFaceSpace } from "./open-facespace.ts";
 export { printPath } from "./path.ts";
-export { flip, toPlanes } from "./pixels.ts";
+export * from "./portable.ts";
 export { prefetch } from "./prefetch.ts";
-export type { Degradation, ImageRequest, ImageSource, Pixels } from "./types.ts";
+export type { ImageRequest, ImageSource } from "./types.ts";

@@ -1,6 +1,7 @@
 import { decodeImage } from "./decode.ts";
 import { createDegrader } from "./degrade.ts";
-import { drawFace, type FaceSpace, openFaceSpace } from "./facespace.ts";
+import { drawFace, type FaceSpace } from "./facespace.ts";
+import { openFaceSpace } from "./open-facespace.ts";
 import { flip, toPlanes } from "./pixels.ts";
 import type { ImageRequest, ImageSource, Pixels } from "./types.ts";
 

@@ -1,9 +1,2 @@
-export {
-  encodeSafetensors,
-  locateSafetensorsHeader,
-  parseSafetensors,
-  parseSafetensorsHeader,
-  readSafetensors,
-  type StoredTensor,
-  toFloat32,
-} from "./safetensors.ts";
+export * from "./portable.ts";
+export { readSafetensors } from "./read.ts";

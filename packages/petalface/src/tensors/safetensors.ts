@@ -1,5 +1,3 @@
-import { open } from "node:fs/promises";
-import { endianness } from "node:os";
 import { PetalfaceError } from "../errors.ts";
 
 /** Element types, as the format spells them. F16 and BF16 are kept as their 16 bits. */
@@ -59,29 +57,8 @@ const widths: Readonly<Record<string, number>> = {
 
 /** The reference implementation refuses longer headers too. */
 const longestHeader = 100_000_000;
-const largestRead = 2 ** 30;
-
-/**
- * Reads a safetensors file whole.
- *
- * @throws PetalfaceError where the file is missing or breaks the format in any way (see {@link parseSafetensors})
- */
-export async function readSafetensors(path: string): Promise<Safetensors> {
-  let bytes: Uint8Array<ArrayBuffer>;
-  try {
-    await using file = await open(path, "r");
-    const { size } = await file.stat();
-    bytes = new Uint8Array(size);
-    for (let filled = 0; filled < size; ) {
-      const { bytesRead } = await file.read(bytes, filled, Math.min(size - filled, largestRead), filled);
-      if (bytesRead === 0) throw new Error("it became shorter while being read");
-      filled += bytesRead;
-    }
-  } catch (cause) {
-    throw new PetalfaceError(`cannot read ${path}: ${reason(cause)}`, { cause });
-  }
-  return parseSafetensors(bytes, path);
-}
+/** Whether this machine keeps the low byte first, as the format does. */
+const littleEndian = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
 
 /**
  * Reads the safetensors format: 8 bytes header length, JSON header, data. Strict: every tensor's bytes must match its
@@ -258,14 +235,14 @@ function halfToSingle(half: number): number {
 
 function view(bytes: Uint8Array<ArrayBuffer>, dtype: TensorType): TensorData {
   const width = arrays[dtype].BYTES_PER_ELEMENT;
-  const usable = bytes.byteOffset % width === 0 && (width === 1 || endianness() === "LE");
+  const usable = bytes.byteOffset % width === 0 && (width === 1 || littleEndian);
   const source = usable ? bytes : swapIfBig(bytes.slice(), width);
   return new arrays[dtype](source.buffer, source.byteOffset, source.byteLength / width);
 }
 
 /** The format is little-endian. Returns the same bytes on a little-endian machine and a swapped copy on another. */
 function swapIfBig(bytes: Uint8Array<ArrayBuffer>, width: number): Uint8Array<ArrayBuffer> {
-  if (width === 1 || endianness() === "LE") return bytes;
+  if (width === 1 || littleEndian) return bytes;
   const swapped = bytes.slice();
   for (let offset = 0; offset < swapped.length; offset += width) swapped.subarray(offset, offset + width).reverse();
   return swapped;
@@ -282,8 +259,4 @@ function isSizes(value: unknown): value is number[] {
 function quote(value: unknown): string {
   const text = JSON.stringify(value) ?? "undefined";
   return text.length > 80 ? `${text.slice(0, 77)}...` : text;
-}
-
-function reason(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause);
 }

@@ -6,8 +6,8 @@ export {
   type ResumeChanges,
   resume,
 } from "./adapt.ts";
+export { type TrainingGraph, trainingGraph } from "./graph.ts";
 export type { MetricsRecord, StepRecord } from "./metrics.ts";
-export { optimizerNames } from "./optimizer.ts";
 export {
   arcGradientNames,
   calibrationNames,
@@ -19,6 +19,7 @@ export {
   type TrainingOptions,
   trainingOptions,
 } from "./options.ts";
+export * from "./portable.ts";
 export { type RunRecord, readRun } from "./run.ts";
 export type {
   OpenValidator,

@@ -1,0 +1,1 @@
+export { toInput } from "./pixels.ts";

@@ -1,0 +1,2 @@
+export { bootstrap, estimate, pValue } from "./bootstrap.ts";
+export type { Estimate } from "./types.ts";

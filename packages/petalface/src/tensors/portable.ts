@@ -1,0 +1,9 @@
+export {
+  encodeSafetensors,
+  locateSafetensorsHeader,
+  parseSafetensors,
+  parseSafetensorsHeader,
+  type Safetensors,
+  type StoredTensor,
+  toFloat32,
+} from "./safetensors.ts";
