@@ -1,7 +1,7 @@
 import { copyGraph, type Graph, GraphBuilder, type Node, ops, setBatch } from "onnx-grad";
 import type { Backbone } from "../backbones/index.ts";
 import { buildAlpha } from "../quality/index.ts";
-import type { AdapterConfig } from "./config.ts";
+import { type AdapterConfig, gateAt, rankAt } from "./config.ts";
 import { buildGate } from "./gate.ts";
 import { type Gating, gating } from "./gating.ts";
 import { type Layout, layoutOf } from "./layout.ts";
@@ -16,7 +16,7 @@ export interface BuildOptions {
   readonly alpha: "quality" | "input" | number;
   /** Fixed batch; open unless given. */
   readonly batch?: number;
-  /** Adds a graph input `dropout` `[N, sites * rank]`: factors on the rank channels of each image, site after site. Needs a fixed batch. */
+  /** Adds a graph input `dropout` `[N, rank channels of all sites]`: factors on them for each image, site after site. Needs a fixed batch. */
   readonly dropout?: boolean;
 }
 
@@ -50,11 +50,12 @@ export function buildAdapted(backbone: Backbone, config: AdapterConfig, options:
   // Where every image has the same gate there is none: the scale goes into the small weights.
   const gate = config.gate === "single" || !lowRank ? "" : buildGate(b, config.gate, alpha, config.rank, config.scale);
   const shared = gate === "" ? undefined : gating(o, gate);
-  const masks =
-    lowRank && options.dropout === true ? dropoutMasks(b, layout, config.rank, options.batch ?? 1) : undefined;
+  const masks = lowRank && options.dropout === true ? dropoutMasks(b, layout, config, options.batch ?? 1) : undefined;
+  const isGated = (site: string): boolean => gate !== "" && gateAt(config, site) !== "single";
   const gatingAt = (site: string): Gating | undefined => {
     const mask = masks?.get(site);
-    return mask === undefined ? shared : gating(o, gate === "" ? mask : o.mul(gate, mask));
+    if (mask === undefined) return isGated(site) ? shared : undefined;
+    return gating(o, isGated(site) ? o.mul(gate, mask) : mask);
   };
   const ends = tailsOf(graph, layout.sites);
   const copied = new Map<string, Node>();
@@ -80,7 +81,7 @@ export function buildAdapted(backbone: Backbone, config: AdapterConfig, options:
     );
     const delta = lowRankDelta(b, o, site, copyOf(site.name), frozen, {
       down: trained.get(`${site.name}.lora_A.weight`) as string,
-      up: gate === "" && config.scale !== 1 ? o.mul(up, config.scale) : up,
+      up: !isGated(site.name) && config.scale !== 1 ? o.mul(up, config.scale) : up,
       gating: gatingAt(site.name),
     });
     b.push({
@@ -115,13 +116,11 @@ function alphaValue(
 }
 
 /** The graph input `dropout` cut into one mask `[N, rank]` a site, by site name. */
-function dropoutMasks(b: GraphBuilder, layout: Layout, rank: number, batch: number): Map<string, string> {
-  const all = b.input("dropout", { dtype: "float32", shape: [batch, layout.sites.length * rank] });
-  const pieces = ops(b).split(
-    all,
-    layout.sites.map(() => rank),
-    1,
-  );
+function dropoutMasks(b: GraphBuilder, layout: Layout, config: AdapterConfig, batch: number): Map<string, string> {
+  const ranks = layout.sites.map((site) => rankAt(config, site.name));
+  const width = ranks.reduce((sum, rank) => sum + rank, 0);
+  const all = b.input("dropout", { dtype: "float32", shape: [batch, width] });
+  const pieces = ops(b).split(all, ranks, 1);
   return new Map(layout.sites.map((site, index) => [site.name, pieces[index] as string]));
 }
 

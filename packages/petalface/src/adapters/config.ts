@@ -1,5 +1,5 @@
 import type { Calibration } from "../quality/index.ts";
-import type { Gate } from "./gate.ts";
+import { type Gate, gateParts } from "./gate.ts";
 
 /** What is trained: low-rank adapters, every weight, or the last layer only. */
 export type Method = "lora" | "full" | "head";
@@ -18,11 +18,21 @@ export interface AdapterConfig {
   readonly scale: number;
   /** Names of the adapted layers (`lora`), in graph order; empty for `full` and `head`. */
   readonly sites: readonly string[];
+  /** Those of the sites that alpha does not reach: one part's rank, weighted 1 for every image. */
+  readonly ungated?: readonly string[];
   /** The frozen network these weights belong to. */
   readonly backbone: { readonly name: string; readonly sha256: string };
   /** How a face becomes alpha. */
   readonly calibration: Calibration;
 }
+
+/** The gate of one site. */
+export const gateAt = (config: Pick<AdapterConfig, "gate" | "ungated">, site: string): Gate =>
+  config.ungated?.includes(site) ? "single" : config.gate;
+
+/** Rank channels of one site. */
+export const rankAt = (config: Pick<AdapterConfig, "gate" | "rank" | "ungated">, site: string): number =>
+  config.ungated?.includes(site) ? config.rank / gateParts(config.gate) : config.rank;
 
 /** Trained weights and everything needed to use them. `theta` is one flat vector, cut as {@link layoutOf} says. */
 export interface Adapter {

@@ -2,7 +2,7 @@ import { type Constant, readTensor, sizeOf } from "onnx-grad";
 import type { Backbone } from "../backbones/index.ts";
 import { PetalfaceError } from "../errors.ts";
 import { random } from "../random.ts";
-import type { AdapterConfig } from "./config.ts";
+import { type AdapterConfig, rankAt } from "./config.ts";
 import { findSites, type Site } from "./sites.ts";
 
 /** One trainable tensor inside theta. */
@@ -28,14 +28,20 @@ export interface Layout {
 }
 
 /** The layout that a configuration has on its backbone. Throws PetalfaceError if a named site does not exist. */
-export function layoutOf(backbone: Backbone, config: Pick<AdapterConfig, "method" | "rank" | "sites">): Layout {
+export function layoutOf(
+  backbone: Backbone,
+  config: Pick<AdapterConfig, "method" | "gate" | "rank" | "sites" | "ungated">,
+): Layout {
   const sites = config.method === "lora" ? namedSites(backbone, config.sites) : [];
   const tensors =
     config.method === "lora"
-      ? sites.flatMap((site): Omit<Slot, "offset" | "length">[] => [
-          { name: `${site.name}.lora_A.weight`, dims: downDims(site, config.rank), role: "down", of: site.name },
-          { name: `${site.name}.lora_B.weight`, dims: [site.outputs, config.rank], role: "up", of: site.name },
-        ])
+      ? sites.flatMap((site): Omit<Slot, "offset" | "length">[] => {
+          const rank = rankAt(config, site.name);
+          return [
+            { name: `${site.name}.lora_A.weight`, dims: downDims(site, rank), role: "down", of: site.name },
+            { name: `${site.name}.lora_B.weight`, dims: [site.outputs, rank], role: "up", of: site.name },
+          ];
+        })
       : trainedConstants(backbone, config.method).map(
           ([name, constant]): Omit<Slot, "offset" | "length"> => ({
             name,

@@ -1,7 +1,7 @@
 import { type Constant, copyGraph, type Graph, GraphBuilder, type Node, readTensor, type ValueType } from "onnx-grad";
 import type { Backbone } from "../backbones/index.ts";
 import { PetalfaceError } from "../errors.ts";
-import type { Adapter } from "./config.ts";
+import { type Adapter, gateAt, rankAt } from "./config.ts";
 import { gateWeights } from "./gate.ts";
 import { layoutOf, type Slot } from "./layout.ts";
 import type { Site } from "./sites.ts";
@@ -17,7 +17,6 @@ export async function mergeAdapter(backbone: Backbone, adapter: Adapter, alpha: 
       `a ${config.gate} gate depends on every image's alpha, so it cannot be merged into the weights; give a fixed --alpha, or export with --alpha quality`,
     );
   const layout = layoutOf(backbone, config);
-  const weights = gateWeights(config.gate, alpha ?? 1);
   const { graph } = backbone;
   const b = new GraphBuilder({ name: graph.name, opset: graph.opset });
   const input = b.input(backbone.input, graph.types.get(backbone.input) as ValueType);
@@ -26,11 +25,13 @@ export async function mergeAdapter(backbone: Backbone, adapter: Adapter, alpha: 
   const merged = new Map<string, string>();
   const slots = new Map(layout.slots.map((slot) => [slot.name, slot]));
   if (config.method === "lora") {
-    const gated = Float64Array.from({ length: config.rank }, (_, r) => {
-      const part = Math.floor((r * weights.length) / config.rank);
-      return (weights[part] as number) * config.scale;
-    });
     for (const site of layout.sites) {
+      const weights = gateWeights(gateAt(config, site.name), alpha ?? 1);
+      const rank = rankAt(config, site.name);
+      const gated = Float64Array.from({ length: rank }, (_, r) => {
+        const part = Math.floor((r * weights.length) / rank);
+        return (weights[part] as number) * config.scale;
+      });
       const frozen = graph.constants.get(site.weight) as Constant;
       const down = slots.get(`${site.name}.lora_A.weight`) as Slot;
       const up = slots.get(`${site.name}.lora_B.weight`) as Slot;

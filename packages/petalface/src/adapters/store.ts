@@ -5,7 +5,7 @@ import { PetalfaceError } from "../errors.ts";
 import { writeFileSafely } from "../files.ts";
 import { parseCalibration } from "../quality/index.ts";
 import { encodeSafetensors, readSafetensors, toFloat32 } from "../tensors/index.ts";
-import { type Adapter, type AdapterConfig, methodNames } from "./config.ts";
+import { type Adapter, type AdapterConfig, methodNames, rankAt } from "./config.ts";
 import { gateNames, gateParts } from "./gate.ts";
 import { layoutOf } from "./layout.ts";
 
@@ -33,12 +33,22 @@ export async function saveAdapter(folder: string, backbone: Backbone, adapter: A
     r: config.rank,
     lora_alpha: config.rank * config.scale,
     target_modules: config.sites,
+    ...ungatedFields(config),
     method: config.method,
     gate: config.gate,
     calibration: config.calibration,
     backbone: config.backbone,
   };
   await writeFileSafely(join(folder, configFile), `${JSON.stringify(document, null, 2)}\n`);
+}
+
+/** PEFT's words for layers of another rank and the same scale, and ours for those that have no gate. */
+function ungatedFields(config: AdapterConfig): object {
+  const { ungated = [] } = config;
+  if (ungated.length === 0) return {};
+  const each = (value: number) => Object.fromEntries(ungated.map((site) => [site, value]));
+  const rank = rankAt(config, ungated[0] as string);
+  return { rank_pattern: each(rank), alpha_pattern: each(rank * config.scale), ungated };
 }
 
 /**
@@ -119,12 +129,17 @@ function parseConfig(document: unknown, path: string): AdapterConfig {
   const gate = oneOf(root.gate, gateNames, "gate");
   if (!Number.isInteger(rank) || rank < 1 || rank > 4096 || rank % gateParts(gate) !== 0)
     fail(`rank ${rank} does not fit gate ${gate}`);
+  const names = sites.map((site) => text(site, "target_modules"));
+  const ungated = root.ungated ?? [];
+  if (!Array.isArray(ungated) || !ungated.every((site) => names.includes(site)))
+    return fail('"ungated" is not a list of target modules');
   return {
     method: oneOf(root.method, methodNames, "method"),
     gate,
     rank,
     scale: number(root.lora_alpha, "lora_alpha") / rank,
-    sites: sites.map((site) => text(site, "target_modules")),
+    sites: names,
+    ...(ungated.length > 0 && { ungated: ungated as string[] }),
     backbone: { name: text(backbone.name, "backbone.name"), sha256: text(backbone.sha256, "backbone.sha256") },
     calibration: parseCalibration(root.calibration, path),
   };

@@ -122,12 +122,13 @@ function accumulated(sum: Float32Array | undefined, part: Float32Array, parts: n
   return sum;
 }
 
-/** `[batch, sites * rank]`: 0 with probability `dropout`, else 1 / (1 - dropout). Depends on seed and step alone. */
+/** `[batch, rank channels of all sites]`: 0 with probability `dropout`, else 1 / (1 - dropout). Depends on seed and step alone. */
 function dropoutMasks({ options, graph }: StepTask, step: number): Float32Array {
   const stream = random("dropout", options.seed, step);
   const kept = 1 / (1 - options.dropout);
-  const length = options.batch * graph.layout.sites.length * options.rank;
-  return new Float32Array(length).map(() => (stream.uniform() < options.dropout ? 0 : kept));
+  const ranks = graph.layout.slots.map(({ role, dims }) => (role === "down" ? (dims[0] as number) : 0));
+  const width = ranks.reduce((sum, rank) => sum + rank, 0);
+  return new Float32Array(options.batch * width).map(() => (stream.uniform() < options.dropout ? 0 : kept));
 }
 
 /** `count` of the `all` rows of a matrix, from `start` on. */
