@@ -1,0 +1,100 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { Constant, Tensor } from "onnx-grad";
+import { type Backbone, fillNetwork, type Network } from "../../src/backbones/index.ts";
+import { readSafetensors, type StoredTensor, toFloat32 } from "../../src/tensors/index.ts";
+import { shared } from "../images/helpers.ts";
+import { type FormulaTensor, formulaInput, formulaTensor } from "./formula.ts";
+
+/** The oracle's cases, where they are there. */
+export const oracleNets = shared("oracle", "nets");
+
+/** One case of the oracle: a network's state dict and what the released code computed. */
+export interface ReferenceCase {
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly state: ReadonlyMap<string, { readonly shape: readonly number[]; readonly data: Float32Array }>;
+  /** An array of `io.safetensors`; throws where there is none. */
+  io(name: string): Float32Array<ArrayBuffer>;
+  readonly names: readonly string[];
+  readonly images: Tensor;
+  readonly labels: readonly number[];
+  /** Alpha of each image, in twin cases. */
+  readonly alpha: Float32Array | undefined;
+}
+
+/** Reads a case of oracle/nets. */
+export async function referenceCase(name: string): Promise<ReferenceCase> {
+  const folder = join(oracleNets.path, name);
+  const config = JSON.parse(await readFile(join(folder, "config.json"), "utf8")) as Record<string, unknown>;
+  const { tensors } = await readSafetensors(join(folder, "io.safetensors"));
+  const io = (key: string): Float32Array<ArrayBuffer> => {
+    const found = tensors.get(key);
+    if (found === undefined) throw new Error(`the oracle has no ${key} for ${name}`);
+    return toFloat32(found) as Float32Array<ArrayBuffer>;
+  };
+  const size = config.image_size as number;
+  const batch = config.batch as number;
+  const dims = [batch, 3, size, size];
+  const stored = tensors.has("x") ? io("x") : formulaInput(batch * 3 * size * size);
+  return {
+    config,
+    state: await stateOf(folder, config),
+    io,
+    names: [...tensors.keys()],
+    images: { dtype: "float32", dims, data: stored },
+    labels: Array.from((tensors.get("labels") as StoredTensor).data as BigInt64Array, Number),
+    alpha: tensors.has("alpha") ? io("alpha") : undefined,
+  };
+}
+
+async function stateOf(folder: string, config: Readonly<Record<string, unknown>>): Promise<ReferenceCase["state"]> {
+  const formula = config.state_dict as readonly FormulaTensor[] | undefined;
+  if (formula !== undefined)
+    return new Map(
+      formula.flatMap((tensor, number) =>
+        tensor.kind === "as_built"
+          ? []
+          : [[tensor.name, { shape: tensor.shape, data: formulaTensor(tensor, number) }] as const],
+      ),
+    );
+  const { tensors } = await readSafetensors(join(folder, "model.safetensors"));
+  return new Map([...tensors].map(([key, tensor]) => [key, { shape: tensor.shape, data: toFloat32(tensor) }]));
+}
+
+/** A backbone of this network with the weights of a state dict. Throws where one is missing or has another shape. */
+export function referenceBackbone(network: Network, state: ReferenceCase["state"]): Backbone {
+  const graph = fillNetwork(network, (name): Constant => {
+    const tensor = state.get(name);
+    const expected = network.tensors.get(name);
+    if (tensor === undefined || tensor.shape.join() !== expected?.join())
+      throw new Error(`${name}: [${tensor?.shape}] in the state dict, [${expected}] in the network`);
+    return { dtype: "float32", dims: tensor.shape, data: tensor.data };
+  });
+  const [input = "", output = ""] = [graph.inputs[0], graph.outputs[0]];
+  const mean = [127.5, 127.5, 127.5] as const;
+  const scale = [1 / 127.5, 1 / 127.5, 1 / 127.5] as const;
+  const spec = { name: graph.name, sha256: "0".repeat(64), mean, scale, channels: "rgb" } as const;
+  const sideOf = (value: string): number => graph.types.get(value)?.shape.at(-1) as number;
+  const parameters = [...state.values()].reduce((sum, { data }) => sum + data.length, 0);
+  return {
+    path: `${graph.name}.onnx`,
+    spec,
+    graph,
+    input,
+    output,
+    size: sideOf(input),
+    width: sideOf(output),
+    parameters,
+  };
+}
+
+/** Length of the difference over the length of `expected`. */
+export function relativeError(values: ArrayLike<number>, expected: ArrayLike<number>): number {
+  if (values.length !== expected.length) return Number.POSITIVE_INFINITY;
+  let [difference, length] = [0, 0];
+  for (let at = 0; at < expected.length; at++) {
+    difference += ((values[at] as number) - (expected[at] as number)) ** 2;
+    length += (expected[at] as number) ** 2;
+  }
+  return Math.sqrt(difference / length);
+}
