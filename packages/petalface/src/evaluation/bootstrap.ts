@@ -48,7 +48,12 @@ export function bootstrap(
  * standard error of accuracy is 1.2 to 1.4 times that of the formula for dyadic data (Aronow, Samii and Assenova 2015).
  */
 export function weighPairs(
-  pairs: { readonly same: Uint8Array; readonly first: Int32Array; readonly second: Int32Array },
+  pairs: {
+    readonly same: Uint8Array;
+    readonly first: Int32Array;
+    readonly second: Int32Array;
+    readonly weight?: Float32Array | undefined;
+  },
   multiplicities: Multiplicities,
   weights: Float64Array,
 ): void {
@@ -56,6 +61,9 @@ export function weighPairs(
     const first = multiplicities[pairs.first[i] as number] as number;
     weights[i] = pairs.same[i] === 1 ? first : first * (multiplicities[pairs.second[i] as number] as number);
   }
+  const { weight } = pairs;
+  if (weight === undefined) return;
+  for (let i = 0; i < weights.length; i++) weights[i] = (weights[i] as number) * (weight[i] as number);
 }
 
 /** Turns a row of {@link bootstrap} into value, 95 % percentile interval and standard error. Undefined resamples (NaN) are left out. */

@@ -1,10 +1,10 @@
 import { PetalfaceError } from "../errors.ts";
 import { bootstrap, estimate, pValue } from "./bootstrap.ts";
-import { conditionKey } from "./condition.ts";
 import { mcNemar } from "./mcnemar.ts";
-import { identicalShare } from "./measure.ts";
-import { prepareStatistics, scoredPairs } from "./statistics.ts";
-import type { BootstrapSummary, Estimate, EvaluationResult, Identical, Measure } from "./types.ts";
+import { outcomeOf } from "./outcomes.ts";
+import { type OperatingChoice, prepareStatistics } from "./statistics.ts";
+import { identicalShare } from "./summary.ts";
+import type { BootstrapSummary, Condition, Estimate, EvaluationResult, Identical, Measure } from "./types.ts";
 import { judge, kFoldAccuracy, rankPairs } from "./verification.ts";
 
 /** `b - a` of one measure, on the same resamples of people. */
@@ -13,6 +13,8 @@ export interface Difference extends Estimate {
   readonly kind: Measure["kind"];
   readonly condition: Measure["condition"];
   readonly far?: number;
+  readonly rank?: number;
+  readonly fpir?: number;
   /** Two-sided, from the bootstrap of the difference. */
   readonly p: number;
   /**
@@ -48,11 +50,9 @@ export function compareResults(
       `the results come from different pairs (${a.protocol.name} and ${b.protocol.name}); measure both on the same protocol`,
     );
   const settings = { resamples: options.resamples ?? a.bootstrap.resamples, seed: options.seed ?? a.bootstrap.seed };
-  const fars = [...new Set(a.measures.flatMap(({ far }) => (far === undefined ? [] : [far])))];
-  const [left, right] = [a, b].map((result) => prepareStatistics(result.detail, result.protocol.folds, fars)) as [
-    ReturnType<typeof prepareStatistics>,
-    ReturnType<typeof prepareStatistics>,
-  ];
+  const choice = choiceOf(a);
+  const left = prepareStatistics(a.detail, a.protocol.folds, choice);
+  const right = prepareStatistics(b.detail, b.protocol.folds, choice);
   const places = new Map(right.names.map((name, index) => [name.key, index]));
   const common = left.names.flatMap((name, index) => {
     const other = places.get(name.key);
@@ -67,14 +67,16 @@ export function compareResults(
     protocol: a.protocol.name,
     bootstrap: settings,
     identical: identicalShare(a.detail, b.detail),
-    differences: common.map(({ name: { key, kind, condition, far } }, index) => {
+    differences: common.map(({ name: { key, kind, condition, far, rank, fpir } }, index) => {
       const row = rows[index] as Float64Array;
-      const exact = exactTest(a, b, kind, conditionKey(condition));
+      const exact = exactTest(a, b, kind, condition);
       return {
         key,
         kind,
         condition,
         ...(far === undefined ? {} : { far }),
+        ...(rank === undefined ? {} : { rank }),
+        ...(fpir === undefined ? {} : { fpir }),
         ...estimate(row),
         p: pValue(row),
         ...(exact === undefined ? {} : { mcNemar: exact }),
@@ -83,28 +85,42 @@ export function compareResults(
   };
 }
 
+/** The operating points that a result was measured at. */
+export function choiceOf({ measures }: EvaluationResult): OperatingChoice {
+  const distinct = (values: readonly (number | undefined)[]): number[] => [
+    ...new Set(values.filter((value) => value !== undefined)),
+  ];
+  const open = measures.filter(({ kind }) => kind === "tpir");
+  return {
+    fars: distinct(measures.map(({ far }) => far)),
+    ranks: distinct(measures.map(({ kind, rank }) => (kind === "rank1" ? 1 : kind === "rank" ? rank : undefined))),
+    fpirs: distinct(open.map(({ fpir }) => fpir)),
+    fpirRanks: distinct(open.map(({ rank }) => rank)),
+  };
+}
+
 function exactTest(
   a: EvaluationResult,
   b: EvaluationResult,
   kind: Measure["kind"],
-  condition: string,
+  condition: Condition,
 ): number | undefined {
-  if (kind === "rank1") {
-    const [x, y] = [a, b].map(
-      (result) => result.detail.hits.find((entry) => conditionKey(entry.condition) === condition)?.hits,
-    );
-    return x === undefined || y === undefined ? undefined : mcNemar(x, y);
-  }
-  if (kind !== "accuracy") return undefined;
-  const [x, y] = [a, b].map((result) => verdicts(result, condition));
+  const verdicts = kind === "rank1" ? firstPlaces : kind === "accuracy" ? judgements : undefined;
+  const [x, y] = [verdicts?.(a, condition), verdicts?.(b, condition)];
   return x === undefined || y === undefined ? undefined : mcNemar(x, y);
 }
 
-/** Which comparisons of a condition are judged right, in their stored order. */
-function verdicts({ detail, protocol }: EvaluationResult, condition: string): Uint8Array | undefined {
-  const scores = detail.scores.find((entry) => conditionKey(entry.condition) === condition)?.scores;
-  if (scores === undefined) return undefined;
-  const pairs = scoredPairs(detail, scores);
-  const { thresholds } = kFoldAccuracy(rankPairs(pairs), new Float64Array(scores.length).fill(1), protocol.folds);
+/** Which probes are found first under a condition. */
+function firstPlaces({ detail }: EvaluationResult, condition: Condition): Uint8Array | undefined {
+  const outcome = outcomeOf(detail, "identification", condition);
+  return outcome && Uint8Array.from(outcome.rank, (place) => (place === 1 ? 1 : 0));
+}
+
+/** Which comparisons of a condition are judged right. */
+function judgements({ detail, protocol }: EvaluationResult, condition: Condition): Uint8Array | undefined {
+  const outcome = outcomeOf(detail, "verification", condition);
+  if (outcome?.fold === undefined) return undefined;
+  const pairs = { ...outcome, fold: outcome.fold };
+  const { thresholds } = kFoldAccuracy(rankPairs(pairs), new Float64Array(pairs.scores.length).fill(1), protocol.folds);
   return judge(pairs, thresholds);
 }

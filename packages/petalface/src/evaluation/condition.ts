@@ -1,7 +1,8 @@
 import type { Condition, Measure, MeasureKind } from "./types.ts";
 
-/** A short unique spelling: `sharp`, `lr:16`, `mixed:16`. */
+/** A short unique spelling: `sharp`, `lr:16`, `mixed:16`, `named:d1`. */
 export function conditionKey(condition: Condition): string {
+  if (condition.kind === "named") return `named:${condition.name}`;
   return condition.kind === "sharp" ? "sharp" : `${condition.kind}:${shortDegradation(condition.degradation)}`;
 }
 
@@ -15,24 +16,56 @@ export function degradationLabel(degradation: string): string {
   return degradation.replace(/^lr:(\d+)$/, "$1 px");
 }
 
+/** Conditions in the order of tables: sharp, both degraded, sharp against degraded, a protocol's own. */
+export function conditionOrder({ kind }: Condition): number {
+  return { sharp: 0, lr: 1, mixed: 2, named: 3 }[kind];
+}
+
+/** What tells one measure of a condition from another. */
+type Name = Pick<Measure, "kind" | "condition" | "far" | "rank" | "fpir">;
+
 /** The spelling of {@link Measure.key}. */
-export function measureKey(kind: MeasureKind, condition: Condition, far?: number): string {
-  return `${far === undefined ? kind : `${kind}@${far}`}/${conditionKey(condition)}`;
+export function measureKey(
+  kind: MeasureKind,
+  condition: Condition,
+  at: Partial<Pick<Measure, "far" | "rank" | "fpir">> = {},
+): string {
+  const number = at.far ?? at.fpir ?? (kind === "rank" ? at.rank : undefined);
+  const depth = kind === "tpir" && (at.rank ?? 1) !== 1 ? `,${at.rank}` : "";
+  return `${kind}${number === undefined ? "" : `@${number}`}${depth}/${conditionKey(condition)}`;
 }
 
 /** For people: `HR`, `LR 16`, `mixed 16`. */
 export function conditionLabel(condition: Condition): string {
   if (condition.kind === "sharp") return "HR";
+  if (condition.kind === "named") return condition.name;
   return `${condition.kind === "lr" ? "LR" : "mixed"} ${shortDegradation(condition.degradation)}`;
 }
 
 /** For people: `accuracy mixed 16`, `TAR@1% HR`, `rank-1 16`. */
-export function measureLabel(measure: Pick<Measure, "kind" | "condition" | "far">): string {
-  const { kind, condition, far } = measure;
-  if (kind === "rank1")
-    return condition.kind === "sharp" ? "rank-1 HR" : `rank-1 ${shortDegradation(condition.degradation)}`;
-  const names = { accuracy: "accuracy", auc: "AUC", eer: "EER", tar: `TAR@${farLabel(far ?? 0)}` } as const;
-  return `${names[kind]} ${conditionLabel(condition)}`;
+export function measureLabel(measure: Name): string {
+  const { kind, condition } = measure;
+  const where =
+    isRank(kind) && condition.kind !== "named" && condition.kind !== "sharp"
+      ? shortDegradation(condition.degradation)
+      : conditionLabel(condition);
+  return `${measureTitle(measure)} ${where}`;
+}
+
+const isRank = (kind: MeasureKind): boolean => kind === "rank1" || kind === "rank" || kind === "tpir";
+
+/** A measure without its condition, short: `accuracy`, `TAR@1%`, `rank-5`, `TPIR@1%`, `TPIR20@1%`. */
+export function measureTitle({ kind, far, rank, fpir }: Omit<Name, "condition">): string {
+  const depth = rank === undefined || rank === 1 ? "" : String(rank);
+  return {
+    accuracy: "accuracy",
+    auc: "AUC",
+    eer: "EER",
+    tar: `TAR@${farLabel(far ?? 0)}`,
+    rank1: "rank-1",
+    rank: `rank-${rank}`,
+    tpir: `TPIR${depth}@${farLabel(fpir ?? 0)}`,
+  }[kind];
 }
 
 /** `0.001` as `0.1%`. */
@@ -40,9 +73,9 @@ export function farLabel(far: number): string {
   return `${Number((far * 100).toPrecision(6))}%`;
 }
 
-/** The condition alone, where a heading says what is measured: `HR`, `mixed 16`, and `16 px` for a rank-1 probe. */
+/** The condition alone, where a heading says what is measured: `HR`, `mixed 16`, and `16 px` for the probe of a search. */
 export function rowLabel({ kind, condition }: Pick<Measure, "kind" | "condition">): string {
-  return kind === "rank1" && condition.kind !== "sharp"
+  return isRank(kind) && condition.kind !== "sharp" && condition.kind !== "named"
     ? degradationLabel(condition.degradation)
     : conditionLabel(condition);
 }

@@ -8,8 +8,9 @@ import {
   prefetch,
   printDegradation,
 } from "../images/index.ts";
-import { type MeasureOptions, type ProtocolEmbeddings, startMeasurement } from "./measure.ts";
+import { type ProtocolEmbeddings, startMeasurement } from "./measure.ts";
 import { resolveProtocol } from "./protocol.ts";
+import type { MeasureOptions } from "./summary.ts";
 import type { EvaluationResult, PairsProtocol } from "./types.ts";
 
 /** How far an evaluation is. */
@@ -51,10 +52,14 @@ export async function evaluatePairs(options: EvaluatePairsOptions): Promise<Eval
       options.onProgress?.({ done: position * indices.length + done, total, degradation });
     });
 
-  const measurement = startMeasurement(protocol, data, await embed(null, 0));
-  for (const [position, degradation] of [...specs.keys()].entries())
-    measurement.addDegraded(degradation, await embed(degradation, position + 1));
-  return measurement.finish(options);
+  const measurement = await startMeasurement(protocol, data, await embed(null, 0));
+  try {
+    for (const [position, degradation] of [...specs.keys()].entries())
+      await measurement.addDegraded(degradation, await embed(degradation, position + 1));
+    return measurement.finish(options);
+  } finally {
+    await measurement.close();
+  }
 }
 
 async function embedImages(

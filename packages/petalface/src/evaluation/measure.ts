@@ -1,22 +1,10 @@
 import { createHash } from "node:crypto";
 import { PetalfaceError } from "../errors.ts";
-import { bootstrap, estimate } from "./bootstrap.ts";
+import { identify, type Matcher, openMatcher, rowsOf } from "./matching/index.ts";
 import { summariseProtocol } from "./protocol.ts";
-import { normaliseRows, pairScores, rankOneHits, takeRows } from "./scores.ts";
-import { prepareStatistics } from "./statistics.ts";
-import type {
-  BootstrapSummary,
-  ConditionHits,
-  ConditionScores,
-  EvaluationDetail,
-  EvaluationResult,
-  Identical,
-  ImageAlphas,
-  PairsProtocol,
-} from "./types.ts";
-
-/** False accept rates that are measured where the protocol has the impostors for them. */
-export const defaultFars: readonly number[] = [0.1, 0.01, 0.001, 0.0001];
+import { normaliseRows, pairScores, takeRows } from "./scores.ts";
+import { type MeasureOptions, summariseOutcomes } from "./summary.ts";
+import type { Condition, EvaluationResult, ImageAlphas, Outcome, PairsProtocol } from "./types.ts";
 
 /** Embeddings of all images of a protocol, one row an image, as the network gives them. */
 export interface ProtocolEmbeddings {
@@ -25,20 +13,15 @@ export interface ProtocolEmbeddings {
   readonly alpha?: Float32Array | undefined;
 }
 
-/** How to turn outcomes into measures. */
-export interface MeasureOptions {
-  /** Resamples of the bootstrap over people (1000), and its seed (1). */
-  readonly bootstrap?: Partial<BootstrapSummary> | undefined;
-  readonly fars?: readonly number[] | undefined;
-  /** A result of the frozen model on the same protocol. */
-  readonly frozen?: EvaluationResult | undefined;
-}
-
-/** Collects outcomes condition by condition, so that embeddings of one degradation can be dropped before the next is computed. */
+/**
+ * Collects outcomes condition by condition, so that embeddings of one degradation can be dropped before the next is computed. Close it
+ * after use.
+ */
 export interface Measurement {
   /** Scores and ranks of both sides degraded, and of sharp against degraded. `degradation` is how results spell it. */
-  addDegraded(degradation: string, embeddings: ProtocolEmbeddings): void;
+  addDegraded(degradation: string, embeddings: ProtocolEmbeddings): Promise<void>;
   finish(options?: MeasureOptions): EvaluationResult;
+  close(): Promise<void>;
 }
 
 /**
@@ -46,61 +29,116 @@ export interface Measurement {
  *
  * @throws PetalfaceError if the embeddings do not fit the protocol or are not finite.
  */
-export function startMeasurement(
+export async function startMeasurement(
   protocol: PairsProtocol,
   data: { readonly spec: string; readonly fingerprint: string },
   sharp: ProtocolEmbeddings,
-): Measurement {
+): Promise<Measurement> {
   const { images, pairs, gallery, probes } = protocol;
   const { width } = sharp;
   const person = (image: number): number => images[image]?.person ?? -1;
-  const firstImage = Int32Array.from(pairs, (pair) => pair.first);
-  const secondImage = Int32Array.from(pairs, (pair) => pair.second);
-  const galleryPeople = Int32Array.from(gallery, person);
-  const probePerson = Int32Array.from(probes, person);
   const sharpRows = normaliseProtocol(protocol, sharp, width);
-  const galleryRows = takeRows(sharpRows, width, gallery);
+  const list = pairList(protocol);
+  const twice = doubled(list);
+  const search = { person: Int32Array.from(probes, person), item: Int32Array.from(probes) };
+  const enrolled = {
+    gallery: rowsOf(takeRows(sharpRows, width, gallery), width),
+    galleryLabels: Int32Array.from(gallery, person),
+  };
+  const matcher = await openMatcher(width);
+  const rank = async (condition: Condition, rows: Float32Array): Promise<readonly Outcome[]> => {
+    if (probes.length === 0) return [];
+    const task = { ...enrolled, probes: takeRows(rows, width, probes), probeLabels: search.person };
+    const found = await identify(matcher, task);
+    return [
+      {
+        kind: "identification",
+        condition,
+        ...search,
+        rank: found.rank,
+        mate: found.mate,
+        other: found.other,
+        gallery: gallery.length,
+      },
+    ];
+  };
+  const verify = (condition: Condition, ...sides: (readonly [Float32Array, Float32Array])[]): Outcome => {
+    const parts = sides.map(([a, b]) => pairScores(a, b, width, list.firstItem, list.secondItem));
+    const scores = new Float32Array(parts.length * pairs.length);
+    parts.forEach((part, i) => {
+      scores.set(part, i * pairs.length);
+    });
+    return { kind: "verification", condition, ...(parts.length === 2 ? twice : list), scores };
+  };
 
-  const scores: ConditionScores[] = [
-    { condition: { kind: "sharp" }, scores: pairScores(sharpRows, sharpRows, width, firstImage, secondImage) },
-  ];
-  const hits: ConditionHits[] = [];
-  const rank = (rows: Float32Array): Uint8Array =>
-    rankOneHits(takeRows(rows, width, probes), probePerson, galleryRows, galleryPeople, width);
-  if (probes.length > 0) hits.push({ condition: { kind: "sharp" }, hits: rank(sharpRows) });
+  // Verification first, then identification, as tables show them.
+  const verifications: Outcome[] = [verify({ kind: "sharp" }, [sharpRows, sharpRows])];
+  const searches: Outcome[] = [...(await closing(matcher, rank({ kind: "sharp" }, sharpRows)))];
   const alphas: ImageAlphas[] = sharp.alpha === undefined ? [] : [{ degradation: null, alpha: sharp.alpha }];
   const digests = digestRows(sharp.data, width);
+  const degradations: string[] = [];
 
   return {
-    addDegraded(degradation, embeddings) {
+    async addDegraded(degradation, embeddings) {
       const rows = normaliseProtocol(protocol, embeddings, width);
-      scores.push({
-        condition: { kind: "lr", degradation },
-        scores: pairScores(rows, rows, width, firstImage, secondImage),
-      });
-      const mixed = new Float32Array(2 * pairs.length);
-      mixed.set(pairScores(sharpRows, rows, width, firstImage, secondImage));
-      mixed.set(pairScores(rows, sharpRows, width, firstImage, secondImage), pairs.length);
-      scores.push({ condition: { kind: "mixed", degradation }, scores: mixed });
-      if (probes.length > 0) hits.push({ condition: { kind: "mixed", degradation }, hits: rank(rows) });
+      degradations.push(degradation);
+      verifications.push(
+        verify({ kind: "lr", degradation }, [rows, rows]),
+        verify({ kind: "mixed", degradation }, [sharpRows, rows], [rows, sharpRows]),
+      );
+      searches.push(...(await rank({ kind: "mixed", degradation }, rows)));
       if (embeddings.alpha !== undefined) alphas.push({ degradation, alpha: embeddings.alpha });
     },
     finish(options = {}) {
-      const detail: EvaluationDetail = {
-        same: Uint8Array.from(pairs, (pair) => (pair.same ? 1 : 0)),
-        fold: Int32Array.from(pairs, (pair) => pair.fold),
-        first: firstImage.map(person),
-        second: secondImage.map(person),
-        firstImage,
-        secondImage,
-        probePerson,
-        scores,
-        hits,
-        alphas,
-        digests,
-      };
-      return summarise(protocol, data, detail, options);
+      const outcomes = [...verifications, ...searches];
+      const detail = { items: images.map(({ id }) => id), outcomes, alphas, digests };
+      return summariseOutcomes({ protocol: summariseProtocol(protocol), data, degradations, detail }, options);
     },
+    close: () => matcher.close(),
+  };
+}
+
+/** Closes the matcher where the first use of it fails: nobody else can. */
+async function closing<T>(matcher: Matcher, work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    await matcher.close();
+    throw error;
+  }
+}
+
+/** What all conditions of a protocol have in common. */
+function pairList({ images, pairs }: PairsProtocol) {
+  const firstItem = Int32Array.from(pairs, (pair) => pair.first);
+  const secondItem = Int32Array.from(pairs, (pair) => pair.second);
+  const person = (image: number): number => images[image]?.person ?? -1;
+  return {
+    same: Uint8Array.from(pairs, (pair) => (pair.same ? 1 : 0)),
+    fold: Int32Array.from(pairs, (pair) => pair.fold),
+    first: firstItem.map(person),
+    second: secondItem.map(person),
+    firstItem,
+    secondItem,
+  };
+}
+
+/** The list behind itself: once for each side being the degraded one. */
+function doubled(list: ReturnType<typeof pairList>): ReturnType<typeof pairList> {
+  const twice = <T extends Uint8Array | Int32Array>(values: T): T => {
+    const out = new (values.constructor as new (length: number) => T)(2 * values.length);
+    out.set(values);
+    out.set(values, values.length);
+    return out;
+  };
+  const { same, fold, first, second, firstItem, secondItem } = list;
+  return {
+    same: twice(same),
+    fold: twice(fold),
+    first: twice(first),
+    second: twice(second),
+    firstItem: twice(firstItem),
+    secondItem: twice(secondItem),
   };
 }
 
@@ -109,56 +147,20 @@ export function startMeasurement(
  *
  * @param degraded embeddings of the same images under each degradation.
  */
-export function measureEmbeddings(
+export async function measureEmbeddings(
   protocol: PairsProtocol,
   data: { readonly spec: string; readonly fingerprint: string },
   sharp: ProtocolEmbeddings,
   degraded: ReadonlyMap<string, ProtocolEmbeddings>,
   options: MeasureOptions = {},
-): EvaluationResult {
-  const measurement = startMeasurement(protocol, data, sharp);
-  for (const [degradation, embeddings] of degraded) measurement.addDegraded(degradation, embeddings);
-  return measurement.finish(options);
-}
-
-function summarise(
-  protocol: PairsProtocol,
-  data: { readonly spec: string; readonly fingerprint: string },
-  detail: EvaluationDetail,
-  options: MeasureOptions,
-): EvaluationResult {
-  const settings: BootstrapSummary = {
-    resamples: options.bootstrap?.resamples ?? 1000,
-    seed: options.bootstrap?.seed ?? 1,
-  };
-  const { names, unresolved, compute } = prepareStatistics(detail, protocol.folds, options.fars ?? defaultFars);
-  const rows = bootstrap(protocol.people.length, settings, compute);
-  const summary = summariseProtocol(protocol);
-  const frozen = options.frozen;
-  if (frozen !== undefined && frozen.protocol.fingerprint !== summary.fingerprint)
-    throw new PetalfaceError(
-      `the frozen model was measured on ${frozen.protocol.name}, not on ${summary.name}; measure both on the same pairs`,
-    );
-  return {
-    format: "petalface-evaluation/2",
-    protocol: summary,
-    data: { spec: data.spec, fingerprint: data.fingerprint },
-    degradations: detail.scores.flatMap(({ condition }) => (condition.kind === "lr" ? [condition.degradation] : [])),
-    bootstrap: settings,
-    measures: names.map((name, index) => ({ ...name, ...estimate(rows[index] as Float64Array) })),
-    unresolved,
-    ...(frozen === undefined ? {} : { identical: identicalShare(detail, frozen.detail) }),
-    detail,
-  };
-}
-
-/** Shares of sharp images and of pairs whose embeddings have the same bits in both results of one protocol. */
-export function identicalShare(a: EvaluationDetail, b: EvaluationDetail): Identical {
-  const equal = a.digests.map((digest, image) => digest === b.digests[image]);
-  let pairs = 0;
-  for (let pair = 0; pair < a.firstImage.length; pair++)
-    if (equal[a.firstImage[pair] as number] && equal[a.secondImage[pair] as number]) pairs++;
-  return { images: equal.filter(Boolean).length / equal.length, pairs: pairs / a.firstImage.length };
+): Promise<EvaluationResult> {
+  const measurement = await startMeasurement(protocol, data, sharp);
+  try {
+    for (const [degradation, embeddings] of degraded) await measurement.addDegraded(degradation, embeddings);
+    return measurement.finish(options);
+  } finally {
+    await measurement.close();
+  }
 }
 
 function normaliseProtocol(protocol: PairsProtocol, embeddings: ProtocolEmbeddings, width: number): Float32Array {

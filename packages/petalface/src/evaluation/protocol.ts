@@ -87,6 +87,7 @@ export function buildProtocol(name: string, named: readonly NamedPair[]): PairsP
 export function summariseProtocol(protocol: PairsProtocol): ProtocolSummary {
   const genuine = protocol.pairs.filter((p) => p.same).length;
   return {
+    kind: protocol.kind,
     name: protocol.name,
     fingerprint: protocol.fingerprint,
     folds: protocol.folds,

@@ -1,5 +1,5 @@
 import Table from "cli-table3";
-import { measureLabel } from "./condition.ts";
+import { conditionOrder, measureLabel } from "./condition.ts";
 import type { EvaluationResult, Measure } from "./types.ts";
 
 /** A model's result and what to call it. */
@@ -51,6 +51,17 @@ export function printTable(results: readonly NamedResult[], options: TableOption
   return table.toString();
 }
 
+/** The order of tables: kind by kind as listed, laxer rates first, then by depth and condition. */
+export function byMeasure(kinds: readonly Measure["kind"][]) {
+  type Ordered = Pick<Measure, "kind" | "far" | "fpir" | "rank" | "condition">;
+  return (a: Ordered, b: Ordered): number =>
+    kinds.indexOf(a.kind) - kinds.indexOf(b.kind) ||
+    (b.far ?? 0) - (a.far ?? 0) ||
+    (b.fpir ?? 0) - (a.fpir ?? 0) ||
+    (a.rank ?? 1) - (b.rank ?? 1) ||
+    conditionOrder(a.condition) - conditionOrder(b.condition);
+}
+
 /** Measures of the given kinds that any result has, kind by kind, with each model's value or undefined. */
 export function listMeasures(
   results: readonly NamedResult[],
@@ -59,15 +70,9 @@ export function listMeasures(
   const firsts = new Map<string, Measure>();
   for (const { result } of results)
     for (const measure of result.measures) if (!firsts.has(measure.key)) firsts.set(measure.key, measure);
-  const order = { sharp: 0, lr: 1, mixed: 2 } as const;
   return [...firsts.values()]
     .filter((measure) => kinds.includes(measure.kind))
-    .sort(
-      (a, b) =>
-        kinds.indexOf(a.kind) - kinds.indexOf(b.kind) ||
-        (b.far ?? 0) - (a.far ?? 0) ||
-        order[a.condition.kind] - order[b.condition.kind],
-    )
+    .sort(byMeasure(kinds))
     .map((measure) => ({
       name: measure,
       measures: results.map(({ result }) => result.measures.find(({ key }) => key === measure.key)),

@@ -36,15 +36,20 @@ export interface PairsProtocol {
 /**
  * How the two faces of a comparison were shown: both sharp; both degraded; or one sharp and one degraded
  * (for pairs each side in turn, for rank-1 the gallery sharp and the probe degraded). `degradation` is spelled as
- * `parseDegradation` reads it: `lr:16`.
+ * `parseDegradation` reads it: `lr:16`. Protocols with conditions of their own name them: `d1`, `surveillance to booking`.
  */
 export type Condition =
   | { readonly kind: "sharp" }
   | { readonly kind: "lr"; readonly degradation: string }
-  | { readonly kind: "mixed"; readonly degradation: string };
+  | { readonly kind: "mixed"; readonly degradation: string }
+  | { readonly kind: "named"; readonly name: string };
 
-/** What a measure counts. All are shares in [0, 1]; `eer` is better when lower. */
-export type MeasureKind = "accuracy" | "tar" | "auc" | "eer" | "rank1";
+/**
+ * What a measure counts. All are shares in [0, 1]; `eer` is better when lower. `rank` is the share of probes whose mate is among the
+ * first {@link Measure.rank} (`rank1` is the case of 1); `tpir` the share of probes with a mate that are found at a false positive
+ * identification rate.
+ */
+export type MeasureKind = "accuracy" | "tar" | "auc" | "eer" | "rank1" | "rank" | "tpir";
 
 /** A number with its uncertainty. */
 export interface Estimate {
@@ -64,9 +69,13 @@ export interface Measure extends Estimate {
   readonly condition: Condition;
   /** Only of `tar`: the false accept rate that was allowed. */
   readonly far?: number;
-  /** Only of `tar`: how many impostor comparisons that rate lets through; below 10 the value is coarse. */
+  /** Of `tar`: how many impostor comparisons that rate lets through; below 10 the value is coarse. */
   readonly support?: number;
-  /** How many comparisons (pairs) or probes (rank-1) were judged. */
+  /** Of `rank` and `tpir`: how far down the mate may stand. */
+  readonly rank?: number;
+  /** Only of `tpir`: the share of probes without a mate that may raise an alarm; `support` says how many these are. */
+  readonly fpir?: number;
+  /** How many comparisons (pairs) or probes (identification) were judged. */
   readonly count: number;
 }
 
@@ -77,21 +86,50 @@ export interface Unresolved {
   readonly impostors: number;
 }
 
-/** Scores of all pairs under one condition; under `mixed` first sharp against second degraded for all pairs, then the reverse. */
-export interface ConditionScores {
+/**
+ * Comparisons of two faces (or templates) under one condition. All arrays have one entry a comparison. Under `mixed` a pairs protocol
+ * lists all pairs twice: first sharp against second degraded, then the reverse.
+ */
+export interface VerificationOutcome {
+  readonly kind: "verification";
   readonly condition: Condition;
-  /** Cosines, `pairs` of them, or twice that under `mixed`. */
+  /** Cosines. */
   readonly scores: Float32Array;
+  /** 1 genuine, 0 impostor. */
+  readonly same: Uint8Array;
+  /** The two people, as indices below `protocol.people`. */
+  readonly first: Int32Array;
+  readonly second: Int32Array;
+  /** The two images or templates, as indices into {@link EvaluationDetail.items}. */
+  readonly firstItem: Int32Array;
+  readonly secondItem: Int32Array;
+  /** Fold of each, from 0, below `protocol.folds`; without it no accuracy is measured. */
+  readonly fold?: Int32Array | undefined;
+  /** How many comparisons each one stands for, where millions were thinned (see `thinComparisons`); 1 unless given. */
+  readonly weight?: Float32Array | undefined;
 }
 
-/** Whether each probe's own person came first, ties lost. */
-export interface ConditionHits {
+/** Searches of probes in a gallery under one condition. All arrays have one entry a probe. */
+export interface IdentificationOutcome {
+  readonly kind: "identification";
   readonly condition: Condition;
-  /** 1 or 0 for each of the protocol's probes, in order. */
-  readonly hits: Uint8Array;
+  /** The person of each probe, below `protocol.people`. */
+  readonly person: Int32Array;
+  /** Its image or template, as an index into {@link EvaluationDetail.items}. */
+  readonly item: Int32Array;
+  /** Where its best mate stands, ties lost; 0 where the gallery holds none. */
+  readonly rank: Int32Array;
+  /** Best score of a mate, and of anybody else; -Infinity where there is none. */
+  readonly mate: Float32Array;
+  readonly other: Float32Array;
+  /** How many faces the gallery holds. */
+  readonly gallery: number;
 }
 
-/** Alpha of every image of the protocol, sharp (`degradation` null) or degraded. */
+/** What was measured under one condition, before any number is taken from it. */
+export type Outcome = VerificationOutcome | IdentificationOutcome;
+
+/** Alpha of every item, sharp (`degradation` null) or degraded. */
 export interface ImageAlphas {
   readonly degradation: string | null;
   readonly alpha: Float32Array;
@@ -99,8 +137,12 @@ export interface ImageAlphas {
 
 /** Sizes of a protocol. */
 export interface ProtocolSummary {
+  /** Its family: `pairs`, or the name of a protocol that data sets come with. */
+  readonly kind: string;
   readonly name: string;
+  /** Only results of equal fingerprints can be compared. */
   readonly fingerprint: string;
+  /** 0 where no accuracy over folds is measured. */
   readonly folds: number;
   readonly people: number;
   readonly images: number;
@@ -120,33 +162,23 @@ export interface BootstrapSummary {
 export interface Identical {
   /** Share of the sharp images whose embedding has the very same bits. */
   readonly images: number;
-  /** Share of the pairs both of whose sharp embeddings do. */
-  readonly pairs: number;
+  /** Share of the pairs both of whose sharp embeddings do, where there are pairs. */
+  readonly pairs?: number;
 }
 
-/** What {@link compareResults} needs besides the measures: the raw outcomes. */
+/** What {@link compareResults} and a report need besides the measures: the raw outcomes. */
 export interface EvaluationDetail {
-  /** Of each pair. */
-  readonly same: Uint8Array;
-  readonly fold: Int32Array;
-  /** The people of each pair, as indices below `protocol.people`. */
-  readonly first: Int32Array;
-  readonly second: Int32Array;
-  /** The indices of the two images of each pair. */
-  readonly firstImage: Int32Array;
-  readonly secondImage: Int32Array;
-  /** The person of each probe. */
-  readonly probePerson: Int32Array;
-  readonly scores: readonly ConditionScores[];
-  readonly hits: readonly ConditionHits[];
+  /** Names of the images or templates. */
+  readonly items: readonly string[];
+  readonly outcomes: readonly Outcome[];
   readonly alphas: readonly ImageAlphas[];
-  /** The first 64 bits of the SHA-256 of each image's sharp embedding, hex. */
+  /** The first 64 bits of the SHA-256 of each item's sharp embedding, hex; empty where the protocol has no such thing. */
   readonly digests: readonly string[];
 }
 
 /** Everything measured of one model on one protocol. All but `detail` is plain JSON. */
 export interface EvaluationResult {
-  readonly format: "petalface-evaluation/2";
+  readonly format: "petalface-evaluation/3";
   readonly protocol: ProtocolSummary;
   readonly data: { readonly spec: string; readonly fingerprint: string };
   /** As `parseDegradation` reads them. */

@@ -8,6 +8,8 @@ export interface ScoredPairs {
   /** The two people of each. */
   readonly first: Int32Array;
   readonly second: Int32Array;
+  /** How many comparisons each stands for; 1 unless given. */
+  readonly weight?: Float32Array | undefined;
 }
 
 /** {@link ScoredPairs} from the highest to the lowest score. */
@@ -18,7 +20,7 @@ export interface RankedPairs extends ScoredPairs {
 
 /** Sorts by falling score; equal scores keep their order. */
 export function rankPairs(pairs: ScoredPairs): RankedPairs {
-  const { scores } = pairs;
+  const { scores, weight } = pairs;
   const origin = Int32Array.from(scores.keys()).sort((a, b) => (scores[b] as number) - (scores[a] as number) || a - b);
   return {
     origin,
@@ -27,6 +29,7 @@ export function rankPairs(pairs: ScoredPairs): RankedPairs {
     fold: Int32Array.from(origin, (i) => pairs.fold[i] as number),
     first: Int32Array.from(origin, (i) => pairs.first[i] as number),
     second: Int32Array.from(origin, (i) => pairs.second[i] as number),
+    ...(weight !== undefined && { weight: Float32Array.from(origin, (i) => weight[i] as number) }),
   };
 }
 
@@ -137,33 +140,4 @@ export function operatingPoints(ranked: RankedPairs, weights: Float64Array, fars
     }
   }
   return { auc: area / (genuine * impostor), eer, tar };
-}
-
-/** A point of the ROC: shares accepted where the score is at least `threshold`. */
-export interface RocPoint {
-  readonly far: number;
-  readonly tar: number;
-  readonly threshold: number;
-}
-
-/** The ROC from strict to lax, one point per distinct score, without the points inside straight runs. */
-export function rocPoints(ranked: RankedPairs): readonly RocPoint[] {
-  const { scores, same } = ranked;
-  const genuine = same.reduce((sum, flag) => sum + flag, 0);
-  const impostor = same.length - genuine;
-  const points: RocPoint[] = [];
-  let accepted = 0;
-  for (let i = 0; i < scores.length; i++) {
-    accepted += same[i] as number;
-    if (scores[i + 1] === scores[i]) continue;
-    const point = { far: (i + 1 - accepted) / impostor, tar: accepted / genuine, threshold: scores[i] as number };
-    const [a, b] = points.slice(-2);
-    if (a !== undefined && b !== undefined) {
-      const level = a.tar === b.tar && b.tar === point.tar;
-      const steep = a.far === b.far && b.far === point.far;
-      if (level || steep) points.pop();
-    }
-    points.push(point);
-  }
-  return points;
 }

@@ -16,7 +16,7 @@ const measure = (noise: number, low: number) =>
       bootstrap: { resamples: 300 },
     },
   );
-const [weak, strong] = [measure(0.5, 2.5), measure(0.5, 0.6)];
+const [weak, strong] = await Promise.all([measure(0.5, 2.5), measure(0.5, 0.6)]);
 
 describe("paired differences", () => {
   test("a model does not differ from itself", () => {
@@ -49,31 +49,31 @@ describe("paired differences", () => {
     expect(forth.find((d) => d.key === "accuracy/sharp")).toMatchObject({ value: 0, p: 1 });
   });
 
-  test("what one result lacks is left out", () => {
-    const sharpOnly = measureEmbeddings(protocol, data, fakeEmbeddings(protocol, 0.5), new Map(), {
+  test("what one result lacks is left out", async () => {
+    const sharpOnly = await measureEmbeddings(protocol, data, fakeEmbeddings(protocol, 0.5), new Map(), {
       bootstrap: { resamples: 10 },
     });
     expect(compareResults(weak, sharpOnly).differences.every((d) => d.condition.kind === "sharp")).toBe(true);
   });
 
-  test("pairing narrows the interval of models that fail on the same faces", () => {
+  test("pairing narrows the interval of models that fail on the same faces", async () => {
     const base = fakeEmbeddings(protocol, 1);
-    const near = measureEmbeddings(
+    const near = await measureEmbeddings(
       protocol,
       data,
       { ...base, data: base.data.map((x, i) => x + (i % 7 === 0 ? 0.05 : 0)) },
       new Map(),
     );
-    const start = measureEmbeddings(protocol, data, base, new Map());
+    const start = await measureEmbeddings(protocol, data, base, new Map());
     const paired = compareResults(start, near).differences.find((d) => d.key === "auc/sharp");
     expect(paired?.standardError).toBeLessThan(
       (start.measures.find((m) => m.key === "auc/sharp")?.standardError ?? 0) / 3,
     );
   });
 
-  test("different pairs cannot be compared", () => {
+  test("different pairs cannot be compared", async () => {
     const other = fakeProtocol(200);
-    const result = measureEmbeddings(other, data, fakeEmbeddings(other, 0.5), new Map(), {
+    const result = await measureEmbeddings(other, data, fakeEmbeddings(other, 0.5), new Map(), {
       bootstrap: { resamples: 10 },
     });
     expect(() => compareResults(weak, result)).toThrow(/different pairs/);

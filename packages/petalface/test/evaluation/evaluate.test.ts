@@ -79,7 +79,7 @@ describe("evaluating a model", () => {
         alpha: new Float32Array(images).fill(pixels === 0 ? 1 : pixels / 112),
       };
     };
-    const expected = measureEmbeddings(protocol, data, at(0), new Map([16, 8].map((k) => [`lr:${k}`, at(k)])), {
+    const expected = await measureEmbeddings(protocol, data, at(0), new Map([16, 8].map((k) => [`lr:${k}`, at(k)])), {
       bootstrap: { resamples: 50 },
     });
     expect(result).toEqual(expected);

@@ -6,7 +6,9 @@ const protocol = fakeProtocol();
 const data = { spec: "fake", fingerprint: "00" };
 const sharp = fakeEmbeddings(protocol, 0.4);
 const low = fakeEmbeddings(protocol, 1.2);
-const result = measureEmbeddings(protocol, data, sharp, new Map([["lr:16", low]]), { bootstrap: { resamples: 200 } });
+const result = await measureEmbeddings(protocol, data, sharp, new Map([["lr:16", low]]), {
+  bootstrap: { resamples: 200 },
+});
 const value = (key: string) => result.measures.find((m) => m.key === key)?.value;
 
 const cosine = (a: Float32Array, i: number, b: Float32Array, j: number): number => {
@@ -71,8 +73,8 @@ describe("measures", () => {
     expect(value("accuracy/mixed:16")).toBeGreaterThan(value("accuracy/lr:16") as number);
   });
 
-  test("perfect embeddings are perfect, equal ones are chance and rank-1 zero", () => {
-    const perfect = measureEmbeddings(protocol, data, fakeEmbeddings(protocol, 0, 1, 64), new Map(), {
+  test("perfect embeddings are perfect, equal ones are chance and rank-1 zero", async () => {
+    const perfect = await measureEmbeddings(protocol, data, fakeEmbeddings(protocol, 0, 1, 64), new Map(), {
       bootstrap: { resamples: 20 },
     });
     for (const key of ["accuracy/sharp", "auc/sharp", "tar@0.01/sharp", "rank1/sharp"])
@@ -82,7 +84,7 @@ describe("measures", () => {
         high: 1,
         standardError: 0,
       });
-    const constant = measureEmbeddings(
+    const constant = await measureEmbeddings(
       protocol,
       data,
       { width: 2, data: new Float32Array(protocol.images.length * 2).fill(1) },
@@ -99,60 +101,68 @@ describe("measures", () => {
     ]);
   });
 
-  test("same input, same numbers; scale of the embeddings does not matter", () => {
+  test("same input, same numbers; scale of the embeddings does not matter", async () => {
     const scaled = { width: sharp.width, data: sharp.data.map((x) => x * 4) };
-    const again = measureEmbeddings(protocol, data, scaled, new Map([["lr:16", low]]), {
+    const again = await measureEmbeddings(protocol, data, scaled, new Map([["lr:16", low]]), {
       bootstrap: { resamples: 200 },
     });
     expect(withoutDetail(again)).toEqual(withoutDetail(result));
   });
 
-  test("a different seed moves the interval, not the value", () => {
-    const other = measureEmbeddings(protocol, data, sharp, new Map(), { bootstrap: { resamples: 200, seed: 2 } });
+  test("a different seed moves the interval, not the value", async () => {
+    const other = await measureEmbeddings(protocol, data, sharp, new Map(), { bootstrap: { resamples: 200, seed: 2 } });
     const [a, b] = [result, other].map((r) => r.measures.find((m) => m.key === "auc/sharp"));
     expect(a?.value).toBe(b?.value);
     expect(a?.standardError).not.toBe(b?.standardError);
   });
 
-  test("embeddings that do not fit or are not finite are refused", () => {
-    expect(() => measureEmbeddings(protocol, data, { width: 8, data: new Float32Array(8) }, new Map())).toThrow(
+  test("embeddings that do not fit or are not finite are refused", async () => {
+    await expect(measureEmbeddings(protocol, data, { width: 8, data: new Float32Array(8) }, new Map())).rejects.toThrow(
       /are 8 numbers/,
     );
     const broken = sharp.data.with(20, Number.NaN);
-    expect(() => measureEmbeddings(protocol, data, { width: 8, data: broken }, new Map())).toThrow(
+    await expect(measureEmbeddings(protocol, data, { width: 8, data: broken }, new Map())).rejects.toThrow(
       /embedding 2 .*not finite/,
     );
     const narrow = { width: 4, data: new Float32Array(protocol.images.length * 4) };
-    expect(() => measureEmbeddings(protocol, data, sharp, new Map([["lr:16", narrow]]))).toThrow(
+    await expect(measureEmbeddings(protocol, data, sharp, new Map([["lr:16", narrow]]))).rejects.toThrow(
       /4 a face; expected .* x 8/,
     );
   });
 });
 
-test("the share of untouched embeddings is counted bit for bit", () => {
+test("the share of untouched embeddings is counted bit for bit", async () => {
   const touched = sharp.data.slice();
   const pair = protocol.pairs[0] as { first: number };
   touched[pair.first * sharp.width] = (touched[pair.first * sharp.width] as number) * (1 + 2 ** -23);
   const options = { bootstrap: { resamples: 10 }, frozen: result };
-  const same = measureEmbeddings(protocol, data, sharp, new Map(), options);
-  const other = measureEmbeddings(protocol, data, { width: 8, data: touched }, new Map(), options);
+  const same = await measureEmbeddings(protocol, data, sharp, new Map(), options);
+  const other = await measureEmbeddings(protocol, data, { width: 8, data: touched }, new Map(), options);
   const images = protocol.images.length;
   const using = protocol.pairs.filter((p) => p.first === pair.first || p.second === pair.first).length;
   expect(same.identical).toEqual({ images: 1, pairs: 1 });
   expect(other.identical?.images).toBeCloseTo((images - 1) / images, 12);
   expect(other.identical?.pairs).toBeCloseTo(1 - using / protocol.pairs.length, 12);
-  const elsewhere = measureEmbeddings(fakeProtocol(200), data, fakeEmbeddings(fakeProtocol(200), 0.4), new Map(), {
-    bootstrap: { resamples: 1 },
-  });
-  expect(() => measureEmbeddings(protocol, data, sharp, new Map(), { frozen: elsewhere })).toThrow(/same pairs/);
+  const elsewhere = await measureEmbeddings(
+    fakeProtocol(200),
+    data,
+    fakeEmbeddings(fakeProtocol(200), 0.4),
+    new Map(),
+    {
+      bootstrap: { resamples: 1 },
+    },
+  );
+  await expect(measureEmbeddings(protocol, data, sharp, new Map(), { frozen: elsewhere })).rejects.toThrow(
+    /same pairs/,
+  );
 });
 
-test("the table has a line a measure and a column a model, and no control characters of names", () => {
+test("the table has a line a measure and a column a model, and no control characters of names", async () => {
   const table = printTable([
     { name: "frozen", result },
     {
       name: "evil\u001b[31m\u0007",
-      result: measureEmbeddings(protocol, data, sharp, new Map(), { bootstrap: { resamples: 5 } }),
+      result: await measureEmbeddings(protocol, data, sharp, new Map(), { bootstrap: { resamples: 5 } }),
     },
   ]);
   const m = result.measures.find(({ key }) => key === "accuracy/mixed:16");

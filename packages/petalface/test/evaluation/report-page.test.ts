@@ -26,7 +26,7 @@ describe.skipIf(executablePath === undefined)("the report in a browser (needs ch
         new Map([["lr:16", fakeEmbeddings(protocol, noise, 2)]]),
         { bootstrap: { resamples: 50 } },
       );
-    const [frozen, adapted] = [measure(3), measure(1)];
+    const [frozen, adapted] = await Promise.all([measure(3), measure(1)]);
     const comparison = compareResults(frozen, adapted);
     const path = join(folder, "report.html");
     await writeReport(path, {

@@ -21,7 +21,7 @@ const measure = (low: number, alpha = false, sharp = 0.5) => {
     options,
   );
 };
-const [frozen, petal] = [measure(2.5), measure(0.7, true)];
+const [frozen, petal] = await Promise.all([measure(2.5), measure(0.7, true)]);
 const evil = `"><script>alert('x')</script><img src=x onerror=alert(1)>\u0000&amp;${"\ud800"}`;
 const pixel = "data:image/png;base64,iVBORw0KGgo=";
 
@@ -78,7 +78,7 @@ describe("a report", async () => {
   test("is refused without results, with foreign ones, and with samples that are no pictures", async () => {
     await expect(renderReport({ title: "t", results: [] })).rejects.toThrow(/at least one result/);
     const other = fakeProtocol(200);
-    const foreign = measureEmbeddings(other, data, fakeEmbeddings(other, 1), new Map(), {
+    const foreign = await measureEmbeddings(other, data, fakeEmbeddings(other, 1), new Map(), {
       bootstrap: { resamples: 1 },
     });
     const results = [...report.results, { name: "b", result: foreign }];
@@ -108,11 +108,11 @@ describe("the headline", () => {
     expect(rest).toMatch(/^8 of the other 9 .* None is worse\.$/);
   });
 
-  test("tells a loss as plainly", () => {
+  test("tells a loss as plainly", async () => {
     const { lead, rest } = say(petal, frozen);
     expect(lead).toMatch(/^petal lowers accuracy on sharp against 12 px faces/);
     expect(rest).toMatch(/^0 of the other 9 .* Worse: .*rank-1 of 8 px faces \u2212[\d.]+ points/);
-    const blunt = say(frozen, measure(2.5, false, 1.5));
+    const blunt = say(frozen, await measure(2.5, false, 1.5));
     expect(blunt.rest).toMatch(/Worse: accuracy on sharp faces \u2212/);
   });
 

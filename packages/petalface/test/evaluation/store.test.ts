@@ -17,7 +17,7 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "evaluation-"));
   const protocol = fakeProtocol(80, 2);
   const withAlpha = { ...fakeEmbeddings(protocol, 1), alpha: new Float32Array(protocol.images.length).fill(0.1) };
-  result = measureEmbeddings(
+  result = await measureEmbeddings(
     protocol,
     { spec: "ünïcode", fingerprint: "00" },
     withAlpha,
@@ -59,17 +59,37 @@ test("anything else is refused by name", async () => {
   await broken("null");
   await broken("[1]");
   await broken(text.slice(0, text.length / 2));
-  await broken(text.replace("petalface-evaluation/2", "petalface-evaluation/9"));
-  await broken(set("detail", "first", [1, 2, 3]));
-  await broken(set("detail", "first", result.detail.first.toString().split(",").fill("7")));
-  await broken(
-    set(
-      "detail",
-      "fold",
-      Array.from(result.detail.fold, () => 99),
-    ),
-  );
-  await broken(set("detail", "hits", null));
+  await broken(text.replace("petalface-evaluation/3", "petalface-evaluation/9"));
+  type Packed = { outcomes: Record<string, unknown>[]; arrays: { base64: string; type: string }[]; items: unknown };
+  const detail = (change: (packed: Packed) => void) =>
+    broken(edit((document) => change(document.detail as unknown as Packed)));
+  const outcome = (key: string, value: unknown, at = 0) =>
+    detail(({ outcomes }) => {
+      (outcomes[at] as Record<string, unknown>)[key] = value;
+    });
+  for (const key of ["scores", "same", "first", "secondItem", "fold"])
+    for (const value of [[1, 2, 3], 1e9, -1, null]) await outcome(key, value);
+  await outcome("kind", "guess");
+  await outcome("condition", { kind: "lr" });
+  const search = result.detail.outcomes.findIndex(({ kind }) => kind === "identification");
+  await outcome("gallery", 0, search);
+  await outcome("rank", undefined, search);
+  // The first array that holds people: numbers out of range, another length, no numbers at all.
+  const people = (base64: string) =>
+    detail(({ outcomes, arrays }) => {
+      (arrays[outcomes[0]?.first as number] as { base64: string }).base64 = base64;
+    });
+  const count = result.detail.outcomes[0]?.kind === "verification" ? result.detail.outcomes[0].same.length : 0;
+  await people(Buffer.from(new Int32Array(count).fill(1000).buffer).toString("base64"));
+  await people(Buffer.from(new Int32Array(count).fill(-1).buffer).toString("base64"));
+  await people("AAAA");
+  await people("");
+  await detail((packed) => {
+    packed.items = [];
+  });
+  await detail((packed) => {
+    packed.arrays = [];
+  });
   await broken(set("bootstrap", "resamples", 1e12));
   await broken(set("protocol", "people", 1e300));
   await broken(edit((document) => delete document.detail));

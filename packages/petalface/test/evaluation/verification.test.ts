@@ -1,11 +1,11 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { rocCurve } from "../../src/evaluation/index.ts";
 import {
   bestThreshold,
   kFoldAccuracy,
   operatingPoints,
   rankPairs,
-  rocPoints,
   type ScoredPairs,
 } from "../../src/evaluation/verification.ts";
 
@@ -172,7 +172,8 @@ test("ROC points give back the area under the curve", () => {
   fc.assert(
     fc.property(scored, (list) => {
       const pairs = rankPairs(toPairs(list));
-      const points = [{ far: 0, tar: 0 }, ...rocPoints(pairs)];
+      const roc = rocCurve(pairs.scores, pairs.same);
+      const points = [{ far: 0, tar: 0 }, ...Array.from(roc.far, (far, i) => ({ far, tar: roc.tar[i] as number }))];
       const area = points
         .slice(1)
         .reduce((sum, p, i) => sum + ((p.far - (points[i]?.far ?? 0)) * (p.tar + (points[i]?.tar ?? 0))) / 2, 0);

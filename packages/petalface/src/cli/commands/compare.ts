@@ -42,7 +42,9 @@ function describe(first: FoundResult, other: FoundResult, comparison: Comparison
   return [
     `${other.name} against ${first.name}`,
     plainTable([["POINTS", "DIFFERENCE", "95 % INTERVAL", "P", `${other.name.toUpperCase()} IS`], ...rows], [1, 2, 3]),
-    `sharp faces with the very same embedding: ${percent(images)} %, pairs: ${percent(pairs)} %`,
+    ...(pairs === undefined
+      ? []
+      : [`sharp faces with the very same embedding: ${percent(images)} %, pairs: ${percent(pairs)} %`]),
   ].join("\n");
 }
 

@@ -61,10 +61,10 @@ function summary({ results, exported, faces }: DemoOutcome, report: string, data
     lines.push(
       `petal - frozen: ${differences
         .filter(({ kind, condition }) => kind === "accuracy" && condition.kind !== "lr")
-        .map(
-          ({ condition, value, low, high }) =>
-            `${condition.kind === "sharp" ? "sharp" : `mixed ${degradationLabel(condition.degradation)}`} ${signed(value)} [${signed(low)}, ${signed(high)}]`,
-        )
+        .map(({ condition, value, low, high }) => {
+          const where = "degradation" in condition ? `mixed ${degradationLabel(condition.degradation)}` : "sharp";
+          return `${where} ${signed(value)} [${signed(low)}, ${signed(high)}]`;
+        })
         .join(", ")}`,
       `${percent(identical.images, 1)} % of the sharp embeddings are the frozen model's bit for bit`,
     );

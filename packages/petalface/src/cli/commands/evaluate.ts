@@ -112,7 +112,7 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
   const lines = [
     `${protocol.name}: ${genuine + impostor} pairs of ${images} faces of ${people} people, ${probes} probes; 95 % intervals over people`,
     printTable(columns, { kinds: ["accuracy", "tar", "rank1"] }),
-    ...(adapted?.identical
+    ...(adapted?.identical?.pairs !== undefined
       ? [
           `sharp faces whose embedding kept every bit: ${percent(adapted.identical.images)} %, pairs: ${percent(adapted.identical.pairs)} %`,
         ]

@@ -49,41 +49,67 @@ export interface Roc {
   readonly far: Float64Array;
   readonly tar: Float64Array;
   readonly threshold: Float64Array;
+  readonly genuine: number;
+  readonly impostors: number;
 }
 
 /**
  * The exact ROC, one point per distinct score. A point whose step equals the step after it lies inside a straight run and is left out, the
  * rule of scikit-learn's `roc_curve` with `drop_intermediate`; the point (0, 0) that it puts in front is not there.
+ *
+ * @param weight how many comparisons each score stands for; 1 unless given.
  */
-export function rocCurve(scores: Float32Array, same: Uint8Array): Roc {
-  const genuine = scores.filter((_, i) => same[i] === 1).sort();
-  const impostor = scores.filter((_, i) => same[i] !== 1).sort();
+export function rocCurve(scores: Float32Array, same: Uint8Array, weight?: Float32Array): Roc {
+  const genuine = falling(scores, same, 1, weight);
+  const impostor = falling(scores, same, 0, weight);
   const far: number[] = [];
   const tar: number[] = [];
   const threshold: number[] = [];
-  let g = genuine.length;
-  let i = impostor.length;
-  let stepG = -1;
-  let stepI = -1;
-  while (g > 0 || i > 0) {
-    const score = Math.max(
-      g > 0 ? (genuine[g - 1] as number) : Number.NEGATIVE_INFINITY,
-      i > 0 ? (impostor[i - 1] as number) : Number.NEGATIVE_INFINITY,
-    );
-    const [beforeG, beforeI] = [g, i];
-    while (g > 0 && (genuine[g - 1] as number) >= score) g--;
-    while (i > 0 && (impostor[i - 1] as number) >= score) i--;
-    const straight = far.length > 1 && beforeG - g === stepG && beforeI - i === stepI;
-    stepG = beforeG - g;
-    stepI = beforeI - i;
-    if (straight) {
-      far.pop();
-      tar.pop();
-      threshold.pop();
-    }
-    far.push((impostor.length - i) / impostor.length);
-    tar.push((genuine.length - g) / genuine.length);
+  let step = { genuine: -1, impostor: -1 };
+  while (genuine.next !== undefined || impostor.next !== undefined) {
+    const score = Math.max(genuine.next ?? Number.NEGATIVE_INFINITY, impostor.next ?? Number.NEGATIVE_INFINITY);
+    const taken = { genuine: genuine.takeFrom(score), impostor: impostor.takeFrom(score) };
+    if (far.length > 1 && taken.genuine === step.genuine && taken.impostor === step.impostor)
+      for (const list of [far, tar, threshold]) list.pop();
+    step = taken;
+    far.push(impostor.taken / impostor.total);
+    tar.push(genuine.taken / genuine.total);
     threshold.push(score);
   }
-  return { far: Float64Array.from(far), tar: Float64Array.from(tar), threshold: Float64Array.from(threshold) };
+  return {
+    far: Float64Array.from(far),
+    tar: Float64Array.from(tar),
+    threshold: Float64Array.from(threshold),
+    genuine: genuine.total,
+    impostors: impostor.total,
+  };
+}
+
+/** Walks down the scores of one kind. */
+function falling(scores: Float32Array, same: Uint8Array, kind: 0 | 1, weight: Float32Array | undefined) {
+  const chosen = scores.filter((_, i) => same[i] === kind);
+  let weights = weight?.filter((_, i) => same[i] === kind);
+  if (weights === undefined) chosen.sort();
+  else {
+    const order = Int32Array.from(chosen.keys()).sort((a, b) => (chosen[a] as number) - (chosen[b] as number));
+    const [before, plain] = [weights, chosen.slice()];
+    weights = Float32Array.from(order, (i) => before[i] as number);
+    order.forEach((from, to) => {
+      chosen[to] = plain[from] as number;
+    });
+  }
+  let left = chosen.length;
+  const walk = {
+    total: weights?.reduce((sum, value) => sum + value, 0) ?? chosen.length,
+    taken: 0,
+    next: chosen[left - 1],
+    /** Takes all scores from this one up; returns their weight. */
+    takeFrom(score: number): number {
+      const before = walk.taken;
+      for (; left > 0 && (chosen[left - 1] as number) >= score; left--) walk.taken += weights?.[left - 1] ?? 1;
+      walk.next = chosen[left - 1];
+      return walk.taken - before;
+    },
+  };
+  return walk;
 }

@@ -1,10 +1,10 @@
 import { parse, View } from "vega";
 import { compile, type TopLevelSpec } from "vega-lite";
-import { conditionKey, conditionLabel, degradationLabel, rowLabel } from "../condition.ts";
-import { scoredPairs } from "../statistics.ts";
+import { conditionLabel, conditionOrder, degradationLabel, rowLabel } from "../condition.ts";
+import { rocCurve } from "../matching/index.ts";
+import { outcomeOf, outcomesOf } from "../outcomes.ts";
 import { listMeasures, type NamedResult } from "../table.ts";
 import type { Condition, EvaluationResult, Measure } from "../types.ts";
-import { rankPairs, rocPoints } from "../verification.ts";
 import { type Html, raw } from "./html.ts";
 import { modelColour } from "./style.ts";
 
@@ -80,15 +80,15 @@ export function intervalChart(results: readonly NamedResult[], kind: Measure["ki
 export function rocChart(results: readonly NamedResult[], condition: Condition): Promise<Html> {
   let least = 1;
   const values = results.flatMap(({ result }, place) => {
-    const pairs = scoresOf(result, condition);
+    const pairs = outcomeOf(result.detail, "verification", condition);
     if (pairs === undefined) return [];
-    const impostors = pairs.same.reduce((sum, flag) => sum + 1 - flag, 0);
+    const { far, tar, impostors } = rocCurve(pairs.scores, pairs.same, pairs.weight);
     least = Math.min(least, 1 / impostors);
     // Points before the first impostor have no place on a logarithmic axis; the last of them is where the curve enters it.
-    const points = rocPoints(rankPairs(pairs)).map(({ far, tar }) => ({
+    const points = Array.from(far, (rate, i) => ({
       place,
-      far: Math.max(far, 0.5 / impostors),
-      tar: tar * 100,
+      far: Math.max(rate, 0.5 / impostors),
+      tar: (tar[i] as number) * 100,
     }));
     return thin(points);
   });
@@ -122,13 +122,14 @@ export function rocChart(results: readonly NamedResult[], condition: Condition):
  */
 export function scoreCharts(results: readonly EvaluationResult[], condition: Condition): Promise<readonly Html[]> {
   const bins = results.map((result) => {
-    const pairs = scoresOf(result, condition);
-    return pairs === undefined
-      ? []
-      : [1, 0].flatMap((same) => {
-          const scores = pairs.scores.filter((_, i) => pairs.same[i] === same);
-          return histogram(scores, -0.4, 1, 56).map((bin) => ({ ...bin, kind: same }));
-        });
+    const pairs = outcomeOf(result.detail, "verification", condition);
+    if (pairs === undefined) return [];
+    const { scores, same, weight } = pairs;
+    return [1, 0].flatMap((kind) => {
+      const chosen = scores.filter((_, i) => same[i] === kind);
+      const weights = weight?.filter((_, i) => same[i] === kind);
+      return histogram(chosen, -0.4, 1, 56, weights).map((bin) => ({ ...bin, kind }));
+    });
   });
   const colours = { domain: [1, 0], range: ["var(--genuine)", "var(--impostor)"] };
   const top = Math.max(...bins.flat().map(({ share }) => share));
@@ -152,15 +153,15 @@ export function alphaChart(alpha: Float32Array, colour: string): Promise<Html> {
 
 /** The conditions of a result in the order of the report: sharp, both degraded, sharp against degraded. */
 export function conditionsOf(result: EvaluationResult): readonly Condition[] {
-  const order = ["sharp", "lr", "mixed"];
-  return result.detail.scores
+  return outcomesOf(result.detail, "verification")
     .map(({ condition }) => condition)
-    .sort((a, b) => order.indexOf(a.kind) - order.indexOf(b.kind));
+    .sort((a, b) => conditionOrder(a) - conditionOrder(b));
 }
 
 /** A panel's heading: what was compared with what. */
 export function describeCondition(condition: Condition): string {
   if (condition.kind === "sharp") return "HR: both sharp";
+  if (condition.kind === "named") return condition.name;
   if (condition.kind === "lr") return `${conditionLabel(condition)}: both ${degradationLabel(condition.degradation)}`;
   return `${conditionLabel(condition)}: sharp against ${degradationLabel(condition.degradation)}`;
 }
@@ -203,24 +204,21 @@ function histogramSpec(values: readonly object[], { title, colours, domain, top,
   };
 }
 
-function scoresOf(result: EvaluationResult, condition: Condition) {
-  const key = conditionKey(condition);
-  const scores = result.detail.scores.find((entry) => conditionKey(entry.condition) === key)?.scores;
-  return scores === undefined ? undefined : scoredPairs(result.detail, scores);
-}
-
 /** Shares in per cent of equal bins; what lies outside counts in the outermost. */
-function histogram(values: Float32Array, from: number, to: number, bins: number) {
+function histogram(values: Float32Array, from: number, to: number, bins: number, weights?: Float32Array) {
   const counts = new Float64Array(bins);
-  for (const value of values) {
+  let total = 0;
+  values.forEach((value, i) => {
     const bin = Math.min(bins - 1, Math.max(0, Math.floor(((value - from) / (to - from)) * bins)));
-    counts[bin] = (counts[bin] as number) + 1;
-  }
+    const weight = weights?.[i] ?? 1;
+    counts[bin] = (counts[bin] as number) + weight;
+    total += weight;
+  });
   const step = (to - from) / bins;
   return Array.from(counts, (count, i) => ({
     from: from + i * step,
     to: from + (i + 1) * step,
-    share: (100 * count) / values.length,
+    share: total === 0 ? 0 : (100 * count) / total,
   }));
 }
 

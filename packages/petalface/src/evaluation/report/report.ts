@@ -1,6 +1,7 @@
 import { PetalfaceError } from "../../errors.ts";
 import { writeFileSafely } from "../../files.ts";
 import { degradationLabel } from "../condition.ts";
+import { outcomesOf } from "../outcomes.ts";
 import { type NamedResult, percent } from "../table.ts";
 import type { EvaluationResult } from "../types.ts";
 import { alphaChart, conditionsOf, describeCondition, intervalChart, rocChart, scoreCharts } from "./charts.ts";
@@ -100,8 +101,9 @@ function plainHeadline({ name, result }: NamedResult): string {
 /** Per cent to one digit, rounded down: only all is 100. */
 const shareDown = (share: number): string => percent(Math.floor(share * 1000 + 1e-9) / 1000, 1);
 
-function identicalLine({ comparison, name }: NamedComparison, baseline: string): Html {
+function identicalLine({ comparison, name }: NamedComparison, baseline: string): Html | undefined {
   const { images, pairs } = comparison.identical;
+  if (pairs === undefined) return undefined;
   return html`<p class="sub">${shareDown(images)} % of the sharp faces have the same embedding in ${name} and ${baseline}, bit for bit, and
 ${shareDown(pairs)} % of the sharp pairs therefore the same score.</p>`;
 }
@@ -116,7 +118,7 @@ const legend = (results: readonly NamedResult[]): Html =>
   html`<ul class="legend">${results.map(({ name }, place) => html`<li><i style="background:${modelColour(place)}"></i>${name}</li>`)}</ul>`;
 
 async function overview(results: readonly NamedResult[]): Promise<Html> {
-  const rank1 = results.some(({ result }) => result.detail.hits.length > 0);
+  const rank1 = results.some(({ result }) => outcomesOf(result.detail, "identification").length > 0);
   return html`<h2>At a glance</h2>${legend(results)}<div class="panels wide">
 <figure><h4>Verification accuracy</h4>${await intervalChart(results, "accuracy")}</figure>
 ${rank1 ? html`<figure><h4>Rank-1 against a sharp gallery</h4>${await intervalChart(results, "rank1")}</figure>` : undefined}</div>

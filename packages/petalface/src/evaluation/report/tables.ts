@@ -1,17 +1,19 @@
 import { farLabel, rowLabel } from "../condition.ts";
-import { listMeasures, type NamedResult, percent } from "../table.ts";
+import { byMeasure, listMeasures, type NamedResult, percent } from "../table.ts";
 import type { Measure } from "../types.ts";
 import { type Html, html } from "./html.ts";
 import { type NamedComparison, points, pText, verdict } from "./words.ts";
 
 /** The measures that a report opens with, and those it folds away. */
-export const mainKinds: readonly Measure["kind"][] = ["accuracy", "rank1"];
+export const mainKinds: readonly Measure["kind"][] = ["accuracy", "rank1", "rank", "tpir"];
 export const otherKinds: readonly Measure["kind"][] = ["tar", "auc", "eer"];
 
-const groupTitle = ({ kind, far }: Pick<Measure, "kind" | "far">): string =>
+const groupTitle = ({ kind, far, rank, fpir }: Pick<Measure, "kind" | "far" | "rank" | "fpir">): string =>
   ({
     accuracy: "Verification accuracy",
     rank1: "Rank-1 identification",
+    rank: `Rank-${rank} identification`,
+    tpir: `Found ${rank === undefined || rank === 1 ? "first" : `among the first ${rank}`} at ${farLabel(fpir ?? 0)} false alarms`,
     tar: `True accepts at ${farLabel(far ?? 0)} false accepts`,
     auc: "Area under the ROC",
     eer: "Equal error rate (lower is better)",
@@ -19,7 +21,7 @@ const groupTitle = ({ kind, far }: Pick<Measure, "kind" | "far">): string =>
 
 function grouped<T>(
   rows: readonly T[],
-  measure: (row: T) => Pick<Measure, "kind" | "far">,
+  measure: (row: T) => Pick<Measure, "kind" | "far" | "rank" | "fpir">,
   columns: number,
   line: (row: T) => Html,
 ): Html[] {
@@ -59,15 +61,7 @@ export function differenceTable(comparisons: readonly NamedComparison[], kinds: 
       comparisons.flatMap(({ comparison }) => comparison.differences.map((d) => [d.key, d] as const)),
     ).values(),
   ];
-  const order = { sharp: 0, lr: 1, mixed: 2 } as const;
-  const rows = keys
-    .filter(({ kind }) => kinds.includes(kind))
-    .toSorted(
-      (a, b) =>
-        kinds.indexOf(a.kind) - kinds.indexOf(b.kind) ||
-        (b.far ?? 0) - (a.far ?? 0) ||
-        order[a.condition.kind] - order[b.condition.kind],
-    );
+  const rows = keys.filter(({ kind }) => kinds.includes(kind)).toSorted(byMeasure(kinds));
   return html`<div class="scroll"><table>
 <thead><tr><th scope="col">points, 95 % interval</th>${comparisons.map(({ name }) => html`<th scope="col"><span>${name}</span></th>`)}</tr></thead>
 <tbody>${grouped(

@@ -1,5 +1,5 @@
 import type { Comparison, Difference } from "../compare.ts";
-import { degradationLabel } from "../condition.ts";
+import { degradationLabel, measureTitle } from "../condition.ts";
 import { percent } from "../table.ts";
 import type { EvaluationResult } from "../types.ts";
 
@@ -38,11 +38,15 @@ export function pText(p: number, resamples: number): string {
 
 const interval = (d: Difference): string => `95 % interval ${points(d.low)} to ${points(d.high)}`;
 
-const describe = ({ kind, condition }: Difference): string => {
-  if (kind === "rank1")
+const describe = ({ kind, condition, rank }: Difference): string => {
+  if (condition.kind === "named")
+    return `${measureTitle({ kind, ...(rank !== undefined && { rank }) })} of ${condition.name}`;
+  if (kind === "rank1" || kind === "rank") {
+    const title = kind === "rank1" ? "rank-1" : `rank-${rank}`;
     return condition.kind === "sharp"
-      ? "rank-1 of sharp faces"
-      : `rank-1 of ${degradationLabel(condition.degradation)} faces`;
+      ? `${title} of sharp faces`
+      : `${title} of ${degradationLabel(condition.degradation)} faces`;
+  }
   if (condition.kind === "sharp") return "accuracy on sharp faces";
   return condition.kind === "lr"
     ? `accuracy on pairs of ${degradationLabel(condition.degradation)} faces`
@@ -93,4 +97,4 @@ export function headline(
 }
 
 const pixelsOf = ({ condition }: Difference): number =>
-  condition.kind === "sharp" ? 0 : Number(/^lr:(\d+)$/.exec(condition.degradation)?.[1] ?? 0);
+  "degradation" in condition ? Number(/^lr:(\d+)$/.exec(condition.degradation)?.[1] ?? 0) : 0;

@@ -1,0 +1,143 @@
+import type {
+  Condition,
+  EvaluationDetail,
+  IdentificationOutcome,
+  Outcome,
+  ProtocolSummary,
+  VerificationOutcome,
+} from "./types.ts";
+
+/**
+ * Details as JSON: typed arrays become numbers of a list, in which each distinct array stands once as base64 of its little-endian bytes, so
+ * that what conditions share is stored once.
+ */
+export function packDetail(detail: EvaluationDetail): object {
+  const arrays: object[] = [];
+  const places = new Map<ArrayBufferView, number>();
+  const put = (values: Float32Array | Int32Array | Uint8Array): number => {
+    const known = places.get(values);
+    if (known !== undefined) return known;
+    const bytes = Buffer.from(values.buffer, values.byteOffset, values.byteLength);
+    places.set(values, arrays.length);
+    return arrays.push({ type: typeName(values), base64: bytes.toString("base64") }) - 1;
+  };
+  const outcomes = detail.outcomes.map((outcome) =>
+    Object.fromEntries(
+      Object.entries(outcome).map(([name, value]) => [
+        name,
+        ArrayBuffer.isView(value) ? put(value as Int32Array) : value,
+      ]),
+    ),
+  );
+  const alphas = detail.alphas.map(({ degradation, alpha }) => ({ degradation, alpha: put(alpha) }));
+  return { items: detail.items, digests: detail.digests, outcomes, alphas, arrays };
+}
+
+const typeName = (values: Float32Array | Int32Array | Uint8Array): string =>
+  values instanceof Float32Array ? "float32" : values instanceof Int32Array ? "int32" : "uint8";
+
+/**
+ * Undoes {@link packDetail}. Throws an Error that names what is missing or does not fit: lengths, and indices that point nowhere. Nothing
+ * larger is allocated than what the document holds.
+ */
+export function unpackDetail(packed: unknown, { people, folds }: ProtocolSummary): EvaluationDetail {
+  demand(Number.isInteger(people) && people >= 1 && people <= 1e9, "protocol");
+  const document = record("detail", packed);
+  const arrays = list("arrays", document.arrays).map(decodeArray);
+  const items = list("items", document.items).map(String);
+  const digests = list("digests", document.digests).map(String);
+  demand(digests.length === 0 || digests.length === items.length, "digests");
+  const array = <T>(name: string, value: unknown, type: abstract new (...args: never) => T): T => {
+    const found = arrays[Number.isInteger(value) ? (value as number) : -1];
+    demand(found instanceof type, name);
+    return found as T;
+  };
+  const indices = (name: string, value: unknown, length: number, below: number): Int32Array => {
+    const found = array(name, value, Int32Array);
+    demand(found.length === length && found.every((index) => index >= 0 && index < below), name);
+    return found;
+  };
+  const floats = (name: string, value: unknown, length: number): Float32Array => {
+    const found = array(name, value, Float32Array);
+    demand(found.length === length && found.every((number) => !Number.isNaN(number)), name);
+    return found;
+  };
+
+  const verification = (entry: Readonly<Record<string, unknown>>): VerificationOutcome => {
+    const same = array("same", entry.same, Uint8Array);
+    const count = same.length;
+    demand(count > 0 && same.every((flag) => flag <= 1), "same");
+    return {
+      kind: "verification",
+      condition: condition(entry.condition),
+      scores: floats("scores", entry.scores, count),
+      same,
+      first: indices("first", entry.first, count, people),
+      second: indices("second", entry.second, count, people),
+      firstItem: indices("firstItem", entry.firstItem, count, items.length),
+      secondItem: indices("secondItem", entry.secondItem, count, items.length),
+      ...(entry.fold !== undefined && { fold: indices("fold", entry.fold, count, folds) }),
+      ...(entry.weight !== undefined && { weight: floats("weight", entry.weight, count) }),
+    };
+  };
+  const identification = (entry: Readonly<Record<string, unknown>>): IdentificationOutcome => {
+    const rank = array("rank", entry.rank, Int32Array);
+    const { gallery } = entry;
+    demand(Number.isInteger(gallery), "gallery");
+    return {
+      kind: "identification",
+      condition: condition(entry.condition),
+      person: indices("person", entry.person, rank.length, people),
+      item: indices("item", entry.item, rank.length, items.length),
+      rank: indices("rank", entry.rank, rank.length, (gallery as number) + 1),
+      mate: floats("mate", entry.mate, rank.length),
+      other: floats("other", entry.other, rank.length),
+      gallery: gallery as number,
+    };
+  };
+  const outcomes = list("outcomes", document.outcomes).map((value): Outcome => {
+    const entry = record("outcome", value);
+    demand(entry.kind === "verification" || entry.kind === "identification", "kind");
+    return entry.kind === "verification" ? verification(entry) : identification(entry);
+  });
+  const alphas = list("alphas", document.alphas).map((value) => {
+    const { degradation, alpha } = record("alpha", value);
+    demand(degradation === null || typeof degradation === "string", "degradation");
+    return { degradation: degradation as string | null, alpha: floats("alpha", alpha, items.length) };
+  });
+  return { items, outcomes, alphas, digests };
+}
+
+function decodeArray(value: unknown): Float32Array | Int32Array | Uint8Array {
+  const { type, base64 } = record("array", value);
+  demand(typeof base64 === "string", "base64");
+  // A copy: numbers of four bytes must be aligned, and Buffer hands out parts of a pool.
+  const { buffer, length } = new Uint8Array(Buffer.from(base64 as string, "base64"));
+  demand(type === "uint8" || length % 4 === 0, "base64");
+  if (type === "float32") return new Float32Array(buffer);
+  if (type === "int32") return new Int32Array(buffer);
+  demand(type === "uint8", "type");
+  return new Uint8Array(buffer);
+}
+
+function condition(value: unknown): Condition {
+  const { kind, degradation, name } = record("condition", value);
+  if (kind === "sharp") return { kind };
+  if (kind === "named" && typeof name === "string") return { kind, name };
+  demand((kind === "lr" || kind === "mixed") && typeof degradation === "string", "condition");
+  return { kind: kind as "lr" | "mixed", degradation: degradation as string };
+}
+
+function record(name: string, value: unknown): Readonly<Record<string, unknown>> {
+  demand(typeof value === "object" && value !== null && !Array.isArray(value), name);
+  return value as Record<string, unknown>;
+}
+
+function list(name: string, value: unknown): readonly unknown[] {
+  demand(Array.isArray(value), name);
+  return value as unknown[];
+}
+
+function demand(condition: boolean, name: string): void {
+  if (!condition) throw new Error(`${name} is missing or does not fit`);
+}
