@@ -13,6 +13,7 @@ const commands: Readonly<Record<string, () => Promise<Register>>> = {
   quality: async () => (await import("./commands/quality.ts")).qualityCommand,
   inspect: async () => (await import("./commands/inspect.ts")).inspectCommand,
   export: async () => (await import("./commands/export.ts")).exportCommand,
+  data: async () => (await import("./commands/data.ts")).dataCommand,
   degrade: async () => (await import("./commands/degrade.ts")).degradeCommand,
   models: async () => (await import("./commands/models.ts")).modelsCommand,
   demo: async () => (await import("./commands/demo.ts")).demoCommand,

@@ -4,10 +4,10 @@ import { type Graph, printShape, readModel } from "onnx-grad";
 import { printRows, proveSites, type Site, selectSites } from "../adapters/index.ts";
 import { type Backbone, openBackbone } from "../backbones/index.ts";
 import { isCheckpoint } from "../checkpoints/index.ts";
-import { openData } from "../data/index.ts";
+import { isVerification, manifestExtensions, openData } from "../data/index.ts";
 import { PetalfaceError } from "../errors.ts";
 import { loadEvaluation, printTable, withoutDetail } from "../evaluation/index.ts";
-import { decodeImage } from "../images/index.ts";
+import { openLoader } from "../images/index.ts";
 import { knownModels, resolveModel } from "../models/index.ts";
 import { printCalibration } from "../quality/index.ts";
 import { readSafetensors } from "../tensors/index.ts";
@@ -163,12 +163,14 @@ async function dataSet(spec: string): Promise<Inspection> {
   const step = Math.max(1, Math.floor(data.length / SAMPLES));
   const problems: string[] = [];
   let tried = 0;
+  const loader = openLoader({ size: 112, threads: 0 });
   for (let index = 0; index < data.length && tried < SAMPLES; index += step) {
     const { source } = data.at(index);
-    if (source.kind !== "file") break;
+    if (source.kind === "synthetic") break;
     tried++;
-    await decodeImage(source.path, 112).catch((error: Error) => problems.push(error.message));
+    await loader.load([{ source, flip: false }], (_, error) => problems.push(error.message));
   }
+  await loader.close();
   const lines = [
     `${spec}: ${count(data.length)} faces${facesPerPerson ? ` of ${count(data.people.length)} people` : ", nobody said of whom"}`,
     ...(facesPerPerson
@@ -212,11 +214,12 @@ export async function inspect(thing: string, normalize?: string): Promise<Inspec
   if (knownModels.some(({ name }) => name === thing)) return model(thing, normalize);
   if (await isFile(join(thing, "run.json"))) return run(thing);
   if (await isFile(join(thing, "adapter_config.json"))) return adapter(thing);
-  if (await isCheckpoint(thing)) return inspectCheckpoint(thing);
   const ending = extname(thing).toLowerCase();
+  if (ending === ".bin" && (await isVerification(thing))) return dataSet(thing);
+  if (await isCheckpoint(thing)) return inspectCheckpoint(thing);
   if (await isFile(thing)) {
     if (ending === ".json") return evaluation(thing);
-    if (ending === ".csv" || ending === ".jsonl" || ending === ".ndjson") return dataSet(thing);
+    if (ending === ".rec" || manifestExtensions.has(ending)) return dataSet(thing);
     return model(thing, normalize);
   }
   const exists = await stat(thing).then(

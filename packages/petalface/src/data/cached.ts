@@ -34,20 +34,27 @@ export async function cachedIndex(
   options: ScanOptions,
   scan: () => Promise<{ readonly index: FileIndex; readonly stamps: Stamps }>,
 ): Promise<FileIndex> {
-  const folder = options.cache === undefined ? await defaultFolder() : options.cache;
+  const folder = await indexFolder(options);
   if (folder === false) return (await scan()).index;
   const key = await realpath(place).catch(() => place);
   const kept = await readIndex(folder, key);
   if (kept !== undefined && unchanged(kept.stamps) && sameFiles(root, kept.index)) return kept.index;
   const started = Date.now();
   const { index, stamps } = await scan();
-  const large = index.person.length >= (options.cacheFrom ?? 20_000);
   // Keeping a list only saves time: a full disk or a read-only home is no reason to fail.
-  if (large && latest(stamps) < started - clockTick) await writeIndex(folder, key, index, stamps).catch(() => {});
+  if (mayKeep(options, index.person.length, stamps, started))
+    await writeIndex(folder, key, index, stamps).catch(() => {});
   return index;
 }
 
-async function defaultFolder(): Promise<string | false> {
+/** Whether a list is worth keeping, and will be noticed to be old. */
+export function mayKeep(options: ScanOptions, length: number, stamps: Stamps, started: number): boolean {
+  return length >= (options.cacheFrom ?? 20_000) && latest(stamps) < started - clockTick;
+}
+
+/** Where lists are kept; false where they are not. */
+export async function indexFolder({ cache }: ScanOptions): Promise<string | false> {
+  if (cache !== undefined) return cache;
   if (process.env.PETALFACE_INDEX === "off") return false;
   // Loaded on demand, since that folder also brings what fetches models.
   const { cacheFolder } = await import("../models/index.ts");

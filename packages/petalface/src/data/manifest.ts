@@ -1,5 +1,5 @@
 import { createReadStream } from "node:fs";
-import { dirname, isAbsolute, join, resolve } from "node:path";
+import { dirname, extname, isAbsolute, join, resolve } from "node:path";
 import { parse } from "csv-parse";
 import { PetalfaceError } from "../errors.ts";
 import { printPath } from "../images/index.ts";
@@ -15,13 +15,16 @@ interface Line {
   readonly fields: Readonly<Record<string, unknown>>;
 }
 
+/** Endings of the file names of manifests. */
+export const manifestExtensions: ReadonlySet<string> = new Set([".csv", ".jsonl", ".ndjson", ".lst"]);
+
 const longestLine = 65_536;
 
 /** Lines between two turns of the event loop. */
 const turn = 4096;
 
 /**
- * Lists a manifest: a CSV file with a header, or one JSON object a line. `path` is relative to the manifest's folder;
+ * Lists a manifest: a CSV file with a header, one JSON object a line, or MXNet's `.lst` of photos with labels. `path` is relative to the manifest's folder;
  * `person` (a name) and `quality` (a number) may be left out, `person` everywhere or nowhere. Other columns are ignored.
  * Files that are not there are counted in `unreadable`.
  *
@@ -60,7 +63,7 @@ export async function scanManifest(
 }
 
 /** All rows of a manifest, people sorted by name. */
-async function readRows(spec: string, wrong: (line: number, what: string) => Error) {
+async function readRows(spec: string, wrong: Wrong) {
   const paths = createNames();
   const seen = new Set<string>();
   const numbers = new Map<string, number>();
@@ -68,9 +71,7 @@ async function readRows(spec: string, wrong: (line: number, what: string) => Err
   const scores: number[] = [];
   const lines: number[] = [];
   try {
-    for await (const { number, fields } of spec.toLowerCase().endsWith(".csv")
-      ? csvLines(spec)
-      : jsonLines(spec, wrong)) {
+    for await (const { number, fields } of linesOf(spec, wrong)) {
       const { path, person, quality } = fields;
       if (typeof path !== "string" || path === "") throw wrong(number, "no path");
       if (path.includes("\0")) throw wrong(number, "the path holds a null character");
@@ -108,6 +109,36 @@ async function readRows(spec: string, wrong: (line: number, what: string) => Err
   };
 }
 
+type Wrong = (line: number, what: string) => Error;
+
+function linesOf(spec: string, wrong: Wrong): AsyncGenerator<Line> {
+  switch (extname(spec).toLowerCase()) {
+    case ".csv":
+      return csvLines(spec);
+    case ".lst":
+      return listLines(spec, wrong);
+    default:
+      return jsonLines(spec, wrong);
+  }
+}
+
+/**
+ * Lines of a `.lst`, fields between tabs: MXNet's `number label ... path` (tools/im2rec.py) or insightface's `aligned path label`.
+ */
+async function* listLines(spec: string, wrong: Wrong): AsyncGenerator<Line> {
+  let number = 0;
+  for await (const text of textLines(spec, wrong)) {
+    number++;
+    const parts = text.trim().split("\t");
+    if (parts.length === 1 && parts[0] === "") continue;
+    const isNumber = (part: string | undefined): boolean => /^-?\d+(\.\d+)?$/.test(part ?? "");
+    const [path, label] = isNumber(parts[1]) ? [parts.at(-1), parts[1]] : [parts[1], parts[2]];
+    if (parts.length < 3 || !isNumber(label) || path === undefined)
+      throw wrong(number, "expected number, label and path, or 1, path and label, between tabs");
+    yield { number, fields: { path, person: String(Number(label)) } };
+  }
+}
+
 async function* csvLines(spec: string): AsyncGenerator<Line> {
   const parser = createReadStream(spec).pipe(
     parse({ bom: true, columns: true, info: true, trim: true, skip_empty_lines: true, max_record_size: longestLine }),
@@ -125,11 +156,9 @@ async function* csvLines(spec: string): AsyncGenerator<Line> {
   }
 }
 
-async function* jsonLines(spec: string, wrong: (line: number, what: string) => Error): AsyncGenerator<Line> {
+async function* jsonLines(spec: string, wrong: Wrong): AsyncGenerator<Line> {
   let number = 0;
-  for await (const text of textLines(spec, (line) =>
-    wrong(line, `too long; a line may have ${longestLine} characters`),
-  )) {
+  for await (const text of textLines(spec, wrong)) {
     number++;
     if (text.trim() === "") continue;
     let fields: unknown;
@@ -145,7 +174,8 @@ async function* jsonLines(spec: string, wrong: (line: number, what: string) => E
 }
 
 /** Lines of a UTF-8 file. Node's own line reader keeps a line of any length in memory. */
-async function* textLines(path: string, tooLong: (line: number) => Error): AsyncGenerator<string> {
+async function* textLines(path: string, wrong: Wrong): AsyncGenerator<string> {
+  const tooLong = (line: number): Error => wrong(line, `too long; a line may have ${longestLine} characters`);
   const decoder = new TextDecoder();
   let rest = "";
   let line = 1;

@@ -1,20 +1,23 @@
 import { stat } from "node:fs/promises";
-import { dirname, extname, resolve } from "node:path";
+import { dirname, extname, join, resolve } from "node:path";
 import { PetalfaceError } from "../errors.ts";
 import { printPath } from "../images/index.ts";
 import { cachedIndex, type ScanOptions } from "./cached.ts";
 import { dataOfIndex } from "./files.ts";
 import { scanFolder } from "./folder.ts";
-import { scanManifest } from "./manifest.ts";
+import { manifestExtensions, scanManifest } from "./manifest.ts";
+import { openRecords } from "./records/open.ts";
 import { openSynthetic } from "./synthetic.ts";
 import type { FaceData } from "./types.ts";
+import { openVerification } from "./verification.ts";
 
 /**
  * Opens a set of faces without reading any image. The list of a large set is kept in the user's cache folder (see
  * {@link cachedIndex}), unless the environment variable PETALFACE_INDEX is `off`.
  *
- * @param spec a folder of one folder per person; a flat folder of photos of unknown people; a manifest `.csv` or `.jsonl`;
- *   or `synthetic[:people=N,images=M,seed=S]`
+ * @param spec a folder of one folder per person; a flat folder of photos of unknown people; a manifest `.csv` or `.jsonl`; a
+ *   list of photos `.lst`; MXNet's RecordIO `.rec`, or a folder with `train.rec`; a verification list `.bin`; or
+ *   `synthetic[:people=N,images=M,seed=S]`
  * @throws PetalfaceError where there is nothing, or something that is none of these
  */
 export async function openData(spec: string, options: ScanOptions = {}): Promise<FaceData> {
@@ -30,11 +33,25 @@ export async function openData(spec: string, options: ScanOptions = {}): Promise
       { cause },
     );
   }
+  if (isFolder && (await isFile(join(spec, "train.rec")))) return openRecords(join(spec, "train.rec"), options);
   if (isFolder) return dataOfIndex(spec, spec, await cachedIndex(spec, spec, options, () => scanFolder(spec, options)));
   const extension = extname(spec).toLowerCase();
-  if (extension === ".csv" || extension === ".jsonl" || extension === ".ndjson") {
+  if (extension === ".rec") return openRecords(spec, options);
+  if (extension === ".bin") return openVerification(spec);
+  if (extension === ".idx") {
+    throw new PetalfaceError(`${printPath(spec)} is the index of a record file; give the .rec beside it`);
+  }
+  if (manifestExtensions.has(extension)) {
     const root = dirname(resolve(spec));
     return dataOfIndex(spec, root, await cachedIndex(spec, root, options, () => scanManifest(spec, options)));
   }
-  throw new PetalfaceError(`${printPath(spec)} is neither a folder of faces nor a manifest (.csv, .jsonl)`);
+  throw new PetalfaceError(
+    `${printPath(spec)} is neither a folder of faces, a manifest (.csv, .jsonl, .lst), a record file (.rec) nor a verification list (.bin)`,
+  );
 }
+
+const isFile = (path: string): Promise<boolean> =>
+  stat(path).then(
+    (entry) => entry.isFile(),
+    () => false,
+  );

@@ -39,6 +39,17 @@ export function refusedFormat(name: string): string | undefined {
   return refusedExtensions.get(extname(name).toLowerCase());
 }
 
+/** Ending of the name that a file with these first bytes should have, with the dot; undefined for what no reader knows. */
+export function endingOf(bytes: Uint8Array): string | undefined {
+  const head = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.length, 16)).toString("latin1");
+  if (head.startsWith("\xff\xd8\xff")) return ".jpg";
+  if (head.startsWith("\x89PNG")) return ".png";
+  if (!recognise(bytes).read) return undefined;
+  if (head.startsWith("GIF8")) return ".gif";
+  if (head.startsWith("RIFF")) return ".webp";
+  return head.startsWith("ftyp", 4) ? ".avif" : ".tif";
+}
+
 /**
  * Tells a format by the first bytes, whatever the file is called.
  *

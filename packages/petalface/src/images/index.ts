@@ -1,8 +1,10 @@
 export { decodeImage } from "./decode.ts";
-export { imageExtensions, refusedFormat } from "./formats.ts";
+export { endingOf, imageExtensions, refusedFormat } from "./formats.ts";
 export { type Loader, type LoaderOptions, openLoader } from "./loader.ts";
 export { faceSpacePath, openFaceSpace } from "./open-facespace.ts";
 export { printPath } from "./path.ts";
 export * from "./portable.ts";
 export { prefetch } from "./prefetch.ts";
+export { chunkHead, chunkSize, parseChunkHead, recordHead, recordMagic } from "./record.ts";
+export { type ImageStore, nameOf, openImageStore, type StoredSource } from "./stored.ts";
 export type { ImageRequest, ImageSource } from "./types.ts";

@@ -1,6 +1,6 @@
 import { Piscina } from "piscina";
 import { PetalfaceError } from "../errors.ts";
-import { createPrepare, type Prepare, type WorkerRequest } from "./prepare.ts";
+import { createPreparer, type Preparer, type WorkerRequest } from "./prepare.ts";
 import type { ImageRequest, ImageSource } from "./types.ts";
 import type { WorkerAnswer } from "./worker.ts";
 
@@ -46,7 +46,7 @@ export function openLoader(options: LoaderOptions): Loader {
   const slots = Math.floor(cacheBytes / bytes);
   const cache = slots > 0 ? new SharedArrayBuffer(slots * bytes) : undefined;
   const assignSlot = createSlots(slots);
-  const run = threads === 0 ? ownThread(createPrepare({ size, cache })) : pool(threads, { size, cache });
+  const run = threads === 0 ? ownThread(createPreparer({ size, cache })) : pool(threads, { size, cache });
   const enter = createGate(Math.max(threads, 1) * tasksPerThread);
   let closed = false;
 
@@ -102,13 +102,13 @@ interface Runner {
   close(): Promise<void>;
 }
 
-function ownThread(prepare: Prepare): Runner {
+function ownThread(prepare: Preparer): Runner {
   return {
     async task(part) {
-      const { planes, bad } = await prepare(part);
+      const { planes, bad } = await prepare.prepare(part);
       return { planes, bad: bad.map(({ index, error }) => ({ index, error: expectedError(error) })) };
     },
-    async close() {},
+    close: async () => prepare.close(),
   };
 }
 
@@ -164,7 +164,15 @@ function createSlots(slots: number) {
 }
 
 function keyOf(source: ImageSource): string {
-  return source.kind === "file" ? source.path : `:${source.seed}/${source.person}/${source.image}`;
+  switch (source.kind) {
+    case "file":
+      return source.path;
+    case "bytes":
+    case "record":
+      return `${source.offset}:${source.path}`;
+    case "synthetic":
+      return `:${source.seed}/${source.person}/${source.image}`;
+  }
 }
 
 /** Lets at most `limit` tasks run at once; the others wait in order. */

@@ -3,6 +3,7 @@ import { createDegrader } from "./degrade.ts";
 import { drawFace, type FaceSpace } from "./facespace.ts";
 import { openFaceSpace } from "./open-facespace.ts";
 import { flip, toPlanes } from "./pixels.ts";
+import { nameOf, openImageStore } from "./stored.ts";
 import type { ImageRequest, ImageSource, Pixels } from "./types.ts";
 
 /** A request on its way to a worker. */
@@ -27,19 +28,31 @@ export interface PrepareOptions {
   readonly cache?: SharedArrayBuffer | undefined;
 }
 
-/** Prepares faces one after another. It keeps the face space and the weights of degradations between calls. */
-export type Prepare = (requests: readonly WorkerRequest[]) => Promise<Prepared>;
+/** Prepares faces one after another. It keeps the face space, the weights of degradations and open files between calls. */
+export interface Preparer {
+  prepare(requests: readonly WorkerRequest[]): Promise<Prepared>;
+  /** Closes the files. */
+  close(): void;
+}
 
-/** Opens a {@link Prepare}: source, flip, degradation, planes. */
-export function createPrepare({ size, cache }: PrepareOptions): Prepare {
+/** Opens a {@link Preparer}: source, flip, degradation, planes. */
+export function createPreparer({ size, cache }: PrepareOptions): Preparer {
   const bytes = size * size * 3;
   const degrader = createDegrader();
+  const store = openImageStore();
   let space: Promise<FaceSpace> | undefined;
 
   async function read(source: ImageSource): Promise<Pixels> {
-    if (source.kind === "file") return decodeImage(source.path, size);
-    space ??= openFaceSpace();
-    return drawFace(await space, source, size);
+    switch (source.kind) {
+      case "file":
+        return decodeImage(source.path, size);
+      case "bytes":
+      case "record":
+        return decodeImage(store.read(source), size, nameOf(source));
+      case "synthetic":
+        space ??= openFaceSpace();
+        return drawFace(await space, source, size);
+    }
   }
 
   async function readCached({ source, slot, cached }: WorkerRequest): Promise<Pixels> {
@@ -51,7 +64,7 @@ export function createPrepare({ size, cache }: PrepareOptions): Prepare {
     return pixels;
   }
 
-  return async (requests) => {
+  async function prepare(requests: readonly WorkerRequest[]): Promise<Prepared> {
     const planes = new Uint8Array(requests.length * bytes);
     const bad: { index: number; error: unknown }[] = [];
     for (const [index, request] of requests.entries()) {
@@ -65,5 +78,7 @@ export function createPrepare({ size, cache }: PrepareOptions): Prepare {
       }
     }
     return { planes, bad };
-  };
+  }
+
+  return { prepare, close: () => store.close() };
 }

@@ -8,6 +8,19 @@ export interface Pixels {
 /** Where the pixels of one face come from. Plain data, so that it can be posted to a worker. */
 export type ImageSource =
   | { readonly kind: "file"; readonly path: string }
+  /** A part of a file, such as a verification list. */
+  | {
+      readonly kind: "bytes";
+      readonly path: string;
+      readonly offset: number;
+      readonly length: number;
+      /** `utf8` where each byte was stored as the character of that number, in UTF-8, as Python 3 pickles bytes in old protocols. */
+      readonly encoding?: "utf8" | undefined;
+      /** What messages call it. */
+      readonly number: number;
+    }
+  /** A record of MXNet's RecordIO, by its position. */
+  | { readonly kind: "record"; readonly path: string; readonly offset: number; readonly number: number }
   | { readonly kind: "synthetic"; readonly seed: number; readonly person: number; readonly image: number };
 
 /** One way to make a face worse, as `--degrade` spells it: `lr:16` (area-shrunk to 16 x 16 and enlarged back, bilinear). */

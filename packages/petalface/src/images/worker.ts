@@ -1,7 +1,7 @@
 import { Piscina } from "piscina";
 import sharp from "sharp";
 import { PetalfaceError } from "../errors.ts";
-import { createPrepare, type PrepareOptions, type WorkerRequest } from "./prepare.ts";
+import { createPreparer, type PrepareOptions, type WorkerRequest } from "./prepare.ts";
 
 /** What a worker answers; errors as text, since a class does not survive the way. */
 export interface WorkerAnswer {
@@ -13,7 +13,7 @@ export interface WorkerAnswer {
 sharp.concurrency(1);
 sharp.cache(false);
 
-const prepare = createPrepare(Piscina.workerData as PrepareOptions);
+const { prepare } = createPreparer(Piscina.workerData as PrepareOptions);
 
 /** Entry point of the pool: prepares a part of a batch. */
 export default async function work(requests: readonly WorkerRequest[]): Promise<unknown> {

@@ -44,6 +44,7 @@ afterAll(() => Promise.all(loaders.map(({ loader }) => loader.close())));
 async function direct(requests: readonly ImageRequest[]): Promise<Uint8Array> {
   const out = new Uint8Array(requests.length * size * size * 3);
   for (const [index, { source, flip: mirror, degrade: worse }] of requests.entries()) {
+    if (source.kind !== "file" && source.kind !== "synthetic") throw new Error(source.kind);
     let pixels = source.kind === "file" ? await decodeImage(source.path, size) : drawFace(space, source, size);
     if (mirror) pixels = flip(pixels);
     if (worse !== undefined) pixels = degrade(pixels, worse);

@@ -89,7 +89,7 @@ export function adaptCommand(program: Command, context: CliContext): void {
       "--normalize <mean,scale>",
       "how pixels become the model's input, (x - mean) * scale, if the file does not say",
     )
-    .option("--train <data>", "training faces: a folder, a manifest, or synthetic[:people=N,images=M,seed=S]")
+    .option("--train <data>", "training faces: a folder, a manifest, a .rec, or synthetic[:people=N,images=M,seed=S]")
     .addOption(
       new Option("--preset <name>", "a set of options; any of them can still be given")
         .choices(presetNames)

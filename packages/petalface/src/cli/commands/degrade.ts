@@ -97,7 +97,7 @@ export function degradeCommand(program: Command, context: CliContext): void {
   const command = program
     .command("degrade")
     .description("write a low-resolution copy of a set of aligned faces, as PNG files")
-    .argument("<in>", "folder, manifest, or synthetic[:people=N,images=M,seed=S]")
+    .argument("<in>", "folder, manifest, .rec, .bin, or synthetic[:people=N,images=M,seed=S]")
     .argument("<out>", "new folder for the copies")
     .requiredOption("--to <spec>", "how to degrade: lr:PIXELS, shrunk to PIXELS x PIXELS and enlarged back")
     .option("--size <pixels>", "side of the faces written", parseInteger("--size", 8, 4096), 112)

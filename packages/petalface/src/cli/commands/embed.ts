@@ -65,7 +65,7 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
 export function embedCommand(program: Command, context: CliContext): void {
   const command = withModelOptions(program.command("embed"))
     .description("write the embeddings of a set of faces, and a CSV that says which row is which face")
-    .requiredOption("--images <data>", "folder, manifest, or synthetic[:people=N,images=M,seed=S]")
+    .requiredOption("--images <data>", "folder, manifest, .rec, .bin, or synthetic[:people=N,images=M,seed=S]")
     .requiredOption("--out <file>", "a .npy or .safetensors file; rows are float32, as the network gives them")
     .action((flags: Flags) => run(flags, context));
   withExamples(

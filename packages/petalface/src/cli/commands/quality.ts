@@ -97,7 +97,7 @@ export function qualityCommand(program: Command, context: CliContext): void {
   const command = program
     .command("quality")
     .description("print the quality score of each face and, with an adapter's calibration, its alpha")
-    .argument("<data>", "folder, manifest, or synthetic[:people=N,images=M,seed=S]")
+    .argument("<data>", "folder, manifest, .rec, .bin, or synthetic[:people=N,images=M,seed=S]")
     .addOption(new Option("--metric <name>", "quality measure; the adapter's, else sharpness").choices(measureNames))
     .option("--model <file|name>", "the face recogniser, for measures that ask it")
     .option("--normalize <mean,scale>", "how pixels become its input, if the file does not say")

@@ -1,0 +1,169 @@
+import { createHash } from "node:crypto";
+import { PetalfaceError } from "../../errors.ts";
+import { printPath } from "../../images/index.ts";
+import { readIntegers } from "../integers.ts";
+import { tooMany, tooManyError, type Unreadable } from "../unreadable.ts";
+import { readHead } from "./heads.ts";
+import { readRanges } from "./ranges.ts";
+import { type Damage, isListHead, type Keys, noteDamage, readLabels, type WalkOptions, walk } from "./scan.ts";
+import type { Window } from "./window.ts";
+
+/** The images of a record file, by ascending key; some 16 bytes each. */
+export interface RecordIndex {
+  readonly keys: Uint32Array;
+  /** Where each record begins in the file. */
+  readonly offsets: Float64Array;
+  /** Person of each, or -1. */
+  readonly person: Int32Array;
+  readonly people: readonly string[];
+  readonly fingerprint: string;
+  readonly unreadable: Unreadable;
+}
+
+/** A record file and how it is looked at. */
+export interface RecordFile {
+  readonly path: string;
+  /** For walks through the file. */
+  readonly window: Window;
+  /** For single places. */
+  readonly look: Window;
+}
+
+/**
+ * Lists the images of a record file. With a `.idx` whose record 0 says where the people are (insightface's layout), only those people's records
+ * are read; otherwise every record's head is.
+ *
+ * @param idx the `.idx` beside it, if there is one
+ * @throws PetalfaceError where nothing is an image, or more than 5 % are damaged
+ */
+export async function indexRecords(
+  file: RecordFile,
+  idx: string | undefined,
+  options: WalkOptions,
+): Promise<{ readonly index: RecordIndex /** Whether all of the file was read for it. */; readonly walked: boolean }> {
+  const damage: Damage = { count: 0, first: [] };
+  const found =
+    idx === undefined ? await indexWithout(file, damage, options) : await indexWith(file, idx, damage, options);
+  const { keys, offsets } = found.images;
+  const unreadable = { count: damage.count, tried: keys.length + damage.count, first: damage.first };
+  const name = printPath(file.path);
+  if (tooMany(damage.count, unreadable.tried, unreadable.tried)) throw tooManyError(name, unreadable);
+  if (keys.length === 0)
+    throw new PetalfaceError(`${name} holds no images${damage.first[0] ? `; ${damage.first[0]}` : ""}`);
+  const { person, people } = found;
+  const hash = createHash("sha256").update(JSON.stringify(["recordio", file.window.size, people]));
+  for (const array of [keys, offsets, person]) hash.update(array);
+  return {
+    index: { keys, offsets, person, people, unreadable, fingerprint: hash.digest("hex") },
+    walked: found.walked,
+  };
+}
+
+interface Found {
+  readonly images: Keys;
+  readonly person: Int32Array;
+  readonly people: readonly string[];
+  readonly walked: boolean;
+}
+
+async function indexWith(file: RecordFile, idx: string, damage: Damage, options: WalkOptions): Promise<Found> {
+  const { path, window, look } = file;
+  const all = sortKeys(...(await readIntegers(idx, [Uint32Array, Float64Array])), idx);
+  if (all.keys.length === 0) throw new PetalfaceError(`${printPath(idx)} lists no records`);
+  const head = all.keys[0] === 0 ? await readHead(look, all.offsets[0] as number) : undefined;
+  const lists = head !== undefined && typeof head !== "string" && isListHead(head) ? head : undefined;
+  const inside = withoutLost(lists === undefined ? all : range(all, 1, lists.label), file, damage);
+  if (lists !== undefined) {
+    const person = await readRanges(window, look, inside, range(all, lists.label, lists.second));
+    if (person !== undefined) {
+      const people = Array.from({ length: lists.second - lists.label }, (_, at) => String(at));
+      return { images: inside, person, people, walked: false };
+    }
+  }
+  const { labels, damaged } = await readLabels(window, path, inside, damage, options);
+  const kept = damaged.includes(1) ? Uint32Array.from(labels.keys()).filter((at) => damaged[at] === 0) : undefined;
+  const images = kept === undefined ? inside : choose(inside, kept);
+  return {
+    images,
+    ...nameLabels(kept === undefined ? labels : Float32Array.from(kept, (at) => labels[at] as number)),
+    walked: true,
+  };
+}
+
+async function indexWithout({ path, window }: RecordFile, damage: Damage, options: WalkOptions): Promise<Found> {
+  const { offsets, labels, ids, lists } = await walk(window, path, damage, options);
+  // Where ids are the keys of the lost index, as MXNet's tools write them, they order the images; otherwise the file does.
+  const last = lists === undefined ? Number.POSITIVE_INFINITY : lists.label;
+  const unique = new Set(ids).size === ids.length && ids.every((id) => id < 2 ** 32);
+  const order = Uint32Array.from(ids.keys()).filter((at) => !unique || (ids[at] as number) < last);
+  if (unique) order.sort((one, other) => (ids[one] as number) - (ids[other] as number));
+  const images = {
+    keys: Uint32Array.from(order, (at) => (unique ? (ids[at] as number) : at)),
+    offsets: Float64Array.from(order, (at) => offsets[at] as number),
+  };
+  return { images, ...nameLabels(Float32Array.from(order, (at) => labels[at] as number)), walked: true };
+}
+
+/** People from labels, in the order of the numbers. A label below 0, or none, is nobody known. */
+function nameLabels(labels: Float32Array): Pick<Found, "person" | "people"> {
+  const known = [...new Set(labels)].filter((label) => label >= 0).sort((one, other) => one - other);
+  const rank = new Map(known.map((label, at) => [label, at]));
+  return { person: Int32Array.from(labels, (label) => rank.get(label) ?? -1), people: known.map(String) };
+}
+
+/** Orders records by key. Lists are nearly always dense, so that each key's place is known. */
+function sortKeys(keys: Uint32Array, offsets: Float64Array, idx: string): Keys {
+  const { length } = keys;
+  const twice = (key: number): PetalfaceError => new PetalfaceError(`${printPath(idx)} lists record ${key} twice`);
+  const largest = keys.reduce((most, key) => Math.max(most, key), 0);
+  if (largest >= 2 * length + 1024) {
+    const order = Uint32Array.from(keys.keys()).sort((one, other) => (keys[one] as number) - (keys[other] as number));
+    const sorted = choose({ keys, offsets }, order);
+    for (let at = 1; at < length; at++)
+      if (sorted.keys[at] === sorted.keys[at - 1]) throw twice(sorted.keys[at] as number);
+    return sorted;
+  }
+  const places = new Float64Array(largest + 1).fill(-1);
+  for (let at = 0; at < length; at++) {
+    const key = keys[at] as number;
+    if (places[key] !== -1) throw twice(key);
+    places[key] = offsets[at] as number;
+  }
+  let at = 0;
+  for (let key = 0; key <= largest; key++) {
+    if (places[key] === -1) continue;
+    keys[at] = key;
+    offsets[at++] = places[key] as number;
+  }
+  return { keys, offsets };
+}
+
+/** Records whose keys are from `first` on and below `end`. */
+function range({ keys, offsets }: Keys, first: number, end: number): Keys {
+  const from = keys.findIndex((key) => key >= first);
+  const to = keys.findIndex((key) => key >= end);
+  const start = from < 0 ? keys.length : from;
+  const stop = to < 0 ? keys.length : to;
+  return { keys: keys.slice(start, stop), offsets: offsets.slice(start, stop) };
+}
+
+/** Leaves out what the file is too short for, as one that was not copied to its end. */
+function withoutLost(images: Keys, { path, window }: RecordFile, damage: Damage): Keys {
+  if (images.offsets.every((offset) => offset < window.size)) return images;
+  const kept = Uint32Array.from(images.keys.keys()).filter((at) => (images.offsets[at] as number) < window.size);
+  images.keys.forEach((key, at) => {
+    if ((images.offsets[at] as number) >= window.size)
+      noteDamage(
+        damage,
+        path,
+        `record ${key}`,
+        `it lies past the end of the file (${window.size} bytes); is the file complete?`,
+      );
+  });
+  return choose(images, kept);
+}
+
+const choose = ({ keys, offsets }: Keys, order: Uint32Array): Keys => ({
+  keys: Uint32Array.from(order, (at) => keys[at] as number),
+  offsets: Float64Array.from(order, (at) => offsets[at] as number),
+});

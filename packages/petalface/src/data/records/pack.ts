@@ -1,0 +1,188 @@
+import { readFile, stat } from "node:fs/promises";
+import { PetalfaceError } from "../../errors.ts";
+import { writePiecesSafely } from "../../files.ts";
+import {
+  endingOf,
+  type ImageSource,
+  nameOf,
+  openImageStore,
+  prefetch,
+  printPath,
+  type StoredSource,
+} from "../../images/index.ts";
+import type { FaceData, Sample } from "../types.ts";
+import { createTally, type Unreadable } from "../unreadable.ts";
+import { encodeRecord } from "./write.ts";
+
+/** How a set is packed. */
+export interface PackOptions {
+  /** Encodes a face as PNG that is no JPEG or PNG: drawn ones, and formats that OpenCV may not read. */
+  readonly encode: (source: ImageSource) => Promise<Uint8Array>;
+  readonly onProgress?: ((done: number) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** What was packed. */
+export interface Packed {
+  /** The three files. */
+  readonly files: readonly string[];
+  readonly images: number;
+  readonly people: number;
+  readonly bytes: number;
+  readonly unreadable: Unreadable;
+}
+
+/** Faces that are read ahead. */
+const ahead = 16;
+/** Pieces of the text files. */
+const linesAtOnce = 4096;
+/** Labels are float32, which counts to here. */
+const mostRecords = 2 ** 24;
+
+/**
+ * Writes a set as MXNet's RecordIO in insightface's layout: `X.rec` (images, by person; then a record for each person with the keys of their
+ * first image and of the one past the last; then record 0 with the range of those), `X.idx` (key and position of each) and `X.lst`
+ * (1, id, label). JPEG and PNG files go in as they are. Faces that cannot be read are left out and counted. The `.rec` takes its
+ * name last, so that one that is there is whole.
+ *
+ * @param out path of the `.rec`
+ * @throws PetalfaceError where a file is there already, people are unknown, or more than 5 % of the faces cannot be read
+ */
+export async function packRecords(data: FaceData, out: string, options: PackOptions): Promise<Packed> {
+  if (!/\.rec$/i.test(out))
+    throw new PetalfaceError(`${printPath(out)} does not end in .rec; name the record file`, { exitCode: 2 });
+  const [idx, lst] = [out.replace(/\.rec$/i, ".idx"), out.replace(/\.rec$/i, ".lst")];
+  for (const path of [out, idx, lst])
+    if (await stat(path).catch(() => undefined))
+      throw new PetalfaceError(`${printPath(path)} is there already; remove it, or choose another name`);
+  const order = byPerson(data);
+  if (data.length + data.people.length >= mostRecords)
+    throw new PetalfaceError(
+      `${printPath(data.spec)} has ${data.length} faces of ${data.people.length} people; a record file's labels count to ${mostRecords}`,
+    );
+  const writer = createWriter(data, order, options);
+  async function* content(): AsyncGenerator<Uint8Array> {
+    yield* writer.records();
+    await writePiecesSafely(idx, writer.idx());
+    await writePiecesSafely(lst, writer.lst());
+  }
+  await writePiecesSafely(out, content());
+  return { files: [out, idx, lst], ...writer.report() };
+}
+
+function createWriter(data: FaceData, order: Uint32Array, { encode, onProgress, signal }: PackOptions) {
+  const positions = new Float64Array(1 + data.length + data.people.length);
+  const packed = new Uint32Array(data.length);
+  const tally = createTally(data.spec, data.length, data.unreadable);
+  let [bytes, images] = [0, 0];
+  const place = (key: number, record: Uint8Array): Uint8Array => {
+    positions[key] = bytes;
+    bytes += record.length;
+    return record;
+  };
+
+  async function* records(): AsyncGenerator<Uint8Array> {
+    const first = new Uint32Array(data.people.length + 1);
+    const store = openImageStore();
+    try {
+      let done = 0;
+      for await (const { face, sample, image } of prefetch(read(store), ahead)) {
+        signal?.throwIfAborted();
+        tally.tried(1);
+        onProgress?.(++done);
+        if (typeof image === "string") {
+          tally.bad(image);
+          continue;
+        }
+        packed[images++] = face;
+        first[sample.person + 1] = images;
+        yield place(images, encodeRecord({ label: sample.person, id: images }, image));
+      }
+    } finally {
+      store.close();
+    }
+    if (images === 0) throw new PetalfaceError(`${printPath(data.spec)} holds no face that can be read`);
+    // `first[p + 1]` is the last image of person p, or 0 where none could be read.
+    for (let person = 0, last = 0; person < data.people.length; person++) {
+      const start = last + 1;
+      last = Math.max(last, first[person + 1] as number);
+      const key = images + 1 + person;
+      yield place(key, encodeRecord({ label: [start, last + 1], id: key }, new Uint8Array()));
+    }
+    const range = [images + 1, images + 1 + data.people.length];
+    yield place(0, encodeRecord({ label: range, id: 0 }, new Uint8Array()));
+  }
+
+  function* read(store: ReturnType<typeof openImageStore>) {
+    for (const face of order) {
+      const sample = data.at(face);
+      yield readEncoded(sample, store, encode).then((image) => ({ face, sample, image }));
+    }
+  }
+
+  function* idx(): Generator<Uint8Array> {
+    const last = images + data.people.length;
+    const line = (key: number): string => `${key}\t${positions[key]}\n`;
+    yield* textPieces(last + 1, (at) => line(at < last ? at + 1 : 0));
+  }
+
+  function* lst(): Generator<Uint8Array> {
+    yield* textPieces(images, (at) => {
+      const { id, person } = data.at(packed[at] as number);
+      return `1\t${id.replaceAll(/[\t\r\n]/g, " ")}\t${person}\n`;
+    });
+  }
+
+  const report = () => ({ images, people: data.people.length, bytes, unreadable: tally.report() });
+  return { records, idx, lst, report };
+}
+
+function* textPieces(count: number, line: (at: number) => string): Generator<Uint8Array> {
+  for (let start = 0; start < count; start += linesAtOnce)
+    yield Buffer.from(
+      Array.from({ length: Math.min(linesAtOnce, count - start) }, (_, at) => line(start + at)).join(""),
+    );
+}
+
+/** The encoded image, or why there is none. */
+async function readEncoded(
+  { source }: Sample,
+  store: ReturnType<typeof openImageStore>,
+  encode: PackOptions["encode"],
+): Promise<Uint8Array | string> {
+  try {
+    if (source.kind === "synthetic") return await encode(source);
+    const bytes = source.kind === "file" ? await readFile(source.path) : store.read(source);
+    const ending = endingOf(bytes);
+    if (ending === ".jpg" || ending === ".png") return bytes;
+    return await encode(source);
+  } catch (error) {
+    if (error instanceof PetalfaceError) return error.message;
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === undefined || /^(EMFILE|ENFILE|ENOMEM|EAGAIN)$/.test(code)) throw error;
+    return `cannot read image ${source.kind === "file" ? printPath(source.path) : nameOf(source as StoredSource)}: ${code}`;
+  }
+}
+
+/** Faces person by person, each one's in their order. */
+function byPerson(data: FaceData): Uint32Array {
+  const counts = new Uint32Array(data.people.length + 1);
+  for (let face = 0; face < data.length; face++) {
+    const { person, id } = data.at(face);
+    if (person < 0)
+      throw new PetalfaceError(
+        `${printPath(data.spec)}: nobody said who is on ${printPath(id)}; a record file needs a person for each face`,
+      );
+    counts[person + 1] = (counts[person + 1] as number) + 1;
+  }
+  for (let person = 1; person < counts.length; person++)
+    counts[person] = (counts[person] as number) + (counts[person - 1] as number);
+  const order = new Uint32Array(data.length);
+  for (let face = 0; face < data.length; face++) {
+    const { person } = data.at(face);
+    const at = counts[person] as number;
+    order[at] = face;
+    counts[person] = at + 1;
+  }
+  return order;
+}

@@ -1,0 +1,60 @@
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { PetalfaceError } from "../../errors.ts";
+import { writeFileSafely } from "../../files.ts";
+import { endingOf, openImageStore, printPath } from "../../images/index.ts";
+import type { FaceData } from "../types.ts";
+import { createTally, type Unreadable } from "../unreadable.ts";
+
+/** How files are taken out. */
+export interface UnpackOptions {
+  readonly onProgress?: ((done: number) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Writes each image of a record file or verification list as the file that it was, bytes unchanged: `PERSON/NUMBER.jpg`, or
+ * `NUMBER.jpg` where nobody said who it is.
+ *
+ * @param folder new, or empty
+ * @returns how many were written, and which could not be
+ * @throws PetalfaceError where the set is no such file, the folder holds something, or more than 5 % of the images are damaged
+ */
+export async function unpackRecords(
+  data: FaceData,
+  folder: string,
+  { onProgress, signal }: UnpackOptions,
+): Promise<{ readonly images: number; readonly unreadable: Unreadable }> {
+  const entries = await readdir(folder).catch((cause: NodeJS.ErrnoException) => {
+    if (cause.code === "ENOENT") return [];
+    throw new PetalfaceError(`cannot use ${printPath(folder)}: ${cause.code}`, { cause });
+  });
+  if (entries.length > 0) throw new PetalfaceError(`${printPath(folder)} is not empty; name a new folder`);
+  const tally = createTally(data.spec, data.length, data.unreadable);
+  const store = openImageStore();
+  let images = 0;
+  try {
+    for (let at = 0; at < data.length; at++) {
+      signal?.throwIfAborted();
+      const { id, person, source } = data.at(at);
+      if (source.kind !== "record" && source.kind !== "bytes")
+        throw new PetalfaceError(`${printPath(data.spec)} is no record file (.rec) or verification list (.bin)`);
+      tally.tried(1);
+      try {
+        const bytes = store.read(source);
+        const ending = endingOf(bytes);
+        if (ending === undefined) throw new PetalfaceError(`${printPath(source.path)}, image ${id}: no image format`);
+        const parts = person < 0 ? [folder] : [folder, String(data.people[person])];
+        await writeFileSafely(join(...parts, `${id}${ending}`), bytes);
+        images++;
+      } catch (error) {
+        if (!(error instanceof PetalfaceError) || error.message.startsWith("cannot write")) throw error;
+        tally.bad(error.message);
+      }
+      onProgress?.(at + 1);
+    }
+  } finally {
+    store.close();
+  }
+  return { images, unreadable: tally.report() };
+}
