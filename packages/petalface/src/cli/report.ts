@@ -8,7 +8,7 @@ import {
   resolveProtocol,
   writeReport,
 } from "../evaluation/index.ts";
-import { openLoader, parseDegradation } from "../images/index.ts";
+import { drawDegradation, openLoader, parseDegradation } from "../images/index.ts";
 import { encodePng } from "./png.ts";
 
 /** People whose face the report shows. */
@@ -36,11 +36,11 @@ export async function drawSamples(
   const shown = protocol.gallery.filter((_, position) => position % step === 0).slice(0, SHOWN);
   const views = [null, ...result.degradations];
   const requests = shown.flatMap((image) => {
-    const { source } = data.at(found[image] as number);
+    const { source, id } = data.at(found[image] as number);
     return views.map((view) => ({
       source,
       flip: false,
-      degrade: view === null ? undefined : parseDegradation(view),
+      degrade: view === null ? undefined : drawDegradation(parseDegradation(view), id),
     }));
   });
   const loader = openLoader({ size, threads: 0 });

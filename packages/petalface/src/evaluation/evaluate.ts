@@ -1,7 +1,8 @@
 import type { Embedder } from "../backbones/index.ts";
 import type { FaceData } from "../data/index.ts";
 import {
-  type Degradation,
+  type DegradationSpec,
+  drawDegradation,
   type ImageRequest,
   type Loader,
   parseDegradation,
@@ -65,7 +66,7 @@ export async function evaluatePairs(options: EvaluatePairsOptions): Promise<Eval
 async function embedImages(
   { embedder, data, loader, signal }: EvaluatePairsOptions,
   indices: Int32Array,
-  degrade: Degradation | undefined,
+  spec: DegradationSpec | undefined,
   onDone: (done: number) => void,
 ): Promise<ProtocolEmbeddings> {
   const { width, batch } = embedder;
@@ -73,8 +74,9 @@ async function embedImages(
   let alpha: Float32Array | undefined;
   const load = async (start: number) => {
     const requests = Array.from(indices.subarray(start, start + batch), (index): ImageRequest => {
-      const { source } = data.at(index);
-      return { source, flip: false, degrade };
+      const { source, id } = data.at(index);
+      // A face is degraded in the same way in every evaluation, whichever others are measured with it.
+      return { source, flip: false, degrade: spec && drawDegradation(spec, id) };
     });
     return { start, count: requests.length, planes: await loader.load(requests) };
   };

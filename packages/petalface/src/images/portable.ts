@@ -1,5 +1,13 @@
 export { resizeBilinear } from "./bilinear.ts";
-export { createDegrader, type Degrader, degrade, parseDegradation, printDegradation } from "./degrade.ts";
+export {
+  createDegrader,
+  type Degrader,
+  degrade,
+  drawDegradation,
+  mildestDegradation,
+  parseDegradation,
+  printDegradation,
+} from "./degrade.ts";
 export { drawFace, type FaceDraw, type FaceSpace, faceSpaceOf } from "./facespace.ts";
 export { flip, toPlanes } from "./pixels.ts";
-export type { Degradation, Pixels } from "./types.ts";
+export type { Degradation, DegradationSpec, Pixels } from "./types.ts";

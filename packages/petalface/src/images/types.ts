@@ -1,3 +1,5 @@
+import type { CameraDegradation, CameraSpec } from "./camera/index.ts";
+
 /** An aligned face: 8-bit RGB, row-major H W C. */
 export interface Pixels {
   readonly width: number;
@@ -23,12 +25,18 @@ export type ImageSource =
   | { readonly kind: "record"; readonly path: string; readonly offset: number; readonly number: number }
   | { readonly kind: "synthetic"; readonly seed: number; readonly person: number; readonly image: number };
 
-/** One way to make a face worse, as `--degrade` spells it: `lr:16` (area-shrunk to 16 x 16 and enlarged back, bilinear). */
-export interface Degradation {
+/** Area-shrunk to `pixels` x `pixels` and enlarged back, bilinear. */
+export interface LowResolution {
   readonly kind: "lr";
   /** Side in pixels of the low-resolution face, at least 2. */
   readonly pixels: number;
 }
+
+/** What is done to one face, down to the last number. Plain data, so that it can be posted to a worker. */
+export type Degradation = LowResolution | CameraDegradation;
+
+/** What may be done to faces, as `--degrade` spells it: `lr:16`, or stages with ranges that every face draws from. */
+export type DegradationSpec = LowResolution | CameraSpec;
 
 /** One face to prepare for the network. */
 export interface ImageRequest {

@@ -28,7 +28,7 @@ export function calibrate(measure: string, sharp: ArrayLike<number>, degraded: A
   // Half of the degraded faces lie beyond `low`; if that is where sharp ones end, alpha would be noise.
   if (higherIsSharper ? high <= low : high >= low)
     throw new PetalfaceError(
-      `"${measure}" cannot tell the training faces from their low-resolution copies (sharp ${quantile(sharp, 0.5).toFixed(2)}, degraded ${low.toFixed(2)}): the training faces may be blurred themselves; use sharp ones, a smaller --lr-pixels range, or another --quality`,
+      `"${measure}" cannot tell the training faces from their low-resolution copies (sharp ${quantile(sharp, 0.5).toFixed(2)}, degraded ${low.toFixed(2)}): the training faces may be blurred themselves; use sharp ones, a smaller --lr-pixels range, a --degrade whose mildest values are worse, or another --quality`,
     );
   return { measure, low, high };
 }

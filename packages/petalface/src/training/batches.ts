@@ -29,15 +29,11 @@ export function* prepareSteps(
 ): Generator<Promise<PreparedStep>> {
   const { data, loader, options, steps } = task;
   const draw = sampler(options, data.length);
-  const request = ({ index, flip, pixels }: Draw) => ({
-    source: data.at(index).source,
-    flip,
-    degrade: pixels === undefined ? undefined : { kind: "lr" as const, pixels },
-  });
+  const request = ({ index, flip, degrade }: Draw) => ({ source: data.at(index).source, flip, degrade });
   for (let step = first; step < steps; step++) {
     const draws = draw(step);
     const fresh = targets === undefined ? [] : draws.filter(({ index, flip }) => targets.claim(index, flip));
-    const requests = [...draws.map(request), ...fresh.map((face) => request({ ...face, pixels: undefined }))];
+    const requests = [...draws.map(request), ...fresh.map((face) => request({ ...face, degrade: undefined }))];
     yield loader.load(requests).then((planes) => {
       const split = draws.length * 3 * loader.size * loader.size;
       return { step, draws, pixels: planes.subarray(0, split), fresh, freshPixels: planes.subarray(split) };

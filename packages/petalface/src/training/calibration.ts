@@ -1,9 +1,10 @@
 import { type Backbone, toInput } from "../backbones/index.ts";
 import type { FaceData } from "../data/index.ts";
-import type { Loader } from "../images/index.ts";
+import { type Degradation, type Loader, mildestDegradation } from "../images/index.ts";
 import { type Calibration, calibrate, calibrateAsPaper, photoCalibration, qualityGraph } from "../quality/index.ts";
 import { random } from "../random.ts";
 import { floatsOf, openSession, type SessionOptions } from "../runtime/index.ts";
+import { degradationOf } from "./degradation.ts";
 import type { TrainingOptions } from "./options.ts";
 
 /** How many training faces the calibration looks at. */
@@ -36,17 +37,11 @@ export async function fitCalibration(
       ? Array.from({ length: data.length }, (_, i) => i)
       : Array.from({ length: faces }, () => stream.int(data.length));
   const engine = await openSession(graph, session);
-  const scores = async (pixels: number | undefined): Promise<number[]> => {
+  const scores = async (degrade: Degradation | undefined): Promise<number[]> => {
     const all: number[] = [];
     for (let start = 0; start < chosen.length; start += rows) {
       const part = chosen.slice(start, start + rows);
-      const planes = await loader.load(
-        part.map((index) => ({
-          source: data.at(index).source,
-          flip: false,
-          degrade: pixels === undefined ? undefined : { kind: "lr" as const, pixels },
-        })),
-      );
+      const planes = await loader.load(part.map((index) => ({ source: data.at(index).source, flip: false, degrade })));
       const image = toInput(planes, part.length, part.length, backbone.size, backbone.spec);
       all.push(...floatsOf(await engine.run({ [backbone.input]: image }), score));
     }
@@ -54,8 +49,14 @@ export async function fitCalibration(
   };
   try {
     if (options.calibration === "paper") return calibrateAsPaper(options.quality, await scores(undefined));
-    return calibrate(options.quality, await scores(undefined), await scores(Math.max(...options.lrPixels)));
+    return calibrate(options.quality, await scores(undefined), await scores(mildest(options)));
   } finally {
     await engine.close();
   }
+}
+
+/** The best that a degraded training face can look. */
+function mildest(options: TrainingOptions): Degradation {
+  const spec = degradationOf(options);
+  return spec === undefined ? { kind: "lr", pixels: Math.max(...options.lrPixels) } : mildestDegradation(spec);
 }

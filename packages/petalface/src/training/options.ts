@@ -1,5 +1,6 @@
 import { type Gate, gateNames, gateParts, type Method, methodNames } from "../adapters/index.ts";
 import { PetalfaceError } from "../errors.ts";
+import { degradationOf } from "./degradation.ts";
 import { optimizerNames } from "./optimizer.ts";
 
 /** Names of {@link LossName}. */
@@ -78,8 +79,10 @@ export interface TrainingOptions {
   readonly seed: number;
   /** Share of the training images that stay sharp. */
   readonly sharpShare: number;
-  /** Low resolutions that training draws from, in pixels. */
+  /** Low resolutions that training draws from, in pixels, where `degrade` is `lr`. */
   readonly lrPixels: readonly number[];
+  /** What makes training faces worse: `lr` shrinks them to one of `lrPixels`; all else is drawn as `parseDegradation` reads it. */
+  readonly degrade: string;
   /** Mirror half of the images. */
   readonly flip: boolean;
   /** Steps between two validations; 0 for once an epoch. Without a validation protocol nothing is measured. */
@@ -129,6 +132,7 @@ const petal: TrainingOptions = {
   seed: 0,
   sharpShare: 0.05,
   lrPixels: [8, 10, 12, 14, 16, 20, 24],
+  degrade: "lr",
   flip: true,
   validateEvery: 0,
   patience: 0,
@@ -245,4 +249,5 @@ function check(options: TrainingOptions): void {
   within("sharp-share", options.sharpShare, 0, 1);
   if (options.lrPixels.length === 0) fail("--lr-pixels needs at least one number");
   for (const pixels of options.lrPixels) within("lr-pixels", pixels, 2, 4096, true);
+  degradationOf(options);
 }

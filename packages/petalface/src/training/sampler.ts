@@ -1,11 +1,13 @@
+import { type Degradation, drawDegradation } from "../images/portable.ts";
 import { random } from "../random.ts";
+import { degradationOf } from "./degradation.ts";
 import type { TrainingOptions } from "./options.ts";
 
-/** One training image: which face, mirrored or not, and at which low resolution (undefined: sharp). */
+/** One training image: which face, mirrored or not, and how it is degraded (undefined: sharp). */
 export interface Draw {
   readonly index: number;
   readonly flip: boolean;
-  readonly pixels: number | undefined;
+  readonly degrade: Degradation | undefined;
 }
 
 /** Number of steps of a run over `length` faces; at least one. */
@@ -13,10 +15,11 @@ export const stepsOf = (options: Pick<TrainingOptions, "epochs" | "batch">, leng
   Math.max(1, Math.round((options.epochs * length) / options.batch));
 
 /**
- * The faces of each step: every epoch a new shuffle, every position its own draw of flip and resolution. A step depends on the seed
+ * The faces of each step: every epoch a new shuffle, every position its own draw of flip and degradation. A step depends on the seed
  * and its number alone, so that a resumed run goes on with the same faces.
  */
 export function sampler(options: TrainingOptions, length: number): (step: number) => Draw[] {
+  const spec = degradationOf(options);
   let epochNow = -1;
   let order = new Uint32Array(0);
   const face = (position: number): number => {
@@ -34,6 +37,8 @@ export function sampler(options: TrainingOptions, length: number): (step: number
       const sharp = stream.uniform() < options.sharpShare;
       const pixels = options.lrPixels[stream.int(options.lrPixels.length)] as number;
       const flip = options.flip && stream.uniform() < 0.5;
-      return { index: face(position), flip, pixels: sharp ? undefined : pixels };
+      const degrade: Degradation =
+        spec === undefined ? { kind: "lr", pixels } : drawDegradation(spec, "training", options.seed, position);
+      return { index: face(position), flip, degrade: sharp ? undefined : degrade };
     });
 }

@@ -57,7 +57,9 @@ describe("the program", () => {
   test("refuses unknown options", () =>
     expectUsage(["models", "--jsn"], /unknown option '--jsn' .*--json.*see `petalface models --help`/));
   test("refuses missing arguments", () =>
-    expectUsage(["degrade", "in", "--to", "lr:8"], /missing required argument 'out'; see `petalface degrade --help`/));
+    expectUsage(["degrade", "--to", "lr:8"], /missing required argument 'in'; see `petalface degrade --help`/));
+  test("refuses to degrade into nothing", () =>
+    expectUsage(["degrade", "in", "--to", "lr:8"], /name a new folder for the copies, or a picture with --sheet FILE/));
   test("refuses missing options", () =>
     expectUsage(["degrade", "in", "out"], /required option '--to <spec>' not specified/));
   test("refuses bad values", async () => {

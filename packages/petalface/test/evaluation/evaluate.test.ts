@@ -15,7 +15,7 @@ const loader = (seen: ImageRequest[] = []) => ({
     const out = new Uint8Array(requests.length * 3 * size * size);
     requests.forEach(({ source, degrade }, i) => {
       if (source.kind === "synthetic")
-        out.set([source.person, source.image, degrade?.pixels ?? 0], i * 3 * size * size);
+        out.set([source.person, source.image, degrade?.kind === "lr" ? degrade.pixels : 0], i * 3 * size * size);
     });
     return out;
   },

@@ -31,10 +31,46 @@ describe("sampler", () => {
     const options = trainingOptions({ batch: 1000, sharpShare: 0.2, lrPixels: [8, 16] });
     const draws = sampler(options, 50)(0);
     const share = (test: (draw: (typeof draws)[number]) => boolean): number => draws.filter(test).length / draws.length;
-    expect(share((draw) => draw.pixels === undefined)).toBeCloseTo(0.2, 1);
-    expect(share((draw) => draw.pixels === 8)).toBeCloseTo(0.4, 1);
+    expect(share((draw) => draw.degrade === undefined)).toBeCloseTo(0.2, 1);
+    expect(share((draw) => draw.degrade?.kind === "lr" && draw.degrade.pixels === 8)).toBeCloseTo(0.4, 1);
     expect(share((draw) => draw.flip)).toBeCloseTo(0.5, 1);
     expect(sampler({ ...options, flip: false }, 50)(0).some((draw) => draw.flip)).toBe(false);
+  });
+
+  it("draws what it drew before there were other degradations", () => {
+    const draw = sampler(trainingOptions({ seed: 7, batch: 6, sharpShare: 0.2 }), 10);
+    const list = (step: number) =>
+      draw(step).map(({ index, flip, degrade }) => [index, flip, degrade?.kind === "lr" ? degrade.pixels : 0]);
+    expect(list(0)).toEqual([
+      [4, false, 0],
+      [9, false, 14],
+      [0, true, 8],
+      [8, true, 16],
+      [1, false, 0],
+      [3, false, 14],
+    ]);
+    expect(list(5)).toEqual([
+      [1, true, 24],
+      [4, false, 8],
+      [3, true, 20],
+      [8, true, 12],
+      [5, true, 12],
+      [2, true, 24],
+    ]);
+  });
+
+  it("draws from a camera's ranges, another degradation for every position, faces and flips as without", () => {
+    const options = trainingOptions({ batch: 200, sharpShare: 0.2, seed: 5 });
+    const camera = sampler({ ...options, degrade: "down=8-10,noise=2-3" }, 50)(3);
+    const plain = sampler(options, 50)(3);
+    expect(camera.map(({ index, flip }) => [index, flip])).toEqual(plain.map(({ index, flip }) => [index, flip]));
+    expect(camera.map(({ degrade }) => degrade === undefined)).toEqual(
+      plain.map(({ degrade }) => degrade === undefined),
+    );
+    const drawn = camera.flatMap(({ degrade }) => (degrade?.kind === "camera" ? [degrade] : []));
+    expect(new Set(drawn.map(({ seed }) => seed)).size).toBe(drawn.length);
+    expect(new Set(drawn.map(({ stages }) => stages[0]?.value))).toEqual(new Set([8, 9, 10]));
+    for (const { stages } of drawn) expect(stages[1]?.value).toBeGreaterThanOrEqual(2);
   });
 
   it("counts at least one step", () => {

@@ -72,6 +72,7 @@ interface Flags {
   readonly seed?: number;
   readonly sharpShare?: number;
   readonly lrPixels?: number[];
+  readonly degrade?: string;
   readonly flip?: boolean;
   readonly provider: "auto" | "cpu" | "cuda" | "webgpu";
   readonly threads?: number;
@@ -128,7 +129,12 @@ export function adaptCommand(program: Command, context: CliContext): void {
     .option("--epochs <n>", "passes over the training faces", numeric)
     .option("--seed <n>", "seed of every random choice", numeric)
     .option("--sharp-share <share>", "share of the training images that stay sharp", numeric)
-    .option("--lr-pixels <list>", "low resolutions to train on, such as 8,12,16,24", numberList)
+    .addOption(
+      new Option("--lr-pixels <list>", "low resolutions to train on, such as 8,12,16,24")
+        .argParser(numberList)
+        .conflicts("degrade"),
+    )
+    .option("--degrade <spec>", "train on a camera model instead, such as down=8-24:any,noise=0-10,jpeg=20-80")
     .option("--no-flip", "do not mirror training images")
     .option("--val <protocol>", "measure the adapter now and then, keep the best: pairs file, drawn[:...], or faces")
     .option("--val-data <data>", "the faces that --val names")
@@ -223,7 +229,7 @@ function start(flags: Flags, out: string, surroundings: AdaptContext): Promise<A
   } = flags;
   const { loss, margin, arcGradient, logitScale, distilWeight, classesPerStep, centreFaces } = flags;
   const { optimizer, weightDecay, momentum, nesterov, warmup, decay, clip, batch, accumulate, epochs } = flags;
-  const { seed, sharpShare, lrPixels, flip, patience, checkpointSeconds, tensorboard } = flags;
+  const { seed, sharpShare, lrPixels, degrade, flip, patience, checkpointSeconds, tensorboard } = flags;
   const options: TrainingChoices = {
     ...{
       preset,
@@ -241,7 +247,7 @@ function start(flags: Flags, out: string, surroundings: AdaptContext): Promise<A
     },
     ...{ loss, margin, arcGradient, logitScale, distilWeight, classesPerStep, centreFaces },
     ...{ optimizer, learningRate, weightDecay, momentum, nesterov, warmup, decay, clip, batch, accumulate, epochs },
-    ...{ seed, sharpShare, lrPixels, flip, validateEvery, patience, checkpointSeconds, tensorboard },
+    ...{ seed, sharpShare, lrPixels, degrade, flip, validateEvery, patience, checkpointSeconds, tensorboard },
   };
   return adapt({ model, normalize, train, options, out, validation: validationOf(flags) }, surroundings);
 }

@@ -143,7 +143,7 @@ export function evaluateCommand(program: Command, context: CliContext): void {
     .requiredOption("--data <data>", "the faces that the protocol names")
     .option(
       "--degrade <spec>",
-      "low resolution to measure at, lr:PIXELS; may be repeated; none for sharp only",
+      "degradation to measure under, lr:PIXELS or stages (docs/degradation.md); may be repeated; none for sharp only",
       collect,
     )
     .option("--folds <list>", "folds of the pairs file to use, such as 1,2,3; all unless given", parseFolds)

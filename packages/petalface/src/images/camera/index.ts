@@ -1,0 +1,4 @@
+export { applyCamera } from "./apply.ts";
+export { resample } from "./resample.ts";
+export { drawCamera, mildestCamera, parseCamera, printCamera } from "./spec.ts";
+export type * from "./types.ts";
