@@ -6,5 +6,6 @@ export * from "./backbones/portable.ts";
 export { PetalfaceError } from "./errors.ts";
 export * from "./evaluation/portable.ts";
 export * from "./images/portable.ts";
+export * from "./quality/portable.ts";
 export * from "./tensors/portable.ts";
 export * from "./training/portable.ts";

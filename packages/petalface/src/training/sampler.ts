@@ -18,7 +18,10 @@ export const stepsOf = (options: Pick<TrainingOptions, "epochs" | "batch">, leng
  * The faces of each step: every epoch a new shuffle, every position its own draw of flip and degradation. A step depends on the seed
  * and its number alone, so that a resumed run goes on with the same faces.
  */
-export function sampler(options: TrainingOptions, length: number): (step: number) => Draw[] {
+export function sampler(
+  options: Pick<TrainingOptions, "batch" | "seed" | "sharpShare" | "lrPixels" | "degrade" | "flip">,
+  length: number,
+): (step: number) => Draw[] {
   const spec = degradationOf(options);
   let epochNow = -1;
   let order = new Uint32Array(0);

@@ -1,0 +1,56 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { build, preview } from "vite";
+import { type PrepareOptions, prepareStudio } from "./prepare.ts";
+
+/**
+ * What a host must send with the page. The first two let wasm use several threads; the last keeps the page from talking to anybody but its
+ * own host, so that pictures cannot leave it (blob: is where it keeps what is to be downloaded).
+ */
+const headers = {
+  "Cross-Origin-Opener-Policy": "same-origin",
+  "Cross-Origin-Embedder-Policy": "require-corp",
+  "Content-Security-Policy":
+    "default-src 'self'; script-src 'self' 'wasm-unsafe-eval' blob:; worker-src 'self' blob:; style-src 'self' 'unsafe-inline'; img-src 'self' blob: data:; connect-src 'self' blob:",
+};
+
+/** Writes the whole page into a folder: its code bundled, its graphs beside it. */
+export async function buildStudio({
+  out,
+  ...options
+}: Omit<PrepareOptions, "folder"> & { readonly out: string }): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), "petalface-studio-parts-"));
+  try {
+    await prepareStudio({ ...options, folder });
+    await build({
+      root: import.meta.dirname,
+      base: "./",
+      configFile: false,
+      logLevel: "warn",
+      publicDir: folder,
+      worker: { format: "es" },
+      // The engine's own files are beside the page (prepare.ts); bundled ones would be there twice.
+      resolve: { conditions: ["onnxruntime-web-use-extern-wasm", "browser", "module", "import", "default"] },
+      build: { outDir: out, emptyOutDir: true, target: "es2024", chunkSizeWarningLimit: 2000 },
+    });
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** Serves a built page on this machine alone. */
+export async function serveStudio(
+  folder: string,
+  port: number,
+): Promise<{ readonly url: string; close(): Promise<void> }> {
+  const server = await preview({
+    root: import.meta.dirname,
+    configFile: false,
+    logLevel: "warn",
+    build: { outDir: folder },
+    preview: { host: "127.0.0.1", port, strictPort: port !== 0, headers },
+  });
+  const url = server.resolvedUrls?.local[0] ?? `http://127.0.0.1:${port}/`;
+  return { url, close: () => server.close() };
+}

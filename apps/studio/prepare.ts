@@ -1,0 +1,139 @@
+import { copyFile, mkdir, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { encodeModel, lower, setBatch } from "onnx-grad";
+import {
+  type AdapterConfig,
+  exportedGraph,
+  faceSpacePath,
+  initialTheta,
+  layoutOf,
+  openBackbone,
+  PetalfaceError,
+  proveSites,
+  qualityGraph,
+  saveAdapter,
+  selectSites,
+  trainingGraph,
+  trainingOptions,
+} from "petalface";
+import type { AlphaPlaces, Place, StudioPlan } from "./src/plan.ts";
+
+/** What the page is made for. */
+export interface PrepareOptions {
+  /** A path, or a name that `petalface models` knows. */
+  readonly model: string;
+  /** New folder for the page's graphs. */
+  readonly folder: string;
+  readonly rank?: number | undefined;
+  /** Low resolutions to train and to measure on, in pixels, for models whose faces are not about 112 px. */
+  readonly lrPixels?: readonly number[] | undefined;
+  readonly measured?: readonly number[] | undefined;
+}
+
+/** Batch of a step in the browser: small, since a page has a few gigabytes at most. */
+const batch = 16;
+
+/** Files of onnxruntime-web that its WebGPU build loads when it starts; `ort/` beside the page. */
+const engineFiles = ["ort-wasm-simd-threaded.asyncify.mjs", "ort-wasm-simd-threaded.asyncify.wasm"];
+
+/**
+ * Makes everything that the page loads but its own code: the training graph and the frozen and adapted networks, each lowered for WebGPU and
+ * for wasm, the first theta, the face space, the engine's files and the plan that says what is what.
+ * Throws PetalfaceError if the model cannot be adapted.
+ */
+export async function prepareStudio({
+  model,
+  folder,
+  rank = 16,
+  lrPixels,
+  measured = [16, 12],
+}: PrepareOptions): Promise<StudioPlan> {
+  const backbone = await openBackbone(model);
+  const options = trainingOptions({ rank, batch, lrPixels, learningRate: 2e-3 });
+  const { sites, unfit } = await proveSites(backbone);
+  const config: AdapterConfig = {
+    method: "lora",
+    gate: options.gate,
+    rank,
+    scale: options.scale,
+    sites: selectSites(sites, options.sites, unfit).map((site) => site.name),
+    backbone: { name: backbone.spec.name, sha256: backbone.spec.sha256 },
+    calibration: { measure: options.quality, ...markedRange },
+  };
+  await mkdir(join(folder, "ort"), { recursive: true });
+  const training = trainingGraph(backbone, config, options, 0);
+  const layout = layoutOf(backbone, config);
+  // Numbers that occur nowhere else, so that their places in the file can be found.
+  const marked = Float32Array.from({ length: layout.length }, (_, i) => Math.sin(i + 0.5));
+  const adapted = await exportedGraph(backbone, { config, theta: marked }, "quality");
+  // The page appends the calibration that it fits.
+  const metadata = new Map([...adapted.metadata].filter(([key]) => key !== "petalface.calibration"));
+  const face = encodeModel({ ...adapted, metadata });
+
+  const quality = qualityGraph(backbone, options.quality);
+  const files = new Map<string, Uint8Array>([["face", face]]);
+  for (const target of ["webgpu", "wasm"] as const) {
+    files.set(`train-${target}`, encodeModel(lower(training.graph, target)));
+    // Where alpha is 1 the deployed network has the frozen one's bits, which holds only if nothing is rewritten in either.
+    files.set(`frozen-${target}`, encodeModel(lower(setBatch(backbone.graph, batch), target, { exact: true })));
+  }
+  files.set("quality", encodeModel(setBatch(quality.graph, batch)));
+  for (const [name, bytes] of files) await writeFile(join(folder, `${name}.onnx`), bytes);
+  await writeFile(join(folder, "theta.f32"), await initialTheta(backbone, layout, options.seed));
+  await saveAdapter(join(folder, "adapter"), backbone, { config, theta: marked });
+  await copyFile(faceSpacePath, join(folder, "facespace.safetensors"));
+  const engine = dirname(fileURLToPath(import.meta.resolve("onnxruntime-web")));
+  for (const file of engineFiles) await copyFile(join(engine, file), join(folder, "ort", file));
+
+  const { spec, parameters, size, width, input, output } = backbone;
+  const plan: StudioPlan = {
+    format: 1,
+    model: { ...spec, parameters, size, width, input, output },
+    options,
+    measured,
+    train: {
+      image: training.inputs.image,
+      loss: training.outputs.loss,
+      alpha: training.outputs.alpha,
+      gradient: training.outputs.theta,
+    },
+    trained: layout.length,
+    places: layout.slots.map(({ name, dims, offset, length }): Place => {
+      const byte = placeOf(face, marked.subarray(offset, offset + length), name);
+      return { name, dims, offset, length, byte };
+    }),
+    quality: { measure: options.quality, score: quality.score },
+    alpha: {
+      "train-webgpu": alphaPlaces(files.get("train-webgpu")),
+      "train-wasm": alphaPlaces(files.get("train-wasm")),
+      face: alphaPlaces(face),
+    },
+  };
+  await writeFile(join(folder, "studio.json"), `${JSON.stringify(plan, null, 1)}\n`);
+  return plan;
+}
+
+/** Stands for alpha's range until the page has fitted one: numbers whose bytes occur nowhere else. */
+const markedRange = { low: -7919.2451, high: -1033.7713 } as const;
+
+/** Where the marked range lies in a file. */
+function alphaPlaces(file: Uint8Array = new Uint8Array()): AlphaPlaces {
+  const { low, high } = markedRange;
+  return {
+    low: placeOf(file, Float32Array.of(low), "alpha's low end"),
+    slope: placeOf(file, Float32Array.of(1 / (high - low)), "alpha's slope"),
+  };
+}
+
+/** Where a tensor's little-endian bytes lie in a file; exactly once. */
+function placeOf(file: Uint8Array, tensor: Float32Array, name: string): number {
+  const bytes = Buffer.from(tensor.buffer, tensor.byteOffset, tensor.byteLength);
+  const haystack = Buffer.from(file.buffer, file.byteOffset, file.byteLength);
+  const first = haystack.indexOf(bytes);
+  if (first < 0 || haystack.indexOf(bytes, first + 1) >= 0)
+    throw new PetalfaceError(
+      `the exported model does not hold "${name}" as it was trained; this model cannot be adapted in a page`,
+    );
+  return first;
+}

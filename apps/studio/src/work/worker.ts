@@ -1,0 +1,4 @@
+import { expose } from "comlink";
+import { createWork } from "./work.ts";
+
+expose(createWork());

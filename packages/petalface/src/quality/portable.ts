@@ -1,0 +1,1 @@
+export { calibrate } from "./calibrate.ts";
