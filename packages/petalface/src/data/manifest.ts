@@ -8,6 +8,7 @@ import { byCodeUnits } from "./files.ts";
 import { createIndex, createPause, type FileIndex } from "./index-of-files.ts";
 import { createNames } from "./names.ts";
 import { createStamps, type Stamps } from "./stamps.ts";
+import { longestLine, textLines, type Wrong } from "./text.ts";
 
 /** One line of a manifest, not yet checked. */
 interface Line {
@@ -17,8 +18,6 @@ interface Line {
 
 /** Endings of the file names of manifests. */
 export const manifestExtensions: ReadonlySet<string> = new Set([".csv", ".jsonl", ".ndjson", ".lst"]);
-
-const longestLine = 65_536;
 
 /** Lines between two turns of the event loop. */
 const turn = 4096;
@@ -109,8 +108,6 @@ async function readRows(spec: string, wrong: Wrong) {
   };
 }
 
-type Wrong = (line: number, what: string) => Error;
-
 function linesOf(spec: string, wrong: Wrong): AsyncGenerator<Line> {
   switch (extname(spec).toLowerCase()) {
     case ".csv":
@@ -171,23 +168,4 @@ async function* jsonLines(spec: string, wrong: Wrong): AsyncGenerator<Line> {
       throw wrong(number, "not a JSON object");
     yield { number, fields: fields as Record<string, unknown> };
   }
-}
-
-/** Lines of a UTF-8 file. Node's own line reader keeps a line of any length in memory. */
-async function* textLines(path: string, wrong: Wrong): AsyncGenerator<string> {
-  const tooLong = (line: number): Error => wrong(line, `too long; a line may have ${longestLine} characters`);
-  const decoder = new TextDecoder();
-  let rest = "";
-  let line = 1;
-  for await (const chunk of createReadStream(path)) {
-    const parts = (rest + decoder.decode(chunk as Uint8Array, { stream: true })).split("\n");
-    rest = parts.pop() as string;
-    for (const part of parts) {
-      if (part.length > longestLine) throw tooLong(line);
-      line++;
-      yield part;
-    }
-    if (rest.length > longestLine) throw tooLong(line);
-  }
-  yield rest + decoder.decode();
 }

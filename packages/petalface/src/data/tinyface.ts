@@ -1,0 +1,36 @@
+import { PetalfaceError } from "../errors.ts";
+import { printPath } from "../images/index.ts";
+import { type MatValue, readMat } from "./mat.ts";
+
+/** A file and whose face it shows. */
+export interface ListedFace {
+  readonly name: string;
+  readonly person: number;
+}
+
+/**
+ * Reads one of TinyFace's lists (`probe_img_ID_pairs.mat`, `gallery_match_img_ID_pairs.mat`): a cell array `*_set` of file names and a matrix `*_ids`.
+ *
+ * @throws PetalfaceError where the file is something else
+ */
+export async function readTinyFaceList(path: string): Promise<ListedFace[]> {
+  const variables = [...(await readMat(path))];
+  const ending = (suffix: string): MatValue | undefined => variables.find(([name]) => name.endsWith(suffix))?.[1];
+  const [set, ids] = [ending("_set"), ending("_ids")];
+  const names =
+    set?.kind === "text"
+      ? set.rows
+      : set?.kind === "cells"
+        ? set.cells.map((cell) => (cell.kind === "text" && cell.rows.length === 1 ? cell.rows[0] : undefined))
+        : [];
+  if (ids?.kind !== "numbers" || names.length === 0 || names.length !== ids.data.length)
+    throw new PetalfaceError(
+      `${printPath(path)} holds ${names.length} names in "..._set" and ${ids?.kind === "numbers" ? ids.data.length : 0} numbers in "..._ids"; expected as many of both, as in TinyFace's lists`,
+    );
+  return names.map((name, at) => {
+    const person = ids.data[at] as number;
+    if (name === undefined || name === "" || !Number.isSafeInteger(person))
+      throw new PetalfaceError(`${printPath(path)}: entry ${at + 1} is no file name with a number`);
+    return { name, person };
+  });
+}
