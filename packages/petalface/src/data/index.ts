@@ -1,5 +1,6 @@
 export type { ScanOptions } from "./cached.ts";
 export { type IjbMeta, readIjbMeta } from "./ijb.ts";
+export { joinData, type NamedPart } from "./join.ts";
 export { manifestExtensions } from "./manifest.ts";
 export { openData } from "./open.ts";
 export { type Packed, type PackOptions, packRecords } from "./records/pack.ts";
@@ -7,7 +8,7 @@ export { type UnpackOptions, unpackRecords } from "./records/unpack.ts";
 export { encodeRecord } from "./records/write.ts";
 export { type FaceLoader, skipUnreadable } from "./skip.ts";
 export { subset } from "./subset.ts";
-export { type ListedFace, readTinyFaceList } from "./tinyface.ts";
+export { type ListedFace, readMatPairs, readTinyFaceList } from "./tinyface.ts";
 export type { FaceData, Sample } from "./types.ts";
 export { createTally, printUnreadable, type Tally, tooMany, type Unreadable } from "./unreadable.ts";
 export { isVerification, readVerification, type VerificationList } from "./verification.ts";

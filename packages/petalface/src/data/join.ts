@@ -1,0 +1,35 @@
+import { createHash } from "node:crypto";
+import type { FaceData } from "./types.ts";
+
+/** A part of a joined set, and what its ids begin with. */
+export interface NamedPart {
+  readonly name: string;
+  readonly data: FaceData;
+}
+
+/**
+ * Several sets behind each other as one, ids `NAME/ID`. Nobody is known in it: who is who is for the protocol to say that joins them.
+ *
+ * @param spec what to call it
+ */
+export function joinData(spec: string, parts: readonly NamedPart[]): FaceData {
+  const starts = [0];
+  for (const { data } of parts) starts.push((starts.at(-1) as number) + data.length);
+  const length = starts.at(-1) as number;
+  const hash = createHash("sha256");
+  for (const { name, data } of parts) hash.update(JSON.stringify([name, data.fingerprint]));
+  return {
+    spec,
+    length,
+    people: [],
+    fingerprint: hash.digest("hex"),
+    at(at) {
+      if (!(Number.isInteger(at) && at >= 0 && at < length)) throw new RangeError(`sample ${at} of ${length}`);
+      let part = 0;
+      while ((starts[part + 1] as number) <= at) part++;
+      const { name, data } = parts[part] as NamedPart;
+      const sample = data.at(at - (starts[part] as number));
+      return { ...sample, id: `${name}/${sample.id}`, person: -1 };
+    },
+  };
+}
