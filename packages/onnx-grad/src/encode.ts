@@ -7,8 +7,15 @@ import { type AttributeProto, encodeProto, type NodeProto, type TensorProto, typ
 import { type Constant, type ExternalTensor, isExternal, type Tensor } from "./tensor.ts";
 import { encodeHeader } from "./wire.ts";
 
-/** A run of bytes of a model to be: in memory, or a range of a file. */
-export type Part = Uint8Array | ExternalTensor;
+/** Bytes that come from elsewhere while the model is written: as many as `length` says. */
+export interface StreamedPart {
+  readonly name: string;
+  readonly length: number;
+  readonly stream: () => AsyncIterable<Uint8Array>;
+}
+
+/** A run of bytes of a model to be: in memory, a range of a file, or streamed. */
+export type Part = Uint8Array | ExternalTensor | StreamedPart;
 
 /** A place outside the model file, relative to its folder. */
 export interface Location {
@@ -24,9 +31,22 @@ const RAW_DATA_FIELD = 9;
 
 /**
  * The model as a sequence of parts. Constants that `locate` gives a place to become external data; the others go inline, those in
- * files as parts that name the range, so that a writer can stream them.
+ * files as parts that name the range, so that a writer can stream them. `contents` replaces what constants hold, byte for byte.
  */
-export function modelParts(graph: Graph, locate: (name: string, constant: Constant) => Location | undefined): Part[] {
+export function modelParts(
+  graph: Graph,
+  locate: (name: string, constant: Constant) => Location | undefined,
+): Exclude<Part, StreamedPart>[];
+export function modelParts(
+  graph: Graph,
+  locate: (name: string, constant: Constant) => Location | undefined,
+  contents: ReadonlyMap<string, StreamedPart["stream"]> | undefined,
+): Part[];
+export function modelParts(
+  graph: Graph,
+  locate: (name: string, constant: Constant) => Location | undefined,
+  contents: ReadonlyMap<string, StreamedPart["stream"]> = new Map(),
+): Part[] {
   const body: Part[] = [
     encodeProto("graph", {
       name: graph.name,
@@ -42,7 +62,9 @@ export function modelParts(graph: Graph, locate: (name: string, constant: Consta
       body.push(encodeHeader(INITIALIZER_FIELD, header.length), header);
       continue;
     }
-    const data = isExternal(constant) ? constant : bytesOfTensor(constant);
+    const stream = contents.get(name);
+    const external = isExternal(constant) ? constant : bytesOfTensor(constant);
+    const data = stream === undefined ? external : { name, length: external.length, stream };
     const dataHeader = encodeHeader(RAW_DATA_FIELD, data.length);
     const length = header.length + dataHeader.length + data.length;
     body.push(encodeHeader(INITIALIZER_FIELD, length), header, dataHeader, data);
@@ -61,8 +83,20 @@ export function modelParts(graph: Graph, locate: (name: string, constant: Consta
 export async function* streamParts(parts: readonly Part[]): AsyncGenerator<Uint8Array> {
   for (const part of parts) {
     if (part instanceof Uint8Array) yield part;
-    else yield* streamRange(part);
+    else if ("file" in part) yield* streamRange(part);
+    else yield* streamPart(part);
   }
+}
+
+async function* streamPart({ name, length, stream }: StreamedPart): AsyncGenerator<Uint8Array> {
+  let seen = 0;
+  for await (const chunk of stream()) {
+    seen += chunk.length;
+    if (seen > length) break;
+    yield chunk;
+  }
+  if (seen !== length)
+    throw new OnnxGradError(`constant "${name}" has ${length} bytes, and other than that were given`);
 }
 
 /** The bytes of a range of a file. Throws OnnxGradError if the file ends before. */

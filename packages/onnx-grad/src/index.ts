@@ -19,7 +19,7 @@ export { foldConstants } from "./fold.ts";
 export type { Attribute, Attributes, Graph, Node, ValueType } from "./graph.ts";
 export { type InferContext, inferNode } from "./infer.ts";
 export { type LowerOptions, lower, type Pass, type Target } from "./lower.ts";
-export { encodeModel, type ReadOptions, readModel, writeModel } from "./model.ts";
+export { encodeModel, type ReadOptions, readModel, type WriteOptions, writeModel } from "./model.ts";
 export { type Operand, type Ops, ops, type Window } from "./ops.ts";
 export { placeModel } from "./place.ts";
 export { type ProveOptions, proveBatch } from "./prove-batch.ts";

@@ -1,9 +1,9 @@
 import { open, rename, rm } from "node:fs/promises";
-import { resolve } from "node:path";
+import { basename, dirname, resolve } from "node:path";
 import { constantOfProto, nodeOfProto, readTensor, typeOfInput } from "./decode.ts";
 import type { Shape } from "./dim.ts";
 import { bytesOfTensor } from "./dtypes.ts";
-import { modelParts, type Part, streamParts } from "./encode.ts";
+import { type Location, modelParts, type Part, streamParts } from "./encode.ts";
 import { OnnxGradError } from "./errors.ts";
 import { type PositionedFile, withFile } from "./file.ts";
 import { typeGraph } from "./fold.ts";
@@ -13,7 +13,7 @@ import { refuseOther } from "./other.ts";
 import { decodeProto, type ModelProto } from "./proto.ts";
 import { sortNodes } from "./sort.ts";
 import { type Source, startSource } from "./source.ts";
-import type { Constant } from "./tensor.ts";
+import { type Constant, isExternal } from "./tensor.ts";
 import { thinModel } from "./thin.ts";
 
 /** Operator sets whose meaning onnx-grad knows. */
@@ -126,15 +126,28 @@ export function encodeModel(graph: Graph): Uint8Array {
   return new Uint8Array(Buffer.concat(bytes));
 }
 
+/** Options of {@link writeModel}. */
+export interface WriteOptions {
+  /**
+   * Bytes of constants by name, in place of what they hold: asked for once each, while the file is written, so that weights can come straight
+   * from another format. Each gives as many bytes as its constant has.
+   */
+  readonly contents?: ReadonlyMap<string, () => AsyncIterable<Uint8Array>>;
+  /** Constants in files that lie beside the model stay there, as ONNX external data. Without it the model is one self-contained file. */
+  readonly keepExternal?: boolean;
+}
+
 /**
- * Writes the graph as one self-contained ONNX file. Weights are streamed from their files. The file appears complete or not at all:
+ * Writes the graph as one ONNX file, self-contained unless asked otherwise. Weights are streamed from their files. The file appears complete or not at all:
  * it is written beside its place, synced and renamed. Throws OnnxGradError beyond 2 GiB or if it cannot be written.
  */
-export async function writeModel(graph: Graph, path: string): Promise<void> {
-  await writeParts(
-    modelParts(graph, () => undefined),
-    path,
-  );
+export async function writeModel(graph: Graph, path: string, options: WriteOptions = {}): Promise<void> {
+  const folder = dirname(resolve(path));
+  const locate = (_: string, constant: Constant): Location | undefined =>
+    options.keepExternal === true && isExternal(constant) && dirname(resolve(constant.file)) === folder
+      ? { location: basename(constant.file), offset: constant.offset }
+      : undefined;
+  await writeParts(modelParts(graph, locate, options.contents), path);
 }
 
 /** Writes parts to a file, complete or not at all. */
