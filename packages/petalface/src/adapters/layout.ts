@@ -27,9 +27,12 @@ export interface Layout {
   readonly length: number;
 }
 
+/** A network whose layers are asked for: a backbone, or one that is not written yet. */
+export type Layered = Pick<Backbone, "graph" | "path">;
+
 /** The layout that a configuration has on its backbone. Throws PetalfaceError if a named site does not exist. */
 export function layoutOf(
-  backbone: Backbone,
+  backbone: Layered,
   config: Pick<AdapterConfig, "method" | "gate" | "rank" | "sites" | "ungated">,
 ): Layout {
   const sites = config.method === "lora" ? namedSites(backbone, config.sites) : [];
@@ -60,7 +63,7 @@ export function layoutOf(
   return { slots, sites, length: offset };
 }
 
-function namedSites(backbone: Backbone, names: readonly string[]): Site[] {
+function namedSites(backbone: Layered, names: readonly string[]): Site[] {
   const { sites, unfit } = findSites(backbone.graph);
   const byName = new Map(sites.map((site) => [site.name, site]));
   return names.map((name) => {
@@ -80,7 +83,7 @@ function downDims(site: Site, rank: number): number[] {
 }
 
 /** Constants that `full` and `head` train: weights and biases of layers (and slopes), of all of them or of the last one. */
-function trainedConstants(backbone: Backbone, method: "full" | "head"): [string, Constant][] {
+function trainedConstants(backbone: Layered, method: "full" | "head"): [string, Constant][] {
   const weighted = new Set(["Conv", "Gemm", "MatMul", "PRelu", "ConvTranspose"]);
   const layers = backbone.graph.nodes.filter(
     (node) => weighted.has(node.op) && node.inputs.slice(1).some((input) => backbone.graph.constants.has(input)),

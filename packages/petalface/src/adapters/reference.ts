@@ -1,15 +1,13 @@
-import type { Backbone } from "../backbones/index.ts";
+import { writeTorchCheckpoint } from "../checkpoints/index.ts";
 import { PetalfaceError } from "../errors.ts";
+import { writeFileSafely } from "../files.ts";
 import type { Calibration } from "../quality/index.ts";
-import { type Adapter, type AdapterConfig, gateAt, rankAt } from "./config.ts";
-import { layoutOf, type Slot } from "./layout.ts";
+import { encodeSafetensors, type StoredTensor } from "../tensors/index.ts";
+import { type Adapter, type AdapterConfig, gateAt } from "./config.ts";
+import { gateParts } from "./gate.ts";
+import { type Layered, layoutOf, type Slot } from "./layout.ts";
+import { joinParts, type LowRankTensor, type OwnTensor, partsOf } from "./parts.ts";
 import { findSites } from "./sites.ts";
-
-/** A low-rank tensor of a state dict, in memory. */
-export interface LowRankTensor {
-  readonly shape: readonly number[];
-  readonly data: Float32Array;
-}
 
 /** What a state dict does not say of its adapter. */
 export interface ReferenceAdapterOptions {
@@ -38,7 +36,7 @@ export const isReferenceLowRank = (name: string): boolean => pattern.test(name);
  * @throws PetalfaceError where a tensor of a pair is missing or has another shape, ranks differ, or the backbone has no such layer
  */
 export function referenceAdapter(
-  backbone: Backbone,
+  backbone: Layered & { readonly spec: { readonly name: string; readonly sha256: string } },
   tensors: ReadonlyMap<string, LowRankTensor>,
   { scale, calibration }: ReferenceAdapterOptions,
 ): Adapter {
@@ -101,60 +99,36 @@ function checked(tensor: LowRankTensor | undefined, name: string, slot: Slot, pa
   return tensor.data;
 }
 
-/** Matrices of `rows` rows side by side; with one row that is one after the other. */
-function joinParts(target: Float32Array, parts: readonly Float32Array[], rows: number): void {
-  const width = target.length / rows;
-  let column = 0;
-  for (const part of parts) {
-    const own = part.length / rows;
-    for (let row = 0; row < rows; row++) target.set(part.subarray(row * own, (row + 1) * own), row * width + column);
-    column += own;
-  }
-}
-
 /**
  * The tensors of an adapter under the released code's names: the reverse of {@link referenceAdapter}.
  *
  * @throws PetalfaceError for a gate that the released code does not have
  */
-export function toReference(backbone: Backbone, { config, theta }: Adapter): Map<string, LowRankTensor> {
+export function toReference(backbone: Layered, { config, theta }: Adapter): Map<string, OwnTensor> {
   if (config.method !== "lora" || (config.gate !== "twin" && config.gate !== "single"))
     throw new PetalfaceError(
       `the released code has twin and single low-rank adapters only; this one is ${config.method === "lora" ? `gated ${config.gate}` : config.method}`,
     );
   const layout = layoutOf(backbone, config);
-  const kernels = new Map(layout.sites.map((site) => [site.name, site.op === "Conv"]));
-  const tensors = new Map<string, LowRankTensor>();
-  for (const { of, role, dims, offset, length } of layout.slots) {
-    const values = theta.subarray(offset, offset + length);
-    const parts = gateAt(config, of) === "twin" ? 2 : 1;
-    const rank = rankAt(config, of) / parts;
-    for (let part = 0; part < parts; part++) {
-      const name = `${of}.trainable_lora_${role}${part === 0 ? "" : "2"}.weight`;
-      const isConv = kernels.get(of) === true;
-      if (role === "down") {
-        const size = length / parts;
-        const shape = [rank, ...dims.slice(1)];
-        // A layout keeps 1x1 kernels without their two sides.
-        tensors.set(name, {
-          shape: isConv && shape.length === 2 ? [...shape, 1, 1] : shape,
-          data: values.slice(part * size, (part + 1) * size),
-        });
-      } else {
-        const rows = dims[0] as number;
-        const shape = isConv ? [rows, rank, 1, 1] : [rows, rank];
-        tensors.set(name, { shape, data: columnsOf(values, rows, part * rank, rank) });
-      }
-    }
+  const tensors = new Map<string, OwnTensor>();
+  for (const slot of layout.slots) {
+    const isConv = layout.sites.some((site) => site.name === slot.of && site.op === "Conv");
+    for (const [part, tensor] of partsOf(slot, theta, gateParts(gateAt(config, slot.of)), isConv).entries())
+      tensors.set(`${slot.of}.trainable_lora_${slot.role}${part === 0 ? "" : "2"}.weight`, tensor);
   }
   return tensors;
 }
 
-/** `count` columns of a matrix of `rows` rows, from column `start` on. */
-function columnsOf(matrix: Float32Array, rows: number, start: number, count: number): Float32Array {
-  const width = matrix.length / rows;
-  const columns = new Float32Array(rows * count);
-  for (let row = 0; row < rows; row++)
-    columns.set(matrix.subarray(row * width + start, row * width + start + count), row * count);
-  return columns;
+/**
+ * Writes an adapter's tensors under the released code's names, as `.safetensors` or as PyTorch's `.pt`; loading them into the released network
+ * needs `strict=False`.
+ */
+export async function saveReference(path: string, backbone: Layered, adapter: Adapter): Promise<void> {
+  const tensors = [...toReference(backbone, adapter)].map(([name, { shape, data }]): [string, StoredTensor] => [
+    name,
+    { dtype: "F32", shape, data },
+  ]);
+  if (/\.safetensors$/i.test(path)) await writeFileSafely(path, encodeSafetensors(tensors, { format: "pt" }));
+  else if (/\.(?:pt|pth)$/i.test(path)) await writeTorchCheckpoint(path, tensors);
+  else throw new PetalfaceError(`${path} must end in .safetensors or .pt`, { exitCode: 2 });
 }

@@ -1,4 +1,5 @@
 import { PetalfaceError } from "../errors.ts";
+import { defaultPreprocessing, type Preprocessing } from "../models/index.ts";
 import { type IrShape, ir, irBlocks } from "./networks/ir.ts";
 import { type IResNetShape, iresnet, iresnetBlocks } from "./networks/iresnet.ts";
 import type { Network } from "./networks/layers.ts";
@@ -195,6 +196,16 @@ export function printArchitecture({ family, shape }: Architecture): string {
 
 function problemOf({ family, shape }: Architecture): string | undefined {
   return familyOf(family).problem(shape as never);
+}
+
+/** Mean and deviation of ImageNet's pixels, which foamliu's network was trained with. */
+const imageNet = { mean: [123.675, 116.28, 103.53], deviation: [58.395, 57.12, 57.375] } as const;
+
+/** How a network wants its faces as its authors trained it. */
+export function preprocessingOf({ architecture, channels }: ArchitectureSpec): Preprocessing {
+  if (architecture.family !== "mobilefacenet-foamliu") return { ...defaultPreprocessing, channels };
+  const [red, green, blue] = imageNet.deviation;
+  return { mean: imageNet.mean, scale: [1 / red, 1 / green, 1 / blue], channels };
 }
 
 /** Builds the graph of a network, its weights yet to be filled in. */

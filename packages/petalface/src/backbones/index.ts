@@ -4,9 +4,20 @@ export {
   architectureNames,
   buildNetwork,
   parseArchitecture,
+  preprocessingOf,
   printArchitecture,
 } from "./architecture.ts";
+export { detectArchitecture } from "./detect.ts";
 export { type EmbeddingModel, openEmbedder } from "./embedder.ts";
+export {
+  architectureKey,
+  type MatchedNetwork,
+  matchNetwork,
+  trainingWeight,
+  type WriteNetworkOptions,
+  type WrittenNetwork,
+  writeNetwork,
+} from "./import.ts";
 export { fillNetwork, type Network } from "./networks/layers.ts";
 export { keptTokens, type VitShape, vit } from "./networks/vit.ts";
 export { type Backbone, openBackbone } from "./open.ts";

@@ -8,4 +8,5 @@ export { isTuple } from "./pickle/values.ts";
 export { readTensor, streamTensor } from "./read.ts";
 export { writeTorchCheckpoint } from "./torch/write.ts";
 export type { Checkpoint, CheckpointTensor, Dtype, Plain, Storage, TensorGroup } from "./types.ts";
+export { streamWeights } from "./weights.ts";
 export { type ConversionOptions, type ConvertedFile, type ConvertedTensor, writeFloat32 } from "./write-safetensors.ts";

@@ -12,6 +12,7 @@ const commands: Readonly<Record<string, () => Promise<Register>>> = {
   compare: async () => (await import("./commands/compare.ts")).compareCommand,
   quality: async () => (await import("./commands/quality.ts")).qualityCommand,
   inspect: async () => (await import("./commands/inspect.ts")).inspectCommand,
+  import: async () => (await import("./commands/import.ts")).importCommand,
   export: async () => (await import("./commands/export.ts")).exportCommand,
   data: async () => (await import("./commands/data.ts")).dataCommand,
   degrade: async () => (await import("./commands/degrade.ts")).degradeCommand,

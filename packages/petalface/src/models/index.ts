@@ -1,8 +1,8 @@
 export { cacheFolder } from "./cache.ts";
 export { cachedPath, isCached } from "./fetch.ts";
 export { hashFile } from "./hash.ts";
-export { knownModels } from "./known.ts";
+export { defaultPreprocessing, knownModels } from "./known.ts";
 export { preprocessingMetadata } from "./metadata.ts";
 export { parseNormalize } from "./normalize.ts";
 export { type ResolvedModel, type ResolveOptions, resolveModel } from "./resolve.ts";
-export type { KnownModel, ModelSpec } from "./types.ts";
+export type { KnownModel, ModelSpec, Preprocessing } from "./types.ts";

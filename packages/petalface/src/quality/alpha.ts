@@ -1,21 +1,30 @@
 import { type Graph, GraphBuilder, ops, type ValueType } from "onnx-grad";
 import type { Backbone } from "../backbones/index.ts";
+import { PetalfaceError } from "../errors.ts";
 import { measureOf } from "./measures.ts";
 import type { Calibration } from "./types.ts";
 
 /** Adds quality and calibration to a graph: from the network's input to alpha `[N]`, in [0, 1] but for the paper's rule. */
 export function buildAlpha(b: GraphBuilder, backbone: Backbone, calibration: Calibration, image: string): string {
+  if (calibration.kind === "given") throw notJudged();
   const score = measureOf(calibration.measure).build(b, backbone, image);
   return alphaOfScore(b, calibration, score);
 }
 
 /** Alpha of one score; the same formula as in the graph, in double precision. */
 export function alphaOf(calibration: Calibration, score: number): number {
+  if (calibration.kind === "given") throw notJudged();
   if (calibration.kind === "paper") return 0.5 + (score - calibration.threshold);
   return Math.min(1, Math.max(0, (score - calibration.low) / (calibration.high - calibration.low)));
 }
 
+const notJudged = (): PetalfaceError =>
+  new PetalfaceError(
+    "the adapter came without a rule for alpha; import it with --quality and --alpha-range or --alpha-threshold, or export with --alpha input or a number",
+  );
+
 function alphaOfScore(b: GraphBuilder, calibration: Calibration, score: string): string {
+  if (calibration.kind === "given") throw notJudged();
   const o = ops(b);
   if (calibration.kind === "paper") return o.add(o.sub(score, calibration.threshold), 0.5);
   const slope = 1 / (calibration.high - calibration.low);
@@ -25,6 +34,7 @@ function alphaOfScore(b: GraphBuilder, calibration: Calibration, score: string):
 /** One line for people: where alpha begins and ends, its threshold (alpha = 0.5) and slope. */
 export function printCalibration(calibration: Calibration): string {
   const { measure } = calibration;
+  if (calibration.kind === "given") return "alpha: given with each image, not judged";
   if (calibration.kind === "paper")
     return `alpha: 0.5 + ${measure} - ${calibration.threshold.toFixed(2)}, the paper's rule, not clamped`;
   const { low, high } = calibration;

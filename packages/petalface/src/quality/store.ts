@@ -15,10 +15,11 @@ export function parseCalibration(value: unknown, where: string): Calibration {
     return typeof field === "number" && Number.isFinite(field) ? field : fail(`"calibration.${name}" is not a number`);
   };
   const { kind = "linear" } = fields;
+  if (kind === "given") return { kind, measure: "given" };
   const measure =
     typeof fields.measure === "string" ? measureOf(fields.measure).name : fail('"calibration.measure" is not a text');
   if (kind === "paper") return { kind, measure, threshold: number("threshold") };
-  if (kind !== "linear") return fail(`"calibration.kind" is ${JSON.stringify(kind)}; known: linear, paper`);
+  if (kind !== "linear") return fail(`"calibration.kind" is ${JSON.stringify(kind)}; known: linear, paper, given`);
   const [low, high] = [number("low"), number("high")];
   return low === high ? fail("the calibration's low and high are the same") : { measure, low, high };
 }

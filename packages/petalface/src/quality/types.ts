@@ -34,5 +34,12 @@ export interface PaperCalibration {
   readonly threshold: number;
 }
 
+/** Alpha is not judged from the image but given with it: the adapter came without saying how. */
+export interface GivenCalibration {
+  readonly kind: "given";
+  /** No measure has that name. */
+  readonly measure: "given";
+}
+
 /** How a score becomes alpha. */
-export type Calibration = LinearCalibration | PaperCalibration;
+export type Calibration = LinearCalibration | PaperCalibration | GivenCalibration;

@@ -17,6 +17,7 @@ import {
   referenceBackbone,
   referenceCase,
   relativeError,
+  weightsOf,
 } from "../support/reference.ts";
 
 /** `--arch` of a case, from its configuration. */
@@ -120,7 +121,7 @@ describe.skipIf(!oracleNets.exists)("the released code's networks in eval mode (
   it.each(cases)("$name: activations, embedding, losses, gradients", async ({ name, gradients }) => {
     const reference = await referenceCase(name);
     const network = buildNetwork(parseArchitecture(specOf(reference.config)).architecture);
-    const backbone = referenceBackbone(network, reference.state);
+    const backbone = referenceBackbone(network, weightsOf(network, reference.state));
     const adapter = referenceAdapter(
       backbone,
       new Map([...reference.state].filter(([tensor]) => isReferenceLowRank(tensor))),

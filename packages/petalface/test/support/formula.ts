@@ -1,3 +1,5 @@
+import { open } from "node:fs/promises";
+
 /**
  * The fill formula of the oracle (oracle/README.md): every weight of tensor number `t` as a function of its position, so that networks of any
  * size need no file.
@@ -63,4 +65,30 @@ export function formulaInput(count: number): Float32Array {
   const input = new Float32Array(count);
   fill(input, 0, imageTensor, 0, 2);
   return input;
+}
+
+/** Writes a state dict by formula as safetensors, a few megabytes at a time; what is left as built is written as int64 zeros if it is one number. */
+export async function writeFormula(path: string, tensors: readonly FormulaTensor[]): Promise<void> {
+  const kept = tensors.flatMap((tensor, number) =>
+    tensor.kind !== "as_built" || tensor.shape.length === 0 ? [{ tensor, number }] : [],
+  );
+  const header: Record<string, unknown> = {};
+  let size = 0;
+  for (const { tensor } of kept) {
+    const bytes = tensor.kind === "as_built" ? 8 : 4 * sizeOf(tensor.shape);
+    const dtype = tensor.kind === "as_built" ? "I64" : "F32";
+    header[tensor.name] = { dtype, shape: tensor.shape, data_offsets: [size, size + bytes] };
+    size += bytes;
+  }
+  const json = Buffer.from(JSON.stringify(header));
+  const head = Buffer.concat([Buffer.alloc(8), json, Buffer.alloc(-json.length & 7, 0x20)]);
+  head.writeBigUInt64LE(BigInt(head.length - 8));
+  await using file = await open(path, "w");
+  await file.write(head);
+  for (const { tensor, number } of kept) {
+    if (tensor.kind === "as_built") await file.write(Buffer.alloc(8));
+    else
+      for (const piece of formulaPieces(tensor, number))
+        await file.write(Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength));
+  }
 }

@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { Constant, Tensor } from "onnx-grad";
+import { type Constant, sizeOf, type Tensor } from "onnx-grad";
 import { type Backbone, fillNetwork, type Network } from "../../src/backbones/index.ts";
 import { readSafetensors, type StoredTensor, toFloat32 } from "../../src/tensors/index.ts";
 import { shared } from "../images/helpers.ts";
@@ -61,21 +61,26 @@ async function stateOf(folder: string, config: Readonly<Record<string, unknown>>
   return new Map([...tensors].map(([key, tensor]) => [key, { shape: tensor.shape, data: toFloat32(tensor) }]));
 }
 
-/** A backbone of this network with the weights of a state dict. Throws where one is missing or has another shape. */
-export function referenceBackbone(network: Network, state: ReferenceCase["state"]): Backbone {
-  const graph = fillNetwork(network, (name): Constant => {
+/** Weights of a state dict in memory. Throws where one is missing or has another shape. */
+export const weightsOf =
+  (network: Network, state: ReferenceCase["state"]) =>
+  (name: string): Constant => {
     const tensor = state.get(name);
     const expected = network.tensors.get(name);
     if (tensor === undefined || tensor.shape.join() !== expected?.join())
       throw new Error(`${name}: [${tensor?.shape}] in the state dict, [${expected}] in the network`);
     return { dtype: "float32", dims: tensor.shape, data: tensor.data };
-  });
+  };
+
+/** A backbone of this network with these weights. */
+export function referenceBackbone(network: Network, weightOf: (name: string) => Constant): Backbone {
+  const graph = fillNetwork(network, weightOf);
   const [input = "", output = ""] = [graph.inputs[0], graph.outputs[0]];
   const mean = [127.5, 127.5, 127.5] as const;
   const scale = [1 / 127.5, 1 / 127.5, 1 / 127.5] as const;
   const spec = { name: graph.name, sha256: "0".repeat(64), mean, scale, channels: "rgb" } as const;
   const sideOf = (value: string): number => graph.types.get(value)?.shape.at(-1) as number;
-  const parameters = [...state.values()].reduce((sum, { data }) => sum + data.length, 0);
+  const parameters = [...network.tensors.values()].reduce((sum, shape) => sum + sizeOf(shape), 0);
   return {
     path: `${graph.name}.onnx`,
     spec,

@@ -7,6 +7,7 @@ import {
   type Ops,
   ops,
   type Shape,
+  sizeOf,
   timesDim,
 } from "onnx-grad";
 
@@ -32,7 +33,7 @@ interface Window {
 /** What {@link layers} makes. */
 export type Layers = ReturnType<typeof layers>;
 
-/** The file of a weight that is not filled in yet. */
+/** The file of a weight that is not filled in. */
 const nowhere = "";
 
 /**
@@ -48,7 +49,8 @@ export function layers(name: string, size: number) {
   /** A weight `shape` of the state dict, laid out as `dims` in the graph. */
   const weight = (tensor: string, shape: readonly number[], dims: readonly number[] = shape): string => {
     tensors.set(tensor, shape);
-    const place: ExternalTensor = { dtype: "float32", dims, file: nowhere, offset: 0, length: 0 };
+    const length = 4 * sizeOf(dims);
+    const place: ExternalTensor = { dtype: "float32", dims, file: nowhere, offset: 0, length };
     return b.constant(place, tensor);
   };
   const channels = (x: string): number => o.shape(x)[1] as number;
