@@ -4,6 +4,7 @@ import { join } from "node:path";
 /** The benchmarks by name, each a program of its own. */
 const benchmarks: Readonly<Record<string, string>> = {
   data: "data/main.ts",
+  evaluate: "evaluate/main.ts",
   faces: "faces/main.ts",
   networks: "networks/main.ts",
   operators: "operators/main.ts",

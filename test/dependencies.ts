@@ -14,6 +14,7 @@ export interface SourceFile {
 const LAYERS: readonly (readonly string[])[] = [
   ["cli", "server", "studio"],
   ["training", "evaluation", "gallery"],
+  ["embeddings"],
   ["adapters"],
   ["quality"],
   ["backbones"],

@@ -31,6 +31,7 @@ export {
   writeTorchCheckpoint,
 } from "./checkpoints/index.ts";
 export * from "./data/index.ts";
+export * from "./embeddings/index.ts";
 export { PetalfaceError } from "./errors.ts";
 export * from "./evaluation/index.ts";
 export * from "./images/index.ts";

@@ -1,31 +1,85 @@
-import type { Embedder, Embeddings } from "../backbones/index.ts";
+import { createHash } from "node:crypto";
+import { join } from "node:path";
+import type { Command } from "commander";
+import type { Adapter } from "../adapters/index.ts";
+import type { Embedder } from "../backbones/index.ts";
 import type { FaceData, Sample } from "../data/index.ts";
-import { type Loader, prefetch } from "../images/index.ts";
+import { type EmbeddedFaces, type EmbeddingStore, embedFaces, openEmbeddingStore } from "../embeddings/index.ts";
+import { PetalfaceError } from "../errors.ts";
+import type { Loader } from "../images/index.ts";
+import { cacheFolder } from "../models/index.ts";
+import { versions } from "../versions.ts";
+import type { Engine, OpenedModel } from "./model.ts";
 
-/** One batch of a data set, embedded. */
-export interface EmbeddedBatch extends Embeddings {
-  /** Index of the first face within the set. */
-  readonly start: number;
+/** One part of a data set, embedded. */
+export interface EmbeddedBatch extends EmbeddedFaces {
   readonly samples: readonly Sample[];
 }
 
-/** Embeds a whole set in its order, batch by batch; the next batches are decoded while one is in the engine. */
+/** Embeds a whole set in its order, part by part; the next images are decoded while the engine works. */
 export async function* embedData(
   data: FaceData,
   embedder: Embedder,
   loader: Pick<Loader, "load">,
   signal: AbortSignal,
+  store?: EmbeddingStore,
 ): AsyncGenerator<EmbeddedBatch> {
-  function* batches() {
-    for (let start = 0; start < data.length; start += embedder.batch) {
-      const count = Math.min(embedder.batch, data.length - start);
-      const samples = Array.from({ length: count }, (_, i) => data.at(start + i));
-      const planes = loader.load(samples.map(({ source }) => ({ source, flip: false })));
-      yield planes.then((pixels) => ({ start, samples, pixels }));
-    }
+  const request = (index: number) => ({ source: data.at(index).source, flip: false });
+  for await (const faces of embedFaces(data.length, request, { embedder, loader, store, signal })) {
+    const samples = Array.from({ length: faces.count }, (_, i) => data.at(faces.start + i));
+    yield { ...faces, samples };
   }
-  for await (const { start, samples, pixels } of prefetch(batches(), 2)) {
-    signal.throwIfAborted();
-    yield { start, samples, ...(await embedder.embed(pixels, samples.length)) };
-  }
+}
+
+/** Options of commands that keep embeddings. */
+export interface CacheFlags {
+  /** False under `--no-cache`. */
+  readonly cache: boolean;
+}
+
+/** Adds `--no-cache`. */
+export function withCacheOption(command: Command): Command {
+  return command.option(
+    "--no-cache",
+    "compute every embedding anew and keep none (they are kept in PETALFACE_CACHE, up to PETALFACE_CACHE_GB gigabytes, 8 unless set; 0 keeps none)",
+  );
+}
+
+/**
+ * Opens where the embeddings of this model are kept, or undefined under `--no-cache`. What is kept under one name depends on everything
+ * that could change a bit of it: the model's file, how it is fed, the adapter, the engine, its threads, and versions.
+ */
+export async function openCache(
+  flags: CacheFlags,
+  { backbone, model, adapter }: OpenedModel,
+  engine: Engine,
+): Promise<EmbeddingStore | undefined> {
+  const limit = cacheLimit(process.env.PETALFACE_CACHE_GB);
+  if (!flags.cache || limit === 0) return undefined;
+  const { name: _, ...spec } = backbone.spec;
+  const identity = {
+    spec,
+    size: model.size,
+    adapter: adapter && adapterHash(adapter),
+    engine,
+    versions: await versions(),
+  };
+  return openEmbeddingStore({
+    root: join(cacheFolder(), "embeddings"),
+    identity: JSON.stringify(identity),
+    numbers: model.width + (model.alpha === undefined ? 0 : 1),
+    limit,
+  });
+}
+
+function adapterHash({ config, theta }: Adapter): string {
+  const bytes = new Uint8Array(theta.buffer, theta.byteOffset, theta.byteLength);
+  return createHash("sha256").update(JSON.stringify(config)).update(bytes).digest("hex");
+}
+
+function cacheLimit(text: string | undefined): number {
+  const gigabytes = text === undefined || text === "" ? 8 : Number(text);
+  if (!(gigabytes >= 0 && gigabytes <= 1e6))
+    throw new PetalfaceError(`PETALFACE_CACHE_GB is ${JSON.stringify(text)}; expected a number of gigabytes`);
+  return gigabytes * 2 ** 30;
 }

@@ -1,5 +1,5 @@
-import { type FileHandle, open, rename, rm } from "node:fs/promises";
-import { extname } from "node:path";
+import { type FileHandle, open, readdir, rename, rm } from "node:fs/promises";
+import { basename, dirname, extname, join } from "node:path";
 import { PetalfaceError } from "../errors.ts";
 
 /** A file that is written row by row and appears under its name only when it is whole. */
@@ -15,6 +15,7 @@ export interface RowFile {
 /** Opens a {@link RowFile}. Throws PetalfaceError if the place cannot be written. */
 export async function openRowFile(path: string): Promise<RowFile> {
   const beside = `${path}.${process.pid}.part`;
+  await removeAbandoned(path);
   let file: FileHandle | undefined = await open(beside, "w").catch((error: Error) => {
     throw new PetalfaceError(`cannot write ${path}: ${error.message}`, { cause: error });
   });
@@ -37,6 +38,24 @@ export async function openRowFile(path: string): Promise<RowFile> {
       await rm(beside, { force: true });
     },
   };
+}
+
+/** Removes what killed processes left of the same file. */
+async function removeAbandoned(path: string): Promise<void> {
+  const name = basename(path);
+  for (const entry of await readdir(dirname(path)).catch(() => [])) {
+    const pid = entry.startsWith(`${name}.`) ? /^(\d+)\.part$/.exec(entry.slice(name.length + 1))?.[1] : undefined;
+    if (pid !== undefined && !isRunning(Number(pid))) await rm(join(dirname(path), entry), { force: true });
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== "ESRCH";
+  }
 }
 
 /** What the formats of embedding files have in common: a head of known length, then the rows as float32. */

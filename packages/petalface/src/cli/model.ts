@@ -44,10 +44,15 @@ export function engineOf(flags: Pick<ModelFlags, "provider" | "threads">): Engin
   };
 }
 
+/** A frozen model, the adapter on it if there is one, and what embeds: the adapted model, else the frozen one. */
+export interface OpenedModel {
+  readonly backbone: Backbone;
+  readonly adapter?: Adapter;
+  readonly model: EmbeddingModel;
+}
+
 /** The frozen model that the flags name, and the adapter on it where they name one. */
-export async function openModel(
-  flags: Pick<ModelFlags, "model" | "normalize" | "adapter">,
-): Promise<{ readonly backbone: Backbone; readonly adapter?: Adapter; readonly model: EmbeddingModel }> {
+export async function openModel(flags: Pick<ModelFlags, "model" | "normalize" | "adapter">): Promise<OpenedModel> {
   const backbone = await openBackbone(flags.model, flags.normalize);
   if (flags.adapter === undefined) return { backbone, model: backbone };
   const adapter = await loadAdapter(flags.adapter, backbone);

@@ -1,12 +1,12 @@
 import type { Embedder } from "../backbones/index.ts";
 import type { FaceData } from "../data/index.ts";
+import { type EmbeddingStore, embedFaces } from "../embeddings/index.ts";
 import {
   type DegradationSpec,
   drawDegradation,
   type ImageRequest,
   type Loader,
   parseDegradation,
-  prefetch,
   printDegradation,
 } from "../images/index.ts";
 import { type ProtocolEmbeddings, startMeasurement } from "./measure.ts";
@@ -31,6 +31,8 @@ export interface EvaluatePairsOptions extends MeasureOptions {
   /** Degradations as `parseDegradation` reads them; each once. */
   readonly degradations: readonly string[];
   readonly loader: Pick<Loader, "load">;
+  /** Where embeddings of earlier runs are looked for and new ones kept. */
+  readonly store?: EmbeddingStore | undefined;
   readonly onProgress?: ((progress: EvaluationProgress) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -64,34 +66,26 @@ export async function evaluatePairs(options: EvaluatePairsOptions): Promise<Eval
 }
 
 async function embedImages(
-  { embedder, data, loader, signal }: EvaluatePairsOptions,
+  { embedder, data, loader, store, signal }: EvaluatePairsOptions,
   indices: Int32Array,
   spec: DegradationSpec | undefined,
   onDone: (done: number) => void,
 ): Promise<ProtocolEmbeddings> {
-  const { width, batch } = embedder;
+  const { width } = embedder;
   const out = new Float32Array(indices.length * width);
-  let alpha: Float32Array | undefined;
-  const load = async (start: number) => {
-    const requests = Array.from(indices.subarray(start, start + batch), (index): ImageRequest => {
-      const { source, id } = data.at(index);
-      // A face is degraded in the same way in every evaluation, whichever others are measured with it.
-      return { source, flip: false, degrade: spec && drawDegradation(spec, id) };
-    });
-    return { start, count: requests.length, planes: await loader.load(requests) };
+  let alphas: Float32Array | undefined;
+  const request = (index: number): ImageRequest => {
+    const { source, id } = data.at(indices[index] as number);
+    // A face is degraded in the same way in every evaluation, whichever others are measured with it.
+    return { source, flip: false, degrade: spec && drawDegradation(spec, id) };
   };
-  function* batches() {
-    for (let start = 0; start < indices.length; start += batch) yield load(start);
-  }
-  for await (const { start, count, planes } of prefetch(batches(), 2)) {
-    signal?.throwIfAborted();
-    const embeddings = await embedder.embed(planes, count);
-    out.set(embeddings.data.subarray(0, count * width), start * width);
-    if (embeddings.alpha !== undefined) {
-      alpha ??= new Float32Array(indices.length);
-      alpha.set(embeddings.alpha.subarray(0, count), start);
+  for await (const part of embedFaces(indices.length, request, { embedder, loader, store, signal })) {
+    out.set(part.data, part.start * width);
+    if (part.alpha !== undefined) {
+      alphas ??= new Float32Array(indices.length);
+      alphas.set(part.alpha, part.start);
     }
-    onDone(start + count);
+    onDone(part.start + part.count);
   }
-  return { width, data: out, alpha };
+  return { width, data: out, alpha: alphas };
 }

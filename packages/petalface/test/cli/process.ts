@@ -16,7 +16,8 @@ export function start(
   options: { env?: Record<string, string>; cwd?: string } = {},
 ): ChildProcess {
   return spawn(process.execPath, [main, ...args], {
-    env: { ...process.env, ...options.env },
+    // Without a test's own word no embedding is kept: the developer's cache stays as it is.
+    env: { PETALFACE_CACHE_GB: "0", ...process.env, ...options.env },
     cwd: options.cwd,
     stdio: ["ignore", "pipe", "pipe"],
   });

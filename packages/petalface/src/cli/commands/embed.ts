@@ -3,12 +3,12 @@ import { openEmbedder } from "../../backbones/index.ts";
 import { openData } from "../../data/index.ts";
 import { openLoader } from "../../images/index.ts";
 import type { CliContext } from "../context.ts";
-import { embedData } from "../embed.ts";
+import { type CacheFlags, embedData, openCache, withCacheOption } from "../embed.ts";
 import { bytesOf, csvLine, embeddingFormat, npyHead, openRowFile, safetensorsHead } from "../embedding-files.ts";
 import { withExamples } from "../examples.ts";
 import { engineOf, type ModelFlags, openModel, withModelOptions } from "../model.ts";
 
-interface Flags extends ModelFlags {
+interface Flags extends ModelFlags, CacheFlags {
   readonly images: string;
   readonly out: string;
 }
@@ -16,7 +16,8 @@ interface Flags extends ModelFlags {
 async function run(flags: Flags, context: CliContext): Promise<void> {
   const format = embeddingFormat(flags.out);
   const engine = engineOf(flags);
-  const { backbone, adapter, model } = await openModel(flags);
+  const opened = await openModel(flags);
+  const { backbone, adapter, model } = opened;
   const data = await openData(flags.images);
   const adapted = adapter !== undefined;
   const list = flags.out.replace(/\.[^.]*$/, ".csv");
@@ -28,9 +29,11 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
     data_fingerprint: data.fingerprint,
   };
   const [rows, names] = [await openRowFile(flags.out), await openRowFile(list)];
+  const store = await openCache(flags, opened, engine);
   const embedder = await openEmbedder(model, engine);
   const loader = openLoader({ size: model.size, threads: engine.threads });
   const progress = context.progress("embedding", data.length, "faces");
+  let kept = 0;
   const alphas = new Float32Array(adapted ? data.length : 0);
   try {
     const head =
@@ -39,7 +42,8 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
         : safetensorsHead(data.length, model.width, adapted, metadata);
     await rows.write(head);
     await names.write(Buffer.from(csvLine(["row", "id", "person", ...(adapted ? ["alpha"] : [])])));
-    for await (const batch of embedData(data, embedder, loader, context.signal)) {
+    for await (const batch of embedData(data, embedder, loader, context.signal, store)) {
+      kept += batch.kept;
       if (batch.alpha) alphas.set(batch.alpha, batch.start);
       await rows.write(bytesOf(batch.data));
       const lines = batch.samples.map(({ id, person }, i) =>
@@ -53,17 +57,17 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
     await names.finish();
   } finally {
     progress.close();
-    await Promise.all([rows.discard(), names.discard(), loader.close(), embedder.close()]);
+    await Promise.all([rows.discard(), names.discard(), loader.close(), embedder.close(), store?.close()]);
   }
   context.result(
-    { out: flags.out, list, format, faces: data.length, width: model.width, adapted, ...metadata },
-    `${data.length} embeddings of ${model.width} numbers written to ${flags.out}; which row is which face: ${list}`,
+    { out: flags.out, list, format, faces: data.length, width: model.width, adapted, kept, ...metadata },
+    `${data.length} embeddings of ${model.width} numbers written to ${flags.out}; which row is which face: ${list}${kept === 0 ? "" : `; ${kept} were kept from earlier runs`}`,
   );
 }
 
 /** `petalface embed`: the embeddings of a set of faces as one array. */
 export function embedCommand(program: Command, context: CliContext): void {
-  const command = withModelOptions(program.command("embed"))
+  const command = withCacheOption(withModelOptions(program.command("embed")))
     .description("write the embeddings of a set of faces, and a CSV that says which row is which face")
     .requiredOption("--images <data>", "folder, manifest, .rec, .bin, or synthetic[:people=N,images=M,seed=S]")
     .requiredOption("--out <file>", "a .npy or .safetensors file; rows are float32, as the network gives them")

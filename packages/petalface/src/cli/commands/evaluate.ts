@@ -1,7 +1,7 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { Command } from "commander";
-import { type EmbeddingModel, openEmbedder } from "../../backbones/index.ts";
+import { openEmbedder } from "../../backbones/index.ts";
 import { type FaceData, openData } from "../../data/index.ts";
 import {
   degradationLabel,
@@ -15,14 +15,15 @@ import {
 } from "../../evaluation/index.ts";
 import { openLoader, parseDegradation, printDegradation } from "../../images/index.ts";
 import type { CliContext } from "../context.ts";
+import { type CacheFlags, openCache, withCacheOption } from "../embed.ts";
 import { withExamples } from "../examples.ts";
-import { type Engine, engineOf, type ModelFlags, openModel, withModelOptions } from "../model.ts";
+import { type Engine, engineOf, type ModelFlags, type OpenedModel, openModel, withModelOptions } from "../model.ts";
 import { collect, parseInteger } from "../options.ts";
 import { openProtocol, parseFolds } from "../protocol.ts";
 import { writeEvaluationReport } from "../report.ts";
 import { evaluationFolder, resultFile } from "../results.ts";
 
-interface Flags extends ModelFlags {
+interface Flags extends ModelFlags, CacheFlags {
   readonly protocol: string;
   readonly data: string;
   readonly degrade?: readonly string[];
@@ -36,7 +37,7 @@ interface Flags extends ModelFlags {
 /** What is measured unless `--degrade` says otherwise: the resolution that the method's tables begin with. */
 const defaultDegradations = ["lr:16"];
 
-interface Task {
+interface Task extends CacheFlags {
   readonly data: FaceData;
   readonly protocol: PairsProtocol;
   readonly degradations: readonly string[];
@@ -46,11 +47,13 @@ interface Task {
 
 async function measure(
   name: string,
-  model: EmbeddingModel,
+  opened: OpenedModel,
   task: Task,
   context: CliContext,
   frozen?: EvaluationResult,
 ): Promise<EvaluationResult> {
+  const { model } = opened;
+  const store = await openCache(task, opened, task.engine);
   const embedder = await openEmbedder(model, task.engine);
   const loader = openLoader({ size: model.size, threads: task.engine.threads });
   const total = task.protocol.images.length * (task.degradations.length + 1);
@@ -60,6 +63,7 @@ async function measure(
       ...task,
       embedder,
       loader,
+      store,
       signal: context.signal,
       frozen,
       onProgress: ({ done, degradation }) =>
@@ -67,7 +71,7 @@ async function measure(
     });
   } finally {
     progress.close();
-    await Promise.all([loader.close(), embedder.close()]);
+    await Promise.all([loader.close(), embedder.close(), store?.close()]);
   }
 }
 
@@ -85,14 +89,15 @@ async function resultsFolder(flags: Flags): Promise<string | undefined> {
 async function run(flags: Flags, context: CliContext): Promise<void> {
   const specs = (flags.degrade ?? defaultDegradations).filter((spec) => spec !== "none");
   const degradations = specs.map((spec) => printDegradation(parseDegradation(spec)));
-  const { backbone, adapter, model } = await openModel(flags);
+  const opened = await openModel(flags);
+  const { backbone, adapter } = opened;
   const data = await openData(flags.data);
   const protocol = await openProtocol(flags.protocol, flags.folds, data);
   const bootstrap = { resamples: flags.resamples, seed: flags.seed };
-  const task: Task = { data, protocol, degradations, bootstrap, engine: engineOf(flags) };
+  const task: Task = { data, protocol, degradations, bootstrap, engine: engineOf(flags), cache: flags.cache };
 
-  const frozen = await measure("frozen", backbone, task, context);
-  const adapted = adapter && (await measure("adapted", model, task, context, frozen));
+  const frozen = await measure("frozen", { backbone, model: backbone }, task, context);
+  const adapted = adapter && (await measure("adapted", opened, task, context, frozen));
   const folder = await resultsFolder(flags);
   if (folder !== undefined) {
     await saveEvaluation(join(folder, resultFile("frozen")), frozen);
@@ -134,7 +139,7 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
 
 /** `petalface evaluate`: how well does a model verify and identify, sharp and degraded? */
 export function evaluateCommand(program: Command, context: CliContext): void {
-  const command = withModelOptions(program.command("evaluate"))
+  const command = withCacheOption(withModelOptions(program.command("evaluate")))
     .description("measure a model, and what its adapter changes, on pairs of faces: sharp, low-resolution, and mixed")
     .requiredOption(
       "--protocol <pairs>",

@@ -1,0 +1,102 @@
+/**
+ * Millions of comparisons: time and memory of petalface's matching against NumPy, used the way the published evaluators use it:
+ * `npm run bench -- evaluate --help`.
+ */
+import { execFileSync } from "node:child_process";
+import { mkdir, writeFile } from "node:fs/promises";
+import { cpus, tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { makeIjbc, makeTinyface } from "./data.ts";
+import { ijbc, tinyface } from "./sizes.ts";
+
+const { values } = parseArgs({
+  options: {
+    python: { type: "string", default: "python3" },
+    tasks: { type: "string", default: "tinyface,ijbc" },
+    work: { type: "string", default: join(tmpdir(), "petalface-bench-evaluate") },
+    out: { type: "string", default: join(import.meta.dirname, "../results") },
+    data: { type: "boolean", default: false },
+    help: { type: "boolean", default: false },
+  },
+});
+
+if (values.help) {
+  console.log(`npm run bench -- evaluate [--python PYTHON] [--tasks tinyface,ijbc] [--work FOLDER] [--out FOLDER] [--data]
+--python: an interpreter that has numpy. --data: makes the synthetic features (1.5 GB) and stops, so that only the rest is timed.`);
+  process.exit(0);
+}
+
+/** What a contender prints. */
+interface Outcome {
+  readonly results: Readonly<Record<string, number>>;
+  readonly parts: Readonly<Record<string, number>>;
+  /** Peak of resident memory, bytes. */
+  readonly peak: number;
+  readonly numpy?: string;
+}
+
+const makers: Readonly<Record<string, (folder: string) => Promise<void>>> = { ijbc: makeIjbc, tinyface: makeTinyface };
+const names: Readonly<Record<string, string>> = {
+  tinyface: `TinyFace's size: ${tinyface.probes.toLocaleString("en")} probes in a gallery of ${(tinyface.gallery + tinyface.distractors).toLocaleString("en")}`,
+  ijbc: `IJB-C's size: ${ijbc.images.toLocaleString("en")} images, ${ijbc.templates.toLocaleString("en")} templates, ${ijbc.pairs.toLocaleString("en")} pairs`,
+};
+const run = (program: string, ...args: string[]): Outcome =>
+  JSON.parse(execFileSync(program, args, { encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] })) as Outcome;
+const total = ({ parts }: Outcome): number => Object.values(parts).reduce((sum, seconds) => sum + seconds, 0);
+const row = (...cells: readonly (string | number)[]): string => `| ${cells.join(" | ")} |`;
+
+const sections: string[] = [];
+let numpy = "";
+for (const task of values.tasks.split(",")) {
+  const folder = join(values.work, task);
+  await mkdir(folder, { recursive: true });
+  await makers[task]?.(folder);
+  if (values.data) continue;
+  const ours = run(process.execPath, join(import.meta.dirname, "ours.ts"), task, folder);
+  const peer = run(values.python, join(import.meta.dirname, "peer.py"), task, folder);
+  numpy = peer.numpy ?? "";
+  const worst = Math.max(
+    ...Object.entries(ours.results).map(([name, value]) => Math.abs(value - (peer.results[name] ?? Number.NaN))),
+  );
+  const columns = [...new Set([...Object.keys(ours.parts), ...Object.keys(peer.parts)])];
+  const line = (name: string, outcome: Outcome): string =>
+    row(
+      name,
+      ...columns.map((part) => outcome.parts[part]?.toFixed(1) ?? "-"),
+      total(outcome).toFixed(1),
+      `${(outcome.peak / 2 ** 20).toFixed(0)}`,
+    );
+  sections.push(
+    `## ${names[task]}`,
+    "",
+    row("", ...columns.map((part) => `${part}, s`), "all, s", "peak, MB"),
+    row("---", ...columns.map(() => "---"), "---", "---"),
+    line("petalface", ours),
+    line("NumPy", peer),
+    "",
+    `NumPy takes ${(total(peer) / total(ours)).toFixed(1)} times as long and ${(peer.peak / ours.peak).toFixed(1)} times the memory. Largest difference of a rate: ${worst.toExponential(1)}.`,
+    `Rates: ${Object.entries(ours.results)
+      .map(([name, value]) => `${name} ${(100 * value).toFixed(2)} %`)
+      .join(", ")}.`,
+    "",
+  );
+}
+if (!values.data) {
+  const text = [
+    "# Matching millions of embeddings",
+    "",
+    `    npm run bench -- evaluate --tasks ${values.tasks}`,
+    "",
+    "Synthetic features of 512 numbers in files, everything after embedding: reading, templates (mean inside a medium, summed over media), scores, exact rates.",
+    "petalface also makes 95 % intervals over people (200 resamples) for all pairs. NumPy is used the way the published evaluators of these data sets use it: rows of",
+    "listed pairs gathered in batches of 100,000, one matrix of all similarities for the search.",
+    "",
+    `${cpus()[0]?.model.trim() ?? ""}, ${cpus().length} cores; node ${process.versions.node}, numpy ${numpy}.`,
+    "",
+    ...sections,
+  ].join("\n");
+  await mkdir(values.out, { recursive: true });
+  await writeFile(join(values.out, "evaluate.md"), text);
+  console.log(text);
+}

@@ -1,0 +1,101 @@
+/** One task of petalface in a process of its own: prints what came out, seconds of each part, and the peak of its memory. */
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import {
+  cmc,
+  identify,
+  openEmbeddingFile,
+  openMatcher,
+  poolTemplates,
+  scorePairs,
+  summariseOutcomes,
+  tarAtFar,
+  thinComparisons,
+} from "petalface";
+import { fars, ijbc, ranks, width } from "./sizes.ts";
+
+const [task = "", folder = ""] = process.argv.slice(2);
+
+const integers = async (name: string): Promise<Int32Array> => {
+  const bytes = await readFile(join(folder, name));
+  return new Int32Array(new Uint8Array(bytes.subarray(10 + bytes.readUInt16LE(8))).buffer);
+};
+
+/** Scales rows to unit length in place. */
+function normalise(data: Float32Array): Float32Array {
+  for (let start = 0; start < data.length; start += width) {
+    const row = data.subarray(start, start + width);
+    const scale = 1 / Math.hypot(...row);
+    for (let k = 0; k < width; k++) row[k] = (row[k] as number) * scale;
+  }
+  return data;
+}
+
+const parts: Record<string, number> = {};
+let last = performance.now();
+const lap = (name: string): void => {
+  parts[name] = (performance.now() - last) / 1000;
+  last = performance.now();
+};
+
+async function verification(): Promise<Record<string, number>> {
+  const [template, media] = [await integers("template.npy"), await integers("media.npy")];
+  const images = await openEmbeddingFile(join(folder, "images.npy"));
+  const pooled = await poolTemplates(images, { templates: ijbc.templates, template, media });
+  await images.close();
+  lap("pool");
+  const [first, second] = [await integers("first.npy"), await integers("second.npy")];
+  const same = Uint8Array.from(await integers("label.npy"));
+  lap("lists");
+  const matcher = await openMatcher(width);
+  const scores = await scorePairs(matcher, pooled, pooled, first, second);
+  await matcher.close();
+  lap("scores");
+  const points = tarAtFar(scores, same, fars);
+  lap("rates");
+  const person = (rows: Int32Array): Int32Array => rows.map((row) => row % ijbc.people);
+  const outcome = thinComparisons({
+    kind: "verification",
+    condition: { kind: "named", name: "1:1" },
+    ...{ scores, same, first: person(first), second: person(second), firstItem: first, secondItem: second },
+  });
+  summariseOutcomes(
+    {
+      protocol: {
+        ...{ kind: "ijbc", name: "IJB-C's size", fingerprint: "", folds: 0, people: ijbc.people },
+        ...{ images: ijbc.images, genuine: 0, impostor: 0, gallery: 0, probes: 0 },
+      },
+      ...{ data: { spec: folder, fingerprint: "" }, degradations: [] },
+      detail: { items: [], outcomes: [outcome], alphas: [], digests: [] },
+    },
+    { fars, bootstrap: { resamples: 200 } },
+  );
+  lap("intervals");
+  return Object.fromEntries(points.map(({ far, tar }) => [`TAR@${far}`, tar]));
+}
+
+async function identification(): Promise<Record<string, number>> {
+  const load = async (name: string): Promise<Float32Array> => {
+    const file = await openEmbeddingFile(join(folder, name));
+    const data = await file.read(0, file.count);
+    await file.close();
+    return normalise(data);
+  };
+  const [probes, gallery] = [await load("probes.npy"), await load("gallery.npy")];
+  lap("load");
+  const matcher = await openMatcher(width);
+  const { rank } = await identify(matcher, {
+    ...{ probes, probeLabels: await integers("probe-labels.npy"), galleryLabels: await integers("gallery-labels.npy") },
+    gallery: {
+      count: gallery.length / width,
+      width,
+      read: async (start, count) => gallery.subarray(start * width, (start + count) * width),
+    },
+  });
+  await matcher.close();
+  lap("search");
+  return Object.fromEntries(ranks.map((k) => [`rank-${k}`, cmc(rank, k)]));
+}
+
+const results = task === "ijbc" ? await verification() : await identification();
+console.log(JSON.stringify({ results, parts, peak: process.resourceUsage().maxRSS * 1024 }));

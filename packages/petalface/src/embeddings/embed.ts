@@ -1,0 +1,116 @@
+import type { Embedder } from "../backbones/index.ts";
+import { type ImageRequest, type Loader, prefetch } from "../images/index.ts";
+import { faceKey } from "./face-key.ts";
+import type { EmbeddingStore } from "./store.ts";
+
+/** What embedding a set of faces takes. */
+export interface EmbedFacesOptions {
+  readonly embedder: Embedder;
+  readonly loader: Pick<Loader, "load">;
+  /** Where embeddings of earlier runs are looked for and new ones kept; nowhere unless given. */
+  readonly store?: EmbeddingStore | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Some faces in a row, embedded. */
+export interface EmbeddedFaces {
+  /** Number of the first. */
+  readonly start: number;
+  readonly count: number;
+  /** `count x width`, row-major, as the network gives them. */
+  readonly data: Float32Array;
+  readonly alpha?: Float32Array | undefined;
+  /** How many of them came from the store. */
+  readonly kept: number;
+}
+
+/** Batches that are looked up together: those of them that are missing fill whole batches of the engine. */
+const batchesAtOnce = 16;
+
+/**
+ * Embeds `count` faces in their order, some at a time; memory does not grow with their number. Images are prepared while the engine works.
+ * What the store has is taken from there, with the very bits that were computed once; the rest is computed and kept at once, so that a
+ * killed run goes on where it was.
+ *
+ * @throws PetalfaceError if an image cannot be read or the store not be written
+ */
+export async function* embedFaces(
+  count: number,
+  request: (index: number) => ImageRequest,
+  options: EmbedFacesOptions,
+): AsyncGenerator<EmbeddedFaces> {
+  const { embedder, store, signal } = options;
+  const window = store === undefined ? embedder.batch : batchesAtOnce * embedder.batch;
+  const look = async (start: number) => {
+    const requests = Array.from({ length: Math.min(window, count - start) }, (_, i) => request(start + i));
+    if (store === undefined) return { start, requests, planes: await options.loader.load(requests) };
+    const keys = await Promise.all(requests.map(faceKey));
+    return { start, requests, keys, rows: await store.get(keys) };
+  };
+  function* windows() {
+    for (let start = 0; start < count; start += window) yield look(start);
+  }
+  for await (const found of prefetch(windows(), 2)) {
+    signal?.throwIfAborted();
+    if (found.planes !== undefined) {
+      const { data, alpha } = await embedder.embed(found.planes, found.requests.length);
+      yield { start: found.start, count: found.requests.length, data, alpha, kept: 0 };
+      continue;
+    }
+    yield await fillWindow(found, options);
+  }
+}
+
+interface Window {
+  readonly start: number;
+  readonly requests: readonly ImageRequest[];
+  readonly keys: readonly Uint32Array[];
+  readonly rows: readonly (Float32Array | undefined)[];
+}
+
+/** Computes what a window lacks, keeps it, and puts everything in order. */
+async function fillWindow(
+  { start, requests, keys, rows }: Window,
+  { embedder, loader, store, signal }: EmbedFacesOptions,
+): Promise<EmbeddedFaces> {
+  const { width, batch } = embedder;
+  const missing = requests.flatMap((_, i) => (rows[i] === undefined ? [i] : []));
+  const all = [...rows];
+  const load = async (part: readonly number[]) => ({
+    part,
+    planes: await loader.load(part.map((i) => requests[i] as ImageRequest)),
+  });
+  function* batches() {
+    for (let from = 0; from < missing.length; from += batch) yield load(missing.slice(from, from + batch));
+  }
+  for await (const { part, planes } of prefetch(batches(), 2)) {
+    signal?.throwIfAborted();
+    const { data, alpha } = await embedder.embed(planes, part.length);
+    const numbers = width + (alpha === undefined ? 0 : 1);
+    const records = new Float32Array(part.length * numbers);
+    part.forEach((face, row) => {
+      records.set(data.subarray(row * width, (row + 1) * width), row * numbers);
+      if (alpha !== undefined) records[row * numbers + width] = alpha[row] as number;
+      all[face] = records.subarray(row * numbers, (row + 1) * numbers);
+    });
+    await store?.put(
+      part.map((face) => keys[face] as Uint32Array),
+      records,
+    );
+  }
+  const withAlpha = (all[0]?.length ?? width) > width;
+  const data = new Float32Array(requests.length * width);
+  const alpha = new Float32Array(withAlpha ? requests.length : 0);
+  all.forEach((record, row) => {
+    if (record === undefined) return;
+    data.set(record.subarray(0, width), row * width);
+    if (withAlpha) alpha[row] = record[width] as number;
+  });
+  return {
+    start,
+    count: requests.length,
+    data,
+    alpha: withAlpha ? alpha : undefined,
+    kept: requests.length - missing.length,
+  };
+}
