@@ -5,6 +5,7 @@ import { areaAxis, shrinkArea } from "./area.ts";
 import { resizeBilinear } from "./bilinear.ts";
 import { recognise } from "./formats.ts";
 import { printPath } from "./path.ts";
+import { decodePlainJpeg } from "./plain-jpeg.ts";
 import type { Pixels } from "./types.ts";
 
 /** More pixels than a face photo has (6,000 x 6,000), and few enough to be held in memory by several threads at once. */
@@ -94,6 +95,8 @@ async function decodeAny(bytes: Uint8Array, name: string): Promise<Pixels> {
         : `${name} is a file of the format ${refused}, which is not read; convert it to PNG or JPEG`,
     );
   }
+  const plain = await decodePlainJpeg(bytes, usualPixels);
+  if (plain !== undefined) return plain;
   try {
     return await unpack(bytes, usualPixels);
   } catch (cause) {
