@@ -62,6 +62,8 @@ export interface AdaptResult {
   readonly run: RunRecord;
   /** The trained adapter; with a validation protocol the best one. */
   readonly adapter: Adapter;
+  /** Share of this call's time between its first and last step that the engine waited for images; undefined for fewer than two steps. */
+  readonly waiting: number | undefined;
 }
 
 /**
@@ -178,7 +180,7 @@ async function finish(
   context: AdaptContext,
 ): Promise<AdaptResult> {
   context.onStart?.(run, state.step);
-  const finished = await trainSteps(
+  const { finished, waiting } = await trainSteps(
     {
       ...parts,
       options: run.options,
@@ -197,12 +199,12 @@ async function finish(
     config: run.adapter,
     theta: finished && best ? (state.validation?.theta ?? state.theta) : state.theta,
   };
-  if (!finished) return { finished, run, adapter };
+  if (!finished) return { finished, run, adapter, waiting };
   await saveResult(folder, parts.backbone, adapter);
-  if (best === undefined) return { finished, run, adapter };
+  if (best === undefined) return { finished, run, adapter, waiting };
   const ended = { ...run, result: { steps: state.step, best } };
   await writeRun(folder, ended);
-  return { finished, run: ended, adapter };
+  return { finished, run: ended, adapter, waiting };
 }
 
 /** The validator of a run that asks for one; to be disposed of. */

@@ -4,7 +4,8 @@ import { appendEvents, type Scalars } from "./tensorboard.ts";
 
 /** Collects a run's records between two checkpoints. */
 export interface Journal {
-  add(record: MetricsRecord): void;
+  /** `waited`: milliseconds that the step waited for its images. No time is in `metrics.jsonl`, which a resumed run repeats to the bit. */
+  add(record: MetricsRecord, waited?: number): void;
   /** Writes what was added: to `metrics.jsonl`, and to the event file if the run has one. Before the checkpoint that they lead to. */
   flush(): Promise<void>;
 }
@@ -14,7 +15,7 @@ export function openJournal(folder: string, options: Pick<TrainingOptions, "batc
   let records: MetricsRecord[] = [];
   let events: Scalars[] = [];
   let last: number | undefined;
-  const scalars = (record: MetricsRecord): Record<string, number> => {
+  const scalars = (record: MetricsRecord, waited: number | undefined): Record<string, number> => {
     if ("validation" in record) return { "validation/value": record.validation.value };
     const { loss, learningRate, gradientNorm, alpha } = record;
     const now = performance.now();
@@ -23,12 +24,14 @@ export function openJournal(folder: string, options: Pick<TrainingOptions, "batc
     return {
       ...{ loss, "learning rate": learningRate, "gradient norm": gradientNorm, alpha },
       ...(speed !== undefined && { "images per second": speed }),
+      ...(waited !== undefined && { "seconds waited for images": waited / 1000 }),
     };
   };
   return {
-    add(record) {
+    add(record, waited) {
       records.push(record);
-      if (options.tensorboard) events.push({ step: record.step, time: Date.now() / 1000, values: scalars(record) });
+      if (options.tensorboard)
+        events.push({ step: record.step, time: Date.now() / 1000, values: scalars(record, waited) });
     },
     async flush() {
       await appendMetrics(folder, records);

@@ -23,6 +23,7 @@ import {
   type Validator,
   validationDue,
 } from "./validation.ts";
+import { waitingClock } from "./waiting.ts";
 
 /** Batches prepared ahead of the engine. */
 const ahead = 3;
@@ -51,12 +52,19 @@ export interface TrainingTask {
   readonly onValidation?: ((record: ValidationRecord) => void) | undefined;
 }
 
+/** How a call of {@link trainSteps} ended. */
+export interface TrainingEnd {
+  readonly finished: boolean;
+  /** Share of the time between the first and the last step that the engine waited for images; undefined for fewer than two steps. */
+  readonly waiting: number | undefined;
+}
+
 /**
- * Runs the remaining steps, changing `state` in place. Returns true when all are done or the validation ran out of patience, false when
+ * Runs the remaining steps, changing `state` in place. Finished when all are done or the validation ran out of patience, not when
  * the signal stopped it (a checkpoint is then written). Throws PetalfaceError if training diverges (see {@link watchLoss}).
  * A checkpoint holds weights that a whole batch has already been computed with, to a loss in its usual range; so the last one is good.
  */
-export async function trainSteps(task: TrainingTask, state: TrainingState): Promise<boolean> {
+export async function trainSteps(task: TrainingTask, state: TrainingState): Promise<TrainingEnd> {
   const { options, folder, steps, validator, signal } = task;
   const journal = openJournal(folder, options);
   const watch = watchLoss(options, { folder, classes: state.head?.classes ?? 0 });
@@ -98,30 +106,33 @@ export async function trainSteps(task: TrainingTask, state: TrainingState): Prom
 
   // A run that dies before its first half minute can be resumed too.
   if (state.step === 0) await checkpoint();
-  if (!(await validate())) return false;
-  if (finished()) return true;
+  if (!(await validate())) return { finished: false, waiting: undefined };
+  if (finished()) return { finished: true, waiting: undefined };
   await using engines = await openEngines(task, state);
   const { targets } = engines;
+  const clock = waitingClock();
   for await (const batch of prefetch(prepareSteps(task, targets, state.step), ahead)) {
+    clock.arrived();
     const computed = await computeStep({ ...task, ...engines }, state, batch);
     watch.add(batch.step + 1, computed.loss, computed.gradientNorm);
     if (state.step > 0 && checkpointDue()) await checkpoint();
     const record = applyStep({ ...task, ...engines }, state, computed);
-    journal.add(record);
+    journal.add(record, clock.last());
     task.onStep?.(record);
     if (signal?.aborted && state.step < steps) {
       if (watch.calm) await checkpoint();
-      return false;
+      return { finished: false, waiting: clock.share() };
     }
-    if (!(await validate())) return false;
+    if (!(await validate())) return { finished: false, waiting: clock.share() };
     if (finished()) break;
+    clock.asked();
   }
   if (!state.theta.every(Number.isFinite))
     throw new PetalfaceError(
       `step ${state.step}: the weights are not finite; lower --lr (now ${options.learningRate}) and continue from the last checkpoint: petalface adapt --resume ${folder} --lr ${options.learningRate / 4}`,
     );
   await checkpoint();
-  return true;
+  return { finished: true, waiting: clock.share() };
 }
 
 /** The training graph and, for distillation, the frozen teacher, loaded. */

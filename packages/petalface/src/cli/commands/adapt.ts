@@ -277,13 +277,14 @@ function budget(run: RunRecord): string {
   return `training ${parameters.toLocaleString("en")} numbers, ${(100 * share).toFixed(2)} % of the model (${what}), on ${run.data.images.toLocaleString("en")} faces of ${run.data.people.toLocaleString("en")} people`;
 }
 
-const summary = (folder: string, { run }: AdaptResult): unknown => ({
+const summary = (folder: string, { run, waiting }: AdaptResult): unknown => ({
   ...run,
+  waiting: waiting ?? null,
   folder,
   adapterFolder: join(folder, "adapter"),
 });
 
-function report(folder: string, { run }: AdaptResult): string {
+function report(folder: string, { run, waiting }: AdaptResult): string {
   return [
     budget(run),
     printCalibration(run.adapter.calibration),
@@ -292,6 +293,7 @@ function report(folder: string, { run }: AdaptResult): string {
       : [
           `best of ${run.result.steps} steps: step ${run.result.best.step}, ${(100 * run.result.best.value).toFixed(2)} +- ${(100 * run.result.best.standardError).toFixed(2)} % (${run.validation?.measure})`,
         ]),
+    ...(waiting === undefined ? [] : [`waited for images: ${(100 * waiting).toFixed(1)} % of the time`]),
     `adapter: ${join(folder, "adapter")}`,
     `next: petalface evaluate --model ${run.model.given} --adapter ${folder} --protocol PAIRS --data FACES`,
   ].join("\n");
