@@ -6,6 +6,7 @@ const benchmarks: Readonly<Record<string, string>> = {
   data: "data/main.ts",
   evaluate: "evaluate/main.ts",
   faces: "faces/main.ts",
+  import: "import/main.ts",
   networks: "networks/main.ts",
   operators: "operators/main.ts",
   step: "step/main.ts",

@@ -41,7 +41,7 @@ function fill(target: Float32Array, start: number, tensor: number, offset: numbe
 const sizeOf = (shape: readonly number[]): number => shape.reduce((product, side) => product * side, 1);
 
 /** Pieces of one tensor of a state dict; at most `most` numbers each, in memory that is used again. */
-export function* formulaPieces(tensor: FormulaTensor, number: number, most = 2 ** 20): Generator<Float32Array> {
+export function* formulaPieces(tensor: FormulaTensor, number: number, most = 2 ** 20): Generator<Float32Array<ArrayBuffer>> {
   const count = sizeOf(tensor.shape);
   const scale = scales[tensor.kind];
   if (scale === undefined) throw new Error(`no formula for ${tensor.kind}`);
@@ -55,13 +55,13 @@ export function* formulaPieces(tensor: FormulaTensor, number: number, most = 2 *
 }
 
 /** One tensor, whole. */
-export function formulaTensor(tensor: FormulaTensor, number: number): Float32Array {
+export function formulaTensor(tensor: FormulaTensor, number: number): Float32Array<ArrayBuffer> {
   const [whole = new Float32Array(0)] = formulaPieces(tensor, number, Math.max(1, sizeOf(tensor.shape)));
   return whole;
 }
 
 /** An input of `count` numbers in [-1, 1). */
-export function formulaInput(count: number): Float32Array {
+export function formulaInput(count: number): Float32Array<ArrayBuffer> {
   const input = new Float32Array(count);
   fill(input, 0, imageTensor, 0, 2);
   return input;
