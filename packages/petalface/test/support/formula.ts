@@ -41,7 +41,11 @@ function fill(target: Float32Array, start: number, tensor: number, offset: numbe
 const sizeOf = (shape: readonly number[]): number => shape.reduce((product, side) => product * side, 1);
 
 /** Pieces of one tensor of a state dict; at most `most` numbers each, in memory that is used again. */
-export function* formulaPieces(tensor: FormulaTensor, number: number, most = 2 ** 20): Generator<Float32Array<ArrayBuffer>> {
+export function* formulaPieces(
+  tensor: FormulaTensor,
+  number: number,
+  most = 2 ** 20,
+): Generator<Float32Array<ArrayBuffer>> {
   const count = sizeOf(tensor.shape);
   const scale = scales[tensor.kind];
   if (scale === undefined) throw new Error(`no formula for ${tensor.kind}`);
