@@ -14,6 +14,8 @@ export interface FoundResult {
   readonly name: string;
   readonly path: string;
   readonly result: EvaluationResult;
+  /** The folder of the run that the adapted model is from. */
+  readonly run?: string;
 }
 
 const exists = (path: string): Promise<boolean> =>
@@ -41,10 +43,11 @@ async function findFiles(place: string): Promise<{ frozen?: string; adapted?: st
  * model (or whatever it has). Throws PetalfaceError.
  */
 export async function loadResults(places: readonly string[]): Promise<FoundResult[]> {
-  const load = async (name: string, path: string): Promise<FoundResult> => ({
+  const load = async (name: string, path: string, run?: string): Promise<FoundResult> => ({
     name,
     path,
     result: await loadEvaluation(path),
+    ...(run !== undefined && { run }),
   });
   if (places.length === 1) {
     const place = places[0] as string;
@@ -56,7 +59,8 @@ export async function loadResults(places: readonly string[]): Promise<FoundResul
   return Promise.all(
     places.map(async (place) => {
       const { frozen, adapted, file } = await findFiles(place);
-      return load(basename(resolve(place)).replace(/\.json$/, ""), file ?? adapted ?? (frozen as string));
+      const name = basename(resolve(place)).replace(/\.json$/, "");
+      return adapted === undefined ? load(name, file ?? (frozen as string)) : load(name, adapted, place);
     }),
   );
 }

@@ -2,6 +2,7 @@ import { PetalfaceError } from "../errors.ts";
 import { bootstrap, estimate, pValue } from "./bootstrap.ts";
 import { mcNemar } from "./mcnemar.ts";
 import { outcomeOf } from "./outcomes.ts";
+import { combineErrors, holm, peopleNeeded, seedError, tailP } from "./significance.ts";
 import { type OperatingChoice, prepareStatistics } from "./statistics.ts";
 import { identicalShare } from "./summary.ts";
 import type { BootstrapSummary, Condition, Estimate, EvaluationResult, Identical, Measure } from "./types.ts";
@@ -15,21 +16,28 @@ export interface Difference extends Estimate {
   readonly far?: number;
   readonly rank?: number;
   readonly fpir?: number;
-  /** Two-sided, from the bootstrap of the difference. */
+  /** Two-sided: from the bootstrap of the difference; where a method has several runs, from Student's distribution over people and runs. */
   readonly p: number;
+  /** `p` corrected by Holm's method for all differences of the table; see {@link correctForMany}. */
+  readonly corrected: number;
+  /** How many people it would take to see a difference of this size with a chance of 80 %; null where no number would do. */
+  readonly peopleNeeded: number | null;
   /**
-   * Only of accuracy and rank-1: McNemar's exact test over single verdicts, which takes them for independent. A cross check; under
-   * `mixed` every pair gives two verdicts and the value is too small.
+   * Only of accuracy and rank-1, and of single runs: McNemar's exact test over single verdicts, which takes them for independent. A cross
+   * check; under `mixed` every pair gives two verdicts and the value is too small.
    */
   readonly mcNemar?: number;
 }
 
-/** How two models differ on one protocol. */
+/** How two methods differ on one protocol. */
 export interface Comparison {
   readonly protocol: string;
+  readonly people: number;
   readonly bootstrap: BootstrapSummary;
+  /** How many runs (training seeds) each method has. */
+  readonly runs: readonly [number, number];
   readonly differences: readonly Difference[];
-  /** How much of the sharp embeddings the two models share bit for bit. */
+  /** How much of the sharp embeddings the first runs share bit for bit. */
   readonly identical: Identical;
 }
 
@@ -45,44 +53,108 @@ export function compareResults(
   b: EvaluationResult,
   options: Partial<BootstrapSummary> = {},
 ): Comparison {
-  if (a.protocol.fingerprint !== b.protocol.fingerprint)
+  return compareMethods([a], [b], options);
+}
+
+/**
+ * As {@link compareResults}, for methods with several runs each that differ in their training seed: the difference is that of the means over
+ * runs, and its error has the part of the people and the part of the runs (a random effect). A method with one run adds no part: about its
+ * other seeds nothing is known.
+ */
+export function compareMethods(
+  a: readonly EvaluationResult[],
+  b: readonly EvaluationResult[],
+  options: Partial<BootstrapSummary> = {},
+): Comparison {
+  const [first, other] = [a[0], b[0]];
+  if (first === undefined || other === undefined) throw new PetalfaceError("a method has no run to compare");
+  const stranger = [...a, ...b].find(({ protocol }) => protocol.fingerprint !== first.protocol.fingerprint);
+  if (stranger !== undefined)
     throw new PetalfaceError(
-      `the results come from different pairs (${a.protocol.name} and ${b.protocol.name}); measure both on the same protocol`,
+      `the results come from different pairs (${first.protocol.name} and ${stranger.protocol.name}); measure both on the same protocol`,
     );
-  const settings = { resamples: options.resamples ?? a.bootstrap.resamples, seed: options.seed ?? a.bootstrap.seed };
-  const choice = choiceOf(a);
-  const left = prepareStatistics(a.detail, a.protocol.folds, choice);
-  const right = prepareStatistics(b.detail, b.protocol.folds, choice);
-  const places = new Map(right.names.map((name, index) => [name.key, index]));
-  const common = left.names.flatMap((name, index) => {
-    const other = places.get(name.key);
-    return other === undefined ? [] : [{ name, index, other }];
-  });
-  const rows = bootstrap(a.protocol.people, settings, (multiplicities) => {
-    const before = left.compute(multiplicities);
-    const after = right.compute(multiplicities);
-    return common.map(({ index, other }) => (after[other] as number) - (before[index] as number));
-  });
-  return {
-    protocol: a.protocol.name,
-    bootstrap: settings,
-    identical: identicalShare(a.detail, b.detail),
-    differences: common.map(({ name: { key, kind, condition, far, rank, fpir } }, index) => {
-      const row = rows[index] as Float64Array;
-      const exact = exactTest(a, b, kind, condition);
-      return {
-        key,
-        kind,
-        condition,
-        ...(far === undefined ? {} : { far }),
-        ...(rank === undefined ? {} : { rank }),
-        ...(fpir === undefined ? {} : { fpir }),
-        ...estimate(row),
-        p: pValue(row),
-        ...(exact === undefined ? {} : { mcNemar: exact }),
-      };
-    }),
+  const { people, folds } = first.protocol;
+  const settings = {
+    resamples: options.resamples ?? first.bootstrap.resamples,
+    seed: options.seed ?? first.bootstrap.seed,
   };
+  const choice = choiceOf(first);
+  const prepare = ({ detail }: EvaluationResult) => prepareStatistics(detail, folds, choice);
+  const [left, right] = [a.map(prepare), b.map(prepare)];
+  const common = (left[0]?.names ?? []).flatMap((name) => {
+    const places = [...left, ...right].map(({ names }) => names.findIndex(({ key }) => key === name.key));
+    return places.includes(-1) ? [] : [{ name, before: places.slice(0, a.length), after: places.slice(a.length) }];
+  });
+  const rows = bootstrap(people, settings, (multiplicities) => {
+    const before = left.map(({ compute }) => compute(multiplicities));
+    const after = right.map(({ compute }) => compute(multiplicities));
+    return common.map((entry) => meanAt(after, entry.after) - meanAt(before, entry.before));
+  });
+  const everyone = new Int32Array(people).fill(1);
+  const [valuesA, valuesB] = [left, right].map((side) => side.map(({ compute }) => compute(everyone))) as [
+    number[][],
+    number[][],
+  ];
+  const differences = common.map(({ name, before, after }, index): Difference => {
+    const { key, kind, condition, far, rank, fpir } = name;
+    const row = rows[index] as Float64Array;
+    const single = { ...estimate(row), p: pValue(row) };
+    const seeds = [
+      seedError(before.map((place, run) => (valuesA[run] as number[])[place] as number)),
+      seedError(after.map((place, run) => (valuesB[run] as number[])[place] as number)),
+    ];
+    const sampled = { standardError: single.standardError, count: people };
+    const total = a.length > 1 || b.length > 1 ? { ...single, ...combineErrors(single.value, sampled, seeds) } : single;
+    const exact = a.length > 1 || b.length > 1 ? undefined : exactTest(first, other, kind, condition);
+    const needed = peopleNeeded(
+      single.value,
+      sampled,
+      seeds.reduce((sum, { variance }) => sum + variance, 0),
+    );
+    return {
+      key,
+      kind,
+      condition,
+      ...(far === undefined ? {} : { far }),
+      ...(rank === undefined ? {} : { rank }),
+      ...(fpir === undefined ? {} : { fpir }),
+      ...total,
+      corrected: tailP(total.p, total.value, total.standardError, settings.resamples),
+      peopleNeeded: Number.isFinite(needed) ? needed : null,
+      ...(exact === undefined ? {} : { mcNemar: exact }),
+    };
+  });
+  const comparison: Comparison = {
+    protocol: first.protocol.name,
+    people,
+    bootstrap: settings,
+    runs: [a.length, b.length],
+    identical: identicalShare(first.detail, other.detail),
+    differences,
+  };
+  return correctForMany([comparison])[0] as Comparison;
+}
+
+const meanAt = (runs: readonly (readonly number[])[], places: readonly number[]): number =>
+  runs.reduce((sum, values, run) => sum + (values[places[run] as number] as number), 0) / runs.length;
+
+/**
+ * Corrects the p values of comparisons that stand in one table, by Holm's method over all their differences: the chance of calling any
+ * difference that is none is at most 5 % for the whole table.
+ */
+export function correctForMany(comparisons: readonly Comparison[]): Comparison[] {
+  const plain = comparisons.flatMap(({ differences, bootstrap: { resamples } }) =>
+    differences.map(({ p, value, standardError }) => tailP(p, value, standardError, resamples)),
+  );
+  const corrected = holm(plain);
+  let next = 0;
+  return comparisons.map((comparison) => ({
+    ...comparison,
+    differences: comparison.differences.map((difference) => ({
+      ...difference,
+      corrected: corrected[next++] as number,
+    })),
+  }));
 }
 
 /** The operating points that a result was measured at. */

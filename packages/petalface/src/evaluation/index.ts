@@ -1,7 +1,8 @@
-export { type Comparison, compareResults, type Difference } from "./compare.ts";
+export { type Comparison, compareMethods, compareResults, correctForMany, type Difference } from "./compare.ts";
 export { conditionLabel, degradationLabel, measureKey, measureLabel } from "./condition.ts";
 export { type EvaluatePairsOptions, type EvaluationProgress, evaluatePairs } from "./evaluate.ts";
 export * from "./matching/index.ts";
+export { meanResult } from "./mean.ts";
 export { measureEmbeddings, type ProtocolEmbeddings } from "./measure.ts";
 export { type ReadPairsOptions, readPairs } from "./pairs-file.ts";
 export { resolveProtocol } from "./protocol.ts";
@@ -12,10 +13,10 @@ export { type ReferenceVerification, referenceVerification } from "./protocols/r
 export type { Comparisons, Fusion, MatchProtocol, Search } from "./protocols/types.ts";
 export { readVerificationPairs } from "./protocols/verification.ts";
 export { type Report, type ReportSample, renderReport, writeReport } from "./report/report.ts";
-export type { NamedComparison } from "./report/words.ts";
+export { type NamedComparison, verdictWords } from "./report/words.ts";
 export { loadEvaluation, saveEvaluation, withoutDetail } from "./store.ts";
 export { defaultFars, type Measured, type MeasureOptions, summariseOutcomes } from "./summary.ts";
 export { type SyntheticPairsOptions, syntheticPairs } from "./synthetic-pairs.ts";
-export { type NamedResult, percent, printTable, type TableOptions } from "./table.ts";
+export { listMeasures, type NamedResult, percent, printTable, type TableOptions } from "./table.ts";
 export { type ThinOptions, thinComparisons } from "./thin.ts";
 export type * from "./types.ts";

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { InferenceSession, Tensor } from "onnxruntime-node";
@@ -273,8 +273,47 @@ describe("petalface evaluate and compare", () => {
 
     const itself = await petalface(["compare", run, join(run, "evaluation", "adapted.json")]);
     expect(itself.code).toBe(0);
-    expect(itself.stdout).toMatch(/accuracy HR +0\.00 .*the same$/m);
-    expect(itself.stdout).not.toMatch(/better$|worse$/m);
+    expect(itself.stdout).toMatch(/accuracy HR +0\.00 .*the same +-$/m);
+    expect(itself.stdout).not.toMatch(/better +|worse +/m);
+
+    // The same recipe under another seed is another run of one method; another rank is another method.
+    const [twin, wide] = [join(folder, "second"), join(folder, "wide")];
+    for (const [place, change] of [
+      [twin, { seed: 99 }],
+      [wide, { rank: 2 }],
+    ] as const) {
+      await cp(run, place, { recursive: true });
+      const record = JSON.parse(await readFile(join(place, "run.json"), "utf8"));
+      await writeFile(
+        join(place, "run.json"),
+        JSON.stringify({ ...record, options: { ...record.options, ...change } }),
+      );
+    }
+    const page = join(folder, "compare.html");
+    interface Grouped {
+      comparisons: { a: string; b: string; runs: number[]; differences: { p: number; corrected: number }[] }[];
+    }
+    const grouped = await json<Grouped>("compare", wide, run, twin, "--report", page);
+    expect(grouped.comparisons).toMatchObject([{ a: "wide", b: "run (2 runs)", runs: [1, 2] }]);
+    for (const { p, corrected } of grouped.comparisons[0]?.differences ?? [])
+      expect(corrected).toBeGreaterThanOrEqual(p);
+    const apart = await json<Grouped>("compare", wide, run, twin, "--no-seeds");
+    expect(apart.comparisons.map(({ b }) => b)).toEqual(["run", "second"]);
+    expect(await readFile(page, "utf8")).toContain("run (2 runs)");
+    expect(await petalface(["compare", run, twin])).toMatchObject({ code: 2, stderr: /--no-seeds/ });
+
+    const [csv, md, latex] = await Promise.all(
+      ["csv", "md", "latex"].map((format) => petalface(["compare", wide, run, "--format", format])),
+    );
+    const lines = (csv?.stdout ?? "").trim().split("\n");
+    expect(lines[0]).toBe(
+      "measure,model,against,difference,low,high,standard_error,p,p_holm,verdict,people_needed,people",
+    );
+    expect(lines[1]).toMatch(/^accuracy\/sharp,run,wide,0,0,0,0,1,1,the same,,\d+$/);
+    expect(md?.stdout).toMatch(
+      /^\| % \| wide \| run \|\n\| --- \| ---: \| ---: \|\n\| accuracy HR \| [\d.]+ ± [\d.]+ \|/,
+    );
+    expect(latex?.stdout).toMatch(/accuracy HR & [\d.]+ \$\\pm\$ [\d.]+ & .*\\\\\n/);
   });
 
   test("say what is wrong with a protocol, its data or the results", async () => {

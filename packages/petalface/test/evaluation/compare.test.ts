@@ -1,6 +1,12 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { compareResults, measureEmbeddings } from "../../src/evaluation/index.ts";
+import {
+  compareMethods,
+  compareResults,
+  correctForMany,
+  meanResult,
+  measureEmbeddings,
+} from "../../src/evaluation/index.ts";
 import { mcNemar } from "../../src/evaluation/mcnemar.ts";
 import { fakeEmbeddings, fakeProtocol } from "./fixtures.ts";
 
@@ -77,6 +83,47 @@ describe("paired differences", () => {
       bootstrap: { resamples: 10 },
     });
     expect(() => compareResults(weak, result)).toThrow(/different pairs/);
+  });
+});
+
+describe("several runs of a method", () => {
+  test("the difference is that of the means, and its error has the runs' part", async () => {
+    const runs = await Promise.all([0.5, 0.9, 1.3].map((low) => measure(0.5, low)));
+    const comparison = compareMethods([weak], runs);
+    expect(comparison.runs).toEqual([1, 3]);
+    for (const difference of comparison.differences) {
+      const { key, value, low, high, standardError } = difference;
+      const at = (result: typeof weak) => result.measures.find((m) => m.key === key)?.value as number;
+      const mean = runs.reduce((sum, result) => sum + at(result), 0) / 3;
+      expect(value).toBeCloseTo(mean - at(weak), 12);
+      const spread = Math.sqrt(runs.reduce((sum, result) => sum + (at(result) - mean) ** 2, 0) / 2 / 3);
+      expect(standardError).toBeGreaterThanOrEqual(spread - 1e-12);
+      expect((low + high) / 2).toBeCloseTo(value, 12);
+    }
+    const { measures } = meanResult(runs);
+    const [first] = measures;
+    expect(first?.value).toBeCloseTo(
+      runs.reduce((sum, result) => sum + (result.measures[0]?.value as number), 0) / 3,
+      12,
+    );
+    expect(meanResult([weak])).toBe(weak);
+  });
+  test("equal runs add nothing to the people's error but Student's tails", () => {
+    const [single, twice] = [compareMethods([weak], [strong]), compareMethods([weak], [strong, strong])];
+    twice.differences.forEach((difference, i) => {
+      expect(difference.value).toBe(single.differences[i]?.value);
+      expect(difference.standardError).toBeCloseTo(single.differences[i]?.standardError ?? 0, 12);
+    });
+  });
+  test("p values are corrected over all comparisons of a table", () => {
+    const one = compareResults(weak, strong);
+    const [a, b] = correctForMany([one, compareResults(weak, weak)]) as [typeof one, typeof one];
+    one.differences.forEach((difference, i) => {
+      expect(a.differences[i]?.corrected).toBeGreaterThanOrEqual(difference.corrected);
+    });
+    expect(b.differences.every(({ corrected }) => corrected === 1)).toBe(true);
+    // A clear gain stays one although forty tests were made with 300 resamples.
+    expect(a.differences.find(({ key }) => key === "accuracy/mixed:16")?.corrected).toBeLessThan(0.01);
   });
 });
 

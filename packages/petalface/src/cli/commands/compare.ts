@@ -1,76 +1,122 @@
 import type { Command } from "commander";
 import { PetalfaceError } from "../../errors.ts";
 import {
-  type Comparison,
-  compareResults,
-  type Difference,
+  compareMethods,
+  correctForMany,
+  meanResult,
   measureLabel,
+  type NamedComparison,
   percent,
   printTable,
+  verdictWords,
+  writeReport,
 } from "../../evaluation/index.ts";
 import type { CliContext } from "../context.ts";
 import { withExamples } from "../examples.ts";
+import {
+  allKinds,
+  type Format,
+  formatComparisons,
+  formatMeasures,
+  pCell,
+  peopleCell,
+  signed,
+  withFormatOption,
+} from "../formats.ts";
+import { groupRuns, type Method } from "../methods.ts";
 import { parseInteger } from "../options.ts";
-import { type FoundResult, loadResults } from "../results.ts";
+import { loadResults } from "../results.ts";
 import { plainTable } from "../table.ts";
 
 interface Flags {
   readonly resamples?: number;
   readonly seed?: number;
+  readonly format: Format;
+  readonly report?: string;
+  /** False under `--no-seeds`. */
+  readonly seeds: boolean;
 }
 
-/** Differences whose chance explanation is rarer than this are called sure. */
-const significance = 0.05;
-
-function verdict({ kind, value, low, high, p }: Difference): string {
-  if (low === 0 && high === 0) return "the same";
-  if (!(p < significance)) return "not sure";
-  return value > 0 === (kind !== "eer") ? "better" : "worse";
-}
-
-const signed = (share: number): string => (share > 0 ? `+${percent(share)}` : percent(share));
-
-function describe(first: FoundResult, other: FoundResult, comparison: Comparison): string {
+function describe({ name, against, comparison }: NamedComparison): string {
   const rows = comparison.differences.map((difference) => [
     measureLabel(difference),
     signed(difference.value),
     `${signed(difference.low)} to ${signed(difference.high)}`,
-    difference.p < 0.001 ? "< 0.001" : difference.p.toFixed(3),
-    verdict(difference),
+    pCell(difference.corrected),
+    verdictWords(difference),
+    peopleCell(difference),
   ]);
   const { images, pairs } = comparison.identical;
+  const [before, after] = comparison.runs;
   return [
-    `${other.name} against ${first.name}`,
-    plainTable([["POINTS", "DIFFERENCE", "95 % INTERVAL", "P", `${other.name.toUpperCase()} IS`], ...rows], [1, 2, 3]),
+    `${name} against ${against}`,
+    plainTable(
+      [["POINTS", "DIFFERENCE", "95 % INTERVAL", "P (HOLM)", `${name.toUpperCase()} IS`, "PEOPLE NEEDED"], ...rows],
+      [1, 2, 3, 5],
+    ),
     ...(pairs === undefined
       ? []
       : [`sharp faces with the very same embedding: ${percent(images)} %, pairs: ${percent(pairs)} %`]),
+    ...(before > 1 || after > 1 ? [`intervals cover people and training seeds (${before} and ${after} runs)`] : []),
   ].join("\n");
 }
 
-async function run(places: readonly string[], flags: Flags, context: CliContext): Promise<void> {
-  const results = await loadResults(places);
-  const [first, ...others] = results;
+/** Compares the first method with every other. P values are corrected over all of them. */
+function compareAll([first, ...others]: readonly Method[], flags: Flags): NamedComparison[] {
   if (first === undefined || others.length === 0)
-    throw new PetalfaceError("two results are needed to compare", { exitCode: 2 });
-  const comparisons = others.map((other) => ({ other, comparison: compareResults(first.result, other.result, flags) }));
+    throw new PetalfaceError(
+      "two results are needed to compare; runs that differ in their seed alone are one method (--no-seeds takes them apart)",
+      { exitCode: 2 },
+    );
+  const comparisons = correctForMany(others.map((other) => compareMethods(first.runs, other.runs, flags)));
+  return others.map(({ name }, i) => ({
+    name,
+    against: first.name,
+    comparison: comparisons[i] as (typeof comparisons)[number],
+  }));
+}
+
+async function run(places: readonly string[], flags: Flags, context: CliContext): Promise<void> {
+  const methods = await groupRuns(await loadResults(places), flags.seeds);
+  const comparisons = compareAll(methods, flags);
+  const results = methods.map(({ name, runs }) => ({ name, result: meanResult(runs) }));
+  if (flags.report !== undefined)
+    await writeReport(flags.report, {
+      title: `petalface compare ${methods.map(({ name }) => name).join(", ")}`,
+      results,
+      comparisons,
+      run: Object.fromEntries(methods.map(({ name, places: from }) => [name, from.join(", ")])),
+    });
+  const document = {
+    results: methods.map(({ name, places: from }, i) => ({
+      name,
+      path: from[0],
+      runs: from,
+      measures: results[i]?.result.measures,
+    })),
+    comparisons: comparisons.map(({ name, against, comparison }) => ({ a: against, b: name, ...comparison })),
+    report: flags.report ?? null,
+  };
   const text = [
-    printTable(results, { kinds: ["accuracy", "tar", "rank1"] }),
-    ...comparisons.map(({ other, comparison }) => describe(first, other, comparison)),
+    printTable(results, { kinds: allKinds.filter((kind) => kind !== "auc" && kind !== "eer") }),
+    ...comparisons.map(describe),
+    `p values are corrected for the ${comparisons.reduce((sum, { comparison }) => sum + comparison.differences.length, 0)} differences above (Holm)`,
   ].join("\n\n");
-  context.result(
-    {
-      results: results.map(({ name, path, result }) => ({ name, path, measures: result.measures })),
-      comparisons: comparisons.map(({ other, comparison }) => ({ a: first.name, b: other.name, ...comparison })),
-    },
-    text,
-  );
+  const { format } = flags;
+  if (format === "table") context.result(document, text);
+  else if (format === "json") context.result(document, JSON.stringify(document, undefined, 2));
+  else
+    context.result(
+      document,
+      [...(format === "csv" ? [] : [formatMeasures(format, results)]), formatComparisons(format, comparisons)].join(
+        "\n\n",
+      ),
+    );
 }
 
 /** `petalface compare`: which is better, by how much, how sure. */
 export function compareCommand(program: Command, context: CliContext): void {
-  const command = program
-    .command("compare")
+  const command = withFormatOption(program.command("compare"))
     .description(
       "say which result is better, by how much, and how sure that is; the first is what the others are held against",
     )
@@ -80,6 +126,13 @@ export function compareCommand(program: Command, context: CliContext): void {
     )
     .option("--resamples <n>", "resamples of the bootstrap over people", parseInteger("--resamples", 1, 1_000_000))
     .option("--seed <n>", "seed of the bootstrap", parseInteger("--seed", 0, 2 ** 31))
+    .option("--no-seeds", "take runs that differ in their training seed alone for methods of their own")
+    .option("--report <file>", "write an HTML page of all of them")
     .action((places: string[], flags: Flags) => run(places, flags, context));
-  withExamples(command, "compare runs/first", "compare runs/first runs/second --json");
+  withExamples(
+    command,
+    "compare runs/first",
+    "compare runs/first runs/second --report compare.html",
+    "compare runs/a-seed1 runs/a-seed2 runs/b-seed1 runs/b-seed2 --format latex",
+  );
 }

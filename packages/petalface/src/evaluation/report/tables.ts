@@ -74,7 +74,7 @@ export function differenceTable(comparisons: readonly NamedComparison[], kinds: 
         if (d === undefined) return html`<td>–</td>`;
         const sign = verdict(d);
         const [look, arrow] = sign > 0 ? ["good", "▲ "] : sign < 0 ? ["bad", "▼ "] : ["", ""];
-        return html`<td><span class="${look}">${arrow}${points(d.value)}</span><small>${points(d.low)} to ${points(d.high)}, ${pText(d.p, comparison.bootstrap.resamples)}</small></td>`;
+        return html`<td><span class="${look}">${arrow}${points(d.value)}</span><small>${points(d.low)} to ${points(d.high)}, ${pText(d.corrected)}</small></td>`;
       })}</tr>
 `,
   )}</tbody></table></div>`;

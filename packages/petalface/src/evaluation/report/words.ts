@@ -1,5 +1,6 @@
 import type { Comparison, Difference } from "../compare.ts";
 import { degradationLabel, measureTitle } from "../condition.ts";
+import { significance } from "../significance.ts";
 import { percent } from "../table.ts";
 import type { EvaluationResult } from "../types.ts";
 
@@ -13,13 +14,21 @@ export interface NamedComparison {
   readonly comparison: Comparison;
 }
 
-/** Below this a difference is called one. */
-export const significance = 0.05;
-
-/** +1 where the model is better by more than chance, -1 where it is worse, else 0. An equal error rate is better lower. */
-export function verdict(difference: Difference): -1 | 0 | 1 {
-  if (difference.p >= significance || difference.value === 0) return 0;
+/**
+ * +1 where the model is better by more than chance (p corrected for the number of tests), -1 where it is worse, else 0. An equal error rate
+ * is better lower.
+ */
+export function verdict(difference: Pick<Difference, "corrected" | "value" | "kind">): -1 | 0 | 1 {
+  if (!(difference.corrected < significance) || difference.value === 0) return 0;
   return difference.value > 0 === (difference.kind !== "eer") ? 1 : -1;
+}
+
+/** What a comparison comes to, in two words; and how many people it would take where the sample is too small to say. */
+export function verdictWords(difference: Difference): string {
+  if (difference.low === 0 && difference.high === 0) return "the same";
+  const sign = verdict(difference);
+  if (sign !== 0) return sign > 0 ? "better" : "worse";
+  return "no significant difference";
 }
 
 /** `+25.30`, `-0.10`, `0.00`, in percentage points. */
@@ -29,10 +38,9 @@ export function points(share: number): string {
   return text.startsWith("-") ? text.replace("-", "\u2212") : `+${text}`;
 }
 
-/** `p = 0.031`; with `\u2264` where the number of resamples allows nothing smaller. */
-export function pText(p: number, resamples: number): string {
-  const least = 2 / (resamples + 1);
-  if (p <= least * 1.000001) return `p \u2264 ${least.toPrecision(1)}`;
+/** `p = 0.031`, `p < 0.001`. */
+export function pText(p: number): string {
+  if (p < 0.001) return "p < 0.001";
   return `p = ${p >= 0.1 ? p.toFixed(2) : p.toPrecision(p < 0.01 ? 1 : 2)}`;
 }
 
@@ -64,17 +72,19 @@ export function headline(
 ): { readonly lead: string; readonly rest: string } {
   const value = (result: EvaluationResult, key: string): string =>
     percent(result.measures.find((measure) => measure.key === key)?.value ?? Number.NaN);
-  const main = comparison.differences.filter(({ kind }) => kind === "accuracy" || kind === "rank1");
+  const main = comparison.differences.filter(({ kind }) => kind === "accuracy" || kind === "rank1" || kind === "tpir");
   const mixed = main
     .filter(({ key }) => key.startsWith("accuracy/mixed:"))
     .toSorted((a, b) => pixelsOf(b) - pixelsOf(a));
-  const lead = mixed[Math.floor(mixed.length / 2)];
+  const sole = main.length > 0 ? main[0] : comparison.differences.find(({ kind }) => kind === "tar");
+  const lead =
+    mixed[Math.floor(mixed.length / 2)] ?? (main.some(({ key }) => key === "accuracy/sharp") ? undefined : sole);
   const sharp = main.find(({ key }) => key === "accuracy/sharp");
   const sentences: string[] = [];
   const others: string[] = [];
   if (lead !== undefined) {
     const change = `from ${value(baseline, lead.key)} % to ${value(model, lead.key)} % (${points(lead.value)} points, ${interval(lead)})`;
-    const verb = { 1: "raises", [-1]: "lowers", 0: "does not change beyond chance the" }[verdict(lead)];
+    const verb = { 1: "raises", [-1]: "lowers", 0: "makes no significant difference to" }[verdict(lead)];
     sentences.push(`${name} ${verb} ${describe(lead)}${verdict(lead) === 0 ? ":" : ""} ${change}.`);
   }
   if (sharp !== undefined && verdict(sharp) !== -1)
@@ -86,15 +96,28 @@ export function headline(
   const rest = main.filter((d) => d !== lead && d !== sharp);
   const better = rest.filter((d) => verdict(d) === 1).length;
   const losses = main.filter((d) => d !== lead && verdict(d) === -1);
+  if (lead !== undefined && verdict(lead) === 0 && lead.value !== 0) others.push(enough(lead, comparison));
   if (rest.length > 0)
     others.push(
-      `${better} of the other ${rest.length} accuracy and rank-1 measures are better than ${against} beyond chance.`,
+      `${better} of the other ${rest.length} ${rest.some(({ kind }) => kind === "tpir") ? "" : "accuracy and rank-1 "}measures are better than ${against} beyond chance.`,
     );
   if (losses.length > 0)
     others.push(`Worse: ${losses.map((d) => `${describe(d)} ${points(d.value)} points (${interval(d)})`).join("; ")}.`);
   else if (lead === undefined || verdict(lead) !== -1) others.push("None is worse.");
   return { lead: sentences.join(" "), rest: others.join(" ") };
 }
+
+/** How many people it would take to see a difference that this sample does not show. */
+export function enough({ peopleNeeded }: Difference, { people, runs }: Comparison): string {
+  if (peopleNeeded === null)
+    return Math.max(...runs) > 1
+      ? "More people alone would not show it: the runs differ among themselves by as much."
+      : "No number of people would show it.";
+  return `To see a difference of this size four times in five, it would take about ${roughly(peopleNeeded)} people; there are ${people.toLocaleString("en")}.`;
+}
+
+/** A count to two digits. */
+export const roughly = (count: number): string => Number(count.toPrecision(2)).toLocaleString("en");
 
 const pixelsOf = ({ condition }: Difference): number =>
   "degradation" in condition ? Number(/^lr:(\d+)$/.exec(condition.degradation)?.[1] ?? 0) : 0;
