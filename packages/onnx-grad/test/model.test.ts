@@ -1,5 +1,14 @@
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
@@ -433,6 +442,34 @@ describe("damaged files", () => {
       { numRuns: 500 },
     );
     expect(refused).toBeGreaterThan(50);
+  });
+
+  it("takes weights from a stream, or leaves them in a file beside the model", async () => {
+    const folder = scratch();
+    const path = join(folder, "model.onnx");
+    writeFileSync(path, small());
+    const graph = await readModel(path);
+    const before = readTensor(graph.constants.get("w") as Constant);
+    const bytes = Buffer.from(new Float32Array(before.data.length).fill(2).buffer);
+    async function* half(): AsyncGenerator<Uint8Array> {
+      yield bytes.subarray(0, bytes.length / 2);
+    }
+    async function* whole(): AsyncGenerator<Uint8Array> {
+      yield* half();
+      yield bytes.subarray(bytes.length / 2);
+    }
+    const streamed = join(folder, "streamed.onnx");
+    await writeModel(graph, streamed, { contents: new Map([["w", whole]]) });
+    const weights = (await readModel(streamed)).constants.get("w") as Constant;
+    expect(new Set(readTensor(weights).data as Float32Array)).toEqual(new Set([2]));
+    const short = writeModel(graph, join(folder, "short.onnx"), { contents: new Map([["w", half]]) });
+    await expect(short).rejects.toThrow(/constant "w" has \d+ bytes/);
+
+    const thin = join(folder, "thin.onnx");
+    await writeModel(graph, thin, { keepExternal: true });
+    expect(statSync(thin).size).toBeLessThan(statSync(path).size - bytes.length / 2);
+    expect(readTensor((await readModel(thin)).constants.get("w") as Constant)).toEqual(before);
+    expect(readdirSync(folder).sort()).toEqual(["model.onnx", "streamed.onnx", "thin.onnx"]);
   });
 
   it("are noticed when weights are cut off after reading", async () => {

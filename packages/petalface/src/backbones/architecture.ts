@@ -79,11 +79,16 @@ function depthProblem(depth: number, known: Readonly<Record<number, unknown>>): 
   return Object.hasOwn(known, depth) ? undefined : `depth is one of ${Object.keys(known).join(", ")}`;
 }
 
-function swinProblem({ image, patch, dims, depths, heads, window }: SwinShape): string | undefined {
+/** Numbers of a network's largest shift mask; the reference's has 10,000. */
+const largestMask = 2 ** 24;
+
+function swinProblem({ image, patch, dims, depths, heads, window, mask }: SwinShape): string | undefined {
   if (image % patch !== 0) return `an image of ${image} pixels does not divide into patches of ${patch}`;
   if (depths.length !== dims.length || heads.length !== dims.length)
     return `there are ${dims.length} dims, ${depths.length} depths and ${heads.length} heads; one of each for every stage`;
   let grid = image / patch;
+  if (mask && grid ** 2 * window ** 2 > largestMask)
+    return `${grid} x ${grid} tokens in windows of ${window} are too many for a mask`;
   for (const [at, dim] of dims.entries()) {
     if (dim % (heads[at] as number) !== 0) return `${dim} features do not divide into ${heads[at]} heads`;
     if (grid > window && grid % window !== 0)
@@ -112,6 +117,10 @@ const presets: Readonly<Record<string, string>> = {
   vit_h: vitOf(1024, 48),
   ...Object.fromEntries(Object.keys(iresnetBlocks).map((depth) => [`r${depth}`, `iresnet:depth=${depth}`])),
   ...Object.fromEntries(Object.keys(irBlocks).map((depth) => [`ir_${depth}`, `ir:depth=${depth}`])),
+  // AdaFace's own weights take blue, green, red; CVLface's take red, green, blue.
+  ...Object.fromEntries(
+    Object.keys(irBlocks).map((depth) => [`adaface_ir_${depth}`, `ir:depth=${depth},channels=bgr`]),
+  ),
   mbf: "mobilefacenet",
   mbf_large: "mobilefacenet:blocks=2/8/12/4,width=4",
 };

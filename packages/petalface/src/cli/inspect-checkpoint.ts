@@ -1,4 +1,6 @@
-import { familiesOf, openCheckpoint, printable, type TensorGroup } from "../checkpoints/index.ts";
+import { detectArchitecture } from "../backbones/index.ts";
+import { type Checkpoint, familiesOf, openCheckpoint, printable, type TensorGroup } from "../checkpoints/index.ts";
+import { PetalfaceError } from "../errors.ts";
 import type { Inspection } from "./inspect.ts";
 import { plainTable } from "./table.ts";
 
@@ -16,7 +18,8 @@ const named = (path: string): string => (path === "" ? "(top)" : path);
 
 /** Describes a file of named tensors by its listing: the numbers are not read, and nothing in the file is run. */
 export async function inspectCheckpoint(path: string): Promise<Inspection> {
-  const { format, groups, metadata, config } = await openCheckpoint(path);
+  const checkpoint = await openCheckpoint(path);
+  const { format, groups, metadata, config } = checkpoint;
   const tensors = groups.reduce((sum, group) => sum + group.tensors.size, 0);
   const elements = groups.reduce((sum, group) => sum + group.elements, 0);
   const largest = groups.reduce<TensorGroup | undefined>(
@@ -24,9 +27,12 @@ export async function inspectCheckpoint(path: string): Promise<Inspection> {
     undefined,
   );
   const families = largest === undefined ? [] : familiesOf(largest);
+  const network = networkOf(checkpoint, families.length > 0);
   const lines = [
     `${path}: ${formats[format]}, ${count(tensors)} tensors with ${count(elements)} numbers`,
     ...families.map(({ family, because }) => `names like those of ${family}: ${because}`),
+    ...(network.arch === undefined ? [] : [`petalface import takes it as --arch ${network.arch}`]),
+    ...(network.reason === undefined ? [] : [network.reason]),
     ...Object.entries(metadata).map(([key, value]) => `${key}: ${short(value)}`),
     ...(config === undefined ? [] : [`config.json: ${short(config)}`]),
   ];
@@ -47,6 +53,7 @@ export async function inspectCheckpoint(path: string): Promise<Inspection> {
     metadata,
     ...(config === undefined ? {} : { config }),
     families,
+    arch: network.arch ?? null,
     tensors: groups.flatMap(({ path: group, tensors: entries }) =>
       [...entries.values()].map(({ name, dtype, shape }) => ({
         ...(group === "" ? {} : { group }),
@@ -57,6 +64,17 @@ export async function inspectCheckpoint(path: string): Promise<Inspection> {
     ),
   };
   return { document, text: lines.map((text) => text.split("\n").map(printable).join("\n")).join("\n") };
+}
+
+/** `--arch` of the network inside, or why its shapes do not say; neither where no names are known. */
+function networkOf(checkpoint: Checkpoint, isKnown: boolean): { readonly arch?: string; readonly reason?: string } {
+  if (!isKnown) return {};
+  try {
+    return { arch: detectArchitecture(checkpoint) };
+  } catch (error) {
+    if (!(error instanceof PetalfaceError)) throw error;
+    return { reason: error.message };
+  }
 }
 
 /** A value on one line, cut where it is long. */

@@ -43,6 +43,7 @@ describe("architectures", () => {
     const text = "swin:image=120,patch=6,dims=384/768/1536,depths=2/18/2,heads=8/16/16,window=5,rank=8,scale=1";
     expect(parseArchitecture(text)).toEqual({ ...parseArchitecture("swin_256new_iqa"), rank: 8 });
     expect(parseArchitecture("ir_101:channels=bgr,scale=0.5")).toMatchObject({ channels: "bgr", scale: 0.5 });
+    expect(parseArchitecture("adaface_ir_50")).toEqual({ ...parseArchitecture("ir_50"), channels: "bgr" });
     expect(parseArchitecture("vit_b:mlp=3").architecture.shape).toMatchObject({ depth: 24, mlp: 3 });
   });
 
@@ -54,6 +55,7 @@ describe("architectures", () => {
     ["swin:dims=8/16", "one of each"],
     ["swin:image=121", "divide"],
     ["swin:window=7", "windows of 7"],
+    ["swin:image=1024,patch=1,window=32,mask=1", "too many for a mask"],
     ["swin:dims=", "number"],
     ["vit:dim=99999999999", "number from"],
     ["vit:depth=1e3", "number from"],

@@ -282,5 +282,7 @@ describe.skipIf(!weights.exists)("foamliu's MobileFaceNet (needs PETALFACE_SHARE
     expect(relativeError(ours?.embedding ?? [], theirs?.embedding ?? [1])).toBeLessThan(1e-4);
     // ImageNet's mean and deviation, as it was trained.
     expect(ours?.spec.mean).toEqual([123.675, 116.28, 103.53]);
+    const inspected = await petalface(["inspect", join(weights.path, "mobilefacenet.pt"), "--json"]);
+    expect(JSON.parse(inspected.stdout).arch).toBe("mobilefacenet-foamliu:image=112,embedding=128");
   });
 });

@@ -74,7 +74,11 @@ async function run(path: string, flags: Flags, context: CliContext): Promise<voi
     ...(flags.normalize !== undefined && parseNormalize(flags.normalize)),
   };
   const notes = [...matched.notes];
-  if (given === undefined) notes.unshift(`the shapes are those of ${printArchitecture(spec.architecture)}`);
+  if (given === undefined) {
+    notes.unshift(`the shapes are those of ${printArchitecture(spec.architecture)}`);
+    if (spec.architecture.family === "ir")
+      notes.push("faces go in as RGB; weights of AdaFace's own release want --arch adaface_ir_50 or the like");
+  }
   if (adapter !== undefined && flags.adapterOut === undefined)
     notes.push("the checkpoint holds an adapter, which is left out; --adapter-out FOLDER keeps it");
 
