@@ -20,6 +20,17 @@ export function withFormatOption(command: Command): Command {
   return command.addOption(new Option("--format <name>", "how to print the numbers").choices(formats).default("table"));
 }
 
+/** The text of a result in the format that was asked for. */
+export function printAs(
+  format: Format,
+  document: unknown,
+  table: string,
+  pasted: (format: "csv" | "md" | "latex") => string,
+): string {
+  if (format === "table") return table;
+  return format === "json" ? JSON.stringify(document, undefined, 2) : pasted(format);
+}
+
 /** Every kind of measure, in the order of tables. */
 export const allKinds: readonly Measure["kind"][] = ["accuracy", "tar", "rank1", "rank", "tpir", "auc", "eer"];
 

@@ -1,17 +1,24 @@
 import type { FaceData } from "../data/index.ts";
 import {
+  type Condition,
   compareResults,
   degradationLabel,
+  type EmbeddingView,
   type EvaluationResult,
+  type HardestPairs,
+  type HardPair,
+  hardestPairs,
   type PairsProtocol,
+  type ReportFace,
+  type ReportPair,
   type ReportSample,
   resolveProtocol,
   writeReport,
 } from "../evaluation/index.ts";
-import { drawDegradation, openLoader, parseDegradation } from "../images/index.ts";
+import { drawDegradation, type ImageRequest, openLoader, parseDegradation } from "../images/index.ts";
 import { encodePng } from "./png.ts";
 
-/** People whose face the report shows. */
+/** People whose face the report shows, and hardest pairs of each kind. */
 const SHOWN = 6;
 
 /** What {@link writeEvaluationReport} reports on. */
@@ -24,48 +31,114 @@ export interface ReportedEvaluation {
   readonly size: number;
   /** Options that the reader should know. */
   readonly options: Readonly<Record<string, string | number | boolean>>;
+  readonly view?: EmbeddingView | undefined;
 }
 
-/** Some of the protocol's people as the model saw them: sharp and at each resolution, with alpha where there is one. */
-export async function drawSamples(
-  { data, protocol, size }: Pick<ReportedEvaluation, "data" | "protocol" | "size">,
+type Faces = Pick<ReportedEvaluation, "data" | "protocol" | "size">;
+
+/** One image of the protocol, as it was shown; null is sharp. */
+interface View {
+  readonly image: number;
+  readonly degradation: string | null;
+}
+
+/** Pictures of views, as the model got them, each with the alpha that a result has of it. */
+async function drawFaces(
+  { data, protocol, size }: Faces,
+  views: readonly View[],
   result: EvaluationResult,
-): Promise<ReportSample[]> {
+): Promise<ReportFace[]> {
   const found = resolveProtocol(protocol, data);
-  const step = Math.max(1, Math.floor(protocol.gallery.length / SHOWN));
-  const shown = protocol.gallery.filter((_, position) => position % step === 0).slice(0, SHOWN);
-  const views = [null, ...result.degradations];
-  const requests = shown.flatMap((image) => {
+  const requests = views.map(({ image, degradation }): ImageRequest => {
     const { source, id } = data.at(found[image] as number);
-    return views.map((view) => ({
+    return {
       source,
       flip: false,
-      degrade: view === null ? undefined : drawDegradation(parseDegradation(view), id),
-    }));
+      degrade: degradation === null ? undefined : drawDegradation(parseDegradation(degradation), id),
+    };
   });
+  if (requests.length === 0) return [];
   const loader = openLoader({ size, threads: 0 });
   const planes = await loader.load(requests);
   await loader.close();
   const bytes = 3 * size * size;
-  const pngs = await Promise.all(requests.map((_, i) => encodePng(planes.subarray(i * bytes, (i + 1) * bytes), size)));
+  return Promise.all(
+    views.map(async ({ image, degradation }, i) => {
+      const png = await encodePng(planes.subarray(i * bytes, (i + 1) * bytes), size);
+      return {
+        label: degradation === null ? "sharp" : degradationLabel(degradation),
+        image: `data:image/png;base64,${png.toString("base64")}`,
+        alpha: result.detail.alphas.find((entry) => entry.degradation === degradation)?.alpha[image],
+      };
+    }),
+  );
+}
+
+/** Some of the protocol's people as the model saw them: sharp and degraded, with alpha where there is one. */
+export async function drawSamples(faces: Faces, result: EvaluationResult): Promise<ReportSample[]> {
+  const { gallery, images } = faces.protocol;
+  const step = Math.max(1, Math.floor(gallery.length / SHOWN));
+  const shown = gallery.filter((_, position) => position % step === 0).slice(0, SHOWN);
+  const degradations = [null, ...result.degradations];
+  const views = shown.flatMap((image) => degradations.map((degradation) => ({ image, degradation })));
+  const drawn = await drawFaces(faces, views, result);
   return shown.map((image, row) => ({
-    name: protocol.images[image]?.id ?? "",
-    faces: views.map((view, column) => ({
-      label: view === null ? "sharp" : degradationLabel(view),
-      image: `data:image/png;base64,${(pngs[row * views.length + column] as Buffer).toString("base64")}`,
-      alpha: result.detail.alphas.find(({ degradation }) => degradation === view)?.alpha[image],
-    })),
+    name: images[image]?.id ?? "",
+    faces: drawn.slice(row * degradations.length, (row + 1) * degradations.length),
   }));
+}
+
+/** The condition that a report looks into: sharp against the middle one of the degradations, else the first there is. */
+function conditionInFocus({ detail }: EvaluationResult): Condition | undefined {
+  const conditions = detail.outcomes.filter(({ kind }) => kind === "verification").map(({ condition }) => condition);
+  const mixed = conditions.filter(({ kind }) => kind === "mixed");
+  return mixed[Math.floor(mixed.length / 2)] ?? conditions[0];
+}
+
+/** Pictures of the comparisons that the last result finds hardest, with the score of the baseline beside. */
+export async function drawHardest(
+  faces: Faces,
+  model: { readonly name: string; readonly result: EvaluationResult },
+  baseline?: EvaluationResult,
+): Promise<HardestPairs | undefined> {
+  const condition = conditionInFocus(model.result);
+  if (condition === undefined) return undefined;
+  const { genuine, impostor } = hardestPairs(model.result, condition, SHOWN);
+  const pairs = [...genuine, ...impostor];
+  const views = pairs.flatMap((pair): View[] => [
+    { image: pair.first, degradation: pair.firstDegradation },
+    { image: pair.second, degradation: pair.secondDegradation },
+  ]);
+  const drawn = await drawFaces(faces, views, model.result);
+  const outcome = baseline?.detail.outcomes[model.result.detail.outcomes.findIndex((o) => o.condition === condition)];
+  const before = outcome?.kind === "verification" ? outcome.scores : undefined;
+  const reported = pairs.map(
+    (pair: HardPair, i): ReportPair => ({
+      first: drawn[2 * i] as ReportFace,
+      second: drawn[2 * i + 1] as ReportFace,
+      score: pair.score,
+      before: before?.[pair.place],
+    }),
+  );
+  return {
+    model: model.name,
+    condition,
+    genuine: reported.slice(0, genuine.length),
+    impostor: reported.slice(genuine.length),
+  };
 }
 
 /** Writes one evaluation, frozen against adapted where there is an adapter, as a self-contained HTML file. */
 export async function writeEvaluationReport(path: string, evaluation: ReportedEvaluation): Promise<void> {
-  const { frozen, adapted, options } = evaluation;
+  const { frozen, adapted, options, view } = evaluation;
+  const model = adapted === undefined ? { name: "frozen", result: frozen } : { name: "adapted", result: adapted };
   await writeReport(path, {
     title: "petalface evaluation",
-    results: [{ name: "frozen", result: frozen }, ...(adapted ? [{ name: "adapted", result: adapted }] : [])],
+    results: [{ name: "frozen", result: frozen }, ...(adapted ? [model] : [])],
     comparisons: adapted && [{ name: "adapted", against: "frozen", comparison: compareResults(frozen, adapted) }],
-    samples: await drawSamples(evaluation, adapted ?? frozen),
+    samples: await drawSamples(evaluation, model.result),
+    hardest: await drawHardest(evaluation, model, adapted && frozen),
     run: options,
+    view,
   });
 }

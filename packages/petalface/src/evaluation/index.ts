@@ -1,6 +1,7 @@
 export { type Comparison, compareMethods, compareResults, correctForMany, type Difference } from "./compare.ts";
 export { conditionLabel, degradationLabel, measureKey, measureLabel } from "./condition.ts";
 export { type EvaluatePairsOptions, type EvaluationProgress, evaluatePairs } from "./evaluate.ts";
+export { type HardPair, hardestPairs } from "./hardest.ts";
 export * from "./matching/index.ts";
 export { meanResult } from "./mean.ts";
 export { measureEmbeddings, type ProtocolEmbeddings } from "./measure.ts";
@@ -12,7 +13,8 @@ export type { ProtocolPlaces } from "./protocols/places.ts";
 export { type ReferenceVerification, referenceVerification } from "./protocols/reference-verification.ts";
 export type { Comparisons, Fusion, MatchProtocol, Search } from "./protocols/types.ts";
 export { readVerificationPairs } from "./protocols/verification.ts";
-export { type Report, type ReportSample, renderReport, writeReport } from "./report/report.ts";
+export type { HardestPairs, ReportFace, ReportPair, ReportSample } from "./report/pictures.ts";
+export { type Report, renderReport, writeReport } from "./report/report.ts";
 export { type NamedComparison, verdictWords } from "./report/words.ts";
 export { loadEvaluation, saveEvaluation, withoutDetail } from "./store.ts";
 export { defaultFars, type Measured, type MeasureOptions, summariseOutcomes } from "./summary.ts";
@@ -20,3 +22,4 @@ export { type SyntheticPairsOptions, syntheticPairs } from "./synthetic-pairs.ts
 export { listMeasures, type NamedResult, percent, printTable, type TableOptions } from "./table.ts";
 export { type ThinOptions, thinComparisons } from "./thin.ts";
 export type * from "./types.ts";
+export type { EmbeddingView, ViewedFaces } from "./views.ts";

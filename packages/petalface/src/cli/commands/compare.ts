@@ -20,6 +20,7 @@ import {
   formatMeasures,
   pCell,
   peopleCell,
+  printAs,
   signed,
   withFormatOption,
 } from "../formats.ts";
@@ -102,16 +103,11 @@ async function run(places: readonly string[], flags: Flags, context: CliContext)
     ...comparisons.map(describe),
     `p values are corrected for the ${comparisons.reduce((sum, { comparison }) => sum + comparison.differences.length, 0)} differences above (Holm)`,
   ].join("\n\n");
-  const { format } = flags;
-  if (format === "table") context.result(document, text);
-  else if (format === "json") context.result(document, JSON.stringify(document, undefined, 2));
-  else
-    context.result(
-      document,
-      [...(format === "csv" ? [] : [formatMeasures(format, results)]), formatComparisons(format, comparisons)].join(
-        "\n\n",
-      ),
+  const pasted = (format: "csv" | "md" | "latex"): string =>
+    [...(format === "csv" ? [] : [formatMeasures(format, results)]), formatComparisons(format, comparisons)].join(
+      "\n\n",
     );
+  context.result(document, printAs(flags.format, document, text, pasted));
 }
 
 /** `petalface compare`: which is better, by how much, how sure. */

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type { Command } from "commander";
 import { openEmbedder } from "../../backbones/index.ts";
 import { type FaceData, openData } from "../../data/index.ts";
+import { PetalfaceError } from "../../errors.ts";
 import {
   degradationLabel,
   type EvaluationResult,
@@ -17,11 +18,13 @@ import { openLoader, parseDegradation, printDegradation } from "../../images/ind
 import type { CliContext } from "../context.ts";
 import { type CacheFlags, openCache, withCacheOption } from "../embed.ts";
 import { withExamples } from "../examples.ts";
+import { type Format, formatMeasures, printAs, withFormatOption } from "../formats.ts";
 import { type Engine, engineOf, type ModelFlags, type OpenedModel, openModel, withModelOptions } from "../model.ts";
 import { collect, parseInteger } from "../options.ts";
 import { openProtocol, parseFolds } from "../protocol.ts";
 import { writeEvaluationReport } from "../report.ts";
 import { evaluationFolder, resultFile } from "../results.ts";
+import { viewPeople } from "../views.ts";
 
 interface Flags extends ModelFlags, CacheFlags {
   readonly protocol: string;
@@ -32,6 +35,8 @@ interface Flags extends ModelFlags, CacheFlags {
   readonly seed: number;
   readonly out?: string;
   readonly report?: string;
+  readonly views?: number;
+  readonly format: Format;
 }
 
 /** What is measured unless `--degrade` says otherwise: the resolution that the method's tables begin with. */
@@ -104,13 +109,21 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
     if (adapted) await saveEvaluation(join(folder, resultFile("adapted")), adapted);
   }
   const report = flags.report ?? (flags.out === undefined && folder ? join(folder, "..", "report.html") : undefined);
+  if (flags.views !== undefined && report === undefined)
+    throw new PetalfaceError("--views draws into the report; say where with --report", { exitCode: 2 });
   if (report !== undefined) {
     const options = {
       model: backbone.spec.name,
       "model sha256": backbone.spec.sha256,
       adapter: flags.adapter ?? "none",
     };
-    await writeEvaluationReport(report, { frozen, adapted, data, protocol, size: backbone.size, options });
+    const models = [
+      { name: "frozen", opened: { backbone, model: backbone } },
+      ...(adapted ? [{ name: "adapted", opened }] : []),
+    ];
+    const request = { ...task, degradation: degradations[0], models, signal: context.signal };
+    const view = flags.views === undefined ? undefined : await viewPeople({ ...request, people: flags.views });
+    await writeEvaluationReport(report, { frozen, adapted, data, protocol, size: backbone.size, options, view });
   }
   const columns = [{ name: "frozen", result: frozen }, ...(adapted ? [{ name: "adapted", result: adapted }] : [])];
   const { people, images, genuine, impostor, probes } = frozen.protocol;
@@ -126,20 +139,21 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
       ? [`is the difference sure? petalface compare ${flags.out ?? flags.adapter}`]
       : []),
   ];
+  const document = {
+    saved: folder ?? null,
+    report: report ?? null,
+    frozen: withoutDetail(frozen),
+    adapted: adapted ? withoutDetail(adapted) : null,
+  };
   context.result(
-    {
-      saved: folder ?? null,
-      report: report ?? null,
-      frozen: withoutDetail(frozen),
-      adapted: adapted ? withoutDetail(adapted) : null,
-    },
-    lines.join("\n"),
+    document,
+    printAs(flags.format, document, lines.join("\n"), (format) => formatMeasures(format, columns)),
   );
 }
 
 /** `petalface evaluate`: how well does a model verify and identify, sharp and degraded? */
 export function evaluateCommand(program: Command, context: CliContext): void {
-  const command = withCacheOption(withModelOptions(program.command("evaluate")))
+  const command = withFormatOption(withCacheOption(withModelOptions(program.command("evaluate"))))
     .description("measure a model, and what its adapter changes, on pairs of faces: sharp, low-resolution, and mixed")
     .requiredOption(
       "--protocol <pairs>",
@@ -161,10 +175,15 @@ export function evaluateCommand(program: Command, context: CliContext): void {
     .option("--seed <n>", "seed of the bootstrap", parseInteger("--seed", 0, 2 ** 31), 1)
     .option("--out <folder>", "folder for the results; the run's own unless given")
     .option("--report <file>", "HTML report; report.html of the run unless given")
+    .option(
+      "--views <people>",
+      "show in the report a map of the embeddings of so many people, and their similarities",
+      parseInteger("--views", 2, 32),
+    )
     .action((flags: Flags) => run(flags, context));
   withExamples(
     command,
     "evaluate --model fr_feature --protocol pairs.txt --data lfw --degrade lr:16 --degrade lr:8",
-    "evaluate --model fr_feature --adapter runs/first --protocol drawn:pairs=2000 --data faces",
+    "evaluate --model fr_feature --adapter runs/first --protocol drawn:pairs=2000 --data faces --views 12",
   );
 }

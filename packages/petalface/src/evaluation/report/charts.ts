@@ -1,46 +1,10 @@
-import { parse, View } from "vega";
-import { compile, type TopLevelSpec } from "vega-lite";
 import { conditionLabel, conditionOrder, degradationLabel, rowLabel } from "../condition.ts";
 import { rocCurve } from "../matching/index.ts";
 import { outcomeOf, outcomesOf } from "../outcomes.ts";
 import { listMeasures, type NamedResult } from "../table.ts";
 import type { Condition, EvaluationResult, Measure } from "../types.ts";
-import { type Html, raw } from "./html.ts";
-import { modelColour } from "./style.ts";
-
-const panel = { width: 248, height: 170 };
-const config = {
-  background: "transparent",
-  font: "system-ui, -apple-system, Segoe UI, Roboto, sans-serif",
-  view: { stroke: "transparent" },
-  axis: {
-    labelColor: "var(--soft)",
-    titleColor: "var(--soft)",
-    gridColor: "var(--line)",
-    domainColor: "var(--soft)",
-    tickColor: "var(--soft)",
-    labelFontSize: 11,
-    titleFontSize: 11,
-    titleFontWeight: 400,
-    titlePadding: 8,
-  },
-} as const;
-
-/** Draws a chart to SVG, without a browser. Colours are the page's CSS variables, so charts follow light and dark. */
-async function draw(spec: object): Promise<Html> {
-  const full = { $schema: "https://vega.github.io/schema/vega-lite/v6.json", config, ...spec } as TopLevelSpec;
-  const view = new View(parse(compile(full).spec), { renderer: "none" });
-  try {
-    return raw(await view.toSVG());
-  } finally {
-    view.finalize();
-  }
-}
-
-const colourScale = (results: readonly NamedResult[]) => ({
-  domain: results.map((_, place) => place),
-  range: results.map((_, place) => modelColour(place)),
-});
+import { colourScale, draw, panel, thin } from "./draw.ts";
+import type { Html } from "./html.ts";
 
 /** Values with 95 % intervals, one row a measure and one colour a model. */
 export function intervalChart(results: readonly NamedResult[], kind: Measure["kind"]): Promise<Html> {
@@ -90,7 +54,11 @@ export function rocChart(results: readonly NamedResult[], condition: Condition):
       far: Math.max(rate, 0.5 / impostors),
       tar: (tar[i] as number) * 100,
     }));
-    return thin(points);
+    return thin(
+      points,
+      (point) => Math.log10(point.far) * 100,
+      (point) => point.tar * 4,
+    );
   });
   return draw({
     ...panel,
@@ -220,16 +188,4 @@ function histogram(values: Float32Array, from: number, to: number, bins: number,
     to: from + (i + 1) * step,
     share: total === 0 ? 0 : (100 * count) / total,
   }));
-}
-
-/** Keeps the points that differ visibly: 1/400 of either axis. */
-function thin<T extends { readonly far: number; readonly tar: number }>(points: readonly T[]): readonly T[] {
-  let kept: T | undefined;
-  return points.filter((point, index) => {
-    const far = kept === undefined || Math.log10(point.far / kept.far) > 0.01;
-    const tar = kept === undefined || point.tar - kept.tar > 0.25;
-    const keep = far || tar || index === points.length - 1;
-    if (keep) kept = point;
-    return keep;
-  });
 }

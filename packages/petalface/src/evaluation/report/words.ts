@@ -1,5 +1,5 @@
 import type { Comparison, Difference } from "../compare.ts";
-import { degradationLabel, measureTitle } from "../condition.ts";
+import { conditionLabel, degradationLabel, measureTitle } from "../condition.ts";
 import { significance } from "../significance.ts";
 import { percent } from "../table.ts";
 import type { EvaluationResult } from "../types.ts";
@@ -46,7 +46,9 @@ export function pText(p: number): string {
 
 const interval = (d: Difference): string => `95 % interval ${points(d.low)} to ${points(d.high)}`;
 
-const describe = ({ kind, condition, rank }: Difference): string => {
+const describe = ({ kind, condition, rank, far, fpir }: Difference): string => {
+  if (kind !== "accuracy" && kind !== "rank1" && kind !== "rank")
+    return `${measureTitle({ kind, ...(far !== undefined && { far }), ...(rank !== undefined && { rank }), ...(fpir !== undefined && { fpir }) })} of ${conditionLabel(condition)}`;
   if (condition.kind === "named")
     return `${measureTitle({ kind, ...(rank !== undefined && { rank }) })} of ${condition.name}`;
   if (kind === "rank1" || kind === "rank") {
@@ -62,6 +64,25 @@ const describe = ({ kind, condition, rank }: Difference): string => {
 };
 
 /**
+ * The differences that a report opens with, whatever came of them: choosing the largest gains would flatter. Sharp against the middle one of
+ * the measured resolutions, rank-1 at it, and sharp faces; of other protocols the first measures of each kind.
+ */
+export function subjectOf({ differences }: Comparison): (Difference & { readonly title: string })[] {
+  const mixed = differences
+    .filter(({ key }) => key.startsWith("accuracy/mixed:"))
+    .toSorted((a, b) => pixelsOf(b) - pixelsOf(a));
+  const middle = mixed[Math.floor(mixed.length / 2)];
+  const keys =
+    middle === undefined
+      ? ["accuracy/sharp", "rank1/sharp"]
+      : [middle.key, middle.key.replace("accuracy/", "rank1/"), "accuracy/sharp"];
+  const chosen = keys.flatMap((key) => differences.find((difference) => difference.key === key) ?? []);
+  const plain =
+    chosen.length > 0 ? chosen : differences.filter(({ kind }) => kind !== "auc" && kind !== "eer").slice(0, 3);
+  return plain.map((difference) => ({ ...difference, title: describe(difference) }));
+}
+
+/**
  * What was gained and what was lost. The first sentence is about sharp against the middle one of the measured resolutions, whatever came
  * of it: choosing the largest gain would flatter. Then sharp faces, then all other accuracies and rank-1 by count, losses by name.
  */
@@ -73,12 +94,7 @@ export function headline(
   const value = (result: EvaluationResult, key: string): string =>
     percent(result.measures.find((measure) => measure.key === key)?.value ?? Number.NaN);
   const main = comparison.differences.filter(({ kind }) => kind === "accuracy" || kind === "rank1" || kind === "tpir");
-  const mixed = main
-    .filter(({ key }) => key.startsWith("accuracy/mixed:"))
-    .toSorted((a, b) => pixelsOf(b) - pixelsOf(a));
-  const sole = main.length > 0 ? main[0] : comparison.differences.find(({ kind }) => kind === "tar");
-  const lead =
-    mixed[Math.floor(mixed.length / 2)] ?? (main.some(({ key }) => key === "accuracy/sharp") ? undefined : sole);
+  const lead = subjectOf(comparison).find(({ key }) => key !== "accuracy/sharp");
   const sharp = main.find(({ key }) => key === "accuracy/sharp");
   const sentences: string[] = [];
   const others: string[] = [];
@@ -93,9 +109,9 @@ export function headline(
         ? `Sharp faces stay at ${value(model, sharp.key)} %.`
         : `Sharp faces go from ${value(baseline, sharp.key)} % to ${value(model, sharp.key)} %${verdict(sharp) === 0 ? `, within chance (${interval(sharp)})` : ""}.`,
     );
-  const rest = main.filter((d) => d !== lead && d !== sharp);
+  const rest = main.filter((d) => d.key !== lead?.key && d !== sharp);
   const better = rest.filter((d) => verdict(d) === 1).length;
-  const losses = main.filter((d) => d !== lead && verdict(d) === -1);
+  const losses = main.filter((d) => d.key !== lead?.key && verdict(d) === -1);
   if (lead !== undefined && verdict(lead) === 0 && lead.value !== 0) others.push(enough(lead, comparison));
   if (rest.length > 0)
     others.push(

@@ -1,0 +1,81 @@
+import { PetalfaceError } from "../../errors.ts";
+import type { Condition } from "../types.ts";
+import { describeCondition } from "./charts.ts";
+import { type Html, html } from "./html.ts";
+import type { Section } from "./sections.ts";
+
+/** One face as a picture. */
+export interface ReportFace {
+  /** Such as `sharp` or `16 px`. */
+  readonly label: string;
+  /** `data:image/png;base64,...` or `data:image/jpeg;base64,...`. */
+  readonly image: string;
+  readonly alpha?: number | undefined;
+}
+
+/** One face in several qualities. */
+export interface ReportSample {
+  readonly name: string;
+  readonly faces: readonly ReportFace[];
+}
+
+/** A comparison that a model finds hard, with both faces as it saw them. */
+export interface ReportPair {
+  readonly first: ReportFace;
+  readonly second: ReportFace;
+  /** Cosine under the model, and under the baseline where there is one. */
+  readonly score: number;
+  readonly before?: number | undefined;
+}
+
+/** The hardest comparisons of one model under one condition. */
+export interface HardestPairs {
+  readonly model: string;
+  readonly condition: Condition;
+  /** One person each, least similar first. */
+  readonly genuine: readonly ReportPair[];
+  /** Two people each, most similar first. */
+  readonly impostor: readonly ReportPair[];
+}
+
+/** A picture with its caption. Throws PetalfaceError where the address is no picture in itself: a report must load nothing. */
+function picture(name: string, { label, image, alpha }: ReportFace): Html {
+  if (!/^data:image\/(png|jpeg);base64,[A-Za-z0-9+/]+={0,2}$/.test(image))
+    throw new PetalfaceError(`sample ${name}, ${label}: is no PNG or JPEG data URI`);
+  const text = alpha === undefined ? "" : `, alpha ${alpha.toFixed(2)}`;
+  return html`<div><img src="${image}" alt="${name}, ${label}"><div class="cap">${label}${text}</div></div>`;
+}
+
+export function sampleSection(samples: readonly ReportSample[]): Section | undefined {
+  if (samples.length === 0) return undefined;
+  const columns = Math.max(...samples.map((sample) => sample.faces.length));
+  return {
+    id: "faces",
+    title: "What the models see",
+    content: html`<div class="faces" style="--n:${columns}">${samples.map(
+      ({ name, faces }) =>
+        html`<div class="who">${name}</div>${Array.from({ length: columns }, (_, i) => {
+          const face = faces[i];
+          return face === undefined ? html`<div></div>` : picture(name, face);
+        })}`,
+    )}</div>`,
+  };
+}
+
+export function hardestSection(hardest: HardestPairs | undefined): Section | undefined {
+  if (hardest === undefined || hardest.genuine.length + hardest.impostor.length === 0) return undefined;
+  const row = (title: string, pairs: readonly ReportPair[]): Html | undefined =>
+    pairs.length === 0
+      ? undefined
+      : html`<h3>${title}</h3><div class="pairs">${pairs.map(
+          ({ first, second, score, before }) =>
+            html`<div class="pair"><div class="two-faces">${picture("pair", first)}${picture("pair", second)}</div>
+<div class="score">${score.toFixed(2)}${before === undefined ? undefined : html`<small> was ${before.toFixed(2)}</small>`}</div></div>`,
+        )}</div>`;
+  return {
+    id: "hardest",
+    title: "Hardest pairs",
+    content: html`<p>What ${hardest.model} finds hardest, ${describeCondition(hardest.condition)}; each person once. The number is the cosine${hardest.genuine.some(({ before }) => before !== undefined) ? ", then that of the baseline" : ""}.</p>
+${row("One person, least similar", hardest.genuine)}${row("Two people, most similar", hardest.impostor)}`,
+  };
+}

@@ -1,0 +1,120 @@
+import { existsSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { pathToFileURL } from "node:url";
+import { type Browser, chromium } from "playwright-core";
+import sharp from "sharp";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type EmbeddingModel, openBackbone, openEmbedder } from "../../src/backbones/index.ts";
+import { writeEvaluationReport } from "../../src/cli/report.ts";
+import { viewPeople } from "../../src/cli/views.ts";
+import { openData } from "../../src/data/index.ts";
+import { evaluatePairs, syntheticPairs } from "../../src/evaluation/index.ts";
+import { openLoader } from "../../src/images/index.ts";
+
+const repository = join(import.meta.dirname, "../../../..");
+const shared = resolve(repository, process.env.PETALFACE_SHARED ?? "../shared");
+const executablePath = ["/usr/bin/chromium", "/usr/bin/chromium-browser"].find(existsSync);
+const absent = executablePath === undefined || !existsSync(join(shared, "data/lfw112"));
+
+describe.skipIf(absent)("a study of LFW in a browser (needs chromium and the shared data)", () => {
+  let browser: Browser;
+  let folder: string;
+  let address: string;
+  let names: readonly string[];
+
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), "petalface-study-"));
+    const data = await openData(join(shared, "data/lfw112"));
+    const protocol = syntheticPairs(data, { pairs: 100, folds: 2, seed: 2 });
+    const [first, second] = await Promise.all(
+      ["mobilefacenet", "fr_feature"].map((name) => openBackbone(join(shared, "weights", `${name}.onnx`))),
+    );
+    if (first === undefined || second === undefined) throw new Error("two models are needed");
+    const measure = async (model: EmbeddingModel) => {
+      const embedder = await openEmbedder(model);
+      const loader = openLoader({ size: model.size, threads: 1 });
+      try {
+        const options = { embedder, loader, data, protocol, degradations: ["lr:20", "lr:10"] };
+        return await evaluatePairs({ ...options, bootstrap: { resamples: 100 } });
+      } finally {
+        await Promise.all([embedder.close(), loader.close()]);
+      }
+    };
+    const [frozen, adapted] = [await measure(first), await measure(second)];
+    const view = await viewPeople({
+      ...{ people: 6, degradation: "lr:20", data, protocol, cache: false },
+      models: [first, second].map((backbone) => ({ name: backbone.spec.name, opened: { backbone, model: backbone } })),
+      engine: { provider: "cpu", threads: 2 },
+      signal: new AbortController().signal,
+    });
+    names = view.people;
+    const path = join(folder, "report.html");
+    await writeEvaluationReport(path, { frozen, adapted, data, protocol, size: 112, options: { a: 1 }, view });
+    address = pathToFileURL(path).href;
+    browser = await chromium.launch({
+      ...(executablePath && { executablePath }),
+      args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"],
+    });
+  }, 240_000);
+  afterAll(async () => {
+    await browser?.close();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  test.each(["light", "dark"] as const)(
+    "in %s: no error, no request, all of its text and pictures, in its colours",
+    async (colorScheme) => {
+      const page = await browser.newPage({ viewport: { width: 1280, height: 900 }, colorScheme });
+      const problems: string[] = [];
+      page.on("console", (message) => problems.push(message.text()));
+      page.on("pageerror", (error) => problems.push(error.message));
+      page.on("request", (request) => {
+        if (!request.url().startsWith("data:") && request.url() !== address) problems.push(request.url());
+      });
+      await page.goto(address);
+      expect(problems).toEqual([]);
+      const text = (await page.locator("main").textContent()) ?? "";
+      for (const part of [
+        "At a glance",
+        "Measures",
+        "Differences from frozen",
+        "By resolution",
+        "Hardest pairs",
+        "Embeddings",
+        "ROC",
+        "CMC",
+        "How it was measured",
+        "corrected for the",
+        ...names,
+      ])
+        expect(text, part).toContain(part);
+      // Every link of the contents leads somewhere, every picture is drawn.
+      expect(
+        await page.evaluate("[...document.querySelectorAll('nav a')].every((a) => document.querySelector(a.hash))"),
+      ).toBe(true);
+      expect(
+        await page.evaluate("[...document.images].every((image) => image.complete && image.naturalWidth === 112)"),
+      ).toBe(true);
+      expect(await page.evaluate("document.documentElement.scrollWidth - window.innerWidth")).toBeLessThanOrEqual(0);
+      const shot = await page.screenshot({ fullPage: true });
+      const { channels } = await sharp(shot).stats();
+      const mean = channels.slice(0, 3).reduce((sum, channel) => sum + channel.mean, 0) / 3;
+      if (colorScheme === "light") expect(mean).toBeGreaterThan(200);
+      else expect(mean).toBeLessThan(80);
+      expect((channels[0]?.stdev ?? 0) > 5).toBe(true);
+      await page.close();
+    },
+  );
+
+  test("prints in light without its contents, with what is folded away", async () => {
+    const page = await browser.newPage({ colorScheme: "dark" });
+    await page.goto(address);
+    await page.emulateMedia({ media: "print" });
+    expect(await page.locator("nav").isVisible()).toBe(false);
+    expect(await page.evaluate("getComputedStyle(document.body).backgroundColor")).toBe("rgb(255, 255, 255)");
+    expect((await page.pdf()).length).toBeGreaterThan(50_000);
+    await page.close();
+  });
+});
