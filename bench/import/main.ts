@@ -7,12 +7,14 @@ import { mkdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { shared } from "../faces/plan.ts";
 
 const here = import.meta.dirname;
 const { values } = parseArgs({
   options: {
     network: { type: "string", default: "swin_256new_iqa" },
     batch: { type: "string", default: "8" },
+    peft: { type: "string" },
     work: { type: "string", default: join(tmpdir(), "petalface-bench-import") },
     out: { type: "string", default: join(here, "../results") },
     help: { type: "boolean", default: false },
@@ -20,7 +22,8 @@ const { values } = parseArgs({
 });
 
 if (values.help) {
-  console.log(`npm run bench -- import [--network NAME] [--batch N] [--work FOLDER] [--out FOLDER]
+  console.log(`npm run bench -- import [--network NAME] [--batch N] [--peft PYTHON] [--work FOLDER] [--out FOLDER]
+--peft: a Python with torch, safetensors and peft, which loads an exported adapter; left out unless given.
 Needs the shared oracle, Linux, and 5 GB in a folder of its own under --work, which is removed at the end.`);
   process.exit(0);
 }
@@ -102,12 +105,28 @@ try {
     "--out",
     "faces.npy",
   ]);
-  const page = render(bytes, imported);
+  const page = render(bytes, imported) + (values.peft === undefined ? "" : loadedByPeft(values.peft));
   console.log(page);
   await mkdir(values.out, { recursive: true });
   await writeFile(join(values.out, "import.md"), page);
 } finally {
   await rm(work, { recursive: true, force: true });
+}
+
+/** Exports the adapter of the oracle's small checkpoint and lets PEFT embed with it; a sentence. */
+function loadedByPeft(python: string): string {
+  const folder = join(shared, "oracle/formats/checkpoints");
+  const checkpoint = join(folder, "standard.pt");
+  const run = (...args: string[]) => execFileSync(process.execPath, [cli, ...args], { cwd: work, stdio: "pipe" });
+  const arch = "vit:image=27,patch=9,dim=16,depth=2,heads=2";
+  run("import", checkpoint, "--arch", arch, "--out", "small.onnx", "--adapter-out", "small");
+  run("export", "--model", "small.onnx", "--adapter", "small", "--as", "peft", "--out", "peft");
+  const args = [join(here, "peft.py"), checkpoint, join(folder, "io.safetensors"), join(work, "peft")];
+  const said = JSON.parse(execFileSync(python, args, { encoding: "utf8" })) as Record<string, string | number>;
+  return `
+\`export --as peft\`: PEFT ${said.peft} (torch ${said.torch}) with the exported twin adapter of the oracle's \`standard.pt\`, weighted by each image's alpha, gives the
+released code's embeddings within ${Number(said.error).toExponential(1)} (relative).
+`;
 }
 
 function render(bytes: number, { architecture, parameters }: Record<string, unknown>): string {
