@@ -121,7 +121,7 @@ function loadedByPeft(python: string): string {
   const arch = "vit:image=27,patch=9,dim=16,depth=2,heads=2";
   run("import", checkpoint, "--arch", arch, "--out", "small.onnx", "--adapter-out", "small");
   run("export", "--model", "small.onnx", "--adapter", "small", "--as", "peft", "--out", "peft");
-  const args = [join(here, "peft.py"), checkpoint, join(folder, "io.safetensors"), join(work, "peft")];
+  const args = [join(here, "load_peft.py"), checkpoint, join(folder, "io.safetensors"), join(work, "peft")];
   const said = JSON.parse(execFileSync(python, args, { encoding: "utf8" })) as Record<string, string | number>;
   return `
 \`export --as peft\`: PEFT ${said.peft} (torch ${said.torch}) with the exported twin adapter of the oracle's \`standard.pt\`, weighted by each image's alpha, gives the

@@ -1,5 +1,5 @@
 """Loads adapters that `petalface export --as peft` wrote into a small vision transformer with Hugging Face PEFT, weights them image by image, and
-prints how far the embeddings are from the released code's: python peft.py CHECKPOINT IO ADAPTERS."""
+prints how far the embeddings are from the released code's: python load_peft.py CHECKPOINT IO ADAPTERS."""
 
 import json
 import sys
