@@ -47,8 +47,8 @@ export function referenceAdapter(
     parts.set(site, { ...parts.get(site), [`${side}${second}`]: tensor });
   }
   const twins = [...parts].filter(([, { down2, up2 }]) => down2 !== undefined || up2 !== undefined);
-  const [one] = parts.values();
-  const rank = one?.down?.shape[0] ?? 0;
+  const rank = [...parts.values()].find(({ down }) => down !== undefined)?.down?.shape[0] ?? 0;
+  if (rank < 1) throw new PetalfaceError("the adapter is incomplete: it has no down projection");
   const order = findSites(backbone.graph).sites.map(({ name }) => name);
   const known = new Set(order);
   // Sites that the graph lacks stay, so that the layout names the first of them.

@@ -118,8 +118,7 @@ export async function writeNetwork(
   options: WriteNetworkOptions,
 ): Promise<WrittenNetwork> {
   const { checkpoint, tensors, architecture } = matched;
-  if ([...checkpoint.files.keys()].some((file) => resolve(file) === resolve(path)))
-    throw new PetalfaceError(`${path} is the checkpoint itself; name another file`, { exitCode: 2 });
+  refuseOverwriting(checkpoint, path);
   const metadata = new Map([
     ...Object.entries(preprocessingMetadata(options.preprocessing)),
     [architectureKey, printArchitecture(architecture)] as const,
@@ -154,12 +153,20 @@ export async function writeNetwork(
   return { model: path, bytes };
 }
 
+function refuseOverwriting(checkpoint: Checkpoint, path: string): void {
+  if ([...checkpoint.files.keys()].some((file) => resolve(file) === resolve(path)))
+    throw new PetalfaceError(`${path} would be written, and is the checkpoint itself; name another --out`, {
+      exitCode: 2,
+    });
+}
+
 async function trainingEntries({ checkpoint, tensors }: MatchedNetwork): Promise<[string, string][]> {
   const entries: [string, string][] = [];
   for (const [name, tensor] of tensors) {
     if (!optional.some((rule) => rule.test(name))) continue;
-    const { buffer } = await readTensor(checkpoint, tensor);
-    entries.push([trainingKey(name), Buffer.from(buffer).toString("base64")]);
+    const data = await readTensor(checkpoint, tensor);
+    if (!data.every(Number.isFinite)) throw new PetalfaceError(`${checkpoint.path}: ${name} holds what is no number`);
+    entries.push([trainingKey(name), Buffer.from(data.buffer).toString("base64")]);
   }
   return entries;
 }
@@ -176,7 +183,8 @@ async function writeApart(
   bytes: number,
   { signal, progress }: WriteNetworkOptions,
 ): Promise<WrittenNetwork> {
-  const weights = `${path.replace(/\.onnx$/, "")}.safetensors`;
+  const weights = `${path.replace(/\.onnx$/i, "")}.safetensors`;
+  refuseOverwriting(checkpoint, weights);
   const written = await writeFloat32(weights, checkpoint, tensors, {
     progress: (done, total) => {
       signal?.throwIfAborted();

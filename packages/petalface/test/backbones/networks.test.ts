@@ -1,4 +1,4 @@
-import { readdir } from "node:fs/promises";
+import { copyFile, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Graph, Tensor } from "onnx-grad";
 import { describe, expect, it } from "vitest";
@@ -122,6 +122,7 @@ describe.skipIf(!oracleNets.exists)("the reference's networks (needs PETALFACE_S
     expect(attempt((tensors) => tensors.set(name, { shape: [48, 3], data: new Float32Array(144) }))).toThrow(
       `${name} is [48,3]; its layer and the adapter's rank need [48,4]`,
     );
+    expect(attempt((tensors) => tensors.clear())).toThrow("no down projection");
     const other = "layers.7.mlp.trainable_lora_down.weight";
     expect(attempt((tensors) => tensors.set(other, { shape: [4, 8], data: new Float32Array(32) }))).toThrow(
       '"layers.7.mlp", which swin.onnx does not have',
@@ -174,6 +175,14 @@ describe.skipIf(!oracleNets.exists)("the reference's networks (needs PETALFACE_S
     const own = join(folder, "apart");
     const written = await writeNetwork(matched, join(own, "big.onnx"), { preprocessing, apart: 1 });
     expect((await readdir(own)).sort()).toEqual(["big.onnx", "big.safetensors"]);
+    await copyFile(checkpoint.path, join(folder, "copy.safetensors"));
+    const copied = matchNetwork(
+      await openCheckpoint(join(folder, "copy.safetensors")),
+      spec.architecture,
+      isReferenceLowRank,
+    );
+    const over = writeNetwork(copied, join(folder, "copy.onnx"), { preprocessing, apart: 1 });
+    await expect(over).rejects.toThrow("is the checkpoint itself");
     const whole = await writeNetwork(matched, join(folder, "whole.onnx"), { preprocessing });
     expect(written.bytes).toBe(whole.bytes);
     const [big, one] = [await openBackbone(written.model), await openBackbone(whole.model)];
