@@ -13,6 +13,7 @@ export interface SourceFile {
  */
 const LAYERS: readonly (readonly string[])[] = [
   ["cli", "server", "studio"],
+  ["audit"],
   ["training", "evaluation", "gallery"],
   ["embeddings"],
   ["adapters"],

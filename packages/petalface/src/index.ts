@@ -1,4 +1,5 @@
 export * from "./adapters/index.ts";
+export * from "./audit/index.ts";
 export * from "./backbones/index.ts";
 export {
   bufferNames,

@@ -1,5 +1,7 @@
 import { type Command, Option } from "commander";
+import { PetalfaceError } from "../../errors.ts";
 import { type Provider, providerNames } from "../../runtime/index.ts";
+import type { AuditFlags } from "../audit/run.ts";
 import type { CliContext } from "../context.ts";
 import { withExamples } from "../examples.ts";
 import { inspect } from "../inspect.ts";
@@ -18,8 +20,24 @@ export function inspectCommand(program: Command, context: CliContext): void {
         providerNames.filter((name) => name !== "auto"),
       ),
     )
-    .action(async (thing: string, { normalize, provider }: { normalize?: string; provider?: Provider }) => {
+    .option("--check", "look at every picture of a data set; small sets are looked at anyway")
+    .option("--no-check", "look at a few pictures only")
+    .option("--model <file|name>", "who looks like whom: find wrong names in a data set")
+    .option("--against <data>", "a second data set: find pictures and people that both have")
+    .option("--report <file>", "write what was found in a data set as an HTML page with pictures")
+    .action(async (thing: string, { provider, ...flags }: AuditFlags & { provider?: Provider }) => {
+      const { normalize } = flags;
       const inspection = await inspect(thing, normalize);
+      if (inspection.document.kind === "data") {
+        const { runAudit } = await import("../audit/run.ts");
+        const { findings, lines } = await runAudit(thing, flags, context);
+        const document = findings === undefined ? inspection.document : { ...inspection.document, findings };
+        return context.result(document, [inspection.text, ...lines].join("\n"));
+      }
+      if (flags.model ?? flags.against ?? flags.report)
+        throw new PetalfaceError(`--model, --against and --report are for data sets; ${thing} is none`, {
+          exitCode: 2,
+        });
       if (provider === undefined) return context.result(inspection.document, inspection.text);
       const { withPlacement } = await import("../placement.ts");
       const { document, text } = await withPlacement(inspection, provider, thing, normalize);
@@ -30,6 +48,7 @@ export function inspectCommand(program: Command, context: CliContext): void {
     "inspect fr_feature",
     "inspect runs/first",
     "inspect faces --json",
+    "inspect train --against test --model fr_feature --report check.html",
     "inspect fr_feature --provider webgpu",
   );
 }
