@@ -9,6 +9,7 @@ const benchmarks: Readonly<Record<string, string>> = {
   import: "import/main.ts",
   networks: "networks/main.ts",
   operators: "operators/main.ts",
+  prefix: "prefix/main.ts",
   step: "step/main.ts",
 };
 

@@ -35,6 +35,9 @@ export interface Job {
   readonly folder: string;
   /** Choices on top of the contender's. */
   readonly options?: TrainingChoices;
+  /** As in the context of `adapt`. */
+  readonly prefixBytes?: number | undefined;
+  readonly onStep?: (() => void) | undefined;
 }
 
 /** What a job leaves in its folder. */
@@ -79,7 +82,10 @@ export async function runJob(job: Job): Promise<JobResult> {
     const data = contender.train === undefined ? await trainingFaces() : await openData(contender.train);
     const options = { ...contender.options, ...job.options, seed: job.seed, epochs: job.images / data.length };
     const started = performance.now();
-    const done = await adapt({ model, train: data.spec, options, out: run }, { data, threads });
+    const done = await adapt(
+      { model, train: data.spec, options, out: run },
+      { data, threads, prefixBytes: job.prefixBytes, onStep: job.onStep },
+    );
     seconds = (performance.now() - started) / 1000;
     trained = done.run.trained.parameters;
   }

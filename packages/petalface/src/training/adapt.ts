@@ -22,11 +22,14 @@ import type { OpenValidator, ValidationRecord, ValidationRequest, Validator } fr
 
 /** Memory for decoded training faces; what does not fit is decoded again every epoch. */
 const decodedCacheBytes = 512 * 2 ** 20;
+const defaultPrefixBytes = 4 * 2 ** 30;
 
 /** What surrounds a training run without changing its result (but for the number of threads). */
 export interface AdaptContext {
   readonly threads?: number | undefined;
   readonly provider?: Provider | undefined;
+  /** Most bytes of a file in the run's folder for what frozen layers make of the images, with `variants`; 0: none. 4 GiB unless given. */
+  readonly prefixBytes?: number | undefined;
   /** Stops the run after the current step, with a checkpoint. */
   readonly signal?: AbortSignal | undefined;
   /** Called once the run is known, before the first step. */
@@ -183,6 +186,7 @@ async function finish(
   const { finished, waiting } = await trainSteps(
     {
       ...parts,
+      prefixBytes: context.prefixBytes ?? defaultPrefixBytes,
       options: run.options,
       config: run.adapter,
       steps: run.steps,

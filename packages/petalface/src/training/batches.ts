@@ -1,6 +1,7 @@
 import type { FaceData } from "../data/index.ts";
 import type { Loader } from "../images/index.ts";
 import type { TrainingOptions } from "./options.ts";
+import type { Prefix } from "./prefix/prefix.ts";
 import { type Draw, sampler } from "./sampler.ts";
 import type { Targets } from "./targets.ts";
 
@@ -9,7 +10,9 @@ export interface PreparedStep {
   /** Counted from 0. */
   readonly step: number;
   readonly draws: readonly Draw[];
-  /** `draws.length x 3 x size x size` RGB planes. */
+  /** Draws whose pixels are needed: all, unless what the frozen layers make of them is kept. */
+  readonly shown: readonly Draw[];
+  /** `shown.length x 3 x size x size` RGB planes. */
   readonly pixels: Uint8Array;
   /** Faces whose target is not known yet, and their sharp pixels. */
   readonly fresh: readonly Draw[];
@@ -24,19 +27,21 @@ export function* prepareSteps(
     readonly options: TrainingOptions;
     readonly steps: number;
   },
-  targets: Targets | undefined,
+  kept: { readonly targets: Targets | undefined; readonly prefix: Prefix | undefined },
   first: number,
 ): Generator<Promise<PreparedStep>> {
   const { data, loader, options, steps } = task;
+  const { targets, prefix } = kept;
   const draw = sampler(options, data.length);
   const request = ({ index, flip, degrade }: Draw) => ({ source: data.at(index).source, flip, degrade });
   for (let step = first; step < steps; step++) {
     const draws = draw(step);
     const fresh = targets === undefined ? [] : draws.filter(({ index, flip }) => targets.claim(index, flip));
-    const requests = [...draws.map(request), ...fresh.map((face) => request({ ...face, degrade: undefined }))];
+    const shown = prefix === undefined ? draws : draws.filter((each) => prefix.claim(each));
+    const requests = [...shown.map(request), ...fresh.map((face) => request({ ...face, degrade: undefined }))];
     yield loader.load(requests).then((planes) => {
-      const split = draws.length * 3 * loader.size * loader.size;
-      return { step, draws, pixels: planes.subarray(0, split), fresh, freshPixels: planes.subarray(split) };
+      const split = shown.length * 3 * loader.size * loader.size;
+      return { step, draws, shown, pixels: planes.subarray(0, split), fresh, freshPixels: planes.subarray(split) };
     });
   }
 }

@@ -83,6 +83,11 @@ export interface TrainingOptions {
   readonly lrPixels: readonly number[];
   /** What makes training faces worse: `lr` shrinks them to one of `lrPixels`; all else is drawn as `parseDegradation` reads it. */
   readonly degrade: string;
+  /**
+   * Different draws (flip, degradation) of each face; 0: every epoch a new one. With a few, what frozen layers below all adapters make of them is
+   * computed once and kept.
+   */
+  readonly variants: number;
   /** Mirror half of the images. */
   readonly flip: boolean;
   /** Steps between two validations; 0 for once an epoch. Without a validation protocol nothing is measured. */
@@ -133,6 +138,7 @@ const petal: TrainingOptions = {
   sharpShare: 0.05,
   lrPixels: [8, 10, 12, 14, 16, 20, 24],
   degrade: "lr",
+  variants: 0,
   flip: true,
   validateEvery: 0,
   patience: 0,
@@ -250,4 +256,5 @@ function check(options: TrainingOptions): void {
   if (options.lrPixels.length === 0) fail("--lr-pixels needs at least one number");
   for (const pixels of options.lrPixels) within("lr-pixels", pixels, 2, 4096, true);
   degradationOf(options);
+  within("variants", options.variants, 0, 10_000, true);
 }

@@ -8,6 +8,8 @@ export interface Draw {
   readonly index: number;
   readonly flip: boolean;
   readonly degrade: Degradation | undefined;
+  /** Which of the face's draws it is, where their number is limited (`variants`). */
+  readonly variant?: number;
 }
 
 /** Number of steps of a run over `length` faces; at least one. */
@@ -16,13 +18,16 @@ export const stepsOf = (options: Pick<TrainingOptions, "epochs" | "batch">, leng
 
 /**
  * The faces of each step: every epoch a new shuffle, every position its own draw of flip and degradation. A step depends on the seed
- * and its number alone, so that a resumed run goes on with the same faces.
+ * and its number alone, so that a resumed run goes on with the same faces. With `variants` a face has that many draws of its own, and shows
+ * another one every epoch.
  */
 export function sampler(
-  options: Pick<TrainingOptions, "batch" | "seed" | "sharpShare" | "lrPixels" | "degrade" | "flip">,
+  options: Pick<TrainingOptions, "batch" | "seed" | "sharpShare" | "lrPixels" | "degrade" | "flip"> &
+    Partial<Pick<TrainingOptions, "variants">>,
   length: number,
 ): (step: number) => Draw[] {
   const spec = degradationOf(options);
+  const { variants = 0 } = options;
   let epochNow = -1;
   let order = new Uint32Array(0);
   const face = (position: number): number => {
@@ -36,12 +41,15 @@ export function sampler(
   return (step) =>
     Array.from({ length: options.batch }, (_, i) => {
       const position = step * options.batch + i;
-      const stream = random("draw", options.seed, position);
+      const index = face(position);
+      const variant = variants > 0 ? Math.floor(position / length) % variants : undefined;
+      const seed = variant === undefined ? [options.seed, position] : [options.seed, index, "variant", variant];
+      const stream = random("draw", ...seed);
       const sharp = stream.uniform() < options.sharpShare;
       const pixels = options.lrPixels[stream.int(options.lrPixels.length)] as number;
       const flip = options.flip && stream.uniform() < 0.5;
       const degrade: Degradation =
-        spec === undefined ? { kind: "lr", pixels } : drawDegradation(spec, "training", options.seed, position);
-      return { index: face(position), flip, degrade: sharp ? undefined : degrade };
+        spec === undefined ? { kind: "lr", pixels } : drawDegradation(spec, "training", ...seed);
+      return { index, flip, degrade: sharp ? undefined : degrade, ...(variant !== undefined && { variant }) };
     });
 }

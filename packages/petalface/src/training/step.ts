@@ -11,6 +11,7 @@ import { gatherRows, sampleClasses, updateHead } from "./head.ts";
 import type { StepRecord } from "./metrics.ts";
 import { optimize } from "./optimizer.ts";
 import type { TrainingOptions } from "./options.ts";
+import type { Prefix } from "./prefix/prefix.ts";
 import { learningRate } from "./schedule.ts";
 import type { Targets } from "./targets.ts";
 
@@ -24,6 +25,8 @@ export interface StepTask {
   readonly graph: TrainingGraph;
   readonly engine: Session;
   readonly targets: Targets | undefined;
+  /** Gives what the graph takes instead of images, where it is cut. */
+  readonly prefix?: Prefix | undefined;
 }
 
 /** What one batch says of the current weights, before they change. */
@@ -44,6 +47,7 @@ export async function computeStep(task: StepTask, state: TrainingState, batch: P
   const { options, targets, engine, data } = task;
   const { outputs } = task.graph;
   await targets?.add(batch.fresh, batch.freshPixels);
+  await task.prefix?.add(batch.shown, batch.pixels);
   const { head } = state;
   const labels = batch.draws.map(({ index }) => data.at(index).person);
   const classes =
@@ -67,7 +71,7 @@ export async function computeStep(task: StepTask, state: TrainingState, batch: P
     if (masks !== undefined) feeds.dropout = rowsOf(masks, part * size, size, options.batch);
     const results = await engine.run(feeds);
     loss += (floatsOf(results, outputs.loss)[0] as number) / parts;
-    alpha += mean(floatsOf(results, outputs.alpha)) / parts;
+    alpha += mean(floatsOf({ ...feeds, ...results }, outputs.alpha)) / parts;
     gradient = accumulated(gradient, floatsOf(results, outputs.theta), parts);
     if (outputs.centres !== undefined)
       centreGradient = accumulated(centreGradient, floatsOf(results, outputs.centres), parts);
@@ -91,7 +95,7 @@ export function applyStep(task: StepTask, state: TrainingState, computed: Comput
 
 /** The inputs of one part of a batch: rows `start` to `start + size`. */
 function partFeeds(
-  { backbone, graph: { inputs }, targets }: StepTask,
+  { backbone, graph: { inputs }, targets, prefix }: StepTask,
   batch: PreparedStep,
   start: number,
   size: number,
@@ -99,9 +103,10 @@ function partFeeds(
   classes: Uint32Array | undefined,
 ): Record<string, Tensor> {
   const face = 3 * backbone.size * backbone.size;
-  const pixels = batch.pixels.subarray(start * face, (start + size) * face);
-  const feeds: Record<string, Tensor> = {
-    [inputs.image]: toInput(pixels, size, size, backbone.size, backbone.spec),
+  const images = (): Tensor =>
+    toInput(batch.pixels.subarray(start * face, (start + size) * face), size, size, backbone.size, backbone.spec);
+  const feeds: Record<string, Tensor> = prefix?.feeds(batch.draws.slice(start, start + size)) ?? {
+    [inputs.image]: images(),
   };
   if (targets !== undefined && inputs.target !== undefined) {
     const target = new Float32Array(size * backbone.width);

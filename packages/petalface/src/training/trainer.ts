@@ -12,6 +12,8 @@ import { trainingGraph } from "./graph.ts";
 import { openJournal } from "./journal.ts";
 import type { MetricsRecord, StepRecord } from "./metrics.ts";
 import type { TrainingOptions } from "./options.ts";
+import { openPrefix } from "./prefix/prefix.ts";
+import { splitGraph } from "./prefix/split.ts";
 import { trainingSession } from "./session.ts";
 import { applyStep, computeStep } from "./step.ts";
 import { openTargets } from "./targets.ts";
@@ -46,6 +48,8 @@ export interface TrainingTask {
   /** Records of the run so far, up to the state's step. */
   readonly history: readonly MetricsRecord[];
   readonly validator: Validator | undefined;
+  /** Most bytes of a file for what frozen layers below all adapters make of the images (only with `variants`); 0: none. */
+  readonly prefixBytes: number;
   /** Stops after the current step, with a checkpoint. */
   readonly signal?: AbortSignal | undefined;
   readonly onStep?: ((record: StepRecord) => void) | undefined;
@@ -109,9 +113,8 @@ export async function trainSteps(task: TrainingTask, state: TrainingState): Prom
   if (!(await validate())) return { finished: false, waiting: undefined };
   if (finished()) return { finished: true, waiting: undefined };
   await using engines = await openEngines(task, state);
-  const { targets } = engines;
   const clock = waitingClock();
-  for await (const batch of prefetch(prepareSteps(task, targets, state.step), ahead)) {
+  for await (const batch of prefetch(prepareSteps(task, engines, state.step), ahead)) {
     clock.arrived();
     const computed = await computeStep({ ...task, ...engines }, state, batch);
     watch.add(batch.step + 1, computed.loss, computed.gradientNorm);
@@ -141,16 +144,23 @@ async function openEngines(task: TrainingTask, state: TrainingState) {
   const classes = Math.min(state.head?.classes ?? 0, options.classesPerStep);
   const graph = trainingGraph(backbone, task.config, options, classes);
   const session = trainingSession(backbone, task.session);
-  const engine = await openSession(graph.graph, session);
+  const batch = options.batch / options.accumulate;
+  const split = options.variants > 0 ? splitGraph(graph.graph, graph.inputs.image, batch) : undefined;
+  const engine = await openSession(split?.rest ?? graph.graph, session);
   const targets =
     graph.inputs.target === undefined ? undefined : await openTargets(backbone, task.data.length, session);
+  const { folder, prefixBytes: bytes } = task;
+  const prefix =
+    split && (await openPrefix({ backbone, split, batch, variants: options.variants, folder, bytes, session }));
   return {
     graph,
     engine,
     targets,
+    prefix,
     async [Symbol.asyncDispose]() {
       await engine.close();
       await targets?.close();
+      await prefix?.close();
     },
   };
 }

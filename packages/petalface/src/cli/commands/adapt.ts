@@ -23,7 +23,7 @@ import {
 } from "../../training/index.ts";
 import type { CliContext } from "../context.ts";
 import { withExamples } from "../examples.ts";
-import { numberList, numeric } from "../numbers.ts";
+import { byteSize, numberList, numeric } from "../numbers.ts";
 import type { Progress } from "../progress.ts";
 import { openPairsValidator } from "../validation.ts";
 
@@ -73,6 +73,8 @@ interface Flags {
   readonly sharpShare?: number;
   readonly lrPixels?: number[];
   readonly degrade?: string;
+  readonly variants?: number;
+  readonly prefixCache?: number;
   readonly flip?: boolean;
   readonly provider: "auto" | "cpu" | "cuda" | "webgpu";
   readonly threads?: number;
@@ -136,6 +138,16 @@ export function adaptCommand(program: Command, context: CliContext): void {
     )
     .option("--degrade <spec>", "train on a camera model instead, such as down=8-24:any,noise=0-10,jpeg=20-80")
     .option("--no-flip", "do not mirror training images")
+    .option(
+      "--variants <n>",
+      "different draws of each face; what frozen layers below all adapters make of them is kept",
+      numeric,
+    )
+    .option(
+      "--prefix-cache <size|off>",
+      "with --variants: most that is kept of them on disk, such as 500M or 4G",
+      byteSize,
+    )
     .option("--val <protocol>", "measure the adapter now and then, keep the best: pairs file, drawn[:...], or faces")
     .option("--val-data <data>", "the faces that --val names")
     .option("--val-pixels <list>", "low resolutions to measure at; 16 unless given", numberList)
@@ -161,7 +173,7 @@ export function adaptCommand(program: Command, context: CliContext): void {
 }
 
 /** What may be given together with `--resume`: what does not change the result, and the learning rate, which is noted. */
-const resumable: readonly string[] = ["resume", "lr", "threads", "provider"];
+const resumable: readonly string[] = ["resume", "lr", "threads", "provider", "prefixCache"];
 
 /** A run goes on with its own options: others are refused, not ignored. */
 function refuseChanges(command: Command): void {
@@ -180,6 +192,7 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
   let progress: Progress | undefined;
   const surroundings: AdaptContext = {
     threads: flags.threads,
+    prefixBytes: flags.prefixCache,
     provider: flags.provider === "auto" ? "cpu" : flags.provider,
     signal: context.signal,
     onStart(record, first) {
@@ -229,7 +242,7 @@ function start(flags: Flags, out: string, surroundings: AdaptContext): Promise<A
   } = flags;
   const { loss, margin, arcGradient, logitScale, distilWeight, classesPerStep, centreFaces } = flags;
   const { optimizer, weightDecay, momentum, nesterov, warmup, decay, clip, batch, accumulate, epochs } = flags;
-  const { seed, sharpShare, lrPixels, degrade, flip, patience, checkpointSeconds, tensorboard } = flags;
+  const { seed, sharpShare, lrPixels, degrade, variants, flip, patience, checkpointSeconds, tensorboard } = flags;
   const options: TrainingChoices = {
     ...{
       preset,
@@ -247,7 +260,7 @@ function start(flags: Flags, out: string, surroundings: AdaptContext): Promise<A
     },
     ...{ loss, margin, arcGradient, logitScale, distilWeight, classesPerStep, centreFaces },
     ...{ optimizer, learningRate, weightDecay, momentum, nesterov, warmup, decay, clip, batch, accumulate, epochs },
-    ...{ seed, sharpShare, lrPixels, degrade, flip, validateEvery, patience, checkpointSeconds, tensorboard },
+    ...{ seed, sharpShare, lrPixels, degrade, variants, flip, validateEvery, patience, checkpointSeconds, tensorboard },
   };
   return adapt({ model, normalize, train, options, out, validation: validationOf(flags) }, surroundings);
 }

@@ -1,0 +1,145 @@
+import type { Tensor } from "onnx-grad";
+import { type Backbone, toInput } from "../../backbones/index.ts";
+import { PetalfaceError } from "../../errors.ts";
+import { random } from "../../random.ts";
+import { floatsOf, openSession, type SessionOptions } from "../../runtime/index.ts";
+import type { Draw } from "../sampler.ts";
+import type { SplitGraph } from "./split.ts";
+import { openRecords } from "./store.ts";
+
+/** What the frozen layers below every adapter make of an image, computed once for each face and variant while the store has room. */
+export interface Prefix {
+  /** Whether this draw's pixels are needed: true once for each that the store holds, always for the others. */
+  claim(draw: Draw): boolean;
+  /** Computes the values of one step's claimed draws. `pixels`: their RGB planes, one draw after the other. */
+  add(draws: readonly Draw[], pixels: Uint8Array): Promise<void>;
+  /** The values of some draws as inputs of the rest of the graph. */
+  feeds(draws: readonly Draw[]): Record<string, Tensor>;
+  close(): Promise<void>;
+}
+
+/** How a {@link Prefix} is opened. */
+export interface PrefixOptions {
+  readonly backbone: Backbone;
+  readonly split: SplitGraph;
+  /** Images of one run of the graphs. */
+  readonly batch: number;
+  /** Different draws of each face (`--variants`). */
+  readonly variants: number;
+  /** Where the file goes, and how large it may become; 0 keeps nothing. */
+  readonly folder: string;
+  readonly bytes: number;
+  readonly session: SessionOptions;
+}
+
+/**
+ * Opens a {@link Prefix}. The store keeps what came first: with every face met once an epoch, throwing out the oldest would throw out what is needed next.
+ *
+ * @throws PetalfaceError if an image's values depend on its neighbours in the batch, to the last bit
+ */
+export async function openPrefix({
+  backbone,
+  split,
+  batch,
+  variants,
+  folder,
+  bytes,
+  session,
+}: PrefixOptions): Promise<Prefix> {
+  const engine = await openSession(split.prefix, session);
+  const lengths = split.values.map(({ shape }) => shape.reduce((product, side) => product * side, 1) / batch);
+  const record = lengths.reduce((sum, length) => sum + length, 0);
+  const face = 3 * backbone.size ** 2;
+
+  const compute = async (pixels: Uint8Array, count: number): Promise<Float32Array[]> => {
+    const [input = ""] = split.prefix.inputs;
+    const results = await engine.run({ [input]: toInput(pixels, count, batch, backbone.size, backbone.spec) });
+    return split.values.map(({ name }) => floatsOf(results, name));
+  };
+  try {
+    await proveRows(compute, lengths, batch, face);
+  } catch (error) {
+    await engine.close();
+    throw error;
+  }
+  const store = openRecords(folder, record, bytes);
+  const slots = new Map<number, number>();
+  const passing = new Map<number, Float32Array>();
+  const keyOf = ({ index, variant }: Draw): number => index * variants + (variant ?? 0);
+
+  return {
+    claim(draw) {
+      const key = keyOf(draw);
+      if (slots.has(key)) return false;
+      if (slots.size < store.capacity) slots.set(key, slots.size);
+      return true;
+    },
+    async add(draws, pixels) {
+      passing.clear();
+      for (let start = 0; start < draws.length; start += batch) {
+        const part = draws.slice(start, start + batch);
+        const values = await compute(pixels.subarray(start * face, (start + part.length) * face), part.length);
+        part.forEach((draw, row) => {
+          const joined = new Float32Array(record);
+          let offset = 0;
+          values.forEach((value, at) => {
+            const length = lengths[at] as number;
+            joined.set(value.subarray(row * length, (row + 1) * length), offset);
+            offset += length;
+          });
+          const slot = slots.get(keyOf(draw));
+          if (slot === undefined) passing.set(keyOf(draw), joined);
+          else store.write(slot, joined);
+        });
+      }
+    },
+    feeds(draws) {
+      let offset = 0;
+      return Object.fromEntries(
+        split.values.map(({ name, shape }, at) => {
+          const length = lengths[at] as number;
+          const data = new Float32Array(batch * length);
+          draws.forEach((draw, row) => {
+            const key = keyOf(draw);
+            const slot = slots.get(key);
+            const out = data.subarray(row * length, (row + 1) * length);
+            if (slot !== undefined) store.read(slot, offset, out);
+            else out.set((passing.get(key) as Float32Array).subarray(offset, offset + length));
+          });
+          offset += length;
+          return [name, { dtype: "float32", dims: shape, data } as const];
+        }),
+      );
+    },
+    async close() {
+      await engine.close();
+      store.close();
+    },
+  };
+}
+
+/** Runs a batch of noise and the same images one place further: every value must move with its image, bit for bit. */
+async function proveRows(
+  compute: (pixels: Uint8Array, count: number) => Promise<Float32Array[]>,
+  lengths: readonly number[],
+  batch: number,
+  face: number,
+): Promise<void> {
+  const stream = random("prefix");
+  const pixels = Uint8Array.from({ length: batch * face }, () => stream.uint32() & 255);
+  const moved = new Uint8Array(pixels.length);
+  moved.set(pixels.subarray(0, pixels.length - face), face);
+  moved.set(pixels.subarray(pixels.length - face), 0);
+  const [before, after] = [await compute(pixels, batch), await compute(moved, batch)];
+  lengths.forEach((length, at) => {
+    const [one, other] = [before[at] as Float32Array, after[at] as Float32Array];
+    for (let row = 0; row < batch; row++) {
+      const to = ((row + 1) % batch) * length;
+      for (let i = 0; i < length; i++)
+        if (!Object.is(one[row * length + i], other[to + i]))
+          throw new PetalfaceError(
+            "the frozen layers give an image other bits at another place in the batch, so that nothing can be kept of them; train without --variants",
+          );
+    }
+  });
+}
