@@ -39,10 +39,9 @@ export function findNear(
   options: {
     readonly skip?: Uint8Array;
     readonly most?: number;
-    readonly wanted?: (one: number, other: number) => boolean;
   } = {},
 ): NearPairs {
-  const { skip, most = Number.POSITIVE_INFINITY, wanted } = options;
+  const { skip, most = Number.POSITIVE_INFINITY } = options;
   const edges = bandEdges(count > manyPictures ? 16 : 24);
   const pairs: NearPair[] = [];
   let complete = true;
@@ -60,7 +59,6 @@ export function findNear(
           const [one, other] = [order[a] as number, order[b] as number];
           const distance = hashDistance(hashes, one, other);
           if (distance > nearBits || metBefore(hashes, one, other, edges, band)) continue;
-          if (wanted !== undefined && !wanted(one, other)) continue;
           if (pairs.length >= most) return { pairs, complete: false };
           pairs.push({ one, other, distance });
         }

@@ -1,9 +1,12 @@
+import { mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import type { Embedder } from "../backbones/index.ts";
 import type { FaceData } from "../data/index.ts";
 import { identify, type Matcher, rowsOf } from "../evaluation/index.ts";
 import { type Loader, prefetch } from "../images/index.ts";
 import { random } from "../random.ts";
-import { openRowsFile, type RowsFile } from "./rows-file.ts";
+import { openScratch, type Scratch } from "../scratch.ts";
 
 /** A face that does not look like its person. */
 export interface Outlier {
@@ -38,7 +41,8 @@ export interface People extends Disposable {
   /** Sums of unit embeddings, a row a person; zero where no face could be read. */
   readonly centres: Float32Array;
   readonly faces: Uint32Array;
-  readonly rows: RowsFile;
+  /** Unit embeddings of all faces in order; zeros where a face could not be read. */
+  readonly rows: Scratch;
 }
 
 /** Rows read back at once. */
@@ -59,7 +63,7 @@ export async function readPeople(
   } = {},
 ): Promise<People> {
   const { width, batch } = embedder;
-  const rows = openRowsFile(width);
+  const rows = openScratch(mkdtempSync(join(tmpdir(), "petalface-rows-")), width);
   try {
     const centres = new Float32Array(data.people.length * width);
     const faces = new Uint32Array(data.people.length);
@@ -86,12 +90,12 @@ export async function readPeople(
         }
         if (person >= 0) faces[person] = (faces[person] as number) + 1;
       });
-      rows.append(units);
+      rows.write(start, units);
       options.onProgress?.(start + samples.length);
     }
-    return { data, width, centres, faces, rows, [Symbol.dispose]: () => rows[Symbol.dispose]() };
+    return { data, width, centres, faces, rows, [Symbol.dispose]: () => rows.close() };
   } catch (error) {
-    rows[Symbol.dispose]();
+    rows.close();
     throw error;
   }
 }
@@ -116,7 +120,7 @@ export async function findOutliers(
   const { width, data } = people;
   const probes = new Float32Array(suspects.length * width);
   suspects.forEach((face, i) => {
-    probes.set(people.rows.read(face, 1), i * width);
+    people.rows.read(face, 0, probes.subarray(i * width, (i + 1) * width));
   });
   const { other, otherRow } = await identify(
     matcher,
@@ -206,7 +210,8 @@ function cosineWith({ centres, width }: People, row: Float32Array, person: numbe
 function eachFace(people: People, visit: (face: number, row: Float32Array, person: number) => void): void {
   const { data, rows, width } = people;
   for (let start = 0; start < data.length; start += chunk) {
-    const part = rows.read(start, Math.min(chunk, data.length - start));
+    const part = new Float32Array(Math.min(chunk, data.length - start) * width);
+    rows.read(start, 0, part);
     for (let i = 0; i * width < part.length; i++) {
       const row = part.subarray(i * width, (i + 1) * width);
       const { person } = data.at(start + i);

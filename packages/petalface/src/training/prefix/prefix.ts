@@ -1,11 +1,12 @@
+import { join } from "node:path";
 import type { Tensor } from "onnx-grad";
 import { type Backbone, toInput } from "../../backbones/index.ts";
 import { PetalfaceError } from "../../errors.ts";
 import { random } from "../../random.ts";
 import { floatsOf, openSession, type SessionOptions } from "../../runtime/index.ts";
+import { openScratch } from "../../scratch.ts";
 import type { Draw } from "../sampler.ts";
 import type { SplitGraph } from "./split.ts";
-import { openRecords } from "./store.ts";
 
 /** What the frozen layers below every adapter make of an image, computed once for each face and variant while the store has room. */
 export interface Prefix {
@@ -62,7 +63,8 @@ export async function openPrefix({
     await engine.close();
     throw error;
   }
-  const store = openRecords(folder, record, bytes);
+  const store = openScratch(join(folder, "prefix"), record);
+  const capacity = Math.floor(bytes / (4 * record));
   const slots = new Map<number, number>();
   const passing = new Map<number, Float32Array>();
   const keyOf = ({ index, variant }: Draw): number => index * variants + (variant ?? 0);
@@ -71,7 +73,7 @@ export async function openPrefix({
     claim(draw) {
       const key = keyOf(draw);
       if (slots.has(key)) return false;
-      if (slots.size < store.capacity) slots.set(key, slots.size);
+      if (slots.size < capacity) slots.set(key, slots.size);
       return true;
     },
     async add(draws, pixels) {
