@@ -54,9 +54,6 @@ export interface Audit {
     | undefined;
 }
 
-/** Share of the way from strangers to own faces from which on two people are said to look like one. */
-const alikeShare = 0.75;
-
 /** Looks for copies, wrong names and shared people. Throws the signal's reason if it aborts. */
 export async function auditFaces(options: AuditOptions): Promise<Audit> {
   const { data, against, model, signal, onProgress } = options;
@@ -89,7 +86,7 @@ export async function auditFaces(options: AuditOptions): Promise<Audit> {
     const outlying = { levels, faces: outliers };
     if (against === undefined || names === undefined) return { ...found, outliers: outlying };
     using others = await read(against, data.length);
-    const level = levels && levels.strangers.mean + alikeShare * (levels.own - levels.strangers.mean);
+    const level = levels?.alike;
     const alike = level === undefined ? undefined : await findShared(people, others, level, matcher, signal);
     return { ...found, outliers: outlying, shared: { names, alike, level } };
   } finally {

@@ -32,6 +32,8 @@ export interface Levels {
   readonly outlier: number;
   /** Median cosine of a face with its own person's other faces. */
   readonly own: number;
+  /** From here on two are said to look like one: three quarters of the way from strangers to {@link own}. */
+  readonly alike: number;
 }
 
 /** The people of a set as a model sees them. */
@@ -49,8 +51,8 @@ export interface People extends Disposable {
 const chunk = 4096;
 /** Pairs of face and stranger that {@link Levels} come from. */
 const strangerPairs = 20_000;
-/** What a face must look more like another person than its own by, to be said to look like them. */
-const margin = 0.1;
+/** The best of thousands of strangers comes far above their mean; this share of the way to one's own faces none of LFW's did. */
+const alikeShare = 0.75;
 
 /** Embeds every face of a set, sharp, into a file, and means it by person. Memory: one row a person. */
 export async function readPeople(
@@ -135,8 +137,7 @@ export async function findOutliers(
   const outliers = suspects.map((face, i): Outlier => {
     const own = owns[i] as number;
     const cosine = other[i] as number;
-    const known = cosine > levels.outlier && cosine > own + margin;
-    return { face, own, like: known ? { person: otherRow[i] as number, cosine } : undefined };
+    return { face, own, like: cosine >= levels.alike ? { person: otherRow[i] as number, cosine } : undefined };
   });
   return { levels, outliers: outliers.sort((a, b) => a.own - b.own || a.face - b.face) };
 }
@@ -187,7 +188,12 @@ function measureLevels(people: People): Levels | undefined {
   const mean = strangers.reduce((sum, value) => sum + value, 0) / strangers.length;
   const deviation = Math.sqrt(strangers.reduce((sum, value) => sum + (value - mean) ** 2, 0) / strangers.length);
   const own = owns.sort((a, b) => a - b)[Math.floor(owns.length / 2)] as number;
-  return { strangers: { mean, deviation }, outlier: mean + 3 * deviation, own };
+  return {
+    strangers: { mean, deviation },
+    outlier: mean + 3 * deviation,
+    own,
+    alike: mean + alikeShare * (own - mean),
+  };
 }
 
 /** Cosine of a face with its person's other faces; undefined where there are none. */
