@@ -12,7 +12,7 @@ function drawer(seed: number): () => number {
   };
 }
 
-/** A row: its person's direction plus noise, drawn so that some people are confused. `person` -1 has a direction of its own. */
+/** A row: its person's direction plus noise, drawn so that some people are confused. */
 function drawRow(out: Float32Array, at: number, person: number, image: number, noise: number): void {
   const centre = drawer(Math.imul(person + 7, 2654435761));
   const jitter = drawer(Math.imul(image + 11, 2246822519) ^ 0x5bd1e995);
@@ -30,14 +30,21 @@ function npyHead(dtype: string, shape: readonly number[]): Buffer {
   return head;
 }
 
-async function writeRows(path: string, count: number, noise: number, personOf: (row: number) => number): Promise<void> {
+/** @param firstImage number of the first row's image: no two images have the same noise. */
+async function writeRows(
+  path: string,
+  count: number,
+  noise: number,
+  personOf: (row: number) => number,
+  firstImage = 0,
+): Promise<void> {
   await using file = await open(path, "w");
   await file.writeFile(npyHead("<f4", [count, width]));
   const chunk = 4096;
   for (let start = 0; start < count; start += chunk) {
     const rows = new Float32Array(Math.min(chunk, count - start) * width);
     for (let at = 0; at < rows.length; at += width)
-      drawRow(rows, at, personOf(start + at / width), start + at / width, noise);
+      drawRow(rows, at, personOf(start + at / width), firstImage + start + at / width, noise);
     await file.writeFile(new Uint8Array(rows.buffer));
   }
 }
@@ -80,8 +87,8 @@ export async function makeIjbc(folder: string): Promise<void> {
 export async function makeTinyface(folder: string): Promise<void> {
   if (existsSync(join(folder, "probe-labels.npy"))) return;
   const { distractors, gallery, probes, people } = tinyface;
-  await writeRows(join(folder, "gallery.npy"), gallery + distractors, 7, (i) => (i < gallery ? i % people : 1e6 + i));
-  await writeRows(join(folder, "probes.npy"), probes, 9, (i) => i % people);
+  await writeRows(join(folder, "gallery.npy"), gallery + distractors, 2, (i) => (i < gallery ? i % people : 1e6 + i));
+  await writeRows(join(folder, "probes.npy"), probes, 2, (i) => i % people, 1e7);
   await writeArray(
     join(folder, "gallery-labels.npy"),
     Int32Array.from({ length: gallery + distractors }, (_, i) => (i < gallery ? i % people : -1)),

@@ -24,9 +24,10 @@ const integers = async (name: string): Promise<Int32Array> => {
 /** Scales rows to unit length in place. */
 function normalise(data: Float32Array): Float32Array {
   for (let start = 0; start < data.length; start += width) {
-    const row = data.subarray(start, start + width);
-    const scale = 1 / Math.hypot(...row);
-    for (let k = 0; k < width; k++) row[k] = (row[k] as number) * scale;
+    let squares = 0;
+    for (let i = start; i < start + width; i++) squares += (data[i] as number) ** 2;
+    const scale = 1 / Math.sqrt(squares);
+    for (let i = start; i < start + width; i++) data[i] = (data[i] as number) * scale;
   }
   return data;
 }

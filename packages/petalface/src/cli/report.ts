@@ -18,8 +18,10 @@ import {
 import { drawDegradation, type ImageRequest, openLoader, parseDegradation } from "../images/index.ts";
 import { encodePng } from "./png.ts";
 
-/** People whose face the report shows, and hardest pairs of each kind. */
+/** People whose face the report shows. */
 const SHOWN = 6;
+/** Hardest pairs of each kind: one row of the page. */
+const hardestShown = 5;
 
 /** What {@link writeEvaluationReport} reports on. */
 export interface ReportedEvaluation {
@@ -103,7 +105,7 @@ export async function drawHardest(
 ): Promise<HardestPairs | undefined> {
   const condition = conditionInFocus(model.result);
   if (condition === undefined) return undefined;
-  const { genuine, impostor } = hardestPairs(model.result, condition, SHOWN);
+  const { genuine, impostor } = hardestPairs(model.result, condition, hardestShown);
   const pairs = [...genuine, ...impostor];
   const views = pairs.flatMap((pair): View[] => [
     { image: pair.first, degradation: pair.firstDegradation },
@@ -114,8 +116,9 @@ export async function drawHardest(
   const before = outcome?.kind === "verification" ? outcome.scores : undefined;
   const reported = pairs.map(
     (pair: HardPair, i): ReportPair => ({
-      first: drawn[2 * i] as ReportFace,
-      second: drawn[2 * i + 1] as ReportFace,
+      // Small pictures: their alpha would not fit below.
+      first: { ...(drawn[2 * i] as ReportFace), alpha: undefined },
+      second: { ...(drawn[2 * i + 1] as ReportFace), alpha: undefined },
       score: pair.score,
       before: before?.[pair.place],
     }),

@@ -22,13 +22,15 @@ export function holm(ps: readonly number[]): number[] {
   return corrected;
 }
 
+/** With fewer draws beyond zero than this, their count says little about how rare they are. */
+const fewDraws = 5;
+
 /**
- * The p value of a difference for correction: resamples alone give nothing below 2 / (resamples + 1), which no correction of a long table
- * survives. Where they give that floor, the normal tail of value / standard error stands in if it is smaller.
+ * The p value of a difference for correction. Resamples give none below 2 / (resamples + 1), which no correction of a long table survives,
+ * and a coarse one above it: where fewer than five lie beyond zero, the normal tail of value / standard error stands in if it is smaller.
  */
 export function tailP(p: number, value: number, standardError: number, resamples: number): number {
-  const floor = 2 / (resamples + 1);
-  if (p > floor * (1 + 1e-9) || !(standardError > 0)) return p;
+  if (p > ((2 * fewDraws) / (resamples + 1)) * (1 + 1e-9) || !(standardError > 0)) return p;
   return Math.min(p, normalTails(value / standardError));
 }
 

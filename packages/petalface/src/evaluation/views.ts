@@ -1,4 +1,3 @@
-import { UMAP } from "umap-js";
 import { PetalfaceError } from "../errors.ts";
 import { random } from "../random.ts";
 import { normaliseRows } from "./scores.ts";
@@ -30,10 +29,16 @@ const neighbours = 15;
  *
  * @returns x and y of each row
  */
-export function placeInPlane(data: Float32Array, width: number, seed = 1): readonly (readonly [number, number])[] {
+export async function placeInPlane(
+  data: Float32Array,
+  width: number,
+  seed = 1,
+): Promise<readonly (readonly [number, number])[]> {
   const rows = normaliseRows(data, width);
   const count = rows.length / width;
   if (count < 4) throw new PetalfaceError(`a map needs at least 4 faces, not ${count}`);
+  // Only maps need it, and it takes its time to load.
+  const { UMAP } = await import("umap-js");
   const next = random("umap", seed);
   const distance = (a: number[], b: number[]): number => 1 - a.reduce((sum, x, k) => sum + x * (b[k] as number), 0);
   const umap = new UMAP({

@@ -85,9 +85,11 @@ test("under no difference Holm calls one in at most 5 % of tables", () => {
   expect(wrong / tables).toBeGreaterThan(0.03);
 });
 
-test("the floor of resamples gives way to the normal tail, never upwards", () => {
+test("few draws beyond zero give way to the normal tail, never upwards", () => {
   expect(tailP(2 / 1001, 0.1, 0.01, 1000)).toBeCloseTo(normalTails(10), 30);
   expect(tailP(2 / 1001, 0.01, 0.01, 1000)).toBe(2 / 1001);
+  expect(tailP(10 / 1001, 0.1, 0.01, 1000)).toBeCloseTo(normalTails(10), 30);
+  expect(tailP(12 / 1001, 0.1, 0.01, 1000)).toBe(12 / 1001);
   expect(tailP(0.2, 0.1, 0.01, 1000)).toBe(0.2);
   expect(tailP(2 / 1001, 0.1, 0, 1000)).toBe(2 / 1001);
 });

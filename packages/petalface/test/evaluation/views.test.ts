@@ -17,8 +17,8 @@ function faces(noise: number): Float32Array {
   });
 }
 
-describe("the map", () => {
-  const places = placeInPlane(faces(0.2), width);
+describe("the map", async () => {
+  const places = await placeInPlane(faces(0.2), width);
   test("puts each face nearest to another of its person", () => {
     const near = places.map((own, i) => {
       const distances = places.map(([x, y], j) =>
@@ -28,16 +28,16 @@ describe("the map", () => {
     });
     expect(near.filter(Boolean).length / near.length).toBeGreaterThan(0.95);
   });
-  test("is the same for the same seed, and does not look at lengths", () => {
-    expect(placeInPlane(faces(0.2), width)).toEqual(places);
-    expect(placeInPlane(faces(0.2), width, 2)).not.toEqual(places);
+  test("is the same for the same seed, and does not look at lengths", async () => {
+    expect(await placeInPlane(faces(0.2), width)).toEqual(places);
+    expect(await placeInPlane(faces(0.2), width, 2)).not.toEqual(places);
     expect(
-      placeInPlane(
+      await placeInPlane(
         faces(0.2).map((x) => x * 4),
         width,
       ),
     ).toEqual(places);
-    expect(() => placeInPlane(new Float32Array(3 * width), width)).toThrow(/at least 4 faces/);
+    await expect(placeInPlane(new Float32Array(3 * width), width)).rejects.toThrow(/at least 4 faces/);
   });
 });
 

@@ -178,23 +178,24 @@ export async function qualityChart(
     return Math.min(at(degraded, a), at(degraded, b));
   });
   const order = Int32Array.from(quality.keys()).sort((a, b) => at(quality, a) - at(quality, b) || a - b);
-  const spread = at(quality, order[Math.floor(count * 0.95)]) - at(quality, order[Math.floor(count * 0.05)]);
-  if (count < 20 * parts || spread < 0.02) return undefined;
+  const slices = Array.from({ length: parts }, (_, part) =>
+    order.subarray(Math.floor((part * count) / parts), Math.floor(((part + 1) * count) / parts)),
+  );
+  const means = slices.map((chosen) => chosen.reduce((sum, i) => sum + at(quality, i), 0) / chosen.length);
+  // Where most faces have one alpha (all sharp, all poor) there is no axis to draw over.
+  const apart = means.slice(1).filter((mean, i) => mean - (means[i] as number) > 0.01).length;
+  if (count < 20 * parts || apart < parts - 2) return undefined;
   const values = results.flatMap(({ result }, place) => {
     const own = outcomeOf(result.detail, "verification", condition);
     if (own?.fold === undefined) return [];
     const listed = { ...own, fold: own.fold };
     const { thresholds } = kFoldAccuracy(rankPairs(listed), new Float64Array(count).fill(1), result.protocol.folds);
     const right = judge(listed, thresholds);
-    return Array.from({ length: parts }, (_, part) => {
-      const chosen = order.subarray(Math.floor((part * count) / parts), Math.floor(((part + 1) * count) / parts));
-      const mean = chosen.reduce((sum, i) => sum + at(quality, i), 0) / chosen.length;
-      return {
-        place,
-        quality: mean,
-        value: (100 * chosen.reduce((sum, i) => sum + (right[i] as number), 0)) / chosen.length,
-      };
-    });
+    return slices.map((chosen, part) => ({
+      place,
+      quality: means[part],
+      value: (100 * chosen.reduce((sum, i) => sum + (right[i] as number), 0)) / chosen.length,
+    }));
   });
   const encoding = {
     x: {

@@ -46,6 +46,12 @@ function picture(name: string, { label, image, alpha }: ReportFace): Html {
   return html`<div><img src="${image}" alt="${name}, ${label}"><div class="cap">${label}${text}</div></div>`;
 }
 
+const signed = (score: number): string => score.toFixed(2).replace("-", "\u2212");
+
+/** A file's name without its folder, ending and underscores: what fits beside a picture. */
+const shortName = (id: string): string =>
+  (id.split("/").at(-1) ?? id).replace(/\.[a-z]{3,4}$/i, "").replaceAll("_", " ");
+
 export function sampleSection(samples: readonly ReportSample[]): Section | undefined {
   if (samples.length === 0) return undefined;
   const columns = Math.max(...samples.map((sample) => sample.faces.length));
@@ -54,7 +60,7 @@ export function sampleSection(samples: readonly ReportSample[]): Section | undef
     title: "What the models see",
     content: html`<div class="faces" style="--n:${columns}">${samples.map(
       ({ name, faces }) =>
-        html`<div class="who">${name}</div>${Array.from({ length: columns }, (_, i) => {
+        html`<div class="who">${shortName(name)}</div>${Array.from({ length: columns }, (_, i) => {
           const face = faces[i];
           return face === undefined ? html`<div></div>` : picture(name, face);
         })}`,
@@ -70,7 +76,7 @@ export function hardestSection(hardest: HardestPairs | undefined): Section | und
       : html`<h3>${title}</h3><div class="pairs">${pairs.map(
           ({ first, second, score, before }) =>
             html`<div class="pair"><div class="two-faces">${picture("pair", first)}${picture("pair", second)}</div>
-<div class="score">${score.toFixed(2)}${before === undefined ? undefined : html`<small> was ${before.toFixed(2)}</small>`}</div></div>`,
+<div class="score">${signed(score)}${before === undefined ? undefined : html`<small> was ${signed(before)}</small>`}</div></div>`,
         )}</div>`;
   return {
     id: "hardest",

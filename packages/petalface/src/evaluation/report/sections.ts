@@ -195,7 +195,7 @@ Under “mixed” each pair counts twice, once with either side degraded.</p>`
 ${searched ? (pairs ? "Rank-1: one sharp image of each person is enrolled, all others are probes; a probe counts only if its own person scores above everyone else." : "Ranks count the gallery entries of other people that score at least as high as the best mate.") : ""}</p>
 <p>Intervals: ${bootstrap.resamples.toLocaleString("en")} resamples of the people with replacement (seed ${bootstrap.seed}), 2.5th to 97.5th percentile. Genuine pairs and probes count as often as their person was drawn,
 impostor pairs as the product of both, which makes intervals rather too wide than too narrow. The gallery and the thresholds of accuracy stay fixed. p values are two-sided and come from the same resamples of the difference;
-where none of those crosses zero, from the normal distribution with their standard error.${thinned ? " Of millions of comparisons the genuine and the highest impostors count in full, of the others a drawn part with its weight; the values themselves come from all." : ""}</p>`,
+where fewer than five of those cross zero, from the normal distribution with their standard error.${thinned ? " Of millions of comparisons the genuine and the highest impostors count in full, of the others a drawn part with its weight; the values themselves come from all." : ""}</p>`,
   };
 }
 

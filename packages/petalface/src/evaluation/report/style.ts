@@ -51,6 +51,7 @@ details{margin:14px 0}summary{cursor:pointer;color:var(--soft);font-size:14.5px}
 .wide{grid-template-columns:repeat(auto-fit,minmax(min(100%,440px),1fr))}.two{grid-template-columns:1fr 1fr}
 figure{margin:0}figure svg{max-width:100%;height:auto;display:block}
 figure h4{font-size:14px;margin:0 0 4px;font-weight:600;overflow-wrap:anywhere}
+.heat svg path{shape-rendering:crispEdges}
 .faces{display:grid;grid-template-columns:max-content repeat(var(--n),112px);gap:10px 12px;align-items:center;overflow-x:auto;margin:16px 0;font-size:13px}
 .faces img{display:block;width:112px;height:112px;border-radius:6px;background:var(--wash)}
 .faces .cap{color:var(--soft);font-size:12px;line-height:1.35;margin-top:3px}

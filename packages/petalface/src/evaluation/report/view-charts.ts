@@ -26,13 +26,14 @@ export async function viewSection(view: EmbeddingView | undefined): Promise<Sect
 <ul class="legend">${view.people.map((name, person) => html`<li><i class="${shapes[Math.floor(person / colours.length) % shapes.length] ?? ""}" style="background:${colours[person % colours.length] ?? ""}"></i>${name}</li>`)}</ul>
 <div class="panels two">${maps}</div>
 <p class="note">Each face sharp (filled)${shown}${degraded === undefined ? "" : " (hollow)"}, placed by UMAP on cosine distance so that neighbours stay neighbours. Axes and distances between groups mean nothing.</p>
-<h3>Similarities</h3><div class="panels two">${heats}</div>
+<h3>Similarities</h3><div class="panels two heat">${heats}</div>
 <p class="note">Cosines: rows are probes${degraded === undefined ? "" : ` at ${degradationLabel(degraded ?? "")}`}, columns the sharp gallery, both person by person; on the diagonal is the same person.</p>`,
   };
 }
 
-function mapChart(view: EmbeddingView, model: ViewedFaces): Promise<Html> {
-  const values = placeInPlane(model.data, model.width).map(([x, y], face) => ({
+async function mapChart(view: EmbeddingView, model: ViewedFaces): Promise<Html> {
+  const places = await placeInPlane(model.data, model.width);
+  const values = places.map(([x, y], face) => ({
     x,
     y,
     person: view.person[face],
