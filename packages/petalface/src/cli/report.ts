@@ -16,6 +16,7 @@ import {
   writeReport,
 } from "../evaluation/index.ts";
 import { drawDegradation, type ImageRequest, openLoader, parseDegradation } from "../images/index.ts";
+import { readGroups } from "./groups.ts";
 import { encodePng } from "./png.ts";
 
 /** People whose face the report shows. */
@@ -141,6 +142,7 @@ export async function writeEvaluationReport(path: string, evaluation: ReportedEv
     comparisons: adapted && [{ name: "adapted", against: "frozen", comparison: compareResults(frozen, adapted) }],
     samples: await drawSamples(evaluation, model.result),
     hardest: await drawHardest(evaluation, model, adapted && frozen),
+    groups: await readGroups(evaluation.data.spec, evaluation.protocol.people),
     run: options,
     view,
   });

@@ -1,6 +1,7 @@
 export { type Comparison, compareMethods, compareResults, correctForMany, type Difference } from "./compare.ts";
 export { conditionLabel, degradationLabel, measureKey, measureLabel } from "./condition.ts";
 export { type EvaluatePairsOptions, type EvaluationProgress, evaluatePairs } from "./evaluate.ts";
+export type { Grouping } from "./groups.ts";
 export { type HardPair, hardestPairs } from "./hardest.ts";
 export * from "./matching/index.ts";
 export { meanResult } from "./mean.ts";

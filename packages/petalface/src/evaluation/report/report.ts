@@ -1,8 +1,10 @@
 import { PetalfaceError } from "../../errors.ts";
 import { writeFileSafely } from "../../files.ts";
+import type { Grouping } from "../groups.ts";
 import { type NamedResult, percent } from "../table.ts";
 import type { EvaluationResult } from "../types.ts";
 import type { EmbeddingView } from "../views.ts";
+import { groupSection } from "./group-section.ts";
 import { type Html, html, raw } from "./html.ts";
 import { type HardestPairs, hardestSection, type ReportSample, sampleSection } from "./pictures.ts";
 import {
@@ -31,6 +33,8 @@ export interface Report {
   readonly subject?: string | undefined;
   readonly samples?: readonly ReportSample[] | undefined;
   readonly hardest?: HardestPairs | undefined;
+  /** Groups of people to look at one by one. */
+  readonly groups?: Grouping | undefined;
   /** Some faces to show on a map. */
   readonly view?: EmbeddingView | undefined;
   /** Options and circumstances of the run, in order. */
@@ -71,6 +75,7 @@ export async function renderReport(report: Report): Promise<string> {
     sampleSection(samples),
     hardestSection(report.hardest),
     await qualitySection(results, subject),
+    groupSection(subject, report.groups),
     await viewSection(report.view),
     await curveSection(results),
     await scoreSection(baseline, subject),
