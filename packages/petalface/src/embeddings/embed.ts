@@ -1,5 +1,5 @@
 import type { Embedder } from "../backbones/index.ts";
-import { type ImageRequest, type Loader, prefetch } from "../images/index.ts";
+import { type ImageRequest, type ImageStore, type Loader, openImageStore, prefetch } from "../images/index.ts";
 import { faceKey } from "./face-key.ts";
 import type { EmbeddingStore } from "./store.ts";
 
@@ -40,11 +40,12 @@ export async function* embedFaces(
   options: EmbedFacesOptions,
 ): AsyncGenerator<EmbeddedFaces> {
   const { embedder, store, signal } = options;
+  using images = disposable(openImageStore());
   const window = store === undefined ? embedder.batch : batchesAtOnce * embedder.batch;
   const look = async (start: number) => {
     const requests = Array.from({ length: Math.min(window, count - start) }, (_, i) => request(start + i));
     if (store === undefined) return { start, requests, planes: await options.loader.load(requests) };
-    const keys = await Promise.all(requests.map(faceKey));
+    const keys = await Promise.all(requests.map((one) => faceKey(one, images)));
     return { start, requests, keys, rows: await store.get(keys) };
   };
   function* windows() {
@@ -60,6 +61,12 @@ export async function* embedFaces(
     yield await fillWindow(found, options);
   }
 }
+
+/** Closes the files when the generator ends, however it does. */
+const disposable = (images: ImageStore): ImageStore & Disposable => ({
+  ...images,
+  [Symbol.dispose]: () => images.close(),
+});
 
 interface Window {
   readonly start: number;

@@ -1,17 +1,22 @@
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
-import type { ImageRequest } from "../images/index.ts";
+import type { ImageRequest, ImageStore } from "../images/index.ts";
 
 /**
  * 128 bits that say which pixels a request asks for: the first of the SHA-256 of the image's bytes and of everything that is done to them.
  * Where the file lies and what it is called does not matter.
  *
- * @throws the operating system's error if the file cannot be read
+ * @param images reads faces that lie in a file beside others
+ * @throws the operating system's error, or a PetalfaceError, if the file cannot be read
  */
-export async function faceKey({ source, face: _, ...rest }: ImageRequest): Promise<Uint32Array> {
+export async function faceKey(
+  { source, face: _, ...rest }: ImageRequest,
+  images: Pick<ImageStore, "read">,
+): Promise<Uint32Array> {
   const hash = createHash("sha256");
   if (source.kind === "file") hash.update(await readFile(source.path));
-  else hash.update(JSON.stringify(source));
+  else if (source.kind === "synthetic") hash.update(JSON.stringify(source));
+  else hash.update(images.read(source));
   const done = Object.entries(rest).filter(([, value]) => value !== undefined);
   const digest = hash.update(JSON.stringify(done.sort())).digest();
   return new Uint32Array(new Uint8Array(digest.subarray(0, 16)).buffer);

@@ -10,7 +10,7 @@ export interface NamedResult {
 
 /** How to print. */
 export interface TableOptions {
-  /** Which measures; accuracy and rank-1 if left out. */
+  /** Which measures; accuracy and identification if left out, and whatever there is where those are not. */
   readonly kinds?: readonly Measure["kind"][];
   /** Escape codes for bold and dim; off unless asked for. */
   readonly colour?: boolean;
@@ -35,8 +35,9 @@ function printable(text: string): string {
  * One line a measure, one column a model: the value in per cent and half the width of its 95 % interval.
  */
 export function printTable(results: readonly NamedResult[], options: TableOptions = {}): string {
-  const { kinds = ["accuracy", "rank1"], colour = false } = options;
-  const rows = listMeasures(results, kinds);
+  const { kinds = ["accuracy", "rank1", "rank", "tpir"], colour = false } = options;
+  const wanted = listMeasures(results, kinds);
+  const rows = wanted.length > 0 ? wanted : listMeasures(results, ["tar", "auc", "eer"]);
   const table = new Table({
     head: ["%", ...results.map(({ name }) => printable(name))],
     colAligns: ["left", ...results.map(() => "right" as const)],

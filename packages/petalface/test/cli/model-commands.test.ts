@@ -262,6 +262,12 @@ describe("petalface evaluate and compare", () => {
     expect(sharp).toEqual(both.frozen.measures.find(({ key }) => key === "accuracy/sharp"));
     expect(alone.frozen.measures.every(({ key }) => key.endsWith("/sharp"))).toBe(true);
 
+    const pasted = await petalface(["evaluate", ...common, "--degrade", "none", "--format", "csv"]);
+    expect(pasted.stdout).toMatch(/^measure,model,value,low,high,standard_error,count\naccuracy\/sharp,frozen,/);
+    expect(pasted.stdout).toContain(`accuracy/sharp,frozen,${sharp?.value},`);
+    const lost = await petalface(["evaluate", ...common, "--degrade", "none", "--views", "4"]);
+    expect(lost).toMatchObject({ code: 2, stderr: expect.stringContaining("--report") });
+
     const compared = await json<{
       comparisons: { a: string; b: string; differences: { key: string; value: number }[] }[];
     }>("compare", run);

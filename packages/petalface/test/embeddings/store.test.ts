@@ -213,6 +213,15 @@ describe("embedding faces", () => {
     expect(await kept(asked({ flip: true }))).toEqual([0, 1]);
     expect(await kept(asked({ degrade: { kind: "lr", pixels: 8 } }))).toEqual([0, 1]);
     expect(await kept(asked({ degrade: { kind: "lr", pixels: 9 } }))).toEqual([0, 1]);
+    // A part of a file is known by its bytes too: the file is written anew, the part is not what it was.
+    const packed = join(root, "packed.bin");
+    const part = (offset: number): ImageRequest[] => [
+      { source: { kind: "bytes", path: packed, offset, length: 4, number: 1 }, flip: false },
+    ];
+    await writeFile(packed, "AAAABBBBAAAA");
+    expect([await kept(part(0)), await kept(part(4)), await kept(part(8))]).toEqual([[0], [0], [1]]);
+    await writeFile(packed, "CCCCBBBBAAAA");
+    expect([await kept(part(0)), await kept(part(4)), await kept(part(8))]).toEqual([[0], [1], [1]]);
     await store.close();
   });
 });

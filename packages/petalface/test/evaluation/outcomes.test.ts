@@ -123,10 +123,34 @@ test("such results are stored, compared, printed and reported like any other", a
       comparisons: [{ name: "b", against: "a", comparison }],
     });
     expect(page).toContain("surveillance to booking");
+    // Without accuracy, true accepts are what the page opens with.
+    expect(page).toContain("True accepts at 10% false accepts");
+    expect(page.indexOf("True accepts at 10% false accepts")).toBeLessThan(
+      page.indexOf("Area under the ROC, equal error rate"),
+    );
+    expect(page).toMatch(/class="tile".*TAR@10% of 1:1/);
     expect(page).not.toMatch(/NaN|undefined|\[object/);
   } finally {
     await rm(folder, { recursive: true });
   }
+});
+
+test("a page of searches alone has nothing of pairs", async () => {
+  const { protocol, detail, ...rest } = measured(0.5);
+  const searched = summariseOutcomes(
+    {
+      ...rest,
+      protocol: { ...protocol, genuine: 0, impostor: 0 },
+      detail: { ...detail, outcomes: detail.outcomes.filter(({ kind }) => kind === "identification") },
+    },
+    choice,
+  );
+  const page = await renderReport({ title: "t", results: [{ name: "frozen", result: searched }] });
+  expect(page).toMatch(/class="lead">frozen: [\d.]+ % rank-1 surveillance to booking/);
+  expect(page).toContain("CMC");
+  expect(page).not.toMatch(
+    /NaN|Infinity|undefined|ROC<|id="scores"|0 genuine|embedded sharp|sharp image|Verification accuracy/,
+  );
 });
 
 test("a thinned list stands for all comparisons and keeps the rates", () => {

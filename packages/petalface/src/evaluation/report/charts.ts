@@ -1,4 +1,4 @@
-import { conditionLabel, conditionOrder, degradationLabel, rowLabel } from "../condition.ts";
+import { conditionLabel, conditionOrder, degradationLabel, measureLabel, rowLabel } from "../condition.ts";
 import { rocCurve } from "../matching/index.ts";
 import { outcomeOf, outcomesOf } from "../outcomes.ts";
 import { listMeasures, type NamedResult } from "../table.ts";
@@ -9,7 +9,9 @@ import type { Html } from "./html.ts";
 /** Values with 95 % intervals, one row a measure and one colour a model. */
 export function intervalChart(results: readonly NamedResult[], kind: Measure["kind"]): Promise<Html> {
   const rows = listMeasures(results, [kind]);
-  const labels = rows.map(({ name }) => rowLabel(name));
+  // Where several rates or depths are charted together, a row says which.
+  const plain = kind === "accuracy" || kind === "rank1";
+  const labels = rows.map(({ name }) => (plain ? rowLabel(name) : measureLabel(name)));
   const values = rows.flatMap(({ measures }, row) =>
     measures.flatMap((m, place) =>
       m === undefined ? [] : [{ row: labels[row], place, value: m.value * 100, low: m.low * 100, high: m.high * 100 }],

@@ -1,5 +1,6 @@
 import { PetalfaceError } from "../../errors.ts";
 import { writeFileSafely } from "../../files.ts";
+import { measureLabel } from "../condition.ts";
 import type { Grouping } from "../groups.ts";
 import { type NamedResult, percent } from "../table.ts";
 import type { EvaluationResult } from "../types.ts";
@@ -70,7 +71,7 @@ export async function renderReport(report: Report): Promise<string> {
   const sections = [
     await overviewSection(results),
     measureSection(results),
-    differenceSection(comparisons),
+    differenceSection(comparisons, results),
     await resolutionSection(results),
     sampleSection(samples),
     hardestSection(report.hardest),
@@ -103,12 +104,14 @@ ${body}
 }
 
 function plainHeadline({ name, result }: NamedResult): string {
-  const sharp = result.measures.find(({ key }) => key === "accuracy/sharp");
-  const text =
-    sharp === undefined
-      ? ""
-      : `: ${percent(sharp.value)} % accuracy on sharp faces (95 % interval ${percent(sharp.low)} to ${percent(sharp.high)})`;
-  return `${name}${text}.`;
+  const { measures } = result;
+  const first =
+    measures.find(({ key }) => key === "accuracy/sharp") ??
+    measures.find(({ kind }) => kind !== "auc" && kind !== "eer") ??
+    measures[0];
+  if (first === undefined) return `${name}.`;
+  const what = first.key === "accuracy/sharp" ? "accuracy on sharp faces" : measureLabel(first);
+  return `${name}: ${percent(first.value)} % ${what} (95 % interval ${percent(first.low)} to ${percent(first.high)}).`;
 }
 
 /** Per cent to one digit, rounded down: only all is 100. */

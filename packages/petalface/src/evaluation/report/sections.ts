@@ -6,7 +6,7 @@ import { alphaChart, conditionsOf, describeCondition, intervalChart, rocChart, s
 import { cmcChart, describeSearch, detChart, qualityChart, resolutionChart, searchConditions } from "./curves.ts";
 import { type Html, html } from "./html.ts";
 import { modelColour } from "./style.ts";
-import { differenceTable, mainKinds, measureTable, otherKinds } from "./tables.ts";
+import { differenceTable, kindsOf, measureTable } from "./tables.ts";
 import type { NamedComparison } from "./words.ts";
 
 /** One part of a report, which its table of contents names. */
@@ -24,7 +24,11 @@ const fold = (summary: string, content: Html): Html => html`<details><summary>${
 
 const figure = (title: string, chart: Html): Html => html`<figure><h4>${title}</h4>${chart}</figure>`;
 
-const others = "True accepts at fixed false accepts, area under the ROC, equal error rate";
+/** What is folded away, in words. */
+const summaryOf = (kinds: readonly string[]): string =>
+  kinds.includes("tar")
+    ? "True accepts at fixed false accepts, area under the ROC, equal error rate"
+    : "Area under the ROC, equal error rate";
 
 /** Panels beside each other, or nothing where there are none. */
 function panels(shown: readonly (Html | undefined)[], look = ""): Html | undefined {
@@ -35,7 +39,11 @@ function panels(shown: readonly (Html | undefined)[], look = ""): Html | undefin
 export async function overviewSection(results: readonly NamedResult[]): Promise<Section> {
   const has = (kind: string) => results.some(({ result }) => result.measures.some((measure) => measure.kind === kind));
   const charts = [
-    has("accuracy") ? figure("Verification accuracy", await intervalChart(results, "accuracy")) : undefined,
+    has("accuracy")
+      ? figure("Verification accuracy", await intervalChart(results, "accuracy"))
+      : has("tar")
+        ? figure("True accepts at fixed false accepts", await intervalChart(results, "tar"))
+        : undefined,
     has("rank1") ? figure("Rank-1 identification", await intervalChart(results, "rank1")) : undefined,
     has("tpir") ? figure("Found at fixed false alarms", await intervalChart(results, "tpir")) : undefined,
   ];
@@ -50,10 +58,11 @@ export async function overviewSection(results: readonly NamedResult[]): Promise<
 
 export function measureSection(results: readonly NamedResult[]): Section {
   const first = (results[0] as NamedResult).result;
+  const { main, others } = kindsOf(results);
   return {
     id: "measures",
     title: "Measures",
-    content: html`${measureTable(results, mainKinds)}${fold(others, html`${measureTable(results, otherKinds)}${unresolvedNote(first)}`)}`,
+    content: html`${measureTable(results, main)}${fold(summaryOf(others), html`${measureTable(results, others)}${unresolvedNote(first)}`)}`,
   };
 }
 
@@ -63,8 +72,12 @@ function unresolvedNote({ unresolved }: EvaluationResult): Html | undefined {
   return html`<p class="note">Not measured everywhere: rates of ${rates} false accepts or alarms, where the protocol has too few cases for a single one to pass.</p>`;
 }
 
-export function differenceSection(comparisons: readonly NamedComparison[]): Section | undefined {
+export function differenceSection(
+  comparisons: readonly NamedComparison[],
+  results: readonly NamedResult[],
+): Section | undefined {
   if (comparisons.length === 0) return undefined;
+  const { main, others } = kindsOf(results);
   const against = [...new Set(comparisons.map((c) => c.against))].join(", ");
   const tests = comparisons.reduce((sum, { comparison }) => sum + comparison.differences.length, 0);
   const seeds = comparisons.some(({ comparison }) => Math.max(...comparison.runs) > 1);
@@ -72,7 +85,7 @@ export function differenceSection(comparisons: readonly NamedComparison[]): Sect
     id: "differences",
     title: `Differences from ${against}`,
     content: html`<p>Each resample of people is applied to both models, so what is hard for both cancels: these intervals are the ones to judge by, not the overlap of those above.
-Arrows mark p below 0.05, corrected for the ${tests} tests of both tables (Holm).${seeds ? " Where a method has several runs, intervals cover the people and the training seeds." : ""}</p>${differenceTable(comparisons, mainKinds)}${fold(others, differenceTable(comparisons, otherKinds))}`,
+Arrows mark p below 0.05, corrected for the ${tests} tests of both tables (Holm).${seeds ? " Where a method has several runs, intervals cover the people and the training seeds." : ""}</p>${differenceTable(comparisons, main)}${fold(summaryOf(others), differenceTable(comparisons, others))}`,
   };
 }
 

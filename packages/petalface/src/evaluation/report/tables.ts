@@ -4,9 +4,16 @@ import type { Measure } from "../types.ts";
 import { type Html, html } from "./html.ts";
 import { type NamedComparison, points, pText, verdict } from "./words.ts";
 
-/** The measures that a report opens with, and those it folds away. */
-export const mainKinds: readonly Measure["kind"][] = ["accuracy", "rank1", "rank", "tpir"];
-export const otherKinds: readonly Measure["kind"][] = ["tar", "auc", "eer"];
+/** The measures that a report opens with, and those it folds away: true accepts come first where a protocol has no accuracy. */
+export function kindsOf(results: readonly NamedResult[]): {
+  readonly main: readonly Measure["kind"][];
+  readonly others: readonly Measure["kind"][];
+} {
+  const folded = results.some(({ result }) => result.measures.some(({ kind }) => kind === "accuracy"));
+  return folded
+    ? { main: ["accuracy", "rank1", "rank", "tpir"], others: ["tar", "auc", "eer"] }
+    : { main: ["tar", "rank1", "rank", "tpir"], others: ["auc", "eer"] };
+}
 
 const groupTitle = ({ kind, far, rank, fpir }: Pick<Measure, "kind" | "far" | "rank" | "fpir">): string =>
   ({
