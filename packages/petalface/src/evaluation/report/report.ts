@@ -1,5 +1,6 @@
 import { PetalfaceError } from "../../errors.ts";
 import { writeFileSafely } from "../../files.ts";
+import { type Comparison, correctForMany } from "../compare.ts";
 import { measureLabel } from "../condition.ts";
 import type { Grouping } from "../groups.ts";
 import { type NamedResult, percent } from "../table.ts";
@@ -53,7 +54,8 @@ export async function writeReport(path: string, report: Report): Promise<void> {
 
 /** The text that {@link writeReport} writes. */
 export async function renderReport(report: Report): Promise<string> {
-  const { results, comparisons = [], samples = [], run = {} } = report;
+  const { results, samples = [], run = {} } = report;
+  const comparisons = corrected(report.comparisons ?? []);
   const first = results[0];
   if (first === undefined) throw new PetalfaceError("a report needs at least one result");
   const stranger = results.find(({ result }) => result.protocol.fingerprint !== first.result.protocol.fingerprint);
@@ -101,6 +103,12 @@ ${body}
 </main></body></html>
 `.html
 }`;
+}
+
+/** All comparisons stand in one table: their p values are corrected together. */
+function corrected(comparisons: readonly NamedComparison[]): readonly NamedComparison[] {
+  const together = correctForMany(comparisons.map(({ comparison }) => comparison));
+  return comparisons.map((named, i) => ({ ...named, comparison: together[i] as Comparison }));
 }
 
 function plainHeadline({ name, result }: NamedResult): string {
