@@ -47,9 +47,9 @@ export function interpolate(pixels: Pixels, across: BilinearAxis, down: Bilinear
       const b = (row * width + (across.right[column] as number)) * 3;
       const leftShare = left[column] as number;
       const rightShare = right[column] as number;
-      lines[to] = ((data[a] as number) * leftShare + (data[b] as number) * rightShare) >> 4;
-      lines[to + 1] = ((data[a + 1] as number) * leftShare + (data[b + 1] as number) * rightShare) >> 4;
-      lines[to + 2] = ((data[a + 2] as number) * leftShare + (data[b + 2] as number) * rightShare) >> 4;
+      lines[to] = (Math.imul(data[a] as number, leftShare) + Math.imul(data[b] as number, rightShare)) >> 4;
+      lines[to + 1] = (Math.imul(data[a + 1] as number, leftShare) + Math.imul(data[b + 1] as number, rightShare)) >> 4;
+      lines[to + 2] = (Math.imul(data[a + 2] as number, leftShare) + Math.imul(data[b + 2] as number, rightShare)) >> 4;
     }
   }
   const out = new Uint8Array(down.to * stride);
@@ -62,7 +62,8 @@ export function interpolate(pixels: Pixels, across: BilinearAxis, down: Bilinear
     const to = row * stride;
     for (let at = 0; at < stride; at++) {
       const sum =
-        (((lines[upper + at] as number) * upperShare) >> 16) + (((lines[lower + at] as number) * lowerShare) >> 16);
+        (Math.imul(lines[upper + at] as number, upperShare) >> 16) +
+        (Math.imul(lines[lower + at] as number, lowerShare) >> 16);
       out[to + at] = (sum + 2) >> 2;
     }
   }
