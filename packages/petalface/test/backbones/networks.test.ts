@@ -1,6 +1,6 @@
-import { copyFile, readdir } from "node:fs/promises";
+import { copyFile, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { Graph, Tensor } from "onnx-grad";
+import { type Graph, readModel, readTensor, type Tensor } from "onnx-grad";
 import { describe, expect, it } from "vitest";
 import {
   type Adapter,
@@ -25,6 +25,7 @@ import {
 } from "../../src/backbones/index.ts";
 import { openCheckpoint } from "../../src/checkpoints/index.ts";
 import { floatsOf, openSession } from "../../src/runtime/index.ts";
+import { encodeSafetensors, type StoredTensor, toFloat32 } from "../../src/tensors/index.ts";
 import { temporaryFolder } from "../images/helpers.ts";
 import {
   oracleNets,
@@ -190,6 +191,30 @@ describe.skipIf(!oracleNets.exists)("the reference's networks (needs PETALFACE_S
     const feeds = { [big.input]: images };
     expect(await run(big.graph, feeds)).toEqual(await run(one.graph, feeds));
     expect(big.graph.metadata.get("petalface.weights")).toMatch(/^[0-9a-f]{64}$/);
+  });
+
+  it("come out of half-precision checkpoints as float32", async () => {
+    const { state } = await referenceCase("vit");
+    // The upper half of a float32 is a bfloat16.
+    const halves = [...state].map(([name, { shape, data }]): [string, StoredTensor] => {
+      const bits = new Uint32Array(Float32Array.from(data).buffer);
+      return [`module.${name}`, { dtype: "BF16", shape, data: Uint16Array.from(bits, (word) => word >>> 16) }];
+    });
+    const path = join(folder, "half.safetensors");
+    await writeFile(path, encodeSafetensors(halves));
+    const spec = parseArchitecture("vit:dim=24,depth=2,heads=3");
+    const matched = matchNetwork(await openCheckpoint(path), spec.architecture, isReferenceLowRank);
+    await writeNetwork(matched, join(folder, "half.onnx"), { preprocessing: preprocessingOf(spec) });
+    const { constants } = await readModel(join(folder, "half.onnx"));
+    const stored = new Map(halves);
+    let compared = 0;
+    for (const name of matched.tensors.keys()) {
+      const constant = constants.get(name);
+      if (constant === undefined) continue;
+      expect(readTensor(constant).data, name).toEqual(toFloat32(stored.get(`module.${name}`) as StoredTensor));
+      compared++;
+    }
+    expect(compared).toBe(matched.tensors.size - 1);
   });
 
   it("leave nothing behind when writing is stopped", async () => {
