@@ -18,6 +18,8 @@ export interface DifferentiateOptions {
   readonly names?: readonly string[];
   /** Further values to put out, after the loss and the gradients. */
   readonly outputs?: readonly string[];
+  /** Values taken as constants: they keep their numbers, and no gradient passes them ("stop gradient", "detach"). */
+  readonly fixed?: readonly string[];
   /** What happens to a `wrt` that the loss does not depend on: an error unless `zeros` is asked for. */
   readonly unreached?: "error" | "zeros";
 }
@@ -35,7 +37,7 @@ export function differentiate(graph: Graph, options: DifferentiateOptions): Grap
   if (graph.opset < 18)
     throw new OnnxGradError(`operator set ${graph.opset} is too old to differentiate: call upgradeOpset first`);
   const { loss, wrt } = options;
-  const path = pathOf(graph, loss, wrt);
+  const path = pathOf(graph, loss, wrt, new Set(options.fixed));
   const b = new GraphBuilder({ ...graph, nodes: [] });
   const o = ops(b);
   for (const name of wrt) {
@@ -80,11 +82,18 @@ export function differentiate(graph: Graph, options: DifferentiateOptions): Grap
 }
 
 /** The nodes that `loss` needs and that depend on `wrt`, and the values that carry a gradient if they are on the path. */
-function pathOf(graph: Graph, loss: string, wrt: readonly string[]): { nodes: Set<Node>; live: Set<string> } {
+function pathOf(
+  graph: Graph,
+  loss: string,
+  wrt: readonly string[],
+  fixed: ReadonlySet<string>,
+): { nodes: Set<Node>; live: Set<string> } {
   const live = new Set(wrt);
   const dependent = graph.nodes.filter((node) => {
     if (!node.inputs.some((input) => live.has(input))) return false;
-    const outputs = node.outputs.filter((output) => floats.includes(graph.types.get(output)?.dtype ?? ""));
+    const outputs = node.outputs.filter(
+      (output) => !fixed.has(output) && floats.includes(graph.types.get(output)?.dtype ?? ""),
+    );
     for (const output of outputs) live.add(output);
     return outputs.length > 0;
   });

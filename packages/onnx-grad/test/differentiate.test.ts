@@ -96,6 +96,22 @@ describe("differentiate", () => {
     expect(numbers((await run(zeros, { ...feeds, unused: random([2], 1) })).z)).toEqual([0, 0]);
   });
 
+  it("lets no gradient pass a fixed value, which keeps its number", async () => {
+    const b = new GraphBuilder({ name: "fixed", opset: 18 });
+    const o = ops(b);
+    const x = b.input("x", { dtype: "float32", shape: [3] });
+    const square = o.mul(x, x);
+    const loss = o.reduceSum(o.mul(square, x), undefined, false);
+    const graph = b.build([loss]);
+    const point = { x: { dtype: "float32" as const, dims: [3], data: Float32Array.of(1, -2, 3) } };
+    const whole = await run(differentiate(graph, { loss, wrt: ["x"], names: ["dx"] }), point);
+    expect(numbers(whole.dx)).toEqual([3, 12, 27]);
+    const half = await run(differentiate(graph, { loss, wrt: ["x"], names: ["dx"], fixed: [square] }), point);
+    expect(numbers(half.dx)).toEqual([1, 4, 9]);
+    expect(numbers(half[loss])).toEqual([20]);
+    expect(() => differentiate(graph, { loss, wrt: ["x"], fixed: [loss] })).toThrow('does not depend on "x"');
+  });
+
   it("refuses integers, unknown values, old operator sets and the wrong number of names", () => {
     const { b, loss } = squares();
     b.input("i", { dtype: "int64", shape: [2] });
