@@ -32,6 +32,8 @@ export interface StudioOptions {
   readonly flip: boolean;
   readonly learningRate: number;
   readonly warmup: number;
+  readonly warmupEpochs: number;
+  readonly firstStep: "warm" | "full";
   readonly decay: "cosine" | "polynomial";
   readonly weightDecay: number;
   readonly clip: number;
@@ -39,6 +41,7 @@ export interface StudioOptions {
   readonly momentum: number;
   readonly nesterov: boolean;
   readonly epochs: number;
+  readonly dropLast: boolean;
 }
 
 /** `studio.json`: what the page must know of the graphs that lie beside it. Made by prepare.ts, in Node. */

@@ -59,7 +59,7 @@ export async function train(task: TrainingTask, theta: Float32Array): Promise<vo
       throw new Error(
         `training diverged at step ${step + 1}; if this is WebGPU, try wasm: add ?provider=wasm to the address`,
       );
-    const rate = learningRate(options, step, steps);
+    const rate = learningRate(options, step, steps, faces.length / options.batch);
     optimize(theta, gradient, moments, step + 1, { ...options, rate, gradientScale: clipFactor(norm, options.clip) });
     const alphas = results[plan.train.alpha] as Float32Array;
     const alpha = alphas.reduce((sum, value) => sum + value, 0) / alphas.length;

@@ -1,11 +1,13 @@
 import { copyGraph, type Graph, GraphBuilder, type Node, ops, setBatch } from "onnx-grad";
 import type { Backbone } from "../backbones/index.ts";
 import { buildAlpha } from "../quality/index.ts";
+import { type BatchStatistics, normRewriter } from "./batch-norm.ts";
 import { type AdapterConfig, gateAt, rankAt } from "./config.ts";
-import { buildGate } from "./gate.ts";
+import { buildGate, gateParts } from "./gate.ts";
 import { type Gating, gating } from "./gating.ts";
 import { type Layout, layoutOf } from "./layout.ts";
-import { lowRankDelta } from "./low-rank.ts";
+import { type LowRank, lowRankDelta } from "./low-rank.ts";
+import { type NoiseInput, type NoiseOptions, noiseOf } from "./noise.ts";
 import { scaledUp, tailsOf } from "./tail.ts";
 
 /** How {@link buildAdapted} makes its graph. */
@@ -16,8 +18,10 @@ export interface BuildOptions {
   readonly alpha: "quality" | "input" | number;
   /** Fixed batch; open unless given. */
   readonly batch?: number;
-  /** Adds a graph input `dropout` `[N, rank channels of all sites]`: factors on them for each image, site after site. Needs a fixed batch. */
-  readonly dropout?: boolean;
+  /** What is silent by chance; needs a fixed batch. */
+  readonly noise?: NoiseOptions;
+  /** Running statistics of the configuration's batch normalisations, or `batch` for those of the batch, as in training. */
+  readonly statistics?: Float32Array | "batch" | undefined;
 }
 
 /** An adapted network under construction: the builder, and the names of its values. */
@@ -29,6 +33,10 @@ export interface AdaptedBuild {
   /** Alpha `[N]`. */
   readonly alpha: string;
   readonly layout: Layout;
+  /** Inputs that every step draws anew. */
+  readonly noise: readonly NoiseInput[];
+  /** With `statistics: "batch"`: the batch's own. */
+  readonly batchStatistics?: BatchStatistics;
 }
 
 /**
@@ -50,17 +58,30 @@ export function buildAdapted(backbone: Backbone, config: AdapterConfig, options:
   // Where every image has the same gate there is none: the scale goes into the small weights.
   const gate = config.gate === "single" || !lowRank ? "" : buildGate(b, config.gate, alpha, config.rank, config.scale);
   const shared = gate === "" ? undefined : gating(o, gate);
-  const masks = lowRank && options.dropout === true ? dropoutMasks(b, layout, config, options.batch ?? 1) : undefined;
-  const isGated = (site: string): boolean => gate !== "" && gateAt(config, site) !== "single";
+  const ranks = new Map(layout.sites.map(({ name }) => [name, rankAt(config, name)]));
+  const noise = noiseOf(o, backbone.graph, ranks, options.batch ?? 1, options.noise ?? {});
+  const gateOf = (site: string): string => (gateAt(config, site) === "single" ? "" : gate);
   const gatingAt = (site: string): Gating | undefined => {
-    const mask = masks?.get(site);
-    if (mask === undefined) return isGated(site) ? shared : undefined;
-    return gating(o, isGated(site) ? o.mul(gate, mask) : mask);
+    const mask = noise.ranks(site);
+    const own = gateOf(site);
+    if (mask === undefined) return own === "" ? undefined : shared;
+    return gating(o, own === "" ? mask : o.mul(own, mask));
   };
-  const ends = tailsOf(graph, layout.sites);
+  const silenceAt = (site: string): LowRank["silence"] =>
+    options.noise?.output
+      ? {
+          parts: gateParts(gateAt(config, site)),
+          apply: (delta, axis, part) => noise.output(delta, axis, `${site}/${part}`),
+        }
+      : undefined;
+  const { norms } = layout;
+  if (norms.length > 0 && options.statistics === undefined) throw new Error("no running statistics for trained norms");
+  const normal = options.statistics && normRewriter(b, norms, options.statistics);
+  const ends = tailsOf(graph, layout.sites, options.statistics !== "batch");
   const copied = new Map<string, Node>();
 
-  const push = (node: Node, original: Node): void => {
+  const push = (pristine: Node, original: Node): void => {
+    const node = noise.rewrite(normal?.rewrite(pristine, original) ?? pristine, original);
     copied.set(original.name, node);
     const ending = ends.get(original.name);
     if (ending === undefined) {
@@ -70,7 +91,7 @@ export function buildAdapted(backbone: Backbone, config: AdapterConfig, options:
     const { site, tail } = ending;
     const output = node.outputs[0] as string;
     const frozen = b.fresh(`${output}_frozen`);
-    b.push({ ...node, outputs: [frozen] });
+    b.push({ ...node, outputs: [frozen, ...node.outputs.slice(1)] });
     const copyOf = (of: string): Node => copied.get(of) as Node;
     const trainedUp = trained.get(`${site.name}.lora_B.weight`) as string;
     const up = scaledUp(
@@ -81,8 +102,9 @@ export function buildAdapted(backbone: Backbone, config: AdapterConfig, options:
     );
     const delta = lowRankDelta(b, o, site, copyOf(site.name), frozen, {
       down: trained.get(`${site.name}.lora_A.weight`) as string,
-      up: !isGated(site.name) && config.scale !== 1 ? o.mul(up, config.scale) : up,
+      up: gateOf(site.name) === "" && config.scale !== 1 ? o.mul(up, config.scale) : up,
       gating: gatingAt(site.name),
+      silence: silenceAt(site.name),
     });
     b.push({
       op: "Add",
@@ -95,8 +117,31 @@ export function buildAdapted(backbone: Backbone, config: AdapterConfig, options:
   };
 
   const replaced = lowRank ? new Map<string, string>() : trained;
-  const names = copyGraph(b, graph, { inputs: new Map([[backbone.input, input]]), constants: replaced, push });
-  return { builder: b, input, embedding: names.get(backbone.output) as string, alpha, layout };
+  const selections = selectionInputs(b, graph, backbone.input);
+  const inputs = new Map([[backbone.input, input], ...selections.map(({ name }) => [name, name] as const)]);
+  const names = copyGraph(b, graph, { inputs, constants: replaced, push });
+  return {
+    ...{
+      builder: b,
+      input,
+      embedding: names.get(backbone.output) as string,
+      alpha,
+      layout,
+      noise: [...noise.inputs, ...selections],
+    },
+    ...(options.statistics === "batch" && normal && { batchStatistics: normal.statistics() }),
+  };
+}
+
+/** Inputs beside the image: which tokens pass, `[N, kept, tokens]`. */
+function selectionInputs(b: GraphBuilder, graph: Graph, image: string): NoiseInput[] {
+  return graph.inputs
+    .filter((name) => name !== image)
+    .map((name) => {
+      const type = graph.types.get(name) as NonNullable<ReturnType<Graph["types"]["get"]>>;
+      const dims = type.shape.slice(1) as number[];
+      return { name: b.input(name, type), dims, draw: { of: dims.at(-1) as number } };
+    });
 }
 
 function alphaValue(
@@ -113,15 +158,6 @@ function alphaValue(
   // One number per image without knowing how many there are: zero times something of that length, plus the number.
   const perImage = o.reduceMean(input, [1, 2, 3], false);
   return o.add(o.mul(perImage, 0), alpha);
-}
-
-/** The graph input `dropout` cut into one mask `[N, rank]` a site, by site name. */
-function dropoutMasks(b: GraphBuilder, layout: Layout, config: AdapterConfig, batch: number): Map<string, string> {
-  const ranks = layout.sites.map((site) => rankAt(config, site.name));
-  const width = ranks.reduce((sum, rank) => sum + rank, 0);
-  const all = b.input("dropout", { dtype: "float32", shape: [batch, width] });
-  const pieces = ops(b).split(all, ranks, 1);
-  return new Map(layout.sites.map((site, index) => [site.name, pieces[index] as string]));
 }
 
 /** Theta cut into its tensors: by slot name. One Split, so that the gradient of theta is one Concat. */

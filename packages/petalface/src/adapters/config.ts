@@ -20,6 +20,8 @@ export interface AdapterConfig {
   readonly sites: readonly string[];
   /** Those of the sites that alpha does not reach: one part's rank, weighted 1 for every image. */
   readonly ungated?: readonly string[];
+  /** Whether the running statistics of the batch normalisations were trained too; they are then part of the adapter. */
+  readonly batchNorm?: "train" | undefined;
   /** The frozen network these weights belong to. */
   readonly backbone: { readonly name: string; readonly sha256: string };
   /** How a face becomes alpha. */
@@ -38,4 +40,6 @@ export const rankAt = (config: Pick<AdapterConfig, "gate" | "rank" | "ungated">,
 export interface Adapter {
   readonly config: AdapterConfig;
   readonly theta: Float32Array;
+  /** Running means and variances of the batch normalisations, with `batchNorm: "train"`. */
+  readonly statistics?: Float32Array | undefined;
 }

@@ -33,7 +33,11 @@ export async function exportedGraph(backbone: Backbone, adapter: Adapter, alpha:
 }
 
 function withAlphaInput(backbone: Backbone, adapter: Adapter): Graph {
-  const { builder, embedding } = buildAdapted(backbone, adapter.config, { theta: adapter.theta, alpha: "input" });
+  const { builder, embedding } = buildAdapted(backbone, adapter.config, {
+    theta: adapter.theta,
+    statistics: adapter.statistics,
+    alpha: "input",
+  });
   return builder.build([embedding]);
 }
 

@@ -1,7 +1,7 @@
-import { type Constant, readTensor, sizeOf } from "onnx-grad";
+import { type Constant, sizeOf } from "onnx-grad";
 import type { Backbone } from "../backbones/index.ts";
 import { PetalfaceError } from "../errors.ts";
-import { random } from "../random.ts";
+import { findNorms, type Norms, noNorms } from "./batch-norm.ts";
 import { type AdapterConfig, rankAt } from "./config.ts";
 import { findSites, type Site } from "./sites.ts";
 
@@ -25,6 +25,8 @@ export interface Layout {
   readonly sites: readonly Site[];
   /** Length of theta: the number of trained numbers. */
   readonly length: number;
+  /** Batch normalisations whose running statistics belong to the adapter; none where they are frozen. */
+  readonly norms: Norms;
 }
 
 /** A network whose layers are asked for: a backbone, or one that is not written yet. */
@@ -33,18 +35,25 @@ export type Layered = Pick<Backbone, "graph" | "path">;
 /** The layout that a configuration has on its backbone. Throws PetalfaceError if a named site does not exist. */
 export function layoutOf(
   backbone: Layered,
-  config: Pick<AdapterConfig, "method" | "gate" | "rank" | "sites" | "ungated">,
+  config: Pick<AdapterConfig, "method" | "gate" | "rank" | "sites" | "ungated" | "batchNorm">,
 ): Layout {
   const sites = config.method === "lora" ? namedSites(backbone, config.sites) : [];
   const tensors =
     config.method === "lora"
-      ? sites.flatMap((site): Omit<Slot, "offset" | "length">[] => {
-          const rank = rankAt(config, site.name);
-          return [
-            { name: `${site.name}.lora_A.weight`, dims: downDims(site, rank), role: "down", of: site.name },
-            { name: `${site.name}.lora_B.weight`, dims: [site.outputs, rank], role: "up", of: site.name },
-          ];
-        })
+      ? sites.flatMap((site): Omit<Slot, "offset" | "length">[] => [
+          {
+            name: `${site.name}.lora_A.weight`,
+            dims: downDims(site, rankAt(config, site.name)),
+            role: "down",
+            of: site.name,
+          },
+          {
+            name: `${site.name}.lora_B.weight`,
+            dims: [site.outputs, rankAt(config, site.name)],
+            role: "up",
+            of: site.name,
+          },
+        ])
       : trainedConstants(backbone, config.method).map(
           ([name, constant]): Omit<Slot, "offset" | "length"> => ({
             name,
@@ -60,7 +69,8 @@ export function layoutOf(
     offset += length;
     return slot;
   });
-  return { slots, sites, length: offset };
+  const norms = config.batchNorm === "train" ? findNorms(backbone.graph, backbone.path) : noNorms;
+  return { slots, sites, length: offset, norms };
 }
 
 function namedSites(backbone: Layered, names: readonly string[]): Site[] {
@@ -92,23 +102,4 @@ function trainedConstants(backbone: Layered, method: "full" | "head"): [string, 
   const chosen = method === "full" ? layers : last === undefined ? [] : [last];
   const names = new Set(chosen.flatMap((node) => node.inputs.slice(1)));
   return [...backbone.graph.constants].filter(([name, constant]) => names.has(name) && constant.dtype === "float32");
-}
-
-/**
- * Theta before the first step. Low-rank: the down projection uniform in +-1/sqrt(fan in) (the initialisation of Hu et al. 2021's
- * code), the up projection zero, so that the adapted model starts as the frozen one. Trained weights start as they are.
- */
-export async function initialTheta(backbone: Backbone, layout: Layout, seed: number): Promise<Float32Array> {
-  const theta = new Float32Array(layout.length);
-  const generator = random("theta", seed);
-  for (const slot of layout.slots) {
-    if (slot.role === "down") {
-      const bound = 1 / Math.sqrt(slot.length / (slot.dims[0] as number));
-      for (let i = 0; i < slot.length; i++) theta[slot.offset + i] = (2 * generator.uniform() - 1) * bound;
-    } else if (slot.role === "weight") {
-      const tensor = await readTensor(backbone.graph.constants.get(slot.of) as Constant);
-      theta.set(tensor.data as Float32Array, slot.offset);
-    }
-  }
-  return theta;
 }

@@ -10,6 +10,8 @@ export interface LowRank {
   readonly up: string;
   /** Weights the rank channels; absent where every image has the same. */
   readonly gating: Gating | undefined;
+  /** Silences some of the numbers of a product's output, whose features lie along `axis`, for each of `parts` equal parts of the rank by itself. */
+  readonly silence?: { readonly parts: number; apply(delta: string, axis: number, part: number): string } | undefined;
 }
 
 /**
@@ -44,9 +46,26 @@ export function lowRankDelta(
   };
   if (site.operand === 0) {
     const u = node.op === "Gemm" ? o.gemm(down, x, { transB: turned("transB") }) : o.matmul(down, x);
-    return o.matmul(up, gated(u, o.rank(u) - 2));
+    const axis = o.rank(u) - 2;
+    return inParts(o, adapter, gated(u, axis), axis, (part, weights) => o.matmul(weights, part));
   }
   const flipped = o.transpose(down, [1, 0]);
   const u = turned("transA") ? o.gemm(x, flipped, { transA: true }) : o.matmul(x, flipped);
-  return o.matmul(gated(u, o.rank(u) - 1), o.transpose(up, [1, 0]));
+  const axis = o.rank(u) - 1;
+  return inParts(o, adapter, gated(u, axis), axis, (part, weights) => o.matmul(part, o.transpose(weights, [1, 0])));
+}
+
+/** The up projection of rank channels `u` that lie along `axis`; where something is silenced, of each part by itself. */
+function inParts(
+  o: Ops,
+  { up, silence }: LowRank,
+  u: string,
+  axis: number,
+  project: (part: string, weights: string) => string,
+): string {
+  if (silence === undefined) return project(u, up);
+  const { parts } = silence;
+  const sizes = Array<number>(parts).fill((o.shape(up)[1] as number) / parts);
+  const [channels, weights] = parts === 1 ? [[u], [up]] : [o.split(u, sizes, axis), o.split(up, sizes, 1)];
+  return o.sum(channels.map((part, index) => silence.apply(project(part, weights[index] as string), axis, index)));
 }

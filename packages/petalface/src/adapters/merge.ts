@@ -1,6 +1,7 @@
 import { type Constant, copyGraph, type Graph, GraphBuilder, type Node, readTensor, type ValueType } from "onnx-grad";
 import type { Backbone } from "../backbones/index.ts";
 import { PetalfaceError } from "../errors.ts";
+import { normRewriter } from "./batch-norm.ts";
 import { type Adapter, gateAt, rankAt } from "./config.ts";
 import { gateWeights } from "./gate.ts";
 import { layoutOf, type Slot } from "./layout.ts";
@@ -46,7 +47,9 @@ export async function mergeAdapter(backbone: Backbone, adapter: Adapter, alpha: 
         data: theta.slice(slot.offset, slot.offset + slot.length),
       });
   const operands = new Map(layout.sites.map((site) => [site.name, site.operand]));
-  const push = (node: Node, original: Node): void => {
+  const normal = adapter.statistics && normRewriter(b, layout.norms, adapter.statistics);
+  const push = (pristine: Node, original: Node): void => {
+    const node = normal?.rewrite(pristine, original) ?? pristine;
     const weight = merged.get(original.name);
     if (weight === undefined) b.push(node);
     else {

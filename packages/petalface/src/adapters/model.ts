@@ -12,7 +12,7 @@ export function adaptedModel(
   adapter: Adapter,
   alpha: "quality" | number = "quality",
 ): EmbeddingModel {
-  const built = buildAdapted(backbone, adapter.config, { theta: adapter.theta, alpha });
+  const built = buildAdapted(backbone, adapter.config, { theta: adapter.theta, statistics: adapter.statistics, alpha });
   const { builder: b } = built;
   const output = b.fresh(alphaOutput);
   b.push({

@@ -35,12 +35,16 @@ const weights: Readonly<Record<Gate, readonly (readonly [folder: string, weight:
  * PEFT knows no gate, so each part of one becomes an adapter in a folder of its own, to be weighted as its metadata says (`petalface.weight`);
  * layers without a gate become one more. Modules have the names of the graph's layers; those of imported networks are PyTorch's.
  *
- * @throws PetalfaceError where trained weights are no low-rank adapter
+ * @throws PetalfaceError where trained weights are no low-rank adapter, or running statistics were trained too
  */
 export async function savePeft(folder: string, backbone: Layered, adapter: Adapter): Promise<PeftAdapter[]> {
   const { config } = adapter;
   if (config.method !== "lora")
     throw new PetalfaceError(`PEFT has low-rank adapters only; this one trained ${config.method}`);
+  if (config.batchNorm === "train")
+    throw new PetalfaceError(
+      "PEFT has no place for running statistics, and this adapter's batch normalisations were trained; give --as reference, or deploy with petalface export --out face.onnx",
+    );
   const layout = layoutOf(backbone, config);
   const made = new Map<
     string,

@@ -3,6 +3,7 @@ import { PetalfaceError } from "../errors.ts";
 import { writeFileSafely } from "../files.ts";
 import type { Calibration } from "../quality/index.ts";
 import { encodeSafetensors, type StoredTensor } from "../tensors/index.ts";
+import { statisticsParts } from "./batch-norm.ts";
 import { type Adapter, type AdapterConfig, gateAt } from "./config.ts";
 import { gateParts } from "./gate.ts";
 import { type Layered, layoutOf, type Slot } from "./layout.ts";
@@ -120,7 +121,7 @@ export function toReference(backbone: Layered, { config, theta }: Adapter): Map<
 }
 
 /**
- * Writes an adapter's tensors under the released code's names, as `.safetensors` or as PyTorch's `.pt`; loading them into the released network
+ * Writes an adapter's tensors under the released code's names, running statistics that trained among them, as `.safetensors` or as PyTorch's `.pt`; loading them into the released network
  * needs `strict=False`.
  */
 export async function saveReference(path: string, backbone: Layered, adapter: Adapter): Promise<void> {
@@ -128,6 +129,10 @@ export async function saveReference(path: string, backbone: Layered, adapter: Ad
     name,
     { dtype: "F32", shape, data },
   ]);
+  const { statistics } = adapter;
+  if (statistics !== undefined)
+    for (const { name, dims, offset, length } of statisticsParts(layoutOf(backbone, adapter.config).norms))
+      tensors.push([name, { dtype: "F32", shape: dims, data: statistics.slice(offset, offset + length) }]);
   if (/\.safetensors$/i.test(path)) await writeFileSafely(path, encodeSafetensors(tensors, { format: "pt" }));
   else if (/\.(?:pt|pth)$/i.test(path)) await writeTorchCheckpoint(path, tensors);
   else throw new PetalfaceError(`${path} must end in .safetensors or .pt`, { exitCode: 2 });

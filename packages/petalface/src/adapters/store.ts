@@ -5,6 +5,7 @@ import { PetalfaceError } from "../errors.ts";
 import { writeFileSafely } from "../files.ts";
 import { parseCalibration } from "../quality/index.ts";
 import { encodeSafetensors, readSafetensors, toFloat32 } from "../tensors/index.ts";
+import { isVariance, statisticsParts, type VectorPart } from "./batch-norm.ts";
 import { type Adapter, type AdapterConfig, methodNames, rankAt } from "./config.ts";
 import { gateNames, gateParts } from "./gate.ts";
 import { layoutOf } from "./layout.ts";
@@ -18,14 +19,14 @@ const formatVersion = 1;
 
 /** Writes `adapter_model.safetensors`, then `adapter_config.json`, into a folder, each atomically. */
 export async function saveAdapter(folder: string, backbone: Backbone, adapter: Adapter): Promise<void> {
-  const { config, theta } = adapter;
-  const tensors = layoutOf(backbone, config).slots.map(
-    (slot) =>
-      [
-        slot.name,
-        { dtype: "F32", shape: slot.dims, data: theta.slice(slot.offset, slot.offset + slot.length) },
-      ] as const,
-  );
+  const { config, theta, statistics = new Float32Array(0) } = adapter;
+  const layout = layoutOf(backbone, config);
+  const tensor = (vector: Float32Array, { name, dims, offset, length }: VectorPart) =>
+    [name, { dtype: "F32", shape: dims, data: vector.slice(offset, offset + length) }] as const;
+  const tensors = [
+    ...layout.slots.map((slot) => tensor(theta, slot)),
+    ...statisticsParts(layout.norms).map((part) => tensor(statistics, part)),
+  ];
   await writeFileSafely(join(folder, weightsFile), encodeSafetensors(tensors, { format: "petalface" }));
   const document = {
     format: formatVersion,
@@ -34,6 +35,7 @@ export async function saveAdapter(folder: string, backbone: Backbone, adapter: A
     lora_alpha: config.rank * config.scale,
     target_modules: config.sites,
     ...ungatedFields(config),
+    ...(config.batchNorm && { batch_norm: config.batchNorm }),
     method: config.method,
     gate: config.gate,
     calibration: config.calibration,
@@ -65,21 +67,26 @@ export async function loadAdapter(folder: string, backbone: Backbone): Promise<A
   const layout = layoutOf(backbone, config);
   const path = join(place, weightsFile);
   const { tensors } = await readSafetensors(path);
-  const theta = new Float32Array(layout.length);
-  for (const slot of layout.slots) {
-    const tensor = tensors.get(slot.name);
-    if (tensor === undefined) throw new PetalfaceError(`${path}: tensor "${slot.name}" is missing`);
-    if (tensor.shape.join() !== slot.dims.join())
-      throw new PetalfaceError(`${path}: tensor "${slot.name}" is [${tensor.shape}], its layer needs [${slot.dims}]`);
+  const read = (into: Float32Array, { name, dims, offset }: VectorPart): void => {
+    const tensor = tensors.get(name);
+    if (tensor === undefined) throw new PetalfaceError(`${path}: tensor "${name}" is missing`);
+    if (tensor.shape.join() !== dims.join())
+      throw new PetalfaceError(`${path}: tensor "${name}" is [${tensor.shape}], its layer needs [${dims}]`);
     const data = toFloat32(tensor);
     if (!data.every(Number.isFinite))
-      throw new PetalfaceError(`${path}: tensor "${slot.name}" holds numbers that are not finite`);
-    theta.set(data, slot.offset);
-  }
-  const known = new Set(layout.slots.map((slot) => slot.name));
+      throw new PetalfaceError(`${path}: tensor "${name}" holds numbers that are not finite`);
+    if (isVariance(name) && !data.every((value) => value >= 0))
+      throw new PetalfaceError(`${path}: tensor "${name}" holds variances below 0`);
+    into.set(data, offset);
+  };
+  const theta = new Float32Array(layout.length);
+  for (const slot of layout.slots) read(theta, slot);
+  const statistics = new Float32Array(layout.norms.length);
+  for (const part of statisticsParts(layout.norms)) read(statistics, part);
+  const known = new Set([...layout.slots, ...statisticsParts(layout.norms)].map(({ name }) => name));
   for (const name of tensors.keys())
     if (!known.has(name)) throw new PetalfaceError(`${path}: unexpected tensor "${name}"`);
-  return { config, theta };
+  return { config, theta, ...(statistics.length > 0 && { statistics }) };
 }
 
 /** The folder that holds the adapter's two files: the one given, or its `adapter/` where that is a run. */
@@ -133,7 +140,10 @@ function parseConfig(document: unknown, path: string): AdapterConfig {
   const ungated = root.ungated ?? [];
   if (!Array.isArray(ungated) || !ungated.every((site) => names.includes(site)))
     return fail('"ungated" is not a list of target modules');
+  const { batch_norm: batchNorm } = root;
+  if (batchNorm !== undefined && batchNorm !== "train") return fail('"batch_norm" is not "train"');
   return {
+    ...(batchNorm && { batchNorm }),
     method: oneOf(root.method, methodNames, "method"),
     gate,
     rank,

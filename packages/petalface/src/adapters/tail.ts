@@ -13,21 +13,31 @@ export interface Tail {
   readonly factors: readonly Node[];
 }
 
-/** The tails of sites, by the name of their last node. */
-export function tailsOf(graph: Graph, sites: readonly Site[]): ReadonlyMap<string, { site: Site; tail: Tail }> {
+/** The tails of sites, by the name of their last node. `norms` false: batch normalisations are no constants, and end a tail. */
+export function tailsOf(
+  graph: Graph,
+  sites: readonly Site[],
+  norms = true,
+): ReadonlyMap<string, { site: Site; tail: Tail }> {
   const users = new Map<string, Node[]>();
   for (const node of graph.nodes)
     for (const input of node.inputs) users.set(input, [...(users.get(input) ?? []), node]);
   const nodes = new Map(graph.nodes.map((node) => [node.name, node]));
   return new Map(
     sites.map((site) => {
-      const tail = tailOf(graph, site, nodes.get(site.name) as Node, users);
+      const tail = tailOf(graph, site, nodes.get(site.name) as Node, users, norms);
       return [tail.end.name, { site, tail }];
     }),
   );
 }
 
-function tailOf(graph: Graph, site: Site, own: Node, users: ReadonlyMap<string, readonly Node[]>): Tail {
+function tailOf(
+  graph: Graph,
+  site: Site,
+  own: Node,
+  users: ReadonlyMap<string, readonly Node[]>,
+  norms: boolean,
+): Tail {
   const shape = graph.types.get(site.output)?.shape ?? [];
   const factors: Node[] = [];
   let end = own;
@@ -40,7 +50,7 @@ function tailOf(graph: Graph, site: Site, own: Node, users: ReadonlyMap<string, 
     const dims = constant(next.inputs[0] === value ? 1 : 0);
     const perChannel = dims !== undefined && isPerChannel(dims, shape, channelAxis(site, shape));
     if (next.op === "BatchNormalization") {
-      const known = [1, 2, 3, 4].every((index) => constant(index) !== undefined) && next.inputs[0] === value;
+      const known = norms && [1, 2, 3, 4].every((index) => constant(index) !== undefined) && next.inputs[0] === value;
       if (!known || channelAxis(site, shape) !== 1 || next.outputs.length > 1 || "training_mode" in next.attributes)
         break;
       factors.push(next);

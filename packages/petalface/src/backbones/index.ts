@@ -18,6 +18,7 @@ export {
   type WrittenNetwork,
   writeNetwork,
 } from "./import.ts";
+export { familyOf, maskTokens } from "./masked.ts";
 export { fillNetwork, type Network } from "./networks/layers.ts";
 export { keptTokens, type VitShape, vit } from "./networks/vit.ts";
 export { type Backbone, openBackbone } from "./open.ts";

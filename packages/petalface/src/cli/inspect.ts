@@ -13,6 +13,7 @@ import { printCalibration } from "../quality/index.ts";
 import { readSafetensors } from "../tensors/index.ts";
 import { readRun } from "../training/index.ts";
 import { inspectCheckpoint } from "./inspect-checkpoint.ts";
+import { presetDifferences, printDifferences } from "./presets.ts";
 import { plainTable } from "./table.ts";
 
 /** What was found: plain JSON with a `kind`, and the same for people. */
@@ -125,8 +126,21 @@ async function run(folder: string): Promise<Inspection> {
     `data: ${data.spec}, ${count(data.images)} faces of ${count(data.people)} people`,
     `trained: ${count(trained.parameters)} numbers, ${(100 * trained.share).toFixed(2)} % of the model's, ${adapter.sites.length} layers, rank ${adapter.rank}, gate ${adapter.gate}`,
     printCalibration(adapter.calibration),
+    "",
+    `options, where this run (preset ${options.preset}) or one of the presets has another:`,
   ];
-  return { document: { kind: "run", folder, ...record }, text: lines.join("\n") };
+  const presets = presetDifferences(options, record.model.family);
+  const text = [...lines, printDifferences(presets)].join("\n");
+  return { document: { kind: "run", folder, ...record, presets }, text };
+}
+
+function presets(): Inspection {
+  const differences = presetDifferences();
+  const note = "reference is the recipe for Swin; a ViT or IResNet of petalface import is trained in its own";
+  return {
+    document: { kind: "presets", presets: differences },
+    text: `where the presets differ:\n${printDifferences(differences)}\n${note}`,
+  };
 }
 
 async function adapter(folder: string): Promise<Inspection> {
@@ -211,6 +225,7 @@ const isFile = (path: string): Promise<boolean> =>
 
 /** Finds out what a thing is (a model, checkpoint, run, adapter, data set, tensor file or result) and describes it. Throws PetalfaceError. */
 export async function inspect(thing: string, normalize?: string): Promise<Inspection> {
+  if (thing === "presets") return presets();
   if (knownModels.some(({ name }) => name === thing)) return model(thing, normalize);
   if (await isFile(join(thing, "run.json"))) return run(thing);
   if (await isFile(join(thing, "adapter_config.json"))) return adapter(thing);

@@ -1,7 +1,7 @@
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
-import { type Adapter, type AdapterConfig, layoutOf, proveSites, selectSites } from "../adapters/index.ts";
-import { type Backbone, openBackbone } from "../backbones/index.ts";
+import { type Adapter, type AdapterConfig, layoutOf, matchSites, proveSites, selectSites } from "../adapters/index.ts";
+import { type Backbone, familyOf, openBackbone } from "../backbones/index.ts";
 import { type FaceData, openData } from "../data/index.ts";
 import { PetalfaceError } from "../errors.ts";
 import { removeUnfinished } from "../files.ts";
@@ -13,11 +13,12 @@ import { hasState, loadState, type TrainingState } from "./checkpoint.ts";
 import { firstState, type Parts, stateShape } from "./first-state.ts";
 import { lockRun } from "./lock.ts";
 import { type MetricsRecord, rewindMetrics, type StepRecord } from "./metrics.ts";
-import { adapterScale, type TrainingChoices, type TrainingOptions, trainingOptions, usesMargin } from "./options.ts";
+import { usesMargin } from "./option-names.ts";
+import { adapterScale, type TrainingChoices, type TrainingOptions, trainingOptions } from "./options.ts";
 import { makeRunFolder, type RunRecord, readRun, requireEmpty, writeRun } from "./run.ts";
 import { stepsOf } from "./sampler.ts";
 import { rewindEvents } from "./tensorboard.ts";
-import { saveResult, trainSteps } from "./trainer.ts";
+import { adapterOf, saveResult, trainSteps } from "./trainer.ts";
 import type { OpenValidator, ValidationRecord, ValidationRequest, Validator } from "./validation.ts";
 
 /** Memory for decoded training faces; what does not fit is decoded again every epoch. */
@@ -75,11 +76,13 @@ export interface AdaptResult {
  * Throws PetalfaceError for whatever the user can mend.
  */
 export async function adapt(request: AdaptRequest, context: AdaptContext = {}): Promise<AdaptResult> {
-  const options = trainingOptions(request.options);
+  trainingOptions(request.options);
   const backbone = await openBackbone(request.model, request.normalize);
+  const family = familyOf(backbone);
+  const options = trainingOptions(request.options, family);
   const data = context.data ?? (await openData(request.train));
   if (usesMargin(options.loss)) requirePeople(data, options);
-  const sites = options.method === "lora" ? await sitesOf(backbone, options, context) : [];
+  const { sites, ungated } = options.method === "lora" ? await sitesOf(backbone, options, context) : { sites: [] };
   await makeRunFolder(request.out);
   await using _lock = await lockRun(request.out);
   await requireEmpty(request.out);
@@ -91,7 +94,8 @@ export async function adapt(request: AdaptRequest, context: AdaptContext = {}): 
   const { name, sha256 } = backbone.spec;
   const { method, gate, rank } = options;
   const config: AdapterConfig = {
-    ...{ method, gate, rank, scale: adapterScale(options), sites },
+    ...{ method, gate, rank, scale: adapterScale(options), sites, ...(ungated?.length && { ungated }) },
+    ...(options.batchNorm === "train" && { batchNorm: "train" }),
     backbone: { name, sha256 },
     calibration,
   };
@@ -99,7 +103,7 @@ export async function adapt(request: AdaptRequest, context: AdaptContext = {}): 
   const run: RunRecord = {
     format: 1,
     options,
-    model: { given: request.model, normalize: request.normalize, name, sha256 },
+    model: { given: request.model, normalize: request.normalize, name, sha256, ...(family && { family }) },
     data: { spec: data.spec, fingerprint: data.fingerprint, images: data.length, people: data.people.length },
     adapter: config,
     steps: stepsOf(options, data.length),
@@ -121,10 +125,20 @@ export async function adapt(request: AdaptRequest, context: AdaptContext = {}): 
   return await finish(request.out, run, parts, state, [], context);
 }
 
-/** Names of the layers to adapt, whose rows were shown to belong to the images that the graph says. */
-async function sitesOf(backbone: Backbone, options: TrainingOptions, context: AdaptContext): Promise<string[]> {
+/** Names of the layers to adapt, whose rows were shown to belong to the images that the graph says, and of those without a gate. */
+async function sitesOf(
+  backbone: Backbone,
+  options: TrainingOptions,
+  context: AdaptContext,
+): Promise<Pick<AdapterConfig, "sites" | "ungated">> {
   const { sites, unfit } = await proveSites(backbone, { threads: context.threads ?? availableParallelism() });
-  return selectSites(sites, options.sites, unfit).map((site) => site.name);
+  const chosen = selectSites(sites, options.sites, unfit);
+  const names = (list: typeof chosen): string[] => list.map((site) => site.name);
+  if (options.gate === "single") return { sites: names(chosen) };
+  return {
+    sites: names(chosen),
+    ungated: names(matchSites(sites, options.ungated).filter((site) => chosen.includes(site))),
+  };
 }
 
 /**
@@ -199,10 +213,7 @@ async function finish(
     state,
   );
   const best = state.validation?.best;
-  const adapter = {
-    config: run.adapter,
-    theta: finished && best ? (state.validation?.theta ?? state.theta) : state.theta,
-  };
+  const adapter = adapterOf(run.adapter, (finished && best && state.validation) || state);
   if (!finished) return { finished, run, adapter, waiting };
   await saveResult(folder, parts.backbone, adapter);
   if (best === undefined) return { finished, run, adapter, waiting };

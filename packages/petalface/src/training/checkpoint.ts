@@ -15,6 +15,10 @@ export interface TrainingState {
   readonly theta: Float32Array;
   readonly moments: Moments;
   readonly head: Head | undefined;
+  /** What the loss keeps from step to step; empty for most. */
+  lossState: Float32Array;
+  /** Running statistics of the batch normalisations that train; empty where they are frozen. */
+  statistics: Float32Array;
   /** Present in runs with a validation protocol. */
   readonly validation: ValidationState | undefined;
 }
@@ -25,10 +29,17 @@ export interface StateShape {
   readonly optimizer: "adamw" | "sgd";
   /** Classes and width of the head; undefined without one. */
   readonly head: { readonly classes: number; readonly width: number } | undefined;
+  /** Numbers that the loss keeps, and running statistics; none unless given. */
+  readonly lossState?: number;
+  readonly statistics?: number;
   readonly validates: boolean;
 }
 
 const stateFile = (folder: string): string => join(folder, "checkpoint", "state.safetensors");
+
+/** A vector that is left out where there is nothing in it. */
+const present = (name: string, values: Float32Array | undefined): [string, Float32Array][] =>
+  values === undefined || values.length === 0 ? [] : [[name, values]];
 
 const vectorsOf = (state: TrainingState): [string, Float32Array][] => {
   const parts = (name: string, values: Float32Array, moments: Moments): [string, Float32Array][] => [
@@ -36,10 +47,14 @@ const vectorsOf = (state: TrainingState): [string, Float32Array][] => {
     [`${name}.first`, moments.first],
     [`${name}.second`, moments.second],
   ];
+  const { head, validation, lossState, statistics } = state;
   return [
     ...parts("theta", state.theta, state.moments),
-    ...(state.head === undefined ? [] : parts("head", state.head.values, state.head.moments)),
-    ...(state.validation === undefined ? [] : ([["best", state.validation.theta]] as [string, Float32Array][])),
+    ...(head === undefined ? [] : parts("head", head.values, head.moments)),
+    ...present("best", validation?.theta),
+    ...present("loss", lossState),
+    ...present("statistics", statistics),
+    ...present("best.statistics", validation?.statistics),
   ];
 };
 
@@ -85,6 +100,7 @@ export async function loadState(folder: string, shape: StateShape): Promise<Trai
   const step = Number(metadata.get("step"));
   if (!Number.isInteger(step) || step < 0) throw new PetalfaceError(`${path}: it does not say which step it is from`);
   const floats = (name: string, length: number): Float32Array => {
+    if (length === 0 && !tensors.has(name)) return new Float32Array(0);
     const stored: StoredTensor | undefined = tensors.get(name);
     if (stored === undefined || !(stored.data instanceof Float32Array) || stored.data.length !== length)
       throw new PetalfaceError(`${path}: "${name}" does not fit this run; it was made with other options`);
@@ -100,13 +116,19 @@ export async function loadState(folder: string, shape: StateShape): Promise<Trai
     theta: floats("theta", shape.parameters),
     moments: momentsOf("theta", shape.parameters),
     head: shape.head && { ...shape.head, values: floats("head", numbers), moments: momentsOf("head", numbers) },
+    lossState: floats("loss", shape.lossState ?? 0),
+    statistics: floats("statistics", shape.statistics ?? 0),
     validation: shape.validates
-      ? { ...parseValidation(metadata.get("validation"), path), theta: floats("best", shape.parameters) }
+      ? {
+          ...parseValidation(metadata.get("validation"), path),
+          theta: floats("best", shape.parameters),
+          statistics: floats("best.statistics", shape.statistics ?? 0),
+        }
       : undefined,
   };
 }
 
-function parseValidation(text: string | undefined, path: string): Omit<ValidationState, "theta"> {
+function parseValidation(text: string | undefined, path: string): Omit<ValidationState, "theta" | "statistics"> {
   try {
     const { last, waited, best } = JSON.parse(text ?? "") as ValidationState;
     if (Number.isInteger(last) && Number.isInteger(waited)) return { last, waited, best };

@@ -1,12 +1,15 @@
-import { initialTheta, type Layout } from "../adapters/index.ts";
+import { initialStatistics, initialTheta, type Layout } from "../adapters/index.ts";
 import { type Backbone, openEmbedder } from "../backbones/index.ts";
 import type { FaceData } from "../data/index.ts";
+import { PetalfaceError } from "../errors.ts";
 import type { Loader } from "../images/index.ts";
 import type { SessionOptions } from "../runtime/index.ts";
 import type { StateShape, TrainingState } from "./checkpoint.ts";
 import { type Head, headOf, randomCentres } from "./head.ts";
+import { lossStateSize } from "./margin-loss.ts";
 import { freshMoments } from "./optimizer.ts";
-import { type TrainingOptions, usesMargin } from "./options.ts";
+import { marginOf, usesMargin } from "./option-names.ts";
+import type { TrainingOptions } from "./options.ts";
 import { freshValidation, type Validator } from "./validation.ts";
 
 /** What a run works with once everything is open. */
@@ -25,13 +28,16 @@ export async function firstState(
   options: TrainingOptions,
   signal: AbortSignal | undefined,
 ): Promise<TrainingState> {
-  const theta = await initialTheta(parts.backbone, parts.layout, options.seed);
+  const { backbone, layout } = parts;
+  const theta = await initialTheta(backbone, layout, options.seed, options.loraInit);
   return {
     step: 0,
     theta,
     moments: freshMoments(theta.length, options.optimizer),
     head: usesMargin(options.loss) ? await firstHead(parts, options, signal) : undefined,
-    validation: parts.validator && freshValidation(theta.length),
+    lossState: new Float32Array(lossStateSize(options.loss)),
+    statistics: await initialStatistics(backbone, layout.norms),
+    validation: parts.validator && freshValidation(theta.length, layout.norms.length),
   };
 }
 
@@ -40,16 +46,20 @@ export const stateShape = (parts: Parts, options: TrainingOptions): StateShape =
   parameters: parts.layout.length,
   optimizer: options.optimizer,
   head: usesMargin(options.loss) ? { classes: parts.data.people.length, width: parts.backbone.width } : undefined,
+  lossState: lossStateSize(options.loss),
+  statistics: parts.layout.norms.length,
   validates: parts.validator !== undefined,
 });
 
 /** Class centres before the first step: the mean direction of a few sharp faces of each person, seen by the frozen backbone. */
 async function firstHead(
   { backbone, data, loader, session }: Parts,
-  { centreFaces, optimizer, seed }: TrainingOptions,
+  options: TrainingOptions,
   signal: AbortSignal | undefined,
 ): Promise<Head> {
+  const { centreFaces, optimizer, seed } = options;
   const { width } = backbone;
+  let [shortest, longest] = [Number.POSITIVE_INFINITY, 0];
   if (centreFaces === 0) return headOf(randomCentres(data.people.length, width, seed), width, optimizer);
   const centres = new Float32Array(data.people.length * width);
   const seen = new Uint32Array(data.people.length);
@@ -61,6 +71,7 @@ async function firstHead(
     indices.forEach((index, i) => {
       const row = rows.subarray(i * width, (i + 1) * width);
       const length = Math.hypot(...row);
+      [shortest, longest] = [Math.min(shortest, length), Math.max(longest, length)];
       const start = data.at(index).person * width;
       row.forEach((value, k) => {
         centres[start + k] = (centres[start + k] as number) + value / length;
@@ -80,6 +91,11 @@ async function firstHead(
   } finally {
     await embedder.close();
   }
+  const [low = 0, high = 0] = options.magnitudes;
+  if (marginOf(options.loss) === "magface" && (longest <= low || shortest >= high))
+    throw new PetalfaceError(
+      `MagFace's margin would never change: the embeddings of ${backbone.spec.name} are ${shortest.toFixed(1)} to ${longest.toFixed(1)} long, and --magnitudes is ${low},${high}; give --magnitudes around those lengths`,
+    );
   for (let person = 0; person < data.people.length; person++) {
     const row = centres.subarray(person * width, (person + 1) * width);
     const length = Math.max(Math.hypot(...row), 1e-12);

@@ -1,8 +1,11 @@
 import { differentiate, type Graph, ops } from "onnx-grad";
-import { type AdapterConfig, buildAdapted, type Layout } from "../adapters/index.ts";
+import { type AdapterConfig, buildAdapted, type Layout, type NoiseInput } from "../adapters/index.ts";
 import type { Backbone } from "../backbones/index.ts";
-import { arcface, cosface, distillation } from "./losses.ts";
-import { type TrainingOptions, usesArcface, usesDistillation, usesMargin } from "./options.ts";
+import { distillation } from "./losses.ts";
+import type { Loss } from "./margin.ts";
+import { lossStateSize, marginLoss } from "./margin-loss.ts";
+import { usesDistillation, usesMargin } from "./option-names.ts";
+import type { TrainingOptions } from "./options.ts";
 
 /** Names of the inputs and outputs of a training graph. Absent ones are not in the graph. */
 export interface TrainingGraph {
@@ -18,8 +21,10 @@ export interface TrainingGraph {
     /** Class centres of this step `[C, D]` and the faces' classes among them `[B, C]`. */
     readonly centres?: "centres";
     readonly onehot?: "onehot";
-    /** Factors on the rank channels `[B, sites * rank]`. */
-    readonly dropout?: "dropout";
+    /** What the loss keeps from step to step. */
+    readonly lossState?: "loss_state";
+    /** Drawn anew for every step, each `[B, width]`. */
+    readonly noise: readonly NoiseInput[];
   };
   readonly outputs: {
     readonly loss: "loss";
@@ -28,7 +33,13 @@ export interface TrainingGraph {
     readonly theta: "grad_theta";
     /** Gradient of the class centres `[C, D]`. */
     readonly centres?: "grad_centres";
+    /** What the loss keeps, after this batch. */
+    readonly lossState?: string;
+    /** Means and variances that the batch normalisations found, where they train. */
+    readonly statistics?: string;
   };
+  /** How many numbers of a channel each of those saw. */
+  readonly samples: readonly number[];
 }
 
 /**
@@ -42,18 +53,25 @@ export function trainingGraph(
   classes: number,
 ): TrainingGraph {
   const batch = options.batch / options.accumulate;
-  const dropout = options.dropout > 0;
+  const { dropout: rank, outputDropout: output, dropPath: path, featureDropout: feature } = options;
   const {
     builder: b,
     input,
     embedding,
     alpha,
     layout,
-  } = buildAdapted(backbone, config, { theta: "input", alpha: "quality", batch, dropout });
+    noise,
+    batchStatistics,
+  } = buildAdapted(backbone, config, {
+    ...{ theta: "input", alpha: "quality", batch },
+    noise: { rank, output, path, feature },
+    ...(config.batchNorm === "train" && { statistics: "batch" }),
+  });
   const o = ops(b);
   const distils = usesDistillation(options.loss);
   const classifies = usesMargin(options.loss);
   const terms: string[] = [];
+  let margin: Loss | undefined;
   if (distils) {
     const target = b.input("target", { dtype: "float32", shape: [batch, backbone.width] });
     terms.push(distillation(o, embedding, target, options.distilWeight));
@@ -61,23 +79,25 @@ export function trainingGraph(
   if (classifies) {
     const centres = b.input("centres", { dtype: "float32", shape: [classes, backbone.width] });
     const onehot = b.input("onehot", { dtype: "float32", shape: [batch, classes] });
-    const parts = { embedding, centres, onehot, margin: options.margin, scale: options.logitScale };
-    terms.push(usesArcface(options.loss) ? arcface(o, { ...parts, gradient: options.arcGradient }) : cosface(o, parts));
+    const size = lossStateSize(options.loss);
+    const state = size === 0 ? "" : b.input("loss_state", { dtype: "float32", shape: [size] });
+    margin = marginLoss(o, options, { embedding, centres, onehot, state });
+    terms.push(margin.value);
   }
-  const loss = b.fresh("loss");
-  b.push({
-    op: "Identity",
-    domain: "",
-    name: b.fresh("loss"),
-    inputs: [o.sum(terms)],
-    outputs: [loss],
-    attributes: {},
-  });
-  const graph = differentiate(b.build([loss, alpha]), {
-    outputs: [alpha],
+  const named = (name: string, value: string): string => {
+    const output = b.fresh(name);
+    b.push({ op: "Identity", domain: "", name: b.fresh(name), inputs: [value], outputs: [output], attributes: {} });
+    return output;
+  };
+  const loss = named("loss", o.sum(terms));
+  const lossState = margin?.state === undefined ? undefined : named("loss_state_after", margin.state);
+  const others = [alpha, lossState, batchStatistics?.value].filter((value) => value !== undefined);
+  const graph = differentiate(b.build([loss, ...others]), {
+    outputs: others,
     loss,
     wrt: classifies ? ["theta", "centres"] : ["theta"],
     names: classifies ? ["grad_theta", "grad_centres"] : ["grad_theta"],
+    fixed: margin?.fixed ?? [],
   });
   return {
     graph,
@@ -87,8 +107,15 @@ export function trainingGraph(
       theta: "theta",
       ...(distils && { target: "target" as const }),
       ...(classifies && { centres: "centres" as const, onehot: "onehot" as const }),
-      ...(dropout && { dropout: "dropout" as const }),
+      ...(lossState && { lossState: "loss_state" as const }),
+      noise,
     },
-    outputs: { loss: "loss", alpha, theta: "grad_theta", ...(classifies && { centres: "grad_centres" as const }) },
+    outputs: {
+      ...{ loss: "loss", alpha, theta: "grad_theta" },
+      ...(classifies && { centres: "grad_centres" as const }),
+      ...(lossState && { lossState }),
+      ...(batchStatistics && { statistics: batchStatistics.value }),
+    },
+    samples: batchStatistics?.samples ?? [],
   };
 }

@@ -10,15 +10,15 @@ export { type TrainingGraph, trainingGraph } from "./graph.ts";
 export type { MetricsRecord, StepRecord } from "./metrics.ts";
 export {
   arcGradientNames,
+  batchNormNames,
   calibrationNames,
   decayNames,
+  firstStepNames,
   type LossName,
   lossNames,
   presetNames,
-  type TrainingChoices,
-  type TrainingOptions,
-  trainingOptions,
-} from "./options.ts";
+} from "./option-names.ts";
+export { type TrainingChoices, type TrainingOptions, trainingOptions } from "./options.ts";
 export * from "./portable.ts";
 export { type RunRecord, readRun } from "./run.ts";
 export type {

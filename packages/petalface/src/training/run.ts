@@ -16,6 +16,8 @@ export interface RunRecord {
     readonly normalize?: string | undefined;
     readonly name: string;
     readonly sha256: string;
+    /** Of a network that was imported. */
+    readonly family?: string | undefined;
   };
   readonly data: {
     readonly spec: string;

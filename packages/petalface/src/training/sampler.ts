@@ -12,9 +12,13 @@ export interface Draw {
   readonly variant?: number;
 }
 
+/** Images of an epoch over `length` faces: all, or the whole batches of them; at least one batch then. */
+export const epochOf = ({ batch, dropLast }: Pick<TrainingOptions, "batch" | "dropLast">, length: number): number =>
+  dropLast ? Math.max(1, Math.floor(length / batch)) * batch : length;
+
 /** Number of steps of a run over `length` faces; at least one. */
-export const stepsOf = (options: Pick<TrainingOptions, "epochs" | "batch">, length: number): number =>
-  Math.max(1, Math.round((options.epochs * length) / options.batch));
+export const stepsOf = (options: Pick<TrainingOptions, "epochs" | "batch" | "dropLast">, length: number): number =>
+  Math.max(1, Math.round((options.epochs * epochOf(options, length)) / options.batch));
 
 /**
  * The faces of each step: every epoch a new shuffle, every position its own draw of flip and degradation. A step depends on the seed
@@ -22,21 +26,23 @@ export const stepsOf = (options: Pick<TrainingOptions, "epochs" | "batch">, leng
  * another one every epoch.
  */
 export function sampler(
-  options: Pick<TrainingOptions, "batch" | "seed" | "sharpShare" | "lrPixels" | "degrade" | "flip"> &
+  options: Pick<TrainingOptions, "batch" | "dropLast" | "seed" | "sharpShare" | "lrPixels" | "degrade" | "flip"> &
     Partial<Pick<TrainingOptions, "variants">>,
   length: number,
 ): (step: number) => Draw[] {
   const spec = degradationOf(options);
   const { variants = 0 } = options;
+  const each = epochOf(options, length);
   let epochNow = -1;
   let order = new Uint32Array(0);
   const face = (position: number): number => {
-    const epoch = Math.floor(position / length);
+    const epoch = Math.floor(position / each);
     if (epoch !== epochNow) {
       order = random("epoch", options.seed, epoch).shuffle(Uint32Array.from({ length }, (_, i) => i));
       epochNow = epoch;
     }
-    return order[position % length] as number;
+    // With fewer faces than a batch, some are drawn twice.
+    return order[(position % each) % length] as number;
   };
   return (step) =>
     Array.from({ length: options.batch }, (_, i) => {

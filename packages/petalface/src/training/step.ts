@@ -1,7 +1,6 @@
-import type { Tensor } from "onnx-grad";
+import { sizeOf, type Tensor } from "onnx-grad";
 import { type Backbone, toInput } from "../backbones/index.ts";
 import type { FaceData } from "../data/index.ts";
-import { random } from "../random.ts";
 import { floatsOf, type Session } from "../runtime/index.ts";
 import { clipFactor, l2Norm } from "./adamw.ts";
 import type { PreparedStep } from "./batches.ts";
@@ -9,10 +8,13 @@ import type { TrainingState } from "./checkpoint.ts";
 import type { TrainingGraph } from "./graph.ts";
 import { gatherRows, sampleClasses, updateHead } from "./head.ts";
 import type { StepRecord } from "./metrics.ts";
+import { drawNoise } from "./noise.ts";
 import { optimize } from "./optimizer.ts";
 import type { TrainingOptions } from "./options.ts";
 import type { Prefix } from "./prefix/prefix.ts";
+import { epochOf } from "./sampler.ts";
 import { learningRate } from "./schedule.ts";
+import { followStatistics } from "./statistics.ts";
 import type { Targets } from "./targets.ts";
 
 /** What the steps of a run share. */
@@ -40,12 +42,15 @@ export interface Computed {
   /** The classes that took part, ascending, and the gradient of their centres. */
   readonly classes: Uint32Array | undefined;
   readonly centreGradient: Float32Array | undefined;
+  /** What the loss keeps, and the running statistics, after this batch. */
+  readonly lossState: Float32Array;
+  readonly statistics: Float32Array;
 }
 
 /** Computes loss and gradient of a batch, `accumulate` parts one after the other. Leaves `state` as it is. */
 export async function computeStep(task: StepTask, state: TrainingState, batch: PreparedStep): Promise<Computed> {
   const { options, targets, engine, data } = task;
-  const { outputs } = task.graph;
+  const { outputs, layout, samples } = task.graph;
   await targets?.add(batch.fresh, batch.freshPixels);
   await task.prefix?.add(batch.shown, batch.pixels);
   const { head } = state;
@@ -59,37 +64,46 @@ export async function computeStep(task: StepTask, state: TrainingState, batch: P
     const rows = gatherRows(head.values, classes, head.width);
     shared.centres = { dtype: "float32", dims: [classes.length, head.width], data: rows };
   }
-  const masks = options.dropout > 0 ? dropoutMasks(task, batch.step) : undefined;
+  const noise = drawNoise(task.graph.inputs.noise, options.batch, options.seed, batch.step);
   const parts = options.accumulate;
   const size = options.batch / parts;
   let loss = 0;
   let alpha = 0;
   let gradient: Float32Array | undefined;
   let centreGradient: Float32Array | undefined;
+  let { lossState, statistics } = state;
   for (let part = 0; part < parts; part++) {
     const feeds = { ...shared, ...partFeeds(task, batch, part * size, size, labels, classes) };
-    if (masks !== undefined) feeds.dropout = rowsOf(masks, part * size, size, options.batch);
+    for (const { name, dims } of task.graph.inputs.noise)
+      feeds[name] = imagesOf(noise.get(name) as Float32Array, dims, part * size, size);
+    if (outputs.lossState !== undefined) feeds.loss_state = vector(lossState);
     const results = await engine.run(feeds);
     loss += (floatsOf(results, outputs.loss)[0] as number) / parts;
     alpha += mean(floatsOf({ ...feeds, ...results }, outputs.alpha)) / parts;
     gradient = accumulated(gradient, floatsOf(results, outputs.theta), parts);
     if (outputs.centres !== undefined)
       centreGradient = accumulated(centreGradient, floatsOf(results, outputs.centres), parts);
+    // What looks at its batch looks at one part, and moves on with each, as in PyTorch.
+    if (outputs.lossState !== undefined) lossState = floatsOf(results, outputs.lossState);
+    if (outputs.statistics !== undefined)
+      statistics = followStatistics(layout.norms, statistics, floatsOf(results, outputs.statistics), samples);
   }
   if (gradient === undefined) throw new Error("a step without parts");
-  return { loss, alpha, gradient, gradientNorm: l2Norm(gradient), classes, centreGradient };
+  return { loss, alpha, gradient, gradientNorm: l2Norm(gradient), classes, centreGradient, lossState, statistics };
 }
 
 /** Changes `state` by one optimiser step. Returns the step's record. */
 export function applyStep(task: StepTask, state: TrainingState, computed: Computed): StepRecord {
   const { options } = task;
   const { loss, gradient, gradientNorm, alpha, classes, centreGradient } = computed;
-  const rate = learningRate(options, state.step, task.steps);
+  const rate = learningRate(options, state.step, task.steps, epochOf(options, task.data.length) / options.batch);
   state.step++;
   const gradientScale = clipFactor(gradientNorm, options.clip);
   optimize(state.theta, gradient, state.moments, state.step, { ...options, rate, gradientScale });
   if (state.head !== undefined && classes !== undefined && centreGradient !== undefined)
     updateHead(state.head, classes, centreGradient, state.step, { ...options, rate });
+  state.lossState = computed.lossState;
+  state.statistics = computed.statistics;
   return { step: state.step, loss, learningRate: rate, gradientNorm, alpha };
 }
 
@@ -127,19 +141,10 @@ function accumulated(sum: Float32Array | undefined, part: Float32Array, parts: n
   return sum;
 }
 
-/** `[batch, rank channels of all sites]`: 0 with probability `dropout`, else 1 / (1 - dropout). Depends on seed and step alone. */
-function dropoutMasks({ options, graph }: StepTask, step: number): Float32Array {
-  const stream = random("dropout", options.seed, step);
-  const kept = 1 / (1 - options.dropout);
-  const ranks = graph.layout.slots.map(({ role, dims }) => (role === "down" ? (dims[0] as number) : 0));
-  const width = ranks.reduce((sum, rank) => sum + rank, 0);
-  return new Float32Array(options.batch * width).map(() => (stream.uniform() < options.dropout ? 0 : kept));
-}
-
-/** `count` of the `all` rows of a matrix, from `start` on. */
-function rowsOf(values: Float32Array, start: number, count: number, all: number): Tensor {
-  const width = values.length / all;
-  return { dtype: "float32", dims: [count, width], data: values.slice(start * width, (start + count) * width) };
+/** `count` images from `start` on, `dims` numbers each. */
+function imagesOf(values: Float32Array, dims: readonly number[], start: number, count: number): Tensor {
+  const width = sizeOf(dims);
+  return { dtype: "float32", dims: [count, ...dims], data: values.slice(start * width, (start + count) * width) };
 }
 
 const vector = (data: Float32Array): Tensor => ({ dtype: "float32", dims: [data.length], data });

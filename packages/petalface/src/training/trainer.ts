@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { type Adapter, type AdapterConfig, type Layout, saveAdapter } from "../adapters/index.ts";
-import type { Backbone } from "../backbones/index.ts";
+import { type Backbone, maskTokens } from "../backbones/index.ts";
 import type { FaceData } from "../data/index.ts";
 import { PetalfaceError } from "../errors.ts";
 import { type Loader, prefetch } from "../images/index.ts";
@@ -14,6 +14,7 @@ import type { MetricsRecord, StepRecord } from "./metrics.ts";
 import type { TrainingOptions } from "./options.ts";
 import { openPrefix } from "./prefix/prefix.ts";
 import { splitGraph } from "./prefix/split.ts";
+import { epochOf } from "./sampler.ts";
 import { trainingSession } from "./session.ts";
 import { applyStep, computeStep } from "./step.ts";
 import { openTargets } from "./targets.ts";
@@ -89,18 +90,23 @@ export async function trainSteps(task: TrainingTask, state: TrainingState): Prom
   /** Measures where it is time to. False if the signal stopped it; a resumed run then starts with this validation. */
   const validate = async (): Promise<boolean> => {
     const { validation } = state;
-    const every = { every: options.validateEvery, steps, batch: options.batch, images: task.data.length };
+    const every = {
+      every: options.validateEvery,
+      steps,
+      batch: options.batch,
+      images: epochOf(options, task.data.length),
+    };
     if (validator === undefined || validation === undefined) return true;
     if (validation.last === state.step || !validationDue(state.step, every)) return true;
     let score: ValidationScore;
     try {
-      score = await validator.evaluate({ config: task.config, theta: state.theta }, signal);
+      score = await validator.evaluate(adapterOf(task.config, state), signal);
     } catch (error) {
       if (!signal?.aborted) throw error;
       if (watch.calm) await checkpoint();
       return false;
     }
-    const record = noteValidation(validation, state.step, score, state.theta);
+    const record = noteValidation(validation, state.step, score, state);
     journal.add(record);
     task.onValidation?.(record);
     await checkpoint();
@@ -142,7 +148,9 @@ export async function trainSteps(task: TrainingTask, state: TrainingState): Prom
 async function openEngines(task: TrainingTask, state: TrainingState) {
   const { backbone, options } = task;
   const classes = Math.min(state.head?.classes ?? 0, options.classesPerStep);
-  const graph = trainingGraph(backbone, task.config, options, classes);
+  const { tokenMasking } = options;
+  const shown = tokenMasking > 0 ? maskTokens(backbone, tokenMasking) : backbone;
+  const graph = trainingGraph(shown, task.config, options, classes);
   const session = trainingSession(backbone, task.session);
   const batch = options.batch / options.accumulate;
   const split = options.variants > 0 ? splitGraph(graph.graph, graph.inputs.image, batch) : undefined;
@@ -164,6 +172,15 @@ async function openEngines(task: TrainingTask, state: TrainingState) {
     },
   };
 }
+
+/** The adapter that a state holds: of now, or of the best validation. */
+export const adapterOf = (
+  config: AdapterConfig,
+  { theta, statistics }: Pick<TrainingState, "theta" | "statistics">,
+): Adapter => ({
+  ...{ config, theta },
+  ...(config.batchNorm === "train" && { statistics }),
+});
 
 /** Saves a finished run's adapter. */
 export const saveResult = (folder: string, backbone: Backbone, adapter: Adapter): Promise<void> =>

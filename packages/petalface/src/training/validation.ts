@@ -49,16 +49,18 @@ export interface ValidationState {
   /** Validations since the best one. */
   waited: number;
   best: (ValidationScore & { readonly step: number }) | undefined;
-  /** Theta of the best. */
+  /** Theta of the best, and its running statistics. */
   readonly theta: Float32Array;
+  readonly statistics: Float32Array;
 }
 
-/** The state before the first validation of `length` trained numbers. */
-export const freshValidation = (length: number): ValidationState => ({
+/** The state before the first validation of `length` trained numbers and so many running statistics. */
+export const freshValidation = (length: number, statistics: number): ValidationState => ({
   last: -1,
   waited: 0,
   best: undefined,
   theta: new Float32Array(length),
+  statistics: new Float32Array(statistics),
 });
 
 /** Whether a validation belongs after `step` steps: before the first step, every so many (or every epoch), and after the last. */
@@ -77,14 +79,15 @@ export function noteValidation(
   state: ValidationState,
   step: number,
   score: ValidationScore,
-  theta: Float32Array,
+  weights: Pick<ValidationState, "theta" | "statistics">,
 ): ValidationRecord {
   const best = state.best === undefined || score.value > state.best.value;
   state.last = step;
   state.waited = best ? 0 : state.waited + 1;
   if (best) {
     state.best = { ...score, step };
-    state.theta.set(theta);
+    state.theta.set(weights.theta);
+    state.statistics.set(weights.statistics);
   }
   const { value, standardError } = score;
   return { step, validation: { value, standardError, best } };

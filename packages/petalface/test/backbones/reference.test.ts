@@ -17,20 +17,9 @@ import {
   referenceBackbone,
   referenceCase,
   relativeError,
+  specOf,
   weightsOf,
 } from "../support/reference.ts";
-
-/** `--arch` of a case, from its configuration. */
-function specOf({ family, image_size, patch_size, embed_dim, depths, depth, num_heads }: Config): string {
-  const list = (values: readonly number[]): string => values.join("/");
-  if (family === "r18" || family === "mbf") return family;
-  const tokens = `image=${image_size},patch=${patch_size}`;
-  if (!Array.isArray(depths)) return `vit:${tokens},dim=${embed_dim},depth=${depth},heads=${num_heads}`;
-  const dims = depths.map((_, stage) => (embed_dim as number) * 2 ** stage);
-  return `swin:${tokens},dims=${list(dims)},depths=${list(depths)},heads=${list(num_heads as number[])},window=5`;
-}
-
-type Config = Readonly<Record<string, unknown>>;
 
 /** Case, and tolerance of its gradients (oracle/README.md). */
 const cases = [
@@ -66,7 +55,7 @@ async function run(reference: ReferenceCase, backbone: Backbone, adapter: Adapte
   const o = ops(b);
   const centres = b.input("centres", { dtype: "float32", shape: [classes, 512] });
   const onehot = b.input("onehot", { dtype: "float32", shape: [batch, classes] });
-  const parts = { embedding, centres, onehot, scale: 64 };
+  const parts = { embedding, centres, onehot, scale: 64, floor: 0 };
   const losses = {
     cosface: cosface(o, { ...parts, margin: margins.cosface }),
     arcface: arcface(o, { ...parts, margin: margins.arcface, gradient: "straight-through" }),
@@ -93,8 +82,8 @@ async function run(reference: ReferenceCase, backbone: Backbone, adapter: Adapte
     (["cosface", "arcface"] as const).map(async (loss, index) => {
       const outputs = index === 0 ? [embedding, ...watched] : [];
       const names = wrt.map((name) => `grad_${name}`);
-      const forward = b.build([losses[loss], ...outputs]);
-      const graph = differentiate(forward, { loss: losses[loss], wrt, names, outputs });
+      const { value, fixed } = losses[loss];
+      const graph = differentiate(b.build([value, ...outputs]), { loss: value, fixed, wrt, names, outputs });
       const session = await openSession(graph, { threads: 1 });
       const values = await session.run(feeds);
       await session.close();
@@ -106,7 +95,7 @@ async function run(reference: ReferenceCase, backbone: Backbone, adapter: Adapte
   return {
     embedding: floatsOf(first, embedding),
     activations: new Map(named.map((module) => [module, floatsOf(first, `${module}_out`)])),
-    losses: { cosface: floatsOf(first, losses.cosface), arcface: floatsOf(second, losses.arcface) },
+    losses: { cosface: floatsOf(first, losses.cosface.value), arcface: floatsOf(second, losses.arcface.value) },
     thetaGradients: trains ? gradients("grad_theta") : { cosface: undefined, arcface: undefined },
     headGradients: gradients("grad_centres"),
   };

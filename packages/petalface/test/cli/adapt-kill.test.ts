@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { random } from "../../src/random.ts";
 import { writeTinyBackbone } from "../support/backbone.ts";
+import { smallSwin, writeNetworkFile } from "../support/network-file.ts";
 import { petalface, start } from "./process.ts";
 
 let folder: string;
@@ -144,6 +145,31 @@ test("the same with SGD, ArcFace and parts of a batch: killed four times", { tim
     { ...moments.saving, wait: 1 },
   ];
   for (const moment of plan) await killAt(killed, adaptInto(killed, more), moment);
+  const last = await petalface(["adapt", "--resume", killed, "--quiet"]);
+  expect(last.code, last.stderr).toBe(0);
+  expect(await bitsOf(killed)).toEqual(await bitsOf(whole));
+});
+
+test("the same with the reference preset, whose running statistics move: killed four times", {
+  timeout: 120_000,
+}, async () => {
+  const swin = join(folder, "swin.onnx");
+  await writeNetworkFile(swin, smallSwin);
+  const args = (out: string): string[] => [
+    ...["adapt", "--model", swin, "--train", "synthetic:people=12,images=3", "--preset", "reference", "--out", out],
+    ...["--rank", "4", "--batch", "6", "--accumulate", "2", "--epochs", "8", "--threads", "1", "--quiet"],
+    ...["--quality", "sharpness", "--checkpoint-seconds", "0"],
+  ];
+  const [whole, killed] = [join(folder, "whole-reference"), join(folder, "killed-reference")];
+  const straight = await petalface(args(whole));
+  expect(straight.code, straight.stderr).toBe(0);
+  const plan: Moment[] = [
+    { ...moments.firstCheckpoint, wait: 0 },
+    { ...moments.writing(10), wait: 0 },
+    { ...moments.training(30), wait: 5 },
+    { ...moments.saving, wait: 1 },
+  ];
+  for (const moment of plan) await killAt(killed, args(killed), moment);
   const last = await petalface(["adapt", "--resume", killed, "--quiet"]);
   expect(last.code, last.stderr).toBe(0);
   expect(await bitsOf(killed)).toEqual(await bitsOf(whole));

@@ -3,7 +3,8 @@ import { type AdapterConfig, findSites, initialTheta } from "../../src/adapters/
 import { openBackbone } from "../../src/backbones/index.ts";
 import { random } from "../../src/random.ts";
 import { trainingGraph } from "../../src/training/graph.ts";
-import { type LossName, trainingOptions } from "../../src/training/options.ts";
+import type { LossName } from "../../src/training/option-names.ts";
+import { trainingOptions } from "../../src/training/options.ts";
 import { tinySize, tinyWidth } from "../support/backbone.ts";
 import type { Case } from "./families.ts";
 

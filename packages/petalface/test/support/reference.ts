@@ -103,3 +103,21 @@ export function relativeError(values: ArrayLike<number>, expected: ArrayLike<num
   }
   return Math.sqrt(difference / length);
 }
+
+/** `--arch` of a case, from its configuration. */
+export function specOf({
+  family,
+  image_size,
+  patch_size,
+  embed_dim,
+  depths,
+  depth,
+  num_heads,
+}: ReferenceCase["config"]): string {
+  const list = (values: readonly number[]): string => values.join("/");
+  if (family === "r18" || family === "mbf") return family;
+  const tokens = `image=${image_size},patch=${patch_size}`;
+  if (!Array.isArray(depths)) return `vit:${tokens},dim=${embed_dim},depth=${depth},heads=${num_heads}`;
+  const dims = depths.map((_, stage) => (embed_dim as number) * 2 ** stage);
+  return `swin:${tokens},dims=${list(dims)},depths=${list(depths)},heads=${list(num_heads as number[])},window=5`;
+}

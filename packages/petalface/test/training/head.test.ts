@@ -107,14 +107,21 @@ describe("the checkpoint", () => {
       theta: vector(5, 1),
       moments: { first: vector(5, 2), second: vector(5, 3) },
       head: { classes: 2, width: 3, values: vector(6, 4), moments: freshMoments(6) },
-      validation: { last: 9, waited: 1, best: { step: 6, value: 0.5, standardError: 0.1 }, theta: vector(5, 9) },
+      lossState: vector(3, 6),
+      statistics: vector(4, 7),
+      validation: {
+        ...{ last: 9, waited: 1, best: { step: 6, value: 0.5, standardError: 0.1 } },
+        ...{ theta: vector(5, 9), statistics: vector(4, 8) },
+      },
     };
     expect(await hasState(run)).toBe(false);
     await saveState(run, state);
     expect(await hasState(run)).toBe(true);
-    const shape = { parameters: 5, optimizer: "adamw", head: { classes: 2, width: 3 }, validates: true } as const;
+    const head = { classes: 2, width: 3 };
+    const shape = { parameters: 5, optimizer: "adamw", head, lossState: 3, statistics: 4, validates: true } as const;
     expect(await loadState(run, shape)).toEqual(state);
     await expect(loadState(run, { ...shape, parameters: 6 })).rejects.toThrow(/"theta" does not fit this run/);
+    await expect(loadState(run, { ...shape, lossState: 1 })).rejects.toThrow(/"loss" does not fit this run/);
     await expect(loadState(run, { ...shape, optimizer: "sgd" })).rejects.toThrow(/does not fit this run/);
     await saveState(run, { ...state, validation: undefined });
     await expect(loadState(run, shape)).rejects.toThrow(/what it says of the validation is not understood/);

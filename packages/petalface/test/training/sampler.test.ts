@@ -73,16 +73,29 @@ describe("sampler", () => {
     for (const { stages } of drawn) expect(stages[1]?.value).toBeGreaterThanOrEqual(2);
   });
 
+  it("ends an epoch with its last whole batch on request", () => {
+    const options = trainingOptions({ batch: 4, dropLast: true, seed: 2, epochs: 3 });
+    expect(stepsOf(options, 11)).toBe(6);
+    const draw = sampler(options, 11);
+    const epochs = [0, 1, 2].map((epoch) =>
+      [2 * epoch, 2 * epoch + 1].flatMap((step) => draw(step).map(({ index }) => index)),
+    );
+    for (const epoch of epochs) expect(new Set(epoch).size).toBe(8);
+    expect(new Set(epochs.flat()).size).toBe(11);
+    expect(stepsOf(options, 3)).toBe(3);
+    expect(sampler(options, 3)(1)).toHaveLength(4);
+  });
+
   it("counts at least one step", () => {
-    expect(stepsOf({ epochs: 1, batch: 32 }, 3)).toBe(1);
-    expect(stepsOf({ epochs: 3, batch: 32 }, 3200)).toBe(300);
+    expect(stepsOf({ epochs: 1, batch: 32, dropLast: false }, 3)).toBe(1);
+    expect(stepsOf({ epochs: 3, batch: 32, dropLast: false }, 3200)).toBe(300);
   });
 });
 
 describe("learningRate", () => {
   it.each(["cosine", "polynomial"] as const)("rises to the peak and falls towards zero (%s)", (decay) => {
-    const options = { learningRate: 1, warmup: 0.1, decay };
-    const rates = Array.from({ length: 100 }, (_, step) => learningRate(options, step, 100));
+    const options = { learningRate: 1, warmup: 0.1, warmupEpochs: 0, firstStep: "warm", decay } as const;
+    const rates = Array.from({ length: 100 }, (_, step) => learningRate(options, step, 100, 10));
     expect(rates[0]).toBeCloseTo(0.1, 12);
     expect(rates[9]).toBe(1);
     expect(rates[10]).toBe(1);
@@ -90,6 +103,18 @@ describe("learningRate", () => {
     expect(rates[99]).toBeGreaterThan(0);
     expect(rates[99]).toBeLessThan(0.02);
     expect(rates[55]).toBeCloseTo(0.5, 12);
+  });
+
+  it("is the released code's running product, with a warm-up in epochs (1e-9)", () => {
+    const options = { learningRate: 5e-4, warmup: 0, warmupEpochs: 2, firstStep: "full", decay: "polynomial" } as const;
+    const [steps, epoch, warm] = [200, 15, 30];
+    let rate = 5e-4;
+    for (let step = 0; step < steps; step++) {
+      // PolynomialLRWarmup of power 1: the first step takes the optimiser's own rate.
+      if (step > 0 && step <= warm) rate = (5e-4 * step) / warm;
+      else if (step > warm) rate *= (1 - (step - warm) / (steps - warm)) / (1 - (step - 1 - warm) / (steps - warm));
+      expect(Math.abs(learningRate(options, step, steps, epoch) - rate)).toBeLessThan(1e-9);
+    }
   });
 });
 

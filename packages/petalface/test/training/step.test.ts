@@ -54,7 +54,12 @@ describe("dropout", () => {
   it("keeps the adapter's mean output: over all 16 masks of a last layer's four rank channels, weighted by their chance", async () => {
     const last = findSites(backbone.graph).sites.at(-1)?.name ?? "";
     const share = 0.3;
-    const built = buildAdapted(backbone, config([last]), { theta: "input", alpha: "quality", batch: 1, dropout: true });
+    const built = buildAdapted(backbone, config([last]), {
+      theta: "input",
+      alpha: "quality",
+      batch: 1,
+      noise: { rank: share },
+    });
     const session = await openSession(built.builder.build([built.embedding]), { threads: 1 });
     const stream = random("dropout test", 1);
     const theta = Float32Array.from({ length: built.layout.length }, () => stream.normal());

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { type Command, Option } from "commander";
-import { gateNames, methodNames } from "../../adapters/index.ts";
+import { gateNames, loraInitNames, methodNames } from "../../adapters/index.ts";
 import { PetalfaceError } from "../../errors.ts";
 import { measureNames, printCalibration } from "../../quality/index.ts";
 import { providerNames } from "../../runtime/index.ts";
@@ -9,15 +9,16 @@ import {
   type AdaptResult,
   adapt,
   arcGradientNames,
+  batchNormNames,
   calibrationNames,
   decayNames,
+  firstStepNames,
   lossNames,
   optimizerNames,
   presetNames,
   type RunRecord,
   resume,
   type TrainingChoices,
-  type TrainingOptions,
   type ValidationRecord,
   type ValidationRequest,
 } from "../../training/index.ts";
@@ -27,55 +28,17 @@ import { byteSize, numberList, numeric } from "../numbers.ts";
 import type { Progress } from "../progress.ts";
 import { openPairsValidator } from "../validation.ts";
 
-/** Choices as commander hands them over; absent ones are the preset's. */
-interface Flags {
+/** What commander hands over: the choices, under the names of their flags; absent ones are the preset's. */
+interface Flags extends Omit<TrainingChoices, "learningRate" | "validateEvery"> {
   readonly model?: string;
   readonly normalize?: string;
   readonly train?: string;
-  readonly preset?: (typeof presetNames)[number];
-  readonly method?: TrainingOptions["method"];
-  readonly gate?: TrainingOptions["gate"];
-  readonly rank?: number;
-  readonly scale?: number;
-  readonly sites?: string;
-  readonly loss?: TrainingOptions["loss"];
-  readonly margin?: number;
-  readonly arcGradient?: TrainingOptions["arcGradient"];
-  readonly logitScale?: number;
-  readonly distilWeight?: number;
-  readonly classesPerStep?: number;
-  readonly centreFaces?: number;
-  readonly rankStable?: boolean;
-  readonly dropout?: number;
-  readonly optimizer?: TrainingOptions["optimizer"];
-  readonly momentum?: number;
-  readonly nesterov?: boolean;
-  readonly accumulate?: number;
+  readonly lr?: number;
   readonly val?: string;
   readonly valData?: string;
   readonly valPixels?: number[];
   readonly valEvery?: number;
-  readonly patience?: number;
-  readonly checkpointSeconds?: number;
-  readonly tensorboard?: boolean;
-  readonly quality?: string;
-  readonly calibration?: TrainingOptions["calibration"];
-  readonly alphaRange?: number[];
-  readonly alphaThreshold?: number;
-  readonly lr?: number;
-  readonly weightDecay?: number;
-  readonly warmup?: number;
-  readonly decay?: TrainingOptions["decay"];
-  readonly clip?: number;
-  readonly batch?: number;
-  readonly epochs?: number;
-  readonly seed?: number;
-  readonly sharpShare?: number;
-  readonly lrPixels?: number[];
-  readonly degrade?: string;
-  readonly variants?: number;
   readonly prefixCache?: number;
-  readonly flip?: boolean;
   readonly provider: "auto" | "cpu" | "cuda" | "webgpu";
   readonly threads?: number;
   readonly out?: string;
@@ -104,13 +67,30 @@ export function adaptCommand(program: Command, context: CliContext): void {
     .option("--scale <x>", "factor on the adapter's output", numeric)
     .option("--rank-stable", "rsLoRA: divide --scale by the square root of the rank")
     .option("--dropout <share>", "share of the rank channels that are silent in a step", numeric)
-    .option("--sites <pattern>", "layers to adapt: default, all, pointwise, conv, linear, or names with *")
+    .option(
+      "--output-dropout <share>",
+      "share of the numbers that an adapter adds to its product, silent in a step",
+      numeric,
+    )
+    .option("--drop-path <share>", "share of the images that the last residual branch leaves out in a step", numeric)
+    .option("--feature-dropout <share>", "share of the numbers that the last product does not see in a step", numeric)
+    .option("--token-masking <share>", "share of the tokens that do not pass through a ViT's blocks in a step", numeric)
+    .option("--sites <pattern>", "layers to adapt: default, all, pointwise, conv, linear, qkv, head, or names with *")
+    .option("--ungated <pattern>", "those of them whose adapter has no gate, and one part's rank")
+    .addOption(new Option("--lora-init <name>", "what adapters start from").choices(loraInitNames))
+    .addOption(new Option("--batch-norm <form>", "whether batch normalisations stay or train").choices(batchNormNames))
     .addOption(new Option("--loss <name>", "training loss").choices(lossNames))
-    .option("--margin <x>", "margin: CosFace 0.4 on the cosine, ArcFace 0.5 on the angle", numeric)
+    .option("--margin <x>", "margin: CosFace, AdaFace 0.4, ArcFace, CurricularFace 0.5", numeric)
     .addOption(
       new Option("--arc-gradient <name>", "ArcFace's own gradient, or the released code's").choices(arcGradientNames),
     )
     .option("--logit-scale <x>", "factor on the cosines of a margin loss", numeric)
+    .option("--loss-floor <p>", "least probability that a margin loss counts", numeric)
+    .option("--concentration <x>", "AdaFace: share of a deviation of the length that its margin changes over", numeric)
+    .option("--magnitudes <low,high>", "MagFace: lengths of the embedding between which its margin grows", numberList)
+    .option("--magnitude-margins <low,high>", "MagFace: the margins there", numberList)
+    .option("--magnitude-weight <x>", "MagFace: factor of the term that rewards length", numeric)
+    .option("--loss-momentum <share>", "AdaFace, CurricularFace: share of a batch in the running statistics", numeric)
     .option("--distil-weight <x>", "factor on the distillation loss", numeric)
     .option("--classes-per-step <n>", "class centres in a step; with more people the others rest (Partial FC)", numeric)
     .option("--centre-faces <n>", "faces that a class centre starts as the mean of; 0: random centres", numeric)
@@ -124,11 +104,18 @@ export function adaptCommand(program: Command, context: CliContext): void {
     .option("--momentum <share>", "SGD: share of the velocity that stays", numeric)
     .option("--nesterov", "SGD: look ahead along the velocity")
     .option("--warmup <share>", "share of the steps with rising learning rate", numeric)
+    .option("--warmup-epochs <n>", "the same in epochs; 0 leaves it to --warmup", numeric)
+    .addOption(
+      new Option("--first-step <rate>", "whether the first step has the peak rate, as in the released code").choices(
+        firstStepNames,
+      ),
+    )
     .addOption(new Option("--decay <name>", "how the learning rate falls").choices(decayNames))
     .option("--clip <x>", "largest gradient norm", numeric)
     .option("--batch <n>", "images a step", numeric)
     .option("--accumulate <n>", "parts that a step's images are computed in: less memory, same step", numeric)
     .option("--epochs <n>", "passes over the training faces", numeric)
+    .option("--drop-last", "end an epoch with its last whole batch")
     .option("--seed <n>", "seed of every random choice", numeric)
     .option("--sharp-share <share>", "share of the training images that stay sharp", numeric)
     .addOption(
@@ -225,43 +212,9 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
 function start(flags: Flags, out: string, surroundings: AdaptContext): Promise<AdaptResult> {
   if (flags.model === undefined) throw new PetalfaceError("give the face recogniser with --model", { exitCode: 2 });
   if (flags.train === undefined) throw new PetalfaceError("give training faces with --train", { exitCode: 2 });
-  const { model, normalize, train, lr: learningRate, valEvery: validateEvery } = flags;
-  const {
-    preset,
-    method,
-    gate,
-    rank,
-    scale,
-    rankStable,
-    dropout,
-    sites,
-    quality,
-    calibration,
-    alphaRange,
-    alphaThreshold,
-  } = flags;
-  const { loss, margin, arcGradient, logitScale, distilWeight, classesPerStep, centreFaces } = flags;
-  const { optimizer, weightDecay, momentum, nesterov, warmup, decay, clip, batch, accumulate, epochs } = flags;
-  const { seed, sharpShare, lrPixels, degrade, variants, flip, patience, checkpointSeconds, tensorboard } = flags;
-  const options: TrainingChoices = {
-    ...{
-      preset,
-      method,
-      gate,
-      rank,
-      scale,
-      rankStable,
-      dropout,
-      sites,
-      quality,
-      calibration,
-      alphaRange,
-      alphaThreshold,
-    },
-    ...{ loss, margin, arcGradient, logitScale, distilWeight, classesPerStep, centreFaces },
-    ...{ optimizer, learningRate, weightDecay, momentum, nesterov, warmup, decay, clip, batch, accumulate, epochs },
-    ...{ seed, sharpShare, lrPixels, degrade, variants, flip, validateEvery, patience, checkpointSeconds, tensorboard },
-  };
+  const { model, normalize, train, lr: learningRate, valEvery: validateEvery, ...choices } = flags;
+  const { val, valData, valPixels, provider, threads, resume: resumed, out: folder, prefixCache, ...named } = choices;
+  const options: TrainingChoices = { ...named, learningRate, validateEvery };
   return adapt({ model, normalize, train, options, out, validation: validationOf(flags) }, surroundings);
 }
 

@@ -13,7 +13,7 @@ export function inspectCommand(program: Command, context: CliContext): void {
     .description(
       "say what a model, checkpoint, run, adapter, data set or result is; of a model, which layers can be adapted",
     )
-    .argument("<thing>", "file, folder, model name, or synthetic[:people=N,images=M,seed=S]")
+    .argument("<thing>", "file, folder, model name, synthetic[:people=N,images=M,seed=S], or presets")
     .option("--normalize <mean,scale>", "how pixels become a model's input, if the file does not say")
     .addOption(
       new Option("--provider <name>", "also say which of a model's nodes run there").choices(
@@ -47,6 +47,7 @@ export function inspectCommand(program: Command, context: CliContext): void {
     command,
     "inspect fr_feature",
     "inspect runs/first",
+    "inspect presets",
     "inspect faces --json",
     "inspect train --against test --model fr_feature --report check.html",
     "inspect fr_feature --provider webgpu",
