@@ -25,7 +25,9 @@ const LAYERS: readonly (readonly string[])[] = [
 ];
 
 /** Files directly under src/ that anybody may import. */
-const SHARED_FILES: ReadonlySet<string> = new Set(["errors.ts", "files.ts", "random.ts", "scratch.ts", "versions.ts"]);
+const SHARED_FILES: ReadonlySet<string> = new Set([
+  ...["errors.ts", "files.ts", "lock.ts", "random.ts", "scratch.ts", "versions.ts"],
+]);
 
 /** The part of a folder that also runs in a browser. */
 const PORTABLE = "portable.ts";

@@ -35,6 +35,7 @@ export * from "./data/index.ts";
 export * from "./embeddings/index.ts";
 export { PetalfaceError } from "./errors.ts";
 export * from "./evaluation/index.ts";
+export * from "./faces/index.ts";
 export * from "./images/index.ts";
 export * from "./models/index.ts";
 export * from "./quality/index.ts";

@@ -15,6 +15,7 @@ const commands: Readonly<Record<string, () => Promise<Register>>> = {
   import: async () => (await import("./commands/import.ts")).importCommand,
   export: async () => (await import("./commands/export.ts")).exportCommand,
   data: async () => (await import("./commands/data.ts")).dataCommand,
+  align: async () => (await import("./commands/align.ts")).alignCommand,
   degrade: async () => (await import("./commands/degrade.ts")).degradeCommand,
   models: async () => (await import("./commands/models.ts")).modelsCommand,
   demo: async () => (await import("./commands/demo.ts")).demoCommand,

@@ -1,17 +1,19 @@
 import { readFileSync, statSync } from "node:fs";
-import sharp from "sharp";
+import sharp, { type Metadata } from "sharp";
 import { PetalfaceError } from "../errors.ts";
-import { areaAxis, shrinkArea } from "./area.ts";
-import { resizeBilinear } from "./bilinear.ts";
 import { recognise } from "./formats.ts";
 import { printPath } from "./path.ts";
 import { decodePlainJpeg } from "./plain-jpeg.ts";
+import { resize } from "./resize.ts";
 import type { Pixels } from "./types.ts";
 
 /** More pixels than a face photo has (6,000 x 6,000), and few enough to be held in memory by several threads at once. */
 const mostPixels = 36_000_000;
 /** Photos up to this are decoded at once; the sides of larger ones are looked at first. */
 const usualPixels = 4_000_000;
+/** Photos that need not be square may have this many, if they can be shrunk while they are read; or if they cannot. */
+const mostShrunk = 500_000_000;
+const mostWhole = 100_000_000;
 const mostBytes = 128 * 1024 * 1024;
 /** Width and height of an aligned face may differ by this share, which rounding in a cropping tool explains. */
 const squareTolerance = 0.02;
@@ -36,7 +38,46 @@ export async function decodeImage(
   const shown = printPath(name);
   const pixels = await decodeAny(typeof source === "string" ? readImage(source, shown) : source, shown);
   checkSquare(pixels, shown);
-  return resize(pixels, size);
+  return resize(pixels, size, size);
+}
+
+/** A whole photo, upright. */
+export interface Photo {
+  readonly pixels: Pixels;
+  /** Sides of the photo as it is stored, turned upright; larger than those of `pixels` where it was shrunk to fit into memory. */
+  readonly width: number;
+  readonly height: number;
+}
+
+/**
+ * Decodes a photo of any shape as {@link decodeImage} does, at its own size. One of more than 36 megapixels is shrunk to that on the way, so that
+ * it is never whole in memory.
+ *
+ * @throws PetalfaceError naming the file where it cannot be read, is damaged, or has more than 500 megapixels (100, where its encoding is
+ *   progressive and has to be unpacked whole)
+ */
+export async function decodePhoto(
+  source: string | Uint8Array,
+  name: string = typeof source === "string" ? source : "image",
+): Promise<Photo> {
+  const shown = printPath(name);
+  const bytes = typeof source === "string" ? readImage(source, shown) : source;
+  checkFormat(bytes, shown);
+  const usual = (await decodePlainJpeg(bytes, usualPixels)) ?? (await unpackUpTo(bytes, usualPixels, shown));
+  if (usual !== undefined) return { pixels: usual, width: usual.width, height: usual.height };
+  const { autoOrient, isProgressive } = await readHeader(bytes, shown);
+  const { width, height } = autoOrient;
+  const most = isProgressive ? mostWhole : mostShrunk;
+  if (width * height > most)
+    throw new PetalfaceError(
+      `${shown} is ${width} x ${height}; a photo may have ${most.toLocaleString("en")} pixels${isProgressive ? " where it is progressive or interlaced" : ""}`,
+    );
+  const share = Math.min(1, Math.sqrt(mostPixels / (width * height)));
+  const size = { width: Math.max(1, Math.floor(width * share)), height: Math.max(1, Math.floor(height * share)) };
+  const pixels = await unpack(bytes, most, share < 1 ? size : undefined).catch((cause: unknown) => {
+    throw damaged(shown, cause);
+  });
+  return { pixels, width, height };
 }
 
 function checkSquare({ width, height }: { readonly width: number; readonly height: number }, name: string): void {
@@ -44,16 +85,6 @@ function checkSquare({ width, height }: { readonly width: number; readonly heigh
   throw new PetalfaceError(
     `${name} is ${width} x ${height}, not an aligned square face; run \`petalface align\` on it first`,
   );
-}
-
-/** Resizes to a square: each axis by area where it shrinks and bilinear where it grows. Equal sizes return the argument. */
-function resize(pixels: Pixels, size: number): Pixels {
-  const { width, height } = pixels;
-  const smaller =
-    width > size || height > size
-      ? shrinkArea(pixels, areaAxis(width, Math.min(width, size)), areaAxis(height, Math.min(height, size)))
-      : pixels;
-  return smaller.width === size && smaller.height === size ? smaller : resizeBilinear(smaller, size, size);
 }
 
 /** Synchronous: on a small file it takes a tenth of the time, and batches are read in threads of their own. */
@@ -83,30 +114,12 @@ const reasons: Readonly<Record<string, string>> = {
 
 /** Decodes at the stored size. */
 async function decodeAny(bytes: Uint8Array, name: string): Promise<Pixels> {
-  if (bytes.length === 0) throw new PetalfaceError(`${name} is empty`);
-  if (bytes.length > mostBytes)
-    throw new PetalfaceError(`${name} has ${bytes.length} bytes, too many for a face photo`);
-  // The decoder library also reads formats that run scripts or fetch other files (SVG, PDF); those stay out.
-  const { read, refused } = recognise(bytes);
-  if (!read) {
-    throw new PetalfaceError(
-      refused === undefined
-        ? `${name} is no JPEG, PNG, WebP, AVIF, GIF or TIFF image; convert it or remove it`
-        : `${name} is a file of the format ${refused}, which is not read; convert it to PNG or JPEG`,
-    );
-  }
+  checkFormat(bytes, name);
   const plain = await decodePlainJpeg(bytes, usualPixels);
   if (plain !== undefined) return plain;
-  try {
-    return await unpack(bytes, usualPixels);
-  } catch (cause) {
-    if (!/pixel limit/i.test(firstLine(cause))) throw damaged(name, cause);
-  }
-  const sides = await sharp(bytes, { limitInputPixels: false })
-    .metadata()
-    .catch((cause: unknown) => {
-      throw damaged(name, cause);
-    });
+  const usual = await unpackUpTo(bytes, usualPixels, name);
+  if (usual !== undefined) return usual;
+  const sides = await readHeader(bytes, name);
   checkSquare(sides, name);
   if (sides.width * sides.height > mostPixels)
     throw new PetalfaceError(
@@ -117,13 +130,52 @@ async function decodeAny(bytes: Uint8Array, name: string): Promise<Pixels> {
   });
 }
 
+/** Throws PetalfaceError where bytes are empty, too many, or of a format that is not read. */
+function checkFormat(bytes: Uint8Array, name: string): void {
+  if (bytes.length === 0) throw new PetalfaceError(`${name} is empty`);
+  if (bytes.length > mostBytes)
+    throw new PetalfaceError(`${name} has ${bytes.length} bytes, too many for a face photo`);
+  // The decoder library also reads formats that run scripts or fetch other files (SVG, PDF); those stay out.
+  const { read, refused } = recognise(bytes);
+  if (read) return;
+  throw new PetalfaceError(
+    refused === undefined
+      ? `${name} is no JPEG, PNG, WebP, AVIF, GIF or TIFF image; convert it or remove it`
+      : `${name} is a file of the format ${refused}, which is not read; convert it to PNG or JPEG`,
+  );
+}
+
+/** Sides as the header states them, before any rotation. */
+async function readHeader(bytes: Uint8Array, name: string): Promise<Metadata> {
+  return await sharp(bytes, { limitInputPixels: false })
+    .metadata()
+    .catch((cause: unknown) => {
+      throw damaged(name, cause);
+    });
+}
+
 function damaged(name: string, cause: unknown): PetalfaceError {
   return new PetalfaceError(`cannot decode ${name}: ${firstLine(cause)}; it is damaged`, { cause });
 }
 
-async function unpack(bytes: Uint8Array, limitInputPixels: number): Promise<Pixels> {
-  const { data, info } = await sharp(bytes, { failOn: "error", limitInputPixels, sequentialRead: true })
-    .autoOrient()
+/** Decodes; undefined where the image has more pixels than `limit`. */
+async function unpackUpTo(bytes: Uint8Array, limit: number, name: string): Promise<Pixels | undefined> {
+  try {
+    return await unpack(bytes, limit);
+  } catch (cause) {
+    if (/pixel limit/i.test(firstLine(cause))) return undefined;
+    throw damaged(name, cause);
+  }
+}
+
+/** @param shrink size to shrink to while decoding, upright */
+async function unpack(
+  bytes: Uint8Array,
+  limitInputPixels: number,
+  shrink?: { readonly width: number; readonly height: number },
+): Promise<Pixels> {
+  const image = sharp(bytes, { failOn: "error", limitInputPixels, sequentialRead: true }).autoOrient();
+  const { data, info } = await (shrink === undefined ? image : image.resize({ ...shrink, fit: "fill" }))
     .flatten({ background: "#000" })
     .toColourspace("srgb")
     .raw({ depth: "uchar" })

@@ -1,4 +1,4 @@
-export { decodeImage } from "./decode.ts";
+export { decodeImage, decodePhoto, type Photo } from "./decode.ts";
 export { endingOf, imageExtensions, refusedFormat } from "./formats.ts";
 export { type Loader, type LoaderOptions, openLoader } from "./loader.ts";
 export { faceSpacePath, openFaceSpace } from "./open-facespace.ts";
@@ -6,5 +6,6 @@ export { printPath } from "./path.ts";
 export * from "./portable.ts";
 export { prefetch } from "./prefetch.ts";
 export { chunkHead, chunkSize, parseChunkHead, recordHead, recordMagic } from "./record.ts";
+export { resize } from "./resize.ts";
 export { type ImageStore, nameOf, openImageStore, type StoredSource } from "./stored.ts";
 export type { ImageRequest, ImageSource } from "./types.ts";

@@ -1,7 +1,7 @@
 export { cacheFolder } from "./cache.ts";
 export { cachedPath, isCached } from "./fetch.ts";
 export { hashFile } from "./hash.ts";
-export { defaultPreprocessing, knownModels } from "./known.ts";
+export { defaultPreprocessing, knownDetectors, knownModels } from "./known.ts";
 export { preprocessingMetadata } from "./metadata.ts";
 export { parseNormalize } from "./normalize.ts";
 export { type ResolvedModel, type ResolveOptions, resolveModel } from "./resolve.ts";

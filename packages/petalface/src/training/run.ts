@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { AdapterConfig } from "../adapters/index.ts";
 import { PetalfaceError } from "../errors.ts";
 import { writeFailure, writeFileSafely } from "../files.ts";
-import { lockName } from "./lock.ts";
+import { lockName } from "../lock.ts";
 import { type TrainingOptions, trainingOptions } from "./options.ts";
 import type { ValidationRequest, ValidationScore } from "./validation.ts";
 

@@ -100,6 +100,8 @@ describe("petalface models", () => {
       models: [
         { name: "fr_feature", cached: false, licence: "MIT" },
         { name: "mobilefacenet", package: null },
+        { name: "fr_detect", cached: false },
+        { name: "fr_landmark", cached: false },
       ],
     });
     expect((await petalface(["models"], { env })).stdout).toMatch(/^NAME +ABOUT .*\nfr_feature .*fetched from npm/);

@@ -2,7 +2,7 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { lockName, lockRun } from "../../src/training/lock.ts";
+import { lockName, lockRun } from "../../src/lock.ts";
 
 let folder: string;
 beforeEach(async () => {

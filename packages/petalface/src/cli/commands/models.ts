@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { cachedPath, cacheFolder, isCached, knownModels, resolveModel } from "../../models/index.ts";
+import { cachedPath, cacheFolder, isCached, knownDetectors, knownModels, resolveModel } from "../../models/index.ts";
 import type { CliContext } from "../context.ts";
 import { withExamples } from "../examples.ts";
 import { plainTable } from "../table.ts";
@@ -7,7 +7,7 @@ import { plainTable } from "../table.ts";
 async function list(context: CliContext): Promise<void> {
   const cache = cacheFolder();
   const models = await Promise.all(
-    knownModels.map(async (model) => ({
+    [...knownModels, ...knownDetectors].map(async (model) => ({
       name: model.name,
       sha256: model.sha256,
       about: model.about,
@@ -25,7 +25,7 @@ async function list(context: CliContext): Promise<void> {
   context.result({ cache, models }, plainTable([["NAME", "ABOUT", "LICENCE", "FILE"], ...rows]));
 }
 
-/** `petalface models`: what can be given to `--model` by name. */
+/** `petalface models`: what can be given to `--model`, or to `align`, by name. */
 export function modelsCommand(program: Command, context: CliContext): void {
   const command = program
     .command("models")
@@ -33,7 +33,7 @@ export function modelsCommand(program: Command, context: CliContext): void {
     .argument("[name]", "fetch this model now and print where it is")
     .action(async (name: string | undefined) => {
       if (name === undefined) return list(context);
-      const { path, spec } = await resolveModel(name);
+      const { path, spec } = await resolveModel(name, { known: [...knownModels, ...knownDetectors] });
       context.result({ path, ...spec }, path);
     });
   withExamples(command, "models", "models fr_feature");

@@ -1,8 +1,8 @@
 import { constants, copyFile, link, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
-import { PetalfaceError } from "../errors.ts";
-import { writeFailure } from "../files.ts";
+import { PetalfaceError } from "./errors.ts";
+import { writeFailure } from "./files.ts";
 
 /** Name of the lock file in a run's folder. */
 export const lockName = "lock.json";

@@ -1,0 +1,115 @@
+import { type Photo, type Pixels, resize } from "../images/index.ts";
+import { chooseFace, type FaceRule } from "./choose.ts";
+import type { Detector } from "./detector.ts";
+import { findFaces } from "./find.ts";
+import { type Box, type FivePoints, fitSimilarity, mapPoints, scaleOf, template } from "./geometry.ts";
+import type { Detection } from "./nms.ts";
+import type { Locate } from "./points.ts";
+import { type FaceRecord, rounded } from "./record.ts";
+import { cut } from "./views.ts";
+import { warp } from "./warp.ts";
+
+/** How faces are cut out of photos. */
+export interface CropOptions {
+  /** Side of the crops in pixels. */
+  readonly size: number;
+  /** Every face of a photo, not only the one it is of. */
+  readonly all: boolean;
+  readonly rule: FaceRule;
+  /** Score from which on a box counts as a face; the detector's own unless given. */
+  readonly threshold?: number | undefined;
+}
+
+/** A crop, and what is known of it. */
+export interface Crop {
+  readonly pixels: Pixels;
+  readonly about: Pick<
+    FaceRecord,
+    | "face"
+    | "faces"
+    | "aligned"
+    | "fallback"
+    | "box"
+    | "points"
+    | "score"
+    | "attempt"
+    | "weak"
+    | "scale"
+    | "resolution"
+    | "width"
+    | "height"
+  >;
+}
+
+/** Cuts the faces out of one photo; never none. */
+export type CropFaces = (photo: Photo) => Promise<Crop[]>;
+
+/** Opens a {@link CropFaces}: find, choose, locate five points, warp; a centred square where no face is found. */
+export function createCropFaces(detector: Detector, locate: Locate, options: CropOptions): CropFaces {
+  const { size, all, rule, threshold } = options;
+  const target = template(size);
+  return async ({ pixels, width, height }) => {
+    // From pixels in memory to pixels of the photo; 1 but for very large photos.
+    const stored = [width / pixels.width, height / pixels.height] as const;
+    const found = await findFaces(pixels, detector, { all, ...(threshold !== undefined && { threshold }) });
+    const chosen =
+      found === undefined ? [] : all ? found.faces : [chooseFace(found.faces, pixels.width, pixels.height, rule)];
+    const crops: Omit<Crop["about"], "face" | "faces">[] = [];
+    const images: Pixels[] = [];
+    for (const face of chosen) {
+      const points = await locate(pixels, face);
+      const place = points && fitSimilarity(points, target);
+      // Points in one heap span no face; such a crop would be one blown-up pixel.
+      if (points === undefined || place === undefined || scaleOf(place) > size) continue;
+      images.push(warp(pixels, place, size));
+      const scale = scaleOf(place) / Math.sqrt(stored[0] * stored[1]);
+      crops.push({
+        aligned: true,
+        fallback: null,
+        ...placed(face, points, stored),
+        attempt: found?.attempt ?? null,
+        weak: found?.weak ?? false,
+        ...measures(scale, size),
+        width,
+        height,
+      });
+    }
+    if (crops.length === 0) {
+      const side = Math.min(pixels.width, pixels.height);
+      images.push(centreSquare(pixels, side, size));
+      crops.push({
+        ...{ aligned: false, fallback: "centre", box: null, points: null, score: null, attempt: null, weak: false },
+        ...measures(size / Math.min(width, height), size),
+        ...{ width, height },
+      });
+    }
+    return crops.map((about, at) => ({
+      pixels: images[at] as Pixels,
+      about: { face: at + 1, faces: crops.length, ...about },
+    }));
+  };
+}
+
+const measures = (scale: number, size: number): Pick<FaceRecord, "scale" | "resolution"> => ({
+  scale: rounded(scale, 4),
+  resolution: rounded(size / scale, 1),
+});
+
+/** What is said of a face's place, in pixels of the photo as it is stored. */
+function placed(
+  { box, score }: Detection,
+  points: FivePoints,
+  [across, down]: readonly [number, number],
+): Pick<FaceRecord, "box" | "points" | "score"> {
+  const x = (value: number): number => rounded((value + 0.5) * across - 0.5);
+  const y = (value: number): number => rounded((value + 0.5) * down - 0.5);
+  const edges: Box = [x(box[0]), y(box[1]), x(box[2]), y(box[3])];
+  return { box: edges, points: mapPoints(points, ([u, v]) => [x(u), y(v)]), score: rounded(score, 4) };
+}
+
+/** The middle of a photo, scaled to the size of a crop. */
+function centreSquare(photo: Pixels, side: number, size: number): Pixels {
+  const left = Math.floor((photo.width - side) / 2);
+  const top = Math.floor((photo.height - side) / 2);
+  return resize(cut(photo, { left, top, width: side, height: side }), size, size);
+}

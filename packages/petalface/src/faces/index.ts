@@ -1,0 +1,24 @@
+export { type AlignContext, type AlignRequest, alignFaces } from "./align.ts";
+export { noFfmpeg } from "./batches.ts";
+export { type FaceRule, faceRules } from "./choose.ts";
+export { type Detector, openDetector, resolveDetector } from "./detector.ts";
+export type { DetectorKind } from "./detectors/layout.ts";
+export { type Found, findFaces } from "./find.ts";
+export {
+  type Box,
+  type FivePoints,
+  fitSimilarity,
+  type Point,
+  type Similarity,
+  template,
+} from "./geometry.ts";
+export { type Landmarker, openLandmarker } from "./landmarks.ts";
+export type { Detection } from "./nms.ts";
+export { createLocate, type Locate } from "./points.ts";
+export type { FaceRecord, FailureRecord } from "./record.ts";
+export type { AlignSettings } from "./settings.ts";
+export { countSources, isVideo, type Source, type SourceCount, sourceOfFile, walkSources } from "./sources.ts";
+export type { AlignSummary } from "./summary.ts";
+export { findFfmpeg } from "./video.ts";
+export { warp } from "./warp.ts";
+export { type CropFormat, cropFormats } from "./work.ts";

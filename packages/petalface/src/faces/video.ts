@@ -1,0 +1,112 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { accessSync, constants } from "node:fs";
+import { delimiter, join } from "node:path";
+import { PetalfaceError } from "../errors.ts";
+import { type Pixels, printPath } from "../images/index.ts";
+
+/** Path of the ffmpeg program that the PATH names; undefined where there is none. */
+export function findFfmpeg(path: string = process.env.PATH ?? ""): string | undefined {
+  const name = process.platform === "win32" ? "ffmpeg.exe" : "ffmpeg";
+  return path
+    .split(delimiter)
+    .filter((folder) => folder !== "")
+    .map((folder) => join(folder, name))
+    .find((file) => {
+      try {
+        accessSync(file, constants.X_OK);
+        return true;
+      } catch {
+        return false;
+      }
+    });
+}
+
+/** Larger frames than this (8K) are no video but a mistake, or an attack. */
+const mostPixels = 36_000_000;
+
+/**
+ * Frames of a video, `perSecond` of them a second, upright, read one at a time as they are asked for.
+ *
+ * @throws PetalfaceError where ffmpeg cannot read it, or finds no frame in it
+ */
+export async function* videoFrames(ffmpeg: string, path: string, perSecond: number): AsyncGenerator<Pixels> {
+  // Given as a file URL of its own protocol, so that a name like "concat:..." is a file and nothing else.
+  const args = ["-v", "error", "-nostdin", "-i", `file:${path}`, "-an", "-sn", "-dn", "-vf", `fps=${perSecond}`];
+  const child = spawn(ffmpeg, [...args, "-f", "image2pipe", "-c:v", "ppm", "-"], { stdio: ["ignore", "pipe", "pipe"] });
+  const ended = ending(child);
+  // Awaited below; a program that does not start fails before that.
+  ended.catch(() => {});
+  let complaint = "";
+  child.stderr.on("data", (chunk: Buffer) => {
+    if (complaint.length < 4096) complaint += chunk.toString();
+  });
+  try {
+    let count = 0;
+    for await (const frame of ppmFrames(child.stdout)) {
+      count++;
+      yield frame;
+    }
+    const code = await ended;
+    const why = complaint.trim().split("\n").at(-1) ?? "";
+    if (code !== 0) throw new PetalfaceError(`ffmpeg cannot read ${printPath(path)}: ${why || `exit code ${code}`}`);
+    if (count === 0) throw new PetalfaceError(`${printPath(path)} holds no frame${why && `: ${why}`}`);
+  } finally {
+    child.kill("SIGKILL");
+    await ended.catch(() => {});
+  }
+}
+
+async function ending(child: ChildProcess): Promise<number | null> {
+  return await new Promise((resolve, reject) => {
+    child.on("error", (cause) => reject(new PetalfaceError(`cannot start ffmpeg: ${cause.message}`, { cause })));
+    child.on("close", resolve);
+  });
+}
+
+/** Binary PPM images one after another: `P6 WIDTH HEIGHT 255` and the bytes. Throws PetalfaceError for anything else. */
+export async function* ppmFrames(stream: AsyncIterable<Buffer>): AsyncGenerator<Pixels> {
+  let head = Buffer.alloc(0);
+  let frame: { readonly pixels: Pixels; filled: number } | undefined;
+  for await (const chunk of stream) {
+    let rest: Buffer = head.length > 0 ? Buffer.concat([head, chunk]) : chunk;
+    head = Buffer.alloc(0);
+    while (rest.length > 0) {
+      if (frame === undefined) {
+        const start = readHead(rest);
+        if (start === undefined) {
+          head = Buffer.from(rest);
+          break;
+        }
+        const { width, height, length } = start;
+        frame = { pixels: { width, height, data: new Uint8Array(3 * width * height) }, filled: 0 };
+        rest = rest.subarray(length);
+      }
+      const { data } = frame.pixels;
+      const part = rest.subarray(0, data.length - frame.filled);
+      data.set(part, frame.filled);
+      frame.filled += part.length;
+      rest = rest.subarray(part.length);
+      if (frame.filled === data.length) {
+        yield frame.pixels;
+        frame = undefined;
+      }
+    }
+  }
+  if (frame !== undefined || head.length > 0) throw new PetalfaceError("ffmpeg stopped within a frame");
+}
+
+/** Undefined where the head is not complete yet. */
+function readHead(
+  bytes: Buffer,
+): { readonly width: number; readonly height: number; readonly length: number } | undefined {
+  const text = bytes.toString("latin1", 0, 40);
+  const match = /^P6\s+(\d{1,5})\s+(\d{1,5})\s+255\s/.exec(text);
+  if (match !== null) {
+    const [width, height] = [Number(match[1]), Number(match[2])];
+    if (width * height === 0 || width * height > mostPixels)
+      throw new PetalfaceError(`a frame of ${width} x ${height} pixels cannot be aligned`);
+    return { width, height, length: match[0].length };
+  }
+  if (bytes.length >= 40) throw new PetalfaceError("ffmpeg gave something else than frames");
+  return undefined;
+}

@@ -1,0 +1,32 @@
+import { Piscina } from "piscina";
+import sharp from "sharp";
+import { PetalfaceError } from "../errors.ts";
+import { type Job, type JobResult, openWork, type WorkOptions } from "./work.ts";
+
+/** What a worker answers; an error that ends the run as text, since a class does not survive the way. */
+export type WorkerAnswer =
+  | { readonly results: readonly JobResult[] }
+  | { readonly failed: string; readonly expected: boolean };
+
+// The threads are the workers themselves, and no photo is met twice soon enough for libvips' cache.
+sharp.concurrency(1);
+sharp.cache(false);
+
+// Awaited with the first jobs: what cannot be opened is their error, and ends the run in one line.
+const opened = openWork(Piscina.workerData as WorkOptions).catch((error: unknown) => error);
+
+/** Entry point of the pool: aligns a few photos. */
+export default async function run(jobs: readonly Job[]): Promise<WorkerAnswer> {
+  try {
+    const work = await opened;
+    if (work instanceof Error) throw work;
+    const results: JobResult[] = [];
+    for (const job of jobs) results.push(await (work as Awaited<ReturnType<typeof openWork>>).run(job));
+    return { results };
+  } catch (error) {
+    return {
+      failed: error instanceof Error ? error.message : String(error),
+      expected: error instanceof PetalfaceError,
+    };
+  }
+}
