@@ -49,7 +49,7 @@ export function referenceAdapter(
   }
   const twins = [...parts].filter(([, { down2, up2 }]) => down2 !== undefined || up2 !== undefined);
   const rank = [...parts.values()].find(({ down }) => down !== undefined)?.down?.shape[0] ?? 0;
-  if (rank < 1) throw new PetalfaceError("the adapter is incomplete: it has no down projection");
+  if (rank < 1 && parts.size > 0) throw new PetalfaceError("the adapter is incomplete: it has no down projection");
   const order = findSites(backbone.graph).sites.map(({ name }) => name);
   const known = new Set(order);
   // Sites that the graph lacks stay, so that the layout names the first of them.
@@ -59,7 +59,7 @@ export function referenceAdapter(
   const config: AdapterConfig = {
     method: "lora",
     gate: isTwin.size > 0 ? "twin" : "single",
-    rank: isTwin.size > 0 ? 2 * rank : rank,
+    rank: isTwin.size > 0 ? 2 * rank : Math.max(rank, 1),
     scale,
     sites,
     ...(ungated.length > 0 && { ungated }),
@@ -121,8 +121,8 @@ export function toReference(backbone: Layered, { config, theta }: Adapter): Map<
 }
 
 /**
- * Writes an adapter's tensors under the released code's names, running statistics that trained among them, as `.safetensors` or as PyTorch's `.pt`; loading them into the released network
- * needs `strict=False`.
+ * Writes an adapter's tensors under the released code's names, running statistics that trained among them, as `.safetensors` or as
+ * PyTorch's `.pt`; loading them into the released network needs `strict=False`.
  */
 export async function saveReference(path: string, backbone: Layered, adapter: Adapter): Promise<void> {
   const tensors = [...toReference(backbone, adapter)].map(([name, { shape, data }]): [string, StoredTensor] => [
