@@ -88,3 +88,18 @@ test("adapt refuses two answers to one question, and a degradation that is none"
   expect([none.code, none.stderr]).toEqual([2, expect.stringMatching(/unknown degradation "fog=3".*down, blur/)]);
   expect(await readdir(folder)).not.toContain("never");
 });
+
+test("adapt keeps what frozen layers make of variants on disk while it runs, and says how long it waited", async () => {
+  const run = join(folder, "variants");
+  const options = ["--rank", "4", "--epochs", "6", "--batch", "12", "--sites", "linear", "--threads", "1"];
+  const start = ["adapt", "--model", model, "--train", faces, "--calibration", "fit", "--lr-pixels", "4,6", ...options];
+  const record = await json<{ options: { variants: number }; waiting: number }>(
+    ...[...start, "--out", run, "--variants", "2", "--prefix-cache", "1M"],
+  );
+  expect(record.options.variants).toBe(2);
+  expect(record.waiting).toBeGreaterThanOrEqual(0);
+  expect(record.waiting).toBeLessThanOrEqual(1);
+  expect((await readdir(run)).toSorted()).toEqual(["adapter", "checkpoint", "metrics.jsonl", "run.json"]);
+  const wrong = await petalface([...start, "--out", join(folder, "never"), "--prefix-cache", "12"]);
+  expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringMatching(/--prefix-cache.*such as 500M, or off/)]);
+});
