@@ -1,6 +1,12 @@
 import type { FaceData } from "../data/index.ts";
 import { PetalfaceError } from "../errors.ts";
-import { type PairsProtocol, readPairs, syntheticPairs } from "../evaluation/index.ts";
+import {
+  findProtocol,
+  type PairsProtocol,
+  readPairs,
+  readVerificationPairs,
+  syntheticPairs,
+} from "../evaluation/index.ts";
 
 /** Options that `drawn:` takes, with the least that makes sense. */
 const drawnOptions: Readonly<Record<string, number>> = { pairs: 2, folds: 2, seed: 0 };
@@ -28,19 +34,40 @@ export function parseFolds(text: string): number[] {
   return folds;
 }
 
+/** What {@link openProtocol} may also need. */
+export interface ProtocolFlags {
+  readonly folds?: readonly number[] | undefined;
+  /** List of pairs for a protocol that was given by its name. */
+  readonly lists?: string | undefined;
+}
+
 /**
- * The pairs that `--protocol` names: a file (LFW's list or CSV), or `drawn[:pairs=N,folds=K,seed=S]`, drawn from the data itself.
- * Throws PetalfaceError.
+ * The pairs that `--protocol` names: a file (LFW's list, CSV, or a verification list), the name of a data set whose pairs the data itself
+ * (a verification list) or `--lists` brings, or `drawn[:pairs=N,folds=K,seed=S]`, drawn from the data. Throws PetalfaceError.
  */
 export async function openProtocol(
   spec: string,
-  folds: readonly number[] | undefined,
+  { folds, lists }: ProtocolFlags,
   data: FaceData,
 ): Promise<PairsProtocol> {
-  if (!/^drawn(:|$)/.test(spec)) return readPairs(spec, { folds });
+  const named = findProtocol(spec);
+  const list = named === undefined ? spec : (lists ?? data.spec);
+  if (/\.bin$/i.test(list)) {
+    if (folds !== undefined)
+      throw new PetalfaceError("--folds chooses folds of a list of pairs; a verification list is taken whole", {
+        exitCode: 2,
+      });
+    return readVerificationPairs(list);
+  }
+  if (named !== undefined && lists === undefined)
+    throw new PetalfaceError(
+      `--protocol ${spec} needs --data ${named.name}.bin, or the list of pairs as --lists; see \`petalface evaluate --protocol ${spec} --help\``,
+      { exitCode: 2 },
+    );
+  if (!/^drawn(:|$)/.test(list)) return readPairs(list, { folds });
   if (folds !== undefined)
     throw new PetalfaceError("--folds chooses folds of a pairs file; with drawn pairs write drawn:folds=K", {
       exitCode: 2,
     });
-  return syntheticPairs(data, parseDrawn(spec));
+  return syntheticPairs(data, parseDrawn(list));
 }

@@ -26,7 +26,7 @@ export const openPairsValidator: OpenValidator = async (request, backbone, sessi
       exitCode: 2,
     });
   const data = await openData(request.data ?? request.protocol);
-  const protocol = named ? await openProtocol(request.protocol, undefined, data) : syntheticPairs(data);
+  const protocol = named ? await openProtocol(request.protocol, {}, data) : syntheticPairs(data);
   const threads = session.threads ?? 1;
   const loader = openLoader({ size: backbone.size, threads, cacheBytes: 128 * 2 ** 20 });
   return {

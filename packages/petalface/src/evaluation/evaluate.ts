@@ -1,6 +1,6 @@
 import type { Embedder } from "../backbones/index.ts";
 import type { FaceData } from "../data/index.ts";
-import { type EmbeddingStore, embedFaces } from "../embeddings/index.ts";
+import type { EmbeddingStore } from "../embeddings/index.ts";
 import {
   type DegradationSpec,
   drawDegradation,
@@ -11,6 +11,8 @@ import {
 } from "../images/index.ts";
 import { type ProtocolEmbeddings, startMeasurement } from "./measure.ts";
 import { resolveProtocol } from "./protocol.ts";
+import { embedFused } from "./protocols/fuse.ts";
+import type { Fusion } from "./protocols/types.ts";
 import type { MeasureOptions } from "./summary.ts";
 import type { EvaluationResult, PairsProtocol } from "./types.ts";
 
@@ -31,6 +33,8 @@ export interface EvaluatePairsOptions extends MeasureOptions {
   /** Degradations as `parseDegradation` reads them; each once. */
   readonly degradations: readonly string[];
   readonly loader: Pick<Loader, "load">;
+  /** What is done with the mirror image; nothing unless given. */
+  readonly fusion?: Fusion | undefined;
   /** Where embeddings of earlier runs are looked for and new ones kept. */
   readonly store?: EmbeddingStore | undefined;
   readonly onProgress?: ((progress: EvaluationProgress) => void) | undefined;
@@ -66,7 +70,7 @@ export async function evaluatePairs(options: EvaluatePairsOptions): Promise<Eval
 }
 
 async function embedImages(
-  { embedder, data, loader, store, signal }: EvaluatePairsOptions,
+  { embedder, data, loader, store, signal, fusion = "none" }: EvaluatePairsOptions,
   indices: Int32Array,
   spec: DegradationSpec | undefined,
   onDone: (done: number) => void,
@@ -79,7 +83,7 @@ async function embedImages(
     // A face is degraded in the same way in every evaluation, whichever others are measured with it.
     return { source, flip: false, degrade: spec && drawDegradation(spec, id) };
   };
-  for await (const part of embedFaces(indices.length, request, { embedder, loader, store, signal })) {
+  for await (const part of embedFused(indices.length, request, fusion, { embedder, loader, store, signal })) {
     out.set(part.data, part.start * width);
     if (part.alpha !== undefined) {
       alphas ??= new Float32Array(indices.length);

@@ -8,10 +8,16 @@ export { meanResult } from "./mean.ts";
 export { measureEmbeddings, type ProtocolEmbeddings } from "./measure.ts";
 export { type ReadPairsOptions, readPairs } from "./pairs-file.ts";
 export { resolveProtocol } from "./protocol.ts";
-export { type NamedProtocol, namedProtocols } from "./protocols/guides.ts";
-export { type MatchOptions, measureMatch, withFlip } from "./protocols/measure.ts";
+export { type EvaluateMatchOptions, evaluateMatch } from "./protocols/evaluate.ts";
+export { embedFused, type FusedFaces } from "./protocols/fuse.ts";
+export { findProtocol, type NamedProtocol, namedProtocols } from "./protocols/guides.ts";
+export { type MatchOptions, measureMatch } from "./protocols/measure.ts";
 export type { ProtocolPlaces } from "./protocols/places.ts";
-export { type ReferenceVerification, referenceVerification } from "./protocols/reference-verification.ts";
+export {
+  type ReferenceVerification,
+  referenceOf,
+  referenceVerification,
+} from "./protocols/reference-verification.ts";
 export type { Comparisons, Fusion, MatchProtocol, Search } from "./protocols/types.ts";
 export { readVerificationPairs } from "./protocols/verification.ts";
 export { type Html, html, raw } from "./report/html.ts";

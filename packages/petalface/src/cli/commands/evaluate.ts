@@ -1,6 +1,6 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import { openEmbedder } from "../../backbones/index.ts";
 import { type FaceData, openData } from "../../data/index.ts";
 import { PetalfaceError } from "../../errors.ts";
@@ -8,9 +8,14 @@ import {
   degradationLabel,
   type EvaluationResult,
   evaluatePairs,
+  type Fusion,
+  findProtocol,
+  type NamedProtocol,
+  namedProtocols,
   type PairsProtocol,
   percent,
   printTable,
+  referenceOf,
   saveEvaluation,
   withoutDetail,
 } from "../../evaluation/index.ts";
@@ -18,25 +23,21 @@ import { openLoader, parseDegradation, printDegradation } from "../../images/ind
 import type { CliContext } from "../context.ts";
 import { type CacheFlags, openCache, withCacheOption } from "../embed.ts";
 import { withExamples } from "../examples.ts";
-import { type Format, formatMeasures, printAs, withFormatOption } from "../formats.ts";
-import { type Engine, engineOf, type ModelFlags, type OpenedModel, openModel, withModelOptions } from "../model.ts";
+import { formatMeasures, printAs, withFormatOption } from "../formats.ts";
+import { evaluateNamed, type MatchFlags } from "../match.ts";
+import { type Engine, engineOf, type OpenedModel, openModel, withModelOptions } from "../model.ts";
 import { collect, parseInteger } from "../options.ts";
 import { openProtocol, parseFolds } from "../protocol.ts";
 import { writeEvaluationReport } from "../report.ts";
 import { evaluationFolder, resultFile } from "../results.ts";
 import { viewPeople } from "../views.ts";
 
-interface Flags extends ModelFlags, CacheFlags {
+interface Flags extends MatchFlags {
   readonly protocol: string;
-  readonly data: string;
-  readonly degrade?: readonly string[];
   readonly folds?: number[];
-  readonly resamples: number;
-  readonly seed: number;
   readonly out?: string;
   readonly report?: string;
   readonly views?: number;
-  readonly format: Format;
 }
 
 /** What is measured unless `--degrade` says otherwise: the resolution that the method's tables begin with. */
@@ -48,6 +49,7 @@ interface Task extends CacheFlags {
   readonly degradations: readonly string[];
   readonly bootstrap: { readonly resamples: number; readonly seed: number };
   readonly engine: Engine;
+  readonly fusion: Fusion;
 }
 
 async function measure(
@@ -91,26 +93,36 @@ async function resultsFolder(flags: Flags): Promise<string | undefined> {
   return isRun ? join(flags.adapter, evaluationFolder) : undefined;
 }
 
+/** The verification list of a named protocol, where `--data` is the folder that it lies in. */
+async function pairsData(named: NamedProtocol | undefined, spec: string): Promise<FaceData> {
+  const list = join(spec, `${named?.name}.bin`);
+  const isThere = named !== undefined && (await stat(list).catch(() => undefined))?.isFile() === true;
+  return openData(isThere ? list : spec);
+}
+
 async function run(flags: Flags, context: CliContext): Promise<void> {
+  const named = findProtocol(flags.protocol);
+  const folder = await resultsFolder(flags);
+  const report = flags.report ?? (flags.out === undefined && folder ? join(folder, "..", "report.html") : undefined);
+  if (flags.views !== undefined && (report === undefined || named?.open !== undefined))
+    throw new PetalfaceError("--views draws people of pairs into the report; say where with --report", { exitCode: 2 });
+  if (named?.open !== undefined) return evaluateNamed({ open: named.open }, flags, { folder, report }, context);
   const specs = (flags.degrade ?? defaultDegradations).filter((spec) => spec !== "none");
   const degradations = specs.map((spec) => printDegradation(parseDegradation(spec)));
   const opened = await openModel(flags);
   const { backbone, adapter } = opened;
-  const data = await openData(flags.data);
-  const protocol = await openProtocol(flags.protocol, flags.folds, data);
+  const data = await pairsData(named, flags.data);
+  const protocol = await openProtocol(flags.protocol, flags, data);
+  const fusion = flags.flip ?? (named === undefined ? "none" : "units");
   const bootstrap = { resamples: flags.resamples, seed: flags.seed };
-  const task: Task = { data, protocol, degradations, bootstrap, engine: engineOf(flags), cache: flags.cache };
+  const task: Task = { data, protocol, degradations, bootstrap, engine: engineOf(flags), cache: flags.cache, fusion };
 
   const frozen = await measure("frozen", { backbone, model: backbone }, task, context);
   const adapted = adapter && (await measure("adapted", opened, task, context, frozen));
-  const folder = await resultsFolder(flags);
   if (folder !== undefined) {
     await saveEvaluation(join(folder, resultFile("frozen")), frozen);
     if (adapted) await saveEvaluation(join(folder, resultFile("adapted")), adapted);
   }
-  const report = flags.report ?? (flags.out === undefined && folder ? join(folder, "..", "report.html") : undefined);
-  if (flags.views !== undefined && report === undefined)
-    throw new PetalfaceError("--views draws into the report; say where with --report", { exitCode: 2 });
   if (report !== undefined) {
     const options = {
       model: backbone.spec.name,
@@ -126,10 +138,15 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
     await writeEvaluationReport(report, { frozen, adapted, data, protocol, size: backbone.size, options, view });
   }
   const columns = [{ name: "frozen", result: frozen }, ...(adapted ? [{ name: "adapted", result: adapted }] : [])];
+  const reference = named && {
+    frozen: referenceOf(frozen) ?? null,
+    adapted: adapted === undefined ? null : (referenceOf(adapted) ?? null),
+  };
   const { people, images, genuine, impostor, probes } = frozen.protocol;
   const lines = [
     `${protocol.name}: ${genuine + impostor} pairs of ${images} faces of ${people} people, ${probes} probes; 95 % intervals over people`,
     printTable(columns, { kinds: ["accuracy", "tar", "rank1"] }),
+    ...columns.flatMap(({ name, result }) => (named === undefined ? [] : referenceLine(name, result))),
     ...(adapted?.identical?.pairs !== undefined
       ? [
           `sharp faces whose embedding kept every bit: ${percent(adapted.identical.images)} %, pairs: ${percent(adapted.identical.pairs)} %`,
@@ -144,6 +161,7 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
     report: report ?? null,
     frozen: withoutDetail(frozen),
     adapted: adapted ? withoutDetail(adapted) : null,
+    ...(reference && { reference }),
   };
   context.result(
     document,
@@ -151,15 +169,43 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
   );
 }
 
+/** What the evaluators of the field print for the sharp pairs. */
+function referenceLine(name: string, result: EvaluationResult): string[] {
+  const found = referenceOf(result);
+  if (found === undefined) return [];
+  const { accuracy, accuracyDeviation, tar } = found;
+  return [
+    `${name} by the reference's rules (thresholds of a grid, deviation over folds): accuracy ${percent(accuracy)} ± ${percent(accuracyDeviation)} %, TAR at FAR 0.1 %: ${percent(tar)} %`,
+  ];
+}
+
+/** The guide of the protocol that is named beside `--help`, else the list of all. */
+function guideText(name: string | undefined): string {
+  const named = name === undefined ? undefined : findProtocol(name);
+  if (named !== undefined) return `\n${named.guide}`;
+  const list = namedProtocols.map((protocol) => `  ${protocol.name.padEnd(16)}${protocol.title}`);
+  return `\nProtocols by name (\`petalface evaluate --protocol NAME --help\` says where the data comes from and how it must lie):\n${list.join("\n")}`;
+}
+
 /** `petalface evaluate`: how well does a model verify and identify, sharp and degraded? */
 export function evaluateCommand(program: Command, context: CliContext): void {
   const command = withFormatOption(withCacheOption(withModelOptions(program.command("evaluate"))))
     .description("measure a model, and what its adapter changes, on pairs of faces: sharp, low-resolution, and mixed")
     .requiredOption(
-      "--protocol <pairs>",
-      "LFW's pairs list, a CSV (path1,path2,same), or drawn[:pairs=N,folds=K,seed=S]",
+      "--protocol <name|pairs>",
+      "a protocol's name (see below), LFW's pairs list, a CSV (path1,path2,same), or drawn[:pairs=N,folds=K,seed=S]",
     )
     .requiredOption("--data <data>", "the faces that the protocol names")
+    .option(
+      "--lists <path>",
+      "a named protocol's lists (a folder, or a list of pairs), where they are not with the faces",
+    )
+    .addOption(
+      new Option(
+        "--flip <how>",
+        "add the mirror image's embedding, as it is or at unit length; the protocol's own way unless given",
+      ).choices(["none", "sum", "units"]),
+    )
     .option(
       "--degrade <spec>",
       "degradation to measure under, lr:PIXELS or stages (docs/degradation.md); may be repeated; none for sharp only",
@@ -180,10 +226,13 @@ export function evaluateCommand(program: Command, context: CliContext): void {
       "show in the report a map of the embeddings of so many people, and their similarities",
       parseInteger("--views", 2, 32),
     )
-    .action((flags: Flags) => run(flags, context));
+    .action((flags: Flags) => run(flags, context))
+    .addHelpText("after", ({ command: asked }) => guideText(asked.opts<Partial<Flags>>().protocol));
   withExamples(
     command,
     "evaluate --model fr_feature --protocol pairs.txt --data lfw --degrade lr:16 --degrade lr:8",
+    "evaluate --model fr_feature --protocol tinyface --data TinyFace/Testing_Set",
+    "evaluate --model fr_feature --protocol lfw --data faces_emore/lfw.bin",
     "evaluate --model fr_feature --adapter runs/first --protocol drawn:pairs=2000 --data faces --views 12",
   );
 }

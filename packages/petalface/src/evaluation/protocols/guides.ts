@@ -140,3 +140,9 @@ Measured: TAR at FAR 1e-4 ... 0.1 of all probes against all of the gallery; rank
     open: (places) => openTemplates("briar", places),
   },
 ];
+
+/** The protocol of this name, in any case and with `-` for `_`. */
+export function findProtocol(name: string): NamedProtocol | undefined {
+  const plain = name.toLowerCase().replaceAll("-", "_");
+  return namedProtocols.find((protocol) => protocol.name === plain);
+}

@@ -1,5 +1,4 @@
 import { createHash } from "node:crypto";
-import type { Embedder } from "../../backbones/index.ts";
 import { measureKey } from "../condition.ts";
 import {
   identify,
@@ -174,42 +173,4 @@ function digests(rows: Float32Array, width: number): string[] {
       .digest("hex")
       .slice(0, 16),
   );
-}
-
-/** An embedder of faces and their mirror images: the sum of both embeddings, as they are or each at unit length; alpha is that of the face. */
-export function withFlip(embedder: Embedder, fusion: "sum" | "units"): Embedder {
-  const { width, size } = embedder;
-  return {
-    ...embedder,
-    width,
-    batch: embedder.batch,
-    async embed(planes, count) {
-      const straight = await embedder.embed(planes, count);
-      const data = Float32Array.from(straight.data.subarray(0, count * width));
-      const alpha = straight.alpha === undefined ? undefined : Float32Array.from(straight.alpha.subarray(0, count));
-      const mirrored = await embedder.embed(mirror(planes, size), count);
-      addRows(data, mirrored.data, width, fusion === "units");
-      return { ...straight, data, ...(alpha && { alpha }) };
-    },
-    close: () => embedder.close(),
-  };
-}
-
-function mirror(planes: Uint8Array, size: number): Uint8Array {
-  const out = Uint8Array.from(planes);
-  for (let start = 0; start < out.length; start += size) out.subarray(start, start + size).reverse();
-  return out;
-}
-
-function addRows(into: Float32Array, from: Float32Array, width: number, units: boolean): void {
-  const scale = (rows: Float32Array, start: number): number => {
-    if (!units) return 1;
-    let squares = 0;
-    for (let i = start; i < start + width; i++) squares += (rows[i] as number) ** 2;
-    return squares === 0 ? 0 : 1 / Math.sqrt(squares);
-  };
-  for (let start = 0; start < into.length; start += width) {
-    const [one, other] = [scale(into, start), scale(from, start)];
-    for (let i = start; i < start + width; i++) into[i] = one * (into[i] as number) + other * (from[i] as number);
-  }
 }

@@ -1,3 +1,5 @@
+import type { EvaluationResult } from "../types.ts";
+
 /** What the reference evaluator says of a list of pairs. */
 export interface ReferenceVerification {
   /** Mean and population standard deviation over the folds. */
@@ -68,6 +70,14 @@ export function referenceVerification(
     tarDeviation: deviation(tars),
     far: mean(fars),
   };
+}
+
+/** The reference's numbers for the sharp pairs of a result; undefined where it has no folds. */
+export function referenceOf({ protocol, detail }: EvaluationResult): ReferenceVerification | undefined {
+  const outcome = detail.outcomes.find(({ kind, condition }) => kind === "verification" && condition.kind === "sharp");
+  if (outcome?.kind !== "verification" || outcome.fold === undefined) return undefined;
+  const distances = Float64Array.from(outcome.scores, (cosine) => 2 - 2 * cosine);
+  return referenceVerification(distances, outcome.same, outcome.fold, protocol.folds);
 }
 
 /** Counts, for each threshold and fold, of genuine and impostor pairs below it. */

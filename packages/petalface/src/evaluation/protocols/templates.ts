@@ -54,7 +54,7 @@ export async function openTemplates(
   const { name, sets, searches, verify, choice } = protocols[kind];
   if (!/\.csv$/i.test(spec))
     throw new PetalfaceError(
-      `--protocol ${kind} takes a CSV file as --data, not ${printPath(spec)}; see \`petalface evaluate --protocol ${kind} --guide\``,
+      `--protocol ${kind} takes a CSV file as --data, not ${printPath(spec)}; see \`petalface evaluate --protocol ${kind} --help\``,
       { exitCode: 2 },
     );
   const data = await openData(spec, { signal });

@@ -74,7 +74,7 @@ export async function openTinyFace({ data: spec, lists, signal }: ProtocolPlaces
     person,
     people: people.count,
     comparisons: [],
-    searches: [{ name: "sharp", probes: range(0, mated.length), gallery: range(mated.length, enrolledCount) }],
+    searches: [{ name: "1:N", probes: range(0, mated.length), gallery: range(mated.length, enrolledCount) }],
     choice: { fars: [], ranks: [1, 5, 10, 20], fpirs: [], fpirRanks: [] },
     fusion: "sum",
   };

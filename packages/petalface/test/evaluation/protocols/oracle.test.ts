@@ -52,7 +52,12 @@ describe.skipIf(!formats.exists)(
       const { measures, protocol: summary } = await measureMatch(protocol, rowsOf(taken, width), {
         bootstrap: { resamples: 50 },
       });
-      expect(measures.map(({ key }) => key)).toEqual(["rank1/sharp", "rank@5/sharp", "rank@10/sharp", "rank@20/sharp"]);
+      expect(measures.map(({ key }) => key)).toEqual([
+        "rank1/named:1:N",
+        "rank@5/named:1:N",
+        "rank@10/named:1:N",
+        "rank@20/named:1:N",
+      ]);
       measures.forEach(({ value, low, high }, at) => {
         expect(value).toBeCloseTo(expected.rates_with_10[at], 6);
         expect(low).toBeLessThanOrEqual(value);

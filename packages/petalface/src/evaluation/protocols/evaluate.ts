@@ -1,0 +1,71 @@
+import type { EmbedFacesOptions } from "../../embeddings/index.ts";
+import { PetalfaceError } from "../../errors.ts";
+import { type DegradationSpec, drawDegradation, parseDegradation, printDegradation } from "../../images/index.ts";
+import type { RowSource } from "../matching/index.ts";
+import type { EvaluationResult } from "../types.ts";
+import { embedFused } from "./fuse.ts";
+import { type MatchOptions, measureMatch } from "./measure.ts";
+import type { Fusion, MatchProtocol } from "./types.ts";
+
+/** What to measure a protocol with. */
+export interface EvaluateMatchOptions extends EmbedFacesOptions, Omit<MatchOptions, "degraded"> {
+  readonly protocol: MatchProtocol;
+  /** The protocol's own unless given. */
+  readonly fusion?: Fusion | undefined;
+  /** Degrades the probes, where the protocol's faces are sharp; as `parseDegradation` reads it. */
+  readonly degradation?: string | undefined;
+  /** Told how many faces are embedded; degraded ones count again. */
+  readonly onProgress?: ((done: number) => void) | undefined;
+}
+
+/**
+ * Measures a model on a protocol. Faces stream through the model once, in the protocol's order; memory does not hold their embeddings, only
+ * the items'.
+ *
+ * @throws PetalfaceError if an image cannot be read, or an embedding is not finite
+ */
+export async function evaluateMatch(options: EvaluateMatchOptions): Promise<EvaluationResult> {
+  const { protocol, degradation } = options;
+  if (degradation !== undefined && !protocol.degradable)
+    throw new PetalfaceError(`the faces of ${protocol.name} are of low quality already; leave out --degrade`, {
+      exitCode: 2,
+    });
+  const spec = degradation === undefined ? undefined : parseDegradation(degradation);
+  const { length } = protocol.faces;
+  return measureMatch(protocol, faceRows(options, undefined, 0), {
+    ...options,
+    degraded: spec && { degradation: printDegradation(spec), rows: faceRows(options, spec, length) },
+  });
+}
+
+/** The protocol's faces as rows that are embedded when they are read. */
+function faceRows(options: EvaluateMatchOptions, spec: DegradationSpec | undefined, before: number): RowSource {
+  const { protocol, embedder, onProgress } = options;
+  const { data, faces, item, searches } = protocol;
+  const { width } = embedder;
+  const probes = new Set(searches.flatMap((search) => [...search.probes]));
+  return {
+    count: faces.length,
+    width,
+    async read(start, count) {
+      const out = new Float32Array(count * width);
+      const request = (index: number) => {
+        const { source, id } = data.at(faces[start + index] as number);
+        // A probe is degraded in the same way in every evaluation; of the others the sharp embedding is kept already.
+        const worse = spec !== undefined && probes.has(item[start + index] as number);
+        return { source, flip: false, degrade: worse ? drawDegradation(spec, id) : undefined };
+      };
+      const { store, loader, signal } = options;
+      for await (const part of embedFused(count, request, options.fusion ?? protocol.fusion, {
+        embedder,
+        loader,
+        store,
+        signal,
+      })) {
+        out.set(part.data, part.start * width);
+        onProgress?.(before + start + part.start + part.count);
+      }
+      return out;
+    },
+  };
+}
