@@ -86,7 +86,7 @@ describe.skipIf(absent)("a study of LFW in a browser (needs chromium and the sha
         "ROC",
         "CMC",
         "How it was measured",
-        "corrected for the",
+        "corrected for all",
         ...names,
       ])
         expect(text, part).toContain(part);

@@ -1,7 +1,7 @@
 import { degradationLabel } from "../condition.ts";
 import { outcomesOf } from "../outcomes.ts";
-import { type NamedResult, percent } from "../table.ts";
-import type { Condition, EvaluationResult } from "../types.ts";
+import { listMeasures, type NamedResult, percent } from "../table.ts";
+import type { Condition, EvaluationResult, Measure } from "../types.ts";
 import { alphaChart, conditionsOf, describeCondition, intervalChart, rocChart, scoreCharts } from "./charts.ts";
 import { cmcChart, describeSearch, detChart, qualityChart, resolutionChart, searchConditions } from "./curves.ts";
 import { type Html, html } from "./html.ts";
@@ -29,6 +29,13 @@ const summaryOf = (kinds: readonly string[]): string =>
   kinds.includes("tar")
     ? "True accepts at fixed false accepts, area under the ROC, equal error rate"
     : "Area under the ROC, equal error rate";
+
+/** The lesser measures, folded away; nothing where a protocol has none. */
+const foldedMeasures = (
+  results: readonly NamedResult[],
+  kinds: readonly Measure["kind"][],
+  content: Html,
+): Html | undefined => (listMeasures(results, kinds).length === 0 ? undefined : fold(summaryOf(kinds), content));
 
 /** Panels beside each other, or nothing where there are none. */
 function panels(shown: readonly (Html | undefined)[], look = ""): Html | undefined {
@@ -62,7 +69,7 @@ export function measureSection(results: readonly NamedResult[]): Section {
   return {
     id: "measures",
     title: "Measures",
-    content: html`${measureTable(results, main)}${fold(summaryOf(others), html`${measureTable(results, others)}${unresolvedNote(first)}`)}`,
+    content: html`${measureTable(results, main)}${foldedMeasures(results, others, measureTable(results, others))}${unresolvedNote(first)}`,
   };
 }
 
@@ -85,7 +92,7 @@ export function differenceSection(
     id: "differences",
     title: `Differences from ${against}`,
     content: html`<p>Each resample of people is applied to both models, so what is hard for both cancels: these intervals are the ones to judge by, not the overlap of those above.
-Arrows mark p below 0.05, corrected for the ${tests} tests of both tables (Holm).${seeds ? " Where a method has several runs, intervals cover the people and the training seeds." : ""}</p>${differenceTable(comparisons, main)}${fold(summaryOf(others), differenceTable(comparisons, others))}`,
+Arrows mark p below 0.05, corrected for all ${tests} tests (Holm).${seeds ? " Where a method has several runs, intervals cover the people and the training seeds." : ""}</p>${differenceTable(comparisons, main)}${foldedMeasures(results, others, differenceTable(comparisons, others))}`,
   };
 }
 

@@ -26,19 +26,22 @@ const groupTitle = ({ kind, far, rank, fpir }: Pick<Measure, "kind" | "far" | "r
     eer: "Equal error rate (lower is better)",
   })[kind];
 
+/** Lines under the title of their measure; where a measure has one line each, its title is the line's own. */
 function grouped<T>(
   rows: readonly T[],
-  measure: (row: T) => Pick<Measure, "kind" | "far" | "rank" | "fpir">,
+  measure: (row: T) => Pick<Measure, "kind" | "far" | "rank" | "fpir" | "condition">,
   columns: number,
-  line: (row: T) => Html,
+  line: (row: T, label: string) => Html,
 ): Html[] {
-  let last = "";
-  return rows.map((row) => {
-    const title = groupTitle(measure(row));
+  const titles = rows.map((row) => groupTitle(measure(row)));
+  if (new Set(titles).size === rows.length && rows.length > 1)
+    return rows.map((row, i) => line(row, `${titles[i]}, ${rowLabel(measure(row))}`));
+  return rows.map((row, i) => {
     const head =
-      title === last ? undefined : html`<tr class="group"><th colspan="${columns}" scope="colgroup">${title}</th></tr>`;
-    last = title;
-    return html`${head}${line(row)}`;
+      titles[i] === titles[i - 1]
+        ? undefined
+        : html`<tr class="group"><th colspan="${columns}" scope="colgroup">${titles[i]}</th></tr>`;
+    return html`${head}${line(row, rowLabel(measure(row)))}`;
   });
 }
 
@@ -55,8 +58,8 @@ export function measureTable(results: readonly NamedResult[], kinds: readonly Me
     rows,
     ({ name }) => name,
     results.length + 1,
-    ({ name, measures }) =>
-      html`<tr><th scope="row">${rowLabel(name)}${name.support === undefined || name.support >= 10 ? undefined : html` <small class="note">rests on ${name.support} impostor${name.support === 1 ? "" : "s"}</small>`}</th>${measures.map(cell)}</tr>
+    ({ name, measures }, label) =>
+      html`<tr><th scope="row">${label}${name.support === undefined || name.support >= 10 ? undefined : html` <small class="note">rests on ${name.support} impostor${name.support === 1 ? "" : "s"}</small>`}</th>${measures.map(cell)}</tr>
 `,
   )}</tbody></table></div>`;
 }
@@ -75,8 +78,8 @@ export function differenceTable(comparisons: readonly NamedComparison[], kinds: 
     rows,
     (row) => row,
     comparisons.length + 1,
-    (row) =>
-      html`<tr><th scope="row">${rowLabel(row)}</th>${comparisons.map(({ comparison }) => {
+    (row, label) =>
+      html`<tr><th scope="row">${label}</th>${comparisons.map(({ comparison }) => {
         const d = comparison.differences.find(({ key }) => key === row.key);
         if (d === undefined) return html`<td>–</td>`;
         const sign = verdict(d);
