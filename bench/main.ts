@@ -11,6 +11,9 @@ const benchmarks: Readonly<Record<string, string>> = {
   operators: "operators/main.ts",
   prefix: "prefix/main.ts",
   step: "step/main.ts",
+  export: "export/main.ts",
+  quality: "quality/main.ts",
+  "quality-study": "quality-study/main.ts",
 };
 
 const [name = "", ...args] = process.argv.slice(2);

@@ -8,6 +8,7 @@ import {
   faceSpacePath,
   initialTheta,
   layoutOf,
+  measureOf,
   openBackbone,
   PetalfaceError,
   proveSites,
@@ -71,7 +72,7 @@ export async function prepareStudio({
   const metadata = new Map([...adapted.metadata].filter(([key]) => key !== "petalface.calibration"));
   const face = encodeModel({ ...adapted, metadata });
 
-  const quality = qualityGraph(backbone, options.quality);
+  const quality = qualityGraph(backbone, measureOf(options.quality));
   const files = new Map<string, Uint8Array>([["face", face]]);
   for (const target of ["webgpu", "wasm"] as const) {
     files.set(`train-${target}`, encodeModel(lower(training.graph, target)));

@@ -1,7 +1,7 @@
 /** The networks of `npm run bench -- step`, and which of their layers carry an adapter. */
 import { join } from "node:path";
 import { type Graph, readModel, setBatch, sizeOf, upgradeOpset } from "onnx-grad";
-import { type AdapterConfig, type Backbone, findSites, photoCalibration, selectSites } from "petalface";
+import { type AdapterConfig, type Backbone, findSites, measureOf, photoCalibration, selectSites } from "petalface";
 import { shared } from "../faces/plan.ts";
 import { type SwinSizes, swinBlocks } from "./swin.ts";
 
@@ -54,7 +54,7 @@ export async function openNetwork(name: string, path: string): Promise<Network> 
       scale: 1,
       sites: chosen.map((site) => site.name),
       backbone: { name, sha256 },
-      calibration: photoCalibration("sharpness", 112),
+      calibration: photoCalibration(measureOf("sharpness"), 112),
     },
   };
 }

@@ -22,6 +22,8 @@ export { type LowerOptions, lower, type Pass, type Target } from "./lower.ts";
 export { encodeModel, type ReadOptions, readModel, type WriteOptions, writeModel } from "./model.ts";
 export { type Operand, type Ops, ops, type Window } from "./ops.ts";
 export { placeModel } from "./place.ts";
+export { halfBits, toHalf } from "./precision/half.ts";
+export { type QuantiseOptions, quantise, quantisedValues } from "./precision/quantise.ts";
 export { type ProveOptions, proveBatch } from "./prove-batch.ts";
 export { type ProveRowsFeeds, proveRows, type RowsProblem } from "./rows/prove.ts";
 export { imageOf, traceRows, type ValueRows } from "./rows.ts";

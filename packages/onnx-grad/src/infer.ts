@@ -11,6 +11,7 @@ import { ELEMENTWISE } from "./infer/elementwise.ts";
 import { GATHERING } from "./infer/gather.ts";
 import { MATMUL } from "./infer/matmul.ts";
 import { NORMALISATION } from "./infer/normalisation.ts";
+import { QUANTISATION } from "./infer/quantise.ts";
 import { REDUCTION } from "./infer/reduce.ts";
 import { RESIZING } from "./infer/resize.ts";
 import { RESHAPING } from "./infer/shape.ts";
@@ -33,7 +34,7 @@ export interface InferContext {
 const RULES: ReadonlyMap<string, Rule> = new Map(
   [
     ...[ELEMENTWISE, MATMUL, EINSTEIN, ATTENTION, CONVOLUTION, RESIZING, RESHAPING],
-    ...[SLICING, GATHERING, REDUCTION, NORMALISATION, CREATION],
+    ...[SLICING, GATHERING, REDUCTION, NORMALISATION, CREATION, QUANTISATION],
   ].flatMap((rules) => Object.entries(rules)),
 );
 

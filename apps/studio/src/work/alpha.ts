@@ -27,5 +27,6 @@ export async function fitAlpha(plan: StudioPlan, faces: readonly Pixels[], quali
     }
     return all;
   };
-  return calibrate(plan.quality.measure, await scores(), await scores({ kind: "lr", pixels: Math.max(...lrPixels) }));
+  const judge = { name: plan.quality.measure };
+  return calibrate(judge, await scores(), await scores({ kind: "lr", pixels: Math.max(...lrPixels) }));
 }

@@ -152,7 +152,7 @@ function alphaValue(
   alpha: BuildOptions["alpha"],
 ): string {
   const o = ops(b);
-  if (alpha === "quality") return buildAlpha(b, backbone, config.calibration, input);
+  if (alpha === "quality") return buildAlpha(b, backbone, config.calibration, input, config.weights);
   const batch = b.shape(input)[0] as number;
   if (alpha === "input") return b.input("alpha", { dtype: "float32", shape: [batch] });
   // One number per image without knowing how many there are: zero times something of that length, plus the number.

@@ -1,4 +1,4 @@
-import type { Calibration } from "../quality/index.ts";
+import type { Calibration, QualityWeights } from "../quality/index.ts";
 import { type Gate, gateParts } from "./gate.ts";
 
 /** What is trained: low-rank adapters, every weight, or the last layer only. */
@@ -26,6 +26,8 @@ export interface AdapterConfig {
   readonly backbone: { readonly name: string; readonly sha256: string };
   /** How a face becomes alpha. */
   readonly calibration: Calibration;
+  /** Weights of the quality measure, where it has some; saved beside the adapter's own. */
+  readonly weights?: QualityWeights | undefined;
 }
 
 /** The gate of one site. */

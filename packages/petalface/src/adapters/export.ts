@@ -42,11 +42,9 @@ function withAlphaInput(backbone: Backbone, adapter: Adapter): Graph {
 }
 
 /** Writes the deployed model as one self-contained `.onnx`, atomically. */
-export async function exportModel(
+export const exportModel = async (
   path: string,
   backbone: Backbone,
   adapter: Adapter,
   alpha: ExportAlpha,
-): Promise<void> {
-  await writeModel(await exportedGraph(backbone, adapter, alpha), path);
-}
+): Promise<void> => writeModel(await exportedGraph(backbone, adapter, alpha), path);

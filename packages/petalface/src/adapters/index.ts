@@ -6,11 +6,13 @@ export { closesOnSharp, type Gate, gateNames, gateParts, gateWeights } from "./g
 export { type FoundAdapterOptions, foundAdapter, saveFoundAdapter } from "./import.ts";
 export { initialTheta, type LoraInit, loraInitNames } from "./initial.ts";
 export { type Layered, type Layout, layoutOf, type Slot } from "./layout.ts";
+export { exportLevels, type LevelsFile, openLevels } from "./levels.ts";
 export { mergeAdapter } from "./merge.ts";
 export { adaptedModel, alphaOutput } from "./model.ts";
 export type { NoiseInput } from "./noise.ts";
 export type { LowRankTensor } from "./parts.ts";
 export { type PeftAdapter, savePeft } from "./peft.ts";
+export { type Examples, inPrecision, type Precision, precisionNames } from "./precision.ts";
 export { proveSites } from "./prove.ts";
 export { isReferenceLowRank, referenceAdapter, saveReference, toReference } from "./reference.ts";
 export { matchSites, selectSites } from "./select.ts";

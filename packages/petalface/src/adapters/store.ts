@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { Backbone } from "../backbones/index.ts";
 import { PetalfaceError } from "../errors.ts";
 import { writeFileSafely } from "../files.ts";
-import { parseCalibration } from "../quality/index.ts";
+import { parseCalibration, type QualityWeights, qualityWeights } from "../quality/index.ts";
 import { encodeSafetensors, readSafetensors, toFloat32 } from "../tensors/index.ts";
 import { isVariance, statisticsParts, type VectorPart } from "./batch-norm.ts";
 import { type Adapter, type AdapterConfig, methodNames, rankAt } from "./config.ts";
@@ -13,6 +13,8 @@ import { layoutOf } from "./layout.ts";
 /** File names, those of Hugging Face PEFT. */
 const configFile = "adapter_config.json";
 const weightsFile = "adapter_model.safetensors";
+/** Weights of the quality measure. */
+const qualityFile = "quality_model.safetensors";
 
 /** Version of `adapter_config.json`; a newer one is refused. */
 const formatVersion = 1;
@@ -28,6 +30,11 @@ export async function saveAdapter(folder: string, backbone: Backbone, adapter: A
     ...statisticsParts(layout.norms).map((part) => tensor(statistics, part)),
   ];
   await writeFileSafely(join(folder, weightsFile), encodeSafetensors(tensors, { format: "petalface" }));
+  if (config.weights !== undefined)
+    await writeFileSafely(
+      join(folder, qualityFile),
+      encodeSafetensors(storedTensors(config.weights), { format: "petalface" }),
+    );
   const document = {
     format: formatVersion,
     peft_type: config.method === "lora" ? "LORA" : config.method.toUpperCase(),
@@ -42,6 +49,21 @@ export async function saveAdapter(folder: string, backbone: Backbone, adapter: A
     backbone: config.backbone,
   };
   await writeFileSafely(join(folder, configFile), `${JSON.stringify(document, null, 2)}\n`);
+}
+
+const storedTensors = ({ tensors }: QualityWeights) =>
+  [...tensors].map(([name, { dims, data }]) => [name, { dtype: "F32", shape: dims, data }] as const);
+
+/** The weights of the quality measure that a calibration was made with. Throws PetalfaceError if they are missing or others. */
+async function loadQualityWeights(folder: string, sha256: string): Promise<QualityWeights> {
+  const path = join(folder, qualityFile);
+  const { tensors } = await readSafetensors(path);
+  const weights = qualityWeights(
+    new Map([...tensors].map(([name, tensor]) => [name, { dims: tensor.shape, data: toFloat32(tensor) }])),
+  );
+  if (weights.sha256 !== sha256)
+    throw new PetalfaceError(`${path}: not the weights that the adapter was calibrated with; copy its folder again`);
+  return weights;
 }
 
 /** PEFT's words for layers of another rank and the same scale, and ours for those that have no gate. */
@@ -59,7 +81,9 @@ function ungatedFields(config: AdapterConfig): object {
  */
 export async function loadAdapter(folder: string, backbone: Backbone): Promise<Adapter> {
   const place = await adapterFolder(folder);
-  const config = parseConfig(await readJson(join(place, configFile)), join(place, configFile));
+  const written = parseConfig(await readJson(join(place, configFile)), join(place, configFile));
+  const { weights: sha256 } = written.calibration;
+  const config = sha256 === undefined ? written : { ...written, weights: await loadQualityWeights(place, sha256) };
   if (config.backbone.sha256 !== backbone.spec.sha256)
     throw new PetalfaceError(
       `${place} was trained on ${config.backbone.name} (sha256 ${config.backbone.sha256.slice(0, 12)}), not on ${backbone.path} (sha256 ${backbone.spec.sha256.slice(0, 12)}); give its own backbone with --model`,

@@ -1,3 +1,4 @@
+export { printQualityBins, type QualityBin, type QualityBins, qualityBins, type RejectPoint } from "./bins.ts";
 export { type Comparison, compareMethods, compareResults, correctForMany, type Difference } from "./compare.ts";
 export { conditionLabel, degradationLabel, measureKey, measureLabel } from "./condition.ts";
 export { type EvaluatePairsOptions, type EvaluationProgress, evaluatePairs } from "./evaluate.ts";

@@ -2,12 +2,19 @@ import { type Graph, GraphBuilder, ops, type ValueType } from "onnx-grad";
 import type { Backbone } from "../backbones/index.ts";
 import { PetalfaceError } from "../errors.ts";
 import { measureOf } from "./measures.ts";
-import type { Calibration } from "./types.ts";
+import type { Calibration, QualityMeasure } from "./types.ts";
+import type { QualityWeights } from "./weights.ts";
 
 /** Adds quality and calibration to a graph: from the network's input to alpha `[N]`, in [0, 1] but for the paper's rule. */
-export function buildAlpha(b: GraphBuilder, backbone: Backbone, calibration: Calibration, image: string): string {
+export function buildAlpha(
+  b: GraphBuilder,
+  backbone: Backbone,
+  calibration: Calibration,
+  image: string,
+  weights?: QualityWeights,
+): string {
   if (calibration.kind === "given") throw notJudged();
-  const score = measureOf(calibration.measure).build(b, backbone, image);
+  const score = measureOf(calibration.measure, weights).build(b, backbone, image);
   return alphaOfScore(b, calibration, score);
 }
 
@@ -45,12 +52,12 @@ export function printCalibration(calibration: Calibration): string {
 /** A graph of its own from the network's input to `score` `[N]` and, with a calibration, `alpha` `[N]`; batch fixed or open. */
 export function qualityGraph(
   backbone: Backbone,
-  measure: string,
+  measure: QualityMeasure,
   calibration?: Calibration,
 ): { readonly graph: Graph; readonly score: string; readonly alpha?: string } {
-  const b = new GraphBuilder({ name: `quality ${measure}`, opset: backbone.graph.opset });
+  const b = new GraphBuilder({ name: `quality ${measure.name}`, opset: backbone.graph.opset });
   const image = b.input(backbone.input, backbone.graph.types.get(backbone.input) as ValueType);
-  const score = measureOf(measure).build(b, backbone, image);
+  const score = measure.build(b, backbone, image);
   if (calibration === undefined) return { graph: b.build([score]), score };
   const alpha = alphaOfScore(b, calibration, score);
   return { graph: b.build([score, alpha]), score, alpha };

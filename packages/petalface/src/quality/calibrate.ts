@@ -1,5 +1,11 @@
 import { PetalfaceError } from "../errors.ts";
-import type { LinearCalibration, PaperCalibration } from "./types.ts";
+import type { LinearCalibration, PaperCalibration, QualityMeasure } from "./types.ts";
+import type { QualityWeights } from "./weights.ts";
+
+/** The part of a measure that a calibration names. */
+type Judge = Pick<QualityMeasure, "name" | "weights">;
+
+const named = (weights: QualityWeights | undefined) => weights && { weights: weights.sha256 };
 
 /** Share of sharp training faces that may fall short of alpha = 1. */
 const sharpShortfall = 0.05;
@@ -19,7 +25,11 @@ export function quantile(values: ArrayLike<number>, share: number): number {
  * Direction-aware: it does not matter whether the measure calls sharp faces large or small.
  * Throws PetalfaceError if a score is not finite or the measure cannot tell the two sets apart.
  */
-export function calibrate(measure: string, sharp: ArrayLike<number>, degraded: ArrayLike<number>): LinearCalibration {
+export function calibrate(
+  { name: measure, weights }: Judge,
+  sharp: ArrayLike<number>,
+  degraded: ArrayLike<number>,
+): LinearCalibration {
   requireFinite(measure, "sharp", sharp);
   requireFinite(measure, "degraded", degraded);
   const low = quantile(degraded, 0.5);
@@ -30,15 +40,15 @@ export function calibrate(measure: string, sharp: ArrayLike<number>, degraded: A
     throw new PetalfaceError(
       `"${measure}" cannot tell the training faces from their low-resolution copies (sharp ${quantile(sharp, 0.5).toFixed(2)}, degraded ${low.toFixed(2)}): the training faces may be blurred themselves; use sharp ones, a smaller --lr-pixels range, a --degrade whose mildest values are worse, or another --quality`,
     );
-  return { measure, low, high };
+  return { measure, ...named(weights), low, high };
 }
 
 /** The paper's rule: the threshold is the mean score of the training faces as they are. Throws PetalfaceError if a score is not finite. */
-export function calibrateAsPaper(measure: string, scores: ArrayLike<number>): PaperCalibration {
+export function calibrateAsPaper({ name: measure, weights }: Judge, scores: ArrayLike<number>): PaperCalibration {
   requireFinite(measure, "training", scores);
   let sum = 0;
   for (let i = 0; i < scores.length; i++) sum += scores[i] as number;
-  return { kind: "paper", measure, threshold: sum / scores.length };
+  return { kind: "paper", measure, ...named(weights), threshold: sum / scores.length };
 }
 
 function requireFinite(measure: string, name: string, scores: ArrayLike<number>): void {
@@ -50,14 +60,33 @@ function requireFinite(measure: string, name: string, scores: ArrayLike<number>)
     );
 }
 
+/** A calibration whose range the user set. */
+export const rangeCalibration = ({ name: measure, weights }: Judge, low: number, high: number): LinearCalibration => ({
+  measure,
+  ...named(weights),
+  low,
+  high,
+});
+
+/** Fitted as {@link calibrate} does on 512 LFW faces of people outside folds 1 to 6, at 112 px, low at 24 px; BRISQUE with OpenCV's model. */
+const photoRanges: Readonly<Record<string, readonly [low: number, high: number]>> = {
+  sharpness: [2.49, 4.09],
+  resolution: [24.4, 62.5],
+};
+
+/** Whether {@link photoCalibration} knows a measure at this size. */
+export const knowsPhotos = (measure: string, size: number): boolean =>
+  size === 112 && Object.hasOwn(photoRanges, measure);
+
 /**
- * The calibration of aligned photos at 112 px, fitted as above on 512 LFW faces of people outside folds 1 to 6 (low at 24 px). For training
- * on faces that are not photos, whose own sharpness says nothing about cameras. Throws PetalfaceError for another measure or size.
+ * The calibration of aligned photos at 112 px. For training on faces that are not photos, whose own sharpness says nothing about cameras.
+ * Throws PetalfaceError for another measure or size.
  */
-export function photoCalibration(measure: string, size: number): LinearCalibration {
-  if (measure !== "sharpness" || size !== 112)
+export function photoCalibration(measure: Judge, size: number): LinearCalibration {
+  const range = size === 112 && Object.hasOwn(photoRanges, measure.name) ? photoRanges[measure.name] : undefined;
+  if (range === undefined)
     throw new PetalfaceError(
-      `alpha's range on photos is known for sharpness at 112 px, not for ${measure} at ${size} px; train with --calibration fit, or on photos`,
+      `alpha's range on photos is known for ${Object.keys(photoRanges).join(" and ")} at 112 px, not for ${measure.name} at ${size} px; train with --calibration fit or --alpha-range, or on photos`,
     );
-  return { measure, low: 2.49, high: 4.09 };
+  return rangeCalibration(measure, ...range);
 }

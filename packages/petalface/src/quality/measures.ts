@@ -1,9 +1,11 @@
 import { copyGraph, ops } from "onnx-grad";
 import { PetalfaceError } from "../errors.ts";
+import { brisque } from "./brisque.ts";
+import { cnniqa } from "./cnniqa.ts";
+import { luma } from "./grey.ts";
+import { resolution } from "./resolution.ts";
 import type { QualityMeasure } from "./types.ts";
-
-/** Luma weights of R, G, B (ITU-R BT.601). */
-const luma = [0.299, 0.587, 0.114] as const;
+import type { QualityWeights } from "./weights.ts";
 
 /** The 4-neighbour Laplacian, row-major. */
 const laplacian = [0, 1, 0, 1, -4, 1, 0, 1, 0] as const;
@@ -47,17 +49,100 @@ const norm: QualityMeasure = {
   },
 };
 
-const measures: readonly QualityMeasure[] = [sharpness, norm];
+/** One score for every image: no judge at all. */
+function constant(name: string, score: number): QualityMeasure {
+  return {
+    name,
+    description: "one score for every face, constant:SCORE",
+    build(b, _, image) {
+      const o = ops(b);
+      // One number an image without knowing how many there are: zero times something of that length, plus the number.
+      return o.add(o.mul(o.reduceMean(image, [1, 2, 3], false), 0), score);
+    },
+  };
+}
+
+/** The score that came with the data: no graph can know it. */
+const external: QualityMeasure = {
+  name: "external",
+  description: "the column quality of a manifest; alpha is then an input of the model",
+  build() {
+    throw new PetalfaceError(
+      "external quality is not in the pixels: it comes from the manifest's column quality, and alpha is an input of the model",
+      { exitCode: 2 },
+    );
+  },
+};
+
+const plain: readonly QualityMeasure[] = [sharpness, resolution, norm, external];
+
+/** Measures that need weights. */
+const learned: Readonly<Record<string, (weights: QualityWeights) => QualityMeasure>> = { brisque, cnniqa };
 
 /** Names of the quality measures. */
-export const measureNames: readonly string[] = measures.map((measure) => measure.name);
+export const measureNames: readonly string[] = [
+  ...plain.map((measure) => measure.name),
+  ...Object.keys(learned),
+  "constant",
+];
 
-/** The measure of this name. Throws PetalfaceError with the names there are. */
-export function measureOf(name: string): QualityMeasure {
-  const measure = measures.find((candidate) => candidate.name === name);
-  if (measure === undefined)
-    throw new PetalfaceError(`there is no quality measure "${name}"; choose one of ${measureNames.join(", ")}`, {
-      exitCode: 2,
-    });
-  return measure;
+/** Whether a measure's score comes with the data and not from the pixels. */
+export const isGiven = (measure: string): boolean => measure === external.name;
+
+/** How to name the weights of a measure on the command line; undefined where it needs none. */
+export const weightsUsage: Readonly<Record<string, string>> = {
+  brisque: "brisque:model=brisque_model_live.yml,range=brisque_range_live.yml",
+  cnniqa: "cnniqa:model=CNNIQA-LIVE.pth",
+};
+
+/** Where people get the weights of measures, and under what terms. Nothing is fetched. */
+export const weightSources: readonly {
+  readonly measure: string;
+  readonly files: string;
+  readonly from: string;
+  readonly licence: string;
+}[] = [
+  {
+    measure: "brisque",
+    files: "brisque_model_live.yml, brisque_range_live.yml",
+    from: "github.com/opencv/opencv_contrib, modules/quality/samples",
+    licence: "Apache-2.0",
+  },
+  {
+    measure: "cnniqa",
+    files: "CNNIQA-LIVE",
+    from: "github.com/lidq92/CNNIQA, models",
+    licence: "none stated: for comparisons",
+  },
+];
+
+/** Whether a measure has weights. */
+export const needsWeights = (name: string): boolean => Object.hasOwn(learned, name);
+
+/** The name, if a measure has it; with weights or without. Throws PetalfaceError with the names there are. */
+export const requireMeasure = (name: string): string => (needsWeights(name) ? name : measureOf(name).name);
+
+/**
+ * The measure of this name (`constant:SCORE` with its score), with its weights where it has some. Throws PetalfaceError with the names there are, or
+ * where weights are missing or not its own.
+ */
+export function measureOf(name: string, weights?: QualityWeights): QualityMeasure {
+  const measure = plain.find((candidate) => candidate.name === name);
+  if (measure !== undefined) return measure;
+  const make = Object.hasOwn(learned, name) ? learned[name] : undefined;
+  if (make !== undefined) {
+    if (weights === undefined)
+      throw new PetalfaceError(
+        `quality measure "${name}" needs its weights: write ${weightsUsage[name]}; \`petalface models\` says where to get them`,
+        { exitCode: 2 },
+      );
+    return make(weights);
+  }
+  const score = /^constant:(-?[\d.]+(?:e-?\d+)?)$/.exec(name)?.[1];
+  if (score !== undefined && Number.isFinite(Number(score))) return constant(name, Number(score));
+  if (name.startsWith("constant"))
+    throw new PetalfaceError(`quality measure "${name}": write constant:SCORE, such as constant:0.5`, { exitCode: 2 });
+  throw new PetalfaceError(`there is no quality measure "${name}"; choose one of ${measureNames.join(", ")}`, {
+    exitCode: 2,
+  });
 }

@@ -1,5 +1,5 @@
 import { PetalfaceError } from "../errors.ts";
-import { measureOf } from "./measures.ts";
+import { needsWeights, requireMeasure } from "./measures.ts";
 import type { Calibration } from "./types.ts";
 
 /** Reads a calibration as it stands in `adapter_config.json`. `where` begins the message of the PetalfaceError if it is none. */
@@ -17,9 +17,14 @@ export function parseCalibration(value: unknown, where: string): Calibration {
   const { kind = "linear" } = fields;
   if (kind === "given") return { kind, measure: "given" };
   const measure =
-    typeof fields.measure === "string" ? measureOf(fields.measure).name : fail('"calibration.measure" is not a text');
-  if (kind === "paper") return { kind, measure, threshold: number("threshold") };
+    typeof fields.measure === "string" ? requireMeasure(fields.measure) : fail('"calibration.measure" is not a text');
+  const { weights } = fields;
+  if (weights !== undefined && typeof weights !== "string") fail('"calibration.weights" is not a text');
+  const judge = { measure, ...(typeof weights === "string" && { weights }) };
+  if (needsWeights(measure) !== (weights !== undefined))
+    fail(`"${measure}" ${weights === undefined ? "needs" : "has no"} "calibration.weights"`);
+  if (kind === "paper") return { kind, ...judge, threshold: number("threshold") };
   if (kind !== "linear") return fail(`"calibration.kind" is ${JSON.stringify(kind)}; known: linear, paper, given`);
   const [low, high] = [number("low"), number("high")];
-  return low === high ? fail("the calibration's low and high are the same") : { measure, low, high };
+  return low === high ? fail("the calibration's low and high are the same") : { ...judge, low, high };
 }

@@ -7,6 +7,7 @@ import { PetalfaceError } from "../errors.ts";
 import { removeUnfinished } from "../files.ts";
 import { openLoader } from "../images/index.ts";
 import { lockRun } from "../lock.ts";
+import { openMeasure } from "../quality/index.ts";
 import type { Provider, SessionOptions } from "../runtime/index.ts";
 import { versions } from "../versions.ts";
 import { fitCalibration } from "./calibration.ts";
@@ -82,6 +83,7 @@ export async function adapt(request: AdaptRequest, context: AdaptContext = {}): 
   const options = trainingOptions(request.options, family);
   const data = context.data ?? (await openData(request.train));
   if (usesMargin(options.loss)) requirePeople(data, options);
+  const measure = await openMeasure(options.quality);
   const { sites, ungated } = options.method === "lora" ? await sitesOf(backbone, options, context) : { sites: [] };
   await makeRunFolder(request.out);
   await using _lock = await lockRun(request.out);
@@ -90,7 +92,7 @@ export async function adapt(request: AdaptRequest, context: AdaptContext = {}): 
   const session = sessionOptions(context);
   await using validator = await openValidator(request.validation, backbone, session, context);
   await using loader = openLoader({ size: backbone.size, threads: session.threads, cacheBytes: decodedCacheBytes });
-  const calibration = await fitCalibration(backbone, data, loader, options, session);
+  const calibration = await fitCalibration(backbone, data, loader, options, session, measure);
   const { name, sha256 } = backbone.spec;
   const { method, gate, rank } = options;
   const config: AdapterConfig = {
@@ -120,7 +122,8 @@ export async function adapt(request: AdaptRequest, context: AdaptContext = {}): 
     versions: await versions(),
   };
   await writeRun(request.out, run);
-  const parts: Parts = { backbone, data, loader, layout, session, validator: validator.open };
+  const { weights } = measure;
+  const parts: Parts = { backbone, data, loader, layout, weights, session, validator: validator.open };
   const state = await firstState(parts, options, context.signal);
   return await finish(request.out, run, parts, state, [], context);
 }
@@ -165,6 +168,11 @@ export async function resume(
     throw new PetalfaceError(
       `${run.data.spec} is not the data that ${folder} was started with (files were added, removed or changed)`,
     );
+  const { weights } = await openMeasure(run.options.quality);
+  if (weights?.sha256 !== run.adapter.calibration.weights)
+    throw new PetalfaceError(
+      `${run.options.quality} are not the weights of the quality measure that ${folder} was started with`,
+    );
   const session = sessionOptions({ ...context, threads: context.threads ?? run.machine.threads });
   await using validator = await openValidator(run.validation, backbone, session, context);
   if (run.validation !== undefined && validator.open?.fingerprint !== run.validation.fingerprint)
@@ -173,7 +181,7 @@ export async function resume(
     );
   await using loader = openLoader({ size: backbone.size, threads: session.threads, cacheBytes: decodedCacheBytes });
   const layout = layoutOf(backbone, run.adapter);
-  const parts: Parts = { backbone, data, loader, layout, session, validator: validator.open };
+  const parts: Parts = { backbone, data, loader, layout, weights, session, validator: validator.open };
   const state = (await hasState(folder))
     ? await loadState(folder, stateShape(parts, run.options))
     : await firstState(parts, run.options, context.signal);
@@ -197,12 +205,13 @@ async function finish(
   context: AdaptContext,
 ): Promise<AdaptResult> {
   context.onStart?.(run, state.step);
+  const config = { ...run.adapter, ...(parts.weights && { weights: parts.weights }) };
   const { finished, waiting } = await trainSteps(
     {
       ...parts,
       prefixBytes: context.prefixBytes ?? defaultPrefixBytes,
       options: run.options,
-      config: run.adapter,
+      config,
       steps: run.steps,
       folder,
       history,
@@ -213,7 +222,7 @@ async function finish(
     state,
   );
   const best = state.validation?.best;
-  const adapter = adapterOf(run.adapter, (finished && best && state.validation) || state);
+  const adapter = adapterOf(config, (finished && best && state.validation) || state);
   if (!finished) return { finished, run, adapter, waiting };
   await saveResult(folder, parts.backbone, adapter);
   if (best === undefined) return { finished, run, adapter, waiting };

@@ -1,7 +1,16 @@
 import { type Backbone, toInput } from "../backbones/index.ts";
 import type { FaceData } from "../data/index.ts";
 import { type Degradation, type Loader, mildestDegradation } from "../images/index.ts";
-import { type Calibration, calibrate, calibrateAsPaper, photoCalibration, qualityGraph } from "../quality/index.ts";
+import {
+  type Calibration,
+  calibrate,
+  calibrateAsPaper,
+  knowsPhotos,
+  photoCalibration,
+  type QualityMeasure,
+  qualityGraph,
+  rangeCalibration,
+} from "../quality/index.ts";
 import { random } from "../random.ts";
 import { floatsOf, openSession, type SessionOptions } from "../runtime/index.ts";
 import { degradationOf } from "./degradation.ts";
@@ -21,16 +30,17 @@ export async function fitCalibration(
   loader: Loader,
   options: TrainingOptions,
   session: SessionOptions,
+  measure: QualityMeasure,
 ): Promise<Calibration> {
-  const synthetic = data.length > 0 && data.at(0).source.kind === "synthetic";
-  const known = options.quality === "sharpness" && backbone.size === 112;
-  if (options.calibration === "photos" || (options.calibration === "auto" && synthetic && known))
-    return photoCalibration(options.quality, backbone.size);
   const { alphaRange, alphaThreshold } = options;
   const [low, high] = alphaRange;
-  if (low !== undefined && high !== undefined) return { measure: options.quality, low, high };
-  if (alphaThreshold !== undefined) return { kind: "paper", measure: options.quality, threshold: alphaThreshold };
-  const { graph, score } = qualityGraph(backbone, options.quality);
+  if (low !== undefined && high !== undefined) return rangeCalibration(measure, low, high);
+  if (alphaThreshold !== undefined) return calibrateAsPaper(measure, [alphaThreshold]);
+  const synthetic = data.length > 0 && data.at(0).source.kind === "synthetic";
+  const known = knowsPhotos(measure.name, backbone.size);
+  if (options.calibration === "photos" || (options.calibration === "auto" && synthetic && known))
+    return photoCalibration(measure, backbone.size);
+  const { graph, score } = qualityGraph(backbone, measure);
   const stream = random("calibration", options.seed);
   const chosen =
     data.length <= faces
@@ -48,8 +58,8 @@ export async function fitCalibration(
     return all;
   };
   try {
-    if (options.calibration === "paper") return calibrateAsPaper(options.quality, await scores(undefined));
-    return calibrate(options.quality, await scores(undefined), await scores(mildest(options)));
+    if (options.calibration === "paper") return calibrateAsPaper(measure, await scores(undefined));
+    return calibrate(measure, await scores(undefined), await scores(mildest(options)));
   } finally {
     await engine.close();
   }

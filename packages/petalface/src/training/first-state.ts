@@ -3,6 +3,7 @@ import { type Backbone, openEmbedder } from "../backbones/index.ts";
 import type { FaceData } from "../data/index.ts";
 import { PetalfaceError } from "../errors.ts";
 import type { Loader } from "../images/index.ts";
+import type { QualityWeights } from "../quality/index.ts";
 import type { SessionOptions } from "../runtime/index.ts";
 import type { StateShape, TrainingState } from "./checkpoint.ts";
 import { type Head, headOf, randomCentres } from "./head.ts";
@@ -18,6 +19,8 @@ export interface Parts {
   readonly data: FaceData;
   readonly loader: Loader;
   readonly layout: Layout;
+  /** Weights of the quality measure, where it has some. */
+  readonly weights: QualityWeights | undefined;
   readonly session: SessionOptions;
   readonly validator: Validator | undefined;
 }

@@ -25,7 +25,8 @@ export interface RunRecord {
     readonly images: number;
     readonly people: number;
   };
-  readonly adapter: AdapterConfig;
+  /** Everything about the adapter but the numbers of its quality measure, which lie beside it. */
+  readonly adapter: Omit<AdapterConfig, "weights">;
   readonly steps: number;
   /** What the run is validated on, if anything. */
   readonly validation?: (ValidationRequest & { readonly measure: string; readonly fingerprint: string }) | undefined;

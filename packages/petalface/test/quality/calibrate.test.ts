@@ -1,24 +1,33 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { alphaOf, calibrate, calibrateAsPaper, parseCalibration, quantile } from "../../src/quality/index.ts";
+import {
+  alphaOf,
+  calibrate,
+  calibrateAsPaper,
+  measureOf,
+  parseCalibration,
+  quantile,
+} from "../../src/quality/index.ts";
+
+const sharpness = measureOf("sharpness");
 
 describe("calibrate", () => {
   const sharp = Array.from({ length: 101 }, (_, i) => 10 + i / 10);
   const degraded = Array.from({ length: 101 }, (_, i) => i / 20);
 
   it("gives alpha 1 to all but 5 % of the sharp faces and 0 to half of the degraded ones", () => {
-    const calibration = calibrate("sharpness", sharp, degraded);
+    const calibration = calibrate(sharpness, sharp, degraded);
     expect(sharp.filter((score) => alphaOf(calibration, score) === 1)).toHaveLength(96);
     expect(degraded.filter((score) => alphaOf(calibration, score) === 0)).toHaveLength(51);
   });
 
   it("does not care which direction the measure has", () => {
     const mirrored = calibrate(
-      "sharpness",
+      sharpness,
       sharp.map((score) => -score),
       degraded.map((score) => -score),
     );
-    const calibration = calibrate("sharpness", sharp, degraded);
+    const calibration = calibrate(sharpness, sharp, degraded);
     fc.assert(
       fc.property(fc.double({ min: -50, max: 50, noNaN: true }), (score) => {
         const alpha = alphaOf(calibration, score);
@@ -30,18 +39,18 @@ describe("calibrate", () => {
   });
 
   it("says so when the measure cannot tell sharp from degraded, or is broken", () => {
-    expect(() => calibrate("sharpness", degraded, degraded)).toThrow("cannot tell");
-    expect(() => calibrate("sharpness", [1, Number.NaN], degraded)).toThrow("NaN");
-    expect(() => calibrate("sharpness", sharp, [])).toThrow("no degraded");
+    expect(() => calibrate(sharpness, degraded, degraded)).toThrow("cannot tell");
+    expect(() => calibrate(sharpness, [1, Number.NaN], degraded)).toThrow("NaN");
+    expect(() => calibrate(sharpness, sharp, [])).toThrow("no degraded");
   });
 });
 
 describe("the paper's rule", () => {
   it("is 0.5 + (score - mean), neither clamped nor turned", () => {
-    const calibration = calibrateAsPaper("sharpness", [20, 30, 40]);
+    const calibration = calibrateAsPaper(sharpness, [20, 30, 40]);
     expect(calibration).toEqual({ kind: "paper", measure: "sharpness", threshold: 30 });
     expect([0, 30, 45].map((score) => alphaOf(calibration, score))).toEqual([-29.5, 0.5, 15.5]);
-    expect(() => calibrateAsPaper("sharpness", [1, Number.POSITIVE_INFINITY])).toThrow("Infinity");
+    expect(() => calibrateAsPaper(sharpness, [1, Number.POSITIVE_INFINITY])).toThrow("Infinity");
   });
 });
 

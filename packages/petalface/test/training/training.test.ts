@@ -142,7 +142,9 @@ describe("adapt", () => {
     );
     await expect(attempt({ ...small, sites: "nothing" })).rejects.toThrow("no layer matches");
     await expect(attempt({ ...small, quality: "beauty" })).rejects.toThrow("no quality measure");
-    await expect(attempt({ ...small, calibration: "photos" })).rejects.toThrow("known for sharpness at 112 px");
+    await expect(attempt({ ...small, calibration: "photos" })).rejects.toThrow(
+      "known for sharpness and resolution at 112 px",
+    );
     await expect(resume(join(folder, "nowhere"))).rejects.toThrow("is no run");
   });
 

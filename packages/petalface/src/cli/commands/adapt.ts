@@ -94,7 +94,10 @@ export function adaptCommand(program: Command, context: CliContext): void {
     .option("--distil-weight <x>", "factor on the distillation loss", numeric)
     .option("--classes-per-step <n>", "class centres in a step; with more people the others rest (Partial FC)", numeric)
     .option("--centre-faces <n>", "faces that a class centre starts as the mean of; 0: random centres", numeric)
-    .addOption(new Option("--quality <name>", "quality measure that alpha comes from").choices(measureNames))
+    .option(
+      "--quality <name>",
+      `quality measure that alpha comes from: ${measureNames.join(", ")}; weights as in brisque:model=FILE,range=FILE`,
+    )
     .addOption(new Option("--calibration <source>", "where alpha's range comes from").choices(calibrationNames))
     .option("--alpha-range <low,high>", "scores at which alpha is 0 and 1, instead of fitted ones", numberList)
     .option("--alpha-threshold <score>", "score at which --calibration paper has alpha 0.5", numeric)

@@ -1,17 +1,29 @@
 import { join } from "node:path";
 import { type Command, Option } from "commander";
+import { type Graph, writeModel } from "onnx-grad";
 import {
   type Adapter,
   type ExportAlpha,
-  exportModel,
+  exportedGraph,
+  exportLevels,
+  inPrecision,
   loadAdapter,
+  type Precision,
+  precisionNames,
   savePeft,
   saveReference,
 } from "../../adapters/index.ts";
 import { type Backbone, openBackbone } from "../../backbones/index.ts";
+import { openData } from "../../data/index.ts";
 import { PetalfaceError } from "../../errors.ts";
+import { openLoader } from "../../images/index.ts";
 import type { CliContext } from "../context.ts";
 import { withExamples } from "../examples.ts";
+import { examplesOf, measureLoss, modelOf, type PrecisionLoss, printLoss } from "../export/loss.ts";
+import { engineOf } from "../model.ts";
+import { numeric } from "../numbers.ts";
+import { parseInteger } from "../options.ts";
+import { openProtocol } from "../protocol.ts";
 
 interface Flags {
   readonly model: string;
@@ -20,7 +32,16 @@ interface Flags {
   readonly out: string;
   readonly alpha: string;
   readonly as: "onnx" | "peft" | "reference";
+  readonly precision: Precision;
+  readonly levels?: number;
+  readonly data: string;
+  readonly protocol?: string;
+  readonly leastCosine?: number;
+  readonly threads?: number;
 }
+
+/** Mean cosine with float32 below which a precision is refused. */
+const bars: Readonly<Record<Precision, number>> = { fp32: 0, fp16: 0.999, int8: 0.95, "int8-dynamic": 0.95 };
 
 /** `petalface export`: one ONNX file, image -> alpha -> embedding. */
 export function exportCommand(program: Command, context: CliContext): void {
@@ -44,10 +65,30 @@ export function exportCommand(program: Command, context: CliContext): void {
         .choices(["onnx", "peft", "reference"])
         .default("onnx"),
     )
+    .addOption(
+      new Option("--precision <name>", "numbers inside; all but fp32 are measured against it first")
+        .choices(precisionNames)
+        .default("fp32"),
+    )
+    .option(
+      "--levels <n>",
+      "write a folder: alpha rounded to n levels, each a merged network as fast as the frozen one",
+      parseInteger("--levels", 2, 257),
+    )
+    .option(
+      "--data <data>",
+      "faces that a precision is measured on, and int8's ranges are from",
+      "synthetic:people=60,images=4,seed=7",
+    )
+    .option("--protocol <pairs>", "pairs of these faces to measure on; drawn ones unless given")
+    .option("--least-cosine <x>", "mean cosine with float32 below which a precision is refused", numeric)
+    .option("--threads <n>", "threads of the measurement", parseInteger("--threads", 1, 1024))
     .action((flags: Flags) => run(flags, context));
   withExamples(
     command,
     "export --model fr_feature --adapter runs/first --out face.onnx",
+    "export --model fr_feature --adapter runs/first --out face-int8.onnx --precision int8 --data faces",
+    "export --model fr_feature --adapter runs/first --out levels/ --levels 9",
     "export --model swin.onnx --adapter runs/first --as peft --out peft/first",
   );
 }
@@ -60,17 +101,79 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
     await exportAdapter(flags, backbone, adapter, context);
     return;
   }
-  await exportModel(flags.out, backbone, adapter, alpha);
+  if (flags.levels !== undefined) {
+    await exportToLevels(flags, flags.levels, backbone, adapter, context);
+    return;
+  }
+  const graph = await exportedGraph(backbone, adapter, alpha);
+  const { changed, loss } = await changePrecision(flags, backbone, graph, context);
+  await writeModel(changed, flags.out);
   context.result(
     {
       file: flags.out,
       input: backbone.input,
-      output: backbone.output,
+      output: changed.outputs[0],
       alpha,
       size: backbone.size,
       width: backbone.width,
+      precision: flags.precision,
+      loss: loss ?? null,
     },
-    `${flags.out}: ${backbone.input} [N, 3, ${backbone.size}, ${backbone.size}] -> ${backbone.output} [N, ${backbone.width}], preprocessing as the frozen model's`,
+    [
+      `${flags.out}: ${backbone.input} [N, 3, ${backbone.size}, ${backbone.size}] -> ${changed.outputs[0]} [N, ${backbone.width}], preprocessing as the frozen model's`,
+      ...(loss ? [`${flags.precision} ${printLoss(loss)}`] : []),
+    ].join("\n"),
+  );
+}
+
+/** The graph in the precision that was asked for, with what that costs. Throws PetalfaceError where it is too much. */
+async function changePrecision(
+  flags: Flags,
+  backbone: Backbone,
+  graph: Graph,
+  context: CliContext,
+): Promise<{ readonly changed: Graph; readonly loss?: PrecisionLoss }> {
+  const { precision } = flags;
+  if (precision === "fp32") return { changed: graph };
+  if (graph.inputs.length > 1)
+    throw new PetalfaceError(
+      "another precision is measured on faces, so alpha must be judged inside or fixed: leave out --alpha input",
+      {
+        exitCode: 2,
+      },
+    );
+  const engine = engineOf({ provider: "cpu", ...(flags.threads !== undefined && { threads: flags.threads }) });
+  const data = await openData(flags.data);
+  const protocol = await openProtocol(flags.protocol ?? "drawn:pairs=600", {}, data);
+  await using loader = openLoader({ size: backbone.size, threads: engine.threads });
+  const changed = await inPrecision(backbone, graph, precision, examplesOf(data, loader), engine);
+  const bar = flags.leastCosine ?? bars[precision];
+  context.note(`measuring ${precision} against float32`);
+  const task = { data, protocol, engine, bar, signal: context.signal };
+  return { changed, loss: await measureLoss(modelOf(backbone, graph), modelOf(backbone, changed), task) };
+}
+
+async function exportToLevels(
+  flags: Flags,
+  count: number,
+  backbone: Backbone,
+  adapter: Adapter,
+  context: CliContext,
+): Promise<void> {
+  if (flags.alpha !== "quality")
+    throw new PetalfaceError("--levels rounds the judged alpha; leave out --alpha", { exitCode: 2 });
+  const losses: PrecisionLoss[] = [];
+  const written = await exportLevels(flags.out, backbone, adapter, count, async (graph) => {
+    const { changed, loss } = await changePrecision(flags, backbone, graph, context);
+    if (loss) losses.push(loss);
+    return changed;
+  });
+  context.result(
+    { folder: flags.out, ...written, precision: flags.precision, losses },
+    [
+      `${flags.out}: quality.onnx and ${count} networks; send each face to the one whose alpha is nearest`,
+      ...losses.map((loss, level) => `level ${level}, ${flags.precision} ${printLoss(loss)}`),
+    ].join("\n"),
   );
 }
 

@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import { cachedPath, cacheFolder, isCached, knownDetectors, knownModels, resolveModel } from "../../models/index.ts";
+import { weightSources, weightsUsage } from "../../quality/index.ts";
 import type { CliContext } from "../context.ts";
 import { withExamples } from "../examples.ts";
 import { plainTable } from "../table.ts";
@@ -22,7 +23,23 @@ async function list(context: CliContext): Promise<void> {
     return model.cached ? "cached" : `fetched from npm at first use (${model.package})`;
   };
   const rows = models.map((model) => [model.name, model.about, model.licence, state(model)]);
-  context.result({ cache, models }, plainTable([["NAME", "ABOUT", "LICENCE", "FILE"], ...rows]));
+  const quality = weightSources.map((source) => ({ ...source, usage: weightsUsage[source.measure] ?? "" }));
+  const text = [
+    plainTable([["NAME", "ABOUT", "LICENCE", "FILE"], ...rows]),
+    "",
+    "Weights of quality measures, which you fetch yourself:",
+    plainTable([
+      ["MEASURE", "FILES", "FROM", "LICENCE", "THEN WRITE"],
+      ...quality.map(({ measure, files, from, licence, usage }) => [
+        measure,
+        files,
+        from,
+        licence,
+        `--quality ${usage}`,
+      ]),
+    ]),
+  ];
+  context.result({ cache, models, quality }, text.join("\n"));
 }
 
 /** `petalface models`: what can be given to `--model`, or to `align`, by name. */

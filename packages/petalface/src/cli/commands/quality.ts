@@ -1,113 +1,207 @@
-import { type Command, Option } from "commander";
-import { loadAdapter } from "../../adapters/index.ts";
-import { openBackbone, openEmbedder } from "../../backbones/index.ts";
+import type { Command } from "commander";
 import { openData } from "../../data/index.ts";
 import { PetalfaceError } from "../../errors.ts";
+import { writeFileSafely } from "../../files.ts";
 import { openLoader } from "../../images/index.ts";
-import { type Calibration, measureNames, qualityGraph, quantile } from "../../quality/index.ts";
+import { histogramOf, measureNames, printCalibration, quantile, spearman } from "../../quality/index.ts";
 import type { CliContext } from "../context.ts";
-import { embedData } from "../embed.ts";
 import { withExamples } from "../examples.ts";
-import { engineOf, type ModelFlags, withEngineOptions } from "../model.ts";
-import { parseInteger } from "../options.ts";
-import { plainModel } from "../plain-model.ts";
+import { engineOf, withEngineOptions } from "../model.ts";
+import { collect, parseInteger } from "../options.ts";
+import { type JudgeFlags, judgeData, openJudges } from "../quality/judges.ts";
+import { type Ladder, tryLadders } from "../quality/monotone.ts";
+import { renderQualityPage } from "../quality/page.ts";
+import { plainTable } from "../table.ts";
 
-interface Flags extends Omit<ModelFlags, "model"> {
-  readonly metric?: string;
-  readonly model?: string;
-  readonly size: number;
+interface Flags extends JudgeFlags {
+  readonly degraded?: boolean;
+  readonly report?: string;
+  readonly show: number;
 }
 
-interface Judged {
-  readonly id: string;
-  readonly score: number;
-  readonly alpha: number | null;
-}
+const bins = 24;
+const blocks = " ▁▂▃▄▅▆▇█";
 
-/** Measures that look at the pixels alone. */
-const needNoModel: ReadonlySet<string> = new Set(["sharpness"]);
-
-async function openJudge(flags: Flags) {
-  if (flags.adapter !== undefined && flags.model === undefined)
-    throw new PetalfaceError("--adapter needs the model that it belongs to: give --model", { exitCode: 2 });
-  const backbone =
-    flags.model === undefined ? plainModel(flags.size) : await openBackbone(flags.model, flags.normalize);
-  const calibration: Calibration | undefined =
-    flags.adapter === undefined ? undefined : (await loadAdapter(flags.adapter, backbone)).config.calibration;
-  const metric = flags.metric ?? calibration?.measure ?? "sharpness";
-  if (flags.model === undefined && !needNoModel.has(metric))
-    throw new PetalfaceError(`--metric ${metric} asks the face recogniser: give --model`, { exitCode: 2 });
-  if (calibration !== undefined && calibration.measure !== metric)
-    throw new PetalfaceError(
-      `${flags.adapter} was calibrated on ${calibration.measure}: leave out --metric, or --adapter`,
-      { exitCode: 2 },
-    );
-  const { graph, score, alpha } = qualityGraph(backbone, metric, calibration);
-  const { spec, input, size } = backbone;
-  return { metric, calibration, model: { graph, spec, input, output: score, size, width: 1, ...(alpha && { alpha }) } };
-}
-
-function summarise(values: readonly number[]): Record<string, number> {
+function summarise(values: Float32Array): Record<string, number> {
   const at = (share: number): number => quantile(values, share);
   const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
   return { mean, min: at(0), p05: at(0.05), median: at(0.5), p95: at(0.95), max: at(1) };
 }
 
+/** A histogram on one line. */
+function sparkline(values: Float32Array): string {
+  const { low, high, counts } = histogramOf(values, bins);
+  const most = Math.max(1, ...counts);
+  const bar = counts.map((count) => blocks[count === 0 ? 0 : 1 + Math.floor((7 * count) / most)]).join("");
+  return `${low.toFixed(2)} |${bar}| ${high.toFixed(2)}`;
+}
+
+/** Rows of a table: every pair of measures, heading first. */
+function agreementRows(names: readonly string[], values: readonly (readonly number[])[]): string[][] {
+  return [["", ...names], ...names.map((name, i) => [name, ...(values[i] ?? []).map((value) => value.toFixed(3))])];
+}
+
+const ladderRows = (ladders: readonly Ladder[]): string[][] => [
+  ["measure", "degradation", "median score at each step", "towards poorer"],
+  ...ladders.map(({ measure, degradation, steps, towardsPoorer }) => [
+    measure,
+    degradation,
+    steps.map(({ spec, median }) => `${median.toFixed(2)} (${spec})`).join("  "),
+    `${(100 * towardsPoorer).toFixed(0)} %`,
+  ]),
+];
+
 async function run(spec: string, flags: Flags, context: CliContext): Promise<void> {
   const engine = engineOf(flags);
-  const { metric, calibration, model } = await openJudge(flags);
   const data = await openData(spec);
-  const embedder = await openEmbedder(model, engine);
-  const loader = openLoader({ size: model.size, threads: engine.threads });
+  if (data.length === 0) throw new PetalfaceError(`${spec} holds no faces to judge`);
+  const { judges, size } = await openJudges(flags, engine);
+  const names = judges.map(({ name }) => name);
+  const loader = openLoader({ size, threads: engine.threads });
   const progress = context.progress("judging", data.length, "faces");
-  const images: Judged[] = [];
+  const started = performance.now();
   try {
-    for await (const { samples, data: scores, alpha, start } of embedData(data, embedder, loader, context.signal)) {
-      samples.forEach(({ id }, i) => {
-        images.push({ id, score: scores[i] as number, alpha: alpha ? (alpha[i] as number) : null });
-      });
-      progress.update(start + samples.length);
-    }
+    const { signal } = context;
+    const { scores, alphas } = await judgeData(data, judges, loader, { signal, onDone: (n) => progress.update(n) });
+    const seconds = (performance.now() - started) / 1000;
+    const ladders = flags.degraded ? await tryLadders(data, judges, loader, signal) : [];
+    progress.close();
+    const summaries = judges.map((judge, i) => {
+      const own = scores[i] as Float32Array;
+      const finite = own.filter(Number.isFinite);
+      if (finite.length === 0)
+        throw new PetalfaceError(`${judge.name} gave no face a score; is there a column quality?`);
+      const alpha = alphas[i];
+      return { judge, scores: finite, unscored: own.length - finite.length, alpha };
+    });
+    const agreement = names.map((_, i) =>
+      names.map((_, j) => spearman(scores[i] as Float32Array, scores[j] as Float32Array)),
+    );
+    const [first] = summaries;
+    if (first === undefined) throw new PetalfaceError("no measure was named", { exitCode: 2 });
+    const head = { metric: first.judge.name, calibration: first.judge.calibration ?? null };
+    const tables = [
+      ...(names.length > 1
+        ? [
+            {
+              title: "Agreement",
+              note: "Spearman's rank correlation of the scores",
+              rows: agreementRows(names, agreement),
+            },
+          ]
+        : []),
+      ...(ladders.length > 0
+        ? [
+            {
+              title: "Known degradations",
+              note: "median score of the same faces made worse step by step; how often a step moved a face's score towards poorer (chance: 50 %)",
+              rows: ladderRows(ladders),
+            },
+          ]
+        : []),
+    ];
+    if (flags.report !== undefined)
+      await writeFileSafely(
+        flags.report,
+        renderQualityPage({
+          data: data.spec,
+          faces: data.length,
+          measures: summaries.map(({ judge, scores: own, alpha }) => ({
+            name: judge.name,
+            note: judge.calibration ? printCalibration(judge.calibration) : "no calibration: give an adapter for alpha",
+            scores: histogramOf(own, 48),
+            alpha: alpha && histogramOf(alpha, 48),
+          })),
+          tables,
+        }),
+      );
+    const own = scores[0] as Float32Array;
+    const order = Int32Array.from({ length: data.length }, (_, i) => i).sort(
+      (a, b) => (own[a] as number) - (own[b] as number),
+    );
+    const digits = (value: number): string => value.toFixed(4).padStart(12);
+    const lines = Array.from(order.subarray(0, flags.show), (face) =>
+      [...scores, ...alphas]
+        .flatMap((values) => (values === undefined ? [] : digits(values[face] as number)))
+        .concat(`  ${data.at(face).id}`)
+        .join(""),
+    );
+    const alphaNames = alphas.flatMap((values) => (values === undefined ? [] : "alpha"));
+    const text = [
+      `${[...names, ...alphaNames].map((name) => name.padStart(12)).join("")}  face, lowest score first`,
+      ...lines,
+      ...(order.length > lines.length
+        ? [`... and ${order.length - lines.length} more; --show N for more, --json for all`]
+        : []),
+      ...summaries.flatMap(({ judge, scores: values, unscored, alpha }) => [
+        `${values.length} faces, ${judge.name}: ${Object.entries(summarise(values))
+          .map(([name, value]) => `${name} ${value.toFixed(4)}`)
+          .join(", ")}${unscored > 0 ? `; ${unscored} without a score` : ""}`,
+        `  ${sparkline(values)}`,
+        ...(judge.calibration && alpha
+          ? [`  ${printCalibration(judge.calibration)}`, `  alpha ${sparkline(alpha)}`]
+          : []),
+      ]),
+      ...tables.flatMap(({ title, note, rows }) => ["", `${title}: ${note}`, plainTable(rows)]),
+      `${(data.length / seconds).toFixed(0)} faces a second, decoding included`,
+      ...(flags.report === undefined ? [] : [`report: ${flags.report}`]),
+    ];
+    context.result(
+      {
+        ...head,
+        data: data.spec,
+        summary: { score: summarise(first.scores), alpha: first.alpha ? summarise(first.alpha) : null },
+        measures: summaries.map(({ judge, scores: values, unscored, alpha }) => ({
+          metric: judge.name,
+          calibration: judge.calibration ?? null,
+          unscored,
+          score: { ...summarise(values), histogram: histogramOf(values, 48) },
+          alpha: alpha ? { ...summarise(alpha), histogram: histogramOf(alpha, 48) } : null,
+        })),
+        agreement,
+        degraded: ladders,
+        facesPerSecond: data.length / seconds,
+        images: Array.from({ length: context.json ? data.length : 0 }, (_, face) => ({
+          id: data.at(face).id,
+          score: own[face],
+          alpha: alphas[0]?.[face] ?? null,
+          ...(names.length > 1 && { scores: scores.map((values) => values[face]) }),
+        })),
+      },
+      text.join("\n"),
+    );
   } finally {
     progress.close();
-    await Promise.all([loader.close(), embedder.close()]);
+    await Promise.all([loader.close(), ...judges.map(({ embedder }) => embedder?.close())]);
   }
-  const scores = summarise(images.map(({ score }) => score));
-  const alphas = images.flatMap(({ alpha }) => alpha ?? []);
-  const alpha = alphas.length > 0 ? summarise(alphas) : null;
-  const digits = (value: number): string => value.toFixed(4).padStart(9);
-  const line = (image: Judged): string =>
-    `${digits(image.score)}${image.alpha === null ? "" : digits(image.alpha)}  ${image.id}`;
-  const poorestFirst = [...images].sort((a, b) => a.score - b.score);
-  const text = [
-    `${metric.padStart(9)}${alpha ? "alpha".padStart(9) : ""}  face, lowest score first`,
-    ...poorestFirst.map(line),
-    `${images.length} faces: ${Object.entries(scores)
-      .map(([name, value]) => `${name} ${value.toFixed(4)}`)
-      .join(", ")}`,
-  ].join("\n");
-  context.result(
-    { metric, data: data.spec, calibration: calibration ?? null, summary: { score: scores, alpha }, images },
-    text,
-  );
 }
 
 /** `petalface quality`: how good is each face, and what does an adapter make of that? */
 export function qualityCommand(program: Command, context: CliContext): void {
   const command = program
     .command("quality")
-    .description("print the quality score of each face and, with an adapter's calibration, its alpha")
+    .description(
+      "judge faces: scores, histogram, with an adapter alpha; and how measures agree and bear known degradations",
+    )
     .argument("<data>", "folder, manifest, .rec, .bin, or synthetic[:people=N,images=M,seed=S]")
-    .addOption(new Option("--metric <name>", "quality measure; the adapter's, else sharpness").choices(measureNames))
+    .option(
+      "--metric <name>",
+      `quality measure, may be repeated: ${measureNames.join(", ")}, weights as in brisque:model=FILE,range=FILE; the adapter's, else sharpness`,
+      collect,
+    )
     .option("--model <file|name>", "the face recogniser, for measures that ask it")
     .option("--normalize <mean,scale>", "how pixels become its input, if the file does not say")
     .option("--adapter <run>", "a run or adapter folder, whose calibration gives alpha")
     .option("--size <pixels>", "side at which faces are judged without --model", parseInteger("--size", 8, 4096), 112)
+    .option("--degraded", "also try the measures on faces made worse: low resolution, blur, noise, JPEG")
+    .option("--report <file>", "write histograms and tables as one HTML page")
+    .option("--show <n>", "faces to list, lowest score first", parseInteger("--show", 0, 100_000_000), 20)
     .action((spec: string, flags: Flags) => run(spec, flags, context));
   withEngineOptions(command);
   withExamples(
     command,
     "quality faces",
+    "quality faces --metric resolution --metric sharpness --degraded --report quality.html",
     "quality faces --metric norm --model fr_feature",
     "quality faces --model fr_feature --adapter runs/first",
   );

@@ -1,0 +1,57 @@
+import { openCheckpoint, readTensor } from "../checkpoints/index.ts";
+import { PetalfaceError } from "../errors.ts";
+import { cnniqaTensors } from "./cnniqa.ts";
+import { measureOf, weightsUsage } from "./measures.ts";
+import { readBrisqueWeights } from "./opencv-yaml.ts";
+import type { QualityMeasure } from "./types.ts";
+import { type QualityTensor, type QualityWeights, qualityWeights } from "./weights.ts";
+
+/**
+ * Opens the quality measure that `--quality` or `--metric` names: `NAME`, `constant:SCORE`, or `NAME:key=file,...` with the files of its weights
+ * (`brisque:model=FILE,range=FILE`, `cnniqa:model=FILE`). Throws PetalfaceError.
+ */
+export async function openMeasure(spec: string): Promise<QualityMeasure> {
+  const [name = "", ...rest] = spec.split(":");
+  const usage = Object.hasOwn(weightsUsage, name) ? weightsUsage[name] : undefined;
+  if (usage === undefined || rest.length === 0) return measureOf(spec);
+  const files = parseFiles(spec, rest.join(":"), usage);
+  return measureOf(
+    name,
+    name === "brisque"
+      ? await readBrisqueWeights(files.model ?? "", files.range ?? "")
+      : await readCnniqaWeights(files.model ?? ""),
+  );
+}
+
+/** The name in a spec, without the files of its weights. */
+export const measureName = (spec: string): string => {
+  const [name = ""] = spec.split(":");
+  return Object.hasOwn(weightsUsage, name) ? name : spec;
+};
+
+/** `key=file` pairs, each key of the usage once. A comma in a file name is fine as long as no key follows it. */
+function parseFiles(spec: string, text: string, usage: string): Readonly<Record<string, string>> {
+  const keys = [...usage.matchAll(/(\w+)=/g)].map((match) => match[1] as string);
+  const parts = text.split(new RegExp(`(?:^|,)(${keys.join("|")})=`));
+  const files: Record<string, string> = {};
+  for (let i = 1; i + 1 < parts.length; i += 2) files[parts[i] as string] = parts[i + 1] as string;
+  if (parts[0] !== "" || parts.length !== 1 + 2 * keys.length || keys.some((key) => !files[key]))
+    throw new PetalfaceError(`quality measure "${spec}" is not understood; write ${usage}`, { exitCode: 2 });
+  return files;
+}
+
+/** CNNIQA's weights from its author's checkpoint. Throws PetalfaceError. */
+async function readCnniqaWeights(path: string): Promise<QualityWeights> {
+  const checkpoint = await openCheckpoint(path);
+  const group = checkpoint.groups.find(({ tensors }) => Object.keys(cnniqaTensors).every((name) => tensors.has(name)));
+  if (group === undefined)
+    throw new PetalfaceError(`${path}: no checkpoint of CNNIQA; it must hold ${Object.keys(cnniqaTensors).join(", ")}`);
+  const tensors = new Map<string, QualityTensor>();
+  for (const [name, dims] of Object.entries(cnniqaTensors)) {
+    const tensor = group.tensors.get(name);
+    if (tensor === undefined || tensor.shape.join() !== dims.join())
+      throw new PetalfaceError(`${path}: tensor "${name}" is [${tensor?.shape}], CNNIQA's is [${dims}]`);
+    tensors.set(name, { dims, data: await readTensor(checkpoint, tensor) });
+  }
+  return qualityWeights(tensors);
+}

@@ -1,0 +1,160 @@
+import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import {
+  type Adapter,
+  adaptedModel,
+  exportedGraph,
+  exportLevels,
+  findSites,
+  initialTheta,
+  inPrecision,
+  layoutOf,
+  openLevels,
+  saveAdapter,
+  selectSites,
+} from "../../src/adapters/index.ts";
+import { type Backbone, type EmbeddingModel, openBackbone, openEmbedder } from "../../src/backbones/index.ts";
+import { random } from "../../src/random.ts";
+import { petalface } from "../cli/process.ts";
+import { tinySize, writeTinyBackbone } from "../support/backbone.ts";
+
+const count = 12;
+let folder: string;
+let backbone: Backbone;
+let adapter: Adapter;
+let planes: Uint8Array;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "petalface-deploy-"));
+  await writeTinyBackbone(join(folder, "tiny.onnx"));
+  backbone = await openBackbone(join(folder, "tiny.onnx"));
+  const config = {
+    ...({ method: "lora", gate: "low", rank: 4, scale: 1 } as const),
+    sites: selectSites(findSites(backbone.graph).sites).map((site) => site.name),
+    backbone: { name: "tiny", sha256: backbone.spec.sha256 },
+    calibration: { measure: "sharpness", low: 5, high: 9 },
+  };
+  const draw = random("deployed", 1);
+  const theta = (await initialTheta(backbone, layoutOf(backbone, config), 1)).map((v) => v + 0.1 * draw.normal());
+  adapter = { config, theta };
+  await saveAdapter(join(folder, "adapter"), backbone, adapter);
+  // Noise of growing contrast: alpha from 0 to 1.
+  const face = 3 * tinySize ** 2;
+  planes = Uint8Array.from({ length: count * face }, (_, i) => {
+    const contrast = Math.min(120, 1.5 * 1.6 ** Math.floor(i / face));
+    return Math.round(128 + contrast * (2 * draw.uniform() - 1));
+  });
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+async function embed(model: EmbeddingModel) {
+  const embedder = await openEmbedder(model, { threads: 1 });
+  const { data, alpha } = await embedder.embed(planes, count);
+  await embedder.close();
+  return { data: data.slice(), alpha: alpha?.slice() ?? new Float32Array() };
+}
+
+const rowsOf = (data: Float32Array): Float32Array[] =>
+  Array.from({ length: count }, (_, i) => data.slice(i * backbone.width, (i + 1) * backbone.width));
+
+describe("levels", () => {
+  it("serve each face by the merged network nearest to its alpha, sharp ones as frozen", async () => {
+    const place = join(folder, "levels");
+    const { levels } = await exportLevels(place, backbone, adapter, 9);
+    expect(levels.map(({ alpha }) => alpha)).toEqual([0, 0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 1]);
+    expect((await readdir(place)).filter((name) => name.endsWith(".onnx"))).toHaveLength(10);
+    const served = await openLevels(place, backbone, { threads: 1 });
+    const { data, alpha = new Float32Array() } = await served.embed(planes, count);
+    await served.close();
+    const [judged, frozen] = [await embed(adaptedModel(backbone, adapter)), await embed(backbone)];
+    expect(new Set(alpha).size).toBeGreaterThan(3);
+    for (let face = 0; face < count; face++) {
+      const [level, exact] = [alpha[face] as number, judged.alpha[face] as number];
+      expect(Math.abs(level - exact)).toBeLessThanOrEqual(1 / 16 + 1e-6);
+      const gated = await embed(adaptedModel(backbone, adapter, level));
+      const [got, want] = [rowsOf(data)[face] as Float32Array, rowsOf(gated.data)[face] as Float32Array];
+      got.forEach((value, i) => {
+        expect(value).toBeCloseTo(want[i] as number, 4);
+      });
+      if (level === 1) expect(got).toEqual(rowsOf(frozen.data)[face]);
+    }
+  });
+
+  it("are refused where alpha is not in [0, 1]", async () => {
+    const calibration = { kind: "paper", measure: "sharpness", threshold: 5 } as const;
+    const paper = { ...adapter, config: { ...adapter.config, calibration } };
+    await expect(exportLevels(join(folder, "none"), backbone, paper, 3)).rejects.toThrow("no levels");
+  });
+});
+
+describe("precisions", () => {
+  async function* examples() {
+    yield { planes, count };
+  }
+
+  it.each(["fp16", "int8", "int8-dynamic"] as const)(
+    "%s keeps alpha, and the closed gate closed",
+    async (precision) => {
+      const graph = await exportedGraph(backbone, adapter, "quality");
+      const changed = await inPrecision(backbone, graph, precision, examples(), { threads: 1 });
+      const [output = "", alpha = ""] = changed.outputs;
+      const before = await embed(adaptedModel(backbone, adapter));
+      const after = await embed({ ...backbone, graph: changed, output, alpha });
+      expect(after.alpha).toEqual(before.alpha);
+      const [a, b] = [before.data, after.data];
+      const dot = (x: Float32Array, y: Float32Array) => x.reduce((sum, value, i) => sum + value * (y[i] as number), 0);
+      expect(dot(a, b) / Math.sqrt(dot(a, a) * dot(b, b))).toBeGreaterThan(precision === "fp16" ? 0.9999 : 0.97);
+      expect(a).not.toEqual(b);
+      // Where the gate is closed another adapter makes no difference, whatever the precision.
+      const other = { ...adapter, theta: adapter.theta.map((value) => -2 * value) };
+      const second = await inPrecision(
+        backbone,
+        await exportedGraph(backbone, other, "quality"),
+        precision,
+        examples(),
+        {
+          threads: 1,
+        },
+      );
+      const third = await embed({
+        ...backbone,
+        graph: second,
+        output: second.outputs[0] as string,
+        alpha: second.outputs[1] as string,
+      });
+      if (precision === "fp16")
+        for (let face = 0; face < count; face++)
+          if (before.alpha[face] === 1) expect(rowsOf(third.data)[face]).toEqual(rowsOf(after.data)[face]);
+    },
+  );
+});
+
+describe("petalface export", () => {
+  const common = (): string[] => [
+    ...["export", "--model", join(folder, "tiny.onnx"), "--adapter", join(folder, "adapter")],
+    ...["--data", "synthetic:people=8,images=3,seed=2", "--protocol", "drawn:pairs=20,folds=2", "--threads", "1"],
+  ];
+
+  it("prints what a precision costs, and refuses one that costs too much without writing anything", async () => {
+    const out = join(folder, "half.onnx");
+    const { code, stdout, stderr } = await petalface([...common(), "--out", out, "--precision", "fp16"]);
+    expect(code, stderr).toBe(0);
+    expect(stdout).toMatch(/fp16 against float32, on 48 faces: cosine of embeddings (?:0\.99|1\.0)\d+ in the mean/);
+    expect(stdout).toMatch(/accuracy sharp: [\d.]+ -> [\d.]+ %/);
+    const refused = join(folder, "refused.onnx");
+    expect(
+      await petalface([...common(), "--out", refused, "--precision", "int8", "--least-cosine", "0.9999999"]),
+    ).toMatchObject({ code: 1, stderr: expect.stringContaining("nothing was written") });
+    expect(await readdir(folder)).not.toContain("refused.onnx");
+  });
+
+  it("writes levels", async () => {
+    const out = join(folder, "cli-levels");
+    const { code, stdout, stderr } = await petalface([...common(), "--out", out, "--levels", "3", "--json"]);
+    expect(code, stderr).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({ levels: [{ alpha: 0 }, { alpha: 0.5 }, { alpha: 1 }] });
+    expect(await petalface([...common(), "--out", out, "--levels", "3", "--alpha", "0.5"])).toMatchObject({ code: 2 });
+  });
+});
