@@ -3,13 +3,21 @@ import { type Ops, positive } from "../ops.ts";
 import { slopes } from "../prepare.ts";
 import type { Call, Rule } from "./rule.ts";
 
+/** (1 + x) / 2 for x from -1 to 1: HardSigmoid computes a x + b in one go, and its limits 0 and 1 are not passed. */
+const halfOfOnePlus = (o: Ops, x: string): string =>
+  o.dtype(x) === "float32"
+    ? o.builder.add("HardSigmoid", [x], { alpha: { float: 0.5 }, beta: { float: 0.5 } })
+    : o.mul(o.add(x, 1), 0.5);
+
 /** d/dx of x * Phi(x), Phi the normal distribution, or of its tanh approximation. */
 const gelu: Rule = ({ o, node, x: [x], g }) => [
   () => {
     if (stringOf(node, "approximate", "none") === "none") {
-      const phi = o.mul(o.exp(o.mul(o.mul(x, x), -0.5)), 1 / Math.sqrt(2 * Math.PI));
-      const Phi = o.mul(o.add(o.erf(o.mul(x, Math.SQRT1_2)), 1), 0.5);
-      return o.mul(g, o.add(Phi, o.mul(x, phi)));
+      // s = x / sqrt(2): Phi(x) = (1 + erf s) / 2, x phi(x) = s exp(-s^2) / sqrt(pi).
+      const s = o.mul(x, Math.SQRT1_2);
+      const Phi = halfOfOnePlus(o, o.erf(s));
+      const xphi = o.mul(o.mul(s, 1 / Math.sqrt(Math.PI)), o.exp(o.neg(o.mul(s, s))));
+      return o.mul(g, o.add(Phi, xphi));
     }
     const c = Math.sqrt(2 / Math.PI);
     const xx = o.mul(x, x);

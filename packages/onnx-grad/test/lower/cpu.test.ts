@@ -1,0 +1,66 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { type Graph, GraphBuilder, lower, type Ops, ops, type Shape } from "../../src/index.ts";
+import { expectClose, numbers, random, run } from "../run.ts";
+
+/** A graph of the inputs a and b with one output. */
+function graphOf(a: Shape, b: Shape, build: (o: Ops, a: string, b: string) => string): Graph {
+  const builder = new GraphBuilder({ name: "cpu", opset: 18 });
+  const inputs = [a, b].map((shape, i) => builder.input(i === 0 ? "a" : "b", { dtype: "float32", shape }));
+  return builder.build([build(ops(builder), inputs[0] as string, inputs[1] as string)]);
+}
+
+/** Runs a graph as it is and lowered for the CPU; expects equal results, and returns the operators of the lowered one. */
+async function operatorsAfter(graph: Graph, seed = 1): Promise<string[]> {
+  const feeds = Object.fromEntries(
+    graph.inputs.map((name, i) => [name, random(graph.types.get(name)?.shape as readonly number[], seed + i)]),
+  );
+  const lowered = lower(graph, "cpu");
+  const [output = ""] = graph.outputs;
+  expect(lowered.types.get(output)).toEqual(graph.types.get(output));
+  expectClose(numbers((await run(lowered, feeds))[output]), numbers((await run(graph, feeds))[output]), 1e-4);
+  return lowered.nodes.map((node) => node.op).filter((op) => op !== "Identity" && op !== "Reshape");
+}
+
+test("a long product with a small result is the same in pieces, whichever side is the thinner", async () => {
+  const sides = fc.integer({ min: 1, max: 90 });
+  await fc.assert(
+    fc.asyncProperty(fc.constantFrom(500, 784, 800, 1009), sides, sides, async (rows, m, n) => {
+      const graph = graphOf([rows, m], [rows, n], (o, a, b) => o.gemm(a, b, { transA: true }));
+      const found = await operatorsAfter(graph, m + n);
+      // 1009 is a prime number: it has no pieces. From 65 columns on a product is shared out well as it is.
+      expect(found.includes("Gemm")).toBe(rows === 1009 || Math.min(m, n) > 64);
+    }),
+    { numRuns: 15 },
+  );
+});
+
+test("a product that is scaled, biased or turned otherwise stays", async () => {
+  const scaled = graphOf([800, 3], [800, 4], (o, a, b) => o.gemm(a, b, { transA: true, alpha: 2 }));
+  expect(await operatorsAfter(scaled)).toEqual(["Gemm"]);
+  const other = graphOf([3, 800], [800, 4], (o, a, b) => o.gemm(a, b));
+  expect(await operatorsAfter(other)).toEqual(["Gemm"]);
+});
+
+test("a turned product turns its operands instead, also one that is turned back", async () => {
+  const plain = graphOf([2, 3, 4], [2, 4, 5], (o, a, b) => o.swap(o.matmul(a, b)));
+  expect(await operatorsAfter(plain)).toEqual(["Transpose", "Transpose", "MatMul"]);
+  const back = graphOf([2, 4, 3], [2, 5, 4], (o, a, b) => o.swap(o.matmul(o.swap(a), o.swap(b))));
+  expect(await operatorsAfter(back)).toEqual(["MatMul"]);
+});
+
+test("a product that is also used as it is stays", async () => {
+  const graph = graphOf([2, 3, 3], [2, 3, 3], (o, a, b) => {
+    const product = o.matmul(a, b);
+    return o.add(product, o.swap(product));
+  });
+  expect(await operatorsAfter(graph)).toEqual(["MatMul", "Transpose", "Add"]);
+});
+
+test("transposes in a row are one, or none", async () => {
+  const turned = graphOf([2, 3, 4], [4, 2, 3], (o, a, b) => {
+    const once = o.transpose(a, [2, 0, 1]);
+    return o.add(o.transpose(o.transpose(once, [1, 2, 0]), [2, 0, 1]), b);
+  });
+  expect(await operatorsAfter(turned)).toEqual(["Transpose", "Add"]);
+});
