@@ -2,6 +2,7 @@ import { execFile } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { PetalfaceError } from "../errors.ts";
+import { cudaAdvice } from "./cuda.ts";
 import type { Provider } from "./types.ts";
 
 const run = promisify(execFile);
@@ -10,10 +11,11 @@ const run = promisify(execFile);
 const patience = 30_000;
 
 /** What needs to be there for a provider, for people. */
-const needs: Readonly<Record<Provider, string>> = {
-  cpu: "run `npm ci` again on this machine",
-  cuda: "it needs an NVIDIA GPU, its driver, CUDA and cuDNN",
-  webgpu: "it needs a GPU with a Vulkan, Metal or Direct3D 12 driver (on Linux also the Vulkan loader, libvulkan.so.1)",
+const needs: Readonly<Record<Provider, () => string>> = {
+  cpu: () => "run `npm ci` again on this machine",
+  cuda: () => cudaAdvice(),
+  webgpu: () =>
+    "it needs a GPU with a Vulkan, Metal or Direct3D 12 driver (on Linux also the Vulkan loader, libvulkan.so.1)",
 };
 
 /** What was found about a provider. */
@@ -39,7 +41,7 @@ export async function probeProvider(provider: Provider, timeout = patience): Pro
     const why = killed
       ? `it did not answer within ${timeout / 1000} seconds: its driver hangs`
       : stdout?.trim() || (signal ? `its driver crashed (${signal})` : "the probe process failed");
-    return { problem: why, todo: needs[provider] };
+    return { problem: why, todo: needs[provider]() };
   }
 }
 
