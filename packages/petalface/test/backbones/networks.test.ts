@@ -67,8 +67,8 @@ describe.skipIf(!oracleNets.exists)("the reference's networks (needs PETALFACE_S
     expect(sites.map(({ name }) => name)).toHaveLength(1 + 6 * 4 + 2 + 1);
     expect(sites.find(({ name }) => name === "layers.0.blocks.1.attn.qkv")?.rows).toEqual({
       axis: 0,
-      outer: 1,
-      inner: 400,
+      outer: 25,
+      inner: 16,
     });
   });
 

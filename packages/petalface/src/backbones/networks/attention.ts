@@ -5,6 +5,8 @@ import type { Layers } from "./layers.ts";
 export interface AttentionOptions {
   readonly heads: number;
   readonly qkvBias: boolean;
+  /** Whether `x` is `[T, B, C]`. Then no numbers have to be moved before the products of the heads: onnxruntime reads them where they are. */
+  readonly tokensFirst?: boolean;
   /** Added to the scores `[B, heads, T, T]` before the softmax; broadcasts. */
   readonly bias?: (scores: string) => string;
 }
@@ -15,14 +17,16 @@ export interface AttentionOptions {
  */
 export function attention(net: Layers, x: string, module: string, options: AttentionOptions): string {
   const { o } = net;
-  const { heads, qkvBias, bias } = options;
-  const [batch, tokens, dim] = o.shape(x) as [Dim, number, number];
-  const depth = dim / heads;
+  const { heads, qkvBias, bias, tokensFirst = false } = options;
+  const [slow, fast, dim] = o.shape(x) as [Dim, Dim, number];
   const joined = net.linear(x, `${module}.qkv`, 3 * dim, { bias: qkvBias });
-  const apart = o.transpose(o.reshape(joined, [batch, tokens, 3, heads, depth]), [2, 0, 3, 1, 4]);
-  const [q, k, v] = o.split(apart, [1, 1, 1], 0).map((part) => o.squeeze(part, [0])) as [string, string, string];
-  const scores = o.matmul(o.mul(q, depth ** -0.5), o.swap(k));
+  const parts = o.split(joined, [dim, dim, dim], 2);
+  const [q, k, v] = parts.map((part) =>
+    o.transpose(o.reshape(part, [slow, fast, heads, dim / heads]), tokensFirst ? [1, 2, 0, 3] : [0, 2, 1, 3]),
+  ) as [string, string, string];
+  const scores = o.mul(o.matmul(q, o.swap(k)), (dim / heads) ** -0.5);
   const weights = o.softmax(bias === undefined ? scores : bias(scores));
-  const mixed = o.reshape(o.transpose(o.matmul(weights, v), [0, 2, 1, 3]), [batch, tokens, dim]);
+  const back = o.transpose(o.matmul(weights, v), tokensFirst ? [2, 0, 1, 3] : [0, 2, 1, 3]);
+  const mixed = o.reshape(back, [slow, fast, dim]);
   return net.linear(mixed, `${module}.proj`, dim);
 }

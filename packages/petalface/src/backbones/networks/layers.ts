@@ -176,8 +176,10 @@ export function fillNetwork({ graph, tensors }: Network, weightOf: (tensor: stri
   return { ...graph, constants: new Map(constants) };
 }
 
-/** The product of all dimensions but the last; the first may be open. */
+/** The product of all dimensions but the last, of which one may be open. */
 function rowsOf(shape: Shape): Dim {
-  const [batch = 1, ...inner] = shape.slice(0, -1);
-  return inner.reduce<Dim>((product, dim) => timesDim(product, dim as number), batch);
+  const outer = shape.slice(0, -1);
+  const known = sizeOf(outer.filter((dim) => typeof dim === "number"));
+  const open = outer.find((dim) => typeof dim !== "number");
+  return open === undefined ? known : timesDim(open, known);
 }

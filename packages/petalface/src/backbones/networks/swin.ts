@@ -70,23 +70,26 @@ function block(net: Layers, x: string, module: string, stage: Stage, shift: numb
   return net.sum(middle, net.linear(net.gelu(hidden), `${module}.mlp.fc2`, dim), module);
 }
 
-/** Attention inside windows of tokens; the grid is moved by `shift` before, and back after. Windows lie image by image. */
+/**
+ * Attention inside windows of tokens; the grid is moved by `shift` before, and back after. The tokens of a window are the slowest axis, then
+ * come the windows, image by image.
+ */
 function windowAttention(net: Layers, x: string, module: string, stage: Stage, shift: number): string {
   const { o } = net;
   const { grid, window, heads } = stage;
   const [batch, tokens, dim] = o.shape(x) as [Dim, number, number];
   const [across, area] = [grid / window, window * window];
   const moved = roll(net, o.reshape(x, [batch, grid, grid, dim]), shift);
-  const cut = o.transpose(o.reshape(moved, [batch, across, window, across, window, dim]), [0, 1, 3, 2, 4, 5]);
-  const windows = o.reshape(cut, [timesDim(batch, across * across), area, dim]);
+  const cut = o.transpose(o.reshape(moved, [batch, across, window, across, window, dim]), [2, 4, 0, 1, 3, 5]);
+  const windows = o.reshape(cut, [area, timesDim(batch, across * across), dim]);
   const bias = (scores: string): string => {
     const placed = o.add(scores, positionBias(net, module, stage));
     if (!stage.mask || shift === 0) return placed;
     const split = o.reshape(placed, [batch, across * across, heads, area, area]);
     return o.reshape(o.add(split, shiftMask(net, grid, window, shift)), o.shape(scores));
   };
-  const mixed = attention(net, windows, module, { heads, qkvBias: true, bias });
-  const apart = o.transpose(o.reshape(mixed, [batch, across, across, window, window, dim]), [0, 1, 3, 2, 4, 5]);
+  const mixed = attention(net, windows, module, { heads, qkvBias: true, tokensFirst: true, bias });
+  const apart = o.transpose(o.reshape(mixed, [window, window, batch, across, across, dim]), [2, 3, 0, 4, 1, 5]);
   return o.reshape(roll(net, o.reshape(apart, [batch, grid, grid, dim]), -shift), [batch, tokens, dim]);
 }
 
