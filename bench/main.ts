@@ -4,6 +4,7 @@ import { join } from "node:path";
 /** The benchmarks by name, each a program of its own. */
 const benchmarks: Readonly<Record<string, string>> = {
   data: "data/main.ts",
+  embed: "step/main.ts",
   evaluate: "evaluate/main.ts",
   faces: "faces/main.ts",
   import: "import/main.ts",
@@ -22,5 +23,9 @@ if (program === undefined) {
   console.error(`usage: npm run bench -- NAME [options]; NAME is one of ${Object.keys(benchmarks).join(", ")}`);
   process.exit(2);
 }
-const { status } = spawnSync(process.execPath, [join(import.meta.dirname, program), ...args], { stdio: "inherit" });
+const { status } = spawnSync(
+  process.execPath,
+  [join(import.meta.dirname, program), ...(program === "step/main.ts" ? [name] : []), ...args],
+  { stdio: "inherit" },
+);
 process.exit(status ?? 1);

@@ -1,28 +1,33 @@
 /**
- * One training step, ours and PyTorch's on the same network, weights, batch and threads, in turns: `npm run bench -- step --help`.
- * Prints and records the ratio, its spread over the rounds, the share of the machine's matrix product limit, and peak memory.
+ * One training step (`npm run bench -- step`) or embedding one batch (`-- embed`), ours and others' on the same network, weights, batch and
+ * threads, in turns. Prints and records the ratio, its spread over the rounds, the share of the machine's matrix product limit, and peak memory.
  */
 import { execFileSync } from "node:child_process";
+import { existsSync } from "node:fs";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { cpus } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
-import { writeModel } from "onnx-grad";
+import { setBatch, writeModel } from "onnx-grad";
 import { makePython } from "../networks/python.ts";
 import { type Contender, startContender } from "./contender.ts";
 import { flopsOf } from "./flops.ts";
 import { gemmLimit } from "./gemm.ts";
-import { graphOf, networkNames, openNetwork } from "./networks.ts";
-import { type Row, renderStep } from "./table.ts";
+import { graphOf, isSwin, networkNames, openNetwork } from "./networks.ts";
+import { type Row, renderIntroduction, renderRun } from "./table.ts";
 import { trainingGraphOf } from "./training-graph.ts";
 import { makeWorkload, readFloats, writeWorkload } from "./workload.ts";
 
 const convolutionForms = ["eager", "channels-last", "compiled"];
 const swinForms = ["eager", "fused attention", "compiled"];
+/** Whether faces are only embedded, by the frozen network. */
+const embeds = process.argv[2] === "embed";
+const task = embeds ? "embed" : "step";
 
 const here = import.meta.dirname;
 const { values } = parseArgs({
+  args: process.argv.slice(3),
   options: {
     networks: { type: "string", default: networkNames.join(",") },
     batch: { type: "string" },
@@ -30,7 +35,7 @@ const { values } = parseArgs({
     rounds: { type: "string", default: "5" },
     seconds: { type: "string", default: "2" },
     threads: { type: "string", default: "2" },
-    work: { type: "string", default: join(here, "../../runs/bench-step") },
+    work: { type: "string", default: join(here, `../../runs/bench-${task}`) },
     venv: { type: "string", default: join(here, "../../runs/bench-networks/python") },
     python: { type: "string", default: "python3" },
     out: { type: "string", default: join(here, "../results") },
@@ -39,8 +44,9 @@ const { values } = parseArgs({
 });
 
 if (values.help) {
-  console.log(`npm run bench -- step [--networks A,B] [--batch 8,32] [--forms eager,channels-last,compiled,"fused attention"] [--rounds N]
+  console.log(`npm run bench -- ${task} [--networks A,B] [--batch 8,32] [--forms eager,channels-last,compiled,"fused attention",onnxruntime] [--rounds N]
   [--seconds N: of steps in a round] [--threads N] [--work FOLDER] [--venv FOLDER] [--python PROGRAM] [--out FOLDER]
+Networks are ${networkNames.join(", ")}, or names of petalface import --arch such as swin_256new and r50 (drawn weights).
 The first call makes a Python environment with PyTorch (about 6 GB). fr_feature and mobilefacenet need the shared weights.`);
   process.exit(0);
 }
@@ -54,18 +60,14 @@ console.log(
 );
 const rows: Row[] = [];
 for (const name of values.networks.split(","))
-  for (const batch of (values.batch ?? (name === "swin" ? "8" : "8,32,64")).split(",").map(Number))
+  for (const batch of (values.batch ?? (isSwin(name) ? "8" : "8,32,64")).split(",").map(Number))
     rows.push(...(await compare(name, batch)));
-const page = renderStep(rows, {
-  cpu: cpus()[0]?.model.trim() ?? "",
-  cores: cpus().length,
-  threads,
-  limit,
-  versions: versions(),
-});
-console.log(page);
+const setting = { cpu: cpus()[0]?.model.trim() ?? "", cores: cpus().length, threads, limit, versions: versions() };
+const section = renderRun(task, rows, setting);
+console.log(section);
 await mkdir(values.out, { recursive: true });
-await writeFile(join(values.out, "step.md"), page);
+const page = join(values.out, `${task}.md`);
+await writeFile(page, (existsSync(page) ? await readFile(page, "utf8") : renderIntroduction(task)) + section);
 
 /** All contenders on one network and batch: started one after the other, then timed in turns, each round in another order. */
 async function compare(name: string, batch: number): Promise<Row[]> {
@@ -74,18 +76,23 @@ async function compare(name: string, batch: number): Promise<Row[]> {
   await writeModel(await graphOf(name), join(folder, "model.onnx"));
   const network = await openNetwork(name, join(folder, "model.onnx"));
   await writeWorkload(await makeWorkload(network, batch), folder);
-  const flops = flopsOf(trainingGraphOf(network, batch).graph);
-  const peer = (form: string) => [join(here, "peer.py"), JSON.stringify({ folder, form, threads })];
+  const flops = flopsOf(embeds ? setBatch(network.backbone.graph, batch) : trainingGraphOf(network, batch).graph);
+  const peer = (form: string) => [join(here, "peer.py"), JSON.stringify({ folder, form, threads, task })];
   execFileSync(python, peer("reference"), { stdio: ["ignore", "inherit", "inherit"] });
 
-  const forms = values.forms?.split(",") ?? (name === "swin" ? swinForms : convolutionForms);
+  const usual = isSwin(name) ? swinForms : convolutionForms;
+  const forms = values.forms?.split(",") ?? (embeds ? [...usual.slice(0, 2), "onnxruntime"] : usual);
   const contenders: Contender[] = [
     await startContender("petalface", process.execPath, [
       join(here, "ours.ts"),
-      JSON.stringify({ network: name, batch, threads, folder }),
+      JSON.stringify({ network: name, batch, threads, folder, task }),
     ]),
   ];
-  for (const form of forms) contenders.push(await startContender(form, python, peer(form)));
+  for (const form of forms) {
+    const [, ...order] = peer(form);
+    const program = join(here, form === "onnxruntime" ? "session.py" : "peer.py");
+    contenders.push(await startContender(form, python, [program, ...order]));
+  }
   const error = relativeError(await readFloats(folder, "ours"), await readFloats(folder, "reference"));
   const times = contenders.map((): number[] => []);
   const steps = contenders.map(() => 1);

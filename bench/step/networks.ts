@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { type Graph, readModel, setBatch, sizeOf, upgradeOpset } from "onnx-grad";
 import { type AdapterConfig, type Backbone, findSites, measureOf, photoCalibration, selectSites } from "petalface";
 import { shared } from "../faces/plan.ts";
+import { drawnNetwork } from "./built.ts";
 import { type SwinSizes, swinBlocks } from "./swin.ts";
 
 /** What is trained on one network. */
@@ -17,12 +18,20 @@ export interface Network {
 /** Stage 2 of PETALface's swin_256new: 18 blocks, 10 x 10 tokens in windows of 5 x 5. */
 const stage2: SwinSizes = { blocks: 18, dim: 768, heads: 16, grid: 10, window: 5 };
 
-/** Names that {@link graphOf} knows. */
+/** Networks that are taken unless asked for others; `--arch` names of known networks are others. */
 export const networkNames = ["fr_feature", "mobilefacenet", "swin"] as const;
 
-/** The graph of a network by name. The convolutional ones need the shared weights. */
-export const graphOf = async (name: string): Promise<Graph> =>
-  name === "swin" ? swinBlocks(stage2) : readModel(join(shared, "weights", `${name}.onnx`));
+/** Networks whose trained weights are among the shared data. */
+const trained: ReadonlySet<string> = new Set(["fr_feature", "mobilefacenet"]);
+
+/** Whether a network is a Swin transformer. */
+export const isSwin = (name: string): boolean => name.startsWith("swin");
+
+/** The graph of a network by name. */
+export async function graphOf(name: string): Promise<Graph> {
+  if (trained.has(name)) return readModel(join(shared, "weights", `${name}.onnx`));
+  return name === "swin" ? swinBlocks(stage2) : drawnNetwork(name);
+}
 
 /** A network and its adapter, from the model file of a workload: single LoRA's sites, the gate of petal or, for Swin, of the paper. */
 export async function openNetwork(name: string, path: string): Promise<Network> {
@@ -41,15 +50,14 @@ export async function openNetwork(name: string, path: string): Promise<Network> 
     parameters: [...graph.constants.values()].reduce((sum, { dims }) => sum + sizeOf(dims), 0),
   };
   const { sites } = findSites(graph);
-  const isSwin = name === "swin";
-  const chosen = isSwin ? sites.filter((site) => site.outputs === 3 * stage2.dim) : selectSites(sites);
+  const chosen = isSwin(name) ? sites.filter((site) => site.outputs === 3 * site.inputs) : selectSites(sites);
   return {
     name,
     backbone,
     inputShape: sizes(input),
     config: {
       method: "lora",
-      gate: isSwin ? "twin" : "low",
+      gate: isSwin(name) ? "twin" : "low",
       rank: 16,
       scale: 1,
       sites: chosen.map((site) => site.name),

@@ -16,46 +16,68 @@ const {
   batch,
   threads,
   folder,
+  task,
 } = JSON.parse(process.argv[2] ?? "{}") as {
   network: string;
   batch: number;
   threads: number;
   folder: string;
+  task: "step" | "embed";
 };
+
+/** The loss and the gradient of a step; the first number of the embeddings, and them. */
+interface Outcome {
+  readonly loss: number;
+  readonly values: Float32Array;
+}
 
 const started = performance.now();
 const network = await openNetwork(name, join(folder, "model.onnx"));
 const [theta, input, alpha, target] = (await Promise.all(
   ["theta", "input", "alpha", "target"].map((file) => readFloats(folder, file)),
 )) as [Float32Array, Float32Array, Float32Array, Float32Array];
-const { graph, input: image, alpha: alphaName, loss } = trainingGraphOf(network, batch);
-const session = await openSession(graph, trainingSession(network.backbone, { threads }));
 const tensor = (data: Float32Array, dims: readonly number[]): Tensor => ({ dtype: "float32", dims, data });
-const feeds = {
-  [image]: tensor(input, [batch, ...network.inputShape]),
-  [alphaName]: tensor(alpha, [batch]),
-  target: tensor(target, [batch, network.backbone.width]),
-};
-const moments = { first: new Float32Array(theta.length), second: new Float32Array(theta.length) };
-let step = 0;
+const image = tensor(input, [batch, ...network.inputShape]);
+const run = task === "embed" ? await embedding() : await training();
 
-async function trainStep(): Promise<{ loss: number; gradient: Float32Array }> {
-  const results = await session.run({ ...feeds, theta: tensor(theta, [theta.length]) });
-  const gradient = floatsOf(results, "grad_theta");
-  step++;
-  adamw(theta, gradient, moments, step, {
-    rate: recipe.rate,
-    weightDecay: recipe.weightDecay,
-    gradientScale: clipFactor(l2Norm(gradient), recipe.clip),
-  });
-  return { loss: floatsOf(results, loss)[0] as number, gradient };
+/** Embeds as `petalface embed` does. */
+async function embedding(): Promise<() => Promise<Outcome>> {
+  const { backbone } = network;
+  const session = await openSession(backbone.graph, { threads });
+  return async () => {
+    const values = floatsOf(await session.run({ [backbone.input]: image }), backbone.output);
+    return { loss: values[0] as number, values };
+  };
+}
+
+async function training(): Promise<() => Promise<Outcome>> {
+  const { graph, input: imageName, alpha: alphaName, loss } = trainingGraphOf(network, batch);
+  const session = await openSession(graph, trainingSession(network.backbone, { threads }));
+  const feeds = {
+    [imageName]: image,
+    [alphaName]: tensor(alpha, [batch]),
+    target: tensor(target, [batch, network.backbone.width]),
+  };
+  const moments = { first: new Float32Array(theta.length), second: new Float32Array(theta.length) };
+  let step = 0;
+  return async () => {
+    const results = await session.run({ ...feeds, theta: tensor(theta, [theta.length]) });
+    const gradient = floatsOf(results, "grad_theta");
+    step++;
+    adamw(theta, gradient, moments, step, {
+      rate: recipe.rate,
+      weightDecay: recipe.weightDecay,
+      gradientScale: clipFactor(l2Norm(gradient), recipe.clip),
+    });
+    return { loss: floatsOf(results, loss)[0] as number, values: gradient };
+  };
 }
 
 const say = (value: unknown): void => {
   process.stdout.write(`${JSON.stringify(value)}\n`);
 };
-const first = await trainStep();
-await writeFile(join(folder, "ours.f32"), first.gradient);
+const first = await run();
+await writeFile(join(folder, "ours.f32"), first.values);
 say({ loss: first.loss, startup: (performance.now() - started) / 1000 });
 
 for await (const line of createInterface(process.stdin)) {
@@ -63,7 +85,7 @@ for await (const line of createInterface(process.stdin)) {
   if (steps === 0) break;
   const begin = performance.now();
   let last = 0;
-  for (let i = 0; i < steps; i++) last = (await trainStep()).loss;
+  for (let i = 0; i < steps; i++) last = (await run()).loss;
   say({ seconds: (performance.now() - begin) / 1000 / steps, loss: last });
 }
 const peak = /VmHWM:\s+(\d+)/.exec(readFileSync("/proc/self/status", "utf8"))?.[1];

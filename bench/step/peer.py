@@ -15,7 +15,7 @@ from onnx import numpy_helper
 
 started = time.perf_counter()
 order = json.loads(sys.argv[1])
-folder, form = order["folder"], order["form"]
+folder, form, task = order["folder"], order["form"], order["task"]
 torch.set_num_threads(order["threads"])
 torch.manual_seed(0)
 spec = json.load(open(os.path.join(folder, "spec.json")))
@@ -33,7 +33,7 @@ target = read("target", batch, spec["width"])
 model = onnx.load(os.path.join(folder, "model.onnx"))
 weights = {t.name: torch.from_numpy(numpy_helper.to_array(t).copy()) for t in model.graph.initializer}
 slots = {}
-for slot in spec["slots"]:
+for slot in spec["slots"] if task == "step" else ():
     count = math.prod(slot["dims"])
     slots[(slot["of"], slot["role"])] = theta[slot["offset"] : slot["offset"] + count].reshape(slot["dims"]).clone()
 
@@ -89,6 +89,13 @@ class Convolutions(torch.nn.Module):
                 if key:
                     u = F.conv2d(a, self.adapters[key + "a"], **window) * gate[:, :, None, None]
                     y = y + F.conv2d(u, self.adapters[key + "b"])
+            elif op == "BatchNormalization":
+                weight, bias, mean, variance = (value(name) for name in inputs[1:5])
+                y = F.batch_norm(a, mean, variance, weight, bias, eps=attributes.get("epsilon", 1e-5))
+            elif op == "Gemm":
+                y = F.linear(a, value(inputs[1]), value(inputs[2]) if len(inputs) > 2 else None)
+            elif op == "Identity":
+                y = a
             elif op == "PRelu":
                 y = F.prelu(a, value(inputs[1]).reshape(-1))
             elif op == "Clip":
@@ -152,7 +159,83 @@ class Swin(torch.nn.Module):
         return x.mean(1)
 
 
-network = Swin() if spec["name"] == "swin" else Convolutions()
+class WholeSwin(torch.nn.Module):
+    """PETALface's Swin (Liu et al. 2021; no mask on shifted windows; BatchNorm, Linear, BatchNorm on all tokens) with twin LoRA on qkv."""
+
+    def __init__(self):
+        super().__init__()
+        for name, value in weights.items():
+            if value.is_floating_point():
+                self.register_buffer(name.replace(".", "_"), value)
+        self.adapters = torch.nn.ParameterDict()
+        for (site, role), value in slots.items():
+            self.adapters[f"{site}.{role}".replace(".", "_")] = torch.nn.Parameter(value)
+        self.windows = {}
+
+    def get(self, name):
+        return getattr(self, name.replace(".", "_"))
+
+    def linear(self, x, module, bias=True):
+        return F.linear(x, self.get(module + ".weight"), self.get(module + ".bias") if bias else None)
+
+    def norm(self, x, module):
+        return F.layer_norm(x, x.shape[-1:], self.get(module + ".weight"), self.get(module + ".bias"), 1e-5)
+
+    def batch_norm(self, x, module):
+        running = [self.get(f"{module}.running_{part}") for part in ("mean", "var")]
+        return F.batch_norm(x, *running, self.get(module + ".weight"), self.get(module + ".bias"), eps=1e-5)
+
+    def bias(self, module, window, heads):
+        if window not in self.windows:
+            at = torch.stack(torch.meshgrid(torch.arange(window), torch.arange(window), indexing="ij")).flatten(1)
+            apart = at[:, :, None] - at[:, None, :] + window - 1
+            self.windows[window] = (apart[0] * (2 * window - 1) + apart[1]).flatten()
+        table = self.get(module + ".relative_position_bias_table")[self.windows[window]]
+        return table.view(window**2, window**2, heads).permute(2, 0, 1)
+
+    def block(self, x, module, gate, grid, window, heads, shift):
+        dim = x.shape[-1]
+        side, depth = grid // window, dim // heads
+        h = self.norm(x, module + ".norm1").view(-1, grid, grid, dim)
+        if shift:
+            h = torch.roll(h, (-shift, -shift), (1, 2))
+        h = h.view(-1, side, window, side, window, dim).permute(0, 1, 3, 2, 4, 5).reshape(-1, window**2, dim)
+        qkv, site = self.linear(h, module + ".attn.qkv"), f"{module}.attn.qkv".replace(".", "_")
+        rows = gate.repeat_interleave(side**2, 0)[:, None, :]
+        qkv = qkv + F.linear(F.linear(h, self.adapters[site + "_down"]) * rows, self.adapters[site + "_up"])
+        q, k, v = qkv.view(-1, window**2, 3, heads, depth).permute(2, 0, 3, 1, 4).unbind(0)
+        bias = self.bias(module + ".attn", window, heads)
+        if form == "fused attention":
+            h = F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
+        else:
+            h = torch.softmax((q * depth**-0.5) @ k.transpose(-2, -1) + bias, -1) @ v
+        h = self.linear(h.transpose(1, 2).reshape(-1, window**2, dim), module + ".attn.proj")
+        h = h.view(-1, side, side, window, window, dim).permute(0, 1, 3, 2, 4, 5).reshape(-1, grid, grid, dim)
+        if shift:
+            h = torch.roll(h, (shift, shift), (1, 2))
+        x = x + h.reshape(-1, grid**2, dim)
+        h = F.gelu(self.linear(self.norm(x, module + ".norm2"), module + ".mlp.fc1"))
+        return x + self.linear(h, module + ".mlp.fc2")
+
+    def forward(self, x, gate):
+        x = F.conv2d(x, self.get("patch_embed.proj.weight"), self.get("patch_embed.proj.bias"), stride=6)
+        grid, most = x.shape[-1], 5
+        x = self.norm(x.flatten(2).transpose(1, 2), "patch_embed.norm") + self.get("absolute_pos_embed")
+        for stage, (blocks, heads) in enumerate(((2, 8), (18, 16), (2, 16))):
+            for block in range(blocks):
+                shift = most // 2 if block % 2 == 1 and grid > most else 0
+                x = self.block(x, f"layers.{stage}.blocks.{block}", gate, grid, min(most, grid), heads, shift)
+            if stage < 2:
+                grid //= 2
+                parts = x.view(-1, grid, 2, grid, 2, x.shape[-1]).permute(0, 1, 3, 4, 2, 5).reshape(len(x), grid**2, -1)
+                module = f"layers.{stage}.downsample"
+                x = self.linear(self.norm(parts, module + ".norm"), module + ".reduction", bias=False)
+        x = self.batch_norm(self.norm(x, "norm").flatten(1), "feature_layer.0")
+        return self.batch_norm(self.linear(x, "feature_layer.2"), "feature_layer.3")
+
+
+kinds = {"swin": Swin, "swin_256new": WholeSwin}
+network = kinds.get(spec["name"], Convolutions)()
 del model, weights
 if form in ("channels-last", "compiled") and image.dim() == 4:
     image = image.contiguous(memory_format=torch.channels_last)
@@ -177,6 +260,15 @@ def train_step():
     return loss
 
 
+@torch.inference_mode()
+def embed():
+    return forward(image, gate).flatten()[0]
+
+
+if task == "embed":
+    train_step = embed
+
+
 def say(value):
     print(json.dumps(value), flush=True)
 
@@ -190,7 +282,8 @@ def gradients():
 if form == "reference":
     network, image, gate, target = network.double(), image.double(), gate.double(), target.double()
     parameters = list(network.parameters())
-    gradients().astype("<f4").tofile(os.path.join(folder, "reference.f32"))
+    values = network(image, gate).detach().numpy() if task == "embed" else gradients()
+    values.astype("<f4").tofile(os.path.join(folder, "reference.f32"))
     sys.exit()
 gc.collect()
 # Loading the file through onnx holds the weights more than once; that is not PyTorch's doing, so the peak counts from here.

@@ -50,22 +50,23 @@ export function swinBlocks({ blocks, dim, heads, grid, window }: SwinSizes): Gra
     const shift = block % 2 === 1 ? Math.floor(window / 2) : 0;
     let h = o.reshape(norm(x, `${name}.norm1`), [1, grid, grid, dim]);
     if (shift > 0) h = roll(h, shift);
-    h = o.transpose(o.reshape(h, [1, side, window, side, window, dim]), [0, 1, 3, 2, 4, 5]);
-    const windows = o.reshape(h, [side * side, area, dim]);
-    const qkv = o.reshape(linear(windows, `${name}.qkv`, dim, 3 * dim), [side * side, area, 3, heads, depth]);
-    const [q, k, v] = o.split(o.transpose(qkv, [2, 0, 3, 1, 4]), [1, 1, 1], 0).map((part) => o.squeeze(part, [0])) as [
+    h = o.transpose(o.reshape(h, [1, side, window, side, window, dim]), [2, 4, 0, 1, 3, 5]);
+    const windows = o.reshape(h, [area, side * side, dim]);
+    const [q, k, v] = o
+      .split(linear(windows, `${name}.qkv`, dim, 3 * dim), [dim, dim, dim], 2)
+      .map((part) => o.transpose(o.reshape(part, [area, side * side, heads, depth]), [1, 2, 0, 3])) as [
       string,
       string,
       string,
     ];
     const scores = o.add(
-      o.matmul(o.mul(q, depth ** -0.5), o.swap(k)),
+      o.mul(o.matmul(q, o.swap(k)), depth ** -0.5),
       weight(`${name}.bias`, [1, heads, area, area], 0.5),
     );
     const mixed = o.matmul(b.add("Softmax", [scores], { axis: { int: -1 } }), v);
-    const joined = o.reshape(o.transpose(mixed, [0, 2, 1, 3]), [side * side, area, dim]);
-    let y = o.reshape(linear(joined, `${name}.proj`, dim, dim), [1, side, side, window, window, dim]);
-    y = o.reshape(o.transpose(y, [0, 1, 3, 2, 4, 5]), [1, grid, grid, dim]);
+    const joined = o.reshape(o.transpose(mixed, [2, 0, 1, 3]), [area, side * side, dim]);
+    let y = o.reshape(linear(joined, `${name}.proj`, dim, dim), [window, window, 1, side, side, dim]);
+    y = o.reshape(o.transpose(y, [2, 3, 0, 4, 1, 5]), [1, grid, grid, dim]);
     if (shift > 0) y = roll(y, -shift);
     x = o.add(x, o.reshape(y, [1, tokens, dim]));
     const wide = b.add("Gelu", [linear(norm(x, `${name}.norm2`), `${name}.fc1`, dim, 4 * dim)]);

@@ -36,40 +36,64 @@ const median = (values: readonly number[]): number => {
     : ((sorted[middle - 1] as number) + (sorted[middle] as number)) / 2;
 };
 
-/** The result page: a table, how it was made, where. */
-export function renderStep(rows: readonly Row[], { cpu, cores, threads, limit, versions }: Setting): string {
-  const lines = rows.map((row) => {
-    const ratios = row.seconds.map((seconds, round) => seconds / (row.ours[round] as number));
-    const spread = `${Math.min(...ratios).toFixed(2)}-${Math.max(...ratios).toFixed(2)}`;
-    const seconds = median(row.seconds);
-    const cells = [
-      row.network,
-      String(row.batch),
-      row.contender,
-      (seconds * 1000).toFixed(0),
-      row.seconds === row.ours ? "1" : `${median(ratios).toFixed(2)} [${spread}]`,
-      (row.batch / seconds).toFixed(1),
-      `${((100 * row.gflops) / seconds / row.limit).toFixed(0)} %`,
-      (row.peak / 1e9).toFixed(2),
-      row.startup.toFixed(1),
-      row.error === undefined ? "" : row.error.toExponential(1),
-    ];
-    return `| ${cells.join(" | ")} |`;
-  });
-  return `# One training step
+/** What a result page begins with: what is measured, and how its tables read. */
+export function renderIntroduction(task: "step" | "embed"): string {
+  const { title, text, error } = task === "step" ? aboutStep : aboutEmbed;
+  return `${title}
 
-    npm run bench -- step
-
-Forward, backward and AdamW of rank-16 adapters: petal's on the convolutional networks, the paper's twin (8 + 8) on qkv of 18 Swin blocks (dim 768, 4 windows of 25 tokens,
-16 heads). Same weights, inputs, loss and optimiser for all, ${threads} threads, timed in turns. Times relative to ours: median over the rounds, in brackets the smallest and
-largest; above 1 we are faster. Limit: the arithmetic of the step's products against what 1024 x 1024 matrices reach in the same library
-(onnxruntime ${limit.ours.toFixed(0)} GFLOP/s, PyTorch ${limit.torch.toFixed(0)}). Peak: resident memory of the whole process; PyTorch's counts from after loading. Start: from
-launch to the first step done. Error: of our first gradient against PyTorch's in double precision, relative.
-
-${cpu}, ${cores} cores; ${versions}.
-
-| network | batch | contender | ms a step | times ours | images/s | of the limit | peak GB | start s | error |
-| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
-${lines.join("\n")}
+${text} Same weights and inputs for all, timed in turns. Times relative to ours: median over the rounds, in brackets the
+smallest and largest; above 1 we are faster. Limit: the arithmetic of the products against what 1024 x 1024 matrices reach in the same library.
+Peak: resident memory of the whole process; PyTorch's counts from after loading. Start: from launch to the first one done. Error: of our
+${error} against PyTorch's in double precision, relative. Each run of the benchmark appends its table.
 `;
+}
+
+/** The table of one run and where it was made. */
+export function renderRun(task: "step" | "embed", rows: readonly Row[], setting: Setting): string {
+  const { cpu, cores, threads, limit, versions } = setting;
+  const networks = [...new Set(rows.map((row) => row.network))].join();
+  const batches = [...new Set(rows.map((row) => row.batch))].join();
+  return `
+## ${networks}
+
+    npm run bench -- ${task} --networks ${networks} --batch ${batches}
+
+${cpu}, ${cores} cores, ${threads} threads; products of 1024 x 1024: onnxruntime ${limit.ours.toFixed(0)} GFLOP/s, PyTorch ${limit.torch.toFixed(0)}; ${versions}.
+
+| network | batch | contender | ms | times ours | images/s | of the limit | peak GB | start s | error |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
+${rows.map(line).join("\n")}
+`;
+}
+
+const aboutStep = {
+  title: "# One training step",
+  text: `Forward, backward and AdamW of rank-16 adapters: petal's on the convolutional networks, the paper's twin (8 + 8) on qkv of Swin blocks (swin: 18 of dim
+768, 4 windows of 25 tokens, 16 heads; swin_256new: PETALface's whole network).`,
+  error: "first gradient",
+};
+
+const aboutEmbed = {
+  title: "# Embedding a batch",
+  text: "The frozen network alone, as `petalface embed` runs it. onnxruntime: its Python package on the same file.",
+  error: "embeddings",
+};
+
+function line(row: Row): string {
+  const ratios = row.seconds.map((seconds, round) => seconds / (row.ours[round] as number));
+  const spread = `${Math.min(...ratios).toFixed(2)}-${Math.max(...ratios).toFixed(2)}`;
+  const seconds = median(row.seconds);
+  const cells = [
+    row.network,
+    String(row.batch),
+    row.contender,
+    (seconds * 1000).toFixed(0),
+    row.seconds === row.ours ? "1" : `${median(ratios).toFixed(2)} [${spread}]`,
+    (row.batch / seconds).toFixed(1),
+    `${((100 * row.gflops) / seconds / row.limit).toFixed(0)} %`,
+    (row.peak / 1e9).toFixed(2),
+    row.startup.toFixed(1),
+    row.error === undefined ? "" : row.error.toExponential(1),
+  ];
+  return `| ${cells.join(" | ")} |`;
 }
