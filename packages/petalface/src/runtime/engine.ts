@@ -34,9 +34,13 @@ export async function openEngine(graph: Graph, options: SessionOptions, profile?
       enableMemPattern: false,
       graphOptimizationLevel: options.optimisation ?? "extended",
       logSeverityLevel: 3,
-      // Waiting threads sleep: spinning ones take the cores from the threads that prepare images (measured: 91 against 82 images/s).
+      // Threads wait busily for a moment only: as long as onnxruntime does by itself, they take the cores from those that prepare images
+      // (measured: 91 against 82 images/s); not at all, and each of a thousand small kernels waits for a thread to wake (docs/SPEED.md).
       extra: {
-        session: { intra_op: { allow_spinning: "0" }, disable_prepacking: options.prepack === false ? "1" : "0" },
+        session: {
+          intra_op: { allow_spinning: "1", spin_duration_us: "200" },
+          disable_prepacking: options.prepack === false ? "1" : "0",
+        },
       },
       ...(profile !== undefined && { enableProfiling: true, profileFilePrefix: join(folder, profile) }),
     });

@@ -1,8 +1,8 @@
 import type { Backbone } from "../backbones/index.ts";
 import type { SessionOptions } from "../runtime/index.ts";
 
-/** Weights from which on memory matters more than a twentieth of the time. */
-const manyWeights = 2 ** 26;
+/** Weights from which on memory matters more than a tenth of the time (docs/SPEED.md). */
+const manyWeights = 2 ** 27;
 
 /**
  * How the engine runs training graphs. Nothing there is compared bit for bit with another graph, so it may choose memory layouts too:
