@@ -8,7 +8,7 @@ import type { Graph } from "./graph.ts";
 import { writeParts } from "./model.ts";
 import { type Constant, isExternal } from "./tensor.ts";
 
-/** Float constants in memory beyond this many bytes go to a file of their own rather than through protobuf. */
+/** Float and int8 constants in memory beyond this many bytes go to a file of their own rather than through protobuf. */
 const SIDE = 64 << 10;
 /** Where tensors start in that file: multiples of a page, so that each can be mapped by itself. */
 const PAGE = 4096;
@@ -45,13 +45,14 @@ export async function placeModel(graph: Graph, dir: string): Promise<string> {
   return path;
 }
 
-/** The big float constants in memory, one after the other at page boundaries. */
+/** The big float and int8 constants in memory, one after the other at page boundaries. */
 function sideFile(graph: Graph): { parts: Part[]; places: Map<string, Location> } {
   const parts: Part[] = [];
   const places = new Map<string, Location>();
   let offset = 0;
   for (const [name, constant] of graph.constants) {
-    if (isExternal(constant) || !constant.dtype.startsWith("float") || constant.data.byteLength <= SIDE) continue;
+    const isWeight = constant.dtype.startsWith("float") || constant.dtype === "int8";
+    if (isExternal(constant) || !isWeight || constant.data.byteLength <= SIDE) continue;
     const bytes = bytesOfTensor(constant);
     const gap = -bytes.length & (PAGE - 1);
     places.set(name, { location: SIDE_FILE, offset });

@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Graph, lower, placeModel } from "onnx-grad";
+import { type Graph, lower, OnnxGradError, placeModel } from "onnx-grad";
 import { InferenceSession } from "onnxruntime-node";
 import { PetalfaceError } from "../errors.ts";
 import type { SessionOptions } from "./types.ts";
@@ -23,7 +23,7 @@ export async function openEngine(graph: Graph, options: SessionOptions, profile?
   try {
     // Only training asks for `all` and may round differently; elsewhere on the CPU every value keeps its bits.
     const exact = provider === "cpu" && options.optimisation !== "all";
-    const path = await placeModel(lower(graph, provider, { exact }), folder);
+    const path = await placeModel(lower(graph, provider, { exact, int8: options.int8 === true }), folder);
     const session = await InferenceSession.create(path, {
       executionProviders: [provider],
       intraOpNumThreads: options.threads ?? availableParallelism(),
@@ -55,6 +55,8 @@ export async function openEngine(graph: Graph, options: SessionOptions, profile?
   } catch (error) {
     await rm(folder, { recursive: true, force: true });
     const cause = error instanceof Error ? error.message : String(error);
+    // What onnx-grad says is about the graph itself and whole.
+    if (error instanceof OnnxGradError) throw new PetalfaceError(cause, { cause: error });
     const message = `onnxruntime could not load the graph "${graph.name}" on ${provider}: ${engineReason(cause)}`;
     throw new PetalfaceError(message, { cause: error });
   }

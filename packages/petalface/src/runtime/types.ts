@@ -22,4 +22,6 @@ export interface SessionOptions {
    * about 5 % slower, and the weights of a graph that uses them forwards and backwards take a third of the memory.
    */
   readonly prepack?: boolean;
+  /** Large products with frozen weights in 8-bit whole numbers (CPU only): much faster, about one per cent off. */
+  readonly int8?: boolean;
 }

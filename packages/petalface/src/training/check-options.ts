@@ -4,6 +4,7 @@ import { degradationOf } from "./degradation.ts";
 import { optimizerNames } from "./optimizer.ts";
 import {
   arcGradientNames,
+  baseNames,
   batchNormNames,
   calibrationNames,
   decayNames,
@@ -39,6 +40,7 @@ export function checkOptions(options: TrainingOptions): void {
   oneOf("calibration", options.calibration, calibrationNames);
   oneOf("decay", options.decay, decayNames);
   oneOf("arc-gradient", options.arcGradient, arcGradientNames);
+  oneOf("base", options.base, baseNames);
   oneOf("optimizer", options.optimizer, optimizerNames);
   oneOf("lora-init", options.loraInit, loraInitNames);
   oneOf("batch-norm", options.batchNorm, batchNormNames);

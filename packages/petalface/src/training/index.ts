@@ -10,6 +10,7 @@ export { type TrainingGraph, trainingGraph } from "./graph.ts";
 export type { MetricsRecord, StepRecord } from "./metrics.ts";
 export {
   arcGradientNames,
+  baseNames,
   batchNormNames,
   calibrationNames,
   decayNames,

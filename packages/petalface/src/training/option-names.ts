@@ -13,6 +13,9 @@ export type MarginName = Exclude<LossName, `distil${string}`>;
 /** Names of the gradients that ArcFace can have: its own, or the one of the released code. */
 export const arcGradientNames = ["true", "straight-through"] as const;
 
+/** Names of the numbers that frozen weights can have while training. */
+export const baseNames = ["float32", "int8"] as const;
+
 /** Names of the sources of a calibration. */
 export const calibrationNames = ["auto", "fit", "photos", "paper"] as const;
 

@@ -45,6 +45,7 @@ const petal: TrainingOptions = {
   clip: 5,
   batch: 32,
   accumulate: 1,
+  base: "float32",
   epochs: 3,
   dropLast: false,
   seed: 0,

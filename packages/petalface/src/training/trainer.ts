@@ -151,10 +151,13 @@ async function openEngines(task: TrainingTask, state: TrainingState) {
   const { tokenMasking } = options;
   const shown = tokenMasking > 0 ? maskTokens(backbone, tokenMasking) : backbone;
   const graph = trainingGraph(shown, task.config, options, classes);
+  const int8 = options.base === "int8";
+  if (int8 && (task.session.provider ?? "cpu") !== "cpu")
+    throw new PetalfaceError(`--base int8 computes on the CPU only, not on ${task.session.provider}`);
   const session = trainingSession(backbone, task.session);
   const batch = options.batch / options.accumulate;
   const split = options.variants > 0 ? splitGraph(graph.graph, graph.inputs.image, batch) : undefined;
-  const engine = await openSession(split?.rest ?? graph.graph, session);
+  const engine = await openSession(split?.rest ?? graph.graph, { ...session, int8 });
   const targets =
     graph.inputs.target === undefined ? undefined : await openTargets(backbone, task.data.length, session);
   const { folder, prefixBytes: bytes } = task;

@@ -9,6 +9,7 @@ import {
   type AdaptResult,
   adapt,
   arcGradientNames,
+  baseNames,
   batchNormNames,
   calibrationNames,
   decayNames,
@@ -117,6 +118,11 @@ export function adaptCommand(program: Command, context: CliContext): void {
     .option("--clip <x>", "largest gradient norm", numeric)
     .option("--batch <n>", "images a step", numeric)
     .option("--accumulate <n>", "parts that a step's images are computed in: less memory, same step", numeric)
+    .addOption(
+      new Option("--base <numbers>", "numbers of the frozen weights while training; int8: faster, 1 % off").choices(
+        baseNames,
+      ),
+    )
     .option("--epochs <n>", "passes over the training faces", numeric)
     .option("--drop-last", "end an epoch with its last whole batch")
     .option("--seed <n>", "seed of every random choice", numeric)

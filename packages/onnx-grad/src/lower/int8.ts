@@ -1,0 +1,98 @@
+import { floatOf, intOf } from "../attributes.ts";
+import { readTensor } from "../decode.ts";
+import { OnnxGradError } from "../errors.ts";
+import type { Graph, Node } from "../graph.ts";
+import { type Constant, float32, type Tensor } from "../tensor.ts";
+import { prune } from "./fuse.ts";
+
+/** Weights with a shorter side stay: quantising what they are multiplied with would take as long as is saved. */
+const shortest = 256;
+
+/** A product `x W (+ bias)` whose weights are constant: its values, and whether W lies transposed. */
+interface Product {
+  readonly x: string;
+  readonly weight: string;
+  readonly bias: string | undefined;
+  readonly turned: boolean;
+}
+
+function productOf(node: Node, constants: ReadonlyMap<string, Constant>): Product | undefined {
+  const [x = "", weight = "", bias] = node.inputs;
+  const constant = constants.get(weight);
+  if (node.domain !== "" || constant?.dtype !== "float32" || constant.dims.length !== 2) return undefined;
+  if (Math.min(...constant.dims) < shortest) return undefined;
+  if (node.op === "MatMul") return { x, weight, bias: undefined, turned: false };
+  const turned = intOf(node, "transB", 0) === 1;
+  const plain = intOf(node, "transA", 0) === 0 && floatOf(node, "alpha", 1) === 1 && floatOf(node, "beta", 1) === 1;
+  const outputs = constant.dims[turned ? 0 : 1];
+  const fits =
+    bias === undefined || (constants.get(bias)?.dims.length === 1 && constants.get(bias)?.dims[0] === outputs);
+  return node.op === "Gemm" && plain && fits ? { x, weight, bias, turned } : undefined;
+}
+
+/** int8 weights `[inputs, outputs]` and a scale for each output: the largest weight of an output is 127 steps. */
+function quantize(constant: Constant, turned: boolean): { weights: Tensor; scales: Tensor } {
+  const { dims, data } = readTensor(constant) as Tensor & { data: Float32Array };
+  const [rows, columns] = dims as [number, number];
+  const [inputs, outputs] = turned ? [columns, rows] : [rows, columns];
+  const scales = new Float32Array(outputs);
+  const each = (visit: (value: number, input: number, output: number) => void): void => {
+    for (let row = 0; row < rows; row++)
+      for (let column = 0; column < columns; column++) {
+        const value = data[row * columns + column] as number;
+        if (turned) visit(value, column, row);
+        else visit(value, row, column);
+      }
+  };
+  each((value, _, output) => {
+    const size = Math.abs(value) / 127;
+    if (size > (scales[output] as number)) scales[output] = size;
+  });
+  const weights = new Int8Array(inputs * outputs);
+  each((value, input, output) => {
+    const scale = scales[output] as number;
+    weights[input * outputs + output] = scale === 0 ? 0 : Math.round(value / scale);
+  });
+  return { weights: { dtype: "int8", dims: [inputs, outputs], data: weights }, scales: float32(scales) };
+}
+
+/**
+ * Products with large constant weights in 8-bit whole numbers: weights rounded once, one scale an output; what they are multiplied with is
+ * rounded when it arrives, one scale a tensor (onnxruntime's DynamicQuantizeMatMul, CPU). Two to four times as fast where the processor
+ * multiplies bytes (AVX-512 VNNI); results differ by about one per cent. Adapters and everything else stay float32.
+ * Throws {@link OnnxGradError} if there is no such product.
+ */
+export function int8Products(graph: Graph): Graph {
+  const constants = new Map(graph.constants);
+  const made = new Map<string, readonly string[]>();
+  const taken = new Set([...graph.types.keys(), ...constants.keys()]);
+  const constant = (stem: string, value: Constant): string => {
+    let name = stem;
+    while (taken.has(name)) name += "_";
+    taken.add(name);
+    constants.set(name, value);
+    return name;
+  };
+  const quantized = ({ weight, turned }: Product): readonly string[] => {
+    const key = `${weight} ${turned}`;
+    const known = made.get(key);
+    if (known !== undefined) return known;
+    const { weights, scales } = quantize(graph.constants.get(weight) as Constant, turned);
+    const zeros: Tensor = { dtype: "int8", dims: scales.dims, data: new Int8Array(scales.data.length) };
+    const stem = `${weight}_int8${turned ? "_turned" : ""}`;
+    const names = [constant(stem, weights), constant(`${stem}_scale`, scales), constant(`${stem}_zero`, zeros)];
+    made.set(key, names);
+    return names;
+  };
+  const nodes = graph.nodes.map((node): Node => {
+    const product = productOf(node, graph.constants);
+    if (product === undefined) return node;
+    const inputs = [product.x, ...quantized(product), ...(product.bias === undefined ? [] : [product.bias])];
+    return { ...node, op: "DynamicQuantizeMatMul", domain: "com.microsoft", inputs, attributes: {} };
+  });
+  if (made.size === 0)
+    throw new OnnxGradError(
+      `graph "${graph.name}" has no product with constant weights of ${shortest} x ${shortest} or more: nothing of it can be computed in 8 bits`,
+    );
+  return prune({ ...graph, nodes, constants });
+}
