@@ -11,6 +11,7 @@ const benchmarks: Readonly<Record<string, string>> = {
   networks: "networks/main.ts",
   operators: "operators/main.ts",
   prefix: "prefix/main.ts",
+  startup: "startup/main.ts",
   step: "step/main.ts",
   export: "export/main.ts",
   quality: "quality/main.ts",

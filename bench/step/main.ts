@@ -20,7 +20,7 @@ import { trainingGraphOf } from "./training-graph.ts";
 import { makeWorkload, readFloats, writeWorkload } from "./workload.ts";
 
 const convolutionForms = ["eager", "channels-last", "compiled"];
-const swinForms = ["eager", "fused attention", "compiled"];
+const swinForms = ["int8", "eager", "fused attention", "compiled"];
 /** Whether faces are only embedded, by the frozen network. */
 const embeds = process.argv[2] === "embed";
 const task = embeds ? "embed" : "step";
@@ -44,7 +44,7 @@ const { values } = parseArgs({
 });
 
 if (values.help) {
-  console.log(`npm run bench -- ${task} [--networks A,B] [--batch 8,32] [--forms eager,channels-last,compiled,"fused attention",onnxruntime] [--rounds N]
+  console.log(`npm run bench -- ${task} [--networks A,B] [--batch 8,32] [--forms eager,channels-last,compiled,"fused attention",int8,onnxruntime] [--rounds N]
   [--seconds N: of steps in a round] [--threads N] [--work FOLDER] [--venv FOLDER] [--python PROGRAM] [--out FOLDER]
 Networks are ${networkNames.join(", ")}, or names of petalface import --arch such as swin_256new and r50 (drawn weights).
 The first call makes a Python environment with PyTorch (about 6 GB). fr_feature and mobilefacenet need the shared weights.`);
@@ -81,19 +81,27 @@ async function compare(name: string, batch: number): Promise<Row[]> {
   execFileSync(python, peer("reference"), { stdio: ["ignore", "inherit", "inherit"] });
 
   const usual = isSwin(name) ? swinForms : convolutionForms;
-  const forms = values.forms?.split(",") ?? (embeds ? [...usual.slice(0, 2), "onnxruntime"] : usual);
-  const contenders: Contender[] = [
-    await startContender("petalface", process.execPath, [
+  const forms = values.forms?.split(",") ?? (embeds ? [...usual.slice(-3, -1), "onnxruntime"] : usual);
+  const ours = (name: string, options: object): Promise<Contender> =>
+    startContender(name, process.execPath, [
       join(here, "ours.ts"),
-      JSON.stringify({ network: name, batch, threads, folder, task }),
-    ]),
-  ];
+      JSON.stringify({ network: network.name, batch, threads, folder, task, ...options }),
+    ]);
+  const contenders = [await ours("petalface", { values: "ours" })];
+  const errors = [relativeError(await readFloats(folder, "ours"), await readFloats(folder, "reference"))];
   for (const form of forms) {
+    if (form === "int8") {
+      contenders.push(await ours("petalface --base int8", { values: "int8", int8: true }));
+      errors[contenders.length - 1] = relativeError(
+        await readFloats(folder, "int8"),
+        await readFloats(folder, "reference"),
+      );
+      continue;
+    }
     const [, ...order] = peer(form);
     const program = join(here, form === "onnxruntime" ? "session.py" : "peer.py");
     contenders.push(await startContender(form, python, [program, ...order]));
   }
-  const error = relativeError(await readFloats(folder, "ours"), await readFloats(folder, "reference"));
   const times = contenders.map((): number[] => []);
   const steps = contenders.map(() => 1);
   for (let round = -1; round < Number(values.rounds); round++)
@@ -116,8 +124,8 @@ async function compare(name: string, batch: number): Promise<Row[]> {
     startup: contender.startup,
     peak: peaks[at] as number,
     gflops: flops / 1e9,
-    error: at === 0 ? error : undefined,
-    limit: at === 0 ? limit.ours : limit.torch,
+    error: errors[at],
+    limit: /petalface|onnxruntime/.test(contender.name) ? limit.ours : limit.torch,
   }));
 }
 

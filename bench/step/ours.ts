@@ -17,12 +17,16 @@ const {
   threads,
   folder,
   task,
+  values: file,
+  int8 = false,
 } = JSON.parse(process.argv[2] ?? "{}") as {
   network: string;
   batch: number;
   threads: number;
   folder: string;
   task: "step" | "embed";
+  values: string;
+  int8?: boolean;
 };
 
 /** The loss and the gradient of a step; the first number of the embeddings, and them. */
@@ -52,7 +56,7 @@ async function embedding(): Promise<() => Promise<Outcome>> {
 
 async function training(): Promise<() => Promise<Outcome>> {
   const { graph, input: imageName, alpha: alphaName, loss } = trainingGraphOf(network, batch);
-  const session = await openSession(graph, trainingSession(network.backbone, { threads }));
+  const session = await openSession(graph, { ...trainingSession(network.backbone, { threads }), int8 });
   const feeds = {
     [imageName]: image,
     [alphaName]: tensor(alpha, [batch]),
@@ -77,7 +81,7 @@ const say = (value: unknown): void => {
   process.stdout.write(`${JSON.stringify(value)}\n`);
 };
 const first = await run();
-await writeFile(join(folder, "ours.f32"), first.values);
+await writeFile(join(folder, `${file}.f32`), first.values);
 say({ loss: first.loss, startup: (performance.now() - started) / 1000 });
 
 for await (const line of createInterface(process.stdin)) {
