@@ -16,6 +16,22 @@ it("reads what it wrote: a whole set of options gives itself", () => {
   expect(trainingOptions(JSON.parse(JSON.stringify(options)))).toEqual(options);
 });
 
+it("trains each family as the released code does, unless an option is given", () => {
+  const choices = { preset: "reference" } as const;
+  expect(trainingOptions(choices)).toMatchObject({ gate: "twin", rank: 16, dropPath: 0.05, featureDropout: 0.25 });
+  expect(trainingOptions(choices, "vit")).toMatchObject({ dropPath: 0.1, featureDropout: 0, tokenMasking: 0.1 });
+  expect(trainingOptions({ ...choices, tokenMasking: 0 }, "vit").tokenMasking).toBe(0);
+  expect(trainingOptions(choices, "iresnet")).toMatchObject({ gate: "single", sites: "all", loraInit: "normal" });
+  expect(trainingOptions({ preset: "petal" }, "vit")).toEqual(trainingOptions());
+});
+
+it("lets a share of the steps replace a preset's warm-up in epochs", () => {
+  expect(trainingOptions({ preset: "reference" })).toMatchObject({ warmupEpochs: 2 });
+  expect(trainingOptions({ preset: "reference", warmup: 0.2 })).toMatchObject({ warmup: 0.2, warmupEpochs: 0 });
+  const whole = trainingOptions({ preset: "reference" });
+  expect(trainingOptions(JSON.parse(JSON.stringify(whole)))).toEqual(whole);
+});
+
 it("takes alpha's range or the paper's threshold from the user", () => {
   expect(trainingOptions({ alphaRange: [4, 2] }).alphaRange).toEqual([4, 2]);
   expect(trainingOptions({ calibration: "paper", alphaThreshold: 0.4 }).alphaThreshold).toBe(0.4);
@@ -37,6 +53,13 @@ it.each([
   [{ alphaRange: [2, 2] }, "--alpha-range is two different scores"],
   [{ alphaRange: [1, 2], calibration: "paper" }, "--alpha-threshold"],
   [{ alphaThreshold: 0.5 }, "belongs to --calibration paper"],
+  [{ magnitudes: [110, 10] }, "--magnitudes is two rising numbers"],
+  [{ magnitudeMargins: [0.4] }, "--magnitude-margins is two rising numbers"],
+  [{ lossFloor: 0.5 }, "--loss-floor"],
+  [{ outputDropout: 0.1, method: "full" }, "--output-dropout needs adapters"],
+  [{ loss: "adaface", batch: 8, accumulate: 8 }, "AdaFace takes statistics over the images of a part"],
+  [{ batchNorm: "train", variants: 2 }, "changes with its batch"],
+  [{ loraInit: "zeros" as "normal" }, "--lora-init is one of"],
   [{ checkpointSeconds: Number.NaN }, "--checkpoint-seconds"],
 ] as const)("refuses %j", (choices, message) => {
   expect(() => trainingOptions(choices)).toThrow(message);
