@@ -1,0 +1,61 @@
+import { rm } from "node:fs/promises";
+import { cpus, loadavg } from "node:os";
+import { join } from "node:path";
+import { adapt, openData, subset, type TrainingChoices } from "petalface";
+import { shared } from "../faces/plan.ts";
+
+/** Layers of MobileFaceNet at 7 x 7 pixels and the ones behind them. */
+export const lastStage = "/features/features.13/*,/features/features.14/*,/conv2/*,/conv3/*";
+
+const faces = 320;
+const batch = 32;
+const epochs = 3;
+
+const contenders: readonly (readonly [string, TrainingChoices])[] = [
+  ["petal, all its layers", {}],
+  ["last stage", { sites: lastStage }],
+  ["last stage, 1 variant, kept", { sites: lastStage, variants: 1 }],
+];
+
+/** Trains each contender for three short epochs and tells the median time of a step, in the first epoch and after it. */
+export async function measureSpeed(threads: number, work: string): Promise<string> {
+  const data = subset(
+    await openData(join(shared, "data/lfw112")),
+    Array.from({ length: faces }, (_, i) => 40 * i),
+  );
+  const rows: string[] = [];
+  for (const [name, choices] of contenders) {
+    const out = join(work, "speed");
+    await rm(out, { recursive: true, force: true });
+    const times: number[] = [];
+    await adapt(
+      { model: join(shared, "weights/mobilefacenet.onnx"), train: data.spec, options: { ...choices, epochs }, out },
+      { data, threads, onStep: () => times.push(performance.now()) },
+    );
+    await rm(out, { recursive: true, force: true });
+    const steps = times.slice(1).map((time, i) => time - (times[i] as number));
+    const [first, later] = [steps.slice(0, faces / batch - 1), steps.slice(faces / batch)].map(median) as [
+      number,
+      number,
+    ];
+    rows.push(`| ${name} | ${rate(first)} | ${rate(later)} |`);
+    console.error(rows.at(-1));
+  }
+  return `# What frozen layers make of the images, computed once: speed
+
+    npm run bench -- prefix --speed
+
+MobileFaceNet on ${faces} photos of LFW, ${epochs} epochs of ${faces / batch} steps of ${batch}; images a second from the median step of the first epoch (where distillation's targets, and what is kept, are computed) and of the others.
+What that costs in accuracy: \`npm run bench -- prefix\`.
+
+${cpus()[0]?.model.trim()}, ${cpus().length} cores, load ${loadavg()[1]?.toFixed(1)} at the end; Node ${process.versions.node}.
+
+| method | images/s, first epoch | images/s, later |
+| --- | --- | --- |
+${rows.join("\n")}
+`;
+}
+
+const median = (values: readonly number[]): number =>
+  values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
+const rate = (milliseconds: number): string => ((1000 * batch) / milliseconds).toFixed(0);
