@@ -29,10 +29,10 @@ export interface AlignChoices
 }
 
 /** What `petalface align` does unless told otherwise. */
-export const alignDefaults = {
+export const alignDefaults: Omit<AlignChoices, "threads"> = {
   ...{ size: 112, format: "png", all: false, rule: "central", threshold: null, framesPerSecond: 1 },
   ...{ detector: "fr_detect", landmarks: "fr_landmark", videos: true },
-} as const;
+};
 
 /** Photos to align, before they are. */
 export interface AlignInput {
@@ -146,7 +146,7 @@ export function describeAlignment(summary: AlignSummary): string[] {
   const many = (count: number, one: string, more: string): string =>
     `${count.toLocaleString("en")} ${count === 1 ? one : more}`;
   return [
-    `${many(crops, "crop", "crops")} of ${many(sources, "photo or video", "photos and videos")}${reused > 0 ? `, ${reused.toLocaleString("en")} of them done before` : ""}`,
+    `${many(crops, "crop", "crops")} of ${many(sources, "file", "files")}${reused > 0 ? `, ${reused.toLocaleString("en")} of them done before` : ""}`,
     `${many(aligned, "face", "faces")} aligned${weak > 0 ? `, ${weak.toLocaleString("en")} of them with a low score` : ""}; ${fallback.toLocaleString("en")} without a face, cut from the middle`,
     ...(resolution === undefined
       ? []

@@ -1,6 +1,6 @@
 export { type AlignContext, type AlignRequest, alignFaces } from "./align.ts";
 export { noFfmpeg } from "./batches.ts";
-export { type FaceRule, faceRules } from "./choose.ts";
+export { chooseFace, type FaceRule, faceRules } from "./choose.ts";
 export { type Detector, openDetector, resolveDetector } from "./detector.ts";
 export type { DetectorKind } from "./detectors/layout.ts";
 export { type Found, findFaces } from "./find.ts";
@@ -12,6 +12,7 @@ export {
   type Similarity,
   template,
 } from "./geometry.ts";
+export { type Judgement, judgeAlignment } from "./judge.ts";
 export { type Landmarker, openLandmarker } from "./landmarks.ts";
 export type { Detection } from "./nms.ts";
 export { createLocate, type Locate } from "./points.ts";

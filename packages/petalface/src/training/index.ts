@@ -21,7 +21,7 @@ export {
 } from "./option-names.ts";
 export { type TrainingChoices, type TrainingOptions, trainingOptions } from "./options.ts";
 export * from "./portable.ts";
-export { type RunRecord, readRun } from "./run.ts";
+export { mayBeginWith, type RunRecord, readRun } from "./run.ts";
 export type {
   OpenValidator,
   ValidationRecord,

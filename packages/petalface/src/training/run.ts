@@ -55,10 +55,14 @@ export async function makeRunFolder(folder: string): Promise<void> {
   }
 }
 
-/** Throws PetalfaceError if the folder holds anything but its lock. */
+/** Whether a new run's folder may hold an entry of this name: its lock, unfinished writes, and the faces that were aligned for it. */
+export const mayBeginWith = (name: string): boolean =>
+  name === lockName || name === "aligned" || name.endsWith(".part");
+
+/** Throws PetalfaceError if the folder holds anything that a new run's may not. */
 export async function requireEmpty(folder: string): Promise<void> {
   const names = await readdir(folder);
-  if (names.some((name) => name !== lockName && !name.endsWith(".part")))
+  if (!names.every(mayBeginWith))
     throw new PetalfaceError(`${folder} is not empty; give another --out, or continue it with --resume ${folder}`);
 }
 

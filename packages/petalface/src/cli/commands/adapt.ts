@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { type Command, Option } from "commander";
 import { gateNames, loraInitNames, methodNames } from "../../adapters/index.ts";
@@ -27,6 +28,7 @@ import type { CliContext } from "../context.ts";
 import { withExamples } from "../examples.ts";
 import { byteSize, numberList, numeric } from "../numbers.ts";
 import type { Progress } from "../progress.ts";
+import { alignedChoices, trainingFaces } from "../train-faces.ts";
 import { openPairsValidator } from "../validation.ts";
 
 /** What commander hands over: the choices, under the names of their flags; absent ones are the preset's. */
@@ -34,6 +36,7 @@ interface Flags extends Omit<TrainingChoices, "learningRate" | "validateEvery"> 
   readonly model?: string;
   readonly normalize?: string;
   readonly train?: string;
+  readonly aligned: (typeof alignedChoices)[number];
   readonly lr?: number;
   readonly val?: string;
   readonly valData?: string;
@@ -57,6 +60,11 @@ export function adaptCommand(program: Command, context: CliContext): void {
       "how pixels become the model's input, (x - mean) * scale, if the file does not say",
     )
     .option("--train <data>", "training faces: a folder, a manifest, a .rec, or synthetic[:people=N,images=M,seed=S]")
+    .addOption(
+      new Option("--aligned <choice>", "whether the training photos are aligned faces; other photos are aligned first")
+        .choices(alignedChoices)
+        .default("auto"),
+    )
     .addOption(
       new Option("--preset <name>", "a set of options; any of them can still be given")
         .choices(presetNames)
@@ -208,7 +216,7 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
   const folder = flags.resume ?? flags.out;
   if (folder === undefined) throw new PetalfaceError("give --out RUN for a new run, or --resume RUN", { exitCode: 2 });
   const result = await (flags.resume === undefined
-    ? start(flags, folder, surroundings)
+    ? start(flags, folder, surroundings, context)
     : resume(flags.resume, surroundings, { learningRate: flags.lr }));
   progress?.close();
   if (!result.finished) {
@@ -218,13 +226,29 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
   context.result(summary(folder, result), report(folder, result));
 }
 
-function start(flags: Flags, out: string, surroundings: AdaptContext): Promise<AdaptResult> {
+async function start(flags: Flags, out: string, surroundings: AdaptContext, context: CliContext): Promise<AdaptResult> {
   if (flags.model === undefined) throw new PetalfaceError("give the face recogniser with --model", { exitCode: 2 });
   if (flags.train === undefined) throw new PetalfaceError("give training faces with --train", { exitCode: 2 });
   const { model, normalize, train, lr: learningRate, valEvery: validateEvery, ...choices } = flags;
-  const { val, valData, valPixels, provider, threads, resume: resumed, out: folder, prefixCache, ...named } = choices;
+  const {
+    val,
+    valData,
+    valPixels,
+    provider,
+    threads,
+    resume: resumed,
+    out: folder,
+    prefixCache,
+    aligned,
+    ...named
+  } = choices;
   const options: TrainingChoices = { ...named, learningRate, validateEvery };
-  return adapt({ model, normalize, train, options, out, validation: validationOf(flags) }, surroundings);
+  const photos = { train, model, normalize, out, aligned, threads: threads ?? availableParallelism() };
+  const data = await trainingFaces(photos, context);
+  return adapt(
+    { model, normalize, train: data?.spec ?? train, options, out, validation: validationOf(flags) },
+    data === undefined ? surroundings : { ...surroundings, data },
+  );
 }
 
 function validationOf({ val, valData, valPixels, valEvery, patience }: Flags): ValidationRequest | undefined {

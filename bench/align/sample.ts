@@ -1,0 +1,21 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { shared } from "../faces/plan.ts";
+
+/** Folder of the whole photos. */
+export const photoFolder = join(shared, "data/lfw250_sample");
+
+/** A photo of the sample: its file, and x and y of its five landmarks. */
+export interface SamplePhoto {
+  readonly file: string;
+  readonly landmarks: readonly number[];
+}
+
+/** The 401 photos of the LFW sample. */
+export const samplePhotos: readonly SamplePhoto[] = readFileSync(`${photoFolder}_landmarks.txt`, "utf8")
+  .trim()
+  .split("\n")
+  .map((line) => {
+    const [file = "", ...landmarks] = line.split("\t");
+    return { file, landmarks: landmarks.map(Number) };
+  });

@@ -1,0 +1,104 @@
+import { spawnSync } from "node:child_process";
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import { openBackbone, openEmbedder, openLoader } from "petalface";
+import { shared } from "../faces/plan.ts";
+import { photoFolder, samplePhotos } from "./sample.ts";
+
+const aligned = join(shared, "data/lfw112");
+const program = join(import.meta.dirname, "../../packages/petalface/src/cli/main.ts");
+const partners = 10;
+
+/** What a recogniser makes of our crops beside the given ones. */
+export interface Verification {
+  readonly cosine: { readonly mean: number; readonly low: number };
+  readonly pairs: number;
+  readonly given: number;
+  readonly ours: number;
+  /** Of the difference, over photos. */
+  readonly standardError: number;
+}
+
+/** Aligns the sample into `out` and compares MobileFaceNet's embeddings. Needs PETALFACE_SHARED. */
+export async function measureVerification(out: string): Promise<Verification> {
+  const { status, stderr } = spawnSync(process.execPath, [program, "align", photoFolder, "--out", out], {
+    encoding: "utf8",
+  });
+  if (status !== 0) throw new Error(stderr);
+  const photos = samplePhotos.map(({ file }) => ({ person: file.split("/", 1)[0] as string, file }));
+  const others = photos.map(({ person, file }) =>
+    readdirSync(join(aligned, person))
+      .sort()
+      .map((name) => `${person}/${name}`)
+      .filter((other) => other !== file)
+      .slice(0, partners),
+  );
+  // Strangers: the photos of the people further on in the sample, as many for each photo as it has of its own person.
+  const strangers = photos.map(({ person }, at) =>
+    (others[at] as string[]).map((_, step) => {
+      const start = (at + 7 * (step + 1)) % photos.length;
+      const other = [...photos.slice(start), ...photos].find((photo) => photo.person !== person);
+      return other?.file as string;
+    }),
+  );
+  const needed = [...new Set([...photos.map(({ file }) => file), ...others.flat(), ...strangers.flat()])];
+  const given = await embed(needed.map((file) => join(aligned, file)));
+  const ours = await embed(photos.map(({ file }) => join(out, file.replace(/\.jpg$/, ".png"))));
+  const numberOf = new Map(needed.map((file, at) => [file, at]));
+  const vector = (file: string): Float32Array => given[numberOf.get(file) as number] as Float32Array;
+  const scores = (own: (at: number) => Float32Array) =>
+    photos.map((_, at) => [
+      ...(others[at] as string[]).map((file) => ({ same: true, score: dot(own(at), vector(file)) })),
+      ...(strangers[at] as string[]).map((file) => ({ same: false, score: dot(own(at), vector(file)) })),
+    ]);
+  const [before, after] = [
+    scores((at) => vector(photos[at]?.file as string)),
+    scores((at) => ours[at] as Float32Array),
+  ];
+  const threshold = bestThreshold(before.flat());
+  const right = (pairs: (typeof before)[number]): number =>
+    pairs.filter(({ same, score }) => score >= threshold === same).length;
+  const pairs = before.flat().length;
+  const changes = before.map((list, at) => right(after[at] as typeof list) - right(list));
+  const cosines = photos.map(({ file }, at) => dot(vector(file), ours[at] as Float32Array)).sort((a, b) => a - b);
+  return {
+    cosine: {
+      mean: cosines.reduce((sum, value) => sum + value, 0) / cosines.length,
+      low: cosines[Math.floor(cosines.length / 20)] as number,
+    },
+    pairs,
+    given: before.reduce((sum, list) => sum + right(list), 0) / pairs,
+    ours: after.reduce((sum, list) => sum + right(list), 0) / pairs,
+    standardError: Math.sqrt(changes.reduce((sum, change) => sum + change ** 2, 0)) / pairs,
+  };
+}
+
+/** Embeddings of length 1. */
+async function embed(files: readonly string[]): Promise<Float32Array[]> {
+  const backbone = await openBackbone(join(shared, "weights/mobilefacenet.onnx"));
+  const embedder = await openEmbedder(backbone);
+  const loader = openLoader({ size: backbone.size, threads: 0 });
+  const vectors: Float32Array[] = [];
+  for (let start = 0; start < files.length; start += embedder.batch) {
+    const part = files.slice(start, start + embedder.batch);
+    const planes = await loader.load(part.map((path) => ({ source: { kind: "file", path }, flip: false })));
+    const { data, width } = await embedder.embed(planes, part.length);
+    for (let at = 0; at < part.length; at++) {
+      const row = data.slice(at * width, (at + 1) * width);
+      const norm = Math.sqrt(dot(row, row));
+      vectors.push(row.map((value) => value / norm));
+    }
+  }
+  await Promise.all([loader.close(), embedder.close()]);
+  return vectors;
+}
+
+const dot = (one: Float32Array, other: Float32Array): number =>
+  one.reduce((sum, value, at) => sum + value * (other[at] as number), 0);
+
+function bestThreshold(pairs: readonly { readonly same: boolean; readonly score: number }[]): number {
+  const accuracy = (threshold: number): number => pairs.filter(({ same, score }) => score >= threshold === same).length;
+  return Array.from({ length: 200 }, (_, step) => step / 200).reduce((best, threshold) =>
+    accuracy(threshold) > accuracy(best) ? threshold : best,
+  );
+}

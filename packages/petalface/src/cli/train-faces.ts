@@ -1,0 +1,79 @@
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { openBackbone } from "../backbones/index.ts";
+import { type FaceData, openData } from "../data/index.ts";
+import { PetalfaceError } from "../errors.ts";
+import { createLocate, judgeAlignment, openDetector, openLandmarker } from "../faces/index.ts";
+import { printPath } from "../images/index.ts";
+import { mayBeginWith } from "../training/index.ts";
+import { alignDefaults, alignInto, describeAlignment, inputOfData } from "./align.ts";
+import type { CliContext } from "./context.ts";
+
+/** Whether training photos are aligned faces: as told, or found out. */
+export const alignedChoices = ["auto", "yes", "no"] as const;
+
+/** What {@link trainingFaces} needs to know of a run. */
+export interface TrainingPhotos {
+  readonly train: string;
+  readonly model: string;
+  readonly normalize: string | undefined;
+  /** Folder of the new run. */
+  readonly out: string;
+  readonly aligned: (typeof alignedChoices)[number];
+  readonly threads: number;
+}
+
+/**
+ * The faces to train on: the set itself where its faces are aligned; else photos are aligned into the run's folder first, and what
+ * was found and done is said on stderr. A run killed meanwhile goes on when it is started again.
+ *
+ * @returns the set, or undefined where it is what `train` names
+ */
+export async function trainingFaces(photos: TrainingPhotos, context: CliContext): Promise<FaceData | undefined> {
+  const { train, aligned, out } = photos;
+  if (aligned === "yes" || /^synthetic(:|$)/.test(train)) return undefined;
+  const data = await openData(train, { signal: context.signal });
+  if (data.length === 0 || data.at(0).source.kind !== "file") return data;
+  const { aligned: are, reason } = aligned === "no" ? { aligned: false, reason: "--aligned no" } : await judge(data);
+  // A folder of something else is refused by the run itself.
+  const names = await readdir(out).catch(() => []);
+  if (are || !names.every(mayBeginWith)) return data;
+  const folder = join(out, "aligned");
+  context.note(
+    `${printPath(train)} holds photos, not aligned faces (${reason}): aligning them into ${printPath(folder)} first; --aligned yes takes them as they are`,
+  );
+  const { size } = await openBackbone(photos.model, photos.normalize);
+  const choices = { ...alignDefaults, size, threads: photos.threads };
+  const summary = await alignInto(inputOfData(data), folder, choices, context);
+  for (const line of describeAlignment(summary)) context.note(line);
+  context.note(`to skip this next time: --train ${printPath(summary.manifest)}`);
+  return await openData(summary.manifest, { signal: context.signal });
+}
+
+async function judge(data: FaceData): Promise<Awaited<ReturnType<typeof judgeAlignment>>> {
+  const pathOf = (at: number): string => {
+    const { source } = data.at(at);
+    return source.kind === "file" ? source.path : "";
+  };
+  return await judgeAlignment(data.length, pathOf, async () => {
+    try {
+      const [detector, landmarks] = await Promise.all([
+        openDetector(alignDefaults.detector),
+        openLandmarker(alignDefaults.landmarks),
+      ]);
+      return {
+        detector,
+        locate: createLocate(detector.kind, landmarks),
+        async close() {
+          await Promise.all([detector.close(), landmarks.close()]);
+        },
+      };
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      throw new PetalfaceError(
+        `cannot tell whether ${printPath(data.spec)} holds aligned faces: ${message}; say --aligned yes or --aligned no`,
+        { cause: error },
+      );
+    }
+  });
+}
