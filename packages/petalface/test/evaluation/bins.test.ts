@@ -1,6 +1,13 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { expect, it } from "vitest";
+import { findSites, initialTheta, layoutOf, saveAdapter, selectSites } from "../../src/adapters/index.ts";
+import { openBackbone } from "../../src/backbones/index.ts";
 import { measureEmbeddings, printQualityBins, qualityBins } from "../../src/evaluation/index.ts";
 import { buildProtocol } from "../../src/evaluation/protocol.ts";
+import { petalface } from "../cli/process.ts";
+import { writeTinyBackbone } from "../support/backbone.ts";
 
 const people = 40;
 const width = people;
@@ -78,4 +85,28 @@ it("needs a model that judges quality", async () => {
     new Map(),
   );
   expect(() => qualityBins(plain, plain, 4)).toThrow("give --adapter");
+});
+
+it("evaluate --bins quality prints both tables", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "petalface-bins-"));
+  const model = join(folder, "tiny.onnx");
+  await writeTinyBackbone(model);
+  const backbone = await openBackbone(model);
+  const config = {
+    ...({ method: "lora", gate: "low", rank: 4, scale: 1 } as const),
+    sites: selectSites(findSites(backbone.graph).sites).map((site) => site.name),
+    backbone: { name: "tiny", sha256: backbone.spec.sha256 },
+    calibration: { measure: "resolution", low: 12, high: 40 },
+  };
+  const theta = await initialTheta(backbone, layoutOf(backbone, config), 1);
+  await saveAdapter(join(folder, "adapter"), backbone, { config, theta });
+  const args = ["evaluate", "--model", model, "--adapter", join(folder, "adapter"), "--bins", "quality"];
+  const faces = ["--data", "synthetic:people=20,images=2,seed=3", "--protocol", "drawn:pairs=40,folds=2"];
+  const { code, stdout, stderr } = await petalface([...args, ...faces, "--resamples", "20", "--threads", "1"]);
+  expect(code, stderr).toBe(0);
+  expect(stdout).toMatch(/alpha +comparisons +genuine +frozen +adapted +the gate bought/);
+  // An adapter that is not trained yet buys nothing.
+  expect(stdout).toMatch(/exactly 1 +\d+ +\d+ +[\d.-]+ +[\d.-]+ +(?:0\.00|-)/);
+  expect(stdout).toContain("poorest rejected");
+  await rm(folder, { recursive: true, force: true });
 });

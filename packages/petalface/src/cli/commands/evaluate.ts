@@ -14,7 +14,9 @@ import {
   namedProtocols,
   type PairsProtocol,
   percent,
+  printQualityBins,
   printTable,
+  qualityBins,
   referenceOf,
   saveEvaluation,
   withoutDetail,
@@ -30,11 +32,14 @@ import { collect, parseInteger } from "../options.ts";
 import { openProtocol, parseFolds } from "../protocol.ts";
 import { writeEvaluationReport } from "../report.ts";
 import { evaluationFolder, resultFile } from "../results.ts";
+import { plainTable } from "../table.ts";
 import { viewPeople } from "../views.ts";
 
 interface Flags extends MatchFlags {
   readonly protocol: string;
   readonly folds?: number[];
+  readonly bins?: "quality";
+  readonly qualityBins: number;
   readonly out?: string;
   readonly report?: string;
   readonly views?: number;
@@ -156,7 +161,20 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
       ? [`is the difference sure? petalface compare ${flags.out ?? flags.adapter}`]
       : []),
   ];
+  const bins = adapted && flags.bins ? qualityBins(frozen, adapted, flags.qualityBins) : undefined;
+  if (bins !== undefined) {
+    const { title, bins: rows, rejects } = printQualityBins(bins);
+    lines.push(
+      "",
+      title,
+      plainTable(rows),
+      "",
+      "errors against rejects: genuine pairs missed at 1 % false accepts",
+      plainTable(rejects),
+    );
+  }
   const document = {
+    bins: bins ?? null,
     saved: folder ?? null,
     report: report ?? null,
     frozen: withoutDetail(frozen),
@@ -218,6 +236,10 @@ export function evaluateCommand(program: Command, context: CliContext): void {
       parseInteger("--resamples", 0, 1_000_000),
       1000,
     )
+    .addOption(
+      new Option("--bins <by>", "accuracy by quality, and errors once the poorest are rejected").choices(["quality"]),
+    )
+    .option("--quality-bins <n>", "ranges of alpha between 0 and 1", parseInteger("--quality-bins", 1, 100), 4)
     .option("--seed <n>", "seed of the bootstrap", parseInteger("--seed", 0, 2 ** 31), 1)
     .option("--out <folder>", "folder for the results; the run's own unless given")
     .option("--report <file>", "HTML report; report.html of the run unless given")
