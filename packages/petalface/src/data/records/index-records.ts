@@ -4,7 +4,7 @@ import { printPath } from "../../images/index.ts";
 import { readIntegers } from "../integers.ts";
 import { tooMany, tooManyError, type Unreadable } from "../unreadable.ts";
 import { readHead } from "./heads.ts";
-import { readRanges } from "./ranges.ts";
+import { findKey, readRanges } from "./ranges.ts";
 import { type Damage, isListHead, type Keys, noteDamage, readLabels, type WalkOptions, walk } from "./scan.ts";
 import type { Window } from "./window.ts";
 
@@ -140,11 +140,8 @@ function sortKeys(keys: Uint32Array, offsets: Float64Array, idx: string): Keys {
 
 /** Records whose keys are from `first` on and below `end`. */
 function range({ keys, offsets }: Keys, first: number, end: number): Keys {
-  const from = keys.findIndex((key) => key >= first);
-  const to = keys.findIndex((key) => key >= end);
-  const start = from < 0 ? keys.length : from;
-  const stop = to < 0 ? keys.length : to;
-  return { keys: keys.slice(start, stop), offsets: offsets.slice(start, stop) };
+  const [start, stop] = [findKey(keys, first), findKey(keys, end)];
+  return { keys: keys.subarray(start, stop), offsets: offsets.subarray(start, stop) };
 }
 
 /** Leaves out what the file is too short for, as one that was not copied to its end. */

@@ -29,7 +29,7 @@ export async function readRanges(
   for (let at = 0; at < length; at++) {
     const head = await readHead(window, people.offsets[at] as number);
     if (typeof head === "string" || !Number.isInteger(head.label) || !Number.isInteger(head.second)) return undefined;
-    for (let image = find(keys, head.label); image < keys.length && (keys[image] as number) < head.second; image++) {
+    for (let image = findKey(keys, head.label); image < keys.length && (keys[image] as number) < head.second; image++) {
       if (person[image] !== -1) return undefined;
       person[image] = at;
       if (first[at] === -1) first[at] = image;
@@ -48,7 +48,7 @@ export async function readRanges(
 }
 
 /** Position of the first key that is not smaller. */
-function find(keys: Uint32Array, key: number): number {
+export function findKey(keys: Uint32Array, key: number): number {
   let [low, high] = [0, keys.length];
   while (low < high) {
     const middle = (low + high) >>> 1;
