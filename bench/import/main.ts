@@ -4,7 +4,7 @@
  */
 import { execFileSync, spawnSync } from "node:child_process";
 import { mkdir, readFile, rm, stat, writeFile } from "node:fs/promises";
-import { cpus, tmpdir } from "node:os";
+import { cpus, loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { shared } from "../faces/plan.ts";
@@ -39,6 +39,7 @@ interface Row {
 const cli = join(here, "../../packages/petalface/src/cli/main.ts");
 const work = join(values.work, String(process.pid));
 const rows: Row[] = [];
+const load = loadavg()[0] as number;
 
 /** Runs one command of the command line and notes what it took; its document. */
 async function measure(what: string, args: readonly string[]): Promise<Record<string, unknown>> {
@@ -140,6 +141,7 @@ function render(bytes: number, { architecture, parameters }: Record<string, unkn
 
 \`${values.network}\` by the oracle's formula (${String(architecture)}): ${Number(parameters).toLocaleString("en")} parameters, a checkpoint of
 ${(bytes / 1e6).toFixed(0)} MB. ${cpus()[0]?.model.trim()}, ${cpus().length} cores, Node ${process.versions.node}. Peak is resident memory, the mapped weights included.
+Load average of the machine when it began: ${load.toFixed(1)}; above ${cpus().length} others were at work too, and the times are too long.
 
 | step | seconds | peak, MB | petalface ... |
 | --- | --- | --- | --- |
