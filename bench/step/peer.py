@@ -241,7 +241,8 @@ if form in ("channels-last", "compiled") and image.dim() == 4:
     image = image.contiguous(memory_format=torch.channels_last)
 parameters = list(network.parameters())
 recipe = spec["recipe"]
-optimiser = torch.optim.AdamW(parameters, lr=recipe["rate"], weight_decay=recipe["weightDecay"], fused=True)
+if task == "step":
+    optimiser = torch.optim.AdamW(parameters, lr=recipe["rate"], weight_decay=recipe["weightDecay"], fused=True)
 gate = gate_of(alpha).contiguous()
 forward = torch.compile(network) if form == "compiled" else network
 
