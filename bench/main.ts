@@ -16,6 +16,7 @@ const benchmarks: Readonly<Record<string, string>> = {
   step: "step/main.ts",
   export: "export/main.ts",
   quality: "quality/main.ts",
+  resolution: "resolution/main.ts",
   "quality-study": "quality-study/main.ts",
 };
 

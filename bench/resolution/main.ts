@@ -1,0 +1,146 @@
+/** Fits the weights of the measure `resolution` (packages/petalface/src/quality/resolution.ts) and says how well they do: `npm run bench -- resolution`. */
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { drawDegradation, openData, openLoader, parseDegradation, quantile, readPairs, subset } from "petalface";
+import { heldOutFolds, shared } from "../faces/plan.ts";
+
+const { values } = parseArgs({
+  options: { photos: { type: "string", default: "1100" }, threads: { type: "string", default: "2" } },
+});
+
+const side = 112;
+const bands = [2, 3, 4, 5, 6, 8, 9, 11, 13, 15, 18, 21, 25, 29, 35, 41, 48, 57, 68, 80, 95, 112];
+const floor = 100;
+const pixels = [8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 56, 72, 88, 112];
+/** Every photo is degraded the first way, every other one in all ways. */
+const ways = [
+  (k: number) => `lr:${k}`,
+  (k: number) => `down=${k}:area,up=bicubic`,
+  (k: number) => `down=${k}:area,noise=1-8,up=bilinear`,
+  (k: number) => `down=${k}:area,jpeg=30-90,up=bilinear`,
+];
+
+const cosines = Float64Array.from({ length: side * side }, (_, i) => {
+  const [row, column] = [Math.floor(i / side), i % side];
+  return Math.cos((Math.PI * (column + 0.5) * row) / side) * Math.sqrt((row === 0 ? 1 : 2) / side);
+});
+
+/** Mean log power of the bands, of rows and columns together. */
+function features(planes: Uint8Array): number[] {
+  const area = side * side;
+  const grey = Float64Array.from(
+    { length: area },
+    (_, i) =>
+      0.299 * (planes[i] as number) + 0.587 * (planes[area + i] as number) + 0.114 * (planes[2 * area + i] as number),
+  );
+  const transformed = transform(transform(grey));
+  const powers = [new Float64Array(side), new Float64Array(side)] as const;
+  transformed.forEach((value, i) => {
+    const [row, column] = [Math.floor(i / side), i % side];
+    powers[0][row] = (powers[0][row] as number) + value * value;
+    powers[1][column] = (powers[1][column] as number) + value * value;
+  });
+  return bands.slice(0, -1).map((start, band) => {
+    const end = bands[band + 1] as number;
+    let sum = 0;
+    for (let at = start; at < end; at++) for (const power of powers) sum += Math.log((power[at] as number) + floor) / 2;
+    return sum / (end - start);
+  });
+}
+
+/** The cosine transform along one axis, turned: twice is both axes. */
+function transform(x: Float64Array): Float64Array {
+  const out = new Float64Array(side * side);
+  for (let row = 0; row < side; row++)
+    for (let frequency = 0; frequency < side; frequency++) {
+      let sum = 0;
+      for (let column = 0; column < side; column++)
+        sum += (x[row * side + column] as number) * (cosines[frequency * side + column] as number);
+      out[frequency * side + row] = sum;
+    }
+  return out;
+}
+
+/** Solves a symmetric positive system by elimination. */
+function solve(matrix: Float64Array[], right: Float64Array): number[] {
+  const n = right.length;
+  for (let pivot = 0; pivot < n; pivot++)
+    for (let row = pivot + 1; row < n; row++) {
+      const own = matrix[pivot] as Float64Array;
+      const other = matrix[row] as Float64Array;
+      const factor = (other[pivot] as number) / (own[pivot] as number);
+      for (let column = pivot; column < n; column++)
+        other[column] = (other[column] as number) - factor * (own[column] as number);
+      right[row] = (right[row] as number) - factor * (right[pivot] as number);
+    }
+  const out = Array<number>(n).fill(0);
+  for (let row = n - 1; row >= 0; row--) {
+    let sum = right[row] as number;
+    for (let column = row + 1; column < n; column++)
+      sum -= ((matrix[row] as Float64Array)[column] as number) * (out[column] as number);
+    out[row] = sum / ((matrix[row] as Float64Array)[row] as number);
+  }
+  return out;
+}
+
+const held = new Set((await readPairs(join(shared, "data/lfw112_pairs.txt"), { folds: heldOutFolds })).people);
+const data = subset(
+  await openData(join(shared, "data/lfw112")),
+  (_, person) => person !== undefined && !held.has(person),
+);
+const photos = Number(values.photos);
+const loader = openLoader({ size: side, threads: Number(values.threads) });
+const rows: { x: number[]; k: number; way: number; photo: number }[] = [];
+for (let photo = 0; photo < photos; photo++) {
+  const { source, id } = data.at(Math.floor((photo * data.length) / photos));
+  const wanted = pixels.flatMap((k) =>
+    ways.slice(0, photo % 2 === 0 ? 1 : ways.length).map((make, way) => ({ k, way, spec: make(k) })),
+  );
+  const planes = await loader.load(
+    wanted.map(({ k, way, spec }) => ({
+      source,
+      flip: false,
+      degrade: k === side && way < 2 ? undefined : drawDegradation(parseDegradation(spec), id),
+    })),
+  );
+  const face = 3 * side * side;
+  wanted.forEach(({ k, way }, at) => {
+    rows.push({ x: features(planes.subarray(at * face, (at + 1) * face)), k, way, photo });
+  });
+  if (photo % 100 === 99) console.error(`${photo + 1} of ${photos} photos`);
+}
+await loader.close();
+
+const width = bands.length;
+const trained = rows.filter(({ photo }) => photo % 5 !== 4);
+const means = bands
+  .slice(0, -1)
+  .map((_, i) => trained.reduce((sum, { x }) => sum + (x[i] as number), 0) / trained.length);
+const matrix = Array.from({ length: width }, () => new Float64Array(width));
+const right = new Float64Array(width);
+for (const { x, k, way } of trained) {
+  const centred = [...x.map((value, i) => value - (means[i] as number)), 1];
+  // The plain degradation counts twice.
+  const weight = way === 0 ? 2 : 1;
+  centred.forEach((a, i) => {
+    right[i] = (right[i] as number) + weight * a * Math.log2(k);
+    const own = matrix[i] as Float64Array;
+    centred.forEach((b, j) => {
+      own[j] = (own[j] as number) + weight * a * b;
+    });
+  });
+}
+for (let i = 0; i + 1 < width; i++)
+  (matrix[i] as Float64Array)[i] = ((matrix[i] as Float64Array)[i] as number) + trained.length / 1000;
+const solved = solve(matrix, right);
+const weights = solved.slice(0, -1);
+const bias = (solved.at(-1) as number) - weights.reduce((sum, value, i) => sum + value * (means[i] as number), 0);
+console.log(`bias ${bias.toFixed(5)}\nweights ${weights.map((value) => value.toFixed(5)).join(", ")}\n`);
+console.log("| pixels | median estimate | 5 % | 95 % |\n| --- | --- | --- | --- |");
+for (const k of pixels) {
+  const found = rows
+    .filter((row) => row.k === k && row.way === 0 && row.photo % 5 === 4)
+    .map(({ x }) => 2 ** (bias + x.reduce((sum, value, i) => sum + value * (weights[i] as number), 0)));
+  console.log(`| ${k} | ${[0.5, 0.05, 0.95].map((share) => quantile(found, share).toFixed(1)).join(" | ")} |`);
+}
+process.exit(0);
