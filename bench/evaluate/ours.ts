@@ -99,4 +99,5 @@ async function identification(): Promise<Record<string, number>> {
 }
 
 const results = task === "ijbc" ? await verification() : await identification();
-console.log(JSON.stringify({ results, parts, peak: process.resourceUsage().maxRSS * 1024 }));
+const { userCPUTime, systemCPUTime, maxRSS } = process.resourceUsage();
+console.log(JSON.stringify({ results, parts, peak: maxRSS * 1024, cpu: (userCPUTime + systemCPUTime) / 1e6 }));

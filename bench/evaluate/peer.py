@@ -75,8 +75,9 @@ def main():
 
     task, folder = sys.argv[1:3]
     results = {"ijbc": ijbc, "tinyface": tinyface}[task](folder, lap)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    print(json.dumps({"results": results, "parts": parts, "peak": peak, "numpy": np.__version__}))
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    cpu = usage.ru_utime + usage.ru_stime
+    print(json.dumps({"results": results, "parts": parts, "peak": usage.ru_maxrss * 1024, "cpu": cpu, "numpy": np.__version__}))
 
 
 main()
