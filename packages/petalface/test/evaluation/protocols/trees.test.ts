@@ -298,7 +298,7 @@ describe("the mirror image", () => {
 });
 
 describe("petalface evaluate --protocol", () => {
-  it("measures an identification, saves it, and says in its help how every protocol's data must lie", async () => {
+  it("measures an identification, sharp and degraded, and saves it", async () => {
     const people = ["a", "b", "c", "d"];
     const root = await tree(
       people.flatMap((who) => [`gallery/${who}/1.png`, `probe/${who}/2.png`]),
@@ -318,8 +318,12 @@ describe("petalface evaluate --protocol", () => {
     expect(readFileSync(join(out, "page.html"), "utf8").includes("Rank-5 identification")).toBe(true);
     const inspected = await petalface(["inspect", join(out, "frozen.json"), "--json"]);
     expect(JSON.parse(inspected.stdout)).toMatchObject({ kind: "evaluation", protocol: { kind: "identification" } });
+  });
 
-    const wrong = await petalface(["evaluate", ...flags, "--protocol", "lfw", "--data", join(root, "gallery")]);
+  it("says what a protocol lacks, and in its help how the data must lie", async () => {
+    const root = await tree(["a/1.png", "b/1.png"]);
+    const flags = ["--model", model, "--normalize", "127.5,0.0078125", "--no-cache"];
+    const wrong = await petalface(["evaluate", ...flags, "--protocol", "lfw", "--data", root]);
     expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringContaining("needs --data lfw.bin")]);
     const help = await petalface(["evaluate", "--protocol", "ijbc", "--help"]);
     expect(help.stdout).toContain("ijbc_template_pair_label.txt");
