@@ -98,8 +98,13 @@ async function* alignVideo(
 export const noFfmpeg = (video: string): string =>
   `${video} is a video, and there is no ffmpeg on the PATH; install ffmpeg, or leave videos out with --no-videos`;
 
+/** 0 where a file is gone or may not be looked at; decoding then says so. */
 function bytesOf(path: string): number {
-  return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+  try {
+    return statSync(path).size;
+  } catch {
+    return 0;
+  }
 }
 
 function linesOf(

@@ -79,7 +79,6 @@ function isImage(port: Port | undefined): boolean {
 function detectorOf(session: FileSession, layout: Layout): Detector {
   const { name, dims } = session.inputs[0] as Port;
   const [height, width] = [dims[2], dims[3]];
-  let input = new Float32Array(0);
   return {
     kind: layout.kind,
     hasPoints: layout.hasPoints,
@@ -87,8 +86,7 @@ function detectorOf(session: FileSession, layout: Layout): Detector {
     multiple: layout.multiple,
     threshold: layout.threshold,
     async detect(canvas, least) {
-      const length = 3 * canvas.width * canvas.height;
-      if (input.length !== length) input = new Float32Array(length);
+      const input = new Float32Array(3 * canvas.width * canvas.height);
       fill(input, canvas, layout);
       const tensor: Tensor = { dtype: "float32", dims: [1, 3, canvas.height, canvas.width], data: input };
       const outputs = await session.run({ [name]: tensor });
