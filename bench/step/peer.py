@@ -142,7 +142,8 @@ class Swin(torch.nn.Module):
                 h = torch.roll(h, (-shift, -shift), (1, 2))
             h = h.view(-1, side, window, side, window, dim).permute(0, 1, 3, 2, 4, 5).reshape(-1, window * window, dim)
             qkv = F.linear(h, get("qkv_weight"), get("qkv_bias"))
-            qkv = qkv + F.linear(F.linear(h, self.adapters[f"{block}a"]) * rows, self.adapters[f"{block}b"])
+            if self.adapters:
+                qkv = qkv + F.linear(F.linear(h, self.adapters[f"{block}a"]) * rows, self.adapters[f"{block}b"])
             q, k, v = qkv.view(-1, window * window, 3, heads, depth).permute(2, 0, 3, 1, 4).unbind(0)
             if form == "fused attention":
                 h = F.scaled_dot_product_attention(q, k, v, attn_mask=get("bias"))
@@ -202,7 +203,8 @@ class WholeSwin(torch.nn.Module):
         h = h.view(-1, side, window, side, window, dim).permute(0, 1, 3, 2, 4, 5).reshape(-1, window**2, dim)
         qkv, site = self.linear(h, module + ".attn.qkv"), f"{module}.attn.qkv".replace(".", "_")
         rows = gate.repeat_interleave(side**2, 0)[:, None, :]
-        qkv = qkv + F.linear(F.linear(h, self.adapters[site + "_down"]) * rows, self.adapters[site + "_up"])
+        if self.adapters:
+            qkv = qkv + F.linear(F.linear(h, self.adapters[site + "_down"]) * rows, self.adapters[site + "_up"])
         q, k, v = qkv.view(-1, window**2, 3, heads, depth).permute(2, 0, 3, 1, 4).unbind(0)
         bias = self.bias(module + ".attn", window, heads)
         if form == "fused attention":
