@@ -248,8 +248,12 @@ describe("petalface evaluate and compare", () => {
 
     const html = await readFile(join(run, "report.html"), "utf8");
     expect(html).toMatch(/^<!doctype html>/);
-    // Six people, each sharp and at two resolutions.
-    expect(html.match(/data:image\/png;base64,/g)).toHaveLength(18);
+    const pictures = html.match(/<img src="data:image\/png;base64,[^>]*>/g) ?? [];
+    const ofPairs = pictures.filter((picture) => picture.includes('alt="pair, '));
+    // Six people, each sharp and at two resolutions; and both faces of every hardest pair.
+    expect(pictures.length - ofPairs.length).toBe(18);
+    expect(ofPairs.length).toBe(2 * (html.match(/<div class="pair">/g) ?? []).length);
+    expect(ofPairs.length).toBeGreaterThan(0);
 
     const alone = await json<{ saved: null; frozen: Result; adapted: null }>(
       "evaluate",

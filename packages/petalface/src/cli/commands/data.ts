@@ -80,4 +80,5 @@ export function dataCommand(program: Command, context: CliContext): void {
     .requiredOption("--out <folder>", "new folder; one folder a person in it")
     .action((spec: string, flags: { readonly out: string }) => unpack(spec, flags, context));
   withExamples(unpacking, "data unpack train.rec --out faces");
+  withExamples(command, "data pack faces --out train.rec", "data unpack train.rec --out faces");
 }
