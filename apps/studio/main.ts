@@ -28,7 +28,7 @@ async function main(): Promise<void> {
   if (!Number.isInteger(port) || port < 0 || port > 65535) throw new TypeError(`--port ${values.port} is no port`);
   if (values.build !== undefined) {
     await buildStudio({ model: values.model, out: values.build });
-    console.log(`the page is in ${values.build}; any static host will do (docs/STUDIO.md)`);
+    console.log(`the page is in ${values.build}; any static host will do (docs/studio.md)`);
     return;
   }
   const out = await mkdtemp(join(tmpdir(), "petalface-studio-"));

@@ -40,7 +40,7 @@ export interface AdaptedBuild {
 }
 
 /**
- * Puts an adapter into its backbone: `y = frozen(x) + up(gate(alpha) * down(x))` at every site (docs/METHOD.md, 1), or the trained weights
+ * Puts an adapter into its backbone: `y = frozen(x) + up(gate(alpha) * down(x))` at every site (docs/method.md, 1), or the trained weights
  * in place of the frozen ones. Input and output keep the backbone's names.
  */
 export function buildAdapted(backbone: Backbone, config: AdapterConfig, options: BuildOptions): AdaptedBuild {

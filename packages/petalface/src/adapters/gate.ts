@@ -2,7 +2,7 @@ import type { GraphBuilder } from "onnx-grad";
 import { ops } from "onnx-grad";
 
 /**
- * How alpha weights the rank channels of an adapter (docs/METHOD.md, 1):
+ * How alpha weights the rank channels of an adapter (docs/method.md, 1):
  * `single` 1; `low` 1 - alpha; `twin` half 1 - alpha, half alpha; `hat` two halves over the low-resolution range, a peak at alpha 0
  * and one at 1/2, both zero from alpha 1 on.
  */

@@ -3,7 +3,7 @@ import type { Site, UnfitLayer } from "./sites.ts";
 
 /**
  * The sites that a pattern names, in graph order: a comma-separated list of names in which `*` stands for anything, and of the words
- * - `default`, the recipe of docs/METHOD.md. Networks with more products than convolutions (transformers): the products on residual
+ * - `default`, the recipe of docs/method.md. Networks with more products than convolutions (transformers): the products on residual
  *   branches, that is qkv, proj, fc1 and fc2 but neither patch embedding, patch merging nor the head; all products where there are no such
  *   branches. Other networks: the 1x1 convolutions except those of the first (largest) stage; every dense convolution outside the first
  *   stage where there are no 1x1 ones;

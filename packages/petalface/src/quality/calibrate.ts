@@ -21,7 +21,7 @@ export function quantile(values: ArrayLike<number>, share: number): number {
 
 /**
  * Fits a calibration on scores of the same training faces sharp and at the best low resolution that training shows: alpha
- * reaches exactly 1 where all but 5 % of the sharp ones are, and 0 at the median of the degraded ones (docs/METHOD.md, 2).
+ * reaches exactly 1 where all but 5 % of the sharp ones are, and 0 at the median of the degraded ones (docs/method.md, 2).
  * Direction-aware: it does not matter whether the measure calls sharp faces large or small.
  * Throws PetalfaceError if a score is not finite or the measure cannot tell the two sets apart.
  */

@@ -35,7 +35,7 @@ export async function openEngine(graph: Graph, options: SessionOptions, profile?
       graphOptimizationLevel: options.optimisation ?? "extended",
       logSeverityLevel: 3,
       // Threads wait busily for a moment only: as long as onnxruntime does by itself, they take the cores from those that prepare images
-      // (measured: 91 against 82 images/s); not at all, and each of a thousand small kernels waits for a thread to wake (docs/SPEED.md).
+      // (measured: 91 against 82 images/s); not at all, and each of a thousand small kernels waits for a thread to wake (docs/speed.md).
       extra: {
         session: {
           intra_op: { allow_spinning: "1", spin_duration_us: "200" },

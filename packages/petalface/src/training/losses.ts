@@ -3,7 +3,7 @@ import { cosinesOf, crossEntropy, exactSine, type Loss, type Margin, normalised,
 
 /**
  * Distillation: mean of `weight * (1 - cos(embedding, target))` over the batch. `target` `[B, D]` holds unit vectors: the frozen embeddings
- * of the same faces, sharp (docs/METHOD.md, 3).
+ * of the same faces, sharp (docs/method.md, 3).
  */
 export function distillation(o: Ops, embedding: string, target: string, weight: number): string {
   const cosine = o.reduceSum(o.mul(normalised(o, embedding), target), [1], false);

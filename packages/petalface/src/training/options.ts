@@ -106,7 +106,7 @@ export interface TrainingOptions {
   readonly batch: number;
   /** Parts that a step's images are computed in, one after the other: less memory, the same step up to rounding. Divides `batch`. */
   readonly accumulate: number;
-  /** Numbers of the frozen weights while training: `int8` rounds the large products of the training graph (docs/SPEED.md). */
+  /** Numbers of the frozen weights while training: `int8` rounds the large products of the training graph (docs/speed.md). */
   readonly base: (typeof baseNames)[number];
   readonly epochs: number;
   /** An epoch ends with its last whole batch; the faces left over sit it out. */

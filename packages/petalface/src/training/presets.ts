@@ -1,6 +1,6 @@
 import type { TrainingOptions } from "./options.ts";
 
-/** docs/METHOD.md, 4: what we know to be best. */
+/** docs/method.md, 4: what we know to be best. */
 const petal: TrainingOptions = {
   preset: "petal",
   method: "lora",
@@ -60,7 +60,7 @@ const petal: TrainingOptions = {
   tensorboard: false,
 };
 
-/** docs/METHOD.md, 4: the twin form with a margin softmax, as the paper means it. */
+/** docs/method.md, 4: the twin form with a margin softmax, as the paper means it. */
 const paper: TrainingOptions = {
   ...petal,
   preset: "paper",
@@ -71,7 +71,7 @@ const paper: TrainingOptions = {
 };
 
 /**
- * docs/METHOD.md, 5: the released code's training of the Swin network on TinyFace, option by option. Its eight workers of eight images are the
+ * docs/method.md, 5: the released code's training of the Swin network on TinyFace, option by option. Its eight workers of eight images are the
  * parts of a batch: each normalises by its own statistics.
  */
 const reference: TrainingOptions = {
