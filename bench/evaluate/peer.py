@@ -45,7 +45,7 @@ def ijbc(folder, lap):
     tps, fps = np.cumsum(hit), np.cumsum(~hit)
     ends = np.r_[np.nonzero(np.diff(scores[order]))[0], len(scores) - 1]
     fpr, tpr = fps[ends] / fps[-1], tps[ends] / tps[-1]
-    rates = {f"TAR@{far:g}": float(tpr[fpr <= far * (1 + 1e-12)].max(initial=0)) for far in FARS}
+    rates = {f"TAR@{far:f}".rstrip("0"): float(tpr[fpr <= far * (1 + 1e-12)].max(initial=0)) for far in FARS}
     lap("rates")
     return rates
 
