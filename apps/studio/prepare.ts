@@ -51,7 +51,7 @@ export async function prepareStudio({
   measured = [16, 12],
 }: PrepareOptions): Promise<StudioPlan> {
   const backbone = await openBackbone(model);
-  const options = trainingOptions({ rank, batch, lrPixels, learningRate: 2e-3 });
+  const options = trainingOptions({ rank, batch, accumulate: 1, lrPixels, learningRate: 2e-3 });
   const { sites, unfit } = await proveSites(backbone);
   const config: AdapterConfig = {
     method: "lora",

@@ -90,11 +90,8 @@ export function checkOptions(options: TrainingOptions): void {
   within("accumulate", options.accumulate, 1, options.batch, true);
   if (options.batch % options.accumulate !== 0)
     fail(`--accumulate ${options.accumulate} does not divide --batch ${options.batch}`);
-  for (const [what, looks] of [
-    ["--batch-norm train", options.batchNorm === "train"],
-    ["AdaFace", marginOf(options.loss) === "adaface"],
-  ])
-    if (looks && options.batch === options.accumulate)
+  for (const what of looksAtBatch(options))
+    if (options.batch === options.accumulate)
       fail(`${what} takes statistics over the images of a part: give --accumulate less than --batch ${options.batch}`);
   if (usesMargin(options.loss) && options.classesPerStep < options.batch)
     fail(
@@ -113,3 +110,9 @@ export function checkOptions(options: TrainingOptions): void {
   if (options.variants > 0 && options.batchNorm === "train")
     fail("--variants keeps what frozen layers make of a face, and with --batch-norm train that changes with its batch");
 }
+
+/** What takes statistics over the images that are computed together, so that parts of a batch are not the batch. */
+export const looksAtBatch = (options: Pick<TrainingOptions, "batchNorm" | "loss">): string[] => [
+  ...(options.batchNorm === "train" ? ["--batch-norm train"] : []),
+  ...(marginOf(options.loss) === "adaface" ? ["AdaFace"] : []),
+];

@@ -1,5 +1,5 @@
 import type { Gate, LoraInit, Method } from "../adapters/index.ts";
-import { checkOptions } from "./check-options.ts";
+import { checkOptions, looksAtBatch } from "./check-options.ts";
 import type { optimizerNames } from "./optimizer.ts";
 import {
   type arcGradientNames,
@@ -159,8 +159,23 @@ export function trainingOptions(choices: TrainingChoices = {}, family?: string):
   const method = choices.method ?? base.method;
   const rate = method === "lora" ? base.learningRate : base.learningRate / 4;
   const options = { ...base, learningRate: rate, ...given } as TrainingOptions;
-  checkOptions(options);
-  return options;
+  const whole = options.preset === "reference" || looksAtBatch(options).length > 0 || "accumulate" in given;
+  const chosen = whole ? options : { ...options, accumulate: fewImages(options.batch) };
+  checkOptions(chosen);
+  return chosen;
+}
+
+/** Most and fewest images of a part that a batch is cut into unless told otherwise. */
+const partImages = { most: 8, fewest: 4 } as const;
+
+/**
+ * Parts that leave few images at once: what a convolutional network computes of eight faces stays in the processor's caches. Against 32 at once a step is
+ * 1.2 times as fast and takes half the memory (docs/speed.md).
+ */
+function fewImages(batch: number): number {
+  for (let images = partImages.most; images >= partImages.fewest; images--)
+    if (batch % images === 0) return batch / images;
+  return 1;
 }
 
 /** The factor on the adapter's output that the options mean, rank counted over all parts of the gate. */

@@ -37,6 +37,20 @@ it("takes alpha's range or the paper's threshold from the user", () => {
   expect(trainingOptions({ calibration: "paper", alphaThreshold: 0.4 }).alphaThreshold).toBe(0.4);
 });
 
+it.each([
+  [{}, 4],
+  [{ batch: 30 }, 5],
+  [{ batch: 7 }, 1],
+  [{ batch: 31 }, 1],
+  [{ batch: 3 }, 1],
+  [{ accumulate: 1 }, 1],
+  [{ loss: "adaface" }, 1],
+  [{ batchNorm: "train" }, 1],
+  [{ preset: "reference" }, 8],
+] as const)("cuts a batch into parts of four to eight images: %j", (choices, parts) => {
+  expect(trainingOptions(choices).accumulate).toBe(parts);
+});
+
 it("divides the scale by the root of the rank on request", () => {
   expect(adapterScale(trainingOptions({ rank: 16, scale: 2 }))).toBe(2);
   expect(adapterScale(trainingOptions({ rank: 16, scale: 2, rankStable: true }))).toBe(0.5);

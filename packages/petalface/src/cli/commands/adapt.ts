@@ -125,7 +125,11 @@ export function adaptCommand(program: Command, context: CliContext): void {
     .addOption(new Option("--decay <name>", "how the learning rate falls").choices(decayNames))
     .option("--clip <x>", "largest gradient norm", numeric)
     .option("--batch <n>", "images a step", numeric)
-    .option("--accumulate <n>", "parts that a step's images are computed in: less memory, same step", numeric)
+    .option(
+      "--accumulate <n>",
+      "parts that a step's images are computed in: less memory, same step; of 4 to 8 images unless given",
+      numeric,
+    )
     .addOption(
       new Option("--base <numbers>", "numbers of the frozen weights while training; int8: faster, 1 % off").choices(
         baseNames,
