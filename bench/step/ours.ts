@@ -4,7 +4,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Tensor } from "onnx-grad";
-import { floatsOf, openSession } from "petalface";
+import { floatsOf, openSession, trainingOptions } from "petalface";
 import { adamw, clipFactor, l2Norm } from "../../packages/petalface/src/training/adamw.ts";
 import { trainingSession } from "../../packages/petalface/src/training/session.ts";
 import { openNetwork } from "./networks.ts";
@@ -55,25 +55,42 @@ async function embedding(): Promise<() => Promise<Outcome>> {
 }
 
 async function training(): Promise<() => Promise<Outcome>> {
-  const { graph, input: imageName, alpha: alphaName, loss } = trainingGraphOf(network, batch);
+  // In as many parts as petalface cuts such a batch into.
+  const { accumulate: parts } = trainingOptions({ batch });
+  const rows = batch / parts;
+  const { graph, input: imageName, alpha: alphaName, loss } = trainingGraphOf(network, rows);
   const session = await openSession(graph, { ...trainingSession(network.backbone, { threads }), int8 });
-  const feeds = {
+  const part = ({ data, dims }: Tensor, at: number): Tensor => {
+    const length = data.length / parts;
+    return tensor((data as Float32Array).subarray(at * length, (at + 1) * length), [rows, ...dims.slice(1)]);
+  };
+  const whole = {
     [imageName]: image,
     [alphaName]: tensor(alpha, [batch]),
     target: tensor(target, [batch, network.backbone.width]),
   };
+  const feeds = Array.from({ length: parts }, (_, at) =>
+    Object.fromEntries(Object.entries(whole).map(([name, value]) => [name, part(value, at)])),
+  );
   const moments = { first: new Float32Array(theta.length), second: new Float32Array(theta.length) };
   let step = 0;
   return async () => {
-    const results = await session.run({ ...feeds, theta: tensor(theta, [theta.length]) });
-    const gradient = floatsOf(results, "grad_theta");
+    const gradient = new Float32Array(theta.length);
+    let mean = 0;
+    for (const feed of feeds) {
+      const results = await session.run({ ...feed, theta: tensor(theta, [theta.length]) });
+      mean += (floatsOf(results, loss)[0] as number) / parts;
+      floatsOf(results, "grad_theta").forEach((value, i) => {
+        gradient[i] = (gradient[i] as number) + value / parts;
+      });
+    }
     step++;
     adamw(theta, gradient, moments, step, {
       rate: recipe.rate,
       weightDecay: recipe.weightDecay,
       gradientScale: clipFactor(l2Norm(gradient), recipe.clip),
     });
-    return { loss: floatsOf(results, loss)[0] as number, values: gradient };
+    return { loss: mean, values: gradient };
   };
 }
 
