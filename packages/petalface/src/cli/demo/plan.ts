@@ -19,7 +19,7 @@ export interface DemoSize {
 }
 
 /** Fits into five minutes on two cores. */
-export const demoSize: DemoSize = { images: 2048, people: 300 };
+export const demoSize: DemoSize = { images: 1600, people: 300 };
 
 /** The ways to adapt that the demo compares, with the same layers, images and seed. */
 export const demoMethods: readonly {
