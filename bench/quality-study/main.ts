@@ -1,6 +1,6 @@
 /**
- * Which quality measure gives the best adapter: `npm run bench -- quality-study --help`. Every (measure, seed) is trained and measured by itself;
- * finished ones are kept in the work folder and not run again.
+ * Which quality measure gives the best adapter: `npm run bench -- quality-study --help`. Every (measure, seed) is trained and measured by itself, on
+ * photos and on synthetic people; what is finished is kept in the work folder and not run again.
  */
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -9,6 +9,7 @@ import { choiceFolds, testFolds } from "../faces/plan.ts";
 import { finishedJob, type Job, runJob } from "../faces/run.ts";
 import { type AlphaStudy, studyAlpha } from "./alpha.ts";
 import { measures, model } from "./plan.ts";
+import { finishedSynthetic, measureSynthetic } from "./synthetic.ts";
 import { type Cell, renderStudy } from "./table.ts";
 
 const { values } = parseArgs({
@@ -26,8 +27,12 @@ const { values } = parseArgs({
   },
 });
 
+/** A training under a measure, or `frozen`: the model as it is. */
 const jobOf = (measure: string, seed: number): Job => ({
-  contender: { name: measure, options: { preset: "petal", quality: measures[measure] } },
+  contender:
+    measure === "frozen"
+      ? { name: measure }
+      : { name: measure, options: { preset: "petal", quality: measures[measure] } },
   model,
   seed,
   images: Number(values.images),
@@ -62,24 +67,26 @@ async function main(): Promise<void> {
     alphas.set(measure, await alphaStudy(measure));
   }
   const cells: Cell[] = [];
+  const finish = async (measure: string, seed: number): Promise<void> => {
+    const job = jobOf(measure, seed);
+    const known = await finishedJob(job.folder);
+    if (known === undefined && values.render) return;
+    const done = known ?? (await runJob(job));
+    const kept = await finishedSynthetic(job);
+    const synthetic = kept ?? (values.render ? undefined : await measureSynthetic(job));
+    cells.push({ measure, seed, done, synthetic });
+    const state = known ? "kept" : `trained in ${done.seconds.toFixed(0)} s`;
+    const people = kept ? "kept" : synthetic ? "measured" : "not measured";
+    console.log(`${measure} seed ${seed}: ${state}; synthetic people ${people}`);
+  };
+  await finish("frozen", 0);
   for (const seed of values.seeds.split(",").map(Number))
-    for (const measure of values.measures.split(",")) {
-      const job = jobOf(measure, seed);
-      const known = await finishedJob(job.folder);
-      if (known === undefined && values.render) continue;
-      const done = known ?? (await runJob(job));
-      cells.push({ measure, seed, done });
-      console.log(`${measure} seed ${seed}: ${known ? "kept" : `trained in ${done.seconds.toFixed(0)} s`}`);
-    }
+    for (const measure of values.measures.split(",")) await finish(measure, seed);
   const name = values.tune ? "quality-study-fold6" : "quality-study";
-  await writeFile(
-    join(values.out, `${name}.md`),
-    renderStudy(
-      cells,
-      alphas,
-      `${values.tune ? "--tune " : ""}--images ${values.images} --faces ${values.faces} --threads ${values.threads}`,
-    ),
-  );
+  const command = `${values.tune ? "--tune " : ""}--images ${values.images} --faces ${values.faces} --threads ${values.threads}`;
+  const text = renderStudy(cells, alphas, command);
+  await writeFile(join(values.out, `${name}.md`), text);
+  console.log(text);
 }
 
 await main();

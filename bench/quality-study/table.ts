@@ -1,95 +1,141 @@
-import { compareResults, type EvaluationResult, percent } from "petalface";
+import { compareMethods, type EvaluationResult, type Measure, percent } from "petalface";
+import { testPixels } from "../faces/plan.ts";
 import type { JobResult } from "../faces/run.ts";
 import type { AlphaStudy } from "./alpha.ts";
+import { incumbent, rule, verdict } from "./verdict.ts";
 
-/** One finished training. */
+/** One finished training, or the frozen model. */
 export interface Cell {
   readonly measure: string;
   readonly seed: number;
   readonly done: JobResult;
+  /** The same on synthetic people, once measured. */
+  readonly synthetic?: EvaluationResult | undefined;
 }
 
 const columns: readonly (readonly [string, string])[] = [
   ["HR", "accuracy/sharp"],
-  ["LR 16", "accuracy/lr:16"],
-  ["LR 8", "accuracy/lr:8"],
-  ["mix 16", "accuracy/mixed:16"],
-  ["mix 12", "accuracy/mixed:12"],
-  ["mix 8", "accuracy/mixed:8"],
+  ...testPixels.map((pixels) => [`LR ${pixels}`, `accuracy/lr:${pixels}`] as const),
+  ...testPixels.map((pixels) => [`mix ${pixels}`, `accuracy/mixed:${pixels}`] as const),
   ["rank-1 sharp", "rank1/sharp"],
-  ["rank-1 16", "rank1/mixed:16"],
-  ["rank-1 12", "rank1/mixed:12"],
+  ...testPixels.map((pixels) => [`rank-1 ${pixels}`, `rank1/mixed:${pixels}`] as const),
 ];
 
-const mean = (numbers: readonly number[]): number => numbers.reduce((sum, value) => sum + value, 0) / numbers.length;
-const found = (result: EvaluationResult, key: string) => result.measures.find((measure) => measure.key === key);
-const row = (cells: readonly string[]): string => `| ${cells.join(" | ")} |`;
+type Result = (cell: Cell) => EvaluationResult | undefined;
 
-/** Markdown of the study: accuracy by measure, paired differences from sharpness, alpha by resolution. */
+const mean = (numbers: readonly number[]): number => numbers.reduce((sum, value) => sum + value, 0) / numbers.length;
+const row = (cells: readonly string[]): string => `| ${cells.join(" | ")} |`;
+const head = (...titles: readonly string[]): string[] => [row(titles), row(titles.map(() => "---"))];
+const points = (value: number): string => (100 * value).toFixed(2);
+const interval = ({ value, low, high }: Pick<Measure, "value" | "low" | "high">): string =>
+  `${points(value)} [${points(low)}, ${points(high)}]`;
+
+/** Markdown of the study: accuracy by measure on photos and on synthetic people, differences from the incumbent, who wins, alpha by resolution. */
 export function renderStudy(cells: readonly Cell[], alphas: ReadonlyMap<string, AlphaStudy>, command: string): string {
-  const names = [...new Set(cells.map(({ measure }) => measure))];
-  const of = (name: string): Cell[] => cells.filter(({ measure }) => measure === name);
-  const lines = [
+  return `${[
     "# Which quality measure",
     "",
     `    npm run bench -- quality-study ${command}`,
     "",
-    "MobileFaceNet, preset petal, 4,800 training images unless said otherwise, of LFW people outside View 2's folds 1 to 6. Per cent, mean over the seeds;",
-    "after ± half the width of the 95 % interval of the first seed (bootstrap over people), in brackets the range of the seeds.",
+    "MobileFaceNet, preset petal, 4,800 training images unless said otherwise, of LFW people outside View 2's folds 1 to 6. HR: both faces sharp; LR k: both shrunk to k x k pixels and",
+    "enlarged; mix k: sharp against k, each side in turn; rank-1: probes of k px in a sharp gallery. Per cent, mean over the seeds; after ± half the width of the 95 % interval of the first",
+    "seed (bootstrap over people), in brackets the range of the seeds. Differences are paired, in points, their 95 % interval has the error of people and of seeds; * where p < 0.05.",
     "",
-    row(["measure", "seeds", ...columns.map(([title]) => title)]),
-    row(["---", "---", ...columns.map(() => "---")]),
-    ...names.map((name) => {
-      const own = of(name);
-      return row([
-        name,
-        own.map(({ seed }) => seed).join(" "),
-        ...columns.map(([, key]) => {
-          const each = own.flatMap(({ done }) => found(done.result, key) ?? []);
-          const [first] = each;
-          if (first === undefined) return "-";
-          const all = each.map(({ value }) => value);
-          const range = all.length > 1 ? ` [${percent(Math.min(...all))}, ${percent(Math.max(...all))}]` : "";
-          return `${percent(mean(all))} ± ${percent((first.high - first.low) / 2)}${range}`;
-        }),
-      ]);
-    }),
+    "## Photos: LFW, folds 1 to 3",
     "",
-    "Paired differences from sharpness in points, mean over the seeds; in brackets the 95 % interval of the first seed; * where p < 0.05 in every seed.",
+    ...renderSet(cells, ({ done }) => done.result),
+    "## Synthetic people, whom no training saw",
     "",
-    row(["measure", ...columns.map(([title]) => title)]),
-    row(["---", ...columns.map(() => "---")]),
-    ...names
-      .filter((name) => name !== "sharpness")
-      .map((name) => row([name, ...differences(of(name), of("sharpness"))])),
+    ...renderSet(cells, ({ synthetic }) => synthetic),
+    "## Which is best",
     "",
-    "Alpha of faces of people in the test folds at k px: mean, and in brackets the per cent judged sharp (alpha exactly 1). 112 is the photo as it is. Range: the scores",
+    ...renderVerdict(cells),
+    "## Alpha",
+    "",
+    "Of faces of people in the test folds at k px: mean, and in brackets the per cent judged sharp (alpha exactly 1). 112 is the photo as it is. Range: the scores",
     "at alpha 0 and 1, fitted on people outside folds 1 to 6.",
     "",
+    ...renderAlpha(alphas),
+  ].join("\n")}\n`;
+}
+
+function renderSet(cells: readonly Cell[], resultOf: Result): string[] {
+  const names = [...new Set(cells.filter((cell) => resultOf(cell)).map(({ measure }) => measure))];
+  const of = (name: string): Cell[] => cells.filter((cell) => cell.measure === name && resultOf(cell));
+  const first = cells.map(resultOf).find((result) => result !== undefined)?.protocol;
+  if (first === undefined) return ["Nothing is measured yet.", ""];
+  return [
+    `${first.name}: ${first.genuine} genuine and ${first.impostor} impostor pairs of ${first.people} people, ${first.probes} probes in a gallery of ${first.gallery}.`,
+    "",
+    ...head("measure", "seeds", ...columns.map(([title]) => title)),
+    ...names.map((name) => {
+      const own = of(name);
+      const seeds = own.map(({ seed }) => seed).join(" ");
+      return row([name, name === "frozen" ? "" : seeds, ...columns.map(([, key]) => value(own, resultOf, key))]);
+    }),
+    "",
+    ...head(`minus ${incumbent}`, ...columns.map(([title]) => title)),
+    ...names
+      .filter((name) => name !== incumbent)
+      .map((name) => row([name, ...differences(of(name), of(incumbent), resultOf)])),
+    "",
   ];
+}
+
+function value(own: readonly Cell[], resultOf: Result, key: string): string {
+  const each = own.flatMap((cell) => resultOf(cell)?.measures.find((measure) => measure.key === key) ?? []);
+  const [first] = each;
+  if (first === undefined) return "-";
+  const all = each.map((measure) => measure.value);
+  const range = all.length > 1 ? ` [${percent(Math.min(...all))}, ${percent(Math.max(...all))}]` : "";
+  return `${percent(mean(all))} ± ${percent((first.high - first.low) / 2)}${range}`;
+}
+
+/** Of the seeds that both have; the frozen model, which has none, against all. */
+function differences(own: readonly Cell[], base: readonly Cell[], resultOf: Result): string[] {
+  const shared = (cell: Cell, others: readonly Cell[]): boolean =>
+    own[0]?.measure === "frozen" || others.some(({ seed }) => seed === cell.seed);
+  const [left, right] = [base.filter((cell) => shared(cell, own)), own.filter((cell) => shared(cell, base))].map(
+    (side) => side.flatMap((cell) => resultOf(cell) ?? []),
+  ) as [EvaluationResult[], EvaluationResult[]];
+  if (left.length === 0 || right.length === 0) return columns.map(() => "-");
+  const compared = compareMethods(left, right);
+  return columns.map(([, key]) => {
+    const found = compared.differences.find((measure) => measure.key === key);
+    return found === undefined ? "-" : `${interval(found)}${found.p < 0.05 ? " *" : ""}`;
+  });
+}
+
+function renderVerdict(cells: readonly Cell[]): string[] {
+  const found = verdict(cells);
+  if (found === undefined)
+    return [...rule, "", `Not decided: ${incumbent} and another measure must have finished a seed on both sets.`, ""];
+  const { seeds, standings, winner } = found;
+  return [
+    ...rule,
+    "",
+    ...head("measure", "mean", `minus ${incumbent}`, "p, corrected", ...seeds.map((seed) => `seed ${seed}`), "HR"),
+    ...standings.map(({ measure, mean: own, difference, p, seeds: each, sharp }) =>
+      measure === incumbent
+        ? row([measure, percent(own), "", "", ...each.map(() => ""), ""])
+        : row([measure, percent(own), interval(difference), p.toFixed(3), ...each.map(points), interval(sharp)]),
+    ),
+    "",
+    `Winner on seeds ${seeds.join(", ")}: **${winner}**.`,
+    "",
+  ];
+}
+
+function renderAlpha(alphas: ReadonlyMap<string, AlphaStudy>): string[] {
   const pixels = [...alphas.values()][0]?.rows.map((each) => each.pixels) ?? [];
-  lines.push(row(["measure", "range", ...pixels.map(String)]), row(["---", "---", ...pixels.map(() => "---")]));
-  for (const [name, { low, high, rows }] of alphas)
-    lines.push(
+  return [
+    ...head("measure", "range", ...pixels.map(String)),
+    ...[...alphas].map(([name, { low, high, rows }]) =>
       row([
         name,
         `${low.toFixed(2)} to ${high.toFixed(2)}`,
-        ...rows.map(({ mean: value, one }) => `${value.toFixed(2)} (${(100 * one).toFixed(1)})`),
+        ...rows.map(({ mean: alpha, one }) => `${alpha.toFixed(2)} (${(100 * one).toFixed(1)})`),
       ]),
-    );
-  return `${lines.join("\n")}\n`;
-}
-
-function differences(own: readonly Cell[], base: readonly Cell[]): string[] {
-  const pairs = own.flatMap((cell) => {
-    const other = base.find(({ seed }) => seed === cell.seed);
-    return other === undefined ? [] : [compareResults(other.done.result, cell.done.result)];
-  });
-  return columns.map(([, key]) => {
-    const each = pairs.flatMap((pair) => pair.differences.find((measure) => measure.key === key) ?? []);
-    const [first] = each;
-    if (first === undefined) return "-";
-    const sure = each.every(({ p }) => p < 0.05) ? " *" : "";
-    return `${(100 * mean(each.map(({ value }) => value))).toFixed(2)} [${(100 * first.low).toFixed(2)}, ${(100 * first.high).toFixed(2)}]${sure}`;
-  });
+    ),
+  ];
 }

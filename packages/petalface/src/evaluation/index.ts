@@ -26,6 +26,7 @@ export type { HardestPairs, ReportFace, ReportPair, ReportSample } from "./repor
 export { type Report, renderReport, writeReport } from "./report/report.ts";
 export { style as reportStyle } from "./report/style.ts";
 export { type NamedComparison, verdictWords } from "./report/words.ts";
+export { type MeasureName, type OperatingChoice, prepareStatistics, type Statistics } from "./statistics.ts";
 export { loadEvaluation, saveEvaluation, withoutDetail } from "./store.ts";
 export { defaultFars, type Measured, type MeasureOptions, summariseOutcomes } from "./summary.ts";
 export { type SyntheticPairsOptions, syntheticPairs } from "./synthetic-pairs.ts";
