@@ -14,7 +14,7 @@ import { makePython } from "../networks/python.ts";
 import { type Contender, startContender } from "./contender.ts";
 import { flopsOf } from "./flops.ts";
 import { gemmLimit } from "./gemm.ts";
-import { graphOf, isSwin, networkNames, openNetwork } from "./networks.ts";
+import { embeddingNames, graphOf, isSwin, networkNames, openNetwork } from "./networks.ts";
 import { type Row, renderIntroduction, renderRun } from "./table.ts";
 import { trainingGraphOf } from "./training-graph.ts";
 import { makeWorkload, readFloats, writeWorkload } from "./workload.ts";
@@ -29,7 +29,7 @@ const here = import.meta.dirname;
 const { values } = parseArgs({
   args: process.argv.slice(3),
   options: {
-    networks: { type: "string", default: networkNames.join(",") },
+    networks: { type: "string", default: (embeds ? embeddingNames : networkNames).join(",") },
     batch: { type: "string" },
     forms: { type: "string" },
     rounds: { type: "string", default: "5" },
@@ -46,7 +46,7 @@ const { values } = parseArgs({
 if (values.help) {
   console.log(`npm run bench -- ${task} [--networks A,B] [--batch 8,32] [--forms eager,channels-last,compiled,"fused attention",int8,onnxruntime] [--rounds N]
   [--seconds N: of steps in a round] [--threads N] [--work FOLDER] [--venv FOLDER] [--python PROGRAM] [--out FOLDER]
-Networks are ${networkNames.join(", ")}, or names of petalface import --arch such as swin_256new and r50 (drawn weights).
+Networks are ${networkNames.join(", ")} (steps only: 18 Swin blocks), or names of petalface import --arch such as swin_256new and r50 (drawn weights).
 The first call makes a Python environment with PyTorch (about 6 GB). fr_feature and mobilefacenet need the shared weights.`);
   process.exit(0);
 }

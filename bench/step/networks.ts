@@ -21,6 +21,9 @@ const stage2: SwinSizes = { blocks: 18, dim: 768, heads: 16, grid: 10, window: 5
 /** Networks that are taken unless asked for others; `--arch` names of known networks are others. */
 export const networkNames = ["fr_feature", "mobilefacenet", "swin"] as const;
 
+/** The same of `npm run bench -- embed`: blocks alone embed nothing. */
+export const embeddingNames = ["fr_feature", "mobilefacenet", "r50", "swin_256new"] as const;
+
 /** Networks whose trained weights are among the shared data. */
 const trained: ReadonlySet<string> = new Set(["fr_feature", "mobilefacenet"]);
 

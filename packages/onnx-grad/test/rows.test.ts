@@ -282,8 +282,29 @@ describe("proveRows", () => {
     );
     expect(problems.get(output)).toEqual({
       still: false,
-      reason: "when run, its row 1 of 3 changes with image 0 of 3, not with image 1 alone",
+      reason: "when run, its row 0 of 3 does not depend on image 0 of 3 alone",
     });
+  });
+
+  it("finds one image in another's row, whatever the two and the batch", async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.integer({ min: 2, max: 9 }), fc.nat(), fc.nat(), async (batch, own, other) => {
+        const mixing = new Float32Array(batch * batch);
+        for (let image = 0; image < batch; image++) mixing[image * (batch + 1)] = 1;
+        const [row, column] = [own % batch, other % batch];
+        if (row !== column) mixing[row * batch + column] = 0.5;
+        const graph = graphOf([batch, 6], (o, x) => o.matmul(o.floats(mixing, [batch, batch]), x));
+        const [value = ""] = graph.outputs;
+        const places = new Map([[value, { axis: 0, outer: 1, inner: 1 }]]);
+        const problem = (await proveRows(graph, places, feedsOf(graph, batch), run)).get(value);
+        expect(problem?.reason).toBe(
+          row === column
+            ? undefined
+            : `when run, its row ${row} of ${batch} does not depend on image ${row} of ${batch} alone`,
+        );
+      }),
+      { numRuns: 60 },
+    );
   });
 
   it("finds rows that do not change with their image", async () => {

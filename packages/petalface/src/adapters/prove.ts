@@ -8,8 +8,8 @@ import { findSites, type Site, type SiteList, type UnfitLayer } from "./sites.ts
 const BATCH = 3;
 
 /**
- * The sites of a backbone, checked by running it: images of noise are changed one at a time, and only rows that the graph gives to that
- * image may change, in the input and in the output of every site. A layer where others change, or none, goes to the unfit with the reason.
+ * The sites of a backbone, checked by running it: images of noise are changed, and in the input and output of every site the rows that the graph
+ * gives to an image must change with it and with no other. A layer where that is not so goes to the unfit with the reason.
  */
 export async function proveSites(backbone: Backbone, options: SessionOptions = {}): Promise<SiteList> {
   return proveSiteRows(backbone, findSites(backbone.graph), options);
@@ -60,7 +60,8 @@ async function proveOnEngine(
   let session: Awaited<ReturnType<typeof openSession>> | undefined;
   try {
     return await proveRows(graph, places, feeds, async (probe, inputs) => {
-      session ??= await openSession(probe, options);
+      // Packing the weights takes longer than these few runs gain by it.
+      session ??= await openSession(probe, { ...options, prepack: false });
       return session.run(inputs);
     });
   } finally {
