@@ -26,6 +26,7 @@ export function lower(graph: Graph, target: Target, options: LowerOptions = {}):
     throw new OnnxGradError(`8-bit products need the target cpu, not ${target}`);
   const lowered = (options.passes ?? passes)
     .filter((pass) => pass.targets.includes(target) && (pass.exact || options.exact !== true))
+    .filter((pass) => pass.floatProducts !== true || options.int8 !== true)
     .reduce((before, pass) => {
       const after = pass.run(before);
       if (

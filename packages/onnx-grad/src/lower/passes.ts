@@ -1,5 +1,6 @@
 import type { Pass } from "./pass.ts";
 import { activations } from "./passes/activations.ts";
+import { apartRows } from "./passes/apart-rows.ts";
 import { fewBuffers } from "./passes/few-buffers.ts";
 import { logSoftmax } from "./passes/log-softmax.ts";
 import { longProducts } from "./passes/long-products.ts";
@@ -17,5 +18,6 @@ export const passes: readonly Pass[] = [
   activations,
   spaceToDepth,
   turnedProducts,
+  apartRows,
   longProducts,
 ];

@@ -1,11 +1,11 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { type Graph, GraphBuilder, lower, type Ops, ops, type Shape } from "../../src/index.ts";
+import { differentiate, type Graph, GraphBuilder, lower, type Ops, ops, type Shape } from "../../src/index.ts";
 import { expectClose, numbers, random, run } from "../run.ts";
 
 /** A graph of the inputs a and b with one output. */
 function graphOf(a: Shape, b: Shape, build: (o: Ops, a: string, b: string) => string): Graph {
-  const builder = new GraphBuilder({ name: "cpu", opset: 18 });
+  const builder = new GraphBuilder({ name: "cpu", opset: 20 });
   const inputs = [a, b].map((shape, i) => builder.input(i === 0 ? "a" : "b", { dtype: "float32", shape }));
   return builder.build([build(ops(builder), inputs[0] as string, inputs[1] as string)]);
 }
@@ -63,4 +63,60 @@ test("transposes in a row are one, or none", async () => {
     return o.add(o.transpose(o.transpose(once, [1, 2, 0]), [2, 0, 1]), b);
   });
   expect(await operatorsAfter(turned)).toEqual(["Transpose", "Add"]);
+});
+
+/** Weights that differ from place to place. */
+const weights = (o: Ops, ...dims: number[]): string => {
+  const length = dims.reduce((product, size) => product * size, 1);
+  return o.floats(
+    Float32Array.from({ length }, (_, i) => Math.sin(i) / 8),
+    dims,
+  );
+};
+
+/** Two layers with a function of each element between them, the first output `width` wide. */
+const layers = (o: Ops, a: string, width: number, between = (x: string) => o.builder.add("Gelu", [x])): string => {
+  const wide = o.add(o.matmul(a, weights(o, 4, width)), weights(o, width));
+  return o.matmul(between(wide), weights(o, width, 3));
+};
+
+/** The widths that products of a graph sum over. */
+const depths = (graph: Graph): number[] =>
+  graph.nodes
+    .filter(({ op }) => op === "MatMul" || op === "Gemm")
+    .map(({ inputs: [x = ""] }) => graph.types.get(x)?.shape.at(-1) as number);
+
+test("rows of 4096 bytes get more columns between two products, with the gradient too", async () => {
+  const forward = graphOf([2, 5, 4], [2, 5, 3], (o, a, b) => {
+    const loss = o.mul(layers(o, a, 1024), b);
+    return o.reduceMean(loss, [0, 1, 2], false);
+  });
+  const training = differentiate(forward, { loss: forward.outputs[0] as string, wrt: ["a"] });
+  expect(depths(lower(training, "cpu"))).toEqual([4, 1040, 3, 1040]);
+  const feeds = { a: random([2, 5, 4], 1), b: random([2, 5, 3], 2) };
+  const [plain, lowered] = [await run(training, feeds), await run(lower(training, "cpu"), feeds)];
+  for (const output of training.outputs) expectClose(numbers(lowered[output]), numbers(plain[output]), 1e-6);
+});
+
+test("rows of other lengths stay, and those that are needed as they are", async () => {
+  const check = async (build: (o: Ops, a: string, b: string) => string, width: number): Promise<void> => {
+    const graph = graphOf([5, 4], [5, 1024], build);
+    await operatorsAfter(graph);
+    expect(depths(lower(graph, "cpu"))).toContain(width);
+  };
+  await check((o, a) => layers(o, a, 1000), 1000);
+  await check((o, a) => layers(o, a, 1024, (x) => o.softmax(x)), 1024);
+  await check((o, a) => layers(o, a, 1024, (x) => o.div(1, o.add(x, 9))), 1024);
+  await check((o, a, b) => layers(o, a, 1024, (x) => o.add(x, b)), 1024);
+  await check((o, a) => layers(o, a, 2048, (x) => o.mul(o.relu(x), weights(o, 2048))), 2064);
+  await check((o, a) => layers(o, a, 1024, (x) => o.reshape(o.tanh(x), [1, 5, 1024])), 1040);
+});
+
+test("8-bit products keep their constant weights", () => {
+  const graph = graphOf([300, 300], [1], (o, a) => {
+    const wide = o.relu(o.matmul(a, weights(o, 300, 1024)));
+    return o.matmul(wide, weights(o, 1024, 300));
+  });
+  const found = lower(graph, "cpu", { int8: true }).nodes.map(({ op }) => op);
+  expect(found).toEqual(["DynamicQuantizeMatMul", "Relu", "DynamicQuantizeMatMul"]);
 });
