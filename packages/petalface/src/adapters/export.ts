@@ -6,7 +6,7 @@ import type { Adapter } from "./config.ts";
 import { mergeAdapter } from "./merge.ts";
 import { adaptedModel } from "./model.ts";
 
-/** Where the deployed model's alpha comes from: judged from each image, a second input `alpha` `[N]`, or fixed for all. */
+/** Where the deployed model's alpha comes from: judged from each image, a second input `alpha` `[N]`, or fixed for all. Judged by `external`, the second input is the score, `quality` `[N]`. */
 export type ExportAlpha = "quality" | "input" | number;
 
 /**

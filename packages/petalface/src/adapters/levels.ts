@@ -4,7 +4,7 @@ import { type Graph, readModel, writeModel } from "onnx-grad";
 import { type Backbone, type Embedder, toInput } from "../backbones/index.ts";
 import { PetalfaceError } from "../errors.ts";
 import { writeFileSafely } from "../files.ts";
-import { measureOf, qualityGraph } from "../quality/index.ts";
+import { isGiven, measureOf, printCalibration, qualityGraph } from "../quality/index.ts";
 import { floatsOf, openSession, type Session, type SessionOptions } from "../runtime/index.ts";
 import type { Adapter } from "./config.ts";
 import { exportedGraph } from "./export.ts";
@@ -42,6 +42,10 @@ export async function exportLevels(
   if (calibration.kind === "paper" || calibration.kind === "given")
     throw new PetalfaceError(
       "alpha is not clamped to [0, 1] or comes from outside, so it has no levels; export --alpha input",
+    );
+  if (isGiven(calibration.measure))
+    throw new PetalfaceError(
+      `alpha comes from a score that you have already: ${printCalibration(calibration)}; write the networks with export --alpha 0, --alpha 0.5, ... and send each face to the one nearest`,
     );
   const { graph, alpha } = qualityGraph(backbone, measureOf(calibration.measure, weights), calibration);
   if (alpha === undefined) throw new Error("a calibrated measure without alpha");

@@ -1,12 +1,13 @@
 import type { Graph } from "onnx-grad";
 import type { Backbone, EmbeddingModel } from "../backbones/index.ts";
+import { toldScores } from "../quality/index.ts";
 import { buildAdapted } from "./build.ts";
 import type { Adapter } from "./config.ts";
 
 /** Name of the alpha output of an adapted model. */
 export const alphaOutput = "alpha";
 
-/** The adapted network as one graph with an open batch: image -> quality -> calibration -> gate -> embedding and alpha. */
+/** The adapted network as one graph with an open batch: image -> quality -> calibration -> gate -> embedding and alpha. Where quality comes with the data it is a second input. */
 export function adaptedModel(
   backbone: Backbone,
   adapter: Adapter,
@@ -24,12 +25,14 @@ export function adaptedModel(
     attributes: {},
   });
   const graph: Graph = b.build([built.embedding, output]);
+  const scores = alpha === "quality" ? toldScores(adapter.config.calibration) : undefined;
   return {
     graph,
     spec: backbone.spec,
     input: built.input,
     output: built.embedding,
     alpha: output,
+    ...(scores && { scores }),
     size: backbone.size,
     width: backbone.width,
   };

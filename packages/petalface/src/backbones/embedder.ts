@@ -1,9 +1,9 @@
-import type { Graph } from "onnx-grad";
+import type { Graph, Tensor } from "onnx-grad";
 import { PetalfaceError } from "../errors.ts";
 import type { ModelSpec } from "../models/index.ts";
 import { floatsOf, openSession, type SessionOptions } from "../runtime/index.ts";
 import { toInput } from "./pixels.ts";
-import type { Embedder } from "./types.ts";
+import type { Embedder, ToldScores } from "./types.ts";
 
 /** What {@link openEmbedder} needs to know of a graph: a {@link Backbone}, or an adapted one. */
 export interface EmbeddingModel {
@@ -13,6 +13,8 @@ export interface EmbeddingModel {
   readonly output: string;
   /** Output that holds alpha `[N]`, where the graph judges quality itself. */
   readonly alpha?: string;
+  /** Where the graph is told the quality of each face. */
+  readonly scores?: ToldScores | undefined;
   readonly size: number;
   readonly width: number;
 }
@@ -28,11 +30,22 @@ export async function openEmbedder(
     size: model.size,
     width: model.width,
     batch,
-    async embed(pixels, count) {
+    scores: model.scores,
+    async embed(pixels, count, scores) {
       if (count < 1 || count > batch || pixels.length < count * 3 * model.size * model.size)
         throw new PetalfaceError(`cannot embed ${count} faces of ${pixels.length} bytes; at most ${batch} at a time`);
+      if (model.scores !== undefined && scores?.length !== count)
+        throw new PetalfaceError(
+          "this model is told the quality of each face, and here faces come without: give a manifest with a column quality",
+        );
       // A full batch whatever the count: the same rows then give the same bits in every call.
-      const results = await session.run({ [model.input]: toInput(pixels, count, batch, model.size, model.spec) });
+      const feeds: Record<string, Tensor> = { [model.input]: toInput(pixels, count, batch, model.size, model.spec) };
+      if (model.scores !== undefined && scores !== undefined) {
+        const data = new Float32Array(batch);
+        data.set(scores);
+        feeds[model.scores.input] = { dtype: "float32", dims: [batch], data };
+      }
+      const results = await session.run(feeds);
       const data = floatsOf(results, model.output);
       const alpha = model.alpha === undefined ? undefined : floatsOf(results, model.alpha);
       return {

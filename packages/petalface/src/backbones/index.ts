@@ -23,4 +23,4 @@ export { fillNetwork, type Network } from "./networks/layers.ts";
 export { keptTokens, type VitShape, vit } from "./networks/vit.ts";
 export { type Backbone, openBackbone } from "./open.ts";
 export * from "./portable.ts";
-export type { Embedder, Embeddings } from "./types.ts";
+export type { Embedder, Embeddings, ToldScores } from "./types.ts";

@@ -1,3 +1,11 @@
+/** A model that is told the quality of each face. */
+export interface ToldScores {
+  /** Input that takes the scores, `[N]`. */
+  readonly input: string;
+  /** The score of copies made worse, for which nobody gave one; undefined where there is none. */
+  readonly degraded: number | undefined;
+}
+
 /** Embeddings of a batch of faces. */
 export interface Embeddings {
   /** How many faces. */
@@ -16,8 +24,13 @@ export interface Embedder {
   readonly size: number;
   /** Length of one embedding. */
   readonly width: number;
-  /** `pixels`: `count` faces as 8-bit RGB planes, `count x 3 x size x size`. Any count from 1 up to {@link batch}. */
-  embed(pixels: Uint8Array, count: number): Promise<Embeddings>;
+  /**
+   * `pixels`: `count` faces as 8-bit RGB planes, `count x 3 x size x size`. Any count from 1 up to {@link batch}. `scores`: the quality of each, where
+   * {@link scores} asks for it.
+   */
+  embed(pixels: Uint8Array, count: number, scores?: Float32Array): Promise<Embeddings>;
+  /** How the model is told the quality of faces, where it does not see it. */
+  readonly scores?: ToldScores | undefined;
   /** The largest count that one call takes; the fastest too. */
   readonly batch: number;
   close(): Promise<void>;

@@ -24,7 +24,10 @@ export async function* embedData(
   signal: AbortSignal,
   store?: EmbeddingStore,
 ): AsyncGenerator<EmbeddedBatch> {
-  const request = (index: number) => ({ source: data.at(index).source, flip: false });
+  const request = (index: number) => {
+    const { source, quality } = data.at(index);
+    return { source, flip: false, quality };
+  };
   for await (const faces of embedFaces(data.length, request, { embedder, loader, store, signal })) {
     const samples = Array.from({ length: faces.count }, (_, i) => data.at(faces.start + i));
     yield { ...faces, samples };

@@ -21,6 +21,8 @@ export interface TrainingPhotos {
   readonly out: string;
   readonly aligned: (typeof alignedChoices)[number];
   readonly threads: number;
+  /** Whether each face must bring its quality score. */
+  readonly told: boolean;
 }
 
 /**
@@ -38,6 +40,10 @@ export async function trainingFaces(photos: TrainingPhotos, context: CliContext)
   // A folder of something else is refused by the run itself.
   const names = await readdir(out).catch(() => []);
   if (are || !names.every(mayBeginWith)) return data;
+  if (photos.told)
+    throw new PetalfaceError(
+      `${printPath(train)} holds photos, not aligned faces (${reason}), and --quality external takes scores of the faces: align them first (petalface align), and write a manifest with the column quality; --aligned yes takes them as they are`,
+    );
   const folder = join(out, "aligned");
   context.note(
     `${printPath(train)} holds photos, not aligned faces (${reason}): aligning them into ${printPath(folder)} first; --aligned yes takes them as they are`,

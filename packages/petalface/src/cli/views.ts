@@ -44,11 +44,12 @@ export async function viewPeople(request: ViewRequest): Promise<EmbeddingView> {
       const rows = new Float32Array(shown.length * model.width);
       const face = (index: number) => {
         const { image, how } = shown[index] as (typeof shown)[number];
-        const { source, id } = data.at(found[image] as number);
+        const { source, id, quality } = data.at(found[image] as number);
         return {
           source,
           flip: false,
           degrade: how === null ? undefined : drawDegradation(parseDegradation(how), id),
+          quality,
         };
       };
       const options = { embedder, loader, store, signal: request.signal };

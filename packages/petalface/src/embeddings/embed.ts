@@ -1,5 +1,13 @@
 import type { Embedder } from "../backbones/index.ts";
-import { type ImageRequest, type ImageStore, type Loader, openImageStore, prefetch } from "../images/index.ts";
+import { PetalfaceError } from "../errors.ts";
+import {
+  type ImageRequest,
+  type ImageStore,
+  type Loader,
+  openImageStore,
+  prefetch,
+  printPath,
+} from "../images/index.ts";
 import { faceKey } from "./face-key.ts";
 import type { EmbeddingStore } from "./store.ts";
 
@@ -43,7 +51,9 @@ export async function* embedFaces(
   using images = disposable(openImageStore());
   const window = store === undefined ? embedder.batch : batchesAtOnce * embedder.batch;
   const look = async (start: number) => {
-    const requests = Array.from({ length: Math.min(window, count - start) }, (_, i) => request(start + i));
+    const requests = Array.from({ length: Math.min(window, count - start) }, (_, i) =>
+      told(request(start + i), embedder),
+    );
     if (store === undefined) return { start, requests, planes: await options.loader.load(requests) };
     const keys = await Promise.all(requests.map((one) => faceKey(one, images)));
     return { start, requests, keys, rows: await store.get(keys) };
@@ -54,13 +64,36 @@ export async function* embedFaces(
   for await (const found of prefetch(windows(), 2)) {
     signal?.throwIfAborted();
     if (found.planes !== undefined) {
-      const { data, alpha } = await embedder.embed(found.planes, found.requests.length);
+      const { data, alpha } = await embedder.embed(
+        found.planes,
+        found.requests.length,
+        scoresOf(found.requests, embedder),
+      );
       yield { start: found.start, count: found.requests.length, data, alpha, kept: 0 };
       continue;
     }
     yield await fillWindow(found, options);
   }
 }
+
+/** A request with the score that the model is told, or without one where it is told none: what is kept is then the same for all. */
+function told(request: ImageRequest, { scores }: Embedder): ImageRequest {
+  if (scores === undefined) return { ...request, quality: undefined };
+  const { source, quality, degrade } = request;
+  if (quality === undefined)
+    throw new PetalfaceError(
+      `${"path" in source ? printPath(source.path) : "a synthetic face"} has no quality score, and this adapter is told one for each face: fill the column quality of the manifest`,
+    );
+  const score = degrade === undefined ? quality : scores.degraded;
+  if (score === undefined)
+    throw new PetalfaceError(
+      "a face that is made worse has no quality score, and the paper's rule none to take its place: measure with --degrade none",
+    );
+  return { ...request, quality: score };
+}
+
+const scoresOf = (requests: readonly ImageRequest[], { scores }: Embedder): Float32Array | undefined =>
+  scores && Float32Array.from(requests, ({ quality = Number.NaN }) => quality);
 
 /** Closes the files when the generator ends, however it does. */
 const disposable = (images: ImageStore): ImageStore & Disposable => ({
@@ -92,7 +125,8 @@ async function fillWindow(
   }
   for await (const { part, planes } of prefetch(batches(), 2)) {
     signal?.throwIfAborted();
-    const { data, alpha } = await embedder.embed(planes, part.length);
+    const asked = part.map((i) => requests[i] as ImageRequest);
+    const { data, alpha } = await embedder.embed(planes, part.length, scoresOf(asked, embedder));
     const numbers = width + (alpha === undefined ? 0 : 1);
     const records = new Float32Array(part.length * numbers);
     part.forEach((face, row) => {

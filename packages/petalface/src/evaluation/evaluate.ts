@@ -79,9 +79,9 @@ async function embedImages(
   const out = new Float32Array(indices.length * width);
   let alphas: Float32Array | undefined;
   const request = (index: number): ImageRequest => {
-    const { source, id } = data.at(indices[index] as number);
+    const { source, id, quality } = data.at(indices[index] as number);
     // A face is degraded in the same way in every evaluation, whichever others are measured with it.
-    return { source, flip: false, degrade: spec && drawDegradation(spec, id) };
+    return { source, flip: false, degrade: spec && drawDegradation(spec, id), quality };
   };
   for await (const part of embedFused(indices.length, request, fusion, { embedder, loader, store, signal })) {
     out.set(part.data, part.start * width);

@@ -3,12 +3,12 @@ import type { LinearCalibration, PaperCalibration, QualityMeasure } from "./type
 import type { QualityWeights } from "./weights.ts";
 
 /** The part of a measure that a calibration names. */
-type Judge = Pick<QualityMeasure, "name" | "weights">;
+export type Judge = Pick<QualityMeasure, "name" | "weights">;
 
 const named = (weights: QualityWeights | undefined) => weights && { weights: weights.sha256 };
 
 /** Share of sharp training faces that may fall short of alpha = 1. */
-const sharpShortfall = 0.05;
+export const sharpShortfall = 0.05;
 
 /** Value below which a share of the sorted-on-the-fly values lies; linear between neighbours (type 7 of Hyndman and Fan 1996). */
 export function quantile(values: ArrayLike<number>, share: number): number {
@@ -32,6 +32,11 @@ export function calibrate(
 ): LinearCalibration {
   requireFinite(measure, "sharp", sharp);
   requireFinite(measure, "degraded", degraded);
+  const one = sharp[0];
+  if ([sharp, degraded].every((scores) => Array.from(scores).every((score) => score === one)))
+    throw new PetalfaceError(
+      `"${measure}" gives every training face the score ${one}, degraded or not, so no range can be fitted on it; give --alpha-range LOW,HIGH or another --quality`,
+    );
   const low = quantile(degraded, 0.5);
   const higherIsSharper = quantile(sharp, 0.5) > low;
   const high = quantile(sharp, higherIsSharper ? sharpShortfall : 1 - sharpShortfall);
@@ -51,7 +56,7 @@ export function calibrateAsPaper({ name: measure, weights }: Judge, scores: Arra
   return { kind: "paper", measure, ...named(weights), threshold: sum / scores.length };
 }
 
-function requireFinite(measure: string, name: string, scores: ArrayLike<number>): void {
+export function requireFinite(measure: string, name: string, scores: ArrayLike<number>): void {
   if (scores.length === 0) throw new PetalfaceError(`no ${name} faces to calibrate "${measure}" on`);
   const bad = Array.from(scores).findIndex((score) => !Number.isFinite(score));
   if (bad >= 0)

@@ -1,10 +1,11 @@
-import { copyGraph, ops } from "onnx-grad";
+import { copyGraph, type Dim, ops } from "onnx-grad";
+import type { ToldScores } from "../backbones/index.ts";
 import { PetalfaceError } from "../errors.ts";
 import { brisque } from "./brisque.ts";
 import { cnniqa } from "./cnniqa.ts";
 import { luma } from "./grey.ts";
 import { resolution } from "./resolution.ts";
-import type { QualityMeasure } from "./types.ts";
+import type { Calibration, QualityMeasure } from "./types.ts";
 import type { QualityWeights } from "./weights.ts";
 
 /** The 4-neighbour Laplacian, row-major. */
@@ -62,15 +63,16 @@ function constant(name: string, score: number): QualityMeasure {
   };
 }
 
-/** The score that came with the data: no graph can know it. */
+/** Name of the input that takes a given score for each face. */
+const scoreInput = "quality";
+
+/** The score that came with the data: no graph can know it, so it is an input beside the image. */
 const external: QualityMeasure = {
   name: "external",
-  description: "the column quality of a manifest; alpha is then an input of the model",
-  build() {
-    throw new PetalfaceError(
-      "external quality is not in the pixels: it comes from the manifest's column quality, and alpha is an input of the model",
-      { exitCode: 2 },
-    );
+  description: "the column quality of a manifest; a second input of the model",
+  build(b, _, image) {
+    const [batch] = b.shape(image);
+    return b.input(scoreInput, { dtype: "float32", shape: [batch as Dim] });
   },
 };
 
@@ -88,6 +90,15 @@ export const measureNames: readonly string[] = [
 
 /** Whether a measure's score comes with the data and not from the pixels. */
 export const isGiven = (measure: string): boolean => measure === external.name;
+
+/**
+ * What a model with this calibration must be told, if anything. Nobody scored a copy that is made worse on the way: it counts as poor as a score of `low`,
+ * the best low resolution that training shows, so that its alpha is 0. The paper's rule has no such score.
+ */
+export function toldScores(calibration: Calibration): ToldScores | undefined {
+  if (!isGiven(calibration.measure)) return undefined;
+  return { input: scoreInput, degraded: "low" in calibration ? calibration.low : undefined };
+}
 
 /** How to name the weights of a measure on the command line; undefined where it needs none. */
 export const weightsUsage: Readonly<Record<string, string>> = {

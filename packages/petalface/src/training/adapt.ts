@@ -7,10 +7,10 @@ import { PetalfaceError } from "../errors.ts";
 import { removeUnfinished } from "../files.ts";
 import { openLoader } from "../images/index.ts";
 import { lockRun } from "../lock.ts";
-import { openMeasure } from "../quality/index.ts";
+import { isGiven, openMeasure } from "../quality/index.ts";
 import type { Provider, SessionOptions } from "../runtime/index.ts";
 import { versions } from "../versions.ts";
-import { fitCalibration } from "./calibration.ts";
+import { fitCalibration, hashScores } from "./calibration.ts";
 import { hasState, loadState, type TrainingState } from "./checkpoint.ts";
 import { firstState, type Parts, stateShape } from "./first-state.ts";
 import { type MetricsRecord, rewindMetrics, type StepRecord } from "./metrics.ts";
@@ -84,6 +84,7 @@ export async function adapt(request: AdaptRequest, context: AdaptContext = {}): 
   const data = context.data ?? (await openData(request.train));
   if (usesMargin(options.loss)) requirePeople(data, options);
   const measure = await openMeasure(options.quality);
+  const scores = isGiven(measure.name) ? hashScores(data) : undefined;
   const { sites, ungated } = options.method === "lora" ? await sitesOf(backbone, options, context) : { sites: [] };
   await makeRunFolder(request.out);
   await using _lock = await lockRun(request.out);
@@ -92,7 +93,7 @@ export async function adapt(request: AdaptRequest, context: AdaptContext = {}): 
   const session = sessionOptions(context);
   await using validator = await openValidator(request.validation, backbone, session, context);
   await using loader = openLoader({ size: backbone.size, threads: session.threads, cacheBytes: decodedCacheBytes });
-  const calibration = await fitCalibration(backbone, data, loader, options, session, measure);
+  const { calibration, set } = await fitCalibration(backbone, data, loader, options, session, measure);
   const { name, sha256 } = backbone.spec;
   const { method, gate, rank } = options;
   const config: AdapterConfig = {
@@ -106,7 +107,11 @@ export async function adapt(request: AdaptRequest, context: AdaptContext = {}): 
     format: 1,
     options,
     model: { given: request.model, normalize: request.normalize, name, sha256, ...(family && { family }) },
-    data: { spec: data.spec, fingerprint: data.fingerprint, images: data.length, people: data.people.length },
+    data: {
+      ...{ spec: data.spec, fingerprint: data.fingerprint, images: data.length, people: data.people.length },
+      ...(scores !== undefined && { scores }),
+      ...(set && { set }),
+    },
     adapter: config,
     steps: stepsOf(options, data.length),
     ...(request.validation &&
@@ -168,7 +173,9 @@ export async function resume(
     throw new PetalfaceError(
       `${run.data.spec} is not the data that ${folder} was started with (files were added, removed or changed)`,
     );
-  const { weights } = await openMeasure(run.options.quality);
+  const { name: judge, weights } = await openMeasure(run.options.quality);
+  if (isGiven(judge) && hashScores(data) !== run.data.scores)
+    throw new PetalfaceError(`the column quality of ${run.data.spec} is not that which ${folder} was started with`);
   if (weights?.sha256 !== run.adapter.calibration.weights)
     throw new PetalfaceError(
       `${run.options.quality} are not the weights of the quality measure that ${folder} was started with`,

@@ -1,5 +1,6 @@
 import { gateNames, gateParts, loraInitNames, methodNames } from "../adapters/index.ts";
 import { PetalfaceError } from "../errors.ts";
+import { isGiven } from "../quality/index.ts";
 import { degradationOf } from "./degradation.ts";
 import { optimizerNames } from "./optimizer.ts";
 import {
@@ -56,6 +57,10 @@ export function checkOptions(options: TrainingOptions): void {
   }
   if (alphaRange.length > 0 && options.calibration === "paper")
     fail("--alpha-range is clamped, --calibration paper is not; give --alpha-threshold");
+  if (isGiven(options.quality) && options.calibration === "paper" && options.sharpShare < 1)
+    fail(
+      "--quality external has no score for faces that training makes worse, and --calibration paper none to take its place; give --sharp-share 1, or --alpha-range",
+    );
   within("rank", options.rank, 1, 4096, true);
   if (options.rank % gateParts(options.gate) !== 0)
     fail(`--gate ${options.gate} halves the rank; --rank ${options.rank} is odd`);

@@ -1,6 +1,7 @@
 import { differentiate, type Graph, ops } from "onnx-grad";
 import { type AdapterConfig, buildAdapted, type Layout, type NoiseInput } from "../adapters/index.ts";
-import type { Backbone } from "../backbones/index.ts";
+import type { Backbone, ToldScores } from "../backbones/index.ts";
+import { toldScores } from "../quality/index.ts";
 import { distillation } from "./losses.ts";
 import type { Loss } from "./margin.ts";
 import { lossStateSize, marginLoss } from "./margin-loss.ts";
@@ -23,6 +24,8 @@ export interface TrainingGraph {
     readonly onehot?: "onehot";
     /** What the loss keeps from step to step. */
     readonly lossState?: "loss_state";
+    /** The quality of the faces `[B]`, where the graph does not see it. */
+    readonly scores?: ToldScores | undefined;
     /** Drawn anew for every step, each `[B, width]`. */
     readonly noise: readonly NoiseInput[];
   };
@@ -108,6 +111,7 @@ export function trainingGraph(
       ...(distils && { target: "target" as const }),
       ...(classifies && { centres: "centres" as const, onehot: "onehot" as const }),
       ...(lossState && { lossState: "loss_state" as const }),
+      scores: toldScores(config.calibration),
       noise,
     },
     outputs: {

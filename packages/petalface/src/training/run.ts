@@ -4,6 +4,7 @@ import type { AdapterConfig } from "../adapters/index.ts";
 import { PetalfaceError } from "../errors.ts";
 import { writeFailure, writeFileSafely } from "../files.ts";
 import { lockName } from "../lock.ts";
+import type { SetFindings } from "../quality/index.ts";
 import { type TrainingOptions, trainingOptions } from "./options.ts";
 import type { ValidationRequest, ValidationScore } from "./validation.ts";
 
@@ -24,6 +25,10 @@ export interface RunRecord {
     readonly fingerprint: string;
     readonly images: number;
     readonly people: number;
+    /** SHA-256 of the scores that came with the faces, where quality is `external`. */
+    readonly scores?: string | undefined;
+    /** What the faces turned out to be, where alpha's range was fitted on them. */
+    readonly set?: SetFindings | undefined;
   };
   /** Everything about the adapter but the numbers of its quality measure, which lie beside it. */
   readonly adapter: Omit<AdapterConfig, "weights">;

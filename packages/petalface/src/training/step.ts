@@ -109,7 +109,7 @@ export function applyStep(task: StepTask, state: TrainingState, computed: Comput
 
 /** The inputs of one part of a batch: rows `start` to `start + size`. */
 function partFeeds(
-  { backbone, graph: { inputs }, targets, prefix }: StepTask,
+  { backbone, data, graph: { inputs }, targets, prefix }: StepTask,
   batch: PreparedStep,
   start: number,
   size: number,
@@ -122,6 +122,13 @@ function partFeeds(
   const feeds: Record<string, Tensor> = prefix?.feeds(batch.draws.slice(start, start + size)) ?? {
     [inputs.image]: images(),
   };
+  const { scores } = inputs;
+  if (scores !== undefined) {
+    const told = batch.draws
+      .slice(start, start + size)
+      .map(({ index, degrade }) => (degrade === undefined ? data.at(index).quality : scores.degraded) ?? Number.NaN);
+    feeds[scores.input] = vector(Float32Array.from(told));
+  }
   if (targets !== undefined && inputs.target !== undefined) {
     const target = new Float32Array(size * backbone.width);
     batch.draws.slice(start, start + size).forEach(({ index, flip }, row) => {

@@ -84,3 +84,19 @@ it("draws a page of hostile names without letting them in", () => {
   expect(page).not.toContain(evil);
   expect(histogramOf([1, 2, Number.NaN, 4], 3)).toEqual({ low: 1, high: 4, counts: [1, 1, 1] });
 });
+
+it("says whether a set is sharp, blurred or both, and which range adapt would fit on it", async () => {
+  const args = ["quality", "synthetic:people=8,images=2,seed=1", "--size", "112", "--threads", "1", "--json"];
+  const { code, stdout, stderr } = await petalface([...args, "--metric", "sharpness", "--metric", "constant:3"]);
+  expect(code, stderr).toBe(0);
+  // Synthetic people are drawn at 56 px: smoother than photos, sharper than faces of 24 px.
+  const { set, measures } = JSON.parse(stdout) as {
+    set: { faces: number; pixels: number };
+    measures: { fitted?: { low: number; high: number }; reason?: string }[];
+  };
+  expect(set.faces).toBe(16);
+  expect(set.pixels).toBeGreaterThan(35);
+  expect(set.pixels).toBeLessThan(50);
+  expect(measures[0]?.fitted?.high).toBeGreaterThan(measures[0]?.fitted?.low as number);
+  expect(measures[1]?.reason).toMatch(/every training face the score 3/);
+});

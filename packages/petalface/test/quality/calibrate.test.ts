@@ -4,8 +4,12 @@ import {
   alphaOf,
   calibrate,
   calibrateAsPaper,
+  calibrateOnScores,
+  calibrateOnSet,
+  lookAtSet,
   measureOf,
   parseCalibration,
+  printSet,
   quantile,
 } from "../../src/quality/index.ts";
 
@@ -42,6 +46,64 @@ describe("calibrate", () => {
     expect(() => calibrate(sharpness, degraded, degraded)).toThrow("cannot tell");
     expect(() => calibrate(sharpness, [1, Number.NaN], degraded)).toThrow("NaN");
     expect(() => calibrate(sharpness, sharp, [])).toThrow("no degraded");
+    expect(() => calibrate(sharpness, [3, 3], [3, 3])).toThrow("every training face the score 3");
+  });
+});
+
+describe("a set", () => {
+  const faces = 200;
+  /** Detail in pixels of a set of which this share is blurred. */
+  const details = (share: number): number[] =>
+    Array.from({ length: faces }, (_, i) => (i < share * faces ? 14 + (i % 9) : 65 + (i % 30)));
+  const copies = Array.from({ length: faces }, (_, i) => 20 + (i % 9));
+
+  it("is sharp, blurred, or both together", () => {
+    const kindOf = (share: number): string => lookAtSet(details(share), copies, 112).kind;
+    expect([0, 0.05, 0.06, 0.5, 0.94, 0.97, 1].map(kindOf)).toEqual(
+      ["sharp", "sharp", "mixed", "mixed", "mixed", "blurred", "blurred"], // from all sharp to none
+    );
+    expect(lookAtSet(details(0.5), copies, 112)).toMatchObject({ faces, blurred: 0.5, pixels: (24 + 62.5) / 2 });
+    expect(lookAtSet(details(0), [90, 95], 112).kind).toBe("unknown");
+    expect(printSet(lookAtSet(details(0.25), copies, 112))).toMatch(/together: 25 % of 200 faces have less than 43 px/);
+    expect(printSet(lookAtSet(details(1), copies, 112))).toMatch(/^blurred faces: 100 %/);
+    expect(printSet(lookAtSet(details(0), [90], 112))).toBeUndefined();
+  });
+
+  it("that is mixed has the range of its sharp faces, whichever way scores count", () => {
+    for (const sign of [1, -1]) {
+      const detail = details(0.4);
+      const stored = detail.map((value) => sign * Math.log(value));
+      const worse = detail.map((value) => sign * Math.log(Math.min(value, 24)));
+      const set = lookAtSet(detail, copies, 112);
+      const { low, high } = calibrateOnSet(sharpness, { stored, copies: worse }, detail, set);
+      expect(low).toBeCloseTo(sign * Math.log(24), 10);
+      expect(sign * high).toBeGreaterThan(Math.log(65));
+      expect(sign * high).toBeLessThan(Math.log(68));
+      // Without looking at the set, half of its faces would have been taken for sharp ones.
+      expect(() => calibrate(sharpness, stored, worse)).toThrow("cannot tell");
+    }
+  });
+
+  it("that brings its scores has their range, or says why there is none", () => {
+    const external = measureOf("external");
+    const detail = details(0.4);
+    const set = lookAtSet(detail, copies, 112);
+    for (const sign of [1, -1]) {
+      const scores = detail.map((value, i) => sign * (value < 43 ? 0.1 + (i % 5) / 100 : 0.7 + (i % 5) / 100));
+      const fitted = calibrateOnScores(external, scores, detail, set);
+      expect(fitted.low).toBeCloseTo(0.12 * sign, 10);
+      expect(fitted.high).toBeCloseTo(0.7 * sign, 10);
+    }
+    const noise = detail.map((_, i) => (i * 7919) % 101);
+    const refused: [readonly number[], readonly number[], RegExp][] = [
+      [detail.map(() => 5), detail, /says 5 of every training face/],
+      [noise, detail, /which way the column quality counts cannot be told/],
+      [[...detail.slice(1), Number.NaN], detail, /"external" gave NaN on training face 199/],
+      [details(0), details(0), /0 % of the training faces have less than 43 px/],
+      [details(1), details(1), /100 % of the training faces have less than 43 px/],
+    ];
+    for (const [scores, own, message] of refused)
+      expect(() => calibrateOnScores(external, scores, own, lookAtSet(own, copies, 112))).toThrow(message);
   });
 });
 

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { type Command, Option } from "commander";
 import { gateNames, loraInitNames, methodNames } from "../../adapters/index.ts";
 import { PetalfaceError } from "../../errors.ts";
-import { measureNames, printCalibration } from "../../quality/index.ts";
+import { isGiven, measureNames, printCalibration, printSet } from "../../quality/index.ts";
 import { providerNames } from "../../runtime/index.ts";
 import {
   type AdaptContext,
@@ -205,6 +205,8 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
     signal: context.signal,
     onStart(record, first) {
       context.note(budget(record));
+      const found = record.data.set && printSet(record.data.set);
+      if (found !== undefined && first === 0) context.note(`the training set: ${found}`);
       if (record.validation?.fingerprint.endsWith(record.data.fingerprint))
         context.note(
           "the validation faces are the training faces: the best adapter is then the one that knows them best",
@@ -247,7 +249,15 @@ async function start(flags: Flags, out: string, surroundings: AdaptContext, cont
     ...named
   } = choices;
   const options: TrainingChoices = { ...named, learningRate, validateEvery };
-  const photos = { train, model, normalize, out, aligned, threads: threads ?? availableParallelism() };
+  const photos = {
+    train,
+    model,
+    normalize,
+    out,
+    aligned,
+    threads: threads ?? availableParallelism(),
+    told: isGiven(named.quality ?? ""),
+  };
   const data = await trainingFaces(photos, context);
   return adapt(
     { model, normalize, train: data?.spec ?? train, options, out, validation: validationOf(flags) },

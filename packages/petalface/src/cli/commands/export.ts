@@ -17,6 +17,7 @@ import { type Backbone, openBackbone } from "../../backbones/index.ts";
 import { openData } from "../../data/index.ts";
 import { PetalfaceError } from "../../errors.ts";
 import { openLoader } from "../../images/index.ts";
+import { toldScores } from "../../quality/index.ts";
 import type { CliContext } from "../context.ts";
 import { withExamples } from "../examples.ts";
 import { examplesOf, measureLoss, modelOf, type PrecisionLoss, printLoss } from "../export/loss.ts";
@@ -108,10 +109,12 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
   const graph = await exportedGraph(backbone, adapter, alpha);
   const { changed, loss } = await changePrecision(flags, backbone, graph, context);
   await writeModel(changed, flags.out);
+  const told = graph.inputs.length > 1 && alpha === "quality" ? toldScores(adapter.config.calibration) : undefined;
   context.result(
     {
       file: flags.out,
       input: backbone.input,
+      ...(told && { quality: told.input }),
       output: changed.outputs[0],
       alpha,
       size: backbone.size,
@@ -121,6 +124,9 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
     },
     [
       `${flags.out}: ${backbone.input} [N, 3, ${backbone.size}, ${backbone.size}] -> ${changed.outputs[0]} [N, ${backbone.width}], preprocessing as the frozen model's`,
+      ...(told
+        ? [`a second input, ${told.input} [N], takes the quality of each face, in the unit of the training set`]
+        : []),
       ...(loss ? [`${flags.precision} ${printLoss(loss)}`] : []),
     ].join("\n"),
   );
@@ -137,10 +143,8 @@ async function changePrecision(
   if (precision === "fp32") return { changed: graph };
   if (graph.inputs.length > 1)
     throw new PetalfaceError(
-      "another precision is measured on faces, so alpha must be judged inside or fixed: leave out --alpha input",
-      {
-        exitCode: 2,
-      },
+      "another precision is measured on faces, so alpha must be judged inside or fixed, not an input nor made of one: give --alpha with a number",
+      { exitCode: 2 },
     );
   const engine = engineOf({ provider: "cpu", ...(flags.threads !== undefined && { threads: flags.threads }) });
   const data = await openData(flags.data);

@@ -3,7 +3,7 @@ import { openData } from "../../data/index.ts";
 import { PetalfaceError } from "../../errors.ts";
 import { writeFileSafely } from "../../files.ts";
 import { openLoader } from "../../images/index.ts";
-import { histogramOf, measureNames, printCalibration, quantile, spearman } from "../../quality/index.ts";
+import { histogramOf, measureNames, printCalibration, printSet, quantile, spearman } from "../../quality/index.ts";
 import type { CliContext } from "../context.ts";
 import { withExamples } from "../examples.ts";
 import { engineOf, withEngineOptions } from "../model.ts";
@@ -11,6 +11,7 @@ import { collect, parseInteger } from "../options.ts";
 import { type JudgeFlags, judgeData, openJudges } from "../quality/judges.ts";
 import { type Ladder, tryLadders } from "../quality/monotone.ts";
 import { renderQualityPage } from "../quality/page.ts";
+import { type LookedAt, lookAtFaces } from "../quality/set.ts";
 import { plainTable } from "../table.ts";
 
 interface Flags extends JudgeFlags {
@@ -51,6 +52,11 @@ const ladderRows = (ladders: readonly Ladder[]): string[][] => [
   ]),
 ];
 
+/** What `petalface adapt` would make of a measure on this set. */
+const printFit = (fit: LookedAt["fits"][number]): string | undefined =>
+  fit &&
+  ("fitted" in fit ? `adapt would fit: ${printCalibration(fit.fitted)}` : `adapt would fit no range: ${fit.reason}`);
+
 async function run(spec: string, flags: Flags, context: CliContext): Promise<void> {
   const engine = engineOf(flags);
   const data = await openData(spec);
@@ -65,14 +71,17 @@ async function run(spec: string, flags: Flags, context: CliContext): Promise<voi
     const { scores, alphas } = await judgeData(data, judges, loader, { signal, onDone: (n) => progress.update(n) });
     const seconds = (performance.now() - started) / 1000;
     const ladders = flags.degraded ? await tryLadders(data, judges, loader, signal) : [];
+    // Scores that came with the data need no pixels.
+    const seeing = judges.some(({ embedder }) => embedder !== undefined);
+    const looked = seeing ? await lookAtFaces(data, judges, loader, engine, signal) : undefined;
     progress.close();
     const summaries = judges.map((judge, i) => {
       const own = scores[i] as Float32Array;
       const finite = own.filter(Number.isFinite);
       if (finite.length === 0)
         throw new PetalfaceError(`${judge.name} gave no face a score; is there a column quality?`);
-      const alpha = alphas[i];
-      return { judge, scores: finite, unscored: own.length - finite.length, alpha };
+      const alpha = alphas[i]?.filter(Number.isFinite);
+      return { judge, scores: finite, unscored: own.length - finite.length, alpha, fit: looked?.fits[i] };
     });
     const agreement = names.map((_, i) =>
       names.map((_, j) => spearman(scores[i] as Float32Array, scores[j] as Float32Array)),
@@ -106,15 +115,16 @@ async function run(spec: string, flags: Flags, context: CliContext): Promise<voi
         renderQualityPage({
           data: data.spec,
           faces: data.length,
-          measures: summaries.map(({ judge, scores: own, alpha }) => ({
+          measures: summaries.map(({ judge, scores: own, alpha, fit }) => ({
             name: judge.name,
-            note: judge.calibration ? printCalibration(judge.calibration) : "no calibration: give an adapter for alpha",
+            note: judge.calibration ? printCalibration(judge.calibration) : (printFit(fit) ?? ""),
             scores: histogramOf(own, 48),
             alpha: alpha && histogramOf(alpha, 48),
           })),
           tables,
         }),
       );
+    const found = looked && printSet(looked.set);
     const own = scores[0] as Float32Array;
     const order = Int32Array.from({ length: data.length }, (_, i) => i).sort(
       (a, b) => (own[a] as number) - (own[b] as number),
@@ -133,14 +143,17 @@ async function run(spec: string, flags: Flags, context: CliContext): Promise<voi
       ...(order.length > lines.length
         ? [`... and ${order.length - lines.length} more; --show N for more, --json for all`]
         : []),
-      ...summaries.flatMap(({ judge, scores: values, unscored, alpha }) => [
+      ...(found === undefined ? [] : [`the set: ${found}`]),
+      ...summaries.flatMap(({ judge, scores: values, unscored, alpha, fit }) => [
         `${values.length} faces, ${judge.name}: ${Object.entries(summarise(values))
           .map(([name, value]) => `${name} ${value.toFixed(4)}`)
           .join(", ")}${unscored > 0 ? `; ${unscored} without a score` : ""}`,
         `  ${sparkline(values)}`,
         ...(judge.calibration && alpha
           ? [`  ${printCalibration(judge.calibration)}`, `  alpha ${sparkline(alpha)}`]
-          : []),
+          : fit
+            ? [`  ${printFit(fit)}`]
+            : []),
       ]),
       ...tables.flatMap(({ title, note, rows }) => ["", `${title}: ${note}`, plainTable(rows)]),
       `${(data.length / seconds).toFixed(0)} faces a second, decoding included`,
@@ -150,10 +163,12 @@ async function run(spec: string, flags: Flags, context: CliContext): Promise<voi
       {
         ...head,
         data: data.spec,
+        set: looked?.set ?? null,
         summary: { score: summarise(first.scores), alpha: first.alpha ? summarise(first.alpha) : null },
-        measures: summaries.map(({ judge, scores: values, unscored, alpha }) => ({
+        measures: summaries.map(({ judge, scores: values, unscored, alpha, fit }) => ({
           metric: judge.name,
           calibration: judge.calibration ?? null,
+          ...fit,
           unscored,
           score: { ...summarise(values), histogram: histogramOf(values, 48) },
           alpha: alpha ? { ...summarise(alpha), histogram: histogramOf(alpha, 48) } : null,

@@ -3,7 +3,15 @@ import { type Backbone, type Embedder, openBackbone, openEmbedder } from "../../
 import type { FaceData } from "../../data/index.ts";
 import { PetalfaceError } from "../../errors.ts";
 import { type Loader, prefetch } from "../../images/index.ts";
-import { type Calibration, isGiven, measureName, measureOf, openMeasure, qualityGraph } from "../../quality/index.ts";
+import {
+  alphaOf,
+  type Calibration,
+  isGiven,
+  measureName,
+  measureOf,
+  openMeasure,
+  qualityGraph,
+} from "../../quality/index.ts";
 import type { Engine, ModelFlags } from "../model.ts";
 import { plainModel } from "../plain-model.ts";
 
@@ -72,8 +80,8 @@ export async function judgeData(
   { signal, onDone }: { signal: AbortSignal; onDone(done: number): void },
 ): Promise<Judged> {
   const scores = judges.map(() => new Float32Array(data.length).fill(Number.NaN));
-  const alphas = judges.map(({ embedder, calibration }) =>
-    embedder && calibration ? new Float32Array(data.length) : undefined,
+  const alphas = judges.map(({ calibration }) =>
+    calibration ? new Float32Array(data.length).fill(Number.NaN) : undefined,
   );
   const batch = 32;
   const seeing = judges.some(({ embedder }) => embedder !== undefined);
@@ -88,11 +96,12 @@ export async function judgeData(
   }
   for await (const { start, samples, pixels } of prefetch(batches(), 3)) {
     signal.throwIfAborted();
-    for (const [place, { embedder }] of judges.entries()) {
+    for (const [place, { embedder, calibration }] of judges.entries()) {
       const own = scores[place] as Float32Array;
       if (embedder === undefined)
         samples.forEach(({ quality = Number.NaN }, i) => {
           own[start + i] = quality;
+          if (calibration !== undefined) (alphas[place] as Float32Array)[start + i] = alphaOf(calibration, quality);
         });
       else if (pixels !== undefined) {
         const judged = await embedder.embed(pixels, samples.length);

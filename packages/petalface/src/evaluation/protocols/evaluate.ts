@@ -50,10 +50,10 @@ function faceRows(options: EvaluateMatchOptions, spec: DegradationSpec | undefin
     async read(start, count) {
       const out = new Float32Array(count * width);
       const request = (index: number) => {
-        const { source, id } = data.at(faces[start + index] as number);
+        const { source, id, quality } = data.at(faces[start + index] as number);
         // A probe is degraded in the same way in every evaluation; of the others the sharp embedding is kept already.
         const worse = spec !== undefined && probes.has(item[start + index] as number);
-        return { source, flip: false, degrade: worse ? drawDegradation(spec, id) : undefined };
+        return { source, flip: false, degrade: worse ? drawDegradation(spec, id) : undefined, quality };
       };
       const { store, loader, signal } = options;
       for await (const part of embedFused(count, request, options.fusion ?? protocol.fusion, {
