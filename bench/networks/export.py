@@ -1,4 +1,4 @@
-"""Exports one network of networks.py with both exporters of PyTorch: python export.py NAME FOLDER."""
+"""Exports one network of networks.py with both exporters of PyTorch, or one variant: python export.py NAME FOLDER [VARIANT]."""
 
 import sys
 import warnings
@@ -28,9 +28,11 @@ def export(network: torch.nn.Module, side: int, file: Path, dynamo: bool, opset:
     torch.onnx.export(network, (images,), str(file), **options)
 
 
-def main(name: str, folder: Path) -> None:
+def main(name: str, folder: Path, wanted: str | None = None) -> None:
     warnings.filterwarnings("ignore")
     for variant, (dynamo, opset, opened) in VARIANTS.items():
+        if wanted not in (None, variant):
+            continue
         file = folder / f"{name}-{variant}.onnx"
         if file.exists():
             continue
@@ -44,4 +46,4 @@ def main(name: str, folder: Path) -> None:
             done.rename(folder / done.name)
 
 
-main(sys.argv[1], Path(sys.argv[2]))
+main(sys.argv[1], Path(sys.argv[2]), *sys.argv[3:])

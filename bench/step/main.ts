@@ -4,23 +4,24 @@
  */
 import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
 import { cpus } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { setBatch, writeModel } from "onnx-grad";
-import { makePython } from "../networks/python.ts";
+import { makePython, runPython } from "../networks/python.ts";
 import { type Contender, startContender } from "./contender.ts";
 import { flopsOf } from "./flops.ts";
 import { gemmLimit } from "./gemm.ts";
-import { embeddingNames, graphOf, isSwin, networkNames, openNetwork } from "./networks.ts";
+import { embeddingNames, graphOf, isSwin, isTimm, networkNames, openNetwork } from "./networks.ts";
 import { type Row, renderIntroduction, renderRun } from "./table.ts";
 import { trainingGraphOf } from "./training-graph.ts";
 import { makeWorkload, readFloats, writeWorkload } from "./workload.ts";
 
 const convolutionForms = ["eager", "channels-last", "compiled"];
 const swinForms = ["int8", "eager", "fused attention", "compiled"];
+const timmForms = ["peft", "compiled"];
 /** Whether faces are only embedded, by the frozen network. */
 const embeds = process.argv[2] === "embed";
 const task = embeds ? "embed" : "step";
@@ -46,7 +47,7 @@ const { values } = parseArgs({
 if (values.help) {
   console.log(`npm run bench -- ${task} [--networks A,B] [--batch 8,32] [--forms eager,channels-last,compiled,"fused attention",int8,onnxruntime] [--rounds N]
   [--seconds N: of steps in a round] [--threads N] [--work FOLDER] [--venv FOLDER] [--python PROGRAM] [--out FOLDER]
-Networks are ${networkNames.join(", ")} (steps only: 18 Swin blocks), or names of petalface import --arch such as swin_256new and r50 (drawn weights).
+Networks are ${networkNames.join(", ")} (steps only: 18 Swin blocks), vit_small_patch16_224 (timm's, adapted by Hugging Face's peft), or names of petalface import --arch such as swin_256new and r50 (drawn weights).
 The first call makes a Python environment with PyTorch (about 6 GB). fr_feature and mobilefacenet need the shared weights.`);
   process.exit(0);
 }
@@ -73,14 +74,17 @@ await writeFile(page, (existsSync(page) ? await readFile(page, "utf8") : renderI
 async function compare(name: string, batch: number): Promise<Row[]> {
   const folder = join(values.work, `${name}-${batch}`);
   await mkdir(folder, { recursive: true });
-  await writeModel(await graphOf(name), join(folder, "model.onnx"));
+  if (isTimm(name)) {
+    runPython(python, "export.py", [name, folder, "ts"]);
+    await copyFile(join(folder, `${name}-ts.onnx`), join(folder, "model.onnx"));
+  } else await writeModel(await graphOf(name), join(folder, "model.onnx"));
   const network = await openNetwork(name, join(folder, "model.onnx"));
   await writeWorkload(await makeWorkload(network, batch), folder);
   const flops = flopsOf(embeds ? setBatch(network.backbone.graph, batch) : trainingGraphOf(network, batch).graph);
   const peer = (form: string) => [join(here, "peer.py"), JSON.stringify({ folder, form, threads, task })];
   execFileSync(python, peer("reference"), { stdio: ["ignore", "inherit", "inherit"] });
 
-  const usual = isSwin(name) ? swinForms : convolutionForms;
+  const usual = isTimm(name) ? timmForms : isSwin(name) ? swinForms : convolutionForms;
   const forms = values.forms?.split(",") ?? (embeds ? [...usual.slice(-3, -1), "onnxruntime"] : usual);
   const ours = (name: string, options: object): Promise<Contender> =>
     startContender(name, process.execPath, [

@@ -24,19 +24,22 @@ export const networkNames = ["fr_feature", "mobilefacenet", "swin"] as const;
 /** The same of `npm run bench -- embed`: blocks alone embed nothing. */
 export const embeddingNames = ["fr_feature", "mobilefacenet", "r50", "swin_256new"] as const;
 
+/** Whether a network is timm's vision transformer of `bench -- networks`, which Hugging Face PEFT adapts too. */
+export const isTimm = (name: string): boolean => name === "vit_small_patch16_224";
+
 /** Networks whose trained weights are among the shared data. */
 const trained: ReadonlySet<string> = new Set(["fr_feature", "mobilefacenet"]);
 
 /** Whether a network is a Swin transformer. */
 export const isSwin = (name: string): boolean => name.startsWith("swin");
 
-/** The graph of a network by name. */
+/** The graph of a network by name; timm's is exported instead, by Python. */
 export async function graphOf(name: string): Promise<Graph> {
   if (trained.has(name)) return readModel(join(shared, "weights", `${name}.onnx`));
   return name === "swin" ? swinBlocks(stage2) : drawnNetwork(name);
 }
 
-/** A network and its adapter, from the model file of a workload: single LoRA's sites, the gate of petal or, for Swin, of the paper. */
+/** A network and its adapter, from the model file of a workload: single LoRA's sites, the gate of petal or, for Swin, of the paper; none where PEFT, which has none, is the peer. */
 export async function openNetwork(name: string, path: string): Promise<Network> {
   const graph = setBatch(upgradeOpset(await readModel(path)), "N");
   const [input = "", output = ""] = [graph.inputs[0], graph.outputs[0]];
@@ -53,14 +56,15 @@ export async function openNetwork(name: string, path: string): Promise<Network> 
     parameters: [...graph.constants.values()].reduce((sum, { dims }) => sum + sizeOf(dims), 0),
   };
   const { sites } = findSites(graph);
-  const chosen = isSwin(name) ? sites.filter((site) => site.outputs === 3 * site.inputs) : selectSites(sites);
+  const chosen =
+    isSwin(name) || isTimm(name) ? sites.filter((site) => site.outputs === 3 * site.inputs) : selectSites(sites);
   return {
     name,
     backbone,
     inputShape: sizes(input),
     config: {
       method: "lora",
-      gate: isSwin(name) ? "twin" : "low",
+      gate: isTimm(name) ? "single" : isSwin(name) ? "twin" : "low",
       rank: 16,
       scale: 1,
       sites: chosen.map((site) => site.name),

@@ -40,6 +40,8 @@ for slot in spec["slots"] if task == "step" else ():
 
 def gate_of(alpha):
     column = alpha[:, None]
+    if spec["gate"] == "single":
+        return column
     if spec["gate"] == "low":
         return spec["scale"] * (1 - column).expand(batch, rank)
     half = rank // 2
@@ -236,12 +238,37 @@ class WholeSwin(torch.nn.Module):
         return self.batch_norm(self.linear(x, "feature_layer.2"), "feature_layer.3")
 
 
-kinds = {"swin": Swin, "swin_256new": WholeSwin}
+class PeftTransformer(torch.nn.Module):
+    """timm's vision transformer with the adapters of Hugging Face PEFT on qkv, as whoever fine-tunes one today has it."""
+
+    def __init__(self):
+        super().__init__()
+        sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../networks"))
+        import peft
+        from networks import make_network
+
+        self.network = make_network(spec["name"])
+        self.adapters = {}
+        if not slots:
+            return
+        config = peft.LoraConfig(r=rank, lora_alpha=rank * spec["scale"], target_modules=["qkv"])
+        self.network = peft.get_peft_model(self.network, config).eval()
+        layers = [m for m in self.network.modules() if isinstance(m, peft.tuners.lora.Linear)]
+        for (site, role), value in slots.items():
+            layer = layers[list(dict.fromkeys(of for of, _ in slots)).index(site)]
+            self.adapters[(site, role)] = (layer.lora_A if role == "down" else layer.lora_B)["default"].weight
+            self.adapters[(site, role)].data.copy_(value)
+
+    def forward(self, x, gate):
+        return self.network(x)
+
+
+kinds = {"swin": Swin, "swin_256new": WholeSwin, "vit_small_patch16_224": PeftTransformer}
 network = kinds.get(spec["name"], Convolutions)()
 del model, weights
 if form in ("channels-last", "compiled") and image.dim() == 4:
     image = image.contiguous(memory_format=torch.channels_last)
-parameters = list(network.parameters())
+parameters = [p for p in network.parameters() if p.requires_grad]
 recipe = spec["recipe"]
 if task == "step":
     optimiser = torch.optim.AdamW(parameters, lr=recipe["rate"], weight_decay=recipe["weightDecay"], fused=True)
