@@ -8,6 +8,7 @@ import { maxPlaces } from "./passes/max-places.ts";
 import { spaceToDepth } from "./passes/space-to-depth.ts";
 import { sums } from "./passes/sums.ts";
 import { turnedProducts } from "./passes/turned-products.ts";
+import { winograd } from "./passes/winograd.ts";
 
 /** All passes in the order in which they run: decompositions first, then fusions, which bring in operators that have no shape rule. */
 export const passes: readonly Pass[] = [
@@ -20,4 +21,5 @@ export const passes: readonly Pass[] = [
   turnedProducts,
   apartRows,
   longProducts,
+  winograd,
 ];

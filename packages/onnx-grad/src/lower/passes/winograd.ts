@@ -1,0 +1,206 @@
+import { floatOf, intOf, intsOf } from "../../attributes.ts";
+import { isStatic } from "../../dim.ts";
+import type { Graph, Node } from "../../graph.ts";
+import type { Ops } from "../../ops.ts";
+import { type Geometry, geometryOf } from "../../rules/conv.ts";
+import { int64 } from "../../tensor.ts";
+import { fuseNodes, type Surroundings } from "../fuse.ts";
+import type { Pass } from "../pass.ts";
+import { replaceNodes } from "../rewrite.ts";
+import { kernelTransform, mirrored, reach, straight, tile } from "../winograd.ts";
+
+/** Channels on either side from which on the products save more than the transforms cost; with 64 it is even (docs/speed.md). */
+const wide = 128;
+/** Tiles of all images together from which on it pays to read transformed kernels, which are four times as large. */
+const many = 32;
+
+/** A frozen kernel [out, in, 3, 3], and whether what is convolved with is its mirror image with out and in exchanged (an input gradient). */
+interface Kernel {
+  readonly weight: string;
+  readonly turned: boolean;
+}
+
+/** What the names of transformed kernels begin with. */
+const stem = "WinogradKernel";
+
+type Producers = ReadonlyMap<string, Node>;
+
+function kernelOf(o: Ops, name: string, producers: Producers): Kernel | undefined {
+  if (o.builder.constantOf(name) !== undefined) return { weight: name, turned: false };
+  const exchange = producers.get(name);
+  const flip = producers.get(exchange?.inputs[0] ?? "");
+  const [weight = "", ...where] = flip?.inputs ?? [];
+  if (exchange?.op !== "Transpose" || flip?.op !== "Slice" || o.builder.constantOf(weight) === undefined)
+    return undefined;
+  const [starts, , axes, steps] = where.map((input) => Array.from(o.builder.tensor(input)?.data ?? [], Number).join());
+  const flipped = starts === "-1,-1" && axes === "2,3" && steps === "-1,-1";
+  return flipped && intsOf(exchange, "perm")?.join() === "1,0,2,3" ? { weight, turned: true } : undefined;
+}
+
+/** Geometry of a convolution that gains; undefined for others. */
+function geometryIfWorth(o: Ops, node: Node): Geometry | undefined {
+  const [x = "", kernel = ""] = node.inputs;
+  const [y = ""] = node.outputs;
+  const shapes = [o.shape(x), o.shape(y), o.shape(kernel)];
+  if (!shapes.every(isStatic) || o.dtype(x) !== "float32") return undefined;
+  const [[batch = 0, inner = 0] = [], [, outer = 0] = [], [, , ...taps] = []] = shapes as number[][];
+  if (taps.join() !== "3,3" || Math.min(inner, outer) < wide) return undefined;
+  const call = { o, node, x: [x, kernel, "", "", "", ""], y, g: "", grads: [] } as const;
+  const geometry = geometryOf(call, taps, x, y);
+  const { group, strides, dilations, narrow } = geometry;
+  const isPlain = [group, ...strides, ...dilations].every((value) => value === 1);
+  return isPlain && batch * tilesOf(narrow).reduce((a, b) => a * b, 1) >= many ? geometry : undefined;
+}
+
+const tilesOf = (size: readonly number[]): number[] => size.map((length) => Math.ceil(length / tile));
+
+const range = (count: number): number[] => [...Array(count).keys()];
+
+/** Rows of pixels that lie [image, y, x], in the order in which the products read them: [place in a tile, image, tile]; `rows` is a row of zeros. */
+function gathered(batch: number, { wide: [height = 0, width = 0], before, narrow }: Geometry): number[] {
+  const [down = 0, along = 0] = tilesOf(narrow);
+  const [top = 0, left = 0] = before;
+  const places = range(reach).flatMap((i) => range(reach).map((j) => [i - top, j - left] as const));
+  const corners = range(down).flatMap((p) => range(along).map((q) => [p * tile, q * tile] as const));
+  return places.flatMap(([i, j]) =>
+    range(batch).flatMap((image) =>
+      corners.map(([p, q]) => {
+        const [y, x] = [p + i, q + j];
+        const inside = y >= 0 && y < height && x >= 0 && x < width;
+        return inside ? (image * height + y) * width + x : batch * height * width;
+      }),
+    ),
+  );
+}
+
+/** Where the pixels [image, y, x] of the result lie among [place in a tile, image, tile]. */
+function scattered(batch: number, { narrow: [height = 0, width = 0] }: Geometry): number[] {
+  const [down = 0, along = 0] = tilesOf([height, width]);
+  return range(batch).flatMap((image) =>
+    range(height).flatMap((y) =>
+      range(width).map((x) => {
+        const place = (y % tile) * tile + (x % tile);
+        return ((place * batch + image) * down + Math.floor(y / tile)) * along + Math.floor(x / tile);
+      }),
+    ),
+  );
+}
+
+/** Values that several convolutions share, by a key each. */
+type Shared = (key: string, make: () => string) => string;
+
+function shared(): Shared {
+  const made = new Map<string, string>();
+  return (key, make) => {
+    const name = made.get(key) ?? make();
+    made.set(key, name);
+    return name;
+  };
+}
+
+/** The convolution of `x` as rows of channels, [image y x, out]. */
+function convolved(o: Ops, x: string, { weight, turned }: Kernel, geometry: Geometry, share: Shared): string {
+  const [batch = 0, inner = 0] = o.shape(x) as number[];
+  const [first = 0, second = 0] = o.shape(weight) as number[];
+  const outer = turned ? second : first;
+  const transforms = turned ? mirrored : straight;
+  const matrix = (rows: readonly (readonly number[])[]): string =>
+    share(JSON.stringify(rows), () => o.floats(rows.flat(), [rows.length, rows[0]?.length ?? 0]));
+  const rowsAt = (value: string, kind: string, indices: () => number[]): string => {
+    const { wide: size, before, after } = geometry;
+    const key = JSON.stringify([kind, batch, size, before, after]);
+    return o.builder.add("Gather", [value, share(key, () => o.builder.constant(int64(indices()), kind))]);
+  };
+  const places = reach ** 2;
+  const tiles = batch * tilesOf(geometry.narrow).reduce((a, b) => a * b, 1);
+  // [36, in, out] of the kernel as it lies in the file.
+  const kernel = share(`kernel ${weight}`, () => {
+    const taps = o.reshape(o.transpose(weight, [2, 3, 1, 0]), [9, first * second]);
+    const transformed = o.matmul(matrix(kernelTransform), taps);
+    const shape = o.ints([places, second, first]);
+    return o.builder.add("Reshape", [transformed, shape], {}, { name: stem });
+  });
+  const pixels = o.reshape(o.transpose(x, [0, 2, 3, 1]), [batch * geometry.wide.reduce((a, b) => a * b, 1), inner]);
+  const border = share(`border ${inner}`, () => o.floats(new Float32Array(inner), [1, inner]));
+  const cut = rowsAt(o.concat([pixels, border], 0), "tiles", () => gathered(batch, geometry));
+  const input = o.matmul(matrix(transforms.input), o.reshape(cut, [places, tiles * inner]));
+  const product = o.matmul(o.reshape(input, [places, tiles, inner]), turned ? o.swap(kernel) : kernel);
+  const output = o.matmul(matrix(transforms.output), o.reshape(product, [places, tiles * outer]));
+  return rowsAt(o.reshape(output, [tile ** 2 * tiles, outer]), "pixels", () => scattered(batch, geometry));
+}
+
+/** Scale and shift of a batch normalisation in inference form whose numbers are constants. */
+function affineOf(o: Ops, node: Node, x: string): { scale: string; shift: string } | undefined {
+  const [input, scale = "", bias = "", mean = "", variance = ""] = node.inputs;
+  const known = [scale, bias, mean, variance].every((name) => o.builder.constantOf(name) !== undefined);
+  if (node.op !== "BatchNormalization" || input !== x || !known || intOf(node, "training_mode", 0) !== 0)
+    return undefined;
+  const factor = o.div(scale, o.sqrt(o.add(variance, floatOf(node, "epsilon", 1e-5))));
+  return { scale: factor, shift: o.sub(bias, o.mul(mean, factor)) };
+}
+
+/**
+ * A product with transformed kernels that are swapped, as onnxruntime's own that reads them so: as two nodes, the swapped
+ * kernels would be made at the start, and lie in memory once more.
+ */
+function readTurned(node: Node, { producer }: Surroundings): Node | undefined {
+  const [x = "", swapped = ""] = node.inputs;
+  const swap = producer(swapped);
+  const [kernel = ""] = swap?.inputs ?? [];
+  if (node.op !== "MatMul" || swap?.op !== "Transpose" || !kernel.startsWith(stem)) return undefined;
+  return {
+    ...node,
+    op: "FusedMatMul",
+    domain: "com.microsoft",
+    inputs: [x, kernel],
+    attributes: { transB: { int: 1 } },
+  };
+}
+
+/**
+ * Convolutions by frozen 3 x 3 kernels without strides as Winograd's minimal filtering F(4x4, 3x3): a quarter of the multiplications, for transforms
+ * that are products with small matrices. onnxruntime's CPU provider has no such kernel (1.30). Pixels lie as rows of channels meanwhile,
+ * so that cutting tiles and joining them are Gathers of whole rows. The kernel is transformed when the session starts, once for the convolution and its
+ * input gradient. Three to five times the rounding error of a plain convolution (1e-6).
+ */
+export const winograd: Pass = {
+  name: "winograd",
+  targets: ["cpu"],
+  exact: false,
+  run: (graph) => {
+    const producers: Producers = new Map(
+      graph.nodes.flatMap((node) => node.outputs.map((out) => [out, node] as const)),
+    );
+    const onlyReader = onlyReaders(graph);
+    const share = shared();
+    const normalised = new Set<string>();
+    const rewritten = replaceNodes(graph, isConvolutionOrNorm, (o, node) => {
+      const [x = "", weight = "", bias = ""] = node.inputs;
+      if (node.op !== "Conv") return normalised.has(node.name) ? [x] : undefined;
+      const kernel = kernelOf(o, weight, producers);
+      const geometry = geometryIfWorth(o, node);
+      if (kernel === undefined || geometry === undefined) return undefined;
+      const [y = ""] = node.outputs;
+      const [batch = 1, outer = 1, ...size] = o.shape(y) as number[];
+      const linear = convolved(o, x, kernel, geometry, share);
+      const biased = bias === "" ? linear : o.add(linear, bias);
+      const norm = onlyReader.get(y);
+      const affine = norm && affineOf(o, norm, y);
+      if (affine !== undefined) normalised.add(norm?.name ?? "");
+      const rows = affine === undefined ? biased : o.add(o.mul(biased, affine.scale), affine.shift);
+      return [o.transpose(o.reshape(rows, [batch, ...size, outer]), [0, 3, 1, 2])];
+    });
+    return rewritten === graph ? graph : fuseNodes(rewritten, readTurned);
+  },
+};
+
+const isConvolutionOrNorm = ({ op, domain }: Node): boolean =>
+  domain === "" && (op === "Conv" || op === "BatchNormalization");
+
+/** The one node that reads a value, where it is one and the value is no output. */
+function onlyReaders(graph: Graph): ReadonlyMap<string, Node> {
+  const readers = new Map<string, Node | undefined>(graph.outputs.map((output) => [output, undefined]));
+  for (const node of graph.nodes)
+    for (const input of node.inputs) readers.set(input, readers.has(input) ? undefined : node);
+  return new Map([...readers].flatMap(([value, node]) => (node === undefined ? [] : [[value, node]])));
+}
