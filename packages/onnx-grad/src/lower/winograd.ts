@@ -43,9 +43,9 @@ const turned = (a: Matrix): number[][] => (a[0] ?? []).map((_, column) => a.map(
 /** Powers of two near the length of each row of the input's transform: what is multiplied is then of one size. */
 const scales = lagrange(points).map((row) => 2 ** Math.round(Math.log2(Math.hypot(...row))));
 
-/** Both axes of a kernel at once: [36, 9]. */
-export const kernelTransform: Matrix = kronecker(
-  points.map((point, p) => powers(point, 3).map((value) => value * (scales[p] as number))),
+/** Of one axis of a kernel: [6, 3]. */
+export const kernelTransform: Matrix = points.map((point, p) =>
+  powers(point, 3).map((value) => value * (scales[p] as number)),
 );
 
 /** Transforms of both axes at once, of input tiles [36, 36] and of products [16, 36]. */

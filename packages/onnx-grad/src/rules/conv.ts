@@ -177,6 +177,33 @@ const tuples = (sizes: readonly number[]): number[][] =>
     [[]],
   );
 
+/**
+ * Kernel gradient without strides and groups where `g` has fewer channels than `x`: instead of `x` for every tap, `g` is shifted, and one
+ * product does all taps.
+ */
+function thinKernelGradient(
+  o: Ops,
+  x: string,
+  g: string,
+  { kernel, before, after, dilations, wide }: Geometry,
+): string {
+  const axes = spatial(kernel.length);
+  const [batch, inner = 1] = o.shape(x) as [Dim, number];
+  const outer = o.shape(g)[1] as number;
+  const margin = (beside: readonly number[]): number[] =>
+    kernel.map((size, i) => (size - 1) * (dilations[i] as number) - (beside[i] as number));
+  const padded = o.pad(g, padsFor(axes.length + 2, axes, margin(before), margin(after)));
+  const shifted = tuples(kernel).map((tap) => {
+    const starts = tap.map((t, i) => ((kernel[i] as number) - 1 - t) * (dilations[i] as number));
+    const ends = starts.map((start, i) => start + (wide[i] as number));
+    return o.slice(padded, starts, ends, axes);
+  });
+  const count = shifted.length;
+  const all = o.reshape(o.concat(shifted, 1), [batch, count * outer, ...wide]);
+  const gradient = o.reshape(correlate(o, x, all, 1), [count, outer, inner]);
+  return o.reshape(o.transpose(gradient, [1, 2, 0]), [outer, inner, ...kernel]);
+}
+
 /** Gradient of the kernel [out, in / group, ...taps]: for each tap, what it saw times the gradient. */
 function kernelGradient(o: Ops, x: string, g: string, kernel: string, geometry: Geometry): string {
   const { group, before, after } = geometry;
@@ -185,6 +212,9 @@ function kernelGradient(o: Ops, x: string, g: string, kernel: string, geometry: 
   if (group > 1 && channels === group && o.shape(g)[1] === group && typeof batch === "number") {
     return depthwiseKernelGradient(o, x, g, kernel, geometry);
   }
+  const isThin = (o.shape(g)[1] as number) < (channels as number);
+  if (group === 1 && isThin && geometry.strides.every((step) => step === 1) && !isPointwise(geometry))
+    return thinKernelGradient(o, x, g, geometry);
   const padded = o.pad(x, padsFor(n + 2, spatial(n), before, after));
   const taps = tuples(geometry.kernel).map((tap) => correlate(o, seenBy(o, padded, tap, geometry), g, group));
   if (taps.length === 1) return o.reshape(taps[0] as string, o.shape(kernel));

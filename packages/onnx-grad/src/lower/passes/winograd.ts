@@ -14,10 +14,11 @@ const wide = 128;
 /** Tiles of all images together from which on it pays to read transformed kernels, which are four times as large. */
 const many = 32;
 
-/** A frozen kernel [out, in, 3, 3], and whether what is convolved with is its mirror image with out and in exchanged (an input gradient). */
+/** A kernel [out, in, 3, 3], and whether what is convolved with is its mirror image with out and in exchanged (an input gradient). */
 interface Kernel {
   readonly weight: string;
   readonly turned: boolean;
+  readonly frozen: boolean;
 }
 
 /** What the names of transformed kernels begin with. */
@@ -25,38 +26,42 @@ const stem = "WinogradKernel";
 
 type Producers = ReadonlyMap<string, Node>;
 
-function kernelOf(o: Ops, name: string, producers: Producers): Kernel | undefined {
-  if (o.builder.constantOf(name) !== undefined) return { weight: name, turned: false };
+function kernelOf(o: Ops, name: string, producers: Producers): Kernel {
+  const plain = { weight: name, turned: false, frozen: o.builder.constantOf(name) !== undefined };
   const exchange = producers.get(name);
   const flip = producers.get(exchange?.inputs[0] ?? "");
   const [weight = "", ...where] = flip?.inputs ?? [];
-  if (exchange?.op !== "Transpose" || flip?.op !== "Slice" || o.builder.constantOf(weight) === undefined)
-    return undefined;
+  if (exchange?.op !== "Transpose" || flip?.op !== "Slice" || o.builder.constantOf(weight) === undefined) return plain;
   const [starts, , axes, steps] = where.map((input) => Array.from(o.builder.tensor(input)?.data ?? [], Number).join());
   const flipped = starts === "-1,-1" && axes === "2,3" && steps === "-1,-1";
-  return flipped && intsOf(exchange, "perm")?.join() === "1,0,2,3" ? { weight, turned: true } : undefined;
+  return flipped && intsOf(exchange, "perm")?.join() === "1,0,2,3" ? { weight, turned: true, frozen: true } : plain;
 }
 
-/** Geometry of a convolution that gains; undefined for others. */
-function geometryIfWorth(o: Ops, node: Node): Geometry | undefined {
+/** Geometry of a convolution that can be computed so; undefined for others. */
+function geometryIfFit(o: Ops, node: Node): Geometry | undefined {
   const [x = "", kernel = ""] = node.inputs;
   const [y = ""] = node.outputs;
-  const shapes = [o.shape(x), o.shape(y), o.shape(kernel)];
-  if (!shapes.every(isStatic) || o.dtype(x) !== "float32") return undefined;
-  const [[batch = 0, inner = 0] = [], [, outer = 0] = [], [, , ...taps] = []] = shapes as number[][];
-  if (taps.join() !== "3,3" || Math.min(inner, outer) < wide) return undefined;
+  const taps = o.shape(kernel).slice(2);
+  if (![x, y, kernel].every((name) => isStatic(o.shape(name))) || o.dtype(x) !== "float32") return undefined;
+  if (taps.join() !== "3,3") return undefined;
   const call = { o, node, x: [x, kernel, "", "", "", ""], y, g: "", grads: [] } as const;
-  const geometry = geometryOf(call, taps, x, y);
-  const { group, strides, dilations, narrow } = geometry;
-  const isPlain = [group, ...strides, ...dilations].every((value) => value === 1);
-  return isPlain && batch * tilesOf(narrow).reduce((a, b) => a * b, 1) >= many ? geometry : undefined;
+  const geometry = geometryOf(call, taps as number[], x, y);
+  const { group, strides, dilations } = geometry;
+  return [group, ...strides, ...dilations].every((value) => value === 1) ? geometry : undefined;
+}
+
+/** Whether it gains to cut tiles and to transform a kernel for this convolution alone. */
+function isWorth(o: Ops, node: Node, { narrow }: Geometry): boolean {
+  const [outer = 0, inner = 0] = o.shape(node.inputs[1] as string) as number[];
+  const [batch = 0] = o.shape(node.inputs[0] as string) as number[];
+  return Math.min(inner, outer) >= wide && tilesOf(narrow).reduce((a, b) => a * b, batch) >= many;
 }
 
 const tilesOf = (size: readonly number[]): number[] => size.map((length) => Math.ceil(length / tile));
 
 const range = (count: number): number[] => [...Array(count).keys()];
 
-/** Rows of pixels that lie [image, y, x], in the order in which the products read them: [place in a tile, image, tile]; `rows` is a row of zeros. */
+/** Rows of pixels that lie [image, y, x], in the order in which the products read them: [place in a tile, image, tile]; behind the last image is a row of zeros. */
 function gathered(batch: number, { wide: [height = 0, width = 0], before, narrow }: Geometry): number[] {
   const [down = 0, along = 0] = tilesOf(narrow);
   const [top = 0, left = 0] = before;
@@ -87,44 +92,58 @@ function scattered(batch: number, { narrow: [height = 0, width = 0] }: Geometry)
 }
 
 /** Values that several convolutions share, by a key each. */
-type Shared = (key: string, make: () => string) => string;
+interface Shared {
+  has(key: string): boolean;
+  get(key: string, make: () => string): string;
+}
 
 function shared(): Shared {
   const made = new Map<string, string>();
-  return (key, make) => {
-    const name = made.get(key) ?? make();
-    made.set(key, name);
-    return name;
+  return {
+    has: (key) => made.has(key),
+    get(key, make) {
+      const name = made.get(key) ?? make();
+      made.set(key, name);
+      return name;
+    },
   };
 }
 
+/** By what the transformed tiles of a value are shared. */
+const tilesKey = (x: string, { wide: size, before, after }: Geometry): string =>
+  JSON.stringify(["tiles of", x, size, before, after]);
+
 /** The convolution of `x` as rows of channels, [image y x, out]. */
-function convolved(o: Ops, x: string, { weight, turned }: Kernel, geometry: Geometry, share: Shared): string {
+function convolved(o: Ops, x: string, { weight, turned, frozen }: Kernel, geometry: Geometry, share: Shared): string {
   const [batch = 0, inner = 0] = o.shape(x) as number[];
   const [first = 0, second = 0] = o.shape(weight) as number[];
   const outer = turned ? second : first;
   const transforms = turned ? mirrored : straight;
   const matrix = (rows: readonly (readonly number[])[]): string =>
-    share(JSON.stringify(rows), () => o.floats(rows.flat(), [rows.length, rows[0]?.length ?? 0]));
+    share.get(JSON.stringify(rows), () => o.floats(rows.flat(), [rows.length, rows[0]?.length ?? 0]));
   const rowsAt = (value: string, kind: string, indices: () => number[]): string => {
     const { wide: size, before, after } = geometry;
     const key = JSON.stringify([kind, batch, size, before, after]);
-    return o.builder.add("Gather", [value, share(key, () => o.builder.constant(int64(indices()), kind))]);
+    return o.builder.add("Gather", [value, share.get(key, () => o.builder.constant(int64(indices()), kind))]);
   };
   const places = reach ** 2;
-  const tiles = batch * tilesOf(geometry.narrow).reduce((a, b) => a * b, 1);
-  // [36, in, out] of the kernel as it lies in the file.
-  const kernel = share(`kernel ${weight}`, () => {
-    const taps = o.reshape(o.transpose(weight, [2, 3, 1, 0]), [9, first * second]);
-    const transformed = o.matmul(matrix(kernelTransform), taps);
-    const shape = o.ints([places, second, first]);
-    return o.builder.add("Reshape", [transformed, shape], {}, { name: stem });
+  const tiles = tilesOf(geometry.narrow).reduce((a, b) => a * b, batch);
+  const transform = (): string => {
+    const pixels = geometry.wide.reduce((a, b) => a * b, batch);
+    const rows = o.reshape(o.transpose(x, [0, 2, 3, 1]), [pixels, inner]);
+    const border = share.get(`border ${inner}`, () => o.floats(new Float32Array(inner), [1, inner]));
+    const cut = rowsAt(o.concat([rows, border], 0), "tiles", () => gathered(batch, geometry));
+    const result = o.matmul(matrix(transforms.input), o.reshape(cut, [places, tiles * inner]));
+    return o.reshape(result, [reach, reach, tiles, inner]);
+  };
+  // [6, 6, in, out] of the kernel as it lies in the file: one node, so that nothing between is made at the start.
+  const kernel = share.get(`kernel ${weight}`, () => {
+    const axis = matrix(kernelTransform);
+    const equation = { equation: { string: "ay,bx,oiyx->abio" } };
+    return o.builder.add("Einsum", [axis, axis, weight], equation, frozen ? { name: stem } : {});
   });
-  const pixels = o.reshape(o.transpose(x, [0, 2, 3, 1]), [batch * geometry.wide.reduce((a, b) => a * b, 1), inner]);
-  const border = share(`border ${inner}`, () => o.floats(new Float32Array(inner), [1, inner]));
-  const cut = rowsAt(o.concat([pixels, border], 0), "tiles", () => gathered(batch, geometry));
-  const input = o.matmul(matrix(transforms.input), o.reshape(cut, [places, tiles * inner]));
-  const product = o.matmul(o.reshape(input, [places, tiles, inner]), turned ? o.swap(kernel) : kernel);
+  const input = turned ? transform() : share.get(tilesKey(x, geometry), transform);
+  const product = o.matmul(input, turned ? o.swap(kernel) : kernel);
   const output = o.matmul(matrix(transforms.output), o.reshape(product, [places, tiles * outer]));
   return rowsAt(o.reshape(output, [tile ** 2 * tiles, outer]), "pixels", () => scattered(batch, geometry));
 }
@@ -178,8 +197,11 @@ export const winograd: Pass = {
       const [x = "", weight = "", bias = ""] = node.inputs;
       if (node.op !== "Conv") return normalised.has(node.name) ? [x] : undefined;
       const kernel = kernelOf(o, weight, producers);
-      const geometry = geometryIfWorth(o, node);
-      if (kernel === undefined || geometry === undefined) return undefined;
+      const geometry = geometryIfFit(o, node);
+      if (geometry === undefined) return undefined;
+      // The thin convolution of an adapter reads the tiles that its layer has cut.
+      const gains = kernel.frozen ? isWorth(o, node, geometry) : share.has(tilesKey(x, geometry));
+      if (!gains) return undefined;
       const [y = ""] = node.outputs;
       const [batch = 1, outer = 1, ...size] = o.shape(y) as number[];
       const linear = convolved(o, x, kernel, geometry, share);
