@@ -12,6 +12,7 @@ import onnx
 import torch
 import torch.nn.functional as F
 from onnx import numpy_helper
+from orders import serve
 
 started = time.perf_counter()
 order = json.loads(sys.argv[1])
@@ -299,10 +300,6 @@ if task == "embed":
     train_step = embed
 
 
-def say(value):
-    print(json.dumps(value), flush=True)
-
-
 def gradients():
     """The gradient of theta before the first step, in theta's order."""
     loss_of(network(image, gate)).backward()
@@ -319,15 +316,4 @@ gc.collect()
 # Loading the file through onnx holds the weights more than once; that is not PyTorch's doing, so the peak counts from here.
 with open("/proc/self/clear_refs", "w") as file:
     file.write("5")
-first = train_step().item()
-say({"loss": first, "startup": time.perf_counter() - started})
-for line in sys.stdin:
-    steps = int(line)
-    if steps == 0:
-        break
-    begin = time.perf_counter()
-    for _ in range(steps):
-        last = train_step()
-    say({"seconds": (time.perf_counter() - begin) / steps, "loss": last.item()})
-peak = next(line for line in open("/proc/self/status") if line.startswith("VmHWM"))
-say({"peak": int(peak.split()[1]) * 1024})
+serve(train_step().item(), started, train_step)

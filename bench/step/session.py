@@ -7,6 +7,7 @@ import time
 
 import numpy as np
 import onnxruntime
+from orders import serve
 
 started = time.perf_counter()
 order = json.loads(sys.argv[1])
@@ -25,18 +26,4 @@ def embed():
     return float(np.concatenate([session.run(None, {spec["inputName"]: part})[0] for part in parts]).flat[0])
 
 
-def say(value):
-    print(json.dumps(value), flush=True)
-
-
-say({"loss": embed(), "startup": time.perf_counter() - started})
-for line in sys.stdin:
-    steps = int(line)
-    if steps == 0:
-        break
-    begin = time.perf_counter()
-    for _ in range(steps):
-        last = embed()
-    say({"seconds": (time.perf_counter() - begin) / steps, "loss": last})
-peak = next(line for line in open("/proc/self/status") if line.startswith("VmHWM"))
-say({"peak": int(peak.split()[1]) * 1024})
+serve(embed(), started, embed)

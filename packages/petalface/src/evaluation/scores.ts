@@ -4,16 +4,17 @@ import { PetalfaceError } from "../errors.ts";
  * Embeddings scaled to length 1, in a new array. A zero embedding stays zero: it is similar to nothing.
  *
  * @param data `count x width`, row-major.
+ * @param what a row is called in an error
  * @throws PetalfaceError naming the first row that holds a number that is not finite.
  */
-export function normaliseRows(data: Float32Array, width: number): Float32Array {
+export function normaliseRows(data: Float32Array | Float64Array, width: number, what = "embedding"): Float32Array {
   const out = new Float32Array(data.length);
   for (let start = 0; start < data.length; start += width) {
     let squares = 0;
     for (let i = start; i < start + width; i++) squares += (data[i] as number) ** 2;
     if (!Number.isFinite(squares))
       throw new PetalfaceError(
-        `embedding ${start / width} holds a number that is not finite; look at the model and its input`,
+        `${what} ${start / width} holds a number that is not finite; look at the model and its input`,
       );
     const scale = squares === 0 ? 0 : 1 / Math.sqrt(squares);
     for (let i = start; i < start + width; i++) out[i] = (data[i] as number) * scale;

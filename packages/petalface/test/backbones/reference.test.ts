@@ -1,35 +1,17 @@
 import { differentiate, ops, sizeOf, type Tensor } from "onnx-grad";
 import { describe, expect, it } from "vitest";
-import {
-  type Adapter,
-  buildAdapted,
-  isReferenceLowRank,
-  layoutOf,
-  referenceAdapter,
-  toReference,
-} from "../../src/adapters/index.ts";
-import { type Backbone, buildNetwork, parseArchitecture } from "../../src/backbones/index.ts";
+import { type Adapter, buildAdapted, layoutOf, toReference } from "../../src/adapters/index.ts";
+import type { Backbone } from "../../src/backbones/index.ts";
 import { floatsOf, openSession } from "../../src/runtime/index.ts";
 import { arcface, cosface } from "../../src/training/losses.ts";
 import {
+  adaptedReference,
   oracleNets,
   type ReferenceCase,
-  referenceBackbone,
   referenceCase,
+  referenceCases,
   relativeError,
-  specOf,
-  weightsOf,
 } from "../support/reference.ts";
-
-/** Case, and tolerance of its gradients (oracle/README.md). */
-const cases = [
-  { name: "swin_iqa", gradients: 1e-3 },
-  { name: "swin", gradients: 1e-3 },
-  { name: "vit_iqa", gradients: 1e-3 },
-  { name: "vit", gradients: 1e-3 },
-  { name: "r18", gradients: 5e-3 },
-  { name: "mbf", gradients: 1e-3 },
-] as const;
 
 const margins = { cosface: 0.4, arcface: 0.5 } as const;
 
@@ -107,18 +89,9 @@ function referenceGradients(backbone: Backbone, adapter: Adapter, gradient: Floa
 }
 
 describe.skipIf(!oracleNets.exists)("the released code's networks in eval mode (needs PETALFACE_SHARED)", () => {
-  it.each(cases)("$name: activations, embedding, losses, gradients", async ({ name, gradients }) => {
+  it.each(referenceCases)("$name: activations, embedding, losses, gradients", async ({ name, gradients }) => {
     const reference = await referenceCase(name);
-    const network = buildNetwork(parseArchitecture(specOf(reference.config)).architecture);
-    const backbone = referenceBackbone(network, weightsOf(network, reference.state));
-    const adapter = referenceAdapter(
-      backbone,
-      new Map([...reference.state].filter(([tensor]) => isReferenceLowRank(tensor))),
-      {
-        scale: reference.config.lora_scale as number,
-        calibration: { kind: "paper", measure: "sharpness", threshold: 0 },
-      },
-    );
+    const { network, backbone, adapter } = adaptedReference(reference);
     const frozen = [...network.tensors].filter(([tensor]) => !tensor.includes(".running_"));
     expect(frozen.reduce((sum, [, shape]) => sum + sizeOf(shape), adapter.theta.length)).toBe(
       reference.config.parameters_total,

@@ -1,13 +1,30 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type Constant, sizeOf, type Tensor } from "onnx-grad";
-import { type Backbone, fillNetwork, type Network } from "../../src/backbones/index.ts";
+import { type Adapter, isReferenceLowRank, referenceAdapter } from "../../src/adapters/index.ts";
+import {
+  type Backbone,
+  buildNetwork,
+  fillNetwork,
+  type Network,
+  parseArchitecture,
+} from "../../src/backbones/index.ts";
 import { readSafetensors, type StoredTensor, toFloat32 } from "../../src/tensors/index.ts";
 import { shared } from "../images/helpers.ts";
 import { type FormulaTensor, formulaInput, formulaTensor } from "./formula.ts";
 
 /** The oracle's cases, where they are there. */
 export const oracleNets = shared("oracle", "nets");
+
+/** Case, and tolerance of its gradients (oracle/README.md). */
+export const referenceCases = [
+  { name: "swin_iqa", gradients: 1e-3 },
+  { name: "swin", gradients: 1e-3 },
+  { name: "vit_iqa", gradients: 1e-3 },
+  { name: "vit", gradients: 1e-3 },
+  { name: "r18", gradients: 5e-3 },
+  { name: "mbf", gradients: 1e-3 },
+] as const;
 
 /** One case of the oracle: a network's state dict and what the released code computed. */
 export interface ReferenceCase {
@@ -59,6 +76,22 @@ async function stateOf(folder: string, config: Readonly<Record<string, unknown>>
     );
   const { tensors } = await readSafetensors(join(folder, "model.safetensors"));
   return new Map([...tensors].map(([key, tensor]) => [key, { shape: tensor.shape, data: toFloat32(tensor) }]));
+}
+
+/** A case's network with its weights, and its adapter. */
+export function adaptedReference({ config, state }: ReferenceCase): {
+  network: Network;
+  backbone: Backbone;
+  adapter: Adapter;
+} {
+  const network = buildNetwork(parseArchitecture(specOf(config)).architecture);
+  const backbone = referenceBackbone(network, weightsOf(network, state));
+  const lowRank = new Map([...state].filter(([name]) => isReferenceLowRank(name)));
+  const adapter = referenceAdapter(backbone, lowRank, {
+    scale: (config.lora_scale as number | undefined) ?? 1,
+    calibration: { kind: "paper", measure: "sharpness", threshold: 0 },
+  });
+  return { network, backbone, adapter };
 }
 
 /** Weights of a state dict in memory. Throws where one is missing or has another shape. */

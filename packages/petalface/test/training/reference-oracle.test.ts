@@ -2,22 +2,8 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { differentiate, type Graph, ops, type Tensor } from "onnx-grad";
 import { describe, expect, it } from "vitest";
-import {
-  type Adapter,
-  buildAdapted,
-  initialStatistics,
-  isReferenceLowRank,
-  layoutOf,
-  referenceAdapter,
-  toReference,
-} from "../../src/adapters/index.ts";
-import {
-  architectureKey,
-  type Backbone,
-  buildNetwork,
-  maskTokens,
-  parseArchitecture,
-} from "../../src/backbones/index.ts";
+import { type Adapter, buildAdapted, initialStatistics, layoutOf, toReference } from "../../src/adapters/index.ts";
+import { architectureKey, type Backbone, maskTokens } from "../../src/backbones/index.ts";
 import { floatsOf, openSession, type Session } from "../../src/runtime/index.ts";
 import { readSafetensors, toFloat32 } from "../../src/tensors/index.ts";
 import { headOf } from "../../src/training/head.ts";
@@ -28,26 +14,23 @@ import { followStatistics } from "../../src/training/statistics.ts";
 import { applyStep, type StepTask } from "../../src/training/step.ts";
 import { formulaInput } from "../support/formula.ts";
 import {
+  adaptedReference,
   oracleNets,
   type ReferenceCase,
-  referenceBackbone,
   referenceCase,
+  referenceCases,
   relativeError,
   specOf,
-  weightsOf,
 } from "../support/reference.ts";
 
 const tensor = (data: Float32Array, ...dims: number[]): Tensor => ({ dtype: "float32", dims, data });
 
 /** A case's network with its adapter, batch normalisations in training form if asked for. */
 function adapted(reference: ReferenceCase, norms: boolean): { backbone: Backbone; adapter: Adapter } {
-  const network = buildNetwork(parseArchitecture(specOf(reference.config)).architecture);
-  const backbone = referenceBackbone(network, weightsOf(network, reference.state));
-  const lowRank = new Map([...reference.state].filter(([name]) => isReferenceLowRank(name)));
-  const { config, theta } = referenceAdapter(backbone, lowRank, {
-    scale: (reference.config.lora_scale as number | undefined) ?? 1,
-    calibration: { kind: "paper", measure: "sharpness", threshold: 0 },
-  });
+  const {
+    backbone,
+    adapter: { config, theta },
+  } = adaptedReference(reference);
   return { backbone, adapter: { theta, config: { ...config, ...(norms && { batchNorm: "train" }) } } };
 }
 
@@ -84,17 +67,8 @@ function marks(labels: readonly number[], classes: number): Tensor {
 const lossOf = (loss: "cosface" | "arcface", more: TrainingChoices = {}): TrainingOptions =>
   trainingOptions({ preset: "reference", loss, ...more });
 
-const cases = [
-  { name: "swin_iqa", gradients: 1e-3 },
-  { name: "swin", gradients: 1e-3 },
-  { name: "vit_iqa", gradients: 1e-3 },
-  { name: "vit", gradients: 1e-3 },
-  { name: "r18", gradients: 5e-3 },
-  { name: "mbf", gradients: 1e-3 },
-] as const;
-
 describe.skipIf(!oracleNets.exists)("the released code in training mode (needs PETALFACE_SHARED)", () => {
-  it.each(cases)("$name: embedding, losses, gradients, running statistics", async ({ name, gradients }) => {
+  it.each(referenceCases)("$name: embedding, losses, gradients, running statistics", async ({ name, gradients }) => {
     const reference = await referenceCase(name);
     const { backbone, adapter } = adapted(reference, true);
     const layout = layoutOf(backbone, adapter.config);

@@ -1,4 +1,5 @@
 import { PetalfaceError } from "../../errors.ts";
+import { normaliseRows } from "../scores.ts";
 import type { RowSource, WorkOptions } from "./rows.ts";
 
 /** Which images make up which template. Arrays have one entry an image. */
@@ -56,7 +57,7 @@ export async function poolTemplates(
     }
     onProgress?.((start + count) / images.count);
   }
-  return unitRows(sums, width);
+  return normaliseRows(sums, width, "template");
 }
 
 /** 1 / (number of images of the same template and medium), of each image. */
@@ -77,19 +78,4 @@ function shareOfMedium(template: Int32Array, media: Int32Array): Float64Array {
     return place;
   });
   return Float64Array.from(group, (place) => 1 / (counts[place] as number));
-}
-
-function unitRows(sums: Float64Array, width: number): Float32Array {
-  const out = new Float32Array(sums.length);
-  for (let start = 0; start < sums.length; start += width) {
-    let squares = 0;
-    for (let i = start; i < start + width; i++) squares += (sums[i] as number) ** 2;
-    if (!Number.isFinite(squares))
-      throw new PetalfaceError(
-        `template ${start / width} holds a number that is not finite; look at the model and its input`,
-      );
-    const scale = squares === 0 ? 0 : 1 / Math.sqrt(squares);
-    for (let i = start; i < start + width; i++) out[i] = (sums[i] as number) * scale;
-  }
-  return out;
 }
