@@ -4,6 +4,7 @@ import { join } from "node:path";
 /** The benchmarks by name, each a program of its own. */
 const benchmarks: Readonly<Record<string, string>> = {
   align: "align/main.ts",
+  base: "base/main.ts",
   data: "data/main.ts",
   embed: "step/main.ts",
   evaluate: "evaluate/main.ts",

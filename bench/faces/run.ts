@@ -24,13 +24,17 @@ import { type Contender, heldOutFolds, shared, testPixels } from "./plan.ts";
 /** One training and its measurement. */
 export interface Job {
   readonly contender: Contender;
-  /** File name in the shared weights. */
+  /** File name in the shared weights, or the path of an .onnx file. */
   readonly model: string;
   readonly seed: number;
   /** Training images seen in all. */
   readonly images: number;
   readonly folds: readonly number[];
   readonly threads: number;
+  /** How many of the training faces are used, spread over all; all unless given. */
+  readonly faces?: number;
+  /** Low resolutions to measure; {@link testPixels} unless given. */
+  readonly pixels?: readonly number[];
   /** Folder for the run and its result. */
   readonly folder: string;
   /** Choices on top of the contender's. */
@@ -52,10 +56,15 @@ export interface JobResult {
 const lfw = join(shared, "data/lfw112");
 const pairsFile = join(shared, "data/lfw112_pairs.txt");
 
-/** LFW's people who are in none of the held-out folds' pairs. */
-async function trainingFaces(): Promise<FaceData> {
+/** LFW's people who are in none of the held-out folds' pairs; `count` of their photos, spread over all, or all of them. */
+export async function trainingFaces(count?: number): Promise<FaceData> {
   const heldOut = new Set((await readPairs(pairsFile, { folds: heldOutFolds })).people);
-  return subset(await openData(lfw), (_, person) => person !== undefined && !heldOut.has(person));
+  const faces = subset(await openData(lfw), (_, person) => person !== undefined && !heldOut.has(person));
+  if (count === undefined) return faces;
+  return subset(
+    faces,
+    Array.from({ length: count }, (_, at) => Math.floor((at * faces.length) / count)),
+  );
 }
 
 /** The official pairs of these folds; of a single fold, which has no other to choose a threshold on, pairs drawn from its people. */
@@ -71,7 +80,7 @@ async function protocolOf(folds: readonly number[]): Promise<PairsProtocol> {
 /** Trains (unless the contender is the frozen model) and measures. Leaves its numbers in the job's folder. */
 export async function runJob(job: Job): Promise<JobResult> {
   const { contender, folder, threads } = job;
-  const model = join(shared, "weights", `${job.model}.onnx`);
+  const model = job.model.endsWith(".onnx") ? job.model : join(shared, "weights", `${job.model}.onnx`);
   const backbone = await openBackbone(model);
   const run = join(folder, "run");
   let seconds = 0;
@@ -79,7 +88,7 @@ export async function runJob(job: Job): Promise<JobResult> {
   await rm(run, { recursive: true, force: true });
   await mkdir(folder, { recursive: true });
   if (contender.options !== undefined) {
-    const data = contender.train === undefined ? await trainingFaces() : await openData(contender.train);
+    const data = contender.train === undefined ? await trainingFaces(job.faces) : await openData(contender.train);
     const options = { ...contender.options, ...job.options, seed: job.seed, epochs: job.images / data.length };
     const started = performance.now();
     const done = await adapt(
@@ -96,7 +105,7 @@ export async function runJob(job: Job): Promise<JobResult> {
     embedder,
     data: await openData(lfw),
     protocol: await protocolOf(job.folds),
-    degradations: testPixels.map((side) => `lr:${side}`),
+    degradations: (job.pixels ?? testPixels).map((side) => `lr:${side}`),
     loader,
   });
   await embedder.close();

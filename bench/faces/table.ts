@@ -1,4 +1,4 @@
-import { type Comparison, compareResults, type EvaluationResult, percent } from "petalface";
+import { type Comparison, compareMethods, type EvaluationResult, percent } from "petalface";
 import { testPixels } from "./plan.ts";
 import type { Job, JobResult } from "./run.ts";
 
@@ -8,7 +8,7 @@ export interface Cell {
   readonly done: JobResult;
 }
 
-/** Columns of the table: title and the measure's key. */
+/** Columns of the table: title and the measure's key. What nobody measured is left out. */
 const columns: readonly (readonly [string, string])[] = [
   ["HR", "accuracy/sharp"],
   ...testPixels.map((pixels) => [`LR ${pixels}`, `accuracy/lr:${pixels}`] as const),
@@ -16,6 +16,14 @@ const columns: readonly (readonly [string, string])[] = [
   ["rank-1 sharp", "rank1/sharp"],
   ...testPixels.map((pixels) => [`rank-1 ${pixels}`, `rank1/mixed:${pixels}`] as const),
 ];
+
+type Columns = typeof columns;
+
+/** Jobs of one contender, one a seed. */
+export interface Group {
+  readonly name: string;
+  readonly cells: readonly Cell[];
+}
 
 /** What a reader must know to read the tables. */
 const about: readonly string[] = [
@@ -43,10 +51,20 @@ export function renderResults(cells: readonly Cell[], command: string): string {
   );
 }
 
-function renderModel(model: string, cells: readonly Cell[]): string {
+/** Pairs of contenders whose difference is told: the second from the first. */
+const comparedPairs: readonly (readonly [string, string])[] = [
+  ["petal", "frozen"],
+  ["petal", "lora"],
+  ["paper", "lora"],
+  ["petal, synthetic", "frozen"],
+];
+
+/** The section of one model: a line for each contender, and the differences of some pairs of them. */
+export function renderModel(model: string, cells: readonly Cell[], pairs = comparedPairs): string {
+  const shown = columns.filter(([, key]) => cells.some(({ done }) => measure(done.result, key) !== undefined));
   const names = [...new Set(cells.map((cell) => cell.job.contender.name))];
   const groups = names.map((name) => ({ name, cells: cells.filter((cell) => cell.job.contender.name === name) }));
-  const header = ["method", "images seen", "trained", ...columns.map(([title]) => title), "sharp bits kept"];
+  const header = ["method", "images seen", "trained", ...shown.map(([title]) => title), "sharp bits kept"];
   const first = cells[0]?.done.result.protocol;
   const lines = [
     `## ${model}`,
@@ -56,21 +74,21 @@ function renderModel(model: string, cells: readonly Cell[]): string {
     "",
     row(header),
     row(header.map(() => "---")),
-    ...groups.map((group) => row(renderGroup(group.name, group.cells, groups[0]?.cells[0]))),
+    ...groups.map((group) => row(renderGroup(group, groups[0]?.cells[0], shown))),
     "",
-    ...differences(groups),
+    ...renderDifferences(groups, pairs),
   ];
   return `${lines.join("\n")}\n`;
 }
 
-function renderGroup(name: string, cells: readonly Cell[], frozen: Cell | undefined): string[] {
+function renderGroup({ name, cells }: Group, frozen: Cell | undefined, shown: Columns): string[] {
   const job = cells[0]?.job;
   const kept = cells.map((cell) => (frozen === undefined ? 0 : compareIdentical(frozen, cell)));
   return [
     name,
     job?.contender.options === undefined ? "-" : job.images.toLocaleString("en"),
     (cells[0]?.done.trained ?? 0).toLocaleString("en"),
-    ...columns.map(([, key]) => {
+    ...shown.map(([, key]) => {
       const all = cells.map((cell) => measure(cell.done.result, key)).filter((value) => value !== undefined);
       const values = all.map(({ value }) => value);
       const [one] = all;
@@ -88,29 +106,27 @@ const compareIdentical = (frozen: Cell, cell: Cell): number => {
   return a.filter((digest, image) => digest === b[image]).length / a.length;
 };
 
-/** Paired differences petal - frozen and petal - lora of the first seed, and whether the twin wins. */
-function differences(groups: readonly { readonly name: string; readonly cells: readonly Cell[] }[]): string[] {
-  const find = (name: string): Cell | undefined => groups.find((group) => group.name === name)?.cells[0];
-  const pairs = [
-    ["petal", "frozen"],
-    ["petal", "lora"],
-    ["paper", "lora"],
-    ["petal, synthetic", "frozen"],
-  ] as const;
+/** Paired differences of the contenders, their seeds taken together. */
+export function renderDifferences(groups: readonly Group[], pairs: readonly (readonly [string, string])[]): string[] {
+  const find = (name: string): EvaluationResult[] =>
+    groups.find((group) => group.name === name)?.cells.map(({ done }) => done.result) ?? [];
   const compared = pairs.flatMap(([b, a]) => {
     const [left, right] = [find(a), find(b)];
-    return left === undefined || right === undefined
+    return left.length === 0 || right.length === 0
       ? []
-      : [{ title: `${b} - ${a}`, comparison: compareResults(left.done.result, right.done.result) }];
+      : [{ title: `${b} - ${a}`, comparison: compareMethods(left, right) }];
   });
   if (compared.length === 0) return [];
-  const header = ["difference, seed 0", ...columns.map(([title]) => title)];
+  const shown = columns.filter(([, key]) =>
+    compared.some(({ comparison }) => comparison.differences.some((found) => found.key === key)),
+  );
+  const header = ["difference", ...shown.map(([title]) => title)];
   return [
-    "Paired differences in points with 95 % interval; * where p < 0.05 (bootstrap over people).",
+    "Paired differences in points, the seeds taken together, with 95 % interval over people and seeds; * where p < 0.05.",
     "",
     row(header),
     row(header.map(() => "---")),
-    ...compared.map(({ title, comparison }) => row([title, ...columns.map(([, key]) => difference(comparison, key))])),
+    ...compared.map(({ title, comparison }) => row([title, ...shown.map(([, key]) => difference(comparison, key))])),
     "",
   ];
 }

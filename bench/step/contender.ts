@@ -5,6 +5,8 @@ import { createInterface } from "node:readline";
 export interface Timing {
   /** Wall time of one step. */
   readonly seconds: number;
+  /** Processor time of one step, all threads together; ours alone tells it. */
+  readonly processor?: number;
   readonly loss: number;
 }
 

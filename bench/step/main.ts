@@ -17,7 +17,7 @@ import { gemmLimit } from "./gemm.ts";
 import { embeddingNames, graphOf, isSwin, isTimm, networkNames, openNetwork } from "./networks.ts";
 import { type Row, renderIntroduction, renderRun } from "./table.ts";
 import { trainingGraphOf } from "./training-graph.ts";
-import { makeWorkload, readFloats, writeWorkload } from "./workload.ts";
+import { makeWorkload, readFloats, relativeError, writeWorkload } from "./workload.ts";
 
 const convolutionForms = ["eager", "channels-last", "compiled"];
 const swinForms = ["int8", "eager", "fused attention", "compiled"];
@@ -131,16 +131,6 @@ async function compare(name: string, batch: number): Promise<Row[]> {
     error: errors[at],
     limit: /petalface|onnxruntime/.test(contender.name) ? limit.ours : limit.torch,
   }));
-}
-
-/** Length of the difference over the length of `reference`. */
-function relativeError(values: Float32Array, reference: Float32Array): number {
-  let [difference, length] = [0, 0];
-  reference.forEach((value, i) => {
-    difference += ((values[i] as number) - value) ** 2;
-    length += value ** 2;
-  });
-  return Math.sqrt(difference / length);
 }
 
 /** What PyTorch reaches on 1024 x 1024 matrices, best of 20, GFLOP/s. */

@@ -30,6 +30,9 @@ export const isTimm = (name: string): boolean => name === "vit_small_patch16_224
 /** Networks whose trained weights are among the shared data. */
 const trained: ReadonlySet<string> = new Set(["fr_feature", "mobilefacenet"]);
 
+/** The transformer blocks of `npm run bench -- base`'s network. */
+export const hybridSites = "*/blocks*";
+
 /** Whether a network is a Swin transformer. */
 export const isSwin = (name: string): boolean => name.startsWith("swin");
 
@@ -57,7 +60,9 @@ export async function openNetwork(name: string, path: string): Promise<Network> 
   };
   const { sites } = findSites(graph);
   const chosen =
-    isSwin(name) || isTimm(name) ? sites.filter((site) => site.outputs === 3 * site.inputs) : selectSites(sites);
+    isSwin(name) || isTimm(name)
+      ? sites.filter((site) => site.outputs === 3 * site.inputs)
+      : selectSites(sites, name === "hybrid" ? hybridSites : "default");
   return {
     name,
     backbone,

@@ -104,10 +104,12 @@ say({ loss: first.loss, startup: (performance.now() - started) / 1000 });
 for await (const line of createInterface(process.stdin)) {
   const steps = Number(line);
   if (steps === 0) break;
-  const begin = performance.now();
+  const [begin, used] = [performance.now(), process.cpuUsage()];
   let last = 0;
   for (let i = 0; i < steps; i++) last = (await run()).loss;
-  say({ seconds: (performance.now() - begin) / 1000 / steps, loss: last });
+  const seconds = (performance.now() - begin) / 1000;
+  const { user, system } = process.cpuUsage(used);
+  say({ seconds: seconds / steps, processor: (user + system) / 1e6 / steps, loss: last });
 }
 const peak = /VmHWM:\s+(\d+)/.exec(readFileSync("/proc/self/status", "utf8"))?.[1];
 say({ peak: Number(peak) * 1024 });

@@ -76,3 +76,13 @@ export async function writeWorkload(workload: Workload, folder: string): Promise
 /** One float32 file of a workload. */
 export const readFloats = async (folder: string, name: string): Promise<Float32Array> =>
   new Float32Array(new Uint8Array(await readFile(join(folder, `${name}.f32`))).buffer);
+
+/** Length of the difference over the length of `reference`. */
+export function relativeError(values: Float32Array, reference: Float32Array): number {
+  let [difference, length] = [0, 0];
+  reference.forEach((value, i) => {
+    difference += ((values[i] as number) - value) ** 2;
+    length += value ** 2;
+  });
+  return Math.sqrt(difference / length);
+}
