@@ -2,7 +2,7 @@ import type { GraphBuilder, Ops } from "onnx-grad";
 import type { Backbone } from "../backbones/index.ts";
 
 /** Luma weights of R, G, B (ITU-R BT.601). */
-export const luma = [0.299, 0.587, 0.114] as const;
+const luma = [0.299, 0.587, 0.114] as const;
 
 /**
  * Grey levels 0..255 of the network's input, `[N, size, size]`: normalisation undone and channels weighted by one convolution.

@@ -3,7 +3,7 @@ import type { ToldScores } from "../backbones/index.ts";
 import { PetalfaceError } from "../errors.ts";
 import { brisque } from "./brisque.ts";
 import { cnniqa } from "./cnniqa.ts";
-import { luma } from "./grey.ts";
+import { greyOf } from "./grey.ts";
 import { resolution } from "./resolution.ts";
 import type { Calibration, QualityMeasure } from "./types.ts";
 import type { QualityWeights } from "./weights.ts";
@@ -23,15 +23,13 @@ const sharpness: QualityMeasure = {
   description: "log variance of the Laplacian; needs nothing, costs almost nothing",
   build(b, backbone, image) {
     const o = ops(b);
-    const { spec } = backbone;
-    // Undoing the normalisation and grey are linear and the Laplacian drops constants, so all of it is one convolution.
-    const kernel = Float32Array.from({ length: 27 }, (_, i) => {
-      const channel = Math.floor(i / 9);
-      const colour = spec.channels === "bgr" ? 2 - channel : channel;
-      return ((luma[colour] as number) * (laplacian[i % 9] as number)) / (spec.scale[colour] as number);
-    });
-    const weight = b.constant({ dtype: "float32", dims: [1, 3, 3, 3], data: kernel }, "laplacian");
-    const edges = b.add("Conv", [image, weight], { kernel_shape: { ints: [3, 3] } }, { name: "sharpness" });
+    // Grey first: the Laplacian of one plane takes half the time of that of three.
+    const grey = o.unsqueeze(greyOf(b, o, backbone, image), [1]);
+    const weight = b.constant(
+      { dtype: "float32", dims: [1, 1, 3, 3], data: Float32Array.from(laplacian) },
+      "laplacian",
+    );
+    const edges = b.add("Conv", [grey, weight], { kernel_shape: { ints: [3, 3] } }, { name: "sharpness" });
     const centred = o.sub(edges, o.reduceMean(edges, [1, 2, 3], true));
     const variance = o.reduceMean(o.mul(centred, centred), [1, 2, 3], false);
     return o.log(o.add(variance, varianceFloor));

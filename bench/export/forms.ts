@@ -1,0 +1,120 @@
+import { stat } from "node:fs/promises";
+import { join } from "node:path";
+import { type Graph, writeModel } from "onnx-grad";
+import {
+  type Adapter,
+  type Backbone,
+  compareResults,
+  type Embedder,
+  type EvaluationResult,
+  evaluatePairs,
+  exportedGraph,
+  exportLevels,
+  type FaceData,
+  inPrecision,
+  type Loader,
+  openEmbedder,
+  openLevels,
+  type PairsProtocol,
+  percent,
+} from "petalface";
+import { secondsOf } from "./clock.ts";
+import type { Faces } from "./runtimes.ts";
+
+/** One way to deploy the adapter. */
+export interface Form {
+  readonly name: string;
+  readonly embedder: Embedder;
+  /** Bytes of its file or files. */
+  readonly bytes: number;
+}
+
+const session = { threads: 1 };
+const pixels = 16;
+
+/** The frozen model, the gated one in every precision, and levels of it; each written and opened again. */
+export async function openForms(
+  folder: string,
+  backbone: Backbone,
+  adapter: Adapter,
+  levels: number,
+  { examples, loader, batch }: { examples: FaceData; loader: Loader; batch: number },
+): Promise<Form[]> {
+  const open = async (name: string, graph: Graph, file: string): Promise<Form> => {
+    await writeModel(graph, join(folder, file));
+    const [output = "", alpha] = graph.outputs;
+    const model = { ...backbone, graph, output, ...(alpha !== undefined && { alpha }) };
+    const { size: bytes } = await stat(join(folder, file));
+    return { name, embedder: await openEmbedder(model, { ...session, batch }), bytes };
+  };
+  async function* batches() {
+    for (let start = 0; start < examples.length; start += 16) {
+      const part = Array.from({ length: Math.min(16, examples.length - start) }, (_, i) => examples.at(start + i));
+      const degrade = (start / 16) % 2 === 0 ? undefined : ({ kind: "lr", pixels } as const);
+      const planes = await loader.load(part.map(({ source }) => ({ source, flip: false, degrade })));
+      yield { planes, count: part.length };
+    }
+  }
+  const gated = await exportedGraph(backbone, adapter, "quality");
+  const forms = [await open("frozen", backbone.graph, "frozen.onnx"), await open("gated", gated, "gated.onnx")];
+  for (const precision of ["fp16", "int8", "int8-dynamic"] as const) {
+    const graph = await inPrecision(backbone, gated, precision, batches(), session);
+    forms.push(await open(`gated, ${precision}`, graph, `${precision}.onnx`));
+  }
+  const place = join(folder, "levels");
+  const written = await exportLevels(place, backbone, adapter, levels);
+  let bytes = 0;
+  for (const { file } of [written.quality, ...written.levels]) bytes += (await stat(join(place, file))).size;
+  const served = await openLevels(place, backbone, { ...session, batch });
+  return [...forms, { name: `${levels} levels, quality included`, embedder: served, bytes }];
+}
+
+/** Faces a second of processor time: the median over batches that all forms take in turn. */
+export async function ratesOf(forms: readonly Form[], { planes, count, batch }: Faces): Promise<number[]> {
+  const seconds = forms.map((): number[] => []);
+  for (let start = 0; start < count; start += batch)
+    for (const [place, { embedder }] of forms.entries()) {
+      const part = planes.subarray((start * planes.length) / count);
+      const took = await secondsOf(async () => void (await embedder.embed(part, batch)));
+      // The first batch warms up.
+      if (start > 0) seconds[place]?.push(took);
+    }
+  return seconds.map((all) => batch / (all.sort((a, b) => a - b)[all.length >> 1] as number));
+}
+
+/** Accuracy of every form on the same pairs: sharp, and at 16 px. */
+export async function accuraciesOf(
+  forms: readonly Form[],
+  task: { readonly data: FaceData; readonly protocol: PairsProtocol; readonly loader: Loader },
+): Promise<EvaluationResult[]> {
+  const results: EvaluationResult[] = [];
+  for (const { embedder } of forms)
+    results.push(await evaluatePairs({ ...task, embedder, degradations: [`lr:${pixels}`] }));
+  return results;
+}
+
+const keys = ["accuracy/sharp", `accuracy/lr:${pixels}`, `accuracy/mixed:${pixels}`, `rank1/mixed:${pixels}`];
+
+/** Markdown: speed, size and accuracy of every form, and its paired difference from the gated one in float32. */
+export function renderForms(
+  forms: readonly Form[],
+  rates: readonly number[],
+  results: readonly EvaluationResult[],
+): string[] {
+  const gated = forms.findIndex(({ name }) => name === "gated");
+  return [
+    "| form | MB | faces/s | HR | LR 16 | mix 16 | rank-1 16 |",
+    "| --- | --- | --- | --- | --- | --- | --- |",
+    ...forms.map(({ name, bytes }, place) => {
+      const own = results[place] as EvaluationResult;
+      const compared = place === gated ? undefined : compareResults(results[gated] as EvaluationResult, own);
+      const cells = keys.map((key) => {
+        const value = percent(own.measures.find((measure) => measure.key === key)?.value ?? Number.NaN);
+        const off = compared?.differences.find((measure) => measure.key === key);
+        if (off === undefined) return value;
+        return `${value} (${(100 * off.value).toFixed(2)} [${(100 * off.low).toFixed(2)}, ${(100 * off.high).toFixed(2)}])`;
+      });
+      return `| ${[name, (bytes / 1e6).toFixed(1), (rates[place] ?? 0).toFixed(0), ...cells].join(" | ")} |`;
+    }),
+  ];
+}

@@ -1,0 +1,143 @@
+import { execFileSync } from "node:child_process";
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { InferenceSession as NodeSession, Tensor as NodeTensor } from "onnxruntime-node";
+import { env, InferenceSession as WebSession, Tensor as WebTensor } from "onnxruntime-web";
+import { type Adapter, adaptedModel, type Backbone, exportModel, openEmbedder, toInput } from "petalface";
+import { secondsOf } from "./clock.ts";
+
+/** Faces that all runtimes see: 8-bit planes, a whole number of batches. */
+export interface Faces {
+  readonly planes: Uint8Array;
+  readonly count: number;
+  readonly batch: number;
+}
+
+interface Embedded {
+  readonly embedding: Float32Array;
+  readonly alpha: Float32Array;
+}
+
+/** One exported file under one runtime, against the training side. */
+export interface RuntimeRow {
+  readonly name: string;
+  /** Faces a second of processor time. */
+  readonly rate: number;
+  /** Largest difference of any number over the largest number; undefined for the training side itself. */
+  readonly embedding?: number;
+  readonly alpha?: number;
+}
+
+function difference(a: Float32Array, b: Float32Array): number {
+  let [most, scale] = [0, 0];
+  a.forEach((value, i) => {
+    const off = Math.abs(value - (b[i] as number));
+    most = Number.isNaN(off) ? Number.NaN : Math.max(most, off);
+    scale = Math.max(scale, Math.abs(value));
+  });
+  return most / scale;
+}
+
+/** Exports the adapter with its judge inside and embeds the same faces with it everywhere. */
+export async function compareRuntimes(
+  folder: string,
+  backbone: Backbone,
+  adapter: Adapter,
+  { planes, count, batch }: Faces,
+  python: string | undefined,
+): Promise<RuntimeRow[]> {
+  const face = 3 * backbone.size ** 2;
+  const dims = [batch, 3, backbone.size, backbone.size];
+  const inputOf = (start: number): Float32Array =>
+    toInput(planes.subarray(start * face), batch, batch, backbone.size, backbone.spec).data as Float32Array;
+  const all = async (run: (start: number) => Promise<Embedded>): Promise<Embedded & { rate: number }> => {
+    const embedding = new Float32Array(count * backbone.width);
+    const alpha = new Float32Array(count);
+    // The first batch warms up.
+    await run(0);
+    let seconds = 0;
+    for (let start = 0; start < count; start += batch) {
+      seconds += await secondsOf(async () => {
+        const part = await run(start);
+        embedding.set(part.embedding, start * backbone.width);
+        alpha.set(part.alpha, start);
+      });
+    }
+    return { embedding, alpha, rate: count / seconds };
+  };
+
+  const file = join(folder, "face.onnx");
+  await exportModel(file, backbone, adapter, "quality");
+  const embedder = await openEmbedder(adaptedModel(backbone, adapter), { threads: 1, batch });
+  const truth = await all(async (start) => {
+    const { data, alpha = new Float32Array() } = await embedder.embed(planes.subarray(start * face), batch);
+    return { embedding: data, alpha };
+  });
+  await embedder.close();
+  const rows: RuntimeRow[] = [{ name: "training side, onnxruntime-node", rate: truth.rate }];
+  const add = (name: string, got: Embedded & { rate: number }): void => {
+    rows.push({
+      name,
+      rate: got.rate,
+      embedding: difference(truth.embedding, got.embedding),
+      alpha: difference(truth.alpha, got.alpha),
+    });
+  };
+
+  const node = await NodeSession.create(file, { intraOpNumThreads: 1 });
+  const [embeddingName = "", alphaName = ""] = node.outputNames;
+  add(
+    "onnxruntime-node, the file",
+    await all(async (start) => {
+      const results = await node.run({ [backbone.input]: new NodeTensor("float32", inputOf(start), dims) });
+      return {
+        embedding: results[embeddingName]?.data as Float32Array,
+        alpha: results[alphaName]?.data as Float32Array,
+      };
+    }),
+  );
+  await node.release();
+
+  env.wasm.numThreads = 1;
+  const web = await WebSession.create(await readFile(file), { executionProviders: ["wasm"] });
+  add(
+    "onnxruntime-web (wasm), the file",
+    await all(async (start) => {
+      const results = await web.run({ [backbone.input]: new WebTensor("float32", inputOf(start), dims) });
+      return {
+        embedding: results[embeddingName]?.data as Float32Array,
+        alpha: results[alphaName]?.data as Float32Array,
+      };
+    }),
+  );
+  await web.release();
+
+  if (python === undefined) return rows;
+  const inputs = new Float32Array(count * face);
+  for (let start = 0; start < count; start += batch) inputs.set(inputOf(start), start * face);
+  await writeFile(join(folder, "input.bin"), new Uint8Array(inputs.buffer));
+  const program = `
+import numpy as np, onnxruntime as ort, sys, time
+folder, size, batch = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+x = np.fromfile(folder + "/input.bin", np.float32).reshape(-1, 3, size, size)
+options = ort.SessionOptions(); options.intra_op_num_threads = 1
+session = ort.InferenceSession(folder + "/face.onnx", options, providers=["CPUExecutionProvider"])
+name = session.get_inputs()[0].name
+session.run(None, {name: x[:batch]})
+begin = time.process_time()
+parts = [session.run(None, {name: x[i:i + batch]}) for i in range(0, len(x), batch)]
+rate = len(x) / (time.process_time() - begin)
+np.concatenate([p[0] for p in parts]).astype(np.float32).tofile(folder + "/embedding.bin")
+np.concatenate([p[1] for p in parts]).astype(np.float32).tofile(folder + "/alpha.bin")
+print(ort.__version__, rate)`;
+  const args = ["-c", program, folder, String(backbone.size), String(batch)];
+  const [version = "", rate = ""] = execFileSync(python, args, { encoding: "utf8" }).split(" ");
+  const read = async (name: string): Promise<Float32Array> =>
+    new Float32Array(new Uint8Array(await readFile(join(folder, name))).buffer);
+  add(`Python onnxruntime ${version}, the file`, {
+    embedding: await read("embedding.bin"),
+    alpha: await read("alpha.bin"),
+    rate: Number(rate),
+  });
+  return rows;
+}
