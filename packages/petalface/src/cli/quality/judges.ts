@@ -15,6 +15,9 @@ import {
 import type { Engine, ModelFlags } from "../model.ts";
 import { plainModel } from "../plain-model.ts";
 
+/** Faces that one call judges: measures are small graphs, and a call has its cost. */
+export const judgedAtOnce = 32;
+
 /** What says which measures judge. */
 export interface JudgeFlags extends Omit<ModelFlags, "model"> {
   readonly metric?: readonly string[];
@@ -63,7 +66,7 @@ async function openJudge(
   const measure = config === undefined ? await openMeasure(spec) : measureOf(name, config.weights);
   const { graph, score, alpha } = qualityGraph(backbone, measure, calibration);
   const model = { ...backbone, graph, output: score, width: 1, ...(alpha && { alpha }) };
-  return { name, calibration, embedder: await openEmbedder(model, engine) };
+  return { name, calibration, embedder: await openEmbedder(model, { ...engine, batch: judgedAtOnce }) };
 }
 
 /** Scores of a whole set, one list a judge; alphas where a judge is calibrated. */
@@ -83,11 +86,10 @@ export async function judgeData(
   const alphas = judges.map(({ calibration }) =>
     calibration ? new Float32Array(data.length).fill(Number.NaN) : undefined,
   );
-  const batch = 32;
   const seeing = judges.some(({ embedder }) => embedder !== undefined);
   function* batches() {
-    for (let start = 0; start < data.length; start += batch) {
-      const samples = Array.from({ length: Math.min(batch, data.length - start) }, (_, i) => data.at(start + i));
+    for (let start = 0; start < data.length; start += judgedAtOnce) {
+      const samples = Array.from({ length: Math.min(judgedAtOnce, data.length - start) }, (_, i) => data.at(start + i));
       const planes = seeing
         ? loader.load(samples.map(({ source }) => ({ source, flip: false })))
         : Promise.resolve(undefined);

@@ -1,7 +1,7 @@
 import type { FaceData } from "../../data/index.ts";
 import { drawDegradation, type Loader, parseDegradation } from "../../images/index.ts";
 import { quantile } from "../../quality/index.ts";
-import type { Judge } from "./judges.ts";
+import { type Judge, judgedAtOnce } from "./judges.ts";
 
 /** Known degradations, each from mild to strong. */
 const ladders: Readonly<Record<string, readonly string[]>> = {
@@ -40,9 +40,9 @@ export async function tryLadders(
   const judge = async (spec: string | undefined): Promise<Float32Array[]> => {
     const wanted = spec === undefined ? undefined : parseDegradation(spec);
     const all = seeing.map(() => new Float32Array(count));
-    for (let start = 0; start < count; start += 32) {
+    for (let start = 0; start < count; start += judgedAtOnce) {
       signal.throwIfAborted();
-      const part = faces.slice(start, start + 32);
+      const part = faces.slice(start, start + judgedAtOnce);
       const planes = await loader.load(
         part.map((face) => ({
           source: data.at(face).source,

@@ -14,11 +14,10 @@ import {
 import { trainingOptions } from "../../training/index.ts";
 import type { Engine } from "../model.ts";
 import { plainModel } from "../plain-model.ts";
-import type { Judge } from "./judges.ts";
+import { type Judge, judgedAtOnce } from "./judges.ts";
 
 /** Faces that are looked at, at most. */
 const most = 256;
-const rows = 32;
 
 /** A set as `petalface adapt` would find it. */
 export interface LookedAt {
@@ -40,14 +39,17 @@ export async function lookAtFaces(
   const pixels = Math.min(Math.max(...trainingOptions().lrPixels), loader.size);
   const plain = plainModel(loader.size);
   const { graph, score } = qualityGraph(plain, measureOf("resolution"));
-  const resolution = await openEmbedder({ ...plain, graph, output: score, width: 1 }, engine);
+  const resolution = await openEmbedder(
+    { ...plain, graph, output: score, width: 1 },
+    { ...engine, batch: judgedAtOnce },
+  );
   const seeing = [resolution, ...judges.flatMap(({ embedder }) => embedder ?? [])];
   /** Scores by everyone who sees: resolution first. */
   const scores = async (degrade: Degradation | undefined): Promise<number[][]> => {
     const all = seeing.map((): number[] => []);
-    for (let start = 0; start < count; start += rows) {
+    for (let start = 0; start < count; start += judgedAtOnce) {
       signal.throwIfAborted();
-      const part = faces.slice(start, start + rows);
+      const part = faces.slice(start, start + judgedAtOnce);
       const planes = await loader.load(part.map(({ source }) => ({ source, flip: false, degrade })));
       for (const [place, embedder] of seeing.entries())
         all[place]?.push(...(await embedder.embed(planes, part.length)).data);
