@@ -1,7 +1,7 @@
 import { intOf, intsOf, stringOf } from "../attributes.ts";
 import type { Dim } from "../dim.ts";
 import { type Ops, productOf } from "../ops.ts";
-import { type Call, cannot, known, type Rule } from "./rule.ts";
+import { type Call, cannot, known, once, type Rule } from "./rule.ts";
 import { padsFor, spread, spreadPlane } from "./shape.ts";
 
 /** Geometry of a convolution per spatial axis: all numbers, padding resolved. */
@@ -73,6 +73,12 @@ function mirrored(o: Ops, kernel: string, group: number): string {
   return o.reshape(swapped, [group * inner, out / group, ...taps]);
 }
 
+/** Zeros between the places of a value, as many as the strides stepped over. */
+function spreadBy(o: Ops, x: string, strides: readonly number[]): string {
+  if (strides.length === 2) return spreadPlane(o, x, strides[0] as number, strides[1] as number);
+  return spatial(strides.length).reduce((value, axis, i) => spread(o, value, axis, strides[i] as number), x);
+}
+
 /**
  * Gradient of a convolution's input: the gradient of the output, spread by the strides, convolved with the mirrored
  * kernel. For constant kernels onnxruntime mirrors once, when the session starts.
@@ -81,13 +87,9 @@ export function inputGradient(o: Ops, g: string, kernel: string, geometry: Geome
   const { group, strides, dilations, before, wide, narrow } = geometry;
   const turned = mirrored(o, kernel, group);
   const axes = spatial(strides.length);
-  const spreadAll = (x: string): string => {
-    if (axes.length === 2) return spreadPlane(o, x, strides[0] as number, strides[1] as number);
-    return axes.reduce((value, axis, i) => spread(o, value, axis, strides[i] as number), x);
-  };
   const rest = (length: number[]): number[] => length.map((size, i) => (wide[i] as number) - size);
   if (isPointwise(geometry)) {
-    const full = spreadAll(o.conv(g, turned, { group }));
+    const full = spreadBy(o, o.conv(g, turned, { group }), strides);
     const sizes = narrow.map((size, i) => size * (strides[i] as number));
     return o.pad(
       full,
@@ -106,7 +108,7 @@ export function inputGradient(o: Ops, g: string, kernel: string, geometry: Geome
   const cropped = [...starts, ...ends].map((count) => Math.min(count, 0));
   const padded = [...starts, ...ends].map((count) => Math.max(count, 0));
   const n = axes.length;
-  const input = o.pad(spreadAll(g), padsFor(n + 2, axes, cropped.slice(0, n), cropped.slice(n)));
+  const input = o.pad(spreadBy(o, g, strides), padsFor(n + 2, axes, cropped.slice(0, n), cropped.slice(n)));
   return o.conv(input, turned, { group, dilations, pads: padded });
 }
 
@@ -178,30 +180,47 @@ const tuples = (sizes: readonly number[]): number[][] =>
   );
 
 /**
- * Kernel gradient without strides and groups where `g` has fewer channels than `x`: instead of `x` for every tap, `g` is shifted, and one
- * product does all taps.
+ * What each place of the input gave to the output, seen from the input: for every tap the gradient `g`, spread by the strides and shifted,
+ * [N, taps out, ...wide]. Where `g` has few channels, one product with it gives the gradient of the kernel, and one that of the input.
  */
-function thinKernelGradient(
-  o: Ops,
-  x: string,
-  g: string,
-  { kernel, before, after, dilations, wide }: Geometry,
-): string {
+function shiftedTaps(o: Ops, g: string, { kernel, strides, before, dilations, wide }: Geometry): string {
   const axes = spatial(kernel.length);
-  const [batch, inner = 1] = o.shape(x) as [Dim, number];
-  const outer = o.shape(g)[1] as number;
-  const margin = (beside: readonly number[]): number[] =>
-    kernel.map((size, i) => (size - 1) * (dilations[i] as number) - (beside[i] as number));
-  const padded = o.pad(g, padsFor(axes.length + 2, axes, margin(before), margin(after)));
+  const [batch, outer] = o.shape(g) as [Dim, number];
+  const apart = spreadBy(o, g, strides);
+  const margin = kernel.map((size, i) => (size - 1) * (dilations[i] as number) - (before[i] as number));
+  const rest = o
+    .shape(apart)
+    .slice(2)
+    .map((length, i) => (wide[i] as number) - (length as number) + (before[i] as number));
+  const padded = o.pad(apart, padsFor(axes.length + 2, axes, margin, rest));
   const shifted = tuples(kernel).map((tap) => {
     const starts = tap.map((t, i) => ((kernel[i] as number) - 1 - t) * (dilations[i] as number));
     const ends = starts.map((start, i) => start + (wide[i] as number));
     return o.slice(padded, starts, ends, axes);
   });
-  const count = shifted.length;
-  const all = o.reshape(o.concat(shifted, 1), [batch, count * outer, ...wide]);
-  const gradient = o.reshape(correlate(o, x, all, 1), [count, outer, inner]);
-  return o.reshape(o.transpose(gradient, [1, 2, 0]), [outer, inner, ...kernel]);
+  return o.reshape(o.concat(shifted, 1), [batch, shifted.length * outer, ...wide]);
+}
+
+/** Kernel gradient from {@link shiftedTaps}. */
+function thinKernelGradient(o: Ops, x: string, shifted: string, kernel: string): string {
+  const [outer, inner, ...taps] = o.shape(kernel) as number[];
+  const count = taps.reduce((product, size) => product * size, 1);
+  const gradient = o.reshape(correlate(o, x, shifted, 1), [count, outer as number, inner as number]);
+  return o.reshape(o.transpose(gradient, [1, 2, 0]), o.shape(kernel));
+}
+
+/** Input gradient from {@link shiftedTaps}. */
+function thinInputGradient(o: Ops, x: string, shifted: string, kernel: string): string {
+  const [outer = 1, inner = 1, ...taps] = o.shape(kernel) as number[];
+  const count = taps.reduce((product, size) => product * size, 1);
+  const [batch, , ...places] = o.shape(x) as [Dim, number, ...number[]];
+  const area = places.reduce((product, size) => product * size, 1);
+  const weights = o.transpose(o.reshape(kernel, [outer, inner, count]), [1, 2, 0]);
+  const product = o.matmul(
+    o.reshape(weights, [inner, count * outer]),
+    o.reshape(shifted, [batch, count * outer, area]),
+  );
+  return o.reshape(product, o.shape(x));
 }
 
 /** Gradient of the kernel [out, in / group, ...taps]: for each tap, what it saw times the gradient. */
@@ -212,9 +231,6 @@ function kernelGradient(o: Ops, x: string, g: string, kernel: string, geometry: 
   if (group > 1 && channels === group && o.shape(g)[1] === group && typeof batch === "number") {
     return depthwiseKernelGradient(o, x, g, kernel, geometry);
   }
-  const isThin = (o.shape(g)[1] as number) < (channels as number);
-  if (group === 1 && isThin && geometry.strides.every((step) => step === 1) && !isPointwise(geometry))
-    return thinKernelGradient(o, x, g, geometry);
   const padded = o.pad(x, padsFor(n + 2, spatial(n), before, after));
   const taps = tuples(geometry.kernel).map((tap) => correlate(o, seenBy(o, padded, tap, geometry), g, group));
   if (taps.length === 1) return o.reshape(taps[0] as string, o.shape(kernel));
@@ -244,11 +260,20 @@ export const conv: Readonly<Record<string, Rule>> = {
       g,
     } = call;
     const geometry = geometryOf(call, tapsOf(call, kernel), x, y);
-    return [
-      () => inputGradient(o, g, kernel, geometry),
-      () => kernelGradient(o, x, g, kernel, geometry),
-      () => o.reduceSum(g, [0, ...spatial(geometry.kernel.length)], false),
-    ];
+    const [outer = 1, inner = 1] = o.shape(kernel) as number[];
+    const spreadOut = geometry.strides.reduce((product, step) => product * step, outer);
+    const ofBias = () => o.reduceSum(g, [0, ...spatial(geometry.kernel.length)], false);
+    // Frozen kernels are laid out when the session starts, so a convolution is as good for them.
+    const isTrained = o.builder.constantOf(kernel) === undefined;
+    if (isTrained && geometry.group === 1 && spreadOut < inner && !isPointwise(geometry)) {
+      const shifted = once(() => shiftedTaps(o, g, geometry));
+      return [
+        () => thinInputGradient(o, x, shifted(), kernel),
+        () => thinKernelGradient(o, x, shifted(), kernel),
+        ofBias,
+      ];
+    }
+    return [() => inputGradient(o, g, kernel, geometry), () => kernelGradient(o, x, g, kernel, geometry), ofBias];
   },
   // A transposed convolution is the input gradient of a Conv, so its own input gradient is that Conv.
   ConvTranspose: (call) => {

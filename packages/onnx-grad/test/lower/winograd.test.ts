@@ -69,6 +69,17 @@ test("a batch normalisation behind it goes along, and the gradient by its input 
   expect(found.BatchNormalization).toBeUndefined();
 });
 
+test("the thin convolution of an adapter reads the tiles of its layer", async () => {
+  const graph = graphOf([8, 128, 9, 9], (o, x) => {
+    const down = o.mul(kernelOf(o, 3, 128), o.reduceMean(x));
+    const window = { pads: [1, 1, 1, 1] };
+    return o.concat([o.conv(x, kernelOf(o, 128, 128), window), o.conv(x, down, window)], 1);
+  });
+  const found = await operatorsAfter(graph);
+  expect(found).toMatchObject({ Einsum: 2, Gather: 3 });
+  expect(found.Conv).toBeUndefined();
+});
+
 test("other convolutions stay: few channels or pixels, strides, groups, dilations, trained kernels", async () => {
   const stays = async (shape: readonly number[], build: (o: Ops, x: string) => string): Promise<void> =>
     expect((await operatorsAfter(graphOf(shape, build))).Conv).toBe(1);

@@ -73,6 +73,8 @@ describe("Conv", () => {
   it("depthwise", () => forAll(cases(2, depthwise), (value) => check("Conv", value), 25));
   it("depthwise with several outputs a channel", () => forAll(cases(2, multiplied), (value) => check("Conv", value)));
   it("in one dimension", () => forAll(cases(1, anyChannels), (value) => check("Conv", value), 20));
+  it("with far fewer outputs than inputs, as adapters have", () =>
+    forAll(cases(2, fc.tuple(fc.constant(1), int(4, 10), fc.constant(1))), (value) => check("Conv", value), 25));
 
   it("pointwise, thin and wide", async () => {
     const shape = fc.tuple(int(1, 3), int(1, 9), int(1, 9), int(1, 3), int(1, 3));

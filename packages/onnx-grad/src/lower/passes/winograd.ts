@@ -166,7 +166,8 @@ function readTurned(node: Node, { producer }: Surroundings): Node | undefined {
   const [x = "", swapped = ""] = node.inputs;
   const swap = producer(swapped);
   const [kernel = ""] = swap?.inputs ?? [];
-  if (node.op !== "MatMul" || swap?.op !== "Transpose" || !kernel.startsWith(stem)) return undefined;
+  const isKernel = kernel.startsWith(stem) && producer(kernel)?.op === "Einsum";
+  if (node.op !== "MatMul" || swap?.op !== "Transpose" || !isKernel) return undefined;
   return {
     ...node,
     op: "FusedMatMul",
