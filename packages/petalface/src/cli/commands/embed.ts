@@ -1,6 +1,8 @@
+import { resolve } from "node:path";
 import type { Command } from "commander";
 import { openEmbedder } from "../../backbones/index.ts";
 import { openData } from "../../data/index.ts";
+import { PetalfaceError } from "../../errors.ts";
 import { openLoader } from "../../images/index.ts";
 import type { CliContext } from "../context.ts";
 import { type CacheFlags, embedData, openCache, withCacheOption } from "../embed.ts";
@@ -21,6 +23,11 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
   const data = await openData(flags.images);
   const adapted = adapter !== undefined;
   const list = flags.out.replace(/\.[^.]*$/, ".csv");
+  if (resolve(list) === resolve(flags.images))
+    throw new PetalfaceError(
+      `the list of rows goes to ${list}, which is the manifest of the faces; give another name with --out`,
+      { exitCode: 2 },
+    );
   const metadata = {
     model: backbone.spec.name,
     model_sha256: backbone.spec.sha256,
