@@ -37,18 +37,17 @@ export function swinBlocks({ blocks, dim, heads, grid, window }: SwinSizes): Gra
   };
   const [tokens, side, area, depth] = [grid * grid, grid / window, window * window, dim / heads];
   const batch = b.input("tokens", { dtype: "float32", shape: [1, tokens, dim] });
-  const roll = (x: string, by: number): string =>
-    [1, 2].reduce((value, axis) => {
-      const cut = (by + grid) % grid;
-      const [head, tail] = o.split(value, [cut, grid - cut], axis) as [string, string];
-      return o.concat([tail, head], axis);
-    }, x);
+  const roll = (x: string, by: number): string => {
+    const from = (place: number): number => (place + by + grid) % grid;
+    const order = Array.from({ length: tokens }, (_, i) => from(Math.floor(i / grid)) * grid + from(i % grid));
+    return o.gather(x, o.ints(order), 1);
+  };
 
   let x = batch;
   for (let block = 0; block < blocks; block++) {
     const name = `blocks.${block}`;
     const shift = block % 2 === 1 ? Math.floor(window / 2) : 0;
-    let h = o.reshape(norm(x, `${name}.norm1`), [1, grid, grid, dim]);
+    let h = norm(x, `${name}.norm1`);
     if (shift > 0) h = roll(h, shift);
     h = o.transpose(o.reshape(h, [1, side, window, side, window, dim]), [2, 4, 0, 1, 3, 5]);
     const windows = o.reshape(h, [area, side * side, dim]);
@@ -66,9 +65,9 @@ export function swinBlocks({ blocks, dim, heads, grid, window }: SwinSizes): Gra
     const mixed = o.matmul(b.add("Softmax", [scores], { axis: { int: -1 } }), v);
     const joined = o.reshape(o.transpose(mixed, [2, 0, 1, 3]), [area, side * side, dim]);
     let y = o.reshape(linear(joined, `${name}.proj`, dim, dim), [window, window, 1, side, side, dim]);
-    y = o.reshape(o.transpose(y, [2, 3, 0, 4, 1, 5]), [1, grid, grid, dim]);
+    y = o.reshape(o.transpose(y, [2, 3, 0, 4, 1, 5]), [1, tokens, dim]);
     if (shift > 0) y = roll(y, -shift);
-    x = o.add(x, o.reshape(y, [1, tokens, dim]));
+    x = o.add(x, y);
     const wide = b.add("Gelu", [linear(norm(x, `${name}.norm2`), `${name}.fc1`, dim, 4 * dim)]);
     x = o.add(x, linear(wide, `${name}.fc2`, 4 * dim, dim));
   }

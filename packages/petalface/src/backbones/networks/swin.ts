@@ -79,8 +79,10 @@ function windowAttention(net: Layers, x: string, module: string, stage: Stage, s
   const { grid, window, heads } = stage;
   const [batch, tokens, dim] = o.shape(x) as [Dim, number, number];
   const [across, area] = [grid / window, window * window];
-  const moved = roll(net, o.reshape(x, [batch, grid, grid, dim]), shift);
-  const cut = o.transpose(o.reshape(moved, [batch, across, window, across, window, dim]), [2, 4, 0, 1, 3, 5]);
+  const cut = o.transpose(
+    o.reshape(roll(net, x, grid, shift), [batch, across, window, across, window, dim]),
+    [2, 4, 0, 1, 3, 5],
+  );
   const windows = o.reshape(cut, [area, timesDim(batch, across * across), dim]);
   const bias = (scores: string): string => {
     const placed = o.add(scores, positionBias(net, module, stage));
@@ -90,18 +92,15 @@ function windowAttention(net: Layers, x: string, module: string, stage: Stage, s
   };
   const mixed = attention(net, windows, module, { heads, qkvBias: true, tokensFirst: true, bias });
   const apart = o.transpose(o.reshape(mixed, [window, window, batch, across, across, dim]), [2, 3, 0, 4, 1, 5]);
-  return o.reshape(roll(net, o.reshape(apart, [batch, grid, grid, dim]), -shift), [batch, tokens, dim]);
+  return roll(net, o.reshape(apart, [batch, tokens, dim]), grid, -shift);
 }
 
-/** Moves a grid `[N, grid, grid, dim]` up and left by `by` tokens; what leaves on one side comes in on the other. */
-function roll({ o }: Layers, x: string, by: number): string {
+/** Moves a grid of tokens `[N, grid * grid, dim]` up and left by `by`; what leaves on one side comes in on the other. */
+function roll({ o }: Layers, x: string, grid: number, by: number): string {
   if (by === 0) return x;
-  return [1, 2].reduce((value, axis) => {
-    const side = o.shape(value)[axis] as number;
-    const cut = (by + side) % side;
-    const [head, tail] = o.split(value, [cut, side - cut], axis) as [string, string];
-    return o.concat([tail, head], axis);
-  }, x);
+  const from = (place: number): number => (place + by + grid) % grid;
+  const order = Array.from({ length: grid * grid }, (_, i) => from(Math.floor(i / grid)) * grid + from(i % grid));
+  return o.gather(x, o.ints(order), 1);
 }
 
 /** Rows of the position table for every pair of tokens of a window, query slow: row `(down + window - 1) * (2 window - 1) + right + window - 1`. */
