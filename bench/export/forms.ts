@@ -88,8 +88,10 @@ export async function accuraciesOf(
   task: { readonly data: FaceData; readonly protocol: PairsProtocol; readonly loader: Loader },
 ): Promise<EvaluationResult[]> {
   const results: EvaluationResult[] = [];
-  for (const { embedder } of forms)
+  for (const { name, embedder } of forms) {
     results.push(await evaluatePairs({ ...task, embedder, degradations: [`lr:${pixels}`] }));
+    console.error(`${name}: measured`);
+  }
   return results;
 }
 
