@@ -21,6 +21,8 @@ import { makeWorkload, readFloats, relativeError, writeWorkload } from "./worklo
 
 const convolutionForms = ["eager", "channels-last", "compiled"];
 const swinForms = ["int8", "eager", "fused attention", "compiled"];
+/** Forms of ours, each with the option that asks for it. */
+const ourForms: Readonly<Record<string, string>> = { int8: "--base int8", fast: "--fast" };
 const timmForms = ["peft", "compiled"];
 /** Whether faces are only embedded, by the frozen network. */
 const embeds = process.argv[2] === "embed";
@@ -45,7 +47,7 @@ const { values } = parseArgs({
 });
 
 if (values.help) {
-  console.log(`npm run bench -- ${task} [--networks A,B] [--batch 8,32] [--forms eager,channels-last,compiled,"fused attention",int8,onnxruntime] [--rounds N]
+  console.log(`npm run bench -- ${task} [--networks A,B] [--batch 8,32] [--forms eager,channels-last,compiled,"fused attention",int8,fast,onnxruntime] [--rounds N]
   [--seconds N: of steps in a round] [--threads N] [--work FOLDER] [--venv FOLDER] [--python PROGRAM] [--out FOLDER]
 Networks are ${networkNames.join(", ")} (steps only: 18 Swin blocks), vit_small_patch16_224 (timm's, adapted by Hugging Face's peft), or names of petalface import --arch such as swin_256new and r50 (drawn weights).
 The first call makes a Python environment with PyTorch (about 6 GB). fr_feature and mobilefacenet need the shared weights.`);
@@ -85,7 +87,7 @@ async function compare(name: string, batch: number): Promise<Row[]> {
   execFileSync(python, peer("reference"), { stdio: ["ignore", "inherit", "inherit"] });
 
   const usual = isTimm(name) ? timmForms : isSwin(name) ? swinForms : convolutionForms;
-  const forms = values.forms?.split(",") ?? (embeds ? [...usual.slice(-3, -1), "onnxruntime"] : usual);
+  const forms = values.forms?.split(",") ?? (embeds ? ["fast", ...usual.slice(-3, -1), "onnxruntime"] : usual);
   const ours = (name: string, options: object): Promise<Contender> =>
     startContender(name, process.execPath, [
       join(here, "ours.ts"),
@@ -94,10 +96,11 @@ async function compare(name: string, batch: number): Promise<Row[]> {
   const contenders = [await ours("petalface", { values: "ours" })];
   const errors = [relativeError(await readFloats(folder, "ours"), await readFloats(folder, "reference"))];
   for (const form of forms) {
-    if (form === "int8") {
-      contenders.push(await ours("petalface --base int8", { values: "int8", int8: true }));
+    const own = ourForms[form];
+    if (own !== undefined) {
+      contenders.push(await ours(`petalface ${own}`, { values: form, [form]: true }));
       errors[contenders.length - 1] = relativeError(
-        await readFloats(folder, "int8"),
+        await readFloats(folder, form),
         await readFloats(folder, "reference"),
       );
       continue;

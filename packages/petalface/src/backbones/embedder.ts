@@ -1,4 +1,4 @@
-import type { Graph, Tensor } from "onnx-grad";
+import { type Graph, setBatch, type Tensor } from "onnx-grad";
 import { PetalfaceError } from "../errors.ts";
 import type { ModelSpec } from "../models/index.ts";
 import { floatsOf, openSession, type SessionOptions } from "../runtime/index.ts";
@@ -31,7 +31,9 @@ export async function openEmbedder(
   options: SessionOptions & { readonly batch?: number } = {},
 ): Promise<Embedder> {
   const batch = options.batch ?? usualBatch(options.provider);
-  const session = await openSession(model.graph, options);
+  // What may round differently can also be computed over tiles, if the sizes are known.
+  const graph = options.optimisation === "all" ? setBatch(model.graph, batch) : model.graph;
+  const session = await openSession(graph, options);
   return {
     size: model.size,
     width: model.width,

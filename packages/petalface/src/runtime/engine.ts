@@ -21,7 +21,7 @@ export async function openEngine(graph: Graph, options: SessionOptions, profile?
   const folder = await mkdtemp(join(options.scratch ?? tmpdir(), "petalface-"));
   const provider = options.provider ?? "cpu";
   try {
-    // Only training asks for `all` and may round differently; elsewhere on the CPU every value keeps its bits.
+    // Only who asks for `all` lets values round differently; else on the CPU every one keeps its bits.
     const exact = provider === "cpu" && options.optimisation !== "all";
     const path = await placeModel(lower(graph, provider, { exact, int8: options.int8 === true }), folder);
     const session = await InferenceSession.create(path, {

@@ -135,6 +135,31 @@ describe("petalface embed", () => {
     expect((await readdir(folder)).filter((name) => name.startsWith("never"))).toEqual([]);
   });
 
+  test("--fast gives the same embeddings up to rounding, and keeps its own apart from the exact ones", async () => {
+    const env = { PETALFACE_CACHE: join(folder, "kept"), PETALFACE_CACHE_GB: "1" };
+    const rowsOf = async (out: string, ...options: string[]) => {
+      const command = ["embed", "--model", model, "--adapter", run, "--images", synthetic, "--out", join(folder, out)];
+      const { code, stdout, stderr } = await petalface([...command, ...options, "--json"], { env });
+      expect(code, stderr).toBe(0);
+      const { tensors } = await readSafetensors(join(folder, out));
+      return {
+        kept: (JSON.parse(stdout) as { kept: number }).kept,
+        rows: tensors.get("embeddings")?.data as Float32Array,
+      };
+    };
+    const exact = await rowsOf("exact.safetensors", "--no-cache");
+    const fast = await rowsOf("fast.safetensors", "--fast");
+    expect(fast.kept).toBe(0);
+    expect(fast.rows.length).toBe(exact.rows.length);
+    const size = Math.hypot(...exact.rows) / Math.sqrt(exact.rows.length);
+    expect(Math.max(...fast.rows.map((value, i) => Math.abs(value - (exact.rows[i] as number))))).toBeLessThan(
+      1e-5 * size,
+    );
+    expect((await rowsOf("fast.safetensors", "--fast")).kept).toBe(fast.rows.length / tinyWidth);
+    const kept = await rowsOf("exact.safetensors");
+    expect(kept.rows).toEqual(exact.rows);
+  });
+
   test("refuses other endings, a missing folder, and an adapter of another model", async () => {
     expect(await petalface(["embed", "--model", model, "--images", faces, "--out", "x.txt"])).toMatchObject({
       code: 2,
