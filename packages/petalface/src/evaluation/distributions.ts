@@ -17,7 +17,10 @@ export function normalQuantile(share: number): number {
 /** Both tails of Student's distribution with `df` degrees of freedom beyond `|t|`; `df` need not be whole. */
 export function studentTails(t: number, df: number): number {
   if (!Number.isFinite(df)) return normalTails(t);
-  return incompleteBeta(df / (df + t * t), df / 2, 0.5);
+  const square = t * t;
+  // Near 0 the share between the tails is what keeps its digits.
+  if (square < df) return 1 - incompleteBeta(square / (df + square), 0.5, df / 2);
+  return incompleteBeta(df / (df + square), df / 2, 0.5);
 }
 
 /** Where Student's distribution has `share` below it, 0 < share < 1. */

@@ -50,7 +50,7 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
 async function embed(model: EmbeddingModel) {
-  const embedder = await openEmbedder(model, { threads: 1 });
+  const embedder = await openEmbedder(model, { threads: 1, batch: count });
   const { data, alpha } = await embedder.embed(planes, count);
   await embedder.close();
   return { data: data.slice(), alpha: alpha?.slice() ?? new Float32Array() };

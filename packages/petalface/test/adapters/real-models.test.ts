@@ -47,7 +47,7 @@ describe.skipIf(!existsSync(shared))("real models on real faces (needs PETALFACE
           })),
         );
       const embed = async (model: EmbeddingModel, pixels: number | undefined) => {
-        const embedder = await openEmbedder(model);
+        const embedder = await openEmbedder(model, { batch: faces });
         const embeddings = await embedder.embed(await load(pixels), faces);
         await embedder.close();
         return embeddings;

@@ -71,7 +71,7 @@ describe.skipIf(!existsSync(shared))("measures on real faces (needs PETALFACE_SH
   });
 
   async function run(model: EmbeddingModel, pixels: number) {
-    const embedder = await openEmbedder(model, { threads: 1 });
+    const embedder = await openEmbedder(model, { threads: 1, batch: count });
     const result = await embedder.embed(planes.get(pixels) as Uint8Array, count);
     await embedder.close();
     return { data: result.data.slice(), alpha: result.alpha?.slice() ?? new Float32Array() };
@@ -118,7 +118,7 @@ describe.skipIf(!existsSync(shared))("measures on real faces (needs PETALFACE_SH
     for (const size of [112, 128]) {
       const model = plainModel(size);
       const { graph, score } = qualityGraph(model, measureOf("resolution"));
-      const embedder = await openEmbedder({ ...model, graph, output: score, width: 1 }, { threads: 1 });
+      const embedder = await openEmbedder({ ...model, graph, output: score, width: 1 }, { threads: 1, batch: count });
       await using loader = openLoader({ size, threads: 1 });
       let last = 0;
       for (const pixels of [8, 12, 16, 24, 32, 48]) {

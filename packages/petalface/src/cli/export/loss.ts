@@ -37,12 +37,15 @@ const chosen = (data: FaceData): number[] => {
   return Array.from({ length: count }, (_, i) => Math.floor((i * data.length) / count));
 };
 
+/** Faces that are loaded and embedded together. */
+const facesAtOnce = 16;
+
 /** Faces of a set, sharp and at 16 px, for the ranges of a static quantisation. */
 export async function* examplesOf(data: FaceData, loader: Pick<Loader, "load">): Examples {
   const faces = chosen(data);
   const requests = faces.flatMap((face) => [requestOf(data, face, false), requestOf(data, face, true)]);
-  for (let start = 0; start < requests.length; start += 16) {
-    const part = requests.slice(start, start + 16);
+  for (let start = 0; start < requests.length; start += facesAtOnce) {
+    const part = requests.slice(start, start + facesAtOnce);
     yield { planes: await loader.load(part), count: part.length };
   }
 }
@@ -70,7 +73,8 @@ export async function measureLoss(
 ): Promise<PrecisionLoss> {
   const { data, protocol, engine, bar, signal } = task;
   await using loader = openLoader({ size: before.size, threads: engine.threads });
-  const [one, other] = [await openEmbedder(before, engine), await openEmbedder(after, engine)];
+  const options = { ...engine, batch: facesAtOnce };
+  const [one, other] = [await openEmbedder(before, options), await openEmbedder(after, options)];
   try {
     const cosines: number[] = [];
     for await (const { planes, count } of examplesOf(data, loader)) {
