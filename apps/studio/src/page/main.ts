@@ -55,6 +55,7 @@ async function train(): Promise<readonly string[]> {
   say("train-note", "loading the training graph");
   allow("stop");
   const started = performance.now();
+  let finished = false;
   const {
     steps: done,
     seconds,
@@ -64,11 +65,14 @@ async function train(): Promise<readonly string[]> {
     proxy(({ step, loss, alpha }) => {
       chart.add(step, loss);
       progress.value = step / total;
+      // Steps come through a channel of their own: the last one can arrive after the result.
+      if (finished) return;
       const each = (performance.now() - started) / 1000 / step;
       const left = step < total ? `${Math.ceil(each * (total - step))} s left` : "measuring on the held-out people";
       say("train-note", `step ${step} of ${total}, loss ${loss.toFixed(3)}, mean alpha ${alpha.toFixed(2)}, ${left}`);
     }),
   );
+  finished = true;
   say("train-note", `${done} steps in ${seconds.toFixed(0)} s`);
   showMeasured(measured);
   return trained;
