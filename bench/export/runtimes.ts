@@ -86,15 +86,15 @@ export async function compareRuntimes(
 
   const node = await NodeSession.create(file, { intraOpNumThreads: 1 });
   const [embeddingName = "", alphaName = ""] = node.outputNames;
+  const resultOf = (results: Readonly<Record<string, { readonly data: unknown }>>) => ({
+    embedding: results[embeddingName]?.data as Float32Array,
+    alpha: results[alphaName]?.data as Float32Array,
+  });
   add(
     "onnxruntime-node, the file",
-    await all(async (start) => {
-      const results = await node.run({ [backbone.input]: new NodeTensor("float32", inputOf(start), dims) });
-      return {
-        embedding: results[embeddingName]?.data as Float32Array,
-        alpha: results[alphaName]?.data as Float32Array,
-      };
-    }),
+    await all(async (start) =>
+      resultOf(await node.run({ [backbone.input]: new NodeTensor("float32", inputOf(start), dims) })),
+    ),
   );
   await node.release();
 
@@ -102,13 +102,9 @@ export async function compareRuntimes(
   const web = await WebSession.create(await readFile(file), { executionProviders: ["wasm"] });
   add(
     "onnxruntime-web (wasm), the file",
-    await all(async (start) => {
-      const results = await web.run({ [backbone.input]: new WebTensor("float32", inputOf(start), dims) });
-      return {
-        embedding: results[embeddingName]?.data as Float32Array,
-        alpha: results[alphaName]?.data as Float32Array,
-      };
-    }),
+    await all(async (start) =>
+      resultOf(await web.run({ [backbone.input]: new WebTensor("float32", inputOf(start), dims) })),
+    ),
   );
   await web.release();
 
