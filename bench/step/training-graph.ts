@@ -1,6 +1,6 @@
 import { differentiate, type Graph, ops } from "onnx-grad";
 import { buildAdapted } from "petalface";
-import { distillation } from "../../packages/petalface/src/training/losses.ts";
+import { distillation } from "../../packages/petalface/src/training/losses/losses.ts";
 import type { Network } from "./networks.ts";
 import { recipe } from "./workload.ts";
 

@@ -1,14 +1,4 @@
 export {
-  type AdaptContext,
-  type AdaptRequest,
-  type AdaptResult,
-  adapt,
-  type ResumeChanges,
-  resume,
-} from "./adapt.ts";
-export { type TrainingGraph, trainingGraph } from "./graph.ts";
-export type { MetricsRecord, StepRecord } from "./metrics.ts";
-export {
   arcGradientNames,
   baseNames,
   batchNormNames,
@@ -18,14 +8,24 @@ export {
   type LossName,
   lossNames,
   presetNames,
-} from "./option-names.ts";
-export { type TrainingChoices, type TrainingOptions, trainingOptions } from "./options.ts";
+} from "./options/option-names.ts";
+export { type TrainingChoices, type TrainingOptions, trainingOptions } from "./options/options.ts";
 export * from "./portable.ts";
-export { mayBeginWith, type RunRecord, readRun } from "./run.ts";
+export {
+  type AdaptContext,
+  type AdaptRequest,
+  type AdaptResult,
+  adapt,
+  type ResumeChanges,
+  resume,
+} from "./run/adapt.ts";
+export type { MetricsRecord, StepRecord } from "./run/metrics.ts";
+export { mayBeginWith, type RunRecord, readRun } from "./run/run.ts";
 export type {
   OpenValidator,
   ValidationRecord,
   ValidationRequest,
   ValidationScore,
   Validator,
-} from "./validation.ts";
+} from "./run/validation.ts";
+export { type TrainingGraph, trainingGraph } from "./steps/graph.ts";

@@ -1,4 +1,4 @@
-export { clipFactor, l2Norm } from "./adamw.ts";
-export { freshMoments, type Moments, optimize, optimizerNames } from "./optimizer.ts";
-export { type Draw, sampler } from "./sampler.ts";
-export { learningRate } from "./schedule.ts";
+export { clipFactor, l2Norm } from "./optimiser/adamw.ts";
+export { freshMoments, type Moments, optimize, optimizerNames } from "./optimiser/optimizer.ts";
+export { learningRate } from "./optimiser/schedule.ts";
+export { type Draw, sampler } from "./steps/sampler.ts";

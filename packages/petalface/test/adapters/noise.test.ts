@@ -4,7 +4,7 @@ import { type AdapterConfig, buildAdapted } from "../../src/adapters/index.ts";
 import { noiseOf } from "../../src/adapters/noise.ts";
 import { random } from "../../src/random.ts";
 import { floatsOf, openSession } from "../../src/runtime/index.ts";
-import { drawNoise } from "../../src/training/noise.ts";
+import { drawNoise } from "../../src/training/steps/noise.ts";
 import { swin } from "./networks.ts";
 
 const backbone = swin({ window: 2, across: 2, heads: 2, depth: 4 });

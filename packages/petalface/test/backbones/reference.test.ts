@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { type Adapter, buildAdapted, layoutOf, toReference } from "../../src/adapters/index.ts";
 import type { Backbone } from "../../src/backbones/index.ts";
 import { floatsOf, openSession } from "../../src/runtime/index.ts";
-import { arcface, cosface } from "../../src/training/losses.ts";
+import { arcface, cosface } from "../../src/training/losses/losses.ts";
 import {
   adaptedReference,
   oracleNets,

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { adamw, clipFactor, l2Norm } from "../../src/training/adamw.ts";
-import { freshMoments } from "../../src/training/optimizer.ts";
+import { adamw, clipFactor, l2Norm } from "../../src/training/optimiser/adamw.ts";
+import { freshMoments } from "../../src/training/optimiser/optimizer.ts";
 
 describe("adamw", () => {
   it("follows algorithm 2 of the paper, written out in double precision", () => {

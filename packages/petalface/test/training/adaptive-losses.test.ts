@@ -2,9 +2,9 @@ import { differentiate, GraphBuilder, type Ops, ops, type Tensor } from "onnx-gr
 import { describe, expect, it } from "vitest";
 import { random } from "../../src/random.ts";
 import { floatsOf, openSession } from "../../src/runtime/index.ts";
-import { adaface, curricularface, magface } from "../../src/training/adaptive-losses.ts";
-import { cosface } from "../../src/training/losses.ts";
-import type { Loss, Margin } from "../../src/training/margin.ts";
+import { adaface, curricularface, magface } from "../../src/training/losses/adaptive-losses.ts";
+import { cosface } from "../../src/training/losses/losses.ts";
+import type { Loss, Margin } from "../../src/training/losses/margin.ts";
 
 const [faces, classes, width, scale] = [6, 5, 4, 16];
 const labels = [0, 2, 4, 1, 0, 3];

@@ -5,8 +5,8 @@ import { openBackbone } from "../../src/backbones/index.ts";
 import { openData, subset } from "../../src/data/index.ts";
 import { type Loader, openLoader } from "../../src/images/index.ts";
 import { type LinearCalibration, measureOf, photoCalibration } from "../../src/quality/index.ts";
-import { fitCalibration } from "../../src/training/calibration.ts";
 import { trainingOptions } from "../../src/training/index.ts";
+import { fitCalibration } from "../../src/training/run/calibration.ts";
 
 const shared = resolve(import.meta.dirname, "../../../..", process.env.PETALFACE_SHARED ?? "../shared");
 

@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { random } from "../../src/random.ts";
-import { watchLoss } from "../../src/training/divergence.ts";
 import { trainingOptions } from "../../src/training/index.ts";
+import { watchLoss } from "../../src/training/steps/divergence.ts";
 
 const watch = (choices: Parameters<typeof trainingOptions>[0] = {}) =>
   watchLoss(trainingOptions(choices), { folder: "run", classes: 100 });

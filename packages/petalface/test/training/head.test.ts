@@ -3,10 +3,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { hasState, loadState, saveState, type TrainingState } from "../../src/training/checkpoint.ts";
-import { gatherRows, headOf, randomCentres, sampleClasses, updateHead } from "../../src/training/head.ts";
 import { adapt, resume, type TrainingChoices } from "../../src/training/index.ts";
-import { freshMoments } from "../../src/training/optimizer.ts";
+import { freshMoments } from "../../src/training/optimiser/optimizer.ts";
+import { hasState, loadState, saveState, type TrainingState } from "../../src/training/state/checkpoint.ts";
+import { gatherRows, headOf, randomCentres, sampleClasses, updateHead } from "../../src/training/state/head.ts";
 import { tinyWidth, writeTinyBackbone } from "../support/backbone.ts";
 
 let folder: string;

@@ -4,7 +4,7 @@ import { differentiate, GraphBuilder, ops, type Tensor } from "onnx-grad";
 import { describe, expect, it } from "vitest";
 import { floatsOf, openSession } from "../../src/runtime/index.ts";
 import { readSafetensors } from "../../src/tensors/index.ts";
-import { arcface, cosface } from "../../src/training/losses.ts";
+import { arcface, cosface } from "../../src/training/losses/losses.ts";
 
 const shared = resolve(import.meta.dirname, "../../../..", process.env.PETALFACE_SHARED ?? "../shared");
 const nets = resolve(shared, "oracle/nets");

@@ -2,7 +2,7 @@ import { differentiate, GraphBuilder, ops, type Tensor } from "onnx-grad";
 import { describe, expect, it } from "vitest";
 import { random } from "../../src/random.ts";
 import { floatsOf, openSession } from "../../src/runtime/index.ts";
-import { arcface } from "../../src/training/losses.ts";
+import { arcface } from "../../src/training/losses/losses.ts";
 
 const [faces, classes, width, margin, scale] = [4, 5, 3, 0.5, 16];
 const labels = [0, 2, 4, 1];

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { freshMoments, optimize } from "../../src/training/optimizer.ts";
-import { sgd } from "../../src/training/sgd.ts";
+import { freshMoments, optimize } from "../../src/training/optimiser/optimizer.ts";
+import { sgd } from "../../src/training/optimiser/sgd.ts";
 
 describe("sgd", () => {
   it("goes the steps that PyTorch's documentation gives, worked out by hand", () => {

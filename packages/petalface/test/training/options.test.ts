@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import { trainingOptions } from "../../src/training/index.ts";
-import { adapterScale } from "../../src/training/options.ts";
+import { adapterScale } from "../../src/training/options/options.ts";
 
 it("has margins and rates that belong to the loss and the optimiser, unless they are given", () => {
   expect(trainingOptions()).toMatchObject({ loss: "distil", margin: 0.4, learningRate: 4e-3, weightDecay: 0.05 });

@@ -9,12 +9,12 @@ import { openData } from "../../src/data/index.ts";
 import { openLoader } from "../../src/images/index.ts";
 import { random } from "../../src/random.ts";
 import { floatsOf, openSession } from "../../src/runtime/index.ts";
-import { prepareSteps } from "../../src/training/batches.ts";
-import { trainingGraph } from "../../src/training/graph.ts";
 import { adapt, resume, type TrainingChoices, trainingOptions } from "../../src/training/index.ts";
 import { openPrefix } from "../../src/training/prefix/prefix.ts";
 import { splitGraph } from "../../src/training/prefix/split.ts";
-import { sampler } from "../../src/training/sampler.ts";
+import { prepareSteps } from "../../src/training/steps/batches.ts";
+import { trainingGraph } from "../../src/training/steps/graph.ts";
+import { sampler } from "../../src/training/steps/sampler.ts";
 import { tinySize, tinyWidth, writeTinyBackbone } from "../support/backbone.ts";
 
 const people = "synthetic:people=10,images=2,seed=5";

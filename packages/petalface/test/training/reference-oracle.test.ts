@@ -6,12 +6,12 @@ import { type Adapter, buildAdapted, initialStatistics, layoutOf, toReference } 
 import { architectureKey, type Backbone, maskTokens } from "../../src/backbones/index.ts";
 import { floatsOf, openSession, type Session } from "../../src/runtime/index.ts";
 import { readSafetensors, toFloat32 } from "../../src/tensors/index.ts";
-import { headOf } from "../../src/training/head.ts";
-import { marginLoss } from "../../src/training/margin-loss.ts";
-import { freshMoments } from "../../src/training/optimizer.ts";
-import { type TrainingChoices, type TrainingOptions, trainingOptions } from "../../src/training/options.ts";
-import { followStatistics } from "../../src/training/statistics.ts";
-import { applyStep, type StepTask } from "../../src/training/step.ts";
+import { marginLoss } from "../../src/training/losses/margin-loss.ts";
+import { freshMoments } from "../../src/training/optimiser/optimizer.ts";
+import { type TrainingChoices, type TrainingOptions, trainingOptions } from "../../src/training/options/options.ts";
+import { headOf } from "../../src/training/state/head.ts";
+import { followStatistics } from "../../src/training/state/statistics.ts";
+import { applyStep, type StepTask } from "../../src/training/steps/step.ts";
 import { formulaInput } from "../support/formula.ts";
 import {
   adaptedReference,

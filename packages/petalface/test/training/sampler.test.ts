@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { trainingOptions } from "../../src/training/options.ts";
-import { sampler, stepsOf } from "../../src/training/sampler.ts";
-import { learningRate } from "../../src/training/schedule.ts";
+import { learningRate } from "../../src/training/optimiser/schedule.ts";
+import { trainingOptions } from "../../src/training/options/options.ts";
+import { sampler, stepsOf } from "../../src/training/steps/sampler.ts";
 
 describe("sampler", () => {
   it("shows every face once an epoch, in another order each time", () => {

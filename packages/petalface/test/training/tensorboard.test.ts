@@ -3,8 +3,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import protobuf from "protobufjs";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { crc32c, maskedCrc32c } from "../../src/training/crc32c.ts";
-import { appendEvents, encodeEvent, encodeRecord, eventFile, rewindEvents } from "../../src/training/tensorboard.ts";
+import { crc32c, maskedCrc32c } from "../../src/training/run/crc32c.ts";
+import {
+  appendEvents,
+  encodeEvent,
+  encodeRecord,
+  eventFile,
+  rewindEvents,
+} from "../../src/training/run/tensorboard.ts";
 
 /** The parts of tensorflow/core/util/event.proto and framework/summary.proto that scalars need. */
 const schema = protobuf.parse(`

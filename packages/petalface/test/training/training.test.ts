@@ -9,8 +9,8 @@ import { openBackbone } from "../../src/backbones/index.ts";
 import { random } from "../../src/random.ts";
 import { floatsOf, openSession } from "../../src/runtime/index.ts";
 import { encodeSafetensors, readSafetensors } from "../../src/tensors/index.ts";
-import { trainingGraph } from "../../src/training/graph.ts";
 import { adapt, lossNames, resume, type TrainingChoices, trainingOptions } from "../../src/training/index.ts";
+import { trainingGraph } from "../../src/training/steps/graph.ts";
 import { tinySize, tinyWidth, writeTinyBackbone } from "../support/backbone.ts";
 
 let folder: string;

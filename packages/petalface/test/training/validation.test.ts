@@ -9,7 +9,7 @@ import {
   resume,
   type TrainingChoices,
 } from "../../src/training/index.ts";
-import { validationDue } from "../../src/training/validation.ts";
+import { validationDue } from "../../src/training/run/validation.ts";
 import { writeTinyBackbone } from "../support/backbone.ts";
 
 let folder: string;

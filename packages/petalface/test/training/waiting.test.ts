@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { waitingClock } from "../../src/training/waiting.ts";
+import { waitingClock } from "../../src/training/steps/waiting.ts";
 
 test("the share that is waited counts from the first batch to the last", () => {
   let time = 100;

@@ -5,7 +5,7 @@ import { PetalfaceError } from "../../errors.ts";
 import { random } from "../../random.ts";
 import { floatsOf, openSession, type SessionOptions } from "../../runtime/index.ts";
 import { openScratch } from "../../scratch.ts";
-import type { Draw } from "../sampler.ts";
+import type { Draw } from "../steps/sampler.ts";
 import type { SplitGraph } from "./split.ts";
 
 /** What the frozen layers below every adapter make of an image, computed once for each face and variant while the store has room. */

@@ -1,7 +1,7 @@
 import { mkdir, open, readFile, truncate } from "node:fs/promises";
 import { join } from "node:path";
 import protobuf from "protobufjs/minimal.js";
-import { writeFailure } from "../files.ts";
+import { writeFailure } from "../../files.ts";
 import { maskedCrc32c } from "./crc32c.ts";
 
 /** Named numbers at one step. */

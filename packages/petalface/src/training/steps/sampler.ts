@@ -1,7 +1,7 @@
-import { type Degradation, drawDegradation } from "../images/portable.ts";
-import { random } from "../random.ts";
-import { degradationOf } from "./degradation.ts";
-import type { TrainingOptions } from "./options.ts";
+import { type Degradation, drawDegradation } from "../../images/portable.ts";
+import { random } from "../../random.ts";
+import { degradationOf } from "../options/degradation.ts";
+import type { TrainingOptions } from "../options/options.ts";
 
 /** One training image: which face, mirrored or not, and how it is degraded (undefined: sharp). */
 export interface Draw {

@@ -1,6 +1,6 @@
-import type { Adapter } from "../adapters/index.ts";
-import type { Backbone } from "../backbones/index.ts";
-import type { SessionOptions } from "../runtime/index.ts";
+import type { Adapter } from "../../adapters/index.ts";
+import type { Backbone } from "../../backbones/index.ts";
+import type { SessionOptions } from "../../runtime/index.ts";
 import type { StepRecord } from "./metrics.ts";
 
 /** What a run is validated on; part of `run.json`. */

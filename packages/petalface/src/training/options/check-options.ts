@@ -1,8 +1,8 @@
-import { gateNames, gateParts, loraInitNames, methodNames } from "../adapters/index.ts";
-import { PetalfaceError } from "../errors.ts";
-import { isGiven } from "../quality/index.ts";
+import { gateNames, gateParts, loraInitNames, methodNames } from "../../adapters/index.ts";
+import { PetalfaceError } from "../../errors.ts";
+import { isGiven } from "../../quality/index.ts";
+import { optimizerNames } from "../optimiser/optimizer.ts";
 import { degradationOf } from "./degradation.ts";
-import { optimizerNames } from "./optimizer.ts";
 import {
   arcGradientNames,
   baseNames,

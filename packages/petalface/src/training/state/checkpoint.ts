@@ -1,12 +1,12 @@
 import { access } from "node:fs/promises";
 import { endianness } from "node:os";
 import { join } from "node:path";
-import { PetalfaceError } from "../errors.ts";
-import { writePiecesSafely } from "../files.ts";
-import { readSafetensors, type StoredTensor } from "../tensors/index.ts";
+import { PetalfaceError } from "../../errors.ts";
+import { writePiecesSafely } from "../../files.ts";
+import { readSafetensors, type StoredTensor } from "../../tensors/index.ts";
+import type { Moments } from "../optimiser/optimizer.ts";
+import type { ValidationState } from "../run/validation.ts";
 import type { Head } from "./head.ts";
-import type { Moments } from "./optimizer.ts";
-import type { ValidationState } from "./validation.ts";
 
 /** Everything that changes during training. */
 export interface TrainingState {

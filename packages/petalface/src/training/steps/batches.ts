@@ -1,7 +1,7 @@
-import type { FaceData } from "../data/index.ts";
-import type { Loader } from "../images/index.ts";
-import type { TrainingOptions } from "./options.ts";
-import type { Prefix } from "./prefix/prefix.ts";
+import type { FaceData } from "../../data/index.ts";
+import type { Loader } from "../../images/index.ts";
+import type { TrainingOptions } from "../options/options.ts";
+import type { Prefix } from "../prefix/prefix.ts";
 import { type Draw, sampler } from "./sampler.ts";
 import type { Targets } from "./targets.ts";
 

@@ -1,5 +1,5 @@
+import type { TrainingOptions } from "../options/options.ts";
 import { appendMetrics, type MetricsRecord } from "./metrics.ts";
-import type { TrainingOptions } from "./options.ts";
 import { appendEvents, type Scalars } from "./tensorboard.ts";
 
 /** Collects a run's records between two checkpoints. */

@@ -1,12 +1,12 @@
 import { differentiate, type Graph, ops } from "onnx-grad";
-import { type AdapterConfig, buildAdapted, type Layout, type NoiseInput } from "../adapters/index.ts";
-import type { Backbone, ToldScores } from "../backbones/index.ts";
-import { toldScores } from "../quality/index.ts";
-import { distillation } from "./losses.ts";
-import type { Loss } from "./margin.ts";
-import { lossStateSize, marginLoss } from "./margin-loss.ts";
-import { usesDistillation, usesMargin } from "./option-names.ts";
-import type { TrainingOptions } from "./options.ts";
+import { type AdapterConfig, buildAdapted, type Layout, type NoiseInput } from "../../adapters/index.ts";
+import type { Backbone, ToldScores } from "../../backbones/index.ts";
+import { toldScores } from "../../quality/index.ts";
+import { distillation } from "../losses/losses.ts";
+import type { Loss } from "../losses/margin.ts";
+import { lossStateSize, marginLoss } from "../losses/margin-loss.ts";
+import { usesDistillation, usesMargin } from "../options/option-names.ts";
+import type { TrainingOptions } from "../options/options.ts";
 
 /** Names of the inputs and outputs of a training graph. Absent ones are not in the graph. */
 export interface TrainingGraph {

@@ -1,6 +1,6 @@
 import { setBatch } from "onnx-grad";
-import { type Backbone, toInput } from "../backbones/index.ts";
-import { floatsOf, openSession, type SessionOptions } from "../runtime/index.ts";
+import { type Backbone, toInput } from "../../backbones/index.ts";
+import { floatsOf, openSession, type SessionOptions } from "../../runtime/index.ts";
 
 /** Rows of one teacher call; always full, so that a target's bits do not depend on its neighbours. */
 const rows = 8;

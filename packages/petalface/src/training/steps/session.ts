@@ -1,5 +1,5 @@
-import type { Backbone } from "../backbones/index.ts";
-import type { SessionOptions } from "../runtime/index.ts";
+import type { Backbone } from "../../backbones/index.ts";
+import type { SessionOptions } from "../../runtime/index.ts";
 
 /** Weights from which on memory matters more than a tenth of the time (docs/speed.md). */
 const manyWeights = 2 ** 27;

@@ -1,25 +1,32 @@
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
-import { type Adapter, type AdapterConfig, layoutOf, matchSites, proveSites, selectSites } from "../adapters/index.ts";
-import { type Backbone, familyOf, openBackbone } from "../backbones/index.ts";
-import { type FaceData, openData } from "../data/index.ts";
-import { PetalfaceError } from "../errors.ts";
-import { removeUnfinished } from "../files.ts";
-import { openLoader } from "../images/index.ts";
-import { lockRun } from "../lock.ts";
-import { isGiven, openMeasure } from "../quality/index.ts";
-import type { Provider, SessionOptions } from "../runtime/index.ts";
-import { versions } from "../versions.ts";
+import {
+  type Adapter,
+  type AdapterConfig,
+  layoutOf,
+  matchSites,
+  proveSites,
+  selectSites,
+} from "../../adapters/index.ts";
+import { type Backbone, familyOf, openBackbone } from "../../backbones/index.ts";
+import { type FaceData, openData } from "../../data/index.ts";
+import { PetalfaceError } from "../../errors.ts";
+import { removeUnfinished } from "../../files.ts";
+import { openLoader } from "../../images/index.ts";
+import { lockRun } from "../../lock.ts";
+import { isGiven, openMeasure } from "../../quality/index.ts";
+import type { Provider, SessionOptions } from "../../runtime/index.ts";
+import { versions } from "../../versions.ts";
+import { usesMargin } from "../options/option-names.ts";
+import { adapterScale, type TrainingChoices, type TrainingOptions, trainingOptions } from "../options/options.ts";
+import { hasState, loadState, type TrainingState } from "../state/checkpoint.ts";
+import { firstState, type Parts, stateShape } from "../state/first-state.ts";
+import { stepsOf } from "../steps/sampler.ts";
+import { adapterOf, saveResult, trainSteps } from "../steps/trainer.ts";
 import { fitCalibration, hashScores } from "./calibration.ts";
-import { hasState, loadState, type TrainingState } from "./checkpoint.ts";
-import { firstState, type Parts, stateShape } from "./first-state.ts";
 import { type MetricsRecord, rewindMetrics, type StepRecord } from "./metrics.ts";
-import { usesMargin } from "./option-names.ts";
-import { adapterScale, type TrainingChoices, type TrainingOptions, trainingOptions } from "./options.ts";
 import { makeRunFolder, type RunRecord, readRun, requireEmpty, writeRun } from "./run.ts";
-import { stepsOf } from "./sampler.ts";
 import { rewindEvents } from "./tensorboard.ts";
-import { adapterOf, saveResult, trainSteps } from "./trainer.ts";
 import type { OpenValidator, ValidationRecord, ValidationRequest, Validator } from "./validation.ts";
 
 /** Memory for decoded training faces; what does not fit is decoded again every epoch. */

@@ -1,4 +1,4 @@
-import { type DegradationSpec, parseDegradation } from "../images/portable.ts";
+import { type DegradationSpec, parseDegradation } from "../../images/portable.ts";
 import type { TrainingOptions } from "./options.ts";
 
 /** What degraded training faces are drawn from; undefined: `lrPixels`. */

@@ -1,6 +1,6 @@
 import { open, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { writeFailure, writeFileSafely } from "../files.ts";
+import { writeFailure, writeFileSafely } from "../../files.ts";
 import type { ValidationRecord } from "./validation.ts";
 
 /** What is known of one training step. */

@@ -1,6 +1,6 @@
-import type { Gate, LoraInit, Method } from "../adapters/index.ts";
+import type { Gate, LoraInit, Method } from "../../adapters/index.ts";
+import type { optimizerNames } from "../optimiser/optimizer.ts";
 import { checkOptions, looksAtBatch } from "./check-options.ts";
-import type { optimizerNames } from "./optimizer.ts";
 import {
   type arcGradientNames,
   type baseNames,

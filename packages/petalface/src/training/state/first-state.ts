@@ -1,17 +1,17 @@
-import { initialStatistics, initialTheta, type Layout } from "../adapters/index.ts";
-import { type Backbone, openEmbedder } from "../backbones/index.ts";
-import type { FaceData } from "../data/index.ts";
-import { PetalfaceError } from "../errors.ts";
-import type { Loader } from "../images/index.ts";
-import type { QualityWeights } from "../quality/index.ts";
-import type { SessionOptions } from "../runtime/index.ts";
+import { initialStatistics, initialTheta, type Layout } from "../../adapters/index.ts";
+import { type Backbone, openEmbedder } from "../../backbones/index.ts";
+import type { FaceData } from "../../data/index.ts";
+import { PetalfaceError } from "../../errors.ts";
+import type { Loader } from "../../images/index.ts";
+import type { QualityWeights } from "../../quality/index.ts";
+import type { SessionOptions } from "../../runtime/index.ts";
+import { lossStateSize } from "../losses/margin-loss.ts";
+import { freshMoments } from "../optimiser/optimizer.ts";
+import { marginOf, usesMargin } from "../options/option-names.ts";
+import type { TrainingOptions } from "../options/options.ts";
+import { freshValidation, type Validator } from "../run/validation.ts";
 import type { StateShape, TrainingState } from "./checkpoint.ts";
 import { type Head, headOf, randomCentres } from "./head.ts";
-import { lossStateSize } from "./margin-loss.ts";
-import { freshMoments } from "./optimizer.ts";
-import { marginOf, usesMargin } from "./option-names.ts";
-import type { TrainingOptions } from "./options.ts";
-import { freshValidation, type Validator } from "./validation.ts";
 
 /** What a run works with once everything is open. */
 export interface Parts {

@@ -1,11 +1,11 @@
 import { mkdir, readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { AdapterConfig } from "../adapters/index.ts";
-import { PetalfaceError } from "../errors.ts";
-import { writeFailure, writeFileSafely } from "../files.ts";
-import { lockName } from "../lock.ts";
-import type { SetFindings } from "../quality/index.ts";
-import { type TrainingOptions, trainingOptions } from "./options.ts";
+import type { AdapterConfig } from "../../adapters/index.ts";
+import { PetalfaceError } from "../../errors.ts";
+import { writeFailure, writeFileSafely } from "../../files.ts";
+import { lockName } from "../../lock.ts";
+import type { SetFindings } from "../../quality/index.ts";
+import { type TrainingOptions, trainingOptions } from "../options/options.ts";
 import type { ValidationRequest, ValidationScore } from "./validation.ts";
 
 /** Content of a run's `run.json`: everything that makes the run what it is. */

@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
-import { type Backbone, toInput } from "../backbones/index.ts";
-import type { FaceData } from "../data/index.ts";
-import { PetalfaceError } from "../errors.ts";
-import { type Degradation, type Loader, mildestDegradation } from "../images/index.ts";
+import { type Backbone, toInput } from "../../backbones/index.ts";
+import type { FaceData } from "../../data/index.ts";
+import { PetalfaceError } from "../../errors.ts";
+import { type Degradation, type Loader, mildestDegradation } from "../../images/index.ts";
 import {
   type Calibration,
   calibrateAsPaper,
@@ -17,11 +17,11 @@ import {
   qualityGraph,
   rangeCalibration,
   type SetFindings,
-} from "../quality/index.ts";
-import { random } from "../random.ts";
-import { floatsOf, openSession, type SessionOptions } from "../runtime/index.ts";
-import { degradationOf } from "./degradation.ts";
-import type { TrainingOptions } from "./options.ts";
+} from "../../quality/index.ts";
+import { random } from "../../random.ts";
+import { floatsOf, openSession, type SessionOptions } from "../../runtime/index.ts";
+import { degradationOf } from "../options/degradation.ts";
+import type { TrainingOptions } from "../options/options.ts";
 
 /** How many training faces the calibration looks at. */
 const faces = 512;

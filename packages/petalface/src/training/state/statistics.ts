@@ -1,4 +1,4 @@
-import type { Layout } from "../adapters/index.ts";
+import type { Layout } from "../../adapters/index.ts";
 
 /** Share of a batch in the running statistics, as PyTorch has it unless told otherwise. */
 const momentum = 0.1;

@@ -1,20 +1,20 @@
 import { sizeOf, type Tensor } from "onnx-grad";
-import { type Backbone, toInput } from "../backbones/index.ts";
-import type { FaceData } from "../data/index.ts";
-import { floatsOf, type Session } from "../runtime/index.ts";
-import { clipFactor, l2Norm } from "./adamw.ts";
+import { type Backbone, toInput } from "../../backbones/index.ts";
+import type { FaceData } from "../../data/index.ts";
+import { floatsOf, type Session } from "../../runtime/index.ts";
+import { clipFactor, l2Norm } from "../optimiser/adamw.ts";
+import { optimize } from "../optimiser/optimizer.ts";
+import { learningRate } from "../optimiser/schedule.ts";
+import type { TrainingOptions } from "../options/options.ts";
+import type { Prefix } from "../prefix/prefix.ts";
+import type { StepRecord } from "../run/metrics.ts";
+import type { TrainingState } from "../state/checkpoint.ts";
+import { gatherRows, sampleClasses, updateHead } from "../state/head.ts";
+import { followStatistics } from "../state/statistics.ts";
 import type { PreparedStep } from "./batches.ts";
-import type { TrainingState } from "./checkpoint.ts";
 import type { TrainingGraph } from "./graph.ts";
-import { gatherRows, sampleClasses, updateHead } from "./head.ts";
-import type { StepRecord } from "./metrics.ts";
 import { drawNoise } from "./noise.ts";
-import { optimize } from "./optimizer.ts";
-import type { TrainingOptions } from "./options.ts";
-import type { Prefix } from "./prefix/prefix.ts";
 import { epochOf } from "./sampler.ts";
-import { learningRate } from "./schedule.ts";
-import { followStatistics } from "./statistics.ts";
 import type { Targets } from "./targets.ts";
 
 /** What the steps of a run share. */

@@ -1,4 +1,4 @@
-import type { TrainingOptions } from "./options.ts";
+import type { TrainingOptions } from "../options/options.ts";
 
 /**
  * Learning rate of a step (counted from 0): linear warm-up, then cosine (Loshchilov and Hutter 2017) or linear ("polynomial" of

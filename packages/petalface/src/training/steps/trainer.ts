@@ -1,23 +1,15 @@
 import { join } from "node:path";
-import { type Adapter, type AdapterConfig, type Layout, saveAdapter } from "../adapters/index.ts";
-import { type Backbone, maskTokens } from "../backbones/index.ts";
-import type { FaceData } from "../data/index.ts";
-import { PetalfaceError } from "../errors.ts";
-import { type Loader, prefetch } from "../images/index.ts";
-import { openSession, type SessionOptions } from "../runtime/index.ts";
-import { prepareSteps } from "./batches.ts";
-import { saveState, type TrainingState } from "./checkpoint.ts";
-import { watchLoss } from "./divergence.ts";
-import { trainingGraph } from "./graph.ts";
-import { openJournal } from "./journal.ts";
-import type { MetricsRecord, StepRecord } from "./metrics.ts";
-import type { TrainingOptions } from "./options.ts";
-import { openPrefix } from "./prefix/prefix.ts";
-import { splitGraph } from "./prefix/split.ts";
-import { epochOf } from "./sampler.ts";
-import { trainingSession } from "./session.ts";
-import { applyStep, computeStep } from "./step.ts";
-import { openTargets } from "./targets.ts";
+import { type Adapter, type AdapterConfig, type Layout, saveAdapter } from "../../adapters/index.ts";
+import { type Backbone, maskTokens } from "../../backbones/index.ts";
+import type { FaceData } from "../../data/index.ts";
+import { PetalfaceError } from "../../errors.ts";
+import { type Loader, prefetch } from "../../images/index.ts";
+import { openSession, type SessionOptions } from "../../runtime/index.ts";
+import type { TrainingOptions } from "../options/options.ts";
+import { openPrefix } from "../prefix/prefix.ts";
+import { splitGraph } from "../prefix/split.ts";
+import { openJournal } from "../run/journal.ts";
+import type { MetricsRecord, StepRecord } from "../run/metrics.ts";
 import {
   noteValidation,
   outOfPatience,
@@ -25,7 +17,15 @@ import {
   type ValidationScore,
   type Validator,
   validationDue,
-} from "./validation.ts";
+} from "../run/validation.ts";
+import { saveState, type TrainingState } from "../state/checkpoint.ts";
+import { prepareSteps } from "./batches.ts";
+import { watchLoss } from "./divergence.ts";
+import { trainingGraph } from "./graph.ts";
+import { epochOf } from "./sampler.ts";
+import { trainingSession } from "./session.ts";
+import { applyStep, computeStep } from "./step.ts";
+import { openTargets } from "./targets.ts";
 import { waitingClock } from "./waiting.ts";
 
 /** Batches prepared ahead of the engine. */
