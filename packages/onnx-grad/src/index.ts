@@ -1,8 +1,17 @@
-export { type AddOptions, GraphBuilder } from "./builder.ts";
-export { type CheckOptions, type CheckResult, checkGradients } from "./check.ts";
-export { type CopyOptions, copyGraph } from "./copy.ts";
-export { readTensor } from "./decode.ts";
-export { type DifferentiateOptions, differentiate } from "./differentiate.ts";
+export type { BatchPlace } from "./batch/place.ts";
+export { type ProveOptions, proveBatch } from "./batch/prove.ts";
+export { type ProveRowsFeeds, proveRows, type RowsProblem } from "./batch/rows/prove.ts";
+export { imageOf, traceRows, type ValueRows } from "./batch/rows/trace.ts";
+export { type SetBatchOptions, setBatch } from "./batch/set-batch.ts";
+export { type AddOptions, GraphBuilder } from "./build/builder.ts";
+export { type CopyOptions, copyGraph } from "./build/copy.ts";
+export { type Operand, type Ops, ops, type Window } from "./build/ops.ts";
+export { foldConstants } from "./fold/fold.ts";
+export { readTensor } from "./format/decode.ts";
+export { encodeModel, type ReadOptions, readModel, type WriteOptions, writeModel } from "./format/model.ts";
+export { placeModel } from "./format/place.ts";
+export { type CheckOptions, type CheckResult, checkGradients } from "./gradient/check.ts";
+export { type DifferentiateOptions, differentiate } from "./gradient/differentiate.ts";
 export {
   type Dim,
   isStatic,
@@ -13,23 +22,10 @@ export {
   sameDim,
   sameShape,
   timesDim,
-} from "./dim.ts";
-export { OnnxGradError } from "./errors.ts";
-export { foldConstants } from "./fold.ts";
-export type { Attribute, Attributes, Graph, Node, ValueType } from "./graph.ts";
-export { type InferContext, inferNode } from "./infer.ts";
-export { type LowerOptions, lower, type Pass, type Target } from "./lower.ts";
-export { encodeModel, type ReadOptions, readModel, type WriteOptions, writeModel } from "./model.ts";
-export { type Operand, type Ops, ops, type Window } from "./ops.ts";
-export { placeModel } from "./place.ts";
-export { halfBits, toHalf } from "./precision/half.ts";
-export { type QuantiseOptions, quantise, quantisedValues } from "./precision/quantise.ts";
-export { type ProveOptions, proveBatch } from "./prove-batch.ts";
-export { type ProveRowsFeeds, proveRows, type RowsProblem } from "./rows/prove.ts";
-export { imageOf, traceRows, type ValueRows } from "./rows.ts";
-export type { Run } from "./run.ts";
-export type { BatchPlace } from "./set-batch/place.ts";
-export { type SetBatchOptions, setBatch } from "./set-batch.ts";
+} from "./graph/dim.ts";
+export { OnnxGradError } from "./graph/errors.ts";
+export type { Attribute, Attributes, Graph, Node, ValueType } from "./graph/graph.ts";
+export type { Run } from "./graph/run.ts";
 export {
   type Constant,
   type DType,
@@ -40,5 +36,9 @@ export {
   sizeOf,
   type Tensor,
   type TypedArrays,
-} from "./tensor.ts";
-export { upgradeOpset } from "./upgrade.ts";
+} from "./graph/tensor.ts";
+export { type InferContext, inferNode } from "./infer/infer.ts";
+export { type LowerOptions, lower, type Pass, type Target } from "./lower/lower.ts";
+export { halfBits, toHalf } from "./precision/half.ts";
+export { type QuantiseOptions, quantise, quantisedValues } from "./precision/quantise.ts";
+export { upgradeOpset } from "./upgrade/upgrade.ts";

@@ -16,7 +16,7 @@ it("example/tiny.ts learns", async () => {
 }, 30_000);
 
 it("the README's table names every rule and nothing else", async () => {
-  const { rules } = await import("../src/rules.ts");
+  const { rules } = await import("../src/gradient/table.ts");
   const readme = await readFile(join(root, "README.md"), "utf8");
   const table = readme.slice(readme.indexOf("| family"), readme.indexOf("Any operator may"));
   const named = table

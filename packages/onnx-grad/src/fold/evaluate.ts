@@ -1,9 +1,9 @@
-import { type Dim, isStatic, sameDim, timesDim } from "../dim.ts";
-import type { Node, ValueType } from "../graph.ts";
+import { type Dim, isStatic, sameDim, timesDim } from "../graph/dim.ts";
+import type { Node, ValueType } from "../graph/graph.ts";
+import { type DType, sizeOf } from "../graph/tensor.ts";
 import { type Call, callOf } from "../infer/call.ts";
 import { addDims, divideDim } from "../infer/dims.ts";
-import type { InferContext } from "../infer.ts";
-import { type DType, sizeOf } from "../tensor.ts";
+import type { InferContext } from "../infer/infer.ts";
 import { concatKnown, gatherKnown, sliceKnown, transposeKnown } from "./rearrange.ts";
 import { isNumeric, type Known, knownOf, MAX_KNOWN } from "./values.ts";
 

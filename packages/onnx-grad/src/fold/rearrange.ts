@@ -1,7 +1,7 @@
-import type { Dim } from "../dim.ts";
+import type { Dim } from "../graph/dim.ts";
+import { sizeOf } from "../graph/tensor.ts";
 import { axisOf, type Call } from "../infer/call.ts";
 import { sliceArguments, sliceRange } from "../infer/slice.ts";
-import { sizeOf } from "../tensor.ts";
 import { isNumeric, type Known } from "./values.ts";
 
 /** Elements of a result of shape `to`, each taken from the place in `from` (one entry per axis of it) that `source` tells. */

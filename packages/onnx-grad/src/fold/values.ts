@@ -1,5 +1,5 @@
-import type { Dim } from "../dim.ts";
-import { type Constant, type DType, isExternal, type Tensor } from "../tensor.ts";
+import type { Dim } from "../graph/dim.ts";
+import { type Constant, type DType, isExternal, type Tensor } from "../graph/tensor.ts";
 
 /** A small value that is known before the graph runs. Integers may be multiples of the open batch. */
 export interface Known {

@@ -1,4 +1,4 @@
-import { type Dim, printShape, type Shape, sameDim } from "../dim.ts";
+import { type Dim, printShape, type Shape, sameDim } from "../graph/dim.ts";
 import type { Call, Rule, Rules } from "./call.ts";
 import { divideDim } from "./dims.ts";
 

@@ -1,4 +1,4 @@
-import type { Attribute, Node } from "../graph.ts";
+import type { Attribute, Node } from "../graph/graph.ts";
 import { failNode } from "./call.ts";
 
 /** Kinds of attribute whose name means the same in every operator that onnx-grad knows. */

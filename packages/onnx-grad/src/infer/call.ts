@@ -1,8 +1,8 @@
-import type { Dim, Shape } from "../dim.ts";
-import { OnnxGradError } from "../errors.ts";
-import type { Node, ValueType } from "../graph.ts";
-import type { InferContext } from "../infer.ts";
-import type { DType, Tensor } from "../tensor.ts";
+import type { Dim, Shape } from "../graph/dim.ts";
+import { OnnxGradError } from "../graph/errors.ts";
+import type { Node, ValueType } from "../graph/graph.ts";
+import type { DType, Tensor } from "../graph/tensor.ts";
+import type { InferContext } from "./infer.ts";
 
 /** From the node and the types of its inputs to the types of its outputs. */
 export type Rule = (call: Call) => ValueType[];

@@ -1,7 +1,7 @@
-import { OnnxGradError } from "../errors.ts";
-import type { ValueType } from "../graph.ts";
-import type { InferContext } from "../infer.ts";
-import { type Constant, isExternal } from "../tensor.ts";
+import { OnnxGradError } from "../graph/errors.ts";
+import type { ValueType } from "../graph/graph.ts";
+import { type Constant, isExternal } from "../graph/tensor.ts";
+import type { InferContext } from "./infer.ts";
 
 /** What shape rules may look at while a graph is made: the types and constants known so far, read when asked. */
 export function contextOf(

@@ -1,4 +1,4 @@
-import { type Dim, printShape } from "../dim.ts";
+import { type Dim, printShape } from "../graph/dim.ts";
 import { type Call, fixed, MAX_STEP, present, type Rule, type Rules, sharedDType } from "./call.ts";
 
 /** The window of a convolution or pooling over its spatial axes. */

@@ -1,7 +1,7 @@
-import { type Dim, printShape } from "../dim.ts";
-import { dtypeOfCode } from "../dtypes.ts";
-import type { Node } from "../graph.ts";
-import { float32, int64, type Tensor } from "../tensor.ts";
+import { type Dim, printShape } from "../graph/dim.ts";
+import { dtypeOfCode } from "../graph/dtypes.ts";
+import type { Node } from "../graph/graph.ts";
+import { float32, int64, type Tensor } from "../graph/tensor.ts";
 import { type Call, failNode, fixed, type Rule, type Rules } from "./call.ts";
 
 /** The tensor of a Constant node. Throws for strings and sparse tensors. */

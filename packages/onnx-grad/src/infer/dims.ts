@@ -1,4 +1,4 @@
-import { type Dim, type Shape, sameDim } from "../dim.ts";
+import { type Dim, type Shape, sameDim } from "../graph/dim.ts";
 
 /** A number of elements: `times * symbol^power`. */
 export interface Size {

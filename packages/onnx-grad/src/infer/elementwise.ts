@@ -1,6 +1,6 @@
-import { printShape, type Shape } from "../dim.ts";
-import { dtypeOfCode } from "../dtypes.ts";
-import type { ValueType } from "../graph.ts";
+import { printShape, type Shape } from "../graph/dim.ts";
+import { dtypeOfCode } from "../graph/dtypes.ts";
+import type { ValueType } from "../graph/graph.ts";
 import { type Call, present, type Rule, type Rules, sharedDType } from "./call.ts";
 import { broadcast } from "./dims.ts";
 

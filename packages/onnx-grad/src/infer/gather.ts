@@ -1,4 +1,4 @@
-import { type Dim, printShape } from "../dim.ts";
+import { type Dim, printShape } from "../graph/dim.ts";
 import type { Call, Rule, Rules } from "./call.ts";
 import { axisOf } from "./call.ts";
 

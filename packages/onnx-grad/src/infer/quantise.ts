@@ -1,6 +1,6 @@
 import type { Call, Rule, Rules } from "./call.ts";
 import { CONVOLUTION } from "./conv.ts";
-import { MATMUL } from "./matmul.ts";
+import { MATMUL } from "./linear.ts";
 
 const isByte = (dtype: string): boolean => dtype === "uint8" || dtype === "int8";
 

@@ -1,5 +1,5 @@
-import { type Dim, printShape, type Shape, sameDim } from "../dim.ts";
-import type { DType } from "../tensor.ts";
+import { type Dim, printShape, type Shape, sameDim } from "../graph/dim.ts";
+import type { DType } from "../graph/tensor.ts";
 import { axesOf, axisOf, type Call, fixed, type Rule, type Rules, sharedDType } from "./call.ts";
 import { addDims, broadcast, divideSizes, sameSize, sizeOfShape } from "./dims.ts";
 import { axesBefore } from "./reduce.ts";

@@ -1,5 +1,5 @@
-import { type Dim, printDim, printShape, timesDim } from "../dim.ts";
-import type { ValueType } from "../graph.ts";
+import { type Dim, printDim, printShape, timesDim } from "../graph/dim.ts";
+import type { ValueType } from "../graph/graph.ts";
 import { axesOf, axisOf, type Call, fixed, type Rule, type Rules } from "./call.ts";
 import { addDims, divideDim } from "./dims.ts";
 

@@ -1,4 +1,4 @@
-import type { Graph, Node } from "../graph.ts";
+import type { Graph, Node } from "../graph/graph.ts";
 
 /** What a fusion may look at. */
 export interface Surroundings {

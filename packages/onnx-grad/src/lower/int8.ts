@@ -1,8 +1,8 @@
-import { floatOf, intOf } from "../attributes.ts";
-import { readTensor } from "../decode.ts";
-import { OnnxGradError } from "../errors.ts";
-import type { Graph, Node } from "../graph.ts";
-import { type Constant, float32, type Tensor } from "../tensor.ts";
+import { readTensor } from "../format/decode.ts";
+import { floatOf, intOf } from "../graph/attributes.ts";
+import { OnnxGradError } from "../graph/errors.ts";
+import type { Graph, Node } from "../graph/graph.ts";
+import { type Constant, float32, type Tensor } from "../graph/tensor.ts";
 import { prune } from "./fuse.ts";
 
 /** Weights with a shorter side stay: quantising what they are multiplied with would take as long as is saved. */

@@ -1,4 +1,4 @@
-import type { Graph } from "../graph.ts";
+import type { Graph } from "../graph/graph.ts";
 
 /** What a graph is lowered for: an execution provider of onnxruntime, or its WebAssembly build. */
 export type Target = "cpu" | "cuda" | "webgpu" | "wasm";

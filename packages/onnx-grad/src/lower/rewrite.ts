@@ -1,6 +1,6 @@
-import { GraphBuilder } from "../builder.ts";
-import type { Graph, Node } from "../graph.ts";
-import { type Ops, ops } from "../ops.ts";
+import { GraphBuilder } from "../build/builder.ts";
+import { type Ops, ops } from "../build/ops.ts";
+import type { Graph, Node } from "../graph/graph.ts";
 
 /**
  * What stands for a node: undefined keeps it as it is; otherwise the values that take the places of its outputs, which the

@@ -1,8 +1,8 @@
-import { GraphBuilder } from "../builder.ts";
-import { readTensor } from "../decode.ts";
-import type { Graph, Node } from "../graph.ts";
-import type { Tensor } from "../tensor.ts";
-import { reserveNames } from "./reserve.ts";
+import { GraphBuilder } from "../build/builder.ts";
+import { reserveNames } from "../build/reserve.ts";
+import { readTensor } from "../format/decode.ts";
+import type { Graph, Node } from "../graph/graph.ts";
+import type { Tensor } from "../graph/tensor.ts";
 
 /** Largest finite binary16. */
 const largest = 65504;

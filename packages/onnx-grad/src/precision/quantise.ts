@@ -1,9 +1,9 @@
-import { GraphBuilder } from "../builder.ts";
-import { readTensor } from "../decode.ts";
-import type { Graph, Node } from "../graph.ts";
-import { type Ops, ops } from "../ops.ts";
-import type { Tensor } from "../tensor.ts";
-import { reserveNames } from "./reserve.ts";
+import { GraphBuilder } from "../build/builder.ts";
+import { type Ops, ops } from "../build/ops.ts";
+import { reserveNames } from "../build/reserve.ts";
+import { readTensor } from "../format/decode.ts";
+import type { Graph, Node } from "../graph/graph.ts";
+import type { Tensor } from "../graph/tensor.ts";
 
 /** How {@link quantise} rounds. */
 export interface QuantiseOptions {

@@ -1,9 +1,9 @@
-import { floatOf, intOf } from "../attributes.ts";
-import type { Attributes, Node } from "../graph.ts";
+import { floatOf, intOf } from "../graph/attributes.ts";
+import type { Attributes, Node } from "../graph/graph.ts";
+import { float32, int64 } from "../graph/tensor.ts";
 import { attentionSizes } from "../infer/attention.ts";
 import { callOf, failNode } from "../infer/call.ts";
-import { inferNode } from "../infer.ts";
-import { float32, int64 } from "../tensor.ts";
+import { inferNode } from "../infer/infer.ts";
 import { numberOf, replacement, type Upgrade } from "./target.ts";
 
 /** Stands for minus infinity, which would make NaN of a row that sees nothing. */

@@ -1,6 +1,6 @@
-import { intOf, intsOf } from "../attributes.ts";
-import type { Attributes, Node } from "../graph.ts";
-import { int64 } from "../tensor.ts";
+import { intOf, intsOf } from "../graph/attributes.ts";
+import type { Attributes, Node } from "../graph/graph.ts";
+import { int64 } from "../graph/tensor.ts";
 import { numberOf, type Target, trimmed, type Upgrade, without } from "./target.ts";
 
 /** Attributes that became inputs in operator set `before`, in order; one that is not there leaves its input absent. */

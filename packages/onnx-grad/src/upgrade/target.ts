@@ -1,6 +1,6 @@
-import type { Attributes, Node, ValueType } from "../graph.ts";
-import type { InferContext } from "../infer.ts";
-import type { DType, Tensor } from "../tensor.ts";
+import type { Attributes, Node, ValueType } from "../graph/graph.ts";
+import type { DType, Tensor } from "../graph/tensor.ts";
+import type { InferContext } from "../infer/infer.ts";
 
 /** Where an upgrade looks up types and leaves what it adds. */
 export interface Target extends InferContext {

@@ -1,4 +1,4 @@
-import { intsOf, stringOf } from "../attributes.ts";
+import { intsOf, stringOf } from "../graph/attributes.ts";
 import { failNode } from "../infer/call.ts";
 import { type Upgrade, without } from "./target.ts";
 

@@ -1,5 +1,5 @@
-import type { Attributes, Graph, Node, ValueType } from "../../src/graph.ts";
-import type { Constant } from "../../src/tensor.ts";
+import type { Attributes, Graph, Node, ValueType } from "../../src/graph/graph.ts";
+import type { Constant } from "../../src/graph/tensor.ts";
 
 /** A node in short: operator, inputs, outputs, attributes. */
 export type NodeSketch = readonly [op: string, inputs: string, outputs: string, attributes?: Attributes];

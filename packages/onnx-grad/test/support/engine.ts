@@ -3,9 +3,9 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { InferenceSession, Tensor as OrtTensor } from "onnxruntime-node";
 import { onTestFinished } from "vitest";
-import { encodeModel } from "../../src/model.ts";
-import type { Run } from "../../src/run.ts";
-import { sizeOf, type Tensor } from "../../src/tensor.ts";
+import { encodeModel } from "../../src/format/model.ts";
+import type { Run } from "../../src/graph/run.ts";
+import { sizeOf, type Tensor } from "../../src/graph/tensor.ts";
 
 /** Folder with the files that are not part of the repository. */
 export const shared = process.env.PETALFACE_SHARED ?? resolve(import.meta.dirname, "../../../../../shared");

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
-import { type PositionedFile, withFile } from "../../src/file.ts";
-import { encodeHeader, encodeVarint, wireWalker } from "../../src/wire.ts";
+import { type PositionedFile, withFile } from "../../src/format/file.ts";
+import { encodeHeader, encodeVarint, wireWalker } from "../../src/format/wire.ts";
 
 /** A field of a message; a payload that is a number is that many bytes of weights, which nobody looks at. */
 export interface Part {

@@ -1,6 +1,6 @@
-import { bytesOfTensor, dtypeCode } from "../../src/dtypes.ts";
-import type { GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto } from "../../src/proto.ts";
-import type { Tensor } from "../../src/tensor.ts";
+import type { GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto } from "../../src/format/proto.ts";
+import { bytesOfTensor, dtypeCode } from "../../src/graph/dtypes.ts";
+import type { Tensor } from "../../src/graph/tensor.ts";
 
 /** A float input or output; a dimension that is a text is open. */
 export const value = (name: string, ...dims: (number | string)[]): ValueInfoProto => ({

@@ -1,6 +1,6 @@
-import { floatOf } from "../../attributes.ts";
-import type { Node } from "../../graph.ts";
-import type { Ops } from "../../ops.ts";
+import type { Ops } from "../../build/ops.ts";
+import { floatOf } from "../../graph/attributes.ts";
+import type { Node } from "../../graph/graph.ts";
 import type { Pass } from "../pass.ts";
 import { replaceNodes } from "../rewrite.ts";
 

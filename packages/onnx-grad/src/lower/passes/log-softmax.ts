@@ -1,4 +1,4 @@
-import { intOf } from "../../attributes.ts";
+import { intOf } from "../../graph/attributes.ts";
 import type { Pass } from "../pass.ts";
 import { replaceNodes } from "../rewrite.ts";
 

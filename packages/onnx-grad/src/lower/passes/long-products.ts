@@ -1,7 +1,7 @@
-import { floatOf, intOf } from "../../attributes.ts";
-import { isStatic } from "../../dim.ts";
-import type { Node } from "../../graph.ts";
-import type { Ops } from "../../ops.ts";
+import type { Ops } from "../../build/ops.ts";
+import { floatOf, intOf } from "../../graph/attributes.ts";
+import { isStatic } from "../../graph/dim.ts";
+import type { Node } from "../../graph/graph.ts";
 import type { Pass } from "../pass.ts";
 import { replaceNodes } from "../rewrite.ts";
 

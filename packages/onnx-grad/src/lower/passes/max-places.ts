@@ -1,9 +1,9 @@
-import { intOf, intsOf } from "../../attributes.ts";
-import { isStatic } from "../../dim.ts";
-import type { Graph, Node } from "../../graph.ts";
-import type { Ops } from "../../ops.ts";
-import { geometryOf } from "../../rules/conv.ts";
-import { padsFor } from "../../rules/shape.ts";
+import type { Ops } from "../../build/ops.ts";
+import { geometryOf } from "../../gradient/rules/conv.ts";
+import { padsFor } from "../../gradient/rules/shape.ts";
+import { intOf, intsOf } from "../../graph/attributes.ts";
+import { isStatic } from "../../graph/dim.ts";
+import type { Graph, Node } from "../../graph/graph.ts";
 import type { Pass } from "../pass.ts";
 import { replaceNodes } from "../rewrite.ts";
 

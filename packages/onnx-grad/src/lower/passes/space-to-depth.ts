@@ -1,5 +1,5 @@
-import { intOf } from "../../attributes.ts";
-import type { Dim } from "../../dim.ts";
+import { intOf } from "../../graph/attributes.ts";
+import type { Dim } from "../../graph/dim.ts";
 import type { Pass } from "../pass.ts";
 import { replaceNodes } from "../rewrite.ts";
 

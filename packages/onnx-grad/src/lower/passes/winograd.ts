@@ -1,13 +1,13 @@
-import { floatOf, intOf, intsOf } from "../../attributes.ts";
-import { isStatic } from "../../dim.ts";
-import type { Graph, Node } from "../../graph.ts";
-import type { Ops } from "../../ops.ts";
-import { type Geometry, geometryOf } from "../../rules/conv.ts";
-import { int64 } from "../../tensor.ts";
+import type { Ops } from "../../build/ops.ts";
+import { type Geometry, geometryOf } from "../../gradient/rules/conv.ts";
+import { floatOf, intOf, intsOf } from "../../graph/attributes.ts";
+import { isStatic } from "../../graph/dim.ts";
+import type { Graph, Node } from "../../graph/graph.ts";
+import { int64 } from "../../graph/tensor.ts";
 import { fuseNodes, type Surroundings } from "../fuse.ts";
 import type { Pass } from "../pass.ts";
 import { replaceNodes } from "../rewrite.ts";
-import { kernelTransform, mirrored, reach, straight, tile } from "../winograd.ts";
+import { kernelTransform, mirrored, reach, straight, tile } from "./winograd-transforms.ts";
 
 /** Channels on either side from which on the products save more than the transforms cost; with 64 it is even (docs/speed.md). */
 const wide = 128;

@@ -1,0 +1,46 @@
+import { readTensor } from "../format/decode.ts";
+import type { Node } from "../graph/graph.ts";
+import { sizeOf, type Tensor } from "../graph/tensor.ts";
+import { type Opening, oldShape } from "./opening.ts";
+
+/** Operators that broadcast their inputs. */
+const BROADCASTING: ReadonlySet<string> = new Set(
+  "Add Sub Mul Div Pow Min Max Sum Mean Where PRelu Equal Greater Less And Or".split(" "),
+);
+
+/**
+ * Exporters that fold constants leave `token.expand(batch, ...)` as one copy for each image of the traced batch. The node with the first
+ * copy in place of such constants, which broadcasting hands to every image.
+ */
+export function unrepeat(opening: Opening, node: Node): Node {
+  if (!BROADCASTING.has(node.op)) return node;
+  const carrier = node.inputs.find((input) => opening.places.has(input)) as string;
+  const fromEnd = oldShape(opening, carrier).length - (opening.places.get(carrier)?.axis ?? 0);
+  const inputs = node.inputs.map((input) => {
+    const axis = (opening.old.constants.get(input)?.dims.length ?? 0) - fromEnd;
+    return axis < 0 ? input : firstCopy(opening, input, axis);
+  });
+  return { ...node, inputs };
+}
+
+/** The first part along `axis` of a constant that holds the same part for each image; other values as they are. */
+export function firstCopy(opening: Opening, name: string, axis: number): string {
+  const constant = opening.old.constants.get(name);
+  if (constant === undefined || opening.batch === 1 || constant.dims[axis] !== opening.batch) return name;
+  const tensor = readTensor(constant);
+  const { dims, data } = tensor;
+  const width = sizeOf(dims.slice(axis + 1));
+  const stride = width * opening.batch;
+  for (let i = 0; i < data.length; i++) {
+    const first = i - (i % stride) + (i % width);
+    if (!Object.is(data[i], data[first])) return name;
+  }
+  const kept = data.filter((_: number | bigint, i: number) => i % stride < width);
+  const copy = opening.fresh(`${name}_once`);
+  opening.constants.set(copy, {
+    dtype: tensor.dtype,
+    dims: dims.map((dim, at) => (at === axis ? 1 : dim)),
+    data: kept,
+  } as Tensor);
+  return copy;
+}

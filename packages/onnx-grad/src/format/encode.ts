@@ -1,0 +1,176 @@
+import { createReadStream } from "node:fs";
+import { printDim, type Shape } from "../graph/dim.ts";
+import { bytesOfTensor, dtypeCode } from "../graph/dtypes.ts";
+import { OnnxGradError } from "../graph/errors.ts";
+import type { Attribute, Graph, Node, ValueType } from "../graph/graph.ts";
+import { type Constant, type ExternalTensor, isExternal, type Tensor } from "../graph/tensor.ts";
+import { type AttributeProto, encodeProto, type NodeProto, type TensorProto, type ValueInfoProto } from "./proto.ts";
+import { encodeHeader } from "./wire.ts";
+
+/** Bytes that come from elsewhere while the model is written: as many as `length` says. */
+export interface StreamedPart {
+  readonly name: string;
+  readonly length: number;
+  readonly stream: () => AsyncIterable<Uint8Array>;
+}
+
+/** A run of bytes of a model to be: in memory, a range of a file, or streamed. */
+export type Part = Uint8Array | ExternalTensor | StreamedPart;
+
+/** A place outside the model file, relative to its folder. */
+export interface Location {
+  readonly location: string;
+  readonly offset: number;
+}
+
+/** protobuf cannot hold messages of 2 GiB. */
+const MAX_MESSAGE = 2 ** 31 - 1;
+const GRAPH_FIELD = 7;
+const INITIALIZER_FIELD = 5;
+const RAW_DATA_FIELD = 9;
+
+/**
+ * The model as a sequence of parts. Constants that `locate` gives a place to become external data; the others go inline, those in
+ * files as parts that name the range, so that a writer can stream them. `contents` replaces what constants hold, byte for byte.
+ */
+export function modelParts(
+  graph: Graph,
+  locate: (name: string, constant: Constant) => Location | undefined,
+): Exclude<Part, StreamedPart>[];
+export function modelParts(
+  graph: Graph,
+  locate: (name: string, constant: Constant) => Location | undefined,
+  contents: ReadonlyMap<string, StreamedPart["stream"]> | undefined,
+): Part[];
+export function modelParts(
+  graph: Graph,
+  locate: (name: string, constant: Constant) => Location | undefined,
+  contents: ReadonlyMap<string, StreamedPart["stream"]> = new Map(),
+): Part[] {
+  const body: Part[] = [
+    encodeProto("graph", {
+      name: graph.name,
+      node: graph.nodes.map(nodeProto),
+      input: graph.inputs.map((name) => valueProto(name, graph)),
+      output: graph.outputs.map((name) => valueProto(name, graph)),
+    }),
+  ];
+  for (const [name, constant] of graph.constants) {
+    const place = locate(name, constant);
+    const header = encodeProto("tensor", tensorHeader(name, constant, place));
+    if (place !== undefined) {
+      body.push(encodeHeader(INITIALIZER_FIELD, header.length), header);
+      continue;
+    }
+    const stream = contents.get(name);
+    const external = isExternal(constant) ? constant : bytesOfTensor(constant);
+    const data = stream === undefined ? external : { name, length: external.length, stream };
+    const dataHeader = encodeHeader(RAW_DATA_FIELD, data.length);
+    const length = header.length + dataHeader.length + data.length;
+    body.push(encodeHeader(INITIALIZER_FIELD, length), header, dataHeader, data);
+  }
+  const length = body.reduce((sum, part) => sum + part.length, 0);
+  const parts = [encodeProto("model", modelHeader(graph)), encodeHeader(GRAPH_FIELD, length), ...body];
+  if (length > MAX_MESSAGE - (parts[0] as Part).length - 16) {
+    throw new OnnxGradError(
+      `model "${graph.name}" has ${length} bytes; one ONNX file holds 2 GiB, write its weights as external data`,
+    );
+  }
+  return parts;
+}
+
+/** The bytes of the parts, in pieces of bounded size. */
+export async function* streamParts(parts: readonly Part[]): AsyncGenerator<Uint8Array> {
+  for (const part of parts) {
+    if (part instanceof Uint8Array) yield part;
+    else if ("file" in part) yield* streamRange(part);
+    else yield* streamPart(part);
+  }
+}
+
+async function* streamPart({ name, length, stream }: StreamedPart): AsyncGenerator<Uint8Array> {
+  let seen = 0;
+  for await (const chunk of stream()) {
+    seen += chunk.length;
+    if (seen > length) break;
+    yield chunk;
+  }
+  if (seen !== length)
+    throw new OnnxGradError(`constant "${name}" has ${length} bytes, and other than that were given`);
+}
+
+/** The bytes of a range of a file. Throws OnnxGradError if the file ends before. */
+export async function* streamRange({ file, offset, length }: ExternalTensor): AsyncGenerator<Uint8Array> {
+  if (length === 0) return;
+  let seen = 0;
+  for await (const chunk of createReadStream(file, {
+    start: offset,
+    end: offset + length - 1,
+    highWaterMark: 1 << 20,
+  })) {
+    seen += (chunk as Uint8Array).length;
+    yield chunk as Uint8Array;
+  }
+  if (seen !== length) throw new OnnxGradError(`${file}: ends before byte ${offset + length}; was it replaced?`);
+}
+
+function modelHeader(graph: Graph): object {
+  const domains = new Set(graph.nodes.map((node) => node.domain).filter((domain) => domain !== ""));
+  return {
+    // The oldest format that knows the operator set.
+    irVersion: graph.opset >= 21 ? 10 : graph.opset >= 19 ? 9 : 8,
+    producerName: "onnx-grad",
+    opsetImport: [{ domain: "", version: graph.opset }, ...[...domains].map((domain) => ({ domain, version: 1 }))],
+    metadataProps: [...graph.metadata].map(([key, value]) => ({ key, value })),
+  };
+}
+
+function tensorHeader(name: string, constant: Constant, place: Location | undefined): TensorProto {
+  const header = { name, dims: constant.dims.map(String), dataType: dtypeCode(constant.dtype) };
+  if (place === undefined) return header;
+  const length = isExternal(constant) ? constant.length : constant.data.byteLength;
+  const entries = { location: place.location, offset: String(place.offset), length: String(length) };
+  const externalData = Object.entries(entries).map(([key, value]) => ({ key, value }));
+  return { ...header, dataLocation: 1, externalData };
+}
+
+function valueProto(name: string, graph: Graph): ValueInfoProto {
+  const constant = graph.constants.get(name);
+  const type: ValueType | undefined =
+    graph.types.get(name) ?? (constant && { dtype: constant.dtype, shape: constant.dims });
+  if (type === undefined) throw new OnnxGradError(`value "${name}" of graph "${graph.name}" has no type`);
+  return { name, type: { tensorType: { elemType: dtypeCode(type.dtype), shape: { dim: dimProtos(type.shape) } } } };
+}
+
+const dimProtos = (shape: Shape): { dimValue?: string; dimParam?: string }[] =>
+  shape.map((dim) => (typeof dim === "number" ? { dimValue: String(dim) } : { dimParam: printDim(dim) }));
+
+const nodeProto = (node: Node): NodeProto => ({
+  input: [...node.inputs],
+  output: [...node.outputs],
+  name: node.name,
+  opType: node.op,
+  domain: node.domain,
+  attribute: Object.entries(node.attributes).map(([name, attribute]) => ({ name, ...attributeProto(attribute) })),
+});
+
+function attributeProto(attribute: Attribute): AttributeProto {
+  if ("int" in attribute) return { type: 2, i: int64Text(attribute.int) };
+  if ("ints" in attribute) return { type: 7, ints: attribute.ints.map(int64Text) };
+  if ("float" in attribute) return { type: 1, f: attribute.float };
+  if ("floats" in attribute) return { type: 6, floats: [...attribute.floats] };
+  if ("string" in attribute) return { type: 3, s: Buffer.from(attribute.string) };
+  if ("strings" in attribute) return { type: 8, strings: attribute.strings.map((value) => Buffer.from(value)) };
+  return { type: 4, t: inlineTensor(attribute.tensor) };
+}
+
+const inlineTensor = (tensor: Tensor): TensorProto => ({
+  dims: tensor.dims.map(String),
+  dataType: dtypeCode(tensor.dtype),
+  rawData: bytesOfTensor(tensor),
+});
+
+/** A whole number within int64; the largest ("to the end") does not survive a double, so it is held to the bounds. */
+function int64Text(value: number): string {
+  return String(BigInt.asIntN(64, BigInt(Math.min(2 ** 63 - 1024, Math.max(-(2 ** 63), Math.trunc(value))))));
+}

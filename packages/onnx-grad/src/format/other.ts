@@ -1,0 +1,24 @@
+import { OnnxGradError } from "../graph/errors.ts";
+import type { PositionedFile } from "./file.ts";
+
+/** Marks of files that people take for ONNX models: where the mark stands, the mark, and what the file is. */
+const OTHERS: readonly (readonly [at: number, mark: string, what: string])[] = [
+  [0, "PK\u0003\u0004", "a ZIP archive (a PyTorch checkpoint?), no ONNX model; export the network to ONNX"],
+  [0, "\u0080\u0002", "a pickle (an old PyTorch checkpoint?), no ONNX model; export the network to ONNX"],
+  [0, "\u0080\u0004", "a pickle (a PyTorch checkpoint?), no ONNX model; export the network to ONNX"],
+  [0, "\u001f\u008b", "compressed with gzip; unpack it first"],
+  [0, "version https://git-lfs", "a Git LFS pointer, not the model; fetch it with `git lfs pull`"],
+  [0, "<", "a web page or XML, no ONNX model; download the file itself"],
+  [0, "\u0089HDF", "an HDF5 file (Keras?), no ONNX model; export the network to ONNX"],
+  [4, "TFL3", "a TensorFlow Lite model; convert it to ONNX"],
+  [4, "ORTM", "in onnxruntime's own format; take the .onnx file that it was made from"],
+  [8, '{"', "a safetensors file, no ONNX model; export the network to ONNX"],
+];
+
+/** Throws an OnnxGradError that says what a file is, where its first bytes show that it is no ONNX model. */
+export function refuseOther(file: PositionedFile): void {
+  if (file.size === 0) throw new OnnxGradError(`${file.path}: empty; export or download the model again`);
+  const start = file.read(0, Math.min(64, file.size)).toString("latin1");
+  const what = OTHERS.find(([at, mark]) => start.startsWith(mark, at))?.[2];
+  if (what !== undefined) throw new OnnxGradError(`${file.path}: ${what}`);
+}

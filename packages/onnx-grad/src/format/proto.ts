@@ -1,0 +1,103 @@
+import { readFileSync } from "node:fs";
+import protobuf from "protobufjs";
+import { OnnxGradError } from "../graph/errors.ts";
+import { schemaUrl } from "../schema.ts";
+
+/** Messages of schema/onnx.proto as plain objects: 64-bit integers as decimal strings, absent fields undefined. */
+export interface ModelProto {
+  irVersion?: string;
+  producerName?: string;
+  opsetImport?: { domain?: string; version?: string }[];
+  graph?: GraphProto;
+  metadataProps?: { key?: string; value?: string }[];
+  functions?: unknown[];
+}
+
+/** A computation graph. */
+export interface GraphProto {
+  name?: string;
+  node?: NodeProto[];
+  initializer?: TensorProto[];
+  sparseInitializer?: unknown[];
+  input?: ValueInfoProto[];
+  output?: ValueInfoProto[];
+}
+
+/** A named value and its type. */
+export interface ValueInfoProto {
+  name?: string;
+  type?: { tensorType?: { elemType?: number; shape?: { dim?: DimProto[] } } };
+}
+
+/** A dimension: a number, a name or open. */
+export interface DimProto {
+  dimValue?: string;
+  dimParam?: string;
+}
+
+/** One operator application. */
+export interface NodeProto {
+  input?: string[];
+  output?: string[];
+  name?: string;
+  opType?: string;
+  domain?: string;
+  attribute?: AttributeProto[];
+}
+
+/** An attribute; `type` says which field counts. */
+export interface AttributeProto {
+  name?: string;
+  type?: number;
+  refAttrName?: string;
+  f?: number;
+  i?: string;
+  s?: Uint8Array;
+  t?: TensorProto;
+  g?: unknown;
+  floats?: number[];
+  ints?: string[];
+  strings?: Uint8Array[];
+  graphs?: unknown[];
+}
+
+/** A tensor whose numbers lie in one of several fields or in a file. */
+export interface TensorProto {
+  name?: string;
+  dims?: string[];
+  dataType?: number;
+  segment?: unknown;
+  rawData?: Uint8Array;
+  floatData?: number[];
+  doubleData?: number[];
+  int32Data?: number[];
+  int64Data?: string[];
+  externalData?: { key?: string; value?: string }[];
+  dataLocation?: number;
+}
+
+const schema = protobuf.parse(readFileSync(schemaUrl, "utf8")).root;
+const messages = {
+  model: schema.lookupType("onnx.ModelProto"),
+  graph: schema.lookupType("onnx.GraphProto"),
+  tensor: schema.lookupType("onnx.TensorProto"),
+};
+
+/** Decodes a ModelProto. Throws OnnxGradError if the bytes are none. */
+export function decodeProto(bytes: Uint8Array, path: string): ModelProto {
+  try {
+    return messages.model.toObject(messages.model.decode(bytes), { longs: String });
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new OnnxGradError(`${path}: not a readable ONNX model (${why})`, { cause: error });
+  }
+}
+
+/** Encodes one of the three messages that models are written from. */
+export function encodeProto(kind: "model", message: ModelProto): Uint8Array;
+export function encodeProto(kind: "graph", message: GraphProto): Uint8Array;
+export function encodeProto(kind: "tensor", message: TensorProto): Uint8Array;
+export function encodeProto(kind: keyof typeof messages, message: object): Uint8Array {
+  const type = messages[kind];
+  return type.encode(type.fromObject(message)).finish();
+}

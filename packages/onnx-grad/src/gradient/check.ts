@@ -1,0 +1,121 @@
+import { readTensor } from "../format/decode.ts";
+import { OnnxGradError } from "../graph/errors.ts";
+import type { Graph } from "../graph/graph.ts";
+import type { Run } from "../graph/run.ts";
+import type { Tensor } from "../graph/tensor.ts";
+import { differentiate } from "./differentiate.ts";
+
+/** What to check and how. */
+export interface CheckOptions {
+  /** The value to differentiate, one number. */
+  readonly loss: string;
+  /** Graph inputs or constants, floating point. */
+  readonly wrt: readonly string[];
+  /** Values of all graph inputs. */
+  readonly feeds: Readonly<Record<string, Tensor>>;
+  readonly run: Run;
+  /** Step of the finite differences, in units of the values; 0.01 unless given. Larger steps drown float32 noise, smaller ones bends. */
+  readonly step?: number;
+  /**
+   * Random directions for each `wrt` with more than 8 elements, beside the gradient's own; 2 unless given.
+   * Smaller ones are checked element by element. In large networks with bends, 0 and a small step see the most.
+   */
+  readonly directions?: number;
+  /** Seed of the directions. */
+  readonly seed?: number;
+}
+
+/** How far gradients and finite differences are apart. */
+export interface CheckResult {
+  /** The largest relative error of all. */
+  readonly worst: number;
+  /** The largest relative error for each `wrt`. */
+  readonly errors: ReadonlyMap<string, number>;
+}
+
+const exhaustive = 8;
+
+/**
+ * Compares the gradients that `differentiate` builds with fourth-order central differences of the loss.
+ * An error is |difference - gradient|, relative to the larger of both and of a tenth of the gradient's length (a random
+ * direction can be nearly orthogonal to it), and not counted below what float32 resolves of the loss at this step.
+ */
+export async function checkGradients(graph: Graph, options: CheckOptions): Promise<CheckResult> {
+  const { loss, wrt, feeds, run, step = 0.01, directions = 2 } = options;
+  const names = wrt.map((_, i) => `check.gradient.${i}`);
+  const gradients = await run(differentiate(graph, { loss, wrt, names }), feeds);
+  const forward = withInputs({ ...graph, outputs: [loss] }, wrt);
+  const start = { ...feeds };
+  for (const name of wrt) start[name] = feeds[name] ?? constantOf(graph, name);
+  const normal = gaussian(options.seed ?? 1);
+
+  const errors = new Map<string, number>();
+  for (const [i, name] of wrt.entries()) {
+    const point = start[name] as Tensor;
+    const size = point.data.length;
+    const gradient = Array.from((gradients[names[i] as string] as Tensor).data, Number);
+    const length = Math.hypot(...gradient);
+    let worst = 0;
+    for (let d = 0; d < (size <= exhaustive ? size : directions + 1); d++) {
+      const direction = gradient.map((value, at) => {
+        if (size <= exhaustive) return Number(at === d);
+        return d > 0 || length === 0 ? normal() : (value / length) * Math.sqrt(size);
+      });
+      const lossAt = async (h: number) => {
+        const result = await run(forward, { ...start, [name]: moved(point, direction, h * step) });
+        return Number((result[loss] as Tensor).data[0]);
+      };
+      const [f1, b1, f2, b2] = [await lossAt(1), await lossAt(-1), await lossAt(2), await lossAt(-2)] as const;
+      const difference = (8 * (f1 - b1) - (f2 - b2)) / (12 * step);
+      const along = gradient.reduce((sum, value, at) => sum + value * (direction[at] as number), 0);
+      const noise = (1e-6 * Math.max(Math.abs(f1), Math.abs(b1))) / step;
+      const scale = Math.max(Math.abs(difference), Math.abs(along), length / 10, 1e-9);
+      const error = Math.max(Math.abs(difference - along) - noise, 0) / scale;
+      worst = Number.isNaN(error) ? Infinity : Math.max(worst, error);
+    }
+    errors.set(name, worst);
+  }
+  return { worst: Math.max(0, ...errors.values()), errors };
+}
+
+/** The graph with constants turned into inputs, so that they can be moved. */
+function withInputs(graph: Graph, names: readonly string[]): Graph {
+  const constants = new Map(graph.constants);
+  const types = new Map(graph.types);
+  const inputs = [...graph.inputs];
+  for (const name of names) {
+    const constant = constants.get(name);
+    if (constant === undefined) continue;
+    constants.delete(name);
+    types.set(name, { dtype: constant.dtype, shape: constant.dims });
+    inputs.push(name);
+  }
+  return { ...graph, constants, types, inputs };
+}
+
+function constantOf(graph: Graph, name: string): Tensor {
+  const constant = graph.constants.get(name);
+  if (constant === undefined) throw new OnnxGradError(`"${name}" is neither a constant nor among the feeds`);
+  return readTensor(constant);
+}
+
+function moved(point: Tensor, direction: readonly number[], step: number): Tensor {
+  if (point.dtype !== "float32" && point.dtype !== "float64") {
+    throw new OnnxGradError(`finite differences need float32 or float64, not ${point.dtype}`);
+  }
+  const data = point.data.slice();
+  for (let i = 0; i < data.length; i++) data[i] = (data[i] as number) + (direction[i] as number) * step;
+  return { ...point, data } as Tensor;
+}
+
+/** Normally distributed numbers (xorshift and Box-Muller), the same ones for a seed. */
+function gaussian(seed: number): () => number {
+  let state = (seed * 2654435761) >>> 0 || 1;
+  const uniform = () => {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state = (state ^ (state << 5)) >>> 0;
+    return (state + 0.5) / 2 ** 32;
+  };
+  return () => Math.sqrt(-2 * Math.log(uniform())) * Math.cos(2 * Math.PI * uniform());
+}

@@ -1,0 +1,61 @@
+import type { Dim } from "../graph/dim.ts";
+import { printShape } from "../graph/dim.ts";
+import type { Node, ValueType } from "../graph/graph.ts";
+import type { Tensor } from "../graph/tensor.ts";
+import { ATTENTION } from "./attention.ts";
+import { checkAttributes } from "./attributes.ts";
+import { callOf, failNode, MAX_ELEMENTS, MAX_RANK, type Rule } from "./call.ts";
+import { CONVOLUTION } from "./conv.ts";
+import { CREATION } from "./create.ts";
+import { EINSTEIN } from "./einsum.ts";
+import { ELEMENTWISE } from "./elementwise.ts";
+import { GATHERING } from "./gather.ts";
+import { MATMUL } from "./linear.ts";
+import { NORMALISATION } from "./norm.ts";
+import { QUANTISATION } from "./quantise.ts";
+import { REDUCTION } from "./reduce.ts";
+import { RESIZING } from "./resample.ts";
+import { RESHAPING } from "./shape.ts";
+import { SLICING } from "./slice.ts";
+
+/** What a shape rule may look at. */
+export interface InferContext {
+  /** Type of a value that is already defined. */
+  type(name: string): ValueType;
+  /** The numbers of a value that is a constant in memory (shapes, axes, pads). */
+  tensor(name: string): Tensor | undefined;
+  /** Elements of an integer vector that is computed from shapes and may hold the open batch; optional. */
+  dims?(name: string): readonly Dim[] | undefined;
+  /** Version of the standard operator set. */
+  readonly opset: number;
+}
+
+/** Shape rules by operator; operators of another domain are keyed `domain:operator`. */
+const RULES: ReadonlyMap<string, Rule> = new Map(
+  [
+    ...[ELEMENTWISE, MATMUL, EINSTEIN, ATTENTION, CONVOLUTION, RESIZING, RESHAPING],
+    ...[SLICING, GATHERING, REDUCTION, NORMALISATION, CREATION, QUANTISATION],
+  ].flatMap((rules) => Object.entries(rules)),
+);
+
+/** The types of a node's outputs, in order. Throws OnnxGradError naming node and operator if it cannot be typed. */
+export function inferNode(node: Node, context: InferContext): ValueType[] {
+  const rule = RULES.get(ruleKey(node.op, node.domain));
+  if (rule === undefined) {
+    const domain = node.domain === "" ? "" : ` of domain "${node.domain}"`;
+    failNode(node, `onnx-grad has no shape rule for this operator${domain}`);
+  }
+  checkAttributes(node);
+  const types = rule(callOf(node, context));
+  for (const { shape } of types) {
+    if (shape.length > MAX_RANK) failNode(node, `its output would have ${shape.length} dimensions`);
+    const bad = shape.some((dim) => typeof dim === "number" && !(Number.isSafeInteger(dim) && dim >= 0));
+    if (bad) failNode(node, `its output would have shape ${printShape(shape)}`);
+    if (shape.reduce<number>((product, dim) => product * (typeof dim === "number" ? dim : dim.times), 1) > MAX_ELEMENTS)
+      failNode(node, `its output would have shape ${printShape(shape)}, more than any memory holds`);
+  }
+  return types;
+}
+
+const ruleKey = (op: string, domain: string): string =>
+  domain === "" || domain === "ai.onnx" ? op : `${domain}:${op}`;

@@ -1,0 +1,485 @@
+import { execFileSync } from "node:child_process";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { readTensor } from "../../src/format/decode.ts";
+import { encodeModel, readModel, writeModel } from "../../src/format/model.ts";
+import { decodeProto, encodeProto, type ModelProto } from "../../src/format/proto.ts";
+import { encodeHeader } from "../../src/format/wire.ts";
+import { bytesOfTensor } from "../../src/graph/dtypes.ts";
+import { OnnxGradError } from "../../src/graph/errors.ts";
+import { type Constant, float32, int64, isExternal } from "../../src/graph/tensor.ts";
+import { runModel, scratch, shared, wave } from "../support/engine.ts";
+import { model, node, raw, value } from "../support/protos.ts";
+
+/** Writes a model into a new folder and reads it. */
+const read = (proto: ModelProto, folder = scratch()) => {
+  const path = join(folder, "model.onnx");
+  writeFileSync(path, encodeProto("model", proto));
+  return readModel(path);
+};
+
+/** A product with 40 x 50 weights in a file of their own. */
+const external = (entries: Record<string, string>): ModelProto =>
+  model({
+    input: [value("x", 1, 40)],
+    output: [value("y", 1, 50)],
+    node: [node("MatMul", ["x", "w"], ["y"])],
+    initializer: [
+      {
+        name: "w",
+        dims: ["40", "50"],
+        dataType: 1,
+        dataLocation: 1,
+        externalData: Object.entries(entries).map(([key, text]) => ({ key, value: text })),
+      },
+    ],
+  });
+
+describe.each(["mobilefacenet", "fr_feature"])("%s (needs shared/weights)", (name) => {
+  const path = join(shared, "weights", `${name}.onnx`);
+  const there = existsSync(path);
+
+  it.skipIf(!there)("keeps its weights in its file, where they are", async () => {
+    const graph = await readModel(path);
+    const whole = decodeProto(readFileSync(path), path).graph;
+    let checked = 0;
+    for (const tensor of whole?.initializer ?? []) {
+      const constant = graph.constants.get(tensor.name ?? "");
+      if (constant === undefined || !tensor.rawData?.length) continue;
+      expect(isExternal(constant)).toBe(tensor.rawData.length > 1024 && tensor.dataType === 1);
+      expect(Buffer.compare(bytesOfTensor(readTensor(constant)), tensor.rawData)).toBe(0);
+      checked++;
+    }
+    expect(checked).toBeGreaterThan(50);
+  });
+
+  it.skipIf(!there)("has the shapes that onnxruntime computes", async () => {
+    const graph = await readModel(path);
+    const all = { ...graph, outputs: graph.nodes.flatMap((item) => item.outputs) };
+    const [input = ""] = graph.inputs;
+    const results = await runModel(encodeModel(all), { [input]: wave([1, 3, 112, 112]) }, true);
+    expect(all.outputs.length).toBeGreaterThan(90);
+    for (const output of all.outputs) expect(graph.types.get(output)?.shape).toEqual(results[output]?.dims);
+  });
+
+  it.skipIf(!there)("computes the same numbers after it was written", async () => {
+    const graph = await readModel(path);
+    const copy = join(scratch(), "copy.onnx");
+    await writeModel(graph, copy);
+    const feeds = { [graph.inputs[0] as string]: wave([1, 3, 112, 112]) };
+    const original = await runModel(path, feeds);
+    expect(await runModel(copy, feeds)).toEqual(original);
+    expect(await runModel(encodeModel(graph), feeds)).toEqual(original);
+    expect((await readModel(copy)).nodes).toEqual(graph.nodes);
+  });
+});
+
+describe("readModel", () => {
+  it("brings back what encodeModel wrote", async () => {
+    const weights = wave([40, 50]);
+    const whole = await read(
+      model(
+        {
+          name: "n\u00e4me",
+          input: [value("x", "batch", 40)],
+          output: [value("y", "batch", 50)],
+          node: [
+            node("Gemm", ["x", "w", "b"], ["z"], { attribute: [{ name: "alpha", type: 1, f: 0.5 }] }),
+            node("Slice", ["z", "zero", "end", "zero"], ["y"]),
+          ],
+          initializer: [
+            raw("w", weights),
+            raw("b", float32(new Float32Array(50))),
+            raw("zero", int64([0])),
+            { name: "end", dims: ["1"], dataType: 7, int64Data: ["9223372036854775807"] },
+          ],
+        },
+        { metadataProps: [{ key: "who", value: "\u00fcs" }] },
+      ),
+    );
+    expect(whole.name).toBe("n\u00e4me");
+    expect(whole.metadata.get("who")).toBe("\u00fcs");
+    expect(whole.types.get("y")?.shape).toEqual([{ symbol: "batch", times: 1 }, 50]);
+    expect(isExternal(whole.constants.get("w") as Constant)).toBe(true);
+    expect(readTensor(whole.constants.get("w") as Constant)).toEqual(weights);
+    const again = join(scratch(), "again.onnx");
+    await writeModel(whole, again);
+    const back = await readModel(again);
+    expect({ ...back, constants: [] }).toEqual({ ...whole, constants: [] });
+    for (const [name, constant] of whole.constants) {
+      expect(readTensor(back.constants.get(name) as Constant)).toEqual(readTensor(constant));
+    }
+  });
+
+  it("reads numbers from the typed fields, packed floats without loading them", async () => {
+    const numbers = wave([600]);
+    const graph = await read(
+      model({
+        input: [value("x", 1, 600)],
+        output: [value("y", 1, 600)],
+        node: [node("Mul", ["x", "w"], ["a"]), node("Add", ["a", "b"], ["y"])],
+        initializer: [
+          { name: "w", dims: ["600"], dataType: 1, floatData: [...(numbers.data as Float32Array)] },
+          { name: "b", dims: ["1"], dataType: 1, floatData: [2] },
+        ],
+      }),
+    );
+    expect(isExternal(graph.constants.get("w") as Constant)).toBe(true);
+    expect(readTensor(graph.constants.get("w") as Constant)).toEqual(numbers);
+    expect(graph.constants.get("b")).toEqual(float32([2]));
+  });
+
+  it("keeps big values of Constant nodes in the file too", async () => {
+    const weights = wave([40, 50]);
+    const graph = await read(
+      model({
+        input: [value("x", 1, 40)],
+        output: [value("y", 1, 50)],
+        node: [
+          node("Constant", [], ["w"], { attribute: [{ name: "value", type: 4, t: raw("", weights) }] }),
+          node("MatMul", ["x", "w"], ["y"]),
+        ],
+      }),
+    );
+    expect(graph.nodes.map((item) => item.op)).toEqual(["MatMul"]);
+    expect(isExternal(graph.constants.get("w") as Constant)).toBe(true);
+    expect(readTensor(graph.constants.get("w") as Constant)).toEqual(weights);
+  });
+
+  it("takes initialisers that are listed as inputs for constants, and sorts nodes", async () => {
+    const graph = await read(
+      model({
+        input: [value("x", 1, 4), value("w", 4)],
+        initializer: [raw("w", float32([1, 2, 3, 4]))],
+        node: [node("Relu", ["a"], ["y"]), node("Mul", ["x", "w"], ["a"])],
+      }),
+    );
+    expect(graph.inputs).toEqual(["x"]);
+    expect(graph.nodes.map((item) => item.op)).toEqual(["Mul", "Relu"]);
+  });
+
+  it("finds external data beside the model, also in subfolders and behind links", async () => {
+    const folder = scratch();
+    const weights = wave([40, 50]);
+    mkdirSync(join(folder, "deep"));
+    writeFileSync(join(folder, "deep", "real.bin"), Buffer.concat([Buffer.alloc(3), bytesOfTensor(weights)]));
+    symlinkSync(join(folder, "deep", "real.bin"), join(folder, "w.bin"));
+    for (const location of ["deep/real.bin", "w.bin", "./deep/real.bin"]) {
+      const graph = await read(external({ location, offset: "3", length: "8000" }), folder);
+      expect(readTensor(graph.constants.get("w") as Constant)).toEqual(weights);
+    }
+  });
+
+  it.each<[string, Record<string, string>, RegExp]>([
+    ["a parent folder", { location: "../w.bin" }, /outside the model's folder/],
+    ["a hidden parent folder", { location: "a/../../w.bin" }, /outside the model's folder/],
+    ["a parent folder in Windows' way", { location: "a\\..\\..\\w.bin" }, /outside the model's folder/],
+    ["an absolute path", { location: "/etc/passwd" }, /outside the model's folder/],
+    ["a drive", { location: "C:\\w.bin" }, /outside the model's folder/],
+    ["a zero byte", { location: "w.bin\0" }, /outside the model's folder/],
+    ["no place", {}, /does not say which/],
+    ["no file", { location: "nowhere.bin" }, /no file beside the model/],
+    ["a folder", { location: "." }, /no file beside the model/],
+    ["too much of a file", { location: "w.bin", offset: "1" }, /takes 8000 bytes from 1 of a file of 8000/],
+    ["a place before a file", { location: "w.bin", offset: "-8" }, /starts at offset -8/],
+    ["an offset that is no number", { location: "w.bin", offset: "1e400" }, /starts at offset/],
+    ["another length", { location: "w.bin", length: "4" }, /has 4 bytes in its file but its shape needs 8000/],
+  ])("refuses external data in %s", async (_, entries, message) => {
+    const folder = scratch();
+    writeFileSync(join(folder, "w.bin"), Buffer.alloc(8000));
+    await expect(read(external(entries), folder)).rejects.toThrow(message);
+  });
+
+  it.each<[string, ModelProto, RegExp]>([
+    ["no graph", { opsetImport: [{ version: "13" }] }, /holds no graph/],
+    ["no operator set", model({}, { opsetImport: [] }), /does not say which operator set/],
+    ["an old operator set", model({}, { opsetImport: [{ version: "6" }] }), /operator set 6; onnx-grad reads 7 to 25/],
+    ["a new operator set", model({}, { opsetImport: [{ version: "26" }] }), /operator set 26/],
+    [
+      "a cycle",
+      model({ node: [node("Add", ["x", "b"], ["y"]), node("Relu", ["y"], ["b"])] }),
+      /Add node "the Add" is on a cycle/,
+    ],
+    [
+      "an undefined value",
+      model({ node: [node("Add", ["x", "q"], ["y"])] }),
+      /Add node "the Add" uses "q", which nothing defines/,
+    ],
+    ["an undefined output", model({ node: [] }), /output "y" is defined nowhere/],
+    [
+      "two nodes with one output",
+      model({ node: [node("Relu", ["x"], ["y"]), node("Tanh", ["x"], ["y"])] }),
+      /"y" is defined twice/,
+    ],
+    ["a node that redefines an input", model({ node: [node("Relu", ["x"], ["x"])] }), /"x" is defined twice/],
+    ["two inputs of one name", model({ input: [value("x", 1), value("x", 1)] }), /"x" is defined twice/],
+    [
+      "two weights of one name",
+      model({ initializer: [raw("w", float32(1)), raw("w", float32(1))] }),
+      /"w" is defined twice/,
+    ],
+    [
+      "a Constant that redefines an input",
+      model({ node: [node("Constant", [], ["x"], { attribute: [{ name: "value_int", type: 2, i: "1" }] })] }),
+      /"x" is defined twice/,
+    ],
+    [
+      "a subgraph",
+      model({ node: [node("If", ["x"], ["y"], { attribute: [{ name: "then_branch", type: 5, g: { name: "s" } }] })] }),
+      /"then_branch" of If node "the If" is a subgraph/,
+    ],
+    [
+      "an unknown operator",
+      model({ node: [node("Magic", ["x"], ["y"], { domain: "mine" })] }),
+      /Magic node "the Magic": .*no shape rule for this operator of domain "mine"/,
+    ],
+    ["functions", model({}, { functions: [{ name: "f" }] }), /functions of its own/],
+    [
+      "an open height",
+      model({ input: [value("x", 1, 3, "height", 4)] }),
+      /dimension 2 \("height"\) of input "x" is open; .*shapes: \{ "x"/,
+    ],
+    ["a negative dimension", model({ input: [value("x", 1, -4)] }), /-4 as dimension 1/],
+    [
+      "strings",
+      model({ initializer: [{ name: "s", dims: ["1"], dataType: 8 }] }),
+      /initializer "s" has element type 8/,
+    ],
+    [
+      "too few numbers",
+      model({ initializer: [{ name: "s", dims: ["3"], dataType: 1, floatData: [1] }] }),
+      /holds 1 numbers but its shape needs 3/,
+    ],
+    [
+      "too few bytes",
+      model({ initializer: [{ name: "s", dims: ["3"], dataType: 1, rawData: new Uint8Array(8) }] }),
+      /holds 8 bytes but its shape needs 12/,
+    ],
+    [
+      "a huge tensor without numbers",
+      model({ initializer: [{ name: "s", dims: ["4294967296", "4294967296"], dataType: 1 }] }),
+      /impossible dimensions/,
+    ],
+    [
+      "a tensor with a negative side",
+      model({ initializer: [{ name: "s", dims: ["-1"], dataType: 1 }] }),
+      /impossible dimensions/,
+    ],
+    [
+      "an attribute given twice",
+      model({
+        node: [
+          node("Softmax", ["x"], ["y"], {
+            attribute: [
+              { name: "axis", type: 2, i: "1" },
+              { name: "axis", type: 2, i: "0" },
+            ],
+          }),
+        ],
+      }),
+      /attribute "axis" twice/,
+    ],
+    [
+      "an attribute of the wrong kind",
+      model({ node: [node("Softmax", ["x"], ["y"], { attribute: [{ name: "axis", type: 1, f: 1 }] })] }),
+      /attribute "axis" must be an integer/,
+    ],
+  ])("refuses a model with %s", async (_, proto, message) => {
+    const error: unknown = await read(proto).catch((reason: unknown) => reason);
+    expect(error).toBeInstanceOf(OnnxGradError);
+    expect((error as Error).message).toMatch(message);
+  });
+
+  it("takes shapes that fix open dimensions", async () => {
+    const path = join(scratch(), "model.onnx");
+    writeFileSync(path, encodeProto("model", model({ input: [value("x", "N", 3, "?", "")] })));
+    const graph = await readModel(path, { shapes: { x: [{ symbol: "N", times: 1 }, 3, 8, 8] } });
+    expect(graph.types.get("y")?.shape).toEqual([{ symbol: "N", times: 1 }, 3, 8, 8]);
+  });
+
+  it("refuses what is no regular file", async () => {
+    const folder = scratch();
+    await expect(readModel(join(folder, "none.onnx"))).rejects.toThrow(/none.onnx: no such file/);
+    await expect(readModel(folder)).rejects.toThrow(/not a regular file/);
+  });
+
+  it.skipIf(process.platform === "win32")("does not wait for a pipe that nobody writes to", async () => {
+    const pipe = join(scratch(), "pipe");
+    execFileSync("mkfifo", [pipe]);
+    await expect(readModel(pipe)).rejects.toThrow(/not a regular file/);
+  });
+
+  it.each<[string, Buffer]>([
+    ["nothing", Buffer.alloc(0)],
+    ["zeros", Buffer.alloc(1000)],
+    ["text", Buffer.from("this is no model, but a line of text\n")],
+    ["a length beyond the file", Buffer.from([0x3a, 0xff, 0xff, 0xff, 0xff, 0x7f])],
+    ["a number without end", Buffer.alloc(100, 0xff)],
+    ["a length beyond 2^53", Buffer.from([0x3a, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f])],
+  ])("refuses a file of %s", async (_, bytes) => {
+    const path = join(scratch(), "model.onnx");
+    writeFileSync(path, bytes);
+    await expect(readModel(path)).rejects.toThrow(OnnxGradError);
+  });
+
+  it("refuses graphs nested deeper than any stack", async () => {
+    let inner = Buffer.alloc(0);
+    for (let depth = 0; depth < 20_000; depth++) {
+      // Alternately a graph (1: node), a node (5: attribute) and an attribute (6: graph).
+      inner = Buffer.concat([encodeHeader([1, 5, 6][2 - (depth % 3)] as number, inner.length), inner]);
+    }
+    const path = join(scratch(), "model.onnx");
+    writeFileSync(path, Buffer.concat([encodeProto("model", model()), encodeHeader(7, inner.length), inner]));
+    await expect(readModel(path)).rejects.toThrow(OnnxGradError);
+  });
+});
+
+describe.skipIf(process.platform === "win32")("files of gigabytes", () => {
+  /** Writes bytes and a gap of zeros after them that takes no room on the disk. */
+  const sparse = (bytes: Uint8Array, gap: number): string => {
+    const path = join(scratch(), "model.onnx");
+    writeFileSync(path, bytes);
+    truncateSync(path, bytes.length + gap);
+    return path;
+  };
+
+  it("are read without their weights", async () => {
+    const bytes = 3 * 2 ** 30;
+    const header = encodeProto("tensor", { name: "w", dims: ["1", String(bytes / 4)], dataType: 1 });
+    const data = encodeHeader(9, bytes);
+    const tensor = encodeHeader(5, header.length + data.length + bytes);
+    // Two runs of the graph field merge into one graph.
+    const graph = encodeHeader(7, tensor.length + header.length + data.length + bytes);
+    const start = encodeProto("model", model({ node: [node("MatMul", ["x", "w"], ["y"])], input: [value("x", 1, 1)] }));
+    const path = sparse(Buffer.concat([start, graph, tensor, header, data]), bytes);
+    const before = process.memoryUsage().rss;
+    const read = await readModel(path);
+    expect(process.memoryUsage().rss - before).toBeLessThan(200 * 2 ** 20);
+    expect(read.constants.get("w")).toMatchObject({
+      length: bytes,
+      offset: start.length + graph.length + tensor.length + header.length + data.length,
+    });
+    await expect(writeModel(read, join(scratch(), "copy.onnx"))).rejects.toThrow(/one ONNX file holds 2 GiB/);
+  });
+
+  it("are refused if it is not weights that fill them", async () => {
+    const bytes = 2 ** 30;
+    const value = encodeHeader(2, bytes);
+    const entry = Buffer.concat([encodeHeader(14, value.length + bytes), value]);
+    const path = sparse(Buffer.concat([encodeProto("model", model()), entry]), bytes);
+    await expect(readModel(path)).rejects.toThrow(/more than 67108864 bytes besides its weights/);
+    const fields = sparse(
+      Buffer.concat([encodeProto("model", model()), Buffer.alloc(5_000_000, Buffer.from([0x28, 0x01]))]),
+      0,
+    );
+    await expect(readModel(fields)).rejects.toThrow(/too many fields/);
+  });
+});
+
+/** A small model with every kind of part: weights in the file, shape arithmetic, attributes. */
+const small = (): Uint8Array =>
+  encodeProto(
+    "model",
+    model({
+      input: [value("x", "N", 4)],
+      output: [value("y", "N", 300)],
+      node: [
+        node("MatMul", ["x", "w"], ["a"]),
+        node("Shape", ["x"], ["s"]),
+        node("Gather", ["s", "zero"], ["n"], { attribute: [{ name: "axis", type: 2, i: "0" }] }),
+        node("Concat", ["n", "minus"], ["t"], { attribute: [{ name: "axis", type: 2, i: "0" }] }),
+        node("Reshape", ["a", "t"], ["y"]),
+      ],
+      initializer: [raw("w", wave([4, 300])), raw("zero", int64([0])), raw("minus", int64([-1]))],
+    }),
+  );
+
+describe("damaged files", () => {
+  it("end in an error that names the file, wherever they are cut", async () => {
+    const path = join(scratch(), "model.onnx");
+    const whole = small();
+    writeFileSync(path, whole);
+    expect((await readModel(path)).types.get("y")?.shape).toEqual([{ symbol: "N", times: 1 }, 300]);
+    for (let length = whole.length - 1; length > 0; length -= 37) {
+      truncateSync(path, length);
+      const error: unknown = await readModel(path).catch((reason: unknown) => reason);
+      expect(error).toBeInstanceOf(OnnxGradError);
+      expect((error as Error).message).toContain("model.onnx");
+    }
+  });
+
+  it("give a graph or a typed error, whatever bytes are changed", async () => {
+    const path = join(scratch(), "model.onnx");
+    const whole = small();
+    // Most bytes are weights, whose change harms nothing: aim at the others.
+    const places = Array.from(whole.keys()).filter((at) => at < 200 || at > whole.length - 260);
+    const change = fc.tuple(fc.constantFrom(...places), fc.integer({ min: 0, max: 255 }));
+    let refused = 0;
+    await fc.assert(
+      fc.asyncProperty(fc.array(change, { minLength: 1, maxLength: 4 }), async (changes) => {
+        const bytes = whole.slice();
+        for (const [at, byte] of changes) bytes[at] = byte;
+        writeFileSync(path, bytes);
+        try {
+          const graph = await readModel(path);
+          encodeModel(graph);
+        } catch (error) {
+          if (!(error instanceof OnnxGradError)) throw error;
+          refused++;
+        }
+      }),
+      { numRuns: 500 },
+    );
+    expect(refused).toBeGreaterThan(50);
+  });
+
+  it("takes weights from a stream, or leaves them in a file beside the model", async () => {
+    const folder = scratch();
+    const path = join(folder, "model.onnx");
+    writeFileSync(path, small());
+    const graph = await readModel(path);
+    const before = readTensor(graph.constants.get("w") as Constant);
+    const bytes = Buffer.from(new Float32Array(before.data.length).fill(2).buffer);
+    async function* half(): AsyncGenerator<Uint8Array> {
+      yield bytes.subarray(0, bytes.length / 2);
+    }
+    async function* whole(): AsyncGenerator<Uint8Array> {
+      yield* half();
+      yield bytes.subarray(bytes.length / 2);
+    }
+    const streamed = join(folder, "streamed.onnx");
+    await writeModel(graph, streamed, { contents: new Map([["w", whole]]) });
+    const weights = (await readModel(streamed)).constants.get("w") as Constant;
+    expect(new Set(readTensor(weights).data as Float32Array)).toEqual(new Set([2]));
+    const short = writeModel(graph, join(folder, "short.onnx"), { contents: new Map([["w", half]]) });
+    await expect(short).rejects.toThrow(/constant "w" has \d+ bytes/);
+
+    const thin = join(folder, "thin.onnx");
+    await writeModel(graph, thin, { keepExternal: true });
+    expect(statSync(thin).size).toBeLessThan(statSync(path).size - bytes.length / 2);
+    expect(readTensor((await readModel(thin)).constants.get("w") as Constant)).toEqual(before);
+    expect(readdirSync(folder).sort()).toEqual(["model.onnx", "streamed.onnx", "thin.onnx"]);
+  });
+
+  it("are noticed when weights are cut off after reading", async () => {
+    const path = join(scratch(), "model.onnx");
+    writeFileSync(path, small());
+    const graph = await readModel(path);
+    truncateSync(path, 100);
+    expect(() => readTensor(graph.constants.get("w") as Constant)).toThrow(/lie beyond its 100 bytes/);
+    const target = join(scratch(), "copy.onnx");
+    await expect(writeModel(graph, target)).rejects.toThrow(/was it replaced/);
+    expect(readdirSync(join(target, ".."))).toEqual([]);
+  });
+});
