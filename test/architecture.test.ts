@@ -63,6 +63,14 @@ describe("the checker itself", () => {
     expect(findViolations([file])).toHaveLength(1);
   });
 
+  test("inside onnx-grad too, imports go one way", () => {
+    const imports = (path: string, text: string) => findViolations([{ path: `onnx-grad/src/${path}`, text }]);
+    expect(imports("graph/graph.ts", 'import { read } from "../format/model.ts";')).toHaveLength(1);
+    expect(imports("build/builder.ts", 'import { rules } from "../gradient/table.ts";')).toHaveLength(1);
+    expect(imports("gradient/check.ts", 'import { GraphBuilder } from "../build/builder.ts";')).toEqual([]);
+    expect(imports("new/room.ts", 'import type { Graph } from "../graph/graph.ts";')).toHaveLength(1);
+  });
+
   test("importsOf reads every form of import", () => {
     const text = `import a from "a"; import "b"; export * from "c"; import("d"); new URL("./e.ts", import.meta.url);`;
     expect(importsOf(text)).toEqual(["a", "b", "c", "d", "./e.ts"]);

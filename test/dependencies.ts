@@ -24,6 +24,17 @@ const LAYERS: readonly (readonly string[])[] = [
   ["models", "runtime", "tensors"],
 ];
 
+/** The same for onnx-grad, whose folders import each other's files directly. */
+const GRADIENT_LAYERS: readonly (readonly string[])[] = [
+  ["lower", "upgrade", "precision"],
+  ["gradient"],
+  ["batch"],
+  ["build", "format"],
+  ["fold"],
+  ["infer"],
+  ["graph"],
+];
+
 /** Files directly under src/ that anybody may import. */
 const SHARED_FILES: ReadonlySet<string> = new Set([
   ...["errors.ts", "files.ts", "lock.ts", "random.ts", "scratch.ts", "versions.ts"],
@@ -40,8 +51,12 @@ export function importsOf(text: string): string[] {
   return [...code.matchAll(IMPORT)].map((match) => match[1] as string);
 }
 
-function layerOf(folder: string): number {
-  return LAYERS.findIndex((row) => row.includes(folder));
+/** Why a folder may not import from another, by the rows of `layers`; undefined where it may. */
+function againstLayers(layers: readonly (readonly string[])[], from: string, to: string): string | undefined {
+  const rowOf = (folder: string): number => layers.findIndex((row) => row.includes(folder));
+  for (const folder of [from, to])
+    if (rowOf(folder) < 0) return `folder ${folder} has no place in the layers of test/dependencies.ts`;
+  return rowOf(from) < rowOf(to) ? undefined : `${from} must not depend on ${to}`;
 }
 
 interface Place {
@@ -77,19 +92,21 @@ function violation(file: SourceFile, specifier: string): string | undefined {
   const target = resolveSpecifier(file.path, specifier);
   const to = placeOf(target);
   if (to.package !== from.package) return say("another package is imported by its name");
-  if (from.package !== "petalface" || !target.endsWith(".ts")) return undefined;
-  if (to.folder === from.folder) return undefined;
+  if (!target.endsWith(".ts") || to.folder === from.folder) return undefined;
+  if (from.package === "onnx-grad") {
+    const why =
+      from.folder === "" || to.folder === "" ? undefined : againstLayers(GRADIENT_LAYERS, from.folder, to.folder);
+    return why && say(why);
+  }
+  if (from.package !== "petalface") return undefined;
   if (to.folder === "") return SHARED_FILES.has(to.file) ? undefined : say(`${to.file} is not a shared helper`);
   if (from.folder === "" && from.file === "portable.ts" && to.file !== PORTABLE)
     return say(`${from.file} may only offer what is in a folder's ${PORTABLE}`);
   if (to.file !== "index.ts" && to.file !== PORTABLE)
     return say(`a folder's public face is its index.ts, and ${PORTABLE} the part of it that needs no Node`);
   if (from.folder === "") return undefined;
-  const [fromLayer, toLayer] = [layerOf(from.folder), layerOf(to.folder)];
-  if (fromLayer < 0) return say(`folder ${from.folder} has no place in the layers of test/dependencies.ts`);
-  if (toLayer < 0) return say(`folder ${to.folder} has no place in the layers of test/dependencies.ts`);
-  if (fromLayer < toLayer) return undefined;
-  return say(`${from.folder} must not depend on ${to.folder}`);
+  const why = againstLayers(LAYERS, from.folder, to.folder);
+  return why && say(why);
 }
 
 /** One line for each import that goes against the direction of dependencies, or past a folder's index. */
