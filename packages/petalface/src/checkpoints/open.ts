@@ -5,8 +5,8 @@ import { collect } from "./collect.ts";
 import { type OpenFile, readPart, withFile } from "./file.ts";
 import { indexEnding, readConfig, readIndex, weightsIn } from "./folder.ts";
 import { listSafetensors } from "./safetensors.ts";
+import { readTorchZip } from "./torch/archive.ts";
 import { readTorchLegacy } from "./torch/legacy.ts";
-import { readTorchZip } from "./torch/zip.ts";
 import type { Checkpoint, CheckpointTensor, Plain } from "./types.ts";
 
 type Files = Map<string, { readonly size: number; readonly changed: number }>;

@@ -6,8 +6,8 @@ import { toFloat32Bytes } from "./convert.ts";
 import { describeFile, fill, type OpenFile, openToRead, readPart } from "./file.ts";
 import { type Box, cutBox, elementsOf, gather, isContiguous, type ReadStorage } from "./gather.ts";
 import { quote } from "./pickle/machine.ts";
+import { damaged, inflate } from "./torch/zip.ts";
 import { type Checkpoint, type CheckpointTensor, type Storage, widthOf } from "./types.ts";
-import { damaged, inflate } from "./zip.ts";
 
 /** Bytes of a storage that are held at once. */
 const WINDOW = 2 ** 22;

@@ -1,5 +1,5 @@
 import { isAbsolute, join } from "node:path";
-import type { FileIndex } from "./index-of-files.ts";
+import type { FileIndex } from "./listing/index-of-files.ts";
 import type { FaceData } from "./types.ts";
 
 /**

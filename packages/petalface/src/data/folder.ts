@@ -2,10 +2,10 @@ import { type Dir, type Dirent, opendirSync, statSync } from "node:fs";
 import { extname, join, resolve } from "node:path";
 import { PetalfaceError } from "../errors.ts";
 import { imageExtensions, printPath, refusedFormat } from "../images/index.ts";
-import type { ScanOptions } from "./cached.ts";
 import { byCodeUnits } from "./files.ts";
-import { createIndex, createPause, type FileIndex, sizeOf } from "./index-of-files.ts";
-import { createStamps, type Stamps } from "./stamps.ts";
+import type { ScanOptions } from "./listing/cached.ts";
+import { createIndex, createPause, type FileIndex, sizeOf } from "./listing/index-of-files.ts";
+import { createStamps, type Stamps } from "./listing/stamps.ts";
 
 /** What one folder holds, sorted. */
 interface Listing {

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { PetalfaceError } from "../errors.ts";
 import { printPath } from "../images/index.ts";
 import { readIntegers } from "./integers.ts";
-import { createNames, type Names } from "./names.ts";
+import { createNames, type Names } from "./listing/names.ts";
 import { textLines } from "./text.ts";
 
 /** The faces of IJB-B or IJB-C, as insightface's `meta` folder lists them. */

@@ -1,6 +1,6 @@
-export type { ScanOptions } from "./cached.ts";
 export { type IjbMeta, readIjbMeta } from "./ijb.ts";
 export { joinData, type NamedPart } from "./join.ts";
+export type { ScanOptions } from "./listing/cached.ts";
 export { manifestExtensions } from "./manifest.ts";
 export { openData } from "./open.ts";
 export { type Packed, type PackOptions, packRecords } from "./records/pack.ts";

@@ -3,11 +3,11 @@ import { dirname, extname, isAbsolute, join, resolve } from "node:path";
 import { parse } from "csv-parse";
 import { PetalfaceError } from "../errors.ts";
 import { printPath } from "../images/index.ts";
-import type { ScanOptions } from "./cached.ts";
 import { byCodeUnits } from "./files.ts";
-import { createIndex, createPause, type FileIndex } from "./index-of-files.ts";
-import { createNames } from "./names.ts";
-import { createStamps, type Stamps } from "./stamps.ts";
+import type { ScanOptions } from "./listing/cached.ts";
+import { createIndex, createPause, type FileIndex } from "./listing/index-of-files.ts";
+import { createNames } from "./listing/names.ts";
+import { createStamps, type Stamps } from "./listing/stamps.ts";
 import { longestLine, textLines, type Wrong } from "./text.ts";
 
 /** One line of a manifest, not yet checked. */

@@ -1,7 +1,7 @@
 import { copyGraph, type Dim, ops } from "onnx-grad";
 import type { ToldScores } from "../backbones/index.ts";
 import { PetalfaceError } from "../errors.ts";
-import { brisque } from "./brisque.ts";
+import { brisque } from "./brisque/brisque.ts";
 import { cnniqa } from "./cnniqa.ts";
 import { greyOf } from "./grey.ts";
 import { resolution } from "./resolution.ts";

@@ -1,8 +1,8 @@
 import { openCheckpoint, readTensor } from "../checkpoints/index.ts";
 import { PetalfaceError } from "../errors.ts";
+import { readBrisqueWeights } from "./brisque/opencv-yaml.ts";
 import { cnniqaTensors } from "./cnniqa.ts";
 import { measureOf, weightsUsage } from "./measures.ts";
-import { readBrisqueWeights } from "./opencv-yaml.ts";
 import type { QualityMeasure } from "./types.ts";
 import { type QualityTensor, type QualityWeights, qualityWeights } from "./weights.ts";
 

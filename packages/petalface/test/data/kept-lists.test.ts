@@ -14,7 +14,7 @@ import { setTimeout as wait } from "node:timers/promises";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { type FaceData, openData } from "../../src/data/index.ts";
-import { createNames, namesOf } from "../../src/data/names.ts";
+import { createNames, namesOf } from "../../src/data/listing/names.ts";
 import { temporaryFolder } from "../images/helpers.ts";
 
 const base = temporaryFolder();

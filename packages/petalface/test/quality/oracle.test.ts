@@ -5,7 +5,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { type Backbone, toInput } from "../../src/backbones/index.ts";
 import { plainModel } from "../../src/cli/plain-model.ts";
 import { decodeImage, toPlanes } from "../../src/images/index.ts";
-import { brisqueFeatures } from "../../src/quality/brisque.ts";
+import { brisqueFeatures } from "../../src/quality/brisque/brisque.ts";
 import { openMeasure, qualityGraph } from "../../src/quality/index.ts";
 import { floatsOf, openSession } from "../../src/runtime/index.ts";
 import { readSafetensors } from "../../src/tensors/index.ts";

@@ -5,8 +5,8 @@ import { TruncatedPickle } from "../pickle/bytes.ts";
 import { unpickle } from "../pickle/unpickle.ts";
 import type { PickleStorage, PickleValue } from "../pickle/values.ts";
 import { widthOf } from "../types.ts";
+import type { TorchFile } from "./archive.ts";
 import { callTorch, storageOf } from "./objects.ts";
-import type { TorchFile } from "./zip.ts";
 
 const MAGIC = 0x1950a86a20f9469cfc6cn;
 const PROTOCOL = 1001;

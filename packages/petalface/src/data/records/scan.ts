@@ -1,5 +1,5 @@
 import { chunkHead, chunkSize, parseChunkHead, printPath, recordHead } from "../../images/index.ts";
-import { createPause } from "../index-of-files.ts";
+import { createPause } from "../listing/index-of-files.ts";
 import { findNext, type RecordHead, readHead } from "./heads.ts";
 import type { Window } from "./window.ts";
 

@@ -1,10 +1,10 @@
 import { type GraphBuilder, type Ops, ops } from "onnx-grad";
-import type { Backbone } from "../backbones/index.ts";
+import type { Backbone } from "../../backbones/index.ts";
+import { wholeGreyOf } from "../grey.ts";
+import type { QualityMeasure } from "../types.ts";
+import { type QualityWeights, requireTensors } from "../weights.ts";
 import { fitAggd } from "./aggd.ts";
-import { wholeGreyOf } from "./grey.ts";
 import { blurred, halved } from "./opencv-filters.ts";
-import type { QualityMeasure } from "./types.ts";
-import { type QualityWeights, requireTensors } from "./weights.ts";
 
 /** Neighbours whose products with a pixel are looked at: rows and columns. */
 const shifts = [

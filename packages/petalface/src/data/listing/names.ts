@@ -1,4 +1,4 @@
-import { PetalfaceError } from "../errors.ts";
+import { PetalfaceError } from "../../errors.ts";
 
 /** Many texts in one buffer: a million names take the room of their bytes, not a million objects. */
 export interface Names {

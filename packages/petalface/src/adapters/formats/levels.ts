@@ -1,12 +1,12 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type Graph, readModel, writeModel } from "onnx-grad";
-import { type Backbone, type Embedder, toInput } from "../backbones/index.ts";
-import { PetalfaceError } from "../errors.ts";
-import { writeFileSafely } from "../files.ts";
-import { isGiven, measureOf, printCalibration, qualityGraph } from "../quality/index.ts";
-import { floatsOf, openSession, type Session, type SessionOptions } from "../runtime/index.ts";
-import type { Adapter } from "./config.ts";
+import { type Backbone, type Embedder, toInput } from "../../backbones/index.ts";
+import { PetalfaceError } from "../../errors.ts";
+import { writeFileSafely } from "../../files.ts";
+import { isGiven, measureOf, printCalibration, qualityGraph } from "../../quality/index.ts";
+import { floatsOf, openSession, type Session, type SessionOptions } from "../../runtime/index.ts";
+import type { Adapter } from "../config.ts";
 import { exportedGraph } from "./export.ts";
 
 /** What a folder of levels holds, as `levels.json`. */

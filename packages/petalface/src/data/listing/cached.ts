@@ -57,7 +57,7 @@ export async function indexFolder({ cache }: ScanOptions): Promise<string | fals
   if (cache !== undefined) return cache;
   if (process.env.PETALFACE_INDEX === "off") return false;
   // Loaded on demand, since that folder also brings what fetches models.
-  const { cacheFolder } = await import("../models/index.ts");
+  const { cacheFolder } = await import("../../models/index.ts");
   return join(cacheFolder(), "index");
 }
 

@@ -1,5 +1,5 @@
 import type { GraphBuilder, Ops } from "onnx-grad";
-import { halfMatrix, onBothAxes } from "./matrices.ts";
+import { halfMatrix, onBothAxes } from "../matrices.ts";
 
 /**
  * OpenCV's filters, in the very order of its sums (version 5, FMA). Where an image is flat, its local variance is rounding alone, and the sign of that

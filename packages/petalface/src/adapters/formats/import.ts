@@ -1,11 +1,11 @@
-import { type Backbone, type MatchedNetwork, openBackbone } from "../backbones/index.ts";
-import { readTensor } from "../checkpoints/index.ts";
-import { PetalfaceError } from "../errors.ts";
-import type { Calibration } from "../quality/index.ts";
-import type { Adapter } from "./config.ts";
+import { type Backbone, type MatchedNetwork, openBackbone } from "../../backbones/index.ts";
+import { readTensor } from "../../checkpoints/index.ts";
+import { PetalfaceError } from "../../errors.ts";
+import type { Calibration } from "../../quality/index.ts";
+import type { Adapter } from "../config.ts";
+import { saveAdapter } from "../store.ts";
 import type { LowRankTensor } from "./parts.ts";
 import { referenceAdapter } from "./reference.ts";
-import { saveAdapter } from "./store.ts";
 
 /** What a checkpoint does not say of its adapter. */
 export interface FoundAdapterOptions {

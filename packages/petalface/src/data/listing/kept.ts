@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { readdir, readFile, rm, stat, utimes } from "node:fs/promises";
 import { join } from "node:path";
-import { writeFileSafely } from "../files.ts";
+import { writeFileSafely } from "../../files.ts";
 
 /** Begins every file; another layout gets another number. */
 const magic = "petalface-index-1\n";

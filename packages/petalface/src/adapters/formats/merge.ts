@@ -1,11 +1,11 @@
 import { type Constant, copyGraph, type Graph, GraphBuilder, type Node, readTensor, type ValueType } from "onnx-grad";
-import type { Backbone } from "../backbones/index.ts";
-import { PetalfaceError } from "../errors.ts";
-import { normRewriter } from "./batch-norm.ts";
-import { type Adapter, gateAt, rankAt } from "./config.ts";
-import { gateWeights } from "./gate.ts";
-import { layoutOf, type Slot } from "./layout.ts";
-import type { Site } from "./sites.ts";
+import type { Backbone } from "../../backbones/index.ts";
+import { PetalfaceError } from "../../errors.ts";
+import { normRewriter } from "../batch-norm.ts";
+import { type Adapter, gateAt, rankAt } from "../config.ts";
+import { gateWeights } from "../gate.ts";
+import { layoutOf, type Slot } from "../layout.ts";
+import type { Site } from "../sites.ts";
 
 /**
  * The plain network that an adapter makes of its backbone at one fixed alpha: `W + scale * up diag(gate) down` in every layer.

@@ -1,8 +1,8 @@
 import { type Graph, GraphBuilder, type Node, ops, quantise, quantisedValues, toHalf } from "onnx-grad";
-import type { Backbone } from "../backbones/index.ts";
-import { toInput } from "../backbones/index.ts";
-import { floatsOf, openSession, type SessionOptions } from "../runtime/index.ts";
-import { alphaOutput } from "./model.ts";
+import type { Backbone } from "../../backbones/index.ts";
+import { toInput } from "../../backbones/index.ts";
+import { floatsOf, openSession, type SessionOptions } from "../../runtime/index.ts";
+import { alphaOutput } from "../model.ts";
 
 /** What numbers a deployed model computes with. `int8` with fixed ranges from examples, `int8-dynamic` with ranges found in every batch. */
 export type Precision = "fp32" | "fp16" | "int8" | "int8-dynamic";

@@ -2,9 +2,9 @@ import { createHash } from "node:crypto";
 import { statSync } from "node:fs";
 import { resolve } from "node:path";
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { printPath, refusedFormat } from "../images/index.ts";
+import { printPath, refusedFormat } from "../../images/index.ts";
+import { tooMany, tooManyError, type Unreadable } from "../unreadable.ts";
 import { createNames, type Names } from "./names.ts";
-import { tooMany, tooManyError, type Unreadable } from "./unreadable.ts";
 
 /** Image files of a set in its order, in a few buffers: some 25 bytes and a name each. */
 export interface FileIndex {

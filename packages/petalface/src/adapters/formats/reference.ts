@@ -1,14 +1,14 @@
-import { writeTorchCheckpoint } from "../checkpoints/index.ts";
-import { PetalfaceError } from "../errors.ts";
-import { writeFileSafely } from "../files.ts";
-import type { Calibration } from "../quality/index.ts";
-import { encodeSafetensors, type StoredTensor } from "../tensors/index.ts";
-import { statisticsParts } from "./batch-norm.ts";
-import { type Adapter, type AdapterConfig, gateAt } from "./config.ts";
-import { gateParts } from "./gate.ts";
-import { type Layered, layoutOf, type Slot } from "./layout.ts";
+import { writeTorchCheckpoint } from "../../checkpoints/index.ts";
+import { PetalfaceError } from "../../errors.ts";
+import { writeFileSafely } from "../../files.ts";
+import type { Calibration } from "../../quality/index.ts";
+import { encodeSafetensors, type StoredTensor } from "../../tensors/index.ts";
+import { statisticsParts } from "../batch-norm.ts";
+import { type Adapter, type AdapterConfig, gateAt } from "../config.ts";
+import { gateParts } from "../gate.ts";
+import { type Layered, layoutOf, type Slot } from "../layout.ts";
+import { findSites } from "../sites.ts";
 import { joinParts, type LowRankTensor, type OwnTensor, partsOf } from "./parts.ts";
-import { findSites } from "./sites.ts";
 
 /** What a state dict does not say of its adapter. */
 export interface ReferenceAdapterOptions {

@@ -1,6 +1,6 @@
 import { readFile, stat } from "node:fs/promises";
-import { PetalfaceError } from "../errors.ts";
-import { type QualityTensor, type QualityWeights, qualityWeights } from "./weights.ts";
+import { PetalfaceError } from "../../errors.ts";
+import { type QualityTensor, type QualityWeights, qualityWeights } from "../weights.ts";
 
 const largest = 64 * 2 ** 20;
 const features = 36;

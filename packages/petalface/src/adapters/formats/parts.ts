@@ -1,4 +1,4 @@
-import type { Slot } from "./layout.ts";
+import type { Slot } from "../layout.ts";
 
 /** A low-rank tensor as PyTorch's modules have it, in memory. */
 export interface LowRankTensor {

@@ -1,10 +1,10 @@
 import { join } from "node:path";
-import { PetalfaceError } from "../errors.ts";
-import { writeFileSafely } from "../files.ts";
-import { encodeSafetensors, type StoredTensor } from "../tensors/index.ts";
-import { type Adapter, gateAt, rankAt } from "./config.ts";
-import { type Gate, gateParts } from "./gate.ts";
-import { type Layered, layoutOf } from "./layout.ts";
+import { PetalfaceError } from "../../errors.ts";
+import { writeFileSafely } from "../../files.ts";
+import { encodeSafetensors, type StoredTensor } from "../../tensors/index.ts";
+import { type Adapter, gateAt, rankAt } from "../config.ts";
+import { type Gate, gateParts } from "../gate.ts";
+import { type Layered, layoutOf } from "../layout.ts";
 import { partsOf } from "./parts.ts";
 
 /** One adapter of Hugging Face PEFT: a folder of its own. */

@@ -1,10 +1,10 @@
 import { type Graph, writeModel } from "onnx-grad";
-import type { Backbone } from "../backbones/index.ts";
-import { preprocessingMetadata } from "../models/index.ts";
-import { buildAdapted } from "./build.ts";
-import type { Adapter } from "./config.ts";
+import type { Backbone } from "../../backbones/index.ts";
+import { preprocessingMetadata } from "../../models/index.ts";
+import { buildAdapted } from "../build.ts";
+import type { Adapter } from "../config.ts";
+import { adaptedModel } from "../model.ts";
 import { mergeAdapter } from "./merge.ts";
-import { adaptedModel } from "./model.ts";
 
 /** Where the deployed model's alpha comes from: judged from each image, a second input `alpha` `[N]`, or fixed for all. Judged by `external`, the second input is the score, `quality` `[N]`. */
 export type ExportAlpha = "quality" | "input" | number;
