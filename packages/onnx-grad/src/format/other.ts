@@ -1,5 +1,5 @@
 import { OnnxGradError } from "../graph/errors.ts";
-import type { PositionedFile } from "./file.ts";
+import { type PositionedFile, withFile } from "./file.ts";
 
 /** Marks of files that people take for ONNX models: where the mark stands, the mark, and what the file is. */
 const OTHERS: readonly (readonly [at: number, mark: string, what: string])[] = [
@@ -15,10 +15,20 @@ const OTHERS: readonly (readonly [at: number, mark: string, what: string])[] = [
   [8, '{"', "a safetensors file, no ONNX model; export the network to ONNX"],
 ];
 
+/**
+ * What a file is that people take for an ONNX model, as the end of a sentence ("a Git LFS pointer, not the model; fetch it with ..."), or
+ * undefined where its first bytes may begin one. Throws OnnxGradError if the file cannot be read.
+ */
+export const otherFormat = (path: string): string | undefined => withFile(path, describeOther);
+
+function describeOther(file: PositionedFile): string | undefined {
+  const start = file.read(0, Math.min(64, file.size)).toString("latin1");
+  return OTHERS.find(([at, mark]) => start.startsWith(mark, at))?.[2];
+}
+
 /** Throws an OnnxGradError that says what a file is, where its first bytes show that it is no ONNX model. */
 export function refuseOther(file: PositionedFile): void {
   if (file.size === 0) throw new OnnxGradError(`${file.path}: empty; export or download the model again`);
-  const start = file.read(0, Math.min(64, file.size)).toString("latin1");
-  const what = OTHERS.find(([at, mark]) => start.startsWith(mark, at))?.[2];
+  const what = describeOther(file);
   if (what !== undefined) throw new OnnxGradError(`${file.path}: ${what}`);
 }

@@ -17,4 +17,4 @@ export type { NoiseInput } from "./noise.ts";
 export { proveSites } from "./prove.ts";
 export { matchSites, selectSites } from "./select.ts";
 export { findSites, printRows, type Site, type SiteList, type UnfitLayer } from "./sites.ts";
-export { loadAdapter, saveAdapter } from "./store.ts";
+export { loadAdapter, refuseOldIdentity, saveAdapter } from "./store.ts";

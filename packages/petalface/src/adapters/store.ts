@@ -84,6 +84,7 @@ export async function loadAdapter(folder: string, backbone: Backbone): Promise<A
   const written = parseConfig(await readJson(join(place, configFile)), join(place, configFile));
   const { weights: sha256 } = written.calibration;
   const config = sha256 === undefined ? written : { ...written, weights: await loadQualityWeights(place, sha256) };
+  refuseOldIdentity(join(place, configFile), "backbone.sha256", config.backbone.sha256, backbone);
   if (config.backbone.sha256 !== backbone.spec.sha256)
     throw new PetalfaceError(
       `${place} was trained on ${config.backbone.name} (sha256 ${config.backbone.sha256.slice(0, 12)}), not on ${backbone.path} (sha256 ${backbone.spec.sha256.slice(0, 12)}); give its own backbone with --model`,
@@ -111,6 +112,19 @@ export async function loadAdapter(folder: string, backbone: Backbone): Promise<A
   for (const name of tensors.keys())
     if (!known.has(name)) throw new PetalfaceError(`${path}: unexpected tensor "${name}"`);
   return { config, theta, ...(statistics.length > 0 && { statistics }) };
+}
+
+/**
+ * Throws PetalfaceError where something was made when models were known by their `.onnx` file alone, on a model whose weights lie in another
+ * file: nobody can tell any more whether it was made on these weights.
+ *
+ * @param file that holds the hash, and `field` its place there
+ */
+export function refuseOldIdentity(file: string, field: string, sha256: string, { path, spec }: Backbone): void {
+  if (spec.fileSha256 === undefined || sha256 !== spec.fileSha256) return;
+  throw new PetalfaceError(
+    `${file} names ${path} by its .onnx file alone, as petalface did before it also hashed weights in other files; if these are the weights it was trained on, set ${field} to ${spec.sha256}`,
+  );
 }
 
 /** The folder that holds the adapter's two files: the one given, or its `adapter/` where that is a run. */

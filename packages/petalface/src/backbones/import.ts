@@ -13,7 +13,7 @@ import {
   writeFloat32,
 } from "../checkpoints/index.ts";
 import { PetalfaceError } from "../errors.ts";
-import { hashFile, type Preprocessing, preprocessingMetadata } from "../models/index.ts";
+import { hashFile, type Preprocessing, preprocessingMetadata, weightsKey } from "../models/index.ts";
 import { type Architecture, buildNetwork, printArchitecture } from "./architecture.ts";
 import { fillNetwork, type Network } from "./networks/layers.ts";
 
@@ -198,7 +198,7 @@ async function writeApart(
   });
   try {
     // The hash of the model, by which adapters know their backbone, then covers the weights too.
-    const metadata = new Map([...graph.metadata, ["petalface.weights", await hashFile(weights)] as const]);
+    const metadata = new Map([...graph.metadata, [weightsKey, await hashFile(weights)] as const]);
     await writeModel({ ...filled, metadata }, path, { keepExternal: true });
   } catch (error) {
     await rm(weights, { force: true });

@@ -63,6 +63,7 @@ export async function openCache(
   const identity = {
     spec,
     size: model.size,
+    output: backbone.output,
     adapter: adapter && adapterHash(adapter),
     engine,
     versions: await versions(),
@@ -75,9 +76,12 @@ export async function openCache(
   });
 }
 
-function adapterHash({ config, theta }: Adapter): string {
-  const bytes = new Uint8Array(theta.buffer, theta.byteOffset, theta.byteLength);
-  return createHash("sha256").update(JSON.stringify(config)).update(bytes).digest("hex");
+/** Everything of an adapter that changes an embedding: its configuration and all its numbers. */
+export function adapterHash({ config, theta, statistics = new Float32Array(0) }: Adapter): string {
+  const hash = createHash("sha256").update(JSON.stringify(config));
+  for (const { buffer, byteOffset, byteLength } of [theta, statistics])
+    hash.update(new Uint8Array(buffer, byteOffset, byteLength));
+  return hash.digest("hex");
 }
 
 function cacheLimit(text: string | undefined): number {

@@ -1,6 +1,6 @@
 export { cacheFolder } from "./cache.ts";
 export { cachedPath, isCached } from "./fetch.ts";
-export { hashFile } from "./hash.ts";
+export { hashFile, weightsKey } from "./hash.ts";
 export { defaultPreprocessing, knownDetectors, knownModels } from "./known.ts";
 export { preprocessingMetadata } from "./metadata.ts";
 export { parseNormalize } from "./normalize.ts";

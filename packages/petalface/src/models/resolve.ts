@@ -1,9 +1,10 @@
 import { stat } from "node:fs/promises";
-import { basename, extname } from "node:path";
+import { basename, extname, join } from "node:path";
+import { otherFormat } from "onnx-grad";
 import { PetalfaceError } from "../errors.ts";
 import { cacheFolder } from "./cache.ts";
 import { fetchModel } from "./fetch.ts";
-import { hashFile } from "./hash.ts";
+import { identifyModel } from "./hash.ts";
 import { defaultPreprocessing, knownModels } from "./known.ts";
 import { parsePreprocessing, readMetadata } from "./metadata.ts";
 import { parseNormalize } from "./normalize.ts";
@@ -59,11 +60,15 @@ export async function resolveModel(nameOrPath: string, options: ResolveOptions =
   const known = options.known ?? knownModels;
   const override = options.normalize === undefined ? {} : parseNormalize(options.normalize);
   const named = known.find((model) => model.name === nameOrPath);
-  const path = named ? await fetchModel(named, options.cache ?? cacheFolder()) : nameOrPath;
+  const cache = options.cache ?? cacheFolder();
+  const path = named ? await fetchModel(named, cache) : nameOrPath;
   await checkFile(path, known);
-  const [metadata, sha256] = await readable(path, Promise.all([readMetadata(path), hashFile(path)]));
-  const recognised = known.find((model) => model.sha256 === sha256);
+  const other = await readable(path, (async () => otherFormat(path))());
+  if (other !== undefined) throw new PetalfaceError(`${path}: ${other}`);
+  const metadata = await readable(path, readMetadata(path));
+  const identity = await readable(path, identifyModel(path, join(cache, "hashes"), metadata));
+  const recognised = known.find((model) => model.sha256 === identity.sha256);
   const preprocessing = parsePreprocessing(metadata, path) ?? recognised?.preprocessing ?? defaultPreprocessing;
   const name = recognised?.name ?? basename(path, extname(path));
-  return { path, spec: { name, sha256, ...preprocessing, ...override } };
+  return { path, spec: { name, ...identity, ...preprocessing, ...override } };
 }

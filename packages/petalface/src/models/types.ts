@@ -2,8 +2,10 @@
 export interface ModelSpec {
   /** Known name, or the file's name without its ending. */
   readonly name: string;
-  /** SHA-256 of the file, hex. */
+  /** SHA-256 of the file, hex; where its weights lie in other files, of all of them together. */
   readonly sha256: string;
+  /** SHA-256 of the `.onnx` file alone, where its weights lie in other files. */
+  readonly fileSha256?: string;
   /** The input is `(x - mean) * scale` per channel, x in 0..255; in the order of {@link channels}. */
   readonly mean: readonly [number, number, number];
   readonly scale: readonly [number, number, number];

@@ -97,10 +97,16 @@ describe("preprocessing of a file", () => {
 });
 
 describe("bad model files", () => {
+  test("zip", async () => {
+    const path = await place("zip.onnx", Buffer.from("PK\u0003\u0004 and so on, as a checkpoint of PyTorch begins"));
+    await expect(resolveModel(path)).rejects.toThrow(
+      /zip\.onnx: a ZIP archive \(a PyTorch checkpoint\?\), no ONNX model/,
+    );
+  });
+
   test.each([
     ["empty", new Uint8Array(0)],
     ["text", Buffer.from("# a shell script\necho hello\n")],
-    ["zip", Buffer.from("PK\u0003\u0004 and so on, as a checkpoint of PyTorch begins")],
     ["cut short", onnxBytes({ producer: "x".repeat(300) }).subarray(0, 100)],
     ["a length beyond everything", Buffer.from([0x3a, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f])],
     ["a varint without end", Buffer.alloc(64, 0xff)],

@@ -6,6 +6,7 @@ import {
   layoutOf,
   matchSites,
   proveSites,
+  refuseOldIdentity,
   selectSites,
 } from "../../adapters/index.ts";
 import { type Backbone, familyOf, openBackbone } from "../../backbones/index.ts";
@@ -171,9 +172,10 @@ export async function resume(
   for (const part of ["", "checkpoint", "adapter"]) await removeUnfinished(join(folder, part));
   let run = await readRun(folder);
   const backbone = await openBackbone(run.model.given, run.model.normalize);
+  refuseOldIdentity(join(folder, "run.json"), "model.sha256 and adapter.backbone.sha256", run.model.sha256, backbone);
   if (backbone.spec.sha256 !== run.model.sha256)
     throw new PetalfaceError(
-      `${run.model.given} is not the model that ${folder} was started with (its SHA-256 differs)`,
+      `${run.model.given} is not the model that ${folder} was started with (the SHA-256 of its weights or of its graph differs)`,
     );
   const data = context.data ?? (await openData(run.data.spec));
   if (data.fingerprint !== run.data.fingerprint)
