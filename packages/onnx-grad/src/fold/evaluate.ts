@@ -1,7 +1,7 @@
 import { type Dim, isStatic, sameDim, timesDim } from "../graph/dim.ts";
 import type { Node, ValueType } from "../graph/graph.ts";
 import { type DType, sizeOf } from "../graph/tensor.ts";
-import { type Call, callOf } from "../infer/call.ts";
+import { callOf, type ShapeCall } from "../infer/call.ts";
 import { addDims, divideDim } from "../infer/dims.ts";
 import type { InferContext } from "../infer/infer.ts";
 import { concatKnown, gatherKnown, sliceKnown, transposeKnown } from "./rearrange.ts";
@@ -9,7 +9,7 @@ import { isNumeric, type Known, knownOf, MAX_KNOWN } from "./values.ts";
 
 /** What evaluation needs of a node: its inputs as far as they are known and the type of its first output. */
 interface Situation {
-  readonly call: Call;
+  readonly call: ShapeCall;
   readonly known: readonly (Known | undefined)[];
   readonly type: ValueType;
 }

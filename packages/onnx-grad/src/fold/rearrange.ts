@@ -1,6 +1,6 @@
 import type { Dim } from "../graph/dim.ts";
 import { sizeOf } from "../graph/tensor.ts";
-import { axisOf, type Call } from "../infer/call.ts";
+import { axisOf, type ShapeCall } from "../infer/call.ts";
 import { sliceArguments, sliceRange } from "../infer/slice.ts";
 import { isNumeric, type Known } from "./values.ts";
 
@@ -19,14 +19,14 @@ function pick(from: Known, to: readonly number[], source: (index: readonly numbe
 }
 
 /** The elements of a Transpose. */
-export function transposeKnown(call: Call, data: Known, to: readonly number[]): Dim[] {
+export function transposeKnown(call: ShapeCall, data: Known, to: readonly number[]): Dim[] {
   const perm = call.ints("perm") ?? to.map((_, axis) => to.length - 1 - axis);
   const place = data.dims.map((_, axis) => perm.indexOf(axis));
   return pick(data, to, (index) => place.map((axis) => index[axis] as number));
 }
 
 /** The elements of a Slice. */
-export function sliceKnown(call: Call, data: Known, to: readonly number[]): Dim[] {
+export function sliceKnown(call: ShapeCall, data: Known, to: readonly number[]): Dim[] {
   const { starts, ends, axes, steps } = sliceArguments(call);
   const ranges = data.dims.map((size) => ({ start: 0, step: 1, count: size }));
   axes.forEach((axis, i) => {
@@ -37,7 +37,7 @@ export function sliceKnown(call: Call, data: Known, to: readonly number[]): Dim[
 }
 
 /** The elements of a Gather, or undefined while an index is unknown. Throws if one is out of range. */
-export function gatherKnown(call: Call, data: Known, indices: Known, to: readonly number[]): Dim[] | undefined {
+export function gatherKnown(call: ShapeCall, data: Known, indices: Known, to: readonly number[]): Dim[] | undefined {
   if (!isNumeric(indices)) return undefined;
   const axis = axisOf(call, call.int("axis", 0), data.dims.length);
   const size = data.dims[axis] as number;
@@ -53,7 +53,7 @@ export function gatherKnown(call: Call, data: Known, indices: Known, to: readonl
 }
 
 /** The elements of a Concat. */
-export function concatKnown(call: Call, parts: readonly Known[]): Dim[] {
+export function concatKnown(call: ShapeCall, parts: readonly Known[]): Dim[] {
   const [first] = parts as [Known];
   const axis = axisOf(call, call.int("axis", 0), first.dims.length);
   const rows = sizeOf(first.dims.slice(0, axis));

@@ -7,13 +7,12 @@ import { norm } from "./rules/norm.ts";
 import { pool } from "./rules/pool.ts";
 import { reduce } from "./rules/reduce.ts";
 import { resample } from "./rules/resample.ts";
-import type { Rule } from "./rules/rule.ts";
+import type { GradientRule } from "./rules/rule.ts";
 import { shape } from "./rules/shape.ts";
 
 /** Operator -> vector-Jacobian product, for standard ONNX operators in the forms of operator set 18 and later. */
-export const rules: ReadonlyMap<string, Rule> = new Map(
-  Object.entries({
-    ...{ ...elementwise, ...activation, ...linear, ...conv, ...norm, ...pool },
-    ...{ ...reduce, ...shape, ...gather, ...resample },
-  }),
+export const rules: ReadonlyMap<string, GradientRule> = new Map(
+  [elementwise, activation, linear, conv, norm, pool, reduce, shape, gather, resample].flatMap((family) =>
+    Object.entries(family),
+  ),
 );

@@ -1,5 +1,5 @@
 import { type Dim, printShape, type Shape, sameDim } from "../graph/dim.ts";
-import type { Call, Rule, Rules } from "./call.ts";
+import type { ShapeCall, ShapeRule, ShapeRules } from "./call.ts";
 import { divideDim } from "./dims.ts";
 
 /** Sizes of an Attention node: heads and numbers per head of queries, keys and values. */
@@ -16,7 +16,7 @@ export interface AttentionSizes {
 }
 
 /** Heads, tokens and size of queries, keys or values. */
-function partOf(call: Call, index: number, headsName: string): { heads: number; tokens: Dim; size: number } {
+function partOf(call: ShapeCall, index: number, headsName: string): { heads: number; tokens: Dim; size: number } {
   const shape: Shape = call.shape(index);
   const stated = call.int(headsName, 0);
   const heads = shape.length === 4 ? shape[1] : stated;
@@ -28,7 +28,7 @@ function partOf(call: Call, index: number, headsName: string): { heads: number; 
 }
 
 /** Sizes of an Attention node (ONNX, Attention, operator set 23). Fails where they do not fit. */
-export function attentionSizes(call: Call): AttentionSizes {
+export function attentionSizes(call: ShapeCall): AttentionSizes {
   const apart = call.shape(0).length === 4;
   const query = partOf(call, 0, "q_num_heads");
   const key = partOf(call, 1, "kv_num_heads");
@@ -45,7 +45,7 @@ export function attentionSizes(call: Call): AttentionSizes {
   };
 }
 
-const attention: Rule = (call: Call) => {
+const attention: ShapeRule = (call: ShapeCall) => {
   if ([4, 5, 6].some((index) => call.has(index))) call.fail("keys and values of the past are not supported");
   const { batch, apart, heads, queries, valueSize } = attentionSizes(call);
   const shape = apart ? [batch, heads, queries, valueSize] : [batch, queries, heads * valueSize];
@@ -53,4 +53,4 @@ const attention: Rule = (call: Call) => {
 };
 
 /** Attention as one operator. */
-export const ATTENTION: Rules = { Attention: attention };
+export const attentionShapes: ShapeRules = { Attention: attention };

@@ -5,13 +5,13 @@ import type { DType, Tensor } from "../graph/tensor.ts";
 import type { InferContext } from "./infer.ts";
 
 /** From the node and the types of its inputs to the types of its outputs. */
-export type Rule = (call: Call) => ValueType[];
+export type ShapeRule = (call: ShapeCall) => ValueType[];
 
-/** Rules by operator. */
-export type Rules = Readonly<Record<string, Rule>>;
+/** ShapeRules by operator. */
+export type ShapeRules = Readonly<Record<string, ShapeRule>>;
 
 /** A node with its surroundings, as a shape rule sees it. Every accessor throws an error that names the node. */
-export interface Call {
+export interface ShapeCall {
   readonly node: Node;
   readonly opset: number;
   /** Whether the optional input is there. */
@@ -48,7 +48,7 @@ export function failNode(node: Node, message: string): never {
 }
 
 /** Wraps a node for its shape rule. */
-export function callOf(node: Node, context: InferContext): Call {
+export function callOf(node: Node, context: InferContext): ShapeCall {
   const fail = (message: string): never => failNode(node, message);
   const name = (index: number): string => node.inputs[index] || fail(`input ${index} is missing`);
   const type = (index: number): ValueType => context.type(name(index));
@@ -95,7 +95,7 @@ export function callOf(node: Node, context: InferContext): Call {
 }
 
 /** An axis counted from the front; negative ones count from the end. Fails outside `rank`. */
-export function axisOf(call: Call, axis: number, rank: number): number {
+export function axisOf(call: ShapeCall, axis: number, rank: number): number {
   const positive = axis < 0 ? axis + rank : axis;
   if (!Number.isInteger(positive) || positive < 0 || positive >= rank) {
     call.fail(`axis ${axis} is outside its input of rank ${rank}`);
@@ -104,7 +104,7 @@ export function axisOf(call: Call, axis: number, rank: number): number {
 }
 
 /** Axes counted from the front, each at most once. */
-export function axesOf(call: Call, axes: readonly number[], rank: number): number[] {
+export function axesOf(call: ShapeCall, axes: readonly number[], rank: number): number[] {
   if (axes.length > MAX_RANK) call.fail(`it names ${axes.length} axes; no tensor has more than ${MAX_RANK}`);
   const positive = axes.map((axis) => axisOf(call, axis, rank));
   if (new Set(positive).size !== positive.length) call.fail(`axes [${axes}] name an axis twice`);
@@ -112,13 +112,13 @@ export function axesOf(call: Call, axes: readonly number[], rank: number): numbe
 }
 
 /** A dimension that the rule can only handle as a number. */
-export function fixed(call: Call, dim: Dim | undefined, what: string): number {
+export function fixed(call: ShapeCall, dim: Dim | undefined, what: string): number {
   if (typeof dim !== "number") call.fail(`${what} must be a number, only the batch may be open`);
   return dim;
 }
 
 /** The element type that all these inputs share. */
-export function sharedDType(call: Call, indices: readonly number[]): DType {
+export function sharedDType(call: ShapeCall, indices: readonly number[]): DType {
   const dtypes = indices.map((index) => call.dtype(index));
   const [first = "float32"] = dtypes;
   if (dtypes.some((dtype) => dtype !== first)) call.fail(`inputs mix element types ${dtypes.join(" and ")}`);
@@ -126,4 +126,5 @@ export function sharedDType(call: Call, indices: readonly number[]): DType {
 }
 
 /** Those of the optional inputs that are there. */
-export const present = (call: Call, indices: readonly number[]): number[] => indices.filter((index) => call.has(index));
+export const present = (call: ShapeCall, indices: readonly number[]): number[] =>
+  indices.filter((index) => call.has(index));

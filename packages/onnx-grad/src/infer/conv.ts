@@ -1,5 +1,5 @@
 import { type Dim, printShape } from "../graph/dim.ts";
-import { type Call, fixed, MAX_STEP, present, type Rule, type Rules, sharedDType } from "./call.ts";
+import { fixed, MAX_STEP, present, type ShapeCall, type ShapeRule, type ShapeRules, sharedDType } from "./call.ts";
 
 /** The window of a convolution or pooling over its spatial axes. */
 interface Window {
@@ -18,7 +18,7 @@ interface Window {
 /** What `auto_pad` may say. */
 const AUTO_PADS = ["NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID"];
 
-function windowOf(call: Call, kernel: readonly number[]): Window {
+function windowOf(call: ShapeCall, kernel: readonly number[]): Window {
   const rank = kernel.length;
   const shape = call.shape(0);
   if (shape.length !== rank + 2) call.fail(`input of shape ${printShape(shape)} does not fit a ${rank}-D kernel`);
@@ -49,7 +49,7 @@ function windowOf(call: Call, kernel: readonly number[]): Window {
 }
 
 /** Output size along each spatial axis of a convolution or pooling. */
-function slide(call: Call, window: Window, ceil: boolean): number[] {
+function slide(call: ShapeCall, window: Window, ceil: boolean): number[] {
   const { sizes, strides, extents, pads, heads, autoPad } = window;
   return sizes.map((size, axis) => {
     const stride = strides[axis] as number;
@@ -64,7 +64,7 @@ function slide(call: Call, window: Window, ceil: boolean): number[] {
 }
 
 /** Kernel sizes from the weights, checked against the attribute. */
-function kernelOf(call: Call): number[] {
+function kernelOf(call: ShapeCall): number[] {
   const weights = call.shape(1);
   const kernel = weights.slice(2).map((dim) => fixed(call, dim, "a kernel dimension"));
   const stated = call.ints("kernel_shape");
@@ -76,13 +76,13 @@ function kernelOf(call: Call): number[] {
 }
 
 /** A bias has one number for each output channel, of the input's element type. */
-function checkBias(call: Call, channels: number): void {
+function checkBias(call: ShapeCall, channels: number): void {
   sharedDType(call, present(call, [0, 2]));
   if (call.has(2) && String(call.shape(2)) !== String([channels]))
     call.fail(`bias of shape ${printShape(call.shape(2))} does not have one number for each of ${channels} channels`);
 }
 
-const conv: Rule = (call: Call) => {
+const conv: ShapeRule = (call: ShapeCall) => {
   const window = windowOf(call, kernelOf(call));
   const [batch, channels] = call.shape(0) as [Dim, Dim];
   const [out, perGroup] = call.shape(1).map((dim) => fixed(call, dim, "a weight dimension")) as [number, number];
@@ -96,7 +96,7 @@ const conv: Rule = (call: Call) => {
   return [{ dtype: sharedDType(call, [0, 1]), shape: [batch, out, ...slide(call, window, false)] }];
 };
 
-const convTranspose: Rule = (call: Call) => {
+const convTranspose: ShapeRule = (call: ShapeCall) => {
   const window = windowOf(call, kernelOf(call));
   const [batch, channels] = call.shape(0) as [Dim, Dim];
   const [into, perGroup] = call.shape(1).map((dim) => fixed(call, dim, "a weight dimension")) as [number, number];
@@ -124,7 +124,7 @@ const convTranspose: Rule = (call: Call) => {
   return [{ dtype: sharedDType(call, [0, 1]), shape: [batch, perGroup * call.int("group", 1), ...spatial] }];
 };
 
-const pool: Rule = (call: Call) => {
+const pool: ShapeRule = (call: ShapeCall) => {
   const kernel = call.ints("kernel_shape") ?? call.fail(`attribute "kernel_shape" is missing`);
   const window = windowOf(call, kernel);
   const pads = window.autoPad === "NOTSET" ? (call.ints("pads") ?? []) : [];
@@ -139,14 +139,14 @@ const pool: Rule = (call: Call) => {
   ];
 };
 
-const globalPool: Rule = (call: Call) => {
+const globalPool: ShapeRule = (call: ShapeCall) => {
   const shape = call.shape(0);
   if (shape.length < 3) call.fail(`input of shape ${printShape(shape)} has no spatial axes`);
   return [{ dtype: call.dtype(0), shape: shape.map((dim, axis) => (axis < 2 ? dim : 1)) }];
 };
 
 /** Convolutions and pooling. */
-export const CONVOLUTION: Rules = {
+export const convShapes: ShapeRules = {
   Conv: conv,
   "com.microsoft:FusedConv": conv,
   ConvTranspose: convTranspose,

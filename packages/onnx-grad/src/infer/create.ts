@@ -2,7 +2,7 @@ import { type Dim, printShape } from "../graph/dim.ts";
 import { dtypeOfCode } from "../graph/dtypes.ts";
 import type { Node } from "../graph/graph.ts";
 import { float32, int64, type Tensor } from "../graph/tensor.ts";
-import { type Call, failNode, fixed, type Rule, type Rules } from "./call.ts";
+import { failNode, fixed, type ShapeCall, type ShapeRule, type ShapeRules } from "./call.ts";
 
 /** The tensor of a Constant node. Throws for strings and sparse tensors. */
 export function constantOfNode(node: Node): Tensor {
@@ -16,18 +16,18 @@ export function constantOfNode(node: Node): Tensor {
   failNode(node, "it holds no dense numeric value");
 }
 
-const constant: Rule = (call: Call) => {
+const constant: ShapeRule = (call: ShapeCall) => {
   const { dtype, dims } = constantOfNode(call.node);
   return [{ dtype, shape: dims }];
 };
 
-const constantOfShape: Rule = (call: Call) => {
+const constantOfShape: ShapeRule = (call: ShapeCall) => {
   const value = call.node.attributes.value;
   if (value !== undefined && !("tensor" in value)) call.fail(`attribute "value" must be a tensor`);
   return [{ dtype: value?.tensor.dtype ?? "float32", shape: call.dims(0) }];
 };
 
-const shapeOf: Rule = (call: Call) => {
+const shapeOf: ShapeRule = (call: ShapeCall) => {
   const rank = call.shape(0).length;
   const clamp = (axis: number): number => Math.min(rank, Math.max(0, axis < 0 ? axis + rank : axis));
   const length = clamp(call.int("end", rank)) - clamp(call.int("start", 0));
@@ -35,7 +35,7 @@ const shapeOf: Rule = (call: Call) => {
 };
 
 /** The length may be the open batch where the range counts from 0 by 1. */
-const range: Rule = (call: Call) => {
+const range: ShapeRule = (call: ShapeCall) => {
   const dtype = call.dtype(0);
   const [start, limit, delta] = [0, 1, 2].map((index): Dim | undefined =>
     dtype.startsWith("float") ? Number(call.tensor(index).data[0]) : call.dims(index)[0],
@@ -51,20 +51,20 @@ const range: Rule = (call: Call) => {
   return [{ dtype, shape: [length] }];
 };
 
-const eyeLike: Rule = (call: Call) => {
+const eyeLike: ShapeRule = (call: ShapeCall) => {
   const code = call.int("dtype", 0);
   const dtype = code === 0 ? call.dtype(0) : (dtypeOfCode(code) ?? call.fail(`element type ${code} is not supported`));
   return [{ dtype, shape: call.shape(0) }];
 };
 
-const trilu: Rule = (call: Call) => {
+const trilu: ShapeRule = (call: ShapeCall) => {
   const type = call.type(0);
   if (type.shape.length < 2) call.fail(`input of shape ${printShape(type.shape)} is no matrix`);
   return [type];
 };
 
 /** Operators that make values from shapes and numbers. */
-export const CREATION: Rules = {
+export const createShapes: ShapeRules = {
   Constant: constant,
   ConstantOfShape: constantOfShape,
   Shape: shapeOf,

@@ -1,5 +1,5 @@
 import { type Dim, printShape } from "../graph/dim.ts";
-import type { Call, Rule, Rules } from "./call.ts";
+import type { ShapeCall, ShapeRule, ShapeRules } from "./call.ts";
 import { broadcastDim } from "./dims.ts";
 
 /** An einsum with one letter per axis: the ellipsis is written out, the output is explicit. */
@@ -17,7 +17,7 @@ const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
  * The equation of an Einsum node (ONNX, Einsum; numpy.einsum), its ellipses replaced by letters of their own, aligned from
  * the right. Fails where letters and shapes do not fit.
  */
-export function equationOf(call: Call): Equation {
+export function equationOf(call: ShapeCall): Equation {
   const text = call.text("equation", "").replaceAll(/\s/g, "");
   const refuse = (why: string): never => call.fail(`equation "${text}": ${why}`);
   const term = /^[A-Za-z]*(\.\.\.)?[A-Za-z]*$/;
@@ -52,10 +52,10 @@ export function equationOf(call: Call): Equation {
   return { operands, output, dims };
 }
 
-const einsum: Rule = (call: Call) => {
+const einsum: ShapeRule = (call: ShapeCall) => {
   const { output, dims } = equationOf(call);
   return [{ dtype: call.dtype(0), shape: [...output].map((letter) => dims.get(letter) as Dim) }];
 };
 
 /** Products in Einstein's notation. */
-export const EINSTEIN: Rules = { Einsum: einsum };
+export const einsumShapes: ShapeRules = { Einsum: einsum };

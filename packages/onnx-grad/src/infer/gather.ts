@@ -1,9 +1,9 @@
 import { type Dim, printShape } from "../graph/dim.ts";
-import type { Call, Rule, Rules } from "./call.ts";
+import type { ShapeCall, ShapeRule, ShapeRules } from "./call.ts";
 import { axisOf } from "./call.ts";
 
 /** Indices are integers; those that are known must lie within the axis, which onnxruntime would find out only when it runs. */
-function checkIndices(call: Call, size: Dim | undefined): void {
+function checkIndices(call: ShapeCall, size: Dim | undefined): void {
   const dtype = call.dtype(1);
   if (dtype !== "int64" && dtype !== "int32") call.fail(`its indices must be integers, not ${dtype}`);
   if (typeof size !== "number") return;
@@ -14,14 +14,14 @@ function checkIndices(call: Call, size: Dim | undefined): void {
   }
 }
 
-const gather: Rule = (call: Call) => {
+const gather: ShapeRule = (call: ShapeCall) => {
   const { dtype, shape } = call.type(0);
   const axis = axisOf(call, call.int("axis", 0), shape.length);
   checkIndices(call, shape[axis]);
   return [{ dtype, shape: [...shape.slice(0, axis), ...call.shape(1), ...shape.slice(axis + 1)] }];
 };
 
-const gatherElements: Rule = (call: Call) => {
+const gatherElements: ShapeRule = (call: ShapeCall) => {
   const [data, indices] = [call.shape(0), call.shape(1)];
   axisOf(call, call.int("axis", 0), data.length);
   if (data.length !== indices.length) {
@@ -30,13 +30,13 @@ const gatherElements: Rule = (call: Call) => {
   return [{ dtype: call.dtype(0), shape: indices }];
 };
 
-const scatter: Rule = (call: Call) => {
+const scatter: ShapeRule = (call: ShapeCall) => {
   axisOf(call, call.int("axis", 0), call.shape(0).length);
   if (call.shape(1).length !== call.shape(2).length) call.fail("indices and updates must have the same shape");
   return [call.type(0)];
 };
 
-const gatherNd: Rule = (call: Call) => {
+const gatherNd: ShapeRule = (call: ShapeCall) => {
   const [data, indices] = [call.shape(0), call.shape(1)];
   const batch = call.int("batch_dims", 0);
   const depth = indices.at(-1);
@@ -46,7 +46,7 @@ const gatherNd: Rule = (call: Call) => {
   return [{ dtype: call.dtype(0), shape: [...indices.slice(0, -1), ...data.slice(batch + depth)] }];
 };
 
-const oneHot: Rule = (call: Call) => {
+const oneHot: ShapeRule = (call: ShapeCall) => {
   const indices = call.shape(0);
   const [depth] = Array.from(call.tensor(1).data as ArrayLike<number | bigint>, Number);
   if (depth === undefined) call.fail("depth is empty");
@@ -55,14 +55,14 @@ const oneHot: Rule = (call: Call) => {
 };
 
 /** Known values only: how many of them are not zero decides the shape. */
-const nonZero: Rule = (call: Call) => {
+const nonZero: ShapeRule = (call: ShapeCall) => {
   const { data } = call.tensor(0);
   const count = Array.from(data as ArrayLike<number | bigint>, Number).filter((value) => value !== 0).length;
   return [{ dtype: "int64", shape: [Math.max(1, call.shape(0).length), count] }];
 };
 
 /** Reading and writing by index. */
-export const GATHERING: Rules = {
+export const gatherShapes: ShapeRules = {
   Gather: gather,
   GatherElements: gatherElements,
   GatherND: gatherNd,

@@ -2,21 +2,21 @@ import type { Dim } from "../graph/dim.ts";
 import { printShape } from "../graph/dim.ts";
 import type { Node, ValueType } from "../graph/graph.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { ATTENTION } from "./attention.ts";
+import { attentionShapes } from "./attention.ts";
 import { checkAttributes } from "./attributes.ts";
-import { callOf, failNode, MAX_ELEMENTS, MAX_RANK, type Rule } from "./call.ts";
-import { CONVOLUTION } from "./conv.ts";
-import { CREATION } from "./create.ts";
-import { EINSTEIN } from "./einsum.ts";
-import { ELEMENTWISE } from "./elementwise.ts";
-import { GATHERING } from "./gather.ts";
-import { MATMUL } from "./linear.ts";
-import { NORMALISATION } from "./norm.ts";
-import { QUANTISATION } from "./quantise.ts";
-import { REDUCTION } from "./reduce.ts";
-import { RESIZING } from "./resample.ts";
-import { RESHAPING } from "./shape.ts";
-import { SLICING } from "./slice.ts";
+import { callOf, failNode, MAX_ELEMENTS, MAX_RANK, type ShapeRule } from "./call.ts";
+import { convShapes } from "./conv.ts";
+import { createShapes } from "./create.ts";
+import { einsumShapes } from "./einsum.ts";
+import { elementwiseShapes } from "./elementwise.ts";
+import { gatherShapes } from "./gather.ts";
+import { linearShapes } from "./linear.ts";
+import { normShapes } from "./norm.ts";
+import { quantiseShapes } from "./quantise.ts";
+import { reduceShapes } from "./reduce.ts";
+import { resampleShapes } from "./resample.ts";
+import { shapeShapes } from "./shape.ts";
+import { sliceShapes } from "./slice.ts";
 
 /** What a shape rule may look at. */
 export interface InferContext {
@@ -31,16 +31,16 @@ export interface InferContext {
 }
 
 /** Shape rules by operator; operators of another domain are keyed `domain:operator`. */
-const RULES: ReadonlyMap<string, Rule> = new Map(
+const shapeRules: ReadonlyMap<string, ShapeRule> = new Map(
   [
-    ...[ELEMENTWISE, MATMUL, EINSTEIN, ATTENTION, CONVOLUTION, RESIZING, RESHAPING],
-    ...[SLICING, GATHERING, REDUCTION, NORMALISATION, CREATION, QUANTISATION],
+    ...[elementwiseShapes, linearShapes, einsumShapes, attentionShapes, convShapes, resampleShapes, shapeShapes],
+    ...[sliceShapes, gatherShapes, reduceShapes, normShapes, createShapes, quantiseShapes],
   ].flatMap((rules) => Object.entries(rules)),
 );
 
 /** The types of a node's outputs, in order. Throws OnnxGradError naming node and operator if it cannot be typed. */
 export function inferNode(node: Node, context: InferContext): ValueType[] {
-  const rule = RULES.get(ruleKey(node.op, node.domain));
+  const rule = shapeRules.get(ruleKey(node.op, node.domain));
   if (rule === undefined) {
     const domain = node.domain === "" ? "" : ` of domain "${node.domain}"`;
     failNode(node, `onnx-grad has no shape rule for this operator${domain}`);

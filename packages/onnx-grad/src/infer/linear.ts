@@ -1,9 +1,9 @@
 import { type Dim, printShape, type Shape, sameDim } from "../graph/dim.ts";
-import { type Call, present, type Rule, type Rules, sharedDType } from "./call.ts";
+import { present, type ShapeCall, type ShapeRule, type ShapeRules, sharedDType } from "./call.ts";
 import { broadcast } from "./dims.ts";
 
 /** Shape of a matrix product with numpy's rules for vectors and stacks of matrices. */
-function product(call: Call, a: Shape, b: Shape): Shape {
+function product(call: ShapeCall, a: Shape, b: Shape): Shape {
   if (a.length === 0 || b.length === 0) call.fail("a scalar has no matrix product");
   const left = a.length === 1 ? [1, ...a] : a;
   const right = b.length === 1 ? [...b, 1] : b;
@@ -19,11 +19,11 @@ function product(call: Call, a: Shape, b: Shape): Shape {
 const swapLast = (shape: Shape): Shape =>
   shape.length < 2 ? shape : [...shape.slice(0, -2), shape.at(-1) as Dim, shape.at(-2) as Dim];
 
-const matmul: Rule = (call) => [
+const matmul: ShapeRule = (call) => [
   { dtype: sharedDType(call, [0, 1]), shape: product(call, call.shape(0), call.shape(1)) },
 ];
 
-const fusedMatmul: Rule = (call: Call) => {
+const fusedMatmul: ShapeRule = (call: ShapeCall) => {
   if (call.int("transBatchA", 0) !== 0 || call.int("transBatchB", 0) !== 0) {
     call.fail("transBatchA and transBatchB are not supported");
   }
@@ -32,7 +32,7 @@ const fusedMatmul: Rule = (call: Call) => {
   return [{ dtype: sharedDType(call, [0, 1]), shape: product(call, a, b) }];
 };
 
-const gemm: Rule = (call: Call) => {
+const gemm: ShapeRule = (call: ShapeCall) => {
   const [a, b] = [call.shape(0), call.shape(1)];
   if (a.length !== 2 || b.length !== 2) {
     call.fail(`inputs must be matrices, got ${printShape(a)} and ${printShape(b)}`);
@@ -47,7 +47,7 @@ const gemm: Rule = (call: Call) => {
 };
 
 /** Matrix products. */
-export const MATMUL: Rules = {
+export const linearShapes: ShapeRules = {
   MatMul: matmul,
   "com.microsoft:FusedMatMul": fusedMatmul,
   Gemm: gemm,

@@ -1,21 +1,21 @@
 import { printShape, sameShape } from "../graph/dim.ts";
 import type { ValueType } from "../graph/graph.ts";
-import { axisOf, type Call, present, type Rule, type Rules } from "./call.ts";
+import { axisOf, present, type ShapeCall, type ShapeRule, type ShapeRules } from "./call.ts";
 import { broadcast } from "./dims.ts";
 
-const softmax: Rule = (call: Call) => {
+const softmax: ShapeRule = (call: ShapeCall) => {
   axisOf(call, call.int("axis", call.opset < 13 ? 1 : -1), Math.max(1, call.shape(0).length));
   return [call.type(0)];
 };
 
-const lpNorm: Rule = (call: Call) => {
+const lpNorm: ShapeRule = (call: ShapeCall) => {
   axisOf(call, call.int("axis", -1), call.shape(0).length);
   return [call.type(0)];
 };
 
 /** Normalisation over all axes from `axis` on; `statistics` of one number per normalised slice follow. */
 const trailing =
-  (statistics: number): Rule =>
+  (statistics: number): ShapeRule =>
   (call) => {
     const { dtype, shape } = call.type(0);
     const axis = axisOf(call, call.int("axis", -1), shape.length);
@@ -31,7 +31,7 @@ const trailing =
   };
 
 /** Inputs that hold one number per channel. */
-function perChannel(call: Call, indices: readonly number[]): void {
+function perChannel(call: ShapeCall, indices: readonly number[]): void {
   const channels = call.shape(0)[1] ?? 1;
   for (const index of indices) {
     const shape = call.shape(index);
@@ -42,10 +42,10 @@ function perChannel(call: Call, indices: readonly number[]): void {
 }
 
 /** Whether a batch normalisation uses (and puts out) the statistics of the batch: said by its outputs until operator set 14. */
-const isTraining = (call: Call): boolean =>
+const isTraining = (call: ShapeCall): boolean =>
   call.opset < 14 ? call.node.outputs.slice(1).some((output) => output !== "") : call.int("training_mode", 0) !== 0;
 
-const batchNorm: Rule = (call: Call) => {
+const batchNorm: ShapeRule = (call: ShapeCall) => {
   const type = call.type(0);
   if (call.opset < 9 && call.int("spatial", 1) === 0) {
     const own = type.shape.slice(1);
@@ -63,12 +63,12 @@ const batchNorm: Rule = (call: Call) => {
   return [type, ...Array<ValueType>(call.opset < 14 ? 4 : 2).fill(statistic)];
 };
 
-const instanceNorm: Rule = (call: Call) => {
+const instanceNorm: ShapeRule = (call: ShapeCall) => {
   perChannel(call, [1, 2]);
   return [call.type(0)];
 };
 
-const groupNorm: Rule = (call: Call) => {
+const groupNorm: ShapeRule = (call: ShapeCall) => {
   const type = call.type(0);
   const channels = type.shape[1];
   const groups = call.int("num_groups", 0);
@@ -84,7 +84,7 @@ const groupNorm: Rule = (call: Call) => {
 };
 
 /** Normalisations. */
-export const NORMALISATION: Rules = {
+export const normShapes: ShapeRules = {
   Softmax: softmax,
   LogSoftmax: softmax,
   LayerNormalization: trailing(2),

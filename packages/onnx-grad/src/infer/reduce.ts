@@ -1,15 +1,15 @@
-import type { Call, Rule, Rules } from "./call.ts";
+import type { ShapeCall, ShapeRule, ShapeRules } from "./call.ts";
 import { axesOf, axisOf } from "./call.ts";
 
 /** Axes of an operator that takes them as an attribute before version `since` and as input 1 from then on. */
-export function axesBefore(call: Call, since: number): readonly number[] | undefined {
+export function axesBefore(call: ShapeCall, since: number): readonly number[] | undefined {
   if (call.opset < since) return call.ints("axes");
   return call.has(1) ? call.integers(1) : undefined;
 }
 
 /** Reduction whose axes became an input in operator set `since`. */
 const reduction =
-  (since: number): Rule =>
+  (since: number): ShapeRule =>
   (call) => {
     const { dtype, shape } = call.type(0);
     const given = axesBefore(call, since) ?? [];
@@ -20,21 +20,21 @@ const reduction =
     return [{ dtype, shape: reduced }];
   };
 
-const arg: Rule = (call: Call) => {
+const arg: ShapeRule = (call: ShapeCall) => {
   const shape = call.shape(0);
   const axis = axisOf(call, call.int("axis", 0), shape.length);
   const kept = call.int("keepdims", 1) !== 0 ? [1] : [];
   return [{ dtype: "int64", shape: [...shape.slice(0, axis), ...kept, ...shape.slice(axis + 1)] }];
 };
 
-const cumSum: Rule = (call: Call) => {
+const cumSum: ShapeRule = (call: ShapeCall) => {
   const type = call.type(0);
   const [axis = 0] = call.integers(1);
   axisOf(call, axis, type.shape.length);
   return [type];
 };
 
-const topK: Rule = (call: Call) => {
+const topK: ShapeRule = (call: ShapeCall) => {
   const { dtype, shape } = call.type(0);
   const axis = axisOf(call, call.int("axis", -1), shape.length);
   const count = call.opset < 10 ? call.int("k", 0) : (call.integers(1)[0] ?? call.fail("k is empty"));
@@ -46,7 +46,7 @@ const topK: Rule = (call: Call) => {
 };
 
 /** Reductions and running sums. */
-export const REDUCTION: Rules = {
+export const reduceShapes: ShapeRules = {
   ReduceSum: reduction(13),
   ReduceMean: reduction(18),
   ReduceMax: reduction(18),

@@ -1,5 +1,5 @@
 import { type Dim, printShape, type Shape, timesDim } from "../graph/dim.ts";
-import { axesOf, type Call, type Rule, type Rules } from "./call.ts";
+import { axesOf, type ShapeCall, type ShapeRule, type ShapeRules } from "./call.ts";
 
 /** What a Resize does to each axis of its input. */
 export interface Resizing {
@@ -9,7 +9,7 @@ export interface Resizing {
 }
 
 /** The float numbers of a small constant input; undefined where it is absent or empty. */
-function factorsAt(call: Call, index: number): number[] | undefined {
+function factorsAt(call: ShapeCall, index: number): number[] | undefined {
   if (!call.has(index)) return undefined;
   const { dtype, data } = call.tensor(index);
   if (dtype !== "float32") call.fail(`input ${index} must hold float32 scales`);
@@ -17,21 +17,21 @@ function factorsAt(call: Call, index: number): number[] | undefined {
 }
 
 /** An axis enlarged by a factor: rounded down, as ONNX says. Open dimensions take whole factors. */
-function scaled(call: Call, dim: Dim, factor: number): Dim {
+function scaled(call: ShapeCall, dim: Dim, factor: number): Dim {
   if (!(factor > 0 && Number.isFinite(factor))) call.fail(`a scale of ${factor} cannot be taken`);
   if (typeof dim === "number") return Math.floor(Math.fround(dim * factor));
   return Number.isInteger(factor) ? timesDim(dim, factor) : call.fail(`it scales the open batch by ${factor}`);
 }
 
 /** The factor between two sizes of an axis. */
-function between(call: Call, from: Dim, to: Dim): number {
+function between(call: ShapeCall, from: Dim, to: Dim): number {
   const [a, b] = [from, to].map((dim) => (typeof dim === "number" ? dim : dim.times)) as [number, number];
   if (typeof from !== typeof to) call.fail(`it resizes ${printShape([from])} to ${printShape([to])}`);
   return a === b ? 1 : Math.fround(b / a);
 }
 
 /** Sizes and scales of a Resize or Upsample node of any operator set, with the policy of operator set 18 for aspect ratios. */
-export function resizingOf(call: Call): Resizing {
+export function resizingOf(call: ShapeCall): Resizing {
   const { shape } = call.type(0);
   const old = call.node.op === "Upsample" || call.opset < 11;
   const attribute = call.node.attributes.scales;
@@ -68,7 +68,7 @@ export function resizingOf(call: Call): Resizing {
   return { shape: result, scales };
 }
 
-const resize: Rule = (call: Call) => [{ dtype: call.dtype(0), shape: resizingOf(call).shape }];
+const resize: ShapeRule = (call: ShapeCall) => [{ dtype: call.dtype(0), shape: resizingOf(call).shape }];
 
 /** Operators that change the resolution. */
-export const RESIZING: Rules = { Resize: resize, Upsample: resize };
+export const resampleShapes: ShapeRules = { Resize: resize, Upsample: resize };

@@ -1,11 +1,11 @@
 import { type Dim, printShape, type Shape, sameDim } from "../graph/dim.ts";
 import type { DType } from "../graph/tensor.ts";
-import { axesOf, axisOf, type Call, fixed, type Rule, type Rules, sharedDType } from "./call.ts";
+import { axesOf, axisOf, fixed, type ShapeCall, type ShapeRule, type ShapeRules, sharedDType } from "./call.ts";
 import { addDims, broadcast, divideSizes, sameSize, sizeOfShape } from "./dims.ts";
 import { axesBefore } from "./reduce.ts";
 
 /** The shape that a reshape gives: 0 copies a dimension (unless `allowZero`), -1 takes what is left. */
-export function reshapeTo(call: Call, from: Shape, target: readonly Dim[], allowZero: boolean): Shape {
+export function reshapeTo(call: ShapeCall, from: Shape, target: readonly Dim[], allowZero: boolean): Shape {
   const problem = (): never => call.fail(`cannot reshape ${printShape(from)} to ${printShape(target)}`);
   const dims = target.map((dim, axis) => (dim === 0 && !allowZero ? (from[axis] ?? problem()) : dim));
   const open = dims.indexOf(-1);
@@ -20,12 +20,12 @@ export function reshapeTo(call: Call, from: Shape, target: readonly Dim[], allow
   return dims;
 }
 
-const reshape: Rule = (call: Call) => {
+const reshape: ShapeRule = (call: ShapeCall) => {
   const { dtype, shape } = call.type(0);
   return [{ dtype, shape: reshapeTo(call, shape, call.dims(1), call.int("allowzero", 0) !== 0) }];
 };
 
-const flatten: Rule = (call: Call) => {
+const flatten: ShapeRule = (call: ShapeCall) => {
   const { dtype, shape } = call.type(0);
   const axis = call.int("axis", 1);
   const split = axis < 0 ? axis + shape.length : axis;
@@ -38,7 +38,7 @@ const flatten: Rule = (call: Call) => {
   return [{ dtype, shape: [join(shape.slice(0, split)), join(shape.slice(split))] }];
 };
 
-const transpose: Rule = (call: Call) => {
+const transpose: ShapeRule = (call: ShapeCall) => {
   const { dtype, shape } = call.type(0);
   const order = call.ints("perm") ?? shape.map((_, axis) => shape.length - 1 - axis);
   if (axesOf(call, order, shape.length).length !== shape.length) {
@@ -47,7 +47,7 @@ const transpose: Rule = (call: Call) => {
   return [{ dtype, shape: order.map((axis) => shape[axis] as Dim) }];
 };
 
-const squeeze: Rule = (call: Call) => {
+const squeeze: ShapeRule = (call: ShapeCall) => {
   const { dtype, shape } = call.type(0);
   const given = axesBefore(call, 13);
   if (given === undefined) return [{ dtype, shape: shape.filter((dim) => dim !== 1) }];
@@ -57,7 +57,7 @@ const squeeze: Rule = (call: Call) => {
   return [{ dtype, shape: shape.filter((_, axis) => !axes.includes(axis)) }];
 };
 
-const unsqueeze: Rule = (call: Call) => {
+const unsqueeze: ShapeRule = (call: ShapeCall) => {
   const { dtype, shape } = call.type(0);
   const given = axesBefore(call, 13) ?? call.fail("its axes are missing");
   const axes = axesOf(call, given, shape.length + given.length);
@@ -68,7 +68,7 @@ const unsqueeze: Rule = (call: Call) => {
   return [{ dtype, shape: result }];
 };
 
-const concat: Rule = (call: Call) => {
+const concat: ShapeRule = (call: ShapeCall) => {
   const first = call.shape(0);
   const dtype = sharedDType(
     call,
@@ -86,7 +86,7 @@ const concat: Rule = (call: Call) => {
   return [{ dtype, shape }];
 };
 
-const expand: Rule = (call: Call) => {
+const expand: ShapeRule = (call: ShapeCall) => {
   const { dtype, shape } = call.type(0);
   const target = call.dims(1);
   const result = broadcast(shape, target) ?? call.fail(`cannot expand ${printShape(shape)} to ${printShape(target)}`);
@@ -94,7 +94,7 @@ const expand: Rule = (call: Call) => {
 };
 
 /** Channels, rows and columns of an image operator with its block size. */
-function blocks(call: Call): { block: number; dtype: DType; shape: [Dim, number, number, number] } {
+function blocks(call: ShapeCall): { block: number; dtype: DType; shape: [Dim, number, number, number] } {
   const { dtype, shape } = call.type(0);
   const block = call.int("blocksize", 0);
   if (shape.length !== 4) call.fail(`input of shape ${printShape(shape)} is no batch of images`);
@@ -103,14 +103,14 @@ function blocks(call: Call): { block: number; dtype: DType; shape: [Dim, number,
   return { block, dtype, shape: [shape[0] as Dim, channels as number, height as number, width as number] };
 }
 
-const depthToSpace: Rule = (call: Call) => {
+const depthToSpace: ShapeRule = (call: ShapeCall) => {
   const { block, dtype, shape } = blocks(call);
   const [batch, channels, height, width] = shape;
   if (channels % block ** 2 !== 0) call.fail(`${channels} channels are no multiple of ${block} x ${block}`);
   return [{ dtype, shape: [batch, channels / block ** 2, height * block, width * block] }];
 };
 
-const spaceToDepth: Rule = (call: Call) => {
+const spaceToDepth: ShapeRule = (call: ShapeCall) => {
   const { block, dtype, shape } = blocks(call);
   const [batch, channels, height, width] = shape;
   if (height % block !== 0 || width % block !== 0)
@@ -119,7 +119,7 @@ const spaceToDepth: Rule = (call: Call) => {
 };
 
 /** Operators that rearrange or join whole tensors. */
-export const RESHAPING: Rules = {
+export const shapeShapes: ShapeRules = {
   Reshape: reshape,
   Flatten: flatten,
   Transpose: transpose,

@@ -1,6 +1,6 @@
 import { type Dim, printDim, printShape, timesDim } from "../graph/dim.ts";
 import type { ValueType } from "../graph/graph.ts";
-import { axesOf, axisOf, type Call, fixed, type Rule, type Rules } from "./call.ts";
+import { axesOf, axisOf, fixed, type ShapeCall, type ShapeRule, type ShapeRules } from "./call.ts";
 import { addDims, divideDim } from "./dims.ts";
 
 /** Start, end and step of a slice, brought into the range of its axis; `count` elements are taken. */
@@ -20,7 +20,7 @@ export function sliceRange(size: number, start: number, end: number, step: numbe
   return { start: first, step, count: Math.max(0, Math.ceil((last - first) / step)) };
 }
 
-function sliceDim(call: Call, dim: Dim, start: number, end: number, step: number): Dim {
+function sliceDim(call: ShapeCall, dim: Dim, start: number, end: number, step: number): Dim {
   if (!Number.isInteger(step) || step === 0) call.fail(`a step of ${step} cannot be taken`);
   if (typeof dim === "number") return sliceRange(dim, start, end, step).count;
   const far = 2 ** 31 - 1;
@@ -32,7 +32,7 @@ function sliceDim(call: Call, dim: Dim, start: number, end: number, step: number
 }
 
 /** Starts, ends, axes and steps of a Slice node, from attributes (before 10) or inputs. */
-export function sliceArguments(call: Call): { starts: number[]; ends: number[]; axes: number[]; steps: number[] } {
+export function sliceArguments(call: ShapeCall): { starts: number[]; ends: number[]; axes: number[]; steps: number[] } {
   const old = call.opset < 10;
   const missing = (name: string): never => call.fail(`its ${name} are missing`);
   const starts = old ? [...(call.ints("starts") ?? missing("starts"))] : call.integers(1);
@@ -46,7 +46,7 @@ export function sliceArguments(call: Call): { starts: number[]; ends: number[]; 
   return { starts, ends, axes, steps };
 }
 
-const slice: Rule = (call: Call) => {
+const slice: ShapeRule = (call: ShapeCall) => {
   const { dtype, shape } = call.type(0);
   const { starts, ends, axes, steps } = sliceArguments(call);
   const result = [...shape];
@@ -57,7 +57,7 @@ const slice: Rule = (call: Call) => {
   return [{ dtype, shape: result }];
 };
 
-const split: Rule = (call: Call) => {
+const split: ShapeRule = (call: ShapeCall) => {
   const { dtype, shape } = call.type(0);
   const axis = axisOf(call, call.int("axis", 0), shape.length);
   const dim = shape[axis] as Dim;
@@ -80,7 +80,7 @@ const split: Rule = (call: Call) => {
   return Array.from({ length: count }, (_, index) => part(Math.max(0, Math.min(chunk, size - index * chunk))));
 };
 
-const tile: Rule = (call: Call) => {
+const tile: ShapeRule = (call: ShapeCall) => {
   const { dtype, shape } = call.type(0);
   const repeats = call.dims(1);
   if (repeats.length !== shape.length) call.fail(`it needs one repeat per axis of ${printShape(shape)}`);
@@ -93,7 +93,7 @@ const tile: Rule = (call: Call) => {
 };
 
 /** Pads of a Pad node per axis of its input: [before, after]. */
-export function padsOf(call: Call): [number, number][] {
+export function padsOf(call: ShapeCall): [number, number][] {
   const rank = call.shape(0).length;
   const pads = call.opset < 11 ? (call.ints("pads") ?? call.fail("its pads are missing")) : call.integers(1);
   const given = call.opset >= 18 && call.has(3) ? call.integers(3) : undefined;
@@ -109,7 +109,7 @@ export function padsOf(call: Call): [number, number][] {
 /** What `mode` of a Pad may say. */
 const PAD_MODES = ["constant", "reflect", "edge", "wrap"];
 
-const pad: Rule = (call: Call) => {
+const pad: ShapeRule = (call: ShapeCall) => {
   const { dtype, shape } = call.type(0);
   const pads = padsOf(call);
   const mode = call.text("mode", "constant");
@@ -124,4 +124,4 @@ const pad: Rule = (call: Call) => {
 };
 
 /** Operators that cut and extend tensors. */
-export const SLICING: Rules = { Slice: slice, Split: split, Tile: tile, Pad: pad };
+export const sliceShapes: ShapeRules = { Slice: slice, Split: split, Tile: tile, Pad: pad };

@@ -56,7 +56,7 @@ const reductionsOf18 =
   "ReduceMean ReduceMax ReduceMin ReduceL1 ReduceL2 ReduceSumSquare ReduceLogSumExp ReduceLogSum ReduceProd";
 
 /** Operators whose attributes became inputs. */
-export const FORMS: Readonly<Record<string, Upgrade>> = {
+export const formUpgrades: Readonly<Record<string, Upgrade>> = {
   Clip: clip,
   Pad: pad,
   Split: split,

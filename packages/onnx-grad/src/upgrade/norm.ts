@@ -91,7 +91,7 @@ const dropout: Upgrade = (b, node) => {
 };
 
 /** Normalisations and what belongs to them. */
-export const NORMALISATIONS: Readonly<Record<string, Upgrade>> = {
+export const normUpgrades: Readonly<Record<string, Upgrade>> = {
   Softmax: softmax,
   LogSoftmax: softmax,
   BatchNormalization: batchNormalization,

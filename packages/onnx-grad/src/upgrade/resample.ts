@@ -99,4 +99,4 @@ const resize: Upgrade = (b, node) => {
 };
 
 /** Changes of resolution. */
-export const RESIZINGS: Readonly<Record<string, Upgrade>> = { Resize: resize, Upsample: upsample };
+export const resampleUpgrades: Readonly<Record<string, Upgrade>> = { Resize: resize, Upsample: upsample };

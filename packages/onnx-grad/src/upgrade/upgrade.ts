@@ -5,9 +5,9 @@ import { callOf, failNode } from "../infer/call.ts";
 import { contextOf } from "../infer/context.ts";
 import { equationOf } from "../infer/einsum.ts";
 import { attention } from "./attention.ts";
-import { FORMS } from "./forms.ts";
-import { NORMALISATIONS } from "./norm.ts";
-import { RESIZINGS } from "./resample.ts";
+import { formUpgrades } from "./forms.ts";
+import { normUpgrades } from "./norm.ts";
+import { resampleUpgrades } from "./resample.ts";
 import type { Target, Upgrade } from "./target.ts";
 import { samePads } from "./window.ts";
 
@@ -31,7 +31,14 @@ const einsum: Upgrade = (b, node) => {
 
 /** Operators whose form changed, or of which onnxruntime cannot run one form. */
 const upgrades: ReadonlyMap<string, Upgrade> = new Map(
-  Object.entries({ ...FORMS, ...NORMALISATIONS, ...RESIZINGS, Einsum: einsum, Attention: attention, Conv: samePads }),
+  Object.entries({
+    ...formUpgrades,
+    ...normUpgrades,
+    ...resampleUpgrades,
+    Einsum: einsum,
+    Attention: attention,
+    Conv: samePads,
+  }),
 );
 
 /** Operators that kept one meaning from operator set 7 on (they gained only element types or optional attributes). */

@@ -47,7 +47,7 @@ const oneHot: RowRule = first(({ call, output }, place) => {
 });
 
 /** Operators along named axes. Images stay apart unless one of those is theirs. */
-export const ALONG_AXES: RowRules = {
+export const alongAxesRows: RowRules = {
   ReduceSum: reduction(13),
   ...table("ReduceMean ReduceMax ReduceMin ReduceProd ReduceL1 ReduceL2", reduction(18)),
   ...table("ReduceSumSquare ReduceLogSum ReduceLogSumExp", reduction(18)),

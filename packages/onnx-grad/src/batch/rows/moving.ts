@@ -91,7 +91,7 @@ const elements: RowRule = ({ call, places, output }) => {
 };
 
 /** Operators that move, join and cut. */
-export const MOVING: RowRules = {
+export const movingRows: RowRules = {
   ...table("Reshape Flatten Squeeze Unsqueeze", reshape),
   ...table("GatherElements ScatterElements", elements),
   Transpose: transpose,

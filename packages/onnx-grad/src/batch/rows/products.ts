@@ -1,4 +1,4 @@
-import type { Call } from "../../infer/call.ts";
+import type { ShapeCall } from "../../infer/call.ts";
 import { agree, type RowRule, type RowRules, type Step } from "./rule.ts";
 
 /** A product in which every axis has a label: axes of one label meet, and those that the output lacks are summed over. */
@@ -44,7 +44,7 @@ const einsum: RowRule = (step) => {
 };
 
 /** The labels of an operand: its letters, with an ellipsis standing for the axes that they leave. */
-function spell(call: Call, letters: string, index: number): string[] {
+function spell(call: ShapeCall, letters: string, index: number): string[] {
   const named = letters.replace("...", "").length;
   return spread(letters, stack(call.shape(index).length - named));
 }
@@ -55,7 +55,7 @@ function spread(letters: string, ellipsis: readonly string[]): string[] {
 }
 
 /** Products: images stay apart along axes that are kept, and are mixed along those that are summed over. */
-export const PRODUCTS: RowRules = {
+export const productRows: RowRules = {
   MatMul: matmul,
   Gemm: matmul,
   "com.microsoft:FusedMatMul": matmul,

@@ -1,10 +1,10 @@
 import type { Shape } from "../../graph/dim.ts";
-import type { Call } from "../../infer/call.ts";
+import type { ShapeCall } from "../../infer/call.ts";
 import type { BatchPlace } from "../place.ts";
 
 /** A node that at least one input brings images to, as a rule sees it. */
 export interface Step {
-  readonly call: Call;
+  readonly call: ShapeCall;
   /** Where the batch lies in each input; undefined in those that do not depend on an image. */
   readonly places: readonly (BatchPlace | undefined)[];
   /** Shape of the first output. */

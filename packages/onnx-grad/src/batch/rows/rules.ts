@@ -1,7 +1,7 @@
-import { ELEMENTWISE } from "../../infer/elementwise.ts";
-import { ALONG_AXES } from "./axes.ts";
-import { MOVING } from "./moving.ts";
-import { PRODUCTS } from "./products.ts";
+import { elementwiseShapes } from "../../infer/elementwise.ts";
+import { alongAxesRows } from "./axes.ts";
+import { movingRows } from "./moving.ts";
+import { productRows } from "./products.ts";
 import { agree, first, type RowRule, table } from "./rule.ts";
 
 /** Elements that meet by numpy's broadcasting, axes aligned from the right. */
@@ -29,15 +29,15 @@ const attention: RowRule = ({ places }) => {
 };
 
 /** How an operator carries images on; those of another domain are keyed `domain:operator`. */
-export const ROWS: ReadonlyMap<string, RowRule> = new Map(
+export const rowRules: ReadonlyMap<string, RowRule> = new Map(
   [
-    table(Object.keys(ELEMENTWISE).join(" "), elementwise),
+    table(Object.keys(elementwiseShapes).join(" "), elementwise),
     table("Conv ConvTranspose com.microsoft:FusedConv MaxPool AveragePool LpPool", batchFirst),
     table("GlobalAveragePool GlobalMaxPool GlobalLpPool InstanceNormalization GroupNormalization LRN", batchFirst),
     table("DepthToSpace SpaceToDepth Resize Upsample", batchFirst),
     { BatchNormalization: batchNormalization, Attention: attention },
-    PRODUCTS,
-    MOVING,
-    ALONG_AXES,
+    productRows,
+    movingRows,
+    alongAxesRows,
   ].flatMap((rules) => Object.entries(rules)),
 );

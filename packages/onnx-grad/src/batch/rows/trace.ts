@@ -5,7 +5,7 @@ import { callOf } from "../../infer/call.ts";
 import { contextOf } from "../../infer/context.ts";
 import type { BatchPlace } from "../place.ts";
 import { symbolOf } from "../set-batch.ts";
-import { ROWS } from "./rules.ts";
+import { rowRules } from "./rules.ts";
 
 /**
  * Which elements of a value can depend on which image of the batch: on none at all (`shared`); each on one image only, the one that its
@@ -59,7 +59,7 @@ export function traceRows(graph: Graph): ReadonlyMap<string, ValueRows> {
   return rows;
 
   function step(node: Node, places: readonly (BatchPlace | undefined)[]): ValueRows {
-    const rule = ROWS.get(node.domain === "" || node.domain === "ai.onnx" ? node.op : `${node.domain}:${node.op}`);
+    const rule = rowRules.get(node.domain === "" || node.domain === "ai.onnx" ? node.op : `${node.domain}:${node.op}`);
     if (rule === undefined) return lose(node, "images cannot be followed through this operator");
     try {
       const output = shapeOf(node.outputs.find((name) => name !== "") ?? "");

@@ -1,7 +1,7 @@
 import { type Ops, positive } from "../../build/ops.ts";
 import { floatOf, stringOf } from "../../graph/attributes.ts";
 import { slopes } from "../prepare.ts";
-import type { Call, Rule } from "./rule.ts";
+import type { GradientCall, GradientRule, GradientRules } from "./rule.ts";
 
 /** (1 + x) / 2 for x from -1 to 1: HardSigmoid computes a x + b in one go, and its limits 0 and 1 are not passed. */
 const halfOfOnePlus = (o: Ops, x: string): string =>
@@ -10,7 +10,7 @@ const halfOfOnePlus = (o: Ops, x: string): string =>
     : o.mul(o.add(x, 1), 0.5);
 
 /** d/dx of x * Phi(x), Phi the normal distribution, or of its tanh approximation. */
-const gelu: Rule = ({ o, node, x: [x], g }) => [
+const gelu: GradientRule = ({ o, node, x: [x], g }) => [
   () => {
     if (stringOf(node, "approximate", "none") === "none") {
       // s = x / sqrt(2): Phi(x) = (1 + erf s) / 2, x phi(x) = s exp(-s^2) / sqrt(pi).
@@ -30,7 +30,7 @@ const gelu: Rule = ({ o, node, x: [x], g }) => [
 
 /** x * sigmoid(a x), whose derivative is s + a y (1 - s). */
 const swish =
-  (alpha: number): Rule =>
+  (alpha: number): GradientRule =>
   ({ o, node, x: [x], y, g }) => [
     () => {
       const a = floatOf(node, "alpha", alpha);
@@ -40,7 +40,7 @@ const swish =
   ];
 
 /** 1 where Clip let the value through, else 0; read off the output if the limits are known. */
-const unclipped = ({ o, x: [x, low, high], y }: Call): string => {
+const unclipped = ({ o, x: [x, low, high], y }: GradientCall): string => {
   const limit = (name: string, otherwise: number) =>
     name === "" ? otherwise : Number(o.builder.tensor(name)?.data[0]);
   const [from, to] = [limit(low, -Infinity), limit(high, Infinity)];
@@ -60,7 +60,7 @@ const inside = (o: Ops, x: string, low: number, high: number): string =>
  * Rules of activation functions. Masks come from the output where possible: the input is then free to be fused away or
  * overwritten. A mask as numbers, multiplied, is faster on onnxruntime's CPU kernels than Where.
  */
-export const activation: Readonly<Record<string, Rule>> = {
+export const activation: GradientRules = {
   Relu: ({ o, y, g }) => [() => o.mul(g, positive(o, y))],
   LeakyRelu: ({ o, node, x: [x], g }) => [() => o.mul(g, slopes(o, x, floatOf(node, "alpha", 0.01)))],
   PRelu: ({ o, x: [x, slope], g }) => [() => o.mul(g, slopes(o, x, slope)), () => o.mul(g, o.min(x, 0))],

@@ -1,7 +1,7 @@
 import { type Ops, productOf } from "../../build/ops.ts";
 import { intOf, intsOf, stringOf } from "../../graph/attributes.ts";
 import type { Dim } from "../../graph/dim.ts";
-import { type Call, cannot, known, once, type Rule } from "./rule.ts";
+import { cannot, type GradientCall, type GradientRules, known, once } from "./rule.ts";
 import { padsFor, spread, spreadPlane } from "./shape.ts";
 
 /** Geometry of a convolution per spatial axis: all numbers, padding resolved. */
@@ -22,7 +22,7 @@ const spatial = (count: number): number[] => Array.from({ length: count }, (_, i
 
 /** Geometry of a node whose kernel slides over `wide` and yields `narrow`. */
 export function geometryOf(
-  { o, node }: Call,
+  { o, node }: GradientCall,
   kernel: readonly number[],
   wideName: string,
   narrowName: string,
@@ -244,21 +244,17 @@ function kernelGradient(o: Ops, x: string, g: string, kernel: string, geometry: 
 }
 
 /** Sizes of a kernel's taps. */
-const tapsOf = ({ o, node }: Call, kernel: string): number[] =>
+const tapsOf = ({ o, node }: GradientCall, kernel: string): number[] =>
   o
     .shape(kernel)
     .slice(2)
     .map((dim) => known(node, dim));
 
 /** Rules of convolutions in one, two or three dimensions, with groups, strides, dilations and padding. */
-export const conv: Readonly<Record<string, Rule>> = {
+export const conv: GradientRules = {
   Conv: (call) => {
-    const {
-      o,
-      x: [x, kernel],
-      y,
-      g,
-    } = call;
+    const { o, y, g } = call;
+    const [x, kernel] = call.x;
     const geometry = geometryOf(call, tapsOf(call, kernel), x, y);
     const [outer = 1, inner = 1] = o.shape(kernel) as number[];
     const spreadOut = geometry.strides.reduce((product, step) => product * step, outer);
@@ -277,13 +273,8 @@ export const conv: Readonly<Record<string, Rule>> = {
   },
   // A transposed convolution is the input gradient of a Conv, so its own input gradient is that Conv.
   ConvTranspose: (call) => {
-    const {
-      o,
-      node,
-      x: [x, kernel],
-      y,
-      g,
-    } = call;
+    const { o, node, y, g } = call;
+    const [x, kernel] = call.x;
     if (intsOf(node, "output_shape")) throw cannot(node, "give it pads instead of output_shape");
     const geometry = geometryOf(call, tapsOf(call, kernel), y, x);
     const { group, strides, dilations, before, after } = geometry;

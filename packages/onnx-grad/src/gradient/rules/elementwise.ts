@@ -1,22 +1,19 @@
 import type { Ops } from "../../build/ops.ts";
-import { type Call, cannot, type Rule } from "./rule.ts";
+import { cannot, type GradientCall, type GradientRule, type GradientRules } from "./rule.ts";
 
 /** Where an input of Min or Max is the one that was taken; ties go to the first. */
-const taken = ({ o, x, y, g }: Call, input: number): string => {
+const taken = ({ o, x, y, g }: GradientCall, input: number): string => {
   const is = (i: number) => o.equal(x[i] as string, y);
   let mask = is(input);
   for (let i = 0; i < input; i++) mask = o.and(mask, o.not(is(i)));
   return o.where(mask, g, 0);
 };
-const extremum: Rule = (call) => call.node.inputs.map((_, i) => () => taken(call, i));
+const extremum: GradientRule = (call) => call.node.inputs.map((_, i) => () => taken(call, i));
 
 /** d/dx x^p = p x^(p-1), without Pow where p - 1 is 0, 1 or -1/2. */
-const powOfBase = (call: Call): string => {
-  const {
-    o,
-    x: [x, p],
-    g,
-  } = call;
+const powOfBase = (call: GradientCall): string => {
+  const { o, g } = call;
+  const [x, p] = call.x;
   const exponent = o.builder.tensor(p);
   const value = exponent !== undefined && exponent.data.length === 1 ? Number(exponent.data[0]) : undefined;
   if (value === 0) return o.scalar(0, o.dtype(x));
@@ -29,13 +26,13 @@ const powOfBase = (call: Call): string => {
 };
 
 /** Whether a Dropout does anything: only in training mode with a ratio (0.5 unless given) other than 0. */
-const drops = ({ o, x: [, ratio, training] }: Call): boolean => {
+const drops = ({ o, x: [, ratio, training] }: GradientCall): boolean => {
   const is = (name: string, value: number) => Number(o.builder.tensor(name)?.data[0]) === value;
   return training !== "" && !is(training, 0) && !(ratio !== "" && is(ratio, 0));
 };
 
 /** Steps: flat wherever they have a derivative. */
-const flat: Rule = ({ o, x: [x] }) => [() => o.scalar(0, o.dtype(x))];
+const flat: GradientRule = ({ o, x: [x] }) => [() => o.scalar(0, o.dtype(x))];
 
 /** sqrt(1 + sign x^2) */
 const root = (o: Ops, x: string, sign: 1 | -1): string => {
@@ -44,7 +41,7 @@ const root = (o: Ops, x: string, sign: 1 | -1): string => {
 };
 
 /** Rules of operators that act on each element by itself, after broadcasting. */
-export const elementwise: Readonly<Record<string, Rule>> = {
+export const elementwise: GradientRules = {
   Identity: ({ g }) => [() => g],
   Cast: ({ o, x: [x], g }) => [() => o.cast(g, o.dtype(x))],
   CastLike: ({ o, x: [x], g }) => [() => o.cast(g, o.dtype(x))],
@@ -58,12 +55,8 @@ export const elementwise: Readonly<Record<string, Rule>> = {
   Mul: ({ o, x: [a, b], g }) => [() => o.mul(g, b), () => o.mul(g, a)],
   Div: ({ o, x: [, b], y, g }) => [() => o.div(g, b), () => o.neg(o.mul(g, o.div(y, b)))],
   Pow: (call) => {
-    const {
-      o,
-      x: [x],
-      y,
-      g,
-    } = call;
+    const { o, y, g } = call;
+    const [x] = call.x;
     return [() => powOfBase(call), () => o.where(o.greater(x, 0), o.mul(g, o.mul(y, o.log(o.max(x, 1e-37)))), 0)];
   },
   Sum: ({ node, g }) => node.inputs.map(() => () => g),

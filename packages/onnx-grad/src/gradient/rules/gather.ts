@@ -1,7 +1,7 @@
 import type { Ops } from "../../build/ops.ts";
 import { intOf, stringOf } from "../../graph/attributes.ts";
 import { int64 } from "../../graph/tensor.ts";
-import { type Call, cannot, known, type Rule } from "./rule.ts";
+import { cannot, type GradientCall, type GradientRule, type GradientRules, known } from "./rule.ts";
 import { padsFor } from "./shape.ts";
 
 /** Constant indices counted from the front; none if they are computed or one is out of range. */
@@ -15,7 +15,7 @@ function constantIndices(o: Ops, name: string, size: number): number[] {
  * Adds the rows of `g` into zeros at the rows that were read. Neighbouring rows are padded and reordered ones put back:
  * both are cheaper than a scatter.
  */
-const rowsBack: Rule = ({ o, node, x: [x, indices], g }) => [
+const rowsBack: GradientRule = ({ o, node, x: [x, indices], g }) => [
   () => {
     const axis = o.axis(x, intOf(node, "axis", 0));
     const shape = o.shape(x);
@@ -47,17 +47,17 @@ const rowsBack: Rule = ({ o, node, x: [x, indices], g }) => [
 ];
 
 /** Zeros where something was replaced in `x`. */
-const zerosFor = ({ o, x: [, , updates] }: Call): string => o.full(0, o.shape(updates), updates);
+const zerosFor = ({ o, x: [, , updates] }: GradientCall): string => o.full(0, o.shape(updates), updates);
 
 /** The reduction of a Scatter node; refuses those that multiply or pick. */
-function reductionOf({ node }: Call): "none" | "add" {
+function reductionOf({ node }: GradientCall): "none" | "add" {
   const reduction = stringOf(node, "reduction", "none");
   if (reduction !== "none" && reduction !== "add") throw cannot(node, `reduction ${reduction} has no gradient here`);
   return reduction;
 }
 
 /** Rules of operators that read and write by index. */
-export const gather: Readonly<Record<string, Rule>> = {
+export const gather: GradientRules = {
   Gather: rowsBack,
   GatherElements: ({ o, node, x: [x, indices], g }) => [
     () => o.scatterAddElements(o.full(0, o.shape(x), x), indices, g, intOf(node, "axis", 0)),

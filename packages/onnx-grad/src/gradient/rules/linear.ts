@@ -3,7 +3,7 @@ import { floatOf, intOf } from "../../graph/attributes.ts";
 import type { Dim } from "../../graph/dim.ts";
 import { callOf } from "../../infer/call.ts";
 import { equationOf } from "../../infer/einsum.ts";
-import { cannot, type Rule } from "./rule.ts";
+import { cannot, type GradientRule, type GradientRules } from "./rule.ts";
 
 /** The leading axes joined: [..., columns] -> [rows, columns]. */
 export function rows(o: Ops, x: string): string {
@@ -15,7 +15,7 @@ export function rows(o: Ops, x: string): string {
  * The gradient of an operand is the einsum of the output's gradient with all the others. Axes of the operand that only it
  * has were summed: they come back as ones.
  */
-const einsum: Rule = ({ o, node, x, g }) => {
+const einsum: GradientRule = ({ o, node, x, g }) => {
   const { operands, output } = equationOf(callOf(node, o.builder));
   return operands.map((own, i) => () => {
     if (new Set(own).size !== own.length) throw cannot(node, `its operand ${i} names an axis twice ("${own}")`);
@@ -30,7 +30,7 @@ const einsum: Rule = ({ o, node, x, g }) => {
 };
 
 /** Products of matrices. A matrix operand goes through Gemm, which reads a constant transposed instead of storing it twice. */
-export const linear: Readonly<Record<string, Rule>> = {
+export const linear: GradientRules = {
   Einsum: einsum,
 
   MatMul: ({ o, x: [a, b], g }) => {

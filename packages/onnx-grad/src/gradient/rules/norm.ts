@@ -1,6 +1,6 @@
 import type { Ops } from "../../build/ops.ts";
 import { floatOf, intOf } from "../../graph/attributes.ts";
-import { type Call, cannot, once, type Rule } from "./rule.ts";
+import { cannot, type GradientCall, type GradientRule, type GradientRules, once } from "./rule.ts";
 
 /** x with mean 0 and deviation 1 along some axes: hat = (x - mean) * inverse. */
 interface Standard {
@@ -29,15 +29,13 @@ const channel = (o: Ops, vector: string, x: string): string =>
 const axesOf = (o: Ops, x: string): number[] => [...Array(o.rank(x)).keys()];
 
 /** The last axes of x, from the node's `axis` on. */
-const trailing = ({ o, node, x: [x] }: Call): number[] => axesOf(o, x).slice(o.axis(x, intOf(node, "axis", -1)));
+const trailing = ({ o, node, x: [x] }: GradientCall): number[] =>
+  axesOf(o, x).slice(o.axis(x, intOf(node, "axis", -1)));
 
 /** Scale and shift per channel of a value that is standardised along axes that leave the channels apart. */
-function perChannel(call: Call, make: () => Standard): ReturnType<Rule> {
-  const {
-    o,
-    x: [x, scale],
-    g,
-  } = call;
+function perChannel(call: GradientCall, make: () => Standard): ReturnType<GradientRule> {
+  const { o, g } = call;
+  const [x, scale] = call.x;
   const others = axesOf(o, x).filter((axis) => axis !== 1);
   const standard = once(make);
   return [
@@ -48,7 +46,7 @@ function perChannel(call: Call, make: () => Standard): ReturnType<Rule> {
 }
 
 /** In inference the statistics are constants, so this is a scale and a shift per channel; in training those of the batch. */
-const batchNormalization: Rule = (call) => {
+const batchNormalization: GradientRule = (call) => {
   const { o, node, x, g, grads } = call;
   const [input, scale, , mean, variance] = x;
   const others = axesOf(o, input).filter((axis) => axis !== 1);
@@ -66,13 +64,9 @@ const batchNormalization: Rule = (call) => {
 };
 
 /** Scales are one per group until operator set 21, one per channel since. */
-const groupNormalization: Rule = (call) => {
-  const {
-    o,
-    node,
-    x: [x, scale],
-    g,
-  } = call;
+const groupNormalization: GradientRule = (call) => {
+  const { o, node, g } = call;
+  const [x, scale] = call.x;
   const [batch, channels] = o.shape(x) as [number, number];
   const count = intOf(node, "num_groups", 1);
   const inner = o.shape(x).slice(2) as number[];
@@ -97,7 +91,7 @@ const groupNormalization: Rule = (call) => {
 };
 
 /** The walker makes every node on the path put out mean and 1 / deviation too. */
-const layerNormalization: Rule = (call) => {
+const layerNormalization: GradientRule = (call) => {
   const { o, node, x, g, grads } = call;
   if (grads[1] !== undefined || grads[2] !== undefined) throw cannot(node, "its statistics are used by other nodes");
   const [, mean, inverse] = node.outputs as [string, string, string];
@@ -110,14 +104,9 @@ const layerNormalization: Rule = (call) => {
 };
 
 /** hat = x / rms(x), and with h = g * scale: dx = (h - hat mean(h hat)) / rms(x). */
-const rmsNormalization: Rule = (call) => {
-  const {
-    o,
-    node,
-    x: [x, scale],
-    g,
-    grads,
-  } = call;
+const rmsNormalization: GradientRule = (call) => {
+  const { o, node, g, grads } = call;
+  const [x, scale] = call.x;
   if (grads[1] !== undefined) throw cannot(node, "its statistics are used by other nodes");
   const axes = trailing(call);
   const square = o.reduceMean(o.mul(x, x), axes);
@@ -133,7 +122,7 @@ const rmsNormalization: Rule = (call) => {
 };
 
 /** y = x / |x|: dx = (g - d sum(g y)) / |x|, d the norm's derivative: y for p = 2, the signs for p = 1. */
-const lpNormalization: Rule = ({ o, node, x: [x], y, g }) => [
+const lpNormalization: GradientRule = ({ o, node, x: [x], y, g }) => [
   () => {
     const axes = [o.axis(x, intOf(node, "axis", -1))];
     const first = intOf(node, "p", 2) === 1;
@@ -144,7 +133,7 @@ const lpNormalization: Rule = ({ o, node, x: [x], y, g }) => [
 ];
 
 /** Rules of normalisations. */
-export const norm: Readonly<Record<string, Rule>> = {
+export const norm: GradientRules = {
   BatchNormalization: batchNormalization,
   InstanceNormalization: (call) => {
     const { o, node, x } = call;

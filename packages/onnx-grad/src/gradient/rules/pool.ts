@@ -2,12 +2,12 @@ import { productOf } from "../../build/ops.ts";
 import { intOf, intsOf, stringOf } from "../../graph/attributes.ts";
 import type { Dim } from "../../graph/dim.ts";
 import { back, type Taps } from "./along.ts";
-import { type Call, cannot, known, type Rule } from "./rule.ts";
+import { cannot, type GradientCall, type GradientRules, known } from "./rule.ts";
 
-const places = (x: string, { o }: Call): number[] => [...Array(o.rank(x)).keys()].slice(2);
+const places = (x: string, { o }: GradientCall): number[] => [...Array(o.rank(x)).keys()].slice(2);
 
 /** Padding before and after an axis of which a window makes `narrow` out of `wide` places; `reach` is its extent. */
-function padding(call: Call, i: number, n: number, reach: number): [before: number, after: number] {
+function padding(call: GradientCall, i: number, n: number, reach: number): [before: number, after: number] {
   const { o, node, x, y } = call;
   const auto = stringOf(node, "auto_pad", "NOTSET");
   const pads = intsOf(node, "pads") ?? Array<number>(2 * n).fill(0);
@@ -23,7 +23,7 @@ function padding(call: Call, i: number, n: number, reach: number): [before: numb
  * What a place along spatial axis `i` of an AveragePool reads, with weights: the mean over a box is the mean along one axis
  * after the other. Padding counts if `count_include_pad` says so, places that ceil_mode adds beyond it never do.
  */
-function averaged(call: Call, i: number, kernel: readonly number[]): (place: number) => Taps {
+function averaged(call: GradientCall, i: number, kernel: readonly number[]): (place: number) => Taps {
   const { o, node, x } = call;
   const wide = known(node, o.shape(x[0])[i + 2]);
   const stride = intsOf(node, "strides")?.[i] ?? 1;
@@ -40,7 +40,7 @@ function averaged(call: Call, i: number, kernel: readonly number[]): (place: num
 }
 
 /** Rules of pooling. */
-export const pool: Readonly<Record<string, Rule>> = {
+export const pool: GradientRules = {
   AveragePool: (call) => {
     const { o, node, x, g } = call;
     const kernel = intsOf(node, "kernel_shape") ?? [];
@@ -53,21 +53,13 @@ export const pool: Readonly<Record<string, Rule>> = {
     ];
   },
   GlobalAveragePool: (call) => {
-    const {
-      o,
-      node,
-      x: [x],
-      g,
-    } = call;
+    const { o, node, g } = call;
+    const [x] = call.x;
     return [() => o.div(g, known(node, productOf(o.shape(x).slice(2))))];
   },
   GlobalMaxPool: (call) => {
-    const {
-      o,
-      x: [x],
-      y,
-      g,
-    } = call;
+    const { o, y, g } = call;
+    const [x] = call.x;
     return [
       () => {
         const mask = o.cast(o.equal(x, y), o.dtype(x));

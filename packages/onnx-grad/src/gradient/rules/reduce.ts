@@ -1,25 +1,20 @@
 import { productOf } from "../../build/ops.ts";
 import { intOf } from "../../graph/attributes.ts";
-import { type Call, intsAt, type Rule } from "./rule.ts";
+import { type GradientCall, type GradientRule, type GradientRules, intsAt } from "./rule.ts";
 
 /** The axes that a Reduce node folds. */
-const axesOf = (call: Call): number[] => {
-  const {
-    o,
-    node,
-    x: [x],
-  } = call;
+const axesOf = (call: GradientCall): number[] => {
+  const { o, node } = call;
+  const [x] = call.x;
   const axes = intsAt(call, 1) ?? [];
   if (axes.length > 0) return axes.map((axis) => o.axis(x, axis));
   return intOf(node, "noop_with_empty_axes", 0) === 1 ? [] : [...Array(o.rank(x)).keys()];
 };
 
 /** A reduced value (the output, its gradient) with the folded axes kept as ones. */
-const kept = (call: Call, value: string): string => {
-  const {
-    o,
-    x: [x],
-  } = call;
+const kept = (call: GradientCall, value: string): string => {
+  const { o } = call;
+  const [x] = call.x;
   const axes = axesOf(call);
   return o.reshape(
     value,
@@ -28,25 +23,18 @@ const kept = (call: Call, value: string): string => {
 };
 
 /** How many elements of the input each output element stands for, as something to divide by. */
-const folded = (call: Call): string | number => {
-  const {
-    o,
-    x: [x],
-    y,
-  } = call;
+const folded = (call: GradientCall): string | number => {
+  const { o, y } = call;
+  const [x] = call.x;
   const axes = axesOf(call);
   const size = productOf(o.shape(x).filter((_, i) => axes.includes(i)));
   return typeof size === "number" ? size : o.div(o.count(x), o.count(y));
 };
 
 /** The gradient goes to the elements that equal the extremum, shared where several do. */
-const extremum: Rule = (call) => {
-  const {
-    o,
-    x: [x],
-    y,
-    g,
-  } = call;
+const extremum: GradientRule = (call) => {
+  const { o, y, g } = call;
+  const [x] = call.x;
   return [
     () => {
       const mask = o.cast(o.equal(x, kept(call, y)), o.dtype(x));
@@ -56,12 +44,9 @@ const extremum: Rule = (call) => {
 };
 
 /** The product of the others: y / x, but where there are zeros it is zero unless all zeros are the element itself. */
-const product: Rule = (call) => {
-  const {
-    o,
-    x: [x],
-    g,
-  } = call;
+const product: GradientRule = (call) => {
+  const { o, g } = call;
+  const [x] = call.x;
   return [
     () => {
       const axes = axesOf(call);
@@ -75,7 +60,7 @@ const product: Rule = (call) => {
 };
 
 /** Rules of reductions. Results keep folded axes as ones: the walker broadcasts. */
-export const reduce: Readonly<Record<string, Rule>> = {
+export const reduce: GradientRules = {
   ReduceSum: (call) => [() => kept(call, call.g)],
   ReduceMean: (call) => [() => call.o.div(kept(call, call.g), folded(call))],
   ReduceMax: extremum,

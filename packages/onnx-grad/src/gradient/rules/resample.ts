@@ -3,12 +3,12 @@ import { callOf } from "../../infer/call.ts";
 import { resizingOf } from "../../infer/resample.ts";
 import { padsOf } from "../../infer/slice.ts";
 import { back } from "./along.ts";
-import { cannot, known, type Rule } from "./rule.ts";
+import { cannot, type GradientRule, type GradientRules, known } from "./rule.ts";
 import { padsFor } from "./shape.ts";
 import { clamp, origin, tapsOf } from "./taps.ts";
 
 /** Resizing is a linear map along one axis after the other. */
-const resize: Rule = ({ o, node, x: [x], y, g }) => [
+const resize: GradientRule = ({ o, node, x: [x], y, g }) => [
   () => {
     if (intOf(node, "antialias", 0) !== 0) throw cannot(node, "antialias has no gradient here; export it without");
     const { scales } = resizingOf(callOf(node, o.builder));
@@ -29,7 +29,7 @@ function padded(mode: string, at: number, length: number): number {
 }
 
 /** Constant padding is cut off; elements that were repeated around the others add up. */
-const pad: Rule = ({ o, node, x: [x], g }) => [
+const pad: GradientRule = ({ o, node, x: [x], g }) => [
   () => {
     const shape = o.shape(x);
     const mode = stringOf(node, "mode", "constant");
@@ -52,4 +52,4 @@ const pad: Rule = ({ o, node, x: [x], g }) => [
 ];
 
 /** Rules of operators that read places of an axis several times or between places. */
-export const resample: Readonly<Record<string, Rule>> = { Resize: resize, Pad: pad };
+export const resample: GradientRules = { Resize: resize, Pad: pad };

@@ -8,7 +8,7 @@ import type { Tensor } from "../../graph/tensor.ts";
 export type Inputs = readonly [string, string, string, string, string, string, ...string[]];
 
 /** What a rule sees: the node, its values, and the gradients that arrive at its outputs. */
-export interface Call {
+export interface GradientCall {
   readonly o: Ops;
   readonly node: Node;
   readonly x: Inputs;
@@ -28,7 +28,10 @@ export type Thunk = () => string;
  * A thunk's value may be larger than the input (the walker sums what was broadcast) or have ones where the input
  * is wider (the walker broadcasts it), so rules do not mention broadcasting.
  */
-export type Rule = (call: Call) => readonly (Thunk | undefined)[];
+export type GradientRule = (call: GradientCall) => readonly (Thunk | undefined)[];
+
+/** Gradient rules by operator. */
+export type GradientRules = Readonly<Record<string, GradientRule>>;
 
 /** An error that says which node cannot be differentiated and why. */
 export const cannot = (node: Node, why: string): OnnxGradError =>
@@ -41,7 +44,7 @@ export function known(node: Node, dim: Dim | undefined): number {
 }
 
 /** The numbers of an input that must be constant. */
-const constantOf = ({ o, node, x }: Call, input: number): Tensor => {
+const constantOf = ({ o, node, x }: GradientCall, input: number): Tensor => {
   const name = x[input] ?? "";
   const tensor = o.builder.tensor(name);
   if (tensor === undefined) throw cannot(node, `its input ${input} "${name}" must be a constant`);
@@ -49,7 +52,7 @@ const constantOf = ({ o, node, x }: Call, input: number): Tensor => {
 };
 
 /** The numbers of an integer input that must be constant; undefined if the input is absent. */
-export function intsAt(call: Call, input: number): number[] | undefined {
+export function intsAt(call: GradientCall, input: number): number[] | undefined {
   return (call.x[input] ?? "") === "" ? undefined : Array.from(constantOf(call, input).data, Number);
 }
 

@@ -1,7 +1,7 @@
 import { filled, type Ops } from "../../build/ops.ts";
 import { intOf, intsOf, stringOf } from "../../graph/attributes.ts";
 import type { Dim, Shape } from "../../graph/dim.ts";
-import { intsAt, known, once, type Rule } from "./rule.ts";
+import { type GradientRule, type GradientRules, intsAt, known, once } from "./rule.ts";
 
 /** Up to this length an axis is spread by a matrix product: that beats Pad, which copies single elements. */
 const longestSpreadMatrix = 256;
@@ -59,16 +59,12 @@ export function padsFor(
 }
 
 /** Back into the shape of the input. */
-const reshaped: Rule = ({ o, x: [x], g }) => [() => o.reshape(g, o.shape(x))];
+const reshaped: GradientRule = ({ o, x: [x], g }) => [() => o.reshape(g, o.shape(x))];
 
 /** Every element goes back where it was read from, the others get zero. */
-const slice: Rule = (call) => {
-  const {
-    o,
-    node,
-    x: [x],
-    g,
-  } = call;
+const slice: GradientRule = (call) => {
+  const { o, node, g } = call;
+  const [x] = call.x;
   return [
     () => {
       const shape = o.shape(x);
@@ -96,12 +92,9 @@ const slice: Rule = (call) => {
   ];
 };
 
-const tile: Rule = (call) => {
-  const {
-    o,
-    x: [x],
-    g,
-  } = call;
+const tile: GradientRule = (call) => {
+  const { o, g } = call;
+  const [x] = call.x;
   return [
     () => {
       const repeats = intsAt(call, 1) ?? [];
@@ -118,7 +111,7 @@ const tile: Rule = (call) => {
 };
 
 /** Rules of operators that only move elements. */
-export const shape: Readonly<Record<string, Rule>> = {
+export const shape: GradientRules = {
   Reshape: reshaped,
   Flatten: reshaped,
   Squeeze: reshaped,
