@@ -27,6 +27,8 @@ if (program === undefined) {
   console.error(`usage: npm run bench -- NAME [options]; NAME is one of ${Object.keys(benchmarks).join(", ")}`);
   process.exit(2);
 }
+// Read by onnxruntime when it starts, here and in the Python packages that are measured beside it: nothing is sent.
+process.env.ORT_DISABLE_TELEMETRY = "1";
 const { status } = spawnSync(
   process.execPath,
   [join(import.meta.dirname, program), ...(program === "step/main.ts" ? [name] : []), ...args],

@@ -1,6 +1,6 @@
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
-import { findUnportable, findViolations, importsOf, readSources } from "./dependencies.ts";
+import { findUnportable, findViolations, importsOf, readSources, withoutTypes } from "./dependencies.ts";
 
 const packagesRoot = fileURLToPath(new URL("../packages", import.meta.url));
 
@@ -12,6 +12,15 @@ test("folders depend on each other in one direction, through their index", () =>
 
 test("what petalface offers to browsers needs neither Node nor a package", () => {
   expect(findUnportable(readSources(packagesRoot), "petalface/src/portable.ts")).toEqual([]);
+});
+
+/** What would load onnxruntime before its telemetry is switched off. */
+const loadsEngine = ({ text }: { text: string }): boolean =>
+  importsOf(withoutTypes(text)).some((name) => name.startsWith("onnxruntime-node"));
+
+test("onnxruntime is loaded in one place, which switches its telemetry off first", () => {
+  const places = readSources(packagesRoot).filter(loadsEngine);
+  expect(places.map(({ path }) => path)).toEqual(["petalface/src/runtime/onnxruntime.ts"]);
 });
 
 test.each([

@@ -150,4 +150,4 @@ export function findUnportable(files: readonly SourceFile[], entry: string): str
 }
 
 /** The text without imports and exports of types alone, which are gone when it runs. */
-const withoutTypes = (text: string): string => text.replace(/^(import|export) type [^;]*;/gm, "");
+export const withoutTypes = (text: string): string => text.replace(/^(import|export) type [^;]*;/gm, "");

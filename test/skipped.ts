@@ -14,6 +14,7 @@ export interface SkippedGroup {
 const REASONS: readonly (readonly [RegExp, string])[] = [
   [/petalface_shared|\bshared\b/i, "PETALFACE_SHARED is missing"],
   [/chromium|browser/i, "no chromium found"],
+  [/network namespace/i, "no network namespace allowed"],
 ];
 
 /** Sorts skipped tests by why they were skipped; the reason is read from the name or note, as the house rule on names asks. */

@@ -1,6 +1,6 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { build, preview } from "vite";
 import { type PrepareOptions, prepareStudio } from "./prepare.ts";
 
@@ -24,7 +24,8 @@ export async function buildStudio({
       worker: { format: "es" },
       // The engine's own files are beside the page (prepare.ts); bundled ones would be there twice.
       resolve: { conditions: ["onnxruntime-web-use-extern-wasm", "browser", "module", "import", "default"] },
-      build: { outDir: out, emptyOutDir: true, target: "es2024", chunkSizeWarningLimit: 2000 },
+      // A relative path would be taken from vite's root, where nobody looks for the page.
+      build: { outDir: resolve(out), emptyOutDir: true, target: "es2024", chunkSizeWarningLimit: 2000 },
     });
   } finally {
     await rm(folder, { recursive: true, force: true });

@@ -2,6 +2,9 @@
 import { differentiate, encodeModel, GraphBuilder, ops } from "onnx-grad";
 import { InferenceSession, Tensor } from "onnxruntime-node";
 
+// Read when the first session is opened: onnxruntime sends telemetry otherwise.
+process.env.ORT_DISABLE_TELEMETRY = "1";
+
 const [points, hidden] = [64, 16];
 const size = hidden * 2 + hidden + hidden;
 

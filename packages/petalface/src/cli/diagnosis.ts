@@ -15,7 +15,7 @@ export interface Finding {
 }
 
 const GIB = 2 ** 30;
-// Named here, because loading the runtime's module fails where onnxruntime is broken, which is what doctor is to find.
+// Named here: where the runtime's module does not load, that is what doctor is to find.
 const providers: readonly Provider[] = ["cpu", "cuda", "webgpu"];
 
 function firstLine(error: unknown): string {
@@ -29,14 +29,25 @@ function node(): Finding {
   return { name: "node", state: "broken", detail, todo: "install Node 20 or newer" };
 }
 
-async function runtime(): Promise<Finding> {
+async function runtime(): Promise<Finding[]> {
   const name = "onnxruntime";
   try {
-    const { env } = await import("onnxruntime-node");
-    return { name, state: "ok", detail: env.versions.node ?? env.versions.common };
+    const { loadOnnxruntime, telemetryWanted } = await import("../runtime/index.ts");
+    const { env } = await loadOnnxruntime();
+    return [
+      { name, state: "ok", detail: env.versions.node ?? env.versions.common },
+      { name: "telemetry", state: "ok", detail: telemetryOf(telemetryWanted(process.env)) },
+    ];
   } catch (error) {
-    return { name, state: "broken", detail: firstLine(error), todo: "run `npm ci` again on this machine" };
+    return [{ name, state: "broken", detail: firstLine(error), todo: "run `npm ci` again on this machine" }];
   }
+}
+
+/** What becomes of onnxruntime's telemetry. On Windows it writes trace events, and the system decides what is sent. */
+function telemetryOf(wanted: boolean): string {
+  if (wanted) return "onnxruntime's is on: PETALFACE_ORT_TELEMETRY=1";
+  if (process.platform === "win32") return "none of ours; Windows' settings decide on onnxruntime's trace events";
+  return "none; onnxruntime's is switched off (docs/privacy.md)";
 }
 
 /** Tries a provider in a process of its own: a broken driver may print, crash or hang. */

@@ -15,11 +15,19 @@ export interface RegistryOptions {
 
 const run = promisify(execFile);
 
+/** npm asked for its settings asks nobody whether it is the newest, and leaves neither a log nor compiled code behind. */
+const quietly = {
+  npm_config_update_notifier: "false",
+  npm_config_logs_max: "0",
+  NODE_DISABLE_COMPILE_CACHE: "1",
+} as const;
+
 async function npmConfig(): Promise<Record<string, unknown>> {
   try {
     const windows = process.platform === "win32";
     const { stdout } = await run(windows ? "npm.cmd" : "npm", ["config", "list", "--json"], {
       shell: windows,
+      env: { ...process.env, ...quietly },
       timeout: 20_000,
       maxBuffer: 1 << 24,
     });

@@ -1,15 +1,19 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Graph, lower, OnnxGradError, placeModel } from "onnx-grad";
-import { InferenceSession } from "onnxruntime-node";
+import { type Graph, lower, OnnxGradError, placeModel, type Tensor } from "onnx-grad";
+import type { InferenceSession } from "onnxruntime-node";
 import { PetalfaceError } from "../errors.ts";
+import { loadOnnxruntime } from "./onnxruntime.ts";
+import { runSession } from "./tensors.ts";
 import type { SessionOptions } from "./types.ts";
 
 /** onnxruntime's own session, and the folder that its model lies in while it is open. */
 export interface Engine {
   readonly session: InferenceSession;
   readonly folder: string;
+  /** Runs the model once. Inputs and outputs are row-major tensors by name. */
+  run(feeds: Readonly<Record<string, Tensor>>): Promise<Record<string, Tensor>>;
   close(): Promise<void>;
 }
 
@@ -24,7 +28,8 @@ export async function openEngine(graph: Graph, options: SessionOptions, profile?
     // Only who asks for `all` lets values round differently; else on the CPU every one keeps its bits.
     const exact = provider === "cpu" && options.optimisation !== "all";
     const path = await placeModel(lower(graph, provider, { exact, int8: options.int8 === true }), folder);
-    const session = await InferenceSession.create(path, {
+    const onnxruntime = await loadOnnxruntime();
+    const session = await onnxruntime.InferenceSession.create(path, {
       executionProviders: [provider],
       intraOpNumThreads: options.threads ?? availableParallelism(),
       interOpNumThreads: 1,
@@ -47,6 +52,7 @@ export async function openEngine(graph: Graph, options: SessionOptions, profile?
     return {
       session,
       folder,
+      run: (feeds) => runSession(onnxruntime, session, feeds),
       async close() {
         await session.release();
         await rm(folder, { recursive: true, force: true });

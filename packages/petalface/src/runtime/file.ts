@@ -1,8 +1,9 @@
 import type { Tensor } from "onnx-grad";
-import { InferenceSession } from "onnxruntime-node";
+import type { InferenceSession } from "onnxruntime-node";
 import { PetalfaceError } from "../errors.ts";
 import { engineReason } from "./engine.ts";
-import { fromOrt, toOrt } from "./tensors.ts";
+import { loadOnnxruntime } from "./onnxruntime.ts";
+import { runSession } from "./tensors.ts";
 
 /** An input or output of a model file. */
 export interface Port {
@@ -29,9 +30,10 @@ export interface FileSession {
  * @throws PetalfaceError where onnxruntime refuses the file
  */
 export async function openModelFile(path: string, threads: number): Promise<FileSession> {
+  const onnxruntime = await loadOnnxruntime();
   let session: InferenceSession;
   try {
-    session = await InferenceSession.create(path, {
+    session = await onnxruntime.InferenceSession.create(path, {
       executionProviders: ["cpu"],
       intraOpNumThreads: threads,
       interOpNumThreads: 1,
@@ -48,7 +50,7 @@ export async function openModelFile(path: string, threads: number): Promise<File
   return {
     inputs: session.inputMetadata.map(portOf),
     outputs: session.outputMetadata.map(portOf),
-    run: async (feeds) => fromOrt(await session.run(toOrt(feeds))),
+    run: (feeds) => runSession(onnxruntime, session, feeds),
     close: () => session.release(),
   };
 }

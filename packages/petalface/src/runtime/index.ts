@@ -1,4 +1,5 @@
 export { type FileSession, openModelFile, type Port } from "./file.ts";
+export { loadOnnxruntime, telemetryWanted } from "./onnxruntime.ts";
 export { type Placement, placementOf } from "./placement.ts";
 export { type Probe, probeProvider } from "./probe.ts";
 export { floatsOf, openSession, type Session } from "./session.ts";

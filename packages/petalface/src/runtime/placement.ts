@@ -4,7 +4,6 @@ import type { Graph, Tensor } from "onnx-grad";
 import { PetalfaceError } from "../errors.ts";
 import { openEngine } from "./engine.ts";
 import { requireProvider } from "./probe.ts";
-import { fromOrt, toOrt } from "./tensors.ts";
 import type { SessionOptions } from "./types.ts";
 
 /** Where the nodes of a graph ran. */
@@ -37,9 +36,9 @@ export async function placementOf(
 ): Promise<Placement> {
   const provider = options.provider ?? "cpu";
   await requireProvider(provider);
-  const { session, folder, close } = await openEngine(graph, options, profilePrefix);
+  const { session, folder, run, close } = await openEngine(graph, options, profilePrefix);
   try {
-    const results = fromOrt(await session.run(toOrt(feeds)));
+    const results = await run(feeds);
     session.endProfiling();
     const file = (await readdir(folder)).find((name) => name.startsWith(profilePrefix) && name.endsWith(".json"));
     if (file === undefined) throw new PetalfaceError("onnxruntime wrote no profile");

@@ -1,6 +1,5 @@
 import { GraphBuilder, ops, type Tensor } from "onnx-grad";
 import { openEngine } from "./engine.ts";
-import { fromOrt, toOrt } from "./tensors.ts";
 import type { Provider } from "./types.ts";
 
 // A process of its own, started by probe.ts: opening a provider whose driver is broken may print, crash or hang.
@@ -14,10 +13,10 @@ async function compute(): Promise<number[]> {
   const blurred = o.conv(x, o.floats([1, 1, 1, 1], [1, 1, 2, 2]));
   const product = o.matmul(o.reshape(blurred, [2, 2]), o.floats([1, 2, 3, 4], [2, 2]));
   const y = o.add(product, 1);
-  const { session, close } = await openEngine(builder.build([y]), { provider, threads: 1 });
+  const { run, close } = await openEngine(builder.build([y]), { provider, threads: 1 });
   try {
     const input: Tensor = { dtype: "float32", dims: [1, 1, 3, 3], data: Float32Array.from({ length: 9 }, (_, i) => i) };
-    return Array.from(fromOrt(await session.run(toOrt({ [x]: input })))[y]?.data as Float32Array);
+    return Array.from((await run({ [x]: input }))[y]?.data as Float32Array);
   } finally {
     await close();
   }

@@ -1,7 +1,6 @@
 import type { Graph, Tensor } from "onnx-grad";
 import { openEngine } from "./engine.ts";
 import { requireProvider } from "./probe.ts";
-import { fromOrt, toOrt } from "./tensors.ts";
 import type { SessionOptions } from "./types.ts";
 
 /** A graph loaded in onnxruntime, ready to run. */
@@ -20,11 +19,11 @@ export interface Session {
  */
 export async function openSession(graph: Graph, options: SessionOptions = {}): Promise<Session> {
   await requireProvider(options.provider ?? "cpu");
-  const { session, close } = await openEngine(graph, options);
+  const { session, run, close } = await openEngine(graph, options);
   return {
     inputs: session.inputNames,
     outputs: session.outputNames,
-    run: async (feeds) => fromOrt(await session.run(toOrt(feeds))),
+    run,
     close,
   };
 }

@@ -1,20 +1,19 @@
 import type { Tensor } from "onnx-grad";
-import { Tensor as OrtTensor } from "onnxruntime-node";
+import type { InferenceSession, Tensor as OrtTensor } from "onnxruntime-node";
+import type { Onnxruntime } from "./onnxruntime.ts";
 
-/** Tensors by name as onnxruntime takes them; the numbers are shared, not copied. */
-export const toOrt = (tensors: Readonly<Record<string, Tensor>>): Record<string, OrtTensor> =>
-  Object.fromEntries(
-    Object.entries(tensors).map(([name, { dtype, data, dims }]) => [
-      name,
-      new OrtTensor(dtype as "float32", data as Float32Array, dims),
-    ]),
+/** Runs a session once. Inputs and outputs are row-major tensors by name; the numbers are shared, not copied. */
+export async function runSession(
+  { Tensor }: Onnxruntime,
+  session: InferenceSession,
+  feeds: Readonly<Record<string, Tensor>>,
+): Promise<Record<string, Tensor>> {
+  const given = Object.entries(feeds).map(([name, { dtype, data, dims }]) => [
+    name,
+    new Tensor(dtype as "float32", data as Float32Array, dims),
+  ]);
+  const results: Readonly<Record<string, OrtTensor>> = await session.run(Object.fromEntries(given));
+  return Object.fromEntries(
+    Object.entries(results).map(([name, { type, dims, data }]) => [name, { dtype: type, dims, data } as Tensor]),
   );
-
-/** Tensors by name as onnxruntime gives them. */
-export const fromOrt = (values: Readonly<Record<string, unknown>>): Record<string, Tensor> =>
-  Object.fromEntries(
-    Object.entries(values as Readonly<Record<string, OrtTensor>>).map(([name, { type, dims, data }]) => [
-      name,
-      { dtype: type, dims, data } as Tensor,
-    ]),
-  );
+}

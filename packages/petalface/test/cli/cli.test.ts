@@ -119,6 +119,14 @@ describe("petalface doctor", () => {
     for (const finding of report.findings) if (finding.state !== "ok") expect(finding.todo, finding.name).toBeTruthy();
   });
 
+  test("says what becomes of onnxruntime's telemetry", async () => {
+    const env = { PETALFACE_CACHE: join(folder, "doctor"), ORT_DISABLE_TELEMETRY: "" };
+    expect((await petalface(["doctor"], { env })).stdout).toMatch(/^ok +telemetry +none/m);
+    // CI keeps onnxruntime from sending anything here, whatever it is told.
+    const wanted = { ...env, PETALFACE_ORT_TELEMETRY: "1", CI: "1" };
+    expect((await petalface(["doctor"], { env: wanted })).stdout).toMatch(/^ok +telemetry +onnxruntime's is on/m);
+  });
+
   test("exits with 1 where the cache cannot be written, and says what to do", async () => {
     const file = join(folder, "a file");
     await writeFile(file, "");
