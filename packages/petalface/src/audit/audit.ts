@@ -1,5 +1,5 @@
 import type { Embedder } from "../backbones/index.ts";
-import type { FaceData } from "../data/index.ts";
+import { type FaceData, nameKey } from "../data/index.ts";
 import { openMatcher } from "../evaluation/index.ts";
 import type { Loader } from "../images/index.ts";
 import type { SessionOptions } from "../runtime/index.ts";
@@ -96,6 +96,6 @@ export async function auditFaces(options: AuditOptions): Promise<Audit> {
 
 /** Names that both sets have, in order. */
 function sharedNames(one: FaceData, other: FaceData): string[] {
-  const names = new Set(other.people);
-  return one.people.filter((name) => names.has(name));
+  const names = new Set(other.people.map(nameKey));
+  return one.people.filter((name) => names.has(nameKey(name)));
 }

@@ -1,9 +1,8 @@
-import { createReadStream } from "node:fs";
 import { extname } from "node:path";
-import { createInterface } from "node:readline";
-import { parse } from "csv-parse";
+import { csvRows, nameKey, textLines } from "../data/index.ts";
 import { PetalfaceError } from "../errors.ts";
 import type { Grouping } from "../evaluation/index.ts";
+import { printPath } from "../images/index.ts";
 
 /** More groups than this make no table. */
 const mostGroups = 12;
@@ -15,36 +14,30 @@ const mostGroups = 12;
  * @throws PetalfaceError if one person is put into two groups, or there are more than 12
  */
 export async function readGroups(spec: string, people: readonly string[]): Promise<Grouping | undefined> {
-  const lines = linesOf(spec);
-  if (lines === undefined) return undefined;
+  const ending = extname(spec).toLowerCase();
+  if (![".csv", ".jsonl", ".ndjson"].includes(ending)) return undefined;
   const groupOf = new Map<string, string>();
-  for await (const line of lines) {
+  for await (const line of linesOf(spec, ending)) {
     const { person, group } = line as { readonly person?: unknown; readonly group?: unknown };
     if (person === undefined || group === undefined || group === null || group === "") continue;
-    const known = groupOf.get(String(person));
+    const known = groupOf.get(nameKey(String(person)));
     if (known !== undefined && known !== String(group))
       throw new PetalfaceError(
         `${spec}: ${JSON.stringify(String(person))} is in the groups ${JSON.stringify(known)} and ${JSON.stringify(String(group))}; give each person one`,
       );
-    groupOf.set(String(person), String(group));
+    groupOf.set(nameKey(String(person)), String(group));
   }
-  const names = [...new Set(people.flatMap((person) => groupOf.get(person) ?? []))].sort();
+  const names = [...new Set(people.flatMap((person) => groupOf.get(nameKey(person)) ?? []))].sort();
   if (names.length === 0) return undefined;
   if (names.length > mostGroups)
     throw new PetalfaceError(`${spec}: column group has ${names.length} values; at most ${mostGroups} can be shown`);
-  return { names, of: Int32Array.from(people, (person) => names.indexOf(groupOf.get(person) ?? "")) };
+  return { names, of: Int32Array.from(people, (person) => names.indexOf(groupOf.get(nameKey(person)) ?? "")) };
 }
 
-function linesOf(spec: string): AsyncIterable<unknown> | undefined {
-  const ending = extname(spec).toLowerCase();
-  if (ending === ".csv")
-    return createReadStream(spec).pipe(parse({ columns: true, bom: true, trim: true, skip_empty_lines: true }));
-  if (ending === ".jsonl" || ending === ".ndjson") return jsonLines(spec);
-  return undefined;
-}
-
-/** The data has been opened before, so every line is known to be JSON. */
-async function* jsonLines(spec: string): AsyncGenerator<unknown> {
-  for await (const line of createInterface({ input: createReadStream(spec), crlfDelay: Number.POSITIVE_INFINITY }))
-    if (line.trim() !== "") yield JSON.parse(line);
+/** The data has been opened before, so that its lines are known to be well-formed. */
+async function* linesOf(spec: string, ending: string): AsyncGenerator<unknown> {
+  const wrong = (line: number, what: string): PetalfaceError =>
+    new PetalfaceError(`${printPath(spec)}, line ${line}: ${what}`);
+  if (ending === ".csv") for await (const { record } of csvRows(spec, wrong)) yield record;
+  else for await (const line of textLines(spec, wrong)) if (line.trim() !== "") yield JSON.parse(line);
 }

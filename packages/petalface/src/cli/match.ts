@@ -8,6 +8,7 @@ import {
   type MatchProtocol,
   type NamedProtocol,
   percent,
+  printIntervals,
   printTable,
   saveEvaluation,
   withoutDetail,
@@ -71,7 +72,7 @@ export async function evaluateNamed(
   }
   const { people, images, genuine, impostor, gallery, probes } = frozen.protocol;
   const lines = [
-    `${protocol.name}: ${images} faces of ${people} people${genuine + impostor > 0 ? `, ${genuine + impostor} comparisons` : ""}${probes > 0 ? `, ${probes} probes, a gallery of ${gallery}` : ""}; 95 % intervals over people`,
+    `${protocol.name}: ${images} faces of ${people} people${genuine + impostor > 0 ? `, ${genuine + impostor} comparisons` : ""}${probes > 0 ? `, ${probes} probes, a gallery of ${gallery}` : ""}; ${printIntervals(frozen.protocol)}`,
     printTable(columns, { kinds: ["tar", "auc", "rank1", "rank", "tpir"] }),
     ...frozen.unresolved.map(({ far, impostors }) => `a rate of ${far} cannot be measured with ${impostors} impostors`),
     ...(adapted?.identical ? [`items whose embedding kept every bit: ${percent(adapted.identical.images)} %`] : []),

@@ -80,8 +80,10 @@ async function drawFaces(
 /** Some of the protocol's people as the model saw them: sharp and degraded, with alpha where there is one. */
 export async function drawSamples(faces: Faces, result: EvaluationResult): Promise<ReportSample[]> {
   const { gallery, images } = faces.protocol;
-  const step = Math.max(1, Math.floor(gallery.length / SHOWN));
-  const shown = gallery.filter((_, position) => position % step === 0).slice(0, SHOWN);
+  // Where people are only guessed there is no gallery.
+  const some = gallery.length > 0 ? gallery : [...images.keys()];
+  const step = Math.max(1, Math.floor(some.length / SHOWN));
+  const shown = some.filter((_, position) => position % step === 0).slice(0, SHOWN);
   const degradations = [null, ...result.degradations];
   const views = shown.flatMap((image) => degradations.map((degradation) => ({ image, degradation })));
   const drawn = await drawFaces(faces, views, result);

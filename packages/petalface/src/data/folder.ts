@@ -2,6 +2,7 @@ import { type Dir, type Dirent, opendirSync, statSync } from "node:fs";
 import { extname, join, resolve } from "node:path";
 import { PetalfaceError } from "../errors.ts";
 import { imageExtensions, printPath, refusedFormat } from "../images/index.ts";
+import { isLitter } from "../litter.ts";
 import { byCodeUnits } from "./files.ts";
 import type { ScanOptions } from "./listing/cached.ts";
 import { createIndex, createPause, type FileIndex, sizeOf } from "./listing/index-of-files.ts";
@@ -137,7 +138,7 @@ function note(
   listing: { folders: string[]; imageFolders: string[]; images: string[]; others: number },
 ): void {
   const { name } = entry;
-  if (name.startsWith(".")) return;
+  if (isLitter(name)) return;
   const image = imageExtensions.has(extname(name).toLowerCase()) || refusedFormat(name) !== undefined;
   // A link counts as what it leads to, and some file systems do not say what an entry is.
   const known = entry.isFile() || entry.isDirectory() || entry.isFIFO() || entry.isSocket();

@@ -2,6 +2,7 @@ import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { PetalfaceError } from "../errors.ts";
 import { printPath } from "../images/index.ts";
+import { isLitter } from "../litter.ts";
 import { readIntegers } from "./integers.ts";
 import { createNames, type Names } from "./listing/names.ts";
 import { textLines } from "./text.ts";
@@ -51,7 +52,7 @@ async function finder(folder: string): Promise<(ending: string) => string> {
     throw new PetalfaceError(`cannot list ${printPath(folder)}: ${cause.code}`, { cause });
   });
   return (ending) => {
-    const found = files.filter((file) => file.endsWith(ending));
+    const found = files.filter((file) => file.endsWith(ending) && !isLitter(file));
     if (found.length !== 1)
       throw new PetalfaceError(
         `${printPath(folder)} holds ${found.length} files *${ending}; expected one, as in IJB's meta`,

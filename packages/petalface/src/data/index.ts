@@ -1,6 +1,7 @@
 export { type IjbMeta, readIjbMeta } from "./ijb.ts";
 export { joinData, type NamedPart } from "./join.ts";
 export type { ScanOptions } from "./listing/cached.ts";
+export { nameKey } from "./listing/spelling.ts";
 export { manifestExtensions } from "./manifest.ts";
 export { openData } from "./open.ts";
 export { type Packed, type PackOptions, packRecords } from "./records/pack.ts";
@@ -8,6 +9,7 @@ export { type UnpackOptions, unpackRecords } from "./records/unpack.ts";
 export { encodeRecord } from "./records/write.ts";
 export { type FaceLoader, skipUnreadable } from "./skip.ts";
 export { subset } from "./subset.ts";
+export { csvRows, textLines } from "./text.ts";
 export { type ListedFace, readMatPairs, readTinyFaceList } from "./tinyface.ts";
 export type { FaceData, Sample } from "./types.ts";
 export { createTally, printUnreadable, type Tally, tooMany, type Unreadable } from "./unreadable.ts";

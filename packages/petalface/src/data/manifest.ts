@@ -1,14 +1,14 @@
-import { createReadStream } from "node:fs";
 import { dirname, extname, isAbsolute, join, resolve } from "node:path";
-import { parse } from "csv-parse";
 import { PetalfaceError } from "../errors.ts";
 import { printPath } from "../images/index.ts";
+import { leadsThroughLitter } from "../litter.ts";
 import { byCodeUnits } from "./files.ts";
 import type { ScanOptions } from "./listing/cached.ts";
 import { createIndex, createPause, type FileIndex } from "./listing/index-of-files.ts";
 import { createNames } from "./listing/names.ts";
+import { createSpelling, nameKey } from "./listing/spelling.ts";
 import { createStamps, type Stamps } from "./listing/stamps.ts";
-import { longestLine, textLines, type Wrong } from "./text.ts";
+import { csvRows, textLines, type Wrong } from "./text.ts";
 
 /** One line of a manifest, not yet checked. */
 interface Line {
@@ -39,12 +39,17 @@ export async function scanManifest(
   const rows = await readRows(spec, wrong);
   const { people, owners, paths, scores, lines } = rows;
   const root = dirname(resolve(spec));
+  const spelled = createSpelling(root);
   const builder = createIndex(spec);
   const pause = createPause(turn);
   const quality = new Float32Array(paths.length);
-  let kept = 0;
+  let [kept, skipped] = [0, 0];
   for (let row = 0; row < paths.length; row++) {
-    const id = paths.at(row);
+    if (leadsThroughLitter(paths.at(row))) {
+      skipped++;
+      continue;
+    }
+    const id = spelled(paths.at(row));
     const path = isAbsolute(id) ? id : join(root, id);
     const what = `${printPath(spec)}, line ${lines[row]}, ${printPath(id)}`;
     if (builder.add(path, id, id, owners[row] as number, people, what)) quality[kept++] = scores[row] as number;
@@ -55,7 +60,7 @@ export async function scanManifest(
       signal?.throwIfAborted();
     }
   }
-  const index = builder.finish({ people, inFolders: false, skipped: 0, quality: quality.slice(0, kept) });
+  const index = builder.finish({ people, inFolders: false, skipped, quality: quality.slice(0, kept) });
   if (kept === 0)
     throw new PetalfaceError(`${printPath(spec)} lists no photos that are there: ${index.unreadable.first[0]}`);
   return { index, stamps: stamps.finish() };
@@ -75,9 +80,9 @@ async function readRows(spec: string, wrong: Wrong) {
       if (typeof path !== "string" || path === "") throw wrong(number, "no path");
       if (path.includes("\0")) throw wrong(number, "the path holds a null character");
       const id = path.replaceAll("\\", "/");
-      if (seen.has(id)) throw wrong(number, `${printPath(path)} is listed twice`);
-      seen.add(id);
-      const name = person === undefined || person === null || person === "" ? undefined : String(person);
+      if (seen.has(nameKey(id))) throw wrong(number, `${printPath(path)} is listed twice`);
+      seen.add(nameKey(id));
+      const name = person === undefined || person === null || person === "" ? undefined : nameKey(String(person));
       if (owners.length > 0 && (name === undefined) !== (owners[0] as number) < 0)
         throw wrong(number, "some lines name a person and some do not; name all or none");
       if (name !== undefined && !numbers.has(name)) numbers.set(name, numbers.size);
@@ -111,7 +116,7 @@ async function readRows(spec: string, wrong: Wrong) {
 function linesOf(spec: string, wrong: Wrong): AsyncGenerator<Line> {
   switch (extname(spec).toLowerCase()) {
     case ".csv":
-      return csvLines(spec);
+      return csvLines(spec, wrong);
     case ".lst":
       return listLines(spec, wrong);
     default:
@@ -136,20 +141,14 @@ async function* listLines(spec: string, wrong: Wrong): AsyncGenerator<Line> {
   }
 }
 
-async function* csvLines(spec: string): AsyncGenerator<Line> {
-  const parser = createReadStream(spec).pipe(
-    parse({ bom: true, columns: true, info: true, trim: true, skip_empty_lines: true, max_record_size: longestLine }),
-  );
-  for await (const { record, info } of parser as AsyncIterable<{
-    record: Record<string, string>;
-    info: { lines: number };
-  }>) {
+async function* csvLines(spec: string, wrong: Wrong): AsyncGenerator<Line> {
+  for await (const { record, line } of csvRows(spec, wrong)) {
     if (!Object.hasOwn(record, "path")) {
       throw new PetalfaceError(
-        `${spec} has no column "path"; its header must name path and may name person and quality`,
+        `${printPath(spec)} has no column "path"; its header must name path and may name person and quality`,
       );
     }
-    yield { number: info.lines, fields: record };
+    yield { number: line, fields: record };
   }
 }
 

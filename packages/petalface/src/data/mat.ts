@@ -44,8 +44,7 @@ interface Element {
 export async function readMat(path: string): Promise<ReadonlyMap<string, MatValue>> {
   const name = printPath(path);
   const bytes = await readWhole(path, name);
-  if (bytes.subarray(0, 8).equals(Buffer.from("\x89HDF\r\n\x1a\n", "latin1")))
-    throw new PetalfaceError(`${name} is a MATLAB file of version 7.3; save it with -v7`);
+  if (isHdf5(bytes)) throw new PetalfaceError(`${name} is a MATLAB file of version 7.3; save it with -v7`);
   if (bytes.length < headerBytes || bytes.toString("latin1", 126, 128) !== "IM")
     throw new PetalfaceError(`${name} is no little-endian MATLAB file of version 5 to 7`);
   const reader: Reader = { name, budget: largest };
@@ -59,6 +58,17 @@ export async function readMat(path: string): Promise<ReadonlyMap<string, MatValu
     variables.set(label, value);
   }
   return variables;
+}
+
+/**
+ * Whether a file is HDF5, as `save -v7.3` writes it: its signature stands at byte 0 or, behind a header of the writer's own (512 bytes in MATLAB),
+ * at 512, 1024, 2048, ... (The HDF Group, HDF5 File Format Specification, section II.A).
+ */
+function isHdf5(bytes: Buffer): boolean {
+  const signature = Buffer.from("\x89HDF\r\n\x1a\n", "latin1");
+  for (let at = 0; at + signature.length <= bytes.length; at = at === 0 ? 512 : 2 * at)
+    if (bytes.subarray(at, at + signature.length).equals(signature)) return true;
+  return false;
 }
 
 async function readWhole(path: string, name: string): Promise<Buffer> {

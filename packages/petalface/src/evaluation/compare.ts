@@ -33,6 +33,8 @@ export interface Difference extends Estimate {
 export interface Comparison {
   readonly protocol: string;
   readonly people: number;
+  /** Whether people are guessed from the pairs; intervals may then be too narrow, and p values too small. */
+  readonly guessed?: boolean | undefined;
   readonly bootstrap: BootstrapSummary;
   /** How many runs (training seeds) each method has. */
   readonly runs: readonly [number, number];
@@ -127,6 +129,7 @@ export function compareMethods(
   const comparison: Comparison = {
     protocol: first.protocol.name,
     people,
+    ...(first.protocol.guessed && { guessed: true }),
     bootstrap: settings,
     runs: [a.length, b.length],
     identical: identicalShare(first.detail, other.detail),

@@ -8,7 +8,7 @@ export * from "./matching/index.ts";
 export { meanResult } from "./mean.ts";
 export { measureEmbeddings, type ProtocolEmbeddings } from "./measure.ts";
 export { type ReadPairsOptions, readPairs } from "./pairs-file.ts";
-export { resolveProtocol } from "./protocol.ts";
+export { printIntervals, resolveProtocol } from "./protocol.ts";
 export { type EvaluateMatchOptions, evaluateMatch } from "./protocols/evaluate.ts";
 export { embedFused, type FusedFaces } from "./protocols/fuse.ts";
 export { findProtocol, type NamedProtocol, namedProtocols } from "./protocols/guides.ts";

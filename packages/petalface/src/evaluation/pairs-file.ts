@@ -1,6 +1,7 @@
 import { open } from "node:fs/promises";
 import { basename } from "node:path";
 import { parse } from "csv-parse/sync";
+import { nameKey } from "../data/index.ts";
 import { PetalfaceError } from "../errors.ts";
 import { buildProtocol, type NamedPair, type Side } from "./protocol.ts";
 import type { PairsProtocol } from "./types.ts";
@@ -169,7 +170,7 @@ function csvImage(where: string, path: string, person: string | undefined): Side
     throw new PetalfaceError(
       `${where}: nothing says who is on ${JSON.stringify(path)}; use a folder per person or a column person1, person2`,
     );
-  return { id: parts.join("/"), person: who };
+  return { id: nameKey(parts.join("/")), person: nameKey(who) };
 }
 
 function parseFlag(where: string, flag: string): boolean {

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { FaceData } from "../data/index.ts";
+import { type FaceData, nameKey } from "../data/index.ts";
 import { PetalfaceError } from "../errors.ts";
 import type { PairsProtocol, ProtocolImage, ProtocolPair, ProtocolSummary } from "./types.ts";
 
@@ -24,8 +24,9 @@ export interface NamedPair {
  *
  * @throws PetalfaceError if fewer than two folds are left, if genuine or impostor pairs are missing, or if one image is
  * said to show two people.
+ * @param guessed whether the people are those that the pairs connect, because nobody named them: then there is no rank-1 part
  */
-export function buildProtocol(name: string, named: readonly NamedPair[]): PairsProtocol {
+export function buildProtocol(name: string, named: readonly NamedPair[], guessed = false): PairsProtocol {
   const people = new Map<string, number>();
   const images: ProtocolImage[] = [];
   const imageOf = new Map<string, number>();
@@ -34,15 +35,17 @@ export function buildProtocol(name: string, named: readonly NamedPair[]): PairsP
   );
 
   const number = (side: Side): number => {
-    const person = people.get(side.person) ?? people.set(side.person, people.size).size - 1;
-    const known = imageOf.get(side.id);
+    const name = nameKey(side.person);
+    const id = nameKey(side.id);
+    const person = people.get(name) ?? people.set(name, people.size).size - 1;
+    const known = imageOf.get(id);
     if (known !== undefined) {
       if (images[known]?.person !== person)
         throw new PetalfaceError(`${name}: ${side.id} is said to show two people; give each image one person`);
       return known;
     }
-    imageOf.set(side.id, images.length);
-    return images.push({ id: side.id, person }) - 1;
+    imageOf.set(id, images.length);
+    return images.push({ id, person }) - 1;
   };
   const pairs: ProtocolPair[] = named.map((pair) => ({
     first: number(pair.first),
@@ -62,10 +65,12 @@ export function buildProtocol(name: string, named: readonly NamedPair[]): PairsP
   const gallery: number[] = [];
   const probes: number[] = [];
   const enrolled = new Set<number>();
-  images.forEach((image, index) => {
-    (enrolled.has(image.person) ? probes : gallery).push(index);
-    enrolled.add(image.person);
-  });
+  // A stranger in the gallery may be the probe's own person under another guessed name.
+  if (!guessed)
+    images.forEach((image, index) => {
+      (enrolled.has(image.person) ? probes : gallery).push(index);
+      enrolled.add(image.person);
+    });
 
   const hash = createHash("sha256");
   for (const image of images) hash.update(JSON.stringify([image.id, image.person]));
@@ -80,7 +85,15 @@ export function buildProtocol(name: string, named: readonly NamedPair[]): PairsP
     gallery,
     probes,
     fingerprint: hash.digest("hex"),
+    ...(guessed && { guessed }),
   };
+}
+
+/** For people: what intervals of a protocol are over, and how far they can be relied on. */
+export function printIntervals({ guessed }: Pick<ProtocolSummary, "guessed">): string {
+  return guessed
+    ? "95 % intervals over people, who are guessed from the pairs: one person may count as several, so they may be too narrow"
+    : "95 % intervals over people";
 }
 
 /** Counts of a protocol, for reports. */
@@ -92,6 +105,7 @@ export function summariseProtocol(protocol: PairsProtocol): ProtocolSummary {
     fingerprint: protocol.fingerprint,
     folds: protocol.folds,
     people: protocol.people.length,
+    ...(protocol.guessed && { guessed: true }),
     images: protocol.images.length,
     genuine,
     impostor: protocol.pairs.length - genuine,
@@ -101,6 +115,8 @@ export function summariseProtocol(protocol: PairsProtocol): ProtocolSummary {
 }
 
 const withoutExtension = (id: string): string => id.replace(/\.[^./]*$/, "");
+/** How images are looked up, whatever separates folders and in whatever Unicode form they are written. */
+const keyOf = (id: string): string => nameKey(id.replaceAll("\\", "/"));
 
 /**
  * Finds every image of a protocol in a data set. Where no id matches, the same id with another extension does
@@ -110,12 +126,12 @@ const withoutExtension = (id: string): string => id.replace(/\.[^./]*$/, "");
  * @throws PetalfaceError naming how many images are missing and the first of them.
  */
 export function resolveProtocol(protocol: PairsProtocol, data: FaceData): Int32Array {
-  const exact = new Map(protocol.images.map((image, index) => [image.id, index]));
-  const byStem = new Map(protocol.images.map((image, index) => [withoutExtension(image.id), index]));
+  const exact = new Map(protocol.images.map((image, index) => [keyOf(image.id), index]));
+  const byStem = new Map(protocol.images.map((image, index) => [withoutExtension(keyOf(image.id)), index]));
   const found = new Int32Array(protocol.images.length).fill(-1);
   const loose = new Int32Array(protocol.images.length).fill(-1);
   for (let index = 0; index < data.length; index++) {
-    const id = data.at(index).id.replaceAll("\\", "/");
+    const id = keyOf(data.at(index).id);
     const image = exact.get(id);
     if (image !== undefined) found[image] = index;
     const similar = byStem.get(withoutExtension(id));

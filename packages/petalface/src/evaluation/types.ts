@@ -31,6 +31,11 @@ export interface PairsProtocol {
   readonly probes: readonly number[];
   /** SHA-256 over images and pairs, hex. Only results of equal fingerprints can be compared. */
   readonly fingerprint: string;
+  /**
+   * Whether nobody named the people: whoever the pairs connect counts as one. One person may then count as several, so that there is no rank-1 and
+   * the intervals, which take people for independent, may be too narrow.
+   */
+  readonly guessed?: boolean | undefined;
 }
 
 /**
@@ -145,6 +150,8 @@ export interface ProtocolSummary {
   /** 0 where no accuracy over folds is measured. */
   readonly folds: number;
   readonly people: number;
+  /** Whether people are guessed from the pairs; see {@link PairsProtocol.guessed}. */
+  readonly guessed?: boolean | undefined;
   readonly images: number;
   readonly genuine: number;
   readonly impostor: number;

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { PetalfaceError } from "../errors.ts";
 import { removeUnfinished, writeFailure } from "../files.ts";
 import { printPath } from "../images/index.ts";
+import { isLitter } from "../litter.ts";
 import { lockRun } from "../lock.ts";
 import { batches } from "./batches.ts";
 import { inOrder } from "./in-order.ts";
@@ -71,7 +72,7 @@ export async function alignFaces(request: AlignRequest, context: AlignContext): 
 async function makeFolder(out: string): Promise<void> {
   try {
     await mkdir(out, { recursive: true });
-    const names = await readdir(out);
+    const names = (await readdir(out)).filter((name) => !isLitter(name));
     const foreign = names.length > 0 && !names.some((name) => ours.has(name));
     if (foreign)
       throw new PetalfaceError(

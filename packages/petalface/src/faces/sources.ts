@@ -2,6 +2,7 @@ import { type Dirent, readdirSync, realpathSync, type Stats, statSync } from "no
 import { basename, extname, join } from "node:path";
 import { PetalfaceError } from "../errors.ts";
 import { imageExtensions, printPath, refusedFormat } from "../images/index.ts";
+import { isLitter } from "../litter.ts";
 
 /** A photo or video to align. */
 export interface Source {
@@ -74,7 +75,7 @@ export function countSources(root: string, signal?: AbortSignal): SourceCount {
 
 /**
  * Photos and videos of a folder and the folders in it, in the order of {@link bySource}; only one folder's names at a time are in memory. Hidden
- * entries are passed over. Links are followed, except those that lead back to a folder around them.
+ * entries and what {@link isLitter} names are passed over. Links are followed, except those that lead back to a folder around them.
  *
  * @param people whether the outermost folder is the person's name
  * @throws PetalfaceError where a folder cannot be listed
@@ -119,7 +120,7 @@ function* walk(root: string, folder: string, around: readonly string[], signal?:
 
 function listFolder(path: string): Dirent[] {
   try {
-    const entries = readdirSync(path, { withFileTypes: true }).filter(({ name }) => !name.startsWith("."));
+    const entries = readdirSync(path, { withFileTypes: true }).filter(({ name }) => !isLitter(name));
     return entries.sort((one, other) => (one.name < other.name ? -1 : 1));
   } catch (cause) {
     throw cannotList(path, cause);

@@ -7,6 +7,7 @@ import {
   measureLabel,
   type NamedComparison,
   percent,
+  printIntervals,
   printTable,
   verdictWords,
   writeReport,
@@ -58,6 +59,7 @@ function describe({ name, against, comparison }: NamedComparison): string {
     ...(pairs === undefined
       ? []
       : [`sharp faces with the very same embedding: ${percent(images)} %, pairs: ${percent(pairs)} %`]),
+    ...(comparison.guessed ? [printIntervals(comparison)] : []),
     ...(before > 1 || after > 1 ? [`intervals cover people and training seeds (${before} and ${after} runs)`] : []),
   ].join("\n");
 }

@@ -6,6 +6,7 @@ import type { FaceData } from "../../data/index.ts";
 import { PetalfaceError } from "../../errors.ts";
 import { writeFileSafely } from "../../files.ts";
 import type { DegradationSpec, Loader } from "../../images/index.ts";
+import { isLitter } from "../../litter.ts";
 import type { CliContext } from "../context.ts";
 import { withExamples } from "../examples.ts";
 import { parseInteger } from "../options.ts";
@@ -26,7 +27,8 @@ async function checkFolders(input: string, output: string): Promise<void> {
     if (error.code === "ENOENT") return [];
     throw new PetalfaceError(`cannot use ${output} as the output folder: ${error.message}`, { cause: error });
   });
-  if (entries.length > 0) throw new PetalfaceError(`${output} is not empty: name a new folder for the degraded faces`);
+  if (!entries.every(isLitter))
+    throw new PetalfaceError(`${output} is not empty: name a new folder for the degraded faces`);
   const from = await realpath(input).catch(() => undefined);
   if (from === undefined) return;
   const inside = relative(from, resolve(output));

@@ -14,6 +14,7 @@ import {
   namedProtocols,
   type PairsProtocol,
   percent,
+  printIntervals,
   printQualityBins,
   printTable,
   qualityBins,
@@ -147,10 +148,13 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
     frozen: referenceOf(frozen) ?? null,
     adapted: adapted === undefined ? null : (referenceOf(adapted) ?? null),
   };
-  const { people, images, genuine, impostor, probes } = frozen.protocol;
+  const { people, guessed, images, genuine, impostor, probes } = frozen.protocol;
   const lines = [
-    `${protocol.name}: ${genuine + impostor} pairs of ${images} faces of ${people} people, ${probes} probes; 95 % intervals over people`,
+    `${protocol.name}: ${genuine + impostor} pairs of ${images} faces of ${people} ${guessed ? "people (guessed)" : "people"}${probes > 0 ? `, ${probes} probes` : ""}; ${printIntervals(frozen.protocol)}`,
     printTable(columns, { kinds: ["accuracy", "tar", "rank1"] }),
+    ...(guessed
+      ? ["no rank-1: the list does not name people, so a person's other faces would count as strangers"]
+      : []),
     ...columns.flatMap(({ name, result }) => (named === undefined ? [] : referenceLine(name, result))),
     ...(adapted?.identical?.pairs !== undefined
       ? [

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { PetalfaceError } from "../../errors.ts";
 import { writeFileSafely } from "../../files.ts";
 import { endingOf, openImageStore, printPath } from "../../images/index.ts";
+import { isLitter } from "../../litter.ts";
 import type { FaceData } from "../types.ts";
 import { createTally, type Unreadable } from "../unreadable.ts";
 
@@ -29,7 +30,7 @@ export async function unpackRecords(
     if (cause.code === "ENOENT") return [];
     throw new PetalfaceError(`cannot use ${printPath(folder)}: ${cause.code}`, { cause });
   });
-  if (entries.length > 0) throw new PetalfaceError(`${printPath(folder)} is not empty; name a new folder`);
+  if (!entries.every(isLitter)) throw new PetalfaceError(`${printPath(folder)} is not empty; name a new folder`);
   const tally = createTally(data.spec, data.length, data.unreadable);
   const store = openImageStore();
   let images = 0;

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { type FaceData, joinData, type NamedPart, openData } from "../../data/index.ts";
+import { type FaceData, joinData, type NamedPart, nameKey, openData } from "../../data/index.ts";
 import { PetalfaceError } from "../../errors.ts";
 import { createPeople, exists, findPlace, fingerprintOf, type ProtocolPlaces, range } from "./places.ts";
 import type { MatchProtocol } from "./types.ts";
@@ -21,7 +21,7 @@ export async function openIdentification({ data: spec, signal }: ProtocolPlaces)
       const { id, person } = data.at(at);
       if (person < 0)
         throw new PetalfaceError(`${data.spec}: nobody says who is on ${id}; make a folder for each person`);
-      return people.number(data.people[person] as string);
+      return people.number(nameKey(data.people[person] as string));
     });
   const person = Int32Array.from([
     ...label(probe),

@@ -1,8 +1,7 @@
-import { createReadStream } from "node:fs";
 import { join } from "node:path";
-import { parse } from "csv-parse";
-import { type FaceData, type IjbMeta, openData, readIjbMeta } from "../../data/index.ts";
+import { csvRows, type FaceData, type IjbMeta, nameKey, openData, readIjbMeta } from "../../data/index.ts";
 import { PetalfaceError } from "../../errors.ts";
+import { printPath } from "../../images/index.ts";
 import { exists, filesOf, findPlace, fingerprintOf, type ProtocolPlaces } from "./places.ts";
 import type { MatchProtocol, Search } from "./types.ts";
 
@@ -55,6 +54,7 @@ export function ijbProtocol(
     items: Array.from(template.keys(), (number) => `template ${number}`),
     person: owners.person,
     people: owners.count,
+    guessed: subjects.galleries.length === 0 && subjects.probes === undefined,
     comparisons: [comparison],
     searches: searchesOf(subjects, template),
     choice: {
@@ -69,7 +69,7 @@ export function ijbProtocol(
 }
 
 function findFaces(data: FaceData, { names }: IjbMeta, folder: string): Int32Array {
-  const stem = (name: string): string => name.replace(/\.[^./]*$/, "");
+  const stem = (name: string): string => nameKey(name.replace(/\.[^./]*$/, ""));
   const place = new Map<string, number>();
   for (let at = 0; at < data.length; at++) place.set(stem(data.at(at).id), at);
   return Int32Array.from({ length: names.length }, (_, at) => {
@@ -103,30 +103,18 @@ async function readSubjects(kind: string, meta: string): Promise<Lists> {
 
 async function readCsv(path: string): Promise<Subjects> {
   const subjects = new Map<number, string>();
+  const wrong = (line: number, what: string): PetalfaceError =>
+    new PetalfaceError(`${printPath(path)}, line ${line}: ${what}`);
+  const columns = (header: string[]): string[] => header.map((name) => name.trim().toUpperCase());
   try {
-    const rows = createReadStream(path).pipe(
-      parse({
-        bom: true,
-        columns: (header: string[]) => header.map((name) => name.trim().toUpperCase()),
-        trim: true,
-        info: true,
-        relax_column_count: true,
-        skip_empty_lines: true,
-        max_record_size: 65_536,
-      }),
-    );
-    for await (const { record, info } of rows as AsyncIterable<{
-      record: Record<string, string>;
-      info: { lines: number };
-    }>) {
+    for await (const { record, line } of csvRows(path, wrong, { columns, relax_column_count: true })) {
       const { TEMPLATE_ID: id = "", SUBJECT_ID: subject = "" } = record;
-      if (!/^\d{1,9}$/.test(id) || subject === "")
-        throw new PetalfaceError(`${path}, line ${info.lines}: expected columns TEMPLATE_ID and SUBJECT_ID`);
+      if (!/^\d{1,9}$/.test(id) || subject === "") throw wrong(line, "expected columns TEMPLATE_ID and SUBJECT_ID");
       subjects.set(Number(id), subject);
     }
   } catch (cause) {
     if (cause instanceof PetalfaceError) throw cause;
-    throw new PetalfaceError(`cannot read ${path}: ${(cause as Error).message}`, { cause });
+    throw new PetalfaceError(`cannot read ${printPath(path)}: ${(cause as Error).message}`, { cause });
   }
   return subjects;
 }

@@ -155,11 +155,11 @@ function ownPlaces(probes: Int32Array, gallery: Int32Array): Int32Array {
 }
 
 function summarise(protocol: MatchProtocol): ProtocolSummary {
-  const { kind, name, fingerprint, people, faces, comparisons, searches } = protocol;
+  const { kind, name, fingerprint, people, guessed, faces, comparisons, searches } = protocol;
   const genuine = comparisons.reduce((sum, { same }) => sum + same.reduce((count, flag) => count + flag, 0), 0);
   const compared = comparisons.reduce((sum, { same }) => sum + same.length, 0);
   return {
-    ...{ kind, name, fingerprint, folds: 0, people, images: faces.length },
+    ...{ kind, name, fingerprint, folds: 0, people, ...(guessed && { guessed }), images: faces.length },
     ...{ genuine, impostor: compared - genuine },
     gallery: searches.reduce((most, { gallery }) => Math.max(most, gallery.length), 0),
     probes: searches.reduce((sum, { probes }) => sum + probes.length, 0),

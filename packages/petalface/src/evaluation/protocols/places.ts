@@ -1,8 +1,10 @@
 import { createHash } from "node:crypto";
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { nameKey } from "../../data/index.ts";
 import { PetalfaceError } from "../../errors.ts";
 import { printPath } from "../../images/index.ts";
+import { isLitter } from "../../litter.ts";
 
 /** Where a protocol's files are. */
 export interface ProtocolPlaces {
@@ -38,7 +40,8 @@ export async function findPlace(
 }
 
 /** Files of a folder, sorted; none where it is missing. */
-export const filesOf = async (folder: string): Promise<string[]> => (await readdir(folder).catch(() => [])).sort();
+export const filesOf = async (folder: string): Promise<string[]> =>
+  (await readdir(folder).catch(() => [])).filter((name) => !isLitter(name)).sort();
 
 /** Numbers people in the order in which they are met. */
 export function createPeople() {
@@ -62,8 +65,8 @@ export function leadingNumber(name: string): number | undefined {
   return digits === undefined ? undefined : Number(digits);
 }
 
-/** A file name without folder and ending: lists say `.jpg` where aligned copies may be `.png`. */
-export const stemOf = (name: string): string => name.slice(name.lastIndexOf("/") + 1).replace(/\.[^.]*$/, "");
+/** A file name without folder and ending, as a key: lists say `.jpg` where aligned copies may be `.png`. */
+export const stemOf = (name: string): string => nameKey(name.slice(name.lastIndexOf("/") + 1).replace(/\.[^.]*$/, ""));
 
 /** Numbers from `start` on. */
 export const range = (start: number, count: number): Int32Array =>

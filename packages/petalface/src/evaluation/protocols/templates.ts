@@ -1,6 +1,4 @@
-import { createReadStream } from "node:fs";
-import { parse } from "csv-parse";
-import { openData } from "../../data/index.ts";
+import { csvRows, nameKey, openData } from "../../data/index.ts";
 import { PetalfaceError } from "../../errors.ts";
 import { printPath } from "../../images/index.ts";
 import { createPeople, fingerprintOf, type ProtocolPlaces } from "./places.ts";
@@ -58,14 +56,14 @@ export async function openTemplates(
       { exitCode: 2 },
     );
   const data = await openData(spec, { signal });
-  const place = new Map(Array.from({ length: data.length }, (_, at) => [data.at(at).id, at]));
+  const place = new Map(Array.from({ length: data.length }, (_, at) => [nameKey(data.at(at).id), at]));
   const people = createPeople();
   const items = new Map<string, number>();
   const [person, setOf]: [number[], string[]] = [[], []];
   const [faces, item, media, weight]: [number[], number[], number[], number[]] = [[], [], [], []];
   const mediaNumbers = createPeople();
   for await (const { row, wrong } of readRows(spec, sets)) {
-    const face = place.get(row.path);
+    const face = place.get(nameKey(row.path));
     // It was counted among what cannot be read when the set was opened.
     if (face === undefined) continue;
     const key = JSON.stringify([row.set, row.template]);
@@ -139,17 +137,11 @@ function allPairs(probes: Int32Array, gallery: Int32Array, person: Int32Array): 
 }
 
 async function* readRows(path: string, sets: readonly string[]) {
-  let line = 0;
-  const wrong = (what: string): PetalfaceError => new PetalfaceError(`${printPath(path)}, line ${line}: ${what}`);
+  const wrongAt = (line: number, what: string): PetalfaceError =>
+    new PetalfaceError(`${printPath(path)}, line ${line}: ${what}`);
   try {
-    const rows = createReadStream(path).pipe(
-      parse({ bom: true, columns: true, trim: true, info: true, skip_empty_lines: true, max_record_size: 65_536 }),
-    );
-    for await (const { record, info } of rows as AsyncIterable<{
-      record: Record<string, string>;
-      info: { lines: number };
-    }>) {
-      line = info.lines;
+    for await (const { record, line } of csvRows(path, wrongAt)) {
+      const wrong = (what: string): PetalfaceError => wrongAt(line, what);
       const { set = "", template = "", person = "", path: face = "", media = "", weight = "" } = record;
       if (!sets.includes(set)) throw wrong(`set is ${JSON.stringify(set)}; expected ${sets.join(", ")}`);
       if (template === "" || person === "") throw wrong("expected the columns path, person, set and template");

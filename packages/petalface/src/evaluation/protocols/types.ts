@@ -43,6 +43,8 @@ export interface MatchProtocol {
   /** Person of each item, from 0; -1 for a distractor. */
   readonly person: Int32Array;
   readonly people: number;
+  /** Whether people are those that genuine pairs connect, because no list names them; the intervals may then be too narrow. */
+  readonly guessed?: boolean | undefined;
   readonly comparisons: readonly Comparisons[];
   readonly searches: readonly Search[];
   readonly choice: OperatingChoice;

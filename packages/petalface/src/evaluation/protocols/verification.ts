@@ -8,7 +8,8 @@ const listFolds = 10;
 
 /**
  * The pairs of a verification list (`lfw.bin`, ...), ten folds in their order; ids are the numbers of the images. The list does not say who is on
- * an image, only which two show one person: whoever such pairs, or equal images, connect counts as one person.
+ * an image, only which two show one person: whoever such pairs, or equal images, connect counts as one person
+ * ({@link PairsProtocol.guessed}).
  *
  * @throws PetalfaceError where the file is something else
  */
@@ -42,5 +43,5 @@ export async function readVerificationPairs(path: string): Promise<PairsProtocol
       fold: foldOf(pair),
     }),
   );
-  return buildProtocol(printPath(path).replace(/^.*\//, ""), pairs);
+  return buildProtocol(printPath(path).replace(/^.*\//, ""), pairs, true);
 }

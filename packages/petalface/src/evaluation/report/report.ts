@@ -3,6 +3,7 @@ import { writeFileSafely } from "../../files.ts";
 import { type Comparison, correctForMany } from "../compare.ts";
 import { measureLabel } from "../condition.ts";
 import type { Grouping } from "../groups.ts";
+import { printIntervals } from "../protocol.ts";
 import { type NamedResult, percent } from "../table.ts";
 import type { EvaluationResult } from "../types.ts";
 import type { EmbeddingView } from "../views.ts";
@@ -137,5 +138,6 @@ function counts({ protocol, data }: EvaluationResult): string {
   const n = (count: number): string => count.toLocaleString("en");
   const pairs = genuine + impostor === 0 ? "" : `${n(genuine)} genuine and ${n(impostor)} impostor pairs of `;
   const searches = probes === 0 ? "" : `; ${n(probes)} probes against a gallery of ${n(gallery)}`;
-  return `${protocol.name} on ${data.spec}: ${pairs}${n(images)} images of ${n(people)} people${searches}.`;
+  const guessed = protocol.guessed ? ` ${printIntervals(protocol)}.` : "";
+  return `${protocol.name} on ${data.spec}: ${pairs}${n(images)} images of ${n(people)} people${searches}.${guessed}`;
 }
