@@ -6,6 +6,7 @@ import { isLitter } from "../litter.ts";
 import { byCodeUnits } from "./files.ts";
 import type { ScanOptions } from "./listing/cached.ts";
 import { createIndex, createPause, type FileIndex, sizeOf } from "./listing/index-of-files.ts";
+import { findTwoForms } from "./listing/spelling.ts";
 import { createStamps, type Stamps } from "./listing/stamps.ts";
 
 /** What one folder holds, sorted. */
@@ -126,6 +127,11 @@ async function list(folder: string, stamps: ReturnType<typeof createStamps>, pau
   } finally {
     handle?.closeSync();
   }
+  const twice = findTwoForms([...listing.folders, ...listing.imageFolders, ...listing.images]);
+  if (twice !== undefined)
+    throw new PetalfaceError(
+      `${printPath(folder)} holds ${printPath(twice[0])} in two Unicode forms, which look alike and are two names; rename or merge them`,
+    );
   listing.folders.sort(byCodeUnits);
   listing.imageFolders.sort(byCodeUnits);
   listing.images.sort(byCodeUnits);

@@ -166,6 +166,14 @@ describe("names that differ in their Unicode form only", () => {
     expect(readFileSync((data.at(0).source as { path: string }).path)).toEqual(jpeg);
   });
 
+  it("two people, or two photos, of one name are refused", async () => {
+    for (const files of [
+      [`${composed}/1.jpg`, `${decomposed}/1.jpg`],
+      [`a/${composed}.jpg`, `a/${decomposed}.jpg`],
+    ])
+      await expect(open(tree(files))).rejects.toThrow("in two Unicode forms");
+  });
+
   it("enrolled and searched people are the same ones", async () => {
     const root = tree([`gallery/${composed}/1.jpg`, `probe/${decomposed}/1.jpg`, "gallery/b/1.jpg"]);
     const protocol = await findProtocol("identification")?.open?.({ data: root });
