@@ -14,6 +14,7 @@ export { otherFormat } from "./format/other.ts";
 export { placeModel } from "./format/place.ts";
 export { type CheckOptions, type CheckResult, checkGradients } from "./gradient/check.ts";
 export { type DifferentiateOptions, differentiate } from "./gradient/differentiate.ts";
+export { floatOf, intOf, intsOf, stringOf } from "./graph/attributes.ts";
 export {
   type Dim,
   isStatic,
@@ -27,6 +28,7 @@ export {
 } from "./graph/dim.ts";
 export { OnnxGradError } from "./graph/errors.ts";
 export type { Attribute, Attributes, Graph, Node, ValueType } from "./graph/graph.ts";
+export { prune } from "./graph/prune.ts";
 export type { Run } from "./graph/run.ts";
 export {
   type Constant,

@@ -1,6 +1,7 @@
 import { type Dim, isStatic, printShape, type Shape } from "../graph/dim.ts";
 import { OnnxGradError } from "../graph/errors.ts";
 import type { Graph, Node, ValueType } from "../graph/graph.ts";
+import { freshNames } from "../graph/names.ts";
 import type { Constant } from "../graph/tensor.ts";
 import { contextOf } from "../infer/context.ts";
 import type { InferContext } from "../infer/infer.ts";
@@ -32,13 +33,7 @@ export function startOpening(old: Graph, symbol: string, batch: number): Opening
     ...contextOf(old.opset, types, constants),
     dims: (name) => dims.get(name),
   };
-  let counter = 0;
-  const fresh = (stem: string): string => {
-    let name = stem;
-    while (taken.has(name)) name = `${stem}_${++counter}`;
-    taken.add(name);
-    return name;
-  };
+  const fresh = freshNames(taken);
   return { old, symbol, batch, nodes: [], types, constants, places: new Map(), dims, context, fresh };
 }
 

@@ -3,6 +3,8 @@ import { type Known, knownOf } from "../fold/values.ts";
 import type { Shape } from "../graph/dim.ts";
 import { OnnxGradError } from "../graph/errors.ts";
 import type { Attributes, Graph, Node, ValueType } from "../graph/graph.ts";
+import { freshNames } from "../graph/names.ts";
+import { prune } from "../graph/prune.ts";
 import type { Constant, Tensor } from "../graph/tensor.ts";
 import { contextOf } from "../infer/context.ts";
 import { type InferContext, inferNode } from "../infer/infer.ts";
@@ -33,7 +35,7 @@ export class GraphBuilder {
   /** Shape arithmetic that holds the open batch: what shapes of later nodes may follow from. */
   readonly #arithmetic = new Map<string, Known>();
   readonly #context: InferContext;
-  #counter = 0;
+  readonly #fresh: (stem: string) => string;
 
   /** Starts from a graph (which stays as it is), or empty with a name and an operator set version. */
   constructor(start: Graph | { readonly name: string; readonly opset: number }) {
@@ -48,6 +50,7 @@ export class GraphBuilder {
     // Node names too: onnxruntime refuses two nodes of one name.
     const names = this.#nodes.map((node) => node.name);
     this.#taken = new Set([...this.#types.keys(), ...this.#constants.keys(), ...names]);
+    this.#fresh = freshNames(this.#taken);
     this.#context = {
       ...contextOf(this.#opset, this.#types, this.#constants),
       dims: (name) => this.#arithmetic.get(name)?.values,
@@ -62,10 +65,7 @@ export class GraphBuilder {
 
   /** A name nobody has yet, close to `stem`. */
   fresh(stem: string): string {
-    let name = stem;
-    while (this.#taken.has(name)) name = `${stem}_${++this.#counter}`;
-    this.#taken.add(name);
-    return name;
+    return this.#fresh(stem);
   }
 
   /** Declares a graph input. Throws if the name is taken. */
@@ -95,6 +95,17 @@ export class GraphBuilder {
   /** Appends a node and returns its first output. */
   add(op: string, inputs: readonly string[], attributes: Attributes = {}, options: AddOptions = {}): string {
     return this.addAll(op, inputs, attributes, options)[0] as string;
+  }
+
+  /** Gives a value another name, by an Identity node. `name` must be new; {@link fresh} makes such names. */
+  alias(value: string, name: string, nodeStem = "Identity"): void {
+    const node = { op: "Identity", domain: "", name: this.fresh(nodeStem), inputs: [value], outputs: [name] };
+    this.push({ ...node, attributes: {} });
+  }
+
+  /** Keeps the names of a graph's nodes and values for itself, before they are pushed. */
+  reserve(graph: Graph): void {
+    for (const node of graph.nodes) for (const name of [node.name, ...node.outputs]) if (name !== "") this.fresh(name);
   }
 
   /** Appends a finished node whose output names the caller chose (they must be new) and types its outputs. */
@@ -139,25 +150,17 @@ export class GraphBuilder {
 
   /** The finished graph with these outputs; nodes and constants that no output needs are left out. */
   build(outputs: readonly string[]): Graph {
-    const needed = new Set(outputs);
-    const nodes: Node[] = [];
-    for (const node of this.#nodes.toReversed()) {
-      if (!node.outputs.some((output) => needed.has(output))) continue;
-      for (const input of node.inputs) needed.add(input);
-      nodes.push(node);
-    }
     for (const output of outputs) this.type(output);
-    const kept = new Set([...this.#inputs, ...nodes.flatMap((node) => node.outputs)]);
-    return {
+    return prune({
       name: this.#name,
       opset: this.#opset,
       inputs: [...this.#inputs],
       outputs: [...outputs],
-      nodes: nodes.reverse(),
-      types: new Map([...this.#types].filter(([name]) => kept.has(name))),
-      constants: new Map([...this.#constants].filter(([name]) => needed.has(name))),
+      nodes: this.#nodes,
+      types: this.#types,
+      constants: this.#constants,
       metadata: new Map(this.#metadata),
-    };
+    });
   }
 
   #calculate(node: Node): void {

@@ -1,6 +1,8 @@
 import { type Dim, sameShape } from "../graph/dim.ts";
 import { OnnxGradError } from "../graph/errors.ts";
 import type { Graph, Node, ValueType } from "../graph/graph.ts";
+import { freshNames } from "../graph/names.ts";
+import { prune } from "../graph/prune.ts";
 import { type Constant, int64 } from "../graph/tensor.ts";
 import { callOf } from "../infer/call.ts";
 import { contextOf } from "../infer/context.ts";
@@ -29,7 +31,8 @@ export function typeGraph(draft: Graph): Graph {
   const constants = new Map<string, Constant>(draft.constants);
   const knowns = new Map<string, Known>();
   const aliases = new Map<string, string>();
-  const taken = new Set([...draft.inputs, ...constants.keys(), ...draft.nodes.flatMap((node) => node.outputs)]);
+  const values = [...draft.inputs, ...constants.keys(), ...draft.nodes.flatMap((node) => node.outputs)];
+  const fresh = freshNames(new Set(values));
   const outputs = new Set(draft.outputs);
   const nodes: Node[] = [];
 
@@ -83,7 +86,7 @@ export function typeGraph(draft: Graph): Graph {
       }
     }
     affines.note(node, type);
-    nodes.push(settleReshape(node, type, gatherIsReshape(node, affines, context), context, constants, taken));
+    nodes.push(settleReshape(node, type, gatherIsReshape(node, affines, context), context, constants, fresh));
   }
   return prune({ ...draft, nodes, types, constants });
 }
@@ -114,34 +117,14 @@ function settleReshape(
   isReshape: boolean,
   context: InferContext,
   constants: Map<string, Constant>,
-  taken: Set<string>,
+  fresh: (stem: string) => string,
 ): Node {
   const [data = "", target = ""] = node.inputs;
   const computed = node.op === "Reshape" && node.domain === "" && context.tensor(target) === undefined;
   if (!isReshape && !computed) return node;
   const open = type.shape.filter((dim) => typeof dim !== "number").length;
   if (open > 1 || type.shape.includes(0)) return node;
-  let name = `${target}_folded`;
-  while (taken.has(name)) name += "_";
-  taken.add(name);
+  const name = fresh(`${target}_folded`);
   constants.set(name, int64(type.shape.map((dim: Dim) => (typeof dim === "number" ? dim : -1))));
   return { ...node, op: "Reshape", inputs: [data, name], attributes: {} };
-}
-
-/** The graph without nodes, types and constants that no output needs. */
-function prune(graph: Graph): Graph {
-  const needed = new Set(graph.outputs);
-  const kept: Node[] = [];
-  for (const node of graph.nodes.toReversed()) {
-    if (!node.outputs.some((output) => needed.has(output))) continue;
-    for (const input of node.inputs) needed.add(input);
-    kept.push(node);
-  }
-  const values = new Set([...graph.inputs, ...kept.flatMap((node) => node.outputs)]);
-  return {
-    ...graph,
-    nodes: kept.reverse(),
-    types: new Map([...graph.types].filter(([name]) => values.has(name))),
-    constants: new Map([...graph.constants].filter(([name]) => needed.has(name))),
-  };
 }

@@ -69,14 +69,7 @@ export function differentiate(graph: Graph, options: DifferentiateOptions): Grap
       if (options.unreached !== "zeros") throw new OnnxGradError(`loss "${loss}" does not depend on "${name}"`);
       gradient = o.full(0, b.shape(name), name);
     }
-    b.push({
-      op: "Identity",
-      domain: "",
-      name: b.fresh("Gradient"),
-      inputs: [gradient],
-      outputs: [names[i] as string],
-      attributes: {},
-    });
+    b.alias(gradient, names[i] as string, "Gradient");
   });
   return b.build([loss, ...names, ...(options.outputs ?? [])]);
 }

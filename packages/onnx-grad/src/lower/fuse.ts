@@ -1,4 +1,5 @@
 import type { Graph, Node } from "../graph/graph.ts";
+import { prune } from "../graph/prune.ts";
 
 /** What a fusion may look at. */
 export interface Surroundings {
@@ -34,24 +35,4 @@ export function fuseNodes(graph: Graph, fuse: (node: Node, around: Surroundings)
     return fused ?? node;
   });
   return changed ? prune({ ...graph, nodes }) : graph;
-}
-
-/** The graph without the nodes, types and constants that its outputs do not need. */
-export function prune(graph: Graph): Graph {
-  const needed = new Set(graph.outputs);
-  const nodes = graph.nodes
-    .toReversed()
-    .filter((node) => {
-      if (!node.outputs.some((output) => needed.has(output))) return false;
-      for (const input of node.inputs) needed.add(input);
-      return true;
-    })
-    .reverse();
-  const kept = new Set([...graph.inputs, ...nodes.flatMap((node) => node.outputs)]);
-  return {
-    ...graph,
-    nodes,
-    types: new Map([...graph.types].filter(([name]) => kept.has(name))),
-    constants: new Map([...graph.constants].filter(([name]) => needed.has(name))),
-  };
 }

@@ -2,8 +2,8 @@ import { readTensor } from "../format/decode.ts";
 import { floatOf, intOf } from "../graph/attributes.ts";
 import { OnnxGradError } from "../graph/errors.ts";
 import type { Graph, Node } from "../graph/graph.ts";
+import { prune } from "../graph/prune.ts";
 import { type Constant, float32, type Tensor } from "../graph/tensor.ts";
-import { prune } from "./fuse.ts";
 
 /** Weights with a shorter side stay: quantising what they are multiplied with would take as long as is saved. */
 const shortest = 256;

@@ -34,9 +34,7 @@ export function replaceNodes(graph: Graph, wanted: (node: Node) => boolean, repl
   }
   for (const output of graph.outputs) {
     const value = standing.get(output);
-    if (value === undefined) continue;
-    const name = b.fresh("Output");
-    b.push({ op: "Identity", domain: "", name, inputs: [value], outputs: [output], attributes: {} });
+    if (value !== undefined) b.alias(value, output, "Output");
   }
   return b.build(graph.outputs);
 }

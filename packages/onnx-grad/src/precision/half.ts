@@ -1,5 +1,4 @@
 import { GraphBuilder } from "../build/builder.ts";
-import { reserveNames } from "../build/reserve.ts";
 import { readTensor } from "../format/decode.ts";
 import type { Graph, Node } from "../graph/graph.ts";
 import type { Tensor } from "../graph/tensor.ts";
@@ -40,7 +39,7 @@ const HALF: ReadonlySet<string> = new Set(
 export async function toHalf(graph: Graph, keep: (node: Node) => boolean): Promise<Graph> {
   const b = new GraphBuilder({ name: graph.name, opset: graph.opset });
   for (const input of graph.inputs) b.input(input, typeOf(graph, input));
-  reserveNames(b, graph);
+  b.reserve(graph);
   const halves = new Map<string, string>();
   const wholes = new Map<string, string>(graph.inputs.map((input) => [input, input]));
   const tooLarge = new Set<string>();

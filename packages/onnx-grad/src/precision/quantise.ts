@@ -1,6 +1,5 @@
 import { GraphBuilder } from "../build/builder.ts";
 import { type Ops, ops } from "../build/ops.ts";
-import { reserveNames } from "../build/reserve.ts";
 import { readTensor } from "../format/decode.ts";
 import type { Graph, Node } from "../graph/graph.ts";
 import type { Tensor } from "../graph/tensor.ts";
@@ -56,7 +55,7 @@ export function quantisedValues(graph: Graph, keep: (node: Node) => boolean): st
  */
 export async function quantise(graph: Graph, options: QuantiseOptions): Promise<Graph> {
   const b = new GraphBuilder({ ...graph, nodes: [], types: inputTypes(graph) });
-  reserveNames(b, graph);
+  b.reserve(graph);
   const o = ops(b);
   const fixed = options.ranges && fixedRounding(b, o, options.ranges);
   for (const node of graph.nodes) {

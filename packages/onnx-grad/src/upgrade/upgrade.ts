@@ -1,5 +1,6 @@
 import { OnnxGradError } from "../graph/errors.ts";
 import type { Graph, ValueType } from "../graph/graph.ts";
+import { freshNames } from "../graph/names.ts";
 import type { Constant } from "../graph/tensor.ts";
 import { callOf, failNode } from "../infer/call.ts";
 import { contextOf } from "../infer/context.ts";
@@ -82,11 +83,8 @@ export function upgradeOpset(graph: Graph, opset: number = modernOpset): Graph {
 
 /** A context that also takes new constants and values; names stay unique. */
 function targetOf(graph: Graph, to: number, types: Map<string, ValueType>, constants: Map<string, Constant>): Target {
-  const fresh = (stem: string): string => {
-    let name = stem;
-    for (let count = 1; types.has(name) || constants.has(name); count++) name = `${stem}_${count}`;
-    return name;
-  };
+  const values = [...graph.inputs, ...graph.constants.keys(), ...graph.nodes.flatMap((node) => node.outputs)];
+  const fresh = freshNames(new Set(values));
   const used = new Set([...graph.outputs, ...graph.nodes.flatMap((node) => node.inputs)]);
   return {
     ...contextOf(graph.opset, types, constants),

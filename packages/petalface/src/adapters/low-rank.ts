@@ -1,4 +1,4 @@
-import type { GraphBuilder, Node, Ops } from "onnx-grad";
+import { type GraphBuilder, intOf, type Node, type Ops } from "onnx-grad";
 import type { Gating } from "./gating.ts";
 import type { Site } from "./sites.ts";
 
@@ -40,17 +40,14 @@ export function lowRankDelta(
       : o.reshape(b.add("Conv", [x, down], node.attributes), [batch, rank, pixels]);
     return o.reshape(o.matmul(up, gated(u, 1)), outShape);
   }
-  const turned = (name: string): boolean => {
-    const attribute = node.attributes[name];
-    return attribute !== undefined && "int" in attribute && attribute.int !== 0;
-  };
+  const transposed = (name: string): boolean => intOf(node, name, 0) !== 0;
   if (site.operand === 0) {
-    const u = node.op === "Gemm" ? o.gemm(down, x, { transB: turned("transB") }) : o.matmul(down, x);
+    const u = node.op === "Gemm" ? o.gemm(down, x, { transB: transposed("transB") }) : o.matmul(down, x);
     const axis = o.rank(u) - 2;
     return inParts(o, adapter, gated(u, axis), axis, (part, weights) => o.matmul(weights, part));
   }
   const flipped = o.transpose(down, [1, 0]);
-  const u = turned("transA") ? o.gemm(x, flipped, { transA: true }) : o.matmul(x, flipped);
+  const u = transposed("transA") ? o.gemm(x, flipped, { transA: true }) : o.matmul(x, flipped);
   const axis = o.rank(u) - 1;
   return inParts(o, adapter, gated(u, axis), axis, (part, weights) => o.matmul(part, o.transpose(weights, [1, 0])));
 }

@@ -16,14 +16,7 @@ export function adaptedModel(
   const built = buildAdapted(backbone, adapter.config, { theta: adapter.theta, statistics: adapter.statistics, alpha });
   const { builder: b } = built;
   const output = b.fresh(alphaOutput);
-  b.push({
-    op: "Identity",
-    domain: "",
-    name: b.fresh("alpha"),
-    inputs: [built.alpha],
-    outputs: [output],
-    attributes: {},
-  });
+  b.alias(built.alpha, output, "alpha");
   const graph: Graph = b.build([built.embedding, output]);
   const scores = alpha === "quality" ? toldScores(adapter.config.calibration) : undefined;
   return {

@@ -1,4 +1,15 @@
-import { type BatchPlace, type Graph, type Node, printDim, type Shape, traceRows, type ValueRows } from "onnx-grad";
+import {
+  type BatchPlace,
+  floatOf,
+  type Graph,
+  intOf,
+  intsOf,
+  type Node,
+  printDim,
+  type Shape,
+  traceRows,
+  type ValueRows,
+} from "onnx-grad";
 import { nodesOnBranches } from "./branches.ts";
 
 /** A layer of the backbone that can carry an adapter. */
@@ -73,21 +84,6 @@ export function findSites(graph: Graph): SiteList {
   return { sites, unfit };
 }
 
-const intsOf = (node: Node, name: string): readonly number[] => {
-  const attribute = node.attributes[name];
-  return attribute !== undefined && "ints" in attribute ? attribute.ints : [];
-};
-
-const intOf = (node: Node, name: string, otherwise: number): number => {
-  const attribute = node.attributes[name];
-  return attribute !== undefined && "int" in attribute ? attribute.int : otherwise;
-};
-
-const floatOf = (node: Node, name: string, otherwise: number): number => {
-  const attribute = node.attributes[name];
-  return attribute !== undefined && "float" in attribute ? attribute.float : otherwise;
-};
-
 function whyUnfit(node: Node, weight: readonly number[], dtype: string): string | undefined {
   if (dtype !== "float32") return `weights are ${dtype}, not float32`;
   if (node.op === "Conv" && intOf(node, "group", 1) !== 1) return "grouped convolution";
@@ -131,8 +127,8 @@ function describe(
       node.op !== "Conv" ||
       (kh === 1 &&
         kw === 1 &&
-        [...intsOf(node, "strides")].every((s) => s === 1) &&
-        intsOf(node, "pads").every((p) => p === 0)),
+        (intsOf(node, "strides") ?? []).every((s) => s === 1) &&
+        (intsOf(node, "pads") ?? []).every((p) => p === 0)),
     positions: Math.max(
       elements(node.inputs[1 - operand] as string) / inputs,
       elements(node.outputs[0] as string) / outputs,

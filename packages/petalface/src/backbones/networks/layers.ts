@@ -150,8 +150,7 @@ export function layers(name: string, size: number) {
     /** Finishes the network with this embedding `[N, width]` as its output. */
     done: (embedding: string): Network => {
       const output = b.fresh("embedding");
-      const name = b.fresh("output");
-      b.push({ op: "Identity", domain: "", name, inputs: [embedding], outputs: [output], attributes: {} });
+      b.alias(embedding, output, "output");
       const graph = b.build([output]);
       // Weights that only training needs stay too.
       const unused = [...tensors.keys()].flatMap((tensor) => {

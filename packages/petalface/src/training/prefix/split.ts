@@ -1,4 +1,4 @@
-import { type Graph, type Node, sizeOf } from "onnx-grad";
+import { type Graph, prune, sizeOf } from "onnx-grad";
 
 /** A training graph cut in two where the frozen network ends. */
 export interface SplitGraph {
@@ -77,25 +77,9 @@ function keepable(graph: Graph, value: string, batch: number): boolean {
   );
 }
 
-/** The nodes that lead from some values to others. */
+/** The nodes that lead from some values to others; inputs that nothing needs are left out. */
 function part(graph: Graph, name: string, inputs: readonly string[], outputs: readonly string[]): Graph {
-  const needed = new Set(outputs);
-  const given = new Set(inputs);
-  const nodes: Node[] = [];
-  for (const node of graph.nodes.toReversed()) {
-    if (!node.outputs.some((value) => needed.has(value) && !given.has(value))) continue;
-    nodes.push(node);
-    for (const input of node.inputs) needed.add(input);
-  }
-  nodes.reverse();
-  const known = new Set([...inputs, ...nodes.flatMap((node) => node.outputs)]);
-  return {
-    ...graph,
-    name,
-    inputs: inputs.filter((input) => needed.has(input)),
-    outputs,
-    nodes,
-    types: new Map([...graph.types].filter(([value]) => known.has(value))),
-    constants: new Map([...graph.constants].filter(([value]) => needed.has(value))),
-  };
+  const cut = prune({ ...graph, name, inputs, outputs });
+  const needed = new Set([...outputs, ...cut.nodes.flatMap((node) => node.inputs)]);
+  return { ...cut, inputs: inputs.filter((input) => needed.has(input)) };
 }

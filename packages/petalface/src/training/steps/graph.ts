@@ -89,7 +89,7 @@ export function trainingGraph(
   }
   const named = (name: string, value: string): string => {
     const output = b.fresh(name);
-    b.push({ op: "Identity", domain: "", name: b.fresh(name), inputs: [value], outputs: [output], attributes: {} });
+    b.alias(value, output, name);
     return output;
   };
   const loss = named("loss", o.sum(terms));
