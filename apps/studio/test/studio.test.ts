@@ -133,6 +133,57 @@ describe.skipIf(skipped)(`the page that adapts in the browser${note}`, () => {
     },
   );
 
+  /** Elements that stick out of the window to the right; the page scrolls sideways then. */
+  const tooWide = (page: Page) =>
+    page.evaluate(() => {
+      const { clientWidth, scrollWidth } = document.documentElement;
+      const out = [...document.querySelectorAll("body *")].filter(
+        (each) => each.getBoundingClientRect().right > clientWidth + 0.5,
+      );
+      return [...(scrollWidth > clientWidth ? ["the page"] : []), ...out.map(({ tagName, id }) => `${tagName} ${id}`)];
+    });
+
+  /** Colours of the chart's pixels that are not clear, most frequent first, and the chart's width. */
+  const chartLook = (page: Page) =>
+    page.evaluate(() => {
+      const canvas = document.querySelector<HTMLCanvasElement>("#chart canvas");
+      const context = canvas?.getContext("2d");
+      if (canvas === null || context === null || context === undefined) throw new Error("no chart");
+      const { data } = context.getImageData(0, 0, canvas.width, canvas.height);
+      const colours = new Set<string>();
+      for (let at = 0; at < data.length; at += 4)
+        if (data[at + 3] === 255) colours.add(data.subarray(at, at + 3).join());
+      return { colours: [...colours], width: canvas.getBoundingClientRect().width };
+    });
+
+  test("fits a phone; the chart follows the window and the colour scheme", { timeout: 240_000 }, async () => {
+    const { page, troubles } = await openPage("wasm");
+    await page.emulateMedia({ colorScheme: "light" });
+    await page.setViewportSize({ width: 320, height: 700 });
+    expect(await tooWide(page)).toEqual([]);
+    // A model's name may be a path without a space.
+    await page.locator("#model").evaluate((note) => {
+      note.textContent = `${"a-long-folder/".repeat(9)}model.onnx: 1 frozen weight`;
+    });
+    expect(await tooWide(page)).toEqual([]);
+    await page.setViewportSize({ width: 1280, height: 800 });
+    await page.click("#synthetic");
+    await page.locator("#start:enabled").waitFor();
+    await trained(page);
+    const [accent, darkAccent] = ["36,87,197", "143,177,255"];
+    const wide = await chartLook(page);
+    expect(wide.width).toBeGreaterThan(700);
+    expect(wide.colours).toContain(accent);
+    await page.setViewportSize({ width: 375, height: 700 });
+    await page.emulateMedia({ colorScheme: "dark" });
+    await expect.poll(async () => (await chartLook(page)).width).toBeLessThan(375);
+    await expect.poll(async () => (await chartLook(page)).colours).toContain(darkAccent);
+    expect((await chartLook(page)).colours).not.toContain(accent);
+    expect(await tooWide(page)).toEqual([]);
+    expect(troubles).toEqual([]);
+    await page.close();
+  });
+
   /** The same loop over the same faces, with onnxruntime in Node as its engine. */
   async function trainInNode(plan: StudioPlan, config: Awaited<ReturnType<typeof loadAdapter>>["config"]) {
     const backbone = await openBackbone(model());
@@ -209,6 +260,9 @@ describe.skipIf(skipped)(`the page that adapts in the browser${note}`, () => {
     await page.locator("#save-model:enabled").waitFor();
     expect(await page.textContent("#train-note")).toMatch(/^\d+ steps in \d+ s$/);
     expect(await page.textContent("#table")).toContain("finds its own picture first");
+    expect(await page.textContent("#result-note")).toMatch(
+      /^Too few faces to tell what is chance: 6 held-out people where at least 20 are needed\. One picture in four is/,
+    );
     expect(troubles).toEqual([]);
     await page.close();
   });

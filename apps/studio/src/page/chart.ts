@@ -9,10 +9,11 @@ export interface LossChart {
 
 const height = 200;
 
-/** Draws an empty chart into `parent`, as wide as that. */
+/** Draws an empty chart into `parent`; it keeps to the width of that and to the page's colours when either changes. */
 export function lossChart(parent: HTMLElement): LossChart {
   const style = getComputedStyle(document.documentElement);
-  const colour = (name: string): string => style.getPropertyValue(name).trim();
+  // uPlot asks for a colour at each drawing.
+  const colour = (name: string) => (): string => style.getPropertyValue(name).trim();
   const steps: number[] = [];
   const losses: number[] = [];
   const axis = { stroke: colour("--soft"), grid: { stroke: colour("--line") }, ticks: { stroke: colour("--line") } };
@@ -31,12 +32,23 @@ export function lossChart(parent: HTMLElement): LossChart {
     [steps, losses],
     parent,
   );
+  const resized = new ResizeObserver(() => {
+    if (parent.clientWidth !== plot.width) plot.setSize({ width: parent.clientWidth, height });
+  });
+  resized.observe(parent);
+  const scheme = matchMedia("(prefers-color-scheme: dark)");
+  const recolour = (): void => plot.redraw();
+  scheme.addEventListener("change", recolour);
   return {
     add(step, loss) {
       steps.push(step);
       losses.push(loss);
       plot.setData([steps, losses]);
     },
-    remove: () => plot.destroy(),
+    remove() {
+      resized.disconnect();
+      scheme.removeEventListener("change", recolour);
+      plot.destroy();
+    },
   };
 }

@@ -1,6 +1,6 @@
 import { proxy, type Remote, wrap } from "comlink";
 import type { Work } from "../work/work.ts";
-import { lossChart } from "./chart.ts";
+import { type LossChart, lossChart } from "./chart.ts";
 import { element, save, say } from "./elements.ts";
 import { showFaces, showMeasured } from "./show.ts";
 import "./style.css";
@@ -42,14 +42,17 @@ function readPictures(files: readonly File[]): Promise<void> {
   });
 }
 
+/** The chart of the last training. */
+let chart: LossChart | undefined;
+
 async function train(): Promise<readonly string[]> {
   const steps = element("steps", HTMLInputElement);
   if (!steps.checkValidity() || steps.value === "") throw new Error(`steps: a whole number from 1 to ${steps.max}`);
   const total = Number(steps.value);
   const progress = element("progress", HTMLProgressElement);
-  const place = element("chart", HTMLElement);
-  place.replaceChildren();
-  const chart = lossChart(place);
+  chart?.remove();
+  const growing = lossChart(element("chart", HTMLElement));
+  chart = growing;
   progress.hidden = false;
   progress.value = 0;
   say("train-note", "loading the training graph");
@@ -63,7 +66,7 @@ async function train(): Promise<readonly string[]> {
   } = await work.train(
     total,
     proxy(({ step, loss, alpha }) => {
-      chart.add(step, loss);
+      growing.add(step, loss);
       progress.value = step / total;
       // Steps come through a channel of their own: the last one can arrive after the result.
       if (finished) return;

@@ -1,5 +1,6 @@
 import type { Estimate } from "petalface/portable";
 import type { Comparison, Measured } from "../work/measure.ts";
+import { verdictOf } from "../work/verdict.ts";
 import type { FacesShown } from "../work/work.ts";
 import { element, say } from "./elements.ts";
 
@@ -26,16 +27,9 @@ export function showMeasured(measured: Measured): void {
   const [body] = table.tBodies;
   body?.replaceChildren(...measured.comparisons.map(rowOf));
   table.hidden = false;
-  const sure = measured.comparisons.filter(({ difference }) => difference.low > 0 || difference.high < 0);
-  const better = sure.filter(({ difference }) => difference.value > 0).length;
-  const worse = sure.length - better;
-  const verdict =
-    sure.length === 0
-      ? "No difference is beyond chance: more faces or more steps may show one."
-      : `${better} of ${measured.comparisons.length} measures are better beyond chance${worse > 0 ? `, ${worse} worse` : ""}.`;
   say(
     "result-note",
-    `${verdict} ± is half the 95 % interval (bootstrap over ${measured.people} held-out people). ${percent(measured.sameBits)} % of the sharp faces keep their embedding bit for bit.`,
+    `${verdictOf(measured)} ± is half the 95 % interval (bootstrap over ${measured.people} held-out people). ${percent(measured.sameBits)} % of the sharp faces keep their embedding bit for bit.`,
   );
 }
 

@@ -1,4 +1,4 @@
-import { bootstrap, type Estimate, estimate } from "petalface/portable";
+import { bootstrap, type Estimate, estimate, holm, pValue, tailP } from "petalface/portable";
 import type { StudioPlan } from "../plan.ts";
 import type { Run } from "./engine.ts";
 import { type Faces, planesOf } from "./faces.ts";
@@ -10,11 +10,14 @@ export interface Comparison {
   readonly frozen: Estimate;
   readonly adapted: Estimate;
   readonly difference: Estimate;
+  /** Of the difference, corrected for all measures (Holm). */
+  readonly corrected: number;
 }
 
 /** What the adapter changed on faces that were not trained on. */
 export interface Measured {
   readonly people: number;
+  readonly kind: Faces["kind"];
   readonly comparisons: readonly Comparison[];
   /** Share of the sharp embeddings that have the very same bits in both networks. */
   readonly sameBits: number;
@@ -38,19 +41,21 @@ export async function measure(plan: StudioPlan, faces: Faces, frozen: Run, adapt
     );
   const sharp = { frozen: await embed(frozen, "gallery"), adapted: await embed(adapted, "gallery") };
   const target = own ? sharp.frozen : await embed(frozen, "probe");
-  const comparisons: Comparison[] = [];
+  const measures: Measure[] = [];
   for (const lr of plan.measured) {
     const low = { frozen: await embed(frozen, "probe", lr), adapted: await embed(adapted, "probe", lr) };
     const found = (side: "frozen" | "adapted") => ranksFirst(low[side], sharp[side]);
     const near = (side: "frozen" | "adapted") =>
       low[side].map((row, person) => dot(unit(row), unit(target[person] as Float32Array)));
-    comparisons.push(
+    measures.push(
       compare(`${lr} px face finds ${own ? "its own picture" : "its person"} first`, found("frozen"), found("adapted")),
       compare(`${lr} px face is like itself sharp (cosine)`, near("frozen"), near("adapted")),
     );
   }
   const same = sharp.frozen.filter((row, person) => sameBits(row, sharp.adapted[person] as Float32Array)).length;
-  return { people, comparisons, sameBits: same / people };
+  const corrected = holm(measures.map(({ p }) => p));
+  const comparisons = measures.map(({ p: _, ...measure }, at) => ({ ...measure, corrected: corrected[at] as number }));
+  return { people, kind: faces.kind, comparisons, sameBits: same / people };
 }
 
 async function embedAll(plan: StudioPlan, faces: Parameters<typeof planesOf>[0], run: Run): Promise<Float32Array[]> {
@@ -85,7 +90,10 @@ function sameBits(a: Float32Array, b: Float32Array): boolean {
   return a.every((value, i) => Object.is(value, b[i]));
 }
 
-function compare(what: string, frozen: readonly number[], adapted: readonly number[]): Comparison {
+/** A comparison before its p value is corrected. */
+type Measure = Omit<Comparison, "corrected"> & { readonly p: number };
+
+function compare(what: string, frozen: readonly number[], adapted: readonly number[]): Measure {
   const mean = (values: readonly number[], weights: Int32Array): number => {
     let [sum, total] = [0, 0];
     values.forEach((value, person) => {
@@ -97,6 +105,8 @@ function compare(what: string, frozen: readonly number[], adapted: readonly numb
   const rows = bootstrap(frozen.length, { resamples, seed: 1 }, (weights) => {
     const [a, b] = [mean(frozen, weights), mean(adapted, weights)];
     return [a, b, b - a];
-  }).map(estimate) as [Estimate, Estimate, Estimate];
-  return { what, frozen: rows[0], adapted: rows[1], difference: rows[2] };
+  }) as [Float64Array, Float64Array, Float64Array];
+  const difference = estimate(rows[2]);
+  const p = tailP(pValue(rows[2]), difference.value, difference.standardError, resamples);
+  return { what, frozen: estimate(rows[0]), adapted: estimate(rows[1]), difference, p };
 }

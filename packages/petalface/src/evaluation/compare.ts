@@ -22,6 +22,8 @@ export interface Difference extends Estimate {
   readonly corrected: number;
   /** How many people it would take to see a difference of this size with a chance of 80 %; null where no number would do. */
   readonly peopleNeeded: number | null;
+  /** How many people were resampled. */
+  readonly people: number;
   /**
    * Only of accuracy and rank-1, and of single runs: McNemar's exact test over single verdicts, which takes them for independent. A cross
    * check; under `mixed` every pair gives two verdicts and the value is too small.
@@ -123,6 +125,7 @@ export function compareMethods(
       ...total,
       corrected: tailP(total.p, total.value, total.standardError, settings.resamples),
       peopleNeeded: Number.isFinite(needed) ? needed : null,
+      people,
       ...(exact === undefined ? {} : { mcNemar: exact }),
     };
   });

@@ -4,6 +4,16 @@ import { normalQuantile, normalTails, studentQuantile, studentTails } from "./di
 export const significance = 0.05;
 
 /**
+ * With fewer people than this no difference is called one: a bootstrap interval over so few is too narrow. Where nothing
+ * changed, a 95 % interval leaves zero out in 17 to 22 of 100 studies of 5 people, in 7 to 11 of 20 people, and in 5 to 7 of
+ * 100 people (4,000 simulated studies each; normal, heavy-tailed and skewed differences; significance.test.ts).
+ */
+export const fewestPeople = 20;
+
+/** What is said of a difference that was measured with fewer than {@link fewestPeople}. */
+export const tooFew = "too few people to tell";
+
+/**
  * Holm's step-down correction of p values for the number of tests made together (Scandinavian Journal of Statistics 6, 1979): the
  * chance of calling even one difference that is none stays below the level, however the tests depend on each other.
  *

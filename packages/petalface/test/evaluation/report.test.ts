@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { compareResults, measureEmbeddings, renderReport } from "../../src/evaluation/index.ts";
 import { escapeHtml, html } from "../../src/evaluation/report/html.ts";
-import { headline, points, pText } from "../../src/evaluation/report/words.ts";
+import { headline, points, pText, verdictWords } from "../../src/evaluation/report/words.ts";
 import { fakeEmbeddings, fakeProtocol } from "./fixtures.ts";
 
 const protocol = fakeProtocol();
@@ -115,6 +115,22 @@ describe("the headline", () => {
     expect(rest).toMatch(/^0 of the other 9 .* Worse: .*rank-1 of 8 px faces \u2212[\d.]+ points/);
     const blunt = say(frozen, await measure(2.5, false, 1.5));
     expect(blunt.rest).toMatch(/Worse: accuracy on sharp faces \u2212/);
+  });
+
+  test("claims nothing where there are too few people", () => {
+    const comparison = compareResults(frozen, petal);
+    const of = (people: number) => ({
+      ...comparison,
+      people,
+      differences: comparison.differences.map((difference) => ({ ...difference, people })),
+    });
+    const few = headline({ name: "petal", against: "frozen", comparison: of(19) }, frozen, petal);
+    expect(few.lead).toMatch(
+      /^Too few people to tell what is chance: 19 where at least 20 are needed\. With petal, accuracy on .* goes from /,
+    );
+    expect(`${few.lead} ${few.rest}`).not.toMatch(/raises|lowers|better|worse|chance \(|significant/i);
+    expect(new Set(of(19).differences.map(verdictWords))).toEqual(new Set(["the same", "too few people to tell"]));
+    expect(new Set(of(20).differences.map(verdictWords))).toContain("better");
   });
 
   test("tells that nothing happened", () => {

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { bootstrap, estimate } from "../../src/evaluation/bootstrap.ts";
 import {
   normalBelow,
   normalQuantile,
@@ -7,7 +8,14 @@ import {
   studentQuantile,
   studentTails,
 } from "../../src/evaluation/distributions.ts";
-import { combineErrors, holm, peopleNeeded, seedError, tailP } from "../../src/evaluation/significance.ts";
+import {
+  combineErrors,
+  fewestPeople,
+  holm,
+  peopleNeeded,
+  seedError,
+  tailP,
+} from "../../src/evaluation/significance.ts";
 import { random } from "../../src/random.ts";
 
 describe("distributions, against published tables and integration", () => {
@@ -162,5 +170,39 @@ describe("people needed", () => {
     expect(peopleNeeded(0, people)).toBe(Number.POSITIVE_INFINITY);
     expect(peopleNeeded(0.01, people, 0.01 ** 2)).toBe(Number.POSITIVE_INFINITY);
     expect(peopleNeeded(0.01, people, 0.001 ** 2)).toBeGreaterThan(peopleNeeded(0.01, people));
+  });
+});
+
+describe("the fewest people that a verdict needs", () => {
+  const next = random(7, "differences");
+  const normal = () => next.normal();
+  const shapes = {
+    normal,
+    skewed: () => -Math.log(1 - next.uniform()) - 1,
+    "heavy-tailed (Student, 3)": () => normal() / Math.sqrt((normal() ** 2 + normal() ** 2 + normal() ** 2) / 3),
+    "one in three changes sides": () => (next.uniform() < 1 / 3 ? (next.uniform() < 0.5 ? 1 : -1) : 0),
+  };
+
+  /** Share of studies without any true difference whose 95 % interval leaves zero out. */
+  function falseClaims(people: number, draw: () => number): number {
+    const studies = 1000;
+    let claims = 0;
+    for (let study = 0; study < studies; study++) {
+      const changes = Float64Array.from({ length: people }, draw);
+      const [row] = bootstrap(people, { resamples: 500, seed: study }, (times) => [
+        changes.reduce((sum, change, person) => sum + change * (times[person] as number), 0) / people,
+      ]);
+      const { low, high } = estimate(row as Float64Array);
+      if (low > 0 || high < 0) claims++;
+    }
+    return claims / studies;
+  }
+
+  test.each(Object.entries(shapes))("with it about twice the 5 % are claimed wrongly at most: %s", (_shape, draw) => {
+    expect(falseClaims(fewestPeople, draw)).toBeLessThan(0.13);
+  });
+  test("with five people three times the 5 %", () => {
+    expect(falseClaims(5, shapes.normal)).toBeGreaterThan(0.15);
+    expect(falseClaims(5, shapes.skewed)).toBeGreaterThan(0.15);
   });
 });

@@ -1,3 +1,4 @@
+import { tooFew } from "../significance.ts";
 import { percent } from "../table.ts";
 import type { EvaluationResult, Measure } from "../types.ts";
 import { type Html, html } from "./html.ts";
@@ -17,10 +18,11 @@ export function tiles(
     const sign = verdict(difference);
     const look = sign > 0 ? "good" : sign < 0 ? "bad" : "even";
     const same = difference.low === 0 && difference.high === 0;
+    const words = verdictWords(difference);
     return [
       html`<div class="tile"><div class="what">${difference.title}</div><div class="big">${percent(after.value)}<span>%</span></div>
 <div class="from">${same ? "unchanged" : html`from ${percent(before.value)} %, ${points(difference.value)} points`}</div>
-<div class="chip ${look}">${verdictWords(difference)}${same ? undefined : html`, ${pText(difference.corrected)}`}</div></div>`,
+<div class="chip ${look}">${words}${same || words === tooFew ? undefined : html`, ${pText(difference.corrected)}`}</div></div>`,
     ];
   });
   return shown.length === 0 ? undefined : html`<div class="tiles">${shown}</div>`;

@@ -1,6 +1,6 @@
 import type { Comparison, Difference } from "../compare.ts";
 import { conditionLabel, degradationLabel, measureTitle } from "../condition.ts";
-import { significance } from "../significance.ts";
+import { fewestPeople, significance, tooFew } from "../significance.ts";
 import { percent } from "../table.ts";
 import type { EvaluationResult } from "../types.ts";
 
@@ -16,9 +16,10 @@ export interface NamedComparison {
 
 /**
  * +1 where the model is better by more than chance (p corrected for the number of tests), -1 where it is worse, else 0. An equal error rate
- * is better lower.
+ * is better lower. Fewer than {@link fewestPeople} people carry no verdict.
  */
-export function verdict(difference: Pick<Difference, "corrected" | "value" | "kind">): -1 | 0 | 1 {
+export function verdict(difference: Pick<Difference, "corrected" | "value" | "kind" | "people">): -1 | 0 | 1 {
+  if (difference.people < fewestPeople) return 0;
   if (!(difference.corrected < significance) || difference.value === 0) return 0;
   return difference.value > 0 === (difference.kind !== "eer") ? 1 : -1;
 }
@@ -26,6 +27,7 @@ export function verdict(difference: Pick<Difference, "corrected" | "value" | "ki
 /** What a comparison comes to, in two words; and how many people it would take where the sample is too small to say. */
 export function verdictWords(difference: Difference): string {
   if (difference.low === 0 && difference.high === 0) return "the same";
+  if (difference.people < fewestPeople) return tooFew;
   const sign = verdict(difference);
   if (sign !== 0) return sign > 0 ? "better" : "worse";
   return "no significant difference";
@@ -96,19 +98,25 @@ export function headline(
   const main = comparison.differences.filter(({ kind }) => kind === "accuracy" || kind === "rank1" || kind === "tpir");
   const lead = subjectOf(comparison).find(({ key }) => key !== "accuracy/sharp");
   const sharp = main.find(({ key }) => key === "accuracy/sharp");
-  const sentences: string[] = [];
+  const few = comparison.people < fewestPeople;
+  const sentences: string[] = few ? [`${fewPeople(comparison.people)}.`] : [];
   const others: string[] = [];
   if (lead !== undefined) {
     const change = `from ${value(baseline, lead.key)} % to ${value(model, lead.key)} % (${points(lead.value)} points, ${interval(lead)})`;
     const verb = { 1: "raises", [-1]: "lowers", 0: "makes no significant difference to" }[verdict(lead)];
-    sentences.push(`${name} ${verb} ${describe(lead)}${verdict(lead) === 0 ? ":" : ""} ${change}.`);
+    sentences.push(
+      few
+        ? `With ${name}, ${describe(lead)} goes ${change}.`
+        : `${name} ${verb} ${describe(lead)}${verdict(lead) === 0 ? ":" : ""} ${change}.`,
+    );
   }
   if (sharp !== undefined && verdict(sharp) !== -1)
     sentences.push(
       sharp.value === 0 && sharp.low === 0 && sharp.high === 0
         ? `Sharp faces stay at ${value(model, sharp.key)} %.`
-        : `Sharp faces go from ${value(baseline, sharp.key)} % to ${value(model, sharp.key)} %${verdict(sharp) === 0 ? `, within chance (${interval(sharp)})` : ""}.`,
+        : `Sharp faces go from ${value(baseline, sharp.key)} % to ${value(model, sharp.key)} %${verdict(sharp) === 0 ? `, ${few ? interval(sharp) : `within chance (${interval(sharp)})`}` : ""}.`,
     );
+  if (few) return { lead: sentences.join(" "), rest: "" };
   const rest = main.filter((d) => d.key !== lead?.key && d !== sharp);
   const better = rest.filter((d) => verdict(d) === 1).length;
   const losses = main.filter((d) => d.key !== lead?.key && verdict(d) === -1);
@@ -122,6 +130,10 @@ export function headline(
   else if (lead === undefined || verdict(lead) !== -1) others.push("None is worse.");
   return { lead: sentences.join(" "), rest: others.join(" ") };
 }
+
+/** Says that so few people carry no verdict; without a full stop. */
+const fewPeople = (people: number): string =>
+  `Too few people to tell what is chance: ${people.toLocaleString("en")} where at least ${fewestPeople} are needed`;
 
 /** How many people it would take to see a difference that this sample does not show. */
 export function enough({ peopleNeeded }: Difference, { people, runs }: Comparison): string {
