@@ -5,6 +5,7 @@ import { join } from "node:path";
 const benchmarks: Readonly<Record<string, string>> = {
   align: "align/main.ts",
   base: "base/main.ts",
+  bytes: "bytes/main.ts",
   data: "data/main.ts",
   embed: "step/main.ts",
   evaluate: "evaluate/main.ts",

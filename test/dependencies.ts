@@ -26,7 +26,8 @@ const LAYERS: readonly (readonly string[])[] = [
 
 /** The same for onnx-grad, whose folders import each other's files directly. */
 const GRADIENT_LAYERS: readonly (readonly string[])[] = [
-  ["lower", "upgrade", "precision"],
+  ["lower"],
+  ["upgrade", "precision"],
   ["gradient"],
   ["batch"],
   ["build", "format"],

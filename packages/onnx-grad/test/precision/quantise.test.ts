@@ -91,8 +91,13 @@ describe("other precisions", () => {
         return [value, [Math.min(...data), Math.max(...data)] as const];
       }),
     );
-    for (const bytes of [await quantise(graph, { keep, ranges }), await quantise(graph, { keep })]) {
-      expect(error(await output(bytes, feeds), expected)).toBeLessThan(0.03);
+    // Signed weights have coarser steps here, since many neighbours of this network are as large as weights get (bytes.test.ts).
+    const forms = [
+      [await quantise(graph, { keep, ranges }), 0.06],
+      [await quantise(graph, { keep }), 0.03],
+    ] as const;
+    for (const [bytes, most] of forms) {
+      expect(error(await output(bytes, feeds), expected)).toBeLessThan(most);
       expect(error(await output(bytes, feeds), expected)).toBeGreaterThan(0);
       const stored = [...bytes.constants.values()].filter(({ dtype, dims }) => /int8/.test(dtype) && dims.length > 1);
       expect(stored).toHaveLength(4);
