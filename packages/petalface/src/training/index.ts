@@ -1,15 +1,7 @@
-export {
-  arcGradientNames,
-  baseNames,
-  batchNormNames,
-  calibrationNames,
-  decayNames,
-  firstStepNames,
-  type LossName,
-  lossNames,
-  presetNames,
-} from "./options/option-names.ts";
-export { type TrainingChoices, type TrainingOptions, trainingOptions } from "./options/options.ts";
+export { type LossName, lossNames } from "./losses/names.ts";
+export { type GroupName, groups } from "./options/kinds.ts";
+export { checkOption, type TrainingChoices, type TrainingOptions, trainingOptions } from "./options/options.ts";
+export { flagOf, type OptionEntry, type OptionName, optionEntries, optionTable, presetNames } from "./options/table.ts";
 export * from "./portable.ts";
 export {
   type AdaptContext,

@@ -2,7 +2,7 @@ import { differentiate, type Graph, GraphBuilder, type Ops, ops, type Tensor } f
 import { type AdapterConfig, findSites, initialTheta } from "../../src/adapters/index.ts";
 import { openBackbone } from "../../src/backbones/index.ts";
 import { random } from "../../src/random.ts";
-import type { LossName } from "../../src/training/options/option-names.ts";
+import type { LossName } from "../../src/training/losses/names.ts";
 import { trainingOptions } from "../../src/training/options/options.ts";
 import { trainingGraph } from "../../src/training/steps/graph.ts";
 import { tinySize, tinyWidth } from "../support/backbone.ts";

@@ -1,53 +1,56 @@
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { type Command, Option } from "commander";
-import { gateNames, loraInitNames, methodNames } from "../../adapters/index.ts";
 import { PetalfaceError } from "../../errors.ts";
-import { isGiven, measureNames, printCalibration, printSet } from "../../quality/index.ts";
+import { isGiven, printCalibration, printSet } from "../../quality/index.ts";
 import { providerNames } from "../../runtime/index.ts";
 import {
   type AdaptContext,
   type AdaptResult,
   adapt,
-  arcGradientNames,
-  baseNames,
-  batchNormNames,
-  calibrationNames,
-  decayNames,
-  firstStepNames,
-  lossNames,
-  optimizerNames,
-  presetNames,
+  groups,
   type RunRecord,
   resume,
   type TrainingChoices,
+  trainingOptions,
   type ValidationRecord,
   type ValidationRequest,
 } from "../../training/index.ts";
 import type { CliContext } from "../context.ts";
 import { withExamples } from "../examples.ts";
+import { withHelpTopics } from "../help-topics.ts";
 import { byteSize, numberList, numeric } from "../numbers.ts";
 import type { Progress } from "../progress.ts";
 import { alignedChoices, trainingFaces } from "../train-faces.ts";
+import { givenChoices, trainingOption, withTrainingOptions } from "../training-options.ts";
 import { openPairsValidator } from "../validation.ts";
 
-/** What commander hands over: the choices, under the names of their flags; absent ones are the preset's. */
-interface Flags extends Omit<TrainingChoices, "learningRate" | "validateEvery"> {
+/** What surrounds the options of training, which are read with {@link givenChoices}. */
+interface Flags {
   readonly model?: string;
   readonly normalize?: string;
   readonly train?: string;
   readonly aligned: (typeof alignedChoices)[number];
-  readonly lr?: number;
   readonly val?: string;
   readonly valData?: string;
   readonly valPixels?: number[];
-  readonly valEvery?: number;
   readonly prefixCache?: number;
-  readonly provider: "auto" | "cpu" | "cuda" | "webgpu";
+  readonly provider: (typeof providerNames)[number];
   readonly threads?: number;
   readonly out?: string;
   readonly resume?: string;
 }
+
+/** Topic of the options that are not in the table of training options, and which of them help shows first. */
+const topics = { model: "Model", ...groups } as const;
+const places: Readonly<Record<string, keyof typeof topics>> = {
+  model: "model",
+  normalize: "model",
+  train: "data",
+  aligned: "data",
+  prefixCache: "data",
+};
+const mainFlags: readonly string[] = ["model", "train", "val", "valData", "out", "resume"];
 
 /** `petalface adapt`: trains an adapter into a run folder. */
 export function adaptCommand(program: Command, context: CliContext): void {
@@ -65,112 +68,28 @@ export function adaptCommand(program: Command, context: CliContext): void {
         .choices(alignedChoices)
         .default("auto"),
     )
-    .addOption(
-      new Option("--preset <name>", "a set of options; any of them can still be given")
-        .choices(presetNames)
-        .default("petal"),
-    )
-    .addOption(new Option("--method <name>", "what is trained").choices(methodNames))
-    .addOption(new Option("--gate <name>", "how alpha weights the adapter").choices(gateNames))
-    .option("--rank <n>", "rank channels of each layer, all parts of the gate together", numeric)
-    .option("--scale <x>", "factor on the adapter's output", numeric)
-    .option("--rank-stable", "rsLoRA: divide --scale by the square root of the rank")
-    .option("--dropout <share>", "share of the rank channels that are silent in a step", numeric)
-    .option(
-      "--output-dropout <share>",
-      "share of the numbers that an adapter adds to its product, silent in a step",
-      numeric,
-    )
-    .option("--drop-path <share>", "share of the images that the last residual branch leaves out in a step", numeric)
-    .option("--feature-dropout <share>", "share of the numbers that the last product does not see in a step", numeric)
-    .option("--token-masking <share>", "share of the tokens that do not pass through a ViT's blocks in a step", numeric)
-    .option("--sites <pattern>", "layers to adapt: default, all, pointwise, conv, linear, qkv, head, or names with *")
-    .option("--ungated <pattern>", "those of them whose adapter has no gate, and one part's rank")
-    .addOption(new Option("--lora-init <name>", "what adapters start from").choices(loraInitNames))
-    .addOption(new Option("--batch-norm <form>", "whether batch normalisations stay or train").choices(batchNormNames))
-    .addOption(new Option("--loss <name>", "training loss").choices(lossNames))
-    .option("--margin <x>", "margin: CosFace, AdaFace 0.4, ArcFace, CurricularFace 0.5", numeric)
-    .addOption(
-      new Option("--arc-gradient <name>", "ArcFace's own gradient, or the released code's").choices(arcGradientNames),
-    )
-    .option("--logit-scale <x>", "factor on the cosines of a margin loss", numeric)
-    .option("--loss-floor <p>", "least probability that a margin loss counts", numeric)
-    .option("--concentration <x>", "AdaFace: share of a deviation of the length that its margin changes over", numeric)
-    .option("--magnitudes <low,high>", "MagFace: lengths of the embedding between which its margin grows", numberList)
-    .option("--magnitude-margins <low,high>", "MagFace: the margins there", numberList)
-    .option("--magnitude-weight <x>", "MagFace: factor of the term that rewards length", numeric)
-    .option("--loss-momentum <share>", "AdaFace, CurricularFace: share of a batch in the running statistics", numeric)
-    .option("--distil-weight <x>", "factor on the distillation loss", numeric)
-    .option("--classes-per-step <n>", "class centres in a step; with more people the others rest (Partial FC)", numeric)
-    .option("--centre-faces <n>", "faces that a class centre starts as the mean of; 0: random centres", numeric)
-    .option(
-      "--quality <name>",
-      `quality measure that alpha comes from: ${measureNames.join(", ")}; weights as in brisque:model=FILE,range=FILE`,
-    )
-    .addOption(new Option("--calibration <source>", "where alpha's range comes from").choices(calibrationNames))
-    .option("--alpha-range <low,high>", "scores at which alpha is 0 and 1, instead of fitted ones", numberList)
-    .option("--alpha-threshold <score>", "score at which --calibration paper has alpha 0.5", numeric)
-    .addOption(new Option("--optimizer <name>", "how gradients become steps").choices(optimizerNames))
-    .option("--lr <x>", "peak learning rate; the one option that --resume may change", numeric)
-    .option("--weight-decay <x>", "weight decay, decoupled in AdamW", numeric)
-    .option("--momentum <share>", "SGD: share of the velocity that stays", numeric)
-    .option("--nesterov", "SGD: look ahead along the velocity")
-    .option("--warmup <share>", "share of the steps with rising learning rate", numeric)
-    .option("--warmup-epochs <n>", "the same in epochs; 0 leaves it to --warmup", numeric)
-    .addOption(
-      new Option("--first-step <rate>", "whether the first step has the peak rate, as in the released code").choices(
-        firstStepNames,
-      ),
-    )
-    .addOption(new Option("--decay <name>", "how the learning rate falls").choices(decayNames))
-    .option("--clip <x>", "largest gradient norm", numeric)
-    .option("--batch <n>", "images a step", numeric)
-    .option(
-      "--accumulate <n>",
-      "parts that a step's images are computed in: less memory, same step; of 4 to 8 images unless given",
-      numeric,
-    )
-    .addOption(
-      new Option("--base <numbers>", "numbers of the frozen weights while training; int8: faster, 1 % off").choices(
-        baseNames,
-      ),
-    )
-    .option("--epochs <n>", "passes over the training faces", numeric)
-    .option("--drop-last", "end an epoch with its last whole batch")
-    .option("--seed <n>", "seed of every random choice", numeric)
-    .option("--sharp-share <share>", "share of the training images that stay sharp", numeric)
-    .addOption(
-      new Option("--lr-pixels <list>", "low resolutions to train on, such as 8,12,16,24")
-        .argParser(numberList)
-        .conflicts("degrade"),
-    )
-    .option("--degrade <spec>", "train on a camera model instead, such as down=8-24:any,noise=0-10,jpeg=20-80")
-    .option("--no-flip", "do not mirror training images")
-    .option(
-      "--variants <n>",
-      "different draws of each face; what frozen layers below all adapters make of them is kept",
-      numeric,
-    )
+    .option("--val <protocol>", "validate now and then, keep the best adapter: pairs file, drawn[:...], or faces")
+    .option("--val-data <data>", "the faces that --val names")
+    .option("--val-pixels <list>", "low resolutions to validate at (default 16)", numberList)
+    .option("--out <run>", "folder of the new run")
+    .option("--resume <run>", "continue an interrupted run");
+  withTrainingOptions(command)
     .option(
       "--prefix-cache <size|off>",
-      "with --variants: most that is kept of them on disk, such as 500M or 4G",
+      "with --variants: most that is kept of frozen layers on disk, such as 500M (default 4G)",
       byteSize,
     )
-    .option("--val <protocol>", "measure the adapter now and then, keep the best: pairs file, drawn[:...], or faces")
-    .option("--val-data <data>", "the faces that --val names")
-    .option("--val-pixels <list>", "low resolutions to measure at; 16 unless given", numberList)
-    .option("--val-every <n>", "steps between two measurements; once an epoch unless given", numeric)
-    .option("--patience <n>", "stop after so many measurements without a better one", numeric)
-    .option("--checkpoint-seconds <x>", "seconds between two checkpoints; 0: after every step", numeric)
-    .option("--tensorboard", "write TensorBoard event files into the run's tensorboard folder")
     .addOption(new Option("--provider <name>", "where to compute").choices(providerNames).default("auto"))
-    .option("--threads <n>", "threads of the engine", numeric)
-    .option("--out <run>", "folder of the new run")
-    .option("--resume <run>", "continue an interrupted run")
+    .option("--threads <n>", "threads of the engine (default: all cores)", numeric)
     .action((flags: Flags) => {
       if (flags.resume !== undefined) refuseChanges(command);
-      return run(flags, context);
+      return run(flags, givenChoices(command), context);
     });
+  withHelpTopics(command, {
+    topics,
+    topicOf: (name) => trainingOption(name)?.group ?? places[name] ?? "run",
+    isMain: (name) => trainingOption(name)?.extras.main ?? mainFlags.includes(name),
+  });
   withExamples(
     command,
     "adapt --model fr_feature --train faces/ --out runs/first",
@@ -196,7 +115,7 @@ function refuseChanges(command: Command): void {
     );
 }
 
-async function run(flags: Flags, context: CliContext): Promise<void> {
+async function run(flags: Flags, choices: TrainingChoices, context: CliContext): Promise<void> {
   let progress: Progress | undefined;
   const surroundings: AdaptContext = {
     threads: flags.threads,
@@ -222,8 +141,8 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
   const folder = flags.resume ?? flags.out;
   if (folder === undefined) throw new PetalfaceError("give --out RUN for a new run, or --resume RUN", { exitCode: 2 });
   const result = await (flags.resume === undefined
-    ? start(flags, folder, surroundings, context)
-    : resume(flags.resume, surroundings, { learningRate: flags.lr }));
+    ? start(flags, choices, folder, surroundings, context)
+    : resume(flags.resume, surroundings, { learningRate: choices.learningRate }));
   progress?.close();
   if (!result.finished) {
     context.note(`stopped after a checkpoint; continue with: petalface adapt --resume ${folder}`);
@@ -232,42 +151,33 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
   context.result(summary(folder, result), report(folder, result));
 }
 
-async function start(flags: Flags, out: string, surroundings: AdaptContext, context: CliContext): Promise<AdaptResult> {
-  if (flags.model === undefined) throw new PetalfaceError("give the face recogniser with --model", { exitCode: 2 });
-  if (flags.train === undefined) throw new PetalfaceError("give training faces with --train", { exitCode: 2 });
-  const { model, normalize, train, lr: learningRate, valEvery: validateEvery, ...choices } = flags;
-  const {
-    val,
-    valData,
-    valPixels,
-    provider,
-    threads,
-    resume: resumed,
-    out: folder,
-    prefixCache,
-    aligned,
-    ...named
-  } = choices;
-  const options: TrainingChoices = { ...named, learningRate, validateEvery };
-  const photos = {
-    train,
-    model,
-    normalize,
-    out,
-    aligned,
-    threads: threads ?? availableParallelism(),
-    told: isGiven(named.quality ?? ""),
-  };
-  const data = await trainingFaces(photos, context);
+async function start(
+  flags: Flags,
+  options: TrainingChoices,
+  out: string,
+  surroundings: AdaptContext,
+  context: CliContext,
+): Promise<AdaptResult> {
+  const { model, normalize, train, aligned, threads = availableParallelism() } = flags;
+  if (model === undefined) throw new PetalfaceError("give the face recogniser with --model", { exitCode: 2 });
+  if (train === undefined) throw new PetalfaceError("give training faces with --train", { exitCode: 2 });
+  const validation = validationOf(flags, options);
+  // Before photos are aligned for hours.
+  trainingOptions(options);
+  const told = isGiven(options.quality ?? "");
+  const data = await trainingFaces({ train, model, normalize, out, aligned, threads, told }, context);
   return adapt(
-    { model, normalize, train: data?.spec ?? train, options, out, validation: validationOf(flags) },
+    { model, normalize, train: data?.spec ?? train, options, out, validation },
     data === undefined ? surroundings : { ...surroundings, data },
   );
 }
 
-function validationOf({ val, valData, valPixels, valEvery, patience }: Flags): ValidationRequest | undefined {
+function validationOf(
+  { val, valData, valPixels }: Flags,
+  { validateEvery, patience }: TrainingChoices,
+): ValidationRequest | undefined {
   if (val !== undefined) return { protocol: val, data: valData, pixels: valPixels ?? [16] };
-  if (valData ?? valPixels ?? valEvery ?? patience)
+  if (valData ?? valPixels ?? validateEvery ?? patience)
     throw new PetalfaceError("--val-data, --val-pixels, --val-every and --patience need --val PROTOCOL", {
       exitCode: 2,
     });

@@ -1,9 +1,9 @@
 import type { Ops } from "onnx-grad";
-import { type LossName, marginOf } from "../options/option-names.ts";
 import type { TrainingOptions } from "../options/options.ts";
 import { adaface, curricularface, magface, stateSizes } from "./adaptive-losses.ts";
 import { arcface, cosface } from "./losses.ts";
 import type { Loss, Margin } from "./margin.ts";
+import { type LossName, marginOf } from "./names.ts";
 
 /** How many numbers a loss keeps from step to step; they begin as 0. */
 export function lossStateSize(loss: LossName): number {

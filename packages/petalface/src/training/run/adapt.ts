@@ -18,7 +18,7 @@ import { lockRun } from "../../lock.ts";
 import { isGiven, openMeasure } from "../../quality/index.ts";
 import type { Provider, SessionOptions } from "../../runtime/index.ts";
 import { versions } from "../../versions.ts";
-import { usesMargin } from "../options/option-names.ts";
+import { usesMargin } from "../losses/names.ts";
 import { adapterScale, type TrainingChoices, type TrainingOptions, trainingOptions } from "../options/options.ts";
 import { hasState, loadState, type TrainingState } from "../state/checkpoint.ts";
 import { firstState, type Parts, stateShape } from "../state/first-state.ts";

@@ -20,8 +20,8 @@ import {
 } from "../../quality/index.ts";
 import { random } from "../../random.ts";
 import { floatsOf, openSession, type SessionOptions } from "../../runtime/index.ts";
-import { degradationOf } from "../options/degradation.ts";
 import type { TrainingOptions } from "../options/options.ts";
+import { degradationOf } from "../steps/sampler.ts";
 
 /** How many training faces the calibration looks at. */
 const faces = 512;

@@ -1,5 +1,5 @@
 import { PetalfaceError } from "../../errors.ts";
-import { usesDistillation, usesMargin } from "../options/option-names.ts";
+import { usesDistillation, usesMargin } from "../losses/names.ts";
 import type { TrainingOptions } from "../options/options.ts";
 
 /** Steps in a row with an exploded loss after which training stops. One bad batch, or ten, happen in healthy runs. */

@@ -5,7 +5,7 @@ import { toldScores } from "../../quality/index.ts";
 import { distillation } from "../losses/losses.ts";
 import type { Loss } from "../losses/margin.ts";
 import { lossStateSize, marginLoss } from "../losses/margin-loss.ts";
-import { usesDistillation, usesMargin } from "../options/option-names.ts";
+import { usesDistillation, usesMargin } from "../losses/names.ts";
 import type { TrainingOptions } from "../options/options.ts";
 
 /** Names of the inputs and outputs of a training graph. Absent ones are not in the graph. */

@@ -1,6 +1,5 @@
-import { type Degradation, drawDegradation } from "../../images/portable.ts";
+import { type Degradation, type DegradationSpec, drawDegradation, parseDegradation } from "../../images/portable.ts";
 import { random } from "../../random.ts";
-import { degradationOf } from "../options/degradation.ts";
 import type { TrainingOptions } from "../options/options.ts";
 
 /** One training image: which face, mirrored or not, and how it is degraded (undefined: sharp). */
@@ -11,6 +10,10 @@ export interface Draw {
   /** Which of the face's draws it is, where their number is limited (`variants`). */
   readonly variant?: number;
 }
+
+/** What degraded training faces are drawn from; undefined: `lrPixels`. */
+export const degradationOf = ({ degrade }: Pick<TrainingOptions, "degrade">): DegradationSpec | undefined =>
+  degrade === "lr" ? undefined : parseDegradation(degrade);
 
 /** Images of an epoch over `length` faces: all, or the whole batches of them; at least one batch then. */
 export const epochOf = ({ batch, dropLast }: Pick<TrainingOptions, "batch" | "dropLast">, length: number): number =>
