@@ -46,7 +46,7 @@ const engineFiles = ["ort-wasm-simd-threaded.asyncify.mjs", "ort-wasm-simd-threa
 export async function prepareStudio({
   model,
   folder,
-  rank = 16,
+  rank,
   lrPixels,
   measured = [16, 12],
 }: PrepareOptions): Promise<StudioPlan> {
@@ -56,7 +56,7 @@ export async function prepareStudio({
   const config: AdapterConfig = {
     method: "lora",
     gate: options.gate,
-    rank,
+    rank: options.rank,
     scale: options.scale,
     sites: selectSites(sites, options.sites, unfit).map((site) => site.name),
     backbone: { name: backbone.spec.name, sha256: backbone.spec.sha256 },

@@ -1,4 +1,4 @@
-import type { StoredTensor } from "petalface/portable";
+import type { StoredTensor, TrainingOptions } from "petalface/portable";
 
 /** Where a trained tensor lies: in theta, in the adapter's file and in the bytes of `face.onnx`. */
 export interface Place {
@@ -22,28 +22,6 @@ export interface AlphaPlaces {
 /** Names of the files whose alpha range the page fills in. */
 export type AlphaFile = "train-webgpu" | "train-wasm" | "face";
 
-/** Choices of the training that the page can leave alone; the names are those of petalface's training options. */
-export interface StudioOptions {
-  readonly batch: number;
-  readonly seed: number;
-  readonly sharpShare: number;
-  readonly lrPixels: readonly number[];
-  readonly degrade: string;
-  readonly flip: boolean;
-  readonly learningRate: number;
-  readonly warmup: number;
-  readonly warmupEpochs: number;
-  readonly firstStep: "warm" | "full";
-  readonly decay: "cosine" | "polynomial";
-  readonly weightDecay: number;
-  readonly clip: number;
-  readonly optimizer: "adamw" | "sgd";
-  readonly momentum: number;
-  readonly nesterov: boolean;
-  readonly epochs: number;
-  readonly dropLast: boolean;
-}
-
 /** `studio.json`: what the page must know of the graphs that lie beside it. Made by prepare.ts, in Node. */
 export interface StudioPlan {
   readonly format: 1;
@@ -59,7 +37,7 @@ export interface StudioPlan {
     readonly channels: "rgb" | "bgr";
     readonly sha256: string;
   };
-  readonly options: StudioOptions;
+  readonly options: TrainingOptions;
   /** Low resolutions that are measured, in pixels. */
   readonly measured: readonly number[];
   /** Inputs and outputs of `train-*.onnx`. */

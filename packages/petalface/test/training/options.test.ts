@@ -75,6 +75,33 @@ it.each([
   [{ batchNorm: "train", variants: 2 }, "changes with its batch"],
   [{ loraInit: "zeros" as "normal" }, "--lora-init is one of"],
   [{ checkpointSeconds: Number.NaN }, "--checkpoint-seconds"],
+  [{ scale: "2" as unknown as number }, "--scale is a number"],
+  [{ lrPixels: 8 as unknown as number[] }, "--lr-pixels is a list of numbers"],
+  [{ clip: 0 }, "--clip is a number above 0"],
+  [{ rnak: 4 } as object, 'there is no training option "rnak"'],
 ] as const)("refuses %j", (choices, message) => {
   expect(() => trainingOptions(choices)).toThrow(message);
+});
+
+it("keeps the presets' values", () => {
+  const differing = (preset: "paper" | "reference"): object => {
+    const petal: Record<string, unknown> = trainingOptions();
+    return Object.fromEntries(
+      Object.entries(trainingOptions({ preset })).filter(([name, value]) => petal[name] !== value),
+    );
+  };
+  const paper = { gate: "twin", loss: "cosface", weightDecay: 0.1, decay: "polynomial" };
+  expect(differing("paper")).toEqual({ preset: "paper", ...paper });
+  expect(differing("reference")).toEqual({
+    ...{ preset: "reference", ...paper, sites: "qkv,head", ungated: "head", loraInit: "trunc-normal" },
+    ...{
+      outputDropout: 0.1,
+      batchNorm: "train",
+      dropPath: 0.05,
+      featureDropout: 0.25,
+      arcGradient: "straight-through",
+    },
+    ...{ lossFloor: 1e-30, calibration: "paper", classesPerStep: 1e6, centreFaces: 0, learningRate: 5e-4 },
+    ...{ warmupEpochs: 2, firstStep: "full", batch: 64, accumulate: 8, epochs: 40, dropLast: true, sharpShare: 1 },
+  });
 });
