@@ -38,7 +38,7 @@ const GRADIENT_LAYERS: readonly (readonly string[])[] = [
 
 /** Files directly under src/ that anybody may import. */
 const SHARED_FILES: ReadonlySet<string> = new Set([
-  ...["errors.ts", "files.ts", "lock.ts", "random.ts", "scratch.ts", "versions.ts"],
+  ...["cache.ts", "errors.ts", "files.ts", "litter.ts", "lock.ts", "random.ts", "scratch.ts", "versions.ts"],
 ]);
 
 /** The part of a folder that also runs in a browser. */

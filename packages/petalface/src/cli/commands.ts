@@ -4,33 +4,91 @@ import type { CliContext } from "./context.ts";
 /** Adds one command to the program. */
 type Register = (program: Command, context: CliContext) => void;
 
+/** A command, and what the list of all says of it without loading it. */
+interface CommandEntry {
+  /** The command's own description; a test holds them equal. */
+  readonly about: string;
+  readonly load: () => Promise<Register>;
+}
+
 /** Every command by name, in the order in which `petalface --help` lists them. */
-const commands: Readonly<Record<string, () => Promise<Register>>> = {
-  adapt: async () => (await import("./commands/adapt.ts")).adaptCommand,
-  embed: async () => (await import("./commands/embed.ts")).embedCommand,
-  evaluate: async () => (await import("./commands/evaluate.ts")).evaluateCommand,
-  compare: async () => (await import("./commands/compare.ts")).compareCommand,
-  quality: async () => (await import("./commands/quality.ts")).qualityCommand,
-  inspect: async () => (await import("./commands/inspect.ts")).inspectCommand,
-  import: async () => (await import("./commands/import.ts")).importCommand,
-  export: async () => (await import("./commands/export.ts")).exportCommand,
-  data: async () => (await import("./commands/data.ts")).dataCommand,
-  align: async () => (await import("./commands/align.ts")).alignCommand,
-  degrade: async () => (await import("./commands/degrade.ts")).degradeCommand,
-  models: async () => (await import("./commands/models.ts")).modelsCommand,
-  demo: async () => (await import("./commands/demo.ts")).demoCommand,
-  doctor: async () => (await import("./commands/doctor.ts")).doctorCommand,
+const commands: Readonly<Record<string, CommandEntry>> = {
+  adapt: {
+    about: "train an adapter for low-resolution faces on a frozen model",
+    load: async () => (await import("./commands/adapt.ts")).adaptCommand,
+  },
+  embed: {
+    about: "write the embeddings of a set of faces, and a CSV that says which row is which face",
+    load: async () => (await import("./commands/embed.ts")).embedCommand,
+  },
+  evaluate: {
+    about: "measure a model, and what its adapter changes, on pairs of faces: sharp, low-resolution, and mixed",
+    load: async () => (await import("./commands/evaluate.ts")).evaluateCommand,
+  },
+  compare: {
+    about:
+      "say which result is better, by how much, and how sure that is; the first is what the others are held against",
+    load: async () => (await import("./commands/compare.ts")).compareCommand,
+  },
+  quality: {
+    about: "judge faces: scores, histogram, with an adapter alpha; and how measures agree and bear known degradations",
+    load: async () => (await import("./commands/quality.ts")).qualityCommand,
+  },
+  inspect: {
+    about: "say what a model, checkpoint, run, adapter, data set or result is; of a model, which layers can be adapted",
+    load: async () => (await import("./commands/inspect.ts")).inspectCommand,
+  },
+  import: {
+    about: "convert a PyTorch or safetensors checkpoint of a known network",
+    load: async () => (await import("./commands/import.ts")).importCommand,
+  },
+  export: {
+    about: "write model and adapter as one ONNX file to deploy, or the adapter in another project's form",
+    load: async () => (await import("./commands/export.ts")).exportCommand,
+  },
+  data: {
+    about: "turn sets of faces into MXNet's record files and back",
+    load: async () => (await import("./commands/data.ts")).dataCommand,
+  },
+  align: {
+    about: "find faces in photos and videos and put them on the ArcFace template; no photo is dropped",
+    load: async () => (await import("./commands/align.ts")).alignCommand,
+  },
+  degrade: {
+    about: "write a copy of a set of aligned faces as a bad camera would have seen it, as PNG files",
+    load: async () => (await import("./commands/degrade.ts")).degradeCommand,
+  },
+  models: {
+    about: "list the models known by name, or fetch one",
+    load: async () => (await import("./commands/models.ts")).modelsCommand,
+  },
+  demo: {
+    about: "adapt a small model in four ways, measure what that gained, export the best; needs no data and no GPU",
+    load: async () => (await import("./commands/demo.ts")).demoCommand,
+  },
+  doctor: {
+    about: "check that this machine has what petalface needs; exits with 1 if it has not",
+    load: async () => (await import("./commands/doctor.ts")).doctorCommand,
+  },
 };
 
 /** Names of all commands. */
 export const commandNames: readonly string[] = Object.keys(commands);
 
+/** The line of a command in the list of all, for who asks for the list alone. */
+const listed =
+  (name: string, about: string): Register =>
+  (program) => {
+    program.command(name).description(about);
+  };
+
 /**
- * Loads the command that the arguments name, or all of them where help or a suggestion may be wanted.
- * One alone starts faster, and `doctor` must start where the native libraries of the others do not load.
+ * Loads the command that the arguments name, alone: that starts faster, and `doctor` must start where the native libraries of the
+ * others do not load. Where none is named, help, a version or a suggestion is wanted: their names and descriptions will do.
  */
 export async function loadCommands(args: readonly string[]): Promise<Register[]> {
-  const named = args.find((arg) => !arg.startsWith("-"));
-  const wanted = named !== undefined && Object.hasOwn(commands, named) ? [named] : commandNames;
-  return Promise.all(wanted.map((name) => (commands[name] as () => Promise<Register>)()));
+  const words = args.filter((arg) => !arg.startsWith("-"));
+  const named = words[0] === "help" ? words[1] : words[0];
+  if (named !== undefined && Object.hasOwn(commands, named)) return [await (commands[named] as CommandEntry).load()];
+  return Object.entries(commands).map(([name, { about }]) => listed(name, about));
 }

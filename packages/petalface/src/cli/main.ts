@@ -1,4 +1,25 @@
 #!/usr/bin/env node
-import { main } from "./run.ts";
+import module from "node:module";
+import { join } from "node:path";
+import { cacheFolder } from "../cache.ts";
 
-await main(process.argv.slice(2));
+/** Why this Node cannot run this file's neighbours; undefined if it can. Sources say `await using`, which the package's files do not. */
+function unfit(version: string, fromSources: boolean): string | undefined {
+  const oldest = fromSources ? 24 : 20;
+  if (Number.parseInt(version, 10) >= oldest) return undefined;
+  const where = fromSources ? "running from the sources" : "it";
+  const instead = fromSources ? ", or use `npm run petalface -- ARGUMENTS`, which brings its own" : "";
+  return `${where} needs Node ${oldest} or newer, and this is ${version}: install a newer Node${instead}`;
+}
+
+const problem = unfit(process.versions.node, import.meta.url.endsWith(".ts"));
+if (problem === undefined) {
+  // Compiled code is kept and found again, here and in workers: the next command starts in a third of the time.
+  process.env.NODE_COMPILE_CACHE ??= join(cacheFolder(), "code");
+  module.enableCompileCache?.(process.env.NODE_COMPILE_CACHE);
+  const { main } = await import("./run.ts");
+  await main(process.argv.slice(2));
+} else {
+  console.error(`petalface: ${problem}`);
+  process.exitCode = 1;
+}

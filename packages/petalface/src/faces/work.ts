@@ -1,6 +1,5 @@
 import { mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import sharp from "sharp";
 import { PetalfaceError } from "../errors.ts";
 import { writeFailure } from "../files.ts";
 import { decodePhoto, type Photo, type Pixels } from "../images/index.ts";
@@ -92,6 +91,7 @@ export const cropPath = (stem: string, face: number, format: CropFormat): FaceRe
 
 /** Whole or not at all, for readers and for a run that goes on after a kill. */
 async function writeCrop(path: string, { data, width, height }: Pixels, format: CropFormat): Promise<void> {
+  const { default: sharp } = await import("sharp");
   const image = sharp(data, { raw: { width, height, channels: 3 } });
   const bytes = await (format === "png"
     ? image.png({ compressionLevel: 6 })

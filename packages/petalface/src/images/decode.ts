@@ -1,5 +1,5 @@
 import { readFileSync, statSync } from "node:fs";
-import sharp, { type Metadata } from "sharp";
+import type { Metadata } from "sharp";
 import { PetalfaceError } from "../errors.ts";
 import { recognise } from "./formats.ts";
 import { printPath } from "./path.ts";
@@ -147,6 +147,7 @@ function checkFormat(bytes: Uint8Array, name: string): void {
 
 /** Sides as the header states them, before any rotation. */
 async function readHeader(bytes: Uint8Array, name: string): Promise<Metadata> {
+  const { default: sharp } = await import("sharp");
   return await sharp(bytes, { limitInputPixels: false })
     .metadata()
     .catch((cause: unknown) => {
@@ -174,6 +175,7 @@ async function unpack(
   limitInputPixels: number,
   shrink?: { readonly width: number; readonly height: number },
 ): Promise<Pixels> {
+  const { default: sharp } = await import("sharp");
   const image = sharp(bytes, { failOn: "error", limitInputPixels, sequentialRead: true }).autoOrient();
   const { data, info } = await (shrink === undefined ? image : image.resize({ ...shrink, fit: "fill" }))
     .flatten({ background: "#000" })

@@ -1,6 +1,6 @@
 import { mkdir, mkdtemp, open, rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import pacote from "pacote";
+import type { Options } from "pacote";
 import { PetalfaceError } from "../errors.ts";
 import { hashFile } from "./hash.ts";
 import { registryOptions } from "./registry.ts";
@@ -42,7 +42,9 @@ async function extract(source: NpmSource, folder: string): Promise<string> {
     ...(await registryOptions()),
     ...(source.integrity && { integrity: source.integrity }),
   };
-  await pacote.extract(source.package, folder, options as pacote.Options);
+  // Hundreds of files that only a fetch needs.
+  const { default: pacote } = await import("pacote");
+  await pacote.extract(source.package, folder, options as Options);
   return join(folder, source.file);
 }
 

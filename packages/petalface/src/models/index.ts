@@ -1,4 +1,4 @@
-export { cacheFolder } from "./cache.ts";
+export { cacheFolder } from "../cache.ts";
 export { cachedPath, isCached } from "./fetch.ts";
 export { hashFile, weightsKey } from "./hash.ts";
 export { defaultPreprocessing, knownDetectors, knownModels } from "./known.ts";

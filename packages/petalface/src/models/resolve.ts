@@ -1,8 +1,8 @@
 import { stat } from "node:fs/promises";
 import { basename, extname, join } from "node:path";
 import { otherFormat } from "onnx-grad";
+import { cacheFolder } from "../cache.ts";
 import { PetalfaceError } from "../errors.ts";
-import { cacheFolder } from "./cache.ts";
 import { fetchModel } from "./fetch.ts";
 import { identifyModel } from "./hash.ts";
 import { defaultPreprocessing, knownModels } from "./known.ts";

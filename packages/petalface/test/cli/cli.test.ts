@@ -1,9 +1,11 @@
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Command } from "commander";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { commandNames } from "../../src/cli/commands.ts";
+import { commandNames, loadCommands } from "../../src/cli/commands.ts";
+import { createContext } from "../../src/cli/context.ts";
 import { ended, petalface, start } from "./process.ts";
 
 let folder: string;
@@ -12,6 +14,17 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "petalface-cli-"));
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
+
+/** A module that makes Node name the package of every file of a package that it loads, a line each on stderr. */
+const namePackages = `data:text/javascript,${encodeURIComponent(`
+import { registerHooks } from "node:module";
+registerHooks({
+  load(url, context, next) {
+    const [, name] = /.*[/]node_modules[/]((?:@[^/]+[/])?[^/]+)/.exec(url) ?? [];
+    if (name) process.stderr.write(name + "\\n");
+    return next(url, context);
+  },
+});`)}`;
 
 /** Wrong usage: nothing on stdout, one line on stderr, exit code 2. */
 async function expectUsage(args: readonly string[], pattern: RegExp): Promise<void> {
@@ -43,6 +56,39 @@ describe("the program", () => {
       const help = await petalface([name as string, "--help"]);
       expect(help.code).toBe(0);
       expect(help.stdout, `petalface ${name} --help`).toMatch(new RegExp(`\\nExamples:\\n  petalface ${name}\\b`));
+    }
+  });
+
+  test("says of each command in the list what the command says of itself, and `help NAME` is its help", async () => {
+    const context = createContext(() => ({}), new AbortController().signal, process.stdout, process.stderr);
+    const described = async (args: readonly string[]): Promise<[string, string][]> => {
+      const program = new Command();
+      for (const register of await loadCommands(args)) register(program, context);
+      return program.commands.map((command) => [command.name(), command.description()]);
+    };
+    const listed = await described(["--help"]);
+    expect(listed.map(([name]) => name)).toEqual(commandNames);
+    for (const entry of listed) {
+      expect(await described([entry[0]])).toEqual([entry]);
+      expect(await described(["help", entry[0]])).toEqual([entry]);
+    }
+  });
+
+  test("help and the version load nothing but the parser; a command's help no library that only its work needs", async () => {
+    const loadedBy = async (...args: string[]): Promise<string[]> => {
+      const { code, stderr } = await petalface(args, { env: { NODE_OPTIONS: `--import=${namePackages}` } });
+      expect(code, stderr).toBe(0);
+      return [...new Set(stderr.trim().split("\n"))].sort();
+    };
+    for (const args of [["--help"], ["--version"], ["help"]]) expect(await loadedBy(...args)).toEqual(["commander"]);
+    const heavy = ["onnxruntime-node", "pacote", "sharp", "umap-js", "vega", "vega-lite"];
+    for (const name of ["adapt", "evaluate", "embed", "demo"]) {
+      const loaded = await loadedBy(name, "--help");
+      expect(loaded).toContain("commander");
+      expect(
+        loaded.filter((each) => heavy.includes(each)),
+        name,
+      ).toEqual([]);
     }
   });
 

@@ -1,5 +1,6 @@
 import { realpath } from "node:fs/promises";
 import { isAbsolute, join } from "node:path";
+import { cacheFolder } from "../../cache.ts";
 import { readIndex, writeIndex } from "./index-file.ts";
 import { type FileIndex, sizeOf } from "./index-of-files.ts";
 import { latest, type Stamps, unchanged } from "./stamps.ts";
@@ -34,7 +35,7 @@ export async function cachedIndex(
   options: ScanOptions,
   scan: () => Promise<{ readonly index: FileIndex; readonly stamps: Stamps }>,
 ): Promise<FileIndex> {
-  const folder = await indexFolder(options);
+  const folder = indexFolder(options);
   if (folder === false) return (await scan()).index;
   const key = await realpath(place).catch(() => place);
   const kept = await readIndex(folder, key);
@@ -53,11 +54,9 @@ export function mayKeep(options: ScanOptions, length: number, stamps: Stamps, st
 }
 
 /** Where lists are kept; false where they are not. */
-export async function indexFolder({ cache }: ScanOptions): Promise<string | false> {
+export function indexFolder({ cache }: ScanOptions): string | false {
   if (cache !== undefined) return cache;
   if (process.env.PETALFACE_INDEX === "off") return false;
-  // Loaded on demand, since that folder also brings what fetches models.
-  const { cacheFolder } = await import("../../models/index.ts");
   return join(cacheFolder(), "index");
 }
 

@@ -47,7 +47,7 @@ function dataOfRecords(spec: string, path: string, index: RecordIndex): FaceData
 
 /** Reads the list of images, or takes the one kept of a file that had to be read through. It is true while both files have their times. */
 async function keptIndex(path: string, idx: string | undefined, options: ScanOptions): Promise<RecordIndex> {
-  const folder = await indexFolder(options);
+  const folder = indexFolder(options);
   const key = `records:${await realpath(path)}`;
   if (folder !== false) {
     const kept = await readIndex(folder, key, idx);

@@ -1,5 +1,4 @@
-import { parse, View } from "vega";
-import { compile, type TopLevelSpec } from "vega-lite";
+import type { TopLevelSpec } from "vega-lite";
 import type { NamedResult } from "../table.ts";
 import { type Html, raw } from "./html.ts";
 import { modelColour } from "./style.ts";
@@ -25,6 +24,8 @@ const config = {
 
 /** Draws a chart to SVG, without a browser. Colours are the page's CSS variables, so charts follow light and dark. */
 export async function draw(spec: object): Promise<Html> {
+  // Loaded here, because most commands draw nothing and these take longer to load than all else.
+  const [{ parse, View }, { compile }] = await Promise.all([import("vega"), import("vega-lite")]);
   const full = { $schema: "https://vega.github.io/schema/vega-lite/v6.json", config, ...spec } as TopLevelSpec;
   const view = new View(parse(compile(full).spec), { renderer: "none" });
   try {
