@@ -65,6 +65,27 @@ async function provider(name: Provider): Promise<Finding> {
   }
 }
 
+/** Which instruction sets there are, and what follows for 8-bit products. */
+async function processor(): Promise<Finding[]> {
+  try {
+    const { instructionSets, signedBytesOverflow } = await import("../runtime/index.ts");
+    const [sets, overflow] = [await instructionSets(), await signedBytesOverflow()];
+    const detail = sets === undefined ? "the system does not say" : sets.join(", ") || "none for fast products";
+    return [{ name: "processor", state: "ok", detail }, bytesFinding(overflow)];
+  } catch (error) {
+    // `provider cpu` says what to do about it.
+    return [{ name: "processor", state: "missing", detail: firstLine(error), todo: "see provider cpu" }];
+  }
+}
+
+/** 8-bit products: exact here, or only in petalface's form. */
+function bytesFinding(overflow: boolean): Finding {
+  const name = "8-bit";
+  if (!overflow) return { name, state: "ok", detail: "products of signed bytes are exact" };
+  const detail = "signed bytes overflow (no VNNI); those of petalface fit";
+  return { name, state: "missing", detail, todo: "docs/speed.md has what others' models need" };
+}
+
 async function images(): Promise<Finding> {
   const name = "sharp";
   try {
@@ -126,6 +147,13 @@ async function models(folder: string): Promise<Finding[]> {
 /** Looks at everything that petalface needs on this machine. Never throws; what fails is a finding. */
 export async function diagnose(): Promise<Finding[]> {
   const folder = cacheFolder();
-  const groups = await Promise.all([runtime(), ...providers.map(provider), images(), cache(folder), models(folder)]);
+  const groups = await Promise.all([
+    runtime(),
+    processor(),
+    ...providers.map(provider),
+    images(),
+    cache(folder),
+    models(folder),
+  ]);
   return [node(), ...machine(), ...groups.flat()];
 }

@@ -2,5 +2,6 @@ export { type FileSession, openModelFile, type Port } from "./file.ts";
 export { loadOnnxruntime, telemetryWanted } from "./onnxruntime.ts";
 export { type Placement, placementOf } from "./placement.ts";
 export { type Probe, probeProvider } from "./probe.ts";
+export { instructionSets, instructionSetsIn, signedBytesOverflow } from "./processor.ts";
 export { floatsOf, openSession, type Session } from "./session.ts";
 export { type Provider, providerNames, type SessionOptions } from "./types.ts";

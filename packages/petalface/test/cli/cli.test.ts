@@ -162,6 +162,7 @@ describe("petalface doctor", () => {
     const broken = report.findings.filter((finding) => finding.state === "broken");
     expect({ code, ok: report.ok, broken }).toEqual({ code: 0, ok: true, broken: [] });
     expect(report.findings).toContainEqual(expect.objectContaining({ name: "provider cpu", state: "ok" }));
+    expect(report.findings.map(({ name }) => name)).toEqual(expect.arrayContaining(["processor", "8-bit"]));
     for (const finding of report.findings) if (finding.state !== "ok") expect(finding.todo, finding.name).toBeTruthy();
   });
 
