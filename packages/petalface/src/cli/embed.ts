@@ -8,6 +8,7 @@ import { type EmbeddedFaces, type EmbeddingStore, embedFaces, openEmbeddingStore
 import { PetalfaceError } from "../errors.ts";
 import type { Loader } from "../images/index.ts";
 import { cacheFolder } from "../models/index.ts";
+import { engineForm } from "../runtime/index.ts";
 import { versions } from "../versions.ts";
 import type { Engine, OpenedModel } from "./model.ts";
 
@@ -65,7 +66,7 @@ export async function openCache(
     size: model.size,
     output: backbone.output,
     adapter: adapter && adapterHash(adapter),
-    engine,
+    engine: { ...engine, ...engineForm(engine) },
     versions: await versions(),
   };
   return openEmbeddingStore({

@@ -20,7 +20,7 @@ export interface Engine {
   readonly provider: Provider;
   readonly threads: number;
   /** With `--fast`. */
-  readonly optimisation?: "all";
+  readonly optimisation?: "free";
 }
 
 /** Adds `--provider`, `--threads` and `--fast`. */
@@ -48,7 +48,7 @@ export function engineOf(flags: Pick<ModelFlags, "provider" | "threads" | "fast"
   return {
     provider: flags.provider === "auto" ? "cpu" : flags.provider,
     threads: flags.threads ?? availableParallelism(),
-    ...(flags.fast && { optimisation: "all" }),
+    ...(flags.fast && { optimisation: "free" }),
   };
 }
 

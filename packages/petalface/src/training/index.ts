@@ -13,6 +13,7 @@ export {
 } from "./run/adapt.ts";
 export type { MetricsRecord, StepRecord } from "./run/metrics.ts";
 export { mayBeginWith, type RunRecord, readRun } from "./run/run.ts";
+export { createTargetCache, type TargetCache } from "./steps/targets.ts";
 export type {
   OpenValidator,
   ValidationRecord,

@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { copyFile, mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
+import { copyFile, mkdir, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { expect, test } from "vitest";
@@ -9,9 +9,15 @@ import { petalface } from "./process.ts";
 const shared = resolve(import.meta.dirname, "../../../..", process.env.PETALFACE_SHARED ?? "../shared");
 const weights = join(shared, "weights/fr_feature.onnx");
 
+interface Document {
+  readonly results: readonly { readonly name: string }[];
+  readonly leftOut: readonly string[];
+  readonly exported: { readonly difference: number };
+}
+
 test.skipIf(!existsSync(weights))(
   "the demo runs to its end, small (needs PETALFACE_SHARED)",
-  { timeout: 300_000 },
+  { timeout: 1_200_000 },
   async () => {
     const folder = await mkdtemp(join(tmpdir(), "petalface-demo-ä-"));
     try {
@@ -22,12 +28,22 @@ test.skipIf(!existsSync(weights))(
       await copyFile(weights, place);
       const env = { PETALFACE_CACHE: join(folder, "cache") };
       const out = join(folder, "out");
-      const args = ["demo", "--images", "64", "--people", "30", "--out", out];
-      const { code, stdout, stderr } = await petalface([...args, "--json"], { env });
+      const args = ["demo", "--images", "32", "--people", "30", "--out", out];
+      const { code, stdout, stderr } = await petalface([...args, "--all", "--json"], { env });
       expect(code, stderr).toBe(0);
-      const document = JSON.parse(stdout) as { results: { name: string }[]; exported: { difference: number } };
-      expect(document.results.map(({ name }) => name)).toEqual(["frozen", "full", "lora", "paper", "petal"]);
+      const document = JSON.parse(stdout) as Document;
+      expect(document.results.map(({ name }) => name)).toEqual(["frozen", "petal", "lora", "paper", "full"]);
+      expect(document.leftOut).toEqual([]);
       expect(document.exported.difference).toBeLessThan(1e-5);
+      expect(await readFile(join(out, "report.html"), "utf8")).toContain("twin adapters");
+
+      // Without time for anything else: the main job, whole, with the very numbers.
+      const main = await petalface([...args, "--minutes", "0", "--json"], { env });
+      expect(main.code, main.stderr).toBe(0);
+      const short = JSON.parse(main.stdout) as Document;
+      expect(short.results).toEqual(document.results.slice(0, 2));
+      expect(short.leftOut).toEqual(["lora", "paper", "full"]);
+      expect(await readdir(out).then((names) => names.sort())).toEqual(["face.onnx", "petal", "report.html"]);
       expect(await readFile(join(out, "report.html"), "utf8")).toContain("petal");
       const inspected = await petalface(["inspect", join(out, "face.onnx"), "--json"], { env });
       expect(inspected.code, inspected.stderr).toBe(0);

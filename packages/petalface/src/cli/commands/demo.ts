@@ -1,10 +1,12 @@
 import { join } from "node:path";
 import type { Command } from "commander";
-import { compareResults, degradationLabel, percent, printTable, withoutDetail } from "../../evaluation/index.ts";
+import { withoutDetail } from "../../evaluation/index.ts";
 import type { CliContext } from "../context.ts";
-import { demoSize } from "../demo/plan.ts";
+import { deadlineAfter } from "../demo/deadline.ts";
+import { demoMinutes, demoSize } from "../demo/plan.ts";
 import { writeDemoReport } from "../demo/report.ts";
-import { type DemoOutcome, runDemo } from "../demo/run.ts";
+import { runDemo } from "../demo/run.ts";
+import { comparisonSummary, mainSummary } from "../demo/summary.ts";
 import { withExamples } from "../examples.ts";
 import { parseInteger } from "../options.ts";
 
@@ -12,6 +14,8 @@ interface Flags {
   readonly data?: string;
   readonly images: number;
   readonly people: number;
+  readonly minutes: number;
+  readonly all?: boolean;
   readonly out: string;
 }
 
@@ -20,7 +24,7 @@ export function demoCommand(program: Command, context: CliContext): void {
   const command = program
     .command("demo")
     .description(
-      "adapt a small model in four ways, measure what that gained, export the best; needs no data and no GPU",
+      "adapt a small model, measure what that gained and export it; then compare other methods. Needs no data and no GPU",
     )
     .option("--data <folder>", "real faces, a folder per person; synthetic people unless given")
     .option(
@@ -30,53 +34,44 @@ export function demoCommand(program: Command, context: CliContext): void {
       demoSize.images,
     )
     .option("--people <n>", "synthetic people to measure on", parseInteger("--people", 30, 1e6), demoSize.people)
+    .option(
+      "--minutes <n>",
+      "other methods are compared while they fit into this time; petal is always done",
+      parseInteger("--minutes", 0, 1e6),
+      demoMinutes,
+    )
+    .option("--all", "compare all methods, however long it takes")
     .option("--out <folder>", "where runs, report and model go", "demo-out")
     .action((flags: Flags) => run(flags, context));
-  withExamples(command, "demo", "demo --data faces/ --out my-demo");
+  withExamples(command, "demo", "demo --all", "demo --data faces/ --out my-demo");
 }
 
-async function run({ data, out, ...size }: Flags, context: CliContext): Promise<void> {
-  const outcome = await runDemo(out, data, size, context);
+async function run({ data, out, minutes, all, ...size }: Flags, context: CliContext): Promise<void> {
   const report = join(out, "report.html");
-  await writeDemoReport(report, outcome);
+  const deadline = deadlineAfter(all === true ? Number.POSITIVE_INFINITY : minutes);
+  const outcome = await runDemo(
+    {
+      ...{ out, data, size, deadline },
+      async onMain(main) {
+        await writeDemoReport(report, main);
+        context.print(mainSummary(main, report));
+        context.note("the result above is written; what follows compares other methods, and Ctrl-C ends that");
+      },
+    },
+    context,
+  );
+  if (outcome.results.length > 2) await writeDemoReport(report, outcome);
+  const next =
+    data === undefined
+      ? "next, on your own faces (one folder per person): npm run demo -- --data FOLDER"
+      : `next: npm run petalface -- adapt --model fr_feature --train ${data} --out runs/first`;
   context.result(
     {
       results: outcome.results.map(({ name, result }) => ({ name, result: withoutDetail(result) })),
+      leftOut: outcome.leftOut,
       report,
       exported: outcome.exported,
     },
-    summary(outcome, report, data),
+    comparisonSummary(outcome, next),
   );
 }
-
-function summary({ results, exported, faces }: DemoOutcome, report: string, data: string | undefined): string {
-  const [frozen] = results;
-  const petal = results.find(({ name }) => name === "petal");
-  const lines = [
-    `${faces.train.spec}: trained on ${faces.train.people.length} people, measured on ${faces.protocol.people.length} others; per cent ± half the 95 % interval`,
-    printTable(results.map(({ name, result }) => ({ name, result }))),
-  ];
-  if (frozen !== undefined && petal !== undefined) {
-    const { differences, identical } = compareResults(frozen.result, petal.result);
-    lines.push(
-      `petal - frozen: ${differences
-        .filter(({ kind, condition }) => kind === "accuracy" && condition.kind !== "lr")
-        .map(({ condition, value, low, high }) => {
-          const where = "degradation" in condition ? `mixed ${degradationLabel(condition.degradation)}` : "sharp";
-          return `${where} ${signed(value)} [${signed(low)}, ${signed(high)}]`;
-        })
-        .join(", ")}`,
-      `${percent(identical.images, 1)} % of the sharp embeddings are the frozen model's bit for bit`,
-    );
-  }
-  lines.push(
-    `report: ${report}`,
-    `model to deploy: ${exported.path} (checked against the adapted model: largest difference ${exported.difference.toExponential(1)})`,
-    data === undefined
-      ? "next, on your own faces (one folder per person): npm run demo -- --data FOLDER"
-      : `next: npm run petalface -- adapt --model fr_feature --train ${data} --out runs/first`,
-  );
-  return lines.join("\n");
-}
-
-const signed = (value: number): string => `${value >= 0 ? "+" : ""}${percent(value, 1)}`;

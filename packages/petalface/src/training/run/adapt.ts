@@ -23,6 +23,7 @@ import { adapterScale, type TrainingChoices, type TrainingOptions, trainingOptio
 import { hasState, loadState, type TrainingState } from "../state/checkpoint.ts";
 import { firstState, type Parts, stateShape } from "../state/first-state.ts";
 import { stepsOf } from "../steps/sampler.ts";
+import type { TargetCache } from "../steps/targets.ts";
 import { adapterOf, saveResult, trainSteps } from "../steps/trainer.ts";
 import { fitCalibration, hashScores } from "./calibration.ts";
 import { type MetricsRecord, rewindMetrics, type StepRecord } from "./metrics.ts";
@@ -48,6 +49,8 @@ export interface AdaptContext {
   readonly onValidation?: ((record: ValidationRecord, run: RunRecord) => void) | undefined;
   /** Opens the validation protocol of a run that has one; needed to start and to resume it. */
   readonly openValidator?: OpenValidator | undefined;
+  /** Distillation targets shared by runs on the same model, set and engine. */
+  readonly targetCache?: TargetCache | undefined;
   /** Data already open (a subset, say) instead of the one that the spec names. */
   readonly data?: FaceData | undefined;
 }
@@ -226,6 +229,7 @@ async function finish(
     {
       ...parts,
       prefixBytes: context.prefixBytes ?? defaultPrefixBytes,
+      targetCache: context.targetCache,
       options: run.options,
       config,
       steps: run.steps,

@@ -10,6 +10,6 @@ const manyWeights = 2 ** 27;
  */
 export const trainingSession = (backbone: Pick<Backbone, "parameters">, options: SessionOptions): SessionOptions => ({
   ...options,
-  optimisation: "all",
+  optimisation: "free",
   prepack: backbone.parameters < manyWeights,
 });

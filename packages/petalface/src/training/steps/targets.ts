@@ -19,14 +19,39 @@ export interface Targets {
   close(): Promise<void>;
 }
 
+/**
+ * Targets that were computed already, for runs on the same backbone, set and engine: a target's bits do not depend on the run that
+ * computed it. Filled by the runs that it is given to.
+ */
+export interface TargetCache {
+  /** 1 for each face, and behind it its mirror image, whose target is kept. */
+  readonly known: Uint8Array;
+  /** Unit rows in the same order. */
+  readonly rows: Float32Array;
+}
+
+/** Room for the targets of `length` faces; for none where they would take more than 512 MiB. */
+export function createTargetCache(length: number, width: number): TargetCache {
+  const count = 2 * length * width * 4 <= cacheBytes ? 2 * length : 0;
+  return { known: new Uint8Array(count), rows: new Float32Array(count * width) };
+}
+
 /** Opens the frozen backbone as a teacher for a data set of `length` faces. */
-export async function openTargets(backbone: Backbone, length: number, options: SessionOptions): Promise<Targets> {
+export async function openTargets(
+  backbone: Backbone,
+  length: number,
+  options: SessionOptions,
+  cache: TargetCache = createTargetCache(length, backbone.width),
+): Promise<Targets> {
   const graph = setBatch(backbone.graph, rows);
   const session = await openSession(graph, options);
   const { width, size } = backbone;
-  const keepAll = 2 * length * width * 4 <= cacheBytes;
-  const claimed = new Uint8Array(keepAll ? 2 * length : 0);
-  const kept = new Float32Array(keepAll ? 2 * length * width : 0);
+  const { known, rows: kept } = cache;
+  const keepAll = known.length > 0;
+  if (keepAll && (known.length !== 2 * length || kept.length !== 2 * length * width))
+    throw new Error(`targets of ${known.length / 2} faces were given for ${length}`);
+  // What is claimed here and not computed in the end stays unknown to later runs.
+  const claimed = known.slice();
   const passing = new Map<number, Float32Array>();
   const slot = (index: number, flip: boolean): number => 2 * index + (flip ? 1 : 0);
   return {
@@ -53,8 +78,10 @@ export async function openTargets(backbone: Backbone, length: number, options: S
         const data = floatsOf(results, backbone.output);
         part.forEach(({ index, flip }, row) => {
           const unit = normalise(data.subarray(row * width, (row + 1) * width));
-          if (keepAll) kept.set(unit, slot(index, flip) * width);
-          else passing.set(slot(index, flip), unit);
+          if (keepAll) {
+            kept.set(unit, slot(index, flip) * width);
+            known[slot(index, flip)] = 1;
+          } else passing.set(slot(index, flip), unit);
         });
       }
     },

@@ -25,7 +25,7 @@ import { trainingGraph } from "./graph.ts";
 import { epochOf } from "./sampler.ts";
 import { trainingSession } from "./session.ts";
 import { applyStep, computeStep } from "./step.ts";
-import { openTargets } from "./targets.ts";
+import { openTargets, type TargetCache } from "./targets.ts";
 import { waitingClock } from "./waiting.ts";
 
 /** Batches prepared ahead of the engine. */
@@ -51,6 +51,8 @@ export interface TrainingTask {
   readonly validator: Validator | undefined;
   /** Most bytes of a file for what frozen layers below all adapters make of the images (only with `variants`); 0: none. */
   readonly prefixBytes: number;
+  /** Targets of earlier runs, and place for this one's. */
+  readonly targetCache?: TargetCache | undefined;
   /** Stops after the current step, with a checkpoint. */
   readonly signal?: AbortSignal | undefined;
   readonly onStep?: ((record: StepRecord) => void) | undefined;
@@ -159,7 +161,9 @@ async function openEngines(task: TrainingTask, state: TrainingState) {
   const split = options.variants > 0 ? splitGraph(graph.graph, graph.inputs.image, batch) : undefined;
   const engine = await openSession(split?.rest ?? graph.graph, { ...session, int8 });
   const targets =
-    graph.inputs.target === undefined ? undefined : await openTargets(backbone, task.data.length, session);
+    graph.inputs.target === undefined
+      ? undefined
+      : await openTargets(backbone, task.data.length, session, task.targetCache);
   const { folder, prefixBytes: bytes } = task;
   const prefix =
     split && (await openPrefix({ backbone, split, batch, variants: options.variants, folder, bytes, session }));
