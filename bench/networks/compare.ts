@@ -92,7 +92,7 @@ async function proveBatches(graph: Graph, open: Graph): Promise<number> {
 }
 
 const runOnce: Run = async (graph, feeds) => {
-  const session = await openSession(graph, { optimisation: "all" });
+  const session = await openSession(graph, { optimisation: "free" });
   try {
     return await session.run(feeds);
   } finally {

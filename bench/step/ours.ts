@@ -53,7 +53,7 @@ async function embedding(): Promise<() => Promise<Outcome>> {
   const rows = Math.min(batch, 8);
   const session = await openSession(fast ? setBatch(backbone.graph, rows) : backbone.graph, {
     threads,
-    ...(fast && { optimisation: "all" }),
+    ...(fast && { optimisation: "free" }),
   });
   const face = input.length / batch;
   return async () => {

@@ -8,7 +8,10 @@ export type { Pass, Target } from "./pass.ts";
 
 /** Options of {@link lower}. */
 export interface LowerOptions {
-  /** Only passes under which every value keeps its bits; all passes unless given. */
+  /**
+   * For graphs that are compared bit for bit: only passes under which every value keeps its bits, and those that give a network with and without
+   * adapters the same kernels. Otherwise all the other passes run.
+   */
   readonly exact?: boolean;
   /** Large products with constant weights in 8-bit whole numbers, about one per cent off; for the CPU only. */
   readonly int8?: boolean;
@@ -26,6 +29,7 @@ export function lower(graph: Graph, target: Target, options: LowerOptions = {}):
     throw new OnnxGradError(`8-bit products need the target cpu, not ${target}`);
   const lowered = (options.passes ?? passes)
     .filter((pass) => pass.targets.includes(target) && (pass.exact || options.exact !== true))
+    .filter((pass) => pass.only === undefined || options.exact === true)
     .filter((pass) => pass.floatProducts !== true || options.int8 !== true)
     .reduce((before, pass) => {
       const after = pass.run(before);

@@ -17,6 +17,8 @@ export interface Pass {
    * bit (the frozen network against its adapted form with a closed gate).
    */
   readonly exact: boolean;
+  /** `exact`: run only where graphs are compared bit for bit, as it costs a little time. */
+  readonly only?: "exact";
   /** Whether it is of use to products in float32 only: left out where they are computed in 8 bits. */
   readonly floatProducts?: true;
   /** Why onnxruntime does not do it by itself, or what it is for, is the comment of the pass's file. */

@@ -32,7 +32,7 @@ export async function openEmbedder(
 ): Promise<Embedder> {
   const batch = options.batch ?? usualBatch(options.provider);
   // What may round differently can also be computed over tiles, if the sizes are known.
-  const graph = options.optimisation === "all" ? setBatch(model.graph, batch) : model.graph;
+  const graph = options.optimisation === "free" ? setBatch(model.graph, batch) : model.graph;
   const session = await openSession(graph, options);
   return {
     size: model.size,

@@ -17,6 +17,14 @@ export interface Engine {
   close(): Promise<void>;
 }
 
+/** What decides how the numbers of a graph round, beside the graph, the machine, the threads and versions. */
+export function engineForm({ provider = "cpu", optimisation }: SessionOptions) {
+  // Only who asks for `free` lets values round differently from graph to graph; else on the CPU every one keeps its bits.
+  const exact = provider === "cpu" && optimisation !== "free";
+  const level = optimisation === "free" ? "all" : (optimisation ?? (exact ? "all" : "extended"));
+  return { exact, level } as const;
+}
+
 /**
  * Lowers a graph for its provider, places it and opens it, in this process and without asking first whether the provider works.
  * With `profile` onnxruntime notes where each node ran, in a file of that prefix in the engine's folder.
@@ -25,8 +33,7 @@ export async function openEngine(graph: Graph, options: SessionOptions, profile?
   const folder = await mkdtemp(join(options.scratch ?? tmpdir(), "petalface-"));
   const provider = options.provider ?? "cpu";
   try {
-    // Only who asks for `all` lets values round differently; else on the CPU every one keeps its bits.
-    const exact = provider === "cpu" && options.optimisation !== "all";
+    const { exact, level } = engineForm(options);
     const path = await placeModel(lower(graph, provider, { exact, int8: options.int8 === true }), folder);
     const onnxruntime = await loadOnnxruntime();
     const session = await onnxruntime.InferenceSession.create(path, {
@@ -37,7 +44,7 @@ export async function openEngine(graph: Graph, options: SessionOptions, profile?
       // Sizes are planned ahead into one block that never shrinks: without it a training step peaks at 0.6 times the memory and is no
       // slower (bench -- step).
       enableMemPattern: false,
-      graphOptimizationLevel: options.optimisation ?? "extended",
+      graphOptimizationLevel: level,
       logSeverityLevel: 3,
       // Threads wait busily for a moment only: as long as onnxruntime does by itself, they take the cores from those that prepare images
       // (measured: 91 against 82 images/s); not at all, and each of a thousand small kernels waits for a thread to wake (docs/speed.md).

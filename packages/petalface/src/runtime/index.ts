@@ -1,3 +1,4 @@
+export { engineForm } from "./engine.ts";
 export { type FileSession, openModelFile, type Port } from "./file.ts";
 export { loadOnnxruntime, telemetryWanted } from "./onnxruntime.ts";
 export { type Placement, placementOf } from "./placement.ts";

@@ -13,10 +13,10 @@ export interface SessionOptions {
   /** Folder for the placed model; a folder of its own under the system's temporary folder unless given. */
   readonly scratch?: string;
   /**
-   * Rewriting level of onnxruntime. `extended`, the default, keeps every convolution the same kernel in the frozen and the
-   * adapted graph, which the bit-for-bit promise at alpha = 1 rests on; `all` changes memory layouts too.
+   * How graphs are rewritten. Unless given, as much as onnxruntime can, but so that a network computes to the bit what it computes with
+   * closed adapters in it. `free` fuses more and computes wide convolutions over tiles, up to rounding. The others are onnxruntime's lower levels.
    */
-  readonly optimisation?: "disabled" | "basic" | "extended" | "all";
+  readonly optimisation?: "disabled" | "basic" | "extended" | "free";
   /**
    * Whether the engine copies weights into the order that its product kernels read them in; true unless given. Without it products are
    * about 5 % slower, and the weights of a graph that uses them forwards and backwards take a third of the memory.

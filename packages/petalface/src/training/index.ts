@@ -13,7 +13,6 @@ export {
 } from "./run/adapt.ts";
 export type { MetricsRecord, StepRecord } from "./run/metrics.ts";
 export { mayBeginWith, type RunRecord, readRun } from "./run/run.ts";
-export { createTargetCache, type TargetCache } from "./steps/targets.ts";
 export type {
   OpenValidator,
   ValidationRecord,
@@ -22,3 +21,4 @@ export type {
   Validator,
 } from "./run/validation.ts";
 export { type TrainingGraph, trainingGraph } from "./steps/graph.ts";
+export { createTargetCache, type TargetCache } from "./steps/targets.ts";

@@ -14,7 +14,7 @@ const traced: Traced[] = [];
 // Compiled shaders live as long as any session on the device does.
 const first = await openSession((cases[0] as Case).graph, { provider });
 for (const { graph, feeds } of cases) {
-  const options = { provider, threads: 1, optimisation: "all" } as const;
+  const options = { provider, threads: 1, optimisation: "free" } as const;
   traced.push(
     await placementOf(graph, feeds, options).catch((error) => ({
       error: error instanceof Error ? error.message : String(error),

@@ -1,5 +1,6 @@
 import type { Pass } from "../pass.ts";
 import { activations } from "./activations.ts";
+import { alike } from "./alike.ts";
 import { apartRows } from "./apart-rows.ts";
 import { fewBuffers } from "./few-buffers.ts";
 import { logSoftmax } from "./log-softmax.ts";
@@ -12,6 +13,7 @@ import { winograd } from "./winograd.ts";
 
 /** All passes in the order in which they run: decompositions first, then fusions, which bring in operators that have no shape rule. */
 export const passes: readonly Pass[] = [
+  alike,
   fewBuffers,
   maxPlaces,
   logSoftmax,
