@@ -38,7 +38,8 @@ const GRADIENT_LAYERS: readonly (readonly string[])[] = [
 
 /** Files directly under src/ that anybody may import. */
 const SHARED_FILES: ReadonlySet<string> = new Set([
-  ...["cache.ts", "errors.ts", "files.ts", "litter.ts", "lock.ts", "random.ts", "scratch.ts", "versions.ts"],
+  ...["cache.ts", "errors.ts", "files.ts", "litter.ts", "lock.ts", "random.ts", "remembered.ts", "scratch.ts"],
+  "versions.ts",
 ]);
 
 /** The part of a folder that also runs in a browser. */

@@ -1,6 +1,6 @@
 /** The networks of `npm run bench -- step`, and which of their layers carry an adapter. */
 import { join } from "node:path";
-import { type Graph, readModel, setBatch, sizeOf, upgradeOpset } from "onnx-grad";
+import { findSubnormals, flushSubnormals, type Graph, readModel, setBatch, sizeOf, upgradeOpset } from "onnx-grad";
 import { type AdapterConfig, type Backbone, findSites, measureOf, photoCalibration, selectSites } from "petalface";
 import { shared } from "../faces/plan.ts";
 import { drawnNetwork } from "./built.ts";
@@ -44,7 +44,8 @@ export async function graphOf(name: string): Promise<Graph> {
 
 /** A network and its adapter, from the model file of a workload: single LoRA's sites, the gate of petal or, for Swin, of the paper; none where PEFT, which has none, is the peer. */
 export async function openNetwork(name: string, path: string): Promise<Network> {
-  const graph = setBatch(upgradeOpset(await readModel(path)), "N");
+  const read = upgradeOpset(await readModel(path));
+  const graph = setBatch(flushSubnormals(read, await findSubnormals(read)), "N");
   const [input = "", output = ""] = [graph.inputs[0], graph.outputs[0]];
   const sizes = (value: string): number[] => (graph.types.get(value)?.shape ?? []).slice(1) as number[];
   const sha256 = "0".repeat(64);

@@ -45,4 +45,5 @@ export { type InferContext, inferNode } from "./infer/infer.ts";
 export { type LowerOptions, lower, type Pass, type Target } from "./lower/lower.ts";
 export { halfBits, toHalf } from "./precision/half.ts";
 export { type QuantiseOptions, quantise, quantisedValues } from "./precision/quantise.ts";
+export { findSubnormals, flushSubnormals } from "./precision/subnormal.ts";
 export { upgradeOpset } from "./upgrade/upgrade.ts";

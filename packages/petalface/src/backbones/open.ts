@@ -1,6 +1,18 @@
-import { type Graph, isStatic, printShape, readModel, type Shape, setBatch, sizeOf, upgradeOpset } from "onnx-grad";
+import {
+  findSubnormals,
+  flushSubnormals,
+  type Graph,
+  isStatic,
+  printShape,
+  readModel,
+  type Shape,
+  setBatch,
+  sizeOf,
+  upgradeOpset,
+} from "onnx-grad";
 import { PetalfaceError } from "../errors.ts";
 import { type ModelSpec, resolveModel } from "../models/index.ts";
+import { isStrings, remembered } from "../remembered.ts";
 import { proveOpenBatch } from "./prove.ts";
 
 /** A frozen face recogniser: its graph with an open batch, and how faces must be fed to it. */
@@ -27,7 +39,8 @@ export interface Backbone {
  */
 export async function openBackbone(model: string, normalize?: string): Promise<Backbone> {
   const { path, spec } = await resolveModel(model, normalize === undefined ? {} : { normalize });
-  const stated = upgradeOpset(await readModel(path));
+  const read = upgradeOpset(await readModel(path));
+  const stated = flushSubnormals(read, await subnormalsOf(read, spec.sha256));
   const graph = setBatch(stated, "N");
   const [input] = graph.inputs;
   const shapeOf = (value: string): Shape => graph.types.get(value)?.shape ?? [];
@@ -45,9 +58,32 @@ export async function openBackbone(model: string, normalize?: string): Promise<B
       `${path}: its outputs are ${graph.outputs.map((value) => `${value} ${printShape(shapeOf(value))}`).join(", ")}; expected one embedding [N, width]`,
     );
   if (stated.inputs.every((value) => isStatic(stated.types.get(value)?.shape ?? [])))
-    await proveOpenBatch(stated, graph);
+    await proveOnce(stated, graph, spec);
   const parameters = [...graph.constants.values()]
     .filter((constant) => constant.dtype === "float32" || constant.dtype === "float16")
     .reduce((sum, constant) => sum + sizeOf(constant.dims), 0);
   return { path, spec, graph, input, output, size, width, parameters };
 }
+
+/** Constants of a model that slow it down; those of a small one are found faster than they are worth a file. */
+const subnormalsOf = (graph: Graph, sha256: string): Promise<string[]> =>
+  bytesOf(graph) < worthRemembering
+    ? findSubnormals(graph)
+    : remembered("subnormal", sha256, () => findSubnormals(graph), isStrings);
+
+/** Proves the open batch of a model, unless it was proven before. */
+async function proveOnce(stated: Graph, graph: Graph, { sha256 }: ModelSpec): Promise<void> {
+  if (bytesOf(graph) < worthRemembering) await proveOpenBatch(stated, graph);
+  else
+    await remembered(
+      "batch",
+      sha256,
+      () => proveOpenBatch(stated, graph).then(() => true as const),
+      (value) => value === true,
+    );
+}
+
+const worthRemembering = 2 ** 20;
+
+const bytesOf = (graph: Graph): number =>
+  [...graph.constants.values()].reduce((sum, { dims }) => sum + 4 * sizeOf(dims), 0);
