@@ -62,7 +62,9 @@ export function flushSubnormals(graph: Graph, names: readonly string[]): Graph {
     const constant = constants.get(name);
     if (constant?.dtype !== "float32") continue;
     const { dims, data } = readTensor(constant);
-    const flushed = Float32Array.from(data as Float32Array, (value) => (Math.abs(value) < 2 ** -126 ? value * 0 : value));
+    const flushed = Float32Array.from(data as Float32Array, (value) =>
+      Math.abs(value) < 2 ** -126 ? value * 0 : value,
+    );
     constants.set(name, { dtype: "float32", dims, data: flushed });
   }
   return names.length === 0 ? graph : { ...graph, constants };
