@@ -25,6 +25,9 @@ export function engineForm({ provider = "cpu", optimisation }: SessionOptions) {
   return { exact, level } as const;
 }
 
+/** Whether numbers of a graph are stored as bytes. The blocked layouts are for float32 convolutions; products of bytes have layouts of their own there. */
+const isQuantised = (graph: Graph): boolean => graph.nodes.some(({ op }) => op === "DequantizeLinear");
+
 /**
  * Lowers a graph for its provider, places it and opens it, in this process and without asking first whether the provider works.
  * With `profile` onnxruntime notes where each node ran, in a file of that prefix in the engine's folder.
@@ -44,7 +47,7 @@ export async function openEngine(graph: Graph, options: SessionOptions, profile?
       // Sizes are planned ahead into one block that never shrinks: without it a training step peaks at 0.6 times the memory and is no
       // slower (bench -- step).
       enableMemPattern: false,
-      graphOptimizationLevel: level,
+      graphOptimizationLevel: exact && level === "all" && isQuantised(graph) ? "extended" : level,
       logSeverityLevel: 3,
       // Threads wait busily for a moment only: as long as onnxruntime does by itself, they take the cores from those that prepare images
       // (measured: 91 against 82 images/s); not at all, and each of a thousand small kernels waits for a thread to wake (docs/speed.md).
