@@ -37,6 +37,8 @@ export interface Audit {
   readonly unreadable: number;
   /** What was wrong with the first few of them. */
   readonly problems: readonly string[];
+  /** With a model: pictures that can be read and have no finite embedding, by number; they are in no mean and no wrong name. */
+  readonly notFinite: readonly number[];
   /** Pictures with the same pixels, and with nearly the same. */
   readonly exact: readonly CopyGroup[];
   readonly near: readonly CopyGroup[];
@@ -73,7 +75,8 @@ export async function auditFaces(options: AuditOptions): Promise<Audit> {
     complete,
   };
   const names = against && sharedNames(data, against);
-  if (model === undefined) return { ...found, shared: names && { names, alike: undefined, level: undefined } };
+  if (model === undefined)
+    return { ...found, notFinite: [], shared: names && { names, alike: undefined, level: undefined } };
   const read = (set: FaceData, before: number): Promise<People> =>
     readPeople(set, model.embedder, model.loader, {
       signal,
@@ -84,11 +87,13 @@ export async function auditFaces(options: AuditOptions): Promise<Audit> {
   try {
     const { levels, outliers } = await findOutliers(people, matcher, signal);
     const outlying = { levels, faces: outliers };
-    if (against === undefined || names === undefined) return { ...found, outliers: outlying };
+    if (against === undefined || names === undefined)
+      return { ...found, notFinite: people.notFinite, outliers: outlying };
     using others = await read(against, data.length);
     const level = levels?.alike;
     const alike = level === undefined ? undefined : await findShared(people, others, level, matcher, signal);
-    return { ...found, outliers: outlying, shared: { names, alike, level } };
+    const notFinite = [...people.notFinite, ...others.notFinite.map((face) => face + data.length)];
+    return { ...found, notFinite, outliers: outlying, shared: { names, alike, level } };
   } finally {
     await matcher.close();
   }

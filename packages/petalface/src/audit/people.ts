@@ -1,7 +1,7 @@
 import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Embedder } from "../backbones/index.ts";
+import { type Embedder, rowsNotFinite } from "../backbones/index.ts";
 import type { FaceData } from "../data/index.ts";
 import { identify, type Matcher, rowsOf } from "../evaluation/index.ts";
 import { type Loader, prefetch } from "../images/index.ts";
@@ -43,8 +43,10 @@ export interface People extends Disposable {
   /** Sums of unit embeddings, a row a person; zero where no face could be read. */
   readonly centres: Float32Array;
   readonly faces: Uint32Array;
-  /** Unit embeddings of all faces in order; zeros where a face could not be read. */
+  /** Unit embeddings of all faces in order; zeros where a face could not be read or has no finite embedding. */
   readonly rows: Scratch;
+  /** Faces that can be read and have no finite embedding; they are in no mean. */
+  readonly notFinite: readonly number[];
 }
 
 /** Rows read back at once. */
@@ -69,6 +71,7 @@ export async function readPeople(
   try {
     const centres = new Float32Array(data.people.length * width);
     const faces = new Uint32Array(data.people.length);
+    const notFinite: number[] = [];
     function* batches() {
       for (let start = 0; start < data.length; start += batch) {
         const samples = Array.from({ length: Math.min(batch, data.length - start) }, (_, i) => data.at(start + i));
@@ -81,6 +84,11 @@ export async function readPeople(
       options.signal?.throwIfAborted();
       const { data: embeddings } = await embedder.embed(planes, samples.length);
       const units = new Float32Array(samples.length * width);
+      for (const row of rowsNotFinite(embeddings, width)) {
+        if (lost.has(row)) continue;
+        lost.add(row);
+        notFinite.push(start + row);
+      }
       samples.forEach(({ person }, i) => {
         if (lost.has(i)) return;
         const row = embeddings.subarray(i * width, (i + 1) * width);
@@ -95,7 +103,7 @@ export async function readPeople(
       rows.write(start, units);
       options.onProgress?.(start + samples.length);
     }
-    return { data, width, centres, faces, rows, [Symbol.dispose]: () => rows.close() };
+    return { data, width, centres, faces, rows, notFinite, [Symbol.dispose]: () => rows.close() };
   } catch (error) {
     rows.close();
     throw error;

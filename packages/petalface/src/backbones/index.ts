@@ -9,6 +9,7 @@ export {
 } from "./architecture.ts";
 export { detectArchitecture } from "./detect.ts";
 export { type EmbeddingModel, openEmbedder } from "./embedder.ts";
+export { rowsNotFinite } from "./finite.ts";
 export {
   architectureKey,
   type MatchedNetwork,

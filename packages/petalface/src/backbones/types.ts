@@ -12,7 +12,7 @@ export interface Embeddings {
   readonly count: number;
   /** Length of one embedding. */
   readonly width: number;
-  /** `count x width`, row-major, as the network gives them (not normalised). */
+  /** `count x width`, row-major, as the network gives them (not normalised). A row may hold NaN or Infinity: see {@link rowsNotFinite}. */
   readonly data: Float32Array;
   /** Alpha of each face in [0, 1], where the model is an adapted one. */
   readonly alpha?: Float32Array | undefined;

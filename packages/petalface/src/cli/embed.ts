@@ -3,8 +3,14 @@ import { join } from "node:path";
 import type { Command } from "commander";
 import type { Adapter } from "../adapters/index.ts";
 import type { Embedder } from "../backbones/index.ts";
-import type { FaceData, Sample } from "../data/index.ts";
-import { type EmbeddedFaces, type EmbeddingStore, embedFaces, openEmbeddingStore } from "../embeddings/index.ts";
+import type { FaceData, Sample, Tally } from "../data/index.ts";
+import {
+  type EmbeddedFaces,
+  type EmbeddingStore,
+  embedFaces,
+  type LeftFace,
+  openEmbeddingStore,
+} from "../embeddings/index.ts";
 import { PetalfaceError } from "../errors.ts";
 import type { Loader } from "../images/index.ts";
 import { cacheFolder } from "../models/index.ts";
@@ -17,11 +23,15 @@ export interface EmbeddedBatch extends EmbeddedFaces {
   readonly samples: readonly Sample[];
 }
 
-/** Embeds a whole set in its order, part by part; the next images are decoded while the engine works. */
+/**
+ * Embeds a whole set in its order, part by part; the next images are decoded while the engine works. Faces that cannot be read or have no finite
+ * embedding are counted by `tally`, which throws where they are too many.
+ */
 export async function* embedData(
   data: FaceData,
   embedder: Embedder,
   loader: Pick<Loader, "load">,
+  tally: Tally,
   signal: AbortSignal,
   store?: EmbeddingStore,
 ): AsyncGenerator<EmbeddedBatch> {
@@ -29,7 +39,9 @@ export async function* embedData(
     const { source, quality } = data.at(index);
     return { source, flip: false, quality };
   };
-  for await (const faces of embedFaces(data.length, request, { embedder, loader, store, signal })) {
+  const onLeft = (_: number, { message, kind }: LeftFace): void => tally.bad(message, kind);
+  tally.tried(data.length);
+  for await (const faces of embedFaces(data.length, request, { embedder, loader, store, signal, onLeft })) {
     const samples = Array.from({ length: faces.count }, (_, i) => data.at(faces.start + i));
     yield { ...faces, samples };
   }

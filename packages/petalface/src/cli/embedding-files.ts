@@ -6,6 +6,8 @@ import { PetalfaceError } from "../errors.ts";
 export interface RowFile {
   /** Appends bytes. */
   write(bytes: Uint8Array): Promise<void>;
+  /** Writes over the first bytes. */
+  replaceHead(bytes: Uint8Array): Promise<void>;
   /** Syncs the file and gives it its name. */
   finish(): Promise<void>;
   /** Removes what was written; does nothing after {@link finish}. */
@@ -26,6 +28,9 @@ export async function openRowFile(path: string): Promise<RowFile> {
   return {
     async write(bytes) {
       await file?.writeFile(bytes);
+    },
+    async replaceHead(bytes) {
+      await file?.write(bytes, 0, bytes.length, 0);
     },
     async finish() {
       await file?.sync();
@@ -71,11 +76,13 @@ export function embeddingFormat(path: string): EmbeddingFormat {
 /**
  * The head of a NumPy file of `rows x width` float32, version 1.0, so that the data begins at a multiple of 64
  * (https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html).
+ *
+ * @param length bytes that the head takes, where it replaces one of more rows
  */
-export function npyHead(rows: number, width: number): Buffer {
+export function npyHead(rows: number, width: number, length?: number): Buffer {
   const text = `{'descr': '<f4', 'fortran_order': False, 'shape': (${rows}, ${width}), }`;
   const prefix = 10;
-  const padded = Math.ceil((prefix + text.length + 1) / 64) * 64 - prefix;
+  const padded = (length ?? Math.ceil((prefix + text.length + 1) / 64) * 64) - prefix;
   const head = Buffer.alloc(prefix + padded, " ");
   head.write("\x93NUMPY\x01\x00", "latin1");
   head.writeUInt16LE(padded, 8);
@@ -87,12 +94,15 @@ export function npyHead(rows: number, width: number): Buffer {
 /**
  * The head of a safetensors file with one tensor `embeddings` `[rows, width]` F32 and, with `alpha`, `alpha` `[rows]` behind it
  * (https://github.com/huggingface/safetensors#format).
+ *
+ * @param length bytes that the head takes, where it replaces one of more rows
  */
 export function safetensorsHead(
   rows: number,
   width: number,
   alpha: boolean,
   metadata: Readonly<Record<string, string>>,
+  length?: number,
 ): Buffer {
   const end = 4 * rows * width;
   const text = JSON.stringify({
@@ -102,7 +112,7 @@ export function safetensorsHead(
   });
   const bytes = Buffer.from(text);
   // Padded with spaces so that the data is aligned and can be memory-mapped.
-  const head = Buffer.alloc(8 + Math.ceil(bytes.length / 8) * 8, " ");
+  const head = Buffer.alloc(length ?? 8 + Math.ceil(bytes.length / 8) * 8, " ");
   head.writeBigUInt64LE(BigInt(head.length - 8));
   bytes.copy(head, 8);
   return head;

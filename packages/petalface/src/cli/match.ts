@@ -5,6 +5,7 @@ import {
   type EvaluationResult,
   evaluateMatch,
   type Fusion,
+  type LeftOut,
   type MatchProtocol,
   type NamedProtocol,
   percent,
@@ -16,13 +17,15 @@ import {
 } from "../evaluation/index.ts";
 import { openLoader } from "../images/index.ts";
 import type { CliContext } from "./context.ts";
+import { type DataFlags, leftOutOf, noteLeftOut } from "./data.ts";
 import { type CacheFlags, openCache } from "./embed.ts";
 import { type Format, formatMeasures, printAs } from "./formats.ts";
+import { measureBoth } from "./measured.ts";
 import { type Engine, engineOf, type ModelFlags, type OpenedModel, openModel } from "./model.ts";
 import { resultFile } from "./results.ts";
 
 /** Options of `petalface evaluate` that a protocol of a data set takes. */
-export interface MatchFlags extends ModelFlags, CacheFlags {
+export interface MatchFlags extends ModelFlags, CacheFlags, DataFlags {
   readonly data: string;
   readonly lists?: string;
   readonly flip?: Fusion;
@@ -48,9 +51,14 @@ export async function evaluateNamed(
   const engine = engineOf(flags);
   const opened = await openModel(flags);
   const { backbone, adapter } = opened;
-  const protocol = await open({ data: flags.data, lists: flags.lists, signal: context.signal });
-  const frozen = await measure("frozen", { backbone, model: backbone }, protocol, flags, engine, context);
-  const adapted = adapter && (await measure("adapted", opened, protocol, flags, engine, context, frozen));
+  const { signal } = context;
+  const protocol = await open({ data: flags.data, lists: flags.lists, mostLeftOut: flags.maxLeftOut, signal });
+  noteLeftOut(protocol.data.unreadable, context);
+  const { frozen, adapted } = await measureBoth(
+    (leave) => measure("frozen", { backbone, model: backbone }, protocol, flags, engine, context, leave),
+    adapter && ((leave) => measure("adapted", opened, protocol, flags, engine, context, leave)),
+    context,
+  );
   const { folder, report } = places;
   if (folder !== undefined) {
     await saveEvaluation(join(folder, resultFile("frozen")), frozen);
@@ -80,6 +88,7 @@ export async function evaluateNamed(
   const document = {
     saved: folder ?? null,
     report: report ?? null,
+    leftOut: leftOutOf(protocol.data),
     frozen: withoutDetail(frozen),
     adapted: adapted ? withoutDetail(adapted) : null,
   };
@@ -96,7 +105,7 @@ async function measure(
   flags: MatchFlags,
   engine: Engine,
   context: CliContext,
-  frozen?: EvaluationResult,
+  leave: LeftOut | undefined,
 ): Promise<EvaluationResult> {
   const [degradation] = (flags.degrade ?? []).filter((spec) => spec !== "none");
   const store = await openCache(flags, opened, engine);
@@ -106,7 +115,7 @@ async function measure(
   const progress = context.progress(`measuring the ${name} model`, total, "faces");
   try {
     return await evaluateMatch({
-      ...{ protocol, embedder, loader, store, degradation, frozen },
+      ...{ protocol, embedder, loader, store, degradation, leave },
       fusion: flags.flip,
       threads: engine.threads,
       signal: context.signal,

@@ -1,15 +1,20 @@
 import { isAbsolute, join } from "node:path";
+import { printPath } from "../images/index.ts";
 import type { FileIndex } from "./listing/index-of-files.ts";
 import type { FaceData } from "./types.ts";
+import { requireMost } from "./unreadable.ts";
 
 /**
  * The faces that an index lists.
  *
  * @param spec what the user typed
  * @param root folder that relative paths start from
+ * @param mostLeftOut share of the images that may be left out
+ * @throws PetalfaceError where more are
  */
-export function dataOfIndex(spec: string, root: string, index: FileIndex): FaceData {
+export function dataOfIndex(spec: string, root: string, index: FileIndex, mostLeftOut: number | undefined): FaceData {
   const { people, person, names, inFolders, quality, skipped, unreadable, fingerprint } = index;
+  requireMost(printPath(spec), unreadable, mostLeftOut);
   const { length } = person;
   return {
     spec,
@@ -18,6 +23,7 @@ export function dataOfIndex(spec: string, root: string, index: FileIndex): FaceD
     fingerprint,
     skipped,
     unreadable,
+    mostLeftOut,
     at(at) {
       if (!(Number.isInteger(at) && at >= 0 && at < length)) throw new RangeError(`sample ${at} of ${length}`);
       const owner = person[at] as number;

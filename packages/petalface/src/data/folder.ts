@@ -8,6 +8,7 @@ import type { ScanOptions } from "./listing/cached.ts";
 import { createIndex, createPause, type FileIndex, sizeOf } from "./listing/index-of-files.ts";
 import { findTwoForms } from "./listing/spelling.ts";
 import { createStamps, type Stamps } from "./listing/stamps.ts";
+import { requireMost } from "./unreadable.ts";
 
 /** What one folder holds, sorted. */
 interface Listing {
@@ -27,13 +28,13 @@ const turn = 4096;
  * that are no images are counted in `skipped`, images that cannot be read in `unreadable`; a person without photos is left out.
  *
  * @returns the index, and the stamps of all folders that it came from
- * @throws PetalfaceError where the folder is empty, mixes both layouts, goes deeper, or more than 5 % cannot be read
+ * @throws PetalfaceError where the folder is empty, mixes both layouts, or goes deeper
  */
 export async function scanFolder(
   root: string,
   options: ScanOptions,
 ): Promise<{ readonly index: FileIndex; readonly stamps: Stamps }> {
-  const scan = createScan(root, options);
+  const scan = createScan(options);
   const top = await scan.list(root);
   const [folder, image] = [top.folders[0], top.images[0]];
   if (folder !== undefined && image !== undefined) {
@@ -43,6 +44,7 @@ export async function scanFolder(
   }
   const index = image === undefined ? await indexPeople(root, top, scan) : await indexFlat(root, top, scan);
   if (index.person.length === 0) {
+    requireMost(printPath(root), index.unreadable, options.mostLeftOut);
     const others = index.skipped ? ` (${index.skipped} other files were seen)` : "";
     const bad = index.unreadable.first[0] === undefined ? "" : `; ${index.unreadable.first[0]}`;
     throw new PetalfaceError(
@@ -54,10 +56,10 @@ export async function scanFolder(
 
 type Scan = ReturnType<typeof createScan>;
 
-function createScan(root: string, { onProgress, signal }: ScanOptions) {
+function createScan({ onProgress, signal }: ScanOptions) {
   const stamps = createStamps();
   const pause = createPause(turn);
-  const builder = createIndex(root);
+  const builder = createIndex();
   let files = 0;
   return {
     stamps,

@@ -18,8 +18,16 @@ export function joinData(spec: string, parts: readonly NamedPart[]): FaceData {
   const length = starts.at(-1) as number;
   const hash = createHash("sha256");
   for (const { name, data } of parts) hash.update(JSON.stringify([name, data.fingerprint]));
+  const lost = parts.map(({ data }) => data.unreadable ?? { count: 0, tried: 0, first: [] });
   return {
     spec,
+    skipped: parts.reduce((sum, { data }) => sum + (data.skipped ?? 0), 0),
+    unreadable: {
+      count: lost.reduce((sum, { count }) => sum + count, 0),
+      tried: lost.reduce((sum, { tried }) => sum + tried, 0),
+      first: lost.flatMap(({ first }) => first).slice(0, 5),
+    },
+    mostLeftOut: parts[0]?.data.mostLeftOut,
     length,
     people: [],
     fingerprint: hash.digest("hex"),

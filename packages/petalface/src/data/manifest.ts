@@ -9,6 +9,7 @@ import { createNames } from "./listing/names.ts";
 import { createSpelling, nameKey } from "./listing/spelling.ts";
 import { createStamps, type Stamps } from "./listing/stamps.ts";
 import { csvRows, textLines, type Wrong } from "./text.ts";
+import { requireMost } from "./unreadable.ts";
 
 /** One line of a manifest, not yet checked. */
 interface Line {
@@ -27,11 +28,11 @@ const turn = 4096;
  * `person` (a name) and `quality` (a number) may be left out, `person` everywhere or nowhere. Other columns are ignored.
  * Files that are not there are counted in `unreadable`.
  *
- * @throws PetalfaceError naming the line that is wrong, or where more than 5 % of the files are not there
+ * @throws PetalfaceError naming the line that is wrong, or where none of the files is there
  */
 export async function scanManifest(
   spec: string,
-  { onProgress, signal }: ScanOptions,
+  { onProgress, signal, mostLeftOut }: ScanOptions,
 ): Promise<{ readonly index: FileIndex; readonly stamps: Stamps }> {
   const wrong = (line: number, what: string) => new PetalfaceError(`${printPath(spec)}, line ${line}: ${what}`);
   const stamps = createStamps();
@@ -40,7 +41,7 @@ export async function scanManifest(
   const { people, owners, paths, scores, lines } = rows;
   const root = dirname(resolve(spec));
   const spelled = createSpelling(root);
-  const builder = createIndex(spec);
+  const builder = createIndex();
   const pause = createPause(turn);
   const quality = new Float32Array(paths.length);
   let [kept, skipped] = [0, 0];
@@ -61,8 +62,10 @@ export async function scanManifest(
     }
   }
   const index = builder.finish({ people, inFolders: false, skipped, quality: quality.slice(0, kept) });
-  if (kept === 0)
+  if (kept === 0) {
+    requireMost(printPath(spec), index.unreadable, mostLeftOut);
     throw new PetalfaceError(`${printPath(spec)} lists no photos that are there: ${index.unreadable.first[0]}`);
+  }
   return { index, stamps: stamps.finish() };
 }
 

@@ -21,7 +21,7 @@ import { openVerification } from "./verification.ts";
  * @throws PetalfaceError where there is nothing, or something that is none of these
  */
 export async function openData(spec: string, options: ScanOptions = {}): Promise<FaceData> {
-  if (/^synthetic(:|$)/.test(spec)) return openSynthetic(spec);
+  if (/^synthetic(:|$)/.test(spec)) return { ...openSynthetic(spec), mostLeftOut: options.mostLeftOut };
   let isFolder: boolean;
   try {
     isFolder = (await stat(spec)).isDirectory();
@@ -34,16 +34,27 @@ export async function openData(spec: string, options: ScanOptions = {}): Promise
     );
   }
   if (isFolder && (await isFile(join(spec, "train.rec")))) return openRecords(join(spec, "train.rec"), options);
-  if (isFolder) return dataOfIndex(spec, spec, await cachedIndex(spec, spec, options, () => scanFolder(spec, options)));
+  if (isFolder)
+    return dataOfIndex(
+      spec,
+      spec,
+      await cachedIndex(spec, spec, options, () => scanFolder(spec, options)),
+      options.mostLeftOut,
+    );
   const extension = extname(spec).toLowerCase();
   if (extension === ".rec") return openRecords(spec, options);
-  if (extension === ".bin") return openVerification(spec);
+  if (extension === ".bin") return { ...(await openVerification(spec)), mostLeftOut: options.mostLeftOut };
   if (extension === ".idx") {
     throw new PetalfaceError(`${printPath(spec)} is the index of a record file; give the .rec beside it`);
   }
   if (manifestExtensions.has(extension)) {
     const root = dirname(resolve(spec));
-    return dataOfIndex(spec, root, await cachedIndex(spec, root, options, () => scanManifest(spec, options)));
+    return dataOfIndex(
+      spec,
+      root,
+      await cachedIndex(spec, root, options, () => scanManifest(spec, options)),
+      options.mostLeftOut,
+    );
   }
   throw new PetalfaceError(
     `${printPath(spec)} is neither a folder of faces, a manifest (.csv, .jsonl, .lst), a record file (.rec) nor a verification list (.bin)`,

@@ -1,7 +1,7 @@
 import type { PetalfaceError } from "../errors.ts";
 import type { ImageRequest, Loader } from "../images/index.ts";
 import type { FaceData } from "./types.ts";
-import { createTally, type Unreadable } from "./unreadable.ts";
+import { tallyOf, type Unreadable } from "./unreadable.ts";
 
 /** A loader for training: a face that cannot be read is replaced by another. */
 export interface FaceLoader extends Loader {
@@ -21,12 +21,11 @@ export interface FaceLoader extends Loader {
  *
  * @param loader closed with what is returned
  * @param onUnreadable told once for each face that cannot be read: one line that names the file and says why
- * @returns a loader whose `load` throws PetalfaceError as {@link createTally} does, where too many faces cannot be read
+ * @returns a loader whose `load` throws PetalfaceError as {@link tallyOf} does, where too many faces cannot be read
  */
 export function skipUnreadable(loader: Loader, data: FaceData, onUnreadable?: (message: string) => void): FaceLoader {
   const { length } = data;
-  const before = data.unreadable;
-  const tally = createTally(data.spec, length + (before?.count ?? 0), before);
+  const tally = tallyOf(data);
   const tried = new Uint8Array(Math.ceil(length / 8));
   const bad = new Set<number>();
   let next: Int32Array | undefined;

@@ -26,6 +26,7 @@ export function subset(
   });
   return {
     spec: data.spec,
+    mostLeftOut: data.mostLeftOut,
     length: chosen.length,
     people,
     fingerprint: hash.digest("hex"),

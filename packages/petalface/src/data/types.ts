@@ -29,4 +29,6 @@ export interface FaceData {
   readonly skipped?: number;
   /** Entries that should be images and were left out because they cannot be opened: links to nothing, folders called x.jpg, .... */
   readonly unreadable?: Unreadable;
+  /** Share of the images, in [0, 1], that may be left out before work with the set ends; 0.05 unless given. */
+  readonly mostLeftOut?: number | undefined;
 }

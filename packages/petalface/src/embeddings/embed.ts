@@ -1,15 +1,22 @@
-import type { Embedder } from "../backbones/index.ts";
+import { type Embedder, rowsNotFinite } from "../backbones/index.ts";
 import { PetalfaceError } from "../errors.ts";
 import {
   type ImageRequest,
   type ImageStore,
   type Loader,
+  nameOfFace,
   openImageStore,
   prefetch,
-  printPath,
 } from "../images/index.ts";
 import { faceKey } from "./face-key.ts";
 import type { EmbeddingStore } from "./store.ts";
+
+/** Why a face has no embedding: it cannot be read, or the model's embedding of it holds NaN or Infinity. */
+export interface LeftFace {
+  readonly kind: "unreadable" | "notFinite";
+  /** One line that names the picture. */
+  readonly message: string;
+}
 
 /** What embedding a set of faces takes. */
 export interface EmbedFacesOptions {
@@ -17,6 +24,8 @@ export interface EmbedFacesOptions {
   readonly loader: Pick<Loader, "load">;
   /** Where embeddings of earlier runs are looked for and new ones kept; nowhere unless given. */
   readonly store?: EmbeddingStore | undefined;
+  /** Told each face that has no finite embedding, in order; it may throw to end the work. Without it the first such face ends it. */
+  readonly onLeft?: ((index: number, left: LeftFace) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -25,9 +34,12 @@ export interface EmbeddedFaces {
   /** Number of the first. */
   readonly start: number;
   readonly count: number;
-  /** `count x width`, row-major, as the network gives them. */
+  /** `count x width`, row-major, as the network gives them; NaN in the rows of `left`. */
   readonly data: Float32Array;
+  /** Alpha of each face; NaN for those of `left`. */
   readonly alpha?: Float32Array | undefined;
+  /** Rows of this part, from 0, that have no finite embedding, ascending. */
+  readonly left: readonly number[];
   /** How many of them came from the store. */
   readonly kept: number;
 }
@@ -40,7 +52,7 @@ const batchesAtOnce = 16;
  * What the store has is taken from there, with the very bits that were computed once; the rest is computed and kept at once, so that a
  * killed run goes on where it was.
  *
- * @throws PetalfaceError if an image cannot be read or the store not be written
+ * @throws PetalfaceError if a face has no embedding and `onLeft` is not given, or the store cannot be written
  */
 export async function* embedFaces(
   count: number,
@@ -50,30 +62,36 @@ export async function* embedFaces(
   const { embedder, store, signal } = options;
   using images = disposable(openImageStore());
   const window = store === undefined ? embedder.batch : batchesAtOnce * embedder.batch;
-  const look = async (start: number) => {
+  const look = async (start: number): Promise<Window> => {
     const requests = Array.from({ length: Math.min(window, count - start) }, (_, i) =>
       told(request(start + i), embedder),
     );
-    if (store === undefined) return { start, requests, planes: await options.loader.load(requests) };
-    const keys = await Promise.all(requests.map((one) => faceKey(one, images)));
-    return { start, requests, keys, rows: await store.get(keys) };
+    if (store === undefined) return { start, requests, planes: await loadAll(requests, options) };
+    // What cannot be read has no key; the loader says why.
+    const keys = await Promise.all(requests.map((one) => faceKey(one, images).catch(() => undefined)));
+    const known = keys.filter((key) => key !== undefined);
+    const found = (await store.get(known)).values();
+    return { start, requests, keys, rows: keys.map((key) => (key === undefined ? undefined : found.next().value)) };
   };
   function* windows() {
     for (let start = 0; start < count; start += window) yield look(start);
   }
   for await (const found of prefetch(windows(), 2)) {
     signal?.throwIfAborted();
-    if (found.planes !== undefined) {
-      const { data, alpha } = await embedder.embed(
-        found.planes,
-        found.requests.length,
-        scoresOf(found.requests, embedder),
-      );
-      yield { start: found.start, count: found.requests.length, data, alpha, kept: 0 };
-      continue;
-    }
     yield await fillWindow(found, options);
   }
+}
+
+/** Planes of some faces, and what is wrong with those that cannot be read. */
+interface Loaded {
+  readonly pixels: Uint8Array;
+  readonly bad: ReadonlyMap<number, string>;
+}
+
+async function loadAll(requests: readonly ImageRequest[], { loader }: EmbedFacesOptions): Promise<Loaded> {
+  const bad = new Map<number, string>();
+  const pixels = await loader.load(requests, (index, { message }) => bad.set(index, message));
+  return { pixels, bad };
 }
 
 /** A request with the score that the model is told, or without one where it is told none: what is kept is then the same for all. */
@@ -82,7 +100,7 @@ function told(request: ImageRequest, { scores }: Embedder): ImageRequest {
   const { source, quality, degrade } = request;
   if (quality === undefined)
     throw new PetalfaceError(
-      `${"path" in source ? printPath(source.path) : "a synthetic face"} has no quality score, and this adapter is told one for each face: fill the column quality of the manifest`,
+      `${nameOfFace(source)} has no quality score, and this adapter is told one for each face: fill the column quality of the manifest`,
     );
   const score = degrade === undefined ? quality : scores.degraded;
   if (score === undefined)
@@ -104,29 +122,41 @@ const disposable = (images: ImageStore): ImageStore & Disposable => ({
 interface Window {
   readonly start: number;
   readonly requests: readonly ImageRequest[];
-  readonly keys: readonly Uint32Array[];
-  readonly rows: readonly (Float32Array | undefined)[];
+  /** Without a store: all of them, as one batch. */
+  readonly planes?: Loaded | undefined;
+  /** With a store: where each is kept, undefined where it cannot be read, and what is kept there. */
+  readonly keys?: readonly (Uint32Array | undefined)[];
+  readonly rows?: readonly (Float32Array | undefined)[];
 }
 
 /** Computes what a window lacks, keeps it, and puts everything in order. */
 async function fillWindow(
-  { start, requests, keys, rows }: Window,
-  { embedder, loader, store, signal }: EmbedFacesOptions,
+  { start, requests, planes, keys, rows }: Window,
+  options: EmbedFacesOptions,
 ): Promise<EmbeddedFaces> {
+  const { embedder, store, signal, onLeft } = options;
   const { width, batch } = embedder;
-  const missing = requests.flatMap((_, i) => (rows[i] === undefined ? [i] : []));
-  const all = [...rows];
+  const count = requests.length;
+  const missing = requests.flatMap((_, i) => (rows?.[i] === undefined ? [i] : []));
+  const all: (Float32Array | undefined)[] = requests.map((_, i) => rows?.[i]);
+  const bad = new Map<number, string>();
   const load = async (part: readonly number[]) => ({
     part,
-    planes: await loader.load(part.map((i) => requests[i] as ImageRequest)),
+    loaded:
+      planes ??
+      (await loadAll(
+        part.map((i) => requests[i] as ImageRequest),
+        options,
+      )),
   });
   function* batches() {
     for (let from = 0; from < missing.length; from += batch) yield load(missing.slice(from, from + batch));
   }
-  for await (const { part, planes } of prefetch(batches(), 2)) {
+  for await (const { part, loaded } of prefetch(batches(), 2)) {
     signal?.throwIfAborted();
+    for (const [place, message] of loaded.bad) bad.set(part[place] as number, message);
     const asked = part.map((i) => requests[i] as ImageRequest);
-    const { data, alpha } = await embedder.embed(planes, part.length, scoresOf(asked, embedder));
+    const { data, alpha } = await embedder.embed(loaded.pixels, part.length, scoresOf(asked, embedder));
     const numbers = width + (alpha === undefined ? 0 : 1);
     const records = new Float32Array(part.length * numbers);
     part.forEach((face, row) => {
@@ -134,24 +164,41 @@ async function fillWindow(
       if (alpha !== undefined) records[row * numbers + width] = alpha[row] as number;
       all[face] = records.subarray(row * numbers, (row + 1) * numbers);
     });
+    const good = part.flatMap((face, row) => (bad.has(face) || keys?.[face] === undefined ? [] : [row]));
     await store?.put(
-      part.map((face) => keys[face] as Uint32Array),
-      records,
+      good.map((row) => keys?.[part[row] as number] as Uint32Array),
+      takeRows(records, numbers, good),
     );
   }
   const withAlpha = (all[0]?.length ?? width) > width;
-  const data = new Float32Array(requests.length * width);
-  const alpha = new Float32Array(withAlpha ? requests.length : 0);
+  const data = new Float32Array(count * width);
+  const alpha = new Float32Array(withAlpha ? count : 0);
   all.forEach((record, row) => {
     if (record === undefined) return;
     data.set(record.subarray(0, width), row * width);
     if (withAlpha) alpha[row] = record[width] as number;
   });
-  return {
-    start,
-    count: requests.length,
-    data,
-    alpha: withAlpha ? alpha : undefined,
-    kept: requests.length - missing.length,
-  };
+  const notFinite = new Set([...rowsNotFinite(data, width), ...rowsNotFinite(alpha, 1)]);
+  const left = requests.flatMap((_, row) => (bad.has(row) || notFinite.has(row) ? [row] : []));
+  for (const row of left) {
+    const { source } = requests[row] as ImageRequest;
+    const unreadable = bad.get(row);
+    const message = unreadable ?? `${nameOfFace(source)}: its embedding is not finite`;
+    if (onLeft === undefined)
+      throw new PetalfaceError(unreadable ?? `${message}; leave the picture out, or look at the model`);
+    data.fill(Number.NaN, row * width, (row + 1) * width);
+    if (withAlpha) alpha[row] = Number.NaN;
+    onLeft(start + row, { kind: unreadable === undefined ? "notFinite" : "unreadable", message });
+  }
+  return { start, count, data, alpha: withAlpha ? alpha : undefined, left, kept: count - missing.length };
+}
+
+/** Some rows, one behind the other. */
+function takeRows(data: Float32Array, width: number, rows: readonly number[]): Float32Array {
+  if (rows.length * width === data.length) return data;
+  const out = new Float32Array(rows.length * width);
+  rows.forEach((row, at) => {
+    out.set(data.subarray(row * width, (row + 1) * width), at * width);
+  });
+  return out;
 }

@@ -1,3 +1,3 @@
-export { type EmbeddedFaces, type EmbedFacesOptions, embedFaces } from "./embed.ts";
+export { type EmbeddedFaces, type EmbedFacesOptions, embedFaces, type LeftFace } from "./embed.ts";
 export { type EmbeddingFile, openEmbeddingFile } from "./row-file.ts";
 export { type EmbeddingStore, openEmbeddingStore, type StoreOptions } from "./store.ts";

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { rowsNotFinite } from "../backbones/index.ts";
 import { PetalfaceError } from "../errors.ts";
 import { identify, type Matcher, openMatcher, rowsOf } from "./matching/index.ts";
 import { summariseProtocol } from "./protocol.ts";
@@ -168,6 +169,11 @@ function normaliseProtocol(protocol: PairsProtocol, embeddings: ProtocolEmbeddin
   if (embeddings.width !== width || embeddings.data.length !== count * width)
     throw new PetalfaceError(
       `embeddings of ${protocol.name} are ${embeddings.data.length} numbers, ${embeddings.width} a face; expected ${count} x ${width}`,
+    );
+  const [bad] = rowsNotFinite(embeddings.data, width);
+  if (bad !== undefined)
+    throw new PetalfaceError(
+      `${protocol.name}: the embedding of ${protocol.images[bad]?.id} is not finite; leave the picture out, or look at the model`,
     );
   return normaliseRows(embeddings.data, width);
 }

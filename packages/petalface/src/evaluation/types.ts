@@ -1,3 +1,5 @@
+import type { LeftOut } from "./without.ts";
+
 /** One image that a protocol names. */
 export interface ProtocolImage {
   /** As in {@link Sample.id}: the path relative to the data folder, with forward slashes. */
@@ -193,6 +195,8 @@ export interface EvaluationResult {
   readonly bootstrap: BootstrapSummary;
   readonly measures: readonly Measure[];
   readonly unresolved: readonly Unresolved[];
+  /** Images that were left out, where there are any. */
+  readonly leftOut?: LeftOut;
   /** Against the frozen model, where one was given. */
   readonly identical?: Identical;
   readonly detail: EvaluationDetail;

@@ -63,8 +63,14 @@ export function openImageStore(): ImageStore {
   };
 }
 
-/** What messages call a face that lies in a file. */
+/** What messages call a face that lies in a file beside others. */
 export const nameOf = (source: StoredSource): string => `${printPath(source.path)}, image ${source.number}`;
+
+/** What messages call a face, wherever it comes from. */
+export function nameOfFace(source: ImageSource): string {
+  if (source.kind === "file") return printPath(source.path);
+  return source.kind === "synthetic" ? `synthetic person ${source.person}, image ${source.image}` : nameOf(source);
+}
 
 function readAt(handle: number, size: number, offset: number, length: number, name: string): Buffer {
   if (length > mostBytes) throw new PetalfaceError(`${name} has ${length} bytes, too many for a face photo`);

@@ -2,10 +2,22 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import sharp from "sharp";
 import { beforeAll, describe, expect, it, test } from "vitest";
+import { auditFaces } from "../../src/audit/index.ts";
+import type { Embedder } from "../../src/backbones/index.ts";
 import { openData } from "../../src/data/index.ts";
 import { readMat } from "../../src/data/mat.ts";
-import { findProtocol, readPairs, readVerificationPairs, resolveProtocol } from "../../src/evaluation/index.ts";
+import { embedFaces, type LeftFace, openEmbeddingStore } from "../../src/embeddings/index.ts";
+import {
+  evaluateMatch,
+  evaluatePairs,
+  findProtocol,
+  readPairs,
+  readVerificationPairs,
+  resolveProtocol,
+} from "../../src/evaluation/index.ts";
+import { buildProtocol } from "../../src/evaluation/protocol.ts";
 import { countSources, walkSources } from "../../src/faces/sources.ts";
+import { openLoader } from "../../src/images/index.ts";
 import { petalface } from "../cli/process.ts";
 import { shared, temporaryFolder } from "../images/helpers.ts";
 
@@ -191,6 +203,167 @@ describe("verification lists name nobody", () => {
   });
 });
 
+async function drain(parts: AsyncIterable<unknown>): Promise<void> {
+  for await (const _ of parts);
+}
+
+/** A model of three numbers, the mean of each channel; NaN, or Infinity where asked, of pictures of one colour. */
+function meanEmbedder(size: number, ofFlat = Number.NaN): Embedder {
+  return {
+    size,
+    width: 3,
+    batch: 4,
+    async embed(pixels, count) {
+      const area = size * size;
+      const data = new Float32Array(3 * count);
+      for (let face = 0; face < count; face++) {
+        const planes = pixels.subarray(3 * area * face, 3 * area * (face + 1));
+        const flat = planes.every((value) => value === planes[0]);
+        for (let channel = 0; channel < 3; channel++) {
+          const plane = planes.subarray(area * channel, area * (channel + 1));
+          data[3 * face + channel] = flat ? ofFlat : plane.reduce((sum, value) => sum + value, 0) / area;
+        }
+      }
+      return { count, width: 3, data };
+    },
+    close: async () => {},
+  };
+}
+
+/** Colour pictures of people, `flat` ones of one colour and damaged ones among them. */
+async function faces(names: readonly string[], flat: readonly string[], damaged: readonly string[]) {
+  const png = (background: string) =>
+    sharp({ create: { width: 16, height: 16, channels: 3, background } })
+      .png()
+      .toBuffer();
+  const textured = async (at: number) => {
+    const data = Buffer.from(
+      Uint8Array.from({ length: 768 }, (_, i) => (i * (31 + at) + 60 * (at % 3) * (i % 3)) & 255),
+    );
+    return sharp(data, { raw: { width: 16, height: 16, channels: 3 } })
+      .png()
+      .toBuffer();
+  };
+  const files: Record<string, Buffer> = {};
+  for (const [at, name] of names.entries()) files[name] = await textured(at);
+  for (const name of flat) files[name] = await png(name.includes("white") ? "#fff" : "#000");
+  for (const name of damaged) files[name] = (await textured(0)).subarray(0, 60);
+  return tree(files);
+}
+
+describe("faces that cannot be read, or have no finite embedding", () => {
+  const names = Array.from({ length: 24 }, (_, at) => `p${Math.floor(at / 4)}/${at}.png`);
+
+  it.each([Number.NaN, Number.POSITIVE_INFINITY])("%s: are named, counted and NaN in the rows", async (ofFlat) => {
+    const data = await open(await faces(names, ["p0/black.png"], ["p1/cut.png"]));
+    const at = (id: string) => idsOf(data).indexOf(id);
+    await using loader = openLoader({ size: 16, threads: 0 });
+    const store = join(base, `store ${sets}`);
+    const keep = await openEmbeddingStore({ root: store, identity: String(ofFlat), numbers: 3, limit: 1e9 });
+    // Without a store, into one, and out of it.
+    for (const kept of [undefined, keep, keep]) {
+      const left: [number, string, string][] = [];
+      const rows = new Float32Array(3 * data.length);
+      const embedder = meanEmbedder(16, ofFlat);
+      const onLeft = (face: number, { kind, message }: LeftFace) => left.push([face, kind, message]);
+      const request = (face: number) => ({ source: data.at(face).source, flip: false });
+      const all: number[] = [];
+      for await (const part of embedFaces(data.length, request, { embedder, loader, store: kept, onLeft })) {
+        rows.set(part.data, 3 * part.start);
+        all.push(...part.left.map((row) => part.start + row));
+      }
+      expect(left).toEqual([
+        [at("p0/black.png"), "notFinite", expect.stringContaining("black.png: its embedding is not finite")],
+        [at("p1/cut.png"), "unreadable", expect.stringContaining("cut.png")],
+      ]);
+      expect(all).toEqual(left.map(([face]) => face));
+      rows.forEach((value, number) => {
+        expect(Number.isNaN(value)).toBe(all.includes(Math.floor(number / 3)));
+      });
+      const strict = embedFaces(data.length, request, { embedder, loader, store: kept });
+      await expect(drain(strict)).rejects.toThrow(/black\.png: its embedding is not finite|cut\.png/);
+    }
+    await keep.close();
+  });
+
+  it("take no part in pairs: all other numbers are those of a protocol without them", async () => {
+    const data = await open(await faces(names, ["p0/black.png"], ["p1/cut.png"]));
+    const pair = (first: string, second: string, fold: number) => ({
+      first: { id: first, person: first.split("/")[0] as string },
+      second: { id: second, person: second.split("/")[0] as string },
+      same: first[1] === second[1],
+      fold,
+    });
+    const good = names.flatMap((name, at) => [
+      pair(name, names[(at + 1) % 24] as string, at % 2),
+      pair(name, names[(at + 5) % 24] as string, at % 2),
+    ]);
+    const bad = [pair("p0/black.png", "p0/0.png", 0), pair("p2/8.png", "p1/cut.png", 1)];
+    await using loader = openLoader({ size: 16, threads: 0 });
+    for (const fusion of ["none", "units"] as const) {
+      const measure = (pairs: typeof good, mostLeftOut?: number) =>
+        evaluatePairs({
+          ...{ embedder: meanEmbedder(16), loader, fusion, degradations: ["lr:8"], bootstrap: { resamples: 20 } },
+          protocol: buildProtocol("made", pairs),
+          data: { ...data, mostLeftOut },
+        });
+      await expect(measure([...good, ...bad])).rejects.toThrow(/2 of the 26 images tried .* more than 5 %/);
+      const result = await measure([...good, ...bad], 0.1);
+      const expected = await measure(good);
+      expect(result.leftOut).toMatchObject({
+        count: 2,
+        notFinite: 1,
+        tried: 26,
+        faces: ["p0/black.png", "p1/cut.png"],
+      });
+      expect(result.measures).toEqual(expected.measures);
+      expect(result.protocol.fingerprint).not.toBe(expected.protocol.fingerprint);
+      expect(expected.leftOut).toBeUndefined();
+    }
+  });
+
+  it("leave their template, and a template without any other face leaves what is compared", async () => {
+    const root = await faces(names, ["p0/black.png", "p5/white.png"], []);
+    const row = (path: string, set: string, template: number, media: string) =>
+      `${path},${path.split("/")[0]},${set},${template},${media}`;
+    const rows = names.map((name, at) =>
+      row(name, at % 2 === 0 ? "gallery" : "probe", Math.floor(at / 4), at % 4 < 2 ? "video" : ""),
+    );
+    const list = (more: readonly string[]) => {
+      const path = join(root, `templates ${more.length}.csv`);
+      writeFileSync(path, ["path,person,set,template,media", ...rows, ...more].join("\n"));
+      return path;
+    };
+    await using loader = openLoader({ size: 16, threads: 0 });
+    const measure = async (path: string) => {
+      const protocol = await findProtocol("briar")?.open?.({ data: path, mostLeftOut: 1 });
+      if (protocol === undefined) throw new Error("briar");
+      return evaluateMatch({ protocol, embedder: meanEmbedder(16), loader, bootstrap: { resamples: 20 } });
+    };
+    const without = await measure(list([]));
+    const result = await measure(
+      list([row("p0/black.png", "gallery", 0, "video"), row("p5/white.png", "probe", 99, "")]),
+    );
+    expect(result.leftOut).toMatchObject({ count: 2, notFinite: 2, faces: ["p0/black.png", "p5/white.png"] });
+    expect(result.measures).toEqual(without.measures);
+  });
+
+  it("are in no mean of inspect --model, and are no wrong names", async () => {
+    const data = await open(await faces(names, ["p0/black.png"], []));
+    await using loader = openLoader({ size: 16, threads: 0 });
+    await using pictures = openLoader({ size: 112, threads: 0 });
+    const audit = await auditFaces({
+      data,
+      pictures,
+      model: { embedder: meanEmbedder(16), loader, session: { threads: 1 } },
+    });
+    expect(audit.notFinite.map((face) => data.at(face).id)).toEqual(["p0/black.png"]);
+    const { levels, faces: outliers } = audit.outliers ?? {};
+    expect(Number.isFinite(levels?.outlier)).toBe(true);
+    expect(outliers?.map(({ face }) => data.at(face).id)).not.toContain("p0/black.png");
+  });
+});
+
 describe("MATLAB 7.3", () => {
   const signature = Buffer.from("\x89HDF\r\n\x1a\n", "latin1");
 
@@ -212,6 +385,39 @@ describe.skipIf(!bugs.exists)("the faults that were found (needs PETALFACE_SHARE
 
   it("mat-v73: the sentence about the version", async () => {
     await expect(readMat(join(bug("mat-v73"), "v73.mat"))).rejects.toThrow("version 7.3; save it with -v7");
+  });
+
+  it("nan-embedding: embed leaves the picture out, evaluate, inspect and quality name it", async () => {
+    const folder = bug("nan-embedding");
+    const [model, set] = [join(folder, "whitened.onnx"), join(folder, "faces")];
+    const run = async (...args: string[]) => {
+      const { code, stdout, stderr } = await petalface([...args, "--json"]);
+      return { code, stderr, document: JSON.parse(stdout) };
+    };
+    const out = join(base, "nan.npy");
+    const embedded = await run("embed", "--model", model, "--images", set, "--out", out);
+    expect(embedded).toMatchObject({ code: 0, stderr: expect.stringContaining("black.png") });
+    expect(embedded.document).toMatchObject({ faces: 12, leftOut: { count: 1, notFinite: 1, tried: 13 } });
+    const bytes = readFileSync(out);
+    const head = 10 + bytes.readUInt16LE(8);
+    expect(bytes.toString("latin1", 0, head)).toContain("(12, 32)");
+    const values = new Float32Array(bytes.buffer.slice(bytes.byteOffset + head, bytes.byteOffset + bytes.length));
+    expect([values.length, values.every(Number.isFinite)]).toEqual([12 * 32, true]);
+    expect(readFileSync(join(base, "nan.csv"), "utf8")).not.toContain("black");
+
+    const judged = await run("evaluate", "--model", model, "--protocol", join(folder, "pairs.csv"), "--data", set);
+    expect(judged.stderr).toContain("p00/black.png: its embedding is not finite");
+    expect(judged.document.frozen.leftOut).toMatchObject({ count: 1, notFinite: 1, faces: ["p00/black.png"] });
+
+    const inspected = await run("inspect", set, "--model", model);
+    expect(inspected.document.findings).toMatchObject({ notFinite: [{ id: "p00/black.png" }] });
+    expect(Number.isFinite(inspected.document.findings.outliers.below)).toBe(true);
+    expect(JSON.stringify(inspected.document.findings.outliers)).not.toContain("black.png");
+
+    const quality = await run("quality", set, "--metric", "norm", "--model", model);
+    expect(quality.document).toMatchObject({ leftOut: { count: 1, notFinite: 1 } });
+    expect(quality.stderr).toContain("p00/black.png: its norm is not finite");
+    expect(Number.isFinite(quality.document.summary.score.mean)).toBe(true);
   });
 
   it("rank1-of-bin: no rank-1 of guessed people, and their intervals say so", async () => {

@@ -32,6 +32,8 @@ export interface Findings {
   readonly pictures: number;
   readonly unreadable: number;
   readonly problems: readonly string[];
+  /** Pictures that the model has no finite embedding of. */
+  readonly notFinite: readonly NamedFace[];
   readonly complete: boolean;
   readonly exact: readonly NamedGroup[];
   readonly near: readonly NamedGroup[];
@@ -62,6 +64,7 @@ export function nameFindings(audit: Audit, data: FaceData, against: FaceData | u
     pictures: audit.pictures,
     unreadable: audit.unreadable,
     problems: audit.problems,
+    notFinite: audit.notFinite.map(face),
     complete: audit.complete,
     exact: audit.exact.map(group),
     near: audit.near.map(group),

@@ -7,7 +7,8 @@ const count = (value: number, what: string): string => `${value.toLocaleString("
 const place = ({ id, set }: NamedFace): string => (set === "against" ? `${id} (other set)` : id);
 
 /** What an audit found, for people: numbers, and the first few of each kind. */
-export function printFindings({ pictures, unreadable, complete, exact, near, outliers, shared }: Findings): string[] {
+export function printFindings(findings: Findings): string[] {
+  const { pictures, unreadable, notFinite, complete, exact, near, outliers, shared } = findings;
   const lines = [`${count(pictures, "picture")} compared${unreadable === 0 ? "" : `, ${unreadable} cannot be read`}`];
   const list = (items: readonly string[]): void => {
     lines.push(...items.slice(0, shown).map((item) => `  ${item}`));
@@ -26,6 +27,10 @@ export function printFindings({ pictures, unreadable, complete, exact, near, out
   groups("exact copies", exact);
   groups("near copies", near);
   if (!complete) lines.push("so many pictures look alike that not every pair was compared");
+  if (notFinite.length > 0) {
+    lines.push(`left out, since the model has no finite embedding of them: ${count(notFinite.length, "picture")}`);
+    list(notFinite.map(place));
+  }
   if (outliers !== null) {
     const { below, faces } = outliers;
     lines.push(

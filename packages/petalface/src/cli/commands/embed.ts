@@ -1,16 +1,17 @@
 import { resolve } from "node:path";
 import type { Command } from "commander";
 import { openEmbedder } from "../../backbones/index.ts";
-import { openData } from "../../data/index.ts";
+import { tallyOf } from "../../data/index.ts";
 import { PetalfaceError } from "../../errors.ts";
 import { openLoader } from "../../images/index.ts";
 import type { CliContext } from "../context.ts";
+import { type DataFlags, leftOutOf, noteLeftOut, openFaces, withDataOptions } from "../data.ts";
 import { type CacheFlags, embedData, openCache, withCacheOption } from "../embed.ts";
 import { bytesOf, csvLine, embeddingFormat, npyHead, openRowFile, safetensorsHead } from "../embedding-files.ts";
 import { withExamples } from "../examples.ts";
 import { engineOf, type ModelFlags, openModel, withModelOptions } from "../model.ts";
 
-interface Flags extends ModelFlags, CacheFlags {
+interface Flags extends ModelFlags, CacheFlags, DataFlags {
   readonly images: string;
   readonly out: string;
 }
@@ -20,7 +21,7 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
   const engine = engineOf(flags);
   const opened = await openModel(flags);
   const { backbone, adapter, model } = opened;
-  const data = await openData(flags.images);
+  const data = await openFaces(flags.images, flags, context);
   const adapted = adapter !== undefined;
   const list = flags.out.replace(/\.[^.]*$/, ".csv");
   if (resolve(list) === resolve(flags.images))
@@ -40,41 +41,57 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
   const embedder = await openEmbedder(model, engine);
   const loader = openLoader({ size: model.size, threads: engine.threads });
   const progress = context.progress("embedding", data.length, "faces");
-  let kept = 0;
+  const tally = tallyOf(data);
+  const headOf = (count: number, length?: number): Buffer =>
+    format === "npy"
+      ? npyHead(count, model.width, length)
+      : safetensorsHead(count, model.width, adapted, metadata, length);
+  let [kept, written] = [0, 0];
   const alphas = new Float32Array(adapted ? data.length : 0);
   try {
-    const head =
-      format === "npy"
-        ? npyHead(data.length, model.width)
-        : safetensorsHead(data.length, model.width, adapted, metadata);
+    const head = headOf(data.length);
     await rows.write(head);
     await names.write(Buffer.from(csvLine(["row", "id", "person", ...(adapted ? ["alpha"] : [])])));
-    for await (const batch of embedData(data, embedder, loader, context.signal, store)) {
+    for await (const batch of embedData(data, embedder, loader, tally, context.signal, store)) {
       kept += batch.kept;
-      if (batch.alpha) alphas.set(batch.alpha, batch.start);
-      await rows.write(bytesOf(batch.data));
-      const lines = batch.samples.map(({ id, person }, i) =>
-        csvLine([batch.start + i, id, data.people[person] ?? "", ...(batch.alpha ? [batch.alpha[i] as number] : [])]),
-      );
+      const left = new Set(batch.left);
+      const lines: string[] = [];
+      batch.samples.forEach(({ id, person }, i) => {
+        if (left.has(i)) return;
+        // Rows move up to where those that are left out would be.
+        batch.data.copyWithin(lines.length * model.width, i * model.width, (i + 1) * model.width);
+        const row = written + lines.length;
+        if (batch.alpha) alphas[row] = batch.alpha[i] as number;
+        lines.push(csvLine([row, id, data.people[person] ?? "", ...(batch.alpha ? [batch.alpha[i] as number] : [])]));
+      });
+      await rows.write(bytesOf(batch.data.subarray(0, lines.length * model.width)));
       await names.write(Buffer.from(lines.join("")));
+      written += lines.length;
       progress.update(batch.start + batch.count);
     }
-    if (format === "safetensors" && adapted) await rows.write(bytesOf(alphas));
+    if (written === 0) throw new PetalfaceError(`${data.spec}: no face has an embedding; ${tally.report().first[0]}`);
+    if (written < data.length) await rows.replaceHead(headOf(written, head.length));
+    if (format === "safetensors" && adapted) await rows.write(bytesOf(alphas.subarray(0, written)));
     await rows.finish();
     await names.finish();
   } finally {
     progress.close();
     await Promise.all([rows.discard(), names.discard(), loader.close(), embedder.close(), store?.close()]);
   }
+  const left = tally.report();
+  if (left.count > (data.unreadable?.count ?? 0)) noteLeftOut(left, context);
   context.result(
-    { out: flags.out, list, format, faces: data.length, width: model.width, adapted, kept, ...metadata },
-    `${data.length} embeddings of ${model.width} numbers written to ${flags.out}; which row is which face: ${list}${kept === 0 ? "" : `; ${kept} were kept from earlier runs`}`,
+    {
+      ...{ out: flags.out, list, format, faces: written, width: model.width, adapted, kept, ...metadata },
+      leftOut: leftOutOf(data, left),
+    },
+    `${written} embeddings of ${model.width} numbers written to ${flags.out}; which row is which face: ${list}${kept === 0 ? "" : `; ${kept} were kept from earlier runs`}`,
   );
 }
 
 /** `petalface embed`: the embeddings of a set of faces as one array. */
 export function embedCommand(program: Command, context: CliContext): void {
-  const command = withCacheOption(withModelOptions(program.command("embed")))
+  const command = withDataOptions(withCacheOption(withModelOptions(program.command("embed"))))
     .description("write the embeddings of a set of faces, and a CSV that says which row is which face")
     .requiredOption("--images <data>", "folder, manifest, .rec, .bin, or synthetic[:people=N,images=M,seed=S]")
     .requiredOption("--out <file>", "a .npy or .safetensors file; rows are float32, as the network gives them")

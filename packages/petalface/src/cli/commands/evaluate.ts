@@ -2,7 +2,7 @@ import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { type Command, Option } from "commander";
 import { openEmbedder } from "../../backbones/index.ts";
-import { type FaceData, openData } from "../../data/index.ts";
+import type { FaceData } from "../../data/index.ts";
 import { PetalfaceError } from "../../errors.ts";
 import {
   degradationLabel,
@@ -10,6 +10,8 @@ import {
   evaluatePairs,
   type Fusion,
   findProtocol,
+  type LeftOut,
+  measuredProtocol,
   type NamedProtocol,
   namedProtocols,
   type PairsProtocol,
@@ -24,10 +26,12 @@ import {
 } from "../../evaluation/index.ts";
 import { openLoader, parseDegradation, printDegradation } from "../../images/index.ts";
 import type { CliContext } from "../context.ts";
+import { leftOutOf, openFaces, withDataOptions } from "../data.ts";
 import { type CacheFlags, openCache, withCacheOption } from "../embed.ts";
 import { withExamples } from "../examples.ts";
 import { formatMeasures, printAs, withFormatOption } from "../formats.ts";
 import { evaluateNamed, type MatchFlags } from "../match.ts";
+import { measureBoth } from "../measured.ts";
 import { type Engine, engineOf, type OpenedModel, openModel, withModelOptions } from "../model.ts";
 import { collect, parseInteger } from "../options.ts";
 import { openProtocol, parseFolds } from "../protocol.ts";
@@ -63,7 +67,7 @@ async function measure(
   opened: OpenedModel,
   task: Task,
   context: CliContext,
-  frozen?: EvaluationResult,
+  leave: LeftOut | undefined,
 ): Promise<EvaluationResult> {
   const { model } = opened;
   const store = await openCache(task, opened, task.engine);
@@ -78,7 +82,7 @@ async function measure(
       loader,
       store,
       signal: context.signal,
-      frozen,
+      leave,
       onProgress: ({ done, degradation }) =>
         progress.update(done, degradation === null ? "sharp" : degradationLabel(degradation)),
     });
@@ -100,10 +104,11 @@ async function resultsFolder(flags: Flags): Promise<string | undefined> {
 }
 
 /** The verification list of a named protocol, where `--data` is the folder that it lies in. */
-async function pairsData(named: NamedProtocol | undefined, spec: string): Promise<FaceData> {
+async function pairsData(named: NamedProtocol | undefined, flags: Flags, context: CliContext): Promise<FaceData> {
+  const { data: spec } = flags;
   const list = join(spec, `${named?.name}.bin`);
   const isThere = named !== undefined && (await stat(list).catch(() => undefined))?.isFile() === true;
-  return openData(isThere ? list : spec);
+  return openFaces(isThere ? list : spec, flags, context);
 }
 
 async function run(flags: Flags, context: CliContext): Promise<void> {
@@ -117,14 +122,17 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
   const degradations = specs.map((spec) => printDegradation(parseDegradation(spec)));
   const opened = await openModel(flags);
   const { backbone, adapter } = opened;
-  const data = await pairsData(named, flags.data);
+  const data = await pairsData(named, flags, context);
   const protocol = await openProtocol(flags.protocol, flags, data);
   const fusion = flags.flip ?? (named === undefined ? "none" : "units");
   const bootstrap = { resamples: flags.resamples, seed: flags.seed };
   const task: Task = { data, protocol, degradations, bootstrap, engine: engineOf(flags), cache: flags.cache, fusion };
 
-  const frozen = await measure("frozen", { backbone, model: backbone }, task, context);
-  const adapted = adapter && (await measure("adapted", opened, task, context, frozen));
+  const { frozen, adapted } = await measureBoth(
+    (leave) => measure("frozen", { backbone, model: backbone }, task, context, leave),
+    adapter && ((leave) => measure("adapted", opened, task, context, leave)),
+    context,
+  );
   if (folder !== undefined) {
     await saveEvaluation(join(folder, resultFile("frozen")), frozen);
     if (adapted) await saveEvaluation(join(folder, resultFile("adapted")), adapted);
@@ -139,9 +147,10 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
       { name: "frozen", opened: { backbone, model: backbone } },
       ...(adapted ? [{ name: "adapted", opened }] : []),
     ];
-    const request = { ...task, degradation: degradations[0], models, signal: context.signal };
+    const shown = measuredProtocol(protocol, frozen.leftOut);
+    const request = { ...task, protocol: shown, degradation: degradations[0], models, signal: context.signal };
     const view = flags.views === undefined ? undefined : await viewPeople({ ...request, people: flags.views });
-    await writeEvaluationReport(report, { frozen, adapted, data, protocol, size: backbone.size, options, view });
+    await writeEvaluationReport(report, { frozen, adapted, data, protocol: shown, size: backbone.size, options, view });
   }
   const columns = [{ name: "frozen", result: frozen }, ...(adapted ? [{ name: "adapted", result: adapted }] : [])];
   const reference = named && {
@@ -181,6 +190,7 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
     bins: bins ?? null,
     saved: folder ?? null,
     report: report ?? null,
+    leftOut: leftOutOf(data),
     frozen: withoutDetail(frozen),
     adapted: adapted ? withoutDetail(adapted) : null,
     ...(reference && { reference }),
@@ -211,7 +221,7 @@ function guideText(name: string | undefined): string {
 
 /** `petalface evaluate`: how well does a model verify and identify, sharp and degraded? */
 export function evaluateCommand(program: Command, context: CliContext): void {
-  const command = withFormatOption(withCacheOption(withModelOptions(program.command("evaluate"))))
+  const command = withFormatOption(withDataOptions(withCacheOption(withModelOptions(program.command("evaluate")))))
     .description("measure a model, and what its adapter changes, on pairs of faces: sharp, low-resolution, and mixed")
     .requiredOption(
       "--protocol <name|pairs>",

@@ -1,10 +1,11 @@
 import type { Command } from "commander";
-import { openData } from "../../data/index.ts";
+import { subset, tallyOf } from "../../data/index.ts";
 import { PetalfaceError } from "../../errors.ts";
 import { writeFileSafely } from "../../files.ts";
 import { openLoader } from "../../images/index.ts";
 import { histogramOf, measureNames, printCalibration, printSet, quantile, spearman } from "../../quality/index.ts";
 import type { CliContext } from "../context.ts";
+import { type DataFlags, leftOutOf, noteLeftOut, openFaces, withDataOptions } from "../data.ts";
 import { withExamples } from "../examples.ts";
 import { engineOf, withEngineOptions } from "../model.ts";
 import { collect, parseInteger } from "../options.ts";
@@ -14,7 +15,7 @@ import { renderQualityPage } from "../quality/page.ts";
 import { type LookedAt, lookAtFaces } from "../quality/set.ts";
 import { plainTable } from "../table.ts";
 
-interface Flags extends JudgeFlags {
+interface Flags extends JudgeFlags, DataFlags {
   readonly degraded?: boolean;
   readonly report?: string;
   readonly show: number;
@@ -59,7 +60,7 @@ const printFit = (fit: LookedAt["fits"][number]): string | undefined =>
 
 async function run(spec: string, flags: Flags, context: CliContext): Promise<void> {
   const engine = engineOf(flags);
-  const data = await openData(spec);
+  const data = await openFaces(spec, flags, context);
   if (data.length === 0) throw new PetalfaceError(`${spec} holds no faces to judge`);
   const { judges, size } = await openJudges(flags, engine);
   const names = judges.map(({ name }) => name);
@@ -68,23 +69,33 @@ async function run(spec: string, flags: Flags, context: CliContext): Promise<voi
   const started = performance.now();
   try {
     const { signal } = context;
-    const { scores, alphas } = await judgeData(data, judges, loader, { signal, onDone: (n) => progress.update(n) });
+    const tally = tallyOf(data);
+    const watch = { tally, signal, onDone: (done: number) => progress.update(done) };
+    const { scores, alphas, usable } = await judgeData(data, judges, loader, watch);
     const seconds = (performance.now() - started) / 1000;
-    const ladders = flags.degraded ? await tryLadders(data, judges, loader, signal) : [];
+    const judged = usable.length === data.length ? data : subset(data, usable);
+    const ladders = flags.degraded && judged.length > 0 ? await tryLadders(judged, judges, loader, signal) : [];
     // Scores that came with the data need no pixels.
     const seeing = judges.some(({ embedder }) => embedder !== undefined);
-    const looked = seeing ? await lookAtFaces(data, judges, loader, engine, signal) : undefined;
+    const looked = seeing && judged.length > 0 ? await lookAtFaces(judged, judges, loader, engine, signal) : undefined;
     progress.close();
     const summaries = judges.map((judge, i) => {
       const own = scores[i] as Float32Array;
       const finite = own.filter(Number.isFinite);
       if (finite.length === 0)
-        throw new PetalfaceError(`${judge.name} gave no face a score; is there a column quality?`);
+        throw new PetalfaceError(
+          `${judge.name} gave no face a score; ${tally.report().first[0] ?? "is there a column quality?"}`,
+        );
       const alpha = alphas[i]?.filter(Number.isFinite);
       return { judge, scores: finite, unscored: own.length - finite.length, alpha, fit: looked?.fits[i] };
     });
+    const scored = Int32Array.from(data.length === 0 ? [] : (scores[0]?.keys() ?? [])).filter((face) =>
+      scores.every((values) => Number.isFinite(values[face])),
+    );
+    const scoredOnly = (values: Float32Array): Float32Array =>
+      Float32Array.from(scored, (face) => values[face] as number);
     const agreement = names.map((_, i) =>
-      names.map((_, j) => spearman(scores[i] as Float32Array, scores[j] as Float32Array)),
+      names.map((_, j) => spearman(scoredOnly(scores[i] as Float32Array), scoredOnly(scores[j] as Float32Array))),
     );
     const [first] = summaries;
     if (first === undefined) throw new PetalfaceError("no measure was named", { exitCode: 2 });
@@ -126,9 +137,9 @@ async function run(spec: string, flags: Flags, context: CliContext): Promise<voi
       );
     const found = looked && printSet(looked.set);
     const own = scores[0] as Float32Array;
-    const order = Int32Array.from({ length: data.length }, (_, i) => i).sort(
-      (a, b) => (own[a] as number) - (own[b] as number),
-    );
+    const order = Int32Array.from(own.keys())
+      .filter((face) => Number.isFinite(own[face]))
+      .sort((a, b) => (own[a] as number) - (own[b] as number));
     const digits = (value: number): string => value.toFixed(4).padStart(12);
     const lines = Array.from(order.subarray(0, flags.show), (face) =>
       [...scores, ...alphas]
@@ -159,10 +170,13 @@ async function run(spec: string, flags: Flags, context: CliContext): Promise<voi
       `${(data.length / seconds).toFixed(0)} faces a second, decoding included`,
       ...(flags.report === undefined ? [] : [`report: ${flags.report}`]),
     ];
+    const left = tally.report();
+    if (left.count > (data.unreadable?.count ?? 0)) noteLeftOut(left, context);
     context.result(
       {
         ...head,
         data: data.spec,
+        leftOut: leftOutOf(data, left),
         set: looked?.set ?? null,
         summary: { score: summarise(first.scores), alpha: first.alpha ? summarise(first.alpha) : null },
         measures: summaries.map(({ judge, scores: values, unscored, alpha, fit }) => ({
@@ -212,7 +226,7 @@ export function qualityCommand(program: Command, context: CliContext): void {
     .option("--report <file>", "write histograms and tables as one HTML page")
     .option("--show <n>", "faces to list, lowest score first", parseInteger("--show", 0, 100_000_000), 20)
     .action((spec: string, flags: Flags) => run(spec, flags, context));
-  withEngineOptions(command);
+  withDataOptions(withEngineOptions(command));
   withExamples(
     command,
     "quality faces",

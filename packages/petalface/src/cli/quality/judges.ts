@@ -1,8 +1,8 @@
 import { type AdapterConfig, loadAdapter } from "../../adapters/index.ts";
-import { type Backbone, type Embedder, openBackbone, openEmbedder } from "../../backbones/index.ts";
-import type { FaceData } from "../../data/index.ts";
+import { type Backbone, type Embedder, openBackbone, openEmbedder, rowsNotFinite } from "../../backbones/index.ts";
+import type { FaceData, Tally } from "../../data/index.ts";
 import { PetalfaceError } from "../../errors.ts";
-import { type Loader, prefetch } from "../../images/index.ts";
+import { type Loader, nameOfFace, prefetch } from "../../images/index.ts";
 import {
   alphaOf,
   type Calibration,
@@ -73,14 +73,16 @@ async function openJudge(
 export interface Judged {
   readonly scores: readonly Float32Array[];
   readonly alphas: readonly (Float32Array | undefined)[];
+  /** Faces that can be read and have a finite score by everyone who sees; of the others such scores are NaN. */
+  readonly usable: Int32Array;
 }
 
-/** Judges every face of a set; all judges see the same decoded pixels. */
+/** Judges every face of a set; all judges see the same decoded pixels. Faces that cannot be judged are counted by `tally`. */
 export async function judgeData(
   data: FaceData,
   judges: readonly Judge[],
   loader: Pick<Loader, "load">,
-  { signal, onDone }: { signal: AbortSignal; onDone(done: number): void },
+  { tally, signal, onDone }: { tally: Tally; signal: AbortSignal; onDone(done: number): void },
 ): Promise<Judged> {
   const scores = judges.map(() => new Float32Array(data.length).fill(Number.NaN));
   const alphas = judges.map(({ calibration }) =>
@@ -90,15 +92,22 @@ export async function judgeData(
   function* batches() {
     for (let start = 0; start < data.length; start += judgedAtOnce) {
       const samples = Array.from({ length: Math.min(judgedAtOnce, data.length - start) }, (_, i) => data.at(start + i));
+      const bad = new Map<number, string>();
       const planes = seeing
-        ? loader.load(samples.map(({ source }) => ({ source, flip: false })))
+        ? loader.load(
+            samples.map(({ source }) => ({ source, flip: false })),
+            (index, { message }) => bad.set(index, message),
+          )
         : Promise.resolve(undefined);
-      yield planes.then((pixels) => ({ start, samples, pixels }));
+      yield planes.then((pixels) => ({ start, samples, pixels, bad }));
     }
   }
-  for await (const { start, samples, pixels } of prefetch(batches(), 3)) {
+  const usable: number[] = [];
+  tally.tried(data.length);
+  for await (const { start, samples, pixels, bad } of prefetch(batches(), 3)) {
     signal.throwIfAborted();
-    for (const [place, { embedder, calibration }] of judges.entries()) {
+    const notFinite = new Map<number, string>();
+    for (const [place, { name, embedder, calibration }] of judges.entries()) {
       const own = scores[place] as Float32Array;
       if (embedder === undefined)
         samples.forEach(({ quality = Number.NaN }, i) => {
@@ -107,11 +116,21 @@ export async function judgeData(
         });
       else if (pixels !== undefined) {
         const judged = await embedder.embed(pixels, samples.length);
-        own.set(judged.data, start);
-        if (judged.alpha) alphas[place]?.set(judged.alpha, start);
+        for (const face of rowsNotFinite(judged.data, 1)) notFinite.set(face, name);
+        samples.forEach((_, i) => {
+          if (bad.has(i) || notFinite.get(i) === name) return;
+          own[start + i] = judged.data[i] as number;
+          if (judged.alpha) (alphas[place] as Float32Array)[start + i] = judged.alpha[i] as number;
+        });
       }
     }
+    samples.forEach(({ source }, i) => {
+      const [unreadable, measure] = [bad.get(i), notFinite.get(i)];
+      if (unreadable !== undefined) tally.bad(unreadable);
+      else if (measure !== undefined) tally.bad(`${nameOfFace(source)}: its ${measure} is not finite`, "notFinite");
+      else usable.push(start + i);
+    });
     onDone(start + samples.length);
   }
-  return { scores, alphas };
+  return { scores, alphas, usable: Int32Array.from(usable) };
 }

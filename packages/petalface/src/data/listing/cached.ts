@@ -12,6 +12,8 @@ export interface ScanOptions {
   readonly signal?: AbortSignal | undefined;
   /** Folder where lists of large sets are kept; false keeps none. The user's cache folder unless given. */
   readonly cache?: string | false | undefined;
+  /** Share of the images, in [0, 1], that may be left out because they cannot be read. Default 0.05. */
+  readonly mostLeftOut?: number | undefined;
   /** Files that a set must have for its list to be kept; smaller ones are listed faster than they are worth a file. Default 20,000. */
   readonly cacheFrom?: number | undefined;
 }

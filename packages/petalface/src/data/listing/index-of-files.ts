@@ -3,7 +3,7 @@ import { statSync } from "node:fs";
 import { resolve } from "node:path";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { printPath, refusedFormat } from "../../images/index.ts";
-import { tooMany, tooManyError, type Unreadable } from "../unreadable.ts";
+import type { Unreadable } from "../unreadable.ts";
 import { createNames, type Names } from "./names.ts";
 
 /** Image files of a set in its order, in a few buffers: some 25 bytes and a name each. */
@@ -42,8 +42,8 @@ export interface IndexBuilder {
   finish(rest: Pick<FileIndex, "people" | "inFolders" | "skipped"> & { readonly quality?: Float32Array }): FileIndex;
 }
 
-/** Starts a {@link FileIndex} of the set `spec`. `finish` throws PetalfaceError where too many files cannot be read. */
-export function createIndex(spec: string): IndexBuilder {
+/** Starts a {@link FileIndex}. */
+export function createIndex(): IndexBuilder {
   const names = createNames();
   const lost = createNames();
   const first: string[] = [];
@@ -79,7 +79,6 @@ export function createIndex(spec: string): IndexBuilder {
     },
     finish(rest) {
       const unreadable = { count: lostCount, tried: length + lostCount, first };
-      if (tooMany(lostCount, unreadable.tried, unreadable.tried)) throw tooManyError(printPath(spec), unreadable);
       return {
         ...rest,
         person: person.slice(0, length),

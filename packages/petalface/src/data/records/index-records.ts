@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { PetalfaceError } from "../../errors.ts";
 import { printPath } from "../../images/index.ts";
 import { readIntegers } from "../integers.ts";
-import { tooMany, tooManyError, type Unreadable } from "../unreadable.ts";
+import type { Unreadable } from "../unreadable.ts";
 import { readHead } from "./heads.ts";
 import { findKey, readRanges } from "./ranges.ts";
 import { type Damage, isListHead, type Keys, noteDamage, readLabels, type WalkOptions, walk } from "./scan.ts";
@@ -34,7 +34,7 @@ export interface RecordFile {
  * are read; otherwise every record's head is.
  *
  * @param idx the `.idx` beside it, if there is one
- * @throws PetalfaceError where nothing is an image, or more than 5 % are damaged
+ * @throws PetalfaceError where nothing is an image
  */
 export async function indexRecords(
   file: RecordFile,
@@ -47,7 +47,6 @@ export async function indexRecords(
   const { keys, offsets } = found.images;
   const unreadable = { count: damage.count, tried: keys.length + damage.count, first: damage.first };
   const name = printPath(file.path);
-  if (tooMany(damage.count, unreadable.tried, unreadable.tried)) throw tooManyError(name, unreadable);
   if (keys.length === 0)
     throw new PetalfaceError(`${name} holds no images${damage.first[0] ? `; ${damage.first[0]}` : ""}`);
   const { person, people } = found;

@@ -7,6 +7,7 @@ import { readKept, writeKept } from "../listing/kept.ts";
 import { createNames, namesOf } from "../listing/names.ts";
 import { createStamps, unchanged } from "../listing/stamps.ts";
 import type { FaceData } from "../types.ts";
+import { requireMost } from "../unreadable.ts";
 import { indexRecords, type RecordIndex } from "./index-records.ts";
 import { openWindow } from "./window.ts";
 
@@ -23,7 +24,8 @@ export async function openRecords(spec: string, options: ScanOptions): Promise<F
   const idx = path.replace(/\.rec$/i, ".idx");
   const hasIdx = (await stat(idx).catch(() => undefined))?.isFile() === true;
   const index = await keptIndex(path, hasIdx ? idx : undefined, options);
-  return dataOfRecords(spec, path, index);
+  requireMost(printPath(path), index.unreadable, options.mostLeftOut);
+  return { ...dataOfRecords(spec, path, index), mostLeftOut: options.mostLeftOut };
 }
 
 function dataOfRecords(spec: string, path: string, index: RecordIndex): FaceData {

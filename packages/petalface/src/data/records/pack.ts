@@ -11,7 +11,7 @@ import {
   type StoredSource,
 } from "../../images/index.ts";
 import type { FaceData, Sample } from "../types.ts";
-import { createTally, type Unreadable } from "../unreadable.ts";
+import { tallyOf, type Unreadable } from "../unreadable.ts";
 import { encodeRecord } from "./write.ts";
 
 /** How a set is packed. */
@@ -73,7 +73,7 @@ export async function packRecords(data: FaceData, out: string, options: PackOpti
 function createWriter(data: FaceData, order: Uint32Array, { encode, onProgress, signal }: PackOptions) {
   const positions = new Float64Array(1 + data.length + data.people.length);
   const packed = new Uint32Array(data.length);
-  const tally = createTally(data.spec, data.length, data.unreadable);
+  const tally = tallyOf(data);
   let [bytes, images] = [0, 0];
   const place = (key: number, record: Uint8Array): Uint8Array => {
     positions[key] = bytes;

@@ -5,7 +5,7 @@ import { writeFileSafely } from "../../files.ts";
 import { endingOf, openImageStore, printPath } from "../../images/index.ts";
 import { isLitter } from "../../litter.ts";
 import type { FaceData } from "../types.ts";
-import { createTally, type Unreadable } from "../unreadable.ts";
+import { tallyOf, type Unreadable } from "../unreadable.ts";
 
 /** How files are taken out. */
 export interface UnpackOptions {
@@ -31,7 +31,7 @@ export async function unpackRecords(
     throw new PetalfaceError(`cannot use ${printPath(folder)}: ${cause.code}`, { cause });
   });
   if (!entries.every(isLitter)) throw new PetalfaceError(`${printPath(folder)} is not empty; name a new folder`);
-  const tally = createTally(data.spec, data.length, data.unreadable);
+  const tally = tallyOf(data);
   const store = openImageStore();
   let images = 0;
   try {

@@ -1,3 +1,4 @@
+import { rowsNotFinite } from "../../backbones/index.ts";
 import { PetalfaceError } from "../../errors.ts";
 import { normaliseRows } from "../scores.ts";
 import type { RowSource, WorkOptions } from "./rows.ts";
@@ -13,6 +14,13 @@ export interface TemplateMembers {
   readonly weight?: Float32Array | undefined;
   /** Rows are an image's embedding and its mirror image's, one behind the other; they are added first. */
   readonly flipped?: boolean | undefined;
+  /** Images that take no part. */
+  readonly left?: ReadonlySet<number> | undefined;
+  /**
+   * Told each further image whose row is not finite, which is not added; without it the first one is an error. Where it is one of several of a
+   * medium the mean is wrong then: pool again with it in {@link left}.
+   */
+  readonly onLeft?: ((image: number) => void) | undefined;
 }
 
 /** Images read at once. */
@@ -20,14 +28,15 @@ const chunk = 4096;
 
 /**
  * One embedding a template: the weighted mean inside each medium, summed over media, scaled to unit length (the IJB protocols' way). Images
- * stream by once, front to back; memory holds the templates only, because the mean of a medium divides by a count known beforehand.
+ * stream by once, front to back; memory holds the templates only, because the mean of a medium divides by a count known beforehand. A template
+ * without any image left is a row of zeros.
  *
  * @param images embeddings as the network gives them: their length counts, so they are not normalised.
  * @returns `templates x width`, row-major.
  */
 export async function poolTemplates(
   images: RowSource,
-  { templates, template, media, weight, flipped = false }: TemplateMembers,
+  { templates, template, media, weight, flipped = false, left, onLeft }: TemplateMembers,
   { signal, onProgress }: WorkOptions = {},
 ): Promise<Float32Array> {
   const width = flipped ? images.width / 2 : images.width;
@@ -37,13 +46,17 @@ export async function poolTemplates(
     (weight?.length ?? images.count) !== images.count
   )
     throw new PetalfaceError(`${template.length} images are listed in templates, and ${images.count} were embedded`);
-  const share = shareOfMedium(template, media);
+  const share = shareOfMedium(template, media, left);
   const sums = new Float64Array(templates * width);
   for (let start = 0; start < images.count; start += chunk) {
     signal?.throwIfAborted();
     const count = Math.min(chunk, images.count - start);
     const rows = await images.read(start, count);
+    const bad = new Set(onLeft && rowsNotFinite(rows.subarray(0, count * images.width), images.width));
     for (let row = 0; row < count; row++) {
+      const known = left?.has(start + row) === true;
+      if (bad.has(row) && !known) onLeft?.(start + row);
+      if (bad.has(row) || known) continue;
       const image = start + row;
       const factor = (share[image] as number) * (weight === undefined ? 1 : (weight[image] as number));
       const to = (template[image] as number) * width;
@@ -60,8 +73,8 @@ export async function poolTemplates(
   return normaliseRows(sums, width, "template");
 }
 
-/** 1 / (number of images of the same template and medium), of each image. */
-function shareOfMedium(template: Int32Array, media: Int32Array): Float64Array {
+/** 1 / (number of images of the same template and medium that take part), of each image. */
+function shareOfMedium(template: Int32Array, media: Int32Array, left?: ReadonlySet<number>): Float64Array {
   const numbers = new Map<number, number>();
   for (const medium of media) if (!numbers.has(medium)) numbers.set(medium, numbers.size);
   const groups = new Map<number, number>();
@@ -74,7 +87,7 @@ function shareOfMedium(template: Int32Array, media: Int32Array): Float64Array {
       groups.set(key, place);
       counts.push(0);
     }
-    counts[place] = (counts[place] as number) + 1;
+    if (left?.has(image) !== true) counts[place] = (counts[place] as number) + 1;
     return place;
   });
   return Float64Array.from(group, (place) => 1 / (counts[place] as number));

@@ -26,7 +26,17 @@ export async function* embedFused(
   };
   let straight: Float32Array | undefined;
   let alphaOfStraight = Number.NaN;
-  for await (const part of embedFaces(2 * count, both, options)) {
+  // A face whose mirror image has no finite embedding has none either; it is said once.
+  const { onLeft } = options;
+  let lastLeft = -1;
+  const onLeftOfTwo: typeof onLeft =
+    onLeft &&
+    ((index, left) => {
+      const face = index >> 1;
+      if (face !== lastLeft) onLeft(face, left);
+      lastLeft = face;
+    });
+  for await (const part of embedFaces(2 * count, both, { ...options, onLeft: onLeftOfTwo })) {
     const start = (part.start + 1) >> 1;
     const first = part.start % 2 === 0 ? start : start - 1;
     const complete = ((part.start + part.count) >> 1) - first;
@@ -44,7 +54,8 @@ export async function* embedFused(
       straight = undefined;
       out++;
     }
-    yield { start: first, count: complete, data, alpha };
+    const left = Array.from({ length: complete }, (_, row) => row).filter((row) => Number.isNaN(data[row * width]));
+    yield { start: first, count: complete, data, alpha, left };
   }
 }
 

@@ -10,9 +10,9 @@ import type { MatchProtocol } from "./types.ts";
  *
  * @throws PetalfaceError where a folder is missing, or nobody says who is on a face
  */
-export async function openIdentification({ data: spec, signal }: ProtocolPlaces): Promise<MatchProtocol> {
+export async function openIdentification({ data: spec, lists: _, ...how }: ProtocolPlaces): Promise<MatchProtocol> {
   const root = await findPlace("identification", [spec], ["gallery", "probe"]);
-  const open = (part: string): Promise<FaceData> => openData(join(root, part), { signal });
+  const open = (part: string): Promise<FaceData> => openData(join(root, part), how);
   const [probe, gallery] = [await open("probe"), await open("gallery")];
   const distractors = (await exists(join(root, "distractors"))) ? await open("distractors") : undefined;
   const people = createPeople();

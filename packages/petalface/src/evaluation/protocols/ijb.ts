@@ -16,14 +16,14 @@ import type { MatchProtocol, Search } from "./types.ts";
  */
 export async function openIjb(
   kind: "ijbb" | "ijbc",
-  { data: spec, lists, signal }: ProtocolPlaces,
+  { data: spec, lists, ...how }: ProtocolPlaces,
 ): Promise<MatchProtocol> {
   const meta =
     lists ??
     (await findPlace(kind, [join(spec, "meta"), join(spec, "..", "meta"), spec], [`${kind}_face_tid_mid.txt`]));
   const list = await readIjbMeta(meta);
   const folder = (await exists(join(spec, "loose_crop"))) ? join(spec, "loose_crop") : spec;
-  const data = await openData(folder, { signal });
+  const data = await openData(folder, how);
   return ijbProtocol(kind, list, data, folder, await readSubjects(kind, meta));
 }
 

@@ -20,23 +20,28 @@ import type {
   ProtocolSummary,
   VerificationOutcome,
 } from "../types.ts";
+import type { LeftOut } from "../without.ts";
 import { nearestTar } from "./nearest.ts";
 import type { Comparisons, MatchProtocol, Search } from "./types.ts";
+import { withoutFaces } from "./without-faces.ts";
 
 /** How a protocol is measured. */
 export interface MatchOptions extends Pick<MeasureOptions, "bootstrap" | "frozen"> {
   readonly signal?: AbortSignal | undefined;
   readonly threads?: number | undefined;
+  /** What another model's measurement left out, to be left out from the start. */
+  readonly leave?: LeftOut | undefined;
   /** Embeddings of the same faces, degraded; probes of the searches are taken from them. */
   readonly degraded?: { readonly degradation: string; readonly rows: RowSource } | undefined;
 }
 
 /**
  * Measures a protocol on embeddings that come by once, in the protocol's order. Memory holds one row an item, and the scores of
- * the protocol's list of pairs.
+ * the protocol's list of pairs. A face whose embedding is not finite is left out of its item, and an item without any other face out of what is
+ * compared; `leftOut` of the result says which.
  *
  * @param rows an embedding for each of `protocol.faces`, as the network gives it
- * @throws PetalfaceError if an embedding is not finite
+ * @throws PetalfaceError where nothing is left to be compared
  */
 export async function measureMatch(
   protocol: MatchProtocol,
@@ -45,12 +50,16 @@ export async function measureMatch(
 ): Promise<EvaluationResult> {
   const { signal, degraded } = options;
   const { items, choice } = protocol;
-  const pooled = await pool(protocol, rows, signal);
+  const known = placesOf(protocol, options.leave);
+  const sharp = await pool(protocol, rows, known, signal);
+  const worse = degraded && (await pool(protocol, degraded.rows, known, signal));
+  const pooled = sharp.templates;
+  const { protocol: measured, leftOut } = withoutFaces(protocol, [sharp.left, ...(worse ? [worse.left] : [])]);
   const outcomes: (VerificationOutcome | IdentificationOutcome)[] = [];
   const exact = new Map<string, number>();
   const matcher = await openMatcher(rows.width, options.threads === undefined ? {} : { threads: options.threads });
   try {
-    for (const comparisons of protocol.comparisons) {
+    for (const comparisons of measured.comparisons) {
       const outcome = await verify(matcher, protocol, comparisons, pooled, signal);
       if (protocol.nearest) {
         const roc = rocCurve(outcome.scores, outcome.same);
@@ -58,21 +67,22 @@ export async function measureMatch(
       }
       outcomes.push(thinComparisons(outcome));
     }
-    for (const search of protocol.searches)
+    for (const search of measured.searches)
       outcomes.push(await find(matcher, protocol, search, conditionOf(search.name), pooled, pooled, signal));
-    if (degraded !== undefined) {
+    if (degraded !== undefined && worse !== undefined) {
       const { degradation } = degraded;
-      const worse = await pool(protocol, degraded.rows, signal);
-      for (const search of protocol.searches)
-        outcomes.push(await find(matcher, protocol, search, { kind: "mixed", degradation }, pooled, worse, signal));
+      for (const search of measured.searches)
+        outcomes.push(
+          await find(matcher, protocol, search, { kind: "mixed", degradation }, pooled, worse.templates, signal),
+        );
     }
   } finally {
     await matcher.close();
   }
   const { data } = protocol;
-  return summariseOutcomes(
+  const result = summariseOutcomes(
     {
-      protocol: summarise(protocol),
+      protocol: summarise(measured),
       data: { spec: data.spec, fingerprint: data.fingerprint },
       degradations: degraded === undefined ? [] : [degraded.degradation],
       detail: { items, outcomes, alphas: [], digests: digests(pooled, rows.width) },
@@ -80,18 +90,36 @@ export async function measureMatch(
     },
     { ...choice, bootstrap: options.bootstrap, frozen: options.frozen },
   );
+  return leftOut === undefined ? result : { ...result, leftOut };
 }
 
 const conditionOf = (name: string): Condition => (name === "sharp" ? { kind: "sharp" } : { kind: "named", name });
 
-function pool({ items, item, media, weight }: MatchProtocol, rows: RowSource, signal?: AbortSignal) {
-  const members = {
-    templates: items.length,
-    template: item,
-    media: media ?? Int32Array.from(item.keys()),
-    weight,
-  };
-  return poolTemplates(rows, members, { signal });
+/** Where in `protocol.faces` those stand that are left out from the start. */
+function placesOf({ data, faces }: MatchProtocol, leave: LeftOut | undefined): ReadonlySet<number> {
+  if (leave === undefined) return new Set();
+  const named = new Set(leave.faces);
+  return new Set([...faces.keys()].filter((place) => named.has(data.at(faces[place] as number).id)));
+}
+
+/** One embedding an item, and the faces, as places in `protocol.faces`, that have none. */
+async function pool(
+  { items, item, media, weight }: MatchProtocol,
+  rows: RowSource,
+  known: ReadonlySet<number>,
+  signal?: AbortSignal,
+) {
+  const members = { templates: items.length, template: item, media: media ?? Int32Array.from(item.keys()), weight };
+  for (let left = known; ; ) {
+    const found = new Set(left);
+    const onLeft = (face: number): void => {
+      found.add(face);
+    };
+    const templates = await poolTemplates(rows, { ...members, left, onLeft }, { signal });
+    // Only a medium of several faces has a mean that another count changes.
+    if (found.size === left.size || media === undefined) return { templates, left: found };
+    left = found;
+  }
 }
 
 async function verify(

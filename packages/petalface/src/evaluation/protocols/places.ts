@@ -12,6 +12,8 @@ export interface ProtocolPlaces {
   readonly data: string;
   /** Folder of the lists, where they do not lie with the faces. */
   readonly lists?: string | undefined;
+  /** Share of the images that may be left out; 0.05 unless given. */
+  readonly mostLeftOut?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 

@@ -12,11 +12,11 @@ const distances = [1, 2, 3] as const;
  *
  * @throws PetalfaceError where a folder is missing or holds no such names
  */
-export async function openScFace({ data: spec, signal }: ProtocolPlaces): Promise<MatchProtocol> {
+export async function openScFace({ data: spec, lists: _, ...how }: ProtocolPlaces): Promise<MatchProtocol> {
   const folderOf = (distance: number): string => `surveillance_cameras_distance_${distance}`;
   const mugshots = "mugshot_frontal_cropped_all";
   const root = await findPlace("scface", [spec], [mugshots, ...distances.map(folderOf)]);
-  const open = (part: string): Promise<FaceData> => openData(join(root, part), { signal });
+  const open = (part: string): Promise<FaceData> => openData(join(root, part), how);
   const parts = [{ name: mugshots, data: await open(mugshots) }];
   for (const distance of distances) parts.push({ name: folderOf(distance), data: await open(folderOf(distance)) });
   const data = joinData(spec, parts);

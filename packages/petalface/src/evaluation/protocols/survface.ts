@@ -22,13 +22,13 @@ const folders = { verification: "Face_Verification_Test_Set", identification: "F
  *
  * @throws PetalfaceError where both parts are missing, or a name is not in the official form
  */
-export async function openSurvFace({ data: spec, lists, signal }: ProtocolPlaces): Promise<MatchProtocol> {
+export async function openSurvFace({ data: spec, lists, ...how }: ProtocolPlaces): Promise<MatchProtocol> {
   const [one, other] = [join(spec, folders.verification), join(spec, folders.identification)];
   const [verifies, identifies] = [await exists(one), await exists(other)];
   if (!verifies && !identifies) await findPlace("survface", [spec], [folders.verification, folders.identification]);
   const parts: NamedPart[] = [];
   const open = async (folder: string, name: string): Promise<FaceData> => {
-    const data = await openData(join(folder, name), { signal });
+    const data = await openData(join(folder, name), how);
     parts.push({ name, data });
     return data;
   };

@@ -47,7 +47,7 @@ interface Row {
  */
 export async function openTemplates(
   kind: keyof typeof protocols,
-  { data: spec, signal }: ProtocolPlaces,
+  { data: spec, lists: _, ...how }: ProtocolPlaces,
 ): Promise<MatchProtocol> {
   const { name, sets, searches, verify, choice } = protocols[kind];
   if (!/\.csv$/i.test(spec))
@@ -55,7 +55,7 @@ export async function openTemplates(
       `--protocol ${kind} takes a CSV file as --data, not ${printPath(spec)}; see \`petalface evaluate --protocol ${kind} --help\``,
       { exitCode: 2 },
     );
-  const data = await openData(spec, { signal });
+  const data = await openData(spec, how);
   const place = new Map(Array.from({ length: data.length }, (_, at) => [nameKey(data.at(at).id), at]));
   const people = createPeople();
   const items = new Map<string, number>();

@@ -22,9 +22,9 @@ const parts = { probe: "Probe", gallery: "Gallery_Match", distractors: "Gallery_
  *
  * @throws PetalfaceError where a folder is missing, or nobody says who is on a face
  */
-export async function openTinyFace({ data: spec, lists, signal }: ProtocolPlaces): Promise<MatchProtocol> {
+export async function openTinyFace({ data: spec, lists, ...how }: ProtocolPlaces): Promise<MatchProtocol> {
   const root = await findPlace("tinyface", [spec, join(spec, "Testing_Set")], Object.values(parts));
-  const open = (part: string): Promise<FaceData> => openData(join(root, part), { signal });
+  const open = (part: string): Promise<FaceData> => openData(join(root, part), how);
   const [probe, gallery, distractors] = [
     await open(parts.probe),
     await open(parts.gallery),
