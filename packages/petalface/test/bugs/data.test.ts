@@ -375,7 +375,8 @@ describe("MATLAB 7.3", () => {
 
 const bugs = shared("bugs");
 
-describe.skipIf(!bugs.exists)("the faults that were found (needs PETALFACE_SHARED)", () => {
+// Each starts the command line several times, which may take long on a busy machine.
+describe.skipIf(!bugs.exists)("the faults that were found (needs PETALFACE_SHARED)", { timeout: 600_000 }, () => {
   const bug = (name: string) => join(bugs.path, name);
 
   it("latin1-manifest: is refused, with its line", async () => {
