@@ -14,3 +14,5 @@ for (const name of ["onnx-grad", "petalface"]) {
   execFileSync("npm", ["pack", stage, "--pack-destination", destination], { stdio: "inherit" });
   await rm(stage, { recursive: true });
 }
+// Without it onnxruntime-node's install script fetches CUDA libraries from NuGet, and fails where NuGet cannot be reached.
+console.log(`\nto install both: npm install --ignore-scripts ${join(destination, "*.tgz")}`);

@@ -1,15 +1,18 @@
 import { execFile } from "node:child_process";
-import { mkdir, mkdtemp, readdir, readFile, rm, symlink } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { delimiter, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { writeTinyBackbone } from "../packages/petalface/test/support/backbone.ts";
 import { stagePackage } from "../scripts/stage.ts";
 
 const run = promisify(execFile);
 const root = fileURLToPath(new URL("..", import.meta.url));
 const packages = ["onnx-grad", "petalface"];
+/** Other Nodes that the packages should run on, beside the one of these tests. */
+const otherNodes = (process.env.PETALFACE_NODES ?? "").split(delimiter).filter((path) => path !== "");
 
 /** A folder whose node_modules holds our built packages as published, beside everybody else's as installed here. */
 describe("the built packages", () => {
@@ -42,6 +45,16 @@ describe("the built packages", () => {
     expect(await readdir(join(place, "out"), { recursive: true })).toHaveLength(4);
   });
 
+  test("built files hold no `using`, which Node 20 and 22 cannot parse", async () => {
+    for (const name of packages) {
+      const dist = join(place, "node_modules", name, "dist");
+      const files = (await readdir(dist, { recursive: true })).filter((file) => file.endsWith(".js"));
+      expect(files.length).toBeGreaterThan(10);
+      for (const file of files)
+        expect(await readFile(join(dist, file), "utf8"), file).not.toMatch(/^\s*(await )?using \w+ =/m);
+    }
+  });
+
   test("both packages can be imported, and bring their types", async () => {
     const script =
       'for (const name of ["onnx-grad", "petalface"]) console.log(Object.keys(await import(name)).length > 0)';
@@ -49,5 +62,60 @@ describe("the built packages", () => {
     expect(stdout).toBe("true\ntrue\n");
     for (const name of packages)
       expect(await readFile(join(place, "node_modules", name, "dist", "index.d.ts"), "utf8")).toContain("export");
+  });
+});
+
+/** As a user has them: packed, and installed by npm into an empty folder without any install script. */
+describe.skipIf(otherNodes.length === 0)("the packed packages on other Nodes (PETALFACE_NODES)", () => {
+  let place: string;
+
+  beforeAll(async () => {
+    place = await mkdtemp(join(tmpdir(), "petalface-install-"));
+    await writeFile(join(place, "package.json"), '{ "private": true }');
+    for (const name of packages) {
+      await stagePackage(root, name, join(place, "stage", name));
+      await run("npm", ["pack", join(place, "stage", name)], { cwd: place });
+    }
+    const tarballs = (await readdir(place)).filter((name) => name.endsWith(".tgz"));
+    expect(tarballs).toHaveLength(2);
+    // No setting of this repository or of its npm scripts may help.
+    const own = Object.entries(process.env).filter(([name]) => !/^(npm_config_onnx|onnxruntime)/i.test(name));
+    await run("npm", ["install", "--ignore-scripts", ...tarballs], { cwd: place, env: Object.fromEntries(own) });
+  }, 600_000);
+
+  afterAll(() => rm(place, { recursive: true, force: true }));
+
+  test.each(otherNodes)(
+    "%s degrades, trains and measures",
+    async (node) => {
+      await writeTinyBackbone(join(place, "tiny.onnx"));
+      const cli = async (...args: string[]): Promise<unknown> => {
+        const main = join("node_modules", "petalface", "dist", "cli", "main.js");
+        const env = { ...process.env, PETALFACE_CACHE: join(place, "cache") };
+        const { stdout } = await run(node, [main, "--json", ...args], { cwd: place, env });
+        return JSON.parse(stdout);
+      };
+      const { stdout: version } = await run(node, ["--version"]);
+      const out = `run-${version.trim()}`;
+      const faces = "synthetic:people=4,images=3";
+      expect(await cli("degrade", faces, `faces-${version.trim()}`, "--to", "lr:16")).toMatchObject({ faces: 12 });
+      const small = ["--batch", "6", "--epochs", "1", "--sites", "all", "--lr-pixels", "4,6", "--threads", "1"];
+      await cli("adapt", "--model", "tiny.onnx", "--train", faces, "--out", out, ...small);
+      const pairs = ["--protocol", "drawn:pairs=8,folds=2", "--data", faces];
+      expect(await cli("evaluate", "--model", "tiny.onnx", "--adapter", out, ...pairs)).toHaveProperty("adapted");
+    },
+    240_000,
+  );
+
+  test.each(otherNodes)("%s gets a sentence from the sources where it cannot parse them", async (node) => {
+    const { stdout: version } = await run(node, ["--version"]);
+    if (Number.parseInt(version.slice(1), 10) >= 24) return;
+    for (const entry of ["bin/petalface.js", ...(version.startsWith("v22") ? ["src/cli/main.ts"] : [])]) {
+      const started = run(node, [join(root, "packages", "petalface", entry), "--version"]);
+      await expect(started).rejects.toMatchObject({
+        code: 1,
+        stderr: expect.stringMatching(/^petalface: running from the sources needs Node 24 or newer, and this is .*\n$/),
+      });
+    }
   });
 });

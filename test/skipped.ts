@@ -14,6 +14,7 @@ export interface SkippedGroup {
 const REASONS: readonly (readonly [RegExp, string])[] = [
   [/petalface_shared|\bshared\b/i, "PETALFACE_SHARED is missing"],
   [/chromium|browser/i, "no chromium found"],
+  [/petalface_nodes/i, "PETALFACE_NODES names no other Node"],
   [/network namespace/i, "no network namespace allowed"],
 ];
 

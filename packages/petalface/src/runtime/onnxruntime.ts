@@ -22,11 +22,18 @@ export const telemetryWanted = (env: Readonly<NodeJS.ProcessEnv>): boolean =>
  * Loads onnxruntime, with its telemetry switched off first unless PETALFACE_ORT_TELEMETRY=1. This is the only place that imports it:
  * the switch is read once, when the native library starts.
  *
- * @throws PetalfaceError in a worker thread where the switch cannot be set for the process
+ * @throws PetalfaceError where its library does not load; in a worker thread where the switch cannot be set for the process
  */
 export async function loadOnnxruntime(): Promise<Onnxruntime> {
   if (!telemetryWanted(process.env)) await switchTelemetryOff();
-  return import("onnxruntime-node");
+  try {
+    return await import("onnxruntime-node");
+  } catch (cause) {
+    const reason = (cause instanceof Error ? cause.message : String(cause)).trim().split("\n")[0];
+    throw new PetalfaceError(`onnxruntime does not load: ${reason}; install petalface again on this machine`, {
+      cause,
+    });
+  }
 }
 
 async function switchTelemetryOff(): Promise<void> {
