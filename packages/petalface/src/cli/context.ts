@@ -1,3 +1,4 @@
+import { fitLines } from "./lines.ts";
 import { createProgress, type Progress } from "./progress.ts";
 
 /** What every command gets besides its own arguments. */
@@ -8,8 +9,11 @@ export interface CliContext {
   readonly json: boolean;
   /** `--debug` was given. */
   readonly debug: boolean;
-  /** Prints the outcome of the command: `document` as JSON under `--json`, else `text`. Called once, at the end. */
-  result(document: unknown, text: string): void;
+  /**
+   * Prints the outcome of the command: `document` as JSON under `--json`, else `text`. Called once, at the end. Long lines of the text are broken,
+   * unless it is `exact`: what other programs read.
+   */
+  result(document: unknown, text: string, exact?: boolean): void;
   /** Prints a line for the human on stdout; nothing under `--json`. */
   print(line: string): void;
   /** Prints a line on stderr; nothing under `--quiet`. */
@@ -43,14 +47,16 @@ export function createContext(
     get debug() {
       return options().debug === true;
     },
-    result(document, text) {
-      stdout.write(`${options().json ? JSON.stringify(document, undefined, 2) : text}\n`);
+    result(document, text, exact = false) {
+      const shown = exact ? text : fitLines(text);
+      stdout.write(`${options().json ? JSON.stringify(document, undefined, 2) : shown}\n`);
     },
     print(line) {
-      if (!options().json) stdout.write(`${line}\n`);
+      if (!options().json) stdout.write(`${fitLines(line)}\n`);
     },
     note(line) {
-      if (!options().quiet) stderr.write(`${stderr.isTTY ? "\r\u001b[K" : ""}${line}\n`);
+      // In a file a note stays one line, as errors do: so it can be searched for.
+      if (!options().quiet) stderr.write(stderr.isTTY ? `\r\u001b[K${fitLines(line)}\n` : `${line}\n`);
     },
     progress(label, total, unit, from = 0) {
       return createProgress({ label, total, unit, from, stream: options().quiet ? undefined : stderr });

@@ -1,17 +1,19 @@
 import type { Command } from "commander";
+import { columns } from "./lines.ts";
 
-/** Columns that every printed line fits into. */
-const columns = 80;
-
-/** Ends a command's help with examples, each without the leading `petalface`; long ones go on in the next line, as a shell takes them. */
+/** Ends a command's help with examples, each without the leading `petalface`. */
 export function withExamples(command: Command, ...examples: readonly string[]): Command {
-  return command.addHelpText("after", `\nExamples:\n${examples.map(printExample).join("\n")}`);
+  return command.addHelpText("after", examplesText(examples));
 }
 
-/** Breaks a command before its options. */
-function printExample(example: string): string {
+/** Examples for the end of a help text. */
+export const examplesText = (examples: readonly string[]): string =>
+  `\nExamples:\n${examples.map(printCommand).join("\n")}`;
+
+/** A command of petalface to copy, indented; where it is long it goes on in the next line, before an option, as a shell takes it. */
+export function printCommand(command: string): string {
   const lines = ["  petalface"];
-  for (const part of example.split(/ (?=--)/)) {
+  for (const part of command.split(/ (?=--)/)) {
     const last = lines.at(-1) ?? "";
     if (last.length + part.length + " \\ ".length < columns) lines[lines.length - 1] = `${last} ${part}`;
     else lines.push(`    ${part}`);

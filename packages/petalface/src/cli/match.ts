@@ -95,6 +95,7 @@ export async function evaluateNamed(
   context.result(
     document,
     printAs(flags.format, document, lines.join("\n"), (format) => formatMeasures(format, columns)),
+    flags.format !== "table",
   );
 }
 

@@ -17,7 +17,7 @@ import {
   type ValidationRequest,
 } from "../../training/index.ts";
 import type { CliContext } from "../context.ts";
-import { withExamples } from "../examples.ts";
+import { printCommand, withExamples } from "../examples.ts";
 import { withHelpTopics } from "../help-topics.ts";
 import { byteSize, numberList, numeric } from "../numbers.ts";
 import type { Progress } from "../progress.ts";
@@ -123,7 +123,7 @@ async function run(flags: Flags, choices: TrainingChoices, context: CliContext):
     provider: flags.provider === "auto" ? "cpu" : flags.provider,
     signal: context.signal,
     onStart(record, first) {
-      context.note(budget(record));
+      for (const line of budget(record)) context.note(line);
       const found = record.data.set && printSet(record.data.set);
       if (found !== undefined && first === 0) context.note(`the training set: ${found}`);
       if (record.validation?.fingerprint.endsWith(record.data.fingerprint))
@@ -190,14 +190,17 @@ function validated({ step, validation: { value, standardError, best } }: Validat
   return `step ${step}: ${run.validation?.measure ?? "validation"} ${measured}${best ? ", the best so far" : ""}`;
 }
 
-/** One line on what is trained. */
-function budget(run: RunRecord): string {
+/** What is trained, and on what. */
+function budget(run: RunRecord): string[] {
   const { parameters, share } = run.trained;
   const what =
     run.options.method === "lora"
       ? `${run.adapter.sites.length} layers, rank ${run.adapter.rank}, ${run.adapter.gate} gate`
       : run.options.method;
-  return `training ${parameters.toLocaleString("en")} numbers, ${(100 * share).toFixed(2)} % of the model (${what}), on ${run.data.images.toLocaleString("en")} faces of ${run.data.people.toLocaleString("en")} people`;
+  return [
+    `training ${parameters.toLocaleString("en")} numbers, ${(100 * share).toFixed(2)} % of the model (${what})`,
+    `on ${run.data.images.toLocaleString("en")} faces of ${run.data.people.toLocaleString("en")} people`,
+  ];
 }
 
 const summary = (folder: string, { run, waiting }: AdaptResult): unknown => ({
@@ -209,7 +212,7 @@ const summary = (folder: string, { run, waiting }: AdaptResult): unknown => ({
 
 function report(folder: string, { run, waiting }: AdaptResult): string {
   return [
-    budget(run),
+    ...budget(run),
     printCalibration(run.adapter.calibration),
     ...(run.result === undefined
       ? []
@@ -218,6 +221,6 @@ function report(folder: string, { run, waiting }: AdaptResult): string {
         ]),
     ...(waiting === undefined ? [] : [`waited for images: ${(100 * waiting).toFixed(1)} % of the time`]),
     `adapter: ${join(folder, "adapter")}`,
-    `next: petalface evaluate --model ${run.model.given} --adapter ${folder} --protocol PAIRS --data FACES`,
+    `next:\n${printCommand(`evaluate --model ${run.model.given} --adapter ${folder} --protocol PAIRS --data FACES`)}`,
   ].join("\n");
 }

@@ -109,7 +109,7 @@ async function run(places: readonly string[], flags: Flags, context: CliContext)
     [...(format === "csv" ? [] : [formatMeasures(format, results)]), formatComparisons(format, comparisons)].join(
       "\n\n",
     );
-  context.result(document, printAs(flags.format, document, text, pasted));
+  context.result(document, printAs(flags.format, document, text, pasted), flags.format !== "table");
 }
 
 /** `petalface compare`: which is better, by how much, how sure. */

@@ -1,6 +1,6 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
-import { type Command, Option } from "commander";
+import { type Command, Help, Option } from "commander";
 import { openEmbedder } from "../../backbones/index.ts";
 import type { FaceData } from "../../data/index.ts";
 import { PetalfaceError } from "../../errors.ts";
@@ -28,8 +28,9 @@ import { openLoader, parseDegradation, printDegradation } from "../../images/ind
 import type { CliContext } from "../context.ts";
 import { leftOutOf, openFaces, withDataOptions } from "../data.ts";
 import { type CacheFlags, openCache, withCacheOption } from "../embed.ts";
-import { withExamples } from "../examples.ts";
+import { examplesText, printCommand } from "../examples.ts";
 import { formatMeasures, printAs, withFormatOption } from "../formats.ts";
+import { fitLines } from "../lines.ts";
 import { evaluateNamed, type MatchFlags } from "../match.ts";
 import { measureBoth } from "../measured.ts";
 import { type Engine, engineOf, type OpenedModel, openModel, withModelOptions } from "../model.ts";
@@ -103,6 +104,13 @@ async function resultsFolder(flags: Flags): Promise<string | undefined> {
   return isRun ? join(flags.adapter, evaluationFolder) : undefined;
 }
 
+/** The report of the run that the results belong to; with `--out` there is one where a part of it was asked for. */
+function reportBeside({ out, views }: Flags, folder: string | undefined): string | undefined {
+  if (folder === undefined) return undefined;
+  if (out === undefined) return join(folder, "..", "report.html");
+  return views === undefined ? undefined : join(folder, "report.html");
+}
+
 /** The verification list of a named protocol, where `--data` is the folder that it lies in. */
 async function pairsData(named: NamedProtocol | undefined, flags: Flags, context: CliContext): Promise<FaceData> {
   const { data: spec } = flags;
@@ -114,9 +122,13 @@ async function pairsData(named: NamedProtocol | undefined, flags: Flags, context
 async function run(flags: Flags, context: CliContext): Promise<void> {
   const named = findProtocol(flags.protocol);
   const folder = await resultsFolder(flags);
-  const report = flags.report ?? (flags.out === undefined && folder ? join(folder, "..", "report.html") : undefined);
-  if (flags.views !== undefined && (report === undefined || named?.open !== undefined))
-    throw new PetalfaceError("--views draws people of pairs into the report; say where with --report", { exitCode: 2 });
+  const report = flags.report ?? reportBeside(flags, folder);
+  if (flags.views !== undefined && named?.open !== undefined)
+    throw new PetalfaceError(`--views draws people of pairs, and ${named.name} has none`, { exitCode: 2 });
+  if (flags.views !== undefined && report === undefined)
+    throw new PetalfaceError("--views draws into the report; say where with --report, --out or a run as --adapter", {
+      exitCode: 2,
+    });
   if (named?.open !== undefined) return evaluateNamed({ open: named.open }, flags, { folder, report }, context);
   const specs = (flags.degrade ?? defaultDegradations).filter((spec) => spec !== "none");
   const degradations = specs.map((spec) => printDegradation(parseDegradation(spec)));
@@ -198,6 +210,7 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
   context.result(
     document,
     printAs(flags.format, document, lines.join("\n"), (format) => formatMeasures(format, columns)),
+    flags.format !== "table",
   );
 }
 
@@ -211,12 +224,34 @@ function referenceLine(name: string, result: EvaluationResult): string[] {
   ];
 }
 
-/** The guide of the protocol that is named beside `--help`, else the list of all. */
-function guideText(name: string | undefined): string {
-  const named = name === undefined ? undefined : findProtocol(name);
-  if (named !== undefined) return `\n${named.guide}`;
-  const list = namedProtocols.map((protocol) => `  ${protocol.name.padEnd(16)}${protocol.title}`);
-  return `\nProtocols by name (\`petalface evaluate --protocol NAME --help\` says where the data comes from and how it must lie):\n${list.join("\n")}`;
+const examples = [
+  "evaluate --model fr_feature --protocol pairs.txt --data lfw --degrade lr:16 --degrade lr:8",
+  "evaluate --model fr_feature --protocol tinyface --data TinyFace/Testing_Set",
+  "evaluate --model fr_feature --protocol lfw --data faces_emore/lfw.bin",
+  "evaluate --model fr_feature --adapter runs/first --protocol drawn:pairs=2000 --data faces --views 12",
+];
+
+/** Makes help show the guide of the protocol that is named beside `--help`, and nothing else; without one, all protocols at the end. */
+function withGuides(command: Command): void {
+  const plain = new Help();
+  const named = (): NamedProtocol | undefined => findProtocol(command.opts<Partial<Flags>>().protocol ?? "");
+  const list = namedProtocols.map(({ name, title }) => `  ${name.padEnd(16)}${title}`).join("\n");
+  const how = "`petalface evaluate --protocol NAME --help` says where its data comes from and how it must lie.";
+  const guideOf = ({ name, guide }: NamedProtocol): string => {
+    const run = printCommand(`evaluate --model fr_feature --protocol ${name} --data DATA`);
+    return fitLines(`${guide}\nRun:\n${run}\nAll options: petalface evaluate --help\n`);
+  };
+  command
+    .configureHelp({
+      ...command.configureHelp(),
+      formatHelp(cmd, helper) {
+        const protocol = named();
+        return protocol === undefined ? plain.formatHelp(cmd, helper) : guideOf(protocol);
+      },
+    })
+    .addHelpText("after", () =>
+      named() === undefined ? fitLines(`\nProtocols by name:\n${list}\n${how}\n${examplesText(examples)}`) : "",
+    );
 }
 
 /** `petalface evaluate`: how well does a model verify and identify, sharp and degraded? */
@@ -262,13 +297,6 @@ export function evaluateCommand(program: Command, context: CliContext): void {
       "show in the report a map of the embeddings of so many people, and their similarities",
       parseInteger("--views", 2, 32),
     )
-    .action((flags: Flags) => run(flags, context))
-    .addHelpText("after", ({ command: asked }) => guideText(asked.opts<Partial<Flags>>().protocol));
-  withExamples(
-    command,
-    "evaluate --model fr_feature --protocol pairs.txt --data lfw --degrade lr:16 --degrade lr:8",
-    "evaluate --model fr_feature --protocol tinyface --data TinyFace/Testing_Set",
-    "evaluate --model fr_feature --protocol lfw --data faces_emore/lfw.bin",
-    "evaluate --model fr_feature --adapter runs/first --protocol drawn:pairs=2000 --data faces --views 12",
-  );
+    .action((flags: Flags) => run(flags, context));
+  withGuides(command);
 }

@@ -51,7 +51,7 @@ export function modelsCommand(program: Command, context: CliContext): void {
     .action(async (name: string | undefined) => {
       if (name === undefined) return list(context);
       const { path, spec } = await resolveModel(name, { known: [...knownModels, ...knownDetectors] });
-      context.result({ path, ...spec }, path);
+      context.result({ path, ...spec }, path, true);
     });
   withExamples(command, "models", "models fr_feature");
 }
