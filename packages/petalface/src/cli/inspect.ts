@@ -14,6 +14,7 @@ import { readSafetensors } from "../tensors/index.ts";
 import { readRun } from "../training/index.ts";
 import { inspectCheckpoint } from "./inspect-checkpoint.ts";
 import { presetDifferences, printDifferences } from "./presets.ts";
+import { resultFile } from "./results.ts";
 import { plainTable } from "./table.ts";
 
 /** What was found: plain JSON with a `kind`, and the same for people. */
@@ -154,12 +155,20 @@ async function adapter(folder: string): Promise<Inspection> {
   const { tensors } = await readSafetensors(join(folder, "adapter_model.safetensors"));
   const sizes = [...tensors.values()].map((tensor) => tensor.shape.reduce((product, side) => product * side, 1));
   const parameters = sizes.reduce((sum, size) => sum + size, 0);
-  const show = (value: unknown): string => (typeof value === "string" ? value : JSON.stringify(value));
   const lines = [
     `${folder}: an adapter of ${count(parameters)} numbers in ${tensors.size} tensors`,
     ...Object.entries(config).map(([key, value]) => `${key}: ${show(value)}`),
   ];
   return { document: { kind: "adapter", folder, parameters, tensors: tensors.size, config }, text: lines.join("\n") };
+}
+
+/** A value of a configuration for people: parts one after the other. */
+function show(value: unknown): string {
+  if (typeof value !== "object" || value === null) return String(value);
+  if (Array.isArray(value)) return value.map(show).join(", ");
+  return Object.entries(value)
+    .map(([key, part]) => `${key} ${show(part)}`)
+    .join(", ");
 }
 
 async function dataSet(spec: string): Promise<Inspection> {
@@ -217,6 +226,26 @@ async function evaluation(path: string): Promise<Inspection> {
   return { document: { kind: "evaluation", path, ...withoutDetail(result) }, text };
 }
 
+/** What a folder of results holds, or undefined if it is none. */
+async function evaluations(folder: string): Promise<Inspection | undefined> {
+  const load = async (name: "frozen" | "adapted") => {
+    const path = join(folder, resultFile(name));
+    return (await isFile(path)) ? { name, result: await loadEvaluation(path) } : undefined;
+  };
+  const [frozen, adapted] = [await load("frozen"), await load("adapted")];
+  const found = [frozen, adapted].filter((each) => each !== undefined);
+  const [first] = found;
+  if (first === undefined) return undefined;
+  const document = {
+    kind: "evaluations",
+    path: folder,
+    frozen: frozen === undefined ? null : withoutDetail(frozen.result),
+    adapted: adapted === undefined ? null : withoutDetail(adapted.result),
+  };
+  const what = `${folder}: results of petalface evaluate on ${first.result.protocol.name}`;
+  return { document, text: `${what}\n${printTable(found)}` };
+}
+
 const isFile = (path: string): Promise<boolean> =>
   stat(path).then(
     (entry) => entry.isFile(),
@@ -229,6 +258,8 @@ export async function inspect(thing: string, normalize?: string): Promise<Inspec
   if (knownModels.some(({ name }) => name === thing)) return model(thing, normalize);
   if (await isFile(join(thing, "run.json"))) return run(thing);
   if (await isFile(join(thing, "adapter_config.json"))) return adapter(thing);
+  const results = await evaluations(thing);
+  if (results !== undefined) return results;
   const ending = extname(thing).toLowerCase();
   if (ending === ".bin" && (await isVerification(thing))) return dataSet(thing);
   if (await isCheckpoint(thing)) return inspectCheckpoint(thing);

@@ -7,22 +7,34 @@ export function fitLines(text: string, width: number = columns): string {
     .split("\n")
     .map((line) => {
       const indent = line.length - line.trimStart().length;
-      return breakAtSpaces(line, width, " ".repeat(indent + 2));
+      return line.length <= width ? line : breakAtSpaces(line, width, " ".repeat(indent + 2));
     })
     .join("\n");
 }
 
-/** Greedy line breaks at single spaces: no line is longer than `width`, but for words that are. */
+/** Line breaks at single spaces: no line is longer than `width`, but for words that are. */
 export function breakAtSpaces(text: string, width: number, indent = ""): string {
-  if (text.length <= width) return text;
   const lead = /^ */.exec(text)?.[0] ?? "";
+  return joinParts(text.slice(lead.length).split(/(?<= )/), width, lead, indent);
+}
+
+/** The same for a cell of a table, which may also be broken behind commas and slashes. */
+export const breakCell = (text: string, width: number): string => joinParts(partsOfCell(text), width);
+
+/** Length of the longest part of a cell that is not broken. */
+export const longestPart = (text: string): number =>
+  Math.max(...partsOfCell(text).map((part) => part.trimEnd().length));
+
+const partsOfCell = (text: string): string[] => text.split(/(?<=[ ,/])/);
+
+function joinParts(parts: readonly string[], width: number, lead = "", indent = ""): string {
   const lines: string[] = [];
   let line = lead;
-  for (const word of text.slice(lead.length).split(" ")) {
-    if (line.trim() !== "" && line.length + 1 + word.length > width) {
-      lines.push(line);
-      line = indent + word;
-    } else line = line.trim() === "" ? line + word : `${line} ${word}`;
+  for (const part of parts) {
+    if (line.trim() !== "" && line.length + part.trimEnd().length > width) {
+      lines.push(line.trimEnd());
+      line = indent + part;
+    } else line += part;
   }
   return [...lines, line].join("\n");
 }

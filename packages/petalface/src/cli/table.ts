@@ -1,10 +1,10 @@
 import Table from "cli-table3";
-import { breakAtSpaces, columns as lineWidth } from "./lines.ts";
+import { breakCell, columns as lineWidth, longestPart } from "./lines.ts";
 
 /** Spaces between two columns. */
 const gap = 2;
 
-/** Text of a plain table: columns padded, no lines, a heading row where one is given. Wide columns are broken at spaces, so that lines fit. */
+/** Text of a plain table: columns padded, no lines, a heading row where one is given. Wide cells are broken, so that lines fit. */
 export function plainTable(rows: readonly (readonly string[])[], right: readonly number[] = []): string {
   const columns = Math.max(0, ...rows.map((row) => row.length));
   const none = {
@@ -32,7 +32,7 @@ export function plainTable(rows: readonly (readonly string[])[], right: readonly
     colAligns: Array.from({ length: columns }, (_, column) => (right.includes(column) ? "right" : "left")),
   });
   const widths = fitColumns(rows, columns);
-  table.push(...rows.map((row) => row.map((cell, column) => breakAtSpaces(cell, widths[column] ?? lineWidth))));
+  table.push(...rows.map((row) => row.map((cell, column) => breakCell(cell, widths[column] ?? lineWidth))));
   return table
     .toString()
     .split("\n")
@@ -45,7 +45,7 @@ function fitColumns(rows: readonly (readonly string[])[], count: number): number
   const cells = (column: number): string[] => rows.map((row) => row[column] ?? "");
   const longest = (texts: readonly string[]): number => Math.max(0, ...texts.map((text) => text.length));
   const widths = Array.from({ length: count }, (_, column) => longest(cells(column)));
-  const least = Array.from({ length: count }, (_, column) => longest(cells(column).flatMap((cell) => cell.split(" "))));
+  const least = Array.from({ length: count }, (_, column) => Math.max(0, ...cells(column).map(longestPart)));
   const total = (): number => widths.reduce((sum, width) => sum + width, gap * (count - 1));
   while (total() > lineWidth) {
     let widest = -1;

@@ -31,24 +31,57 @@ function printable(text: string): string {
   return text.replace(/\p{C}/gu, "?");
 }
 
+/** Columns of a terminal that a table fits into. */
+const lineWidth = 80;
+
 /**
- * One line a measure, one column a model: the value in per cent and half the width of its 95 % interval.
+ * One line a measure, one column a model: the value in per cent and half the width of its 95 % interval. Models that do not fit into a line of
+ * 80 columns follow in further tables.
  */
 export function printTable(results: readonly NamedResult[], options: TableOptions = {}): string {
   const { kinds = ["accuracy", "rank1", "rank", "tpir"], colour = false } = options;
   const wanted = listMeasures(results, kinds);
   const rows = wanted.length > 0 ? wanted : listMeasures(results, ["tar", "auc", "eer"]);
+  const lines = rows.map(({ name, measures }) => [
+    measureLabel(name),
+    ...measures.map((m) => (m === undefined ? "-" : `${percent(m.value)} ± ${percent(halfWidth(m))}`)),
+  ]);
+  const cells = [["%", ...results.map(({ name }) => printable(name))], ...lines];
+  const widths = results.map((_, model) => Math.max(...cells.map((row) => row[model + 1]?.length ?? 0)));
+  const label = Math.max(...cells.map(([first = ""]) => first.length));
+  return splitColumns(widths, lineWidth - label - 4)
+    .map((models) =>
+      boxed(
+        cells.map(([first = "", ...values]) => [first, ...models.map((at) => values[at] ?? "")]),
+        colour,
+      ),
+    )
+    .join("\n");
+}
+
+/** Columns of these widths, with a border and two spaces each, in groups that fit into `room`; at least one in each. */
+function splitColumns(widths: readonly number[], room: number): number[][] {
+  const groups: number[][] = [];
+  let left = 0;
+  widths.forEach((width, column) => {
+    if (groups.length === 0 || left < width + 3) {
+      groups.push([]);
+      left = room;
+    }
+    groups.at(-1)?.push(column);
+    left -= width + 3;
+  });
+  return groups;
+}
+
+function boxed([head = [], ...rows]: readonly (readonly string[])[], colour: boolean): string {
   const table = new Table({
-    head: ["%", ...results.map(({ name }) => printable(name))],
-    colAligns: ["left", ...results.map(() => "right" as const)],
+    head: [...head],
+    colAligns: head.map((_, column) => (column === 0 ? "left" : "right")),
     chars: { mid: "", "left-mid": "", "mid-mid": "", "right-mid": "" },
     style: colour ? { head: ["bold"], border: ["dim"] } : { head: [], border: [] },
   });
-  for (const { name, measures } of rows)
-    table.push([
-      measureLabel(name),
-      ...measures.map((m) => (m === undefined ? "-" : `${percent(m.value)} ± ${percent(halfWidth(m))}`)),
-    ]);
+  table.push(...rows.map((row) => [...row]));
   return table.toString();
 }
 

@@ -42,20 +42,16 @@ interface Flags {
 function describe({ name, against, comparison }: NamedComparison): string {
   const rows = comparison.differences.map((difference) => [
     measureLabel(difference),
-    signed(difference.value),
-    `${signed(difference.low)} to ${signed(difference.high)}`,
+    `${signed(difference.value)} (${signed(difference.low)} to ${signed(difference.high)})`,
     pCell(difference.corrected),
-    verdictWords(difference),
+    verdictWords(difference).replace("no significant difference", "not significant"),
     peopleCell(difference),
   ]);
   const { images, pairs } = comparison.identical;
   const [before, after] = comparison.runs;
   return [
     `${name} against ${against}`,
-    plainTable(
-      [["POINTS", "DIFFERENCE", "95 % INTERVAL", "P (HOLM)", `${name.toUpperCase()} IS`, "PEOPLE NEEDED"], ...rows],
-      [1, 2, 3, 5],
-    ),
+    plainTable([["POINTS", "DIFFERENCE (95 %)", "P (HOLM)", "VERDICT", "PEOPLE"], ...rows], [1, 2, 4]),
     ...(pairs === undefined
       ? []
       : [`sharp faces with the very same embedding: ${percent(images)} %, pairs: ${percent(pairs)} %`]),
@@ -103,6 +99,7 @@ async function run(places: readonly string[], flags: Flags, context: CliContext)
   const text = [
     printTable(results, { kinds: allKinds.filter((kind) => kind !== "auc" && kind !== "eer") }),
     ...comparisons.map(describe),
+    "PEOPLE: how many people make a difference of that size significant",
     `p values are corrected for the ${comparisons.reduce((sum, { comparison }) => sum + comparison.differences.length, 0)} differences above (Holm)`,
   ].join("\n\n");
   const pasted = (format: "csv" | "md" | "latex"): string =>
