@@ -308,7 +308,7 @@ describe("petalface evaluate and compare", () => {
 
     const itself = await petalface(["compare", run, join(run, "evaluation", "adapted.json")]);
     expect(itself.code).toBe(0);
-    expect(itself.stdout).toMatch(/accuracy HR +0\.00 .*the same +-$/m);
+    expect(itself.stdout).toMatch(/accuracy HR +0\.00 \(.*the same +-$/m);
     expect(itself.stdout).not.toMatch(/better +|worse +/m);
 
     // The same recipe under another seed is another run of one method; another rank is another method.

@@ -3,7 +3,6 @@ import { cachedPath, cacheFolder, isCached, knownDetectors, knownModels, resolve
 import { weightSources, weightsUsage } from "../../quality/index.ts";
 import type { CliContext } from "../context.ts";
 import { withExamples } from "../examples.ts";
-import { plainTable } from "../table.ts";
 
 async function list(context: CliContext): Promise<void> {
   const cache = cacheFolder();
@@ -22,21 +21,16 @@ async function list(context: CliContext): Promise<void> {
     if (model.package === null) return "pass its path";
     return model.cached ? "cached" : `fetched from npm at first use (${model.package})`;
   };
-  const rows = models.map((model) => [model.name, model.about, model.licence, state(model)]);
   const quality = weightSources.map((source) => ({ ...source, usage: weightsUsage[source.measure] ?? "" }));
   const text = [
-    plainTable([["NAME", "ABOUT", "LICENCE", "FILE"], ...rows]),
+    ...models.flatMap((model) => [`${model.name}: ${model.about}`, `  ${model.licence}; ${state(model)}`]),
     "",
     "Weights of quality measures, which you fetch yourself:",
-    plainTable([
-      ["MEASURE", "FILES", "FROM", "LICENCE", "THEN WRITE"],
-      ...quality.map(({ measure, files, from, licence, usage }) => [
-        measure,
-        files,
-        from,
-        licence,
-        `--quality ${usage}`,
-      ]),
+    ...quality.flatMap(({ measure, files, from, licence, usage }) => [
+      `${measure}: ${files}`,
+      `  from ${from}; licence: ${licence}`,
+      "  then write",
+      `    --quality ${usage}`,
     ]),
   ];
   context.result({ cache, models, quality }, text.join("\n"));
