@@ -63,7 +63,8 @@ const commands: Readonly<Record<string, CommandEntry>> = {
     load: async () => (await import("./commands/models.ts")).modelsCommand,
   },
   demo: {
-    about: "adapt a small model in four ways, measure what that gained, export the best; needs no data and no GPU",
+    about:
+      "adapt a small model, measure what that gained and export it; then compare other methods. Needs no data and no GPU",
     load: async () => (await import("./commands/demo.ts")).demoCommand,
   },
   doctor: {
