@@ -30,6 +30,8 @@ export interface Progress {
 
 const REDRAW_MS = 100;
 const LINE_MS = 5_000;
+/** Off a terminal too, a word comes soon; work that is over by then needs only its sum. */
+const FIRST_LINE_MS = 1_000;
 /** The rate is that of the last half minute, so that a slow start does not spoil the time left. */
 const WINDOW_MS = 30_000;
 
@@ -60,12 +62,12 @@ export function formatProgress(options: ProgressOptions, done: number, rate: num
   return parts.join("  ");
 }
 
-/** A progress line: redrawn in place on a terminal, a plain line every five seconds elsewhere. */
+/** A progress line: redrawn in place on a terminal, a plain line after a second and every five elsewhere. */
 export function createProgress(options: ProgressOptions): Progress {
   const { stream, from = 0, now = () => performance.now() } = options;
   const started = now();
   let window = [{ time: started, done: from }];
-  let lastShown = stream?.isTTY ? Number.NEGATIVE_INFINITY : started;
+  let lastShown = stream?.isTTY ? Number.NEGATIVE_INFINITY : started + FIRST_LINE_MS - LINE_MS;
   let latest = from;
 
   const rateAt = (time: number): number => {

@@ -14,7 +14,7 @@ function recorder(isTTY: boolean) {
   };
 }
 
-test("off a terminal: a plain line every five seconds, then the sum", () => {
+test("off a terminal: a plain line after a second and every five, then the sum", () => {
   const { written, stream, now, wait } = recorder(false);
   const progress = createProgress({ label: "embedding", total: 2000, unit: "faces", stream, now });
   for (let done = 100; done <= 1200; done += 100) {
@@ -23,8 +23,9 @@ test("off a terminal: a plain line every five seconds, then the sum", () => {
   }
   progress.close();
   expect(written).toEqual([
-    "embedding 500/2,000 faces  25 %  100/s  0:15 left  loss 0.5\n",
-    "embedding 1,000/2,000 faces  50 %  100/s  0:10 left  loss 0.5\n",
+    "embedding 100/2,000 faces  5 %  100/s  0:19 left  loss 0.5\n",
+    "embedding 600/2,000 faces  30 %  100/s  0:14 left  loss 0.5\n",
+    "embedding 1,100/2,000 faces  55 %  100/s  0:09 left  loss 0.5\n",
     "embedding 1,200 faces in 0:12, 100/s\n",
   ]);
 });
