@@ -41,7 +41,7 @@ test("commands leave files only in the folders that were named, and in petalface
     await runFresh([cli, ...args], places);
     expect(await places.strays(), args.join(" ")).toEqual([]);
   }
-}, 240_000);
+}, 600_000);
 
 test("asking npm for its settings leaves no file, and the studio's pages are built without any elsewhere", async () => {
   expect(await runFresh([npmSettings], places)).toBe("true\n");
@@ -51,12 +51,16 @@ test("asking npm for its settings leaves no file, and the studio's pages are bui
   // Beside where the user works, not beside the studio's sources.
   expect(await readdir(join(places.work, "page"))).toContain("index.html");
   expect(await places.strays()).toEqual(["home/.npm"]);
-});
+}, 600_000);
 
-test.each(["main", "worker"])("the library in the %s thread leaves no file anywhere", async (where) => {
-  expect(await runFresh([library, model, where], places)).toBe("opened\n");
-  expect(await places.strays()).toEqual([]);
-});
+test.each(["main", "worker"])(
+  "the library in the %s thread leaves no file anywhere",
+  async (where) => {
+    expect(await runFresh([library, model, where], places)).toBe("opened\n");
+    expect(await places.strays()).toEqual([]);
+  },
+  240_000,
+);
 
 describe.skipIf(!hasNamespaces())("in a network namespace (where the machine allows one)", () => {
   test("the count of packets sees an attempt to reach anybody", async () => {
@@ -69,7 +73,7 @@ describe.skipIf(!hasNamespaces())("in a network namespace (where the machine all
     for (const where of ["main", "worker"]) expect(await packetsOf([library, model, where], places), where).toBe(0);
     expect(await packetsOf([npmSettings], places), "npm's settings").toBe(0);
     expect(await packetsOf([studio, "--model", model, "--build", "page"], places), "the studio").toBe(0);
-  }, 240_000);
+  }, 600_000);
 
   test("PETALFACE_ORT_TELEMETRY=1 lets onnxruntime do as it does by itself: these tests would see it", async () => {
     const wanted = { ...places, env: { ...places.env, PETALFACE_ORT_TELEMETRY: "1" } };
