@@ -276,7 +276,7 @@ const run = {
     "--base <numbers>",
     ["float32", "int8"],
     "float32",
-    "numbers of the frozen weights while training; int8 is faster and 1 % off",
+    "numbers of the frozen weights while training; int8 is faster and 1 to 2 % off",
   ),
   seed: whole("--seed <n>", [0, Number.MAX_SAFE_INTEGER], 0, "seed of every random choice"),
   /** Without a validation protocol nothing is measured. */
