@@ -46,7 +46,17 @@ export async function openPool(options: WorkOptions, threads: number): Promise<P
       throw answer.expected ? new PetalfaceError(answer.failed) : new Error(answer.failed);
     },
     async [Symbol.asyncDispose]() {
-      await piscina?.close();
+      if (piscina !== undefined) await closeThreads(piscina, threads, []);
     },
   };
+}
+
+/**
+ * Closes a pool whose threads load onnxruntime. A thread that is stopped while it opens a session takes the whole process along
+ * ("terminate called after throwing an instance of 'Napi::Error'"), so each has to answer an empty task first: one for every thread
+ * reaches all that have nothing else to do, and is answered once the thread has started. Never throws for what a task throws.
+ */
+export async function closeThreads<T, R>(piscina: Piscina<T, R>, threads: number, empty: T): Promise<void> {
+  await Promise.allSettled(Array.from({ length: threads }, () => piscina.run(empty)));
+  await piscina.close();
 }
