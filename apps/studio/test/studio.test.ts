@@ -64,6 +64,7 @@ describe.skipIf(skipped)(`the page that adapts in the browser${note}`, () => {
   /** Opens the page on a provider and watches what it says and asks for. */
   async function openPage(provider: string): Promise<{ page: Page; troubles: string[] }> {
     const page = await browser.newPage({ acceptDownloads: true });
+    page.setDefaultTimeout(600_000);
     const troubles: string[] = [];
     page.on("console", (message) => {
       if (message.type() === "error") troubles.push(message.text());
@@ -83,7 +84,7 @@ describe.skipIf(skipped)(`the page that adapts in the browser${note}`, () => {
   async function trained(page: Page): Promise<void> {
     await page.fill("#steps", String(steps));
     await page.click("#start");
-    await page.locator("#save-model:enabled").waitFor({ timeout: 200_000 });
+    await page.locator("#save-model:enabled").waitFor();
   }
 
   async function saved(page: Page, button: string): Promise<Buffer> {
@@ -96,7 +97,7 @@ describe.skipIf(skipped)(`the page that adapts in the browser${note}`, () => {
     ["webgpu", 1e-3],
   ])(
     "trains on %s to what petalface trains to in Node, and saves it",
-    { timeout: 240_000 },
+    { timeout: 600_000 },
     async (provider, tolerance) => {
       const { page, troubles } = await openPage(provider);
       expect(await page.textContent("#model")).toContain(`computing with ${provider}`);
@@ -156,7 +157,7 @@ describe.skipIf(skipped)(`the page that adapts in the browser${note}`, () => {
       return { colours: [...colours], width: canvas.getBoundingClientRect().width };
     });
 
-  test("fits a phone; the chart follows the window and the colour scheme", { timeout: 240_000 }, async () => {
+  test("fits a phone; the chart follows the window and the colour scheme", { timeout: 600_000 }, async () => {
     const { page, troubles } = await openPage("wasm");
     await page.emulateMedia({ colorScheme: "light" });
     await page.setViewportSize({ width: 320, height: 700 });

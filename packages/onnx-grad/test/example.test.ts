@@ -13,7 +13,7 @@ it("example/tiny.ts learns", async () => {
   const losses = [...stdout.matchAll(/loss ([\d.]+)/g)].map((match) => Number(match[1]));
   expect(losses).toHaveLength(4);
   expect(losses.at(-1)).toBeLessThan(0.02);
-}, 30_000);
+});
 
 it("the README's table names every rule and nothing else", async () => {
   const { rules } = await import("../src/gradient/table.ts");

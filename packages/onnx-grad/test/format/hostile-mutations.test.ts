@@ -47,7 +47,7 @@ function goOn(read: Graph): void {
 
 /** How far a mutation got; anything thrown but an OnnxGradError of one line fails the test. */
 function outcomeOf(bytes: Buffer, path: string): "refused" | "read" | "differentiated" {
-  const started = performance.now();
+  const started = process.cpuUsage();
   let got: "refused" | "read" | "differentiated" = "refused";
   try {
     const graph = readGraph(fileOf(path, bytes));
@@ -58,13 +58,13 @@ function outcomeOf(bytes: Buffer, path: string): "refused" | "read" | "different
     if (!(error instanceof OnnxGradError)) throw error;
     expect(error.message).toMatch(/^[^\n]{1,1200}$/);
   }
-  // A guard against a hang, not a measure of speed.
-  expect(performance.now() - started).toBeLessThan(10_000);
+  // A guard against a hang, not a measure of speed: processor time in microseconds, which other programs do not lengthen.
+  expect(process.cpuUsage(started).user).toBeLessThan(30e6);
   return got;
 }
 
 describe.skipIf(!real.every((path) => existsSync(path)))("mutations of real models (need PETALFACE_SHARED)", () => {
-  it.each(real)("of %s are refused or read, and touch nothing else", { timeout: 240_000 }, (original) => {
+  it.each(real)("of %s are refused or read, and touch nothing else", (original) => {
     const folder = scratch();
     mkdirSync(join(folder, "model"));
     writeFileSync(join(folder, "sentinel"), "as it was");

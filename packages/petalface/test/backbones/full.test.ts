@@ -83,7 +83,7 @@ describe.skipIf(!place.exists)("the released code's full-size networks (needs PE
     ["swin_256new_iqa", "imported"],
   ] as const)(
     "%s, %s: embedding, names and numbers of weights are the released code's",
-    { timeout: 120_000 },
+    { timeout: 600_000 },
     async (name, how) => {
       const full = read(name);
       expect(

@@ -376,7 +376,7 @@ describe("MATLAB 7.3", () => {
 const bugs = shared("bugs");
 
 // Each starts the command line several times, which may take long on a busy machine.
-describe.skipIf(!bugs.exists)("the faults that were found (needs PETALFACE_SHARED)", { timeout: 600_000 }, () => {
+describe.skipIf(!bugs.exists)("the faults that were found (needs PETALFACE_SHARED)", () => {
   const bug = (name: string) => join(bugs.path, name);
 
   it("latin1-manifest: is refused, with its line", async () => {

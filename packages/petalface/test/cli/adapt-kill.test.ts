@@ -91,9 +91,7 @@ async function killAt(run: string, args: readonly string[], moment: Moment): Pro
   return child.signalCode === "SIGKILL";
 }
 
-test("20 kills at any moment, and the resumed run has every bit of one that was never stopped", {
-  timeout: 180_000,
-}, async () => {
+test("20 kills at any moment, and the resumed run has every bit of one that was never stopped", async () => {
   const more = ["--loss", "distil+cosface", "--epochs", "20", "--dropout", "0.1", "--tensorboard"];
   const validated = ["--val", "synthetic:people=20,images=2,seed=3", "--val-pixels", "6", "--val-every", "40"];
   const [whole, killed] = [join(folder, "whole"), join(folder, "killed")];
@@ -134,7 +132,7 @@ test("20 kills at any moment, and the resumed run has every bit of one that was 
   );
 });
 
-test("the same with SGD, ArcFace and parts of a batch: killed four times", { timeout: 120_000 }, async () => {
+test("the same with SGD, ArcFace and parts of a batch: killed four times", async () => {
   const more = ["--loss", "arcface", "--optimizer", "sgd", "--lr", "0.01", "--epochs", "30", "--accumulate", "2"];
   const [whole, killed] = [join(folder, "whole-head"), join(folder, "killed-head")];
   expect((await petalface(adaptInto(whole, more))).code).toBe(0);
@@ -150,9 +148,7 @@ test("the same with SGD, ArcFace and parts of a batch: killed four times", { tim
   expect(await bitsOf(killed)).toEqual(await bitsOf(whole));
 });
 
-test("the same with the reference preset, whose running statistics move: killed four times", {
-  timeout: 120_000,
-}, async () => {
+test("the same with the reference preset, whose running statistics move: killed four times", async () => {
   const swin = join(folder, "swin.onnx");
   await writeNetworkFile(swin, smallSwin);
   const args = (out: string): string[] => [

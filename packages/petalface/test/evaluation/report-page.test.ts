@@ -59,6 +59,7 @@ describe.skipIf(executablePath === undefined)("the report in a browser (needs ch
     ["phone", 390],
   ] as const)("shows its table and charts on a %s, without scripts, errors or the network", async (_, width) => {
     const page = await browser.newPage({ viewport: { width, height: 800 } });
+    page.setDefaultTimeout(600_000);
     const requests: string[] = [];
     const problems: string[] = [];
     page.on("request", (request) => {

@@ -57,7 +57,7 @@ describe.skipIf(absent)("a study of LFW in a browser (needs chromium and the sha
       ...(executablePath && { executablePath }),
       args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"],
     });
-  }, 240_000);
+  });
   afterAll(async () => {
     await browser?.close();
     await rm(folder, { recursive: true, force: true });
@@ -67,6 +67,7 @@ describe.skipIf(absent)("a study of LFW in a browser (needs chromium and the sha
     "in %s: no error, no request, all of its text and pictures, in its colours",
     async (colorScheme) => {
       const page = await browser.newPage({ viewport: { width: 1280, height: 900 }, colorScheme });
+      page.setDefaultTimeout(600_000);
       const problems: string[] = [];
       page.on("console", (message) => problems.push(message.text()));
       page.on("pageerror", (error) => problems.push(error.message));
@@ -110,6 +111,7 @@ describe.skipIf(absent)("a study of LFW in a browser (needs chromium and the sha
 
   test("prints in light without its contents, with what is folded away", async () => {
     const page = await browser.newPage({ colorScheme: "dark" });
+    page.setDefaultTimeout(600_000);
     await page.goto(address);
     await page.emulateMedia({ media: "print" });
     expect(await page.locator("nav").isVisible()).toBe(false);

@@ -56,7 +56,7 @@ describe.skipIf(!swiftshader)(`petalface adapt --provider webgpu${needsSwiftshad
     const run = JSON.parse(await readFile(join(folder, "webgpu", "run.json"), "utf8")) as { machine: unknown };
     expect(run.machine).toMatchObject({ provider: "webgpu" });
     // SwiftShader compiles every shader on the cores that the other tests use.
-  }, 180_000);
+  });
 
   test("petalface inspect says which nodes ran on the device", async () => {
     const args = ["inspect", model, "--normalize", "127.5,0.0078125", "--provider", "webgpu"];

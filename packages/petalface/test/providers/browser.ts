@@ -65,6 +65,7 @@ export async function openBrowser(executable: string): Promise<BrowserRunner> {
       args: ["--no-sandbox", "--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"],
     });
     const tab = await browser.newPage();
+    tab.setDefaultTimeout(600_000);
     await tab.goto(`http://127.0.0.1:${port}/`);
     await tab.waitForFunction("window.runCase !== undefined");
     return {

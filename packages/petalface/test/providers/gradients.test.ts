@@ -65,7 +65,7 @@ describe.skipIf(!swiftshader)(
     beforeAll(async () => {
       traced = await traceIn(swiftshader ?? {}, "webgpu", cases);
       // All cases in one process: half a minute on two free cores, most of it SwiftShader compiling.
-    }, 300_000);
+    });
 
     test.each(names.map((name, i) => ({ name, i })))("$name, all of it on the device", ({ name, i }) => {
       const result = traced[i] as Traced;
