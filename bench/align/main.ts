@@ -9,6 +9,7 @@ import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { shared } from "../faces/plan.ts";
+import { detectors } from "./detectors.ts";
 import { measurePoints, type PointRow } from "./points.ts";
 import { measureSpeed } from "./speed.ts";
 import { measureVerification } from "./verification.ts";
@@ -27,11 +28,6 @@ Needs the shared photos and detectors. --python: an interpreter that has insight
   process.exit(0);
 }
 
-const detectors = [
-  { name: "fr_detect (UltraFace), the default", file: "fr_detect" },
-  { name: "SCRFD 2.5g", file: join(shared, "weights/scrfd_2.5g_bnkps.onnx") },
-  { name: "YuNet", file: join(shared, "weights/yunet_n_dynamic.onnx") },
-];
 const widths = [undefined, 24, 16, 12] as const;
 
 const table = (head: readonly string[], rows: readonly (readonly string[])[]): string =>

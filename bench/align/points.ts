@@ -2,7 +2,7 @@ import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import {
   chooseFace,
-  createLocate,
+  createLocator,
   decodePhoto,
   findFaces,
   openDetector,
@@ -40,7 +40,7 @@ export async function measurePoints(
 ): Promise<PointRow> {
   const detector = await openDetector(file, availableParallelism());
   const landmarks = await openLandmarker("fr_landmark", availableParallelism());
-  const locate = createLocate(detector.kind, landmarks);
+  const locator = createLocator(detector.kind, landmarks);
   const errors: number[] = [];
   const others: number[] = [];
   for (const [at, { landmarks: truth }] of samplePhotos.entries()) {
@@ -49,7 +49,7 @@ export async function measurePoints(
       width === undefined ? photo.width : Math.max(1, Math.round((photo.width * width) / (boxWidths[at] as number)));
     const shrunk = resize(photo, side, side);
     const found = await findFaces(shrunk, detector);
-    const points = found && (await locate(shrunk, chooseFace(found.faces, side, side, "central")));
+    const points = found && (await locator.locate(shrunk, chooseFace(found.faces, side, side, "central")))?.points;
     if (points === undefined) continue;
     const wanted = truth.map((value) => ((value + 0.5) * side) / photo.width - 0.5) as [number, number, number, number];
     const eyes = Math.hypot(wanted[0] - wanted[2], wanted[1] - wanted[3]);

@@ -142,12 +142,13 @@ function* withoutVideos(sources: Iterable<Source>): Generator<Source> {
 
 /** What was done, one line a fact. */
 export function describeAlignment(summary: AlignSummary): string[] {
-  const { sources, reused, crops, aligned, fallback, weak, resolution, unreadable } = summary;
+  const { sources, reused, crops, aligned, fallback, weak, turned, resolution, unreadable } = summary;
   const many = (count: number, one: string, more: string): string =>
     `${count.toLocaleString("en")} ${count === 1 ? one : more}`;
   return [
     `${many(crops, "crop", "crops")} of ${many(sources, "file", "files")}${reused > 0 ? `, ${reused.toLocaleString("en")} of them done before` : ""}`,
     `${many(aligned, "face", "faces")} aligned${weak > 0 ? `, ${weak.toLocaleString("en")} of them with a low score` : ""}; ${fallback.toLocaleString("en")} without a face, cut from the middle`,
+    ...(turned > 0 ? [`${many(turned, "face", "faces")} upright only after the photo was turned (see rotation)`] : []),
     ...(resolution === undefined
       ? []
       : [

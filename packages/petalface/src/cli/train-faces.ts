@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { openBackbone } from "../backbones/index.ts";
 import { type FaceData, openData } from "../data/index.ts";
 import { PetalfaceError } from "../errors.ts";
-import { createLocate, judgeAlignment, openDetector, openLandmarker } from "../faces/index.ts";
+import { createLocator, judgeAlignment, openDetector, openLandmarker } from "../faces/index.ts";
 import { printPath } from "../images/index.ts";
 import { mayBeginWith } from "../training/index.ts";
 import { alignDefaults, alignInto, describeAlignment, inputOfData } from "./align.ts";
@@ -69,7 +69,7 @@ async function judge(data: FaceData): Promise<Awaited<ReturnType<typeof judgeAli
       ]);
       return {
         detector,
-        locate: createLocate(detector.kind, landmarks),
+        locator: createLocator(detector.kind, landmarks),
         async close() {
           await Promise.all([detector.close(), landmarks.close()]);
         },

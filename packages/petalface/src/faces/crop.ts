@@ -1,11 +1,10 @@
 import { type Photo, type Pixels, resize } from "../images/index.ts";
-import { chooseFace, type FaceRule } from "./choose.ts";
+import type { FaceRule } from "./choose.ts";
 import type { Detector } from "./detector.ts";
-import { findFaces } from "./find.ts";
-import { type Box, type FivePoints, fitSimilarity, mapPoints, scaleOf, template } from "./geometry.ts";
-import type { Detection } from "./nms.ts";
-import type { Locate } from "./points.ts";
+import { type Box, fitSimilarity, mapPoints, scaleOf, template } from "./geometry.ts";
+import type { Locator } from "./points.ts";
 import { type FaceRecord, rounded } from "./record.ts";
+import { findUpright, type UprightFace } from "./upright.ts";
 import { cut } from "./views.ts";
 import { warp } from "./warp.ts";
 
@@ -32,6 +31,7 @@ export interface Crop {
     | "box"
     | "points"
     | "score"
+    | "rotation"
     | "attempt"
     | "weak"
     | "scale"
@@ -44,31 +44,29 @@ export interface Crop {
 /** Cuts the faces out of one photo; never none. */
 export type CropFaces = (photo: Photo) => Promise<Crop[]>;
 
-/** Opens a {@link CropFaces}: find, choose, locate five points, warp; a centred square where no face is found. */
-export function createCropFaces(detector: Detector, locate: Locate, options: CropOptions): CropFaces {
+/** Opens a {@link CropFaces}: find, choose, locate five points, turn upright, warp; a centred square where no face is found. */
+export function createCropFaces(detector: Detector, locator: Locator, options: CropOptions): CropFaces {
   const { size, all, rule, threshold } = options;
   const target = template(size);
   return async ({ pixels, width, height }) => {
     // From pixels in memory to pixels of the photo; 1 but for very large photos.
     const stored = [width / pixels.width, height / pixels.height] as const;
-    const found = await findFaces(pixels, detector, { all, ...(threshold !== undefined && { threshold }) });
-    const chosen =
-      found === undefined ? [] : all ? found.faces : [chooseFace(found.faces, pixels.width, pixels.height, rule)];
+    const faces = await findUpright(pixels, detector, locator, { all, rule, threshold });
     const crops: Omit<Crop["about"], "face" | "faces">[] = [];
     const images: Pixels[] = [];
-    for (const face of chosen) {
-      const points = await locate(pixels, face);
-      const place = points && fitSimilarity(points, target);
+    for (const face of faces) {
+      const place = fitSimilarity(face.turned.points, target);
       // Points in one heap span no face; such a crop would be one blown-up pixel.
-      if (points === undefined || place === undefined || scaleOf(place) > size) continue;
-      images.push(warp(pixels, place, size));
+      if (place === undefined || scaleOf(place) > size) continue;
+      images.push(warp(face.turned.pixels, place, size));
       const scale = scaleOf(place) / Math.sqrt(stored[0] * stored[1]);
       crops.push({
         aligned: true,
         fallback: null,
-        ...placed(face, points, stored),
-        attempt: found?.attempt ?? null,
-        weak: found?.weak ?? false,
+        ...placed(face, stored),
+        rotation: (90 * face.turn) as FaceRecord["rotation"],
+        attempt: face.attempt,
+        weak: face.weak,
         ...measures(scale, size),
         width,
         height,
@@ -78,7 +76,8 @@ export function createCropFaces(detector: Detector, locate: Locate, options: Cro
       const side = Math.min(pixels.width, pixels.height);
       images.push(centreSquare(pixels, side, size));
       crops.push({
-        ...{ aligned: false, fallback: "centre", box: null, points: null, score: null, attempt: null, weak: false },
+        ...{ aligned: false, fallback: "centre", box: null, points: null, score: null, rotation: 0, attempt: null },
+        weak: false,
         ...measures(size / Math.min(width, height), size),
         ...{ width, height },
       });
@@ -97,8 +96,7 @@ const measures = (scale: number, size: number): Pick<FaceRecord, "scale" | "reso
 
 /** What is said of a face's place, in pixels of the photo as it is stored. */
 function placed(
-  { box, score }: Detection,
-  points: FivePoints,
+  { box, points, score }: UprightFace,
   [across, down]: readonly [number, number],
 ): Pick<FaceRecord, "box" | "points" | "score"> {
   const x = (value: number): number => rounded((value + 0.5) * across - 0.5);

@@ -12,6 +12,16 @@ export interface Found {
   readonly weak: boolean;
 }
 
+/** What to look for. */
+interface FindOptions {
+  /** Every face, not only those of the first try that finds any. */
+  readonly all?: boolean | undefined;
+  /** Score from which on a box counts as a face; the detector's own unless given. */
+  readonly threshold?: number | undefined;
+  /** The only kind of try that is made; not with `all`. */
+  readonly only?: Attempt["name"] | undefined;
+}
+
 /** A photo in which no try found a face gets the best of all boxes, if its score reaches this share of the threshold. */
 const weakShare = 0.6;
 
@@ -19,15 +29,15 @@ const weakShare = 0.6;
  * Looks for faces with one try after another (see {@link attemptsFor}) until one finds any; with `all` it makes the tries at all sizes and joins
  * what they find.
  *
- * @param threshold score from which on a box counts as a face; the detector's own unless given
  * @returns undefined where there seems to be none
  */
 export async function findFaces(
   photo: Pixels,
   detector: Detector,
-  { all = false, threshold = detector.threshold }: { readonly all?: boolean; readonly threshold?: number } = {},
+  { all = false, threshold = detector.threshold, only }: FindOptions = {},
 ): Promise<Found | undefined> {
-  const attempts = attemptsFor(photo.width, photo.height, detector);
+  const tries = attemptsFor(photo.width, photo.height, detector, all);
+  const attempts = all || only === undefined ? tries : tries.filter(({ name }) => name === only);
   let best: Found | undefined;
   const sure: Detection[] = [];
   let name: Attempt["name"] | undefined;

@@ -15,7 +15,7 @@ export {
 export { type Judgement, judgeAlignment } from "./judge.ts";
 export { type Landmarker, openLandmarker } from "./landmarks.ts";
 export type { Detection } from "./nms.ts";
-export { createLocate, type Locate } from "./points.ts";
+export { createLocator, type Located, type Locator } from "./points.ts";
 export type { FaceRecord, FailureRecord } from "./record.ts";
 export type { AlignSettings } from "./settings.ts";
 export { countSources, isVideo, type Source, type SourceCount, sourceOfFile, walkSources } from "./sources.ts";

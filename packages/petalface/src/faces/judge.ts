@@ -3,7 +3,7 @@ import { chooseFace } from "./choose.ts";
 import type { Detector } from "./detector.ts";
 import { findFaces } from "./find.ts";
 import { distance, type Point, template } from "./geometry.ts";
-import type { Locate } from "./points.ts";
+import type { Locator } from "./points.ts";
 
 /** Whether photos are aligned faces, and what says so. */
 export interface Judgement {
@@ -33,7 +33,7 @@ const most = 0.25;
 export async function judgeAlignment(
   count: number,
   paths: (at: number) => string,
-  open: () => Promise<{ readonly detector: Detector; readonly locate: Locate; close(): Promise<void> }>,
+  open: () => Promise<{ readonly detector: Detector; readonly locator: Locator; close(): Promise<void> }>,
 ): Promise<Judgement> {
   const squares: Pixels[] = [];
   let largest = 0;
@@ -48,12 +48,12 @@ export async function judgeAlignment(
     squares.push(resize(pixels, side, side));
   }
   if (largest <= cropSide) return { aligned: true, reason: `all are squares of at most ${cropSide} px` };
-  const { detector, locate, close } = await open();
+  const { detector, locator, close } = await open();
   try {
     let [faces, onTemplate] = [0, 0];
     for (const square of squares) {
       const found = await findFaces(square, detector);
-      const points = found && (await locate(square, chooseFace(found.faces, side, side, "central")));
+      const points = found && (await locator.locate(square, chooseFace(found.faces, side, side, "central")))?.points;
       if (points === undefined) continue;
       faces++;
       const wanted = template(side);

@@ -30,10 +30,20 @@ function keepBest(found: readonly Detection[], most: number, alike: (one: Box, o
 
 /**
  * {@link suppress} for faces of several views of one photo. A tile may show half a face: its box shares little of the union with the whole face's, but lies
- * in it. So of two boxes the surer stays where more than half of the smaller one is shared.
+ * in it. So of two boxes the surer stays where more than half of the smaller one is shared. Boxes of very different size are different faces: a
+ * far one beside the head of a near one lies in the near one's box.
  */
 export function joinViews(found: readonly Detection[]): Detection[] {
-  return keepBest(found, 0.5, (one, other) => shared(one, other) / Math.max(Math.min(area(one), area(other)), 1e-9));
+  return keepBest(found, 0, (one, other) => (isSameFace(one, other) ? 1 : 0));
+}
+
+/** Sides of two boxes of one face differ at most so many times, also where one shows a part of it. */
+const mostTimes = 4;
+
+/** Whether two boxes are of one face, or one shows a part of the other's: more than half of the smaller is shared, and sizes are alike. */
+export function isSameFace(one: Box, other: Box): boolean {
+  const [small, large] = [area(one), area(other)].sort((a, b) => a - b) as [number, number];
+  return mostTimes ** 2 * small >= large && shared(one, other) > 0.5 * Math.max(small, 1e-9);
 }
 
 /** Shared area over joint area, 0 to 1; 0 where both are empty. */

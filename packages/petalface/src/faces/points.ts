@@ -3,9 +3,27 @@ import type { DetectorKind } from "./detectors/layout.ts";
 import { type Box, distance, type FivePoints, mapPoints, type Point } from "./geometry.ts";
 import type { Landmarker } from "./landmarks.ts";
 import type { Detection } from "./nms.ts";
+import { type Turn, turnBack } from "./turns.ts";
 
-/** Finds the five points of a detected face. */
-export type Locate = (photo: Pixels, face: Detection) => Promise<FivePoints | undefined>;
+/** The five points of a face, and how well they are settled. */
+export interface Located {
+  readonly points: FivePoints;
+  /**
+   * How far the landmark network moves the points that it found itself, in distances between the eyes: an upright face's stay where they are, those
+   * of a face on its side or head do not, since the network expects upright ones. Undefined where there is no network.
+   */
+  readonly unrest: number | undefined;
+}
+
+/** Finds the five points of detected faces. */
+export interface Locator {
+  locate(photo: Pixels, face: Detection): Promise<Located | undefined>;
+  /**
+   * The quarter turn of the photo after which a face would be upright, by what the landmark network says when it starts from points turned
+   * likewise: undefined where it settles clearly better in none of them, or there is no network.
+   */
+  likelyTurn(photo: Pixels, face: Detection, unrest: number | undefined): Promise<Turn | undefined>;
+}
 
 /** Where points come from. */
 type PointSource = DetectorKind | "landmarks";
@@ -45,6 +63,15 @@ const ownShare: Readonly<Record<DetectorKind, number>> = { scrfd: 0.4, yunet: 0,
 /** Landmarks that lie further from a detector's own points than this, in distances between the eyes, missed the face. */
 const mostApart = 0.35;
 
+/** Points of a detector this near to those of the network, in distances between the eyes, agree: the face is upright. */
+const agreed = 0.06;
+
+/** Width of a detected box over the root of its area, usually. */
+const usualWidth = 0.87;
+
+/** Starts from which a face may be turned: clearly better is half the unrest. */
+const clearlySettled = 0.5;
+
 /** Where the five points lie in a detected box, on average: from its middle, in shares of its width. */
 const inBox: FivePoints = [
   [-0.241, -0.137],
@@ -60,21 +87,62 @@ const inBox: FivePoints = [
  *
  * @param landmarks undefined: the detector's own points are all there is
  */
-export function createLocate(kind: DetectorKind, landmarks: Landmarker | undefined): Locate {
-  return async (photo, { box, points }) => {
-    if (landmarks === undefined) return points && correct(points, kind);
-    const about = points ?? (await landmarks.refine(photo, pointsInBox(box)));
-    const found = about && (await landmarks.refine(photo, about));
-    const refined = found && correct(found, "landmarks");
-    if (points === undefined || refined === undefined) return refined ?? (points && correct(points, kind));
-    const own = correct(points, kind);
-    if (apart(own, refined) > mostApart) return own;
-    const share = ownShare[kind];
-    return mapPoints(refined, ([x, y], at) => {
-      const [u, v] = own[at] as Point;
-      return [x + share * (u - x), y + share * (v - y)];
-    });
+export function createLocator(kind: DetectorKind, landmarks: Landmarker | undefined): Locator {
+  return {
+    async locate(photo, { box, points }) {
+      const own = points && correct(points, kind);
+      if (landmarks === undefined) return own && { points: own, unrest: undefined };
+      const about = points ?? (await landmarks.refine(photo, pointsInBox(box)));
+      const found = about && (await landmarks.refine(photo, about));
+      if (about === undefined || found === undefined) return own && { points: own, unrest: Number.POSITIVE_INFINITY };
+      const refined = correct(found, "landmarks");
+      if (own === undefined) return { points: refined, unrest: apart(found, about) };
+      const difference = apart(own, refined);
+      const again = difference > agreed ? await landmarks.refine(photo, found) : found;
+      const unrest = again === undefined ? Number.POSITIVE_INFINITY : apart(found, again);
+      if (difference > mostApart) return { points: own, unrest };
+      const share = ownShare[kind];
+      const mean = mapPoints(refined, ([x, y], at) => {
+        const [u, v] = own[at] as Point;
+        return [x + share * (u - x), y + share * (v - y)];
+      });
+      return { points: mean, unrest };
+    },
+    async likelyTurn(photo, { box }, unrest) {
+      if (landmarks === undefined || unrest === undefined) return undefined;
+      let best: { readonly turn: Turn; readonly unrest: number } | undefined;
+      for (const turn of [1, 2, 3] as const) {
+        const settled = await settle(landmarks, photo, turnedInBox(box, turn));
+        if (settled < Math.min(clearlySettled * unrest, best?.unrest ?? Number.POSITIVE_INFINITY))
+          best = { turn, unrest: settled };
+      }
+      return best?.turn;
+    },
   };
+}
+
+/** How far the network moves the points in the last of three steps. */
+async function settle(landmarks: Landmarker, photo: Pixels, start: FivePoints): Promise<number> {
+  let points = start;
+  let moved = Number.POSITIVE_INFINITY;
+  for (let step = 0; step < 3; step++) {
+    const next = await landmarks.refine(photo, points);
+    if (next === undefined) return Number.POSITIVE_INFINITY;
+    moved = apart(next, points);
+    points = next;
+  }
+  return moved;
+}
+
+/** Where the points of a face lie that is upright after so many quarter turns of the photo. Its box is about as large, its sides change places. */
+function turnedInBox([left, top, right, bottom]: Box, turn: Turn): FivePoints {
+  const width = usualWidth * Math.sqrt((right - left) * (bottom - top));
+  const back = turnBack(turn, 1, 1);
+  const [middleX, middleY] = [(left + right) / 2, (top + bottom) / 2];
+  return mapPoints(inBox, (point) => {
+    const [x, y] = back(point);
+    return [middleX + x * width, middleY + y * width];
+  });
 }
 
 function pointsInBox([left, top, right, bottom]: Box): FivePoints {

@@ -23,6 +23,8 @@ export interface FaceRecord {
   readonly points: FivePoints | null;
   /** The detector's, 0 to 1. */
   readonly score: number | null;
+  /** Degrees clockwise by which the photo was turned for this face to be upright; `box` and `points` are of the photo before. */
+  readonly rotation: 0 | 90 | 180 | 270;
   /** The try that found the face; see `attemptsFor`. */
   readonly attempt: Attempt["name"] | null;
   /** Whether the score is below the detector's threshold, and the face the best of all tries. */

@@ -43,7 +43,7 @@ const options: Readonly<Record<keyof AlignSettings, string>> = {
  */
 export async function keepSettings(folder: string, settings: AlignSettings): Promise<void> {
   const path = join(folder, "align.json");
-  const text = `${JSON.stringify({ format: 1, settings }, null, 2)}\n`;
+  const text = `${JSON.stringify({ format: 2, settings }, null, 2)}\n`;
   let earlier: string;
   try {
     earlier = await readFile(path, "utf8");

@@ -12,6 +12,8 @@ export interface AlignSummary {
   readonly aligned: number;
   /** Crops of aligned faces that no try was sure of. */
   readonly weak: number;
+  /** Crops of aligned faces whose photo was turned for it. */
+  readonly turned: number;
   /** Centred squares. */
   readonly fallback: number;
   /** Crops that come from several faces of one photo. */
@@ -30,7 +32,7 @@ const mostPixels = 4096;
 export function createSummary() {
   const pixels = new Float64Array(mostPixels + 1);
   const first: string[] = [];
-  let [sources, reused, crops, aligned, weak, several, failures] = [0, 0, 0, 0, 0, 0, 0];
+  let [sources, reused, crops, aligned, weak, turned, several, failures] = [0, 0, 0, 0, 0, 0, 0, 0];
   const quantile = (share: number): number => {
     let below = 0;
     return pixels.findIndex((count) => {
@@ -54,12 +56,13 @@ export function createSummary() {
         if (!line.aligned) continue;
         aligned++;
         if (line.weak) weak++;
+        if (line.rotation !== 0) turned++;
         const bin = Math.min(Math.round(line.resolution), mostPixels);
         pixels[bin] = (pixels[bin] as number) + 1;
       }
     },
     report: (manifest: string): AlignSummary => ({
-      ...{ manifest, sources, reused, crops, aligned, weak, several },
+      ...{ manifest, sources, reused, crops, aligned, weak, turned, several },
       fallback: crops - aligned,
       resolution: aligned === 0 ? undefined : { low: quantile(0.05), median: quantile(0.5), high: quantile(0.95) },
       unreadable: { count: failures, first },

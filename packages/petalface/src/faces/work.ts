@@ -6,7 +6,7 @@ import { decodePhoto, type Photo, type Pixels } from "../images/index.ts";
 import { type Crop, type CropFaces, type CropOptions, createCropFaces } from "./crop.ts";
 import { openDetector } from "./detector.ts";
 import { openLandmarker } from "./landmarks.ts";
-import { createLocate } from "./points.ts";
+import { createLocator } from "./points.ts";
 import type { FaceRecord } from "./record.ts";
 
 /** Formats of the crops: lossless, or JPEG at quality 95. */
@@ -54,7 +54,7 @@ export async function openWork(options: WorkOptions): Promise<Work> {
     );
   }
   const landmarks = options.landmarks === undefined ? undefined : await openLandmarker(options.landmarks);
-  const crop = createCropFaces(detector, createLocate(detector.kind, landmarks), options);
+  const crop = createCropFaces(detector, createLocator(detector.kind, landmarks), options);
   return {
     run: (job) => align(job, crop, options),
     async close() {

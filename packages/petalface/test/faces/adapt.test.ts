@@ -2,7 +2,7 @@ import { mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import sharp from "sharp";
 import { beforeAll, describe, expect, test } from "vitest";
-import { createLocate, judgeAlignment, openDetector, template } from "../../src/faces/index.ts";
+import { createLocator, judgeAlignment, openDetector, template } from "../../src/faces/index.ts";
 import { drawFace, openFaceSpace } from "../../src/images/index.ts";
 import { petalface } from "../cli/process.ts";
 import { paint, shared, temporaryFolder } from "../images/helpers.ts";
@@ -43,7 +43,7 @@ describe("whether photos are aligned faces", () => {
       (number) => paths[number] as string,
       async () => {
         const detector = await openDetector(path);
-        return { detector, locate: createLocate(detector.kind, undefined), close: () => detector.close() };
+        return { detector, locator: createLocator(detector.kind, undefined), close: () => detector.close() };
       },
     );
   };
@@ -86,7 +86,7 @@ test.skipIf(!photos.exists)(
       .map((line) => line.split("\t", 1)[0] as string);
     const open = async () => {
       const detector = await openDetector(shared("weights", "scrfd_2.5g_bnkps.onnx").path);
-      return { detector, locate: createLocate(detector.kind, undefined), close: () => detector.close() };
+      return { detector, locator: createLocator(detector.kind, undefined), close: () => detector.close() };
     };
     expect(
       await judgeAlignment(names.length, (number) => join(photos.path, names[number] as string), open),

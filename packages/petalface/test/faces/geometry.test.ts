@@ -108,3 +108,11 @@ test("half a face that a tile shows is not another face", () => {
   expect(joinViews([half, other, whole])).toEqual([whole, other]);
   expect(suppress([half, other, whole], 0.4)).toEqual([whole, half, other]);
 });
+
+test("a far face in the box of a near one is another face, whichever is surer", () => {
+  const near = { box: [400, 80, 850, 680], score: 0.9 } as const;
+  const far = { box: [420, 90, 440, 116], score: 0.8 } as const;
+  expect(joinViews([far, near])).toEqual([near, far]);
+  const surer = { ...far, score: 0.95 };
+  expect(joinViews([near, surer])).toEqual([surer, near]);
+});
