@@ -12,6 +12,16 @@ export { type ExternalFile, externalFiles } from "./format/external.ts";
 export { encodeModel, type ReadOptions, readModel, type WriteOptions, writeModel } from "./format/model.ts";
 export { otherFormat } from "./format/other.ts";
 export { placeModel } from "./format/place.ts";
+export {
+  type AtomicFile,
+  type AtomicOptions,
+  isUnfinished,
+  makeFolder,
+  openAtomicFile,
+  reasonOf,
+  removeUnfinished,
+  writeFileAtomic,
+} from "./format/write-file.ts";
 export { type CheckOptions, type CheckResult, checkGradients } from "./gradient/check.ts";
 export { type DifferentiateOptions, differentiate } from "./gradient/differentiate.ts";
 export { floatOf, intOf, intsOf, stringOf } from "./graph/attributes.ts";

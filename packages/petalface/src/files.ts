@@ -1,71 +1,96 @@
-import { mkdir, open, readdir, rename, rm } from "node:fs/promises";
-import { dirname, join } from "node:path";
-import writeFileAtomic from "write-file-atomic";
+import {
+  type AtomicOptions,
+  isUnfinished,
+  makeFolder as makeFolders,
+  openAtomicFile,
+  reasonOf,
+  removeUnfinished,
+  writeFileAtomic,
+} from "onnx-grad";
 import { PetalfaceError } from "./errors.ts";
+
+export { isUnfinished, removeUnfinished };
 
 /** What the operating system says about a failed write, and what to do about it where that is known. */
 export function writeFailure(path: string, cause: unknown): PetalfaceError {
-  const { code, message } = cause instanceof Error ? (cause as NodeJS.ErrnoException) : { code: "", message: cause };
+  const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";
   const known: Readonly<Record<string, string>> = {
     ENOSPC: "the disk is full; make room on it, then go on",
     EDQUOT: "the disk quota is used up; make room, then go on",
     EROFS: "the file system is read-only; choose another folder, or mount it writable",
     EACCES: "permission denied; choose another folder, or change its permissions",
     EPERM: "permission denied; choose another folder, or change its permissions",
+    ENOTDIR: "a part of its path is a file, not a folder; choose another place",
   };
-  const what = (code === undefined ? undefined : known[code]) ?? String(message);
-  return new PetalfaceError(`cannot write ${path}: ${what}`, { cause });
+  return new PetalfaceError(`cannot write ${path}: ${known[code] ?? reasonOf(cause)}`, { cause });
 }
 
-/** Writes a whole file beside its place, syncs it and renames it in: readers see the old file or the new one. Makes folders. */
-export async function writeFileSafely(path: string, content: string | Uint8Array): Promise<void> {
+/** Makes a folder and those above it. Throws PetalfaceError. */
+export async function makeFolder(path: string): Promise<void> {
   try {
-    await mkdir(dirname(path), { recursive: true });
-    await writeFileAtomic(
-      path,
-      typeof content === "string" ? content : Buffer.from(content.buffer, content.byteOffset, content.byteLength),
-    );
+    await makeFolders(path);
   } catch (error) {
     throw writeFailure(path, error);
   }
 }
 
-/** Largest part handed to the operating system at once. */
-const largestWrite = 64 * 2 ** 20;
+/** Writes a whole file beside its place, syncs it and renames it in: readers see the old file or the new one. Makes folders. */
+export const writeFileSafely = (path: string, content: string | Uint8Array): Promise<void> =>
+  writePiecesSafely(path, [typeof content === "string" ? Buffer.from(content) : content]);
 
 /**
  * As {@link writeFileSafely}, for content in pieces that would be too large to join in memory. The pieces must not change meanwhile.
- * A PetalfaceError of the pieces' own making is passed on.
+ * What the pieces themselves throw is passed on.
  */
 export async function writePiecesSafely(
   path: string,
   pieces: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+  options: AtomicOptions = {},
 ): Promise<void> {
-  const part = `${path}.part`;
-  try {
-    await mkdir(dirname(path), { recursive: true });
-    {
-      await using file = await open(part, "w");
-      for await (const piece of pieces)
-        for (let start = 0; start < piece.length; start += largestWrite)
-          await writeAll(file, piece.subarray(start, start + largestWrite));
-      await file.sync();
+  // So that a failure to read what is written is not taken for one to write.
+  const own: { failure?: unknown } = {};
+  async function* watched(): AsyncGenerator<Uint8Array> {
+    try {
+      yield* pieces;
+    } catch (error) {
+      own.failure = error;
+      throw error;
     }
-    await rename(part, path);
+  }
+  try {
+    await writeFileAtomic(path, watched(), options);
   } catch (error) {
-    await rm(part, { force: true }).catch(() => {});
-    throw error instanceof PetalfaceError ? error : writeFailure(path, error);
+    if ("failure" in own || error instanceof PetalfaceError) throw error;
+    throw writeFailure(path, error);
   }
 }
 
-async function writeAll(file: Awaited<ReturnType<typeof open>>, bytes: Uint8Array): Promise<void> {
-  for (let done = 0; done < bytes.length; ) done += (await file.write(bytes, done)).bytesWritten;
+/** A file that is written row by row and appears under its name only when it is whole. */
+export interface RowFile {
+  /** Appends bytes. */
+  write(bytes: Uint8Array): Promise<void>;
+  /** Writes over the first bytes. */
+  replaceHead(bytes: Uint8Array): Promise<void>;
+  /** Syncs the file and gives it its name. */
+  finish(): Promise<void>;
+  /** Removes what was written; does nothing after {@link finish}. */
+  discard(): Promise<void>;
 }
 
-/** Removes what an earlier process left of its unfinished writes in this folder. Call it only where nobody else writes. */
-export async function removeUnfinished(folder: string): Promise<void> {
-  const names = await readdir(folder).catch(() => []);
-  for (const name of names)
-    if (/^(?!lock\.json).*\.part$|\.(?:json|jsonl|safetensors)\.\d+$/.test(name))
-      await rm(join(folder, name), { force: true });
+/** Opens a {@link RowFile}. Throws PetalfaceError if the place cannot be written. */
+export async function openRowFile(path: string): Promise<RowFile> {
+  const named = async <T>(work: Promise<T>): Promise<T> => {
+    try {
+      return await work;
+    } catch (error) {
+      throw writeFailure(path, error);
+    }
+  };
+  const file = await named(openAtomicFile(path));
+  return {
+    write: (bytes) => named(file.write(bytes)),
+    replaceHead: (bytes) => named(file.replaceHead(bytes)),
+    finish: () => named(file.finish()),
+    discard: file.discard,
+  };
 }

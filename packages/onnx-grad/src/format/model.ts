@@ -1,4 +1,3 @@
-import { open, rename, rm } from "node:fs/promises";
 import { basename, dirname, resolve } from "node:path";
 import { typeGraph } from "../fold/fold.ts";
 import type { Shape } from "../graph/dim.ts";
@@ -15,6 +14,7 @@ import { refuseOther } from "./other.ts";
 import { decodeProto, type ModelProto } from "./proto.ts";
 import { type Source, startSource } from "./source.ts";
 import { thinModel } from "./thin.ts";
+import { type AtomicOptions, reasonOf, writeFileAtomic } from "./write-file.ts";
 
 /** Operator sets whose meaning onnx-grad knows. */
 const OPSETS = { first: 7, last: 25 } as const;
@@ -139,7 +139,7 @@ export interface WriteOptions {
 
 /**
  * Writes the graph as one ONNX file, self-contained unless asked otherwise. Weights are streamed from their files. The file appears complete or not at all:
- * it is written beside its place, synced and renamed. Throws OnnxGradError beyond 2 GiB or if it cannot be written.
+ * it is written beside its place, synced and renamed. Its folder is made. Throws OnnxGradError beyond 2 GiB or if it cannot be written.
  */
 export async function writeModel(graph: Graph, path: string, options: WriteOptions = {}): Promise<void> {
   const folder = dirname(resolve(path));
@@ -150,22 +150,12 @@ export async function writeModel(graph: Graph, path: string, options: WriteOptio
   await writeParts(modelParts(graph, locate, options.contents), path);
 }
 
-/** Writes parts to a file, complete or not at all. */
-export async function writeParts(parts: readonly Part[], path: string): Promise<void> {
-  const beside = `${path}.${process.pid}-${Math.random().toString(36).slice(2)}.part`;
+/** Writes parts to a file, complete or not at all. Throws OnnxGradError if it cannot be written. */
+export async function writeParts(parts: readonly Part[], path: string, options: AtomicOptions = {}): Promise<void> {
   try {
-    const handle = await open(beside, "wx");
-    try {
-      for await (const bytes of streamParts(parts)) await handle.writeFile(bytes);
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-    await rename(beside, path);
+    await writeFileAtomic(path, streamParts(parts), options);
   } catch (error) {
-    await rm(beside, { force: true }).catch(() => undefined);
     if (error instanceof OnnxGradError) throw error;
-    const why = error instanceof Error ? error.message : String(error);
-    throw new OnnxGradError(`${path}: cannot be written (${why})`, { cause: error });
+    throw new OnnxGradError(`${path}: cannot be written (${reasonOf(error)})`, { cause: error });
   }
 }

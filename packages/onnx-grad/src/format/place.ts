@@ -13,6 +13,8 @@ const SIDE = 64 << 10;
 /** Where tensors start in that file: multiples of a page, so that each can be mapped by itself. */
 const PAGE = 4096;
 const SIDE_FILE = "constants.bin";
+/** Nobody reads a placed model after this process: syncing it would only take time. */
+const forNow = { sync: false };
 
 /**
  * Writes `model.onnx` into `dir` for onnxruntime and returns its path. The weights stay in their files, which are linked into `dir`
@@ -35,13 +37,13 @@ export async function placeModel(graph: Graph, dir: string): Promise<string> {
     }
   }
   const side = sideFile(graph);
-  if (side.parts.length > 0) await writeParts(side.parts, join(dir, SIDE_FILE));
+  if (side.parts.length > 0) await writeParts(side.parts, join(dir, SIDE_FILE), forNow);
   const locate = (name: string, constant: Constant): Location | undefined =>
     isExternal(constant)
       ? { location: links.get(constant.file) as string, offset: constant.offset }
       : side.places.get(name);
   const path = join(dir, "model.onnx");
-  await writeParts(modelParts(graph, locate), path);
+  await writeParts(modelParts(graph, locate), path, forNow);
   return path;
 }
 

@@ -19,6 +19,10 @@ const qualityFile = "quality_model.safetensors";
 /** Version of `adapter_config.json`; a newer one is refused. */
 const formatVersion = 1;
 
+/** Paths of everything that {@link saveAdapter} may write. */
+export const adapterFiles = (folder: string): string[] =>
+  [configFile, weightsFile, qualityFile].map((name) => join(folder, name));
+
 /** Writes `adapter_model.safetensors`, then `adapter_config.json`, into a folder, each atomically. */
 export async function saveAdapter(folder: string, backbone: Backbone, adapter: Adapter): Promise<void> {
   const { config, theta, statistics = new Float32Array(0) } = adapter;

@@ -1,5 +1,3 @@
-import { mkdtempSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Embedder, rowsNotFinite } from "../backbones/index.ts";
 import type { FaceData } from "../data/index.ts";
@@ -7,6 +5,7 @@ import { identify, type Matcher, rowsOf } from "../evaluation/index.ts";
 import { type Loader, prefetch } from "../images/index.ts";
 import { random } from "../random.ts";
 import { openScratch, type Scratch } from "../scratch.ts";
+import { makeTemporary } from "../temporary.ts";
 
 /** A face that does not look like its person. */
 export interface Outlier {
@@ -67,7 +66,15 @@ export async function readPeople(
   } = {},
 ): Promise<People> {
   const { width, batch } = embedder;
-  const rows = openScratch(mkdtempSync(join(tmpdir(), "petalface-rows-")), width);
+  const temporary = await makeTemporary();
+  const scratch = openScratch(join(temporary.path, "rows"), width);
+  const rows: Scratch = {
+    ...scratch,
+    close() {
+      scratch.close();
+      temporary.remove();
+    },
+  };
   try {
     const centres = new Float32Array(data.people.length * width);
     const faces = new Uint32Array(data.people.length);

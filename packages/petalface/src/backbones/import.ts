@@ -1,5 +1,5 @@
-import { mkdir, rm } from "node:fs/promises";
-import { dirname, resolve } from "node:path";
+import { rm } from "node:fs/promises";
+import { resolve } from "node:path";
 import { type Constant, type Graph, sizeOf, writeModel } from "onnx-grad";
 import {
   bufferNames,
@@ -127,7 +127,6 @@ export async function writeNetwork(
   const graph = withoutOptional(matched, metadata);
   const needed = new Map([...tensors].filter(([name]) => graph.constants.has(name)));
   const bytes = [...needed.values()].reduce((sum, { shape }) => sum + 4 * sizeOf(shape), 0);
-  await mkdir(dirname(path), { recursive: true });
   if (bytes >= (options.apart ?? largestFile))
     return await writeApart({ ...matched, tensors: needed }, graph, path, bytes, options);
   let written = 0;
@@ -152,6 +151,19 @@ export async function writeNetwork(
   }
   return { model: path, bytes };
 }
+
+/** Paths of what {@link writeNetwork} writes: the model, and where the weights are too many for one file, theirs. */
+export function networkFiles(
+  { tensors }: Pick<MatchedNetwork, "tensors">,
+  path: string,
+  { apart = largestFile }: Pick<WriteNetworkOptions, "apart"> = {},
+): string[] {
+  const written = [...tensors].filter(([name]) => !optional.some((rule) => rule.test(name)));
+  const bytes = written.reduce((sum, [, { shape }]) => sum + 4 * sizeOf(shape), 0);
+  return bytes >= apart ? [path, weightsPath(path)] : [path];
+}
+
+const weightsPath = (path: string): string => `${path.replace(/\.onnx$/i, "")}.safetensors`;
 
 function refuseOverwriting(checkpoint: Checkpoint, path: string): void {
   if ([...checkpoint.files.keys()].some((file) => resolve(file) === resolve(path)))
@@ -183,7 +195,7 @@ async function writeApart(
   bytes: number,
   { signal, progress }: WriteNetworkOptions,
 ): Promise<WrittenNetwork> {
-  const weights = `${path.replace(/\.onnx$/i, "")}.safetensors`;
+  const weights = weightsPath(path);
   refuseOverwriting(checkpoint, weights);
   const written = await writeFloat32(weights, checkpoint, tensors, {
     progress: (done, total) => {

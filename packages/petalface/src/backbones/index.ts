@@ -14,6 +14,7 @@ export {
   architectureKey,
   type MatchedNetwork,
   matchNetwork,
+  networkFiles,
   trainingWeight,
   type WriteNetworkOptions,
   type WrittenNetwork,

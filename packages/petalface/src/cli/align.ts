@@ -5,6 +5,7 @@ import { PetalfaceError } from "../errors.ts";
 import {
   type AlignSettings,
   type AlignSummary,
+  alignedLists,
   alignFaces,
   countSources,
   findFfmpeg,
@@ -17,6 +18,7 @@ import {
 } from "../faces/index.ts";
 import { printPath } from "../images/index.ts";
 import type { CliContext } from "./context.ts";
+import { claimOutputs } from "./outputs.ts";
 
 /** How to align, as the command line takes it. */
 export interface AlignChoices
@@ -97,6 +99,7 @@ export async function alignInto(
   const inside = relative(resolve(input.spec), resolve(out));
   if (inside === "" || !(inside.startsWith("..") || resolve(out) === inside))
     throw new PetalfaceError(`${printPath(out)} lies in ${printPath(input.spec)}: name a folder outside of it`);
+  await using _outputs = await claimOutputs(alignedLists(out), context, { inputs: [input.spec] });
   const ffmpeg = findFfmpeg();
   if (choices.videos && input.firstVideo !== undefined && ffmpeg === undefined)
     throw new PetalfaceError(

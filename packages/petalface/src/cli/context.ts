@@ -9,6 +9,8 @@ export interface CliContext {
   readonly json: boolean;
   /** `--debug` was given. */
   readonly debug: boolean;
+  /** `--force` was given. */
+  readonly force: boolean;
   /**
    * Prints the outcome of the command: `document` as JSON under `--json`, else `text`. Called once, at the end. Long lines of the text are broken,
    * unless it is `exact`: what other programs read.
@@ -18,6 +20,8 @@ export interface CliContext {
   print(line: string): void;
   /** Prints a line on stderr; nothing under `--quiet`. */
   note(line: string): void;
+  /** As `note`, but a line that was printed already is not printed again. */
+  noteOnce(line: string): void;
   /** A progress line on stderr for `total` things, `from` of which an earlier process did; silent under `--quiet`. */
   progress(label: string, total: number, unit: string, from?: number): Progress;
 }
@@ -27,6 +31,7 @@ export interface CommonOptions {
   readonly json?: boolean;
   readonly quiet?: boolean;
   readonly debug?: boolean;
+  readonly force?: boolean;
 }
 
 /**
@@ -39,6 +44,11 @@ export function createContext(
   stdout: NodeJS.WriteStream,
   stderr: NodeJS.WriteStream,
 ): CliContext {
+  const said = new Set<string>();
+  const note = (line: string): void => {
+    // In a file a note stays one line, as errors do: so it can be searched for.
+    if (!options().quiet) stderr.write(stderr.isTTY ? `\r\u001b[K${fitLines(line)}\n` : `${line}\n`);
+  };
   return {
     signal,
     get json() {
@@ -47,6 +57,9 @@ export function createContext(
     get debug() {
       return options().debug === true;
     },
+    get force() {
+      return options().force === true;
+    },
     result(document, text, exact = false) {
       const shown = exact ? text : fitLines(text);
       stdout.write(`${options().json ? JSON.stringify(document, undefined, 2) : shown}\n`);
@@ -54,9 +67,10 @@ export function createContext(
     print(line) {
       if (!options().json) stdout.write(`${fitLines(line)}\n`);
     },
-    note(line) {
-      // In a file a note stays one line, as errors do: so it can be searched for.
-      if (!options().quiet) stderr.write(stderr.isTTY ? `\r\u001b[K${fitLines(line)}\n` : `${line}\n`);
+    note,
+    noteOnce(line) {
+      if (!said.has(line)) note(line);
+      said.add(line);
     },
     progress(label, total, unit, from = 0) {
       return createProgress({ label, total, unit, from, stream: options().quiet ? undefined : stderr });

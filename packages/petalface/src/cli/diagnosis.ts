@@ -1,8 +1,8 @@
-import { mkdir, rm, statfs, writeFile } from "node:fs/promises";
+import { statfs } from "node:fs/promises";
 import { availableParallelism, totalmem } from "node:os";
-import { join } from "node:path";
 import { cacheFolder, isCached, knownModels } from "../models/index.ts";
 import type { Provider } from "../runtime/index.ts";
+import { proveWritable } from "./cache-folder.ts";
 
 /** One thing that `petalface doctor` looked at. */
 export interface Finding {
@@ -112,14 +112,11 @@ function machine(): Finding[] {
 }
 
 async function cache(folder: string): Promise<Finding[]> {
-  const probe = join(folder, `.probe-${process.pid}`);
   try {
-    await mkdir(folder, { recursive: true });
-    await writeFile(probe, "");
-    await rm(probe);
+    await proveWritable(folder);
   } catch (error) {
     const todo = "set PETALFACE_CACHE to a folder that can be written";
-    return [{ name: "cache", state: "broken", detail: firstLine(error), todo }];
+    return [{ name: "cache", state: "missing", detail: firstLine(error), todo }];
   }
   const { bavail, bsize } = await statfs(folder);
   const free = (bavail * bsize) / GIB;

@@ -9,13 +9,14 @@ import {
   type EmbeddingStore,
   embedFaces,
   type LeftFace,
-  openEmbeddingStore,
+  openOptionalStore,
 } from "../embeddings/index.ts";
 import { PetalfaceError } from "../errors.ts";
 import type { Loader } from "../images/index.ts";
 import { cacheFolder } from "../models/index.ts";
 import { engineForm } from "../runtime/index.ts";
 import { versions } from "../versions.ts";
+import type { CliContext } from "./context.ts";
 import type { Engine, OpenedModel } from "./model.ts";
 
 /** One part of a data set, embedded. */
@@ -62,13 +63,14 @@ export function withCacheOption(command: Command): Command {
 }
 
 /**
- * Opens where the embeddings of this model are kept, or undefined under `--no-cache`. What is kept under one name depends on everything
+ * Opens where the embeddings of this model are kept, or undefined under `--no-cache` or where the cache folder cannot be used, which is noted. What is kept under one name depends on everything
  * that could change a bit of it: the model's file, how it is fed, the adapter, the engine, its threads, and versions.
  */
 export async function openCache(
   flags: CacheFlags,
   { backbone, model, adapter }: OpenedModel,
   engine: Engine,
+  context: Pick<CliContext, "noteOnce">,
 ): Promise<EmbeddingStore | undefined> {
   const limit = cacheLimit(process.env.PETALFACE_CACHE_GB);
   if (!flags.cache || limit === 0) return undefined;
@@ -81,12 +83,11 @@ export async function openCache(
     engine: { ...engine, ...engineForm(engine) },
     versions: await versions(),
   };
-  return openEmbeddingStore({
-    root: join(cacheFolder(), "embeddings"),
-    identity: JSON.stringify(identity),
-    numbers: model.width + (model.alpha === undefined ? 0 : 1),
-    limit,
-  });
+  const numbers = model.width + (model.alpha === undefined ? 0 : 1);
+  const store = { root: join(cacheFolder(), "embeddings"), identity: JSON.stringify(identity), numbers, limit };
+  return await openOptionalStore(store, (reason) =>
+    context.noteOnce(`note: embeddings are not kept: ${reason} (PETALFACE_CACHE names another cache folder)`),
+  );
 }
 
 /** Everything of an adapter that changes an embedding: its configuration and all its numbers. */

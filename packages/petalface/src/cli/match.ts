@@ -109,9 +109,10 @@ async function measure(
   leave: LeftOut | undefined,
 ): Promise<EvaluationResult> {
   const [degradation] = (flags.degrade ?? []).filter((spec) => spec !== "none");
-  const store = await openCache(flags, opened, engine);
-  const embedder = await openEmbedder(opened.model, engine);
-  const loader = openLoader({ size: opened.model.size, threads: engine.threads });
+  await using open = new AsyncDisposableStack();
+  const store = open.adopt(await openCache(flags, opened, engine, context), (kept) => kept?.close());
+  const embedder = open.adopt(await openEmbedder(opened.model, engine), (each) => each.close());
+  const loader = open.use(openLoader({ size: opened.model.size, threads: engine.threads }));
   const total = protocol.faces.length * (degradation === undefined ? 1 : 2);
   const progress = context.progress(`measuring the ${name} model`, total, "faces");
   try {
@@ -125,6 +126,5 @@ async function measure(
     });
   } finally {
     progress.close();
-    await Promise.all([loader.close(), embedder.close(), store?.close()]);
   }
 }

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { Command } from "commander";
+import { prepareCache } from "./cache-folder.ts";
 import { loadCommands } from "./commands.ts";
 import { type CommonOptions, createContext } from "./context.ts";
 import { describeFailure, stackOf } from "./failure.ts";
@@ -17,6 +18,7 @@ function createProgram(): Command {
       .helpOption("-h, --help", "print help")
       .option("--json", "print one JSON document on stdout and nothing else")
       .option("--quiet", "no progress and no notes on stderr")
+      .option("--force", "replace files that petalface did not write")
       .option("--debug", "print the stack of an error")
       .configureHelp({ showGlobalOptions: true })
       // Errors are reported by main(), in the one format that all of them share.
@@ -28,8 +30,8 @@ function createProgram(): Command {
 
 /**
  * Aborts on the first Ctrl-C. The second is left to the system, which ends the process at once, even amid a long step of the engine:
- * nobody listens any more by then. Listeners are taken away only when all of them have heard the first one: a library's (signal-exit, behind
- * write-file-atomic) ends the process where it finds itself alone.
+ * nobody listens any more by then. Listeners are taken away only when all of them have heard the first one: a library's may end the
+ * process where it finds itself alone.
  */
 function listenForSignals(note: (line: string) => void): { signal: AbortSignal; stop(): void } {
   const controller = new AbortController();
@@ -62,6 +64,7 @@ export async function main(args: readonly string[]): Promise<void> {
   const { signal, stop } = listenForSignals((line) => stderr.write(`${line}\n`));
   const program = createProgram();
   const context = createContext(() => program.opts<CommonOptions>(), signal, stdout, stderr);
+  program.hook("preAction", (_, command) => prepareCache(command.name(), context));
 
   const fail = async (error: unknown): Promise<void> => {
     const command = program.commands.find((each) => args.includes(each.name()))?.name();

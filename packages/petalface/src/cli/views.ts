@@ -17,6 +17,7 @@ export interface ViewRequest extends CacheFlags {
   readonly protocol: PairsProtocol;
   readonly models: readonly { readonly name: string; readonly opened: OpenedModel }[];
   readonly engine: Engine;
+  readonly noteOnce: (line: string) => void;
   readonly signal: AbortSignal;
 }
 
@@ -37,27 +38,24 @@ export async function viewPeople(request: ViewRequest): Promise<EmbeddingView> {
   const models: ViewedFaces[] = [];
   for (const { name, opened } of request.models) {
     const { model } = opened;
-    const store = await openCache(request, opened, request.engine);
-    const embedder = await openEmbedder(model, request.engine);
-    const loader = openLoader({ size: model.size, threads: request.engine.threads });
-    try {
-      const rows = new Float32Array(shown.length * model.width);
-      const face = (index: number) => {
-        const { image, how } = shown[index] as (typeof shown)[number];
-        const { source, id, quality } = data.at(found[image] as number);
-        return {
-          source,
-          flip: false,
-          degrade: how === null ? undefined : drawDegradation(parseDegradation(how), id),
-          quality,
-        };
+    await using open = new AsyncDisposableStack();
+    const store = open.adopt(await openCache(request, opened, request.engine, request), (kept) => kept?.close());
+    const embedder = open.adopt(await openEmbedder(model, request.engine), (each) => each.close());
+    const loader = open.use(openLoader({ size: model.size, threads: request.engine.threads }));
+    const rows = new Float32Array(shown.length * model.width);
+    const face = (index: number) => {
+      const { image, how } = shown[index] as (typeof shown)[number];
+      const { source, id, quality } = data.at(found[image] as number);
+      return {
+        source,
+        flip: false,
+        degrade: how === null ? undefined : drawDegradation(parseDegradation(how), id),
+        quality,
       };
-      const options = { embedder, loader, store, signal: request.signal };
-      for await (const part of embedFaces(shown.length, face, options)) rows.set(part.data, part.start * model.width);
-      models.push({ name, width: model.width, data: rows });
-    } finally {
-      await Promise.all([loader.close(), embedder.close(), store?.close()]);
-    }
+    };
+    const options = { embedder, loader, store, signal: request.signal };
+    for await (const part of embedFaces(shown.length, face, options)) rows.set(part.data, part.start * model.width);
+    models.push({ name, width: model.width, data: rows });
   }
   return {
     people: chosen.map((person) => protocol.people[person] ?? ""),

@@ -4,7 +4,7 @@ export type { ScanOptions } from "./listing/cached.ts";
 export { nameKey } from "./listing/spelling.ts";
 export { manifestExtensions } from "./manifest.ts";
 export { openData } from "./open.ts";
-export { type Packed, type PackOptions, packRecords } from "./records/pack.ts";
+export { type Packed, type PackOptions, packedFiles, packRecords } from "./records/pack.ts";
 export { type UnpackOptions, unpackRecords } from "./records/unpack.ts";
 export { encodeRecord } from "./records/write.ts";
 export { type FaceLoader, skipUnreadable } from "./skip.ts";

@@ -1,3 +1,4 @@
 export { type EmbeddedFaces, type EmbedFacesOptions, embedFaces, type LeftFace } from "./embed.ts";
+export { openOptionalStore } from "./optional.ts";
 export { type EmbeddingFile, openEmbeddingFile } from "./row-file.ts";
 export { type EmbeddingStore, openEmbeddingStore, type StoreOptions } from "./store.ts";

@@ -1,9 +1,9 @@
 import { createHash, randomBytes } from "node:crypto";
-import { type FileHandle, mkdir, open, utimes } from "node:fs/promises";
+import { type FileHandle, open, utimes } from "node:fs/promises";
 import { join } from "node:path";
 import { crc32 } from "node:zlib";
 import { PetalfaceError } from "../errors.ts";
-import { writeFailure } from "../files.ts";
+import { makeFolder, writeFailure } from "../files.ts";
 import { createKeyIndex } from "./key-index.ts";
 import { evictSegments, listSegments } from "./segments.ts";
 
@@ -55,9 +55,7 @@ export async function openEmbeddingStore({ root, identity, numbers, limit }: Sto
   const rowBytes = 4 * numbers;
   const index = createKeyIndex();
   const segments: OpenSegment[] = [];
-  await mkdir(folder, { recursive: true }).catch((error: unknown) => {
-    throw writeFailure(folder, error);
-  });
+  await makeFolder(folder);
   await evictSegments(root, limit, folder);
   for (const { path } of await listSegments(folder)) {
     const checks = await readKeys(path, rowBytes, index.add);

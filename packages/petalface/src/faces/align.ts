@@ -1,7 +1,7 @@
-import { mkdir, readdir } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { PetalfaceError } from "../errors.ts";
-import { removeUnfinished, writeFailure } from "../files.ts";
+import { makeFolder, removeUnfinished, writeFailure } from "../files.ts";
 import { printPath } from "../images/index.ts";
 import { isLitter } from "../litter.ts";
 import { lockRun } from "../lock.ts";
@@ -46,9 +46,9 @@ export interface AlignContext {
  */
 export async function alignFaces(request: AlignRequest, context: AlignContext): Promise<AlignSummary> {
   const { sources, settings, out, detector, landmarks } = request;
-  await makeFolder(out);
+  await prepareFolder(out);
   await using _lock = await lockRun(out);
-  await removeUnfinished(out);
+  await removeUnfinished(out, { all: true });
   await keepSettings(out, settings);
   const { size, all, rule, threshold, format } = settings;
   const options = { size, all, rule, threshold: threshold ?? undefined, format, out, detector, landmarks };
@@ -69,9 +69,9 @@ export async function alignFaces(request: AlignRequest, context: AlignContext): 
   return summary.report(join(out, files.manifest));
 }
 
-async function makeFolder(out: string): Promise<void> {
+async function prepareFolder(out: string): Promise<void> {
   try {
-    await mkdir(out, { recursive: true });
+    await makeFolder(out);
     const names = (await readdir(out)).filter((name) => !isLitter(name));
     const foreign = names.length > 0 && !names.some((name) => ours.has(name));
     if (foreign)

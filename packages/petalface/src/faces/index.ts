@@ -14,6 +14,7 @@ export {
 } from "./geometry.ts";
 export { type Judgement, judgeAlignment } from "./judge.ts";
 export { type Landmarker, openLandmarker } from "./landmarks.ts";
+export { alignedLists } from "./log.ts";
 export type { Detection } from "./nms.ts";
 export { createLocator, type Located, type Locator } from "./points.ts";
 export type { FaceRecord, FailureRecord } from "./record.ts";

@@ -16,6 +16,10 @@ export const files = {
   earlier: "earlier.jsonl",
 } as const;
 
+/** Paths of the lists that a finished run leaves in its folder. */
+export const alignedLists = (folder: string): string[] =>
+  [files.manifest, files.failures].map((name) => join(folder, name));
+
 /** Lines of one source, as an earlier run wrote them. */
 interface Group {
   readonly source: string;

@@ -1,7 +1,6 @@
-import { mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { PetalfaceError } from "../errors.ts";
-import { writeFailure } from "../files.ts";
+import { writePiecesSafely } from "../files.ts";
 import { decodePhoto, type Photo, type Pixels } from "../images/index.ts";
 import { type Crop, type CropFaces, type CropOptions, createCropFaces } from "./crop.ts";
 import { openDetector } from "./detector.ts";
@@ -74,7 +73,7 @@ async function align(job: Job, crop: CropFaces, { format, out }: WorkOptions): P
   const crops: (Crop["about"] & { path: string })[] = [];
   for (const { pixels, about } of await crop(photo)) {
     const path = cropPath(job.stem, about.face, format);
-    await writeCrop(join(out, path), pixels, format);
+    await writeCrop(out, join(out, path), pixels, format);
     crops.push({ path, ...about });
   }
   return { crops };
@@ -89,26 +88,18 @@ async function readPhoto({ photo, name }: Job): Promise<Photo> {
 export const cropPath = (stem: string, face: number, format: CropFormat): FaceRecord["path"] =>
   `${stem}${face > 1 ? `~${face}` : ""}.${format}`;
 
-/** Whole or not at all, for readers and for a run that goes on after a kill. */
-async function writeCrop(path: string, { data, width, height }: Pixels, format: CropFormat): Promise<void> {
+/** Whole or not at all, for readers and for a run that goes on after a kill. Unfinished ones lie in `out`, where the next run removes them. */
+async function writeCrop(
+  out: string,
+  path: string,
+  { data, width, height }: Pixels,
+  format: CropFormat,
+): Promise<void> {
   const { default: sharp } = await import("sharp");
   const image = sharp(data, { raw: { width, height, channels: 3 } });
   const bytes = await (format === "png"
     ? image.png({ compressionLevel: 6 })
     : image.jpeg({ quality: 95, chromaSubsampling: "4:4:4" })
   ).toBuffer();
-  const part = `${path}.part`;
-  try {
-    try {
-      writeFileSync(part, bytes);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
-      mkdirSync(dirname(path), { recursive: true });
-      writeFileSync(part, bytes);
-    }
-    renameSync(part, path);
-  } catch (error) {
-    rmSync(part, { force: true });
-    throw writeFailure(path, error);
-  }
+  await writePiecesSafely(path, [bytes], { sync: false, workIn: out });
 }

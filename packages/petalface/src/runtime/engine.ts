@@ -1,9 +1,9 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { availableParallelism, tmpdir } from "node:os";
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { type Graph, lower, OnnxGradError, placeModel, type Tensor } from "onnx-grad";
 import type { InferenceSession } from "onnxruntime-node";
 import { PetalfaceError } from "../errors.ts";
+import { makeTemporary } from "../temporary.ts";
 import { loadOnnxruntime } from "./onnxruntime.ts";
 import { runSession } from "./tensors.ts";
 import type { SessionOptions } from "./types.ts";
@@ -33,7 +33,8 @@ const isQuantised = (graph: Graph): boolean => graph.nodes.some(({ op }) => op =
  * With `profile` onnxruntime notes where each node ran, in a file of that prefix in the engine's folder.
  */
 export async function openEngine(graph: Graph, options: SessionOptions, profile?: string): Promise<Engine> {
-  const folder = await mkdtemp(join(options.scratch ?? tmpdir(), "petalface-"));
+  const temporary = await makeTemporary(options.scratch);
+  const folder = temporary.path;
   const provider = options.provider ?? "cpu";
   try {
     const { exact, level } = engineForm(options);
@@ -66,11 +67,11 @@ export async function openEngine(graph: Graph, options: SessionOptions, profile?
       run: (feeds) => runSession(onnxruntime, session, feeds),
       async close() {
         await session.release();
-        await rm(folder, { recursive: true, force: true });
+        temporary.remove();
       },
     };
   } catch (error) {
-    await rm(folder, { recursive: true, force: true });
+    temporary.remove();
     const cause = error instanceof Error ? error.message : String(error);
     // What onnx-grad says is about the graph itself and whole.
     if (error instanceof OnnxGradError) throw new PetalfaceError(cause, { cause: error });

@@ -2,6 +2,7 @@ import { mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { isUnfinished } from "../../src/files.ts";
 import { random } from "../../src/random.ts";
 import { writeTinyBackbone } from "../support/backbone.ts";
 import { smallSwin, writeNetworkFile } from "../support/network-file.ts";
@@ -48,7 +49,11 @@ const changed =
     const entry = await stat(join(run, ...path)).catch(() => undefined);
     return entry !== undefined && entry.mtimeMs >= since;
   };
-const partWritten = changed("checkpoint", "state.safetensors.part");
+const partWritten = async (run: string, since: number): Promise<boolean> => {
+  const names = await readdir(join(run, "checkpoint")).catch(() => []);
+  const unfinished = names.filter(isUnfinished).map((name) => changed("checkpoint", name)(run, since));
+  return (await Promise.all(unfinished)).includes(true);
+};
 /** Whether the checkpoint is from this step or a later one, and was written since then. */
 const reached =
   (step: number) =>

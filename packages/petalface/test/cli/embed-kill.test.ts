@@ -2,6 +2,7 @@ import { mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { isUnfinished } from "../../src/files.ts";
 import { writeTinyBackbone } from "../support/backbone.ts";
 import { ended, petalface, start } from "./process.ts";
 
@@ -45,7 +46,7 @@ test("embed goes on after kill -9 with what was computed, and evaluate takes the
   expect(kept).toBeLessThan(count);
   expect(await rowsKept()).toBeGreaterThanOrEqual(count * width * 4);
   // Nothing of the killed process is left beside the file.
-  expect((await readdir(folder)).filter((name) => name.includes(".part"))).toEqual([]);
+  expect((await readdir(folder)).filter(isUnfinished)).toEqual([]);
 
   const fresh = await petalface(embed("fresh.npy", "--no-cache"), { env });
   expect(JSON.parse(fresh.stdout).kept).toBe(0);

@@ -47,6 +47,7 @@ describe.skipIf(absent)("a study of LFW in a browser (needs chromium and the sha
       ...{ people: 6, degradation: "lr:20", data, protocol, cache: false },
       models: [first, second].map((backbone) => ({ name: backbone.spec.name, opened: { backbone, model: backbone } })),
       engine: { provider: "cpu", threads: 2 },
+      noteOnce: () => {},
       signal: new AbortController().signal,
     });
     names = view.people;

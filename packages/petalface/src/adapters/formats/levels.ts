@@ -51,13 +51,13 @@ export async function exportLevels(
   if (alpha === undefined) throw new Error("a calibrated measure without alpha");
   const levels: { alpha: number; file: string }[] = [];
   await writeFileSafely(join(folder, "README.txt"), readme);
-  await writeModel({ ...graph, outputs: [alpha] }, join(folder, "quality.onnx"));
+  await writeModel({ ...graph, outputs: [alpha] }, join(folder, qualityFile));
   let output = backbone.output;
   for (let level = 0; level < count; level++) {
     const at = level / (count - 1);
     const merged = await change(await exportedGraph(backbone, adapter, at), at);
     output = merged.outputs[0] as string;
-    const file = `level-${String(level).padStart(2, "0")}.onnx`;
+    const file = levelFile(level);
     await writeModel(merged, join(folder, file));
     levels.push({ alpha: at, file });
   }
@@ -68,12 +68,21 @@ export async function exportLevels(
     output,
     size,
     width,
-    quality: { file: "quality.onnx", output: alpha },
+    quality: { file: qualityFile, output: alpha },
     levels,
   };
   await writeFileSafely(join(folder, levelsFile), `${JSON.stringify(document, null, 2)}\n`);
   return document;
 }
+
+const qualityFile = "quality.onnx";
+const levelFile = (level: number): string => `level-${String(level).padStart(2, "0")}.onnx`;
+
+/** Paths of everything that {@link exportLevels} writes. */
+export const levelFiles = (folder: string, count: number): string[] =>
+  ["README.txt", qualityFile, levelsFile, ...Array.from({ length: count }, (_, level) => levelFile(level))].map(
+    (name) => join(folder, name),
+  );
 
 const readme = `A face recogniser as merged networks, one for each level of image quality.
 Run quality.onnx for alpha, then each image through the network of levels.json whose alpha is nearest. All embeddings are of one gallery.

@@ -5,6 +5,7 @@ import { encodeSafetensors, type StoredTensor } from "../../tensors/index.ts";
 import { type Adapter, gateAt, rankAt } from "../config.ts";
 import { type Gate, gateParts } from "../gate.ts";
 import { type Layered, layoutOf } from "../layout.ts";
+import { moduleNames } from "./module-names.ts";
 import { partsOf } from "./parts.ts";
 
 /** One adapter of Hugging Face PEFT: a folder of its own. */
@@ -15,6 +16,9 @@ export interface PeftAdapter {
   readonly weight: string;
   readonly layers: number;
 }
+
+const configFile = "adapter_config.json";
+const weightsFile = "adapter_model.safetensors";
 
 /** How the parts of a gate are weighted, and what their folders are called. */
 const weights: Readonly<Record<Gate, readonly (readonly [folder: string, weight: string])[]>> = {
@@ -33,37 +37,13 @@ const weights: Readonly<Record<Gate, readonly (readonly [folder: string, weight:
 /**
  * Writes an adapter as Hugging Face PEFT has them (`adapter_config.json`, `adapter_model.safetensors`, names `base_model.model.MODULE.lora_A.weight`).
  * PEFT knows no gate, so each part of one becomes an adapter in a folder of its own, to be weighted as its metadata says (`petalface.weight`);
- * layers without a gate become one more. Modules have the names of the graph's layers; those of imported networks are PyTorch's.
+ * layers without a gate become one more. Modules have PyTorch's names (see {@link moduleNames}).
  *
- * @throws PetalfaceError where trained weights are no low-rank adapter, or running statistics were trained too
+ * @throws PetalfaceError where the model does not say those names, trained weights are no low-rank adapter, or running statistics were trained too
  */
 export async function savePeft(folder: string, backbone: Layered, adapter: Adapter): Promise<PeftAdapter[]> {
   const { config } = adapter;
-  if (config.method !== "lora")
-    throw new PetalfaceError(`PEFT has low-rank adapters only; this one trained ${config.method}`);
-  if (config.batchNorm === "train")
-    throw new PetalfaceError(
-      "PEFT has no place for running statistics, and this adapter's batch normalisations were trained; give --as reference, or deploy with petalface export --out face.onnx",
-    );
-  const layout = layoutOf(backbone, config);
-  const made = new Map<
-    string,
-    { weight: string; rank: number; tensors: [string, StoredTensor][]; modules: string[] }
-  >();
-  for (const slot of layout.slots) {
-    const gate = gateAt(config, slot.of);
-    const count = gateParts(gate);
-    const rank = rankAt(config, slot.of) / count;
-    const isConv = layout.sites.some((site) => site.name === slot.of && site.op === "Conv");
-    for (const [index, { shape, data }] of partsOf(slot, adapter.theta, count, isConv).entries()) {
-      const [name, weight] = weights[gate][index] as readonly [string, string];
-      const part = made.get(name) ?? { weight, rank, tensors: [], modules: [] };
-      made.set(name, part);
-      const side = slot.role === "down" ? "lora_A" : "lora_B";
-      if (slot.role === "down") part.modules.push(slot.of);
-      part.tensors.push([`base_model.model.${slot.of}.${side}.weight`, { dtype: "F32", shape, data }]);
-    }
-  }
+  const made = peftParts(backbone, adapter);
   const written: PeftAdapter[] = [];
   for (const [name, { weight, rank, tensors, modules }] of made) {
     const own = made.size === 1 ? "" : name;
@@ -81,9 +61,55 @@ export async function savePeft(folder: string, backbone: Layered, adapter: Adapt
       target_modules: modules,
     };
     const metadata = { format: "pt", "petalface.weight": weight, "petalface.backbone": config.backbone.sha256 };
-    await writeFileSafely(join(folder, own, "adapter_model.safetensors"), encodeSafetensors(tensors, metadata));
-    await writeFileSafely(join(folder, own, "adapter_config.json"), `${JSON.stringify(document, null, 2)}\n`);
+    await writeFileSafely(join(folder, own, weightsFile), encodeSafetensors(tensors, metadata));
+    await writeFileSafely(join(folder, own, configFile), `${JSON.stringify(document, null, 2)}\n`);
     written.push({ folder: own, weight, layers: modules.length });
   }
   return written;
+}
+
+/** Paths of everything that {@link savePeft} writes. Throws what it throws. */
+export function peftFiles(folder: string, backbone: Layered, adapter: Adapter): string[] {
+  const made = peftParts(backbone, adapter);
+  return [...made.keys()].flatMap((name) =>
+    [weightsFile, configFile].map((file) => join(folder, made.size === 1 ? "" : name, file)),
+  );
+}
+
+/** One adapter of PEFT in the making. */
+interface Part {
+  readonly weight: string;
+  readonly rank: number;
+  readonly tensors: [string, StoredTensor][];
+  readonly modules: string[];
+}
+
+/** The parts of an adapter by their folder's name. */
+function peftParts(backbone: Layered, adapter: Adapter): Map<string, Part> {
+  const { config } = adapter;
+  if (config.method !== "lora")
+    throw new PetalfaceError(`PEFT has low-rank adapters only; this one trained ${config.method}`);
+  if (config.batchNorm === "train")
+    throw new PetalfaceError(
+      "PEFT has no place for running statistics, and this adapter's batch normalisations were trained; give --as reference, or deploy with petalface export --out face.onnx",
+    );
+  const layout = layoutOf(backbone, config);
+  const modules = moduleNames(backbone, layout.sites);
+  const made = new Map<string, Part>();
+  for (const slot of layout.slots) {
+    const gate = gateAt(config, slot.of);
+    const count = gateParts(gate);
+    const rank = rankAt(config, slot.of) / count;
+    const isConv = layout.sites.some((site) => site.name === slot.of && site.op === "Conv");
+    for (const [index, { shape, data }] of partsOf(slot, adapter.theta, count, isConv).entries()) {
+      const [name, weight] = weights[gate][index] as readonly [string, string];
+      const part = made.get(name) ?? { weight, rank, tensors: [], modules: [] };
+      made.set(name, part);
+      const side = slot.role === "down" ? "lora_A" : "lora_B";
+      const module = modules.get(slot.of) as string;
+      if (slot.role === "down") part.modules.push(module);
+      part.tensors.push([`base_model.model.${module}.${side}.weight`, { dtype: "F32", shape, data }]);
+    }
+  }
+  return made;
 }

@@ -5,6 +5,7 @@ import { openData } from "../../data/index.ts";
 import { writeFileSafely } from "../../files.ts";
 import { openLoader } from "../../images/index.ts";
 import type { CliContext } from "../context.ts";
+import { claimOutputs } from "../outputs.ts";
 import type { Progress } from "../progress.ts";
 import { nameFindings } from "./findings.ts";
 import { renderAuditPage } from "./page.ts";
@@ -29,6 +30,9 @@ export interface AuditFlags {
  * @returns what was found, and lines for people; undefined findings where it did not look
  */
 export async function runAudit(spec: string, flags: AuditFlags, context: CliContext) {
+  await using _outputs = await claimOutputs([flags.report], context, {
+    inputs: [spec, flags.against, flags.model],
+  });
   const data = await openData(spec);
   const asked = flags.model ?? flags.against ?? flags.report;
   const photos = data.length > 0 && data.at(0).source.kind !== "synthetic";
@@ -41,8 +45,9 @@ export async function runAudit(spec: string, flags: AuditFlags, context: CliCont
   await using pictures = openLoader({ size: pictureSize, threads });
   const backbone = flags.model === undefined ? undefined : await openBackbone(flags.model, flags.normalize);
   const session = { threads };
-  const embedder = backbone && (await openEmbedder(backbone, session));
-  const loader = backbone && openLoader({ size: backbone.size, threads });
+  await using open = new AsyncDisposableStack();
+  const embedder = backbone && open.adopt(await openEmbedder(backbone, session), (each) => each.close());
+  const loader = backbone && open.use(openLoader({ size: backbone.size, threads }));
   let progress: Progress | undefined;
   let stage = "";
   try {
@@ -67,6 +72,5 @@ export async function runAudit(spec: string, flags: AuditFlags, context: CliCont
     return { findings, lines: [...printFindings(findings), ...page] };
   } finally {
     progress?.close();
-    await Promise.all([loader?.close(), embedder?.close()]);
   }
 }

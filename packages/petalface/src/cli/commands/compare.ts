@@ -27,6 +27,7 @@ import {
 } from "../formats.ts";
 import { groupRuns, type Method } from "../methods.ts";
 import { parseInteger } from "../options.ts";
+import { claimOutputs } from "../outputs.ts";
 import { loadResults } from "../results.ts";
 import { plainTable } from "../table.ts";
 
@@ -76,6 +77,7 @@ function compareAll([first, ...others]: readonly Method[], flags: Flags): NamedC
 }
 
 async function run(places: readonly string[], flags: Flags, context: CliContext): Promise<void> {
+  await using _outputs = await claimOutputs([flags.report], context, { inputs: places });
   const methods = await groupRuns(await loadResults(places), flags.seeds);
   const comparisons = compareAll(methods, flags);
   const results = methods.map(({ name, runs }) => ({ name, result: meanResult(runs) }));

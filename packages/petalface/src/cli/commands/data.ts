@@ -1,10 +1,11 @@
 import { availableParallelism } from "node:os";
 import type { Command } from "commander";
-import { openData, packRecords, printUnreadable, unpackRecords } from "../../data/index.ts";
+import { openData, packedFiles, packRecords, printUnreadable, unpackRecords } from "../../data/index.ts";
 import { type ImageSource, openLoader } from "../../images/index.ts";
 import type { CliContext } from "../context.ts";
 import { withExamples } from "../examples.ts";
 import { parseInteger } from "../options.ts";
+import { claimOutputs } from "../outputs.ts";
 import { encodePng } from "../png.ts";
 
 interface PackFlags {
@@ -13,6 +14,7 @@ interface PackFlags {
 }
 
 async function pack(spec: string, { out, size }: PackFlags, context: CliContext): Promise<void> {
+  await using _outputs = await claimOutputs(packedFiles(out), context, { inputs: [spec] });
   const data = await openData(spec, { signal: context.signal });
   const synthetic = data.length > 0 && data.at(0).source.kind === "synthetic";
   const loader = openLoader({ size, threads: synthetic ? Math.min(availableParallelism(), 8) : 0 });
@@ -22,6 +24,7 @@ async function pack(spec: string, { out, size }: PackFlags, context: CliContext)
       encode: async (source: ImageSource) => encodePng(await loader.load([{ source, flip: false }]), size),
       signal: context.signal,
       onProgress: (done) => progress.update(done),
+      replace: true,
     });
     const left = printUnreadable(packed.unreadable);
     if (left !== undefined) context.note(left);

@@ -10,6 +10,7 @@ import { isLitter } from "../../litter.ts";
 import type { CliContext } from "../context.ts";
 import { withExamples } from "../examples.ts";
 import { parseInteger } from "../options.ts";
+import { claimOutputs } from "../outputs.ts";
 import { encodePng } from "../png.ts";
 
 interface DegradeOptions {
@@ -98,6 +99,7 @@ async function run(
     import("../../images/index.ts"),
   ]);
   const spec = parseDegradation(options.to);
+  await using _outputs = await claimOutputs([options.sheet], context, { inputs: [input] });
   const data = await openData(input);
   if (output !== undefined) await checkFolders(input, output);
   await using loader = openLoader({

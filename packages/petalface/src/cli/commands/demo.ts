@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import { withoutDetail } from "../../evaluation/index.ts";
 import type { CliContext } from "../context.ts";
 import { deadlineAfter } from "../demo/deadline.ts";
+import { demoFiles, prepareDemoFolder } from "../demo/folder.ts";
 import { demoMinutes, demoSize } from "../demo/plan.ts";
 import { writeDemoReport } from "../demo/report.ts";
 import { runDemo } from "../demo/run.ts";
@@ -47,7 +48,8 @@ export function demoCommand(program: Command, context: CliContext): void {
 }
 
 async function run({ data, out, minutes, all, ...size }: Flags, context: CliContext): Promise<void> {
-  const report = join(out, "report.html");
+  await using _outputs = await prepareDemoFolder(out, context);
+  const report = join(out, demoFiles.report);
   const deadline = deadlineAfter(all === true ? Number.POSITIVE_INFINITY : minutes);
   const outcome = await runDemo(
     {

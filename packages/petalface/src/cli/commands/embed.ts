@@ -1,15 +1,16 @@
-import { resolve } from "node:path";
 import type { Command } from "commander";
 import { openEmbedder } from "../../backbones/index.ts";
 import { tallyOf } from "../../data/index.ts";
 import { PetalfaceError } from "../../errors.ts";
+import { openRowFile } from "../../files.ts";
 import { openLoader } from "../../images/index.ts";
 import type { CliContext } from "../context.ts";
 import { type DataFlags, leftOutOf, noteLeftOut, openFaces, withDataOptions } from "../data.ts";
 import { type CacheFlags, embedData, openCache, withCacheOption } from "../embed.ts";
-import { bytesOf, csvLine, embeddingFormat, npyHead, openRowFile, safetensorsHead } from "../embedding-files.ts";
+import { bytesOf, csvLine, embeddingFormat, npyHead, safetensorsHead } from "../embedding-files.ts";
 import { withExamples } from "../examples.ts";
 import { engineOf, type ModelFlags, openModel, withModelOptions } from "../model.ts";
+import { claimOutputs } from "../outputs.ts";
 
 interface Flags extends ModelFlags, CacheFlags, DataFlags {
   readonly images: string;
@@ -18,17 +19,13 @@ interface Flags extends ModelFlags, CacheFlags, DataFlags {
 
 async function run(flags: Flags, context: CliContext): Promise<void> {
   const format = embeddingFormat(flags.out);
+  const list = flags.out.replace(/\.[^.]*$/, ".csv");
+  await using _outputs = await claimOutputs([flags.out, list], context, { inputs: [flags.images, flags.model] });
   const engine = engineOf(flags);
   const opened = await openModel(flags);
   const { backbone, adapter, model } = opened;
   const data = await openFaces(flags.images, flags, context);
   const adapted = adapter !== undefined;
-  const list = flags.out.replace(/\.[^.]*$/, ".csv");
-  if (resolve(list) === resolve(flags.images))
-    throw new PetalfaceError(
-      `the list of rows goes to ${list}, which is the manifest of the faces; give another name with --out`,
-      { exitCode: 2 },
-    );
   const metadata = {
     model: backbone.spec.name,
     model_sha256: backbone.spec.sha256,
@@ -36,10 +33,14 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
     data: data.spec,
     data_fingerprint: data.fingerprint,
   };
-  const [rows, names] = [await openRowFile(flags.out), await openRowFile(list)];
-  const store = await openCache(flags, opened, engine);
-  const embedder = await openEmbedder(model, engine);
-  const loader = openLoader({ size: model.size, threads: engine.threads });
+  await using open = new AsyncDisposableStack();
+  const [rows, names] = [
+    open.adopt(await openRowFile(flags.out), (file) => file.discard()),
+    open.adopt(await openRowFile(list), (file) => file.discard()),
+  ];
+  const store = open.adopt(await openCache(flags, opened, engine, context), (kept) => kept?.close());
+  const embedder = open.adopt(await openEmbedder(model, engine), (each) => each.close());
+  const loader = open.use(openLoader({ size: model.size, threads: engine.threads }));
   const progress = context.progress("embedding", data.length, "faces");
   const tally = tallyOf(data);
   const headOf = (count: number, length?: number): Buffer =>
@@ -76,7 +77,6 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
     await names.finish();
   } finally {
     progress.close();
-    await Promise.all([rows.discard(), names.discard(), loader.close(), embedder.close(), store?.close()]);
   }
   const left = tally.report();
   if (left.count > (data.unreadable?.count ?? 0)) noteLeftOut(left, context);

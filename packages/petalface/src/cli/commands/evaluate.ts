@@ -35,6 +35,7 @@ import { evaluateNamed, type MatchFlags } from "../match.ts";
 import { measureBoth } from "../measured.ts";
 import { type Engine, engineOf, type OpenedModel, openModel, withModelOptions } from "../model.ts";
 import { collect, parseInteger } from "../options.ts";
+import { claimOutputs } from "../outputs.ts";
 import { openProtocol, parseFolds } from "../protocol.ts";
 import { writeEvaluationReport } from "../report.ts";
 import { evaluationFolder, resultFile } from "../results.ts";
@@ -71,9 +72,10 @@ async function measure(
   leave: LeftOut | undefined,
 ): Promise<EvaluationResult> {
   const { model } = opened;
-  const store = await openCache(task, opened, task.engine);
-  const embedder = await openEmbedder(model, task.engine);
-  const loader = openLoader({ size: model.size, threads: task.engine.threads });
+  await using open = new AsyncDisposableStack();
+  const store = open.adopt(await openCache(task, opened, task.engine, context), (kept) => kept?.close());
+  const embedder = open.adopt(await openEmbedder(model, task.engine), (each) => each.close());
+  const loader = open.use(openLoader({ size: model.size, threads: task.engine.threads }));
   const total = task.protocol.images.length * (task.degradations.length + 1);
   const progress = context.progress(`measuring the ${name} model`, total, "faces");
   try {
@@ -89,7 +91,6 @@ async function measure(
     });
   } finally {
     progress.close();
-    await Promise.all([loader.close(), embedder.close(), store?.close()]);
   }
 }
 
@@ -111,6 +112,13 @@ function reportBeside({ out, views }: Flags, folder: string | undefined): string
   return views === undefined ? undefined : join(folder, "report.html");
 }
 
+/** What an evaluation saves: the frozen model's result and, where there is an adapter, the adapted one's. */
+function resultFiles({ adapter }: Flags, folder: string | undefined): string[] {
+  if (folder === undefined) return [];
+  const names = adapter === undefined ? (["frozen"] as const) : (["frozen", "adapted"] as const);
+  return names.map((name) => join(folder, resultFile(name)));
+}
+
 /** The verification list of a named protocol, where `--data` is the folder that it lies in. */
 async function pairsData(named: NamedProtocol | undefined, flags: Flags, context: CliContext): Promise<FaceData> {
   const { data: spec } = flags;
@@ -129,7 +137,10 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
     throw new PetalfaceError("--views draws into the report; say where with --report, --out or a run as --adapter", {
       exitCode: 2,
     });
-  if (named?.open !== undefined) return evaluateNamed({ open: named.open }, flags, { folder, report }, context);
+  await using _outputs = await claimOutputs([...resultFiles(flags, folder), report], context, {
+    inputs: [flags.data, flags.protocol, flags.lists, flags.model],
+  });
+  if (named?.open !== undefined) return await evaluateNamed({ open: named.open }, flags, { folder, report }, context);
   const specs = (flags.degrade ?? defaultDegradations).filter((spec) => spec !== "none");
   const degradations = specs.map((spec) => printDegradation(parseDegradation(spec)));
   const opened = await openModel(flags);
@@ -160,7 +171,12 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
       ...(adapted ? [{ name: "adapted", opened }] : []),
     ];
     const shown = measuredProtocol(protocol, frozen.leftOut);
-    const request = { ...task, protocol: shown, degradation: degradations[0], models, signal: context.signal };
+    const request = {
+      ...{ ...task, protocol: shown, models },
+      degradation: degradations[0],
+      signal: context.signal,
+      noteOnce: context.noteOnce,
+    };
     const view = flags.views === undefined ? undefined : await viewPeople({ ...request, people: flags.views });
     await writeEvaluationReport(report, { frozen, adapted, data, protocol: shown, size: backbone.size, options, view });
   }

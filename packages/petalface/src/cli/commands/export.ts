@@ -3,12 +3,15 @@ import { type Command, Option } from "commander";
 import { type Graph, writeModel } from "onnx-grad";
 import {
   type Adapter,
+  adapterFiles,
   type ExportAlpha,
   exportedGraph,
   exportLevels,
   inPrecision,
+  levelFiles,
   loadAdapter,
   type Precision,
+  peftFiles,
   precisionNames,
   savePeft,
   saveReference,
@@ -24,6 +27,7 @@ import { examplesOf, measureLoss, modelOf, type PrecisionLoss, printLoss } from 
 import { engineOf } from "../model.ts";
 import { numeric } from "../numbers.ts";
 import { parseInteger } from "../options.ts";
+import { claimOutputs } from "../outputs.ts";
 import { openProtocol } from "../protocol.ts";
 
 interface Flags {
@@ -96,9 +100,15 @@ export function exportCommand(program: Command, context: CliContext): void {
 
 async function run(flags: Flags, context: CliContext): Promise<void> {
   const alpha = parseAlpha(flags.alpha);
+  const inputs = [flags.model, flags.data, ...[flags.adapter, join(flags.adapter, "adapter")].flatMap(adapterFiles)];
+  const claim = (files: readonly string[]) => claimOutputs(files, context, { inputs });
+  await using _outputs = await claim(
+    flags.as === "peft" ? [] : flags.levels === undefined ? [flags.out] : levelFiles(flags.out, flags.levels),
+  );
   const backbone = await openBackbone(flags.model, flags.normalize);
   const adapter = await loadAdapter(flags.adapter, backbone);
   if (flags.as !== "onnx") {
+    await using _folders = await claim(flags.as === "peft" ? peftFiles(flags.out, backbone, adapter) : []);
     await exportAdapter(flags, backbone, adapter, context);
     return;
   }

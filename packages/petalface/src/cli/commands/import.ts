@@ -1,9 +1,9 @@
-import { stat } from "node:fs/promises";
 import { type Command, Option } from "commander";
-import { foundAdapter, isReferenceLowRank, saveFoundAdapter } from "../../adapters/index.ts";
+import { adapterFiles, foundAdapter, isReferenceLowRank, saveFoundAdapter } from "../../adapters/index.ts";
 import {
   detectArchitecture,
   matchNetwork,
+  networkFiles,
   parseArchitecture,
   preprocessingOf,
   printArchitecture,
@@ -16,6 +16,7 @@ import { type Calibration, measureNames } from "../../quality/index.ts";
 import type { CliContext } from "../context.ts";
 import { withExamples } from "../examples.ts";
 import { numberList, numeric } from "../numbers.ts";
+import { claimOutputs } from "../outputs.ts";
 
 interface Flags {
   readonly arch: string;
@@ -58,8 +59,6 @@ export function importCommand(program: Command, context: CliContext): void {
 async function run(path: string, flags: Flags, context: CliContext): Promise<void> {
   if (!/\.onnx$/i.test(flags.out))
     throw new PetalfaceError(`--out ${flags.out} does not end in .onnx`, { exitCode: 2 });
-  if ((await stat(flags.out).catch(() => undefined))?.isDirectory())
-    throw new PetalfaceError(`--out ${flags.out} is a folder; name a file in it`, { exitCode: 2 });
   const given = flags.arch === "auto" ? undefined : parseArchitecture(flags.arch);
   const calibration = calibrationOf(flags);
   const checkpoint = await openCheckpoint(path);
@@ -82,6 +81,11 @@ async function run(path: string, flags: Flags, context: CliContext): Promise<voi
   if (adapter !== undefined && flags.adapterOut === undefined)
     notes.push("the checkpoint holds an adapter, which is left out; --adapter-out FOLDER keeps it");
 
+  await using _outputs = await claimOutputs(
+    [...networkFiles(matched, flags.out), ...(adapter && flags.adapterOut ? adapterFiles(flags.adapterOut) : [])],
+    context,
+    { inputs: checkpoint.files.keys() },
+  );
   const progress = context.progress("converting", megabytes(numbersOf(matched.tensors) * 4), "MB");
   const { signal } = context;
   const written = await writeNetwork(matched, flags.out, {

@@ -9,6 +9,7 @@ import { type DataFlags, leftOutOf, noteLeftOut, openFaces, withDataOptions } fr
 import { withExamples } from "../examples.ts";
 import { engineOf, withEngineOptions } from "../model.ts";
 import { collect, parseInteger } from "../options.ts";
+import { claimOutputs } from "../outputs.ts";
 import { type JudgeFlags, judgeData, openJudges } from "../quality/judges.ts";
 import { type Ladder, tryLadders } from "../quality/monotone.ts";
 import { renderQualityPage } from "../quality/page.ts";
@@ -59,12 +60,15 @@ const printFit = (fit: LookedAt["fits"][number]): string | undefined =>
   ("fitted" in fit ? `adapt would fit: ${printCalibration(fit.fitted)}` : `adapt would fit no range: ${fit.reason}`);
 
 async function run(spec: string, flags: Flags, context: CliContext): Promise<void> {
+  await using _outputs = await claimOutputs([flags.report], context, { inputs: [spec, flags.model] });
   const engine = engineOf(flags);
   const data = await openFaces(spec, flags, context);
   if (data.length === 0) throw new PetalfaceError(`${spec} holds no faces to judge`);
+  await using open = new AsyncDisposableStack();
   const { judges, size } = await openJudges(flags, engine);
+  for (const { embedder } of judges) open.adopt(embedder, (each) => each?.close());
   const names = judges.map(({ name }) => name);
-  const loader = openLoader({ size, threads: engine.threads });
+  const loader = open.use(openLoader({ size, threads: engine.threads }));
   const progress = context.progress("judging", data.length, "faces");
   const started = performance.now();
   try {
@@ -201,7 +205,6 @@ async function run(spec: string, flags: Flags, context: CliContext): Promise<voi
     );
   } finally {
     progress.close();
-    await Promise.all([loader.close(), ...judges.map(({ embedder }) => embedder?.close())]);
   }
 }
 

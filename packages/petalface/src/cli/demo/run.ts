@@ -1,15 +1,15 @@
-import { mkdir, readdir, rm } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { type Adapter, adaptedModel, exportModel } from "../../adapters/index.ts";
 import { type Backbone, type EmbeddingModel, openBackbone, openEmbedder } from "../../backbones/index.ts";
-import { PetalfaceError } from "../../errors.ts";
 import { type EvaluationResult, evaluatePairs } from "../../evaluation/index.ts";
 import { type Loader, openLoader } from "../../images/index.ts";
 import { adapt, createTargetCache, type RunRecord, type TargetCache } from "../../training/index.ts";
 import type { CliContext } from "../context.ts";
 import { checkExport } from "./check.ts";
 import { type Deadline, watchTraining } from "./deadline.ts";
+import { demoFiles } from "./folder.ts";
 import {
   type DemoFaces,
   type DemoMethod,
@@ -45,7 +45,7 @@ export interface DemoOutcome {
 
 /** What the demo is to do. */
 export interface DemoRequest {
-  /** The folder for everything; may hold an earlier demo, which is replaced. */
+  /** The folder for everything; prepared (see demo/folder.ts). */
   readonly out: string;
   /** The user's own faces; synthetic people unless given. */
   readonly data: string | undefined;
@@ -56,9 +56,6 @@ export interface DemoRequest {
   readonly onMain: (outcome: DemoOutcome) => Promise<void>;
 }
 
-/** Files and folders that a demo leaves in its folder. */
-const madeByDemo = new Set([mainMethod, ...otherMethods].map(({ name }) => name).concat("report.html", "face.onnx"));
-
 /** Most bytes of decoded faces that measurements share. */
 const decodedBytes = 256 * 2 ** 20;
 
@@ -68,7 +65,6 @@ const decodedBytes = 256 * 2 ** 20;
  */
 export async function runDemo(request: DemoRequest, context: CliContext): Promise<DemoOutcome> {
   const { out, deadline } = request;
-  await prepareFolder(out);
   const backbone = await openBackbone(demoModel);
   const faces = await demoFaces(request.data, request.size);
   const bytes = 3 * backbone.size ** 2 * faces.test.length;
@@ -87,7 +83,7 @@ export async function runDemo(request: DemoRequest, context: CliContext): Promis
   const model = adaptedModel(backbone, trained.adapter);
   const result = await measure(mainMethod.name, model, scene, frozen.result);
   const ended = performance.now();
-  const path = join(out, "face.onnx");
+  const path = join(out, demoFiles.model);
   await exportModel(path, backbone, trained.adapter, "quality");
   const outcome: DemoOutcome = {
     ...{ backbone, faces },
@@ -109,16 +105,6 @@ export async function runDemo(request: DemoRequest, context: CliContext): Promis
   }
   const leftOut = otherMethods.slice(others.length).map(({ name }) => name);
   return { ...outcome, results: [...outcome.results, ...others], leftOut };
-}
-
-async function prepareFolder(out: string): Promise<void> {
-  await mkdir(out, { recursive: true });
-  const foreign = (await readdir(out)).find((name) => !madeByDemo.has(name));
-  if (foreign !== undefined)
-    throw new PetalfaceError(
-      `${out} holds "${foreign}", which is not from a demo; give an empty or new folder with --out`,
-    );
-  for (const name of madeByDemo) await rm(join(out, name), { recursive: true, force: true });
 }
 
 /** What all methods share. */
@@ -184,7 +170,8 @@ async function measure(
   { faces: { test, protocol }, loader, context }: Scene,
   frozen?: EvaluationResult,
 ): Promise<EvaluationResult> {
-  const embedder = await openEmbedder(model);
+  await using open = new AsyncDisposableStack();
+  const embedder = open.adopt(await openEmbedder(model), (each) => each.close());
   const progress = context.progress(`measuring ${name}`, protocol.images.length * (demoPixels.length + 1), "faces");
   try {
     return await evaluatePairs({
@@ -199,6 +186,5 @@ async function measure(
     });
   } finally {
     progress.close();
-    await embedder.close();
   }
 }

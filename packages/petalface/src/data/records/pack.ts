@@ -20,6 +20,8 @@ export interface PackOptions {
   readonly encode: (source: ImageSource) => Promise<Uint8Array>;
   readonly onProgress?: ((done: number) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** Whether files that are there already are replaced. */
+  readonly replace?: boolean;
 }
 
 /** What was packed. */
@@ -49,10 +51,8 @@ const mostRecords = 2 ** 24;
  * @throws PetalfaceError where a file is there already, people are unknown, or more than 5 % of the faces cannot be read
  */
 export async function packRecords(data: FaceData, out: string, options: PackOptions): Promise<Packed> {
-  if (!/\.rec$/i.test(out))
-    throw new PetalfaceError(`${printPath(out)} does not end in .rec; name the record file`, { exitCode: 2 });
-  const [idx, lst] = [out.replace(/\.rec$/i, ".idx"), out.replace(/\.rec$/i, ".lst")];
-  for (const path of [out, idx, lst])
+  const [rec, idx, lst] = packedFiles(out);
+  for (const path of options.replace === true ? [] : [rec, idx, lst])
     if (await stat(path).catch(() => undefined))
       throw new PetalfaceError(`${printPath(path)} is there already; remove it, or choose another name`);
   const order = byPerson(data);
@@ -66,8 +66,15 @@ export async function packRecords(data: FaceData, out: string, options: PackOpti
     await writePiecesSafely(idx, writer.idx());
     await writePiecesSafely(lst, writer.lst());
   }
-  await writePiecesSafely(out, content());
-  return { files: [out, idx, lst], ...writer.report() };
+  await writePiecesSafely(rec, content());
+  return { files: [rec, idx, lst], ...writer.report() };
+}
+
+/** The three files of a record file's path: `.rec`, `.idx` and `.lst`. Throws PetalfaceError where it does not end in .rec. */
+export function packedFiles(out: string): readonly [rec: string, idx: string, lst: string] {
+  if (!/\.rec$/i.test(out))
+    throw new PetalfaceError(`${printPath(out)} does not end in .rec; name the record file`, { exitCode: 2 });
+  return [out, out.replace(/\.rec$/i, ".idx"), out.replace(/\.rec$/i, ".lst")];
 }
 
 function createWriter(data: FaceData, order: Uint32Array, { encode, onProgress, signal }: PackOptions) {

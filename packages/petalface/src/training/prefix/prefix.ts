@@ -4,7 +4,7 @@ import { type Backbone, toInput } from "../../backbones/index.ts";
 import { PetalfaceError } from "../../errors.ts";
 import { random } from "../../random.ts";
 import { floatsOf, openSession, type SessionOptions } from "../../runtime/index.ts";
-import { openScratch } from "../../scratch.ts";
+import { openScratch, type Scratch } from "../../scratch.ts";
 import type { Draw } from "../steps/sampler.ts";
 import type { SplitGraph } from "./split.ts";
 
@@ -57,13 +57,14 @@ export async function openPrefix({
     const results = await engine.run({ [input]: toInput(pixels, count, batch, backbone.size, backbone.spec) });
     return split.values.map(({ name }) => floatsOf(results, name));
   };
+  let store: Scratch;
   try {
     await proveRows(compute, lengths, batch, face);
+    store = openScratch(join(folder, "prefix"), record);
   } catch (error) {
     await engine.close();
     throw error;
   }
-  const store = openScratch(join(folder, "prefix"), record);
   const capacity = Math.floor(bytes / (4 * record));
   const slots = new Map<number, number>();
   const passing = new Map<number, Float32Array>();

@@ -100,7 +100,7 @@ export async function adapt(request: AdaptRequest, context: AdaptContext = {}): 
   await makeRunFolder(request.out);
   await using _lock = await lockRun(request.out);
   await requireEmpty(request.out);
-  await removeUnfinished(request.out);
+  await removeUnfinished(request.out, { all: true });
   const session = sessionOptions(context);
   await using validator = await openValidator(request.validation, backbone, session, context);
   await using loader = openLoader({ size: backbone.size, threads: session.threads, cacheBytes: decodedCacheBytes });
@@ -172,7 +172,7 @@ export async function resume(
 ): Promise<AdaptResult> {
   await readRun(folder);
   await using _lock = await lockRun(folder);
-  for (const part of ["", "checkpoint", "adapter"]) await removeUnfinished(join(folder, part));
+  for (const part of ["", "checkpoint", "adapter"]) await removeUnfinished(join(folder, part), { all: true });
   let run = await readRun(folder);
   const backbone = await openBackbone(run.model.given, run.model.normalize);
   refuseOldIdentity(join(folder, "run.json"), "model.sha256 and adapter.backbone.sha256", run.model.sha256, backbone);

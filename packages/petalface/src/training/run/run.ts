@@ -1,8 +1,8 @@
-import { mkdir, readdir, readFile } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { AdapterConfig } from "../../adapters/index.ts";
 import { PetalfaceError } from "../../errors.ts";
-import { writeFailure, writeFileSafely } from "../../files.ts";
+import { isUnfinished, makeFolder, writeFileSafely } from "../../files.ts";
 import { lockName } from "../../lock.ts";
 import type { SetFindings } from "../../quality/index.ts";
 import { type TrainingOptions, trainingOptions } from "../options/options.ts";
@@ -49,20 +49,16 @@ const runFile = (folder: string): string => join(folder, "run.json");
 /** Makes the folder of a new run. Throws PetalfaceError if that cannot be. */
 export async function makeRunFolder(folder: string): Promise<void> {
   try {
-    await mkdir(folder, { recursive: true }).catch(async (error: NodeJS.ErrnoException) => {
-      // On a read-only disk Node's recursive form says that the folder does not exist.
-      if (error.code !== "ENOENT") throw error;
-      await mkdir(folder);
-    });
+    await makeFolder(folder);
   } catch (error) {
-    const { message } = writeFailure(folder, error);
-    throw new PetalfaceError(message.replace("cannot write", "cannot make the run folder"), { cause: error });
+    if (!(error instanceof PetalfaceError)) throw error;
+    throw new PetalfaceError(error.message.replace("cannot write", "cannot make the run folder"), { cause: error });
   }
 }
 
 /** Whether a new run's folder may hold an entry of this name: its lock, unfinished writes, and the faces that were aligned for it. */
 export const mayBeginWith = (name: string): boolean =>
-  name === lockName || name === "aligned" || name.endsWith(".part");
+  name.startsWith(lockName) || name === "aligned" || isUnfinished(name);
 
 /** Throws PetalfaceError if the folder holds anything that a new run's may not. */
 export async function requireEmpty(folder: string): Promise<void> {

@@ -1,7 +1,7 @@
-import { mkdir, open, readFile, truncate } from "node:fs/promises";
+import { open, readFile, truncate } from "node:fs/promises";
 import { join } from "node:path";
 import protobuf from "protobufjs/minimal.js";
-import { writeFailure } from "../../files.ts";
+import { makeFolder, writeFailure } from "../../files.ts";
 import { maskedCrc32c } from "./crc32c.ts";
 
 /** Named numbers at one step. */
@@ -44,8 +44,8 @@ export async function appendEvents(folder: string, events: readonly Scalars[]): 
   const [first] = events;
   if (first === undefined) return;
   const path = eventFile(folder);
+  await makeFolder(join(folder, "tensorboard"));
   try {
-    await mkdir(join(folder, "tensorboard"), { recursive: true });
     await using file = await open(path, "a");
     const records = events.map((event) => encodeRecord(encodeEvent(event)));
     if ((await file.stat()).size === 0)

@@ -159,25 +159,24 @@ async function openEngines(task: TrainingTask, state: TrainingState) {
   const session = trainingSession(backbone, task.session);
   const batch = options.batch / options.accumulate;
   const split = options.variants > 0 ? splitGraph(graph.graph, graph.inputs.image, batch) : undefined;
-  const engine = await openSession(split?.rest ?? graph.graph, { ...session, int8 });
+  // What is open goes again where the next one cannot be opened.
+  await using open = new AsyncDisposableStack();
+  const engine = open.adopt(await openSession(split?.rest ?? graph.graph, { ...session, int8 }), (each) =>
+    each.close(),
+  );
   const targets =
     graph.inputs.target === undefined
       ? undefined
-      : await openTargets(backbone, task.data.length, session, task.targetCache);
+      : open.adopt(await openTargets(backbone, task.data.length, session, task.targetCache), (each) => each.close());
   const { folder, prefixBytes: bytes } = task;
   const prefix =
-    split && (await openPrefix({ backbone, split, batch, variants: options.variants, folder, bytes, session }));
-  return {
-    graph,
-    engine,
-    targets,
-    prefix,
-    async [Symbol.asyncDispose]() {
-      await engine.close();
-      await targets?.close();
-      await prefix?.close();
-    },
-  };
+    split &&
+    open.adopt(
+      await openPrefix({ backbone, split, batch, variants: options.variants, folder, bytes, session }),
+      (each) => each?.close(),
+    );
+  const opened = open.move();
+  return { graph, engine, targets, prefix, [Symbol.asyncDispose]: () => opened.disposeAsync() };
 }
 
 /** The adapter that a state holds: of now, or of the best validation. */

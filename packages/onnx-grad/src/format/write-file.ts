@@ -1,0 +1,171 @@
+import { createHash } from "node:crypto";
+import { type FileHandle, mkdir, open, readdir, realpath, rename, rm, stat } from "node:fs/promises";
+import { hostname } from "node:os";
+import { dirname, join, resolve } from "node:path";
+
+/** A file that is written piece by piece and appears under its name only when it is whole. */
+export interface AtomicFile {
+  /** Appends bytes; what is longer than the system takes at once goes in parts. */
+  write(bytes: Uint8Array): Promise<void>;
+  /** Writes over the first bytes. */
+  replaceHead(bytes: Uint8Array): Promise<void>;
+  /** Syncs the file, gives it its name and syncs its folder. */
+  finish(): Promise<void>;
+  /** Removes what was written; does nothing after {@link AtomicFile.finish}. */
+  discard(): Promise<void>;
+}
+
+/** Options of {@link openAtomicFile}. */
+export interface AtomicOptions {
+  /** False: not synced, for files that are made again if the power fails. */
+  readonly sync?: boolean;
+  /** Folder on the same disk for the unfinished file; the file's own unless given. */
+  readonly workIn?: string;
+}
+
+/** Largest part handed to the operating system at once. */
+const largestWrite = 64 * 2 ** 20;
+
+/** Names this machine in a file name: a process number means nothing on another one. */
+const host = createHash("sha256").update(hostname()).digest("hex").slice(0, 8);
+const unfinished = /^\.unfinished-([0-9a-f]{8})-(\d+)-[0-9a-z]+$/;
+
+/** Whether a file of this name is one that {@link openAtomicFile} has not finished. */
+export const isUnfinished = (name: string): boolean => unfinished.test(name);
+
+/**
+ * Opens a file beside its place: readers see the old file or the new one, never a part. Folders are made. A link is followed, and the
+ * mode of a file that is replaced is kept.
+ *
+ * @throws what the system says, or an Error where the place is held by something that is no regular file
+ */
+export async function openAtomicFile(path: string, options: AtomicOptions = {}): Promise<AtomicFile> {
+  const { sync = true } = options;
+  const place = await realpath(path).catch(() => resolve(path));
+  const earlier = await stat(place).catch(() => undefined);
+  if (earlier !== undefined && !earlier.isFile())
+    throw new Error(earlier.isDirectory() ? "it is a folder; name a file in it" : "it is not a regular file");
+  const random = Math.random().toString(36).slice(2, 12);
+  const beside = join(options.workIn ?? dirname(place), `.unfinished-${host}-${process.pid}-${random}`);
+  let file: FileHandle | undefined = await openIn(beside);
+  const discard = async (): Promise<void> => {
+    if (file === undefined) return;
+    const open = file;
+    file = undefined;
+    await open.close().catch(() => undefined);
+    await rm(beside, { force: true }).catch(() => undefined);
+  };
+  if (earlier !== undefined) await file.chmod(earlier.mode & 0o7777).catch(() => undefined);
+  return {
+    async write(bytes) {
+      for (let start = 0; start < bytes.length; start += largestWrite)
+        await file?.writeFile(bytes.subarray(start, start + largestWrite));
+    },
+    async replaceHead(bytes) {
+      await file?.write(bytes, 0, bytes.length, 0);
+    },
+    async finish() {
+      if (file === undefined) throw new Error("the file is closed");
+      try {
+        if (sync) await file.sync();
+        await file.close();
+        await rename(beside, place).catch(async (error: unknown) => {
+          if (options.workIn === undefined) throw error;
+          await makeFolder(dirname(place));
+          await rename(beside, place);
+        });
+      } catch (error) {
+        await discard();
+        throw error;
+      }
+      file = undefined;
+      if (sync) await syncFolder(dirname(place));
+    },
+    discard,
+  };
+}
+
+/**
+ * Writes a whole file as {@link openAtomicFile} does. The pieces must not change meanwhile.
+ *
+ * @throws what the system or the pieces throw; nothing is left behind then
+ */
+export async function writeFileAtomic(
+  path: string,
+  pieces: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+  options: AtomicOptions = {},
+): Promise<void> {
+  const file = await openAtomicFile(path, options);
+  try {
+    for await (const piece of pieces) await file.write(piece);
+    await file.finish();
+  } finally {
+    await file.discard();
+  }
+}
+
+/**
+ * Makes a folder and those above it. Node's recursive form never returns where a folder cannot hold another, such as `/proc`.
+ *
+ * @throws what the system says
+ */
+export async function makeFolder(path: string): Promise<void> {
+  const missing: string[] = [];
+  for (let at = resolve(path); !(await isFolder(at)); at = dirname(at)) missing.push(at);
+  for (const at of missing.reverse())
+    await mkdir(at).catch(async (error: unknown) => {
+      // Another process may have made it meanwhile.
+      if (!(await isFolder(at))) throw error;
+    });
+}
+
+/**
+ * Removes unfinished files from a folder: those whose process on this machine has ended, or with `all` every one.
+ * Use `all` only where nobody else can be writing.
+ */
+export async function removeUnfinished(folder: string, { all = false } = {}): Promise<void> {
+  for (const name of await readdir(folder).catch(() => [])) {
+    const [, on, pid] = unfinished.exec(name) ?? [];
+    if (pid === undefined || !(all || (on === host && !isRunning(Number(pid))))) continue;
+    await rm(join(folder, name), { force: true }).catch(() => undefined);
+  }
+}
+
+/** What the system says of a failure, without the path in it, which may be of a temporary file. */
+export function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return "syscall" in error ? error.message.replace(/, \w+(?: '.*')?$/s, "") : error.message;
+}
+
+/** Opens a new file; its folder is made where it is missing. */
+async function openIn(path: string): Promise<FileHandle> {
+  try {
+    return await open(path, "wx");
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && error.code === "ENOENT")) throw error;
+    await makeFolder(dirname(path));
+    return await open(path, "wx");
+  }
+}
+
+const isFolder = (path: string): Promise<boolean> =>
+  stat(path).then(
+    (entry) => entry.isDirectory(),
+    () => false,
+  );
+
+/** A new name outlives a power failure only once its folder is on the disk. Not every system can do that. */
+async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, "r").catch(() => undefined);
+  await folder?.sync().catch(() => undefined);
+  await folder?.close().catch(() => undefined);
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return !(error instanceof Error && "code" in error && error.code === "ESRCH");
+  }
+}

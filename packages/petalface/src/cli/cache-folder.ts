@@ -1,0 +1,44 @@
+import { rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { makeFolder, writeFailure } from "../files.ts";
+import { cacheFolder } from "../models/index.ts";
+import { makeTemporary } from "../temporary.ts";
+import type { CliContext } from "./context.ts";
+
+/** Commands that keep things in the cache folder only to save time, and so work without one. */
+const users: ReadonlySet<string> = new Set([
+  ...["adapt", "align", "data", "pack", "unpack", "degrade", "demo", "embed", "evaluate", "export", "inspect"],
+  "quality",
+]);
+
+/**
+ * Lets a command go on where the cache folder cannot be used (not writable, a file in its place, a full disk): models that are fetched then
+ * lie in a temporary folder until the process ends, and nothing else is kept. One line on stderr says so.
+ */
+export async function prepareCache(command: string, context: Pick<CliContext, "note">): Promise<void> {
+  if (!users.has(command)) return;
+  const folder = cacheFolder();
+  try {
+    await proveWritable(folder);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    const { path } = await makeTemporary();
+    process.env.PETALFACE_CACHE = path;
+    process.env.PETALFACE_CACHE_GB = "0";
+    process.env.PETALFACE_INDEX = "off";
+    context.note(`note: ${reason}; going on without the cache (PETALFACE_CACHE names another folder)`);
+  }
+}
+
+/** Throws PetalfaceError where no file of a few kilobytes can be written into the folder, which is made. */
+export async function proveWritable(folder: string): Promise<void> {
+  await makeFolder(folder);
+  const probe = join(folder, `.probe-${process.pid}`);
+  try {
+    await writeFile(probe, Buffer.alloc(4096));
+  } catch (error) {
+    throw writeFailure(folder, error);
+  } finally {
+    await rm(probe, { force: true }).catch(() => undefined);
+  }
+}
