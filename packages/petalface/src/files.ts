@@ -21,6 +21,7 @@ export function writeFailure(path: string, cause: unknown): PetalfaceError {
     EACCES: "permission denied; choose another folder, or change its permissions",
     EPERM: "permission denied; choose another folder, or change its permissions",
     ENOTDIR: "a part of its path is a file, not a folder; choose another place",
+    EEXIST: "a part of its path is a file, not a folder; choose another place",
   };
   return new PetalfaceError(`cannot write ${path}: ${known[code] ?? reasonOf(cause)}`, { cause });
 }
