@@ -1,9 +1,10 @@
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { mkdir, readFile, realpath, rename, stat, writeFile } from "node:fs/promises";
+import { readFile, realpath, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { externalFiles } from "onnx-grad";
+import { writeFileSafely } from "../files.ts";
 
 /** SHA-256 of a file in hex, streamed. */
 export async function hashFile(path: string): Promise<string> {
@@ -47,13 +48,7 @@ export async function rememberedHash(path: string, folder: string, now = Date.no
   if (known === stamp && /^[0-9a-f]{64}$/.test(sha256)) return sha256;
   const found = await hashFile(path);
   const settled = now - Math.max(mtimeMs, ctimeMs) > settledMs && (await stampOf(path)) === stamp;
-  if (settled) {
-    const part = `${file}.${process.pid}.part`;
-    await mkdir(folder, { recursive: true })
-      .then(() => writeFile(part, `${stamp}\n${found}\n`))
-      .then(() => rename(part, file))
-      .catch(() => {});
-  }
+  if (settled) await writeFileSafely(file, `${stamp}\n${found}\n`).catch(() => {});
   return found;
 }
 

@@ -23,6 +23,17 @@ export async function openMeasure(spec: string): Promise<QualityMeasure> {
   );
 }
 
+/** A spec with another path for each file of its weights; specs without files stay as they are. Throws PetalfaceError. */
+export async function mapMeasureFiles(spec: string, map: (path: string) => Promise<string>): Promise<string> {
+  const [name = "", ...rest] = spec.split(":");
+  const usage = Object.hasOwn(weightsUsage, name) ? weightsUsage[name] : undefined;
+  if (usage === undefined || rest.length === 0) return spec;
+  const files: string[] = [];
+  for (const [key, path] of Object.entries(parseFiles(spec, rest.join(":"), usage)))
+    files.push(`${key}=${await map(path)}`);
+  return `${name}:${files.join()}`;
+}
+
 /** The name in a spec, without the files of its weights. */
 export const measureName = (spec: string): string => {
   const [name = ""] = spec.split(":");

@@ -9,6 +9,7 @@ import {
   type AdaptResult,
   adapt,
   groups,
+  type ResumeChanges,
   type RunRecord,
   resume,
   type TrainingChoices,
@@ -22,6 +23,7 @@ import { withHelpTopics } from "../help-topics.ts";
 import { byteSize, numberList, numeric } from "../numbers.ts";
 import type { Progress } from "../progress.ts";
 import { alignedChoices, trainingFaces } from "../train-faces.ts";
+import { endNotes, startNotes } from "../training-notes.ts";
 import { givenChoices, trainingOption, withTrainingOptions } from "../training-options.ts";
 import { openPairsValidator } from "../validation.ts";
 
@@ -72,7 +74,7 @@ export function adaptCommand(program: Command, context: CliContext): void {
     .option("--val-data <data>", "the faces that --val names")
     .option("--val-pixels <list>", "low resolutions to validate at (default 16)", numberList)
     .option("--out <run>", "folder of the new run")
-    .option("--resume <run>", "continue an interrupted run");
+    .option("--resume <run>", "continue an interrupted run, or train it longer with --epochs");
   withTrainingOptions(command)
     .option(
       "--prefix-cache <size|off>",
@@ -99,8 +101,11 @@ export function adaptCommand(program: Command, context: CliContext): void {
   );
 }
 
-/** What may be given together with `--resume`: what does not change the result, and the learning rate, which is noted. */
-const resumable: readonly string[] = ["resume", "lr", "threads", "provider", "prefixCache"];
+/** What `--resume` may be told the new place of; everything is checked to be the same. */
+const moved: readonly string[] = ["model", "train", "val", "valData"];
+
+/** What may be given together with `--resume`: what does not change the result, and learning rate and epochs, which are noted. */
+const resumable: readonly string[] = ["resume", "lr", "epochs", "threads", "provider", "prefixCache", ...moved];
 
 /** A run goes on with its own options: others are refused, not ignored. */
 function refuseChanges(command: Command): void {
@@ -124,6 +129,7 @@ async function run(flags: Flags, choices: TrainingChoices, context: CliContext):
     signal: context.signal,
     onStart(record, first) {
       for (const line of budget(record)) context.note(line);
+      for (const line of startNotes(record, { resume: flags.resume, epochs: choices.epochs })) context.note(line);
       const found = record.data.set && printSet(record.data.set);
       if (found !== undefined && first === 0) context.note(`the training set: ${found}`);
       if (record.validation?.fingerprint.endsWith(record.data.fingerprint))
@@ -142,12 +148,13 @@ async function run(flags: Flags, choices: TrainingChoices, context: CliContext):
   if (folder === undefined) throw new PetalfaceError("give --out RUN for a new run, or --resume RUN", { exitCode: 2 });
   const result = await (flags.resume === undefined
     ? start(flags, choices, folder, surroundings, context)
-    : resume(flags.resume, surroundings, { learningRate: choices.learningRate }));
+    : resume(flags.resume, surroundings, changesOf(flags, choices)));
   progress?.close();
   if (!result.finished) {
     context.note(`stopped after a checkpoint; continue with: petalface adapt --resume ${folder}`);
     throw context.signal.reason;
   }
+  for (const line of endNotes(folder, result.run)) context.note(line);
   context.result(summary(folder, result), report(folder, result));
 }
 
@@ -171,6 +178,11 @@ async function start(
     data === undefined ? surroundings : { ...surroundings, data },
   );
 }
+
+const changesOf = (
+  { model, train, val, valData }: Flags,
+  { learningRate, epochs }: TrainingChoices,
+): ResumeChanges => ({ learningRate, epochs, model, train, val, valData });
 
 function validationOf(
   { val, valData, valPixels }: Flags,

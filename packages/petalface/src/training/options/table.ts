@@ -216,7 +216,7 @@ const optimiser = {
     "whether the first step has a rate of the warm-up or the peak rate",
     { reference: "full" },
   ),
-  decay: choice("--decay <name>", ["cosine", "polynomial"], "cosine", "how the learning rate falls to 0", {
+  decay: choice("--decay <name>", ["cosine", "polynomial", "none"], "cosine", "how the learning rate falls to 0, or none", {
     paper: "polynomial",
     reference: "polynomial",
   }),

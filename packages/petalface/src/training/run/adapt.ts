@@ -6,7 +6,6 @@ import {
   layoutOf,
   matchSites,
   proveSites,
-  refuseOldIdentity,
   selectSites,
 } from "../../adapters/index.ts";
 import { type Backbone, familyOf, openBackbone } from "../../backbones/index.ts";
@@ -15,7 +14,7 @@ import { PetalfaceError } from "../../errors.ts";
 import { removeUnfinished } from "../../files.ts";
 import { openLoader } from "../../images/index.ts";
 import { lockRun } from "../../lock.ts";
-import { isGiven, openMeasure } from "../../quality/index.ts";
+import { isGiven, mapMeasureFiles, openMeasure } from "../../quality/index.ts";
 import type { Provider, SessionOptions } from "../../runtime/index.ts";
 import { versions } from "../../versions.ts";
 import { usesMargin } from "../losses/names.ts";
@@ -26,7 +25,10 @@ import { stepsOf } from "../steps/sampler.ts";
 import type { TargetCache } from "../steps/targets.ts";
 import { adapterOf, saveResult, trainSteps } from "../steps/trainer.ts";
 import { fitCalibration, hashScores } from "./calibration.ts";
+import { trainLonger } from "./longer.ts";
 import { type MetricsRecord, rewindMetrics, type StepRecord } from "./metrics.ts";
+import { openPlaced } from "./open-placed.ts";
+import { measureFiles, movedPlaces, placeNow, placesOf } from "./places.ts";
 import { makeRunFolder, type RunRecord, readRun, requireEmpty, writeRun } from "./run.ts";
 import { rewindEvents } from "./tensorboard.ts";
 import type { OpenValidator, ValidationRecord, ValidationRequest, Validator } from "./validation.ts";
@@ -70,6 +72,13 @@ export interface AdaptRequest {
 export interface ResumeChanges {
   /** Another peak learning rate from here on; noted in `run.json`. The result is then another than that of an uninterrupted run. */
   readonly learningRate?: number | undefined;
+  /** Another number of epochs, also for a run that has ended; noted in `run.json`, with whether the result is that of a run planned so. */
+  readonly epochs?: number | undefined;
+  /** Where the model, the training set and the validation's files are now, if neither where they were nor the same way from the run. */
+  readonly model?: string | undefined;
+  readonly train?: string | undefined;
+  readonly val?: string | undefined;
+  readonly valData?: string | undefined;
 }
 
 /** The end of a training call: done, or interrupted with a checkpoint. */
@@ -133,6 +142,10 @@ export async function adapt(request: AdaptRequest, context: AdaptContext = {}): 
           fingerprint: validator.open.fingerprint,
         },
       }),
+    places: await placesOf(request.out, [
+      ...[request.model, data.spec, request.validation?.protocol, request.validation?.data],
+      ...(await measureFiles(options.quality)),
+    ]),
     trained: { parameters: layout.length, share: layout.length / backbone.parameters },
     machine: { threads: session.threads, provider: session.provider },
     versions: await versions(),
@@ -174,18 +187,14 @@ export async function resume(
   await using _lock = await lockRun(folder);
   for (const part of ["", "checkpoint", "adapter"]) await removeUnfinished(join(folder, part), { all: true });
   let run = await readRun(folder);
-  const backbone = await openBackbone(run.model.given, run.model.normalize);
-  refuseOldIdentity(join(folder, "run.json"), "model.sha256 and adapter.backbone.sha256", run.model.sha256, backbone);
-  if (backbone.spec.sha256 !== run.model.sha256)
-    throw new PetalfaceError(
-      `${run.model.given} is not the model that ${folder} was started with (the SHA-256 of its weights or of its graph differs)`,
-    );
-  const data = context.data ?? (await openData(run.data.spec));
-  if (data.fingerprint !== run.data.fingerprint)
-    throw new PetalfaceError(
-      `${run.data.spec} is not the data that ${folder} was started with (files were added, removed or changed)`,
-    );
-  const { name: judge, weights } = await openMeasure(run.options.quality);
+  const { backbone, data } = await openPlaced(folder, run, context, changes);
+  const places = await movedPlaces(folder, run, changes);
+  if (places !== run.places) {
+    run = { ...run, places };
+    await writeRun(folder, run);
+  }
+  const place = (text: string): Promise<string> => placeNow(folder, run.places, text);
+  const { name: judge, weights } = await openMeasure(await mapMeasureFiles(run.options.quality, place));
   if (isGiven(judge) && hashScores(data) !== run.data.scores)
     throw new PetalfaceError(`the column quality of ${run.data.spec} is not that which ${folder} was started with`);
   if (weights?.sha256 !== run.adapter.calibration.weights)
@@ -193,7 +202,12 @@ export async function resume(
       `${run.options.quality} are not the weights of the quality measure that ${folder} was started with`,
     );
   const session = sessionOptions({ ...context, threads: context.threads ?? run.machine.threads });
-  await using validator = await openValidator(run.validation, backbone, session, context);
+  const asked = run.validation && {
+    ...run.validation,
+    protocol: changes.val ?? (await place(run.validation.protocol)),
+    ...(run.validation.data !== undefined && { data: changes.valData ?? (await place(run.validation.data)) }),
+  };
+  await using validator = await openValidator(asked, backbone, session, context);
   if (run.validation !== undefined && validator.open?.fingerprint !== run.validation.fingerprint)
     throw new PetalfaceError(
       `${run.validation.protocol} is not the validation protocol that ${folder} was started with (its pairs or faces changed)`,
@@ -212,6 +226,7 @@ export async function resume(
     run = { ...run, options: trainingOptions({ ...run.options, learningRate }), changes: made };
     await writeRun(folder, run);
   }
+  if (changes.epochs !== undefined) run = await trainLonger(folder, run, state, changes.epochs, data.length);
   return await finish(folder, run, parts, state, history, context);
 }
 

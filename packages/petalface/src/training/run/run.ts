@@ -6,6 +6,7 @@ import { isUnfinished, makeFolder, writeFileSafely } from "../../files.ts";
 import { lockName } from "../../lock.ts";
 import type { SetFindings } from "../../quality/index.ts";
 import { type TrainingOptions, trainingOptions } from "../options/options.ts";
+import type { Places } from "./places.ts";
 import type { ValidationRequest, ValidationScore } from "./validation.ts";
 
 /** Content of a run's `run.json`: everything that makes the run what it is. */
@@ -35,13 +36,25 @@ export interface RunRecord {
   readonly steps: number;
   /** What the run is validated on, if anything. */
   readonly validation?: (ValidationRequest & { readonly measure: string; readonly fingerprint: string }) | undefined;
-  /** Learning rates that a resumed run was given instead of the one before, and from which step on. */
-  readonly changes?: readonly { readonly step: number; readonly learningRate: number }[] | undefined;
+  /** Where model, data, validation and weights of the quality measure were when the run was started; absent in older runs. */
+  readonly places?: Places | undefined;
+  /** What a resumed run was given instead of what was before, and from which step on. */
+  readonly changes?: readonly RunChange[] | undefined;
   /** Once a run with a validation protocol has ended: its last step, and where the adapter that was kept is from. */
   readonly result?: { readonly steps: number; readonly best: ValidationScore & { readonly step: number } } | undefined;
   readonly trained: { readonly parameters: number; readonly share: number };
   readonly machine: { readonly threads: number; readonly provider: string };
   readonly versions: Readonly<Record<string, string>>;
+}
+
+/** A change of a run that went on. */
+export interface RunChange {
+  readonly step: number;
+  readonly learningRate: number;
+  /** Where the number of epochs changed. */
+  readonly epochs?: number | undefined;
+  /** Whether the run has the bits of one that was planned with so many epochs from the beginning. */
+  readonly asPlanned?: boolean | undefined;
 }
 
 const runFile = (folder: string): string => join(folder, "run.json");
