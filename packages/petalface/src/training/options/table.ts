@@ -216,10 +216,16 @@ const optimiser = {
     "whether the first step has a rate of the warm-up or the peak rate",
     { reference: "full" },
   ),
-  decay: choice("--decay <name>", ["cosine", "polynomial", "none"], "cosine", "how the learning rate falls to 0, or none", {
-    paper: "polynomial",
-    reference: "polynomial",
-  }),
+  decay: choice(
+    "--decay <name>",
+    ["cosine", "polynomial", "none"],
+    "cosine",
+    "how the learning rate falls to 0, or none",
+    {
+      paper: "polynomial",
+      reference: "polynomial",
+    },
+  ),
   clip: positive("--clip <x>", 5, "largest L2 norm of the gradient"),
 } as const;
 
