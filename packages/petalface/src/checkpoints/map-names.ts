@@ -25,6 +25,8 @@ export const bufferNames: readonly RegExp[] = [
 
 /** What wrappers put before the names of the network inside. */
 const wrappers = ["module.", "_orig_mod.", "model.", "backbone.", "net.", "network.", "encoder."];
+/** A head with class centres that lies beside a wrapped network: it is of no use after training. */
+const headNames = /^(?:module\.)?(?:fc|head|classifier|margin|metric_fc|loss)\.[\w.]+$/;
 const MOST_WRAPPERS = 4;
 const MOST_PREFIXES = 64;
 
@@ -86,7 +88,7 @@ export function mapNames(
   const fits: string[] = [];
   for (const group of groups) {
     let own = 0;
-    for (const prefix of rules.prefix === undefined ? prefixesOf(group) : [rules.prefix]) {
+    for (const prefix of rules.prefix === undefined ? prefixesOf(group, expected) : [rules.prefix]) {
       let hits = 0;
       for (const name of group.tensors.keys())
         if (name.startsWith(prefix) && expected.has(rename(name.slice(prefix.length)))) hits++;
@@ -103,10 +105,15 @@ export function mapNames(
   const seen = new Set<string>();
   const unexpected: string[] = [];
   const ignored: string[] = [];
+  const heads: string[] = [];
   const ignore = rules.ignore ?? bufferNames;
   for (const [original, tensor] of group.tensors) {
     const name = original.startsWith(prefix) ? rename(original.slice(prefix.length)) : undefined;
     const shape = name === undefined ? undefined : expected.get(name);
+    if (name === undefined && headNames.test(original)) {
+      heads.push(original);
+      continue;
+    }
     if (name === undefined || shape === undefined || seen.has(name)) {
       (ignore.some((rule) => rule.test(name ?? original)) ? ignored : unexpected).push(original);
       continue;
@@ -125,6 +132,7 @@ export function mapNames(
     notes.push(`tensors are taken from ${display(group.path)}${how}`);
   }
   if (prefix !== "") notes.push(`the names begin with ${quote(prefix)}, which is left out`);
+  if (heads.length > 0) notes.push(`the head that it was trained with is left out: ${some(heads)}`);
   if (ignored.length > 0) notes.push(`${ignored.length} buffers are not needed: ${some(ignored)}`);
   return { group: group.path, prefix, tensors, missing, unexpected, wrongShapes, ignored, notes };
 }
@@ -163,10 +171,16 @@ function candidates(checkpoint: Checkpoint, take: string | undefined): readonly 
   return checkpoint.groups.toSorted((one, other) => rank(one) - rank(other));
 }
 
-/** Runs of wrappers' prefixes that at least one name begins with; the empty one first, then short before long. */
-function prefixesOf({ tensors }: TensorGroup): string[] {
+/**
+ * Runs of wrappers' prefixes that at least one name begins with, and whatever stands before the longest expected name (`features.module.`
+ * in MagFace's files, `module.features.` in FaceX-Zoo's); the empty one first, then short before long.
+ */
+function prefixesOf({ tensors }: TensorGroup, expected: ReadonlyMap<string, readonly number[]>): string[] {
   const found = new Set([""]);
+  const longest = [...expected.keys()].reduce((one, other) => (other.length > one.length ? other : one), "");
   for (const name of tensors.keys()) {
+    if (longest !== "" && name.endsWith(`.${longest}`) && found.size < MOST_PREFIXES)
+      found.add(name.slice(0, name.length - longest.length));
     let length = 0;
     for (let round = 0; round < MOST_WRAPPERS && found.size < MOST_PREFIXES; round++) {
       const wrapper = wrappers.find((word) => name.startsWith(word, length));

@@ -46,6 +46,19 @@ describe("names of a checkpoint become names of a network", () => {
     },
   );
 
+  test.each(["features.module.", "module.features.", "student.embedder."])(
+    "any prefix %j of the whole network is left out, and so is a head beside it",
+    (prefix) => {
+      const head = { "fc.weight": [10, 4], "module.head.weight": [4, 10] };
+      const map = mapNames(checkpointOf({ state_dict: { ...prefixed(prefix), ...head } }), expected);
+      expect([...map.tensors.keys()]).toEqual([...expected.keys()]);
+      expect(map).toMatchObject({ prefix, missing: [], unexpected: [], wrongShapes: [] });
+      expect(map.notes).toContain("the head that it was trained with is left out: fc.weight, module.head.weight");
+      // Without a prefix it may be a layer of another network.
+      expect(mapNames(checkpointOf({ "": { ...fitting, ...head } }), expected).unexpected).toHaveLength(2);
+    },
+  );
+
   it("takes the dictionary that fits best, the usual one among equals, and says which others fit", () => {
     const checkpoint = checkpointOf({
       ema: fitting,
@@ -88,8 +101,8 @@ describe("names of a checkpoint become names of a network", () => {
   });
 
   it("says what lies outside of the prefix", () => {
-    const map = mapNames(checkpointOf({ "": { ...prefixed("backbone."), "head.weight": [9, 9] } }), expected);
-    expect(map).toMatchObject({ prefix: "backbone.", unexpected: ["head.weight"] });
+    const map = mapNames(checkpointOf({ "": { ...prefixed("backbone."), "neck.weight": [9, 9] } }), expected);
+    expect(map).toMatchObject({ prefix: "backbone.", unexpected: ["neck.weight"] });
   });
 
   it("renames by rule; a second tensor of the same name is unexpected", () => {

@@ -41,6 +41,8 @@ export async function prepareDemoFolder(out: string, context: CliContext): Promi
     if (!context.force) await requireRun(out, name);
     await rm(join(out, name), { recursive: true, force: true });
   }
+  // Those of an earlier demo, which may be of other faces.
+  for (const name of Object.values(demoFiles)) await rm(join(out, name), { force: true });
   return outputs;
 }
 
