@@ -47,6 +47,13 @@ describe("the program", () => {
     });
   });
 
+  test("starts where the cache cannot be made", async () => {
+    const file = join(folder, "no-folder");
+    await writeFile(file, "");
+    for (const cache of [file, join(file, "cache"), "/proc/petalface/cache"])
+      expect(await petalface(["--version"], { env: { PETALFACE_CACHE: cache } }), cache).toMatchObject({ code: 0 });
+  });
+
   test("prints help with every command, and each command's help ends in examples", async () => {
     const { code, stdout } = await petalface(["--help"]);
     expect(code).toBe(0);
