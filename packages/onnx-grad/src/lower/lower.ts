@@ -13,6 +13,8 @@ export interface LowerOptions {
    * adapters the same kernels. Otherwise all the other passes run.
    */
   readonly exact?: boolean;
+  /** The graph runs a few times only: passes are left out that gain less than the engine takes for them while it loads. */
+  readonly brief?: boolean;
   /** Large products with constant weights in 8-bit whole numbers, about one per cent off; for the CPU only. */
   readonly int8?: boolean;
   /** Passes to run instead of the project's own. */
@@ -30,6 +32,7 @@ export function lower(graph: Graph, target: Target, options: LowerOptions = {}):
   const lowered = (options.passes ?? passes)
     .filter((pass) => pass.targets.includes(target) && (pass.exact || options.exact !== true))
     .filter((pass) => pass.only === undefined || options.exact === true)
+    .filter((pass) => pass.copiesWeights !== true || options.brief !== true)
     .filter((pass) => pass.floatProducts !== true || options.int8 !== true)
     .reduce((before, pass) => {
       const after = pass.run(before);

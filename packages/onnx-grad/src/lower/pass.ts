@@ -19,6 +19,8 @@ export interface Pass {
   readonly exact: boolean;
   /** `exact`: run only where graphs are compared bit for bit, as it costs a little time. */
   readonly only?: "exact";
+  /** Whether it makes the engine copy weights when it loads the graph: left out where the graph runs a few times only. */
+  readonly copiesWeights?: true;
   /** Whether it is of use to products in float32 only: left out where they are computed in 8 bits. */
   readonly floatProducts?: true;
   /** Why onnxruntime does not do it by itself, or what it is for, is the comment of the pass's file. */

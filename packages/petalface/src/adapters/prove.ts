@@ -1,8 +1,12 @@
 import { type BatchPlace, type Graph, proveRows, type RowsProblem, traceRows } from "onnx-grad";
 import { type Backbone, toInput } from "../backbones/index.ts";
 import { random } from "../random.ts";
+import { remembered } from "../remembered.ts";
 import { openSession, type SessionOptions } from "../runtime/index.ts";
 import { findSites, type Site, type SiteList, type UnfitLayer } from "./sites.ts";
+
+/** Weights from which on the result of the probe is kept: that of a smaller network is found faster than it is worth a file. */
+const worthRemembering = 2 ** 18;
 
 /** Images in the probe's batch: enough to tell any two layouts apart. */
 const BATCH = 3;
@@ -12,8 +16,25 @@ const BATCH = 3;
  * gives to an image must change with it and with no other. A layer where that is not so goes to the unfit with the reason.
  */
 export async function proveSites(backbone: Backbone, options: SessionOptions = {}): Promise<SiteList> {
-  return proveSiteRows(backbone, findSites(backbone.graph), options);
+  const found = findSites(backbone.graph);
+  if (backbone.parameters < worthRemembering) return proveSiteRows(backbone, found, options);
+  const refused = await remembered(
+    "rows",
+    backbone.spec.sha256,
+    async () => refusedOf(found, await proveSiteRows(backbone, found, options)),
+    (value): value is UnfitLayer[] => Array.isArray(value) && value.every(isUnfit),
+  );
+  const names = new Set(refused.map(({ name }) => name));
+  return { sites: found.sites.filter(({ name }) => !names.has(name)), unfit: [...found.unfit, ...refused] };
 }
+
+/** The layers that were found, and refused when they ran. */
+const refusedOf = (found: SiteList, proven: SiteList): UnfitLayer[] => proven.unfit.slice(found.unfit.length);
+
+const isUnfit = (value: unknown): value is UnfitLayer =>
+  typeof value === "object" &&
+  value !== null &&
+  ["name", "op", "reason"].every((key) => typeof (value as Record<string, unknown>)[key] === "string");
 
 /** The check of {@link proveSites} for sites that were found before. */
 export async function proveSiteRows(

@@ -17,6 +17,9 @@ export interface Engine {
   close(): Promise<void>;
 }
 
+/** Runs that repay a second of loading: copying Swin's wide weights takes as long as four steps gain by it, or six batches of a teacher. */
+const manyRuns = 8;
+
 /** What decides how the numbers of a graph round, beside the graph, the machine, the threads and versions. */
 export function engineForm({ provider = "cpu", optimisation }: SessionOptions) {
   // Only who asks for `free` lets values round differently from graph to graph; else on the CPU every one keeps its bits.
@@ -38,7 +41,8 @@ export async function openEngine(graph: Graph, options: SessionOptions, profile?
   const provider = options.provider ?? "cpu";
   try {
     const { exact, level } = engineForm(options);
-    const path = await placeModel(lower(graph, provider, { exact, int8: options.int8 === true }), folder);
+    const brief = options.runs !== undefined && options.runs < manyRuns;
+    const path = await placeModel(lower(graph, provider, { exact, brief, int8: options.int8 === true }), folder);
     const onnxruntime = await loadOnnxruntime();
     const session = await onnxruntime.InferenceSession.create(path, {
       executionProviders: [provider],

@@ -22,6 +22,8 @@ export interface SessionOptions {
    * about 5 % slower, and the weights of a graph that uses them forwards and backwards take a third of the memory.
    */
   readonly prepack?: boolean;
+  /** How often the graph will run, where that is known: what takes long to load and gains little each time is then left out. */
+  readonly runs?: number;
   /** Large products with frozen weights in 8-bit whole numbers (CPU only): much faster, about one per cent off. */
   readonly int8?: boolean;
 }

@@ -148,6 +148,7 @@ export const apartRows: Pass = {
   name: "apart-rows",
   targets: ["cpu"],
   exact: false,
+  copiesWeights: true,
   floatProducts: true,
   run: (graph) => {
     const region = regionsOf(graph);

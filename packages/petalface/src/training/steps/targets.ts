@@ -44,7 +44,7 @@ export async function openTargets(
   cache: TargetCache = createTargetCache(length, backbone.width),
 ): Promise<Targets> {
   const graph = setBatch(backbone.graph, rows);
-  const session = await openSession(graph, options);
+  const session = await openSession(graph, { ...options, runs: Math.ceil((2 * length) / rows) });
   const { width, size } = backbone;
   const { known, rows: kept } = cache;
   const keepAll = known.length > 0;

@@ -161,7 +161,9 @@ async function openEngines(task: TrainingTask, state: TrainingState) {
   const split = options.variants > 0 ? splitGraph(graph.graph, graph.inputs.image, batch) : undefined;
   // What is open goes again where the next one cannot be opened.
   await using open = new AsyncDisposableStack();
-  const engine = open.adopt(await openSession(split?.rest ?? graph.graph, { ...session, int8 }), (each) =>
+  // Runs of the whole training, so that one that was stopped goes on with the same graph.
+  const runs = task.steps * options.accumulate;
+  const engine = open.adopt(await openSession(split?.rest ?? graph.graph, { ...session, int8, runs }), (each) =>
     each.close(),
   );
   const targets =
