@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import { encodeModel, lower, setBatch } from "onnx-grad";
 import {
   type AdapterConfig,
+  backboneRecord,
   exportedGraph,
   faceSpacePath,
   initialTheta,
@@ -59,7 +60,7 @@ export async function prepareStudio({
     rank: options.rank,
     scale: options.scale,
     sites: selectSites(sites, options.sites, unfit).map((site) => site.name),
-    backbone: { name: backbone.spec.name, sha256: backbone.spec.sha256 },
+    backbone: backboneRecord(backbone),
     calibration: { measure: options.quality, ...markedRange },
   };
   await mkdir(join(folder, "ort"), { recursive: true });

@@ -56,4 +56,5 @@ export { type LowerOptions, lower, type Pass, type Target } from "./lower/lower.
 export { halfBits, toHalf } from "./precision/half.ts";
 export { type QuantiseOptions, quantise, quantisedValues } from "./precision/quantise.ts";
 export { findSubnormals, flushSubnormals } from "./precision/subnormal.ts";
+export { toFloat32 } from "./precision/whole.ts";
 export { upgradeOpset } from "./upgrade/upgrade.ts";

@@ -10,24 +10,28 @@ export interface ProveOptions {
   readonly rounds?: number;
   /** Largest relative difference (L2 norm) that passes; 1e-4 unless given. */
   readonly tolerance?: number;
+  /** Least and largest number of an image; -1 and 1 unless given. */
+  readonly range?: readonly [number, number];
   /** Inputs whose numbers are the same in both runs (a parameter vector); unless given, every input holds images. */
   readonly shared?: readonly string[];
 }
 
 /**
- * Runs random images (-1 to 1, always the same) through a graph and through the same graph with another batch, and compares. Where
+ * Runs random images (always the same) through a graph and through the same graph with another batch, and compares. Where
  * `batched` has a fixed batch it must be a multiple of that of `graph`. Only float32 inputs and outputs are supported.
  * Returns the largest relative difference of an output. Throws OnnxGradError if it is beyond the tolerance or no number.
  */
 export async function proveBatch(graph: Graph, batched: Graph, run: Run, options: ProveOptions = {}): Promise<number> {
-  const { tolerance = 1e-4, shared = [] } = options;
+  const { tolerance = 1e-4, shared = [], range = [-1, 1] } = options;
   const images = graph.inputs.filter((name) => !shared.includes(name));
   const rounds = options.rounds ?? roundsOf(graph, batched, images);
   const separate: Record<string, Tensor>[] = Array.from({ length: rounds }, () => ({}));
   const together: Record<string, Tensor> = {};
   graph.inputs.forEach((name, index) => {
     const dims = closed(typeOf(graph, name).shape);
-    const parts = separate.map((_, round) => noise(dims, shared.includes(name) ? index : index + 1000 * (round + 1)));
+    const parts = separate.map((_, round) =>
+      shared.includes(name) ? noise(dims, index, [-1, 1]) : noise(dims, index + 1000 * (round + 1), range),
+    );
     separate.forEach((feeds, round) => {
       feeds[name] = parts[round] as Tensor;
     });
@@ -69,14 +73,15 @@ function roundsOf(graph: Graph, batched: Graph, images: readonly string[]): numb
   return many / one;
 }
 
-/** Evenly spread numbers from -1 to 1 by Marsaglia's xorshift. */
-function noise(dims: readonly number[], seed: number): Tensor {
+/** Evenly spread numbers of a range by Marsaglia's xorshift. */
+function noise(dims: readonly number[], seed: number, [low, high]: readonly [number, number]): Tensor {
+  const [middle, half] = [(low + high) / 2, (high - low) / 2];
   let state = (seed + 1) * 0x9e3779b1;
   const data = Float32Array.from({ length: sizeOf(dims) }, () => {
     state ^= state << 13;
     state ^= state >>> 17;
     state ^= state << 5;
-    return state / 2 ** 31;
+    return middle + half * (state / 2 ** 31);
   });
   return { dtype: "float32", dims, data };
 }

@@ -195,10 +195,16 @@ function guessKind(proto: AttributeProto): number {
   return set === undefined ? 0 : kinds[set];
 }
 
-/** The type of a graph input. Only the first dimension may be open; `given` replaces the stated shape. */
-export function typeOfInput(info: ValueInfoProto, path: string, given: Shape | undefined): ValueType {
+/** Shapes to give to inputs, by name or by what the model states of them (undefined: nothing); undefined keeps what is stated. */
+export type InputShapes =
+  | Readonly<Record<string, Shape>>
+  | ((name: string, stated: Shape | undefined) => Shape | undefined);
+
+/** The type of a graph input. Only the first dimension may be open; `shapes` can replace the stated ones. */
+export function typeOfInput(info: ValueInfoProto, path: string, shapes: InputShapes): ValueType {
   const tensor = info.type?.tensorType;
-  const what = `input "${info.name ?? ""}"`;
+  const name = info.name ?? "";
+  const what = `input "${name}"`;
   if (!tensor) throw new OnnxGradError(`${path}: ${what} is no tensor`);
   const dtype = dtypeOfCode(tensor.elemType ?? 0);
   if (dtype === undefined) {
@@ -206,22 +212,25 @@ export function typeOfInput(info: ValueInfoProto, path: string, given: Shape | u
       `${path}: ${what} has element type ${nameOfCode(tensor.elemType ?? 0)}, which is not supported; export the model in float32`,
     );
   }
+  const dims = tensor.shape && (tensor.shape.dim ?? []);
+  if (dims !== undefined && dims.length > MAX_RANK)
+    throw new OnnxGradError(`${path}: ${what} has ${dims.length} dimensions`);
+  const stated = dims?.map(dimOfProto);
+  const given =
+    typeof shapes === "function" ? shapes(name, stated) : Object.hasOwn(shapes, name) ? shapes[name] : undefined;
   if (given !== undefined) return { dtype, shape: given };
-  if (!tensor.shape)
-    throw new OnnxGradError(`${path}: ${what} has no shape; give one: { shapes: { "${info.name}": [...] } }`);
-  const dims = tensor.shape.dim ?? [];
-  if (dims.length > MAX_RANK) throw new OnnxGradError(`${path}: ${what} has ${dims.length} dimensions`);
-  const shape = dims.map((dim, axis) => {
-    const result = dimOfProto(dim);
-    if (typeof result === "number" && result >= 0 && Number.isSafeInteger(result)) return result;
-    if (typeof result === "number") throw new OnnxGradError(`${path}: ${what} has ${result} as dimension ${axis}`);
-    if (axis === 0) return result;
-    throw new OnnxGradError(
-      `${path}: dimension ${axis} ("${dim.dimParam ?? ""}") of ${what} is open; only dimension 0 may be, ` +
-        `fix the others: { shapes: { "${info.name}": [...] } }`,
-    );
+  if (stated === undefined)
+    throw new OnnxGradError(`${path}: ${what} has no shape; export it with one (readModel takes one as an option)`);
+  stated.forEach((dim, axis) => {
+    if (typeof dim === "number" && !(dim >= 0 && Number.isSafeInteger(dim)))
+      throw new OnnxGradError(`${path}: ${what} has ${dim} as dimension ${axis}`);
+    if (typeof dim !== "number" && axis > 0)
+      throw new OnnxGradError(
+        `${path}: dimension ${axis} ("${dims?.[axis]?.dimParam ?? ""}") of ${what} is open; only dimension 0 may be, ` +
+          "export it with fixed sizes (readModel takes them as an option)",
+      );
   });
-  return { dtype, shape };
+  return { dtype, shape: stated };
 }
 
 /** A dimension as ONNX writes it; `25*N` is what onnx-grad writes for 25 times the batch. */

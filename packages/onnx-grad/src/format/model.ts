@@ -1,13 +1,12 @@
 import { basename, dirname, resolve } from "node:path";
 import { typeGraph } from "../fold/fold.ts";
-import type { Shape } from "../graph/dim.ts";
 import { bytesOfTensor } from "../graph/dtypes.ts";
 import { OnnxGradError } from "../graph/errors.ts";
 import type { Graph, Node, ValueType } from "../graph/graph.ts";
 import { sortNodes } from "../graph/sort.ts";
 import { type Constant, isExternal } from "../graph/tensor.ts";
 import { constantOfNode } from "../infer/create.ts";
-import { constantOfProto, nodeOfProto, readTensor, typeOfInput } from "./decode.ts";
+import { constantOfProto, type InputShapes, nodeOfProto, readTensor, typeOfInput } from "./decode.ts";
 import { type Location, modelParts, type Part, streamParts } from "./encode.ts";
 import { type PositionedFile, withFile } from "./file.ts";
 import { refuseOther } from "./other.ts";
@@ -24,8 +23,11 @@ const NEWEST_IR = 14;
 
 /** Options of {@link readModel}. */
 export interface ReadOptions {
-  /** Shapes of inputs by name, in place of the stated ones: how open dimensions other than the batch are fixed. */
-  readonly shapes?: Readonly<Record<string, Shape>>;
+  /**
+   * Shapes of inputs in place of the stated ones: how open dimensions other than the batch are fixed. By name, or a function of the name and the stated
+   * shape (undefined where the model states none), which returns undefined to keep it and may throw.
+   */
+  readonly shapes?: InputShapes;
 }
 
 /**
@@ -79,8 +81,7 @@ function graphOfProto(proto: ModelProto, source: Source, options: ReadOptions): 
     // Up to IR version 3 every initialiser is listed as an input too.
     if (constants.has(name)) continue;
     if (types.has(name)) fail(`value "${name}" is defined twice`);
-    const { shapes = {} } = options;
-    types.set(name, typeOfInput(info, path, Object.hasOwn(shapes, name) ? shapes[name] : undefined));
+    types.set(name, typeOfInput(info, path, options.shapes ?? {}));
   }
   const nodes: Node[] = [];
   for (const decoded of graph.node ?? []) {

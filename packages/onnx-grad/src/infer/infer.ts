@@ -38,10 +38,24 @@ const shapeRules: ReadonlyMap<string, ShapeRule> = new Map(
   ].flatMap((rules) => Object.entries(rules)),
 );
 
+/** Operators that have no rule for a reason, and what to do about it. */
+const WHY_NOT: readonly (readonly [RegExp, string])[] = [
+  [
+    /^(Random(Normal|Uniform)(Like)?|Multinomial|Bernoulli|(Bias|Bitmask)\w*Dropout)$/,
+    "it draws random numbers, so one image would get other results every time; export the model in evaluation mode",
+  ],
+  [
+    /^(QLinear\w+|QGemm|QAttention|MatMulNBits|DynamicQuantizeMatMul|MatMulIntegerToFloat|QMoE|MatMulBnb4)$/,
+    "its weights are integers of 8 bits or fewer, which onnx-grad does not read; take the float model that this one was made from",
+  ],
+];
+
 /** The types of a node's outputs, in order. Throws OnnxGradError naming node and operator if it cannot be typed. */
 export function inferNode(node: Node, context: InferContext): ValueType[] {
   const rule = shapeRules.get(ruleKey(node.op, node.domain));
   if (rule === undefined) {
+    const why = WHY_NOT.find(([ops]) => ops.test(node.op))?.[1];
+    if (why !== undefined) failNode(node, why);
     const domain = node.domain === "" ? "" : ` of domain "${node.domain}"`;
     failNode(node, `onnx-grad has no shape rule for this operator${domain}`);
   }

@@ -24,6 +24,15 @@ export function halfBits(value: number): number {
   return sign | ((magnitude - 0x38000000 + 0xfff + ((magnitude >>> 13) & 1)) >>> 13);
 }
 
+/** The number behind the 16 bits of a binary16 (IEEE 754-2008, 3.4). */
+export function halfValue(bits: number): number {
+  const sign = bits & 0x8000 ? -1 : 1;
+  const exponent = (bits >>> 10) & 31;
+  const fraction = bits & 1023;
+  if (exponent === 31) return fraction === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN;
+  return sign * (exponent === 0 ? fraction * 2 ** -24 : (1 + fraction / 1024) * 2 ** (exponent - 15));
+}
+
 /** Operators that lose little in half precision. Sums of many terms, norms, exponentials and what divides by them stay in float32. */
 const HALF: ReadonlySet<string> = new Set(
   (

@@ -45,12 +45,13 @@ const upgrades: ReadonlyMap<string, Upgrade> = new Map(
 /** Operators that kept one meaning from operator set 7 on (they gained only element types or optional attributes). */
 const unchanged: ReadonlySet<string> = new Set(
   `Abs Acos Acosh Add And ArgMax ArgMin Asin Asinh Atan Atanh AveragePool Cast CastLike Ceil Celu Concat Constant
-  ConstantOfShape ConvTranspose Cos Cosh CumSum DepthToSpace Div Elu Equal Erf Exp Expand EyeLike Flatten Floor Gather
-  GatherElements GatherND Gelu Gemm GlobalAveragePool GlobalMaxPool Greater GreaterOrEqual HardSigmoid HardSwish Identity
-  InstanceNormalization IsInf IsNaN LRN LayerNormalization LeakyRelu Less LessOrEqual Log LpNormalization MatMul Max MaxPool
-  Mean Min Mish Mod Mul Neg NonZero Not OneHot Or PRelu Pow Range Reciprocal RMSNormalization Relu Reshape Round
-  ScatterElements ScatterND Selu Shape Sigmoid Sign SimplifiedLayerNormalization Sin Sinh Size Softplus Softsign SpaceToDepth
-  Sqrt Sub Sum Swish Tan Tanh ThresholdedRelu Tile Transpose Trilu Where Xor`.split(/\s+/),
+  ConstantOfShape ConvInteger ConvTranspose Cos Cosh CumSum DepthToSpace DequantizeLinear Div DynamicQuantizeLinear
+  Elu Equal Erf Exp Expand EyeLike Flatten Floor Gather GatherElements GatherND Gelu Gemm GlobalAveragePool
+  GlobalMaxPool Greater GreaterOrEqual HardSigmoid HardSwish Identity InstanceNormalization IsInf IsNaN LRN
+  LayerNormalization LeakyRelu Less LessOrEqual Log LpNormalization MatMul MatMulInteger Max MaxPool Mean Min Mish Mod
+  Mul Neg NonZero Not OneHot Or PRelu Pow QuantizeLinear RMSNormalization Range Reciprocal Relu Reshape Round
+  ScatterElements ScatterND Selu Shape Sigmoid Sign SimplifiedLayerNormalization Sin Sinh Size Softplus Softsign
+  SpaceToDepth Sqrt Sub Sum Swish Tan Tanh ThresholdedRelu Tile Transpose Trilu Where Xor`.split(/\s+/),
 );
 
 /**

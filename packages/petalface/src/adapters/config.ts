@@ -1,3 +1,4 @@
+import type { Preprocessing } from "../models/index.ts";
 import type { Calibration, QualityWeights } from "../quality/index.ts";
 import { type Gate, gateParts } from "./gate.ts";
 
@@ -6,6 +7,18 @@ export type Method = "lora" | "full" | "head";
 
 /** Names of {@link Method}. */
 export const methodNames = ["lora", "full", "head"] as const;
+
+/** Which network an adapter belongs to, and how it was fed. */
+export interface BackboneRecord {
+  readonly name: string;
+  readonly sha256: string;
+  /** How pixels became its input; absent in adapters of earlier versions. */
+  readonly preprocessing?: Preprocessing | undefined;
+  /** Side of the input, where its file leaves that open. */
+  readonly size?: number | undefined;
+  /** Which output is the embedding, where somebody chose. */
+  readonly output?: string | undefined;
+}
 
 /** Everything needed to use trained weights on their backbone; saved as `adapter_config.json`. */
 export interface AdapterConfig {
@@ -23,7 +36,7 @@ export interface AdapterConfig {
   /** Whether the running statistics of the batch normalisations were trained too; they are then part of the adapter. */
   readonly batchNorm?: "train" | undefined;
   /** The frozen network these weights belong to. */
-  readonly backbone: { readonly name: string; readonly sha256: string };
+  readonly backbone: BackboneRecord;
   /** How a face becomes alpha. */
   readonly calibration: Calibration;
   /** Weights of the quality measure, where it has some; saved beside the adapter's own. */

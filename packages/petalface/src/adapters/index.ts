@@ -1,4 +1,5 @@
 export { initialStatistics } from "./batch-norm.ts";
+export { backboneRecord, choicesOfRecord, quantisedAdvice, refuseOther, refuseQuantised } from "./belongs.ts";
 export { type AdaptedBuild, type BuildOptions, buildAdapted } from "./build.ts";
 export { type Adapter, type AdapterConfig, gateAt, type Method, methodNames, rankAt } from "./config.ts";
 export { type ExportAlpha, exportedGraph, exportModel } from "./formats/export.ts";
@@ -17,4 +18,4 @@ export type { NoiseInput } from "./noise.ts";
 export { proveSites } from "./prove.ts";
 export { matchSites, selectSites } from "./select.ts";
 export { findSites, printRows, type Site, type SiteList, type UnfitLayer } from "./sites.ts";
-export { adapterFiles, loadAdapter, refuseOldIdentity, saveAdapter } from "./store.ts";
+export { adapterChoices, adapterFiles, loadAdapter, refuseOldIdentity, saveAdapter } from "./store.ts";

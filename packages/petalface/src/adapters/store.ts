@@ -3,9 +3,11 @@ import { join } from "node:path";
 import type { Backbone } from "../backbones/index.ts";
 import { PetalfaceError } from "../errors.ts";
 import { writeFileSafely } from "../files.ts";
+import type { ModelChoices, Preprocessing } from "../models/index.ts";
 import { parseCalibration, type QualityWeights, qualityWeights } from "../quality/index.ts";
 import { encodeSafetensors, readSafetensors, toFloat32 } from "../tensors/index.ts";
 import { isVariance, statisticsParts, type VectorPart } from "./batch-norm.ts";
+import { choicesOfRecord, refuseOther } from "./belongs.ts";
 import { type Adapter, type AdapterConfig, methodNames, rankAt } from "./config.ts";
 import { gateNames, gateParts } from "./gate.ts";
 import { layoutOf } from "./layout.ts";
@@ -89,10 +91,7 @@ export async function loadAdapter(folder: string, backbone: Backbone): Promise<A
   const { weights: sha256 } = written.calibration;
   const config = sha256 === undefined ? written : { ...written, weights: await loadQualityWeights(place, sha256) };
   refuseOldIdentity(join(place, configFile), "backbone.sha256", config.backbone.sha256, backbone);
-  if (config.backbone.sha256 !== backbone.spec.sha256)
-    throw new PetalfaceError(
-      `${place} was trained on ${config.backbone.name} (sha256 ${config.backbone.sha256.slice(0, 12)}), not on ${backbone.path} (sha256 ${backbone.spec.sha256.slice(0, 12)}); give its own backbone with --model`,
-    );
+  refuseOther(place, config.backbone, backbone);
   const layout = layoutOf(backbone, config);
   const path = join(place, weightsFile);
   const { tensors } = await readSafetensors(path);
@@ -129,6 +128,12 @@ export function refuseOldIdentity(file: string, field: string, sha256: string, {
   throw new PetalfaceError(
     `${file} names ${path} by its .onnx file alone, as petalface did before it also hashed weights in other files; if these are the weights it was trained on, set ${field} to ${spec.sha256}`,
   );
+}
+
+/** How to open the backbone of a saved adapter as it was opened in training, as far as the adapter says it. Throws PetalfaceError if it is none. */
+export async function adapterChoices(folder: string): Promise<ModelChoices> {
+  const file = join(await adapterFolder(folder), configFile);
+  return choicesOfRecord(parseConfig(await readJson(file), file).backbone);
 }
 
 /** The folder that holds the adapter's two files: the one given, or its `adapter/` where that is a run. */
@@ -168,6 +173,20 @@ function parseConfig(document: unknown, path: string): AdapterConfig {
     names.find((candidate) => candidate === value) ??
     fail(`"${name}" is ${JSON.stringify(value)}; known: ${names.join(", ")}`);
 
+  const three = (value: unknown, name: string): readonly [number, number, number] => {
+    if (!Array.isArray(value) || value.length !== 3) return fail(`"${name}" is not a list of three numbers`);
+    const [a, b, c] = value.map((one) => number(one, name)) as [number, number, number];
+    return [a, b, c];
+  };
+  const preprocessingOf = (value: unknown): Preprocessing => {
+    const { mean, scale, channels } = record(value, "backbone.preprocessing");
+    return {
+      mean: three(mean, "backbone.preprocessing.mean"),
+      scale: three(scale, "backbone.preprocessing.scale"),
+      channels: oneOf(channels, ["rgb", "bgr"] as const, "backbone.preprocessing.channels"),
+    };
+  };
+
   const root = record(document, "the file");
   if (root.format !== formatVersion)
     fail(`format ${JSON.stringify(root.format)} is not ${formatVersion}; it needs another petalface`);
@@ -192,7 +211,12 @@ function parseConfig(document: unknown, path: string): AdapterConfig {
     scale: number(root.lora_alpha, "lora_alpha") / rank,
     sites: names,
     ...(ungated.length > 0 && { ungated: ungated as string[] }),
-    backbone: { name: text(backbone.name, "backbone.name"), sha256: text(backbone.sha256, "backbone.sha256") },
+    backbone: {
+      ...{ name: text(backbone.name, "backbone.name"), sha256: text(backbone.sha256, "backbone.sha256") },
+      ...(backbone.preprocessing !== undefined && { preprocessing: preprocessingOf(backbone.preprocessing) }),
+      ...(backbone.size !== undefined && { size: number(backbone.size, "backbone.size") }),
+      ...(backbone.output !== undefined && { output: text(backbone.output, "backbone.output") }),
+    },
     calibration: parseCalibration(root.calibration, path),
   };
 }

@@ -4,6 +4,7 @@ import type { ModelSpec } from "../models/index.ts";
 import { floatsOf, openSession, type SessionOptions } from "../runtime/index.ts";
 import { toInput } from "./pixels.ts";
 import type { Embedder, ToldScores } from "./types.ts";
+import { hasBatchRanges } from "./usable.ts";
 
 /** What {@link openEmbedder} needs to know of a graph: a {@link Backbone}, or an adapted one. */
 export interface EmbeddingModel {
@@ -25,12 +26,13 @@ export interface EmbeddingModel {
  */
 const usualBatch = (provider: SessionOptions["provider"]): number => ((provider ?? "cpu") === "cpu" ? 8 : 32);
 
-/** Loads a model for embedding faces, `batch` at a time (8 on the CPU and 32 elsewhere unless given). */
+/** Loads a model for embedding faces, `batch` at a time (8 on the CPU and 32 elsewhere unless given; one where the
+ * model finds its 8-bit ranges over the batch). */
 export async function openEmbedder(
   model: EmbeddingModel,
   options: SessionOptions & { readonly batch?: number } = {},
 ): Promise<Embedder> {
-  const batch = options.batch ?? usualBatch(options.provider);
+  const batch = options.batch ?? (hasBatchRanges(model.graph) ? 1 : usualBatch(options.provider));
   // What may round differently can also be computed over tiles, if the sizes are known.
   const graph = options.optimisation === "free" ? setBatch(model.graph, batch) : model.graph;
   const session = await openSession(graph, options);

@@ -23,6 +23,9 @@ export {
 export { familyOf, maskTokens } from "./masked.ts";
 export { fillNetwork, type Network } from "./networks/layers.ts";
 export { keptTokens, type VitShape, vit } from "./networks/vit.ts";
+export type { InnerNormalisation } from "./normalisation.ts";
 export { type Backbone, openBackbone } from "./open.ts";
 export * from "./portable.ts";
+export { type FileForm, fileForm, imageShape } from "./standard-form.ts";
 export type { Embedder, Embeddings, ToldScores } from "./types.ts";
+export { quantisedNodes } from "./usable.ts";

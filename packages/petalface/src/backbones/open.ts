@@ -3,17 +3,18 @@ import {
   flushSubnormals,
   type Graph,
   isStatic,
-  printShape,
   readModel,
-  type Shape,
   setBatch,
   sizeOf,
+  toFloat32,
   upgradeOpset,
 } from "onnx-grad";
 import { PetalfaceError } from "../errors.ts";
-import { type ModelSpec, resolveModel } from "../models/index.ts";
+import { type ModelChoices, type ModelSpec, type PreprocessingSource, resolveModel } from "../models/index.ts";
 import { isStrings, remembered } from "../remembered.ts";
-import { proveOpenBatch } from "./prove.ts";
+import { feedingOf, findNormalisation, type InnerNormalisation } from "./normalisation.ts";
+import { type FileForm, imageShape, standardForm } from "./standard-form.ts";
+import { hasBatchRanges, proveBatches, refuseMixing, refuseTrainingMode } from "./usable.ts";
 
 /** A frozen face recogniser: its graph with an open batch, and how faces must be fed to it. */
 export interface Backbone {
@@ -31,38 +32,74 @@ export interface Backbone {
   readonly width: number;
   /** Number of float constants, i.e. weights. */
   readonly parameters: number;
+  /** How the file has input and embedding, where that is another form than the graph's. */
+  readonly form?: FileForm | undefined;
+  /** How the preprocessing became known; undefined for networks that are no file. */
+  readonly source?: PreprocessingSource | undefined;
+  /** What the user said of it when it was opened. */
+  readonly choices?: ModelChoices | undefined;
+  /** What the graph itself does to its input first, if anything. */
+  readonly normalisation?: InnerNormalisation | undefined;
 }
 
 /**
- * Opens a face recogniser given by path or by a name that `petalface models` knows.
- * Throws PetalfaceError if it has not exactly one square RGB image input and one embedding output.
+ * Opens a face recogniser given by path or by a name that `petalface models` knows, in one form whatever the file's: float32 `[N, 3, size, size]` to
+ * `[N, width]` with open batch. float16 and float64 become float32; integer inputs, `[N, size, size, 3]`, open sides, further outputs and `[N, width, 1, 1]`
+ * are brought into that form.
+ *
+ * @throws PetalfaceError if it has not exactly one square image input and one embedding output, or if a face's embedding depends on other
+ * faces or on chance
  */
-export async function openBackbone(model: string, normalize?: string): Promise<Backbone> {
-  const { path, spec } = await resolveModel(model, normalize === undefined ? {} : { normalize });
-  const read = upgradeOpset(await readModel(path));
-  const stated = flushSubnormals(read, await subnormalsOf(read, spec.sha256));
+export async function openBackbone(model: string, choices: ModelChoices = {}): Promise<Backbone> {
+  const { path, spec: resolved, source } = await resolveModel(model, choices);
+  const read = await readModel(path, { shapes: (name, stated) => imageShape(path, name, stated, choices.size) });
+  const whole = wholeNumbers(upgradeOpset(read));
+  const flushed = flushSubnormals(whole, await subnormalsOf(whole, resolved.sha256));
+  const { graph: stated, input, output, size, width, form } = standardForm(path, flushed, read, choices);
+  refuseTrainingMode(path, stated);
+  const normalisation = findNormalisation(stated, input);
+  const how = fed(path, { spec: resolved, source }, form, normalisation);
+  const { spec } = how;
   const graph = setBatch(stated, "N");
-  const [input] = graph.inputs;
-  const shapeOf = (value: string): Shape => graph.types.get(value)?.shape ?? [];
-  if (input === undefined || graph.inputs.length !== 1)
-    throw new PetalfaceError(`${path}: has ${graph.inputs.length} inputs; a face recogniser has one, the image`);
-  const [, channels, height, size] = shapeOf(input);
-  if (shapeOf(input).length !== 4 || channels !== 3 || typeof size !== "number" || height !== size)
-    throw new PetalfaceError(`${path}: its input is ${printShape(shapeOf(input))}; expected [N, 3, size, size]`);
-  // Files that petalface exported put out alpha [N] beside the embedding.
-  const embeddings = graph.outputs.filter((value) => shapeOf(value).length === 2);
-  const [output] = embeddings;
-  const width = output === undefined ? undefined : shapeOf(output)[1];
-  if (output === undefined || embeddings.length !== 1 || typeof width !== "number")
-    throw new PetalfaceError(
-      `${path}: its outputs are ${graph.outputs.map((value) => `${value} ${printShape(shapeOf(value))}`).join(", ")}; expected one embedding [N, width]`,
-    );
-  if (stated.inputs.every((value) => isStatic(stated.types.get(value)?.shape ?? [])))
-    await proveOnce(stated, graph, spec);
+  // A model that finds ranges over a batch is fed one face at a time, and would fail both proofs by rounding.
+  if (!hasBatchRanges(stated)) {
+    if (stated.inputs.every((value) => isStatic(stated.types.get(value)?.shape ?? [])))
+      await proveOnce(stated, graph, spec, choices);
+    else await refuseMixing(path, graph, output, spec);
+  }
   const parameters = [...graph.constants.values()]
-    .filter((constant) => constant.dtype === "float32" || constant.dtype === "float16")
+    .filter((constant) => /^float(16|32)$/.test(constant.dtype))
     .reduce((sum, constant) => sum + sizeOf(constant.dims), 0);
-  return { path, spec, graph, input, output, size, width, parameters };
+  return { path, ...how, graph, input, output, size, width, parameters, form, choices, normalisation };
+}
+
+/**
+ * The graph with float16 and float64 as float32, so that its layers can carry adapters. Files that petalface wrote (`--precision fp16`) are to be
+ * measured as they are deployed, and stay.
+ */
+const wholeNumbers = (graph: Graph): Graph => (graph.metadata.has("petalface.backbone") ? graph : toFloat32(graph));
+
+/** The preprocessing that counts: what was said or stated; else what the graph shows; else what was assumed. */
+function fed(
+  path: string,
+  resolved: { readonly spec: ModelSpec; readonly source: PreprocessingSource },
+  form: FileForm | undefined,
+  normalisation: InnerNormalisation | undefined,
+): { readonly spec: ModelSpec; readonly source: PreprocessingSource } {
+  const { spec, source } = resolved;
+  const integers = form !== undefined && !form.input.dtype.startsWith("float");
+  const plain = { mean: [0, 0, 0], scale: [1, 1, 1] } as const;
+  if (integers) {
+    const isPlain = spec.mean.every((value) => value === 0) && spec.scale.every((value) => value === 1);
+    if (source === "option" && !isPlain)
+      throw new PetalfaceError(
+        `${path}: its input is ${form.input.dtype}, so it takes pixels as they are; leave out --normalize`,
+        { exitCode: 2 },
+      );
+    return isPlain ? resolved : { spec: { ...spec, ...plain }, source: "graph" };
+  }
+  const shown = source === "assumed" && normalisation ? feedingOf(normalisation) : undefined;
+  return shown === undefined ? resolved : { spec: { ...spec, ...shown }, source: "graph" };
 }
 
 /** Constants of a model that slow it down; those of a small one are found faster than they are worth a file. */
@@ -71,14 +108,15 @@ const subnormalsOf = (graph: Graph, sha256: string): Promise<string[]> =>
     ? findSubnormals(graph)
     : remembered("subnormal", sha256, () => findSubnormals(graph), isStrings);
 
-/** Proves the open batch of a model, unless it was proven before. */
-async function proveOnce(stated: Graph, graph: Graph, { sha256 }: ModelSpec): Promise<void> {
-  if (bytesOf(graph) < worthRemembering) await proveOpenBatch(stated, graph);
+/** Proves the open batch of a model, unless it was proven before in the form that its file has by itself. */
+async function proveOnce(stated: Graph, graph: Graph, spec: ModelSpec, { size, output }: ModelChoices): Promise<void> {
+  if (bytesOf(graph) < worthRemembering || size !== undefined || output !== undefined)
+    await proveBatches(stated, graph, spec);
   else
     await remembered(
       "batch",
-      sha256,
-      () => proveOpenBatch(stated, graph).then(() => true as const),
+      spec.sha256,
+      () => proveBatches(stated, graph, spec).then(() => true as const),
       (value) => value === true,
     );
 }

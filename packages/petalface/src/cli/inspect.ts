@@ -1,21 +1,18 @@
 import { readFile, stat } from "node:fs/promises";
 import { extname, join } from "node:path";
-import { type Graph, printShape, readModel } from "onnx-grad";
-import { printRows, proveSites, type Site, selectSites } from "../adapters/index.ts";
-import { type Backbone, openBackbone } from "../backbones/index.ts";
 import { isCheckpoint } from "../checkpoints/index.ts";
 import { isVerification, manifestExtensions, openData } from "../data/index.ts";
 import { PetalfaceError } from "../errors.ts";
 import { loadEvaluation, printTable, withoutDetail } from "../evaluation/index.ts";
 import { openLoader } from "../images/index.ts";
-import { knownModels, resolveModel } from "../models/index.ts";
+import { knownModels, type ModelChoices } from "../models/index.ts";
 import { printCalibration } from "../quality/index.ts";
 import { readSafetensors } from "../tensors/index.ts";
 import { readRun } from "../training/index.ts";
 import { inspectCheckpoint } from "./inspect-checkpoint.ts";
+import { inspectModel } from "./inspect-model.ts";
 import { presetDifferences, printDifferences } from "./presets.ts";
 import { resultFile } from "./results.ts";
-import { plainTable } from "./table.ts";
 
 /** What was found: plain JSON with a `kind`, and the same for people. */
 export interface Inspection {
@@ -24,99 +21,9 @@ export interface Inspection {
 }
 
 const count = (value: number): string => value.toLocaleString("en");
-const share = (part: number, whole: number): string => `${((100 * part) / whole).toFixed(2)} %`;
-/** Three numbers, or the one that all of them are. */
-const triple = (values: readonly number[]): string =>
-  [...new Set(values)].length === 1 ? String(values[0]) : `[${values}]`;
 
 /** Faces that are decoded to see whether a set is usable. */
 const SAMPLES = 16;
-
-async function recogniser(backbone: Backbone): Promise<Inspection> {
-  const { spec, size, width, parameters, graph } = backbone;
-  const { sites, unfit } = await proveSites(backbone);
-  const layout = (site: Site): string => printRows(graph.types.get(site.output)?.shape ?? [], site.rows);
-  const defaults = new Set(sites.length === 0 ? [] : selectSites(sites, "default").map((site) => site.name));
-  const rows = sites.map((site) => [
-    site.name,
-    site.kernel[0] * site.kernel[1] > 1 ? `${site.op} ${site.kernel.join("x")}` : site.op,
-    String(site.inputs),
-    String(site.outputs),
-    count(site.parameters),
-    layout(site),
-    defaults.has(site.name) ? "yes" : "no",
-  ]);
-  const adapted = sites.filter((site) => defaults.has(site.name));
-  const inSites = adapted.reduce((sum, site) => sum + site.parameters, 0);
-  const refused = new Map<string, number>();
-  for (const { op, reason } of unfit) refused.set(`${op}: ${reason}`, (refused.get(`${op}: ${reason}`) ?? 0) + 1);
-  const lines = [
-    `${spec.name}: a face recogniser, ${size} x ${size} ${spec.channels.toUpperCase()} -> ${width} numbers`,
-    `file: ${backbone.path}`,
-    `sha256: ${spec.sha256}`,
-    `input: (x - ${triple(spec.mean)}) * ${triple(spec.scale)}, x from 0 to 255`,
-    `weights: ${count(parameters)}, of which ${count(inSites)} (${share(inSites, parameters)}) lie in the ${adapted.length} layers that are adapted by default`,
-    ...[...graph.metadata].map(([key, value]) => `${key}: ${value}`),
-    "",
-    plainTable([["LAYER", "OPERATOR", "IN", "OUT", "WEIGHTS", "ROWS", "ADAPTED"], ...rows], [2, 3, 4]),
-    ...(unfit.length > 0 ? ["", `${unfit.length} layers cannot carry an adapter:`] : []),
-    ...[...refused].map(([reason, number]) => `  ${number} x ${reason}`),
-  ];
-  const document = {
-    kind: "model",
-    path: backbone.path,
-    ...spec,
-    size,
-    width,
-    parameters,
-    metadata: Object.fromEntries(graph.metadata),
-    sites: sites.map((site) => ({ ...site, default: defaults.has(site.name) })),
-    unfit,
-  };
-  return { document, text: lines.join("\n") };
-}
-
-function anyModel(path: string, graph: Graph, why: string): Inspection {
-  const typed = (name: string): { name: string; dtype: string; shape: string } => {
-    const type = graph.types.get(name);
-    return { name, dtype: type?.dtype ?? "?", shape: printShape(type?.shape ?? []) };
-  };
-  const [inputs, outputs] = [graph.inputs.map(typed), graph.outputs.map(typed)];
-  const line = ({ name, dtype, shape }: { name: string; dtype: string; shape: string }) =>
-    `  ${name}: ${dtype} ${shape}`;
-  const lines = [
-    `${path}: an ONNX model with ${graph.nodes.length} nodes, operator set ${graph.opset}`,
-    "inputs:",
-    ...inputs.map(line),
-    "outputs:",
-    ...outputs.map(line),
-    ...[...graph.metadata].map(([key, value]) => `${key}: ${value}`),
-    `it cannot be adapted: ${why}`,
-  ];
-  const metadata = Object.fromEntries(graph.metadata);
-  const document = {
-    kind: "onnx",
-    path,
-    opset: graph.opset,
-    nodes: graph.nodes.length,
-    inputs,
-    outputs,
-    metadata,
-    why,
-  };
-  return { document, text: lines.join("\n") };
-}
-
-async function model(name: string, normalize: string | undefined): Promise<Inspection> {
-  try {
-    return await recogniser(await openBackbone(name, normalize));
-  } catch (error) {
-    // An exported model that takes alpha as an input, or any other network is still worth describing, if it can be read.
-    const { path } = await resolveModel(name);
-    const graph = await readModel(path);
-    return anyModel(path, graph, error instanceof Error ? error.message : String(error));
-  }
-}
 
 async function run(folder: string): Promise<Inspection> {
   const record = await readRun(folder);
@@ -253,9 +160,9 @@ const isFile = (path: string): Promise<boolean> =>
   );
 
 /** Finds out what a thing is (a model, checkpoint, run, adapter, data set, tensor file or result) and describes it. Throws PetalfaceError. */
-export async function inspect(thing: string, normalize?: string): Promise<Inspection> {
+export async function inspect(thing: string, choices: ModelChoices = {}): Promise<Inspection> {
   if (thing === "presets") return presets();
-  if (knownModels.some(({ name }) => name === thing)) return model(thing, normalize);
+  if (knownModels.some(({ name }) => name === thing)) return inspectModel(thing, choices);
   if (await isFile(join(thing, "run.json"))) return run(thing);
   if (await isFile(join(thing, "adapter_config.json"))) return adapter(thing);
   const results = await evaluations(thing);
@@ -266,7 +173,7 @@ export async function inspect(thing: string, normalize?: string): Promise<Inspec
   if (await isFile(thing)) {
     if (ending === ".json") return evaluation(thing);
     if (ending === ".rec" || manifestExtensions.has(ending)) return dataSet(thing);
-    return model(thing, normalize);
+    return inspectModel(thing, choices);
   }
   const exists = await stat(thing).then(
     () => true,

@@ -1,5 +1,6 @@
 import { openBackbone } from "../backbones/index.ts";
 import { PetalfaceError } from "../errors.ts";
+import type { ModelChoices } from "../models/index.ts";
 import { type Provider, placementOf } from "../runtime/index.ts";
 import type { Inspection } from "./inspect.ts";
 
@@ -11,11 +12,11 @@ export async function withPlacement(
   inspection: Inspection,
   provider: Provider,
   model: string,
-  normalize: string | undefined,
+  choices: ModelChoices,
 ): Promise<Inspection> {
   if (inspection.document.kind !== "model")
     throw new PetalfaceError(`${model} is no face recogniser: --provider says where the nodes of one run`);
-  const { graph, input, size } = await openBackbone(model, normalize);
+  const { graph, input, size } = await openBackbone(model, choices);
   const image = { dtype: "float32", dims: [1, 3, size, size], data: new Float32Array(3 * size * size) } as const;
   const { placed, fallback } = await placementOf(graph, { [input]: image }, { provider });
   const operators = [...fallback].sort(([, a], [, b]) => b - a);

@@ -5,6 +5,7 @@ import { type FaceData, openData } from "../data/index.ts";
 import { PetalfaceError } from "../errors.ts";
 import { createLocator, judgeAlignment, openDetector, openLandmarker } from "../faces/index.ts";
 import { printPath } from "../images/index.ts";
+import type { ModelChoices } from "../models/index.ts";
 import { mayBeginWith } from "../training/index.ts";
 import { alignDefaults, alignInto, describeAlignment, inputOfData } from "./align.ts";
 import type { CliContext } from "./context.ts";
@@ -13,10 +14,9 @@ import type { CliContext } from "./context.ts";
 export const alignedChoices = ["auto", "yes", "no"] as const;
 
 /** What {@link trainingFaces} needs to know of a run. */
-export interface TrainingPhotos {
+export interface TrainingPhotos extends ModelChoices {
   readonly train: string;
   readonly model: string;
-  readonly normalize: string | undefined;
   /** Folder of the new run. */
   readonly out: string;
   readonly aligned: (typeof alignedChoices)[number];
@@ -48,7 +48,7 @@ export async function trainingFaces(photos: TrainingPhotos, context: CliContext)
   context.note(
     `${printPath(train)} holds photos, not aligned faces (${reason}): aligning them into ${printPath(folder)} first; --aligned yes takes them as they are`,
   );
-  const { size } = await openBackbone(photos.model, photos.normalize);
+  const { size } = await openBackbone(photos.model, photos);
   const choices = { ...alignDefaults, size, threads: photos.threads };
   const summary = await alignInto(inputOfData(data), folder, choices, context);
   for (const line of describeAlignment(summary)) context.note(line);

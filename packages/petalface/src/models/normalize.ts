@@ -2,7 +2,7 @@ import { PetalfaceError } from "../errors.ts";
 import type { Preprocessing } from "./types.ts";
 
 const hint =
-  'write MEAN,SCALE as in "127.5,1/128" (the input is (x - MEAN) * SCALE, x in 0..255), or three means and three scales';
+  'write MEAN,SCALE as in "127.5,1/128" (the input is (x - MEAN) * SCALE, x in 0..255), or three means and three scales, of red, green and blue';
 
 function parseNumber(text: string): number {
   const [, top, bottom] = /^\s*([^/]+?)\s*(?:\/\s*([^/]+?)\s*)?$/.exec(text) ?? [];
@@ -21,4 +21,16 @@ export function parseNormalize(text: string): Pick<Preprocessing, "mean" | "scal
     throw new PetalfaceError(`--normalize "${text}" is not understood: ${hint}`, { exitCode: 2 });
   const [a, b, c, x, y, z] = six as [number, number, number, number, number, number];
   return { mean: [a, b, c], scale: [x, y, z] };
+}
+
+/** Mean and scale as `--normalize` takes them, the inverse of {@link parseNormalize}; scales as fractions where they are such. */
+export function printNormalize({ mean, scale }: Pick<Preprocessing, "mean" | "scale">): string {
+  const fraction = (value: number): string => {
+    const below = 1 / value;
+    const rounded = Math.round(below * 1000) / 1000;
+    return value < 0.5 && Math.abs(below - rounded) < 1e-9 * below ? `1/${rounded}` : String(value);
+  };
+  const [means, scales] = [mean.map(String), scale.map(fraction)];
+  const one = new Set(means).size === 1 && new Set(scales).size === 1;
+  return (one ? [means[0], scales[0]] : [...means, ...scales]).join(",");
 }

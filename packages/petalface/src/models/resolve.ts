@@ -8,12 +8,10 @@ import { identifyModel } from "./hash.ts";
 import { defaultPreprocessing, knownModels } from "./known.ts";
 import { parsePreprocessing, readMetadata } from "./metadata.ts";
 import { parseNormalize } from "./normalize.ts";
-import type { KnownModel, ModelSpec } from "./types.ts";
+import type { KnownModel, ModelChoices, ModelSpec, PreprocessingSource } from "./types.ts";
 
 /** Options of {@link resolveModel}. */
-export interface ResolveOptions {
-  /** What `--normalize` was given; it wins over everything known of the file. */
-  readonly normalize?: string;
+export interface ResolveOptions extends Pick<ModelChoices, "normalize" | "channels"> {
   /** Folder for fetched models; {@link cacheFolder} unless given. */
   readonly cache?: string;
   /** Models known by name or hash; petalface's own list unless given. */
@@ -24,6 +22,8 @@ export interface ResolveOptions {
 export interface ResolvedModel {
   readonly path: string;
   readonly spec: ModelSpec;
+  /** How mean and scale became known. */
+  readonly source: PreprocessingSource;
 }
 
 async function checkFile(path: string, known: readonly KnownModel[]): Promise<void> {
@@ -53,12 +53,15 @@ async function readable<T>(path: string, work: Promise<T>): Promise<T> {
 
 /**
  * Finds a model by path or by a name that {@link knownModels} lists (a known name wins; write `./name` for a file of that name),
- * fetching it where needed. Preprocessing comes from, first match: `normalize`, the file's own petalface metadata, the list of
+ * fetching it where needed. Preprocessing comes from, first match: `normalize` and `channels`, the file's own petalface metadata, the list of
  * known models by hash, and the default (x - 127.5) / 127.5. Throws PetalfaceError.
  */
 export async function resolveModel(nameOrPath: string, options: ResolveOptions = {}): Promise<ResolvedModel> {
   const known = options.known ?? knownModels;
-  const override = options.normalize === undefined ? {} : parseNormalize(options.normalize);
+  const override = {
+    ...(options.normalize !== undefined && parseNormalize(options.normalize)),
+    ...(options.channels !== undefined && { channels: options.channels }),
+  };
   const named = known.find((model) => model.name === nameOrPath);
   const cache = options.cache ?? cacheFolder();
   const path = named ? await fetchModel(named, cache) : nameOrPath;
@@ -68,7 +71,13 @@ export async function resolveModel(nameOrPath: string, options: ResolveOptions =
   const metadata = await readable(path, readMetadata(path));
   const identity = await readable(path, identifyModel(path, join(cache, "hashes"), metadata));
   const recognised = known.find((model) => model.sha256 === identity.sha256);
-  const preprocessing = parsePreprocessing(metadata, path) ?? recognised?.preprocessing ?? defaultPreprocessing;
+  const stated = parsePreprocessing(metadata, path);
+  const preprocessing = stated ?? recognised?.preprocessing ?? defaultPreprocessing;
+  const found: PreprocessingSource = stated ? "metadata" : recognised ? "known" : "assumed";
   const name = recognised?.name ?? basename(path, extname(path));
-  return { path, spec: { name, ...identity, ...preprocessing, ...override } };
+  return {
+    path,
+    spec: { name, ...identity, ...preprocessing, ...override },
+    source: options.normalize === undefined ? found : "option",
+  };
 }

@@ -6,7 +6,7 @@ export interface ModelSpec {
   readonly sha256: string;
   /** SHA-256 of the `.onnx` file alone, where its weights lie in other files. */
   readonly fileSha256?: string;
-  /** The input is `(x - mean) * scale` per channel, x in 0..255; in the order of {@link channels}. */
+  /** The input is `(x - mean) * scale` per channel, x in 0..255; both of red, green and blue, whatever the order of the planes. */
   readonly mean: readonly [number, number, number];
   readonly scale: readonly [number, number, number];
   /** Order of the input's three planes. */
@@ -15,6 +15,24 @@ export interface ModelSpec {
 
 /** The part of a {@link ModelSpec} that says how pixels become the input. */
 export type Preprocessing = Pick<ModelSpec, "mean" | "scale" | "channels">;
+
+/**
+ * How a preprocessing became known: the user said it, the file's metadata does, the file is a known one, its graph does the normalisation itself,
+ * or nothing is known and it was assumed.
+ */
+export type PreprocessingSource = "option" | "metadata" | "known" | "graph" | "assumed";
+
+/** What a user can say of a model that its file does not say; it wins over everything known of the file. */
+export interface ModelChoices {
+  /** How pixels become the input, as `--normalize` takes it: `MEAN,SCALE`, or means and scales of red, green and blue. */
+  readonly normalize?: string | undefined;
+  /** Order of the input's three planes. */
+  readonly channels?: Preprocessing["channels"] | undefined;
+  /** Side in pixels of the square input, where the file leaves it open. */
+  readonly size?: number | undefined;
+  /** Name of the output that is the embedding, where there are several. */
+  readonly output?: string | undefined;
+}
 
 /** Where a model can be taken from: one file of one version of an npm package. */
 export interface NpmSource {

@@ -1,5 +1,5 @@
 import { type Graph, writeModel } from "onnx-grad";
-import type { Backbone } from "../../backbones/index.ts";
+import { type Backbone, fileForm } from "../../backbones/index.ts";
 import { preprocessingMetadata } from "../../models/index.ts";
 import { buildAdapted } from "../build.ts";
 import type { Adapter } from "../config.ts";
@@ -47,4 +47,4 @@ export const exportModel = async (
   backbone: Backbone,
   adapter: Adapter,
   alpha: ExportAlpha,
-): Promise<void> => writeModel(await exportedGraph(backbone, adapter, alpha), path);
+): Promise<void> => writeModel(fileForm(backbone, await exportedGraph(backbone, adapter, alpha)), path);

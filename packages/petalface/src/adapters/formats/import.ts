@@ -2,6 +2,7 @@ import { type Backbone, type MatchedNetwork, openBackbone } from "../../backbone
 import { readTensor } from "../../checkpoints/index.ts";
 import { PetalfaceError } from "../../errors.ts";
 import type { Calibration } from "../../quality/index.ts";
+import { backboneRecord } from "../belongs.ts";
 import type { Adapter } from "../config.ts";
 import { saveAdapter } from "../store.ts";
 import type { LowRankTensor } from "./parts.ts";
@@ -48,7 +49,9 @@ export async function foundAdapter(
 /** Saves an adapter of {@link foundAdapter} for the model that was written of its network. */
 export async function saveFoundAdapter(folder: string, adapter: Adapter, model: string): Promise<Backbone> {
   const backbone = await openBackbone(model);
-  const { name, sha256 } = backbone.spec;
-  await saveAdapter(folder, backbone, { ...adapter, config: { ...adapter.config, backbone: { name, sha256 } } });
+  await saveAdapter(folder, backbone, {
+    ...adapter,
+    config: { ...adapter.config, backbone: backboneRecord(backbone) },
+  });
   return backbone;
 }

@@ -4,7 +4,9 @@ import { openBackbone, openEmbedder } from "../../backbones/index.ts";
 import { openData } from "../../data/index.ts";
 import { writeFileSafely } from "../../files.ts";
 import { openLoader } from "../../images/index.ts";
+import type { ModelChoices } from "../../models/index.ts";
 import type { CliContext } from "../context.ts";
+import { choicesOf } from "../model.ts";
 import { claimOutputs } from "../outputs.ts";
 import type { Progress } from "../progress.ts";
 import { nameFindings } from "./findings.ts";
@@ -15,11 +17,10 @@ import { printFindings } from "./text.ts";
 const small = 20_000;
 
 /** How `petalface inspect` looks at the pictures of a set. */
-export interface AuditFlags {
+export interface AuditFlags extends ModelChoices {
   /** undefined: yes for small sets, and where any of the others is given. */
   readonly check?: boolean;
   readonly model?: string;
-  readonly normalize?: string;
   readonly against?: string;
   readonly report?: string;
 }
@@ -43,7 +44,7 @@ export async function runAudit(spec: string, flags: AuditFlags, context: CliCont
   const against = flags.against === undefined ? undefined : await openData(flags.against);
   const threads = availableParallelism();
   await using pictures = openLoader({ size: pictureSize, threads });
-  const backbone = flags.model === undefined ? undefined : await openBackbone(flags.model, flags.normalize);
+  const backbone = flags.model === undefined ? undefined : await openBackbone(flags.model, choicesOf(flags));
   const session = { threads };
   await using open = new AsyncDisposableStack();
   const embedder = backbone && open.adopt(await openEmbedder(backbone, session), (each) => each.close());

@@ -2,6 +2,7 @@ import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { type Command, Option } from "commander";
 import { PetalfaceError } from "../../errors.ts";
+import type { ModelChoices } from "../../models/index.ts";
 import { isGiven, printCalibration, printSet } from "../../quality/index.ts";
 import { providerNames } from "../../runtime/index.ts";
 import {
@@ -20,6 +21,7 @@ import {
 import type { CliContext } from "../context.ts";
 import { printCommand, withExamples } from "../examples.ts";
 import { withHelpTopics } from "../help-topics.ts";
+import { assumedNote, choicesOf, withModelChoices } from "../model.ts";
 import { byteSize, numberList, numeric } from "../numbers.ts";
 import type { Progress } from "../progress.ts";
 import { alignedChoices, trainingFaces } from "../train-faces.ts";
@@ -28,9 +30,8 @@ import { givenChoices, trainingOption, withTrainingOptions } from "../training-o
 import { openPairsValidator } from "../validation.ts";
 
 /** What surrounds the options of training, which are read with {@link givenChoices}. */
-interface Flags {
+interface Flags extends ModelChoices {
   readonly model?: string;
-  readonly normalize?: string;
   readonly train?: string;
   readonly aligned: (typeof alignedChoices)[number];
   readonly val?: string;
@@ -48,6 +49,9 @@ const topics = { model: "Model", ...groups } as const;
 const places: Readonly<Record<string, keyof typeof topics>> = {
   model: "model",
   normalize: "model",
+  channels: "model",
+  size: "model",
+  output: "model",
   train: "data",
   aligned: "data",
   prefixCache: "data",
@@ -56,14 +60,9 @@ const mainFlags: readonly string[] = ["model", "train", "val", "valData", "out",
 
 /** `petalface adapt`: trains an adapter into a run folder. */
 export function adaptCommand(program: Command, context: CliContext): void {
-  const command = program
-    .command("adapt")
+  const command = withModelChoices(program.command("adapt"))
     .description("train an adapter for low-resolution faces on a frozen model")
     .option("--model <file|name>", "the face recogniser (.onnx, or a name that `petalface models` lists)")
-    .option(
-      "--normalize <mean,scale>",
-      "how pixels become the model's input, (x - mean) * scale, if the file does not say",
-    )
     .option("--train <data>", "training faces: a folder, a manifest, a .rec, or synthetic[:people=N,images=M,seed=S]")
     .addOption(
       new Option("--aligned <choice>", "whether the training photos are aligned faces; other photos are aligned first")
@@ -130,6 +129,7 @@ async function run(flags: Flags, choices: TrainingChoices, context: CliContext):
     onStart(record, first) {
       for (const line of budget(record)) context.note(line);
       for (const line of startNotes(record, { resume: flags.resume, epochs: choices.epochs })) context.note(line);
+      if (record.model.assumed) context.note(assumedNote({ path: record.model.given, spec: record.model.assumed }));
       const found = record.data.set && printSet(record.data.set);
       if (found !== undefined && first === 0) context.note(`the training set: ${found}`);
       if (record.validation?.fingerprint.endsWith(record.data.fingerprint))
@@ -165,16 +165,16 @@ async function start(
   surroundings: AdaptContext,
   context: CliContext,
 ): Promise<AdaptResult> {
-  const { model, normalize, train, aligned, threads = availableParallelism() } = flags;
+  const { model, train, aligned, threads = availableParallelism() } = flags;
   if (model === undefined) throw new PetalfaceError("give the face recogniser with --model", { exitCode: 2 });
   if (train === undefined) throw new PetalfaceError("give training faces with --train", { exitCode: 2 });
   const validation = validationOf(flags, options);
   // Before photos are aligned for hours.
   trainingOptions(options);
   const told = isGiven(options.quality ?? "");
-  const data = await trainingFaces({ train, model, normalize, out, aligned, threads, told }, context);
+  const data = await trainingFaces({ ...choicesOf(flags), train, model, out, aligned, threads, told }, context);
   return adapt(
-    { model, normalize, train: data?.spec ?? train, options, out, validation },
+    { ...choicesOf(flags), model, train: data?.spec ?? train, options, out, validation },
     data === undefined ? surroundings : { ...surroundings, data },
   );
 }

@@ -16,23 +16,23 @@ import {
   savePeft,
   saveReference,
 } from "../../adapters/index.ts";
-import { type Backbone, openBackbone } from "../../backbones/index.ts";
+import { type Backbone, fileForm } from "../../backbones/index.ts";
 import { openData } from "../../data/index.ts";
 import { PetalfaceError } from "../../errors.ts";
 import { openLoader } from "../../images/index.ts";
+import type { ModelChoices } from "../../models/index.ts";
 import { toldScores } from "../../quality/index.ts";
 import type { CliContext } from "../context.ts";
 import { withExamples } from "../examples.ts";
 import { examplesOf, measureLoss, modelOf, type PrecisionLoss, printLoss } from "../export/loss.ts";
-import { engineOf } from "../model.ts";
+import { engineOf, openFrozen, withModelChoices } from "../model.ts";
 import { numeric } from "../numbers.ts";
 import { parseInteger } from "../options.ts";
 import { claimOutputs } from "../outputs.ts";
 import { openProtocol } from "../protocol.ts";
 
-interface Flags {
+interface Flags extends ModelChoices {
   readonly model: string;
-  readonly normalize?: string;
   readonly adapter: string;
   readonly out: string;
   readonly alpha: string;
@@ -50,11 +50,9 @@ const bars: Readonly<Record<Precision, number>> = { fp32: 0, fp16: 0.999, int8: 
 
 /** `petalface export`: one ONNX file, image -> alpha -> embedding. */
 export function exportCommand(program: Command, context: CliContext): void {
-  const command = program
-    .command("export")
+  const command = withModelChoices(program.command("export"))
     .description("write model and adapter as one ONNX file to deploy, or the adapter in another project's form")
     .requiredOption("--model <file|name>", "the frozen model that the adapter belongs to")
-    .option("--normalize <mean,scale>", "as given to adapt")
     .requiredOption("--adapter <run>", "a run, or its adapter folder")
     .requiredOption(
       "--out <path>",
@@ -105,7 +103,7 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
   await using _outputs = await claim(
     flags.as === "peft" ? [] : flags.levels === undefined ? [flags.out] : levelFiles(flags.out, flags.levels),
   );
-  const backbone = await openBackbone(flags.model, flags.normalize);
+  const backbone = await openFrozen(flags);
   const adapter = await loadAdapter(flags.adapter, backbone);
   if (flags.as !== "onnx") {
     await using _folders = await claim(flags.as === "peft" ? peftFiles(flags.out, backbone, adapter) : []);
@@ -118,7 +116,7 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
   }
   const graph = await exportedGraph(backbone, adapter, alpha);
   const { changed, loss } = await changePrecision(flags, backbone, graph, context);
-  await writeModel(changed, flags.out);
+  await writeModel(fileForm(backbone, changed), flags.out);
   const told = graph.inputs.length > 1 && alpha === "quality" ? toldScores(adapter.config.calibration) : undefined;
   context.result(
     {

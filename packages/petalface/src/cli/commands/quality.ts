@@ -7,7 +7,7 @@ import { histogramOf, measureNames, printCalibration, printSet, quantile, spearm
 import type { CliContext } from "../context.ts";
 import { type DataFlags, leftOutOf, noteLeftOut, openFaces, withDataOptions } from "../data.ts";
 import { withExamples } from "../examples.ts";
-import { engineOf, withEngineOptions } from "../model.ts";
+import { engineOf, withEngineOptions, withModelChoices } from "../model.ts";
 import { collect, parseInteger } from "../options.ts";
 import { claimOutputs } from "../outputs.ts";
 import { type JudgeFlags, judgeData, openJudges } from "../quality/judges.ts";
@@ -210,8 +210,7 @@ async function run(spec: string, flags: Flags, context: CliContext): Promise<voi
 
 /** `petalface quality`: how good is each face, and what does an adapter make of that? */
 export function qualityCommand(program: Command, context: CliContext): void {
-  const command = program
-    .command("quality")
+  const command = withModelChoices(program.command("quality"))
     .description(
       "judge faces: scores, histogram, with an adapter alpha; and how measures agree and bear known degradations",
     )
@@ -222,9 +221,7 @@ export function qualityCommand(program: Command, context: CliContext): void {
       collect,
     )
     .option("--model <file|name>", "the face recogniser, for measures that ask it")
-    .option("--normalize <mean,scale>", "how pixels become its input, if the file does not say")
     .option("--adapter <run>", "a run or adapter folder, whose calibration gives alpha")
-    .option("--size <pixels>", "side at which faces are judged without --model", parseInteger("--size", 8, 4096), 112)
     .option("--degraded", "also try the measures on faces made worse: low resolution, blur, noise, JPEG")
     .option("--report <file>", "write histograms and tables as one HTML page")
     .option("--show <n>", "faces to list, lowest score first", parseInteger("--show", 0, 100_000_000), 20)

@@ -1,5 +1,5 @@
 import { type AdapterConfig, loadAdapter } from "../../adapters/index.ts";
-import { type Backbone, type Embedder, openBackbone, openEmbedder, rowsNotFinite } from "../../backbones/index.ts";
+import { type Backbone, type Embedder, openEmbedder, rowsNotFinite } from "../../backbones/index.ts";
 import type { FaceData, Tally } from "../../data/index.ts";
 import { PetalfaceError } from "../../errors.ts";
 import { type Loader, nameOfFace, prefetch } from "../../images/index.ts";
@@ -12,7 +12,7 @@ import {
   openMeasure,
   qualityGraph,
 } from "../../quality/index.ts";
-import type { Engine, ModelFlags } from "../model.ts";
+import { type Engine, type ModelFlags, openFrozen } from "../model.ts";
 import { plainModel } from "../plain-model.ts";
 
 /** Faces that one call judges: measures are small graphs, and a call has its cost. */
@@ -22,7 +22,6 @@ export const judgedAtOnce = 32;
 export interface JudgeFlags extends Omit<ModelFlags, "model"> {
   readonly metric?: readonly string[];
   readonly model?: string;
-  readonly size: number;
 }
 
 /** A measure, loaded. */
@@ -38,7 +37,7 @@ export async function openJudges(flags: JudgeFlags, engine: Engine): Promise<{ j
   if (flags.adapter !== undefined && flags.model === undefined)
     throw new PetalfaceError("--adapter needs the model that it belongs to: give --model", { exitCode: 2 });
   const backbone =
-    flags.model === undefined ? plainModel(flags.size) : await openBackbone(flags.model, flags.normalize);
+    flags.model === undefined ? plainModel(flags.size ?? 112) : await openFrozen({ ...flags, model: flags.model });
   const config = flags.adapter === undefined ? undefined : (await loadAdapter(flags.adapter, backbone)).config;
   const specs = flags.metric ?? [config?.calibration.measure ?? "sharpness"];
   const judges: Judge[] = [];

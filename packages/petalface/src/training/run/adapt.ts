@@ -3,9 +3,11 @@ import { join } from "node:path";
 import {
   type Adapter,
   type AdapterConfig,
+  backboneRecord,
   layoutOf,
   matchSites,
   proveSites,
+  refuseQuantised,
   selectSites,
 } from "../../adapters/index.ts";
 import { type Backbone, familyOf, openBackbone } from "../../backbones/index.ts";
@@ -14,6 +16,7 @@ import { PetalfaceError } from "../../errors.ts";
 import { removeUnfinished } from "../../files.ts";
 import { openLoader } from "../../images/index.ts";
 import { lockRun } from "../../lock.ts";
+import type { ModelChoices } from "../../models/index.ts";
 import { isGiven, mapMeasureFiles, openMeasure } from "../../quality/index.ts";
 import type { Provider, SessionOptions } from "../../runtime/index.ts";
 import { versions } from "../../versions.ts";
@@ -58,9 +61,8 @@ export interface AdaptContext {
 }
 
 /** A new run: model, training set, choices and the folder it goes to. */
-export interface AdaptRequest {
+export interface AdaptRequest extends ModelChoices {
   readonly model: string;
-  readonly normalize?: string | undefined;
   readonly train: string;
   /** Measures the adapter now and then, stops early if asked to (`patience`) and keeps the best. */
   readonly validation?: ValidationRequest | undefined;
@@ -98,7 +100,8 @@ export interface AdaptResult {
  */
 export async function adapt(request: AdaptRequest, context: AdaptContext = {}): Promise<AdaptResult> {
   trainingOptions(request.options);
-  const backbone = await openBackbone(request.model, request.normalize);
+  const backbone = await openBackbone(request.model, request);
+  refuseQuantised(backbone);
   const family = familyOf(backbone);
   const options = trainingOptions(request.options, family);
   const data = context.data ?? (await openData(request.train));
@@ -114,19 +117,25 @@ export async function adapt(request: AdaptRequest, context: AdaptContext = {}): 
   await using validator = await openValidator(request.validation, backbone, session, context);
   await using loader = openLoader({ size: backbone.size, threads: session.threads, cacheBytes: decodedCacheBytes });
   const { calibration, set } = await fitCalibration(backbone, data, loader, options, session, measure);
-  const { name, sha256 } = backbone.spec;
   const { method, gate, rank } = options;
   const config: AdapterConfig = {
     ...{ method, gate, rank, scale: adapterScale(options), sites, ...(ungated?.length && { ungated }) },
     ...(options.batchNorm === "train" && { batchNorm: "train" }),
-    backbone: { name, sha256 },
+    backbone: backboneRecord(backbone),
     calibration,
   };
   const layout = layoutOf(backbone, config);
   const run: RunRecord = {
     format: 1,
     options,
-    model: { given: request.model, normalize: request.normalize, name, sha256, ...(family && { family }) },
+    model: {
+      given: request.model,
+      normalize: request.normalize,
+      name: backbone.spec.name,
+      sha256: backbone.spec.sha256,
+      ...assumedBy(backbone),
+      ...(family && { family }),
+    },
     data: {
       ...{ spec: data.spec, fingerprint: data.fingerprint, images: data.length, people: data.people.length },
       ...(scores !== undefined && { scores }),
@@ -155,6 +164,11 @@ export async function adapt(request: AdaptRequest, context: AdaptContext = {}): 
   const parts: Parts = { backbone, data, loader, layout, weights, session, validator: validator.open };
   const state = await firstState(parts, options, context.signal);
   return await finish(request.out, run, parts, state, [], context);
+}
+
+/** The preprocessing of a model, where nothing says that it is the right one. */
+function assumedBy({ source, spec: { mean, scale, channels } }: Backbone): Pick<RunRecord["model"], "assumed"> {
+  return source === "assumed" ? { assumed: { mean, scale, channels } } : {};
 }
 
 /** Names of the layers to adapt, whose rows were shown to belong to the images that the graph says, and of those without a gate. */

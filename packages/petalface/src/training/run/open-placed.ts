@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { refuseOldIdentity } from "../../adapters/index.ts";
+import { choicesOfRecord, refuseOldIdentity, refuseOther } from "../../adapters/index.ts";
 import { type Backbone, openBackbone } from "../../backbones/index.ts";
 import { type FaceData, openData } from "../../data/index.ts";
 import { PetalfaceError } from "../../errors.ts";
@@ -19,13 +19,17 @@ export async function openPlaced(
   changes: Pick<ResumeChanges, "model" | "train">,
 ): Promise<{ readonly backbone: Backbone; readonly data: FaceData }> {
   const backbone = await firstRight(await found(folder, run, run.model.given, changes.model, "model"), async (path) => {
-    const opened = await openBackbone(path, run.model.normalize);
+    const opened = await openBackbone(path, {
+      normalize: run.model.normalize,
+      ...choicesOfRecord(run.adapter.backbone),
+    });
     const entry = "model.sha256 and adapter.backbone.sha256";
     refuseOldIdentity(join(folder, "run.json"), entry, run.model.sha256, opened);
     if (opened.spec.sha256 !== run.model.sha256)
       throw new PetalfaceError(
         `${path} is not the model that ${folder} was started with (the SHA-256 of its weights or of its graph differs)`,
       );
+    refuseOther(folder, run.adapter.backbone, opened);
     return opened;
   });
   const open = async (path: string): Promise<FaceData> => {

@@ -4,6 +4,7 @@ import type { AdapterConfig } from "../../adapters/index.ts";
 import { PetalfaceError } from "../../errors.ts";
 import { isUnfinished, makeFolder, writeFileSafely } from "../../files.ts";
 import { lockName } from "../../lock.ts";
+import type { Preprocessing } from "../../models/index.ts";
 import type { SetFindings } from "../../quality/index.ts";
 import { type TrainingOptions, trainingOptions } from "../options/options.ts";
 import type { Places } from "./places.ts";
@@ -18,6 +19,8 @@ export interface RunRecord {
     readonly normalize?: string | undefined;
     readonly name: string;
     readonly sha256: string;
+    /** How faces were fed to it, where nothing said so and it was assumed. */
+    readonly assumed?: Preprocessing | undefined;
     /** Of a network that was imported. */
     readonly family?: string | undefined;
   };
