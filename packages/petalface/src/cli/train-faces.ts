@@ -1,7 +1,7 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { openBackbone } from "../backbones/index.ts";
-import { type FaceData, openData } from "../data/index.ts";
+import type { FaceData } from "../data/index.ts";
 import { PetalfaceError } from "../errors.ts";
 import { createLocator, judgeAlignment, openDetector, openLandmarker } from "../faces/index.ts";
 import { printPath } from "../images/index.ts";
@@ -9,6 +9,7 @@ import type { ModelChoices } from "../models/index.ts";
 import { mayBeginWith } from "../training/index.ts";
 import { alignDefaults, alignInto, describeAlignment, inputOfData } from "./align.ts";
 import type { CliContext } from "./context.ts";
+import { openFaces } from "./data.ts";
 
 /** Whether training photos are aligned faces: as told, or found out. */
 export const alignedChoices = ["auto", "yes", "no"] as const;
@@ -21,6 +22,8 @@ export interface TrainingPhotos extends ModelChoices {
   readonly out: string;
   readonly aligned: (typeof alignedChoices)[number];
   readonly threads: number;
+  /** Share of the faces that may be left out. */
+  readonly maxLeftOut: number;
   /** Whether each face must bring its quality score. */
   readonly told: boolean;
 }
@@ -34,7 +37,7 @@ export interface TrainingPhotos extends ModelChoices {
 export async function trainingFaces(photos: TrainingPhotos, context: CliContext): Promise<FaceData | undefined> {
   const { train, aligned, out } = photos;
   if (aligned === "yes" || /^synthetic(:|$)/.test(train)) return undefined;
-  const data = await openData(train, { signal: context.signal });
+  const data = await openFaces(train, photos, context);
   if (data.length === 0 || data.at(0).source.kind !== "file") return data;
   const { aligned: are, reason } = aligned === "no" ? { aligned: false, reason: "--aligned no" } : await judge(data);
   // A folder of something else is refused by the run itself.
@@ -53,7 +56,7 @@ export async function trainingFaces(photos: TrainingPhotos, context: CliContext)
   const summary = await alignInto(inputOfData(data), folder, choices, context);
   for (const line of describeAlignment(summary)) context.note(line);
   context.note(`to skip this next time: --train ${printPath(summary.manifest)}`);
-  return await openData(summary.manifest, { signal: context.signal });
+  return await openFaces(summary.manifest, photos, context);
 }
 
 async function judge(data: FaceData): Promise<Awaited<ReturnType<typeof judgeAlignment>>> {

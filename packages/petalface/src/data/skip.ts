@@ -9,7 +9,13 @@ export interface FaceLoader extends Loader {
    * The face whose pixels stand for face `index`, once `load` answered for it: itself where it can be read. Labels must follow it.
    */
   used(index: number): number;
-  /** What could not be read so far. */
+  /**
+   * Counts a face that can be read and that the model has nothing finite of; once for each face. Its pixels stay its own.
+   *
+   * @throws PetalfaceError where too many are left out
+   */
+  leave(index: number, message: string): void;
+  /** What was left out so far. */
   readonly unreadable: Unreadable;
 }
 
@@ -20,7 +26,7 @@ export interface FaceLoader extends Loader {
  * threads or where a run was resumed. Requests without `face` still fail.
  *
  * @param loader closed with what is returned
- * @param onUnreadable told once for each face that cannot be read: one line that names the file and says why
+ * @param onUnreadable told once for each face that is left out: one line that names the file and says why
  * @returns a loader whose `load` throws PetalfaceError as {@link tallyOf} does, where too many faces cannot be read
  */
 export function skipUnreadable(loader: Loader, data: FaceData, onUnreadable?: (message: string) => void): FaceLoader {
@@ -28,6 +34,7 @@ export function skipUnreadable(loader: Loader, data: FaceData, onUnreadable?: (m
   const tally = tallyOf(data);
   const tried = new Uint8Array(Math.ceil(length / 8));
   const bad = new Set<number>();
+  const notFinite = new Set<number>();
   let next: Int32Array | undefined;
 
   const isTried = (face: number): boolean => (((tried[face >> 3] as number) >> (face & 7)) & 1) === 1;
@@ -93,6 +100,12 @@ export function skipUnreadable(loader: Loader, data: FaceData, onUnreadable?: (m
     size: loader.size,
     load,
     used: (index) => used(index) ?? index,
+    leave(index, message) {
+      if (notFinite.has(index)) return;
+      notFinite.add(index);
+      onUnreadable?.(message);
+      tally.bad(message, "notFinite");
+    },
     get unreadable() {
       return tally.report();
     },

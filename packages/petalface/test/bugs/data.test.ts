@@ -1,5 +1,6 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { GraphBuilder, ops, writeModel } from "onnx-grad";
 import sharp from "sharp";
 import { beforeAll, describe, expect, it, test } from "vitest";
 import { auditFaces } from "../../src/audit/index.ts";
@@ -18,6 +19,8 @@ import {
 import { buildProtocol } from "../../src/evaluation/protocol.ts";
 import { countSources, walkSources } from "../../src/faces/sources.ts";
 import { openLoader } from "../../src/images/index.ts";
+import { random } from "../../src/random.ts";
+import { adapt } from "../../src/training/index.ts";
 import { petalface } from "../cli/process.ts";
 import { shared, temporaryFolder } from "../images/helpers.ts";
 
@@ -364,6 +367,60 @@ describe("faces that cannot be read, or have no finite embedding", () => {
   });
 });
 
+/** A recogniser that divides by its picture's deviation. */
+async function writeWhitened(path: string): Promise<void> {
+  const b = new GraphBuilder({ name: "whitened", opset: 18 });
+  const o = ops(b);
+  const stream = random("whitened", 1);
+  const image = b.input("image", { dtype: "float32", shape: [1, 3, 16, 16] });
+  const flat = o.reshape(image, [1, 768]);
+  const centred = o.sub(flat, o.reduceMean(flat, [1], true));
+  const unit = o.div(centred, o.sqrt(o.reduceMean(o.mul(centred, centred), [1], true)));
+  const weights = o.floats(
+    Float32Array.from({ length: 768 * 6 }, () => stream.normal() / 28),
+    [768, 6],
+  );
+  await writeModel(b.build([o.matmul(unit, weights)]), path);
+}
+
+describe("training", () => {
+  const names = Array.from({ length: 24 }, (_, at) => `p${Math.floor(at / 4)}/${at}.png`);
+
+  it.each(["distil", "cosface"] as const)("%s goes on with others, and its weights stay finite", async (loss) => {
+    const root = await faces(names, ["p0/black.png", "p2/white.png"], ["p1/cut.png"]);
+    const model = join(root, "..", `whitened ${sets}.onnx`);
+    await writeWhitened(model);
+    const told: string[] = [];
+    const train = (out: string, mostLeftOut?: number) =>
+      adapt(
+        {
+          ...{ model, train: root, out: join(base, `${loss} ${sets} ${out}`) },
+          options: {
+            batch: 4,
+            epochs: 2,
+            lrPixels: [4, 6],
+            sites: "all",
+            rank: 2,
+            quality: "sharpness",
+            alphaRange: [0, 20],
+            loss,
+          },
+        },
+        { threads: 1, mostLeftOut, onLeftOut: (message) => told.push(message) },
+      );
+    await expect(train("few")).rejects.toThrow(/images tried .* more than 5 %/);
+    told.length = 0;
+    const { adapter, leftOut, run } = await train("all", 0.2);
+    expect(leftOut).toMatchObject({ count: 3, notFinite: 2 });
+    expect(told).toHaveLength(3);
+    for (const name of ["black", "white", "cut"]) expect(told.join("\n")).toContain(`${name}.png`);
+    expect(run.steps).toBeGreaterThan(10);
+    expect(adapter.theta.every(Number.isFinite)).toBe(true);
+    // Which faces stand in does not depend on timing.
+    expect((await train("again", 0.2)).adapter.theta).toEqual(adapter.theta);
+  });
+});
+
 describe("MATLAB 7.3", () => {
   const signature = Buffer.from("\x89HDF\r\n\x1a\n", "latin1");
 
@@ -419,6 +476,15 @@ describe.skipIf(!bugs.exists)("the faults that were found (needs PETALFACE_SHARE
     expect(quality.document).toMatchObject({ leftOut: { count: 1, notFinite: 1 } });
     expect(quality.stderr).toContain("p00/black.png: its norm is not finite");
     expect(Number.isFinite(quality.document.summary.score.mean)).toBe(true);
+  });
+
+  it("nan-embedding: adapt names the picture and trains on the others", async () => {
+    const folder = bug("nan-embedding");
+    const where = ["--model", join(folder, "whitened.onnx"), "--train", join(folder, "faces"), "--aligned", "yes"];
+    const how = ["--sites", "all", "--batch", "4", "--epochs", "1", "--threads", "1", "--out", join(base, "nan run")];
+    const { code, stdout, stderr } = await petalface(["adapt", ...where, ...how, "--json"]);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: expect.stringContaining("black.png: its embedding is not") });
+    expect(JSON.parse(stdout).leftOut).toMatchObject({ count: 1, notFinite: 1 });
   });
 
   it("rank1-of-bin: no rank-1 of guessed people, and their intervals say so", async () => {

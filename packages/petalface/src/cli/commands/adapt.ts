@@ -19,6 +19,7 @@ import {
   type ValidationRequest,
 } from "../../training/index.ts";
 import type { CliContext } from "../context.ts";
+import { type DataFlags, noteLeftOut, withDataOptions } from "../data.ts";
 import { printCommand, withExamples } from "../examples.ts";
 import { withHelpTopics } from "../help-topics.ts";
 import { assumedNote, choicesOf, withModelChoices } from "../model.ts";
@@ -30,7 +31,7 @@ import { givenChoices, trainingOption, withTrainingOptions } from "../training-o
 import { openPairsValidator } from "../validation.ts";
 
 /** What surrounds the options of training, which are read with {@link givenChoices}. */
-interface Flags extends ModelChoices {
+interface Flags extends ModelChoices, DataFlags {
   readonly model?: string;
   readonly train?: string;
   readonly aligned: (typeof alignedChoices)[number];
@@ -55,6 +56,7 @@ const places: Readonly<Record<string, keyof typeof topics>> = {
   train: "data",
   aligned: "data",
   prefixCache: "data",
+  maxLeftOut: "data",
 };
 const mainFlags: readonly string[] = ["model", "train", "val", "valData", "out", "resume"];
 
@@ -86,6 +88,7 @@ export function adaptCommand(program: Command, context: CliContext): void {
       if (flags.resume !== undefined) refuseChanges(command);
       return run(flags, givenChoices(command), context);
     });
+  withDataOptions(command);
   withHelpTopics(command, {
     topics,
     topicOf: (name) => trainingOption(name)?.group ?? places[name] ?? "run",
@@ -104,7 +107,16 @@ export function adaptCommand(program: Command, context: CliContext): void {
 const moved: readonly string[] = ["model", "train", "val", "valData"];
 
 /** What may be given together with `--resume`: what does not change the result, and learning rate and epochs, which are noted. */
-const resumable: readonly string[] = ["resume", "lr", "epochs", "threads", "provider", "prefixCache", ...moved];
+const resumable: readonly string[] = [
+  "resume",
+  "lr",
+  "epochs",
+  "threads",
+  "provider",
+  "prefixCache",
+  "maxLeftOut",
+  ...moved,
+];
 
 /** A run goes on with its own options: others are refused, not ignored. */
 function refuseChanges(command: Command): void {
@@ -126,6 +138,7 @@ async function run(flags: Flags, choices: TrainingChoices, context: CliContext):
     prefixBytes: flags.prefixCache,
     provider: flags.provider === "auto" ? "cpu" : flags.provider,
     signal: context.signal,
+    mostLeftOut: flags.maxLeftOut,
     onStart(record, first) {
       for (const line of budget(record)) context.note(line);
       for (const line of startNotes(record, { resume: flags.resume, epochs: choices.epochs })) context.note(line);
@@ -150,6 +163,7 @@ async function run(flags: Flags, choices: TrainingChoices, context: CliContext):
     ? start(flags, choices, folder, surroundings, context)
     : resume(flags.resume, surroundings, changesOf(flags, choices)));
   progress?.close();
+  noteLeftOut(result.leftOut, context);
   if (!result.finished) {
     context.note(`stopped after a checkpoint; continue with: petalface adapt --resume ${folder}`);
     throw context.signal.reason;
@@ -165,14 +179,15 @@ async function start(
   surroundings: AdaptContext,
   context: CliContext,
 ): Promise<AdaptResult> {
-  const { model, train, aligned, threads = availableParallelism() } = flags;
+  const { model, train, aligned, maxLeftOut, threads = availableParallelism() } = flags;
   if (model === undefined) throw new PetalfaceError("give the face recogniser with --model", { exitCode: 2 });
   if (train === undefined) throw new PetalfaceError("give training faces with --train", { exitCode: 2 });
   const validation = validationOf(flags, options);
   // Before photos are aligned for hours.
   trainingOptions(options);
   const told = isGiven(options.quality ?? "");
-  const data = await trainingFaces({ ...choicesOf(flags), train, model, out, aligned, threads, told }, context);
+  const photos = { ...choicesOf(flags), train, model, out, aligned, threads, maxLeftOut, told };
+  const data = await trainingFaces(photos, context);
   return adapt(
     { ...choicesOf(flags), model, train: data?.spec ?? train, options, out, validation },
     data === undefined ? surroundings : { ...surroundings, data },
@@ -215,8 +230,9 @@ function budget(run: RunRecord): string[] {
   ];
 }
 
-const summary = (folder: string, { run, waiting }: AdaptResult): unknown => ({
+const summary = (folder: string, { run, waiting, leftOut }: AdaptResult): unknown => ({
   ...run,
+  leftOut,
   waiting: waiting ?? null,
   folder,
   adapterFolder: join(folder, "adapter"),

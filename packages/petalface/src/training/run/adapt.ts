@@ -11,7 +11,7 @@ import {
   selectSites,
 } from "../../adapters/index.ts";
 import { type Backbone, familyOf, openBackbone } from "../../backbones/index.ts";
-import { type FaceData, openData } from "../../data/index.ts";
+import { type FaceData, type FaceLoader, openData, skipUnreadable, type Unreadable } from "../../data/index.ts";
 import { PetalfaceError } from "../../errors.ts";
 import { removeUnfinished } from "../../files.ts";
 import { openLoader } from "../../images/index.ts";
@@ -52,10 +52,14 @@ export interface AdaptContext {
   readonly onStart?: ((run: RunRecord, firstStep: number) => void) | undefined;
   readonly onStep?: ((record: StepRecord, run: RunRecord) => void) | undefined;
   readonly onValidation?: ((record: ValidationRecord, run: RunRecord) => void) | undefined;
+  /** Called once for each training face that is left out, with one line that names it. */
+  readonly onLeftOut?: ((message: string) => void) | undefined;
   /** Opens the validation protocol of a run that has one; needed to start and to resume it. */
   readonly openValidator?: OpenValidator | undefined;
   /** Distillation targets shared by runs on the same model, set and engine. */
   readonly targetCache?: TargetCache | undefined;
+  /** Share of the training faces, in [0, 1], that may be left out; 0.05 unless given. Not for data that is already open. */
+  readonly mostLeftOut?: number | undefined;
   /** Data already open (a subset, say) instead of the one that the spec names. */
   readonly data?: FaceData | undefined;
 }
@@ -89,6 +93,8 @@ export interface AdaptResult {
   readonly run: RunRecord;
   /** The trained adapter; with a validation protocol the best one. */
   readonly adapter: Adapter;
+  /** Training faces that were left out: they cannot be read, or the model has no finite embedding of them. Others of their person or batch stand for them. */
+  readonly leftOut: Unreadable;
   /** Share of this call's time between its first and last step that the engine waited for images; undefined for fewer than two steps. */
   readonly waiting: number | undefined;
 }
@@ -104,7 +110,7 @@ export async function adapt(request: AdaptRequest, context: AdaptContext = {}): 
   refuseQuantised(backbone);
   const family = familyOf(backbone);
   const options = trainingOptions(request.options, family);
-  const data = context.data ?? (await openData(request.train));
+  const data = context.data ?? (await openData(request.train, { mostLeftOut: context.mostLeftOut }));
   if (usesMargin(options.loss)) requirePeople(data, options);
   const measure = await openMeasure(options.quality);
   const scores = isGiven(measure.name) ? hashScores(data) : undefined;
@@ -115,7 +121,7 @@ export async function adapt(request: AdaptRequest, context: AdaptContext = {}): 
   await removeUnfinished(request.out, { all: true });
   const session = sessionOptions(context);
   await using validator = await openValidator(request.validation, backbone, session, context);
-  await using loader = openLoader({ size: backbone.size, threads: session.threads, cacheBytes: decodedCacheBytes });
+  await using loader = openFaces(backbone, data, session.threads, context);
   const { calibration, set } = await fitCalibration(backbone, data, loader, options, session, measure);
   const { method, gate, rank } = options;
   const config: AdapterConfig = {
@@ -226,7 +232,7 @@ export async function resume(
     throw new PetalfaceError(
       `${run.validation.protocol} is not the validation protocol that ${folder} was started with (its pairs or faces changed)`,
     );
-  await using loader = openLoader({ size: backbone.size, threads: session.threads, cacheBytes: decodedCacheBytes });
+  await using loader = openFaces(backbone, data, session.threads, context);
   const layout = layoutOf(backbone, run.adapter);
   const parts: Parts = { backbone, data, loader, layout, weights, session, validator: validator.open };
   const state = (await hasState(folder))
@@ -270,15 +276,20 @@ async function finish(
     },
     state,
   );
+  const leftOut = parts.loader.unreadable;
   const best = state.validation?.best;
   const adapter = adapterOf(config, (finished && best && state.validation) || state);
-  if (!finished) return { finished, run, adapter, waiting };
+  if (!finished) return { finished, run, adapter, waiting, leftOut };
   await saveResult(folder, parts.backbone, adapter);
-  if (best === undefined) return { finished, run, adapter, waiting };
+  if (best === undefined) return { finished, run, adapter, waiting, leftOut };
   const ended = { ...run, result: { steps: state.step, best } };
   await writeRun(folder, ended);
-  return { finished, run: ended, adapter, waiting };
+  return { finished, run: ended, adapter, waiting, leftOut };
 }
+
+/** Loads training faces; others stand for those that cannot be read. */
+const openFaces = (backbone: Backbone, data: FaceData, threads: number, { onLeftOut }: AdaptContext): FaceLoader =>
+  skipUnreadable(openLoader({ size: backbone.size, threads, cacheBytes: decodedCacheBytes }), data, onLeftOut);
 
 /** The validator of a run that asks for one; to be disposed of. */
 async function openValidator(

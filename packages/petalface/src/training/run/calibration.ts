@@ -64,7 +64,8 @@ export async function fitCalibration(
   if (options.calibration === "paper") {
     if (given) return { calibration: calibrateAsPaper(measure, told) };
     await using scores = await judge(measure);
-    return { calibration: calibrateAsPaper(measure, await scores.of(undefined)) };
+    const [seen = []] = finiteTogether(await scores.of(undefined));
+    return { calibration: calibrateAsPaper(measure, seen) };
   }
   const worse = mildest(options);
   await using details = await judge(measureOf("resolution"));
@@ -72,8 +73,14 @@ export async function fitCalibration(
   const set = lookAtSet(stored, await details.of(worse), backbone.size);
   if (given) return { calibration: calibrateOnScores(measure, told, stored, set), set };
   await using scores = await judge(measure);
-  const both = { stored: await scores.of(undefined), copies: await scores.of(worse) };
-  return { calibration: calibrateOnSet(measure, both, stored, set), set };
+  const lists = finiteTogether(await scores.of(undefined), await scores.of(worse), stored);
+  const [seen = [], copies = [], detail = []] = lists;
+  return { calibration: calibrateOnSet(measure, { stored: seen, copies }, detail, set), set };
+}
+
+/** Lists of scores of the same faces without the faces that any of them has no finite score of. */
+function finiteTogether(...lists: readonly (readonly number[])[]): number[][] {
+  return lists.map((list) => list.filter((_, face) => lists.every((other) => Number.isFinite(other[face]))));
 }
 
 /** Scores of some faces of a set by a measure, as they are or made worse. */
@@ -93,7 +100,7 @@ async function judged(
       for (let start = 0; start < chosen.length; start += rows) {
         const part = chosen.slice(start, start + rows);
         const planes = await loader.load(
-          part.map((index) => ({ source: data.at(index).source, flip: false, degrade })),
+          part.map((index) => ({ source: data.at(index).source, flip: false, degrade, face: index })),
         );
         const image = toInput(planes, part.length, part.length, backbone.size, backbone.spec);
         all.push(...floatsOf(await engine.run({ [backbone.input]: image }), score));

@@ -33,7 +33,7 @@ export async function openPlaced(
     return opened;
   });
   const open = async (path: string): Promise<FaceData> => {
-    const opened = context.data ?? (await openData(path));
+    const opened = context.data ?? (await openData(path, { mostLeftOut: context.mostLeftOut }));
     if (opened.fingerprint !== run.data.fingerprint)
       throw new PetalfaceError(
         `${path} is not the data that ${folder} was started with (files were added, removed or changed)`,

@@ -1,8 +1,8 @@
 import { initialStatistics, initialTheta, type Layout } from "../../adapters/index.ts";
-import { type Backbone, openEmbedder } from "../../backbones/index.ts";
-import type { FaceData } from "../../data/index.ts";
+import { type Backbone, openEmbedder, rowsNotFinite } from "../../backbones/index.ts";
+import type { FaceData, FaceLoader } from "../../data/index.ts";
 import { PetalfaceError } from "../../errors.ts";
-import type { Loader } from "../../images/index.ts";
+import { nameOfFace } from "../../images/index.ts";
 import type { QualityWeights } from "../../quality/index.ts";
 import type { SessionOptions } from "../../runtime/index.ts";
 import { lossStateSize } from "../losses/margin-loss.ts";
@@ -17,7 +17,7 @@ import { type Head, headOf, randomCentres } from "./head.ts";
 export interface Parts {
   readonly backbone: Backbone;
   readonly data: FaceData;
-  readonly loader: Loader;
+  readonly loader: FaceLoader;
   readonly layout: Layout;
   /** Weights of the quality measure, where it has some. */
   readonly weights: QualityWeights | undefined;
@@ -69,13 +69,20 @@ async function firstHead(
   const embedder = await openEmbedder(backbone, session);
   const embed = async (indices: readonly number[]): Promise<void> => {
     signal?.throwIfAborted();
-    const planes = await loader.load(indices.map((index) => ({ source: data.at(index).source, flip: false })));
+    const planes = await loader.load(
+      indices.map((index) => ({ source: data.at(index).source, flip: false, face: index })),
+    );
     const { data: rows } = await embedder.embed(planes, indices.length);
+    const bad = new Set(rowsNotFinite(rows, width));
     indices.forEach((index, i) => {
+      if (bad.has(i)) {
+        loader.leave(index, `${nameOfFace(data.at(index).source)}: its embedding is not finite`);
+        return;
+      }
       const row = rows.subarray(i * width, (i + 1) * width);
       const length = Math.hypot(...row);
       [shortest, longest] = [Math.min(shortest, length), Math.max(longest, length)];
-      const start = data.at(index).person * width;
+      const start = data.at(loader.used(index)).person * width;
       row.forEach((value, k) => {
         centres[start + k] = (centres[start + k] as number) + value / length;
       });
@@ -99,7 +106,11 @@ async function firstHead(
     throw new PetalfaceError(
       `MagFace's margin would never change: the embeddings of ${backbone.spec.name} are ${shortest.toFixed(1)} to ${longest.toFixed(1)} long, and --magnitudes is ${low},${high}; give --magnitudes around those lengths`,
     );
+  const unseen = randomCentres(data.people.length, width, seed);
   for (let person = 0; person < data.people.length; person++) {
+    // Nobody knows the direction of a person without a finite embedding.
+    if (centres.subarray(person * width, (person + 1) * width).every((value) => value === 0))
+      centres.set(unseen.subarray(person * width, (person + 1) * width), person * width);
     const row = centres.subarray(person * width, (person + 1) * width);
     const length = Math.max(Math.hypot(...row), 1e-12);
     row.forEach((value, k) => {

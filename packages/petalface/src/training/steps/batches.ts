@@ -1,5 +1,4 @@
-import type { FaceData } from "../../data/index.ts";
-import type { Loader } from "../../images/index.ts";
+import type { FaceData, FaceLoader } from "../../data/index.ts";
 import type { TrainingOptions } from "../options/options.ts";
 import type { Prefix } from "../prefix/prefix.ts";
 import { type Draw, sampler } from "./sampler.ts";
@@ -23,7 +22,7 @@ export interface PreparedStep {
 export function* prepareSteps(
   task: {
     readonly data: FaceData;
-    readonly loader: Loader;
+    readonly loader: Pick<FaceLoader, "load" | "size">;
     readonly options: TrainingOptions;
     readonly steps: number;
   },
@@ -33,7 +32,7 @@ export function* prepareSteps(
   const { data, loader, options, steps } = task;
   const { targets, prefix } = kept;
   const draw = sampler(options, data.length);
-  const request = ({ index, flip, degrade }: Draw) => ({ source: data.at(index).source, flip, degrade });
+  const request = ({ index, flip, degrade }: Draw) => ({ source: data.at(index).source, flip, degrade, face: index });
   for (let step = first; step < steps; step++) {
     const draws = draw(step);
     const fresh = targets === undefined ? [] : draws.filter(({ index, flip }) => targets.claim(index, flip));

@@ -1,6 +1,7 @@
 import { sizeOf, type Tensor } from "onnx-grad";
 import { type Backbone, toInput } from "../../backbones/index.ts";
-import type { FaceData } from "../../data/index.ts";
+import type { FaceData, FaceLoader } from "../../data/index.ts";
+import { nameOfFace } from "../../images/index.ts";
 import { floatsOf, type Session } from "../../runtime/index.ts";
 import { clipFactor, l2Norm } from "../optimiser/adamw.ts";
 import { optimize } from "../optimiser/optimizer.ts";
@@ -14,13 +15,17 @@ import { followStatistics } from "../state/statistics.ts";
 import type { PreparedStep } from "./batches.ts";
 import type { TrainingGraph } from "./graph.ts";
 import { drawNoise } from "./noise.ts";
-import { epochOf } from "./sampler.ts";
+import { replaceDraws } from "./replace.ts";
+import { type Draw, epochOf } from "./sampler.ts";
 import type { Targets } from "./targets.ts";
 
 /** What the steps of a run share. */
 export interface StepTask {
   readonly backbone: Backbone;
   readonly data: FaceData;
+  readonly loader: FaceLoader;
+  /** Places of the draws that the frozen model has no finite embedding of, as they are shown. */
+  readonly findNotFinite: (draws: readonly Draw[]) => Promise<readonly number[]>;
   readonly options: TrainingOptions;
   /** Total steps of the run. */
   readonly steps: number;
@@ -47,14 +52,38 @@ export interface Computed {
   readonly statistics: Float32Array;
 }
 
-/** Computes loss and gradient of a batch, `accumulate` parts one after the other. Leaves `state` as it is. */
+/**
+ * Computes loss and gradient of a batch, `accumulate` parts one after the other. Leaves `state` as it is. Faces that the frozen model has no finite
+ * embedding of (sharp, as a target, or as they are shown) are named and replaced by others of the batch: one of them would make every weight NaN.
+ */
 export async function computeStep(task: StepTask, state: TrainingState, batch: PreparedStep): Promise<Computed> {
-  const { options, targets, engine, data } = task;
-  const { outputs, layout, samples } = task.graph;
+  const { targets, loader } = task;
   await targets?.add(batch.fresh, batch.freshPixels);
   await task.prefix?.add(batch.shown, batch.pixels);
+  const nameOf = (face: number): string => nameOfFace(task.data.at(face).source);
+  const replace = (of: PreparedStep, bad: ReadonlySet<number>): PreparedStep => {
+    for (const at of bad) {
+      const { index } = of.draws[at] as PreparedStep["draws"][number];
+      loader.leave(index, `${nameOf(index)}: its embedding is not finite`);
+    }
+    return replaceDraws(of, bad, nameOf);
+  };
+  const wrong = targets && batch.draws.flatMap(({ index, flip }, at) => (targets.isFinite(index, flip) ? [] : [at]));
+  const usable = replace(batch, new Set(wrong));
+  const computed = await computeBatch(task, state, usable);
+  if (isSound(computed)) return computed;
+  const bad = new Set(await task.findNotFinite(usable.draws));
+  return bad.size === 0 ? computed : await computeBatch(task, state, replace(usable, bad));
+}
+
+const isSound = ({ loss, gradientNorm }: Computed): boolean => Number.isFinite(loss) && Number.isFinite(gradientNorm);
+
+/** Loss and gradient of a batch as it is. */
+async function computeBatch(task: StepTask, state: TrainingState, batch: PreparedStep): Promise<Computed> {
+  const { options, engine, data, loader } = task;
+  const { outputs, layout, samples } = task.graph;
   const { head } = state;
-  const labels = batch.draws.map(({ index }) => data.at(index).person);
+  const labels = batch.draws.map(({ index }) => data.at(loader.used(index)).person);
   const classes =
     head === undefined
       ? undefined
@@ -109,7 +138,7 @@ export function applyStep(task: StepTask, state: TrainingState, computed: Comput
 
 /** The inputs of one part of a batch: rows `start` to `start + size`. */
 function partFeeds(
-  { backbone, data, graph: { inputs }, targets, prefix }: StepTask,
+  { backbone, data, loader, graph: { inputs }, targets, prefix }: StepTask,
   batch: PreparedStep,
   start: number,
   size: number,
@@ -126,7 +155,10 @@ function partFeeds(
   if (scores !== undefined) {
     const told = batch.draws
       .slice(start, start + size)
-      .map(({ index, degrade }) => (degrade === undefined ? data.at(index).quality : scores.degraded) ?? Number.NaN);
+      .map(
+        ({ index, degrade }) =>
+          (degrade === undefined ? data.at(loader.used(index)).quality : scores.degraded) ?? Number.NaN,
+      );
     feeds[scores.input] = vector(Float32Array.from(told));
   }
   if (targets !== undefined && inputs.target !== undefined) {

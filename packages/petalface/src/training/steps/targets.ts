@@ -14,6 +14,8 @@ export interface Targets {
   claim(index: number, flip: boolean): boolean;
   /** Computes the targets of one step's claimed faces. `pixels`: `faces.length x 3 x size x size` sharp RGB planes. */
   add(faces: readonly { readonly index: number; readonly flip: boolean }[], pixels: Uint8Array): Promise<void>;
+  /** Whether a target that was added is finite: the teacher may have none of a picture of one colour. */
+  isFinite(index: number, flip: boolean): boolean;
   /** Copies one target into `out` at `offset`. */
   read(index: number, flip: boolean, out: Float32Array, offset: number): void;
   close(): Promise<void>;
@@ -85,6 +87,10 @@ export async function openTargets(
         });
       }
     },
+    isFinite(index, flip) {
+      const at = slot(index, flip);
+      return Number.isFinite(keepAll ? kept[at * width] : passing.get(at)?.[0]);
+    },
     read(index, flip, out, offset) {
       const at = slot(index, flip);
       if (keepAll) out.set(kept.subarray(at * width, (at + 1) * width), offset);
@@ -94,10 +100,10 @@ export async function openTargets(
   };
 }
 
-/** The vector scaled to length 1, in double precision until the end. */
+/** The vector scaled to length 1, in double precision until the end; NaN throughout where any number is not finite. */
 function normalise(vector: Float32Array): Float32Array {
   let squares = 0;
   for (const value of vector) squares += value * value;
-  const length = Math.sqrt(Math.max(squares, 1e-24));
+  const length = Number.isFinite(squares) ? Math.sqrt(Math.max(squares, 1e-24)) : Number.NaN;
   return vector.map((value) => value / length);
 }

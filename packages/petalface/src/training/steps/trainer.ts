@@ -1,9 +1,9 @@
 import { join } from "node:path";
 import { type Adapter, type AdapterConfig, type Layout, saveAdapter } from "../../adapters/index.ts";
-import { type Backbone, maskTokens } from "../../backbones/index.ts";
-import type { FaceData } from "../../data/index.ts";
+import { type Backbone, type Embedder, maskTokens, openEmbedder, rowsNotFinite } from "../../backbones/index.ts";
+import type { FaceData, FaceLoader } from "../../data/index.ts";
 import { PetalfaceError } from "../../errors.ts";
-import { type Loader, prefetch } from "../../images/index.ts";
+import { prefetch } from "../../images/index.ts";
 import { openSession, type SessionOptions } from "../../runtime/index.ts";
 import type { TrainingOptions } from "../options/options.ts";
 import { openPrefix } from "../prefix/prefix.ts";
@@ -22,7 +22,7 @@ import { saveState, type TrainingState } from "../state/checkpoint.ts";
 import { prepareSteps } from "./batches.ts";
 import { watchLoss } from "./divergence.ts";
 import { trainingGraph } from "./graph.ts";
-import { epochOf } from "./sampler.ts";
+import { type Draw, epochOf } from "./sampler.ts";
 import { trainingSession } from "./session.ts";
 import { applyStep, computeStep } from "./step.ts";
 import { openTargets, type TargetCache } from "./targets.ts";
@@ -37,7 +37,7 @@ const checkpointShare = 0.05;
 export interface TrainingTask {
   readonly backbone: Backbone;
   readonly data: FaceData;
-  readonly loader: Loader;
+  readonly loader: FaceLoader;
   readonly options: TrainingOptions;
   readonly config: AdapterConfig;
   readonly layout: Layout;
@@ -177,8 +177,31 @@ async function openEngines(task: TrainingTask, state: TrainingState) {
       await openPrefix({ backbone, split, batch, variants: options.variants, folder, bytes, session }),
       (each) => each?.close(),
     );
+  let frozen: Promise<Embedder> | undefined;
+  open.defer(async () => (await frozen)?.close());
   const opened = open.move();
-  return { graph, engine, targets, prefix, [Symbol.asyncDispose]: () => opened.disposeAsync() };
+  return {
+    graph,
+    engine,
+    targets,
+    prefix,
+    /** Loaded for a loss that is not finite only: to tell a picture from a learning rate. */
+    async findNotFinite(draws: readonly Draw[]): Promise<readonly number[]> {
+      frozen ??= openEmbedder(backbone, session);
+      const { batch: most, embed, width } = await frozen;
+      const requests = draws.map(({ index, flip, degrade }) => ({
+        ...{ source: task.data.at(index).source, face: index, flip, degrade },
+      }));
+      const found: number[] = [];
+      for (let start = 0; start < requests.length; start += most) {
+        const part = requests.slice(start, start + most);
+        const { data } = await embed(await task.loader.load(part), part.length);
+        found.push(...rowsNotFinite(data, width).map((row) => start + row));
+      }
+      return found;
+    },
+    [Symbol.asyncDispose]: () => opened.disposeAsync(),
+  };
 }
 
 /** The adapter that a state holds: of now, or of the best validation. */
