@@ -1,7 +1,7 @@
 import { type Dir, type Dirent, opendirSync, statSync } from "node:fs";
 import { extname, join, resolve } from "node:path";
 import { PetalfaceError } from "../errors.ts";
-import { imageExtensions, printPath, refusedFormat } from "../images/index.ts";
+import { holdsImage, imageExtensions, printPath, refusedFormat } from "../images/index.ts";
 import { isLitter } from "../litter.ts";
 import { byCodeUnits } from "./files.ts";
 import type { ScanOptions } from "./listing/cached.ts";
@@ -25,7 +25,7 @@ const turn = 4096;
 
 /**
  * Lists a folder of one folder per person, or a flat folder of photos without names. Hidden entries are passed over, files
- * that are no images are counted in `skipped`, images that cannot be read in `unreadable`; a person without photos is left out.
+ * that are no images, whatever they are called, are counted in `skipped`, images that cannot be read in `unreadable`; a person without photos is left out.
  *
  * @returns the index, and the stamps of all folders that it came from
  * @throws PetalfaceError where the folder is empty, mixes both layouts, or goes deeper
@@ -152,7 +152,8 @@ function note(
   const known = entry.isFile() || entry.isDirectory() || entry.isFIFO() || entry.isSocket();
   if (known ? entry.isDirectory() : isFolder(join(folder, name)))
     (image ? listing.imageFolders : listing.folders).push(name);
-  else if (image) listing.images.push(name);
+  // A file of another name, or none, is looked into.
+  else if (image || (entry.isFile() && holdsImage(join(folder, name)))) listing.images.push(name);
   else listing.others++;
 }
 

@@ -1,7 +1,7 @@
 import { type Dirent, readdirSync, realpathSync, type Stats, statSync } from "node:fs";
 import { basename, extname, join } from "node:path";
 import { PetalfaceError } from "../errors.ts";
-import { imageExtensions, printPath, refusedFormat } from "../images/index.ts";
+import { holdsImage, imageExtensions, printPath, refusedFormat } from "../images/index.ts";
 import { isLitter } from "../litter.ts";
 
 /** A photo or video to align. */
@@ -110,7 +110,8 @@ function* walk(root: string, folder: string, around: readonly string[], signal?:
   const stemOf = createStems(folders);
   for (const { name, isFolder } of entries) {
     if (isFolder) continue;
-    const photo = imageExtensions.has(extname(name).toLowerCase()) || refusedFormat(name) !== undefined;
+    const called = imageExtensions.has(extname(name).toLowerCase()) || refusedFormat(name) !== undefined;
+    const photo = called || (!isVideo(name) && holdsImage(join(path, name)));
     const kind = photo ? "photo" : isVideo(name) ? "video" : "other";
     yield { id: within + name, kind, stem: kind === "other" ? "" : within + stemOf(name) };
   }

@@ -7,5 +7,6 @@ export * from "./portable.ts";
 export { prefetch } from "./prefetch.ts";
 export { chunkHead, chunkSize, parseChunkHead, recordHead, recordMagic } from "./record.ts";
 export { resize } from "./resize.ts";
+export { holdsImage } from "./sniff.ts";
 export { type ImageStore, nameOf, nameOfFace, openImageStore, type StoredSource } from "./stored.ts";
 export type { ImageRequest, ImageSource } from "./types.ts";

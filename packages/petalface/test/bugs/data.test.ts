@@ -421,6 +421,41 @@ describe("training", () => {
   });
 });
 
+describe("files are judged by what they hold", () => {
+  const heic = Buffer.concat([Buffer.from("\0\0\0\x18ftypheic", "latin1"), Buffer.alloc(64)]);
+
+  it("a JPEG called .heic, otherwise or nothing at all is a photo; a HEIC, whatever it is called, is none", async () => {
+    const names = Array.from({ length: 20 }, (_, at) => `b/${String(at).padStart(2, "0")}.jpg`);
+    const files = Object.fromEntries(names.map((name) => [name, jpeg]));
+    const root = tree({
+      ...files,
+      "a/1.heic": jpeg,
+      "a/2": jpeg,
+      "a/3.jpg_large": jpeg,
+      "a/4.heic": heic,
+      "a/5.txt": "no",
+    });
+    const data = await open(root);
+    expect(idsOf(data).slice(0, 3)).toEqual(["a/1.heic", "a/2", "a/3.jpg_large"]);
+    expect(data.skipped).toBe(1);
+    expect(data.unreadable).toMatchObject({ count: 1, first: [expect.stringContaining("4.heic: HEIC is not read")] });
+    expect(countSources(root)).toMatchObject({ photos: 24, others: 1 });
+    await using loader = openLoader({ size: 16, threads: 0 });
+    await loader.load([0, 1, 2].map((at) => ({ source: data.at(at).source, flip: false })));
+    writeFileSync(join(root, "list.csv"), "path\na/1.heic\nb/00.jpg\na/4.heic\n");
+    const listed = await open(join(root, "list.csv"));
+    expect([idsOf(listed), listed.unreadable?.count]).toEqual([["a/1.heic", "b/00.jpg"], 1]);
+  });
+
+  it("rows without a file are counted, and more than 5 % end the work unless more may be", async () => {
+    const root = tree(["a/1.jpg", "a/2.jpg"]);
+    writeFileSync(join(root, "list.csv"), "path\na/1.jpg\na/2.jpg\na/3.jpg\na/4.jpg\n");
+    await expect(open(join(root, "list.csv"))).rejects.toThrow(/2 of the 4 images tried .*--max-left-out/);
+    const data = await openData(join(root, "list.csv"), { cache: false, mostLeftOut: 0.5 });
+    expect([data.length, data.unreadable?.count]).toEqual([2, 2]);
+  });
+});
+
 describe("MATLAB 7.3", () => {
   const signature = Buffer.from("\x89HDF\r\n\x1a\n", "latin1");
 

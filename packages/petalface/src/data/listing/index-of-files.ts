@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { statSync } from "node:fs";
 import { resolve } from "node:path";
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { printPath, refusedFormat } from "../../images/index.ts";
+import { holdsImage, printPath, refusedFormat } from "../../images/index.ts";
 import type { Unreadable } from "../unreadable.ts";
 import { createNames, type Names } from "./names.ts";
 
@@ -55,10 +55,12 @@ export function createIndex(): IndexBuilder {
   let lostCount = 0;
   return {
     add(path, id, name, owner, people, what = printPath(path)) {
-      const refused = refusedFormat(path);
+      // Phones and converters name files wrongly: a JPEG called .heic is a JPEG.
+      const named = refusedFormat(path);
+      const refused = named === undefined || holdsImage(path) ? undefined : named;
       const size = refused === undefined ? sizeOf(path) : `${refused} is not read; convert it to PNG or JPEG`;
       if (typeof size === "string") {
-        if (refused === undefined) lost.push(resolve(path));
+        if (named === undefined) lost.push(resolve(path));
         if (first.length < 5) first.push(`${what}: ${size}`);
         lostCount++;
         return false;
