@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { type FaceData, openData, printUnreadable, type Unreadable } from "../data/index.ts";
 import { PetalfaceError } from "../errors.ts";
+import { printPath } from "../images/index.ts";
 import type { CliContext } from "./context.ts";
 
 /** Options of commands that read a set of faces. */
@@ -33,11 +34,16 @@ export async function openFaces(
   context: CliContext,
 ): Promise<FaceData> {
   const data = await openData(spec, { signal: context.signal, mostLeftOut: maxLeftOut });
+  if (data.nested !== undefined) context.note(nestedLine(data.nested));
   noteLeftOut(data.unreadable, context);
   if (data.skipped)
     context.note(`${data.skipped} ${data.skipped === 1 ? "file is" : "files are"} no images and are passed over`);
   return data;
 }
+
+/** For people: how folders within folders are read. */
+export const nestedLine = (folder: string): string =>
+  `there are folders within people's folders, such as ${printPath(folder)}: the outermost folder is the person`;
 
 /** Says on stderr what was left out, if anything was. */
 export function noteLeftOut(left: Unreadable | undefined, context: CliContext): void {

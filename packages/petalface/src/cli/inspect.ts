@@ -1,7 +1,7 @@
 import { readFile, stat } from "node:fs/promises";
 import { extname, join } from "node:path";
 import { isCheckpoint } from "../checkpoints/index.ts";
-import { isVerification, manifestExtensions, openData } from "../data/index.ts";
+import { isVerification, manifestExtensions, openData, printUnreadable } from "../data/index.ts";
 import { PetalfaceError } from "../errors.ts";
 import { loadEvaluation, printTable, withoutDetail } from "../evaluation/index.ts";
 import { openLoader } from "../images/index.ts";
@@ -9,6 +9,7 @@ import { knownModels, type ModelChoices } from "../models/index.ts";
 import { printCalibration } from "../quality/index.ts";
 import { readSafetensors } from "../tensors/index.ts";
 import { readRun } from "../training/index.ts";
+import { leftOutOf, nestedLine } from "./data.ts";
 import { inspectCheckpoint } from "./inspect-checkpoint.ts";
 import { inspectModel } from "./inspect-model.ts";
 import { presetDifferences, printDifferences } from "./presets.ts";
@@ -106,6 +107,8 @@ async function dataSet(spec: string): Promise<Inspection> {
     ...(facesPerPerson
       ? [`faces a person: ${facesPerPerson.least} to ${facesPerPerson.most}, median ${facesPerPerson.median}`]
       : []),
+    ...(data.nested === undefined ? [] : [nestedLine(data.nested)]),
+    ...(data.unreadable?.count ? [printUnreadable(data.unreadable) ?? ""] : []),
     ...(data.skipped ? [`${count(data.skipped)} other files were left out`] : []),
     ...(tried > 0
       ? [`${tried} looked at: ${problems.length === 0 ? "all are usable" : `${problems.length} are not`}`]
@@ -120,6 +123,8 @@ async function dataSet(spec: string): Promise<Inspection> {
     people: data.people.length,
     facesPerPerson,
     skipped: data.skipped ?? 0,
+    leftOut: leftOutOf(data),
+    nested: data.nested ?? null,
     looked: tried,
     problems,
     fingerprint: data.fingerprint,

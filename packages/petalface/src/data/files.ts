@@ -13,7 +13,7 @@ import { requireMost } from "./unreadable.ts";
  * @throws PetalfaceError where more are
  */
 export function dataOfIndex(spec: string, root: string, index: FileIndex, mostLeftOut: number | undefined): FaceData {
-  const { people, person, names, inFolders, quality, skipped, unreadable, fingerprint } = index;
+  const { people, person, names, inFolders, nested, quality, skipped, unreadable, fingerprint } = index;
   requireMost(printPath(spec), unreadable, mostLeftOut);
   const { length } = person;
   return {
@@ -22,6 +22,7 @@ export function dataOfIndex(spec: string, root: string, index: FileIndex, mostLe
     people,
     fingerprint,
     skipped,
+    nested,
     unreadable,
     mostLeftOut,
     at(at) {

@@ -1,4 +1,4 @@
-import { type Dir, type Dirent, opendirSync, statSync } from "node:fs";
+import { type Dir, type Dirent, opendirSync, realpathSync, statSync } from "node:fs";
 import { extname, join, resolve } from "node:path";
 import { PetalfaceError } from "../errors.ts";
 import { holdsImage, imageExtensions, printPath, refusedFormat } from "../images/index.ts";
@@ -28,7 +28,9 @@ const turn = 4096;
  * that are no images, whatever they are called, are counted in `skipped`, images that cannot be read in `unreadable`; a person without photos is left out.
  *
  * @returns the index, and the stamps of all folders that it came from
- * @throws PetalfaceError where the folder is empty, mixes both layouts, or goes deeper
+ * Folders within a person's folder (`ID/frontal/01.jpg`) are that person's too; `nested` of the index names one.
+ *
+ * @throws PetalfaceError where the folder is empty, mixes both layouts, or seems to hold sets of people
  */
 export async function scanFolder(
   root: string,
@@ -86,6 +88,8 @@ async function indexFlat(root: string, { images, imageFolders, others }: Listing
 
 async function indexPeople(root: string, top: Listing, scan: Scan): Promise<FileIndex> {
   const people: string[] = [];
+  const parts = new Set<string>();
+  let nested: string | undefined;
   let skipped = top.others;
   for (const folder of merge(top.folders, top.imageFolders)) {
     const path = join(root, folder);
@@ -94,21 +98,58 @@ async function indexPeople(root: string, top: Listing, scan: Scan): Promise<File
       await scan.add(path, folder, folder, -1, []);
       continue;
     }
-    const { images, imageFolders, folders, others } = await scan.list(path);
-    if (folders[0] !== undefined) {
-      throw new PetalfaceError(
-        `${printPath(path)} holds the folder ${printPath(folders[0])}; ${printPath(root)} must be a folder of one folder per person, no deeper`,
-      );
-    }
-    skipped += others;
     const owner = people.push(folder) - 1;
     let any = false;
-    for (const name of merge(images, imageFolders)) {
-      if (await scan.add(join(path, name), `${folder}/${name}`, name, owner, people)) any = true;
+    const around = [realFolder(path)];
+    for await (const part of photosWithin(path, "", around, scan)) {
+      skipped += part.others;
+      for (const name of part.names)
+        if (await scan.add(join(path, name), `${folder}/${name}`, name, owner, people)) any = true;
+      for (const inner of part.folders) {
+        nested ??= `${folder}/${inner}`;
+        if (part.within === "") parts.add(inner);
+      }
     }
     if (!any) people.pop();
   }
-  return scan.builder.finish({ people, inFolders: true, skipped });
+  // ID/frontal and ID/profile name their parts alike; train/ID and test/ID do not, and are not two people.
+  if (parts.size > people.length)
+    throw new PetalfaceError(
+      `${printPath(root)} seems to hold sets of people, not people: ${people.length} folders with ${parts.size} folders of other names in them, such as ${printPath(nested ?? "")}; give one of the sets, or a manifest with a column person`,
+    );
+  return scan.builder.finish({ people, inFolders: true, skipped, nested });
+}
+
+/** What lies in one folder of a person: names of photos, relative to the person's folder, and how many other files. */
+interface Part {
+  /** The folder itself, relative to the person's, with a `/` behind it; empty for the person's own. */
+  readonly within: string;
+  readonly names: readonly string[];
+  readonly folders: readonly string[];
+  readonly others: number;
+}
+
+/** The folders of a person, each before those in it. Links that lead back to a folder around them are not followed. */
+async function* photosWithin(
+  root: string,
+  within: string,
+  around: readonly string[],
+  scan: Scan,
+): AsyncGenerator<Part> {
+  const { images, imageFolders, folders, others } = await scan.list(join(root, within));
+  yield { within, names: merge(images, imageFolders).map((name) => within + name), folders, others };
+  for (const folder of folders) {
+    const real = realFolder(join(root, within, folder));
+    if (!around.includes(real)) yield* photosWithin(root, `${within}${folder}/`, [...around, real], scan);
+  }
+}
+
+function realFolder(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch (cause) {
+    throw new PetalfaceError(`cannot list ${printPath(path)}: ${(cause as NodeJS.ErrnoException).code}`, { cause });
+  }
 }
 
 async function list(folder: string, stamps: ReturnType<typeof createStamps>, pause: () => Promise<void> | undefined) {

@@ -25,6 +25,8 @@ export interface FaceData {
    * set was kept from an earlier run, all sizes are those of that run, and only a part of them was looked at again.
    */
   readonly fingerprint: string;
+  /** A folder within a person's folder, relative to the set's, where there are any: the outermost folder is the person. */
+  readonly nested?: string | undefined;
   /** Files that were left out because they are no images. */
   readonly skipped?: number;
   /** Entries that should be images and were left out because they cannot be opened: links to nothing, folders called x.jpg, .... */

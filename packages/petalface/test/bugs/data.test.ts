@@ -1,10 +1,11 @@
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { GraphBuilder, ops, writeModel } from "onnx-grad";
 import sharp from "sharp";
 import { beforeAll, describe, expect, it, test } from "vitest";
 import { auditFaces } from "../../src/audit/index.ts";
-import type { Embedder } from "../../src/backbones/index.ts";
+import { type Embedder, openBackbone, openEmbedder } from "../../src/backbones/index.ts";
+import { plainModel } from "../../src/cli/plain-model.ts";
 import { openData } from "../../src/data/index.ts";
 import { readMat } from "../../src/data/mat.ts";
 import { embedFaces, type LeftFace, openEmbeddingStore } from "../../src/embeddings/index.ts";
@@ -19,6 +20,7 @@ import {
 import { buildProtocol } from "../../src/evaluation/protocol.ts";
 import { countSources, walkSources } from "../../src/faces/sources.ts";
 import { openLoader } from "../../src/images/index.ts";
+import { openMeasure, qualityGraph } from "../../src/quality/index.ts";
 import { random } from "../../src/random.ts";
 import { adapt } from "../../src/training/index.ts";
 import { petalface } from "../cli/process.ts";
@@ -454,6 +456,63 @@ describe("files are judged by what they hold", () => {
     const data = await openData(join(root, "list.csv"), { cache: false, mostLeftOut: 0.5 });
     expect([data.length, data.unreadable?.count]).toEqual([2, 2]);
   });
+});
+
+describe("folders within people's folders", () => {
+  it("are the outermost folder's person, as in CFP, and kept so in the list of a large set", async () => {
+    const ids = ["001", "002", "003"].flatMap((who) =>
+      ["frontal/01.jpg", "profile/01.jpg", "profile/left/02.jpg"].map((photo) => `${who}/${photo}`),
+    );
+    const root = tree(ids);
+    symlinkSync("..", join(root, "001", "profile", "up"));
+    const [now, cache] = [Date.now, join(base, "nested lists")];
+    Date.now = () => now() + 10_000;
+    try {
+      for (const _ of ["listed", "from the kept list"]) {
+        const data = await openData(root, { cache, cacheFrom: 1 });
+        expect(idsOf(data).sort()).toEqual(ids);
+        expect([data.people, data.nested]).toEqual([["001", "002", "003"], "001/frontal"]);
+        expect(idsOf(data).map((id) => id.slice(0, 3))).toEqual(
+          Array.from({ length: data.length }, (_at, at) => data.people[data.at(at).person]),
+        );
+        expect(readFileSync((data.at(2).source as { path: string }).path)).toEqual(jpeg);
+      }
+    } finally {
+      Date.now = now;
+    }
+  });
+
+  it("are refused where they seem to be people of a training and a test set", async () => {
+    const root = tree(["train/001/1.jpg", "train/002/1.jpg", "test/003/1.jpg"]);
+    await expect(open(root)).rejects.toThrow("seems to hold sets of people, not people: 2 folders with 3 folders");
+    expect((await open(join(root, "train"))).people).toEqual(["001", "002"]);
+  });
+});
+
+describe("pictures of one colour", () => {
+  const weights = (name: string) => shared("weights", name);
+  const learned = [
+    `brisque:model=${weights("brisque_model_live.yml").path},range=${weights("brisque_range_live.yml").path}`,
+    `cnniqa:model=${weights("CNNIQA-LIVE.pth").path}`,
+  ];
+  const finite = async (backbone: Parameters<typeof qualityGraph>[0], spec: string): Promise<void> => {
+    const { graph, score } = qualityGraph(backbone, await openMeasure(spec));
+    const embedder = await openEmbedder({ ...backbone, graph, output: score, width: 1 }, { threads: 1, batch: 3 });
+    const face = 3 * backbone.size ** 2;
+    const pixels = new Uint8Array(3 * face).fill(255, face, 2 * face).fill(128, 2 * face);
+    const { data } = await embedder.embed(pixels, 3);
+    await embedder.close();
+    expect([data.length, data.every(Number.isFinite)]).toEqual([3, true]);
+  };
+
+  it.each(["sharpness", "resolution", "constant:0.5"])("have a finite score of %s", (spec) =>
+    finite(plainModel(112), spec),
+  );
+
+  test.skipIf(!weights("mobilefacenet.onnx").exists).each(["norm", ...learned])(
+    "have a finite score of a learned measure, %.7s (needs PETALFACE_SHARED)",
+    async (spec) => finite(await openBackbone(weights("mobilefacenet.onnx").path), spec),
+  );
 });
 
 describe("MATLAB 7.3", () => {

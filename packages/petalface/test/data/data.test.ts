@@ -98,9 +98,14 @@ describe("a folder of one folder per person", () => {
     expect([length, unreadable?.first]).toEqual([1, [`${join(root, "a", "2.jpg")}: it is not a file`]]);
   });
 
-  it("may not go deeper", async () => {
-    const root = tree("a/1.jpg", "a/more/2.jpg");
-    expect((await problem(root)).message).toContain(`${join(root, "a")} holds the folder more`);
+  it("may hold folders of one person, which are said", async () => {
+    const data = await openData(tree("a/1.jpg", "a/more/2.jpg", "b/1.jpg"));
+    expect([data.people, data.nested]).toEqual([["a", "b"], "a/more"]);
+    expect(samples(data).map(({ id, person }) => [id, person])).toEqual([
+      ["a/1.jpg", 0],
+      ["a/more/2.jpg", 0],
+      ["b/1.jpg", 1],
+    ]);
   });
 
   it("may not hold loose photos", async () => {

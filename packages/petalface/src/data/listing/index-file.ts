@@ -4,7 +4,7 @@ import { createNames, type Names, namesOf } from "./names.ts";
 import type { Stamps } from "./stamps.ts";
 
 /** What the head of the file says; arrays follow as sections. */
-type Head = Pick<FileIndex, "inFolders" | "fingerprint" | "skipped" | "unreadable">;
+type Head = Pick<FileIndex, "inFolders" | "nested" | "fingerprint" | "skipped" | "unreadable">;
 
 /**
  * Reads a kept list of files.
@@ -22,24 +22,24 @@ export async function readIndex(
 
 /** Keeps a list. */
 export async function writeIndex(folder: string, key: string, index: FileIndex, stamps: Stamps): Promise<void> {
-  const { inFolders, fingerprint, skipped, unreadable } = index;
+  const { inFolders, nested, fingerprint, skipped, unreadable } = index;
   const people = createNames();
   for (const name of index.people) people.push(name);
-  await writeKept(folder, key, { inFolders, fingerprint, skipped, unreadable } satisfies Head, [
+  await writeKept(folder, key, { inFolders, nested, fingerprint, skipped, unreadable } satisfies Head, [
     ...[index.person, index.sizes, index.quality ?? new Float32Array(0), stamps.times],
     ...[index.names, people.finish(), index.lost, stamps.paths].flatMap(({ bytes, ends }) => [bytes, ends]),
   ]);
 }
 
 function unpack(head: Head, sections: readonly ArrayBuffer[]): { index: FileIndex; stamps: Stamps } {
-  const { inFolders, fingerprint, skipped, unreadable } = head;
+  const { inFolders, nested, fingerprint, skipped, unreadable } = head;
   const section = (at: number): ArrayBuffer => sections[at] as ArrayBuffer;
   const names = (at: number): Names => namesOf(new Uint8Array(section(at)), new Uint32Array(section(at + 1)));
   const people = names(6);
   const quality = new Float32Array(section(2));
   return {
     index: {
-      ...{ inFolders, fingerprint, skipped, unreadable },
+      ...{ inFolders, nested, fingerprint, skipped, unreadable },
       person: new Int32Array(section(0)),
       sizes: new Uint32Array(section(1)),
       quality: quality.length === 0 ? undefined : quality,

@@ -15,6 +15,8 @@ export interface FileIndex {
   readonly names: Names;
   /** Whether each file lies in a folder called like its person. */
   readonly inFolders: boolean;
+  /** One of the folders within people's folders, relative to the root, where there are any. */
+  readonly nested?: string | undefined;
   /** Bytes of each file; 2^32 - 1 stands for more. */
   readonly sizes: Uint32Array;
   /** Quality of each file, NaN where unknown. */
@@ -39,7 +41,9 @@ export interface IndexBuilder {
    * @param what how to call it in a message
    */
   add(path: string, id: string, name: string, owner: number, people: readonly string[], what?: string): boolean;
-  finish(rest: Pick<FileIndex, "people" | "inFolders" | "skipped"> & { readonly quality?: Float32Array }): FileIndex;
+  finish(
+    rest: Pick<FileIndex, "people" | "inFolders" | "skipped" | "nested"> & { readonly quality?: Float32Array },
+  ): FileIndex;
 }
 
 /** Starts a {@link FileIndex}. */
