@@ -15,7 +15,7 @@ import type { RunRecord } from "./run.ts";
 export async function openPlaced(
   folder: string,
   run: RunRecord,
-  context: Pick<AdaptContext, "data">,
+  context: Pick<AdaptContext, "data" | "mostLeftOut">,
   changes: Pick<ResumeChanges, "model" | "train">,
 ): Promise<{ readonly backbone: Backbone; readonly data: FaceData }> {
   const backbone = await firstRight(await found(folder, run, run.model.given, changes.model, "model"), async (path) => {
