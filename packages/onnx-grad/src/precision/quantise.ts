@@ -108,7 +108,12 @@ function fixedRounding(b: GraphBuilder, o: Ops, ranges: ReadonlyMap<string, read
     done.set(input, x);
     const axis = { axis: { int: layer.weightAxis } };
     const stored = b.constant({ dtype: "int8", dims, data: bytes }, `${layer.weight}_int8`);
-    const weight = b.add("DequantizeLinear", [stored, o.floats(scales)], axis);
+    // Zero by default; said for onnxruntime's session.x64quantprecision, which refuses the file otherwise.
+    const zeros = b.constant(
+      { dtype: "int8", dims: [scales.length], data: new Int8Array(scales.length) },
+      "zero_points",
+    );
+    const weight = b.add("DequantizeLinear", [stored, o.floats(scales), zeros], axis);
     const inputs = [x, weight, ...(bias === "" ? [] : [roundedBias(b, o, bias, scaleOf(input).scale, scales)])];
     b.push({ ...node, inputs });
   };

@@ -42,7 +42,8 @@ export async function openEngine(graph: Graph, options: SessionOptions, profile?
   try {
     const { exact, level } = engineForm(options);
     const brief = options.runs !== undefined && options.runs < manyRuns;
-    const path = await placeModel(lower(graph, provider, { exact, brief, int8: options.int8 === true }), folder);
+    const lowered = lower(withZeroPoints(graph), provider, { exact, brief, int8: options.int8 === true });
+    const path = await placeModel(lowered, folder);
     const onnxruntime = await loadOnnxruntime();
     const session = await onnxruntime.InferenceSession.create(path, {
       executionProviders: [provider],
@@ -92,9 +93,28 @@ const hasSignedBytes = (graph: Graph): boolean =>
  * The session option by which onnxruntime multiplies signed bytes as unsigned ones where they would overflow (x86-64 without VNNI): exact,
  * and there a quarter slower. Weights that `fit` (those of `--base int8`) are exact without it. It holds from level "extended" on.
  */
-export const exactBytes = (fit: boolean): { readonly x64quantprecision: string } => ({
+const exactBytes = (fit: boolean): { readonly x64quantprecision: string } => ({
   x64quantprecision: fit ? "0" : "1",
 });
+
+/**
+ * The same graph with a zero point for signed weights of one scale an output. Without it onnxruntime's rewriting for {@link exactBytes} gives them
+ * one of another shape, and refuses the graph.
+ */
+function withZeroPoints(graph: Graph): Graph {
+  const constants = new Map(graph.constants);
+  const nodes = graph.nodes.map((node) => {
+    const [weight = "", scale = "", zero = ""] = node.inputs;
+    const dims = graph.constants.get(scale)?.dims ?? [];
+    const lacks = node.op === "DequantizeLinear" && node.domain === "" && zero === "" && dims.length === 1;
+    if (!lacks || graph.constants.get(weight)?.dtype !== "int8") return node;
+    let name = `${weight}_zero_point`;
+    while (constants.has(name) || graph.types.has(name)) name += "_";
+    constants.set(name, { dtype: "int8", dims, data: new Int8Array(dims[0] as number) });
+    return { ...node, inputs: [weight, scale, name] };
+  });
+  return constants.size === graph.constants.size ? graph : { ...graph, nodes, constants };
+}
 
 /** The first line of what onnxruntime says, without the place in its source where it says it. */
 export const engineReason = (text: string): string =>

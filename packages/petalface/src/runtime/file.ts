@@ -1,7 +1,7 @@
 import type { Tensor } from "onnx-grad";
 import type { InferenceSession } from "onnxruntime-node";
 import { PetalfaceError } from "../errors.ts";
-import { engineReason, exactBytes } from "./engine.ts";
+import { engineReason } from "./engine.ts";
 import { loadOnnxruntime } from "./onnxruntime.ts";
 import { runSession } from "./tensors.ts";
 
@@ -41,7 +41,7 @@ export async function openModelFile(path: string, threads: number): Promise<File
       // Convolutions in blocked layout: a detector takes a third of the time that "extended" takes.
       graphOptimizationLevel: "all",
       logSeverityLevel: 3,
-      extra: { session: { intra_op: { allow_spinning: "0" }, ...exactBytes(false) } },
+      extra: { session: { intra_op: { allow_spinning: "0" } } },
     });
   } catch (error) {
     const reason = engineReason(error instanceof Error ? error.message : String(error));

@@ -33,7 +33,10 @@ describe("instruction sets", () => {
 });
 
 /** A layer as other programs quantise it: signed weights of 127 steps, its output rounded too, so that the engine multiplies bytes. */
-function foreign(kind: "conv" | "matmul" | "gemm"): { readonly graph: Graph; readonly feeds: Record<string, Tensor> } {
+function foreign(
+  kind: "conv" | "matmul" | "gemm",
+  perOutput: boolean,
+): { readonly graph: Graph; readonly feeds: Record<string, Tensor> } {
   const b = new GraphBuilder({ name: "foreign", opset: 20 });
   const o = ops(b);
   const zero = b.constant({ dtype: "uint8", dims: [], data: Uint8Array.of(0) }, "zero");
@@ -53,7 +56,11 @@ function foreign(kind: "conv" | "matmul" | "gemm"): { readonly graph: Graph; rea
         ];
   const size = dims.reduce((all, dim) => all * dim, 1);
   const stored = b.constant({ dtype: "int8", dims, data: new Int8Array(size).fill(127) }, "weight");
-  const weight = b.add("DequantizeLinear", [stored, o.scalar(1 / 127)]);
+  const axis = kind === "conv" ? 0 : 1;
+  const scales = new Float32Array(dims[axis] as number).fill(1 / 127);
+  const weight = perOutput
+    ? b.add("DequantizeLinear", [stored, o.floats(scales)], { axis: { int: axis } })
+    : b.add("DequantizeLinear", [stored, o.scalar(1 / 127)]);
   const x = rounded(b.input("x", { dtype: "float32", shape }), 1 / 255);
   const y = kind === "conv" ? o.conv(x, weight) : kind === "gemm" ? o.gemm(x, weight) : o.matmul(x, weight);
   const count = shape.reduce((all, dim) => all * dim, 1);
@@ -68,13 +75,16 @@ describe("8-bit models of other programs", () => {
     ["matmul", "extended", 64],
     ["gemm", "extended", 64],
   ] as const)("are right on every processor: %s, %s", async (kind, optimisation, sum) => {
-    const { graph, feeds } = foreign(kind);
-    const session = await openSession(graph, { threads: 1, optimisation });
-    try {
-      const values = floatsOf(await session.run(feeds), graph.outputs[0] as string);
-      for (const value of values) expect(value).toBe(sum);
-    } finally {
-      await session.close();
+    // One scale for a whole weight, and one for each output without zero points.
+    for (const perOutput of [false, true]) {
+      const { graph, feeds } = foreign(kind, perOutput);
+      const session = await openSession(graph, { threads: 1, optimisation });
+      try {
+        const values = floatsOf(await session.run(feeds), graph.outputs[0] as string);
+        for (const value of values) expect(value).toBe(sum);
+      } finally {
+        await session.close();
+      }
     }
   });
 });
