@@ -4,7 +4,7 @@ import { petalface } from "./process.ts";
 
 const flagsIn = (help: string): string[] =>
   [...help.matchAll(/^ {2}(?:-\w, )?(--[a-z-]+)/gm)].map(([, flag]) => flag ?? "");
-const common = ["--help", "--version", "--json", "--quiet", "--debug"];
+const common = ["--help", "--version", "--json", "--quiet", "--debug", "--force"];
 
 describe("adapt --help", () => {
   it("shows the dozen options that people need first, and says how to see the others", async () => {
