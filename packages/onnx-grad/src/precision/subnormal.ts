@@ -9,8 +9,8 @@ const worthCopying = 1e-5;
 /** How many of some float32 numbers, given by their bits, are subnormal: closer to zero than 2^-126, and not zero. */
 function countSubnormals(bits: Uint32Array): number {
   let count = 0;
-  for (const word of bits) {
-    const magnitude = word & 0x7fffffff;
+  for (let i = 0; i < bits.length; i++) {
+    const magnitude = (bits[i] as number) & 0x7fffffff;
     if (magnitude < 0x00800000 && magnitude !== 0) count++;
   }
   return count;
@@ -26,10 +26,13 @@ async function subnormalsOf(constant: Constant): Promise<number> {
   let count = 0;
   let rest = new Uint8Array(0);
   for await (const piece of streamRange(constant)) {
-    const bytes = new Uint8Array(rest.length + piece.length);
-    bytes.set(rest);
-    bytes.set(piece, rest.length);
-    count += countSubnormals(new Uint32Array(bytes.buffer, 0, bytes.length >> 2));
+    let bytes = piece;
+    if (rest.length > 0 || piece.byteOffset % 4 !== 0) {
+      bytes = new Uint8Array(rest.length + piece.length);
+      bytes.set(rest);
+      bytes.set(piece, rest.length);
+    }
+    count += countSubnormals(new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length >> 2));
     rest = bytes.slice(bytes.length & ~3);
   }
   return count;
