@@ -15,61 +15,61 @@ interface CommandEntry {
 const commands: Readonly<Record<string, CommandEntry>> = {
   adapt: {
     about: "train an adapter for low-resolution faces on a frozen model",
-    load: async () => (await import("./commands/adapt.ts")).adaptCommand,
+    load: async () => (await import("./commands/adapt/command.ts")).adaptCommand,
   },
   embed: {
     about: "write the embeddings of a set of faces, and a CSV that says which row is which face",
-    load: async () => (await import("./commands/embed.ts")).embedCommand,
+    load: async () => (await import("./commands/embed/command.ts")).embedCommand,
   },
   evaluate: {
     about: "measure a model, and what its adapter changes, on pairs of faces: sharp, low-resolution, and mixed",
-    load: async () => (await import("./commands/evaluate.ts")).evaluateCommand,
+    load: async () => (await import("./commands/evaluate/command.ts")).evaluateCommand,
   },
   compare: {
     about:
       "say which result is better, by how much, and how sure that is; the first is what the others are held against",
-    load: async () => (await import("./commands/compare.ts")).compareCommand,
+    load: async () => (await import("./commands/compare/command.ts")).compareCommand,
   },
   quality: {
     about: "judge faces: scores, histogram, with an adapter alpha; and how measures agree and bear known degradations",
-    load: async () => (await import("./commands/quality.ts")).qualityCommand,
+    load: async () => (await import("./commands/quality/command.ts")).qualityCommand,
   },
   inspect: {
     about: "say what a model, checkpoint, run, adapter, data set or result is; of a model, which layers can be adapted",
-    load: async () => (await import("./commands/inspect.ts")).inspectCommand,
+    load: async () => (await import("./commands/inspect/command.ts")).inspectCommand,
   },
   import: {
     about: "convert a PyTorch or safetensors checkpoint of a known network",
-    load: async () => (await import("./commands/import.ts")).importCommand,
+    load: async () => (await import("./commands/import/command.ts")).importCommand,
   },
   export: {
     about: "write model and adapter as one ONNX file to deploy, or the adapter in another project's form",
-    load: async () => (await import("./commands/export.ts")).exportCommand,
+    load: async () => (await import("./commands/export/command.ts")).exportCommand,
   },
   data: {
     about: "turn sets of faces into MXNet's record files and back",
-    load: async () => (await import("./commands/data.ts")).dataCommand,
+    load: async () => (await import("./commands/data/command.ts")).dataCommand,
   },
   align: {
     about: "find faces in photos and videos and put them on the ArcFace template; no photo is dropped",
-    load: async () => (await import("./commands/align.ts")).alignCommand,
+    load: async () => (await import("./commands/align/command.ts")).alignCommand,
   },
   degrade: {
     about: "write a copy of a set of aligned faces as a bad camera would have seen it, as PNG files",
-    load: async () => (await import("./commands/degrade.ts")).degradeCommand,
+    load: async () => (await import("./commands/degrade/command.ts")).degradeCommand,
   },
   models: {
     about: "list the models known by name, or fetch one",
-    load: async () => (await import("./commands/models.ts")).modelsCommand,
+    load: async () => (await import("./commands/models/command.ts")).modelsCommand,
   },
   demo: {
     about:
       "adapt a small model, measure what that gained and export it; then compare other methods. Needs no data and no GPU",
-    load: async () => (await import("./commands/demo.ts")).demoCommand,
+    load: async () => (await import("./commands/demo/command.ts")).demoCommand,
   },
   doctor: {
     about: "check that this machine has what petalface needs; exits with 1 if it has not",
-    load: async () => (await import("./commands/doctor.ts")).doctorCommand,
+    load: async () => (await import("./commands/doctor/command.ts")).doctorCommand,
   },
 };
 

@@ -5,7 +5,7 @@ import sharp from "sharp";
 import { beforeAll, describe, expect, it, test } from "vitest";
 import { auditFaces } from "../../src/audit/index.ts";
 import { type Embedder, openBackbone, openEmbedder } from "../../src/backbones/index.ts";
-import { plainModel } from "../../src/cli/plain-model.ts";
+import { plainModel } from "../../src/cli/commands/quality/plain-model.ts";
 import { openData } from "../../src/data/index.ts";
 import { readMat } from "../../src/data/mat.ts";
 import { embedFaces, type LeftFace, openEmbeddingStore } from "../../src/embeddings/index.ts";

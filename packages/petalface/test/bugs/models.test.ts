@@ -18,8 +18,8 @@ import {
   saveAdapter,
 } from "../../src/adapters/index.ts";
 import { type Backbone, type EmbeddingModel, openBackbone, openEmbedder } from "../../src/backbones/index.ts";
+import { inspectModel } from "../../src/cli/commands/inspect/model.ts";
 import { adapterHash } from "../../src/cli/embed.ts";
-import { inspectModel } from "../../src/cli/inspect-model.ts";
 import { rememberedHash } from "../../src/models/hash.ts";
 import { type ModelChoices, parseNormalize, printNormalize } from "../../src/models/index.ts";
 import { writeTinyBackbone } from "../support/backbone.ts";

@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeEach, expect, it, test } from "vitest";
 import { isCheckpoint, openCheckpoint, readTensor } from "../../src/checkpoints/index.ts";
-import { inspect } from "../../src/cli/inspect.ts";
+import { inspect } from "../../src/cli/commands/inspect/inspect.ts";
 import { encodeSafetensors } from "../../src/tensors/index.ts";
 import { temporaryFolder } from "../images/helpers.ts";
 import { dict, int, tensor, torchLegacy, torchZip } from "./craft.ts";

@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { renderQualityPage } from "../../src/cli/quality/page.ts";
+import { renderQualityPage } from "../../src/cli/commands/quality/page.ts";
 import { histogramOf, spearman } from "../../src/quality/index.ts";
 import { petalface } from "./process.ts";
 

@@ -14,7 +14,7 @@ import {
   selectSites,
 } from "../../src/adapters/index.ts";
 import { type Backbone, type EmbeddingModel, openBackbone, openEmbedder } from "../../src/backbones/index.ts";
-import { plainModel } from "../../src/cli/plain-model.ts";
+import { plainModel } from "../../src/cli/commands/quality/plain-model.ts";
 import { openData } from "../../src/data/index.ts";
 import { openLoader } from "../../src/images/index.ts";
 import {

@@ -1,6 +1,6 @@
 import { fileURLToPath } from "node:url";
 import { expect, it } from "vitest";
-import { describeOption, printDefault } from "../../src/cli/training-options.ts";
+import { describeOption, printDefault } from "../../src/cli/commands/adapt/training-options.ts";
 import { type GroupName, groups, optionEntries, trainingOptions } from "../../src/training/index.ts";
 
 const page = fileURLToPath(new URL("../../../../docs/options.md", import.meta.url));

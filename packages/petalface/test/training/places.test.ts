@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { endNotes, startNotes } from "../../src/cli/training-notes.ts";
+import { endNotes, startNotes } from "../../src/cli/commands/adapt/training-notes.ts";
 import { type AdaptContext, adapt, type ResumeChanges, type RunRecord, resume } from "../../src/training/index.ts";
 import { writeTinyBackbone } from "../support/backbone.ts";
 

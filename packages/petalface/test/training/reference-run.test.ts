@@ -11,7 +11,7 @@ import {
   saveReference,
 } from "../../src/adapters/index.ts";
 import { type Backbone, openBackbone, openEmbedder } from "../../src/backbones/index.ts";
-import { presetDifferences, printDifferences } from "../../src/cli/presets.ts";
+import { presetDifferences, printDifferences } from "../../src/cli/commands/inspect/presets.ts";
 import { random } from "../../src/random.ts";
 import { floatsOf, openSession } from "../../src/runtime/index.ts";
 import { readSafetensors } from "../../src/tensors/index.ts";

@@ -1,0 +1,254 @@
+import { availableParallelism } from "node:os";
+import { join } from "node:path";
+import { type Command, Option } from "commander";
+import { PetalfaceError } from "../../../errors.ts";
+import type { ModelChoices } from "../../../models/index.ts";
+import { isGiven, printCalibration, printSet } from "../../../quality/index.ts";
+import { providerNames } from "../../../runtime/index.ts";
+import {
+  type AdaptContext,
+  type AdaptResult,
+  adapt,
+  groups,
+  type ResumeChanges,
+  type RunRecord,
+  resume,
+  type TrainingChoices,
+  trainingOptions,
+  type ValidationRecord,
+  type ValidationRequest,
+} from "../../../training/index.ts";
+import type { CliContext } from "../../context.ts";
+import { type DataFlags, noteLeftOut, withDataOptions } from "../../data.ts";
+import { printCommand, withExamples } from "../../examples.ts";
+import { withHelpTopics } from "../../help-topics.ts";
+import { assumedNote, choicesOf, withModelChoices } from "../../model.ts";
+import { byteSize, numberList, numeric } from "../../numbers.ts";
+import type { Progress } from "../../progress.ts";
+import { alignedChoices, trainingFaces } from "./train-faces.ts";
+import { endNotes, startNotes } from "./training-notes.ts";
+import { givenChoices, trainingOption, withTrainingOptions } from "./training-options.ts";
+import { openPairsValidator } from "./validation.ts";
+
+/** What surrounds the options of training, which are read with {@link givenChoices}. */
+interface Flags extends ModelChoices, DataFlags {
+  readonly model?: string;
+  readonly train?: string;
+  readonly aligned: (typeof alignedChoices)[number];
+  readonly val?: string;
+  readonly valData?: string;
+  readonly valPixels?: number[];
+  readonly prefixCache?: number;
+  readonly provider: (typeof providerNames)[number];
+  readonly threads?: number;
+  readonly out?: string;
+  readonly resume?: string;
+}
+
+/** Topic of the options that are not in the table of training options, and which of them help shows first. */
+const topics = { model: "Model", ...groups } as const;
+const places: Readonly<Record<string, keyof typeof topics>> = {
+  model: "model",
+  normalize: "model",
+  channels: "model",
+  size: "model",
+  output: "model",
+  train: "data",
+  aligned: "data",
+  prefixCache: "data",
+  maxLeftOut: "data",
+};
+const mainFlags: readonly string[] = ["model", "train", "val", "valData", "out", "resume"];
+
+/** `petalface adapt`: trains an adapter into a run folder. */
+export function adaptCommand(program: Command, context: CliContext): void {
+  const command = withModelChoices(program.command("adapt"))
+    .description("train an adapter for low-resolution faces on a frozen model")
+    .option("--model <file|name>", "the face recogniser (.onnx, or a name that `petalface models` lists)")
+    .option("--train <data>", "training faces: a folder, a manifest, a .rec, or synthetic[:people=N,images=M,seed=S]")
+    .addOption(
+      new Option("--aligned <choice>", "whether the training photos are aligned faces; other photos are aligned first")
+        .choices(alignedChoices)
+        .default("auto"),
+    )
+    .option("--val <protocol>", "validate now and then, keep the best adapter: pairs file, drawn[:...], or faces")
+    .option("--val-data <data>", "the faces that --val names")
+    .option("--val-pixels <list>", "low resolutions to validate at (default 16)", numberList)
+    .option("--out <run>", "folder of the new run")
+    .option("--resume <run>", "continue an interrupted run, or train it longer with --epochs");
+  withTrainingOptions(command)
+    .option(
+      "--prefix-cache <size|off>",
+      "with --variants: most that is kept of frozen layers on disk, such as 500M (default 4G)",
+      byteSize,
+    )
+    .addOption(new Option("--provider <name>", "where to compute").choices(providerNames).default("auto"))
+    .option("--threads <n>", "threads of the engine (default: all cores)", numeric)
+    .action((flags: Flags) => {
+      if (flags.resume !== undefined) refuseChanges(command);
+      return run(flags, givenChoices(command), context);
+    });
+  withDataOptions(command);
+  withHelpTopics(command, {
+    topics,
+    topicOf: (name) => trainingOption(name)?.group ?? places[name] ?? "run",
+    isMain: (name) => trainingOption(name)?.extras.main ?? mainFlags.includes(name),
+  });
+  withExamples(
+    command,
+    "adapt --model fr_feature --train faces/ --out runs/first",
+    "adapt --model model.onnx --train synthetic:people=3000,images=4 --preset paper --out runs/paper",
+    "adapt --model fr_feature --train faces/ --val pairs.txt --val-data lfw/ --patience 3 --out runs/stopped-early",
+    "adapt --resume runs/first",
+  );
+}
+
+/** What `--resume` may be told the new place of; everything is checked to be the same. */
+const moved: readonly string[] = ["model", "train", "val", "valData"];
+
+/** What may be given together with `--resume`: what does not change the result, and learning rate and epochs, which are noted. */
+const resumable: readonly string[] = [
+  "resume",
+  "lr",
+  "epochs",
+  "threads",
+  "provider",
+  "prefixCache",
+  "maxLeftOut",
+  ...moved,
+];
+
+/** A run goes on with its own options: others are refused, not ignored. */
+function refuseChanges(command: Command): void {
+  const given = command.options.find(
+    (option) =>
+      command.getOptionValueSource(option.attributeName()) === "cli" && !resumable.includes(option.attributeName()),
+  );
+  if (given !== undefined)
+    throw new PetalfaceError(
+      `${given.long} cannot be given with --resume: the run goes on with the options in its run.json; start a new run with --out to change them`,
+      { exitCode: 2 },
+    );
+}
+
+async function run(flags: Flags, choices: TrainingChoices, context: CliContext): Promise<void> {
+  let progress: Progress | undefined;
+  const surroundings: AdaptContext = {
+    threads: flags.threads,
+    prefixBytes: flags.prefixCache,
+    provider: flags.provider === "auto" ? "cpu" : flags.provider,
+    signal: context.signal,
+    mostLeftOut: flags.maxLeftOut,
+    onStart(record, first) {
+      for (const line of budget(record)) context.note(line);
+      for (const line of startNotes(record, { resume: flags.resume, epochs: choices.epochs })) context.note(line);
+      if (record.model.assumed) context.note(assumedNote({ path: record.model.given, spec: record.model.assumed }));
+      const found = record.data.set && printSet(record.data.set);
+      if (found !== undefined && first === 0) context.note(`the training set: ${found}`);
+      if (record.validation?.fingerprint.endsWith(record.data.fingerprint))
+        context.note(
+          "the validation faces are the training faces: the best adapter is then the one that knows them best",
+        );
+      const done = first * record.options.batch;
+      progress = context.progress("training", record.steps * record.options.batch, "images", done);
+      progress.update(done);
+    },
+    openValidator: openPairsValidator,
+    onValidation: (record, run) => context.note(validated(record, run)),
+    onStep: ({ step, loss }, record) => progress?.update(step * record.options.batch, `loss ${loss.toFixed(3)}`),
+  };
+  const folder = flags.resume ?? flags.out;
+  if (folder === undefined) throw new PetalfaceError("give --out RUN for a new run, or --resume RUN", { exitCode: 2 });
+  const result = await (flags.resume === undefined
+    ? start(flags, choices, folder, surroundings, context)
+    : resume(flags.resume, surroundings, changesOf(flags, choices)));
+  progress?.close();
+  noteLeftOut(result.leftOut, context);
+  if (!result.finished) {
+    context.note(`stopped after a checkpoint; continue with: petalface adapt --resume ${folder}`);
+    throw context.signal.reason;
+  }
+  for (const line of endNotes(folder, result.run)) context.note(line);
+  context.result(summary(folder, result), report(folder, result));
+}
+
+async function start(
+  flags: Flags,
+  options: TrainingChoices,
+  out: string,
+  surroundings: AdaptContext,
+  context: CliContext,
+): Promise<AdaptResult> {
+  const { model, train, aligned, maxLeftOut, threads = availableParallelism() } = flags;
+  if (model === undefined) throw new PetalfaceError("give the face recogniser with --model", { exitCode: 2 });
+  if (train === undefined) throw new PetalfaceError("give training faces with --train", { exitCode: 2 });
+  const validation = validationOf(flags, options);
+  // Before photos are aligned for hours.
+  trainingOptions(options);
+  const told = isGiven(options.quality ?? "");
+  const photos = { ...choicesOf(flags), train, model, out, aligned, threads, maxLeftOut, told };
+  const data = await trainingFaces(photos, context);
+  return adapt(
+    { ...choicesOf(flags), model, train: data?.spec ?? train, options, out, validation },
+    data === undefined ? surroundings : { ...surroundings, data },
+  );
+}
+
+const changesOf = (
+  { model, train, val, valData }: Flags,
+  { learningRate, epochs }: TrainingChoices,
+): ResumeChanges => ({ learningRate, epochs, model, train, val, valData });
+
+function validationOf(
+  { val, valData, valPixels }: Flags,
+  { validateEvery, patience }: TrainingChoices,
+): ValidationRequest | undefined {
+  if (val !== undefined) return { protocol: val, data: valData, pixels: valPixels ?? [16] };
+  if (valData ?? valPixels ?? validateEvery ?? patience)
+    throw new PetalfaceError("--val-data, --val-pixels, --val-every and --patience need --val PROTOCOL", {
+      exitCode: 2,
+    });
+  return undefined;
+}
+
+/** One line on a validation. */
+function validated({ step, validation: { value, standardError, best } }: ValidationRecord, run: RunRecord): string {
+  const measured = `${(100 * value).toFixed(2)} +- ${(100 * standardError).toFixed(2)} %`;
+  return `step ${step}: ${run.validation?.measure ?? "validation"} ${measured}${best ? ", the best so far" : ""}`;
+}
+
+/** What is trained, and on what. */
+function budget(run: RunRecord): string[] {
+  const { parameters, share } = run.trained;
+  const what =
+    run.options.method === "lora"
+      ? `${run.adapter.sites.length} layers, rank ${run.adapter.rank}, ${run.adapter.gate} gate`
+      : run.options.method;
+  return [
+    `training ${parameters.toLocaleString("en")} numbers, ${(100 * share).toFixed(2)} % of the model (${what})`,
+    `on ${run.data.images.toLocaleString("en")} faces of ${run.data.people.toLocaleString("en")} people`,
+  ];
+}
+
+const summary = (folder: string, { run, waiting, leftOut }: AdaptResult): unknown => ({
+  ...run,
+  leftOut,
+  waiting: waiting ?? null,
+  folder,
+  adapterFolder: join(folder, "adapter"),
+});
+
+function report(folder: string, { run, waiting }: AdaptResult): string {
+  return [
+    ...budget(run),
+    printCalibration(run.adapter.calibration),
+    ...(run.result === undefined
+      ? []
+      : [
+          `best of ${run.result.steps} steps: step ${run.result.best.step}, ${(100 * run.result.best.value).toFixed(2)} +- ${(100 * run.result.best.standardError).toFixed(2)} % (${run.validation?.measure})`,
+        ]),
+    ...(waiting === undefined ? [] : [`waited for images: ${(100 * waiting).toFixed(1)} % of the time`]),
+    `adapter: ${join(folder, "adapter")}`,
+    `next:\n${printCommand(`evaluate --model ${run.model.given} --adapter ${folder} --protocol PAIRS --data FACES`)}`,
+  ].join("\n");
+}

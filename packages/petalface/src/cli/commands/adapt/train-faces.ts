@@ -1,0 +1,88 @@
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { openBackbone } from "../../../backbones/index.ts";
+import type { FaceData } from "../../../data/index.ts";
+import { PetalfaceError } from "../../../errors.ts";
+import { createLocator, judgeAlignment, openDetector, openLandmarker } from "../../../faces/index.ts";
+import { printPath } from "../../../images/index.ts";
+import type { ModelChoices } from "../../../models/index.ts";
+import { mayBeginWith } from "../../../training/index.ts";
+import type { CliContext } from "../../context.ts";
+import { openFaces } from "../../data.ts";
+import { alignDefaults, alignInto, describeAlignment, inputOfData } from "../align/align.ts";
+
+/** Whether training photos are aligned faces: as told, or found out. */
+export const alignedChoices = ["auto", "yes", "no"] as const;
+
+/** What {@link trainingFaces} needs to know of a run. */
+export interface TrainingPhotos extends ModelChoices {
+  readonly train: string;
+  readonly model: string;
+  /** Folder of the new run. */
+  readonly out: string;
+  readonly aligned: (typeof alignedChoices)[number];
+  readonly threads: number;
+  /** Share of the faces that may be left out. */
+  readonly maxLeftOut: number;
+  /** Whether each face must bring its quality score. */
+  readonly told: boolean;
+}
+
+/**
+ * The faces to train on: the set itself where its faces are aligned; else photos are aligned into the run's folder first, and what
+ * was found and done is said on stderr. A run killed meanwhile goes on when it is started again.
+ *
+ * @returns the set, or undefined where it is what `train` names
+ */
+export async function trainingFaces(photos: TrainingPhotos, context: CliContext): Promise<FaceData | undefined> {
+  const { train, aligned, out } = photos;
+  if (aligned === "yes" || /^synthetic(:|$)/.test(train)) return undefined;
+  const data = await openFaces(train, photos, context);
+  if (data.length === 0 || data.at(0).source.kind !== "file") return data;
+  const { aligned: are, reason } = aligned === "no" ? { aligned: false, reason: "--aligned no" } : await judge(data);
+  // A folder of something else is refused by the run itself.
+  const names = await readdir(out).catch(() => []);
+  if (are || !names.every(mayBeginWith)) return data;
+  if (photos.told)
+    throw new PetalfaceError(
+      `${printPath(train)} holds photos, not aligned faces (${reason}), and --quality external takes scores of the faces: align them first (petalface align), and write a manifest with the column quality; --aligned yes takes them as they are`,
+    );
+  const folder = join(out, "aligned");
+  context.note(
+    `${printPath(train)} holds photos, not aligned faces (${reason}): aligning them into ${printPath(folder)} first; --aligned yes takes them as they are`,
+  );
+  const { size } = await openBackbone(photos.model, photos);
+  const choices = { ...alignDefaults, size, threads: photos.threads };
+  const summary = await alignInto(inputOfData(data), folder, choices, context);
+  for (const line of describeAlignment(summary)) context.note(line);
+  context.note(`to skip this next time: --train ${printPath(summary.manifest)}`);
+  return await openFaces(summary.manifest, photos, context);
+}
+
+async function judge(data: FaceData): Promise<Awaited<ReturnType<typeof judgeAlignment>>> {
+  const pathOf = (at: number): string => {
+    const { source } = data.at(at);
+    return source.kind === "file" ? source.path : "";
+  };
+  return await judgeAlignment(data.length, pathOf, async () => {
+    try {
+      const [detector, landmarks] = await Promise.all([
+        openDetector(alignDefaults.detector),
+        openLandmarker(alignDefaults.landmarks),
+      ]);
+      return {
+        detector,
+        locator: createLocator(detector.kind, landmarks),
+        async close() {
+          await Promise.all([detector.close(), landmarks.close()]);
+        },
+      };
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      throw new PetalfaceError(
+        `cannot tell whether ${printPath(data.spec)} holds aligned faces: ${message}; say --aligned yes or --aligned no`,
+        { cause: error },
+      );
+    }
+  });
+}

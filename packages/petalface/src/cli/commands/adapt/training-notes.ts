@@ -1,0 +1,41 @@
+import type { RunRecord } from "../../../training/index.ts";
+
+/** Images that the runs of the README's main table saw, and its long one (bench/results). */
+const imagesOfReadme = { table: 9_600, long: 76_800 };
+
+const count = (value: number): string => value.toLocaleString("en");
+
+/** Lines for people before the first step: a budget that nobody chose, and a run that goes on longer than it was planned. */
+export function startNotes(
+  run: RunRecord,
+  flags: { readonly epochs?: number | undefined; readonly resume?: string | undefined },
+): string[] {
+  const { epochs, batch } = run.options;
+  if (flags.resume !== undefined) {
+    const change = run.changes?.at(-1);
+    return flags.epochs !== undefined && change?.epochs === epochs ? [longerNote(run, change)] : [];
+  }
+  if (flags.epochs !== undefined) return [];
+  const seen = run.steps * batch;
+  const { table, long } = imagesOfReadme;
+  const readme = `the README's tables are of ${count(table)}, its long run of ${count(long)}`;
+  const enough = Math.ceil(table / run.data.images);
+  const more = seen < table ? `; --epochs ${enough} shows as many` : "";
+  return [`${epochs} epochs unless given: ${count(seen)} images seen; ${readme}${more}`];
+}
+
+function longerNote({ steps }: RunRecord, change: NonNullable<RunRecord["changes"]>[number]): string {
+  const trained = `the run goes on from step ${change.step} to ${steps}`;
+  return change.asPlanned === true
+    ? `${trained}, exactly as if it had been planned so`
+    : `${trained}; a run planned so would have had other learning rates (or validations) until here, so it is not the same`;
+}
+
+/** Lines for people after the last step: whether more training may help. */
+export function endNotes(folder: string, run: RunRecord): string[] {
+  const { result } = run;
+  if (result === undefined || result.steps === 0 || result.best.step !== result.steps) return [];
+  return [
+    `validation was still rising at the end: the last measurement is the best one; train longer with petalface adapt --resume ${folder} --epochs ${2 * run.options.epochs}`,
+  ];
+}

@@ -1,0 +1,83 @@
+import { availableParallelism } from "node:os";
+import { type Command, Option } from "commander";
+import { PetalfaceError } from "../../../errors.ts";
+import { type CropFormat, cropFormats, type FaceRule, faceRules } from "../../../faces/index.ts";
+import type { CliContext } from "../../context.ts";
+import { withExamples } from "../../examples.ts";
+import { numeric } from "../../numbers.ts";
+import { parseInteger } from "../../options.ts";
+import { type AlignChoices, alignDefaults, alignInto, describeAlignment, openAlignInput } from "./align.ts";
+
+interface Flags {
+  readonly out: string;
+  readonly size: number;
+  readonly all: boolean;
+  readonly face: FaceRule;
+  readonly detector: string;
+  readonly landmarks: string;
+  readonly threshold?: number;
+  readonly format: CropFormat;
+  readonly fps: number;
+  readonly videos: boolean;
+  readonly threads: number;
+}
+
+/** `petalface align IN --out OUT`: from photos to aligned faces and a manifest of them. */
+export function alignCommand(program: Command, context: CliContext): void {
+  const command = program
+    .command("align")
+    .description("find faces in photos and videos and put them on the ArcFace template; no photo is dropped")
+    .argument("<in>", "folder (of folders), photo, video, or manifest")
+    .requiredOption("--out <folder>", "folder for the crops and manifest.jsonl; an interrupted one goes on")
+    .option(
+      "--size <pixels>",
+      "side of the crops, such as 112, 120, 128 or 160",
+      parseInteger("--size", 16, 1024),
+      alignDefaults.size,
+    )
+    .option("--all", "every face of a photo, not only the one it is of", alignDefaults.all)
+    .addOption(new Option("--face <rule>", "which face a photo is of").choices(faceRules).default(alignDefaults.rule))
+    .option(
+      "--detector <file|name>",
+      "SCRFD, YuNet, RetinaFace or UltraFace as ONNX; which it is is seen from its outputs",
+      alignDefaults.detector,
+    )
+    .option(
+      "--landmarks <file|name|own>",
+      "network for 68 landmarks that makes the points exact; own: the detector's points",
+      alignDefaults.landmarks,
+    )
+    .option("--threshold <score>", "score from which on a box counts as a face; the detector's usual one", numeric)
+    .addOption(new Option("--format <name>", "format of the crops").choices(cropFormats).default(alignDefaults.format))
+    .option("--fps <n>", "frames a second that are taken of videos", numeric, alignDefaults.framesPerSecond)
+    .option("--no-videos", "leave videos out")
+    .option(
+      "--threads <n>",
+      "photos aligned at once; one for each core unless given",
+      parseInteger("--threads", 1, 1024),
+      availableParallelism(),
+    )
+    .action((input: string, flags: Flags) => run(input, flags, context));
+  withExamples(
+    command,
+    "align photos --out faces",
+    "align camera.mp4 --out faces --all --fps 2",
+    "align photos --out faces --size 120 --detector scrfd_2.5g_bnkps.onnx",
+  );
+}
+
+async function run(spec: string, flags: Flags, context: CliContext): Promise<void> {
+  const { out, size, all, face: rule, threshold = null, fps: framesPerSecond, ...rest } = flags;
+  if (threshold !== null && !(threshold > 0 && threshold < 1))
+    throw new PetalfaceError("--threshold is a number between 0 and 1", { exitCode: 2 });
+  if (!(framesPerSecond > 0 && framesPerSecond <= 1000))
+    throw new PetalfaceError("--fps is a number above 0, at most 1000", { exitCode: 2 });
+  const choices: AlignChoices = { ...rest, size, all, rule, threshold, framesPerSecond };
+  const summary = await alignInto(await openAlignInput(spec, context), out, choices, context);
+  if (summary.crops === 0)
+    throw new PetalfaceError(`nothing of ${spec} could be read: ${summary.unreadable.first.join("; ")}`);
+  context.result(
+    { input: spec, out, ...summary },
+    [...describeAlignment(summary), `manifest: ${summary.manifest}`].join("\n"),
+  );
+}

@@ -1,0 +1,135 @@
+import type { Command } from "commander";
+import { PetalfaceError } from "../../../errors.ts";
+import {
+  compareMethods,
+  correctForMany,
+  meanResult,
+  measureLabel,
+  type NamedComparison,
+  percent,
+  printIntervals,
+  printTable,
+  verdictWords,
+  writeReport,
+} from "../../../evaluation/index.ts";
+import type { CliContext } from "../../context.ts";
+import { withExamples } from "../../examples.ts";
+import {
+  allKinds,
+  type Format,
+  formatComparisons,
+  formatMeasures,
+  pCell,
+  peopleCell,
+  printAs,
+  signed,
+  withFormatOption,
+} from "../../formats.ts";
+import { parseInteger } from "../../options.ts";
+import { claimOutputs } from "../../outputs.ts";
+import { loadResults } from "../../results.ts";
+import { plainTable } from "../../table.ts";
+import { groupRuns, type Method } from "./methods.ts";
+
+interface Flags {
+  readonly resamples?: number;
+  readonly seed?: number;
+  readonly format: Format;
+  readonly report?: string;
+  /** False under `--no-seeds`. */
+  readonly seeds: boolean;
+}
+
+function describe({ name, against, comparison }: NamedComparison): string {
+  const rows = comparison.differences.map((difference) => [
+    measureLabel(difference),
+    `${signed(difference.value)} (${signed(difference.low)} to ${signed(difference.high)})`,
+    pCell(difference.corrected),
+    verdictWords(difference).replace("no significant difference", "not significant"),
+    peopleCell(difference),
+  ]);
+  const { images, pairs } = comparison.identical;
+  const [before, after] = comparison.runs;
+  return [
+    `${name} against ${against}`,
+    plainTable([["POINTS", "DIFFERENCE (95 %)", "P (HOLM)", "VERDICT", "PEOPLE"], ...rows], [1, 2, 4]),
+    ...(pairs === undefined
+      ? []
+      : [`sharp faces with the very same embedding: ${percent(images)} %, pairs: ${percent(pairs)} %`]),
+    ...(comparison.guessed ? [printIntervals(comparison)] : []),
+    ...(before > 1 || after > 1 ? [`intervals cover people and training seeds (${before} and ${after} runs)`] : []),
+  ].join("\n");
+}
+
+/** Compares the first method with every other. P values are corrected over all of them. */
+function compareAll([first, ...others]: readonly Method[], flags: Flags): NamedComparison[] {
+  if (first === undefined || others.length === 0)
+    throw new PetalfaceError(
+      "two results are needed to compare; runs that differ in their seed alone are one method (--no-seeds takes them apart)",
+      { exitCode: 2 },
+    );
+  const comparisons = correctForMany(others.map((other) => compareMethods(first.runs, other.runs, flags)));
+  return others.map(({ name }, i) => ({
+    name,
+    against: first.name,
+    comparison: comparisons[i] as (typeof comparisons)[number],
+  }));
+}
+
+async function run(places: readonly string[], flags: Flags, context: CliContext): Promise<void> {
+  await using _outputs = await claimOutputs([flags.report], context, { inputs: places });
+  const methods = await groupRuns(await loadResults(places), flags.seeds);
+  const comparisons = compareAll(methods, flags);
+  const results = methods.map(({ name, runs }) => ({ name, result: meanResult(runs) }));
+  if (flags.report !== undefined)
+    await writeReport(flags.report, {
+      title: `petalface compare ${methods.map(({ name }) => name).join(", ")}`,
+      results,
+      comparisons,
+      run: Object.fromEntries(methods.map(({ name, places: from }) => [name, from.join(", ")])),
+    });
+  const document = {
+    results: methods.map(({ name, places: from }, i) => ({
+      name,
+      path: from[0],
+      runs: from,
+      measures: results[i]?.result.measures,
+    })),
+    comparisons: comparisons.map(({ name, against, comparison }) => ({ a: against, b: name, ...comparison })),
+    report: flags.report ?? null,
+  };
+  const text = [
+    printTable(results, { kinds: allKinds.filter((kind) => kind !== "auc" && kind !== "eer") }),
+    ...comparisons.map(describe),
+    "PEOPLE: how many people make a difference of that size significant",
+    `p values are corrected for the ${comparisons.reduce((sum, { comparison }) => sum + comparison.differences.length, 0)} differences above (Holm)`,
+  ].join("\n\n");
+  const pasted = (format: "csv" | "md" | "latex"): string =>
+    [...(format === "csv" ? [] : [formatMeasures(format, results)]), formatComparisons(format, comparisons)].join(
+      "\n\n",
+    );
+  context.result(document, printAs(flags.format, document, text, pasted), flags.format !== "table");
+}
+
+/** `petalface compare`: which is better, by how much, how sure. */
+export function compareCommand(program: Command, context: CliContext): void {
+  const command = withFormatOption(program.command("compare"))
+    .description(
+      "say which result is better, by how much, and how sure that is; the first is what the others are held against",
+    )
+    .argument(
+      "<runs...>",
+      "runs that were evaluated, or result files; one run alone: its frozen against its adapted model",
+    )
+    .option("--resamples <n>", "resamples of the bootstrap over people", parseInteger("--resamples", 1, 1_000_000))
+    .option("--seed <n>", "seed of the bootstrap", parseInteger("--seed", 0, 2 ** 31))
+    .option("--no-seeds", "take runs that differ in their training seed alone for methods of their own")
+    .option("--report <file>", "write an HTML page of all of them")
+    .action((places: string[], flags: Flags) => run(places, flags, context));
+  withExamples(
+    command,
+    "compare runs/first",
+    "compare runs/first runs/second --report compare.html",
+    "compare runs/a-seed1 runs/a-seed2 runs/b-seed1 runs/b-seed2 --format latex",
+  );
+}

@@ -1,0 +1,152 @@
+import { readdir, realpath } from "node:fs/promises";
+import { availableParallelism } from "node:os";
+import { join, relative, resolve, sep } from "node:path";
+import type { Command } from "commander";
+import type { FaceData } from "../../../data/index.ts";
+import { PetalfaceError } from "../../../errors.ts";
+import { writeFileSafely } from "../../../files.ts";
+import type { DegradationSpec, Loader } from "../../../images/index.ts";
+import { isLitter } from "../../../litter.ts";
+import type { CliContext } from "../../context.ts";
+import { withExamples } from "../../examples.ts";
+import { parseInteger } from "../../options.ts";
+import { claimOutputs } from "../../outputs.ts";
+import { encodePng } from "../../png.ts";
+
+interface DegradeOptions {
+  readonly to: string;
+  readonly size: number;
+  readonly sheet?: string;
+}
+
+/** How many faces are in memory at once. */
+const BATCH = 64;
+
+/** Refuses an output folder that holds something, or that lies in the input or around it. */
+async function checkFolders(input: string, output: string): Promise<void> {
+  const entries = await readdir(output).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT") return [];
+    throw new PetalfaceError(`cannot use ${output} as the output folder: ${error.message}`, { cause: error });
+  });
+  if (!entries.every(isLitter))
+    throw new PetalfaceError(`${output} is not empty: name a new folder for the degraded faces`);
+  const from = await realpath(input).catch(() => undefined);
+  if (from === undefined) return;
+  const inside = relative(from, resolve(output));
+  if (inside === "" || (!inside.startsWith("..") && inside !== resolve(output)))
+    throw new PetalfaceError(`${output} lies in ${input}: name a folder outside of it`);
+}
+
+/** Output file of every sample, below the output folder whatever the ids look like, and unique. */
+function outputNames(data: FaceData): (index: number) => string {
+  const taken = new Map<string, number>();
+  const plain = (id: string): string =>
+    id
+      .split(/[\\/]/)
+      .filter((part) => part !== "" && part !== "." && part !== "..")
+      .join(sep)
+      .replaceAll(":", "_");
+  const stem = (id: string): string => plain(id).replace(/\.[^.\\/]*$/, "");
+  for (let index = 0; index < data.length; index++) {
+    const name = stem(data.at(index).id);
+    taken.set(name, (taken.get(name) ?? 0) + 1);
+  }
+  return (index) => {
+    const { id } = data.at(index);
+    return `${taken.get(stem(id)) === 1 ? stem(id) : plain(id)}.png`;
+  };
+}
+
+async function copyFaces(
+  task: { readonly data: FaceData; readonly loader: Loader; readonly spec: DegradationSpec; readonly output: string },
+  context: CliContext,
+): Promise<void> {
+  const { data, loader, spec, output } = task;
+  const { drawDegradation } = await import("../../../images/index.ts");
+  const nameOf = outputNames(data);
+  const progress = context.progress("degrading", data.length, "faces");
+  try {
+    for (let start = 0; start < data.length; start += BATCH) {
+      context.signal.throwIfAborted();
+      const samples = Array.from({ length: Math.min(BATCH, data.length - start) }, (_, i) => data.at(start + i));
+      const planes = await loader.load(
+        samples.map(({ source, id }) => ({ source, flip: false, degrade: drawDegradation(spec, id) })),
+      );
+      const bytes = 3 * loader.size ** 2;
+      await Promise.all(
+        samples.map(async (_, i) => {
+          const png = await encodePng(planes.subarray(i * bytes, (i + 1) * bytes), loader.size);
+          await writeFileSafely(join(output, nameOf(start + i)), png);
+        }),
+      );
+      progress.update(start + samples.length);
+    }
+  } finally {
+    progress.close();
+  }
+}
+
+async function run(
+  input: string,
+  output: string | undefined,
+  options: DegradeOptions,
+  context: CliContext,
+): Promise<void> {
+  if (output === undefined && options.sheet === undefined)
+    throw new PetalfaceError("name a new folder for the copies, or a picture with --sheet FILE", { exitCode: 2 });
+  const [{ openData }, { openLoader, parseDegradation, printDegradation }] = await Promise.all([
+    import("../../../data/index.ts"),
+    import("../../../images/index.ts"),
+  ]);
+  const spec = parseDegradation(options.to);
+  await using _outputs = await claimOutputs([options.sheet], context, { inputs: [input] });
+  const data = await openData(input);
+  if (output !== undefined) await checkFolders(input, output);
+  await using loader = openLoader({
+    size: options.size,
+    threads: Math.min(availableParallelism(), Math.ceil(data.length / BATCH)),
+  });
+  const { drawSheet } = await import("./sheet.ts");
+  const sheet = options.sheet === undefined ? undefined : await drawSheet(data, loader, spec);
+  if (sheet !== undefined && options.sheet !== undefined) await writeFileSafely(options.sheet, sheet.png);
+  if (output !== undefined) await copyFaces({ data, loader, spec, output }, context);
+  const to = printDegradation(spec);
+  context.result(
+    {
+      input,
+      ...(output !== undefined && { output }),
+      degradation: to,
+      size: options.size,
+      faces: data.length,
+      ...(sheet && { sheet: options.sheet, shown: sheet.shown }),
+    },
+    [
+      ...(output === undefined ? [] : [`${data.length} faces, ${to}, written to ${output}`]),
+      ...(sheet === undefined ? [] : [`${sheet.shown.length} faces under ${to} drawn in ${options.sheet}`]),
+    ].join("\n"),
+  );
+}
+
+/** `petalface degrade IN OUT --to lr:16`: a copy of a data set as a bad camera would have seen it. */
+export function degradeCommand(program: Command, context: CliContext): void {
+  const command = program
+    .command("degrade")
+    .description("write a copy of a set of aligned faces as a bad camera would have seen it, as PNG files")
+    .argument("<in>", "folder, manifest, .rec, .bin, or synthetic[:people=N,images=M,seed=S]")
+    .argument("[out]", "new folder for the copies; may be left out with --sheet")
+    .requiredOption(
+      "--to <spec>",
+      "lr:PIXELS (shrunk and enlarged back), or stages with ranges such as down=8-24:any,noise=0-10,jpeg=20-80 (docs/degradation.md)",
+    )
+    .option("--sheet <file>", "also draw some faces, each under several draws of the spec, in one PNG picture")
+    .option("--size <pixels>", "side of the faces written", parseInteger("--size", 8, 4096), 112)
+    .action((input: string, output: string | undefined, options: DegradeOptions) =>
+      run(input, output, options, context),
+    );
+  withExamples(
+    command,
+    "degrade faces faces-16px --to lr:16",
+    "degrade synthetic:people=5,images=2 drawn --to blur=0-2,down=8-24:any,shot=0-20,noise=0-10,jpeg=20-80",
+    "degrade faces --to down=12-20,h264=24-38,up=any --sheet sheet.png",
+  );
+}

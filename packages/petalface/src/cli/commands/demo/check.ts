@@ -1,0 +1,35 @@
+import { type EmbeddingModel, openBackbone, openEmbedder } from "../../../backbones/index.ts";
+import type { FaceData } from "../../../data/index.ts";
+import { PetalfaceError } from "../../../errors.ts";
+import { openLoader } from "../../../images/index.ts";
+
+/** How far an exported file may be from the model it was made of, absolute. */
+const tolerance = 1e-5;
+
+/**
+ * Runs the exported file and the model in memory on the same faces, sharp and degraded. Returns the largest difference of any number
+ * of an embedding; throws PetalfaceError if it is above 1e-5.
+ */
+export async function checkExport(path: string, model: EmbeddingModel, data: FaceData): Promise<number> {
+  const count = Math.min(16, data.length);
+  await using loader = openLoader({ size: model.size, threads: 1 });
+  const planes = await loader.load(
+    Array.from({ length: 2 * count }, (_, i) => ({
+      source: data.at(i % count).source,
+      flip: false,
+      ...(i < count ? {} : { degrade: { kind: "lr" as const, pixels: 12 } }),
+    })),
+  );
+  const embed = async (which: EmbeddingModel): Promise<Float32Array> => {
+    const embedder = await openEmbedder(which, { batch: 2 * count });
+    const { data: rows } = await embedder.embed(planes, 2 * count);
+    await embedder.close();
+    return rows;
+  };
+  const file = await openBackbone(path);
+  const [expected, got] = [await embed(model), await embed(file)];
+  const difference = expected.reduce((most, value, i) => Math.max(most, Math.abs(value - (got[i] as number))), 0);
+  if (!(difference <= tolerance))
+    throw new PetalfaceError(`${path} differs from the adapted model by ${difference}; please report this`);
+  return difference;
+}

@@ -1,0 +1,80 @@
+import { join } from "node:path";
+import type { Command } from "commander";
+import { withoutDetail } from "../../../evaluation/index.ts";
+import type { CliContext } from "../../context.ts";
+import { withExamples } from "../../examples.ts";
+import { parseInteger } from "../../options.ts";
+import { deadlineAfter } from "./deadline.ts";
+import { demoFiles, prepareDemoFolder } from "./folder.ts";
+import { demoMinutes, demoSize } from "./plan.ts";
+import { writeDemoReport } from "./report.ts";
+import { runDemo } from "./run.ts";
+import { comparisonSummary, mainSummary } from "./summary.ts";
+
+interface Flags {
+  readonly data?: string;
+  readonly images: number;
+  readonly people: number;
+  readonly minutes: number;
+  readonly all?: boolean;
+  readonly out: string;
+}
+
+/** `petalface demo`: the whole path in minutes, on synthetic people or the user's own folder. */
+export function demoCommand(program: Command, context: CliContext): void {
+  const command = program
+    .command("demo")
+    .description(
+      "adapt a small model, measure what that gained and export it; then compare other methods. Needs no data and no GPU",
+    )
+    .option("--data <folder>", "real faces, a folder per person; synthetic people unless given")
+    .option(
+      "--images <n>",
+      "training images that every method sees",
+      parseInteger("--images", 32, 1e9),
+      demoSize.images,
+    )
+    .option("--people <n>", "synthetic people to measure on", parseInteger("--people", 30, 1e6), demoSize.people)
+    .option(
+      "--minutes <n>",
+      "other methods are compared while they fit into this time; petal is always done",
+      parseInteger("--minutes", 0, 1e6),
+      demoMinutes,
+    )
+    .option("--all", "compare all methods, however long it takes")
+    .option("--out <folder>", "where runs, report and model go", "demo-out")
+    .action((flags: Flags) => run(flags, context));
+  withExamples(command, "demo", "demo --all", "demo --data faces/ --out my-demo");
+}
+
+async function run({ data, out, minutes, all, ...size }: Flags, context: CliContext): Promise<void> {
+  await using _outputs = await prepareDemoFolder(out, context);
+  const report = join(out, demoFiles.report);
+  const deadline = deadlineAfter(all === true ? Number.POSITIVE_INFINITY : minutes);
+  const outcome = await runDemo(
+    {
+      ...{ out, data, size, deadline },
+      async onMain(main) {
+        await writeDemoReport(report, main);
+        context.print(mainSummary(main, report));
+        if (deadline.fits(main.methodSeconds))
+          context.note("the result above is written; what follows compares other methods, and Ctrl-C ends that");
+      },
+    },
+    context,
+  );
+  if (outcome.results.length > 2) await writeDemoReport(report, outcome);
+  const next =
+    data === undefined
+      ? "next, on your own faces (one folder per person): npm run demo -- --data FOLDER"
+      : `next: npm run petalface -- adapt --model fr_feature --train ${data} --out runs/first`;
+  context.result(
+    {
+      results: outcome.results.map(({ name, result }) => ({ name, result: withoutDetail(result) })),
+      leftOut: outcome.leftOut,
+      report,
+      exported: outcome.exported,
+    },
+    comparisonSummary(outcome, next),
+  );
+}

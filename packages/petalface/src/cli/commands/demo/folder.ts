@@ -1,0 +1,67 @@
+import { readdir, rm, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { adapterFiles } from "../../../adapters/index.ts";
+import { PetalfaceError } from "../../../errors.ts";
+import { isUnfinished, makeFolder } from "../../../files.ts";
+import { printPath } from "../../../images/index.ts";
+import { readRun } from "../../../training/index.ts";
+import type { CliContext } from "../../context.ts";
+import { claimOutputs, recordName } from "../../outputs.ts";
+import { evaluationFolder, resultFile } from "../../results.ts";
+import { mainMethod, otherMethods } from "./plan.ts";
+
+/** Files that a demo leaves beside its runs. */
+export const demoFiles = { report: "report.html", model: "face.onnx" } as const;
+
+const folders = [mainMethod, ...otherMethods].map(({ name }) => name);
+
+/** What a run's folder may hold to be removed: what training and evaluation write. */
+const ofRun: ReadonlySet<string> = new Set([
+  ...["run.json", "metrics.jsonl", "lock.json", "report.html", join("checkpoint", "state.safetensors"), recordName],
+  ...adapterFiles("adapter"),
+  ...(["frozen", "adapted"] as const).map((name) => join(evaluationFolder, resultFile(name))),
+  join(evaluationFolder, recordName),
+]);
+
+/**
+ * Makes the folder of a demo, and removes an earlier demo from it. Dispose of the result when the demo ends.
+ *
+ * @throws PetalfaceError where the folder holds anything else, also inside of what an earlier demo left; `--force` removes that too
+ */
+export async function prepareDemoFolder(out: string, context: CliContext): Promise<AsyncDisposable> {
+  await makeFolder(out);
+  const outputs = await claimOutputs(
+    Object.values(demoFiles).map((name) => join(out, name)),
+    context,
+  );
+  const known = new Set<string>([...folders, ...Object.values(demoFiles), recordName]);
+  const foreign = (await readdir(out)).find((name) => !known.has(name) && !isUnfinished(name));
+  if (foreign !== undefined) throw notOurs(out, foreign);
+  for (const name of folders) {
+    if (!context.force) await requireRun(out, name);
+    await rm(join(out, name), { recursive: true, force: true });
+  }
+  // Those of an earlier demo, which may be of other faces.
+  for (const name of Object.values(demoFiles)) await rm(join(out, name), { force: true });
+  return outputs;
+}
+
+const notOurs = (out: string, name: string): PetalfaceError =>
+  new PetalfaceError(
+    `${printPath(out)} holds ${JSON.stringify(name)}, which is not from a demo; give an empty or new folder with --out`,
+  );
+
+async function requireRun(out: string, name: string): Promise<void> {
+  const folder = join(out, name);
+  if ((await stat(folder).catch(() => undefined)) === undefined) return;
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => {
+    throw notOurs(out, name);
+  });
+  const files = entries
+    .filter((entry) => !entry.isDirectory())
+    .map((entry) => join(entry.parentPath, entry.name).slice(folder.length + 1));
+  const foreign = files.find((file) => !ofRun.has(file) && !isUnfinished(file.split(/[\\/]/).at(-1) as string));
+  if (foreign !== undefined) throw notOurs(out, join(name, foreign));
+  // A demo that was killed early left an empty folder, or one with a lock.
+  if (files.includes("metrics.jsonl") || files.includes("run.json")) await readRun(folder);
+}

@@ -1,0 +1,50 @@
+import { compareResults, degradationLabel, percent, printTable } from "../../../evaluation/index.ts";
+import { formatDuration } from "../../progress.ts";
+import { demoPixels } from "./plan.ts";
+import type { DemoOutcome } from "./run.ts";
+
+/** The main result: table, what it says in one sentence, and where the files are. */
+export function mainSummary({ results, exported, faces }: DemoOutcome, report: string): string {
+  const [frozen, petal] = results;
+  const { differences, identical } = compareResults(frozen.result, petal.result);
+  return [
+    `${faces.train.spec}: trained on ${faces.train.people.length} people, measured on ${faces.protocol.people.length} others; per cent ± half the 95 % interval`,
+    printTable([frozen, petal]),
+    sentence(frozen, petal),
+    `petal - frozen: ${differences
+      .filter(({ kind, condition }) => kind === "accuracy" && condition.kind !== "lr")
+      .map(({ condition, value, low, high }) => {
+        const where = "degradation" in condition ? `mixed ${degradationLabel(condition.degradation)}` : "sharp";
+        return `${where} ${signed(value)} [${signed(low)}, ${signed(high)}]`;
+      })
+      .join(", ")}`,
+    `${percent(identical.images, 1)} % of the sharp embeddings are the frozen model's bit for bit`,
+    `report: ${report}`,
+    `model to deploy: ${exported.path} (checked against the adapted model: largest difference ${exported.difference.toExponential(1)})`,
+  ].join("\n");
+}
+
+/** What the table says about the smallest faces that were measured. */
+function sentence(...[frozen, petal]: [DemoOutcome["results"][0], DemoOutcome["results"][1]]): string {
+  const side = Math.min(...demoPixels);
+  const share = ({ result }: typeof frozen): string => {
+    const found = result.measures.find(
+      ({ kind, condition }) =>
+        kind === "accuracy" && condition.kind === "mixed" && condition.degradation === `lr:${side}`,
+    );
+    return found === undefined ? "-" : percent(found.value, 1);
+  };
+  return `of pairs of a sharp face and one of ${side} pixels, the adapted model judges ${share(petal)} % rightly, the frozen one ${share(frozen)} %`;
+}
+
+/** The comparison with the other methods, and what was left out of it. */
+export function comparisonSummary({ results, leftOut, methodSeconds }: DemoOutcome, next: string): string {
+  const lines = results.length > 2 ? [printTable(results)] : [];
+  if (leftOut.length > 0)
+    lines.push(
+      `${leftOut.length} ${leftOut.length === 1 ? "method was" : "methods were"} left out for time: ${leftOut.join(", ")} (one takes about ${formatDuration(methodSeconds)} here); --all compares everything`,
+    );
+  return [...lines, next].join("\n");
+}
+
+const signed = (value: number): string => `${value >= 0 ? "+" : ""}${percent(value, 1)}`;

@@ -1,0 +1,20 @@
+import type { Command } from "commander";
+import type { CliContext } from "../../context.ts";
+import { withExamples } from "../../examples.ts";
+import { plainTable } from "../../table.ts";
+
+/** `petalface doctor`: does this machine have what petalface needs? */
+export function doctorCommand(program: Command, context: CliContext): void {
+  const command = program
+    .command("doctor")
+    .description("check that this machine has what petalface needs; exits with 1 if it has not")
+    .action(async () => {
+      const { diagnose } = await import("./diagnosis.ts");
+      const findings = await diagnose();
+      const ok = findings.every((finding) => finding.state !== "broken");
+      const rows = findings.map(({ state, name, detail, todo }) => [state, name, todo ? `${detail}: ${todo}` : detail]);
+      context.result({ ok, findings }, plainTable(rows));
+      if (!ok) process.exitCode = 1;
+    });
+  withExamples(command, "doctor", "doctor --json");
+}

@@ -1,0 +1,104 @@
+import type { Command } from "commander";
+import { openEmbedder } from "../../../backbones/index.ts";
+import { tallyOf } from "../../../data/index.ts";
+import { PetalfaceError } from "../../../errors.ts";
+import { openRowFile } from "../../../files.ts";
+import { openLoader } from "../../../images/index.ts";
+import type { CliContext } from "../../context.ts";
+import { type DataFlags, leftOutOf, noteLeftOut, openFaces, withDataOptions } from "../../data.ts";
+import { type CacheFlags, embedData, openCache, withCacheOption } from "../../embed.ts";
+import { bytesOf, csvLine, embeddingFormat, npyHead, safetensorsHead } from "../../embedding-files.ts";
+import { withExamples } from "../../examples.ts";
+import { engineOf, type ModelFlags, openModel, withModelOptions } from "../../model.ts";
+import { claimOutputs } from "../../outputs.ts";
+
+interface Flags extends ModelFlags, CacheFlags, DataFlags {
+  readonly images: string;
+  readonly out: string;
+}
+
+async function run(flags: Flags, context: CliContext): Promise<void> {
+  const format = embeddingFormat(flags.out);
+  const list = flags.out.replace(/\.[^.]*$/, ".csv");
+  await using _outputs = await claimOutputs([flags.out, list], context, { inputs: [flags.images, flags.model] });
+  const engine = engineOf(flags);
+  const opened = await openModel(flags);
+  const { backbone, adapter, model } = opened;
+  const data = await openFaces(flags.images, flags, context);
+  const adapted = adapter !== undefined;
+  const metadata = {
+    model: backbone.spec.name,
+    model_sha256: backbone.spec.sha256,
+    ...(flags.adapter !== undefined && { adapter: flags.adapter }),
+    data: data.spec,
+    data_fingerprint: data.fingerprint,
+  };
+  await using open = new AsyncDisposableStack();
+  const [rows, names] = [
+    open.adopt(await openRowFile(flags.out), (file) => file.discard()),
+    open.adopt(await openRowFile(list), (file) => file.discard()),
+  ];
+  const store = open.adopt(await openCache(flags, opened, engine, context), (kept) => kept?.close());
+  const embedder = open.adopt(await openEmbedder(model, engine), (each) => each.close());
+  const loader = open.use(openLoader({ size: model.size, threads: engine.threads }));
+  const progress = context.progress("embedding", data.length, "faces");
+  const tally = tallyOf(data);
+  const headOf = (count: number, length?: number): Buffer =>
+    format === "npy"
+      ? npyHead(count, model.width, length)
+      : safetensorsHead(count, model.width, adapted, metadata, length);
+  let [kept, written] = [0, 0];
+  const alphas = new Float32Array(adapted ? data.length : 0);
+  try {
+    const head = headOf(data.length);
+    await rows.write(head);
+    await names.write(Buffer.from(csvLine(["row", "id", "person", ...(adapted ? ["alpha"] : [])])));
+    for await (const batch of embedData(data, embedder, loader, tally, context.signal, store)) {
+      kept += batch.kept;
+      const left = new Set(batch.left);
+      const lines: string[] = [];
+      batch.samples.forEach(({ id, person }, i) => {
+        if (left.has(i)) return;
+        // Rows move up to where those that are left out would be.
+        batch.data.copyWithin(lines.length * model.width, i * model.width, (i + 1) * model.width);
+        const row = written + lines.length;
+        if (batch.alpha) alphas[row] = batch.alpha[i] as number;
+        lines.push(csvLine([row, id, data.people[person] ?? "", ...(batch.alpha ? [batch.alpha[i] as number] : [])]));
+      });
+      await rows.write(bytesOf(batch.data.subarray(0, lines.length * model.width)));
+      await names.write(Buffer.from(lines.join("")));
+      written += lines.length;
+      progress.update(batch.start + batch.count);
+    }
+    if (written === 0) throw new PetalfaceError(`${data.spec}: no face has an embedding; ${tally.report().first[0]}`);
+    if (written < data.length) await rows.replaceHead(headOf(written, head.length));
+    if (format === "safetensors" && adapted) await rows.write(bytesOf(alphas.subarray(0, written)));
+    await rows.finish();
+    await names.finish();
+  } finally {
+    progress.close();
+  }
+  const left = tally.report();
+  if (left.count > (data.unreadable?.count ?? 0)) noteLeftOut(left, context);
+  context.result(
+    {
+      ...{ out: flags.out, list, format, faces: written, width: model.width, adapted, kept, ...metadata },
+      leftOut: leftOutOf(data, left),
+    },
+    `${written} embeddings of ${model.width} numbers written to ${flags.out}; which row is which face: ${list}${kept === 0 ? "" : `; ${kept} were kept from earlier runs`}`,
+  );
+}
+
+/** `petalface embed`: the embeddings of a set of faces as one array. */
+export function embedCommand(program: Command, context: CliContext): void {
+  const command = withDataOptions(withCacheOption(withModelOptions(program.command("embed"))))
+    .description("write the embeddings of a set of faces, and a CSV that says which row is which face")
+    .requiredOption("--images <data>", "folder, manifest, .rec, .bin, or synthetic[:people=N,images=M,seed=S]")
+    .requiredOption("--out <file>", "a .npy or .safetensors file; rows are float32, as the network gives them")
+    .action((flags: Flags) => run(flags, context));
+  withExamples(
+    command,
+    "embed --model fr_feature --images faces --out faces.npy",
+    "embed --model fr_feature --adapter runs/first --images faces --out faces.safetensors",
+  );
+}

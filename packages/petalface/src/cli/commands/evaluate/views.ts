@@ -1,0 +1,71 @@
+import { openEmbedder } from "../../../backbones/index.ts";
+import type { FaceData } from "../../../data/index.ts";
+import { embedFaces } from "../../../embeddings/index.ts";
+import {
+  type EmbeddingView,
+  type PairsProtocol,
+  resolveProtocol,
+  type ViewedFaces,
+} from "../../../evaluation/index.ts";
+import { drawDegradation, openLoader, parseDegradation } from "../../../images/index.ts";
+import { type CacheFlags, openCache } from "../../embed.ts";
+import type { Engine, OpenedModel } from "../../model.ts";
+
+/** Faces of one person that are shown. */
+const perPerson = 8;
+
+/** Which faces to look at, under which degradation besides sharp, and how to embed them. */
+export interface ViewRequest extends CacheFlags {
+  readonly people: number;
+  readonly degradation: string | undefined;
+  readonly data: FaceData;
+  readonly protocol: PairsProtocol;
+  readonly models: readonly { readonly name: string; readonly opened: OpenedModel }[];
+  readonly engine: Engine;
+  readonly noteOnce: (line: string) => void;
+  readonly signal: AbortSignal;
+}
+
+/** Embeds the people with most images in a protocol, for a report's map and similarities; the same faces with every model. */
+export async function viewPeople(request: ViewRequest): Promise<EmbeddingView> {
+  const { protocol, data, degradation } = request;
+  const found = resolveProtocol(protocol, data);
+  const albums = protocol.people.map((): number[] => []);
+  protocol.images.forEach(({ person }, image) => {
+    albums[person]?.push(image);
+  });
+  const chosen = [...albums.keys()]
+    .sort((a, b) => (albums[b]?.length ?? 0) - (albums[a]?.length ?? 0) || a - b)
+    .slice(0, request.people);
+  const shown = [null, ...(degradation === undefined ? [] : [degradation])].flatMap((how) =>
+    chosen.flatMap((who, person) => (albums[who] ?? []).slice(0, perPerson).map((image) => ({ image, person, how }))),
+  );
+  const models: ViewedFaces[] = [];
+  for (const { name, opened } of request.models) {
+    const { model } = opened;
+    await using open = new AsyncDisposableStack();
+    const store = open.adopt(await openCache(request, opened, request.engine, request), (kept) => kept?.close());
+    const embedder = open.adopt(await openEmbedder(model, request.engine), (each) => each.close());
+    const loader = open.use(openLoader({ size: model.size, threads: request.engine.threads }));
+    const rows = new Float32Array(shown.length * model.width);
+    const face = (index: number) => {
+      const { image, how } = shown[index] as (typeof shown)[number];
+      const { source, id, quality } = data.at(found[image] as number);
+      return {
+        source,
+        flip: false,
+        degrade: how === null ? undefined : drawDegradation(parseDegradation(how), id),
+        quality,
+      };
+    };
+    const options = { embedder, loader, store, signal: request.signal };
+    for await (const part of embedFaces(shown.length, face, options)) rows.set(part.data, part.start * model.width);
+    models.push({ name, width: model.width, data: rows });
+  }
+  return {
+    people: chosen.map((person) => protocol.people[person] ?? ""),
+    person: shown.map(({ person }) => person),
+    degradation: shown.map(({ how }) => how),
+    models,
+  };
+}

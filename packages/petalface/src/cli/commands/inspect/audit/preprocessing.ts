@@ -1,0 +1,82 @@
+import { availableParallelism } from "node:os";
+import { comparePreprocessing, type PreprocessingFindings } from "../../../../audit/index.ts";
+import { openData } from "../../../../data/index.ts";
+import { openLoader } from "../../../../images/index.ts";
+import type { ModelChoices } from "../../../../models/index.ts";
+import type { CliContext } from "../../../context.ts";
+import { openFrozen } from "../../../model.ts";
+import { plainTable } from "../../../table.ts";
+
+/**
+ * Finds out on the faces of a set whether a model is fed as it was trained.
+ *
+ * @returns what was found, and lines for people, the verdict first
+ */
+export async function checkPreprocessing(
+  spec: string,
+  flags: ModelChoices & { readonly model: string },
+  context: CliContext,
+): Promise<{ readonly findings: PreprocessingFindings; readonly lines: string[] }> {
+  const data = await openData(spec);
+  const backbone = await openFrozen(flags);
+  const threads = availableParallelism();
+  await using loader = openLoader({ size: backbone.size, threads });
+  let progress: ReturnType<CliContext["progress"]> | undefined;
+  try {
+    const findings = await comparePreprocessing({
+      ...{ backbone, data, loader, session: { threads }, signal: context.signal },
+      onProgress(done, total) {
+        progress ??= context.progress("trying ways to feed the model", total, "faces");
+        progress.update(done);
+      },
+    });
+    return { findings, lines: printPreprocessing(findings) };
+  } finally {
+    progress?.close();
+  }
+}
+
+/** The verdict in a line or two, then a table of what was tried. */
+export function printPreprocessing(findings: PreprocessingFindings): string[] {
+  const { verdict, instead, candidates, faces, people, same, tellsChannels } = findings;
+  const assumed = candidates.find((candidate) => candidate.assumed);
+  const [best] = candidates;
+  if (best === undefined || assumed === undefined) return ["preprocessing: no faces to try it on"];
+  const flags = (one: typeof best): string => `--normalize ${one.normalize} --channels ${one.channels}`;
+  const of = `${faces} ${same === "people" ? "faces" : "pictures"} of ${people} people`;
+  const distance = (one: typeof best): string => one.distance.toFixed(2);
+  const order = assumed.channels.toUpperCase();
+  const heads: Record<typeof verdict, string[]> = {
+    right: [
+      `preprocessing: RIGHT. ${flags(assumed)}: none of ${candidates.length} ways separates people clearly better (${of})`,
+      ...(tellsChannels
+        ? []
+        : [`whether ${order} is right, this model does not show on these faces: it hardly sees colour`]),
+    ],
+    wrong: [
+      `preprocessing: WRONG. Give ${flags(instead ?? best)}`,
+      `it separates people better than ${flags(assumed)}: D' ${distance(instead ?? best)} against ${distance(assumed)} (${of})`,
+      "every command that takes this model needs it, and adapters that were trained otherwise are to be trained again",
+    ],
+    unsure: [`preprocessing: UNSURE. ${of} do not tell; give aligned faces of a dozen people and more, two of each`],
+  };
+  const rows = candidates.map((one) => [
+    one.normalize,
+    one.channels,
+    one.samePerson.toFixed(3),
+    one.others.toFixed(3),
+    distance(one),
+    one.assumed ? "now" : "",
+  ]);
+  const pairs =
+    same === "people"
+      ? "SAME, OTHERS: mean cosine of two faces of one person, and of two people"
+      : "SAME: mean cosine of a face with its copies, mirrored and smaller, for nobody has two faces here; OTHERS: of two faces";
+  return [
+    ...heads[verdict],
+    "",
+    plainTable([["NORMALIZE", "CHANNELS", "SAME", "OTHERS", "D'", ""], ...rows], [2, 3, 4]),
+    `${pairs}; D': their distance in spreads`,
+    "",
+  ];
+}

@@ -1,0 +1,77 @@
+import { availableParallelism } from "node:os";
+import { auditFaces, pictureSize } from "../../../../audit/index.ts";
+import { openBackbone, openEmbedder } from "../../../../backbones/index.ts";
+import { openData } from "../../../../data/index.ts";
+import { writeFileSafely } from "../../../../files.ts";
+import { openLoader } from "../../../../images/index.ts";
+import type { ModelChoices } from "../../../../models/index.ts";
+import type { CliContext } from "../../../context.ts";
+import { choicesOf } from "../../../model.ts";
+import { claimOutputs } from "../../../outputs.ts";
+import type { Progress } from "../../../progress.ts";
+import { nameFindings } from "./findings.ts";
+import { renderAuditPage } from "./page.ts";
+import { printFindings } from "./text.ts";
+
+/** Sets up to this are looked at without being asked: a few seconds. */
+const small = 20_000;
+
+/** How `petalface inspect` looks at the pictures of a set. */
+export interface AuditFlags extends ModelChoices {
+  /** undefined: yes for small sets, and where any of the others is given. */
+  readonly check?: boolean;
+  readonly model?: string;
+  readonly against?: string;
+  readonly report?: string;
+}
+
+/**
+ * Looks at every picture of a set, if it is asked to or the set is small. Writes the page, if one is asked for.
+ *
+ * @returns what was found, and lines for people; undefined findings where it did not look
+ */
+export async function runAudit(spec: string, flags: AuditFlags, context: CliContext) {
+  await using _outputs = await claimOutputs([flags.report], context, {
+    inputs: [spec, flags.against, flags.model],
+  });
+  const data = await openData(spec);
+  const asked = flags.model ?? flags.against ?? flags.report;
+  const photos = data.length > 0 && data.at(0).source.kind !== "synthetic";
+  if (!(flags.check ?? (asked !== undefined || (photos && data.length <= small)))) {
+    const hint = `look for copies and wrong names: petalface inspect ${spec} --check`;
+    return { findings: undefined, lines: photos && flags.check === undefined ? [hint] : [] };
+  }
+  const against = flags.against === undefined ? undefined : await openData(flags.against);
+  const threads = availableParallelism();
+  await using pictures = openLoader({ size: pictureSize, threads });
+  const backbone = flags.model === undefined ? undefined : await openBackbone(flags.model, choicesOf(flags));
+  const session = { threads };
+  await using open = new AsyncDisposableStack();
+  const embedder = backbone && open.adopt(await openEmbedder(backbone, session), (each) => each.close());
+  const loader = backbone && open.use(openLoader({ size: backbone.size, threads }));
+  let progress: Progress | undefined;
+  let stage = "";
+  try {
+    const audit = await auditFaces({
+      ...{ data, against, pictures, signal: context.signal },
+      model: embedder && loader && { embedder, loader, session },
+      onProgress(what, done, total) {
+        if (what !== stage) {
+          progress?.close();
+          progress = context.progress(what === "pictures" ? "comparing" : "embedding", total, "faces");
+          stage = what;
+        }
+        progress?.update(done);
+      },
+    });
+    progress?.close();
+    progress = undefined;
+    const findings = nameFindings(audit, data, against);
+    if (flags.report !== undefined)
+      await writeFileSafely(flags.report, await renderAuditPage({ findings, data, against, loader: pictures }));
+    const page = flags.report === undefined ? [] : [`page: ${flags.report}`];
+    return { findings, lines: [...printFindings(findings), ...page] };
+  } finally {
+    progress?.close();
+  }
+}

@@ -1,0 +1,90 @@
+import { detectArchitecture } from "../../../backbones/index.ts";
+import {
+  type Checkpoint,
+  familiesOf,
+  openCheckpoint,
+  printable,
+  type TensorGroup,
+} from "../../../checkpoints/index.ts";
+import { PetalfaceError } from "../../../errors.ts";
+import { plainTable } from "../../table.ts";
+import type { Inspection } from "./inspect.ts";
+
+const formats = {
+  "torch-zip": "a PyTorch checkpoint",
+  "torch-legacy": "a PyTorch checkpoint (before 1.6)",
+  safetensors: "safetensors",
+} as const;
+
+/** Dictionaries that are listed for people; `--json` lists all. */
+const MOST_GROUPS = 20;
+
+const count = (value: number): string => value.toLocaleString("en");
+const named = (path: string): string => (path === "" ? "(top)" : path);
+
+/** Describes a file of named tensors by its listing: the numbers are not read, and nothing in the file is run. */
+export async function inspectCheckpoint(path: string): Promise<Inspection> {
+  const checkpoint = await openCheckpoint(path);
+  const { format, groups, metadata, config } = checkpoint;
+  const tensors = groups.reduce((sum, group) => sum + group.tensors.size, 0);
+  const elements = groups.reduce((sum, group) => sum + group.elements, 0);
+  const largest = groups.reduce<TensorGroup | undefined>(
+    (best, group) => (best === undefined || group.tensors.size > best.tensors.size ? group : best),
+    undefined,
+  );
+  const families = largest === undefined ? [] : familiesOf(largest);
+  const network = networkOf(checkpoint, families.length > 0);
+  const lines = [
+    `${path}: ${formats[format]}, ${count(tensors)} tensors with ${count(elements)} numbers`,
+    ...families.map(({ family, because }) => `names like those of ${family}: ${because}`),
+    ...(network.arch === undefined ? [] : [`petalface import takes it as --arch ${network.arch}`]),
+    ...(network.reason === undefined ? [] : [network.reason]),
+    ...Object.entries(metadata).map(([key, value]) => `${key}: ${short(value)}`),
+    ...(config === undefined ? [] : [`config.json: ${short(config)}`]),
+  ];
+  if (groups.length > 1) {
+    const rows = groups.map((group) => [named(group.path), count(group.tensors.size), count(group.elements)]);
+    lines.push("", plainTable([["DICTIONARY", "TENSORS", "NUMBERS"], ...rows.slice(0, MOST_GROUPS)], [1, 2]));
+    if (groups.length > MOST_GROUPS) lines.push(`... ${groups.length - MOST_GROUPS} more`);
+  }
+  if (largest !== undefined) {
+    if (groups.length > 1) lines.push("", `in ${named(largest.path)}:`);
+    const rows = [...largest.tensors.values()].map(({ name, dtype, shape }) => [name, dtype, `[${shape.join(", ")}]`]);
+    lines.push(plainTable([["TENSOR", "TYPE", "SHAPE"], ...rows]));
+  }
+  const document = {
+    kind: format === "safetensors" ? "tensors" : "checkpoint",
+    path,
+    format,
+    metadata,
+    ...(config === undefined ? {} : { config }),
+    families,
+    arch: network.arch ?? null,
+    tensors: groups.flatMap(({ path: group, tensors: entries }) =>
+      [...entries.values()].map(({ name, dtype, shape }) => ({
+        ...(group === "" ? {} : { group }),
+        name,
+        dtype,
+        shape,
+      })),
+    ),
+  };
+  return { document, text: lines.map((text) => text.split("\n").map(printable).join("\n")).join("\n") };
+}
+
+/** `--arch` of the network inside, or why its shapes do not say; neither where no names are known. */
+function networkOf(checkpoint: Checkpoint, isKnown: boolean): { readonly arch?: string; readonly reason?: string } {
+  if (!isKnown) return {};
+  try {
+    return { arch: detectArchitecture(checkpoint) };
+  } catch (error) {
+    if (!(error instanceof PetalfaceError)) throw error;
+    return { reason: error.message };
+  }
+}
+
+/** A value on one line, cut where it is long. */
+function short(value: unknown): string {
+  const text = typeof value === "string" ? value : (JSON.stringify(value) ?? "");
+  return text.length > 160 ? `${text.slice(0, 157)}...` : text;
+}

@@ -1,0 +1,68 @@
+import { type Command, Option } from "commander";
+import { PetalfaceError } from "../../../errors.ts";
+import { type Provider, providerNames } from "../../../runtime/index.ts";
+import type { CliContext } from "../../context.ts";
+import { withExamples } from "../../examples.ts";
+import { choicesOf, withModelChoices } from "../../model.ts";
+import type { checkPreprocessing } from "./audit/preprocessing.ts";
+import type { AuditFlags } from "./audit/run.ts";
+import { inspect } from "./inspect.ts";
+
+/** Loaded only where it is asked for, as all of a command's parts. */
+const checkFeeding: typeof checkPreprocessing = async (...args) =>
+  (await import("./audit/preprocessing.ts")).checkPreprocessing(...args);
+
+/** `petalface inspect`: what is this, and what could be adapted? */
+export function inspectCommand(program: Command, context: CliContext): void {
+  const command = withModelChoices(program.command("inspect"))
+    .description(
+      "say what a model, checkpoint, run, adapter, data set or result is; of a model, which layers can be adapted",
+    )
+    .argument("<thing>", "file, folder, model name, synthetic[:people=N,images=M,seed=S], or presets")
+    .addOption(
+      new Option("--provider <name>", "also say which of a model's nodes run there").choices(
+        providerNames.filter((name) => name !== "auto"),
+      ),
+    )
+    .option("--check", "look at every picture of a data set; small sets are looked at anyway")
+    .option("--no-check", "look at a few pictures only")
+    .option(
+      "--model <file|name>",
+      "find wrong names in a data set, and whether faces are fed to the model in the right way",
+    )
+    .option("--against <data>", "a second data set: find pictures and people that both have")
+    .option("--report <file>", "write what was found in a data set as an HTML page with pictures")
+    .action(async (thing: string, { provider, ...flags }: AuditFlags & { provider?: Provider }) => {
+      const choices = choicesOf(flags);
+      const inspection = await inspect(thing, choices);
+      if (inspection.document.kind === "data") {
+        const { runAudit } = await import("./audit/run.ts");
+        const { model } = flags;
+        const feeding = model === undefined ? undefined : await checkFeeding(thing, { ...flags, model }, context);
+        const { findings, lines } = await runAudit(thing, flags, context);
+        const document = {
+          ...inspection.document,
+          ...(feeding && { preprocessing: feeding.findings }),
+          ...(findings && { findings }),
+        };
+        return context.result(document, [...(feeding?.lines ?? []), inspection.text, ...lines].join("\n"));
+      }
+      if (flags.model ?? flags.against ?? flags.report)
+        throw new PetalfaceError(`--model, --against and --report are for data sets; ${thing} is none`, {
+          exitCode: 2,
+        });
+      if (provider === undefined) return context.result(inspection.document, inspection.text);
+      const { withPlacement } = await import("./placement.ts");
+      const { document, text } = await withPlacement(inspection, provider, thing, choices);
+      context.result(document, text);
+    });
+  withExamples(
+    command,
+    "inspect fr_feature",
+    "inspect runs/first",
+    "inspect presets",
+    "inspect faces --json",
+    "inspect train --against test --model fr_feature --report check.html",
+    "inspect fr_feature --provider webgpu",
+  );
+}
