@@ -45,13 +45,15 @@ describe("the built packages", () => {
     expect(await readdir(join(place, "out"), { recursive: true })).toHaveLength(4);
   });
 
-  test("built files hold no `using`, which Node 20 and 22 cannot parse", async () => {
+  test("built files hold no `using`, which Node 20 and 22 cannot parse, and no stack of disposables, which they lack", async () => {
     for (const name of packages) {
       const dist = join(place, "node_modules", name, "dist");
       const files = (await readdir(dist, { recursive: true })).filter((file) => file.endsWith(".js"));
       expect(files.length).toBeGreaterThan(10);
       for (const file of files)
-        expect(await readFile(join(dist, file), "utf8"), file).not.toMatch(/^\s*(await )?using \w+ =/m);
+        expect(await readFile(join(dist, file), "utf8"), file).not.toMatch(
+          /^\s*(await )?using \w+ =|new (Async)?DisposableStack/m,
+        );
     }
   });
 

@@ -17,23 +17,25 @@ import { removeUnfinished } from "../../files.ts";
 import { openLoader } from "../../images/index.ts";
 import { lockRun } from "../../lock.ts";
 import type { ModelChoices } from "../../models/index.ts";
-import { isGiven, mapMeasureFiles, openMeasure } from "../../quality/index.ts";
+import { isGiven, mapMeasureFiles, openMeasure, type QualityWeights } from "../../quality/index.ts";
+import { withResources } from "../../resources.ts";
 import type { Provider, SessionOptions } from "../../runtime/index.ts";
 import { versions } from "../../versions.ts";
 import { usesMargin } from "../losses/names.ts";
 import { adapterScale, type TrainingChoices, type TrainingOptions, trainingOptions } from "../options/options.ts";
-import { hasState, loadState, type TrainingState } from "../state/checkpoint.ts";
-import { firstState, type Parts, stateShape } from "../state/first-state.ts";
+import { hasState, loadState } from "../state/checkpoint.ts";
+import { firstState, stateShape } from "../state/first-state.ts";
 import { stepsOf } from "../steps/sampler.ts";
 import type { TargetCache } from "../steps/targets.ts";
 import { adapterOf, saveResult, trainSteps } from "../steps/trainer.ts";
 import { fitCalibration, hashScores } from "./calibration.ts";
 import { trainLonger } from "./longer.ts";
-import { type MetricsRecord, rewindMetrics, type StepRecord } from "./metrics.ts";
+import { rewindMetrics, type StepRecord } from "./metrics.ts";
 import { openPlaced } from "./open-placed.ts";
 import { measureFiles, movedPlaces, placeNow, placesOf } from "./places.ts";
 import { makeRunFolder, type RunRecord, readRun, requireEmpty, writeRun } from "./run.ts";
 import { rewindEvents } from "./tensorboard.ts";
+import type { Run, RunParts } from "./types.ts";
 import type { OpenValidator, ValidationRecord, ValidationRequest, Validator } from "./validation.ts";
 
 /** Memory for decoded training faces; what does not fit is decoded again every epoch. */
@@ -105,71 +107,86 @@ export interface AdaptResult {
  * Throws PetalfaceError for whatever the user can mend.
  */
 export async function adapt(request: AdaptRequest, context: AdaptContext = {}): Promise<AdaptResult> {
-  trainingOptions(request.options);
-  const backbone = await openBackbone(request.model, request);
-  refuseQuantised(backbone);
-  const family = familyOf(backbone);
-  const options = trainingOptions(request.options, family);
-  const data = context.data ?? (await openData(request.train, { mostLeftOut: context.mostLeftOut }));
-  if (usesMargin(options.loss)) requirePeople(data, options);
-  const measure = await openMeasure(options.quality);
-  const scores = isGiven(measure.name) ? hashScores(data) : undefined;
-  const { sites, ungated } = options.method === "lora" ? await sitesOf(backbone, options, context) : { sites: [] };
-  await makeRunFolder(request.out);
-  await using _lock = await lockRun(request.out);
-  await requireEmpty(request.out);
-  await removeUnfinished(request.out, { all: true });
-  const session = sessionOptions(context);
-  await using validator = await openValidator(request.validation, backbone, session, context);
-  await using loader = openFaces(backbone, data, session.threads, context);
-  const { calibration, set } = await fitCalibration(backbone, data, loader, options, session, measure);
-  const { method, gate, rank } = options;
-  const config: AdapterConfig = {
-    ...{ method, gate, rank, scale: adapterScale(options), sites, ...(ungated?.length && { ungated }) },
-    ...(options.batchNorm === "train" && { batchNorm: "train" }),
-    backbone: backboneRecord(backbone),
-    calibration,
-  };
-  const layout = layoutOf(backbone, config);
-  const run: RunRecord = {
-    format: 1,
-    options,
-    model: {
-      given: request.model,
-      normalize: request.normalize,
-      name: backbone.spec.name,
-      sha256: backbone.spec.sha256,
-      ...assumedBy(backbone),
-      ...(family && { family }),
-    },
-    data: {
-      ...{ spec: data.spec, fingerprint: data.fingerprint, images: data.length, people: data.people.length },
-      ...(scores !== undefined && { scores }),
-      ...(set && { set }),
-    },
-    adapter: config,
-    steps: stepsOf(options, data.length),
-    ...(request.validation &&
-      validator.open && {
-        validation: {
-          ...request.validation,
-          measure: validator.open.measure,
-          fingerprint: validator.open.fingerprint,
-        },
-      }),
-    places: await placesOf(request.out, [
-      ...[request.model, data.spec, request.validation?.protocol, request.validation?.data],
-      ...(await measureFiles(options.quality)),
-    ]),
-    trained: { parameters: layout.length, share: layout.length / backbone.parameters },
-    machine: { threads: session.threads, provider: session.provider },
-    versions: await versions(),
-  };
-  await writeRun(request.out, run);
-  const { weights } = measure;
-  const parts: Parts = { backbone, data, loader, layout, weights, session, validator: validator.open };
-  const state = await firstState(parts, options, context.signal);
-  return await finish(request.out, run, parts, state, [], context);
+  await using run = await prepare(request, context);
+  return await continueRun(run, context);
+}
+
+/** Opens a new run and its folder, up to the state before the first step. Throws PetalfaceError for whatever the user can mend. */
+const prepare = (request: AdaptRequest, context: AdaptContext): Promise<Run> =>
+  withResources(async (keep) => {
+    trainingOptions(request.options);
+    const backbone = await openBackbone(request.model, request);
+    refuseQuantised(backbone);
+    const family = familyOf(backbone);
+    const options = trainingOptions(request.options, family);
+    const data = context.data ?? (await openData(request.train, { mostLeftOut: context.mostLeftOut }));
+    if (usesMargin(options.loss)) requirePeople(data, options);
+    const measure = await openMeasure(options.quality);
+    const scores = isGiven(measure.name) ? hashScores(data) : undefined;
+    const { sites, ungated } = options.method === "lora" ? await sitesOf(backbone, options, context) : { sites: [] };
+    await makeRunFolder(request.out);
+    keep(await lockRun(request.out));
+    await requireEmpty(request.out);
+    await removeUnfinished(request.out, { all: true });
+    const session = sessionOptions(context);
+    const validator = keep(await openValidator(request.validation, backbone, session, context)).open;
+    const loader = keep(openFaces(backbone, data, session.threads, context));
+    const { calibration, set } = await fitCalibration(backbone, data, loader, options, session, measure);
+    const { method, gate, rank } = options;
+    const config: AdapterConfig = {
+      ...{ method, gate, rank, scale: adapterScale(options), sites, ...(ungated?.length && { ungated }) },
+      ...(options.batchNorm === "train" && { batchNorm: "train" }),
+      backbone: backboneRecord(backbone),
+      calibration,
+    };
+    const layout = layoutOf(backbone, config);
+    const record: RunRecord = {
+      format: 1,
+      options,
+      model: {
+        given: request.model,
+        normalize: request.normalize,
+        name: backbone.spec.name,
+        sha256: backbone.spec.sha256,
+        ...assumedBy(backbone),
+        ...(family && { family }),
+      },
+      data: {
+        ...{ spec: data.spec, fingerprint: data.fingerprint, images: data.length, people: data.people.length },
+        ...(scores !== undefined && { scores }),
+        ...(set && { set }),
+      },
+      adapter: config,
+      steps: stepsOf(options, data.length),
+      ...(request.validation &&
+        validator && {
+          validation: {
+            ...request.validation,
+            measure: validator.measure,
+            fingerprint: validator.fingerprint,
+          },
+        }),
+      places: await placesOf(request.out, [
+        ...[request.model, data.spec, request.validation?.protocol, request.validation?.data],
+        ...(await measureFiles(options.quality)),
+      ]),
+      trained: { parameters: layout.length, share: layout.length / backbone.parameters },
+      machine: { threads: session.threads, provider: session.provider },
+      versions: await versions(),
+    };
+    await writeRun(request.out, record);
+    const parts = partsOf(record, measure.weights, { backbone, data, loader, session, validator });
+    return { ...parts, folder: request.out, record, state: await firstState(parts, context.signal), history: [] };
+  });
+
+/** What a run's steps need of what is open and of its record. */
+function partsOf(
+  { options, adapter, steps }: RunRecord,
+  weights: QualityWeights | undefined,
+  open: Pick<RunParts, "backbone" | "data" | "loader" | "session" | "validator">,
+): RunParts {
+  const config = { ...adapter, ...(weights && { weights }) };
+  return { ...open, options, config, layout: layoutOf(open.backbone, config), steps };
 }
 
 /** The preprocessing of a model, where nothing says that it is the right one. */
@@ -203,86 +220,78 @@ export async function resume(
   context: AdaptContext = {},
   changes: ResumeChanges = {},
 ): Promise<AdaptResult> {
-  await readRun(folder);
-  await using _lock = await lockRun(folder);
-  for (const part of ["", "checkpoint", "adapter"]) await removeUnfinished(join(folder, part), { all: true });
-  let run = await readRun(folder);
-  const { backbone, data } = await openPlaced(folder, run, context, changes);
-  const places = await movedPlaces(folder, run, changes);
-  if (places !== run.places) {
-    run = { ...run, places };
-    await writeRun(folder, run);
-  }
-  const place = (text: string): Promise<string> => placeNow(folder, run.places, text);
-  const { name: judge, weights } = await openMeasure(await mapMeasureFiles(run.options.quality, place));
-  if (isGiven(judge) && hashScores(data) !== run.data.scores)
-    throw new PetalfaceError(`the column quality of ${run.data.spec} is not that which ${folder} was started with`);
-  if (weights?.sha256 !== run.adapter.calibration.weights)
-    throw new PetalfaceError(
-      `${run.options.quality} are not the weights of the quality measure that ${folder} was started with`,
-    );
-  const session = sessionOptions({ ...context, threads: context.threads ?? run.machine.threads });
-  const asked = run.validation && {
-    ...run.validation,
-    protocol: changes.val ?? (await place(run.validation.protocol)),
-    ...(run.validation.data !== undefined && { data: changes.valData ?? (await place(run.validation.data)) }),
-  };
-  await using validator = await openValidator(asked, backbone, session, context);
-  if (run.validation !== undefined && validator.open?.fingerprint !== run.validation.fingerprint)
-    throw new PetalfaceError(
-      `${run.validation.protocol} is not the validation protocol that ${folder} was started with (its pairs or faces changed)`,
-    );
-  await using loader = openFaces(backbone, data, session.threads, context);
-  const layout = layoutOf(backbone, run.adapter);
-  const parts: Parts = { backbone, data, loader, layout, weights, session, validator: validator.open };
-  const state = (await hasState(folder))
-    ? await loadState(folder, stateShape(parts, run.options))
-    : await firstState(parts, run.options, context.signal);
-  const history = await rewindMetrics(folder, state.step, state.validation?.last ?? -1);
-  await rewindEvents(folder, state.step);
-  const { learningRate = run.options.learningRate } = changes;
-  if (learningRate !== run.options.learningRate && state.step < run.steps) {
-    const made = [...(run.changes ?? []), { step: state.step, learningRate }];
-    run = { ...run, options: trainingOptions({ ...run.options, learningRate }), changes: made };
-    await writeRun(folder, run);
-  }
-  if (changes.epochs !== undefined) run = await trainLonger(folder, run, state, changes.epochs, data.length);
-  return await finish(folder, run, parts, state, history, context);
+  await using run = await reopen(folder, context, changes);
+  return await continueRun(run, context);
 }
 
-async function finish(
-  folder: string,
-  run: RunRecord,
-  parts: Parts,
-  state: TrainingState,
-  history: readonly MetricsRecord[],
-  context: AdaptContext,
-): Promise<AdaptResult> {
-  context.onStart?.(run, state.step);
-  const config = { ...run.adapter, ...(parts.weights && { weights: parts.weights }) };
-  const { finished, waiting } = await trainSteps(
-    {
-      ...parts,
-      prefixBytes: context.prefixBytes ?? defaultPrefixBytes,
-      targetCache: context.targetCache,
-      options: run.options,
-      config,
-      steps: run.steps,
-      folder,
-      history,
-      signal: context.signal,
-      onStep: (record) => context.onStep?.(record, run),
-      onValidation: (record) => context.onValidation?.(record, run),
-    },
-    state,
-  );
-  const leftOut = parts.loader.unreadable;
+/** Opens a run of an earlier process at its last checkpoint. */
+const reopen = (folder: string, context: AdaptContext, changes: ResumeChanges): Promise<Run> =>
+  withResources(async (keep) => {
+    await readRun(folder);
+    keep(await lockRun(folder));
+    for (const part of ["", "checkpoint", "adapter"]) await removeUnfinished(join(folder, part), { all: true });
+    let run = await readRun(folder);
+    const { backbone, data } = await openPlaced(folder, run, context, changes);
+    const places = await movedPlaces(folder, run, changes);
+    if (places !== run.places) {
+      run = { ...run, places };
+      await writeRun(folder, run);
+    }
+    const place = (text: string): Promise<string> => placeNow(folder, run.places, text);
+    const { name: judge, weights } = await openMeasure(await mapMeasureFiles(run.options.quality, place));
+    if (isGiven(judge) && hashScores(data) !== run.data.scores)
+      throw new PetalfaceError(`the column quality of ${run.data.spec} is not that which ${folder} was started with`);
+    if (weights?.sha256 !== run.adapter.calibration.weights)
+      throw new PetalfaceError(
+        `${run.options.quality} are not the weights of the quality measure that ${folder} was started with`,
+      );
+    const session = sessionOptions({ ...context, threads: context.threads ?? run.machine.threads });
+    const asked = run.validation && {
+      ...run.validation,
+      protocol: changes.val ?? (await place(run.validation.protocol)),
+      ...(run.validation.data !== undefined && { data: changes.valData ?? (await place(run.validation.data)) }),
+    };
+    const validator = keep(await openValidator(asked, backbone, session, context)).open;
+    if (run.validation !== undefined && validator?.fingerprint !== run.validation.fingerprint)
+      throw new PetalfaceError(
+        `${run.validation.protocol} is not the validation protocol that ${folder} was started with (its pairs or faces changed)`,
+      );
+    const loader = keep(openFaces(backbone, data, session.threads, context));
+    const open = { backbone, data, loader, session, validator };
+    const parts = partsOf(run, weights, open);
+    const state = (await hasState(folder))
+      ? await loadState(folder, stateShape(parts))
+      : await firstState(parts, context.signal);
+    const history = await rewindMetrics(folder, state.step, state.validation?.last ?? -1);
+    await rewindEvents(folder, state.step);
+    const { learningRate = run.options.learningRate } = changes;
+    if (learningRate !== run.options.learningRate && state.step < run.steps) {
+      const made = [...(run.changes ?? []), { step: state.step, learningRate }];
+      run = { ...run, options: trainingOptions({ ...run.options, learningRate }), changes: made };
+      await writeRun(folder, run);
+    }
+    if (changes.epochs !== undefined) run = await trainLonger(folder, run, state, changes.epochs, data.length);
+    return { ...partsOf(run, weights, open), folder, record: run, state, history };
+  });
+
+/** Takes the remaining steps of a run, and saves its adapter if these were all. */
+async function continueRun(run: Run, context: AdaptContext): Promise<AdaptResult> {
+  const { folder, record, state, config, backbone } = run;
+  context.onStart?.(record, state.step);
+  const { finished, waiting } = await trainSteps(run, {
+    prefixBytes: context.prefixBytes ?? defaultPrefixBytes,
+    targetCache: context.targetCache,
+    signal: context.signal,
+    onStep: (step) => context.onStep?.(step, record),
+    onValidation: (validation) => context.onValidation?.(validation, record),
+  });
+  const leftOut = run.loader.unreadable;
   const best = state.validation?.best;
   const adapter = adapterOf(config, (finished && best && state.validation) || state);
-  if (!finished) return { finished, run, adapter, waiting, leftOut };
-  await saveResult(folder, parts.backbone, adapter);
-  if (best === undefined) return { finished, run, adapter, waiting, leftOut };
-  const ended = { ...run, result: { steps: state.step, best } };
+  if (!finished) return { finished, run: record, adapter, waiting, leftOut };
+  await saveResult(folder, backbone, adapter);
+  if (best === undefined) return { finished, run: record, adapter, waiting, leftOut };
+  const ended = { ...record, result: { steps: state.step, best } };
   await writeRun(folder, ended);
   return { finished, run: ended, adapter, waiting, leftOut };
 }

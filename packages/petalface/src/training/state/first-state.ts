@@ -1,43 +1,24 @@
-import { initialStatistics, initialTheta, type Layout } from "../../adapters/index.ts";
-import { type Backbone, openEmbedder, rowsNotFinite } from "../../backbones/index.ts";
-import type { FaceData, FaceLoader } from "../../data/index.ts";
+import { initialStatistics, initialTheta } from "../../adapters/index.ts";
+import { openEmbedder, rowsNotFinite } from "../../backbones/index.ts";
 import { PetalfaceError } from "../../errors.ts";
 import { nameOfFace } from "../../images/index.ts";
-import type { QualityWeights } from "../../quality/index.ts";
-import type { SessionOptions } from "../../runtime/index.ts";
 import { lossStateSize } from "../losses/margin-loss.ts";
 import { marginOf, usesMargin } from "../losses/names.ts";
 import { freshMoments } from "../optimiser/optimizer.ts";
-import type { TrainingOptions } from "../options/options.ts";
-import { freshValidation, type Validator } from "../run/validation.ts";
+import type { RunParts } from "../run/types.ts";
+import { freshValidation } from "../run/validation.ts";
 import type { StateShape, TrainingState } from "./checkpoint.ts";
 import { type Head, headOf, randomCentres } from "./head.ts";
 
-/** What a run works with once everything is open. */
-export interface Parts {
-  readonly backbone: Backbone;
-  readonly data: FaceData;
-  readonly loader: FaceLoader;
-  readonly layout: Layout;
-  /** Weights of the quality measure, where it has some. */
-  readonly weights: QualityWeights | undefined;
-  readonly session: SessionOptions;
-  readonly validator: Validator | undefined;
-}
-
 /** The state before the first step. Throws the signal's reason if it aborts meanwhile. */
-export async function firstState(
-  parts: Parts,
-  options: TrainingOptions,
-  signal: AbortSignal | undefined,
-): Promise<TrainingState> {
-  const { backbone, layout } = parts;
+export async function firstState(parts: RunParts, signal: AbortSignal | undefined): Promise<TrainingState> {
+  const { backbone, layout, options } = parts;
   const theta = await initialTheta(backbone, layout, options.seed, options.loraInit);
   return {
     step: 0,
     theta,
     moments: freshMoments(theta.length, options.optimizer),
-    head: usesMargin(options.loss) ? await firstHead(parts, options, signal) : undefined,
+    head: usesMargin(options.loss) ? await firstHead(parts, signal) : undefined,
     lossState: new Float32Array(lossStateSize(options.loss)),
     statistics: await initialStatistics(backbone, layout.norms),
     validation: parts.validator && freshValidation(theta.length, layout.norms.length),
@@ -45,19 +26,18 @@ export async function firstState(
 }
 
 /** The sizes that a checkpoint of this run must have. */
-export const stateShape = (parts: Parts, options: TrainingOptions): StateShape => ({
-  parameters: parts.layout.length,
+export const stateShape = ({ backbone, data, layout, options, validator }: RunParts): StateShape => ({
+  parameters: layout.length,
   optimizer: options.optimizer,
-  head: usesMargin(options.loss) ? { classes: parts.data.people.length, width: parts.backbone.width } : undefined,
+  head: usesMargin(options.loss) ? { classes: data.people.length, width: backbone.width } : undefined,
   lossState: lossStateSize(options.loss),
-  statistics: parts.layout.norms.length,
-  validates: parts.validator !== undefined,
+  statistics: layout.norms.length,
+  validates: validator !== undefined,
 });
 
 /** Class centres before the first step: the mean direction of a few sharp faces of each person, seen by the frozen backbone. */
 async function firstHead(
-  { backbone, data, loader, session }: Parts,
-  options: TrainingOptions,
+  { backbone, data, loader, session, options }: RunParts,
   signal: AbortSignal | undefined,
 ): Promise<Head> {
   const { centreFaces, optimizer, seed } = options;

@@ -1,14 +1,13 @@
 import { sizeOf, type Tensor } from "onnx-grad";
-import { type Backbone, toInput } from "../../backbones/index.ts";
-import type { FaceData, FaceLoader } from "../../data/index.ts";
+import { toInput } from "../../backbones/index.ts";
 import { nameOfFace } from "../../images/index.ts";
 import { floatsOf, type Session } from "../../runtime/index.ts";
 import { clipFactor, l2Norm } from "../optimiser/adamw.ts";
 import { optimize } from "../optimiser/optimizer.ts";
 import { learningRate } from "../optimiser/schedule.ts";
-import type { TrainingOptions } from "../options/options.ts";
 import type { Prefix } from "../prefix/prefix.ts";
 import type { StepRecord } from "../run/metrics.ts";
+import type { RunParts } from "../run/types.ts";
 import type { TrainingState } from "../state/checkpoint.ts";
 import { gatherRows, sampleClasses, updateHead } from "../state/head.ts";
 import { followStatistics } from "../state/statistics.ts";
@@ -19,22 +18,19 @@ import { replaceDraws } from "./replace.ts";
 import { type Draw, epochOf } from "./sampler.ts";
 import type { Targets } from "./targets.ts";
 
-/** What the steps of a run share. */
-export interface StepTask {
-  readonly backbone: Backbone;
-  readonly data: FaceData;
-  readonly loader: FaceLoader;
+/** The graphs that compute the steps of a run, loaded. */
+export interface Engines {
   /** Places of the draws that the frozen model has no finite embedding of, as they are shown. */
   readonly findNotFinite: (draws: readonly Draw[]) => Promise<readonly number[]>;
-  readonly options: TrainingOptions;
-  /** Total steps of the run. */
-  readonly steps: number;
   readonly graph: TrainingGraph;
   readonly engine: Session;
   readonly targets: Targets | undefined;
   /** Gives what the graph takes instead of images, where it is cut. */
-  readonly prefix?: Prefix | undefined;
+  readonly prefix: Prefix | undefined;
 }
+
+/** What the steps of a run share. */
+export type StepTask = Pick<RunParts, "backbone" | "data" | "loader" | "options" | "steps"> & Engines;
 
 /** What one batch says of the current weights, before they change. */
 export interface Computed {

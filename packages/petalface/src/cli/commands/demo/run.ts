@@ -5,6 +5,7 @@ import { type Adapter, adaptedModel, exportModel } from "../../../adapters/index
 import { type Backbone, type EmbeddingModel, openBackbone, openEmbedder } from "../../../backbones/index.ts";
 import { type EvaluationResult, evaluatePairs } from "../../../evaluation/index.ts";
 import { type Loader, openLoader } from "../../../images/index.ts";
+import { openResources } from "../../../resources.ts";
 import { adapt, createTargetCache, type RunRecord, type TargetCache } from "../../../training/index.ts";
 import type { CliContext } from "../../context.ts";
 import { checkExport } from "./check.ts";
@@ -170,8 +171,8 @@ async function measure(
   { faces: { test, protocol }, loader, context }: Scene,
   frozen?: EvaluationResult,
 ): Promise<EvaluationResult> {
-  await using open = new AsyncDisposableStack();
-  const embedder = open.adopt(await openEmbedder(model), (each) => each.close());
+  await using open = openResources();
+  const embedder = open.keep(await openEmbedder(model));
   const progress = context.progress(`measuring ${name}`, protocol.images.length * (demoPixels.length + 1), "faces");
   try {
     return await evaluatePairs({

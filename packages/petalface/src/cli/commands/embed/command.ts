@@ -4,6 +4,7 @@ import { tallyOf } from "../../../data/index.ts";
 import { PetalfaceError } from "../../../errors.ts";
 import { openRowFile } from "../../../files.ts";
 import { openLoader } from "../../../images/index.ts";
+import { openResources } from "../../../resources.ts";
 import type { CliContext } from "../../context.ts";
 import { type DataFlags, leftOutOf, noteLeftOut, openFaces, withDataOptions } from "../../data.ts";
 import { type CacheFlags, embedData, openCache, withCacheOption } from "../../embed.ts";
@@ -33,14 +34,14 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
     data: data.spec,
     data_fingerprint: data.fingerprint,
   };
-  await using open = new AsyncDisposableStack();
+  await using open = openResources();
   const [rows, names] = [
-    open.adopt(await openRowFile(flags.out), (file) => file.discard()),
-    open.adopt(await openRowFile(list), (file) => file.discard()),
+    open.keep(await openRowFile(flags.out), (file) => file.discard()),
+    open.keep(await openRowFile(list), (file) => file.discard()),
   ];
-  const store = open.adopt(await openCache(flags, opened, engine, context), (kept) => kept?.close());
-  const embedder = open.adopt(await openEmbedder(model, engine), (each) => each.close());
-  const loader = open.use(openLoader({ size: model.size, threads: engine.threads }));
+  const store = open.keep(await openCache(flags, opened, engine, context));
+  const embedder = open.keep(await openEmbedder(model, engine));
+  const loader = open.keep(openLoader({ size: model.size, threads: engine.threads }));
   const progress = context.progress("embedding", data.length, "faces");
   const tally = tallyOf(data);
   const headOf = (count: number, length?: number): Buffer =>

@@ -25,6 +25,7 @@ import {
   withoutDetail,
 } from "../../../evaluation/index.ts";
 import { openLoader, parseDegradation, printDegradation } from "../../../images/index.ts";
+import { openResources } from "../../../resources.ts";
 import type { CliContext } from "../../context.ts";
 import { leftOutOf, openFaces, withDataOptions } from "../../data.ts";
 import { type CacheFlags, openCache, withCacheOption } from "../../embed.ts";
@@ -72,10 +73,10 @@ async function measure(
   leave: LeftOut | undefined,
 ): Promise<EvaluationResult> {
   const { model } = opened;
-  await using open = new AsyncDisposableStack();
-  const store = open.adopt(await openCache(task, opened, task.engine, context), (kept) => kept?.close());
-  const embedder = open.adopt(await openEmbedder(model, task.engine), (each) => each.close());
-  const loader = open.use(openLoader({ size: model.size, threads: task.engine.threads }));
+  await using open = openResources();
+  const store = open.keep(await openCache(task, opened, task.engine, context));
+  const embedder = open.keep(await openEmbedder(model, task.engine));
+  const loader = open.keep(openLoader({ size: model.size, threads: task.engine.threads }));
   const total = task.protocol.images.length * (task.degradations.length + 1);
   const progress = context.progress(`measuring the ${name} model`, total, "faces");
   try {

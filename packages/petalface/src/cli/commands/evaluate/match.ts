@@ -16,6 +16,7 @@ import {
   writeReport,
 } from "../../../evaluation/index.ts";
 import { openLoader } from "../../../images/index.ts";
+import { openResources } from "../../../resources.ts";
 import type { CliContext } from "../../context.ts";
 import { type DataFlags, leftOutOf, noteLeftOut } from "../../data.ts";
 import { type CacheFlags, openCache } from "../../embed.ts";
@@ -109,10 +110,10 @@ async function measure(
   leave: LeftOut | undefined,
 ): Promise<EvaluationResult> {
   const [degradation] = (flags.degrade ?? []).filter((spec) => spec !== "none");
-  await using open = new AsyncDisposableStack();
-  const store = open.adopt(await openCache(flags, opened, engine, context), (kept) => kept?.close());
-  const embedder = open.adopt(await openEmbedder(opened.model, engine), (each) => each.close());
-  const loader = open.use(openLoader({ size: opened.model.size, threads: engine.threads }));
+  await using open = openResources();
+  const store = open.keep(await openCache(flags, opened, engine, context));
+  const embedder = open.keep(await openEmbedder(opened.model, engine));
+  const loader = open.keep(openLoader({ size: opened.model.size, threads: engine.threads }));
   const total = protocol.faces.length * (degradation === undefined ? 1 : 2);
   const progress = context.progress(`measuring the ${name} model`, total, "faces");
   try {

@@ -8,6 +8,7 @@ import {
   type ViewedFaces,
 } from "../../../evaluation/index.ts";
 import { drawDegradation, openLoader, parseDegradation } from "../../../images/index.ts";
+import { openResources } from "../../../resources.ts";
 import { type CacheFlags, openCache } from "../../embed.ts";
 import type { Engine, OpenedModel } from "../../model.ts";
 
@@ -43,10 +44,10 @@ export async function viewPeople(request: ViewRequest): Promise<EmbeddingView> {
   const models: ViewedFaces[] = [];
   for (const { name, opened } of request.models) {
     const { model } = opened;
-    await using open = new AsyncDisposableStack();
-    const store = open.adopt(await openCache(request, opened, request.engine, request), (kept) => kept?.close());
-    const embedder = open.adopt(await openEmbedder(model, request.engine), (each) => each.close());
-    const loader = open.use(openLoader({ size: model.size, threads: request.engine.threads }));
+    await using open = openResources();
+    const store = open.keep(await openCache(request, opened, request.engine, request));
+    const embedder = open.keep(await openEmbedder(model, request.engine));
+    const loader = open.keep(openLoader({ size: model.size, threads: request.engine.threads }));
     const rows = new Float32Array(shown.length * model.width);
     const face = (index: number) => {
       const { image, how } = shown[index] as (typeof shown)[number];

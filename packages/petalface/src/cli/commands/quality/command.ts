@@ -4,6 +4,7 @@ import { PetalfaceError } from "../../../errors.ts";
 import { writeFileSafely } from "../../../files.ts";
 import { openLoader } from "../../../images/index.ts";
 import { histogramOf, measureNames, printCalibration, printSet, quantile, spearman } from "../../../quality/index.ts";
+import { openResources } from "../../../resources.ts";
 import type { CliContext } from "../../context.ts";
 import { type DataFlags, leftOutOf, noteLeftOut, openFaces, withDataOptions } from "../../data.ts";
 import { withExamples } from "../../examples.ts";
@@ -64,11 +65,11 @@ async function run(spec: string, flags: Flags, context: CliContext): Promise<voi
   const engine = engineOf(flags);
   const data = await openFaces(spec, flags, context);
   if (data.length === 0) throw new PetalfaceError(`${spec} holds no faces to judge`);
-  await using open = new AsyncDisposableStack();
+  await using open = openResources();
   const { judges, size } = await openJudges(flags, engine);
-  for (const { embedder } of judges) open.adopt(embedder, (each) => each?.close());
+  for (const { embedder } of judges) open.keep(embedder);
   const names = judges.map(({ name }) => name);
-  const loader = open.use(openLoader({ size, threads: engine.threads }));
+  const loader = open.keep(openLoader({ size, threads: engine.threads }));
   const progress = context.progress("judging", data.length, "faces");
   const started = performance.now();
   try {

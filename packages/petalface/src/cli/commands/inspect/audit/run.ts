@@ -5,6 +5,7 @@ import { openData } from "../../../../data/index.ts";
 import { writeFileSafely } from "../../../../files.ts";
 import { openLoader } from "../../../../images/index.ts";
 import type { ModelChoices } from "../../../../models/index.ts";
+import { openResources } from "../../../../resources.ts";
 import type { CliContext } from "../../../context.ts";
 import { choicesOf } from "../../../model.ts";
 import { claimOutputs } from "../../../outputs.ts";
@@ -46,9 +47,9 @@ export async function runAudit(spec: string, flags: AuditFlags, context: CliCont
   await using pictures = openLoader({ size: pictureSize, threads });
   const backbone = flags.model === undefined ? undefined : await openBackbone(flags.model, choicesOf(flags));
   const session = { threads };
-  await using open = new AsyncDisposableStack();
-  const embedder = backbone && open.adopt(await openEmbedder(backbone, session), (each) => each.close());
-  const loader = backbone && open.use(openLoader({ size: backbone.size, threads }));
+  await using open = openResources();
+  const embedder = backbone && open.keep(await openEmbedder(backbone, session));
+  const loader = backbone && open.keep(openLoader({ size: backbone.size, threads }));
   let progress: Progress | undefined;
   let stage = "";
   try {
