@@ -1,7 +1,15 @@
 import { PetalfaceError } from "../errors.ts";
 import { quote } from "./pickle/machine.ts";
-import { isObject, type PickleMap, type PickleObject, type PickleStorage, type PickleValue } from "./pickle/values.ts";
-import type { CheckpointTensor, Plain, Storage, TensorGroup } from "./types.ts";
+import {
+  isObject,
+  isTuple,
+  type PickleMap,
+  type PickleObject,
+  type PickleStorage,
+  type PickleTensor,
+  type PickleValue,
+} from "./pickle/values.ts";
+import type { CheckpointTensor, Plain, Quantizer, Storage, TensorGroup } from "./types.ts";
 
 /** What may be walked: a plain value counts one, a tensor or container ten. A training checkpoint with its optimiser takes some 200,000. */
 const MOST_VALUES = 2_000_000;
@@ -23,19 +31,23 @@ export interface Collected {
  * Throws PetalfaceError where it holds itself, is nested deeper than 64 levels or has more values than a checkpoint can have.
  */
 export function collect(value: PickleValue, path: string, locate: (storage: PickleStorage) => Storage): Collected {
-  const groups = new Map<string, { tensors: Map<string, CheckpointTensor>; elements: number }>();
+  const groups = new Map<string, Map<string, CheckpointTensor>>();
   const above = new Set<PickleValue>();
   let values = 0;
   let plain = 0;
 
-  const add = (group: string, name: string, tensor: PickleObject & { kind: "tensor" }): void => {
-    const entry = groups.get(group) ?? { tensors: new Map(), elements: 0 };
-    groups.set(group, entry);
-    if (entry.tensors.has(name))
+  const place = (name: string, tensor: PickleTensor): CheckpointTensor => {
+    const { dtype, shape, strides, offset, elements, storage, quantizer } = tensor;
+    const placed = { name, dtype, shape, strides, offset, elements, storage: locate(storage) };
+    if (quantizer === undefined) return placed;
+    return { ...placed, quantizer: mapQuantizer(quantizer, (item) => place(name, item)) };
+  };
+  const add = (group: string, name: string, tensor: PickleTensor): void => {
+    const tensors = groups.get(group) ?? new Map<string, CheckpointTensor>();
+    groups.set(group, tensors);
+    if (tensors.has(name))
       throw new PetalfaceError(`${path}: two tensors are named ${quote(group === "" ? name : `${group}/${name}`)}`);
-    const { dtype, shape, strides, offset, elements, storage } = tensor;
-    entry.tensors.set(name, { name, dtype, shape, strides, offset, elements, storage: locate(storage) });
-    entry.elements += elements;
+    tensors.set(name, place(name, tensor));
   };
 
   /** Puts tensors into groups and gives the rest; undefined where nothing is left. */
@@ -62,12 +74,23 @@ export function collect(value: PickleValue, path: string, locate: (storage: Pick
     return result;
   };
 
+  /** Adds a quantised layer's weight and bias, which PyTorch packs into one entry, under the names of the layer's float form. */
+  const addPacked = (item: PickleValue, group: string, name: string): boolean => {
+    const [, layer] = /^(.*?)_packed_params\._packed_params$/.exec(name) ?? [];
+    if (layer === undefined || !isTuple(item)) return false;
+    const [weight, bias, ...rest] = item;
+    if (!isTensor(weight) || !(bias === null || isTensor(bias)) || rest.length > 0) return false;
+    add(group, `${layer}weight`, weight);
+    if (bias !== null) add(group, `${layer}bias`, bias);
+    return true;
+  };
+
   const walkMap = (map: PickleMap, group: string): Plain | undefined => {
     const rest: Record<string, Plain> = Object.create(null) as Record<string, Plain>;
     let tensors = 0;
     for (const [key, item] of map) {
       const name = keyName(key);
-      const left = walk(item, group, name);
+      const left = addPacked(item, group, name) ? undefined : walk(item, group, name);
       if (left === undefined) tensors++;
       else if (plain++ < MOST_PLAIN) rest[cut(name)] = left;
     }
@@ -95,10 +118,33 @@ export function collect(value: PickleValue, path: string, locate: (storage: Pick
     : rest === undefined
       ? {}
       : { value: rest };
+  for (const tensors of groups.values()) dropRanges(tensors);
   return {
-    groups: [...groups].map(([place, { tensors, elements }]) => ({ path: place, tensors, elements })),
+    groups: [...groups].map(([path, tensors]) => ({ path, tensors, elements: count(tensors) })),
     metadata,
   };
+}
+
+const isTensor = (item: PickleValue | undefined): item is PickleTensor =>
+  item !== undefined && item !== null && typeof item === "object" && isObject(item) && item.kind === "tensor";
+
+function mapQuantizer<T, Other>({ scales, zeroPoints, axis }: Quantizer<T>, map: (item: T) => Other): Quantizer<Other> {
+  const each = (item: number | T): number | Other => (typeof item === "number" ? item : map(item));
+  return { scales: each(scales), zeroPoints: each(zeroPoints), axis };
+}
+
+const count = (tensors: ReadonlyMap<string, CheckpointTensor>): number =>
+  [...tensors.values()].reduce((sum, { elements }) => sum + elements, 0);
+
+/** Beside quantised weights PyTorch keeps the scale and zero point of what a layer puts out. A network in float has neither. */
+function dropRanges(tensors: Map<string, CheckpointTensor>): void {
+  if (![...tensors.values()].some(({ quantizer }) => quantizer !== undefined)) return;
+  for (const [name, { elements }] of [...tensors]) {
+    const zero = name.replace(/(^|\.)scale$/, "$1zero_point");
+    if (zero === name || elements !== 1 || tensors.get(zero)?.elements !== 1) continue;
+    tensors.delete(name);
+    tensors.delete(zero);
+  }
 }
 
 function keyName(key: PickleValue): string {

@@ -7,7 +7,7 @@ import { describeFile, fill, type OpenFile, openToRead, readPart } from "./file.
 import { type Box, cutBox, elementsOf, gather, isContiguous, type ReadStorage } from "./gather.ts";
 import { quote } from "./pickle/machine.ts";
 import { damaged, inflate } from "./torch/zip.ts";
-import { type Checkpoint, type CheckpointTensor, type Storage, widthOf } from "./types.ts";
+import { type Checkpoint, type CheckpointTensor, type Quantizer, type Storage, widthOf } from "./types.ts";
 
 /** Bytes of a storage that are held at once. */
 const WINDOW = 2 ** 22;
@@ -44,7 +44,8 @@ function bufferOf({ buffers }: Reading, use: BufferUse, length: number): Uint8Ar
 }
 
 /**
- * A tensor's numbers in row-major order as float32, little-endian, in pieces of some megabytes; float64 and large integers are rounded.
+ * A tensor's numbers in row-major order as float32, little-endian, in pieces of some megabytes; float64 and large integers are rounded,
+ * quantised ones are what they stand for.
  * Strided views are put in order on the way. Where the file has a CRC-32 of the storage, it is checked. A piece may be overwritten
  * when the next one is asked for.
  *
@@ -55,6 +56,42 @@ export async function* streamTensor(
   checkpoint: Checkpoint,
   tensor: CheckpointTensor,
   reading: Reading = newReading(),
+): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+  const numbers = streamNumbers(checkpoint, tensor, reading);
+  if (tensor.quantizer === undefined) yield* numbers;
+  else yield* dequantise(checkpoint, tensor, tensor.quantizer, numbers);
+}
+
+/** Makes whole numbers what they stand for, in float32 as PyTorch's `dequantize` does. */
+async function* dequantise(
+  checkpoint: Checkpoint,
+  { shape }: CheckpointTensor,
+  { scales, zeroPoints, axis }: Quantizer<CheckpointTensor>,
+  numbers: AsyncIterable<Uint8Array<ArrayBuffer>>,
+): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+  const channels = async (item: number | CheckpointTensor): Promise<Float32Array> =>
+    typeof item === "number" ? Float32Array.of(item) : await readTensor(checkpoint, item);
+  const [scale, zero] = [await channels(scales), await channels(zeroPoints)];
+  // So many numbers in a row belong to one channel.
+  const run =
+    axis === undefined ? Number.POSITIVE_INFINITY : shape.slice(axis + 1).reduce((product, side) => product * side, 1);
+  let index = 0;
+  for await (const bytes of numbers) {
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    for (let at = 0; at < bytes.length; at += 4, index++) {
+      const channel = Math.floor(index / run) % scale.length;
+      const whole = Math.fround(view.getFloat32(at, true) - (zero[channel] as number));
+      view.setFloat32(at, whole * (scale[channel] as number), true);
+    }
+    yield bytes;
+  }
+}
+
+/** A tensor's numbers as they are stored. */
+async function* streamNumbers(
+  checkpoint: Checkpoint,
+  tensor: CheckpointTensor,
+  reading: Reading,
 ): AsyncGenerator<Uint8Array<ArrayBuffer>> {
   const { storage, dtype } = tensor;
   const width = widthOf[dtype];

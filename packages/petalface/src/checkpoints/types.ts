@@ -45,6 +45,14 @@ export interface Storage {
   readonly littleEndian: boolean;
 }
 
+/** What whole numbers stand for: (number - zero point) * scale. Both are of the tensor, or of each place along an axis. */
+export interface Quantizer<T> {
+  readonly scales: number | T;
+  readonly zeroPoints: number | T;
+  /** Undefined where scale and zero point are of the whole tensor. */
+  readonly axis?: number | undefined;
+}
+
 /** One named tensor: a strided view of a storage, not read yet. Checked: no element lies outside its storage. */
 export interface CheckpointTensor {
   /** Its name inside its group. */
@@ -58,6 +66,8 @@ export interface CheckpointTensor {
   /** Product of `shape`. */
   readonly elements: number;
   readonly storage: Storage;
+  /** Of PyTorch's quantised tensors; their numbers are read as what they stand for. */
+  readonly quantizer?: Quantizer<CheckpointTensor> | undefined;
 }
 
 /** A dictionary (or list) of the file that holds tensors directly. */

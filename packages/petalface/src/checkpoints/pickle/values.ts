@@ -1,4 +1,4 @@
-import type { Dtype } from "../types.ts";
+import type { Dtype, Quantizer } from "../types.ts";
 
 /**
  * What a pickle can become here: plain data, never an instance of a named class. A list is an array, a tuple a frozen array, a
@@ -66,6 +66,8 @@ export interface PickleTensor {
   readonly shape: readonly number[];
   readonly strides: readonly number[];
   readonly elements: number;
+  /** Of quantised tensors. */
+  readonly quantizer?: Quantizer<PickleTensor> | undefined;
 }
 
 export type PickleObject = PickleGlobal | PickleNumpyType | PickleArray | PickleStorage | PickleTensor;

@@ -22,6 +22,9 @@ const storageTypes: ReadonlyMap<string, Dtype | undefined> = new Map<string, Dty
   ["CharStorage", "int8"],
   ["ByteStorage", "uint8"],
   ["BoolStorage", "bool"],
+  ["QInt8Storage", "int8"],
+  ["QUInt8Storage", "uint8"],
+  ["QInt32Storage", "int32"],
   ["UntypedStorage", undefined],
 ]);
 
@@ -76,7 +79,23 @@ function tensor(machine: Machine, args: readonly PickleValue[], dtype: Dtype | u
   return { kind: "tensor", dtype: type, storage, offset, shape: [...shape], strides: [...strides], elements };
 }
 
-/** Element types by PyTorch's name. Types that it adds and that are not here (float8, quantised, complex) are refused by name. */
+/** What the numbers of a quantised tensor stand for: (scheme, scale, zero point), or (scheme, scales, zero points, axis). */
+function quantizerOf(machine: Machine, value: PickleValue | undefined, shape: readonly number[]) {
+  const [scheme, scales, zeroPoints, axis] = isTuple(value) ? value : [];
+  const name = scheme !== undefined && isObject(scheme) && scheme.kind === "global" ? scheme.name : "";
+  if (name === "per_tensor_affine" && typeof scales === "number" && typeof zeroPoints === "number")
+    return { scales, zeroPoints };
+  const isChannels = (item: PickleValue | undefined): item is PickleTensor =>
+    item !== undefined && isObject(item) && item.kind === "tensor" && item.elements === shape[Number(axis)];
+  if (name === "per_channel_affine" && isCount(axis) && isChannels(scales) && isChannels(zeroPoints))
+    return { scales, zeroPoints, axis };
+  throw refusal(
+    machine,
+    `a quantised tensor has the unknown or malformed scheme ${JSON.stringify(name.slice(0, 120))}`,
+  );
+}
+
+/** Element types by PyTorch's name. Types that it adds and that are not here (float8, complex) are refused by name. */
 function dtypeOf(machine: Machine, value: PickleValue | undefined): Dtype {
   const name =
     value !== undefined && isObject(value) && value.kind === "global" && value.module === "torch" ? value.name : "";
@@ -96,6 +115,10 @@ export function callTorch(
     case "_rebuild_tensor":
     case "_rebuild_tensor_v2":
       return tensor(machine, args, undefined);
+    case "_rebuild_qtensor": {
+      const numbers = tensor(machine, args, undefined);
+      return { ...numbers, quantizer: quantizerOf(machine, args[4], numbers.shape) };
+    }
     case "_rebuild_tensor_v3":
       return tensor(machine, args, dtypeOf(machine, args[6]));
     case "_rebuild_parameter":

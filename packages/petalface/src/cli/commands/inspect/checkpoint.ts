@@ -34,9 +34,11 @@ export async function inspectCheckpoint(path: string): Promise<Inspection> {
   );
   const families = largest === undefined ? [] : familiesOf(largest);
   const network = networkOf(checkpoint, families.length > 0);
+  const quantised = [...(largest?.tensors.values() ?? [])].filter(({ quantizer }) => quantizer !== undefined).length;
   const lines = [
     `${path}: ${formats[format]}, ${count(tensors)} tensors with ${count(elements)} numbers`,
     ...families.map(({ family, because }) => `names like those of ${family}: ${because}`),
+    ...(quantised === 0 ? [] : [`${count(quantised)} tensors are quantised; petalface import writes them as float32`]),
     ...(network.arch === undefined ? [] : [`petalface import takes it as --arch ${network.arch}`]),
     ...(network.reason === undefined ? [] : [network.reason]),
     ...Object.entries(metadata).map(([key, value]) => `${key}: ${short(value)}`),
