@@ -12,6 +12,7 @@ export { type ExternalFile, externalFiles } from "./format/external.ts";
 export { encodeModel, type ReadOptions, readModel, type WriteOptions, writeModel } from "./format/model.ts";
 export { otherFormat } from "./format/other.ts";
 export { placeModel } from "./format/place.ts";
+export { placeholderBytes, placeholderOf } from "./format/placeholder.ts";
 export {
   type AtomicFile,
   type AtomicOptions,

@@ -1,5 +1,6 @@
 import { OnnxGradError } from "../graph/errors.ts";
 import { type PositionedFile, withFile } from "./file.ts";
+import { placeholderBytes, placeholderOf } from "./placeholder.ts";
 
 /** Marks of files that people take for ONNX models: where the mark stands, the mark, and what the file is. */
 const OTHERS: readonly (readonly [at: number, mark: string, what: string])[] = [
@@ -7,7 +8,6 @@ const OTHERS: readonly (readonly [at: number, mark: string, what: string])[] = [
   [0, "\u0080\u0002", "a pickle (an old PyTorch checkpoint?), no ONNX model; export the network to ONNX"],
   [0, "\u0080\u0004", "a pickle (a PyTorch checkpoint?), no ONNX model; export the network to ONNX"],
   [0, "\u001f\u008b", "compressed with gzip; unpack it first"],
-  [0, "version https://git-lfs", "a Git LFS pointer, not the model; fetch it with `git lfs pull`"],
   [0, "<", "a web page or XML, no ONNX model; download the file itself"],
   [0, "\u0089HDF", "an HDF5 file (Keras?), no ONNX model; export the network to ONNX"],
   [4, "TFL3", "a TensorFlow Lite model; convert it to ONNX"],
@@ -22,8 +22,9 @@ const OTHERS: readonly (readonly [at: number, mark: string, what: string])[] = [
 export const otherFormat = (path: string): string | undefined => withFile(path, describeOther);
 
 function describeOther(file: PositionedFile): string | undefined {
-  const start = file.read(0, Math.min(64, file.size)).toString("latin1");
-  return OTHERS.find(([at, mark]) => start.startsWith(mark, at))?.[2];
+  const bytes = file.read(0, Math.min(placeholderBytes, file.size));
+  const start = bytes.toString("latin1");
+  return placeholderOf(bytes) ?? OTHERS.find(([at, mark]) => start.startsWith(mark, at))?.[2];
 }
 
 /** Throws an OnnxGradError that says what a file is, where its first bytes show that it is no ONNX model. */

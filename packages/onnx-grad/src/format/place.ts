@@ -23,6 +23,9 @@ const forNow = { sync: false };
  * Throws OnnxGradError if a weights file is gone or too short.
  */
 export async function placeModel(graph: Graph, dir: string): Promise<string> {
+  // Writing would make it, and nobody would remove it.
+  if ((await stat(dir).catch(() => undefined))?.isDirectory() !== true)
+    throw new OnnxGradError(`${dir}: cannot be written: there is no such folder`);
   const links = new Map<string, string>();
   for (const constant of graph.constants.values()) {
     if (!isExternal(constant)) continue;

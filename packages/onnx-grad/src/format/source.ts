@@ -1,6 +1,8 @@
 import { realpathSync, statSync } from "node:fs";
 import { dirname, join, resolve, sep } from "node:path";
-import type { PositionedFile } from "./file.ts";
+import { OnnxGradError } from "../graph/errors.ts";
+import { type PositionedFile, withFile } from "./file.ts";
+import { placeholderBytes, placeholderOf } from "./placeholder.ts";
 import { SELF } from "./thin.ts";
 
 /** A file that a model's tensors lie in. */
@@ -53,9 +55,12 @@ function look(path: string, location: string): DataFile | string {
     const file = realpathSync(named);
     const roots = [realpathSync(dirname(path)), dirname(realpathSync(path))];
     const inside = roots.some((root) => file.startsWith(root.endsWith(sep) ? root : root + sep));
-    return inside ? { file, size: stat.size } : `${shown} a link to a file outside the model's folder; copy it there`;
+    if (!inside) return `${shown} a link to a file outside the model's folder; copy it there`;
+    const other = withFile(file, ({ size, read }) => placeholderOf(read(0, Math.min(placeholderBytes, size))));
+    return other === undefined ? { file, size: stat.size } : `${shown} ${other}`;
   } catch (error) {
-    const why = error instanceof Error && "code" in error ? error.code : error;
+    const cause = error instanceof OnnxGradError ? error.cause : error;
+    const why = cause instanceof Error && "code" in cause ? cause.code : error;
     return `${shown} no file that can be read (${why})`;
   }
 }

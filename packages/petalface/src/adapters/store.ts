@@ -4,6 +4,7 @@ import type { Backbone } from "../backbones/index.ts";
 import { PetalfaceError } from "../errors.ts";
 import { writeFileSafely } from "../files.ts";
 import type { ModelChoices, Preprocessing } from "../models/index.ts";
+import { refusePlaceholder } from "../placeholder.ts";
 import { parseCalibration, type QualityWeights, qualityWeights } from "../quality/index.ts";
 import { encodeSafetensors, readSafetensors, toFloat32 } from "../tensors/index.ts";
 import { isVariance, statisticsParts, type VectorPart } from "./batch-norm.ts";
@@ -150,6 +151,7 @@ async function adapterFolder(folder: string): Promise<string> {
 
 async function readJson(path: string): Promise<unknown> {
   const text = await readFile(path, "utf8");
+  refusePlaceholder(text, path);
   try {
     return JSON.parse(text);
   } catch (error) {

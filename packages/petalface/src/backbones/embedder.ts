@@ -8,6 +8,8 @@ import { hasBatchRanges } from "./usable.ts";
 
 /** What {@link openEmbedder} needs to know of a graph: a {@link Backbone}, or an adapted one. */
 export interface EmbeddingModel {
+  /** The file that messages name, where it is one. */
+  readonly path?: string | undefined;
   readonly graph: Graph;
   readonly spec: ModelSpec;
   readonly input: string;
@@ -35,7 +37,7 @@ export async function openEmbedder(
   const batch = options.batch ?? (hasBatchRanges(model.graph) ? 1 : usualBatch(options.provider));
   // What may round differently can also be computed over tiles, if the sizes are known.
   const graph = options.optimisation === "free" ? setBatch(model.graph, batch) : model.graph;
-  const session = await openSession(graph, options);
+  const session = await openSession(graph, { name: model.path, ...options });
   return {
     size: model.size,
     width: model.width,

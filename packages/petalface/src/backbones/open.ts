@@ -64,7 +64,7 @@ export async function openBackbone(model: string, choices: ModelChoices = {}): P
   // A model that finds ranges over a batch is fed one face at a time, and would fail both proofs by rounding.
   if (!hasBatchRanges(stated)) {
     if (stated.inputs.every((value) => isStatic(stated.types.get(value)?.shape ?? [])))
-      await proveOnce(stated, graph, spec, choices);
+      await proveOnce(path, stated, graph, spec, choices);
     else await refuseMixing(path, graph, output, spec);
   }
   const parameters = [...graph.constants.values()]
@@ -109,14 +109,20 @@ const subnormalsOf = (graph: Graph, sha256: string): Promise<string[]> =>
     : remembered("subnormal", sha256, () => findSubnormals(graph), isStrings);
 
 /** Proves the open batch of a model, unless it was proven before in the form that its file has by itself. */
-async function proveOnce(stated: Graph, graph: Graph, spec: ModelSpec, { size, output }: ModelChoices): Promise<void> {
+async function proveOnce(
+  path: string,
+  stated: Graph,
+  graph: Graph,
+  spec: ModelSpec,
+  { size, output }: ModelChoices,
+): Promise<void> {
   if (bytesOf(graph) < worthRemembering || size !== undefined || output !== undefined)
-    await proveBatches(stated, graph, spec);
+    await proveBatches(path, stated, graph, spec);
   else
     await remembered(
       "batch",
       spec.sha256,
-      () => proveBatches(stated, graph, spec).then(() => true as const),
+      () => proveBatches(path, stated, graph, spec).then(() => true as const),
       (value) => value === true,
     );
 }

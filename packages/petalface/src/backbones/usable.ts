@@ -52,16 +52,17 @@ const inputRange = ({ mean, scale }: ModelSpec): readonly [number, number] => {
 /**
  * Proves on images of noise that `opened` does to many images what `fixed` does to each. Throws OnnxGradError if not.
  *
+ * @param path names the model in errors
  * @param fixed the model as its file has it; where its batch is open, images go through it one at a time
  */
-export async function proveBatches(fixed: Graph, opened: Graph, spec: ModelSpec): Promise<void> {
+export async function proveBatches(path: string, fixed: Graph, opened: Graph, spec: ModelSpec): Promise<void> {
   const sessions = new Map<Graph, Session>();
   try {
     await proveBatch(
       fixed,
       opened,
       async (graph, feeds) => {
-        const session = sessions.get(graph) ?? (await openSession(graph));
+        const session = sessions.get(graph) ?? (await openSession(graph, { name: path }));
         sessions.set(graph, session);
         return session.run(feeds);
       },
@@ -85,7 +86,7 @@ export async function refuseMixing(path: string, graph: Graph, output: string, s
   if (rows?.kind === "shared")
     throw new PetalfaceError(`${path}: its output "${output}" does not depend on the image; export the network again`);
   try {
-    await proveBatches(graph, graph, spec);
+    await proveBatches(path, graph, graph, spec);
   } catch (error) {
     if (!(error instanceof Error) || error.name !== "OnnxGradError") throw error;
     throw new PetalfaceError(

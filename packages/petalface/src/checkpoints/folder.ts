@@ -1,6 +1,7 @@
 import { stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { PetalfaceError } from "../errors.ts";
+import { refusePlaceholder } from "../placeholder.ts";
 import { readPart, withFile } from "./file.ts";
 import { quote } from "./pickle/machine.ts";
 import type { Plain } from "./types.ts";
@@ -55,6 +56,7 @@ async function readJson(path: string, limit: number): Promise<{ readonly [key: s
     if (file.size > limit) throw new PetalfaceError(`${path}: ${file.size} bytes are too many for such a file`);
     return await readPart(file, 0, file.size);
   });
+  refusePlaceholder(bytes, path);
   let document: unknown;
   try {
     document = JSON.parse(new TextDecoder().decode(bytes));

@@ -1,6 +1,7 @@
 import { stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { PetalfaceError } from "../errors.ts";
+import { refusePlaceholder } from "../placeholder.ts";
 import { collect } from "./collect.ts";
 import { type OpenFile, readPart, withFile } from "./file.ts";
 import { indexEnding, readConfig, readIndex, weightsIn } from "./folder.ts";
@@ -88,6 +89,7 @@ async function sniff(file: OpenFile): Promise<"zip" | "pickle" | "safetensors"> 
   const { path, size } = file;
   if (size === 0) throw new PetalfaceError(`${path}: the file is empty; copy or download it again`);
   const head = Buffer.from(await readPart(file, 0, Math.min(512, size)));
+  refusePlaceholder(head, path);
   if (/\.safetensors$/i.test(path) || (size > 8 && head[8] === 0x7b && head.readBigUInt64LE(0) < BigInt(size)))
     return "safetensors";
   const text = head.toString("latin1");
@@ -97,10 +99,6 @@ async function sniff(file: OpenFile): Promise<"zip" | "pickle" | "safetensors"> 
     throw new PetalfaceError(
       `${path}: a tar file, as PyTorch wrote before 0.1.10 or other tools do; unpack it, or open it with PyTorch and save it again`,
     );
-  if (/^\s*<(?:!doctype|html|\?xml|head)/i.test(text))
-    throw new PetalfaceError(`${path}: a web page and no checkpoint; the download went wrong`);
-  if (text.startsWith("version https://git-lfs"))
-    throw new PetalfaceError(`${path}: only the name of a file in Git LFS; fetch the file itself with "git lfs pull"`);
   throw new PetalfaceError(
     `${path}: neither a PyTorch checkpoint nor a safetensors file; its first bytes are of another format`,
   );

@@ -1,4 +1,5 @@
 import { PetalfaceError } from "../errors.ts";
+import { refusePlaceholder } from "../placeholder.ts";
 import { locateSafetensorsHeader, parseSafetensorsHeader } from "../tensors/index.ts";
 import { type OpenFile, readPart } from "./file.ts";
 import type { CheckpointTensor, Dtype } from "./types.ts";
@@ -23,7 +24,8 @@ const dtypes: Readonly<Record<string, Dtype>> = {
 export async function listSafetensors(
   file: OpenFile,
 ): Promise<{ readonly tensors: Map<string, CheckpointTensor>; readonly metadata: Map<string, string> }> {
-  const first = await readPart(file, 0, Math.min(8, file.size));
+  const first = await readPart(file, 0, Math.min(512, file.size));
+  refusePlaceholder(first, file.path);
   const { start, length } = locateSafetensorsHeader(first, file.size, file.path);
   const { entries, metadata } = parseSafetensorsHeader(await readPart(file, 8, start - 8), length, file.path);
   const tensors = new Map<string, CheckpointTensor>();

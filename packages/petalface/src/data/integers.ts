@@ -1,6 +1,7 @@
 import { open } from "node:fs/promises";
 import { PetalfaceError } from "../errors.ts";
 import { printPath } from "../images/index.ts";
+import { refusePlaceholderAt } from "../placeholder.ts";
 
 /** Read at once; memory does not grow with the file beyond its numbers. */
 const window = 1 << 20;
@@ -37,6 +38,7 @@ export async function readIntegers<const Makers extends readonly ColumnMaker[]>(
 ): Promise<Columns<Makers>> {
   const name = printPath(path);
   try {
+    await refusePlaceholderAt(path, name);
     const length = await countLines(path);
     const columns = makers.map((maker) => new maker(length));
     await parse(path, name, columns, makers.map(most));

@@ -2,6 +2,7 @@ import { open } from "node:fs/promises";
 import { inflateSync } from "node:zlib";
 import { PetalfaceError } from "../errors.ts";
 import { printPath } from "../images/index.ts";
+import { refusePlaceholder } from "../placeholder.ts";
 
 /** What a variable of MATLAB can become here. */
 export type MatValue =
@@ -44,6 +45,7 @@ interface Element {
 export async function readMat(path: string): Promise<ReadonlyMap<string, MatValue>> {
   const name = printPath(path);
   const bytes = await readWhole(path, name);
+  refusePlaceholder(bytes, name);
   if (isHdf5(bytes)) throw new PetalfaceError(`${name} is a MATLAB file of version 7.3; save it with -v7`);
   if (bytes.length < headerBytes || bytes.toString("latin1", 126, 128) !== "IM")
     throw new PetalfaceError(`${name} is no little-endian MATLAB file of version 5 to 7`);

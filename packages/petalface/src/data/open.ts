@@ -2,6 +2,7 @@ import { stat } from "node:fs/promises";
 import { dirname, extname, join, resolve } from "node:path";
 import { PetalfaceError } from "../errors.ts";
 import { printPath } from "../images/index.ts";
+import { refusePlaceholderAt } from "../placeholder.ts";
 import { dataOfIndex } from "./files.ts";
 import { scanFolder } from "./folder.ts";
 import { cachedIndex, type ScanOptions } from "./listing/cached.ts";
@@ -56,6 +57,7 @@ export async function openData(spec: string, options: ScanOptions = {}): Promise
       options.mostLeftOut,
     );
   }
+  await refusePlaceholderAt(spec, printPath(spec));
   throw new PetalfaceError(
     `${printPath(spec)} is neither a folder of faces, a manifest (.csv, .jsonl, .lst), a record file (.rec) nor a verification list (.bin)`,
   );

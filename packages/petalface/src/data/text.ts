@@ -2,6 +2,8 @@ import { isUtf8 } from "node:buffer";
 import { createReadStream } from "node:fs";
 import { pipeline, Readable } from "node:stream";
 import { type Options, parse } from "csv-parse";
+import { printPath } from "../images/index.ts";
+import { refusePlaceholder } from "../placeholder.ts";
 
 /** The error to throw for a line, counted from 1. */
 export type Wrong = (line: number, what: string) => Error;
@@ -61,6 +63,7 @@ async function* textBlocks(path: string, wrong: Wrong): AsyncGenerator<string> {
   let rest: Buffer = Buffer.alloc(0);
   let first = true;
   const decode = (bytes: Buffer): string => {
+    if (first) refusePlaceholder(bytes, printPath(path));
     if (!isUtf8(bytes)) throw notText(bytes, line, wrong);
     for (const byte of bytes) if (byte === lineFeed) line++;
     const text = bytes.toString("utf8");

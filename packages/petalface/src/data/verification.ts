@@ -4,6 +4,7 @@ import { resolve } from "node:path";
 import { isTuple, type PickleValue, unpickle } from "../checkpoints/index.ts";
 import { PetalfaceError } from "../errors.ts";
 import { type ImageSource, printPath } from "../images/index.ts";
+import { refusePlaceholder } from "../placeholder.ts";
 import type { FaceData } from "./types.ts";
 
 /** A verification list: images two by two, and whether each pair shows one person. */
@@ -35,6 +36,7 @@ export async function readVerification(spec: string): Promise<VerificationList> 
   const bytes = await readWhole(path, name);
   const wrong = (what: string): PetalfaceError =>
     new PetalfaceError(`${name}: ${what}; expected a pickled list of images and a list of flags, as in lfw.bin`);
+  refusePlaceholder(bytes, name);
   if (bytes[0] !== 0x80) throw wrong("it is no pickle of protocol 2 or later");
   const { value } = unpickle(bytes, { name, python2: "bytes" });
   if (!Array.isArray(value) || value.length !== 2) throw wrong("it does not hold two lists");

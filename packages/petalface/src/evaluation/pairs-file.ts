@@ -3,6 +3,7 @@ import { basename } from "node:path";
 import { parse } from "csv-parse/sync";
 import { nameKey } from "../data/index.ts";
 import { PetalfaceError } from "../errors.ts";
+import { refusePlaceholder } from "../placeholder.ts";
 import { buildProtocol, type NamedPair, type Side } from "./protocol.ts";
 import type { PairsProtocol } from "./types.ts";
 
@@ -55,6 +56,7 @@ async function readText(path: string): Promise<string> {
     if (size > largestFile)
       throw new PetalfaceError(`${path}: is ${size} bytes; a list of pairs is at most ${largestFile}`);
     const text = new TextDecoder("utf-8", { fatal: true }).decode(await file.readFile());
+    refusePlaceholder(text, path);
     if (text.trim() === "") throw new PetalfaceError(`${path}: is empty; expected a list of pairs`);
     return text;
   } catch (error) {

@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { PetalfaceError } from "../errors.ts";
 import { writeFileSafely } from "../files.ts";
+import { refusePlaceholder } from "../placeholder.ts";
 import { packDetail, unpackDetail } from "./pack.ts";
 import type { EvaluationResult } from "./types.ts";
 
@@ -30,6 +31,7 @@ export async function loadEvaluation(path: string): Promise<EvaluationResult> {
       cause: error,
     });
   }
+  refusePlaceholder(text, path);
   try {
     const document = JSON.parse(text) as EvaluationResult;
     if (document?.format !== "petalface-evaluation/3") throw new Error(`format is ${JSON.stringify(document?.format)}`);

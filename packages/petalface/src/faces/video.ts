@@ -3,6 +3,7 @@ import { accessSync, constants } from "node:fs";
 import { delimiter, join } from "node:path";
 import { PetalfaceError } from "../errors.ts";
 import { type Pixels, printPath } from "../images/index.ts";
+import { refusePlaceholderAt } from "../placeholder.ts";
 
 /** Path of the ffmpeg program that the PATH names; undefined where there is none. */
 export function findFfmpeg(path: string = process.env.PATH ?? ""): string | undefined {
@@ -47,6 +48,7 @@ export async function* videoFrames(ffmpeg: string, path: string, perSecond: numb
       yield frame;
     }
     const code = await ended;
+    if (count === 0) await refusePlaceholderAt(path, printPath(path));
     const why = complaint.trim().split("\n").at(-1) ?? "";
     if (code !== 0) throw new PetalfaceError(`ffmpeg cannot read ${printPath(path)}: ${why || `exit code ${code}`}`);
     if (count === 0) throw new PetalfaceError(`${printPath(path)} holds no frame${why && `: ${why}`}`);

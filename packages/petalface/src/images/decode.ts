@@ -1,6 +1,7 @@
 import { readFileSync, statSync } from "node:fs";
 import type { Metadata } from "sharp";
 import { PetalfaceError } from "../errors.ts";
+import { refusePlaceholder } from "../placeholder.ts";
 import { recognise } from "./formats.ts";
 import { printPath } from "./path.ts";
 import { decodePlainJpeg } from "./plain-jpeg.ts";
@@ -138,6 +139,7 @@ function checkFormat(bytes: Uint8Array, name: string): void {
   // The decoder library also reads formats that run scripts or fetch other files (SVG, PDF); those stay out.
   const { read, refused } = recognise(bytes);
   if (read) return;
+  refusePlaceholder(bytes, name);
   throw new PetalfaceError(
     refused === undefined
       ? `${name} is no JPEG, PNG, WebP, AVIF, GIF or TIFF image; convert it or remove it`

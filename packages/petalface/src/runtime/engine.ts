@@ -1,5 +1,5 @@
 import { availableParallelism } from "node:os";
-import { join } from "node:path";
+import { join, sep } from "node:path";
 import { type Graph, lower, OnnxGradError, placeModel, type Tensor } from "onnx-grad";
 import type { InferenceSession } from "onnxruntime-node";
 import { PetalfaceError } from "../errors.ts";
@@ -80,7 +80,9 @@ export async function openEngine(graph: Graph, options: SessionOptions, profile?
     const cause = error instanceof Error ? error.message : String(error);
     // What onnx-grad says is about the graph itself and whole.
     if (error instanceof OnnxGradError) throw new PetalfaceError(cause, { cause: error });
-    const message = `onnxruntime could not load the graph "${graph.name}" on ${provider}: ${engineReason(cause)}`;
+    const reason = engineReason(cause.replaceAll(join(folder, sep), ""));
+    const what = options.name ?? `the graph "${graph.name}"`;
+    const message = `onnxruntime could not load ${what} on ${provider}: ${reason}`;
     throw new PetalfaceError(message, { cause: error });
   }
 }
@@ -116,6 +118,9 @@ function withZeroPoints(graph: Graph): Graph {
   return constants.size === graph.constants.size ? graph : { ...graph, nodes, constants };
 }
 
-/** The first line of what onnxruntime says, without the place in its source where it says it. */
+/** The first line of what onnxruntime says, without the place in its source where it says it and the name of the file, which may be a copy. */
 export const engineReason = (text: string): string =>
-  (text.trim().split("\n")[0] ?? "").replace(/^.*? was false\. /, "").replace(/^\S*onnxruntime_src\S* /, "");
+  (text.trim().split("\n")[0] ?? "")
+    .replace(/^.*? was false\. /, "")
+    .replace(/^\S*onnxruntime_src\S* /, "")
+    .replace(/^Load model from .+? failed: ?/, "");

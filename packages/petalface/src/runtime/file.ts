@@ -1,4 +1,4 @@
-import type { Tensor } from "onnx-grad";
+import { otherFormat, type Tensor } from "onnx-grad";
 import type { InferenceSession } from "onnxruntime-node";
 import { PetalfaceError } from "../errors.ts";
 import { engineReason } from "./engine.ts";
@@ -44,6 +44,8 @@ export async function openModelFile(path: string, threads: number): Promise<File
       extra: { session: { intra_op: { allow_spinning: "0" } } },
     });
   } catch (error) {
+    const other = otherFormat(path);
+    if (other !== undefined) throw new PetalfaceError(`${path}: ${other}`, { cause: error });
     const reason = engineReason(error instanceof Error ? error.message : String(error));
     throw new PetalfaceError(`onnxruntime could not load ${path}: ${reason}; give an ONNX file`, { cause: error });
   }

@@ -10,6 +10,8 @@ export interface SessionOptions {
   readonly provider?: Provider;
   /** Threads inside one operator; all cores unless given. The same number gives the same bits. */
   readonly threads?: number;
+  /** What messages call the model: the user's file. The graph's own name unless given. */
+  readonly name?: string | undefined;
   /** Folder for the placed model; a folder of its own under the system's temporary folder unless given. */
   readonly scratch?: string;
   /**

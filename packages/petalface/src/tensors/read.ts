@@ -1,5 +1,6 @@
 import { open } from "node:fs/promises";
 import { PetalfaceError } from "../errors.ts";
+import { refusePlaceholder } from "../placeholder.ts";
 import { parseSafetensors, type Safetensors } from "./safetensors.ts";
 
 const largestRead = 2 ** 30;
@@ -25,5 +26,6 @@ export async function readSafetensors(path: string): Promise<Safetensors> {
       cause,
     });
   }
+  refusePlaceholder(bytes, path);
   return parseSafetensors(bytes, path);
 }

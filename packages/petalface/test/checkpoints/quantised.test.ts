@@ -47,7 +47,7 @@ describe("PyTorch's quantised tensors", () => {
       expect(written.tensors.get(name)?.data, name).toEqual(await readTensor(checkpoint, tensor));
   });
 
-  const quantised = (scheme: string): Buffer => {
+  const quantised = (scheme: string | Uint8Array): Buffer => {
     const id = tuple(text("storage"), "ctorch\nQInt8Storage\n", text("0"), text("cpu"), int(4));
     const numbers = [bytes(id, "Q"), int(0), ints([2, 2]), ints([2, 1])];
     return bytes("ctorch._utils\n_rebuild_qtensor\n", tuple(...numbers, scheme, "\x89", "}"), "R");

@@ -2,6 +2,7 @@ import { open, realpath, stat } from "node:fs/promises";
 import { resolve } from "node:path";
 import { PetalfaceError } from "../../errors.ts";
 import { printPath } from "../../images/index.ts";
+import { refusePlaceholderAt } from "../../placeholder.ts";
 import { indexFolder, mayKeep, type ScanOptions } from "../listing/cached.ts";
 import { readKept, writeKept } from "../listing/kept.ts";
 import { createNames, namesOf } from "../listing/names.ts";
@@ -55,6 +56,7 @@ async function keptIndex(path: string, idx: string | undefined, options: ScanOpt
     const kept = await readIndex(folder, key, idx);
     if (kept !== undefined) return kept;
   }
+  await refusePlaceholderAt(path, printPath(path));
   const started = Date.now();
   const stamps = createStamps();
   stamps.add(path);

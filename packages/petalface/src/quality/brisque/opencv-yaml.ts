@@ -1,5 +1,6 @@
 import { readFile, stat } from "node:fs/promises";
 import { PetalfaceError } from "../../errors.ts";
+import { refusePlaceholder } from "../../placeholder.ts";
 import { type QualityTensor, type QualityWeights, qualityWeights } from "../weights.ts";
 
 const largest = 64 * 2 ** 20;
@@ -13,7 +14,9 @@ async function readText(path: string): Promise<string> {
     );
   if (!entry.isFile() || entry.size > largest)
     throw new PetalfaceError(`${path}: no file that OpenCV wrote a BRISQUE model into; it has some 0.5 MB`);
-  return await readFile(path, "utf8");
+  const text = await readFile(path, "utf8");
+  refusePlaceholder(text, path);
+  return text;
 }
 
 /** The numbers between the brackets after `key:`, each list for itself. */

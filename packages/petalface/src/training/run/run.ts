@@ -5,6 +5,7 @@ import { PetalfaceError } from "../../errors.ts";
 import { isUnfinished, makeFolder, writeFileSafely } from "../../files.ts";
 import { lockName } from "../../lock.ts";
 import type { Preprocessing } from "../../models/index.ts";
+import { refusePlaceholder } from "../../placeholder.ts";
 import type { SetFindings } from "../../quality/index.ts";
 import { type TrainingOptions, trainingOptions } from "../options/options.ts";
 import type { Places } from "./places.ts";
@@ -95,6 +96,7 @@ export async function readRun(folder: string): Promise<RunRecord> {
   } catch {
     throw new PetalfaceError(`${folder} is no run: it has no run.json`);
   }
+  refusePlaceholder(text, runFile(folder));
   try {
     const record = JSON.parse(text) as RunRecord;
     if (record.format !== 1) throw new Error(`format ${JSON.stringify(record.format)} is not known`);

@@ -6,6 +6,7 @@ import { PetalfaceError } from "../../../errors.ts";
 import { loadEvaluation, printTable, withoutDetail } from "../../../evaluation/index.ts";
 import { openLoader } from "../../../images/index.ts";
 import { knownModels, type ModelChoices } from "../../../models/index.ts";
+import { refusePlaceholder } from "../../../placeholder.ts";
 import { printCalibration } from "../../../quality/index.ts";
 import { readSafetensors } from "../../../tensors/index.ts";
 import { readRun } from "../../../training/index.ts";
@@ -55,8 +56,10 @@ function presets(): Inspection {
 async function adapter(folder: string): Promise<Inspection> {
   const path = join(folder, "adapter_config.json");
   let config: Record<string, unknown>;
+  const text = await readFile(path, "utf8");
+  refusePlaceholder(text, path);
   try {
-    config = JSON.parse(await readFile(path, "utf8")) as Record<string, unknown>;
+    config = JSON.parse(text) as Record<string, unknown>;
   } catch (error) {
     throw new PetalfaceError(`${path}: not valid JSON`, { cause: error });
   }
