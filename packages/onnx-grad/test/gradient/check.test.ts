@@ -52,6 +52,20 @@ describe("checkGradients", () => {
     expect((await checkGradients(graph, { ...options, run: wrong(-5) })).worst).toBeGreaterThan(0.02);
   });
 
+  it("finds a part that is wrongly zero along random directions only", async () => {
+    const { graph, loss } = cubes([40, 3]);
+    const half: Run = async (graph, feeds) => {
+      const result = await run(graph, feeds);
+      const gradient = result["check.gradient.0"];
+      if (gradient?.dtype === "float32") gradient.data.fill(0, 60);
+      return result;
+    };
+    const options = { loss, wrt: ["x"], feeds: { x: random([40, 3], 1) }, run: half };
+    expect((await checkGradients(graph, { ...options, directions: 0 })).worst).toBeLessThan(1e-3);
+    expect((await checkGradients(graph, { ...options, own: false })).worst).toBeGreaterThan(0.2);
+    expect((await checkGradients(graph, { ...options, run, own: false })).worst).toBeLessThan(1e-3);
+  });
+
   it("calls a gradient that is no number infinitely wrong", async () => {
     const { graph, loss } = cubes([4]);
     const options = { loss, wrt: ["x"], feeds: { x: random([4], 1) } };

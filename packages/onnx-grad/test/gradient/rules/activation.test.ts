@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, it } from "vitest";
 import type { Attributes, Ops } from "../../../src/index.ts";
 import { awayFromZero, random } from "../../run.ts";
+import { testOperatorsOf } from "../../support/operators.ts";
 import { expectGradients, forAll, shapes, within } from "./trial.ts";
 
 const add =
@@ -86,3 +87,5 @@ describe("PRelu", () => {
     });
   });
 });
+
+testOperatorsOf(import.meta.filename);

@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, it } from "vitest";
 import type { Attributes, Ops } from "../../../src/index.ts";
 import { random } from "../../run.ts";
+import { testOperatorsOf } from "../../support/operators.ts";
 import { expectGradients, forAll, linear } from "./trial.ts";
 
 interface Case {
@@ -156,3 +157,5 @@ function distinct(dims: number[]) {
   const data = Float32Array.from({ length: size }, (_, i) => (((i * 7919) % size) - size / 2) * 0.1);
   return { dtype: "float32" as const, dims, data };
 }
+
+testOperatorsOf(import.meta.filename);

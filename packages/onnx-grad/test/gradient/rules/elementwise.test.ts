@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Ops, Tensor } from "../../../src/index.ts";
 import { awayFromZero, random } from "../../run.ts";
+import { testOperatorsOf } from "../../support/operators.ts";
 import { broadcastPairs, expectGradients, forAll, linear, shapes, within } from "./trial.ts";
 
 const add =
@@ -112,3 +113,5 @@ it("refuses a Dropout that drops, by name", async () => {
   const build = (o: Ops) => o.builder.add("Dropout", ["x", "", o.scalar(1, "bool")], {}, { name: "noise" });
   await expect(expectGradients({ inputs: { x: random([3], 1) } }, build)).rejects.toThrow('Dropout node "noise"');
 });
+
+testOperatorsOf(import.meta.filename);

@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { int64, type Ops } from "../../../src/index.ts";
 import { random } from "../../run.ts";
+import { testOperatorsOf } from "../../support/operators.ts";
 import { expectGradients, forAll, linear, shapes } from "./trial.ts";
 
 const int = (min: number, max: number) => fc.integer({ min, max });
@@ -75,3 +76,5 @@ describe("operators that read and write by index", () => {
     await expect(expectGradients({ inputs }, build)).rejects.toThrow("reduction mul");
   });
 });
+
+testOperatorsOf(import.meta.filename);

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { random } from "../../run.ts";
+import { testOperatorsOf } from "../../support/operators.ts";
 import { expectGradients, forAll, linear } from "./trial.ts";
 
 const size = fc.integer({ min: 1, max: 5 });
@@ -114,3 +115,5 @@ describe("Einsum", () => {
     await expect(expectGradients(trial, (o) => o.einsum("ii->i", "x"))).rejects.toThrow('names an axis twice ("ii")');
   });
 });
+
+testOperatorsOf(import.meta.filename);

@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Attributes, Ops, Tensor } from "../../../src/index.ts";
 import { awayFromZero, random } from "../../run.ts";
+import { testOperatorsOf } from "../../support/operators.ts";
 import { expectGradients, forAll, shapes } from "./trial.ts";
 
 /** Deviations must not be so small that a step of the finite differences turns everything round. */
@@ -147,3 +148,5 @@ describe("normalisations", () => {
     await expectGradients({ inputs, constants, open: ["x"], opset: 21, step: 0.01 }, build);
   });
 });
+
+testOperatorsOf(import.meta.filename);

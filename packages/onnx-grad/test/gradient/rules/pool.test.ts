@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Attributes, Ops, Tensor } from "../../../src/index.ts";
 import { random } from "../../run.ts";
+import { testOperatorsOf } from "../../support/operators.ts";
 import { expectGradients, forAll, linear } from "./trial.ts";
 
 const int = (min: number, max: number) => fc.integer({ min, max });
@@ -145,3 +146,5 @@ it("pools an open batch", async () => {
   ];
   await expectGradients({ inputs: { x: distinct([3, 2, 4, 5]) }, open: ["x"], step: 0.005 }, build);
 });
+
+testOperatorsOf(import.meta.filename);

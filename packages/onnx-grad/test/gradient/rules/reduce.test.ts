@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, it } from "vitest";
 import type { Ops, Tensor } from "../../../src/index.ts";
 import { awayFromZero, random } from "../../run.ts";
+import { testOperatorsOf } from "../../support/operators.ts";
 import { expectGradients, forAll, linear, shapes, within } from "./trial.ts";
 
 const reductions = [
@@ -103,3 +104,5 @@ it("folds and normalises an open batch", async () => {
     ...[0, 1].flatMap((axis) => [o.softmax("x", axis), o.logSoftmax("x", axis), o.cumSum("x", axis)]),
   ]);
 });
+
+testOperatorsOf(import.meta.filename);

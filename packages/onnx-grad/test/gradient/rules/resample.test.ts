@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Attributes, Ops } from "../../../src/index.ts";
 import { random } from "../../run.ts";
+import { testOperatorsOf } from "../../support/operators.ts";
 import { expectGradients, forAll, linear } from "./trial.ts";
 
 const int = (min: number, max: number) => fc.integer({ min, max });
@@ -121,3 +122,5 @@ describe("Pad", () => {
     ]);
   });
 });
+
+testOperatorsOf(import.meta.filename);

@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, it } from "vitest";
 import { int64, type Ops } from "../../../src/index.ts";
 import { random } from "../../run.ts";
+import { testOperatorsOf } from "../../support/operators.ts";
 import { broadcastPairs, expectGradients, forAll, linear, shapes } from "./trial.ts";
 
 const int = (min: number, max: number) => fc.integer({ min, max });
@@ -58,6 +59,9 @@ describe("operators that move elements", () => {
         const dims = [width, width, width];
         dims[along] = first + second;
         await check(dims, (o) => o.split("x", [first, second], along));
+        await check([...dims.slice(0, along), first + second + 1, ...dims.slice(along + 1)], (o) =>
+          o.split("x", [first, 1, second], along),
+        );
         await check(dims, (o) => o.split("x", [first, second], along)[1] as string);
         const parts = { axis: { int: along }, num_outputs: { int: 2 } };
         await check(dims, (o) => o.builder.addAll("Split", ["x"], parts, { outputs: 2 }));
@@ -162,3 +166,5 @@ function range(size: number, start: number, end: number, step: number): [number,
   if (step > 0) return [at(start, 0, size), at(end, 0, size)];
   return [at(end, -1, size - 1) + 1, at(start, 0, size - 1) + 1];
 }
+
+testOperatorsOf(import.meta.filename);

@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { expect } from "vitest";
 import { checkGradients, GraphBuilder, type Ops, ops, type Tensor } from "../../../src/index.ts";
 import { random, run } from "../../run.ts";
+import { noteOperators } from "../../support/operators.ts";
 
 /** What an operator is tried on. */
 export interface Trial {
@@ -29,7 +30,10 @@ export async function worstError(trial: Trial, build: (o: Ops) => string | strin
   }
   for (const [name, value] of Object.entries(trial.constants ?? {})) b.constant(value, name);
   const o = ops(b);
-  const parts = [build(o)].flat().map((output, i) => {
+  const outputs = [build(o)].flat();
+  const wrt = trial.wrt ?? Object.keys(trial.inputs);
+  const tried = b.build(outputs);
+  const parts = outputs.map((output, i) => {
     const shape = b.shape(output);
     const weights = random(
       shape.map((dim) => (typeof dim === "number" ? dim : dim.times * batch)),
@@ -40,9 +44,10 @@ export async function worstError(trial: Trial, build: (o: Ops) => string | strin
     return o.reduceSum(o.mul(output, `weights${i}`), undefined, false);
   });
   const loss = o.sum(parts);
-  const wrt = trial.wrt ?? Object.keys(trial.inputs);
   const options = { loss, wrt, feeds, run, step: trial.step ?? 0.02 };
-  return (await checkGradients(b.build([loss]), options)).worst;
+  const { worst } = await checkGradients(b.build([loss]), options);
+  if (worst < tolerance) noteOperators(tried, wrt);
+  return worst;
 }
 
 /** Gradients may differ from finite differences by 3 parts in 1000, beyond what float32 cannot resolve. */
