@@ -71,8 +71,11 @@ export async function openEngine(graph: Graph, options: SessionOptions, profile?
       folder,
       run: (feeds) => runSession(onnxruntime, session, feeds),
       async close() {
-        await session.release();
-        temporary.remove();
+        try {
+          await session.release();
+        } finally {
+          temporary.remove();
+        }
       },
     };
   } catch (error) {

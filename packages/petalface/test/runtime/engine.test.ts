@@ -1,0 +1,100 @@
+import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Graph, GraphBuilder, ops, readModel, type Tensor, writeModel } from "onnx-grad";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { PetalfaceError } from "../../src/errors.ts";
+import { openModelFile, openSession, placementOf } from "../../src/runtime/index.ts";
+
+let folder: string;
+let scratch: string;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "petalface-engine-"));
+});
+beforeEach(async () => {
+  scratch = await mkdtemp(join(folder, "scratch-"));
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+/** A product with a frozen matrix, `[2, 4] -> [2, width]`. */
+function product(width = 3): Graph {
+  const b = new GraphBuilder({ name: "product", opset: 18 });
+  const x = b.input("x", { dtype: "float32", shape: [2, 4] });
+  const weight = b.constant(
+    { dtype: "float32", dims: [4, width], data: new Float32Array(4 * width).fill(1) },
+    "weight",
+  );
+  return b.build([ops(b).matmul(x, weight)]);
+}
+
+const feeds = (columns: number): Record<string, Tensor> => ({
+  x: { dtype: "float32", dims: [2, columns], data: new Float32Array(2 * columns).fill(1) },
+});
+
+/** Expects one line for the user, and nothing left in the folder for temporary files. */
+async function expectRefused(work: Promise<unknown>, pattern: RegExp): Promise<void> {
+  const error = await work.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  expect(error).toBeInstanceOf(PetalfaceError);
+  const message = error instanceof Error ? error.message : "";
+  expect(message).toMatch(pattern);
+  expect(message).not.toMatch(/\n|onnxruntime_src/);
+  expect(await readdir(scratch)).toEqual([]);
+}
+
+describe("an engine", () => {
+  it("keeps its placed model in a temporary folder until it is closed", async () => {
+    const session = await openSession(product(), { threads: 1, scratch });
+    expect(await readdir(scratch)).toHaveLength(1);
+    const [result] = Object.values(await session.run(feeds(4)));
+    expect(result?.data).toEqual(new Float32Array(6).fill(4));
+    await session.close();
+    expect(await readdir(scratch)).toEqual([]);
+  });
+
+  it("says which graph onnxruntime refuses and why, and leaves nothing behind", async () => {
+    const graph = product();
+    const nodes = graph.nodes.map((node) => ({ ...node, op: "NoSuchOperator" }));
+    await expectRefused(
+      openSession({ ...graph, nodes }, { threads: 1, scratch }),
+      /^onnxruntime could not load the graph "product" on cpu: .*NoSuchOperator/,
+    );
+  });
+
+  it("says that the weights' file is gone, and leaves nothing behind", async () => {
+    const path = join(folder, "gone.onnx");
+    await writeModel(product(1e5), path);
+    const graph = await readModel(path);
+    await rm(path);
+    await expectRefused(openSession(graph, { threads: 1, scratch }), /gone\.onnx/);
+  });
+
+  it("says that the folder for temporary files cannot be written", async () => {
+    const file = join(folder, "a file");
+    await writeFile(file, "");
+    await expectRefused(openSession(product(), { threads: 1, scratch: file }), /^cannot write .*a file: /);
+  });
+
+  it("leaves nothing behind where a run fails", async () => {
+    const session = await openSession(product(), { threads: 1, scratch });
+    try {
+      await expect(session.run(feeds(5))).rejects.toThrow();
+    } finally {
+      await session.close();
+    }
+    expect(await readdir(scratch)).toEqual([]);
+    await expect(placementOf(product(), feeds(5), { threads: 1, scratch })).rejects.toThrow();
+    expect(await readdir(scratch)).toEqual([]);
+  });
+});
+
+describe("a model file", () => {
+  it("that is none is refused in one line", async () => {
+    const path = join(folder, "no-model.onnx");
+    await writeFile(path, "no model at all");
+    await expectRefused(openModelFile(path, 1), /^onnxruntime could not load .*no-model\.onnx: .*give an ONNX file$/);
+  });
+});
