@@ -210,7 +210,7 @@ describe.skipIf(!oracle.exists)("files that MXNet wrote (needs PETALFACE_SHARED)
     const faces = await openData(join(folder, "faces"));
     expect([faces.length, faces.people.length]).toEqual([24, 6]);
     const twice = await petalface(["data", "pack", rec, "--out", rec]);
-    expect([twice.code, twice.stderr]).toEqual([1, expect.stringContaining("is there already")]);
+    expect([twice.code, twice.stderr]).toEqual([2, expect.stringContaining("is what this command reads")]);
     const judged = await petalface(["quality", rec, "--json"]);
     expect(JSON.parse(judged.stdout).images).toHaveLength(24);
     writeFileSync(join(folder, "faces", "a.lst"), `1\t3\t0/1.jpg\n2\t3\t0/2.jpg\n`);
