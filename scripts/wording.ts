@@ -1,0 +1,45 @@
+/** A phrase in a text that should be written otherwise, or a line that is too long. */
+export interface Finding {
+  /** Counted from 1. */
+  readonly line: number;
+  readonly problem: string;
+}
+
+/** Phrases of this project's early texts that readers did not understand, and what to write instead. */
+export const phrases: readonly (readonly [phrase: RegExp, instead: string])[] = [
+  [/\bmade worse\b/i, "degraded"],
+  [/\bas one likes\b/i, "any"],
+  [/\bhabits?\b/i, "systematic offset, convention"],
+  [/\breckoned\b/i, "estimated"],
+  [/\bfreed (of|from)\b/i, "corrected for, without"],
+];
+
+const longest = 100;
+
+/**
+ * Phrases in a text, whatever its format. A phrase may continue on the next line, also behind the star of a comment.
+ * @returns one finding for each phrase, at the line where it begins
+ */
+export function findPhrases(text: string, list = phrases): Finding[] {
+  const joined = text.replaceAll(/\n[ \t]*(\* |\/\/ |# )?/g, (gap) => `\n${" ".repeat(gap.length - 1)}`);
+  return list.flatMap(([phrase, instead]) => {
+    const pattern = new RegExp(phrase.source.replaceAll(" ", "\\s+"), `g${phrase.flags.replace("g", "")}`);
+    return [...joined.matchAll(pattern)].map(({ 0: found, index }) => ({
+      line: joined.slice(0, index).split("\n").length,
+      problem: `"${found.replaceAll(/\s+/g, " ")}": write ${instead}`,
+    }));
+  });
+}
+
+/** Lines of Markdown text of more than 100 characters; tables, code and lines that a link or a path makes long are left out. */
+export function findLongLines(markdown: string): Finding[] {
+  let fenced = false;
+  return markdown.split("\n").flatMap((text, index) => {
+    if (text.startsWith("```")) fenced = !fenced;
+    const words = text.trim().split(/\s+/).length;
+    const other = fenced || /^(```|\||    )/.test(text) || words < 4;
+    return other || [...text].length <= longest
+      ? []
+      : [{ line: index + 1, problem: `${[...text].length} characters; text has at most ${longest} in a line` }];
+  });
+}

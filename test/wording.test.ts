@@ -1,0 +1,23 @@
+import { expect, it } from "vitest";
+import { findLongLines, findPhrases } from "../scripts/wording.ts";
+
+it("finds a phrase at its line, whatever its case, also over the line breaks of comments and paragraphs", () => {
+  expect(findPhrases("fine\nFaces Made Worse step by step")).toEqual([
+    { line: 2, problem: '"Made Worse": write degraded' },
+  ]);
+  expect(findPhrases("/**\n * faces made\n * worse\n */")).toMatchObject([{ line: 2 }]);
+  expect(findPhrases("// faces made\n  // worse")).toMatchObject([{ line: 1 }]);
+  expect(findPhrases("is made\nworse, and as one likes")).toMatchObject([{ line: 1 }, { line: 2 }]);
+});
+
+it("leaves other words alone", () => {
+  expect(findPhrases("remade worse; inhabit; degraded faces; it made some worse")).toEqual([]);
+});
+
+it("finds long lines of text, and none in tables, code and headings of one long link", () => {
+  const words = "word ".repeat(30).trim();
+  expect(findLongLines(`short\n${words}\n- ${words}`)).toMatchObject([{ line: 2 }, { line: 3 }]);
+  expect(findLongLines(`| ${words} |\n    ${words}\n\`\`\`ts\n${words}\n\`\`\`\n[link](${"x".repeat(200)})`)).toEqual([]);
+  expect(findLongLines(`\`\`\`\n\`\`\`\n${words}`)).toMatchObject([{ line: 3 }]);
+  expect(findLongLines("\u{1f600} ".repeat(50))).toEqual([]);
+});
