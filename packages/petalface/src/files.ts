@@ -15,8 +15,8 @@ export { isUnfinished, removeUnfinished };
 export function writeFailure(path: string, cause: unknown): PetalfaceError {
   const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";
   const known: Readonly<Record<string, string>> = {
-    ENOSPC: "the disk is full; make room on it, then go on",
-    EDQUOT: "the disk quota is used up; make room, then go on",
+    ENOSPC: "the disk is full; free some space, then continue",
+    EDQUOT: "the disk quota is used up; free some space, then continue",
     EROFS: "the file system is read-only; choose another folder, or mount it writable",
     EACCES: "permission denied; choose another folder, or change its permissions",
     EPERM: "permission denied; choose another folder, or change its permissions",
@@ -35,7 +35,7 @@ export async function makeFolder(path: string): Promise<void> {
   }
 }
 
-/** Writes a whole file beside its place, syncs it and renames it in: readers see the old file or the new one. Makes folders. */
+/** Writes a whole temporary file in the same folder, syncs it and renames it: readers see the old file or the new one. Makes folders. */
 export const writeFileSafely = (path: string, content: string | Uint8Array): Promise<void> =>
   writePiecesSafely(path, [typeof content === "string" ? Buffer.from(content) : content]);
 

@@ -11,7 +11,7 @@ export const lockName = "lock.json";
 interface Holder {
   readonly pid: number;
   readonly host: string;
-  /** When the process was started, in the system's own unit where it says so: another process may have its number later. */
+  /** When the process was started, in the system's own unit where that is available: another process may have its number later. */
   readonly started: string;
 }
 
@@ -19,7 +19,7 @@ let taken = 0;
 
 /**
  * Makes this process the only one that writes into a run. A lock whose process has ended is taken over.
- * Dispose of the result to give the run free again. Throws PetalfaceError if another process (or another call in this one) holds it.
+ * Dispose of the result to release the run. Throws PetalfaceError if another process (or another call in this one) holds it.
  */
 export async function lockRun(folder: string): Promise<AsyncDisposable> {
   const path = join(folder, lockName);

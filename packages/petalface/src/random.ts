@@ -14,7 +14,7 @@ export interface Random {
 
 /**
  * Opens a stream. Streams with different seeds are independent, so an epoch, a step or a person gets a stream of its own
- * (`random(seed, "epoch", 3)`) and nothing has to be saved to go on after a kill.
+ * (`random(seed, "epoch", 3)`) and nothing has to be saved to continue after a kill.
  *
  * Generator: sfc32 of Chris Doty-Humphrey's PractRand; its state is a 128-bit hash of the seed's parts.
  *

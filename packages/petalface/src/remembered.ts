@@ -5,7 +5,7 @@ import { writeFileSafely } from "./files.ts";
 import { versions } from "./versions.ts";
 
 /**
- * What was once found out about a model takes time again only where versions differ. Found out anew, and nothing said, where the cache cannot be
+ * Results about a model are computed again only where versions differ. They are computed again without a message where the cache cannot be
  * read or written.
  *
  * @param kind what was found out, as the name of a folder

@@ -1,6 +1,6 @@
 import type { Node } from "../graph/graph.ts";
 
-/** Operators that work along axes from `axis` on or along `axis` alone, with the axis they take unless told. */
+/** Operators that work along axes from `axis` on or along `axis` alone, with their default axis. */
 const ALONG: Readonly<Record<string, { readonly fallback: number; readonly rest: boolean }>> = {
   Softmax: { fallback: -1, rest: false },
   LogSoftmax: { fallback: -1, rest: false },

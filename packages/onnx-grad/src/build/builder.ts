@@ -63,7 +63,7 @@ export class GraphBuilder {
     return this.#opset;
   }
 
-  /** A name nobody has yet, close to `stem`. */
+  /** An unused name, close to `stem`. */
   fresh(stem: string): string {
     return this.#fresh(stem);
   }

@@ -247,15 +247,15 @@ export function ops(b: GraphBuilder) {
     slice,
     /** Mirrors `x` along axes of known length. */
     flip: (x: string, axes: readonly number[]): string => {
-      const turned = axes.filter((a) => shape(x)[a] !== 1);
-      if (turned.length === 0) return x;
+      const flipped = axes.filter((a) => shape(x)[a] !== 1);
+      if (flipped.length === 0) return x;
       const far = -(2 ** 31);
       return slice(
         x,
-        turned.map(() => -1),
-        turned.map(() => far),
-        turned,
-        turned.map(() => -1),
+        flipped.map(() => -1),
+        flipped.map(() => far),
+        flipped,
+        flipped.map(() => -1),
       );
     },
     /** Zeros around `x`: all starts, then all ends. Negative counts crop. */

@@ -111,7 +111,7 @@ function externalOf(
 /** AttributeProto.AttributeType. */
 const KIND = { float: 1, int: 2, string: 3, tensor: 4, graph: 5, floats: 6, ints: 7, strings: 8, graphs: 10 } as const;
 
-/** A node that is not typed yet. Constant nodes keep their value beside it, for it may lie in a file. */
+/** A node that is not typed yet. Constant nodes keep their value separately, because it may be in a file. */
 export interface DecodedNode {
   readonly node: Node;
   readonly constant?: Constant;

@@ -6,7 +6,7 @@ import { decodeProto, type TensorProto } from "./proto.ts";
 import { locate, startSource } from "./source.ts";
 import { SELF, thinModel } from "./thin.ts";
 
-/** A file beside a model that holds some of its weights. */
+/** A file next to a model with some of its weights. */
 export interface ExternalFile {
   /** Its name as the model writes it, relative to the model's folder. */
   readonly location: string;

@@ -134,13 +134,13 @@ export interface WriteOptions {
    * from another format. Each gives as many bytes as its constant has.
    */
   readonly contents?: ReadonlyMap<string, () => AsyncIterable<Uint8Array>>;
-  /** Constants in files that lie beside the model stay there, as ONNX external data. Without it the model is one self-contained file. */
+  /** Constants in files next to the model stay there, as ONNX external data. Without it the model is one self-contained file. */
   readonly keepExternal?: boolean;
 }
 
 /**
  * Writes the graph as one ONNX file, self-contained unless asked otherwise. Weights are streamed from their files. The file appears complete or not at all:
- * it is written beside its place, synced and renamed. Its folder is made. Throws OnnxGradError beyond 2 GiB or if it cannot be written.
+ * it is written to a temporary file in its folder, synced and renamed. Its folder is made. Throws OnnxGradError beyond 2 GiB or if it cannot be written.
  */
 export async function writeModel(graph: Graph, path: string, options: WriteOptions = {}): Promise<void> {
   const folder = dirname(resolve(path));

@@ -13,7 +13,7 @@ const SIDE = 64 << 10;
 /** Where tensors start in that file: multiples of a page, so that each can be mapped by itself. */
 const PAGE = 4096;
 const SIDE_FILE = "constants.bin";
-/** Nobody reads a placed model after this process: syncing it would only take time. */
+/** A placed model is not read after this process ends: syncing it would only take time. */
 const forNow = { sync: false };
 
 /**
@@ -23,7 +23,7 @@ const forNow = { sync: false };
  * Throws OnnxGradError if a weights file is gone or too short.
  */
 export async function placeModel(graph: Graph, dir: string): Promise<string> {
-  // Writing would make it, and nobody would remove it.
+  // Writing would create the folder, and nothing would remove it.
   if ((await stat(dir).catch(() => undefined))?.isDirectory() !== true)
     throw new OnnxGradError(`${dir}: cannot be written: there is no such folder`);
   const links = new Map<string, string>();

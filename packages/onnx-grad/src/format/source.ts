@@ -31,7 +31,7 @@ export function startSource({ path, size }: PositionedFile): Source {
 }
 
 /**
- * The file behind the location of an external tensor, looked up once. Only regular files inside the model's folder are given, or beside the
+ * The file behind the location of an external tensor, looked up once. Only regular files inside the model's folder are given, or next to the
  * file that the model's own path links to (model caches keep both as links into one folder). A text says why there is none.
  */
 export function locate(source: Source, location: string): DataFile | string {
@@ -51,7 +51,7 @@ function look(path: string, location: string): DataFile | string {
   try {
     const named = resolve(join(dirname(path), ...parts));
     const stat = statSync(named, { throwIfNoEntry: false });
-    if (stat?.isFile() !== true) return `${shown} no file beside the model; put it there`;
+    if (stat?.isFile() !== true) return `${shown} no file next to the model; put it there`;
     const file = realpathSync(named);
     const roots = [realpathSync(dirname(path)), dirname(realpathSync(path))];
     const inside = roots.some((root) => file.startsWith(root.endsWith(sep) ? root : root + sep));

@@ -34,7 +34,7 @@ const unfinished = /^\.unfinished-([0-9a-f]{8})-(\d+)-[0-9a-z]+$/;
 export const isUnfinished = (name: string): boolean => unfinished.test(name);
 
 /**
- * Opens a file beside its place: readers see the old file or the new one, never a part. Folders are made. A link is followed, and the
+ * Opens a temporary file in the folder of its final place: readers see the old file or the new one, never a part. Folders are made. A link is followed, and the
  * mode of a file that is replaced is kept.
  *
  * @throws what the system says, or an Error where the place is held by something that is no regular file
@@ -46,14 +46,14 @@ export async function openAtomicFile(path: string, options: AtomicOptions = {}):
   if (earlier !== undefined && !earlier.isFile())
     throw new Error(earlier.isDirectory() ? "it is a folder; name a file in it" : "it is not a regular file");
   const random = Math.random().toString(36).slice(2, 12);
-  const beside = join(options.workIn ?? dirname(place), `.unfinished-${host}-${process.pid}-${random}`);
-  let file: FileHandle | undefined = await openIn(beside);
+  const temporary = join(options.workIn ?? dirname(place), `.unfinished-${host}-${process.pid}-${random}`);
+  let file: FileHandle | undefined = await openIn(temporary);
   const discard = async (): Promise<void> => {
     if (file === undefined) return;
     const open = file;
     file = undefined;
     await open.close().catch(() => undefined);
-    await rm(beside, { force: true }).catch(() => undefined);
+    await rm(temporary, { force: true }).catch(() => undefined);
   };
   if (earlier !== undefined) await file.chmod(earlier.mode & 0o7777).catch(() => undefined);
   return {
@@ -69,10 +69,10 @@ export async function openAtomicFile(path: string, options: AtomicOptions = {}):
       try {
         if (sync) await file.sync();
         await file.close();
-        await rename(beside, place).catch(async (error: unknown) => {
+        await rename(temporary, place).catch(async (error: unknown) => {
           if (options.workIn === undefined) throw error;
           await makeFolder(dirname(place));
-          await rename(beside, place);
+          await rename(temporary, place);
         });
       } catch (error) {
         await discard();
@@ -121,7 +121,7 @@ export async function makeFolder(path: string): Promise<void> {
 
 /**
  * Removes unfinished files from a folder: those whose process on this machine has ended, or with `all` every one.
- * Use `all` only where nobody else can be writing.
+ * Use `all` only where no other process can be writing.
  */
 export async function removeUnfinished(folder: string, { all = false } = {}): Promise<void> {
   for (const name of await readdir(folder).catch(() => [])) {

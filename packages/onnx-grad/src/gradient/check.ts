@@ -17,7 +17,7 @@ export interface CheckOptions {
   /** Step of the finite differences, in units of the values; 0.01 unless given. Larger steps drown float32 noise, smaller ones bends. */
   readonly step?: number;
   /**
-   * Random directions for each `wrt` with more than 8 elements, beside the gradient's own; 2 unless given.
+   * Random directions for each `wrt` with more than 8 elements, in addition to the gradient's own; 2 unless given.
    * Smaller ones are checked element by element. A part of a tensor whose gradient is wrongly zero shows only in them.
    */
   readonly directions?: number;
@@ -83,7 +83,7 @@ export async function checkGradients(graph: Graph, options: CheckOptions): Promi
   return { worst: Math.max(0, ...errors.values()), errors };
 }
 
-/** The graph with constants turned into inputs, so that they can be moved. */
+/** The graph with constants as inputs, so that they can be varied. */
 function withInputs(graph: Graph, names: readonly string[]): Graph {
   const constants = new Map(graph.constants);
   const types = new Map(graph.types);

@@ -1,5 +1,5 @@
 /**
- * Gives out names that nobody has yet, close to a wanted one: the stem itself, else the stem with a
+ * Gives out unused names, close to a wanted one: the stem itself, else the stem with a
  * number. Names in `taken` are avoided; what is given out is added to it.
  */
 export function freshNames(taken: Set<string>): (stem: string) => string {

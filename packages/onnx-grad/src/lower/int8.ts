@@ -14,7 +14,7 @@ interface Product {
   readonly x: string;
   readonly weight: string;
   readonly bias: string | undefined;
-  readonly turned: boolean;
+  readonly transposed: boolean;
 }
 
 function productOf(node: Node, constants: ReadonlyMap<string, Constant>): Product | undefined {
@@ -22,22 +22,22 @@ function productOf(node: Node, constants: ReadonlyMap<string, Constant>): Produc
   const constant = constants.get(weight);
   if (node.domain !== "" || constant?.dtype !== "float32" || constant.dims.length !== 2) return undefined;
   if (Math.min(...constant.dims) < shortest) return undefined;
-  if (node.op === "MatMul") return { x, weight, bias: undefined, turned: false };
-  const turned = intOf(node, "transB", 0) === 1;
+  if (node.op === "MatMul") return { x, weight, bias: undefined, transposed: false };
+  const transposed = intOf(node, "transB", 0) === 1;
   const plain = intOf(node, "transA", 0) === 0 && floatOf(node, "alpha", 1) === 1 && floatOf(node, "beta", 1) === 1;
-  const outputs = constant.dims[turned ? 0 : 1];
+  const outputs = constant.dims[transposed ? 0 : 1];
   const fits =
     bias === undefined || (constants.get(bias)?.dims.length === 1 && constants.get(bias)?.dims[0] === outputs);
-  return node.op === "Gemm" && plain && fits ? { x, weight, bias, turned } : undefined;
+  return node.op === "Gemm" && plain && fits ? { x, weight, bias, transposed } : undefined;
 }
 
 /** int8 weights `[inputs, outputs]` and a scale for each output. */
-function quantize(constant: Constant, turned: boolean): { weights: Tensor; scales: Tensor } {
-  const { dims, bytes, scales } = toBytes(readTensor(constant), { axis: turned ? 0 : 1, signed: true });
+function quantize(constant: Constant, transposed: boolean): { weights: Tensor; scales: Tensor } {
+  const { dims, bytes, scales } = toBytes(readTensor(constant), { axis: transposed ? 0 : 1, signed: true });
   const [rows, columns] = dims as [number, number];
-  const [inputs, outputs] = turned ? [columns, rows] : [rows, columns];
-  const data = turned ? new Int8Array(bytes.length) : bytes;
-  if (turned)
+  const [inputs, outputs] = transposed ? [columns, rows] : [rows, columns];
+  const data = transposed ? new Int8Array(bytes.length) : bytes;
+  if (transposed)
     for (let row = 0; row < rows; row++)
       for (let column = 0; column < columns; column++)
         data[column * rows + row] = bytes[row * columns + column] as number;
@@ -62,13 +62,13 @@ export function int8Products(graph: Graph): Graph {
     constants.set(name, value);
     return name;
   };
-  const quantized = ({ weight, turned }: Product): readonly string[] => {
-    const key = `${weight} ${turned}`;
+  const quantized = ({ weight, transposed }: Product): readonly string[] => {
+    const key = `${weight} ${transposed}`;
     const known = made.get(key);
     if (known !== undefined) return known;
-    const { weights, scales } = quantize(graph.constants.get(weight) as Constant, turned);
+    const { weights, scales } = quantize(graph.constants.get(weight) as Constant, transposed);
     const zeros: Tensor = { dtype: "int8", dims: scales.dims, data: new Int8Array(scales.data.length) };
-    const stem = `${weight}_int8${turned ? "_turned" : ""}`;
+    const stem = `${weight}_int8${transposed ? "_transposed" : ""}`;
     const names = [constant(stem, weights), constant(`${stem}_scale`, scales), constant(`${stem}_zero`, zeros)];
     made.set(key, names);
     return names;

@@ -4,7 +4,7 @@ import type { Graph, Node } from "../graph/graph.ts";
 
 /**
  * What stands for a node: undefined keeps it as it is; otherwise the values that take the places of its outputs, which the
- * function has built with `o` (or found). An output that nobody uses may be given as the empty string.
+ * function has built with `o` (or found). An unused output may be given as the empty string.
  */
 export type Replace = (o: Ops, node: Node) => readonly string[] | undefined;
 

@@ -7,7 +7,7 @@ import { type SignedBytes, toBytes } from "./bytes.ts";
 
 /** How {@link quantise} rounds. */
 export interface QuantiseOptions {
-  /** Least and largest number of values, as measured on examples; those of {@link quantisedValues}. Without them ranges are found anew for every batch. */
+  /** Least and largest number of values, as measured on examples; those of {@link quantisedValues}. Without them ranges are computed for every batch. */
   readonly ranges?: ReadonlyMap<string, readonly [low: number, high: number]> | undefined;
   /** Nodes that stay as they are. */
   keep(node: Node): boolean;
@@ -139,9 +139,9 @@ function dynamicLayer(b: GraphBuilder, o: Ops, node: Node, layer: Layer, { dims,
   const [input = "", , bias = ""] = node.inputs;
   const [output = ""] = node.outputs;
   const [x = "", scale = "", zero = ""] = b.addAll("DynamicQuantizeLinear", [input], {}, { outputs: 3 });
-  const turned = node.op === "Gemm" && layer.weightAxis === 0;
+  const isTransposed = node.op === "Gemm" && layer.weightAxis === 0;
   const unsigned: Tensor = { dtype: "uint8", dims, data: Uint8Array.from(bytes, (value) => value + 128) };
-  const stored = b.constant(turned ? transposed(unsigned) : unsigned, `${layer.weight}_uint8`);
+  const stored = b.constant(isTransposed ? transposed(unsigned) : unsigned, `${layer.weight}_uint8`);
   const middle = b.constant({ dtype: "uint8", dims: [], data: Uint8Array.of(128) }, "middle");
   const conv = node.op === "Conv";
   const sums = b.add(conv ? "ConvInteger" : "MatMulInteger", [x, stored, zero, middle], conv ? node.attributes : {});

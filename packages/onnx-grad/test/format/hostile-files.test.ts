@@ -277,17 +277,17 @@ describe("external data", () => {
     ["a folder's parent", { location: "folder.bin/../../secret.bin" }, /outside the model's folder/],
     ["an absolute path", { location: "/etc/passwd" }, /outside the model's folder/],
     ["a UNC path", { location: "\\\\host\\share\\w.bin" }, /outside the model's folder/],
-    ["a URL", { location: "file:///etc/passwd" }, /no file beside the model/],
+    ["a URL", { location: "file:///etc/passwd" }, /no file next to the model/],
     ["a link out, absolute", { location: "absolute.bin" }, /a link to a file outside the model's folder/],
     ["a link out, relative", { location: "relative.bin" }, /a link to a file outside the model's folder/],
     ["a linked folder", { location: "up/secret.bin" }, /a link to a file outside the model's folder/],
-    ["a link to nothing", { location: "dangling.bin" }, /no file beside the model/],
+    ["a link to nothing", { location: "dangling.bin" }, /no file next to the model/],
     ["a link to itself", { location: "loop.bin" }, /no file that can be read \(ELOOP\)/],
-    ["a folder", { location: "folder.bin" }, /no file beside the model/],
-    ["its own folder", { location: "." }, /no file beside the model/],
+    ["a folder", { location: "folder.bin" }, /no file next to the model/],
+    ["its own folder", { location: "." }, /no file next to the model/],
     ["a file used as a folder", { location: "w.bin/x" }, /no file/],
     ["a name too long", { location: "n".repeat(1_000_000) }, /no file/],
-    ["a name of control characters", { location: "\u001b[2J\nfake: line" }, /no file beside the model/],
+    ["a name of control characters", { location: "\u001b[2J\nfake: line" }, /no file next to the model/],
     ["more than the file", { location: "w.bin", offset: "8" }, /takes 8000 bytes from 8 of a file of 8000 bytes/],
     ["far beyond the file", { location: "w.bin", offset: "9007199254740991" }, /takes 8000 bytes from/],
     ["a negative place", { location: "w.bin", offset: "-4096" }, /starts at offset -4096/],
@@ -303,10 +303,10 @@ describe("external data", () => {
   it.skipIf(process.platform === "win32")("is refused in pipes and devices", async () => {
     const path = arrange(place({ location: "pipe.bin" }));
     execFileSync("mkfifo", [join(dirname(path), "pipe.bin")]);
-    expect(await refusal(path)).toMatch(/no file beside the model/);
+    expect(await refusal(path)).toMatch(/no file next to the model/);
     const zero = arrange(place({ location: "zero.bin" }));
     symlinkSync("/dev/zero", join(dirname(zero), "zero.bin"));
-    expect(await refusal(zero)).toMatch(/no file beside the model/);
+    expect(await refusal(zero)).toMatch(/no file next to the model/);
   });
 
   it("is read where model and data are links into one folder, as model caches keep them", async () => {

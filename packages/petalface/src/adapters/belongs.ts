@@ -47,7 +47,7 @@ export function refuseOther(what: string, record: BackboneRecord, backbone: Back
     throw new PetalfaceError(`${what} was trained on the output "${record.output}"; give --output ${record.output}`);
 }
 
-/** Refuses to train beside weights of 8 bits. Throws PetalfaceError that says what to do. */
+/** Refuses to train an adapter for weights of 8 bits. Throws PetalfaceError that says what to do. */
 export function refuseQuantised({ path, graph }: Backbone): void {
   const nodes = quantisedNodes(graph);
   if (nodes > 0) throw new PetalfaceError(`${path}: ${quantisedAdvice(nodes)}`);
@@ -55,7 +55,7 @@ export function refuseQuantised({ path, graph }: Backbone): void {
 
 /** What to do with a model whose weights are 8-bit integers, found in so many nodes. */
 export const quantisedAdvice = (nodes: number): string =>
-  `its numbers are 8-bit integers (${nodes} nodes), beside which nothing can be trained; adapt the float model that it was made from, then write 8 bits with petalface export --precision int8`;
+  `its weights are 8-bit integers (${nodes} nodes), for which no adapter can be trained; adapt the float model that it was made from, then write 8 bits with petalface export --precision int8`;
 
 /** Whether two preprocessings are one, to what a decimal number may lose. */
 function sameFeeding(a: Preprocessing, b: Preprocessing): boolean {

@@ -18,7 +18,7 @@ export interface BuildOptions {
   readonly alpha: "quality" | "input" | number;
   /** Fixed batch; open unless given. */
   readonly batch?: number;
-  /** What is silent by chance; needs a fixed batch. */
+  /** What is set to 0 at random; needs a fixed batch. */
   readonly noise?: NoiseOptions;
   /** Running statistics of the configuration's batch normalisations, or `batch` for those of the batch, as in training. */
   readonly statistics?: Float32Array | "batch" | undefined;
@@ -33,7 +33,7 @@ export interface AdaptedBuild {
   /** Alpha `[N]`. */
   readonly alpha: string;
   readonly layout: Layout;
-  /** Inputs that every step draws anew. */
+  /** Inputs with new random values in every step. */
   readonly noise: readonly NoiseInput[];
   /** With `statistics: "batch"`: the batch's own. */
   readonly batchStatistics?: BatchStatistics;
@@ -133,7 +133,7 @@ export function buildAdapted(backbone: Backbone, config: AdapterConfig, options:
   };
 }
 
-/** Inputs beside the image: which tokens pass, `[N, kept, tokens]`. */
+/** Inputs in addition to the image: which tokens pass, `[N, kept, tokens]`. */
 function selectionInputs(b: GraphBuilder, graph: Graph, image: string): NoiseInput[] {
   return graph.inputs
     .filter((name) => name !== image)

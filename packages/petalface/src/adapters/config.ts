@@ -39,7 +39,7 @@ export interface AdapterConfig {
   readonly backbone: BackboneRecord;
   /** How a face becomes alpha. */
   readonly calibration: Calibration;
-  /** Weights of the quality measure, where it has some; saved beside the adapter's own. */
+  /** Weights of the quality measure, where it has some; saved with the adapter's own. */
   readonly weights?: QualityWeights | undefined;
 }
 

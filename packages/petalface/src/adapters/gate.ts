@@ -14,7 +14,7 @@ export const gateNames = ["low", "twin", "single", "hat"] as const;
 /** In how many equal parts a gate cuts the rank channels. */
 export const gateParts = (gate: Gate): 1 | 2 => (gate === "twin" || gate === "hat" ? 2 : 1);
 
-/** Whether the adapter is silent at alpha = 1, so that the adapted model there is the frozen one. */
+/** Whether the adapter is inactive at alpha = 1, so that the adapted model there is the frozen one. */
 export const closesOnSharp = (gate: Gate): boolean => gate === "low" || gate === "hat";
 
 /** Weights of the gate's parts for one alpha, times `scale`. The formula that {@link buildGate} puts into a graph. */

@@ -10,7 +10,7 @@ export interface LowRank {
   readonly up: string;
   /** Weights the rank channels; absent where every image has the same. */
   readonly gating: Gating | undefined;
-  /** Silences some of the numbers of a product's output, whose features lie along `axis`, for each of `parts` equal parts of the rank by itself. */
+  /** Sets some numbers of a product's output to 0, separately for each of `parts` equal parts of the rank. Features lie along `axis`. */
   readonly silence?: { readonly parts: number; apply(delta: string, axis: number, part: number): string } | undefined;
 }
 
@@ -52,7 +52,7 @@ export function lowRankDelta(
   return inParts(o, adapter, gated(u, axis), axis, (part, weights) => o.matmul(part, o.transpose(weights, [1, 0])));
 }
 
-/** The up projection of rank channels `u` that lie along `axis`; where something is silenced, of each part by itself. */
+/** The up projection of rank channels `u` that lie along `axis`; where something is set to 0, separately for each part. */
 function inParts(
   o: Ops,
   { up, silence }: LowRank,

@@ -4,7 +4,7 @@ import { random } from "../random.ts";
 import { residualSums } from "./branches.ts";
 import { gating } from "./gating.ts";
 
-/** What is silent by chance in a training graph, as shares; nothing where absent. */
+/** What a training graph sets to 0 at random, as shares; nothing where absent. */
 export interface NoiseOptions {
   /** Of the rank channels of each site. */
   readonly rank?: number | undefined;
@@ -16,7 +16,7 @@ export interface NoiseOptions {
   readonly feature?: number | undefined;
 }
 
-/** A graph input that every step draws anew. */
+/** A graph input with new random values in every step. */
 export interface NoiseInput {
   readonly name: string;
   /** Of one image. */
@@ -28,14 +28,14 @@ export interface NoiseInput {
   readonly draw: { readonly below: number } | { readonly shares: readonly number[] } | { readonly of: number };
 }
 
-/** Silences by chance while a graph is copied. */
+/** Adds random zeros while a graph is copied. */
 export interface Noise {
   readonly inputs: readonly NoiseInput[];
   /** The node with the builder's names in, the node to push out; nodes before it are pushed here. */
   rewrite(node: Node, original: Node): Node;
-  /** Factors on the rank channels of a site, `[N, rank]`; undefined where none is silenced. */
+  /** Factors on the rank channels of a site, `[N, rank]`; undefined where none is set to 0. */
   ranks(site: string): string | undefined;
-  /** Silences what an adapter adds, `delta`, whose features lie along `axis`. `key` tells the parts of a network apart. */
+  /** Sets parts of an adapter's output `delta` to 0. Features lie along `axis`; `key` distinguishes the parts of a network. */
   output(delta: string, axis: number, key: string): string;
 }
 

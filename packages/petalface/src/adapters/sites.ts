@@ -106,9 +106,9 @@ function describe(
   shapeOf: (value: string) => Shape,
 ): Omit<Site, "rows" | "branch"> {
   const [first = 0, second = 0, kh = 1, kw = 1] = weight;
-  const turned = node.op === "Gemm" && intOf(node, operand === 1 ? "transB" : "transA", 0) !== 0;
+  const transposed = node.op === "Gemm" && intOf(node, operand === 1 ? "transB" : "transA", 0) !== 0;
   // [out, in]: a convolution, a weight on the left, or the transpose of one on the right.
-  const outFirst = node.op === "Conv" || (operand === 0) !== turned;
+  const outFirst = node.op === "Conv" || (operand === 0) !== transposed;
   const [inputs, outputs] = outFirst ? [second, first] : [first, second];
   const elements = (value: string): number =>
     shapeOf(value).reduce<number>((product, dim) => product * (typeof dim === "number" ? dim : dim.times), 1);

@@ -120,7 +120,7 @@ export async function loadAdapter(folder: string, backbone: Backbone): Promise<A
 
 /**
  * Throws PetalfaceError where something was made when models were known by their `.onnx` file alone, on a model whose weights lie in another
- * file: nobody can tell any more whether it was made on these weights.
+ * file: it is then unknown whether it was made on these weights.
  *
  * @param file that holds the hash, and `field` its place there
  */

@@ -22,7 +22,7 @@ export interface AuditOptions {
   readonly against?: FaceData | undefined;
   /** Loads faces at 112 px for comparing pictures. */
   readonly pictures: Loader;
-  /** A model that says who looks like whom, and a loader at its size. */
+  /** A model that measures which people look alike, and a loader at its size. */
   readonly model?:
     | { readonly embedder: Embedder; readonly loader: Loader; readonly session: SessionOptions }
     | undefined;
@@ -44,7 +44,7 @@ export interface Audit {
   readonly near: readonly CopyGroup[];
   /** False where so many pictures look alike that not every pair was compared. */
   readonly complete: boolean;
-  /** With a model: faces of `data` that do not look like their person, and where the line was drawn; undefined levels where nobody could be compared. */
+  /** With a model: faces of `data` that do not look like their person, and the level used; undefined levels where no person could be compared. */
   readonly outliers?: { readonly levels: Levels | undefined; readonly faces: readonly Outlier[] } | undefined;
   /** With `against`: people of equal name, and with a model those who look like one. */
   readonly shared?:

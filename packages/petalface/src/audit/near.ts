@@ -27,7 +27,7 @@ export interface NearPairs {
  * Finds pairs of hashes that differ in at most {@link nearBits} bits, without comparing all with all: the hash is cut into bands, and only
  * hashes with an equal band are compared (Norouzi, Punjani and Fleet 2012, "Fast search in Hamming space with multi-index hashing", with bands that
  * must be equal). With b bands every pair within b - 1 bits is found, and of those that differ in 31 bits at random places 99.9 % with 24
- * bands and 90 % with 16. Memory: 12 bytes a picture beside the hashes. A pair is told once.
+ * bands and 90 % with 16. Memory: 12 bytes a picture in addition to the hashes. A pair is reported once.
  *
  * @param hashes `count` times 8 words
  * @param skip pictures that take no part
@@ -81,7 +81,7 @@ function bandOf(hashes: Uint32Array, picture: number, from: number, to: number):
   return (low | high) & ((1 << (to - from)) - 1);
 }
 
-/** Whether an earlier band is equal too, which then told of the pair. */
+/** Whether an earlier band is equal too, which then reported the pair. */
 function metBefore(hashes: Uint32Array, one: number, other: number, edges: readonly number[], band: number): boolean {
   for (let before = 0; before < band; before++) {
     const [from, to] = [edges[before] as number, edges[before + 1] as number];

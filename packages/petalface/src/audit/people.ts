@@ -12,7 +12,7 @@ export interface Outlier {
   readonly face: number;
   /** Cosine with the mean direction of its person's other faces. */
   readonly own: number;
-  /** Whom it looks like instead, and the cosine with that person's mean; undefined where it looks like nobody in the set. */
+  /** The person it resembles instead, and the cosine with that person's mean; undefined where it resembles no person of the set. */
   readonly like: { readonly person: number; readonly cosine: number } | undefined;
 }
 
@@ -157,7 +157,7 @@ export async function findOutliers(
   return { levels, outliers: outliers.sort((a, b) => a.own - b.own || a.face - b.face) };
 }
 
-/** People of `one` whose mean direction is at least `level` near to somebody's of `other`; the nearest is told. */
+/** People of `one` whose mean direction is at least `level` near to that of a person of `other`; the nearest is reported. */
 export async function findShared(
   one: People,
   other: People,
@@ -169,7 +169,7 @@ export async function findShared(
     matcher,
     {
       probes: unitRows(one.centres, one.width),
-      // Nobody is known to be anybody's mate.
+      // No two faces are known to show one person.
       probeLabels: new Int32Array(one.faces.length).fill(-1),
       gallery: rowsOf(unitRows(other.centres, other.width), other.width),
       galleryLabels: Int32Array.from(other.faces.keys()),

@@ -10,7 +10,7 @@ import { type PairSums, type Separation, separationOf, separationsOf } from "./s
 export interface PreprocessingCandidate extends Preprocessing, Separation {
   /** As `--normalize` takes it. */
   readonly normalize: string;
-  /** Whether this is how the model was fed without being told otherwise. */
+  /** Whether this is the model's default preprocessing. */
   readonly assumed: boolean;
   /** How surely it separates people better than the assumed one: share of the resamples over people in which it does, 0 to 1. */
   readonly better: number;
@@ -77,7 +77,7 @@ const clearly = 1.25;
 /**
  * Finds out whether faces are fed to a model as it was trained: the order of channels and the normalisation under which it tells people apart best is the
  * right one. Each candidate embeds the same faces; what counts is d', the distance between the cosines of one person's pairs and those of different people in units
- * of their spread. Differences are resampled over people (200 times). All normalisations are tried in one order of channels, then the other order. Where nobody is named, a face's copies (mirrored, at half the resolution) are the pairs
+ * of their spread. Differences are resampled over people (200 times). All normalisations are tried in one order of channels, then the other order. Where no person is named, a face's copies (mirrored, at half the resolution) are the pairs
  * of one person.
  *
  * @throws PetalfaceError if a face cannot be read
@@ -123,8 +123,8 @@ export async function comparePreprocessing(request: PreprocessingRequest): Promi
     tried.push(...(await tryAll(first, total)));
     // The order of channels matters as much under each normalisation, so it is changed under the best one and the assumed one only.
     const leading = new Set([bestOf(tried).way, first[0] as Way]);
-    const turned = [...leading].map((way): Way => ({ ...way, channels: other(way.channels), assumed: false }));
-    tried.push(...(await tryAll(turned, total)));
+    const reordered = [...leading].map((way): Way => ({ ...way, channels: other(way.channels), assumed: false }));
+    tried.push(...(await tryAll(reordered, total)));
   } finally {
     await session.close();
   }
@@ -145,13 +145,13 @@ export async function comparePreprocessing(request: PreprocessingRequest): Promi
     })
     .sort((a, b) => b.distance - a.distance);
   const assumed = candidates.find((candidate) => candidate.assumed);
-  const turned = candidates.find(
+  const reordered = candidates.find(
     ({ normalize, channels }) => normalize === assumed?.normalize && channels !== assumed.channels,
   );
   // Two pictures of one person that are no nearer than those of two people: no recogniser of such faces at all.
   const tells = (candidates[0]?.distance ?? 0) > 0.5 && people >= leastPeople;
   const instead = candidates.find(
-    (one) => one.better >= sure && (one === turned || one.distance > clearly * (assumed?.distance ?? 0)),
+    (one) => one.better >= sure && (one === reordered || one.distance > clearly * (assumed?.distance ?? 0)),
   );
   return {
     verdict: !tells ? "unsure" : instead ? "wrong" : "right",
@@ -160,7 +160,7 @@ export async function comparePreprocessing(request: PreprocessingRequest): Promi
     same,
     faces: faces.length,
     people,
-    tellsChannels: tells && turned !== undefined && (turned.better >= sure || turned.better <= 1 - sure),
+    tellsChannels: tells && reordered !== undefined && (reordered.better >= sure || reordered.better <= 1 - sure),
   };
 }
 

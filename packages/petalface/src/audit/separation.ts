@@ -20,7 +20,7 @@ export interface PairSums {
  * Sums of the cosines of all pairs of embeddings, by the people that they show.
  *
  * @param rows embeddings, `persons.length x width`, row-major, of any length
- * @param persons whom each shows, numbered from 0
+ * @param persons the person that each shows, numbered from 0
  */
 export function separationsOf(rows: Float32Array, width: number, persons: readonly number[]): PairSums {
   const people = 1 + persons.reduce((most, person) => Math.max(most, person), -1);

@@ -145,7 +145,7 @@ const mostOfOthers = 65536;
 const mostStages = 8;
 
 /**
- * Reads `NAME[:key=value,...]`: a family with its sizes, or a preset and what differs from it. Lists are written with `/`. Beside the sizes:
+ * Reads `NAME[:key=value,...]`: a family with its sizes, or a preset and what differs from it. Lists are written with `/`. Other keys:
  * `rank` and `scale` of an adapter in the checkpoint, `channels=rgb|bgr`.
  *
  * @throws PetalfaceError (wrong usage) where name, key or value is none, or the sizes do not fit together

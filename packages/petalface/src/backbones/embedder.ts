@@ -16,7 +16,7 @@ export interface EmbeddingModel {
   readonly output: string;
   /** Output that holds alpha `[N]`, where the graph judges quality itself. */
   readonly alpha?: string;
-  /** Where the graph is told the quality of each face. */
+  /** Where the graph takes the quality of each face. */
   readonly scores?: ToldScores | undefined;
   readonly size: number;
   readonly width: number;
@@ -48,7 +48,7 @@ export async function openEmbedder(
         throw new PetalfaceError(`cannot embed ${count} faces of ${pixels.length} bytes; at most ${batch} at a time`);
       if (model.scores !== undefined && scores?.length !== count)
         throw new PetalfaceError(
-          "this model is told the quality of each face, and here faces come without: give a manifest with a column quality",
+          "this model needs a quality score for each face, and these faces have none: give a manifest with a column quality",
         );
       // A full batch whatever the count: the same rows then give the same bits in every call.
       const feeds: Record<string, Tensor> = { [model.input]: toInput(pixels, count, batch, model.size, model.spec) };

@@ -91,7 +91,7 @@ export interface WriteNetworkOptions {
   /** How the network wants its faces. */
   readonly preprocessing: Preprocessing;
   readonly signal?: AbortSignal;
-  /** Told now and then: bytes written, bytes in all. */
+  /** Called from time to time with the bytes written and the bytes in all. */
   readonly progress?: (written: number, total: number) => void;
   /** Weights of so many bytes and more get a file of their own; what one ONNX file holds unless given. */
   readonly apart?: number;
@@ -108,7 +108,7 @@ export interface WrittenNetwork {
 
 /**
  * Writes a matched network as one ONNX file, the weights streamed from the checkpoint a few megabytes at a time. Weights of 2 GiB and more, which
- * one file cannot hold, go to `MODEL.safetensors` beside it. Whole or not at all.
+ * one file cannot hold, go to `MODEL.safetensors` next to it. Written completely or not at all.
  *
  * @throws PetalfaceError where the checkpoint is damaged, has changed, or holds weights that are not finite
  */

@@ -1,8 +1,8 @@
-/** A model that is told the quality of each face. */
+/** A model that takes the quality of each face as an input. */
 export interface ToldScores {
   /** Input that takes the scores, `[N]`. */
   readonly input: string;
-  /** The score of copies made worse, for which nobody gave one; undefined where there is none. */
+  /** The score of degraded copies, which have no external score; undefined where there is none. */
   readonly degraded: number | undefined;
 }
 
@@ -29,7 +29,7 @@ export interface Embedder {
    * {@link scores} asks for it.
    */
   embed(pixels: Uint8Array, count: number, scores?: Float32Array): Promise<Embeddings>;
-  /** How the model is told the quality of faces, where it does not see it. */
+  /** How the model takes the quality of faces, where it does not compute it. */
   readonly scores?: ToldScores | undefined;
   /** The largest count that one call takes; the fastest too. */
   readonly batch: number;

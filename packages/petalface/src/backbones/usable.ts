@@ -74,7 +74,7 @@ export async function proveBatches(path: string, fixed: Graph, opened: Graph, sp
 }
 
 /**
- * Refuses a model of open batch whose embedding of a face depends on the faces beside it. Mostly the graph alone shows that it does not. Where
+ * Refuses a model of open batch whose embedding of a face depends on the other faces in its batch. Mostly the graph alone shows that it does not. Where
  * its rows cannot be followed (a batch normalisation that the exporter took apart, say), three images are embedded alone and together.
  *
  * @param path names the model in the error

@@ -15,7 +15,7 @@ import type { CheckpointTensor, Plain, Quantizer, Storage, TensorGroup } from ".
 const MOST_VALUES = 2_000_000;
 const COST = 10;
 const DEEPEST = 64;
-/** Metadata are for people: what is longer is cut and says so. */
+/** Metadata are for people: longer text is cut and marked. */
 const LONGEST_LIST = 256;
 const LONGEST_TEXT = 1000;
 const MOST_PLAIN = 20_000;
@@ -136,7 +136,7 @@ function mapQuantizer<T, Other>({ scales, zeroPoints, axis }: Quantizer<T>, map:
 const count = (tensors: ReadonlyMap<string, CheckpointTensor>): number =>
   [...tensors.values()].reduce((sum, { elements }) => sum + elements, 0);
 
-/** Beside quantised weights PyTorch keeps the scale and zero point of what a layer puts out. A network in float has neither. */
+/** Next to quantised weights PyTorch keeps the scale and zero point of a layer's output. A network in float has neither. */
 function dropRanges(tensors: Map<string, CheckpointTensor>): void {
   if (![...tensors.values()].some(({ quantizer }) => quantizer !== undefined)) return;
   for (const [name, { elements }] of [...tensors]) {

@@ -41,7 +41,7 @@ export async function readIndex(path: string): Promise<Map<string, Set<string>>>
   for (const [tensor, shard] of Object.entries(map)) {
     if (typeof shard !== "string" || shard !== basename(shard) || !/^[^/\\:]+\.safetensors$/.test(shard))
       throw new PetalfaceError(
-        `${path}: tensor ${quote(tensor)} is said to lie in ${quote(String(shard))}, no file beside it`,
+        `${path}: tensor ${quote(tensor)} is listed in ${quote(String(shard))}, which is not a file in this folder`,
       );
     const place = join(dirname(path), shard);
     const names = shards.get(place) ?? new Set();

@@ -25,7 +25,7 @@ export const bufferNames: readonly RegExp[] = [
 
 /** What wrappers put before the names of the network inside. */
 const wrappers = ["module.", "_orig_mod.", "model.", "backbone.", "net.", "network.", "encoder."];
-/** A head with class centres that lies beside a wrapped network: it is of no use after training. */
+/** A head with class centres next to a wrapped network: it is not used after training. */
 const headNames = /^(?:module\.)?(?:fc|head|classifier|margin|metric_fc|loss)\.[\w.]+$/;
 const MOST_WRAPPERS = 4;
 const MOST_PREFIXES = 64;
@@ -72,7 +72,7 @@ export interface NameMap {
 
 /**
  * Finds a network's tensors in a checkpoint. Deterministic: the dictionary and the prefix with the most expected names are taken; among equals
- * the usual name, then the order of the file, and the shortest prefix. What was taken is said in `notes`.
+ * the usual name, then the order of the file, and the shortest prefix. `notes` name the choice.
  *
  * @param expected the network's names with their shapes
  * @throws PetalfaceError where `take` names no dictionary of the file, or the file holds no tensors; never for names that do not fit

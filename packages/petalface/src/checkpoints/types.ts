@@ -78,7 +78,7 @@ export interface TensorGroup {
   readonly elements: number;
 }
 
-/** Plain values beside the tensors: epoch, options, ... */
+/** Plain values other than tensors: epoch, options, ... */
 export type Plain = null | boolean | number | string | readonly Plain[] | { readonly [key: string]: Plain };
 
 /** What a checkpoint file holds, without the numbers themselves. */

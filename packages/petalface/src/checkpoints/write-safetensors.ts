@@ -28,7 +28,7 @@ export interface ConversionOptions {
   readonly metadata?: Readonly<Record<string, string>>;
   /** What to do with tensors that hold an infinity or what is no number. Default: refuse. */
   readonly nonFinite?: "refuse" | "keep";
-  /** Told after each tensor: bytes written, bytes in all. */
+  /** Called after each tensor with the bytes written and the bytes in all. */
   readonly progress?: (written: number, total: number) => void;
 }
 

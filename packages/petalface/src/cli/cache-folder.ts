@@ -12,8 +12,8 @@ const users: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * Lets a command go on where the cache folder cannot be used (not writable, a file in its place, a full disk): models that are fetched then
- * lie in a temporary folder until the process ends, and nothing else is kept. One line on stderr says so.
+ * Lets a command continue where the cache folder cannot be used (not writable, a file in its place, a full disk): models that are fetched then
+ * lie in a temporary folder until the process ends, and nothing else is kept. One line on stderr reports it.
  */
 export async function prepareCache(command: string, context: Pick<CliContext, "note">): Promise<void> {
   if (!users.has(command)) return;

@@ -22,7 +22,7 @@ export interface CliContext {
   note(line: string): void;
   /** As `note`, but a line that was printed already is not printed again. */
   noteOnce(line: string): void;
-  /** A progress line on stderr for `total` things, `from` of which an earlier process did; silent under `--quiet`. */
+  /** A progress line on stderr for `total` things, `from` of which an earlier process did; none under `--quiet`. */
   progress(label: string, total: number, unit: string, from?: number): Progress;
 }
 

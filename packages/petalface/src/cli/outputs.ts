@@ -20,7 +20,7 @@ export interface OutputOptions {
 
 /**
  * Takes the files that a command is going to write, before it starts. A file that is there already is replaced only if petalface wrote it
- * and nobody changed it since, or with `--force`. The folder's record ({@link recordName}) says which files those are. Dispose of the
+ * and it was not changed since, or with `--force`. The folder's record ({@link recordName}) says which files those are. Dispose of the
  * result when the command ends: what it wrote by then goes into the record, also after a failure.
  *
  * @param paths the files; undefined ones are left out

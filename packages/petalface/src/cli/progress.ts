@@ -8,13 +8,13 @@ export interface ProgressStream {
 /** Options of {@link createProgress}. */
 export interface ProgressOptions {
   readonly label: string;
-  /** How many things there are to do; 0 where nobody knows. */
+  /** How many things there are to do; 0 where that is unknown. */
   readonly total: number;
   /** Plural of what is counted: "images". */
   readonly unit: string;
   /** How many were done before this process began: a resumed run's rate counts from there. 0 unless given. */
   readonly from?: number;
-  /** undefined: silent. */
+  /** undefined: no progress lines. */
   readonly stream: ProgressStream | undefined;
   /** Milliseconds of any clock; for tests. */
   readonly now?: () => number;

@@ -30,7 +30,7 @@ function createProgram(): Command {
 
 /**
  * Aborts on the first Ctrl-C. The second is left to the system, which ends the process at once, even amid a long step of the engine:
- * nobody listens any more by then. Listeners are taken away only when all of them have heard the first one: a library's may end the
+ * no listener is left by then. Listeners are taken away only when all of them have heard the first one: a library's may end the
  * process where it finds itself alone.
  */
 function listenForSignals(note: (line: string) => void): { signal: AbortSignal; stop(): void } {

@@ -70,10 +70,10 @@ function createScan({ onProgress, signal }: ScanOptions) {
     async add(path: string, id: string, name: string, owner: number, people: readonly string[]): Promise<boolean> {
       const added = builder.add(path, id, name, owner, people);
       files++;
-      const turned = pause();
-      if (turned !== undefined) {
+      const pausing = pause();
+      if (pausing !== undefined) {
         onProgress?.(files);
-        await turned;
+        await pausing;
         signal?.throwIfAborted();
       }
       return added;

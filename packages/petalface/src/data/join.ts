@@ -8,7 +8,7 @@ export interface NamedPart {
 }
 
 /**
- * Several sets behind each other as one, ids `NAME/ID`. Nobody is known in it: who is who is for the protocol to say that joins them.
+ * Several sets behind each other as one, ids `NAME/ID`. It has no known people: the protocol that joins the sets defines them.
  *
  * @param spec what to call it
  */

@@ -54,10 +54,10 @@ export async function scanManifest(
     const path = isAbsolute(id) ? id : join(root, id);
     const what = `${printPath(spec)}, line ${lines[row]}, ${printPath(id)}`;
     if (builder.add(path, id, id, owners[row] as number, people, what)) quality[kept++] = scores[row] as number;
-    const turned = pause();
-    if (turned !== undefined) {
+    const pausing = pause();
+    if (pausing !== undefined) {
       onProgress?.(row);
-      await turned;
+      await pausing;
       signal?.throwIfAborted();
     }
   }

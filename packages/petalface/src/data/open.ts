@@ -46,7 +46,7 @@ export async function openData(spec: string, options: ScanOptions = {}): Promise
   if (extension === ".rec") return openRecords(spec, options);
   if (extension === ".bin") return { ...(await openVerification(spec)), mostLeftOut: options.mostLeftOut };
   if (extension === ".idx") {
-    throw new PetalfaceError(`${printPath(spec)} is the index of a record file; give the .rec beside it`);
+    throw new PetalfaceError(`${printPath(spec)} is the index of a record file; give the .rec next to it`);
   }
   if (manifestExtensions.has(extension)) {
     const root = dirname(resolve(spec));

@@ -20,13 +20,13 @@ export interface FaceLoader extends Loader {
 }
 
 /**
- * Lets a loader go on where faces of a set cannot be read. In place of such a face, its person's next readable one is taken,
- * in the order of the set and around its end; where the person has none, or nobody said who it is, the set's next one. So
+ * Lets a loader continue where faces of a set cannot be read. In place of such a face, its person's next readable one is taken,
+ * in the order of the set and around its end; where the person has none, or is unknown, the set's next one. So
  * which faces all other positions of a training step draw does not change, and the replacement depends on the files alone: not on timing,
  * threads or where a run was resumed. Requests without `face` still fail.
  *
  * @param loader closed with what is returned
- * @param onUnreadable told once for each face that is left out: one line that names the file and says why
+ * @param onUnreadable called once for each face that is left out, with one line: the file and the reason
  * @returns a loader whose `load` throws PetalfaceError as {@link tallyOf} does, where too many faces cannot be read
  */
 export function skipUnreadable(loader: Loader, data: FaceData, onUnreadable?: (message: string) => void): FaceLoader {
@@ -114,7 +114,7 @@ export function skipUnreadable(loader: Loader, data: FaceData, onUnreadable?: (m
   };
 }
 
-/** For each face its person's next one, around; itself where it is alone or nobody said who it is. */
+/** For each face its person's next one, around; itself where it is the only one or the person is unknown. */
 function nextOfPerson(data: FaceData): Int32Array {
   const next = new Int32Array(data.length);
   const first = new Int32Array(data.people.length).fill(-1);

@@ -48,7 +48,7 @@ export async function* csvRows(path: string, wrong: Wrong, options: Options = {}
     ...{ bom: true, columns: true, info: true, trim: true, skip_empty_lines: true, max_record_size: longestLine },
     ...options,
   });
-  // The pipeline hands the text's error to the parser, whose reader is told.
+  // The pipeline passes the text's error to the parser, whose reader gets it.
   pipeline(Readable.from(textBlocks(path, wrong)), rows, () => {});
   for await (const { record, info } of rows as AsyncIterable<{
     record: Record<string, string>;

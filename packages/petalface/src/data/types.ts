@@ -5,7 +5,7 @@ import type { Unreadable } from "./unreadable.ts";
 export interface Sample {
   /** Unique within the set and stable between runs: the path relative to the root, or `person/image` of a synthetic set. */
   readonly id: string;
-  /** Index into {@link FaceData.people}, or -1 where nobody said who it is. */
+  /** Index into {@link FaceData.people}, or -1 where the person is unknown. */
   readonly person: number;
   readonly source: ImageSource;
   /** Quality score that came with the set, in its own unit. */

@@ -25,7 +25,7 @@ export interface Tally {
   report(): Unreadable;
 }
 
-/** Failures that are named; of the others the number is said. */
+/** Failures that are named; the others are counted. */
 const named = 5;
 /** Share of the tried images that may be left out unless a set says otherwise. */
 const usualShare = 0.05;
@@ -93,7 +93,7 @@ export interface TalliedSet {
 function tooManyError(spec: string, left: Unreadable, share = usualShare): PetalfaceError {
   const { count, tried, first } = left;
   return new PetalfaceError(
-    `${spec}: ${count} of the ${tried} images tried ${reasonOf(left)}, more than ${Number((100 * share).toPrecision(3))} %; mend or remove them, or raise --max-left-out. ${list(count, first)}`,
+    `${spec}: ${count} of the ${tried} images tried ${reasonOf(left)}, more than ${Number((100 * share).toPrecision(3))} %; repair or remove them, or raise --max-left-out. ${list(count, first)}`,
   );
 }
 

@@ -78,7 +78,7 @@ export async function isVerification(path: string): Promise<boolean> {
   }
 }
 
-/** A verification list as a set of faces; who they are nobody says. */
+/** A verification list as a set of faces of unknown people. */
 export async function openVerification(spec: string): Promise<FaceData> {
   const { images, fingerprint } = await readVerification(spec);
   return {

@@ -24,7 +24,7 @@ export interface EmbedFacesOptions {
   readonly loader: Pick<Loader, "load">;
   /** Where embeddings of earlier runs are looked for and new ones kept; nowhere unless given. */
   readonly store?: EmbeddingStore | undefined;
-  /** Told each face that has no finite embedding, in order; it may throw to end the work. Without it the first such face ends it. */
+  /** Called for each face that has no finite embedding, in order; it may throw to end the work. Without it the first such face ends it. */
   readonly onLeft?: ((index: number, left: LeftFace) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -50,7 +50,7 @@ const batchesAtOnce = 16;
 /**
  * Embeds `count` faces in their order, some at a time; memory does not grow with their number. Images are prepared while the engine works.
  * What the store has is taken from there, with the very bits that were computed once; the rest is computed and kept at once, so that a
- * killed run goes on where it was.
+ * killed run continues where it was.
  *
  * @throws PetalfaceError if a face has no embedding and `onLeft` is not given, or the store cannot be written
  */
@@ -64,7 +64,7 @@ export async function* embedFaces(
   const window = store === undefined ? embedder.batch : batchesAtOnce * embedder.batch;
   const look = async (start: number): Promise<Window> => {
     const requests = Array.from({ length: Math.min(window, count - start) }, (_, i) =>
-      told(request(start + i), embedder),
+      withScore(request(start + i), embedder),
     );
     if (store === undefined) return { start, requests, planes: await loadAll(requests, options) };
     // What cannot be read has no key; the loader says why.
@@ -94,18 +94,18 @@ async function loadAll(requests: readonly ImageRequest[], { loader }: EmbedFaces
   return { pixels, bad };
 }
 
-/** A request with the score that the model is told, or without one where it is told none: what is kept is then the same for all. */
-function told(request: ImageRequest, { scores }: Embedder): ImageRequest {
+/** A request with the score that the model takes, or without one where it takes none: what is kept is then the same for all. */
+function withScore(request: ImageRequest, { scores }: Embedder): ImageRequest {
   if (scores === undefined) return { ...request, quality: undefined };
   const { source, quality, degrade } = request;
   if (quality === undefined)
     throw new PetalfaceError(
-      `${nameOfFace(source)} has no quality score, and this adapter is told one for each face: fill the column quality of the manifest`,
+      `${nameOfFace(source)} has no quality score, and this adapter needs one for each face: fill the column quality of the manifest`,
     );
   const score = degrade === undefined ? quality : scores.degraded;
   if (score === undefined)
     throw new PetalfaceError(
-      "a face that is made worse has no quality score, and the paper's rule none to take its place: measure with --degrade none",
+      "a degraded face has no external quality score, and the paper's rule has no default for it: measure with --degrade none",
     );
   return { ...request, quality: score };
 }

@@ -32,7 +32,7 @@ export interface StoreOptions {
   readonly identity: string;
   /** Numbers of a row: the width, and one more where alpha is kept behind it. */
   readonly numbers: number;
-  /** Bytes that all models together may take while nobody works; a run may go over it, so that it can be gone on with. */
+  /** Bytes that all models together may take between runs; a run may exceed it, so that it can be continued. */
   readonly limit: number;
 }
 
@@ -45,7 +45,7 @@ interface OpenSegment {
 }
 
 /**
- * Opens the kept embeddings of one model. Rows lie in segments of 256 MiB that are only appended to; keys lie beside them and are written
+ * Opens the kept embeddings of one model. Rows lie in segments of 256 MiB that are only appended to; keys lie in a second file and are written
  * after their rows, so that a process killed at any moment leaves whole rows and perhaps one to ignore.
  *
  * @throws PetalfaceError if the folder cannot be written

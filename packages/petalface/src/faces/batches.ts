@@ -65,7 +65,7 @@ async function alignPhotos(sources: readonly Source[], pool: Pool): Promise<Batc
   return { lines, written: false, sources: sources.length, reused: false };
 }
 
-/** The frames of a video, one piece each. What goes wrong ends the video there, and is noted beside the frames before. */
+/** The frames of a video, one piece each. An error ends the video there, and is noted with the frames before it. */
 async function* alignVideo(
   source: Source,
   pool: Pool,
@@ -94,11 +94,11 @@ async function* alignVideo(
   yield async () => ({ ...done, lines: [], sources: 1 });
 }
 
-/** What is said where a video was found and no ffmpeg. */
+/** The note for a video where ffmpeg is missing. */
 export const noFfmpeg = (video: string): string =>
   `${video} is a video, and there is no ffmpeg on the PATH; install ffmpeg, or leave videos out with --no-videos`;
 
-/** 0 where a file is gone or may not be looked at; decoding then says so. */
+/** 0 where a file is missing or not readable; decoding then reports it. */
 function bytesOf(path: string): number {
   try {
     return statSync(path).size;

@@ -55,10 +55,10 @@ export function createCropFaces(detector: Detector, locator: Locator, options: C
     const crops: Omit<Crop["about"], "face" | "faces">[] = [];
     const images: Pixels[] = [];
     for (const face of faces) {
-      const place = fitSimilarity(face.turned.points, target);
+      const place = fitSimilarity(face.rotated.points, target);
       // Points in one heap span no face; such a crop would be one blown-up pixel.
       if (place === undefined || scaleOf(place) > size) continue;
-      images.push(warp(face.turned.pixels, place, size));
+      images.push(warp(face.rotated.pixels, place, size));
       const scale = scaleOf(place) / Math.sqrt(stored[0] * stored[1]);
       crops.push({
         aligned: true,
@@ -94,7 +94,7 @@ const measures = (scale: number, size: number): Pick<FaceRecord, "scale" | "reso
   resolution: rounded(size / scale, 1),
 });
 
-/** What is said of a face's place, in pixels of the photo as it is stored. */
+/** A face's place, in pixels of the photo as it is stored. */
 function placed(
   { box, points, score }: UprightFace,
   [across, down]: readonly [number, number],

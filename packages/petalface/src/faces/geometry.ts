@@ -88,7 +88,7 @@ export function centre(points: readonly Point[]): Point {
   return [sum[0] / points.length, sum[1] / points.length];
 }
 
-/** Width times height; 0 for a box turned inside out. */
+/** Width times height; 0 for an inverted box. */
 export function area([left, top, right, bottom]: Box): number {
   return Math.max(0, right - left) * Math.max(0, bottom - top);
 }

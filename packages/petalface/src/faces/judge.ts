@@ -5,7 +5,7 @@ import { findFaces } from "./find.ts";
 import { distance, type Point, template } from "./geometry.ts";
 import type { Locator } from "./points.ts";
 
-/** Whether photos are aligned faces, and what says so. */
+/** Whether photos are aligned faces, and the reason. */
 export interface Judgement {
   readonly aligned: boolean;
   readonly reason: string;

@@ -140,7 +140,7 @@ function statOf(path: string): Stats | undefined {
 function holds({ lines, last }: Group, source: Source, folder: string, format: CropFormat): boolean {
   const photo = statOf(source.path);
   const [first] = lines;
-  // What could not be read is tried again by the next run, not by one that goes on.
+  // A new run tries unreadable files again; a resumed one does not.
   if (first !== undefined && isFailure(first)) return first.bytes === (photo?.size ?? 0);
   if (photo === undefined) return false;
   const changed = Math.max(photo.mtimeMs, photo.ctimeMs);

@@ -31,7 +31,7 @@ function keepBest(found: readonly Detection[], most: number, alike: (one: Box, o
 /**
  * {@link suppress} for faces of several views of one photo. A tile may show half a face: its box shares little of the union with the whole face's, but lies
  * in it. So of two boxes the surer stays where more than half of the smaller one is shared. Boxes of very different size are different faces: a
- * far one beside the head of a near one lies in the near one's box.
+ * far one next to the head of a near one lies in the near one's box.
  */
 export function joinViews(found: readonly Detection[]): Detection[] {
   return keepBest(found, 0, (one, other) => (isSameFace(one, other) ? 1 : 0));

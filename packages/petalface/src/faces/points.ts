@@ -19,7 +19,7 @@ export interface Located {
 export interface Locator {
   locate(photo: Pixels, face: Detection): Promise<Located | undefined>;
   /**
-   * The quarter turn of the photo after which a face would be upright, by what the landmark network says when it starts from points turned
+   * The quarter turn of the photo after which a face would be upright, by the landmark network's answer when it starts from points rotated
    * likewise: undefined where it settles clearly better in none of them, or there is no network.
    */
   likelyTurn(photo: Pixels, face: Detection, unrest: number | undefined): Promise<Turn | undefined>;
@@ -33,7 +33,7 @@ type PointSource = DetectorKind | "landmarks";
  * to them: detectors were trained on different ideas of where an eye or the corner of a mouth is. Medians over every other photo
  * of a sample, checked on the others (bench -- align).
  */
-const habits: Partial<Readonly<Record<PointSource, FivePoints>>> = {
+const systematicOffsets: Partial<Readonly<Record<PointSource, FivePoints>>> = {
   landmarks: [
     [0, 0.025],
     [0.002, 0.025],
@@ -69,7 +69,7 @@ const agreed = 0.06;
 /** Width of a detected box over the root of its area, usually. */
 const usualWidth = 0.87;
 
-/** Starts from which a face may be turned: clearly better is half the unrest. */
+/** Starts from which a face may be rotated: clearly better is half the unrest. */
 const clearlySettled = 0.5;
 
 /** Where the five points lie in a detected box, on average: from its middle, in shares of its width. */
@@ -82,7 +82,7 @@ const inBox: FivePoints = [
 ];
 
 /**
- * The five points of a face: those of the detector, those of the landmark network, or the mean of both, each freed from its habit. The network
+ * The five points of a face: those of the detector, those of the landmark network, or the mean of both, each without its systematic offset. The network
  * starts from the detector's points, or from where they usually are in its box and then once more from what it found.
  *
  * @param landmarks undefined: the detector's own points are all there is
@@ -112,7 +112,7 @@ export function createLocator(kind: DetectorKind, landmarks: Landmarker | undefi
       if (landmarks === undefined || unrest === undefined) return undefined;
       let best: { readonly turn: Turn; readonly unrest: number } | undefined;
       for (const turn of [1, 2, 3] as const) {
-        const settled = await settle(landmarks, photo, turnedInBox(box, turn));
+        const settled = await settle(landmarks, photo, rotatedInBox(box, turn));
         if (settled < Math.min(clearlySettled * unrest, best?.unrest ?? Number.POSITIVE_INFINITY))
           best = { turn, unrest: settled };
       }
@@ -135,7 +135,7 @@ async function settle(landmarks: Landmarker, photo: Pixels, start: FivePoints): 
 }
 
 /** Where the points of a face lie that is upright after so many quarter turns of the photo. Its box is about as large, its sides change places. */
-function turnedInBox([left, top, right, bottom]: Box, turn: Turn): FivePoints {
+function rotatedInBox([left, top, right, bottom]: Box, turn: Turn): FivePoints {
   const width = usualWidth * Math.sqrt((right - left) * (bottom - top));
   const back = turnBack(turn, 1, 1);
   const [middleX, middleY] = [(left + right) / 2, (top + bottom) / 2];
@@ -150,14 +150,14 @@ function pointsInBox([left, top, right, bottom]: Box): FivePoints {
   return mapPoints(inBox, ([x, y]) => [(left + right) / 2 + x * width, (top + bottom) / 2 + y * width]);
 }
 
-/** Takes a source's habit off its points. */
+/** Subtracts a source's systematic offset from its points. */
 function correct(points: FivePoints, source: PointSource): FivePoints {
-  const habit = habits[source];
-  if (habit === undefined) return points;
+  const offset = systematicOffsets[source];
+  if (offset === undefined) return points;
   const [[x, y], [u, v]] = points;
   const [along, across] = [u - x, v - y];
   return mapPoints(points, ([px, py], at) => {
-    const [shift, drop] = habit[at] as Point;
+    const [shift, drop] = offset[at] as Point;
     return [px - shift * along + drop * across, py - shift * across - drop * along];
   });
 }

@@ -7,7 +7,7 @@ import type { WorkerAnswer } from "./worker.ts";
 export interface Pool extends AsyncDisposable {
   /** Jobs that should be under way at once, so that no thread waits. */
   readonly depth: number;
-  /** Throws PetalfaceError where the run cannot go on: a full disk, a detector that does not open. */
+  /** Throws PetalfaceError where the run cannot continue: a full disk, a detector that does not open. */
   run(jobs: readonly Job[]): Promise<readonly JobResult[]>;
 }
 

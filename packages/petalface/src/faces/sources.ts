@@ -160,7 +160,7 @@ const withoutEnding = (name: string): string => name.slice(0, name.length - extn
  * Names the crops of a folder's files: like the file without its ending, or, where that is taken or could be a further face of another photo, with
  * it. Upper and lower case count as the same, as on many disks.
  *
- * @param folders names of the folders beside them
+ * @param folders names of the folders next to them
  */
 function createStems(folders: readonly string[]): (name: string) => string {
   const taken = new Set(folders.map((name) => name.toLowerCase()));

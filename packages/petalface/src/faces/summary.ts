@@ -12,7 +12,7 @@ export interface AlignSummary {
   readonly aligned: number;
   /** Crops of aligned faces that no try was sure of. */
   readonly weak: number;
-  /** Crops of aligned faces whose photo was turned for it. */
+  /** Crops of aligned faces whose photo was rotated. */
   readonly turned: number;
   /** Centred squares. */
   readonly fallback: number;

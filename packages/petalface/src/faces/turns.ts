@@ -4,13 +4,13 @@ import type { Point } from "./geometry.ts";
 /** Quarter turns clockwise. */
 export type Turn = 0 | 1 | 2 | 3;
 
-/** A photo turned clockwise; the photo itself where there is nothing to turn. No pixel changes its value. */
+/** A photo rotated clockwise; the photo itself where the rotation is 0. No pixel changes its value. */
 export function turnPixels(photo: Pixels, turn: Turn): Pixels {
   if (turn === 0) return photo;
   const { width, height, data } = photo;
   const [across, down] = turn === 2 ? [width, height] : [height, width];
-  const turned = new Uint8Array(data.length);
-  // Where the turned photo's first pixel lies in the photo, and the steps to its neighbours on the right and below.
+  const rotated = new Uint8Array(data.length);
+  // Where the rotated photo's first pixel lies in the photo, and the steps to its neighbours on the right and below.
   const [first, right, below] = {
     1: [(height - 1) * width, -width, 1],
     2: [width * height - 1, -1, -width],
@@ -19,15 +19,15 @@ export function turnPixels(photo: Pixels, turn: Turn): Pixels {
   let to = 0;
   for (let y = 0; y < down; y++) {
     for (let x = 0, from = 3 * (first + y * below); x < across; x++, to += 3, from += 3 * right) {
-      turned[to] = data[from] as number;
-      turned[to + 1] = data[from + 1] as number;
-      turned[to + 2] = data[from + 2] as number;
+      rotated[to] = data[from] as number;
+      rotated[to + 1] = data[from + 1] as number;
+      rotated[to + 2] = data[from + 2] as number;
     }
   }
-  return { width: across, height: down, data: turned };
+  return { width: across, height: down, data: rotated };
 }
 
-/** Where a point of a turned photo lies in the photo, whose sides these are. */
+/** Where a point of a rotated photo lies in the photo, whose sides these are. */
 export function turnBack(turn: Turn, width: number, height: number): (point: Point) => Point {
   const places: Readonly<Record<Turn, (point: Point) => Point>> = {
     0: (point) => point,

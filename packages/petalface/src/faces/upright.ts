@@ -18,7 +18,7 @@ import type { Locator } from "./points.ts";
 import { type Turn, turnBack, turnPixels } from "./turns.ts";
 import type { Attempt } from "./views.ts";
 
-/** A face with its points, in the photo as it is and in the photo turned so that the face is upright. */
+/** A face with its points, in the photo as it is and in the photo rotated so that the face is upright. */
 export interface UprightFace {
   /** In pixels of the photo as it is. */
   readonly box: Box;
@@ -29,7 +29,7 @@ export interface UprightFace {
   /** Quarter turns clockwise that bring the face upright. */
   readonly turn: Turn;
   /** The photo after these turns, and the points in it. */
-  readonly turned: { readonly pixels: Pixels; readonly points: FivePoints };
+  readonly rotated: { readonly pixels: Pixels; readonly points: FivePoints };
 }
 
 /** Which faces of a photo are wanted. */
@@ -41,7 +41,7 @@ export interface FaceChoice {
 
 /**
  * Limits that tell upright faces from others, measured on the LFW sample, upright and in all quarter turns, at 250 px and with faces of 24
- * and 14 px. `unrest` is that of {@link Locator}: upright faces of 24 px and more stay below 0.05, turned ones lie above 0.06 with few
+ * and 14 px. `unrest` is that of {@link Locator}: upright faces of 24 px and more stay below 0.05, rotated ones lie above 0.06 with few
  * exceptions, which score less than upright ones do; then `unsureUnrest` counts. `shape`: mean distance of the points from the template
  * put on them, in distances between the eyes; upright frontal faces stay below 0.21. `roll` in degrees.
  */
@@ -50,7 +50,7 @@ const doubtful = { unrest: 0.06, unsureUnrest: 0.03, shape: 0.3, roll: 45 } as c
 const impossible = { unrest: 0.25, shape: 0.5 } as const;
 /** Most upright faces score at least so much. */
 const sureScore: Readonly<Record<DetectorKind, number>> = { scrfd: 0.75, yunet: 0.91, retinaface: 0.9, ultraface: 0.9 };
-/** A face counts as turned only where its unrest falls to this share when the photo is turned; without landmarks, its score rises so much. */
+/** A face counts as rotated only where its unrest falls to this share when the photo is rotated; without landmarks, its score rises so much. */
 const clearly = { share: 0.6, score: 0.02 } as const;
 
 interface Candidate extends UprightFace {
@@ -61,7 +61,7 @@ interface Candidate extends UprightFace {
 }
 
 /**
- * Finds the faces of a photo with their points, also where it lies on its side or head and no EXIF tag says so. The photo is looked at as it is; only
+ * Finds the faces of a photo with their points, also in a rotated photo without an EXIF tag. The photo is first examined as it is; only
  * where a face's points do not fit an upright face, or no try was sure, it is looked at again after quarter turns, and each face is kept as
  * its points fit best. Faces whose points fit in no way are left out.
  */
@@ -96,7 +96,7 @@ function createLook(photo: Pixels, detector: Detector, locator: Locator, choice:
       const { attempt, weak } = found;
       candidates.push({
         ...{ box: boxBack(face.box, back), points: mapPoints(points, back), score: face.score, attempt, weak, turn },
-        ...{ turned: { pixels, points }, found: face, unrest },
+        ...{ rotated: { pixels, points }, found: face, unrest },
         isDoubtful:
           weak ||
           fit.shape > doubtful.shape ||
@@ -113,7 +113,7 @@ function createLook(photo: Pixels, detector: Detector, locator: Locator, choice:
 const isUnrestful = (unrest: number | undefined, isUnsure: boolean): boolean =>
   unrest === undefined ? isUnsure : unrest > (isUnsure ? doubtful.unsureUnrest : doubtful.unrest);
 
-/** How far points are from a face's shape, and the angle in degrees by which that face is turned. */
+/** How far points are from a face's shape, and the angle in degrees by which that face is rotated. */
 function shapeOf(points: FivePoints): { readonly shape: number; readonly roll: number } | undefined {
   const side = 112;
   const target = template(side);

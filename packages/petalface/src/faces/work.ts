@@ -88,7 +88,7 @@ async function readPhoto({ photo, name }: Job): Promise<Photo> {
 export const cropPath = (stem: string, face: number, format: CropFormat): FaceRecord["path"] =>
   `${stem}${face > 1 ? `~${face}` : ""}.${format}`;
 
-/** Whole or not at all, for readers and for a run that goes on after a kill. Unfinished ones lie in `out`, where the next run removes them. */
+/** Complete or not at all, for readers and for a run that continues after a kill. Unfinished files are in `out`, where the next run removes them. */
 async function writeCrop(
   out: string,
   path: string,

@@ -45,7 +45,7 @@ export async function decodeImage(
 /** A whole photo, upright. */
 export interface Photo {
   readonly pixels: Pixels;
-  /** Sides of the photo as it is stored, turned upright; larger than those of `pixels` where it was shrunk to fit into memory. */
+  /** Sides of the stored photo in upright position; larger than those of `pixels` where it was shrunk to fit into memory. */
   readonly width: number;
   readonly height: number;
 }

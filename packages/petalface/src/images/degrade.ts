@@ -15,7 +15,7 @@ import type { Degradation, DegradationSpec, Pixels } from "./types.ts";
 /** Degrades faces one after another and keeps the weights of every size that it met. */
 export type Degrader = (pixels: Pixels, degradation: Degradation) => Pixels;
 
-/** Opens a {@link Degrader}; what it does is said at {@link degrade}. */
+/** Opens a {@link Degrader}; {@link degrade} documents it. */
 export function createDegrader(): Degrader {
   const resize = createResize();
   return (pixels, degradation) => {
@@ -50,7 +50,7 @@ function createResize() {
 }
 
 /**
- * Makes a face worse. `lr`: shrunk to `pixels` x `pixels` by averaging and enlarged back, bilinear, both on 8 bits;
+ * Degrades a face. `lr`: shrunk to `pixels` x `pixels` by averaging and enlarged back, bilinear, both on 8 bits;
  * equal to OpenCV's INTER_AREA followed by INTER_LINEAR. A face that is already smaller stays as it is. `camera`: docs/degradation.md.
  */
 export function degrade(pixels: Pixels, degradation: Degradation): Pixels {

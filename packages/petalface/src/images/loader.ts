@@ -21,7 +21,7 @@ export interface Loader extends AsyncDisposable {
    * Prepares faces: 8-bit RGB planes, `[n, 3, size, size]`, in the order of the requests. Several calls may run at once;
    * those beyond what keeps the threads busy wait.
    *
-   * @param onBad told the position of each face that cannot be read, in order, before `load` returns; that face's planes are zeros.
+   * @param onBad called with the position of each face that cannot be read, in order, before `load` returns; that face's planes are zeros.
    *   Without it the whole `load` fails.
    * @throws PetalfaceError naming the file that cannot be used
    */
@@ -73,7 +73,7 @@ export function openLoader(options: LoaderOptions): Loader {
         }),
       );
     }
-    // All parts end before an error is reported, so that nothing of this batch still runs when the caller goes on.
+    // All parts end before an error is reported, so that no part of this batch still runs when the caller continues.
     for (const result of await Promise.allSettled(tasks)) {
       if (result.status === "rejected") throw result.reason;
     }
@@ -118,7 +118,7 @@ function expectedError(error: unknown): PetalfaceError {
 }
 
 function pool(threads: number, workerData: { size: number; cache: SharedArrayBuffer | undefined }): Runner {
-  // The worker lies beside this file, as source in the repository and built in the package.
+  // The worker is next to this file, as source in the repository and built in the package.
   const worker = new URL(import.meta.url.endsWith(".ts") ? "./worker.ts" : "./worker.js", import.meta.url);
   const piscina = new Piscina<readonly WorkerRequest[], WorkerAnswer>({
     filename: worker.href,

@@ -15,7 +15,7 @@ export async function* prefetch<T>(
   const ahead: Promise<IteratorResult<T, unknown>>[] = [];
   const pull = () => {
     const item = reader.next();
-    // Nobody may be waiting yet when it fails; whoever waits later still gets the error.
+    // It may fail before anything waits for it; a later caller still gets the error.
     item.catch(() => {});
     ahead.push(item);
   };

@@ -4,7 +4,7 @@ import { printPath } from "./path.ts";
 import { chunkHead, chunkSize, parseChunkHead, recordHead } from "./record.ts";
 import type { ImageSource } from "./types.ts";
 
-/** Faces that lie in a file beside others. */
+/** Faces that are stored in one file with others. */
 export type StoredSource = Extract<ImageSource, { readonly kind: "bytes" | "record" }>;
 
 /** Reads faces out of files that hold many. A file stays open until it is closed with the others. */
@@ -63,7 +63,7 @@ export function openImageStore(): ImageStore {
   };
 }
 
-/** What messages call a face that lies in a file beside others. */
+/** The name in messages of a face that is stored in a file with others. */
 export const nameOf = (source: StoredSource): string => `${printPath(source.path)}, image ${source.number}`;
 
 /** What messages call a face, wherever it comes from. */

@@ -46,6 +46,6 @@ export interface ImageRequest {
   readonly degrade?: Degradation | undefined;
   /** Number of the face within its data set, which a loader needs that takes another one where this cannot be read. */
   readonly face?: number | undefined;
-  /** Score that came with the face, for models that are told it; no pixel depends on it. */
+  /** Score that came with the face, for models that take it as an input; no pixel depends on it. */
   readonly quality?: number | undefined;
 }

@@ -65,7 +65,7 @@ export interface ModelIdentity {
 
 /**
  * Which model a file is, by all bytes that it refers to. A model that holds its own weights is known by the SHA-256 of its file. Of one whose
- * weights lie beside it (PyTorch's exporter writes `model.onnx.data`) the `.onnx` file alone says nothing: it is the same for every
+ * weights are in a second file (PyTorch's exporter writes `model.onnx.data`) the `.onnx` file alone is not enough: it is the same for every
  * epoch. Such a model is known by the SHA-256 of a list of all its files' names and hashes; unless it states the right hash of its
  * weights itself, as those of `petalface import` do, for then the SHA-256 of the `.onnx` file says everything.
  *

@@ -54,5 +54,5 @@ export const knownDetectors: readonly KnownModel[] = [
   },
 ];
 
-/** insightface's habit, taken for models that nobody described: `(x - 127.5) / 127.5`, RGB. */
+/** insightface's convention, the default for models without a description: `(x - 127.5) / 127.5`, RGB. */
 export const defaultPreprocessing: Preprocessing = uniform(1 / 127.5);

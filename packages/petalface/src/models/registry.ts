@@ -15,7 +15,7 @@ export interface RegistryOptions {
 
 const run = promisify(execFile);
 
-/** npm asked for its settings asks nobody whether it is the newest, and leaves neither a log nor compiled code behind. */
+/** `npm config` must not check for a newer npm, and must leave neither a log nor compiled code behind. */
 const quietly = {
   npm_config_update_notifier: "false",
   npm_config_logs_max: "0",

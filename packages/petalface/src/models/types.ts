@@ -40,7 +40,7 @@ export interface NpmSource {
   readonly package: string;
   /** Path of the file inside the package, without the leading `package/`. */
   readonly file: string;
-  /** Integrity of the tarball as the registry states it; absent where nobody pinned it. */
+  /** Integrity of the tarball as the registry states it; absent where it is not pinned. */
   readonly integrity?: string;
 }
 

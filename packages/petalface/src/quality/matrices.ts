@@ -49,10 +49,10 @@ export function halfMatrix(size: number): Matrix {
 
 /** Applies a map to both axes of images `[N, columns, columns]`: `m x m'`, `[N, rows, rows]`. */
 export function onBothAxes(o: Ops, x: string, { rows, columns, data }: Matrix): string {
-  const turned = new Float32Array(data.length);
+  const transposed = new Float32Array(data.length);
   for (let row = 0; row < rows; row++)
     for (let column = 0; column < columns; column++)
-      turned[column * rows + row] = data[row * columns + column] as number;
-  const across = o.matmul(x, o.floats(turned, [columns, rows]));
+      transposed[column * rows + row] = data[row * columns + column] as number;
+  const across = o.matmul(x, o.floats(transposed, [columns, rows]));
   return o.matmul(o.floats(data, [rows, columns]), across);
 }

@@ -64,7 +64,7 @@ function constant(name: string, score: number): QualityMeasure {
 /** Name of the input that takes a given score for each face. */
 const scoreInput = "quality";
 
-/** The score that came with the data: no graph can know it, so it is an input beside the image. */
+/** The score that came with the data: no graph can know it, so it is an input in addition to the image. */
 const external: QualityMeasure = {
   name: "external",
   description: "the column quality of a manifest; a second input of the model",
@@ -90,7 +90,7 @@ export const measureNames: readonly string[] = [
 export const isGiven = (measure: string): boolean => measure === external.name;
 
 /**
- * What a model with this calibration must be told, if anything. Nobody scored a copy that is made worse on the way: it counts as poor as a score of `low`,
+ * The external scores that a model with this calibration needs, if any. Degraded copies have no external score, so they get the score `low`,
  * the best low resolution that training shows, so that its alpha is 0. The paper's rule has no such score.
  */
 export function toldScores(calibration: Calibration): ToldScores | undefined {

@@ -92,7 +92,7 @@ export function calibrateOnScores(
   // Three standard errors of the correlation of unrelated lists, and no less than a weak one.
   if (Math.abs(agreement) < Math.max(0.2, 3 / Math.sqrt(scores.length - 1)))
     throw new PetalfaceError(
-      `which way the column quality counts cannot be told: its rank correlation with the faces' detail is ${agreement.toFixed(2)}; ${advice}`,
+      `it is unclear whether a higher value of the column quality is better: its rank correlation with the faces' detail is ${agreement.toFixed(2)}; ${advice}`,
     );
   if (kind !== "mixed")
     throw new PetalfaceError(

@@ -26,7 +26,7 @@ interface Calibrated {
  */
 export interface LinearCalibration extends Calibrated {
   readonly kind?: "linear" | undefined;
-  /** Score at which alpha is 0 and beyond: a face as poor as the best low-resolution one that training shows. */
+  /** Score at which alpha is 0 and beyond: the quality of the best low-resolution face that training shows. */
   readonly low: number;
   /** Score at which alpha is exactly 1 and beyond: a sharp face. */
   readonly high: number;

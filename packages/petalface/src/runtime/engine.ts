@@ -20,7 +20,7 @@ export interface Engine {
 /** Runs that repay a second of loading: copying Swin's wide weights takes as long as four steps gain by it, or six batches of a teacher. */
 const manyRuns = 8;
 
-/** What decides how the numbers of a graph round, beside the graph, the machine, the threads and versions. */
+/** What affects the rounding of a graph's numbers, other than the graph, the machine, the threads and versions. */
 export function engineForm({ provider = "cpu", optimisation }: SessionOptions) {
   // Only who asks for `free` lets values round differently from graph to graph; else on the CPU every one keeps its bits.
   const exact = provider === "cpu" && optimisation !== "free";

@@ -52,7 +52,7 @@ export async function signedBytesOverflow(): Promise<boolean> {
     "weight",
   );
   const sums = o.cast(b.add("MatMulInteger", [o.cast(x, "uint8"), weight]), "float32");
-  // Rewriting might mend the product (engine.ts); the question is about the processor.
+  // Rewriting might correct the product (engine.ts); the question is about the processor.
   const { run: compute, close } = await openEngine(b.build([sums]), { threads: 1, optimisation: "disabled" });
   try {
     const data = new Float32Array(rows * inputs).fill(255);

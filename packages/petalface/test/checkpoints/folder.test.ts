@@ -48,10 +48,10 @@ it("reads tensors from shards", async () => {
 });
 
 test.each<[string, unknown, RegExp]>([
-  ["a file elsewhere", "../x.safetensors", /no file beside it/],
-  ["an absolute file", "/etc/x.safetensors", /no file beside it/],
-  ["another kind of file", "x.bin", /no file beside it/],
-  ["no name", 7, /no file beside it/],
+  ["a file elsewhere", "../x.safetensors", /not a file in this folder/],
+  ["an absolute file", "/etc/x.safetensors", /not a file in this folder/],
+  ["another kind of file", "x.bin", /not a file in this folder/],
+  ["no name", 7, /not a file in this folder/],
   ["a missing file", "gone.safetensors", /cannot read/],
   ["a file without the tensor", "model-1.safetensors", /"bb" is missing/],
 ])("an index with %s is refused", async (_, place, message) => {

@@ -54,7 +54,7 @@ describe.skipIf(!canMount)("a small disk (needs the right to mount one)", () => 
     await writeFile(ballast, Buffer.alloc(2 ** 20 - 9 * 4096));
     const full = await petalface(adaptInto(run));
     expect([full.code, full.stdout]).toEqual([1, ""]);
-    expect(full.stderr).toMatch(/^petalface: cannot write .*: the disk is full; make room on it, then go on\n$/);
+    expect(full.stderr).toMatch(/^petalface: cannot write .*: the disk is full; free some space, then continue\n$/);
     const state = join(run, "checkpoint", "state.safetensors");
     const { metadata } = await readSafetensors(state);
     const step = Number(metadata.get("step"));

@@ -353,7 +353,7 @@ describe("record files of our own", () => {
     mkdirSync(join(folder, "faces"));
     for (let i = 0; i < 3; i++) writeFileSync(join(folder, "faces", `${i}.jpg`), "no image");
     await expect(packRecords(await openData(join(folder, "faces")), join(folder, "a.rec"), noEncoding)).rejects.toThrow(
-      "nobody said who",
+      "is unknown; a record file needs a person",
     );
     const people = await openData("synthetic:people=2,images=2");
     const failing = { encode: () => Promise.reject(new PetalfaceError("broken")) };

@@ -97,7 +97,7 @@ describe("a set", () => {
     const noise = detail.map((_, i) => (i * 7919) % 101);
     const refused: [readonly number[], readonly number[], RegExp][] = [
       [detail.map(() => 5), detail, /says 5 of every training face/],
-      [noise, detail, /which way the column quality counts cannot be told/],
+      [noise, detail, /it is unclear whether a higher value of the column quality is better/],
       [[...detail.slice(1), Number.NaN], detail, /"external" gave NaN on training face 199/],
       [details(0), details(0), /0 % of the training faces have less than 43 px/],
       [details(1), details(1), /100 % of the training faces have less than 43 px/],

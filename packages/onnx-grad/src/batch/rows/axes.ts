@@ -26,7 +26,7 @@ const arg: RowRule = first(({ call }, place) => {
     : without([axis], call.int("keepdims", 1) !== 0, place);
 });
 
-/** Operators that work along one axis, or from one on where `rest` says so, and keep the shape. */
+/** Operators that work along one axis, or with `rest` from one axis on, and keep the shape. */
 const along = (fallback: number, rest: boolean): RowRule =>
   first(({ call }, place) => {
     const axis = axisOf(call, call.int("axis", fallback), call.shape(0).length);

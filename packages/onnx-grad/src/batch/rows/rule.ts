@@ -11,7 +11,7 @@ export interface Step {
   readonly output: Shape;
 }
 
-/** Where the batch lies in the outputs of a node, or why nobody can say. */
+/** Where the batch lies in the outputs of a node, or the reason why it is unknown. */
 export type RowRule = (step: Step) => BatchPlace | string;
 
 /** Rules by operator. */

@@ -30,7 +30,7 @@ function repeats(taps: readonly Taps[], length: number): number | undefined {
 
 /**
  * The gradient of a linear map along one axis, where place i of the output is a weighted sum of the input's `length` places
- * by `taps(i)`: the product with the map's transpose, or a copy or sum of blocks where that is all it does. `node` is whom
+ * by `taps(i)`: the product with the map's transpose, or a copy or sum of blocks where that is all it does. `node` is the one that
  * errors name.
  */
 export function back(

@@ -61,7 +61,7 @@ export function geometryOf(
 const isPointwise = ({ kernel, before, after }: Geometry): boolean =>
   [...kernel].every((size) => size === 1) && [...before, ...after].every((count) => count === 0);
 
-/** A kernel [out, in / group, ...] turned into [in, out / group, ...] with mirrored taps. */
+/** A kernel [out, in / group, ...] as [in, out / group, ...] with mirrored taps. */
 function mirrored(o: Ops, kernel: string, group: number): string {
   const [out = 1, inner = 1, ...taps] = o.shape(kernel) as number[];
   const axes = spatial(taps.length);
@@ -85,11 +85,11 @@ function spreadBy(o: Ops, x: string, strides: readonly number[]): string {
  */
 export function inputGradient(o: Ops, g: string, kernel: string, geometry: Geometry): string {
   const { group, strides, dilations, before, wide, narrow } = geometry;
-  const turned = mirrored(o, kernel, group);
+  const mirroredKernel = mirrored(o, kernel, group);
   const axes = spatial(strides.length);
   const rest = (length: number[]): number[] => length.map((size, i) => (wide[i] as number) - size);
   if (isPointwise(geometry)) {
-    const full = spreadBy(o, o.conv(g, turned, { group }), strides);
+    const full = spreadBy(o, o.conv(g, mirroredKernel, { group }), strides);
     const sizes = narrow.map((size, i) => size * (strides[i] as number));
     return o.pad(
       full,
@@ -109,7 +109,7 @@ export function inputGradient(o: Ops, g: string, kernel: string, geometry: Geome
   const padded = [...starts, ...ends].map((count) => Math.max(count, 0));
   const n = axes.length;
   const input = o.pad(spreadBy(o, g, strides), padsFor(n + 2, axes, cropped.slice(0, n), cropped.slice(n)));
-  return o.conv(input, turned, { group, dilations, pads: padded });
+  return o.conv(input, mirroredKernel, { group, dilations, pads: padded });
 }
 
 /** What one tap of the kernel sees: a strided window of the padded input, as large as the output. */

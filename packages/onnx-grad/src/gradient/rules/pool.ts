@@ -21,7 +21,7 @@ function padding(call: GradientCall, i: number, n: number, reach: number): [befo
 
 /**
  * What a place along spatial axis `i` of an AveragePool reads, with weights: the mean over a box is the mean along one axis
- * after the other. Padding counts if `count_include_pad` says so, places that ceil_mode adds beyond it never do.
+ * after the other. Padding counts with `count_include_pad`; positions that ceil_mode adds beyond it never count.
  */
 function averaged(call: GradientCall, i: number, kernel: readonly number[]): (place: number) => Taps {
   const { o, node, x } = call;

@@ -73,8 +73,8 @@ const slice: GradientRule = (call) => {
       const steps = intsAt(call, 4) ?? axes.map(() => 1);
       const before = Array<number>(axes.length).fill(0);
       const after = Array<number>(axes.length).fill(0);
-      const turned = axes.filter((_, i) => (steps[i] as number) < 0);
-      let full = o.flip(g, turned);
+      const reversed = axes.filter((_, i) => (steps[i] as number) < 0);
+      let full = o.flip(g, reversed);
       axes.forEach((axis, i) => {
         const step = steps[i] as number;
         if (shape[axis] === o.shape(g)[axis]) return;

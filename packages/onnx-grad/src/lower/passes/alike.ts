@@ -73,7 +73,7 @@ const plain = (o: Ops, x: string): string => o.prelu(x, o.scalar(1));
  * Gives a convolutional network and the same network with adapters the same kernels at onnxruntime's level `all`, so that what a closed
  * adapter leaves alone keeps its bits. There convolutions run in a blocked layout and take in what follows them: an addition, whose sum they
  * then round elsewhere, or an activation. Behind an adapted layer an adapter's addition stands in between, and part of the
- * network is in the plain layout. So, in both networks alike: convolutions do not take in additions and curved activations; lone
+ * network is in the plain layout. So, in both networks: convolutions do not absorb additions and curved activations; single
  * batch normalisations, which become convolutions in the blocked layout only, always are; and pools are always in the plain one.
  */
 export const alike: Pass = {

@@ -103,7 +103,7 @@ function regionsOf(graph: Graph): Region {
   return { values, nodes };
 }
 
-/** How nodes of a region are built anew. */
+/** How nodes of a region are built again. */
 function rebuild({ values, nodes }: Region): (o: Ops, node: Node) => string[] {
   const made = new Map<string, string>();
   /** A constant followed by zeros along an axis: the engine computes it once, when it loads the graph. */
@@ -130,10 +130,10 @@ function rebuild({ values, nodes }: Region): (o: Ops, node: Node) => string[] {
     };
     const add = (inputs: readonly string[]) => [o.builder.add(node.op, inputs, node.attributes)];
     if (elementwise.has(node.op)) return add(node.inputs.map(last));
-    const turned = intOf(node, "transB", 0);
+    const transposed = intOf(node, "transB", 0);
     let matrix = second;
-    if (values.has(original.inputs[0] as string)) matrix = longer(o, matrix, turned);
-    if (grows) matrix = longer(o, matrix, 1 - turned);
+    if (values.has(original.inputs[0] as string)) matrix = longer(o, matrix, transposed);
+    if (grows) matrix = longer(o, matrix, 1 - transposed);
     return add([x, matrix, ...(grows ? others.map(last) : others)]);
   };
 }

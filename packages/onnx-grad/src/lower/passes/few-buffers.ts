@@ -4,7 +4,7 @@ import type { Node } from "../../graph/graph.ts";
 import type { Pass } from "../pass.ts";
 import { replaceNodes } from "../rewrite.ts";
 
-/** Tensors beside the one that a kernel splits or fills: every WebGPU device binds 8 buffers to a shader, many no more. */
+/** Tensors in addition to the one that a kernel splits or fills: every WebGPU device binds 8 buffers to a shader, many no more. */
 const most = 7;
 
 /** Every piece as a slice of its own. Undefined if a piece's length is open. */

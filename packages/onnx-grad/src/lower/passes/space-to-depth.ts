@@ -18,8 +18,8 @@ export const spaceToDepth: Pass = {
         if (typeof channels !== "number" || typeof height !== "number" || typeof width !== "number") return undefined;
         const size = intOf(node, "blocksize", 1);
         const blocks = o.reshape(x, [batch, channels, height / size, size, width / size, size]);
-        const turned = o.transpose(blocks, [0, 3, 5, 1, 2, 4]);
-        return [o.reshape(turned, [batch, channels * size * size, height / size, width / size])];
+        const transposed = o.transpose(blocks, [0, 3, 5, 1, 2, 4]);
+        return [o.reshape(transposed, [batch, channels * size * size, height / size, width / size])];
       },
     ),
 };

@@ -38,7 +38,7 @@ function lagrange(at: readonly number[]): number[][] {
 const kronecker = (a: Matrix): number[][] =>
   a.flatMap((row) => a.map((other) => row.flatMap((x) => other.map((y) => x * y))));
 
-const turned = (a: Matrix): number[][] => (a[0] ?? []).map((_, column) => a.map((row) => row[column] as number));
+const transposed = (a: Matrix): number[][] => (a[0] ?? []).map((_, column) => a.map((row) => row[column] as number));
 
 /** Powers of two near the length of each row of the input's transform: what is multiplied is then of one size. */
 const scales = lagrange(points).map((row) => 2 ** Math.round(Math.log2(Math.hypot(...row))));
@@ -67,5 +67,5 @@ export const mirrored: Transforms = transformsAt(
 
 function transformsAt(at: readonly number[], factor: (p: number, at: number) => number): Transforms {
   const rows = lagrange(at).map((row, p) => row.map((value) => value * factor(p, at[p] as number)));
-  return { input: kronecker(rows), output: turned(kronecker(at.map((point) => powers(point, tile)))) };
+  return { input: kronecker(rows), output: transposed(kronecker(at.map((point) => powers(point, tile)))) };
 }

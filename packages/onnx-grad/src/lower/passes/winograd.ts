@@ -17,7 +17,7 @@ const many = 32;
 /** A kernel [out, in, 3, 3], and whether what is convolved with is its mirror image with out and in exchanged (an input gradient). */
 interface Kernel {
   readonly weight: string;
-  readonly turned: boolean;
+  readonly transposed: boolean;
   readonly frozen: boolean;
 }
 
@@ -27,14 +27,14 @@ const stem = "WinogradKernel";
 type Producers = ReadonlyMap<string, Node>;
 
 function kernelOf(o: Ops, name: string, producers: Producers): Kernel {
-  const plain = { weight: name, turned: false, frozen: o.builder.constantOf(name) !== undefined };
+  const plain = { weight: name, transposed: false, frozen: o.builder.constantOf(name) !== undefined };
   const exchange = producers.get(name);
   const flip = producers.get(exchange?.inputs[0] ?? "");
   const [weight = "", ...where] = flip?.inputs ?? [];
   if (exchange?.op !== "Transpose" || flip?.op !== "Slice" || o.builder.constantOf(weight) === undefined) return plain;
   const [starts, , axes, steps] = where.map((input) => Array.from(o.builder.tensor(input)?.data ?? [], Number).join());
   const flipped = starts === "-1,-1" && axes === "2,3" && steps === "-1,-1";
-  return flipped && intsOf(exchange, "perm")?.join() === "1,0,2,3" ? { weight, turned: true, frozen: true } : plain;
+  return flipped && intsOf(exchange, "perm")?.join() === "1,0,2,3" ? { weight, transposed: true, frozen: true } : plain;
 }
 
 /** Geometry of a convolution that can be computed so; undefined for others. */
@@ -114,11 +114,17 @@ const tilesKey = (x: string, { wide: size, before, after }: Geometry): string =>
   JSON.stringify(["tiles of", x, size, before, after]);
 
 /** The convolution of `x` as rows of channels, [image y x, out]. */
-function convolved(o: Ops, x: string, { weight, turned, frozen }: Kernel, geometry: Geometry, share: Shared): string {
+function convolved(
+  o: Ops,
+  x: string,
+  { weight, transposed, frozen }: Kernel,
+  geometry: Geometry,
+  share: Shared,
+): string {
   const [batch = 0, inner = 0] = o.shape(x) as number[];
   const [first = 0, second = 0] = o.shape(weight) as number[];
-  const outer = turned ? second : first;
-  const transforms = turned ? mirrored : straight;
+  const outer = transposed ? second : first;
+  const transforms = transposed ? mirrored : straight;
   const matrix = (rows: readonly (readonly number[])[]): string =>
     share.get(JSON.stringify(rows), () => o.floats(rows.flat(), [rows.length, rows[0]?.length ?? 0]));
   const rowsAt = (value: string, kind: string, indices: () => number[]): string => {
@@ -142,8 +148,8 @@ function convolved(o: Ops, x: string, { weight, turned, frozen }: Kernel, geomet
     const equation = { equation: { string: "ay,bx,oiyx->abio" } };
     return o.builder.add("Einsum", [axis, axis, weight], equation, frozen ? { name: stem } : {});
   });
-  const input = turned ? transform() : share.get(tilesKey(x, geometry), transform);
-  const product = o.matmul(input, turned ? o.swap(kernel) : kernel);
+  const input = transposed ? transform() : share.get(tilesKey(x, geometry), transform);
+  const product = o.matmul(input, transposed ? o.swap(kernel) : kernel);
   const output = o.matmul(matrix(transforms.output), o.reshape(product, [places, tiles * outer]));
   return rowsAt(o.reshape(output, [tile ** 2 * tiles, outer]), "pixels", () => scattered(batch, geometry));
 }
@@ -162,7 +168,7 @@ function affineOf(o: Ops, node: Node, x: string): { scale: string; shift: string
  * A product with transformed kernels that are swapped, as onnxruntime's own that reads them so: as two nodes, the swapped
  * kernels would be made at the start, and lie in memory once more.
  */
-function readTurned(node: Node, { producer }: Surroundings): Node | undefined {
+function readTransposed(node: Node, { producer }: Surroundings): Node | undefined {
   const [x = "", swapped = ""] = node.inputs;
   const swap = producer(swapped);
   const [kernel = ""] = swap?.inputs ?? [];
@@ -213,7 +219,7 @@ export const winograd: Pass = {
       const rows = affine === undefined ? biased : o.add(o.mul(biased, affine.scale), affine.shift);
       return [o.transpose(o.reshape(rows, [batch, ...size, outer]), [0, 3, 1, 2])];
     });
-    return rewritten === graph ? graph : fuseNodes(rewritten, readTurned);
+    return rewritten === graph ? graph : fuseNodes(rewritten, readTransposed);
   },
 };
 

@@ -6,7 +6,7 @@ export interface LowRankTensor {
   readonly data: Float32Array;
 }
 
-/** One that shares its memory with nobody. */
+/** One that shares its memory with no other. */
 export type OwnTensor = LowRankTensor & { readonly data: Float32Array<ArrayBuffer> };
 
 /**

@@ -37,7 +37,7 @@ export function iresnet({ depth, image, embedding }: IResNetShape): Network {
   return net.done(net.batchNorm(features, "features"));
 }
 
-/** BN, 3x3, BN, PReLU, 3x3, BN beside the identity; the first of a stage halves the image and widens. */
+/** BN, 3x3, BN, PReLU, 3x3, BN parallel to the identity; the first of a stage halves the image and widens. */
 function block(net: Layers, x: string, module: string, channels: number, first: boolean): string {
   const stride = first ? 2 : 1;
   let y = net.conv(net.batchNorm(x, `${module}.bn1`), `${module}.conv1`, channels, { kernel: 3, pad: 1 });

@@ -26,7 +26,7 @@ const utf8 = new TextDecoder("utf-8", { fatal: true });
 /** Integers of more bytes are no sizes, steps or seeds. */
 const LONGEST_INTEGER = 1024;
 
-/** Text of a pickle: UTF-8 as Python writes it. Lone surrogates, which Python lets through, are refused. */
+/** Text of a pickle: UTF-8 as Python writes it. Unpaired surrogates, which Python accepts, are refused. */
 function text(machine: Machine, length: number): string {
   const bytes = machine.input.take(length);
   try {

@@ -27,7 +27,7 @@ export interface PickleGlobal {
   readonly name: string;
 }
 
-/** An element type of NumPy, such as `f8`; `bigEndian` is told after the type itself. */
+/** An element type of NumPy, such as `f8`; `bigEndian` is set after the type itself. */
 export interface PickleNumpyType {
   readonly kind: "numpy-type";
   readonly code: string;
@@ -84,7 +84,7 @@ export function isObject(value: PickleValue): value is PickleObject {
   );
 }
 
-/** Arrays made by {@link tuple} cannot be changed, which is how they are told from lists. */
+/** Arrays made by {@link tuple} cannot be changed, which distinguishes them from lists. */
 export function tuple(items: readonly PickleValue[]): readonly PickleValue[] {
   return Object.freeze(items);
 }

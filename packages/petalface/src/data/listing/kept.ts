@@ -8,7 +8,7 @@ const magic = "petalface-index-2\n";
 /** Lists that are kept; the one unused for longest goes first. */
 const mostKept = 32;
 
-/** A list of a set as it is kept: what is said of it as JSON, and its arrays. */
+/** A list of a set as it is kept: its description as JSON, and its arrays. */
 export interface Kept<Head> {
   readonly head: Head;
   readonly sections: readonly ArrayBuffer[];

@@ -33,7 +33,7 @@ export interface RecordFile {
  * Lists the images of a record file. With a `.idx` whose record 0 says where the people are (insightface's layout), only those people's records
  * are read; otherwise every record's head is.
  *
- * @param idx the `.idx` beside it, if there is one
+ * @param idx the `.idx` next to it, if there is one
  * @throws PetalfaceError where nothing is an image
  */
 export async function indexRecords(
@@ -103,7 +103,7 @@ async function indexWithout({ path, window }: RecordFile, damage: Damage, option
   return { images, ...nameLabels(Float32Array.from(order, (at) => labels[at] as number)), walked: true };
 }
 
-/** People from labels, in the order of the numbers. A label below 0, or none, is nobody known. */
+/** People from labels, in the order of the numbers. A label below 0, or none, is an unknown person. */
 function nameLabels(labels: Float32Array): Pick<Found, "person" | "people"> {
   const known = [...new Set(labels)].filter((label) => label >= 0).sort((one, other) => one - other);
   const rank = new Map(known.map((label, at) => [label, at]));

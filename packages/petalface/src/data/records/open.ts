@@ -16,7 +16,7 @@ import { openWindow } from "./window.ts";
 const [walkBytes, lookBytes] = [1 << 20, 1 << 12];
 
 /**
- * Opens MXNet's RecordIO: `X.rec`, with `X.idx` beside it or without. No image is read before it is needed, then by its position.
+ * Opens MXNet's RecordIO: `X.rec`, with or without `X.idx` next to it. No image is read before it is needed, then by its position.
  *
  * @throws PetalfaceError where the file is something else, holds no images, or more than 5 % of them are damaged
  */

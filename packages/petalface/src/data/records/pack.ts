@@ -178,7 +178,7 @@ function byPerson(data: FaceData): Uint32Array {
     const { person, id } = data.at(face);
     if (person < 0)
       throw new PetalfaceError(
-        `${printPath(data.spec)}: nobody said who is on ${printPath(id)}; a record file needs a person for each face`,
+        `${printPath(data.spec)}: the person on ${printPath(id)} is unknown; a record file needs a person for each face`,
       );
     counts[person + 1] = (counts[person + 1] as number) + 1;
   }

@@ -46,7 +46,7 @@ export function isListHead({ flag, label, second, offset, end }: RecordHead): bo
 }
 
 /**
- * Walks through a whole file, record by record. A damaged place counts as one record; reading goes on at the next record that begins behind it.
+ * Walks through a whole file, record by record. A damaged place counts as one record; reading continues at the next record after it.
  *
  * @returns for each record its position, its label (NaN where none) and its id, in the order of the file
  */
@@ -122,12 +122,12 @@ function byOffset(offsets: Float64Array): Uint32Array {
 }
 
 async function step(
-  turned: Promise<void> | undefined,
+  pausing: Promise<void> | undefined,
   done: number,
   { onProgress, signal }: WalkOptions,
 ): Promise<void> {
-  if (turned === undefined) return;
+  if (pausing === undefined) return;
   onProgress?.(done);
-  await turned;
+  await pausing;
   signal?.throwIfAborted();
 }

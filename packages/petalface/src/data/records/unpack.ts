@@ -15,7 +15,7 @@ export interface UnpackOptions {
 
 /**
  * Writes each image of a record file or verification list as the file that it was, bytes unchanged: `PERSON/NUMBER.jpg`, or
- * `NUMBER.jpg` where nobody said who it is.
+ * `NUMBER.jpg` where the person is unknown.
  *
  * @param folder new, or empty
  * @returns how many were written, and which could not be

@@ -75,7 +75,7 @@ export function toRgb({ luma, blue, red }: Yuv, width: number, height: number): 
   return { width, height, data: new Uint8Array(out.buffer) };
 }
 
-/** Twice the size: 9/16 of the nearest value, 3/16 of the two beside it, 1/16 of the one across. */
+/** Twice the size: 9/16 of the nearest value, 3/16 of the two adjacent ones, 1/16 of the one across. */
 function double(channel: Channel, width: number, height: number): Float32Array {
   const used = { width: Math.ceil(width / 2), height: Math.ceil(height / 2) };
   const out = new Float32Array(width * height);

@@ -61,13 +61,13 @@ function codeChannel(channel: Channel, size: number): void {
 /** The prediction that is nearest to the block in absolute differences; what lies above and left is decoded already. */
 function predict({ width, data }: Channel, top: number, left: number): Float64Array {
   const above = top > 0 ? [0, 1, 2, 3].map((x) => data[(top - 1) * width + left + x] as number) : undefined;
-  const beside = left > 0 ? [0, 1, 2, 3].map((y) => data[(top + y) * width + left - 1] as number) : undefined;
-  const known = [...(above ?? []), ...(beside ?? [])];
+  const leftColumn = left > 0 ? [0, 1, 2, 3].map((y) => data[(top + y) * width + left - 1] as number) : undefined;
+  const known = [...(above ?? []), ...(leftColumn ?? [])];
   const mean = known.length === 0 ? 128 : Math.round(known.reduce((sum, value) => sum + value, 0) / known.length);
   const modes = [
     new Float64Array(16).fill(mean),
     ...(above ? [Float64Array.from({ length: 16 }, (_, at) => above[at & 3] as number)] : []),
-    ...(beside ? [Float64Array.from({ length: 16 }, (_, at) => beside[at >> 2] as number)] : []),
+    ...(leftColumn ? [Float64Array.from({ length: 16 }, (_, at) => leftColumn[at >> 2] as number)] : []),
   ];
   const distance = (mode: Float64Array): number =>
     mode.reduce(

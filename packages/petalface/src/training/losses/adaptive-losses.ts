@@ -45,8 +45,8 @@ export function adaface(
   const spread = o.div(o.sub(length, newMean), o.add(newDeviation, deviationFloor));
   const z = o.clip(o.mul(spread, concentration), -1, 1);
   const angle = o.acos(o.clip(atLabel, cosineFloor - 1, 1 - cosineFloor));
-  const turned = o.cos(o.clip(o.sub(angle, o.mul(z, margin)), angleFloor, Math.PI - angleFloor));
-  const change = o.sub(o.sub(turned, atLabel), o.mul(o.add(z, 1), margin));
+  const withMargin = o.cos(o.clip(o.sub(angle, o.mul(z, margin)), angleFloor, Math.PI - angleFloor));
+  const change = o.sub(o.sub(withMargin, atLabel), o.mul(o.add(z, 1), margin));
   const loss = crossEntropy(o, o.mul(o.add(all, o.mul(onehot, change)), scale), parts);
   const after = o.concat([newMean, newDeviation, o.full(1, [1], state)], 0);
   return { ...loss, fixed: [...loss.fixed, z], state: after };
@@ -72,10 +72,10 @@ export function magface(
   const slope = (margins[1] - margins[0]) / (magnitudes[1] - magnitudes[0]);
   const margin = o.add(o.mul(o.sub(length, magnitudes[0]), slope), margins[0]);
   const [cos, sin] = [o.cos(margin), o.sin(margin)];
-  const turned = o.sub(o.mul(atLabel, cos), o.mul(sineOf(o, atLabel), sin));
+  const withMargin = o.sub(o.mul(atLabel, cos), o.mul(sineOf(o, atLabel), sin));
   const beyond = o.neg(o.mul(margin, sin));
   // cos(pi - m) = -cos(m)
-  const change = o.where(o.greater(atLabel, o.neg(cos)), o.sub(turned, atLabel), beyond);
+  const change = o.where(o.greater(atLabel, o.neg(cos)), o.sub(withMargin, atLabel), beyond);
   const loss = crossEntropy(o, o.mul(o.add(all, o.mul(onehot, change)), scale), parts);
   const reward = o.add(o.reciprocal(length), o.mul(length, magnitudes[1] ** -2));
   return { ...loss, value: o.add(loss.value, o.mul(o.reduceMean(reward, [0, 1], false), weight)) };
@@ -90,13 +90,13 @@ export function curricularface(o: Ops, parts: Margin & Running & { readonly marg
   const { onehot, scale, margin, state, momentum } = parts;
   const { all, atLabel } = cosinesOf(o, parts);
   const t = o.add(state, o.mul(o.sub(o.reduceMean(atLabel, [0, 1], false), state), momentum));
-  const turned = o.sub(o.mul(atLabel, Math.cos(margin)), o.mul(sineOf(o, atLabel), Math.sin(margin)));
+  const withMargin = o.sub(o.mul(atLabel, Math.cos(margin)), o.mul(sineOf(o, atLabel), Math.sin(margin)));
   const own = o.where(
     o.greater(atLabel, Math.cos(Math.PI - margin)),
-    turned,
+    withMargin,
     o.sub(atLabel, margin * Math.sin(margin)),
   );
-  const others = o.where(o.greater(all, turned), o.mul(all, o.add(all, t)), all);
+  const others = o.where(o.greater(all, withMargin), o.mul(all, o.add(all, t)), all);
   const loss = crossEntropy(o, o.mul(o.where(o.greater(onehot, 0), own, others), scale), parts);
   return { ...loss, fixed: [...loss.fixed, t], state: t };
 }

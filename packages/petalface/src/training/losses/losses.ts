@@ -31,8 +31,8 @@ export function arcface(
   const { margin, onehot, scale, gradient } = parts;
   const { all, atLabel } = cosinesOf(o, parts);
   const sine = gradient === "straight-through" ? exactSine(o, atLabel) : sineOf(o, atLabel);
-  const turned = o.sub(o.mul(atLabel, Math.cos(margin)), o.mul(sine, Math.sin(margin)));
-  const moved = o.sub(turned, atLabel);
+  const withMargin = o.sub(o.mul(atLabel, Math.cos(margin)), o.mul(sine, Math.sin(margin)));
+  const moved = o.sub(withMargin, atLabel);
   const change =
     gradient === "straight-through"
       ? moved

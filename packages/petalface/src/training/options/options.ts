@@ -27,7 +27,7 @@ export function trainingOptions(choices: TrainingChoices = {}, family?: string):
     ...(onAngle(choices.loss ?? preset.loss) && { margin: 0.5 }),
     ...(choices.warmup !== undefined && { warmupEpochs: 0 }),
   };
-  // Whole networks move far with the adapters' learning rate: the frozen knowledge is in their weights, not beside them.
+  // Whole networks move far with the adapters' learning rate: the pre-trained knowledge is in these weights, not in separate adapters.
   const method = choices.method ?? base.method;
   const rate = method === "lora" ? base.learningRate : base.learningRate / 4;
   const options = { ...base, learningRate: rate, ...given };

@@ -28,7 +28,7 @@ export function splitGraph(graph: Graph, image: string, batch: number): SplitGra
       ...graph.outputs,
     ].filter((value) => seen.has(value)),
   );
-  // A value that cannot be kept image by image, or is only arranged anew, is made behind the cut from what it is made of.
+  // A value that cannot be kept image by image, or is only rearranged, is made after the cut from what it is made of.
   for (let changed = true; changed; ) {
     changed = false;
     for (const value of cut) {

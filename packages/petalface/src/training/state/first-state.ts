@@ -88,7 +88,7 @@ async function firstHead(
     );
   const unseen = randomCentres(data.people.length, width, seed);
   for (let person = 0; person < data.people.length; person++) {
-    // Nobody knows the direction of a person without a finite embedding.
+    // The direction of a person without a finite embedding is unknown.
     if (centres.subarray(person * width, (person + 1) * width).every((value) => value === 0))
       centres.set(unseen.subarray(person * width, (person + 1) * width), person * width);
     const row = centres.subarray(person * width, (person + 1) * width);

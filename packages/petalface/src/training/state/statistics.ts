@@ -1,6 +1,6 @@
 import type { Layout } from "../../adapters/index.ts";
 
-/** Share of a batch in the running statistics, as PyTorch has it unless told otherwise. */
+/** Share of a batch in the running statistics, PyTorch's default. */
 const momentum = 0.1;
 
 /**

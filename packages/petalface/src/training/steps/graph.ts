@@ -26,7 +26,7 @@ export interface TrainingGraph {
     readonly lossState?: "loss_state";
     /** The quality of the faces `[B]`, where the graph does not see it. */
     readonly scores?: ToldScores | undefined;
-    /** Drawn anew for every step, each `[B, width]`. */
+    /** New random values for every step, each `[B, width]`. */
     readonly noise: readonly NoiseInput[];
   };
   readonly outputs: {

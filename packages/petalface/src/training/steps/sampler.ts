@@ -25,7 +25,7 @@ export const stepsOf = (options: Pick<TrainingOptions, "epochs" | "batch" | "dro
 
 /**
  * The faces of each step: every epoch a new shuffle, every position its own draw of flip and degradation. A step depends on the seed
- * and its number alone, so that a resumed run goes on with the same faces. With `variants` a face has that many draws of its own, and shows
+ * and its number alone, so that a resumed run continues with the same faces. With `variants` a face has that many draws of its own, and shows
  * another one every epoch.
  */
 export function sampler(

@@ -149,13 +149,13 @@ function partFeeds(
   };
   const { scores } = inputs;
   if (scores !== undefined) {
-    const told = batch.draws
+    const given = batch.draws
       .slice(start, start + size)
       .map(
         ({ index, degrade }) =>
           (degrade === undefined ? data.at(loader.used(index)).quality : scores.degraded) ?? Number.NaN,
       );
-    feeds[scores.input] = vector(Float32Array.from(told));
+    feeds[scores.input] = vector(Float32Array.from(given));
   }
   if (targets !== undefined && inputs.target !== undefined) {
     const target = new Float32Array(size * backbone.width);

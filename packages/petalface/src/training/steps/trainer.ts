@@ -147,7 +147,7 @@ const openEngines = (run: Run, context: TrainingContext): Promise<Engines & Asyn
     const session = trainingSession(backbone, run.session);
     const batch = options.batch / options.accumulate;
     const split = options.variants > 0 ? splitGraph(graph.graph, graph.inputs.image, batch) : undefined;
-    // Runs of the whole training, so that one that was stopped goes on with the same graph.
+    // Runs of the whole training, so that a stopped one continues with the same graph.
     const runs = run.steps * options.accumulate;
     const engine = keep(await openSession(split?.rest ?? graph.graph, { ...session, int8, runs }));
     const targets =

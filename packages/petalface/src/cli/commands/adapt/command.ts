@@ -103,7 +103,7 @@ export function adaptCommand(program: Command, context: CliContext): void {
   );
 }
 
-/** What `--resume` may be told the new place of; everything is checked to be the same. */
+/** Options that give `--resume` the new places of files; their content is checked to be the same. */
 const moved: readonly string[] = ["model", "train", "val", "valData"];
 
 /** What may be given together with `--resume`: what does not change the result, and learning rate and epochs, which are noted. */
@@ -118,7 +118,7 @@ const resumable: readonly string[] = [
   ...moved,
 ];
 
-/** A run goes on with its own options: others are refused, not ignored. */
+/** A run continues with its own options: others are refused, not ignored. */
 function refuseChanges(command: Command): void {
   const given = command.options.find(
     (option) =>
@@ -126,7 +126,7 @@ function refuseChanges(command: Command): void {
   );
   if (given !== undefined)
     throw new PetalfaceError(
-      `${given.long} cannot be given with --resume: the run goes on with the options in its run.json; start a new run with --out to change them`,
+      `${given.long} cannot be given with --resume: the run continues with the options in its run.json; start a new run with --out to change them`,
       { exitCode: 2 },
     );
 }
@@ -185,8 +185,8 @@ async function start(
   const validation = validationOf(flags, options);
   // Before photos are aligned for hours.
   trainingOptions(options);
-  const told = isGiven(options.quality ?? "");
-  const photos = { ...choicesOf(flags), train, model, out, aligned, threads, maxLeftOut, told };
+  const external = isGiven(options.quality ?? "");
+  const photos = { ...choicesOf(flags), train, model, out, aligned, threads, maxLeftOut, external };
   const data = await trainingFaces(photos, context);
   return adapt(
     { ...choicesOf(flags), model, train: data?.spec ?? train, options, out, validation },

@@ -11,7 +11,7 @@ import type { CliContext } from "../../context.ts";
 import { openFaces } from "../../data.ts";
 import { alignDefaults, alignInto, describeAlignment, inputOfData } from "../align/align.ts";
 
-/** Whether training photos are aligned faces: as told, or found out. */
+/** Whether training photos are aligned faces: as given, or detected. */
 export const alignedChoices = ["auto", "yes", "no"] as const;
 
 /** What {@link trainingFaces} needs to know of a run. */
@@ -25,12 +25,12 @@ export interface TrainingPhotos extends ModelChoices {
   /** Share of the faces that may be left out. */
   readonly maxLeftOut: number;
   /** Whether each face must bring its quality score. */
-  readonly told: boolean;
+  readonly external: boolean;
 }
 
 /**
  * The faces to train on: the set itself where its faces are aligned; else photos are aligned into the run's folder first, and what
- * was found and done is said on stderr. A run killed meanwhile goes on when it is started again.
+ * was found and done is reported on stderr. A killed run continues when it is started again.
  *
  * @returns the set, or undefined where it is what `train` names
  */
@@ -43,7 +43,7 @@ export async function trainingFaces(photos: TrainingPhotos, context: CliContext)
   // A folder of something else is refused by the run itself.
   const names = await readdir(out).catch(() => []);
   if (are || !names.every(mayBeginWith)) return data;
-  if (photos.told)
+  if (photos.external)
     throw new PetalfaceError(
       `${printPath(train)} holds photos, not aligned faces (${reason}), and --quality external takes scores of the faces: align them first (petalface align), and write a manifest with the column quality; --aligned yes takes them as they are`,
     );

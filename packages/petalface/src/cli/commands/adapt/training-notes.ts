@@ -5,7 +5,7 @@ const imagesOfReadme = { table: 9_600, long: 76_800 };
 
 const count = (value: number): string => value.toLocaleString("en");
 
-/** Lines for people before the first step: a budget that nobody chose, and a run that goes on longer than it was planned. */
+/** Lines for people before the first step: a default number of epochs, and a run that continues longer than planned. */
 export function startNotes(
   run: RunRecord,
   flags: { readonly epochs?: number | undefined; readonly resume?: string | undefined },
@@ -25,7 +25,7 @@ export function startNotes(
 }
 
 function longerNote({ steps }: RunRecord, change: NonNullable<RunRecord["changes"]>[number]): string {
-  const trained = `the run goes on from step ${change.step} to ${steps}`;
+  const trained = `the run continues from step ${change.step} to ${steps}`;
   return change.asPlanned === true
     ? `${trained}, exactly as if it had been planned so`
     : `${trained}; a run planned so would have had other learning rates (or validations) until here, so it is not the same`;

@@ -30,7 +30,7 @@ export interface AlignChoices
   readonly threads: number;
 }
 
-/** What `petalface align` does unless told otherwise. */
+/** The defaults of `petalface align`. */
 export const alignDefaults: Omit<AlignChoices, "threads"> = {
   ...{ size: 112, format: "png", all: false, rule: "central", threshold: null, framesPerSecond: 1 },
   ...{ detector: "fr_detect", landmarks: "fr_landmark", videos: true },
@@ -151,7 +151,7 @@ export function describeAlignment(summary: AlignSummary): string[] {
   return [
     `${many(crops, "crop", "crops")} of ${many(sources, "file", "files")}${reused > 0 ? `, ${reused.toLocaleString("en")} of them done before` : ""}`,
     `${many(aligned, "face", "faces")} aligned${weak > 0 ? `, ${weak.toLocaleString("en")} of them with a low score` : ""}; ${fallback.toLocaleString("en")} without a face, cut from the middle`,
-    ...(turned > 0 ? [`${many(turned, "face", "faces")} upright only after the photo was turned (see rotation)`] : []),
+    ...(turned > 0 ? [`${many(turned, "face", "faces")} upright only after the photo was rotated (see rotation)`] : []),
     ...(resolution === undefined
       ? []
       : [

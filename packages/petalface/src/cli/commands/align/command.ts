@@ -28,7 +28,7 @@ export function alignCommand(program: Command, context: CliContext): void {
     .command("align")
     .description("find faces in photos and videos and put them on the ArcFace template; no photo is dropped")
     .argument("<in>", "folder (of folders), photo, video, or manifest")
-    .requiredOption("--out <folder>", "folder for the crops and manifest.jsonl; an interrupted one goes on")
+    .requiredOption("--out <folder>", "folder for the crops and manifest.jsonl; an interrupted run continues")
     .option(
       "--size <pixels>",
       "side of the crops, such as 112, 120, 128 or 160",

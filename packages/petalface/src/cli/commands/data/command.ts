@@ -63,10 +63,10 @@ export function dataCommand(program: Command, context: CliContext): void {
       "write a set as train.rec, train.idx and train.lst in insightface's layout; JPEG and PNG bytes unchanged",
     )
     .argument("<data>", "folder, manifest, list (.lst), record file, or synthetic[:people=N,images=M,seed=S]")
-    .requiredOption("--out <file.rec>", "the record file; .idx and .lst go beside it")
+    .requiredOption("--out <file.rec>", "the record file; .idx and .lst are written next to it")
     .option(
       "--size <pixels>",
-      "side of faces that have to be encoded anew, as PNG: drawn ones, WebP, AVIF, GIF, TIFF",
+      "side of faces that have to be encoded again, as PNG: synthetic ones, WebP, AVIF, GIF, TIFF",
       parseInteger("--size", 8, 4096),
       112,
     )

@@ -10,7 +10,7 @@ import { claimOutputs, recordName } from "../../outputs.ts";
 import { evaluationFolder, resultFile } from "../../results.ts";
 import { mainMethod, otherMethods } from "./plan.ts";
 
-/** Files that a demo leaves beside its runs. */
+/** Files of a demo other than its runs. */
 export const demoFiles = { report: "report.html", model: "face.onnx" } as const;
 
 const folders = [mainMethod, ...otherMethods].map(({ name }) => name);

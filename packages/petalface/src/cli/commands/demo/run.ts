@@ -159,7 +159,7 @@ async function train(method: DemoMethod, scene: Scene, limit?: Limit): Promise<T
   return undefined;
 }
 
-/** Until when a training may go on, and what is to be done after it. */
+/** The deadline of a training, and the work after it. */
 interface Limit {
   readonly deadline: Deadline;
   readonly measureSeconds: number;

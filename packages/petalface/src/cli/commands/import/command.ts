@@ -122,7 +122,7 @@ async function run(path: string, flags: Flags, context: CliContext): Promise<voi
   };
   const lines = [
     `${written.model}: ${architecture}, ${document.parameters.toLocaleString("en")} parameters`,
-    ...(written.weights === undefined ? [] : [`weights: ${written.weights}, keep it beside the model`]),
+    ...(written.weights === undefined ? [] : [`weights: ${written.weights}, keep it next to the model`]),
     ...(found === undefined
       ? []
       : [

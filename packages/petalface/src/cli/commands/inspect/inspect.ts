@@ -106,7 +106,7 @@ async function dataSet(spec: string): Promise<Inspection> {
   }
   await loader.close();
   const lines = [
-    `${spec}: ${count(data.length)} faces${facesPerPerson ? ` of ${count(data.people.length)} people` : ", nobody said of whom"}`,
+    `${spec}: ${count(data.length)} faces${facesPerPerson ? ` of ${count(data.people.length)} people` : ", of unknown people"}`,
     ...(facesPerPerson
       ? [`faces a person: ${facesPerPerson.least} to ${facesPerPerson.most}, median ${facesPerPerson.median}`]
       : []),

@@ -46,7 +46,7 @@ function agreementRows(names: readonly string[], values: readonly (readonly numb
 }
 
 const ladderRows = (ladders: readonly Ladder[]): string[][] => [
-  ["measure", "degradation", "median score at each step", "towards poorer"],
+  ["measure", "degradation", "median score at each step", "towards lower quality"],
   ...ladders.map(({ measure, degradation, steps, towardsPoorer }) => [
     measure,
     degradation,
@@ -119,7 +119,7 @@ async function run(spec: string, flags: Flags, context: CliContext): Promise<voi
         ? [
             {
               title: "Known degradations",
-              note: "median score of the same faces made worse step by step; how often a step moved a face's score towards poorer (chance: 50 %)",
+              note: "median score of the same faces, degraded step by step; how often a step moved a face's score towards lower quality (chance: 50 %)",
               rows: ladderRows(ladders),
             },
           ]
@@ -223,7 +223,7 @@ export function qualityCommand(program: Command, context: CliContext): void {
     )
     .option("--model <file|name>", "the face recogniser, for measures that ask it")
     .option("--adapter <run>", "a run or adapter folder, whose calibration gives alpha")
-    .option("--degraded", "also try the measures on faces made worse: low resolution, blur, noise, JPEG")
+    .option("--degraded", "also try the measures on degraded faces: low resolution, blur, noise, JPEG")
     .option("--report <file>", "write histograms and tables as one HTML page")
     .option("--show <n>", "faces to list, lowest score first", parseInteger("--show", 0, 100_000_000), 20)
     .action((spec: string, flags: Flags) => run(spec, flags, context));

@@ -17,7 +17,7 @@ export interface Ladder {
   readonly degradation: string;
   /** Median score at each step; the first is the face as it is. */
   readonly steps: readonly { readonly spec: string; readonly median: number }[];
-  /** Share of (face, step) whose score moved towards "poorer" from one step to the next; chance is a half. */
+  /** Share of (face, step) whose score moved towards lower quality from one step to the next; chance is a half. */
   readonly towardsPoorer: number;
 }
 
@@ -25,7 +25,7 @@ export interface Ladder {
 const most = 128;
 
 /**
- * Tries measures on faces made worse step by step. Which way is poorer is read off the strongest low resolution, whatever way the measure
+ * Tries measures on faces that are degraded step by step. The lowest resolution shows the direction of lower quality, whatever way the measure
  * counts.
  */
 export async function tryLadders(

@@ -66,8 +66,8 @@ export async function lookAtFaces(
       if (judge.calibration !== undefined) return undefined;
       try {
         if (place === undefined) {
-          const told = faces.map(({ quality = Number.NaN }) => quality);
-          return { fitted: calibrateOnScores(judge, told, details, set) };
+          const given = faces.map(({ quality = Number.NaN }) => quality);
+          return { fitted: calibrateOnScores(judge, given, details, set) };
         }
         const both = { stored: stored[place] ?? [], copies: copies[place] ?? [] };
         return { fitted: calibrateOnSet(judge, both, details, set) };

@@ -4,7 +4,7 @@ import type { FaceData } from "../../../../data/index.ts";
 /** One face as a reader knows it. */
 export interface NamedFace {
   readonly id: string;
-  /** undefined where nobody said who it is. */
+  /** undefined where the person is unknown. */
   readonly person: string | undefined;
   /** `against` for a face of the second set. */
   readonly set: "data" | "against";
@@ -15,7 +15,7 @@ export interface NamedGroup {
   readonly faces: readonly NamedFace[];
   /** Bits of 256 in which neighbours of the chain differ at most. */
   readonly distance: number;
-  /** More than one person is said to be on it. */
+  /** It is listed under more than one person. */
   readonly people: boolean;
   /** It is in both sets. */
   readonly sets: boolean;

@@ -75,7 +75,7 @@ function sectionsOf({ findings, data, against }: PageTask): Section[] {
     { title: "Exact copies", about: "Every pixel is the same.", rows: copies(findings.exact) },
     {
       title: "Near copies",
-      about: "Compressed, resized or brightened anew, or frames of one film.",
+      about: "Compressed, resized or brightened copies, or frames of one video.",
       rows: copies(findings.near),
     },
     ...(outliers === null
@@ -83,7 +83,7 @@ function sectionsOf({ findings, data, against }: PageTask): Section[] {
       : [
           {
             title: "Wrong names",
-            about: `The face is no nearer to its person's others than strangers are${outliers.below === null ? "" : ` (cosine below ${outliers.below.toFixed(2)})`}. Behind it: a face of its person, then of whom it looks like.`,
+            about: `The face is no nearer to its person's others than different people are${outliers.below === null ? "" : ` (cosine below ${outliers.below.toFixed(2)})`}. After it: a face of its person, then of the person it resembles.`,
             rows: outliers.faces.map(({ own, like, ...face }) => ({
               faces: [face, ...firstOf(face.person, face.id), ...(like === null ? [] : firstOf(like.person, face.id))],
               text: `${face.id}: ${own.toFixed(2)} to ${face.person ?? "?"}${like === null ? "" : `, ${like.cosine.toFixed(2)} to ${like.person}`}`,

@@ -71,7 +71,7 @@ export function printPreprocessing(findings: PreprocessingFindings): string[] {
   const pairs =
     same === "people"
       ? "SAME, OTHERS: mean cosine of two faces of one person, and of two people"
-      : "SAME: mean cosine of a face with its copies, mirrored and smaller, for nobody has two faces here; OTHERS: of two faces";
+      : "SAME: mean cosine of a face with its copies, mirrored and smaller, because no person has two faces here; OTHERS: of two faces";
   return [
     ...heads[verdict],
     "",

@@ -35,7 +35,7 @@ export function printFindings(findings: Findings): string[] {
     const { below, faces } = outliers;
     lines.push(
       below === null
-        ? "wrong names: nobody has two faces to compare"
+        ? "wrong names: no person has two faces to compare"
         : `wrong names: ${count(faces.length, "face")} no nearer to their person than strangers are (cosine below ${below.toFixed(2)})`,
     );
     list(
