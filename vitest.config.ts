@@ -8,7 +8,7 @@ export default defineConfig({
     env: { ORT_DISABLE_TELEMETRY: "1" },
     // Two workers: the native runtime and sharp bring threads of their own, and each worker may hold a model.
     maxWorkers: 2,
-    // No test is about time: this only ends one that hangs, also on a slow machine with other programs beside it.
+    // No test is about time: this only ends one that hangs, also on a slow machine with other programs running.
     testTimeout: 600_000,
     hookTimeout: 600_000,
     reporters: ["default", "./test/skipped-reporter.ts"],

@@ -29,7 +29,7 @@ if (program === undefined) {
   console.error(`usage: npm run bench -- NAME [options]; NAME is one of ${Object.keys(benchmarks).join(", ")}`);
   process.exit(2);
 }
-// Read by onnxruntime when it starts, here and in the Python packages that are measured beside it: nothing is sent.
+// Read by onnxruntime when it starts, here and in the Python packages that are measured for comparison: nothing is sent.
 process.env.ORT_DISABLE_TELEMETRY = "1";
 const { status } = spawnSync(
   process.execPath,

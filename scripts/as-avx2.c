@@ -3,8 +3,8 @@
  * where AS_AVX2_KEEP_AVX512 is set).
  *
  * Linux can make the CPUID instruction fault (arch_prctl(ARCH_CPUID, 0), x86-64, with the processor flag cpuid_fault). The fault arrives
- * as SIGSEGV; the handler here runs the true instruction, clears the newer instruction sets in its answer, and goes on behind it.
- * Threads and forked processes inherit the setting; exec clears it, and the library that is preloaded anew sets it again. Programs that
+ * as SIGSEGV; the handler here runs the true instruction, clears the newer instruction sets in its answer, and continues after it.
+ * Threads and forked processes inherit the setting; exec clears it, and the library, which is preloaded again, sets it again. Programs that
  * handle SIGSEGV themselves (Node does, for WebAssembly) get all other faults.
  */
 #define _GNU_SOURCE
@@ -75,7 +75,7 @@ static void on_fault(int number, siginfo_t *info, void *place) {
   else if (theirs.sa_flags & SA_SIGINFO) theirs.sa_sigaction(number, info, place);
   else if (theirs.sa_handler != SIG_DFL && theirs.sa_handler != SIG_IGN) theirs.sa_handler(number);
   else {
-    /* Nobody handles it: the same instruction faults again, and ends the program as usual. */
+    /* No handler exists: the same instruction faults again, and ends the program as usual. */
     struct sigaction usual = {.sa_handler = SIG_DFL};
     real_sigaction(number, &usual, NULL);
   }

@@ -50,7 +50,7 @@ export function missingOptional(
  * The lock with an entry for each missing optional dependency. npm leaves those out which the registry that wrote the lock did not
  * have (prebuilt files for other machines), and then refuses its own lock.
  *
- * @throws Error where the version or the machine cannot be told.
+ * @throws Error where the version or the machine cannot be determined.
  */
 export function completeLock(lock: Lock): Lock {
   const packages = { ...lock.packages };

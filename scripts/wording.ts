@@ -12,6 +12,18 @@ export const phrases: readonly (readonly [phrase: RegExp, instead: string])[] = 
   [/\bhabits?\b/i, "systematic offset, convention"],
   [/\breckoned\b/i, "estimated"],
   [/\bfreed (of|from)\b/i, "corrected for, without"],
+  [/\btold\b/i, "given, reported, distinguished"],
+  [/\b(is|are|was|were|it|them|stored|read) turned\b(?! (out|off|on|into))/i, "transposed, rotated, mirrored"],
+  [/\bsilenc(es|ed)\b|\bsilent (at|by|under|where)\b/i, "set to 0, inactive"],
+  [/\bnobody\b/i, "no person, unknown"],
+  [/\bwhom\b/i, "who, that"],
+  [/\bbeside\b/i, "next to, in addition to, compared with, parallel to"],
+  [/\bgo(es|ne) on\b/i, "continues"],
+  [/\banew\b/i, "again"],
+  [/\bis said\b/i, "is reported, is listed"],
+  [/\bmend(s|ed|ing)?\b/i, "fix, repair"],
+  [/\bin turns\b/i, "alternately"],
+  [/\blone\b/i, "single"],
 ];
 
 const longest = 100;
@@ -37,7 +49,7 @@ export function findLongLines(markdown: string): Finding[] {
   return markdown.split("\n").flatMap((text, index) => {
     if (text.startsWith("```")) fenced = !fenced;
     const words = text.trim().split(/\s+/).length;
-    const other = fenced || /^(```|\||    )/.test(text) || words < 4;
+    const other = fenced || /^(```|\|| {4})/.test(text) || words < 4;
     return other || [...text].length <= longest
       ? []
       : [{ line: index + 1, problem: `${[...text].length} characters; text has at most ${longest} in a line` }];

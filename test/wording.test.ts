@@ -17,7 +17,9 @@ it("leaves other words alone", () => {
 it("finds long lines of text, and none in tables, code and headings of one long link", () => {
   const words = "word ".repeat(30).trim();
   expect(findLongLines(`short\n${words}\n- ${words}`)).toMatchObject([{ line: 2 }, { line: 3 }]);
-  expect(findLongLines(`| ${words} |\n    ${words}\n\`\`\`ts\n${words}\n\`\`\`\n[link](${"x".repeat(200)})`)).toEqual([]);
+  expect(findLongLines(`| ${words} |\n    ${words}\n\`\`\`ts\n${words}\n\`\`\`\n[link](${"x".repeat(200)})`)).toEqual(
+    [],
+  );
   expect(findLongLines(`\`\`\`\n\`\`\`\n${words}`)).toMatchObject([{ line: 3 }]);
   expect(findLongLines("\u{1f600} ".repeat(50))).toEqual([]);
 });

@@ -7,7 +7,7 @@ import { type PrepareOptions, prepareStudio } from "./prepare.ts";
 /** What lets wasm use several threads; without them the page works, with one. */
 const headers = { "Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp" };
 
-/** Writes the whole page into a folder: its code bundled, its graphs beside it. */
+/** Writes the whole page into a folder: its code bundled, its graphs next to it. */
 export async function buildStudio({
   out,
   ...options
@@ -22,9 +22,9 @@ export async function buildStudio({
       logLevel: "warn",
       publicDir: folder,
       worker: { format: "es" },
-      // The engine's own files are beside the page (prepare.ts); bundled ones would be there twice.
+      // The engine's own files are next to the page (prepare.ts); bundled ones would be there twice.
       resolve: { conditions: ["onnxruntime-web-use-extern-wasm", "browser", "module", "import", "default"] },
-      // A relative path would be taken from vite's root, where nobody looks for the page.
+      // A relative path would be taken from vite's root, which is not the page's folder.
       build: { outDir: resolve(out), emptyOutDir: true, target: "es2024", chunkSizeWarningLimit: 2000 },
     });
   } finally {

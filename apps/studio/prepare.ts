@@ -36,7 +36,7 @@ export interface PrepareOptions {
 /** Batch of a step in the browser: small, since a page has a few gigabytes at most. */
 const batch = 16;
 
-/** Files of onnxruntime-web that its WebGPU build loads when it starts; `ort/` beside the page. */
+/** Files of onnxruntime-web that its WebGPU build loads when it starts; `ort/` next to the page. */
 const engineFiles = ["ort-wasm-simd-threaded.asyncify.mjs", "ort-wasm-simd-threaded.asyncify.wasm"];
 
 /**

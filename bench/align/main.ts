@@ -1,5 +1,5 @@
 /**
- * Aligning photos: how exact the five points are, what happens to faces of a few pixels, whether a recogniser notices, and how fast it goes beside
+ * Aligning photos: how exact the five points are, what happens to faces of a few pixels, whether a recogniser notices, and how fast it is compared with
  * insightface: `npm run bench -- align --help`.
  */
 import { spawnSync } from "node:child_process";
@@ -54,7 +54,7 @@ try {
     npm run bench -- align --python PYTHON
 
 The 401 photos of the LFW sample (250 px) against its landmarks. Error: mean distance of the five points over the distance between the eyes. Smaller faces:
-the photos shrunk until the face's box is so many pixels wide; the error stays relative. "other half": photos that the habits of the points
+the photos shrunk until the face's box is so many pixels wide; the error stays relative. "other half": photos that the systematic offsets of the points
 (\`faces/points.ts\`) were not measured on. Where no face is found the crop is the middle of the photo.
 
 ${table(

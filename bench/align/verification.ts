@@ -9,7 +9,7 @@ const aligned = join(shared, "data/lfw112");
 const program = join(import.meta.dirname, "../../packages/petalface/src/cli/main.ts");
 const partners = 10;
 
-/** What a recogniser makes of our crops beside the given ones. */
+/** How well a recogniser works on our crops, compared with the given ones. */
 export interface Verification {
   readonly cosine: { readonly mean: number; readonly low: number };
   readonly pairs: number;

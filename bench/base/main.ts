@@ -41,7 +41,7 @@ PyTorch (about 6 GB), made if it is not there. Over an hour of one quiet core; -
 } else if (values.job === undefined) await all();
 else await one(values.job);
 
-/** A child process: one job, given as JSON. Leaves what its steps cost beside its result. */
+/** A child process: one job, given as JSON. Writes the cost of its steps next to its result. */
 async function one(text: string): Promise<void> {
   const job = JSON.parse(text) as Job;
   const used: number[] = [];

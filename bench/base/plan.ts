@@ -13,7 +13,7 @@ export const contenders: readonly Contender[] = [
 /** Low resolutions that are measured. */
 export const pixels = [16, 8] as const;
 
-/** Differences that are told: the first from the second. */
+/** Differences that are reported: the first minus the second. */
 export const pairs = [
   ["float32", "frozen"],
   ["int8", "frozen"],

@@ -17,7 +17,7 @@ export interface StepCost {
 
 const batch = 32;
 
-/** Runs steps of both forms in turns, each in a process of its own, on noise. */
+/** Runs steps of both forms alternately, each in a separate process, on noise. */
 export async function measureSteps(
   model: string,
   { work, threads, rounds, steps }: { work: string; threads: number; rounds: number; steps: number },

@@ -57,7 +57,7 @@ give MobileFaceNet's own last map of the photos below and their mirror images; o
 sit on qkv, proj, fc1 and fc2 of the blocks. Trained on LFW people who are in no pair of folds 1 to 6 of View 2, measured on folds 1 to 3; the adapter is used on the exact
 weights. HR: both faces sharp; LR k: both shrunk to k x k pixels and enlarged; mix k: sharp against k, each side in turn.
 
-${cpus()[0]?.model.trim()}, ${threads} thread${threads === 1 ? "" : "s"}; Node ${process.versions.node}. A step: 32 noise images, forwards, backwards and AdamW, median processor time of ${steps[0]?.processor.length} rounds in turns, and the
+${cpus()[0]?.model.trim()}, ${threads} thread${threads === 1 ? "" : "s"}; Node ${process.versions.node}. A step: 32 noise images, forwards, backwards and AdamW, median processor time of ${steps[0]?.processor.length} rounds, alternately, and the
 least and largest ratio. The whole training holds the pixels and MobileFaceNet's part of the network besides.
 
 ${[row(header), row(header.map(() => "---")), ...lines].join("\n")}

@@ -100,7 +100,7 @@ console.log(page);
 await mkdir(values.out, { recursive: true });
 await writeFile(join(values.out, "data.md"), page);
 
-/** A record file of LFW's photos, repeated, with a .idx beside it. */
+/** A record file of LFW's photos, repeated, with a .idx next to it. */
 async function makeRecords(photos: string): Promise<{ readonly rec: string; readonly records: number }> {
   console.error(`making a record file of ${gigabytes} GB ...`);
   const data = await openData(photos);

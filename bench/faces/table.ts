@@ -8,7 +8,7 @@ export interface Cell {
   readonly done: JobResult;
 }
 
-/** Columns of the table: title and the measure's key. What nobody measured is left out. */
+/** Columns of the table: title and the measure's key. What was not measured is left out. */
 const columns: readonly (readonly [string, string])[] = [
   ["HR", "accuracy/sharp"],
   ...testPixels.map((pixels) => [`LR ${pixels}`, `accuracy/lr:${pixels}`] as const),
@@ -51,7 +51,7 @@ export function renderResults(cells: readonly Cell[], command: string): string {
   );
 }
 
-/** Pairs of contenders whose difference is told: the second from the first. */
+/** Pairs of contenders whose difference is reported: the first minus the second. */
 const comparedPairs: readonly (readonly [string, string])[] = [
   ["petal", "frozen"],
   ["petal", "lora"],

@@ -38,7 +38,7 @@ export interface Comparison {
 /** PyTorch's numbers for one network. */
 export interface Reference {
   readonly tensors: ReadonlyMap<string, StoredTensor>;
-  /** Convolutions and products of images that an adapter can stand beside, and grouped convolutions. */
+  /** Convolutions and products of images that can have an adapter, and grouped convolutions. */
   readonly dense: number;
   readonly grouped: number;
   /** What float32 in place of float64 changes in PyTorch's gradient by the images. */

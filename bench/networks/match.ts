@@ -37,8 +37,8 @@ function matchConstant(
   const straight = scaleOf(data, value, rows, width);
   if (straight !== undefined) return { transposed: false, scale: straight };
   if (shape.length !== 2 || candidate.dims.length !== 2 || candidate.dims[1] !== rows) return undefined;
-  const turned = scaleOf(transpose(data, width, rows), value, rows, width);
-  return turned && { transposed: true, scale: turned };
+  const ofTranspose = scaleOf(transpose(data, width, rows), value, rows, width);
+  return ofTranspose && { transposed: true, scale: ofTranspose };
 }
 
 /** The factor of each row between two matrices, or undefined if rows are not multiples. Single numbers must be equal. */

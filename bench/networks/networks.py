@@ -24,7 +24,7 @@ def image_side(name: str) -> int:
 
 
 def make_network(name: str) -> torch.nn.Module:
-    """The network with 512 outputs, every parameter drawn anew, batch statistics measured on noise, in inference mode."""
+    """The network with 512 outputs, every parameter drawn at random, batch statistics measured on noise, in inference mode."""
     torch.manual_seed(SEED)
     size = {"img_size": SIDES[name]} if name.startswith("vit") else {}
     network = timm.create_model(name, pretrained=False, num_classes=FEATURES, **size)

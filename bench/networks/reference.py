@@ -62,7 +62,7 @@ def gradients(network: torch.nn.Module, images: torch.Tensor, direction: torch.T
 def draw_images(name: str, network: torch.nn.Module, direction: torch.Tensor) -> tuple[torch.Tensor, float]:
     """Images whose gradient is one: no ReLU so near its bend that rounding decides on which side it is.
 
-    Near means that float32 in place of float64, or a nudge of images and parameters (exporters merge batch norms, which rounds anew), moves
+    Near means that float32 in place of float64, or a nudge of images and parameters (exporters merge batch norms, which rounds again), moves
     the gradient by more than 1e-4: a single ReLU that flips in a small network moves it by 1e-2. Returns the images and the difference that float32 makes in PyTorch.
     """
     exact = copy.deepcopy(network).double()

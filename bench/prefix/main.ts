@@ -56,7 +56,7 @@ const contenders: readonly Contender[] = [
   { name: "last stage, 2 variants, kept", options: { sites: lastStage, variants: 2 } },
 ];
 
-/** Differences that are told: the first from the second. */
+/** Differences that are reported: the first minus the second. */
 const pairs = [
   ["last stage", "petal, all its layers"],
   ["last stage, 1 variant, kept", "last stage"],

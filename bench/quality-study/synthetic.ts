@@ -15,7 +15,7 @@ import {
 import { shared, testPixels } from "../faces/plan.ts";
 import type { Job } from "../faces/run.ts";
 
-/** People whom no training has seen: the trainings are on photos. */
+/** People who were in no training: the trainings are on photos. */
 const people = "synthetic:people=300,images=3,seed=11";
 
 /** All pairs of one person, and as many of two. */
@@ -27,7 +27,7 @@ const file = (job: Job): string => join(job.folder, "synthetic.json");
 export const finishedSynthetic = (job: Job): Promise<EvaluationResult | undefined> =>
   loadEvaluation(file(job)).catch(() => undefined);
 
-/** Measures a finished training on pairs of synthetic people: sharp, low-resolution and mixed. Leaves the result beside that on photos. */
+/** Measures a finished training on pairs of synthetic people: sharp, low-resolution and mixed. Writes the result next to that on photos. */
 export async function measureSynthetic(job: Job): Promise<EvaluationResult> {
   const backbone = await openBackbone(join(shared, "weights", `${job.model}.onnx`));
   const { options } = job.contender;

@@ -1,5 +1,5 @@
 /**
- * How many faces a second each quality measure judges, one thread, faces in memory; OpenCV's BRISQUE and pyiqa's measures beside ours:
+ * How many faces a second each quality measure judges, one thread, faces in memory; OpenCV's BRISQUE and pyiqa's measures for comparison:
  * `npm run bench -- quality --python PATH --torch PATH` (a Python with opencv-contrib, and one with torch).
  */
 import { writeFile } from "node:fs/promises";

@@ -48,7 +48,7 @@ function features(planes: Uint8Array): number[] {
   });
 }
 
-/** The cosine transform along one axis, turned: twice is both axes. */
+/** The cosine transform along one axis, transposed: twice is both axes. */
 function transform(x: Float64Array): Float64Array {
   const out = new Float64Array(side * side);
   for (let row = 0; row < side; row++)

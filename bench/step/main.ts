@@ -1,6 +1,6 @@
 /**
  * One training step (`npm run bench -- step`) or embedding one batch (`-- embed`), ours and others' on the same network, weights, batch and
- * threads, in turns. Prints and records the ratio, its spread over the rounds, the share of the machine's matrix product limit, and peak memory.
+ * threads, alternately. Prints and records the ratio, its spread over the rounds, the share of the machine's matrix product limit, and peak memory.
  */
 import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
@@ -72,7 +72,7 @@ await mkdir(values.out, { recursive: true });
 const page = join(values.out, `${task}.md`);
 await writeFile(page, (existsSync(page) ? await readFile(page, "utf8") : renderIntroduction(task)) + section);
 
-/** All contenders on one network and batch: started one after the other, then timed in turns, each round in another order. */
+/** All contenders on one network and batch: started one after the other, then timed alternately, each round in another order. */
 async function compare(name: string, batch: number): Promise<Row[]> {
   const folder = join(values.work, `${name}-${batch}`);
   await mkdir(folder, { recursive: true });

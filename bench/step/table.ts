@@ -41,7 +41,7 @@ export function renderIntroduction(task: "step" | "embed"): string {
   const { title, text, error } = task === "step" ? aboutStep : aboutEmbed;
   return `${title}
 
-${text} Same weights and inputs for all, timed in turns. Times relative to ours: median over the rounds, in brackets the
+${text} Same weights and inputs for all, timed alternately. Times relative to ours: median over the rounds, in brackets the
 smallest and largest; above 1 we are faster. Limit: the arithmetic of the products against what 1024 x 1024 matrices reach in the same library.
 Peak: resident memory of the whole process; PyTorch's counts from after loading. Start: from launch to the first one done. Error: of our
 ${error} against PyTorch's in double precision, relative. Each run of the benchmark appends its table.

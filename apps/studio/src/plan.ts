@@ -22,7 +22,7 @@ export interface AlphaPlaces {
 /** Names of the files whose alpha range the page fills in. */
 export type AlphaFile = "train-webgpu" | "train-wasm" | "face";
 
-/** `studio.json`: what the page must know of the graphs that lie beside it. Made by prepare.ts, in Node. */
+/** `studio.json`: what the page must know of the graphs that are next to it. Made by prepare.ts, in Node. */
 export interface StudioPlan {
   readonly format: 1;
   readonly model: {

@@ -45,7 +45,7 @@ export function drawPeople(space: FaceSpace, size: number, people: number, held:
   };
 }
 
-/** Reads the face space that lies beside the page. */
+/** Reads the face space that is next to the page. */
 export async function loadFaceSpace(url: string): Promise<FaceSpace> {
   const response = await fetch(url);
   if (!response.ok) throw new Error(`${url}: ${response.status}`);
@@ -105,8 +105,8 @@ export function planesOf(
 ): Uint8Array {
   const planes = new Uint8Array(faces.length * 3 * size * size);
   for (const [index, face] of faces.entries()) {
-    const turned = face.flip === true ? flip(face.pixels) : face.pixels;
-    const shown = face.degrade === undefined ? turned : degrader(turned, face.degrade);
+    const mirrored = face.flip === true ? flip(face.pixels) : face.pixels;
+    const shown = face.degrade === undefined ? mirrored : degrader(mirrored, face.degrade);
     toPlanes(shown, planes, index * 3 * size * size);
   }
   return planes;

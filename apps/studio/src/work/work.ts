@@ -42,7 +42,7 @@ export function createWork() {
   const opened = (): StudioPlan => plan ?? fail("the page has not loaded its model yet");
   const load = async (name: string): Promise<Uint8Array> => {
     const response = await fetch(new URL(name, base));
-    if (!response.ok) throw new Error(`${name} is missing beside the page (${response.status})`);
+    if (!response.ok) throw new Error(`${name} is missing next to the page (${response.status})`);
     return new Uint8Array(await response.arrayBuffer());
   };
   const text = async (name: string): Promise<string> => new TextDecoder().decode(await load(name));

@@ -100,7 +100,7 @@ function conditionInFocus({ detail }: EvaluationResult): Condition | undefined {
   return mixed[Math.floor(mixed.length / 2)] ?? conditions[0];
 }
 
-/** Pictures of the comparisons that the last result finds hardest, with the score of the baseline beside. */
+/** Pictures of the comparisons that the last result finds hardest, with the score of the baseline. */
 export async function drawHardest(
   faces: Faces,
   model: { readonly name: string; readonly result: EvaluationResult },
