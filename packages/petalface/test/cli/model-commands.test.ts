@@ -189,12 +189,12 @@ describe("petalface embed", () => {
     const out = join(folder, "stopped.npy");
     const child = start(["embed", "--model", model, "--images", "synthetic:people=100000", "--out", out]);
     const end = ended(child);
-    const part = (): Promise<boolean> =>
-      readdir(folder).then((all) => all.some((name) => name.startsWith("stopped.npy.")));
-    while (!(await part())) await new Promise((resolve) => setTimeout(resolve, 20));
+    const begun = async (): Promise<boolean> =>
+      child.exitCode !== null || (await readdir(folder)).some((name) => name.startsWith(".unfinished"));
+    while (!(await begun())) await new Promise((resolve) => setTimeout(resolve, 20));
     child.kill("SIGINT");
     expect((await end).code).toBe(130);
-    expect((await readdir(folder)).filter((name) => name.startsWith("stopped"))).toEqual([]);
+    expect((await readdir(folder)).filter((name) => /^(stopped|\.unfinished)/.test(name))).toEqual([]);
   });
 });
 
