@@ -14,6 +14,7 @@ export interface SourceFile {
 const LAYERS: readonly (readonly string[])[] = [
   ["cli", "server", "studio"],
   ["audit"],
+  ["deploy"],
   ["training", "evaluation", "gallery"],
   ["embeddings"],
   ["adapters"],
@@ -27,6 +28,7 @@ const LAYERS: readonly (readonly string[])[] = [
 /** The same for onnx-grad, whose folders import each other's files directly. */
 const GRADIENT_LAYERS: readonly (readonly string[])[] = [
   ["lower"],
+  ["downgrade"],
   ["upgrade", "precision"],
   ["gradient"],
   ["batch"],

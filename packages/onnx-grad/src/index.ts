@@ -6,6 +6,7 @@ export { type SetBatchOptions, setBatch } from "./batch/set-batch.ts";
 export { type AddOptions, GraphBuilder } from "./build/builder.ts";
 export { type CopyOptions, copyGraph } from "./build/copy.ts";
 export { type Operand, type Ops, ops, type Window } from "./build/ops.ts";
+export { downgradeOpset, oldestOpset } from "./downgrade/downgrade.ts";
 export { foldConstants } from "./fold/fold.ts";
 export { readTensor } from "./format/decode.ts";
 export { type ExternalFile, externalFiles } from "./format/external.ts";

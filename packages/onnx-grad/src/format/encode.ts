@@ -114,11 +114,14 @@ export async function* streamRange({ file, offset, length }: ExternalTensor): As
   if (seen !== length) throw new OnnxGradError(`${file}: ends before byte ${offset + length}; was it replaced?`);
 }
 
+/** The oldest format (IR version) that knows an operator set: older programs refuse newer ones (onnx, docs/Versioning.md). */
+const oldestFormat = (opset: number): number =>
+  opset >= 21 ? 10 : opset >= 19 ? 9 : opset >= 15 ? 8 : opset >= 12 ? 7 : 6;
+
 function modelHeader(graph: Graph): object {
   const domains = new Set(graph.nodes.map((node) => node.domain).filter((domain) => domain !== ""));
   return {
-    // The oldest format that knows the operator set.
-    irVersion: graph.opset >= 21 ? 10 : graph.opset >= 19 ? 9 : 8,
+    irVersion: oldestFormat(graph.opset),
     producerName: "onnx-grad",
     opsetImport: [{ domain: "", version: graph.opset }, ...[...domains].map((domain) => ({ domain, version: 1 }))],
     metadataProps: [...graph.metadata].map(([key, value]) => ({ key, value })),

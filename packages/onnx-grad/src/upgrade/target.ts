@@ -1,8 +1,10 @@
-import type { Attributes, Node, ValueType } from "../graph/graph.ts";
-import type { DType, Tensor } from "../graph/tensor.ts";
+import type { Attributes, Graph, Node, ValueType } from "../graph/graph.ts";
+import { freshNames } from "../graph/names.ts";
+import type { Constant, DType, Tensor } from "../graph/tensor.ts";
+import { contextOf } from "../infer/context.ts";
 import type { InferContext } from "../infer/infer.ts";
 
-/** Where an upgrade looks up types and leaves what it adds. */
+/** Where a rewriting into another operator set looks up types and leaves what it adds. */
 export interface Target extends InferContext {
   /** The operator set that nodes are brought to. */
   readonly to: number;
@@ -40,3 +42,30 @@ export const numberOf = (value: number, dtype: DType): Tensor =>
   dtype === "float64"
     ? { dtype, dims: [], data: Float64Array.of(value) }
     : { dtype: "float32", dims: [], data: Float32Array.of(value) };
+
+/** A context that also takes new constants and values; names stay unique. */
+export function targetOf(
+  graph: Graph,
+  to: number,
+  types: Map<string, ValueType>,
+  constants: Map<string, Constant>,
+): Target {
+  const values = [...graph.inputs, ...graph.constants.keys(), ...graph.nodes.flatMap((node) => node.outputs)];
+  const fresh = freshNames(new Set(values));
+  const used = new Set([...graph.outputs, ...graph.nodes.flatMap((node) => node.inputs)]);
+  return {
+    ...contextOf(graph.opset, types, constants),
+    to,
+    constant(value, stem) {
+      const name = fresh(stem);
+      constants.set(name, value);
+      return name;
+    },
+    value(stem, type) {
+      const name = fresh(stem);
+      types.set(name, type);
+      return name;
+    },
+    isUsed: (name) => used.has(name),
+  };
+}

@@ -1,15 +1,12 @@
 import { OnnxGradError } from "../graph/errors.ts";
-import type { Graph, ValueType } from "../graph/graph.ts";
-import { freshNames } from "../graph/names.ts";
-import type { Constant } from "../graph/tensor.ts";
+import type { Graph } from "../graph/graph.ts";
 import { callOf, failNode } from "../infer/call.ts";
-import { contextOf } from "../infer/context.ts";
 import { equationOf } from "../infer/einsum.ts";
 import { attention } from "./attention.ts";
 import { formUpgrades } from "./forms.ts";
 import { normUpgrades } from "./norm.ts";
 import { resampleUpgrades } from "./resample.ts";
-import type { Target, Upgrade } from "./target.ts";
+import { targetOf, type Upgrade } from "./target.ts";
 import { samePads } from "./window.ts";
 
 /** The operator set whose forms the gradient rules know. */
@@ -80,26 +77,4 @@ export function upgradeOpset(graph: Graph, opset: number = modernOpset): Graph {
     return result;
   });
   return changed ? { ...graph, opset: to, nodes, types, constants } : graph;
-}
-
-/** A context that also takes new constants and values; names stay unique. */
-function targetOf(graph: Graph, to: number, types: Map<string, ValueType>, constants: Map<string, Constant>): Target {
-  const values = [...graph.inputs, ...graph.constants.keys(), ...graph.nodes.flatMap((node) => node.outputs)];
-  const fresh = freshNames(new Set(values));
-  const used = new Set([...graph.outputs, ...graph.nodes.flatMap((node) => node.inputs)]);
-  return {
-    ...contextOf(graph.opset, types, constants),
-    to,
-    constant(value, stem) {
-      const name = fresh(stem);
-      constants.set(name, value);
-      return name;
-    },
-    value(stem, type) {
-      const name = fresh(stem);
-      types.set(name, type);
-      return name;
-    },
-    isUsed: (name) => used.has(name),
-  };
 }
