@@ -6,6 +6,7 @@ const benchmarks: Readonly<Record<string, string>> = {
   align: "align/main.ts",
   base: "base/main.ts",
   bytes: "bytes/main.ts",
+  consumers: "consumers/main.ts",
   crowd: "crowd/main.ts",
   data: "data/main.ts",
   embed: "step/main.ts",

@@ -18,6 +18,7 @@ import {
   selectSites,
   trainingGraph,
   trainingOptions,
+  withOutputs,
 } from "petalface";
 import type { AlphaPlaces, Place, StudioPlan } from "./src/plan.ts";
 
@@ -68,7 +69,7 @@ export async function prepareStudio({
   const layout = layoutOf(backbone, config);
   // Numbers that occur nowhere else, so that their places in the file can be found.
   const marked = Float32Array.from({ length: layout.length }, (_, i) => Math.sin(i + 0.5));
-  const adapted = await exportedGraph(backbone, { config, theta: marked }, "quality");
+  const adapted = withOutputs(await exportedGraph(backbone, { config, theta: marked }, "quality"), "embedding");
   // The page appends the calibration that it fits.
   const metadata = new Map([...adapted.metadata].filter(([key]) => key !== "petalface.calibration"));
   const face = encodeModel({ ...adapted, metadata });

@@ -67,7 +67,7 @@ export async function compareRuntimes(
   };
 
   const file = join(folder, "face.onnx");
-  await exportModel(file, backbone, adapter, "quality");
+  await exportModel(file, backbone, adapter, "quality", "embedding,alpha");
   const embedder = await openEmbedder(adaptedModel(backbone, adapter), { threads: 1, batch });
   const truth = await all(async (start) => {
     const { data, alpha = new Float32Array() } = await embedder.embed(planes.subarray(start * face), batch);

@@ -2,22 +2,24 @@ import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 
-const requirements = join(import.meta.dirname, "requirements.txt");
+const ofNetworks = join(import.meta.dirname, "requirements.txt");
 
 /**
- * A Python environment with what requirements.txt names, made in the folder unless it is there already.
- * Returns its interpreter. Takes about 6 GB of disk: the registry's PyTorch brings its GPU libraries along. Throws if a step fails.
+ * A Python environment with what a requirements.txt names, made in the folder unless it is there already.
+ * Returns its interpreter. That of the networks takes about 6 GB of disk: the registry's PyTorch brings its GPU libraries along. Throws if a step fails.
  */
-export async function makePython(folder: string, python: string): Promise<string> {
+export async function makePython(folder: string, python: string, requirements = ofNetworks): Promise<string> {
   const wanted = createHash("sha256")
     .update(await readFile(requirements))
     .digest("hex");
   const stamp = join(folder, "requirements.sha256");
   const interpreter = join(folder, process.platform === "win32" ? "Scripts/python.exe" : "bin/python");
   if (existsSync(stamp) && (await readFile(stamp, "utf8")) === wanted) return interpreter;
-  console.error("making a Python environment with PyTorch (about 6 GB) ...");
+  console.error(
+    `making a Python environment with ${requirements}${requirements === ofNetworks ? " (about 6 GB)" : ""} ...`,
+  );
   await rm(folder, { recursive: true, force: true });
   await mkdir(folder, { recursive: true });
   runProgram(python, ["-m", "venv", folder]);
@@ -26,13 +28,13 @@ export async function makePython(folder: string, python: string): Promise<string
   return interpreter;
 }
 
-/** Runs one of this folder's Python programs; what it prints goes to stderr only if it fails. */
+/** Runs a Python program, of this folder unless its path is whole; what it prints goes to stderr only if it fails. */
 export function runPython(interpreter: string, program: string, args: readonly string[]): void {
-  runProgram(interpreter, [join(import.meta.dirname, program), ...args]);
+  runProgram(interpreter, [resolve(import.meta.dirname, program), ...args]);
 }
 
 /** The versions of the packages that requirements.txt names, `name version`. */
-export async function pythonVersions(): Promise<string[]> {
+export async function pythonVersions(requirements = ofNetworks): Promise<string[]> {
   const lines = (await readFile(requirements, "utf8")).split("\n").filter((line) => line !== "");
   return lines.map((line) => line.replace("==", " "));
 }

@@ -32,6 +32,7 @@ export {
   writeTorchCheckpoint,
 } from "./checkpoints/index.ts";
 export * from "./data/index.ts";
+export * from "./deploy/index.ts";
 export * from "./embeddings/index.ts";
 export { PetalfaceError } from "./errors.ts";
 export * from "./evaluation/index.ts";

@@ -33,6 +33,8 @@ export interface AdaptedBuild {
   /** Alpha `[N]`. */
   readonly alpha: string;
   readonly layout: Layout;
+  /** The backbone's names of its nodes, by the names that the builder gave them. */
+  readonly frozen: ReadonlyMap<string, string>;
   /** Inputs with new random values in every step. */
   readonly noise: readonly NoiseInput[];
   /** With `statistics: "batch"`: the batch's own. */
@@ -79,10 +81,12 @@ export function buildAdapted(backbone: Backbone, config: AdapterConfig, options:
   const normal = options.statistics && normRewriter(b, norms, options.statistics);
   const ends = tailsOf(graph, layout.sites, options.statistics !== "batch");
   const copied = new Map<string, Node>();
+  const backboneNames = new Map<string, string>();
 
   const push = (pristine: Node, original: Node): void => {
     const node = noise.rewrite(normal?.rewrite(pristine, original) ?? pristine, original);
     copied.set(original.name, node);
+    backboneNames.set(node.name, original.name || node.name);
     const ending = ends.get(original.name);
     if (ending === undefined) {
       b.push(node);
@@ -127,6 +131,7 @@ export function buildAdapted(backbone: Backbone, config: AdapterConfig, options:
       embedding: names.get(backbone.output) as string,
       alpha,
       layout,
+      frozen: backboneNames,
       noise: [...noise.inputs, ...selections],
     },
     ...(options.statistics === "batch" && normal && { batchStatistics: normal.statistics() }),

@@ -2,7 +2,14 @@ export { initialStatistics } from "./batch-norm.ts";
 export { backboneRecord, choicesOfRecord, quantisedAdvice, refuseOther, refuseQuantised } from "./belongs.ts";
 export { type AdaptedBuild, type BuildOptions, buildAdapted } from "./build.ts";
 export { type Adapter, type AdapterConfig, gateAt, type Method, methodNames, rankAt } from "./config.ts";
-export { type ExportAlpha, exportedGraph, exportModel } from "./formats/export.ts";
+export {
+  type ExportAlpha,
+  type ExportOutputs,
+  exportedGraph,
+  exportModel,
+  exportOutputs,
+  withOutputs,
+} from "./formats/export.ts";
 export { type FoundAdapterOptions, foundAdapter, saveFoundAdapter } from "./formats/import.ts";
 export { exportLevels, type LevelsFile, levelFiles, openLevels } from "./formats/levels.ts";
 export { mergeAdapter } from "./formats/merge.ts";
@@ -15,6 +22,7 @@ export { initialTheta, type LoraInit, loraInitNames } from "./initial.ts";
 export { type Layered, type Layout, layoutOf, type Slot } from "./layout.ts";
 export { adaptedModel, alphaOutput } from "./model.ts";
 export type { NoiseInput } from "./noise.ts";
+export { renameValues } from "./own-names.ts";
 export { proveSites } from "./prove.ts";
 export { matchSites, selectSites } from "./select.ts";
 export { findSites, printRows, type Site, type SiteList, type UnfitLayer } from "./sites.ts";

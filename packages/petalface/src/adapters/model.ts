@@ -1,8 +1,8 @@
-import type { Graph } from "onnx-grad";
 import type { Backbone, EmbeddingModel } from "../backbones/index.ts";
 import { toldScores } from "../quality/index.ts";
 import { buildAdapted } from "./build.ts";
 import type { Adapter } from "./config.ts";
+import { renameValues, withOwnNames } from "./own-names.ts";
 
 /** Name of the alpha output of an adapted model. */
 export const alphaOutput = "alpha";
@@ -17,13 +17,15 @@ export function adaptedModel(
   const { builder: b } = built;
   const output = b.fresh(alphaOutput);
   b.alias(built.alpha, output, "alpha");
-  const graph: Graph = b.build([built.embedding, output]);
+  const named = withOwnNames(b.build([built.embedding, output]), built.frozen);
+  // Our own values were made first and may have taken its name.
+  const graph = renameValues(named, new Map([[built.embedding, backbone.output]]));
   const scores = alpha === "quality" ? toldScores(adapter.config.calibration) : undefined;
   return {
     graph,
     spec: backbone.spec,
     input: built.input,
-    output: built.embedding,
+    output: backbone.output,
     alpha: output,
     ...(scores && { scores }),
     size: backbone.size,

@@ -8,8 +8,15 @@ export const tinyWidth = 6;
 /**
  * A network of a few hundred random weights with everything that adapters meet: strided and 1x1 convolutions, a depthwise one, PReLU,
  * a clipped ReLU, a residual sum and a final Gemm. Batch fixed at 1, as many face models come.
+ *
+ * @param inside nodes in front of the network, such as a normalisation: from its input to what the network takes
  */
-export async function writeTinyBackbone(path: string, seed = 1): Promise<void> {
+export async function writeTinyBackbone(
+  path: string,
+  seed = 1,
+  size = tinySize,
+  inside: (b: GraphBuilder, image: string) => string = (_, image) => image,
+): Promise<void> {
   const b = new GraphBuilder({ name: "tiny", opset: 18 });
   const o = ops(b);
   const stream = random("tiny backbone", seed);
@@ -35,14 +42,14 @@ export async function writeTinyBackbone(path: string, seed = 1): Promise<void> {
     const pad = (kernel - 1) / 2;
     return o.conv(x, weights(out, inside, kernel, kernel), { ...options, pads: [pad, pad, pad, pad] }, weights(out));
   };
-  const image = b.input("image", { dtype: "float32", shape: [1, 3, tinySize, tinySize] });
+  const image = inside(b, b.input("image", { dtype: "float32", shape: [1, 3, size, size] }));
   const stem = o.prelu(conv(image, 8, 3, 3, { strides: [2, 2] }), weights(8, 1, 1));
   const wide = o.clip(conv(stem, 12, 8, 1), 0, 6);
   const spread = o.relu(conv(wide, 12, 1, 3, { group: 12, strides: [2, 2] }));
   const narrow = conv(spread, 8, 12, 1);
   const sum = o.add(narrow, conv(narrow, 8, 8, 1));
   const flat = b.add("Reshape", [sum, b.constant({ dtype: "int64", dims: [2], data: BigInt64Array.of(1n, -1n) })]);
-  const embedding = o.gemm(flat, weights(8 * 16, tinyWidth), { c: weights(tinyWidth) });
+  const embedding = o.gemm(flat, weights(8 * (size / 4) ** 2, tinyWidth), { c: weights(tinyWidth) });
   await writeModel(b.build([embedding]), path);
 }
 

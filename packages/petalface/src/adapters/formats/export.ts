@@ -1,9 +1,11 @@
-import { type Graph, writeModel } from "onnx-grad";
+import { type Graph, prune, writeModel } from "onnx-grad";
 import { type Backbone, fileForm } from "../../backbones/index.ts";
+import { PetalfaceError } from "../../errors.ts";
 import { preprocessingMetadata } from "../../models/index.ts";
 import { buildAdapted } from "../build.ts";
 import type { Adapter } from "../config.ts";
 import { adaptedModel } from "../model.ts";
+import { renameValues, withOwnNames } from "../own-names.ts";
 import { mergeAdapter } from "./merge.ts";
 
 /** Where the deployed model's alpha comes from: judged from each image, a second input `alpha` `[N]`, or fixed for all. Judged by `external`, the second input is the score, `quality` `[N]`. */
@@ -11,7 +13,7 @@ export type ExportAlpha = "quality" | "input" | number;
 
 /**
  * The deployed network as one graph with an open batch. Image input and embedding output keep the backbone's names and
- * preprocessing, so it takes the frozen model's place; with `quality` alpha is a second output.
+ * preprocessing, so it takes the frozen model's place; with `quality` alpha is a second output, which {@link withOutputs} takes away.
  */
 export async function exportedGraph(backbone: Backbone, adapter: Adapter, alpha: ExportAlpha): Promise<Graph> {
   const merged = typeof alpha === "number" || adapter.config.method !== "lora" || adapter.config.gate === "single";
@@ -33,18 +35,43 @@ export async function exportedGraph(backbone: Backbone, adapter: Adapter, alpha:
 }
 
 function withAlphaInput(backbone: Backbone, adapter: Adapter): Graph {
-  const { builder, embedding } = buildAdapted(backbone, adapter.config, {
+  const { builder, embedding, frozen } = buildAdapted(backbone, adapter.config, {
     theta: adapter.theta,
     statistics: adapter.statistics,
     alpha: "input",
   });
-  return builder.build([embedding]);
+  const graph = withOwnNames(builder.build([embedding]), frozen);
+  return renameValues(graph, new Map([[embedding, backbone.output]]));
 }
 
-/** Writes the deployed model as one self-contained `.onnx`, atomically. */
+/** What a deployed file puts out: the embedding, or also the alpha that it judged. */
+export type ExportOutputs = "embedding" | "embedding,alpha";
+
+/** Names of {@link ExportOutputs}. */
+export const exportOutputs = ["embedding", "embedding,alpha"] as const;
+
+/**
+ * The deployed network with the outputs that are wanted. Most programs that run recognisers take one output: further
+ * ones are refused, or taken for the embedding.
+ *
+ * @throws PetalfaceError where alpha is wanted and the network does not judge it
+ */
+export function withOutputs(graph: Graph, outputs: ExportOutputs): Graph {
+  if (outputs === "embedding") return prune({ ...graph, outputs: graph.outputs.slice(0, 1) });
+  if (graph.outputs.length === 1)
+    throw new PetalfaceError(
+      "this file judges no alpha that it could put out: its gate is merged, or alpha is an input; leave out --outputs",
+      { exitCode: 2 },
+    );
+  return graph;
+}
+
+/** Writes the deployed model as one self-contained `.onnx` with one output unless asked otherwise, atomically. */
 export const exportModel = async (
   path: string,
   backbone: Backbone,
   adapter: Adapter,
   alpha: ExportAlpha,
-): Promise<void> => writeModel(fileForm(backbone, await exportedGraph(backbone, adapter, alpha)), path);
+  outputs: ExportOutputs = "embedding",
+): Promise<void> =>
+  writeModel(fileForm(backbone, withOutputs(await exportedGraph(backbone, adapter, alpha), outputs)), path);

@@ -5,6 +5,7 @@ import { normRewriter } from "../batch-norm.ts";
 import { type Adapter, gateAt, rankAt } from "../config.ts";
 import { gateWeights } from "../gate.ts";
 import { layoutOf, type Slot } from "../layout.ts";
+import { renameValues } from "../own-names.ts";
 import type { Site } from "../sites.ts";
 
 /**
@@ -58,7 +59,8 @@ export async function mergeAdapter(backbone: Backbone, adapter: Adapter, alpha: 
     }
   };
   const names = copyGraph(b, { ...graph, constants }, { inputs: new Map([[backbone.input, input]]), push });
-  return b.build([names.get(backbone.output) as string]);
+  const output = names.get(backbone.output) as string;
+  return renameValues(b.build([output]), new Map([[output, backbone.output]]));
 }
 
 async function mergedWeight(

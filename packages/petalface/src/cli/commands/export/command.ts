@@ -1,68 +1,72 @@
 import { join } from "node:path";
 import { type Command, Option } from "commander";
-import { type Graph, writeModel } from "onnx-grad";
 import {
-  type Adapter,
   adapterFiles,
   type ExportAlpha,
   exportedGraph,
-  exportLevels,
-  inPrecision,
+  exportOutputs,
   levelFiles,
   loadAdapter,
-  type Precision,
   peftFiles,
   precisionNames,
-  savePeft,
-  saveReference,
 } from "../../../adapters/index.ts";
-import { type Backbone, fileForm } from "../../../backbones/index.ts";
-import { openData } from "../../../data/index.ts";
+import type { Backbone } from "../../../backbones/index.ts";
+import { type Contract, type GateUse, targetNames } from "../../../deploy/index.ts";
 import { PetalfaceError } from "../../../errors.ts";
-import { openLoader } from "../../../images/index.ts";
-import type { ModelChoices } from "../../../models/index.ts";
+import { type ModelChoices, preprocessingMetadata } from "../../../models/index.ts";
 import { toldScores } from "../../../quality/index.ts";
 import type { CliContext } from "../../context.ts";
 import { withExamples } from "../../examples.ts";
-import { engineOf, openFrozen, withModelChoices } from "../../model.ts";
+import { openFrozen, withModelChoices } from "../../model.ts";
 import { numeric } from "../../numbers.ts";
 import { parseInteger } from "../../options.ts";
 import { claimOutputs } from "../../outputs.ts";
-import { openProtocol } from "../../protocol.ts";
-import { examplesOf, measureLoss, modelOf, type PrecisionLoss, printLoss } from "./loss.ts";
+import { exportAdapter } from "./adapter-form.ts";
+import { deploy, deployedFiles, type Product } from "./deploy.ts";
+import { exportToLevels } from "./levels.ts";
+import { printLoss } from "./loss.ts";
+import { changePrecision, type PrecisionFlags } from "./precision.ts";
+import { type FormFlags, targetsOf } from "./wanted.ts";
 
-interface Flags extends ModelChoices {
-  readonly model: string;
-  readonly adapter: string;
-  readonly out: string;
+interface Flags extends ModelChoices, PrecisionFlags, FormFlags {
+  readonly model?: string;
+  readonly adapter?: string;
+  readonly out?: string;
   readonly alpha: string;
   readonly as: "onnx" | "peft" | "reference";
-  readonly precision: Precision;
   readonly levels?: number;
-  readonly data: string;
-  readonly protocol?: string;
-  readonly leastCosine?: number;
-  readonly threads?: number;
 }
 
-/** Mean cosine with float32 below which a precision is refused. */
-const bars: Readonly<Record<Precision, number>> = { fp32: 0, fp16: 0.999, int8: 0.95, "int8-dynamic": 0.95 };
+/** Flags with what every file needs. */
+type Given = Flags & { readonly model: string; readonly out: string };
 
 /** `petalface export`: one ONNX file, image -> alpha -> embedding. */
 export function exportCommand(program: Command, context: CliContext): void {
   const command = withModelChoices(program.command("export"))
     .description("write model and adapter as one ONNX file to deploy, or the adapter in another project's form")
-    .requiredOption("--model <file|name>", "the frozen model that the adapter belongs to")
-    .requiredOption("--adapter <run>", "a run, or its adapter folder")
-    .requiredOption(
+    .option("--model <file|name>", "the frozen model that the adapter belongs to")
+    .option("--adapter <run>", "a run, or its adapter folder; the frozen model alone unless given")
+    .option(
       "--out <path>",
-      "the .onnx file to write; a folder for peft, a .safetensors or .pt file for reference",
+      "the .onnx file to write; a folder for a target or peft, a .safetensors or .pt file for reference",
     )
+    .option(
+      "--for <targets>",
+      `the form that a product loads, one or several: ${targetNames.join(", ")}; plain for a file by hand; list explains them`,
+    )
+    .option("--detector <file>", "a detector to put beside the recogniser, with --for insightface or immich")
     .option(
       "--alpha <source>",
       "quality (judged inside the model), input (a second input), or a number from 0 to 1",
       "quality",
     )
+    .addOption(new Option("--outputs <names>", "what the file puts out; embedding unless given").choices(exportOutputs))
+    .option("--input-name <name>", "name of the image input; the model's own unless given")
+    .option("--output-name <name>", "name of the embedding; the model's own unless given")
+    .option("--batch <n|open>", "images in a batch, a fixed number or any; open unless given")
+    .option("--opset <n>", "operator set of the file; the model's own unless given", parseInteger("--opset", 11, 99))
+    .option("--fold-normalisation", "take pixels 0..255, and normalise inside")
+    .option("--bgr", "take blue planes first")
     .addOption(
       new Option("--as <form>", "onnx, or the adapter alone: Hugging Face PEFT's, or the released PETALface code's")
         .choices(["onnx", "peft", "reference"])
@@ -90,6 +94,8 @@ export function exportCommand(program: Command, context: CliContext): void {
   withExamples(
     command,
     "export --model fr_feature --adapter runs/first --out face.onnx",
+    "export --model fr_feature --adapter runs/first --out model_cache --for frigate",
+    "export --for list",
     "export --model fr_feature --adapter runs/first --out face-int8.onnx --precision int8 --data faces",
     "export --model fr_feature --adapter runs/first --out levels/ --levels 9",
     "export --model swin.onnx --adapter runs/first --as peft --out peft/first",
@@ -97,113 +103,113 @@ export function exportCommand(program: Command, context: CliContext): void {
 }
 
 async function run(flags: Flags, context: CliContext): Promise<void> {
-  const alpha = parseAlpha(flags.alpha);
-  const inputs = [flags.model, flags.data, ...[flags.adapter, join(flags.adapter, "adapter")].flatMap(adapterFiles)];
-  const claim = (files: readonly string[]) => claimOutputs(files, context, { inputs });
-  await using _outputs = await claim(
-    flags.as === "peft" ? [] : flags.levels === undefined ? [flags.out] : levelFiles(flags.out, flags.levels),
-  );
-  const backbone = await openFrozen(flags);
-  const adapter = await loadAdapter(flags.adapter, backbone);
-  if (flags.as !== "onnx") {
-    await using _folders = await claim(flags.as === "peft" ? peftFiles(flags.out, backbone, adapter) : []);
-    await exportAdapter(flags, backbone, adapter, context);
+  if (flags.for?.trim() === "list") {
+    const { listTargets } = await import("./list.ts");
+    listTargets(context);
     return;
   }
-  if (flags.levels !== undefined) {
-    await exportToLevels(flags, flags.levels, backbone, adapter, context);
+  const { model, out } = flags;
+  if (model === undefined || out === undefined)
+    throw new PetalfaceError(`export needs ${model === undefined ? "--model FILE|NAME" : "--out PATH"}`, {
+      exitCode: 2,
+    });
+  await write({ ...flags, model, out }, context);
+}
+
+/** Options that cannot go together. Throws PetalfaceError (wrong usage). */
+function check(flags: Given, contracts: readonly Contract[]): void {
+  const refuse = (why: string): never => {
+    throw new PetalfaceError(why, { exitCode: 2 });
+  };
+  const { as, levels, adapter, alpha } = flags;
+  if (adapter === undefined && (as !== "onnx" || levels !== undefined || alpha !== "quality"))
+    refuse("without --adapter the frozen model is written: give --adapter, or leave out --as, --levels and --alpha");
+  if (as !== "onnx" && flags.for !== undefined) refuse(`--for is for ONNX files; leave it out with --as ${as}`);
+  if (levels === undefined) return;
+  if (alpha !== "quality") refuse("--levels rounds the judged alpha; leave out --alpha");
+  if (contracts.length > 1 || contracts.some(({ merged }) => !merged))
+    refuse("--levels is several files: give it without --for, or with one of rknn, hailo and tflite");
+}
+
+async function write(flags: Given, context: CliContext): Promise<void> {
+  const alpha = parseAlpha(flags.alpha);
+  const contracts = targetsOf(flags);
+  check(flags, contracts);
+  const { adapter: run = "" } = flags;
+  const trained = run === "" ? [] : [run, join(run, "adapter")].flatMap(adapterFiles);
+  const inputs = [flags.model, flags.data, flags.detector, ...trained];
+  const claim = (files: readonly string[]) => claimOutputs(files, context, { inputs });
+  const { as, levels } = flags;
+  const files =
+    levels !== undefined
+      ? levelFiles(flags.out, levels)
+      : as === "onnx"
+        ? deployedFiles(flags, contracts)
+        : [flags.out];
+  await using _outputs = await claim(as === "peft" ? [] : files);
+  const backbone = await openFrozen(flags);
+  if (run === "") {
+    const metadata = new Map(Object.entries(preprocessingMetadata(backbone.spec)));
+    const graph = { ...backbone.graph, outputs: [backbone.output], metadata };
+    await writeProduct({ flags, contracts, alpha: null }, { backbone, graph, judgement: undefined }, context);
+    return;
+  }
+  const adapter = await loadAdapter(run, backbone);
+  if (as !== "onnx") {
+    await using _folders = await claim(as === "peft" ? peftFiles(flags.out, backbone, adapter) : []);
+    await exportAdapter({ out: flags.out, as }, backbone, adapter, context);
+    return;
+  }
+  if (levels !== undefined) {
+    await exportToLevels({ ...flags, levels }, { backbone, adapter, contract: contracts[0] }, context);
     return;
   }
   const graph = await exportedGraph(backbone, adapter, alpha);
-  const { changed, loss } = await changePrecision(flags, backbone, graph, context);
-  await writeModel(fileForm(backbone, changed), flags.out);
-  const told = graph.inputs.length > 1 && alpha === "quality" ? toldScores(adapter.config.calibration) : undefined;
+  const { gate, calibration } = adapter.config;
+  const judgement: GateUse = { gate, merged: graph.metadata.get("petalface.alpha") === "merged" };
+  const told = graph.inputs.length > 1 && alpha === "quality" ? toldScores(calibration)?.input : undefined;
+  await writeProduct({ flags, contracts, alpha, told }, { backbone, graph, judgement }, context);
+}
+
+interface Task {
+  readonly flags: Given;
+  readonly contracts: readonly Contract[];
+  /** null for the frozen model. */
+  readonly alpha: ExportAlpha | null;
+  /** The input that takes the quality of a face, where the file does not judge it. */
+  readonly told?: string | undefined;
+}
+
+async function writeProduct(
+  { flags, contracts, alpha, told }: Task,
+  product: Product & { readonly backbone: Backbone },
+  context: CliContext,
+): Promise<void> {
+  const { backbone } = product;
+  const { changed, loss } = await changePrecision(flags, backbone, product.graph, context);
+  const { written, lines } = await deploy({ ...product, graph: changed }, flags, contracts);
+  const [first] = written;
   context.result(
     {
-      file: flags.out,
-      input: backbone.input,
-      ...(told && { quality: told.input }),
-      output: changed.outputs[0],
+      file: first?.files[0],
+      input: first?.input.name,
+      ...(told !== undefined && { quality: told }),
+      output: first?.output.name,
       alpha,
       size: backbone.size,
       width: backbone.width,
       precision: flags.precision,
       loss: loss ?? null,
+      written,
     },
     [
-      `${flags.out}: ${backbone.input} [N, 3, ${backbone.size}, ${backbone.size}] -> ${changed.outputs[0]} [N, ${backbone.width}], preprocessing as the frozen model's`,
-      ...(told
-        ? [`a second input, ${told.input} [N], takes the quality of each face, in the unit of the training set`]
+      ...lines,
+      ...(told !== undefined
+        ? [`a second input, ${told} [N], takes the quality of each face, in the unit of the training set`]
         : []),
       ...(loss ? [`${flags.precision} ${printLoss(loss)}`] : []),
     ].join("\n"),
   );
-}
-
-/** The graph in the precision that was asked for, with what that costs. Throws PetalfaceError where it is too much. */
-async function changePrecision(
-  flags: Flags,
-  backbone: Backbone,
-  graph: Graph,
-  context: CliContext,
-): Promise<{ readonly changed: Graph; readonly loss?: PrecisionLoss }> {
-  const { precision } = flags;
-  if (precision === "fp32") return { changed: graph };
-  if (graph.inputs.length > 1)
-    throw new PetalfaceError(
-      "another precision is measured on faces, so alpha must be judged inside or fixed, not an input nor made of one: give --alpha with a number",
-      { exitCode: 2 },
-    );
-  const engine = engineOf({ provider: "cpu", ...(flags.threads !== undefined && { threads: flags.threads }) });
-  const data = await openData(flags.data);
-  const protocol = await openProtocol(flags.protocol ?? "drawn:pairs=600", {}, data);
-  await using loader = openLoader({ size: backbone.size, threads: engine.threads });
-  const changed = await inPrecision(backbone, graph, precision, examplesOf(data, loader), engine);
-  const bar = flags.leastCosine ?? bars[precision];
-  context.note(`measuring ${precision} against float32`);
-  const task = { data, protocol, engine, bar, signal: context.signal };
-  return { changed, loss: await measureLoss(modelOf(backbone, graph), modelOf(backbone, changed), task) };
-}
-
-async function exportToLevels(
-  flags: Flags,
-  count: number,
-  backbone: Backbone,
-  adapter: Adapter,
-  context: CliContext,
-): Promise<void> {
-  if (flags.alpha !== "quality")
-    throw new PetalfaceError("--levels rounds the judged alpha; leave out --alpha", { exitCode: 2 });
-  const losses: PrecisionLoss[] = [];
-  const written = await exportLevels(flags.out, backbone, adapter, count, async (graph) => {
-    const { changed, loss } = await changePrecision(flags, backbone, graph, context);
-    if (loss) losses.push(loss);
-    return changed;
-  });
-  context.result(
-    { folder: flags.out, ...written, precision: flags.precision, losses },
-    [
-      `${flags.out}: quality.onnx and ${count} networks; send each face to the one whose alpha is nearest`,
-      ...losses.map((loss, level) => `level ${level}, ${flags.precision} ${printLoss(loss)}`),
-    ].join("\n"),
-  );
-}
-
-async function exportAdapter(flags: Flags, backbone: Backbone, adapter: Adapter, context: CliContext): Promise<void> {
-  const { out, as } = flags;
-  if (as === "reference") {
-    await saveReference(out, backbone, adapter);
-    context.result(
-      { file: out, as, layers: adapter.config.sites.length },
-      `${out}: ${adapter.config.sites.length} layers' trainable_lora_* tensors`,
-    );
-    return;
-  }
-  const adapters = await savePeft(out, backbone, adapter);
-  const lines = adapters.map(
-    ({ folder, weight, layers }) => `${join(out, folder)}: ${layers} layers, to be weighted by ${weight}`,
-  );
-  context.result({ folder: out, as, adapters }, lines.join("\n"));
 }
 
 function parseAlpha(text: string): ExportAlpha {

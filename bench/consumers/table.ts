@@ -1,0 +1,97 @@
+/** Cosine with petalface's own embedding that every face must reach. */
+const leastCosine = 0.9999;
+/** Most that a number of a sharp face's embedding (at unit length) may differ between the adapted and the frozen file. */
+const mostApart = 1e-5;
+
+/** One consumer on one model. */
+export interface Row {
+  readonly model: string;
+  readonly consumer: string;
+  /** What its code raised, if anything. */
+  readonly error?: string;
+  /** Least cosine of its embeddings with petalface's: of faces with alpha 1, and of the others. */
+  readonly sharp?: number;
+  readonly degraded?: number;
+  /** Largest difference of a sharp embedding from the frozen file's in the same consumer. */
+  readonly apart?: number;
+  readonly passes: boolean;
+}
+
+/** Numbers of a row. */
+export function rowOf(
+  model: string,
+  consumer: string,
+  adapted: Float32Array | string,
+  frozen: Float32Array | string,
+  here: { readonly data: Float32Array; readonly alpha: Float32Array },
+  width: number,
+): Row {
+  const row = { model, consumer };
+  if (typeof adapted === "string") return { ...row, error: adapted, passes: false };
+  if (typeof frozen === "string") return { ...row, error: frozen, passes: false };
+  const [there, before, own] = [unit(adapted, width), unit(frozen, width), unit(here.data, width)];
+  const cosines = Array.from(here.alpha, (_, face) => dot(there, own, face * width, width));
+  const isSharp = (face: number): boolean => here.alpha[face] === 1;
+  const least = (wanted: boolean): number => Math.min(...cosines.filter((_, face) => isSharp(face) === wanted));
+  const differences = there.map((value, i) => Math.abs(value - (before[i] as number)));
+  const apart = Math.max(...differences.filter((_, i) => isSharp(Math.floor(i / width))));
+  const [sharp, degraded] = [least(true), least(false)];
+  const passes = Math.min(sharp, degraded) >= leastCosine && apart <= mostApart;
+  return { ...row, sharp, degraded, apart, passes };
+}
+
+function unit(data: Float32Array, width: number): Float32Array {
+  const out = data.slice();
+  for (let start = 0; start < out.length; start += width) {
+    const row = out.subarray(start, start + width);
+    const length = Math.hypot(...row);
+    row.forEach((value, i) => {
+      row[i] = value / length;
+    });
+  }
+  return out;
+}
+
+function dot(a: Float32Array, b: Float32Array, start: number, width: number): number {
+  let sum = 0;
+  for (let i = start; i < start + width; i++) sum += (a[i] as number) * (b[i] as number);
+  return sum;
+}
+
+/** The page of results. */
+export function renderConsumers(
+  rows: readonly Row[],
+  run: {
+    readonly faces: number;
+    readonly models: string;
+    readonly adapter: string;
+    readonly versions: readonly string[];
+    readonly commit: string;
+    readonly processor: string;
+    readonly date: string;
+  },
+): string {
+  const cell = (row: Row): string =>
+    row.error === undefined
+      ? [
+          ...[row.sharp, row.degraded].map((value) => value?.toFixed(7)),
+          row.apart?.toExponential(1),
+          row.passes ? "yes" : "**no**",
+        ].join(" | ")
+      : `${row.error} | | | **no**`;
+  return `# Exported files in the products' own code
+
+    npm run bench -- consumers --models ${run.models} --faces ${run.faces}
+
+${run.date}, commit ${run.commit}, ${run.processor}, one thread. ${run.versions.join(", ")}.
+
+Each product's own code opens the file of \`export --for\` and embeds ${run.faces} LFW faces as they are and ${run.faces} at 12 and 16 px;
+adapter: ${run.adapter}. Immich and Frigate are no packages: their contract is stated again in bench/consumers/consumers.py. Least
+cosine with petalface's own embedding, of faces with alpha 1 and of the others (bar: ${leastCosine}). Last: the largest difference
+of any number of a unit-length embedding of a face with alpha 1 from that of the frozen model's file in the same product (bar: ${mostApart}).
+
+| model | consumer | alpha 1 | alpha below 1 | apart | passes |
+| --- | --- | --- | --- | --- | --- |
+${rows.map((row) => `| ${row.model} | ${row.consumer} | ${cell(row)} |`).join("\n")}
+`;
+}

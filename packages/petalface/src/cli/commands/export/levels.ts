@@ -1,0 +1,37 @@
+import { type Adapter, exportLevels } from "../../../adapters/index.ts";
+import type { Backbone } from "../../../backbones/index.ts";
+import type { Contract } from "../../../deploy/index.ts";
+import type { CliContext } from "../../context.ts";
+import { fitted } from "./deploy.ts";
+import { type PrecisionLoss, printLoss } from "./loss.ts";
+import { changePrecision, type PrecisionFlags } from "./precision.ts";
+
+/** Options of an export to levels. */
+export interface LevelFlags extends PrecisionFlags {
+  readonly out: string;
+  readonly levels: number;
+}
+
+/** Writes alpha in levels: for a target each network in the form that it wants, for others as the model's own. */
+export async function exportToLevels(
+  flags: LevelFlags,
+  { backbone, adapter, contract }: { backbone: Backbone; adapter: Adapter; contract: Contract | undefined },
+  context: CliContext,
+): Promise<void> {
+  const count = flags.levels;
+  const losses: PrecisionLoss[] = [];
+  const written = await exportLevels(flags.out, backbone, adapter, count, async (graph) => {
+    const { changed, loss } = await changePrecision(flags, backbone, graph, context);
+    if (loss) losses.push(loss);
+    if (contract === undefined) return changed;
+    const merged = { gate: adapter.config.gate, merged: true };
+    return fitted({ backbone, graph: changed, judgement: merged }, contract);
+  });
+  context.result(
+    { folder: flags.out, ...written, precision: flags.precision, losses },
+    [
+      `${flags.out}: quality.onnx and ${count} networks; send each face to the one whose alpha is nearest`,
+      ...losses.map((loss, level) => `level ${level}, ${flags.precision} ${printLoss(loss)}`),
+    ].join("\n"),
+  );
+}

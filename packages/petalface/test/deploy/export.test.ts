@@ -1,0 +1,157 @@
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { readModel } from "onnx-grad";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { saveAdapter } from "../../src/adapters/index.ts";
+import { openBackbone } from "../../src/backbones/index.ts";
+import { targetNames } from "../../src/deploy/index.ts";
+import { petalface } from "../cli/process.ts";
+import { writeTinyBackbone } from "../support/backbone.ts";
+import { drawnAdapter } from "../support/deployed.ts";
+
+let folder: string;
+let common: string[];
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "petalface-for-"));
+  const model = join(folder, "tiny.onnx");
+  await writeTinyBackbone(model, 1, 112);
+  const backbone = await openBackbone(model);
+  const adapter = await drawnAdapter(backbone, { measure: "sharpness", low: 5, high: 9 });
+  await saveAdapter(join(folder, "adapter"), backbone, adapter);
+  await writeFile(join(folder, "det.onnx"), "a detector");
+  common = ["export", "--model", model, "--adapter", join(folder, "adapter")];
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+const filesOf = async (out: string): Promise<string[]> =>
+  (await readdir(out, { recursive: true, withFileTypes: true }))
+    .filter((entry) => entry.isFile() && entry.name !== ".petalface.sha256")
+    .map((entry) => join(entry.parentPath, entry.name).slice(out.length + 1))
+    .sort();
+
+describe("petalface export --for", () => {
+  it("writes the folders of several products, and says what to do with them", async () => {
+    const out = join(folder, "all");
+    const which = ["--for", "insightface,immich,frigate,insightface-rest,triton,deepstream,opencv,uniface"];
+    const detector = ["--detector", join(folder, "det.onnx")];
+    const { code, stdout, stderr } = await petalface([...common, "--out", out, ...which, ...detector]);
+    expect(code, stderr).toBe(0);
+    expect(await filesOf(out)).toEqual([
+      "deepstream/config_infer_secondary.txt",
+      "deepstream/recognition.onnx",
+      "frigate/facedet/arcface.onnx",
+      "immich/detection/model.onnx",
+      "immich/recognition/model.onnx",
+      "insightface-rest/onnx/custom_rec_model/custom_rec_model.onnx",
+      "insightface/detection.onnx",
+      "insightface/recognition.onnx",
+      "opencv/recognition.onnx",
+      "triton/1/model.onnx",
+      "triton/config.pbtxt",
+      "uniface/recognition.onnx",
+    ]);
+    expect(await readFile(join(out, "insightface/detection.onnx"), "utf8")).toBe("a detector");
+    const triton = await readFile(join(out, "triton/config.pbtxt"), "utf8");
+    expect(triton).toContain('name: "triton"');
+    expect(triton).toContain('name: "image" data_type: TYPE_FP32 dims: [ 3, 112, 112 ]');
+    expect(triton).toContain("dims: [ 6 ]");
+    const deepstream = await readFile(join(out, "deepstream/config_infer_secondary.txt"), "utf8");
+    expect(deepstream).toMatch(/^onnx-file=recognition\.onnx$/m);
+    expect(deepstream).toMatch(/^net-scale-factor=1$/m);
+    const printed = stdout.replaceAll(/\s+/g, " ");
+    expect(printed).toContain("frigate/facedet/arcface.onnx: data [1, 3, 112, 112] -> ");
+    expect(printed).toContain("enrolled faces: nothing to do, frigate embeds their photos");
+    expect(printed).toContain("do not run Reset, which deletes the people");
+  });
+
+  it("writes one target into the folder itself, or into the file that is named", async () => {
+    const [cache, file] = [join(folder, "model_cache"), join(folder, "arcface.onnx")];
+    const into = await petalface([...common, "--out", cache, "--for", "frigate", "--json"]);
+    expect(into.code, into.stderr).toBe(0);
+    expect(await filesOf(cache)).toEqual(["facedet/arcface.onnx"]);
+    expect(JSON.parse(into.stdout)).toMatchObject({
+      file: join(cache, "facedet/arcface.onnx"),
+      input: "data",
+      written: [{ target: "frigate", channels: "bgr", normalize: "127.5,1/127.5" }],
+    });
+    const alone = await petalface([...common, "--out", file, "--for", "frigate"]);
+    expect(alone.code, alone.stderr).toBe(0);
+    expect(await readFile(file)).toEqual(await readFile(join(cache, "facedet/arcface.onnx")));
+  });
+
+  it("explains every target", async () => {
+    const { code, stdout } = await petalface(["export", "--for", "list"]);
+    expect(code).toBe(0);
+    for (const name of [...targetNames, "plain"]) expect(stdout).toMatch(new RegExp(`^${name}: `, "m"));
+    expect(stdout).toContain("python-package/insightface/model_zoo/arcface_onnx.py");
+  });
+
+  it("takes levels for converters, with networks of their form", async () => {
+    const out = join(folder, "levels");
+    const { code, stderr } = await petalface([...common, "--out", out, "--for", "rknn", "--levels", "3"]);
+    expect(code, stderr).toBe(0);
+    const level = await readModel(join(out, "level-01.onnx"));
+    expect(level.opset).toBe(12);
+    expect(level.types.get(level.inputs[0] as string)?.shape).toEqual([1, 3, 112, 112]);
+  });
+
+  it.each([
+    [["--for", "frigatte"], 2, "there is no such target; choose among insightface, immich, frigate"],
+    [["--for", "frigate", "--batch", "8"], 2, "--batch is decided by --for frigate"],
+    [["--for", "frigate,plain"], 2, "name it alone"],
+    [["--for", "frigate", "--detector", "d.onnx"], 2, "--detector goes with"],
+    [["--for", "frigate", "--levels", "3"], 2, "--levels is several files"],
+    [["--for", "frigate", "--as", "peft"], 2, "--for is for ONNX files"],
+    [["--batch", "0"], 2, '--batch is a number of images, or open, not "0"'],
+    [["--outputs", "embedding,alpha", "--alpha", "0.5"], 2, "judges no alpha"],
+    [["--for", "hailo"], 1, "one network without a gate"],
+  ])("refuses %j and writes nothing", async (args, code, message) => {
+    const out = join(folder, "refused");
+    const result = await petalface([...common, "--out", out, ...args]);
+    expect([result.code, result.stderr]).toEqual([code, expect.stringContaining(message)]);
+    expect(await readdir(folder)).not.toContain("refused");
+  });
+});
+
+describe("petalface export by hand", () => {
+  const write = async (...args: string[]) => {
+    const path = join(folder, "hand.onnx");
+    const { code, stdout, stderr } = await petalface([...common, "--force", "--out", path, "--json", ...args]);
+    expect(code, stderr).toBe(0);
+    return { graph: await readModel(path), document: JSON.parse(stdout) };
+  };
+
+  it("has one output, under the model's own names; alpha only where asked", async () => {
+    const { graph } = await write();
+    expect([graph.inputs, graph.outputs.length]).toEqual([["image"], 1]);
+    const { graph: both } = await write("--outputs", "embedding,alpha");
+    expect(both.outputs).toEqual([graph.outputs[0], "alpha"]);
+  });
+
+  it("takes names, batch, operator set and feeding", async () => {
+    const names = ["--input-name", "data", "--output-name", "fc1", "--batch", "4", "--opset", "11"];
+    const { graph, document } = await write(...names, "--fold-normalisation", "--bgr");
+    expect([graph.inputs, graph.outputs, graph.opset]).toEqual([["data"], ["fc1"], 11]);
+    expect(graph.types.get("data")?.shape).toEqual([4, 3, 112, 112]);
+    expect(graph.types.get("fc1")?.shape).toEqual([4, 6]);
+    expect(document).toMatchObject({ input: "data", output: "fc1", written: [{ channels: "bgr", normalize: "0,1" }] });
+    const { graph: open } = await write("--batch", "open");
+    expect(open.types.get("image")?.shape[0]).toEqual({ symbol: "N", times: 1 });
+  });
+
+  it("writes the frozen model where there is no adapter, and says what an adapter is needed for", async () => {
+    const path = join(folder, "frozen.onnx");
+    const [, , model = ""] = common;
+    const args = ["export", "--model", model, "--out", path];
+    const { code, stderr } = await petalface([...args, "--for", "opencv"]);
+    expect(code, stderr).toBe(0);
+    expect((await readModel(path)).opset).toBe(12);
+    expect(await petalface([...args, "--alpha", "0.5"])).toMatchObject({ code: 2 });
+    expect(await petalface(["export", "--out", path])).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining("export needs --model"),
+    });
+  });
+});
