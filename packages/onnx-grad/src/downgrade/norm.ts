@@ -16,9 +16,9 @@ const softmax: Downgrade = (b, node) => {
   if (axis === rank - 1) return [{ ...node, attributes: last }];
   const order = Array.from({ length: rank }, (_, i) => (i === axis ? rank - 1 : i === rank - 1 ? axis : i));
   const swap: Attributes = { perm: { ints: order } };
-  const turned: ValueType = { ...type, shape: order.map((from) => type.shape[from] ?? 1) };
+  const transposed: ValueType = { ...type, shape: order.map((from) => type.shape[from] ?? 1) };
   const s = steps(b, node);
-  const soft = s.add(node.op, [s.add("Transpose", node.inputs, turned, swap)], turned, last);
+  const soft = s.add(node.op, [s.add("Transpose", node.inputs, transposed, swap)], transposed, last);
   return s.end("Transpose", [soft], swap);
 };
 
@@ -75,7 +75,7 @@ const hardSwish: Downgrade = (b, node) => {
   return s.end("Mul", [x, sigmoid]);
 };
 
-/** Numbers beside the value have its element type; half precision is not written here. */
+/** Constants of a formula have the element type of its value; half precision is not supported here. */
 function floats(node: Node, { dtype }: ValueType): "float32" | "float64" {
   if (dtype !== "float32" && dtype !== "float64")
     return failNode(node, `it is in ${dtype}; an older operator set is written in float32 only`);

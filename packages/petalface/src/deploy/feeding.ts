@@ -10,7 +10,7 @@ export function sameFeeding(a: Preprocessing, b: Preprocessing): boolean {
 }
 
 /**
- * The graph with an input that is fed in another way: planes are turned round and numbers scaled and shifted in
+ * The graph with an input that is fed in another way: planes are reversed, and numbers scaled and shifted in
  * front of it, as far as needed. The zeros around the image of a first convolution stay those of the network's own
  * input, so nothing can be taken into its weights.
  *
@@ -56,12 +56,12 @@ export function withFeeding(graph: Graph, input: string, wants: Preprocessing, f
     const count = { num_outputs: { int: 3 } };
     const name = fresh("planes");
     nodes.push({ op: "Split", domain: "", name, inputs: [input], outputs: planes, attributes: { ...axis, ...count } });
-    const turned = value("turned", type);
+    const reversed = value("reversed", type);
     nodes.push({
-      ...{ op: "Concat", domain: "", name: turned },
-      ...{ inputs: planes.toReversed(), outputs: [turned], attributes: axis },
+      ...{ op: "Concat", domain: "", name: reversed },
+      ...{ inputs: planes.toReversed(), outputs: [reversed], attributes: axis },
     });
-    fedNow = turned;
+    fedNow = reversed;
   }
   // From c = (x - m) s to (x - M) S: c S / s + (m - M) S.
   const factor = wants.scale.map((scale, i) => scale / (fed.scale[i] as number));

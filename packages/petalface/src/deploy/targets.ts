@@ -104,7 +104,7 @@ export const contracts: Readonly<Record<TargetName, Contract>> = {
     input: "data",
     batch: 1,
     size: 112,
-    // Its crops are OpenCV's, blue first, and nothing turns the planes round before they are fed.
+    // Its crops are OpenCV's, blue first, and nothing reverses the planes before they are fed.
     feeding: feeding(127.5, 1 / 127.5, "bgr"),
     layout: { model: "facedet/arcface.onnx", belongs: "/config/model_cache" },
     next: [

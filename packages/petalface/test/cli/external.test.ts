@@ -144,7 +144,10 @@ describe("--quality external", () => {
       [[...adapt, "--train", holes, "--out", out], /4 of 12 faces of .*holes.csv have none, the first is face1.png/],
       [[...adapt, "--train", holes, "--out", out, "--calibration", "paper"], /give --sharp-share 1, or --alpha-range/],
       [[...withModel("embed"), "--images", holes, "--out", join(folder, "x.npy")], /face1.png has no quality score/],
-      [[...withModel("embed"), "--images", holes, "--out", join(folder, "holes.npy")], /holes.csv is what this command reads/],
+      [
+        [...withModel("embed"), "--images", holes, "--out", join(folder, "holes.npy")],
+        /holes.csv is what this command reads/,
+      ],
       [levels, /alpha comes from a score that you have already/],
       [[...levels.slice(0, -2), "--precision", "fp16"], /alpha must be judged inside or fixed/],
     ];

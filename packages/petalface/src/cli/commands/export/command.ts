@@ -167,8 +167,8 @@ async function write(flags: Given, context: CliContext): Promise<void> {
   const graph = await exportedGraph(backbone, adapter, alpha);
   const { gate, calibration } = adapter.config;
   const judgement: GateUse = { gate, merged: graph.metadata.get("petalface.alpha") === "merged" };
-  const told = graph.inputs.length > 1 && alpha === "quality" ? toldScores(calibration)?.input : undefined;
-  await writeProduct({ flags, contracts, alpha, told }, { backbone, graph, judgement }, context);
+  const scoreInput = graph.inputs.length > 1 && alpha === "quality" ? toldScores(calibration)?.input : undefined;
+  await writeProduct({ flags, contracts, alpha, scoreInput }, { backbone, graph, judgement }, context);
 }
 
 interface Task {
@@ -177,11 +177,11 @@ interface Task {
   /** null for the frozen model. */
   readonly alpha: ExportAlpha | null;
   /** The input that takes the quality of a face, where the file does not judge it. */
-  readonly told?: string | undefined;
+  readonly scoreInput?: string | undefined;
 }
 
 async function writeProduct(
-  { flags, contracts, alpha, told }: Task,
+  { flags, contracts, alpha, scoreInput }: Task,
   product: Product & { readonly backbone: Backbone },
   context: CliContext,
 ): Promise<void> {
@@ -193,7 +193,7 @@ async function writeProduct(
     {
       file: first?.files[0],
       input: first?.input.name,
-      ...(told !== undefined && { quality: told }),
+      ...(scoreInput !== undefined && { quality: scoreInput }),
       output: first?.output.name,
       alpha,
       size: backbone.size,
@@ -204,8 +204,8 @@ async function writeProduct(
     },
     [
       ...lines,
-      ...(told !== undefined
-        ? [`a second input, ${told} [N], takes the quality of each face, in the unit of the training set`]
+      ...(scoreInput !== undefined
+        ? [`a second input, ${scoreInput} [N], takes the quality of each face, in the unit of the training set`]
         : []),
       ...(loss ? [`${flags.precision} ${printLoss(loss)}`] : []),
     ].join("\n"),
