@@ -9,14 +9,14 @@ import {
   parseDegradation,
   printDegradation,
 } from "../images/index.ts";
+import { takeRows } from "./matching/scores.ts";
 import { type ProtocolEmbeddings, startMeasurement } from "./measure.ts";
-import { resolveProtocol } from "./protocol.ts";
 import { embedFused } from "./protocols/fuse.ts";
+import { resolveProtocol } from "./protocols/pairs.ts";
 import type { Fusion } from "./protocols/types.ts";
-import { takeRows } from "./scores.ts";
-import type { MeasureOptions } from "./summary.ts";
-import type { EvaluationResult, PairsProtocol } from "./types.ts";
-import { type LeftOut, withoutImages } from "./without.ts";
+import { type LeftOut, withoutImages } from "./protocols/without.ts";
+import type { EvaluationResult, PairsProtocol } from "./results/types.ts";
+import type { MeasureOptions } from "./statistics/summary.ts";
 
 /** How far an evaluation is. */
 export interface EvaluationProgress {

@@ -2,10 +2,10 @@ import { createHash } from "node:crypto";
 import { rowsNotFinite } from "../backbones/index.ts";
 import { PetalfaceError } from "../errors.ts";
 import { identify, type Matcher, openMatcher, rowsOf } from "./matching/index.ts";
-import { summariseProtocol } from "./protocol.ts";
-import { normaliseRows, pairScores, takeRows } from "./scores.ts";
-import { type MeasureOptions, summariseOutcomes } from "./summary.ts";
-import type { Condition, EvaluationResult, ImageAlphas, Outcome, PairsProtocol } from "./types.ts";
+import { normaliseRows, pairScores, takeRows } from "./matching/scores.ts";
+import { summariseProtocol } from "./protocols/pairs.ts";
+import type { Condition, EvaluationResult, ImageAlphas, Outcome, PairsProtocol } from "./results/types.ts";
+import { type MeasureOptions, summariseOutcomes } from "./statistics/summary.ts";
 
 /** Embeddings of all images of a protocol, one row an image, as the network gives them. */
 export interface ProtocolEmbeddings {

@@ -1,3 +1,3 @@
-export { bootstrap, estimate, pValue } from "./bootstrap.ts";
-export { fewestPeople, holm, significance, tailP, tooFew } from "./significance.ts";
-export type { Estimate } from "./types.ts";
+export type { Estimate } from "./results/types.ts";
+export { bootstrap, estimate, pValue } from "./statistics/bootstrap.ts";
+export { fewestPeople, holm, significance, tailP, tooFew } from "./statistics/significance.ts";

@@ -17,7 +17,7 @@ import {
   readVerificationPairs,
   resolveProtocol,
 } from "../../src/evaluation/index.ts";
-import { buildProtocol } from "../../src/evaluation/protocol.ts";
+import { buildProtocol } from "../../src/evaluation/protocols/pairs.ts";
 import { countSources, walkSources } from "../../src/faces/sources.ts";
 import { openLoader } from "../../src/images/index.ts";
 import { openMeasure, qualityGraph } from "../../src/quality/index.ts";

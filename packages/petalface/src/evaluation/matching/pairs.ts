@@ -1,7 +1,7 @@
 import { PetalfaceError } from "../../errors.ts";
-import { pairScores } from "../scores.ts";
 import { galleryBlock, type Matcher, probeBlock } from "./matcher.ts";
 import type { WorkOptions } from "./rows.ts";
+import { pairScores } from "./scores.ts";
 
 /** Second rows of one block of first rows that are scored before the next are. Bounds the scores in memory to 64 MiB. */
 const widestBlock = 16 * galleryBlock;

@@ -1,7 +1,7 @@
 import { rowsNotFinite } from "../../backbones/index.ts";
 import { PetalfaceError } from "../../errors.ts";
-import { normaliseRows } from "../scores.ts";
 import type { RowSource, WorkOptions } from "./rows.ts";
+import { normaliseRows } from "./scores.ts";
 
 /** Which images make up which template. Arrays have one entry an image. */
 export interface TemplateMembers {

@@ -1,5 +1,4 @@
 import { createHash } from "node:crypto";
-import { measureKey } from "../condition.ts";
 import {
   identify,
   type Matcher,
@@ -10,19 +9,20 @@ import {
   rowsOf,
   scorePairs,
 } from "../matching/index.ts";
-import { takeRows } from "../scores.ts";
-import { type MeasureOptions, summariseOutcomes } from "../summary.ts";
-import { thinComparisons } from "../thin.ts";
+import { takeRows } from "../matching/scores.ts";
+import { thinComparisons } from "../matching/thin.ts";
+import { measureKey } from "../results/condition.ts";
 import type {
   Condition,
   EvaluationResult,
   IdentificationOutcome,
   ProtocolSummary,
   VerificationOutcome,
-} from "../types.ts";
-import type { LeftOut } from "../without.ts";
+} from "../results/types.ts";
+import { type MeasureOptions, summariseOutcomes } from "../statistics/summary.ts";
 import { nearestTar } from "./nearest.ts";
 import type { Comparisons, MatchProtocol, Search } from "./types.ts";
+import type { LeftOut } from "./without.ts";
 import { withoutFaces } from "./without-faces.ts";
 
 /** How a protocol is measured. */

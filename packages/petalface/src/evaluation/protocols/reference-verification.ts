@@ -1,4 +1,4 @@
-import type { EvaluationResult } from "../types.ts";
+import type { EvaluationResult } from "../results/types.ts";
 
 /** What the reference evaluator says of a list of pairs. */
 export interface ReferenceVerification {

@@ -1,5 +1,5 @@
 import type { FaceData } from "../../data/index.ts";
-import type { OperatingChoice } from "../statistics.ts";
+import type { OperatingChoice } from "../statistics/measures.ts";
 
 /** How the embeddings of a face and of its mirror image become one: added as they are, added at unit length, or the face alone. */
 export type Fusion = "sum" | "units" | "none";

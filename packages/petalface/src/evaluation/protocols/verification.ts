@@ -1,7 +1,7 @@
 import { readVerification } from "../../data/index.ts";
 import { printPath } from "../../images/index.ts";
-import { buildProtocol, type NamedPair } from "../protocol.ts";
-import type { PairsProtocol } from "../types.ts";
+import type { PairsProtocol } from "../results/types.ts";
+import { buildProtocol, type NamedPair } from "./pairs.ts";
 
 /** Folds of the lists: ten runs of pairs in their order. */
 const listFolds = 10;

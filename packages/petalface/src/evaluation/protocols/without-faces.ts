@@ -1,7 +1,7 @@
 import { PetalfaceError } from "../../errors.ts";
-import type { LeftOut } from "../without.ts";
 import { fingerprintOf } from "./places.ts";
 import type { MatchProtocol } from "./types.ts";
+import type { LeftOut } from "./without.ts";
 
 /** Faces that messages name. */
 const most = 5;

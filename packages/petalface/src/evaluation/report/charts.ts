@@ -1,8 +1,8 @@
-import { conditionLabel, conditionOrder, degradationLabel, measureLabel, rowLabel } from "../condition.ts";
 import { rocCurve } from "../matching/index.ts";
-import { outcomeOf, outcomesOf } from "../outcomes.ts";
-import { listMeasures, type NamedResult } from "../table.ts";
-import type { Condition, EvaluationResult, Measure } from "../types.ts";
+import { conditionLabel, conditionOrder, degradationLabel, measureLabel, rowLabel } from "../results/condition.ts";
+import { outcomeOf, outcomesOf } from "../results/outcomes.ts";
+import { listMeasures, type NamedResult } from "../results/table.ts";
+import type { Condition, EvaluationResult, Measure } from "../results/types.ts";
 import { colourScale, draw, panel, thin } from "./draw.ts";
 import type { Html } from "./html.ts";
 

@@ -1,9 +1,9 @@
-import { degradationLabel } from "../condition.ts";
 import { rocCurve } from "../matching/index.ts";
-import { outcomeOf, outcomesOf } from "../outcomes.ts";
-import type { NamedResult } from "../table.ts";
-import type { Condition, EvaluationResult, Measure } from "../types.ts";
-import { judge, kFoldAccuracy, rankPairs } from "../verification.ts";
+import { degradationLabel } from "../results/condition.ts";
+import { outcomeOf, outcomesOf } from "../results/outcomes.ts";
+import type { NamedResult } from "../results/table.ts";
+import type { Condition, EvaluationResult, Measure } from "../results/types.ts";
+import { judge, kFoldAccuracy, rankPairs } from "../statistics/verification.ts";
 import { colourScale, draw, panel, thin } from "./draw.ts";
 import type { Html } from "./html.ts";
 

@@ -1,5 +1,5 @@
 import type { TopLevelSpec } from "vega-lite";
-import type { NamedResult } from "../table.ts";
+import type { NamedResult } from "../results/table.ts";
 import { type Html, raw } from "./html.ts";
 import { modelColour } from "./style.ts";
 

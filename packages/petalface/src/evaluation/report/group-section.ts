@@ -1,6 +1,6 @@
-import { conditionLabel } from "../condition.ts";
-import { type Grouping, measureGroups } from "../groups.ts";
-import { type NamedResult, percent } from "../table.ts";
+import { conditionLabel } from "../results/condition.ts";
+import { type NamedResult, percent } from "../results/table.ts";
+import { type Grouping, measureGroups } from "../statistics/groups.ts";
 import { html } from "./html.ts";
 import type { Section } from "./sections.ts";
 

@@ -1,5 +1,5 @@
 import { PetalfaceError } from "../../errors.ts";
-import type { Condition } from "../types.ts";
+import type { Condition } from "../results/types.ts";
 import { describeCondition } from "./charts.ts";
 import { type Html, html } from "./html.ts";
 import type { Section } from "./sections.ts";

@@ -1,12 +1,11 @@
 import { PetalfaceError } from "../../errors.ts";
 import { writeFileSafely } from "../../files.ts";
-import { type Comparison, correctForMany } from "../compare.ts";
-import { measureLabel } from "../condition.ts";
-import type { Grouping } from "../groups.ts";
-import { printIntervals } from "../protocol.ts";
-import { type NamedResult, percent } from "../table.ts";
-import type { EvaluationResult } from "../types.ts";
-import type { EmbeddingView } from "../views.ts";
+import { printIntervals } from "../protocols/pairs.ts";
+import { measureLabel } from "../results/condition.ts";
+import { type NamedResult, percent } from "../results/table.ts";
+import type { EvaluationResult } from "../results/types.ts";
+import { type Comparison, correctForMany } from "../statistics/compare.ts";
+import type { Grouping } from "../statistics/groups.ts";
 import { groupSection } from "./group-section.ts";
 import { type Html, html, raw } from "./html.ts";
 import { type HardestPairs, hardestSection, type ReportSample, sampleSection } from "./pictures.ts";
@@ -24,6 +23,7 @@ import {
 import { style } from "./style.ts";
 import { tiles } from "./tiles.ts";
 import { viewSection } from "./view-charts.ts";
+import type { EmbeddingView } from "./views.ts";
 import { headline, type NamedComparison } from "./words.ts";
 
 /** What a report shows. */

@@ -1,7 +1,7 @@
-import { degradationLabel } from "../condition.ts";
-import { outcomesOf } from "../outcomes.ts";
-import { listMeasures, type NamedResult, percent } from "../table.ts";
-import type { Condition, EvaluationResult, Measure } from "../types.ts";
+import { degradationLabel } from "../results/condition.ts";
+import { outcomesOf } from "../results/outcomes.ts";
+import { listMeasures, type NamedResult, percent } from "../results/table.ts";
+import type { Condition, EvaluationResult, Measure } from "../results/types.ts";
 import { alphaChart, conditionsOf, describeCondition, intervalChart, rocChart, scoreCharts } from "./charts.ts";
 import { cmcChart, describeSearch, detChart, qualityChart, resolutionChart, searchConditions } from "./curves.ts";
 import { type Html, html } from "./html.ts";

@@ -1,6 +1,6 @@
-import { tooFew } from "../significance.ts";
-import { percent } from "../table.ts";
-import type { EvaluationResult, Measure } from "../types.ts";
+import { percent } from "../results/table.ts";
+import type { EvaluationResult, Measure } from "../results/types.ts";
+import { tooFew } from "../statistics/significance.ts";
 import { type Html, html } from "./html.ts";
 import { type NamedComparison, points, pText, subjectOf, verdict, verdictWords } from "./words.ts";
 

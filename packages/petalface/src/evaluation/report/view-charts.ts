@@ -1,8 +1,8 @@
-import { degradationLabel } from "../condition.ts";
-import { type EmbeddingView, placeInPlane, similarityTable, type ViewedFaces } from "../views.ts";
+import { degradationLabel } from "../results/condition.ts";
 import { draw } from "./draw.ts";
 import { type Html, html } from "./html.ts";
 import type { Section } from "./sections.ts";
+import { type EmbeddingView, placeInPlane, similarityTable, type ViewedFaces } from "./views.ts";
 
 /** People beyond these share colours; told apart by shape. */
 const colours = [0, 1, 2, 3, 4, 5, 6, 7].map((place) => `var(--p${place})`);

@@ -1,8 +1,8 @@
-import type { Comparison, Difference } from "../compare.ts";
-import { conditionLabel, degradationLabel, measureTitle } from "../condition.ts";
-import { fewestPeople, significance, tooFew } from "../significance.ts";
-import { percent } from "../table.ts";
-import type { EvaluationResult } from "../types.ts";
+import { conditionLabel, degradationLabel, measureTitle } from "../results/condition.ts";
+import { percent } from "../results/table.ts";
+import type { EvaluationResult } from "../results/types.ts";
+import type { Comparison, Difference } from "../statistics/compare.ts";
+import { fewestPeople, significance, tooFew } from "../statistics/significance.ts";
 
 /** A model against the baseline. */
 export interface NamedComparison {

@@ -13,8 +13,8 @@ import {
   scorePairs,
   tarAtFar,
 } from "../../../src/evaluation/index.ts";
-import { normaliseRows } from "../../../src/evaluation/scores.ts";
-import { operatingPoints, rankPairs } from "../../../src/evaluation/verification.ts";
+import { normaliseRows } from "../../../src/evaluation/matching/scores.ts";
+import { operatingPoints, rankPairs } from "../../../src/evaluation/statistics/verification.ts";
 import { random } from "../../../src/random.ts";
 
 const width = 8;

@@ -11,7 +11,7 @@ import {
   rowsOf,
   scorePairs,
 } from "../../../src/evaluation/index.ts";
-import { normaliseRows } from "../../../src/evaluation/scores.ts";
+import { normaliseRows } from "../../../src/evaluation/matching/scores.ts";
 import { readSafetensors, type StoredTensor, toFloat32 } from "../../../src/tensors/index.ts";
 
 const repository = join(import.meta.dirname, "../../../../..");

@@ -9,7 +9,7 @@ import {
   referenceVerification,
   rowsOf,
 } from "../../../src/evaluation/index.ts";
-import { normaliseRows } from "../../../src/evaluation/scores.ts";
+import { normaliseRows } from "../../../src/evaluation/matching/scores.ts";
 import { readSafetensors, type StoredTensor, toFloat32 } from "../../../src/tensors/index.ts";
 import { shared } from "../../images/helpers.ts";
 

@@ -1,0 +1,50 @@
+import { readFile } from "node:fs/promises";
+import { PetalfaceError } from "../../errors.ts";
+import { writeFileSafely } from "../../files.ts";
+import { refusePlaceholder } from "../../placeholder.ts";
+import { packDetail, unpackDetail } from "./pack.ts";
+import type { EvaluationResult } from "./types.ts";
+
+/** Writes a result with all its outcomes as one JSON document; arrays keep their bits (see pack.ts). */
+export async function saveEvaluation(path: string, result: EvaluationResult): Promise<void> {
+  const { detail, ...summary } = result;
+  await writeFileSafely(path, `${JSON.stringify({ ...summary, detail: packDetail(detail) })}\n`);
+}
+
+/** A result without its outcomes: what `--json` prints. */
+export function withoutDetail(result: EvaluationResult): Omit<EvaluationResult, "detail"> {
+  const { detail: _, ...summary } = result;
+  return summary;
+}
+
+/**
+ * Reads what {@link saveEvaluation} wrote.
+ *
+ * @throws PetalfaceError if the file is missing, is no such document, or its parts do not fit together.
+ */
+export async function loadEvaluation(path: string): Promise<EvaluationResult> {
+  let text: string;
+  try {
+    text = await readFile(path, "utf8");
+  } catch (error) {
+    throw new PetalfaceError(`${path}: cannot be read (${(error as Error).message}); run petalface evaluate first`, {
+      cause: error,
+    });
+  }
+  refusePlaceholder(text, path);
+  try {
+    const document = JSON.parse(text) as EvaluationResult;
+    if (document?.format !== "petalface-evaluation/3") throw new Error(`format is ${JSON.stringify(document?.format)}`);
+    const { resamples, seed } = document.bootstrap;
+    if (!(Number.isInteger(resamples) && resamples >= 0 && resamples <= 1e6 && Number.isInteger(seed)))
+      throw new Error("bootstrap is missing or does not fit");
+    if (!(Array.isArray(document.measures) && document.measures.every((m) => typeof m.key === "string")))
+      throw new Error("measures is missing or does not fit");
+    return { ...document, detail: unpackDetail(document.detail, document.protocol) };
+  } catch (error) {
+    throw new PetalfaceError(
+      `${path}: is no result of petalface evaluate (${(error as Error).message}); measure again`,
+      { cause: error },
+    );
+  }
+}

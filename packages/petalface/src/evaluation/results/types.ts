@@ -1,0 +1,203 @@
+import type { LeftOut } from "../protocols/without.ts";
+
+/** One image that a protocol names. */
+export interface ProtocolImage {
+  /** As in {@link Sample.id}: the path relative to the data folder, with forward slashes. */
+  readonly id: string;
+  /** Index into {@link PairsProtocol.people}. */
+  readonly person: number;
+}
+
+/** Two images and the truth about them. `first` and `second` index {@link PairsProtocol.images}. */
+export interface ProtocolPair {
+  readonly first: number;
+  readonly second: number;
+  readonly same: boolean;
+  /** From 0, below {@link PairsProtocol.folds}. */
+  readonly fold: number;
+}
+
+/** Pairs to verify, and the same images as a closed-set identification task. */
+export interface PairsProtocol {
+  readonly kind: "pairs";
+  /** What to call it in tables: the file name and the folds. */
+  readonly name: string;
+  readonly people: readonly string[];
+  readonly images: readonly ProtocolImage[];
+  readonly pairs: readonly ProtocolPair[];
+  /** How many folds the thresholds are chosen over; at least 2. */
+  readonly folds: number;
+  /** One image a person, the first that the protocol lists; indices into {@link images}. */
+  readonly gallery: readonly number[];
+  /** All other images of those people. */
+  readonly probes: readonly number[];
+  /** SHA-256 over images and pairs, hex. Only results of equal fingerprints can be compared. */
+  readonly fingerprint: string;
+  /**
+   * Whether nobody named the people: whoever the pairs connect counts as one. One person may then count as several, so that there is no rank-1 and
+   * the intervals, which take people for independent, may be too narrow.
+   */
+  readonly guessed?: boolean | undefined;
+}
+
+/**
+ * How the two faces of a comparison were shown: both sharp; both degraded; or one sharp and one degraded
+ * (for pairs each side in turn, for rank-1 the gallery sharp and the probe degraded). `degradation` is spelled as
+ * `parseDegradation` reads it: `lr:16`. Protocols with conditions of their own name them: `d1`, `surveillance to booking`.
+ */
+export type Condition =
+  | { readonly kind: "sharp" }
+  | { readonly kind: "lr"; readonly degradation: string }
+  | { readonly kind: "mixed"; readonly degradation: string }
+  | { readonly kind: "named"; readonly name: string };
+
+/**
+ * What a measure counts. All are shares in [0, 1]; `eer` is better when lower. `rank` is the share of probes whose mate is among the
+ * first {@link Measure.rank} (`rank1` is the case of 1); `tpir` the share of probes with a mate that are found at a false positive
+ * identification rate.
+ */
+export type MeasureKind = "accuracy" | "tar" | "auc" | "eer" | "rank1" | "rank" | "tpir";
+
+/** A number with its uncertainty. */
+export interface Estimate {
+  readonly value: number;
+  /** 95 % interval: percentiles of the bootstrap over people. */
+  readonly low: number;
+  readonly high: number;
+  /** Standard deviation of the bootstrap. */
+  readonly standardError: number;
+}
+
+/** One measured number of one model. */
+export interface Measure extends Estimate {
+  /** Unique within a result, e.g. `accuracy/mixed:16` or `tar@0.01/sharp`. */
+  readonly key: string;
+  readonly kind: MeasureKind;
+  readonly condition: Condition;
+  /** Only of `tar`: the false accept rate that was allowed. */
+  readonly far?: number;
+  /** Of `tar`: how many impostor comparisons that rate lets through; below 10 the value is coarse. */
+  readonly support?: number;
+  /** Of `rank` and `tpir`: how far down the mate may stand. */
+  readonly rank?: number;
+  /** Only of `tpir`: the share of probes without a mate that may raise an alarm; `support` says how many these are. */
+  readonly fpir?: number;
+  /** How many comparisons (pairs) or probes (identification) were judged. */
+  readonly count: number;
+}
+
+/** A false accept rate that was asked for and that the protocol has too few impostors to measure. */
+export interface Unresolved {
+  readonly far: number;
+  readonly condition: Condition;
+  readonly impostors: number;
+}
+
+/**
+ * Comparisons of two faces (or templates) under one condition. All arrays have one entry a comparison. Under `mixed` a pairs protocol
+ * lists all pairs twice: first sharp against second degraded, then the reverse.
+ */
+export interface VerificationOutcome {
+  readonly kind: "verification";
+  readonly condition: Condition;
+  /** Cosines. */
+  readonly scores: Float32Array;
+  /** 1 genuine, 0 impostor. */
+  readonly same: Uint8Array;
+  /** The two people, as indices below `protocol.people`. */
+  readonly first: Int32Array;
+  readonly second: Int32Array;
+  /** The two images or templates, as indices into {@link EvaluationDetail.items}. */
+  readonly firstItem: Int32Array;
+  readonly secondItem: Int32Array;
+  /** Fold of each, from 0, below `protocol.folds`; without it no accuracy is measured. */
+  readonly fold?: Int32Array | undefined;
+  /** How many comparisons each one stands for, where millions were thinned (see `thinComparisons`); 1 unless given. */
+  readonly weight?: Float32Array | undefined;
+}
+
+/** Searches of probes in a gallery under one condition. All arrays have one entry a probe. */
+export interface IdentificationOutcome {
+  readonly kind: "identification";
+  readonly condition: Condition;
+  /** The person of each probe, below `protocol.people`. */
+  readonly person: Int32Array;
+  /** Its image or template, as an index into {@link EvaluationDetail.items}. */
+  readonly item: Int32Array;
+  /** Where its best mate stands, ties lost; 0 where the gallery holds none. */
+  readonly rank: Int32Array;
+  /** Best score of a mate, and of anybody else; -Infinity where there is none. */
+  readonly mate: Float32Array;
+  readonly other: Float32Array;
+  /** How many faces the gallery holds. */
+  readonly gallery: number;
+}
+
+/** What was measured under one condition, before any number is taken from it. */
+export type Outcome = VerificationOutcome | IdentificationOutcome;
+
+/** Alpha of every item, sharp (`degradation` null) or degraded. */
+export interface ImageAlphas {
+  readonly degradation: string | null;
+  readonly alpha: Float32Array;
+}
+
+/** Sizes of a protocol. */
+export interface ProtocolSummary {
+  /** Its family: `pairs`, or the name of a protocol that data sets come with. */
+  readonly kind: string;
+  readonly name: string;
+  /** Only results of equal fingerprints can be compared. */
+  readonly fingerprint: string;
+  /** 0 where no accuracy over folds is measured. */
+  readonly folds: number;
+  readonly people: number;
+  /** Whether people are guessed from the pairs; see {@link PairsProtocol.guessed}. */
+  readonly guessed?: boolean | undefined;
+  readonly images: number;
+  readonly genuine: number;
+  readonly impostor: number;
+  readonly gallery: number;
+  readonly probes: number;
+}
+
+/** How the intervals were made. */
+export interface BootstrapSummary {
+  readonly resamples: number;
+  readonly seed: number;
+}
+
+/** Shares of what the adapted model left exactly as the frozen one has it. */
+export interface Identical {
+  /** Share of the sharp images whose embedding has the very same bits. */
+  readonly images: number;
+  /** Share of the pairs both of whose sharp embeddings do, where there are pairs. */
+  readonly pairs?: number;
+}
+
+/** What {@link compareResults} and a report need besides the measures: the raw outcomes. */
+export interface EvaluationDetail {
+  /** Names of the images or templates. */
+  readonly items: readonly string[];
+  readonly outcomes: readonly Outcome[];
+  readonly alphas: readonly ImageAlphas[];
+  /** The first 64 bits of the SHA-256 of each item's sharp embedding, hex; empty where the protocol has no such thing. */
+  readonly digests: readonly string[];
+}
+
+/** Everything measured of one model on one protocol. All but `detail` is plain JSON. */
+export interface EvaluationResult {
+  readonly format: "petalface-evaluation/3";
+  readonly protocol: ProtocolSummary;
+  readonly data: { readonly spec: string; readonly fingerprint: string };
+  /** As `parseDegradation` reads them. */
+  readonly degradations: readonly string[];
+  readonly bootstrap: BootstrapSummary;
+  readonly measures: readonly Measure[];
+  readonly unresolved: readonly Unresolved[];
+  /** Images that were left out, where there are any. */
+  readonly leftOut?: LeftOut;
+  /** Against the frozen model, where one was given. */
+  readonly identical?: Identical;
+  readonly detail: EvaluationDetail;
+}
