@@ -16,7 +16,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ["audit"],
   ["deploy"],
   ["training", "evaluation", "gallery"],
-  ["embeddings"],
+  ["embeddings", "matching"],
   ["adapters"],
   ["quality"],
   ["backbones"],

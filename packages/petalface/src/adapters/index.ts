@@ -18,6 +18,7 @@ export { type PeftAdapter, peftFiles, savePeft } from "./formats/peft.ts";
 export { type Examples, inPrecision, type Precision, precisionNames } from "./formats/precision.ts";
 export { isReferenceLowRank, referenceAdapter, saveReference, toReference } from "./formats/reference.ts";
 export { closesOnSharp, type Gate, gateNames, gateParts, gateWeights } from "./gate.ts";
+export { adapterHash } from "./hash.ts";
 export { initialTheta, type LoraInit, loraInitNames } from "./initial.ts";
 export { type Layered, type Layout, layoutOf, type Slot } from "./layout.ts";
 export { adaptedModel, alphaOutput } from "./model.ts";

@@ -1,7 +1,7 @@
 import type { Embedder } from "../backbones/index.ts";
 import { type FaceData, nameKey } from "../data/index.ts";
-import { openMatcher } from "../evaluation/index.ts";
 import type { Loader } from "../images/index.ts";
+import { openMatcher } from "../matching/index.ts";
 import type { SessionOptions } from "../runtime/index.ts";
 import { type CopyGroup, findCopies } from "./groups.ts";
 import {

@@ -1,4 +1,4 @@
-import { hashDistance, hashWords } from "./hash.ts";
+import { hashDistance, hashWords } from "../images/index.ts";
 
 /** Hashes in at most so many bits are the same picture; the threshold that PDQ is used with. */
 export const nearBits = 31;

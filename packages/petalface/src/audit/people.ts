@@ -1,8 +1,8 @@
 import { join } from "node:path";
 import { type Embedder, rowsNotFinite } from "../backbones/index.ts";
 import type { FaceData } from "../data/index.ts";
-import { identify, type Matcher, rowsOf } from "../evaluation/index.ts";
 import { type Loader, prefetch } from "../images/index.ts";
+import { identify, type Matcher, rowsOf } from "../matching/index.ts";
 import { random } from "../random.ts";
 import { openScratch, type Scratch } from "../scratch.ts";
 import { makeTemporary } from "../temporary.ts";

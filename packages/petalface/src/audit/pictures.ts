@@ -1,7 +1,6 @@
 import { createHash } from "node:crypto";
 import type { FaceData } from "../data/index.ts";
-import { type Loader, prefetch } from "../images/index.ts";
-import { hashFace, hashWords } from "./hash.ts";
+import { hashFace, hashWords, type Loader, prefetch } from "../images/index.ts";
 
 /** Side at which pictures are compared. */
 export const pictureSize = 112;

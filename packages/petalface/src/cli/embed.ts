@@ -1,7 +1,6 @@
-import { createHash } from "node:crypto";
 import { join } from "node:path";
 import type { Command } from "commander";
-import type { Adapter } from "../adapters/index.ts";
+import { adapterHash } from "../adapters/index.ts";
 import type { Embedder } from "../backbones/index.ts";
 import type { FaceData, Sample, Tally } from "../data/index.ts";
 import {
@@ -88,14 +87,6 @@ export async function openCache(
   return await openOptionalStore(store, (reason) =>
     context.noteOnce(`note: embeddings are not kept: ${reason} (PETALFACE_CACHE names another cache folder)`),
   );
-}
-
-/** Everything of an adapter that changes an embedding: its configuration and all its numbers. */
-export function adapterHash({ config, theta, statistics = new Float32Array(0) }: Adapter): string {
-  const hash = createHash("sha256").update(JSON.stringify(config));
-  for (const { buffer, byteOffset, byteLength } of [theta, statistics])
-    hash.update(new Uint8Array(buffer, byteOffset, byteLength));
-  return hash.digest("hex");
 }
 
 function cacheLimit(text: string | undefined): number {

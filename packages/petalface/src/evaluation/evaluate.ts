@@ -9,7 +9,7 @@ import {
   parseDegradation,
   printDegradation,
 } from "../images/index.ts";
-import { takeRows } from "./matching/scores.ts";
+import { takeRows } from "../matching/index.ts";
 import { type ProtocolEmbeddings, startMeasurement } from "./measure.ts";
 import { embedFused } from "./protocols/fuse.ts";
 import { resolveProtocol } from "./protocols/pairs.ts";

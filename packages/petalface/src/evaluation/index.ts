@@ -1,6 +1,4 @@
 export { type EvaluatePairsOptions, type EvaluationProgress, evaluatePairs } from "./evaluate.ts";
-export * from "./matching/index.ts";
-export { type ThinOptions, thinComparisons } from "./matching/thin.ts";
 export { measureEmbeddings, type ProtocolEmbeddings } from "./measure.ts";
 export { type SyntheticPairsOptions, syntheticPairs } from "./protocols/drawn-pairs.ts";
 export { type EvaluateMatchOptions, evaluateMatch } from "./protocols/evaluate.ts";
@@ -53,3 +51,4 @@ export {
   type MeasureOptions,
   summariseOutcomes,
 } from "./statistics/summary.ts";
+export { type ThinOptions, thinComparisons } from "./statistics/thin.ts";

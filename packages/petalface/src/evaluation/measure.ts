@@ -1,8 +1,7 @@
 import { createHash } from "node:crypto";
 import { rowsNotFinite } from "../backbones/index.ts";
 import { PetalfaceError } from "../errors.ts";
-import { identify, type Matcher, openMatcher, rowsOf } from "./matching/index.ts";
-import { normaliseRows, pairScores, takeRows } from "./matching/scores.ts";
+import { identify, type Matcher, normaliseRows, openMatcher, pairScores, rowsOf, takeRows } from "../matching/index.ts";
 import { summariseProtocol } from "./protocols/pairs.ts";
 import type { Condition, EvaluationResult, ImageAlphas, Outcome, PairsProtocol } from "./results/types.ts";
 import { type MeasureOptions, summariseOutcomes } from "./statistics/summary.ts";

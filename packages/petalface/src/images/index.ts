@@ -1,5 +1,6 @@
-export { decodeImage, decodePhoto, type Photo } from "./decode.ts";
+export { decodeImage, decodePhoto, imageSides, type Photo } from "./decode.ts";
 export { endingOf, imageExtensions, refusedFormat } from "./formats.ts";
+export { hashDistance, hashFace, hashWords } from "./hash.ts";
 export { type Loader, type LoaderOptions, openLoader } from "./loader.ts";
 export { faceSpacePath, openFaceSpace } from "./open-facespace.ts";
 export { printPath } from "./path.ts";

@@ -2,8 +2,8 @@ import fc from "fast-check";
 import sharp, { type Sharp } from "sharp";
 import { describe, expect, test } from "vitest";
 import { findCopies } from "../../src/audit/groups.ts";
-import { hashDistance, hashFace } from "../../src/audit/hash.ts";
 import { findNear, nearBits } from "../../src/audit/near.ts";
+import { hashDistance, hashFace } from "../../src/images/hash.ts";
 import { drawFace, openFaceSpace, type Pixels, toPlanes } from "../../src/images/index.ts";
 import { random } from "../../src/random.ts";
 

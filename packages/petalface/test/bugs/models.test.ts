@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { type Graph, quantise, readModel, writeModel } from "onnx-grad";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { adapterHash } from "../../src/adapters/hash.ts";
 import {
   type AdapterConfig,
   adapterChoices,
@@ -19,7 +20,6 @@ import {
 } from "../../src/adapters/index.ts";
 import { type Backbone, type EmbeddingModel, openBackbone, openEmbedder } from "../../src/backbones/index.ts";
 import { inspectModel } from "../../src/cli/commands/inspect/model.ts";
-import { adapterHash } from "../../src/cli/embed.ts";
 import { rememberedHash } from "../../src/models/hash.ts";
 import { type ModelChoices, parseNormalize, printNormalize } from "../../src/models/index.ts";
 import { writeTinyBackbone } from "../support/backbone.ts";

@@ -2,8 +2,8 @@ import { existsSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { describe, expect, test } from "vitest";
 import { readPairs } from "../../src/evaluation/index.ts";
-import { normaliseRows, pairScores } from "../../src/evaluation/matching/scores.ts";
 import { bestThreshold, kFoldAccuracy, rankPairs } from "../../src/evaluation/statistics/verification.ts";
+import { normaliseRows, pairScores } from "../../src/matching/index.ts";
 import { readSafetensors, toFloat32 } from "../../src/tensors/index.ts";
 
 const repository = join(import.meta.dirname, "../../../..");

@@ -2,7 +2,7 @@ import { tallyOf } from "../../data/index.ts";
 import type { EmbedFacesOptions, LeftFace } from "../../embeddings/index.ts";
 import { PetalfaceError } from "../../errors.ts";
 import { type DegradationSpec, drawDegradation, parseDegradation, printDegradation } from "../../images/index.ts";
-import type { RowSource } from "../matching/index.ts";
+import type { RowSource } from "../../matching/index.ts";
 import type { EvaluationResult } from "../results/types.ts";
 import { embedFused } from "./fuse.ts";
 import { type MatchOptions, measureMatch } from "./measure.ts";

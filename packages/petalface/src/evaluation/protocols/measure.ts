@@ -8,9 +8,8 @@ import {
   rocCurve,
   rowsOf,
   scorePairs,
-} from "../matching/index.ts";
-import { takeRows } from "../matching/scores.ts";
-import { thinComparisons } from "../matching/thin.ts";
+  takeRows,
+} from "../../matching/index.ts";
 import { measureKey } from "../results/condition.ts";
 import type {
   Condition,
@@ -20,6 +19,7 @@ import type {
   VerificationOutcome,
 } from "../results/types.ts";
 import { type MeasureOptions, summariseOutcomes } from "../statistics/summary.ts";
+import { thinComparisons } from "../statistics/thin.ts";
 import { nearestTar } from "./nearest.ts";
 import type { Comparisons, MatchProtocol, Search } from "./types.ts";
 import type { LeftOut } from "./without.ts";

@@ -1,4 +1,4 @@
-import type { Roc } from "../matching/index.ts";
+import type { Roc } from "../../matching/index.ts";
 
 /**
  * The true accept rate of the IJB evaluators: that of the ROC's point whose false accept rate is nearest to the one asked for, the higher of

@@ -1,4 +1,4 @@
-import { rocCurve } from "../matching/index.ts";
+import { rocCurve } from "../../matching/index.ts";
 import { degradationLabel } from "../results/condition.ts";
 import { outcomeOf, outcomesOf } from "../results/outcomes.ts";
 import type { NamedResult } from "../results/table.ts";

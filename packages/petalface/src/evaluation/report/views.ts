@@ -1,6 +1,6 @@
 import { PetalfaceError } from "../../errors.ts";
+import { normaliseRows } from "../../matching/index.ts";
 import { random } from "../../random.ts";
-import { normaliseRows } from "../matching/scores.ts";
 
 /** Some faces, embedded by one model. */
 export interface ViewedFaces {

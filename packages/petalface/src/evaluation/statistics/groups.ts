@@ -1,4 +1,4 @@
-import { tarAtFar } from "../matching/index.ts";
+import { tarAtFar } from "../../matching/index.ts";
 import { outcomesOf } from "../results/outcomes.ts";
 import type { Condition, Estimate, EvaluationResult, VerificationOutcome } from "../results/types.ts";
 import { bootstrap, estimate } from "./bootstrap.ts";

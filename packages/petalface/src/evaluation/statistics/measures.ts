@@ -1,4 +1,4 @@
-import { allowedImpostors } from "../matching/rates.ts";
+import { allowedImpostors } from "../../matching/index.ts";
 import { measureKey } from "../results/condition.ts";
 import type {
   EvaluationDetail,

@@ -7,9 +7,8 @@ import {
   namedProtocols,
   readVerificationPairs,
   referenceVerification,
-  rowsOf,
 } from "../../../src/evaluation/index.ts";
-import { normaliseRows } from "../../../src/evaluation/matching/scores.ts";
+import { normaliseRows, rowsOf } from "../../../src/matching/index.ts";
 import { readSafetensors, type StoredTensor, toFloat32 } from "../../../src/tensors/index.ts";
 import { shared } from "../../images/helpers.ts";
 

@@ -11,9 +11,9 @@ import {
   type MatchProtocol,
   measureMatch,
   namedProtocols,
-  rowsOf,
 } from "../../../src/evaluation/index.ts";
 import { openLoader } from "../../../src/images/index.ts";
+import { rowsOf } from "../../../src/matching/index.ts";
 import { random } from "../../../src/random.ts";
 import { petalface } from "../../cli/process.ts";
 import { temporaryFolder } from "../../images/helpers.ts";

@@ -1,6 +1,5 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { rocCurve } from "../../../src/evaluation/index.ts";
 import {
   bestThreshold,
   kFoldAccuracy,
@@ -8,6 +7,7 @@ import {
   rankPairs,
   type ScoredPairs,
 } from "../../../src/evaluation/statistics/verification.ts";
+import { rocCurve } from "../../../src/matching/index.ts";
 
 /** Few distinct scores, so that ties are common; both kinds present in the list. */
 const scored = fc

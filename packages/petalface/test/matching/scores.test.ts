@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { normaliseRows, pairScores, takeRows } from "../../../src/evaluation/matching/scores.ts";
+import { normaliseRows, pairScores, takeRows } from "../../src/matching/scores.ts";
 
 const width = 3;
 const rows = (min: number, max: number) =>

@@ -1,5 +1,5 @@
-import { PetalfaceError } from "../../errors.ts";
-import { galleryBlock, type Matcher, probeBlock } from "./matcher.ts";
+import { PetalfaceError } from "../errors.ts";
+import { galleryBlock, type Matcher } from "./matcher.ts";
 import type { WorkOptions } from "./rows.ts";
 import { pairScores } from "./scores.ts";
 
@@ -25,7 +25,7 @@ export async function scorePairs(
   second: Int32Array,
   { signal, onProgress }: WorkOptions = {},
 ): Promise<Float32Array> {
-  const { width } = matcher;
+  const { width, probes: probeBlock } = matcher;
   if (first.length !== second.length)
     throw new PetalfaceError(`${first.length} first and ${second.length} second rows`);
   const plan = groupByFirst(first, a.length / width);

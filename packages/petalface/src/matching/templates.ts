@@ -1,5 +1,5 @@
-import { rowsNotFinite } from "../../backbones/index.ts";
-import { PetalfaceError } from "../../errors.ts";
+import { rowsNotFinite } from "../backbones/index.ts";
+import { PetalfaceError } from "../errors.ts";
 import type { RowSource, WorkOptions } from "./rows.ts";
 import { normaliseRows } from "./scores.ts";
 

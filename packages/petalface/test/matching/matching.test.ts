@@ -1,10 +1,12 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { operatingPoints, rankPairs } from "../../src/evaluation/statistics/verification.ts";
 import {
   cmc,
   identify,
   type Matcher,
   matrixTar,
+  normaliseRows,
   openMatcher,
   openSet,
   poolTemplates,
@@ -12,10 +14,8 @@ import {
   rowsOf,
   scorePairs,
   tarAtFar,
-} from "../../../src/evaluation/index.ts";
-import { normaliseRows } from "../../../src/evaluation/matching/scores.ts";
-import { operatingPoints, rankPairs } from "../../../src/evaluation/statistics/verification.ts";
-import { random } from "../../../src/random.ts";
+} from "../../src/matching/index.ts";
+import { random } from "../../src/random.ts";
 
 const width = 8;
 let matcher: Matcher;

@@ -4,17 +4,17 @@ import { describe, expect, test } from "vitest";
 import {
   cmc,
   identify,
+  normaliseRows,
   openMatcher,
   openSet,
   poolTemplates,
   rocCurve,
   rowsOf,
   scorePairs,
-} from "../../../src/evaluation/index.ts";
-import { normaliseRows } from "../../../src/evaluation/matching/scores.ts";
-import { readSafetensors, type StoredTensor, toFloat32 } from "../../../src/tensors/index.ts";
+} from "../../src/matching/index.ts";
+import { readSafetensors, type StoredTensor, toFloat32 } from "../../src/tensors/index.ts";
 
-const repository = join(import.meta.dirname, "../../../../..");
+const repository = join(import.meta.dirname, "../../../..");
 const formats = join(resolve(repository, process.env.PETALFACE_SHARED ?? "../shared"), "oracle/formats");
 const read = (path: string): string => readFileSync(join(formats, path), "utf8");
 const openTensors = async (path: string) => {

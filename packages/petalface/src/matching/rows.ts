@@ -1,4 +1,4 @@
-import { PetalfaceError } from "../../errors.ts";
+import { PetalfaceError } from "../errors.ts";
 
 /** Embeddings of unit length, row by row; in memory or in a file. Scores of rows of another length are products, not cosines. */
 export interface RowSource {

@@ -1,5 +1,5 @@
-import { PetalfaceError } from "../../errors.ts";
-import { galleryBlock, type Matcher, probeBlock, type ScoreBlock, scanBlocks } from "./matcher.ts";
+import { PetalfaceError } from "../errors.ts";
+import { galleryBlock, type Matcher, type ScoreBlock, scanBlocks } from "./matcher.ts";
 import type { RowSource, WorkOptions } from "./rows.ts";
 import { createTopK, type TopK } from "./top-k.ts";
 
@@ -113,7 +113,7 @@ async function bestMates(
   { probes, probeLabels, gallery, galleryLabels, skip }: IdentificationTask,
   signal: AbortSignal | undefined,
 ): Promise<Pick<Identification, "mate" | "mateRow">> {
-  const { width } = matcher;
+  const { width, probes: probeBlock } = matcher;
   const count = probeLabels.length;
   const mate = new Float32Array(count).fill(Number.NEGATIVE_INFINITY);
   const mateRow = new Int32Array(count).fill(-1);

@@ -1,4 +1,4 @@
-import { PetalfaceError } from "../../errors.ts";
+import { PetalfaceError } from "../errors.ts";
 import { galleryBlock, type Matcher, type ScoreBlock, scanBlocks } from "./matcher.ts";
 import { allowedImpostors, type OperatingPoint } from "./rates.ts";
 import type { RowSource, WorkOptions } from "./rows.ts";

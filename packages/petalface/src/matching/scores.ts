@@ -1,4 +1,4 @@
-import { PetalfaceError } from "../../errors.ts";
+import { PetalfaceError } from "../errors.ts";
 
 /**
  * Embeddings scaled to length 1, in a new array. A zero embedding stays zero: it is similar to nothing.
