@@ -50,6 +50,10 @@ const commands: Readonly<Record<string, CommandEntry>> = {
     about: "turn sets of faces into MXNet's record files and back",
     load: async () => (await import("./commands/data/command.ts")).dataCommand,
   },
+  gallery: {
+    about: "enrol faces, say who a face is or that it is unknown, forget people, change the model",
+    load: async () => (await import("./commands/gallery/command.ts")).galleryCommand,
+  },
   align: {
     about: "find faces in photos and videos and put them on the ArcFace template; no photo is dropped",
     load: async () => (await import("./commands/align/command.ts")).alignCommand,

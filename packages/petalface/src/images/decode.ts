@@ -88,6 +88,17 @@ function checkSquare({ width, height }: { readonly width: number; readonly heigh
   );
 }
 
+/** Sides of an encoded image in pixels, upright, without decoding it. Throws PetalfaceError where it is none. */
+export async function imageSides(
+  bytes: Uint8Array,
+  name: string,
+): Promise<{ readonly width: number; readonly height: number }> {
+  const shown = printPath(name);
+  checkFormat(bytes, shown);
+  const { autoOrient } = await readHeader(bytes, shown);
+  return { width: autoOrient.width, height: autoOrient.height };
+}
+
 /** Synchronous: on a small file it takes a tenth of the time, and batches are read in threads of their own. */
 function readImage(path: string, name: string): Uint8Array {
   try {

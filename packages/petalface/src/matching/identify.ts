@@ -10,7 +10,7 @@ export interface IdentificationTask {
   /** The person of each probe, from 0. */
   readonly probeLabels: Int32Array;
   readonly gallery: RowSource;
-  /** The person of each gallery row; -1 for a distractor, who is nobody's mate. */
+  /** The person of each gallery row; -1 for a distractor, who has no mate. */
   readonly galleryLabels: Int32Array;
   /** Of each probe the gallery row that is left out because it is the probe itself, or -1. */
   readonly skip?: Int32Array | undefined;

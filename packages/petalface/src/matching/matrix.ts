@@ -9,7 +9,7 @@ export interface MatrixTask {
   readonly probes: Float32Array;
   readonly probeLabels: Int32Array;
   readonly gallery: RowSource;
-  /** -1 is nobody's mate. */
+  /** -1 has no mate. */
   readonly galleryLabels: Int32Array;
   /** Both sides are the same rows: each pair counts once, and no face is compared with itself. */
   readonly symmetric?: boolean;

@@ -17,7 +17,7 @@ export interface TemplateMembers {
   /** Images that take no part. */
   readonly left?: ReadonlySet<number> | undefined;
   /**
-   * Told each further image whose row is not finite, which is not added; without it the first one is an error. Where it is one of several of a
+   * Called for each further image whose row is not finite, which is not added; without it the first one is an error. Where it is one of several of a
    * medium the mean is wrong then: pool again with it in {@link left}.
    */
   readonly onLeft?: ((image: number) => void) | undefined;

@@ -18,6 +18,7 @@ import {
   type ValidationRecord,
   type ValidationRequest,
 } from "../../../training/index.ts";
+import { alignedChoices } from "../../aligned.ts";
 import type { CliContext } from "../../context.ts";
 import { type DataFlags, noteLeftOut, withDataOptions } from "../../data.ts";
 import { printCommand, withExamples } from "../../examples.ts";
@@ -25,7 +26,7 @@ import { withHelpTopics } from "../../help-topics.ts";
 import { assumedNote, choicesOf, withModelChoices } from "../../model.ts";
 import { byteSize, numberList, numeric } from "../../numbers.ts";
 import type { Progress } from "../../progress.ts";
-import { alignedChoices, trainingFaces } from "./train-faces.ts";
+import { trainingFaces } from "./train-faces.ts";
 import { endNotes, startNotes } from "./training-notes.ts";
 import { givenChoices, trainingOption, withTrainingOptions } from "./training-options.ts";
 import { openPairsValidator } from "./validation.ts";

@@ -3,16 +3,13 @@ import { join } from "node:path";
 import { openBackbone } from "../../../backbones/index.ts";
 import type { FaceData } from "../../../data/index.ts";
 import { PetalfaceError } from "../../../errors.ts";
-import { createLocator, judgeAlignment, openDetector, openLandmarker } from "../../../faces/index.ts";
 import { printPath } from "../../../images/index.ts";
 import type { ModelChoices } from "../../../models/index.ts";
 import { mayBeginWith } from "../../../training/index.ts";
+import { type alignedChoices, judgeSet } from "../../aligned.ts";
 import type { CliContext } from "../../context.ts";
 import { openFaces } from "../../data.ts";
 import { alignDefaults, alignInto, describeAlignment, inputOfData } from "../align/align.ts";
-
-/** Whether training photos are aligned faces: as given, or detected. */
-export const alignedChoices = ["auto", "yes", "no"] as const;
 
 /** What {@link trainingFaces} needs to know of a run. */
 export interface TrainingPhotos extends ModelChoices {
@@ -39,7 +36,7 @@ export async function trainingFaces(photos: TrainingPhotos, context: CliContext)
   if (aligned === "yes" || /^synthetic(:|$)/.test(train)) return undefined;
   const data = await openFaces(train, photos, context);
   if (data.length === 0 || data.at(0).source.kind !== "file") return data;
-  const { aligned: are, reason } = aligned === "no" ? { aligned: false, reason: "--aligned no" } : await judge(data);
+  const { aligned: are, reason } = aligned === "no" ? { aligned: false, reason: "--aligned no" } : await judgeSet(data);
   // A folder of something else is refused by the run itself.
   const names = await readdir(out).catch(() => []);
   if (are || !names.every(mayBeginWith)) return data;
@@ -57,32 +54,4 @@ export async function trainingFaces(photos: TrainingPhotos, context: CliContext)
   for (const line of describeAlignment(summary)) context.note(line);
   context.note(`to skip this next time: --train ${printPath(summary.manifest)}`);
   return await openFaces(summary.manifest, photos, context);
-}
-
-async function judge(data: FaceData): Promise<Awaited<ReturnType<typeof judgeAlignment>>> {
-  const pathOf = (at: number): string => {
-    const { source } = data.at(at);
-    return source.kind === "file" ? source.path : "";
-  };
-  return await judgeAlignment(data.length, pathOf, async () => {
-    try {
-      const [detector, landmarks] = await Promise.all([
-        openDetector(alignDefaults.detector),
-        openLandmarker(alignDefaults.landmarks),
-      ]);
-      return {
-        detector,
-        locator: createLocator(detector.kind, landmarks),
-        async close() {
-          await Promise.all([detector.close(), landmarks.close()]);
-        },
-      };
-    } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
-      throw new PetalfaceError(
-        `cannot tell whether ${printPath(data.spec)} holds aligned faces: ${message}; say --aligned yes or --aligned no`,
-        { cause: error },
-      );
-    }
-  });
 }

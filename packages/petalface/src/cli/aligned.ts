@@ -1,0 +1,37 @@
+import type { FaceData } from "../data/index.ts";
+import { PetalfaceError } from "../errors.ts";
+import { createLocator, type Judgement, judgeAlignment, openDetector, openLandmarker } from "../faces/index.ts";
+import { printPath } from "../images/index.ts";
+import { alignDefaults } from "./commands/align/align.ts";
+
+/** Whether photos are aligned faces: as the user says, or found out. */
+export const alignedChoices = ["auto", "yes", "no"] as const;
+
+/** Whether the photos of a set are aligned faces, and the reason. Throws PetalfaceError where it cannot be found out. */
+export async function judgeSet(data: FaceData): Promise<Judgement> {
+  const pathOf = (at: number): string => {
+    const { source } = data.at(at);
+    return source.kind === "file" ? source.path : "";
+  };
+  return await judgeAlignment(data.length, pathOf, async () => {
+    try {
+      const [detector, landmarks] = await Promise.all([
+        openDetector(alignDefaults.detector),
+        openLandmarker(alignDefaults.landmarks),
+      ]);
+      return {
+        detector,
+        locator: createLocator(detector.kind, landmarks),
+        async close() {
+          await Promise.all([detector.close(), landmarks.close()]);
+        },
+      };
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      throw new PetalfaceError(
+        `cannot tell whether ${printPath(data.spec)} holds aligned faces: ${message}; say --aligned yes or --aligned no`,
+        { cause: error },
+      );
+    }
+  });
+}

@@ -1,0 +1,126 @@
+import { type Command, Option } from "commander";
+import { PetalfaceError } from "../../../errors.ts";
+import { type Enrolment, enrolPeople, gateDefaults, openDescriber, openGallery } from "../../../gallery/index.ts";
+import { openLoader, printPath } from "../../../images/index.ts";
+import { alignedChoices } from "../../aligned.ts";
+import type { CliContext } from "../../context.ts";
+import { type DataFlags, withDataOptions } from "../../data.ts";
+import { withExamples } from "../../examples.ts";
+import { numeric } from "../../numbers.ts";
+import { parseInteger } from "../../options.ts";
+import { plainTable } from "../../table.ts";
+import { openGiven } from "./faces.ts";
+import { type GalleryModelFlags, openGalleryModel, withGalleryModel } from "./model.ts";
+
+interface Flags extends GalleryModelFlags, DataFlags {
+  readonly person?: string;
+  readonly aligned: (typeof alignedChoices)[number];
+  readonly minAlpha: number;
+  readonly minSide: number;
+}
+
+/** `petalface gallery add G.db DATA...`. */
+export function addCommand(parent: Command, context: CliContext): void {
+  const command = parent
+    .command("add")
+    .description("enrol faces; what would harm the gallery is refused, or enrolled with --force")
+    .argument("<gallery>", "a file that `gallery create` made")
+    .argument("<data...>", "folder of one folder a person, manifest, record file, synthetic:..., or photos")
+    .option("--person <name>", "who all of them are, where folders or a manifest do not say it")
+    .addOption(
+      new Option("--aligned <yes|no|auto>", "whether the pictures are aligned faces; photos are aligned first")
+        .choices(alignedChoices)
+        .default("auto"),
+    )
+    .option("--min-alpha <share>", "quality below which a face is refused as blurred", numeric, gateDefaults.alpha)
+    .option(
+      "--min-side <pixels>",
+      "side below which a picture is refused as too small",
+      parseInteger("--min-side", 1, 1024),
+      gateDefaults.side,
+    );
+  withDataOptions(withGalleryModel(command)).action((path: string, specs: string[], flags: Flags) =>
+    run(path, specs, flags, context),
+  );
+  withExamples(
+    command,
+    "gallery add people.db faces",
+    'gallery add people.db photo1.jpg photo2.jpg --person "Ada Lovelace"',
+  );
+}
+
+async function run(path: string, specs: readonly string[], flags: Flags, context: CliContext): Promise<void> {
+  await using store = await openGallery(path);
+  const { opened, engine, calibration, otherAdapter } = await openGalleryModel(store, flags);
+  if (otherAdapter)
+    throw new PetalfaceError(
+      `${printPath(path)} was made with another adapter; enrol with that one, or change the gallery with petalface gallery migrate`,
+    );
+  const { size } = opened.model;
+  const { aligned, maxLeftOut } = flags;
+  using given = await openGiven(specs, { aligned, maxLeftOut, size, threads: engine.threads }, context);
+  await using describer = await openDescriber(opened, calibration, engine);
+  await using loader = openLoader({ size, threads: engine.threads });
+  const left: { readonly id: string; readonly reason: string }[] = [];
+  const { data, lost } = given;
+  for (const [index, reason] of lost) left.push({ id: data.at(index).id, reason });
+  const progress = context.progress("enrolling", data.length, "faces");
+  let enrolment: Enrolment;
+  try {
+    enrolment = await enrolPeople(data, {
+      ...{ store, describer, loader, person: flags.person, force: context.force, signal: context.signal },
+      rules: { alpha: flags.minAlpha, side: flags.minSide },
+      without: new Set(lost.keys()),
+      onLeft: ({ id }, reason) => left.push({ id, reason }),
+      onProgress: (done) => progress.update(done),
+    });
+  } finally {
+    progress.close();
+  }
+  const { added, known, refused } = enrolment;
+  if (!enrolment.compared)
+    context.note("note: too few people are enrolled to tell by their faces whether a name is wrong");
+  context.result(
+    { gallery: path, ...enrolment, forced: context.force, leftOut: left },
+    describe(path, enrolment, left),
+  );
+  if (added + known === 0) {
+    if (refused.length + left.length > 0) process.exitCode = 1;
+    else throw new PetalfaceError(`${specs.join(" ")}: no faces to enrol`);
+  }
+}
+
+/** Refusals that are listed one by one. */
+const listed = 20;
+
+function describe(
+  path: string,
+  { added, people, known, refused }: Enrolment,
+  left: readonly { readonly id: string; readonly reason: string }[],
+): string {
+  const count = (number: number, one: string, more: string): string => `${number} ${number === 1 ? one : more}`;
+  const lines = [
+    `${count(added, "face", "faces")} enrolled in ${path}, ${count(people, "new person", "new people")}` +
+      (known > 0 ? `; ${known} were there already` : ""),
+  ];
+  if (left.length > 0) {
+    lines.push(`${count(left.length, "picture", "pictures")} without a face to enrol:`);
+    lines.push(...left.slice(0, listed).map(({ id, reason }) => `  ${printPath(id)}: ${reason}`));
+  }
+  if (refused.length > 0) {
+    lines.push(`${count(refused.length, "face", "faces")} that the gate refuses (--force enrols them):`);
+    lines.push(
+      plainTable(
+        refused
+          .slice(0, listed)
+          .map(({ id, person, reason, like, cosine }) => [
+            `  ${printPath(id)}`,
+            person,
+            reason + (like === undefined ? "" : `: ${like}, cosine ${cosine?.toFixed(3)}`),
+          ]),
+      ),
+    );
+    if (refused.length > listed) lines.push(`  and ${refused.length - listed} more (--json lists all)`);
+  }
+  return lines.join("\n");
+}

@@ -1,0 +1,121 @@
+import { readFile } from "node:fs/promises";
+import type { Command } from "commander";
+import { PetalfaceError } from "../../../errors.ts";
+import { createGallery, embeddingRecord, parseThresholds, type ThresholdTable } from "../../../gallery/index.ts";
+import { printPath } from "../../../images/index.ts";
+import type { ModelChoices } from "../../../models/index.ts";
+import {
+  type Calibration,
+  knowsPhotos,
+  measureOf,
+  photoCalibration,
+  printCalibration,
+  rangeCalibration,
+} from "../../../quality/index.ts";
+import type { CliContext } from "../../context.ts";
+import { withExamples } from "../../examples.ts";
+import { type OpenedModel, openModel, withModelChoices } from "../../model.ts";
+import { numberList } from "../../numbers.ts";
+import { sourceOf } from "./model.ts";
+
+interface Flags extends ModelChoices {
+  readonly model: string;
+  readonly adapter?: string;
+  readonly copies: readonly number[];
+  readonly keepCrops?: boolean;
+  readonly thresholds?: string;
+  readonly alphaRange?: readonly number[];
+}
+
+/** `petalface gallery create G.db --model M`. */
+export function createCommand(parent: Command, context: CliContext): void {
+  const command = parent
+    .command("create")
+    .description("make an empty gallery for the embeddings of one model")
+    .argument("<gallery>", "the file, such as people.db")
+    .requiredOption("--model <file|name>", "the face recogniser (.onnx, or a name that `petalface models` lists)");
+  withModelChoices(command)
+    .option("--adapter <run>", "a run of `petalface adapt`, or its adapter folder; the frozen model unless given")
+    .option(
+      "--copies <pixels,...>",
+      "sides of the low-resolution copies that are enrolled with each face, for poor probes; none: off",
+      parseCopies,
+      [16, 12],
+    )
+    .option("--keep-crops", "keep each picture's file in the gallery, so that another model can take over")
+    .option("--thresholds <file.json>", "thresholds by alpha; without them each search estimates them on the gallery")
+    .option(
+      "--alpha-range <low,high>",
+      "scores of `sharpness` at which alpha is 0 and 1, where no adapter says it",
+      numberList,
+    )
+    .action((path: string, flags: Flags) => run(path, flags, context));
+  withExamples(
+    command,
+    "gallery create people.db --model fr_feature",
+    "gallery create people.db --model fr_feature --adapter runs/first --keep-crops",
+  );
+}
+
+async function run(path: string, flags: Flags, context: CliContext): Promise<void> {
+  const opened = await openModel(flags);
+  const calibration = calibrationOf(opened, flags, context);
+  const record = embeddingRecord(opened.backbone, opened.adapter, calibration, await sourceOf(flags));
+  const thresholds = flags.thresholds === undefined ? null : await readThresholds(flags.thresholds);
+  await createGallery(path, record, { copies: flags.copies, keepCrops: flags.keepCrops === true, thresholds });
+  context.result(
+    {
+      gallery: path,
+      model: record.space.model,
+      adapter: record.adapter,
+      space: record.space.id,
+      calibration: record.calibration,
+      copies: flags.copies,
+      keepCrops: flags.keepCrops === true,
+    },
+    `${path}: an empty gallery for ${record.space.model}; next: petalface gallery add ${path} FACES`,
+  );
+}
+
+function parseCopies(text: string): number[] {
+  const sides = text === "none" ? [] : numberList(text);
+  if (!sides.every((side) => Number.isInteger(side) && side >= 2 && side <= 1024))
+    throw new PetalfaceError(`--copies is whole numbers of pixels from 2 to 1024, or none, not ${text}`, {
+      exitCode: 2,
+    });
+  return sides;
+}
+
+function calibrationOf({ backbone, adapter }: OpenedModel, flags: Flags, context: CliContext): Calibration | undefined {
+  if (adapter !== undefined) return adapter.config.calibration;
+  const sharpness = measureOf("sharpness");
+  if (flags.alphaRange !== undefined) {
+    const [low, high] = flags.alphaRange;
+    if (flags.alphaRange.length !== 2 || low === undefined || high === undefined || low === high)
+      throw new PetalfaceError("--alpha-range is two different numbers, LOW,HIGH", { exitCode: 2 });
+    return rangeCalibration(sharpness, low, high);
+  }
+  if (!knowsPhotos(sharpness.name, backbone.size)) {
+    context.note(
+      `note: nothing says which faces of ${backbone.size} px are sharp, so all count as sharp (alpha 1); --alpha-range says it`,
+    );
+    return undefined;
+  }
+  const calibration = photoCalibration(sharpness, backbone.size);
+  context.note(printCalibration(calibration));
+  return calibration;
+}
+
+/** Reads thresholds from a JSON file. Throws PetalfaceError. */
+export async function readThresholds(path: string): Promise<ThresholdTable> {
+  const text = await readFile(path, "utf8").catch((cause: Error) => {
+    throw new PetalfaceError(`cannot read ${printPath(path)} (${cause.message})`, { cause });
+  });
+  let document: unknown;
+  try {
+    document = JSON.parse(text);
+  } catch (cause) {
+    throw new PetalfaceError(`${printPath(path)} is not valid JSON`, { cause });
+  }
+  return parseThresholds(document, printPath(path));
+}

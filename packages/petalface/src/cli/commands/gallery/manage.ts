@@ -1,0 +1,98 @@
+import type { Command } from "commander";
+import { PetalfaceError } from "../../../errors.ts";
+import { openGallery } from "../../../gallery/index.ts";
+import { printPath } from "../../../images/index.ts";
+import type { CliContext } from "../../context.ts";
+import { withExamples } from "../../examples.ts";
+import { plainTable } from "../../table.ts";
+
+/** `petalface gallery list G.db`. */
+export function listCommand(parent: Command, context: CliContext): void {
+  const command = parent
+    .command("list")
+    .description("say who is enrolled, with which model")
+    .argument("<gallery>", "a file that `gallery create` made")
+    .action(async (path: string) => {
+      await using store = await openGallery(path);
+      const [record, people] = [await store.record(), await store.people()];
+      const faces = people.reduce((sum, person) => sum + person.faces, 0);
+      const { space, adapter } = record;
+      const rows = people.map(({ name, faces: count, lowestAlpha, added }) => [
+        name,
+        String(count),
+        lowestAlpha.toFixed(2),
+        added.slice(0, 10),
+      ]);
+      const head = `${people.length} people, ${faces} faces; model ${space.model}${adapter === null ? "" : `, adapter ${adapter.slice(0, 12)}`}; space ${space.id.slice(0, 12)}`;
+      const table =
+        rows.length === 0 ? [] : [plainTable([["PERSON", "FACES", "LOWEST ALPHA", "SINCE"], ...rows], [1, 2])];
+      context.result(
+        { gallery: path, model: space.model, adapter, space, settings: store.settings, faces, people },
+        [head, ...table].join("\n"),
+      );
+    });
+  withExamples(command, "gallery list people.db", "gallery list people.db --json");
+}
+
+/** `petalface gallery remove G.db --person NAME`. */
+export function removeCommand(parent: Command, context: CliContext): void {
+  const command = parent
+    .command("remove")
+    .description("delete a person with all faces, and prove that nothing of them is left in the file")
+    .argument("<gallery>", "a file that `gallery create` made")
+    .requiredOption("--person <name>", "as `gallery list` spells it")
+    .action(async (path: string, { person }: { readonly person: string }) => {
+      await using store = await openGallery(path);
+      const removal = await store.remove(person);
+      const { faces, fragments, found } = removal;
+      if (found > 0)
+        throw new PetalfaceError(
+          `"${person}" is deleted, but ${found} of ${fragments} pieces are still in ${printPath(path)} or its log: another process reads an older state; when it has ended, run petalface gallery check ${printPath(path)} --compact`,
+        );
+      context.result(
+        { gallery: path, person, ...removal },
+        `${person} and ${faces} ${faces === 1 ? "face" : "faces"} deleted; none of ${fragments} pieces of them is left in the file`,
+      );
+    });
+  withExamples(command, 'gallery remove people.db --person "Ada Lovelace"');
+}
+
+/** `petalface gallery check G.db`. */
+export function checkCommand(parent: Command, context: CliContext): void {
+  const command = parent
+    .command("check")
+    .description("look at every page and every embedding; exits with 1 if something is wrong")
+    .argument("<gallery>", "a file that `gallery create` made")
+    .option("--compact", "also write the file again without free space")
+    .option("--audit", "also list what was done with the gallery, and when")
+    .action(async (path: string, flags: { readonly compact?: boolean; readonly audit?: boolean }) => {
+      await using store = await openGallery(path);
+      const problems = await store.check();
+      if (flags.compact) await store.compact();
+      const people = await store.people();
+      const faces = people.reduce((sum, person) => sum + person.faces, 0);
+      const entries = flags.audit ? await store.audit() : undefined;
+      const text = [
+        ...(problems.length === 0
+          ? [`${path}: ${people.length} people, ${faces} faces, all as they were written`]
+          : problems),
+        ...(entries ?? []).map(
+          ({ time, action, person, faces: count }) =>
+            `${time} ${action}${person === null ? "" : ` person ${person}`}, ${count} ${count === 1 ? "face" : "faces"}`,
+        ),
+      ];
+      context.result(
+        {
+          gallery: path,
+          ok: problems.length === 0,
+          problems,
+          people: people.length,
+          faces,
+          ...(entries && { audit: entries }),
+        },
+        text.join("\n"),
+      );
+      if (problems.length > 0) process.exitCode = 1;
+    });
+  withExamples(command, "gallery check people.db", "gallery check people.db --audit");
+}

@@ -1,0 +1,268 @@
+import { type Command, Option } from "commander";
+import { PetalfaceError } from "../../../errors.ts";
+import {
+  buildTemplates,
+  type ChosenThresholds,
+  type Decision,
+  type DecisionRules,
+  decide,
+  describeFaces,
+  type EnrolledVectors,
+  estimateThresholds,
+  type FaceDescription,
+  joinTrack,
+  openDescriber,
+  openGallery,
+  openSearcher,
+  type Searcher,
+  singleThreshold,
+  type TemplateRule,
+  templateRules,
+} from "../../../gallery/index.ts";
+import { openLoader, printPath } from "../../../images/index.ts";
+import { normaliseRows } from "../../../matching/index.ts";
+import { alignedChoices } from "../../aligned.ts";
+import type { CliContext } from "../../context.ts";
+import { withExamples } from "../../examples.ts";
+import { numeric } from "../../numbers.ts";
+import { parseInteger } from "../../options.ts";
+import { readThresholds } from "./create.ts";
+import { type GivenFaces, openGiven } from "./faces.ts";
+import { type GalleryModel, type GalleryModelFlags, openGalleryModel, withGalleryModel } from "./model.ts";
+
+interface Flags extends GalleryModelFlags {
+  readonly track?: string;
+  readonly threshold?: number;
+  readonly thresholds?: string;
+  readonly rate: number;
+  readonly margin: number;
+  readonly minAlpha: number;
+  readonly templates: TemplateRule;
+  readonly top: number;
+  readonly aligned: (typeof alignedChoices)[number];
+}
+
+/** `petalface gallery search G.db PHOTO...`. */
+export function searchCommand(parent: Command, context: CliContext): void {
+  const command = parent
+    .command("search")
+    .description("say who each face is, or that it is unknown")
+    .argument("<gallery>", "a file that `gallery create` made")
+    .argument("[photos...]", "photos, folders, manifests")
+    .option("--track <folder>", "frames of one face: one answer for all of them together")
+    .option("--threshold <cosine>", "what the cosine of a match exceeds, whatever the quality", numeric)
+    .option("--thresholds <file.json>", "thresholds by alpha")
+    .option(
+      "--rate <share>",
+      "false-positive identification rate for which thresholds are estimated on the gallery",
+      numeric,
+      0.01,
+    )
+    .option("--margin <cosine>", "by how much the second person must be farther away", numeric, 0.02)
+    .option("--min-alpha <share>", "quality below which a face is unusable", numeric, 0)
+    .addOption(
+      new Option("--templates <rule>", "how a person's faces answer: nearest one, mean, mean by quality")
+        .choices(templateRules)
+        .default("quality"),
+    )
+    .option("--top <n>", "nearest people that are listed", parseInteger("--top", 1, 1000), 5)
+    .addOption(
+      new Option("--aligned <yes|no|auto>", "whether the pictures are aligned faces; photos are aligned first")
+        .choices(alignedChoices)
+        .default("auto"),
+    );
+  withGalleryModel(command).action((path: string, photos: string[], flags: Flags) => run(path, photos, flags, context));
+  withExamples(
+    command,
+    "gallery search people.db photo.jpg",
+    "gallery search people.db door/*.jpg --threshold 0.35 --json",
+    "gallery search people.db --track frames",
+  );
+}
+
+async function run(path: string, photos: readonly string[], flags: Flags, context: CliContext): Promise<void> {
+  const { track } = flags;
+  if ((track === undefined) === (photos.length === 0))
+    throw new PetalfaceError("give photos to search for, or --track FOLDER", { exitCode: 2 });
+  if (flags.threshold !== undefined && flags.thresholds !== undefined)
+    throw new PetalfaceError("give --threshold or --thresholds, not both", { exitCode: 2 });
+  if (!(flags.rate > 0 && flags.rate <= 1))
+    throw new PetalfaceError("--rate is a share above 0, at most 1", { exitCode: 2 });
+  await using store = await openGallery(path);
+  const model = await openGalleryModel(store, flags);
+  if (model.otherAdapter)
+    context.note(
+      "note: faces of alpha below 1 and the low-resolution copies were enrolled with another adapter; petalface gallery migrate brings them up to date",
+    );
+  const { size } = model.opened.model;
+  const { threads } = model.engine;
+  const specs = track === undefined ? photos : [track];
+  using given = await openGiven(specs, { aligned: flags.aligned, maxLeftOut: 1, size, threads }, context);
+  const { faces, problems } = await describeGiven(given, model, context);
+  const vectors = await store.vectors();
+  const names = new Map((await store.people()).map(({ id, name }) => [id, name]));
+  await using searcher = openSearcher(buildTemplates(vectors, flags.templates), model.engine);
+  const chosen = await chooseThresholds(vectors, searcher, store.settings.thresholds, flags, context);
+  const rules = { thresholds: chosen.table, margin: flags.margin, lowestAlpha: flags.minAlpha };
+  const found =
+    track === undefined
+      ? await searchEach(given, { faces, problems }, searcher, rules, flags.top, context.signal)
+      : [await searchTrack(track, faces, searcher, rules, flags.top, context.signal)];
+  const answers = found.map(({ nearest, candidates, ...rest }) => ({
+    ...rest,
+    person: rest.decision === "match" ? (names.get(nearest?.person ?? -1) ?? null) : null,
+    cosine: nearest?.cosine ?? null,
+    candidates: candidates.map(({ person, cosine }) => ({ person: names.get(person) ?? "", cosine })),
+  }));
+  context.note(describeThresholds(chosen));
+  context.result(
+    { gallery: path, enrolled: names.size, templates: flags.templates, thresholds: chosen, photos: answers },
+    answers.map(printAnswer).join("\n"),
+  );
+}
+
+/** Descriptions of the given faces; undefined where there is none, and then why. */
+interface Described {
+  readonly faces: readonly (FaceDescription | undefined)[];
+  readonly problems: ReadonlyMap<number, { readonly reason: Decision["reason"]; readonly detail: string | null }>;
+}
+
+async function describeGiven({ data, lost }: GivenFaces, model: GalleryModel, context: CliContext): Promise<Described> {
+  const { opened, engine, calibration } = model;
+  const problems = new Map<number, { reason: Decision["reason"]; detail: string | null }>();
+  for (const [index, reason] of lost) problems.set(index, { reason, detail: null });
+  const usable = Array.from({ length: data.length }, (_, index) => index).filter((index) => !lost.has(index));
+  const faces: (FaceDescription | undefined)[] = Array.from({ length: data.length });
+  await using describer = await openDescriber(opened, calibration, engine);
+  await using loader = openLoader({ size: opened.model.size, threads: Math.min(engine.threads, usable.length) });
+  const requests = usable.map((index) => {
+    const { source, quality } = data.at(index);
+    return { source, flip: false, quality };
+  });
+  const parts = describeFaces(requests, {
+    ...{ describer, loader, copies: [], signal: context.signal },
+    onLeft: (at, detail) => problems.set(usable[at] as number, { reason: "it cannot be read", detail }),
+  });
+  for await (const { start, faces: some } of parts)
+    some.forEach((face, at) => {
+      faces[usable[start + at] as number] = face;
+    });
+  return { faces, problems };
+}
+
+interface Found extends Decision {
+  readonly photo: string;
+  readonly alpha: number | null;
+  readonly detail: string | null;
+  readonly candidates: Awaited<ReturnType<Searcher["search"]>>[number];
+}
+
+async function searchEach(
+  { data }: GivenFaces,
+  { faces, problems }: Described,
+  searcher: Searcher,
+  rules: DecisionRules,
+  top: number,
+  signal: AbortSignal,
+): Promise<Found[]> {
+  const usable = [...faces.keys()].filter((index) => faces[index] !== undefined);
+  const described = usable.map((index) => faces[index] as FaceDescription);
+  const { width } = searcher.templates;
+  const rows = new Float32Array(usable.length * width);
+  described.forEach(({ vector }, at) => {
+    rows.set(vector, at * width);
+  });
+  const alpha = described.map((face) => face.alpha);
+  // The second person is needed even where one is listed.
+  const candidates = await searcher.search({ rows: normaliseRows(rows, width), alpha }, Math.max(2, top), signal);
+  const places = new Map(usable.map((index, at) => [index, at]));
+  return Array.from({ length: data.length }, (_, index): Found => {
+    const photo = data.at(index).id;
+    const at = places.get(index);
+    if (at === undefined) {
+      const { reason = "it cannot be read", detail = null } = problems.get(index) ?? {};
+      return unusable(photo, reason, detail);
+    }
+    const near = candidates[at] ?? [];
+    const decision = decide(alpha[at] as number, near, rules);
+    return { photo, alpha: alpha[at] as number, detail: null, ...decision, candidates: near.slice(0, top) };
+  });
+}
+
+async function searchTrack(
+  track: string,
+  faces: readonly (FaceDescription | undefined)[],
+  searcher: Searcher,
+  rules: DecisionRules,
+  top: number,
+  signal: AbortSignal,
+): Promise<Found> {
+  const frames = faces.filter((face) => face !== undefined);
+  if (frames.length === 0) return unusable(track, "no face was found", null);
+  const { unit, alpha, used } = await joinTrack(frames);
+  const [near = []] = await searcher.search({ rows: unit, alpha: [alpha] }, Math.max(2, top), signal);
+  const detail = `${used.length} of ${faces.length} frames`;
+  return { photo: track, alpha, detail, ...decide(alpha, near, rules), candidates: near.slice(0, top) };
+}
+
+const unusable = (photo: string, reason: Decision["reason"], detail: string | null): Found => ({
+  ...{ photo, alpha: null, detail, decision: "unusable", reason, nearest: null, threshold: null, candidates: [] },
+});
+
+async function chooseThresholds(
+  vectors: EnrolledVectors,
+  searcher: Searcher,
+  stored: ChosenThresholds["table"] | null,
+  flags: Flags,
+  { signal }: CliContext,
+): Promise<ChosenThresholds> {
+  if (flags.threshold !== undefined) return { kind: "given", table: singleThreshold(flags.threshold) };
+  if (flags.thresholds !== undefined) return { kind: "given", table: await readThresholds(flags.thresholds) };
+  if (stored !== null) return { kind: "stored", table: stored };
+  const estimated = await estimateThresholds(vectors, searcher, flags.rate, signal);
+  if (estimated === undefined)
+    throw new PetalfaceError(
+      "a threshold can be estimated where at least two people are enrolled; enrol more, or give --threshold COSINE",
+    );
+  return estimated;
+}
+
+function describeThresholds({ kind, table, faces, smallestRate = 0 }: ChosenThresholds): string {
+  const rows = table.rows.map(
+    ({ alpha: [from, to], cosine }) =>
+      `${cosine === null ? "none" : cosine.toFixed(3)}${from === 0 && to === 1 ? "" : ` for alpha ${from} to ${to}`}`,
+  );
+  const source = {
+    given: "as given",
+    stored: "stored in the gallery",
+    estimated: `estimated on ${faces} enrolled faces for a false-positive rate of ${table.rate}`,
+  }[kind];
+  const few =
+    kind === "estimated" && smallestRate > (table.rate ?? 1)
+      ? `; so few faces can only show ${smallestRate.toPrecision(2)}, so their highest cosine counts`
+      : "";
+  return `thresholds: ${rows.join(", ")} (${source}${few})`;
+}
+
+function printAnswer(answer: {
+  readonly photo: string;
+  readonly decision: string;
+  readonly reason: string | null;
+  readonly person: string | null;
+  readonly cosine: number | null;
+  readonly threshold: number | null;
+  readonly alpha: number | null;
+  readonly detail: string | null;
+  readonly candidates: readonly { readonly person: string; readonly cosine: number }[];
+}): string {
+  const { photo, decision, reason, person, cosine, threshold, alpha, detail, candidates } = answer;
+  const [first] = candidates;
+  const said = person ?? reason ?? "";
+  const numbers = [
+    ...(cosine === null ? [] : [`cosine ${cosine.toFixed(3)}${person === null && first ? ` to ${first.person}` : ""}`]),
+    ...(threshold === null ? [] : [`threshold ${threshold.toFixed(3)}`]),
+    ...(alpha === null ? [] : [`alpha ${alpha.toFixed(2)}`]),
+    ...(detail === null ? [] : [detail]),
+  ];
+  return `${printPath(photo)}: ${decision}${decision === "match" ? ` ${said}` : `, ${said}`}${numbers.length > 0 ? ` (${numbers.join(", ")})` : ""}`;
+}

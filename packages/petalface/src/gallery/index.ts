@@ -1,0 +1,37 @@
+export { type Decision, type DecisionRules, decide } from "./decide.ts";
+export { type Describer, describeFaces, type FaceDescription, openDescriber } from "./describe.ts";
+export { type Enrolment, type EnrolOptions, enrolPeople, type Refusal } from "./enrol.ts";
+export { type GateReason, type GateRules, gateDefaults } from "./gate.ts";
+export { type Candidate, openSearcher, type Probes, type Searcher } from "./search.ts";
+export {
+  type EmbeddingRecord,
+  type EmbeddingSpace,
+  embeddingRecord,
+  keepsSharp,
+  type ModelSource,
+  refuseOtherSpace,
+} from "./space.ts";
+export { createGallery } from "./sqlite/create.ts";
+export { openGallery } from "./sqlite/open.ts";
+export { buildTemplates, copyWeight, type TemplateRule, type Templates, templateRules } from "./templates.ts";
+export {
+  type ChosenThresholds,
+  estimateThresholds,
+  parseThresholds,
+  singleThreshold,
+  thresholdAt,
+} from "./thresholds.ts";
+export { joinTrack, type Track } from "./track.ts";
+export type {
+  AuditEntry,
+  EnrolledFace,
+  EnrolledVectors,
+  FaceEmbedding,
+  GallerySettings,
+  GalleryStore,
+  NewFace,
+  Person,
+  Removal,
+  ThresholdRow,
+  ThresholdTable,
+} from "./types.ts";

@@ -1,0 +1,85 @@
+import type { DatabaseSync } from "node:sqlite";
+import { PetalfaceError } from "../../errors.ts";
+import { writeFailure } from "../../files.ts";
+import { printPath } from "../../images/index.ts";
+
+/** Milliseconds that a process waits for another one that writes. */
+const patience = 30_000;
+
+/** Node's own SQLite, loaded only where a gallery is opened. Throws PetalfaceError on a Node that has none. */
+export async function loadSqlite(): Promise<typeof import("node:sqlite")> {
+  try {
+    return await import("node:sqlite");
+  } catch (cause) {
+    throw new PetalfaceError(
+      `galleries need Node 22.13 or newer, and this is Node ${process.versions.node}; run petalface with a newer Node`,
+      { cause },
+    );
+  }
+}
+
+/** Opens a file of SQLite. Deleted content is overwritten, and each commit reaches the disk. */
+export async function openDatabase(path: string, readOnly = false): Promise<DatabaseSync> {
+  const { DatabaseSync } = await loadSqlite();
+  const open = guard(path, () => new DatabaseSync(path, { readOnly }));
+  try {
+    guard(path, () => {
+      open.exec(`PRAGMA busy_timeout = ${patience}`);
+      open.exec("PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON; PRAGMA synchronous = FULL");
+    });
+  } catch (error) {
+    open.close();
+    throw error;
+  }
+  return open;
+}
+
+/** Runs work on a database. What goes wrong in SQLite becomes one line that says what to do. */
+export function guard<T>(path: string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    throw storeFailure(path, error);
+  }
+}
+
+/** Does several changes as one: all of them, or none where it throws. */
+export function transact<T>(path: string, database: DatabaseSync, work: () => T): T {
+  return guard(path, () => {
+    database.exec("BEGIN IMMEDIATE");
+    try {
+      const result = work();
+      database.exec("COMMIT");
+      return result;
+    } catch (error) {
+      // A full disk ends the transaction by itself.
+      if (database.isTransaction) database.exec("ROLLBACK");
+      throw error;
+    }
+  });
+}
+
+/** Primary result codes of SQLite (sqlite.org/rescode.html) that users can do something about. */
+const advice: Readonly<Record<number, (path: string) => string>> = {
+  5: (path) =>
+    `${path} is being written by another process for more than ${patience / 1000} s; wait for it, then try again`,
+  8: (path) => `cannot write ${path}: it is read-only; change its permissions, or mount it writable`,
+  10: (path) => `${path} cannot be read or written (the system reports an error of the disk); copy what can be read`,
+  11: (path) => `${path} is damaged; restore it from a copy, or from an export (petalface gallery import)`,
+  14: (path) => `cannot open ${path}; look at its permissions and those of its folder`,
+  26: (path) => `${path} is no gallery; give a file that petalface gallery create made`,
+};
+
+const diskFull = 13;
+
+/** The error of SQLite as one that the user can do something about; others come back as they are. */
+function storeFailure(path: string, error: unknown): unknown {
+  if (!(error instanceof Error) || !("errcode" in error) || typeof error.errcode !== "number") return error;
+  const shown = printPath(path);
+  const code = error.errcode & 0xff;
+  if (code === diskFull) return writeFailure(shown, Object.assign(new Error("full"), { code: "ENOSPC" }));
+  const line = advice[code === 6 ? 5 : code];
+  return new PetalfaceError(line === undefined ? `${shown}: SQLite says "${error.message}"` : line(shown), {
+    cause: error,
+  });
+}

@@ -1,0 +1,121 @@
+import type { DatabaseSync } from "node:sqlite";
+import { PetalfaceError } from "../../errors.ts";
+import { printPath } from "../../images/index.ts";
+import type {
+  AuditEntry,
+  EnrolledFace,
+  EnrolledVectors,
+  GallerySettings,
+  GalleryStore,
+  NewFace,
+  Person,
+} from "../types.ts";
+import { checkGallery } from "./check.ts";
+import { guard, transact } from "./driver.ts";
+import { compact, forgetPerson } from "./forget.ts";
+import { type EmbeddingRow, readEmbedding } from "./rows.ts";
+import { activeModel, note, putEmbedding, type Statements, statements } from "./statements.ts";
+
+/** A {@link GalleryStore} on an open database, which it closes. */
+export function sqliteStore(path: string, database: DatabaseSync): GalleryStore {
+  const sql = statements(path, database);
+  const settings = guard(path, () => readSettings(path, sql));
+  const close = async (): Promise<void> => {
+    if (database.isOpen) database.close();
+  };
+  return {
+    path,
+    settings,
+    record: async () => activeModel(path, sql).record,
+    people: async () =>
+      sql.all<Person>(
+        `SELECT people.id, name, count(faces.id) AS faces, coalesce(min(alpha), 1) AS lowestAlpha, people.added
+         FROM people LEFT JOIN faces ON faces.person = people.id
+         LEFT JOIN embeddings ON embeddings.face = faces.id AND model = (SELECT id FROM models WHERE active = 1)
+         GROUP BY people.id ORDER BY name`,
+      ),
+    faces: async () =>
+      sql
+        .all<Omit<EnrolledFace, "hasCrop"> & { readonly hasCrop: number }>(
+          "SELECT id, person, source, picture, crop IS NOT NULL AS hasCrop FROM faces ORDER BY id",
+        )
+        .map((face) => ({ ...face, hasCrop: face.hasCrop === 1 })),
+    vectors: async () => readVectors(path, sql),
+    add: async (person, faces) => transact(path, database, () => addFaces(path, sql, person, faces)),
+    remove: async (person) => forgetPerson(path, database, sql, person),
+    audit: async () => sql.all<AuditEntry>("SELECT time, action, person, faces FROM audit ORDER BY id"),
+    compact: async () => compact(path, database),
+    check: async () => checkGallery(path, database, sql),
+    close,
+    [Symbol.asyncDispose]: close,
+  };
+}
+
+function readSettings(path: string, sql: Statements): GallerySettings {
+  const rows = sql.all<{ readonly key: string; readonly value: string }>("SELECT key, value FROM settings");
+  const read = Object.fromEntries(rows.map(({ key, value }) => [key, JSON.parse(value) as unknown]));
+  if (!Array.isArray(read.copies)) throw new PetalfaceError(`${printPath(path)} is damaged: it says nothing of copies`);
+  return read as unknown as GallerySettings;
+}
+
+function readVectors(path: string, sql: Statements): EnrolledVectors {
+  const { id, record } = activeModel(path, sql);
+  const { width } = record.space;
+  // One statement, so that a writer between two cannot be seen by half.
+  const rows = sql.each<EmbeddingRow & { readonly person: number; readonly count: number }>(
+    `SELECT face, person, alpha, score, crc, vector, copies,
+       (SELECT count(*) FROM embeddings WHERE model = ?) AS count
+     FROM embeddings JOIN faces ON faces.id = face WHERE model = ? ORDER BY face`,
+    id,
+    id,
+  );
+  let out: EnrolledVectors | undefined;
+  let at = 0;
+  for (const row of rows) {
+    out ??= emptyVectors(width, row.count);
+    const { vector, copies, alpha, score } = readEmbedding(path, row, width);
+    out.faces[at] = row.face;
+    out.people[at] = row.person;
+    out.vectors.set(vector, at * width);
+    out.copies.set(copies, at * width);
+    out.alpha[at] = alpha;
+    out.score[at] = score ?? Number.NaN;
+    at++;
+  }
+  return out ?? emptyVectors(width, 0);
+}
+
+const emptyVectors = (width: number, count: number): EnrolledVectors => ({
+  width,
+  faces: new Int32Array(count),
+  people: new Int32Array(count),
+  vectors: new Float32Array(count * width),
+  copies: new Float32Array(count * width),
+  alpha: new Float32Array(count),
+  score: new Float64Array(count),
+});
+
+function addFaces(path: string, sql: Statements, name: string, faces: readonly NewFace[]): number {
+  const { id: model, record } = activeModel(path, sql);
+  const { width } = record.space;
+  const now = new Date().toISOString();
+  const known = sql.get<{ readonly id: number }>("SELECT id FROM people WHERE name = ?", name)?.id;
+  const person = known ?? sql.run("INSERT INTO people (name, added) VALUES (?, ?)", name, now).id;
+  let added = 0;
+  for (const face of faces) {
+    if (face.vector.length !== width || face.copies.length !== width)
+      throw new PetalfaceError(
+        `${printPath(path)} holds embeddings of ${width} numbers, and this one has ${face.vector.length}`,
+      );
+    const { id, changes } = sql.run(
+      "INSERT OR IGNORE INTO faces (person, source, picture, added, crop) VALUES (?, ?, ?, ?, ?)",
+      ...[person, face.source, face.picture, now, face.crop ?? null],
+    );
+    if (changes === 0) continue;
+    putEmbedding(sql, id, model, face);
+    added++;
+  }
+  if (added > 0) note(sql, "add", person, added);
+  else if (known === undefined) sql.run("DELETE FROM people WHERE id = ?", person);
+  return added;
+}

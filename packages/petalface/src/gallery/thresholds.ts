@@ -1,0 +1,113 @@
+import { PetalfaceError } from "../errors.ts";
+import { normaliseRows } from "../matching/index.ts";
+import type { Searcher } from "./search.ts";
+import type { EnrolledVectors, ThresholdRow, ThresholdTable } from "./types.ts";
+
+/** A threshold, and where it comes from. */
+export interface ChosenThresholds {
+  /** `given` on the command line, `stored` in the gallery, or `estimated` on the people in it. */
+  readonly kind: "given" | "stored" | "estimated";
+  readonly table: ThresholdTable;
+  /** Of estimated ones: from how many faces, and the smallest rate that so many can show. */
+  readonly faces?: number | undefined;
+  readonly smallestRate?: number | undefined;
+}
+
+/** One threshold for every quality. */
+export const singleThreshold = (cosine: number): ThresholdTable => ({ rows: [{ alpha: [0, 1], cosine }] });
+
+/** The row of a table for one alpha; undefined where it says nothing of such faces. */
+export function thresholdAt({ rows }: ThresholdTable, alpha: number): ThresholdRow | undefined {
+  const clamped = Math.min(1, Math.max(0, alpha));
+  return rows.find(({ alpha: [from, to] }) => clamped >= from && (clamped < to || (to === 1 && clamped === 1)));
+}
+
+/** Reads a table. Throws PetalfaceError that names `what` where it is none. */
+export function parseThresholds(document: unknown, what: string): ThresholdTable {
+  const fail = (reason: string): never => {
+    throw new PetalfaceError(
+      `${what}: ${reason}; expected {"rows": [{"alpha": [0, 0.5], "cosine": 0.3}, {"alpha": [0.5, 1], "cosine": 0.25}]}`,
+    );
+  };
+  if (typeof document !== "object" || document === null || !("rows" in document) || !Array.isArray(document.rows))
+    return fail('has no list "rows"');
+  const isShare = (value: unknown): value is number => typeof value === "number" && value >= 0 && value <= 1;
+  const rows = document.rows.map((row: unknown): ThresholdRow => {
+    if (typeof row !== "object" || row === null || !("alpha" in row) || !("cosine" in row))
+      return fail('a row has no "alpha" or no "cosine"');
+    const { alpha, cosine } = row;
+    if (
+      !Array.isArray(alpha) ||
+      alpha.length !== 2 ||
+      !isShare(alpha[0]) ||
+      !isShare(alpha[1]) ||
+      !(alpha[0] < alpha[1])
+    )
+      return fail("alpha is a range [from, to] in 0 to 1");
+    if (cosine !== null && !(typeof cosine === "number" && cosine >= -1 && cosine <= 1))
+      return fail("cosine is a number from -1 to 1, or null where no cosine will do");
+    return { alpha: [alpha[0], alpha[1]], cosine };
+  });
+  if (rows.length === 0) fail("its list of rows is empty");
+  const rate = "rate" in document && isShare(document.rate) ? document.rate : undefined;
+  return { ...(rate !== undefined && { rate }), rows };
+}
+
+/** Faces that thresholds are estimated on, evenly over the gallery. */
+const most = 2048;
+/** Below, strangers are judged as poor faces are; from here on as sharp ones. */
+const halfway = 0.5;
+
+/**
+ * Thresholds that hold a false-positive identification rate, estimated on the gallery itself: each of up to 2,048 enrolled faces is
+ * searched among everybody but its own person, as a stranger would be, and the threshold lies above all but `rate` of the best
+ * cosines. For poor probes (alpha below 0.5) the faces' low-resolution copies stand in. Of the weights that copies get over a
+ * range of alpha, the one that needs the higher threshold counts.
+ *
+ * @returns undefined where fewer than two people are enrolled
+ */
+export async function estimateThresholds(
+  vectors: EnrolledVectors,
+  searcher: Searcher,
+  rate: number,
+  signal?: AbortSignal,
+): Promise<ChosenThresholds | undefined> {
+  const { width, people } = vectors;
+  if (new Set(people).size < 2) return undefined;
+  const count = Math.min(most, people.length);
+  const chosen = Int32Array.from({ length: count }, (_, at) => Math.floor((at * people.length) / count));
+  const without = chosen.map((face) => people[face] as number);
+  const take = (data: Float32Array): Float32Array => {
+    const rows = new Float32Array(count * width);
+    chosen.forEach((face, at) => {
+      rows.set(data.subarray(face * width, (face + 1) * width), at * width);
+    });
+    return normaliseRows(rows, width);
+  };
+  const strangers = async (rows: Float32Array, alpha: number): Promise<Float64Array> => {
+    const found = await searcher.search({ rows, alpha: new Float64Array(count).fill(alpha), without }, 1, signal);
+    return Float64Array.from(found, ([best]) => best?.cosine ?? -1).sort();
+  };
+  const over = async (rows: Float32Array, alphas: readonly number[]): Promise<number> => {
+    let highest = -1;
+    for (const alpha of alphas) highest = Math.max(highest, above(await strangers(rows, alpha), rate));
+    return highest;
+  };
+  const copies = take(vectors.copies);
+  const hasCopies = copies.some((value) => value !== 0);
+  const sharp = await over(take(vectors.vectors), [1, halfway]);
+  const rows: ThresholdRow[] = hasCopies
+    ? [
+        { alpha: [0, halfway], cosine: await over(copies, [0, halfway]) },
+        { alpha: [halfway, 1], cosine: sharp },
+      ]
+    : [{ alpha: [0, 1], cosine: sharp }];
+  return { kind: "estimated", table: { rate, rows }, faces: count, smallestRate: 1 / count };
+}
+
+/** The cosine that at most a share of `rate` of rising values exceeds. */
+function above(values: Float64Array, rate: number): number {
+  // The slack lets 0.01 x 900 = 9 through although the product is not exact.
+  const allowed = Math.floor(rate * values.length * (1 + 1e-12));
+  return values[Math.max(0, values.length - 1 - allowed)] as number;
+}

@@ -1,0 +1,128 @@
+import type { EmbeddingRecord } from "./space.ts";
+
+/** What a model makes of one face. */
+export interface FaceEmbedding {
+  /** As the model gives it, not normalised. */
+  readonly vector: Float32Array;
+  /** Sum of the unit embeddings of the face's low-resolution copies; zeros where there are none. */
+  readonly copies: Float32Array;
+  /** Quality in [0, 1]; 1 where nothing judges it. */
+  readonly alpha: number;
+  /** Score of the quality measure, in its own unit; null where there is none. */
+  readonly score: number | null;
+}
+
+/** A face to enrol. */
+export interface NewFace extends FaceEmbedding {
+  /** 16 bytes of a hash of the picture's file: the same picture is enrolled once a person. */
+  readonly source: Uint8Array;
+  /** 32 bytes: perceptual hash, near for near copies. */
+  readonly picture: Uint8Array;
+  /** The picture's file, where the gallery keeps crops. */
+  readonly crop?: Uint8Array | undefined;
+}
+
+/** An enrolled person. */
+export interface Person {
+  readonly id: number;
+  readonly name: string;
+  readonly faces: number;
+  /** Lowest alpha of the faces. */
+  readonly lowestAlpha: number;
+  /** When the person was enrolled, ISO 8601 in UTC. */
+  readonly added: string;
+}
+
+/** An enrolled face, without its embedding. */
+export interface EnrolledFace {
+  readonly id: number;
+  readonly person: number;
+  readonly source: Uint8Array;
+  readonly picture: Uint8Array;
+  readonly hasCrop: boolean;
+}
+
+/** All embeddings of a gallery, in the order of face ids. */
+export interface EnrolledVectors {
+  readonly width: number;
+  /** Ids. */
+  readonly faces: Int32Array;
+  /** Ids of the persons, one a face. */
+  readonly people: Int32Array;
+  /** `faces x width`, as the model gave them. */
+  readonly vectors: Float32Array;
+  readonly copies: Float32Array;
+  readonly alpha: Float32Array;
+  readonly score: Float64Array;
+}
+
+/** What a gallery is asked to do with its faces; set when it is made. */
+export interface GallerySettings {
+  /** Sides in pixels of the low-resolution copies that are enrolled with each face; none: []. */
+  readonly copies: readonly number[];
+  /** Whether the picture's file is kept, so that another model can be used later. */
+  readonly keepCrops: boolean;
+  /** Thresholds by alpha; null: estimated from the gallery at each search. */
+  readonly thresholds: ThresholdTable | null;
+}
+
+/** From which cosine on two faces are one person's, by the quality of the probe. */
+export interface ThresholdTable {
+  /** False-positive identification rate that the thresholds hold, where that is known. */
+  readonly rate?: number | undefined;
+  readonly rows: readonly ThresholdRow[];
+}
+
+/** One range of alpha. */
+export interface ThresholdRow {
+  /** From (inclusive) and to (exclusive, but for 1). */
+  readonly alpha: readonly [from: number, to: number];
+  /** Null: the rate cannot be held for faces of this quality. */
+  readonly cosine: number | null;
+}
+
+/** One entry of the audit log: no name, no vector, no name of a file. */
+export interface AuditEntry {
+  readonly time: string;
+  readonly action: string;
+  /** Id of the person, where it was about one. */
+  readonly person: number | null;
+  readonly faces: number;
+}
+
+/** What was deleted, and whether it is gone. */
+export interface Removal {
+  readonly faces: number;
+  /** Fragments of the deleted vectors, crops and the name that were looked for in the files. */
+  readonly fragments: number;
+  /** Fragments that were found. More than 0: another process reads an older state. */
+  readonly found: number;
+}
+
+/**
+ * Where a gallery is kept. All methods are atomic: what a resolved promise acknowledged is there after a crash, and what was
+ * rejected is not. Several processes may read while one writes.
+ */
+export interface GalleryStore extends AsyncDisposable {
+  readonly path: string;
+  readonly settings: GallerySettings;
+  /** How the faces were embedded that are searched now. */
+  record(): Promise<EmbeddingRecord>;
+  people(): Promise<Person[]>;
+  faces(): Promise<EnrolledFace[]>;
+  vectors(): Promise<EnrolledVectors>;
+  /**
+   * Enrols faces of one person. A picture that the person has already is passed over.
+   *
+   * @returns how many were new
+   */
+  add(person: string, faces: readonly NewFace[]): Promise<number>;
+  /** Deletes a person with all that belongs to it. Throws PetalfaceError where no person has that name. */
+  remove(person: string): Promise<Removal>;
+  audit(): Promise<AuditEntry[]>;
+  /** Writes the file again without what was deleted, and empties its log. */
+  compact(): Promise<void>;
+  /** One line for each thing that is wrong; none where all is well. */
+  check(): Promise<string[]>;
+  close(): Promise<void>;
+}

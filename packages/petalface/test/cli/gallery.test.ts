@@ -1,0 +1,176 @@
+import { cp, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { writeTinyBackbone } from "../support/backbone.ts";
+import { petalface } from "./process.ts";
+
+let folder: string;
+const people = "synthetic:people=4,images=3,seed=5";
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "petalface-cli-gallery-"));
+  await writeTinyBackbone(join(folder, "tiny.onnx"));
+  await writeTinyBackbone(join(folder, "other.onnx"), 2);
+  for (const args of [
+    ["data", "pack", people, "--out", "packed/train.rec", "--size", "32"],
+    ["data", "unpack", "packed/train.rec", "--out", "faces"],
+  ])
+    expect(await petalface(args, { cwd: folder })).toMatchObject({ code: 0 });
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+/** Runs `petalface gallery ... --json` that must succeed; its document. */
+async function json(...args: string[]) {
+  const { code, stdout, stderr } = await petalface(["gallery", ...args, "--json"], { cwd: folder });
+  expect(code, stderr).toBe(0);
+  return JSON.parse(stdout);
+}
+
+/** Runs what must fail: its one line on stderr. */
+async function failure(code: number, ...args: string[]): Promise<string> {
+  const ended = await petalface(["gallery", ...args], { cwd: folder });
+  expect([ended.code, ended.stdout], ended.stderr).toEqual([code, ""]);
+  const lines = ended.stderr.trimEnd().split("\n");
+  return lines.at(-1) as string;
+}
+
+// The tiny network is random: what it says of drawn faces is no measure of quality, so the gate is left open.
+const open = ["--min-alpha", "0", "--force"];
+
+describe("petalface gallery", () => {
+  test("goes from nothing to a decision and back", async () => {
+    const made = await json("create", "g.db", "--model", "tiny.onnx", "--copies", "8,6", "--alpha-range", "0,4");
+    expect(made).toMatchObject({
+      copies: [8, 6],
+      keepCrops: false,
+      calibration: { measure: "sharpness", low: 0, high: 4 },
+    });
+    expect(await json("add", "g.db", "faces", ...open)).toMatchObject({ added: 12, people: 4, known: 0, leftOut: [] });
+    // The same again changes nothing, and computes nothing.
+    expect(await json("add", "g.db", "faces", ...open)).toMatchObject({ added: 0, people: 0, known: 12 });
+    expect(await json("list", "g.db")).toMatchObject({
+      faces: 12,
+      model: "tiny",
+      people: ["0", "1", "2", "3"].map((name) => ({ name, faces: 3 })),
+    });
+    const [file] = await readdir(join(folder, "faces", "2"));
+    const photo = join("faces", "2", file as string);
+    const found = await json("search", "g.db", photo, "--threshold", "0.5", "--margin", "0", "--templates", "best");
+    expect(found.thresholds).toEqual({ kind: "given", table: { rows: [{ alpha: [0, 1], cosine: 0.5 }] } });
+    expect(found.photos).toHaveLength(1);
+    const [answer] = found.photos;
+    expect(answer).toMatchObject({ photo, decision: "match", reason: null, person: "2", threshold: 0.5 });
+    expect(answer.candidates).toHaveLength(4);
+    expect(answer.candidates[0]).toEqual({ person: "2", cosine: answer.cosine });
+    expect(answer.alpha).toBeGreaterThanOrEqual(0);
+    // Nobody can be nearer than 1; and then there is no match.
+    const strict = await json("search", "g.db", "faces", "--threshold", "1");
+    expect(strict.photos).toHaveLength(12);
+    expect(new Set(strict.photos.map(({ reason }: { reason: string }) => reason))).toEqual(
+      new Set(["below threshold"]),
+    );
+    expect(strict.photos[0]).toMatchObject({ decision: "unknown", person: null });
+    const track = await json("search", "g.db", "--track", join("faces", "1"), "--threshold", "0", "--margin", "0");
+    expect(track.photos).toMatchObject([{ decision: "match", detail: expect.stringMatching(/^\d of 3 frames$/) }]);
+    expect((await json("search", "g.db", photo)).thresholds).toMatchObject({ kind: "estimated", faces: 12 });
+
+    const removed = await json("remove", "g.db", "--person", "2");
+    expect(removed).toMatchObject({ person: "2", faces: 3, found: 0 });
+    expect(removed.fragments).toBeGreaterThan(10);
+    const after = await json("search", "g.db", photo, "--threshold", "0.5", "--templates", "best", "--margin", "0");
+    expect(JSON.stringify(after.photos[0].candidates)).not.toContain('"2"');
+    expect(await json("check", "g.db", "--audit", "--compact")).toMatchObject({
+      ok: true,
+      people: 3,
+      faces: 9,
+      audit: [
+        { action: "create" },
+        ...[0, 1, 2, 3].map(() => ({ action: "add", faces: 3 })),
+        { action: "remove", faces: 3 },
+      ],
+    });
+    expect((await readdir(folder)).filter((name) => name.startsWith("g.db"))).toEqual(["g.db"]);
+  });
+
+  test("says what a picture is that cannot be searched for", async () => {
+    await json("create", "odd.db", "--model", "tiny.onnx", "--copies", "none");
+    await json("add", "odd.db", "faces", ...open);
+    await writeFile(join(folder, "broken.png"), "no picture");
+    const found = await json("search", "odd.db", "broken.png", "--threshold", "0");
+    expect(found.photos).toMatchObject([
+      {
+        photo: "broken.png",
+        decision: "unusable",
+        reason: "it cannot be read",
+        person: null,
+        cosine: null,
+        candidates: [],
+      },
+    ]);
+    const thresholds = { rows: [{ alpha: [0, 1], cosine: null }] };
+    await writeFile(join(folder, "none.json"), JSON.stringify(thresholds));
+    const unusable = await json("search", "odd.db", "faces/0", "--thresholds", "none.json");
+    expect(unusable.photos[0]).toMatchObject({
+      decision: "unusable",
+      reason: "its quality is below what the wanted rate needs",
+    });
+  });
+
+  test("refuses faces of another model, and says what to do", async () => {
+    await json("create", "space.db", "--model", "tiny.onnx");
+    const line = await failure(1, "add", "space.db", "faces", "--model", "other.onnx");
+    expect(line).toMatch(/another embedding space: it was made with tiny .*, not with other .*gallery migrate/);
+    expect(await failure(1, "search", "space.db", "faces", "--model", "other.onnx")).toContain(
+      "another embedding space",
+    );
+    expect(await failure(1, "add", "space.db", "faces", "--normalize", "0,1")).toContain("fed in another way");
+    expect(await json("list", "space.db")).toMatchObject({ faces: 0 });
+  });
+
+  test("refuses what would harm the gallery, unless it is forced", async () => {
+    await json("create", "gate.db", "--model", "tiny.onnx", "--alpha-range", "0,1");
+    const small = await json("create", "small.db", "--model", "tiny.onnx");
+    expect(small.calibration).toBeNull();
+    const ended = await petalface(["gallery", "add", "small.db", "faces", "--min-side", "64", "--json"], {
+      cwd: folder,
+    });
+    expect(ended.code).toBe(1);
+    const { added, refused } = JSON.parse(ended.stdout);
+    expect([added, new Set(refused.map(({ reason }: { reason: string }) => reason))]).toEqual([
+      0,
+      new Set(["too small"]),
+    ]);
+    // A copy under another name of the file is the same picture; one that was written anew nearly is.
+    await cp(join(folder, "faces", "3"), join(folder, "copies", "3"), { recursive: true });
+    const [file] = await readdir(join(folder, "copies", "3"));
+    const sharp = (await import("sharp")).default;
+    const original = join(folder, "copies", "3", file as string);
+    await writeFile(
+      join(folder, "copies", "3", "again.jpg"),
+      await sharp(await readFile(original))
+        .jpeg({ quality: 95 })
+        .toBuffer(),
+    );
+    const copies = await json("add", "gate.db", "copies", "--min-alpha", "0");
+    expect(copies.refused).toEqual([expect.objectContaining({ reason: "near copy", person: "3" })]);
+    const forced = await json("add", "gate.db", "copies", "--min-alpha", "0", "--force");
+    expect(forced).toMatchObject({ added: 1, known: 3, forced: true });
+    expect(await json("check", "gate.db")).toMatchObject({ ok: true, faces: 4 });
+  });
+
+  test("says in one line what is wrong", async () => {
+    expect(await failure(1, "list", "nowhere.db")).toContain(
+      "nowhere.db does not exist; make it with petalface gallery create",
+    );
+    expect(await failure(1, "search", "tiny.onnx", "faces")).toContain("tiny.onnx is no gallery");
+    await json("create", "lines.db", "--model", "tiny.onnx");
+    expect(await failure(1, "create", "lines.db", "--model", "tiny.onnx")).toContain("is there already");
+    expect(await failure(1, "remove", "lines.db", "--person", "Nobody")).toContain('has no person called "Nobody"');
+    expect(await failure(1, "search", "lines.db", "faces")).toContain("at least two people are enrolled");
+    expect(await failure(2, "search", "lines.db")).toContain("give photos to search for, or --track FOLDER");
+    expect(await failure(2, "create", "x.db", "--model", "tiny.onnx", "--copies", "1")).toContain(
+      "--copies is whole numbers",
+    );
+  });
+});
