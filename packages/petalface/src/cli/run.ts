@@ -1,6 +1,5 @@
 import { readFileSync } from "node:fs";
 import { Command } from "commander";
-import { prepareCache } from "./cache-folder.ts";
 import { loadCommands } from "./commands.ts";
 import { type CommonOptions, createContext } from "./context.ts";
 import { describeFailure, stackOf } from "./failure.ts";
@@ -64,7 +63,11 @@ export async function main(args: readonly string[]): Promise<void> {
   const { signal, stop } = listenForSignals((line) => stderr.write(`${line}\n`));
   const program = createProgram();
   const context = createContext(() => program.opts<CommonOptions>(), signal, stdout, stderr);
-  program.hook("preAction", (_, command) => prepareCache(command.name(), context));
+  program.hook("preAction", async (_, command) => {
+    // Loaded here, because help and the version need nothing but the parser.
+    const { prepareCache } = await import("./cache-folder.ts");
+    await prepareCache(command.name(), context);
+  });
 
   const fail = async (error: unknown): Promise<void> => {
     const command = program.commands.find((each) => args.includes(each.name()))?.name();

@@ -181,13 +181,13 @@ describe("petalface doctor", () => {
     expect((await petalface(["doctor"], { env: wanted })).stdout).toMatch(/^ok +telemetry +onnxruntime's is on/m);
   });
 
-  test("exits with 1 where the cache cannot be written, and says what to do", async () => {
+  test("says that the cache cannot be written and what to do; the commands work without it", async () => {
     const file = join(folder, "a file");
     await writeFile(file, "");
     const { code, stdout } = await petalface(["doctor"], { env: { PETALFACE_CACHE: file } });
-    expect(code).toBe(1);
+    expect(code).toBe(0);
     const said = stdout.replaceAll(/\n? +/g, " ");
-    expect(said).toMatch(/^broken cache .*: set PETALFACE_CACHE to a folder that can be written$/m);
+    expect(said).toMatch(/^missing cache .*: set PETALFACE_CACHE to a folder that can be written$/m);
   });
 });
 

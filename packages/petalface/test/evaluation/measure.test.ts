@@ -122,7 +122,7 @@ describe("measures", () => {
     );
     const broken = sharp.data.with(20, Number.NaN);
     await expect(measureEmbeddings(protocol, data, { width: 8, data: broken }, new Map())).rejects.toThrow(
-      /embedding 2 .*not finite/,
+      /embedding of p74\/1\.png is not finite/,
     );
     const narrow = { width: 4, data: new Float32Array(protocol.images.length * 4) };
     await expect(measureEmbeddings(protocol, data, sharp, new Map([["lr:16", narrow]]))).rejects.toThrow(
