@@ -25,7 +25,7 @@ async function main(): Promise<void> {
     return;
   }
   const port = Number(values.port);
-  if (!Number.isInteger(port) || port < 0 || port > 65535) throw new TypeError(`--port ${values.port} is no port`);
+  if (!Number.isInteger(port) || port < 0 || port > 65535) throw new TypeError(`--port ${values.port} is not a port`);
   if (values.build !== undefined) {
     await buildStudio({ model: values.model, out: values.build });
     console.log(`the page is in ${values.build}; any static host will do (docs/studio.md)`);

@@ -32,12 +32,12 @@ function batchOf(graph: Graph, names: readonly string[]): number {
   const batches = names.map((name) => {
     const dim = graph.inputs.includes(name) ? graph.types.get(name)?.shape[0] : undefined;
     if (typeof dim === "number" && dim > 0) return dim;
-    throw new OnnxGradError(`"${name}" is no input of graph "${graph.name}" with a batch as its first dimension`);
+    throw new OnnxGradError(`"${name}" is not an input of graph "${graph.name}" with a batch as its first dimension`);
   });
   const [batch] = batches;
   if (batch === undefined || batches.some((other) => other !== batch)) {
     throw new OnnxGradError(
-      `inputs ${names.join(", ")} of graph "${graph.name}" have batches ${batches.join(", ")}; say which hold images: { inputs: [...] }`,
+      `inputs ${names.join(", ")} of graph "${graph.name}" have batches ${batches.join(", ")}; name those with images: { inputs: [...] }`,
     );
   }
   return batch;

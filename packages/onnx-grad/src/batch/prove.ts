@@ -46,7 +46,7 @@ export async function proveBatch(graph: Graph, batched: Graph, run: Run, options
     if (!(difference <= tolerance)) {
       throw new OnnxGradError(
         `output "${name}" of graph "${graph.name}" differs by ${difference} (relative L2, at most ${tolerance}) ` +
-          `when ${rounds} batches run together: the model mixes images or its batch is not where it seemed`,
+          `when ${rounds} batches run together: the model mixes images, or its batch has another axis`,
       );
     }
     worst = Math.max(worst, difference);
@@ -56,7 +56,8 @@ export async function proveBatch(graph: Graph, batched: Graph, run: Run, options
 
 function typeOf(graph: Graph, name: string): ValueType {
   const type = graph.types.get(name);
-  if (type?.dtype !== "float32") throw new OnnxGradError(`input "${name}" is no float32 image; it cannot be made up`);
+  if (type?.dtype !== "float32")
+    throw new OnnxGradError(`input "${name}" is not a float32 image; it cannot be generated`);
   return type;
 }
 
@@ -69,7 +70,7 @@ function roundsOf(graph: Graph, batched: Graph, images: readonly string[]): numb
   const many = typeOf(batched, first).shape[0] ?? 1;
   if (typeof many !== "number") return 3;
   if (many % one !== 0)
-    throw new OnnxGradError(`a batch of ${many} is no multiple of ${one}; the two cannot be compared`);
+    throw new OnnxGradError(`a batch of ${many} is not a multiple of ${one}; the two cannot be compared`);
   return many / one;
 }
 
@@ -95,7 +96,7 @@ function join(parts: readonly Tensor[]): Tensor {
 
 function outputOf(outputs: Record<string, Tensor>, name: string): Tensor {
   const tensor = outputs[name];
-  if (tensor?.dtype !== "float32") throw new OnnxGradError(`output "${name}" is no float32 tensor`);
+  if (tensor?.dtype !== "float32") throw new OnnxGradError(`output "${name}" is not a float32 tensor`);
   return tensor;
 }
 

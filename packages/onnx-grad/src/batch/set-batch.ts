@@ -22,7 +22,7 @@ export function setBatch(graph: Graph, batch: number | string, options: SetBatch
   if (typeof batch === "number" && !(Number.isSafeInteger(batch) && batch > 0)) {
     throw new OnnxGradError(`a batch of ${batch} is impossible; give a positive whole number or a name`);
   }
-  if (batch === "") throw new OnnxGradError("an open batch needs a name, N say");
+  if (batch === "") throw new OnnxGradError("an open batch needs a name, for example N");
   const symbol = symbolOf(graph);
   const open = symbol === undefined ? openBatch(graph, typeof batch === "string" ? batch : "N", options.inputs) : graph;
   const from = symbol ?? (typeof batch === "string" ? batch : "N");

@@ -205,7 +205,7 @@ export function typeOfInput(info: ValueInfoProto, path: string, shapes: InputSha
   const tensor = info.type?.tensorType;
   const name = info.name ?? "";
   const what = `input "${name}"`;
-  if (!tensor) throw new OnnxGradError(`${path}: ${what} is no tensor`);
+  if (!tensor) throw new OnnxGradError(`${path}: ${what} is not a tensor`);
   const dtype = dtypeOfCode(tensor.elemType ?? 0);
   if (dtype === undefined) {
     throw new OnnxGradError(

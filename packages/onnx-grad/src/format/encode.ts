@@ -95,8 +95,7 @@ async function* streamPart({ name, length, stream }: StreamedPart): AsyncGenerat
     if (seen > length) break;
     yield chunk;
   }
-  if (seen !== length)
-    throw new OnnxGradError(`constant "${name}" has ${length} bytes, and other than that were given`);
+  if (seen !== length) throw new OnnxGradError(`constant "${name}" has ${length} bytes, but other data were given`);
 }
 
 /** The bytes of a range of a file. Throws OnnxGradError if the file ends before. */

@@ -21,7 +21,7 @@ export interface ExternalFile {
  * model; empty for a model that holds its own weights. Of the weights nothing is read.
  *
  * @param path of the `.onnx` file
- * @throws OnnxGradError if the file is no ONNX model, or one of the files is missing or lies outside the model's folder
+ * @throws OnnxGradError if the file is not an ONNX model, or one of the files is missing or lies outside the model's folder
  */
 export function externalFiles(path: string): ExternalFile[] {
   return withFile(resolve(path), (file) => {

@@ -11,7 +11,7 @@ export interface PositionedFile {
 
 /**
  * Opens a regular file, lends it to `use` and closes it whatever happens.
- * Throws OnnxGradError if there is no such file, it cannot be opened or is no regular file (a pipe or device could block for ever).
+ * Throws OnnxGradError if there is no such file, it cannot be opened or is not a regular file (a pipe or device could block for ever).
  */
 export function withFile<T>(path: string, use: (file: PositionedFile) => T): T {
   const handle = open(path);

@@ -59,7 +59,7 @@ function graphOfProto(proto: ModelProto, source: Source, options: ReadOptions): 
   const fail = (message: string): never => {
     throw new OnnxGradError(`${path}: ${message}`);
   };
-  const graph = proto.graph ?? fail("holds no graph; it is no ONNX model");
+  const graph = proto.graph ?? fail("holds no graph; it is not an ONNX model");
   const opset = opsetOf(proto, fail);
   const version = Number(proto.irVersion ?? 0);
   if (!(version >= 1 && version <= NEWEST_IR)) fail(`has IR version ${version}; onnx-grad reads 1 to ${NEWEST_IR}`);
@@ -108,7 +108,7 @@ function opsetOf(proto: ModelProto, fail: (message: string) => never): number {
   const standard = (proto.opsetImport ?? []).filter(({ domain = "" }) => domain === "" || domain === "ai.onnx");
   const versions = new Set(standard.map(({ version = "0" }) => Number(version)));
   const [opset] = versions;
-  if (opset === undefined) return fail("does not say which operator set it uses; it is no ONNX model");
+  if (opset === undefined) return fail("does not say which operator set it uses; it is not an ONNX model");
   if (versions.size > 1) return fail(`names ${versions.size} versions of the standard operator set`);
   if (!(opset >= OPSETS.first && opset <= OPSETS.last)) {
     fail(`uses operator set ${opset}; onnx-grad reads ${OPSETS.first} to ${OPSETS.last}, convert the model`);

@@ -4,15 +4,15 @@ import { placeholderBytes, placeholderOf } from "./placeholder.ts";
 
 /** Marks of files that people take for ONNX models: where the mark stands, the mark, and what the file is. */
 const OTHERS: readonly (readonly [at: number, mark: string, what: string])[] = [
-  [0, "PK\u0003\u0004", "a ZIP archive (a PyTorch checkpoint?), no ONNX model; export the network to ONNX"],
-  [0, "\u0080\u0002", "a pickle (an old PyTorch checkpoint?), no ONNX model; export the network to ONNX"],
-  [0, "\u0080\u0004", "a pickle (a PyTorch checkpoint?), no ONNX model; export the network to ONNX"],
+  [0, "PK\u0003\u0004", "a ZIP archive (a PyTorch checkpoint?), not an ONNX model; export the network to ONNX"],
+  [0, "\u0080\u0002", "a pickle (an old PyTorch checkpoint?), not an ONNX model; export the network to ONNX"],
+  [0, "\u0080\u0004", "a pickle (a PyTorch checkpoint?), not an ONNX model; export the network to ONNX"],
   [0, "\u001f\u008b", "compressed with gzip; unpack it first"],
-  [0, "<", "a web page or XML, no ONNX model; download the file itself"],
-  [0, "\u0089HDF", "an HDF5 file (Keras?), no ONNX model; export the network to ONNX"],
+  [0, "<", "a web page or XML, not an ONNX model; download the file itself"],
+  [0, "\u0089HDF", "an HDF5 file (Keras?), not an ONNX model; export the network to ONNX"],
   [4, "TFL3", "a TensorFlow Lite model; convert it to ONNX"],
   [4, "ORTM", "in onnxruntime's own format; take the .onnx file that it was made from"],
-  [8, '{"', "a safetensors file, no ONNX model; export the network to ONNX"],
+  [8, '{"', "a safetensors file, not an ONNX model; export the network to ONNX"],
 ];
 
 /**
@@ -27,7 +27,7 @@ function describeOther(file: PositionedFile): string | undefined {
   return placeholderOf(bytes) ?? OTHERS.find(([at, mark]) => start.startsWith(mark, at))?.[2];
 }
 
-/** Throws an OnnxGradError that says what a file is, where its first bytes show that it is no ONNX model. */
+/** Throws an OnnxGradError that says what a file is, where its first bytes show that it is not an ONNX model. */
 export function refuseOther(file: PositionedFile): void {
   if (file.size === 0) throw new OnnxGradError(`${file.path}: empty; export or download the model again`);
   const what = describeOther(file);

@@ -51,7 +51,7 @@ type Plan = Readonly<Record<number, true | "varints" | "empty" | ((start: number
  * passes through protobuf or JavaScript. Comments, stated value types and all that is not read (subgraphs, functions, sequence
  * types) are left out or emptied, so what protobuf decodes nests no deeper than the plans below and has as many parts as were
  * counted here. Reads the file in chunks.
- * Throws OnnxGradError if the file is truncated, is no protobuf or is too large without its weights.
+ * Throws OnnxGradError if the file is truncated, is not protobuf or is too large without its weights.
  */
 export function thinModel(file: PositionedFile): Uint8Array {
   const fields = wireWalker(file);
@@ -73,7 +73,7 @@ export function thinModel(file: PositionedFile): Uint8Array {
     message.length += length;
     if (message.length > MAX_THIN)
       throw new OnnxGradError(
-        `${file.path}: more than ${MAX_THIN} bytes besides its weights; it is no usable ONNX model`,
+        `${file.path}: more than ${MAX_THIN} bytes besides its weights; it is not a usable ONNX model`,
       );
   };
   const keepVarints = (message: Message, field: Field): void => {

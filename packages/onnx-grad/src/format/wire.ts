@@ -30,7 +30,7 @@ export function wireWalker(file: PositionedFile): (start: number, end: number) =
   let seen = 0;
 
   function fail(offset: number, what: string): never {
-    throw new OnnxGradError(`${file.path}: ${what} at byte ${offset}; it is truncated or no ONNX model`);
+    throw new OnnxGradError(`${file.path}: ${what} at byte ${offset}; it is truncated or not an ONNX model`);
   }
 
   function byteAt(offset: number): number {

@@ -37,7 +37,7 @@ export const isUnfinished = (name: string): boolean => unfinished.test(name);
  * Opens a temporary file in the folder of its final place: readers see the old file or the new one, never a part. Folders are made. A link is followed, and the
  * mode of a file that is replaced is kept.
  *
- * @throws what the system says, or an Error where the place is held by something that is no regular file
+ * @throws what the system says, or an Error where the place is held by something that is not a regular file
  */
 export async function openAtomicFile(path: string, options: AtomicOptions = {}): Promise<AtomicFile> {
   const { sync = true } = options;

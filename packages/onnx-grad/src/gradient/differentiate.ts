@@ -30,7 +30,7 @@ const floats: readonly string[] = ["float32", "float64", "float16"];
  * Adds to a graph the nodes that compute the gradient of `loss` by each of `wrt` (reverse mode, ahead of time).
  * The outputs of the result are the loss, the gradients and the asked-for others. Only nodes between `wrt` and `loss`
  * are walked, each once. The graph must be of operator set 18 or later (`upgradeOpset` makes it so).
- * Throws {@link OnnxGradError} for a loss that is no single number, a `wrt` it does not depend on, or an operator
+ * Throws {@link OnnxGradError} for a loss that is not a single number, a `wrt` it does not depend on, or an operator
  * between them without a rule.
  */
 export function differentiate(graph: Graph, options: DifferentiateOptions): Graph {

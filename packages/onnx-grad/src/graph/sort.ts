@@ -24,7 +24,7 @@ export function sortNodes(
     }
   }
   const missing = outputs.find((output) => !defined.has(output));
-  if (missing !== undefined) throw new OnnxGradError(`${where}: output "${missing}" is defined nowhere`);
+  if (missing !== undefined) throw new OnnxGradError(`${where}: output "${missing}" is not defined`);
 
   const ready = new Set(known);
   const users = new Map<string, number[]>();

@@ -59,7 +59,7 @@ const eyeLike: ShapeRule = (call: ShapeCall) => {
 
 const trilu: ShapeRule = (call: ShapeCall) => {
   const type = call.type(0);
-  if (type.shape.length < 2) call.fail(`input of shape ${printShape(type.shape)} is no matrix`);
+  if (type.shape.length < 2) call.fail(`input of shape ${printShape(type.shape)} is not a matrix`);
   return [type];
 };
 

@@ -97,7 +97,7 @@ const expand: ShapeRule = (call: ShapeCall) => {
 function blocks(call: ShapeCall): { block: number; dtype: DType; shape: [Dim, number, number, number] } {
   const { dtype, shape } = call.type(0);
   const block = call.int("blocksize", 0);
-  if (shape.length !== 4) call.fail(`input of shape ${printShape(shape)} is no batch of images`);
+  if (shape.length !== 4) call.fail(`input of shape ${printShape(shape)} is not a batch of images`);
   if (block < 1) call.fail(`attribute "blocksize" must be positive, not ${block}`);
   const [channels, height, width] = shape.slice(1).map((dim) => fixed(call, dim, "channels, rows or columns"));
   return { block, dtype, shape: [shape[0] as Dim, channels as number, height as number, width as number] };
@@ -106,7 +106,7 @@ function blocks(call: ShapeCall): { block: number; dtype: DType; shape: [Dim, nu
 const depthToSpace: ShapeRule = (call: ShapeCall) => {
   const { block, dtype, shape } = blocks(call);
   const [batch, channels, height, width] = shape;
-  if (channels % block ** 2 !== 0) call.fail(`${channels} channels are no multiple of ${block} x ${block}`);
+  if (channels % block ** 2 !== 0) call.fail(`${channels} channels are not a multiple of ${block} x ${block}`);
   return [{ dtype, shape: [batch, channels / block ** 2, height * block, width * block] }];
 };
 

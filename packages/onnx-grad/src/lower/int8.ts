@@ -81,7 +81,7 @@ export function int8Products(graph: Graph): Graph {
   });
   if (made.size === 0)
     throw new OnnxGradError(
-      `graph "${graph.name}" has no product with constant weights of ${shortest} x ${shortest} or more: nothing of it can be computed in 8 bits`,
+      `graph "${graph.name}" has no product with constant weights of ${shortest} x ${shortest} or more: nothing in it can be computed in 8 bits`,
     );
   return prune({ ...graph, nodes, constants });
 }

@@ -213,8 +213,8 @@ describe("what cannot be decided is refused by name", () => {
 
   it("inputs with different batches", () => {
     const graph = foldConstants(sketch({ x: [1, 3], theta: [3, 2] }, [["MatMul", "x theta", "y"]], "y"));
-    expect(() => setBatch(graph, "N")).toThrow(/say which hold images/);
-    expect(() => setBatch(graph, "N", { inputs: ["z"] })).toThrow(/"z" is no input/);
+    expect(() => setBatch(graph, "N")).toThrow(/name those with images/);
+    expect(() => setBatch(graph, "N", { inputs: ["z"] })).toThrow(/"z" is not an input/);
   });
 });
 
@@ -237,7 +237,7 @@ describe("proveBatch", () => {
 
   it("refuses a batch that is no multiple", async () => {
     const graph = foldConstants(sketch({ x: [2, 4] }, [["Relu", "x", "y"]], "y"));
-    await expect(proveBatch(graph, setBatch(graph, 3), run)).rejects.toThrow(/no multiple/);
+    await expect(proveBatch(graph, setBatch(graph, 3), run)).rejects.toThrow(/not a multiple/);
   });
 });
 

@@ -46,17 +46,17 @@ describe("files that are no models", () => {
   it.each<[string, Buffer, RegExp]>([
     ["an empty file", Buffer.alloc(0), /empty; export or download/],
     ["one byte", Buffer.of(8), /cut off/],
-    ["text", Buffer.from("# Face recogniser\n\nDownload the model from ...\n"), /no ONNX model/],
-    ["JSON", Buffer.from('{"model": "x"}'), /no ONNX model/],
+    ["text", Buffer.from("# Face recogniser\n\nDownload the model from ...\n"), /not an ONNX model/],
+    ["JSON", Buffer.from('{"model": "x"}'), /not an ONNX model/],
     ["a PyTorch checkpoint", Buffer.from("PK\u0003\u0004\0\0archive/data.pkl"), /a PyTorch checkpoint\?.*; export/],
     ["an old PyTorch checkpoint", Buffer.from("\u0080\u0002}q\0", "latin1"), /pickle/],
     ["gzip", Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0]), /compressed with gzip; unpack it/],
     ["a Git LFS pointer", Buffer.from("version https://git-lfs.github.com/spec/v1\noid sha256:0\n"), /git lfs pull/],
     ["a web page", Buffer.from("<!DOCTYPE html><html><body>Sign in"), /a web page/],
     ["safetensors", Buffer.from('\u0002\0\0\0\0\0\0\0{"a":{}}'), /safetensors/],
-    ["an archive", tar, /no ONNX model/],
-    ["zeros", Buffer.alloc(4096), /no ONNX model/],
-    ["ones", Buffer.alloc(4096, 0xff), /no ONNX model/],
+    ["an archive", tar, /not an ONNX model/],
+    ["zeros", Buffer.alloc(4096), /not an ONNX model/],
+    ["ones", Buffer.alloc(4096, 0xff), /not an ONNX model/],
   ])("are refused: %s", async (_, bytes, message) => {
     expect(await refusalOf(bytes)).toMatch(message);
   });
@@ -197,7 +197,7 @@ describe("files of huge numbers of things", () => {
     expect(await refusalOf(withGraph(field(15, body)))).toMatch(/sparse weights/);
     expect(
       await refusalOf(withGraph(field(11, Buffer.concat([field(1, Buffer.from("z")), field(2, field(4, body))])))),
-    ).toMatch(/input "z" is no tensor/);
+    ).toMatch(/input "z" is not a tensor/);
     expect(process.memoryUsage().rss - before).toBeLessThan(300 * 2 ** 20);
   });
 });
@@ -220,17 +220,17 @@ describe("deep nesting", () => {
     [
       "sequences of sequences",
       () => withGraph(field(11, Buffer.concat([field(1, Buffer.from("s")), field(2, nest(10_000, 1, 4))]))),
-      /input "s" is no tensor/,
+      /input "s" is not a tensor/,
     ],
     [
       "optional types",
       () => withGraph(field(11, Buffer.concat([field(1, Buffer.from("s")), field(2, nest(10_000, 1, 9))]))),
-      /input "s" is no tensor/,
+      /input "s" is not a tensor/,
     ],
     [
       "maps",
       () => withGraph(field(11, Buffer.concat([field(1, Buffer.from("s")), field(2, nest(10_000, 2, 5))]))),
-      /input "s" is no tensor/,
+      /input "s" is not a tensor/,
     ],
     ["functions", () => Buffer.concat([proto(model()), nest(30_000, 6, 5, 7), nest(3, 25, 25, 25)]), /./],
   ])("is refused: %s", async (_, make, message) => {

@@ -524,13 +524,13 @@ describe("what cannot be typed is refused by name", () => {
       /tf_crop_and_resize is not supported/,
     ],
     ["NonZero", [[2]], {}, /must be a constant/],
-    ["DepthToSpace", [[1, 3, 2, 2]], { blocksize: int(2) }, /no multiple of 2 x 2/],
+    ["DepthToSpace", [[1, 3, 2, 2]], { blocksize: int(2) }, /not a multiple of 2 x 2/],
     ["SpaceToDepth", [[1, 3, 3, 2]], { blocksize: int(2) }, /blocks of 2/],
     ["GroupNormalization", [[1, 3, 2], [2], [2]], { num_groups: int(2) }, /does not fall into 2 groups/],
     ["GroupNormalization", [[1, 4, 2], [4], [4]], { num_groups: int(2) }, /must hold 2 numbers/],
     ["InstanceNormalization", [[1, 4, 2], [3], [4]], {}, /does not have one number per channel/],
     ["CumSum", [[2], int64(1)], {}, /axis 1 is outside/],
-    ["Trilu", [[2]], {}, /is no matrix/],
+    ["Trilu", [[2]], {}, /is not a matrix/],
     ["Einsum", [[2], [2]], { equation: { string: "i.i,i" } }, /"i.i,i": it cannot be read/],
   ])("%s", (op, inputs, attributes, message) => {
     expect(() => infer(op, inputs, attributes)).toThrow(message);

@@ -89,7 +89,7 @@ function whyUnfit(node: Node, weight: readonly number[], dtype: string): string 
   if (node.op === "Conv" && intOf(node, "group", 1) !== 1) return "grouped convolution";
   if (node.op === "Conv" && weight.length !== 4) return `${weight.length - 2}-D convolution`;
   if (node.op !== "Conv" && weight.length !== 2) return `weight has ${weight.length} dimensions`;
-  if (node.op === "Gemm" && floatOf(node, "alpha", 1) !== 1) return "product with a factor of its own";
+  if (node.op === "Gemm" && floatOf(node, "alpha", 1) !== 1) return "product with a separate factor";
   return undefined;
 }
 

@@ -13,7 +13,7 @@ export interface Tail {
   readonly factors: readonly Node[];
 }
 
-/** The tails of sites, by the name of their last node. `norms` false: batch normalisations are no constants, and end a tail. */
+/** The tails of sites, by the name of their last node. `norms` false: batch normalisations are not constants, and end a tail. */
 export function tailsOf(
   graph: Graph,
   sites: readonly Site[],

@@ -52,7 +52,7 @@ export function separationsOf(rows: Float32Array, width: number, persons: readon
 
 /**
  * The separation of people, each counted as often as `weights` says (all once unless given), so that it can be resampled over people.
- * Pairs of a person drawn twice with themselves are no pairs of two people and stay out.
+ * Pairs of a person drawn twice with themselves are not pairs of two people and stay out.
  */
 export function separationOf({ people, counts, sums, squares }: PairSums, weights?: Float64Array): Separation {
   const same = [0, 0, 0];

@@ -169,12 +169,12 @@ export function parseArchitecture(text: string): ArchitectureSpec {
       const result = /^\d+$/.test(word) ? Number(word) : Number.NaN;
       return result >= least && result <= limit
         ? result
-        : fail(`${key}=${value} is no number from ${least} to ${limit}`);
+        : fail(`${key}=${value} is not a number from ${least} to ${limit}`);
     };
     if (key === "rank") rank = number(value);
     else if (key === "scale") {
       scale = value === "" ? Number.NaN : Number(value);
-      if (!Number.isFinite(scale) || scale === 0) fail(`scale=${value} is no factor`);
+      if (!Number.isFinite(scale) || scale === 0) fail(`scale=${value} is not a factor`);
     } else if (key === "channels")
       channels = value === "bgr" || value === "rgb" ? value : fail("channels are rgb or bgr");
     else if (!Object.hasOwn(shape, key))

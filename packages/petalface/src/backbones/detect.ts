@@ -13,7 +13,7 @@ interface Signs {
   readonly read: (shapes: Shapes, config: { readonly [key: string]: Plain }) => string;
 }
 
-/** Thrown by readers where shapes do not say all; the message continues "... is no swin of a known form: ". */
+/** Thrown by readers where shapes do not say all; the message continues "... is not a swin of a known form: ". */
 class Undetermined extends Error {}
 
 const families: Readonly<Record<string, Signs>> = {
@@ -82,7 +82,7 @@ function count(shapes: Shapes, stem: string, tail: string): number {
 
 function root(square: number, what: string): number {
   const side = Math.round(Math.sqrt(square));
-  if (side * side !== square) throw new Undetermined(`${square} ${what} are no square`);
+  if (side * side !== square) throw new Undetermined(`${square} ${what} are not a square number`);
   return side;
 }
 

@@ -177,7 +177,7 @@ async function trainingEntries({ checkpoint, tensors }: MatchedNetwork): Promise
   for (const [name, tensor] of tensors) {
     if (!optional.some((rule) => rule.test(name))) continue;
     const data = await readTensor(checkpoint, tensor);
-    if (!data.every(Number.isFinite)) throw new PetalfaceError(`${checkpoint.path}: ${name} holds what is no number`);
+    if (!data.every(Number.isFinite)) throw new PetalfaceError(`${checkpoint.path}: ${name} holds infinities or NaN`);
     entries.push([trainingKey(name), Buffer.from(data.buffer).toString("base64")]);
   }
   return entries;

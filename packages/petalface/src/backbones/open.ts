@@ -34,7 +34,7 @@ export interface Backbone {
   readonly parameters: number;
   /** How the file has input and embedding, where that is another form than the graph's. */
   readonly form?: FileForm | undefined;
-  /** How the preprocessing became known; undefined for networks that are no file. */
+  /** How the preprocessing became known; undefined for networks that are not files. */
   readonly source?: PreprocessingSource | undefined;
   /** What the user said of it when it was opened. */
   readonly choices?: ModelChoices | undefined;

@@ -25,7 +25,7 @@ function trainingFault(graph: Graph, { op, domain, attributes, inputs }: Node): 
   const said = graph.constants.get(training);
   return said !== undefined && Number(readTensor(said).data[0]) === 0
     ? undefined
-    : "a face's embedding would be another one every time";
+    : "a face's embedding would differ in every run";
 }
 
 /**

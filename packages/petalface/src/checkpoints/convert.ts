@@ -94,7 +94,7 @@ function swap(bytes: Uint8Array<ArrayBuffer>, width: number): Uint8Array<ArrayBu
   return bytes;
 }
 
-/** Whether float32 little-endian bytes hold an infinity or what is no number. */
+/** Whether float32 little-endian bytes hold an infinity or NaN. */
 export function hasNonFinite(bytes: Uint8Array<ArrayBuffer>): boolean {
   const whole = aligned(bytes, 4);
   const words = new Uint32Array(whole.buffer, whole.byteOffset, whole.length / 4);

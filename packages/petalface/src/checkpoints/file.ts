@@ -28,7 +28,7 @@ export async function openToRead(path: string): Promise<FileHandle> {
 
 export async function describeFile(handle: FileHandle, path: string): Promise<OpenFile> {
   const entry = await handle.stat();
-  if (!entry.isFile()) throw new PetalfaceError(`cannot read ${path}: it is no regular file`);
+  if (!entry.isFile()) throw new PetalfaceError(`cannot read ${path}: it is not a regular file`);
   return { path, size: entry.size, changed: entry.mtimeMs, handle };
 }
 

@@ -84,7 +84,7 @@ function record(words: ReadonlyMap<string, string>): { readonly [key: string]: P
   return result;
 }
 
-/** What a file is by its first bytes; throws with what it seems to be where it is no checkpoint. */
+/** What a file is by its first bytes; throws with what it seems to be where it is not a checkpoint. */
 async function sniff(file: OpenFile): Promise<"zip" | "pickle" | "safetensors"> {
   const { path, size } = file;
   if (size === 0) throw new PetalfaceError(`${path}: the file is empty; copy or download it again`);

@@ -17,7 +17,7 @@ const BLOCK = 2 ** 23;
 const STRIDED_WINDOW = 2 ** 24;
 /** Deflated storages up to this size are unpacked whole; larger ones must be read in order. */
 const UNPACKED = 2 ** 27;
-/** A view may repeat elements; more repetition than this is no weight. */
+/** A view may repeat elements; more repetition than this is not a weight. */
 const MOST_REPETITION = 16;
 const FREE_REPETITION = 2 ** 22;
 
@@ -97,7 +97,7 @@ async function* streamNumbers(
   const width = widthOf[dtype];
   if (tensor.elements * width > MOST_REPETITION * storage.length + FREE_REPETITION)
     throw new PetalfaceError(
-      `${storage.file}: tensor ${quote(tensor.name)} repeats ${storage.length} bytes to make [${tensor.shape}]; it is no weight`,
+      `${storage.file}: tensor ${quote(tensor.name)} repeats ${storage.length} bytes to make [${tensor.shape}]; it is not a weight`,
     );
   if (tensor.elements === 0) return;
   await using handle = await openToRead(storage.file);

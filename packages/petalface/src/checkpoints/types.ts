@@ -88,7 +88,7 @@ export interface Checkpoint {
   readonly format: "torch-zip" | "torch-legacy" | "safetensors";
   /** In file order. */
   readonly groups: readonly TensorGroup[];
-  /** Everything that is no tensor, shortened where it is long. Objects have no prototype. */
+  /** Everything that is not a tensor, shortened where it is long. Objects have no prototype. */
   readonly metadata: { readonly [key: string]: Plain };
   /** `config.json` of a Hugging Face folder. */
   readonly config?: { readonly [key: string]: Plain };

@@ -6,7 +6,7 @@ import type { Checkpoint, CheckpointTensor } from "./types.ts";
 
 /**
  * Streams of tensors as float32 in a few megabytes of memory for all of them together, to be read one after the other, each piece before the
- * next is asked for. A tensor that holds an infinity or what is no number is refused.
+ * next is asked for. A tensor that holds an infinity or NaN is refused.
  *
  * @returns by the names that they were given
  */
@@ -19,7 +19,7 @@ export function streamWeights(
     for await (const piece of streamTensor(checkpoint, tensor, reading)) {
       if (hasNonFinite(piece))
         throw new PetalfaceError(
-          `${checkpoint.path}: tensor ${quote(name)} holds infinities or what is no number; such a model cannot work`,
+          `${checkpoint.path}: tensor ${quote(name)} holds infinities or NaN; such a model cannot work`,
         );
       yield piece;
     }

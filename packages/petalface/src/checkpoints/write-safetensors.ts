@@ -19,14 +19,14 @@ export interface ConvertedFile {
   readonly bytes: number;
   /** By the names that they were given, in file order. */
   readonly tensors: ReadonlyMap<string, ConvertedTensor>;
-  /** Tensors that hold an infinity or what is no number; empty unless these were asked to be kept. */
+  /** Tensors that hold an infinity or NaN; empty unless these were asked to be kept. */
   readonly nonFinite: readonly string[];
 }
 
 export interface ConversionOptions {
   /** Free text for the file. */
   readonly metadata?: Readonly<Record<string, string>>;
-  /** What to do with tensors that hold an infinity or what is no number. Default: refuse. */
+  /** What to do with tensors that hold an infinity or NaN. Default: refuse. */
   readonly nonFinite?: "refuse" | "keep";
   /** Called after each tensor with the bytes written and the bytes in all. */
   readonly progress?: (written: number, total: number) => void;
@@ -68,7 +68,7 @@ export async function writeFloat32(
   const held = [...storages.values()].reduce((sum, length) => sum + length, 0);
   if (size > MOST_GROWTH * held + FREE_GROWTH)
     throw new PetalfaceError(
-      `${checkpoint.path}: its tensors would take ${size} bytes and the file holds ${held} for them; they are no weights`,
+      `${checkpoint.path}: its tensors would take ${size} bytes and the file holds ${held} for them; they are not weights`,
     );
   const json = new TextEncoder().encode(JSON.stringify(header));
   const start = Math.ceil((8 + json.length) / ALIGNMENT) * ALIGNMENT;
@@ -94,7 +94,7 @@ export async function writeFloat32(
     }
     if (nonFinite.size > 0 && options.nonFinite !== "keep")
       throw new PetalfaceError(
-        `${checkpoint.path}: ${nonFinite.size} tensors hold infinities or what is no number (${[...nonFinite].slice(0, 5).map(quote).join(", ")}); such a model cannot work`,
+        `${checkpoint.path}: ${nonFinite.size} tensors hold infinities or NaN (${[...nonFinite].slice(0, 5).map(quote).join(", ")}); such a model cannot work`,
       );
   }
   await writePiecesSafely(path, content());

@@ -29,7 +29,7 @@ export async function judgeSet(data: FaceData): Promise<Judgement> {
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
       throw new PetalfaceError(
-        `cannot tell whether ${printPath(data.spec)} holds aligned faces: ${message}; say --aligned yes or --aligned no`,
+        `cannot determine whether ${printPath(data.spec)} holds aligned faces: ${message}; give --aligned yes or --aligned no`,
         { cause: error },
       );
     }

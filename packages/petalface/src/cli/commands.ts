@@ -18,7 +18,7 @@ const commands: Readonly<Record<string, CommandEntry>> = {
     load: async () => (await import("./commands/adapt/command.ts")).adaptCommand,
   },
   embed: {
-    about: "write the embeddings of a set of faces, and a CSV that says which row is which face",
+    about: "write the embeddings of a set of faces, and a CSV with the face of each row",
     load: async () => (await import("./commands/embed/command.ts")).embedCommand,
   },
   evaluate: {
@@ -26,16 +26,17 @@ const commands: Readonly<Record<string, CommandEntry>> = {
     load: async () => (await import("./commands/evaluate/command.ts")).evaluateCommand,
   },
   compare: {
-    about:
-      "say which result is better, by how much, and how sure that is; the first is what the others are held against",
+    about: "compare results: which is better, by how much, and how certain that is; the first is the reference",
     load: async () => (await import("./commands/compare/command.ts")).compareCommand,
   },
   quality: {
-    about: "judge faces: scores, histogram, with an adapter alpha; and how measures agree and bear known degradations",
+    about:
+      "measure the quality of faces: scores, histogram, alpha with an adapter; compare measures, also on known degradations",
     load: async () => (await import("./commands/quality/command.ts")).qualityCommand,
   },
   inspect: {
-    about: "say what a model, checkpoint, run, adapter, data set or result is; of a model, which layers can be adapted",
+    about:
+      "describe a model, checkpoint, run, adapter, data set or result; of a model, list the layers that can be adapted",
     load: async () => (await import("./commands/inspect/command.ts")).inspectCommand,
   },
   import: {
@@ -47,7 +48,7 @@ const commands: Readonly<Record<string, CommandEntry>> = {
     load: async () => (await import("./commands/export/command.ts")).exportCommand,
   },
   data: {
-    about: "turn sets of faces into MXNet's record files and back",
+    about: "convert sets of faces to MXNet's record files and back",
     load: async () => (await import("./commands/data/command.ts")).dataCommand,
   },
   gallery: {
@@ -55,11 +56,11 @@ const commands: Readonly<Record<string, CommandEntry>> = {
     load: async () => (await import("./commands/gallery/command.ts")).galleryCommand,
   },
   align: {
-    about: "find faces in photos and videos and put them on the ArcFace template; no photo is dropped",
+    about: "detect faces in photos and videos and align them to the ArcFace template; no photo is dropped",
     load: async () => (await import("./commands/align/command.ts")).alignCommand,
   },
   degrade: {
-    about: "write a copy of a set of aligned faces as a bad camera would have seen it, as PNG files",
+    about: "write a degraded copy of a set of aligned faces, as from a bad camera, as PNG files",
     load: async () => (await import("./commands/degrade/command.ts")).degradeCommand,
   },
   models: {
@@ -67,12 +68,11 @@ const commands: Readonly<Record<string, CommandEntry>> = {
     load: async () => (await import("./commands/models/command.ts")).modelsCommand,
   },
   demo: {
-    about:
-      "adapt a small model, measure what that gained and export it; then compare other methods. Needs no data and no GPU",
+    about: "adapt a small model, measure the gain and export it; then compare other methods. Needs no data and no GPU",
     load: async () => (await import("./commands/demo/command.ts")).demoCommand,
   },
   doctor: {
-    about: "check that this machine has what petalface needs; exits with 1 if it has not",
+    about: "check that this machine has everything that petalface needs; exit code 1 if not",
     load: async () => (await import("./commands/doctor/command.ts")).doctorCommand,
   },
 };

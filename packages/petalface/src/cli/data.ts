@@ -14,7 +14,7 @@ export interface DataFlags {
 export function withDataOptions(command: Command): Command {
   return command.option(
     "--max-left-out <percent>",
-    "images that may be left out because they cannot be read or a model makes nothing finite of them; more end the command",
+    "per cent of the images that may be left out because they cannot be read or have no finite embedding; more end the command",
     parsePercent,
     0.05,
   );
@@ -51,7 +51,7 @@ export function noteLeftOut(left: Unreadable | undefined, context: CliContext): 
   if (line !== undefined) context.note(line);
 }
 
-/** What of a set was left out, for JSON: images and why, and files that are no images. */
+/** What of a set was left out, for JSON: images and why, and files that are not images. */
 export function leftOutOf({ skipped = 0, unreadable }: FaceData, left = unreadable) {
   const { count = 0, notFinite = 0, tried = 0, first = [] } = left ?? {};
   return { count, notFinite, tried, first, otherFiles: skipped };

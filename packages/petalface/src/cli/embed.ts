@@ -57,7 +57,7 @@ export interface CacheFlags {
 export function withCacheOption(command: Command): Command {
   return command.option(
     "--no-cache",
-    "compute every embedding again and keep none (they are kept in PETALFACE_CACHE, up to PETALFACE_CACHE_GB gigabytes, 8 unless set; 0 keeps none)",
+    "compute every embedding again and keep none (default: they are kept in PETALFACE_CACHE, up to PETALFACE_CACHE_GB gigabytes, 8 unless set; 0 keeps none)",
   );
 }
 

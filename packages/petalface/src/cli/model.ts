@@ -26,30 +26,28 @@ export interface Engine {
 /** Adds `--provider`, `--threads` and `--fast`. */
 export function withEngineOptions(command: Command): Command {
   return command
-    .addOption(new Option("--provider <name>", "where to compute").choices(providerNames).default("auto"))
+    .addOption(
+      new Option("--provider <name>", "execution provider that computes").choices(providerNames).default("auto"),
+    )
     .option("--threads <n>", "threads of the engine; all cores unless given", parseInteger("--threads", 1, 1024))
     .option(
       "--fast",
-      "faster on convolutional networks, equal to rounding: an adapter then leaves sharp faces as they were to about 1e-5, and not to the bit",
+      "faster on convolutional networks, equal up to rounding: embeddings of sharp faces then stay equal to about 1e-5, not bit for bit",
     );
 }
 
 /** Adds what a model's file may not say of itself: `--normalize`, `--channels`, `--size` and `--output`. */
 export function withModelChoices(command: Command): Command {
   return command
-    .option("--normalize <mean,scale>", "how pixels become the input, (x - mean) * scale, if the file does not say")
+    .option("--normalize <mean,scale>", "normalisation of the input, (x - mean) * scale, if the file does not state it")
     .addOption(
-      new Option("--channels <order>", "which colour the model's input has first, if the file does not say").choices([
+      new Option("--channels <order>", "order of the input's colour channels, if the file does not state it").choices([
         "rgb",
         "bgr",
       ]),
     )
-    .option(
-      "--size <pixels>",
-      "side of the model's input, where its file leaves it open",
-      parseInteger("--size", 8, 4096),
-    )
-    .option("--output <name>", "the model's output that is the embedding, where there are several");
+    .option("--size <pixels>", "side of the model's input, if its file leaves it open", parseInteger("--size", 8, 4096))
+    .option("--output <name>", "the model's output that is the embedding, if there are several");
 }
 
 /** What {@link withModelChoices} was given. */

@@ -14,7 +14,7 @@ const longestRecord = 2 ** 16;
 
 /** What a command does with its outputs. */
 export interface OutputOptions {
-  /** Paths and specs that the command reads: never replaced, whatever is asked for. Those that are no file do not matter. */
+  /** Paths and specs that the command reads: never replaced, whatever is asked for. Those that are not files do not matter. */
   readonly inputs?: Iterable<string | undefined>;
 }
 

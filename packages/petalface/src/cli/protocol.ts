@@ -54,7 +54,7 @@ export async function openProtocol(
   const list = named === undefined ? spec : (lists ?? data.spec);
   if (/\.bin$/i.test(list)) {
     if (folds !== undefined)
-      throw new PetalfaceError("--folds chooses folds of a list of pairs; a verification list is taken whole", {
+      throw new PetalfaceError("--folds chooses folds of a list of pairs; a verification list is used completely", {
         exitCode: 2,
       });
     return readVerificationPairs(list);

@@ -18,7 +18,7 @@ function createProgram(): Command {
       .option("--json", "print one JSON document on stdout and nothing else")
       .option("--quiet", "no progress and no notes on stderr")
       .option("--force", "replace files that petalface did not write")
-      .option("--debug", "print the stack of an error")
+      .option("--debug", "print the stack trace of an error")
       .configureHelp({ showGlobalOptions: true })
       // Errors are reported by main(), in the one format that all of them share.
       .configureOutput({ outputError: () => {} })
@@ -41,7 +41,7 @@ function listenForSignals(note: (line: string) => void): { signal: AbortSignal; 
     });
     if (controller.signal.aborted) return;
     controller.abort();
-    note("petalface: stopping; press Ctrl-C again to stop at once");
+    note("petalface: stopping; press Ctrl-C again to stop immediately");
   };
   const stop = (): void => {
     for (const name of signals) process.off(name, onSignal);
@@ -57,7 +57,7 @@ async function flush(stream: NodeJS.WriteStream): Promise<void> {
 /** Runs the command line and sets the process's exit code. `args` are those after `node main.ts`. */
 export async function main(args: readonly string[]): Promise<void> {
   const { stdout, stderr } = process;
-  // A reader that went away (`petalface ... | head`) is no error.
+  // A reader that went away (`petalface ... | head`) is not an error.
   for (const stream of [stdout, stderr])
     stream.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : 1));
   const { signal, stop } = listenForSignals((line) => stderr.write(`${line}\n`));

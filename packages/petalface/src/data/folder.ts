@@ -25,7 +25,7 @@ const turn = 4096;
 
 /**
  * Lists a folder of one folder per person, or a flat folder of photos without names. Hidden entries are passed over, files
- * that are no images, whatever they are called, are counted in `skipped`, images that cannot be read in `unreadable`; a person without photos is left out.
+ * that are not images, whatever they are called, are counted in `skipped`, images that cannot be read in `unreadable`; a person without photos is left out.
  *
  * @returns the index, and the stamps of all folders that it came from
  * Folders within a person's folder (`ID/frontal/01.jpg`) are that person's too; `nested` of the index names one.
@@ -93,7 +93,7 @@ async function indexPeople(root: string, top: Listing, scan: Scan): Promise<File
   let skipped = top.others;
   for (const folder of merge(top.folders, top.imageFolders)) {
     const path = join(root, folder);
-    // A name that is no UTF-8 cannot be opened: it counts as one image that cannot be read.
+    // A name that is not UTF-8 cannot be opened: it counts as one image that cannot be read.
     if (folder.includes("\ufffd") && typeof sizeOf(path) === "string" && !isFolder(path)) {
       await scan.add(path, folder, folder, -1, []);
       continue;

@@ -116,7 +116,7 @@ async function parse(
       number = -1;
       if (byte === lineFeed) endLine();
       else if (byte === tab || byte === space || byte === carriageReturn) endNumber();
-      else throw wrong(`${JSON.stringify(String.fromCharCode(byte))} is no digit`);
+      else throw wrong(`${JSON.stringify(String.fromCharCode(byte))} is not a digit`);
     }
     value = number;
   });

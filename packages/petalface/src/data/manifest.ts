@@ -87,11 +87,11 @@ async function readRows(spec: string, wrong: Wrong) {
       seen.add(nameKey(id));
       const name = person === undefined || person === null || person === "" ? undefined : nameKey(String(person));
       if (owners.length > 0 && (name === undefined) !== (owners[0] as number) < 0)
-        throw wrong(number, "some lines name a person and some do not; name all or none");
+        throw wrong(number, "some lines have a person and some do not; give all or none");
       if (name !== undefined && !numbers.has(name)) numbers.set(name, numbers.size);
       const score = quality === undefined || quality === null || quality === "" ? Number.NaN : Number(quality);
       if (Number.isNaN(score) && String(quality ?? "") !== "")
-        throw wrong(number, `quality ${JSON.stringify(quality).slice(0, 40)} is no number`);
+        throw wrong(number, `quality ${JSON.stringify(quality).slice(0, 40)} is not a number`);
       paths.push(id);
       owners.push(name === undefined ? -1 : (numbers.get(name) as number));
       scores.push(score);

@@ -48,7 +48,7 @@ export async function readMat(path: string): Promise<ReadonlyMap<string, MatValu
   refusePlaceholder(bytes, name);
   if (isHdf5(bytes)) throw new PetalfaceError(`${name} is a MATLAB file of version 7.3; save it with -v7`);
   if (bytes.length < headerBytes || bytes.toString("latin1", 126, 128) !== "IM")
-    throw new PetalfaceError(`${name} is no little-endian MATLAB file of version 5 to 7`);
+    throw new PetalfaceError(`${name} is not a little-endian MATLAB file of version 5 to 7`);
   const reader: Reader = { name, budget: largest };
   const variables = new Map<string, MatValue>();
   for (let at = headerBytes; at + 8 <= bytes.length; ) {

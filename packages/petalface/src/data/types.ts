@@ -27,7 +27,7 @@ export interface FaceData {
   readonly fingerprint: string;
   /** A folder within a person's folder, relative to the set's, where there are any: the outermost folder is the person. */
   readonly nested?: string | undefined;
-  /** Files that were left out because they are no images. */
+  /** Files that were left out because they are not images. */
   readonly skipped?: number;
   /** Entries that should be images and were left out because they cannot be opened: links to nothing, folders called x.jpg, .... */
   readonly unreadable?: Unreadable;

@@ -37,12 +37,12 @@ export async function readVerification(spec: string): Promise<VerificationList> 
   const wrong = (what: string): PetalfaceError =>
     new PetalfaceError(`${name}: ${what}; expected a pickled list of images and a list of flags, as in lfw.bin`);
   refusePlaceholder(bytes, name);
-  if (bytes[0] !== 0x80) throw wrong("it is no pickle of protocol 2 or later");
+  if (bytes[0] !== 0x80) throw wrong("it is not a pickle of protocol 2 or later");
   const { value } = unpickle(bytes, { name, python2: "bytes" });
   if (!Array.isArray(value) || value.length !== 2) throw wrong("it does not hold two lists");
   const [items, flags] = value as readonly PickleValue[] as readonly [PickleValue, PickleValue];
   const same = flagsOf(flags);
-  if (same === undefined) throw wrong("the flags are no list of true and false");
+  if (same === undefined) throw wrong("the flags are not a list of true and false");
   if (!Array.isArray(items) || items.length !== 2 * same.length || same.length === 0)
     throw wrong(`there are ${Array.isArray(items) ? items.length : "no"} images and ${same.length} flags`);
   const locate = createLocator(bytes);
@@ -51,7 +51,7 @@ export async function readVerification(spec: string): Promise<VerificationList> 
   const hash = createHash("sha256");
   const images = items.map((item: PickleValue, number: number): ImageSource => {
     const content = contentOf(item);
-    if (content === undefined) throw wrong(`image ${number} is no byte string`);
+    if (content === undefined) throw wrong(`image ${number} is not a byte string`);
     const place = locate(content);
     if (place === undefined)
       throw wrong(`image ${number} is written with escapes (protocol 0 or 1 of Python 2); write it with protocol 2`);

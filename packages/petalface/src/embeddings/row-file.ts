@@ -74,7 +74,7 @@ async function npyLayout(file: FileHandle, path: string, size: number): Promise<
     !/'fortran_order':\s*False/.test(text) ||
     rows === ""
   )
-    throw new PetalfaceError(`${path}: is no NumPy file of float32 rows; expected '<f4', C order, two dimensions`);
+    throw new PetalfaceError(`${path}: is not a NumPy file of float32 rows; expected '<f4', C order, two dimensions`);
   const [count, width] = [Number(rows), Number(columns)];
   if (width < 1 || size !== offset + count * width * 4)
     throw new PetalfaceError(

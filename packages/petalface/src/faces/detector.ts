@@ -41,7 +41,7 @@ const kinds = [recogniseYunet, recogniseRetinaface, recogniseUltraface, recognis
  *
  * @param nameOrPath an ONNX file, or a name that `petalface models` lists as a detector
  * @param threads threads inside one operator
- * @throws PetalfaceError where there is no such file, or it is no detector of a known kind
+ * @throws PetalfaceError where there is no such file, or it is not a detector of a known kind
  */
 export async function openDetector(nameOrPath: string, threads = 1): Promise<Detector> {
   const { path } = await resolveDetector(nameOrPath);
@@ -65,7 +65,7 @@ function layoutOf(session: FileSession, path: string): Layout {
   }
   const outputs = session.outputs.map(({ name, dims }) => `${name} [${dims.map((dim) => dim ?? "?").join(", ")}]`);
   throw new PetalfaceError(
-    `${printPath(path)} is no face detector that is known here (SCRFD, YuNet, RetinaFace, UltraFace): its outputs are ${outputs.slice(0, 4).join(", ")}${outputs.length > 4 ? ", ..." : ""}`,
+    `${printPath(path)} is not a known kind of face detector (SCRFD, YuNet, RetinaFace, UltraFace): its outputs are ${outputs.slice(0, 4).join(", ")}${outputs.length > 4 ? ", ..." : ""}`,
   );
 }
 

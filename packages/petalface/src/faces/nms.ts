@@ -9,7 +9,7 @@ export interface Detection {
   readonly points?: FivePoints | undefined;
 }
 
-/** More boxes than this above the threshold are no faces; the best are kept, so that time stays bounded. */
+/** More boxes than this above the threshold are not faces; the best are kept, so that time stays bounded. */
 const mostBoxes = 5000;
 
 /**

@@ -22,7 +22,7 @@ export function findFfmpeg(path: string = process.env.PATH ?? ""): string | unde
     });
 }
 
-/** Larger frames than this (8K) are no video but a mistake, or an attack. */
+/** Larger frames than this (8K) are not a video but a mistake, or an attack. */
 const mostPixels = 36_000_000;
 
 /**
@@ -109,6 +109,6 @@ function readHead(
       throw new PetalfaceError(`a frame of ${width} x ${height} pixels cannot be aligned`);
     return { width, height, length: match[0].length };
   }
-  if (bytes.length >= 40) throw new PetalfaceError("ffmpeg gave something else than frames");
+  if (bytes.length >= 40) throw new PetalfaceError("ffmpeg gave something other than frames");
   return undefined;
 }

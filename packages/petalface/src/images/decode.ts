@@ -153,7 +153,7 @@ function checkFormat(bytes: Uint8Array, name: string): void {
   refusePlaceholder(bytes, name);
   throw new PetalfaceError(
     refused === undefined
-      ? `${name} is no JPEG, PNG, WebP, AVIF, GIF or TIFF image; convert it or remove it`
+      ? `${name} is not a JPEG, PNG, WebP, AVIF, GIF or TIFF image; convert it or remove it`
       : `${name} is a file of the format ${refused}, which is not read; convert it to PNG or JPEG`,
   );
 }

@@ -72,7 +72,7 @@ export interface ModelIdentity {
  * @param path of the `.onnx` file
  * @param folder where hashes of large files are remembered
  * @param metadata the model's `metadata_props`
- * @throws OnnxGradError if the file is no ONNX model or one of its files is missing
+ * @throws OnnxGradError if the file is not an ONNX model or one of its files is missing
  */
 export async function identifyModel(
   path: string,

@@ -28,7 +28,7 @@ export const knownModels: readonly KnownModel[] = [
   {
     name: "mobilefacenet",
     sha256: "b7120c095d60094f28a4a54ba6a8bf51b297a6273fb40ef6350dfec1f63d9507",
-    about: "112 px RGB, 1 M weights, 4.0 MB, LFW 99.2 %; recognised when you have the file",
+    about: "112 px RGB, 1 M weights, 4.0 MB, LFW 99.2 %; recognised if you have the file",
     licence: "see its source",
     preprocessing: uniform(1 / 128),
   },

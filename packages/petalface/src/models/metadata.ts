@@ -94,7 +94,7 @@ async function scan(file: FileHandle, path: string): Promise<Map<string, string>
 
 /**
  * `metadata_props` of an ONNX file, found by hopping over its top-level fields, so a model of gigabytes costs a few reads.
- * Throws PetalfaceError if the file is no ONNX model (protobuf whose fields are ModelProto's) or is cut short.
+ * Throws PetalfaceError if the file is not an ONNX model (protobuf whose fields are ModelProto's) or is cut short.
  */
 export async function readMetadata(path: string): Promise<Map<string, string>> {
   const file = await open(path);

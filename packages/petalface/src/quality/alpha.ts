@@ -27,7 +27,7 @@ export function alphaOf(calibration: Calibration, score: number): number {
 
 const notJudged = (): PetalfaceError =>
   new PetalfaceError(
-    "the adapter came without a rule for alpha; import it with --quality and --alpha-range or --alpha-threshold, or export with --alpha input or a number",
+    "the adapter has no rule for alpha; import it with --quality and --alpha-range or --alpha-threshold, or export with --alpha input or a number",
   );
 
 function alphaOfScore(b: GraphBuilder, calibration: Calibration, score: string): string {
@@ -41,7 +41,7 @@ function alphaOfScore(b: GraphBuilder, calibration: Calibration, score: string):
 /** One line for people: where alpha begins and ends, its threshold (alpha = 0.5) and slope. */
 export function printCalibration(calibration: Calibration): string {
   const { measure } = calibration;
-  if (calibration.kind === "given") return "alpha: given with each image, not judged";
+  if (calibration.kind === "given") return "alpha: an input for each image, not computed";
   if (calibration.kind === "paper")
     return `alpha: 0.5 + ${measure} - ${calibration.threshold.toFixed(2)}, the paper's rule, not clamped`;
   const { low, high } = calibration;

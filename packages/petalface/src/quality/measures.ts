@@ -20,7 +20,7 @@ const varianceFloor = 1e-6;
  */
 const sharpness: QualityMeasure = {
   name: "sharpness",
-  description: "log variance of the Laplacian; needs nothing, costs almost nothing",
+  description: "log variance of the Laplacian; needs no weights and almost no time",
   build(b, backbone, image) {
     const o = ops(b);
     // Grey first: the Laplacian of one plane takes half the time of that of three.
@@ -39,7 +39,7 @@ const sharpness: QualityMeasure = {
 /** Embedding norm: length of the frozen backbone's embedding, large for faces it recognises well (MagFace, CVPR 2021). */
 const norm: QualityMeasure = {
   name: "norm",
-  description: "length of the frozen embedding; costs a second pass through the backbone",
+  description: "length of the frozen embedding; needs a second pass through the backbone",
   build(b, backbone, image) {
     const o = ops(b);
     const names = copyGraph(b, backbone.graph, { inputs: new Map([[backbone.input, image]]), prefix: "quality/" });
@@ -121,7 +121,7 @@ export const weightSources: readonly {
     measure: "cnniqa",
     files: "CNNIQA-LIVE",
     from: "github.com/lidq92/CNNIQA, models",
-    licence: "none stated: for comparisons",
+    licence: "not stated: for comparisons only",
   },
 ];
 

@@ -56,7 +56,7 @@ const bandMeans = matrix(bands.length - 1, side, (band, at) => {
  */
 export const resolution: QualityMeasure = {
   name: "resolution",
-  description: "effective resolution in pixels, from where the spectrum ends; needs nothing",
+  description: "effective resolution in pixels, from the end of the spectrum; needs no weights",
   build(b, backbone, image) {
     const o = ops(b);
     const spectrum = onBothAxes(o, greyOf(b, o, backbone, image), transform(backbone.size));

@@ -32,7 +32,7 @@ export async function instructionSets(): Promise<readonly string[] | undefined> 
       return instructionSetsIn((await run("sysctl", names, { timeout: 5_000 })).stdout);
     }
   } catch {
-    // A system that does not say is no fault of the machine.
+    // A system that does not say is not a fault of the machine.
   }
   return undefined;
 }

@@ -297,7 +297,7 @@ describe("layers that are refused", () => {
       "grouped convolution",
       "1-D convolution",
       "weight has 3 dimensions",
-      "product with a factor of its own",
+      "product with a separate factor",
     ]);
   });
 

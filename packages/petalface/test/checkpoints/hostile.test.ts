@@ -172,7 +172,7 @@ describe("tensors that are not there are refused", () => {
       tensor({ shape: Array(9).fill(2 ** 30), strides: Array(9).fill(0) }),
       /more elements than can be/,
     ],
-    ["without end, by repetition", tensor({ shape: [2 ** 30, 4], strides: [0, 1] }), /no weight/],
+    ["without end, by repetition", tensor({ shape: [2 ** 30, 4], strides: [0, 1] }), /not a weight/],
     ["an unknown type", tensor({ type: "ComplexFloatStorage" }), /unknown type "torch\.ComplexFloatStorage"/],
     ["a missing storage", tensor({ key: "7" }), /storage 7 is missing/],
     ["a key that leads elsewhere", tensor({ key: "../data.pkl" }), /malformed key/],
@@ -180,7 +180,7 @@ describe("tensors that are not there are refused", () => {
     [
       "a parameter of something else",
       bytes("ctorch._utils\n_rebuild_parameter\n", tuple("N", "\x88", "}"), "R"),
-      /something else than a tensor/,
+      /something other than a tensor/,
     ],
   ])("%s", async (_, value, message) => {
     await expect(readAll(torchZip(dict({ w: value })))).rejects.toThrow(message);
@@ -199,7 +199,7 @@ describe("tensors that are not there are refused", () => {
       /listed twice/,
     ],
     ["a storage that is not listed", torchLegacy(w, []), /missing/],
-    ["a plain pickle", pickle(w.subarray(0, 0), "N"), /no checkpoint that torch\.save wrote/],
+    ["a plain pickle", pickle(w.subarray(0, 0), "N"), /not a checkpoint that torch\.save wrote/],
   ])("before 1.6: %s", async (_, content, message) => {
     await expect(readAll(content)).rejects.toThrow(message);
   });

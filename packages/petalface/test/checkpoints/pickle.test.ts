@@ -97,9 +97,9 @@ describe("what is broken is refused", () => {
     ["a length of 2^62", bytes("\x8e", uint64(2n ** 62n)), /4611686018427387904/],
     ["an integer of a megabyte", bytes("\x8b\x00\x00\x10\x00", Buffer.alloc(2 ** 20)), /integer has 1048576 bytes/],
     ["a decimal of a megabyte", bytes("L", "9".repeat(100_000), "\n."), /integer is malformed/],
-    ["text that is no UTF-8", bytes("X\x01\0\0\0\xff."), /UTF-8/],
+    ["text that is not UTF-8", bytes("X\x01\0\0\0\xff."), /UTF-8/],
     ["a key that changes", bytes("}]K\x01s."), /a list as a key/],
-    ["a key without value", bytes("}(K\x01u."), /without value/],
+    ["a key without a value", bytes("}(K\x01u."), /without a value/],
     ["an item for a tuple", bytes(")K\x01a."), /appended to a tuple/],
     ["an entry for a list", bytes("]K\x01K\x02s."), /into a list/],
     [

@@ -187,7 +187,7 @@ describe("petalface doctor", () => {
     const { code, stdout } = await petalface(["doctor"], { env: { PETALFACE_CACHE: file } });
     expect(code).toBe(0);
     const said = stdout.replaceAll(/\n? +/g, " ");
-    expect(said).toMatch(/^missing cache .*: set PETALFACE_CACHE to a folder that can be written$/m);
+    expect(said).toMatch(/^missing cache .*: set PETALFACE_CACHE to a writable folder$/m);
   });
 });
 

@@ -227,7 +227,7 @@ describe.skipIf(!place.exists)("petalface import (needs PETALFACE_SHARED)", () =
     const args = ["embed", "--model", model, "--adapter", adapter, "--images", images, "--out", join(own, "e.npy")];
     const { code, stderr } = await petalface(args);
     expect(code).toBe(1);
-    expect(stderr).toContain("without a rule for alpha");
+    expect(stderr).toContain("has no rule for alpha");
   });
 
   it("reads a Hugging Face folder, whose config says what shapes do not", async () => {

@@ -241,7 +241,7 @@ describe("petalface quality", () => {
   test("norm asks for the model, and lists the poorest face first", async () => {
     expect(await petalface(["quality", faces, "--metric", "norm"])).toMatchObject({
       code: 2,
-      stderr: expect.stringMatching(/--metric norm asks the face recogniser: give --model/),
+      stderr: expect.stringMatching(/--metric norm uses the face recogniser: give --model/),
     });
     const { stdout } = await petalface(["quality", faces, "--metric", "norm", "--model", model]);
     const scores = [...stdout.matchAll(/^ +([\d.]+) {2}(?=Ärla|b,)/gm)].map((match) => Number(match[1]));

@@ -244,8 +244,8 @@ describe("a manifest", () => {
     ["list.csv", "file,person\na/1.jpg,x\n", /no column "path"/],
     ["list.csv", "path,person\na/8.jpg,x\na/9.jpg,x\n", /2 of the 2 images.* line 2, a\/8.jpg: there is no file;/],
     ["list.csv", "path,person\na/1.jpg,x\na/1.jpg,x\n", /line 3: a\/1.jpg is listed twice/],
-    ["list.csv", "path,person\na/1.jpg,x\na/2.jpg,\n", /line 3: some lines name a person/],
-    ["list.csv", "path,quality\na/1.jpg,good\n", /line 2: quality "good" is no number/],
+    ["list.csv", "path,person\na/1.jpg,x\na/2.jpg,\n", /line 3: some lines have a person/],
+    ["list.csv", "path,quality\na/1.jpg,good\n", /line 2: quality "good" is not a number/],
     ["list.csv", "path,person\na/1.jpg\n", /cannot read .*line 2/i],
     ["list.csv", 'path\n"a/1.jpg\n', /cannot read/],
     ["list.csv", `path\n${"x".repeat(200_000)}\n`, /cannot read/],
@@ -255,7 +255,7 @@ describe("a manifest", () => {
     ["list.jsonl", "[1]\n", /line 1: not a JSON object/],
     ["list.jsonl", '{"person":"x"}\n', /line 1: no path/],
     ["list.jsonl", '{"path":5}\n', /line 1: no path/],
-    ["list.jsonl", '{"path":"a/1.jpg","quality":[1,2]}\n', /line 1: quality \[1,2\] is no number/],
+    ["list.jsonl", '{"path":"a/1.jpg","quality":[1,2]}\n', /line 1: quality \[1,2\] is not a number/],
     ["list.jsonl", `{"path":"${"x".repeat(200_000)}"}\n`, /line 1: .*too long/],
   ])("is refused with its line: %s %.60j", async (name, text, message) => {
     expect((await problem(manifest(text, name))).message).toMatch(message);

@@ -66,8 +66,8 @@ describe("MATLAB files that are none", () => {
   };
 
   it.each([
-    ["nothing", Buffer.alloc(0), "no little-endian MATLAB file"],
-    ["text", Buffer.alloc(300, "x"), "no little-endian MATLAB file"],
+    ["nothing", Buffer.alloc(0), "not a little-endian MATLAB file"],
+    ["text", Buffer.alloc(300, "x"), "not a little-endian MATLAB file"],
     ["version 7.3", Buffer.concat([Buffer.from("\x89HDF\r\n\x1a\n", "latin1"), header]), "version 7.3"],
     ["no variables", header, "0 names"],
     ["a bomb", packed(Buffer.alloc(300 * 2 ** 20)), "cannot be unpacked"],

@@ -325,7 +325,7 @@ describe("record files of our own", () => {
 
   it.each([
     ["1\t0\n1\t36\n", "lists record 1 twice"],
-    ["1\t0\n2\tx\n", 'line 2: "x" is no digit'],
+    ["1\t0\n2\tx\n", 'line 2: "x" is not a digit'],
     ["1\t0\n2\n", "line 2: 1 numbers; expected 2"],
     ["1\t0\t5\n", "line 1: too many numbers"],
     ["", "lists no records"],
@@ -359,7 +359,7 @@ describe("record files of our own", () => {
     const failing = { encode: () => Promise.reject(new PetalfaceError("broken")) };
     await expect(packRecords(people, join(folder, "b.rec"), failing)).rejects.toThrow("cannot be read");
     expect(readdirSync(folder)).toEqual(["faces"]);
-    await expect(unpackRecords(people, join(folder, "c"), {})).rejects.toThrow("is no record file");
+    await expect(unpackRecords(people, join(folder, "c"), {})).rejects.toThrow("is not a record file");
     expect(existsSync(join(folder, "c"))).toBe(false);
   });
 });

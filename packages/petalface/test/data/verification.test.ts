@@ -105,8 +105,8 @@ describe("verification lists by hand", () => {
   it.each([
     ["flags that are missing", pickle([Uint8Array.of(1), Uint8Array.of(2)], []), "2 images and 0 flags"],
     ["an odd image", pickle([Uint8Array.of(1)], [true]), "1 images and 1 flags"],
-    ["text", Buffer.from("hello"), "no pickle of protocol 2"],
-    ["nothing", Buffer.alloc(0), "no pickle of protocol 2"],
+    ["text", Buffer.from("hello"), "not a pickle of protocol 2"],
+    ["nothing", Buffer.alloc(0), "not a pickle of protocol 2"],
     ["half of a list", pickle([Uint8Array.of(1), Uint8Array.of(2)], [true]).subarray(0, 12), "ends in the middle"],
     ["a call", Buffer.from("\x80\x02cos\nsystem\nX\x02\x00\x00\x00ls\x85R.", "latin1"), "os.system"],
   ])("refuses %s", async (_, bytes, message) => {

@@ -46,10 +46,10 @@ test("anything else is one clear line", async () => {
   const whole = Buffer.concat([npyHead(5, 3), bytesOf(values)]);
   const swap = (from: string, to: string) => Buffer.from(whole.toString("latin1").replace(from, to), "latin1");
   for (const [content, message] of [
-    [whole.subarray(0, 100), /no NumPy file|promises/],
+    [whole.subarray(0, 100), /not a NumPy file|promises/],
     [whole.subarray(0, whole.length - 1), /promises 5 rows of 3/],
-    [whole.subarray(0, 7), /no NumPy file/],
-    [swap("<f4", "<f8"), /no NumPy file of float32/],
+    [whole.subarray(0, 7), /not a NumPy file/],
+    [swap("<f4", "<f8"), /not a NumPy file of float32/],
     [swap("False", "True "), /C order/],
     [swap("(5, 3)", "(15,) "), /two dimensions/],
     [swap("(5, 3)", "(9, 9)"), /promises 9 rows/],

@@ -109,7 +109,7 @@ describe("photos of every kind", () => {
       ["corrupt.jpg", expect.stringMatching(/cannot decode .*corrupt\.jpg/)],
       ["empty.jpg", expect.stringMatching(/empty\.jpg is empty/)],
       ["old.bmp", expect.stringMatching(/BMP, which is not read/)],
-      ["text.jpg", expect.stringMatching(/is no JPEG/)],
+      ["text.jpg", expect.stringMatching(/is not a JPEG/)],
     ]);
     expect(JSON.parse(stdout)).toMatchObject({
       sources: 11,
@@ -373,7 +373,7 @@ describe("wrong usage", () => {
     ["an output that holds something else", ["found", "--out", "kinds"], /kinds holds something else/],
     ["a detector that is none", ["found", "--detector", "list.jsonl"], /list\.jsonl/],
     ["a threshold beyond 1", ["found", "--threshold", "2"], /--threshold is a number between 0 and 1/],
-    ["a single file that is no photo", ["kinds/text.jpg"], /nothing of .*text\.jpg could be read/],
+    ["a single file that is not a photo", ["kinds/text.jpg"], /no file of .*text\.jpg could be read/],
   ])("%s is one line", async (_what, [input = "", ...more], message) => {
     mkdirSync(at("nothing"), { recursive: true });
     const named = more.includes("--out") ? [] : ["--out", at("usage-out", String(message).length.toString())];

@@ -326,14 +326,14 @@ describe("the spelling of a camera", () => {
     ["up=area,down=8", /up takes bilinear/],
     ["up=any", /does nothing/],
     ["blur=2:any", /only down and up take kernels/],
-    ["blur=-1", /is no stage/],
-    ["blur=1e9", /is no stage/],
+    ["blur=-1", /is not a stage/],
+    ["blur=1e9", /is not a stage/],
     ["blur=99", /from 0 to 64/],
-    ["fog=3", /is no stage; .* down, blur/],
+    ["fog=3", /is not a stage; .* down, blur/],
     ["noise=1@0", /above 0 and at most 1/],
     ["noise=1@1.5", /above 0 and at most 1/],
     ["noise=1,seed=x", /whole number/],
-    ["constructor=1", /is no stage/],
+    ["constructor=1", /is not a stage/],
     [Array.from({ length: 33 }, () => "blur=1").join(), /33 stages; 32 are the most/],
   ])("refuses %j", (text, reason) => {
     expect(() => parseDegradation(text)).toThrow(reason);

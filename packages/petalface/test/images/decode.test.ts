@@ -126,7 +126,7 @@ describe("a file that is no good", () => {
     expect(await problem(join(folder, "folder.jpg"))).toContain("not a file");
     expect(await problem(write("empty.jpg", ""))).toContain("is empty");
     expect(await problem(write("page.jpg", "<html>404</html>"))).toContain("format HTML");
-    expect(await problem(write("note.jpg", "not here"))).toContain("no JPEG");
+    expect(await problem(write("note.jpg", "not here"))).toContain("not a JPEG");
   });
 
   it("is named: cut off at any place", async () => {
@@ -151,6 +151,6 @@ describe("a file that is no good", () => {
     const svg = '<svg xmlns="http://www.w3.org/2000/svg" width="32" height="32"><rect width="32" height="32"/></svg>';
     expect(await problem(write("drawing.png", svg))).toContain("format SVG, which is not read");
     expect(await problem(write("page.png", "%PDF-1.7"))).toContain("format PDF, which is not read");
-    expect(await problem(write("spaced.png", `\n\n${svg}`))).toContain("no JPEG");
+    expect(await problem(write("spaced.png", `\n\n${svg}`))).toContain("not a JPEG");
   });
 });

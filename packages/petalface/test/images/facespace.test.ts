@@ -88,6 +88,6 @@ describe("openFaceSpace", () => {
   it("says what a wrong file lacks", async () => {
     const path = join(folder, "other.safetensors");
     writeFileSync(path, encodeSafetensors([["mean", { dtype: "F32", shape: [1], data: new Float32Array(1) }]]));
-    await expect(openFaceSpace(path)).rejects.toThrow(`${path} is no face space: it has no tensor "basis"`);
+    await expect(openFaceSpace(path)).rejects.toThrow(`${path} is not a face space: it has no tensor "basis"`);
   });
 });

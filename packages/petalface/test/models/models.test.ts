@@ -100,7 +100,7 @@ describe("bad model files", () => {
   test("zip", async () => {
     const path = await place("zip.onnx", Buffer.from("PK\u0003\u0004 and so on, as a checkpoint of PyTorch begins"));
     await expect(resolveModel(path)).rejects.toThrow(
-      /zip\.onnx: a ZIP archive \(a PyTorch checkpoint\?\), no ONNX model/,
+      /zip\.onnx: a ZIP archive \(a PyTorch checkpoint\?\), not an ONNX model/,
     );
   });
 

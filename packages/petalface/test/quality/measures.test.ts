@@ -166,7 +166,7 @@ describe("openMeasure", () => {
         ["half", text.slice(0, text.length / 2), "rho"],
         ["tail", text.slice(0, -2000), "cut short"],
         ["other", "%YAML:1.0\n---\nmatrix: [1, 2]\n", "holds no support vector machine"],
-        ["words", text.replace("-5.97555935e-01", "none"), "no number"],
+        ["words", text.replace("-5.97555935e-01", "none"), "not a number"],
       ] as const) {
         const path = join(folder, `${name}.yml`);
         await writeFile(path, content);

@@ -72,7 +72,7 @@ it.each([
   [{ lossFloor: 0.5 }, "--loss-floor"],
   [{ outputDropout: 0.1, method: "full" }, "--output-dropout needs adapters"],
   [{ loss: "adaface", batch: 8, accumulate: 8 }, "AdaFace takes statistics over the images of a part"],
-  [{ batchNorm: "train", variants: 2 }, "changes with its batch"],
+  [{ batchNorm: "train", variants: 2 }, "depends on the batch"],
   [{ loraInit: "zeros" as "normal" }, "--lora-init is one of"],
   [{ checkpointSeconds: Number.NaN }, "--checkpoint-seconds"],
   [{ scale: "2" as unknown as number }, "--scale is a number"],

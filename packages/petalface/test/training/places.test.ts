@@ -62,7 +62,7 @@ describe("a finished run is trained longer", () => {
     const { run } = await resume(longer, context, { epochs: 4 });
     expect(run.changes).toEqual([{ step: 6, learningRate: 1e-3, epochs: 4, asPlanned: false }]);
     expect((await metrics(longer)).trimEnd().split("\n")).toHaveLength(12);
-    expect(startNotes(run, { epochs: 4, resume: longer })).toEqual([expect.stringContaining("not the same")]);
+    expect(startNotes(run, { epochs: 4, resume: longer })).toEqual([expect.stringContaining("the result differs")]);
     // The same number again changes nothing.
     expect((await resume(longer, context, { epochs: 4 })).run).toEqual(run);
   });
@@ -88,13 +88,13 @@ describe("a finished run is trained longer", () => {
     const { run } = await resume(at("patience"), own, { epochs: 4 });
     expect(run.result).toMatchObject({ steps: 12, best: { step: 12, value: 15 } });
     expect(run.changes).toMatchObject([{ asPlanned: false }]);
-    expect(endNotes("r", run)).toEqual([expect.stringMatching(/still rising.*--resume r --epochs 8/)]);
+    expect(endNotes("r", run)).toEqual([expect.stringMatching(/still improving.*--resume r --epochs 8/)]);
   });
 
   test("the default budget is compared with the README's", async () => {
     const run = { ...(await record(at("planned"))), steps: 9 };
     expect(startNotes(run, {})).toEqual([
-      "4 epochs unless given: 54 images seen; the README's tables are of 9,600, its long run of 76,800; --epochs 534 shows as many",
+      "4 epochs by default: 54 training images; the README's table uses 9,600, its long run 76,800; --epochs 534 gives as many",
     ]);
     expect(startNotes(run, { epochs: 4 })).toEqual([]);
   });

@@ -66,7 +66,7 @@ export function traceRows(graph: Graph): ReadonlyMap<string, ValueRows> {
       const result = rule({ call: callOf(node, context), places, output });
       return typeof result === "string" ? lose(node, result) : { kind: "images", place: result };
     } catch (error) {
-      // Shape rules throw, for example where axes are no constants.
+      // Shape rules throw, for example where axes are not constants.
       if (error instanceof OnnxGradError) return { kind: "lost", reason: error.message };
       throw error;
     }

@@ -226,7 +226,7 @@ export const winograd: Pass = {
 const isConvolutionOrNorm = ({ op, domain }: Node): boolean =>
   domain === "" && (op === "Conv" || op === "BatchNormalization");
 
-/** The one node that reads a value, where it is one and the value is no output. */
+/** The one node that reads a value, where it is one and the value is not an output. */
 function onlyReaders(graph: Graph): ReadonlyMap<string, Node> {
   const readers = new Map<string, Node | undefined>(graph.outputs.map((output) => [output, undefined]));
   for (const node of graph.nodes)

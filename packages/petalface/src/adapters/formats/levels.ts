@@ -41,7 +41,7 @@ export async function exportLevels(
   const { calibration, weights } = adapter.config;
   if (calibration.kind === "paper" || calibration.kind === "given")
     throw new PetalfaceError(
-      "alpha is not clamped to [0, 1] or comes from outside, so it has no levels; export --alpha input",
+      "alpha is not clamped to [0, 1] or is an input, so it has no levels; export --alpha input",
     );
   if (isGiven(calibration.measure))
     throw new PetalfaceError(

@@ -44,7 +44,7 @@ export function referenceAdapter(
   const parts = new Map<string, Parts>();
   for (const [name, tensor] of tensors) {
     const [, site = "", side = "", second = ""] = pattern.exec(name) ?? [];
-    if (site === "") throw new PetalfaceError(`"${name}" is no tensor of a low-rank adapter`);
+    if (site === "") throw new PetalfaceError(`"${name}" is not a tensor of a low-rank adapter`);
     parts.set(site, { ...parts.get(site), [`${side}${second}`]: tensor });
   }
   const twins = [...parts].filter(([, { down2, up2 }]) => down2 !== undefined || up2 !== undefined);

@@ -9,10 +9,10 @@ const dictionary: Call = ([content], machine) => {
   if (content instanceof Map) setItems(machine, map, [...content].flat(1));
   else if (Array.isArray(content)) {
     for (const pair of content) {
-      if (!Array.isArray(pair)) throw refusal(machine, "a dictionary is made of something else than pairs");
+      if (!Array.isArray(pair)) throw refusal(machine, "a dictionary is made from something other than pairs");
       setItems(machine, map, pair);
     }
-  } else if (content !== undefined) throw refusal(machine, "a dictionary is made of something else than pairs");
+  } else if (content !== undefined) throw refusal(machine, "a dictionary is made from something other than pairs");
   return map;
 };
 
@@ -23,7 +23,7 @@ const list: Call = ([content], machine) => {
   spend(machine, "containers", 1);
   const items: PickleValue[] = [];
   if (content === undefined) return items;
-  if (!Array.isArray(content)) throw refusal(machine, "a list is made of something else than a list");
+  if (!Array.isArray(content)) throw refusal(machine, "a list is made from something other than a list");
   spend(machine, "operations", content.length);
   append(machine, items, content);
   return items;
@@ -31,14 +31,14 @@ const list: Call = ([content], machine) => {
 
 const set: Call = ([content], machine) => {
   if (content !== undefined && !Array.isArray(content))
-    throw refusal(machine, "a set is made of something else than a list");
+    throw refusal(machine, "a set is made from something other than a list");
   return newSet(machine, content ?? []);
 };
 
 /** How Python 3 writes bytes in old protocols: as text of the same numbers. */
 const encode: Call = ([text, encoding], machine) => {
   if (typeof text !== "string" || (encoding !== "latin1" && encoding !== "latin-1"))
-    throw refusal(machine, "it encodes text in another way than latin1");
+    throw refusal(machine, "it encodes text in another encoding than latin1");
   spend(machine, "bytes", text.length);
   return new Uint8Array(Buffer.from(text, "latin1"));
 };
@@ -46,14 +46,14 @@ const encode: Call = ([text, encoding], machine) => {
 /** Bytes from nothing. Bytes of a given length, which a number asks for, are refused. */
 const bytes: Call = ([content], machine) => {
   if (content === undefined) return new Uint8Array();
-  if (!(content instanceof Uint8Array)) throw refusal(machine, "bytes are made of something else than bytes");
+  if (!(content instanceof Uint8Array)) throw refusal(machine, "bytes are made from something other than bytes");
   return content;
 };
 
 /** A file name, as text. */
 const path: Call = (parts, machine) => {
   if (!parts.every((part) => typeof part === "string"))
-    throw refusal(machine, "a path is made of something else than text");
+    throw refusal(machine, "a path is made from something other than text");
   spend(
     machine,
     "bytes",
@@ -63,7 +63,7 @@ const path: Call = (parts, machine) => {
 };
 
 const sizes: Call = ([content], machine) => {
-  if (!isTuple(content)) throw refusal(machine, "a size is made of something else than a tuple");
+  if (!isTuple(content)) throw refusal(machine, "a size is made from something other than a tuple");
   return content;
 };
 

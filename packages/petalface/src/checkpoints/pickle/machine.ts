@@ -129,7 +129,7 @@ export function newList(machine: Machine, items: PickleValue[]): PickleValue[] {
 /** Adds keys and values, given in turn. Keys are what Python can hash: no dictionaries or lists. */
 export function setItems(machine: Machine, target: PickleValue, items: readonly PickleValue[]): void {
   if (!(target instanceof Map)) throw refusal(machine, `entries are put into ${describe(target)}, no dictionary`);
-  if (items.length % 2 !== 0) throw refusal(machine, "a dictionary has a key without value");
+  if (items.length % 2 !== 0) throw refusal(machine, "a dictionary has a key without a value");
   spend(machine, "operations", items.length);
   for (let at = 0; at < items.length; at += 2) {
     const key = items[at] as PickleValue;
@@ -166,7 +166,7 @@ export function build(machine: Machine): void {
   if (target instanceof Map) {
     // A state dict carries `_metadata` (versions of its layers) as an attribute, which is of no use here.
     if (!machine.namespaces.has(target)) return;
-    if (!(state instanceof Map)) throw refusal(machine, "the attributes of an object are no dictionary");
+    if (!(state instanceof Map)) throw refusal(machine, "the attributes of an object are not a dictionary");
     spend(machine, "operations", state.size);
     for (const [key, value] of [...state]) target.set(key, value);
     return;

@@ -23,7 +23,7 @@ import type { PickleValue } from "./values.ts";
 export type Operation = (machine: Machine) => void;
 
 const utf8 = new TextDecoder("utf-8", { fatal: true });
-/** Integers of more bytes are no sizes, steps or seeds. */
+/** Integers of more bytes are not sizes, steps or seeds. */
 const LONGEST_INTEGER = 1024;
 
 /** Text of a pickle: UTF-8 as Python writes it. Unpaired surrogates, which Python accepts, are refused. */
@@ -132,7 +132,7 @@ function object(machine: Machine): void {
 
 function stackGlobal(machine: Machine): void {
   const [name, module] = [pop(machine), pop(machine)];
-  if (typeof name !== "string" || typeof module !== "string") throw refusal(machine, "a name of code is no text");
+  if (typeof name !== "string" || typeof module !== "string") throw refusal(machine, "a name of code is not text");
   push(machine, global(machine, module, name));
 }
 

@@ -2,7 +2,7 @@ import type { Dtype, Quantizer } from "../types.ts";
 
 /**
  * What a pickle can become here: plain data, never an instance of a named class. A list is an array, a tuple a frozen array, a
- * dictionary a Map. Python 2 text that is no UTF-8 stays bytes.
+ * dictionary a Map. Python 2 text that is not UTF-8 stays bytes.
  */
 export type PickleValue =
   | null

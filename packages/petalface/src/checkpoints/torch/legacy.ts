@@ -109,7 +109,7 @@ function parseHead(bytes: Uint8Array, path: string): Head {
   };
   if (next() !== MAGIC)
     throw new PetalfaceError(
-      `${path}: a pickle, but no checkpoint that torch.save wrote (its magic number is missing)`,
+      `${path}: a pickle, but not a checkpoint that torch.save wrote (its magic number is missing)`,
     );
   const protocol = next();
   if (protocol !== PROTOCOL)

@@ -35,7 +35,7 @@ const storageModules: ReadonlySet<string> = new Set(["torch", "torch.cuda", "tor
  * (key of the view, first element, elements) for a storage that is a piece of another one. The device is of no use here.
  */
 export function storageOf(id: PickleValue, machine: Machine): PickleStorage {
-  if (!isTuple(id) || id[0] !== "storage") throw refusal(machine, "it refers to something that is no storage");
+  if (!isTuple(id) || id[0] !== "storage") throw refusal(machine, "it refers to something that is not a storage");
   const [, type, key, , count, view] = id;
   if (type === undefined || !isObject(type) || type.kind !== "global") throw refusal(machine, "a storage has no type");
   if (!storageModules.has(type.module) || !storageTypes.has(type.name))
@@ -125,7 +125,7 @@ export function callTorch(
     case "_rebuild_parameter_with_state": {
       const [value] = args;
       if (value === undefined || !isObject(value) || value.kind !== "tensor")
-        throw refusal(machine, "a parameter is made of something else than a tensor");
+        throw refusal(machine, "a parameter is made from something other than a tensor");
       return value;
     }
     default:

@@ -44,7 +44,7 @@ export async function cachedIndex(
   if (kept !== undefined && unchanged(kept.stamps) && sameFiles(root, kept.index)) return kept.index;
   const started = Date.now();
   const { index, stamps } = await scan();
-  // Keeping a list only saves time: a full disk or a read-only home is no reason to fail.
+  // Keeping a list only saves time: a full disk or a read-only home is not a reason to fail.
   if (mayKeep(options, index.person.length, stamps, started))
     await writeIndex(folder, key, index, stamps).catch(() => {});
   return index;

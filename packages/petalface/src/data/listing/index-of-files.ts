@@ -23,7 +23,7 @@ export interface FileIndex {
   readonly quality?: Float32Array | undefined;
   /** SHA-256 over path, person and size of every file, hex. */
   readonly fingerprint: string;
-  /** Files that were left out because they are no images. */
+  /** Files that were left out because they are not images. */
   readonly skipped: number;
   /** Absolute paths of entries that are called like an image and cannot be opened; they may come back unnoticed otherwise. */
   readonly lost: Names;
@@ -108,7 +108,7 @@ export function sizeOf(path: string): number | string {
     return stats.isDirectory() ? "it is a folder" : "it is not a file";
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException;
-    // Node cannot say a name that is no UTF-8; what it gives instead names nothing.
+    // Node cannot say a name that is not UTF-8; what it gives instead names nothing.
     if (code === "ENOENT" && path.includes("\ufffd")) return "its name is not valid UTF-8; rename it";
     return reasons[code ?? ""] ?? String(code ?? cause);
   }

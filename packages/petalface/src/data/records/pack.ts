@@ -16,7 +16,7 @@ import { encodeRecord } from "./write.ts";
 
 /** How a set is packed. */
 export interface PackOptions {
-  /** Encodes a face as PNG that is no JPEG or PNG: drawn ones, and formats that OpenCV may not read. */
+  /** Encodes a face as PNG that is not a JPEG or PNG: drawn ones, and formats that OpenCV may not read. */
   readonly encode: (source: ImageSource) => Promise<Uint8Array>;
   readonly onProgress?: ((done: number) => void) | undefined;
   readonly signal?: AbortSignal | undefined;

@@ -39,7 +39,7 @@ export async function unpackRecords(
       signal?.throwIfAborted();
       const { id, person, source } = data.at(at);
       if (source.kind !== "record" && source.kind !== "bytes")
-        throw new PetalfaceError(`${printPath(data.spec)} is no record file (.rec) or verification list (.bin)`);
+        throw new PetalfaceError(`${printPath(data.spec)} is not a record file (.rec) or verification list (.bin)`);
       tally.tried(1);
       try {
         const bytes = store.read(source);

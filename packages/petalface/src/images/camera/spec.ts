@@ -64,7 +64,7 @@ function parseStage(part: string): StageRange | string {
   const match = item.exec(part);
   const name = match?.[1] ?? "";
   if (match === null || !isStage(name))
-    return `"${part}" is no stage; write NAME=VALUE or NAME=LOW-HIGH with a name of ${Object.keys(stageRules).join(", ")}`;
+    return `"${part}" is not a stage; write NAME=VALUE or NAME=LOW-HIGH with a name of ${Object.keys(stageRules).join(", ")}`;
   const { least, most, whole, unit } = stageRules[name];
   const low = Number(match[2]);
   const high = Number(match[3] ?? match[2]);

@@ -62,7 +62,7 @@ export async function readBrisqueWeights(model: string, range: string): Promise<
   if (limits.some((low, i) => i < features && !(low < (limits[i + features] as number))))
     fail(range, "has a least value that is not below the largest");
   const all = [...support.flat(), ...alpha, ...limits];
-  if (!all.every(Number.isFinite)) fail(model, "holds something that is no number");
+  if (!all.every(Number.isFinite)) fail(model, "holds something that is not a number");
   const tensor = (values: readonly number[], ...dims: number[]): QualityTensor => ({
     dims,
     data: Float32Array.from(values),

@@ -24,7 +24,7 @@ export const optionRules: readonly OptionRule[] = [
       : undefined,
   ({ quality, calibration, sharpShare }) =>
     isGiven(quality) && calibration === "paper" && sharpShare < 1
-      ? "--quality external has no score for faces that training degrades, and --calibration paper none to take its place; give --sharp-share 1, or --alpha-range"
+      ? "--quality external has no score for faces that training degrades, and --calibration paper has no default for it; give --sharp-share 1, or --alpha-range"
       : undefined,
   ({ gate, rank }) =>
     rank % gateParts(gate) === 0 ? undefined : `--gate ${gate} halves the rank; --rank ${rank} is odd`,
@@ -49,6 +49,6 @@ export const optionRules: readonly OptionRule[] = [
       : undefined,
   ({ variants, batchNorm }) =>
     variants > 0 && batchNorm === "train"
-      ? "--variants keeps what frozen layers make of a face, and with --batch-norm train that changes with its batch"
+      ? "--variants keeps the output of frozen layers for each face, but with --batch-norm train it depends on the batch"
       : undefined,
 ];

@@ -58,7 +58,7 @@ const adapter = {
     "--drop-path <share>",
     [0, mostDropped],
     0,
-    "share of the images for which a step leaves out the last residual branch; earlier ones less",
+    "share of the images for which a step leaves out the last residual branch; earlier branches less often",
     { reference: 0.05, vit: 0.1, iresnet: 0 },
   ),
   featureDropout: number(
@@ -86,7 +86,7 @@ const adapter = {
   ungated: text(
     "--ungated <pattern>",
     "",
-    "those among --sites whose adapter has no gate; they have the rank of one part",
+    "layers among --sites whose adapter has no gate; they have the rank of one part",
     { reference: "head", iresnet: "" },
   ),
   /** What the adapters start from ({@link initialTheta}). */
@@ -99,7 +99,7 @@ const adapter = {
     "--batch-norm <form>",
     ["frozen", "train"],
     "frozen",
-    "whether batch normalisations stay as they are or train",
+    "whether batch normalisations stay frozen or train",
     { reference: "train" },
   ),
 } as const;
@@ -170,14 +170,14 @@ const loss = {
     "--loss-momentum <share>",
     [0, 1],
     0.01,
-    "AdaFace, CurricularFace: share of a batch in the running statistics",
+    "AdaFace, CurricularFace: weight of a batch in the running statistics",
   ),
   /** Partial FC (An et al., CVPR 2022). */
   classesPerStep: whole(
     "--classes-per-step <n>",
     [2, 1e6],
     4096,
-    "class centres in a step; with more people the others wait (Partial FC)",
+    "class centres in a step; with more people a part is sampled (Partial FC)",
     { reference: 1e6 },
   ),
   centreFaces: whole(
@@ -190,7 +190,7 @@ const loss = {
 } as const;
 
 const optimiser = {
-  optimizer: choice("--optimizer <name>", optimizerNames, "adamw", "how gradients become steps"),
+  optimizer: choice("--optimizer <name>", optimizerNames, "adamw", "optimiser"),
   learningRate: number("--lr <x>", [0, 10], 4e-3, "peak learning rate; --resume may change it", {
     reference: 5e-4,
     main: true,
@@ -213,14 +213,14 @@ const optimiser = {
     "--first-step <rate>",
     ["warm", "full"],
     "warm",
-    "whether the first step has a rate of the warm-up or the peak rate",
+    "whether the first step has the warm-up's rate or the peak rate",
     { reference: "full" },
   ),
   decay: choice(
     "--decay <name>",
     ["cosine", "polynomial", "none"],
     "cosine",
-    "how the learning rate falls to 0, or none",
+    "how the learning rate falls to 0; none: it stays",
     {
       paper: "polynomial",
       reference: "polynomial",
@@ -255,14 +255,14 @@ const data = {
     "--variants <n>",
     [0, 10_000],
     0,
-    "different draws of each face, whose frozen first layers are computed once; 0: new draws every epoch",
+    "random draws of each face; the frozen first layers are computed once for each; 0: new draws every epoch",
   ),
   /** The faces left over are not used in that epoch. */
   dropLast: toggle("--drop-last", false, "end an epoch with its last whole batch", { reference: true }),
 } as const;
 
 const run = {
-  preset: choice("--preset <name>", presetNames, "petal", "a set of options; any of them can still be given", {
+  preset: choice("--preset <name>", presetNames, "petal", "a set of options; any given option overrides it", {
     paper: "paper",
     reference: "reference",
     main: true,
@@ -282,12 +282,17 @@ const run = {
     "--base <numbers>",
     ["float32", "int8"],
     "float32",
-    "numbers of the frozen weights while training; int8 is faster and 1 to 2 % off",
+    "number format of the frozen weights in training; int8 is faster, with 1 to 2 % error",
   ),
   seed: whole("--seed <n>", [0, Number.MAX_SAFE_INTEGER], 0, "seed of every random choice"),
   /** Without a validation protocol nothing is measured. */
   validateEvery: whole("--val-every <n>", [0, 1e9], 0, "steps between two validations; 0: once an epoch"),
-  patience: whole("--patience <n>", [0, 1e6], 0, "validations without a better one after which to stop; 0: never stop"),
+  patience: whole(
+    "--patience <n>",
+    [0, 1e6],
+    0,
+    "stop after this many validations without a better one; 0: never stop",
+  ),
   /** They never take more than a twentieth of the time. */
   checkpointSeconds: number(
     "--checkpoint-seconds <x>",

@@ -141,7 +141,7 @@ async function proveRows(
       for (let i = 0; i < length; i++)
         if (!Object.is(one[row * length + i], other[to + i]))
           throw new PetalfaceError(
-            "the frozen layers give an image other bits at another place in the batch, so that nothing can be kept of them; train without --variants",
+            "the output of the frozen layers depends on an image's place in the batch, so it cannot be kept; train without --variants",
           );
     }
   });

@@ -72,18 +72,20 @@ export function adaptCommand(program: Command, context: CliContext): void {
         .choices(alignedChoices)
         .default("auto"),
     )
-    .option("--val <protocol>", "validate now and then, keep the best adapter: pairs file, drawn[:...], or faces")
-    .option("--val-data <data>", "the faces that --val names")
+    .option("--val <protocol>", "validate regularly and keep the best adapter: pairs file, drawn[:...], or faces")
+    .option("--val-data <data>", "the faces of the pairs that --val names")
     .option("--val-pixels <list>", "low resolutions to validate at (default 16)", numberList)
     .option("--out <run>", "folder of the new run")
     .option("--resume <run>", "continue an interrupted run, or train it longer with --epochs");
   withTrainingOptions(command)
     .option(
       "--prefix-cache <size|off>",
-      "with --variants: most that is kept of frozen layers on disk, such as 500M (default 4G)",
+      "with --variants: disk space for the kept output of frozen layers, such as 500M (default 4G)",
       byteSize,
     )
-    .addOption(new Option("--provider <name>", "where to compute").choices(providerNames).default("auto"))
+    .addOption(
+      new Option("--provider <name>", "execution provider that computes").choices(providerNames).default("auto"),
+    )
     .option("--threads <n>", "threads of the engine (default: all cores)", numeric)
     .action((flags: Flags) => {
       if (flags.resume !== undefined) refuseChanges(command);
@@ -147,9 +149,7 @@ async function run(flags: Flags, choices: TrainingChoices, context: CliContext):
       const found = record.data.set && printSet(record.data.set);
       if (found !== undefined && first === 0) context.note(`the training set: ${found}`);
       if (record.validation?.fingerprint.endsWith(record.data.fingerprint))
-        context.note(
-          "the validation faces are the training faces: the best adapter is then the one that knows them best",
-        );
+        context.note("warning: validation uses training faces, so the chosen adapter may be overfitted");
       const done = first * record.options.batch;
       progress = context.progress("training", record.steps * record.options.batch, "images", done);
       progress.update(done);

@@ -42,7 +42,7 @@ export async function trainingFaces(photos: TrainingPhotos, context: CliContext)
   if (are || !names.every(mayBeginWith)) return data;
   if (photos.external)
     throw new PetalfaceError(
-      `${printPath(train)} holds photos, not aligned faces (${reason}), and --quality external takes scores of the faces: align them first (petalface align), and write a manifest with the column quality; --aligned yes takes them as they are`,
+      `${printPath(train)} holds photos, not aligned faces (${reason}), and --quality external needs scores of aligned faces: align them first (petalface align), and write a manifest with the column quality; --aligned yes uses them as they are`,
     );
   const folder = join(out, "aligned");
   context.note(

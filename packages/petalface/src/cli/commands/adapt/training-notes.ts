@@ -18,17 +18,17 @@ export function startNotes(
   if (flags.epochs !== undefined) return [];
   const seen = run.steps * batch;
   const { table, long } = imagesOfReadme;
-  const readme = `the README's tables are of ${count(table)}, its long run of ${count(long)}`;
+  const readme = `the README's table uses ${count(table)}, its long run ${count(long)}`;
   const enough = Math.ceil(table / run.data.images);
-  const more = seen < table ? `; --epochs ${enough} shows as many` : "";
-  return [`${epochs} epochs unless given: ${count(seen)} images seen; ${readme}${more}`];
+  const more = seen < table ? `; --epochs ${enough} gives as many` : "";
+  return [`${epochs} epochs by default: ${count(seen)} training images; ${readme}${more}`];
 }
 
 function longerNote({ steps }: RunRecord, change: NonNullable<RunRecord["changes"]>[number]): string {
   const trained = `the run continues from step ${change.step} to ${steps}`;
   return change.asPlanned === true
-    ? `${trained}, exactly as if it had been planned so`
-    : `${trained}; a run planned so would have had other learning rates (or validations) until here, so it is not the same`;
+    ? `${trained}, exactly as if the run had been planned this way`
+    : `${trained}; a run planned this way would have used other learning rates (or validations) before, so the result differs`;
 }
 
 /** Lines for people after the last step: whether more training may help. */
@@ -36,6 +36,6 @@ export function endNotes(folder: string, run: RunRecord): string[] {
   const { result } = run;
   if (result === undefined || result.steps === 0 || result.best.step !== result.steps) return [];
   return [
-    `validation was still rising at the end: the last measurement is the best one; train longer with petalface adapt --resume ${folder} --epochs ${2 * run.options.epochs}`,
+    `validation was still improving at the end: the last value is the best one; train longer with petalface adapt --resume ${folder} --epochs ${2 * run.options.epochs}`,
   ];
 }

@@ -22,7 +22,7 @@ const measureOf = ({ pixels }: ValidationRequest): string =>
 export const openPairsValidator: OpenValidator = async (request, backbone, session) => {
   const named = request.data !== undefined;
   if (!named && /^drawn(:|$)/.test(request.protocol))
-    throw new PetalfaceError(`--val ${request.protocol} draws pairs; say from which faces with --val-data`, {
+    throw new PetalfaceError(`--val ${request.protocol} draws pairs; give the faces to draw from with --val-data`, {
       exitCode: 2,
     });
   const data = await openData(request.data ?? request.protocol);

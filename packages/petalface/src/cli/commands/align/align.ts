@@ -62,7 +62,7 @@ export async function openAlignInput(spec: string, context: Pick<CliContext, "si
   return { spec, sources: [sourceOfFile(spec)], count: 1, videos, firstVideo: videos === 1 ? spec : undefined };
 }
 
-/** The files of a set of faces. Throws PetalfaceError where its faces are no files. */
+/** The files of a set of faces. Throws PetalfaceError where its faces are not files. */
 export function inputOfData(data: FaceData): AlignInput {
   if (data.length > 0 && data.at(0).source.kind !== "file")
     throw new PetalfaceError(`${data.spec} holds no photos that could be aligned`, { exitCode: 2 });
@@ -106,7 +106,7 @@ export async function alignInto(
       noFfmpeg(printPath(input.firstVideo === input.spec ? input.spec : join(input.spec, input.firstVideo))),
     );
   const left = choices.videos ? 0 : input.videos;
-  if (left === input.count) throw new PetalfaceError(`${printPath(input.spec)} holds nothing but videos`);
+  if (left === input.count) throw new PetalfaceError(`${printPath(input.spec)} holds only videos`);
   const detector = await resolveDetector(choices.detector);
   const landmarks = choices.landmarks === "own" ? undefined : await resolveDetector(choices.landmarks);
   const { size, format, all, rule, threshold, framesPerSecond } = choices;

@@ -26,7 +26,7 @@ interface Flags {
 export function alignCommand(program: Command, context: CliContext): void {
   const command = program
     .command("align")
-    .description("find faces in photos and videos and put them on the ArcFace template; no photo is dropped")
+    .description("detect faces in photos and videos and align them to the ArcFace template; no photo is dropped")
     .argument("<in>", "folder (of folders), photo, video, or manifest")
     .requiredOption("--out <folder>", "folder for the crops and manifest.jsonl; an interrupted run continues")
     .option(
@@ -35,25 +35,33 @@ export function alignCommand(program: Command, context: CliContext): void {
       parseInteger("--size", 16, 1024),
       alignDefaults.size,
     )
-    .option("--all", "every face of a photo, not only the one it is of", alignDefaults.all)
-    .addOption(new Option("--face <rule>", "which face a photo is of").choices(faceRules).default(alignDefaults.rule))
+    .option("--all", "every face of a photo, not only the main one", alignDefaults.all)
+    .addOption(
+      new Option("--face <rule>", "which face of a photo is the main one")
+        .choices(faceRules)
+        .default(alignDefaults.rule),
+    )
     .option(
       "--detector <file|name>",
-      "SCRFD, YuNet, RetinaFace or UltraFace as ONNX; which it is is seen from its outputs",
+      "SCRFD, YuNet, RetinaFace or UltraFace as ONNX; its outputs show the kind",
       alignDefaults.detector,
     )
     .option(
       "--landmarks <file|name|own>",
-      "network for 68 landmarks that makes the points exact; own: the detector's points",
+      "network for 68 landmarks that refines the points; own: the detector's points",
       alignDefaults.landmarks,
     )
-    .option("--threshold <score>", "score from which on a box counts as a face; the detector's usual one", numeric)
+    .option(
+      "--threshold <score>",
+      "lowest score of a box that counts as a face; by default the detector's usual one",
+      numeric,
+    )
     .addOption(new Option("--format <name>", "format of the crops").choices(cropFormats).default(alignDefaults.format))
-    .option("--fps <n>", "frames a second that are taken of videos", numeric, alignDefaults.framesPerSecond)
-    .option("--no-videos", "leave videos out")
+    .option("--fps <n>", "frames a second to take from videos", numeric, alignDefaults.framesPerSecond)
+    .option("--no-videos", "skip videos")
     .option(
       "--threads <n>",
-      "photos aligned at once; one for each core unless given",
+      "photos aligned at the same time; by default one for each core",
       parseInteger("--threads", 1, 1024),
       availableParallelism(),
     )
@@ -75,7 +83,7 @@ async function run(spec: string, flags: Flags, context: CliContext): Promise<voi
   const choices: AlignChoices = { ...rest, size, all, rule, threshold, framesPerSecond };
   const summary = await alignInto(await openAlignInput(spec, context), out, choices, context);
   if (summary.crops === 0)
-    throw new PetalfaceError(`nothing of ${spec} could be read: ${summary.unreadable.first.join("; ")}`);
+    throw new PetalfaceError(`no file of ${spec} could be read: ${summary.unreadable.first.join("; ")}`);
   context.result(
     { input: spec, out, ...summary },
     [...describeAlignment(summary), `manifest: ${summary.manifest}`].join("\n"),

@@ -65,7 +65,7 @@ function describe({ name, against, comparison }: NamedComparison): string {
 function compareAll([first, ...others]: readonly Method[], flags: Flags): NamedComparison[] {
   if (first === undefined || others.length === 0)
     throw new PetalfaceError(
-      "two results are needed to compare; runs that differ in their seed alone are one method (--no-seeds takes them apart)",
+      "two results are needed to compare; runs that differ only in their seed are one method (--no-seeds separates them)",
       { exitCode: 2 },
     );
   const comparisons = correctForMany(others.map((other) => compareMethods(first.runs, other.runs, flags)));
@@ -101,7 +101,7 @@ async function run(places: readonly string[], flags: Flags, context: CliContext)
   const text = [
     printTable(results, { kinds: allKinds.filter((kind) => kind !== "auc" && kind !== "eer") }),
     ...comparisons.map(describe),
-    "PEOPLE: how many people make a difference of that size significant",
+    "PEOPLE: number of people needed to make a difference of that size significant",
     `p values are corrected for the ${comparisons.reduce((sum, { comparison }) => sum + comparison.differences.length, 0)} differences above (Holm)`,
   ].join("\n\n");
   const pasted = (format: "csv" | "md" | "latex"): string =>
@@ -114,17 +114,12 @@ async function run(places: readonly string[], flags: Flags, context: CliContext)
 /** `petalface compare`: which is better, by how much, how sure. */
 export function compareCommand(program: Command, context: CliContext): void {
   const command = withFormatOption(program.command("compare"))
-    .description(
-      "say which result is better, by how much, and how sure that is; the first is what the others are held against",
-    )
-    .argument(
-      "<runs...>",
-      "runs that were evaluated, or result files; one run alone: its frozen against its adapted model",
-    )
+    .description("compare results: which is better, by how much, and how certain that is; the first is the reference")
+    .argument("<runs...>", "evaluated runs, or result files; for one run, its frozen model against its adapted model")
     .option("--resamples <n>", "resamples of the bootstrap over people", parseInteger("--resamples", 1, 1_000_000))
     .option("--seed <n>", "seed of the bootstrap", parseInteger("--seed", 0, 2 ** 31))
-    .option("--no-seeds", "take runs that differ in their training seed alone for methods of their own")
-    .option("--report <file>", "write an HTML page of all of them")
+    .option("--no-seeds", "treat runs that differ only in their training seed as separate methods")
+    .option("--report <file>", "write an HTML page with all results")
     .action((places: string[], flags: Flags) => run(places, flags, context));
   withExamples(
     command,

@@ -56,7 +56,7 @@ async function unpack(spec: string, { out }: { readonly out: string }, context: 
 
 /** `petalface data pack|unpack`: between folders of photos and MXNet's record files. */
 export function dataCommand(program: Command, context: CliContext): void {
-  const command = program.command("data").description("turn sets of faces into MXNet's record files and back");
+  const command = program.command("data").description("convert sets of faces to MXNet's record files and back");
   const packing = command
     .command("pack")
     .description(
@@ -80,7 +80,7 @@ export function dataCommand(program: Command, context: CliContext): void {
     .command("unpack")
     .description("write each image of a record file (.rec) or verification list (.bin) as a file, bytes unchanged")
     .argument("<data>", "record file, or verification list")
-    .requiredOption("--out <folder>", "new folder; one folder a person in it")
+    .requiredOption("--out <folder>", "new folder, with one folder for each person")
     .action((spec: string, flags: { readonly out: string }) => unpack(spec, flags, context));
   withExamples(unpacking, "data unpack train.rec --out faces");
   withExamples(command, "data pack faces --out train.rec", "data unpack train.rec --out faces");

@@ -131,14 +131,14 @@ async function run(
 export function degradeCommand(program: Command, context: CliContext): void {
   const command = program
     .command("degrade")
-    .description("write a copy of a set of aligned faces as a bad camera would have seen it, as PNG files")
+    .description("write a degraded copy of a set of aligned faces, as from a bad camera, as PNG files")
     .argument("<in>", "folder, manifest, .rec, .bin, or synthetic[:people=N,images=M,seed=S]")
-    .argument("[out]", "new folder for the copies; may be left out with --sheet")
+    .argument("[out]", "new folder for the copies; optional with --sheet")
     .requiredOption(
       "--to <spec>",
-      "lr:PIXELS (shrunk and enlarged back), or stages with ranges such as down=8-24:any,noise=0-10,jpeg=20-80 (docs/degradation.md)",
+      "lr:PIXELS (reduced and enlarged again), or stages with ranges such as down=8-24:any,noise=0-10,jpeg=20-80 (docs/degradation.md)",
     )
-    .option("--sheet <file>", "also draw some faces, each under several draws of the spec, in one PNG picture")
+    .option("--sheet <file>", "also write one PNG picture of some faces, each with several random draws of the spec")
     .option("--size <pixels>", "side of the faces written", parseInteger("--size", 8, 4096), 112)
     .action((input: string, output: string | undefined, options: DegradeOptions) =>
       run(input, output, options, context),

@@ -25,9 +25,9 @@ export function demoCommand(program: Command, context: CliContext): void {
   const command = program
     .command("demo")
     .description(
-      "adapt a small model, measure what that gained and export it; then compare other methods. Needs no data and no GPU",
+      "adapt a small model, measure the gain and export it; then compare other methods. Needs no data and no GPU",
     )
-    .option("--data <folder>", "real faces, a folder per person; synthetic people unless given")
+    .option("--data <folder>", "real faces, a folder per person; by default synthetic people")
     .option(
       "--images <n>",
       "training images that every method sees",
@@ -37,12 +37,12 @@ export function demoCommand(program: Command, context: CliContext): void {
     .option("--people <n>", "synthetic people to measure on", parseInteger("--people", 30, 1e6), demoSize.people)
     .option(
       "--minutes <n>",
-      "other methods are compared while they fit into this time; petal is always done",
+      "other methods are compared if they fit into this time; petal always runs",
       parseInteger("--minutes", 0, 1e6),
       demoMinutes,
     )
-    .option("--all", "compare all methods, however long it takes")
-    .option("--out <folder>", "where runs, report and model go", "demo-out")
+    .option("--all", "compare all methods, without a time limit")
+    .option("--out <folder>", "folder for runs, report and model", "demo-out")
     .action((flags: Flags) => run(flags, context));
   withExamples(command, "demo", "demo --all", "demo --data faces/ --out my-demo");
 }
@@ -58,7 +58,7 @@ async function run({ data, out, minutes, all, ...size }: Flags, context: CliCont
         await writeDemoReport(report, main);
         context.print(mainSummary(main, report));
         if (deadline.fits(main.methodSeconds))
-          context.note("the result above is written; what follows compares other methods, and Ctrl-C ends that");
+          context.note("the result above is saved; the next steps compare other methods, and Ctrl-C stops them");
       },
     },
     context,

@@ -48,7 +48,7 @@ export async function prepareDemoFolder(out: string, context: CliContext): Promi
 
 const notOurs = (out: string, name: string): PetalfaceError =>
   new PetalfaceError(
-    `${printPath(out)} holds ${JSON.stringify(name)}, which is not from a demo; give an empty or new folder with --out`,
+    `${printPath(out)} holds ${JSON.stringify(name)}, which is not part of a demo; give an empty or new folder with --out`,
   );
 
 async function requireRun(out: string, name: string): Promise<void> {

@@ -34,13 +34,13 @@ export interface DemoMethod {
 /** The main job: trained, measured, reported and exported before anything is compared with it. */
 export const mainMethod: DemoMethod = {
   name: "petal",
-  about: "adapter that closes on sharp faces, distillation",
+  about: "adapter that is off on sharp faces, distillation",
   options: { preset: "petal" },
 };
 
 /** What it is compared with, in this order: the same layers, images and seed. */
 export const otherMethods: readonly DemoMethod[] = [
-  { name: "lora", about: "one low-rank adapter, always on", options: { preset: "petal", gate: "single" } },
+  { name: "lora", about: "one low-rank adapter, always active", options: { preset: "petal", gate: "single" } },
   { name: "paper", about: "twin adapters, CosFace", options: { preset: "paper" } },
   { name: "full", about: "every weight trained", options: { preset: "petal", method: "full" } },
 ];

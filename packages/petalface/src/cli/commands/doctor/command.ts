@@ -7,7 +7,7 @@ import { plainTable } from "../../table.ts";
 export function doctorCommand(program: Command, context: CliContext): void {
   const command = program
     .command("doctor")
-    .description("check that this machine has what petalface needs; exits with 1 if it has not")
+    .description("check that this machine has everything that petalface needs; exit code 1 if not")
     .action(async () => {
       const { diagnose } = await import("./diagnosis.ts");
       const findings = await diagnose();

@@ -46,8 +46,8 @@ async function runtime(): Promise<Finding[]> {
 /** What becomes of onnxruntime's telemetry. On Windows it writes trace events, and the system decides what is sent. */
 function telemetryOf(wanted: boolean): string {
   if (wanted) return "onnxruntime's is on: PETALFACE_ORT_TELEMETRY=1";
-  if (process.platform === "win32") return "none of ours; Windows' settings decide on onnxruntime's trace events";
-  return "none; onnxruntime's is switched off (docs/privacy.md)";
+  if (process.platform === "win32") return "petalface has none; Windows' settings control onnxruntime's trace events";
+  return "none; onnxruntime's telemetry is switched off (docs/privacy.md)";
 }
 
 /** Tries a provider in a process of its own: a broken driver may print, crash or hang. */
@@ -70,7 +70,7 @@ async function processor(): Promise<Finding[]> {
   try {
     const { instructionSets, signedBytesOverflow } = await import("../../../runtime/index.ts");
     const [sets, overflow] = [await instructionSets(), await signedBytesOverflow()];
-    const detail = sets === undefined ? "the system does not say" : sets.join(", ") || "none for fast products";
+    const detail = sets === undefined ? "the system does not report it" : sets.join(", ") || "none for fast products";
     return [{ name: "processor", state: "ok", detail }, bytesFinding(overflow)];
   } catch (error) {
     // `provider cpu` says what to do about it.
@@ -82,8 +82,8 @@ async function processor(): Promise<Finding[]> {
 function bytesFinding(overflow: boolean): Finding {
   const name = "8-bit";
   if (!overflow) return { name, state: "ok", detail: "products of signed bytes are exact" };
-  const detail = "signed bytes overflow (no VNNI); those of petalface fit";
-  return { name, state: "missing", detail, todo: "docs/speed.md has what others' models need" };
+  const detail = "signed bytes overflow (no VNNI); petalface's own bytes do not";
+  return { name, state: "missing", detail, todo: "docs/speed.md explains what models of other programs need" };
 }
 
 async function images(): Promise<Finding> {
@@ -115,7 +115,7 @@ async function cache(folder: string): Promise<Finding[]> {
   try {
     await proveWritable(folder);
   } catch (error) {
-    const todo = "set PETALFACE_CACHE to a folder that can be written";
+    const todo = "set PETALFACE_CACHE to a writable folder";
     return [{ name: "cache", state: "missing", detail: firstLine(error), todo }];
   }
   const { bavail, bsize } = await statfs(folder);

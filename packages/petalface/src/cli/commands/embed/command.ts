@@ -93,7 +93,7 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
 /** `petalface embed`: the embeddings of a set of faces as one array. */
 export function embedCommand(program: Command, context: CliContext): void {
   const command = withDataOptions(withCacheOption(withModelOptions(program.command("embed"))))
-    .description("write the embeddings of a set of faces, and a CSV that says which row is which face")
+    .description("write the embeddings of a set of faces, and a CSV with the face of each row")
     .requiredOption("--images <data>", "folder, manifest, .rec, .bin, or synthetic[:people=N,images=M,seed=S]")
     .requiredOption("--out <file>", "a .npy or .safetensors file; rows are float32, as the network gives them")
     .action((flags: Flags) => run(flags, context));

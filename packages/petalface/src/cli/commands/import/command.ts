@@ -34,17 +34,14 @@ export function importCommand(program: Command, context: CliContext): void {
     .command("import")
     .description("convert a PyTorch or safetensors checkpoint of a known network")
     .argument("<checkpoint>", "a file of torch.save or safetensors, or a Hugging Face folder")
-    .requiredOption(
-      "--arch <spec>",
-      "NAME[:key=value,...] of the network, or auto where the tensors' shapes determine it",
-    )
+    .requiredOption("--arch <spec>", "NAME[:key=value,...] of the network, or auto if the tensors' shapes determine it")
     .requiredOption("--out <file>", "the .onnx file to write")
-    .option("--adapter-out <folder>", "where an adapter in the checkpoint goes")
+    .option("--adapter-out <folder>", "folder for an adapter in the checkpoint")
     .option(
       "--normalize <mean,scale>",
-      "how pixels become the input, (x - mean) * scale, if not as the network's authors do",
+      "normalisation of the input, (x - mean) * scale; by default that of the network's authors",
     )
-    .addOption(new Option("--quality <name>", "what judges alpha of the adapter").choices(measureNames))
+    .addOption(new Option("--quality <name>", "quality measure for the adapter's alpha").choices(measureNames))
     .option("--alpha-range <low,high>", "scores at which alpha is 0 and 1", numberList)
     .option("--alpha-threshold <score>", "score at which the released code's alpha is 0.5, not clamped", numeric)
     .action((checkpoint: string, flags: Flags) => run(checkpoint, flags, context));
@@ -76,7 +73,7 @@ async function run(path: string, flags: Flags, context: CliContext): Promise<voi
   if (given === undefined) {
     notes.unshift(`the shapes are those of ${printArchitecture(spec.architecture)}`);
     if (spec.architecture.family === "ir")
-      notes.push("faces go in as RGB; weights of AdaFace's own release want --arch adaface_ir_50 or the like");
+      notes.push("the input is RGB; weights of AdaFace's own release need --arch adaface_ir_50 or similar");
   }
   if (adapter !== undefined && flags.adapterOut === undefined)
     notes.push("the checkpoint holds an adapter, which is left out; --adapter-out FOLDER keeps it");
@@ -140,7 +137,7 @@ function calibrationOf({ quality, alphaRange, alphaThreshold }: Flags): Calibrat
   if (alphaRange === undefined && alphaThreshold === undefined)
     return quality === undefined
       ? { kind: "given", measure: "given" }
-      : fail("--quality alone does not say where alpha lies; add --alpha-threshold or --alpha-range");
+      : fail("--quality alone does not define alpha; add --alpha-threshold or --alpha-range");
   if (quality === undefined) return fail("--alpha-range and --alpha-threshold need --quality");
   if (alphaRange !== undefined && alphaThreshold !== undefined)
     return fail("--alpha-range and --alpha-threshold exclude each other");

@@ -16,22 +16,22 @@ const checkFeeding: typeof checkPreprocessing = async (...args) =>
 export function inspectCommand(program: Command, context: CliContext): void {
   const command = withModelChoices(program.command("inspect"))
     .description(
-      "say what a model, checkpoint, run, adapter, data set or result is; of a model, which layers can be adapted",
+      "describe a model, checkpoint, run, adapter, data set or result; of a model, list the layers that can be adapted",
     )
     .argument("<thing>", "file, folder, model name, synthetic[:people=N,images=M,seed=S], or presets")
     .addOption(
-      new Option("--provider <name>", "also say which of a model's nodes run there").choices(
+      new Option("--provider <name>", "also list which nodes of a model run there").choices(
         providerNames.filter((name) => name !== "auto"),
       ),
     )
-    .option("--check", "look at every picture of a data set; small sets are looked at anyway")
-    .option("--no-check", "look at a few pictures only")
+    .option("--check", "check every picture of a data set; always done for small sets")
+    .option("--no-check", "check a few pictures only")
     .option(
       "--model <file|name>",
-      "find wrong names in a data set, and whether faces are fed to the model in the right way",
+      "find wrong names in a data set, and check that the model gets faces in the right form",
     )
-    .option("--against <data>", "a second data set: find pictures and people that both have")
-    .option("--report <file>", "write what was found in a data set as an HTML page with pictures")
+    .option("--against <data>", "a second data set: find pictures and people that are in both")
+    .option("--report <file>", "write the findings of a data set as an HTML page with pictures")
     .action(async (thing: string, { provider, ...flags }: AuditFlags & { provider?: Provider }) => {
       const choices = choicesOf(flags);
       const inspection = await inspect(thing, choices);

@@ -46,7 +46,7 @@ async function run(folder: string): Promise<Inspection> {
 
 function presets(): Inspection {
   const differences = presetDifferences();
-  const note = "reference is the recipe for Swin; a ViT or IResNet of petalface import is trained in its own";
+  const note = "reference is the recipe for Swin; a ViT or IResNet of petalface import has its own recipe";
   return {
     document: { kind: "presets", presets: differences },
     text: `where the presets differ:\n${printDifferences(differences)}\n${note}`,

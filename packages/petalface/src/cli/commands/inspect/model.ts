@@ -35,19 +35,19 @@ function verdict(backbone: Backbone, { sites, unfit }: SiteList, adapted: number
   if (nodes > 0) return `usable as it is, but ${quantisedAdvice(nodes)}`;
   const [first] = unfit;
   if (sites.length === 0)
-    return `usable, but no layer can carry an adapter${first ? ` (${first.op}: ${first.reason})` : ""}`;
+    return `usable, but no layer can have an adapter${first ? ` (${first.op}: ${first.reason})` : ""}`;
   const all = sites.length + unfit.length;
   if (adapted === 0)
-    return `usable; ${sites.length} of its ${all} layers can carry an adapter, none does by default: adapt with --sites all`;
+    return `usable; ${sites.length} of its ${all} layers can have an adapter, none has one by default: adapt with --sites all`;
   return `usable; ${adapted} of its ${all} layers are adapted by default`;
 }
 
 const sources = {
-  option: "as you say",
-  metadata: "as its file says",
+  option: "as given",
+  metadata: "stated in its file",
   known: "petalface knows this file",
   graph: "found in its graph",
-  assumed: "assumed, for nothing says it",
+  assumed: "assumed, because the file does not state it",
 } as const;
 
 /** How the model is fed, how that is known, and how to check it where it is not. */
@@ -57,7 +57,7 @@ function feeding({ spec, source, normalisation, path }: Backbone): string[] {
   const known = source === undefined ? "" : `; ${sources[source]}`;
   const inner =
     normalisation &&
-    `it normalises inside (${normalisation.ops.join(", ")}): ${normalisation.wants ? `pixels are to come as ${normalisation.wants}` : "which pixels it wants is not clear from that"}`;
+    `it normalises internally (${normalisation.ops.join(", ")}): ${normalisation.wants ? `it expects pixels as ${normalisation.wants}` : "the expected range of pixels is not clear from this"}`;
   return [
     `input: (x - ${triple(mean)}) * ${triple(scale)}, x from 0 to 255, ${order}${known}`,
     ...(inner ? [inner] : []),
@@ -162,7 +162,7 @@ export async function inspectModel(name: string, choices: ModelChoices): Promise
   try {
     return await recogniser(await openBackbone(name, choices));
   } catch (error) {
-    // What was asked wrongly is no finding about the model.
+    // What was asked wrongly is not a finding about the model.
     const isAbout = error instanceof Error && /^(PetalfaceError|OnnxGradError)$/.test(error.name);
     if (!isAbout || (error instanceof PetalfaceError && error.exitCode === 2)) throw error;
     // An exported model that takes alpha as an input, or any other network is still worth describing, if it can be read.

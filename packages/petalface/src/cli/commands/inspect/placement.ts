@@ -6,7 +6,7 @@ import type { Inspection } from "./inspect.ts";
 
 /**
  * An inspection of a face recogniser with what a provider makes of it: how many of its nodes ran there on a blank image, and which fell back
- * to the CPU. Throws PetalfaceError if the thing is no face recogniser or the provider does not work here.
+ * to the CPU. Throws PetalfaceError if the thing is not a face recogniser or the provider does not work here.
  */
 export async function withPlacement(
   inspection: Inspection,
@@ -15,7 +15,7 @@ export async function withPlacement(
   choices: ModelChoices,
 ): Promise<Inspection> {
   if (inspection.document.kind !== "model")
-    throw new PetalfaceError(`${model} is no face recogniser: --provider says where the nodes of one run`);
+    throw new PetalfaceError(`${model} is not a face recogniser: --provider says where the nodes of one run`);
   const { graph, input, size } = await openBackbone(model, choices);
   const image = { dtype: "float32", dims: [1, 3, size, size], data: new Float32Array(3 * size * size) } as const;
   const { placed, fallback } = await placementOf(graph, { [input]: image }, { provider });

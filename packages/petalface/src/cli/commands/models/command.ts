@@ -25,7 +25,7 @@ async function list(context: CliContext): Promise<void> {
   const text = [
     ...models.flatMap((model) => [`${model.name}: ${model.about}`, `  ${model.licence}; ${state(model)}`]),
     "",
-    "Weights of quality measures, which you fetch yourself:",
+    "Weights of quality measures, which you have to download:",
     ...quality.flatMap(({ measure, files, from, licence, usage }) => [
       `${measure}: ${files}`,
       `  from ${from}; licence: ${licence}`,

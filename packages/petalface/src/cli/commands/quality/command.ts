@@ -64,7 +64,7 @@ async function run(spec: string, flags: Flags, context: CliContext): Promise<voi
   await using _outputs = await claimOutputs([flags.report], context, { inputs: [spec, flags.model] });
   const engine = engineOf(flags);
   const data = await openFaces(spec, flags, context);
-  if (data.length === 0) throw new PetalfaceError(`${spec} holds no faces to judge`);
+  if (data.length === 0) throw new PetalfaceError(`${spec} holds no faces`);
   await using open = openResources();
   const { judges, size } = await openJudges(flags, engine);
   for (const { embedder } of judges) open.keep(embedder);
@@ -213,7 +213,7 @@ async function run(spec: string, flags: Flags, context: CliContext): Promise<voi
 export function qualityCommand(program: Command, context: CliContext): void {
   const command = withModelChoices(program.command("quality"))
     .description(
-      "judge faces: scores, histogram, with an adapter alpha; and how measures agree and bear known degradations",
+      "measure the quality of faces: scores, histogram, alpha with an adapter; compare measures, also on known degradations",
     )
     .argument("<data>", "folder, manifest, .rec, .bin, or synthetic[:people=N,images=M,seed=S]")
     .option(
@@ -221,7 +221,7 @@ export function qualityCommand(program: Command, context: CliContext): void {
       `quality measure, may be repeated: ${measureNames.join(", ")}, weights as in brisque:model=FILE,range=FILE; the adapter's, else sharpness`,
       collect,
     )
-    .option("--model <file|name>", "the face recogniser, for measures that ask it")
+    .option("--model <file|name>", "the face recogniser, for measures that use it")
     .option("--adapter <run>", "a run or adapter folder, whose calibration gives alpha")
     .option("--degraded", "also try the measures on degraded faces: low resolution, blur, noise, JPEG")
     .option("--report <file>", "write histograms and tables as one HTML page")

@@ -54,7 +54,7 @@ async function openJudge(
 ): Promise<Judge> {
   const name = measureName(spec);
   if (flags.model === undefined && name === "norm")
-    throw new PetalfaceError("--metric norm asks the face recogniser: give --model", { exitCode: 2 });
+    throw new PetalfaceError("--metric norm uses the face recogniser: give --model", { exitCode: 2 });
   const calibration = config?.calibration;
   if (calibration !== undefined && calibration.measure !== name)
     throw new PetalfaceError(

@@ -26,7 +26,7 @@ export async function checkPreprocessing(
     const findings = await comparePreprocessing({
       ...{ backbone, data, loader, session: { threads }, signal: context.signal },
       onProgress(done, total) {
-        progress ??= context.progress("trying ways to feed the model", total, "faces");
+        progress ??= context.progress("trying preprocessings", total, "faces");
         progress.update(done);
       },
     });
@@ -48,17 +48,17 @@ export function printPreprocessing(findings: PreprocessingFindings): string[] {
   const order = assumed.channels.toUpperCase();
   const heads: Record<typeof verdict, string[]> = {
     right: [
-      `preprocessing: RIGHT. ${flags(assumed)}: none of ${candidates.length} ways separates people clearly better (${of})`,
+      `preprocessing: RIGHT. ${flags(assumed)}: none of ${candidates.length} preprocessings separates people clearly better (${of})`,
       ...(tellsChannels
         ? []
-        : [`whether ${order} is right, this model does not show on these faces: it hardly sees colour`]),
+        : [`these faces do not show whether ${order} is right: the model hardly depends on colour`]),
     ],
     wrong: [
       `preprocessing: WRONG. Give ${flags(instead ?? best)}`,
       `it separates people better than ${flags(assumed)}: D' ${distance(instead ?? best)} against ${distance(assumed)} (${of})`,
-      "every command that takes this model needs it, and adapters that were trained otherwise are to be trained again",
+      "every command with this model needs these options; train adapters again that were trained without them",
     ],
-    unsure: [`preprocessing: UNSURE. ${of} do not tell; give aligned faces of a dozen people and more, two of each`],
+    unsure: [`preprocessing: UNSURE. ${of} are not enough; give aligned faces of at least a dozen people, two of each`],
   };
   const rows = candidates.map((one) => [
     one.normalize,
@@ -76,7 +76,7 @@ export function printPreprocessing(findings: PreprocessingFindings): string[] {
     ...heads[verdict],
     "",
     plainTable([["NORMALIZE", "CHANNELS", "SAME", "OTHERS", "D'", ""], ...rows], [2, 3, 4]),
-    `${pairs}; D': their distance in spreads`,
+    `${pairs}; D': their distance in units of their spread`,
     "",
   ];
 }

@@ -26,7 +26,7 @@ export function printFindings(findings: Findings): string[] {
   };
   groups("exact copies", exact);
   groups("near copies", near);
-  if (!complete) lines.push("so many pictures look alike that not every pair was compared");
+  if (!complete) lines.push("too many pictures look alike: not every pair was compared");
   if (notFinite.length > 0) {
     lines.push(`left out, since the model has no finite embedding of them: ${count(notFinite.length, "picture")}`);
     list(notFinite.map(place));
