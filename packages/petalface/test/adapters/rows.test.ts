@@ -293,12 +293,7 @@ describe("layers that are refused", () => {
         const x = o.reshape(stack, [1, 48]);
         return o.gemm(x, weights(48, 3), { alpha: 0.5 });
       }),
-    ).toEqual([
-      "grouped convolution",
-      "1-D convolution",
-      "weight has 3 dimensions",
-      "product with a separate factor",
-    ]);
+    ).toEqual(["grouped convolution", "1-D convolution", "weight has 3 dimensions", "product with a separate factor"]);
   });
 
   it("because the probe finds another layout than the graph seemed to say", async () => {
