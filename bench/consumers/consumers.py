@@ -85,10 +85,10 @@ def frigate(path):
     return lambda bgr: session.run(None, {"data": frigate_planes(bgr)})[0][0]
 
 
-def frigate_openvino(path):
+def frigate_openvino(path, config=None):
     import openvino
 
-    compiled = openvino.Core().compile_model(path, "CPU")
+    compiled = openvino.Core().compile_model(path, "CPU", config or {})
     request = compiled.create_infer_request()
     assert list(compiled.inputs[0].get_shape()) == [1, 3, 112, 112]
 
@@ -106,7 +106,8 @@ openers = {
     "opencv classic": opencv_classic,
     "immich": immich,
     "frigate": frigate,
-    "frigate openvino": frigate_openvino,
+    "openvino, float32": lambda path: frigate_openvino(path, {"INFERENCE_PRECISION_HINT": "f32"}),
+    "openvino, its default": frigate_openvino,
 }
 
 

@@ -47,7 +47,8 @@ const consumers = {
   "opencv classic": "opencv",
   immich: "immich",
   frigate: "frigate",
-  "frigate openvino": "frigate",
+  "openvino, float32": "frigate",
+  "openvino, its default": "frigate",
 } as const;
 
 if (values.help)
@@ -75,7 +76,7 @@ async function main(): Promise<void> {
   });
   await writeFile(values.out, text);
   console.log(text);
-  process.exit(rows.every((row) => row.passes) ? 0 : 1);
+  process.exit(rows.every((row) => row.passes !== false) ? 0 : 1);
 }
 
 /** All consumers on one model: embeddings of the adapted file against petalface's, and of sharp faces against the frozen file's. */

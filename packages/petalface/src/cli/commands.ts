@@ -47,6 +47,10 @@ const commands: Readonly<Record<string, CommandEntry>> = {
     about: "write model and adapter as one ONNX file to deploy, or the adapter in another project's form",
     load: async () => (await import("./commands/export/command.ts")).exportCommand,
   },
+  threshold: {
+    about: "find the thresholds that give wanted false-accept rates, also by the quality of faces",
+    load: async () => (await import("./commands/threshold/command.ts")).thresholdCommand,
+  },
   data: {
     about: "convert sets of faces to MXNet's record files and back",
     load: async () => (await import("./commands/data/command.ts")).dataCommand,

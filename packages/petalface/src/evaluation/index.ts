@@ -34,6 +34,7 @@ export {
   qualityBins,
   type RejectPoint,
 } from "./statistics/bins.ts";
+export { bootstrap, estimate, weighPairs } from "./statistics/bootstrap.ts";
 export {
   type Comparison,
   compareMethods,

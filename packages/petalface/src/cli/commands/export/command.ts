@@ -21,6 +21,7 @@ import { openFrozen, withModelChoices } from "../../model.ts";
 import { numeric } from "../../numbers.ts";
 import { parseInteger } from "../../options.ts";
 import { claimOutputs } from "../../outputs.ts";
+import { findThresholds } from "../../thresholds.ts";
 import { exportAdapter } from "./adapter-form.ts";
 import { deploy, deployedFiles, type Product } from "./deploy.ts";
 import { exportToLevels } from "./levels.ts";
@@ -35,6 +36,7 @@ interface Flags extends ModelChoices, PrecisionFlags, FormFlags {
   readonly alpha: string;
   readonly as: "onnx" | "peft" | "reference";
   readonly levels?: number;
+  readonly thresholds?: string;
 }
 
 /** Flags with what every file needs. */
@@ -67,6 +69,7 @@ export function exportCommand(program: Command, context: CliContext): void {
     .option("--opset <n>", "operator set of the file; the model's own unless given", parseInteger("--opset", 11, 99))
     .option("--fold-normalisation", "take pixels 0..255, and normalise inside")
     .option("--bgr", "take blue planes first")
+    .option("--thresholds <file>", "thresholds to carry along; those of the run unless given (petalface threshold)")
     .addOption(
       new Option("--as <form>", "onnx, or the adapter alone: Hugging Face PEFT's, or the released PETALface code's")
         .choices(["onnx", "peft", "reference"])
@@ -137,7 +140,7 @@ async function write(flags: Given, context: CliContext): Promise<void> {
   check(flags, contracts);
   const { adapter: run = "" } = flags;
   const trained = run === "" ? [] : [run, join(run, "adapter")].flatMap(adapterFiles);
-  const inputs = [flags.model, flags.data, flags.detector, ...trained];
+  const inputs = [flags.model, flags.data, flags.detector, flags.thresholds, ...trained];
   const claim = (files: readonly string[]) => claimOutputs(files, context, { inputs });
   const { as, levels } = flags;
   const files =
@@ -151,7 +154,9 @@ async function write(flags: Given, context: CliContext): Promise<void> {
   if (run === "") {
     const metadata = new Map(Object.entries(preprocessingMetadata(backbone.spec)));
     const graph = { ...backbone.graph, outputs: [backbone.output], metadata };
-    await writeProduct({ flags, contracts, alpha: null }, { backbone, graph, judgement: undefined }, context);
+    const found = await findThresholds({ file: flags.thresholds, run: undefined }, backbone, undefined, context);
+    const product = { backbone, graph, judgement: undefined, thresholds: found };
+    await writeProduct({ flags, contracts, alpha: null }, product, context);
     return;
   }
   const adapter = await loadAdapter(run, backbone);
@@ -168,7 +173,8 @@ async function write(flags: Given, context: CliContext): Promise<void> {
   const { gate, calibration } = adapter.config;
   const judgement: GateUse = { gate, merged: graph.metadata.get("petalface.alpha") === "merged" };
   const scoreInput = graph.inputs.length > 1 && alpha === "quality" ? toldScores(calibration)?.input : undefined;
-  await writeProduct({ flags, contracts, alpha, scoreInput }, { backbone, graph, judgement }, context);
+  const thresholds = await findThresholds({ file: flags.thresholds, run }, backbone, adapter, context);
+  await writeProduct({ flags, contracts, alpha, scoreInput }, { backbone, graph, judgement, thresholds }, context);
 }
 
 interface Task {

@@ -10,6 +10,10 @@ import {
   formFor,
   type GateUse,
   placesOf,
+  printThresholds,
+  productThresholds,
+  type Thresholds,
+  thresholdsKey,
 } from "../../../deploy/index.ts";
 import { writeFileSafely } from "../../../files.ts";
 import { type Preprocessing, parsePreprocessing, printNormalize } from "../../../models/index.ts";
@@ -20,6 +24,8 @@ export interface Product {
   readonly backbone: Backbone;
   readonly graph: Graph;
   readonly judgement: GateUse;
+  /** Thresholds that the file carries. */
+  readonly thresholds?: Thresholds | undefined;
 }
 
 /** What was written for one target, as `--json` has it. */
@@ -58,15 +64,17 @@ export function fitted({ backbone, graph, judgement }: Product, contract: Contra
 
 /** Writes the files of every target, or one file by hand, and returns what to print. Everything is made before anything is written. */
 export async function deploy(
-  product: Product,
+  given: Product,
   flags: FormFlags & { readonly out: string },
   contracts: readonly Contract[],
 ): Promise<{ readonly written: readonly Written[]; readonly lines: readonly string[] }> {
+  const { thresholds } = given;
+  const product = { ...given, graph: carrying(given.graph, thresholds) };
   if (contracts.length === 0) {
     const { graph, fed } = byHand(product, flags);
     await writeModel(graph, flags.out);
     const written = writtenOf("plain", [flags.out], graph, fed);
-    return { written: [written], lines: [describe(written)] };
+    return { written: [written], lines: [describe(written), ...(thresholds ? printThresholds(thresholds) : [])] };
   }
   const detector = flags.detector === undefined ? undefined : await readFile(flags.detector);
   const made = contracts.map((contract) => ({ contract, graph: fitted(product, contract) }));
@@ -91,9 +99,15 @@ export async function deploy(
       "what to do next:",
       ...contract.next.map((step, at) => `  ${at + 1}. ${step}`),
       ...enrolledNotes(contract, product.judgement, spec, fed),
+      ...(thresholds && contract.threshold ? [productThresholds(contract.name, contract.threshold, thresholds)] : []),
     );
   }
   return { written, lines };
+}
+
+function carrying(graph: Graph, thresholds: Thresholds | undefined): Graph {
+  if (thresholds === undefined) return graph;
+  return { ...graph, metadata: new Map([...graph.metadata, [thresholdsKey, JSON.stringify(thresholds)]]) };
 }
 
 function byHand({ backbone, graph }: Product, flags: FormFlags): { graph: Graph; fed: Preprocessing } {

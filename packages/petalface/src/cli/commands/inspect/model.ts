@@ -8,6 +8,7 @@ import {
   selectSites,
 } from "../../../adapters/index.ts";
 import { type Backbone, imageShape, openBackbone, quantisedNodes } from "../../../backbones/index.ts";
+import { printThresholds, thresholdsIn, thresholdsKey } from "../../../deploy/index.ts";
 import { PetalfaceError } from "../../../errors.ts";
 import { type ModelChoices, resolveModel } from "../../../models/index.ts";
 import { plainTable } from "../../table.ts";
@@ -97,6 +98,7 @@ async function recogniser(backbone: Backbone): Promise<Inspection> {
   const refused = new Map<string, number>();
   for (const { op, reason } of unfit) refused.set(`${op}: ${reason}`, (refused.get(`${op}: ${reason}`) ?? 0) + 1);
   const says = verdict(backbone, list, adapted.length);
+  const thresholds = thresholdsIn(graph.metadata);
   const lines = [
     `${spec.name}: a face recogniser, ${size} x ${size} ${spec.channels.toUpperCase()} -> ${width} numbers`,
     says,
@@ -105,7 +107,8 @@ async function recogniser(backbone: Backbone): Promise<Inspection> {
     `file: ${backbone.path}`,
     `sha256: ${spec.sha256}`,
     `weights: ${count(parameters)}, of which ${count(inSites)} (${share(inSites, parameters)}) lie in the ${adapted.length} layers that are adapted by default`,
-    ...[...graph.metadata].map(([key, value]) => `${key}: ${value}`),
+    ...[...graph.metadata].filter(([key]) => key !== thresholdsKey).map(([key, value]) => `${key}: ${value}`),
+    ...(thresholds ? printThresholds(thresholds) : []),
     "",
     plainTable([["LAYER", "OPERATOR", "IN", "OUT", "WEIGHTS", "ROWS", "ADAPTED"], ...rows], [2, 3, 4]),
     ...(unfit.length > 0 ? ["", `${unfit.length} layers cannot carry an adapter:`] : []),
@@ -125,6 +128,7 @@ async function recogniser(backbone: Backbone): Promise<Inspection> {
     parameters,
     quantised: quantisedNodes(graph) > 0,
     metadata: Object.fromEntries(graph.metadata),
+    thresholds: thresholds ?? null,
     sites: sites.map((site) => ({ ...site, default: defaults.has(site.name) })),
     unfit,
   };

@@ -1,0 +1,165 @@
+import { PetalfaceError } from "../errors.ts";
+import { type BootstrapSummary, bootstrap, type Estimate, estimate, weighPairs } from "../evaluation/index.ts";
+
+/** Comparisons of two faces each; all arrays have one entry for each comparison. */
+export interface Comparisons {
+  /** Cosines. */
+  readonly scores: Float32Array;
+  /** 1: one person, 0: two people. */
+  readonly same: Uint8Array;
+  /** The two people. */
+  readonly first: Int32Array;
+  readonly second: Int32Array;
+  /** The lower alpha of the two faces; 1 for a model without alpha. */
+  readonly alpha: Float32Array;
+}
+
+/** One threshold: cosines above it are accepted. */
+export interface Threshold {
+  /** The false-accept rate that it allows. */
+  readonly far: number;
+  /** Its cosine, with the 95 % interval of the bootstrap over people. */
+  readonly cosine: Estimate;
+  /** Share of comparisons of one person that it accepts; null without such comparisons. */
+  readonly accepted: Estimate | null;
+  /** How many comparisons of two people it was read from. */
+  readonly impostors: number;
+}
+
+/** Thresholds of comparisons whose lower alpha lies in one range. */
+export interface AlphaRange {
+  readonly name: string;
+  /** null where too few comparisons of two people fall into the range. */
+  readonly thresholds: readonly (Threshold | null)[];
+}
+
+/** Everything that a file carries of its thresholds. */
+export interface Thresholds {
+  readonly format: 1;
+  /** What they were measured on. */
+  readonly data: string;
+  readonly people: number;
+  readonly faces: number;
+  readonly all: readonly Threshold[];
+  /** By the lower alpha of the two faces; empty for a model without alpha. */
+  readonly ranges: readonly AlphaRange[];
+}
+
+/** Comparisons of two people that a rate must let through: with fewer, the threshold hangs on single pairs. */
+export const fewestAccepted = 10;
+/** People below whose number an interval over people is too narrow. */
+const fewestPeople = 20;
+
+/** Ranges of the lower alpha: of a face that is clearly of low resolution, of one in between, and of two sharp faces. */
+const alphaRanges = [
+  { name: "alpha below 0.5", has: (alpha: number) => alpha < 0.5 },
+  { name: "alpha from 0.5 to 1", has: (alpha: number) => alpha >= 0.5 && alpha < 1 },
+  { name: "alpha 1 (both sharp)", has: (alpha: number) => alpha >= 1 },
+] as const;
+
+/**
+ * Cosine thresholds for false-accept rates.
+ *
+ * @param people how many people there are
+ * @param hasAlpha whether to look at ranges of alpha too
+ * @throws PetalfaceError where there are too few comparisons of two people for a rate, or too few people
+ */
+export function measureThresholds(
+  comparisons: Comparisons,
+  people: number,
+  fars: readonly number[],
+  options: BootstrapSummary,
+  hasAlpha: boolean,
+): Pick<Thresholds, "all" | "ranges"> {
+  if (people < fewestPeople)
+    throw new PetalfaceError(
+      `thresholds need at least ${fewestPeople} people, and there are ${people}: give more with --data`,
+    );
+  const impostors = comparisons.same.reduce((count, same) => count + (same === 1 ? 0 : 1), 0);
+  const finest = fars.find((far) => far * impostors < fewestAccepted);
+  if (finest !== undefined)
+    throw new PetalfaceError(
+      `a false-accept rate of ${finest} needs ${Math.ceil(fewestAccepted / finest).toLocaleString("en")} comparisons of two people, and there are ${impostors.toLocaleString("en")}: ask for ${(fewestAccepted / Math.max(1, impostors)).toPrecision(1)} or more, or give more faces`,
+    );
+  const all = thresholdsOf(comparisons, people, fars, options).map((found) => found as Threshold);
+  const ranges = hasAlpha
+    ? alphaRanges.map(({ name, has }) => ({
+        name,
+        thresholds: thresholdsOf(
+          select(comparisons, (i) => has(comparisons.alpha[i] as number)),
+          people,
+          fars,
+          options,
+        ),
+      }))
+    : [];
+  return { all, ranges };
+}
+
+function select(from: Comparisons, keep: (index: number) => boolean): Comparisons {
+  const kept = Int32Array.from(from.scores.keys()).filter(keep);
+  return {
+    scores: Float32Array.from(kept, (i) => from.scores[i] as number),
+    same: Uint8Array.from(kept, (i) => from.same[i] as number),
+    first: Int32Array.from(kept, (i) => from.first[i] as number),
+    second: Int32Array.from(kept, (i) => from.second[i] as number),
+    alpha: Float32Array.from(kept, (i) => from.alpha[i] as number),
+  };
+}
+
+/** One threshold for each rate; null where too few comparisons of two people are there. */
+function thresholdsOf(
+  comparisons: Comparisons,
+  people: number,
+  fars: readonly number[],
+  options: BootstrapSummary,
+): (Threshold | null)[] {
+  const order = Int32Array.from(comparisons.scores.keys()).sort(
+    (a, b) => (comparisons.scores[b] as number) - (comparisons.scores[a] as number),
+  );
+  const sorted = select(comparisons, () => true);
+  order.forEach((from, to) => {
+    sorted.scores[to] = comparisons.scores[from] as number;
+    sorted.same[to] = comparisons.same[from] as number;
+    sorted.first[to] = comparisons.first[from] as number;
+    sorted.second[to] = comparisons.second[from] as number;
+  });
+  const impostors = sorted.same.reduce((count, same) => count + (same === 1 ? 0 : 1), 0);
+  const hasGenuine = impostors < sorted.same.length;
+  const weights = new Float64Array(sorted.scores.length);
+  const rows = bootstrap(people, options, (multiplicities) => {
+    weighPairs(sorted, multiplicities, weights);
+    return fars.flatMap((far) => atRate(sorted, weights, far));
+  });
+  return fars.map((far, i) => {
+    if (far * impostors < fewestAccepted) return null;
+    const [cosine, accepted] = [rows[2 * i], rows[2 * i + 1]].map((row) => estimate(row as Float64Array));
+    return { far, cosine: cosine as Estimate, accepted: hasGenuine ? (accepted as Estimate) : null, impostors };
+  });
+}
+
+/** The least cosine above which no more than a share of the weight of impostors lies, and the genuine share above it. */
+function atRate({ scores, same }: Comparisons, weights: Float64Array, far: number): [number, number] {
+  let [impostor, genuine] = [0, 0];
+  weights.forEach((weight, i) => {
+    if (same[i] === 1) genuine += weight;
+    else impostor += weight;
+  });
+  const allowed = far * impostor * (1 + 1e-12);
+  let [passed, found] = [0, 0];
+  for (let i = 0; i < scores.length; i++) {
+    const weight = weights[i] as number;
+    if (same[i] === 1) {
+      found += weight;
+      continue;
+    }
+    passed += weight;
+    // Accepting above this impostor leaves it out, and whoever scores the same.
+    if (passed > allowed) {
+      for (let at = i - 1; at >= 0 && scores[at] === scores[i]; at--)
+        if (same[at] === 1) found -= weights[at] as number;
+      return [scores[i] as number, genuine === 0 ? Number.NaN : found / genuine];
+    }
+  }
+  return [-1, genuine === 0 ? Number.NaN : 1];
+}
