@@ -6,6 +6,7 @@ reports.json lists {"consumer", "out"} or {"consumer", "out", "error"}.
 """
 
 import json
+import multiprocessing
 import os
 import sys
 import warnings
@@ -111,6 +112,17 @@ openers = {
 }
 
 
+def embed_all(job, faces, pipe):
+    """In a process of its own: some consumers crash."""
+    try:
+        embed = openers[job["consumer"]](job["file"])
+        rows = [embed(np.ascontiguousarray(face[:, :, ::-1])) for face in faces]
+        np.asarray(rows, np.float32).reshape(len(faces), -1).tofile(job["out"])
+        pipe.send(None)
+    except Exception as error:  # whatever the consumer's code raises is the result
+        pipe.send(f"{type(error).__name__}: {error}".split("\n")[0][:200])
+
+
 def main():
     folder = sys.argv[1]
     faces = np.fromfile(os.path.join(folder, "faces.bin"), np.uint8).reshape(-1, 112, 112, 3)
@@ -119,12 +131,18 @@ def main():
     reports = []
     for job in jobs:
         report = {"consumer": job["consumer"], "out": job["out"]}
+        here, there = multiprocessing.Pipe(duplex=False)
+        child = multiprocessing.Process(target=embed_all, args=(job, faces, there))
+        child.start()
+        there.close()
         try:
-            embed = openers[job["consumer"]](job["file"])
-            rows = [embed(np.ascontiguousarray(face[:, :, ::-1])) for face in faces]
-            np.asarray(rows, np.float32).reshape(len(faces), -1).tofile(job["out"])
-        except Exception as error:  # whatever the consumer's code raises is the result
-            report["error"] = f"{type(error).__name__}: {error}".split("\n")[0][:200]
+            error = here.recv()
+        except EOFError:
+            child.join()
+            error = f"it crashed (exit code {child.exitcode})"
+        child.join()
+        if error is not None:
+            report["error"] = error
         reports.append(report)
     with open(os.path.join(folder, "reports.json"), "w", encoding="utf8") as file:
         json.dump(reports, file)

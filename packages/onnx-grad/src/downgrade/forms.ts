@@ -20,6 +20,24 @@ const axes =
     return [{ ...node, inputs: [x], attributes: { ...attributes, axes: { ints: given } } }];
   };
 
+/** One axis after the other: OpenCV reads no Unsqueeze of several. */
+const unsqueeze: Downgrade = (b, node) => {
+  if (b.to >= 13) return [node];
+  const given = integersOf(b, node, 1) ?? [];
+  const [x] = node.inputs as [string];
+  const type = b.type(x);
+  const rank = type.shape.length + given.length;
+  const ascending = given.map((axis) => (axis < 0 ? axis + rank : axis)).sort((one, other) => one - other);
+  const s = steps(b, node);
+  const shape = [...type.shape];
+  let value = x;
+  for (const axis of ascending.slice(0, -1)) {
+    shape.splice(axis, 0, 1);
+    value = s.add("Unsqueeze", [value], { ...type, shape: [...shape] }, { axes: { ints: [axis] } });
+  }
+  return s.end("Unsqueeze", [value], { axes: { ints: ascending.slice(-1) } });
+};
+
 /** Sizes of the pieces that a Split makes. */
 function piecesOf(b: Target, node: Node): readonly number[] {
   const given = integersOf(b, node, 1);
@@ -109,7 +127,7 @@ const reductionsOf18 =
 /** Operators whose inputs were attributes, or that are written with simpler ones. */
 export const formDowngrades: Readonly<Record<string, Downgrade>> = {
   Squeeze: axes(13),
-  Unsqueeze: axes(13),
+  Unsqueeze: unsqueeze,
   ReduceSum: axes(13),
   ...Object.fromEntries(reductionsOf18.split(" ").map((op) => [op, axes(18)])),
   Split: split,

@@ -1,11 +1,10 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { Adapter } from "../adapters/index.ts";
+import { type Adapter, adapterHash } from "../adapters/index.ts";
 import type { Backbone } from "../backbones/index.ts";
 import { type Thresholds, thresholdsIn, thresholdsKey } from "../deploy/index.ts";
 import { PetalfaceError } from "../errors.ts";
 import type { CliContext } from "./context.ts";
-import { adapterHash } from "./embed.ts";
 
 /** Name of the thresholds in a run's folder. */
 export const thresholdsFile = "thresholds.json";

@@ -1,6 +1,7 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { Command } from "commander";
+import { adapterHash } from "../../../adapters/index.ts";
 import {
   measureThresholds,
   printThresholds,
@@ -12,7 +13,7 @@ import { type PairsProtocol, resolveProtocol } from "../../../evaluation/index.t
 import { writeFileSafely } from "../../../files.ts";
 import type { CliContext } from "../../context.ts";
 import { type DataFlags, openFaces, withDataOptions } from "../../data.ts";
-import { adapterHash, type CacheFlags, withCacheOption } from "../../embed.ts";
+import { type CacheFlags, withCacheOption } from "../../embed.ts";
 import { withExamples } from "../../examples.ts";
 import { engineOf, type ModelFlags, openModel, withModelOptions } from "../../model.ts";
 import { parseInteger } from "../../options.ts";
