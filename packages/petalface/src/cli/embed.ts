@@ -6,12 +6,14 @@ import type { FaceData, Sample, Tally } from "../data/index.ts";
 import {
   type EmbeddedFaces,
   type EmbeddingStore,
+  embedEnrolled,
   embedFaces,
   type LeftFace,
   openOptionalStore,
 } from "../embeddings/index.ts";
 import { PetalfaceError } from "../errors.ts";
-import type { Loader } from "../images/index.ts";
+import type { ImageRequest, Loader } from "../images/index.ts";
+import { type CopyOptions, copyTemplates } from "../matching/index.ts";
 import { cacheFolder } from "../models/index.ts";
 import { engineForm } from "../runtime/index.ts";
 import { versions } from "../versions.ts";
@@ -27,25 +29,61 @@ export interface EmbeddedBatch extends EmbeddedFaces {
  * Embeds a whole set in its order, part by part; the next images are decoded while the engine works. Faces that cannot be read or have no finite
  * embedding are counted by `tally`, which throws where they are too many.
  */
-export async function* embedData(
+export async function* embedData(data: FaceData, how: EmbeddingMeans): AsyncGenerator<EmbeddedBatch> {
+  const { request, options } = begin(data, how);
+  for await (const faces of embedFaces(data.length, request, options))
+    yield { ...faces, samples: samplesOf(data, faces) };
+}
+
+/**
+ * As {@link embedData}, for faces enrolled with copies: a template a face, or where the weight follows alpha two vectors a face,
+ * the photo at unit length and the sum of its copies. `kept` counts embeddings of photos and copies.
+ */
+export async function* enrolData(
   data: FaceData,
-  embedder: Embedder,
-  loader: Pick<Loader, "load">,
-  tally: Tally,
-  signal: AbortSignal,
-  store?: EmbeddingStore,
+  copies: CopyOptions,
+  how: EmbeddingMeans,
 ): AsyncGenerator<EmbeddedBatch> {
-  const request = (index: number) => {
+  const { request, options } = begin(data, how);
+  for await (const { sharp, copies: sums, ...faces } of embedEnrolled(data.length, request, copies, options)) {
+    const { width, left } = faces;
+    const without = new Set(left);
+    const vectors = copies.weight === "alpha" ? 2 : 1;
+    const rows = new Float32Array(faces.count * vectors * width);
+    const whole = (values: Float32Array, row: number): Float32Array => values.subarray(row * width, (row + 1) * width);
+    for (let row = 0; row < faces.count; row++) {
+      if (without.has(row)) continue;
+      const face = { width, sharp: whole(sharp, row), copies: whole(sums, row) };
+      if (copies.weight === "alpha") {
+        rows.set(face.sharp, 2 * row * width);
+        rows.set(face.copies, (2 * row + 1) * width);
+      } else rows.set(copyTemplates(face, copies.weight), row * width);
+    }
+    yield { ...faces, data: rows, samples: samplesOf(data, faces) };
+  }
+}
+
+/** What embeds a set, and counts what it cannot. */
+export interface EmbeddingMeans {
+  readonly embedder: Embedder;
+  readonly loader: Pick<Loader, "load">;
+  readonly tally: Tally;
+  readonly signal: AbortSignal;
+  readonly store?: EmbeddingStore | undefined;
+}
+
+function begin(data: FaceData, { tally, ...means }: EmbeddingMeans) {
+  const request = (index: number): ImageRequest => {
     const { source, quality } = data.at(index);
     return { source, flip: false, quality };
   };
   const onLeft = (_: number, { message, kind }: LeftFace): void => tally.bad(message, kind);
   tally.tried(data.length);
-  for await (const faces of embedFaces(data.length, request, { embedder, loader, store, signal, onLeft })) {
-    const samples = Array.from({ length: faces.count }, (_, i) => data.at(faces.start + i));
-    yield { ...faces, samples };
-  }
+  return { request, options: { ...means, onLeft } };
 }
+
+const samplesOf = (data: FaceData, { start, count }: Pick<EmbeddedFaces, "start" | "count">): Sample[] =>
+  Array.from({ length: count }, (_, i) => data.at(start + i));
 
 /** Options of commands that keep embeddings. */
 export interface CacheFlags {
@@ -67,7 +105,7 @@ export function withCacheOption(command: Command): Command {
  */
 export async function openCache(
   flags: CacheFlags,
-  { backbone, model, adapter }: OpenedModel,
+  { backbone, model, adapter, judge }: OpenedModel,
   engine: Engine,
   context: Pick<CliContext, "noteOnce">,
 ): Promise<EmbeddingStore | undefined> {
@@ -79,6 +117,7 @@ export async function openCache(
     size: model.size,
     output: backbone.output,
     adapter: adapter && adapterHash(adapter),
+    judge,
     engine: { ...engine, ...engineForm(engine) },
     versions: await versions(),
   };

@@ -12,13 +12,14 @@ export function embeddingFormat(path: string): EmbeddingFormat {
 }
 
 /**
- * The head of a NumPy file of `rows x width` float32, version 1.0, so that the data begins at a multiple of 64
+ * The head of a NumPy file of float32, version 1.0, so that the data begins at a multiple of 64
  * (https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html).
  *
+ * @param row dimensions of one row
  * @param length bytes that the head takes, where it replaces one of more rows
  */
-export function npyHead(rows: number, width: number, length?: number): Buffer {
-  const text = `{'descr': '<f4', 'fortran_order': False, 'shape': (${rows}, ${width}), }`;
+export function npyHead(rows: number, row: readonly number[], length?: number): Buffer {
+  const text = `{'descr': '<f4', 'fortran_order': False, 'shape': (${[rows, ...row].join(", ")}), }`;
   const prefix = 10;
   const padded = (length ?? Math.ceil((prefix + text.length + 1) / 64) * 64) - prefix;
   const head = Buffer.alloc(prefix + padded, " ");
@@ -30,22 +31,22 @@ export function npyHead(rows: number, width: number, length?: number): Buffer {
 }
 
 /**
- * The head of a safetensors file with one tensor `embeddings` `[rows, width]` F32 and, with `alpha`, `alpha` `[rows]` behind it
+ * The head of a safetensors file with one tensor `embeddings` `[rows, ...row]` F32 and, with `alpha`, `alpha` `[rows]` behind it
  * (https://github.com/huggingface/safetensors#format).
  *
  * @param length bytes that the head takes, where it replaces one of more rows
  */
 export function safetensorsHead(
   rows: number,
-  width: number,
+  row: readonly number[],
   alpha: boolean,
   metadata: Readonly<Record<string, string>>,
   length?: number,
 ): Buffer {
-  const end = 4 * rows * width;
+  const end = 4 * row.reduce((product, length) => product * length, rows);
   const text = JSON.stringify({
     __metadata__: metadata,
-    embeddings: { dtype: "F32", shape: [rows, width], data_offsets: [0, end] },
+    embeddings: { dtype: "F32", shape: [rows, ...row], data_offsets: [0, end] },
     ...(alpha && { alpha: { dtype: "F32", shape: [rows], data_offsets: [end, end + 4 * rows] } }),
   });
   const bytes = Buffer.from(text);

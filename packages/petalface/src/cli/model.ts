@@ -3,6 +3,7 @@ import { type Command, Option } from "commander";
 import { type Adapter, adaptedModel, adapterChoices, loadAdapter } from "../adapters/index.ts";
 import { type Backbone, type EmbeddingModel, openBackbone } from "../backbones/index.ts";
 import type { ModelChoices, Preprocessing } from "../models/index.ts";
+import type { Calibration } from "../quality/index.ts";
 import { type Provider, providerNames } from "../runtime/index.ts";
 import { parseInteger } from "./options.ts";
 
@@ -82,6 +83,8 @@ export interface OpenedModel {
   readonly backbone: Backbone;
   readonly adapter?: Adapter;
   readonly model: EmbeddingModel;
+  /** How a frozen model gives alpha, where it does. */
+  readonly judge?: Calibration;
 }
 
 /**

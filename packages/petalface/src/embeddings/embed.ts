@@ -105,7 +105,7 @@ function withScore(request: ImageRequest, { scores }: Embedder): ImageRequest {
   const score = degrade === undefined ? quality : scores.degraded;
   if (score === undefined)
     throw new PetalfaceError(
-      "a degraded face has no external quality score, and the paper's rule has no default for it: measure with --degrade none",
+      "a degraded face has no external quality score, and the paper's rule has no default for it: measure with --degrade none, and enrol without copies",
     );
   return { ...request, quality: score };
 }

@@ -1,3 +1,22 @@
+export {
+  type CopyOptions,
+  type CopyWeight,
+  checkCopies,
+  copyTemplates,
+  copyWeights,
+  defaultCopySizes,
+  defaultCopyWeight,
+  type EnrolledFaces,
+  enrolFaces,
+} from "./copies.ts";
+export {
+  type CopyPairs,
+  copyGalleryRows,
+  copyPairScores,
+  copyProbeRows,
+  openCopyMatcher,
+  weighScores,
+} from "./copy-matcher.ts";
 export { type Identification, type IdentificationTask, identify } from "./identify.ts";
 export { type Matcher, openMatcher, type ScoreBlock, scanBlocks } from "./matcher.ts";
 export { type MatrixRates, type MatrixTask, matrixTar } from "./matrix.ts";

@@ -7,7 +7,7 @@ import type { RowSource, WorkOptions } from "./rows.ts";
  * Sides of one block of scores. It is always whole, filled up with zero rows, so that the engine sums every product in the same order:
  * equal rows give equal scores wherever they stand, and ties are real ties.
  */
-const probeBlock = 512;
+export const probeBlock = 512;
 export const galleryBlock = 2048;
 
 /** Scores of some probes against some gallery faces: row `p`, column `g` at `scores[p * stride + g]`. */

@@ -23,10 +23,10 @@ const numpy = Buffer.from(
 test("rows of .npy and safetensors files, by position", async () => {
   const npy = join(folder, "a.npy");
   const safetensors = join(folder, "a.safetensors");
-  await writeFile(npy, Buffer.concat([npyHead(5, 3), bytesOf(values)]));
+  await writeFile(npy, Buffer.concat([npyHead(5, [3]), bytesOf(values)]));
   await writeFile(
     safetensors,
-    Buffer.concat([safetensorsHead(5, 3, true, { model: "m" }), bytesOf(values), bytesOf(new Float32Array(5))]),
+    Buffer.concat([safetensorsHead(5, [3], true, { model: "m" }), bytesOf(values), bytesOf(new Float32Array(5))]),
   );
   for (const path of [npy, safetensors]) {
     const file = await openEmbeddingFile(path);
@@ -43,7 +43,7 @@ test("rows of .npy and safetensors files, by position", async () => {
 
 test("anything else is one clear line", async () => {
   const path = join(folder, "bad");
-  const whole = Buffer.concat([npyHead(5, 3), bytesOf(values)]);
+  const whole = Buffer.concat([npyHead(5, [3]), bytesOf(values)]);
   const swap = (from: string, to: string) => Buffer.from(whole.toString("latin1").replace(from, to), "latin1");
   for (const [content, message] of [
     [whole.subarray(0, 100), /not a NumPy file|promises/],
@@ -55,7 +55,7 @@ test("anything else is one clear line", async () => {
     [swap("(5, 3)", "(9, 9)"), /promises 9 rows/],
     [Buffer.alloc(0), /safetensors/],
     [Buffer.alloc(40, 255), /safetensors/],
-    [safetensorsHead(5, 3, false, {}), /truncated/],
+    [safetensorsHead(5, [3], false, {}), /truncated/],
   ] as const) {
     await writeFile(path, content);
     await expect(openEmbeddingFile(path)).rejects.toThrow(message);

@@ -1,4 +1,4 @@
-import { type EmbeddedFaces, type EmbedFacesOptions, embedFaces } from "../../embeddings/index.ts";
+import { type EmbeddedFaces, type EmbedFacesOptions, embedFaces, embedGroups } from "../../embeddings/index.ts";
 import type { ImageRequest } from "../../images/index.ts";
 import type { Fusion } from "./types.ts";
 
@@ -20,42 +20,16 @@ export async function* embedFused(
     return;
   }
   const { width } = options.embedder;
-  const both = (index: number): ImageRequest => {
-    const face = request(index >> 1);
-    return index % 2 === 0 ? face : { ...face, flip: !face.flip };
+  const both = (index: number, member: number): ImageRequest => {
+    const face = request(index);
+    return member === 0 ? face : { ...face, flip: !face.flip };
   };
-  let straight: Float32Array | undefined;
-  let alphaOfStraight = Number.NaN;
-  // A face whose mirror image has no finite embedding has none either; it is said once.
-  const { onLeft } = options;
-  let lastLeft = -1;
-  const onLeftOfTwo: typeof onLeft =
-    onLeft &&
-    ((index, left) => {
-      const face = index >> 1;
-      if (face !== lastLeft) onLeft(face, left);
-      lastLeft = face;
-    });
-  for await (const part of embedFaces(2 * count, both, { ...options, onLeft: onLeftOfTwo })) {
-    const start = (part.start + 1) >> 1;
-    const first = part.start % 2 === 0 ? start : start - 1;
-    const complete = ((part.start + part.count) >> 1) - first;
-    const data = new Float32Array(complete * width);
-    const alpha = part.alpha === undefined ? undefined : new Float32Array(complete);
-    for (let row = 0, out = 0; row < part.count; row++) {
-      const numbers = part.data.subarray(row * width, (row + 1) * width);
-      if (straight === undefined) {
-        straight = numbers.slice();
-        alphaOfStraight = part.alpha?.[row] ?? Number.NaN;
-        continue;
-      }
-      add(straight, numbers, fusion === "units", data.subarray(out * width, (out + 1) * width));
-      if (alpha !== undefined) alpha[out] = alphaOfStraight;
-      straight = undefined;
-      out++;
-    }
-    const left = Array.from({ length: complete }, (_, row) => row).filter((row) => Number.isNaN(data[row * width]));
-    yield { start: first, count: complete, data, alpha, left };
+  for await (const { data: rows, kept: _, ...part } of embedGroups(count, 2, both, options)) {
+    const data = new Float32Array(part.count * width);
+    const row = (from: number): Float32Array => rows.subarray(from * width, (from + 1) * width);
+    for (let face = 0; face < part.count; face++)
+      add(row(2 * face), row(2 * face + 1), fusion === "units", data.subarray(face * width, (face + 1) * width));
+    yield { ...part, data };
   }
 }
 

@@ -1,0 +1,65 @@
+import { type Command, InvalidArgumentError } from "commander";
+import { PetalfaceError } from "../errors.ts";
+import { type CopyOptions, type CopyWeight, checkCopies, defaultCopyWeight } from "../matching/index.ts";
+
+/** What the options of enrolled copies ask for. */
+export interface CopyFlags {
+  readonly copyWeight?: CopyWeight | undefined;
+}
+
+/** Reads sizes such as `16,12`. */
+function parseSizes(text: string): number[] {
+  const sizes = text.split(",").map((part) => (/^\s*\d{1,5}\s*$/.test(part) ? Number(part) : Number.NaN));
+  if (sizes.some(Number.isNaN)) throw new InvalidArgumentError("Write sizes in pixels as in 16,12.");
+  return sizes;
+}
+
+function parseWeight(text: string): CopyWeight {
+  if (text.trim() === "alpha") return "alpha";
+  const weight = text.trim() === "" ? Number.NaN : Number(text);
+  if (!Number.isFinite(weight)) throw new InvalidArgumentError("Write a number such as 0.25, or alpha.");
+  return weight;
+}
+
+/**
+ * Adds the option that names the sizes of the copies, and `--copy-weight`.
+ *
+ * @param about what is enrolled, and what the weight is unless given
+ */
+export function withCopyOptions(
+  command: Command,
+  name: "--copies" | "--gallery-copies",
+  about: { readonly sizes: string; readonly weight: string },
+): Command {
+  return command
+    .option(`${name} <sizes>`, about.sizes, parseSizes)
+    .option("--copy-weight <w|alpha>", about.weight, parseWeight);
+}
+
+/**
+ * How faces are enrolled, or undefined where no sizes were given.
+ *
+ * @param size side of the model's input in pixels
+ * @param usual the weight unless one was given
+ * @throws PetalfaceError (wrong usage) for what cannot be
+ */
+export function copiesOf(
+  option: "--copies" | "--gallery-copies",
+  sizes: readonly number[] | undefined,
+  { copyWeight }: CopyFlags,
+  size: number,
+  usual: CopyWeight = defaultCopyWeight,
+): CopyOptions | undefined {
+  if (sizes === undefined) {
+    if (copyWeight === undefined) return undefined;
+    throw new PetalfaceError(
+      `--copy-weight weighs the copies of ${option}; give their sizes, such as ${option} 16,12`,
+      {
+        exitCode: 2,
+      },
+    );
+  }
+  const copies = { sizes, weight: copyWeight ?? usual };
+  checkCopies(copies, size);
+  return copies;
+}

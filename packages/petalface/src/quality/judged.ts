@@ -1,0 +1,34 @@
+import { copyGraph, GraphBuilder, type ValueType } from "onnx-grad";
+import type { Backbone, EmbeddingModel } from "../backbones/index.ts";
+import { buildAlpha } from "./alpha.ts";
+import { toldScores } from "./measures.ts";
+import type { Calibration } from "./types.ts";
+import type { QualityWeights } from "./weights.ts";
+
+/**
+ * The frozen network, with the alpha that a calibration gives each face as a second output. For what follows alpha without an
+ * adapter, such as the weight of enrolled copies.
+ *
+ * @throws PetalfaceError for a calibration that does not judge the image
+ */
+export function judgedModel(backbone: Backbone, calibration: Calibration, weights?: QualityWeights): EmbeddingModel {
+  const { graph } = backbone;
+  const b = new GraphBuilder({ name: graph.name, opset: graph.opset });
+  const input = b.input(backbone.input, graph.types.get(backbone.input) as ValueType);
+  const judged = buildAlpha(b, backbone, calibration, input, weights);
+  const names = copyGraph(b, graph, { inputs: new Map([[backbone.input, input]]) });
+  const embedding = names.get(backbone.output) as string;
+  const alpha = b.fresh("alpha");
+  b.alias(judged, alpha, "alpha");
+  const scores = toldScores(calibration);
+  return {
+    graph: b.build([embedding, alpha]),
+    spec: backbone.spec,
+    input,
+    output: embedding,
+    alpha,
+    ...(scores && { scores }),
+    size: backbone.size,
+    width: backbone.width,
+  };
+}

@@ -1,0 +1,94 @@
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { openBackbone, openEmbedder } from "../../src/backbones/index.ts";
+import { openData } from "../../src/data/index.ts";
+import { embedEnrolled } from "../../src/embeddings/index.ts";
+import { openLoader } from "../../src/images/index.ts";
+import { copyTemplates } from "../../src/matching/index.ts";
+import { readSafetensors } from "../../src/tensors/index.ts";
+import { tinySize, tinyWidth, writeTinyBackbone } from "../support/backbone.ts";
+import { petalface } from "./process.ts";
+
+let folder: string;
+let model: string;
+const faces = "synthetic:people=12,images=3,seed=5";
+const count = 36;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "petalface-Kopien-日本-"));
+  model = join(folder, "tiny.onnx");
+  await writeTinyBackbone(model);
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+/** Runs a command that must succeed under --json, and returns its document. */
+async function json(...args: readonly string[]) {
+  const { code, stdout, stderr } = await petalface([...args, "--threads", "1", "--json"]);
+  expect(code, stderr).toBe(0);
+  return JSON.parse(stdout);
+}
+
+/** Photos at unit length and sums of their copies, from the library. */
+async function enrolled() {
+  const backbone = await openBackbone(model);
+  const data = await openData(faces);
+  const embedder = await openEmbedder(backbone, { threads: 1 });
+  await using loader = openLoader({ size: tinySize, threads: 0 });
+  const [sharp, copies] = [new Float32Array(count * tinyWidth), new Float32Array(count * tinyWidth)];
+  const request = (index: number) => ({ source: data.at(index).source, flip: false });
+  for await (const part of embedEnrolled(count, request, { sizes: [8, 4] }, { embedder, loader })) {
+    sharp.set(part.sharp, part.start * tinyWidth);
+    copies.set(part.copies, part.start * tinyWidth);
+  }
+  await embedder.close();
+  return { width: tinyWidth, sharp, copies };
+}
+
+describe("petalface embed --copies", () => {
+  test("writes templates, and with a weight that follows alpha photo and copies apart", async () => {
+    const expected = await enrolled();
+    const [npy, apart] = [join(folder, "templates.npy"), join(folder, "apart.safetensors")];
+    const how = ["embed", "--model", model, "--images", faces, "--copies", "8,4"];
+    const document = await json(...how, "--copy-weight", "0.5", "--out", npy);
+    expect(document).toMatchObject({ faces: count, width: tinyWidth, copies: "8,4", copy_weight: "0.5" });
+    const bytes = await readFile(npy);
+    expect(bytes.toString("latin1")).toContain(`'shape': (${count}, ${tinyWidth})`);
+    const start = 10 + bytes.readUInt16LE(8);
+    copyTemplates(expected, 0.5).forEach((value, i) => {
+      expect(bytes.readFloatLE(start + 4 * i)).toBeCloseTo(value, 5);
+    });
+
+    await json(...how, "--copy-weight", "alpha", "--out", apart);
+    const { tensors, metadata } = await readSafetensors(apart);
+    const rows = tensors.get("embeddings");
+    expect(rows?.shape).toEqual([count, 2, tinyWidth]);
+    expect(metadata.get("copy_weight")).toBe("alpha");
+    const numbers = rows?.data as Float32Array;
+    for (let i = 0; i < count * tinyWidth; i++) {
+      const [face, k] = [Math.floor(i / tinyWidth), i % tinyWidth];
+      expect(numbers[2 * face * tinyWidth + k]).toBeCloseTo(expected.sharp[i] as number, 5);
+      expect(numbers[(2 * face + 1) * tinyWidth + k]).toBeCloseTo(expected.copies[i] as number, 5);
+    }
+  });
+});
+
+test.each([
+  [["--copies", "16"], /size 16 is not smaller than the model's input of 16 px/],
+  [["--copies", "8,8"], /size 8 is given twice/],
+  [["--copies", "8;4"], /Write sizes in pixels as in 16,12/],
+  [["--copies", "8", "--copy-weight", "11"], /a weight is a number from 0 to 10, or alpha, not 11/],
+  [["--copies", "8", "--copy-weight", "much"], /Write a number such as 0.25, or alpha/],
+  [["--copy-weight", "0.5"], /--copy-weight weighs the copies of --copies/],
+])("%j is wrong usage, in one line, and nothing is written", async (wrong, message) => {
+  const out = join(folder, "never.npy");
+  const { code, stdout, stderr } = await petalface([
+    ...["embed", "--model", model, "--images", faces, "--out", out],
+    ...wrong,
+  ]);
+  expect([code, stdout]).toEqual([2, ""]);
+  expect(stderr).toMatch(message);
+  expect(stderr.trim().split("\n").length).toBe(1);
+  await expect(readFile(out)).rejects.toThrow(/ENOENT/);
+});
