@@ -41,7 +41,17 @@ const GRADIENT_LAYERS: readonly (readonly string[])[] = [
 
 /** Files directly under src/ that anybody may import. */
 const SHARED_FILES: ReadonlySet<string> = new Set([
-  ...["cache.ts", "errors.ts", "files.ts", "litter.ts", "lock.ts", "random.ts", "remembered.ts", "scratch.ts"],
+  ...[
+    "cache.ts",
+    "disk-names.ts",
+    "errors.ts",
+    "files.ts",
+    "litter.ts",
+    "lock.ts",
+    "random.ts",
+    "remembered.ts",
+    "scratch.ts",
+  ],
   "placeholder.ts",
   "resources.ts",
   "temporary.ts",

@@ -1,5 +1,6 @@
 import { open } from "node:fs/promises";
 import { placeholderBytes, placeholderOf } from "onnx-grad";
+import { onDisk } from "./disk-names.ts";
 import { PetalfaceError } from "./errors.ts";
 
 /**
@@ -21,7 +22,7 @@ export async function refusePlaceholderAt(path: string, name: string): Promise<v
 }
 
 async function startOf(path: string): Promise<Uint8Array> {
-  await using file = await open(path);
+  await using file = await open(onDisk(path));
   const start = new Uint8Array(placeholderBytes);
   const { bytesRead } = await file.read(start, 0, start.length, 0);
   return start.subarray(0, bytesRead);

@@ -1,4 +1,5 @@
 import { extname } from "node:path";
+import { plainName } from "../disk-names.ts";
 import { PetalfaceError } from "../errors.ts";
 
 /** What the formats of embedding files have in common: a head of known length, then the rows as float32. */
@@ -62,10 +63,10 @@ export function bytesOf(values: Float32Array): Uint8Array {
   return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
 }
 
-/** One line of a CSV file (RFC 4180). */
+/** One line of a CSV file (RFC 4180), UTF-8 whatever files are called (see {@link plainName}). */
 export function csvLine(values: readonly (string | number)[]): string {
   const cells = values.map((value) => {
-    const text = String(value);
+    const text = plainName(String(value));
     return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
   });
   return `${cells.join(",")}\n`;

@@ -1,11 +1,12 @@
-import { type Dir, type Dirent, opendirSync, realpathSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { extname, join, resolve } from "node:path";
+import { entriesOf, type FolderEntry, onDisk, realPath } from "../disk-names.ts";
 import { PetalfaceError } from "../errors.ts";
 import { holdsImage, imageExtensions, printPath, refusedFormat } from "../images/index.ts";
 import { isLitter } from "../litter.ts";
 import { byCodeUnits } from "./files.ts";
 import type { ScanOptions } from "./listing/cached.ts";
-import { createIndex, createPause, type FileIndex, sizeOf } from "./listing/index-of-files.ts";
+import { createIndex, createPause, type FileIndex } from "./listing/index-of-files.ts";
 import { findTwoForms } from "./listing/spelling.ts";
 import { createStamps, type Stamps } from "./listing/stamps.ts";
 import { requireMost } from "./unreadable.ts";
@@ -93,11 +94,6 @@ async function indexPeople(root: string, top: Listing, scan: Scan): Promise<File
   let skipped = top.others;
   for (const folder of merge(top.folders, top.imageFolders)) {
     const path = join(root, folder);
-    // A name that is not UTF-8 cannot be opened: it counts as one image that cannot be read.
-    if (folder.includes("\ufffd") && typeof sizeOf(path) === "string" && !isFolder(path)) {
-      await scan.add(path, folder, folder, -1, []);
-      continue;
-    }
     const owner = people.push(folder) - 1;
     let any = false;
     const around = [realFolder(path)];
@@ -146,7 +142,7 @@ async function* photosWithin(
 
 function realFolder(path: string): string {
   try {
-    return realpathSync(path);
+    return realPath(path);
   } catch (cause) {
     throw new PetalfaceError(`cannot list ${printPath(path)}: ${(cause as NodeJS.ErrnoException).code}`, { cause });
   }
@@ -154,12 +150,9 @@ function realFolder(path: string): string {
 
 async function list(folder: string, stamps: ReturnType<typeof createStamps>, pause: () => Promise<void> | undefined) {
   const listing = { folders: [] as string[], imageFolders: [] as string[], images: [] as string[], others: 0 };
-  let handle: Dir | undefined;
   try {
     stamps.add(resolve(folder));
-    // Streamed, since one folder may hold millions of files, and synchronous, which takes a third of the time.
-    handle = opendirSync(folder, { bufferSize: 1024 });
-    for (let entry = handle.readSync(); entry !== null; entry = handle.readSync()) {
+    for (const entry of entriesOf(folder)) {
       note(folder, entry, listing);
       await pause();
     }
@@ -167,8 +160,6 @@ async function list(folder: string, stamps: ReturnType<typeof createStamps>, pau
     throw new PetalfaceError(`cannot list ${printPath(folder)}: ${(cause as Error).message.split("\n", 1)[0]}`, {
       cause,
     });
-  } finally {
-    handle?.closeSync();
   }
   const twice = findTwoForms([...listing.folders, ...listing.imageFolders, ...listing.images]);
   if (twice !== undefined)
@@ -183,23 +174,22 @@ async function list(folder: string, stamps: ReturnType<typeof createStamps>, pau
 
 function note(
   folder: string,
-  entry: Dirent,
+  entry: FolderEntry,
   listing: { folders: string[]; imageFolders: string[]; images: string[]; others: number },
 ): void {
-  const { name } = entry;
+  const { name, kind } = entry;
   if (isLitter(name)) return;
   const image = imageExtensions.has(extname(name).toLowerCase()) || refusedFormat(name) !== undefined;
   // A link counts as what it leads to, and some file systems do not say what an entry is.
-  const known = entry.isFile() || entry.isDirectory() || entry.isFIFO() || entry.isSocket();
-  if (known ? entry.isDirectory() : isFolder(join(folder, name)))
+  if (kind === "folder" || (kind === "unknown" && isFolder(join(folder, name))))
     (image ? listing.imageFolders : listing.folders).push(name);
   // A file of another name, or none, is looked into.
-  else if (image || (entry.isFile() && holdsImage(join(folder, name)))) listing.images.push(name);
+  else if (image || (kind === "file" && holdsImage(join(folder, name)))) listing.images.push(name);
   else listing.others++;
 }
 
 function isFolder(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+  return statSync(onDisk(path), { throwIfNoEntry: false })?.isDirectory() === true;
 }
 
 /** Two sorted lists as one. */

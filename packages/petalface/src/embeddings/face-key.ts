@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
+import { onDisk } from "../disk-names.ts";
 import type { ImageRequest, ImageStore } from "../images/index.ts";
 
 /**
@@ -14,7 +15,7 @@ export async function faceKey(
   images: Pick<ImageStore, "read">,
 ): Promise<Uint32Array> {
   const hash = createHash("sha256");
-  if (source.kind === "file") hash.update(await readFile(source.path));
+  if (source.kind === "file") hash.update(await readFile(onDisk(source.path)));
   else if (source.kind === "synthetic") hash.update(JSON.stringify(source));
   else hash.update(images.read(source));
   const done = Object.entries(rest).filter(([, value]) => value !== undefined);

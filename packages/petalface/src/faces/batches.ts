@@ -1,4 +1,5 @@
 import { statSync } from "node:fs";
+import { onDisk } from "../disk-names.ts";
 import { PetalfaceError } from "../errors.ts";
 import { frameStem, type Log } from "./log.ts";
 import type { Pool } from "./pool.ts";
@@ -101,7 +102,7 @@ export const noFfmpeg = (video: string): string =>
 /** 0 where a file is missing or not readable; decoding then reports it. */
 function bytesOf(path: string): number {
   try {
-    return statSync(path).size;
+    return statSync(onDisk(path)).size;
   } catch {
     return 0;
   }

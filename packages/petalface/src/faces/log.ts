@@ -1,6 +1,7 @@
 import { closeSync, createReadStream, ftruncateSync, openSync, type Stats, statSync, writeSync } from "node:fs";
 import { copyFile, rename, rm, stat, truncate } from "node:fs/promises";
 import { join } from "node:path";
+import { onDisk } from "../disk-names.ts";
 import { writeFailure, writePiecesSafely } from "../files.ts";
 import { type FaceRecord, isFailure, type Line } from "./record.ts";
 import { bySource, type Source } from "./sources.ts";
@@ -130,7 +131,7 @@ function append(handle: number, path: string, text: string): void {
 
 function statOf(path: string): Stats | undefined {
   try {
-    return statSync(path);
+    return statSync(onDisk(path));
   } catch {
     return undefined;
   }

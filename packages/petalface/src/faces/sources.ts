@@ -1,5 +1,6 @@
-import { type Dirent, readdirSync, realpathSync, type Stats, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { basename, extname, join } from "node:path";
+import { entriesOf, type FolderEntry, onDisk, plainName, realPath } from "../disk-names.ts";
 import { PetalfaceError } from "../errors.ts";
 import { holdsImage, imageExtensions, printPath, refusedFormat } from "../images/index.ts";
 import { isLitter } from "../litter.ts";
@@ -10,7 +11,7 @@ export interface Source {
   readonly id: string;
   readonly path: string;
   readonly kind: "photo" | "video";
-  /** Path of its crops relative to the output folder, without the ending. */
+  /** Path of its crops relative to the output folder, without the ending; UTF-8, whatever the photo is called. */
   readonly stem: string;
   readonly person?: string | undefined;
 }
@@ -83,7 +84,7 @@ export function countSources(root: string, signal?: AbortSignal): SourceCount {
 export function* walkSources(root: string, people: boolean, signal?: AbortSignal): Generator<Source> {
   for (const { id, kind, stem } of walk(root, "", [], signal)) {
     if (kind === "other") continue;
-    const person = people ? (id.split("/", 1)[0] as string) : undefined;
+    const person = people ? plainName(id.split("/", 1)[0] as string) : undefined;
     yield { id, path: join(root, id), kind, stem, ...(person !== undefined && { person }) };
   }
 }
@@ -91,7 +92,7 @@ export function* walkSources(root: string, people: boolean, signal?: AbortSignal
 /** One photo or video by itself. */
 export function sourceOfFile(path: string): Source {
   const name = basename(path);
-  return { id: name, path, kind: isVideo(name) ? "video" : "photo", stem: withoutEnding(name) };
+  return { id: name, path, kind: isVideo(name) ? "video" : "photo", stem: plainName(withoutEnding(name)) };
 }
 
 interface Entry {
@@ -113,15 +114,15 @@ function* walk(root: string, folder: string, around: readonly string[], signal?:
     const called = imageExtensions.has(extname(name).toLowerCase()) || refusedFormat(name) !== undefined;
     const photo = called || (!isVideo(name) && holdsImage(join(path, name)));
     const kind = photo ? "photo" : isVideo(name) ? "video" : "other";
-    yield { id: within + name, kind, stem: kind === "other" ? "" : within + stemOf(name) };
+    yield { id: within + name, kind, stem: kind === "other" ? "" : plainName(within + stemOf(name)) };
   }
   for (const name of folders)
     if (!inside.includes(realFolder(join(path, name)))) yield* walk(root, within + name, inside, signal);
 }
 
-function listFolder(path: string): Dirent[] {
+function listFolder(path: string): FolderEntry[] {
   try {
-    const entries = readdirSync(path, { withFileTypes: true }).filter(({ name }) => !isLitter(name));
+    const entries = Array.from(entriesOf(path)).filter(({ name }) => !isLitter(name));
     return entries.sort((one, other) => (one.name < other.name ? -1 : 1));
   } catch (cause) {
     throw cannotList(path, cause);
@@ -132,23 +133,19 @@ const cannotList = (path: string, cause: unknown): PetalfaceError =>
   new PetalfaceError(`cannot list ${printPath(path)}: ${(cause as Error).message.split("\n", 1)[0]}`, { cause });
 
 /** A link counts as what it leads to; some file systems do not say what an entry is. */
-function isFolder(path: string, entry: Dirent): boolean {
-  if (entry.isDirectory() || entry.isFile()) return entry.isDirectory();
-  return statOf(join(path, entry.name))?.isDirectory() === true;
-}
-
-/** Nothing, where a link leads nowhere or a folder may not be entered. */
-function statOf(path: string): Stats | undefined {
+function isFolder(path: string, { name, kind }: FolderEntry): boolean {
+  if (kind !== "unknown") return kind === "folder";
   try {
-    return statSync(path);
+    return statSync(onDisk(join(path, name))).isDirectory();
   } catch {
-    return undefined;
+    // A link that leads nowhere, or a folder that may not be entered.
+    return false;
   }
 }
 
 function realFolder(path: string): string {
   try {
-    return realpathSync(path);
+    return realPath(path);
   } catch (cause) {
     throw cannotList(path, cause);
   }

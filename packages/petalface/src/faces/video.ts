@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { accessSync, constants } from "node:fs";
+import { accessSync, closeSync, constants, openSync } from "node:fs";
 import { delimiter, join } from "node:path";
+import { onDisk } from "../disk-names.ts";
 import { PetalfaceError } from "../errors.ts";
 import { type Pixels, printPath } from "../images/index.ts";
 import { refusePlaceholderAt } from "../placeholder.ts";
@@ -32,18 +33,27 @@ const mostPixels = 36_000_000;
  */
 export async function* videoFrames(ffmpeg: string, path: string, perSecond: number): AsyncGenerator<Pixels> {
   // Given as a file URL of its own protocol, so that a name like "concat:..." is a file and nothing else.
-  const args = ["-v", "error", "-nostdin", "-i", `file:${path}`, "-an", "-sn", "-dn", "-vf", `fps=${perSecond}`];
-  const child = spawn(ffmpeg, [...args, "-f", "image2pipe", "-c:v", "ppm", "-"], { stdio: ["ignore", "pipe", "pipe"] });
+  // A name that is no UTF-8 cannot be an argument: ffmpeg gets the open file.
+  const place = onDisk(path);
+  const handle = typeof place === "string" ? undefined : openSync(place, "r");
+  const from = handle === undefined ? `file:${path}` : "file:/dev/fd/3";
+  const args = ["-v", "error", "-nostdin", "-i", from, "-an", "-sn", "-dn", "-vf", `fps=${perSecond}`];
+  const child = spawn(ffmpeg, [...args, "-f", "image2pipe", "-c:v", "ppm", "-"], {
+    stdio: ["ignore", "pipe", "pipe", handle ?? "ignore"],
+  });
+  if (handle !== undefined) closeSync(handle);
   const ended = ending(child);
   // Awaited below; a program that does not start fails before that.
   ended.catch(() => {});
   let complaint = "";
-  child.stderr.on("data", (chunk: Buffer) => {
+  const { stdout, stderr } = child;
+  if (stdout === null || stderr === null) throw new Error("ffmpeg was started without pipes");
+  stderr.on("data", (chunk: Buffer) => {
     if (complaint.length < 4096) complaint += chunk.toString();
   });
   try {
     let count = 0;
-    for await (const frame of ppmFrames(child.stdout)) {
+    for await (const frame of ppmFrames(stdout)) {
       count++;
       yield frame;
     }

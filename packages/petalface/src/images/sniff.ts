@@ -1,4 +1,5 @@
 import { closeSync, constants, openSync, readSync } from "node:fs";
+import { onDisk } from "../disk-names.ts";
 import { recognise } from "./formats.ts";
 
 /** Bytes that a format is recognised by. */
@@ -12,7 +13,7 @@ export function holdsImage(path: string): boolean {
   let file: number | undefined;
   try {
     // Without waiting for a writer, should it be a pipe.
-    file = openSync(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
+    file = openSync(onDisk(path), constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
     const head = Buffer.alloc(headBytes);
     return recognise(head.subarray(0, readSync(file, head, 0, headBytes, 0))).read;
   } catch {

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { statSync } from "node:fs";
 import { resolve } from "node:path";
 import { setImmediate as nextTurn } from "node:timers/promises";
+import { onDisk } from "../../disk-names.ts";
 import { holdsImage, printPath, refusedFormat } from "../../images/index.ts";
 import type { Unreadable } from "../unreadable.ts";
 import { createNames, type Names } from "./names.ts";
@@ -103,13 +104,11 @@ export function createIndex(): IndexBuilder {
  */
 export function sizeOf(path: string): number | string {
   try {
-    const stats = statSync(path);
+    const stats = statSync(onDisk(path));
     if (stats.isFile()) return stats.size;
     return stats.isDirectory() ? "it is a folder" : "it is not a file";
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException;
-    // Node cannot say a name that is not UTF-8; what it gives instead names nothing.
-    if (code === "ENOENT" && path.includes("\ufffd")) return "its name is not valid UTF-8; rename it";
     return reasons[code ?? ""] ?? String(code ?? cause);
   }
 }

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { writeFileSafely } from "../../files.ts";
 
 /** Begins every file; another layout gets another number. */
-const magic = "petalface-index-2\n";
+const magic = "petalface-index-3\n";
 /** Lists that are kept; the one unused for longest goes first. */
 const mostKept = 32;
 

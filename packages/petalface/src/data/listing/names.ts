@@ -1,10 +1,11 @@
+import { bytesOfName, nameOfBytes } from "../../disk-names.ts";
 import { PetalfaceError } from "../../errors.ts";
 
 /** Many texts in one buffer: a million names take the room of their bytes, not a million objects. */
 export interface Names {
   readonly length: number;
   at(index: number): string;
-  /** All texts behind each other, UTF-8. */
+  /** All texts behind each other, UTF-8, or the bytes that a disk has as a name. */
   readonly bytes: Uint8Array;
   /** Where each text ends in `bytes`. */
   readonly ends: Uint32Array;
@@ -40,7 +41,7 @@ export function createNames(): NamesBuilder {
         larger.set(ends);
         ends = larger;
       }
-      used += bytes.write(text, used, "utf8");
+      used += text.isWellFormed() ? bytes.write(text, used, "utf8") : bytesOfName(text).copy(bytes, used);
       ends[length++] = used;
     },
     finish: () => namesOf(bytes.subarray(0, used), ends.subarray(0, length)),
@@ -57,7 +58,9 @@ export function namesOf(bytes: Uint8Array, ends: Uint32Array): Names {
     at(index) {
       const end = ends[index];
       if (end === undefined) throw new RangeError(`name ${index} of ${ends.length}`);
-      return text.toString("utf8", index === 0 ? 0 : ends[index - 1], end);
+      const start = index === 0 ? 0 : (ends[index - 1] as number);
+      const name = text.toString("utf8", start, end);
+      return name.includes("\ufffd") ? nameOfBytes(text.subarray(start, end)) : name;
     },
   };
 }

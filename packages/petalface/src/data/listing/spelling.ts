@@ -1,5 +1,6 @@
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { isAbsolute, join } from "node:path";
+import { entriesOf, onDisk } from "../../disk-names.ts";
 
 /**
  * A name by which it is looked up: Unicode writes many letters in two ways, composed (NFC, most programs) and decomposed (NFD, macOS and what was
@@ -44,11 +45,11 @@ export function createSpelling(root: string): (path: string) => string {
   };
   return (path) => {
     const place = isAbsolute(path) ? "" : root;
-    if (isPlain(path) || existsSync(isAbsolute(path) ? path : join(root, path))) return path;
+    if (isPlain(path) || existsSync(onDisk(isAbsolute(path) ? path : join(root, path)))) return path;
     const spelled: string[] = [];
     for (const part of path.split("/")) {
       const folder = join(place, `${spelled.join("/")}/`);
-      const name = isPlain(part) || existsSync(join(folder, part)) ? part : namesIn(folder).get(nameKey(part));
+      const name = isPlain(part) || existsSync(onDisk(join(folder, part))) ? part : namesIn(folder).get(nameKey(part));
       if (name === undefined) return path;
       spelled.push(name);
     }
@@ -58,7 +59,7 @@ export function createSpelling(root: string): (path: string) => string {
 
 function listed(folder: string): string[] {
   try {
-    return readdirSync(folder);
+    return Array.from(entriesOf(folder), ({ name }) => name);
   } catch {
     return [];
   }

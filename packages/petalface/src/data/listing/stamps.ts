@@ -1,4 +1,5 @@
 import { statSync } from "node:fs";
+import { onDisk } from "../../disk-names.ts";
 import { createNames, type Names } from "./names.ts";
 
 /** What an index was made from: folders (or a manifest), and when each changed last. */
@@ -15,7 +16,7 @@ export function createStamps() {
   return {
     /** Notes the times of a folder or file, before it is read. Throws where it is missing. */
     add(path: string): void {
-      const { mtimeMs, ctimeMs } = statSync(path);
+      const { mtimeMs, ctimeMs } = statSync(onDisk(path));
       paths.push(path);
       times.push(mtimeMs, ctimeMs);
     },
@@ -29,7 +30,7 @@ export function createStamps() {
  */
 export function unchanged({ paths, times }: Stamps): boolean {
   for (let at = 0; at < paths.length; at++) {
-    const stats = statSync(paths.at(at), { throwIfNoEntry: false });
+    const stats = statSync(onDisk(paths.at(at)), { throwIfNoEntry: false });
     if (stats?.mtimeMs !== times[2 * at] || stats?.ctimeMs !== times[2 * at + 1]) return false;
   }
   return true;

@@ -1,4 +1,5 @@
 import { readFile, stat } from "node:fs/promises";
+import { onDisk, plainName } from "../../disk-names.ts";
 import { PetalfaceError } from "../../errors.ts";
 import { writePiecesSafely } from "../../files.ts";
 import {
@@ -136,7 +137,7 @@ function createWriter(data: FaceData, order: Uint32Array, { encode, onProgress, 
   function* lst(): Generator<Uint8Array> {
     yield* textPieces(images, (at) => {
       const { id, person } = data.at(packed[at] as number);
-      return `1\t${id.replaceAll(/[\t\r\n]/g, " ")}\t${person}\n`;
+      return `1\t${plainName(id).replaceAll(/[\t\r\n]/g, " ")}\t${person}\n`;
     });
   }
 
@@ -159,7 +160,7 @@ async function readEncoded(
 ): Promise<Uint8Array | string> {
   try {
     if (source.kind === "synthetic") return await encode(source);
-    const bytes = source.kind === "file" ? await readFile(source.path) : store.read(source);
+    const bytes = source.kind === "file" ? await readFile(onDisk(source.path)) : store.read(source);
     const ending = endingOf(bytes);
     if (ending === ".jpg" || ending === ".png") return bytes;
     return await encode(source);

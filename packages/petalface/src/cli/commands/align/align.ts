@@ -1,6 +1,7 @@
 import { stat } from "node:fs/promises";
 import { extname, join, relative, resolve } from "node:path";
 import { type FaceData, openData } from "../../../data/index.ts";
+import { plainName } from "../../../disk-names.ts";
 import { PetalfaceError } from "../../../errors.ts";
 import {
   type AlignSettings,
@@ -75,7 +76,7 @@ function* sourcesOfData(data: FaceData): Generator<Source> {
     const { id, person, source } = data.at(at);
     if (source.kind !== "file") continue;
     // Ids of a manifest may be absolute or lead upwards; crops lie below the output folder whatever they look like.
-    const plain = id
+    const plain = plainName(id)
       .split(/[\\/]/)
       .filter((part) => part !== "" && part !== "." && part !== "..")
       .join("/")
@@ -85,7 +86,7 @@ function* sourcesOfData(data: FaceData): Generator<Source> {
     while (taken.has(stem.toLowerCase())) stem += "~";
     taken.add(stem.toLowerCase());
     const name = data.people[person];
-    yield { id, path: source.path, kind: "photo", stem, ...(name !== undefined && { person: name }) };
+    yield { id, path: source.path, kind: "photo", stem, ...(name !== undefined && { person: plainName(name) }) };
   }
 }
 

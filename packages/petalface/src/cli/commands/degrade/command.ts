@@ -3,6 +3,7 @@ import { availableParallelism } from "node:os";
 import { join, relative, resolve, sep } from "node:path";
 import type { Command } from "commander";
 import type { FaceData } from "../../../data/index.ts";
+import { plainName } from "../../../disk-names.ts";
 import { PetalfaceError } from "../../../errors.ts";
 import { writeFileSafely } from "../../../files.ts";
 import type { DegradationSpec, Loader } from "../../../images/index.ts";
@@ -41,7 +42,7 @@ async function checkFolders(input: string, output: string): Promise<void> {
 function outputNames(data: FaceData): (index: number) => string {
   const taken = new Map<string, number>();
   const plain = (id: string): string =>
-    id
+    plainName(id)
       .split(/[\\/]/)
       .filter((part) => part !== "" && part !== "." && part !== "..")
       .join(sep)
