@@ -45,6 +45,11 @@ export async function openFaces(
 export const nestedLine = (folder: string): string =>
   `there are folders within people's folders, such as ${printPath(folder)}: the outermost folder is the person`;
 
+/** Says on stderr what was left out of a set beyond what {@link openFaces} has said already. */
+export function noteMoreLeftOut({ unreadable }: FaceData, left: Unreadable | undefined, context: CliContext): void {
+  if (left !== undefined && left.count > (unreadable?.count ?? 0)) noteLeftOut(left, context);
+}
+
 /** Says on stderr what was left out, if anything was. */
 export function noteLeftOut(left: Unreadable | undefined, context: CliContext): void {
   const line = left && printUnreadable(left);

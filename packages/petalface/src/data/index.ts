@@ -12,5 +12,5 @@ export { subset } from "./subset.ts";
 export { csvRows, textLines } from "./text.ts";
 export { type ListedFace, readMatPairs, readTinyFaceList } from "./tinyface.ts";
 export type { FaceData, Sample } from "./types.ts";
-export { printUnreadable, type Tally, tallyOf, type Unreadable } from "./unreadable.ts";
+export { printUnreadable, requireMost, type Tally, tallyOf, type Unreadable } from "./unreadable.ts";
 export { isVerification, readVerification, type VerificationList } from "./verification.ts";

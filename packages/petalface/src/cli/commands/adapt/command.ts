@@ -29,7 +29,7 @@ import type { Progress } from "../../progress.ts";
 import { trainingFaces } from "./train-faces.ts";
 import { endNotes, startNotes } from "./training-notes.ts";
 import { givenChoices, trainingOption, withTrainingOptions } from "./training-options.ts";
-import { openPairsValidator } from "./validation.ts";
+import { pairsValidator } from "./validation.ts";
 
 /** What surrounds the options of training, which are read with {@link givenChoices}. */
 interface Flags extends ModelChoices, DataFlags {
@@ -154,7 +154,7 @@ async function run(flags: Flags, choices: TrainingChoices, context: CliContext):
       progress = context.progress("training", record.steps * record.options.batch, "images", done);
       progress.update(done);
     },
-    openValidator: openPairsValidator,
+    openValidator: pairsValidator(flags.maxLeftOut, context),
     onValidation: (record, run) => context.note(validated(record, run)),
     onStep: ({ step, loss }, record) => progress?.update(step * record.options.batch, `loss ${loss.toFixed(3)}`),
   };

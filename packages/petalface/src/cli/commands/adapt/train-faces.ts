@@ -1,7 +1,7 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { openBackbone } from "../../../backbones/index.ts";
-import type { FaceData } from "../../../data/index.ts";
+import { type FaceData, requireMost } from "../../../data/index.ts";
 import { PetalfaceError } from "../../../errors.ts";
 import { printPath } from "../../../images/index.ts";
 import type { ModelChoices } from "../../../models/index.ts";
@@ -52,6 +52,7 @@ export async function trainingFaces(photos: TrainingPhotos, context: CliContext)
   const choices = { ...alignDefaults, size, threads: photos.threads };
   const summary = await alignInto(inputOfData(data), folder, choices, context);
   for (const line of describeAlignment(summary)) context.note(line);
+  requireMost(printPath(train), { ...summary.unreadable, tried: summary.sources }, photos.maxLeftOut);
   context.note(`to skip this next time: --train ${printPath(summary.manifest)}`);
   return await openFaces(summary.manifest, photos, context);
 }

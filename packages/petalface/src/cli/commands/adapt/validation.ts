@@ -1,10 +1,11 @@
 import { adaptedModel } from "../../../adapters/index.ts";
 import { openEmbedder } from "../../../backbones/index.ts";
-import { openData } from "../../../data/index.ts";
 import { PetalfaceError } from "../../../errors.ts";
 import { evaluatePairs, syntheticPairs } from "../../../evaluation/index.ts";
 import { openLoader } from "../../../images/index.ts";
 import type { OpenValidator, ValidationRequest } from "../../../training/index.ts";
+import type { CliContext } from "../../context.ts";
+import { noteLeftOut, openFaces } from "../../data.ts";
 import { openProtocol } from "../../protocol.ts";
 
 /** Resamples of the bootstrap that the error bar is from; fixed, so that a resumed run prints the same. */
@@ -15,41 +16,46 @@ const measureOf = ({ pixels }: ValidationRequest): string =>
   `mean accuracy of low-resolution and mixed pairs at ${pixels.join(", ")} px`;
 
 /**
- * Opens the protocol of `petalface adapt --val`. The measure is the mean of the verification accuracies, thresholds chosen on the other
+ * Opens the protocol of `petalface adapt --val`, and says what of it is left out. The measure is the mean of the verification accuracies, thresholds chosen on the other
  * folds, of pairs with both faces at k px and of pairs with one sharp face, over all k. Its standard error is the mean of theirs: all are
  * of the same people, so that errors that go together are not counted as if they averaged out.
  */
-export const openPairsValidator: OpenValidator = async (request, backbone, session) => {
-  const named = request.data !== undefined;
-  if (!named && /^drawn(:|$)/.test(request.protocol))
-    throw new PetalfaceError(`--val ${request.protocol} draws pairs; give the faces to draw from with --val-data`, {
-      exitCode: 2,
-    });
-  const data = await openData(request.data ?? request.protocol);
-  const protocol = named ? await openProtocol(request.protocol, {}, data) : syntheticPairs(data);
-  const threads = session.threads ?? 1;
-  const loader = openLoader({ size: backbone.size, threads, cacheBytes: 128 * 2 ** 20 });
-  return {
-    measure: measureOf(request),
-    fingerprint: `${protocol.fingerprint}-${data.fingerprint}`,
-    async evaluate(adapter, signal) {
-      const embedder = await openEmbedder(adaptedModel(backbone, adapter), session);
-      try {
-        const { measures } = await evaluatePairs({
-          ...{ embedder, loader, data, protocol, signal, bootstrap, fars: [] },
-          degradations: request.pixels.map((side) => `lr:${side}`),
-        });
-        const chosen = measures.filter(({ kind, condition }) => kind === "accuracy" && condition.kind !== "sharp");
-        const mean = (values: readonly number[]): number =>
-          values.reduce((sum, value) => sum + value, 0) / values.length;
-        return {
-          value: mean(chosen.map(({ value }) => value)),
-          standardError: mean(chosen.map(({ standardError }) => standardError)),
-        };
-      } finally {
-        await embedder.close();
-      }
-    },
-    close: () => loader.close(),
+export const pairsValidator =
+  (maxLeftOut: number, context: CliContext): OpenValidator =>
+  async (request, backbone, session) => {
+    const named = request.data !== undefined;
+    if (!named && /^drawn(:|$)/.test(request.protocol))
+      throw new PetalfaceError(`--val ${request.protocol} draws pairs; give the faces to draw from with --val-data`, {
+        exitCode: 2,
+      });
+    const data = await openFaces(request.data ?? request.protocol, { maxLeftOut }, context);
+    let said = false;
+    const protocol = named ? await openProtocol(request.protocol, {}, data) : syntheticPairs(data);
+    const threads = session.threads ?? 1;
+    const loader = openLoader({ size: backbone.size, threads, cacheBytes: 128 * 2 ** 20 });
+    return {
+      measure: measureOf(request),
+      fingerprint: `${protocol.fingerprint}-${data.fingerprint}`,
+      async evaluate(adapter, signal) {
+        const embedder = await openEmbedder(adaptedModel(backbone, adapter), session);
+        try {
+          const { measures, leftOut } = await evaluatePairs({
+            ...{ embedder, loader, data, protocol, signal, bootstrap, fars: [] },
+            degradations: request.pixels.map((side) => `lr:${side}`),
+          });
+          if (!said) noteLeftOut(leftOut, context);
+          said = true;
+          const chosen = measures.filter(({ kind, condition }) => kind === "accuracy" && condition.kind !== "sharp");
+          const mean = (values: readonly number[]): number =>
+            values.reduce((sum, value) => sum + value, 0) / values.length;
+          return {
+            value: mean(chosen.map(({ value }) => value)),
+            standardError: mean(chosen.map(({ standardError }) => standardError)),
+          };
+        } finally {
+          await embedder.close();
+        }
+      },
+      close: () => loader.close(),
+    };
   };
-};

@@ -1,21 +1,27 @@
 import { availableParallelism } from "node:os";
 import type { Command } from "commander";
-import { openData, packedFiles, packRecords, printUnreadable, unpackRecords } from "../../../data/index.ts";
+import { packedFiles, packRecords, unpackRecords } from "../../../data/index.ts";
 import { type ImageSource, openLoader } from "../../../images/index.ts";
 import type { CliContext } from "../../context.ts";
+import { type DataFlags, leftOutOf, noteMoreLeftOut, openFaces, withDataOptions } from "../../data.ts";
 import { withExamples } from "../../examples.ts";
 import { parseInteger } from "../../options.ts";
 import { claimOutputs } from "../../outputs.ts";
 import { encodePng } from "../../png.ts";
 
-interface PackFlags {
+interface PackFlags extends DataFlags {
   readonly out: string;
   readonly size: number;
 }
 
-async function pack(spec: string, { out, size }: PackFlags, context: CliContext): Promise<void> {
+interface UnpackFlags extends DataFlags {
+  readonly out: string;
+}
+
+async function pack(spec: string, flags: PackFlags, context: CliContext): Promise<void> {
+  const { out, size } = flags;
   await using _outputs = await claimOutputs(packedFiles(out), context, { inputs: [spec] });
-  const data = await openData(spec, { signal: context.signal });
+  const data = await openFaces(spec, flags, context);
   const synthetic = data.length > 0 && data.at(0).source.kind === "synthetic";
   const loader = openLoader({ size, threads: synthetic ? Math.min(availableParallelism(), 8) : 0 });
   const progress = context.progress("packing", data.length, "faces");
@@ -26,10 +32,10 @@ async function pack(spec: string, { out, size }: PackFlags, context: CliContext)
       onProgress: (done) => progress.update(done),
       replace: true,
     });
-    const left = printUnreadable(packed.unreadable);
-    if (left !== undefined) context.note(left);
+    const { unreadable, ...written } = packed;
+    noteMoreLeftOut(data, unreadable, context);
     context.result(
-      { input: spec, ...packed },
+      { input: spec, ...written, leftOut: leftOutOf(data, unreadable) },
       `${packed.images} faces of ${packed.people} people, ${packed.bytes} bytes, written to ${packed.files.join(", ")}`,
     );
   } finally {
@@ -38,17 +44,21 @@ async function pack(spec: string, { out, size }: PackFlags, context: CliContext)
   }
 }
 
-async function unpack(spec: string, { out }: { readonly out: string }, context: CliContext): Promise<void> {
-  const data = await openData(spec, { signal: context.signal });
+async function unpack(spec: string, flags: UnpackFlags, context: CliContext): Promise<void> {
+  const { out } = flags;
+  const data = await openFaces(spec, flags, context);
   const progress = context.progress("unpacking", data.length, "faces");
   try {
     const unpacked = await unpackRecords(data, out, {
       signal: context.signal,
       onProgress: (done) => progress.update(done),
     });
-    const left = printUnreadable(unpacked.unreadable);
-    if (left !== undefined) context.note(left);
-    context.result({ input: spec, output: out, ...unpacked }, `${unpacked.images} faces written to ${out}`);
+    const { images, unreadable } = unpacked;
+    noteMoreLeftOut(data, unreadable, context);
+    context.result(
+      { input: spec, output: out, images, leftOut: leftOutOf(data, unreadable) },
+      `${images} faces written to ${out}`,
+    );
   } finally {
     progress.close();
   }
@@ -71,6 +81,7 @@ export function dataCommand(program: Command, context: CliContext): void {
       112,
     )
     .action((spec: string, flags: PackFlags) => pack(spec, flags, context));
+  withDataOptions(packing);
   withExamples(
     packing,
     "data pack faces --out train.rec",
@@ -81,7 +92,8 @@ export function dataCommand(program: Command, context: CliContext): void {
     .description("write each image of a record file (.rec) or verification list (.bin) as a file, bytes unchanged")
     .argument("<data>", "record file, or verification list")
     .requiredOption("--out <folder>", "new folder, with one folder for each person")
-    .action((spec: string, flags: { readonly out: string }) => unpack(spec, flags, context));
+    .action((spec: string, flags: UnpackFlags) => unpack(spec, flags, context));
+  withDataOptions(unpacking);
   withExamples(unpacking, "data unpack train.rec --out faces");
   withExamples(command, "data pack faces --out train.rec", "data unpack train.rec --out faces");
 }

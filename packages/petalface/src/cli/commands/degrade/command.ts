@@ -2,19 +2,20 @@ import { readdir, realpath } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join, relative, resolve, sep } from "node:path";
 import type { Command } from "commander";
-import type { FaceData } from "../../../data/index.ts";
+import { type FaceData, type Tally, tallyOf } from "../../../data/index.ts";
 import { plainName } from "../../../disk-names.ts";
 import { PetalfaceError } from "../../../errors.ts";
 import { writeFileSafely } from "../../../files.ts";
 import type { DegradationSpec, Loader } from "../../../images/index.ts";
 import { isLitter } from "../../../litter.ts";
 import type { CliContext } from "../../context.ts";
+import { type DataFlags, leftOutOf, noteMoreLeftOut, openFaces, withDataOptions } from "../../data.ts";
 import { withExamples } from "../../examples.ts";
 import { parseInteger } from "../../options.ts";
 import { claimOutputs } from "../../outputs.ts";
 import { encodePng } from "../../png.ts";
 
-interface DegradeOptions {
+interface DegradeOptions extends DataFlags {
   readonly to: string;
   readonly size: number;
   readonly sheet?: string;
@@ -58,26 +59,42 @@ function outputNames(data: FaceData): (index: number) => string {
   };
 }
 
+/** Writes the copies; returns how many. Faces that cannot be read are counted by the tally. */
 async function copyFaces(
-  task: { readonly data: FaceData; readonly loader: Loader; readonly spec: DegradationSpec; readonly output: string },
+  task: {
+    readonly data: FaceData;
+    readonly loader: Loader;
+    readonly spec: DegradationSpec;
+    readonly output: string;
+    readonly tally: Tally;
+  },
   context: CliContext,
-): Promise<void> {
-  const { data, loader, spec, output } = task;
+): Promise<number> {
+  const { data, loader, spec, output, tally } = task;
   const { drawDegradation } = await import("../../../images/index.ts");
   const nameOf = outputNames(data);
   const progress = context.progress("degrading", data.length, "faces");
+  let written = 0;
   try {
     for (let start = 0; start < data.length; start += BATCH) {
       context.signal.throwIfAborted();
       const samples = Array.from({ length: Math.min(BATCH, data.length - start) }, (_, i) => data.at(start + i));
+      const bad = new Set<number>();
+      tally.tried(samples.length);
       const planes = await loader.load(
         samples.map(({ source, id }) => ({ source, flip: false, degrade: drawDegradation(spec, id) })),
+        (index, { message }) => {
+          bad.add(index);
+          tally.bad(message);
+        },
       );
       const bytes = 3 * loader.size ** 2;
       await Promise.all(
         samples.map(async (_, i) => {
+          if (bad.has(i)) return;
           const png = await encodePng(planes.subarray(i * bytes, (i + 1) * bytes), loader.size);
           await writeFileSafely(join(output, nameOf(start + i)), png);
+          written++;
         }),
       );
       progress.update(start + samples.length);
@@ -85,6 +102,7 @@ async function copyFaces(
   } finally {
     progress.close();
   }
+  return written;
 }
 
 async function run(
@@ -95,22 +113,23 @@ async function run(
 ): Promise<void> {
   if (output === undefined && options.sheet === undefined)
     throw new PetalfaceError("name a new folder for the copies, or a picture with --sheet FILE", { exitCode: 2 });
-  const [{ openData }, { openLoader, parseDegradation, printDegradation }] = await Promise.all([
-    import("../../../data/index.ts"),
-    import("../../../images/index.ts"),
-  ]);
+  const { openLoader, parseDegradation, printDegradation } = await import("../../../images/index.ts");
   const spec = parseDegradation(options.to);
   await using _outputs = await claimOutputs([options.sheet], context, { inputs: [input] });
-  const data = await openData(input);
+  const data = await openFaces(input, options, context);
   if (output !== undefined) await checkFolders(input, output);
   await using loader = openLoader({
     size: options.size,
     threads: Math.min(availableParallelism(), Math.ceil(data.length / BATCH)),
   });
   const { drawSheet } = await import("./sheet.ts");
-  const sheet = options.sheet === undefined ? undefined : await drawSheet(data, loader, spec);
+  const tally = tallyOf(data);
+  // Faces of the sheet are counted among the copies, where there are any.
+  const counted = output === undefined ? tally : undefined;
+  const sheet = options.sheet === undefined ? undefined : await drawSheet(data, loader, spec, counted);
   if (sheet !== undefined && options.sheet !== undefined) await writeFileSafely(options.sheet, sheet.png);
-  if (output !== undefined) await copyFaces({ data, loader, spec, output }, context);
+  const faces = output === undefined ? data.length : await copyFaces({ data, loader, spec, output, tally }, context);
+  noteMoreLeftOut(data, tally.report(), context);
   const to = printDegradation(spec);
   context.result(
     {
@@ -118,11 +137,12 @@ async function run(
       ...(output !== undefined && { output }),
       degradation: to,
       size: options.size,
-      faces: data.length,
+      faces,
+      leftOut: leftOutOf(data, tally.report()),
       ...(sheet && { sheet: options.sheet, shown: sheet.shown }),
     },
     [
-      ...(output === undefined ? [] : [`${data.length} faces, ${to}, written to ${output}`]),
+      ...(output === undefined ? [] : [`${faces} faces, ${to}, written to ${output}`]),
       ...(sheet === undefined ? [] : [`${sheet.shown.length} faces under ${to} drawn in ${options.sheet}`]),
     ].join("\n"),
   );
@@ -144,6 +164,7 @@ export function degradeCommand(program: Command, context: CliContext): void {
     .action((input: string, output: string | undefined, options: DegradeOptions) =>
       run(input, output, options, context),
     );
+  withDataOptions(command);
   withExamples(
     command,
     "degrade faces faces-16px --to lr:16",

@@ -1,6 +1,8 @@
 import sharp from "sharp";
-import type { FaceData } from "../../../data/index.ts";
+import type { FaceData, Tally } from "../../../data/index.ts";
+import { PetalfaceError } from "../../../errors.ts";
 import { type Degradation, type DegradationSpec, drawDegradation, type Loader } from "../../../images/index.ts";
+import { readableFaces } from "../../readable.ts";
 
 /** Faces and draws that a contact sheet shows. */
 const rows = 8;
@@ -17,15 +19,21 @@ export interface SheetRow {
  * Draws a contact sheet: faces spread over the set, one a row, first as they are, then under one draw of the spec after the other. The first
  * draw is the one that copies and evaluations get.
  *
+ * @param tally counts faces that cannot be read, which are not shown
  * @returns a PNG file
+ * @throws PetalfaceError where none of them can be read
  */
 export async function drawSheet(
   data: FaceData,
   loader: Loader,
   spec: DegradationSpec,
+  tally?: Tally,
 ): Promise<{ readonly png: Buffer; readonly shown: readonly SheetRow[] }> {
-  const count = Math.min(rows, data.length);
-  const faces = Array.from({ length: count }, (_, row) => data.at(Math.floor((row * data.length) / count)));
+  const most = Math.min(rows, data.length);
+  const chosen = Array.from({ length: most }, (_, row) => Math.floor((row * data.length) / most));
+  const faces = (await readableFaces(data, chosen, loader, tally)).map((face) => data.at(face));
+  const count = faces.length;
+  if (count === 0) throw new PetalfaceError(`${data.spec}: no face for the sheet can be read`);
   const shown = faces.map(({ id }) => ({
     id,
     draws: Array.from({ length: spec.kind === "lr" ? 1 : draws }, (_, at) =>

@@ -2,6 +2,7 @@ import { type EmbeddingModel, openBackbone, openEmbedder } from "../../../backbo
 import type { FaceData } from "../../../data/index.ts";
 import { PetalfaceError } from "../../../errors.ts";
 import { openLoader } from "../../../images/index.ts";
+import { readableFaces } from "../../readable.ts";
 
 /** How far an exported file may be from the model it was made of, absolute. */
 const tolerance = 1e-5;
@@ -11,11 +12,15 @@ const tolerance = 1e-5;
  * of an embedding; throws PetalfaceError if it is above 1e-5.
  */
 export async function checkExport(path: string, model: EmbeddingModel, data: FaceData): Promise<number> {
-  const count = Math.min(16, data.length);
   await using loader = openLoader({ size: model.size, threads: 1 });
+  const first = Array.from({ length: Math.min(16, data.length) }, (_, face) => face);
+  const faces = await readableFaces(data, first, loader);
+  const count = faces.length;
+  if (count === 0)
+    throw new PetalfaceError(`${data.spec}: none of the first ${first.length} measured faces can be read`);
   const planes = await loader.load(
     Array.from({ length: 2 * count }, (_, i) => ({
-      source: data.at(i % count).source,
+      source: data.at(faces[i % count] as number).source,
       flip: false,
       ...(i < count ? {} : { degrade: { kind: "lr" as const, pixels: 12 } }),
     })),
@@ -28,7 +33,11 @@ export async function checkExport(path: string, model: EmbeddingModel, data: Fac
   };
   const file = await openBackbone(path);
   const [expected, got] = [await embed(model), await embed(file)];
-  const difference = expected.reduce((most, value, i) => Math.max(most, Math.abs(value - (got[i] as number))), 0);
+  // Where both are not finite, the picture is the reason.
+  const difference = expected.reduce(
+    (most, value, i) => (Object.is(value, got[i]) ? most : Math.max(most, Math.abs(value - (got[i] as number)))),
+    0,
+  );
   if (!(difference <= tolerance))
     throw new PetalfaceError(`${path} differs from the adapted model by ${difference}; please report this`);
   return difference;

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import type { Command } from "commander";
 import { withoutDetail } from "../../../evaluation/index.ts";
 import type { CliContext } from "../../context.ts";
+import { type DataFlags, leftOutOf, openFaces, withDataOptions } from "../../data.ts";
 import { withExamples } from "../../examples.ts";
 import { parseInteger } from "../../options.ts";
 import { deadlineAfter } from "./deadline.ts";
@@ -11,7 +12,7 @@ import { writeDemoReport } from "./report.ts";
 import { runDemo } from "./run.ts";
 import { comparisonSummary, mainSummary } from "./summary.ts";
 
-interface Flags {
+interface Flags extends DataFlags {
   readonly data?: string;
   readonly images: number;
   readonly people: number;
@@ -44,12 +45,14 @@ export function demoCommand(program: Command, context: CliContext): void {
     .option("--all", "compare all methods, without a time limit")
     .option("--out <folder>", "folder for runs, report and model", "demo-out")
     .action((flags: Flags) => run(flags, context));
+  withDataOptions(command);
   withExamples(command, "demo", "demo --all", "demo --data faces/ --out my-demo");
 }
 
-async function run({ data, out, minutes, all, ...size }: Flags, context: CliContext): Promise<void> {
+async function run({ data: own, out, minutes, all, maxLeftOut, ...size }: Flags, context: CliContext): Promise<void> {
   await using _outputs = await prepareDemoFolder(out, context);
   const report = join(out, demoFiles.report);
+  const data = own === undefined ? undefined : await openFaces(own, { maxLeftOut }, context);
   const deadline = deadlineAfter(all === true ? Number.POSITIVE_INFINITY : minutes);
   const outcome = await runDemo(
     {
@@ -65,13 +68,20 @@ async function run({ data, out, minutes, all, ...size }: Flags, context: CliCont
   );
   if (outcome.results.length > 2) await writeDemoReport(report, outcome);
   const next =
-    data === undefined
+    own === undefined
       ? "next, on your own faces (one folder per person): npm run demo -- --data FOLDER"
-      : `next: npm run petalface -- adapt --model fr_feature --train ${data} --out runs/first`;
+      : `next: npm run petalface -- adapt --model fr_feature --train ${own} --out runs/first`;
   context.result(
     {
       results: outcome.results.map(({ name, result }) => ({ name, result: withoutDetail(result) })),
       leftOut: outcome.leftOut,
+      ...(data && {
+        leftOutFaces: {
+          listed: leftOutOf(data),
+          trained: outcome.untrained,
+          measured: outcome.results[0].result.leftOut ?? null,
+        },
+      }),
       report,
       exported: outcome.exported,
     },

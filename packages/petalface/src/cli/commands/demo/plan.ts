@@ -55,8 +55,8 @@ export interface DemoFaces {
 }
 
 /** Synthetic people, or the user's own: two thirds of them to train on, one third to measure on. */
-export async function demoFaces(folder: string | undefined, size: DemoSize): Promise<DemoFaces> {
-  const { train, test } = folder === undefined ? await syntheticFaces(size) : await ownFaces(folder);
+export async function demoFaces(own: FaceData | undefined, size: DemoSize): Promise<DemoFaces> {
+  const { train, test } = own === undefined ? await syntheticFaces(size) : ownFaces(own);
   const protocol = syntheticPairs(test, { pairs: 1200, folds: 5 });
   return { train, test, protocol, epochs: size.images / train.length };
 }
@@ -67,11 +67,10 @@ const syntheticFaces = async ({ images, people }: DemoSize): Promise<{ train: Fa
   test: await openData(`synthetic:people=${people},images=2,seed=2`),
 });
 
-async function ownFaces(folder: string): Promise<{ train: FaceData; test: FaceData }> {
-  const data = await openData(folder);
+function ownFaces(data: FaceData): { train: FaceData; test: FaceData } {
   if (data.people.length < 30)
     throw new PetalfaceError(
-      `${folder} has ${data.people.length} people; the demo needs at least 30, one folder each, to train on some and measure on others`,
+      `${data.spec} has ${data.people.length} people; the demo needs at least 30, one folder each, to train on some and measure on others`,
     );
   const order = random("demo people", 0).shuffle(data.people.map((name) => name));
   const measured = new Set(order.slice(0, Math.ceil(order.length / 3)));

@@ -3,11 +3,14 @@ import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { type Adapter, adaptedModel, exportModel } from "../../../adapters/index.ts";
 import { type Backbone, type EmbeddingModel, openBackbone, openEmbedder } from "../../../backbones/index.ts";
+import type { FaceData, Unreadable } from "../../../data/index.ts";
 import { type EvaluationResult, evaluatePairs } from "../../../evaluation/index.ts";
 import { type Loader, openLoader } from "../../../images/index.ts";
 import { openResources } from "../../../resources.ts";
 import { adapt, createTargetCache, type RunRecord, type TargetCache } from "../../../training/index.ts";
 import type { CliContext } from "../../context.ts";
+import { noteLeftOut } from "../../data.ts";
+import { measureBoth } from "../../measured.ts";
 import { checkExport } from "./check.ts";
 import { type Deadline, watchTraining } from "./deadline.ts";
 import { demoFiles } from "./folder.ts";
@@ -38,6 +41,8 @@ export interface DemoOutcome {
   readonly results: readonly [DemoResult, DemoResult, ...DemoResult[]];
   /** The exported model, and the largest difference of its embeddings from the adapted model's. */
   readonly exported: { readonly path: string; readonly difference: number };
+  /** Faces that no method was trained on; what was not measured is in the results. */
+  readonly untrained: Unreadable;
   /** Methods that did not fit into the time. */
   readonly leftOut: readonly string[];
   /** Seconds that the main method took to train and measure. */
@@ -49,7 +54,7 @@ export interface DemoRequest {
   /** The folder for everything; prepared (see demo/folder.ts). */
   readonly out: string;
   /** The user's own faces; synthetic people unless given. */
-  readonly data: string | undefined;
+  readonly data: FaceData | undefined;
   readonly size: DemoSize;
   /** Until when other methods are compared. */
   readonly deadline: Deadline;
@@ -77,12 +82,21 @@ export async function runDemo(request: DemoRequest, context: CliContext): Promis
   const targets = createTargetCache(faces.train.length, backbone.width);
   const scene: Scene = { out, faces, loader, targets, context };
 
-  const frozen = { name: "frozen", about: "as it comes", result: await measure("frozen", backbone, scene) };
+  const first = await measure("frozen", backbone, scene);
   const began = performance.now();
   const trained = await train(mainMethod, scene);
+  noteLeftOut(trained.leftOut, context);
   const measuring = performance.now();
   const model = adaptedModel(backbone, trained.adapter);
-  const result = await measure(mainMethod.name, model, scene, frozen.result);
+  // The frozen model is measured again only where the adapted one has no finite embedding of a face.
+  const both = await measureBoth(
+    async (leave) => (leave === undefined ? first : await measure("frozen", backbone, scene, undefined, leave)),
+    async (leave) => await measure(mainMethod.name, model, scene, undefined, leave),
+    context,
+  );
+  const frozen = { name: "frozen", about: "as it comes", result: both.frozen };
+  const result = both.adapted;
+  if (result === undefined) throw new Error("nothing was measured");
   const ended = performance.now();
   const path = join(out, demoFiles.model);
   await exportModel(path, backbone, trained.adapter, "quality");
@@ -90,6 +104,7 @@ export async function runDemo(request: DemoRequest, context: CliContext): Promis
     ...{ backbone, faces },
     results: [frozen, { name: mainMethod.name, about: mainMethod.about, result, run: trained.run }],
     exported: { path, difference: await checkExport(path, model, faces.test) },
+    untrained: trained.leftOut,
     leftOut: [],
     methodSeconds: (ended - began) / 1000,
   };
@@ -120,6 +135,8 @@ interface Scene {
 interface Trained {
   readonly adapter: Adapter;
   readonly run: RunRecord;
+  /** Training faces that were left out. */
+  readonly leftOut: Unreadable;
 }
 
 /** Trains a method to its end. With a limit: or returns undefined, its folder removed, once its rate says that it would not fit. */
@@ -131,7 +148,7 @@ async function train(method: DemoMethod, scene: Scene, limit?: Limit): Promise<T
   const tooLong = new AbortController();
   let progress: ReturnType<CliContext["progress"]> | undefined;
   let watch: ReturnType<typeof watchTraining> | undefined;
-  const { adapter, run, finished } = await adapt(
+  const { adapter, run, finished, leftOut } = await adapt(
     {
       model: demoModel,
       train: faces.train.spec,
@@ -154,7 +171,7 @@ async function train(method: DemoMethod, scene: Scene, limit?: Limit): Promise<T
   );
   progress?.close();
   context.signal.throwIfAborted();
-  if (finished) return { adapter, run };
+  if (finished) return { adapter, run, leftOut };
   await rm(folder, { recursive: true, force: true });
   return undefined;
 }
@@ -170,6 +187,7 @@ async function measure(
   model: EmbeddingModel,
   { faces: { test, protocol }, loader, context }: Scene,
   frozen?: EvaluationResult,
+  leave = frozen?.leftOut,
 ): Promise<EvaluationResult> {
   await using open = openResources();
   const embedder = open.keep(await openEmbedder(model));
@@ -181,7 +199,7 @@ async function measure(
       data: test,
       protocol,
       degradations: demoPixels.map((side) => `lr:${side}`),
-      frozen,
+      ...{ frozen, leave },
       signal: context.signal,
       onProgress: ({ done }) => progress.update(done),
     });

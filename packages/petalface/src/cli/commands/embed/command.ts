@@ -7,7 +7,7 @@ import { openLoader } from "../../../images/index.ts";
 import { openResources } from "../../../resources.ts";
 import type { CliContext } from "../../context.ts";
 import { type CopyFlags, copiesOf, withCopyOptions } from "../../copies.ts";
-import { type DataFlags, leftOutOf, noteLeftOut, openFaces, withDataOptions } from "../../data.ts";
+import { type DataFlags, leftOutOf, noteMoreLeftOut, openFaces, withDataOptions } from "../../data.ts";
 import { type CacheFlags, embedData, enrolData, openCache, withCacheOption } from "../../embed.ts";
 import { bytesOf, csvLine, embeddingFormat, npyHead, safetensorsHead } from "../../embedding-files.ts";
 import { withExamples } from "../../examples.ts";
@@ -89,7 +89,7 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
     progress.close();
   }
   const left = tally.report();
-  if (left.count > (data.unreadable?.count ?? 0)) noteLeftOut(left, context);
+  noteMoreLeftOut(data, left, context);
   context.result(
     {
       ...{ out: flags.out, list, format, faces: written, width: model.width, adapted, kept, ...metadata },

@@ -16,6 +16,7 @@ import { PetalfaceError } from "../../../errors.ts";
 import { type ModelChoices, preprocessingMetadata } from "../../../models/index.ts";
 import { toldScores } from "../../../quality/index.ts";
 import type { CliContext } from "../../context.ts";
+import { leftOutOf, withDataOptions } from "../../data.ts";
 import { withExamples } from "../../examples.ts";
 import { openFrozen, withModelChoices } from "../../model.ts";
 import { numeric } from "../../numbers.ts";
@@ -26,7 +27,7 @@ import { exportAdapter } from "./adapter-form.ts";
 import { deploy, deployedFiles, type Product } from "./deploy.ts";
 import { exportToLevels } from "./levels.ts";
 import { printLoss } from "./loss.ts";
-import { changePrecision, type PrecisionFlags } from "./precision.ts";
+import { changePrecision, openPrecisionFaces, type PrecisionFlags } from "./precision.ts";
 import { type FormFlags, targetsOf } from "./wanted.ts";
 
 interface Flags extends ModelChoices, PrecisionFlags, FormFlags {
@@ -94,6 +95,7 @@ export function exportCommand(program: Command, context: CliContext): void {
     .option("--least-cosine <x>", "mean cosine with float32 below which a precision is refused", numeric)
     .option("--threads <n>", "threads of the measurement", parseInteger("--threads", 1, 1024))
     .action((flags: Flags) => run(flags, context));
+  withDataOptions(command);
   withExamples(
     command,
     "export --model fr_feature --adapter runs/first --out face.onnx",
@@ -192,7 +194,8 @@ async function writeProduct(
   context: CliContext,
 ): Promise<void> {
   const { backbone } = product;
-  const { changed, loss } = await changePrecision(flags, backbone, product.graph, context);
+  const faces = await openPrecisionFaces(flags, backbone, context);
+  const { changed, loss } = await changePrecision(flags, backbone, product.graph, faces, context);
   const { written, lines } = await deploy({ ...product, graph: changed }, flags, contracts);
   const [first] = written;
   context.result(
@@ -206,6 +209,7 @@ async function writeProduct(
       width: backbone.width,
       precision: flags.precision,
       loss: loss ?? null,
+      ...(faces && { leftOut: leftOutOf(faces.data, faces.left()) }),
       written,
     },
     [

@@ -2,9 +2,10 @@ import { type Adapter, exportLevels } from "../../../adapters/index.ts";
 import type { Backbone } from "../../../backbones/index.ts";
 import type { Contract } from "../../../deploy/index.ts";
 import type { CliContext } from "../../context.ts";
+import { leftOutOf } from "../../data.ts";
 import { fitted } from "./deploy.ts";
 import { type PrecisionLoss, printLoss } from "./loss.ts";
-import { changePrecision, type PrecisionFlags } from "./precision.ts";
+import { changePrecision, openPrecisionFaces, type PrecisionFlags } from "./precision.ts";
 
 /** Options of an export to levels. */
 export interface LevelFlags extends PrecisionFlags {
@@ -20,15 +21,22 @@ export async function exportToLevels(
 ): Promise<void> {
   const count = flags.levels;
   const losses: PrecisionLoss[] = [];
+  const faces = await openPrecisionFaces(flags, backbone, context);
   const written = await exportLevels(flags.out, backbone, adapter, count, async (graph) => {
-    const { changed, loss } = await changePrecision(flags, backbone, graph, context);
+    const { changed, loss } = await changePrecision(flags, backbone, graph, faces, context);
     if (loss) losses.push(loss);
     if (contract === undefined) return changed;
     const merged = { gate: adapter.config.gate, merged: true };
     return fitted({ backbone, graph: changed, judgement: merged }, contract);
   });
   context.result(
-    { folder: flags.out, ...written, precision: flags.precision, losses },
+    {
+      folder: flags.out,
+      ...written,
+      precision: flags.precision,
+      losses,
+      ...(faces && { leftOut: leftOutOf(faces.data, faces.left()) }),
+    },
     [
       `${flags.out}: quality.onnx and ${count} networks; send each face to the one whose alpha is nearest`,
       ...losses.map((loss, level) => `level ${level}, ${flags.precision} ${printLoss(loss)}`),

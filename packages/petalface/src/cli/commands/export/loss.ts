@@ -1,11 +1,12 @@
 import type { Graph } from "onnx-grad";
 import type { Examples } from "../../../adapters/index.ts";
 import { type Backbone, type EmbeddingModel, openEmbedder } from "../../../backbones/index.ts";
-import type { FaceData } from "../../../data/index.ts";
+import { type FaceData, tallyOf, type Unreadable } from "../../../data/index.ts";
 import { PetalfaceError } from "../../../errors.ts";
-import { evaluatePairs, type PairsProtocol } from "../../../evaluation/index.ts";
+import { evaluatePairs, type LeftOut, type PairsProtocol } from "../../../evaluation/index.ts";
 import { type Loader, openLoader } from "../../../images/index.ts";
 import type { Engine } from "../../model.ts";
+import { readableFaces } from "../../readable.ts";
 
 /** Low resolution that ranges and losses are looked at, beside the faces as they are. */
 const pixels = 16;
@@ -32,17 +33,26 @@ const requestOf = (data: FaceData, face: number, low: boolean) => ({
   degrade: low ? ({ kind: "lr", pixels } as const) : undefined,
 });
 
-const chosen = (data: FaceData): number[] => {
+/** Chooses faces spread over a set, and leaves out those that cannot be read. Throws PetalfaceError where too many cannot, or all. */
+export async function chooseExamples(
+  data: FaceData,
+  loader: Pick<Loader, "load">,
+): Promise<{ readonly examples: readonly number[]; readonly left: Unreadable }> {
   const count = Math.min(most, data.length);
-  return Array.from({ length: count }, (_, i) => Math.floor((i * data.length) / count));
-};
+  const spread = Array.from({ length: count }, (_, i) => Math.floor((i * data.length) / count));
+  const tally = tallyOf(data);
+  const examples = await readableFaces(data, spread, loader, tally);
+  const left = tally.report();
+  if (examples.length === 0)
+    throw new PetalfaceError(`${data.spec} holds no face that can be read${left.first[0] ? `: ${left.first[0]}` : ""}`);
+  return { examples, left };
+}
 
 /** Faces that are loaded and embedded together. */
 const facesAtOnce = 16;
 
 /** Faces of a set, sharp and at 16 px, for the ranges of a static quantisation. */
-export async function* examplesOf(data: FaceData, loader: Pick<Loader, "load">): Examples {
-  const faces = chosen(data);
+export async function* examplesOf(data: FaceData, faces: readonly number[], loader: Pick<Loader, "load">): Examples {
   const requests = faces.flatMap((face) => [requestOf(data, face, false), requestOf(data, face, true)]);
   for (let start = 0; start < requests.length; start += facesAtOnce) {
     const part = requests.slice(start, start + facesAtOnce);
@@ -65,26 +75,33 @@ export async function measureLoss(
   after: EmbeddingModel,
   task: {
     readonly data: FaceData;
+    /** Numbers of faces that can be read, for the cosines. */
+    readonly examples: readonly number[];
     readonly protocol: PairsProtocol;
     readonly engine: Engine;
     readonly bar: number;
     readonly signal: AbortSignal;
   },
-): Promise<PrecisionLoss> {
-  const { data, protocol, engine, bar, signal } = task;
+): Promise<PrecisionLoss & { readonly leftOut?: LeftOut | undefined }> {
+  const { data, examples, protocol, engine, bar, signal } = task;
   await using loader = openLoader({ size: before.size, threads: engine.threads });
   const options = { ...engine, batch: facesAtOnce };
   const [one, other] = [await openEmbedder(before, options), await openEmbedder(after, options)];
   try {
     const cosines: number[] = [];
-    for await (const { planes, count } of examplesOf(data, loader)) {
+    for await (const { planes, count } of examplesOf(data, examples, loader)) {
       const [a, b] = [await one.embed(planes, count), await other.embed(planes, count)];
       for (let face = 0; face < count; face++) {
         const row = (values: Float32Array): Float32Array =>
           values.subarray(face * before.width, (face + 1) * before.width);
-        cosines.push(cosine(row(a.data), row(b.data)));
+        // A face that has no finite embedding in float32 either says nothing about the precision.
+        if (row(a.data).every(Number.isFinite)) cosines.push(cosine(row(a.data), row(b.data)));
       }
     }
+    if (cosines.length === 0)
+      throw new PetalfaceError(
+        `the model has no finite embedding of any face of ${data.spec}; give others with --data`,
+      );
     if (!cosines.every(Number.isFinite))
       throw new PetalfaceError("this precision gives embeddings that are not finite; nothing was written: use fp32");
     const mean = cosines.reduce((sum, value) => sum + value, 0) / cosines.length;
@@ -100,17 +117,16 @@ export async function measureLoss(
       signal,
       bootstrap: { resamples: 200, seed: 1 },
     };
-    const results = [
-      await evaluatePairs({ ...common, embedder: one }),
-      await evaluatePairs({ ...common, embedder: other }),
-    ] as const;
+    const before32 = await evaluatePairs({ ...common, embedder: one });
+    const results = [before32, await evaluatePairs({ ...common, embedder: other, leave: before32.leftOut })] as const;
     const accuracy = results[0].measures.flatMap((measure) => {
       const same = results[1].measures.find(({ key }) => key === measure.key);
       if (measure.kind !== "accuracy" || same === undefined) return [];
       const { value: after, standardError } = same;
       return [{ condition: measure.key.replace("accuracy/", ""), before: measure.value, after, standardError }];
     });
-    return { faces: cosines.length, cosine: { mean, least: Math.min(...cosines) }, accuracy };
+    const cosineOf = { mean, least: Math.min(...cosines) };
+    return { faces: cosines.length, cosine: cosineOf, accuracy, leftOut: results[1].leftOut };
   } finally {
     await Promise.all([one.close(), other.close()]);
   }

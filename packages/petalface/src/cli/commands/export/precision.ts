@@ -1,16 +1,17 @@
 import type { Graph } from "onnx-grad";
 import { inPrecision, type Precision } from "../../../adapters/index.ts";
 import type { Backbone } from "../../../backbones/index.ts";
-import { openData } from "../../../data/index.ts";
+import type { FaceData, Unreadable } from "../../../data/index.ts";
 import { PetalfaceError } from "../../../errors.ts";
 import { openLoader } from "../../../images/index.ts";
 import type { CliContext } from "../../context.ts";
+import { type DataFlags, noteMoreLeftOut, openFaces } from "../../data.ts";
 import { engineOf } from "../../model.ts";
 import { openProtocol } from "../../protocol.ts";
-import { examplesOf, measureLoss, modelOf, type PrecisionLoss } from "./loss.ts";
+import { chooseExamples, examplesOf, measureLoss, modelOf, type PrecisionLoss } from "./loss.ts";
 
 /** Options of another precision. */
-export interface PrecisionFlags {
+export interface PrecisionFlags extends DataFlags {
   readonly precision: Precision;
   readonly data: string;
   readonly protocol?: string;
@@ -21,27 +22,64 @@ export interface PrecisionFlags {
 /** Mean cosine with float32 below which a precision is refused. */
 const bars: Readonly<Record<Precision, number>> = { fp32: 0, fp16: 0.999, int8: 0.95, "int8-dynamic": 0.95 };
 
+/** Faces that a precision is measured on, and how many of them are left out. */
+export interface PrecisionFaces {
+  readonly data: FaceData;
+  /** Numbers of the faces that ranges are taken from. */
+  readonly examples: readonly number[];
+  /** What is left out so far. */
+  left(): Unreadable;
+  /** Adds what a measurement left out. */
+  add(left: Unreadable | undefined): void;
+}
+
+/** Opens the faces that a precision is measured on; undefined for float32, which is not measured. */
+export async function openPrecisionFaces(
+  flags: PrecisionFlags,
+  backbone: Backbone,
+  context: CliContext,
+): Promise<PrecisionFaces | undefined> {
+  if (flags.precision === "fp32") return undefined;
+  const data = await openFaces(flags.data, flags, context);
+  await using loader = openLoader({ size: backbone.size, threads: 0 });
+  const { examples, left: unread } = await chooseExamples(data, loader);
+  noteMoreLeftOut(data, unread, context);
+  let left = unread;
+  return {
+    ...{ data, examples },
+    left: () => left,
+    add(more) {
+      if (more === undefined || more.count <= left.count) return;
+      left = more;
+      noteMoreLeftOut(data, more, context);
+    },
+  };
+}
+
 /** The graph in the precision that was asked for, with what that costs. Throws PetalfaceError where it is too much. */
 export async function changePrecision(
   flags: PrecisionFlags,
   backbone: Backbone,
   graph: Graph,
+  faces: PrecisionFaces | undefined,
   context: CliContext,
 ): Promise<{ readonly changed: Graph; readonly loss?: PrecisionLoss }> {
   const { precision } = flags;
-  if (precision === "fp32") return { changed: graph };
+  if (precision === "fp32" || faces === undefined) return { changed: graph };
   if (graph.inputs.length > 1)
     throw new PetalfaceError(
       "another precision is measured on faces, so alpha must be judged inside or fixed, not an input nor made of one: give --alpha with a number",
       { exitCode: 2 },
     );
   const engine = engineOf({ provider: "cpu", ...(flags.threads !== undefined && { threads: flags.threads }) });
-  const data = await openData(flags.data);
+  const { data, examples } = faces;
   const protocol = await openProtocol(flags.protocol ?? "drawn:pairs=600", {}, data);
   await using loader = openLoader({ size: backbone.size, threads: engine.threads });
-  const changed = await inPrecision(backbone, graph, precision, examplesOf(data, loader), engine);
+  const changed = await inPrecision(backbone, graph, precision, examplesOf(data, examples, loader), engine);
   const bar = flags.leastCosine ?? bars[precision];
   context.note(`measuring ${precision} against float32`);
-  const task = { data, protocol, engine, bar, signal: context.signal };
-  return { changed, loss: await measureLoss(modelOf(backbone, graph), modelOf(backbone, changed), task) };
+  const task = { data, examples, protocol, engine, bar, signal: context.signal };
+  const { leftOut, ...loss } = await measureLoss(modelOf(backbone, graph), modelOf(backbone, changed), task);
+  faces.add(leftOut);
+  return { changed, loss };
 }

@@ -1,7 +1,9 @@
 import { type Command, Option } from "commander";
+import { requireMost } from "../../../data/index.ts";
 import { PetalfaceError } from "../../../errors.ts";
 import { type Provider, providerNames } from "../../../runtime/index.ts";
 import type { CliContext } from "../../context.ts";
+import { withDataOptions } from "../../data.ts";
 import { withExamples } from "../../examples.ts";
 import { choicesOf, withModelChoices } from "../../model.ts";
 import type { checkPreprocessing } from "./audit/preprocessing.ts";
@@ -34,18 +36,21 @@ export function inspectCommand(program: Command, context: CliContext): void {
     .option("--report <file>", "write the findings of a data set as an HTML page with pictures")
     .action(async (thing: string, { provider, ...flags }: AuditFlags & { provider?: Provider }) => {
       const choices = choicesOf(flags);
-      const inspection = await inspect(thing, choices);
+      const inspection = await inspect(thing, { ...choices, mostLeftOut: flags.maxLeftOut });
       if (inspection.document.kind === "data") {
         const { runAudit } = await import("./audit/run.ts");
         const { model } = flags;
         const feeding = model === undefined ? undefined : await checkFeeding(thing, { ...flags, model }, context);
-        const { findings, lines } = await runAudit(thing, flags, context);
+        const { findings, lines, leftOut } = await runAudit(thing, flags, context);
         const document = {
           ...inspection.document,
+          leftOut,
           ...(feeding && { preprocessing: feeding.findings }),
           ...(findings && { findings }),
         };
-        return context.result(document, [...(feeding?.lines ?? []), inspection.text, ...lines].join("\n"));
+        context.result(document, [...(feeding?.lines ?? []), inspection.text, ...lines].join("\n"));
+        // What was found is said first: to find it is what this command is for.
+        return requireMost(thing, leftOut, flags.maxLeftOut);
       }
       if (flags.model ?? flags.against ?? flags.report)
         throw new PetalfaceError(`--model, --against and --report are for data sets; ${thing} is none`, {
@@ -56,6 +61,7 @@ export function inspectCommand(program: Command, context: CliContext): void {
       const { document, text } = await withPlacement(inspection, provider, thing, choices);
       context.result(document, text);
     });
+  withDataOptions(command);
   withExamples(
     command,
     "inspect fr_feature",

@@ -82,8 +82,8 @@ function show(value: unknown): string {
     .join(", ");
 }
 
-async function dataSet(spec: string): Promise<Inspection> {
-  const data = await openData(spec);
+async function dataSet(spec: string, mostLeftOut?: number): Promise<Inspection> {
+  const data = await openData(spec, { mostLeftOut });
   const perPerson = new Uint32Array(data.people.length);
   for (let index = 0; index < data.length; index++) {
     const { person } = data.at(index);
@@ -167,8 +167,11 @@ const isFile = (path: string): Promise<boolean> =>
     () => false,
   );
 
-/** Finds out what a thing is (a model, checkpoint, run, adapter, data set, tensor file or result) and describes it. Throws PetalfaceError. */
-export async function inspect(thing: string, choices: ModelChoices = {}): Promise<Inspection> {
+/** Finds out what a thing is (a model, checkpoint, run, adapter, data set, tensor file or result) and describes it. `mostLeftOut` is the share of a data set's images that may be unreadable. Throws PetalfaceError. */
+export async function inspect(
+  thing: string,
+  { mostLeftOut, ...choices }: ModelChoices & { readonly mostLeftOut?: number | undefined } = {},
+): Promise<Inspection> {
   if (thing === "presets") return presets();
   if (knownModels.some(({ name }) => name === thing)) return inspectModel(thing, choices);
   if (await isFile(join(thing, "run.json"))) return run(thing);
@@ -176,11 +179,11 @@ export async function inspect(thing: string, choices: ModelChoices = {}): Promis
   const results = await evaluations(thing);
   if (results !== undefined) return results;
   const ending = extname(thing).toLowerCase();
-  if (ending === ".bin" && (await isVerification(thing))) return dataSet(thing);
+  if (ending === ".bin" && (await isVerification(thing))) return dataSet(thing, mostLeftOut);
   if (await isCheckpoint(thing)) return inspectCheckpoint(thing);
   if (await isFile(thing)) {
     if (ending === ".json") return evaluation(thing);
-    if (ending === ".rec" || manifestExtensions.has(ending)) return dataSet(thing);
+    if (ending === ".rec" || manifestExtensions.has(ending)) return dataSet(thing, mostLeftOut);
     return inspectModel(thing, choices);
   }
   const exists = await stat(thing).then(
@@ -191,5 +194,5 @@ export async function inspect(thing: string, choices: ModelChoices = {}): Promis
     throw new PetalfaceError(
       `there is no "${thing}": give a model, a checkpoint, a run, an adapter, a data set or a result`,
     );
-  return dataSet(thing);
+  return dataSet(thing, mostLeftOut);
 }

@@ -6,7 +6,7 @@ import { openLoader } from "../../../images/index.ts";
 import { histogramOf, measureNames, printCalibration, printSet, quantile, spearman } from "../../../quality/index.ts";
 import { openResources } from "../../../resources.ts";
 import type { CliContext } from "../../context.ts";
-import { type DataFlags, leftOutOf, noteLeftOut, openFaces, withDataOptions } from "../../data.ts";
+import { type DataFlags, leftOutOf, noteMoreLeftOut, openFaces, withDataOptions } from "../../data.ts";
 import { withExamples } from "../../examples.ts";
 import { engineOf, withEngineOptions, withModelChoices } from "../../model.ts";
 import { collect, parseInteger } from "../../options.ts";
@@ -79,7 +79,8 @@ async function run(spec: string, flags: Flags, context: CliContext): Promise<voi
     const { scores, alphas, usable } = await judgeData(data, judges, loader, watch);
     const seconds = (performance.now() - started) / 1000;
     const judged = usable.length === data.length ? data : subset(data, usable);
-    const ladders = flags.degraded && judged.length > 0 ? await tryLadders(judged, judges, loader, signal) : [];
+    const ladders =
+      flags.degraded && judged.length > 0 ? await tryLadders(judged, judges, loader, { tally, signal }) : [];
     // Scores that came with the data need no pixels.
     const seeing = judges.some(({ embedder }) => embedder !== undefined);
     const looked = seeing && judged.length > 0 ? await lookAtFaces(judged, judges, loader, engine, signal) : undefined;
@@ -176,7 +177,7 @@ async function run(spec: string, flags: Flags, context: CliContext): Promise<voi
       ...(flags.report === undefined ? [] : [`report: ${flags.report}`]),
     ];
     const left = tally.report();
-    if (left.count > (data.unreadable?.count ?? 0)) noteLeftOut(left, context);
+    noteMoreLeftOut(data, left, context);
     context.result(
       {
         ...head,

@@ -1,5 +1,5 @@
-import type { FaceData } from "../../../data/index.ts";
-import { drawDegradation, type Loader, parseDegradation } from "../../../images/index.ts";
+import type { FaceData, Tally } from "../../../data/index.ts";
+import { drawDegradation, type Loader, nameOfFace, parseDegradation } from "../../../images/index.ts";
 import { quantile } from "../../../quality/index.ts";
 import { type Judge, judgedAtOnce } from "./judges.ts";
 
@@ -26,13 +26,13 @@ const most = 128;
 
 /**
  * Tries measures on faces that are degraded step by step. The lowest resolution shows the direction of lower quality, whatever way the measure
- * counts.
+ * counts. A face whose score is not finite at a step of a ladder is in none of that ladder's numbers. The tally counts it.
  */
 export async function tryLadders(
   data: FaceData,
   judges: readonly Judge[],
   loader: Pick<Loader, "load" | "size">,
-  signal: AbortSignal,
+  { tally, signal }: { readonly tally: Tally; readonly signal: AbortSignal },
 ): Promise<Ladder[]> {
   const seeing = judges.filter(({ embedder }) => embedder !== undefined);
   const count = Math.min(most, data.length);
@@ -58,19 +58,33 @@ export async function tryLadders(
   const sharp = await judge(undefined);
   const found: Ladder[] = [];
   const directions = seeing.map(() => -1);
+  const counted = new Set<number>();
+  const leave = (place: number, name: string): void => {
+    const face = faces[place] as number;
+    if (counted.has(face)) return;
+    counted.add(face);
+    tally.bad(`${nameOfFace(data.at(face).source)}: its ${name} is not finite once it is degraded`, "notFinite");
+  };
   for (const [degradation, all] of Object.entries(ladders)) {
     // A low resolution that is none at this size would count as a step without effect.
     const specs = all.filter((spec) => !spec.startsWith("lr:") || Number(spec.slice(3)) < loader.size);
     const rungs = [sharp];
     for (const spec of specs) rungs.push(await judge(spec));
     seeing.forEach(({ name }, place) => {
-      const scores = rungs.map((rung) => rung[place] as Float32Array);
+      const all = rungs.map((rung) => rung[place] as Float32Array);
+      const isFinite = faces.map((_, face) => all.every((rung) => Number.isFinite(rung[face])));
+      isFinite.forEach((finite, face) => {
+        if (!finite) leave(face, name);
+      });
+      const scores = all.map((rung) => rung.filter((_, face) => isFinite[face]));
+      const kept = scores[0]?.length ?? 0;
+      if (kept === 0) return;
       const medians = scores.map((rung) => quantile(rung, 0.5));
       if (degradation === "low resolution")
         directions[place] = (medians.at(-1) as number) < (medians[0] as number) ? -1 : 1;
       let moved = 0;
       for (let step = 1; step < scores.length; step++)
-        for (let face = 0; face < count; face++) {
+        for (let face = 0; face < kept; face++) {
           const change =
             ((scores[step] as Float32Array)[face] as number) - ((scores[step - 1] as Float32Array)[face] as number);
           if (change * (directions[place] as number) > 0) moved++;
@@ -79,7 +93,7 @@ export async function tryLadders(
         measure: name,
         degradation,
         steps: medians.map((median, step) => ({ spec: step === 0 ? "as it is" : (specs[step - 1] as string), median })),
-        towardsPoorer: moved / (count * specs.length),
+        towardsPoorer: moved / (kept * specs.length),
       });
     });
   }

@@ -4,6 +4,7 @@ import { openData } from "../../../../data/index.ts";
 import { openLoader } from "../../../../images/index.ts";
 import type { ModelChoices } from "../../../../models/index.ts";
 import type { CliContext } from "../../../context.ts";
+import type { DataFlags } from "../../../data.ts";
 import { openFrozen } from "../../../model.ts";
 import { plainTable } from "../../../table.ts";
 
@@ -14,10 +15,10 @@ import { plainTable } from "../../../table.ts";
  */
 export async function checkPreprocessing(
   spec: string,
-  flags: ModelChoices & { readonly model: string },
+  flags: ModelChoices & DataFlags & { readonly model: string },
   context: CliContext,
 ): Promise<{ readonly findings: PreprocessingFindings; readonly lines: string[] }> {
-  const data = await openData(spec);
+  const data = await openData(spec, { mostLeftOut: flags.maxLeftOut });
   const backbone = await openFrozen(flags);
   const threads = availableParallelism();
   await using loader = openLoader({ size: backbone.size, threads });

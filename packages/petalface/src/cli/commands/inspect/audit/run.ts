@@ -1,16 +1,17 @@
 import { availableParallelism } from "node:os";
 import { auditFaces, pictureSize } from "../../../../audit/index.ts";
 import { openBackbone, openEmbedder } from "../../../../backbones/index.ts";
-import { openData } from "../../../../data/index.ts";
+import { type FaceData, openData } from "../../../../data/index.ts";
 import { writeFileSafely } from "../../../../files.ts";
-import { openLoader } from "../../../../images/index.ts";
+import { openLoader, printPath } from "../../../../images/index.ts";
 import type { ModelChoices } from "../../../../models/index.ts";
 import { openResources } from "../../../../resources.ts";
 import type { CliContext } from "../../../context.ts";
+import { type DataFlags, leftOutOf } from "../../../data.ts";
 import { choicesOf } from "../../../model.ts";
 import { claimOutputs } from "../../../outputs.ts";
 import type { Progress } from "../../../progress.ts";
-import { nameFindings } from "./findings.ts";
+import { type Findings, nameFindings } from "./findings.ts";
 import { renderAuditPage } from "./page.ts";
 import { printFindings } from "./text.ts";
 
@@ -18,7 +19,7 @@ import { printFindings } from "./text.ts";
 const small = 20_000;
 
 /** How `petalface inspect` looks at the pictures of a set. */
-export interface AuditFlags extends ModelChoices {
+export interface AuditFlags extends ModelChoices, DataFlags {
   /** undefined: yes for small sets, and where any of the others is given. */
   readonly check?: boolean;
   readonly model?: string;
@@ -29,20 +30,21 @@ export interface AuditFlags extends ModelChoices {
 /**
  * Looks at every picture of a set, if it is asked to or the set is small. Writes the page, if one is asked for.
  *
- * @returns what was found, and lines for people; undefined findings where it did not look
+ * @returns what was found, lines for people, and what of the set cannot be used; undefined findings where it did not look
  */
 export async function runAudit(spec: string, flags: AuditFlags, context: CliContext) {
   await using _outputs = await claimOutputs([flags.report], context, {
     inputs: [spec, flags.against, flags.model],
   });
-  const data = await openData(spec);
+  const openSet = (set: string): Promise<FaceData> => openData(set, { mostLeftOut: flags.maxLeftOut });
+  const data = await openSet(spec);
   const asked = flags.model ?? flags.against ?? flags.report;
   const photos = data.length > 0 && data.at(0).source.kind !== "synthetic";
   if (!(flags.check ?? (asked !== undefined || (photos && data.length <= small)))) {
     const hint = `look for copies and wrong names: petalface inspect ${spec} --check`;
-    return { findings: undefined, lines: photos && flags.check === undefined ? [hint] : [] };
+    return { findings: undefined, lines: photos && flags.check === undefined ? [hint] : [], leftOut: leftOutOf(data) };
   }
-  const against = flags.against === undefined ? undefined : await openData(flags.against);
+  const against = flags.against === undefined ? undefined : await openSet(flags.against);
   const threads = availableParallelism();
   await using pictures = openLoader({ size: pictureSize, threads });
   const backbone = flags.model === undefined ? undefined : await openBackbone(flags.model, choicesOf(flags));
@@ -71,8 +73,21 @@ export async function runAudit(spec: string, flags: AuditFlags, context: CliCont
     if (flags.report !== undefined)
       await writeFileSafely(flags.report, await renderAuditPage({ findings, data, against, loader: pictures }));
     const page = flags.report === undefined ? [] : [`page: ${flags.report}`];
-    return { findings, lines: [...printFindings(findings), ...page] };
+    return { findings, lines: [...printFindings(findings), ...page], leftOut: withFindings(data, findings) };
   } finally {
     progress?.close();
   }
+}
+
+/** Pictures of the set, and of the one that it is compared with, that cannot be used: those that the list lacked, and those that were found. */
+function withFindings(data: FaceData, { pictures, unreadable, problems, notFinite }: Findings) {
+  const listed = leftOutOf(data);
+  const more = notFinite.map(({ id }) => `${printPath(id)}: its embedding is not finite`);
+  return {
+    ...listed,
+    count: listed.count + unreadable + notFinite.length,
+    notFinite: notFinite.length,
+    tried: listed.count + pictures,
+    first: [...listed.first, ...problems, ...more].slice(0, 5),
+  };
 }
