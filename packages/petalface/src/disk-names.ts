@@ -3,14 +3,14 @@ import { type Dir, type Dirent, opendirSync, realpathSync } from "node:fs";
 
 /*
  * On Linux the name of a file is bytes, mostly UTF-8. A name that is not, from an old disk or archive, is kept as a text in which each byte
- * that is no UTF-8 is the lone surrogate U+DC00 + byte (Python's `surrogateescape`). So such texts go through lists, JSON and threads like
+ * that is no UTF-8 is the single surrogate U+DC00 + byte (Python's `surrogateescape`). So such texts go through lists, JSON and threads like
  * others, and name the file again in {@link onDisk}.
  */
 
 const escaped = /[\udc80-\udcff]/u;
 const windows = process.platform === "win32";
 
-/** The text of a name that a file system gave as bytes; each byte that is no UTF-8 becomes a lone surrogate. */
+/** The text of a name that a file system gave as bytes; each byte that is no UTF-8 becomes a single surrogate. */
 export function nameOfBytes(bytes: Uint8Array): string {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (isUtf8(buffer)) return buffer.toString("utf8");
@@ -29,7 +29,7 @@ export function nameOfBytes(bytes: Uint8Array): string {
 /** The inverse of {@link nameOfBytes}. */
 export function bytesOfName(name: string): Buffer {
   if (!escaped.test(name)) return Buffer.from(name, "utf8");
-  // Every second part is one lone surrogate.
+  // Every second part is one single surrogate.
   const parts = name.split(/([\udc80-\udcff])/u);
   return Buffer.concat(
     parts.map((part, at) => (at % 2 === 1 ? Buffer.of(part.charCodeAt(0) - 0xdc00) : Buffer.from(part, "utf8"))),

@@ -49,7 +49,7 @@ export function inspectCommand(program: Command, context: CliContext): void {
           ...(findings && { findings }),
         };
         context.result(document, [...(feeding?.lines ?? []), inspection.text, ...lines].join("\n"));
-        // What was found is said first: to find it is what this command is for.
+        // The findings come first: they are the purpose of this command.
         return requireMost(thing, leftOut, flags.maxLeftOut);
       }
       if (flags.model ?? flags.against ?? flags.report)

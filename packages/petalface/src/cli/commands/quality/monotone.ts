@@ -72,11 +72,11 @@ export async function tryLadders(
     for (const spec of specs) rungs.push(await judge(spec));
     seeing.forEach(({ name }, place) => {
       const all = rungs.map((rung) => rung[place] as Float32Array);
-      const isFinite = faces.map((_, face) => all.every((rung) => Number.isFinite(rung[face])));
-      isFinite.forEach((finite, face) => {
-        if (!finite) leave(face, name);
+      const finite = faces.map((_, face) => all.every((rung) => Number.isFinite(rung[face])));
+      finite.forEach((known, face) => {
+        if (!known) leave(face, name);
       });
-      const scores = all.map((rung) => rung.filter((_, face) => isFinite[face]));
+      const scores = all.map((rung) => rung.filter((_, face) => finite[face]));
       const kept = scores[0]?.length ?? 0;
       if (kept === 0) return;
       const medians = scores.map((rung) => quantile(rung, 0.5));
