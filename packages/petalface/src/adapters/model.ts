@@ -1,5 +1,5 @@
 import type { Backbone, EmbeddingModel } from "../backbones/index.ts";
-import { toldScores } from "../quality/index.ts";
+import { externalScores } from "../quality/index.ts";
 import { buildAdapted } from "./build.ts";
 import type { Adapter } from "./config.ts";
 import { renameValues, withOwnNames } from "./own-names.ts";
@@ -20,7 +20,7 @@ export function adaptedModel(
   const named = withOwnNames(b.build([built.embedding, output]), built.frozen);
   // Our own values were made first and may have taken its name.
   const graph = renameValues(named, new Map([[built.embedding, backbone.output]]));
-  const scores = alpha === "quality" ? toldScores(adapter.config.calibration) : undefined;
+  const scores = alpha === "quality" ? externalScores(adapter.config.calibration) : undefined;
   return {
     graph,
     spec: backbone.spec,

@@ -3,7 +3,7 @@ import { PetalfaceError } from "../errors.ts";
 import type { ModelSpec } from "../models/index.ts";
 import { floatsOf, openSession, type SessionOptions } from "../runtime/index.ts";
 import { toInput } from "./pixels.ts";
-import type { Embedder, ToldScores } from "./types.ts";
+import type { Embedder, ExternalScores } from "./types.ts";
 import { hasBatchRanges } from "./usable.ts";
 
 /** What {@link openEmbedder} needs to know of a graph: a {@link Backbone}, or an adapted one. */
@@ -17,7 +17,7 @@ export interface EmbeddingModel {
   /** Output that holds alpha `[N]`, where the graph judges quality itself. */
   readonly alpha?: string;
   /** Where the graph takes the quality of each face. */
-  readonly scores?: ToldScores | undefined;
+  readonly scores?: ExternalScores | undefined;
   readonly size: number;
   readonly width: number;
 }

@@ -27,5 +27,5 @@ export type { InnerNormalisation } from "./normalisation.ts";
 export { type Backbone, openBackbone } from "./open.ts";
 export * from "./portable.ts";
 export { type FileForm, fileForm, imageShape } from "./standard-form.ts";
-export type { Embedder, Embeddings, ToldScores } from "./types.ts";
+export type { Embedder, Embeddings, ExternalScores } from "./types.ts";
 export { quantisedNodes } from "./usable.ts";

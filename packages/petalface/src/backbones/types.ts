@@ -1,5 +1,5 @@
 /** A model that takes the quality of each face as an input. */
-export interface ToldScores {
+export interface ExternalScores {
   /** Input that takes the scores, `[N]`. */
   readonly input: string;
   /** The score of degraded copies, which have no external score; undefined where there is none. */
@@ -30,7 +30,7 @@ export interface Embedder {
    */
   embed(pixels: Uint8Array, count: number, scores?: Float32Array): Promise<Embeddings>;
   /** How the model takes the quality of faces, where it does not compute it. */
-  readonly scores?: ToldScores | undefined;
+  readonly scores?: ExternalScores | undefined;
   /** The largest count that one call takes; the fastest too. */
   readonly batch: number;
   close(): Promise<void>;

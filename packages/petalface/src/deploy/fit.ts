@@ -49,7 +49,7 @@ export function formFor(contract: Contract, { graph, size, spec }: Deployed, jud
   if (name === "insightface" && (size < 112 || size % 16 !== 0))
     refuse(`it takes recognisers of 112 px and more, in steps of 16, and the model takes ${size} px`);
   if (graph.inputs.length > 1)
-    refuse("it feeds nothing but the image, and this file would take a second input; give --alpha with a number");
+    refuse("it provides only the image, and this file would need a second input; give --alpha with a number");
   if (contract.merged && judges)
     refuse("it wants one network without a gate: give --alpha with a number, or --levels and run the gate outside");
   const other = graph.nodes.find((node) => node.domain !== "");

@@ -48,7 +48,7 @@ export const contracts: Readonly<Record<TargetName, Contract>> = {
       belongs: "~/.insightface/models/NAME, a pack of its own",
     },
     next: [
-      "a pack needs a detector beside the recogniser: give --detector, or copy det_*.onnx of the pack that you use",
+      "a pack needs a detector next to the recogniser: give --detector, or copy det_*.onnx of the pack that you use",
       "load it with FaceAnalysis(name=NAME), or the file alone with model_zoo.get_model(FILE)",
     ],
     enrolled: "yours",
@@ -75,7 +75,7 @@ export const contracts: Readonly<Record<TargetName, Contract>> = {
     layout: {
       model: "recognition/model.onnx",
       detector: "detection/model.onnx",
-      belongs: "the model cache: facial-recognition/NAME, NAME as in the settings (buffalo_l, say)",
+      belongs: "the model cache: facial-recognition/NAME, NAME as in the settings (such as buffalo_l)",
     },
     next: [
       "stop the machine learning container",
@@ -112,7 +112,7 @@ export const contracts: Readonly<Record<TargetName, Contract>> = {
       "stop Frigate",
       "keep a copy of /config/model_cache/facedet/arcface.onnx and put this one in its place",
       "remove facedet/arcface.rknn, where it is there: it holds the old model",
-      "start Frigate again; it embeds the photos in clips/faces anew",
+      "start Frigate again; it embeds the photos in clips/faces again",
     ],
     enrolled: "photos",
     threshold: "frigate score",

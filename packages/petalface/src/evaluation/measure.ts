@@ -98,7 +98,7 @@ export async function startMeasurement(
   };
 }
 
-/** Closes the matcher where the first use of it fails: nobody else can. */
+/** Closes the matcher if its first use fails: no other code can. */
 async function closing<T>(matcher: Matcher, work: Promise<T>): Promise<T> {
   try {
     return await work;

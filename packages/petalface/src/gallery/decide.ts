@@ -5,7 +5,7 @@ import type { ThresholdTable } from "./types.ts";
 /** The answer for a face. */
 export interface Decision {
   readonly decision: "match" | "unknown" | "unusable";
-  /** Why it is no match; null for one. */
+  /** Why it is not a match; null for one. */
   readonly reason:
     | "no face was found"
     | "it cannot be read"

@@ -2,7 +2,7 @@ export { alphaOf, buildAlpha, printCalibration, qualityGraph } from "./alpha.ts"
 export { calibrate, calibrateAsPaper, knowsPhotos, photoCalibration, quantile, rangeCalibration } from "./calibrate.ts";
 export { type Histogram, histogramOf } from "./histogram.ts";
 export { judgedModel } from "./judged.ts";
-export { isGiven, measureNames, measureOf, toldScores, weightSources, weightsUsage } from "./measures.ts";
+export { externalScores, isGiven, measureNames, measureOf, weightSources, weightsUsage } from "./measures.ts";
 export { mapMeasureFiles, measureName, openMeasure } from "./open.ts";
 export { calibrateOnScores, calibrateOnSet, lookAtSet, printSet, type SetFindings } from "./sets.ts";
 export { spearman } from "./spearman.ts";

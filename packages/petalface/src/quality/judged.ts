@@ -1,7 +1,7 @@
 import { copyGraph, GraphBuilder, type ValueType } from "onnx-grad";
 import type { Backbone, EmbeddingModel } from "../backbones/index.ts";
 import { buildAlpha } from "./alpha.ts";
-import { toldScores } from "./measures.ts";
+import { externalScores } from "./measures.ts";
 import type { Calibration } from "./types.ts";
 import type { QualityWeights } from "./weights.ts";
 
@@ -20,7 +20,7 @@ export function judgedModel(backbone: Backbone, calibration: Calibration, weight
   const embedding = names.get(backbone.output) as string;
   const alpha = b.fresh("alpha");
   b.alias(judged, alpha, "alpha");
-  const scores = toldScores(calibration);
+  const scores = externalScores(calibration);
   return {
     graph: b.build([embedding, alpha]),
     spec: backbone.spec,

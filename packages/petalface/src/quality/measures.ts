@@ -1,5 +1,5 @@
 import { copyGraph, type Dim, ops } from "onnx-grad";
-import type { ToldScores } from "../backbones/index.ts";
+import type { ExternalScores } from "../backbones/index.ts";
 import { PetalfaceError } from "../errors.ts";
 import { brisque } from "./brisque/brisque.ts";
 import { cnniqa } from "./cnniqa.ts";
@@ -93,7 +93,7 @@ export const isGiven = (measure: string): boolean => measure === external.name;
  * The external scores that a model with this calibration needs, if any. Degraded copies have no external score, so they get the score `low`,
  * the best low resolution that training shows, so that its alpha is 0. The paper's rule has no such score.
  */
-export function toldScores(calibration: Calibration): ToldScores | undefined {
+export function externalScores(calibration: Calibration): ExternalScores | undefined {
   if (!isGiven(calibration.measure)) return undefined;
   return { input: scoreInput, degraded: "low" in calibration ? calibration.low : undefined };
 }

@@ -149,7 +149,7 @@ describe("--quality external", () => {
         /holes.csv is what this command reads/,
       ],
       [levels, /alpha comes from a score that you have already/],
-      [[...levels.slice(0, -2), "--precision", "fp16"], /alpha must be judged inside or fixed/],
+      [[...levels.slice(0, -2), "--precision", "fp16"], /alpha must be computed inside or fixed/],
     ];
     for (const [args, message] of refused) {
       const { code, stdout, stderr } = await petalface(args);

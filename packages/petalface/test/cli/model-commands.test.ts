@@ -374,7 +374,7 @@ describe("petalface evaluate and compare", () => {
     );
     await fails(evaluate(pairs, faces), 1, /images are not in .*Gesichter/);
     await fails(["compare", faces, run], 1, /holds no results: run `petalface evaluate --adapter/);
-    await fails(["compare", model, run], 1, /is no result of petalface evaluate/);
+    await fails(["compare", model, run], 1, /is not a result of petalface evaluate/);
   });
 });
 

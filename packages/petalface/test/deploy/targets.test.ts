@@ -174,7 +174,7 @@ describe("what a target cannot use is refused", () => {
     const small = { ...backbone, size: 16 };
     const cases: [Contract, Parameters<typeof formFor>[1], string][] = [
       [contracts.rknn, { ...backbone, graph: gated }, "one network without a gate"],
-      [contracts.opencv, { ...backbone, graph: told }, "nothing but the image"],
+      [contracts.opencv, { ...backbone, graph: told }, "provides only the image"],
       [contracts.frigate, { ...small, graph: gated }, "faces of 112 px, and the model takes 16 px"],
       [contracts.insightface, { ...small, graph: gated }, "112 px and more"],
     ];

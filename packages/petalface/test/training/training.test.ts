@@ -177,7 +177,7 @@ describe("adapt", () => {
     await expect(attempt({ ...small, calibration: "photos" })).rejects.toThrow(
       "known for sharpness and resolution at 112 px",
     );
-    await expect(resume(join(folder, "nowhere"))).rejects.toThrow("is no run");
+    await expect(resume(join(folder, "nowhere"))).rejects.toThrow("is not a run");
   });
 
   it("does not go on with another model, other data, or a checkpoint of another run", async () => {

@@ -15,7 +15,7 @@ export interface EvaluateMatchOptions extends Omit<EmbedFacesOptions, "onLeft">,
   readonly fusion?: Fusion | undefined;
   /** Degrades the probes, where the protocol's faces are sharp; as `parseDegradation` reads it. */
   readonly degradation?: string | undefined;
-  /** Told how many faces are embedded; degraded ones count again. */
+  /** Called with the number of embedded faces; degraded ones count again. */
   readonly onProgress?: ((done: number) => void) | undefined;
 }
 

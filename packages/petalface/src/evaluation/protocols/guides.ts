@@ -50,7 +50,7 @@ export const namedProtocols: readonly NamedProtocol[] = [
   pairs("xqlfw", "Cross-Quality LFW, 6,000 pairs", "martlgap.github.io/xqlfw: xqlfw_pairs.txt and aligned photos"),
   {
     name: "identification",
-    title: "your own gallery and probes: who is it?",
+    title: "your own gallery and probes: identification",
     guide: `Identification in a gallery of your own
 Data: your faces
 Tree: --data FOLDER with
@@ -108,7 +108,7 @@ Measured: TAR at FAR 1e-6 ... 0.1 at the nearest point of the ROC (the reference
     title: "IJB-S, surveillance video to single photo, to booking, to surveillance",
     guide: `IJB-S
 Data: NIST, on request (Kalka et al., "IJB-S: IARPA Janus surveillance video benchmark", BTAS 2018)
-Tree: --data templates.csv with the columns path,person,set,template and, as one likes, media,weight
+Tree: --data templates.csv with the columns path,person,set,template and optionally media,weight
   set is surveillance (one template a person and video), single (one photo) or booking (all photos of the enrolment)
   media numbers the video or photo, weight is the detector's score; paths are relative to the CSV file, each file once
 ${align}
@@ -132,7 +132,7 @@ Measured: rank 1, 5, 10, 20 for d1, d2 and d3, cameras 1 to 5.`,
     title: "probe and gallery templates of a manifest, as in BRIAR",
     guide: `Templates of a manifest, as in BRIAR
 Data: IARPA BRIAR is for its performers; any set of templates can be listed
-Tree: --data templates.csv with the columns path,person,set,template and, as one likes, media,weight
+Tree: --data templates.csv with the columns path,person,set,template and optionally media,weight
   set is probe or gallery; template groups faces; media numbers the video or photo; weight is the detector's score
   paths are relative to the CSV file, each file once
 ${align}

@@ -5,10 +5,10 @@ import { createPeople, exists, findPlace, fingerprintOf, type ProtocolPlaces, ra
 import type { MatchProtocol } from "./types.ts";
 
 /**
- * Identification of one's own faces: `gallery/PERSON/...`, `probe/PERSON/...` and, as one likes, `distractors/...`. Ranks 1, 5, 10 and
+ * Identification of your own faces: `gallery/PERSON/...`, `probe/PERSON/...` and optionally `distractors/...`. Ranks 1, 5, 10 and
  * 20 of the probes whose person is in the gallery; where others are not, also TPIR at FPIR 30, 20, 10 and 1 %.
  *
- * @throws PetalfaceError where a folder is missing, or nobody says who is on a face
+ * @throws PetalfaceError where a folder is missing, or the person on a face is unknown
  */
 export async function openIdentification({ data: spec, lists: _, ...how }: ProtocolPlaces): Promise<MatchProtocol> {
   const root = await findPlace("identification", [spec], ["gallery", "probe"]);
@@ -20,7 +20,7 @@ export async function openIdentification({ data: spec, lists: _, ...how }: Proto
     Int32Array.from({ length: data.length }, (_, at) => {
       const { id, person } = data.at(at);
       if (person < 0)
-        throw new PetalfaceError(`${data.spec}: nobody says who is on ${id}; make a folder for each person`);
+        throw new PetalfaceError(`${data.spec}: the person on ${id} is unknown; make a folder for each person`);
       return people.number(nameKey(data.people[person] as string));
     });
   const person = Int32Array.from([

@@ -10,7 +10,7 @@ import type { MatchProtocol, Search } from "./types.ts";
  * off the ROC; where the lists of galleries and probes are there, 1:N against each gallery (ranks, TPIR at FPIR 1 and 10 %).
  * A face's embedding and its mirror image's are added, weighted by the detector's score, averaged within a medium and summed over media.
  *
- * People, whom the intervals are over, come from the subjects of those lists, else from the pairs that show one person.
+ * People, the units of the intervals, come from the subjects of those lists, else from the pairs that show one person.
  *
  * @throws PetalfaceError naming the file, and the line, that is wrong
  */

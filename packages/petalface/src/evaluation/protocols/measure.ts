@@ -159,7 +159,7 @@ async function find(
       probeLabels: labels(probes),
       gallery: rowsOf(takeRows(pooled, width, [...gallery]), width),
       galleryLabels: labels(gallery),
-      // Where a set is searched in itself, nobody is found in their own place.
+      // If a set is searched in itself, a face is not compared with itself.
       skip: ownPlaces(probes, gallery),
     },
     { signal },

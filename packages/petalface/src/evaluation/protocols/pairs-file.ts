@@ -18,7 +18,7 @@ export interface ReadPairsOptions {
 
 /**
  * Reads a list of pairs: LFW's format (first line `folds pairs`, then per fold that many `name i j` and as many
- * `name1 i name2 j`, image `name/name_0001.jpg`), or CSV with the columns `path1,path2,same` and, as one likes,
+ * `name1 i name2 j`, image `name/name_0001.jpg`), or CSV with the columns `path1,path2,same` and optionally
  * `fold`, `person1`, `person2`. Without person columns the folder of an image says who is on it. Without folds
  * the pairs of each kind are split, in their order, into ten folds.
  *
@@ -104,7 +104,7 @@ function parseLfw(path: string, text: string): Parsed {
 function lfwImage(where: string, name: string | undefined, number: string | undefined): Side {
   if (name === undefined || name === "" || number === undefined || !/^\d{1,6}$/.test(number))
     throw new PetalfaceError(
-      `${where}: ${JSON.stringify(number)} is no image number; expected a whole number after each name`,
+      `${where}: ${JSON.stringify(number)} is not an image number; expected a whole number after each name`,
     );
   return { id: `${name}/${name}_${number.padStart(4, "0")}.jpg`, person: name };
 }
@@ -127,7 +127,7 @@ function parseCsv(path: string, text: string): Parsed {
     } as const;
     rows = parse(text, options) as unknown as readonly CsvRow[];
   } catch (error) {
-    throw new PetalfaceError(`${path}: is no well-formed CSV: ${(error as Error).message}`, { cause: error });
+    throw new PetalfaceError(`${path}: is not well-formed CSV: ${(error as Error).message}`, { cause: error });
   }
   const columns = rows[0]?.record ?? {};
   for (const column of ["path1", "path2", "same"])
@@ -146,7 +146,7 @@ function parseCsv(path: string, text: string): Parsed {
     if (same !== (first.person === second.person))
       throw new PetalfaceError(
         `${where}: same is ${record.same}, but the images show ${JSON.stringify(first.person)} and ${JSON.stringify(second.person)}; ` +
-          "mend it, or name the people in columns person1 and person2",
+          "correct it, or name the people in columns person1 and person2",
       );
     const fold = folded ? Number(record.fold || Number.NaN) : 1;
     if (!Number.isInteger(fold) || fold < 0 || fold > 1e6)

@@ -23,8 +23,8 @@ export interface NamedPair {
  * person is the gallery, all their others are probes. Folds are renumbered to 0, 1, ... without holes.
  *
  * @throws PetalfaceError if fewer than two folds are left, if genuine or impostor pairs are missing, or if one image is
- * said to show two people.
- * @param guessed whether the people are those that the pairs connect, because nobody named them: then there is no rank-1 part
+ * listed with two people.
+ * @param guessed whether the people are those that the pairs connect, because they are not named: then there is no rank-1 part
  */
 export function buildProtocol(name: string, named: readonly NamedPair[], guessed = false): PairsProtocol {
   const people = new Map<string, number>();
@@ -41,7 +41,7 @@ export function buildProtocol(name: string, named: readonly NamedPair[], guessed
     const known = imageOf.get(id);
     if (known !== undefined) {
       if (images[known]?.person !== person)
-        throw new PetalfaceError(`${name}: ${side.id} is said to show two people; give each image one person`);
+        throw new PetalfaceError(`${name}: ${side.id} is listed with two people; give each image one person`);
       return known;
     }
     imageOf.set(id, images.length);

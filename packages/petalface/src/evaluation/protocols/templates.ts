@@ -39,7 +39,7 @@ interface Row {
 }
 
 /**
- * Templates that a manifest lists: a CSV file with the columns `path,person,set,template` and, as one likes, `media` (faces of one
+ * Templates that a manifest lists: a CSV file with the columns `path,person,set,template` and optionally `media` (faces of one
  * template with the same medium are frames of one video and count as one) and `weight` (such as a detector's score). `briar` has
  * the sets probe and gallery; `ijbs` surveillance, single and booking, of which sets may be missing. Where a set is searched in itself, a template is not its own mate.
  *
@@ -146,7 +146,7 @@ async function* readRows(path: string, sets: readonly string[]) {
       if (!sets.includes(set)) throw wrong(`set is ${JSON.stringify(set)}; expected ${sets.join(", ")}`);
       if (template === "" || person === "") throw wrong("expected the columns path, person, set and template");
       const factor = weight === "" ? 1 : Number(weight);
-      if (!Number.isFinite(factor)) throw wrong(`weight ${JSON.stringify(weight)} is no number`);
+      if (!Number.isFinite(factor)) throw wrong(`weight ${JSON.stringify(weight)} is not a number`);
       const row: Row = { set, template, person, media, path: face.replaceAll("\\", "/"), weight: factor };
       yield { row, wrong };
     }

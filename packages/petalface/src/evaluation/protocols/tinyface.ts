@@ -20,7 +20,7 @@ const parts = { probe: "Probe", gallery: "Gallery_Match", distractors: "Gallery_
  * evaluator; who is on them the official lists say where they are given, and the digits before the first `_` of the name otherwise
  * (both agree). Probes without a mate are left out. The mirror image's embedding is added to the face's.
  *
- * @throws PetalfaceError where a folder is missing, or nobody says who is on a face
+ * @throws PetalfaceError where a folder is missing, or the person on a face is unknown
  */
 export async function openTinyFace({ data: spec, lists, ...how }: ProtocolPlaces): Promise<MatchProtocol> {
   const root = await findPlace("tinyface", [spec, join(spec, "Testing_Set")], Object.values(parts));
@@ -41,7 +41,7 @@ export async function openTinyFace({ data: spec, lists, ...how }: ProtocolPlaces
       const who = ids === undefined ? leadingNumber(id) : ids.get(stemOf(id));
       if (who === undefined)
         throw new PetalfaceError(
-          `${data.spec}: nobody says who is on ${id}; ${ids === undefined ? "names begin with a number and _" : "the list does not name it"}`,
+          `${data.spec}: the person on ${id} is unknown; ${ids === undefined ? "names begin with a number and _" : "the list does not name it"}`,
         );
       return people.number(who);
     };

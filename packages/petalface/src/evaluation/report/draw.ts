@@ -3,7 +3,7 @@ import type { NamedResult } from "../results/table.ts";
 import { type Html, raw } from "./html.ts";
 import { modelColour } from "./style.ts";
 
-/** Size of one of several charts beside each other. */
+/** Size of one of several charts side by side. */
 export const panel = { width: 248, height: 170 };
 const config = {
   background: "transparent",

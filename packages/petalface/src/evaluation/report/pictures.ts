@@ -38,17 +38,17 @@ export interface HardestPairs {
   readonly impostor: readonly ReportPair[];
 }
 
-/** A picture with its caption. Throws PetalfaceError where the address is no picture in itself: a report must load nothing. */
+/** A picture with its caption. Throws PetalfaceError where the address is not a picture in itself: a report must load nothing. */
 function picture(name: string, { label, image, alpha }: ReportFace): Html {
   if (!/^data:image\/(png|jpeg);base64,[A-Za-z0-9+/]+={0,2}$/.test(image))
-    throw new PetalfaceError(`sample ${name}, ${label}: is no PNG or JPEG data URI`);
+    throw new PetalfaceError(`sample ${name}, ${label}: is not a PNG or JPEG data URI`);
   const text = alpha === undefined ? "" : `, alpha ${alpha.toFixed(2)}`;
   return html`<div><img src="${image}" alt="${name}, ${label}"><div class="cap">${label}${text}</div></div>`;
 }
 
 const signed = (score: number): string => score.toFixed(2).replace("-", "\u2212");
 
-/** A file's name without its folder, ending and underscores: what fits beside a picture. */
+/** A file's name without its folder, ending and underscores: to fit next to a picture. */
 const shortName = (id: string): string =>
   (id.split("/").at(-1) ?? id).replace(/\.[a-z]{3,4}$/i, "").replaceAll("_", " ");
 

@@ -37,7 +37,7 @@ const foldedMeasures = (
   content: Html,
 ): Html | undefined => (listMeasures(results, kinds).length === 0 ? undefined : fold(summaryOf(kinds), content));
 
-/** Panels beside each other, or nothing where there are none. */
+/** Panels side by side, or nothing where there are none. */
 function panels(shown: readonly (Html | undefined)[], look = ""): Html | undefined {
   const some = shown.filter((panel) => panel !== undefined);
   return some.length === 0 ? undefined : html`<div class="panels ${look}">${some}</div>`;

@@ -4,7 +4,7 @@ import { type Html, html } from "./html.ts";
 import type { Section } from "./sections.ts";
 import { type EmbeddingView, placeInPlane, similarityTable, type ViewedFaces } from "./views.ts";
 
-/** People beyond these share colours; told apart by shape. */
+/** People beyond these share colours and differ by shape. */
 const colours = [0, 1, 2, 3, 4, 5, 6, 7].map((place) => `var(--p${place})`);
 const shapes = ["circle", "square", "triangle-up", "diamond"];
 

@@ -43,7 +43,7 @@ export async function loadEvaluation(path: string): Promise<EvaluationResult> {
     return { ...document, detail: unpackDetail(document.detail, document.protocol) };
   } catch (error) {
     throw new PetalfaceError(
-      `${path}: is no result of petalface evaluate (${(error as Error).message}); measure again`,
+      `${path}: is not a result of petalface evaluate (${(error as Error).message}); measure again`,
       { cause: error },
     );
   }

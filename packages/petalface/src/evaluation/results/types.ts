@@ -34,7 +34,7 @@ export interface PairsProtocol {
   /** SHA-256 over images and pairs, hex. Only results of equal fingerprints can be compared. */
   readonly fingerprint: string;
   /**
-   * Whether nobody named the people: whoever the pairs connect counts as one. One person may then count as several, so that there is no rank-1 and
+   * Whether the people are not named: images that pairs connect count as one person. One person may then count as several, so that there is no rank-1 and
    * the intervals, which take people for independent, may be too narrow.
    */
   readonly guessed?: boolean | undefined;

@@ -90,7 +90,7 @@ function gather(frozen: EvaluationResult, adapted: EvaluationResult): Pool {
     const quality = qualityOf(adapted, outcome);
     if (other === undefined || other.scores.length !== outcome.scores.length)
       throw new PetalfaceError(
-        "the frozen and the adapted model were measured on other comparisons; measure both anew",
+        "the frozen and the adapted model were measured on different comparisons; measure both again",
       );
     return quality === undefined ? [] : [{ outcome, other, quality }];
   });

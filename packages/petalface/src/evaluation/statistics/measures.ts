@@ -74,7 +74,7 @@ type Unmeasurable = (far: number, impostors: number) => void;
 
 /**
  * Accuracy keeps the thresholds that the folds gave on the whole sample: at the best threshold a small shift changes accuracy
- * only to second order, while thresholds chosen anew on a resample, with its repeated pairs, are noisier than real ones and pull
+ * only to second order, while thresholds chosen again on a resample, with its repeated pairs, are noisier than real ones and pull
  * the whole interval down (by up to 0.4 points on 1,800 LFW pairs). TAR and EER move their threshold, which is what defines them.
  */
 function verificationPart(

@@ -10,7 +10,7 @@ export const significance = 0.05;
  */
 export const fewestPeople = 20;
 
-/** What is said of a difference that was measured with fewer than {@link fewestPeople}. */
+/** The verdict on a difference that was measured with fewer than {@link fewestPeople}. */
 export const tooFew = "too few people to tell";
 
 /**

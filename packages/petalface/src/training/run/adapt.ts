@@ -76,7 +76,7 @@ export interface AdaptRequest extends ModelChoices {
   readonly out: string;
 }
 
-/** What may change when a run goes on. */
+/** What may change when a run is continued. */
 export interface ResumeChanges {
   /** Another peak learning rate from here on; noted in `run.json`. The result is then another than that of an uninterrupted run. */
   readonly learningRate?: number | undefined;
@@ -103,15 +103,15 @@ export interface AdaptResult {
 
 /**
  * Trains an adapter into a new run folder, which is locked meanwhile. Whatever stops it (a signal, a kill, a full disk, a diverging loss), the
- * folder keeps the last good checkpoint, and {@link resume} goes on from there.
- * Throws PetalfaceError for whatever the user can mend.
+ * folder keeps the last good checkpoint, and {@link resume} continues from there.
+ * Throws PetalfaceError for errors that the user can fix.
  */
 export async function adapt(request: AdaptRequest, context: AdaptContext = {}): Promise<AdaptResult> {
   await using run = await prepare(request, context);
   return await continueRun(run, context);
 }
 
-/** Opens a new run and its folder, up to the state before the first step. Throws PetalfaceError for whatever the user can mend. */
+/** Opens a new run and its folder, up to the state before the first step. Throws PetalfaceError for errors that the user can fix. */
 const prepare = (request: AdaptRequest, context: AdaptContext): Promise<Run> =>
   withResources(async (keep) => {
     trainingOptions(request.options);

@@ -27,7 +27,7 @@ import { degradationOf } from "../steps/sampler.ts";
 const faces = 512;
 const rows = 32;
 
-/** A calibration, and what the training faces turned out to be where it was fitted on them. */
+/** A calibration, and the kind of training faces that was found where it was fitted on them. */
 export interface FittedCalibration {
   readonly calibration: Calibration;
   readonly set?: SetFindings;
@@ -59,10 +59,10 @@ export async function fitCalibration(
       ? Array.from({ length: data.length }, (_, i) => i)
       : Array.from({ length: faces }, () => stream.int(data.length));
   const judge = (by: QualityMeasure) => judged(backbone, data, loader, session, by, chosen);
-  const told = chosen.map((index) => data.at(index).quality ?? Number.NaN);
+  const external = chosen.map((index) => data.at(index).quality ?? Number.NaN);
   const given = isGiven(measure.name);
   if (options.calibration === "paper") {
-    if (given) return { calibration: calibrateAsPaper(measure, told) };
+    if (given) return { calibration: calibrateAsPaper(measure, external) };
     await using scores = await judge(measure);
     const [seen = []] = finiteTogether(await scores.of(undefined));
     return { calibration: calibrateAsPaper(measure, seen) };
@@ -71,7 +71,7 @@ export async function fitCalibration(
   await using details = await judge(measureOf("resolution"));
   const stored = await details.of(undefined);
   const set = lookAtSet(stored, await details.of(worse), backbone.size);
-  if (given) return { calibration: calibrateOnScores(measure, told, stored, set), set };
+  if (given) return { calibration: calibrateOnScores(measure, external, stored, set), set };
   await using scores = await judge(measure);
   const lists = finiteTogether(await scores.of(undefined), await scores.of(worse), stored);
   const [seen = [], copies = [], detail = []] = lists;
@@ -83,7 +83,7 @@ function finiteTogether(...lists: readonly (readonly number[])[]): number[][] {
   return lists.map((list) => list.filter((_, face) => lists.every((other) => Number.isFinite(other[face]))));
 }
 
-/** Scores of some faces of a set by a measure, as they are or made worse. */
+/** Scores of some faces of a set by a measure, as they are or degraded. */
 async function judged(
   backbone: Backbone,
   data: FaceData,

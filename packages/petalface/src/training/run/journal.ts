@@ -10,7 +10,7 @@ export interface Journal {
   flush(): Promise<void>;
 }
 
-/** Opens the journal of a run that goes on now. */
+/** Opens the journal of a run that continues now. */
 export function openJournal(folder: string, options: Pick<TrainingOptions, "batch" | "tensorboard">): Journal {
   let records: MetricsRecord[] = [];
   let events: Scalars[] = [];

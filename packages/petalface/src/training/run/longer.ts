@@ -7,10 +7,10 @@ import { type RunRecord, writeRun } from "./run.ts";
 import { outOfPatience, validationDue } from "./validation.ts";
 
 /**
- * Gives a run another number of epochs and writes that down. Patience that ran out in the shorter run begins anew.
+ * Gives a run another number of epochs and writes that down. Patience that ran out in the shorter run starts again.
  *
  * @param length faces of the training set
- * @returns the run as it goes on
+ * @returns the run as it continues
  * @throws PetalfaceError where the run has done as many steps already
  */
 export async function trainLonger(

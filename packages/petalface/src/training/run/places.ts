@@ -14,7 +14,7 @@ interface Place {
 /** Places by the path as it was given. */
 export type Places = Readonly<Record<string, Place>>;
 
-/** Where the paths among some texts are, for `run.json`. Texts that are no path of anything (`synthetic:...`) are left out. */
+/** Where the paths among some texts are, for `run.json`. Texts that are not paths (`synthetic:...`) are left out. */
 export async function placesOf(folder: string, texts: readonly (string | undefined)[]): Promise<Places> {
   const places: Record<string, Place> = {};
   for (const text of texts) {

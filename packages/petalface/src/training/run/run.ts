@@ -32,10 +32,10 @@ export interface RunRecord {
     readonly people: number;
     /** SHA-256 of the scores that came with the faces, where quality is `external`. */
     readonly scores?: string | undefined;
-    /** What the faces turned out to be, where alpha's range was fitted on them. */
+    /** The kind of faces that was found, where alpha's range was fitted on them. */
     readonly set?: SetFindings | undefined;
   };
-  /** Everything about the adapter but the numbers of its quality measure, which lie beside it. */
+  /** Everything about the adapter but the numbers of its quality measure, which are stored next to it. */
   readonly adapter: Omit<AdapterConfig, "weights">;
   readonly steps: number;
   /** What the run is validated on, if anything. */
@@ -88,13 +88,13 @@ export async function requireEmpty(folder: string): Promise<void> {
 export const writeRun = (folder: string, record: RunRecord): Promise<void> =>
   writeFileSafely(runFile(folder), `${JSON.stringify(record, null, 2)}\n`);
 
-/** Reads `run.json`. Throws PetalfaceError if the folder is no run. */
+/** Reads `run.json`. Throws PetalfaceError if the folder is not a run. */
 export async function readRun(folder: string): Promise<RunRecord> {
   let text: string;
   try {
     text = await readFile(runFile(folder), "utf8");
   } catch {
-    throw new PetalfaceError(`${folder} is no run: it has no run.json`);
+    throw new PetalfaceError(`${folder} is not a run: it has no run.json`);
   }
   refusePlaceholder(text, runFile(folder));
   try {

@@ -23,7 +23,7 @@ export interface RunParts {
   readonly steps: number;
 }
 
-/** A run between two steps, ready to go on; its folder is locked until it is disposed of. */
+/** A run between two steps, ready to continue; its folder is locked until it is disposed of. */
 export interface Run extends RunParts, AsyncDisposable {
   /** Checkpoints and metrics go there. */
   readonly folder: string;

@@ -1,7 +1,7 @@
 import { differentiate, type Graph, ops } from "onnx-grad";
 import { type AdapterConfig, buildAdapted, type Layout, type NoiseInput } from "../../adapters/index.ts";
-import type { Backbone, ToldScores } from "../../backbones/index.ts";
-import { toldScores } from "../../quality/index.ts";
+import type { Backbone, ExternalScores } from "../../backbones/index.ts";
+import { externalScores } from "../../quality/index.ts";
 import { distillation } from "../losses/losses.ts";
 import type { Loss } from "../losses/margin.ts";
 import { lossStateSize, marginLoss } from "../losses/margin-loss.ts";
@@ -25,7 +25,7 @@ export interface TrainingGraph {
     /** What the loss keeps from step to step. */
     readonly lossState?: "loss_state";
     /** The quality of the faces `[B]`, where the graph does not see it. */
-    readonly scores?: ToldScores | undefined;
+    readonly scores?: ExternalScores | undefined;
     /** New random values for every step, each `[B, width]`. */
     readonly noise: readonly NoiseInput[];
   };
@@ -111,7 +111,7 @@ export function trainingGraph(
       ...(distils && { target: "target" as const }),
       ...(classifies && { centres: "centres" as const, onehot: "onehot" as const }),
       ...(lossState && { lossState: "loss_state" as const }),
-      scores: toldScores(config.calibration),
+      scores: externalScores(config.calibration),
       noise,
     },
     outputs: {

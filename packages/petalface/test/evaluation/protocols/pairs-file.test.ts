@@ -136,8 +136,8 @@ describe("what is refused, with the line", () => {
     ["a huge promise", "99999999999999999999 99999999999999999999\nA 1 2", /line 1 promises/],
     ["nothing promised", "0 0\n", /holds no pairs/],
     ["a line of the wrong kind", lfw.with(3, "A\t1\t2").join("\n"), /line 4: has 3 fields; expected "name1 i name2 j"/],
-    ["a number that is none", lfw.with(2, "B\tx\t2").join("\n"), /line 3: "x" is no image number/],
-    ["a negative number", lfw.with(2, "B\t-1\t2").join("\n"), /line 3: "-1" is no image number/],
+    ["a number that is none", lfw.with(2, "B\tx\t2").join("\n"), /line 3: "x" is not an image number/],
+    ["a negative number", lfw.with(2, "B\t-1\t2").join("\n"), /line 3: "-1" is not an image number/],
     ["one person as two", lfw.with(4, "B\t3\tB\t1").join("\n"), /line 5: names B twice/],
     ["a header without a column", "path1,path2,label\nA/1,A/2,1\n", /line 1: has no column same/],
     ["a header alone", header, /holds no pairs/],
@@ -153,14 +153,14 @@ describe("what is refused, with the line", () => {
     ["an empty path", `${header}${good},C/2,0\n`, /line 5: a path is empty/],
     ["nobody's face", `${header}${good}1.png,C/2,0\n`, /line 5: nothing says who/],
     ["too few fields", `${header}${good}C/1,C/2\n`, /CSV.*line 5/],
-    ["an open quote", `${header}${good}"C/1,C/2,1\n`, /no well-formed CSV/],
+    ["an open quote", `${header}${good}"C/1,C/2,1\n`, /not well-formed CSV/],
     ["a broken fold", "path1,path2,same,fold\nA/1,A/2,1,x\n", /line 2: fold is "x"/],
     ["an empty fold", "path1,path2,same,fold\nA/1,A/2,1,\n", /line 2: fold is ""/],
     ["one kind only", `${header}A/1,A/2,1\nB/1,B/2,1\n`, /2 pairs of one person and 0 of two/],
     [
       "one image of two people",
       "path1,path2,same,person1,person2\n1,2,1,A,A\n1,3,0,B,C\n",
-      /1 is said to show two people/,
+      /1 is listed with two people/,
     ],
   ])("%s", async (_, text, message) => {
     await expect(readPairs(await file(text, "bad.csv"))).rejects.toThrow(message);

@@ -174,7 +174,7 @@ describe("official trees in miniature", () => {
       "does not hold gallery, probe",
     );
     const loose = open("identification", await tree(["gallery/a/1.png", "probe/1.png"]));
-    expect(await problem(loose)).toContain("nobody says who is on 1.png");
+    expect(await problem(loose)).toContain("the person on 1.png is unknown");
   });
 
   const lines = [
@@ -222,7 +222,7 @@ describe("official trees in miniature", () => {
   test.each([
     ["briar", "a.png,ann,prob,p1,,", 'set is "prob"; expected probe, gallery'],
     ["briar", "a.png,ann,probe,,,", "expected the columns"],
-    ["briar", "a.png,ann,probe,p1,,x", 'weight "x" is no number'],
+    ["briar", "a.png,ann,probe,p1,,x", 'weight "x" is not a number'],
     ["briar", "a.png,ann,probe,p1,,\nb.png,bob,probe,p1,,", "template p1 shows two people"],
     ["ijbs", "a.png,ann,single,p1,,", "lists no templates to compare"],
   ])("%s refuses %j", async (kind, line, message) => {

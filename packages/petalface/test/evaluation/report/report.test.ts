@@ -91,7 +91,7 @@ describe("a report", async () => {
     ])
       await expect(
         renderReport({ ...report, samples: [{ name: "p", faces: [{ label: "sharp", image }] }] }),
-      ).rejects.toThrow(/no PNG or JPEG data URI/);
+      ).rejects.toThrow(/not a PNG or JPEG data URI/);
   });
 });
 

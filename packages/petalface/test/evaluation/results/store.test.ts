@@ -44,7 +44,7 @@ test("anything else is refused by name", async () => {
   const broken = async (content: string) => {
     const bad = join(folder, "bad.json");
     await writeFile(bad, content);
-    await expect(loadEvaluation(bad)).rejects.toThrow(/bad\.json: is no result of petalface evaluate/);
+    await expect(loadEvaluation(bad)).rejects.toThrow(/bad\.json: is not a result of petalface evaluate/);
   };
   const edit = (change: (document: Record<string, Record<string, unknown>>) => void) => {
     const document = JSON.parse(text);

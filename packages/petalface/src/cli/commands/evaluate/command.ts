@@ -135,7 +135,7 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
   if (flags.views !== undefined && named?.open !== undefined)
     throw new PetalfaceError(`--views draws people of pairs, and ${named.name} has none`, { exitCode: 2 });
   if (flags.views !== undefined && report === undefined)
-    throw new PetalfaceError("--views draws into the report; say where with --report, --out or a run as --adapter", {
+    throw new PetalfaceError("--views adds to the report; name it with --report, --out or a run as --adapter", {
       exitCode: 2,
     });
   await using _outputs = await claimOutputs([...resultFiles(flags, folder), report], context, {
@@ -191,7 +191,7 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
     `${protocol.name}: ${genuine + impostor} pairs of ${images} faces of ${people} ${guessed ? "people (guessed)" : "people"}${probes > 0 ? `, ${probes} probes` : ""}; ${printIntervals(frozen.protocol)}`,
     printTable(columns, { kinds: ["accuracy", "tar", "rank1"] }),
     ...(guessed
-      ? ["no rank-1: the list does not name people, so a person's other faces would count as strangers"]
+      ? ["no rank-1: the list does not name people, so a person's other faces would count as other people"]
       : []),
     ...columns.flatMap(({ name, result }) => (named === undefined ? [] : referenceLine(name, result))),
     ...(adapted?.identical?.pairs !== undefined
@@ -248,7 +248,7 @@ const examples = [
   "evaluate --model fr_feature --adapter runs/first --protocol drawn:pairs=2000 --data faces --views 12",
 ];
 
-/** Makes help show the guide of the protocol that is named beside `--help`, and nothing else; without one, all protocols at the end. */
+/** Makes help show only the guide of the protocol that is named with `--help`; without one, all protocols at the end. */
 function withGuides(command: Command): void {
   const plain = new Help();
   const named = (): NamedProtocol | undefined => findProtocol(command.opts<Partial<Flags>>().protocol ?? "");
@@ -274,28 +274,25 @@ function withGuides(command: Command): void {
 /** `petalface evaluate`: how well does a model verify and identify, sharp and degraded? */
 export function evaluateCommand(program: Command, context: CliContext): void {
   const command = withFormatOption(withDataOptions(withCacheOption(withModelOptions(program.command("evaluate")))))
-    .description("measure a model, and what its adapter changes, on pairs of faces: sharp, low-resolution, and mixed")
+    .description("measure a model, and the effect of its adapter, on pairs of faces: sharp, low-resolution, and mixed")
     .requiredOption(
       "--protocol <name|pairs>",
       "a protocol's name (see below), LFW's pairs list, a CSV (path1,path2,same), or drawn[:pairs=N,folds=K,seed=S]",
     )
-    .requiredOption("--data <data>", "the faces that the protocol names")
-    .option(
-      "--lists <path>",
-      "a named protocol's lists (a folder, or a list of pairs), where they are not with the faces",
-    )
+    .requiredOption("--data <data>", "the faces of the protocol")
+    .option("--lists <path>", "a named protocol's lists (a folder, or a list of pairs), if they are not with the faces")
     .addOption(
       new Option(
         "--flip <how>",
-        "add the mirror image's embedding, as it is or at unit length; the protocol's own way unless given",
+        "add the mirror image's embedding, without or with normalisation; by default as the protocol defines",
       ).choices(["none", "sum", "units"]),
     )
     .option(
       "--degrade <spec>",
-      "degradation to measure under, lr:PIXELS or stages (docs/degradation.md); may be repeated; none for sharp only",
+      "degradation to measure with, lr:PIXELS or stages (docs/degradation.md); may be repeated; none: sharp faces only",
       collect,
     )
-    .option("--folds <list>", "folds of the pairs file to use, such as 1,2,3; all unless given", parseFolds)
+    .option("--folds <list>", "folds of the pairs file to use, such as 1,2,3; by default all", parseFolds)
     .option(
       "--resamples <n>",
       "resamples of the bootstrap over people",
@@ -303,15 +300,17 @@ export function evaluateCommand(program: Command, context: CliContext): void {
       1000,
     )
     .addOption(
-      new Option("--bins <by>", "accuracy by quality, and errors once the poorest are rejected").choices(["quality"]),
+      new Option("--bins <by>", "accuracy by quality, and errors after rejecting the lowest quality").choices([
+        "quality",
+      ]),
     )
     .option("--quality-bins <n>", "ranges of alpha between 0 and 1", parseInteger("--quality-bins", 1, 100), 4)
     .option("--seed <n>", "seed of the bootstrap", parseInteger("--seed", 0, 2 ** 31), 1)
-    .option("--out <folder>", "folder for the results; the run's own unless given")
-    .option("--report <file>", "HTML report; report.html of the run unless given")
+    .option("--out <folder>", "folder for the results; by default that of the run")
+    .option("--report <file>", "HTML report; by default report.html of the run")
     .option(
       "--views <people>",
-      "show in the report a map of the embeddings of so many people, and their similarities",
+      "add to the report a map of the embeddings of this number of people, and their similarities",
       parseInteger("--views", 2, 32),
     )
     .action((flags: Flags) => run(flags, context));

@@ -14,7 +14,7 @@ import type { Backbone } from "../../../backbones/index.ts";
 import { type Contract, type GateUse, targetNames } from "../../../deploy/index.ts";
 import { PetalfaceError } from "../../../errors.ts";
 import { type ModelChoices, preprocessingMetadata } from "../../../models/index.ts";
-import { toldScores } from "../../../quality/index.ts";
+import { externalScores } from "../../../quality/index.ts";
 import type { CliContext } from "../../context.ts";
 import { leftOutOf, withDataOptions } from "../../data.ts";
 import { withExamples } from "../../examples.ts";
@@ -57,16 +57,16 @@ export function exportCommand(program: Command, context: CliContext): void {
       "--for <targets>",
       `the form that a product loads, one or several: ${targetNames.join(", ")}; plain for a file by hand; list explains them`,
     )
-    .option("--detector <file>", "a detector to put beside the recogniser, with --for insightface or immich")
+    .option("--detector <file>", "a detector to put next to the recogniser, with --for insightface or immich")
     .option(
       "--alpha <source>",
-      "quality (judged inside the model), input (a second input), or a number from 0 to 1",
+      "quality (computed inside the model), input (a second input), or a number from 0 to 1",
       "quality",
     )
-    .addOption(new Option("--outputs <names>", "what the file puts out; embedding unless given").choices(exportOutputs))
+    .addOption(new Option("--outputs <names>", "outputs of the file; by default the embedding").choices(exportOutputs))
     .option("--input-name <name>", "name of the image input; the model's own unless given")
     .option("--output-name <name>", "name of the embedding; the model's own unless given")
-    .option("--batch <n|open>", "images in a batch, a fixed number or any; open unless given")
+    .option("--batch <n|open>", "images in a batch, a fixed number or any; by default any")
     .option("--opset <n>", "operator set of the file; the model's own unless given", parseInteger("--opset", 11, 99))
     .option("--fold-normalisation", "take pixels 0..255, and normalise inside")
     .option("--bgr", "take blue planes first")
@@ -77,7 +77,7 @@ export function exportCommand(program: Command, context: CliContext): void {
         .default("onnx"),
     )
     .addOption(
-      new Option("--precision <name>", "numbers inside; all but fp32 are measured against it first")
+      new Option("--precision <name>", "number format; all formats except fp32 are first compared with it")
         .choices(precisionNames)
         .default("fp32"),
     )
@@ -88,10 +88,10 @@ export function exportCommand(program: Command, context: CliContext): void {
     )
     .option(
       "--data <data>",
-      "faces that a precision is measured on, and int8's ranges are from",
+      "faces to measure a precision on, and to find int8's ranges",
       "synthetic:people=60,images=4,seed=7",
     )
-    .option("--protocol <pairs>", "pairs of these faces to measure on; drawn ones unless given")
+    .option("--protocol <pairs>", "pairs of these faces to measure on; by default drawn at random")
     .option("--least-cosine <x>", "mean cosine with float32 below which a precision is refused", numeric)
     .option("--threads <n>", "threads of the measurement", parseInteger("--threads", 1, 1024))
     .action((flags: Flags) => run(flags, context));
@@ -131,7 +131,7 @@ function check(flags: Given, contracts: readonly Contract[]): void {
     refuse("without --adapter the frozen model is written: give --adapter, or leave out --as, --levels and --alpha");
   if (as !== "onnx" && flags.for !== undefined) refuse(`--for is for ONNX files; leave it out with --as ${as}`);
   if (levels === undefined) return;
-  if (alpha !== "quality") refuse("--levels rounds the judged alpha; leave out --alpha");
+  if (alpha !== "quality") refuse("--levels rounds the computed alpha; leave out --alpha");
   if (contracts.length > 1 || contracts.some(({ merged }) => !merged))
     refuse("--levels is several files: give it without --for, or with one of rknn, hailo and tflite");
 }
@@ -174,7 +174,7 @@ async function write(flags: Given, context: CliContext): Promise<void> {
   const graph = await exportedGraph(backbone, adapter, alpha);
   const { gate, calibration } = adapter.config;
   const judgement: GateUse = { gate, merged: graph.metadata.get("petalface.alpha") === "merged" };
-  const scoreInput = graph.inputs.length > 1 && alpha === "quality" ? toldScores(calibration)?.input : undefined;
+  const scoreInput = graph.inputs.length > 1 && alpha === "quality" ? externalScores(calibration)?.input : undefined;
   const thresholds = await findThresholds({ file: flags.thresholds, run }, backbone, adapter, context);
   await writeProduct({ flags, contracts, alpha, scoreInput }, { backbone, graph, judgement, thresholds }, context);
 }

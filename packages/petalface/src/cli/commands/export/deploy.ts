@@ -94,7 +94,7 @@ export async function deploy(
     lines.push(
       ...(lines.length > 0 ? [""] : []),
       describe(one),
-      ...one.files.slice(1).map((file) => `beside it: ${file}`),
+      ...one.files.slice(1).map((file) => `next to it: ${file}`),
       `where it goes: ${contract.layout.belongs}`,
       "what to do next:",
       ...contract.next.map((step, at) => `  ${at + 1}. ${step}`),

@@ -8,7 +8,7 @@ import { type Loader, openLoader } from "../../../images/index.ts";
 import type { Engine } from "../../model.ts";
 import { readableFaces } from "../../readable.ts";
 
-/** Low resolution that ranges and losses are looked at, beside the faces as they are. */
+/** Low resolution for ranges and losses, in addition to the unchanged faces. */
 const pixels = 16;
 /** Faces that ranges are taken from, each sharp and at low resolution. */
 const most = 128;
