@@ -22,7 +22,8 @@ export async function buildStudio({
       logLevel: "warn",
       publicDir: folder,
       worker: { format: "es" },
-      // The engine's own files are next to the page (prepare.ts); bundled ones would be there twice.
+      // The engine's own files are next to the page (prepare.ts); bundled ones would be there
+      // twice.
       resolve: { conditions: ["onnxruntime-web-use-extern-wasm", "browser", "module", "import", "default"] },
       // A relative path would be taken from vite's root, which is not the page's folder.
       build: { outDir: resolve(out), emptyOutDir: true, target: "es2024", chunkSizeWarningLimit: 2000 },

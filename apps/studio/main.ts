@@ -1,4 +1,7 @@
-/** Serves the page that adapts a model in the browser, or writes it as a folder: `npm run studio -- --help`. */
+/**
+ * Serves the page that adapts a model in the browser, or writes it as a folder:
+ * `npm run studio -- --help`.
+ */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

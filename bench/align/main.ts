@@ -1,6 +1,7 @@
 /**
- * Aligning photos: how exact the five points are, what happens to faces of a few pixels, whether a recogniser notices, and how fast it is compared with
- * insightface: `npm run bench -- align --help`.
+ * Aligning photos: how exact the five points are, what happens to faces of a few pixels, whether a
+ * recogniser notices, and how fast it is compared with insightface:
+ * `npm run bench -- align --help`.
  */
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";

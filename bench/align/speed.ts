@@ -5,7 +5,10 @@ import { photoFolder, samplePhotos } from "./sample.ts";
 
 const program = join(import.meta.dirname, "../../packages/petalface/src/cli/main.ts");
 
-/** Photos a second and peak of resident memory in bytes of `petalface align` on the sample; the better of two runs. */
+/**
+ * Photos a second and peak of resident memory in bytes of `petalface align` on the sample; the
+ * better of two runs.
+ */
 export function measureSpeed(detector: string, work: string): { readonly rate: number; readonly peak: number } {
   let best = { rate: 0, peak: 0 };
   for (const run of [0, 1]) {

@@ -3,7 +3,9 @@ import { hybridSites } from "../step/networks.ts";
 
 const adapted = { preset: "petal", sites: hybridSites } as const;
 
-/** What is compared: the same images in the same order, and for each seed the same starting numbers. */
+/**
+ * What is compared: the same images in the same order, and for each seed the same starting numbers.
+ */
 export const contenders: readonly Contender[] = [
   { name: "frozen" },
   { name: "float32", options: adapted },

@@ -1,6 +1,9 @@
 /** Cosine with petalface's own embedding that every face must reach. */
 const leastCosine = 0.9999;
-/** Most that a number of a sharp face's embedding (at unit length) may differ between the adapted and the frozen file. */
+/**
+ * Most that a number of a sharp face's embedding (at unit length) may differ between the adapted
+ * and the frozen file.
+ */
 const mostApart = 1e-5;
 
 /** One consumer on one model. */

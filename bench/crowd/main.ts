@@ -1,4 +1,7 @@
-/** Far faces in camera frames, with and without a near one before them: `npm run bench -- crowd --help`. */
+/**
+ * Far faces in camera frames, with and without a near one before them:
+ * `npm run bench -- crowd --help`.
+ */
 import { writeFile } from "node:fs/promises";
 import { cpus } from "node:os";
 import { join } from "node:path";

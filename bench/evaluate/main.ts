@@ -1,6 +1,6 @@
 /**
- * Millions of comparisons: time and memory of petalface's matching against NumPy, used the way the published evaluators use it:
- * `npm run bench -- evaluate --help`.
+ * Millions of comparisons: time and memory of petalface's matching against NumPy, used the way the
+ * published evaluators use it: `npm run bench -- evaluate --help`.
  */
 import { execFileSync } from "node:child_process";
 import { mkdir, writeFile } from "node:fs/promises";

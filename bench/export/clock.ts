@@ -1,4 +1,7 @@
-/** Processor seconds of this process that some work takes: what else runs on the machine counts little. */
+/**
+ * Processor seconds of this process that some work takes: what else runs on the machine counts
+ * little.
+ */
 export async function secondsOf(work: () => Promise<void>): Promise<number> {
   const before = process.cpuUsage();
   await work();

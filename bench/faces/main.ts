@@ -1,6 +1,7 @@
 /**
- * Adapts real face models on real faces and measures what that gained: `npm run bench -- faces --help`.
- * Every (model, contender, seed) is a process of its own; finished ones are kept in the work folder and not run again.
+ * Adapts real face models on real faces and measures what that gained:
+ * `npm run bench -- faces --help`. Every (model, contender, seed) is a process of its own; finished
+ * ones are kept in the work folder and not run again.
  */
 import { fork } from "node:child_process";
 import { mkdir, writeFile } from "node:fs/promises";

@@ -1,4 +1,7 @@
-/** Loaded before a measured program (`node --import`): when it ends, writes the peak of its resident memory in bytes to the file that PEAK_FILE names. */
+/**
+ * Loaded before a measured program (`node --import`): when it ends, writes the peak of its resident
+ * memory in bytes to the file that PEAK_FILE names.
+ */
 import { readFileSync, writeFileSync } from "node:fs";
 
 process.on("exit", () => {

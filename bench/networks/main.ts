@@ -1,6 +1,7 @@
 /**
- * Exports timm's networks from PyTorch and compares our features and gradients with PyTorch's: `npm run bench -- networks --help`.
- * Every file is compared in a process of its own. Exits with 1 if a bar is missed.
+ * Exports timm's networks from PyTorch and compares our features and gradients with PyTorch's:
+ * `npm run bench -- networks --help`. Every file is compared in a process of its own. Exits with 1
+ * if a bar is missed.
  */
 import { fork } from "node:child_process";
 import { mkdir, rm, writeFile } from "node:fs/promises";
@@ -87,7 +88,10 @@ async function all(): Promise<void> {
   if (rows.some((row) => misses(row).length > 0)) process.exitCode = 1;
 }
 
-/** Compares one file in a process of its own, so that one that brings the engine down is a row like others. */
+/**
+ * Compares one file in a process of its own, so that one that brings the engine down is a row like
+ * others.
+ */
 function start(file: string): Promise<Report> {
   return new Promise((resolve) => {
     const child = fork(import.meta.filename, ["--job", file, "--work", values.work]);

@@ -7,8 +7,9 @@ import { join, resolve } from "node:path";
 const ofNetworks = join(import.meta.dirname, "requirements.txt");
 
 /**
- * A Python environment with what a requirements.txt names, made in the folder unless it is there already.
- * Returns its interpreter. That of the networks takes about 6 GB of disk: the registry's PyTorch brings its GPU libraries along. Throws if a step fails.
+ * A Python environment with what a requirements.txt names, made in the folder unless it is there
+ * already. Returns its interpreter. That of the networks takes about 6 GB of disk: the registry's
+ * PyTorch brings its GPU libraries along. Throws if a step fails.
  */
 export async function makePython(folder: string, python: string, requirements = ofNetworks): Promise<string> {
   const wanted = createHash("sha256")
@@ -28,7 +29,10 @@ export async function makePython(folder: string, python: string, requirements = 
   return interpreter;
 }
 
-/** Runs a Python program, of this folder unless its path is whole; what it prints goes to stderr only if it fails. */
+/**
+ * Runs a Python program, of this folder unless its path is whole; what it prints goes to stderr
+ * only if it fails.
+ */
 export function runPython(interpreter: string, program: string, args: readonly string[]): void {
   runProgram(interpreter, [resolve(import.meta.dirname, program), ...args]);
 }

@@ -1,6 +1,6 @@
 /**
- * Exports single functions from PyTorch and compares our gradients with PyTorch's: `npm run bench -- operators --help`.
- * Exits with 1 if one that can be read disagrees.
+ * Exports single functions from PyTorch and compares our gradients with PyTorch's:
+ * `npm run bench -- operators --help`. Exits with 1 if one that can be read disagrees.
  */
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";

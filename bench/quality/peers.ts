@@ -50,8 +50,10 @@ print(f"OpenCV {cv2.__version__}, BRISQUE\\t{max(rate() for _ in range(${rounds}
 const packages = ["pyiqa", "opencv-python-headless", "requests", "urllib3", "certifi", "scipy"];
 
 /**
- * pyiqa's BRISQUE and CNNIQA, batches of 32 in memory. `python` has torch; pyiqa goes into a folder that is thrown away. Both with drawn weights of the published
- * sizes (774 support vectors, as piq's file has): their own are fetched from sites beyond package registries, and numbers do not change the time.
+ * pyiqa's BRISQUE and CNNIQA, batches of 32 in memory. `python` has torch; pyiqa goes into a folder
+ * that is thrown away. Both with drawn weights of the published sizes (774 support vectors, as
+ * piq's file has): their own are fetched from sites beyond package registries, and numbers do not
+ * change the time.
  */
 export function pyiqaPeers(python: string, files: readonly string[], rounds: number): Peer[] {
   const folder = mkdtempSync(join(tmpdir(), "petalface-pyiqa-"));

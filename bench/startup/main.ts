@@ -1,6 +1,6 @@
 /**
- * Seconds of the command `petalface adapt` for a run of one step, and PyTorch's from the launch of its program to its own:
- * `npm run bench -- startup --help`.
+ * Seconds of the command `petalface adapt` for a run of one step, and PyTorch's from the launch of
+ * its program to its own: `npm run bench -- startup --help`.
  */
 import { spawn } from "node:child_process";
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
@@ -92,7 +92,8 @@ async function firstStep(
   let peak = 0;
   const ended = new Promise((resolve) => child.once("exit", resolve));
   while (watched && child.exitCode === null && child.signalCode === null) {
-    // The proportional size: two engines map the same weights, which resident memory would count twice.
+    // The proportional size: two engines map the same weights, which resident memory would count
+    // twice.
     const status = await readFile(`/proc/${child.pid}/smaps_rollup`, "utf8").catch(() => "");
     peak = Math.max(peak, 1024 * Number(/Pss:\s+(\d+)/.exec(status)?.[1] ?? 0));
     await sleep(100);

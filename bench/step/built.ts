@@ -13,7 +13,8 @@ export function drawnNetwork(name: string): Graph {
   return fillNetwork(network, (tensor): Constant => {
     const dims = network.tensors.get(tensor) ?? [];
     const data = new Float32Array(sizeOf(dims));
-    // Norms are near one, slopes at a quarter, matrices keep the size of what they are given, all else is small.
+    // Norms are near one, slopes at a quarter, matrices keep the size of what they are given, all
+    // else is small.
     const isNorm = dims.length === 1 && /(weight|var)$/.test(tensor);
     const [middle, spread] = isNorm
       ? [/prelu/.test(tensor) ? 0.25 : 1, 0.1]

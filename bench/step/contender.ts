@@ -21,7 +21,10 @@ export interface Contender {
   finish(): Promise<number>;
 }
 
-/** Starts a program that says one JSON line when its first step is done, one for each order (a number of steps), and its peak after 0. */
+/**
+ * Starts a program that says one JSON line when its first step is done, one for each order (a
+ * number of steps), and its peak after 0.
+ */
 export async function startContender(name: string, program: string, args: readonly string[]): Promise<Contender> {
   const child: ChildProcess = spawn(program, args, { stdio: ["pipe", "pipe", "inherit"] });
   const { stdin, stdout } = child;

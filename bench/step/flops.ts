@@ -1,6 +1,9 @@
 import type { Graph, Node, Shape } from "onnx-grad";
 
-/** Floating point operations of a graph's products and convolutions (two for a multiply-add); the rest is small in comparison. Shapes must be fixed. */
+/**
+ * Floating point operations of a graph's products and convolutions (two for a multiply-add); the
+ * rest is small in comparison. Shapes must be fixed.
+ */
 export function flopsOf(graph: Graph): number {
   const shape = (value: string | undefined): number[] =>
     (graph.types.get(value ?? "")?.shape ?? graph.constants.get(value ?? "")?.dims ?? []) as Shape as number[];

@@ -13,8 +13,9 @@ export interface SwinSizes {
 }
 
 /**
- * Swin blocks (Liu et al. 2021, figure 3b) on tokens `[1, grid * grid, dim]`, every second one shifted by half a window, without the shift's mask
- * (as PETALface runs them); the embedding is the mean over tokens `[1, dim]`. Weights are drawn from a fixed seed.
+ * Swin blocks (Liu et al. 2021, figure 3b) on tokens `[1, grid * grid, dim]`, every second one
+ * shifted by half a window, without the shift's mask (as PETALface runs them); the embedding is the
+ * mean over tokens `[1, dim]`. Weights are drawn from a fixed seed.
  */
 export function swinBlocks({ blocks, dim, heads, grid, window }: SwinSizes): Graph {
   const b = new GraphBuilder({ name: "swin", opset: 20 });

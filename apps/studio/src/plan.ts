@@ -22,7 +22,10 @@ export interface AlphaPlaces {
 /** Names of the files whose alpha range the page fills in. */
 export type AlphaFile = "train-webgpu" | "train-wasm" | "face";
 
-/** `studio.json`: what the page must know of the graphs that are next to it. Made by prepare.ts, in Node. */
+/**
+ * `studio.json`: what the page must know of the graphs that are next to it. Made by prepare.ts, in
+ * Node.
+ */
 export interface StudioPlan {
   readonly format: 1;
   readonly model: {
@@ -45,7 +48,10 @@ export interface StudioPlan {
   /** Trained numbers, and where each tensor of them lies. */
   readonly trained: number;
   readonly places: readonly Place[];
-  /** The quality measure and its output in `quality.onnx`; its calibration is fitted on the visitor's faces. */
+  /**
+   * The quality measure and its output in `quality.onnx`; its calibration is fitted on the
+   * visitor's faces.
+   */
   readonly quality: { readonly measure: string; readonly score: string };
   readonly alpha: Readonly<Record<AlphaFile, AlphaPlaces>>;
 }

@@ -2,8 +2,9 @@ import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 
 /**
- * The folder where petalface keeps what it fetched: PETALFACE_CACHE, else the platform's place for caches
- * (XDG_CACHE_HOME or ~/.cache on Linux, ~/Library/Caches on macOS, LOCALAPPDATA on Windows), absolute. Not created here.
+ * The folder where petalface keeps what it fetched: PETALFACE_CACHE, else the platform's place for
+ * caches (XDG_CACHE_HOME or ~/.cache on Linux, ~/Library/Caches on macOS, LOCALAPPDATA on Windows),
+ * absolute. Not created here.
  */
 export function cacheFolder(
   env: Readonly<Record<string, string | undefined>> = process.env,

@@ -10,7 +10,10 @@ import { type Dir, type Dirent, opendirSync, realpathSync } from "node:fs";
 const escaped = /[\udc80-\udcff]/u;
 const windows = process.platform === "win32";
 
-/** The text of a name that a file system gave as bytes; each byte that is no UTF-8 becomes a single surrogate. */
+/**
+ * The text of a name that a file system gave as bytes; each byte that is no UTF-8 becomes a single
+ * surrogate.
+ */
 export function nameOfBytes(bytes: Uint8Array): string {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (isUtf8(buffer)) return buffer.toString("utf8");
@@ -36,10 +39,16 @@ export function bytesOfName(name: string): Buffer {
   );
 }
 
-/** A path as the file system has it, for calls of `node:fs`: the bytes, where the text stands for some that are no UTF-8. */
+/**
+ * A path as the file system has it, for calls of `node:fs`: the bytes, where the text stands for
+ * some that are no UTF-8.
+ */
 export const onDisk = (path: string): string | Buffer => (!windows && escaped.test(path) ? bytesOfName(path) : path);
 
-/** A name for a file that is to be written, and for lists that must be UTF-8: `%E9` stands for a byte that is no UTF-8. */
+/**
+ * A name for a file that is to be written, and for lists that must be UTF-8: `%E9` stands for a
+ * byte that is no UTF-8.
+ */
 export const plainName = (name: string): string =>
   escaped.test(name)
     ? name.replace(/[\udc80-\udcff]/gu, (unit) => `%${(unit.charCodeAt(0) - 0xdc00).toString(16).toUpperCase()}`)
@@ -59,13 +68,14 @@ export interface FolderEntry {
 }
 
 /**
- * The entries of a folder, in no order, one by one: a folder may hold millions. Synchronous, which takes a third of the time. Throws the
- * system's error.
+ * The entries of a folder, in no order, one by one: a folder may hold millions. Synchronous, which
+ * takes a third of the time. Throws the system's error.
  */
 export function* entriesOf(folder: string): Generator<FolderEntry> {
   let doubtful = false;
   for (const entry of eachEntry(opendirSync(onDisk(folder), { bufferSize: 1024 }))) {
-    // Node puts U+FFFD where a name is no UTF-8. Such names are read again, as bytes: reading all so would take longer.
+    // Node puts U+FFFD where a name is no UTF-8. Such names are read again, as bytes: reading all
+    // so would take longer.
     if (!windows && entry.name.includes("\ufffd")) doubtful = true;
     else yield { name: entry.name, kind: kindOf(entry) };
   }

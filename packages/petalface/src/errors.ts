@@ -1,4 +1,7 @@
-/** An error that the user can fix. The message says what is wrong, where, and what to do; the command line prints it as one line. */
+/**
+ * An error that the user can fix. The message says what is wrong, where, and what to do; the
+ * command line prints it as one line.
+ */
 export class PetalfaceError extends Error {
   override name = "PetalfaceError";
   /** Exit code: 1 failed, 2 wrong usage. */

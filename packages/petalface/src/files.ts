@@ -11,7 +11,9 @@ import { PetalfaceError } from "./errors.ts";
 
 export { isUnfinished, removeUnfinished };
 
-/** What the operating system says about a failed write, and what to do about it where that is known. */
+/**
+ * What the operating system says about a failed write, and what to do about it where that is known.
+ */
 export function writeFailure(path: string, cause: unknown): PetalfaceError {
   const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";
   const known: Readonly<Record<string, string>> = {
@@ -35,13 +37,16 @@ export async function makeFolder(path: string): Promise<void> {
   }
 }
 
-/** Writes a whole temporary file in the same folder, syncs it and renames it: readers see the old file or the new one. Makes folders. */
+/**
+ * Writes a whole temporary file in the same folder, syncs it and renames it: readers see the old
+ * file or the new one. Makes folders.
+ */
 export const writeFileSafely = (path: string, content: string | Uint8Array): Promise<void> =>
   writePiecesSafely(path, [typeof content === "string" ? Buffer.from(content) : content]);
 
 /**
- * As {@link writeFileSafely}, for content in pieces that would be too large to join in memory. The pieces must not change meanwhile.
- * What the pieces themselves throw is passed on.
+ * As {@link writeFileSafely}, for content in pieces that would be too large to join in memory. The
+ * pieces must not change meanwhile. What the pieces themselves throw is passed on.
  */
 export async function writePiecesSafely(
   path: string,

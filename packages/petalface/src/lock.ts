@@ -11,15 +11,19 @@ export const lockName = "lock.json";
 interface Holder {
   readonly pid: number;
   readonly host: string;
-  /** When the process was started, in the system's own unit where that is available: another process may have its number later. */
+  /**
+   * When the process was started, in the system's own unit where that is available: another process
+   * may have its number later.
+   */
   readonly started: string;
 }
 
 let taken = 0;
 
 /**
- * Makes this process the only one that writes into a run. A lock whose process has ended is taken over.
- * Dispose of the result to release the run. Throws PetalfaceError if another process (or another call in this one) holds it.
+ * Makes this process the only one that writes into a run. A lock whose process has ended is taken
+ * over. Dispose of the result to release the run. Throws PetalfaceError if another process (or
+ * another call in this one) holds it.
  */
 export async function lockRun(folder: string): Promise<AsyncDisposable> {
   const path = join(folder, lockName);
@@ -65,7 +69,10 @@ async function linked(own: string, path: string): Promise<boolean> {
 /** What file systems without hard links say. */
 const noLinks: ReadonlySet<string> = new Set(["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK"]);
 
-/** {@link linked} for file systems without links. A reader may see the file before its content, so it is the second choice. */
+/**
+ * {@link linked} for file systems without links. A reader may see the file before its content, so
+ * it is the second choice.
+ */
 async function copied(own: string, path: string): Promise<boolean> {
   try {
     await copyFile(own, path, constants.COPYFILE_EXCL);
@@ -77,8 +84,9 @@ async function copied(own: string, path: string): Promise<boolean> {
 }
 
 /**
- * Puts `own` in a dead process's place; false if the lock is not to be had after all. Only who holds a second lock may do it: of two
- * processes that both saw the dead one, the slower would otherwise replace the quicker one's lock.
+ * Puts `own` in a dead process's place; false if the lock is not to be had after all. Only who
+ * holds a second lock may do it: of two processes that both saw the dead one, the slower would
+ * otherwise replace the quicker one's lock.
  */
 async function replaceStale(folder: string, path: string, own: string): Promise<boolean> {
   const right = `${path}.takeover.part`;
@@ -116,7 +124,10 @@ function busy(folder: string, path: string, text: string): PetalfaceError {
   );
 }
 
-/** Whether the holder may still be at work. One on another machine cannot be asked. A lock that cannot be read holds nothing. */
+/**
+ * Whether the holder may still be at work. One on another machine cannot be asked. A lock that
+ * cannot be read holds nothing.
+ */
 async function isAlive(text: string): Promise<boolean> {
   let holder: Holder;
   try {
@@ -135,7 +146,10 @@ async function isAlive(text: string): Promise<boolean> {
   return started === "" || holder.started === "" || started === holder.started;
 }
 
-/** Start of a process in clock ticks since boot, field 22 of Linux's `/proc/PID/stat`; empty where there is no such file. */
+/**
+ * Start of a process in clock ticks since boot, field 22 of Linux's `/proc/PID/stat`; empty where
+ * there is no such file.
+ */
 async function startOf(pid: number): Promise<string> {
   const text = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => "");
   // The second field, the program's name, may hold spaces and brackets itself.

@@ -4,8 +4,9 @@ import { onDisk } from "./disk-names.ts";
 import { PetalfaceError } from "./errors.ts";
 
 /**
- * Throws PetalfaceError where a file's beginning is that of a Git LFS pointer or a web page, which stand in the place of files that were not
- * fetched. Readers of every kind of file ask this before they say what is wrong with the content.
+ * Throws PetalfaceError where a file's beginning is that of a Git LFS pointer or a web page, which
+ * stand in the place of files that were not fetched. Readers of every kind of file ask this before
+ * they say what is wrong with the content.
  *
  * @param start bytes or text of the file, 512 from its beginning or all of a shorter one
  * @param name what the message calls the file
@@ -15,7 +16,10 @@ export function refusePlaceholder(start: Uint8Array | string, name: string): voi
   if (other !== undefined) throw new PetalfaceError(`${name}: ${other}`);
 }
 
-/** As {@link refusePlaceholder}, for a file that is not read yet. One that cannot be read is left to its reader. */
+/**
+ * As {@link refusePlaceholder}, for a file that is not read yet. One that cannot be read is left to
+ * its reader.
+ */
 export async function refusePlaceholderAt(path: string, name: string): Promise<void> {
   const start = await startOf(path).catch(() => undefined);
   if (start !== undefined) refusePlaceholder(start, name);

@@ -1,6 +1,6 @@
 /**
- * What needs neither Node nor native code, for browsers: `import ... from "petalface/portable"`. Sessions are the caller's, from
- * onnxruntime-web; graphs are made in Node.
+ * What needs neither Node nor native code, for browsers: `import ... from "petalface/portable"`.
+ * Sessions are the caller's, from onnxruntime-web; graphs are made in Node.
  */
 export * from "./backbones/portable.ts";
 export { PetalfaceError } from "./errors.ts";

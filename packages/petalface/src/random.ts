@@ -1,4 +1,6 @@
-/** A stream of numbers that depends on its seed only: the same on every machine, in every thread. */
+/**
+ * A stream of numbers that depends on its seed only: the same on every machine, in every thread.
+ */
 export interface Random {
   /** Uniform integer in [0, 2^32). */
   uint32(): number;
@@ -13,12 +15,15 @@ export interface Random {
 }
 
 /**
- * Opens a stream. Streams with different seeds are independent, so an epoch, a step or a person gets a stream of its own
- * (`random(seed, "epoch", 3)`) and nothing has to be saved to continue after a kill.
+ * Opens a stream. Streams with different seeds are independent, so an epoch, a step or a person
+ * gets a stream of its own (`random(seed, "epoch", 3)`) and nothing has to be saved to continue
+ * after a kill.
  *
- * Generator: sfc32 of Chris Doty-Humphrey's PractRand; its state is a 128-bit hash of the seed's parts.
+ * Generator: sfc32 of Chris Doty-Humphrey's PractRand; its state is a 128-bit hash of the seed's
+ * parts.
  *
- * @param seed strings and numbers; `1` and `"1"` are different seeds, and so are `("ab")` and `("a", "b")`
+ * @param seed strings and numbers; `1` and `"1"` are different seeds, and so are `("ab")` and
+ * `("a", "b")`
  */
 export function random(...seed: readonly (string | number)[]): Random {
   const state = hash128(
@@ -49,7 +54,8 @@ export function random(...seed: readonly (string | number)[]): Random {
     if (!(Number.isInteger(below) && below >= 1 && below <= 0x100000000)) {
       throw new RangeError(`int() needs a whole number from 1 to 2^32, not ${below}`);
     }
-    // The last, incomplete run of `below` values is thrown away; keeping it would favour small results.
+    // The last, incomplete run of `below` values is thrown away; keeping it would favour small
+    // results.
     const limit = 0x100000000 - (0x100000000 % below);
     let drawn = uint32();
     while (drawn >= limit) drawn = uint32();
@@ -80,12 +86,16 @@ export function random(...seed: readonly (string | number)[]): Random {
     return items;
   }
 
-  // The first outputs still show the seed's structure; the generator's author runs fifteen before use.
+  // The first outputs still show the seed's structure; the generator's author runs fifteen before
+  // use.
   for (let round = 0; round < 15; round++) uint32();
   return { uint32, uniform, int, normal, shuffle };
 }
 
-/** Four 32-bit lanes, each a multiply-and-rotate hash with its own multiplier, finished as in MurmurHash3. */
+/**
+ * Four 32-bit lanes, each a multiply-and-rotate hash with its own multiplier, finished as in
+ * MurmurHash3.
+ */
 function hash128(text: string): Int32Array {
   const multipliers = [0x9e3779b1, 0x85ebca6b, 0xc2b2ae35, 0x27d4eb2f];
   const lanes = new Int32Array([0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344]);

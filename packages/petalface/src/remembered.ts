@@ -5,8 +5,8 @@ import { writeFileSafely } from "./files.ts";
 import { versions } from "./versions.ts";
 
 /**
- * Results about a model are computed again only where versions differ. They are computed again without a message where the cache cannot be
- * read or written.
+ * Results about a model are computed again only where versions differ. They are computed again
+ * without a message where the cache cannot be read or written.
  *
  * @param kind what was found out, as the name of a folder
  * @param sha256 of the model, hex

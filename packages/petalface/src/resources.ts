@@ -1,4 +1,7 @@
-/** What can be closed: by `using`, or by its method `close`. Undefined where there is nothing to close. */
+/**
+ * What can be closed: by `using`, or by its method `close`. Undefined where there is nothing to
+ * close.
+ */
 export type Closable = AsyncDisposable | Disposable | { close(): void | Promise<void> } | undefined;
 
 /** Keeps something open until the others that it belongs to are closed, and returns it. */
@@ -9,8 +12,9 @@ export interface Keep {
 }
 
 /**
- * Resources that are closed together, the last one first, by `await using`. Node 20 and 22 have no AsyncDisposableStack. Every resource is
- * closed even where closing another one fails; the first failure is thrown.
+ * Resources that are closed together, the last one first, by `await using`. Node 20 and 22 have no
+ * AsyncDisposableStack. Every resource is closed even where closing another one fails; the first
+ * failure is thrown.
  */
 export function openResources(): AsyncDisposable & { readonly keep: Keep } {
   const closing: (() => unknown)[] = [];
@@ -43,7 +47,8 @@ function closeOne(resource: Closable): unknown {
 }
 
 /**
- * Makes something that keeps resources open, and closes them together with it; at once where making it fails.
+ * Makes something that keeps resources open, and closes them together with it; at once where making
+ * it fails.
  * @param make opens the resources one after the other, each through `keep`
  */
 export async function withResources<Made extends object>(

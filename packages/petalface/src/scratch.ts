@@ -13,8 +13,8 @@ export interface Scratch {
 }
 
 /**
- * Opens an empty file for numbers that need not outlive the process and may be more than memory holds. The file grows as records come; the system
- * keeps in memory what fits there.
+ * Opens an empty file for numbers that need not outlive the process and may be more than memory
+ * holds. The file grows as records come; the system keeps in memory what fits there.
  *
  * @param folder of its own; emptied first of what a killed process left
  * @param length numbers of a record

@@ -12,11 +12,15 @@ export interface TemporaryFolder {
   remove(): void;
 }
 
-/** Open folders of this process. Only the event "exit" can remove those that an ending process leaves, and it has no other way to know them. */
+/**
+ * Open folders of this process. Only the event "exit" can remove those that an ending process
+ * leaves, and it has no other way to know them.
+ */
 const open = new Set<string>();
 
 /**
- * Makes a folder that goes with the process at the latest. Folders of processes of this machine that were killed are removed first.
+ * Makes a folder that goes with the process at the latest. Folders of processes of this machine
+ * that were killed are removed first.
  *
  * @param parent the system's folder for temporary files unless given
  * @throws PetalfaceError where it cannot be made

@@ -9,7 +9,10 @@ export interface LossChart {
 
 const height = 200;
 
-/** Draws an empty chart into `parent`; it keeps to the width of that and to the page's colours when either changes. */
+/**
+ * Draws an empty chart into `parent`; it keeps to the width of that and to the page's colours when
+ * either changes.
+ */
 export function lossChart(parent: HTMLElement): LossChart {
   const style = getComputedStyle(document.documentElement);
   // uPlot asks for a colour at each drawing.

@@ -20,7 +20,10 @@ function allow(...ids: string[]): void {
   pictures.disabled = !ids.includes("synthetic");
 }
 
-/** Runs what a button asks for; errors are shown in the note next to it, and the buttons of `after` can be pressed again. */
+/**
+ * Runs what a button asks for; errors are shown in the note next to it, and the buttons of `after`
+ * can be pressed again.
+ */
 async function attempt(note: string, after: readonly string[], task: () => Promise<readonly string[]>): Promise<void> {
   allow();
   try {

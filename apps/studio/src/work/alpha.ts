@@ -9,8 +9,9 @@ import { inputOf } from "./train.ts";
 const most = 256;
 
 /**
- * Alpha's range fitted on the training faces, sharp and at the best low resolution that training shows, as `petalface adapt` does.
- * Throws where they cannot be distinguished: the faces are blurred themselves.
+ * Alpha's range fitted on the training faces, sharp and at the best low resolution that training
+ * shows, as `petalface adapt` does. Throws where they cannot be distinguished: the faces are
+ * blurred themselves.
  */
 export async function fitAlpha(plan: StudioPlan, faces: readonly Pixels[], quality: Run): Promise<AlphaRange> {
   const { batch, lrPixels } = plan.options;

@@ -40,7 +40,8 @@ export interface OpenRun {
 export async function openRun(bytes: Uint8Array, provider: Provider): Promise<OpenRun> {
   const session = await ort.InferenceSession.create(bytes, {
     executionProviders: [provider],
-    // Beyond `extended` memory layouts are chosen for each graph, and equal functions no longer have equal bits.
+    // Beyond `extended` memory layouts are chosen for each graph, and equal functions no longer
+    // have equal bits.
     graphOptimizationLevel: "extended",
   });
   return {

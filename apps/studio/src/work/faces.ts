@@ -11,11 +11,17 @@ import {
   toPlanes,
 } from "petalface/portable";
 
-/** Faces in memory: those to train on, and those kept back to measure on, two of each person where there are two. */
+/**
+ * Faces in memory: those to train on, and those kept back to measure on, two of each person where
+ * there are two.
+ */
 export interface Faces {
   readonly kind: "synthetic" | "pictures";
   readonly train: readonly Pixels[];
-  /** A sharp gallery face and a probe of each held-out person; for pictures of unknown people both are the same picture. */
+  /**
+   * A sharp gallery face and a probe of each held-out person; for pictures of unknown people both
+   * are the same picture.
+   */
   readonly held: readonly { readonly gallery: Pixels; readonly probe: Pixels }[];
   /** Pictures that could not be read. */
   readonly unreadable: number;
@@ -52,7 +58,10 @@ export async function loadFaceSpace(url: string): Promise<FaceSpace> {
   return faceSpaceOf(parseSafetensors(new Uint8Array(await response.arrayBuffer()), url), url);
 }
 
-/** Decodes pictures, cut to their middle square; every fourth is kept back. Throws where fewer than {@link leastPictures} can be read. */
+/**
+ * Decodes pictures, cut to their middle square; every fourth is kept back. Throws where fewer than
+ * {@link leastPictures} can be read.
+ */
 export async function readPictures(
   files: readonly Blob[],
   size: number,

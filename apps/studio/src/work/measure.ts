@@ -25,7 +25,10 @@ export interface Measured {
 
 const resamples = 1000;
 
-/** Measures both networks on the held-out faces. `frozen` and `adapted` have a batch of the plan's size. */
+/**
+ * Measures both networks on the held-out faces. `frozen` and `adapted` have a batch of the plan's
+ * size.
+ */
 export async function measure(plan: StudioPlan, faces: Faces, frozen: Run, adapted: Run): Promise<Measured> {
   const people = faces.held.length;
   const own = faces.kind === "pictures";

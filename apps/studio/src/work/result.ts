@@ -39,7 +39,10 @@ export function deployedModel(
   return concat(bytes, metadataEntry("petalface.calibration", calibration));
 }
 
-/** One `metadata_props` entry of a ModelProto (onnx.proto, field 14). Appended to a model it is one more of its entries, as protobuf has it. */
+/**
+ * One `metadata_props` entry of a ModelProto (onnx.proto, field 14). Appended to a model it is one
+ * more of its entries, as protobuf has it.
+ */
 function metadataEntry(key: string, value: string): Uint8Array {
   const field = (number: number, body: Uint8Array): Uint8Array => concat(bytesOf(number * 8 + 2, body.length), body);
   const text = new TextEncoder();
@@ -66,7 +69,10 @@ function concat(a: Uint8Array, b: Uint8Array): Uint8Array<ArrayBuffer> {
   return both;
 }
 
-/** The adapter as `petalface evaluate --adapter` takes it, its two files zipped. `config` is its configuration but for the calibration. */
+/**
+ * The adapter as `petalface evaluate --adapter` takes it, its two files zipped. `config` is its
+ * configuration but for the calibration.
+ */
 export function adapterArchive(
   plan: StudioPlan,
   config: string,

@@ -33,8 +33,9 @@ export interface TrainingTask {
 }
 
 /**
- * Trains theta in place by petalface's own recipe: every step draws faces, mirrors and degrades them, and takes one AdamW step towards the
- * frozen embeddings of the same faces sharp, which are computed once for each.
+ * Trains theta in place by petalface's own recipe: every step draws faces, mirrors and degrades
+ * them, and takes one AdamW step towards the frozen embeddings of the same faces sharp, which are
+ * computed once for each.
  */
 export async function train(task: TrainingTask, theta: Float32Array): Promise<void> {
   const { plan, faces, steps } = task;

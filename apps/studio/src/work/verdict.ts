@@ -2,8 +2,9 @@ import { fewestPeople, significance } from "petalface/portable";
 import type { Measured } from "./measure.ts";
 
 /**
- * What the differences come to, in one or two sentences. Fewer held-out people than the bootstrap can carry give no verdict, and p values are
- * corrected for the number of measures (Holm): the same rule as in `petalface compare` and its report.
+ * What the differences come to, in one or two sentences. Fewer held-out people than the bootstrap
+ * can carry give no verdict, and p values are corrected for the number of measures (Holm): the same
+ * rule as in `petalface compare` and its report.
  */
 export function verdictOf({ people, kind, comparisons }: Pick<Measured, "people" | "kind" | "comparisons">): string {
   if (people < fewestPeople) {

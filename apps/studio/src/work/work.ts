@@ -28,7 +28,10 @@ export type Work = ReturnType<typeof createWork>;
 const shown = 8;
 const shownPixels = 16;
 
-/** Everything that takes long, off the page's thread: faces, training, measurement, files. Holds one model and one set of faces. */
+/**
+ * Everything that takes long, off the page's thread: faces, training, measurement, files. Holds one
+ * model and one set of faces.
+ */
 export function createWork() {
   let base = "";
   let plan: StudioPlan | undefined;
@@ -71,7 +74,10 @@ export function createWork() {
   };
 
   return {
-    /** Loads the plan and chooses the provider: WebGPU where there is a device, else wasm; `wanted` overrides. */
+    /**
+     * Loads the plan and chooses the provider: WebGPU where there is a device, else wasm; `wanted`
+     * overrides.
+     */
     async open(page: string, wanted: Provider | "auto"): Promise<{ plan: StudioPlan; provider: Provider }> {
       base = page;
       setUpEngine(base);
@@ -89,7 +95,10 @@ export function createWork() {
       return show(await readPictures(files, opened().model.size, onProgress));
     },
 
-    /** Trains on the faces that were drawn or read last, then measures. A stopped training is measured too. */
+    /**
+     * Trains on the faces that were drawn or read last, then measures. A stopped training is
+     * measured too.
+     */
     async train(steps: number, onStep: (report: StepReport) => void): Promise<Trained> {
       const chosen = faces ?? fail("choose faces first");
       const model = opened();

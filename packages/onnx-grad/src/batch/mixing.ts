@@ -8,7 +8,10 @@ const ALONG: Readonly<Record<string, { readonly fallback: number; readonly rest:
   LpNormalization: { fallback: -1, rest: false },
 };
 
-/** Whether a node whose input keeps its shape combines elements of several images (a softmax over the batch, say). */
+/**
+ * Whether a node whose input keeps its shape combines elements of several images (a softmax over
+ * the batch, say).
+ */
 export function mixesImages(node: Node, rank: number, batchAxis: number, opset: number): boolean {
   if (node.op === "CumSum") return batchAxis === 0;
   const along = node.domain === "" ? ALONG[node.op] : undefined;

@@ -11,7 +11,9 @@ import { type BatchPlace, openAxis, placeAfterReshape } from "./place.ts";
 import { unrepeat } from "./repeated.ts";
 import { concat, expand, slice } from "./rewrite.ts";
 
-/** A graph with a fixed batch, with that batch left open under the name `symbol`. See `setBatch`. */
+/**
+ * A graph with a fixed batch, with that batch left open under the name `symbol`. See `setBatch`.
+ */
 export function openBatch(graph: Graph, symbol: string, inputs: readonly string[] | undefined): Graph {
   // Shape arithmetic must be constants before the shapes change.
   const old = foldConstants(graph);
@@ -65,7 +67,10 @@ function push(opening: Opening, original: Node): void {
   opening.nodes.push(node);
 }
 
-/** Where the batch lies in the output of a node other than a reshape: at the open axis, made up as in the inputs. */
+/**
+ * Where the batch lies in the output of a node other than a reshape: at the open axis, made up as
+ * in the inputs.
+ */
 function placeOf(
   { places, old }: Opening,
   node: Node,
@@ -99,7 +104,10 @@ function placeOf(
   return result;
 }
 
-/** The node with its targets rewritten for an open batch, or undefined if it was dealt with as a whole. */
+/**
+ * The node with its targets rewritten for an open batch, or undefined if it was dealt with as a
+ * whole.
+ */
 function adapt(opening: Opening, node: Node): Node | undefined {
   if (node.domain !== "") return node;
   const carries = node.inputs.some((input) => opening.places.has(input));

@@ -1,8 +1,9 @@
 import type { Dim, Shape } from "../graph/dim.ts";
 
 /**
- * Where the open batch lies in a value: axis `axis` runs over `outer * batch * inner` elements in this order, so that an axis of
- * windows of each image has `inner` windows, and an axis of images of each part has `outer` parts.
+ * Where the open batch lies in a value: axis `axis` runs over `outer * batch * inner` elements in
+ * this order, so that an axis of windows of each image has `inner` windows, and an axis of images
+ * of each part has `outer` parts.
  */
 export interface BatchPlace {
   readonly axis: number;
@@ -16,10 +17,11 @@ const product = (dims: readonly number[]): number => dims.reduce((result, dim) =
 export const openAxis = (shape: Shape): number => shape.findIndex((dim) => typeof dim !== "number");
 
 /**
- * Where the batch lies after a reshape from `from` to `to`, both with the old fixed `batch`. A reshape keeps the order of elements,
- * so the number of elements outside and inside the batch stay the same; an axis of `to` that is made of some outer part, the batch and
- * some inner part is its place. Axes of 1 can leave a choice: then the axis with nothing else in it is taken, the foremost if
- * there are several. Undefined if there is no place.
+ * Where the batch lies after a reshape from `from` to `to`, both with the old fixed `batch`. A
+ * reshape keeps the order of elements, so the number of elements outside and inside the batch stay
+ * the same; an axis of `to` that is made of some outer part, the batch and some inner part is its
+ * place. Axes of 1 can leave a choice: then the axis with nothing else in it is taken, the foremost
+ * if there are several. Undefined if there is no place.
  */
 export function placeAfterReshape(
   from: readonly number[],

@@ -6,20 +6,27 @@ import { sizeOf, type Tensor } from "../graph/tensor.ts";
 
 /** Options of {@link proveBatch}. */
 export interface ProveOptions {
-  /** How many times the batch of `graph` is run; 3 unless given or unless the batch of `batched` is fixed. */
+  /**
+   * How many times the batch of `graph` is run; 3 unless given or unless the batch of `batched` is
+   * fixed.
+   */
   readonly rounds?: number;
   /** Largest relative difference (L2 norm) that passes; 1e-4 unless given. */
   readonly tolerance?: number;
   /** Least and largest number of an image; -1 and 1 unless given. */
   readonly range?: readonly [number, number];
-  /** Inputs whose numbers are the same in both runs (a parameter vector); unless given, every input holds images. */
+  /**
+   * Inputs whose numbers are the same in both runs (a parameter vector); unless given, every input
+   * holds images.
+   */
   readonly shared?: readonly string[];
 }
 
 /**
- * Runs random images (always the same) through a graph and through the same graph with another batch, and compares. Where
- * `batched` has a fixed batch it must be a multiple of that of `graph`. Only float32 inputs and outputs are supported.
- * Returns the largest relative difference of an output. Throws OnnxGradError if it is beyond the tolerance or no number.
+ * Runs random images (always the same) through a graph and through the same graph with another
+ * batch, and compares. Where `batched` has a fixed batch it must be a multiple of that of `graph`.
+ * Only float32 inputs and outputs are supported. Returns the largest relative difference of an
+ * output. Throws OnnxGradError if it is beyond the tolerance or no number.
  */
 export async function proveBatch(graph: Graph, batched: Graph, run: Run, options: ProveOptions = {}): Promise<number> {
   const { tolerance = 1e-4, shared = [], range = [-1, 1] } = options;

@@ -9,8 +9,9 @@ const BROADCASTING: ReadonlySet<string> = new Set(
 );
 
 /**
- * Exporters that fold constants leave `token.expand(batch, ...)` as one copy for each image of the traced batch. The node with the first
- * copy in place of such constants, which broadcasting hands to every image.
+ * Exporters that fold constants leave `token.expand(batch, ...)` as one copy for each image of the
+ * traced batch. The node with the first copy in place of such constants, which broadcasting hands
+ * to every image.
  */
 export function unrepeat(opening: Opening, node: Node): Node {
   if (!BROADCASTING.has(node.op)) return node;
@@ -23,7 +24,10 @@ export function unrepeat(opening: Opening, node: Node): Node {
   return { ...node, inputs };
 }
 
-/** The first part along `axis` of a constant that holds the same part for each image; other values as they are. */
+/**
+ * The first part along `axis` of a constant that holds the same part for each image; other values
+ * as they are.
+ */
 export function firstCopy(opening: Opening, name: string, axis: number): string {
   const constant = opening.old.constants.get(name);
   if (constant === undefined || opening.batch === 1 || constant.dims[axis] !== opening.batch) return name;

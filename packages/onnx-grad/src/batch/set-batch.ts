@@ -6,17 +6,21 @@ import { openBatch } from "./open.ts";
 
 /** Options of {@link setBatch}. */
 export interface SetBatchOptions {
-  /** Names of the inputs that hold one row per image; unless given, all inputs of a graph with a fixed batch. */
+  /**
+   * Names of the inputs that hold one row per image; unless given, all inputs of a graph with a
+   * fixed batch.
+   */
   readonly inputs?: readonly string[];
 }
 
 /**
- * The graph with another batch: a number, or the name of an open one. The graph's batch may be fixed or open before.
- * Where it was fixed, targets of reshapes and expansions are rewritten: the batch of a reshape's input has a place in the row-major
- * order of the elements, which the output keeps, so that also images folded with windows or heads (`[N * 4, 25, 8]`) are found.
- * Constants that meet images with one equal copy for each (a class token that the exporter expanded) are taken once.
- * Throws OnnxGradError naming the node where the batch cannot be followed or where images would be mixed.
- * The result follows from shapes alone; `proveBatch` checks it with numbers.
+ * The graph with another batch: a number, or the name of an open one. The graph's batch may be
+ * fixed or open before. Where it was fixed, targets of reshapes and expansions are rewritten: the
+ * batch of a reshape's input has a place in the row-major order of the elements, which the output
+ * keeps, so that also images folded with windows or heads (`[N * 4, 25, 8]`) are found. Constants
+ * that meet images with one equal copy for each (a class token that the exporter expanded) are
+ * taken once. Throws OnnxGradError naming the node where the batch cannot be followed or where
+ * images would be mixed. The result follows from shapes alone; `proveBatch` checks it with numbers.
  */
 export function setBatch(graph: Graph, batch: number | string, options: SetBatchOptions = {}): Graph {
   if (typeof batch === "number" && !(Number.isSafeInteger(batch) && batch > 0)) {
@@ -37,7 +41,10 @@ export function setBatch(graph: Graph, batch: number | string, options: SetBatch
   return typeof batch === "number" ? typeGraph({ ...open, types }) : { ...open, types };
 }
 
-/** The name of a graph's open batch, or undefined if all its inputs have fixed shapes. Throws if there are two names. */
+/**
+ * The name of a graph's open batch, or undefined if all its inputs have fixed shapes. Throws if
+ * there are two names.
+ */
 export function symbolOf(graph: Graph): string | undefined {
   const symbols = new Set<string>();
   for (const name of graph.inputs) {

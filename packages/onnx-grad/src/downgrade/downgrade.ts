@@ -11,10 +11,16 @@ import type { Downgrade } from "./rule.ts";
 /** The oldest operator set that graphs are brought to. */
 export const oldestOpset = 11;
 
-/** Operators whose form changed after operator set 11, or that are written as others where a set lacks them. */
+/**
+ * Operators whose form changed after operator set 11, or that are written as others where a set
+ * lacks them.
+ */
 const downgrades: ReadonlyMap<string, Downgrade> = new Map(Object.entries({ ...formDowngrades, ...normDowngrades }));
 
-/** Operators that mean the same from operator set 11 on; {@link withoutLater} sees to their newer attributes. */
+/**
+ * Operators that mean the same from operator set 11 on; {@link withoutLater} sees to their newer
+ * attributes.
+ */
 const since11: ReadonlySet<string> = new Set(
   `Abs Acos Acosh Add And ArgMax ArgMin Asin Asinh Atan Atanh AveragePool Cast Ceil Concat Constant
   ConstantOfShape Conv ConvInteger ConvTranspose Cos Cosh CumSum DepthToSpace DequantizeLinear Div
@@ -27,7 +33,9 @@ const since11: ReadonlySet<string> = new Set(
   ),
 );
 
-/** Operators that came later and are written as nothing else here, with the set that brought them. */
+/**
+ * Operators that came later and are written as nothing else here, with the set that brought them.
+ */
 const later: Readonly<Record<string, number>> = {
   Celu: 12,
   Einsum: 12,
@@ -39,9 +47,10 @@ const later: Readonly<Record<string, number>> = {
 const floatsBefore: Readonly<Record<string, number>> = { Max: 12, Min: 12, Clip: 12, Relu: 14 };
 
 /**
- * The same computation in an older operator set, for programs that read nothing newer: inputs become attributes
- * again, and operators that the older set lacks are written as others (LayerNormalization, Gelu, HardSwish).
- * Those round differently. Nodes of other domains stay. A graph that is old enough is returned as it is.
+ * The same computation in an older operator set, for programs that read nothing newer: inputs
+ * become attributes again, and operators that the older set lacks are written as others
+ * (LayerNormalization, Gelu, HardSwish). Those round differently. Nodes of other domains stay. A
+ * graph that is old enough is returned as it is.
  *
  * @param opset the operator set wanted, from {@link oldestOpset} on
  * @throws OnnxGradError for an older one, or naming the node that the older set cannot express

@@ -85,7 +85,10 @@ const resize: Downgrade = (b, node) => {
   return [{ ...node, inputs: [x, filled(roi), filled(scales), ...(sizes === "" ? [] : [sizes])] }];
 };
 
-/** Written as two comparisons: the negation of the opposite one would be true of numbers that are none. */
+/**
+ * Written as two comparisons: the negation of the opposite one would be true of numbers that are
+ * none.
+ */
 const orEqual =
   (op: "Less" | "Greater"): Downgrade =>
   (b, node) => {

@@ -6,7 +6,10 @@ import { type Downgrade, steps } from "./rule.ts";
 
 const fromFront = (axis: number, rank: number): number => (axis < 0 ? axis + rank : axis);
 
-/** Before 13 everything behind the axis was one axis: another axis than the last is moved there and back. */
+/**
+ * Before 13 everything behind the axis was one axis: another axis than the last is moved there and
+ * back.
+ */
 const softmax: Downgrade = (b, node) => {
   if (b.to >= 13) return [node];
   const type = b.type(node.inputs[0] as string);
@@ -75,7 +78,9 @@ const hardSwish: Downgrade = (b, node) => {
   return s.end("Mul", [x, sigmoid]);
 };
 
-/** Constants of a formula have the element type of its value; half precision is not supported here. */
+/**
+ * Constants of a formula have the element type of its value; half precision is not supported here.
+ */
 function floats(node: Node, { dtype }: ValueType): "float32" | "float64" {
   if (dtype !== "float32" && dtype !== "float64")
     return failNode(node, `it is in ${dtype}; an older operator set is written in float32 only`);

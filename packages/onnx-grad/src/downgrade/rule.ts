@@ -5,7 +5,10 @@ import type { Target } from "../upgrade/target.ts";
 /** Rewrites one node for the older operator set `b.to`; returns the nodes that take its place. */
 export type Downgrade = (b: Target, node: Node) => Node[];
 
-/** Whole numbers of an input, which must be a constant because the older form has them as an attribute. */
+/**
+ * Whole numbers of an input, which must be a constant because the older form has them as an
+ * attribute.
+ */
 export function integersOf(b: Target, node: Node, input: number): readonly number[] | undefined {
   const name = node.inputs[input] ?? "";
   if (name === "") return undefined;
@@ -15,7 +18,10 @@ export function integersOf(b: Target, node: Node, input: number): readonly numbe
   return Array.from(tensor.data as ArrayLike<number | bigint>, Number);
 }
 
-/** Writes a formula node by node, named after the node that it stands for. The last step ends in that node's output. */
+/**
+ * Writes a formula node by node, named after the node that it stands for. The last step ends in
+ * that node's output.
+ */
 export function steps(b: Target, node: Node) {
   const output = node.outputs[0] as string;
   const nodes: Node[] = [];

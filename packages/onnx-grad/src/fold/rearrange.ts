@@ -4,7 +4,10 @@ import { axisOf, type ShapeCall } from "../infer/call.ts";
 import { sliceArguments, sliceRange } from "../infer/slice.ts";
 import { isNumeric, type Known } from "./values.ts";
 
-/** Elements of a result of shape `to`, each taken from the place in `from` (one entry per axis of it) that `source` tells. */
+/**
+ * Elements of a result of shape `to`, each taken from the place in `from` (one entry per axis of
+ * it) that `source` tells.
+ */
 function pick(from: Known, to: readonly number[], source: (index: readonly number[]) => readonly number[]): Dim[] {
   const index = to.map(() => 0);
   return Array.from({ length: sizeOf(to) }, () => {
@@ -36,7 +39,9 @@ export function sliceKnown(call: ShapeCall, data: Known, to: readonly number[]):
   return pick(data, to, (index) => ranges.map(({ start, step }, axis) => start + step * (index[axis] as number)));
 }
 
-/** The elements of a Gather, or undefined while an index is unknown. Throws if one is out of range. */
+/**
+ * The elements of a Gather, or undefined while an index is unknown. Throws if one is out of range.
+ */
 export function gatherKnown(call: ShapeCall, data: Known, indices: Known, to: readonly number[]): Dim[] | undefined {
   if (!isNumeric(indices)) return undefined;
   const axis = axisOf(call, call.int("axis", 0), data.dims.length);

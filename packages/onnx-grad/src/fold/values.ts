@@ -1,7 +1,9 @@
 import type { Dim } from "../graph/dim.ts";
 import { type Constant, type DType, isExternal, type Tensor } from "../graph/tensor.ts";
 
-/** A small value that is known before the graph runs. Integers may be multiples of the open batch. */
+/**
+ * A small value that is known before the graph runs. Integers may be multiples of the open batch.
+ */
 export interface Known {
   readonly dtype: DType;
   readonly dims: readonly number[];
@@ -20,7 +22,10 @@ export const MAX_KNOWN = 4096;
 export const isNumeric = (known: Known): known is NumericKnown =>
   known.values.every((value) => typeof value === "number");
 
-/** A constant as a known value: integers and booleans up to {@link MAX_KNOWN} elements, of floats only single ones. */
+/**
+ * A constant as a known value: integers and booleans up to {@link MAX_KNOWN} elements, of floats
+ * only single ones.
+ */
 export function knownOf(constant: Constant): Known | undefined {
   if (isExternal(constant) || constant.dtype === "float16") return undefined;
   const float = constant.dtype === "float32" || constant.dtype === "float64";

@@ -8,11 +8,17 @@ import { withFile } from "./file.ts";
 import type { AttributeProto, DimProto, NodeProto, TensorProto, ValueInfoProto } from "./proto.ts";
 import { locate, type Source } from "./source.ts";
 
-/** Tensors in files that are no larger than this, and integer ones up to the second bound, are read into memory. */
+/**
+ * Tensors in files that are no larger than this, and integer ones up to the second bound, are read
+ * into memory.
+ */
 const INLINE = 1024;
 const INLINE_INTEGERS = 1 << 20;
 
-/** The bytes of a constant; one that lies in a file is read. Throws OnnxGradError if the file does not hold them. */
+/**
+ * The bytes of a constant; one that lies in a file is read. Throws OnnxGradError if the file does
+ * not hold them.
+ */
 export function readTensor(constant: Constant): Tensor {
   if (!isExternal(constant)) return constant;
   const { file, offset, length, dtype, dims } = constant;
@@ -111,13 +117,19 @@ function externalOf(
 /** AttributeProto.AttributeType. */
 const KIND = { float: 1, int: 2, string: 3, tensor: 4, graph: 5, floats: 6, ints: 7, strings: 8, graphs: 10 } as const;
 
-/** A node that is not typed yet. Constant nodes keep their value separately, because it may be in a file. */
+/**
+ * A node that is not typed yet. Constant nodes keep their value separately, because it may be in a
+ * file.
+ */
 export interface DecodedNode {
   readonly node: Node;
   readonly constant?: Constant;
 }
 
-/** The node behind a NodeProto. Throws OnnxGradError for subgraphs and attributes that cannot be held. */
+/**
+ * The node behind a NodeProto. Throws OnnxGradError for subgraphs and attributes that cannot be
+ * held.
+ */
 export function nodeOfProto(proto: NodeProto, source: Source): DecodedNode {
   const { path } = source;
   const op = proto.opType ?? "";
@@ -195,12 +207,18 @@ function guessKind(proto: AttributeProto): number {
   return set === undefined ? 0 : kinds[set];
 }
 
-/** Shapes to give to inputs, by name or by what the model states of them (undefined: nothing); undefined keeps what is stated. */
+/**
+ * Shapes to give to inputs, by name or by what the model states of them (undefined: nothing);
+ * undefined keeps what is stated.
+ */
 export type InputShapes =
   | Readonly<Record<string, Shape>>
   | ((name: string, stated: Shape | undefined) => Shape | undefined);
 
-/** The type of a graph input. Only the first dimension may be open; `shapes` can replace the stated ones. */
+/**
+ * The type of a graph input. Only the first dimension may be open; `shapes` can replace the stated
+ * ones.
+ */
 export function typeOfInput(info: ValueInfoProto, path: string, shapes: InputShapes): ValueType {
   const tensor = info.type?.tensorType;
   const name = info.name ?? "";

@@ -30,8 +30,9 @@ const INITIALIZER_FIELD = 5;
 const RAW_DATA_FIELD = 9;
 
 /**
- * The model as a sequence of parts. Constants that `locate` gives a place to become external data; the others go inline, those in
- * files as parts that name the range, so that a writer can stream them. `contents` replaces what constants hold, byte for byte.
+ * The model as a sequence of parts. Constants that `locate` gives a place to become external data;
+ * the others go inline, those in files as parts that name the range, so that a writer can stream
+ * them. `contents` replaces what constants hold, byte for byte.
  */
 export function modelParts(
   graph: Graph,
@@ -113,7 +114,10 @@ export async function* streamRange({ file, offset, length }: ExternalTensor): As
   if (seen !== length) throw new OnnxGradError(`${file}: ends before byte ${offset + length}; was it replaced?`);
 }
 
-/** The oldest format (IR version) that knows an operator set: older programs refuse newer ones (onnx, docs/Versioning.md). */
+/**
+ * The oldest format (IR version) that knows an operator set: older programs refuse newer ones
+ * (onnx, docs/Versioning.md).
+ */
 const oldestFormat = (opset: number): number =>
   opset >= 21 ? 10 : opset >= 19 ? 9 : opset >= 15 ? 8 : opset >= 12 ? 7 : 6;
 
@@ -172,7 +176,10 @@ const inlineTensor = (tensor: Tensor): TensorProto => ({
   rawData: bytesOfTensor(tensor),
 });
 
-/** A whole number within int64; the largest ("to the end") does not survive a double, so it is held to the bounds. */
+/**
+ * A whole number within int64; the largest ("to the end") does not survive a double, so it is held
+ * to the bounds.
+ */
 function int64Text(value: number): string {
   return String(BigInt.asIntN(64, BigInt(Math.min(2 ** 63 - 1024, Math.max(-(2 ** 63), Math.trunc(value))))));
 }

@@ -17,11 +17,13 @@ export interface ExternalFile {
 }
 
 /**
- * The files that the tensors of an ONNX model lie in besides the model itself (`external_data` in onnx.proto), sorted by their names in the
- * model; empty for a model that holds its own weights. Of the weights nothing is read.
+ * The files that the tensors of an ONNX model lie in besides the model itself (`external_data` in
+ * onnx.proto), sorted by their names in the model; empty for a model that holds its own weights. Of
+ * the weights nothing is read.
  *
  * @param path of the `.onnx` file
- * @throws OnnxGradError if the file is not an ONNX model, or one of the files is missing or lies outside the model's folder
+ * @throws OnnxGradError if the file is not an ONNX model, or one of the files is missing or lies
+ * outside the model's folder
  */
 export function externalFiles(path: string): ExternalFile[] {
   return withFile(resolve(path), (file) => {

@@ -10,8 +10,9 @@ export interface PositionedFile {
 }
 
 /**
- * Opens a regular file, lends it to `use` and closes it whatever happens.
- * Throws OnnxGradError if there is no such file, it cannot be opened or is not a regular file (a pipe or device could block for ever).
+ * Opens a regular file, lends it to `use` and closes it whatever happens. Throws OnnxGradError if
+ * there is no such file, it cannot be opened or is not a regular file (a pipe or device could block
+ * for ever).
  */
 export function withFile<T>(path: string, use: (file: PositionedFile) => T): T {
   const handle = open(path);
@@ -26,7 +27,8 @@ export function withFile<T>(path: string, use: (file: PositionedFile) => T): T {
 
 function open(path: string): number {
   try {
-    // O_NONBLOCK keeps a named pipe without a writer from blocking the open itself; on regular files it means nothing.
+    // O_NONBLOCK keeps a named pipe without a writer from blocking the open itself; on regular
+    // files it means nothing.
     return openSync(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
   } catch (error) {
     const code = error instanceof Error && "code" in error ? String(error.code) : "";

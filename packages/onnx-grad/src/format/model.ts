@@ -24,18 +24,20 @@ const NEWEST_IR = 14;
 /** Options of {@link readModel}. */
 export interface ReadOptions {
   /**
-   * Shapes of inputs in place of the stated ones: how open dimensions other than the batch are fixed. By name, or a function of the name and the stated
-   * shape (undefined where the model states none), which returns undefined to keep it and may throw.
+   * Shapes of inputs in place of the stated ones: how open dimensions other than the batch are
+   * fixed. By name, or a function of the name and the stated shape (undefined where the model
+   * states none), which returns undefined to keep it and may throw.
    */
   readonly shapes?: InputShapes;
 }
 
 /**
- * Reads an ONNX model. Weights stay in their file (the model's own or external data) as {@link ExternalTensor}; only tensors up to
- * 1 KiB and integer ones come into memory. Every value is typed, shape arithmetic is folded, nodes are in topological order.
- * Throws OnnxGradError if the file is missing, truncated, no ONNX model, refers outside its folder, has an operator set outside
- * 7 to 25, control flow, a cycle, a value defined twice or nowhere, an open dimension other than an input's first, or an
- * operator without shape rule.
+ * Reads an ONNX model. Weights stay in their file (the model's own or external data) as
+ * {@link ExternalTensor}; only tensors up to 1 KiB and integer ones come into memory. Every value
+ * is typed, shape arithmetic is folded, nodes are in topological order. Throws OnnxGradError if the
+ * file is missing, truncated, no ONNX model, refers outside its folder, has an operator set outside
+ * 7 to 25, control flow, a cycle, a value defined twice or nowhere, an open dimension other than an
+ * input's first, or an operator without shape rule.
  */
 export async function readModel(path: string, options: ReadOptions = {}): Promise<Graph> {
   return withFile(resolve(path), (file) => readGraph(file, options));
@@ -117,8 +119,9 @@ function opsetOf(proto: ModelProto, fail: (message: string) => never): number {
 }
 
 /**
- * The graph as one self-contained ONNX model in memory. Weights in files are read, so use this for small graphs and
- * {@link writeModel} or `placeModel` for others. Throws OnnxGradError beyond 2 GiB.
+ * The graph as one self-contained ONNX model in memory. Weights in files are read, so use this for
+ * small graphs and {@link writeModel} or `placeModel` for others. Throws OnnxGradError beyond 2
+ * GiB.
  */
 export function encodeModel(graph: Graph): Uint8Array {
   const bytes = modelParts(graph, () => undefined).map((part) =>
@@ -130,17 +133,23 @@ export function encodeModel(graph: Graph): Uint8Array {
 /** Options of {@link writeModel}. */
 export interface WriteOptions {
   /**
-   * Bytes of constants by name, in place of what they hold: asked for once each, while the file is written, so that weights can come straight
-   * from another format. Each gives as many bytes as its constant has.
+   * Bytes of constants by name, in place of what they hold: asked for once each, while the file is
+   * written, so that weights can come straight from another format. Each gives as many bytes as its
+   * constant has.
    */
   readonly contents?: ReadonlyMap<string, () => AsyncIterable<Uint8Array>>;
-  /** Constants in files next to the model stay there, as ONNX external data. Without it the model is one self-contained file. */
+  /**
+   * Constants in files next to the model stay there, as ONNX external data. Without it the model is
+   * one self-contained file.
+   */
   readonly keepExternal?: boolean;
 }
 
 /**
- * Writes the graph as one ONNX file, self-contained unless asked otherwise. Weights are streamed from their files. The file appears complete or not at all:
- * it is written to a temporary file in its folder, synced and renamed. Its folder is made. Throws OnnxGradError beyond 2 GiB or if it cannot be written.
+ * Writes the graph as one ONNX file, self-contained unless asked otherwise. Weights are streamed
+ * from their files. The file appears complete or not at all: it is written to a temporary file in
+ * its folder, synced and renamed. Its folder is made. Throws OnnxGradError beyond 2 GiB or if it
+ * cannot be written.
  */
 export async function writeModel(graph: Graph, path: string, options: WriteOptions = {}): Promise<void> {
   const folder = dirname(resolve(path));

@@ -2,7 +2,10 @@ import { OnnxGradError } from "../graph/errors.ts";
 import { type PositionedFile, withFile } from "./file.ts";
 import { placeholderBytes, placeholderOf } from "./placeholder.ts";
 
-/** Marks of files that people take for ONNX models: where the mark stands, the mark, and what the file is. */
+/**
+ * Marks of files that people take for ONNX models: where the mark stands, the mark, and what the
+ * file is.
+ */
 const OTHERS: readonly (readonly [at: number, mark: string, what: string])[] = [
   [0, "PK\u0003\u0004", "a ZIP archive (a PyTorch checkpoint?), not an ONNX model; export the network to ONNX"],
   [0, "\u0080\u0002", "a pickle (an old PyTorch checkpoint?), not an ONNX model; export the network to ONNX"],
@@ -16,8 +19,9 @@ const OTHERS: readonly (readonly [at: number, mark: string, what: string])[] = [
 ];
 
 /**
- * What a file is that people take for an ONNX model, as the end of a sentence ("a Git LFS pointer, not the model; fetch it with ..."), or
- * undefined where its first bytes may begin one. Throws OnnxGradError if the file cannot be read.
+ * What a file is that people take for an ONNX model, as the end of a sentence ("a Git LFS pointer,
+ * not the model; fetch it with ..."), or undefined where its first bytes may begin one. Throws
+ * OnnxGradError if the file cannot be read.
  */
 export const otherFormat = (path: string): string | undefined => withFile(path, describeOther);
 
@@ -27,7 +31,10 @@ function describeOther(file: PositionedFile): string | undefined {
   return placeholderOf(bytes) ?? OTHERS.find(([at, mark]) => start.startsWith(mark, at))?.[2];
 }
 
-/** Throws an OnnxGradError that says what a file is, where its first bytes show that it is not an ONNX model. */
+/**
+ * Throws an OnnxGradError that says what a file is, where its first bytes show that it is not an
+ * ONNX model.
+ */
 export function refuseOther(file: PositionedFile): void {
   if (file.size === 0) throw new OnnxGradError(`${file.path}: empty; export or download the model again`);
   const what = describeOther(file);

@@ -8,7 +8,10 @@ import { type Constant, isExternal } from "../graph/tensor.ts";
 import { type Location, modelParts, type Part } from "./encode.ts";
 import { writeParts } from "./model.ts";
 
-/** Float and int8 constants in memory beyond this many bytes go to a file of their own rather than through protobuf. */
+/**
+ * Float and int8 constants in memory beyond this many bytes go to a file of their own rather than
+ * through protobuf.
+ */
 const SIDE = 64 << 10;
 /** Where tensors start in that file: multiples of a page, so that each can be mapped by itself. */
 const PAGE = 4096;
@@ -17,10 +20,11 @@ const SIDE_FILE = "constants.bin";
 const forNow = { sync: false };
 
 /**
- * Writes `model.onnx` into `dir` for onnxruntime and returns its path. The weights stay in their files, which are linked into `dir`
- * (copied where the file system cannot link), because onnxruntime only maps files inside the model's folder. `dir` must exist and should hold
- * nothing else; removing it leaves the weights where they were.
- * Throws OnnxGradError if a weights file is gone or too short.
+ * Writes `model.onnx` into `dir` for onnxruntime and returns its path. The weights stay in their
+ * files, which are linked into `dir` (copied where the file system cannot link), because
+ * onnxruntime only maps files inside the model's folder. `dir` must exist and should hold nothing
+ * else; removing it leaves the weights where they were. Throws OnnxGradError if a weights file is
+ * gone or too short.
  */
 export async function placeModel(graph: Graph, dir: string): Promise<string> {
   // Writing would create the folder, and nothing would remove it.
@@ -67,7 +71,10 @@ function sideFile(graph: Graph): { parts: Part[]; places: Map<string, Location> 
   return { parts, places };
 }
 
-/** A second name for a file, or a copy (which shares blocks where the file system can) if it cannot have one. */
+/**
+ * A second name for a file, or a copy (which shares blocks where the file system can) if it cannot
+ * have one.
+ */
 async function linkFile(file: string, name: string): Promise<void> {
   const target = await realpath(file).catch(() => {
     throw new OnnxGradError(`${file}: the weights file is gone`);

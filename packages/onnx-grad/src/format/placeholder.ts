@@ -6,8 +6,8 @@ const pointer = /^version https:\/\/(?:git-lfs|hawser)\.github\.com\/spec\//;
 const page = /^(?:\u00ef\u00bb\u00bf)?\s*<(?:!--|!doctype|html|head|body|\?xml)/i;
 
 /**
- * What stands in the place of a file that was not fetched: a pointer of Git LFS, or the page that a server sent instead. Files of any kind
- * can meet this.
+ * What stands in the place of a file that was not fetched: a pointer of Git LFS, or the page that a
+ * server sent instead. Files of any kind can meet this.
  *
  * @param start the file's first {@link placeholderBytes} bytes, or all of a shorter one
  * @returns the end of a sentence that says what it is and what to do; undefined for everything else

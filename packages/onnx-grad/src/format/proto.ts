@@ -3,7 +3,10 @@ import protobuf from "protobufjs";
 import { OnnxGradError } from "../graph/errors.ts";
 import { schemaUrl } from "../schema.ts";
 
-/** Messages of schema/onnx.proto as plain objects: 64-bit integers as decimal strings, absent fields undefined. */
+/**
+ * Messages of schema/onnx.proto as plain objects: 64-bit integers as decimal strings, absent fields
+ * undefined.
+ */
 export interface ModelProto {
   irVersion?: string;
   producerName?: string;

@@ -31,8 +31,9 @@ export function startSource({ path, size }: PositionedFile): Source {
 }
 
 /**
- * The file behind the location of an external tensor, looked up once. Only regular files inside the model's folder are given, or next to the
- * file that the model's own path links to (model caches keep both as links into one folder). A text says why there is none.
+ * The file behind the location of an external tensor, looked up once. Only regular files inside the
+ * model's folder are given, or next to the file that the model's own path links to (model caches
+ * keep both as links into one folder). A text says why there is none.
  */
 export function locate(source: Source, location: string): DataFile | string {
   const known = source.files.get(location);

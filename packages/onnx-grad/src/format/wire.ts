@@ -16,13 +16,16 @@ export interface Field {
   readonly value: number;
 }
 
-/** How many fields a model may have: real ones have some ten thousand; the bound keeps hostile ones from filling memory. */
+/**
+ * How many fields a model may have: real ones have some ten thousand; the bound keeps hostile ones
+ * from filling memory.
+ */
 const MAX_FIELDS = 2_000_000;
 const CHUNK = 1 << 16;
 
 /**
- * Walks over protobuf messages in a file without loading them: the file is read in chunks, payloads are skipped.
- * Every length is checked against the message around it.
+ * Walks over protobuf messages in a file without loading them: the file is read in chunks, payloads
+ * are skipped. Every length is checked against the message around it.
  */
 export function wireWalker(file: PositionedFile): (start: number, end: number) => Generator<Field> {
   let chunk: Uint8Array = new Uint8Array(0);

@@ -34,10 +34,12 @@ const unfinished = /^\.unfinished-([0-9a-f]{8})-(\d+)-[0-9a-z]+$/;
 export const isUnfinished = (name: string): boolean => unfinished.test(name);
 
 /**
- * Opens a temporary file in the folder of its final place: readers see the old file or the new one, never a part. Folders are made. A link is followed, and the
- * mode of a file that is replaced is kept.
+ * Opens a temporary file in the folder of its final place: readers see the old file or the new one,
+ * never a part. Folders are made. A link is followed, and the mode of a file that is replaced is
+ * kept.
  *
- * @throws what the system says, or an Error where the place is held by something that is not a regular file
+ * @throws what the system says, or an Error where the place is held by something that is not a
+ * regular file
  */
 export async function openAtomicFile(path: string, options: AtomicOptions = {}): Promise<AtomicFile> {
   const { sync = true } = options;
@@ -105,7 +107,8 @@ export async function writeFileAtomic(
 }
 
 /**
- * Makes a folder and those above it. Node's recursive form never returns where a folder cannot hold another, such as `/proc`.
+ * Makes a folder and those above it. Node's recursive form never returns where a folder cannot hold
+ * another, such as `/proc`.
  *
  * @throws what the system says
  */
@@ -120,8 +123,8 @@ export async function makeFolder(path: string): Promise<void> {
 }
 
 /**
- * Removes unfinished files from a folder: those whose process on this machine has ended, or with `all` every one.
- * Use `all` only where no other process can be writing.
+ * Removes unfinished files from a folder: those whose process on this machine has ended, or with
+ * `all` every one. Use `all` only where no other process can be writing.
  */
 export async function removeUnfinished(folder: string, { all = false } = {}): Promise<void> {
   for (const name of await readdir(folder).catch(() => [])) {
@@ -154,7 +157,10 @@ const isFolder = (path: string): Promise<boolean> =>
     () => false,
   );
 
-/** A new name outlives a power failure only once its folder is on the disk. Not every system can do that. */
+/**
+ * A new name outlives a power failure only once its folder is on the disk. Not every system can do
+ * that.
+ */
 async function syncFolder(path: string): Promise<void> {
   const folder = await open(path, "r").catch(() => undefined);
   await folder?.sync().catch(() => undefined);

@@ -10,7 +10,10 @@ import { resample } from "./rules/resample.ts";
 import type { GradientRule } from "./rules/rule.ts";
 import { shape } from "./rules/shape.ts";
 
-/** Operator -> vector-Jacobian product, for standard ONNX operators in the forms of operator set 18 and later. */
+/**
+ * Operator -> vector-Jacobian product, for standard ONNX operators in the forms of operator set 18
+ * and later.
+ */
 export const rules: ReadonlyMap<string, GradientRule> = new Map(
   [elementwise, activation, linear, conv, norm, pool, reduce, shape, gather, resample].flatMap((family) =>
     Object.entries(family),

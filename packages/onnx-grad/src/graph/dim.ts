@@ -1,6 +1,6 @@
 /**
- * One dimension of a shape: a number, or a whole multiple of the one symbol that may be left open, the batch.
- * `{ symbol: "N", times: 25 }` reads "25 N".
+ * One dimension of a shape: a number, or a whole multiple of the one symbol that may be left open,
+ * the batch. `{ symbol: "N", times: 25 }` reads "25 N".
  */
 export type Dim = number | SymbolicDim;
 

@@ -30,7 +30,10 @@ const ARRAYS = {
 /** The TensorProto.DataType number of an element type. */
 export const dtypeCode = (dtype: DType): number => CODES[dtype];
 
-/** The element type behind a TensorProto.DataType number, or undefined where onnx-grad has none (strings, int16, 4-bit ...). */
+/**
+ * The element type behind a TensorProto.DataType number, or undefined where onnx-grad has none
+ * (strings, int16, 4-bit ...).
+ */
 export const dtypeOfCode = (code: number): DType | undefined => BY_CODE.get(code);
 
 /** Names of TensorProto.DataType (schema/onnx.proto), by number. */
@@ -46,7 +49,10 @@ export const nameOfCode = (code: number): string =>
 /** Bytes of one element. */
 export const bytesOf = (dtype: DType): number => ARRAYS[dtype].BYTES_PER_ELEMENT;
 
-/** A tensor over little-endian bytes; they are copied, so that the source may be unaligned or short-lived. */
+/**
+ * A tensor over little-endian bytes; they are copied, so that the source may be unaligned or
+ * short-lived.
+ */
 export function tensorOfBytes(dtype: DType, dims: readonly number[], bytes: Uint8Array): Tensor {
   const copy = new Uint8Array(bytes);
   const data = new ARRAYS[dtype](copy.buffer, 0, copy.byteLength / bytesOf(dtype));

@@ -32,8 +32,9 @@ export interface ValueType {
 }
 
 /**
- * A forward graph with dtype and shape on every value. Plain immutable data: functions return new graphs.
- * Nodes are in topological order and every value name is defined once (input, constant or node output).
+ * A forward graph with dtype and shape on every value. Plain immutable data: functions return new
+ * graphs. Nodes are in topological order and every value name is defined once (input, constant or
+ * node output).
  */
 export interface Graph {
   readonly name: string;

@@ -1,7 +1,10 @@
 /** Element types that a {@link Tensor} can hold in JavaScript. ONNX names, lower case. */
 export type DType = "float32" | "float64" | "float16" | "int64" | "int32" | "int8" | "uint8" | "bool";
 
-/** The typed array that carries each {@link DType}; float16 travels as raw 16-bit words, bool as 0 or 1. */
+/**
+ * The typed array that carries each {@link DType}; float16 travels as raw 16-bit words, bool as 0
+ * or 1.
+ */
 export interface TypedArrays {
   float32: Float32Array;
   float64: Float64Array;
@@ -13,7 +16,10 @@ export interface TypedArrays {
   bool: Uint8Array;
 }
 
-/** Dense row-major values held in memory. `data.length` equals the product of `dims`; a scalar has no dims. */
+/**
+ * Dense row-major values held in memory. `data.length` equals the product of `dims`; a scalar has
+ * no dims.
+ */
 export type Tensor = {
   [T in DType]: { readonly dtype: T; readonly dims: readonly number[]; readonly data: TypedArrays[T] };
 }[DType];
@@ -36,13 +42,18 @@ export const isExternal = (constant: Constant): constant is ExternalTensor => "f
 /** Number of elements of a shape; 1 for a scalar. */
 export const sizeOf = (dims: readonly number[]): number => dims.reduce((product, dim) => product * dim, 1);
 
-/** A float32 tensor; a single number makes a scalar, an array a vector, unless `dims` says otherwise. */
+/**
+ * A float32 tensor; a single number makes a scalar, an array a vector, unless `dims` says
+ * otherwise.
+ */
 export function float32(values: number | ArrayLike<number>, dims?: readonly number[]): Tensor {
   const data = typeof values === "number" ? Float32Array.of(values) : Float32Array.from(values);
   return { dtype: "float32", dims: dims ?? (typeof values === "number" ? [] : [data.length]), data };
 }
 
-/** An int64 tensor; a single number makes a scalar, an array a vector, unless `dims` says otherwise. */
+/**
+ * An int64 tensor; a single number makes a scalar, an array a vector, unless `dims` says otherwise.
+ */
 export function int64(values: number | readonly number[], dims?: readonly number[]): Tensor {
   const data = BigInt64Array.from(typeof values === "number" ? [BigInt(values)] : values.map(BigInt));
   return { dtype: "int64", dims: dims ?? (typeof values === "number" ? [] : [data.length]), data };

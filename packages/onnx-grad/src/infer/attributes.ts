@@ -20,7 +20,10 @@ const WORDS: Readonly<Record<string, string>> = {
   string: "a string",
 };
 
-/** Fails where an attribute is of another kind than its name means: readers of attributes would take its default instead. */
+/**
+ * Fails where an attribute is of another kind than its name means: readers of attributes would take
+ * its default instead.
+ */
 export function checkAttributes(node: Node): void {
   for (const [name, attribute] of Object.entries<Attribute>(node.attributes)) {
     const kind = kindOf.get(name);

@@ -7,7 +7,10 @@ export interface Size {
   readonly symbol: string;
 }
 
-/** The number of elements of a shape, open batch included; undefined if it holds two different symbols. */
+/**
+ * The number of elements of a shape, open batch included; undefined if it holds two different
+ * symbols.
+ */
 export function sizeOfShape(shape: Shape): Size | undefined {
   let times = 1;
   let power = 0;

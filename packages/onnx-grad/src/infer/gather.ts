@@ -2,7 +2,10 @@ import { type Dim, printShape } from "../graph/dim.ts";
 import type { ShapeCall, ShapeRule, ShapeRules } from "./call.ts";
 import { axisOf } from "./call.ts";
 
-/** Indices are integers; those that are known must lie within the axis, which onnxruntime would find out only when it runs. */
+/**
+ * Indices are integers; those that are known must lie within the axis, which onnxruntime would find
+ * out only when it runs.
+ */
 function checkIndices(call: ShapeCall, size: Dim | undefined): void {
   const dtype = call.dtype(1);
   if (dtype !== "int64" && dtype !== "int32") call.fail(`its indices must be integers, not ${dtype}`);

@@ -13,7 +13,10 @@ const lpNorm: ShapeRule = (call: ShapeCall) => {
   return [call.type(0)];
 };
 
-/** Normalisation over all axes from `axis` on; `statistics` of one number per normalised slice follow. */
+/**
+ * Normalisation over all axes from `axis` on; `statistics` of one number per normalised slice
+ * follow.
+ */
 const trailing =
   (statistics: number): ShapeRule =>
   (call) => {
@@ -41,7 +44,10 @@ function perChannel(call: ShapeCall, indices: readonly number[]): void {
   }
 }
 
-/** Whether a batch normalisation uses (and puts out) the statistics of the batch: said by its outputs until operator set 14. */
+/**
+ * Whether a batch normalisation uses (and puts out) the statistics of the batch: said by its
+ * outputs until operator set 14.
+ */
 const isTraining = (call: ShapeCall): boolean =>
   call.opset < 14 ? call.node.outputs.slice(1).some((output) => output !== "") : call.int("training_mode", 0) !== 0;
 
@@ -89,7 +95,8 @@ export const normShapes: ShapeRules = {
   LogSoftmax: softmax,
   LayerNormalization: trailing(2),
   RMSNormalization: trailing(0),
-  // onnxruntime's name for RMSNormalization before operator set 23; it registers it under the standard domain.
+  // onnxruntime's name for RMSNormalization before operator set 23; it registers it under the
+  // standard domain.
   SimplifiedLayerNormalization: trailing(1),
   BatchNormalization: batchNorm,
   InstanceNormalization: instanceNorm,

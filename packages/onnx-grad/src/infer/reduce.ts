@@ -1,7 +1,10 @@
 import type { ShapeCall, ShapeRule, ShapeRules } from "./call.ts";
 import { axesOf, axisOf } from "./call.ts";
 
-/** Axes of an operator that takes them as an attribute before version `since` and as input 1 from then on. */
+/**
+ * Axes of an operator that takes them as an attribute before version `since` and as input 1 from
+ * then on.
+ */
 export function axesBefore(call: ShapeCall, since: number): readonly number[] | undefined {
   if (call.opset < since) return call.ints("axes");
   return call.has(1) ? call.integers(1) : undefined;

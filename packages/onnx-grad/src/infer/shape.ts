@@ -4,7 +4,9 @@ import { axesOf, axisOf, fixed, type ShapeCall, type ShapeRule, type ShapeRules,
 import { addDims, broadcast, divideSizes, sameSize, sizeOfShape } from "./dims.ts";
 import { axesBefore } from "./reduce.ts";
 
-/** The shape that a reshape gives: 0 copies a dimension (unless `allowZero`), -1 takes what is left. */
+/**
+ * The shape that a reshape gives: 0 copies a dimension (unless `allowZero`), -1 takes what is left.
+ */
 export function reshapeTo(call: ShapeCall, from: Shape, target: readonly Dim[], allowZero: boolean): Shape {
   const problem = (): never => call.fail(`cannot reshape ${printShape(from)} to ${printShape(target)}`);
   const dims = target.map((dim, axis) => (dim === 0 && !allowZero ? (from[axis] ?? problem()) : dim));

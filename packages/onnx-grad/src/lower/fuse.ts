@@ -11,8 +11,9 @@ export interface Surroundings {
 }
 
 /**
- * A graph in which each node for which `fuse` returns another is exchanged for it. The new node must have the outputs of the old
- * one, so its values keep names and types and operators without a shape rule are welcome. Nodes that nothing needs any more go.
+ * A graph in which each node for which `fuse` returns another is exchanged for it. The new node
+ * must have the outputs of the old one, so its values keep names and types and operators without a
+ * shape rule are welcome. Nodes that nothing needs any more go.
  */
 export function fuseNodes(graph: Graph, fuse: (node: Node, around: Surroundings) => Node | undefined): Graph {
   const producers = new Map<string, Node>();

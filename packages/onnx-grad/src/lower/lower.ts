@@ -9,22 +9,30 @@ export type { Pass, Target } from "./pass.ts";
 /** Options of {@link lower}. */
 export interface LowerOptions {
   /**
-   * For graphs that are compared bit for bit: only passes under which every value keeps its bits, and those that give a network with and without
-   * adapters the same kernels. Otherwise all the other passes run.
+   * For graphs that are compared bit for bit: only passes under which every value keeps its bits,
+   * and those that give a network with and without adapters the same kernels. Otherwise all the
+   * other passes run.
    */
   readonly exact?: boolean;
-  /** The graph runs a few times only: passes are left out that gain less than the engine takes for them while it loads. */
+  /**
+   * The graph runs a few times only: passes are left out that gain less than the engine takes for
+   * them while it loads.
+   */
   readonly brief?: boolean;
-  /** Large products with constant weights in 8-bit whole numbers, about one per cent off; for the CPU only. */
+  /**
+   * Large products with constant weights in 8-bit whole numbers, about one per cent off; for the
+   * CPU only.
+   */
   readonly int8?: boolean;
   /** Passes to run instead of the project's own. */
   readonly passes?: readonly Pass[];
 }
 
 /**
- * Rewrites a graph for what is to run it: operators that the target lacks are decomposed, groups of operators that it has one
- * kernel for are fused. The graph computes the same function up to rounding; names of inputs and outputs stay.
- * Throws {@link OnnxGradError} if a pass breaks that contract.
+ * Rewrites a graph for what is to run it: operators that the target lacks are decomposed, groups of
+ * operators that it has one kernel for are fused. The graph computes the same function up to
+ * rounding; names of inputs and outputs stay. Throws {@link OnnxGradError} if a pass breaks that
+ * contract.
  */
 export function lower(graph: Graph, target: Target, options: LowerOptions = {}): Graph {
   if (options.int8 === true && target !== "cpu")

@@ -3,15 +3,17 @@ import { type Ops, ops } from "../build/ops.ts";
 import type { Graph, Node } from "../graph/graph.ts";
 
 /**
- * What stands for a node: undefined keeps it as it is; otherwise the values that take the places of its outputs, which the
- * function has built with `o` (or found). An unused output may be given as the empty string.
+ * What stands for a node: undefined keeps it as it is; otherwise the values that take the places of
+ * its outputs, which the function has built with `o` (or found). An unused output may be given as
+ * the empty string.
  */
 export type Replace = (o: Ops, node: Node) => readonly string[] | undefined;
 
 /**
- * A graph with some nodes replaced. Values and nodes that nothing needs any more are left out; inputs and outputs keep their names.
- * `wanted` says cheaply which nodes may be replaced: a graph without any is returned as it is.
- * Every node must have a shape rule, so passes that bring in operators of onnxruntime's own come after those that use this.
+ * A graph with some nodes replaced. Values and nodes that nothing needs any more are left out;
+ * inputs and outputs keep their names. `wanted` says cheaply which nodes may be replaced: a graph
+ * without any is returned as it is. Every node must have a shape rule, so passes that bring in
+ * operators of onnxruntime's own come after those that use this.
  */
 export function replaceNodes(graph: Graph, wanted: (node: Node) => boolean, replace: Replace): Graph {
   if (!graph.nodes.some(wanted)) return graph;

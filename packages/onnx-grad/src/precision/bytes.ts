@@ -11,19 +11,24 @@ export interface SignedBytes {
 export interface ByteOptions {
   /** Axis of the weight along which its outputs lie. */
   readonly axis: number;
-  /** Whether the weight is multiplied as signed bytes with unsigned ones, so that neighbours must fit 16 bits. */
+  /**
+   * Whether the weight is multiplied as signed bytes with unsigned ones, so that neighbours must
+   * fit 16 bits.
+   */
   readonly signed: boolean;
 }
 
 /**
  * Rounds a float32 weight to the nearest of 255 steps, one scale for each output.
  *
- * Processors without VNNI multiply unsigned with signed bytes by an instruction that adds the products of two neighbouring
- * inputs in 16 bits and cuts what is beyond them (`vpmaddubsw` of AVX2 and AVX-512BW). Two neighbours of 127 steps with inputs
- * of 255 need 64,770, and 32,767 is the most. So with `signed` the scale is such that the positive parts of any two neighbours
- * add up to at most 128 steps, and the negative ones too: 255 * 128 = 32,640. That is exact on every processor, and finer than
- * the usual seven bits, where every weight is at most 64 steps. Neighbours are those of both orders of a convolution's
- * kernel that engines use: channels first and channels last.
+ * Processors without VNNI multiply unsigned with signed bytes by an instruction that adds the
+ * products of two neighbouring inputs in 16 bits and cuts what is beyond them (`vpmaddubsw` of AVX2
+ * and AVX-512BW). Two neighbours of 127 steps with inputs of 255 need 64,770, and 32,767 is the
+ * most. So with `signed` the scale is such that the positive parts of any two neighbours add up to
+ * at most 128 steps, and the negative ones too: 255 * 128 = 32,640. That is exact on every
+ * processor, and finer than the usual seven bits, where every weight is at most 64 steps.
+ * Neighbours are those of both orders of a convolution's kernel that engines use: channels first
+ * and channels last.
  */
 export function toBytes({ dims, data }: Tensor, { axis, signed }: ByteOptions): SignedBytes {
   const values = data as Float32Array;
@@ -49,7 +54,10 @@ export function toBytes({ dims, data }: Tensor, { axis, signed }: ByteOptions): 
   return { dims, bytes, scales: safe };
 }
 
-/** Places of the first output's weights, in each order in which an engine may lay its inputs side by side. */
+/**
+ * Places of the first output's weights, in each order in which an engine may lay its inputs side by
+ * side.
+ */
 function inputOrders(dims: readonly number[], axis: number): Int32Array[] {
   const others = dims.map((_, at) => at).filter((at) => at !== axis);
   const [channels, ...taps] = others;
@@ -57,7 +65,10 @@ function inputOrders(dims: readonly number[], axis: number): Int32Array[] {
   return (taps.length === 0 ? [others] : [others, last]).map((axes) => placesIn(dims, axes));
 }
 
-/** Places of all elements whose indices are 0 on the axes that are not named, the last named axis fastest. */
+/**
+ * Places of all elements whose indices are 0 on the axes that are not named, the last named axis
+ * fastest.
+ */
 function placesIn(dims: readonly number[], axes: readonly number[]): Int32Array {
   let places = [0];
   for (const axis of axes) {

@@ -8,7 +8,10 @@ const largest = 65504;
 
 const view = new DataView(new ArrayBuffer(4));
 
-/** The binary16 nearest to a number, ties to even, as its 16 bits (IEEE 754-2008, 4.3.1). Beyond the range it is infinite. */
+/**
+ * The binary16 nearest to a number, ties to even, as its 16 bits (IEEE 754-2008, 4.3.1). Beyond the
+ * range it is infinite.
+ */
 export function halfBits(value: number): number {
   view.setFloat32(0, value);
   const bits = view.getUint32(0);
@@ -16,7 +19,8 @@ export function halfBits(value: number): number {
   const magnitude = bits & 0x7fffffff;
   if (magnitude > 0x7f800000) return sign | 0x7e00;
   if (magnitude >= 0x477ff000) return sign | 0x7c00;
-  // Below 2^-14 the step is 2^-24: adding 0.5 brings float32 to that step, and it rounds to even by itself.
+  // Below 2^-14 the step is 2^-24: adding 0.5 brings float32 to that step, and it rounds to even by
+  // itself.
   if (magnitude < 0x38800000) {
     view.setFloat32(0, Math.fround(Math.abs(value) + 0.5));
     return sign | (view.getUint32(0) - 0x3f000000);
@@ -33,7 +37,10 @@ export function halfValue(bits: number): number {
   return sign * (exponent === 0 ? fraction * 2 ** -24 : (1 + fraction / 1024) * 2 ** (exponent - 15));
 }
 
-/** Operators that lose little in half precision. Sums of many terms, norms, exponentials and what divides by them stay in float32. */
+/**
+ * Operators that lose little in half precision. Sums of many terms, norms, exponentials and what
+ * divides by them stay in float32.
+ */
 const HALF: ReadonlySet<string> = new Set(
   (
     "Conv MatMul Gemm Add Sub Mul Relu PRelu LeakyRelu Clip Concat Reshape Transpose Flatten Identity MaxPool AveragePool Slice " +
@@ -42,8 +49,8 @@ const HALF: ReadonlySet<string> = new Set(
 );
 
 /**
- * The same network with weights and most values in binary16: half the size. Inputs and outputs stay float32, as do operators that need it, weights
- * beyond binary16's range, and what `keep` says.
+ * The same network with weights and most values in binary16: half the size. Inputs and outputs stay
+ * float32, as do operators that need it, weights beyond binary16's range, and what `keep` says.
  */
 export async function toHalf(graph: Graph, keep: (node: Node) => boolean): Promise<Graph> {
   const b = new GraphBuilder({ name: graph.name, opset: graph.opset });

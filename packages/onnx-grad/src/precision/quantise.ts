@@ -7,7 +7,10 @@ import { type SignedBytes, toBytes } from "./bytes.ts";
 
 /** How {@link quantise} rounds. */
 export interface QuantiseOptions {
-  /** Least and largest number of values, as measured on examples; those of {@link quantisedValues}. Without them ranges are computed for every batch. */
+  /**
+   * Least and largest number of values, as measured on examples; those of {@link quantisedValues}.
+   * Without them ranges are computed for every batch.
+   */
   readonly ranges?: ReadonlyMap<string, readonly [low: number, high: number]> | undefined;
   /** Nodes that stay as they are. */
   keep(node: Node): boolean;
@@ -30,7 +33,8 @@ function layerOf(graph: Graph, node: Node): Layer | undefined {
     if (attribute === undefined) return fallback;
     return "int" in attribute ? attribute.int : "float" in attribute ? attribute.float : Number.NaN;
   };
-  // A channel of a depthwise layer has a range of its own, which one scale for all cannot hold; such layers hold few weights.
+  // A channel of a depthwise layer has a range of its own, which one scale for all cannot hold;
+  // such layers hold few weights.
   if (node.op === "Conv" && constant.dims.length === 4 && (constant.dims[1] as number) > 2)
     return { weight, weightAxis: 0, outputAxis: 1 };
   if (constant.dims.length !== 2) return undefined;
@@ -50,10 +54,12 @@ export function quantisedValues(graph: Graph, keep: (node: Node) => boolean): st
 }
 
 /**
- * The same network with the weights of its layers as bytes: a quarter of the size. Weights are rounded symmetrically to 255 steps, one scale an output channel;
- * with `ranges` the scales are such that no processor overflows (bytes.ts);
- * activations to 256 steps over their range. With `ranges` the graph states its rounding (QuantizeLinear, DequantizeLinear); without, each layer finds the range of its input in every batch (DynamicQuantizeLinear, MatMulInteger, ConvInteger), so that an image's result depends,
- * a little, on the others in its batch.
+ * The same network with the weights of its layers as bytes: a quarter of the size. Weights are
+ * rounded symmetrically to 255 steps, one scale an output channel; with `ranges` the scales are
+ * such that no processor overflows (bytes.ts); activations to 256 steps over their range. With
+ * `ranges` the graph states its rounding (QuantizeLinear, DequantizeLinear); without, each layer
+ * finds the range of its input in every batch (DynamicQuantizeLinear, MatMulInteger, ConvInteger),
+ * so that an image's result depends, a little, on the others in its batch.
  */
 export async function quantise(graph: Graph, options: QuantiseOptions): Promise<Graph> {
   const b = new GraphBuilder({ ...graph, nodes: [], types: inputTypes(graph) });
@@ -84,8 +90,9 @@ const inputTypes = (graph: Graph) =>
   );
 
 /**
- * Layers that state how inputs and weights were rounded. Values are rounded once, however many layers read them. Outputs are not: with them rounded too, MobileFaceNet's
- * embeddings kept a cosine of 0.94 with float32, and keep 0.994 without.
+ * Layers that state how inputs and weights were rounded. Values are rounded once, however many
+ * layers read them. Outputs are not: with them rounded too, MobileFaceNet's embeddings kept a
+ * cosine of 0.94 with float32, and keep 0.994 without.
  */
 function fixedRounding(b: GraphBuilder, o: Ops, ranges: ReadonlyMap<string, readonly [number, number]>) {
   const done = new Map<string, string>();
@@ -108,7 +115,8 @@ function fixedRounding(b: GraphBuilder, o: Ops, ranges: ReadonlyMap<string, read
     done.set(input, x);
     const axis = { axis: { int: layer.weightAxis } };
     const stored = b.constant({ dtype: "int8", dims, data: bytes }, `${layer.weight}_int8`);
-    // Zero by default; said for onnxruntime's session.x64quantprecision, which refuses the file otherwise.
+    // Zero by default; said for onnxruntime's session.x64quantprecision, which refuses the file
+    // otherwise.
     const zeros = b.constant(
       { dtype: "int8", dims: [scales.length], data: new Int8Array(scales.length) },
       "zero_points",
@@ -119,7 +127,10 @@ function fixedRounding(b: GraphBuilder, o: Ops, ranges: ReadonlyMap<string, read
   };
 }
 
-/** A bias as 32-bit sums of products of input and weight steps, which 8-bit layers add without rounding. */
+/**
+ * A bias as 32-bit sums of products of input and weight steps, which 8-bit layers add without
+ * rounding.
+ */
 function roundedBias(b: GraphBuilder, o: Ops, bias: string, inputScale: number, scales: Float32Array): string {
   const tensor = b.tensor(bias);
   if (tensor?.dtype !== "float32" || tensor.dims.length !== 1 || tensor.data.length !== scales.length) return bias;
@@ -132,8 +143,9 @@ function roundedBias(b: GraphBuilder, o: Ops, bias: string, inputScale: number, 
 }
 
 /**
- * A layer that rounds its input by the range it finds there. Weights are bytes from 1 to 255 around 128, which onnxruntime's
- * ConvInteger asks for; products of two unsigned bytes are exact on every processor.
+ * A layer that rounds its input by the range it finds there. Weights are bytes from 1 to 255 around
+ * 128, which onnxruntime's ConvInteger asks for; products of two unsigned bytes are exact on every
+ * processor.
  */
 function dynamicLayer(b: GraphBuilder, o: Ops, node: Node, layer: Layer, { dims, bytes, scales }: SignedBytes): void {
   const [input = "", , bias = ""] = node.inputs;

@@ -6,7 +6,10 @@ import { type Constant, isExternal, sizeOf } from "../graph/tensor.ts";
 /** Of a tensor's numbers: fewer cost less time than a copy of the tensor costs memory. */
 const worthCopying = 1e-5;
 
-/** How many of some float32 numbers, given by their bits, are subnormal: closer to zero than 2^-126, and not zero. */
+/**
+ * How many of some float32 numbers, given by their bits, are subnormal: closer to zero than 2^-126,
+ * and not zero.
+ */
 function countSubnormals(bits: Uint32Array): number {
   let count = 0;
   for (let i = 0; i < bits.length; i++) {
@@ -39,8 +42,9 @@ async function subnormalsOf(constant: Constant): Promise<number> {
 }
 
 /**
- * Names of the float32 constants in which more than one of 100,000 numbers is subnormal (below 1.2e-38). Training with weight decay leaves them in
- * channels that died. Many processors take over a hundred times as long for a product with such a number.
+ * Names of the float32 constants in which more than one of 100,000 numbers is subnormal (below
+ * 1.2e-38). Training with weight decay leaves them in channels that died. Many processors take over
+ * a hundred times as long for a product with such a number.
  *
  * @throws the operating system's error if a weights file cannot be read
  */
@@ -54,8 +58,8 @@ export async function findSubnormals(graph: Graph): Promise<string[]> {
 }
 
 /**
- * A graph in which the subnormal numbers of some constants are zero. No result changes but by sums of such numbers: a float32 sum of anything
- * larger rounds them away.
+ * A graph in which the subnormal numbers of some constants are zero. No result changes but by sums
+ * of such numbers: a float32 sum of anything larger rounds them away.
  *
  * @param names float32 constants, as {@link findSubnormals} gives them; they are read into memory
  */

@@ -8,8 +8,9 @@ import { halfValue } from "./half.ts";
 const isOther = (dtype: DType | undefined): boolean => dtype === "float16" || dtype === "float64";
 
 /**
- * The same network with all its float16 and float64 numbers, inputs and outputs included, in float32. Weights are converted one by one and held in
- * memory. float16 loses nothing; float64 is rounded. A graph without such numbers is returned as it is.
+ * The same network with all its float16 and float64 numbers, inputs and outputs included, in
+ * float32. Weights are converted one by one and held in memory. float16 loses nothing; float64 is
+ * rounded. A graph without such numbers is returned as it is.
  *
  * @throws OnnxGradError if a weight cannot be read from its file
  */

@@ -13,8 +13,9 @@ const lowest = -3.4028234663852886e38;
 const largestMask = 2 ** 24;
 
 /**
- * Attention spelt out, softmax(scale Q K' + mask) V: its gradient is that of its parts, and onnxruntime's kernel keeps none
- * of what that needs. Heads of keys and values are repeated where queries have more.
+ * Attention spelt out, softmax(scale Q K' + mask) V: its gradient is that of its parts, and
+ * onnxruntime's kernel keeps none of what that needs. Heads of keys and values are repeated where
+ * queries have more.
  */
 export const attention: Upgrade = (b, node) => {
   const sizes = attentionSizes(callOf(node, b));

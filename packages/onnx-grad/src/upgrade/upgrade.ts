@@ -12,7 +12,10 @@ import { samePads } from "./window.ts";
 /** The operator set whose forms the gradient rules know. */
 export const modernOpset = 18;
 
-/** onnxruntime refuses ellipses that stand for different numbers of axes; letters in their place mean the same. */
+/**
+ * onnxruntime refuses ellipses that stand for different numbers of axes; letters in their place
+ * mean the same.
+ */
 const einsum: Upgrade = (b, node) => {
   const { operands, output } = equationOf(callOf(node, b));
   const terms = (node.attributes.equation as { string: string }).string
@@ -39,7 +42,10 @@ const upgrades: ReadonlyMap<string, Upgrade> = new Map(
   }),
 );
 
-/** Operators that kept one meaning from operator set 7 on (they gained only element types or optional attributes). */
+/**
+ * Operators that kept one meaning from operator set 7 on (they gained only element types or
+ * optional attributes).
+ */
 const unchanged: ReadonlySet<string> = new Set(
   `Abs Acos Acosh Add And ArgMax ArgMin Asin Asinh Atan Atanh AveragePool Cast CastLike Ceil Celu Concat Constant
   ConstantOfShape ConvInteger ConvTranspose Cos Cosh CumSum DepthToSpace DequantizeLinear Div DynamicQuantizeLinear
@@ -52,11 +58,11 @@ const unchanged: ReadonlySet<string> = new Set(
 );
 
 /**
- * The same computation in a later operator set (18 unless asked otherwise), so that one set of gradient rules serves
- * models from operator set 7 on. Nodes in forms that
- * onnxruntime cannot run, or runs in a way that leaves nothing for a gradient (Attention), are rewritten at any version.
- * Graphs in which nothing has to change are returned as they are.
- * Throws {@link OnnxGradError} for operator sets before 7 and for operators it does not know.
+ * The same computation in a later operator set (18 unless asked otherwise), so that one set of
+ * gradient rules serves models from operator set 7 on. Nodes in forms that onnxruntime cannot run,
+ * or runs in a way that leaves nothing for a gradient (Attention), are rewritten at any version.
+ * Graphs in which nothing has to change are returned as they are. Throws {@link OnnxGradError} for
+ * operator sets before 7 and for operators it does not know.
  */
 export function upgradeOpset(graph: Graph, opset: number = modernOpset): Graph {
   if (graph.opset < 7)

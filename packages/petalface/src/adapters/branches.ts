@@ -5,7 +5,10 @@ const HANDING_ON: ReadonlySet<string> = new Set(
   "Reshape Flatten Transpose Squeeze Unsqueeze Identity Cast Dropout".split(" "),
 );
 
-/** Values looked at in all walks together; real networks need some thousands, a graph made to take long stops here. */
+/**
+ * Values looked at in all walks together; real networks need some thousands, a graph made to take
+ * long stops here.
+ */
 const MOST_VALUES = 1_000_000;
 
 /** A sum `x + f(x)`, where x may reach it reshaped. */
@@ -18,8 +21,8 @@ export interface ResidualSum {
 }
 
 /**
- * The nodes on residual branches: those between a value x and a sum `x + f(x)`. In a transformer these are the blocks, without patch
- * embedding, patch merging and head.
+ * The nodes on residual branches: those between a value x and a sum `x + f(x)`. In a transformer
+ * these are the blocks, without patch embedding, patch merging and head.
  */
 export const nodesOnBranches = (graph: Graph, rows: ReadonlyMap<string, ValueRows>): ReadonlySet<Node> =>
   new Set(residualSums(graph, rows).flatMap(({ nodes }) => [...nodes]));
@@ -39,7 +42,10 @@ export function residualSums(graph: Graph, rows: ReadonlyMap<string, ValueRows>)
     return at;
   };
   let looked = 0;
-  /** Walks back from the end of a branch to its start, no further than to nodes older than that. The nodes between; undefined if it never arrives. */
+  /**
+   * Walks back from the end of a branch to its start, no further than to nodes older than that. The
+   * nodes between; undefined if it never arrives.
+   */
   const walk = (start: string, end: string): ReadonlySet<Node> | undefined => {
     const visited = new Set<string>();
     const waiting = [end];

@@ -33,7 +33,10 @@ export interface AdapterConfig {
   readonly sites: readonly string[];
   /** Those of the sites that alpha does not reach: one part's rank, weighted 1 for every image. */
   readonly ungated?: readonly string[];
-  /** Whether the running statistics of the batch normalisations were trained too; they are then part of the adapter. */
+  /**
+   * Whether the running statistics of the batch normalisations were trained too; they are then part
+   * of the adapter.
+   */
   readonly batchNorm?: "train" | undefined;
   /** The frozen network these weights belong to. */
   readonly backbone: BackboneRecord;
@@ -51,7 +54,10 @@ export const gateAt = (config: Pick<AdapterConfig, "gate" | "ungated">, site: st
 export const rankAt = (config: Pick<AdapterConfig, "gate" | "rank" | "ungated">, site: string): number =>
   config.ungated?.includes(site) ? config.rank / gateParts(config.gate) : config.rank;
 
-/** Trained weights and everything needed to use them. `theta` is one flat vector, cut as {@link layoutOf} says. */
+/**
+ * Trained weights and everything needed to use them. `theta` is one flat vector, cut as
+ * {@link layoutOf} says.
+ */
 export interface Adapter {
   readonly config: AdapterConfig;
   readonly theta: Float32Array;

@@ -3,19 +3,24 @@ import type { BatchPlace, Dim, Ops } from "onnx-grad";
 /** The gate `[N, rank]`, laid out for the rank channels of sites. */
 export interface Gating {
   /**
-   * Rank channels times the gate: `u` has its rank channels along `axis` and the images of the batch where `rows` says. Each row is
-   * weighted by the gate of its image. The result has the shape of `u`.
+   * Rank channels times the gate: `u` has its rank channels along `axis` and the images of the
+   * batch where `rows` says. Each row is weighted by the gate of its image. The result has the
+   * shape of `u`.
    */
   apply(u: string, axis: number, rows: BatchPlace): string;
 }
 
 /**
- * Lays out a gate `[N, rank]`. The batch axis of the rank channels is cut into outer, N and inner where it is made of more than the
- * batch (a reshape moves no numbers), and the gate broadcasts over all axes but N and rank.
+ * Lays out a gate `[N, rank]`. The batch axis of the rank channels is cut into outer, N and inner
+ * where it is made of more than the batch (a reshape moves no numbers), and the gate broadcasts
+ * over all axes but N and rank.
  */
 export function gating(o: Ops, gate: string): Gating {
   const made = new Map<string, string>();
-  /** The gate over `rank` axes, its images along `image` and its channels along `channel`; made once for each layout. */
+  /**
+   * The gate over `rank` axes, its images along `image` and its channels along `channel`; made once
+   * for each layout.
+   */
   const broadcast = (rank: number, image: number, channel: number): string => {
     const key = `${rank} ${image} ${channel}`;
     const known = made.get(key);

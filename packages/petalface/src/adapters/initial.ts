@@ -8,14 +8,19 @@ export const loraInitNames = ["uniform", "trunc-normal", "normal"] as const;
 
 /**
  * What adapters start from:
- * - `uniform`: the down projection uniform in +-1/sqrt(fan in) (the initialisation of Hu et al. 2021's code), the up projection zero, so that
- *   the adapted model starts as the frozen one;
- * - `trunc-normal`: both from N(0, 0.02 squared), cut at +-2: what the released code's Swin and ViT do to every product;
- * - `normal`: convolutions both from N(0, 0.1 squared), products down from N(0, 1 / rank squared) and up zero: the released code's IResNet.
+ * - `uniform`: the down projection uniform in +-1/sqrt(fan in) (the initialisation of Hu et al.
+ *   2021's code), the up projection zero, so that the adapted model starts as the frozen one;
+ * - `trunc-normal`: both from N(0, 0.02 squared), cut at +-2: what the released code's Swin and ViT
+ *   do to every product;
+ * - `normal`: convolutions both from N(0, 0.1 squared), products down from N(0, 1 / rank squared)
+ *   and up zero: the released code's IResNet.
  */
 export type LoraInit = (typeof loraInitNames)[number];
 
-/** Theta before the first step. Trained weights of the backbone itself start as they are. Depends on the seed alone. */
+/**
+ * Theta before the first step. Trained weights of the backbone itself start as they are. Depends on
+ * the seed alone.
+ */
 export async function initialTheta(
   backbone: Backbone,
   layout: Layout,

@@ -25,14 +25,20 @@ export interface Layout {
   readonly sites: readonly Site[];
   /** Length of theta: the number of trained numbers. */
   readonly length: number;
-  /** Batch normalisations whose running statistics belong to the adapter; none where they are frozen. */
+  /**
+   * Batch normalisations whose running statistics belong to the adapter; none where they are
+   * frozen.
+   */
   readonly norms: Norms;
 }
 
 /** A network whose layers are asked for: a backbone, or one that is not written yet. */
 export type Layered = Pick<Backbone, "graph" | "path">;
 
-/** The layout that a configuration has on its backbone. Throws PetalfaceError if a named site does not exist. */
+/**
+ * The layout that a configuration has on its backbone. Throws PetalfaceError if a named site does
+ * not exist.
+ */
 export function layoutOf(
   backbone: Layered,
   config: Pick<AdapterConfig, "method" | "gate" | "rank" | "sites" | "ungated" | "batchNorm">,
@@ -92,7 +98,10 @@ function downDims(site: Site, rank: number): number[] {
   return site.plain ? [rank, site.inputs] : [rank, site.inputs, ...site.kernel];
 }
 
-/** Constants that `full` and `head` train: weights and biases of layers (and slopes), of all of them or of the last one. */
+/**
+ * Constants that `full` and `head` train: weights and biases of layers (and slopes), of all of them
+ * or of the last one.
+ */
 function trainedConstants(backbone: Layered, method: "full" | "head"): [string, Constant][] {
   const weighted = new Set(["Conv", "Gemm", "MatMul", "PRelu", "ConvTranspose"]);
   const layers = backbone.graph.nodes.filter(

@@ -7,7 +7,10 @@ import { renameValues, withOwnNames } from "./own-names.ts";
 /** Name of the alpha output of an adapted model. */
 export const alphaOutput = "alpha";
 
-/** The adapted network as one graph with an open batch: image -> quality -> calibration -> gate -> embedding and alpha. Where quality comes with the data it is a second input. */
+/**
+ * The adapted network as one graph with an open batch: image -> quality -> calibration -> gate ->
+ * embedding and alpha. Where quality comes with the data it is a second input.
+ */
 export function adaptedModel(
   backbone: Backbone,
   adapter: Adapter,

@@ -4,9 +4,9 @@ import type { Graph } from "onnx-grad";
 const prefix = "petalface/";
 
 /**
- * The graph with the backbone's names for the backbone's nodes, and every other node named under `petalface/`. Other
- * programs look at node names: insightface takes a network whose first nodes are called `Sub` and `Mul` for one that
- * normalises its input.
+ * The graph with the backbone's names for the backbone's nodes, and every other node named under
+ * `petalface/`. Other programs look at node names: insightface takes a network whose first nodes
+ * are called `Sub` and `Mul` for one that normalises its input.
  *
  * @param frozen the backbone's names of its nodes, by the names that they have in the graph
  */

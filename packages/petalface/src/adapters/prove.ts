@@ -5,15 +5,19 @@ import { remembered } from "../remembered.ts";
 import { openSession, type SessionOptions } from "../runtime/index.ts";
 import { findSites, type Site, type SiteList, type UnfitLayer } from "./sites.ts";
 
-/** Weights from which on the result of the probe is kept: that of a smaller network is found faster than it is worth a file. */
+/**
+ * Weights from which on the result of the probe is kept: that of a smaller network is found faster
+ * than it is worth a file.
+ */
 const worthRemembering = 2 ** 18;
 
 /** Images in the probe's batch: enough to tell any two layouts apart. */
 const BATCH = 3;
 
 /**
- * The sites of a backbone, checked by running it: images of noise are changed, and in the input and output of every site the rows that the graph
- * gives to an image must change with it and with no other. A layer where that is not so goes to the unfit with the reason.
+ * The sites of a backbone, checked by running it: images of noise are changed, and in the input and
+ * output of every site the rows that the graph gives to an image must change with it and with no
+ * other. A layer where that is not so goes to the unfit with the reason.
  */
 export async function proveSites(backbone: Backbone, options: SessionOptions = {}): Promise<SiteList> {
   const found = findSites(backbone.graph);

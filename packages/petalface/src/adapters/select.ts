@@ -2,16 +2,19 @@ import { PetalfaceError } from "../errors.ts";
 import type { Site, UnfitLayer } from "./sites.ts";
 
 /**
- * The sites that a pattern names, in graph order: a comma-separated list of names in which `*` stands for anything, and of the words
- * - `default`, the recipe of docs/method.md. Networks with more products than convolutions (transformers): the products on residual
- *   branches, that is qkv, proj, fc1 and fc2 but neither patch embedding, patch merging nor the head; all products where there are no such
- *   branches. Other networks: the 1x1 convolutions except those of the first (largest) stage; every dense convolution outside the first
- *   stage where there are no 1x1 ones;
+ * The sites that a pattern names, in graph order: a comma-separated list of names in which `*`
+ * stands for anything, and of the words
+ * - `default`, the recipe of docs/method.md. Networks with more products than convolutions
+ *   (transformers): the products on residual branches, that is qkv, proj, fc1 and fc2 but neither
+ *   patch embedding, patch merging nor the head; all products where there are no such branches.
+ *   Other networks: the 1x1 convolutions except those of the first (largest) stage; every dense
+ *   convolution outside the first stage where there are no 1x1 ones;
  * - `all`, `conv`, `pointwise` (1x1 convolutions), `linear` (MatMul and Gemm);
- * - `qkv`: products on residual branches that are three times as wide as what they see; `head`: the products behind the last residual
- *   branch, or the last product where there are no branches.
+ * - `qkv`: products on residual branches that are three times as wide as what they see; `head`: the
+ *   products behind the last residual branch, or the last product where there are no branches.
  *
- * Throws PetalfaceError if nothing matches; where the pattern names a layer of `unfit`, with the reason.
+ * Throws PetalfaceError if nothing matches; where the pattern names a layer of `unfit`, with the
+ * reason.
  */
 export function selectSites(sites: readonly Site[], pattern = "default", unfit: readonly UnfitLayer[] = []): Site[] {
   const parts = partsOf(pattern);

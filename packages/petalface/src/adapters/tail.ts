@@ -2,9 +2,10 @@ import { type Graph, type Node, type Ops, type Shape, sameShape } from "onnx-gra
 import type { Site } from "./sites.ts";
 
 /**
- * What a graph does to the output of a site by constants alone, one factor and one shift a channel (a bias of its own, a batch
- * normalisation, a layer scale). onnxruntime folds such nodes into the layer's weights, so an adapter adds its part behind them, times the factors:
- * the frozen part of the adapted network is then computed as in the frozen network, to the bit.
+ * What a graph does to the output of a site by constants alone, one factor and one shift a channel
+ * (a bias of its own, a batch normalisation, a layer scale). onnxruntime folds such nodes into the
+ * layer's weights, so an adapter adds its part behind them, times the factors: the frozen part of
+ * the adapted network is then computed as in the frozen network, to the bit.
  */
 export interface Tail {
   /** The last node, the site's own if nothing follows. */
@@ -13,7 +14,10 @@ export interface Tail {
   readonly factors: readonly Node[];
 }
 
-/** The tails of sites, by the name of their last node. `norms` false: batch normalisations are not constants, and end a tail. */
+/**
+ * The tails of sites, by the name of their last node. `norms` false: batch normalisations are not
+ * constants, and end a tail.
+ */
 export function tailsOf(
   graph: Graph,
   sites: readonly Site[],
@@ -65,7 +69,10 @@ function tailOf(
 const channelAxis = (site: Site, shape: Shape): number =>
   site.op === "Conv" ? 1 : shape.length - (site.operand === 0 ? 2 : 1);
 
-/** Whether a constant of these dimensions, aligned from the right, is one number for each channel, or one for all. */
+/**
+ * Whether a constant of these dimensions, aligned from the right, is one number for each channel,
+ * or one for all.
+ */
 function isPerChannel(dims: Shape, shape: Shape, channel: number): boolean {
   const offset = shape.length - dims.length;
   return dims.every((dim, at) => dim === 1 || (at + offset === channel && dim === shape[channel]));

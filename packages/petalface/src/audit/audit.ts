@@ -31,20 +31,29 @@ export interface AuditOptions {
   readonly onProgress?: ((what: "pictures" | "people", done: number, total: number) => void) | undefined;
 }
 
-/** What was found. Pictures are numbered through both sets: those of `against` follow those of `data`. */
+/**
+ * What was found. Pictures are numbered through both sets: those of `against` follow those of
+ * `data`.
+ */
 export interface Audit {
   readonly pictures: number;
   readonly unreadable: number;
   /** What was wrong with the first few of them. */
   readonly problems: readonly string[];
-  /** With a model: pictures that can be read and have no finite embedding, by number; they are in no mean and no wrong name. */
+  /**
+   * With a model: pictures that can be read and have no finite embedding, by number; they are in no
+   * mean and no wrong name.
+   */
   readonly notFinite: readonly number[];
   /** Pictures with the same pixels, and with nearly the same. */
   readonly exact: readonly CopyGroup[];
   readonly near: readonly CopyGroup[];
   /** False where so many pictures look alike that not every pair was compared. */
   readonly complete: boolean;
-  /** With a model: faces of `data` that do not look like their person, and the level used; undefined levels where no person could be compared. */
+  /**
+   * With a model: faces of `data` that do not look like their person, and the level used; undefined
+   * levels where no person could be compared.
+   */
   readonly outliers?: { readonly levels: Levels | undefined; readonly faces: readonly Outlier[] } | undefined;
   /** With `against`: people of equal name, and with a model those who look like one. */
   readonly shared?:

@@ -12,19 +12,28 @@ export interface PreprocessingCandidate extends Preprocessing, Separation {
   readonly normalize: string;
   /** Whether this is the model's default preprocessing. */
   readonly assumed: boolean;
-  /** How surely it separates people better than the assumed one: share of the resamples over people in which it does, 0 to 1. */
+  /**
+   * How surely it separates people better than the assumed one: share of the resamples over people
+   * in which it does, 0 to 1.
+   */
   readonly better: number;
 }
 
 /** What {@link comparePreprocessing} found. */
 export interface PreprocessingFindings {
-  /** `right`: no other way is surely and clearly better. `wrong`: {@link instead} is. `unsure`: the faces are too few, or tell nothing. */
+  /**
+   * `right`: no other way is surely and clearly better. `wrong`: {@link instead} is. `unsure`: the
+   * faces are too few, or tell nothing.
+   */
   readonly verdict: "right" | "wrong" | "unsure";
   /** The way that is better than the assumed one. */
   readonly instead?: PreprocessingCandidate;
   /** All ways that were tried, best first. */
   readonly candidates: readonly PreprocessingCandidate[];
-  /** What counts as two pictures of one person: two faces of the set, or a face and what became of it (mirrored, and smaller). */
+  /**
+   * What counts as two pictures of one person: two faces of the set, or a face and what became of
+   * it (mirrored, and smaller).
+   */
   readonly same: "people" | "copies";
   readonly faces: number;
   readonly people: number;
@@ -59,7 +68,10 @@ function uniform(mean: number, scale: number): Pick<Preprocessing, "mean" | "sca
   return { mean: [mean, mean, mean], scale: [scale, scale, scale] };
 }
 
-/** Most people, and most faces of each, that are compared: enough to tell a wrong order of channels, in seconds for most models. */
+/**
+ * Most people, and most faces of each, that are compared: enough to tell a wrong order of channels,
+ * in seconds for most models.
+ */
 const mostPeople = 48;
 const mostFaces = 3;
 /** Fewer people with two faces say too little; faces are then compared with their own copies. */
@@ -69,16 +81,19 @@ const batch = 8;
 /** How sure "better" must be: the best of several is chosen, so more than the usual 95 %. */
 const sure = 0.99;
 /**
- * How many times as far apart another normalisation must bring people before it counts as the right one. More contrast alone brings
- * some models 6 % on easy photos; a wrong range costs most of the distance. The order of channels changes nothing else and needs no such margin.
+ * How many times as far apart another normalisation must bring people before it counts as the right
+ * one. More contrast alone brings some models 6 % on easy photos; a wrong range costs most of the
+ * distance. The order of channels changes nothing else and needs no such margin.
  */
 const clearly = 1.25;
 
 /**
- * Finds out whether faces are fed to a model as it was trained: the order of channels and the normalisation under which it tells people apart best is the
- * right one. Each candidate embeds the same faces; what counts is d', the distance between the cosines of one person's pairs and those of different people in units
- * of their spread. Differences are resampled over people (200 times). All normalisations are tried in one order of channels, then the other order. Where no person is named, a face's copies (mirrored, at half the resolution) are the pairs
- * of one person.
+ * Finds out whether faces are fed to a model as it was trained: the order of channels and the
+ * normalisation under which it tells people apart best is the right one. Each candidate embeds the
+ * same faces; what counts is d', the distance between the cosines of one person's pairs and those
+ * of different people in units of their spread. Differences are resampled over people (200 times).
+ * All normalisations are tried in one order of channels, then the other order. Where no person is
+ * named, a face's copies (mirrored, at half the resolution) are the pairs of one person.
  *
  * @throws PetalfaceError if a face cannot be read
  */
@@ -121,7 +136,8 @@ export async function comparePreprocessing(request: PreprocessingRequest): Promi
     const first = waysOf(backbone);
     const total = faces.length * (first.length + 2);
     tried.push(...(await tryAll(first, total)));
-    // The order of channels matters as much under each normalisation, so it is changed under the best one and the assumed one only.
+    // The order of channels matters as much under each normalisation, so it is changed under the
+    // best one and the assumed one only.
     const leading = new Set([bestOf(tried).way, first[0] as Way]);
     const reordered = [...leading].map((way): Way => ({ ...way, channels: other(way.channels), assumed: false }));
     tried.push(...(await tryAll(reordered, total)));
@@ -148,7 +164,8 @@ export async function comparePreprocessing(request: PreprocessingRequest): Promi
   const reordered = candidates.find(
     ({ normalize, channels }) => normalize === assumed?.normalize && channels !== assumed.channels,
   );
-  // Two pictures of one person that are no nearer than those of two people: no recogniser of such faces at all.
+  // Two pictures of one person that are no nearer than those of two people: no recogniser of such
+  // faces at all.
   const tells = (candidates[0]?.distance ?? 0) > 0.5 && people >= leastPeople;
   const instead = candidates.find(
     (one) => one.better >= sure && (one === reordered || one.distance > clearly * (assumed?.distance ?? 0)),
@@ -181,7 +198,10 @@ const other = (channels: Preprocessing["channels"]): Preprocessing["channels"] =
 const bestOf = (tried: readonly Tried[]): Tried =>
   tried.reduce((best, one) => (one.distance > best.distance ? one : best));
 
-/** The way that the model is fed in, and the other normalisations in the same order of channels. Integers are fed as they are. */
+/**
+ * The way that the model is fed in, and the other normalisations in the same order of channels.
+ * Integers are fed as they are.
+ */
 function waysOf({ spec, form }: Backbone): Way[] {
   const { mean, scale, channels } = spec;
   const near = (a: readonly number[], b: readonly number[]): boolean =>

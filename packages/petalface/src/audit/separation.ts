@@ -8,7 +8,9 @@ export interface Separation {
   readonly distance: number;
 }
 
-/** Number, sum and sum of squares of cosines, for each pair of people (`a * people + b`, a <= b). */
+/**
+ * Number, sum and sum of squares of cosines, for each pair of people (`a * people + b`, a <= b).
+ */
 export interface PairSums {
   readonly people: number;
   readonly counts: Float64Array;
@@ -51,8 +53,9 @@ export function separationsOf(rows: Float32Array, width: number, persons: readon
 }
 
 /**
- * The separation of people, each counted as often as `weights` says (all once unless given), so that it can be resampled over people.
- * Pairs of a person drawn twice with themselves are not pairs of two people and stay out.
+ * The separation of people, each counted as often as `weights` says (all once unless given), so
+ * that it can be resampled over people. Pairs of a person drawn twice with themselves are not pairs
+ * of two people and stay out.
  */
 export function separationOf({ people, counts, sums, squares }: PairSums, weights?: Float64Array): Separation {
   const same = [0, 0, 0];

@@ -23,7 +23,10 @@ export type Architecture = {
   [F in keyof Shapes]: { readonly family: F; readonly shape: Shapes[F] };
 }[keyof Shapes];
 
-/** What one family is: the sizes that are taken where none are given, how it is built, and what its sizes must satisfy. */
+/**
+ * What one family is: the sizes that are taken where none are given, how it is built, and what its
+ * sizes must satisfy.
+ */
 interface Family<S> {
   readonly sizes: S;
   readonly build: (shape: S) => Network;
@@ -145,10 +148,12 @@ const mostOfOthers = 65536;
 const mostStages = 8;
 
 /**
- * Reads `NAME[:key=value,...]`: a family with its sizes, or a preset and what differs from it. Lists are written with `/`. Other keys:
- * `rank` and `scale` of an adapter in the checkpoint, `channels=rgb|bgr`.
+ * Reads `NAME[:key=value,...]`: a family with its sizes, or a preset and what differs from it.
+ * Lists are written with `/`. Other keys: `rank` and `scale` of an adapter in the checkpoint,
+ * `channels=rgb|bgr`.
  *
- * @throws PetalfaceError (wrong usage) where name, key or value is none, or the sizes do not fit together
+ * @throws PetalfaceError (wrong usage) where name, key or value is none, or the sizes do not fit
+ * together
  */
 export function parseArchitecture(text: string): ArchitectureSpec {
   const fail = (what: string): never => {

@@ -23,13 +23,16 @@ export interface EmbeddingModel {
 }
 
 /**
- * Faces at a time. What a network makes of eight stays in a processor's caches: as fast as 32 (docs/speed.md), in less memory, and little is lost on
- * a last batch that is not full. Others want more work at once.
+ * Faces at a time. What a network makes of eight stays in a processor's caches: as fast as 32
+ * (docs/speed.md), in less memory, and little is lost on a last batch that is not full. Others want
+ * more work at once.
  */
 const usualBatch = (provider: SessionOptions["provider"]): number => ((provider ?? "cpu") === "cpu" ? 8 : 32);
 
-/** Loads a model for embedding faces, `batch` at a time (8 on the CPU and 32 elsewhere unless given; one where the
- * model finds its 8-bit ranges over the batch). */
+/**
+ * Loads a model for embedding faces, `batch` at a time (8 on the CPU and 32 elsewhere unless given;
+ * one where the model finds its 8-bit ranges over the batch).
+ */
 export async function openEmbedder(
   model: EmbeddingModel,
   options: SessionOptions & { readonly batch?: number } = {},

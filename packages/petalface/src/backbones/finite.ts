@@ -1,6 +1,7 @@
 /**
- * Which rows hold a number that is not finite. Models that divide by what a picture may lack (its deviation, its norm) give NaN or Infinity for
- * pictures of one colour; one such row makes every mean and measure with it NaN.
+ * Which rows hold a number that is not finite. Models that divide by what a picture may lack (its
+ * deviation, its norm) give NaN or Infinity for pictures of one colour; one such row makes every
+ * mean and measure with it NaN.
  *
  * @param data `count x width`, row-major
  * @returns the numbers of those rows, ascending; mostly none

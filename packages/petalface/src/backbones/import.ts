@@ -26,11 +26,17 @@ const unneeded: Readonly<Partial<Record<Architecture["family"], readonly RegExp[
   ir: [/^head\./],
 };
 
-/** Weights that only training needs. They are a few numbers, and lie in the model's metadata: readers drop constants that no node takes. */
+/**
+ * Weights that only training needs. They are a few numbers, and lie in the model's metadata:
+ * readers drop constants that no node takes.
+ */
 const optional = [/^mask_token$/];
 const trainingKey = (name: string): string => `petalface.training.${name}`;
 
-/** A weight that only training needs, such as a vision transformer's `mask_token`, of an imported model; undefined where it has none. */
+/**
+ * A weight that only training needs, such as a vision transformer's `mask_token`, of an imported
+ * model; undefined where it has none.
+ */
 export function trainingWeight(metadata: Graph["metadata"], name: string): Float32Array | undefined {
   const text = metadata.get(trainingKey(name));
   if (text === undefined) return undefined;
@@ -93,7 +99,10 @@ export interface WriteNetworkOptions {
   readonly signal?: AbortSignal;
   /** Called from time to time with the bytes written and the bytes in all. */
   readonly progress?: (written: number, total: number) => void;
-  /** Weights of so many bytes and more get a file of their own; what one ONNX file holds unless given. */
+  /**
+   * Weights of so many bytes and more get a file of their own; what one ONNX file holds unless
+   * given.
+   */
   readonly apart?: number;
 }
 
@@ -107,10 +116,12 @@ export interface WrittenNetwork {
 }
 
 /**
- * Writes a matched network as one ONNX file, the weights streamed from the checkpoint a few megabytes at a time. Weights of 2 GiB and more, which
- * one file cannot hold, go to `MODEL.safetensors` next to it. Written completely or not at all.
+ * Writes a matched network as one ONNX file, the weights streamed from the checkpoint a few
+ * megabytes at a time. Weights of 2 GiB and more, which one file cannot hold, go to
+ * `MODEL.safetensors` next to it. Written completely or not at all.
  *
- * @throws PetalfaceError where the checkpoint is damaged, has changed, or holds weights that are not finite
+ * @throws PetalfaceError where the checkpoint is damaged, has changed, or holds weights that are
+ * not finite
  */
 export async function writeNetwork(
   matched: MatchedNetwork,
@@ -152,7 +163,10 @@ export async function writeNetwork(
   return { model: path, bytes };
 }
 
-/** Paths of what {@link writeNetwork} writes: the model, and where the weights are too many for one file, theirs. */
+/**
+ * Paths of what {@link writeNetwork} writes: the model, and where the weights are too many for one
+ * file, theirs.
+ */
 export function networkFiles(
   { tensors }: Pick<MatchedNetwork, "tensors">,
   path: string,

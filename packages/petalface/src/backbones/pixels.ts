@@ -2,8 +2,9 @@ import type { Tensor } from "onnx-grad";
 import type { ModelSpec } from "../models/index.ts";
 
 /**
- * The network's input from 8-bit faces: `(pixel - mean) * scale` per channel, channels in the order the network wants.
- * `pixels`: `count x 3 x size x size` RGB planes; the result is float32 `[rows, 3, size, size]`, rows past `count` zero.
+ * The network's input from 8-bit faces: `(pixel - mean) * scale` per channel, channels in the order
+ * the network wants. `pixels`: `count x 3 x size x size` RGB planes; the result is float32
+ * `[rows, 3, size, size]`, rows past `count` zero.
  */
 export function toInput(pixels: Uint8Array, count: number, rows: number, size: number, spec: ModelSpec): Tensor {
   const plane = size * size;

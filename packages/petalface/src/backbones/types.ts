@@ -12,7 +12,10 @@ export interface Embeddings {
   readonly count: number;
   /** Length of one embedding. */
   readonly width: number;
-  /** `count x width`, row-major, as the network gives them (not normalised). A row may hold NaN or Infinity: see {@link rowsNotFinite}. */
+  /**
+   * `count x width`, row-major, as the network gives them (not normalised). A row may hold NaN or
+   * Infinity: see {@link rowsNotFinite}.
+   */
   readonly data: Float32Array;
   /** Alpha of each face in [0, 1], where the model is an adapted one. */
   readonly alpha?: Float32Array | undefined;
@@ -25,8 +28,8 @@ export interface Embedder {
   /** Length of one embedding. */
   readonly width: number;
   /**
-   * `pixels`: `count` faces as 8-bit RGB planes, `count x 3 x size x size`. Any count from 1 up to {@link batch}. `scores`: the quality of each, where
-   * {@link scores} asks for it.
+   * `pixels`: `count` faces as 8-bit RGB planes, `count x 3 x size x size`. Any count from 1 up to
+   * {@link batch}. `scores`: the quality of each, where {@link scores} asks for it.
    */
   embed(pixels: Uint8Array, count: number, scores?: Float32Array): Promise<Embeddings>;
   /** How the model takes the quality of faces, where it does not compute it. */

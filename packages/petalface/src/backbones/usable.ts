@@ -9,7 +9,10 @@ const quantisedOps = /^(QuantizeLinear|DequantizeLinear|DynamicQuantizeLinear|Co
 /** How many nodes of a graph compute with integers of 8 bits; 0 for a float model. */
 export const quantisedNodes = (graph: Graph): number => graph.nodes.filter(({ op }) => quantisedOps.test(op)).length;
 
-/** Whether ranges are found over all faces of a batch, as `--precision int8-dynamic` does: such a model sees one face at a time. */
+/**
+ * Whether ranges are found over all faces of a batch, as `--precision int8-dynamic` does: such a
+ * model sees one face at a time.
+ */
 export const hasBatchRanges = (graph: Graph): boolean => graph.nodes.some(({ op }) => op === "DynamicQuantizeLinear");
 
 const evaluationMode = "export the network in evaluation mode (model.eval() in PyTorch)";
@@ -29,8 +32,8 @@ function trainingFault(graph: Graph, { op, domain, attributes, inputs }: Node): 
 }
 
 /**
- * Refuses a graph of which some node is in training mode: batch normalisation by the statistics of the batch, or dropout. (Operators that
- * draw random numbers are refused when the file is read.)
+ * Refuses a graph of which some node is in training mode: batch normalisation by the statistics of
+ * the batch, or dropout. (Operators that draw random numbers are refused when the file is read.)
  *
  * @param path names the model in the error
  * @throws PetalfaceError naming the first such node
@@ -50,10 +53,12 @@ const inputRange = ({ mean, scale }: ModelSpec): readonly [number, number] => {
 };
 
 /**
- * Proves on images of noise that `opened` does to many images what `fixed` does to each. Throws OnnxGradError if not.
+ * Proves on images of noise that `opened` does to many images what `fixed` does to each. Throws
+ * OnnxGradError if not.
  *
  * @param path names the model in errors
- * @param fixed the model as its file has it; where its batch is open, images go through it one at a time
+ * @param fixed the model as its file has it; where its batch is open, images go through it one at a
+ * time
  */
 export async function proveBatches(path: string, fixed: Graph, opened: Graph, spec: ModelSpec): Promise<void> {
   const sessions = new Map<Graph, Session>();
@@ -74,11 +79,13 @@ export async function proveBatches(path: string, fixed: Graph, opened: Graph, sp
 }
 
 /**
- * Refuses a model of open batch whose embedding of a face depends on the other faces in its batch. Mostly the graph alone shows that it does not. Where
- * its rows cannot be followed (a batch normalisation that the exporter took apart, say), three images are embedded alone and together.
+ * Refuses a model of open batch whose embedding of a face depends on the other faces in its batch.
+ * Mostly the graph alone shows that it does not. Where its rows cannot be followed (a batch
+ * normalisation that the exporter took apart, say), three images are embedded alone and together.
  *
  * @param path names the model in the error
- * @throws PetalfaceError where they differ, or where the embedding does not depend on the image at all
+ * @throws PetalfaceError where they differ, or where the embedding does not depend on the image at
+ * all
  */
 export async function refuseMixing(path: string, graph: Graph, output: string, spec: ModelSpec): Promise<void> {
   const rows = traceRows(graph).get(output);

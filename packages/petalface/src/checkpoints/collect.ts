@@ -11,7 +11,10 @@ import {
 } from "./pickle/values.ts";
 import type { CheckpointTensor, Plain, Quantizer, Storage, TensorGroup } from "./types.ts";
 
-/** What may be walked: a plain value counts one, a tensor or container ten. A training checkpoint with its optimiser takes some 200,000. */
+/**
+ * What may be walked: a plain value counts one, a tensor or container ten. A training checkpoint
+ * with its optimiser takes some 200,000.
+ */
 const MOST_VALUES = 2_000_000;
 const COST = 10;
 const DEEPEST = 64;
@@ -27,8 +30,9 @@ export interface Collected {
 }
 
 /**
- * Walks a saved object: every dictionary or list that holds tensors directly becomes a group, named by the keys that lead to it.
- * Throws PetalfaceError where it holds itself, is nested deeper than 64 levels or has more values than a checkpoint can have.
+ * Walks a saved object: every dictionary or list that holds tensors directly becomes a group, named
+ * by the keys that lead to it. Throws PetalfaceError where it holds itself, is nested deeper than
+ * 64 levels or has more values than a checkpoint can have.
  */
 export function collect(value: PickleValue, path: string, locate: (storage: PickleStorage) => Storage): Collected {
   const groups = new Map<string, Map<string, CheckpointTensor>>();
@@ -74,7 +78,10 @@ export function collect(value: PickleValue, path: string, locate: (storage: Pick
     return result;
   };
 
-  /** Adds a quantised layer's weight and bias, which PyTorch packs into one entry, under the names of the layer's float form. */
+  /**
+   * Adds a quantised layer's weight and bias, which PyTorch packs into one entry, under the names
+   * of the layer's float form.
+   */
   const addPacked = (item: PickleValue, group: string, name: string): boolean => {
     const [, layer] = /^(.*?)_packed_params\._packed_params$/.exec(name) ?? [];
     if (layer === undefined || !isTuple(item)) return false;
@@ -136,7 +143,10 @@ function mapQuantizer<T, Other>({ scales, zeroPoints, axis }: Quantizer<T>, map:
 const count = (tensors: ReadonlyMap<string, CheckpointTensor>): number =>
   [...tensors.values()].reduce((sum, { elements }) => sum + elements, 0);
 
-/** Next to quantised weights PyTorch keeps the scale and zero point of a layer's output. A network in float has neither. */
+/**
+ * Next to quantised weights PyTorch keeps the scale and zero point of a layer's output. A network
+ * in float has neither.
+ */
 function dropRanges(tensors: Map<string, CheckpointTensor>): void {
   if (![...tensors.values()].some(({ quantizer }) => quantizer !== undefined)) return;
   for (const [name, { elements }] of [...tensors]) {

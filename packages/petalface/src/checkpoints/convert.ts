@@ -10,7 +10,8 @@ const halves = new Uint32Array(
 );
 
 /**
- * Elements as float32, little-endian, whatever they were. float64 is rounded; integers beyond 2^24 and float64 may lose digits; true is 1.
+ * Elements as float32, little-endian, whatever they were. float64 is rounded; integers beyond 2^24
+ * and float64 may lose digits; true is 1.
  *
  * @param bytes whole elements; may be changed
  * @param target room for as many float32 numbers, from a multiple of 4 of its buffer on

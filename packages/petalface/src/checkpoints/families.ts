@@ -1,13 +1,19 @@
 import type { TensorGroup } from "./types.ts";
 
-/** A kind of network that the names of tensors speak for. A hint for people: nothing is decided by it. */
+/**
+ * A kind of network that the names of tensors speak for. A hint for people: nothing is decided by
+ * it.
+ */
 export interface FamilyHint {
   readonly family: string;
   /** A name that speaks for it. */
   readonly because: string;
 }
 
-/** Every pattern must be found. Names are those of arcface_torch, of CVLface and AdaFace, and of foamliu's MobileFaceNet. */
+/**
+ * Every pattern must be found. Names are those of arcface_torch, of CVLface and AdaFace, and of
+ * foamliu's MobileFaceNet.
+ */
 const families: readonly (readonly [string, readonly RegExp[]])[] = [
   ["swin", [/(?:^|\.)relative_position_bias_table$/, /(?:^|\.)patch_embed\.proj\.weight$/]],
   [

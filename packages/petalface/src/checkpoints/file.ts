@@ -10,7 +10,10 @@ export interface OpenFile {
   readonly handle: FileHandle;
 }
 
-/** Opens a regular file, gives it to `use`, and closes it. Throws PetalfaceError where it cannot be opened. */
+/**
+ * Opens a regular file, gives it to `use`, and closes it. Throws PetalfaceError where it cannot be
+ * opened.
+ */
 export async function withFile<T>(path: string, use: (file: OpenFile) => Promise<T>): Promise<T> {
   await using handle = await openToRead(path);
   return await use(await describeFile(handle, path));

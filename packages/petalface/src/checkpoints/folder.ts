@@ -13,10 +13,16 @@ const MOST_SHARDS = 1000;
 /** Ending of the file that says which shard holds which tensor. */
 export const indexEnding = ".safetensors.index.json";
 
-/** Names under which a Hugging Face repository keeps its weights, in the order in which they are taken. */
+/**
+ * Names under which a Hugging Face repository keeps its weights, in the order in which they are
+ * taken.
+ */
 const weightNames = ["model.safetensors", `model${indexEnding}`, "pytorch_model.bin", "model.pt"];
 
-/** The file with the weights in a folder, as Hugging Face lays it out; undefined where there is none. */
+/**
+ * The file with the weights in a folder, as Hugging Face lays it out; undefined where there is
+ * none.
+ */
 export async function weightsIn(folder: string): Promise<string | undefined> {
   for (const name of weightNames) {
     const path = join(folder, name);

@@ -4,11 +4,20 @@ import type { Checkpoint, CheckpointTensor, TensorGroup } from "./types.ts";
 
 /** How names of a checkpoint become names of a network. */
 export interface NameRules {
-  /** Path of the dictionary to take, as `petalface inspect` lists it. Default: the one that fits best. */
+  /**
+   * Path of the dictionary to take, as `petalface inspect` lists it. Default: the one that fits
+   * best.
+   */
   readonly take?: string;
-  /** What all wanted names begin with, such as `module.`. Default: the wrappers' prefix that fits best. */
+  /**
+   * What all wanted names begin with, such as `module.`. Default: the wrappers' prefix that fits
+   * best.
+   */
   readonly prefix?: string;
-  /** The network's name for a name of the checkpoint, after the prefix; for families that are named otherwise. Default: the same. */
+  /**
+   * The network's name for a name of the checkpoint, after the prefix; for families that are named
+   * otherwise. Default: the same.
+   */
   readonly rename?: (name: string) => string;
   /** Names (after renaming) that may be there and are not used. Default: {@link bufferNames}. */
   readonly ignore?: readonly RegExp[];
@@ -16,7 +25,10 @@ export interface NameRules {
   readonly optional?: readonly RegExp[];
 }
 
-/** Buffers that PyTorch saves and that are computed from the network's shape: counts of batches, window indices, masks. */
+/**
+ * Buffers that PyTorch saves and that are computed from the network's shape: counts of batches,
+ * window indices, masks.
+ */
 export const bufferNames: readonly RegExp[] = [
   /(?:^|\.)num_batches_tracked$/,
   /(?:^|\.)relative_position_index$/,
@@ -30,7 +42,10 @@ const headNames = /^(?:module\.)?(?:fc|head|classifier|margin|metric_fc|loss)\.[
 const MOST_WRAPPERS = 4;
 const MOST_PREFIXES = 64;
 
-/** Names of dictionaries with the network's weights, the usual first. Others come after them in file order. */
+/**
+ * Names of dictionaries with the network's weights, the usual first. Others come after them in file
+ * order.
+ */
 const usualGroups = [
   "",
   "state_dict_backbone",
@@ -51,7 +66,10 @@ export interface WrongShape {
   readonly found: readonly number[];
 }
 
-/** What a checkpoint has for a network. Nothing is guessed: what is not in `tensors` is in one of the lists. */
+/**
+ * What a checkpoint has for a network. Nothing is guessed: what is not in `tensors` is in one of
+ * the lists.
+ */
 export interface NameMap {
   /** Path of the dictionary that was taken. */
   readonly group: string;
@@ -71,11 +89,13 @@ export interface NameMap {
 }
 
 /**
- * Finds a network's tensors in a checkpoint. Deterministic: the dictionary and the prefix with the most expected names are taken; among equals
- * the usual name, then the order of the file, and the shortest prefix. `notes` name the choice.
+ * Finds a network's tensors in a checkpoint. Deterministic: the dictionary and the prefix with the
+ * most expected names are taken; among equals the usual name, then the order of the file, and the
+ * shortest prefix. `notes` name the choice.
  *
  * @param expected the network's names with their shapes
- * @throws PetalfaceError where `take` names no dictionary of the file, or the file holds no tensors; never for names that do not fit
+ * @throws PetalfaceError where `take` names no dictionary of the file, or the file holds no
+ * tensors; never for names that do not fit
  */
 export function mapNames(
   checkpoint: Checkpoint,
@@ -138,7 +158,8 @@ export function mapNames(
 }
 
 /**
- * Throws PetalfaceError where a network cannot be filled completely, listing what is missing, of another shape, or left over.
+ * Throws PetalfaceError where a network cannot be filled completely, listing what is missing, of
+ * another shape, or left over.
  *
  * @param network what the message calls the network
  */
@@ -172,8 +193,9 @@ function candidates(checkpoint: Checkpoint, take: string | undefined): readonly 
 }
 
 /**
- * Runs of wrappers' prefixes that at least one name begins with, and whatever stands before the longest expected name (`features.module.`
- * in MagFace's files, `module.features.` in FaceX-Zoo's); the empty one first, then short before long.
+ * Runs of wrappers' prefixes that at least one name begins with, and whatever stands before the
+ * longest expected name (`features.module.` in MagFace's files, `module.features.` in FaceX-Zoo's);
+ * the empty one first, then short before long.
  */
 function prefixesOf({ tensors }: TensorGroup, expected: ReadonlyMap<string, readonly number[]>): string[] {
   const found = new Set([""]);

@@ -13,12 +13,15 @@ import type { Checkpoint, CheckpointTensor, Plain } from "./types.ts";
 type Files = Map<string, { readonly size: number; readonly changed: number }>;
 
 /**
- * Lists what a checkpoint holds: named tensors with type, shape, strides and the place of their bytes, and plain values. The
- * numbers themselves are not read, and nothing that the file says is ever run.
+ * Lists what a checkpoint holds: named tensors with type, shape, strides and the place of their
+ * bytes, and plain values. The numbers themselves are not read, and nothing that the file says is
+ * ever run.
  *
- * @param path a file that `torch.save` wrote (zip or older), a safetensors file, an index of sharded safetensors files, or a folder as
- * Hugging Face lays it out (`config.json`, `model.safetensors`)
- * @throws PetalfaceError where it is missing, damaged, truncated, made to do harm, or something else; in bounded time and memory
+ * @param path a file that `torch.save` wrote (zip or older), a safetensors file, an index of
+ * sharded safetensors files, or a folder as Hugging Face lays it out (`config.json`,
+ * `model.safetensors`)
+ * @throws PetalfaceError where it is missing, damaged, truncated, made to do harm, or something
+ * else; in bounded time and memory
  */
 export async function openCheckpoint(path: string): Promise<Checkpoint> {
   const entry = await stat(path).catch(() => undefined);
@@ -84,7 +87,9 @@ function record(words: ReadonlyMap<string, string>): { readonly [key: string]: P
   return result;
 }
 
-/** What a file is by its first bytes; throws with what it seems to be where it is not a checkpoint. */
+/**
+ * What a file is by its first bytes; throws with what it seems to be where it is not a checkpoint.
+ */
 async function sniff(file: OpenFile): Promise<"zip" | "pickle" | "safetensors"> {
   const { path, size } = file;
   if (size === 0) throw new PetalfaceError(`${path}: the file is empty; copy or download it again`);

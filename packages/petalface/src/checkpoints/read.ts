@@ -13,7 +13,10 @@ import { type Checkpoint, type CheckpointTensor, type Quantizer, type Storage, w
 const WINDOW = 2 ** 22;
 /** Elements of a strided tensor that are put in order at once. */
 const BLOCK = 2 ** 23;
-/** Bytes of a strided tensor's storage that are read at once: wide, because all between its elements is read too. */
+/**
+ * Bytes of a strided tensor's storage that are read at once: wide, because all between its elements
+ * is read too.
+ */
 const STRIDED_WINDOW = 2 ** 24;
 /** Deflated storages up to this size are unpacked whole; larger ones must be read in order. */
 const UNPACKED = 2 ** 27;
@@ -27,7 +30,10 @@ type BufferUse = "window" | "block" | "converted";
 export interface Reading {
   /** Storages whose CRC-32 was seen to be right. */
   readonly verified: Set<string>;
-  /** Memory that is used again: fresh buffers of megabytes would wait for the garbage collector by the hundred. */
+  /**
+   * Memory that is used again: fresh buffers of megabytes would wait for the garbage collector by
+   * the hundred.
+   */
   readonly buffers: Map<BufferUse, Uint8Array<ArrayBuffer>>;
 }
 
@@ -44,13 +50,15 @@ function bufferOf({ buffers }: Reading, use: BufferUse, length: number): Uint8Ar
 }
 
 /**
- * A tensor's numbers in row-major order as float32, little-endian, in pieces of some megabytes; float64 and large integers are rounded,
- * quantised ones are what they stand for.
- * Strided views are put in order on the way. Where the file has a CRC-32 of the storage, it is checked. A piece may be overwritten
- * when the next one is asked for.
+ * A tensor's numbers in row-major order as float32, little-endian, in pieces of some megabytes;
+ * float64 and large integers are rounded, quantised ones are what they stand for. Strided views are
+ * put in order on the way. Where the file has a CRC-32 of the storage, it is checked. A piece may
+ * be overwritten when the next one is asked for.
  *
- * @param reading give the same one for all tensors of a checkpoint that are read one after the other
- * @throws PetalfaceError where the file changed since it was listed, is damaged, or where a view repeats its numbers without measure
+ * @param reading give the same one for all tensors of a checkpoint that are read one after the
+ * other
+ * @throws PetalfaceError where the file changed since it was listed, is damaged, or where a view
+ * repeats its numbers without measure
  */
 export async function* streamTensor(
   checkpoint: Checkpoint,
@@ -139,7 +147,10 @@ function swapped(bytes: Uint8Array<ArrayBuffer>): Float32Array<ArrayBuffer> {
 
 const idOf = (storage: Storage): string => `${storage.offset} ${storage.file}`;
 
-/** Bytes `start` to `start + length` of a storage in pieces that hold whole elements. The whole storage is checked the first time. */
+/**
+ * Bytes `start` to `start + length` of a storage in pieces that hold whole elements. The whole
+ * storage is checked the first time.
+ */
 async function* readInOrder(
   file: OpenFile,
   storage: Storage,
@@ -179,7 +190,10 @@ function acknowledge(storage: Storage, sum: number, reading: Reading): void {
   reading.verified.add(idOf(storage));
 }
 
-/** Unpacks a deflated storage piece by piece to its end, so that its length and CRC-32 are known to be right. */
+/**
+ * Unpacks a deflated storage piece by piece to its end, so that its length and CRC-32 are known to
+ * be right.
+ */
 async function* inflateInOrder(
   file: OpenFile,
   storage: Storage,
@@ -188,7 +202,8 @@ async function* inflateInOrder(
   length: number,
 ): AsyncGenerator<Uint8Array<ArrayBuffer>> {
   const name = `${storage.file}: the record at byte ${storage.offset}`;
-  // Pieces end where elements end: WINDOW is a multiple of every width, and so are start and length.
+  // Pieces end where elements end: WINDOW is a multiple of every width, and so are start and
+  // length.
   let piece = new Uint8Array(Math.min(WINDOW, length));
   let filled = 0;
   let position = 0;
@@ -218,7 +233,8 @@ async function* inflateInOrder(
 
 async function* unpack(file: OpenFile, offset: number, length: number, name: string): AsyncGenerator<Buffer> {
   const inflater = createInflateRaw({ chunkSize: 2 ** 18 });
-  // A failure of the source reaches the loop below through the inflater, which the pipeline destroys with it.
+  // A failure of the source reaches the loop below through the inflater, which the pipeline
+  // destroys with it.
   pipeline(Readable.from(pieces(file, offset, length)), inflater, () => {});
   try {
     for await (const bytes of inflater) yield bytes as Buffer;

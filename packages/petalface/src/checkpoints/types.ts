@@ -45,7 +45,10 @@ export interface Storage {
   readonly littleEndian: boolean;
 }
 
-/** What whole numbers stand for: (number - zero point) * scale. Both are of the tensor, or of each place along an axis. */
+/**
+ * What whole numbers stand for: (number - zero point) * scale. Both are of the tensor, or of each
+ * place along an axis.
+ */
 export interface Quantizer<T> {
   readonly scales: number | T;
   readonly zeroPoints: number | T;
@@ -53,7 +56,10 @@ export interface Quantizer<T> {
   readonly axis?: number | undefined;
 }
 
-/** One named tensor: a strided view of a storage, not read yet. Checked: no element lies outside its storage. */
+/**
+ * One named tensor: a strided view of a storage, not read yet. Checked: no element lies outside its
+ * storage.
+ */
 export interface CheckpointTensor {
   /** Its name inside its group. */
   readonly name: string;
@@ -92,6 +98,9 @@ export interface Checkpoint {
   readonly metadata: { readonly [key: string]: Plain };
   /** `config.json` of a Hugging Face folder. */
   readonly config?: { readonly [key: string]: Plain };
-  /** Bytes and time of change of each file that was listed; reading refuses a file that is no longer the same. */
+  /**
+   * Bytes and time of change of each file that was listed; reading refuses a file that is no longer
+   * the same.
+   */
   readonly files: ReadonlyMap<string, { readonly size: number; readonly changed: number }>;
 }

@@ -5,8 +5,9 @@ import { newReading, streamTensor } from "./read.ts";
 import type { Checkpoint, CheckpointTensor } from "./types.ts";
 
 /**
- * Streams of tensors as float32 in a few megabytes of memory for all of them together, to be read one after the other, each piece before the
- * next is asked for. A tensor that holds an infinity or NaN is refused.
+ * Streams of tensors as float32 in a few megabytes of memory for all of them together, to be read
+ * one after the other, each piece before the next is asked for. A tensor that holds an infinity or
+ * NaN is refused.
  *
  * @returns by the names that they were given
  */

@@ -5,7 +5,10 @@ import { quote } from "./pickle/machine.ts";
 import { newReading, streamTensor } from "./read.ts";
 import type { Checkpoint, CheckpointTensor } from "./types.ts";
 
-/** Where a converted tensor lies: float32, little-endian, row-major. ONNX can name it as external data. */
+/**
+ * Where a converted tensor lies: float32, little-endian, row-major. ONNX can name it as external
+ * data.
+ */
 export interface ConvertedTensor {
   readonly shape: readonly number[];
   /** First byte in the file. */
@@ -32,18 +35,22 @@ export interface ConversionOptions {
   readonly progress?: (written: number, total: number) => void;
 }
 
-/** All tensors together may be this many times as large as the storages that they view (float16 doubles, bool quadruples). */
+/**
+ * All tensors together may be this many times as large as the storages that they view (float16
+ * doubles, bool quadruples).
+ */
 const MOST_GROWTH = 8;
 const FREE_GROWTH = 2 ** 26;
 /** The data begin at a multiple of this, as onnxruntime likes its tensors. */
 const ALIGNMENT = 64;
 
 /**
- * Writes tensors of a checkpoint as one safetensors file of float32, whole or not at all. They pass through memory a few megabytes at a
- * time, so the size of the checkpoint does not matter.
+ * Writes tensors of a checkpoint as one safetensors file of float32, whole or not at all. They pass
+ * through memory a few megabytes at a time, so the size of the checkpoint does not matter.
  *
  * @param tensors new name and tensor, in the order of the file
- * @throws PetalfaceError where the checkpoint is damaged, a tensor is not finite, or the views would grow without measure
+ * @throws PetalfaceError where the checkpoint is damaged, a tensor is not finite, or the views
+ * would grow without measure
  */
 export async function writeFloat32(
   path: string,
@@ -60,7 +67,8 @@ export async function writeFloat32(
   for (const [name, { shape, elements, storage }] of list) {
     if (name === "__metadata__" || Object.hasOwn(header, name))
       throw new RangeError(`two tensors are named ${quote(name)}`);
-    // Plain assignment would set the prototype for a tensor that is named __proto__; the header has none.
+    // Plain assignment would set the prototype for a tensor that is named __proto__; the header has
+    // none.
     header[name] = { dtype: "F32", shape, data_offsets: [size, size + elements * 4] };
     size += elements * 4;
     storages.set(`${storage.offset} ${storage.file}`, storage.length);

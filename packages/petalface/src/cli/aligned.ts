@@ -7,7 +7,10 @@ import { alignDefaults } from "./commands/align/align.ts";
 /** Whether photos are aligned faces: as the user says, or found out. */
 export const alignedChoices = ["auto", "yes", "no"] as const;
 
-/** Whether the photos of a set are aligned faces, and the reason. Throws PetalfaceError where it cannot be found out. */
+/**
+ * Whether the photos of a set are aligned faces, and the reason. Throws PetalfaceError where it
+ * cannot be found out.
+ */
 export async function judgeSet(data: FaceData): Promise<Judgement> {
   const pathOf = (at: number): string => {
     const { source } = data.at(at);

@@ -10,7 +10,10 @@ export function withExamples(command: Command, ...examples: readonly string[]): 
 export const examplesText = (examples: readonly string[]): string =>
   `\nExamples:\n${examples.map(printCommand).join("\n")}`;
 
-/** A command of petalface to copy, indented; where it is long it continues in the next line, before an option, in the shell's syntax. */
+/**
+ * A command of petalface to copy, indented; where it is long it continues in the next line, before
+ * an option, in the shell's syntax.
+ */
 export function printCommand(command: string): string {
   const lines = ["  petalface"];
   for (const part of command.split(/ (?=--)/)) {

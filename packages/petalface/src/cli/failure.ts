@@ -13,15 +13,18 @@ function oneLine(text: string): string {
   return text.replace(/\s*\n\s*/g, " ").trim();
 }
 
-/** An error of the operating system (a missing file, a full disk): its message is good enough for the user. */
+/**
+ * An error of the operating system (a missing file, a full disk): its message is good enough for
+ * the user.
+ */
 function isSystemError(error: Error): boolean {
   const { code, syscall } = error as NodeJS.ErrnoException;
   return typeof code === "string" && typeof syscall === "string";
 }
 
 /**
- * What to tell the user about anything that a command threw.
- * `command` is the name of the command that ran, for the hint after wrong usage; undefined before one was found.
+ * What to tell the user about anything that a command threw. `command` is the name of the command
+ * that ran, for the hint after wrong usage; undefined before one was found.
  */
 export function describeFailure(error: unknown, signal: AbortSignal, command: string | undefined): Outcome {
   if (error instanceof CommanderError) {

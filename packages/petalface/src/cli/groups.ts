@@ -8,7 +8,8 @@ import { printPath } from "../images/index.ts";
 const mostGroups = 12;
 
 /**
- * The column `group` of a manifest (CSV or JSONL), person by person; undefined where the data is not a manifest or has no such column.
+ * The column `group` of a manifest (CSV or JSONL), person by person; undefined where the data is
+ * not a manifest or has no such column.
  *
  * @param people names of the protocol's people
  * @throws PetalfaceError if one person is put into two groups, or there are more than 12

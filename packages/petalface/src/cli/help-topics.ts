@@ -15,8 +15,9 @@ export interface HelpTopics {
 const everything = "all";
 
 /**
- * Lets `COMMAND --help` show the main options alone, `--help TOPIC` those of a topic, and `--help all` every one by topic.
- * To be called once all options are added. A topic that does not exist is wrong usage.
+ * Lets `COMMAND --help` show the main options alone, `--help TOPIC` those of a topic, and
+ * `--help all` every one by topic. To be called once all options are added. A topic that does not
+ * exist is wrong usage.
  */
 export function withHelpTopics(command: Command, { topics, topicOf, isMain }: HelpTopics): Command {
   const names = [everything, ...Object.keys(topics)];

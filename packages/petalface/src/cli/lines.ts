@@ -1,7 +1,9 @@
 /** Columns that every printed line fits into, unless one word (a path, say) is longer. */
 export const columns = 80;
 
-/** Breaks lines that are too long at spaces; what follows is indented a little more than the line. */
+/**
+ * Breaks lines that are too long at spaces; what follows is indented a little more than the line.
+ */
 export function fitLines(text: string, width: number = columns): string {
   return text
     .split("\n")

@@ -4,7 +4,10 @@ import module from "node:module";
 import { dirname, join } from "node:path";
 import { cacheFolder } from "../cache.ts";
 
-/** Why this Node cannot run this file's neighbours; undefined if it can. Sources say `await using`, which the package's files do not. */
+/**
+ * Why this Node cannot run this file's neighbours; undefined if it can. Sources say `await using`,
+ * which the package's files do not.
+ */
 function unfit(version: string, fromSources: boolean): string | undefined {
   const oldest = fromSources ? 24 : 20;
   if (Number.parseInt(version, 10) >= oldest) return undefined;
@@ -13,7 +16,10 @@ function unfit(version: string, fromSources: boolean): string | undefined {
   return `${where} needs Node ${oldest} or newer, and this is ${version}: install a newer Node${instead}`;
 }
 
-/** Makes a folder and those above it. One by one: where the system says ENOENT for good (/proc), Node's own way never ends. */
+/**
+ * Makes a folder and those above it. One by one: where the system says ENOENT for good (/proc),
+ * Node's own way never ends.
+ */
 function isMade(folder: string): boolean {
   const attempt = (): string | undefined => {
     try {
@@ -30,7 +36,8 @@ function isMade(folder: string): boolean {
 
 const problem = unfit(process.versions.node, import.meta.url.endsWith(".ts"));
 if (problem === undefined) {
-  // Compiled code is kept and found again, here and in workers: the next command starts in a third of the time.
+  // Compiled code is kept and found again, here and in workers: the next command starts in a third
+  // of the time.
   const folder = join(cacheFolder(), "code");
   if (process.env.NODE_COMPILE_CACHE === undefined && isMade(folder)) {
     process.env.NODE_COMPILE_CACHE = folder;

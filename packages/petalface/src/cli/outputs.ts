@@ -7,24 +7,32 @@ import { printPath } from "../images/index.ts";
 import { hashFile } from "../models/index.ts";
 import type { CliContext } from "./context.ts";
 
-/** Hashes of the files that petalface wrote into a folder, as `sha256sum` prints them; `sha256sum -c` checks them. */
+/**
+ * Hashes of the files that petalface wrote into a folder, as `sha256sum` prints them;
+ * `sha256sum -c` checks them.
+ */
 export const recordName = ".petalface.sha256";
 /** A longer record is written again without the lines that newer ones replace. */
 const longestRecord = 2 ** 16;
 
 /** What a command does with its outputs. */
 export interface OutputOptions {
-  /** Paths and specs that the command reads: never replaced, whatever is asked for. Those that are not files do not matter. */
+  /**
+   * Paths and specs that the command reads: never replaced, whatever is asked for. Those that are
+   * not files do not matter.
+   */
   readonly inputs?: Iterable<string | undefined>;
 }
 
 /**
- * Takes the files that a command is going to write, before it starts. A file that is there already is replaced only if petalface wrote it
- * and it was not changed since, or with `--force`. The folder's record ({@link recordName}) says which files those are. Dispose of the
- * result when the command ends: what it wrote by then goes into the record, also after a failure.
+ * Takes the files that a command is going to write, before it starts. A file that is there already
+ * is replaced only if petalface wrote it and it was not changed since, or with `--force`. The
+ * folder's record ({@link recordName}) says which files those are. Dispose of the result when the
+ * command ends: what it wrote by then goes into the record, also after a failure.
  *
  * @param paths the files; undefined ones are left out
- * @throws PetalfaceError where a file is somebody else's, is read by this command too, or cannot be written
+ * @throws PetalfaceError where a file is somebody else's, is read by this command too, or cannot be
+ * written
  */
 export async function claimOutputs(
   paths: readonly (string | undefined)[],
@@ -121,13 +129,19 @@ async function readRecord(folder: string): Promise<Map<string, string[]>> {
 const unescaped: Readonly<Record<string, string>> = { n: "\n", r: "\r" };
 const escapes: Readonly<Record<string, string>> = { "\\": "\\\\", "\n": "\\n", "\r": "\\r" };
 
-/** A line as GNU sha256sum writes it: a name with a backslash or line break is escaped, and the line begins with a backslash. */
+/**
+ * A line as GNU sha256sum writes it: a name with a backslash or line break is escaped, and the line
+ * begins with a backslash.
+ */
 function lineOf(name: string, hash: string): string {
   const escaped = name.replaceAll(/[\\\n\r]/g, (sign) => escapes[sign] ?? sign);
   return `${escaped === name ? "" : "\\"}${hash}  ${escaped}\n`;
 }
 
-/** Adds a file as it is now. Lines are appended whole, so that two commands may write into one folder. */
+/**
+ * Adds a file as it is now. Lines are appended whole, so that two commands may write into one
+ * folder.
+ */
 async function addToRecord(path: string): Promise<void> {
   const place = join(dirname(path), recordName);
   await appendFile(place, lineOf(basename(path), await hashFile(path)));

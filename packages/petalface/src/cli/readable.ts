@@ -5,10 +5,12 @@ import type { Loader } from "../images/index.ts";
 const atOnce = 32;
 
 /**
- * Reads some faces of a set, once, and gives those that can be read, in their order: for commands that show or measure a few.
+ * Reads some faces of a set, once, and gives those that can be read, in their order: for commands
+ * that show or measure a few.
  *
  * @param faces numbers of faces
- * @param tally counts them, and ends the command where too many cannot be read; they are not counted unless it is given
+ * @param tally counts them, and ends the command where too many cannot be read; they are not
+ * counted unless it is given
  */
 export async function readableFaces(
   data: FaceData,

@@ -4,7 +4,10 @@ import { breakCell, columns as lineWidth, longestPart } from "./lines.ts";
 /** Spaces between two columns. */
 const gap = 2;
 
-/** Text of a plain table: columns padded, no lines, a heading row where one is given. Wide cells are broken, so that lines fit. */
+/**
+ * Text of a plain table: columns padded, no lines, a heading row where one is given. Wide cells are
+ * broken, so that lines fit.
+ */
 export function plainTable(rows: readonly (readonly string[])[], right: readonly number[] = []): string {
   const columns = Math.max(0, ...rows.map((row) => row.length));
   const none = {
@@ -40,7 +43,10 @@ export function plainTable(rows: readonly (readonly string[])[], right: readonly
     .join("\n");
 }
 
-/** Widths of the columns: as wide as their cells, the widest ones narrower where the line would be too long, but never than a word. */
+/**
+ * Widths of the columns: as wide as their cells, the widest ones narrower where the line would be
+ * too long, but never than a word.
+ */
 function fitColumns(rows: readonly (readonly string[])[], count: number): number[] {
   const cells = (column: number): string[] => rows.map((row) => row[column] ?? "");
   const longest = (texts: readonly string[]): number => Math.max(0, ...texts.map((text) => text.length));

@@ -18,8 +18,8 @@ export interface StoredThresholds extends Thresholds {
 }
 
 /**
- * The thresholds that belong to a model: of a file, or of the adapter's run. Those of a run that belong to other weights are
- * left out with a note.
+ * The thresholds that belong to a model: of a file, or of the adapter's run. Those of a run that
+ * belong to other weights are left out with a note.
  *
  * @throws PetalfaceError where a named file is none, or belongs to another model or adapter
  */

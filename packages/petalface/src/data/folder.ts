@@ -25,13 +25,15 @@ interface Listing {
 const turn = 4096;
 
 /**
- * Lists a folder of one folder per person, or a flat folder of photos without names. Hidden entries are passed over, files
- * that are not images, whatever they are called, are counted in `skipped`, images that cannot be read in `unreadable`; a person without photos is left out.
+ * Lists a folder of one folder per person, or a flat folder of photos without names. Hidden entries
+ * are passed over, files that are not images, whatever they are called, are counted in `skipped`,
+ * images that cannot be read in `unreadable`; a person without photos is left out.
  *
- * @returns the index, and the stamps of all folders that it came from
- * Folders within a person's folder (`ID/frontal/01.jpg`) are that person's too; `nested` of the index names one.
+ * @returns the index, and the stamps of all folders that it came from Folders within a person's
+ * folder (`ID/frontal/01.jpg`) are that person's too; `nested` of the index names one.
  *
- * @throws PetalfaceError where the folder is empty, mixes both layouts, or seems to hold sets of people
+ * @throws PetalfaceError where the folder is empty, mixes both layouts, or seems to hold sets of
+ * people
  */
 export async function scanFolder(
   root: string,
@@ -108,7 +110,8 @@ async function indexPeople(root: string, top: Listing, scan: Scan): Promise<File
     }
     if (!any) people.pop();
   }
-  // ID/frontal and ID/profile name their parts alike; train/ID and test/ID do not, and are not two people.
+  // ID/frontal and ID/profile name their parts alike; train/ID and test/ID do not, and are not two
+  // people.
   if (parts.size > people.length)
     throw new PetalfaceError(
       `${printPath(root)} seems to hold sets of people, not people: ${people.length} folders with ${parts.size} folders of other names in them, such as ${printPath(nested ?? "")}; give one of the sets, or a manifest with a column person`,
@@ -116,16 +119,24 @@ async function indexPeople(root: string, top: Listing, scan: Scan): Promise<File
   return scan.builder.finish({ people, inFolders: true, skipped, nested });
 }
 
-/** What lies in one folder of a person: names of photos, relative to the person's folder, and how many other files. */
+/**
+ * What lies in one folder of a person: names of photos, relative to the person's folder, and how
+ * many other files.
+ */
 interface Part {
-  /** The folder itself, relative to the person's, with a `/` behind it; empty for the person's own. */
+  /**
+   * The folder itself, relative to the person's, with a `/` behind it; empty for the person's own.
+   */
   readonly within: string;
   readonly names: readonly string[];
   readonly folders: readonly string[];
   readonly others: number;
 }
 
-/** The folders of a person, each before those in it. Links that lead back to a folder around them are not followed. */
+/**
+ * The folders of a person, each before those in it. Links that lead back to a folder around them
+ * are not followed.
+ */
 async function* photosWithin(
   root: string,
   within: string,

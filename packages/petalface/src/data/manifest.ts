@@ -24,9 +24,10 @@ export const manifestExtensions: ReadonlySet<string> = new Set([".csv", ".jsonl"
 const turn = 4096;
 
 /**
- * Lists a manifest: a CSV file with a header, one JSON object a line, or MXNet's `.lst` of photos with labels. `path` is relative to the manifest's folder;
- * `person` (a name) and `quality` (a number) may be left out, `person` everywhere or nowhere. Other columns are ignored.
- * Files that are not there are counted in `unreadable`.
+ * Lists a manifest: a CSV file with a header, one JSON object a line, or MXNet's `.lst` of photos
+ * with labels. `path` is relative to the manifest's folder; `person` (a name) and `quality` (a
+ * number) may be left out, `person` everywhere or nowhere. Other columns are ignored. Files that
+ * are not there are counted in `unreadable`.
  *
  * @throws PetalfaceError naming the line that is wrong, or where none of the files is there
  */
@@ -128,7 +129,8 @@ function linesOf(spec: string, wrong: Wrong): AsyncGenerator<Line> {
 }
 
 /**
- * Lines of a `.lst`, fields between tabs: MXNet's `number label ... path` (tools/im2rec.py) or insightface's `aligned path label`.
+ * Lines of a `.lst`, fields between tabs: MXNet's `number label ... path` (tools/im2rec.py) or
+ * insightface's `aligned path label`.
  */
 async function* listLines(spec: string, wrong: Wrong): AsyncGenerator<Line> {
   let number = 0;

@@ -13,12 +13,12 @@ import type { FaceData } from "./types.ts";
 import { openVerification } from "./verification.ts";
 
 /**
- * Opens a set of faces without reading any image. The list of a large set is kept in the user's cache folder (see
- * {@link cachedIndex}), unless the environment variable PETALFACE_INDEX is `off`.
+ * Opens a set of faces without reading any image. The list of a large set is kept in the user's
+ * cache folder (see {@link cachedIndex}), unless the environment variable PETALFACE_INDEX is `off`.
  *
- * @param spec a folder of one folder per person; a flat folder of photos of unknown people; a manifest `.csv` or `.jsonl`; a
- *   list of photos `.lst`; MXNet's RecordIO `.rec`, or a folder with `train.rec`; a verification list `.bin`; or
- *   `synthetic[:people=N,images=M,seed=S]`
+ * @param spec a folder of one folder per person; a flat folder of photos of unknown people; a
+ *   manifest `.csv` or `.jsonl`; a list of photos `.lst`; MXNet's RecordIO `.rec`, or a folder with
+ *   `train.rec`; a verification list `.bin`; or `synthetic[:people=N,images=M,seed=S]`
  * @throws PetalfaceError where there is nothing, or something that is none of these
  */
 export async function openData(spec: string, options: ScanOptions = {}): Promise<FaceData> {

@@ -6,8 +6,8 @@ const defaults = { people: 1000, images: 4, seed: 0 };
 const most = { people: 10_000_000, images: 1_000_000, seed: Number.MAX_SAFE_INTEGER };
 
 /**
- * A set of synthetic people, `synthetic[:people=N,images=M,seed=S]`; 1,000 people with 4 photos each, seed 0, unless said
- * otherwise. Another seed gives other people.
+ * A set of synthetic people, `synthetic[:people=N,images=M,seed=S]`; 1,000 people with 4 photos
+ * each, seed 0, unless said otherwise. Another seed gives other people.
  *
  * @throws PetalfaceError (wrong usage) for a word or number that is not understood
  */

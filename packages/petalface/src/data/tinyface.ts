@@ -16,7 +16,8 @@ function textsOf(value: MatValue | undefined): readonly (string | undefined)[] {
 }
 
 /**
- * Reads one of QMUL-SurvFace's lists of pairs (`positive_pairs_names.mat`): a cell array of two columns of file names.
+ * Reads one of QMUL-SurvFace's lists of pairs (`positive_pairs_names.mat`): a cell array of two
+ * columns of file names.
  *
  * @throws PetalfaceError where the file is something else
  */
@@ -30,7 +31,8 @@ export async function readMatPairs(path: string): Promise<(readonly [string, str
 }
 
 /**
- * Reads one of TinyFace's lists (`probe_img_ID_pairs.mat`, `gallery_match_img_ID_pairs.mat`): a cell array `*_set` of file names and a matrix `*_ids`.
+ * Reads one of TinyFace's lists (`probe_img_ID_pairs.mat`, `gallery_match_img_ID_pairs.mat`): a
+ * cell array `*_set` of file names and a matrix `*_ids`.
  *
  * @throws PetalfaceError where the file is something else
  */

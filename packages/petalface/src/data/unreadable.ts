@@ -1,9 +1,14 @@
 import { PetalfaceError } from "../errors.ts";
 
-/** Images of a set that are left out: how many of how many, and what was wrong with the first few. */
+/**
+ * Images of a set that are left out: how many of how many, and what was wrong with the first few.
+ */
 export interface Unreadable {
   readonly count: number;
-  /** How many of them can be read, but a model makes no finite embedding or score of them; none unless given. */
+  /**
+   * How many of them can be read, but a model makes no finite embedding or score of them; none
+   * unless given.
+   */
   readonly notFinite?: number | undefined;
   /** Images that somebody tried to read, these among them. */
   readonly tried: number;
@@ -29,13 +34,16 @@ export interface Tally {
 const named = 5;
 /** Share of the tried images that may be left out unless a set says otherwise. */
 const usualShare = 0.05;
-/** The share is judged as if this many had been tried, since the first few images of a set say little about it. */
+/**
+ * The share is judged as if this many had been tried, since the first few images of a set say
+ * little about it.
+ */
 const beginning = 1000;
 
 /**
- * Whether too many images of a set cannot be read: more than 5 % of those tried, where a set's beginning counts as 1,000
- * images (or as the whole set if that is smaller), so that a handful of bad files met early does not end the work. One
- * bad file alone never does, however small the set.
+ * Whether too many images of a set cannot be read: more than 5 % of those tried, where a set's
+ * beginning counts as 1,000 images (or as the whole set if that is smaller), so that a handful of
+ * bad files met early does not end the work. One bad file alone never does, however small the set.
  *
  * @param total images of the set
  * @param share the share that may be left out
@@ -97,7 +105,10 @@ function tooManyError(spec: string, left: Unreadable, share = usualShare): Petal
   );
 }
 
-/** One line for people: how many images are left out, and the first few of them; undefined where there are none. */
+/**
+ * One line for people: how many images are left out, and the first few of them; undefined where
+ * there are none.
+ */
 export function printUnreadable(left: Unreadable): string | undefined {
   const { count, tried, first } = left;
   if (count === 0) return undefined;

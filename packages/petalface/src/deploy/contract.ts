@@ -39,15 +39,18 @@ export interface Contract {
   /** How it feeds pixels. */
   readonly feeding: Preprocessing;
   /**
-   * Whether it takes the network for one that wants pixels as they are when the name of one of the first eight nodes
-   * begins with `Sub` (or `_minus`) and that of another with `Mul` (or `_mul`), and feeds it as `feeding` says otherwise.
+   * Whether it takes the network for one that wants pixels as they are when the name of one of the
+   * first eight nodes begins with `Sub` (or `_minus`) and that of another with `Mul` (or `_mul`),
+   * and feeds it as `feeding` says otherwise.
    */
   readonly readsNodeNames?: boolean;
   /** The newest operator set that it reads; any unless given. */
   readonly opset?: number;
   /** Whether it takes only operators of standard ONNX. */
   readonly standardOnly?: boolean;
-  /** Whether the network must be merged at one alpha, because its converter has no use for the gate. */
+  /**
+   * Whether the network must be merged at one alpha, because its converter has no use for the gate.
+   */
   readonly merged?: boolean;
   /** The file or files below the folder given, and in what folder they belong. */
   readonly layout: Layout;
@@ -60,8 +63,8 @@ export interface Contract {
 }
 
 /**
- * How a product states a threshold: the cosine, the distance `1 - cosine`, the distance of unit vectors, or Frigate's
- * score, a sigmoid of the cosine.
+ * How a product states a threshold: the cosine, the distance `1 - cosine`, the distance of unit
+ * vectors, or Frigate's score, a sigmoid of the cosine.
  */
 export type ThresholdUnit = "cosine" | "cosine distance" | "euclidean distance" | "frigate score";
 
@@ -76,5 +79,8 @@ export interface Layout {
   readonly belongs: string;
 }
 
-/** `photos`: it embeds stored photos at every start. `embeddings`: it stores embeddings. `yours`: a program of the user does. */
+/**
+ * `photos`: it embeds stored photos at every start. `embeddings`: it stores embeddings. `yours`: a
+ * program of the user does.
+ */
 export type Enrolled = "photos" | "embeddings" | "yours";

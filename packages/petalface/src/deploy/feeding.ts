@@ -10,9 +10,9 @@ export function sameFeeding(a: Preprocessing, b: Preprocessing): boolean {
 }
 
 /**
- * The graph with an input that is fed in another way: planes are reversed, and numbers scaled and shifted in
- * front of it, as far as needed. The zeros around the image of a first convolution stay those of the network's own
- * input, so nothing can be taken into its weights.
+ * The graph with an input that is fed in another way: planes are reversed, and numbers scaled and
+ * shifted in front of it, as far as needed. The zeros around the image of a first convolution stay
+ * those of the network's own input, so nothing can be taken into its weights.
  *
  * @param input name of the image input, `[N, 3, size, size]` float32; it keeps its name
  * @param wants how the graph wants to be fed

@@ -68,10 +68,11 @@ export function formFor(contract: Contract, { graph, size, spec }: Deployed, jud
 }
 
 /**
- * The file that a program can read: outputs, batch, feeding, operator set and names as it wants them. Its metadata
- * says how it is fed, so that petalface feeds it rightly too.
+ * The file that a program can read: outputs, batch, feeding, operator set and names as it wants
+ * them. Its metadata says how it is fed, so that petalface feeds it rightly too.
  *
- * @throws PetalfaceError naming the operator that an older operator set has nothing for, or where a batch is impossible
+ * @throws PetalfaceError naming the operator that an older operator set has nothing for, or where a
+ * batch is impossible
  */
 export function fitGraph({ graph, input, spec }: Deployed, form: Form): Graph {
   const fed = form.feeding ?? spec;

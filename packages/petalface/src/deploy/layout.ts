@@ -10,7 +10,8 @@ export interface Places {
 }
 
 /**
- * Where a target's files go: below a folder as its product has them, or the model alone where `out` names an `.onnx`.
+ * Where a target's files go: below a folder as its product has them, or the model alone where `out`
+ * names an `.onnx`.
  *
  * @param isDetector whether a detector is given that goes along
  */

@@ -23,7 +23,10 @@ const converter = {
   enrolled: "yours",
 } as const satisfies Partial<Contract>;
 
-/** What is known of each target. Every entry was read from the code or the manual that its sources name. */
+/**
+ * What is known of each target. Every entry was read from the code or the manual that its sources
+ * name.
+ */
 export const contracts: Readonly<Record<TargetName, Contract>> = {
   insightface: {
     name: "insightface",

@@ -45,12 +45,18 @@ export interface Thresholds {
   readonly ranges: readonly AlphaRange[];
 }
 
-/** Comparisons of two people that a rate must let through: with fewer, the threshold hangs on single pairs. */
+/**
+ * Comparisons of two people that a rate must let through: with fewer, the threshold hangs on single
+ * pairs.
+ */
 export const fewestAccepted = 10;
 /** People below whose number an interval over people is too narrow. */
 const fewestPeople = 20;
 
-/** Ranges of the lower alpha: of a face that is clearly of low resolution, of one in between, and of two sharp faces. */
+/**
+ * Ranges of the lower alpha: of a face that is clearly of low resolution, of one in between, and of
+ * two sharp faces.
+ */
 const alphaRanges = [
   { name: "alpha below 0.5", has: (alpha: number) => alpha < 0.5 },
   { name: "alpha from 0.5 to 1", has: (alpha: number) => alpha >= 0.5 && alpha < 1 },
@@ -62,7 +68,8 @@ const alphaRanges = [
  *
  * @param people how many people there are
  * @param hasAlpha whether to look at ranges of alpha too
- * @throws PetalfaceError where there are too few comparisons of two people for a rate, or too few people
+ * @throws PetalfaceError where there are too few comparisons of two people for a rate, or too few
+ * people
  */
 export function measureThresholds(
   comparisons: Comparisons,
@@ -138,7 +145,10 @@ function thresholdsOf(
   });
 }
 
-/** The least cosine above which no more than a share of the weight of impostors lies, and the genuine share above it. */
+/**
+ * The least cosine above which no more than a share of the weight of impostors lies, and the
+ * genuine share above it.
+ */
 function atRate({ scores, same }: Comparisons, weights: Float64Array, far: number): [number, number] {
   let [impostor, genuine] = [0, 0];
   weights.forEach((weight, i) => {

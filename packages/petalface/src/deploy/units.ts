@@ -1,7 +1,10 @@
 import type { ThresholdUnit } from "./contract.ts";
 import type { Thresholds } from "./thresholds.ts";
 
-/** Frigate's score of a cosine: a sigmoid around 0.3, of slope 12 / 0.6 (frigate/data_processing/common/face/model.py). */
+/**
+ * Frigate's score of a cosine: a sigmoid around 0.3, of slope 12 / 0.6
+ * (frigate/data_processing/common/face/model.py).
+ */
 const frigateScore = (cosine: number): number => 1 / (1 + Math.exp(-(12 / 0.6) * (cosine - 0.3)));
 
 /** A cosine in the unit in which a product states thresholds. */

@@ -2,8 +2,8 @@ import { PetalfaceError } from "../errors.ts";
 import { type EmbeddingStore, openEmbeddingStore, type StoreOptions } from "./store.ts";
 
 /**
- * Opens a store that may fail: keeping embeddings only saves time. Where the folder cannot be used there is none, and where it can no longer
- * be written (a full disk) nothing more is kept.
+ * Opens a store that may fail: keeping embeddings only saves time. Where the folder cannot be used
+ * there is none, and where it can no longer be written (a full disk) nothing more is kept.
  *
  * @param onFailure called with the reason, at most once
  */

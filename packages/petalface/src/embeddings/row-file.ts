@@ -16,8 +16,8 @@ export interface EmbeddingFile {
 const longestHead = 65536;
 
 /**
- * Opens embeddings, without reading them: a `.npy` file of float32 `[rows, width]` (NumPy format 1 to 3, C order, little-endian), or the
- * tensor `embeddings` of a safetensors file.
+ * Opens embeddings, without reading them: a `.npy` file of float32 `[rows, width]` (NumPy format 1
+ * to 3, C order, little-endian), or the tensor `embeddings` of a safetensors file.
  *
  * @throws PetalfaceError if the file is neither, or shorter than it says
  */

@@ -29,8 +29,9 @@ export async function listSegments(folder: string): Promise<Segment[]> {
 }
 
 /**
- * Removes segments, the longest unused first, until all models' together take at most `limit` bytes. A process that reads one of them
- * keeps it open where the system allows that, and computes again what it cannot read otherwise.
+ * Removes segments, the longest unused first, until all models' together take at most `limit`
+ * bytes. A process that reads one of them keeps it open where the system allows that, and computes
+ * again what it cannot read otherwise.
  *
  * @param spare the folder of a model whose segments stay
  */

@@ -12,7 +12,10 @@ const segmentBytes = 256 * 2 ** 20;
 /** Of a row's entry in the keys: its key, and the CRC-32 of its bytes. */
 const entryBytes = 20;
 
-/** Embeddings kept on disk by what they were computed from. One process writes to its own segments; any number may read. */
+/**
+ * Embeddings kept on disk by what they were computed from. One process writes to its own segments;
+ * any number may read.
+ */
 export interface EmbeddingStore {
   /** How many numbers a row has. */
   readonly numbers: number;
@@ -20,7 +23,10 @@ export interface EmbeddingStore {
   get(keys: readonly Uint32Array[]): Promise<(Float32Array | undefined)[]>;
   /** Keeps rows, `keys.length x numbers`. They survive the end of the process however it comes. */
   put(keys: readonly Uint32Array[], rows: Float32Array): Promise<void>;
-  /** Closes the files, then removes what was unused for longest until all models' embeddings are within the limit. */
+  /**
+   * Closes the files, then removes what was unused for longest until all models' embeddings are
+   * within the limit.
+   */
   close(): Promise<void>;
 }
 
@@ -28,11 +34,16 @@ export interface EmbeddingStore {
 export interface StoreOptions {
   /** The folder of all models' embeddings. */
   readonly root: string;
-  /** Everything that decides how a face becomes an embedding: model, adapter, preprocessing, engine. */
+  /**
+   * Everything that decides how a face becomes an embedding: model, adapter, preprocessing, engine.
+   */
   readonly identity: string;
   /** Numbers of a row: the width, and one more where alpha is kept behind it. */
   readonly numbers: number;
-  /** Bytes that all models together may take between runs; a run may exceed it, so that it can be continued. */
+  /**
+   * Bytes that all models together may take between runs; a run may exceed it, so that it can be
+   * continued.
+   */
   readonly limit: number;
 }
 
@@ -45,8 +56,9 @@ interface OpenSegment {
 }
 
 /**
- * Opens the kept embeddings of one model. Rows lie in segments of 256 MiB that are only appended to; keys lie in a second file and are written
- * after their rows, so that a process killed at any moment leaves whole rows and perhaps one to ignore.
+ * Opens the kept embeddings of one model. Rows lie in segments of 256 MiB that are only appended
+ * to; keys lie in a second file and are written after their rows, so that a process killed at any
+ * moment leaves whole rows and perhaps one to ignore.
  *
  * @throws PetalfaceError if the folder cannot be written
  */

@@ -8,8 +8,9 @@ export const faceRules = ["central", "largest"] as const;
 export type FaceRule = (typeof faceRules)[number];
 
 /**
- * The face that a photo is of. `largest`: the largest box. `central`: the largest of box area minus twice the squared distance
- * of its middle from the photo's, the rule of insightface. Of equal ones the surer.
+ * The face that a photo is of. `largest`: the largest box. `central`: the largest of box area minus
+ * twice the squared distance of its middle from the photo's, the rule of insightface. Of equal ones
+ * the surer.
  *
  * @param faces at least one, best first
  */

@@ -33,11 +33,15 @@ export interface Detector {
   close(): Promise<void>;
 }
 
-/** Most particular first: an SCRFD without points and an UltraFace differ only in the number of outputs. */
+/**
+ * Most particular first: an SCRFD without points and an UltraFace differ only in the number of
+ * outputs.
+ */
 const kinds = [recogniseYunet, recogniseRetinaface, recogniseUltraface, recogniseScrfd];
 
 /**
- * Opens a face detector: the file's inputs and outputs say of which kind it is (SCRFD, YuNet, RetinaFace, UltraFace).
+ * Opens a face detector: the file's inputs and outputs say of which kind it is (SCRFD, YuNet,
+ * RetinaFace, UltraFace).
  *
  * @param nameOrPath an ONNX file, or a name that `petalface models` lists as a detector
  * @param threads threads inside one operator

@@ -8,7 +8,9 @@ export interface Found {
   /** In pixels of the photo, best first; at least one. */
   readonly faces: readonly Detection[];
   readonly attempt: Attempt["name"];
-  /** The detector was not sure: no try reached its threshold, and these are the best of all tries. */
+  /**
+   * The detector was not sure: no try reached its threshold, and these are the best of all tries.
+   */
   readonly weak: boolean;
 }
 
@@ -22,12 +24,15 @@ interface FindOptions {
   readonly only?: Attempt["name"] | undefined;
 }
 
-/** A photo in which no try found a face gets the best of all boxes, if its score reaches this share of the threshold. */
+/**
+ * A photo in which no try found a face gets the best of all boxes, if its score reaches this share
+ * of the threshold.
+ */
 const weakShare = 0.6;
 
 /**
- * Looks for faces with one try after another (see {@link attemptsFor}) until one finds any; with `all` it makes the tries at all sizes and joins
- * what they find.
+ * Looks for faces with one try after another (see {@link attemptsFor}) until one finds any; with
+ * `all` it makes the tries at all sizes and joins what they find.
  *
  * @returns undefined where there seems to be none
  */

@@ -1,13 +1,21 @@
-/** A place in an image: x to the right, y down, in pixels; the centre of the first pixel is (0, 0). */
+/**
+ * A place in an image: x to the right, y down, in pixels; the centre of the first pixel is (0, 0).
+ */
 export type Point = readonly [x: number, y: number];
 
-/** Five points of a face: left eye, right eye, nose, left and right corner of the mouth, each the image's left and right. */
+/**
+ * Five points of a face: left eye, right eye, nose, left and right corner of the mouth, each the
+ * image's left and right.
+ */
 export type FivePoints = readonly [Point, Point, Point, Point, Point];
 
 /** Left, top, right and bottom edge in pixels. */
 export type Box = readonly [left: number, top: number, right: number, bottom: number];
 
-/** The map `(x, y) -> (a x - b y + tx, b x + a y + ty)`: a rotation, one scale for both axes, and a shift. */
+/**
+ * The map `(x, y) -> (a x - b y + tx, b x + a y + ty)`: a rotation, one scale for both axes, and a
+ * shift.
+ */
 export interface Similarity {
   readonly a: number;
   readonly b: number;
@@ -38,8 +46,9 @@ export function mapPoints(points: FivePoints, map: (point: Point, index: number)
 }
 
 /**
- * The similarity that brings `from` closest to `to` by the sum of squared distances (Umeyama 1991, which in the plane has this closed
- * form): with both sets centred, `a + ib` is the mean of `conj(from) to` over the mean of `|from|^2`, points read as complex numbers.
+ * The similarity that brings `from` closest to `to` by the sum of squared distances (Umeyama 1991,
+ * which in the plane has this closed form): with both sets centred, `a + ib` is the mean of
+ * `conj(from) to` over the mean of `|from|^2`, points read as complex numbers.
  *
  * @returns undefined where all points of `from` coincide, or a number is not finite
  */

@@ -1,6 +1,7 @@
 /**
- * Runs tasks several at a time and gives their results in order. At most `depth` are under way, so that a slow one does not let the others pile up.
- * An error of a task comes where its result would have come; what is under way then is waited for.
+ * Runs tasks several at a time and gives their results in order. At most `depth` are under way, so
+ * that a slow one does not let the others pile up. An error of a task comes where its result would
+ * have come; what is under way then is waited for.
  */
 export async function* inOrder<T>(tasks: AsyncIterable<() => Promise<T>>, depth: number): AsyncGenerator<T> {
   const running: Promise<T>[] = [];

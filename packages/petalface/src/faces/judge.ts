@@ -23,9 +23,11 @@ const side = 112;
 const most = 0.25;
 
 /**
- * Tells aligned faces from photos by 32 of them, spread evenly. One that is not square: photos. All square and at most 160 px: faces. Else
- * faces are looked for, in the squares reduced to 112 px: they are aligned if in at least half of those with a face its five points
- * lie on the template, within a quarter of the distance between the eyes on average. A photo that cannot be read says nothing.
+ * Tells aligned faces from photos by 32 of them, spread evenly. One that is not square: photos. All
+ * square and at most 160 px: faces. Else faces are looked for, in the squares reduced to 112 px:
+ * they are aligned if in at least half of those with a face its five points lie on the template,
+ * within a quarter of the distance between the eyes on average. A photo that cannot be read says
+ * nothing.
  *
  * @param paths of all photos, by number
  * @param open opens what finds faces; called only where it is needed

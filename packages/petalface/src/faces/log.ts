@@ -34,7 +34,8 @@ interface Group {
 /** What earlier runs found, and what this one finds. */
 export interface Log {
   /**
-   * What an earlier run made of a source, where that still holds: file and crops are unchanged. Ask in the order of the sources.
+   * What an earlier run made of a source, where that still holds: file and crops are unchanged. Ask
+   * in the order of the sources.
    *
    * @returns the lines, and whether they lie in the unfinished manifest already
    */
@@ -47,8 +48,9 @@ export interface Log {
 }
 
 /**
- * Opens the log of an output folder. Lines are appended as photos are finished, so a killed run loses a few photos: the next one goes through its
- * sources again and keeps what it finds in the log, then what it finds in the manifest of a finished run.
+ * Opens the log of an output folder. Lines are appended as photos are finished, so a killed run
+ * loses a few photos: the next one goes through its sources again and keeps what it finds in the
+ * log, then what it finds in the manifest of a finished run.
  */
 export async function openLog(folder: string, format: CropFormat): Promise<Log> {
   const path = join(folder, files.unfinished);
@@ -58,7 +60,10 @@ export async function openLog(folder: string, format: CropFormat): Promise<Log> 
   let kept = 0;
   let handle: number | undefined;
 
-  /** From here on lines are appended. What the unfinished manifest has behind the lines that still hold is kept aside. */
+  /**
+   * From here on lines are appended. What the unfinished manifest has behind the lines that still
+   * hold is kept aside.
+   */
   async function leavePrefix(): Promise<void> {
     const rest = (await written.peek()) !== undefined;
     await written.close();
@@ -137,7 +142,10 @@ function statOf(path: string): Stats | undefined {
   }
 }
 
-/** Whether a source's file and crops are still those that its lines speak of. A crop older than its photo was made from another one. */
+/**
+ * Whether a source's file and crops are still those that its lines speak of. A crop older than its
+ * photo was made from another one.
+ */
 function holds({ lines, last }: Group, source: Source, folder: string, format: CropFormat): boolean {
   const photo = statOf(source.path);
   const [first] = lines;
@@ -162,7 +170,10 @@ function holds({ lines, last }: Group, source: Source, folder: string, format: C
 /** Stem of the crops of a video's frame, numbered from 1. */
 export const frameStem = (stem: string, frame = 1): string => `${stem}~${String(frame).padStart(6, "0")}`;
 
-/** Reads groups ahead by one. A file that is missing has none; one that is damaged ends before its first wrong line. */
+/**
+ * Reads groups ahead by one. A file that is missing has none; one that is damaged ends before its
+ * first wrong line.
+ */
 function openGroups(path: string) {
   const source = groupsOf(path);
   let ahead: Group | undefined;

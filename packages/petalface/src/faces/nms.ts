@@ -9,11 +9,15 @@ export interface Detection {
   readonly points?: FivePoints | undefined;
 }
 
-/** More boxes than this above the threshold are not faces; the best are kept, so that time stays bounded. */
+/**
+ * More boxes than this above the threshold are not faces; the best are kept, so that time stays
+ * bounded.
+ */
 const mostBoxes = 5000;
 
 /**
- * Greedy non-maximum suppression: of boxes that share more than `overlap` of their union, the best stays.
+ * Greedy non-maximum suppression: of boxes that share more than `overlap` of their union, the best
+ * stays.
  *
  * @returns the kept ones, best first
  */
@@ -29,18 +33,24 @@ function keepBest(found: readonly Detection[], most: number, alike: (one: Box, o
 }
 
 /**
- * {@link suppress} for faces of several views of one photo. A tile may show half a face: its box shares little of the union with the whole face's, but lies
- * in it. So of two boxes the surer stays where more than half of the smaller one is shared. Boxes of very different size are different faces: a
- * far one next to the head of a near one lies in the near one's box.
+ * {@link suppress} for faces of several views of one photo. A tile may show half a face: its box
+ * shares little of the union with the whole face's, but lies in it. So of two boxes the surer stays
+ * where more than half of the smaller one is shared. Boxes of very different size are different
+ * faces: a far one next to the head of a near one lies in the near one's box.
  */
 export function joinViews(found: readonly Detection[]): Detection[] {
   return keepBest(found, 0, (one, other) => (isSameFace(one, other) ? 1 : 0));
 }
 
-/** Sides of two boxes of one face differ at most so many times, also where one shows a part of it. */
+/**
+ * Sides of two boxes of one face differ at most so many times, also where one shows a part of it.
+ */
 const mostTimes = 4;
 
-/** Whether two boxes are of one face, or one shows a part of the other's: more than half of the smaller is shared, and sizes are alike. */
+/**
+ * Whether two boxes are of one face, or one shows a part of the other's: more than half of the
+ * smaller is shared, and sizes are alike.
+ */
 export function isSameFace(one: Box, other: Box): boolean {
   const [small, large] = [area(one), area(other)].sort((a, b) => a - b) as [number, number];
   return mostTimes ** 2 * small >= large && shared(one, other) > 0.5 * Math.max(small, 1e-9);

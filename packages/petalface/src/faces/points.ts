@@ -9,8 +9,9 @@ import { type Turn, turnBack } from "./turns.ts";
 export interface Located {
   readonly points: FivePoints;
   /**
-   * How far the landmark network moves the points that it found itself, in distances between the eyes: an upright face's stay where they are, those
-   * of a face on its side or head do not, since the network expects upright ones. Undefined where there is no network.
+   * How far the landmark network moves the points that it found itself, in distances between the
+   * eyes: an upright face's stay where they are, those of a face on its side or head do not, since
+   * the network expects upright ones. Undefined where there is no network.
    */
   readonly unrest: number | undefined;
 }
@@ -19,8 +20,9 @@ export interface Located {
 export interface Locator {
   locate(photo: Pixels, face: Detection): Promise<Located | undefined>;
   /**
-   * The quarter turn of the photo after which a face would be upright, by the landmark network's answer when it starts from points rotated
-   * likewise: undefined where it settles clearly better in none of them, or there is no network.
+   * The quarter turn of the photo after which a face would be upright, by the landmark network's
+   * answer when it starts from points rotated likewise: undefined where it settles clearly better
+   * in none of them, or there is no network.
    */
   likelyTurn(photo: Pixels, face: Detection, unrest: number | undefined): Promise<Turn | undefined>;
 }
@@ -29,9 +31,10 @@ export interface Locator {
 type PointSource = DetectorKind | "landmarks";
 
 /**
- * How far each source's points lie from those that the template was made for, in distances between the eyes, along the eyes and at a right angle
- * to them: detectors were trained on different ideas of where an eye or the corner of a mouth is. Medians over every other photo
- * of a sample, checked on the others (bench -- align).
+ * How far each source's points lie from those that the template was made for, in distances between
+ * the eyes, along the eyes and at a right angle to them: detectors were trained on different ideas
+ * of where an eye or the corner of a mouth is. Medians over every other photo of a sample, checked
+ * on the others (bench -- align).
  */
 const systematicOffsets: Partial<Readonly<Record<PointSource, FivePoints>>> = {
   landmarks: [
@@ -57,13 +60,22 @@ const systematicOffsets: Partial<Readonly<Record<PointSource, FivePoints>>> = {
   ],
 };
 
-/** Share of a detector's own points in the mean with the landmarks; the noisier they are the less. 0: only the landmarks. */
+/**
+ * Share of a detector's own points in the mean with the landmarks; the noisier they are the less.
+ * 0: only the landmarks.
+ */
 const ownShare: Readonly<Record<DetectorKind, number>> = { scrfd: 0.4, yunet: 0, retinaface: 0.4, ultraface: 0 };
 
-/** Landmarks that lie further from a detector's own points than this, in distances between the eyes, missed the face. */
+/**
+ * Landmarks that lie further from a detector's own points than this, in distances between the eyes,
+ * missed the face.
+ */
 const mostApart = 0.35;
 
-/** Points of a detector this near to those of the network, in distances between the eyes, agree: the face is upright. */
+/**
+ * Points of a detector this near to those of the network, in distances between the eyes, agree: the
+ * face is upright.
+ */
 const agreed = 0.06;
 
 /** Width of a detected box over the root of its area, usually. */
@@ -72,7 +84,9 @@ const usualWidth = 0.87;
 /** Starts from which a face may be rotated: clearly better is half the unrest. */
 const clearlySettled = 0.5;
 
-/** Where the five points lie in a detected box, on average: from its middle, in shares of its width. */
+/**
+ * Where the five points lie in a detected box, on average: from its middle, in shares of its width.
+ */
 const inBox: FivePoints = [
   [-0.241, -0.137],
   [0.213, -0.148],
@@ -82,8 +96,9 @@ const inBox: FivePoints = [
 ];
 
 /**
- * The five points of a face: those of the detector, those of the landmark network, or the mean of both, each without its systematic offset. The network
- * starts from the detector's points, or from where they usually are in its box and then once more from what it found.
+ * The five points of a face: those of the detector, those of the landmark network, or the mean of
+ * both, each without its systematic offset. The network starts from the detector's points, or from
+ * where they usually are in its box and then once more from what it found.
  *
  * @param landmarks undefined: the detector's own points are all there is
  */
@@ -134,7 +149,10 @@ async function settle(landmarks: Landmarker, photo: Pixels, start: FivePoints): 
   return moved;
 }
 
-/** Where the points of a face lie that is upright after so many quarter turns of the photo. Its box is about as large, its sides change places. */
+/**
+ * Where the points of a face lie that is upright after so many quarter turns of the photo. Its box
+ * is about as large, its sides change places.
+ */
 function rotatedInBox([left, top, right, bottom]: Box, turn: Turn): FivePoints {
   const width = usualWidth * Math.sqrt((right - left) * (bottom - top));
   const back = turnBack(turn, 1, 1);

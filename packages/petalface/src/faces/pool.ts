@@ -7,7 +7,10 @@ import type { WorkerAnswer } from "./worker.ts";
 export interface Pool extends AsyncDisposable {
   /** Jobs that should be under way at once, so that no thread waits. */
   readonly depth: number;
-  /** Throws PetalfaceError where the run cannot continue: a full disk, a detector that does not open. */
+  /**
+   * Throws PetalfaceError where the run cannot continue: a full disk, a detector that does not
+   * open.
+   */
   run(jobs: readonly Job[]): Promise<readonly JobResult[]>;
 }
 
@@ -52,9 +55,10 @@ export async function openPool(options: WorkOptions, threads: number): Promise<P
 }
 
 /**
- * Closes a pool whose threads load onnxruntime. A thread that is stopped while it opens a session takes the whole process along
- * ("terminate called after throwing an instance of 'Napi::Error'"), so each has to answer an empty task first: one for every thread
- * reaches all that have nothing else to do, and is answered once the thread has started. Never throws for what a task throws.
+ * Closes a pool whose threads load onnxruntime. A thread that is stopped while it opens a session
+ * takes the whole process along ("terminate called after throwing an instance of 'Napi::Error'"),
+ * so each has to answer an empty task first: one for every thread reaches all that have nothing
+ * else to do, and is answered once the thread has started. Never throws for what a task throws.
  */
 export async function closeThreads<T, R>(piscina: Piscina<T, R>, threads: number, empty: T): Promise<void> {
   await Promise.allSettled(Array.from({ length: threads }, () => piscina.run(empty)));

@@ -1,4 +1,6 @@
-/** One level of a detector's grid: pixels between cells, and the sides of the square boxes in each. */
+/**
+ * One level of a detector's grid: pixels between cells, and the sides of the square boxes in each.
+ */
 export interface PriorLevel {
   readonly stride: number;
   readonly sides: readonly number[];
@@ -11,7 +13,10 @@ export interface Prior {
   readonly side: number;
 }
 
-/** Prior boxes in the order of the outputs: level by level, row by row, cell by cell, side by side (Liu et al., SSD, 2016). */
+/**
+ * Prior boxes in the order of the outputs: level by level, row by row, cell by cell, side by side
+ * (Liu et al., SSD, 2016).
+ */
 export function priorsOf(levels: readonly PriorLevel[], width: number, height: number): Prior[] {
   return levels.flatMap(({ stride, sides }) => {
     const [columns, rows] = [Math.ceil(width / stride), Math.ceil(height / stride)];
@@ -22,5 +27,8 @@ export function priorsOf(levels: readonly PriorLevel[], width: number, height: n
   });
 }
 
-/** How far a centre moves, and how a side grows, for one unit of output; both detectors that use priors were trained with these. */
+/**
+ * How far a centre moves, and how a side grows, for one unit of output; both detectors that use
+ * priors were trained with these.
+ */
 export const variances = { centre: 0.1, side: 0.2 } as const;

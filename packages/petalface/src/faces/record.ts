@@ -23,7 +23,10 @@ export interface FaceRecord {
   readonly points: FivePoints | null;
   /** The detector's, 0 to 1. */
   readonly score: number | null;
-  /** Degrees clockwise by which the photo was rotated to make this face upright; `box` and `points` are in the photo before rotation. */
+  /**
+   * Degrees clockwise by which the photo was rotated to make this face upright; `box` and `points`
+   * are in the photo before rotation.
+   */
   readonly rotation: 0 | 90 | 180 | 270;
   /** The try that found the face; see `attemptsFor`. */
   readonly attempt: Attempt["name"] | null;

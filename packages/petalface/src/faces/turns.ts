@@ -4,13 +4,16 @@ import type { Point } from "./geometry.ts";
 /** Quarter turns clockwise. */
 export type Turn = 0 | 1 | 2 | 3;
 
-/** A photo rotated clockwise; the photo itself where the rotation is 0. No pixel changes its value. */
+/**
+ * A photo rotated clockwise; the photo itself where the rotation is 0. No pixel changes its value.
+ */
 export function turnPixels(photo: Pixels, turn: Turn): Pixels {
   if (turn === 0) return photo;
   const { width, height, data } = photo;
   const [across, down] = turn === 2 ? [width, height] : [height, width];
   const rotated = new Uint8Array(data.length);
-  // Where the rotated photo's first pixel lies in the photo, and the steps to its neighbours on the right and below.
+  // Where the rotated photo's first pixel lies in the photo, and the steps to its neighbours on the
+  // right and below.
   const [first, right, below] = {
     1: [(height - 1) * width, -width, 1],
     2: [width * height - 1, -1, -width],

@@ -27,13 +27,14 @@ export function findFfmpeg(path: string = process.env.PATH ?? ""): string | unde
 const mostPixels = 36_000_000;
 
 /**
- * Frames of a video, `perSecond` of them a second, upright, read one at a time as they are asked for.
+ * Frames of a video, `perSecond` of them a second, upright, read one at a time as they are asked
+ * for.
  *
  * @throws PetalfaceError where ffmpeg cannot read it, or finds no frame in it
  */
 export async function* videoFrames(ffmpeg: string, path: string, perSecond: number): AsyncGenerator<Pixels> {
-  // Given as a file URL of its own protocol, so that a name like "concat:..." is a file and nothing else.
-  // A name that is no UTF-8 cannot be an argument: ffmpeg gets the open file.
+  // Given as a file URL of its own protocol, so that a name like "concat:..." is a file and nothing
+  // else. A name that is no UTF-8 cannot be an argument: ffmpeg gets the open file.
   const place = onDisk(path);
   const handle = typeof place === "string" ? undefined : openSync(place, "r");
   const from = handle === undefined ? `file:${path}` : "file:/dev/fd/3";
@@ -75,7 +76,10 @@ async function ending(child: ChildProcess): Promise<number | null> {
   });
 }
 
-/** Binary PPM images one after another: `P6 WIDTH HEIGHT 255` and the bytes. Throws PetalfaceError for anything else. */
+/**
+ * Binary PPM images one after another: `P6 WIDTH HEIGHT 255` and the bytes. Throws PetalfaceError
+ * for anything else.
+ */
 export async function* ppmFrames(stream: AsyncIterable<Buffer>): AsyncGenerator<Pixels> {
   let head = Buffer.alloc(0);
   let frame: { readonly pixels: Pixels; filled: number } | undefined;

@@ -2,8 +2,9 @@ import type { Pixels } from "../images/index.ts";
 import { inverse, type Similarity } from "./geometry.ts";
 
 /**
- * Cuts a square out of a photo: its pixel (x, y) is the photo where `place` takes there, bilinear, rounded to 8 bits. What lies outside the photo is
- * black, also for the interpolation along the photo's edge, as in insightface (OpenCV's warpAffine with a constant border).
+ * Cuts a square out of a photo: its pixel (x, y) is the photo where `place` takes there, bilinear,
+ * rounded to 8 bits. What lies outside the photo is black, also for the interpolation along the
+ * photo's edge, as in insightface (OpenCV's warpAffine with a constant border).
  *
  * @param place photo -> square, in pixels
  * @param size side of the square

@@ -28,7 +28,10 @@ export interface Job {
   readonly photo: string | Pixels;
   /** What messages call it. */
   readonly name: string;
-  /** Path of the crop relative to the output folder, without ending; further faces get `~2`, `~3` behind it. */
+  /**
+   * Path of the crop relative to the output folder, without ending; further faces get `~2`, `~3`
+   * behind it.
+   */
   readonly stem: string;
 }
 
@@ -43,7 +46,10 @@ export interface Work {
   close(): Promise<void>;
 }
 
-/** Opens the detector and the landmarks and makes a {@link Work}. Throws PetalfaceError where one of them cannot be opened. */
+/**
+ * Opens the detector and the landmarks and makes a {@link Work}. Throws PetalfaceError where one of
+ * them cannot be opened.
+ */
 export async function openWork(options: WorkOptions): Promise<Work> {
   const detector = await openDetector(options.detector);
   if (!detector.hasPoints && options.landmarks === undefined) {
@@ -88,7 +94,10 @@ async function readPhoto({ photo, name }: Job): Promise<Photo> {
 export const cropPath = (stem: string, face: number, format: CropFormat): FaceRecord["path"] =>
   `${stem}${face > 1 ? `~${face}` : ""}.${format}`;
 
-/** Complete or not at all, for readers and for a run that continues after a kill. Unfinished files are in `out`, where the next run removes them. */
+/**
+ * Complete or not at all, for readers and for a run that continues after a kill. Unfinished files
+ * are in `out`, where the next run removes them.
+ */
 async function writeCrop(
   out: string,
   path: string,

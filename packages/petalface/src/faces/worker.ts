@@ -3,7 +3,10 @@ import sharp from "sharp";
 import { PetalfaceError } from "../errors.ts";
 import { type Job, type JobResult, openWork, type WorkOptions } from "./work.ts";
 
-/** What a worker answers; an error that ends the run as text, since a class does not survive the way. */
+/**
+ * What a worker answers; an error that ends the run as text, since a class does not survive the
+ * way.
+ */
 export type WorkerAnswer =
   | { readonly results: readonly JobResult[] }
   | { readonly failed: string; readonly expected: boolean };

@@ -30,7 +30,8 @@ export interface DecisionRules {
 }
 
 /**
- * Who a face is, or that it is unknown: a match needs a cosine above the threshold of its quality, and a distance to the second person.
+ * Who a face is, or that it is unknown: a match needs a cosine above the threshold of its quality,
+ * and a distance to the second person.
  *
  * @param candidates nearest first
  */

@@ -79,7 +79,9 @@ export interface DescribedFaces {
   readonly faces: readonly (FaceDescription | undefined)[];
 }
 
-/** Describes faces in their order, a batch at a time; pictures are prepared while the engine works. */
+/**
+ * Describes faces in their order, a batch at a time; pictures are prepared while the engine works.
+ */
 export async function* describeFaces(
   requests: readonly ImageRequest[],
   options: DescribeOptions,

@@ -37,7 +37,9 @@ export function isNearCopy(picture: Uint8Array, others: Iterable<Uint8Array>): b
 
 /** Lines between the same person and another, seen on the faces themselves. */
 export interface GateLevels {
-  /** A face with a lower cosine to its person's other faces is no nearer to them than strangers are. */
+  /**
+   * A face with a lower cosine to its person's other faces is no nearer to them than strangers are.
+   */
   readonly own: number;
   /** A face with a higher cosine to somebody else looks like that person. */
   readonly other: number;
@@ -77,7 +79,10 @@ export interface PersonSum {
   faces: number;
 }
 
-/** Cosine of a unit embedding with a sum of those, less `share` times the embedding itself; NaN where nothing is left. */
+/**
+ * Cosine of a unit embedding with a sum of those, less `share` times the embedding itself; NaN
+ * where nothing is left.
+ */
 export function cosineWith(unit: Float32Array, sum: Float32Array, share = 0): number {
   let [product, squares] = [0, 0];
   for (let at = 0; at < unit.length; at++) {

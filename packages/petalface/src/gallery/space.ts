@@ -25,7 +25,10 @@ export interface EmbeddingSpace {
   readonly adapter: string | null;
 }
 
-/** How the faces of a gallery were embedded: the space, the adapter within it, and how alpha is judged. */
+/**
+ * How the faces of a gallery were embedded: the space, the adapter within it, and how alpha is
+ * judged.
+ */
 export interface EmbeddingRecord {
   readonly space: EmbeddingSpace;
   /** Hash of the adapter, of any kind; null for the frozen model. */
@@ -44,7 +47,8 @@ export interface ModelSource {
 }
 
 /**
- * Whether faces of alpha 1 have the frozen model's embedding, bit for bit, under this adapter: a gallery then stays in its space.
+ * Whether faces of alpha 1 have the frozen model's embedding, bit for bit, under this adapter: a
+ * gallery then stays in its space.
  */
 export function keepsSharp({ config }: Adapter): boolean {
   const { method, gate, ungated = [], batchNorm, calibration } = config;

@@ -59,10 +59,11 @@ const most = 2048;
 const halfway = 0.5;
 
 /**
- * Thresholds that hold a false-positive identification rate, estimated on the gallery itself: each of up to 2,048 enrolled faces is
- * searched among everybody but its own person, as a stranger would be, and the threshold lies above all but `rate` of the best
- * cosines. For poor probes (alpha below 0.5) the faces' low-resolution copies stand in. Of the weights that copies get over a
- * range of alpha, the one that needs the higher threshold counts.
+ * Thresholds that hold a false-positive identification rate, estimated on the gallery itself: each
+ * of up to 2,048 enrolled faces is searched among everybody but its own person, as a stranger would
+ * be, and the threshold lies above all but `rate` of the best cosines. For poor probes (alpha below
+ * 0.5) the faces' low-resolution copies stand in. Of the weights that copies get over a range of
+ * alpha, the one that needs the higher threshold counts.
  *
  * @returns undefined where fewer than two people are enrolled
  */

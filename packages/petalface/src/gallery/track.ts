@@ -17,8 +17,9 @@ export interface Track {
 const poorer = 0.5;
 
 /**
- * Joins frames of one face: the mean of their unit embeddings, weighted by quality. Frames far poorer than the best one do not count, nor
- * those that point away from the mean of all (cosine below 0: another face, or none).
+ * Joins frames of one face: the mean of their unit embeddings, weighted by quality. Frames far
+ * poorer than the best one do not count, nor those that point away from the mean of all (cosine
+ * below 0: another face, or none).
  *
  * @param frames at least one
  */

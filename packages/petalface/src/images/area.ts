@@ -1,8 +1,8 @@
 import type { Pixels } from "./types.ts";
 
 /**
- * How one axis shrinks: target `t` takes the sources `first[t] .. first[t] + counts[t] - 1`, each with its share of the box.
- * `weights` holds the shares of all targets one after another.
+ * How one axis shrinks: target `t` takes the sources `first[t] .. first[t] + counts[t] - 1`, each
+ * with its share of the box. `weights` holds the shares of all targets one after another.
  */
 export interface AreaAxis {
   readonly from: number;
@@ -15,7 +15,10 @@ export interface AreaAxis {
 /** A sliver of a source pixel thinner than this does not count; OpenCV's limit. */
 const sliver = 1e-3;
 
-/** Weights of a box filter from `from` to `to` samples, `to <= from`; each target's weights sum to 1. */
+/**
+ * Weights of a box filter from `from` to `to` samples, `to <= from`; each target's weights sum to
+ * 1.
+ */
 export function areaAxis(from: number, to: number): AreaAxis {
   const scale = from / to;
   const first = new Int32Array(to);
@@ -41,8 +44,9 @@ export function areaAxis(from: number, to: number): AreaAxis {
 }
 
 /**
- * Shrinks RGB pixels by averaging boxes (fractional where the ratio is), rounded to 8 bits half to even: the numbers of
- * OpenCV's INTER_AREA, including its float32 sums, so that degraded faces equal those of published work.
+ * Shrinks RGB pixels by averaging boxes (fractional where the ratio is), rounded to 8 bits half to
+ * even: the numbers of OpenCV's INTER_AREA, including its float32 sums, so that degraded faces
+ * equal those of published work.
  */
 export function shrinkArea(pixels: Pixels, across: AreaAxis, down: AreaAxis): Pixels {
   const wholeAcross = across.from % across.to === 0;

@@ -12,7 +12,10 @@ export interface BilinearAxis {
   readonly share: Float32Array;
 }
 
-/** Positions with half-pixel centres: target `t` lies at `(t + 0.5) * from / to - 0.5`, clamped to the image. */
+/**
+ * Positions with half-pixel centres: target `t` lies at `(t + 0.5) * from / to - 0.5`, clamped to
+ * the image.
+ */
 export function bilinearAxis(from: number, to: number): BilinearAxis {
   const left = new Int32Array(to);
   const right = new Int32Array(to);
@@ -31,8 +34,9 @@ export function bilinearAxis(from: number, to: number): BilinearAxis {
 const one = 2048;
 
 /**
- * Resizes RGB pixels with bilinear interpolation in the fixed-point arithmetic of OpenCV's INTER_LINEAR on 8 bits:
- * 11-bit weights, products cut to 16 bits, rounded at the end. Meant for enlarging; it does not average when shrinking.
+ * Resizes RGB pixels with bilinear interpolation in the fixed-point arithmetic of OpenCV's
+ * INTER_LINEAR on 8 bits: 11-bit weights, products cut to 16 bits, rounded at the end. Meant for
+ * enlarging; it does not average when shrinking.
  */
 export function interpolate(pixels: Pixels, across: BilinearAxis, down: BilinearAxis): Pixels {
   const { data, width } = pixels;
@@ -71,8 +75,8 @@ export function interpolate(pixels: Pixels, across: BilinearAxis, down: Bilinear
 }
 
 /**
- * Resizes RGB pixels to `width` x `height`, bilinear with half-pixel centres and clamped edges, equal to OpenCV's
- * INTER_LINEAR on 8 bits. For enlarging.
+ * Resizes RGB pixels to `width` x `height`, bilinear with half-pixel centres and clamped edges,
+ * equal to OpenCV's INTER_LINEAR on 8 bits. For enlarging.
  */
 export function resizeBilinear(pixels: Pixels, width: number, height: number): Pixels {
   return interpolate(pixels, bilinearAxis(pixels.width, width), bilinearAxis(pixels.height, height));

@@ -27,7 +27,9 @@ export function createDegrader(): Degrader {
   };
 }
 
-/** Resizing that keeps the weights of area shrinking and bilinear enlarging, which most faces need. */
+/**
+ * Resizing that keeps the weights of area shrinking and bilinear enlarging, which most faces need.
+ */
 function createResize() {
   const shrinking = new Map<string, AreaAxis>();
   const enlarging = new Map<string, BilinearAxis>();
@@ -50,16 +52,18 @@ function createResize() {
 }
 
 /**
- * Degrades a face. `lr`: shrunk to `pixels` x `pixels` by averaging and enlarged back, bilinear, both on 8 bits;
- * equal to OpenCV's INTER_AREA followed by INTER_LINEAR. A face that is already smaller stays as it is. `camera`: docs/degradation.md.
+ * Degrades a face. `lr`: shrunk to `pixels` x `pixels` by averaging and enlarged back, bilinear,
+ * both on 8 bits; equal to OpenCV's INTER_AREA followed by INTER_LINEAR. A face that is already
+ * smaller stays as it is. `camera`: docs/degradation.md.
  */
 export function degrade(pixels: Pixels, degradation: Degradation): Pixels {
   return createDegrader()(pixels, degradation);
 }
 
 /**
- * Reads the spelling of a degradation on the command line: `lr:16`, or stages in the order in which they are done, each a value or a range,
- * such as `blur=0-2,down=8-24:any,noise=0-10,jpeg=20-80@0.5,up=any,seed=3` (docs/degradation.md).
+ * Reads the spelling of a degradation on the command line: `lr:16`, or stages in the order in which
+ * they are done, each a value or a range, such as
+ * `blur=0-2,down=8-24:any,noise=0-10,jpeg=20-80@0.5,up=any,seed=3` (docs/degradation.md).
  *
  * @throws PetalfaceError (wrong usage) for any other text
  */
@@ -80,7 +84,10 @@ export function printDegradation(spec: DegradationSpec): string {
   return spec.kind === "lr" ? `lr:${spec.pixels}` : printCamera(spec);
 }
 
-/** Draws what is done to one face. It depends on the spec and the seed alone; `lr` has nothing to draw. */
+/**
+ * Draws what is done to one face. It depends on the spec and the seed alone; `lr` has nothing to
+ * draw.
+ */
 export function drawDegradation(spec: DegradationSpec, ...seed: readonly (string | number)[]): Degradation {
   return spec.kind === "lr" ? spec : drawCamera(spec, ...seed);
 }

@@ -23,7 +23,10 @@ export interface FaceSpace {
   readonly between: Float32Array;
   /** `[rank, rank]`: how photos of one person differ. */
   readonly within: Float32Array;
-  /** Coefficients of the person drawn last, since photos of one person tend to be asked for together. */
+  /**
+   * Coefficients of the person drawn last, since photos of one person tend to be asked for
+   * together.
+   */
   readonly people: Map<string, Float32Array>;
 }
 
@@ -116,7 +119,10 @@ function addProduct(matrix: Float32Array, vector: Float32Array, out: Float32Arra
   }
 }
 
-/** `face += coefficients @ basis`. Eight basis faces at a time, so that `face` is read and written an eighth as often. */
+/**
+ * `face += coefficients @ basis`. Eight basis faces at a time, so that `face` is read and written
+ * an eighth as often.
+ */
 function addFaces(basis: Int8Array, coefficients: Float64Array, face: Float32Array): void {
   const length = face.length;
   const group = 8;

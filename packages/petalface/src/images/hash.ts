@@ -11,9 +11,10 @@ const cosines = Float64Array.from({ length: kept * side }, (_, at) => {
 });
 
 /**
- * A perceptual hash of 256 bits after PDQ (Meta, "The TMK+PDQF video-hashing algorithm and the PDQ image-hashing algorithm", 2019): luma at
- * 64 x 64, the 16 x 16 lowest frequencies of its DCT without the constant ones, one bit each: above the median or not. Compressed, resized,
- * slightly cropped or brightened copies differ in few bits, other pictures in about half.
+ * A perceptual hash of 256 bits after PDQ (Meta, "The TMK+PDQF video-hashing algorithm and the PDQ
+ * image-hashing algorithm", 2019): luma at 64 x 64, the 16 x 16 lowest frequencies of its DCT
+ * without the constant ones, one bit each: above the median or not. Compressed, resized, slightly
+ * cropped or brightened copies differ in few bits, other pictures in about half.
  *
  * @param planes 8-bit RGB planes of `size` x `size`
  * @param out gets 8 words at `offset`

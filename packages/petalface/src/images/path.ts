@@ -1,6 +1,7 @@
 /**
- * A path for a message of one line: as it is, or as a JSON string where it holds line breaks, other control characters or marks
- * that turn the direction of text around, any of which could make a terminal show something else, or bytes that are no UTF-8.
+ * A path for a message of one line: as it is, or as a JSON string where it holds line breaks, other
+ * control characters or marks that turn the direction of text around, any of which could make a
+ * terminal show something else, or bytes that are no UTF-8.
  */
 export function printPath(path: string): string {
   return /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\u202a-\u202e\u2066-\u2069]/u.test(path)

@@ -14,10 +14,12 @@ let ready: Promise<void> | undefined;
 let complaints = 0;
 
 /**
- * Decodes a plain JPEG: complete, baseline, three channels of 8 bits, without EXIF, colour profile or Adobe segment, at most `mostPixels` large.
- * Such a file needs nothing but the JPEG library itself, which as WebAssembly takes a fifth of the time of a whole image pipeline and gives
- * the same bits. undefined for all other files, and for what the library warns of: the caller's own decoder then judges it. (In a damaged file that
- * decodes without a warning, values far out of range may be cut off in another way than by the caller's.)
+ * Decodes a plain JPEG: complete, baseline, three channels of 8 bits, without EXIF, colour profile
+ * or Adobe segment, at most `mostPixels` large. Such a file needs nothing but the JPEG library
+ * itself, which as WebAssembly takes a fifth of the time of a whole image pipeline and gives the
+ * same bits. undefined for all other files, and for what the library warns of: the caller's own
+ * decoder then judges it. (In a damaged file that decodes without a warning, values far out of
+ * range may be cut off in another way than by the caller's.)
  */
 export async function decodePlainJpeg(bytes: Uint8Array, mostPixels: number): Promise<Pixels | undefined> {
   if (!isPlain(bytes, mostPixels)) return undefined;

@@ -1,9 +1,10 @@
 /**
- * Reads ahead: up to `depth` items are in preparation while the consumer works on one. Order is kept. An error comes
- * where its item would have come, and ends the reading; so does a consumer that stops early, in which case the source's
- * `return` runs.
+ * Reads ahead: up to `depth` items are in preparation while the consumer works on one. Order is
+ * kept. An error comes where its item would have come, and ends the reading; so does a consumer
+ * that stops early, in which case the source's `return` runs.
  *
- * @param source an async iterable, or an iterable of promises, which are then started `depth` at a time
+ * @param source an async iterable, or an iterable of promises, which are then started `depth` at a
+ * time
  * @param depth at least 1
  */
 export async function* prefetch<T>(

@@ -1,12 +1,16 @@
 /**
- * The frame of MXNet's RecordIO (dmlc-core, include/dmlc/recordio.h): a record is one or more chunks, each the magic word, a word
- * of which the upper 3 bits say which part of the record this is and the lower 29 how many bytes follow, those bytes, and zeros up to a
- * multiple of 4. A record whose bytes hold the magic word at a multiple of 4 was cut there, the word left out.
+ * The frame of MXNet's RecordIO (dmlc-core, include/dmlc/recordio.h): a record is one or more
+ * chunks, each the magic word, a word of which the upper 3 bits say which part of the record this
+ * is and the lower 29 how many bytes follow, those bytes, and zeros up to a multiple of 4. A record
+ * whose bytes hold the magic word at a multiple of 4 was cut there, the word left out.
  */
 export const recordMagic = 0xced7230a;
 /** Bytes before the content of a chunk. */
 export const chunkHead = 8;
-/** Bytes of an image record's header (python/mxnet/recordio.py, `IfQQ`): flag, label, id, id2; then `flag` more labels. */
+/**
+ * Bytes of an image record's header (python/mxnet/recordio.py, `IfQQ`): flag, label, id, id2; then
+ * `flag` more labels.
+ */
 export const recordHead = 24;
 
 /** Which part of a record a chunk is: all of it, the first, one between, the last. */

@@ -2,7 +2,10 @@ import { areaAxis, shrinkArea } from "./area.ts";
 import { resizeBilinear } from "./bilinear.ts";
 import type { Pixels } from "./types.ts";
 
-/** Resizes: each axis by area where it shrinks and bilinear where it grows. Equal sizes return the argument. */
+/**
+ * Resizes: each axis by area where it shrinks and bilinear where it grows. Equal sizes return the
+ * argument.
+ */
 export function resize(pixels: Pixels, width: number, height: number): Pixels {
   const smaller =
     pixels.width > width || pixels.height > height

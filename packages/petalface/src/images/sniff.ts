@@ -6,8 +6,8 @@ import { recognise } from "./formats.ts";
 const headBytes = 64;
 
 /**
- * Whether a file holds an image of a format that is read, whatever it is called. Synchronous, as listing files is; a file that cannot be opened holds
- * none.
+ * Whether a file holds an image of a format that is read, whatever it is called. Synchronous, as
+ * listing files is; a file that cannot be opened holds none.
  */
 export function holdsImage(path: string): boolean {
   let file: number | undefined;

@@ -9,7 +9,8 @@ export interface WorkerAnswer {
   readonly bad: readonly { readonly index: number; readonly message: string; readonly expected: boolean }[];
 }
 
-// Faces are small: the threads are the workers themselves, and no image is met twice soon enough for libvips' cache.
+// Faces are small: the threads are the workers themselves, and no image is met twice soon enough
+// for libvips' cache.
 sharp.concurrency(1);
 sharp.cache(false);
 

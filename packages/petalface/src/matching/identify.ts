@@ -20,13 +20,22 @@ export interface IdentificationTask {
 
 /** What became of each probe. All arrays have one entry a probe. */
 export interface Identification {
-  /** Best score of a mate, and its gallery row (the lowest of equals); -Infinity and -1 where the gallery holds none. */
+  /**
+   * Best score of a mate, and its gallery row (the lowest of equals); -Infinity and -1 where the
+   * gallery holds none.
+   */
   readonly mate: Float32Array;
   readonly mateRow: Int32Array;
-  /** Best score of anybody else, and its gallery row (the lowest of equals); -Infinity and -1 where there is none. */
+  /**
+   * Best score of anybody else, and its gallery row (the lowest of equals); -Infinity and -1 where
+   * there is none.
+   */
   readonly other: Float32Array;
   readonly otherRow: Int32Array;
-  /** Gallery rows of others that score above the best mate, and those that score exactly the same. 0 without a mate. */
+  /**
+   * Gallery rows of others that score above the best mate, and those that score exactly the same. 0
+   * without a mate.
+   */
   readonly higher: Int32Array;
   readonly equal: Int32Array;
   /** 1 + higher + equal: a tie is lost. 0 for a probe without a mate. */
@@ -35,10 +44,12 @@ export interface Identification {
 }
 
 /**
- * Compares every probe with the whole gallery: exact ranks of the best mates, best scores of mates and others, and the most similar
- * rows. Memory holds a few blocks and what is returned; scores are the engine's float32 products.
+ * Compares every probe with the whole gallery: exact ranks of the best mates, best scores of mates
+ * and others, and the most similar rows. Memory holds a few blocks and what is returned; scores are
+ * the engine's float32 products.
  *
- * Ranks count gallery rows of other people, as the field's evaluators do: one stranger with two photos above the mate costs two ranks.
+ * Ranks count gallery rows of other people, as the field's evaluators do: one stranger with two
+ * photos above the mate costs two ranks.
  */
 export async function identify(
   matcher: Matcher,
@@ -105,8 +116,8 @@ export async function identify(
 }
 
 /**
- * The best mate of each probe, before the scan, which then needs to keep no list: probes are taken person by person, and the
- * gallery rows of those people are gathered into blocks.
+ * The best mate of each probe, before the scan, which then needs to keep no list: probes are taken
+ * person by person, and the gallery rows of those people are gathered into blocks.
  */
 async function bestMates(
   matcher: Matcher,

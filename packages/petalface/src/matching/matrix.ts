@@ -22,13 +22,17 @@ export interface MatrixRates {
   readonly impostor: number;
 }
 
-/** Scores are counted by the upper, then by the lower half of the 32 bits of their order-preserving spelling. */
+/**
+ * Scores are counted by the upper, then by the lower half of the 32 bits of their order-preserving
+ * spelling.
+ */
 const bins = 65536;
 
 /**
- * Exact true accept rates over every pair of a probe and a gallery face, without keeping a score: one scan counts all scores in 65,536
- * bins by the upper half of their bits, a second one counts the few bins in which the thresholds lie by the lower half. Memory does not
- * grow with the number of pairs; time is two products of the matrices.
+ * Exact true accept rates over every pair of a probe and a gallery face, without keeping a score:
+ * one scan counts all scores in 65,536 bins by the upper half of their bits, a second one counts
+ * the few bins in which the thresholds lie by the lower half. Memory does not grow with the number
+ * of pairs; time is two products of the matrices.
  */
 export async function matrixTar(
   matcher: Matcher,
@@ -94,7 +98,10 @@ export async function matrixTar(
   return { points, genuine, impostor };
 }
 
-/** The highest bin at which more than `allowed` have been counted from the top, and how many lie above it; -1 where never. */
+/**
+ * The highest bin at which more than `allowed` have been counted from the top, and how many lie
+ * above it; -1 where never.
+ */
 function binBelow(counts: Float64Array, allowed: number): { readonly bin: number; readonly before: number } {
   let before = 0;
   for (let bin = bins - 1; bin >= 0; bin--) {
@@ -104,7 +111,9 @@ function binBelow(counts: Float64Array, allowed: number): { readonly bin: number
   return { bin: -1, before };
 }
 
-/** Turns the bits of a float32 into a whole number that grows with its value; both zeros are one. */
+/**
+ * Turns the bits of a float32 into a whole number that grows with its value; both zeros are one.
+ */
 function orderedBits(bits: number): number {
   if (bits === 0x80000000) return 0x80000000;
   return (bits & 0x80000000) !== 0 ? ~bits >>> 0 : (bits | 0x80000000) >>> 0;

@@ -17,9 +17,15 @@ export function cmc(rank: ArrayLike<number>, k: number): number {
 export interface OpenSetPoint {
   /** The false positive identification rate that was allowed. */
   readonly fpir: number;
-  /** Share of the probes with a mate that rank high enough and score above the threshold; NaN without probes of either kind. */
+  /**
+   * Share of the probes with a mate that rank high enough and score above the threshold; NaN
+   * without probes of either kind.
+   */
   readonly tpir: number;
-  /** Candidates above this score (under `strict` also those at it) raise an alarm; -Infinity where all do. */
+  /**
+   * Candidates above this score (under `strict` also those at it) raise an alarm; -Infinity where
+   * all do.
+   */
   readonly threshold: number;
   /** How many probes without a mate may raise an alarm. */
   readonly allowed: number;
@@ -30,8 +36,9 @@ export interface OpenSetOptions {
   /** How far down the mate may stand; 1 unless given. */
   readonly rank?: number;
   /**
-   * Puts the threshold at the last stranger that the rate lets through (or just above all) and accepts from it on, as the field's published
-   * evaluators do, instead of just above the first that it does not. Never accepts more.
+   * Puts the threshold at the last stranger that the rate lets through (or just above all) and
+   * accepts from it on, as the field's published evaluators do, instead of just above the first
+   * that it does not. Never accepts more.
    */
   readonly strict?: boolean;
 }
@@ -40,8 +47,9 @@ export interface OpenSetOptions {
 const strictMargin = 1e-5;
 
 /**
- * Open-set identification: at the lowest threshold where no larger share than `fpir` of the probes without a mate raises an alarm (has any
- * gallery face above it), the share of the probes with a mate that are found (NIST's definition, ISO/IEC 19795-1).
+ * Open-set identification: at the lowest threshold where no larger share than `fpir` of the probes
+ * without a mate raises an alarm (has any gallery face above it), the share of the probes with a
+ * mate that are found (NIST's definition, ISO/IEC 19795-1).
  */
 export function openSet(
   { mate, other, rank: ranks }: Pick<Identification, "mate" | "other" | "rank">,

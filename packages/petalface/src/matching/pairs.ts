@@ -3,16 +3,23 @@ import { galleryBlock, type Matcher } from "./matcher.ts";
 import type { WorkOptions } from "./rows.ts";
 import { pairScores } from "./scores.ts";
 
-/** Second rows of one block of first rows that are scored before the next are. Bounds the scores in memory to 64 MiB. */
+/**
+ * Second rows of one block of first rows that are scored before the next are. Bounds the scores in
+ * memory to 64 MiB.
+ */
 const widestBlock = 16 * galleryBlock;
 
-/** Products that the engine forms on two cores in the time of one in JavaScript, roughly. Only the time depends on it. */
+/**
+ * Products that the engine forms on two cores in the time of one in JavaScript, roughly. Only the
+ * time depends on it.
+ */
 const engineGain = 40;
 
 /**
- * Scores of listed pairs of rows, in their order, as float32. Where the list is dense, as in the template protocols, the rows it names are
- * multiplied in blocks by the engine and its pairs picked from them; where most of a block would be thrown away, pair by pair. One way for
- * the whole list, so that equal rows give equal scores.
+ * Scores of listed pairs of rows, in their order, as float32. Where the list is dense, as in the
+ * template protocols, the rows it names are multiplied in blocks by the engine and its pairs picked
+ * from them; where most of a block would be thrown away, pair by pair. One way for the whole list,
+ * so that equal rows give equal scores.
  *
  * @param a, b unit rows of the matcher's width; may be one array.
  * @param first, second rows of `a` and of `b`.
@@ -98,7 +105,9 @@ export async function scorePairs(
   return out;
 }
 
-/** Pairs by their first row: `rows[i]` is named by `pairs[starts[i]] ... pairs[starts[i + 1] - 1]`. */
+/**
+ * Pairs by their first row: `rows[i]` is named by `pairs[starts[i]] ... pairs[starts[i + 1] - 1]`.
+ */
 function groupByFirst(first: Int32Array, count: number) {
   const counts = new Int32Array(count);
   for (const row of first) {

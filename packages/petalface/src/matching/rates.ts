@@ -2,21 +2,31 @@
 export interface OperatingPoint {
   /** The rate that was allowed. */
   readonly far: number;
-  /** The largest share of genuine pairs accepted at any threshold that accepts no larger share of impostors; NaN without genuine or impostor pairs. */
+  /**
+   * The largest share of genuine pairs accepted at any threshold that accepts no larger share of
+   * impostors; NaN without genuine or impostor pairs.
+   */
   readonly tar: number;
   /** Scores above this are accepted; -Infinity where everything is. */
   readonly above: number;
-  /** How many impostor pairs the rate lets through; with less than one it cannot be measured and `tar` is what lies above all impostors. */
+  /**
+   * How many impostor pairs the rate lets through; with less than one it cannot be measured and
+   * `tar` is what lies above all impostors.
+   */
   readonly allowed: number;
 }
 
-/** How many of `impostors` comparisons a false accept rate lets through. The slack lets 0.01 x 900 = 9 through although the division is not exact. */
+/**
+ * How many of `impostors` comparisons a false accept rate lets through. The slack lets 0.01 x 900 =
+ * 9 through although the division is not exact.
+ */
 export function allowedImpostors(far: number, impostors: number): number {
   return Math.floor(far * impostors * (1 + 1e-12));
 }
 
 /**
- * Exact true accept rates at false accept rates. Sorts the impostor scores: memory of 4 bytes a score.
+ * Exact true accept rates at false accept rates. Sorts the impostor scores: memory of 4 bytes a
+ * score.
  *
  * @param same 1 genuine, 0 impostor; as long as `scores`.
  */
@@ -44,7 +54,10 @@ function countUpTo(sorted: Float32Array, limit: number): number {
   return low;
 }
 
-/** A receiver operating characteristic from strict to lax: point `i` accepts the scores from `threshold[i]` on. */
+/**
+ * A receiver operating characteristic from strict to lax: point `i` accepts the scores from
+ * `threshold[i]` on.
+ */
 export interface Roc {
   readonly far: Float64Array;
   readonly tar: Float64Array;
@@ -54,8 +67,9 @@ export interface Roc {
 }
 
 /**
- * The exact ROC, one point per distinct score. A point whose step equals the step after it lies inside a straight run and is left out, the
- * rule of scikit-learn's `roc_curve` with `drop_intermediate`; the point (0, 0) that it puts in front is not there.
+ * The exact ROC, one point per distinct score. A point whose step equals the step after it lies
+ * inside a straight run and is left out, the rule of scikit-learn's `roc_curve` with
+ * `drop_intermediate`; the point (0, 0) that it puts in front is not there.
  *
  * @param weight how many comparisons each score stands for; 1 unless given.
  */

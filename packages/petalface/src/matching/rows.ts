@@ -1,11 +1,17 @@
 import { PetalfaceError } from "../errors.ts";
 
-/** Embeddings of unit length, row by row; in memory or in a file. Scores of rows of another length are products, not cosines. */
+/**
+ * Embeddings of unit length, row by row; in memory or in a file. Scores of rows of another length
+ * are products, not cosines.
+ */
 export interface RowSource {
   readonly count: number;
   /** Length of one row. */
   readonly width: number;
-  /** Rows `start` to `start + count`, row-major. The caller does not write into it, and it holds until the next call only. */
+  /**
+   * Rows `start` to `start + count`, row-major. The caller does not write into it, and it holds
+   * until the next call only.
+   */
   read(start: number, count: number): Promise<Float32Array>;
 }
 

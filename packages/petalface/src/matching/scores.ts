@@ -1,7 +1,8 @@
 import { PetalfaceError } from "../errors.ts";
 
 /**
- * Embeddings scaled to length 1, in a new array. A zero embedding stays zero: it is similar to nothing.
+ * Embeddings scaled to length 1, in a new array. A zero embedding stays zero: it is similar to
+ * nothing.
  *
  * @param data `count x width`, row-major.
  * @param what a row is called in an error

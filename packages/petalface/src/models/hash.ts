@@ -26,9 +26,11 @@ async function stampOf(path: string): Promise<string> {
 }
 
 /**
- * SHA-256 of a file in hex. That of a large file is remembered in `folder`, so that weights of gigabytes are not read again by every
- * command. It counts as long as the file has the same size, inode, time of writing and time of change to the nanosecond. The time of
- * change cannot be set by a program, so a file that was swapped is hashed again. A folder that cannot be written remembers nothing.
+ * SHA-256 of a file in hex. That of a large file is remembered in `folder`, so that weights of
+ * gigabytes are not read again by every command. It counts as long as the file has the same size,
+ * inode, time of writing and time of change to the nanosecond. The time of change cannot be set by
+ * a program, so a file that was swapped is hashed again. A folder that cannot be written remembers
+ * nothing.
  *
  * @param path of the file
  * @param folder where hashes are remembered; made where it is missing
@@ -57,17 +59,22 @@ export const weightsKey = "petalface.weights";
 
 /** Which model a file is. */
 export interface ModelIdentity {
-  /** SHA-256 of everything that the network is made of, hex: of the file where it holds its own weights. */
+  /**
+   * SHA-256 of everything that the network is made of, hex: of the file where it holds its own
+   * weights.
+   */
   readonly sha256: string;
   /** SHA-256 of the `.onnx` file alone, where weights lie in other files. */
   readonly fileSha256?: string;
 }
 
 /**
- * Which model a file is, by all bytes that it refers to. A model that holds its own weights is known by the SHA-256 of its file. Of one whose
- * weights are in a second file (PyTorch's exporter writes `model.onnx.data`) the `.onnx` file alone is not enough: it is the same for every
- * epoch. Such a model is known by the SHA-256 of a list of all its files' names and hashes; unless it states the right hash of its
- * weights itself, as those of `petalface import` do, for then the SHA-256 of the `.onnx` file says everything.
+ * Which model a file is, by all bytes that it refers to. A model that holds its own weights is
+ * known by the SHA-256 of its file. Of one whose weights are in a second file (PyTorch's exporter
+ * writes `model.onnx.data`) the `.onnx` file alone is not enough: it is the same for every epoch.
+ * Such a model is known by the SHA-256 of a list of all its files' names and hashes; unless it
+ * states the right hash of its weights itself, as those of `petalface import` do, for then the
+ * SHA-256 of the `.onnx` file says everything.
  *
  * @param path of the `.onnx` file
  * @param folder where hashes of large files are remembered

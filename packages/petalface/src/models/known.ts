@@ -34,7 +34,10 @@ export const knownModels: readonly KnownModel[] = [
   },
 ];
 
-/** The detector and the landmarks that `petalface align` uses by itself; one package with the demo's backbone. */
+/**
+ * The detector and the landmarks that `petalface align` uses by itself; one package with the demo's
+ * backbone.
+ */
 export const knownDetectors: readonly KnownModel[] = [
   {
     name: "fr_detect",
@@ -54,5 +57,8 @@ export const knownDetectors: readonly KnownModel[] = [
   },
 ];
 
-/** insightface's convention, the default for models without a description: `(x - 127.5) / 127.5`, RGB. */
+/**
+ * insightface's convention, the default for models without a description: `(x - 127.5) / 127.5`,
+ * RGB.
+ */
 export const defaultPreprocessing: Preprocessing = uniform(1 / 127.5);

@@ -14,7 +14,10 @@ export function preprocessingMetadata(preprocessing: Preprocessing): Record<stri
   };
 }
 
-/** The inverse of {@link preprocessingMetadata}; undefined where the model says nothing. Throws PetalfaceError where it is malformed. */
+/**
+ * The inverse of {@link preprocessingMetadata}; undefined where the model says nothing. Throws
+ * PetalfaceError where it is malformed.
+ */
 export function parsePreprocessing(metadata: ReadonlyMap<string, string>, path: string): Preprocessing | undefined {
   const [mean, scale, channels] = [metadata.get(keys.mean), metadata.get(keys.scale), metadata.get(keys.channels)];
   if (mean === undefined && scale === undefined && channels === undefined) return undefined;
@@ -35,7 +38,10 @@ const METADATA_PROPS = 14;
 const HIGHEST_FIELD = 40;
 /** More than any honest entry; a bigger one is passed over. */
 const LARGEST_ENTRY = 1 << 20;
-/** More than any honest model has at its top level; keeps a hostile file from costing millions of reads. */
+/**
+ * More than any honest model has at its top level; keeps a hostile file from costing millions of
+ * reads.
+ */
 const MOST_FIELDS = 10_000;
 
 function readVarint(bytes: Uint8Array, offset: number): { value: number; next: number } | undefined {
@@ -93,8 +99,9 @@ async function scan(file: FileHandle, path: string): Promise<Map<string, string>
 }
 
 /**
- * `metadata_props` of an ONNX file, found by hopping over its top-level fields, so a model of gigabytes costs a few reads.
- * Throws PetalfaceError if the file is not an ONNX model (protobuf whose fields are ModelProto's) or is cut short.
+ * `metadata_props` of an ONNX file, found by hopping over its top-level fields, so a model of
+ * gigabytes costs a few reads. Throws PetalfaceError if the file is not an ONNX model (protobuf
+ * whose fields are ModelProto's) or is cut short.
  */
 export async function readMetadata(path: string): Promise<Map<string, string>> {
   const file = await open(path);

@@ -11,8 +11,9 @@ function parseNumber(text: string): number {
 }
 
 /**
- * Reads what `--normalize` was given: `MEAN,SCALE` for all channels, or `M,M,M,S,S,S`; a number may be a fraction, `1/128`.
- * Throws PetalfaceError (wrong usage) on anything else, and on a scale of zero.
+ * Reads what `--normalize` was given: `MEAN,SCALE` for all channels, or `M,M,M,S,S,S`; a number may
+ * be a fraction, `1/128`. Throws PetalfaceError (wrong usage) on anything else, and on a scale of
+ * zero.
  */
 export function parseNormalize(text: string): Pick<Preprocessing, "mean" | "scale"> {
   const numbers = text.split(",").map(parseNumber);
@@ -23,7 +24,10 @@ export function parseNormalize(text: string): Pick<Preprocessing, "mean" | "scal
   return { mean: [a, b, c], scale: [x, y, z] };
 }
 
-/** Mean and scale as `--normalize` takes them, the inverse of {@link parseNormalize}; scales as fractions where they are such. */
+/**
+ * Mean and scale as `--normalize` takes them, the inverse of {@link parseNormalize}; scales as
+ * fractions where they are such.
+ */
 export function printNormalize({ mean, scale }: Pick<Preprocessing, "mean" | "scale">): string {
   const fraction = (value: number): string => {
     const below = 1 / value;

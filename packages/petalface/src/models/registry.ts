@@ -15,7 +15,10 @@ export interface RegistryOptions {
 
 const run = promisify(execFile);
 
-/** `npm config` must not check for a newer npm, and must leave neither a log nor compiled code behind. */
+/**
+ * `npm config` must not check for a newer npm, and must leave neither a log nor compiled code
+ * behind.
+ */
 const quietly = {
   npm_config_update_notifier: "false",
   npm_config_logs_max: "0",
@@ -33,12 +36,16 @@ async function npmConfig(): Promise<Record<string, unknown>> {
     });
     return JSON.parse(stdout) as Record<string, unknown>;
   } catch {
-    // No npm on the PATH: pacote's defaults and the environment below still reach the public registry.
+    // No npm on the PATH: pacote's defaults and the environment below still reach the public
+    // registry.
     return {};
   }
 }
 
-/** npm's `cafile` as the list of certificates that pacote takes; undefined where there is none, or it cannot be read. */
+/**
+ * npm's `cafile` as the list of certificates that pacote takes; undefined where there is none, or
+ * it cannot be read.
+ */
 async function readCertificates(path: string | undefined): Promise<string[] | undefined> {
   const text = path && (await readFile(path, "utf8").catch(() => undefined));
   const end = "-----END CERTIFICATE-----";
@@ -51,8 +58,9 @@ async function readCertificates(path: string | undefined): Promise<string[] | un
 }
 
 /**
- * The registry, cache, proxies and certificates that npm is configured with (.npmrc files and npm_config_* variables),
- * as pacote's options. Tokens are not among them: npm does not print those, and the packages wanted here are public.
+ * The registry, cache, proxies and certificates that npm is configured with (.npmrc files and
+ * npm_config_* variables), as pacote's options. Tokens are not among them: npm does not print
+ * those, and the packages wanted here are public.
  */
 export async function registryOptions(): Promise<RegistryOptions> {
   const config = await npmConfig();

@@ -52,9 +52,10 @@ async function readable<T>(path: string, work: Promise<T>): Promise<T> {
 }
 
 /**
- * Finds a model by path or by a name that {@link knownModels} lists (a known name wins; write `./name` for a file of that name),
- * fetching it where needed. Preprocessing comes from, first match: `normalize` and `channels`, the file's own petalface metadata, the list of
- * known models by hash, and the default (x - 127.5) / 127.5. Throws PetalfaceError.
+ * Finds a model by path or by a name that {@link knownModels} lists (a known name wins; write
+ * `./name` for a file of that name), fetching it where needed. Preprocessing comes from, first
+ * match: `normalize` and `channels`, the file's own petalface metadata, the list of known models by
+ * hash, and the default (x - 127.5) / 127.5. Throws PetalfaceError.
  */
 export async function resolveModel(nameOrPath: string, options: ResolveOptions = {}): Promise<ResolvedModel> {
   const known = options.known ?? knownModels;

@@ -6,7 +6,10 @@ export interface ModelSpec {
   readonly sha256: string;
   /** SHA-256 of the `.onnx` file alone, where its weights lie in other files. */
   readonly fileSha256?: string;
-  /** The input is `(x - mean) * scale` per channel, x in 0..255; both of red, green and blue, whatever the order of the planes. */
+  /**
+   * The input is `(x - mean) * scale` per channel, x in 0..255; both of red, green and blue,
+   * whatever the order of the planes.
+   */
   readonly mean: readonly [number, number, number];
   readonly scale: readonly [number, number, number];
   /** Order of the input's three planes. */
@@ -17,14 +20,20 @@ export interface ModelSpec {
 export type Preprocessing = Pick<ModelSpec, "mean" | "scale" | "channels">;
 
 /**
- * How a preprocessing became known: the user said it, the file's metadata does, the file is a known one, its graph does the normalisation itself,
- * or nothing is known and it was assumed.
+ * How a preprocessing became known: the user said it, the file's metadata does, the file is a known
+ * one, its graph does the normalisation itself, or nothing is known and it was assumed.
  */
 export type PreprocessingSource = "option" | "metadata" | "known" | "graph" | "assumed";
 
-/** What a user can say of a model that its file does not say; it wins over everything known of the file. */
+/**
+ * What a user can say of a model that its file does not say; it wins over everything known of the
+ * file.
+ */
 export interface ModelChoices {
-  /** How pixels become the input, as `--normalize` takes it: `MEAN,SCALE`, or means and scales of red, green and blue. */
+  /**
+   * How pixels become the input, as `--normalize` takes it: `MEAN,SCALE`, or means and scales of
+   * red, green and blue.
+   */
   readonly normalize?: string | undefined;
   /** Order of the input's three planes. */
   readonly channels?: Preprocessing["channels"] | undefined;

@@ -5,7 +5,10 @@ import { measureOf } from "./measures.ts";
 import type { Calibration, QualityMeasure } from "./types.ts";
 import type { QualityWeights } from "./weights.ts";
 
-/** Adds quality and calibration to a graph: from the network's input to alpha `[N]`, in [0, 1] but for the paper's rule. */
+/**
+ * Adds quality and calibration to a graph: from the network's input to alpha `[N]`, in [0, 1] but
+ * for the paper's rule.
+ */
 export function buildAlpha(
   b: GraphBuilder,
   backbone: Backbone,
@@ -49,7 +52,10 @@ export function printCalibration(calibration: Calibration): string {
   return `alpha: ${measure} from ${low.toFixed(2)} (0) to ${high.toFixed(2)} (1); 0.5 at ${threshold.toFixed(2)}, slope ${slope.toFixed(3)}`;
 }
 
-/** A graph of its own from the network's input to `score` `[N]` and, with a calibration, `alpha` `[N]`; batch fixed or open. */
+/**
+ * A graph of its own from the network's input to `score` `[N]` and, with a calibration, `alpha`
+ * `[N]`; batch fixed or open.
+ */
 export function qualityGraph(
   backbone: Backbone,
   measure: QualityMeasure,

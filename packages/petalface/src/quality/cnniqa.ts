@@ -22,12 +22,16 @@ export const cnniqaTensors = {
   "fc3.bias": [1],
 } as const;
 
-/** Patches along one side: those that start before `size - 32`, so that one which would fit exactly at the end is left out, as published. */
+/**
+ * Patches along one side: those that start before `size - 32`, so that one which would fit exactly
+ * at the end is left out, as published.
+ */
 export const patchesAlong = (size: number): number => Math.max(0, Math.ceil((size - patch) / patch));
 
 /**
- * CNNIQA (Kang, Ye, Li and Doermann, CVPR 2014): a small network judges each 32 x 32 patch of the grey image, normalised by its local
- * mean and deviation, and the mean over the patches is the score. Higher is worse. Throws PetalfaceError for faces of 32 px or less.
+ * CNNIQA (Kang, Ye, Li and Doermann, CVPR 2014): a small network judges each 32 x 32 patch of the
+ * grey image, normalised by its local mean and deviation, and the mean over the patches is the
+ * score. Higher is worse. Throws PetalfaceError for faces of 32 px or less.
  */
 export function cnniqa(weights: QualityWeights): QualityMeasure {
   requireTensors("cnniqa", weights, cnniqaTensors);

@@ -5,7 +5,8 @@ import type { Backbone } from "../backbones/index.ts";
 const luma = [0.299, 0.587, 0.114] as const;
 
 /**
- * Grey levels 0..255 of the network's input, `[N, size, size]`: normalisation undone and channels weighted by one convolution.
+ * Grey levels 0..255 of the network's input, `[N, size, size]`: normalisation undone and channels
+ * weighted by one convolution.
  *
  * @param weights of R, G and B
  * @param offset added to the weighted sum
@@ -31,7 +32,10 @@ export function greyOf(
   return o.squeeze(o.conv(image, weight, {}, o.floats([constant])), [1]);
 }
 
-/** Whole grey levels as a library makes them of 8-bit pixels: `(wR R + wG G + wB B + half) >> bits`. `[N, size, size]`. */
+/**
+ * Whole grey levels as a library makes them of 8-bit pixels: `(wR R + wG G + wB B + half) >> bits`.
+ * `[N, size, size]`.
+ */
 export function wholeGreyOf(
   b: GraphBuilder,
   o: Ops,
@@ -41,7 +45,8 @@ export function wholeGreyOf(
   bits: number,
 ): string {
   const unit = 2 ** bits;
-  // A hair above the half: sums are whole multiples of 1 / unit, and rounding must not drop one that is exactly whole.
+  // A hair above the half: sums are whole multiples of 1 / unit, and rounding must not drop one
+  // that is exactly whole.
   const grey = greyOf(
     b,
     o,

@@ -15,7 +15,10 @@ export function matrix(rows: number, columns: number, entry: (row: number, colum
   return { rows, columns, data };
 }
 
-/** The filter with these taps (an odd number) along an axis of `size`; beyond the ends the edge is repeated. */
+/**
+ * The filter with these taps (an odd number) along an axis of `size`; beyond the ends the edge is
+ * repeated.
+ */
 export function filterMatrix(size: number, taps: readonly number[]): Matrix {
   const data = new Float64Array(size * size);
   const half = (taps.length - 1) / 2;
@@ -27,7 +30,10 @@ export function filterMatrix(size: number, taps: readonly number[]): Matrix {
   return { rows: size, columns: size, data };
 }
 
-/** Half the size by cubic interpolation without smoothing: four taps (a = -0.75) around each new pixel's centre, edge repeated. */
+/**
+ * Half the size by cubic interpolation without smoothing: four taps (a = -0.75) around each new
+ * pixel's centre, edge repeated.
+ */
 export function halfMatrix(size: number): Matrix {
   const rows = Math.round(size / 2);
   const data = new Float64Array(rows * size);

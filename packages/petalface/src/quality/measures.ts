@@ -15,8 +15,9 @@ const laplacian = [0, 1, 0, 1, -4, 1, 0, 1, 0] as const;
 const varianceFloor = 1e-6;
 
 /**
- * Sharpness: natural logarithm of the variance of the grey image's Laplacian, grey levels 0..255, no border
- * (the focus measure of Pech-Pacheco et al., ICPR 2000, on a log scale). Higher is sharper.
+ * Sharpness: natural logarithm of the variance of the grey image's Laplacian, grey levels 0..255,
+ * no border (the focus measure of Pech-Pacheco et al., ICPR 2000, on a log scale). Higher is
+ * sharper.
  */
 const sharpness: QualityMeasure = {
   name: "sharpness",
@@ -36,7 +37,10 @@ const sharpness: QualityMeasure = {
   },
 };
 
-/** Embedding norm: length of the frozen backbone's embedding, large for faces it recognises well (MagFace, CVPR 2021). */
+/**
+ * Embedding norm: length of the frozen backbone's embedding, large for faces it recognises well
+ * (MagFace, CVPR 2021).
+ */
 const norm: QualityMeasure = {
   name: "norm",
   description: "length of the frozen embedding; needs a second pass through the backbone",
@@ -55,7 +59,8 @@ function constant(name: string, score: number): QualityMeasure {
     description: "one score for every face, constant:SCORE",
     build(b, _, image) {
       const o = ops(b);
-      // One number an image without knowing how many there are: zero times something of that length, plus the number.
+      // One number an image without knowing how many there are: zero times something of that
+      // length, plus the number.
       return o.add(o.mul(o.reduceMean(image, [1, 2, 3], false), 0), score);
     },
   };
@@ -64,7 +69,10 @@ function constant(name: string, score: number): QualityMeasure {
 /** Name of the input that takes a given score for each face. */
 const scoreInput = "quality";
 
-/** The score that came with the data: no graph can know it, so it is an input in addition to the image. */
+/**
+ * The score that came with the data: no graph can know it, so it is an input in addition to the
+ * image.
+ */
 const external: QualityMeasure = {
   name: "external",
   description: "the column quality of a manifest; a second input of the model",
@@ -90,8 +98,9 @@ export const measureNames: readonly string[] = [
 export const isGiven = (measure: string): boolean => measure === external.name;
 
 /**
- * The external scores that a model with this calibration needs, if any. Degraded copies have no external score, so they get the score `low`,
- * the best low resolution that training shows, so that its alpha is 0. The paper's rule has no such score.
+ * The external scores that a model with this calibration needs, if any. Degraded copies have no
+ * external score, so they get the score `low`, the best low resolution that training shows, so that
+ * its alpha is 0. The paper's rule has no such score.
  */
 export function externalScores(calibration: Calibration): ExternalScores | undefined {
   if (!isGiven(calibration.measure)) return undefined;
@@ -128,12 +137,15 @@ export const weightSources: readonly {
 /** Whether a measure has weights. */
 export const needsWeights = (name: string): boolean => Object.hasOwn(learned, name);
 
-/** The name, if a measure has it; with weights or without. Throws PetalfaceError with the names there are. */
+/**
+ * The name, if a measure has it; with weights or without. Throws PetalfaceError with the names
+ * there are.
+ */
 export const requireMeasure = (name: string): string => (needsWeights(name) ? name : measureOf(name).name);
 
 /**
- * The measure of this name (`constant:SCORE` with its score), with its weights where it has some. Throws PetalfaceError with the names there are, or
- * where weights are missing or not its own.
+ * The measure of this name (`constant:SCORE` with its score), with its weights where it has some.
+ * Throws PetalfaceError with the names there are, or where weights are missing or not its own.
  */
 export function measureOf(name: string, weights?: QualityWeights): QualityMeasure {
   const measure = plain.find((candidate) => candidate.name === name);

@@ -7,8 +7,9 @@ import type { QualityMeasure } from "./types.ts";
 import { type QualityTensor, type QualityWeights, qualityWeights } from "./weights.ts";
 
 /**
- * Opens the quality measure that `--quality` or `--metric` names: `NAME`, `constant:SCORE`, or `NAME:key=file,...` with the files of its weights
- * (`brisque:model=FILE,range=FILE`, `cnniqa:model=FILE`). Throws PetalfaceError.
+ * Opens the quality measure that `--quality` or `--metric` names: `NAME`, `constant:SCORE`, or
+ * `NAME:key=file,...` with the files of its weights (`brisque:model=FILE,range=FILE`,
+ * `cnniqa:model=FILE`). Throws PetalfaceError.
  */
 export async function openMeasure(spec: string): Promise<QualityMeasure> {
   const [name = "", ...rest] = spec.split(":");
@@ -23,7 +24,10 @@ export async function openMeasure(spec: string): Promise<QualityMeasure> {
   );
 }
 
-/** A spec with another path for each file of its weights; specs without files stay as they are. Throws PetalfaceError. */
+/**
+ * A spec with another path for each file of its weights; specs without files stay as they are.
+ * Throws PetalfaceError.
+ */
 export async function mapMeasureFiles(spec: string, map: (path: string) => Promise<string>): Promise<string> {
   const [name = "", ...rest] = spec.split(":");
   const usage = Object.hasOwn(weightsUsage, name) ? weightsUsage[name] : undefined;
@@ -40,7 +44,10 @@ export const measureName = (spec: string): string => {
   return Object.hasOwn(weightsUsage, name) ? name : spec;
 };
 
-/** `key=file` pairs, each key of the usage once. A comma in a file name is fine as long as no key follows it. */
+/**
+ * `key=file` pairs, each key of the usage once. A comma in a file name is fine as long as no key
+ * follows it.
+ */
 function parseFiles(spec: string, text: string, usage: string): Readonly<Record<string, string>> {
   const keys = [...usage.matchAll(/(\w+)=/g)].map((match) => match[1] as string);
   const parts = text.split(new RegExp(`(?:^|,)(${keys.join("|")})=`));

@@ -13,7 +13,10 @@ function ranks(values: ArrayLike<number>): Float64Array {
   return out;
 }
 
-/** Spearman's rank correlation of two lists of one length, ties at their mean rank; NaN where one of them is constant. */
+/**
+ * Spearman's rank correlation of two lists of one length, ties at their mean rank; NaN where one of
+ * them is constant.
+ */
 export function spearman(a: ArrayLike<number>, b: ArrayLike<number>): number {
   const [x, y] = [ranks(a), ranks(b)];
   const mean = (a.length + 1) / 2;

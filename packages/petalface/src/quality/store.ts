@@ -2,7 +2,10 @@ import { PetalfaceError } from "../errors.ts";
 import { needsWeights, requireMeasure } from "./measures.ts";
 import type { Calibration } from "./types.ts";
 
-/** Reads a calibration as it stands in `adapter_config.json`. `where` begins the message of the PetalfaceError if it is none. */
+/**
+ * Reads a calibration as it stands in `adapter_config.json`. `where` begins the message of the
+ * PetalfaceError if it is none.
+ */
 export function parseCalibration(value: unknown, where: string): Calibration {
   const fail = (what: string): never => {
     throw new PetalfaceError(`${where}: ${what}`);

@@ -2,7 +2,10 @@ import type { GraphBuilder } from "onnx-grad";
 import type { Backbone } from "../backbones/index.ts";
 import type { QualityWeights } from "./weights.ts";
 
-/** A no-reference quality measure: image -> score, as a graph, so that it runs wherever the model runs. */
+/**
+ * A no-reference quality measure: image -> score, as a graph, so that it runs wherever the model
+ * runs.
+ */
 export interface QualityMeasure {
   readonly name: string;
   /** One line for people choosing a measure. */
@@ -21,20 +24,24 @@ interface Calibrated {
 }
 
 /**
- * The map from score to alpha: 0 at `low`, 1 at `high`, linear between, clamped. `low` may be the larger number: then a
- * smaller score is better. Fitted on the user's training set and stored with the adapter.
+ * The map from score to alpha: 0 at `low`, 1 at `high`, linear between, clamped. `low` may be the
+ * larger number: then a smaller score is better. Fitted on the user's training set and stored with
+ * the adapter.
  */
 export interface LinearCalibration extends Calibrated {
   readonly kind?: "linear" | undefined;
-  /** Score at which alpha is 0 and beyond: the quality of the best low-resolution face that training shows. */
+  /**
+   * Score at which alpha is 0 and beyond: the quality of the best low-resolution face that training
+   * shows.
+   */
   readonly low: number;
   /** Score at which alpha is exactly 1 and beyond: a sharp face. */
   readonly high: number;
 }
 
 /**
- * The released code's rule, `alpha = 0.5 + (score - threshold)`: not clamped, not scaled, and blind to the direction of the measure. For
- * parity with the paper's numbers only.
+ * The released code's rule, `alpha = 0.5 + (score - threshold)`: not clamped, not scaled, and blind
+ * to the direction of the measure. For parity with the paper's numbers only.
  */
 export interface PaperCalibration extends Calibrated {
   readonly kind: "paper";

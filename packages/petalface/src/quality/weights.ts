@@ -24,7 +24,10 @@ export function qualityWeights(tensors: ReadonlyMap<string, QualityTensor>): Qua
   return { sha256: hash.digest("hex"), tensors };
 }
 
-/** Throws PetalfaceError unless the tensors are those that a measure needs, by name and dimensions, all numbers finite. -1: any length, but the same everywhere. */
+/**
+ * Throws PetalfaceError unless the tensors are those that a measure needs, by name and dimensions,
+ * all numbers finite. -1: any length, but the same everywhere.
+ */
 export function requireTensors(
   where: string,
   { tensors }: QualityWeights,

@@ -18,8 +18,9 @@ export interface CudaMachine {
 const driverFiles = ["/proc/driver/nvidia/version", "/dev/nvidiactl", "/dev/dxg"];
 
 /**
- * What to do to make CUDA work, the first thing that is missing. onnxruntime-node comes without CUDA's part, which is too large for the npm
- * registry; its own install script fetches the libraries of the same version from the GPU package on NuGet (onnxruntime-node 1.30,
+ * What to do to make CUDA work, the first thing that is missing. onnxruntime-node comes without
+ * CUDA's part, which is too large for the npm registry; its own install script fetches the
+ * libraries of the same version from the GPU package on NuGet (onnxruntime-node 1.30,
  * script/install-metadata.js).
  */
 export function cudaAdvice(machine: CudaMachine = thisMachine()): string {

@@ -17,23 +17,34 @@ export interface Engine {
   close(): Promise<void>;
 }
 
-/** Runs that repay a second of loading: copying Swin's wide weights takes as long as four steps gain by it, or six batches of a teacher. */
+/**
+ * Runs that repay a second of loading: copying Swin's wide weights takes as long as four steps gain
+ * by it, or six batches of a teacher.
+ */
 const manyRuns = 8;
 
-/** What affects the rounding of a graph's numbers, other than the graph, the machine, the threads and versions. */
+/**
+ * What affects the rounding of a graph's numbers, other than the graph, the machine, the threads
+ * and versions.
+ */
 export function engineForm({ provider = "cpu", optimisation }: SessionOptions) {
-  // Only who asks for `free` lets values round differently from graph to graph; else on the CPU every one keeps its bits.
+  // Only who asks for `free` lets values round differently from graph to graph; else on the CPU
+  // every one keeps its bits.
   const exact = provider === "cpu" && optimisation !== "free";
   const level = optimisation === "free" ? "all" : (optimisation ?? (exact ? "all" : "extended"));
   return { exact, level } as const;
 }
 
-/** Whether numbers of a graph are stored as bytes. The blocked layouts are for float32 convolutions; products of bytes have layouts of their own there. */
+/**
+ * Whether numbers of a graph are stored as bytes. The blocked layouts are for float32 convolutions;
+ * products of bytes have layouts of their own there.
+ */
 const isQuantised = (graph: Graph): boolean => graph.nodes.some(({ op }) => op === "DequantizeLinear");
 
 /**
- * Lowers a graph for its provider, places it and opens it, in this process and without asking first whether the provider works.
- * With `profile` onnxruntime notes where each node ran, in a file of that prefix in the engine's folder.
+ * Lowers a graph for its provider, places it and opens it, in this process and without asking first
+ * whether the provider works. With `profile` onnxruntime notes where each node ran, in a file of
+ * that prefix in the engine's folder.
  */
 export async function openEngine(graph: Graph, options: SessionOptions, profile?: string): Promise<Engine> {
   const temporary = await makeTemporary(options.scratch);
@@ -50,13 +61,14 @@ export async function openEngine(graph: Graph, options: SessionOptions, profile?
       intraOpNumThreads: options.threads ?? availableParallelism(),
       interOpNumThreads: 1,
       executionMode: "sequential",
-      // Sizes are planned ahead into one block that never shrinks: without it a training step peaks at 0.6 times the memory and is no
-      // slower (bench -- step).
+      // Sizes are planned ahead into one block that never shrinks: without it a training step peaks
+      // at 0.6 times the memory and is no slower (bench -- step).
       enableMemPattern: false,
       graphOptimizationLevel: exact && level === "all" && isQuantised(graph) ? "extended" : level,
       logSeverityLevel: 3,
-      // Threads wait busily for a moment only: as long as onnxruntime does by itself, they take the cores from those that prepare images
-      // (measured: 91 against 82 images/s); not at all, and each of a thousand small kernels waits for a thread to wake (docs/speed.md).
+      // Threads wait busily for a moment only: as long as onnxruntime does by itself, they take the
+      // cores from those that prepare images (measured: 91 against 82 images/s); not at all, and
+      // each of a thousand small kernels waits for a thread to wake (docs/speed.md).
       extra: {
         session: {
           intra_op: { allow_spinning: "1", spin_duration_us: "200" },
@@ -90,21 +102,25 @@ export async function openEngine(graph: Graph, options: SessionOptions, profile?
   }
 }
 
-/** Whether a graph brings 8-bit weights of its own, which may overflow on processors without VNNI. */
+/**
+ * Whether a graph brings 8-bit weights of its own, which may overflow on processors without VNNI.
+ */
 const hasSignedBytes = (graph: Graph): boolean =>
   [...graph.constants.values()].some(({ dtype, dims }) => dtype === "int8" && dims.length > 1);
 
 /**
- * The session option by which onnxruntime multiplies signed bytes as unsigned ones where they would overflow (x86-64 without VNNI): exact,
- * and there a quarter slower. Weights that `fit` (those of `--base int8`) are exact without it. It holds from level "extended" on.
+ * The session option by which onnxruntime multiplies signed bytes as unsigned ones where they would
+ * overflow (x86-64 without VNNI): exact, and there a quarter slower. Weights that `fit` (those of
+ * `--base int8`) are exact without it. It holds from level "extended" on.
  */
 const exactBytes = (fit: boolean): { readonly x64quantprecision: string } => ({
   x64quantprecision: fit ? "0" : "1",
 });
 
 /**
- * The same graph with a zero point for signed weights of one scale an output. Without it onnxruntime's rewriting for {@link exactBytes} gives them
- * one of another shape, and refuses the graph.
+ * The same graph with a zero point for signed weights of one scale an output. Without it
+ * onnxruntime's rewriting for {@link exactBytes} gives them one of another shape, and refuses the
+ * graph.
  */
 function withZeroPoints(graph: Graph): Graph {
   const constants = new Map(graph.constants);
@@ -121,7 +137,10 @@ function withZeroPoints(graph: Graph): Graph {
   return constants.size === graph.constants.size ? graph : { ...graph, nodes, constants };
 }
 
-/** The first line of what onnxruntime says, without the place in its source where it says it and the name of the file, which may be a copy. */
+/**
+ * The first line of what onnxruntime says, without the place in its source where it says it and the
+ * name of the file, which may be a copy.
+ */
 export const engineReason = (text: string): string =>
   (text.trim().split("\n")[0] ?? "")
     .replace(/^.*? was false\. /, "")

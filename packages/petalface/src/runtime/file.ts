@@ -13,7 +13,10 @@ export interface Port {
   readonly dims: readonly (number | undefined)[];
 }
 
-/** A model file that runs as it is: nothing of it is differentiated, rewritten or checked by petalface. */
+/**
+ * A model file that runs as it is: nothing of it is differentiated, rewritten or checked by
+ * petalface.
+ */
 export interface FileSession {
   readonly inputs: readonly Port[];
   readonly outputs: readonly Port[];
@@ -23,8 +26,8 @@ export interface FileSession {
 }
 
 /**
- * Loads an ONNX file on the CPU with every optimisation of onnxruntime, for models that petalface only uses (face detectors). The
- * same threads give the same bits.
+ * Loads an ONNX file on the CPU with every optimisation of onnxruntime, for models that petalface
+ * only uses (face detectors). The same threads give the same bits.
  *
  * @param threads threads inside one operator
  * @throws PetalfaceError where onnxruntime refuses the file

@@ -5,13 +5,19 @@ import { PetalfaceError } from "../errors.ts";
 /** onnxruntime's package as it is imported. */
 export type Onnxruntime = typeof import("onnxruntime-node");
 
-/** What onnxruntime reads when its library starts: 1 keeps it from collecting, storing and sending anything. */
+/**
+ * What onnxruntime reads when its library starts: 1 keeps it from collecting, storing and sending
+ * anything.
+ */
 const switchOff = "ORT_DISABLE_TELEMETRY";
 
 /** What a user sets to 1 who wants onnxruntime's telemetry as it comes. */
 const optIn = "PETALFACE_ORT_TELEMETRY";
 
-/** Milliseconds that the main thread has for its answer to a worker; it answers in two, also amid a long calculation. */
+/**
+ * Milliseconds that the main thread has for its answer to a worker; it answers in two, also amid a
+ * long calculation.
+ */
 const patience = 10_000;
 
 /** Whether this environment leaves onnxruntime's telemetry on. */
@@ -19,10 +25,11 @@ export const telemetryWanted = (env: Readonly<NodeJS.ProcessEnv>): boolean =>
   env[optIn] === "1" && env[switchOff] !== "1";
 
 /**
- * Loads onnxruntime, with its telemetry switched off first unless PETALFACE_ORT_TELEMETRY=1. This is the only place that imports it:
- * the switch is read once, when the native library starts.
+ * Loads onnxruntime, with its telemetry switched off first unless PETALFACE_ORT_TELEMETRY=1. This
+ * is the only place that imports it: the switch is read once, when the native library starts.
  *
- * @throws PetalfaceError where its library does not load; in a worker thread where the switch cannot be set for the process
+ * @throws PetalfaceError where its library does not load; in a worker thread where the switch
+ * cannot be set for the process
  */
 export async function loadOnnxruntime(): Promise<Onnxruntime> {
   if (!telemetryWanted(process.env)) await switchTelemetryOff();
@@ -40,7 +47,8 @@ async function switchTelemetryOff(): Promise<void> {
   const inherited = process.env[switchOff] === "1";
   process.env[switchOff] = "1";
   if (isMainThread) return;
-  // A worker's process.env is a copy that native code does not see, so the main thread sets its own.
+  // A worker's process.env is a copy that native code does not see, so the main thread sets its
+  // own.
   try {
     await evaluateInMain(`process.env.${switchOff} = "1"; process.env.${switchOff}`);
   } catch (error) {

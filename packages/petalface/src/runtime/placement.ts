@@ -10,7 +10,10 @@ import type { SessionOptions } from "./types.ts";
 export interface Placement {
   /** Nodes that ran on the provider, after onnxruntime's own rewriting. */
   readonly placed: number;
-  /** Nodes that fell back to the CPU provider, by operator; slower, with copies to and fro, but right. */
+  /**
+   * Nodes that fell back to the CPU provider, by operator; slower, with copies to and fro, but
+   * right.
+   */
   readonly fallback: ReadonlyMap<string, number>;
   /** What the run put out. */
   readonly results: Readonly<Record<string, Tensor>>;
@@ -26,8 +29,8 @@ interface ProfileEvent {
 const profilePrefix = "profile";
 
 /**
- * Runs a graph once on its provider and says which of its nodes onnxruntime ran on the CPU instead, read from onnxruntime's profile
- * of that run. Throws PetalfaceError as {@link openSession} does.
+ * Runs a graph once on its provider and says which of its nodes onnxruntime ran on the CPU instead,
+ * read from onnxruntime's profile of that run. Throws PetalfaceError as {@link openSession} does.
  */
 export async function placementOf(
   graph: Graph,
@@ -48,7 +51,10 @@ export async function placementOf(
   }
 }
 
-/** Counts the nodes in onnxruntime's profile by where they ran; `home` says that the CPU is where they should. */
+/**
+ * Counts the nodes in onnxruntime's profile by where they ran; `home` says that the CPU is where
+ * they should.
+ */
 export function readProfile(text: string, home: boolean): Pick<Placement, "placed" | "fallback"> {
   const fallback = new Map<string, number>();
   let placed = 0;

@@ -2,10 +2,14 @@ import { GraphBuilder, ops, type Tensor } from "onnx-grad";
 import { openEngine } from "./engine.ts";
 import type { Provider } from "./types.ts";
 
-// A process of its own, started by probe.ts: opening a provider whose driver is broken may print, crash or hang.
+// A process of its own, started by probe.ts: opening a provider whose driver is broken may print,
+// crash or hang.
 const provider = process.argv[2] as Provider;
 
-/** A convolution, a product and a sum whose results are small whole numbers, which every device computes exactly. */
+/**
+ * A convolution, a product and a sum whose results are small whole numbers, which every device
+ * computes exactly.
+ */
 async function compute(): Promise<number[]> {
   const builder = new GraphBuilder({ name: "probe", opset: 20 });
   const o = ops(builder);

@@ -27,8 +27,8 @@ export interface Probe {
 }
 
 /**
- * Opens a provider and computes something in a process of its own, because a broken driver may print, crash or hang.
- * Never throws. Ends after `timeout` milliseconds at the latest.
+ * Opens a provider and computes something in a process of its own, because a broken driver may
+ * print, crash or hang. Never throws. Ends after `timeout` milliseconds at the latest.
  */
 export async function probeProvider(provider: Provider, timeout = patience): Promise<Probe> {
   const ending = import.meta.url.endsWith(".ts") ? "ts" : "js";
@@ -45,10 +45,16 @@ export async function probeProvider(provider: Provider, timeout = patience): Pro
   }
 }
 
-/** One answer per provider and process: what a machine can do does not change while it runs, and asking takes a second. */
+/**
+ * One answer per provider and process: what a machine can do does not change while it runs, and
+ * asking takes a second.
+ */
 const answers = new Map<Provider, Promise<Probe>>();
 
-/** Throws PetalfaceError with one line of what is wrong and what is needed if a provider other than the CPU does not work here. */
+/**
+ * Throws PetalfaceError with one line of what is wrong and what is needed if a provider other than
+ * the CPU does not work here.
+ */
 export async function requireProvider(provider: Provider): Promise<void> {
   if (provider === "cpu") return;
   const answer = answers.get(provider) ?? probeProvider(provider);

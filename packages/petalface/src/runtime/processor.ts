@@ -23,7 +23,10 @@ const sets: readonly (readonly [pattern: RegExp, name: string])[] = [
 export const instructionSetsIn = (text: string): string[] =>
   sets.filter(([pattern]) => pattern.test(text)).map(([, name]) => name);
 
-/** The instruction sets for products that the system names; undefined where it does not say (Windows). Never throws. */
+/**
+ * The instruction sets for products that the system names; undefined where it does not say
+ * (Windows). Never throws.
+ */
 export async function instructionSets(): Promise<readonly string[] | undefined> {
   try {
     if (process.platform === "linux") return instructionSetsIn(await readFile("/proc/cpuinfo", "utf8"));
@@ -38,9 +41,10 @@ export async function instructionSets(): Promise<readonly string[] | undefined> 
 }
 
 /**
- * Whether products of unsigned with signed bytes overflow on this processor, as they do on x86-64 without VNNI: two of them are
- * added in 16 bits. A product is computed rather than a list of instruction sets read, since it is the engine that chooses.
- * Throws PetalfaceError where onnxruntime cannot load the graph.
+ * Whether products of unsigned with signed bytes overflow on this processor, as they do on x86-64
+ * without VNNI: two of them are added in 16 bits. A product is computed rather than a list of
+ * instruction sets read, since it is the engine that chooses. Throws PetalfaceError where
+ * onnxruntime cannot load the graph.
  */
 export async function signedBytesOverflow(): Promise<boolean> {
   const [rows, inputs, outputs] = [8, 64, 16];

@@ -14,8 +14,9 @@ export interface Session {
 }
 
 /**
- * Lowers a graph for its provider and loads it into onnxruntime. The frozen weights stay in their file, which onnxruntime maps by itself.
- * Throws PetalfaceError if the provider does not work on this machine or the engine refuses the graph.
+ * Lowers a graph for its provider and loads it into onnxruntime. The frozen weights stay in their
+ * file, which onnxruntime maps by itself. Throws PetalfaceError if the provider does not work on
+ * this machine or the engine refuses the graph.
  */
 export async function openSession(graph: Graph, options: SessionOptions = {}): Promise<Session> {
   await requireProvider(options.provider ?? "cpu");

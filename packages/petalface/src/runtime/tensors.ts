@@ -2,7 +2,10 @@ import type { Tensor } from "onnx-grad";
 import type { InferenceSession, Tensor as OrtTensor } from "onnxruntime-node";
 import type { Onnxruntime } from "./onnxruntime.ts";
 
-/** Runs a session once. Inputs and outputs are row-major tensors by name; the numbers are shared, not copied. */
+/**
+ * Runs a session once. Inputs and outputs are row-major tensors by name; the numbers are shared,
+ * not copied.
+ */
 export async function runSession(
   { Tensor }: Onnxruntime,
   session: InferenceSession,

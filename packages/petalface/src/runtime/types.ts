@@ -1,31 +1,48 @@
 /** Where a graph runs: onnxruntime's execution providers that this project supports. */
 export type Provider = "cpu" | "cuda" | "webgpu";
 
-/** Names of {@link Provider}, and `auto`, which is the CPU for now: there the same threads give the same bits. */
+/**
+ * Names of {@link Provider}, and `auto`, which is the CPU for now: there the same threads give the
+ * same bits.
+ */
 export const providerNames = ["auto", "cpu", "cuda", "webgpu"] as const;
 
 /** Options of {@link openSession}. */
 export interface SessionOptions {
-  /** Execution provider; the CPU unless given. A provider that does not open is an error, never a silent fallback. */
+  /**
+   * Execution provider; the CPU unless given. A provider that does not open is an error, never a
+   * silent fallback.
+   */
   readonly provider?: Provider;
   /** Threads inside one operator; all cores unless given. The same number gives the same bits. */
   readonly threads?: number;
   /** What messages call the model: the user's file. The graph's own name unless given. */
   readonly name?: string | undefined;
-  /** Folder for the placed model; a folder of its own under the system's temporary folder unless given. */
+  /**
+   * Folder for the placed model; a folder of its own under the system's temporary folder unless
+   * given.
+   */
   readonly scratch?: string;
   /**
-   * How graphs are rewritten. Unless given, as much as onnxruntime can, but so that a network computes to the bit what it computes with
-   * closed adapters in it. `free` fuses more and computes wide convolutions over tiles, up to rounding. The others are onnxruntime's lower levels.
+   * How graphs are rewritten. Unless given, as much as onnxruntime can, but so that a network
+   * computes to the bit what it computes with closed adapters in it. `free` fuses more and computes
+   * wide convolutions over tiles, up to rounding. The others are onnxruntime's lower levels.
    */
   readonly optimisation?: "disabled" | "basic" | "extended" | "free";
   /**
-   * Whether the engine copies weights into the order that its product kernels read them in; true unless given. Without it products are
-   * about 5 % slower, and the weights of a graph that uses them forwards and backwards take a third of the memory.
+   * Whether the engine copies weights into the order that its product kernels read them in; true
+   * unless given. Without it products are about 5 % slower, and the weights of a graph that uses
+   * them forwards and backwards take a third of the memory.
    */
   readonly prepack?: boolean;
-  /** How often the graph will run, where that is known: what takes long to load and gains little each time is then left out. */
+  /**
+   * How often the graph will run, where that is known: what takes long to load and gains little
+   * each time is then left out.
+   */
   readonly runs?: number;
-  /** Large products with frozen weights in 8-bit whole numbers (CPU only): much faster, about one per cent off. */
+  /**
+   * Large products with frozen weights in 8-bit whole numbers (CPU only): much faster, about one
+   * per cent off.
+   */
   readonly int8?: boolean;
 }

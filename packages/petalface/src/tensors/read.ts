@@ -8,7 +8,8 @@ const largestRead = 2 ** 30;
 /**
  * Reads a safetensors file whole.
  *
- * @throws PetalfaceError where the file is missing or breaks the format in any way (see {@link parseSafetensors})
+ * @throws PetalfaceError where the file is missing or breaks the format in any way (see
+ * {@link parseSafetensors})
  */
 export async function readSafetensors(path: string): Promise<Safetensors> {
   let bytes: Uint8Array<ArrayBuffer>;

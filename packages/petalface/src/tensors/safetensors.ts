@@ -3,7 +3,10 @@ import { PetalfaceError } from "../errors.ts";
 /** Element types, as the format spells them. F16 and BF16 are kept as their 16 bits. */
 export type TensorType = "F64" | "F32" | "F16" | "BF16" | "I64" | "I32" | "I8" | "U8";
 
-/** Numbers of a tensor: Uint16Array (bits) for F16 and BF16, BigInt64Array for I64, otherwise the array of the same name. */
+/**
+ * Numbers of a tensor: Uint16Array (bits) for F16 and BF16, BigInt64Array for I64, otherwise the
+ * array of the same name.
+ */
 export type TensorData =
   | Float64Array<ArrayBuffer>
   | Float32Array<ArrayBuffer>
@@ -61,13 +64,15 @@ const longestHeader = 100_000_000;
 const littleEndian = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
 
 /**
- * Reads the safetensors format: 8 bytes header length, JSON header, data. Strict: every tensor's bytes must match its
- * type and shape, and the tensors must fill the data without gap or overlap. Aligned tensors share memory with `bytes`.
+ * Reads the safetensors format: 8 bytes header length, JSON header, data. Strict: every tensor's
+ * bytes must match its type and shape, and the tensors must fill the data without gap or overlap.
+ * Aligned tensors share memory with `bytes`.
  *
  * Format: https://github.com/huggingface/safetensors#format
  *
  * @param name what error messages call the file
- * @throws PetalfaceError where the bytes break the format; nothing is allocated before a size is checked
+ * @throws PetalfaceError where the bytes break the format; nothing is allocated before a size is
+ * checked
  */
 export function parseSafetensors(bytes: Uint8Array<ArrayBuffer>, name = "safetensors data"): Safetensors {
   const { start, length } = locateSafetensorsHeader(bytes, bytes.length, name);
@@ -175,7 +180,8 @@ function isKnown(dtype: string): dtype is TensorType {
 }
 
 /**
- * Writes the safetensors format. The same tensors and metadata give the same bytes, whatever their order.
+ * Writes the safetensors format. The same tensors and metadata give the same bytes, whatever their
+ * order.
  *
  * @param tensors by name; `data` must have the type and size that `dtype` and `shape` say
  */
@@ -211,7 +217,10 @@ export function encodeSafetensors(
   return bytes;
 }
 
-/** A tensor's numbers as float32: F32 as it is (shared), the others converted; I64 and F64 may lose digits. */
+/**
+ * A tensor's numbers as float32: F32 as it is (shared), the others converted; I64 and F64 may lose
+ * digits.
+ */
 export function toFloat32(tensor: StoredTensor): Float32Array<ArrayBuffer> {
   const { dtype, data } = tensor;
   if (data instanceof Float32Array) return data;
@@ -240,7 +249,10 @@ function view(bytes: Uint8Array<ArrayBuffer>, dtype: TensorType): TensorData {
   return new arrays[dtype](source.buffer, source.byteOffset, source.byteLength / width);
 }
 
-/** The format is little-endian. Returns the same bytes on a little-endian machine and a swapped copy on another. */
+/**
+ * The format is little-endian. Returns the same bytes on a little-endian machine and a swapped copy
+ * on another.
+ */
 function swapIfBig(bytes: Uint8Array<ArrayBuffer>, width: number): Uint8Array<ArrayBuffer> {
   if (width === 1 || littleEndian) return bytes;
   const swapped = bytes.slice();

@@ -8,8 +8,9 @@ const times = (dim: Dim): number => (typeof dim === "number" ? dim : dim.times);
 const product = (dims: Shape): number => dims.reduce<number>((result, dim) => result * times(dim), 1);
 
 /**
- * A reshape keeps the row-major order of the elements, so what lies outside the batch and what lies inside it keep their sizes. The open
- * axis of the output has to be made of a whole outer part, the batch and a whole inner part.
+ * A reshape keeps the row-major order of the elements, so what lies outside the batch and what lies
+ * inside it keep their sizes. The open axis of the output has to be made of a whole outer part, the
+ * batch and a whole inner part.
  */
 function reshaped(from: Shape, to: Shape, { axis, outer, inner }: BatchPlace): BatchPlace | string {
   const at = to.findIndex((dim) => typeof dim !== "number");
@@ -28,7 +29,10 @@ const transpose: RowRule = first(({ call }, place) => {
   return { ...place, axis: order.findIndex((axis) => axisOf(call, axis, rank) === place.axis) };
 });
 
-/** Parts joined along the batch are an outer part more each: copies of the batch, one after the other. */
+/**
+ * Parts joined along the batch are an outer part more each: copies of the batch, one after the
+ * other.
+ */
 const concat: RowRule = ({ call, places, output }) => {
   const axis = axisOf(call, call.int("axis", 0), output.length);
   const { inner, axis: along } = places.find((place) => place !== undefined) as BatchPlace;

@@ -1,7 +1,10 @@
 import type { ShapeCall } from "../../infer/call.ts";
 import { agree, type RowRule, type RowRules, type Step } from "./rule.ts";
 
-/** A product in which every axis has a label: axes of one label meet, and those that the output lacks are summed over. */
+/**
+ * A product in which every axis has a label: axes of one label meet, and those that the output
+ * lacks are summed over.
+ */
 function labelled({ places }: Step, inputs: readonly (readonly string[])[], output: readonly string[]) {
   return agree(
     places.map((place, index) => {
@@ -43,7 +46,9 @@ const einsum: RowRule = (step) => {
   return labelled(step, operands, output);
 };
 
-/** The labels of an operand: its letters, with an ellipsis standing for the axes that they leave. */
+/**
+ * The labels of an operand: its letters, with an ellipsis standing for the axes that they leave.
+ */
 function spell(call: ShapeCall, letters: string, index: number): string[] {
   const named = letters.replace("...", "").length;
   return spread(letters, stack(call.shape(index).length - named));
@@ -54,7 +59,10 @@ function spread(letters: string, ellipsis: readonly string[]): string[] {
   return [...before, ...(letters.includes("...") ? ellipsis : []), ...after];
 }
 
-/** Products: images stay apart along axes that are kept, and are mixed along those that are summed over. */
+/**
+ * Products: images stay apart along axes that are kept, and are mixed along those that are summed
+ * over.
+ */
 export const productRows: RowRules = {
   MatMul: matmul,
   Gemm: matmul,

@@ -7,7 +7,9 @@ import { sizeOf, type Tensor } from "../../graph/tensor.ts";
 import type { BatchPlace } from "../place.ts";
 import { imageOf } from "./trace.ts";
 
-/** Two sets of images (and the same parameters, if the graph takes any) for the same small batch. */
+/**
+ * Two sets of images (and the same parameters, if the graph takes any) for the same small batch.
+ */
 export interface ProveRowsFeeds {
   readonly first: Readonly<Record<string, Tensor>>;
   readonly second: Readonly<Record<string, Tensor>>;
@@ -16,16 +18,21 @@ export interface ProveRowsFeeds {
 /** A value whose rows are not as they should be. */
 export interface RowsProblem {
   readonly reason: string;
-  /** Whether all that is wrong is that changing an image changes no row, as behind weights of zero. */
+  /**
+   * Whether all that is wrong is that changing an image changes no row, as behind weights of zero.
+   */
   readonly still: boolean;
 }
 
 /**
- * Checks by running where the images lie in values of a graph: each image of a batch is sometimes the first, sometimes the second of its two, in
- * another pattern of runs for every image, and each row of a value must be one of two things in just the pattern of the image that `places`
- * gives it to, to the bit. A row that depends on two images would be three things at least. So ceil(log2(images + 1)) + 1 runs are enough. Each value is summed inside the graph
- * over all axes but that of its place, so that little memory is needed. A batch of 3 tells every two layouts apart that differ.
- * `run` must give the same bits for the same rows, as onnxruntime does on a CPU. Returns the first problem of each value that has one.
+ * Checks by running where the images lie in values of a graph: each image of a batch is sometimes
+ * the first, sometimes the second of its two, in another pattern of runs for every image, and each
+ * row of a value must be one of two things in just the pattern of the image that `places` gives it
+ * to, to the bit. A row that depends on two images would be three things at least. So
+ * ceil(log2(images + 1)) + 1 runs are enough. Each value is summed inside the graph over all axes
+ * but that of its place, so that little memory is needed. A batch of 3 tells every two layouts
+ * apart that differ. `run` must give the same bits for the same rows, as onnxruntime does on a CPU.
+ * Returns the first problem of each value that has one.
  */
 export async function proveRows(
   graph: Graph,
@@ -58,7 +65,10 @@ export async function proveRows(
   return problems;
 }
 
-/** The pattern of an image: all are the first in run 0; then bit by bit the number of the image, counted from 1. */
+/**
+ * The pattern of an image: all are the first in run 0; then bit by bit the number of the image,
+ * counted from 1.
+ */
 const isSecond = (image: number, run: number): boolean => run > 0 && (((image + 1) >> (run - 1)) & 1) === 1;
 
 /** The graph with, for every value, its sums over all axes but that of the batch as an output. */

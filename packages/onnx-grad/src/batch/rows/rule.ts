@@ -21,7 +21,10 @@ export type RowRules = Readonly<Record<string, RowRule>>;
 export const table = (ops: string, rule: RowRule): RowRules =>
   Object.fromEntries(ops.split(" ").map((op) => [op, rule]));
 
-/** The place that all inputs give, each already moved to the output's axes; a reason where they differ. */
+/**
+ * The place that all inputs give, each already moved to the output's axes; a reason where they
+ * differ.
+ */
 export function agree(places: readonly (BatchPlace | string | undefined)[]): BatchPlace | string {
   const found = places.filter((place) => place !== undefined);
   const [first] = found;

@@ -15,7 +15,10 @@ const batchFirst: RowRule = first((_, place) =>
   place.axis === 0 ? place : "it works across the axis that the images lie along",
 );
 
-/** In training form the statistics are those of the batch. An attribute marks it, before operator set 14 further outputs. */
+/**
+ * In training form the statistics are those of the batch. An attribute marks it, before operator
+ * set 14 further outputs.
+ */
 const batchNormalization: RowRule = first(({ call }, place) => {
   const further = call.node.outputs.slice(1).some((output) => output !== "");
   const training = call.opset < 14 ? further : call.int("training_mode", 0) !== 0;

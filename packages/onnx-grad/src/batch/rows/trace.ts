@@ -8,8 +8,9 @@ import { symbolOf } from "../set-batch.ts";
 import { rowRules } from "./rules.ts";
 
 /**
- * Which elements of a value can depend on which image of the batch: on none at all (`shared`); each on one image only, the one that its
- * place along an axis belongs to (`images`, see {@link imageOf}); or nothing can be said, and `reason` names the first node and why (`lost`).
+ * Which elements of a value can depend on which image of the batch: on none at all (`shared`); each
+ * on one image only, the one that its place along an axis belongs to (`images`, see
+ * {@link imageOf}); or nothing can be said, and `reason` names the first node and why (`lost`).
  */
 export type ValueRows =
   | { readonly kind: "shared" }
@@ -24,9 +25,10 @@ export const imageOf = ({ inner }: BatchPlace, index: number, batch: number): nu
 const NUMBERLESS: ReadonlySet<string> = new Set(["Shape", "Size", "ConstantOfShape", "EyeLike"]);
 
 /**
- * Follows the images of an open batch from the inputs through every node of a graph, by shapes and attributes alone. An input holds images
- * along its open dimension, and is shared where it has none (a vector of parameters).
- * Throws OnnxGradError if the graph's batch is not open (`setBatch(graph, "N")` opens it). `proveRows` checks the result with numbers.
+ * Follows the images of an open batch from the inputs through every node of a graph, by shapes and
+ * attributes alone. An input holds images along its open dimension, and is shared where it has none
+ * (a vector of parameters). Throws OnnxGradError if the graph's batch is not open
+ * (`setBatch(graph, "N")` opens it). `proveRows` checks the result with numbers.
  */
 export function traceRows(graph: Graph): ReadonlyMap<string, ValueRows> {
   const symbol = symbolOf(graph);

@@ -3,7 +3,10 @@ import { floatOf, stringOf } from "../../graph/attributes.ts";
 import { slopes } from "../prepare.ts";
 import type { GradientCall, GradientRule, GradientRules } from "./rule.ts";
 
-/** (1 + x) / 2 for x from -1 to 1: HardSigmoid computes a x + b in one go, and its limits 0 and 1 are not passed. */
+/**
+ * (1 + x) / 2 for x from -1 to 1: HardSigmoid computes a x + b in one go, and its limits 0 and 1
+ * are not passed.
+ */
 const halfOfOnePlus = (o: Ops, x: string): string =>
   o.dtype(x) === "float32"
     ? o.builder.add("HardSigmoid", [x], { alpha: { float: 0.5 }, beta: { float: 0.5 } })
@@ -57,8 +60,9 @@ const inside = (o: Ops, x: string, low: number, high: number): string =>
   o.cast(o.and(o.greater(x, low), o.less(x, high)), o.dtype(x));
 
 /**
- * Rules of activation functions. Masks come from the output where possible: the input is then free to be fused away or
- * overwritten. A mask as numbers, multiplied, is faster on onnxruntime's CPU kernels than Where.
+ * Rules of activation functions. Masks come from the output where possible: the input is then free
+ * to be fused away or overwritten. A mask as numbers, multiplied, is faster on onnxruntime's CPU
+ * kernels than Where.
  */
 export const activation: GradientRules = {
   Relu: ({ o, y, g }) => [() => o.mul(g, positive(o, y))],

@@ -9,7 +9,10 @@ export type Taps = readonly (readonly [place: number, weight: number])[];
 /** A matrix with more elements than this (64 MiB of floats) is not built. */
 const largestMatrix = 2 ** 24;
 
-/** The step in which every output place reads a block of its own, all with one weight; undefined if they do otherwise. */
+/**
+ * The step in which every output place reads a block of its own, all with one weight; undefined if
+ * they do otherwise.
+ */
 function blocks(taps: readonly Taps[], length: number): number | undefined {
   const step = length / taps.length;
   const [[, weight] = [0, 0]] = taps[0] ?? [];
@@ -18,7 +21,10 @@ function blocks(taps: readonly Taps[], length: number): number | undefined {
   return step > 1 && taps.every(own) ? step : undefined;
 }
 
-/** The step in which every input place is read, as it is, by a block of output places; undefined if they do otherwise. */
+/**
+ * The step in which every input place is read, as it is, by a block of output places; undefined if
+ * they do otherwise.
+ */
 function repeats(taps: readonly Taps[], length: number): number | undefined {
   const step = taps.length / length;
   const own = (each: Taps, i: number) => {
@@ -29,9 +35,9 @@ function repeats(taps: readonly Taps[], length: number): number | undefined {
 }
 
 /**
- * The gradient of a linear map along one axis, where place i of the output is a weighted sum of the input's `length` places
- * by `taps(i)`: the product with the map's transpose, or a copy or sum of blocks where that is all it does. `node` is the one that
- * errors name.
+ * The gradient of a linear map along one axis, where place i of the output is a weighted sum of the
+ * input's `length` places by `taps(i)`: the product with the map's transpose, or a copy or sum of
+ * blocks where that is all it does. `node` is the one that errors name.
  */
 export function back(
   o: Ops,

@@ -12,8 +12,8 @@ function constantIndices(o: Ops, name: string, size: number): number[] {
 }
 
 /**
- * Adds the rows of `g` into zeros at the rows that were read. Neighbouring rows are padded and reordered ones put back:
- * both are cheaper than a scatter.
+ * Adds the rows of `g` into zeros at the rows that were read. Neighbouring rows are padded and
+ * reordered ones put back: both are cheaper than a scatter.
  */
 const rowsBack: GradientRule = ({ o, node, x: [x, indices], g }) => [
   () => {

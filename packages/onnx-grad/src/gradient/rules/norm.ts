@@ -32,7 +32,10 @@ const axesOf = (o: Ops, x: string): number[] => [...Array(o.rank(x)).keys()];
 const trailing = ({ o, node, x: [x] }: GradientCall): number[] =>
   axesOf(o, x).slice(o.axis(x, intOf(node, "axis", -1)));
 
-/** Scale and shift per channel of a value that is standardised along axes that leave the channels apart. */
+/**
+ * Scale and shift per channel of a value that is standardised along axes that leave the channels
+ * apart.
+ */
 function perChannel(call: GradientCall, make: () => Standard): ReturnType<GradientRule> {
   const { o, g } = call;
   const [x, scale] = call.x;
@@ -45,7 +48,10 @@ function perChannel(call: GradientCall, make: () => Standard): ReturnType<Gradie
   ];
 }
 
-/** In inference the statistics are constants, so this is a scale and a shift per channel; in training those of the batch. */
+/**
+ * In inference the statistics are constants, so this is a scale and a shift per channel; in
+ * training those of the batch.
+ */
 const batchNormalization: GradientRule = (call) => {
   const { o, node, x, g, grads } = call;
   const [input, scale, , mean, variance] = x;
@@ -121,7 +127,10 @@ const rmsNormalization: GradientRule = (call) => {
   ];
 };
 
-/** y = x / |x|: dx = (g - d sum(g y)) / |x|, d the norm's derivative: y for p = 2, the signs for p = 1. */
+/**
+ * y = x / |x|: dx = (g - d sum(g y)) / |x|, d the norm's derivative: y for p = 2, the signs for p =
+ * 1.
+ */
 const lpNormalization: GradientRule = ({ o, node, x: [x], y, g }) => [
   () => {
     const axes = [o.axis(x, intOf(node, "axis", -1))];

@@ -43,7 +43,10 @@ const extremum: GradientRule = (call) => {
   ];
 };
 
-/** The product of the others: y / x, but where there are zeros it is zero unless all zeros are the element itself. */
+/**
+ * The product of the others: y / x, but where there are zeros it is zero unless all zeros are the
+ * element itself.
+ */
 const product: GradientRule = (call) => {
   const { o, g } = call;
   const [x] = call.x;

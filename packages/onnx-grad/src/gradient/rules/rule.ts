@@ -14,7 +14,9 @@ export interface GradientCall {
   readonly x: Inputs;
   /** The first output. */
   readonly y: string;
-  /** Gradient of the first output, in its shape. Rules of operators with one output may count on it. */
+  /**
+   * Gradient of the first output, in its shape. Rules of operators with one output may count on it.
+   */
   readonly g: string;
   /** Gradients of all outputs; undefined where none arrives. */
   readonly grads: readonly (string | undefined)[];
@@ -24,9 +26,10 @@ export interface GradientCall {
 export type Thunk = () => string;
 
 /**
- * The vector-Jacobian product of an operator: one thunk per input, undefined where an input has no gradient.
- * A thunk's value may be larger than the input (the walker sums what was broadcast) or have ones where the input
- * is wider (the walker broadcasts it), so rules do not mention broadcasting.
+ * The vector-Jacobian product of an operator: one thunk per input, undefined where an input has no
+ * gradient. A thunk's value may be larger than the input (the walker sums what was broadcast) or
+ * have ones where the input is wider (the walker broadcasts it), so rules do not mention
+ * broadcasting.
  */
 export type GradientRule = (call: GradientCall) => readonly (Thunk | undefined)[];
 

@@ -6,7 +6,10 @@ import { cannot } from "./rule.ts";
 /** The nearest of `length` places. */
 export const clamp = (at: number, length: number): number => Math.min(Math.max(at, 0), length - 1);
 
-/** Where place `at` of a resized axis lies in the input (ONNX, Resize, coordinate_transformation_mode), in float32. */
+/**
+ * Where place `at` of a resized axis lies in the input (ONNX, Resize,
+ * coordinate_transformation_mode), in float32.
+ */
 export function origin(node: Node, at: number, scale: number, from: number, to: number): number {
   const half = Math.fround(Math.fround(at + 0.5) / scale);
   const mode = stringOf(node, "coordinate_transformation_mode", "half_pixel");

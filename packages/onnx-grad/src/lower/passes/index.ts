@@ -11,7 +11,10 @@ import { sums } from "./sums.ts";
 import { transposedProducts } from "./transposed-products.ts";
 import { winograd } from "./winograd.ts";
 
-/** All passes in the order in which they run: decompositions first, then fusions, which bring in operators that have no shape rule. */
+/**
+ * All passes in the order in which they run: decompositions first, then fusions, which bring in
+ * operators that have no shape rule.
+ */
 export const passes: readonly Pass[] = [
   alike,
   fewBuffers,

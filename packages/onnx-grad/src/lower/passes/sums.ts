@@ -1,7 +1,10 @@
 import type { Pass } from "../pass.ts";
 import { replaceNodes } from "../rewrite.ts";
 
-/** Sum and Mean of any number of values as a chain of additions: the WebGPU provider (1.30) has kernels for neither. */
+/**
+ * Sum and Mean of any number of values as a chain of additions: the WebGPU provider (1.30) has
+ * kernels for neither.
+ */
 export const sums: Pass = {
   name: "sums",
   targets: ["webgpu"],

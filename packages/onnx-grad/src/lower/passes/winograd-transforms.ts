@@ -1,6 +1,8 @@
 /**
- * The transforms of Winograd's minimal filtering F(4x4, 3x3) (Lavin and Gray 2016, "Fast algorithms for convolutional neural networks"): tiles of
- * 6 x 6 pixels of the input and the kernel are evaluated as polynomials at six points for each axis, multiplied there, and brought back as 4 x 4 pixels.
+ * The transforms of Winograd's minimal filtering F(4x4, 3x3) (Lavin and Gray 2016, "Fast algorithms
+ * for convolutional neural networks"): tiles of 6 x 6 pixels of the input and the kernel are
+ * evaluated as polynomials at six points for each axis, multiplied there, and brought back as 4 x 4
+ * pixels.
  */
 
 /** Pixels of one axis of an output tile, and of an input tile. */
@@ -8,8 +10,8 @@ export const tile = 4;
 export const reach = 6;
 
 /**
- * Where the polynomials are evaluated. Near one, and not the usual whole numbers: the error is half as large (6e-7 of the result against 1.2e-6,
- * a plain convolution 1.6e-7; 128 channels).
+ * Where the polynomials are evaluated. Near one, and not the usual whole numbers: the error is half
+ * as large (6e-7 of the result against 1.2e-6, a plain convolution 1.6e-7; 128 channels).
  */
 const points: readonly number[] = [0, 0.75, -0.75, 1.5, -1.5, Number.POSITIVE_INFINITY];
 
@@ -40,7 +42,10 @@ const kronecker = (a: Matrix): number[][] =>
 
 const transposed = (a: Matrix): number[][] => (a[0] ?? []).map((_, column) => a.map((row) => row[column] as number));
 
-/** Powers of two near the length of each row of the input's transform: what is multiplied is then of one size. */
+/**
+ * Powers of two near the length of each row of the input's transform: what is multiplied is then of
+ * one size.
+ */
 const scales = lagrange(points).map((row) => 2 ** Math.round(Math.log2(Math.hypot(...row))));
 
 /** Of one axis of a kernel: [6, 3]. */
@@ -58,7 +63,8 @@ export interface Transforms {
 export const straight: Transforms = transformsAt(points, (p) => 1 / (scales[p] as number));
 
 /**
- * For the same transformed kernel as it were mirrored: g mirrored, at a, is a^2 g(1 / a), so evaluating the input at the reciprocals needs no second copy.
+ * For the same transformed kernel as it were mirrored: g mirrored, at a, is a^2 g(1 / a), so
+ * evaluating the input at the reciprocals needs no second copy.
  */
 export const mirrored: Transforms = transformsAt(
   points.map((point) => (point === 0 ? Number.POSITIVE_INFINITY : 1 / point)),

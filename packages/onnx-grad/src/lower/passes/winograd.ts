@@ -9,12 +9,21 @@ import type { Pass } from "../pass.ts";
 import { replaceNodes } from "../rewrite.ts";
 import { kernelTransform, mirrored, reach, straight, tile } from "./winograd-transforms.ts";
 
-/** Channels on either side from which on the products save more than the transforms cost; with 64 it is even (docs/speed.md). */
+/**
+ * Channels on either side from which on the products save more than the transforms cost; with 64 it
+ * is even (docs/speed.md).
+ */
 const wide = 128;
-/** Tiles of all images together from which on it pays to read transformed kernels, which are four times as large. */
+/**
+ * Tiles of all images together from which on it pays to read transformed kernels, which are four
+ * times as large.
+ */
 const many = 32;
 
-/** A kernel [out, in, 3, 3], and whether what is convolved with is its mirror image with out and in exchanged (an input gradient). */
+/**
+ * A kernel [out, in, 3, 3], and whether what is convolved with is its mirror image with out and in
+ * exchanged (an input gradient).
+ */
 interface Kernel {
   readonly weight: string;
   readonly transposed: boolean;
@@ -61,7 +70,10 @@ const tilesOf = (size: readonly number[]): number[] => size.map((length) => Math
 
 const range = (count: number): number[] => [...Array(count).keys()];
 
-/** Rows of pixels that lie [image, y, x], in the order in which the products read them: [place in a tile, image, tile]; behind the last image is a row of zeros. */
+/**
+ * Rows of pixels that lie [image, y, x], in the order in which the products read them: [place in a
+ * tile, image, tile]; behind the last image is a row of zeros.
+ */
 function gathered(batch: number, { wide: [height = 0, width = 0], before, narrow }: Geometry): number[] {
   const [down = 0, along = 0] = tilesOf(narrow);
   const [top = 0, left = 0] = before;
@@ -142,7 +154,8 @@ function convolved(
     const result = o.matmul(matrix(transforms.input), o.reshape(cut, [places, tiles * inner]));
     return o.reshape(result, [reach, reach, tiles, inner]);
   };
-  // [6, 6, in, out] of the kernel as it lies in the file: one node, so that nothing between is made at the start.
+  // [6, 6, in, out] of the kernel as it lies in the file: one node, so that nothing between is made
+  // at the start.
   const kernel = share.get(`kernel ${weight}`, () => {
     const axis = matrix(kernelTransform);
     const equation = { equation: { string: "ay,bx,oiyx->abio" } };
@@ -165,8 +178,8 @@ function affineOf(o: Ops, node: Node, x: string): { scale: string; shift: string
 }
 
 /**
- * A product with transformed kernels that are swapped, as onnxruntime's own that reads them so: as two nodes, the swapped
- * kernels would be made at the start, and lie in memory once more.
+ * A product with transformed kernels that are swapped, as onnxruntime's own that reads them so: as
+ * two nodes, the swapped kernels would be made at the start, and lie in memory once more.
  */
 function readTransposed(node: Node, { producer }: Surroundings): Node | undefined {
   const [x = "", swapped = ""] = node.inputs;
@@ -184,10 +197,12 @@ function readTransposed(node: Node, { producer }: Surroundings): Node | undefine
 }
 
 /**
- * Convolutions by frozen 3 x 3 kernels without strides as Winograd's minimal filtering F(4x4, 3x3): a quarter of the multiplications, for transforms
- * that are products with small matrices. onnxruntime's CPU provider has no such kernel (1.30). Pixels lie as rows of channels meanwhile,
- * so that cutting tiles and joining them are Gathers of whole rows. The kernel is transformed when the session starts, once for the convolution and its
- * input gradient. Three to five times the rounding error of a plain convolution (1e-6).
+ * Convolutions by frozen 3 x 3 kernels without strides as Winograd's minimal filtering F(4x4, 3x3):
+ * a quarter of the multiplications, for transforms that are products with small matrices.
+ * onnxruntime's CPU provider has no such kernel (1.30). Pixels lie as rows of channels meanwhile,
+ * so that cutting tiles and joining them are Gathers of whole rows. The kernel is transformed when
+ * the session starts, once for the convolution and its input gradient. Three to five times the
+ * rounding error of a plain convolution (1e-6).
  */
 export const winograd: Pass = {
   name: "winograd",

@@ -8,12 +8,16 @@ import { adaptedModel } from "../model.ts";
 import { renameValues, withOwnNames } from "../own-names.ts";
 import { mergeAdapter } from "./merge.ts";
 
-/** Where the deployed model's alpha comes from: judged from each image, a second input `alpha` `[N]`, or fixed for all. Judged by `external`, the second input is the score, `quality` `[N]`. */
+/**
+ * Where the deployed model's alpha comes from: judged from each image, a second input `alpha`
+ * `[N]`, or fixed for all. Judged by `external`, the second input is the score, `quality` `[N]`.
+ */
 export type ExportAlpha = "quality" | "input" | number;
 
 /**
- * The deployed network as one graph with an open batch. Image input and embedding output keep the backbone's names and
- * preprocessing, so it takes the frozen model's place; with `quality` alpha is a second output, which {@link withOutputs} takes away.
+ * The deployed network as one graph with an open batch. Image input and embedding output keep the
+ * backbone's names and preprocessing, so it takes the frozen model's place; with `quality` alpha is
+ * a second output, which {@link withOutputs} takes away.
  */
 export async function exportedGraph(backbone: Backbone, adapter: Adapter, alpha: ExportAlpha): Promise<Graph> {
   const merged = typeof alpha === "number" || adapter.config.method !== "lora" || adapter.config.gate === "single";
@@ -51,8 +55,8 @@ export type ExportOutputs = "embedding" | "embedding,alpha";
 export const exportOutputs = ["embedding", "embedding,alpha"] as const;
 
 /**
- * The deployed network with the outputs that are wanted. Most programs that run recognisers take one output: further
- * ones are refused, or taken for the embedding.
+ * The deployed network with the outputs that are wanted. Most programs that run recognisers take
+ * one output: further ones are refused, or taken for the embedding.
  *
  * @throws PetalfaceError where alpha is wanted and the network does not judge it
  */
@@ -66,7 +70,10 @@ export function withOutputs(graph: Graph, outputs: ExportOutputs): Graph {
   return graph;
 }
 
-/** Writes the deployed model as one self-contained `.onnx` with one output unless asked otherwise, atomically. */
+/**
+ * Writes the deployed model as one self-contained `.onnx` with one output unless asked otherwise,
+ * atomically.
+ */
 export const exportModel = async (
   path: string,
   backbone: Backbone,

@@ -18,8 +18,8 @@ export interface FoundAdapterOptions {
 }
 
 /**
- * The adapter that a checkpoint has in addition to a network, checked against the network's layers; undefined where there is none. Its backbone
- * is not known yet: {@link saveFoundAdapter}.
+ * The adapter that a checkpoint has in addition to a network, checked against the network's layers;
+ * undefined where there is none. Its backbone is not known yet: {@link saveFoundAdapter}.
  *
  * @throws PetalfaceError where it is incomplete, does not fit, is not finite, or has another rank
  */

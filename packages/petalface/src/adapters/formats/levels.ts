@@ -18,7 +18,10 @@ export interface LevelsFile {
   readonly width: number;
   /** Model of `alpha` `[N]`, and its output. */
   readonly quality: { readonly file: string; readonly output: string };
-  /** Merged networks and the alpha that each serves, ascending: an image goes to the one nearest to its alpha. */
+  /**
+   * Merged networks and the alpha that each serves, ascending: an image goes to the one nearest to
+   * its alpha.
+   */
   readonly levels: readonly { readonly alpha: number; readonly file: string }[];
 }
 
@@ -26,8 +29,9 @@ export interface LevelsFile {
 const levelsFile = "levels.json";
 
 /**
- * Writes alpha rounded to `count` levels as that many merged networks, each as fast as the frozen one, and a small model that judges alpha. A folder and not one
- * file: an ONNX `If` decides for a whole batch, and one file of all levels would be loaded whole by everybody.
+ * Writes alpha rounded to `count` levels as that many merged networks, each as fast as the frozen
+ * one, and a small model that judges alpha. A folder and not one file: an ONNX `If` decides for a
+ * whole batch, and one file of all levels would be loaded whole by everybody.
  *
  * @param change what becomes of each network before it is written (another precision)
  */
@@ -88,7 +92,10 @@ const readme = `A face recogniser as merged networks, one for each level of imag
 Run quality.onnx for alpha, then each image through the network of levels.json whose alpha is nearest. All embeddings are of one gallery.
 `;
 
-/** Opens a folder of levels as one embedder, on the backbone's preprocessing. Throws PetalfaceError if the folder is none. */
+/**
+ * Opens a folder of levels as one embedder, on the backbone's preprocessing. Throws PetalfaceError
+ * if the folder is none.
+ */
 export async function openLevels(
   folder: string,
   backbone: Pick<Backbone, "spec">,

@@ -9,8 +9,9 @@ import { renameValues } from "../own-names.ts";
 import type { Site } from "../sites.ts";
 
 /**
- * The plain network that an adapter makes of its backbone at one fixed alpha: `W + scale * up diag(gate) down` in every layer.
- * As fast as the frozen network. Refused where alpha still decides, i.e. no number is given for a gate that uses it.
+ * The plain network that an adapter makes of its backbone at one fixed alpha:
+ * `W + scale * up diag(gate) down` in every layer. As fast as the frozen network. Refused where
+ * alpha still decides, i.e. no number is given for a gate that uses it.
  */
 export async function mergeAdapter(backbone: Backbone, adapter: Adapter, alpha: number | undefined): Promise<Graph> {
   const { config, theta } = adapter;

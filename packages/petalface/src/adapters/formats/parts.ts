@@ -10,8 +10,8 @@ export interface LowRankTensor {
 export type OwnTensor = LowRankTensor & { readonly data: Float32Array<ArrayBuffer> };
 
 /**
- * A low-rank tensor of theta cut into the parts of its gate, each in the shape of a PyTorch module of its own: `[rank, in]` and `[out, rank]`;
- * with kernels for convolutions.
+ * A low-rank tensor of theta cut into the parts of its gate, each in the shape of a PyTorch module
+ * of its own: `[rank, in]` and `[out, rank]`; with kernels for convolutions.
  */
 export function partsOf(slot: Slot, theta: Float32Array, parts: number, isConv: boolean): OwnTensor[] {
   const { role, dims, offset, length } = slot;
@@ -34,7 +34,10 @@ function columnsOf(matrix: Float32Array, rows: number, start: number, count: num
   return columns;
 }
 
-/** The reverse of {@link partsOf}: parts side by side in the columns of `rows` rows; with one row that is one after the other. */
+/**
+ * The reverse of {@link partsOf}: parts side by side in the columns of `rows` rows; with one row
+ * that is one after the other.
+ */
 export function joinParts(target: Float32Array, parts: readonly Float32Array[], rows: number): void {
   const width = target.length / rows;
   let column = 0;

@@ -35,11 +35,14 @@ const weights: Readonly<Record<Gate, readonly (readonly [folder: string, weight:
 };
 
 /**
- * Writes an adapter as Hugging Face PEFT has them (`adapter_config.json`, `adapter_model.safetensors`, names `base_model.model.MODULE.lora_A.weight`).
- * PEFT knows no gate, so each part of one becomes an adapter in a folder of its own, to be weighted as its metadata says (`petalface.weight`);
- * layers without a gate become one more. Modules have PyTorch's names (see {@link moduleNames}).
+ * Writes an adapter as Hugging Face PEFT has them (`adapter_config.json`,
+ * `adapter_model.safetensors`, names `base_model.model.MODULE.lora_A.weight`). PEFT knows no gate,
+ * so each part of one becomes an adapter in a folder of its own, to be weighted as its metadata
+ * says (`petalface.weight`); layers without a gate become one more. Modules have PyTorch's names
+ * (see {@link moduleNames}).
  *
- * @throws PetalfaceError where the model does not say those names, trained weights are not a low-rank adapter, or running statistics were trained too
+ * @throws PetalfaceError where the model does not say those names, trained weights are not a
+ * low-rank adapter, or running statistics were trained too
  */
 export async function savePeft(folder: string, backbone: Layered, adapter: Adapter): Promise<PeftAdapter[]> {
   const { config } = adapter;

@@ -4,7 +4,10 @@ import { toInput } from "../../backbones/index.ts";
 import { floatsOf, openSession, type SessionOptions } from "../../runtime/index.ts";
 import { alphaOutput } from "../model.ts";
 
-/** What numbers a deployed model computes with. `int8` with fixed ranges from examples, `int8-dynamic` with ranges found in every batch. */
+/**
+ * What numbers a deployed model computes with. `int8` with fixed ranges from examples,
+ * `int8-dynamic` with ranges found in every batch.
+ */
 export type Precision = "fp32" | "fp16" | "int8" | "int8-dynamic";
 
 /** Names of {@link Precision}. */
@@ -14,8 +17,9 @@ export const precisionNames = ["fp32", "fp16", "int8", "int8-dynamic"] as const;
 export type Examples = AsyncIterable<{ readonly planes: Uint8Array; readonly count: number }>;
 
 /**
- * A deployed graph in another precision. What judges quality and makes the gate stays in float32, so alpha keeps its bits and the gate closes exactly; so do
- * the small products of the adapter. Throws PetalfaceError if the engine refuses the graph.
+ * A deployed graph in another precision. What judges quality and makes the gate stays in float32,
+ * so alpha keeps its bits and the gate closes exactly; so do the small products of the adapter.
+ * Throws PetalfaceError if the engine refuses the graph.
  */
 export async function inPrecision(
   backbone: Backbone,

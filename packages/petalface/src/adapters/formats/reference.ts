@@ -17,7 +17,10 @@ export interface ReferenceAdapterOptions {
   readonly calibration: Calibration;
 }
 
-/** One site's tensors: of the part for low quality (or of the only one), and of the part for high quality. */
+/**
+ * One site's tensors: of the part for low quality (or of the only one), and of the part for high
+ * quality.
+ */
 interface Parts {
   down?: LowRankTensor;
   up?: LowRankTensor;
@@ -31,10 +34,12 @@ const pattern = /^(.+)\.trainable_lora_(down|up)(2?)\.weight$/;
 export const isReferenceLowRank = (name: string): boolean => pattern.test(name);
 
 /**
- * The adapter that a state dict of the released code holds: `MODULE.trainable_lora_down.weight` and `_up`, and `_down2`, `_up2` where a module
- * has twins (the first pair sees 1 - alpha, the second alpha). Modules without a second pair are not gated where others are.
+ * The adapter that a state dict of the released code holds: `MODULE.trainable_lora_down.weight` and
+ * `_up`, and `_down2`, `_up2` where a module has twins (the first pair sees 1 - alpha, the second
+ * alpha). Modules without a second pair are not gated where others are.
  *
- * @throws PetalfaceError where a tensor of a pair is missing or has another shape, ranks differ, or the backbone has no such layer
+ * @throws PetalfaceError where a tensor of a pair is missing or has another shape, ranks differ, or
+ * the backbone has no such layer
  */
 export function referenceAdapter(
   backbone: Layered & { readonly spec: { readonly name: string; readonly sha256: string } },
@@ -101,7 +106,8 @@ function checked(tensor: LowRankTensor | undefined, name: string, slot: Slot, pa
 }
 
 /**
- * The tensors of an adapter under the released code's names: the reverse of {@link referenceAdapter}.
+ * The tensors of an adapter under the released code's names: the reverse of
+ * {@link referenceAdapter}.
  *
  * @throws PetalfaceError for a gate that the released code does not have
  */
@@ -121,8 +127,9 @@ export function toReference(backbone: Layered, { config, theta }: Adapter): Map<
 }
 
 /**
- * Writes an adapter's tensors under the released code's names, running statistics that trained among them, as `.safetensors` or as
- * PyTorch's `.pt`; loading them into the released network needs `strict=False`.
+ * Writes an adapter's tensors under the released code's names, running statistics that trained
+ * among them, as `.safetensors` or as PyTorch's `.pt`; loading them into the released network needs
+ * `strict=False`.
  */
 export async function saveReference(path: string, backbone: Layered, adapter: Adapter): Promise<void> {
   const tensors = [...toReference(backbone, adapter)].map(([name, { shape, data }]): [string, StoredTensor] => [

@@ -5,15 +5,18 @@ import type { Layers } from "./layers.ts";
 export interface AttentionOptions {
   readonly heads: number;
   readonly qkvBias: boolean;
-  /** Whether `x` is `[T, B, C]`. Then no numbers have to be moved before the products of the heads: onnxruntime reads them where they are. */
+  /**
+   * Whether `x` is `[T, B, C]`. Then no numbers have to be moved before the products of the heads:
+   * onnxruntime reads them where they are.
+   */
   readonly tokensFirst?: boolean;
   /** Added to the scores `[B, heads, T, T]` before the softmax; broadcasts. */
   readonly bias?: (scores: string) => string;
 }
 
 /**
- * Multi-head self-attention (Vaswani et al. 2017) on `x` `[B, T, C]`, modules `qkv` and `proj`. Columns of qkv are q, k, v; in each head after
- * head.
+ * Multi-head self-attention (Vaswani et al. 2017) on `x` `[B, T, C]`, modules `qkv` and `proj`.
+ * Columns of qkv are q, k, v; in each head after head.
  */
 export function attention(net: Layers, x: string, module: string, options: AttentionOptions): string {
   const { o } = net;

@@ -25,8 +25,9 @@ export const irBlocks: Readonly<Record<IrShape["depth"], readonly number[]>> = {
 const deepestBasic = 101;
 
 /**
- * IR network (Deng et al. 2019) as AdaFace (Kim et al. 2022) and CVLface have it. As IResNet, but a block that keeps its width halves the
- * identity by dropping every second row and column, from 152 layers on blocks are bottlenecks, and the last BatchNorm has no weight.
+ * IR network (Deng et al. 2019) as AdaFace (Kim et al. 2022) and CVLface have it. As IResNet, but a
+ * block that keeps its width halves the identity by dropping every second row and column, from 152
+ * layers on blocks are bottlenecks, and the last BatchNorm has no weight.
  */
 export function ir({ depth, image, embedding }: IrShape): Network {
   const net = layers(`ir${depth}`, image);

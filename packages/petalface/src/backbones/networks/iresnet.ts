@@ -23,8 +23,9 @@ export const iresnetBlocks: Readonly<Record<IResNetShape["depth"], readonly numb
 const stages = [64, 128, 256, 512];
 
 /**
- * IResNet (Duta et al. 2020; ArcFace's backbone, Deng et al. 2019): a stem, four stages that halve the image each, and BatchNorm -> flatten ->
- * Linear -> BatchNorm. Names as in the state dict of arcface_torch.
+ * IResNet (Duta et al. 2020; ArcFace's backbone, Deng et al. 2019): a stem, four stages that halve
+ * the image each, and BatchNorm -> flatten -> Linear -> BatchNorm. Names as in the state dict of
+ * arcface_torch.
  */
 export function iresnet({ depth, image, embedding }: IResNetShape): Network {
   const net = layers(`iresnet${depth}`, image);
@@ -37,7 +38,10 @@ export function iresnet({ depth, image, embedding }: IResNetShape): Network {
   return net.done(net.batchNorm(features, "features"));
 }
 
-/** BN, 3x3, BN, PReLU, 3x3, BN parallel to the identity; the first of a stage halves the image and widens. */
+/**
+ * BN, 3x3, BN, PReLU, 3x3, BN parallel to the identity; the first of a stage halves the image and
+ * widens.
+ */
 function block(net: Layers, x: string, module: string, channels: number, first: boolean): string {
   const stride = first ? 2 : 1;
   let y = net.conv(net.batchNorm(x, `${module}.bn1`), `${module}.conv1`, channels, { kernel: 3, pad: 1 });

@@ -25,11 +25,13 @@ export const keptTokens = "kept_tokens";
 const headEpsilon = 2e-5;
 
 /**
- * Vision transformer (Dosovitskiy et al. 2021, figure 1) as arcface_torch has it: no class token, ReLU6 in the MLP, and a head over all tokens
- * side by side: Linear -> BatchNorm -> Linear -> BatchNorm. Names as in its state dict.
+ * Vision transformer (Dosovitskiy et al. 2021, figure 1) as arcface_torch has it: no class token,
+ * ReLU6 in the MLP, and a head over all tokens side by side: Linear -> BatchNorm -> Linear ->
+ * BatchNorm. Names as in its state dict.
  *
- * @param kept with it the network is the one that arcface_torch trains: only so many tokens of each image pass through the blocks, in the order
- * that the input {@link keptTokens} `[N, kept, tokens]` says (one 1 a row); `mask_token` stands for the others in the head
+ * @param kept with it the network is the one that arcface_torch trains: only so many tokens of each
+ * image pass through the blocks, in the order that the input {@link keptTokens} `[N, kept, tokens]`
+ * says (one 1 a row); `mask_token` stands for the others in the head
  */
 export function vit(shape: VitShape, kept?: number): Network {
   const { image, patch, dim, depth, embedding } = shape;

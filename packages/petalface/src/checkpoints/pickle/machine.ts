@@ -16,8 +16,8 @@ export interface PickleRules {
   /** What error messages call the pickle. */
   readonly name: string;
   /**
-   * The value that calling a named function or class gives, for the few that are known; undefined for all others, which is
-   * an error. Nothing else is ever called.
+   * The value that calling a named function or class gives, for the few that are known; undefined
+   * for all others, which is an error. Nothing else is ever called.
    */
   readonly call: (callee: PickleGlobal, args: readonly PickleValue[], machine: Machine) => PickleValue | undefined;
   /** Classes whose attributes become entries of the dictionary that stands for them. */
@@ -43,7 +43,10 @@ export interface Machine {
   readonly budget: { operations: number; containers: number; memories: number; bytes: number };
 }
 
-/** A pickle of a training checkpoint takes under 100,000 operations, one of 12,000 images under 300,000. */
+/**
+ * A pickle of a training checkpoint takes under 100,000 operations, one of 12,000 images under
+ * 300,000.
+ */
 const OPERATIONS = 5_000_000;
 const CONTAINERS = 500_000;
 const MEMORIES = 500_000;
@@ -164,7 +167,8 @@ export function build(machine: Machine): void {
   const state = pop(machine);
   const target = top(machine);
   if (target instanceof Map) {
-    // A state dict carries `_metadata` (versions of its layers) as an attribute, which is of no use here.
+    // A state dict carries `_metadata` (versions of its layers) as an attribute, which is of no use
+    // here.
     if (!machine.namespaces.has(target)) return;
     if (!(state instanceof Map)) throw refusal(machine, "the attributes of an object are not a dictionary");
     spend(machine, "operations", state.size);
@@ -196,7 +200,10 @@ export function quote(text: string): string {
   return printable(JSON.stringify(text.length > 120 ? `${text.slice(0, 117)}...` : text));
 }
 
-/** Text from the file as a terminal may show it: control characters and changes of writing direction are spelled out. */
+/**
+ * Text from the file as a terminal may show it: control characters and changes of writing direction
+ * are spelled out.
+ */
 export function printable(text: string): string {
   return text.replace(
     // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not reach the terminal

@@ -113,7 +113,10 @@ function scalar([typeValue, data]: readonly PickleValue[], machine: Machine): Pi
   }
 }
 
-/** NumPy's arrays, types and numbers, under its old and its new module names; undefined for everything else. */
+/**
+ * NumPy's arrays, types and numbers, under its old and its new module names; undefined for
+ * everything else.
+ */
 export function callNumpy(
   callee: PickleGlobal,
   args: readonly PickleValue[],
@@ -130,7 +133,10 @@ export function callNumpy(
   return array;
 }
 
-/** The state of an array (version, shape, type, order, bytes) or of a type (version, byte order, ...). */
+/**
+ * The state of an array (version, shape, type, order, bytes) or of a type (version, byte order,
+ * ...).
+ */
 export function setNumpyState(target: PickleObject, state: PickleValue, machine: Machine): boolean {
   if (!isTuple(state)) return false;
   if (target.kind === "array") fill(target, state.slice(1), machine);

@@ -15,12 +15,14 @@ export interface Unpickled {
 }
 
 /**
- * Runs one pickle. A pickle is a program; this machine knows its data, a short list of containers and arrays, and what
- * `rules` add. Anything else that the pickle names is kept as a name, and calling it is an error. Time and memory are
- * bounded by a count of operations and containers.
+ * Runs one pickle. A pickle is a program; this machine knows its data, a short list of containers
+ * and arrays, and what `rules` add. Anything else that the pickle names is kept as a name, and
+ * calling it is an error. Time and memory are bounded by a count of operations and containers.
  *
- * @param start first byte of the pickle in `bytes`; byte strings in the result share memory with `bytes`
- * @throws TruncatedPickle where the bytes end in the middle, PetalfaceError for everything else that is wrong
+ * @param start first byte of the pickle in `bytes`; byte strings in the result share memory with
+ * `bytes`
+ * @throws TruncatedPickle where the bytes end in the middle, PetalfaceError for everything else
+ * that is wrong
  */
 export function unpickle(
   bytes: Uint8Array,

@@ -1,8 +1,8 @@
 import type { Dtype, Quantizer } from "../types.ts";
 
 /**
- * What a pickle can become here: plain data, never an instance of a named class. A list is an array, a tuple a frozen array, a
- * dictionary a Map. Python 2 text that is not UTF-8 stays bytes.
+ * What a pickle can become here: plain data, never an instance of a named class. A list is an
+ * array, a tuple a frozen array, a dictionary a Map. Python 2 text that is not UTF-8 stays bytes.
  */
 export type PickleValue =
   | null

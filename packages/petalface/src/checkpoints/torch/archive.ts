@@ -13,13 +13,17 @@ const LARGEST_PICKLE = 2 ** 26;
 export interface TorchFile {
   readonly format: "torch-zip" | "torch-legacy";
   readonly value: PickleValue;
-  /** Where the bytes of a storage are. Throws PetalfaceError where the file does not have them as announced. */
+  /**
+   * Where the bytes of a storage are. Throws PetalfaceError where the file does not have them as
+   * announced.
+   */
   readonly locate: (storage: PickleStorage) => Storage;
 }
 
 /**
- * Reads what `torch.save` has written since PyTorch 1.6: a zip with one folder, in it `data.pkl` and a record `data/KEY` for
- * each storage. Deflated entries, which other tools make of it, are read too.
+ * Reads what `torch.save` has written since PyTorch 1.6: a zip with one folder, in it `data.pkl`
+ * and a record `data/KEY` for each storage. Deflated entries, which other tools make of it, are
+ * read too.
  *
  * Format: PyTorch, torch/serialization.py and caffe2/serialize/inline_container.h
  */

@@ -24,8 +24,8 @@ interface Head {
 }
 
 /**
- * Reads what `torch.save` wrote before PyTorch 1.6: five pickles (magic number, protocol, machine, the object, keys of storages), then
- * each storage as a 64-bit count of elements and the elements.
+ * Reads what `torch.save` wrote before PyTorch 1.6: five pickles (magic number, protocol, machine,
+ * the object, keys of storages), then each storage as a 64-bit count of elements and the elements.
  *
  * Format: PyTorch, torch/serialization.py, `_legacy_save`
  */
@@ -43,7 +43,8 @@ export async function readTorchLegacy(file: OpenFile): Promise<TorchFile> {
       throw new PetalfaceError(
         `${path}: storage ${JSON.stringify(key.slice(0, 80))} is listed and not used, or listed twice`,
       );
-    // Read at once: eight bytes at a time through a thread would take seconds for the most storages.
+    // Read at once: eight bytes at a time through a thread would take seconds for the most
+    // storages.
     if (readSync(file.handle.fd, count, 0, 8, position) < 8)
       throw new PetalfaceError(`${path}: it ends at byte ${file.size}, before storage ${key}; is it complete?`);
     const elements = littleEndian ? count.readBigInt64LE() : count.readBigInt64BE();

@@ -31,8 +31,9 @@ const storageTypes: ReadonlyMap<string, Dtype | undefined> = new Map<string, Dty
 const storageModules: ReadonlySet<string> = new Set(["torch", "torch.cuda", "torch.storage"]);
 
 /**
- * The storage that a persistent id of PyTorch stands for: ("storage", type, key, device, number of elements), and in old files
- * (key of the view, first element, elements) for a storage that is a piece of another one. The device is of no use here.
+ * The storage that a persistent id of PyTorch stands for: ("storage", type, key, device, number of
+ * elements), and in old files (key of the view, first element, elements) for a storage that is a
+ * piece of another one. The device is of no use here.
  */
 export function storageOf(id: PickleValue, machine: Machine): PickleStorage {
   if (!isTuple(id) || id[0] !== "storage") throw refusal(machine, "it refers to something that is not a storage");
@@ -79,7 +80,10 @@ function tensor(machine: Machine, args: readonly PickleValue[], dtype: Dtype | u
   return { kind: "tensor", dtype: type, storage, offset, shape: [...shape], strides: [...strides], elements };
 }
 
-/** What the numbers of a quantised tensor stand for: (scheme, scale, zero point), or (scheme, scales, zero points, axis). */
+/**
+ * What the numbers of a quantised tensor stand for: (scheme, scale, zero point), or (scheme,
+ * scales, zero points, axis).
+ */
 function quantizerOf(machine: Machine, value: PickleValue | undefined, shape: readonly number[]) {
   const [scheme, scales, zeroPoints, axis] = isTuple(value) ? value : [];
   const name = scheme !== undefined && isObject(scheme) && scheme.kind === "global" ? scheme.name : "";
@@ -95,7 +99,10 @@ function quantizerOf(machine: Machine, value: PickleValue | undefined, shape: re
   );
 }
 
-/** Element types by PyTorch's name. Types that it adds and that are not here (float8, complex) are refused by name. */
+/**
+ * Element types by PyTorch's name. Types that it adds and that are not here (float8, complex) are
+ * refused by name.
+ */
 function dtypeOf(machine: Machine, value: PickleValue | undefined): Dtype {
   const name =
     value !== undefined && isObject(value) && value.kind === "global" && value.module === "torch" ? value.name : "";

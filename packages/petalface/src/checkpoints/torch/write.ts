@@ -22,10 +22,12 @@ const ROOT = "archive";
 const LARGEST = 2 ** 32 - 2 ** 20;
 
 /**
- * Writes a state dict that `torch.load(path, weights_only=True)` reads: a zip as `torch.save` makes it. Whole or not at all. For adapters and
- * other small things: everything is in memory, and 4 GB are the limit.
+ * Writes a state dict that `torch.load(path, weights_only=True)` reads: a zip as `torch.save` makes
+ * it. Whole or not at all. For adapters and other small things: everything is in memory, and 4 GB
+ * are the limit.
  *
- * @param tensors by name, in the order of the state dict; `data` must have the type and size that `dtype` and `shape` say
+ * @param tensors by name, in the order of the state dict; `data` must have the type and size that
+ * `dtype` and `shape` say
  */
 export async function writeTorchCheckpoint(
   path: string,
@@ -108,7 +110,10 @@ function pickleStateDict(tensors: readonly (readonly [string, StoredTensor])[]):
   return Buffer.concat(parts);
 }
 
-/** A zip of stored entries whose data begin at multiples of 64 bytes, by an extra field as PyTorch does it. Times are 1980-01-01. */
+/**
+ * A zip of stored entries whose data begin at multiples of 64 bytes, by an extra field as PyTorch
+ * does it. Times are 1980-01-01.
+ */
 function zip(files: readonly (readonly [string, Uint8Array])[]): Uint8Array<ArrayBuffer> {
   const parts: Uint8Array[] = [];
   const directory: Buffer[] = [];
@@ -119,7 +124,8 @@ function zip(files: readonly (readonly [string, Uint8Array])[]): Uint8Array<Arra
     const extra = Buffer.alloc(4 + ((ALIGNMENT - (unpadded % ALIGNMENT)) % ALIGNMENT), "Z");
     extra.write("FB", 0, "latin1");
     extra.writeUInt16LE(extra.length - 4, 2);
-    // Shared by both headers: version 2.0, UTF-8 names, stored, date, CRC, both sizes, length of the name.
+    // Shared by both headers: version 2.0, UTF-8 names, stored, date, CRC, both sizes, length of
+    // the name.
     const common = Buffer.alloc(24);
     common.writeUInt16LE(20, 0);
     common.writeUInt16LE(0x0800, 2);

@@ -20,11 +20,17 @@ export interface ZipEntry {
 
 /** The largest training checkpoints of face recognisers have some 5,000 entries. */
 const MOST_ENTRIES = 16_384;
-/** Deflate makes at most 1032 of one. Honest weights shrink little; even all-zero momenta do not fill a file. */
+/**
+ * Deflate makes at most 1032 of one. Honest weights shrink little; even all-zero momenta do not
+ * fill a file.
+ */
 const MOST_INFLATION = 64;
 const FREE_INFLATION = 2 ** 26;
 
-/** Lets yauzl read from an open file; a place outside of it is an error for the callback and never an exception. */
+/**
+ * Lets yauzl read from an open file; a place outside of it is an error for the callback and never
+ * an exception.
+ */
 class Reader extends RandomAccessReader {
   readonly #file: OpenFile;
 
@@ -40,7 +46,8 @@ class Reader extends RandomAccessReader {
     position: number,
     callback: (error: Error | null, bytesRead?: number) => void,
   ): void {
-    // Small reads from the directory: the operating system has it in memory, and a call is faster than a thread.
+    // Small reads from the directory: the operating system has it in memory, and a call is faster
+    // than a thread.
     let done = 0;
     let failure: Error | null = null;
     try {
@@ -63,9 +70,9 @@ class Reader extends RandomAccessReader {
 }
 
 /**
- * Lists a zip without reading its content. Stricter than the format: no two entries of one name, no entry over another one or over
- * the directory, the header before the data says the same as the directory, no encryption, and no more content than such a file
- * can honestly hold.
+ * Lists a zip without reading its content. Stricter than the format: no two entries of one name, no
+ * entry over another one or over the directory, the header before the data says the same as the
+ * directory, no encryption, and no more content than such a file can honestly hold.
  */
 export async function listZip(file: OpenFile): Promise<Map<string, ZipEntry>> {
   const fail = (what: string, cause?: unknown) =>
@@ -115,7 +122,10 @@ export async function listZip(file: OpenFile): Promise<Map<string, ZipEntry>> {
   return entries;
 }
 
-/** Whether the header before the data has the directory's sizes; it may leave them to a descriptor (bit 3) or to zip64. */
+/**
+ * Whether the header before the data has the directory's sizes; it may leave them to a descriptor
+ * (bit 3) or to zip64.
+ */
 function agrees(
   entry: Entry,
   header: { compressedSize: number; uncompressedSize: number; generalPurposeBitFlag: number },
@@ -125,7 +135,10 @@ function agrees(
   return same(header.compressedSize, entry.compressedSize) && same(header.uncompressedSize, entry.uncompressedSize);
 }
 
-/** The content of a small entry, checked by its CRC. Never makes more than the entry claims, nor more than `limit` bytes. */
+/**
+ * The content of a small entry, checked by its CRC. Never makes more than the entry claims, nor
+ * more than `limit` bytes.
+ */
 export async function readEntry(file: OpenFile, entry: ZipEntry, limit: number): Promise<Uint8Array> {
   const name = `${file.path}: entry ${quote(entry.name)}`;
   if (entry.length > limit || entry.stored > limit)

@@ -10,23 +10,35 @@ export interface ScanOptions {
   /** Called now and then while files are listed, with their number so far. */
   readonly onProgress?: ((files: number) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
-  /** Folder where lists of large sets are kept; false keeps none. The user's cache folder unless given. */
+  /**
+   * Folder where lists of large sets are kept; false keeps none. The user's cache folder unless
+   * given.
+   */
   readonly cache?: string | false | undefined;
-  /** Share of the images, in [0, 1], that may be left out because they cannot be read. Default 0.05. */
+  /**
+   * Share of the images, in [0, 1], that may be left out because they cannot be read. Default 0.05.
+   */
   readonly mostLeftOut?: number | undefined;
-  /** Files that a set must have for its list to be kept; smaller ones are listed faster than they are worth a file. Default 20,000. */
+  /**
+   * Files that a set must have for its list to be kept; smaller ones are listed faster than they
+   * are worth a file. Default 20,000.
+   */
   readonly cacheFrom?: number | undefined;
 }
 
-/** A file system's clock may tick as rarely as this; a folder that changed less long ago may change again unseen. */
+/**
+ * A file system's clock may tick as rarely as this; a folder that changed less long ago may change
+ * again unseen.
+ */
 const clockTick = 2000;
 /** Sizes that are compared in a kept list, evenly over the set. */
 const samples = 16_384;
 
 /**
- * The list of a set: the kept one if it is still true, else a new one, which is then kept. A kept list is true while every folder
- * (or the manifest) has the times that it had, what could not be read still cannot, and 16,384 of the files, spread evenly, have their sizes. So a
- * file added, removed or renamed is always noticed; one overwritten in place in a large set may not be.
+ * The list of a set: the kept one if it is still true, else a new one, which is then kept. A kept
+ * list is true while every folder (or the manifest) has the times that it had, what could not be
+ * read still cannot, and 16,384 of the files, spread evenly, have their sizes. So a file added,
+ * removed or renamed is always noticed; one overwritten in place in a large set may not be.
  *
  * @param place the folder or manifest
  * @param root folder that relative paths start from

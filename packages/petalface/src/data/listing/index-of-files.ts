@@ -26,7 +26,10 @@ export interface FileIndex {
   readonly fingerprint: string;
   /** Files that were left out because they are not images. */
   readonly skipped: number;
-  /** Absolute paths of entries that are called like an image and cannot be opened; they may come back unnoticed otherwise. */
+  /**
+   * Absolute paths of entries that are called like an image and cannot be opened; they may come
+   * back unnoticed otherwise.
+   */
   readonly lost: Names;
   readonly unreadable: Unreadable;
 }
@@ -100,7 +103,8 @@ export function createIndex(): IndexBuilder {
 }
 
 /**
- * Bytes of a file, or why it cannot be an image. Synchronous: a million answers take seconds, promised ones five times as long.
+ * Bytes of a file, or why it cannot be an image. Synchronous: a million answers take seconds,
+ * promised ones five times as long.
  */
 export function sizeOf(path: string): number | string {
   try {

@@ -15,10 +15,12 @@ export interface Kept<Head> {
 }
 
 /**
- * Reads what {@link writeKept} kept. Layout: the magic line, the head's length as 8 decimal digits, the head as JSON, the sections, and the SHA-256 of everything before.
+ * Reads what {@link writeKept} kept. Layout: the magic line, the head's length as 8 decimal digits,
+ * the head as JSON, the sections, and the SHA-256 of everything before.
  *
  * @param key what the list is of
- * @returns undefined where there is none, or where it is damaged, of another version or of something else
+ * @returns undefined where there is none, or where it is damaged, of another version or of
+ * something else
  */
 export async function readKept<Head>(folder: string, key: string): Promise<Kept<Head> | undefined> {
   const path = pathOf(folder, key);

@@ -1,7 +1,9 @@
 import { bytesOfName, nameOfBytes } from "../../disk-names.ts";
 import { PetalfaceError } from "../../errors.ts";
 
-/** Many texts in one buffer: a million names take the room of their bytes, not a million objects. */
+/**
+ * Many texts in one buffer: a million names take the room of their bytes, not a million objects.
+ */
 export interface Names {
   readonly length: number;
   at(index: number): string;
@@ -20,7 +22,10 @@ export interface NamesBuilder {
 
 const mostBytes = 2 ** 32 - 1;
 
-/** Starts collecting names. `push` throws PetalfaceError beyond 4 GiB of text, some 200 million names. */
+/**
+ * Starts collecting names. `push` throws PetalfaceError beyond 4 GiB of text, some 200 million
+ * names.
+ */
 export function createNames(): NamesBuilder {
   let bytes = Buffer.alloc(1 << 12);
   let ends = new Uint32Array(1 << 8);

@@ -3,8 +3,9 @@ import { isAbsolute, join } from "node:path";
 import { entriesOf, onDisk } from "../../disk-names.ts";
 
 /**
- * A name by which it is looked up: Unicode writes many letters in two ways, composed (NFC, most programs) and decomposed (NFD, macOS and what was
- * copied from there), and people see no difference. Both give the same key.
+ * A name by which it is looked up: Unicode writes many letters in two ways, composed (NFC, most
+ * programs) and decomposed (NFD, macOS and what was copied from there), and people see no
+ * difference. Both give the same key.
  */
 export const nameKey = (name: string): string => (isPlain(name) ? name : name.normalize("NFC"));
 
@@ -28,10 +29,12 @@ export function findTwoForms(names: Iterable<string>): readonly [string, string]
 }
 
 /**
- * Finds files under the names that the disk has for them, where a list writes them in another Unicode form.
+ * Finds files under the names that the disk has for them, where a list writes them in another
+ * Unicode form.
  *
  * @param root folder that relative paths start from
- * @returns gives a path with `/` as the disk spells it; the path itself where there is such a file, or none in any form
+ * @returns gives a path with `/` as the disk spells it; the path itself where there is such a file,
+ * or none in any form
  */
 export function createSpelling(root: string): (path: string) => string {
   const folders = new Map<string, ReadonlyMap<string, string>>();

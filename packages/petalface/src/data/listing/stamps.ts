@@ -25,8 +25,8 @@ export function createStamps() {
 }
 
 /**
- * Whether nothing changed since. A file added to a folder, removed or renamed changes both times of the folder; the change time
- * cannot be set back by copying tools.
+ * Whether nothing changed since. A file added to a folder, removed or renamed changes both times of
+ * the folder; the change time cannot be set back by copying tools.
  */
 export function unchanged({ paths, times }: Stamps): boolean {
   for (let at = 0; at < paths.length; at++) {

@@ -20,7 +20,8 @@ export interface RecordHead {
 const needed = recordHead + 8;
 
 /**
- * Reads the head of the record at `offset`, and finds its end. Records that the writer cut, because they hold the magic word, are followed chunk by chunk.
+ * Reads the head of the record at `offset`, and finds its end. Records that the writer cut, because
+ * they hold the magic word, are followed chunk by chunk.
  *
  * @returns why it is damaged, where it is
  */
@@ -68,7 +69,10 @@ export async function readHead(window: Window, offset: number): Promise<RecordHe
   };
 }
 
-/** Where the next record after `offset` may begin, behind a damaged place: at the magic word of a first chunk that ends within the file. */
+/**
+ * Where the next record after `offset` may begin, behind a damaged place: at the magic word of a
+ * first chunk that ends within the file.
+ */
 export async function findNext(window: Window, offset: number): Promise<number> {
   for (let at = offset; at + chunkHead <= window.size; at += 4) {
     const place = await window.at(at, chunkHead);

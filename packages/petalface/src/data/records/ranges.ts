@@ -6,13 +6,14 @@ import type { Window } from "./window.ts";
 const samples = 256;
 
 /**
- * Who is on each image, as the records of the people say: each holds the keys of its person's first image and of the one past the last.
- * So a set of millions is known after reading its people.
+ * Who is on each image, as the records of the people say: each holds the keys of its person's first
+ * image and of the one past the last. So a set of millions is known after reading its people.
  *
  * @param images the images, by ascending key
  * @param people the records of the people, by ascending key
- * @returns undefined where they do not give each image exactly one person, or where images say something else than the position of
- *   their person among the others; then each image has to be asked
+ * @returns undefined where they do not give each image exactly one person, or where images say
+ *   something else than the position of their person among the others; then each image has to be
+ *   asked
  */
 export async function readRanges(
   window: Window,

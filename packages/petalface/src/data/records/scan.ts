@@ -33,7 +33,10 @@ export function noteDamage(damage: Damage, path: string, record: string, why: st
   if (damage.first.length < named) damage.first.push(`${printPath(path)}, ${record}: ${why}`);
 }
 
-/** Whether the first record says which records are images and which people: `[first person, one past the last]`, and no image. */
+/**
+ * Whether the first record says which records are images and which people:
+ * `[first person, one past the last]`, and no image.
+ */
 export function isListHead({ flag, label, second, offset, end }: RecordHead): boolean {
   return (
     flag === 2 &&
@@ -46,9 +49,11 @@ export function isListHead({ flag, label, second, offset, end }: RecordHead): bo
 }
 
 /**
- * Walks through a whole file, record by record. A damaged place counts as one record; reading continues at the next record after it.
+ * Walks through a whole file, record by record. A damaged place counts as one record; reading
+ * continues at the next record after it.
  *
- * @returns for each record its position, its label (NaN where none) and its id, in the order of the file
+ * @returns for each record its position, its label (NaN where none) and its id, in the order of the
+ * file
  */
 export async function walk(window: Window, path: string, damage: Damage, options: WalkOptions) {
   const offsets: number[] = [];
@@ -81,7 +86,9 @@ export async function walk(window: Window, path: string, damage: Damage, options
   return { offsets, labels, ids, lists };
 }
 
-/** Where no record follows: the next one that begins within this one, whose length is then wrong. */
+/**
+ * Where no record follows: the next one that begins within this one, whose length is then wrong.
+ */
 async function nextInside(window: Window, { offset, end }: RecordHead): Promise<number | undefined> {
   const place = await window.at(end, chunkHead);
   if (place === undefined || parseChunkHead(place.view, place.at) !== undefined) return undefined;

@@ -14,12 +14,13 @@ export interface UnpackOptions {
 }
 
 /**
- * Writes each image of a record file or verification list as the file that it was, bytes unchanged: `PERSON/NUMBER.jpg`, or
- * `NUMBER.jpg` where the person is unknown.
+ * Writes each image of a record file or verification list as the file that it was, bytes unchanged:
+ * `PERSON/NUMBER.jpg`, or `NUMBER.jpg` where the person is unknown.
  *
  * @param folder new, or empty
  * @returns how many were written, and which could not be
- * @throws PetalfaceError where the set is no such file, the folder holds something, or more than 5 % of the images are damaged
+ * @throws PetalfaceError where the set is no such file, the folder holds something, or more than 5
+ * % of the images are damaged
  */
 export async function unpackRecords(
   data: FaceData,

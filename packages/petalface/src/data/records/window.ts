@@ -4,8 +4,9 @@ import type { FileHandle } from "node:fs/promises";
 export interface Window {
   readonly size: number;
   /**
-   * A view that holds at least the bytes `[offset, offset + length)`, and where `offset` lies in it; undefined where the file ends
-   * earlier. It is valid until the next call. A promise only where the file had to be read.
+   * A view that holds at least the bytes `[offset, offset + length)`, and where `offset` lies in
+   * it; undefined where the file ends earlier. It is valid until the next call. A promise only
+   * where the file had to be read.
    */
   at(offset: number, length: number): Place | undefined | Promise<Place | undefined>;
 }
@@ -16,7 +17,9 @@ export interface Place {
   readonly at: number;
 }
 
-/** @param bytes how much is read at once: much for a walk through the file, little for single places */
+/**
+ * @param bytes how much is read at once: much for a walk through the file, little for single places
+ */
 export function openWindow(file: FileHandle, size: number, bytes: number): Window {
   let buffer = new Uint8Array(bytes);
   let view = new DataView(buffer.buffer);

@@ -13,8 +13,9 @@ const magicBytes = Uint8Array.of(0x0a, 0x23, 0xd7, 0xce);
 const longest = 2 ** 29 - 1;
 
 /**
- * One record as MXNet's `recordio.pack` and `MXIndexedRecordIO.write` make it, byte for byte: header, labels, payload, cut where the
- * magic word would stand at a multiple of 4 (dmlc-core, src/recordio.cc), padded to one.
+ * One record as MXNet's `recordio.pack` and `MXIndexedRecordIO.write` make it, byte for byte:
+ * header, labels, payload, cut where the magic word would stand at a multiple of 4 (dmlc-core,
+ * src/recordio.cc), padded to one.
  */
 export function encodeRecord({ label, id, id2 = 0 }: RecordHeader, payload: Uint8Array): Uint8Array {
   const labels = typeof label === "number" ? [] : label;

@@ -61,13 +61,19 @@ export function createPeople() {
   };
 }
 
-/** The digits before the first `_` of a file name, which name the person in TinyFace and SurvFace. Undefined where there are none. */
+/**
+ * The digits before the first `_` of a file name, which name the person in TinyFace and SurvFace.
+ * Undefined where there are none.
+ */
 export function leadingNumber(name: string): number | undefined {
   const digits = /^(\d{1,9})_/.exec(name.slice(name.lastIndexOf("/") + 1))?.[1];
   return digits === undefined ? undefined : Number(digits);
 }
 
-/** A file name without folder and ending, as a key: lists say `.jpg` where aligned copies may be `.png`. */
+/**
+ * A file name without folder and ending, as a key: lists say `.jpg` where aligned copies may be
+ * `.png`.
+ */
 export const stemOf = (name: string): string => nameKey(name.slice(name.lastIndexOf("/") + 1).replace(/\.[^.]*$/, ""));
 
 /** Numbers from `start` on. */

@@ -5,7 +5,10 @@ export interface Html {
 
 type Part = string | number | Html | undefined | readonly Part[];
 
-/** Escapes text for content and for quoted attributes; control characters and half surrogates become visible. */
+/**
+ * Escapes text for content and for quoted attributes; control characters and half surrogates become
+ * visible.
+ */
 export function escapeHtml(text: string): string {
   return text
     .toWellFormed()
@@ -13,7 +16,10 @@ export function escapeHtml(text: string): string {
     .replace(/[&<>"'`]/g, (character) => `&#${character.charCodeAt(0)};`);
 }
 
-/** A template whose values are escaped, except what is {@link Html} already. Arrays are joined, undefined is nothing. */
+/**
+ * A template whose values are escaped, except what is {@link Html} already. Arrays are joined,
+ * undefined is nothing.
+ */
 export function html(strings: TemplateStringsArray, ...parts: readonly Part[]): Html {
   return { html: strings.reduce((out, text, index) => out + render(parts[index - 1]) + text) };
 }

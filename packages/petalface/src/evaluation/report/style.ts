@@ -4,7 +4,10 @@ export const modelColours = 8;
 /** Colour of a model by its place in the report; the baseline, place 0, is grey. */
 export const modelColour = (place: number): string => `var(--m${place % modelColours})`;
 
-/** The whole style sheet: system fonts, one column, light and dark by the reader's setting, print in light. */
+/**
+ * The whole style sheet: system fonts, one column, light and dark by the reader's setting, print in
+ * light.
+ */
 export const style = `
 :root{color-scheme:light dark;--paper:#fff;--ink:#1b1e23;--soft:#5b6470;--line:#dfe3e8;--wash:#f5f7f9;--good:#0b7a4b;--bad:#b3261e;
 --m0:#7b8490;--m1:#1f6feb;--m2:#d9730d;--m3:#0f9d74;--m4:#a347ba;--m5:#c2314f;--m6:#8a6d00;--m7:#0b8fa8;--genuine:#1f6feb;--impostor:#d9730d;--p0:#1f6feb;--p1:#d9730d;--p2:#0f9d74;--p3:#a347ba;--p4:#c2314f;--p5:#8a6d00;--p6:#0b8fa8;--p7:#6b7280}

@@ -10,9 +10,10 @@ export interface ThinOptions {
 }
 
 /**
- * Thins millions of comparisons for the bootstrap and for storage: every genuine one and the highest impostors stay, of the other impostors
- * one out of each of many equally long runs, drawn, which stands for the run. What is small already comes back as it is. Take point values
- * from all scores before (`tarAtFar`); the thinned list gives their intervals, and curves.
+ * Thins millions of comparisons for the bootstrap and for storage: every genuine one and the
+ * highest impostors stay, of the other impostors one out of each of many equally long runs, drawn,
+ * which stands for the run. What is small already comes back as it is. Take point values from all
+ * scores before (`tarAtFar`); the thinned list gives their intervals, and curves.
  */
 export function thinComparisons(outcome: VerificationOutcome, options: ThinOptions = {}): VerificationOutcome {
   const { top = 500_000, sample = 200_000 } = options;

@@ -10,11 +10,16 @@ export type DetectorKind = "scrfd" | "yunet" | "retinaface" | "ultraface";
 export interface Layout {
   readonly kind: DetectorKind;
   readonly hasPoints: boolean;
-  /** The input is `(x - mean) * scale` for each channel, x in 0..255, in the order of `channels`. */
+  /**
+   * The input is `(x - mean) * scale` for each channel, x in 0..255, in the order of `channels`.
+   */
   readonly mean: readonly [number, number, number];
   readonly scale: number;
   readonly channels: "rgb" | "bgr";
-  /** Scores from which on a box counts as a face, and shared area from which on two boxes are one face. */
+  /**
+   * Scores from which on a box counts as a face, and shared area from which on two boxes are one
+   * face.
+   */
   readonly threshold: number;
   readonly overlap: number;
   /** Sides of a free canvas are multiples of this. */
@@ -29,14 +34,20 @@ export type Recognise = (session: FileSession) => Layout | undefined;
 /** Length of an output's last dimension; 0 where it is open. */
 export const lastDim = ({ dims }: Port): number => dims.at(-1) ?? 0;
 
-/** The float32 numbers of an output. Throws if there are none of this name, which is a mistake of ours. */
+/**
+ * The float32 numbers of an output. Throws if there are none of this name, which is a mistake of
+ * ours.
+ */
 export function floats(outputs: Readonly<Record<string, Tensor>>, name: string): Float32Array {
   const tensor = outputs[name];
   if (tensor?.dtype !== "float32") throw new Error(`the detector put out no float32 "${name}"`);
   return tensor.data;
 }
 
-/** Throws PetalfaceError where a file has not the grid of its kind: it was made for other prior boxes. */
+/**
+ * Throws PetalfaceError where a file has not the grid of its kind: it was made for other prior
+ * boxes.
+ */
 export function requireRows(kind: DetectorKind, rows: number, wanted: number, width: number, height: number): void {
   if (rows !== wanted)
     throw new PetalfaceError(

@@ -3,15 +3,19 @@ import type { FivePoints } from "../geometry.ts";
 import type { Detection } from "../nms.ts";
 import { floats, lastDim, type Recognise } from "./layout.ts";
 
-/** Pixels between the cells of each level, and boxes a cell, by the number of levels that a file has. */
+/**
+ * Pixels between the cells of each level, and boxes a cell, by the number of levels that a file
+ * has.
+ */
 const grids: ReadonlyMap<number, { readonly strides: readonly number[]; readonly boxes: number }> = new Map([
   [3, { strides: [8, 16, 32], boxes: 2 }],
   [5, { strides: [8, 16, 32, 64, 128], boxes: 1 }],
 ]);
 
 /**
- * SCRFD (Guo et al., ICLR 2022), as insightface exports it: for each level scores `[n, 1]`, distances to the four edges `[n, 4]` and, in
- * the files called `bnkps`, five points `[n, 10]`, all in strides from the corner of the cell. Files with a leading 1 in these shapes are read too.
+ * SCRFD (Guo et al., ICLR 2022), as insightface exports it: for each level scores `[n, 1]`,
+ * distances to the four edges `[n, 4]` and, in the files called `bnkps`, five points `[n, 10]`, all
+ * in strides from the corner of the cell. Files with a leading 1 in these shapes are read too.
  */
 export const recogniseScrfd: Recognise = ({ inputs, outputs }) => {
   const named = (width: number): string[] => outputs.filter((port) => lastDim(port) === width).map(({ name }) => name);
@@ -42,7 +46,9 @@ export const recogniseScrfd: Recognise = ({ inputs, outputs }) => {
   };
 };
 
-/** Outputs of all levels, finest first: the finest has most cells, whatever the outputs are called. */
+/**
+ * Outputs of all levels, finest first: the finest has most cells, whatever the outputs are called.
+ */
 function finestFirst(results: Readonly<Record<string, Tensor>>, names: readonly string[]): Float32Array[] {
   return names.map((name) => floats(results, name)).sort((one, other) => other.length - one.length);
 }

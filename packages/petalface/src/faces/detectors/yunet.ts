@@ -5,9 +5,11 @@ import { fivePoints } from "./scrfd.ts";
 const strides = [8, 16, 32] as const;
 
 /**
- * YuNet (Wu et al., Machine Intelligence Research 2023), as libfacedetection.train exports it and OpenCV's model zoo carries it: for each stride
- * `cls_S`, `obj_S` `[1, n, 1]`, `bbox_S` `[1, n, 4]`, `kps_S` `[1, n, 10]`. BGR, 0..255. The score is the geometric mean of class and
- * objectness; the centre and the points are in strides from the cell's corner, the sides the exponential of what is put out.
+ * YuNet (Wu et al., Machine Intelligence Research 2023), as libfacedetection.train exports it and
+ * OpenCV's model zoo carries it: for each stride `cls_S`, `obj_S` `[1, n, 1]`, `bbox_S`
+ * `[1, n, 4]`, `kps_S` `[1, n, 10]`. BGR, 0..255. The score is the geometric mean of class and
+ * objectness; the centre and the points are in strides from the cell's corner, the sides the
+ * exponential of what is put out.
  */
 export const recogniseYunet: Recognise = ({ outputs }) => {
   const names = new Set(outputs.map(({ name }) => name));

@@ -6,7 +6,10 @@ import { printPath } from "../../images/index.ts";
 /** Milliseconds that a process waits for another one that writes. */
 const patience = 30_000;
 
-/** Node's own SQLite, loaded only where a gallery is opened. Throws PetalfaceError on a Node that has none. */
+/**
+ * Node's own SQLite, loaded only where a gallery is opened. Throws PetalfaceError on a Node that
+ * has none.
+ */
 export async function loadSqlite(): Promise<typeof import("node:sqlite")> {
   try {
     return await import("node:sqlite");
@@ -72,7 +75,9 @@ const advice: Readonly<Record<number, (path: string) => string>> = {
 
 const diskFull = 13;
 
-/** The error of SQLite as one that the user can do something about; others come back as they are. */
+/**
+ * The error of SQLite as one that the user can do something about; others come back as they are.
+ */
 function storeFailure(path: string, error: unknown): unknown {
   if (!(error instanceof Error) || !("errcode" in error) || typeof error.errcode !== "number") return error;
   const shown = printPath(path);

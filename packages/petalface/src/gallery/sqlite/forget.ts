@@ -12,8 +12,8 @@ const fragmentBytes = 16;
 const chunk = 16 * 2 ** 20;
 
 /**
- * Deletes a person with faces, embeddings and crops, then rewrites the file without what was deleted, and looks through the files for
- * fragments of it.
+ * Deletes a person with faces, embeddings and crops, then rewrites the file without what was
+ * deleted, and looks through the files for fragments of it.
  */
 export function forgetPerson(path: string, database: DatabaseSync, sql: Statements, name: string): Removal {
   const { fragments, faces } = transact(path, database, () => {
@@ -38,7 +38,8 @@ export function forgetPerson(path: string, database: DatabaseSync, sql: Statemen
 /** Writes the file again without what was deleted. */
 export function compact(path: string, database: DatabaseSync): void {
   guard(path, () => {
-    // First the log, so that the new pages come from the database alone; then the pages; then the log of that.
+    // First the log, so that the new pages come from the database alone; then the pages; then the
+    // log of that.
     database.exec("PRAGMA wal_checkpoint(TRUNCATE)");
     database.exec("VACUUM");
     database.exec("PRAGMA wal_checkpoint(TRUNCATE)");
@@ -46,8 +47,9 @@ export function compact(path: string, database: DatabaseSync): void {
 }
 
 /**
- * Pieces of all that is kept of a person: of each value the middle and the end, since files of pictures begin alike. Pictures that somebody
- * else is enrolled with too stay, and so are not looked for.
+ * Pieces of all that is kept of a person: of each value the middle and the end, since files of
+ * pictures begin alike. Pictures that somebody else is enrolled with too stay, and so are not
+ * looked for.
  */
 function fragmentsOf(sql: Statements, person: number): Buffer[] {
   const own = "person = ?1 AND source NOT IN (SELECT source FROM faces WHERE person <> ?1)";

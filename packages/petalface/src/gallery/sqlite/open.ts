@@ -8,13 +8,18 @@ import { guard, openDatabase } from "./driver.ts";
 import { applicationId, formatVersion } from "./schema.ts";
 import { sqliteStore } from "./store.ts";
 
-/** Up to so many bytes every page is looked at when a gallery is opened; of larger ones `gallery check` does it. */
+/**
+ * Up to so many bytes every page is looked at when a gallery is opened; of larger ones
+ * `gallery check` does it.
+ */
 const smallBytes = 256 * 2 ** 20;
 
 /**
- * Opens a gallery. Its pages are checked where the file is small (256 MiB), each embedding by its own check sum whenever it is read.
+ * Opens a gallery. Its pages are checked where the file is small (256 MiB), each embedding by its
+ * own check sum whenever it is read.
  *
- * @throws PetalfaceError where it does not exist, is none, is damaged, or was made by a newer petalface
+ * @throws PetalfaceError where it does not exist, is none, is damaged, or was made by a newer
+ * petalface
  */
 export async function openGallery(path: string): Promise<GalleryStore> {
   const entry = await stat(path).catch(() => undefined);

@@ -4,8 +4,9 @@ export const applicationId = 0x5046474c;
 export const formatVersion = 1;
 
 /**
- * The tables. A row of `models` is one way of embedding faces; exactly one is active, and a second one is there while a gallery
- * moves to another model. Numbers are little-endian float32; `crc` is the CRC-32 of `vector`, `copies`, `alpha`.
+ * The tables. A row of `models` is one way of embedding faces; exactly one is active, and a second
+ * one is there while a gallery moves to another model. Numbers are little-endian float32; `crc` is
+ * the CRC-32 of `vector`, `copies`, `alpha`.
  */
 export const schema = `
 CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;

@@ -10,7 +10,10 @@ import type { CameraDegradation, Kernel, Stage } from "./types.ts";
 /** Resizes to these sides; the caller keeps what it can of the work between faces. */
 export type Resize = (pixels: Pixels, width: number, height: number, kernel: Kernel) => Pixels;
 
-/** Does all stages in order, each from 8 bits to 8 bits, and enlarges the face to the size that it had. */
+/**
+ * Does all stages in order, each from 8 bits to 8 bits, and enlarges the face to the size that it
+ * had.
+ */
 export function applyCamera(pixels: Pixels, { stages, up, seed }: CameraDegradation, resize: Resize): Pixels {
   const { width, height } = pixels;
   let face = pixels;

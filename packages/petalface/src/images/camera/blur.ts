@@ -28,7 +28,10 @@ export function gaussian(sigma: number): Float64Array {
   return weights.map((weight) => weight / sum);
 }
 
-/** Out of focus: every point becomes a disc. Its edge fades over one pixel, so that radii between pixels differ. */
+/**
+ * Out of focus: every point becomes a disc. Its edge fades over one pixel, so that radii between
+ * pixels differ.
+ */
 export function blurDisc(pixels: Pixels, radius: number): Pixels {
   const reach = Math.ceil(radius + 0.5);
   const taps: Tap[] = [];
@@ -40,7 +43,10 @@ export function blurDisc(pixels: Pixels, radius: number): Pixels {
   return convolve(pixels, taps);
 }
 
-/** Moved while the shutter was open: every point becomes a line of `length` pixels, `angle` radians from the horizontal. */
+/**
+ * Moved while the shutter was open: every point becomes a line of `length` pixels, `angle` radians
+ * from the horizontal.
+ */
 export function blurMotion(pixels: Pixels, length: number, angle: number): Pixels {
   const points = Math.ceil(length * 4) + 1;
   const grid = new Map<string, Tap>();

@@ -15,8 +15,9 @@ export interface Yuv {
 }
 
 /**
- * RGB to YCbCr of full range (JFIF 1.02, ITU-T T.871: BT.601 weights), rounded to whole numbers, chroma averaged over 2 x 2 pixels (4:2:0). Sides
- * grow to multiples of 16 by repeating the last row and column.
+ * RGB to YCbCr of full range (JFIF 1.02, ITU-T T.871: BT.601 weights), rounded to whole numbers,
+ * chroma averaged over 2 x 2 pixels (4:2:0). Sides grow to multiples of 16 by repeating the last
+ * row and column.
  */
 export function toYuv({ width, height, data }: Pixels): Yuv {
   const [wide, high] = [Math.ceil(width / 16) * 16, Math.ceil(height / 16) * 16];
@@ -57,7 +58,10 @@ function halve(values: Float32Array, width: number, height: number): Channel {
   return { width: width / 2, height: height / 2, data: out };
 }
 
-/** The way back, cut to `width` x `height`. Chroma is enlarged with the triangle filter that libjpeg calls fancy upsampling. */
+/**
+ * The way back, cut to `width` x `height`. Chroma is enlarged with the triangle filter that libjpeg
+ * calls fancy upsampling.
+ */
 export function toRgb({ luma, blue, red }: Yuv, width: number, height: number): Pixels {
   const blues = double(blue, width, height);
   const reds = double(red, width, height);
@@ -75,7 +79,9 @@ export function toRgb({ luma, blue, red }: Yuv, width: number, height: number): 
   return { width, height, data: new Uint8Array(out.buffer) };
 }
 
-/** Twice the size: 9/16 of the nearest value, 3/16 of the two adjacent ones, 1/16 of the one across. */
+/**
+ * Twice the size: 9/16 of the nearest value, 3/16 of the two adjacent ones, 1/16 of the one across.
+ */
 function double(channel: Channel, width: number, height: number): Float32Array {
   const used = { width: Math.ceil(width / 2), height: Math.ceil(height / 2) };
   const out = new Float32Array(width * height);

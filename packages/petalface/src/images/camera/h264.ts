@@ -1,7 +1,10 @@
 import type { Pixels } from "../types.ts";
 import { type Channel, toRgb, toYuv } from "./colour.ts";
 
-/** Rows of H.264's 4 x 4 integer transform, each scaled to length 1 (ITU-T H.264, 8.5; Malvar et al. 2003). */
+/**
+ * Rows of H.264's 4 x 4 integer transform, each scaled to length 1 (ITU-T H.264, 8.5; Malvar et al.
+ * 2003).
+ */
 const rows = [
   [0.5, 0.5, 0.5, 0.5],
   [2, 1, -1, -2].map((value) => value / Math.sqrt(10)),
@@ -21,8 +24,9 @@ const chromaParameters = [29, 30, 31, 32, 32, 33, 34, 34, 35, 35, 36, 36, 37, 37
 const rounding = 1 / 3;
 
 /**
- * What an H.264-like intra coder leaves of a face: YCbCr 4:2:0; every 4 x 4 block is predicted from the decoded pixels above or to the left of it
- * (vertical, horizontal or mean, whichever is nearest), the difference transformed, quantised and decoded. No other block sizes or modes, no
+ * What an H.264-like intra coder leaves of a face: YCbCr 4:2:0; every 4 x 4 block is predicted from
+ * the decoded pixels above or to the left of it (vertical, horizontal or mean, whichever is
+ * nearest), the difference transformed, quantised and decoded. No other block sizes or modes, no
  * motion, no deblocking filter: it is a model of the artefacts, not a coder.
  *
  * @param parameter quantisation parameter, 0 to 51
@@ -58,7 +62,10 @@ function codeChannel(channel: Channel, size: number): void {
     }
 }
 
-/** The prediction that is nearest to the block in absolute differences; what lies above and left is decoded already. */
+/**
+ * The prediction that is nearest to the block in absolute differences; what lies above and left is
+ * decoded already.
+ */
 function predict({ width, data }: Channel, top: number, left: number): Float64Array {
   const above = top > 0 ? [0, 1, 2, 3].map((x) => data[(top - 1) * width + left + x] as number) : undefined;
   const leftColumn = left > 0 ? [0, 1, 2, 3].map((y) => data[(top + y) * width + left - 1] as number) : undefined;

@@ -20,8 +20,9 @@ const cosines = Float64Array.from({ length: 64 }, (_, at) => {
 });
 
 /**
- * What baseline JPEG leaves of a face: YCbCr 4:2:0, 8 x 8 DCT, quantised with the tables of the standard's annex K scaled by `quality` as the
- * Independent JPEG Group does, and decoded. Entropy coding loses nothing and is left out, so that no encoder's version changes the bits.
+ * What baseline JPEG leaves of a face: YCbCr 4:2:0, 8 x 8 DCT, quantised with the tables of the
+ * standard's annex K scaled by `quality` as the Independent JPEG Group does, and decoded. Entropy
+ * coding loses nothing and is left out, so that no encoder's version changes the bits.
  *
  * @param quality 1 to 100
  */

@@ -20,7 +20,9 @@ const filters: Readonly<Record<"bilinear" | "bicubic" | "lanczos", Filter>> = {
   lanczos: { radius: 3, at: (x) => (x < 3 ? sinc(x) * sinc(x / 3) : 0) },
 };
 
-/** Which sources a target takes, and how much of each: target `t` takes `count` from `first[t]` on. */
+/**
+ * Which sources a target takes, and how much of each: target `t` takes `count` from `first[t]` on.
+ */
 interface Axis {
   readonly to: number;
   readonly count: number;
@@ -28,7 +30,10 @@ interface Axis {
   readonly weights: Float32Array;
 }
 
-/** Half-pixel centres; when shrinking, the kernel is widened by the ratio (antialiasing). Outside the image nothing counts. */
+/**
+ * Half-pixel centres; when shrinking, the kernel is widened by the ratio (antialiasing). Outside
+ * the image nothing counts.
+ */
 function filterAxis(from: number, to: number, { radius, at }: Filter): Axis {
   const ratio = from / to;
   const stretch = Math.max(ratio, 1);
@@ -51,7 +56,10 @@ function filterAxis(from: number, to: number, { radius, at }: Filter): Axis {
   return { to, count, first, weights };
 }
 
-/** Resizes RGB pixels; both passes in float32, rounded once. `nearest` takes the pixel under the target's centre. */
+/**
+ * Resizes RGB pixels; both passes in float32, rounded once. `nearest` takes the pixel under the
+ * target's centre.
+ */
 export function resample(pixels: Pixels, width: number, height: number, kernel: Exclude<Kernel, "area">): Pixels {
   if (kernel === "nearest") return takeNearest(pixels, width, height);
   const filter = filters[kernel];

@@ -8,8 +8,9 @@ export function applyGamma(pixels: Pixels, exponent: number): Pixels {
 }
 
 /**
- * Adds Gaussian noise whose variance grows with the light (Foi, Trimeche, Katkovnik and Egiazarian 2008, IEEE Trans. Image
- * Processing 17(10), equation 4): `read^2 + shot^2 * value / 255`, in grey levels, each channel on its own.
+ * Adds Gaussian noise whose variance grows with the light (Foi, Trimeche, Katkovnik and Egiazarian
+ * 2008, IEEE Trans. Image Processing 17(10), equation 4): `read^2 + shot^2 * value / 255`, in grey
+ * levels, each channel on its own.
  */
 export function addNoise(
   pixels: Pixels,

@@ -11,7 +11,10 @@ export interface StageRule {
   readonly unit: string;
 }
 
-/** All stages. Lengths are in pixels of the face as the stage gets it, so after `down` in pixels of the small face. */
+/**
+ * All stages. Lengths are in pixels of the face as the stage gets it, so after `down` in pixels of
+ * the small face.
+ */
 export const stageRules: Readonly<Record<StageName, StageRule>> = {
   down: { least: 2, most: 4096, whole: true, mild: 4096, unit: "side in pixels" },
   blur: { least: 0, most: 64, whole: false, mild: 0, unit: "sigma in pixels" },
@@ -103,7 +106,10 @@ export function printCamera({ stages, up, seed }: CameraSpec): string {
   return parts.join();
 }
 
-/** Draws one face's degradation. The same spec and seed give the same one, everywhere and in every thread. */
+/**
+ * Draws one face's degradation. The same spec and seed give the same one, everywhere and in every
+ * thread.
+ */
 export function drawCamera(spec: CameraSpec, ...seed: readonly (string | number)[]): CameraDegradation {
   const stream = random("degradation", spec.seed, ...seed);
   const oneOf = (kernels: readonly Kernel[]): Kernel => kernels[stream.int(kernels.length)] as Kernel;
@@ -119,7 +125,9 @@ export function drawCamera(spec: CameraSpec, ...seed: readonly (string | number)
   return { kind: "camera", stages, up: oneOf(spec.up), seed: stream.uint32() };
 }
 
-/** The least that a spec does to a face that it does anything to: every stage at its mildest value. */
+/**
+ * The least that a spec does to a face that it does anything to: every stage at its mildest value.
+ */
 export function mildestCamera(spec: CameraSpec): CameraDegradation {
   const stages = spec.stages.map(({ name, low, high, kernels }): Stage => {
     const value = Math.min(Math.max(stageRules[name].mild, low), high);

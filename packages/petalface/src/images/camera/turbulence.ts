@@ -6,9 +6,10 @@ import { gaussian } from "./blur.ts";
 const correlation = 1 / 12;
 
 /**
- * Shifts every pixel by a smooth random field, as hot or long air does (the tilt part of atmospheric turbulence; its blur is `blur`'s).
- * The field is Gaussian noise blurred to a correlation length of a twelfth of the side, without mean, scaled to a root mean square of `shift`
- * pixels on each axis. Sampled bilinearly; edges are repeated outwards.
+ * Shifts every pixel by a smooth random field, as hot or long air does (the tilt part of
+ * atmospheric turbulence; its blur is `blur`'s). The field is Gaussian noise blurred to a
+ * correlation length of a twelfth of the side, without mean, scaled to a root mean square of
+ * `shift` pixels on each axis. Sampled bilinearly; edges are repeated outwards.
  */
 export function warp(pixels: Pixels, shift: number, stream: Random): Pixels {
   if (shift === 0) return pixels;

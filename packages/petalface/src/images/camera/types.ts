@@ -1,7 +1,12 @@
-/** How an image is resampled. `area` averages boxes and only shrinks; the others are those of Pillow and libvips. */
+/**
+ * How an image is resampled. `area` averages boxes and only shrinks; the others are those of Pillow
+ * and libvips.
+ */
 export type Kernel = "area" | "bilinear" | "bicubic" | "nearest" | "lanczos";
 
-/** What a camera does to a face, one thing after the other (docs/degradation.md has the formulas). */
+/**
+ * What a camera does to a face, one thing after the other (docs/degradation.md has the formulas).
+ */
 export type StageName =
   | "down"
   | "blur"

@@ -16,10 +16,16 @@ const shifts = [
 
 const features = 36;
 const worst = 100;
-/** Mean square of the normalised image below which there is nothing but rounding in it: a constant image. */
+/**
+ * Mean square of the normalised image below which there is nothing but rounding in it: a constant
+ * image.
+ */
 const nothing = 1e-6;
 
-/** Names and dimensions of the weights: support vectors, their factors, ranges of the features, and `[gamma, rho]`. */
+/**
+ * Names and dimensions of the weights: support vectors, their factors, ranges of the features, and
+ * `[gamma, rho]`.
+ */
 const needed = {
   support: [-1, features],
   alpha: [-1],
@@ -28,7 +34,10 @@ const needed = {
   kernel: [2],
 } as const;
 
-/** Normalised image (mean subtracted, divided by the deviation, both local) and its four products: `[N, 5, size * size]`. */
+/**
+ * Normalised image (mean subtracted, divided by the deviation, both local) and its four products:
+ * `[N, 5, size * size]`.
+ */
 function maps(b: GraphBuilder, o: Ops, x: string, size: number): string {
   const mean = blurred(b, o, x, size);
   const variance = o.sub(blurred(b, o, o.mul(x, x), size), o.mul(mean, mean));
@@ -46,7 +55,10 @@ function maps(b: GraphBuilder, o: Ops, x: string, size: number): string {
   return b.add("Reshape", [stack, o.ints([0, 5, -1])]);
 }
 
-/** The 36 features `[N, 36]` as OpenCV's quality module computes them, and the mean square of the normalised image `[N]`. */
+/**
+ * The 36 features `[N, 36]` as OpenCV's quality module computes them, and the mean square of the
+ * normalised image `[N]`.
+ */
 export function brisqueFeatures(
   b: GraphBuilder,
   backbone: Backbone,
@@ -74,9 +86,11 @@ export function brisqueFeatures(
 }
 
 /**
- * BRISQUE (Mittal, Moorthy and Bovik, IEEE Transactions on Image Processing 21, 2012) with OpenCV's numerics, so that the public model of
- * OpenCV's quality module applies: 36 statistics of the locally normalised image, then a support vector machine. 0 (best) to 100; lower is
- * better. A constant image is 100 here: OpenCV's statistics of it are not numbers, which it reports as 0, the best.
+ * BRISQUE (Mittal, Moorthy and Bovik, IEEE Transactions on Image Processing 21, 2012) with OpenCV's
+ * numerics, so that the public model of OpenCV's quality module applies: 36 statistics of the
+ * locally normalised image, then a support vector machine. 0 (best) to 100; lower is better. A
+ * constant image is 100 here: OpenCV's statistics of it are not numbers, which it reports as 0, the
+ * best.
  */
 export function brisque(weights: QualityWeights): QualityMeasure {
   requireTensors("brisque", weights, needed);

@@ -24,7 +24,8 @@ function lists(text: string, key: string, from = 0): number[][] {
   const start = text.indexOf(`${key}:`, from);
   if (start < 0) return [];
   const found: number[][] = [];
-  // A list belongs to the key while nothing but white space, dashes and commas is between it and the one before.
+  // A list belongs to the key while nothing but white space, dashes and commas is between it and
+  // the one before.
   const list = /[\s,-]*\[([^\][]*)\]/y;
   list.lastIndex = start + key.length + 1;
   for (let match = list.exec(text); match !== null; match = list.exec(text))
@@ -36,8 +37,9 @@ const number = (text: string, key: string): number =>
   Number(new RegExp(`\\b${key}:\\s*([-+\\d.eE]+)`).exec(text)?.[1] ?? Number.NaN);
 
 /**
- * Reads OpenCV's BRISQUE model from the two files of its quality module, as `cv::FileStorage` writes YAML: `brisque_model_live.yml` (a support
- * vector regression with a Gaussian kernel) and `brisque_range_live.yml` (least and largest value of the 36 features).
+ * Reads OpenCV's BRISQUE model from the two files of its quality module, as `cv::FileStorage`
+ * writes YAML: `brisque_model_live.yml` (a support vector regression with a Gaussian kernel) and
+ * `brisque_range_live.yml` (least and largest value of the 36 features).
  *
  * @throws PetalfaceError where a file is missing, cut short or something else
  */

@@ -11,7 +11,10 @@ export function lossStateSize(loss: LossName): number {
   return margin === "adaface" || margin === "curricularface" ? stateSizes[margin] : 0;
 }
 
-/** Adds the margin softmax that the options name. `state` is the vector that it keeps; "" where it keeps nothing. */
+/**
+ * Adds the margin softmax that the options name. `state` is the vector that it keeps; "" where it
+ * keeps nothing.
+ */
 export function marginLoss(
   o: Ops,
   options: TrainingOptions,

@@ -3,7 +3,10 @@ import type { Ops } from "onnx-grad";
 /** Floor of lengths before a division. */
 const lengthFloor = 1e-12;
 
-/** Least 1 - cos squared under the root: next to the class row the sine's slope would be without bound. */
+/**
+ * Least 1 - cos squared under the root: next to the class row the sine's slope would be without
+ * bound.
+ */
 const sineFloor = 1e-6;
 
 /** Faces, class rows and labels of a margin softmax. */
@@ -15,7 +18,10 @@ export interface Margin {
   /** `[B, C]`: 1 at each face's class. */
   readonly onehot: string;
   readonly scale: number;
-  /** Least probability that the loss counts: no face costs more than `-log(floor)`, and its gradient is as without. 0 for none. */
+  /**
+   * Least probability that the loss counts: no face costs more than `-log(floor)`, and its gradient
+   * is as without. 0 for none.
+   */
   readonly floor: number;
 }
 
@@ -48,7 +54,10 @@ export function cosinesOf(o: Ops, { embedding, centres, onehot }: Margin): { all
 /** The sine of the angle whose cosine is given, at least 1e-3. */
 export const sineOf = (o: Ops, cosine: string): string => o.sqrt(o.max(o.sub(1, o.mul(cosine, cosine)), sineFloor));
 
-/** The sine without that floor, also for a cosine that rounding made larger than 1: for values that no gradient passes. */
+/**
+ * The sine without that floor, also for a cosine that rounding made larger than 1: for values that
+ * no gradient passes.
+ */
 export const exactSine = (o: Ops, cosine: string): string => o.sqrt(o.relu(o.sub(1, o.mul(cosine, cosine))));
 
 /** Mean over the batch of `-log softmax` at the labels, each no larger than `-log(floor)`. */

@@ -1,9 +1,11 @@
 import type { TrainingOptions } from "../options/options.ts";
 
 /**
- * Learning rate of a step (counted from 0): linear warm-up, then cosine (Loshchilov and Hutter 2017) or linear ("polynomial" of
- * power 1) decay to zero after the last step, or none: a run with warm-up in epochs and no decay can be made longer as if planned so. With `firstStep` full the first step has the peak rate and the rise begins with the second,
- * as the released code's scheduler has it; its running product is the same line up to rounding.
+ * Learning rate of a step (counted from 0): linear warm-up, then cosine (Loshchilov and Hutter
+ * 2017) or linear ("polynomial" of power 1) decay to zero after the last step, or none: a run with
+ * warm-up in epochs and no decay can be made longer as if planned so. With `firstStep` full the
+ * first step has the peak rate and the rise begins with the second, as the released code's
+ * scheduler has it; its running product is the same line up to rounding.
  * @param epoch steps of an epoch, which `warmupEpochs` counts in
  */
 export function learningRate(

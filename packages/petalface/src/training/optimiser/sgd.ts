@@ -1,7 +1,8 @@
 /**
- * One step of SGD in place, by the formula of PyTorch's `torch.optim.SGD` (dampening 0): weight decay is added to the gradient,
- * `velocity = momentum * velocity + g`, and the step is `rate * velocity`, with Nesterov `rate * (g + momentum * velocity)`.
- * `gradientScale` multiplies the gradient first (clipping).
+ * One step of SGD in place, by the formula of PyTorch's `torch.optim.SGD` (dampening 0): weight
+ * decay is added to the gradient, `velocity = momentum * velocity + g`, and the step is
+ * `rate * velocity`, with Nesterov `rate * (g + momentum * velocity)`. `gradientScale` multiplies
+ * the gradient first (clipping).
  */
 export function sgd(
   values: Float32Array,

@@ -1,4 +1,7 @@
-/** The groups of options, in the order in which help and documentation list them, each with its heading. */
+/**
+ * The groups of options, in the order in which help and documentation list them, each with its
+ * heading.
+ */
 export const groups = {
   adapter: "Adapter",
   alpha: "Quality and alpha",
@@ -11,11 +14,17 @@ export const groups = {
 /** Name of a group of options. */
 export type GroupName = keyof typeof groups;
 
-/** What the presets have instead of the default, which is the preset `petal`'s; and what else there is to say of an option. */
+/**
+ * What the presets have instead of the default, which is the preset `petal`'s; and what else there
+ * is to say of an option.
+ */
 export interface OptionExtras<T> {
   readonly paper?: T;
   readonly reference?: T;
-  /** What `reference` has for these families of networks: the released code trains each in its own way. */
+  /**
+   * What `reference` has for these families of networks: the released code trains each in its own
+   * way.
+   */
   readonly vit?: T;
   readonly iresnet?: T;
   /** For help and documentation, where the default depends on other options. */
@@ -39,7 +48,10 @@ export interface OptionSpec<T> {
   readonly choices?: readonly string[];
   /** What is wrong with a value, to follow the name of its flag; undefined if nothing is. */
   check(value: unknown): string | undefined;
-  /** The value that a text of the command line stands for; not checked. Absent for switches, which take no text. */
+  /**
+   * The value that a text of the command line stands for; not checked. Absent for switches, which
+   * take no text.
+   */
   read?(text: string): unknown;
 }
 

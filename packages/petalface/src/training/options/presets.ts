@@ -1,6 +1,8 @@
 import { type OptionName, optionEntries, type optionTable, type presetNames } from "./table.ts";
 
-/** Every choice of a training run by its name in {@link optionTable}; stored whole in `run.json`. */
+/**
+ * Every choice of a training run by its name in {@link optionTable}; stored whole in `run.json`.
+ */
 export type TrainingOptions = { readonly [Name in OptionName]: (typeof optionTable)[Name]["default"] };
 
 /** Name of a preset. */
@@ -8,7 +10,8 @@ export type PresetName = (typeof presetNames)[number];
 
 /**
  * All options as a preset has them.
- * @param family of an imported network: the released code trains each in its own way, and so does the preset `reference`
+ * @param family of an imported network: the released code trains each in its own way, and so does
+ * the preset `reference`
  */
 export function presetOptions(preset: PresetName, family?: string): TrainingOptions {
   const special = family === "vit" || family === "iresnet" ? family : undefined;

@@ -3,13 +3,19 @@ import { isGiven } from "../../quality/index.ts";
 import { marginOf, usesMargin } from "../losses/names.ts";
 import type { TrainingOptions } from "./presets.ts";
 
-/** What takes statistics over the images that are computed together, so that parts of a batch are not the batch. */
+/**
+ * What takes statistics over the images that are computed together, so that parts of a batch are
+ * not the batch.
+ */
 export const looksAtBatch = (options: Pick<TrainingOptions, "batchNorm" | "loss">): string[] => [
   ...(options.batchNorm === "train" ? ["--batch-norm train"] : []),
   ...(marginOf(options.loss) === "adaface" ? ["AdaFace"] : []),
 ];
 
-/** Says what is wrong with options that are each in range but do not go together; undefined if nothing is. */
+/**
+ * Says what is wrong with options that are each in range but do not go together; undefined if
+ * nothing is.
+ */
 export type OptionRule = (options: TrainingOptions) => string | undefined;
 
 /** Which options do not go together. */

@@ -21,12 +21,16 @@ import {
 /** Largest share that may be dropped in a step. */
 const mostDropped = 0.95;
 
-/** Names of the presets. `petal`: docs/method.md, 4; `paper`: twin adapters with a margin softmax; `reference`: the released code. */
+/**
+ * Names of the presets. `petal`: docs/method.md, 4; `paper`: twin adapters with a margin softmax;
+ * `reference`: the released code.
+ */
 export const presetNames = ["petal", "paper", "reference"] as const;
 
 /**
- * How adapters are built. `reference` is the released code's training of the Swin network on TinyFace, option by option (docs/method.md, 5), and for
- * `vit` and `iresnet` that of those networks.
+ * How adapters are built. `reference` is the released code's training of the Swin network on
+ * TinyFace, option by option (docs/method.md, 5), and for `vit` and `iresnet` that of those
+ * networks.
  */
 const adapter = {
   method: choice("--method <name>", methodNames, "lora", "what is trained: adapters, every weight, or the last layer"),
@@ -43,9 +47,15 @@ const adapter = {
   scale: number("--scale <x>", [0, 1e3], 1, "factor on the adapter's output"),
   /** rsLoRA (Kalajdzievski 2023, arXiv 2312.03732): one `scale` then suits every rank. */
   rankStable: toggle("--rank-stable", false, "rsLoRA: divide --scale by the square root of the rank"),
-  /** Drawn for each image and layer; the other channels are multiplied by 1 / (1 - share), which keeps the mean. 0 outside training. */
+  /**
+   * Drawn for each image and layer; the other channels are multiplied by 1 / (1 - share), which
+   * keeps the mean. 0 outside training.
+   */
   dropout: number("--dropout <share>", [0, mostDropped], 0, "share of the rank channels that a step sets to 0"),
-  /** Drawn for each number and part of the gate; the others are multiplied by 1 / (1 - share). 0 outside training. */
+  /**
+   * Drawn for each number and part of the gate; the others are multiplied by 1 / (1 - share). 0
+   * outside training.
+   */
   outputDropout: number(
     "--output-dropout <share>",
     [0, mostDropped],
@@ -53,7 +63,9 @@ const adapter = {
     "share of an adapter's output (on products) that a step sets to 0",
     { reference: 0.1 },
   ),
-  /** The largest share of the images; it rises linearly from 0 over the blocks (stochastic depth). */
+  /**
+   * The largest share of the images; it rises linearly from 0 over the blocks (stochastic depth).
+   */
   dropPath: number(
     "--drop-path <share>",
     [0, mostDropped],
@@ -94,7 +106,10 @@ const adapter = {
     reference: "trunc-normal",
     iresnet: "normal",
   }),
-  /** `train`: with the statistics of the batch; the running ones follow, are saved with the adapter, and embedding uses them. */
+  /**
+   * `train`: with the statistics of the batch; the running ones follow, are saved with the adapter,
+   * and embedding uses them.
+   */
   batchNorm: choice(
     "--batch-norm <form>",
     ["frozen", "train"],
@@ -110,7 +125,10 @@ const alpha = {
     "sharpness",
     `quality measure that alpha comes from: ${measureNames.join(", ")}; weights as in brisque:model=FILE,range=FILE`,
   ),
-  /** Fitted on the training faces, or known from photos; `auto` fits unless the faces are synthetic. `paper`: the released code's rule. */
+  /**
+   * Fitted on the training faces, or known from photos; `auto` fits unless the faces are synthetic.
+   * `paper`: the released code's rule.
+   */
   calibration: choice(
     "--calibration <source>",
     ["auto", "fit", "photos", "paper"],
@@ -130,7 +148,10 @@ const loss = {
   loss: choice("--loss <name>", lossNames, "distil", "training loss", { paper: "cosface", reference: "cosface" }),
   /** Factor of `1 - cos`. */
   distilWeight: number("--distil-weight <x>", [0, 1e4], 20, "factor on the distillation loss"),
-  /** Of CosFace (m3) on the cosine, of ArcFace (m2) and CurricularFace on the angle in radians, of AdaFace (m) on both. */
+  /**
+   * Of CosFace (m3) on the cosine, of ArcFace (m2) and CurricularFace on the angle in radians, of
+   * AdaFace (m) on both.
+   */
   margin: number("--margin <x>", [0, 1], 0.4, "margin of CosFace, AdaFace, ArcFace and CurricularFace", {
     defaultText: "0.4; ArcFace and CurricularFace 0.5",
   }),
@@ -208,7 +229,10 @@ const optimiser = {
   warmupEpochs: number("--warmup-epochs <n>", [0, 1e6], 0, "the same in epochs; 0 leaves it to --warmup", {
     reference: 2,
   }),
-  /** `full`: the first step has the peak rate and the rise begins with the second, as in the released code. */
+  /**
+   * `full`: the first step has the peak rate and the rise begins with the second, as in the
+   * released code.
+   */
   firstStep: choice(
     "--first-step <rate>",
     ["warm", "full"],
@@ -242,7 +266,10 @@ const data = {
     "low resolutions to train on, such as 8,12,16,24",
     { main: true, conflicts: "degrade" },
   ),
-  /** `lr` shrinks faces to one of `lrPixels`; all else is drawn as {@link parseDegradation} reads it. */
+  /**
+   * `lr` shrinks faces to one of `lrPixels`; all else is drawn as {@link parseDegradation} reads
+   * it.
+   */
   degrade: text(
     "--degrade <spec>",
     "lr",
@@ -303,7 +330,10 @@ const run = {
   tensorboard: toggle("--tensorboard", false, "write TensorBoard event files into the run's folder tensorboard"),
 } as const;
 
-/** Every option of training once: its group, flag, range, default, help and what the presets have instead. */
+/**
+ * Every option of training once: its group, flag, range, default, help and what the presets have
+ * instead.
+ */
 export const optionTable = {
   ...inGroup("adapter", adapter),
   ...inGroup("alpha", alpha),

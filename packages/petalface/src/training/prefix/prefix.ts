@@ -8,11 +8,20 @@ import { openScratch, type Scratch } from "../../scratch.ts";
 import type { Draw } from "../steps/sampler.ts";
 import type { SplitGraph } from "./split.ts";
 
-/** What the frozen layers below every adapter make of an image, computed once for each face and variant while the store has room. */
+/**
+ * What the frozen layers below every adapter make of an image, computed once for each face and
+ * variant while the store has room.
+ */
 export interface Prefix {
-  /** Whether this draw's pixels are needed: true once for each that the store holds, always for the others. */
+  /**
+   * Whether this draw's pixels are needed: true once for each that the store holds, always for the
+   * others.
+   */
   claim(draw: Draw): boolean;
-  /** Computes the values of one step's claimed draws. `pixels`: their RGB planes, one draw after the other. */
+  /**
+   * Computes the values of one step's claimed draws. `pixels`: their RGB planes, one draw after the
+   * other.
+   */
   add(draws: readonly Draw[], pixels: Uint8Array): Promise<void>;
   /** The values of some draws as inputs of the rest of the graph. */
   feeds(draws: readonly Draw[]): Record<string, Tensor>;
@@ -34,9 +43,11 @@ export interface PrefixOptions {
 }
 
 /**
- * Opens a {@link Prefix}. The store keeps what came first: with every face met once an epoch, throwing out the oldest would throw out what is needed next.
+ * Opens a {@link Prefix}. The store keeps what came first: with every face met once an epoch,
+ * throwing out the oldest would throw out what is needed next.
  *
- * @throws PetalfaceError if an image's values depend on its neighbours in the batch, to the last bit
+ * @throws PetalfaceError if an image's values depend on its neighbours in the batch, to the last
+ * bit
  */
 export async function openPrefix({
   backbone,
@@ -121,7 +132,10 @@ export async function openPrefix({
   };
 }
 
-/** Runs a batch of noise and the same images one place further: every value must move with its image, bit for bit. */
+/**
+ * Runs a batch of noise and the same images one place further: every value must move with its
+ * image, bit for bit.
+ */
 async function proveRows(
   compute: (pixels: Uint8Array, count: number) => Promise<Float32Array[]>,
   lengths: readonly number[],

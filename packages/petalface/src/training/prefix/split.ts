@@ -4,7 +4,10 @@ import { type Graph, prune, sizeOf } from "onnx-grad";
 export interface SplitGraph {
   /** Images to {@link values}. */
   readonly prefix: Graph;
-  /** The values, and all other inputs of the whole graph, to its outputs; a value that is an output of the whole is none here. */
+  /**
+   * The values, and all other inputs of the whole graph, to its outputs; a value that is an output
+   * of the whole is none here.
+   */
   readonly rest: Graph;
   /** What lies at the cut, each with its shape for a whole batch. */
   readonly values: readonly { readonly name: string; readonly shape: readonly number[] }[];
@@ -14,8 +17,9 @@ export interface SplitGraph {
 const arranging = new Set(["Transpose", "Reshape", "Flatten", "Unsqueeze", "Squeeze", "Identity", "Cast", "Expand"]);
 
 /**
- * Cuts a graph of a static batch between what depends on the images alone and what depends on anything else (trained numbers, targets).
- * Layers below every adapter, with their share of the backward pass, and the quality measure end up in the prefix.
+ * Cuts a graph of a static batch between what depends on the images alone and what depends on
+ * anything else (trained numbers, targets). Layers below every adapter, with their share of the
+ * backward pass, and the quality measure end up in the prefix.
  *
  * @returns undefined where the images themselves are needed behind the cut: nothing would be saved
  */
@@ -28,7 +32,8 @@ export function splitGraph(graph: Graph, image: string, batch: number): SplitGra
       ...graph.outputs,
     ].filter((value) => seen.has(value)),
   );
-  // A value that cannot be kept image by image, or is only rearranged, is made after the cut from what it is made of.
+  // A value that cannot be kept image by image, or is only rearranged, is made after the cut from
+  // what it is made of.
   for (let changed = true; changed; ) {
     changed = false;
     for (const value of cut) {

@@ -34,8 +34,9 @@ export interface FittedCalibration {
 }
 
 /**
- * The quality measure's calibration: fitted on a random part of the training set, sharp and at its best low resolution, or that of photos.
- * Synthetic faces are smoother than photos, so a range fitted on them would call many a low-resolution photo sharp.
+ * The quality measure's calibration: fitted on a random part of the training set, sharp and at its
+ * best low resolution, or that of photos. Synthetic faces are smoother than photos, so a range
+ * fitted on them would call many a low-resolution photo sharp.
  */
 export async function fitCalibration(
   backbone: Backbone,

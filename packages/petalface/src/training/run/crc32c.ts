@@ -12,7 +12,10 @@ export function crc32c(bytes: Uint8Array): number {
   return ~value >>> 0;
 }
 
-/** CRC-32C as TFRecord files store it: rotated right by 15 bits and shifted by a constant, so that a checksum of checksums stays useful. */
+/**
+ * CRC-32C as TFRecord files store it: rotated right by 15 bits and shifted by a constant, so that a
+ * checksum of checksums stays useful.
+ */
 export function maskedCrc32c(bytes: Uint8Array): number {
   const crc = crc32c(bytes);
   return (((crc >>> 15) | (crc << 17)) + 0xa282ead8) >>> 0;

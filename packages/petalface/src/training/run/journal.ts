@@ -4,9 +4,15 @@ import { appendEvents, type Scalars } from "./tensorboard.ts";
 
 /** Collects a run's records between two checkpoints. */
 export interface Journal {
-  /** `waited`: milliseconds that the step waited for its images. No time is in `metrics.jsonl`, which a resumed run repeats to the bit. */
+  /**
+   * `waited`: milliseconds that the step waited for its images. No time is in `metrics.jsonl`,
+   * which a resumed run repeats to the bit.
+   */
   add(record: MetricsRecord, waited?: number): void;
-  /** Writes what was added: to `metrics.jsonl`, and to the event file if the run has one. Before the checkpoint that they lead to. */
+  /**
+   * Writes what was added: to `metrics.jsonl`, and to the event file if the run has one. Before the
+   * checkpoint that they lead to.
+   */
   flush(): Promise<void>;
 }
 

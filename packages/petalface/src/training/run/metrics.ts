@@ -33,8 +33,8 @@ export async function appendMetrics(folder: string, records: readonly MetricsRec
 }
 
 /**
- * Drops what a killed process wrote after its last checkpoint, and a torn last line, so that a resumed run's file reads as if it had
- * never stopped. Returns what is left.
+ * Drops what a killed process wrote after its last checkpoint, and a torn last line, so that a
+ * resumed run's file reads as if it had never stopped. Returns what is left.
  * @param validated the step that the checkpoint's last validation was after; -1 if there was none
  */
 export async function rewindMetrics(folder: string, step: number, validated: number): Promise<MetricsRecord[]> {

@@ -13,8 +13,9 @@ export interface Scalars {
 }
 
 /**
- * An event of TensorBoard's event file (tensorflow/core/util/event.proto): wall_time = 1 (double), step = 2 (int64), file_version = 3
- * (string), summary = 5; summary.value = 1 (repeated), with tag = 1 (string) and simple_value = 2 (float).
+ * An event of TensorBoard's event file (tensorflow/core/util/event.proto): wall_time = 1 (double),
+ * step = 2 (int64), file_version = 3 (string), summary = 5; summary.value = 1 (repeated), with tag
+ * = 1 (string) and simple_value = 2 (float).
  */
 export function encodeEvent(event: Scalars | { readonly time: number; readonly version: string }): Uint8Array {
   const writer = protobuf.Writer.create().uint32(9).double(event.time);

@@ -4,8 +4,9 @@ import type { Layout } from "../../adapters/index.ts";
 const momentum = 0.1;
 
 /**
- * Running statistics after a batch: `0.9 running + 0.1 batch`, with the unbiased variance, as PyTorch's batch normalisation keeps them. `batch` holds
- * means and population variances; both vectors lie as `norms` says, and `samples` says how many numbers of a channel a norm saw.
+ * Running statistics after a batch: `0.9 running + 0.1 batch`, with the unbiased variance, as
+ * PyTorch's batch normalisation keeps them. `batch` holds means and population variances; both
+ * vectors lie as `norms` says, and `samples` says how many numbers of a channel a norm saw.
  */
 export function followStatistics(
   { all }: Layout["norms"],

@@ -18,7 +18,10 @@ export interface PreparedStep {
   readonly freshPixels: Uint8Array;
 }
 
-/** Asks the loader for every step's faces, in order. What must be asked for depends on the order only. */
+/**
+ * Asks the loader for every step's faces, in order. What must be asked for depends on the order
+ * only.
+ */
 export function* prepareSteps(
   task: {
     readonly data: FaceData;

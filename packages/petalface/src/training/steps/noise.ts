@@ -2,7 +2,10 @@ import { sizeOf } from "onnx-grad";
 import type { NoiseInput } from "../../adapters/index.ts";
 import { type Random, random } from "../../random.ts";
 
-/** What a step draws for the inputs of its graph, by their name: `batch` images' each. Depends on the names, the seed and the step alone. */
+/**
+ * What a step draws for the inputs of its graph, by their name: `batch` images' each. Depends on
+ * the names, the seed and the step alone.
+ */
 export function drawNoise(
   inputs: readonly NoiseInput[],
   batch: number,

@@ -2,8 +2,9 @@ import { PetalfaceError } from "../../errors.ts";
 import type { PreparedStep } from "./batches.ts";
 
 /**
- * A step in which other faces of it stand for some: each draw of `bad` becomes the next one, around, that is not. Which one does not depend on timing, so
- * that a resumed run has the same bits.
+ * A step in which other faces of it stand for some: each draw of `bad` becomes the next one,
+ * around, that is not. Which one does not depend on timing, so that a resumed run has the same
+ * bits.
  *
  * @param bad places of draws that the model has nothing finite of
  * @param names of a face for the message

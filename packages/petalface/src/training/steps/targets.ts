@@ -2,19 +2,31 @@ import { setBatch } from "onnx-grad";
 import { type Backbone, toInput } from "../../backbones/index.ts";
 import { floatsOf, openSession, type SessionOptions } from "../../runtime/index.ts";
 
-/** Rows of one teacher call; always full, so that a target's bits do not depend on its neighbours. */
+/**
+ * Rows of one teacher call; always full, so that a target's bits do not depend on its neighbours.
+ */
 const rows = 8;
 
-/** Most memory that cached targets may take; beyond it they are computed whenever they are needed. */
+/**
+ * Most memory that cached targets may take; beyond it they are computed whenever they are needed.
+ */
 const cacheBytes = 512 * 2 ** 20;
 
 /** Unit embeddings of the frozen backbone, computed once for each face and mirror image. */
 export interface Targets {
-  /** Whether `(index, flip)` must be given pixels: true once for each, if the cache holds them all. */
+  /**
+   * Whether `(index, flip)` must be given pixels: true once for each, if the cache holds them all.
+   */
   claim(index: number, flip: boolean): boolean;
-  /** Computes the targets of one step's claimed faces. `pixels`: `faces.length x 3 x size x size` sharp RGB planes. */
+  /**
+   * Computes the targets of one step's claimed faces. `pixels`: `faces.length x 3 x size x size`
+   * sharp RGB planes.
+   */
   add(faces: readonly { readonly index: number; readonly flip: boolean }[], pixels: Uint8Array): Promise<void>;
-  /** Whether a target that was added is finite: the teacher may have none of a picture of one colour. */
+  /**
+   * Whether a target that was added is finite: the teacher may have none of a picture of one
+   * colour.
+   */
   isFinite(index: number, flip: boolean): boolean;
   /** Copies one target into `out` at `offset`. */
   read(index: number, flip: boolean, out: Float32Array, offset: number): void;
@@ -22,8 +34,8 @@ export interface Targets {
 }
 
 /**
- * Targets that were computed already, for runs on the same backbone, set and engine: a target's bits do not depend on the run that
- * computed it. Filled by the runs that it is given to.
+ * Targets that were computed already, for runs on the same backbone, set and engine: a target's
+ * bits do not depend on the run that computed it. Filled by the runs that it is given to.
  */
 export interface TargetCache {
   /** 1 for each face, and behind it its mirror image, whose target is kept. */
@@ -100,7 +112,10 @@ export async function openTargets(
   };
 }
 
-/** The vector scaled to length 1, in double precision until the end; NaN throughout where any number is not finite. */
+/**
+ * The vector scaled to length 1, in double precision until the end; NaN throughout where any number
+ * is not finite.
+ */
 function normalise(vector: Float32Array): Float32Array {
   let squares = 0;
   for (const value of vector) squares += value * value;

@@ -1,4 +1,7 @@
-/** Measures how long the engine waits for images. The first batch, which nothing could prepare ahead, is the beginning of time. */
+/**
+ * Measures how long the engine waits for images. The first batch, which nothing could prepare
+ * ahead, is the beginning of time.
+ */
 export interface WaitingClock {
   /** The engine is free: the next batch is asked for. */
   asked(): void;

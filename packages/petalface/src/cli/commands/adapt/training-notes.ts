@@ -5,7 +5,10 @@ const imagesOfReadme = { table: 9_600, long: 76_800 };
 
 const count = (value: number): string => value.toLocaleString("en");
 
-/** Lines for people before the first step: a default number of epochs, and a run that continues longer than planned. */
+/**
+ * Lines for people before the first step: a default number of epochs, and a run that continues
+ * longer than planned.
+ */
 export function startNotes(
   run: RunRecord,
   flags: { readonly epochs?: number | undefined; readonly resume?: string | undefined },

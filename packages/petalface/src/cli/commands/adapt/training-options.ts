@@ -10,7 +10,10 @@ import {
   type TrainingChoices,
 } from "../../../training/index.ts";
 
-/** What an option has where nothing is given, as help and documentation print it; undefined where there is nothing to say. */
+/**
+ * What an option has where nothing is given, as help and documentation print it; undefined where
+ * there is nothing to say.
+ */
 export function printDefault({ default: standard, extras, read }: OptionEntry): string | undefined {
   if (extras.defaultText !== undefined) return extras.defaultText;
   if (read === undefined) return undefined;

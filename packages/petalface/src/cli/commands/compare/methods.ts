@@ -10,8 +10,9 @@ export interface Method {
 }
 
 /**
- * Puts runs together whose options are equal but for the seed, on the same model and data: they are samples of one method. Everything
- * else stands alone. The order is that of each method's first run.
+ * Puts runs together whose options are equal but for the seed, on the same model and data: they are
+ * samples of one method. Everything else stands alone. The order is that of each method's first
+ * run.
  */
 export async function groupRuns(results: readonly FoundResult[], together: boolean): Promise<Method[]> {
   const groups = new Map<string, FoundResult[]>();
@@ -31,7 +32,9 @@ export async function groupRuns(results: readonly FoundResult[], together: boole
   });
 }
 
-/** Everything about the training of a result but its seed, or undefined where it is not from a run. */
+/**
+ * Everything about the training of a result but its seed, or undefined where it is not from a run.
+ */
 async function recipeOf({ run }: FoundResult): Promise<string | undefined> {
   if (run === undefined) return undefined;
   const record = await readRun(run).catch(() => undefined);

@@ -14,12 +14,16 @@ export function deadlineAfter(minutes: number, now: () => number = () => perform
   return { fits: (seconds) => now() + seconds <= 60 * minutes };
 }
 
-/** Steps of a training after which its rate is known; the first one opens the engine and does not count. */
+/**
+ * Steps of a training after which its rate is known; the first one opens the engine and does not
+ * count.
+ */
 const stepsToJudge = 4;
 
 /**
- * Watches whether a training, and `after` seconds of other work behind it, end before the deadline. The rate is that of the training's own
- * steps. Only its first half is judged: what is half done then ends, so that nothing is thrown away late.
+ * Watches whether a training, and `after` seconds of other work behind it, end before the deadline.
+ * The rate is that of the training's own steps. Only its first half is judged: what is half done
+ * then ends, so that nothing is thrown away late.
  *
  * @param now seconds of any clock; for tests
  */

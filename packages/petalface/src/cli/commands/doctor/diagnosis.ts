@@ -7,7 +7,10 @@ import { proveWritable } from "../../cache-folder.ts";
 /** One thing that `petalface doctor` looked at. */
 export interface Finding {
   readonly name: string;
-  /** `missing`: works without it, but something is slower or unavailable. `broken`: petalface does not work. */
+  /**
+   * `missing`: works without it, but something is slower or unavailable. `broken`: petalface does
+   * not work.
+   */
   readonly state: "ok" | "missing" | "broken";
   readonly detail: string;
   /** What to do; absent where there is nothing to do. */
@@ -43,7 +46,10 @@ async function runtime(): Promise<Finding[]> {
   }
 }
 
-/** What becomes of onnxruntime's telemetry. On Windows it writes trace events, and the system decides what is sent. */
+/**
+ * What becomes of onnxruntime's telemetry. On Windows it writes trace events, and the system
+ * decides what is sent.
+ */
 function telemetryOf(wanted: boolean): string {
   if (wanted) return "onnxruntime's is on: PETALFACE_ORT_TELEMETRY=1";
   if (process.platform === "win32") return "petalface has none; Windows' settings control onnxruntime's trace events";
@@ -141,7 +147,9 @@ async function models(folder: string): Promise<Finding[]> {
   );
 }
 
-/** Looks at everything that petalface needs on this machine. Never throws; what fails is a finding. */
+/**
+ * Looks at everything that petalface needs on this machine. Never throws; what fails is a finding.
+ */
 export async function diagnose(): Promise<Finding[]> {
   const folder = cacheFolder();
   const groups = await Promise.all([

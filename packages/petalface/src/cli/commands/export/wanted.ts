@@ -51,7 +51,10 @@ export function targetsOf(flags: FormFlags): readonly Contract[] {
   return contracts;
 }
 
-/** The form of a file made by hand, and whether it differs from the model's own file at all. Throws PetalfaceError. */
+/**
+ * The form of a file made by hand, and whether it differs from the model's own file at all. Throws
+ * PetalfaceError.
+ */
 export function formByHand(flags: FormFlags, spec: Preprocessing): Form & { readonly isRefed: boolean } {
   const { outputs = exportOutputs[0], batch } = flags;
   const channels = flags.bgr ? "bgr" : flags.foldNormalisation ? "rgb" : spec.channels;

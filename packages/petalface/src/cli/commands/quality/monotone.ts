@@ -17,7 +17,10 @@ export interface Ladder {
   readonly degradation: string;
   /** Median score at each step; the first is the face as it is. */
   readonly steps: readonly { readonly spec: string; readonly median: number }[];
-  /** Share of (face, step) whose score moved towards lower quality from one step to the next; chance is a half. */
+  /**
+   * Share of (face, step) whose score moved towards lower quality from one step to the next; chance
+   * is a half.
+   */
   readonly towardsPoorer: number;
 }
 
@@ -25,8 +28,9 @@ export interface Ladder {
 const most = 128;
 
 /**
- * Tries measures on faces that are degraded step by step. The lowest resolution shows the direction of lower quality, whatever way the measure
- * counts. A face whose score is not finite at a step of a ladder is in none of that ladder's numbers. The tally counts it.
+ * Tries measures on faces that are degraded step by step. The lowest resolution shows the direction
+ * of lower quality, whatever way the measure counts. A face whose score is not finite at a step of
+ * a ladder is in none of that ladder's numbers. The tally counts it.
  */
 export async function tryLadders(
   data: FaceData,

@@ -1,7 +1,10 @@
 import { GraphBuilder } from "onnx-grad";
 import type { Backbone } from "../../../backbones/index.ts";
 
-/** A stand-in for a face recogniser where only images are judged: pixels go in as they are, and no network follows. */
+/**
+ * A stand-in for a face recogniser where only images are judged: pixels go in as they are, and no
+ * network follows.
+ */
 export function plainModel(size: number): Backbone {
   const b = new GraphBuilder({ name: "pixels", opset: 20 });
   const input = b.input("pixels", { dtype: "float32", shape: [{ symbol: "N", times: 1 }, 3, size, size] });
