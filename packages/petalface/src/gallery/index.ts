@@ -2,6 +2,7 @@ export { type Decision, type DecisionRules, decide } from "./decide.ts";
 export { type Describer, describeFaces, type FaceDescription, openDescriber } from "./describe.ts";
 export { type Enrolment, type EnrolOptions, enrolPeople, type Refusal } from "./enrol.ts";
 export { type GateReason, type GateRules, gateDefaults } from "./gate.ts";
+export { type MigrateOptions, type MigrationReport, migrateGallery, type PairedRanks } from "./migrate.ts";
 export { type Candidate, openSearcher, type Probes, type Searcher } from "./search.ts";
 export {
   type EmbeddingRecord,
@@ -13,7 +14,7 @@ export {
 } from "./space.ts";
 export { createGallery } from "./sqlite/create.ts";
 export { openGallery } from "./sqlite/open.ts";
-export { buildTemplates, copyWeight, type TemplateRule, type Templates, templateRules } from "./templates.ts";
+export { buildTemplates, type TemplateRule, type Templates, templateRules } from "./templates.ts";
 export {
   type ChosenThresholds,
   estimateThresholds,
@@ -22,6 +23,7 @@ export {
   thresholdAt,
 } from "./thresholds.ts";
 export { joinTrack, type Track } from "./track.ts";
+export { exportGallery, importGallery } from "./transfer.ts";
 export type {
   AuditEntry,
   EnrolledFace,
@@ -29,9 +31,12 @@ export type {
   FaceEmbedding,
   GallerySettings,
   GalleryStore,
+  MigratingFace,
+  Migration,
   NewFace,
   Person,
   Removal,
   ThresholdRow,
   ThresholdTable,
+  WholeFace,
 } from "./types.ts";

@@ -1,6 +1,14 @@
-import { createTopK, type Matcher, openMatcher, rowsOf, type ScoreBlock, scanBlocks } from "../matching/index.ts";
+import {
+  copyWeights,
+  createTopK,
+  type Matcher,
+  openMatcher,
+  rowsOf,
+  type ScoreBlock,
+  scanBlocks,
+} from "../matching/index.ts";
 import type { SessionOptions } from "../runtime/index.ts";
-import { copyWeight, type Templates } from "./templates.ts";
+import type { Templates } from "./templates.ts";
 
 /** A person that a face may be. */
 export interface Candidate {
@@ -49,10 +57,12 @@ export function openSearcher(templates: Templates, session: SessionOptions): Sea
   async function searchSome({ rows, alpha, without }: Probes, top: number, signal?: AbortSignal) {
     const probes = rows.length / width;
     const best = new Float32Array(probes * names.length).fill(Number.NEGATIVE_INFINITY);
+    // None for a sharp probe, as much as the face itself for a poor one (docs/copies.md).
+    const weights = copyWeights("alpha", probes, Float32Array.from(alpha));
     const visit = ({ firstProbe, probes: some, firstFace, faces, scores, stride }: ScoreBlock): void => {
       for (let row = 0; row < some; row++) {
         const probe = firstProbe + row;
-        const weight = copyWeight(alpha[probe] as number);
+        const weight = weights[probe] as number;
         // Rows of the gallery come in pairs, and blocks have an even number of them.
         for (let at = 0; at < faces; at += 2) {
           const template = (firstFace + at) / 2;

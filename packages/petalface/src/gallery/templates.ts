@@ -22,12 +22,6 @@ export interface Templates {
   readonly people: Int32Array;
 }
 
-/**
- * Weight of an enrolled face's low-resolution copies for a probe of this quality: none for a sharp one, as much as the face
- * itself for a poor one (docs/gallery.md).
- */
-export const copyWeight = (alpha: number): number => 1 - Math.min(1, Math.max(0, alpha));
-
 /** Weight of a face among others of its person, by its alpha: a poor one counts an eighth of a sharp one. */
 export const qualityWeight = (alpha: number): number => 0.125 + 0.875 * Math.min(1, Math.max(0, alpha));
 

@@ -20,6 +20,44 @@ export interface NewFace extends FaceEmbedding {
   readonly picture: Uint8Array;
   /** The picture's file, where the gallery keeps crops. */
   readonly crop?: Uint8Array | undefined;
+  /** When it was enrolled, ISO 8601 in UTC; now unless given. */
+  readonly added?: string | undefined;
+}
+
+/** An enrolled face with everything that belongs to it. */
+export interface WholeFace extends NewFace {
+  readonly id: number;
+  /** Name of the person. */
+  readonly person: string;
+}
+
+/** A face that is to be embedded by another model. */
+export interface MigratingFace {
+  readonly id: number;
+  readonly source: Uint8Array;
+  readonly crop: Uint8Array | null;
+  /** What the model that is searched now made of it. */
+  readonly old: FaceEmbedding;
+}
+
+/**
+ * A gallery on its way to another model. The old one is searched until {@link finish}. What was put stays after a crash, and the next
+ * migration to the same model continues there.
+ */
+export interface Migration {
+  /** Faces that the new model has not embedded yet. */
+  count(): Promise<number>;
+  /** Some of them, with ids above `after`, ascending. */
+  missing(after: number, most: number): Promise<MigratingFace[]>;
+  put(faces: readonly { readonly id: number; readonly embedding: FaceEmbedding }[]): Promise<void>;
+  /** What the new model made so far. */
+  vectors(): Promise<EnrolledVectors>;
+  /**
+   * Makes the new model the one that is searched, and deletes what the old one made.
+   *
+   * @returns false, and changes nothing, while faces are missing: somebody enrolled more meanwhile
+   */
+  finish(): Promise<boolean>;
 }
 
 /** An enrolled person. */
@@ -117,6 +155,10 @@ export interface GalleryStore extends AsyncDisposable {
    * @returns how many were new
    */
   add(person: string, faces: readonly NewFace[]): Promise<number>;
+  /** All faces with everything that belongs to them, in the order of ids; what is added meanwhile is not among them. */
+  whole(): AsyncIterable<WholeFace>;
+  /** Begins, or continues, to move to another model. */
+  migrate(record: EmbeddingRecord): Promise<Migration>;
   /** Deletes a person with all that belongs to it. Throws PetalfaceError where no person has that name. */
   remove(person: string): Promise<Removal>;
   audit(): Promise<AuditEntry[]>;

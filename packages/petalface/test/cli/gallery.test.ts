@@ -170,7 +170,7 @@ describe("petalface gallery", () => {
     expect(await failure(1, "search", "lines.db", "faces")).toContain("at least two people are enrolled");
     expect(await failure(2, "search", "lines.db")).toContain("give photos to search for, or --track FOLDER");
     expect(await failure(2, "create", "x.db", "--model", "tiny.onnx", "--copies", "1")).toContain(
-      "--copies is whole numbers",
+      "copies: a size is a whole number of pixels from 2, not 1",
     );
   });
 });

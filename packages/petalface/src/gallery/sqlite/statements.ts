@@ -44,8 +44,14 @@ export function statements(path: string, database: DatabaseSync): Statements {
   };
 }
 
+/** A model of a gallery. */
+export interface StoredModel {
+  readonly id: number;
+  readonly record: EmbeddingRecord;
+}
+
 /** The model that is searched with now. */
-export function activeModel(path: string, sql: Statements): { readonly id: number; readonly record: EmbeddingRecord } {
+export function activeModel(path: string, sql: Statements): StoredModel {
   const found = sql.get<{ readonly id: number; readonly record: string }>(
     "SELECT id, record FROM models WHERE active = 1",
   );

@@ -4,17 +4,20 @@ import { printPath } from "../../images/index.ts";
 import type {
   AuditEntry,
   EnrolledFace,
-  EnrolledVectors,
+  FaceEmbedding,
   GallerySettings,
   GalleryStore,
   NewFace,
   Person,
+  WholeFace,
 } from "../types.ts";
 import { checkGallery } from "./check.ts";
 import { guard, transact } from "./driver.ts";
 import { compact, forgetPerson } from "./forget.ts";
+import { openMigration } from "./migration.ts";
 import { type EmbeddingRow, readEmbedding } from "./rows.ts";
 import { activeModel, note, putEmbedding, type Statements, statements } from "./statements.ts";
+import { readVectors } from "./vectors.ts";
 
 /** A {@link GalleryStore} on an open database, which it closes. */
 export function sqliteStore(path: string, database: DatabaseSync): GalleryStore {
@@ -40,7 +43,9 @@ export function sqliteStore(path: string, database: DatabaseSync): GalleryStore 
           "SELECT id, person, source, picture, crop IS NOT NULL AS hasCrop FROM faces ORDER BY id",
         )
         .map((face) => ({ ...face, hasCrop: face.hasCrop === 1 })),
-    vectors: async () => readVectors(path, sql),
+    vectors: async () => readVectors(path, sql, activeModel(path, sql)),
+    whole: () => wholeFaces(path, sql),
+    migrate: async (next) => openMigration(path, database, sql, next),
     add: async (person, faces) => transact(path, database, () => addFaces(path, sql, person, faces)),
     remove: async (person) => forgetPerson(path, database, sql, person),
     audit: async () => sql.all<AuditEntry>("SELECT time, action, person, faces FROM audit ORDER BY id"),
@@ -58,49 +63,30 @@ function readSettings(path: string, sql: Statements): GallerySettings {
   return read as unknown as GallerySettings;
 }
 
-function readVectors(path: string, sql: Statements): EnrolledVectors {
+async function* wholeFaces(path: string, sql: Statements): AsyncGenerator<WholeFace> {
   const { id, record } = activeModel(path, sql);
   const { width } = record.space;
-  // One statement, so that a writer between two cannot be seen by half.
-  const rows = sql.each<EmbeddingRow & { readonly person: number; readonly count: number }>(
-    `SELECT face, person, alpha, score, crc, vector, copies,
-       (SELECT count(*) FROM embeddings WHERE model = ?) AS count
-     FROM embeddings JOIN faces ON faces.id = face WHERE model = ? ORDER BY face`,
-    id,
+  type Row = EmbeddingRow & Omit<WholeFace, "crop" | keyof FaceEmbedding> & { readonly crop: Uint8Array | null };
+  const rows = sql.each<Row>(
+    `SELECT faces.id, people.name AS person, source, picture, crop, faces.added,
+       face, alpha, score, crc, vector, copies
+     FROM faces JOIN people ON people.id = person JOIN embeddings ON face = faces.id
+     WHERE model = ? ORDER BY faces.id`,
     id,
   );
-  let out: EnrolledVectors | undefined;
-  let at = 0;
   for (const row of rows) {
-    out ??= emptyVectors(width, row.count);
-    const { vector, copies, alpha, score } = readEmbedding(path, row, width);
-    out.faces[at] = row.face;
-    out.people[at] = row.person;
-    out.vectors.set(vector, at * width);
-    out.copies.set(copies, at * width);
-    out.alpha[at] = alpha;
-    out.score[at] = score ?? Number.NaN;
-    at++;
+    const { person, source, picture, crop, added } = row;
+    const about = { id: row.id, person, source, picture, added, ...(crop !== null && { crop }) };
+    yield { ...about, ...readEmbedding(path, row, width) };
   }
-  return out ?? emptyVectors(width, 0);
 }
-
-const emptyVectors = (width: number, count: number): EnrolledVectors => ({
-  width,
-  faces: new Int32Array(count),
-  people: new Int32Array(count),
-  vectors: new Float32Array(count * width),
-  copies: new Float32Array(count * width),
-  alpha: new Float32Array(count),
-  score: new Float64Array(count),
-});
 
 function addFaces(path: string, sql: Statements, name: string, faces: readonly NewFace[]): number {
   const { id: model, record } = activeModel(path, sql);
   const { width } = record.space;
   const now = new Date().toISOString();
   const known = sql.get<{ readonly id: number }>("SELECT id FROM people WHERE name = ?", name)?.id;
-  const person = known ?? sql.run("INSERT INTO people (name, added) VALUES (?, ?)", name, now).id;
+  const person = known ?? sql.run("INSERT INTO people (name, added) VALUES (?, ?)", name, faces[0]?.added ?? now).id;
   let added = 0;
   for (const face of faces) {
     if (face.vector.length !== width || face.copies.length !== width)
@@ -109,7 +95,7 @@ function addFaces(path: string, sql: Statements, name: string, faces: readonly N
       );
     const { id, changes } = sql.run(
       "INSERT OR IGNORE INTO faces (person, source, picture, added, crop) VALUES (?, ?, ?, ?, ?)",
-      ...[person, face.source, face.picture, now, face.crop ?? null],
+      ...[person, face.source, face.picture, face.added ?? now, face.crop ?? null],
     );
     if (changes === 0) continue;
     putEmbedding(sql, id, model, face);

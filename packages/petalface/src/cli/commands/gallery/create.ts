@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import { PetalfaceError } from "../../../errors.ts";
 import { createGallery, embeddingRecord, parseThresholds, type ThresholdTable } from "../../../gallery/index.ts";
 import { printPath } from "../../../images/index.ts";
+import { checkCopies, defaultCopySizes } from "../../../matching/index.ts";
 import type { ModelChoices } from "../../../models/index.ts";
 import {
   type Calibration,
@@ -21,7 +22,7 @@ import { sourceOf } from "./model.ts";
 interface Flags extends ModelChoices {
   readonly model: string;
   readonly adapter?: string;
-  readonly copies: readonly number[];
+  readonly copies?: string;
   readonly keepCrops?: boolean;
   readonly thresholds?: string;
   readonly alphaRange?: readonly number[];
@@ -38,9 +39,7 @@ export function createCommand(parent: Command, context: CliContext): void {
     .option("--adapter <run>", "a run of `petalface adapt`, or its adapter folder; the frozen model unless given")
     .option(
       "--copies <pixels,...>",
-      "sides of the low-resolution copies that are enrolled with each face, for poor probes; none: off",
-      parseCopies,
-      [16, 12],
+      "sides of the low-resolution copies that are enrolled with each face, for poor probes; 16,12 unless given; none: off",
     )
     .option("--keep-crops", "keep each picture's file in the gallery, so that another model can take over")
     .option("--thresholds <file.json>", "thresholds by alpha; without them each search estimates them on the gallery")
@@ -62,7 +61,8 @@ async function run(path: string, flags: Flags, context: CliContext): Promise<voi
   const calibration = calibrationOf(opened, flags, context);
   const record = embeddingRecord(opened.backbone, opened.adapter, calibration, await sourceOf(flags));
   const thresholds = flags.thresholds === undefined ? null : await readThresholds(flags.thresholds);
-  await createGallery(path, record, { copies: flags.copies, keepCrops: flags.keepCrops === true, thresholds });
+  const copies = copiesOf(flags.copies, opened.backbone.size);
+  await createGallery(path, record, { copies, keepCrops: flags.keepCrops === true, thresholds });
   context.result(
     {
       gallery: path,
@@ -70,23 +70,28 @@ async function run(path: string, flags: Flags, context: CliContext): Promise<voi
       adapter: record.adapter,
       space: record.space.id,
       calibration: record.calibration,
-      copies: flags.copies,
+      copies,
       keepCrops: flags.keepCrops === true,
     },
     `${path}: an empty gallery for ${record.space.model}; next: petalface gallery add ${path} FACES`,
   );
 }
 
-function parseCopies(text: string): number[] {
-  const sides = text === "none" ? [] : numberList(text);
-  if (!sides.every((side) => Number.isInteger(side) && side >= 2 && side <= 1024))
-    throw new PetalfaceError(`--copies is whole numbers of pixels from 2 to 1024, or none, not ${text}`, {
-      exitCode: 2,
-    });
-  return sides;
+/** Sides of copies: those asked for, or the usual ones that are smaller than the model's input. Throws PetalfaceError. */
+function copiesOf(asked: string | undefined, size: number): readonly number[] {
+  if (asked === undefined) return defaultCopySizes.filter((side) => side < size);
+  if (asked === "none") return [];
+  const sizes = asked.split(",").map((part) => (/^\s*\d{1,5}\s*$/.test(part) ? Number(part) : Number.NaN));
+  checkCopies({ sizes, weight: 0 }, size);
+  return sizes;
 }
 
-function calibrationOf({ backbone, adapter }: OpenedModel, flags: Flags, context: CliContext): Calibration | undefined {
+/** How a model's faces become alpha: as its adapter says, or the user, or as photos of its size do. */
+export function calibrationOf(
+  { backbone, adapter }: OpenedModel,
+  flags: { readonly alphaRange?: readonly number[] | undefined },
+  context: CliContext,
+): Calibration | undefined {
   if (adapter !== undefined) return adapter.config.calibration;
   const sharpness = measureOf("sharpness");
   if (flags.alphaRange !== undefined) {

@@ -1,0 +1,127 @@
+import { type Command, Option } from "commander";
+import type { FaceData } from "../../../data/index.ts";
+import { faceKey } from "../../../embeddings/index.ts";
+import { PetalfaceError } from "../../../errors.ts";
+import {
+  embeddingRecord,
+  type MigrationReport,
+  migrateGallery,
+  openDescriber,
+  openGallery,
+  type PairedRanks,
+} from "../../../gallery/index.ts";
+import { type ImageSource, openImageStore, openLoader, printPath } from "../../../images/index.ts";
+import { alignedChoices } from "../../aligned.ts";
+import type { CliContext } from "../../context.ts";
+import { withExamples } from "../../examples.ts";
+import { engineOf, type ModelFlags, openModel, withModelOptions } from "../../model.ts";
+import { numberList } from "../../numbers.ts";
+import { calibrationOf } from "./create.ts";
+import { openGiven } from "./faces.ts";
+import { sourceOf } from "./model.ts";
+
+interface Flags extends ModelFlags {
+  readonly data?: string;
+  readonly alphaRange?: readonly number[];
+  readonly aligned: (typeof alignedChoices)[number];
+}
+
+/** `petalface gallery migrate G.db --model NEW [--adapter A]`. */
+export function migrateCommand(parent: Command, context: CliContext): void {
+  const command = parent
+    .command("migrate")
+    .description("change a gallery to another model or adapter; the old one is used until all is done")
+    .argument("<gallery>", "a file that `gallery create` made");
+  withModelOptions(command)
+    .option("--data <data>", "the enrolled pictures, where the gallery does not keep them; known by their bytes")
+    .option(
+      "--alpha-range <low,high>",
+      "scores of `sharpness` at which alpha is 0 and 1, where no adapter says it",
+      numberList,
+    )
+    .addOption(
+      new Option("--aligned <yes|no|auto>", "whether the pictures of --data are aligned faces")
+        .choices(alignedChoices)
+        .default("auto"),
+    )
+    .action((path: string, flags: Flags) => run(path, flags, context));
+  withExamples(
+    command,
+    "gallery migrate people.db --model fr_feature --adapter runs/first",
+    "gallery migrate people.db --model other.onnx --data faces",
+  );
+}
+
+async function run(path: string, flags: Flags, context: CliContext): Promise<void> {
+  await using store = await openGallery(path);
+  const old = await store.record();
+  const opened = await openModel(flags);
+  const engine = engineOf(flags);
+  const calibration = calibrationOf(opened, flags, context);
+  const record = embeddingRecord(opened.backbone, opened.adapter, calibration, await sourceOf(flags));
+  if (
+    record.space.id === old.space.id &&
+    record.adapter === old.adapter &&
+    JSON.stringify(record.calibration) === JSON.stringify(old.calibration)
+  )
+    throw new PetalfaceError(`${printPath(path)} was made with this model and adapter already; nothing to do`);
+  const { threads } = engine;
+  const options = { aligned: flags.aligned, maxLeftOut: 1, size: old.space.size, threads };
+  using given = flags.data === undefined ? undefined : await openGiven([flags.data], options, context);
+  const pictures = given && (await picturesOf(given.data, context.signal));
+  await using describer = await openDescriber(opened, record.calibration, engine);
+  await using loader = openLoader({ size: opened.model.size, threads });
+  const faces = (await store.faces()).length;
+  const progress = context.progress("embedding again", faces, "faces");
+  let report: MigrationReport;
+  try {
+    report = await migrateGallery({
+      ...{ store, record, describer, loader, session: engine, pictures, signal: context.signal },
+      onProgress: (done) => progress.update(done),
+    });
+  } finally {
+    progress.close();
+  }
+  context.result(
+    { gallery: path, model: record.space.model, adapter: record.adapter, space: record.space.id, ...report },
+    describe(path, report),
+  );
+}
+
+/** Where the pictures of a set are, by the hash that a gallery knows them by. */
+async function picturesOf(data: FaceData, signal: AbortSignal): Promise<Map<string, ImageSource>> {
+  const images = openImageStore();
+  const found = new Map<string, ImageSource>();
+  try {
+    for (let at = 0; at < data.length; at++) {
+      signal.throwIfAborted();
+      const { source } = data.at(at);
+      const key = await faceKey({ source, flip: false }, images).catch(() => undefined);
+      if (key !== undefined) found.set(Buffer.from(key.buffer).toString("hex"), source);
+    }
+  } finally {
+    images.close();
+  }
+  return found;
+}
+
+function describe(path: string, report: MigrationReport): string {
+  const { faces, kept, changed, withoutCopies, earlier, sharp, copies } = report;
+  const ranks = (name: string, found: PairedRanks | null): string[] => {
+    if (found === null) return [];
+    const { searches, before, after, gained, lost } = found;
+    const share = (count: number): string => `${((100 * count) / searches).toFixed(1)} %`;
+    return [
+      `${name}: rank-1 within the gallery ${share(before)} before, ${share(after)} now (${gained} gained, ${lost} lost of ${searches})`,
+    ];
+  };
+  return [
+    `${path}: ${faces} faces; ${kept} kept their bits, ${changed} were embedded again` +
+      (earlier > 0 ? `, ${earlier} by an earlier run` : ""),
+    ...(withoutCopies > 0
+      ? [`${withoutCopies} faces have no low-resolution copies now: their pictures are not at hand (--data)`]
+      : []),
+    ...ranks("faces as enrolled", sharp),
+    ...ranks("their low-resolution copies", copies),
+  ].join("\n");
+}

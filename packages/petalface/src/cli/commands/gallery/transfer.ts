@@ -1,0 +1,35 @@
+import type { Command } from "commander";
+import { exportGallery, importGallery, openGallery } from "../../../gallery/index.ts";
+import type { CliContext } from "../../context.ts";
+import { withExamples } from "../../examples.ts";
+import { claimOutputs } from "../../outputs.ts";
+
+/** `petalface gallery export G.db --out FILE`. */
+export function exportCommand(parent: Command, context: CliContext): void {
+  const command = parent
+    .command("export")
+    .description("write a gallery as one text file with a check sum, for backups and other machines")
+    .argument("<gallery>", "a file that `gallery create` made")
+    .requiredOption("--out <file.jsonl>", "the file to write; a line for each face")
+    .action(async (path: string, { out }: { readonly out: string }) => {
+      await using _outputs = await claimOutputs([out], context, { inputs: [path] });
+      await using store = await openGallery(path);
+      const faces = await exportGallery(store, out);
+      context.result({ gallery: path, out, faces }, `${faces} faces of ${path} written to ${out}`);
+    });
+  withExamples(command, "gallery export people.db --out people.jsonl");
+}
+
+/** `petalface gallery import FILE G.db`. */
+export function importCommand(parent: Command, context: CliContext): void {
+  const command = parent
+    .command("import")
+    .description("make a gallery of a file that `gallery export` wrote")
+    .argument("<file>", "the export; its check sum is verified first")
+    .argument("<gallery>", "the new gallery's file")
+    .action(async (file: string, path: string) => {
+      const faces = await importGallery(file, path);
+      context.result({ file, gallery: path, faces }, `${faces} faces of ${file} enrolled in ${path}`);
+    });
+  withExamples(command, "gallery import people.jsonl people.db");
+}

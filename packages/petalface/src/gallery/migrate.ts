@@ -1,0 +1,250 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { PetalfaceError } from "../errors.ts";
+import { type ImageRequest, type ImageSource, type Loader, printPath } from "../images/index.ts";
+import { identify, normaliseRows, openMatcher, rowsOf } from "../matching/index.ts";
+import { alphaOf, type Calibration } from "../quality/index.ts";
+import type { SessionOptions } from "../runtime/index.ts";
+import { makeTemporary } from "../temporary.ts";
+import { type Describer, describeFaces } from "./describe.ts";
+import type { EmbeddingRecord } from "./space.ts";
+import type { EnrolledVectors, FaceEmbedding, GalleryStore, MigratingFace } from "./types.ts";
+
+/** What a move to another model takes. */
+export interface MigrateOptions {
+  readonly store: GalleryStore;
+  /** The new model. */
+  readonly record: EmbeddingRecord;
+  readonly describer: Describer;
+  /** At the new model's size. */
+  readonly loader: Pick<Loader, "load">;
+  readonly session: SessionOptions;
+  /** Pictures by the hex digits of their hash, beyond those that the gallery keeps. */
+  readonly pictures?: ReadonlyMap<string, ImageSource> | undefined;
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: ((done: number, total: number) => void) | undefined;
+}
+
+/** What a move to another model did. */
+export interface MigrationReport {
+  readonly faces: number;
+  /** Faces whose embedding kept its bits. */
+  readonly kept: number;
+  readonly changed: number;
+  /** Faces that kept their embedding and lost their copies, because there is no picture to make them of. */
+  readonly withoutCopies: number;
+  /** Faces that an earlier, interrupted move did. */
+  readonly earlier: number;
+  /** How the old and the new model find the faces of the gallery itself. */
+  readonly sharp: PairedRanks | null;
+  readonly copies: PairedRanks | null;
+}
+
+/** Rank-1 of the same searches before and after. */
+export interface PairedRanks {
+  readonly searches: number;
+  readonly before: number;
+  readonly after: number;
+  /** Searches that only the new model answers rightly, and those that only the old one does. */
+  readonly gained: number;
+  readonly lost: number;
+}
+
+/** Faces that are read at once. */
+const window = 128;
+
+/**
+ * Embeds a gallery by another model and changes to it at the end, at once. Within the space (another adapter that keeps sharp faces) a face
+ * of alpha 1 keeps its bits; all others need their picture. Can be interrupted at any moment and started again.
+ *
+ * @throws PetalfaceError that counts the faces without a picture; what was done stays, and the old model is still searched
+ */
+export async function migrateGallery(options: MigrateOptions): Promise<MigrationReport> {
+  const { store, record, signal, onProgress } = options;
+  const old = await store.record();
+  const migration = await store.migrate(record);
+  const before = await store.vectors();
+  const total = before.faces.length;
+  const earlier = total - (await migration.count());
+  const found = { kept: 0, changed: 0, withoutCopies: 0 };
+  const temporary = await makeTemporary();
+  try {
+    // Again where faces were enrolled meanwhile.
+    for (;;) {
+      const lost: number[] = [];
+      for (let after = 0; ; ) {
+        signal?.throwIfAborted();
+        const faces = await migration.missing(after, window);
+        const last = faces.at(-1);
+        if (last === undefined) break;
+        after = last.id;
+        const done = await embedAgain(faces, old, options, temporary.path);
+        await migration.put(done.map(({ id, embedding }) => ({ id, embedding })));
+        for (const { kept, withoutCopies } of done) {
+          found[kept ? "kept" : "changed"]++;
+          if (withoutCopies) found.withoutCopies++;
+        }
+        const ids = new Set(done.map(({ id }) => id));
+        lost.push(...faces.map(({ id }) => id).filter((id) => !ids.has(id)));
+        onProgress?.(earlier + found.kept + found.changed, total);
+      }
+      if (lost.length > 0) throw noPictures(store.path, lost.length);
+      const after = await migration.vectors();
+      const [sharp, copies] = [
+        await pairedRanks(before, after, "vectors", options),
+        await pairedRanks(before, after, "copies", options),
+      ];
+      if (await migration.finish()) return { faces: after.faces.length, ...found, earlier, sharp, copies };
+    }
+  } finally {
+    temporary.remove();
+  }
+}
+
+const noPictures = (path: string, count: number): PetalfaceError =>
+  new PetalfaceError(
+    `${printPath(path)}: ${count} ${count === 1 ? "face has" : "faces have"} no picture to embed again; give the enrolled pictures with --data, or remove these people; the old model is still in use, and what was done is kept`,
+  );
+
+interface Embedded {
+  readonly id: number;
+  readonly embedding: FaceEmbedding;
+  readonly kept: boolean;
+  readonly withoutCopies: boolean;
+}
+
+/** What the new model makes of some faces; those without a picture that need one are left out. */
+async function embedAgain(
+  faces: readonly MigratingFace[],
+  old: EmbeddingRecord,
+  options: MigrateOptions,
+  folder: string,
+): Promise<Embedded[]> {
+  const { store, record, describer, loader, pictures, signal } = options;
+  const sameSpace = old.space.id === record.space.id;
+  /** Whether the embedding is the frozen model's, which the new one gives too where alpha is 1. */
+  const isFrozen = (embedding: FaceEmbedding): boolean => sameSpace && (old.adapter === null || embedding.alpha === 1);
+  const seen: { readonly face: MigratingFace; readonly request: ImageRequest }[] = [];
+  const out: Embedded[] = [];
+  for (const face of faces) {
+    let source = pictures?.get(Buffer.from(face.source).toString("hex"));
+    if (face.crop !== null) {
+      const path = join(folder, `${seen.length}`);
+      await writeFile(path, face.crop);
+      source = { kind: "file", path };
+    }
+    if (source !== undefined) {
+      seen.push({ face, request: { source, flip: false, quality: face.old.score ?? undefined } });
+      continue;
+    }
+    const alpha = alphaAgain(face.old, old.calibration, record.calibration);
+    if (alpha !== 1 || !isFrozen(face.old)) continue;
+    const copies = new Float32Array(face.old.copies.length);
+    const withoutCopies = face.old.copies.some((value) => value !== 0);
+    out.push({ id: face.id, embedding: { ...face.old, alpha, copies }, kept: true, withoutCopies });
+  }
+  const parts = describeFaces(
+    seen.map(({ request }) => request),
+    {
+      ...{ describer, loader, copies: store.settings.copies, signal },
+      onLeft: (_, reason) => {
+        throw new PetalfaceError(`cannot embed a face again: ${reason}`);
+      },
+    },
+  );
+  for await (const { start, faces: described } of parts)
+    described.forEach((description, at) => {
+      if (description === undefined) return;
+      const { face } = seen[start + at] as (typeof seen)[number];
+      const { copies, alpha, score } = description;
+      const kept = alpha === 1 && isFrozen(face.old);
+      const vector = kept ? face.old.vector : description.vector;
+      out.push({ id: face.id, embedding: { vector, copies, alpha, score }, kept, withoutCopies: false });
+    });
+  return out;
+}
+
+/** Alpha of a face under another calibration, from its score; undefined where the score is another measure's. */
+function alphaAgain(
+  { alpha, score }: FaceEmbedding,
+  old: Calibration | null,
+  next: Calibration | null,
+): number | undefined {
+  if (JSON.stringify(old) === JSON.stringify(next)) return alpha;
+  if (next === null || next.kind === "given" || next.measure !== old?.measure || next.weights !== old.weights)
+    return undefined;
+  return score === null ? undefined : alphaOf(next, score);
+}
+
+/** Faces that are searched for. */
+const most = 2048;
+
+/**
+ * Searches for enrolled faces among all others of the gallery, before and after: for the faces as they are, or for their low-resolution
+ * copies. Null where no person has two faces, or there are no copies.
+ */
+async function pairedRanks(
+  before: EnrolledVectors,
+  after: EnrolledVectors,
+  probes: "vectors" | "copies",
+  { session, signal }: MigrateOptions,
+): Promise<PairedRanks | null> {
+  const [one, other] = [await ranksOf(before, probes, session, signal), await ranksOf(after, probes, session, signal)];
+  const both = [...one].flatMap(([face, rank]): [boolean, boolean][] => {
+    const now = other.get(face);
+    return now === undefined ? [] : [[rank === 1, now === 1]];
+  });
+  if (both.length === 0) return null;
+  const count = (wanted: (was: boolean, is: boolean) => boolean): number =>
+    both.filter(([was, is]) => wanted(was, is)).length;
+  return {
+    searches: both.length,
+    before: count((was) => was),
+    after: count((_, is) => is),
+    gained: count((was, is) => is && !was),
+    lost: count((was, is) => was && !is),
+  };
+}
+
+async function ranksOf(
+  gallery: EnrolledVectors,
+  what: "vectors" | "copies",
+  session: SessionOptions,
+  signal?: AbortSignal,
+): Promise<Map<number, number>> {
+  const { width, faces, people } = gallery;
+  const counts = new Map<number, number>();
+  for (const person of people) counts.set(person, (counts.get(person) ?? 0) + 1);
+  const usable = [...faces.keys()].filter(
+    (at) =>
+      (counts.get(people[at] as number) ?? 0) > 1 &&
+      gallery[what].subarray(at * width, (at + 1) * width).some((value) => value !== 0),
+  );
+  const step = Math.max(1, usable.length / most);
+  const chosen = Array.from(
+    { length: Math.min(most, usable.length) },
+    (_, at) => usable[Math.floor(at * step)] as number,
+  );
+  if (chosen.length === 0) return new Map();
+  const rows = new Float32Array(chosen.length * width);
+  chosen.forEach((at, row) => {
+    rows.set(gallery[what].subarray(at * width, (at + 1) * width), row * width);
+  });
+  const matcher = await openMatcher(width, session);
+  try {
+    const { rank } = await identify(
+      matcher,
+      {
+        probes: normaliseRows(rows, width),
+        probeLabels: Int32Array.from(chosen, (at) => people[at] as number),
+        gallery: rowsOf(normaliseRows(gallery.vectors, width), width),
+        galleryLabels: people,
+        skip: Int32Array.from(chosen),
+      },
+      { signal },
+    );
+    return new Map(chosen.map((at, row) => [faces[at] as number, rank[row] as number]));
+  } finally {
+    await matcher.close();
+  }
+}

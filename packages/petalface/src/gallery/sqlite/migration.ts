@@ -1,0 +1,76 @@
+import type { DatabaseSync } from "node:sqlite";
+import type { EmbeddingRecord } from "../space.ts";
+import type { MigratingFace, Migration } from "../types.ts";
+import { transact } from "./driver.ts";
+import { compact } from "./forget.ts";
+import { type EmbeddingRow, readEmbedding } from "./rows.ts";
+import { activeModel, note, putEmbedding, type Statements, type StoredModel } from "./statements.ts";
+import { readVectors } from "./vectors.ts";
+
+/** What makes two ways of embedding one; where the files are does not matter. */
+const identityOf = ({ space, adapter, calibration }: EmbeddingRecord): string =>
+  JSON.stringify([space.id, adapter, calibration]);
+
+/** A {@link Migration}. One to the same model that was begun before continues; one to another model is given up. */
+export function openMigration(
+  path: string,
+  database: DatabaseSync,
+  sql: Statements,
+  record: EmbeddingRecord,
+): Migration {
+  const next = transact(path, database, (): StoredModel => {
+    const begun = sql.all<{ readonly id: number; readonly record: string }>(
+      "SELECT id, record FROM models WHERE active = 0",
+    );
+    let found: number | undefined;
+    for (const { id, record: text } of begun)
+      if (identityOf(JSON.parse(text) as EmbeddingRecord) === identityOf(record)) found = id;
+      else sql.run("DELETE FROM models WHERE id = ?", id);
+    const id = found ?? sql.run("INSERT INTO models (record, active) VALUES (?, 0)", JSON.stringify(record)).id;
+    return { id, record };
+  });
+  const without = "NOT EXISTS (SELECT 1 FROM embeddings AS new WHERE new.face = faces.id AND new.model = ?1)";
+  const count = (): number =>
+    sql.get<{ readonly count: number }>(`SELECT count(*) AS count FROM faces WHERE ${without}`, next.id)?.count ?? 0;
+  return {
+    count: async () => count(),
+    async missing(after, most) {
+      const old = activeModel(path, sql);
+      const rows = sql.all<EmbeddingRow & Pick<MigratingFace, "id" | "source" | "crop">>(
+        `SELECT faces.id, source, crop, face, alpha, score, crc, vector, copies
+         FROM faces JOIN embeddings ON face = faces.id AND model = ?2
+         WHERE faces.id > ?3 AND ${without} ORDER BY faces.id LIMIT ?4`,
+        ...[next.id, old.id, after, most],
+      );
+      const { width } = old.record.space;
+      return rows.map((row) => ({
+        ...{ id: row.id, source: row.source, crop: row.crop, old: readEmbedding(path, row, width) },
+      }));
+    },
+    async put(faces) {
+      transact(path, database, () => {
+        for (const { id, embedding } of faces) {
+          const { width } = record.space;
+          if (embedding.vector.length !== width || embedding.copies.length !== width)
+            throw new Error(`an embedding of ${embedding.vector.length} numbers, not ${width}`);
+          // Its person may have been removed meanwhile.
+          const isThere = sql.get("SELECT 1 FROM faces WHERE id = ?", id) !== undefined;
+          if (isThere) putEmbedding(sql, id, next.id, embedding);
+        }
+      });
+    },
+    vectors: async () => readVectors(path, sql, next),
+    async finish() {
+      const done = transact(path, database, () => {
+        if (count() > 0) return false;
+        sql.run("DELETE FROM models WHERE active = 1");
+        sql.run("UPDATE models SET active = 1 WHERE id = ?", next.id);
+        const faces = sql.get<{ readonly count: number }>("SELECT count(*) AS count FROM faces")?.count ?? 0;
+        note(sql, "migrate", null, faces);
+        return true;
+      });
+      if (done) compact(path, database);
+      return done;
+    },
+  };
+}

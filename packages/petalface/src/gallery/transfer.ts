@@ -1,0 +1,180 @@
+import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { link, rm } from "node:fs/promises";
+import { PetalfaceError } from "../errors.ts";
+import { writeFailure, writePiecesSafely } from "../files.ts";
+import { printPath } from "../images/index.ts";
+import type { EmbeddingRecord } from "./space.ts";
+import { createGallery } from "./sqlite/create.ts";
+import { openGallery } from "./sqlite/open.ts";
+import type { GallerySettings, GalleryStore, NewFace } from "./types.ts";
+
+/** First line of an export. */
+interface Head {
+  readonly format: "petalface-gallery";
+  readonly version: 1;
+  readonly record: EmbeddingRecord;
+  readonly settings: GallerySettings;
+}
+
+/** A line of an export for each face; bytes and little-endian float32 in base64. */
+interface Line extends Record<"source" | "picture" | "vector" | "copies", string> {
+  readonly person: string;
+  readonly added?: string | undefined;
+  readonly alpha: number;
+  readonly score: number | null;
+  readonly crop?: string | undefined;
+}
+
+/** Last line: how many faces there are, and the SHA-256 of all bytes before it. */
+interface Tail {
+  readonly faces: number;
+  readonly sha256: string;
+}
+
+const encode = (data: Uint8Array | Float32Array): string =>
+  Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString("base64");
+const decode = (text: string): Uint8Array<ArrayBuffer> => new Uint8Array(Buffer.from(text, "base64"));
+const floats = (text: string): Float32Array => new Float32Array(decode(text).buffer);
+
+/** Writes a gallery as one file of JSON lines that ends in its own check sum. Returns the number of faces. */
+export async function exportGallery(store: GalleryStore, out: string): Promise<number> {
+  let faces = 0;
+  async function* lines(): AsyncGenerator<Uint8Array> {
+    const hash = createHash("sha256");
+    const line = (value: Head | Line): Buffer => {
+      const bytes = Buffer.from(`${JSON.stringify(value)}\n`);
+      hash.update(bytes);
+      return bytes;
+    };
+    yield line({ format: "petalface-gallery", version: 1, record: await store.record(), settings: store.settings });
+    for await (const { person, added, source, picture, vector, copies, alpha, score, crop } of store.whole()) {
+      faces++;
+      yield line({
+        ...{ person, added, alpha, score, source: encode(source), picture: encode(picture) },
+        ...{ vector: encode(vector), copies: encode(copies), ...(crop && { crop: encode(crop) }) },
+      });
+    }
+    const tail: Tail = { faces, sha256: hash.digest("hex") };
+    yield Buffer.from(`${JSON.stringify(tail)}\n`);
+  }
+  await writePiecesSafely(out, lines());
+  return faces;
+}
+
+/** Faces of one person that are written at once. */
+const atOnce = 256;
+
+/**
+ * Makes a gallery of an export. It appears under its name when it is whole.
+ *
+ * @returns the number of faces
+ * @throws PetalfaceError where the file is none, is damaged or cut off, or there is a file under the gallery's name
+ */
+export async function importGallery(file: string, path: string): Promise<number> {
+  const { head, faces } = await verify(file);
+  const part = `${path}.${process.pid}.import`;
+  try {
+    await rm(part, { force: true });
+    await createGallery(part, head.record, head.settings);
+    const store = await openGallery(part);
+    try {
+      await fill(store, file);
+    } finally {
+      await store.close();
+    }
+    await link(part, path).catch((error: NodeJS.ErrnoException) => {
+      throw error.code === "EEXIST"
+        ? new PetalfaceError(`${printPath(path)} is there already, and a gallery is never replaced; give another name`)
+        : writeFailure(printPath(path), error);
+    });
+    return faces;
+  } finally {
+    for (const ending of ["", "-wal", "-shm"]) await rm(part + ending, { force: true });
+  }
+}
+
+/** Looks at the whole file before anything is written. */
+async function verify(file: string): Promise<{ readonly head: Head; readonly faces: number }> {
+  const fail = (what: string): PetalfaceError => new PetalfaceError(`${printPath(file)} ${what}`);
+  const hash = createHash("sha256");
+  let head: Head | undefined;
+  let last: string | undefined;
+  let lines = 0;
+  for await (const line of linesOf(file)) {
+    if (last !== undefined) hash.update(`${last}\n`);
+    if (head === undefined) head = headOf(line, fail);
+    last = line;
+    lines++;
+  }
+  const tail = parse<Tail>(last ?? "");
+  if (head === undefined) throw fail("is empty; give a file that petalface gallery export wrote");
+  if (tail?.sha256 !== hash.digest("hex") || tail.faces !== lines - 2)
+    throw fail("is damaged or cut off: its check sum does not fit; export the gallery again");
+  return { head, faces: tail.faces };
+}
+
+function headOf(line: string, fail: (what: string) => PetalfaceError): Head {
+  const head = parse<Head>(line);
+  if (head?.format !== "petalface-gallery") throw fail("is no export of a gallery");
+  if (head.version !== 1) throw fail(`has format ${head.version}; use a newer petalface`);
+  return head;
+}
+
+async function fill(store: GalleryStore, file: string): Promise<void> {
+  let person: string | undefined;
+  let some: NewFace[] = [];
+  const write = async (): Promise<void> => {
+    if (person !== undefined && some.length > 0) await store.add(person, some);
+    some = [];
+  };
+  let first = true;
+  for await (const text of linesOf(file)) {
+    const line = parse<Line>(text);
+    if (!first && line?.vector !== undefined) {
+      if (line.person !== person || some.length >= atOnce) await write();
+      person = line.person;
+      const { added, alpha, score, crop } = line;
+      some.push({
+        ...{ added, alpha, score, source: decode(line.source), picture: decode(line.picture) },
+        ...{ vector: floats(line.vector), copies: floats(line.copies), ...(crop && { crop: decode(crop) }) },
+      });
+    }
+    first = false;
+  }
+  await write();
+}
+
+/** A line of an export is never longer: an embedding, and a picture of 128 MiB in base64. */
+const longestLine = 256 * 2 ** 20;
+
+/** Lines of a file, without their ends. Throws PetalfaceError where it cannot be read. */
+async function* linesOf(file: string): AsyncGenerator<string> {
+  let rest: Buffer[] = [];
+  let length = 0;
+  try {
+    for await (const chunk of createReadStream(file) as AsyncIterable<Buffer>) {
+      let start = 0;
+      for (let end = chunk.indexOf(10); end >= 0; end = chunk.indexOf(10, start)) {
+        yield Buffer.concat([...rest, chunk.subarray(start, end)]).toString("utf8");
+        [rest, length, start] = [[], 0, end + 1];
+      }
+      rest.push(chunk.subarray(start));
+      length += chunk.length - start;
+      if (length > longestLine) throw new PetalfaceError(`${printPath(file)} is no export of a gallery`);
+    }
+  } catch (cause) {
+    if (cause instanceof PetalfaceError || !(cause instanceof Error)) throw cause;
+    throw new PetalfaceError(`cannot read ${printPath(file)} (${cause.message})`, { cause });
+  }
+  if (length > 0) yield Buffer.concat(rest).toString("utf8");
+}
+
+/** JSON, or undefined where it is none. */
+function parse<T>(text: string): T | undefined {
+  try {
+    return JSON.parse(text) as T;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,52 @@
+import { cp, mkdtemp, readdir, readFile, rename, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { writeTinyBackbone } from "../support/backbone.ts";
+import { petalface } from "./process.ts";
+
+const page = new URL("../../../../docs/gallery.md", import.meta.url);
+const people = "synthetic:people=4,images=3,seed=5";
+let folder: string;
+
+async function run(...args: string[]) {
+  const { code, stdout, stderr } = await petalface(args, { cwd: folder });
+  expect(code, `petalface ${args.join(" ")}\n${stderr}`).toBe(0);
+  return stdout;
+}
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "petalface-guide-"));
+  await writeTinyBackbone(join(folder, "tiny.onnx"));
+  await run("data", "pack", people, "--out", "packed/train.rec", "--size", "32");
+  await run("data", "unpack", "packed/train.rec", "--out", "faces");
+  await rename(join(folder, "faces/0"), join(folder, "faces/Ada Lovelace"));
+  const [photo = ""] = await readdir(join(folder, "faces/1"));
+  await cp(join(folder, "faces/1", photo), join(folder, "photo.jpg"));
+  await cp(join(folder, "faces/2"), join(folder, "frames"), { recursive: true });
+  const budget = ["--rank", "4", "--epochs", "1", "--batch", "6", "--threads", "1"];
+  await run("adapt", "--model", "tiny.onnx", "--train", people, "--lr-pixels", "4,6", ...budget, "--out", "runs/first");
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+/** Words of a command line; quotes hold words together. */
+const wordsOf = (line: string): string[] =>
+  [...line.matchAll(/"([^"]*)"|(\S+)/g)].map(([, quoted, plain]) => quoted ?? plain ?? "");
+
+test("every command of docs/gallery.md works, in its order", async () => {
+  const text = await readFile(page, "utf8");
+  const blocks = [...text.matchAll(/```sh\n([\s\S]*?)```/g)].map(([, block = ""]) => block);
+  const lines = blocks.flatMap((block) => block.trim().split("\n"));
+  expect(lines.length).toBeGreaterThan(8);
+  const used = new Set<string>();
+  for (const line of lines) {
+    // A tiny network with random weights stands in for the real one; its gate would refuse drawn faces.
+    const [program, ...args] = wordsOf(line.replaceAll("fr_feature", "tiny.onnx"));
+    expect(program).toBe("petalface");
+    used.add(args[1] ?? "");
+    const printed = await run(...args, ...(args[1] === "add" ? ["--force"] : []));
+    expect(printed, line).not.toBe("");
+  }
+  const names = ["add", "check", "create", "export", "import", "list", "migrate", "remove", "search"];
+  expect([...used].sort()).toEqual(names);
+});

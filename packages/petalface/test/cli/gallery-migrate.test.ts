@@ -1,0 +1,83 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { openGallery } from "../../src/gallery/index.ts";
+import { writeTinyBackbone } from "../support/backbone.ts";
+import { petalface } from "./process.ts";
+
+const people = "synthetic:people=4,images=3,seed=5";
+let folder: string;
+
+async function run(...args: string[]) {
+  const { code, stdout, stderr } = await petalface([...args, "--json"], { cwd: folder });
+  expect(code, `petalface ${args.join(" ")}\n${stderr}`).toBe(0);
+  return JSON.parse(stdout);
+}
+
+const vectorsOf = async (name: string) => {
+  await using store = await openGallery(join(folder, name));
+  return await store.vectors();
+};
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "petalface-migrate-"));
+  await writeTinyBackbone(join(folder, "tiny.onnx"));
+  await writeTinyBackbone(join(folder, "other.onnx"), 2);
+  await run("data", "pack", people, "--out", "packed/train.rec", "--size", "32");
+  await run("data", "unpack", "packed/train.rec", "--out", "faces");
+  const budget = ["--rank", "4", "--epochs", "3", "--batch", "6", "--threads", "1"];
+  await run("adapt", "--model", "tiny.onnx", "--train", people, "--lr-pixels", "4,6", ...budget, "--out", "run");
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+test("sharp faces keep their bits under an adapter; others and all copies are embedded again", async () => {
+  await run("gallery", "create", "g.db", "--model", "tiny.onnx", "--copies", "6,4", "--keep-crops");
+  await run("gallery", "add", "g.db", "faces", "--force");
+  const before = await vectorsOf("g.db");
+  const moved = await run("gallery", "migrate", "g.db", "--model", "tiny.onnx", "--adapter", "run");
+  const after = await vectorsOf("g.db");
+  // The adapter was trained on these very faces: alpha is 1 for nearly all, and below for a few.
+  const sharp = [...after.alpha].filter((alpha) => alpha === 1).length;
+  expect(sharp).toBeGreaterThan(6);
+  expect(moved).toMatchObject({ faces: 12, kept: sharp, changed: 12 - sharp, withoutCopies: 0, earlier: 0 });
+  expect(moved.sharp.searches).toBe(12);
+  const row = (data: Float32Array, at: number) => [...data.subarray(at * after.width, (at + 1) * after.width)];
+  after.alpha.forEach((alpha, at) => {
+    if (alpha === 1) expect(row(after.vectors, at)).toEqual(row(before.vectors, at));
+    expect(row(after.copies, at)).not.toEqual(row(before.copies, at));
+  });
+  const again = await petalface(["gallery", "migrate", "g.db", "--model", "tiny.onnx", "--adapter", "run"], {
+    cwd: folder,
+  });
+  expect([again.code, again.stderr]).toEqual([1, expect.stringContaining("nothing to do")]);
+  // Another backbone changes all, from the kept pictures, and is then the gallery's own.
+  const other = await run("gallery", "migrate", "g.db", "--model", "other.onnx");
+  expect(other).toMatchObject({ faces: 12, kept: 0, changed: 12 });
+  expect(await run("gallery", "list", "g.db")).toMatchObject({ model: "other", adapter: null });
+  const found = await run(
+    "gallery",
+    "search",
+    "g.db",
+    "faces",
+    "--threshold",
+    "0.9",
+    "--templates",
+    "best",
+    "--margin",
+    "0",
+  );
+  expect(found.photos.every(({ decision }: { decision: string }) => decision === "match")).toBe(true);
+});
+
+test("without pictures another backbone waits for them, and the old one stays", async () => {
+  await run("gallery", "create", "bare.db", "--model", "tiny.onnx", "--copies", "6");
+  await run("gallery", "add", "bare.db", "faces", "--force");
+  const before = await vectorsOf("bare.db");
+  const failed = await petalface(["gallery", "migrate", "bare.db", "--model", "other.onnx"], { cwd: folder });
+  expect([failed.code, failed.stdout]).toEqual([1, ""]);
+  expect(failed.stderr).toMatch(/12 faces have no picture to embed again; give the enrolled pictures with --data/);
+  expect(await vectorsOf("bare.db")).toEqual(before);
+  const moved = await run("gallery", "migrate", "bare.db", "--model", "other.onnx", "--data", "faces");
+  expect(moved).toMatchObject({ faces: 12, kept: 0, changed: 12 });
+});
