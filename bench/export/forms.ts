@@ -7,7 +7,7 @@ import {
   compareResults,
   type Embedder,
   type EvaluationResult,
-  evaluatePairs,
+  evaluate,
   exportedGraph,
   exportLevels,
   type FaceData,
@@ -15,8 +15,9 @@ import {
   type Loader,
   openEmbedder,
   openLevels,
-  type PairsProtocol,
+  type PairList,
   percent,
+  protocolOfPairs,
 } from "petalface";
 import { secondsOf } from "./clock.ts";
 import type { Faces } from "./runtimes.ts";
@@ -85,11 +86,13 @@ export async function ratesOf(forms: readonly Form[], { planes, count, batch }: 
 /** Accuracy of every form on the same pairs: sharp, and at 16 px. */
 export async function accuraciesOf(
   forms: readonly Form[],
-  task: { readonly data: FaceData; readonly protocol: PairsProtocol; readonly loader: Loader },
+  task: { readonly data: FaceData; readonly pairs: PairList; readonly loader: Loader },
 ): Promise<EvaluationResult[]> {
   const results: EvaluationResult[] = [];
+  const { loader } = task;
+  const protocol = protocolOfPairs(task.pairs, task.data);
   for (const { name, embedder } of forms) {
-    results.push(await evaluatePairs({ ...task, embedder, degradations: [`lr:${pixels}`] }));
+    results.push(await evaluate({ model: embedder, protocol, loader, degradations: [`lr:${pixels}`] }));
     console.error(`${name}: measured`);
   }
   return results;

@@ -55,7 +55,7 @@ const forms = await openForms(folder, backbone, adapter, Number(values.levels), 
 const rates = await ratesOf(forms, faces);
 console.error(forms.map(({ name }, i) => `${name}: ${rates[i]?.toFixed(1)} faces/s`));
 const protocol = await readPairs(pairs, { folds: values.folds.split(",").map(Number) });
-const results = await accuraciesOf(forms, { data, protocol, loader });
+const results = await accuraciesOf(forms, { data, pairs: protocol, loader });
 for (const { embedder } of forms) await embedder.close();
 await loader.close();
 

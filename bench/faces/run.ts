@@ -4,7 +4,7 @@ import {
   adapt,
   adaptedModel,
   type EvaluationResult,
-  evaluatePairs,
+  evaluate,
   type FaceData,
   loadAdapter,
   loadEvaluation,
@@ -12,7 +12,8 @@ import {
   openData,
   openEmbedder,
   openLoader,
-  type PairsProtocol,
+  type PairList,
+  protocolOfPairs,
   readPairs,
   saveEvaluation,
   subset,
@@ -68,7 +69,7 @@ export async function trainingFaces(count?: number): Promise<FaceData> {
 }
 
 /** The official pairs of these folds; of a single fold, which has no other to choose a threshold on, pairs drawn from its people. */
-async function protocolOf(folds: readonly number[]): Promise<PairsProtocol> {
+async function pairsOf(folds: readonly number[]): Promise<PairList> {
   if (folds.length > 1) return readPairs(pairsFile, { folds });
   const { pairs, images, people: names } = await readPairs(pairsFile);
   const inFold = pairs.filter((pair) => folds.includes(pair.fold + 1)).flatMap((pair) => [pair.first, pair.second]);
@@ -101,10 +102,9 @@ export async function runJob(job: Job): Promise<JobResult> {
   const adapted = contender.options === undefined ? backbone : adaptedModel(backbone, await loadAdapter(run, backbone));
   const embedder = await openEmbedder(adapted, { threads });
   const loader = openLoader({ size: backbone.size, threads: 1 });
-  const result = await evaluatePairs({
-    embedder,
-    data: await openData(lfw),
-    protocol: await protocolOf(job.folds),
+  const result = await evaluate({
+    model: embedder,
+    protocol: protocolOfPairs(await pairsOf(job.folds), await openData(lfw)),
     degradations: (job.pixels ?? testPixels).map((side) => `lr:${side}`),
     loader,
   });

@@ -2,13 +2,14 @@ import { join } from "node:path";
 import {
   adaptedModel,
   type EvaluationResult,
-  evaluatePairs,
+  evaluate,
   loadAdapter,
   loadEvaluation,
   openBackbone,
   openData,
   openEmbedder,
   openLoader,
+  protocolOfPairs,
   saveEvaluation,
   syntheticPairs,
 } from "petalface";
@@ -36,10 +37,9 @@ export async function measureSynthetic(job: Job): Promise<EvaluationResult> {
   const embedder = await openEmbedder(adapted, { threads: job.threads });
   await using loader = openLoader({ size: backbone.size, threads: 1 });
   const data = await openData(people);
-  const result = await evaluatePairs({
-    embedder,
-    data,
-    protocol: syntheticPairs(data, drawn),
+  const result = await evaluate({
+    model: embedder,
+    protocol: protocolOfPairs(syntheticPairs(data, drawn), data),
     degradations: testPixels.map((side) => `lr:${side}`),
     loader,
   });

@@ -107,7 +107,7 @@ describe.skipIf(skipped)(`the page that adapts in the browser${note}`, () => {
       expect(await page.textContent("#train-note")).toContain(`${steps} steps in`);
       expect(await page.locator("#table tbody tr").count()).toBe(4);
       const kept = Number(
-        /([\d.]+) % of the sharp faces keep/.exec((await page.textContent("#result-note")) ?? "")?.[1],
+        /([\d.]+) % of the faces as given keep/.exec((await page.textContent("#result-note")) ?? "")?.[1],
       );
 
       const archive = unzipSync(await saved(page, "#save-adapter"));

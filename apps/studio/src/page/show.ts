@@ -29,7 +29,7 @@ export function showMeasured(measured: Measured): void {
   table.hidden = false;
   say(
     "result-note",
-    `${verdictOf(measured)} ± is half the 95 % interval (bootstrap over ${measured.people} held-out people). ${percent(measured.sameBits)} % of the sharp faces keep their embedding bit for bit.`,
+    `${verdictOf(measured)} ± is half the 95 % interval (bootstrap over ${measured.people} held-out people). ${percent(measured.sameBits)} % of the faces as given keep their embedding bit for bit.`,
   );
 }
 

@@ -1,12 +1,6 @@
 import type { FaceData } from "../data/index.ts";
 import { PetalfaceError } from "../errors.ts";
-import {
-  findProtocol,
-  type PairsProtocol,
-  readPairs,
-  readVerificationPairs,
-  syntheticPairs,
-} from "../evaluation/index.ts";
+import { findProtocol, type PairList, readPairs, readVerificationPairs, syntheticPairs } from "../evaluation/index.ts";
 
 /** Options that `drawn:` takes, with the least that makes sense. */
 const drawnOptions: Readonly<Record<string, number>> = { pairs: 2, folds: 2, seed: 0 };
@@ -34,8 +28,8 @@ export function parseFolds(text: string): number[] {
   return folds;
 }
 
-/** What {@link openProtocol} may also need. */
-export interface ProtocolFlags {
+/** What {@link openPairs} may also need. */
+export interface PairsFlags {
   readonly folds?: readonly number[] | undefined;
   /** List of pairs for a protocol that was given by its name. */
   readonly lists?: string | undefined;
@@ -45,11 +39,7 @@ export interface ProtocolFlags {
  * The pairs that `--protocol` names: a file (LFW's list, CSV, or a verification list), the name of a data set whose pairs the data itself
  * (a verification list) or `--lists` brings, or `drawn[:pairs=N,folds=K,seed=S]`, drawn from the data. Throws PetalfaceError.
  */
-export async function openProtocol(
-  spec: string,
-  { folds, lists }: ProtocolFlags,
-  data: FaceData,
-): Promise<PairsProtocol> {
+export async function openPairs(spec: string, { folds, lists }: PairsFlags, data: FaceData): Promise<PairList> {
   const named = findProtocol(spec);
   const list = named === undefined ? spec : (lists ?? data.spec);
   if (/\.bin$/i.test(list)) {

@@ -1,4 +1,3 @@
-import type { FaceData } from "../data/index.ts";
 import {
   type Condition,
   compareResults,
@@ -8,11 +7,10 @@ import {
   type HardestPairs,
   type HardPair,
   hardestPairs,
-  type PairsProtocol,
+  type Protocol,
   type ReportFace,
   type ReportPair,
   type ReportSample,
-  resolveProtocol,
   writeReport,
 } from "../evaluation/index.ts";
 import { drawDegradation, type ImageRequest, openLoader, parseDegradation } from "../images/index.ts";
@@ -28,8 +26,7 @@ const hardestShown = 5;
 export interface ReportedEvaluation {
   readonly frozen: EvaluationResult;
   readonly adapted: EvaluationResult | undefined;
-  readonly data: FaceData;
-  readonly protocol: PairsProtocol;
+  readonly protocol: Protocol;
   /** Side of the model's input in pixels. */
   readonly size: number;
   /** Options that the reader should know. */
@@ -37,23 +34,32 @@ export interface ReportedEvaluation {
   readonly view?: EmbeddingView | undefined;
 }
 
-type Faces = Pick<ReportedEvaluation, "data" | "protocol" | "size">;
+type Faces = Pick<ReportedEvaluation, "protocol" | "size">;
 
-/** One image of the protocol, as it was shown; null is sharp. */
+/** One item of the protocol, as it was shown; null is as given. */
 interface View {
-  readonly image: number;
+  readonly item: number;
   readonly degradation: string | null;
+}
+
+/** The first face of each item, as its number in the data. */
+function firstFaces({ items, item, faces }: Protocol): Int32Array {
+  const found = new Int32Array(items.length).fill(-1);
+  item.forEach((owner, place) => {
+    if (found[owner] === -1) found[owner] = faces[place] as number;
+  });
+  return found;
 }
 
 /** Pictures of views, as the model got them, each with the alpha that a result has of it. */
 async function drawFaces(
-  { data, protocol, size }: Faces,
+  { protocol, size }: Faces,
   views: readonly View[],
   result: EvaluationResult,
 ): Promise<ReportFace[]> {
-  const found = resolveProtocol(protocol, data);
-  const requests = views.map(({ image, degradation }): ImageRequest => {
-    const { source, id } = data.at(found[image] as number);
+  const faceOf = firstFaces(protocol);
+  const requests = views.map(({ item, degradation }): ImageRequest => {
+    const { source, id } = protocol.data.at(faceOf[item] as number);
     return {
       source,
       flip: false,
@@ -66,34 +72,38 @@ async function drawFaces(
   await loader.close();
   const bytes = 3 * size * size;
   return Promise.all(
-    views.map(async ({ image, degradation }, i) => {
+    views.map(async ({ item, degradation }, i) => {
       const png = await encodePng(planes.subarray(i * bytes, (i + 1) * bytes), size);
       return {
-        label: degradation === null ? "sharp" : degradationLabel(degradation),
+        label: degradation === null ? "as given" : degradationLabel(degradation),
         image: `data:image/png;base64,${png.toString("base64")}`,
-        alpha: result.detail.alphas.find((entry) => entry.degradation === degradation)?.alpha[image],
+        alpha: result.detail.alphas.find((entry) => entry.degradation === degradation)?.alpha[item],
       };
     }),
   );
 }
 
-/** Some of the protocol's people as the model saw them: sharp and degraded, with alpha where there is one. */
+/** Some of the protocol's people as the model saw them: as given and degraded, with alpha where there is one. */
 export async function drawSamples(faces: Faces, result: EvaluationResult): Promise<ReportSample[]> {
-  const { gallery, images } = faces.protocol;
-  // Where people are only guessed there is no gallery.
-  const some = gallery.length > 0 ? gallery : [...images.keys()];
-  const step = Math.max(1, Math.floor(some.length / SHOWN));
-  const shown = some.filter((_, position) => position % step === 0).slice(0, SHOWN);
+  const { items, searches, degradable } = faces.protocol;
+  const left = new Set(result.leftOut?.faces);
+  // What may be degraded; where people are only guessed nobody is searched for.
+  const [search] = searches;
+  const some = search === undefined ? items.keys() : degradable === "probes" ? search.probes : search.gallery;
+  const faceOf = firstFaces(faces.protocol);
+  const whole = [...some].filter((item) => !left.has(faces.protocol.data.at(faceOf[item] as number).id));
+  const step = Math.max(1, Math.floor(whole.length / SHOWN));
+  const shown = whole.filter((_, position) => position % step === 0).slice(0, SHOWN);
   const degradations = [null, ...result.degradations];
-  const views = shown.flatMap((image) => degradations.map((degradation) => ({ image, degradation })));
+  const views = shown.flatMap((item) => degradations.map((degradation) => ({ item, degradation })));
   const drawn = await drawFaces(faces, views, result);
-  return shown.map((image, row) => ({
-    name: images[image]?.id ?? "",
+  return shown.map((item, row) => ({
+    name: items[item] ?? "",
     faces: drawn.slice(row * degradations.length, (row + 1) * degradations.length),
   }));
 }
 
-/** The condition that a report looks into: sharp against the middle one of the degradations, else the first there is. */
+/** The condition that a report looks into: as given against the middle one of the degradations, else the first there is. */
 function conditionInFocus({ detail }: EvaluationResult): Condition | undefined {
   const conditions = detail.outcomes.filter(({ kind }) => kind === "verification").map(({ condition }) => condition);
   const mixed = conditions.filter(({ kind }) => kind === "mixed");
@@ -111,8 +121,8 @@ export async function drawHardest(
   const { genuine, impostor } = hardestPairs(model.result, condition, hardestShown);
   const pairs = [...genuine, ...impostor];
   const views = pairs.flatMap((pair): View[] => [
-    { image: pair.first, degradation: pair.firstDegradation },
-    { image: pair.second, degradation: pair.secondDegradation },
+    { item: pair.first, degradation: pair.firstDegradation },
+    { item: pair.second, degradation: pair.secondDegradation },
   ]);
   const drawn = await drawFaces(faces, views, model.result);
   const outcome = baseline?.detail.outcomes[model.result.detail.outcomes.findIndex((o) => o.condition === condition)];
@@ -136,15 +146,15 @@ export async function drawHardest(
 
 /** Writes one evaluation, frozen against adapted where there is an adapter, as a self-contained HTML file. */
 export async function writeEvaluationReport(path: string, evaluation: ReportedEvaluation): Promise<void> {
-  const { frozen, adapted, options, view } = evaluation;
+  const { frozen, adapted, options, view, protocol } = evaluation;
   const model = adapted === undefined ? { name: "frozen", result: frozen } : { name: "adapted", result: adapted };
   await writeReport(path, {
-    title: "petalface evaluation",
+    title: `petalface evaluation: ${protocol.name}`,
     results: [{ name: "frozen", result: frozen }, ...(adapted ? [model] : [])],
     comparisons: adapted && [{ name: "adapted", against: "frozen", comparison: compareResults(frozen, adapted) }],
     samples: await drawSamples(evaluation, model.result),
     hardest: await drawHardest(evaluation, model, adapted && frozen),
-    groups: await readGroups(evaluation.data.spec, evaluation.protocol.people),
+    groups: protocol.names && (await readGroups(protocol.data.spec, protocol.names)),
     run: options,
     view,
   });

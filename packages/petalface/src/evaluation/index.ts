@@ -1,11 +1,15 @@
-export { type EvaluatePairsOptions, type EvaluationProgress, evaluatePairs } from "./evaluate.ts";
-export { measureEmbeddings, type ProtocolEmbeddings } from "./measure.ts";
+export { type EvaluateOptions, type EvaluationProgress, evaluate } from "./evaluate.ts";
+export {
+  type FaceRows,
+  type MeasureRowsOptions,
+  measureEmbeddings,
+  measureRows,
+  type PairEmbeddings,
+} from "./measure.ts";
 export { type SyntheticPairsOptions, syntheticPairs } from "./protocols/drawn-pairs.ts";
-export { type EvaluateMatchOptions, evaluateMatch } from "./protocols/evaluate.ts";
 export { embedFused, type FusedFaces } from "./protocols/fuse.ts";
 export { findProtocol, type NamedProtocol, namedProtocols } from "./protocols/guides.ts";
-export { type MatchOptions, measureMatch } from "./protocols/measure.ts";
-export { printIntervals, resolveProtocol } from "./protocols/pairs.ts";
+export { findImages, printIntervals, protocolOfPairs } from "./protocols/pairs.ts";
 export { type ReadPairsOptions, readPairs } from "./protocols/pairs-file.ts";
 export type { ProtocolPlaces } from "./protocols/places.ts";
 export {
@@ -13,19 +17,21 @@ export {
   referenceOf,
   referenceVerification,
 } from "./protocols/reference-verification.ts";
-export type { Comparisons, Fusion, MatchProtocol, Search } from "./protocols/types.ts";
+export type { Comparisons, Fusion, Protocol, Search } from "./protocols/types.ts";
 export { readVerificationPairs } from "./protocols/verification.ts";
-export { type LeftOut, measuredProtocol } from "./protocols/without.ts";
 export { type Html, html, raw } from "./report/html.ts";
 export type { HardestPairs, ReportFace, ReportPair, ReportSample } from "./report/pictures.ts";
 export { type Report, renderReport, writeReport } from "./report/report.ts";
 export { style as reportStyle } from "./report/style.ts";
 export type { EmbeddingView, ViewedFaces } from "./report/views.ts";
 export { type NamedComparison, verdictWords } from "./report/words.ts";
+export { measureResolution, type ResolutionOptions } from "./resolution.ts";
 export { conditionLabel, degradationLabel, measureKey, measureLabel } from "./results/condition.ts";
 export { type HardPair, hardestPairs } from "./results/hardest.ts";
-export { loadEvaluation, saveEvaluation, withoutDetail } from "./results/store.ts";
-export { listMeasures, type NamedResult, percent, printTable, type TableOptions } from "./results/table.ts";
+export { givenFaces, printIdentical, printResolution } from "./results/legend.ts";
+export { percent } from "./results/percent.ts";
+export { labelled, loadEvaluation, saveEvaluation, withoutDetail } from "./results/store.ts";
+export { listMeasures, type NamedResult, printTable, type TableOptions } from "./results/table.ts";
 export type * from "./results/types.ts";
 export {
   printQualityBins,

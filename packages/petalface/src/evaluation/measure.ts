@@ -1,189 +1,181 @@
-import { createHash } from "node:crypto";
-import { rowsNotFinite } from "../backbones/index.ts";
+import type { FaceData } from "../data/index.ts";
 import { PetalfaceError } from "../errors.ts";
-import { identify, type Matcher, normaliseRows, openMatcher, pairScores, rowsOf, takeRows } from "../matching/index.ts";
-import { summariseProtocol } from "./protocols/pairs.ts";
-import type { Condition, EvaluationResult, ImageAlphas, Outcome, PairsProtocol } from "./results/types.ts";
+import { openMatcher, type RowSource, rocCurve, rowsOf } from "../matching/index.ts";
+import { openResources } from "../resources.ts";
+import { startMatching } from "./protocols/matching.ts";
+import { nearestTar } from "./protocols/nearest.ts";
+import { protocolOfPairs } from "./protocols/pairs.ts";
+import { poolItems } from "./protocols/pool.ts";
+import type { Protocol } from "./protocols/types.ts";
+import { withoutFaces } from "./protocols/without.ts";
+import { measureKey } from "./results/condition.ts";
+import type {
+  EvaluationResult,
+  ImageAlphas,
+  LeftOut,
+  PairList,
+  ProtocolSummary,
+  VerificationOutcome,
+} from "./results/types.ts";
+import type { OperatingChoice } from "./statistics/measures.ts";
 import { type MeasureOptions, summariseOutcomes } from "./statistics/summary.ts";
 
-/** Embeddings of all images of a protocol, one row an image, as the network gives them. */
-export interface ProtocolEmbeddings {
+/** Embeddings of a protocol's faces, one row a face, as the network gives them. */
+export interface FaceRows extends RowSource {
+  /** Alpha of each face, once its row was read; absent where the model does not judge quality. */
+  readonly alpha?: (() => Float32Array | undefined) | undefined;
+}
+
+/** How a protocol is measured. */
+export interface MeasureRowsOptions extends Pick<MeasureOptions, "bootstrap" | "frozen"> {
+  /** Embeddings of the same faces under each degradation, as results spell it. */
+  readonly degraded?: ReadonlyMap<string, FaceRows> | undefined;
+  /** Operating points other than the protocol's own. */
+  readonly choice?: Partial<OperatingChoice> | undefined;
+  /** What another model's measurement left out, to be left out from the start. */
+  readonly leave?: LeftOut | undefined;
+  /** Threads of the engine that compares. */
+  readonly threads?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Measures a protocol on embeddings that come by once, in the protocol's order. Memory holds one row an item, as given and under one
+ * degradation, and the scores of the protocol's pairs.
+ *
+ * A face whose embedding is not finite under any condition is left out of its item under all of them, and an item without any other face out
+ * of what is compared; `leftOut` of the result says which. Where a degradation is the first to show it, all rows are read again.
+ *
+ * @param given an embedding for each of `protocol.faces`
+ * @throws PetalfaceError where nothing is left to be compared
+ */
+export async function measureRows(
+  protocol: Protocol,
+  given: FaceRows,
+  options: MeasureRowsOptions = {},
+): Promise<EvaluationResult> {
+  const named = new Set(options.leave?.faces);
+  const known = named.size === 0 ? [] : [...protocol.faces.keys()];
+  let left: ReadonlySet<number> = new Set(
+    known.filter((place) => named.has(protocol.data.at(protocol.faces[place] as number).id)),
+  );
+  for (;;) {
+    const found = await measureOnce(protocol, given, left, options);
+    if ("result" in found) return found.result;
+    left = found.left;
+  }
+}
+
+/** A result; or the faces to leave out, where more of them turned out to be unusable once faces as given had been measured. */
+type Found = { readonly result: EvaluationResult } | { readonly left: ReadonlySet<number> };
+
+async function measureOnce(
+  protocol: Protocol,
+  given: FaceRows,
+  known: ReadonlySet<number>,
+  options: MeasureRowsOptions,
+): Promise<Found> {
+  const { degraded = new Map<string, FaceRows>(), signal, threads } = options;
+  const { left, templates, digests } = await poolItems(protocol, given, known, signal);
+  const { protocol: measured, lost, leftOut } = withoutFaces(protocol, left);
+  await using open = openResources();
+  const matcher = open.keep(await openMatcher(given.width, threads === undefined ? {} : { threads }));
+  const choice = { ...protocol.choice, ...options.choice };
+  const exact = new Map<string, number>();
+  const atNearest = ({ condition, scores, same }: VerificationOutcome): void => {
+    const roc = rocCurve(scores, same);
+    for (const far of choice.fars) exact.set(measureKey("tar", condition, { far }), nearestTar(roc, far));
+  };
+  const onScores = protocol.nearest ? atNearest : undefined;
+  const matching = startMatching(measured, templates, { matcher, onScores, signal });
+  await matching.asGiven();
+  const alphas = alphasOf(protocol, given, null, lost);
+  for (const [degradation, rows] of degraded) {
+    const worse = await poolItems(protocol, rows, left, signal);
+    if (worse.left.size > left.size) return { left: worse.left };
+    await matching.degraded(degradation, worse.templates);
+    if (protocol.degradable === "all") alphas.push(...alphasOf(protocol, rows, degradation, lost));
+  }
+  const { data, items } = protocol;
+  const result = summariseOutcomes(
+    {
+      protocol: summarise(measured, left.size),
+      data: { spec: data.spec, fingerprint: data.fingerprint },
+      degradations: [...degraded.keys()],
+      detail: {
+        ...{ items, outcomes: matching.outcomes(), alphas },
+        digests: digests.map((digest, item) => (lost.has(item) ? "" : digest)),
+      },
+      exact,
+    },
+    { ...choice, bootstrap: options.bootstrap, frozen: options.frozen },
+  );
+  return { result: leftOut === undefined ? result : { ...result, leftOut } };
+}
+
+/** Alpha of each item, where each is one face and the model judges; NaN for lost ones. */
+function alphasOf(
+  { items, faces }: Protocol,
+  rows: FaceRows,
+  degradation: string | null,
+  lost: ReadonlySet<number>,
+): ImageAlphas[] {
+  const alpha = items.length === faces.length ? rows.alpha?.() : undefined;
+  if (alpha === undefined) return [];
+  return [{ degradation, alpha: alpha.map((value, item) => (lost.has(item) ? Number.NaN : value)) }];
+}
+
+/** Counts of a protocol, for reports. */
+function summarise(protocol: Protocol, left: number): ProtocolSummary {
+  const { kind, name, fingerprint, people, guessed, folds = 0, faces, comparisons, searches } = protocol;
+  const genuine = comparisons.reduce((sum, { same }) => sum + same.reduce((count, flag) => count + flag, 0), 0);
+  const compared = comparisons.reduce((sum, { same }) => sum + same.length, 0);
+  return {
+    ...{ kind, name, fingerprint, folds, people, ...(guessed && { guessed }), images: faces.length - left },
+    ...{ genuine, impostor: compared - genuine },
+    gallery: searches.reduce((most, { gallery }) => Math.max(most, gallery.length), 0),
+    probes: searches.reduce((sum, { probes }) => sum + probes.length, 0),
+  };
+}
+
+/** Embeddings of all images of a list of pairs, one row an image, as the network gives them. */
+export interface PairEmbeddings {
   readonly width: number;
   readonly data: Float32Array;
   readonly alpha?: Float32Array | undefined;
 }
 
 /**
- * Collects outcomes condition by condition, so that embeddings of one degradation can be dropped before the next is computed. Close it
- * after use.
- */
-export interface Measurement {
-  /** Scores and ranks of both sides degraded, and of sharp against degraded. `degradation` is how results spell it. */
-  addDegraded(degradation: string, embeddings: ProtocolEmbeddings): Promise<void>;
-  finish(options?: MeasureOptions): EvaluationResult;
-  close(): Promise<void>;
-}
-
-/**
- * Starts measuring with the sharp embeddings of a protocol.
+ * Measures a list of pairs on embeddings that were computed elsewhere, as {@link measureRows} does.
  *
- * @throws PetalfaceError if the embeddings do not fit the protocol or are not finite.
- */
-export async function startMeasurement(
-  protocol: PairsProtocol,
-  data: { readonly spec: string; readonly fingerprint: string },
-  sharp: ProtocolEmbeddings,
-): Promise<Measurement> {
-  const { images, pairs, gallery, probes } = protocol;
-  const { width } = sharp;
-  const person = (image: number): number => images[image]?.person ?? -1;
-  const sharpRows = normaliseProtocol(protocol, sharp, width);
-  const list = pairList(protocol);
-  const twice = doubled(list);
-  const search = { person: Int32Array.from(probes, person), item: Int32Array.from(probes) };
-  const enrolled = {
-    gallery: rowsOf(takeRows(sharpRows, width, gallery), width),
-    galleryLabels: Int32Array.from(gallery, person),
-  };
-  const matcher = await openMatcher(width);
-  const rank = async (condition: Condition, rows: Float32Array): Promise<readonly Outcome[]> => {
-    if (probes.length === 0) return [];
-    const task = { ...enrolled, probes: takeRows(rows, width, probes), probeLabels: search.person };
-    const found = await identify(matcher, task);
-    return [
-      {
-        kind: "identification",
-        condition,
-        ...search,
-        rank: found.rank,
-        mate: found.mate,
-        other: found.other,
-        gallery: gallery.length,
-      },
-    ];
-  };
-  const verify = (condition: Condition, ...sides: (readonly [Float32Array, Float32Array])[]): Outcome => {
-    const parts = sides.map(([a, b]) => pairScores(a, b, width, list.firstItem, list.secondItem));
-    const scores = new Float32Array(parts.length * pairs.length);
-    parts.forEach((part, i) => {
-      scores.set(part, i * pairs.length);
-    });
-    return { kind: "verification", condition, ...(parts.length === 2 ? twice : list), scores };
-  };
-
-  // Verification first, then identification, as tables show them.
-  const verifications: Outcome[] = [verify({ kind: "sharp" }, [sharpRows, sharpRows])];
-  const searches: Outcome[] = [...(await closing(matcher, rank({ kind: "sharp" }, sharpRows)))];
-  const alphas: ImageAlphas[] = sharp.alpha === undefined ? [] : [{ degradation: null, alpha: sharp.alpha }];
-  const digests = digestRows(sharp.data, width);
-  const degradations: string[] = [];
-
-  return {
-    async addDegraded(degradation, embeddings) {
-      const rows = normaliseProtocol(protocol, embeddings, width);
-      degradations.push(degradation);
-      verifications.push(
-        verify({ kind: "lr", degradation }, [rows, rows]),
-        verify({ kind: "mixed", degradation }, [sharpRows, rows], [rows, sharpRows]),
-      );
-      searches.push(...(await rank({ kind: "mixed", degradation }, rows)));
-      if (embeddings.alpha !== undefined) alphas.push({ degradation, alpha: embeddings.alpha });
-    },
-    finish(options = {}) {
-      const outcomes = [...verifications, ...searches];
-      const detail = { items: images.map(({ id }) => id), outcomes, alphas, digests };
-      return summariseOutcomes({ protocol: summariseProtocol(protocol), data, degradations, detail }, options);
-    },
-    close: () => matcher.close(),
-  };
-}
-
-/** Closes the matcher if its first use fails: no other code can. */
-async function closing<T>(matcher: Matcher, work: Promise<T>): Promise<T> {
-  try {
-    return await work;
-  } catch (error) {
-    await matcher.close();
-    throw error;
-  }
-}
-
-/** What all conditions of a protocol have in common. */
-function pairList({ images, pairs }: PairsProtocol) {
-  const firstItem = Int32Array.from(pairs, (pair) => pair.first);
-  const secondItem = Int32Array.from(pairs, (pair) => pair.second);
-  const person = (image: number): number => images[image]?.person ?? -1;
-  return {
-    same: Uint8Array.from(pairs, (pair) => (pair.same ? 1 : 0)),
-    fold: Int32Array.from(pairs, (pair) => pair.fold),
-    first: firstItem.map(person),
-    second: secondItem.map(person),
-    firstItem,
-    secondItem,
-  };
-}
-
-/** The list behind itself: once for each side being the degraded one. */
-function doubled(list: ReturnType<typeof pairList>): ReturnType<typeof pairList> {
-  const twice = <T extends Uint8Array | Int32Array>(values: T): T => {
-    const out = new (values.constructor as new (length: number) => T)(2 * values.length);
-    out.set(values);
-    out.set(values, values.length);
-    return out;
-  };
-  const { same, fold, first, second, firstItem, secondItem } = list;
-  return {
-    same: twice(same),
-    fold: twice(fold),
-    first: twice(first),
-    second: twice(second),
-    firstItem: twice(firstItem),
-    secondItem: twice(secondItem),
-  };
-}
-
-/**
- * Measures given embeddings at once.
- *
- * @param degraded embeddings of the same images under each degradation.
+ * @param degraded embeddings of the same images under each degradation
+ * @throws PetalfaceError if the embeddings do not fit the list
  */
 export async function measureEmbeddings(
-  protocol: PairsProtocol,
+  list: PairList,
   data: { readonly spec: string; readonly fingerprint: string },
-  sharp: ProtocolEmbeddings,
-  degraded: ReadonlyMap<string, ProtocolEmbeddings>,
-  options: MeasureOptions = {},
+  given: PairEmbeddings,
+  degraded: ReadonlyMap<string, PairEmbeddings>,
+  options: Omit<MeasureRowsOptions, "degraded"> = {},
 ): Promise<EvaluationResult> {
-  const measurement = await startMeasurement(protocol, data, sharp);
-  try {
-    for (const [degradation, embeddings] of degraded) await measurement.addDegraded(degradation, embeddings);
-    return measurement.finish(options);
-  } finally {
-    await measurement.close();
-  }
+  const count = list.images.length;
+  const rowsFrom = ({ width, data: rows, alpha }: PairEmbeddings): FaceRows => {
+    if (width !== given.width || rows.length !== count * width)
+      throw new PetalfaceError(
+        `embeddings of ${list.name} are ${rows.length} numbers, ${width} a face; expected ${count} x ${given.width}`,
+      );
+    return { ...rowsOf(rows, width), ...(alpha && { alpha: () => alpha }) };
+  };
+  const faces: FaceData = {
+    ...{ spec: data.spec, fingerprint: data.fingerprint, length: count, people: list.people },
+    at: (index) => ({ ...imageAt(list, index), source: { kind: "file", path: list.images[index]?.id ?? "" } }),
+  };
+  const rows = new Map([...degraded].map(([degradation, embeddings]) => [degradation, rowsFrom(embeddings)]));
+  return measureRows(protocolOfPairs(list, faces), rowsFrom(given), { ...options, degraded: rows });
 }
 
-function normaliseProtocol(protocol: PairsProtocol, embeddings: ProtocolEmbeddings, width: number): Float32Array {
-  const count = protocol.images.length;
-  if (embeddings.width !== width || embeddings.data.length !== count * width)
-    throw new PetalfaceError(
-      `embeddings of ${protocol.name} are ${embeddings.data.length} numbers, ${embeddings.width} a face; expected ${count} x ${width}`,
-    );
-  const [bad] = rowsNotFinite(embeddings.data, width);
-  if (bad !== undefined)
-    throw new PetalfaceError(
-      `${protocol.name}: the embedding of ${protocol.images[bad]?.id} is not finite; leave the picture out, or look at the model`,
-    );
-  return normaliseRows(embeddings.data, width);
-}
-
-function digestRows(data: Float32Array, width: number): string[] {
-  const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-  const rowBytes = width * 4;
-  return Array.from({ length: data.length / width }, (_, row) =>
-    createHash("sha256")
-      .update(bytes.subarray(row * rowBytes, (row + 1) * rowBytes))
-      .digest("hex")
-      .slice(0, 16),
-  );
-}
+const imageAt = ({ images }: PairList, index: number): PairList["images"][number] => {
+  const image = images[index];
+  if (image === undefined) throw new RangeError(`image ${index} of ${images.length}`);
+  return image;
+};

@@ -1,10 +1,9 @@
 import { PetalfaceError } from "../errors.ts";
 import { calibrate, type Judge, quantile, rangeCalibration, requireFinite, sharpShortfall } from "./calibrate.ts";
+import { sharpResolution } from "./detail.ts";
 import { spearman } from "./spearman.ts";
 import type { LinearCalibration } from "./types.ts";
 
-/** Detail of a sharp photo at 112 px: the effective resolution that all but 5 % of LFW's photos reach. */
-const sharpPixels = 62.5;
 /** Share of faces of the other kind that a set may hold and still be called all sharp, or all blurred. */
 const few = 0.05;
 /** With fewer sharp faces nothing is fitted on them alone. */
@@ -30,7 +29,7 @@ export interface SetFindings {
  * @param size side of the network's input in pixels, which no face has more detail than
  */
 export function lookAtSet(stored: ArrayLike<number>, copies: ArrayLike<number>, size: number): SetFindings {
-  const [worst, best] = [quantile(copies, 0.5), sharpPixels * Math.min(1, size / 112)];
+  const [worst, best] = [quantile(copies, 0.5), sharpResolution(size)];
   const pixels = (worst + best) / 2;
   const faces = stored.length;
   if (!(worst < best)) return { kind: "unknown", faces, pixels, blurred: 0 };

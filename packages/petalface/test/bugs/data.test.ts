@@ -5,22 +5,22 @@ import sharp from "sharp";
 import { beforeAll, describe, expect, it, test } from "vitest";
 import { auditFaces } from "../../src/audit/index.ts";
 import { type Embedder, openBackbone, openEmbedder } from "../../src/backbones/index.ts";
-import { plainModel } from "../../src/cli/commands/quality/plain-model.ts";
 import { openData } from "../../src/data/index.ts";
 import { readMat } from "../../src/data/mat.ts";
 import { embedFaces, type LeftFace, openEmbeddingStore } from "../../src/embeddings/index.ts";
 import {
-  evaluateMatch,
-  evaluatePairs,
+  evaluate,
+  findImages,
   findProtocol,
+  protocolOfPairs,
   readPairs,
   readVerificationPairs,
-  resolveProtocol,
 } from "../../src/evaluation/index.ts";
-import { buildProtocol } from "../../src/evaluation/protocols/pairs.ts";
+import { buildPairList } from "../../src/evaluation/protocols/pairs.ts";
 import { countSources, walkSources } from "../../src/faces/sources.ts";
 import { openLoader } from "../../src/images/index.ts";
 import { openMeasure, qualityGraph } from "../../src/quality/index.ts";
+import { plainModel } from "../../src/quality/plain-model.ts";
 import { random } from "../../src/random.ts";
 import { adapt } from "../../src/training/index.ts";
 import { petalface } from "../cli/process.ts";
@@ -166,7 +166,7 @@ describe("names that differ in their Unicode form only", () => {
       const protocol = await readPairs(join(root, "pairs.csv"));
       expect(protocol.people).toHaveLength(2);
       const data = await open(root);
-      expect([...resolveProtocol(protocol, data)].sort()).toEqual([0, 1, 2]);
+      expect([...findImages(protocol, data)].sort()).toEqual([0, 1, 2]);
     }
   });
 
@@ -307,10 +307,9 @@ describe("faces that cannot be read, or have no finite embedding", () => {
     await using loader = openLoader({ size: 16, threads: 0 });
     for (const fusion of ["none", "units"] as const) {
       const measure = (pairs: typeof good, mostLeftOut?: number) =>
-        evaluatePairs({
-          ...{ embedder: meanEmbedder(16), loader, fusion, degradations: ["lr:8"], bootstrap: { resamples: 20 } },
-          protocol: buildProtocol("made", pairs),
-          data: { ...data, mostLeftOut },
+        evaluate({
+          ...{ model: meanEmbedder(16), loader, degradations: ["lr:8"], bootstrap: { resamples: 20 } },
+          protocol: protocolOfPairs(buildPairList("made", pairs), { ...data, mostLeftOut }, fusion),
         });
       await expect(measure([...good, ...bad])).rejects.toThrow(/2 of the 26 images tried .* more than 5 %/);
       const result = await measure([...good, ...bad], 0.1);
@@ -343,7 +342,7 @@ describe("faces that cannot be read, or have no finite embedding", () => {
     const measure = async (path: string) => {
       const protocol = await findProtocol("briar")?.open?.({ data: path, mostLeftOut: 1 });
       if (protocol === undefined) throw new Error("briar");
-      return evaluateMatch({ protocol, embedder: meanEmbedder(16), loader, bootstrap: { resamples: 20 } });
+      return evaluate({ protocol, model: meanEmbedder(16), loader, bootstrap: { resamples: 20 } });
     };
     const without = await measure(list([]));
     const result = await measure(

@@ -307,7 +307,7 @@ describe("petalface evaluate and compare", () => {
 
     const itself = await petalface(["compare", run, join(run, "evaluation", "adapted.json")]);
     expect(itself.code).toBe(0);
-    expect(itself.stdout).toMatch(/accuracy HR +0\.00 \(.*the same +-$/m);
+    expect(itself.stdout).toMatch(/accuracy as given +0\.00 \(.*the same +-$/m);
     expect(itself.stdout).not.toMatch(/better +|worse +/m);
 
     // The same recipe under another seed is another run of one method; another rank is another method.
@@ -345,9 +345,9 @@ describe("petalface evaluate and compare", () => {
     );
     expect(lines[1]).toMatch(/^accuracy\/sharp,run,wide,0,0,0,0,1,1,the same,,\d+$/);
     expect(md?.stdout).toMatch(
-      /^\| % \| wide \| run \|\n\| --- \| ---: \| ---: \|\n\| accuracy HR \| [\d.]+ ± [\d.]+ \|/,
+      /^\| % \| wide \| run \|\n\| --- \| ---: \| ---: \|\n\| accuracy as given \| [\d.]+ ± [\d.]+ \|/,
     );
-    expect(latex?.stdout).toMatch(/accuracy HR & [\d.]+ \$\\pm\$ [\d.]+ & .*\\\\\n/);
+    expect(latex?.stdout).toMatch(/accuracy as given & [\d.]+ \$\\pm\$ [\d.]+ & .*\\\\\n/);
   });
 
   test("say what is wrong with a protocol, its data or the results", async () => {

@@ -1,11 +1,18 @@
 import { describe, expect, test } from "vitest";
 import type { Embedder } from "../../src/backbones/index.ts";
-import { evaluatePairs, measureEmbeddings, syntheticPairs, withoutDetail } from "../../src/evaluation/index.ts";
+import {
+  evaluate,
+  measureEmbeddings,
+  protocolOfPairs,
+  syntheticPairs,
+  withoutDetail,
+} from "../../src/evaluation/index.ts";
 import type { ImageRequest } from "../../src/images/index.ts";
 import { fakeData } from "./fixtures.ts";
 
 const data = fakeData(30, 3);
-const protocol = syntheticPairs(data, { pairs: 60, folds: 2, seed: 1 });
+const list = syntheticPairs(data, { pairs: 60, folds: 2, seed: 1 });
+const protocol = protocolOfPairs(list, data);
 const size = 2;
 
 /** Pixels that say which face this is and how it was degraded. */
@@ -54,16 +61,15 @@ describe("evaluating a model", () => {
     const seen: ImageRequest[] = [];
     const batches: number[] = [];
     const progress: { done: number; total: number; degradation: string | null }[] = [];
-    const result = await evaluatePairs({
-      embedder: embedder(batches),
-      data,
+    const result = await evaluate({
+      model: embedder(batches),
       protocol,
       degradations: ["lr:16", "lr:8", "lr:16"],
       loader: loader(seen),
       bootstrap: { resamples: 50 },
       onProgress: (p) => progress.push(p),
     });
-    const images = protocol.images.length;
+    const images = list.images.length;
     expect(seen).toHaveLength(3 * images);
     expect(new Set(seen.map((r) => JSON.stringify(r))).size).toBe(3 * images);
     expect(Math.max(...batches)).toBe(7);
@@ -72,14 +78,14 @@ describe("evaluating a model", () => {
     expect(progress.every((p, i) => i === 0 || p.done > (progress[i - 1]?.done ?? 0))).toBe(true);
 
     const at = (pixels: number) => {
-      const rows = protocol.images.map(({ id }) => id.match(/\d+/g)?.map(Number) as [number, number]);
+      const rows = list.images.map(({ id }) => id.match(/\d+/g)?.map(Number) as [number, number]);
       return {
         width: 4,
         data: Float32Array.from(rows.flatMap(([person, image]) => face(person, image, pixels))),
         alpha: new Float32Array(images).fill(pixels === 0 ? 1 : pixels / 112),
       };
     };
-    const expected = await measureEmbeddings(protocol, data, at(0), new Map([16, 8].map((k) => [`lr:${k}`, at(k)])), {
+    const expected = await measureEmbeddings(list, data, at(0), new Map([16, 8].map((k) => [`lr:${k}`, at(k)])), {
       bootstrap: { resamples: 50 },
     });
     expect(result).toEqual(expected);
@@ -88,14 +94,14 @@ describe("evaluating a model", () => {
   });
 
   test("stops at an error of the loader, at an abort, and at missing images", async () => {
-    const options = { embedder: embedder(), data, protocol, degradations: ["lr:16"], loader: loader() };
+    const options = { model: embedder(), protocol, degradations: ["lr:16"], loader: loader() };
     const failing = {
       async load(): Promise<Uint8Array<ArrayBuffer>> {
         throw new Error("p3/1.png is no image");
       },
     };
-    await expect(evaluatePairs({ ...options, loader: failing })).rejects.toThrow(/p3\/1.png/);
-    await expect(evaluatePairs({ ...options, signal: AbortSignal.abort() })).rejects.toThrow(/abort/i);
-    await expect(evaluatePairs({ ...options, data: fakeData(5, 2) })).rejects.toThrow(/images are not in fake/);
+    await expect(evaluate({ ...options, loader: failing })).rejects.toThrow(/p3\/1.png/);
+    await expect(evaluate({ ...options, signal: AbortSignal.abort() })).rejects.toThrow(/abort/i);
+    expect(() => protocolOfPairs(list, fakeData(5, 2))).toThrow(/images are not in fake/);
   });
 });

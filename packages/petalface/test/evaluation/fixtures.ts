@@ -1,5 +1,5 @@
 import type { FaceData } from "../../src/data/index.ts";
-import { type PairsProtocol, type ProtocolEmbeddings, syntheticPairs } from "../../src/evaluation/index.ts";
+import { type PairEmbeddings, type PairList, syntheticPairs } from "../../src/evaluation/index.ts";
 import { random } from "../../src/random.ts";
 
 /** A data set of numbered people whose images exist by name only. */
@@ -24,12 +24,12 @@ export function fakeData(people: number, imagesPerPerson: number | ((person: num
 }
 
 /** A protocol of 80 people, three images each. */
-export function fakeProtocol(pairs = 240, folds = 4): PairsProtocol {
+export function fakeProtocol(pairs = 240, folds = 4): PairList {
   return syntheticPairs(fakeData(80, 3), { pairs, folds, seed: 3 });
 }
 
 /** Embeddings of a protocol: a person's direction plus noise. The same seed gives the same people and noise. */
-export function fakeEmbeddings(protocol: PairsProtocol, noise: number, seed = 1, width = 8): ProtocolEmbeddings {
+export function fakeEmbeddings(protocol: PairList, noise: number, seed = 1, width = 8): PairEmbeddings {
   const centres = random(seed, "people");
   const person = Float64Array.from({ length: protocol.people.length * width }, () => centres.normal());
   const jitter = random(seed, "noise", noise);

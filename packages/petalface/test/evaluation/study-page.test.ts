@@ -10,7 +10,7 @@ import { type EmbeddingModel, openBackbone, openEmbedder } from "../../src/backb
 import { viewPeople } from "../../src/cli/commands/evaluate/views.ts";
 import { writeEvaluationReport } from "../../src/cli/report.ts";
 import { openData } from "../../src/data/index.ts";
-import { evaluatePairs, syntheticPairs } from "../../src/evaluation/index.ts";
+import { evaluate, protocolOfPairs, syntheticPairs } from "../../src/evaluation/index.ts";
 import { openLoader } from "../../src/images/index.ts";
 
 const repository = join(import.meta.dirname, "../../../..");
@@ -27,24 +27,24 @@ describe.skipIf(absent)("a study of LFW in a browser (needs chromium and the sha
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), "petalface-study-"));
     const data = await openData(join(shared, "data/lfw112"));
-    const protocol = syntheticPairs(data, { pairs: 100, folds: 2, seed: 2 });
+    const protocol = protocolOfPairs(syntheticPairs(data, { pairs: 100, folds: 2, seed: 2 }), data);
     const [first, second] = await Promise.all(
       ["mobilefacenet", "fr_feature"].map((name) => openBackbone(join(shared, "weights", `${name}.onnx`))),
     );
     if (first === undefined || second === undefined) throw new Error("two models are needed");
-    const measure = async (model: EmbeddingModel) => {
-      const embedder = await openEmbedder(model);
+    const measure = async (backbone: EmbeddingModel) => {
+      const model = await openEmbedder(backbone);
       const loader = openLoader({ size: model.size, threads: 1 });
       try {
-        const options = { embedder, loader, data, protocol, degradations: ["lr:20", "lr:10"] };
-        return await evaluatePairs({ ...options, bootstrap: { resamples: 100 } });
+        const options = { model, loader, protocol, degradations: ["lr:20", "lr:10"] };
+        return await evaluate({ ...options, bootstrap: { resamples: 100 } });
       } finally {
-        await Promise.all([embedder.close(), loader.close()]);
+        await Promise.all([model.close(), loader.close()]);
       }
     };
     const [frozen, adapted] = [await measure(first), await measure(second)];
     const view = await viewPeople({
-      ...{ people: 6, degradation: "lr:20", data, protocol, cache: false },
+      ...{ people: 6, degradation: "lr:20", protocol, cache: false },
       models: [first, second].map((backbone) => ({ name: backbone.spec.name, opened: { backbone, model: backbone } })),
       engine: { provider: "cpu", threads: 2 },
       noteOnce: () => {},
@@ -52,7 +52,7 @@ describe.skipIf(absent)("a study of LFW in a browser (needs chromium and the sha
     });
     names = view.people;
     const path = join(folder, "report.html");
-    await writeEvaluationReport(path, { frozen, adapted, data, protocol, size: 112, options: { a: 1 }, view });
+    await writeEvaluationReport(path, { frozen, adapted, protocol, size: 112, options: { a: 1 }, view });
     address = pathToFileURL(path).href;
     browser = await chromium.launch({
       ...(executablePath && { executablePath }),

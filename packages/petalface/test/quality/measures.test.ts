@@ -14,7 +14,6 @@ import {
   selectSites,
 } from "../../src/adapters/index.ts";
 import { type Backbone, type EmbeddingModel, openBackbone, openEmbedder } from "../../src/backbones/index.ts";
-import { plainModel } from "../../src/cli/commands/quality/plain-model.ts";
 import { openData } from "../../src/data/index.ts";
 import { openLoader } from "../../src/images/index.ts";
 import {
@@ -26,6 +25,7 @@ import {
   qualityGraph,
   quantile,
 } from "../../src/quality/index.ts";
+import { plainModel } from "../../src/quality/plain-model.ts";
 import { random } from "../../src/random.ts";
 
 const shared = resolve(import.meta.dirname, "../../../..", process.env.PETALFACE_SHARED ?? "../shared");

@@ -3,10 +3,10 @@ import { resolve } from "node:path";
 import { type Graph, GraphBuilder, type ValueType } from "onnx-grad";
 import { beforeAll, describe, expect, it } from "vitest";
 import { type Backbone, toInput } from "../../src/backbones/index.ts";
-import { plainModel } from "../../src/cli/commands/quality/plain-model.ts";
 import { decodeImage, toPlanes } from "../../src/images/index.ts";
 import { brisqueFeatures } from "../../src/quality/brisque/brisque.ts";
 import { openMeasure, qualityGraph } from "../../src/quality/index.ts";
+import { plainModel } from "../../src/quality/plain-model.ts";
 import { floatsOf, openSession } from "../../src/runtime/index.ts";
 import { readSafetensors } from "../../src/tensors/index.ts";
 

@@ -1,8 +1,8 @@
 import type { FaceData } from "../../data/index.ts";
 import { PetalfaceError } from "../../errors.ts";
 import { type Random, random } from "../../random.ts";
-import type { PairsProtocol } from "../results/types.ts";
-import { buildProtocol, type NamedPair, type Side } from "./pairs.ts";
+import type { PairList } from "../results/types.ts";
+import { buildPairList, type NamedPair, type Side } from "./pairs.ts";
 
 /** Images of one person beyond these are not drawn, so that one album does not fill the protocol. */
 const imagesPerPerson = 20;
@@ -21,7 +21,7 @@ export interface SyntheticPairsOptions {
  *
  * @throws PetalfaceError if the data names no people, or not enough of them with two images (two a fold).
  */
-export function syntheticPairs(data: FaceData, options: SyntheticPairsOptions = {}): PairsProtocol {
+export function syntheticPairs(data: FaceData, options: SyntheticPairsOptions = {}): PairList {
   const { pairs: wanted = 2000, folds = 10, seed = 1 } = options;
   if (!Number.isInteger(folds) || folds < 2)
     throw new PetalfaceError(`folds is ${folds}; expected a whole number from 2`);
@@ -59,7 +59,7 @@ export function syntheticPairs(data: FaceData, options: SyntheticPairsOptions = 
       ...impostor.map(([first, second]) => ({ first, second, same: false, fold })),
     ];
   });
-  return buildProtocol(`${data.spec}, pairs drawn with seed ${seed}`, named);
+  return buildPairList(`${data.spec}, pairs drawn with seed ${seed}`, named);
 }
 
 type Two = readonly [Side, Side];

@@ -5,7 +5,7 @@ import { openScFace } from "./scface.ts";
 import { openSurvFace } from "./survface.ts";
 import { openTemplates } from "./templates.ts";
 import { openTinyFace } from "./tinyface.ts";
-import type { MatchProtocol } from "./types.ts";
+import type { Protocol } from "./types.ts";
 
 /** A protocol by name: what it takes, and what to tell somebody who wants to run it. */
 export interface NamedProtocol {
@@ -15,7 +15,7 @@ export interface NamedProtocol {
   /** Where the data comes from, the tree that is expected, how to align it, what is measured. */
   readonly guide: string;
   /** Opens it; undefined for lists of pairs, which also take `.bin` files. */
-  readonly open?: (places: ProtocolPlaces) => Promise<MatchProtocol>;
+  readonly open?: (places: ProtocolPlaces) => Promise<Protocol>;
 }
 
 const align = `Align: faces are 112 x 112 (or the model's side), eyes, nose and mouth at the ArcFace template's places:

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { type FaceData, joinData, type NamedPart, nameKey, openData } from "../../data/index.ts";
 import { PetalfaceError } from "../../errors.ts";
 import { createPeople, exists, findPlace, fingerprintOf, type ProtocolPlaces, range } from "./places.ts";
-import type { MatchProtocol } from "./types.ts";
+import type { Protocol } from "./types.ts";
 
 /**
  * Identification of your own faces: `gallery/PERSON/...`, `probe/PERSON/...` and optionally `distractors/...`. Ranks 1, 5, 10 and
@@ -10,7 +10,7 @@ import type { MatchProtocol } from "./types.ts";
  *
  * @throws PetalfaceError where a folder is missing, or the person on a face is unknown
  */
-export async function openIdentification({ data: spec, lists: _, ...how }: ProtocolPlaces): Promise<MatchProtocol> {
+export async function openIdentification({ data: spec, lists: _, ...how }: ProtocolPlaces): Promise<Protocol> {
   const root = await findPlace("identification", [spec], ["gallery", "probe"]);
   const open = (part: string): Promise<FaceData> => openData(join(root, part), how);
   const [probe, gallery] = [await open("probe"), await open("gallery")];
@@ -50,6 +50,6 @@ export async function openIdentification({ data: spec, lists: _, ...how }: Proto
     ],
     choice: { fars: [], ranks: [1, 5, 10, 20], fpirs: [0.3, 0.2, 0.1, 0.01], fpirRanks: [1] },
     fusion: "none",
-    degradable: true,
+    degradable: "probes",
   };
 }

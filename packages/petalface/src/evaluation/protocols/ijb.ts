@@ -3,7 +3,7 @@ import { csvRows, type FaceData, type IjbMeta, nameKey, openData, readIjbMeta } 
 import { PetalfaceError } from "../../errors.ts";
 import { printPath } from "../../images/index.ts";
 import { exists, filesOf, findPlace, fingerprintOf, type ProtocolPlaces } from "./places.ts";
-import type { MatchProtocol, Search } from "./types.ts";
+import type { Protocol, Search } from "./types.ts";
 
 /**
  * IJB-B and IJB-C: templates of photos and video frames. 1:1 over the official pairs, TAR at FAR 1e-6 to 0.1 as the reference evaluator reads it
@@ -14,10 +14,7 @@ import type { MatchProtocol, Search } from "./types.ts";
  *
  * @throws PetalfaceError naming the file, and the line, that is wrong
  */
-export async function openIjb(
-  kind: "ijbb" | "ijbc",
-  { data: spec, lists, ...how }: ProtocolPlaces,
-): Promise<MatchProtocol> {
+export async function openIjb(kind: "ijbb" | "ijbc", { data: spec, lists, ...how }: ProtocolPlaces): Promise<Protocol> {
   const meta =
     lists ??
     (await findPlace(kind, [join(spec, "meta"), join(spec, "..", "meta"), spec], [`${kind}_face_tid_mid.txt`]));
@@ -34,7 +31,7 @@ export function ijbProtocol(
   data: FaceData,
   folder: string,
   subjects: Lists,
-): MatchProtocol {
+): Protocol {
   const faces = findFaces(data, list, folder);
   const template = new Map<number, number>();
   for (const number of list.template) if (!template.has(number)) template.set(number, template.size);

@@ -4,8 +4,8 @@ import { parse } from "csv-parse/sync";
 import { nameKey } from "../../data/index.ts";
 import { PetalfaceError } from "../../errors.ts";
 import { refusePlaceholder } from "../../placeholder.ts";
-import type { PairsProtocol } from "../results/types.ts";
-import { buildProtocol, type NamedPair, type Side } from "./pairs.ts";
+import type { PairList } from "../results/types.ts";
+import { buildPairList, type NamedPair, type Side } from "./pairs.ts";
 
 /** A list of a few million pairs is below this; anything above is no list of pairs. */
 const largestFile = 256 * 2 ** 20;
@@ -24,7 +24,7 @@ export interface ReadPairsOptions {
  *
  * @throws PetalfaceError that names file and line.
  */
-export async function readPairs(path: string, options: ReadPairsOptions = {}): Promise<PairsProtocol> {
+export async function readPairs(path: string, options: ReadPairsOptions = {}): Promise<PairList> {
   const text = await readText(path);
   const name = basename(path);
   const firstLine = text.slice(0, text.search(/\r?\n|$/));
@@ -35,7 +35,7 @@ export async function readPairs(path: string, options: ReadPairsOptions = {}): P
     );
   const { pairs, foldNumbers } = lfw ? parseLfw(path, text) : parseCsv(path, text);
   if (pairs.length === 0) throw new PetalfaceError(`${path}: holds no pairs`);
-  if (options.folds === undefined) return buildProtocol(name, pairs);
+  if (options.folds === undefined) return buildPairList(name, pairs);
 
   const wanted = new Set(options.folds);
   const unknown = options.folds.find((fold) => !foldNumbers.has(fold));
@@ -43,7 +43,7 @@ export async function readPairs(path: string, options: ReadPairsOptions = {}): P
     throw new PetalfaceError(
       `${path}: has no fold ${unknown}; it has ${[...foldNumbers].sort((a, b) => a - b).join(", ")}`,
     );
-  return buildProtocol(
+  return buildPairList(
     `${name}, folds ${[...wanted].sort((a, b) => a - b).join(", ")}`,
     pairs.filter((pair) => wanted.has(pair.fold + 1)),
   );

@@ -1,7 +1,10 @@
 import { createHash } from "node:crypto";
 import { type FaceData, nameKey } from "../../data/index.ts";
 import { PetalfaceError } from "../../errors.ts";
-import type { PairsProtocol, ProtocolImage, ProtocolPair, ProtocolSummary } from "../results/types.ts";
+import type { PairList, ProtocolImage, ProtocolPair, ProtocolSummary } from "../results/types.ts";
+import { defaultFars } from "../statistics/summary.ts";
+import { range } from "./places.ts";
+import type { Fusion, Protocol } from "./types.ts";
 
 /** One side of a pair before images are numbered. */
 export interface Side {
@@ -26,7 +29,7 @@ export interface NamedPair {
  * listed with two people.
  * @param guessed whether the people are those that the pairs connect, because they are not named: then there is no rank-1 part
  */
-export function buildProtocol(name: string, named: readonly NamedPair[], guessed = false): PairsProtocol {
+export function buildPairList(name: string, named: readonly NamedPair[], guessed = false): PairList {
   const people = new Map<string, number>();
   const images: ProtocolImage[] = [];
   const imageOf = new Map<string, number>();
@@ -96,21 +99,42 @@ export function printIntervals({ guessed }: Pick<ProtocolSummary, "guessed">): s
     : "95 % intervals over people";
 }
 
-/** Counts of a protocol, for reports. */
-export function summariseProtocol(protocol: PairsProtocol): ProtocolSummary {
-  const genuine = protocol.pairs.filter((p) => p.same).length;
+/**
+ * A list of pairs as a protocol: its images are found in a set, and each is an item. Pairs are verified as given, both degraded and one of
+ * each; where the list names people, the first image of each is enrolled and all others are searched for.
+ *
+ * @param fusion what is done with the mirror image; nothing unless given
+ * @throws PetalfaceError naming how many images are missing and the first of them
+ */
+export function protocolOfPairs(list: PairList, data: FaceData, fusion: Fusion = "none"): Protocol {
+  const { images, pairs } = list;
+  const comparison = {
+    name: "sharp",
+    first: Int32Array.from(pairs, (pair) => pair.first),
+    second: Int32Array.from(pairs, (pair) => pair.second),
+    same: Uint8Array.from(pairs, (pair) => (pair.same ? 1 : 0)),
+    fold: Int32Array.from(pairs, (pair) => pair.fold),
+  };
+  const search = { probes: Int32Array.from(list.probes), gallery: Int32Array.from(list.gallery) };
   return {
-    kind: protocol.kind,
-    name: protocol.name,
-    fingerprint: protocol.fingerprint,
-    folds: protocol.folds,
-    people: protocol.people.length,
-    ...(protocol.guessed && { guessed: true }),
-    images: protocol.images.length,
-    genuine,
-    impostor: protocol.pairs.length - genuine,
-    gallery: protocol.gallery.length,
-    probes: protocol.probes.length,
+    kind: list.kind,
+    name: list.name,
+    fingerprint: list.fingerprint,
+    data,
+    faces: findImages(list, data),
+    item: range(0, images.length),
+    items: images.map(({ id }) => id),
+    person: Int32Array.from(images, ({ person }) => person),
+    people: list.people.length,
+    names: list.people,
+    guessed: list.guessed,
+    folds: list.folds,
+    comparisons: [comparison],
+    searches: list.gallery.length === 0 ? [] : [{ name: "sharp", ...search, firstOfEach: true }],
+    choice: { fars: defaultFars, ranks: [1], fpirs: [], fpirRanks: [1] },
+    fusion,
+    digest: "face",
+    degradable: "all",
   };
 }
 
@@ -119,13 +143,13 @@ const withoutExtension = (id: string): string => id.replace(/\.[^./]*$/, "");
 const keyOf = (id: string): string => nameKey(id.replaceAll("\\", "/"));
 
 /**
- * Finds every image of a protocol in a data set. Where no id matches, the same id with another extension does
+ * Finds every image of a list in a data set. Where no id matches, the same id with another extension does
  * (LFW's list says `.jpg`, a copy of the photos may be `.png`).
  *
- * @returns for each of the protocol's images its index in the data.
+ * @returns for each of the list's images its index in the data.
  * @throws PetalfaceError naming how many images are missing and the first of them.
  */
-export function resolveProtocol(protocol: PairsProtocol, data: FaceData): Int32Array {
+export function findImages(protocol: PairList, data: FaceData): Int32Array {
   const exact = new Map(protocol.images.map((image, index) => [keyOf(image.id), index]));
   const byStem = new Map(protocol.images.map((image, index) => [withoutExtension(keyOf(image.id)), index]));
   const found = new Int32Array(protocol.images.length).fill(-1);

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { type FaceData, joinData, openData } from "../../data/index.ts";
 import { PetalfaceError } from "../../errors.ts";
 import { createPeople, findPlace, fingerprintOf, type ProtocolPlaces, range } from "./places.ts";
-import type { MatchProtocol } from "./types.ts";
+import type { Protocol } from "./types.ts";
 
 const distances = [1, 2, 3] as const;
 
@@ -12,7 +12,7 @@ const distances = [1, 2, 3] as const;
  *
  * @throws PetalfaceError where a folder is missing or holds no such names
  */
-export async function openScFace({ data: spec, lists: _, ...how }: ProtocolPlaces): Promise<MatchProtocol> {
+export async function openScFace({ data: spec, lists: _, ...how }: ProtocolPlaces): Promise<Protocol> {
   const folderOf = (distance: number): string => `surveillance_cameras_distance_${distance}`;
   const mugshots = "mugshot_frontal_cropped_all";
   const root = await findPlace("scface", [spec], [mugshots, ...distances.map(folderOf)]);

@@ -11,7 +11,7 @@ import {
   range,
   stemOf,
 } from "./places.ts";
-import type { Comparisons, MatchProtocol, Search } from "./types.ts";
+import type { Comparisons, Protocol, Search } from "./types.ts";
 
 const folders = { verification: "Face_Verification_Test_Set", identification: "Face_Identification_Test_Set" } as const;
 
@@ -22,7 +22,7 @@ const folders = { verification: "Face_Verification_Test_Set", identification: "F
  *
  * @throws PetalfaceError where both parts are missing, or a name is not in the official form
  */
-export async function openSurvFace({ data: spec, lists, ...how }: ProtocolPlaces): Promise<MatchProtocol> {
+export async function openSurvFace({ data: spec, lists, ...how }: ProtocolPlaces): Promise<Protocol> {
   const [one, other] = [join(spec, folders.verification), join(spec, folders.identification)];
   const [verifies, identifies] = [await exists(one), await exists(other)];
   if (!verifies && !identifies) await findPlace("survface", [spec], [folders.verification, folders.identification]);

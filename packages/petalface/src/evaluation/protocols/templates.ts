@@ -2,7 +2,7 @@ import { csvRows, nameKey, openData } from "../../data/index.ts";
 import { PetalfaceError } from "../../errors.ts";
 import { printPath } from "../../images/index.ts";
 import { createPeople, fingerprintOf, type ProtocolPlaces } from "./places.ts";
-import type { Comparisons, MatchProtocol, Search } from "./types.ts";
+import type { Comparisons, Protocol, Search } from "./types.ts";
 
 /** Comparisons of all probes with all of the gallery that fit into memory with their scores, some 25 bytes each. */
 const mostComparisons = 30_000_000;
@@ -48,7 +48,7 @@ interface Row {
 export async function openTemplates(
   kind: keyof typeof protocols,
   { data: spec, lists: _, ...how }: ProtocolPlaces,
-): Promise<MatchProtocol> {
+): Promise<Protocol> {
   const { name, sets, searches, verify, choice } = protocols[kind];
   if (!/\.csv$/i.test(spec))
     throw new PetalfaceError(

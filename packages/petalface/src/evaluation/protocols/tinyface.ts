@@ -11,7 +11,7 @@ import {
   range,
   stemOf,
 } from "./places.ts";
-import type { MatchProtocol } from "./types.ts";
+import type { Protocol } from "./types.ts";
 
 const parts = { probe: "Probe", gallery: "Gallery_Match", distractors: "Gallery_Distractor" } as const;
 
@@ -22,7 +22,7 @@ const parts = { probe: "Probe", gallery: "Gallery_Match", distractors: "Gallery_
  *
  * @throws PetalfaceError where a folder is missing, or the person on a face is unknown
  */
-export async function openTinyFace({ data: spec, lists, ...how }: ProtocolPlaces): Promise<MatchProtocol> {
+export async function openTinyFace({ data: spec, lists, ...how }: ProtocolPlaces): Promise<Protocol> {
   const root = await findPlace("tinyface", [spec, join(spec, "Testing_Set")], Object.values(parts));
   const open = (part: string): Promise<FaceData> => openData(join(root, part), how);
   const [probe, gallery, distractors] = [

@@ -1,7 +1,7 @@
 import { readVerification } from "../../data/index.ts";
 import { printPath } from "../../images/index.ts";
-import type { PairsProtocol } from "../results/types.ts";
-import { buildProtocol, type NamedPair } from "./pairs.ts";
+import type { PairList } from "../results/types.ts";
+import { buildPairList, type NamedPair } from "./pairs.ts";
 
 /** Folds of the lists: ten runs of pairs in their order. */
 const listFolds = 10;
@@ -9,11 +9,11 @@ const listFolds = 10;
 /**
  * The pairs of a verification list (`lfw.bin`, ...), ten folds in their order; ids are the numbers of the images. The list does not say who is on
  * an image, only which two show one person: whoever such pairs, or equal images, connect counts as one person
- * ({@link PairsProtocol.guessed}).
+ * ({@link PairList.guessed}).
  *
  * @throws PetalfaceError where the file is something else
  */
-export async function readVerificationPairs(path: string): Promise<PairsProtocol> {
+export async function readVerificationPairs(path: string): Promise<PairList> {
   const { original, same } = await readVerification(path);
   const root = Int32Array.from(original);
   const find = (image: number): number => {
@@ -43,5 +43,5 @@ export async function readVerificationPairs(path: string): Promise<PairsProtocol
       fold: foldOf(pair),
     }),
   );
-  return buildProtocol(printPath(path).replace(/^.*\//, ""), pairs, true);
+  return buildPairList(printPath(path).replace(/^.*\//, ""), pairs, true);
 }

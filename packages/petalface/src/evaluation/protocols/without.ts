@@ -1,57 +1,79 @@
-import { createHash } from "node:crypto";
-import type { Unreadable } from "../../data/index.ts";
 import { PetalfaceError } from "../../errors.ts";
-import type { PairsProtocol } from "../results/types.ts";
+import type { LeftOut } from "../results/types.ts";
+import { fingerprintOf } from "./places.ts";
+import type { Comparisons, Protocol, Search } from "./types.ts";
 
-/** What a measurement left out: images that cannot be read or have no finite embedding, and with them every comparison that they are in. */
-export interface LeftOut extends Unreadable {
-  /** Ids of all of them, in the protocol's order. */
-  readonly faces: readonly string[];
-}
-
-/** The protocol that a measurement with this `leftOut` was made on. */
-export function measuredProtocol(protocol: PairsProtocol, leftOut: LeftOut | undefined): PairsProtocol {
-  if (leftOut === undefined) return protocol;
-  const faces = new Set(leftOut.faces);
-  const images = [...protocol.images.keys()].filter((image) => faces.has(protocol.images[image]?.id ?? ""));
-  return withoutImages(protocol, new Set(images)).protocol;
-}
+/** Faces that messages name. */
+const most = 5;
 
 /**
- * A protocol without some of its images, and without the pairs that they are in. Where the image of a person that was enrolled goes, the next one
- * takes its place. It has a fingerprint of its own: its results cannot be compared with those on all images.
+ * A protocol without the items all of whose faces are left out, and without what they are compared with. Items keep their numbers. The
+ * fingerprint is another one where any face is left out, so that only results on the same faces are compared.
  *
- * @returns the protocol, and the old number of each of its images
- * @throws PetalfaceError where pairs of one person, or of two, are no longer there
+ * @param left faces, as places in `protocol.faces`
+ * @returns also the lost items, and what a result says of them
+ * @throws PetalfaceError where nothing, or pairs of one kind only, is left to be compared
  */
-export function withoutImages(
-  protocol: PairsProtocol,
+export function withoutFaces(
+  protocol: Protocol,
   left: ReadonlySet<number>,
-): { readonly protocol: PairsProtocol; readonly kept: Int32Array } {
-  const kept = Int32Array.from(protocol.images.keys()).filter((image) => !left.has(image));
-  const number = new Map(Array.from(kept, (image, at) => [image, at]));
-  const pairs = protocol.pairs.flatMap((pair) => {
-    const [first, second] = [number.get(pair.first), number.get(pair.second)];
-    return first === undefined || second === undefined ? [] : [{ ...pair, first, second }];
-  });
-  const genuine = pairs.filter(({ same }) => same).length;
-  if (genuine === 0 || genuine === pairs.length)
+): { readonly protocol: Protocol; readonly lost: ReadonlySet<number>; readonly leftOut: LeftOut | undefined } {
+  if (left.size === 0) return { protocol, lost: new Set(), leftOut: undefined };
+  const lost = itemsWithoutFace(protocol, left);
+  const comparisons = protocol.comparisons.map((list) => keepPairs(protocol, list, lost));
+  const searches = protocol.searches.map((search) => keepSearch(protocol, search, lost));
+  if (
+    comparisons.some(({ first }) => first.length === 0) ||
+    searches.some(
+      ({ probes, gallery }, at) =>
+        gallery.length === 0 || (probes.length === 0 && protocol.searches[at]?.probes.length !== 0),
+    )
+  )
+    throw new PetalfaceError(`${protocol.name}: nothing is left to compare once ${left.size} faces are left out`);
+  const ids = [...left].sort((a, b) => a - b).map((face) => protocol.data.at(protocol.faces[face] as number).id);
+  return {
+    protocol: { ...protocol, comparisons, searches, fingerprint: fingerprintOf(protocol.fingerprint, ...ids) },
+    lost,
+    leftOut: {
+      ...{ count: left.size, notFinite: left.size, tried: protocol.faces.length },
+      first: ids.slice(0, most).map((id) => `${id}: its embedding is not finite`),
+      faces: ids,
+    },
+  };
+}
+
+/** The pairs both of whose items are there. */
+function keepPairs({ name }: Protocol, list: Comparisons, lost: ReadonlySet<number>): Comparisons {
+  const stays = (at: number): boolean => !lost.has(list.first[at] as number) && !lost.has(list.second[at] as number);
+  const keep = <T extends Int32Array | Uint8Array>(values: T): T => values.filter((_, at) => stays(at)) as T;
+  const same = keep(list.same);
+  const genuine = same.reduce((sum, flag) => sum + flag, 0);
+  if (list.fold !== undefined && (genuine === 0 || genuine === same.length))
     throw new PetalfaceError(
-      `${protocol.name}: without the images that are left out ${genuine} pairs of one person and ${pairs.length - genuine} of two remain; both kinds are needed`,
+      `${name}: without the images that are left out ${genuine} pairs of one person and ${same.length - genuine} of two remain; both kinds are needed`,
     );
-  const images = Array.from(kept, (image) => protocol.images[image] as PairsProtocol["images"][number]);
-  const searched = new Set([...protocol.gallery, ...protocol.probes]);
+  return { ...list, first: keep(list.first), second: keep(list.second), same, fold: list.fold && keep(list.fold) };
+}
+
+/** The probes and gallery items that are there. */
+function keepSearch({ person }: Protocol, search: Search, lost: ReadonlySet<number>): Search {
+  const stays = (item: number): boolean => !lost.has(item);
+  if (!search.firstOfEach)
+    return { ...search, probes: search.probes.filter(stays), gallery: search.gallery.filter(stays) };
   const enrolled = new Set<number>();
   const [gallery, probes]: [number[], number[]] = [[], []];
-  kept.forEach((image, at) => {
-    if (!searched.has(image)) return;
-    const { person } = images[at] as PairsProtocol["images"][number];
-    (enrolled.has(person) ? probes : gallery).push(at);
-    enrolled.add(person);
+  for (const item of [...search.gallery, ...search.probes].filter(stays).sort((a, b) => a - b)) {
+    const who = person[item] as number;
+    (enrolled.has(who) ? probes : gallery).push(item);
+    enrolled.add(who);
+  }
+  return { ...search, probes: Int32Array.from(probes), gallery: Int32Array.from(gallery) };
+}
+
+function itemsWithoutFace({ items, item }: Protocol, left: ReadonlySet<number>): Set<number> {
+  const count = new Uint32Array(items.length);
+  item.forEach((owner, face) => {
+    if (!left.has(face)) count[owner] = (count[owner] as number) + 1;
   });
-  const names = protocol.images.filter((_, image) => left.has(image)).map(({ id }) => id);
-  const fingerprint = createHash("sha256")
-    .update(JSON.stringify([protocol.fingerprint, names]))
-    .digest("hex");
-  return { protocol: { ...protocol, images, pairs, gallery, probes, fingerprint }, kept };
+  return new Set([...left].map((face) => item[face] as number).filter((owner) => count[owner] === 0));
 }

@@ -121,7 +121,7 @@ export function alphaChart(alpha: Float32Array, colour: string): Promise<Html> {
   );
 }
 
-/** The conditions of a result in the order of the report: sharp, both degraded, sharp against degraded. */
+/** The conditions of a result in the order of the report: as given, both degraded, given against degraded. */
 export function conditionsOf(result: EvaluationResult): readonly Condition[] {
   return outcomesOf(result.detail, "verification")
     .map(({ condition }) => condition)
@@ -130,10 +130,10 @@ export function conditionsOf(result: EvaluationResult): readonly Condition[] {
 
 /** A panel's heading: what was compared with what. */
 export function describeCondition(condition: Condition): string {
-  if (condition.kind === "sharp") return "HR: both sharp";
+  if (condition.kind === "sharp") return "both as given";
   if (condition.kind === "named") return condition.name;
   if (condition.kind === "lr") return `${conditionLabel(condition)}: both ${degradationLabel(condition.degradation)}`;
-  return `${conditionLabel(condition)}: sharp against ${degradationLabel(condition.degradation)}`;
+  return `${conditionLabel(condition)}: as given against ${degradationLabel(condition.degradation)}`;
 }
 
 interface HistogramLook {

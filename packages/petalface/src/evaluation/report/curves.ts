@@ -95,7 +95,7 @@ export const searchConditions = (result: EvaluationResult): readonly Condition[]
 /** A panel's heading: which probes were searched for. */
 export function describeSearch(condition: Condition): string {
   if (condition.kind === "named") return condition.name;
-  return condition.kind === "sharp" ? "sharp probes" : `${degradationLabel(condition.degradation)} probes`;
+  return condition.kind === "sharp" ? "probes as given" : `${degradationLabel(condition.degradation)} probes`;
 }
 
 /** A measure at every low resolution that was measured. */

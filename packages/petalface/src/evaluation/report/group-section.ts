@@ -1,5 +1,6 @@
 import { conditionLabel } from "../results/condition.ts";
-import { type NamedResult, percent } from "../results/table.ts";
+import { percent } from "../results/percent.ts";
+import type { NamedResult } from "../results/table.ts";
 import { type Grouping, measureGroups } from "../statistics/groups.ts";
 import { html } from "./html.ts";
 import type { Section } from "./sections.ts";

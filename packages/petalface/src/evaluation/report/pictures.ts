@@ -6,7 +6,7 @@ import type { Section } from "./sections.ts";
 
 /** One face as a picture. */
 export interface ReportFace {
-  /** Such as `sharp` or `16 px`. */
+  /** Such as `as given` or `16 px`. */
   readonly label: string;
   /** `data:image/png;base64,...` or `data:image/jpeg;base64,...`. */
   readonly image: string;

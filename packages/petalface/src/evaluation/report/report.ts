@@ -2,7 +2,9 @@ import { PetalfaceError } from "../../errors.ts";
 import { writeFileSafely } from "../../files.ts";
 import { printIntervals } from "../protocols/pairs.ts";
 import { measureLabel } from "../results/condition.ts";
-import { type NamedResult, percent } from "../results/table.ts";
+import { givenFaces, printIdentical, printResolution } from "../results/legend.ts";
+import { percent } from "../results/percent.ts";
+import type { NamedResult } from "../results/table.ts";
 import type { EvaluationResult } from "../results/types.ts";
 import { type Comparison, correctForMany } from "../statistics/compare.ts";
 import type { Grouping } from "../statistics/groups.ts";
@@ -119,25 +121,21 @@ function plainHeadline({ name, result }: NamedResult): string {
     measures.find(({ kind }) => kind !== "auc" && kind !== "eer") ??
     measures[0];
   if (first === undefined) return `${name}.`;
-  const what = first.key === "accuracy/sharp" ? "accuracy on sharp faces" : measureLabel(first);
+  const what = first.key === "accuracy/sharp" ? `accuracy on ${givenFaces(result)}` : measureLabel(first);
   return `${name}: ${percent(first.value)} % ${what} (95 % interval ${percent(first.low)} to ${percent(first.high)}).`;
 }
 
-/** Per cent to one digit, rounded down: only all is 100. */
-const shareDown = (share: number): string => percent(Math.floor(share * 1000 + 1e-9) / 1000, 1);
+const identicalLine = ({ comparison, name }: NamedComparison, baseline: string): Html =>
+  html`<p class="sub">${name} and ${baseline}: ${printIdentical(comparison.identical)}.</p>`;
 
-function identicalLine({ comparison, name }: NamedComparison, baseline: string): Html | undefined {
-  const { images, pairs } = comparison.identical;
-  if (pairs === undefined) return undefined;
-  return html`<p class="sub">${shareDown(images)} % of the sharp faces have the same embedding in ${name} and ${baseline}, bit for bit, and
-${shareDown(pairs)} % of the sharp pairs therefore the same score.</p>`;
-}
-
-function counts({ protocol, data }: EvaluationResult): string {
+function counts(result: EvaluationResult): string {
+  const { protocol, data } = result;
   const { genuine, impostor, images, people, probes, gallery } = protocol;
   const n = (count: number): string => count.toLocaleString("en");
   const pairs = genuine + impostor === 0 ? "" : `${n(genuine)} genuine and ${n(impostor)} impostor pairs of `;
   const searches = probes === 0 ? "" : `; ${n(probes)} probes against a gallery of ${n(gallery)}`;
   const guessed = protocol.guessed ? ` ${printIntervals(protocol)}.` : "";
-  return `${protocol.name} on ${data.spec}: ${pairs}${n(images)} images of ${n(people)} people${searches}.${guessed}`;
+  const given = printResolution(result);
+  const detail = given === undefined ? "" : ` As given: ${given}.`;
+  return `${protocol.name} on ${data.spec}: ${pairs}${n(images)} images of ${n(people)} people${searches}.${detail}${guessed}`;
 }

@@ -1,6 +1,8 @@
 import { degradationLabel } from "../results/condition.ts";
+import { legendOf } from "../results/legend.ts";
 import { outcomesOf } from "../results/outcomes.ts";
-import { listMeasures, type NamedResult, percent } from "../results/table.ts";
+import { percent } from "../results/percent.ts";
+import { listMeasures, type NamedResult } from "../results/table.ts";
 import type { Condition, EvaluationResult, Measure } from "../results/types.ts";
 import { alphaChart, conditionsOf, describeCondition, intervalChart, rocChart, scoreCharts } from "./charts.ts";
 import { cmcChart, describeSearch, detChart, qualityChart, resolutionChart, searchConditions } from "./curves.ts";
@@ -54,22 +56,30 @@ export async function overviewSection(results: readonly NamedResult[]): Promise<
     has("rank1") ? figure("Rank-1 identification", await intervalChart(results, "rank1")) : undefined,
     has("tpir") ? figure("Found at fixed false alarms", await intervalChart(results, "tpir")) : undefined,
   ];
-  const degraded = results.some(({ result }) => result.degradations.length > 0);
+  const shown = listMeasures(results, kindsOf(results).main).map(({ name }) => name);
+  const words = legendOf(
+    shown,
+    results.map(({ result }) => result),
+  );
   return {
     id: "glance",
     title: "At a glance",
     content: html`${legend(results)}${panels(charts, "wide")}
-<p class="note">${degraded ? "HR: both faces sharp. LR: both degraded, a number is the side in pixels. Mixed: sharp against degraded. " : ""}Lines are 95 % intervals.</p>`,
+<p class="note">${words}. Lines are 95 % intervals.</p>`,
   };
 }
 
 export function measureSection(results: readonly NamedResult[]): Section {
   const first = (results[0] as NamedResult).result;
   const { main, others } = kindsOf(results);
+  const words = legendOf(
+    listMeasures(results, [...main, ...others]).map(({ name }) => name),
+    results.map(({ result }) => result),
+  );
   return {
     id: "measures",
     title: "Measures",
-    content: html`${measureTable(results, main)}${foldedMeasures(results, others, measureTable(results, others))}${unresolvedNote(first)}`,
+    content: html`${measureTable(results, main)}<p class="note">${words}.</p>${foldedMeasures(results, others, measureTable(results, others))}${unresolvedNote(first)}`,
   };
 }
 
@@ -100,9 +110,9 @@ export async function resolutionSection(results: readonly NamedResult[]): Promis
   const charts = await Promise.all(
     (
       [
-        ["Sharp against low resolution", "accuracy", "mixed"],
+        ["As given against low resolution", "accuracy", "mixed"],
         ["Both at low resolution", "accuracy", "lr"],
-        ["Rank-1 against a sharp gallery", "rank1", "mixed"],
+        ["Rank-1 against the gallery as given", "rank1", "mixed"],
       ] as const
     ).map(async ([title, kind, condition]) => {
       const chart = await resolutionChart(results, { kind, condition });
@@ -132,9 +142,10 @@ export async function qualitySection(
   );
   const place = results.indexOf(judge);
   const histograms = await Promise.all(
-    judge.result.detail.alphas.map(async ({ degradation, alpha }) => {
+    judge.result.detail.alphas.map(async ({ degradation, alpha: all }) => {
+      const alpha = all.filter((value) => !Number.isNaN(value));
       const open = alpha.reduce((sum, value) => sum + (value === 1 ? 1 : 0), 0) / alpha.length;
-      return html`<figure><h4>${degradation === null ? "sharp" : degradationLabel(degradation)}</h4>${await alphaChart(alpha, modelColour(place))}
+      return html`<figure><h4>${degradation === null ? "as given" : degradationLabel(degradation)}</h4>${await alphaChart(alpha, modelColour(place))}
 <figcaption>${percent(open, 1)} % exactly 1</figcaption></figure>`;
     }),
   );
@@ -148,7 +159,7 @@ export async function qualitySection(
       html`<h3>Accuracy by quality</h3>${legend(results)}${curves}
 <p class="note">Comparisons in six parts of equal size, by the alpha that ${judge.name} gives the worse of the two faces.</p>`
     }
-<h3>Alpha of ${judge.name}</h3><p>What the model takes the quality of each face for: 1 is sharp, 0 is the worst it was trained on.</p>${panels(histograms)}`,
+<h3>Alpha of ${judge.name}</h3><p>What the model takes the quality of each face for. 1: the detail of sharp training faces, and the adapter is off. 0: that of the poor ones, and it works fully.</p>${panels(histograms)}`,
   };
 }
 
@@ -207,12 +218,12 @@ export function methodSection({ protocol, bootstrap, degradations, detail }: Eva
     title: "How it was measured",
     content: html`${
       pairs
-        ? html`<p>Each image was embedded sharp${degradations.length === 0 ? "" : ` and degraded: ${degradations.join("; ")} (lr:K is shrunk to K x K pixels by area and enlarged back)`}; the score of a pair is the cosine of its embeddings.
+        ? html`<p>Each image was embedded as given${degradations.length === 0 ? "" : ` and degraded: ${degradations.join("; ")} (lr:K is shrunk to K x K pixels by area and enlarged back)`}; the score of a pair is the cosine of its embeddings.
 Under “mixed” each pair counts twice, once with either side degraded.</p>`
         : undefined
     }
 <p>${protocol.folds > 0 ? `Accuracy: the threshold of each of ${protocol.folds} folds is the one that judges most pairs of the other folds right. ` : ""}${verified.length > 0 ? "True accepts at a rate of false accepts: the most at any threshold that keeps the rate. " : ""}
-${searched ? (pairs ? "Rank-1: one sharp image of each person is enrolled, all others are probes; a probe counts only if its own person scores above everyone else." : "Ranks count the gallery entries of other people that score at least as high as the best mate.") : ""}</p>
+${searched ? (pairs ? "Rank-1: one image of each person is enrolled as given, all others are probes; a probe counts only if its own person scores above everyone else." : "Ranks count the gallery entries of other people that score at least as high as the best mate.") : ""}</p>
 <p>Intervals: ${bootstrap.resamples.toLocaleString("en")} resamples of the people with replacement (seed ${bootstrap.seed}), 2.5th to 97.5th percentile. Genuine pairs and probes count as often as their person was drawn,
 impostor pairs as the product of both, which makes intervals rather too wide than too narrow. The gallery and the thresholds of accuracy stay fixed. p values are two-sided and come from the same resamples of the difference;
 where fewer than five of those cross zero, from the normal distribution with their standard error.${thinned ? " Of millions of comparisons the genuine and the highest impostors count in full, of the others a drawn part with its weight; the values themselves come from all." : ""}</p>`,

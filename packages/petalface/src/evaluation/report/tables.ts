@@ -1,5 +1,6 @@
 import { farLabel, rowLabel } from "../results/condition.ts";
-import { byMeasure, listMeasures, type NamedResult, percent } from "../results/table.ts";
+import { percent } from "../results/percent.ts";
+import { byMeasure, listMeasures, type NamedResult } from "../results/table.ts";
 import type { Measure } from "../results/types.ts";
 import { type Html, html } from "./html.ts";
 import { type NamedComparison, points, pText, verdict } from "./words.ts";

@@ -1,4 +1,5 @@
-import { percent } from "../results/table.ts";
+import { givenFaces } from "../results/legend.ts";
+import { percent } from "../results/percent.ts";
 import type { EvaluationResult, Measure } from "../results/types.ts";
 import { tooFew } from "../statistics/significance.ts";
 import { type Html, html } from "./html.ts";
@@ -12,7 +13,7 @@ export function tiles(
 ): Html | undefined {
   const value = ({ measures }: EvaluationResult, key: string): Measure | undefined =>
     measures.find((measure) => measure.key === key);
-  const shown = subjectOf(comparison).flatMap((difference) => {
+  const shown = subjectOf(comparison, givenFaces(baseline)).flatMap((difference) => {
     const [before, after] = [value(baseline, difference.key), value(model, difference.key)];
     if (before === undefined || after === undefined) return [];
     const sign = verdict(difference);

@@ -8,7 +8,7 @@ import { type EmbeddingView, placeInPlane, similarityTable, type ViewedFaces } f
 const colours = [0, 1, 2, 3, 4, 5, 6, 7].map((place) => `var(--p${place})`);
 const shapes = ["circle", "square", "triangle-up", "diamond"];
 
-/** What models make of some faces: maps in the plane, and similarities of sharp galleries and degraded probes. Undefined without faces. */
+/** What models make of some faces: maps in the plane, and similarities of galleries as given and degraded probes. Undefined without faces. */
 export async function viewSection(view: EmbeddingView | undefined): Promise<Section | undefined> {
   if (view === undefined || view.models.length === 0) return undefined;
   const maps = await Promise.all(
@@ -25,9 +25,9 @@ export async function viewSection(view: EmbeddingView | undefined): Promise<Sect
     content: html`<h3>Map of ${view.people.length} people</h3>
 <ul class="legend">${view.people.map((name, person) => html`<li><i class="${shapes[Math.floor(person / colours.length) % shapes.length] ?? ""}" style="background:${colours[person % colours.length] ?? ""}"></i>${name}</li>`)}</ul>
 <div class="panels two">${maps}</div>
-<p class="note">Each face sharp (filled)${shown}${degraded === undefined ? "" : " (hollow)"}, placed by UMAP on cosine distance so that neighbours stay neighbours. Axes and distances between groups mean nothing.</p>
+<p class="note">Each face as given (filled)${shown}${degraded === undefined ? "" : " (hollow)"}, placed by UMAP on cosine distance so that neighbours stay neighbours. Axes and distances between groups mean nothing.</p>
 <h3>Similarities</h3><div class="panels two heat">${heats}</div>
-<p class="note">Cosines: rows are probes${degraded === undefined ? "" : ` at ${degradationLabel(degraded ?? "")}`}, columns the sharp gallery, both person by person; on the diagonal is the same person.</p>`,
+<p class="note">Cosines: rows are probes${degraded === undefined ? "" : ` at ${degradationLabel(degraded ?? "")}`}, columns the gallery as given, both person by person; on the diagonal is the same person.</p>`,
   };
 }
 

@@ -1,5 +1,6 @@
 import { conditionLabel, degradationLabel, measureTitle } from "../results/condition.ts";
-import { percent } from "../results/table.ts";
+import { givenFaces } from "../results/legend.ts";
+import { percent } from "../results/percent.ts";
 import type { EvaluationResult } from "../results/types.ts";
 import type { Comparison, Difference } from "../statistics/compare.ts";
 import { fewestPeople, significance, tooFew } from "../statistics/significance.ts";
@@ -48,7 +49,8 @@ export function pText(p: number): string {
 
 const interval = (d: Difference): string => `95 % interval ${points(d.low)} to ${points(d.high)}`;
 
-const describe = ({ kind, condition, rank, far, fpir }: Difference): string => {
+/** A difference in words; `given` is what faces are called that nothing was done to. */
+const describe = ({ kind, condition, rank, far, fpir }: Difference, given: string): string => {
   if (kind !== "accuracy" && kind !== "rank1" && kind !== "rank")
     return `${measureTitle({ kind, ...(far !== undefined && { far }), ...(rank !== undefined && { rank }), ...(fpir !== undefined && { fpir }) })} of ${conditionLabel(condition)}`;
   if (condition.kind === "named")
@@ -56,20 +58,20 @@ const describe = ({ kind, condition, rank, far, fpir }: Difference): string => {
   if (kind === "rank1" || kind === "rank") {
     const title = kind === "rank1" ? "rank-1" : `rank-${rank}`;
     return condition.kind === "sharp"
-      ? `${title} of sharp faces`
+      ? `${title} of ${given}`
       : `${title} of ${degradationLabel(condition.degradation)} faces`;
   }
-  if (condition.kind === "sharp") return "accuracy on sharp faces";
+  if (condition.kind === "sharp") return `accuracy on ${given}`;
   return condition.kind === "lr"
     ? `accuracy on pairs of ${degradationLabel(condition.degradation)} faces`
-    : `accuracy on sharp against ${degradationLabel(condition.degradation)} faces`;
+    : `accuracy on ${given} against ${degradationLabel(condition.degradation)} ones`;
 };
 
 /**
- * The differences that a report opens with, whatever came of them: choosing the largest gains would flatter. Sharp against the middle one of
- * the measured resolutions, rank-1 at it, and sharp faces; of other protocols the first measures of each kind.
+ * The differences that a report opens with, whatever came of them: choosing the largest gains would flatter. Faces as given against the middle
+ * one of the measured resolutions, rank-1 at it, and faces as given; of other protocols the first measures of each kind.
  */
-export function subjectOf({ differences }: Comparison): (Difference & { readonly title: string })[] {
+export function subjectOf({ differences }: Comparison, given: string): (Difference & { readonly title: string })[] {
   const mixed = differences
     .filter(({ key }) => key.startsWith("accuracy/mixed:"))
     .toSorted((a, b) => pixelsOf(b) - pixelsOf(a));
@@ -81,12 +83,12 @@ export function subjectOf({ differences }: Comparison): (Difference & { readonly
   const chosen = keys.flatMap((key) => differences.find((difference) => difference.key === key) ?? []);
   const plain =
     chosen.length > 0 ? chosen : differences.filter(({ kind }) => kind !== "auc" && kind !== "eer").slice(0, 3);
-  return plain.map((difference) => ({ ...difference, title: describe(difference) }));
+  return plain.map((difference) => ({ ...difference, title: describe(difference, given) }));
 }
 
 /**
- * What was gained and what was lost. The first sentence is about sharp against the middle one of the measured resolutions, whatever came
- * of it: choosing the largest gain would flatter. Then sharp faces, then all other accuracies and rank-1 by count, losses by name.
+ * What was gained and what was lost. The first sentence is about faces as given against the middle one of the measured resolutions, whatever
+ * came of it: choosing the largest gain would flatter. Then faces as given, then all other accuracies and rank-1 by count, losses by name.
  */
 export function headline(
   { name, against, comparison }: NamedComparison,
@@ -96,7 +98,8 @@ export function headline(
   const value = (result: EvaluationResult, key: string): string =>
     percent(result.measures.find((measure) => measure.key === key)?.value ?? Number.NaN);
   const main = comparison.differences.filter(({ kind }) => kind === "accuracy" || kind === "rank1" || kind === "tpir");
-  const lead = subjectOf(comparison).find(({ key }) => key !== "accuracy/sharp");
+  const given = givenFaces(baseline);
+  const lead = subjectOf(comparison, given).find(({ key }) => key !== "accuracy/sharp");
   const sharp = main.find(({ key }) => key === "accuracy/sharp");
   const few = comparison.people < fewestPeople;
   const sentences: string[] = few ? [`${fewPeople(comparison.people)}.`] : [];
@@ -106,15 +109,15 @@ export function headline(
     const verb = { 1: "raises", [-1]: "lowers", 0: "makes no significant difference to" }[verdict(lead)];
     sentences.push(
       few
-        ? `With ${name}, ${describe(lead)} goes ${change}.`
-        : `${name} ${verb} ${describe(lead)}${verdict(lead) === 0 ? ":" : ""} ${change}.`,
+        ? `With ${name}, ${describe(lead, given)} goes ${change}.`
+        : `${name} ${verb} ${describe(lead, given)}${verdict(lead) === 0 ? ":" : ""} ${change}.`,
     );
   }
   if (sharp !== undefined && verdict(sharp) !== -1)
     sentences.push(
       sharp.value === 0 && sharp.low === 0 && sharp.high === 0
-        ? `Sharp faces stay at ${value(model, sharp.key)} %.`
-        : `Sharp faces go from ${value(baseline, sharp.key)} % to ${value(model, sharp.key)} %${verdict(sharp) === 0 ? `, ${few ? interval(sharp) : `within chance (${interval(sharp)})`}` : ""}.`,
+        ? `${capital(given)} stay at ${value(model, sharp.key)} %.`
+        : `${capital(given)} go from ${value(baseline, sharp.key)} % to ${value(model, sharp.key)} %${verdict(sharp) === 0 ? `, ${few ? interval(sharp) : `within chance (${interval(sharp)})`}` : ""}.`,
     );
   if (few) return { lead: sentences.join(" "), rest: "" };
   const rest = main.filter((d) => d.key !== lead?.key && d !== sharp);
@@ -126,10 +129,15 @@ export function headline(
       `${better} of the other ${rest.length} ${rest.some(({ kind }) => kind === "tpir") ? "" : "accuracy and rank-1 "}measures are better than ${against} beyond chance.`,
     );
   if (losses.length > 0)
-    others.push(`Worse: ${losses.map((d) => `${describe(d)} ${points(d.value)} points (${interval(d)})`).join("; ")}.`);
+    others.push(
+      `Worse: ${losses.map((d) => `${describe(d, given)} ${points(d.value)} points (${interval(d)})`).join("; ")}.`,
+    );
   else if (lead === undefined || verdict(lead) !== -1) others.push("None is worse.");
   return { lead: sentences.join(" "), rest: others.join(" ") };
 }
+
+/** For the beginning of a sentence. */
+const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
 
 /** Says that so few people carry no verdict; without a full stop. */
 const fewPeople = (people: number): string =>

@@ -16,7 +16,7 @@ export function degradationLabel(degradation: string): string {
   return degradation.replace(/^lr:(\d+)$/, "$1 px");
 }
 
-/** Conditions in the order of tables: sharp, both degraded, sharp against degraded, a protocol's own. */
+/** Conditions in the order of tables: as given, both degraded, given against degraded, a protocol's own. */
 export function conditionOrder({ kind }: Condition): number {
   return { sharp: 0, lr: 1, mixed: 2, named: 3 }[kind];
 }
@@ -35,14 +35,14 @@ export function measureKey(
   return `${kind}${number === undefined ? "" : `@${number}`}${depth}/${conditionKey(condition)}`;
 }
 
-/** For people: `HR`, `LR 16`, `mixed 16`. */
+/** For people: `as given`, `LR 16`, `mixed 16`; {@link legendOf} explains them. */
 export function conditionLabel(condition: Condition): string {
-  if (condition.kind === "sharp") return "HR";
+  if (condition.kind === "sharp") return "as given";
   if (condition.kind === "named") return condition.name;
   return `${condition.kind === "lr" ? "LR" : "mixed"} ${shortDegradation(condition.degradation)}`;
 }
 
-/** For people: `accuracy mixed 16`, `TAR@1% HR`, `rank-1 16`. */
+/** For people: `accuracy mixed 16`, `TAR@1% as given`, `rank-1 16`. */
 export function measureLabel(measure: Name): string {
   const { kind, condition } = measure;
   const where =
@@ -52,7 +52,8 @@ export function measureLabel(measure: Name): string {
   return `${measureTitle(measure)} ${where}`;
 }
 
-const isRank = (kind: MeasureKind): boolean => kind === "rank1" || kind === "rank" || kind === "tpir";
+/** Whether a measure is one of searches. */
+export const isRank = (kind: MeasureKind): boolean => kind === "rank1" || kind === "rank" || kind === "tpir";
 
 /** A measure without its condition, short: `accuracy`, `TAR@1%`, `rank-5`, `TPIR@1%`, `TPIR20@1%`. */
 export function measureTitle({ kind, far, rank, fpir }: Omit<Name, "condition">): string {
@@ -73,7 +74,7 @@ export function farLabel(far: number): string {
   return `${Number((far * 100).toPrecision(6))}%`;
 }
 
-/** The condition alone, where a heading says what is measured: `HR`, `mixed 16`, and `16 px` for the probe of a search. */
+/** The condition alone, where a heading says what is measured: `as given`, `mixed 16`, and `16 px` for the probe of a search. */
 export function rowLabel({ kind, condition }: Pick<Measure, "kind" | "condition">): string {
   return isRank(kind) && condition.kind !== "sharp" && condition.kind !== "named"
     ? degradationLabel(condition.degradation)

@@ -57,9 +57,9 @@ export function unpackDetail(packed: unknown, { people, folds }: ProtocolSummary
     demand(found.length === length && found.every((index) => index >= 0 && index < below), name);
     return found;
   };
-  const floats = (name: string, value: unknown, length: number): Float32Array => {
+  const floats = (name: string, value: unknown, length: number, orNaN = false): Float32Array => {
     const found = array(name, value, Float32Array);
-    demand(found.length === length && found.every((number) => !Number.isNaN(number)), name);
+    demand(found.length === length && (orNaN || found.every((number) => !Number.isNaN(number))), name);
     return found;
   };
 
@@ -103,7 +103,7 @@ export function unpackDetail(packed: unknown, { people, folds }: ProtocolSummary
   const alphas = list("alphas", document.alphas).map((value) => {
     const { degradation, alpha } = record("alpha", value);
     demand(degradation === null || typeof degradation === "string", "degradation");
-    return { degradation: degradation as string | null, alpha: floats("alpha", alpha, items.length) };
+    return { degradation: degradation as string | null, alpha: floats("alpha", alpha, items.length, true) };
   });
   return { items, outcomes, alphas, digests };
 }

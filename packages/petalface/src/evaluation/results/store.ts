@@ -2,8 +2,9 @@ import { readFile } from "node:fs/promises";
 import { PetalfaceError } from "../../errors.ts";
 import { writeFileSafely } from "../../files.ts";
 import { refusePlaceholder } from "../../placeholder.ts";
+import { measureLabel } from "./condition.ts";
 import { packDetail, unpackDetail } from "./pack.ts";
-import type { EvaluationResult } from "./types.ts";
+import type { EvaluationResult, Measure } from "./types.ts";
 
 /** Writes a result with all its outcomes as one JSON document; arrays keep their bits (see pack.ts). */
 export async function saveEvaluation(path: string, result: EvaluationResult): Promise<void> {
@@ -11,10 +12,19 @@ export async function saveEvaluation(path: string, result: EvaluationResult): Pr
   await writeFileSafely(path, `${JSON.stringify({ ...summary, detail: packDetail(detail) })}\n`);
 }
 
-/** A result without its outcomes: what `--json` prints. */
-export function withoutDetail(result: EvaluationResult): Omit<EvaluationResult, "detail"> {
+/** A measure and what tables call it. */
+export type Labelled<T> = T & { readonly label: string };
+
+/** Measures or differences with what tables call them, for readers of JSON. */
+export const labelled = <T extends Parameters<typeof measureLabel>[0]>(measures: readonly T[]): Labelled<T>[] =>
+  measures.map((measure) => ({ ...measure, label: measureLabel(measure) }));
+
+/** A result without its outcomes, its measures named as in tables: what `--json` prints. */
+export function withoutDetail(
+  result: EvaluationResult,
+): Omit<EvaluationResult, "detail" | "measures"> & { readonly measures: readonly Labelled<Measure>[] } {
   const { detail: _, ...summary } = result;
-  return summary;
+  return { ...summary, measures: labelled(result.measures) };
 }
 
 /**

@@ -1,5 +1,7 @@
 import Table from "cli-table3";
 import { conditionOrder, measureLabel } from "./condition.ts";
+import { legendOf } from "./legend.ts";
+import { percent } from "./percent.ts";
 import type { EvaluationResult, Measure } from "./types.ts";
 
 /** A model's result and what to call it. */
@@ -14,11 +16,6 @@ export interface TableOptions {
   readonly kinds?: readonly Measure["kind"][];
   /** Escape codes for bold and dim; off unless asked for. */
   readonly colour?: boolean;
-}
-
-/** 0.98333 as `98.33`; shares in per cent. */
-export function percent(share: number, digits = 2): string {
-  return Number.isNaN(share) ? "-" : (share * 100).toFixed(digits).replace(/^-(0(\.0+)?)$/, "$1");
 }
 
 /** Half the width of the 95 % interval. */
@@ -36,12 +33,17 @@ const lineWidth = 80;
 
 /**
  * One line a measure, one column a model: the value in per cent and half the width of its 95 % interval. Models that do not fit into a line of
- * 80 columns follow in further tables.
+ * 80 columns follow in further tables. A last line says what the words mean; it may be longer.
  */
 export function printTable(results: readonly NamedResult[], options: TableOptions = {}): string {
   const { kinds = ["accuracy", "rank1", "rank", "tpir"], colour = false } = options;
   const wanted = listMeasures(results, kinds);
   const rows = wanted.length > 0 ? wanted : listMeasures(results, ["tar", "auc", "eer"]);
+  const shown = rows.map(({ name }) => name);
+  const legend = legendOf(
+    shown,
+    results.map(({ result }) => result),
+  );
   const lines = rows.map(({ name, measures }) => [
     measureLabel(name),
     ...measures.map((m) => (m === undefined ? "-" : `${percent(m.value)} ± ${percent(halfWidth(m))}`)),
@@ -49,14 +51,13 @@ export function printTable(results: readonly NamedResult[], options: TableOption
   const cells = [["%", ...results.map(({ name }) => printable(name))], ...lines];
   const widths = results.map((_, model) => Math.max(...cells.map((row) => row[model + 1]?.length ?? 0)));
   const label = Math.max(...cells.map(([first = ""]) => first.length));
-  return splitColumns(widths, lineWidth - label - 4)
-    .map((models) =>
-      boxed(
-        cells.map(([first = "", ...values]) => [first, ...models.map((at) => values[at] ?? "")]),
-        colour,
-      ),
-    )
-    .join("\n");
+  const tables = splitColumns(widths, lineWidth - label - 4).map((models) =>
+    boxed(
+      cells.map(([first = "", ...values]) => [first, ...models.map((at) => values[at] ?? "")]),
+      colour,
+    ),
+  );
+  return [...tables, legend].join("\n");
 }
 
 /** Columns of these widths, with a border and two spaces each, in groups that fit into `room`; at least one in each. */

@@ -1,24 +1,24 @@
-import type { LeftOut } from "../protocols/without.ts";
+import type { Unreadable } from "../../data/index.ts";
 
 /** One image that a protocol names. */
 export interface ProtocolImage {
   /** As in {@link Sample.id}: the path relative to the data folder, with forward slashes. */
   readonly id: string;
-  /** Index into {@link PairsProtocol.people}. */
+  /** Index into {@link PairList.people}. */
   readonly person: number;
 }
 
-/** Two images and the truth about them. `first` and `second` index {@link PairsProtocol.images}. */
+/** Two images and the truth about them. `first` and `second` index {@link PairList.images}. */
 export interface ProtocolPair {
   readonly first: number;
   readonly second: number;
   readonly same: boolean;
-  /** From 0, below {@link PairsProtocol.folds}. */
+  /** From 0, below {@link PairList.folds}. */
   readonly fold: number;
 }
 
-/** Pairs to verify, and the same images as a closed-set identification task. */
-export interface PairsProtocol {
+/** Pairs to verify, as a list names them, and the same images as a closed-set identification task. */
+export interface PairList {
   readonly kind: "pairs";
   /** What to call it in tables: the file name and the folds. */
   readonly name: string;
@@ -41,9 +41,10 @@ export interface PairsProtocol {
 }
 
 /**
- * How the two faces of a comparison were shown: both sharp; both degraded; or one sharp and one degraded
- * (for pairs each side in turn, for rank-1 the gallery sharp and the probe degraded). `degradation` is spelled as
- * `parseDegradation` reads it: `lr:16`. Protocols with conditions of their own name them: `d1`, `surveillance to booking`.
+ * How the two faces of a comparison were shown: both as the data gives them (`sharp`, whatever detail they have:
+ * {@link FaceResolution}); both degraded; or one as given and one degraded (for pairs each side in turn, for rank-1 the
+ * gallery as given and the probe degraded). `degradation` is spelled as `parseDegradation` reads it: `lr:16`. Protocols
+ * with conditions of their own name them: `d1`, `surveillance to booking`.
  */
 export type Condition =
   | { readonly kind: "sharp" }
@@ -136,7 +137,7 @@ export interface IdentificationOutcome {
 /** What was measured under one condition, before any number is taken from it. */
 export type Outcome = VerificationOutcome | IdentificationOutcome;
 
-/** Alpha of every item, sharp (`degradation` null) or degraded. */
+/** Alpha of every item, as given (`degradation` null) or degraded; NaN for one that was left out. */
 export interface ImageAlphas {
   readonly degradation: string | null;
   readonly alpha: Float32Array;
@@ -152,13 +153,19 @@ export interface ProtocolSummary {
   /** 0 where no accuracy over folds is measured. */
   readonly folds: number;
   readonly people: number;
-  /** Whether people are guessed from the pairs; see {@link PairsProtocol.guessed}. */
+  /** Whether people are guessed from the pairs; see {@link PairList.guessed}. */
   readonly guessed?: boolean | undefined;
   readonly images: number;
   readonly genuine: number;
   readonly impostor: number;
   readonly gallery: number;
   readonly probes: number;
+}
+
+/** What a measurement left out: images that cannot be read or have no finite embedding, and with them every comparison that they are in. */
+export interface LeftOut extends Unreadable {
+  /** Ids of all of them, in the protocol's order. */
+  readonly faces: readonly string[];
 }
 
 /** How the intervals were made. */
@@ -169,10 +176,28 @@ export interface BootstrapSummary {
 
 /** Shares of what the adapted model left exactly as the frozen one has it. */
 export interface Identical {
-  /** Share of the sharp images whose embedding has the very same bits. */
+  /** Share of all images, as given, whose embedding has the very same bits. */
   readonly images: number;
-  /** Share of the pairs both of whose sharp embeddings do, where there are pairs. */
+  /** Share of the pairs both of whose embeddings do, where there are pairs. */
   readonly pairs?: number;
+  /** The same share of those images that the adapted model gives alpha 1, and how many these are; absent without alphas. */
+  readonly atAlphaOne?: { readonly images: number; readonly count: number };
+}
+
+/** How much detail faces have as they are given: effective resolution, in pixels a side. */
+export interface FaceResolution {
+  /** Which faces: all that are compared, or those that are enrolled or searched for. */
+  readonly role: "faces" | "gallery" | "probes";
+  /** The protocol's own condition that the probes belong to, where it has several. */
+  readonly condition?: string;
+  /** How many of them were looked at. */
+  readonly looked: number;
+  readonly median: number;
+  /** 90 % of the faces lie between these. */
+  readonly low: number;
+  readonly high: number;
+  /** Whether nearly all of them have the detail of sharp photos. */
+  readonly sharp: boolean;
 }
 
 /** What {@link compareResults} and a report need besides the measures: the raw outcomes. */
@@ -181,7 +206,7 @@ export interface EvaluationDetail {
   readonly items: readonly string[];
   readonly outcomes: readonly Outcome[];
   readonly alphas: readonly ImageAlphas[];
-  /** The first 64 bits of the SHA-256 of each item's sharp embedding, hex; empty where the protocol has no such thing. */
+  /** The first 64 bits of the SHA-256 of each item's embedding, as given, hex, and empty for one that was left out. */
   readonly digests: readonly string[];
 }
 
@@ -199,5 +224,7 @@ export interface EvaluationResult {
   readonly leftOut?: LeftOut;
   /** Against the frozen model, where one was given. */
   readonly identical?: Identical;
+  /** How sharp the faces are that nothing was done to, where it was measured ({@link measureResolution}). */
+  readonly resolution?: readonly FaceResolution[];
   readonly detail: EvaluationDetail;
 }

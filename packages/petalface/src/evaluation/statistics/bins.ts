@@ -190,14 +190,18 @@ function rejectPoints(pool: Pool): RejectPoint[] {
 /** The bins and the curve as text rows, headings first. */
 export function printQualityBins({ conditions, bins, rejects }: QualityBins): {
   readonly title: string;
+  /** Explains the columns. */
+  readonly legend: string;
   readonly bins: readonly (readonly string[])[];
   readonly rejects: readonly (readonly string[])[];
 } {
   const percent = (value: number): string => (Number.isFinite(value) ? (100 * value).toFixed(2) : "-");
   return {
     title: `by quality (alpha of the poorer face), all of ${conditions.join(", ")} together, one threshold`,
+    legend:
+      "alpha: 0 is poor quality, and the adapter works fully; 1 is high quality, and it is off. gain: adapted minus frozen, in points",
     bins: [
-      ["alpha", "comparisons", "genuine", "frozen", "adapted", "the gate bought"],
+      ["alpha", "comparisons", "genuine", "frozen", "adapted", "gain"],
       ...bins.map(({ low, high, comparisons, genuine, frozen, adapted }) => [
         low === high ? `exactly ${low}` : `${low.toFixed(2)} to ${high.toFixed(2)}`,
         ...[comparisons, genuine].map(String),

@@ -72,15 +72,28 @@ export function summariseOutcomes(
   };
 }
 
-/** Shares of sharp items and of pairs whose embeddings have the same bits in both results of one protocol. */
+/** Shares of items, as given, and of pairs whose embeddings have the same bits in both results of one protocol. */
 export function identicalShare(a: EvaluationDetail, b: EvaluationDetail): Identical {
   const equal = a.digests.map((digest, item) => digest === b.digests[item]);
-  const images = equal.length === 0 ? 0 : equal.filter(Boolean).length / equal.length;
+  const measured = equal.filter((_, item) => a.digests[item] !== "");
+  const images = measured.length === 0 ? 0 : measured.filter(Boolean).length / measured.length;
+  const atAlphaOne = sharesAtAlphaOne(equal, [a, b]);
   const compared = a.outcomes.find(({ kind, condition }) => kind === "verification" && condition.kind === "sharp");
-  if (compared?.kind !== "verification") return { images };
+  if (compared?.kind !== "verification") return { images, ...(atAlphaOne && { atAlphaOne }) };
   const { firstItem, secondItem } = compared;
   let pairs = 0;
   for (let pair = 0; pair < firstItem.length; pair++)
     if (equal[firstItem[pair] as number] && equal[secondItem[pair] as number]) pairs++;
-  return { images, pairs: pairs / firstItem.length };
+  return { images, pairs: pairs / firstItem.length, ...(atAlphaOne && { atAlphaOne }) };
+}
+
+/** The share among items that every model that judges quality gives alpha 1; undefined where none judges. */
+function sharesAtAlphaOne(
+  equal: readonly boolean[],
+  details: readonly EvaluationDetail[],
+): Identical["atAlphaOne"] | undefined {
+  const alphas = details.flatMap((detail) => detail.alphas.find(({ degradation }) => degradation === null) ?? []);
+  if (alphas.length === 0) return undefined;
+  const open = equal.filter((_, item) => alphas.every(({ alpha }) => alpha[item] === 1));
+  return { images: open.length === 0 ? 0 : open.filter(Boolean).length / open.length, count: open.length };
 }

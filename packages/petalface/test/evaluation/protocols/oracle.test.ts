@@ -2,9 +2,9 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import {
-  type MatchProtocol,
-  measureMatch,
+  measureRows,
   namedProtocols,
+  type Protocol,
   readVerificationPairs,
   referenceVerification,
 } from "../../../src/evaluation/index.ts";
@@ -18,7 +18,7 @@ const tensorsOf = async (path: string) => {
   const { tensors } = await readSafetensors(join(formats.path, path));
   return (name: string) => tensors.get(name) as StoredTensor;
 };
-const open = (name: string, data: string, lists?: string): Promise<MatchProtocol> => {
+const open = (name: string, data: string, lists?: string): Promise<Protocol> => {
   const found = namedProtocols.find((entry) => entry.name === name)?.open;
   if (found === undefined) throw new Error(name);
   return found({ data, lists });
@@ -48,7 +48,7 @@ describe.skipIf(!formats.exists)(
       chosen.forEach((row, at) => {
         taken.set(features.subarray(row * width, (row + 1) * width), at * width);
       });
-      const { measures, protocol: summary } = await measureMatch(protocol, rowsOf(taken, width), {
+      const { measures, protocol: summary } = await measureRows(protocol, rowsOf(taken, width), {
         bootstrap: { resamples: 50 },
       });
       expect(measures.map(({ key }) => key)).toEqual([
@@ -86,7 +86,7 @@ describe.skipIf(!formats.exists)(
         at: (at: number) => ({ id: meta.names.at(at), person: -1, source: { kind: "file", path: "" } as const }),
       };
       const protocol = ijbProtocol("ijbc", meta, data, "crops", { galleries: [], probes: undefined });
-      const { measures, unresolved } = await measureMatch(protocol, rowsOf(sums, width), {
+      const { measures, unresolved } = await measureRows(protocol, rowsOf(sums, width), {
         bootstrap: { resamples: 50 },
       });
       const { tar_at_far, auc } = expected.results.reference_settings_F1_N1_D1;

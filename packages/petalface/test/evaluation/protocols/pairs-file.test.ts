@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { readPairs, resolveProtocol } from "../../../src/evaluation/index.ts";
+import { findImages, readPairs } from "../../../src/evaluation/index.ts";
 import { fakeData } from "../fixtures.ts";
 
 let folder: string;
@@ -177,11 +177,11 @@ describe("finding the images", () => {
   const text = "path1,path2,same\np0/0.jpg,p0/1.jpg,1\np0/0.jpg,p1/0.png,0\np1/0.png,p1/1.jpg,1\np0/1.jpg,p1/1.jpg,0\n";
   test("by id, else by id without extension", async () => {
     const protocol = await readPairs(await file(text, "p.csv"));
-    expect([...resolveProtocol(protocol, fakeData(2, 2))]).toEqual([0, 1, 2, 3]);
+    expect([...findImages(protocol, fakeData(2, 2))]).toEqual([0, 1, 2, 3]);
   });
   test("counts what is missing and names the first", async () => {
     const protocol = await readPairs(await file(text, "p.csv"));
-    expect(() => resolveProtocol(protocol, fakeData(2, 1))).toThrow(
+    expect(() => findImages(protocol, fakeData(2, 1))).toThrow(
       /2 of 4 images are not in fake, the first is "p0\/1.jpg"/,
     );
   });

@@ -8,9 +8,9 @@ import { PetalfaceError } from "../../../src/errors.ts";
 import {
   embedFused,
   findProtocol,
-  type MatchProtocol,
-  measureMatch,
+  measureRows,
   namedProtocols,
+  type Protocol,
 } from "../../../src/evaluation/index.ts";
 import { openLoader } from "../../../src/images/index.ts";
 import { rowsOf } from "../../../src/matching/index.ts";
@@ -46,7 +46,7 @@ async function tree(names: readonly string[], different = false): Promise<string
   return root;
 }
 
-const open = (name: string, data: string, lists?: string): Promise<MatchProtocol> =>
+const open = (name: string, data: string, lists?: string): Promise<Protocol> =>
   findProtocol(name)?.open?.({ data, lists }) ?? Promise.reject(new Error(name));
 
 async function problem(work: Promise<unknown>): Promise<string> {
@@ -71,8 +71,8 @@ function rows(people: readonly number[], width = 8) {
 }
 
 /** Measures with rows by person; strangers look like nobody. */
-const measure = (protocol: MatchProtocol) =>
-  measureMatch(protocol, rows(Array.from(protocol.item, (item) => protocol.person[item] as number)), {
+const measure = (protocol: Protocol) =>
+  measureRows(protocol, rows(Array.from(protocol.item, (item) => protocol.person[item] as number)), {
     bootstrap: { resamples: 20 },
   });
 

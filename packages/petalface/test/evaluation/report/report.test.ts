@@ -72,7 +72,7 @@ describe("a report", async () => {
 
   test("one result alone makes a report too", async () => {
     const alone = await renderReport({ title: "t", results: [{ name: "frozen", result: frozen }] });
-    expect(alone).toContain("% accuracy on sharp faces");
+    expect(alone).toContain("% accuracy on faces as given");
     expect(alone).not.toContain("Differences from");
   });
 
@@ -103,18 +103,18 @@ describe("the headline", () => {
     const { lead, rest } = say(frozen, petal);
     const value = (r: typeof frozen) =>
       ((r.measures.find((m) => m.key === "accuracy/mixed:12")?.value ?? 0) * 100).toFixed(2);
-    expect(lead).toMatch(/^petal raises accuracy on sharp against 12 px faces from /);
+    expect(lead).toMatch(/^petal raises accuracy on faces as given against 12 px ones from /);
     expect(lead).toContain(`from ${value(frozen)} % to ${value(petal)} %`);
-    expect(lead).toMatch(/Sharp faces stay at [\d.]+ %\.$/);
+    expect(lead).toMatch(/Faces as given stay at [\d.]+ %\.$/);
     expect(rest).toMatch(/^8 of the other 9 .* None is worse\.$/);
   });
 
   test("tells a loss as plainly", async () => {
     const { lead, rest } = say(petal, frozen);
-    expect(lead).toMatch(/^petal lowers accuracy on sharp against 12 px faces/);
+    expect(lead).toMatch(/^petal lowers accuracy on faces as given against 12 px ones/);
     expect(rest).toMatch(/^0 of the other 9 .* Worse: .*rank-1 of 8 px faces \u2212[\d.]+ points/);
     const blunt = say(frozen, await measure(2.5, false, 1.5));
-    expect(blunt.rest).toMatch(/Worse: accuracy on sharp faces \u2212/);
+    expect(blunt.rest).toMatch(/Worse: accuracy on faces as given \u2212/);
   });
 
   test("claims nothing where there are too few people", () => {
@@ -135,7 +135,7 @@ describe("the headline", () => {
 
   test("tells that nothing happened", () => {
     expect(say(frozen, frozen).lead).toMatch(
-      /^petal makes no significant difference to accuracy on sharp against 12 px faces: from/,
+      /^petal makes no significant difference to accuracy on faces as given against 12 px ones: from/,
     );
   });
 });

@@ -5,7 +5,7 @@ import { expect, it } from "vitest";
 import { findSites, initialTheta, layoutOf, saveAdapter, selectSites } from "../../../src/adapters/index.ts";
 import { openBackbone } from "../../../src/backbones/index.ts";
 import { measureEmbeddings, printQualityBins, qualityBins } from "../../../src/evaluation/index.ts";
-import { buildProtocol } from "../../../src/evaluation/protocols/pairs.ts";
+import { buildPairList } from "../../../src/evaluation/protocols/pairs.ts";
 import { petalface } from "../../cli/process.ts";
 import { writeTinyBackbone } from "../../support/backbone.ts";
 
@@ -13,7 +13,7 @@ const people = 40;
 const width = people;
 
 /** Two photos a person; in each fold pairs of one person and of neighbours. */
-const protocol = buildProtocol(
+const protocol = buildPairList(
   "made",
   Array.from({ length: people }, (_, i) => {
     const side = (person: number, image: number) => ({ id: `${person}/${image}`, person: `${person}` });
@@ -40,7 +40,7 @@ const data = { spec: "made", fingerprint: "made" };
 const alphaOf = (values: (image: number) => number): Float32Array =>
   Float32Array.from({ length: protocol.images.length }, (_, image) => values(image));
 
-it("shows that errors lie where quality is poor, and that the gate bought its gain there", async () => {
+it("shows that errors lie where quality is poor, and that the adapter gains there", async () => {
   // Degraded photos of the first half of the people are lost on the frozen model, and known to be poor.
   const poor = (image: number): boolean => (protocol.images[image]?.person ?? 0) < people / 2;
   const sharp = embeddings(() => false);
@@ -104,7 +104,7 @@ it("evaluate --bins quality prints both tables", async () => {
   const faces = ["--data", "synthetic:people=20,images=2,seed=3", "--protocol", "drawn:pairs=40,folds=2"];
   const { code, stdout, stderr } = await petalface([...args, ...faces, "--resamples", "20", "--threads", "1"]);
   expect(code, stderr).toBe(0);
-  expect(stdout).toMatch(/alpha +comparisons +genuine +frozen +adapted +the gate bought/);
+  expect(stdout).toMatch(/alpha +comparisons +genuine +frozen +adapted +gain/);
   // An adapter that is not trained yet buys nothing.
   expect(stdout).toMatch(/exactly 1 +\d+ +\d+ +[\d.-]+ +[\d.-]+ +(?:0\.00|-)/);
   expect(stdout).toContain("poorest rejected");

@@ -1,12 +1,12 @@
 import { adaptedModel } from "../../../adapters/index.ts";
 import { openEmbedder } from "../../../backbones/index.ts";
 import { PetalfaceError } from "../../../errors.ts";
-import { evaluatePairs, syntheticPairs } from "../../../evaluation/index.ts";
+import { evaluate, protocolOfPairs, syntheticPairs } from "../../../evaluation/index.ts";
 import { openLoader } from "../../../images/index.ts";
 import type { OpenValidator, ValidationRequest } from "../../../training/index.ts";
 import type { CliContext } from "../../context.ts";
 import { noteLeftOut, openFaces } from "../../data.ts";
-import { openProtocol } from "../../protocol.ts";
+import { openPairs } from "../../protocol.ts";
 
 /** Resamples of the bootstrap that the error bar is from; fixed, so that a resumed run prints the same. */
 const bootstrap = { resamples: 200, seed: 1 };
@@ -30,17 +30,18 @@ export const pairsValidator =
       });
     const data = await openFaces(request.data ?? request.protocol, { maxLeftOut }, context);
     let said = false;
-    const protocol = named ? await openProtocol(request.protocol, {}, data) : syntheticPairs(data);
+    const list = named ? await openPairs(request.protocol, {}, data) : syntheticPairs(data);
+    const protocol = protocolOfPairs(list, data);
     const threads = session.threads ?? 1;
     const loader = openLoader({ size: backbone.size, threads, cacheBytes: 128 * 2 ** 20 });
     return {
       measure: measureOf(request),
       fingerprint: `${protocol.fingerprint}-${data.fingerprint}`,
       async evaluate(adapter, signal) {
-        const embedder = await openEmbedder(adaptedModel(backbone, adapter), session);
+        const model = await openEmbedder(adaptedModel(backbone, adapter), session);
         try {
-          const { measures, leftOut } = await evaluatePairs({
-            ...{ embedder, loader, data, protocol, signal, bootstrap, fars: [] },
+          const { measures, leftOut } = await evaluate({
+            ...{ model, loader, protocol, signal, bootstrap, choice: { fars: [] } },
             degradations: request.pixels.map((side) => `lr:${side}`),
           });
           if (!said) noteLeftOut(leftOut, context);
@@ -53,7 +54,7 @@ export const pairsValidator =
             standardError: mean(chosen.map(({ standardError }) => standardError)),
           };
         } finally {
-          await embedder.close();
+          await model.close();
         }
       },
       close: () => loader.close(),

@@ -3,10 +3,11 @@ import { PetalfaceError } from "../../../errors.ts";
 import {
   compareMethods,
   correctForMany,
+  labelled,
   meanResult,
   measureLabel,
   type NamedComparison,
-  percent,
+  printIdentical,
   printIntervals,
   printTable,
   verdictWords,
@@ -48,14 +49,11 @@ function describe({ name, against, comparison }: NamedComparison): string {
     verdictWords(difference).replace("no significant difference", "not significant"),
     peopleCell(difference),
   ]);
-  const { images, pairs } = comparison.identical;
   const [before, after] = comparison.runs;
   return [
     `${name} against ${against}`,
     plainTable([["POINTS", "DIFFERENCE (95 %)", "P (HOLM)", "VERDICT", "PEOPLE"], ...rows], [1, 2, 4]),
-    ...(pairs === undefined
-      ? []
-      : [`sharp faces with the very same embedding: ${percent(images)} %, pairs: ${percent(pairs)} %`]),
+    printIdentical(comparison.identical),
     ...(comparison.guessed ? [printIntervals(comparison)] : []),
     ...(before > 1 || after > 1 ? [`intervals cover people and training seeds (${before} and ${after} runs)`] : []),
   ].join("\n");
@@ -93,9 +91,12 @@ async function run(places: readonly string[], flags: Flags, context: CliContext)
       name,
       path: from[0],
       runs: from,
-      measures: results[i]?.result.measures,
+      measures: labelled(results[i]?.result.measures ?? []),
     })),
-    comparisons: comparisons.map(({ name, against, comparison }) => ({ a: against, b: name, ...comparison })),
+    comparisons: comparisons.map(({ name, against, comparison }) => ({
+      ...{ a: against, b: name, ...comparison },
+      differences: labelled(comparison.differences),
+    })),
     report: flags.report ?? null,
   };
   const text = [

@@ -1,6 +1,6 @@
 import { type FaceData, openData, subset } from "../../../data/index.ts";
 import { PetalfaceError } from "../../../errors.ts";
-import { type PairsProtocol, syntheticPairs } from "../../../evaluation/index.ts";
+import { type Protocol, protocolOfPairs, syntheticPairs } from "../../../evaluation/index.ts";
 import { random } from "../../../random.ts";
 import type { TrainingChoices } from "../../../training/index.ts";
 
@@ -49,7 +49,7 @@ export const otherMethods: readonly DemoMethod[] = [
 export interface DemoFaces {
   readonly train: FaceData;
   readonly test: FaceData;
-  readonly protocol: PairsProtocol;
+  readonly protocol: Protocol;
   /** Passes over the training faces. */
   readonly epochs: number;
 }
@@ -57,7 +57,7 @@ export interface DemoFaces {
 /** Synthetic people, or the user's own: two thirds of them to train on, one third to measure on. */
 export async function demoFaces(own: FaceData | undefined, size: DemoSize): Promise<DemoFaces> {
   const { train, test } = own === undefined ? await syntheticFaces(size) : ownFaces(own);
-  const protocol = syntheticPairs(test, { pairs: 1200, folds: 5 });
+  const protocol = protocolOfPairs(syntheticPairs(test, { pairs: 1200, folds: 5 }), test);
   return { train, test, protocol, epochs: size.images / train.length };
 }
 

@@ -1,4 +1,4 @@
-import { compareResults, measuredProtocol, writeReport } from "../../../evaluation/index.ts";
+import { compareResults, writeReport } from "../../../evaluation/index.ts";
 import { drawSamples } from "../../report.ts";
 import type { DemoOutcome } from "./run.ts";
 
@@ -6,7 +6,7 @@ import type { DemoOutcome } from "./run.ts";
 export async function writeDemoReport(path: string, outcome: DemoOutcome): Promise<void> {
   const { results, faces, backbone } = outcome;
   const [frozen, petal, ...others] = results;
-  const protocol = measuredProtocol(faces.protocol, frozen.result.leftOut);
+  const { protocol } = faces;
   await writeReport(path, {
     title: "petalface demo",
     results,
@@ -16,11 +16,11 @@ export async function writeDemoReport(path: string, outcome: DemoOutcome): Promi
       comparison: compareResults(frozen.result, result),
     })),
     subject: petal.name,
-    samples: await drawSamples({ data: faces.test, protocol, size: backbone.size }, petal.result),
+    samples: await drawSamples({ protocol, size: backbone.size }, petal.result),
     run: {
       model: `${backbone.spec.name} (sha256 ${backbone.spec.sha256.slice(0, 12)})`,
       "training faces": `${faces.train.spec}: ${faces.train.length} images of ${faces.train.people.length} people`,
-      "measured faces": `${faces.test.spec}: ${protocol.images.length} images of ${protocol.people.length} other people`,
+      "measured faces": `${faces.test.spec}: ${frozen.result.protocol.images} images of ${protocol.people} other people`,
       ...Object.fromEntries(
         results.flatMap(({ name, about, run }) =>
           run === undefined ? [] : [[name, `${about}; ${run.trained.parameters} numbers trained`]],

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { type Adapter, adaptedModel, exportModel } from "../../../adapters/index.ts";
 import { type Backbone, type EmbeddingModel, openBackbone, openEmbedder } from "../../../backbones/index.ts";
 import type { FaceData, Unreadable } from "../../../data/index.ts";
-import { type EvaluationResult, evaluatePairs } from "../../../evaluation/index.ts";
+import { type EvaluationResult, evaluate, type FaceResolution, measureResolution } from "../../../evaluation/index.ts";
 import { type Loader, openLoader } from "../../../images/index.ts";
 import { openResources } from "../../../resources.ts";
 import { adapt, createTargetCache, type RunRecord, type TargetCache } from "../../../training/index.ts";
@@ -80,7 +80,8 @@ export async function runDemo(request: DemoRequest, context: CliContext): Promis
     cacheBytes: Math.min(bytes, decodedBytes),
   });
   const targets = createTargetCache(faces.train.length, backbone.width);
-  const scene: Scene = { out, faces, loader, targets, context };
+  const measured = { protocol: faces.protocol, loader, size: backbone.size, signal: context.signal };
+  const scene: Scene = { out, faces, loader, targets, context, resolution: await measureResolution(measured) };
 
   const first = await measure("frozen", backbone, scene);
   const began = performance.now();
@@ -130,6 +131,8 @@ interface Scene {
   readonly loader: Loader;
   readonly targets: TargetCache;
   readonly context: CliContext;
+  /** How sharp the measured faces are. */
+  readonly resolution: readonly FaceResolution[];
 }
 
 interface Trained {
@@ -185,24 +188,24 @@ interface Limit {
 async function measure(
   name: string,
   model: EmbeddingModel,
-  { faces: { test, protocol }, loader, context }: Scene,
+  { faces: { protocol }, loader, context, resolution }: Scene,
   frozen?: EvaluationResult,
   leave = frozen?.leftOut,
 ): Promise<EvaluationResult> {
   await using open = openResources();
   const embedder = open.keep(await openEmbedder(model));
-  const progress = context.progress(`measuring ${name}`, protocol.images.length * (demoPixels.length + 1), "faces");
+  const progress = context.progress(`measuring ${name}`, protocol.items.length * (demoPixels.length + 1), "faces");
   try {
-    return await evaluatePairs({
-      embedder,
+    const result = await evaluate({
+      model: embedder,
       loader,
-      data: test,
       protocol,
       degradations: demoPixels.map((side) => `lr:${side}`),
       ...{ frozen, leave },
       signal: context.signal,
       onProgress: ({ done }) => progress.update(done),
     });
+    return { ...result, resolution };
   } finally {
     progress.close();
   }

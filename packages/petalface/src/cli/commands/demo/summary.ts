@@ -1,4 +1,11 @@
-import { compareResults, degradationLabel, percent, printTable } from "../../../evaluation/index.ts";
+import {
+  compareResults,
+  degradationLabel,
+  givenFaces,
+  percent,
+  printIdentical,
+  printTable,
+} from "../../../evaluation/index.ts";
 import { formatDuration } from "../../progress.ts";
 import { demoPixels } from "./plan.ts";
 import type { DemoOutcome } from "./run.ts";
@@ -8,17 +15,17 @@ export function mainSummary({ results, exported, faces }: DemoOutcome, report: s
   const [frozen, petal] = results;
   const { differences, identical } = compareResults(frozen.result, petal.result);
   return [
-    `${faces.train.spec}: trained on ${faces.train.people.length} people, measured on ${faces.protocol.people.length} others; per cent ± half the 95 % interval`,
+    `${faces.train.spec}: trained on ${faces.train.people.length} people, measured on ${faces.protocol.people} others; per cent ± half the 95 % interval`,
     printTable([frozen, petal]),
     sentence(frozen, petal),
     `petal - frozen: ${differences
       .filter(({ kind, condition }) => kind === "accuracy" && condition.kind !== "lr")
       .map(({ condition, value, low, high }) => {
-        const where = "degradation" in condition ? `mixed ${degradationLabel(condition.degradation)}` : "sharp";
+        const where = "degradation" in condition ? `mixed ${degradationLabel(condition.degradation)}` : "as given";
         return `${where} ${signed(value)} [${signed(low)}, ${signed(high)}]`;
       })
       .join(", ")}`,
-    `${percent(identical.images, 1)} % of the sharp embeddings are the frozen model's bit for bit`,
+    printIdentical(identical, faces.protocol.items.length),
     `report: ${report}`,
     `model to deploy: ${exported.path} (checked against the adapted model: largest difference ${exported.difference.toExponential(1)})`,
   ].join("\n");
@@ -34,7 +41,7 @@ function sentence(...[frozen, petal]: [DemoOutcome["results"][0], DemoOutcome["r
     );
     return found === undefined ? "-" : percent(found.value, 1);
   };
-  return `of pairs of a sharp face and one of ${side} pixels, the adapted model judges ${share(petal)} % rightly, the frozen one ${share(frozen)} %`;
+  return `of pairs of ${givenFaces(frozen.result)} and ones of ${side} px, the adapted model judges ${share(petal)} % right, the frozen one ${share(frozen)} %`;
 }
 
 /** The comparison with the other methods, and what was left out of it. */

@@ -1,50 +1,46 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { type Command, Help, Option } from "commander";
-import { openEmbedder } from "../../../backbones/index.ts";
 import type { FaceData } from "../../../data/index.ts";
 import { PetalfaceError } from "../../../errors.ts";
 import {
-  degradationLabel,
-  type EvaluationResult,
-  evaluatePairs,
   type Fusion,
   findProtocol,
-  type LeftOut,
-  measuredProtocol,
   type NamedProtocol,
   namedProtocols,
-  type PairsProtocol,
-  percent,
-  printIntervals,
-  printQualityBins,
-  printTable,
+  type Protocol,
+  protocolOfPairs,
   qualityBins,
   referenceOf,
   saveEvaluation,
   withoutDetail,
 } from "../../../evaluation/index.ts";
-import { openLoader, parseDegradation, printDegradation } from "../../../images/index.ts";
-import { openResources } from "../../../resources.ts";
+import { parseDegradation, printDegradation } from "../../../images/index.ts";
 import type { CliContext } from "../../context.ts";
-import { leftOutOf, openFaces, withDataOptions } from "../../data.ts";
-import { type CacheFlags, openCache, withCacheOption } from "../../embed.ts";
+import { type DataFlags, leftOutOf, noteLeftOut, openFaces, withDataOptions } from "../../data.ts";
+import { type CacheFlags, withCacheOption } from "../../embed.ts";
 import { examplesText, printCommand } from "../../examples.ts";
-import { formatMeasures, printAs, withFormatOption } from "../../formats.ts";
+import { type Format, formatMeasures, printAs, withFormatOption } from "../../formats.ts";
 import { fitLines } from "../../lines.ts";
-import { measureBoth } from "../../measured.ts";
-import { type Engine, engineOf, type OpenedModel, openModel, withModelOptions } from "../../model.ts";
+import { engineOf, type ModelFlags, type OpenedModel, openModel, withModelOptions } from "../../model.ts";
 import { collect, parseInteger } from "../../options.ts";
 import { claimOutputs } from "../../outputs.ts";
-import { openProtocol, parseFolds } from "../../protocol.ts";
+import { openPairs, parseFolds } from "../../protocol.ts";
 import { writeEvaluationReport } from "../../report.ts";
 import { evaluationFolder, resultFile } from "../../results.ts";
-import { plainTable } from "../../table.ts";
-import { evaluateNamed, type MatchFlags } from "./match.ts";
+import { type BothResults, type MeasureTask, measureModels } from "./measure.ts";
+import { columnsOf, evaluationSummary } from "./summary.ts";
 import { viewPeople } from "./views.ts";
 
-interface Flags extends MatchFlags {
+interface Flags extends ModelFlags, CacheFlags, DataFlags {
   readonly protocol: string;
+  readonly data: string;
+  readonly lists?: string;
+  readonly flip?: Fusion;
+  readonly degrade?: readonly string[];
+  readonly resamples: number;
+  readonly seed: number;
+  readonly format: Format;
   readonly folds?: number[];
   readonly bins?: "quality";
   readonly qualityBins: number;
@@ -53,47 +49,8 @@ interface Flags extends MatchFlags {
   readonly views?: number;
 }
 
-/** What is measured unless `--degrade` says otherwise: the resolution that the method's tables begin with. */
+/** What pairs are measured at unless `--degrade` says otherwise: the resolution that the method's tables begin with. */
 const defaultDegradations = ["lr:16"];
-
-interface Task extends CacheFlags {
-  readonly data: FaceData;
-  readonly protocol: PairsProtocol;
-  readonly degradations: readonly string[];
-  readonly bootstrap: { readonly resamples: number; readonly seed: number };
-  readonly engine: Engine;
-  readonly fusion: Fusion;
-}
-
-async function measure(
-  name: string,
-  opened: OpenedModel,
-  task: Task,
-  context: CliContext,
-  leave: LeftOut | undefined,
-): Promise<EvaluationResult> {
-  const { model } = opened;
-  await using open = openResources();
-  const store = open.keep(await openCache(task, opened, task.engine, context));
-  const embedder = open.keep(await openEmbedder(model, task.engine));
-  const loader = open.keep(openLoader({ size: model.size, threads: task.engine.threads }));
-  const total = task.protocol.images.length * (task.degradations.length + 1);
-  const progress = context.progress(`measuring the ${name} model`, total, "faces");
-  try {
-    return await evaluatePairs({
-      ...task,
-      embedder,
-      loader,
-      store,
-      signal: context.signal,
-      leave,
-      onProgress: ({ done, degradation }) =>
-        progress.update(done, degradation === null ? "sharp" : degradationLabel(degradation)),
-    });
-  } finally {
-    progress.close();
-  }
-}
 
 /** Where results go: `--out`, else the run that the adapter is from, else nowhere. */
 async function resultsFolder(flags: Flags): Promise<string | undefined> {
@@ -128,12 +85,22 @@ async function pairsData(named: NamedProtocol | undefined, flags: Flags, context
   return openFaces(isThere ? list : spec, flags, context);
 }
 
-async function run(flags: Flags, context: CliContext): Promise<void> {
+/** The protocol that `--protocol` names: one that a data set comes with, or a list of pairs. */
+async function openProtocol(flags: Flags, context: CliContext): Promise<Protocol> {
   const named = findProtocol(flags.protocol);
+  if (named?.open !== undefined) {
+    const { data, lists, maxLeftOut } = flags;
+    const protocol = await named.open({ data, lists, mostLeftOut: maxLeftOut, signal: context.signal });
+    noteLeftOut(protocol.data.unreadable, context);
+    return protocol;
+  }
+  const data = await pairsData(named, flags, context);
+  return protocolOfPairs(await openPairs(flags.protocol, flags, data), data, named === undefined ? "none" : "units");
+}
+
+async function run(flags: Flags, context: CliContext): Promise<void> {
   const folder = await resultsFolder(flags);
   const report = flags.report ?? reportBeside(flags, folder);
-  if (flags.views !== undefined && named?.open !== undefined)
-    throw new PetalfaceError(`--views draws people of pairs, and ${named.name} has none`, { exitCode: 2 });
   if (flags.views !== undefined && report === undefined)
     throw new PetalfaceError("--views adds to the report; name it with --report, --out or a run as --adapter", {
       exitCode: 2,
@@ -141,104 +108,73 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
   await using _outputs = await claimOutputs([...resultFiles(flags, folder), report], context, {
     inputs: [flags.data, flags.protocol, flags.lists, flags.model],
   });
-  if (named?.open !== undefined) return await evaluateNamed({ open: named.open }, flags, { folder, report }, context);
-  const specs = (flags.degrade ?? defaultDegradations).filter((spec) => spec !== "none");
-  const degradations = specs.map((spec) => printDegradation(parseDegradation(spec)));
+  const specs = flags.degrade?.filter((spec) => spec !== "none").map(parseDegradation);
   const opened = await openModel(flags);
-  const { backbone, adapter } = opened;
-  const data = await pairsData(named, flags, context);
-  const protocol = await openProtocol(flags.protocol, flags, data);
-  const fusion = flags.flip ?? (named === undefined ? "none" : "units");
-  const bootstrap = { resamples: flags.resamples, seed: flags.seed };
-  const task: Task = { data, protocol, degradations, bootstrap, engine: engineOf(flags), cache: flags.cache, fusion };
-
-  const { frozen, adapted } = await measureBoth(
-    (leave) => measure("frozen", { backbone, model: backbone }, task, context, leave),
-    adapter && ((leave) => measure("adapted", opened, task, context, leave)),
-    context,
-  );
+  const protocol = await openProtocol(flags, context);
+  const usual = protocol.degradable === "all" ? defaultDegradations : [];
+  const task: MeasureTask = {
+    protocol,
+    degradations: specs?.map(printDegradation) ?? usual,
+    fusion: flags.flip ?? protocol.fusion,
+    bootstrap: { resamples: flags.resamples, seed: flags.seed },
+    engine: engineOf(flags),
+    cache: flags.cache,
+  };
+  const both = await measureModels(opened, task, context);
+  const { frozen, adapted } = both;
   if (folder !== undefined) {
     await saveEvaluation(join(folder, resultFile("frozen")), frozen);
     if (adapted) await saveEvaluation(join(folder, resultFile("adapted")), adapted);
   }
-  if (report !== undefined) {
-    const options = {
-      model: backbone.spec.name,
-      "model sha256": backbone.spec.sha256,
-      adapter: flags.adapter ?? "none",
-    };
-    const models = [
-      { name: "frozen", opened: { backbone, model: backbone } },
-      ...(adapted ? [{ name: "adapted", opened }] : []),
-    ];
-    const shown = measuredProtocol(protocol, frozen.leftOut);
-    const request = {
-      ...{ ...task, protocol: shown, models },
-      degradation: degradations[0],
-      signal: context.signal,
-      noteOnce: context.noteOnce,
-    };
-    const view = flags.views === undefined ? undefined : await viewPeople({ ...request, people: flags.views });
-    await writeEvaluationReport(report, { frozen, adapted, data, protocol: shown, size: backbone.size, options, view });
-  }
-  const columns = [{ name: "frozen", result: frozen }, ...(adapted ? [{ name: "adapted", result: adapted }] : [])];
-  const reference = named && {
-    frozen: referenceOf(frozen) ?? null,
-    adapted: adapted === undefined ? null : (referenceOf(adapted) ?? null),
-  };
-  const { people, guessed, images, genuine, impostor, probes } = frozen.protocol;
-  const lines = [
-    `${protocol.name}: ${genuine + impostor} pairs of ${images} faces of ${people} ${guessed ? "people (guessed)" : "people"}${probes > 0 ? `, ${probes} probes` : ""}; ${printIntervals(frozen.protocol)}`,
-    printTable(columns, { kinds: ["accuracy", "tar", "rank1"] }),
-    ...(guessed
-      ? ["no rank-1: the list does not name people, so a person's other faces would count as other people"]
-      : []),
-    ...columns.flatMap(({ name, result }) => (named === undefined ? [] : referenceLine(name, result))),
-    ...(adapted?.identical?.pairs !== undefined
-      ? [
-          `sharp faces whose embedding kept every bit: ${percent(adapted.identical.images)} %, pairs: ${percent(adapted.identical.pairs)} %`,
-        ]
-      : []),
-    ...(adapted && folder !== undefined
-      ? [`is the difference sure? petalface compare ${flags.out ?? flags.adapter}`]
-      : []),
-  ];
+  if (report !== undefined) await writeReport(report, both, opened, task, flags, context);
   const bins = adapted && flags.bins ? qualityBins(frozen, adapted, flags.qualityBins) : undefined;
-  if (bins !== undefined) {
-    const { title, bins: rows, rejects } = printQualityBins(bins);
-    lines.push(
-      "",
-      title,
-      plainTable(rows),
-      "",
-      "errors against rejects: genuine pairs missed at 1 % false accepts",
-      plainTable(rejects),
-    );
-  }
+  const named = findProtocol(flags.protocol);
   const document = {
     bins: bins ?? null,
     saved: folder ?? null,
     report: report ?? null,
-    leftOut: leftOutOf(data),
+    leftOut: leftOutOf(protocol.data),
     frozen: withoutDetail(frozen),
     adapted: adapted ? withoutDetail(adapted) : null,
-    ...(reference && { reference }),
+    ...(named && {
+      reference: { frozen: referenceOf(frozen) ?? null, adapted: (adapted && referenceOf(adapted)) ?? null },
+    }),
   };
+  const saved = folder === undefined ? undefined : (flags.out ?? flags.adapter);
+  const text = evaluationSummary(both, named, bins, saved);
   context.result(
     document,
-    printAs(flags.format, document, lines.join("\n"), (format) => formatMeasures(format, columns)),
+    printAs(flags.format, document, text, (format) => formatMeasures(format, columnsOf(both))),
     flags.format !== "table",
   );
 }
 
-/** What the evaluators of the field print for the sharp pairs. */
-function referenceLine(name: string, result: EvaluationResult): string[] {
-  const found = referenceOf(result);
-  if (found === undefined) return [];
-  const { accuracy, accuracyDeviation, tar } = found;
-  return [
-    `${name} by the reference's rules (thresholds of a grid, deviation over folds): accuracy ${percent(accuracy)} ± ${percent(accuracyDeviation)} %, TAR at FAR 0.1 %: ${percent(tar)} %`,
+async function writeReport(
+  path: string,
+  { frozen, adapted }: BothResults,
+  opened: OpenedModel,
+  task: MeasureTask,
+  flags: Flags,
+  { signal, noteOnce }: CliContext,
+): Promise<void> {
+  const { backbone } = opened;
+  const { protocol, engine, cache, degradations, fusion } = task;
+  const models = [
+    { name: "frozen", opened: { backbone, model: backbone } },
+    ...(adapted ? [{ name: "adapted", opened }] : []),
   ];
+  const request = { protocol, engine, cache, models, degradation: degradations[0], signal, noteOnce };
+  const view =
+    flags.views === undefined
+      ? undefined
+      : await viewPeople({ ...request, people: flags.views, left: frozen.leftOut?.faces });
+  const options = {
+    model: backbone.spec.name,
+    "model sha256": backbone.spec.sha256,
+    adapter: flags.adapter ?? "none",
+    "mirror image": fusion,
+  };
+  await writeEvaluationReport(path, { frozen, adapted, protocol, size: backbone.size, options, view });
 }
 
 const examples = [
@@ -271,10 +207,10 @@ function withGuides(command: Command): void {
     );
 }
 
-/** `petalface evaluate`: how well does a model verify and identify, sharp and degraded? */
+/** `petalface evaluate`: how well does a model verify and identify, as given and degraded? */
 export function evaluateCommand(program: Command, context: CliContext): void {
   const command = withFormatOption(withDataOptions(withCacheOption(withModelOptions(program.command("evaluate")))))
-    .description("measure a model, and the effect of its adapter, on pairs of faces: sharp, low-resolution, and mixed")
+    .description("measure a model, and the effect of its adapter, on faces as given, low-resolution and mixed")
     .requiredOption(
       "--protocol <name|pairs>",
       "a protocol's name (see below), LFW's pairs list, a CSV (path1,path2,same), or drawn[:pairs=N,folds=K,seed=S]",
@@ -289,7 +225,7 @@ export function evaluateCommand(program: Command, context: CliContext): void {
     )
     .option(
       "--degrade <spec>",
-      "degradation to measure with, lr:PIXELS or stages (docs/degradation.md); may be repeated; none: sharp faces only",
+      "degradation to measure under, lr:PIXELS or stages (docs/degradation.md); may be repeated; none for faces as given only",
       collect,
     )
     .option("--folds <list>", "folds of the pairs file to use, such as 1,2,3; by default all", parseFolds)

@@ -1,12 +1,6 @@
 import { openEmbedder } from "../../../backbones/index.ts";
-import type { FaceData } from "../../../data/index.ts";
 import { embedFaces } from "../../../embeddings/index.ts";
-import {
-  type EmbeddingView,
-  type PairsProtocol,
-  resolveProtocol,
-  type ViewedFaces,
-} from "../../../evaluation/index.ts";
+import type { EmbeddingView, Protocol, ViewedFaces } from "../../../evaluation/index.ts";
 import { drawDegradation, openLoader, parseDegradation } from "../../../images/index.ts";
 import { openResources } from "../../../resources.ts";
 import { type CacheFlags, openCache } from "../../embed.ts";
@@ -15,12 +9,13 @@ import type { Engine, OpenedModel } from "../../model.ts";
 /** Faces of one person that are shown. */
 const perPerson = 8;
 
-/** Which faces to look at, under which degradation besides sharp, and how to embed them. */
+/** Which faces to look at, under which degradation besides as given, and how to embed them. */
 export interface ViewRequest extends CacheFlags {
   readonly people: number;
   readonly degradation: string | undefined;
-  readonly data: FaceData;
-  readonly protocol: PairsProtocol;
+  readonly protocol: Protocol;
+  /** Ids of faces that a measurement left out. */
+  readonly left?: readonly string[] | undefined;
   readonly models: readonly { readonly name: string; readonly opened: OpenedModel }[];
   readonly engine: Engine;
   readonly noteOnce: (line: string) => void;
@@ -29,17 +24,19 @@ export interface ViewRequest extends CacheFlags {
 
 /** Embeds the people with most images in a protocol, for a report's map and similarities; the same faces with every model. */
 export async function viewPeople(request: ViewRequest): Promise<EmbeddingView> {
-  const { protocol, data, degradation } = request;
-  const found = resolveProtocol(protocol, data);
-  const albums = protocol.people.map((): number[] => []);
-  protocol.images.forEach(({ person }, image) => {
-    albums[person]?.push(image);
+  const { protocol, degradation } = request;
+  const { data, faces, item, person } = protocol;
+  const left = new Set(request.left);
+  const albums = Array.from({ length: protocol.people }, (): number[] => []);
+  // Distractors, person -1, are nobody.
+  faces.forEach((face, place) => {
+    if (!left.has(data.at(face).id)) albums[person[item[place] as number] as number]?.push(face);
   });
   const chosen = [...albums.keys()]
     .sort((a, b) => (albums[b]?.length ?? 0) - (albums[a]?.length ?? 0) || a - b)
     .slice(0, request.people);
   const shown = [null, ...(degradation === undefined ? [] : [degradation])].flatMap((how) =>
-    chosen.flatMap((who, person) => (albums[who] ?? []).slice(0, perPerson).map((image) => ({ image, person, how }))),
+    chosen.flatMap((who, at) => (albums[who] ?? []).slice(0, perPerson).map((face) => ({ face, person: at, how }))),
   );
   const models: ViewedFaces[] = [];
   for (const { name, opened } of request.models) {
@@ -49,9 +46,9 @@ export async function viewPeople(request: ViewRequest): Promise<EmbeddingView> {
     const embedder = open.keep(await openEmbedder(model, request.engine));
     const loader = open.keep(openLoader({ size: model.size, threads: request.engine.threads }));
     const rows = new Float32Array(shown.length * model.width);
-    const face = (index: number) => {
-      const { image, how } = shown[index] as (typeof shown)[number];
-      const { source, id, quality } = data.at(found[image] as number);
+    const asked = (index: number) => {
+      const { face, how } = shown[index] as (typeof shown)[number];
+      const { source, id, quality } = data.at(face);
       return {
         source,
         flip: false,
@@ -60,12 +57,12 @@ export async function viewPeople(request: ViewRequest): Promise<EmbeddingView> {
       };
     };
     const options = { embedder, loader, store, signal: request.signal };
-    for await (const part of embedFaces(shown.length, face, options)) rows.set(part.data, part.start * model.width);
+    for await (const part of embedFaces(shown.length, asked, options)) rows.set(part.data, part.start * model.width);
     models.push({ name, width: model.width, data: rows });
   }
   return {
-    people: chosen.map((person) => protocol.people[person] ?? ""),
-    person: shown.map(({ person }) => person),
+    people: chosen.map((who) => protocol.names?.[who] ?? `person ${who + 1}`),
+    person: shown.map((each) => each.person),
     degradation: shown.map(({ how }) => how),
     models,
   };

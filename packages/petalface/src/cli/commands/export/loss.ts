@@ -3,7 +3,7 @@ import type { Examples } from "../../../adapters/index.ts";
 import { type Backbone, type EmbeddingModel, openEmbedder } from "../../../backbones/index.ts";
 import { type FaceData, tallyOf, type Unreadable } from "../../../data/index.ts";
 import { PetalfaceError } from "../../../errors.ts";
-import { evaluatePairs, type LeftOut, type PairsProtocol } from "../../../evaluation/index.ts";
+import { evaluate, type LeftOut, labelled, type Protocol } from "../../../evaluation/index.ts";
 import { type Loader, openLoader } from "../../../images/index.ts";
 import type { Engine } from "../../model.ts";
 import { readableFaces } from "../../readable.ts";
@@ -77,7 +77,7 @@ export async function measureLoss(
     readonly data: FaceData;
     /** Numbers of faces that can be read, for the cosines. */
     readonly examples: readonly number[];
-    readonly protocol: PairsProtocol;
+    readonly protocol: Protocol;
     readonly engine: Engine;
     readonly bar: number;
     readonly signal: AbortSignal;
@@ -110,20 +110,19 @@ export async function measureLoss(
         `this precision changes the embeddings too much: their mean cosine with float32 is ${mean.toFixed(4)}, below ${bar} (--least-cosine); nothing was written: use fp16 or fp32, or give faces like yours with --data`,
       );
     const common = {
-      data,
       protocol,
       degradations: [`lr:${pixels}`],
       loader,
       signal,
       bootstrap: { resamples: 200, seed: 1 },
     };
-    const before32 = await evaluatePairs({ ...common, embedder: one });
-    const results = [before32, await evaluatePairs({ ...common, embedder: other, leave: before32.leftOut })] as const;
-    const accuracy = results[0].measures.flatMap((measure) => {
+    const before32 = await evaluate({ ...common, model: one });
+    const results = [before32, await evaluate({ ...common, model: other, leave: before32.leftOut })] as const;
+    const accuracy = labelled(results[0].measures).flatMap((measure) => {
       const same = results[1].measures.find(({ key }) => key === measure.key);
       if (measure.kind !== "accuracy" || same === undefined) return [];
       const { value: after, standardError } = same;
-      return [{ condition: measure.key.replace("accuracy/", ""), before: measure.value, after, standardError }];
+      return [{ condition: measure.label.replace("accuracy ", ""), before: measure.value, after, standardError }];
     });
     const cosineOf = { mean, least: Math.min(...cosines) };
     return { faces: cosines.length, cosine: cosineOf, accuracy, leftOut: results[1].leftOut };

@@ -3,11 +3,12 @@ import { inPrecision, type Precision } from "../../../adapters/index.ts";
 import type { Backbone } from "../../../backbones/index.ts";
 import type { FaceData, Unreadable } from "../../../data/index.ts";
 import { PetalfaceError } from "../../../errors.ts";
+import { protocolOfPairs } from "../../../evaluation/index.ts";
 import { openLoader } from "../../../images/index.ts";
 import type { CliContext } from "../../context.ts";
 import { type DataFlags, noteMoreLeftOut, openFaces } from "../../data.ts";
 import { engineOf } from "../../model.ts";
-import { openProtocol } from "../../protocol.ts";
+import { openPairs } from "../../protocol.ts";
 import { chooseExamples, examplesOf, measureLoss, modelOf, type PrecisionLoss } from "./loss.ts";
 
 /** Options of another precision. */
@@ -73,7 +74,7 @@ export async function changePrecision(
     );
   const engine = engineOf({ provider: "cpu", ...(flags.threads !== undefined && { threads: flags.threads }) });
   const { data, examples } = faces;
-  const protocol = await openProtocol(flags.protocol ?? "drawn:pairs=600", {}, data);
+  const protocol = protocolOfPairs(await openPairs(flags.protocol ?? "drawn:pairs=600", {}, data), data);
   await using loader = openLoader({ size: backbone.size, threads: engine.threads });
   const changed = await inPrecision(backbone, graph, precision, examplesOf(data, examples, loader), engine);
   const bar = flags.leastCosine ?? bars[precision];

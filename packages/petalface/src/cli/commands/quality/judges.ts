@@ -10,10 +10,10 @@ import {
   measureName,
   measureOf,
   openMeasure,
+  plainModel,
   qualityGraph,
 } from "../../../quality/index.ts";
 import { type Engine, type ModelFlags, openFrozen } from "../../model.ts";
-import { plainModel } from "./plain-model.ts";
 
 /** Faces that one call judges: measures are small graphs, and a call has its cost. */
 export const judgedAtOnce = 32;

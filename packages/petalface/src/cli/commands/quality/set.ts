@@ -8,13 +8,13 @@ import {
   calibrateOnSet,
   lookAtSet,
   measureOf,
+  plainModel,
   qualityGraph,
   type SetFindings,
 } from "../../../quality/index.ts";
 import { trainingOptions } from "../../../training/index.ts";
 import type { Engine } from "../../model.ts";
 import { type Judge, judgedAtOnce } from "./judges.ts";
-import { plainModel } from "./plain-model.ts";
 
 /** Faces that are looked at, at most. */
 const most = 256;

@@ -1,5 +1,5 @@
 import { GraphBuilder } from "onnx-grad";
-import type { Backbone } from "../../../backbones/index.ts";
+import type { Backbone } from "../backbones/index.ts";
 
 /**
  * A stand-in for a face recogniser where only images are judged: pixels go in as they are, and no

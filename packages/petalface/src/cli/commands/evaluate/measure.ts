@@ -1,0 +1,75 @@
+import { openEmbedder } from "../../../backbones/index.ts";
+import {
+  degradationLabel,
+  type EvaluationResult,
+  evaluate,
+  type Fusion,
+  type LeftOut,
+  measureResolution,
+  type Protocol,
+} from "../../../evaluation/index.ts";
+import { openLoader } from "../../../images/index.ts";
+import { openResources } from "../../../resources.ts";
+import type { CliContext } from "../../context.ts";
+import { type CacheFlags, openCache } from "../../embed.ts";
+import { measureBoth } from "../../measured.ts";
+import type { Engine, OpenedModel } from "../../model.ts";
+
+/** What is measured, and how. */
+export interface MeasureTask extends CacheFlags {
+  readonly protocol: Protocol;
+  readonly degradations: readonly string[];
+  readonly fusion: Fusion;
+  readonly bootstrap: { readonly resamples: number; readonly seed: number };
+  readonly engine: Engine;
+}
+
+/** The frozen model's result, and the adapted one's where there is an adapter. */
+export interface BothResults {
+  readonly frozen: EvaluationResult;
+  readonly adapted: EvaluationResult | undefined;
+}
+
+/** Measures a frozen model and, where there is one, the adapted model on the same faces; and how sharp these are as given. */
+export async function measureModels(opened: OpenedModel, task: MeasureTask, context: CliContext): Promise<BothResults> {
+  const { backbone, adapter } = opened;
+  const { size } = backbone;
+  const { protocol, engine } = task;
+  const { signal } = context;
+  const both = await measureBoth(
+    (leave) => measure("frozen", { backbone, model: backbone }, task, context, leave),
+    adapter && ((leave) => measure("adapted", opened, task, context, leave)),
+    context,
+  );
+  await using loader = openLoader({ size, threads: engine.threads });
+  const resolution = await measureResolution({ protocol, loader, size, engine, signal });
+  const adapted = both.adapted && { ...both.adapted, resolution };
+  return { frozen: { ...both.frozen, resolution }, adapted };
+}
+
+async function measure(
+  name: string,
+  opened: OpenedModel,
+  task: MeasureTask,
+  context: CliContext,
+  leave: LeftOut | undefined,
+): Promise<EvaluationResult> {
+  const { model } = opened;
+  const { engine, protocol, degradations } = task;
+  await using open = openResources();
+  const store = open.keep(await openCache(task, opened, engine, context));
+  const embedder = open.keep(await openEmbedder(model, engine));
+  const loader = open.keep(openLoader({ size: model.size, threads: engine.threads }));
+  const total = protocol.faces.length * (degradations.length + 1);
+  const progress = context.progress(`measuring the ${name} model`, total, "faces");
+  try {
+    return await evaluate({
+      ...task,
+      ...{ model: embedder, loader, store, leave, signal: context.signal, threads: engine.threads },
+      onProgress: ({ done, degradation }) =>
+        progress.update(done, degradation === null ? "as given" : degradationLabel(degradation)),
+    });
+  } finally {
+    progress.close();
+  }
+}

@@ -1,0 +1,144 @@
+import { identify, type Matcher, pairScores, rowsOf, scorePairs, takeRows } from "../../matching/index.ts";
+import type { Condition, IdentificationOutcome, Outcome, VerificationOutcome } from "../results/types.ts";
+import { thinComparisons } from "../statistics/thin.ts";
+import type { Comparisons, Protocol, Search } from "./types.ts";
+
+/** What compares the items of a protocol, condition by condition, so that rows of one degradation can go before the next come. */
+export interface Matching {
+  /** All comparisons and searches of items as given. */
+  asGiven(): Promise<void>;
+  /** Where all faces are degraded: both items of each comparison, then one of them. Probes of searches in the gallery as given. */
+  degraded(degradation: string, rows: Float32Array): Promise<void>;
+  /** Comparisons first, then searches, as tables show them. */
+  outcomes(): readonly Outcome[];
+}
+
+/** What {@link startMatching} matches with. */
+export interface MatchingOptions {
+  readonly matcher: Matcher;
+  /** Shown all comparisons of a condition before they are thinned. */
+  readonly onScores?: ((outcome: VerificationOutcome) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Starts to match the items of a protocol.
+ *
+ * @param given unit rows, one an item
+ */
+export function startMatching(protocol: Protocol, given: Float32Array, options: MatchingOptions): Matching {
+  const { matcher, signal } = options;
+  const { person, degradable } = protocol;
+  const lists = protocol.comparisons.map((list) => ({ list, ...bothWays(protocol, list) }));
+  const peopleOf = (items: Int32Array): Int32Array => items.map((item) => person[item] as number);
+  const searches = protocol.searches
+    .filter(({ probes }) => probes.length > 0)
+    .map((each) => ({ ...each, people: peopleOf(each.probes), galleryPeople: peopleOf(each.gallery) }));
+  const verified: Outcome[] = [];
+  const found: Outcome[] = [];
+  const score = ({ first, second, fold }: Comparisons, a: Float32Array, b: Float32Array) =>
+    // Accuracy is judged pair by pair, as the field's evaluators do; millions of pairs without folds need the engine's products.
+    fold === undefined
+      ? scorePairs(matcher, a, b, first, second, { signal })
+      : pairScores(a, b, matcher.width, first, second);
+  const keep = (condition: Condition, scores: Float32Array, pairs: PairColumns): void => {
+    const outcome: VerificationOutcome = { kind: "verification", condition, ...pairs, scores };
+    options.onScores?.(outcome);
+    verified.push(outcome.fold === undefined ? thinComparisons(outcome) : outcome);
+  };
+  const search = async (each: LabelledSearch, condition: Condition, probes: Float32Array): Promise<void> => {
+    found.push(await find(matcher, each, condition, given, probes, signal));
+  };
+  return {
+    async asGiven() {
+      for (const { list, once } of lists) keep(conditionOf(list.name), await score(list, given, given), once);
+      for (const each of searches) await search(each, conditionOf(each.name), given);
+    },
+    async degraded(degradation, rows) {
+      if (degradable === "all")
+        for (const { list, once, twice } of lists) {
+          keep({ kind: "lr", degradation }, await score(list, rows, rows), once);
+          const [one, other] = [await score(list, given, rows), await score(list, rows, given)];
+          keep({ kind: "mixed", degradation }, append(one, other), twice());
+        }
+      for (const each of searches) await search(each, { kind: "mixed", degradation }, rows);
+    },
+    outcomes: () => [...verified, ...found],
+  };
+}
+
+/** What a protocol calls `sharp` are faces as given. */
+const conditionOf = (name: string): Condition => (name === "sharp" ? { kind: "sharp" } : { kind: "named", name });
+
+type PairColumns = Omit<VerificationOutcome, "kind" | "condition" | "scores" | "weight">;
+
+/** Columns of a list of comparisons, and of the list behind itself: once for each side being the degraded one. */
+function bothWays({ person }: Protocol, { first, second, same, fold }: Comparisons) {
+  const once: PairColumns = {
+    same,
+    ...(fold && { fold }),
+    first: first.map((item) => person[item] as number),
+    second: second.map((item) => person[item] as number),
+    firstItem: first,
+    secondItem: second,
+  };
+  let doubled: PairColumns | undefined;
+  const twice = (): PairColumns => {
+    doubled ??= {
+      same: append(same, same),
+      ...(fold && { fold: append(fold, fold) }),
+      first: append(once.first, once.first),
+      second: append(once.second, once.second),
+      firstItem: append(first, first),
+      secondItem: append(second, second),
+    };
+    return doubled;
+  };
+  return { once, twice };
+}
+
+function append<T extends Float32Array | Int32Array | Uint8Array>(one: T, other: T): T {
+  const out = new (one.constructor as new (length: number) => T)(one.length + other.length);
+  out.set(one);
+  out.set(other, one.length);
+  return out;
+}
+
+/** A search with the people of its items. */
+interface LabelledSearch extends Search {
+  readonly people: Int32Array;
+  readonly galleryPeople: Int32Array;
+}
+
+async function find(
+  matcher: Matcher,
+  { probes, gallery, people, galleryPeople }: LabelledSearch,
+  condition: Condition,
+  given: Float32Array,
+  ofProbes: Float32Array,
+  signal?: AbortSignal,
+): Promise<IdentificationOutcome> {
+  const { width } = matcher;
+  const { rank, mate, other } = await identify(
+    matcher,
+    {
+      probes: takeRows(ofProbes, width, [...probes]),
+      probeLabels: people,
+      gallery: rowsOf(takeRows(given, width, [...gallery]), width),
+      galleryLabels: galleryPeople,
+      // If a set is searched in itself, a face is not compared with itself.
+      skip: ownPlaces(probes, gallery),
+    },
+    { signal },
+  );
+  return {
+    kind: "identification",
+    ...{ condition, person: people, item: probes, rank, mate, other, gallery: gallery.length },
+  };
+}
+
+/** Where each probe stands in the gallery itself, or -1. */
+function ownPlaces(probes: Int32Array, gallery: Int32Array): Int32Array {
+  const place = new Map(Array.from(gallery, (item, at) => [item, at]));
+  return probes.map((item) => place.get(item) ?? -1);
+}
