@@ -87,7 +87,7 @@ async function drawFaces(
 export async function drawSamples(faces: Faces, result: EvaluationResult): Promise<ReportSample[]> {
   const { items, searches, degradable } = faces.protocol;
   const left = new Set(result.leftOut?.faces);
-  // What may be degraded; where people are only guessed nobody is searched for.
+  // What may be degraded; where people are only guessed there are no searches.
   const [search] = searches;
   const some = search === undefined ? items.keys() : degradable === "probes" ? search.probes : search.gallery;
   const faceOf = firstFaces(faces.protocol);

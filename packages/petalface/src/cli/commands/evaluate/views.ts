@@ -28,7 +28,7 @@ export async function viewPeople(request: ViewRequest): Promise<EmbeddingView> {
   const { data, faces, item, person } = protocol;
   const left = new Set(request.left);
   const albums = Array.from({ length: protocol.people }, (): number[] => []);
-  // Distractors, person -1, are nobody.
+  // Distractors, person -1, are in no album.
   faces.forEach((face, place) => {
     if (!left.has(data.at(face).id)) albums[person[item[place] as number] as number]?.push(face);
   });
