@@ -8,9 +8,10 @@ import { parseArgs } from "node:util";
 import { choiceFolds, testFolds } from "../faces/plan.ts";
 import { finishedJob, type Job, runJob } from "../faces/run.ts";
 import { type AlphaStudy, studyAlpha } from "./alpha.ts";
+import type { Cell } from "./cell.ts";
 import { measures, model } from "./plan.ts";
 import { finishedSynthetic, measureSynthetic } from "./synthetic.ts";
-import { type Cell, renderStudy } from "./table.ts";
+import { renderStudy } from "./table.ts";
 
 const { values } = parseArgs({
   options: {

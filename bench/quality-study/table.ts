@@ -1,17 +1,8 @@
 import { compareMethods, type EvaluationResult, type Measure, percent } from "petalface";
 import { testPixels } from "../faces/plan.ts";
-import type { JobResult } from "../faces/run.ts";
 import type { AlphaStudy } from "./alpha.ts";
+import type { Cell } from "./cell.ts";
 import { incumbent, rule, verdict } from "./verdict.ts";
-
-/** One finished training, or the frozen model. */
-export interface Cell {
-  readonly measure: string;
-  readonly seed: number;
-  readonly done: JobResult;
-  /** The same on synthetic people, once measured. */
-  readonly synthetic?: EvaluationResult | undefined;
-}
 
 const columns: readonly (readonly [string, string])[] = [
   ["HR", "accuracy/sharp"],

@@ -1,7 +1,7 @@
 import { type EvaluationResult, prepareStatistics } from "petalface";
 import { bootstrap, type Estimate, estimate, pValue } from "petalface/portable";
 import { testPixels } from "../faces/plan.ts";
-import type { Cell } from "./table.ts";
+import type { Cell } from "./cell.ts";
 
 /** The measure that stays unless another is surely better: it is cheap and needs nothing. */
 export const incumbent = "sharpness";

@@ -53,7 +53,8 @@ export {
   type Tensor,
   type TypedArrays,
 } from "./graph/tensor.ts";
-export { type InferContext, inferNode } from "./infer/infer.ts";
+export type { InferContext } from "./infer/context.ts";
+export { inferNode } from "./infer/infer.ts";
 export { type LowerOptions, lower, type Pass, type Target } from "./lower/lower.ts";
 export { halfBits, toHalf } from "./precision/half.ts";
 export { type QuantiseOptions, quantise, quantisedValues } from "./precision/quantise.ts";

@@ -3,8 +3,8 @@ import { OnnxGradError } from "../graph/errors.ts";
 import type { Graph, Node, ValueType } from "../graph/graph.ts";
 import { freshNames } from "../graph/names.ts";
 import type { Constant } from "../graph/tensor.ts";
+import type { InferContext } from "../infer/context.ts";
 import { contextOf } from "../infer/context.ts";
-import type { InferContext } from "../infer/infer.ts";
 import { type BatchPlace, withOpenBatch } from "./place.ts";
 
 /** A graph in the making whose batch is being opened, node by node. */

@@ -6,8 +6,9 @@ import type { Attributes, Graph, Node, ValueType } from "../graph/graph.ts";
 import { freshNames } from "../graph/names.ts";
 import { prune } from "../graph/prune.ts";
 import type { Constant, Tensor } from "../graph/tensor.ts";
+import type { InferContext } from "../infer/context.ts";
 import { contextOf } from "../infer/context.ts";
-import { type InferContext, inferNode } from "../infer/infer.ts";
+import { inferNode } from "../infer/infer.ts";
 
 /** Options of {@link GraphBuilder.add} beyond the operator, its inputs and attributes. */
 export interface AddOptions {

@@ -1,7 +1,7 @@
 import { type Dim, type Shape, sameShape } from "../graph/dim.ts";
 import type { Node, ValueType } from "../graph/graph.ts";
+import type { InferContext } from "../infer/context.ts";
 import { broadcast, sameSize, sizeOfShape } from "../infer/dims.ts";
-import type { InferContext } from "../infer/infer.ts";
 
 /** Integers that grow evenly along every axis: element `i` is the sum of `offset` and `i[axis] * strides[axis]`. */
 export interface Affine {

@@ -2,8 +2,8 @@ import { type Dim, isStatic, sameDim, timesDim } from "../graph/dim.ts";
 import type { Node, ValueType } from "../graph/graph.ts";
 import { type DType, sizeOf } from "../graph/tensor.ts";
 import { callOf, type ShapeCall } from "../infer/call.ts";
+import type { InferContext } from "../infer/context.ts";
 import { addDims, divideDim } from "../infer/dims.ts";
-import type { InferContext } from "../infer/infer.ts";
 import { concatKnown, gatherKnown, sliceKnown, transposeKnown } from "./rearrange.ts";
 import { isNumeric, type Known, knownOf, MAX_KNOWN } from "./values.ts";
 

@@ -2,7 +2,7 @@ import type { Dim, Shape } from "../graph/dim.ts";
 import { OnnxGradError } from "../graph/errors.ts";
 import type { Node, ValueType } from "../graph/graph.ts";
 import type { DType, Tensor } from "../graph/tensor.ts";
-import type { InferContext } from "./infer.ts";
+import type { InferContext } from "./context.ts";
 
 /** From the node and the types of its inputs to the types of its outputs. */
 export type ShapeRule = (call: ShapeCall) => ValueType[];

@@ -1,7 +1,19 @@
+import type { Dim } from "../graph/dim.ts";
 import { OnnxGradError } from "../graph/errors.ts";
 import type { ValueType } from "../graph/graph.ts";
-import { type Constant, isExternal } from "../graph/tensor.ts";
-import type { InferContext } from "./infer.ts";
+import { type Constant, isExternal, type Tensor } from "../graph/tensor.ts";
+
+/** What a shape rule may look at. */
+export interface InferContext {
+  /** Type of a value that is already defined. */
+  type(name: string): ValueType;
+  /** The numbers of a value that is a constant in memory (shapes, axes, pads). */
+  tensor(name: string): Tensor | undefined;
+  /** Elements of an integer vector that is computed from shapes and may hold the open batch; optional. */
+  dims?(name: string): readonly Dim[] | undefined;
+  /** Version of the standard operator set. */
+  readonly opset: number;
+}
 
 /** What shape rules may look at while a graph is made: the types and constants known so far, read when asked. */
 export function contextOf(

@@ -1,10 +1,9 @@
-import type { Dim } from "../graph/dim.ts";
 import { printShape } from "../graph/dim.ts";
 import type { Node, ValueType } from "../graph/graph.ts";
-import type { Tensor } from "../graph/tensor.ts";
 import { attentionShapes } from "./attention.ts";
 import { checkAttributes } from "./attributes.ts";
 import { callOf, failNode, MAX_ELEMENTS, MAX_RANK, type ShapeRule } from "./call.ts";
+import type { InferContext } from "./context.ts";
 import { convShapes } from "./conv.ts";
 import { createShapes } from "./create.ts";
 import { einsumShapes } from "./einsum.ts";
@@ -17,18 +16,6 @@ import { reduceShapes } from "./reduce.ts";
 import { resampleShapes } from "./resample.ts";
 import { shapeShapes } from "./shape.ts";
 import { sliceShapes } from "./slice.ts";
-
-/** What a shape rule may look at. */
-export interface InferContext {
-  /** Type of a value that is already defined. */
-  type(name: string): ValueType;
-  /** The numbers of a value that is a constant in memory (shapes, axes, pads). */
-  tensor(name: string): Tensor | undefined;
-  /** Elements of an integer vector that is computed from shapes and may hold the open batch; optional. */
-  dims?(name: string): readonly Dim[] | undefined;
-  /** Version of the standard operator set. */
-  readonly opset: number;
-}
 
 /** Shape rules by operator; operators of another domain are keyed `domain:operator`. */
 const shapeRules: ReadonlyMap<string, ShapeRule> = new Map(

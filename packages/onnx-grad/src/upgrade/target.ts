@@ -1,8 +1,7 @@
 import type { Attributes, Graph, Node, ValueType } from "../graph/graph.ts";
 import { freshNames } from "../graph/names.ts";
 import type { Constant, DType, Tensor } from "../graph/tensor.ts";
-import { contextOf } from "../infer/context.ts";
-import type { InferContext } from "../infer/infer.ts";
+import { contextOf, type InferContext } from "../infer/context.ts";
 
 /** Where a rewriting into another operator set looks up types and leaves what it adds. */
 export interface Target extends InferContext {

@@ -7,6 +7,7 @@ export {
   preprocessingOf,
   printArchitecture,
 } from "./architecture.ts";
+export type { Backbone, FileForm } from "./backbone.ts";
 export { detectArchitecture } from "./detect.ts";
 export { type EmbeddingModel, openEmbedder } from "./embedder.ts";
 export { rowsNotFinite } from "./finite.ts";
@@ -24,8 +25,8 @@ export { familyOf, maskTokens } from "./masked.ts";
 export { fillNetwork, type Network } from "./networks/layers.ts";
 export { keptTokens, type VitShape, vit } from "./networks/vit.ts";
 export type { InnerNormalisation } from "./normalisation.ts";
-export { type Backbone, openBackbone } from "./open.ts";
+export { openBackbone } from "./open.ts";
 export * from "./portable.ts";
-export { type FileForm, fileForm, imageShape } from "./standard-form.ts";
+export { fileForm, imageShape } from "./standard-form.ts";
 export type { Embedder, Embeddings, ExternalScores } from "./types.ts";
 export { quantisedNodes } from "./usable.ts";

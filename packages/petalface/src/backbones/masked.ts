@@ -1,10 +1,10 @@
 import type { Constant } from "onnx-grad";
 import { PetalfaceError } from "../errors.ts";
 import { type Architecture, parseArchitecture } from "./architecture.ts";
+import type { Backbone } from "./backbone.ts";
 import { architectureKey, trainingWeight } from "./import.ts";
 import { fillNetwork } from "./networks/layers.ts";
 import { vit } from "./networks/vit.ts";
-import type { Backbone } from "./open.ts";
 
 /** The family of an imported network, as `--arch` names it; undefined for other files. */
 export function familyOf(backbone: Pick<Backbone, "graph">): Architecture["family"] | undefined {

@@ -12,35 +12,10 @@ import {
 import { PetalfaceError } from "../errors.ts";
 import { type ModelChoices, type ModelSpec, type PreprocessingSource, resolveModel } from "../models/index.ts";
 import { isStrings, remembered } from "../remembered.ts";
+import type { Backbone, FileForm } from "./backbone.ts";
 import { feedingOf, findNormalisation, type InnerNormalisation } from "./normalisation.ts";
-import { type FileForm, imageShape, standardForm } from "./standard-form.ts";
+import { imageShape, standardForm } from "./standard-form.ts";
 import { hasBatchRanges, proveBatches, refuseMixing, refuseTrainingMode } from "./usable.ts";
-
-/** A frozen face recogniser: its graph with an open batch, and how faces must be fed to it. */
-export interface Backbone {
-  /** Where the model file is. */
-  readonly path: string;
-  /** Preprocessing and identity (name, SHA-256 of the file). */
-  readonly spec: ModelSpec;
-  /** One image input `[N, 3, size, size]`, one embedding output `[N, width]`, N open. */
-  readonly graph: Graph;
-  readonly input: string;
-  readonly output: string;
-  /** Side of the square input in pixels. */
-  readonly size: number;
-  /** Length of an embedding. */
-  readonly width: number;
-  /** Number of float constants, i.e. weights. */
-  readonly parameters: number;
-  /** How the file has input and embedding, where that is another form than the graph's. */
-  readonly form?: FileForm | undefined;
-  /** How the preprocessing became known; undefined for networks that are not files. */
-  readonly source?: PreprocessingSource | undefined;
-  /** What the user said of it when it was opened. */
-  readonly choices?: ModelChoices | undefined;
-  /** What the graph itself does to its input first, if anything. */
-  readonly normalisation?: InnerNormalisation | undefined;
-}
 
 /**
  * Opens a face recogniser given by path or by a name that `petalface models` knows, in one form whatever the file's: float32 `[N, 3, size, size]` to

@@ -10,14 +10,7 @@ import {
 } from "onnx-grad";
 import { PetalfaceError } from "../errors.ts";
 import type { ModelChoices } from "../models/index.ts";
-import type { Backbone } from "./open.ts";
-
-/** How a file has its image input and its embedding, where that is not float32 `[N, 3, size, size]` and `[N, width]`. */
-export interface FileForm {
-  readonly input: { readonly dtype: DType; readonly layout: "nchw" | "nhwc" };
-  /** Further dimensions of 1 before and behind those of the embedding, as `[512, 1, 1]` of `[N, 512, 1, 1]`. */
-  readonly output: { readonly dtype: DType; readonly dims: readonly number[] };
-}
+import type { Backbone, FileForm } from "./backbone.ts";
 
 /** A graph in standard form: one image input float32 `[N, 3, size, size]`, one embedding `[N, width]`, N as in the file. */
 export interface StandardForm {

@@ -1,4 +1,4 @@
-import type { CameraDegradation, CameraSpec } from "./camera/index.ts";
+import type { CameraDegradation, CameraSpec } from "./camera/types.ts";
 
 /** An aligned face: 8-bit RGB, row-major H W C. */
 export interface Pixels {

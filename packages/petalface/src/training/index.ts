@@ -4,15 +4,15 @@ export { checkOption, type TrainingChoices, trainingOptions } from "./options/op
 export { flagOf, type OptionEntry, type OptionName, optionEntries, optionTable, presetNames } from "./options/table.ts";
 export * from "./portable.ts";
 export {
-  type AdaptContext,
   type AdaptRequest,
   type AdaptResult,
   adapt,
-  type ResumeChanges,
   resume,
 } from "./run/adapt.ts";
 export type { MetricsRecord, StepRecord } from "./run/metrics.ts";
-export { mayBeginWith, type RunRecord, readRun } from "./run/run.ts";
+export type { RunRecord } from "./run/record.ts";
+export { mayBeginWith, readRun } from "./run/run.ts";
+export type { AdaptContext, ResumeChanges } from "./run/types.ts";
 export type {
   OpenValidator,
   ValidationRecord,

@@ -1,4 +1,4 @@
-import type { Moments } from "./optimizer.ts";
+import type { Moments } from "./moments.ts";
 
 const beta1 = 0.9;
 const beta2 = 0.999;

@@ -1,14 +1,9 @@
 import { adamw } from "./adamw.ts";
+import type { Moments } from "./moments.ts";
 import { sgd } from "./sgd.ts";
 
 /** Names of the optimisers. */
 export const optimizerNames = ["adamw", "sgd"] as const;
-
-/** What an optimiser keeps of one flat vector: AdamW's two moments, or SGD's velocity and an empty second vector. */
-export interface Moments {
-  readonly first: Float32Array;
-  readonly second: Float32Array;
-}
 
 /** Choices of an optimiser that do not change during a run. */
 export interface OptimizerOptions {

@@ -26,45 +26,21 @@ import { adapterScale, type TrainingChoices, type TrainingOptions, trainingOptio
 import { hasState, loadState } from "../state/checkpoint.ts";
 import { firstState, stateShape } from "../state/first-state.ts";
 import { stepsOf } from "../steps/sampler.ts";
-import type { TargetCache } from "../steps/targets.ts";
 import { adapterOf, saveResult, trainSteps } from "../steps/trainer.ts";
 import { fitCalibration, hashScores } from "./calibration.ts";
 import { trainLonger } from "./longer.ts";
-import { rewindMetrics, type StepRecord } from "./metrics.ts";
+import { rewindMetrics } from "./metrics.ts";
 import { openPlaced } from "./open-placed.ts";
 import { measureFiles, movedPlaces, placeNow, placesOf } from "./places.ts";
-import { makeRunFolder, type RunRecord, readRun, requireEmpty, writeRun } from "./run.ts";
+import type { RunRecord } from "./record.ts";
+import { makeRunFolder, readRun, requireEmpty, writeRun } from "./run.ts";
 import { rewindEvents } from "./tensorboard.ts";
-import type { Run, RunParts } from "./types.ts";
-import type { OpenValidator, ValidationRecord, ValidationRequest, Validator } from "./validation.ts";
+import type { AdaptContext, ResumeChanges, Run, RunParts } from "./types.ts";
+import type { ValidationRequest, Validator } from "./validation.ts";
 
 /** Memory for decoded training faces; what does not fit is decoded again every epoch. */
 const decodedCacheBytes = 512 * 2 ** 20;
 const defaultPrefixBytes = 4 * 2 ** 30;
-
-/** What surrounds a training run without changing its result (but for the number of threads). */
-export interface AdaptContext {
-  readonly threads?: number | undefined;
-  readonly provider?: Provider | undefined;
-  /** Most bytes of a file in the run's folder for what frozen layers make of the images, with `variants`; 0: none. 4 GiB unless given. */
-  readonly prefixBytes?: number | undefined;
-  /** Stops the run after the current step, with a checkpoint. */
-  readonly signal?: AbortSignal | undefined;
-  /** Called once the run is known, before the first step. */
-  readonly onStart?: ((run: RunRecord, firstStep: number) => void) | undefined;
-  readonly onStep?: ((record: StepRecord, run: RunRecord) => void) | undefined;
-  readonly onValidation?: ((record: ValidationRecord, run: RunRecord) => void) | undefined;
-  /** Called once for each training face that is left out, with one line that names it. */
-  readonly onLeftOut?: ((message: string) => void) | undefined;
-  /** Opens the validation protocol of a run that has one; needed to start and to resume it. */
-  readonly openValidator?: OpenValidator | undefined;
-  /** Distillation targets shared by runs on the same model, set and engine. */
-  readonly targetCache?: TargetCache | undefined;
-  /** Share of the training faces, in [0, 1], that may be left out; 0.05 unless given. Not for data that is already open. */
-  readonly mostLeftOut?: number | undefined;
-  /** Data already open (a subset, say) instead of the one that the spec names. */
-  readonly data?: FaceData | undefined;
-}
 
 /** A new run: model, training set, choices and the folder it goes to. */
 export interface AdaptRequest extends ModelChoices {
@@ -74,19 +50,6 @@ export interface AdaptRequest extends ModelChoices {
   readonly validation?: ValidationRequest | undefined;
   readonly options: TrainingChoices;
   readonly out: string;
-}
-
-/** What may change when a run is continued. */
-export interface ResumeChanges {
-  /** Another peak learning rate from here on; noted in `run.json`. The result is then another than that of an uninterrupted run. */
-  readonly learningRate?: number | undefined;
-  /** Another number of epochs, also for a run that has ended; noted in `run.json`, with whether the result is that of a run planned so. */
-  readonly epochs?: number | undefined;
-  /** Where the model, the training set and the validation's files are now, if neither where they were nor the same way from the run. */
-  readonly model?: string | undefined;
-  readonly train?: string | undefined;
-  readonly val?: string | undefined;
-  readonly valData?: string | undefined;
 }
 
 /** The end of a training call: done, or interrupted with a checkpoint. */

@@ -3,7 +3,8 @@ import { learningRate } from "../optimiser/schedule.ts";
 import { type TrainingOptions, trainingOptions } from "../options/options.ts";
 import { saveState, type TrainingState } from "../state/checkpoint.ts";
 import { epochOf, stepsOf } from "../steps/sampler.ts";
-import { type RunRecord, writeRun } from "./run.ts";
+import type { RunRecord } from "./record.ts";
+import { writeRun } from "./run.ts";
 import { outOfPatience, validationDue } from "./validation.ts";
 
 /**

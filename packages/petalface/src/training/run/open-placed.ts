@@ -3,9 +3,9 @@ import { choicesOfRecord, refuseOldIdentity, refuseOther } from "../../adapters/
 import { type Backbone, openBackbone } from "../../backbones/index.ts";
 import { type FaceData, openData } from "../../data/index.ts";
 import { PetalfaceError } from "../../errors.ts";
-import type { AdaptContext, ResumeChanges } from "./adapt.ts";
 import { exists, placesFor } from "./places.ts";
-import type { RunRecord } from "./run.ts";
+import type { RunRecord } from "./record.ts";
+import type { AdaptContext, ResumeChanges } from "./types.ts";
 
 /**
  * Opens the model and the training set of a run, at the first place where they are those that it was started with.

@@ -1,18 +1,8 @@
 import { stat } from "node:fs/promises";
 import { relative, resolve } from "node:path";
 import { mapMeasureFiles } from "../../quality/index.ts";
-import type { ResumeChanges } from "./adapt.ts";
-import type { RunRecord } from "./run.ts";
-
-/** Where a file or folder of a run was when the run was started. */
-interface Place {
-  readonly absolute: string;
-  /** From the run's folder, for runs that are moved together with what they need. */
-  readonly relative: string;
-}
-
-/** Places by the path as it was given. */
-export type Places = Readonly<Record<string, Place>>;
+import type { Place, Places, RunRecord } from "./record.ts";
+import type { ResumeChanges } from "./types.ts";
 
 /** Where the paths among some texts are, for `run.json`. Texts that are not paths (`synthetic:...`) are left out. */
 export async function placesOf(folder: string, texts: readonly (string | undefined)[]): Promise<Places> {

@@ -1,65 +1,11 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { AdapterConfig } from "../../adapters/index.ts";
 import { PetalfaceError } from "../../errors.ts";
 import { isUnfinished, makeFolder, writeFileSafely } from "../../files.ts";
 import { lockName } from "../../lock.ts";
-import type { Preprocessing } from "../../models/index.ts";
 import { refusePlaceholder } from "../../placeholder.ts";
-import type { SetFindings } from "../../quality/index.ts";
-import { type TrainingOptions, trainingOptions } from "../options/options.ts";
-import type { Places } from "./places.ts";
-import type { ValidationRequest, ValidationScore } from "./validation.ts";
-
-/** Content of a run's `run.json`: everything that makes the run what it is. */
-export interface RunRecord {
-  readonly format: 1;
-  readonly options: TrainingOptions;
-  readonly model: {
-    readonly given: string;
-    readonly normalize?: string | undefined;
-    readonly name: string;
-    readonly sha256: string;
-    /** How faces were fed to it, where nothing said so and it was assumed. */
-    readonly assumed?: Preprocessing | undefined;
-    /** Of a network that was imported. */
-    readonly family?: string | undefined;
-  };
-  readonly data: {
-    readonly spec: string;
-    readonly fingerprint: string;
-    readonly images: number;
-    readonly people: number;
-    /** SHA-256 of the scores that came with the faces, where quality is `external`. */
-    readonly scores?: string | undefined;
-    /** The kind of faces that was found, where alpha's range was fitted on them. */
-    readonly set?: SetFindings | undefined;
-  };
-  /** Everything about the adapter but the numbers of its quality measure, which are stored next to it. */
-  readonly adapter: Omit<AdapterConfig, "weights">;
-  readonly steps: number;
-  /** What the run is validated on, if anything. */
-  readonly validation?: (ValidationRequest & { readonly measure: string; readonly fingerprint: string }) | undefined;
-  /** Where model, data, validation and weights of the quality measure were when the run was started; absent in older runs. */
-  readonly places?: Places | undefined;
-  /** What a resumed run was given instead of what was before, and from which step on. */
-  readonly changes?: readonly RunChange[] | undefined;
-  /** Once a run with a validation protocol has ended: its last step, and where the adapter that was kept is from. */
-  readonly result?: { readonly steps: number; readonly best: ValidationScore & { readonly step: number } } | undefined;
-  readonly trained: { readonly parameters: number; readonly share: number };
-  readonly machine: { readonly threads: number; readonly provider: string };
-  readonly versions: Readonly<Record<string, string>>;
-}
-
-/** A change of a run that went on. */
-export interface RunChange {
-  readonly step: number;
-  readonly learningRate: number;
-  /** Where the number of epochs changed. */
-  readonly epochs?: number | undefined;
-  /** Whether the run has the bits of one that was planned with so many epochs from the beginning. */
-  readonly asPlanned?: boolean | undefined;
-}
+import { trainingOptions } from "../options/options.ts";
+import type { RunRecord } from "./record.ts";
 
 const runFile = (folder: string): string => join(folder, "run.json");
 

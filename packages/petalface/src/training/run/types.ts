@@ -1,12 +1,13 @@
 import type { AdapterConfig, Layout } from "../../adapters/index.ts";
 import type { Backbone } from "../../backbones/index.ts";
 import type { FaceData, FaceLoader } from "../../data/index.ts";
-import type { SessionOptions } from "../../runtime/index.ts";
+import type { Provider, SessionOptions } from "../../runtime/index.ts";
 import type { TrainingOptions } from "../options/options.ts";
 import type { TrainingState } from "../state/checkpoint.ts";
-import type { MetricsRecord } from "./metrics.ts";
-import type { RunRecord } from "./run.ts";
-import type { Validator } from "./validation.ts";
+import type { TargetCache } from "../steps/targets.ts";
+import type { MetricsRecord, StepRecord } from "./metrics.ts";
+import type { RunRecord } from "./record.ts";
+import type { OpenValidator, ValidationRecord, Validator } from "./validation.ts";
 
 /** What a run works with: everything open that its steps need. */
 export interface RunParts {
@@ -32,4 +33,41 @@ export interface Run extends RunParts, AsyncDisposable {
   readonly state: TrainingState;
   /** Records of the run so far, up to the state's step. */
   readonly history: readonly MetricsRecord[];
+}
+
+/** What surrounds a training run without changing its result (but for the number of threads). */
+export interface AdaptContext {
+  readonly threads?: number | undefined;
+  readonly provider?: Provider | undefined;
+  /** Most bytes of a file in the run's folder for what frozen layers make of the images, with `variants`; 0: none. 4 GiB unless given. */
+  readonly prefixBytes?: number | undefined;
+  /** Stops the run after the current step, with a checkpoint. */
+  readonly signal?: AbortSignal | undefined;
+  /** Called once the run is known, before the first step. */
+  readonly onStart?: ((run: RunRecord, firstStep: number) => void) | undefined;
+  readonly onStep?: ((record: StepRecord, run: RunRecord) => void) | undefined;
+  readonly onValidation?: ((record: ValidationRecord, run: RunRecord) => void) | undefined;
+  /** Called once for each training face that is left out, with one line that names it. */
+  readonly onLeftOut?: ((message: string) => void) | undefined;
+  /** Opens the validation protocol of a run that has one; needed to start and to resume it. */
+  readonly openValidator?: OpenValidator | undefined;
+  /** Distillation targets shared by runs on the same model, set and engine. */
+  readonly targetCache?: TargetCache | undefined;
+  /** Share of the training faces, in [0, 1], that may be left out; 0.05 unless given. Not for data that is already open. */
+  readonly mostLeftOut?: number | undefined;
+  /** Data already open (a subset, say) instead of the one that the spec names. */
+  readonly data?: FaceData | undefined;
+}
+
+/** What may change when a run is continued. */
+export interface ResumeChanges {
+  /** Another peak learning rate from here on; noted in `run.json`. The result is then another than that of an uninterrupted run. */
+  readonly learningRate?: number | undefined;
+  /** Another number of epochs, also for a run that has ended; noted in `run.json`, with whether the result is that of a run planned so. */
+  readonly epochs?: number | undefined;
+  /** Where the model, the training set and the validation's files are now, if neither where they were nor the same way from the run. */
+  readonly model?: string | undefined;
+  readonly train?: string | undefined;
+  readonly val?: string | undefined;
+  readonly valData?: string | undefined;
 }

@@ -1,7 +1,6 @@
 import type { Adapter } from "../../adapters/index.ts";
 import type { Backbone } from "../../backbones/index.ts";
 import type { SessionOptions } from "../../runtime/index.ts";
-import type { StepRecord } from "./metrics.ts";
 
 /** What a run is validated on; part of `run.json`. */
 export interface ValidationRequest {
@@ -37,7 +36,9 @@ export type OpenValidator = (
 ) => Promise<Validator>;
 
 /** The line of `metrics.jsonl` that a validation leaves. */
-export interface ValidationRecord extends Pick<StepRecord, "step"> {
+export interface ValidationRecord {
+  /** Steps done before it. */
+  readonly step: number;
   /** `best`: no validation before gave a higher value. */
   readonly validation: ValidationScore & { readonly best: boolean };
 }

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { PetalfaceError } from "../../errors.ts";
 import { writePiecesSafely } from "../../files.ts";
 import { readSafetensors, type StoredTensor } from "../../tensors/index.ts";
-import type { Moments } from "../optimiser/optimizer.ts";
+import type { Moments } from "../optimiser/moments.ts";
 import type { ValidationState } from "../run/validation.ts";
 import type { Head } from "./head.ts";
 

@@ -1,5 +1,6 @@
 import { random } from "../../random.ts";
-import { freshMoments, type Moments, type OptimizerOptions, optimize } from "../optimiser/optimizer.ts";
+import type { Moments } from "../optimiser/moments.ts";
+import { freshMoments, type OptimizerOptions, optimize } from "../optimiser/optimizer.ts";
 
 /**
  * The throw-away class centres of a margin loss: `classes x width`, with the optimiser's state. 4 bytes a number: 100,000 classes of width

@@ -5,13 +5,7 @@ import { beforeAll, describe, expect, it, test } from "vitest";
 import type { Embedder } from "../../../src/backbones/index.ts";
 import { joinData, openData } from "../../../src/data/index.ts";
 import { PetalfaceError } from "../../../src/errors.ts";
-import {
-  embedFused,
-  findProtocol,
-  measureRows,
-  namedProtocols,
-  type Protocol,
-} from "../../../src/evaluation/index.ts";
+import { embedFused, findProtocol, measureRows, namedProtocols, type Protocol } from "../../../src/evaluation/index.ts";
 import { openLoader } from "../../../src/images/index.ts";
 import { rowsOf } from "../../../src/matching/index.ts";
 import { random } from "../../../src/random.ts";

@@ -8,7 +8,7 @@ import {
 } from "../../../checkpoints/index.ts";
 import { PetalfaceError } from "../../../errors.ts";
 import { plainTable } from "../../table.ts";
-import type { Inspection } from "./inspect.ts";
+import type { Inspection } from "./inspection.ts";
 
 const formats = {
   "torch-zip": "a PyTorch checkpoint",

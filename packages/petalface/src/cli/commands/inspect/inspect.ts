@@ -13,14 +13,9 @@ import { readRun } from "../../../training/index.ts";
 import { leftOutOf, nestedLine } from "../../data.ts";
 import { resultFile } from "../../results.ts";
 import { inspectCheckpoint } from "./checkpoint.ts";
+import type { Inspection } from "./inspection.ts";
 import { inspectModel } from "./model.ts";
 import { presetDifferences, printDifferences } from "./presets.ts";
-
-/** What was found: plain JSON with a `kind`, and the same for people. */
-export interface Inspection {
-  readonly document: { readonly kind: string } & Readonly<Record<string, unknown>>;
-  readonly text: string;
-}
 
 const count = (value: number): string => value.toLocaleString("en");
 

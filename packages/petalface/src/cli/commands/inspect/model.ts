@@ -12,7 +12,7 @@ import { printThresholds, thresholdsIn, thresholdsKey } from "../../../deploy/in
 import { PetalfaceError } from "../../../errors.ts";
 import { type ModelChoices, resolveModel } from "../../../models/index.ts";
 import { plainTable } from "../../table.ts";
-import type { Inspection } from "./inspect.ts";
+import type { Inspection } from "./inspection.ts";
 
 const count = (value: number): string => value.toLocaleString("en");
 const share = (part: number, whole: number): string => `${((100 * part) / whole).toFixed(2)} %`;

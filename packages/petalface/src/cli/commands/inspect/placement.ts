@@ -2,7 +2,7 @@ import { openBackbone } from "../../../backbones/index.ts";
 import { PetalfaceError } from "../../../errors.ts";
 import type { ModelChoices } from "../../../models/index.ts";
 import { type Provider, placementOf } from "../../../runtime/index.ts";
-import type { Inspection } from "./inspect.ts";
+import type { Inspection } from "./inspection.ts";
 
 /**
  * An inspection of a face recogniser with what a provider makes of it: how many of its nodes ran there on a blank image, and which fell back

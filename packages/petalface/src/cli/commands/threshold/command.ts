@@ -9,7 +9,7 @@ import {
   type Thresholds,
 } from "../../../deploy/index.ts";
 import { PetalfaceError } from "../../../errors.ts";
-import { type PairsProtocol, resolveProtocol } from "../../../evaluation/index.ts";
+import { findImages, type PairList } from "../../../evaluation/index.ts";
 import { writeFileSafely } from "../../../files.ts";
 import type { CliContext } from "../../context.ts";
 import { type DataFlags, openFaces, withDataOptions } from "../../data.ts";
@@ -18,7 +18,7 @@ import { withExamples } from "../../examples.ts";
 import { engineOf, type ModelFlags, openModel, withModelOptions } from "../../model.ts";
 import { parseInteger } from "../../options.ts";
 import { claimOutputs } from "../../outputs.ts";
-import { openProtocol } from "../../protocol.ts";
+import { openPairs } from "../../protocol.ts";
 import { type StoredThresholds, thresholdsFile } from "../../thresholds.ts";
 import { comparedFaces, embedAll, type Faces } from "./embed.ts";
 
@@ -64,7 +64,7 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
   const opened = await openModel(flags);
   const { backbone, adapter } = opened;
   const whole = await openFaces(flags.data, flags, context);
-  const protocol = flags.protocol === undefined ? undefined : await openProtocol(flags.protocol, {}, whole);
+  const protocol = flags.protocol === undefined ? undefined : await openPairs(flags.protocol, {}, whole);
   const data = protocol === undefined ? comparedFaces(whole) : whole;
   if (data.length < whole.length) context.note(`${data.length} of ${whole.length} faces are compared, taken evenly`);
   const faces = await embedAll(data, opened, engineOf(flags), flags, context);
@@ -123,8 +123,8 @@ function compareAll(faces: Faces): ThresholdComparisons {
 }
 
 /** The pairs of a protocol whose faces have embeddings. */
-function comparePairs(faces: Faces, protocol: PairsProtocol): ThresholdComparisons {
-  const places = resolveProtocol(protocol, faces.data);
+function comparePairs(faces: Faces, protocol: PairList): ThresholdComparisons {
+  const places = findImages(protocol, faces.data);
   const personOf = new Map<number, number>();
   protocol.images.forEach(({ person }, image) => {
     personOf.set(places[image] as number, person);
