@@ -51,7 +51,7 @@ export function formFor(contract: Contract, { graph, size, spec }: Deployed, jud
   if (graph.inputs.length > 1)
     refuse("it provides only the image, and this file would need a second input; give --alpha with a number");
   if (contract.merged && judges)
-    refuse("it wants one network without a gate: give --alpha with a number, or --levels and run the gate outside");
+    refuse("it needs one network without a gate: give --alpha with a number, or --levels and run the gate outside");
   const other = graph.nodes.find((node) => node.domain !== "");
   if (contract.standardOnly && other !== undefined)
     refuse(`it has only standard operators, and the model has ${other.domain}.${other.op} ("${other.name}")`);

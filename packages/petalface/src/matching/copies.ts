@@ -63,7 +63,7 @@ export function copyWeights(weight: CopyWeight, count: number, alpha: Float32Arr
   if (weight !== "alpha") return new Float32Array(count).fill(weight);
   if (alpha === undefined)
     throw new PetalfaceError(
-      `the weight of copies cannot follow alpha, because this model judges none; give an adapter, or a number such as ${defaultCopyWeight}`,
+      `the weight of copies cannot follow alpha, because this model computes none; give an adapter, or a number such as ${defaultCopyWeight}`,
       { exitCode: 2 },
     );
   // The paper's rule for alpha leaves [0, 1].

@@ -44,7 +44,7 @@ export function cnniqa(weights: QualityWeights): QualityMeasure {
       const along = patchesAlong(backbone.size);
       if (along === 0)
         throw new PetalfaceError(
-          `cnniqa judges patches of 32 px and needs faces larger than that, not ${backbone.size} px`,
+          `cnniqa scores patches of 32 px and needs faces larger than that, not ${backbone.size} px`,
         );
       const constant = (name: keyof typeof cnniqaTensors): string => {
         const { dims, data } = weights.tensors.get(name) ?? { dims: [], data: new Float32Array() };

@@ -105,7 +105,7 @@ describe("petalface export --for", () => {
     [["--for", "frigate", "--levels", "3"], 2, "--levels is several files"],
     [["--for", "frigate", "--as", "peft"], 2, "--for is for ONNX files"],
     [["--batch", "0"], 2, '--batch is a number of images, or open, not "0"'],
-    [["--outputs", "embedding,alpha", "--alpha", "0.5"], 2, "judges no alpha"],
+    [["--outputs", "embedding,alpha", "--alpha", "0.5"], 2, "computes no alpha"],
     [["--for", "hailo"], 1, "one network without a gate"],
   ])("refuses %j and writes nothing", async (args, code, message) => {
     const out = join(folder, "refused");

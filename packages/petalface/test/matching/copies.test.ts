@@ -109,7 +109,7 @@ describe("scores of faces enrolled with copies", () => {
 test("the weight of copies is 1 - alpha of the probe, within 0 and 1, or one number", () => {
   expect([...copyWeights("alpha", 4, Float32Array.of(0, 0.25, 1, 1.5))]).toEqual([1, 0.75, 0, 0]);
   expect([...copyWeights(0.25, 2, undefined)]).toEqual([0.25, 0.25]);
-  expect(() => copyWeights("alpha", 2, undefined)).toThrow(/cannot follow alpha, because this model judges none/);
+  expect(() => copyWeights("alpha", 2, undefined)).toThrow(/cannot follow alpha, because this model computes none/);
 });
 
 test.each([

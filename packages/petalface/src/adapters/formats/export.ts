@@ -64,7 +64,7 @@ export function withOutputs(graph: Graph, outputs: ExportOutputs): Graph {
   if (outputs === "embedding") return prune({ ...graph, outputs: graph.outputs.slice(0, 1) });
   if (graph.outputs.length === 1)
     throw new PetalfaceError(
-      "this file judges no alpha that it could put out: its gate is merged, or alpha is an input; leave out --outputs",
+      "this file computes no alpha that it could output: its gate is merged, or alpha is an input; leave out --outputs",
       { exitCode: 2 },
     );
   return graph;

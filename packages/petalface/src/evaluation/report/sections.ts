@@ -218,15 +218,15 @@ export function methodSection({ protocol, bootstrap, degradations, detail }: Eva
     title: "How it was measured",
     content: html`${
       pairs
-        ? html`<p>Each image was embedded as given${degradations.length === 0 ? "" : ` and degraded: ${degradations.join("; ")} (lr:K is shrunk to K x K pixels by area and enlarged back)`}; the score of a pair is the cosine of its embeddings.
+        ? html`<p>Each image was embedded as given${degradations.length === 0 ? "" : ` and degraded: ${degradations.join("; ")} (lr:K is reduced to K x K pixels by area and enlarged again)`}; the score of a pair is the cosine of its embeddings.
 Under “mixed” each pair counts twice, once with either side degraded.</p>`
         : undefined
     }
-<p>${protocol.folds > 0 ? `Accuracy: the threshold of each of ${protocol.folds} folds is the one that judges most pairs of the other folds right. ` : ""}${verified.length > 0 ? "True accepts at a rate of false accepts: the most at any threshold that keeps the rate. " : ""}
+<p>${protocol.folds > 0 ? `Accuracy: the threshold of each of ${protocol.folds} folds is the one that classifies most pairs of the other folds correctly. ` : ""}${verified.length > 0 ? "True accepts at a rate of false accepts: the most at any threshold that keeps the rate. " : ""}
 ${searched ? (pairs ? "Rank-1: one image of each person is enrolled as given, all others are probes; a probe counts only if its own person scores above everyone else." : "Ranks count the gallery entries of other people that score at least as high as the best mate.") : ""}</p>
 <p>Intervals: ${bootstrap.resamples.toLocaleString("en")} resamples of the people with replacement (seed ${bootstrap.seed}), 2.5th to 97.5th percentile. Genuine pairs and probes count as often as their person was drawn,
-impostor pairs as the product of both, which makes intervals rather too wide than too narrow. The gallery and the thresholds of accuracy stay fixed. p values are two-sided and come from the same resamples of the difference;
-where fewer than five of those cross zero, from the normal distribution with their standard error.${thinned ? " Of millions of comparisons the genuine and the highest impostors count in full, of the others a drawn part with its weight; the values themselves come from all." : ""}</p>`,
+impostor pairs as the product of both, so intervals are too wide rather than too narrow. The gallery and the thresholds of accuracy stay fixed. p values are two-sided and come from the same resamples of the difference;
+where fewer than five of those cross zero, from the normal distribution with their standard error.${thinned ? " Of millions of comparisons the genuine and the highest impostors count in full, of the others a random sample with weights; the values themselves use all." : ""}</p>`,
   };
 }
 

@@ -96,7 +96,7 @@ function gather(frozen: EvaluationResult, adapted: EvaluationResult): Pool {
   });
   if (parts.length === 0)
     throw new PetalfaceError(
-      "quality bins need an adapted model that judges quality, on sharp or degraded pairs; give --adapter",
+      "quality bins need an adapted model that measures quality, on sharp or degraded pairs; give --adapter",
     );
   const total = parts.reduce((sum, { quality }) => sum + quality.length, 0);
   const pool: Pool = {
@@ -211,7 +211,7 @@ export function printQualityBins({ conditions, bins, rejects }: QualityBins): {
       ]),
     ],
     rejects: [
-      ["poorest rejected", "frozen misses", "adapted misses"],
+      ["lowest quality rejected", "frozen misses", "adapted misses"],
       ...rejects.map(({ rejected, frozen, adapted }) => [`${100 * rejected} %`, percent(frozen), percent(adapted)]),
     ],
   };

@@ -107,6 +107,6 @@ it("evaluate --bins quality prints both tables", async () => {
   expect(stdout).toMatch(/alpha +comparisons +genuine +frozen +adapted +gain/);
   // An adapter that is not trained yet buys nothing.
   expect(stdout).toMatch(/exactly 1 +\d+ +\d+ +[\d.-]+ +[\d.-]+ +(?:0\.00|-)/);
-  expect(stdout).toContain("poorest rejected");
+  expect(stdout).toContain("lowest quality rejected");
   await rm(folder, { recursive: true, force: true });
 });

@@ -95,7 +95,7 @@ export async function runDemo(request: DemoRequest, context: CliContext): Promis
     async (leave) => await measure(mainMethod.name, model, scene, undefined, leave),
     context,
   );
-  const frozen = { name: "frozen", about: "as it comes", result: both.frozen };
+  const frozen = { name: "frozen", about: "the original model", result: both.frozen };
   const result = both.adapted;
   if (result === undefined) throw new Error("nothing was measured");
   const ended = performance.now();

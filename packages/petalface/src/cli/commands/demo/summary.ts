@@ -41,7 +41,7 @@ function sentence(...[frozen, petal]: [DemoOutcome["results"][0], DemoOutcome["r
     );
     return found === undefined ? "-" : percent(found.value, 1);
   };
-  return `of pairs of ${givenFaces(frozen.result)} and ones of ${side} px, the adapted model judges ${share(petal)} % right, the frozen one ${share(frozen)} %`;
+  return `of pairs of ${givenFaces(frozen.result)} and ones of ${side} px, the adapted model classifies ${share(petal)} % correctly, the frozen one ${share(frozen)} %`;
 }
 
 /** The comparison with the other methods, and what was left out of it. */

@@ -38,7 +38,7 @@ export function listCommand(parent: Command, context: CliContext): void {
 export function removeCommand(parent: Command, context: CliContext): void {
   const command = parent
     .command("remove")
-    .description("delete a person with all faces, and prove that nothing of them is left in the file")
+    .description("delete a person with all faces, and verify that no data of them is left in the file")
     .argument("<gallery>", "a file that `gallery create` made")
     .requiredOption("--person <name>", "as `gallery list` spells it")
     .action(async (path: string, { person }: { readonly person: string }) => {
@@ -61,7 +61,7 @@ export function removeCommand(parent: Command, context: CliContext): void {
 export function checkCommand(parent: Command, context: CliContext): void {
   const command = parent
     .command("check")
-    .description("look at every page and every embedding; exits with 1 if something is wrong")
+    .description("check every page and every embedding; exit code 1 if something is wrong")
     .argument("<gallery>", "a file that `gallery create` made")
     .option("--compact", "also write the file again without free space")
     .option("--audit", "also list what was done with the gallery, and when")

@@ -109,7 +109,7 @@ async function dataSet(spec: string, mostLeftOut?: number): Promise<Inspection> 
     ...(data.unreadable?.count ? [printUnreadable(data.unreadable) ?? ""] : []),
     ...(data.skipped ? [`${count(data.skipped)} other files were left out`] : []),
     ...(tried > 0
-      ? [`${tried} looked at: ${problems.length === 0 ? "all are usable" : `${problems.length} are not`}`]
+      ? [`${tried} checked: ${problems.length === 0 ? "all are usable" : `${problems.length} are not`}`]
       : []),
     ...problems.map((problem) => `  ${problem}`),
     `fingerprint: ${data.fingerprint}`,

@@ -36,7 +36,7 @@ export function printFindings(findings: Findings): string[] {
     lines.push(
       below === null
         ? "wrong names: no person has two faces to compare"
-        : `wrong names: ${count(faces.length, "face")} no nearer to their person than strangers are (cosine below ${below.toFixed(2)})`,
+        : `wrong names: ${count(faces.length, "face")} no nearer to their person than different people are (cosine below ${below.toFixed(2)})`,
     );
     list(
       faces.map(
