@@ -67,6 +67,10 @@ const commands: Readonly<Record<string, CommandEntry>> = {
     about: "write a degraded copy of a set of aligned faces, as from a bad camera, as PNG files",
     load: async () => (await import("./commands/degrade/command.ts")).degradeCommand,
   },
+  copies: {
+    about: "write low-resolution copies of enrolled photos, as extra photos of each person",
+    load: async () => (await import("./commands/copies/command.ts")).copiesCommand,
+  },
   models: {
     about: "list the models known by name, or fetch one",
     load: async () => (await import("./commands/models/command.ts")).modelsCommand,
