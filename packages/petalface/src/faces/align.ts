@@ -50,8 +50,8 @@ export async function alignFaces(request: AlignRequest, context: AlignContext): 
   await using _lock = await lockRun(out);
   await removeUnfinished(out, { all: true });
   await keepSettings(out, settings);
-  const { size, all, rule, threshold, format } = settings;
-  const options = { size, all, rule, threshold: threshold ?? undefined, format, out, detector, landmarks };
+  const { size, all, rule, threshold, format, template } = settings;
+  const options = { size, all, rule, threshold: threshold ?? undefined, format, template, out, detector, landmarks };
   await using pool = await openPool(options, context.threads);
   const log = await openLog(out, format);
   const summary = createSummary();

@@ -1,12 +1,12 @@
 import { type Photo, type Pixels, resize } from "../images/index.ts";
 import type { FaceRule } from "./choose.ts";
 import type { Detector } from "./detector.ts";
-import { type Box, fitSimilarity, mapPoints, scaleOf, template } from "./geometry.ts";
+import { type Box, mapPoints, scaleOf } from "./geometry.ts";
 import type { Locator } from "./points.ts";
 import { type FaceRecord, rounded } from "./record.ts";
+import { type CropTemplate, cropFor, placeFor } from "./templates.ts";
 import { findUpright, type UprightFace } from "./upright.ts";
 import { cut } from "./views.ts";
-import { warp } from "./warp.ts";
 
 /** How faces are cut out of photos. */
 export interface CropOptions {
@@ -17,6 +17,8 @@ export interface CropOptions {
   readonly rule: FaceRule;
   /** Score from which on a box counts as a face; the detector's own unless given. */
   readonly threshold?: number | undefined;
+  /** Geometry of the crops; ArcFace's unless given. */
+  readonly template?: CropTemplate | undefined;
 }
 
 /** A crop, and what is known of it. */
@@ -46,8 +48,7 @@ export type CropFaces = (photo: Photo) => Promise<Crop[]>;
 
 /** Opens a {@link CropFaces}: find, choose, locate five points, turn upright, warp; a centred square where no face is found. */
 export function createCropFaces(detector: Detector, locator: Locator, options: CropOptions): CropFaces {
-  const { size, all, rule, threshold } = options;
-  const target = template(size);
+  const { size, all, rule, threshold, template = "arcface" } = options;
   return async ({ pixels, width, height }) => {
     // From pixels in memory to pixels of the photo; 1 but for very large photos.
     const stored = [width / pixels.width, height / pixels.height] as const;
@@ -55,10 +56,11 @@ export function createCropFaces(detector: Detector, locator: Locator, options: C
     const crops: Omit<Crop["about"], "face" | "faces">[] = [];
     const images: Pixels[] = [];
     for (const face of faces) {
-      const place = fitSimilarity(face.rotated.points, target);
+      const { points, pixels: upright } = face.rotated;
+      const place = placeFor(template, points, upright, size);
       // Points in one heap span no face; such a crop would be one blown-up pixel.
       if (place === undefined || scaleOf(place) > size) continue;
-      images.push(warp(face.rotated.pixels, place, size));
+      images.push(cropFor(template, upright, place, size));
       const scale = scaleOf(place) / Math.sqrt(stored[0] * stored[1]);
       crops.push({
         aligned: true,

@@ -21,6 +21,7 @@ export type { FaceRecord, FailureRecord } from "./record.ts";
 export type { AlignSettings } from "./settings.ts";
 export { countSources, isVideo, type Source, type SourceCount, sourceOfFile, walkSources } from "./sources.ts";
 export type { AlignSummary } from "./summary.ts";
+export { type CropTemplate, cropFor, cropTemplates, placeFor } from "./templates.ts";
 export { findFfmpeg } from "./video.ts";
 export { warp } from "./warp.ts";
 export { type CropFormat, cropFormats } from "./work.ts";

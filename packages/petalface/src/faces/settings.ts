@@ -4,6 +4,7 @@ import { PetalfaceError } from "../errors.ts";
 import { writeFileSafely } from "../files.ts";
 import { printPath } from "../images/index.ts";
 import type { FaceRule } from "./choose.ts";
+import type { CropTemplate } from "./templates.ts";
 import type { CropFormat } from "./work.ts";
 
 /** Everything that decides what the crops of given photos are. */
@@ -17,6 +18,8 @@ export interface AlignSettings {
   /** null: the detector's own. */
   readonly threshold: number | null;
   readonly framesPerSecond: number;
+  /** Geometry of the crops, where it is not ArcFace's. */
+  readonly template?: Exclude<CropTemplate, "arcface"> | undefined;
   /** SHA-256 of the detector's file. */
   readonly detector: string;
   /** SHA-256 of the landmark model's file; null: the detector's own points. */
@@ -32,6 +35,7 @@ const options: Readonly<Record<keyof AlignSettings, string>> = {
   rule: "another --face",
   threshold: "another --threshold",
   framesPerSecond: "another --fps",
+  template: "another --template",
   detector: "another --detector",
   landmarks: "other --landmarks",
 };

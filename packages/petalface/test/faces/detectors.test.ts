@@ -143,7 +143,7 @@ describe("a file that is no detector", () => {
       { embedding: { dims: [1, 512], data: new Float32Array(512) } },
     );
     await expect(openDetector(path)).rejects.toThrow(
-      /other\.onnx is no face detector .*SCRFD, YuNet, RetinaFace, UltraFace.*embedding \[1, 512\]/,
+      /other\.onnx is not a known kind of face detector .*SCRFD, YuNet, RetinaFace, UltraFace.*embedding \[1, 512\]/,
     );
   });
 

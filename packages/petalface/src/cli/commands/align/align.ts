@@ -8,6 +8,7 @@ import {
   type AlignSummary,
   alignedLists,
   alignFaces,
+  type CropTemplate,
   countSources,
   findFfmpeg,
   isVideo,
@@ -25,6 +26,8 @@ import { claimOutputs } from "../../outputs.ts";
 export interface AlignChoices
   extends Pick<AlignSettings, "size" | "format" | "all" | "rule" | "threshold" | "framesPerSecond"> {
   readonly detector: string;
+  /** Geometry of the crops; ArcFace's unless given. */
+  readonly template?: CropTemplate;
   /** `own`: the detector's own points. */
   readonly landmarks: string;
   readonly videos: boolean;
@@ -110,7 +113,7 @@ export async function alignInto(
   if (left === input.count) throw new PetalfaceError(`${printPath(input.spec)} holds only videos`);
   const detector = await resolveDetector(choices.detector);
   const landmarks = choices.landmarks === "own" ? undefined : await resolveDetector(choices.landmarks);
-  const { size, format, all, rule, threshold, framesPerSecond } = choices;
+  const { size, format, all, rule, threshold, framesPerSecond, template = "arcface" } = choices;
   const progress = context.progress(
     "aligning",
     input.count - left,
@@ -123,6 +126,7 @@ export async function alignInto(
         settings: {
           input: resolve(input.spec),
           ...{ size, format, all, rule, threshold, framesPerSecond },
+          ...(template !== "arcface" && { template }),
           detector: detector.spec.sha256,
           landmarks: landmarks?.spec.sha256 ?? null,
         },

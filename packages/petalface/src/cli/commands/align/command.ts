@@ -1,7 +1,14 @@
 import { availableParallelism } from "node:os";
 import { type Command, Option } from "commander";
 import { PetalfaceError } from "../../../errors.ts";
-import { type CropFormat, cropFormats, type FaceRule, faceRules } from "../../../faces/index.ts";
+import {
+  type CropFormat,
+  type CropTemplate,
+  cropFormats,
+  cropTemplates,
+  type FaceRule,
+  faceRules,
+} from "../../../faces/index.ts";
 import type { CliContext } from "../../context.ts";
 import { withExamples } from "../../examples.ts";
 import { numeric } from "../../numbers.ts";
@@ -12,6 +19,7 @@ interface Flags {
   readonly out: string;
   readonly size: number;
   readonly all: boolean;
+  readonly template: CropTemplate;
   readonly face: FaceRule;
   readonly detector: string;
   readonly landmarks: string;
@@ -34,6 +42,14 @@ export function alignCommand(program: Command, context: CliContext): void {
       "side of the crops, such as 112, 120, 128 or 160",
       parseInteger("--size", 16, 1024),
       alignDefaults.size,
+    )
+    .addOption(
+      new Option(
+        "--template <name>",
+        "where the face lies in its crop; frigate is for crops that Frigate saved (docs/align.md)",
+      )
+        .choices(cropTemplates)
+        .default("arcface"),
     )
     .option("--all", "every face of a photo, not only the main one", alignDefaults.all)
     .addOption(

@@ -1,0 +1,87 @@
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import sharp from "sharp";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { drawFace, openFaceSpace } from "../../src/images/index.ts";
+import { petalface } from "../cli/process.ts";
+import { shared } from "../images/helpers.ts";
+import { writeTinyBackbone } from "../support/backbone.ts";
+
+const guides = resolve(import.meta.dirname, "../../../../docs/deploy");
+const people = 24;
+
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "petalface-guide-"));
+  await writeTinyBackbone(join(folder, "model.onnx"), 1, 112);
+  await writeFile(join(folder, "det.onnx"), "a detector");
+});
+afterEach(() => rm(folder, { recursive: true, force: true }));
+
+/** A folder of photos for each of some people, as a product has them. */
+async function drawPeople(place: string, name: (person: number) => string, ending: "png" | "webp"): Promise<void> {
+  const space = await openFaceSpace();
+  for (let person = 0; person < people; person++) {
+    const own = join(place, name(person));
+    await mkdir(own, { recursive: true });
+    for (let image = 0; image < 2; image++) {
+      const { data } = drawFace(space, { seed: 4, person, image }, 112);
+      const picture = sharp(data, { raw: { width: 112, height: 112, channels: 3 } });
+      await picture.toFormat(ending).toFile(join(own, `${name(person)}_${image}.${ending}`));
+    }
+  }
+}
+
+/** The commands of a guide: at most eight. */
+async function commandsOf(guide: string): Promise<string[]> {
+  const text = await readFile(join(guides, guide), "utf8");
+  const lines = text.split("\n").flatMap((line) => (line.startsWith("    ") ? [line.trim()] : []));
+  expect(lines.length).toBeGreaterThan(3);
+  expect(lines.length).toBeLessThanOrEqual(8);
+  expect(lines.filter((line) => !line.startsWith("petalface "))).toEqual([]);
+  return lines.map((line) => line.slice("petalface ".length));
+}
+
+/** Less work than people's own: the tiny model trains on few steps, and intervals are of few resamples. */
+const shorter: Readonly<Record<string, string>> = {
+  adapt: "--epochs 1 --batch 8 --rank 4 --threads 1",
+  evaluate: "--resamples 50 --threads 1 --no-cache",
+  threshold: "--resamples 50 --threads 1 --no-cache",
+};
+
+async function follow(commands: readonly string[]): Promise<void> {
+  for (const command of commands) {
+    const [name = ""] = command.split(" ");
+    const args = `${command} ${shorter[name] ?? ""}`.trim().split(" ");
+    const { code, stderr } = await petalface(args, { cwd: folder });
+    expect(code, `${command}\n${stderr}`).toBe(0);
+  }
+}
+
+describe("every command of the guide runs on a miniature of the product's folders", { timeout: 300_000 }, () => {
+  it.each([
+    ["insightface", ["detection.onnx", "recognition.onnx"], "petal"],
+    ["immich", ["recognition"], "buffalo_l"],
+  ])("%s", async (guide, files, out) => {
+    await drawPeople(join(folder, "faces"), (person) => `p${person}`, "png");
+    await follow(await commandsOf(`${guide}.md`));
+    const written = (await readdir(join(folder, out))).filter((name) => !name.startsWith("."));
+    expect(written.sort()).toEqual(files);
+  });
+
+  const detector = shared("weights", "yunet_n_dynamic.onnx");
+  it.skipIf(!detector.exists)("frigate (needs PETALFACE_SHARED)", async () => {
+    await writeFile(join(folder, "det.onnx"), await readFile(detector.path));
+    await drawPeople(join(folder, "clips", "faces"), (person) => `Person ${person}`.replace(" ", ""), "webp");
+    await mkdir(join(folder, "clips", "faces", "train"));
+    const one = join(folder, "clips", "faces", "Person0", "Person0_0.webp");
+    await writeFile(join(folder, "clips", "faces", "train", "1-a-2-unknown-0.5.webp"), await readFile(one));
+    const commands = await commandsOf("frigate.md");
+    // The landmarks by default are fetched from npm; the detector has points of its own.
+    await follow(commands.map((line) => (line.startsWith("align") ? `${line} --landmarks own` : line)));
+    expect(await readdir(join(folder, "model_cache", "facedet"))).toContain("arcface.onnx");
+    const anna = await readdir(join(folder, "clips", "faces", "Person1"));
+    expect(anna.filter((name) => name.endsWith("px.png")).length).toBe(4);
+  });
+});
