@@ -19,7 +19,8 @@ function createProgram(): Command {
       .option("--quiet", "no progress and no notes on stderr")
       .option("--force", "replace files that petalface did not write")
       .option("--debug", "print the stack trace of an error")
-      .configureHelp({ showGlobalOptions: true })
+      // Descriptions wrap next to long terms too: commander leaves them in one line below 40 columns.
+      .configureHelp({ showGlobalOptions: true, minWidthToWrap: 20 })
       // Errors are reported by main(), in the one format that all of them share.
       .configureOutput({ outputError: () => {} })
       .exitOverride()
