@@ -29,7 +29,7 @@ import type { Progress } from "../../progress.ts";
 import { trainingFaces } from "./train-faces.ts";
 import { endNotes, startNotes } from "./training-notes.ts";
 import { givenChoices, trainingOption, withTrainingOptions } from "./training-options.ts";
-import { pairsValidator } from "./validation.ts";
+import { openAnyValidator } from "./validation.ts";
 
 /** What surrounds the options of training, which are read with {@link givenChoices}. */
 interface Flags extends ModelChoices, DataFlags {
@@ -72,8 +72,11 @@ export function adaptCommand(program: Command, context: CliContext): void {
         .choices(alignedChoices)
         .default("auto"),
     )
-    .option("--val <protocol>", "validate regularly and keep the best adapter: pairs file, drawn[:...], or faces")
-    .option("--val-data <data>", "the faces of the pairs that --val names")
+    .option(
+      "--val <protocol>",
+      "validate regularly and keep the best adapter: pairs file, drawn[:...], faces, or cosine (needs no identities)",
+    )
+    .option("--val-data <data>", "the faces of the pairs that --val names, or of --val cosine")
     .option("--val-pixels <list>", "low resolutions to validate at (default 16)", numberList)
     .option("--out <run>", "folder of the new run")
     .option("--resume <run>", "continue an interrupted run, or train it longer with --epochs");
@@ -154,7 +157,7 @@ async function run(flags: Flags, choices: TrainingChoices, context: CliContext):
       progress = context.progress("training", record.steps * record.options.batch, "images", done);
       progress.update(done);
     },
-    openValidator: pairsValidator(flags.maxLeftOut, context),
+    openValidator: openAnyValidator(flags.maxLeftOut, context),
     onValidation: (record, run) => context.note(validated(record, run)),
     onStep: ({ step, loss }, record) => progress?.update(step * record.options.batch, `loss ${loss.toFixed(3)}`),
   };

@@ -7,6 +7,15 @@ import type { OpenValidator, ValidationRequest } from "../../../training/index.t
 import type { CliContext } from "../../context.ts";
 import { noteLeftOut, openFaces } from "../../data.ts";
 import { openPairs } from "../../protocol.ts";
+import { cosineProtocol, cosineValidator } from "./cosine.ts";
+
+/** Opens what `petalface adapt --val` names: pairs, or with `cosine` faces without identities. */
+export const openAnyValidator =
+  (maxLeftOut: number, context: CliContext): OpenValidator =>
+  (request, backbone, session) => {
+    const open = request.protocol === cosineProtocol ? cosineValidator : pairsValidator;
+    return open(maxLeftOut, context)(request, backbone, session);
+  };
 
 /** Resamples of the bootstrap that the error bar is from; fixed, so that a resumed run prints the same. */
 const bootstrap = { resamples: 200, seed: 1 };
@@ -20,7 +29,7 @@ const measureOf = ({ pixels }: ValidationRequest): string =>
  * folds, of pairs with both faces at k px and of pairs with one sharp face, over all k. Its standard error is the mean of theirs: all are
  * of the same people, so that errors that go together are not counted as if they averaged out.
  */
-export const pairsValidator =
+const pairsValidator =
   (maxLeftOut: number, context: CliContext): OpenValidator =>
   async (request, backbone, session) => {
     const named = request.data !== undefined;

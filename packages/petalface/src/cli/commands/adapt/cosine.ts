@@ -1,0 +1,107 @@
+import { adaptedModel } from "../../../adapters/index.ts";
+import { type EmbeddingModel, openEmbedder } from "../../../backbones/index.ts";
+import { tallyOf } from "../../../data/index.ts";
+import { embedFaces } from "../../../embeddings/index.ts";
+import { PetalfaceError } from "../../../errors.ts";
+import { type ImageRequest, openLoader } from "../../../images/index.ts";
+import { normaliseRows } from "../../../matching/index.ts";
+import type { OpenValidator, ValidationScore } from "../../../training/index.ts";
+import type { CliContext } from "../../context.ts";
+import { noteMoreLeftOut, openFaces } from "../../data.ts";
+
+/** The word that `--val` takes for this measure. */
+export const cosineProtocol = "cosine";
+
+/**
+ * Opens `--val cosine`: the mean cosine between the adapted embedding of a face shrunk to k px and the frozen embedding of the same
+ * face as it is, over all faces and all k. It needs no identities. Its standard error is over people, or over faces where people are
+ * unknown.
+ *
+ * @throws PetalfaceError (wrong usage) without faces
+ */
+export const cosineValidator =
+  (maxLeftOut: number, context: CliContext): OpenValidator =>
+  async (request, backbone, session) => {
+    if (request.data === undefined)
+      throw new PetalfaceError("--val cosine needs faces that training does not use; give them with --val-data", {
+        exitCode: 2,
+      });
+    const data = await openFaces(request.data, { maxLeftOut }, context);
+    const { width, size } = backbone;
+    const loader = openLoader({ size, threads: session.threads ?? 1, cacheBytes: 128 * 2 ** 20 });
+    const tally = tallyOf(data);
+    tally.tried(data.length);
+    const left = new Set<number>();
+
+    /** Unit embeddings of all faces; rows of those that are left out mean nothing. */
+    const embed = async (model: EmbeddingModel, pixels: number | undefined, signal: AbortSignal | undefined) => {
+      const embedder = await openEmbedder(model, session);
+      const rows = new Float32Array(data.length * width);
+      const face = (index: number): ImageRequest => {
+        const { source, quality } = data.at(index);
+        return { source, flip: false, degrade: pixels === undefined ? undefined : { kind: "lr", pixels }, quality };
+      };
+      const onLeft = (
+        index: number,
+        { message, kind }: { message: string; kind: "unreadable" | "notFinite" },
+      ): void => {
+        if (!left.has(index)) tally.bad(message, kind);
+        left.add(index);
+      };
+      try {
+        for await (const part of embedFaces(data.length, face, { embedder, loader, signal, onLeft })) {
+          for (const row of part.left) part.data.fill(0, row * width, (row + 1) * width);
+          rows.set(normaliseRows(part.data, width), part.start * width);
+        }
+      } finally {
+        await embedder.close();
+      }
+      return rows;
+    };
+
+    let frozen: Promise<Float32Array> | undefined;
+    return {
+      measure: `mean cosine (x 100) of faces at ${request.pixels.join(", ")} px to their own frozen embedding`,
+      fingerprint: `${cosineProtocol}-${data.fingerprint}`,
+      async evaluate(adapter, signal) {
+        frozen ??= embed(backbone, undefined, signal);
+        const targets = await frozen;
+        const model = adaptedModel(backbone, adapter);
+        const sums = new Float64Array(data.length);
+        const known = left.size;
+        for (const pixels of request.pixels) {
+          const rows = await embed(model, pixels, signal);
+          for (let i = 0; i < rows.length; i++) {
+            const place = Math.floor(i / width);
+            sums[place] = (sums[place] as number) + (rows[i] as number) * (targets[i] as number);
+          }
+        }
+        if (known === 0 || left.size > known) noteMoreLeftOut(data, tally.report(), context);
+        const used = [...sums.keys()].filter((place) => !left.has(place));
+        return meanOverPeople(
+          used.map((place) => (sums[place] as number) / request.pixels.length),
+          used.map((place) => data.at(place).person),
+        );
+      },
+      close: () => loader.close(),
+    };
+  };
+
+/**
+ * Mean of some values and its standard error, where values of one person go together.
+ *
+ * @param person of each value; below 0 where it is unknown, and the value stands alone
+ */
+export function meanOverPeople(values: readonly number[], person: readonly number[]): ValidationScore {
+  const value = values.reduce((sum, each) => sum + each, 0) / values.length;
+  const deviations = new Map<number, number>();
+  values.forEach((each, place) => {
+    const who = person[place] as number;
+    const group = who < 0 ? -1 - place : who;
+    deviations.set(group, (deviations.get(group) ?? 0) + each - value);
+  });
+  const groups = deviations.size;
+  const squares = [...deviations.values()].reduce((sum, deviation) => sum + deviation ** 2, 0);
+  const scale = groups > 1 ? groups / (groups - 1) : Number.NaN;
+  return { value, standardError: Math.sqrt(scale * squares) / values.length };
+}
