@@ -7,6 +7,7 @@ const benchmarks: Readonly<Record<string, string>> = {
   base: "base/main.ts",
   bytes: "bytes/main.ts",
   consumers: "consumers/main.ts",
+  copies: "copies/main.ts",
   crowd: "crowd/main.ts",
   data: "data/main.ts",
   embed: "step/main.ts",

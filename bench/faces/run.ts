@@ -54,7 +54,8 @@ export interface JobResult {
   readonly trained: number;
 }
 
-const lfw = join(shared, "data/lfw112");
+/** The aligned photos that everything here is measured on. */
+export const lfw = join(shared, "data/lfw112");
 const pairsFile = join(shared, "data/lfw112_pairs.txt");
 
 /** LFW's people who are in none of the held-out folds' pairs; `count` of their photos, spread over all, or all of them. */
@@ -69,7 +70,7 @@ export async function trainingFaces(count?: number): Promise<FaceData> {
 }
 
 /** The official pairs of these folds; of a single fold, which has no other to choose a threshold on, pairs drawn from its people. */
-async function pairsOf(folds: readonly number[]): Promise<PairList> {
+export async function pairsOf(folds: readonly number[]): Promise<PairList> {
   if (folds.length > 1) return readPairs(pairsFile, { folds });
   const { pairs, images, people: names } = await readPairs(pairsFile);
   const inFold = pairs.filter((pair) => folds.includes(pair.fold + 1)).flatMap((pair) => [pair.first, pair.second]);
@@ -78,11 +79,14 @@ async function pairsOf(folds: readonly number[]): Promise<PairList> {
   return syntheticPairs(faces, { pairs: 1200, folds: 5 });
 }
 
-/** Trains (unless the contender is the frozen model) and measures. Leaves its numbers in the job's folder. */
-export async function runJob(job: Job): Promise<JobResult> {
+/** File of a job's model. */
+export const modelFile = (model: string): string =>
+  model.endsWith(".onnx") ? model : join(shared, "weights", `${model}.onnx`);
+
+/** Trains, unless the contender is the frozen model, into the folder `run` of the job's folder. */
+export async function trainJob(job: Job): Promise<Omit<JobResult, "result">> {
   const { contender, folder, threads } = job;
-  const model = job.model.endsWith(".onnx") ? job.model : join(shared, "weights", `${job.model}.onnx`);
-  const backbone = await openBackbone(model);
+  const model = modelFile(job.model);
   const run = join(folder, "run");
   let seconds = 0;
   let trained = 0;
@@ -99,6 +103,15 @@ export async function runJob(job: Job): Promise<JobResult> {
     seconds = (performance.now() - started) / 1000;
     trained = done.run.trained.parameters;
   }
+  return { seconds, trained };
+}
+
+/** Trains (unless the contender is the frozen model) and measures. Leaves its numbers in the job's folder. */
+export async function runJob(job: Job): Promise<JobResult> {
+  const { contender, folder, threads } = job;
+  const record = await trainJob(job);
+  const backbone = await openBackbone(modelFile(job.model));
+  const run = join(folder, "run");
   const adapted = contender.options === undefined ? backbone : adaptedModel(backbone, await loadAdapter(run, backbone));
   const embedder = await openEmbedder(adapted, { threads });
   const loader = openLoader({ size: backbone.size, threads: 1 });
@@ -111,7 +124,6 @@ export async function runJob(job: Job): Promise<JobResult> {
   await embedder.close();
   await loader.close();
   await saveEvaluation(join(folder, "evaluation.json"), result);
-  const record = { seconds, trained };
   await writeFile(join(folder, "training.json"), JSON.stringify(record));
   return { ...record, result };
 }

@@ -1,6 +1,8 @@
 import { type Command, InvalidArgumentError } from "commander";
 import { PetalfaceError } from "../errors.ts";
 import { type CopyOptions, type CopyWeight, checkCopies, defaultCopyWeight } from "../matching/index.ts";
+import { judgedModel } from "../quality/index.ts";
+import type { OpenedModel } from "./model.ts";
 
 /** What the options of enrolled copies ask for. */
 export interface CopyFlags {
@@ -62,4 +64,33 @@ export function copiesOf(
   const copies = { sizes, weight: copyWeight ?? usual };
   checkCopies(copies, size);
   return copies;
+}
+
+/** How `--gallery-copies` and `--copy-weight` enrol: with an adapter the weight follows its alpha unless it is given. */
+export function galleryCopies(
+  sizes: readonly number[] | undefined,
+  flags: CopyFlags,
+  { backbone, adapter }: OpenedModel,
+): CopyOptions | undefined {
+  const usual = adapter === undefined ? defaultCopyWeight : "alpha";
+  const copies = copiesOf("--gallery-copies", sizes, flags, backbone.size, usual);
+  if (copies?.weight === "alpha" && adapter === undefined)
+    throw new PetalfaceError(
+      `--copy-weight alpha needs an adapter, which judges alpha; give --adapter, or a number such as ${defaultCopyWeight}`,
+      { exitCode: 2 },
+    );
+  return copies;
+}
+
+/** `16, 12 px, weight alpha`. */
+export const printCopies = ({ sizes, weight }: CopyOptions): string => `${sizes.join(", ")} px, weight ${weight}`;
+
+/**
+ * The frozen model of an evaluation. Where the weight of copies follows alpha it is judged as the adapter judges, so that both
+ * models are searched with the same weights.
+ */
+export function frozenModel({ backbone, adapter }: OpenedModel, copies: CopyOptions | undefined): OpenedModel {
+  if (copies?.weight !== "alpha" || adapter === undefined) return { backbone, model: backbone };
+  const { calibration, weights } = adapter.config;
+  return { backbone, model: judgedModel(backbone, calibration, weights), judge: calibration };
 }

@@ -3,7 +3,9 @@ import { tallyOf } from "../data/index.ts";
 import type { EmbedFacesOptions, LeftFace } from "../embeddings/index.ts";
 import { PetalfaceError } from "../errors.ts";
 import { type DegradationSpec, drawDegradation, parseDegradation, printDegradation } from "../images/index.ts";
+import { type CopyOptions, checkCopies, takeRows } from "../matching/index.ts";
 import { type FaceRows, type MeasureRowsOptions, measureRows } from "./measure.ts";
+import { type CopyRows, enrolledFaces } from "./protocols/enrol.ts";
 import { embedFused } from "./protocols/fuse.ts";
 import type { Fusion, Protocol } from "./protocols/types.ts";
 import type { EvaluationResult } from "./results/types.ts";
@@ -20,12 +22,14 @@ export interface EvaluationProgress {
 /** What to measure. */
 export interface EvaluateOptions
   extends Pick<EmbedFacesOptions, "loader" | "store" | "signal">,
-    Omit<MeasureRowsOptions, "degraded"> {
+    Omit<MeasureRowsOptions, "degraded" | "copies"> {
   /** The model; its owner closes it. */
   readonly model: Embedder;
   readonly protocol: Protocol;
   /** Degradations as `parseDegradation` reads them; each once. None unless given. */
   readonly degradations?: readonly string[] | undefined;
+  /** Also measures with enrolled faces together with copies of them: conditions named `..., copies`. None unless given. */
+  readonly copies?: CopyOptions | undefined;
   /** What is done with the mirror image; the protocol's own way unless given. */
   readonly fusion?: Fusion | undefined;
   readonly onProgress?: ((progress: EvaluationProgress) => void) | undefined;
@@ -33,15 +37,16 @@ export interface EvaluateOptions
 
 /**
  * Measures a model on a protocol: every face is embedded once as given, and those that the protocol degrades once with each degradation, in
- * batches that are prepared while the model works. Memory holds the items' embeddings as given and under one degradation, and a few
- * batches of pixels.
+ * batches that are prepared while the model works. Memory holds the items' embeddings as given, under one degradation and of the copies, and a
+ * few batches of pixels.
  *
  * A face that cannot be read, or whose embedding is not finite under any condition, is left out of all of them ({@link measureRows}).
  *
  * @throws PetalfaceError if the protocol's faces cannot be degraded, or more than `data.mostLeftOut` (5 %) must be left out
  */
 export async function evaluate(options: EvaluateOptions): Promise<EvaluationResult> {
-  const { protocol, degradations = [], leave } = options;
+  const { protocol, degradations = [], leave, copies } = options;
+  if (copies !== undefined) checkCopies(copies, options.model.size);
   const { data, faces } = protocol;
   if (degradations.length > 0 && protocol.degradable === undefined)
     throw new PetalfaceError(`the faces of ${protocol.name} are of low quality already; leave out --degrade`, {
@@ -60,47 +65,128 @@ export async function evaluate(options: EvaluateOptions): Promise<EvaluationResu
     known.add(place);
     tally.bad(message, kind);
   };
-  const named = new Map(specs.map((spec) => [printDegradation(spec), spec]));
-  const total = faces.length * (named.size + 1);
-  const rowsOf = (spec: DegradationSpec | undefined, degradation: string | null, position: number): FaceRows =>
-    faceRows(options, spec, onLeft, (done) =>
-      options.onProgress?.({ done: position * faces.length + done, total, degradation }),
-    );
-  const degraded = new Map([...named].map(([text, spec], at) => [text, rowsOf(spec, text, at + 1)]));
-  const result = await measureRows(protocol, rowsOf(undefined, null, 0), { ...options, degraded });
+  const { copies: _, ...rest } = options;
+  const { given, ...passes } = planPasses(options, specs, onLeft);
+  const result = await measureRows(protocol, given, { ...rest, ...passes });
   return result.leftOut === undefined ? result : { ...result, leftOut: { ...result.leftOut, ...tally.report() } };
 }
 
-/** The protocol's faces as rows that are embedded when they are read. */
+/** How many embeddings {@link evaluate} computes or finds. */
+export function countEmbeddings({
+  protocol,
+  degradations = [],
+  copies,
+}: Pick<EvaluateOptions, "protocol" | "degradations" | "copies">): number {
+  const named = new Set(degradations.map((text) => printDegradation(parseDegradation(text))));
+  const sizes = (copies?.sizes ?? []).filter((pixels) => !isShared(protocol, named, copySpec(pixels)));
+  const enrolled = sizes.length === 0 ? 0 : enrolledFaces(protocol).length;
+  return protocol.faces.length * (1 + named.size) + enrolled * sizes.length;
+}
+
+const copySpec = (pixels: number): DegradationSpec => ({ kind: "lr", pixels });
+
+/** Whether copies are what all faces are measured as, too. */
+const isShared = ({ degradable }: Protocol, named: { has(text: string): boolean }, spec: DegradationSpec): boolean =>
+  degradable === "all" && named.has(printDegradation(spec));
+
+/** The protocol's faces as given, as copies and degraded, in the order in which they are read. */
+function planPasses(
+  options: EvaluateOptions,
+  specs: readonly DegradationSpec[],
+  onLeft: (place: number, left: LeftFace) => void,
+): { readonly given: FaceRows; readonly degraded: ReadonlyMap<string, FaceRows>; readonly copies?: CopyRows } {
+  const { protocol, copies } = options;
+  const { faces, item, searches, degradable } = protocol;
+  const named = new Map(specs.map((spec) => [printDegradation(spec), spec]));
+  const total = countEmbeddings(options);
+  const whole = Int32Array.from(faces.keys());
+  let position = 0;
+  const pass = (places: Int32Array, text: string | null, specOf: FaceSpec): FaceRows => {
+    const before = position;
+    position += places.length;
+    const onDone = (done: number) => options.onProgress?.({ done: before + done, total, degradation: text });
+    return faceRows(options, places, specOf, onLeft, onDone);
+  };
+  const given = pass(whole, null, () => undefined);
+  const shared = new Map<string, FaceRows>();
+  const places = copies === undefined ? whole : enrolledFaces(protocol);
+  const rows = (copies?.sizes ?? []).map((pixels) => {
+    const spec = copySpec(pixels);
+    const text = printDegradation(spec);
+    if (!isShared(protocol, named, spec)) return pass(places, text, () => spec);
+    const kept = keptRows(pass(whole, text, () => spec));
+    shared.set(text, kept);
+    return rowsAt(kept, places);
+  });
+  const probes = new Set(degradable === "all" ? [] : searches.flatMap((search) => [...search.probes]));
+  const degradedAs =
+    (spec: DegradationSpec): FaceSpec =>
+    (place) =>
+      degradable === "all" || probes.has(item[place] as number) ? spec : undefined;
+  const degraded = new Map(
+    [...named].map(([text, spec]) => [text, shared.get(text) ?? pass(whole, text, degradedAs(spec))]),
+  );
+  return { given, degraded, ...(copies && { copies: { ...copies, places, rows } }) };
+}
+
+/** Rows that are read once and then kept. */
+function keptRows(rows: FaceRows): FaceRows {
+  let all: Promise<Float32Array> | undefined;
+  return {
+    ...rows,
+    async read(start, count) {
+      all ??= rows.read(0, rows.count);
+      return (await all).subarray(start * rows.width, (start + count) * rows.width);
+    },
+  };
+}
+
+/** Some rows of those that are kept. */
+function rowsAt(kept: FaceRows, places: Int32Array): FaceRows {
+  if (places.length === kept.count) return kept;
+  return {
+    ...{ count: places.length, width: kept.width },
+    async read(start, count) {
+      const all = await kept.read(0, kept.count);
+      return takeRows(all, kept.width, [...places.subarray(start, start + count)]);
+    },
+  };
+}
+
+/** What is done to the face at a place of the protocol. */
+type FaceSpec = (place: number) => DegradationSpec | undefined;
+
+/** Some of the protocol's faces as rows that are embedded when they are read. */
 function faceRows(
   options: EvaluateOptions,
-  spec: DegradationSpec | undefined,
+  places: Int32Array,
+  specOf: FaceSpec,
   onLeft: (place: number, left: LeftFace) => void,
   onDone: (done: number) => void,
 ): FaceRows {
   const { protocol, model, fusion = protocol.fusion, loader, store, signal } = options;
-  const { data, faces, item, searches, degradable } = protocol;
+  const { data, faces } = protocol;
   const { width } = model;
-  const probes = new Set(degradable === "all" ? [] : searches.flatMap((search) => [...search.probes]));
   let alphas: Float32Array | undefined;
   return {
-    count: faces.length,
+    count: places.length,
     width,
     alpha: () => alphas,
     async read(start, count) {
       const out = new Float32Array(count * width);
       const request = (index: number) => {
-        const { source, id, quality } = data.at(faces[start + index] as number);
-        const worse = spec !== undefined && (degradable === "all" || probes.has(item[start + index] as number));
+        const place = places[start + index] as number;
+        const { source, id, quality } = data.at(faces[place] as number);
+        const spec = specOf(place);
         // A face is degraded in the same way in every evaluation, whichever others are measured with it.
-        return { source, flip: false, degrade: worse ? drawDegradation(spec, id) : undefined, quality };
+        return { source, flip: false, degrade: spec && drawDegradation(spec, id), quality };
       };
       const how = { embedder: model, loader, store, signal };
-      const onLeftHere = (index: number, left: LeftFace): void => onLeft(start + index, left);
+      const onLeftHere = (index: number, left: LeftFace): void => onLeft(places[start + index] as number, left);
       for await (const part of embedFused(count, request, fusion, { ...how, onLeft: onLeftHere })) {
         out.set(part.data, part.start * width);
         if (part.alpha !== undefined) {
-          alphas ??= new Float32Array(faces.length);
+          alphas ??= new Float32Array(places.length);
           alphas.set(part.alpha, start + part.start);
         }
         onDone(start + part.start + part.count);

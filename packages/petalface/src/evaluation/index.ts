@@ -1,12 +1,14 @@
-export { type EvaluateOptions, type EvaluationProgress, evaluate } from "./evaluate.ts";
+export { countEmbeddings, type EvaluateOptions, type EvaluationProgress, evaluate } from "./evaluate.ts";
 export {
   type FaceRows,
   type MeasureRowsOptions,
   measureEmbeddings,
   measureRows,
+  type PairCopies,
   type PairEmbeddings,
 } from "./measure.ts";
 export { type SyntheticPairsOptions, syntheticPairs } from "./protocols/drawn-pairs.ts";
+export { type CopyRows, enrolledFaces } from "./protocols/enrol.ts";
 export { embedFused, type FusedFaces } from "./protocols/fuse.ts";
 export { findProtocol, type NamedProtocol, namedProtocols } from "./protocols/guides.ts";
 export { findImages, printIntervals, protocolOfPairs } from "./protocols/pairs.ts";

@@ -1,8 +1,10 @@
 import type { FaceData } from "../data/index.ts";
 import { PetalfaceError } from "../errors.ts";
-import { openMatcher, type RowSource, rocCurve, rowsOf } from "../matching/index.ts";
+import { type CopyOptions, openMatcher, type RowSource, rocCurve, rowsOf } from "../matching/index.ts";
 import { openResources } from "../resources.ts";
-import { startMatching } from "./protocols/matching.ts";
+import { type CopiedMatching, startCopied } from "./protocols/copied.ts";
+import { type CopyRows, enrolItems, itemAlphas } from "./protocols/enrol.ts";
+import { type Matching, startMatching } from "./protocols/matching.ts";
 import { nearestTar } from "./protocols/nearest.ts";
 import { protocolOfPairs } from "./protocols/pairs.ts";
 import { poolItems } from "./protocols/pool.ts";
@@ -13,6 +15,7 @@ import type {
   EvaluationResult,
   ImageAlphas,
   LeftOut,
+  Outcome,
   PairList,
   ProtocolSummary,
   VerificationOutcome,
@@ -30,6 +33,8 @@ export interface FaceRows extends RowSource {
 export interface MeasureRowsOptions extends Pick<MeasureOptions, "bootstrap" | "frozen"> {
   /** Embeddings of the same faces under each degradation, as results spell it. */
   readonly degraded?: ReadonlyMap<string, FaceRows> | undefined;
+  /** Also measures with these copies enrolled: conditions named `..., copies`. */
+  readonly copies?: CopyRows | undefined;
   /** Operating points other than the protocol's own. */
   readonly choice?: Partial<OperatingChoice> | undefined;
   /** What another model's measurement left out, to be left out from the start. */
@@ -75,11 +80,15 @@ async function measureOnce(
   known: ReadonlySet<number>,
   options: MeasureRowsOptions,
 ): Promise<Found> {
-  const { degraded = new Map<string, FaceRows>(), signal, threads } = options;
-  const { left, templates, digests } = await poolItems(protocol, given, known, signal);
+  const { degraded = new Map<string, FaceRows>(), copies, signal, threads } = options;
+  const pooled = await poolItems(protocol, given, known, signal);
+  const { left, templates, digests } = pooled;
+  const enrolled = copies && (await enrolItems(protocol, copies, pooled, signal));
+  if (enrolled !== undefined && enrolled.left.size > left.size) return { left: enrolled.left };
   const { protocol: measured, lost, leftOut } = withoutFaces(protocol, left);
+  const session = threads === undefined ? {} : { threads };
   await using open = openResources();
-  const matcher = open.keep(await openMatcher(given.width, threads === undefined ? {} : { threads }));
+  const matcher = open.keep(await openMatcher(given.width, session));
   const choice = { ...protocol.choice, ...options.choice };
   const exact = new Map<string, number>();
   const atNearest = ({ condition, scores, same }: VerificationOutcome): void => {
@@ -88,12 +97,19 @@ async function measureOnce(
   };
   const onScores = protocol.nearest ? atNearest : undefined;
   const matching = startMatching(measured, templates, { matcher, onScores, signal });
+  const copied = enrolled && open.keep(await startCopied(measured, enrolled, { matcher, onScores, signal, session }));
+  const addCopied = async (shown: FaceRows, degradation: string | undefined, rows: Float32Array): Promise<void> => {
+    const alpha = shown.alpha?.();
+    await copied?.add({ degradation, rows, alpha: alpha && itemAlphas(protocol, alpha, left) });
+  };
   await matching.asGiven();
+  await addCopied(given, undefined, templates);
   const alphas = alphasOf(protocol, given, null, lost);
   for (const [degradation, rows] of degraded) {
     const worse = await poolItems(protocol, rows, left, signal);
     if (worse.left.size > left.size) return { left: worse.left };
     await matching.degraded(degradation, worse.templates);
+    await addCopied(rows, degradation, worse.templates);
     if (protocol.degradable === "all") alphas.push(...alphasOf(protocol, rows, degradation, lost));
   }
   const { data, items } = protocol;
@@ -103,14 +119,21 @@ async function measureOnce(
       data: { spec: data.spec, fingerprint: data.fingerprint },
       degradations: [...degraded.keys()],
       detail: {
-        ...{ items, outcomes: matching.outcomes(), alphas },
+        ...{ items, outcomes: inOrder(matching, copied), alphas },
         digests: digests.map((digest, item) => (lost.has(item) ? "" : digest)),
       },
       exact,
     },
     { ...choice, bootstrap: options.bootstrap, frozen: options.frozen },
   );
-  return { result: leftOut === undefined ? result : { ...result, leftOut } };
+  const enrolment = copies && { copies: { sizes: copies.sizes, weight: copies.weight } };
+  return { result: { ...result, ...enrolment, ...(leftOut && { leftOut }) } };
+}
+
+/** Comparisons first, then searches, as tables show them; of each those with copies last. */
+function inOrder(plain: Matching, copied: CopiedMatching | undefined): Outcome[] {
+  const all = [...plain.outcomes(), ...(copied?.outcomes() ?? [])];
+  return all.toSorted((a, b) => Number(a.kind === "identification") - Number(b.kind === "identification"));
 }
 
 /** Alpha of each item, where each is one face and the model judges; NaN for lost ones. */
@@ -145,10 +168,17 @@ export interface PairEmbeddings {
   readonly alpha?: Float32Array | undefined;
 }
 
+/** Low-resolution copies of all images of a list of pairs. */
+export interface PairCopies extends CopyOptions {
+  /** Of each size. */
+  readonly embeddings: readonly PairEmbeddings[];
+}
+
 /**
  * Measures a list of pairs on embeddings that were computed elsewhere, as {@link measureRows} does.
  *
  * @param degraded embeddings of the same images under each degradation
+ * @param options with `copies`, embeddings of the same images at each of their sizes
  * @throws PetalfaceError if the embeddings do not fit the list
  */
 export async function measureEmbeddings(
@@ -156,7 +186,7 @@ export async function measureEmbeddings(
   data: { readonly spec: string; readonly fingerprint: string },
   given: PairEmbeddings,
   degraded: ReadonlyMap<string, PairEmbeddings>,
-  options: Omit<MeasureRowsOptions, "degraded"> = {},
+  options: Omit<MeasureRowsOptions, "degraded" | "copies"> & { readonly copies?: PairCopies | undefined } = {},
 ): Promise<EvaluationResult> {
   const count = list.images.length;
   const rowsFrom = ({ width, data: rows, alpha }: PairEmbeddings): FaceRows => {
@@ -171,7 +201,12 @@ export async function measureEmbeddings(
     at: (index) => ({ ...imageAt(list, index), source: { kind: "file", path: list.images[index]?.id ?? "" } }),
   };
   const rows = new Map([...degraded].map(([degradation, embeddings]) => [degradation, rowsFrom(embeddings)]));
-  return measureRows(protocolOfPairs(list, faces), rowsFrom(given), { ...options, degraded: rows });
+  const copies = options.copies && {
+    ...options.copies,
+    places: Int32Array.from({ length: count }, (_, place) => place),
+    rows: options.copies.embeddings.map(rowsFrom),
+  };
+  return measureRows(protocolOfPairs(list, faces), rowsFrom(given), { ...options, degraded: rows, copies });
 }
 
 const imageAt = ({ images }: PairList, index: number): PairList["images"][number] => {

@@ -13,6 +13,7 @@ import { petalface } from "./process.ts";
 
 let folder: string;
 let model: string;
+let run: string;
 const faces = "synthetic:people=12,images=3,seed=5";
 const count = 36;
 
@@ -20,6 +21,10 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "petalface-Kopien-日本-"));
   model = join(folder, "tiny.onnx");
   await writeTinyBackbone(model);
+  run = join(folder, "run");
+  const options = ["--rank", "4", "--epochs", "1", "--batch", "12", "--lr-pixels", "4,6", "--threads", "1"];
+  const { code, stderr } = await petalface(["adapt", "--model", model, "--train", faces, "--out", run, ...options]);
+  expect(code, stderr).toBe(0);
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
@@ -71,6 +76,58 @@ describe("petalface embed --copies", () => {
       expect(numbers[2 * face * tinyWidth + k]).toBeCloseTo(expected.sharp[i] as number, 5);
       expect(numbers[(2 * face + 1) * tinyWidth + k]).toBeCloseTo(expected.copies[i] as number, 5);
     }
+  });
+});
+
+describe("petalface evaluate --gallery-copies", () => {
+  const pairs = [
+    "--protocol",
+    "drawn:pairs=40,folds=2,seed=3",
+    "--data",
+    faces,
+    "--degrade",
+    "lr:6",
+    "--resamples",
+    "20",
+  ];
+  const keysOf = ({ measures }: { measures: { key: string }[] }): string[] => measures.map(({ key }) => key);
+
+  test("measures copies in addition to the plain gallery, by a fixed weight, or by alpha with an adapter", async () => {
+    const plain = await json("evaluate", "--model", model, ...pairs);
+    const fixed = await json("evaluate", "--model", model, ...pairs, "--gallery-copies", "8,4");
+    expect(fixed.frozen.copies).toEqual({ sizes: [8, 4], weight: 0.25 });
+    expect(keysOf(fixed.frozen)).toEqual(
+      expect.arrayContaining(["rank1/named:6, copies", "rank1/named:as given, copies", "auc/named:mixed 6, copies"]),
+    );
+    const isPlain = ({ key }: { key: string }): boolean => !key.endsWith(", copies");
+    expect(fixed.frozen.measures.filter(isPlain)).toEqual(plain.frozen.measures);
+
+    const out = join(folder, "results");
+    const both = await json(
+      ...["evaluate", "--model", model, "--adapter", run, ...pairs, "--gallery-copies", "8,4"],
+      ...["--out", out, "--report", join(out, "page.html")],
+    );
+    expect([both.frozen.copies.weight, both.adapted.copies.weight]).toEqual(["alpha", "alpha"]);
+    expect(both.frozen.measures.filter(isPlain)).toEqual(plain.frozen.measures);
+    expect(keysOf(both.adapted)).toContain("rank1/named:6, copies");
+    const page = await readFile(join(out, "page.html"), "utf8");
+    expect(page).toContain("8, 4 px, weight alpha");
+    expect(page).toContain("6, copies");
+  });
+
+  test.each([
+    [["--gallery-copies", "16"], /size 16 is not smaller than the model's input of 16 px/],
+    [["--gallery-copies", "8,8"], /size 8 is given twice/],
+    [["--gallery-copies", "8;4"], /Write sizes in pixels as in 16,12/],
+    [["--gallery-copies", "8", "--copy-weight", "11"], /a weight is a number from 0 to 10, or alpha, not 11/],
+    [["--gallery-copies", "8", "--copy-weight", "much"], /Write a number such as 0.25, or alpha/],
+    [["--gallery-copies", "8", "--copy-weight", "alpha"], /--copy-weight alpha needs an adapter/],
+    [["--copy-weight", "0.5"], /--copy-weight weighs the copies of --gallery-copies/],
+  ])("%j is wrong usage, in one line", async (wrong, message) => {
+    const { code, stdout, stderr } = await petalface(["evaluate", "--model", model, ...pairs, ...wrong]);
+    expect([code, stdout]).toEqual([2, ""]);
+    expect(stderr).toMatch(message);
+    expect(stderr.trim().split("\n").length).toBe(1);
   });
 });
 

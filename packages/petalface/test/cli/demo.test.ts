@@ -10,7 +10,7 @@ const shared = resolve(import.meta.dirname, "../../../..", process.env.PETALFACE
 const weights = join(shared, "weights/fr_feature.onnx");
 
 interface Document {
-  readonly results: readonly { readonly name: string }[];
+  readonly results: readonly { readonly name: string; readonly measures: readonly { readonly key: string }[] }[];
   readonly leftOut: readonly string[];
   readonly exported: { readonly difference: number };
 }
@@ -33,6 +33,8 @@ test.skipIf(!existsSync(weights))(
       expect(code, stderr).toBe(0);
       const document = JSON.parse(stdout) as Document;
       expect(document.results.map(({ name }) => name)).toEqual(["frozen", "petal", "lora", "paper", "full"]);
+      for (const { measures } of document.results)
+        expect(measures.map(({ key }) => key)).toContain("rank1/named:16, copies");
       expect(document.leftOut).toEqual([]);
       expect(document.exported.difference).toBeLessThan(1e-5);
       expect(await readFile(join(out, "report.html"), "utf8")).toContain("twin adapters");

@@ -37,7 +37,13 @@ export function ijbProtocol(
   for (const number of list.template) if (!template.has(number)) template.set(number, template.size);
   const placed = (number: number): number => template.get(number) as number;
   const { first, second, same } = list.pairs;
-  const comparison = { name: "1:1", first: first.map(placed), second: second.map(placed), same };
+  const comparison = {
+    name: "1:1",
+    first: first.map(placed),
+    second: second.map(placed),
+    same,
+    enrolled: "first" as const,
+  };
   const owners = people(template.size, comparison, subjects, template);
   return {
     kind,

@@ -68,12 +68,13 @@ export function startMatching(protocol: Protocol, given: Float32Array, options: 
 }
 
 /** What a protocol calls `sharp` are faces as given. */
-const conditionOf = (name: string): Condition => (name === "sharp" ? { kind: "sharp" } : { kind: "named", name });
+export const conditionOf = (name: string): Condition =>
+  name === "sharp" ? { kind: "sharp" } : { kind: "named", name };
 
 type PairColumns = Omit<VerificationOutcome, "kind" | "condition" | "scores" | "weight">;
 
 /** Columns of a list of comparisons, and of the list behind itself: once for each side being the degraded one. */
-function bothWays({ person }: Protocol, { first, second, same, fold }: Comparisons) {
+export function bothWays({ person }: Protocol, { first, second, same, fold }: Comparisons) {
   const once: PairColumns = {
     same,
     ...(fold && { fold }),
@@ -97,7 +98,8 @@ function bothWays({ person }: Protocol, { first, second, same, fold }: Compariso
   return { once, twice };
 }
 
-function append<T extends Float32Array | Int32Array | Uint8Array>(one: T, other: T): T {
+/** One array behind the other. */
+export function append<T extends Float32Array | Int32Array | Uint8Array>(one: T, other: T): T {
   const out = new (one.constructor as new (length: number) => T)(one.length + other.length);
   out.set(one);
   out.set(other, one.length);
@@ -138,7 +140,7 @@ async function find(
 }
 
 /** Where each probe stands in the gallery itself, or -1. */
-function ownPlaces(probes: Int32Array, gallery: Int32Array): Int32Array {
+export function ownPlaces(probes: Int32Array, gallery: Int32Array): Int32Array {
   const place = new Map(Array.from(gallery, (item, at) => [item, at]));
   return probes.map((item) => place.get(item) ?? -1);
 }

@@ -133,7 +133,7 @@ function allPairs(probes: Int32Array, gallery: Int32Array, person: Int32Array): 
       second[at] = enrolled;
       same[at++] = person[probe] === person[enrolled] ? 1 : 0;
     }
-  return { name: "1:1", first, second, same };
+  return { name: "1:1", first, second, same, enrolled: "second" };
 }
 
 async function* readRows(path: string, sets: readonly string[]) {

@@ -20,6 +20,8 @@ export interface Comparisons {
   readonly second: Int32Array;
   /** 1 where both show one person. */
   readonly same: Uint8Array;
+  /** Which side is the gallery's, where one is. */
+  readonly enrolled?: "first" | "second" | undefined;
   /** Fold of each, from 0, below {@link Protocol.folds}; without it no accuracy is measured. */
   readonly fold?: Int32Array | undefined;
 }

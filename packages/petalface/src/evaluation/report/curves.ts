@@ -167,6 +167,8 @@ export async function qualityChart(
   const sharp = alphaOf(null);
   const degraded = "degradation" in condition ? alphaOf(condition.degradation) : sharp;
   const pairs = outcomeOf(judgeOf.detail, "verification", condition);
+  // A condition with a name of its own does not say how its faces were shown.
+  if (condition.kind === "named") return undefined;
   if (sharp === undefined || degraded === undefined || pairs?.fold === undefined) return undefined;
   const count = pairs.scores.length;
   const at = (values: Float32Array, item: number | undefined): number => values[item ?? -1] ?? 0;

@@ -21,6 +21,20 @@ export function conditionOrder({ kind }: Condition): number {
   return { sharp: 0, lr: 1, mixed: 2, named: 3 }[kind];
 }
 
+/** Ends the name of a condition whose enrolled faces have copies. */
+const copiesEnding = ", copies";
+
+/** The condition of pairs or of a search once enrolled faces have copies: `mixed 16, copies`; of a search `16, copies`. */
+export function copyCondition(condition: Condition, kind: "verification" | "identification"): Condition {
+  const short = kind === "identification" && condition.kind === "mixed";
+  const name = short ? shortDegradation(condition.degradation) : conditionLabel(condition);
+  return { kind: "named", name: `${name}${copiesEnding}` };
+}
+
+/** Whether enrolled faces have copies under this condition. */
+export const hasCopies = (condition: Condition): boolean =>
+  condition.kind === "named" && condition.name.endsWith(copiesEnding);
+
 /** What tells one measure of a condition from another. */
 type Name = Pick<Measure, "kind" | "condition" | "far" | "rank" | "fpir">;
 

@@ -1,4 +1,4 @@
-import { isRank } from "./condition.ts";
+import { hasCopies, isRank } from "./condition.ts";
 import { percent } from "./percent.ts";
 import type { EvaluationResult, FaceResolution, Identical, Measure } from "./types.ts";
 
@@ -62,6 +62,8 @@ export function legendOf(
     kind("rank1") && "rank-1: probes whose own person comes first in the gallery",
     ranks && "rank-5 and so on: among the first 5",
     degradedProbes && `rank-1 ${sign}: probes ${how}, gallery as given`,
+    has(({ condition }) => hasCopies(condition)) &&
+      "copies: enrolled faces together with low-resolution copies of themselves",
     kind("tpir") && "TPIR@x: probes that are found where x of the strangers raise an alarm",
     kind("tar") && "TAR@x: pairs of one person that are accepted where x of the others are",
   ].filter((text) => text !== false);

@@ -1,4 +1,5 @@
 import type { Unreadable } from "../../data/index.ts";
+import type { CopyOptions } from "../../matching/index.ts";
 
 /** One image that a protocol names. */
 export interface ProtocolImage {
@@ -222,6 +223,8 @@ export interface EvaluationResult {
   readonly unresolved: readonly Unresolved[];
   /** Images that were left out, where there are any. */
   readonly leftOut?: LeftOut;
+  /** How faces were enrolled in the conditions that are named `..., copies`, where there are any. */
+  readonly copies?: CopyOptions;
   /** Against the frozen model, where one was given. */
   readonly identical?: Identical;
   /** How sharp the faces are that nothing was done to, where it was measured ({@link measureResolution}). */

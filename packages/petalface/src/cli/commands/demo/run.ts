@@ -6,6 +6,7 @@ import { type Backbone, type EmbeddingModel, openBackbone, openEmbedder } from "
 import type { FaceData, Unreadable } from "../../../data/index.ts";
 import { type EvaluationResult, evaluate, type FaceResolution, measureResolution } from "../../../evaluation/index.ts";
 import { type Loader, openLoader } from "../../../images/index.ts";
+import { defaultCopyWeight } from "../../../matching/index.ts";
 import { openResources } from "../../../resources.ts";
 import { adapt, createTargetCache, type RunRecord, type TargetCache } from "../../../training/index.ts";
 import type { CliContext } from "../../context.ts";
@@ -201,6 +202,8 @@ async function measure(
       loader,
       protocol,
       degradations: demoPixels.map((side) => `lr:${side}`),
+      // Of the resolutions that are measured: nothing more has to be embedded.
+      copies: { sizes: demoPixels, weight: defaultCopyWeight },
       ...{ frozen, leave },
       signal: context.signal,
       onProgress: ({ done }) => progress.update(done),

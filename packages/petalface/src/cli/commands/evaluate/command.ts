@@ -17,6 +17,7 @@ import {
 } from "../../../evaluation/index.ts";
 import { parseDegradation, printDegradation } from "../../../images/index.ts";
 import type { CliContext } from "../../context.ts";
+import { type CopyFlags, galleryCopies, printCopies, withCopyOptions } from "../../copies.ts";
 import { type DataFlags, leftOutOf, noteLeftOut, openFaces, withDataOptions } from "../../data.ts";
 import { type CacheFlags, withCacheOption } from "../../embed.ts";
 import { examplesText, printCommand } from "../../examples.ts";
@@ -32,12 +33,13 @@ import { type BothResults, type MeasureTask, measureModels } from "./measure.ts"
 import { columnsOf, evaluationSummary } from "./summary.ts";
 import { viewPeople } from "./views.ts";
 
-interface Flags extends ModelFlags, CacheFlags, DataFlags {
+interface Flags extends ModelFlags, CacheFlags, DataFlags, CopyFlags {
   readonly protocol: string;
   readonly data: string;
   readonly lists?: string;
   readonly flip?: Fusion;
   readonly degrade?: readonly string[];
+  readonly galleryCopies?: readonly number[];
   readonly resamples: number;
   readonly seed: number;
   readonly format: Format;
@@ -110,12 +112,14 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
   });
   const specs = flags.degrade?.filter((spec) => spec !== "none").map(parseDegradation);
   const opened = await openModel(flags);
+  const copies = galleryCopies(flags.galleryCopies, flags, opened);
   const protocol = await openProtocol(flags, context);
   const usual = protocol.degradable === "all" ? defaultDegradations : [];
   const task: MeasureTask = {
     protocol,
     degradations: specs?.map(printDegradation) ?? usual,
     fusion: flags.flip ?? protocol.fusion,
+    copies,
     bootstrap: { resamples: flags.resamples, seed: flags.seed },
     engine: engineOf(flags),
     cache: flags.cache,
@@ -158,7 +162,7 @@ async function writeReport(
   { signal, noteOnce }: CliContext,
 ): Promise<void> {
   const { backbone } = opened;
-  const { protocol, engine, cache, degradations, fusion } = task;
+  const { protocol, engine, cache, degradations, fusion, copies } = task;
   const models = [
     { name: "frozen", opened: { backbone, model: backbone } },
     ...(adapted ? [{ name: "adapted", opened }] : []),
@@ -173,6 +177,7 @@ async function writeReport(
     "model sha256": backbone.spec.sha256,
     adapter: flags.adapter ?? "none",
     "mirror image": fusion,
+    ...(copies && { "enrolled copies": printCopies(copies) }),
   };
   await writeEvaluationReport(path, { frozen, adapted, protocol, size: backbone.size, options, view });
 }
@@ -182,6 +187,7 @@ const examples = [
   "evaluate --model fr_feature --protocol tinyface --data TinyFace/Testing_Set",
   "evaluate --model fr_feature --protocol lfw --data faces_emore/lfw.bin",
   "evaluate --model fr_feature --adapter runs/first --protocol drawn:pairs=2000 --data faces --views 12",
+  "evaluate --model fr_feature --protocol pairs.txt --data lfw --gallery-copies 16,12",
 ];
 
 /** Makes help show only the guide of the protocol that is named with `--help`; without one, all protocols at the end. */
@@ -209,7 +215,7 @@ function withGuides(command: Command): void {
 
 /** `petalface evaluate`: how well does a model verify and identify, as given and degraded? */
 export function evaluateCommand(program: Command, context: CliContext): void {
-  const command = withFormatOption(withDataOptions(withCacheOption(withModelOptions(program.command("evaluate")))))
+  const plain = withFormatOption(withDataOptions(withCacheOption(withModelOptions(program.command("evaluate")))))
     .description("measure a model, and the effect of its adapter, on faces as given, low-resolution and mixed")
     .requiredOption(
       "--protocol <name|pairs>",
@@ -248,7 +254,12 @@ export function evaluateCommand(program: Command, context: CliContext): void {
       "--views <people>",
       "add to the report a map of the embeddings of this number of people, and their similarities",
       parseInteger("--views", 2, 32),
-    )
-    .action((flags: Flags) => run(flags, context));
+    );
+  const command = withCopyOptions(plain, "--gallery-copies", {
+    sizes:
+      "measure also with each enrolled face together with copies of it, shrunk to these sizes in pixels, such as 16,12 (docs/copies.md)",
+    weight:
+      "weight of the copies, or alpha: 1 - alpha of the probe. Unless given, alpha with an adapter and 0.25 without",
+  }).action((flags: Flags) => run(flags, context));
   withGuides(command);
 }

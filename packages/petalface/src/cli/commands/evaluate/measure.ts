@@ -1,5 +1,6 @@
 import { openEmbedder } from "../../../backbones/index.ts";
 import {
+  countEmbeddings,
   degradationLabel,
   type EvaluationResult,
   evaluate,
@@ -9,8 +10,10 @@ import {
   type Protocol,
 } from "../../../evaluation/index.ts";
 import { openLoader } from "../../../images/index.ts";
+import type { CopyOptions } from "../../../matching/index.ts";
 import { openResources } from "../../../resources.ts";
 import type { CliContext } from "../../context.ts";
+import { frozenModel } from "../../copies.ts";
 import { type CacheFlags, openCache } from "../../embed.ts";
 import { measureBoth } from "../../measured.ts";
 import type { Engine, OpenedModel } from "../../model.ts";
@@ -20,6 +23,8 @@ export interface MeasureTask extends CacheFlags {
   readonly protocol: Protocol;
   readonly degradations: readonly string[];
   readonly fusion: Fusion;
+  /** Copies to enrol, too. */
+  readonly copies: CopyOptions | undefined;
   readonly bootstrap: { readonly resamples: number; readonly seed: number };
   readonly engine: Engine;
 }
@@ -37,7 +42,7 @@ export async function measureModels(opened: OpenedModel, task: MeasureTask, cont
   const { protocol, engine } = task;
   const { signal } = context;
   const both = await measureBoth(
-    (leave) => measure("frozen", { backbone, model: backbone }, task, context, leave),
+    (leave) => measure("frozen", frozenModel(opened, task.copies), task, context, leave),
     adapter && ((leave) => measure("adapted", opened, task, context, leave)),
     context,
   );
@@ -55,13 +60,12 @@ async function measure(
   leave: LeftOut | undefined,
 ): Promise<EvaluationResult> {
   const { model } = opened;
-  const { engine, protocol, degradations } = task;
+  const { engine } = task;
   await using open = openResources();
   const store = open.keep(await openCache(task, opened, engine, context));
   const embedder = open.keep(await openEmbedder(model, engine));
   const loader = open.keep(openLoader({ size: model.size, threads: engine.threads }));
-  const total = protocol.faces.length * (degradations.length + 1);
-  const progress = context.progress(`measuring the ${name} model`, total, "faces");
+  const progress = context.progress(`measuring the ${name} model`, countEmbeddings(task), "faces");
   try {
     return await evaluate({
       ...task,

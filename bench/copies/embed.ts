@@ -1,0 +1,77 @@
+import { access } from "node:fs/promises";
+import { join } from "node:path";
+import {
+  type Adapter,
+  adaptedModel,
+  drawDegradation,
+  type EmbeddingModel,
+  embedFaces,
+  findImages,
+  judgedModel,
+  loadAdapter,
+  openBackbone,
+  openData,
+  openEmbedder,
+  openLoader,
+  type PairEmbeddings,
+  type PairList,
+  parseDegradation,
+  photoCalibration,
+} from "petalface";
+import { type Job, lfw, modelFile, trainJob } from "../faces/run.ts";
+
+/** The images of a list of pairs, embedded sharp and at low resolutions. */
+export interface Embedded {
+  readonly sharp: PairEmbeddings;
+  /** By the spelling of the degradation. */
+  readonly degraded: ReadonlyMap<string, PairEmbeddings>;
+}
+
+/** The model of a job: the frozen one with alpha by the photos' calibration, or the adapted one, trained where it is not yet. */
+async function modelOf(job: Job): Promise<EmbeddingModel> {
+  const backbone = await openBackbone(modelFile(job.model));
+  if (job.contender.options === undefined)
+    return judgedModel(backbone, photoCalibration({ name: "sharpness" }, backbone.size));
+  return adaptedModel(backbone, await adapterOf(job, backbone));
+}
+
+async function adapterOf(job: Job, backbone: Awaited<ReturnType<typeof openBackbone>>): Promise<Adapter> {
+  const run = join(job.folder, "run");
+  const kept = await access(join(run, "adapter", "adapter_model.safetensors")).then(
+    () => true,
+    () => false,
+  );
+  if (!kept) {
+    const { seconds } = await trainJob(job);
+    console.log(`${job.model}, ${job.contender.name}: trained in ${seconds.toFixed(0)} s`);
+  }
+  return loadAdapter(run, backbone);
+}
+
+/** Embeds every image of a list of pairs sharp and at each of these sides in pixels. */
+export async function embedJob(job: Job, list: PairList, sides: readonly number[]): Promise<Embedded> {
+  const model = await modelOf(job);
+  const data = await openData(lfw);
+  const places = findImages(list, data);
+  await using loader = openLoader({ size: model.size, threads: 1 });
+  const embedder = await openEmbedder(model, { threads: job.threads });
+  const embed = async (degradation: string | undefined): Promise<PairEmbeddings> => {
+    const rows = new Float32Array(places.length * model.width);
+    const alpha = new Float32Array(places.length);
+    const request = (image: number) => {
+      const { source, id } = data.at(places[image] as number);
+      const degrade = degradation === undefined ? undefined : drawDegradation(parseDegradation(degradation), id);
+      return { source, flip: false, degrade };
+    };
+    for await (const part of embedFaces(places.length, request, { embedder, loader })) {
+      rows.set(part.data, part.start * model.width);
+      if (part.alpha) alpha.set(part.alpha, part.start);
+    }
+    return { width: model.width, data: rows, alpha };
+  };
+  const sharp = await embed(undefined);
+  const degraded = new Map<string, PairEmbeddings>();
+  for (const side of sides) degraded.set(`lr:${side}`, await embed(`lr:${side}`));
+  await embedder.close();
+  return { sharp, degraded };
+}
