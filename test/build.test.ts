@@ -109,6 +109,21 @@ describe.skipIf(otherNodes.length === 0)("the packed packages on other Nodes (PE
     240_000,
   );
 
+  test.each(otherNodes)("%s keeps galleries, or says which Node can", async (node) => {
+    await writeTinyBackbone(join(place, "tiny.onnx"));
+    const { stdout: version } = await run(node, ["--version"]);
+    const main = join("node_modules", "petalface", "dist", "cli", "main.js");
+    const env = { ...process.env, PETALFACE_CACHE: join(place, "cache") };
+    const file = `${version.trim()}.db`;
+    const made = run(node, [main, "--quiet", "gallery", "create", file, "--model", "tiny.onnx"], { cwd: place, env });
+    if (Number.parseInt(version.slice(1), 10) >= 22) expect(await made).toMatchObject({ stderr: "" });
+    else
+      await expect(made).rejects.toMatchObject({
+        code: 1,
+        stderr: expect.stringMatching(/^petalface: .*galleries need Node 22.13 or newer, .*this is Node .*\n$/i),
+      });
+  });
+
   test.each(otherNodes)("%s gets a sentence from the sources where it cannot parse them", async (node) => {
     const { stdout: version } = await run(node, ["--version"]);
     if (Number.parseInt(version.slice(1), 10) >= 24) return;

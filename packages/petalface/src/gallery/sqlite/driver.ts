@@ -11,13 +11,20 @@ const patience = 30_000;
  * has none.
  */
 export async function loadSqlite(): Promise<typeof import("node:sqlite")> {
+  const { emitWarning } = process;
   try {
+    // Node 22 calls the module experimental, once, on stderr, where commands print one line and no other.
+    process.emitWarning = (...args: unknown[]): void => {
+      if (!String(args[0]).startsWith("SQLite is an experimental feature")) Reflect.apply(emitWarning, process, args);
+    };
     return await import("node:sqlite");
   } catch (cause) {
     throw new PetalfaceError(
       `galleries need Node 22.13 or newer, and this is Node ${process.versions.node}; run petalface with a newer Node`,
       { cause },
     );
+  } finally {
+    process.emitWarning = emitWarning;
   }
 }
 
