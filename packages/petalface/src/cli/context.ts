@@ -1,5 +1,11 @@
 import { fitLines } from "./lines.ts";
-import { createProgress, type Progress } from "./progress.ts";
+import { createProgress, type Progress, type ProgressStream } from "./progress.ts";
+
+/** Where a command writes. */
+export interface Terminal {
+  readonly stdout: ProgressStream;
+  readonly stderr: ProgressStream;
+}
 
 /** What every command gets besides its own arguments. */
 export interface CliContext {
@@ -11,6 +17,8 @@ export interface CliContext {
   readonly debug: boolean;
   /** `--force` was given. */
   readonly force: boolean;
+  /** The exit code of a command that ends without an error; 0 unless the command sets it. */
+  exitCode: number;
   /**
    * Prints the outcome of the command: `document` as JSON under `--json`, else `text`. Called once, at the end. Long lines of the text are broken,
    * unless it is `exact`: what other programs read.
@@ -41,8 +49,7 @@ export interface CommonOptions {
 export function createContext(
   options: () => CommonOptions,
   signal: AbortSignal,
-  stdout: NodeJS.WriteStream,
-  stderr: NodeJS.WriteStream,
+  { stdout, stderr }: Terminal,
 ): CliContext {
   const said = new Set<string>();
   const note = (line: string): void => {
@@ -51,6 +58,7 @@ export function createContext(
   };
   return {
     signal,
+    exitCode: 0,
     get json() {
       return options().json === true;
     },

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { Command } from "commander";
 import { loadCommands } from "./commands.ts";
-import { type CommonOptions, createContext } from "./context.ts";
+import { type CommonOptions, createContext, type Terminal } from "./context.ts";
 import { describeFailure, stackOf } from "./failure.ts";
 
 function packageVersion(): string {
@@ -9,7 +9,7 @@ function packageVersion(): string {
   return (JSON.parse(text) as { version: string }).version;
 }
 
-function createProgram(): Command {
+function createProgram({ stdout, stderr }: Terminal): Command {
   return (
     new Command("petalface")
       .description("Adapt any face recogniser to low-resolution faces.")
@@ -22,7 +22,11 @@ function createProgram(): Command {
       // Descriptions wrap next to long terms too: commander leaves them in one line below 40 columns.
       .configureHelp({ showGlobalOptions: true, minWidthToWrap: 20 })
       // Errors are reported by main(), in the one format that all of them share.
-      .configureOutput({ outputError: () => {} })
+      .configureOutput({
+        writeOut: (text) => stdout.write(text),
+        writeErr: (text) => stderr.write(text),
+        outputError: () => {},
+      })
       .exitOverride()
       .addHelpText("after", "\nExit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted (and resumable).")
   );
@@ -55,6 +59,47 @@ async function flush(stream: NodeJS.WriteStream): Promise<void> {
   await new Promise<void>((resolve) => stream.write("", () => resolve()));
 }
 
+/** One call of the command line. */
+export interface Invocation {
+  /** Runs the command and returns the exit code of one that ended by itself. Throws what the command throws. */
+  run(): Promise<number>;
+  /** Says on stderr what an error means, and returns its exit code. */
+  report(error: unknown): number;
+}
+
+/**
+ * Prepares a call of the command line that writes to `terminal` and changes nothing else of the process.
+ *
+ * @param args those after `node main.ts`
+ * @param signal ends the command when it is aborted
+ */
+export function invoke(args: readonly string[], terminal: Terminal, signal: AbortSignal): Invocation {
+  const { stderr } = terminal;
+  const program = createProgram(terminal);
+  const context = createContext(() => program.opts<CommonOptions>(), signal, terminal);
+  program.hook("preAction", async (_, command) => {
+    // Loaded by commands only: help and the version load nothing but the parser.
+    const { prepareCache } = await import("./cache-folder.ts");
+    await prepareCache(command.name(), context);
+  });
+
+  const report = (error: unknown): number => {
+    const command = program.commands.find((each) => args.includes(each.name()))?.name();
+    const { exitCode, message } = describeFailure(error, signal, command);
+    if (program.opts<CommonOptions>().debug && exitCode === 1) stderr.write(`${stackOf(error)}\n`);
+    if (message !== undefined) stderr.write(`petalface: ${message}\n`);
+    return exitCode;
+  };
+  return {
+    report,
+    async run() {
+      for (const register of await loadCommands(args)) register(program, context);
+      await program.parseAsync(args, { from: "user" });
+      return signal.aborted ? 130 : context.exitCode;
+    },
+  };
+}
+
 /** Runs the command line and sets the process's exit code. `args` are those after `node main.ts`. */
 export async function main(args: readonly string[]): Promise<void> {
   const { stdout, stderr } = process;
@@ -62,19 +107,10 @@ export async function main(args: readonly string[]): Promise<void> {
   for (const stream of [stdout, stderr])
     stream.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : 1));
   const { signal, stop } = listenForSignals((line) => stderr.write(`${line}\n`));
-  const program = createProgram();
-  const context = createContext(() => program.opts<CommonOptions>(), signal, stdout, stderr);
-  program.hook("preAction", async (_, command) => {
-    // Loaded here, because help and the version need nothing but the parser.
-    const { prepareCache } = await import("./cache-folder.ts");
-    await prepareCache(command.name(), context);
-  });
+  const { run, report } = invoke(args, { stdout, stderr }, signal);
 
   const fail = async (error: unknown): Promise<void> => {
-    const command = program.commands.find((each) => args.includes(each.name()))?.name();
-    const { exitCode, message } = describeFailure(error, signal, command);
-    if (program.opts<CommonOptions>().debug && exitCode === 1) stderr.write(`${stackOf(error)}\n`);
-    if (message !== undefined) stderr.write(`petalface: ${message}\n`);
+    const exitCode = report(error);
     process.exitCode = exitCode;
     if (exitCode === 0) return;
     // What the failed command left open (workers, sessions) must not keep the process alive.
@@ -84,9 +120,7 @@ export async function main(args: readonly string[]): Promise<void> {
   process.on("uncaughtException", (error) => void fail(error));
 
   try {
-    for (const register of await loadCommands(args)) register(program, context);
-    await program.parseAsync(args, { from: "user" });
-    if (signal.aborted) process.exitCode = 130;
+    process.exitCode = await run();
   } catch (error) {
     await fail(error);
   } finally {

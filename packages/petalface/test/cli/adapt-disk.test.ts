@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { readSafetensors } from "../../src/tensors/index.ts";
 import { writeTinyBackbone } from "../support/backbone.ts";
-import { petalface } from "./process.ts";
+import { petalfaceProcess as petalface } from "./process.ts";
 
 /** Mounts a small file system in memory; needs root. */
 const mount = (place: string, ...options: string[]): boolean =>

@@ -6,7 +6,7 @@ import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { commandNames, loadCommands } from "../../src/cli/commands.ts";
 import { createContext } from "../../src/cli/context.ts";
-import { ended, petalface, start } from "./process.ts";
+import { ended, petalface, petalfaceProcess, start } from "./process.ts";
 
 let folder: string;
 
@@ -40,7 +40,7 @@ async function expectUsage(args: readonly string[], pattern: RegExp): Promise<vo
 describe("the program", () => {
   test("prints its version", async () => {
     const manifest = await readFile(new URL("../../package.json", import.meta.url), "utf8");
-    expect(await petalface(["--version"])).toEqual({
+    expect(await petalfaceProcess(["--version"])).toEqual({
       code: 0,
       stdout: `${(JSON.parse(manifest) as { version: string }).version}\n`,
       stderr: "",
@@ -67,7 +67,7 @@ describe("the program", () => {
   });
 
   test("says of each command in the list what the command says of itself, and `help NAME` is its help", async () => {
-    const context = createContext(() => ({}), new AbortController().signal, process.stdout, process.stderr);
+    const context = createContext(() => ({}), new AbortController().signal, process);
     const described = async (args: readonly string[]): Promise<[string, string][]> => {
       const program = new Command();
       for (const register of await loadCommands(args)) register(program, context);
@@ -100,7 +100,7 @@ describe("the program", () => {
   });
 
   test("without a command it prints help on stderr: wrong usage", async () => {
-    const { code, stdout, stderr } = await petalface([]);
+    const { code, stdout, stderr } = await petalfaceProcess([]);
     expect([code, stdout]).toEqual([2, ""]);
     expect(stderr).toMatch(/^Usage: petalface/);
   });
@@ -124,13 +124,13 @@ describe("the program", () => {
   });
 
   test("what the user can mend is one line on stderr and exit code 1", async () => {
-    const { code, stdout, stderr } = await petalface(["models", "no-such-model"]);
+    const { code, stdout, stderr } = await petalfaceProcess(["models", "no-such-model"]);
     expect([code, stdout]).toEqual([1, ""]);
     expect(stderr).toMatch(/^petalface: no model "no-such-model": .*\n$/);
   });
 
   test("--debug adds the stack", async () => {
-    const { code, stderr } = await petalface(["models", "no-such-model", "--debug"]);
+    const { code, stderr } = await petalfaceProcess(["models", "no-such-model", "--debug"]);
     expect(code).toBe(1);
     expect(stderr).toMatch(/\n {4}at (async )?resolveModel/);
   });

@@ -1,6 +1,7 @@
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { itemAt } from "onnx-grad";
 import sharp from "sharp";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { isUnfinished } from "../../src/files.ts";
@@ -41,7 +42,7 @@ test("degrade draws a contact sheet whose first draw is what the copies are, eve
   const cell = (row: number, column: number): number[] =>
     Array.from({ length: 32 * 32 * 3 }, (_, at) => {
       const [x, y] = [4 + 36 * column + (Math.floor(at / 3) % 32), 4 + 36 * row + Math.floor(at / 96)];
-      return data[(y * info.width + x) * 3 + (at % 3)] as number;
+      return itemAt(data, (y * info.width + x) * 3 + (at % 3));
     });
   const space = await openFaceSpace();
   for (const [row, { id, draws }] of result.shown.entries()) {

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { expect, test } from "vitest";
 import { cachedPath, knownModels } from "../../src/models/index.ts";
-import { petalface } from "./process.ts";
+import { petalfaceProcess as petalface } from "./process.ts";
 
 const shared = resolve(import.meta.dirname, "../../../..", process.env.PETALFACE_SHARED ?? "../shared");
 const weights = join(shared, "weights/fr_feature.onnx");

@@ -1,6 +1,7 @@
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { itemAt } from "onnx-grad";
 import { InferenceSession, Tensor } from "onnxruntime-node";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -80,7 +81,7 @@ describe("--quality external", () => {
       return Math.min(1, Math.max(0, (score - 20) / 40));
     });
     alphas.forEach((alpha, i) => {
-      expect(alpha).toBeCloseTo(expected[i] as number, 6);
+      expect(alpha).toBeCloseTo(itemAt(expected, i), 6);
     });
     const file = join(folder, "face.onnx");
     const exported = await petalface(["export", "--model", model, "--adapter", run, "--out", file, "--json"]);
@@ -99,16 +100,16 @@ describe("--quality external", () => {
       // The tiny backbone takes (x - 127.5) / 127.5, planes of R, G, B.
       const planes = Float32Array.from({ length: pixels.length }, (_, at) => {
         const [channel, pixel] = [Math.floor(at / tinySize ** 2), at % tinySize ** 2];
-        return ((pixels[3 * pixel + channel] as number) - 127.5) / 127.5;
+        return (itemAt(pixels, 3 * pixel + channel) - 127.5) / 127.5;
       });
       const score = Float32Array.of(scoreOf(Math.floor(face / images), face % images));
       const result = await session.run({
         [image]: new Tensor("float32", planes, [1, 3, tinySize, tinySize]),
         quality: new Tensor("float32", score, [1]),
       });
-      const found = result[session.outputNames[0] as string]?.data as Float32Array;
+      const found = result[itemAt(session.outputNames, 0)]?.data as Float32Array;
       found.forEach((value, at) => {
-        expect(value).toBeCloseTo(npy[face * tinyWidth + at] as number, 5);
+        expect(value).toBeCloseTo(itemAt(npy, face * tinyWidth + at), 5);
       });
     }
     await session.release();

@@ -10,7 +10,7 @@ import { floatsOf, openSession } from "../../src/runtime/index.ts";
 import { readSafetensors, toFloat32 } from "../../src/tensors/index.ts";
 import { shared, temporaryFolder } from "../images/helpers.ts";
 import { relativeError } from "../support/reference.ts";
-import { petalface } from "./process.ts";
+import { petalface, petalfaceProcess } from "./process.ts";
 
 const place = shared("oracle", "formats", "checkpoints");
 const weights = shared("weights");
@@ -34,7 +34,7 @@ describe.skipIf(!place.exists)("petalface import (needs PETALFACE_SHARED)", () =
     const own = join(folder, String(runs++));
     const [model, adapter] = [join(own, "m\u00f6del.onnx"), join(own, "adapter")];
     const flags = rest.map((word) => (word === "ADAPTER" ? adapter : word));
-    const ended = await petalface(["import", file(name), "--out", model, "--json", "--quiet", ...flags]);
+    const ended = await petalfaceProcess(["import", file(name), "--out", model, "--json", "--quiet", ...flags]);
     return { ...ended, own, model, adapter };
   };
   const full = (name: string) => run(name, "--arch", arch, "--adapter-out", "ADAPTER");

@@ -1,9 +1,11 @@
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { itemAt } from "onnx-grad";
 import { InferenceSession, Tensor } from "onnxruntime-node";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { isUnfinished } from "../../src/files.ts";
 import { random } from "../../src/random.ts";
 import { readSafetensors } from "../../src/tensors/index.ts";
 import { tinySize, tinyWidth, writeTinyBackbone } from "../support/backbone.ts";
@@ -53,13 +55,13 @@ async function embedDirectly(name: string): Promise<Float32Array> {
   const area = tinySize ** 2;
   const input = Float32Array.from({ length: 3 * area }, (_, i) => {
     const [channel, place] = [Math.floor(i / area), i % area];
-    return ((pixels[3 * place + channel] as number) - 127.5) / 127.5;
+    return (itemAt(pixels, 3 * place + channel) - 127.5) / 127.5;
   });
   const session = await InferenceSession.create(model);
   const results = await session.run({
-    [session.inputNames[0] as string]: new Tensor("float32", input, [1, 3, tinySize, tinySize]),
+    [itemAt(session.inputNames, 0)]: new Tensor("float32", input, [1, 3, tinySize, tinySize]),
   });
-  return results[session.outputNames[0] as string]?.data as Float32Array;
+  return results[itemAt(session.outputNames, 0)]?.data as Float32Array;
 }
 
 describe("petalface embed", () => {
@@ -152,9 +154,7 @@ describe("petalface embed", () => {
     expect(fast.kept).toBe(0);
     expect(fast.rows.length).toBe(exact.rows.length);
     const size = Math.hypot(...exact.rows) / Math.sqrt(exact.rows.length);
-    expect(Math.max(...fast.rows.map((value, i) => Math.abs(value - (exact.rows[i] as number))))).toBeLessThan(
-      1e-5 * size,
-    );
+    expect(Math.max(...fast.rows.map((value, i) => Math.abs(value - itemAt(exact.rows, i))))).toBeLessThan(1e-5 * size);
     expect((await rowsOf("fast.safetensors", "--fast")).kept).toBe(fast.rows.length / tinyWidth);
     const kept = await rowsOf("exact.safetensors");
     expect(kept.rows).toEqual(exact.rows);
@@ -210,11 +210,11 @@ describe("petalface quality", () => {
     const grey = (name: string): number[] => {
       const pixels = noise(name);
       return Array.from({ length: tinySize ** 2 }, (_, i) =>
-        [0.299, 0.587, 0.114].reduce((sum, share, channel) => sum + share * (pixels[3 * i + channel] as number), 0),
+        [0.299, 0.587, 0.114].reduce((sum, share, channel) => sum + share * itemAt(pixels, 3 * i + channel), 0),
       );
     };
     for (const { id, score, alpha } of images) {
-      const at = (g: readonly number[], y: number, x: number): number => g[y * tinySize + x] as number;
+      const at = (g: readonly number[], y: number, x: number): number => itemAt(g, y * tinySize + x);
       const g = grey(id);
       const values: number[] = [];
       for (let y = 1; y < tinySize - 1; y++)

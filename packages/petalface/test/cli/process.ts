@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
+import { invoke } from "../../src/cli/run.ts";
 
 const main = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
 
@@ -32,7 +33,25 @@ export async function ended(child: ChildProcess): Promise<Ended> {
   return { code, stdout: Buffer.concat(stdout).toString(), stderr: Buffer.concat(stderr).toString() };
 }
 
-/** Runs the command line to its end. */
-export function petalface(args: readonly string[], options: Parameters<typeof start>[1] = {}): Promise<Ended> {
+/** Runs the command line to its end, in a process of its own. */
+export function petalfaceProcess(args: readonly string[], options: Parameters<typeof start>[1] = {}): Promise<Ended> {
   return ended(start(args, options));
+}
+
+/**
+ * Runs the command line to its end: in this process, which saves a second each time; in one of its own where it needs another
+ * environment or working folder. What native libraries print is seen in a process of its own only.
+ */
+export async function petalface(args: readonly string[], options: Parameters<typeof start>[1] = {}): Promise<Ended> {
+  if (options.env !== undefined || options.cwd !== undefined) return petalfaceProcess(args, options);
+  const written = { stdout: "", stderr: "" };
+  const collect = (name: "stdout" | "stderr") => ({
+    write(text: string) {
+      written[name] += text;
+    },
+  });
+  const terminal = { stdout: collect("stdout"), stderr: collect("stderr") };
+  const { run, report } = invoke(args, terminal, new AbortController().signal);
+  const code = await run().catch(report);
+  return { code, ...written };
 }

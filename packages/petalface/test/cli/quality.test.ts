@@ -1,6 +1,7 @@
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { itemAt } from "onnx-grad";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { renderQualityPage } from "../../src/cli/commands/quality/page.ts";
 import { histogramOf, spearman } from "../../src/quality/index.ts";
@@ -29,7 +30,7 @@ it("compares measures: histograms, agreement, known degradations, and a page tha
   expect(document.agreement[0]?.[0]).toBeCloseTo(1, 12);
   expect(document.agreement[0]?.[1]).toBeCloseTo(document.agreement[1]?.[0] as number, 12);
   expect(document.agreement[2]?.[0]).toBeNull();
-  const columns = [0, 1].map((i) => document.images.map(({ scores }) => scores[i] as number));
+  const columns = [0, 1].map((i) => document.images.map(({ scores }) => itemAt(scores, i)));
   expect(document.agreement[0]?.[1]).toBeCloseTo(spearman(columns[0] as number[], columns[1] as number[]), 9);
   const low = document.degraded.filter(({ degradation }) => degradation === "low resolution");
   expect(low.find(({ measure }) => measure === "resolution")?.towardsPoorer).toBeGreaterThan(0.8);

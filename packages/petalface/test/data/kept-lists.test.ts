@@ -12,6 +12,7 @@ import {
 import { dirname, join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import fc from "fast-check";
+import { itemAt } from "onnx-grad";
 import { describe, expect, it } from "vitest";
 import { type FaceData, openData } from "../../src/data/index.ts";
 import { createNames, namesOf } from "../../src/data/listing/names.ts";
@@ -43,7 +44,10 @@ function tree(...names: string[]) {
 
 const kept = (cache: string) => readdirSync(cache).filter((name) => name.endsWith(".index"));
 const describeSet = (data: FaceData) => ({
-  ...{ length: data.length, people: data.people, fingerprint: data.fingerprint, skipped: data.skipped },
+  length: data.length,
+  people: data.people,
+  fingerprint: data.fingerprint,
+  skipped: data.skipped,
   unreadable: data.unreadable,
   samples: Array.from({ length: data.length }, (_, index) => data.at(index)),
 });
@@ -52,7 +56,7 @@ const fresh = async (spec: string) => describeSet(await openData(spec, { cache: 
 
 /** Whether opening takes the kept list: one that is taken is not written again, so its file stays the same one. */
 async function isTaken(cache: string, open: () => Promise<FaceData>): Promise<boolean> {
-  const path = join(cache, kept(cache)[0] as string);
+  const path = join(cache, itemAt(kept(cache), 0));
   const { ino } = statSync(path);
   await open();
   return statSync(path).ino === ino;
@@ -126,12 +130,12 @@ describe("the list of a set", () => {
     const { root, cache, open } = tree("a/1.jpg", "b/1.jpg");
     const expected = await fresh(root);
     await open();
-    const path = join(cache, kept(cache)[0] as string);
+    const path = join(cache, itemAt(kept(cache), 0));
     const good = readFileSync(path);
     await fc.assert(
       fc.asyncProperty(fc.nat(good.length - 1), fc.integer({ min: 1, max: 255 }), fc.boolean(), async (at, by, cut) => {
         const bad = Buffer.from(cut ? good.subarray(0, at) : good);
-        if (!cut) bad[at] = (bad[at] as number) ^ by;
+        if (!cut) bad[at] = itemAt(bad, at) ^ by;
         writeFileSync(path, bad);
         expect(describeSet(await open())).toEqual(expected);
         expect(readFileSync(path).length).toBe(good.length);

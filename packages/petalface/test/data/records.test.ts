@@ -11,6 +11,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
+import { itemAt } from "onnx-grad";
 import { describe, expect, it } from "vitest";
 import {
   encodeRecord,
@@ -181,7 +182,7 @@ describe.skipIf(!oracle.exists)("files that MXNet wrote (needs PETALFACE_SHARED)
     const keys = (path: string): string[] =>
       readFileSync(path, "utf8")
         .split("\n")
-        .map((line) => line.split("\t")[0] as string);
+        .map((line) => itemAt(line.split("\t"), 0));
     expect(keys(out.replace(/rec$/, "idx"))).toEqual(keys(join(oracle.path, "train.idx")));
     const labels = (path: string): (string | undefined)[] =>
       readFileSync(path, "utf8")
@@ -264,7 +265,7 @@ describe("record files of our own", () => {
       fc.asyncProperty(records, fc.boolean(), async (list, indexed) => {
         const keys = list.map((_, at) => list.length - at);
         const bytes = list.map((record, at) =>
-          encodeRecord({ label: record.label, id: keys[at] as number }, record.payload),
+          encodeRecord({ label: record.label, id: itemAt(keys, at) }, record.payload),
         );
         const data = await openData(write(bytes, indexed ? keys : undefined));
         const inOrder = list.toReversed();

@@ -1,10 +1,11 @@
 import { mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { itemAt } from "onnx-grad";
 import sharp from "sharp";
 import { beforeAll, describe, expect, test } from "vitest";
 import { createLocator, judgeAlignment, openDetector, template } from "../../src/faces/index.ts";
 import { drawFace, openFaceSpace } from "../../src/images/index.ts";
-import { petalface } from "../cli/process.ts";
+import { petalfaceProcess as petalface } from "../cli/process.ts";
 import { paint, shared, temporaryFolder } from "../images/helpers.ts";
 import { writeTinyBackbone } from "../support/backbone.ts";
 import { type PutFace, writeRetinaface } from "./graphs.ts";
@@ -40,7 +41,7 @@ describe("whether photos are aligned faces", () => {
     await writeRetinaface(path, { width: 128, height: 128 }, face ?? []);
     return await judgeAlignment(
       paths.length,
-      (number) => paths[number] as string,
+      (number) => itemAt(paths, number),
       async () => {
         const detector = await openDetector(path);
         return { detector, locator: createLocator(detector.kind, undefined), close: () => detector.close() };
@@ -53,12 +54,12 @@ describe("whether photos are aligned faces", () => {
 
   test("is plain where one is not square, and where all are small squares", async () => {
     const tall = await writeSet("tall", 60, 80, 1);
-    expect(await judgeAlignment(2, (number) => tall[number] as string, never)).toEqual({
+    expect(await judgeAlignment(2, (number) => itemAt(tall, number), never)).toEqual({
       aligned: false,
       reason: `${tall[0]} is 60 x 80`,
     });
     const small = await writeSet("small", 112, 112, 1);
-    expect((await judgeAlignment(2, (number) => small[number] as string, never)).aligned).toBe(true);
+    expect((await judgeAlignment(2, (number) => itemAt(small, number), never)).aligned).toBe(true);
   });
 
   test("is what the faces in larger squares say", async () => {
@@ -83,13 +84,13 @@ test.skipIf(!photos.exists)(
     const names = readFileSync(`${photos.path}_landmarks.txt`, "utf8")
       .trim()
       .split("\n")
-      .map((line) => line.split("\t", 1)[0] as string);
+      .map((line) => itemAt(line.split("\t", 1), 0));
     const open = async () => {
       const detector = await openDetector(shared("weights", "scrfd_2.5g_bnkps.onnx").path);
       return { detector, locator: createLocator(detector.kind, undefined), close: () => detector.close() };
     };
     expect(
-      await judgeAlignment(names.length, (number) => join(photos.path, names[number] as string), open),
+      await judgeAlignment(names.length, (number) => join(photos.path, itemAt(names, number)), open),
     ).toMatchObject({ aligned: false });
     const enlarged = names
       .slice(0, 12)

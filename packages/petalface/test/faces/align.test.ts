@@ -2,11 +2,12 @@ import { chmodSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, wr
 import { stat, utimes } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
+import { itemAt } from "onnx-grad";
 import sharp from "sharp";
 import { beforeAll, describe, expect, test } from "vitest";
 import { openData } from "../../src/data/index.ts";
 import { type FaceRecord, type FailureRecord, findFfmpeg, template } from "../../src/faces/index.ts";
-import { ended, petalface, start } from "../cli/process.ts";
+import { ended, petalfaceProcess as petalface, start } from "../cli/process.ts";
 import { gradient, paint, temporaryFolder } from "../images/helpers.ts";
 import { type PutFace, writeRetinaface } from "./graphs.ts";
 
@@ -171,7 +172,7 @@ describe("a face that is found", () => {
       .extract({ left: 8, top: 8, width: 112, height: 112 })
       .raw()
       .toBuffer();
-    const apart = crop.reduce((most, value, place) => Math.max(most, Math.abs(value - (photo[place] as number))), 0);
+    const apart = crop.reduce((most, value, place) => Math.max(most, Math.abs(value - itemAt(photo, place))), 0);
     expect(apart).toBeLessThanOrEqual(1);
     // The third is twice as large.
     expect(lines[2]).toMatchObject({ scale: 0.5, resolution: 224, width: 256 });

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { itemAt } from "onnx-grad";
 import { describe, expect, test } from "vitest";
 import { openDetector } from "../../src/faces/detector.ts";
 import type { Box, FivePoints } from "../../src/faces/geometry.ts";
@@ -98,14 +99,14 @@ describe("UltraFace's layout", () => {
       const corners = [x - side / 2, y - side / 2, x + side / 2, y + side / 2];
       if (decoded)
         boxes.set(
-          corners.map((value, edge) => value / (sides[edge] as number)),
+          corners.map((value, edge) => value / itemAt(sides, edge)),
           4 * at,
         );
     }
     const at = 3 * (6 * 40 + 5);
     scores.set([0.05, 0.95], 2 * at);
     const numbers = decoded
-      ? box.map((value, edge) => value / (sides[edge] as number))
+      ? box.map((value, edge) => value / itemAt(sides, edge))
       : offsets(box, priors[at] as (typeof priors)[number]);
     boxes.set(numbers, 4 * at);
     await writeDetector(

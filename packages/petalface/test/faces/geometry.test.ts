@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
+import { itemAt } from "onnx-grad";
 import { describe, expect, test } from "vitest";
 import {
   fitSimilarity,
@@ -25,7 +26,7 @@ describe("the similarity of two sets of points", () => {
     for (const { from, to, matrix } of oracle.fits) {
       const { a, b, tx, ty } = fitSimilarity(from, to) as Similarity;
       for (const [at, value] of [a, -b, tx, b, a, ty].entries())
-        expect(value).toBeCloseTo(matrix.flat()[at] as number, 4);
+        expect(value).toBeCloseTo(itemAt(matrix.flat(), at), 4);
     }
   });
 
@@ -56,12 +57,12 @@ describe("the similarity of two sets of points", () => {
 });
 
 describe("a warp", () => {
-  const photo = paint(50, 40, (x, y, channel) => [x * 5, y * 6, x * y][channel] as number);
+  const photo = paint(50, 40, (x, y, channel) => itemAt([x * 5, y * 6, x * y], channel));
 
   test("equals OpenCV's warpAffine with a black border, to one grey level", () => {
     for (const { place, pixels } of oracle.warps) {
       const { data } = warp(photo, place, 24);
-      const apart = pixels.map((value, at) => Math.abs(value - (data[at] as number)));
+      const apart = pixels.map((value, at) => Math.abs(value - itemAt(data, at)));
       expect(Math.max(...apart)).toBeLessThanOrEqual(1);
     }
   });

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
+import { itemAt } from "onnx-grad";
 import sharp from "sharp";
 import { describe, expect, test } from "vitest";
 import { openBackbone, openEmbedder } from "../../src/backbones/index.ts";
@@ -11,7 +12,7 @@ import type { Locator } from "../../src/faces/points.ts";
 import { type Turn, turnBack, turnPixels } from "../../src/faces/turns.ts";
 import { findUpright } from "../../src/faces/upright.ts";
 import { decodePhoto, type Pixels, toPlanes } from "../../src/images/index.ts";
-import { petalface } from "../cli/process.ts";
+import { petalfaceProcess as petalface } from "../cli/process.ts";
 import { arbitraryPixels, paint, shared, temporaryFolder } from "../images/helpers.ts";
 
 const quarter = fc.constantFrom<Turn>(0, 1, 2, 3);
@@ -50,7 +51,11 @@ const points = mapPoints(template(40), ([x, y]) => [x + 15, y + 5]);
 function detectorOf(kind: Detector["kind"], score: (canvas: Pixels) => number): Detector & { looks(): number } {
   let looks = 0;
   return {
-    ...{ kind, hasPoints: true, canvas: undefined, multiple: 1, threshold: 0.5 },
+    kind,
+    hasPoints: true,
+    canvas: undefined,
+    multiple: 1,
+    threshold: 0.5,
     async detect(canvas) {
       looks++;
       return [{ box: [15, 5, 55, 60], score: score(canvas), points }];
@@ -147,7 +152,7 @@ describe.skipIf(!photos.exists)("real photos on their side and head (needs PETAL
       const { data, width } = await embedder.embed(planes, 3);
       await embedder.close();
       const row = (at: number) => data.subarray(at * width, (at + 1) * width);
-      const dot = (a: Float32Array, b: Float32Array) => a.reduce((sum, value, i) => sum + value * (b[i] as number), 0);
+      const dot = (a: Float32Array, b: Float32Array) => a.reduce((sum, value, i) => sum + value * itemAt(b, i), 0);
       const cosine = (a: number, b: number) =>
         dot(row(a), row(b)) / Math.sqrt(dot(row(a), row(a)) * dot(row(b), row(b)));
       expect(cosine(0, 2)).toBeGreaterThan(cosineFloor);

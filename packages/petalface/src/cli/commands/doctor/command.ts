@@ -14,7 +14,7 @@ export function doctorCommand(program: Command, context: CliContext): void {
       const ok = findings.every((finding) => finding.state !== "broken");
       const rows = findings.map(({ state, name, detail, todo }) => [state, name, todo ? `${detail}: ${todo}` : detail]);
       context.result({ ok, findings }, plainTable(rows));
-      if (!ok) process.exitCode = 1;
+      if (!ok) context.exitCode = 1;
     });
   withExamples(command, "doctor", "doctor --json");
 }
