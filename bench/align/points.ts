@@ -1,5 +1,6 @@
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
+import { itemAt } from "onnx-grad";
 import {
   chooseFace,
   createLocator,
@@ -46,7 +47,7 @@ export async function measurePoints(
   for (const [at, { landmarks: truth }] of samplePhotos.entries()) {
     const photo = whole[at] as Pixels;
     const side =
-      width === undefined ? photo.width : Math.max(1, Math.round((photo.width * width) / (boxWidths[at] as number)));
+      width === undefined ? photo.width : Math.max(1, Math.round((photo.width * width) / itemAt(boxWidths, at)));
     const shrunk = resize(photo, side, side);
     const found = await findFaces(shrunk, detector);
     const points = found && (await locator.locate(shrunk, chooseFace(found.faces, side, side, "central")))?.points;
@@ -54,7 +55,7 @@ export async function measurePoints(
     const wanted = truth.map((value) => ((value + 0.5) * side) / photo.width - 0.5) as [number, number, number, number];
     const eyes = Math.hypot(wanted[0] - wanted[2], wanted[1] - wanted[3]);
     const off = points.map(([x, y], point) =>
-      Math.hypot(x - (wanted[2 * point] as number), y - (wanted[2 * point + 1] as number)),
+      Math.hypot(x - itemAt(wanted, 2 * point), y - itemAt(wanted, 2 * point + 1)),
     );
     const error = off.reduce((sum, value) => sum + value, 0) / off.length / eyes;
     errors.push(error);
@@ -63,7 +64,12 @@ export async function measurePoints(
   await Promise.all([detector.close(), landmarks.close()]);
   const mean = (list: readonly number[]): number => list.reduce((sum, value) => sum + value, 0) / list.length;
   return {
-    ...{ name, width, photos: samplePhotos.length, found: errors.length },
-    ...{ error: mean(errors), errorOther: mean(others), worst: Math.max(...errors) },
+    name,
+    width,
+    photos: samplePhotos.length,
+    found: errors.length,
+    error: mean(errors),
+    errorOther: mean(others),
+    worst: Math.max(...errors),
   };
 }

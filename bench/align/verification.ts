@@ -1,6 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
+import { itemAt } from "onnx-grad";
 import { openBackbone, openEmbedder, openLoader } from "petalface";
 import { shared } from "../faces/plan.ts";
 import { photoFolder, samplePhotos } from "./sample.ts";
@@ -25,7 +26,7 @@ export async function measureVerification(out: string): Promise<Verification> {
     encoding: "utf8",
   });
   if (status !== 0) throw new Error(stderr);
-  const photos = samplePhotos.map(({ file }) => ({ person: file.split("/", 1)[0] as string, file }));
+  const photos = samplePhotos.map(({ file }) => ({ person: itemAt(file.split("/", 1), 0), file }));
   const others = photos.map(({ person, file }) =>
     readdirSync(join(aligned, person))
       .sort()
@@ -64,7 +65,7 @@ export async function measureVerification(out: string): Promise<Verification> {
   return {
     cosine: {
       mean: cosines.reduce((sum, value) => sum + value, 0) / cosines.length,
-      low: cosines[Math.floor(cosines.length / 20)] as number,
+      low: itemAt(cosines, Math.floor(cosines.length / 20)),
     },
     pairs,
     given: before.reduce((sum, list) => sum + right(list), 0) / pairs,
@@ -94,7 +95,7 @@ async function embed(files: readonly string[]): Promise<Float32Array[]> {
 }
 
 const dot = (one: Float32Array, other: Float32Array): number =>
-  one.reduce((sum, value, at) => sum + value * (other[at] as number), 0);
+  one.reduce((sum, value, at) => sum + value * itemAt(other, at), 0);
 
 function bestThreshold(pairs: readonly { readonly same: boolean; readonly score: number }[]): number {
   const accuracy = (threshold: number): number => pairs.filter(({ same, score }) => score >= threshold === same).length;

@@ -104,7 +104,11 @@ async function hybrid(): Promise<string> {
 /** The frozen network has no seed; the seeds of the others one after the other, so that a stopped bench has whole pairs. */
 function jobs(model: string): Job[] {
   const job = (contender: Contender, seed: number): Job => ({
-    ...{ contender, model, seed, threads, pixels },
+    contender,
+    model,
+    seed,
+    threads,
+    pixels,
     images: Number(values.images),
     folds: testFolds,
     folder: join(values.work, `${contender.name}-${values.images}-${seed}`),

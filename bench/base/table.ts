@@ -45,8 +45,13 @@ export function renderBase({ command, cells, steps, learned, threads }: Page): s
     ]);
   });
   const header = [
-    ...["frozen weights", "a step: ms", "times as fast", "MB", "gradient off by"],
-    ...["whole `adapt`: processor s", "MB"],
+    "frozen weights",
+    "a step: ms",
+    "times as fast",
+    "MB",
+    "gradient off by",
+    "whole `adapt`: processor s",
+    "MB",
   ];
   return `# 8-bit frozen weights on a trained transformer
 

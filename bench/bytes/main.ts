@@ -4,7 +4,7 @@
  */
 import { availableParallelism, cpus } from "node:os";
 import { parseArgs } from "node:util";
-import { encodeModel, float32, type Graph, GraphBuilder, lower, ops, type Tensor } from "onnx-grad";
+import { encodeModel, float32, type Graph, GraphBuilder, itemAt, lower, ops, type Tensor } from "onnx-grad";
 import { InferenceSession, Tensor as OrtTensor } from "onnxruntime-node";
 import { random } from "../../packages/petalface/src/random.ts";
 
@@ -29,7 +29,7 @@ const normal = (count: number): Float32Array => Float32Array.from({ length: coun
 
 function product(rows: number, weight: Tensor): Graph {
   const b = new GraphBuilder({ name: "product", opset: 20 });
-  const x = b.input("x", { dtype: "float32", shape: [rows, weight.dims[0] as number] });
+  const x = b.input("x", { dtype: "float32", shape: [rows, itemAt(weight.dims, 0)] });
   return b.build([ops(b).matmul(x, b.constant(weight, "weight"))]);
 }
 
@@ -37,9 +37,9 @@ function product(rows: number, weight: Tensor): Graph {
 function otherForm(graph: Graph, weight: Float32Array, outputs: number, zero: 0 | 128, most: number): Graph {
   const scales = new Float32Array(outputs);
   weight.forEach((value, at) => {
-    scales[at % outputs] = Math.max(scales[at % outputs] as number, Math.abs(value) / most);
+    scales[at % outputs] = Math.max(itemAt(scales, at % outputs), Math.abs(value) / most);
   });
-  const steps = Array.from(weight, (value, at) => Math.round(value / (scales[at % outputs] as number)) + zero);
+  const steps = Array.from(weight, (value, at) => Math.round(value / itemAt(scales, at % outputs)) + zero);
   const dims = [weight.length / outputs, outputs];
   const bytes: Tensor = zero
     ? { dtype: "uint8", dims, data: Uint8Array.from(steps) }
@@ -91,7 +91,7 @@ async function measure(rows: number, inputs: number, outputs: number): Promise<v
       const start = used();
       const results = await form.session.run({ x });
       form.best = Math.min(form.best, used() - start);
-      form.result = results[form.session.outputNames[0] as string]?.data as Float32Array;
+      form.result = results[itemAt(form.session.outputNames, 0)]?.data as Float32Array;
     }
   const [float] = running as [Running];
   for (const { name, best, result } of running) {
@@ -108,8 +108,8 @@ async function measure(rows: number, inputs: number, outputs: number): Promise<v
 function distance(values: Float32Array, right: Float32Array): number {
   let [off, length] = [0, 0];
   values.forEach((value, at) => {
-    off += (value - (right[at] as number)) ** 2;
-    length += (right[at] as number) ** 2;
+    off += (value - itemAt(right, at)) ** 2;
+    length += itemAt(right, at) ** 2;
   });
   return Math.sqrt(off / length);
 }

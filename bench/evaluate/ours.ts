@@ -1,6 +1,8 @@
 /** One task of petalface in a process of its own: prints what came out, seconds of each part, and the peak of its memory. */
+
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { itemAt } from "onnx-grad";
 import {
   cmc,
   identify,
@@ -25,9 +27,9 @@ const integers = async (name: string): Promise<Int32Array> => {
 function normalise(data: Float32Array): Float32Array {
   for (let start = 0; start < data.length; start += width) {
     let squares = 0;
-    for (let i = start; i < start + width; i++) squares += (data[i] as number) ** 2;
+    for (let i = start; i < start + width; i++) squares += itemAt(data, i) ** 2;
     const scale = 1 / Math.sqrt(squares);
-    for (let i = start; i < start + width; i++) data[i] = (data[i] as number) * scale;
+    for (let i = start; i < start + width; i++) data[i] = itemAt(data, i) * scale;
   }
   return data;
 }
@@ -58,15 +60,29 @@ async function verification(): Promise<Record<string, number>> {
   const outcome = thinComparisons({
     kind: "verification",
     condition: { kind: "named", name: "1:1" },
-    ...{ scores, same, first: person(first), second: person(second), firstItem: first, secondItem: second },
+    scores,
+    same,
+    first: person(first),
+    second: person(second),
+    firstItem: first,
+    secondItem: second,
   });
   summariseOutcomes(
     {
       protocol: {
-        ...{ kind: "ijbc", name: "IJB-C's size", fingerprint: "", folds: 0, people: ijbc.people },
-        ...{ images: ijbc.images, genuine: 0, impostor: 0, gallery: 0, probes: 0 },
+        kind: "ijbc",
+        name: "IJB-C's size",
+        fingerprint: "",
+        folds: 0,
+        people: ijbc.people,
+        images: ijbc.images,
+        genuine: 0,
+        impostor: 0,
+        gallery: 0,
+        probes: 0,
       },
-      ...{ data: { spec: folder, fingerprint: "" }, degradations: [] },
+      data: { spec: folder, fingerprint: "" },
+      degradations: [],
       detail: { items: [], outcomes: [outcome], alphas: [], digests: [] },
     },
     { fars, bootstrap: { resamples: 200 } },
@@ -86,7 +102,9 @@ async function identification(): Promise<Record<string, number>> {
   lap("load");
   const matcher = await openMatcher(width);
   const { rank } = await identify(matcher, {
-    ...{ probes, probeLabels: await integers("probe-labels.npy"), galleryLabels: await integers("gallery-labels.npy") },
+    probes,
+    probeLabels: await integers("probe-labels.npy"),
+    galleryLabels: await integers("gallery-labels.npy"),
     gallery: {
       count: gallery.length / width,
       width,

@@ -1,6 +1,6 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
-import { type Graph, writeModel } from "onnx-grad";
+import { type Graph, itemAt, writeModel } from "onnx-grad";
 import {
   type Adapter,
   type Backbone,
@@ -80,7 +80,14 @@ export async function ratesOf(forms: readonly Form[], { planes, count, batch }: 
       // The first batch warms up.
       if (start > 0) seconds[place]?.push(took);
     }
-  return seconds.map((all) => batch / (all.sort((a, b) => a - b)[all.length >> 1] as number));
+  return seconds.map(
+    (all) =>
+      batch /
+      itemAt(
+        all.sort((a, b) => a - b),
+        all.length >> 1,
+      ),
+  );
 }
 
 /** Accuracy of every form on the same pairs: sharp, and at 16 px. */

@@ -1,6 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { itemAt } from "onnx-grad";
 import { InferenceSession as NodeSession, Tensor as NodeTensor } from "onnxruntime-node";
 import { env, InferenceSession as WebSession, Tensor as WebTensor } from "onnxruntime-web";
 import { type Adapter, adaptedModel, type Backbone, exportModel, openEmbedder, toInput } from "petalface";
@@ -31,7 +32,7 @@ export interface RuntimeRow {
 function difference(a: Float32Array, b: Float32Array): number {
   let [most, scale] = [0, 0];
   a.forEach((value, i) => {
-    const off = Math.abs(value - (b[i] as number));
+    const off = Math.abs(value - itemAt(b, i));
     most = Number.isNaN(off) ? Number.NaN : Math.max(most, off);
     scale = Math.max(scale, Math.abs(value));
   });

@@ -2,11 +2,13 @@
  * The full-size Swin from a checkpoint to embeddings, every step a command of its own: `npm run bench -- import --help`. Prints and records
  * the time and the peak memory of each.
  */
+
 import { execFileSync, spawnSync } from "node:child_process";
 import { mkdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { cpus, loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { itemAt } from "onnx-grad";
 import { shared } from "../faces/plan.ts";
 
 const here = import.meta.dirname;
@@ -39,7 +41,7 @@ interface Row {
 const cli = join(here, "../../packages/petalface/src/cli/main.ts");
 const work = join(values.work, String(process.pid));
 const rows: Row[] = [];
-const load = loadavg()[0] as number;
+const load = itemAt(loadavg(), 0);
 
 /** Runs one command of the command line and notes what it took; its document. */
 async function measure(what: string, args: readonly string[]): Promise<Record<string, unknown>> {

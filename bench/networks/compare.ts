@@ -3,6 +3,7 @@ import {
   differentiate,
   type Graph,
   GraphBuilder,
+  itemAt,
   ops,
   proveBatch,
   type Run,
@@ -162,8 +163,8 @@ function difference(expected: Float32Array, actual: Float32Array): number {
   let error = 0;
   let norm = 0;
   for (let i = 0; i < expected.length; i++) {
-    error += ((expected[i] as number) - (actual[i] as number)) ** 2;
-    norm += (expected[i] as number) ** 2;
+    error += (itemAt(expected, i) - itemAt(actual, i)) ** 2;
+    norm += itemAt(expected, i) ** 2;
   }
   return Math.sqrt(error / norm);
 }

@@ -1,4 +1,4 @@
-import { type Constant, type Graph, readTensor, sizeOf } from "onnx-grad";
+import { type Constant, type Graph, itemAt, readTensor, sizeOf } from "onnx-grad";
 
 /** Where a parameter of the PyTorch network is in the graph. */
 export interface Match {
@@ -48,13 +48,12 @@ function scaleOf(data: Float32Array, value: Float32Array, rows: number, width: n
     let dot = 0;
     let square = 0;
     for (let i = row * width; i < (row + 1) * width; i++) {
-      dot += (data[i] as number) * (value[i] as number);
-      square += (value[i] as number) ** 2;
+      dot += itemAt(data, i) * itemAt(value, i);
+      square += itemAt(value, i) ** 2;
     }
     const factor = width > 1 ? dot / square : 1;
     let error = 0;
-    for (let i = row * width; i < (row + 1) * width; i++)
-      error += ((data[i] as number) - factor * (value[i] as number)) ** 2;
+    for (let i = row * width; i < (row + 1) * width; i++) error += (itemAt(data, i) - factor * itemAt(value, i)) ** 2;
     if (!(Math.sqrt(error) <= tolerance * Math.abs(factor) * Math.sqrt(square))) return undefined;
     scale[row] = Math.abs(factor - 1) < 1e-6 ? 1 : factor;
   }
@@ -65,8 +64,7 @@ function scaleOf(data: Float32Array, value: Float32Array, rows: number, width: n
 function transpose(data: Float32Array, rows: number, columns: number): Float32Array {
   const result = new Float32Array(data.length);
   for (let row = 0; row < rows; row++)
-    for (let column = 0; column < columns; column++)
-      result[column * rows + row] = data[row * columns + column] as number;
+    for (let column = 0; column < columns; column++) result[column * rows + row] = itemAt(data, row * columns + column);
   return result;
 }
 
@@ -75,7 +73,6 @@ export function asParameter(gradient: Float32Array, shape: readonly number[], ma
   const rows = shape[0] ?? 1;
   const width = gradient.length / rows;
   const result = match.transposed ? transpose(gradient, width, rows) : Float32Array.from(gradient);
-  for (let i = 0; i < result.length; i++)
-    result[i] = (result[i] as number) * (match.scale[Math.floor(i / width)] as number);
+  for (let i = 0; i < result.length; i++) result[i] = itemAt(result, i) * itemAt(match.scale, Math.floor(i / width));
   return result;
 }

@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { differentiate, float32, GraphBuilder, ops, readModel, type Tensor, upgradeOpset } from "onnx-grad";
+import { differentiate, float32, GraphBuilder, itemAt, ops, readModel, type Tensor, upgradeOpset } from "onnx-grad";
 import { floatsOf, openSession } from "petalface";
 
 /** PyTorch's numbers for one function (export.py). */
@@ -41,7 +41,7 @@ export async function compareOperator(folder: string, name: string, variant: str
     const results = await session.run(feeds);
     const numbers = (value: string) => Array.from(floatsOf(results, value));
     const each = wrt.map((input, i) =>
-      distance(numbers(names[i] as string), reference.gradients[Number(input.slice(5))] as number[]),
+      distance(numbers(itemAt(names, i)), reference.gradients[Number(input.slice(5))] as number[]),
     );
     return { output: distance(numbers(output), reference.output), gradients: Math.max(0, ...each) };
   } finally {
@@ -53,6 +53,6 @@ export async function compareOperator(folder: string, name: string, variant: str
 function distance(actual: readonly number[], expected: readonly number[]): number {
   if (actual.length !== expected.length) return Infinity;
   const scale = Math.max(1e-3, ...expected.map(Math.abs));
-  const worst = Math.max(0, ...expected.map((value, i) => Math.abs(value - (actual[i] as number)) / scale));
+  const worst = Math.max(0, ...expected.map((value, i) => Math.abs(value - itemAt(actual, i)) / scale));
   return Number.isNaN(worst) ? Infinity : worst;
 }

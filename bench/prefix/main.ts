@@ -81,14 +81,16 @@ for (const { name, options, prefixBytes } of contenders) {
   const steps: number[] = [];
   const job: Job = {
     contender: { name, ...(options && { options: { preset: "petal", ...options } }) },
-    ...{
-      model: "mobilefacenet",
-      seed: Number(values.seed),
-      ...{ faces, images, pixels },
-      folds: choiceFolds,
-      threads: Number(values.threads),
-    },
-    ...{ folder, prefixBytes, onStep: () => steps.push(processorSeconds()) },
+    model: "mobilefacenet",
+    seed: Number(values.seed),
+    faces,
+    images,
+    pixels,
+    folds: choiceFolds,
+    threads: Number(values.threads),
+    folder,
+    prefixBytes,
+    onStep: () => steps.push(processorSeconds()),
   };
   const done = await runJob(job);
   groups.push({ name, cells: [{ job, done }] });

@@ -1,6 +1,7 @@
 import { rm } from "node:fs/promises";
 import { cpus, loadavg } from "node:os";
 import { join } from "node:path";
+import { itemAt } from "onnx-grad";
 import { adapt, openData, subset, type TrainingChoices } from "petalface";
 import { shared } from "../faces/plan.ts";
 
@@ -33,7 +34,7 @@ export async function measureSpeed(threads: number, work: string): Promise<strin
       { data, threads, onStep: () => times.push(performance.now()) },
     );
     await rm(out, { recursive: true, force: true });
-    const steps = times.slice(1).map((time, i) => time - (times[i] as number));
+    const steps = times.slice(1).map((time, i) => time - itemAt(times, i));
     const [first, later] = [steps.slice(0, faces / batch - 1), steps.slice(faces / batch)].map(median) as [
       number,
       number,

@@ -1,3 +1,4 @@
+import { itemAt } from "onnx-grad";
 import { type EvaluationResult, prepareStatistics } from "petalface";
 import { bootstrap, type Estimate, estimate, pValue } from "petalface/portable";
 import { testPixels } from "../faces/plan.ts";
@@ -57,10 +58,10 @@ export function verdict(
     average(seeds.map((_, seed) => subtract(row(part, measure, seed), row(part, place, seed))));
   const standings = names.map((measure, at): Standing => {
     const difference = overSeeds("judged", at);
-    const each = seeds.map((_, seed) => subtract(row("judged", at, seed), row("judged", place, seed))[0] as number);
+    const each = seeds.map((_, seed) => itemAt(subtract(row("judged", at, seed), row("judged", place, seed)), 0));
     return {
       measure,
-      mean: average(seeds.map((_, seed) => row("judged", at, seed)))[0] as number,
+      mean: itemAt(average(seeds.map((_, seed) => row("judged", at, seed))), 0),
       difference: estimate(difference),
       p: Math.min(1, pValue(difference) * (names.length - 1)),
       seeds: each,
@@ -92,8 +93,8 @@ function resample(results: readonly (readonly EvaluationResult[])[]): Rows {
   const rows = bootstrap(first.protocol.people, first.bootstrap, (multiplicities) =>
     prepared.flatMap((each) => {
       const values = each.compute(multiplicities);
-      const sum = each.judged.reduce((total, at) => total + (values[at] as number), 0);
-      return [sum / each.judged.length, values[each.sharp] as number];
+      const sum = each.judged.reduce((total, at) => total + itemAt(values, at), 0);
+      return [sum / each.judged.length, itemAt(values, each.sharp)];
     }),
   );
   const cut = (part: number): Float64Array[][] => {
@@ -103,10 +104,10 @@ function resample(results: readonly (readonly EvaluationResult[])[]): Rows {
   return { judged: cut(0), sharp: cut(1) };
 }
 
-const subtract = (a: Float64Array, b: Float64Array): Float64Array => a.map((value, i) => value - (b[i] as number));
+const subtract = (a: Float64Array, b: Float64Array): Float64Array => a.map((value, i) => value - itemAt(b, i));
 
 function average(rows: readonly Float64Array[]): Float64Array {
   return (rows[0] as Float64Array).map(
-    (_, i) => rows.reduce((sum, values) => sum + (values[i] as number), 0) / rows.length,
+    (_, i) => rows.reduce((sum, values) => sum + itemAt(values, i), 0) / rows.length,
   );
 }

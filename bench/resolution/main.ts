@@ -1,6 +1,8 @@
 /** Fits the weights of the measure `resolution` (packages/petalface/src/quality/resolution.ts) and says how well they do: `npm run bench -- resolution`. */
+
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { itemAt } from "onnx-grad";
 import { drawDegradation, openData, openLoader, parseDegradation, quantile, readPairs, subset } from "petalface";
 import { heldOutFolds, shared } from "../faces/plan.ts";
 
@@ -30,20 +32,19 @@ function features(planes: Uint8Array): number[] {
   const area = side * side;
   const grey = Float64Array.from(
     { length: area },
-    (_, i) =>
-      0.299 * (planes[i] as number) + 0.587 * (planes[area + i] as number) + 0.114 * (planes[2 * area + i] as number),
+    (_, i) => 0.299 * itemAt(planes, i) + 0.587 * itemAt(planes, area + i) + 0.114 * itemAt(planes, 2 * area + i),
   );
   const transformed = transform(transform(grey));
   const powers = [new Float64Array(side), new Float64Array(side)] as const;
   transformed.forEach((value, i) => {
     const [row, column] = [Math.floor(i / side), i % side];
-    powers[0][row] = (powers[0][row] as number) + value * value;
-    powers[1][column] = (powers[1][column] as number) + value * value;
+    powers[0][row] = itemAt(powers[0], row) + value * value;
+    powers[1][column] = itemAt(powers[1], column) + value * value;
   });
   return bands.slice(0, -1).map((start, band) => {
-    const end = bands[band + 1] as number;
+    const end = itemAt(bands, band + 1);
     let sum = 0;
-    for (let at = start; at < end; at++) for (const power of powers) sum += Math.log((power[at] as number) + floor) / 2;
+    for (let at = start; at < end; at++) for (const power of powers) sum += Math.log(itemAt(power, at) + floor) / 2;
     return sum / (end - start);
   });
 }
@@ -55,7 +56,7 @@ function transform(x: Float64Array): Float64Array {
     for (let frequency = 0; frequency < side; frequency++) {
       let sum = 0;
       for (let column = 0; column < side; column++)
-        sum += (x[row * side + column] as number) * (cosines[frequency * side + column] as number);
+        sum += itemAt(x, row * side + column) * itemAt(cosines, frequency * side + column);
       out[frequency * side + row] = sum;
     }
   return out;
@@ -68,17 +69,17 @@ function solve(matrix: Float64Array[], right: Float64Array): number[] {
     for (let row = pivot + 1; row < n; row++) {
       const own = matrix[pivot] as Float64Array;
       const other = matrix[row] as Float64Array;
-      const factor = (other[pivot] as number) / (own[pivot] as number);
+      const factor = itemAt(other, pivot) / itemAt(own, pivot);
       for (let column = pivot; column < n; column++)
-        other[column] = (other[column] as number) - factor * (own[column] as number);
-      right[row] = (right[row] as number) - factor * (right[pivot] as number);
+        other[column] = itemAt(other, column) - factor * itemAt(own, column);
+      right[row] = itemAt(right, row) - factor * itemAt(right, pivot);
     }
   const out = Array<number>(n).fill(0);
   for (let row = n - 1; row >= 0; row--) {
-    let sum = right[row] as number;
+    let sum = itemAt(right, row);
     for (let column = row + 1; column < n; column++)
-      sum -= ((matrix[row] as Float64Array)[column] as number) * (out[column] as number);
-    out[row] = sum / ((matrix[row] as Float64Array)[row] as number);
+      sum -= itemAt(matrix[row] as Float64Array, column) * itemAt(out, column);
+    out[row] = sum / itemAt(matrix[row] as Float64Array, row);
   }
   return out;
 }
@@ -113,34 +114,32 @@ await loader.close();
 
 const width = bands.length;
 const trained = rows.filter(({ photo }) => photo % 5 !== 4);
-const means = bands
-  .slice(0, -1)
-  .map((_, i) => trained.reduce((sum, { x }) => sum + (x[i] as number), 0) / trained.length);
+const means = bands.slice(0, -1).map((_, i) => trained.reduce((sum, { x }) => sum + itemAt(x, i), 0) / trained.length);
 const matrix = Array.from({ length: width }, () => new Float64Array(width));
 const right = new Float64Array(width);
 for (const { x, k, way } of trained) {
-  const centred = [...x.map((value, i) => value - (means[i] as number)), 1];
+  const centred = [...x.map((value, i) => value - itemAt(means, i)), 1];
   // The plain degradation counts twice.
   const weight = way === 0 ? 2 : 1;
   centred.forEach((a, i) => {
-    right[i] = (right[i] as number) + weight * a * Math.log2(k);
+    right[i] = itemAt(right, i) + weight * a * Math.log2(k);
     const own = matrix[i] as Float64Array;
     centred.forEach((b, j) => {
-      own[j] = (own[j] as number) + weight * a * b;
+      own[j] = itemAt(own, j) + weight * a * b;
     });
   });
 }
 for (let i = 0; i + 1 < width; i++)
-  (matrix[i] as Float64Array)[i] = ((matrix[i] as Float64Array)[i] as number) + trained.length / 1000;
+  (matrix[i] as Float64Array)[i] = itemAt(matrix[i] as Float64Array, i) + trained.length / 1000;
 const solved = solve(matrix, right);
 const weights = solved.slice(0, -1);
-const bias = (solved.at(-1) as number) - weights.reduce((sum, value, i) => sum + value * (means[i] as number), 0);
+const bias = (solved.at(-1) as number) - weights.reduce((sum, value, i) => sum + value * itemAt(means, i), 0);
 console.log(`bias ${bias.toFixed(5)}\nweights ${weights.map((value) => value.toFixed(5)).join(", ")}\n`);
 console.log("| pixels | median estimate | 5 % | 95 % |\n| --- | --- | --- | --- |");
 for (const k of pixels) {
   const found = rows
     .filter((row) => row.k === k && row.way === 0 && row.photo % 5 === 4)
-    .map(({ x }) => 2 ** (bias + x.reduce((sum, value, i) => sum + value * (weights[i] as number), 0)));
+    .map(({ x }) => 2 ** (bias + x.reduce((sum, value, i) => sum + value * itemAt(weights, i), 0)));
   console.log(`| ${k} | ${[0.5, 0.05, 0.95].map((share) => quantile(found, share).toFixed(1)).join(" | ")} |`);
 }
 process.exit(0);

@@ -9,7 +9,7 @@ import { cpus } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
-import { setBatch, writeModel } from "onnx-grad";
+import { itemAt, setBatch, writeModel } from "onnx-grad";
 import { makePython, runPython } from "../networks/python.ts";
 import { type Contender, startContender } from "./contender.ts";
 import { flopsOf } from "./flops.ts";
@@ -116,7 +116,7 @@ async function compare(name: string, batch: number): Promise<Row[]> {
       const at = (i + round + contenders.length) % contenders.length;
       // Whoever ran before may have threads that still wait busily.
       await sleep(100);
-      const { seconds } = await (contenders[at] as Contender).run(steps[at] as number);
+      const { seconds } = await (contenders[at] as Contender).run(itemAt(steps, at));
       if (round < 0) steps[at] = Math.max(1, Math.round(Number(values.seconds) / seconds));
       else times[at]?.push(seconds);
     }
@@ -129,7 +129,7 @@ async function compare(name: string, batch: number): Promise<Row[]> {
     seconds: times[at] as number[],
     ours: times[0] as number[],
     startup: contender.startup,
-    peak: peaks[at] as number,
+    peak: itemAt(peaks, at),
     gflops: flops / 1e9,
     error: errors[at],
     limit: /petalface|onnxruntime/.test(contender.name) ? limit.ours : limit.torch,

@@ -1,3 +1,4 @@
+import { itemAt } from "onnx-grad";
 /** One contender on one network and batch. */
 export interface Row {
   readonly network: string;
@@ -31,9 +32,7 @@ export interface Setting {
 const median = (values: readonly number[]): number => {
   const sorted = values.toSorted((a, b) => a - b);
   const middle = Math.floor(sorted.length / 2);
-  return sorted.length % 2 === 1
-    ? (sorted[middle] as number)
-    : ((sorted[middle - 1] as number) + (sorted[middle] as number)) / 2;
+  return sorted.length % 2 === 1 ? itemAt(sorted, middle) : (itemAt(sorted, middle - 1) + itemAt(sorted, middle)) / 2;
 };
 
 /** What a result page begins with: what is measured, and how its tables read. */
@@ -80,7 +79,7 @@ const aboutEmbed = {
 };
 
 function line(row: Row): string {
-  const ratios = row.seconds.map((seconds, round) => seconds / (row.ours[round] as number));
+  const ratios = row.seconds.map((seconds, round) => seconds / itemAt(row.ours, round));
   const spread = `${Math.min(...ratios).toFixed(2)}-${Math.max(...ratios).toFixed(2)}`;
   const seconds = median(row.seconds);
   const cells = [

@@ -1,6 +1,8 @@
 /** What one benchmark of a training step computes, written to a folder that every contender reads. */
+
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { itemAt } from "onnx-grad";
 import { type AdapterConfig, initialTheta, type Layout, layoutOf } from "petalface";
 import { random } from "../../packages/petalface/src/random.ts";
 import type { Network } from "./networks.ts";
@@ -81,7 +83,7 @@ export const readFloats = async (folder: string, name: string): Promise<Float32A
 export function relativeError(values: Float32Array, reference: Float32Array): number {
   let [difference, length] = [0, 0];
   reference.forEach((value, i) => {
-    difference += ((values[i] as number) - value) ** 2;
+    difference += (itemAt(values, i) - value) ** 2;
     length += value ** 2;
   });
   return Math.sqrt(difference / length);

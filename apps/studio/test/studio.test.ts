@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { unzipSync } from "fflate";
-import { setBatch } from "onnx-grad";
+import { itemAt, setBatch } from "onnx-grad";
 import {
   adaptedModel,
   drawFace,
@@ -35,7 +35,7 @@ const [steps, size] = [12, 16];
 /** Length of the difference over the length of `expected`. */
 function distance(values: Float32Array, expected: Float32Array): number {
   const length = (of: (i: number) => number): number => Math.hypot(...expected.map((_, i) => of(i)));
-  return length((i) => (values[i] as number) - (expected[i] as number)) / length((i) => expected[i] as number);
+  return length((i) => itemAt(values, i) - itemAt(expected, i)) / length((i) => itemAt(expected, i));
 }
 
 describe.skipIf(skipped)(`the page that adapts in the browser${note}`, () => {
@@ -207,7 +207,7 @@ describe.skipIf(skipped)(`the page that adapts in the browser${note}`, () => {
     const losses: number[] = [];
     const onStep = async ({ loss }: { loss: number }) => losses.push(loss) > 0;
     await train({ plan, faces, steps, train: runOf(training), frozen: runOf(frozen), onStep }, theta);
-    expect(losses.at(-1)).toBeLessThan(losses[0] as number);
+    expect(losses.at(-1)).toBeLessThan(itemAt(losses, 0));
     await Promise.all([training.close(), frozen.close()]);
     return theta;
   }

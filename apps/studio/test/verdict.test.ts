@@ -4,7 +4,10 @@ import { verdictOf } from "../src/work/verdict.ts";
 
 const estimate = (value: number) => ({ value, low: value - 0.01, high: value + 0.01, standardError: 0.005 });
 const comparison = (value: number, corrected: number): Comparison => ({
-  ...{ what: "a measure", frozen: estimate(0.5), adapted: estimate(0.5 + value), difference: estimate(value) },
+  what: "a measure",
+  frozen: estimate(0.5),
+  adapted: estimate(0.5 + value),
+  difference: estimate(value),
   corrected,
 });
 const comparisons = [comparison(0.2, 0.001), comparison(-0.1, 0.01), comparison(0.02, 0.06), comparison(0, 1)];

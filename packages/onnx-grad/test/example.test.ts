@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { expect, it } from "vitest";
+import { itemAt } from "../src/graph/item-at.ts";
 import * as onnxGrad from "../src/index.ts";
 import { run } from "./run.ts";
 
@@ -44,9 +45,9 @@ it("the README's first snippet gives the loss and the gradient", async () => {
   const feed = (dims: number[]) => ({
     dtype: "float32" as const,
     dims,
-    data: new Float32Array((dims[0] as number) * (dims[1] as number)).fill(1),
+    data: new Float32Array(itemAt(dims, 0) * itemAt(dims, 1)).fill(1),
   });
   const result = await run(graph, { x: feed([64, 2]), y: feed([64, 1]), w: feed([2, 1]) });
-  expect(Number(result[graph.outputs[0] as string]?.data[0])).toBeCloseTo(1, 5);
+  expect(Number(result[itemAt(graph.outputs, 0)]?.data[0])).toBeCloseTo(1, 5);
   expect(Array.from(result.dw?.data as Float32Array)).toEqual([2, 2]);
 });

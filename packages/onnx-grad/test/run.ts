@@ -1,5 +1,6 @@
 import { InferenceSession, Tensor as OrtTensor } from "onnxruntime-node";
 import { expect } from "vitest";
+import { itemAt } from "../src/graph/item-at.ts";
 import { encodeModel, type Graph, type Run, type Tensor } from "../src/index.ts";
 
 const sessions = new WeakMap<Graph, Promise<InferenceSession>>();
@@ -50,6 +51,6 @@ export const numbers = (value: Pick<Tensor, "data"> | undefined): number[] => Ar
 /** Expects numbers to agree within `tolerance`, absolutely. */
 export function expectClose(actual: readonly number[], expected: readonly number[], tolerance = 1e-5): void {
   expect(actual.length).toBe(expected.length);
-  const apart = actual.map((value, i) => Math.abs(value - (expected[i] as number)));
+  const apart = actual.map((value, i) => Math.abs(value - itemAt(expected, i)));
   expect(apart.filter((distance) => !(distance <= tolerance))).toEqual([]);
 }

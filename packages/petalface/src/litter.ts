@@ -3,9 +3,25 @@
  * metadata. Some of it holds pictures, which would count as faces once more.
  */
 const names: ReadonlySet<string> = new Set([
-  ...["@eadir", "@tmp", "@recycle", "@recently-snapshot", "@__thumb", "@sharesnap", "#recycle", "#snapshot"],
-  ...["__macosx", "$recycle.bin", "recycler", "system volume information", "lost+found", "found.000"],
-  ...["thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "icon\r"],
+  "@eadir",
+  "@tmp",
+  "@recycle",
+  "@recently-snapshot",
+  "@__thumb",
+  "@sharesnap",
+  "#recycle",
+  "#snapshot",
+  "__macosx",
+  "$recycle.bin",
+  "recycler",
+  "system volume information",
+  "lost+found",
+  "found.000",
+  "thumbs.db",
+  "ehthumbs.db",
+  "ehthumbs_vista.db",
+  "desktop.ini",
+  "icon\r",
 ]);
 
 /** Whether a file or folder of this name is litter, or hidden: its name begins with a dot, as `.DS_Store` and macOS's `._photo.jpg` do. */

@@ -1,6 +1,7 @@
 import type { Dim } from "../graph/dim.ts";
 import { printShape } from "../graph/dim.ts";
 import type { Node } from "../graph/graph.ts";
+import { itemAt } from "../graph/item-at.ts";
 import { int64 } from "../graph/tensor.ts";
 import { failNode } from "../infer/call.ts";
 import { fixedShape, type Opening, oldShape } from "./opening.ts";
@@ -10,7 +11,7 @@ import { firstCopy } from "./repeated.ts";
 /** Expanding along the batch is what the batch of other values does by itself; a constant that is expanded to it needs a target that follows it. */
 export function expand(opening: Opening, node: Node): Node {
   const [input = "", target = ""] = node.inputs;
-  const to = fixedShape(opening.old.types.get(node.outputs[0] as string)?.shape ?? []);
+  const to = fixedShape(opening.old.types.get(itemAt(node.outputs, 0))?.shape ?? []);
   const from = oldShape(opening, input);
   const place = opening.places.get(input);
   if (place !== undefined) {
@@ -100,7 +101,7 @@ export function slice(opening: Opening, node: Node): Node {
   const at = along.findIndex((axis) => (axis < 0 ? axis + rank : axis) === place.axis);
   if (at < 0) return node;
   const to = numbers(ends, "ends") ?? [];
-  const [whole, cut] = [oldShape(opening, input)[place.axis], oldShape(opening, node.outputs[0] as string)[place.axis]];
+  const [whole, cut] = [oldShape(opening, input)[place.axis], oldShape(opening, itemAt(node.outputs, 0))[place.axis]];
   if (whole !== cut || from[at] !== 0)
     failNode(node, "it takes some images of the batch, so their number cannot change");
   to[at] = 2 ** 31 - 1;

@@ -3,6 +3,7 @@ import { type Known, knownOf } from "../fold/values.ts";
 import type { Shape } from "../graph/dim.ts";
 import { OnnxGradError } from "../graph/errors.ts";
 import type { Attributes, Graph, Node, ValueType } from "../graph/graph.ts";
+import { itemAt } from "../graph/item-at.ts";
 import { freshNames } from "../graph/names.ts";
 import { prune } from "../graph/prune.ts";
 import type { Constant, Tensor } from "../graph/tensor.ts";
@@ -95,7 +96,7 @@ export class GraphBuilder {
 
   /** Appends a node and returns its first output. */
   add(op: string, inputs: readonly string[], attributes: Attributes = {}, options: AddOptions = {}): string {
-    return this.addAll(op, inputs, attributes, options)[0] as string;
+    return itemAt(this.addAll(op, inputs, attributes, options), 0);
   }
 
   /** Gives a value another name, by an Identity node. `name` must be new; {@link fresh} makes such names. */

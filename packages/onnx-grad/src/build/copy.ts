@@ -1,5 +1,6 @@
 import { OnnxGradError } from "../graph/errors.ts";
 import type { Graph, Node } from "../graph/graph.ts";
+import { itemAt } from "../graph/item-at.ts";
 import type { GraphBuilder } from "./builder.ts";
 
 /** Options of {@link copyGraph}. */
@@ -34,7 +35,7 @@ export function copyGraph(b: GraphBuilder, graph: Graph, options: CopyOptions): 
     const inputs = node.inputs.map((input) => names.get(input) ?? input);
     const outputs = node.outputs.map((output) => (output === "" ? "" : b.fresh(prefix + output)));
     node.outputs.forEach((output, index) => {
-      names.set(output, outputs[index] as string);
+      names.set(output, itemAt(outputs, index));
     });
     push({ ...node, name: b.fresh(prefix + (node.name || node.op)), inputs, outputs }, node);
   }

@@ -2,6 +2,7 @@ import { type Dim, isStatic, printShape, type Shape, sameDim, sameShape } from "
 import { dtypeCode } from "../graph/dtypes.ts";
 import { OnnxGradError } from "../graph/errors.ts";
 import type { Attributes } from "../graph/graph.ts";
+import { itemAt } from "../graph/item-at.ts";
 import { type DType, float32, int64, sizeOf, type Tensor } from "../graph/tensor.ts";
 import type { GraphBuilder } from "./builder.ts";
 
@@ -53,6 +54,18 @@ export function ops(b: GraphBuilder) {
   const scalar = (value: number, type: DType = "float32"): string =>
     intern(`${type} ${value}`, () => filled(value, [], type), "scalar");
   const vector = (values: readonly number[]): string => intern(`ints ${values.join()}`, () => int64(values), "ints");
+  /** The shape of a value whose dimensions must all be known. */
+  const dims = (x: string): readonly number[] => {
+    const all = shape(x);
+    if (!isStatic(all)) throw new OnnxGradError(`"${x}" ${printShape(all)} is open; fix the batch with setBatch first`);
+    return all;
+  };
+  /** The length of one axis, which must be known; that of the others need not be. */
+  const dim = (x: string, along: number): number => {
+    const length = shape(x)[along];
+    if (typeof length === "number") return length;
+    throw new OnnxGradError(`axis ${along} of "${x}" ${printShape(shape(x))} is no known number`);
+  };
   const axis = (x: string, value: number): number => (value < 0 ? value + rank(x) : value);
 
   const unary =
@@ -140,6 +153,8 @@ export function ops(b: GraphBuilder) {
   return {
     builder: b,
     shape,
+    dims,
+    dim,
     rank,
     dtype,
     /** `value` counted from the front. */
@@ -192,7 +207,7 @@ export function ops(b: GraphBuilder) {
       b.add("Clip", [x, scalar(low, dtype(x)), scalar(high, dtype(x))]),
     /** The sum of one or more values. */
     sum: (values: readonly string[]): string =>
-      values.length === 1 ? (values[0] as string) : b.add(values.length === 2 ? "Add" : "Sum", values),
+      values.length === 1 ? itemAt(values, 0) : b.add(values.length === 2 ? "Add" : "Sum", values),
     cast: (x: string, to: DType): string => (dtype(x) === to ? x : b.add("Cast", [x], { to: int(dtypeCode(to)) })),
     where,
 
@@ -240,7 +255,7 @@ export function ops(b: GraphBuilder) {
     tile: (x: string, repeats: readonly number[]): string =>
       repeats.every((count) => count === 1) ? x : b.add("Tile", [x, vector(repeats)]),
     concat: (values: readonly string[], along: number): string =>
-      values.length === 1 ? (values[0] as string) : b.add("Concat", values, { axis: int(along) }),
+      values.length === 1 ? itemAt(values, 0) : b.add("Concat", values, { axis: int(along) }),
     /** Cuts `x` along an axis into pieces of these sizes. */
     split: (x: string, sizes: readonly number[], along = 0): string[] =>
       b.addAll("Split", [x, vector(sizes)], { axis: int(along) }, { outputs: sizes.length }),
@@ -295,8 +310,8 @@ export function ops(b: GraphBuilder) {
     logSoftmax: (x: string, along = -1): string => b.add("LogSoftmax", [x], { axis: int(along) }),
     /** The number of elements of `x`, as a scalar of its dtype, whatever the open dimension is. */
     count: (x: string): string => {
-      const dims = shape(x);
-      if (isStatic(dims)) return scalar(sizeOf(dims), dtype(x));
+      const all = shape(x);
+      if (isStatic(all)) return scalar(sizeOf(all), dtype(x));
       return b.add("Cast", [b.add("Size", [x])], { to: int(dtypeCode(dtype(x))) });
     },
   };

@@ -1,6 +1,7 @@
 import { type Dim, sameShape } from "../graph/dim.ts";
 import { OnnxGradError } from "../graph/errors.ts";
 import type { Graph, Node, ValueType } from "../graph/graph.ts";
+import { itemAt } from "../graph/item-at.ts";
 import { freshNames } from "../graph/names.ts";
 import { prune } from "../graph/prune.ts";
 import { type Constant, int64 } from "../graph/tensor.ts";
@@ -99,8 +100,8 @@ const SAME_SHAPE: ReadonlySet<string> = new Set(["Reshape", "Expand", "Flatten"]
 function isNothing(node: Node, context: InferContext, type: ValueType): boolean {
   if (node.domain !== "") return false;
   if (node.op === "Identity") return true;
-  if (node.op === "Cast" || node.op === "CastLike") return context.type(node.inputs[0] as string).dtype === type.dtype;
-  if (SAME_SHAPE.has(node.op)) return sameShape(context.type(node.inputs[0] as string).shape, type.shape);
+  if (node.op === "Cast" || node.op === "CastLike") return context.type(itemAt(node.inputs, 0)).dtype === type.dtype;
+  if (SAME_SHAPE.has(node.op)) return sameShape(context.type(itemAt(node.inputs, 0)).shape, type.shape);
   // PyTorch's exporters write the pads of a window that fits all the same.
   if (node.op === "Pad") return padsOf(callOf(node, context)).every(([before, after]) => before === 0 && after === 0);
   if (node.op !== "Dropout" || (node.outputs[1] ?? "") !== "") return false;

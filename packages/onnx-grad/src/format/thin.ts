@@ -156,8 +156,23 @@ export function thinModel(file: PositionedFile): Uint8Array {
   };
   // Names, kinds and numbers stay; subgraphs (6, 11), sparse tensors (22, 23), types (14, 15) and lists of tensors (10) are emptied.
   const attribute = planned({
-    ...{ 1: true, 2: true, 3: true, 4: true, 5: tensor, 6: "empty", 7: true, 8: "varints", 9: true, 10: "empty" },
-    ...{ 11: "empty", 14: "empty", 15: "empty", 20: true, 21: true, 22: "empty", 23: "empty" },
+    1: true,
+    2: true,
+    3: true,
+    4: true,
+    5: tensor,
+    6: "empty",
+    7: true,
+    8: "varints",
+    9: true,
+    10: "empty",
+    11: "empty",
+    14: "empty",
+    15: "empty",
+    20: true,
+    21: true,
+    22: "empty",
+    23: "empty",
   });
   const node = planned({ 1: true, 2: true, 3: true, 4: true, 5: attribute, 7: true });
   const dim = planned({ 1: true, 2: true });

@@ -1,6 +1,7 @@
 import { readTensor } from "../format/decode.ts";
 import { OnnxGradError } from "../graph/errors.ts";
 import type { Graph } from "../graph/graph.ts";
+import { itemAt } from "../graph/item-at.ts";
 import type { Run } from "../graph/run.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import { differentiate } from "./differentiate.ts";
@@ -58,7 +59,7 @@ export async function checkGradients(graph: Graph, options: CheckOptions): Promi
   for (const [i, name] of wrt.entries()) {
     const point = start[name] as Tensor;
     const size = point.data.length;
-    const gradient = Array.from((gradients[names[i] as string] as Tensor).data, Number);
+    const gradient = Array.from((gradients[itemAt(names, i)] as Tensor).data, Number);
     const length = Math.hypot(...gradient);
     let worst = 0;
     for (let d = own || size <= exhaustive ? 0 : 1; d < (size <= exhaustive ? size : directions + 1); d++) {
@@ -72,7 +73,7 @@ export async function checkGradients(graph: Graph, options: CheckOptions): Promi
       };
       const [f1, b1, f2, b2] = [await lossAt(1), await lossAt(-1), await lossAt(2), await lossAt(-2)] as const;
       const difference = (8 * (f1 - b1) - (f2 - b2)) / (12 * step);
-      const along = gradient.reduce((sum, value, at) => sum + value * (direction[at] as number), 0);
+      const along = gradient.reduce((sum, value, at) => sum + value * itemAt(direction, at), 0);
       const noise = (1e-6 * Math.max(Math.abs(f1), Math.abs(b1))) / step;
       const scale = Math.max(Math.abs(difference), Math.abs(along), length / 10, 1e-9);
       const error = Math.max(Math.abs(difference - along) - noise, 0) / scale;
@@ -109,7 +110,7 @@ function moved(point: Tensor, direction: readonly number[], step: number): Tenso
     throw new OnnxGradError(`finite differences need float32 or float64, not ${point.dtype}`);
   }
   const data = point.data.slice();
-  for (let i = 0; i < data.length; i++) data[i] = (data[i] as number) + (direction[i] as number) * step;
+  for (let i = 0; i < data.length; i++) data[i] = itemAt(data, i) + itemAt(direction, i) * step;
   return { ...point, data } as Tensor;
 }
 

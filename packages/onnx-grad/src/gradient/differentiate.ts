@@ -3,6 +3,7 @@ import { type Ops, ops } from "../build/ops.ts";
 import { isStatic, printShape, type Shape, sameDim, sameShape } from "../graph/dim.ts";
 import { OnnxGradError } from "../graph/errors.ts";
 import type { Graph, Node } from "../graph/graph.ts";
+import { itemAt } from "../graph/item-at.ts";
 import { sizeOf } from "../graph/tensor.ts";
 import { pushPrepared } from "./prepare.ts";
 import { cannot, type Inputs } from "./rules/rule.ts";
@@ -69,7 +70,7 @@ export function differentiate(graph: Graph, options: DifferentiateOptions): Grap
       if (options.unreached !== "zeros") throw new OnnxGradError(`loss "${loss}" does not depend on "${name}"`);
       gradient = o.full(0, b.shape(name), name);
     }
-    b.alias(gradient, names[i] as string, "Gradient");
+    b.alias(gradient, itemAt(names, i), "Gradient");
   });
   return b.build([loss, ...names, ...(options.outputs ?? [])]);
 }

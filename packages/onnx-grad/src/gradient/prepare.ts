@@ -1,6 +1,7 @@
 import type { Operand, Ops } from "../build/ops.ts";
 import { readTensor } from "../format/decode.ts";
 import type { Node } from "../graph/graph.ts";
+import { itemAt } from "../graph/item-at.ts";
 import { float32 } from "../graph/tensor.ts";
 
 /** Times any normal float32 that is not tiny, this lies beyond every slope. */
@@ -44,7 +45,7 @@ export function pushPrepared(o: Ops, node: Node, onPath: boolean, live: Readonly
   };
   const withOutputs = (suffixes: readonly string[]): Node => {
     const further = suffixes.map((suffix, i) => node.outputs[i + 1] || b.fresh(`${node.outputs[0]}.${suffix}`));
-    return push({ ...node, outputs: [node.outputs[0] as string, ...further] });
+    return push({ ...node, outputs: [itemAt(node.outputs, 0), ...further] });
   };
   if (node.domain !== "") return push(node);
   if (onPath && node.op === "LayerNormalization") return withOutputs(["mean", "inverse"]);

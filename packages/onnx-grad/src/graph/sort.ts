@@ -1,5 +1,6 @@
 import { OnnxGradError } from "./errors.ts";
 import type { Node } from "./graph.ts";
+import { itemAt } from "./item-at.ts";
 
 /**
  * The nodes in topological order; nodes that already are keep their order.
@@ -43,13 +44,13 @@ export function sortNodes(
     const node = nodes[index] as Node;
     sorted.push(node);
     for (const user of node.outputs.flatMap((output) => (output === "" ? [] : (users.get(output) ?? [])))) {
-      const left = (waiting[user] as number) - 1;
+      const left = itemAt(waiting, user) - 1;
       waiting[user] = left;
       if (left === 0) queue.push(user);
     }
   }
   if (sorted.length < nodes.length) {
-    const stuck = nodes.find((_, index) => (waiting[index] as number) > 0) as Node;
+    const stuck = nodes.find((_, index) => itemAt(waiting, index) > 0) as Node;
     throw new OnnxGradError(`${where}: ${stuck.op} node "${stuck.name}" is on a cycle or depends on one`);
   }
   return inOrder(nodes, known) ? [...nodes] : sorted;

@@ -40,8 +40,14 @@ export function attentionSizes(call: ShapeCall): AttentionSizes {
     sameDim(key.tokens, value.tokens);
   if (!fits) call.fail("its queries, keys and values do not fit");
   return {
-    ...{ batch: call.shape(0)[0] as Dim, apart, heads: query.heads, keyHeads: key.heads },
-    ...{ queries: query.tokens, keys: key.tokens, size: query.size, valueSize: value.size },
+    batch: call.shape(0)[0] as Dim,
+    apart,
+    heads: query.heads,
+    keyHeads: key.heads,
+    queries: query.tokens,
+    keys: key.tokens,
+    size: query.size,
+    valueSize: value.size,
   };
 }
 

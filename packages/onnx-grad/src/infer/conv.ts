@@ -1,4 +1,5 @@
 import { type Dim, printShape } from "../graph/dim.ts";
+import { itemAt } from "../graph/item-at.ts";
 import { fixed, MAX_STEP, present, type ShapeCall, type ShapeRule, type ShapeRules, sharedDType } from "./call.ts";
 
 /** The window of a convolution or pooling over its spatial axes. */
@@ -41,8 +42,8 @@ function windowOf(call: ShapeCall, kernel: readonly number[]): Window {
   return {
     sizes: shape.slice(2).map((dim) => fixed(call, dim, "a spatial dimension")),
     strides,
-    extents: kernel.map((size, axis) => (size - 1) * (dilations[axis] as number) + 1),
-    pads: kernel.map((_, axis) => (pads[axis] as number) + (pads[axis + rank] as number)),
+    extents: kernel.map((size, axis) => (size - 1) * itemAt(dilations, axis) + 1),
+    pads: kernel.map((_, axis) => itemAt(pads, axis) + itemAt(pads, axis + rank)),
     heads: pads.slice(0, rank),
     autoPad,
   };
@@ -52,14 +53,14 @@ function windowOf(call: ShapeCall, kernel: readonly number[]): Window {
 function slide(call: ShapeCall, window: Window, ceil: boolean): number[] {
   const { sizes, strides, extents, pads, heads, autoPad } = window;
   return sizes.map((size, axis) => {
-    const stride = strides[axis] as number;
+    const stride = itemAt(strides, axis);
     if (autoPad.startsWith("SAME")) return Math.ceil(size / stride);
-    const padded = size + (autoPad === "VALID" ? 0 : (pads[axis] as number));
-    const steps = (padded - (extents[axis] as number)) / stride;
+    const padded = size + (autoPad === "VALID" ? 0 : itemAt(pads, axis));
+    const steps = (padded - itemAt(extents, axis)) / stride;
     const count = (ceil ? Math.ceil(steps) : Math.floor(steps)) + 1;
     if (count < 1) call.fail(`its window is larger than the padded input (${extents[axis]} against ${padded})`);
     // A window that would start in the padding at the end is dropped, as onnxruntime does.
-    return ceil && (count - 1) * stride >= size + (heads[axis] as number) ? count - 1 : count;
+    return ceil && (count - 1) * stride >= size + itemAt(heads, axis) ? count - 1 : count;
   });
 }
 
@@ -112,12 +113,12 @@ const convTranspose: ShapeRule = (call: ShapeCall) => {
       call.fail(`output_padding [${extra}] must be smaller than the stride or the dilation`);
   });
   const spatial = window.sizes.map((size, axis) => {
-    const stride = window.strides[axis] as number;
+    const stride = itemAt(window.strides, axis);
     const given = stated?.at(axis - window.sizes.length);
     if (given !== undefined) return given;
     if (window.autoPad.startsWith("SAME")) return size * stride;
-    const pads = window.autoPad === "VALID" ? 0 : (window.pads[axis] as number);
-    return stride * (size - 1) + (extra?.[axis] ?? 0) + (window.extents[axis] as number) - pads;
+    const pads = window.autoPad === "VALID" ? 0 : itemAt(window.pads, axis);
+    return stride * (size - 1) + (extra?.[axis] ?? 0) + itemAt(window.extents, axis) - pads;
   });
   if (spatial.some((size) => size < 1)) call.fail(`its output would have spatial size [${spatial}]`);
   checkBias(call, perGroup * call.int("group", 1));
@@ -128,7 +129,7 @@ const pool: ShapeRule = (call: ShapeCall) => {
   const kernel = call.ints("kernel_shape") ?? call.fail(`attribute "kernel_shape" is missing`);
   const window = windowOf(call, kernel);
   const pads = window.autoPad === "NOTSET" ? (call.ints("pads") ?? []) : [];
-  if (pads.some((padding, side) => padding >= (kernel[side % kernel.length] as number))) {
+  if (pads.some((padding, side) => padding >= itemAt(kernel, side % kernel.length))) {
     call.fail(`pads [${pads}] are as large as its kernel [${kernel}]; windows would lie in the padding alone`);
   }
   const spatial = slide(call, window, call.int("ceil_mode", 0) !== 0);

@@ -1,4 +1,5 @@
 import { type Dim, printShape } from "../graph/dim.ts";
+import { itemAt } from "../graph/item-at.ts";
 import type { ShapeCall, ShapeRule, ShapeRules } from "./call.ts";
 import { broadcastDim } from "./dims.ts";
 
@@ -33,14 +34,14 @@ export function equationOf(call: ShapeCall): Equation {
   const width = Math.max(...hidden);
   if (width > unused.length) refuse("too many axes behind its ellipsis");
   const dots = unused.slice(0, width).join("");
-  const operands = terms.map((each, i) => each.replace("...", dots.slice(width - (hidden[i] as number))));
+  const operands = terms.map((each, i) => each.replace("...", dots.slice(width - itemAt(hidden, i))));
 
   const dims = new Map<string, Dim>();
   operands.forEach((letters, index) => {
     const shape = call.shape(index);
     if (letters.length !== shape.length) refuse(`"${terms[index]}" does not name the axes of ${printShape(shape)}`);
     shape.forEach((dim, axis) => {
-      const letter = letters[axis] as string;
+      const letter = itemAt(letters, axis);
       dims.set(letter, broadcastDim(dims.get(letter) ?? 1, dim) ?? refuse(`axis "${letter}" has two sizes`));
     });
   });

@@ -20,8 +20,19 @@ import { sliceShapes } from "./slice.ts";
 /** Shape rules by operator; operators of another domain are keyed `domain:operator`. */
 const shapeRules: ReadonlyMap<string, ShapeRule> = new Map(
   [
-    ...[elementwiseShapes, linearShapes, einsumShapes, attentionShapes, convShapes, resampleShapes, shapeShapes],
-    ...[sliceShapes, gatherShapes, reduceShapes, normShapes, createShapes, quantiseShapes],
+    elementwiseShapes,
+    linearShapes,
+    einsumShapes,
+    attentionShapes,
+    convShapes,
+    resampleShapes,
+    shapeShapes,
+    sliceShapes,
+    gatherShapes,
+    reduceShapes,
+    normShapes,
+    createShapes,
+    quantiseShapes,
   ].flatMap((rules) => Object.entries(rules)),
 );
 

@@ -1,4 +1,5 @@
 import { type Dim, printShape, type Shape, timesDim } from "../graph/dim.ts";
+import { itemAt } from "../graph/item-at.ts";
 import { axesOf, type ShapeCall, type ShapeRule, type ShapeRules } from "./call.ts";
 
 /** What a Resize does to each axis of its input. */
@@ -53,10 +54,10 @@ export function resizingOf(call: ShapeCall): Resizing {
     const dim = shape[axis] as Dim;
     const wanted = sizes?.[i];
     scales[axis] = wanted === undefined ? (factors?.[i] as number) : between(call, dim, wanted);
-    result[axis] = wanted ?? scaled(call, dim, scales[axis] as number);
+    result[axis] = wanted ?? scaled(call, dim, itemAt(scales, axis));
   });
   if (sizes !== undefined && policy !== "stretch") {
-    const ratios = axes.map((axis) => scales[axis] as number);
+    const ratios = axes.map((axis) => itemAt(scales, axis));
     const ratio = policy === "not_larger" ? Math.min(...ratios) : Math.max(...ratios);
     for (const axis of axes) {
       const dim = shape[axis];

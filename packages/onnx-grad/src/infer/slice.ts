@@ -1,5 +1,6 @@
 import { type Dim, printDim, printShape, timesDim } from "../graph/dim.ts";
 import type { ValueType } from "../graph/graph.ts";
+import { itemAt } from "../graph/item-at.ts";
 import { axesOf, axisOf, fixed, type ShapeCall, type ShapeRule, type ShapeRules } from "./call.ts";
 import { addDims, divideDim } from "./dims.ts";
 
@@ -101,7 +102,7 @@ export function padsOf(call: ShapeCall): [number, number][] {
   if (pads.length !== 2 * axes.length) call.fail(`it needs two pads per axis, got ${pads.length}`);
   const result = Array.from({ length: rank }, (): [number, number] => [0, 0]);
   axes.forEach((axis, index) => {
-    result[axis] = [pads[index] as number, pads[index + axes.length] as number];
+    result[axis] = [itemAt(pads, index), itemAt(pads, index + axes.length)];
   });
   return result;
 }

@@ -2,6 +2,7 @@ import { readTensor } from "../format/decode.ts";
 import { floatOf, intOf } from "../graph/attributes.ts";
 import { OnnxGradError } from "../graph/errors.ts";
 import type { Graph, Node } from "../graph/graph.ts";
+import { itemAt } from "../graph/item-at.ts";
 import { prune } from "../graph/prune.ts";
 import { type Constant, float32, type Tensor } from "../graph/tensor.ts";
 import { toBytes } from "../precision/bytes.ts";
@@ -40,7 +41,7 @@ function quantize(constant: Constant, transposed: boolean): { weights: Tensor; s
   if (transposed)
     for (let row = 0; row < rows; row++)
       for (let column = 0; column < columns; column++)
-        data[column * rows + row] = bytes[row * columns + column] as number;
+        data[column * rows + row] = itemAt(bytes, row * columns + column);
   return { weights: { dtype: "int8", dims: [inputs, outputs], data }, scales: float32(scales) };
 }
 

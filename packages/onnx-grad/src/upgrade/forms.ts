@@ -1,5 +1,6 @@
 import { intOf, intsOf } from "../graph/attributes.ts";
 import type { Attributes, Node } from "../graph/graph.ts";
+import { itemAt } from "../graph/item-at.ts";
 import { int64 } from "../graph/tensor.ts";
 import { numberOf, type Target, trimmed, type Upgrade, without } from "./target.ts";
 
@@ -8,7 +9,7 @@ const toInputs =
   (before: number, ...names: readonly string[]): Upgrade =>
   (b, node) => {
     if (b.opset >= before) return [node];
-    const inputs = [node.inputs[0] as string];
+    const inputs = [itemAt(node.inputs, 0)];
     for (const name of names) {
       const values = intsOf(node, name);
       inputs.push(values === undefined ? "" : b.constant(int64(values), name));
@@ -20,19 +21,19 @@ const toInputs =
 const scalarOf = (b: Target, node: Node, name: string): string => {
   const attribute = node.attributes[name];
   const value = attribute !== undefined && "float" in attribute ? attribute.float : undefined;
-  return value === undefined ? "" : b.constant(numberOf(value, b.type(node.inputs[0] as string).dtype), name);
+  return value === undefined ? "" : b.constant(numberOf(value, b.type(itemAt(node.inputs, 0)).dtype), name);
 };
 
 const clip: Upgrade = (b, node) => {
   if (b.opset >= 11) return [node];
-  const inputs = [node.inputs[0] as string, scalarOf(b, node, "min"), scalarOf(b, node, "max")];
+  const inputs = [itemAt(node.inputs, 0), scalarOf(b, node, "min"), scalarOf(b, node, "max")];
   return [{ ...node, inputs: trimmed(inputs), attributes: {} }];
 };
 
 const pad: Upgrade = (b, node) => {
   if (b.opset >= 11) return [node];
   const pads = b.constant(int64(intsOf(node, "pads") ?? []), "pads");
-  const inputs = [node.inputs[0] as string, pads, scalarOf(b, node, "value")];
+  const inputs = [itemAt(node.inputs, 0), pads, scalarOf(b, node, "value")];
   return [{ ...node, inputs: trimmed(inputs), attributes: without(node.attributes, "pads", "value") }];
 };
 
@@ -43,13 +44,13 @@ const split: Upgrade = (b, node) => {
   if (b.opset >= 13) return node.inputs[1] ? [node] : [{ ...node, attributes: { ...node.attributes, ...count } }];
   const attributes = without(node.attributes, "split");
   if (attribute === undefined) return [{ ...node, attributes: { ...attributes, ...count } }];
-  return [{ ...node, inputs: [node.inputs[0] as string, b.constant(int64(attribute), "split")], attributes }];
+  return [{ ...node, inputs: [itemAt(node.inputs, 0), b.constant(int64(attribute), "split")], attributes }];
 };
 
 const topK: Upgrade = (b, node) => {
   if (b.opset >= 10) return [node];
   const count = b.constant(int64([intOf(node, "k", 0)]), "k");
-  return [{ ...node, inputs: [node.inputs[0] as string, count], attributes: without(node.attributes, "k") }];
+  return [{ ...node, inputs: [itemAt(node.inputs, 0), count], attributes: without(node.attributes, "k") }];
 };
 
 const reductionsOf18 =

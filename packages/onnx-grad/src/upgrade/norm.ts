@@ -1,6 +1,7 @@
 import { productOf } from "../build/ops.ts";
 import { floatOf, intOf } from "../graph/attributes.ts";
 import type { Attributes, Node } from "../graph/graph.ts";
+import { itemAt } from "../graph/item-at.ts";
 import { int64 } from "../graph/tensor.ts";
 import { failNode } from "../infer/call.ts";
 import { numberOf, replacement, type Target, type Upgrade, without } from "./target.ts";
@@ -8,7 +9,7 @@ import { numberOf, replacement, type Target, type Upgrade, without } from "./tar
 /** Before 13 these worked on a matrix: all axes from `axis` on were one. */
 const softmax: Upgrade = (b, node) => {
   if (b.opset >= 13) return [node];
-  const [x, y] = [node.inputs[0] as string, node.outputs[0] as string];
+  const [x, y] = [itemAt(node.inputs, 0), itemAt(node.outputs, 0)];
   const { dtype, shape } = b.type(x);
   const declared = intOf(node, "axis", 1);
   const axis = declared < 0 ? declared + shape.length : declared;
@@ -34,7 +35,7 @@ function perElement(b: Target, node: Node): Node[] {
   const [y] = node.outputs as [string];
   const nodes: Node[] = [];
   const step = (op: string, inputs: string[], output?: string): string => {
-    const name = output ?? b.value(`${y}_${op}`, b.type(inputs[0] as string));
+    const name = output ?? b.value(`${y}_${op}`, b.type(itemAt(inputs, 0)));
     nodes.push(replacement(op, inputs, name));
     return name;
   };
@@ -56,8 +57,8 @@ const batchNormalization: Upgrade = (b, node) => {
   const saved = node.outputs.slice(3).find((output) => output !== "" && b.isUsed(output));
   if (saved !== undefined) failNode(node, `its output "${saved}" is used, which operator set 14 no longer has`);
   const [y = "", mean, variance] = node.outputs;
-  const outputs = [y, mean || b.value(`${y}_mean`, b.type(node.inputs[3] as string))];
-  outputs.push(variance || b.value(`${y}_variance`, b.type(node.inputs[4] as string)));
+  const outputs = [y, mean || b.value(`${y}_mean`, b.type(itemAt(node.inputs, 3)))];
+  outputs.push(variance || b.value(`${y}_variance`, b.type(itemAt(node.inputs, 4))));
   return [{ ...node, attributes: { ...attributes, training_mode: { int: 1 } }, outputs }];
 };
 
@@ -73,8 +74,8 @@ const groupNormalization: Upgrade = (b, node) => {
   const { dtype } = b.type(x);
   const repeated = [scale, shift].map((name) => b.value(`${name}_each`, { dtype, shape: [channels] }));
   return [
-    replacement("Gather", [scale, indices], repeated[0] as string),
-    replacement("Gather", [shift, indices], repeated[1] as string),
+    replacement("Gather", [scale, indices], itemAt(repeated, 0)),
+    replacement("Gather", [shift, indices], itemAt(repeated, 1)),
     { ...node, inputs: [x, ...repeated] },
   ];
 };

@@ -1,6 +1,7 @@
 import { nearestPlace, origin } from "../gradient/rules/taps.ts";
 import { intsOf, stringOf } from "../graph/attributes.ts";
 import type { Attributes, Node, ValueType } from "../graph/graph.ts";
+import { itemAt } from "../graph/item-at.ts";
 import { float32, int64 } from "../graph/tensor.ts";
 import { callOf, failNode } from "../infer/call.ts";
 import { resizingOf } from "../infer/resample.ts";
@@ -26,7 +27,7 @@ const upsample: Upgrade = (b, node) => {
   const { dtype, shape: from } = b.type(x);
   const between = b.value(`${y}_enlarged`, {
     dtype,
-    shape: shape.map((dim, i) => ((scales[i] as number) > 1 ? dim : (from[i] ?? dim))),
+    shape: shape.map((dim, i) => (itemAt(scales, i) > 1 ? dim : (from[i] ?? dim))),
   });
   return [
     resize(
@@ -62,7 +63,7 @@ function gathered(b: Target, node: Node): Node[] {
     if (typeof from !== "number" || typeof to !== "number") failNode(node, "it resizes the open batch");
     if (to > longest) failNode(node, `it makes an axis of ${to} places`);
     const places = Array.from({ length: to }, (_, at) =>
-      nearestPlace(node, origin(node, at, scales[axis] as number, from, to), from),
+      nearestPlace(node, origin(node, at, itemAt(scales, axis), from, to), from),
     );
     type = { dtype: type.dtype, shape: type.shape.map((dim, at) => (at === axis ? to : dim)) };
     const output = i === axes.length - 1 ? y : b.value(`${y}_rows`, type);
@@ -82,7 +83,7 @@ function sizesThatChange(b: Target, node: Node): Node {
   const wanted = Array.from(given.data, Number);
   const axes = wanted.flatMap((size, axis) => (size === shape[axis] ? [] : [axis]));
   if (axes.length === wanted.length || axes.length === 0) return node;
-  const name = b.constant(int64(axes.map((axis) => wanted[axis] as number)), "sizes");
+  const name = b.constant(int64(axes.map((axis) => itemAt(wanted, axis))), "sizes");
   return { ...node, inputs: [x, "", "", name], attributes: { ...node.attributes, axes: { ints: axes } } };
 }
 
@@ -93,7 +94,7 @@ const resize: Upgrade = (b, node) => {
     return gathered(b, node);
   const axes = intsOf(node, "axes");
   if (!axes?.some((axis) => axis < 0)) return [sizesThatChange(b, node)];
-  const rank = b.type(node.inputs[0] as string).shape.length;
+  const rank = b.type(itemAt(node.inputs, 0)).shape.length;
   const positive = axes.map((axis) => (axis < 0 ? axis + rank : axis));
   return [{ ...node, attributes: { ...node.attributes, axes: { ints: positive } } }];
 };

@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import type { BatchPlace } from "../../src/batch/place.ts";
 import { proveRows } from "../../src/batch/rows/prove.ts";
 import { imageOf, traceRows, type ValueRows } from "../../src/batch/rows/trace.ts";
+import { itemAt } from "../../src/graph/item-at.ts";
 import { sizeOf, type Tensor } from "../../src/graph/tensor.ts";
 import { type Graph, GraphBuilder, type Ops, ops, type Shape, setBatch } from "../../src/index.ts";
 import { run, wave } from "../support/engine.ts";
@@ -16,7 +17,7 @@ function graphOf(shape: Shape, body: (o: Ops, x: string) => string, opset = 18):
   return b.build([body(ops(b), x)]);
 }
 
-const rowsOf = (graph: Graph): ValueRows | undefined => traceRows(graph).get(graph.outputs[0] as string);
+const rowsOf = (graph: Graph): ValueRows | undefined => traceRows(graph).get(itemAt(graph.outputs, 0));
 
 /** The place of a graph's output, as [axis, outer, inner], or why it has none. */
 function traced(graph: Graph): number[] | string {
@@ -55,7 +56,7 @@ describe("traceRows", () => {
       [(o, x) => o.reduceMean(x, [0, 2], true), [1, 1, 1]],
       [(o, x) => o.softmax(x, 2), [1, 1, 1]],
       [(o, x) => o.concat([o.slice(x, [2], [4], [0]), o.slice(x, [0], [2], [0])], 0), [1, 1, 1]],
-      [(o, x) => o.split(x, [1, 3], 0)[1] as string, [1, 1, 1]],
+      [(o, x) => itemAt(o.split(x, [1, 3], 0), 1), [1, 1, 1]],
       [(o, x) => o.pad(x, [1, 0, 0, 0, 0, 2]), [1, 1, 1]],
       [(o, x) => o.gather(x, o.ints([1, 1]), 2), [1, 1, 1]],
       [
@@ -89,12 +90,10 @@ describe("traceRows", () => {
       traced(graphOf([open(1), 3], (o, x) => o.concat([o.reshape(x, [open(3), 1]), o.reshape(x, [open(3), 1])], 0))),
     ).toEqual([0, 2, 3]);
     const halves = (o: Ops, x: string): string =>
-      o.builder.addAll(
-        "Split",
-        [o.concat([x, x], 0)],
-        { axis: { int: 0 }, num_outputs: { int: 2 } },
-        { outputs: 2 },
-      )[1] as string;
+      itemAt(
+        o.builder.addAll("Split", [o.concat([x, x], 0)], { axis: { int: 0 }, num_outputs: { int: 2 } }, { outputs: 2 }),
+        1,
+      );
     expect(traced(graphOf([open(1), 3], halves))).toEqual([0, 1, 1]);
   });
 
@@ -249,7 +248,7 @@ describe("proveRows", () => {
     await fc.assert(
       fc.asyncProperty(steps, async (path) => {
         const graph = graphOf([open(1), 4, 6], (o, x) => o.mul(walk(o, x, path), 0.5));
-        const value = graph.outputs[0] as string;
+        const value = itemAt(graph.outputs, 0);
         const rows = traceRows(graph).get(value);
         // A reshape may cut across the images and another one undo it, which the trace does not see.
         if (rows?.kind !== "images") return;

@@ -8,6 +8,7 @@ import { setBatch } from "../../src/batch/set-batch.ts";
 import { foldConstants } from "../../src/fold/fold.ts";
 import { readModel } from "../../src/format/model.ts";
 import type { Graph } from "../../src/graph/graph.ts";
+import { itemAt } from "../../src/graph/item-at.ts";
 import { float32, int64, sizeOf } from "../../src/graph/tensor.ts";
 import { type NodeSketch, sketch } from "../support/draft.ts";
 import { run, shared, wave } from "../support/engine.ts";
@@ -36,8 +37,8 @@ describe.each(["mobilefacenet", "fr_feature"])("%s (fixed at one image; needs sh
     expect(await proveBatch(graph, setBatch(graph, 5), run)).toBeLessThan(1e-5);
     const open = setBatch(graph, "N");
     expect(await proveBatch(graph, open, run, { rounds: 5 })).toBeLessThan(1e-5);
-    expect(open.types.get(open.inputs[0] as string)?.shape).toEqual([{ symbol: "N", times: 1 }, 3, 112, 112]);
-    expect(open.types.get(open.outputs[0] as string)?.shape[0]).toEqual({ symbol: "N", times: 1 });
+    expect(open.types.get(itemAt(open.inputs, 0))?.shape).toEqual([{ symbol: "N", times: 1 }, 3, 112, 112]);
+    expect(open.types.get(itemAt(open.outputs, 0))?.shape[0]).toEqual({ symbol: "N", times: 1 });
     expect(setBatch(open, 1).types).toEqual(graph.types);
   });
 });

@@ -8,6 +8,7 @@ import { encodeProto, type ModelProto, type TensorProto } from "../../src/format
 import { encodeHeader, encodeVarint } from "../../src/format/wire.ts";
 import { bytesOfTensor } from "../../src/graph/dtypes.ts";
 import { OnnxGradError } from "../../src/graph/errors.ts";
+import { itemAt } from "../../src/graph/item-at.ts";
 import { type Constant, float32, int64, isExternal } from "../../src/graph/tensor.ts";
 import { scratch, wave } from "../support/engine.ts";
 import { model, node, raw, value } from "../support/protos.ts";
@@ -209,7 +210,7 @@ describe("deep nesting", () => {
     const headers: Uint8Array[] = [];
     let length = 0;
     for (let level = 0; level < depth; level++) {
-      const header = encodeHeader(fields[level % fields.length] as number, length);
+      const header = encodeHeader(itemAt(fields, level % fields.length), length);
       headers.push(header);
       length += header.length;
     }

@@ -18,6 +18,7 @@ import { decodeProto, encodeProto, type ModelProto } from "../../src/format/prot
 import { encodeHeader } from "../../src/format/wire.ts";
 import { bytesOfTensor } from "../../src/graph/dtypes.ts";
 import { OnnxGradError } from "../../src/graph/errors.ts";
+import { itemAt } from "../../src/graph/item-at.ts";
 import { type Constant, float32, int64, isExternal } from "../../src/graph/tensor.ts";
 import { runModel, scratch, shared, wave } from "../support/engine.ts";
 import { model, node, raw, value } from "../support/protos.ts";
@@ -77,7 +78,7 @@ describe.each(["mobilefacenet", "fr_feature"])("%s (needs shared/weights)", (nam
     const graph = await readModel(path);
     const copy = join(scratch(), "copy.onnx");
     await writeModel(graph, copy);
-    const feeds = { [graph.inputs[0] as string]: wave([1, 3, 112, 112]) };
+    const feeds = { [itemAt(graph.inputs, 0)]: wave([1, 3, 112, 112]) };
     const original = await runModel(path, feeds);
     expect(await runModel(copy, feeds)).toEqual(original);
     expect(await runModel(encodeModel(graph), feeds)).toEqual(original);
@@ -337,7 +338,7 @@ describe("readModel", () => {
     let inner = Buffer.alloc(0);
     for (let depth = 0; depth < 20_000; depth++) {
       // Alternately a graph (1: node), a node (5: attribute) and an attribute (6: graph).
-      inner = Buffer.concat([encodeHeader([1, 5, 6][2 - (depth % 3)] as number, inner.length), inner]);
+      inner = Buffer.concat([encodeHeader(itemAt([1, 5, 6], 2 - (depth % 3)), inner.length), inner]);
     }
     const path = join(scratch(), "model.onnx");
     writeFileSync(path, Buffer.concat([encodeProto("model", model()), encodeHeader(7, inner.length), inner]));

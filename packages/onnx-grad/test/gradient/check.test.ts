@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { itemAt } from "../../src/graph/item-at.ts";
 import { checkGradients, type Graph, GraphBuilder, ops, type Run } from "../../src/index.ts";
 import { random, run } from "../run.ts";
 
@@ -19,10 +20,10 @@ const wrong =
     const gradient = result["check.gradient.0"];
     if (gradient?.dtype === "float32") {
       const largest = gradient.data.reduce(
-        (best, value, i, all) => (Math.abs(value) > Math.abs(all[best] as number) ? i : best),
+        (best, value, i, all) => (Math.abs(value) > Math.abs(itemAt(all, best)) ? i : best),
         0,
       );
-      gradient.data[largest] = (gradient.data[largest] as number) * factor;
+      gradient.data[largest] = itemAt(gradient.data, largest) * factor;
     }
     return result;
   };

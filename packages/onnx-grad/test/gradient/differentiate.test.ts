@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { itemAt } from "../../src/graph/item-at.ts";
 import { differentiate, type Graph, GraphBuilder, int64, OnnxGradError, ops, upgradeOpset } from "../../src/index.ts";
 import { expectClose, numbers, random, run } from "../run.ts";
 
@@ -23,7 +24,7 @@ describe("differentiate", () => {
     expect(graph.outputs).toEqual([loss, "dw", "dp", product]);
     const result = await run(graph, feeds);
     const [x, w] = [numbers(feeds.x), numbers(feeds.w)];
-    const dw = w.map((weight, i) => 2 * weight * ((x[i] as number) ** 2 + (x[i + 3] as number) ** 2));
+    const dw = w.map((weight, i) => 2 * weight * (itemAt(x, i) ** 2 + itemAt(x, i + 3) ** 2));
     expectClose(numbers(result.dw), dw);
     expectClose(
       numbers(result.dp),
@@ -53,7 +54,7 @@ describe("differentiate", () => {
     const x = random([2, 3], 1);
     const result = await run(differentiate(b.build([loss]), { loss, wrt: [w], names: ["dw"] }), { x });
     const [first, second] = [numbers(x).slice(0, 3), numbers(x).slice(3)];
-    const sums = first.map((value, i) => value + (second[i] as number));
+    const sums = first.map((value, i) => value + itemAt(second, i));
     expectClose(
       numbers(result.dw),
       sums.flatMap((sum) => [sum, sum]),
@@ -73,7 +74,7 @@ describe("differentiate", () => {
 
   it("names node and operator where a rule is missing", () => {
     const { b, o } = squares();
-    const largest = b.addAll("TopK", ["x", o.ints([1])], {}, { name: "largest", outputs: 2 })[0] as string;
+    const largest = itemAt(b.addAll("TopK", ["x", o.ints([1])], {}, { name: "largest", outputs: 2 }), 0);
     const loss = o.reduceSum(largest, undefined, false);
     const attempt = () => differentiate(b.build([loss]), { loss, wrt: ["x"] });
     expect(attempt).toThrow(OnnxGradError);
@@ -164,11 +165,11 @@ describe("differentiate", () => {
     for (const at of [0, 17, 50]) {
       const moved = (step: number) => {
         const data = (x.data as Float32Array).slice();
-        data[at] = (data[at] as number) + step;
+        data[at] = itemAt(data, at) + step;
         return run({ ...open, types }, { x: { ...x, data } as typeof x });
       };
       const [up, down] = [await moved(0.02), await moved(-0.02)];
-      const difference = ((numbers(up[loss])[0] as number) - (numbers(down[loss])[0] as number)) / 0.04;
+      const difference = (itemAt(numbers(up[loss]), 0) - itemAt(numbers(down[loss]), 0)) / 0.04;
       expect(numbers(result.dx)[at]).toBeCloseTo(difference, 4);
     }
   });
@@ -186,7 +187,7 @@ describe("differentiate", () => {
     const times = [0, 1, 0, 2, 0];
     const expected = numbers(x).map((value, i) => {
       const [row, column] = [Math.floor(i / 4) % 5, i % 4];
-      return (row === 0 ? 2 * value : 0) + (column > 0 ? (times[row] as number) : 0);
+      return (row === 0 ? 2 * value : 0) + (column > 0 ? itemAt(times, row) : 0);
     });
     expect(result.dx?.dims).toEqual([2, 5, 4]);
     expectClose(numbers(result.dx), expected);

@@ -67,7 +67,7 @@ const frozen = (o: Ops, dims: number[], seed: number, low = -1, high = 1): strin
 };
 
 function batchNorm(o: Ops, x: string, weight: Net["weight"]): string {
-  const channels = o.shape(x)[1] as number;
+  const channels = o.dim(x, 1);
   const inputs = [
     x,
     weight([channels], 1),
@@ -91,7 +91,7 @@ describe("whole networks", () => {
       inputs,
       ({ o, weight }) => {
         // Slopes near 1: a bend that a step crosses then costs the finite difference little.
-        const prelu = (x: string) => o.prelu(x, frozen(o, [o.shape(x)[1] as number, 1, 1], 5, 0.95, 1));
+        const prelu = (x: string) => o.prelu(x, frozen(o, [o.dim(x, 1), 1, 1], 5, 0.95, 1));
         const pads = [1, 1, 1, 1];
         let x = prelu(o.conv("x", weight([8, 3, 3, 3]), { strides: [2, 2], pads }, weight([8], 0.1)));
         const wide = prelu(o.conv(x, weight([16, 8, 1, 1])));

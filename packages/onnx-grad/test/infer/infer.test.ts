@@ -4,6 +4,7 @@ import { encodeModel } from "../../src/format/model.ts";
 import { type Dim, isStatic, type Shape } from "../../src/graph/dim.ts";
 import { bytesOf, tensorOfBytes } from "../../src/graph/dtypes.ts";
 import type { Attributes } from "../../src/graph/graph.ts";
+import { itemAt } from "../../src/graph/item-at.ts";
 import { type DType, float32, int64, sizeOf, type Tensor } from "../../src/graph/tensor.ts";
 import { runModel } from "../support/engine.ts";
 
@@ -546,7 +547,7 @@ it("follows shape arithmetic that holds the open batch", () => {
   builder.input("x", { dtype: "float32", shape: [N(2), 3, 4] });
   const batch = builder.add("Gather", [builder.add("Shape", ["x"]), builder.constant(int64(0))]);
   const scalars = [0, 1].map((value) => builder.constant(int64(value)));
-  const range = builder.add("Range", [scalars[0] as string, batch, scalars[1] as string]);
+  const range = builder.add("Range", [itemAt(scalars, 0), batch, itemAt(scalars, 1)]);
   expect(builder.shape(range)).toEqual([N(2)]);
 
   const vector = builder.add("Unsqueeze", [batch, builder.constant(int64([0]))]);

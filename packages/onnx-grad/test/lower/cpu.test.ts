@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { itemAt } from "../../src/graph/item-at.ts";
 import { differentiate, type Graph, GraphBuilder, lower, type Ops, ops, type Shape } from "../../src/index.ts";
 import { expectClose, numbers, random, run } from "../run.ts";
 
@@ -7,7 +8,7 @@ import { expectClose, numbers, random, run } from "../run.ts";
 function graphOf(a: Shape, b: Shape, build: (o: Ops, a: string, b: string) => string): Graph {
   const builder = new GraphBuilder({ name: "cpu", opset: 20 });
   const inputs = [a, b].map((shape, i) => builder.input(i === 0 ? "a" : "b", { dtype: "float32", shape }));
-  return builder.build([build(ops(builder), inputs[0] as string, inputs[1] as string)]);
+  return builder.build([build(ops(builder), itemAt(inputs, 0), itemAt(inputs, 1))]);
 }
 
 /** Runs a graph as it is and lowered for the CPU; expects equal results, and returns the operators of the lowered one. */
@@ -91,7 +92,7 @@ test("rows of 4096 bytes get more columns between two products, with the gradien
     const loss = o.mul(layers(o, a, 1024), b);
     return o.reduceMean(loss, [0, 1, 2], false);
   });
-  const training = differentiate(forward, { loss: forward.outputs[0] as string, wrt: ["a"] });
+  const training = differentiate(forward, { loss: itemAt(forward.outputs, 0), wrt: ["a"] });
   expect(depths(lower(training, "cpu"))).toEqual([4, 1040, 3, 1040]);
   const feeds = { a: random([2, 5, 4], 1), b: random([2, 5, 3], 2) };
   const [plain, lowered] = [await run(training, feeds), await run(lower(training, "cpu"), feeds)];

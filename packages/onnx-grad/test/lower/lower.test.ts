@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { itemAt } from "../../src/graph/item-at.ts";
 import { GraphBuilder, lower, ops, type Pass } from "../../src/index.ts";
 import { fuseNodes } from "../../src/lower/fuse.ts";
 import { replaceNodes } from "../../src/lower/rewrite.ts";
@@ -52,7 +53,7 @@ describe("lower", () => {
     const swapped = replaceNodes(
       graph,
       (node) => node.op === "Relu",
-      (o, node) => [o.max(node.inputs[0] as string, 0)],
+      (o, node) => [o.max(itemAt(node.inputs, 0), 0)],
     );
     expect(swapped.nodes.map((node) => node.op).sort()).toEqual(["Identity", "Max", "Mul"]);
     expect(swapped.outputs).toEqual(graph.outputs);

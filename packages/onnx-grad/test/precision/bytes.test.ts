@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { itemAt } from "../../src/graph/item-at.ts";
 import { type Graph, GraphBuilder, lower, ops, quantise, type Tensor } from "../../src/index.ts";
 import { toBytes } from "../../src/precision/bytes.ts";
 import { run } from "../support/engine.ts";
@@ -18,7 +19,7 @@ function mostOfNeighbours(bytes: readonly number[]): number {
   let most = 0;
   for (let i = 1; i < bytes.length; i++)
     for (const sign of [1, -1]) {
-      const part = (at: number): number => Math.max(0, sign * (bytes[at] as number));
+      const part = (at: number): number => Math.max(0, sign * itemAt(bytes, at));
       most = Math.max(most, 255 * (part(i - 1) + part(i)));
     }
   return most;
@@ -27,7 +28,7 @@ function mostOfNeighbours(bytes: readonly number[]): number {
 /** A kernel's bytes of one output, its taps side by side (channels first) or its channels side by side (channels last). */
 function kernelOrders(bytes: Int8Array, [, channels = 0, height = 0, width = 0]: readonly number[], output: number) {
   const taps = height * width;
-  const at = (channel: number, tap: number): number => bytes[(output * channels + channel) * taps + tap] as number;
+  const at = (channel: number, tap: number): number => itemAt(bytes, (output * channels + channel) * taps + tap);
   const indices = Array.from({ length: channels * taps }, (_, i) => i);
   return [
     indices.map((i) => at(Math.floor(i / taps), i % taps)),
@@ -61,8 +62,8 @@ describe("toBytes", () => {
     const weight = tensor([32, 32], (at) => (at % 32 === 5 ? 1 : 1e-3 * wave(at)));
     const { bytes, scales } = toBytes(weight, { axis: 0, signed: true });
     (weight.data as Float32Array).forEach((value, at) => {
-      const scale = scales[Math.floor(at / 32)] as number;
-      expect(Math.abs((bytes[at] as number) * scale - value)).toBeLessThanOrEqual(scale * 0.5001);
+      const scale = itemAt(scales, Math.floor(at / 32));
+      expect(Math.abs(itemAt(bytes, at) * scale - value)).toBeLessThanOrEqual(scale * 0.5001);
     });
     expect(Math.max(...bytes)).toBeGreaterThan(125);
   });
@@ -102,7 +103,7 @@ describe("the largest weights times the largest inputs", () => {
         ? lower(graph, "cpu", { int8: true })
         : await quantise(graph, how === "fixed ranges" ? { keep, ranges } : { keep });
     const results = await run(bytes, feeds);
-    const values = results[graph.outputs[0] as string]?.data as Float32Array;
+    const values = results[itemAt(graph.outputs, 0)]?.data as Float32Array;
     // Each sum is 256 products of 1; a step of an input is a 255th, one of a weight at least a 127th.
     for (const value of values) expect(Math.abs(value / 256 - 1)).toBeLessThan(0.01);
   });

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { itemAt } from "../../src/graph/item-at.ts";
 import {
   type Graph,
   GraphBuilder,
@@ -48,12 +49,12 @@ function network(): { graph: Graph; feeds: Record<string, Tensor> } {
 
 const output = async (graph: Graph, feeds: Record<string, Tensor>): Promise<Float32Array> => {
   const results = await run(graph, feeds);
-  return results[graph.outputs[0] as string]?.data as Float32Array;
+  return results[itemAt(graph.outputs, 0)]?.data as Float32Array;
 };
 
 const error = (a: Float32Array, b: Float32Array): number => {
   const length = (values: readonly number[]): number => Math.hypot(...values);
-  return length([...a].map((value, i) => value - (b[i] as number))) / length([...b]);
+  return length([...a].map((value, i) => value - itemAt(b, i))) / length([...b]);
 };
 
 describe("other precisions", () => {

@@ -2,6 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { itemAt } from "../../src/graph/item-at.ts";
 import {
   findSubnormals,
   flushSubnormals,
@@ -26,7 +27,7 @@ function graphOf(weights: Readonly<Record<string, Float32Array>>) {
 }
 
 const weights = {
-  dead: Float32Array.from({ length: 3000 }, (_, i) => [1, least, -most, normal, -normal, 0, -0][i % 7] as number),
+  dead: Float32Array.from({ length: 3000 }, (_, i) => itemAt([1, least, -most, normal, -normal, 0, -0], i % 7)),
   usual: Float32Array.from({ length: 3000 }, (_, i) => Math.sin(i)),
   rare: Float32Array.from({ length: 300_001 }, (_, i) => (i === 7 ? least : 1)),
 };

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { type PositionedFile, withFile } from "../../src/format/file.ts";
 import { encodeHeader, encodeVarint, wireWalker } from "../../src/format/wire.ts";
+import { itemAt } from "../../src/graph/item-at.ts";
 
 /** A field of a message; a payload that is a number is that many bytes of weights, which nobody looks at. */
 export interface Part {
@@ -108,7 +109,7 @@ export function changeBytes(body: readonly (Buffer | number)[], changes: readonl
       const donor = items[change.from % items.length];
       const changed: Record<ByteChange["kind"], () => Buffer[]> = {
         set: () => [before, Buffer.of(change.byte), after.subarray(1)],
-        flip: () => [before, Buffer.of((after[0] as number) ^ (1 << (change.byte & 7))), after.subarray(1)],
+        flip: () => [before, Buffer.of(itemAt(after, 0) ^ (1 << (change.byte & 7))), after.subarray(1)],
         delete: () => [before, after.subarray(change.length)],
         insert: () => [before, Buffer.alloc(change.length, change.byte), after],
         splice: () => [before, Buffer.isBuffer(donor) ? donor : Buffer.of(0), after],

@@ -1,4 +1,4 @@
-import { type Graph, type GraphBuilder, type Node, readTensor, sizeOf } from "onnx-grad";
+import { type Graph, type GraphBuilder, itemAt, type Node, readTensor, sizeOf } from "onnx-grad";
 import type { Backbone } from "../backbones/index.ts";
 import { PetalfaceError } from "../errors.ts";
 
@@ -111,10 +111,10 @@ export function normRewriter(b: GraphBuilder, norms: Norms, from: Float32Array |
       if (from === "batch") {
         const outputs = ["mean", "variance"].map((what) => b.fresh(`${node.name}_batch_${what}`));
         made.push(...outputs);
-        samples.push(sizeOf(b.shape(node.inputs[0] as string) as readonly number[]) / channels);
+        samples.push(sizeOf(b.shape(itemAt(node.inputs, 0)) as readonly number[]) / channels);
         // With momentum 0 its further outputs are the batch's own statistics.
         const attributes = { ...node.attributes, training_mode: { int: 1 }, momentum: { float: 0 } };
-        return { ...node, outputs: [node.outputs[0] as string, ...outputs], attributes };
+        return { ...node, outputs: [itemAt(node.outputs, 0), ...outputs], attributes };
       }
       const constant = (start: number, name: string): string =>
         b.constant({ dtype: "float32", dims: [channels], data: from.slice(start, start + channels) }, name);

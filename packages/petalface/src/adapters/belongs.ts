@@ -7,7 +7,9 @@ import type { BackboneRecord } from "./config.ts";
 export function backboneRecord({ spec, choices }: Backbone): BackboneRecord {
   const { name, sha256, mean, scale, channels } = spec;
   return {
-    ...{ name, sha256, preprocessing: { mean, scale, channels } },
+    name,
+    sha256,
+    preprocessing: { mean, scale, channels },
     ...(choices?.size !== undefined && { size: choices.size }),
     ...(choices?.output !== undefined && { output: choices.output }),
   };

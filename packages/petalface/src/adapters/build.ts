@@ -1,4 +1,4 @@
-import { copyGraph, type Graph, GraphBuilder, type Node, ops, setBatch } from "onnx-grad";
+import { copyGraph, type Graph, GraphBuilder, itemAt, type Node, ops, setBatch } from "onnx-grad";
 import type { Backbone } from "../backbones/index.ts";
 import { buildAlpha } from "../quality/index.ts";
 import { type BatchStatistics, normRewriter } from "./batch-norm.ts";
@@ -93,7 +93,7 @@ export function buildAdapted(backbone: Backbone, config: AdapterConfig, options:
       return;
     }
     const { site, tail } = ending;
-    const output = node.outputs[0] as string;
+    const output = itemAt(node.outputs, 0);
     const frozen = b.fresh(`${output}_frozen`);
     b.push({ ...node, outputs: [frozen, ...node.outputs.slice(1)] });
     const copyOf = (of: string): Node => copied.get(of) as Node;
@@ -125,15 +125,13 @@ export function buildAdapted(backbone: Backbone, config: AdapterConfig, options:
   const inputs = new Map([[backbone.input, input], ...selections.map(({ name }) => [name, name] as const)]);
   const names = copyGraph(b, graph, { inputs, constants: replaced, push });
   return {
-    ...{
-      builder: b,
-      input,
-      embedding: names.get(backbone.output) as string,
-      alpha,
-      layout,
-      frozen: backboneNames,
-      noise: [...noise.inputs, ...selections],
-    },
+    builder: b,
+    input,
+    embedding: names.get(backbone.output) as string,
+    alpha,
+    layout,
+    frozen: backboneNames,
+    noise: [...noise.inputs, ...selections],
     ...(options.statistics === "batch" && normal && { batchStatistics: normal.statistics() }),
   };
 }
@@ -158,7 +156,7 @@ function alphaValue(
 ): string {
   const o = ops(b);
   if (alpha === "quality") return buildAlpha(b, backbone, config.calibration, input, config.weights);
-  const batch = b.shape(input)[0] as number;
+  const batch = itemAt(b.shape(input), 0);
   if (alpha === "input") return b.input("alpha", { dtype: "float32", shape: [batch] });
   // One number per image without knowing how many there are: zero times something of that length, plus the number.
   const perImage = o.reduceMean(input, [1, 2, 3], false);

@@ -1,5 +1,5 @@
 import type { GraphBuilder } from "onnx-grad";
-import { ops } from "onnx-grad";
+import { itemAt, ops } from "onnx-grad";
 
 /**
  * How alpha weights the rank channels of an adapter (docs/method.md, 1):
@@ -50,5 +50,5 @@ export function buildGate(b: GraphBuilder, gate: Gate, alpha: string, rank: numb
     data: new Float32Array(rank / parts.length).fill(scale),
   });
   const wide = parts.map((part) => o.mul(part, ones));
-  return wide.length === 1 ? (wide[0] as string) : o.concat(wide, 1);
+  return wide.length === 1 ? itemAt(wide, 0) : o.concat(wide, 1);
 }

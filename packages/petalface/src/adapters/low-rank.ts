@@ -1,4 +1,4 @@
-import { type GraphBuilder, intOf, type Node, type Ops } from "onnx-grad";
+import { type GraphBuilder, intOf, itemAt, type Node, type Ops } from "onnx-grad";
 import type { Gating } from "./gating.ts";
 import type { Site } from "./sites.ts";
 
@@ -27,9 +27,9 @@ export function lowRankDelta(
   adapter: LowRank,
 ): string {
   const { down, up, gating } = adapter;
-  const x = node.inputs[1 - site.operand] as string;
+  const x = itemAt(node.inputs, 1 - site.operand);
   const gated = (u: string, axis: number): string => gating?.apply(u, axis, site.rows) ?? u;
-  const rank = b.shape(down)[0] as number;
+  const rank = o.dim(down, 0);
   if (node.op === "Conv") {
     // Low-rank products over channels, pixels flattened: for a 1x1 layer much cheaper than two thin convolutions.
     const outShape = b.shape(frozen);
@@ -62,7 +62,7 @@ function inParts(
 ): string {
   if (silence === undefined) return project(u, up);
   const { parts } = silence;
-  const sizes = Array<number>(parts).fill((o.shape(up)[1] as number) / parts);
+  const sizes = Array<number>(parts).fill(o.dim(up, 1) / parts);
   const [channels, weights] = parts === 1 ? [[u], [up]] : [o.split(u, sizes, axis), o.split(up, sizes, 1)];
   return o.sum(channels.map((part, index) => silence.apply(project(part, weights[index] as string), axis, index)));
 }

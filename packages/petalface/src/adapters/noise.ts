@@ -1,4 +1,4 @@
-import { type Graph, type Node, type Ops, type Shape, traceRows, type ValueRows } from "onnx-grad";
+import { type Graph, itemAt, type Node, type Ops, type Shape, traceRows, type ValueRows } from "onnx-grad";
 import { PetalfaceError } from "../errors.ts";
 import { random } from "../random.ts";
 import { residualSums } from "./branches.ts";
@@ -102,11 +102,11 @@ export function noiseOf(
     rewrite(node, original) {
       const branch = branches.get(original.name);
       if (branch !== undefined) {
-        const value = node.inputs[branch.branch] as string;
-        const place = rows.get(original.inputs[branch.branch] as string);
+        const value = itemAt(node.inputs, branch.branch);
+        const place = rows.get(itemAt(original.inputs, branch.branch));
         if (place?.kind !== "images") return node;
         const { axis } = place.place;
-        const masked = gating(o, pieces[branch.column] as string).apply(
+        const masked = gating(o, itemAt(pieces, branch.column)).apply(
           value,
           axis === 0 ? o.rank(value) - 1 : 0,
           place.place,
@@ -114,7 +114,7 @@ export function noiseOf(
         return replaced(node, branch.branch, masked);
       }
       if (original.name !== last?.node) return node;
-      const value = node.inputs[last.input] as string;
+      const value = itemAt(node.inputs, last.input);
       const shape = o.shape(value);
       const width = (shape as readonly number[]).reduce((product, dim) => product * dim, 1) / batch;
       const mask = o.reshape(input("feature_dropout", width, { shares: [feature] }), shape);
@@ -123,7 +123,7 @@ export function noiseOf(
     output(delta, axis, key) {
       if (output === 0) return delta;
       const shape = o.shape(delta) as readonly number[];
-      const channels = shape[axis] as number;
+      const channels = itemAt(shape, axis);
       const perRow: Shape = shape.map((dim, at) => (at === axis ? 1 : dim));
       const perColumn = shape.map((_, at) => (at === axis ? channels : 1));
       const positions = shape.reduce((product, dim) => product * dim, 1) / channels / batch;
@@ -175,5 +175,5 @@ function lastProduct(graph: Graph): { node: string; input: 0 | 1 } | undefined {
     ({ op, inputs }) =>
       (op === "MatMul" || op === "Gemm") && inputs.slice(0, 2).some((input) => graph.constants.has(input)),
   );
-  return node && { node: node.name, input: graph.constants.has(node.inputs[0] as string) ? 1 : 0 };
+  return node && { node: node.name, input: graph.constants.has(itemAt(node.inputs, 0)) ? 1 : 0 };
 }

@@ -4,6 +4,7 @@ import {
   type Graph,
   intOf,
   intsOf,
+  itemAt,
   type Node,
   printDim,
   type Shape,
@@ -115,9 +116,9 @@ function describe(
   return {
     name: node.name,
     op: node.op as Site["op"],
-    weight: node.inputs[operand] as string,
-    input: node.inputs[1 - operand] as string,
-    output: node.outputs[0] as string,
+    weight: itemAt(node.inputs, operand),
+    input: itemAt(node.inputs, 1 - operand),
+    output: itemAt(node.outputs, 0),
     operand,
     inputs,
     outputs,
@@ -130,8 +131,8 @@ function describe(
         (intsOf(node, "strides") ?? []).every((s) => s === 1) &&
         (intsOf(node, "pads") ?? []).every((p) => p === 0)),
     positions: Math.max(
-      elements(node.inputs[1 - operand] as string) / inputs,
-      elements(node.outputs[0] as string) / outputs,
+      elements(itemAt(node.inputs, 1 - operand)) / inputs,
+      elements(itemAt(node.outputs, 0)) / outputs,
     ),
     parameters: weight.reduce((product, dim) => product * dim, 1),
   };

@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { itemAt } from "onnx-grad";
 import type { Backbone } from "../backbones/index.ts";
 import { PetalfaceError } from "../errors.ts";
 import { writeFileSafely } from "../files.ts";
@@ -78,7 +79,7 @@ function ungatedFields(config: AdapterConfig): object {
   const { ungated = [] } = config;
   if (ungated.length === 0) return {};
   const each = (value: number) => Object.fromEntries(ungated.map((site) => [site, value]));
-  const rank = rankAt(config, ungated[0] as string);
+  const rank = rankAt(config, itemAt(ungated, 0));
   return { rank_pattern: each(rank), alpha_pattern: each(rank * config.scale), ungated };
 }
 
@@ -214,7 +215,8 @@ function parseConfig(document: unknown, path: string): AdapterConfig {
     sites: names,
     ...(ungated.length > 0 && { ungated: ungated as string[] }),
     backbone: {
-      ...{ name: text(backbone.name, "backbone.name"), sha256: text(backbone.sha256, "backbone.sha256") },
+      name: text(backbone.name, "backbone.name"),
+      sha256: text(backbone.sha256, "backbone.sha256"),
       ...(backbone.preprocessing !== undefined && { preprocessing: preprocessingOf(backbone.preprocessing) }),
       ...(backbone.size !== undefined && { size: number(backbone.size, "backbone.size") }),
       ...(backbone.output !== undefined && { output: text(backbone.output, "backbone.output") }),

@@ -1,3 +1,4 @@
+import { itemAt } from "onnx-grad";
 import { hashDistance, hashWords } from "../images/index.ts";
 
 /** Hashes in at most so many bits are the same picture; the threshold that PDQ is used with. */
@@ -75,9 +76,9 @@ const bandEdges = (bands: number): number[] =>
 /** Bits `from` to `to` of a hash, at most 16 of them. */
 function bandOf(hashes: Uint32Array, picture: number, from: number, to: number): number {
   const word = picture * hashWords + (from >> 5);
-  const low = (hashes[word] as number) >>> (from & 31);
+  const low = itemAt(hashes, word) >>> (from & 31);
   // Where a band lies across two words; a shift by 32 would do nothing.
-  const high = (from & 31) + to - from > 32 ? (hashes[word + 1] as number) << (32 - (from & 31)) : 0;
+  const high = (from & 31) + to - from > 32 ? itemAt(hashes, word + 1) << (32 - (from & 31)) : 0;
   return (low | high) & ((1 << (to - from)) - 1);
 }
 

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { itemAt } from "onnx-grad";
 import { type Embedder, rowsNotFinite } from "../backbones/index.ts";
 import type { FaceData } from "../data/index.ts";
 import { type Loader, prefetch } from "../images/index.ts";
@@ -178,8 +179,8 @@ export async function findShared(
   );
   return [...one.faces.keys()]
     .flatMap((person) => {
-      const cosine = found.other[person] as number;
-      return cosine >= level ? [{ person, other: found.otherRow[person] as number, cosine }] : [];
+      const cosine = itemAt(found.other, person);
+      return cosine >= level ? [{ person, other: itemAt(found.otherRow, person), cosine }] : [];
     })
     .sort((a, b) => b.cosine - a.cosine || a.person - b.person);
 }
@@ -197,12 +198,15 @@ function measureLevels(people: People): Levels | undefined {
     const own = ownCosine(people, row, person);
     if (own !== undefined) owns.push(own);
     const stranger = stream.int(faces.length);
-    if (stranger !== person && (faces[stranger] as number) > 0) strangers.push(cosineWith(people, row, stranger, 0));
+    if (stranger !== person && itemAt(faces, stranger) > 0) strangers.push(cosineWith(people, row, stranger, 0));
   });
   if (owns.length === 0 || strangers.length < 2) return undefined;
   const mean = strangers.reduce((sum, value) => sum + value, 0) / strangers.length;
   const deviation = Math.sqrt(strangers.reduce((sum, value) => sum + (value - mean) ** 2, 0) / strangers.length);
-  const own = owns.sort((a, b) => a - b)[Math.floor(owns.length / 2)] as number;
+  const own = itemAt(
+    owns.sort((a, b) => a - b),
+    Math.floor(owns.length / 2),
+  );
   return {
     strangers: { mean, deviation },
     outlier: mean + 3 * deviation,

@@ -1,3 +1,4 @@
+import { itemAt } from "onnx-grad";
 import type { Checkpoint, Plain, TensorGroup } from "../checkpoints/index.ts";
 import { PetalfaceError } from "../errors.ts";
 import { parseArchitecture, printArchitecture } from "./architecture.ts";
@@ -100,7 +101,7 @@ function readSwin(shapes: Shapes): string {
     depths: each((stage) => count(shapes, `layers.${stage}.blocks.`, ".norm1.weight")).join("/"),
     heads: each((stage) => side(shapes, table(stage), 1)).join("/"),
     window,
-    mlp: side(shapes, "layers.0.blocks.0.mlp.fc1.weight", 0) / (dims[0] as number),
+    mlp: side(shapes, "layers.0.blocks.0.mlp.fc1.weight", 0) / itemAt(dims, 0),
     embedding: side(shapes, "feature_layer.2.weight", 0),
   })}`;
 }

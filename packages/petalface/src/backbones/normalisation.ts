@@ -1,4 +1,4 @@
-import { type Graph, type Node, readTensor, type Shape } from "onnx-grad";
+import { type Graph, itemAt, type Node, readTensor, type Shape } from "onnx-grad";
 import type { Preprocessing } from "../models/index.ts";
 
 /** A normalisation at the start of a graph: of each plane of the input, `(x - centre) / spread`. */
@@ -41,18 +41,16 @@ function affine(graph: Graph, node: Node, value: string): { factor: Triple; shif
     if (!first || !scale || !bias || !mean || !variance) return undefined;
     const { epsilon } = node.attributes;
     const tiny = epsilon !== undefined && "float" in epsilon ? epsilon.float : 1e-5;
-    const factor = mapped((c) => (scale[c] as number) / Math.sqrt((variance[c] as number) + tiny));
-    return { factor, shift: mapped((c) => (bias[c] as number) - (mean[c] as number) * (factor[c] as number)) };
+    const factor = mapped((c) => itemAt(scale, c) / Math.sqrt(itemAt(variance, c) + tiny));
+    return { factor, shift: mapped((c) => itemAt(bias, c) - itemAt(mean, c) * itemAt(factor, c)) };
   }
   const other = triple(graph, node.inputs[first ? 1 : 0]);
   if (other === undefined) return undefined;
   if (node.op === "Add") return { factor: ones, shift: other };
   if (node.op === "Mul") return { factor: other, shift: zeros };
   if (node.op === "Sub")
-    return first
-      ? { factor: ones, shift: mapped((c) => -(other[c] as number)) }
-      : { factor: [-1, -1, -1], shift: other };
-  if (node.op === "Div" && first) return { factor: mapped((c) => 1 / (other[c] as number)), shift: zeros };
+    return first ? { factor: ones, shift: mapped((c) => -itemAt(other, c)) } : { factor: [-1, -1, -1], shift: other };
+  if (node.op === "Div" && first) return { factor: mapped((c) => 1 / itemAt(other, c)), shift: zeros };
   return undefined;
 }
 
@@ -87,8 +85,8 @@ export function findNormalisation(graph: Graph, input: string): InnerNormalisati
   }
   const [a, b, c] = factor;
   if (found.length === 0 || a === 0 || b === 0 || c === 0) return undefined;
-  const centre = mapped((plane) => -(shift[plane] as number) / (factor[plane] as number));
-  const spread = mapped((plane) => Math.abs(1 / (factor[plane] as number)));
+  const centre = mapped((plane) => -itemAt(shift, plane) / itemAt(factor, plane));
+  const spread = mapped((plane) => Math.abs(1 / itemAt(factor, plane)));
   return { ops: found, centre, spread, wants: wantsOf(mean(centre), mean(spread), seen) };
 }
 

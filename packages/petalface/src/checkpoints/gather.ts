@@ -1,3 +1,4 @@
+import { itemAt } from "onnx-grad";
 /** A box of elements of a storage: a strided view, in elements. */
 export interface Box {
   readonly offset: number;
@@ -83,16 +84,13 @@ export async function gather(
     const extent = extentOf(part);
     if (extent * width > window && extent > 1) {
       let side = 0;
-      const reach = (at: number) => ((part.shape[at] as number) - 1) * (part.strides[at] as number);
+      const reach = (at: number) => (itemAt(part.shape, at) - 1) * itemAt(part.strides, at);
       for (let at = 1; at < part.shape.length; at++) if (reach(at) > reach(side)) side = at;
-      const length = part.shape[side] as number;
+      const length = itemAt(part.shape, side);
       const half = length >> 1;
       await visit({ ...part, shape: part.shape.with(side, half) }, start);
-      const offset = part.offset + half * (part.strides[side] as number);
-      await visit(
-        { ...part, offset, shape: part.shape.with(side, length - half) },
-        start + half * (steps[side] as number),
-      );
+      const offset = part.offset + half * itemAt(part.strides, side);
+      await visit({ ...part, offset, shape: part.shape.with(side, length - half) }, start + half * itemAt(steps, side));
       return;
     }
     copy(wordsOf(await read(part.offset * width, extent * width), width), target, part, steps, start);
@@ -108,9 +106,9 @@ function copy(source: Words, target: Words, { shape, strides }: Box, steps: read
       target[to] = source[from] as never;
       return;
     }
-    const count = shape[side] as number;
-    const stride = strides[side] as number;
-    const step = steps[side] as number;
+    const count = itemAt(shape, side);
+    const stride = itemAt(strides, side);
+    const step = itemAt(steps, side);
     if (side < last) {
       for (let at = 0; at < count; at++) row(side + 1, from + at * stride, to + at * step);
       return;

@@ -7,8 +7,22 @@ import type { CliContext } from "./context.ts";
 
 /** Commands that keep things in the cache folder only to save time, and so work without one. */
 const users: ReadonlySet<string> = new Set([
-  ...["adapt", "align", "data", "pack", "unpack", "degrade", "demo", "embed", "evaluate", "export", "inspect"],
-  ...["quality", "create", "add", "search", "migrate"],
+  "adapt",
+  "align",
+  "data",
+  "pack",
+  "unpack",
+  "degrade",
+  "demo",
+  "embed",
+  "evaluate",
+  "export",
+  "inspect",
+  "quality",
+  "create",
+  "add",
+  "search",
+  "migrate",
 ]);
 
 /**

@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from "commander";
+import { itemAt } from "onnx-grad";
 
 /** Reads a number of the command line; commander reports what is none. */
 export function numeric(text: string): number {
@@ -15,5 +16,5 @@ export function byteSize(text: string): number {
   if (text === "off") return 0;
   const match = /^(\d{1,6}(?:\.\d{1,3})?)([KMGT])$/i.exec(text);
   if (match === null) throw new InvalidArgumentError("a size is a number with K, M, G or T, such as 500M, or off");
-  return Math.floor(Number(match[1]) * 1024 ** ("KMGT".indexOf((match[2] as string).toUpperCase()) + 1));
+  return Math.floor(Number(match[1]) * 1024 ** ("KMGT".indexOf(itemAt(match, 2).toUpperCase()) + 1));
 }

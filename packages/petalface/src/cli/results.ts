@@ -1,5 +1,6 @@
 import { stat } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
+import { itemAt } from "onnx-grad";
 import { PetalfaceError } from "../errors.ts";
 import { type EvaluationResult, loadEvaluation } from "../evaluation/index.ts";
 
@@ -50,7 +51,7 @@ export async function loadResults(places: readonly string[]): Promise<FoundResul
     ...(run !== undefined && { run }),
   });
   if (places.length === 1) {
-    const place = places[0] as string;
+    const place = itemAt(places, 0);
     const { frozen, adapted } = await findFiles(place);
     if (frozen === undefined || adapted === undefined)
       throw new PetalfaceError(`${place} is one result only: give a second one to compare it with`, { exitCode: 2 });

@@ -1,4 +1,5 @@
 import { isAbsolute, join } from "node:path";
+import { itemAt } from "onnx-grad";
 import { printPath } from "../images/index.ts";
 import type { FileIndex } from "./listing/index-of-files.ts";
 import type { FaceData } from "./types.ts";
@@ -27,7 +28,7 @@ export function dataOfIndex(spec: string, root: string, index: FileIndex, mostLe
     mostLeftOut,
     at(at) {
       if (!(Number.isInteger(at) && at >= 0 && at < length)) throw new RangeError(`sample ${at} of ${length}`);
-      const owner = person[at] as number;
+      const owner = itemAt(person, at);
       const name = names.at(at);
       const id = inFolders ? `${people[owner]}/${name}` : name;
       const path = isAbsolute(id) ? id : join(root, id);

@@ -1,5 +1,6 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
+import { itemAt } from "onnx-grad";
 import { PetalfaceError } from "../errors.ts";
 import { printPath } from "../images/index.ts";
 import { isLitter } from "../litter.ts";
@@ -38,7 +39,7 @@ export async function readIjbMeta(folder: string): Promise<IjbMeta> {
   const score = await readScores(points, names);
   const [first, second, same] = await readIntegers(list, [Int32Array, Int32Array, Uint8Array]);
   const known = new Set(template);
-  const stray = first.findIndex((number, at) => !(known.has(number) && known.has(second[at] as number)));
+  const stray = first.findIndex((number, at) => !(known.has(number) && known.has(itemAt(second, at))));
   if (stray >= 0)
     throw new PetalfaceError(
       `${printPath(list)}, pair ${stray + 1}: template ${first[stray]} or ${second[stray]} has no face in ${printPath(faces)}`,
@@ -57,7 +58,7 @@ async function finder(folder: string): Promise<(ending: string) => string> {
       throw new PetalfaceError(
         `${printPath(folder)} holds ${found.length} files *${ending}; expected one, as in IJB's meta`,
       );
-    return join(folder, found[0] as string);
+    return join(folder, itemAt(found, 0));
   };
 }
 

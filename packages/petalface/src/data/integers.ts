@@ -1,4 +1,5 @@
 import { open } from "node:fs/promises";
+import { itemAt } from "onnx-grad";
 import { PetalfaceError } from "../errors.ts";
 import { printPath } from "../images/index.ts";
 import { refusePlaceholderAt } from "../placeholder.ts";
@@ -89,7 +90,7 @@ async function parse(
   const endNumber = (): void => {
     if (value < 0) return;
     if (column === width) throw wrong("too many numbers");
-    if (value > (limits[column] as number)) throw wrong(`${value} is too large`);
+    if (value > itemAt(limits, column)) throw wrong(`${value} is too large`);
     (columns[column++] as { [index: number]: number })[row] = value;
     value = -1;
   };

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { itemAt } from "onnx-grad";
 import type { FaceData } from "./types.ts";
 
 /** A part of a joined set, and what its ids begin with. */
@@ -36,7 +37,7 @@ export function joinData(spec: string, parts: readonly NamedPart[]): FaceData {
       let part = 0;
       while ((starts[part + 1] as number) <= at) part++;
       const { name, data } = parts[part] as NamedPart;
-      const sample = data.at(at - (starts[part] as number));
+      const sample = data.at(at - itemAt(starts, part));
       return { ...sample, id: `${name}/${sample.id}`, person: -1 };
     },
   };

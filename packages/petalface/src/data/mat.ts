@@ -1,5 +1,6 @@
 import { open } from "node:fs/promises";
 import { inflateSync } from "node:zlib";
+import { itemAt } from "onnx-grad";
 import { PetalfaceError } from "../errors.ts";
 import { printPath } from "../images/index.ts";
 import { refusePlaceholder } from "../placeholder.ts";
@@ -169,7 +170,7 @@ function texts(reader: Reader, element: Element, sides: Float64Array, count: num
           (code) => String.fromCodePoint(code <= 0x10ffff && code >= 0 ? code : 0xfffd),
         );
   if (letters.length !== count) throw damaged(reader, `a text of ${count} letters holds ${letters.length}`);
-  const height = sides[0] as number;
+  const height = itemAt(sides, 0);
   return Array.from({ length: height }, (_, row) => {
     let text = "";
     for (let at = row; at < count; at += height) text += letters[at];

@@ -1,3 +1,4 @@
+import { itemAt } from "onnx-grad";
 import type { PetalfaceError } from "../errors.ts";
 import type { ImageRequest, Loader } from "../images/index.ts";
 import type { FaceData } from "./types.ts";
@@ -37,7 +38,7 @@ export function skipUnreadable(loader: Loader, data: FaceData, onUnreadable?: (m
   const notFinite = new Set<number>();
   let next: Int32Array | undefined;
 
-  const isTried = (face: number): boolean => (((tried[face >> 3] as number) >> (face & 7)) & 1) === 1;
+  const isTried = (face: number): boolean => ((itemAt(tried, face >> 3) >> (face & 7)) & 1) === 1;
   const note = (requests: readonly ImageRequest[]): void => {
     for (const { face } of requests) {
       if (face === undefined || isTried(face)) continue;

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { itemAt } from "onnx-grad";
 import type { FaceData, Sample } from "./types.ts";
 
 /**
@@ -34,7 +35,7 @@ export function subset(
       const original = chosen[index];
       if (original === undefined) throw new RangeError(`sample ${index} of ${chosen.length}`);
       const sample = data.at(original);
-      return { ...sample, person: sample.person < 0 ? -1 : (renumbered[sample.person] as number) };
+      return { ...sample, person: sample.person < 0 ? -1 : itemAt(renumbered, sample.person) };
     },
   };
 }

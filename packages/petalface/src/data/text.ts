@@ -45,7 +45,12 @@ export interface CsvRow {
  */
 export async function* csvRows(path: string, wrong: Wrong, options: Options = {}): AsyncGenerator<CsvRow> {
   const rows = parse({
-    ...{ bom: true, columns: true, info: true, trim: true, skip_empty_lines: true, max_record_size: longestLine },
+    bom: true,
+    columns: true,
+    info: true,
+    trim: true,
+    skip_empty_lines: true,
+    max_record_size: longestLine,
     ...options,
   });
   // The pipeline passes the text's error to the parser, whose reader gets it.

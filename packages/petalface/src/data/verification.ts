@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { open } from "node:fs/promises";
 import { resolve } from "node:path";
+import { itemAt } from "onnx-grad";
 import { isTuple, type PickleValue, unpickle } from "../checkpoints/index.ts";
 import { PetalfaceError } from "../errors.ts";
 import { type ImageSource, printPath } from "../images/index.ts";
@@ -117,7 +118,7 @@ function flagsOf(value: PickleValue): Uint8Array | undefined {
   const { data, shape, type } = value;
   if (shape.length !== 1 || !/^[biu]/.test(type.code)) return undefined;
   const width = Number(type.code.slice(1));
-  const flags = new Uint8Array(shape[0] as number);
+  const flags = new Uint8Array(itemAt(shape, 0));
   for (let at = 0; at < flags.length; at++) {
     const element = data.subarray(at * width, (at + 1) * width);
     const sum = element.reduce((total, byte) => total + byte, 0);

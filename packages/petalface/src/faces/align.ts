@@ -1,5 +1,6 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
+import { itemAt } from "onnx-grad";
 import { PetalfaceError } from "../errors.ts";
 import { makeFolder, removeUnfinished, writeFailure } from "../files.ts";
 import { printPath } from "../images/index.ts";
@@ -76,7 +77,7 @@ async function prepareFolder(out: string): Promise<void> {
     const foreign = names.length > 0 && !names.some((name) => ours.has(name));
     if (foreign)
       throw new PetalfaceError(
-        `${printPath(out)} holds something else (such as ${printPath(names[0] as string)}); give a new or empty folder with --out`,
+        `${printPath(out)} holds something else (such as ${printPath(itemAt(names, 0))}); give a new or empty folder with --out`,
       );
   } catch (error) {
     throw error instanceof PetalfaceError ? error : writeFailure(out, error);

@@ -1,4 +1,5 @@
 import { statSync } from "node:fs";
+import { itemAt } from "onnx-grad";
 import { onDisk } from "../disk-names.ts";
 import { PetalfaceError } from "../errors.ts";
 import { frameStem, type Log } from "./log.ts";
@@ -62,7 +63,7 @@ export async function* batches(
 async function alignPhotos(sources: readonly Source[], pool: Pool): Promise<Batch> {
   const sizes = sources.map(({ path }) => bytesOf(path));
   const results = await pool.run(sources.map(({ path, stem }) => ({ photo: path, name: path, stem })));
-  const lines = results.flatMap((result, at) => linesOf(result, sources[at] as Source, sizes[at] as number, {}));
+  const lines = results.flatMap((result, at) => linesOf(result, sources[at] as Source, itemAt(sizes, at), {}));
   return { lines, written: false, sources: sources.length, reused: false };
 }
 

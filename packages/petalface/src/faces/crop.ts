@@ -78,10 +78,17 @@ export function createCropFaces(detector: Detector, locator: Locator, options: C
       const side = Math.min(pixels.width, pixels.height);
       images.push(centreSquare(pixels, side, size));
       crops.push({
-        ...{ aligned: false, fallback: "centre", box: null, points: null, score: null, rotation: 0, attempt: null },
+        aligned: false,
+        fallback: "centre",
+        box: null,
+        points: null,
+        score: null,
+        rotation: 0,
+        attempt: null,
         weak: false,
         ...measures(size / Math.min(width, height), size),
-        ...{ width, height },
+        width,
+        height,
       });
     }
     return crops.map((about, at) => ({

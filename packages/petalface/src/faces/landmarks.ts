@@ -1,3 +1,4 @@
+import { itemAt } from "onnx-grad";
 import { PetalfaceError } from "../errors.ts";
 import { type Pixels, printPath } from "../images/index.ts";
 import { type FileSession, floatsOf, openModelFile, type Port } from "../runtime/index.ts";
@@ -59,7 +60,7 @@ export async function openLandmarker(nameOrPath: string, threads = 1): Promise<L
       const numbers = floatsOf(await session.run(feeds), (output as Port).name);
       const back = inverse(place);
       const landmark = (at: number): Point =>
-        transform(back, [(numbers[2 * at] as number) * side - 0.5, (numbers[2 * at + 1] as number) * side - 0.5]);
+        transform(back, [itemAt(numbers, 2 * at) * side - 0.5, itemAt(numbers, 2 * at + 1) * side - 0.5]);
       const points = parts.map((part) => centre(part.map(landmark))) as unknown as FivePoints;
       return points.flat().every(Number.isFinite) ? points : undefined;
     },

@@ -28,7 +28,19 @@ export interface SourceCount {
 }
 
 const videoExtensions: ReadonlySet<string> = new Set([
-  ...[".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp", ".mts", ".m2ts"],
+  ".mp4",
+  ".m4v",
+  ".mov",
+  ".avi",
+  ".mkv",
+  ".webm",
+  ".mpg",
+  ".mpeg",
+  ".wmv",
+  ".flv",
+  ".3gp",
+  ".mts",
+  ".m2ts",
 ]);
 
 /** Whether a file is called like a video. */

@@ -62,7 +62,14 @@ export function createSummary() {
       }
     },
     report: (manifest: string): AlignSummary => ({
-      ...{ manifest, sources, reused, crops, aligned, weak, turned, several },
+      manifest,
+      sources,
+      reused,
+      crops,
+      aligned,
+      weak,
+      turned,
+      several,
       fallback: crops - aligned,
       resolution: aligned === 0 ? undefined : { low: quantile(0.05), median: quantile(0.5), high: quantile(0.95) },
       unreadable: { count: failures, first },

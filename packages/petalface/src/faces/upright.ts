@@ -95,8 +95,15 @@ function createLook(photo: Pixels, detector: Detector, locator: Locator, choice:
       const { points, unrest } = located;
       const { attempt, weak } = found;
       candidates.push({
-        ...{ box: boxBack(face.box, back), points: mapPoints(points, back), score: face.score, attempt, weak, turn },
-        ...{ rotated: { pixels, points }, found: face, unrest },
+        box: boxBack(face.box, back),
+        points: mapPoints(points, back),
+        score: face.score,
+        attempt,
+        weak,
+        turn,
+        rotated: { pixels, points },
+        found: face,
+        unrest,
         isDoubtful:
           weak ||
           fit.shape > doubtful.shape ||

@@ -105,7 +105,10 @@ function place(
   const up = (length: number): number => Math.ceil((length + 2 * gap) / multiple) * multiple;
   return {
     ...part,
-    ...{ x: gap, y: gap, drawnWidth, drawnHeight },
+    x: gap,
+    y: gap,
+    drawnWidth,
+    drawnHeight,
     canvasWidth: canvas?.width ?? up(drawnWidth),
     canvasHeight: canvas?.height ?? up(drawnHeight),
   };

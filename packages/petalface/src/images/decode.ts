@@ -1,4 +1,5 @@
 import { readFileSync, statSync } from "node:fs";
+import { itemAt } from "onnx-grad";
 import type { Metadata } from "sharp";
 import { onDisk } from "../disk-names.ts";
 import { PetalfaceError } from "../errors.ts";
@@ -212,5 +213,5 @@ function toRgb(data: Uint8Array, channels: number, area: number): Uint8Array {
 
 function firstLine(cause: unknown): string {
   const text = cause instanceof Error ? cause.message : String(cause);
-  return (text.split("\n", 1)[0] as string).trim();
+  return itemAt(text.split("\n", 1), 0).trim();
 }

@@ -2,7 +2,16 @@ import { extname } from "node:path";
 
 /** File name endings (lower case, with the dot) of the formats that are read. */
 export const imageExtensions: ReadonlySet<string> = new Set([
-  ...[".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".avif", ".gif", ".tif", ".tiff"],
+  ".jpg",
+  ".jpeg",
+  ".jpe",
+  ".jfif",
+  ".png",
+  ".webp",
+  ".avif",
+  ".gif",
+  ".tif",
+  ".tiff",
 ]);
 
 /** Endings of photo formats that are not read. */

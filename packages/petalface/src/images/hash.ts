@@ -1,3 +1,4 @@
+import { itemAt } from "onnx-grad";
 /** 32-bit words of a perceptual hash. */
 export const hashWords = 8;
 
@@ -38,7 +39,7 @@ export function hashFace(planes: Uint8Array, size: number, out: Uint32Array, off
       values[down * kept + across] = sum;
     }
   const sorted = values.toSorted();
-  const median = ((sorted[values.length / 2 - 1] as number) + (sorted[values.length / 2] as number)) / 2;
+  const median = (itemAt(sorted, values.length / 2 - 1) + itemAt(sorted, values.length / 2)) / 2;
   for (let word = 0; word < hashWords; word++) {
     let bits = 0;
     for (let bit = 0; bit < 32; bit++) if ((values[word * 32 + bit] as number) > median) bits |= 1 << bit;

@@ -1,4 +1,4 @@
-import { ops } from "onnx-grad";
+import { itemAt, ops } from "onnx-grad";
 import { greyOf } from "./grey.ts";
 import { type Matrix, matrix, onBothAxes } from "./matrices.ts";
 import type { QualityMeasure } from "./types.ts";
@@ -45,7 +45,7 @@ function transform(size: number): Matrix {
 
 /** Row `band` averages the frequencies of that band. */
 const bandMeans = matrix(bands.length - 1, side, (band, at) => {
-  const [start, end] = [bands[band] as number, bands[band + 1] as number];
+  const [start, end] = [itemAt(bands, band), itemAt(bands, band + 1)];
   return at >= start && at < end ? 1 / (end - start) : 0;
 });
 

@@ -1,3 +1,4 @@
+import { itemAt } from "onnx-grad";
 import { PetalfaceError } from "../errors.ts";
 import { calibrate, type Judge, quantile, rangeCalibration, requireFinite, sharpShortfall } from "./calibrate.ts";
 import { sharpResolution } from "./detail.ts";
@@ -67,7 +68,7 @@ export function calibrateOnSet(
   { kind, pixels }: SetFindings,
 ): LinearCalibration {
   if (kind !== "mixed") return calibrate(judge, scores.stored, scores.copies);
-  const sharp = (_: number, face: number): boolean => (details[face] as number) >= pixels;
+  const sharp = (_: number, face: number): boolean => itemAt(details, face) >= pixels;
   return calibrate(judge, Array.from(scores.stored).filter(sharp), Array.from(scores.copies).filter(sharp));
 }
 

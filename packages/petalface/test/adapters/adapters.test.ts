@@ -2,6 +2,7 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
+import { itemAt } from "onnx-grad";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import {
   type Adapter,
@@ -81,7 +82,7 @@ async function trained(choices: Partial<AdapterConfig> = {}): Promise<Adapter> {
 const distance = (a: Float32Array, b: Float32Array): number => {
   const norm = (values: Iterable<number>): number =>
     Math.sqrt([...values].reduce((sum, value) => sum + value * value, 0));
-  return norm(a.map((value, i) => value - (b[i] as number))) / norm(a);
+  return norm(a.map((value, i) => value - itemAt(b, i))) / norm(a);
 };
 
 describe("sites", () => {

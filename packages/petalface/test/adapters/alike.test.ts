@@ -11,12 +11,7 @@ const channels = 32;
 const width = 8;
 
 const conv = ({ o, weights }: Kit, x: string, side = 3): string =>
-  o.conv(
-    x,
-    weights(channels, o.shape(x)[1] as number, side, side),
-    { pads: Array(4).fill(side >> 1) },
-    weights(channels),
-  );
+  o.conv(x, weights(channels, o.dim(x, 1), side, side), { pads: Array(4).fill(side >> 1) }, weights(channels));
 
 function norm({ o }: Kit, x: string): string {
   const numbers = (from: number): string => o.floats(Array.from({ length: channels }, (_, i) => from + Math.sin(i)));

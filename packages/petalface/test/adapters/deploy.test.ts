@@ -1,6 +1,7 @@
 import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { itemAt } from "onnx-grad";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import {
   type Adapter,
@@ -71,12 +72,12 @@ describe("levels", () => {
     const [judged, frozen] = [await embed(adaptedModel(backbone, adapter)), await embed(backbone)];
     expect(new Set(alpha).size).toBeGreaterThan(3);
     for (let face = 0; face < count; face++) {
-      const [level, exact] = [alpha[face] as number, judged.alpha[face] as number];
+      const [level, exact] = [itemAt(alpha, face), itemAt(judged.alpha, face)];
       expect(Math.abs(level - exact)).toBeLessThanOrEqual(1 / 16 + 1e-6);
       const gated = await embed(adaptedModel(backbone, adapter, level));
       const [got, want] = [rowsOf(data)[face] as Float32Array, rowsOf(gated.data)[face] as Float32Array];
       got.forEach((value, i) => {
-        expect(value).toBeCloseTo(want[i] as number, 4);
+        expect(value).toBeCloseTo(itemAt(want, i), 4);
       });
       if (level === 1) expect(got).toEqual(rowsOf(frozen.data)[face]);
     }
@@ -104,7 +105,7 @@ describe("precisions", () => {
       const after = await embed({ ...backbone, graph: changed, output, alpha });
       expect(after.alpha).toEqual(before.alpha);
       const [a, b] = [before.data, after.data];
-      const dot = (x: Float32Array, y: Float32Array) => x.reduce((sum, value, i) => sum + value * (y[i] as number), 0);
+      const dot = (x: Float32Array, y: Float32Array) => x.reduce((sum, value, i) => sum + value * itemAt(y, i), 0);
       expect(dot(a, b) / Math.sqrt(dot(a, a) * dot(b, b))).toBeGreaterThan(precision === "fp16" ? 0.9999 : 0.97);
       expect(a).not.toEqual(b);
       // Where the gate is closed another adapter makes no difference, whatever the precision.
@@ -121,8 +122,8 @@ describe("precisions", () => {
       const third = await embed({
         ...backbone,
         graph: second,
-        output: second.outputs[0] as string,
-        alpha: second.outputs[1] as string,
+        output: itemAt(second.outputs, 0),
+        alpha: itemAt(second.outputs, 1),
       });
       if (precision === "fp16")
         for (let face = 0; face < count; face++)

@@ -1,4 +1,4 @@
-import { type Dim, type Graph, GraphBuilder, type Ops, ops, type Shape, setBatch } from "onnx-grad";
+import { type Dim, type Graph, GraphBuilder, itemAt, type Ops, ops, type Shape, setBatch } from "onnx-grad";
 import type { Backbone } from "../../src/backbones/index.ts";
 import { random } from "../../src/random.ts";
 
@@ -83,7 +83,7 @@ function attention(kit: Kit, x: string, heads: number, mask?: string): string {
 /** Moves a grid around its edges: what leaves on one side comes in on the other. */
 function roll({ o }: Kit, x: string, by: number): string {
   return [1, 2].reduce((value, axis) => {
-    const side = sizes(o, value)[axis] as number;
+    const side = itemAt(sizes(o, value), axis);
     const cut = by > 0 ? side - by : -by;
     return o.concat([o.slice(value, [cut], [side], [axis]), o.slice(value, [0], [cut], [axis])], axis);
   }, x);
@@ -123,8 +123,8 @@ function mlp(kit: Kit, x: string): string {
 
 /** Every other row and column, four ways, joined as features and brought to twice the width. */
 function merging({ o, weights }: Kit, x: string): string {
-  const side = sizes(o, x)[1] as number;
-  const dim = sizes(o, x)[3] as number;
+  const side = itemAt(sizes(o, x), 1);
+  const dim = itemAt(sizes(o, x), 3);
   const parts = [0, 1].flatMap((column) =>
     [0, 1].map((row) => o.slice(x, [row, column], [side, side], [1, 2], [2, 2])),
   );

@@ -1,4 +1,4 @@
-import { GraphBuilder, ops, sizeOf, type Tensor } from "onnx-grad";
+import { GraphBuilder, itemAt, ops, sizeOf, type Tensor } from "onnx-grad";
 import { describe, expect, it } from "vitest";
 import { type AdapterConfig, buildAdapted } from "../../src/adapters/index.ts";
 import { noiseOf } from "../../src/adapters/noise.ts";
@@ -47,7 +47,7 @@ describe("dropout of what an adapter adds", () => {
       expect(Math.abs(mean(silent) - share)).toBeLessThan(4 * Math.sqrt(spread / silent.length));
       // Pairs of neighbours along rows and columns, and rectangles of four: what two numbers a row and a column could tie together.
       const [, height, width] = dims;
-      const at = (n: number, y: number, x: number): number => (silent[(n * height + y) * width + x] as number) - share;
+      const at = (n: number, y: number, x: number): number => itemAt(silent, (n * height + y) * width + x) - share;
       const products = { rows: [] as number[], columns: [] as number[], rectangles: [] as number[] };
       for (let n = 0; n < dims[0]; n++)
         for (let y = 0; y + 1 < height; y++)
@@ -87,7 +87,11 @@ describe("dropped paths", () => {
 
   it("take the branches of their image and of no other", async () => {
     const config: AdapterConfig = {
-      ...{ method: "lora", gate: "single", rank: 1, scale: 1, sites: [] },
+      method: "lora",
+      gate: "single",
+      rank: 1,
+      scale: 1,
+      sites: [],
       backbone: { name: "network", sha256: "" },
       calibration: { measure: "sharpness", low: 0, high: 1 },
     };

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
-import { checkGradients, GraphBuilder, imageOf, ops, type Run, type Tensor } from "onnx-grad";
+import { checkGradients, GraphBuilder, imageOf, itemAt, ops, type Run, type Tensor } from "onnx-grad";
 import { describe, expect, it } from "vitest";
 import {
   type AdapterConfig,
@@ -54,7 +54,7 @@ const floats = (tensor: Tensor | undefined): Float32Array => tensor?.data as Flo
 function distance(a: Float32Array, b: Float32Array): number {
   expect(a.length).toBe(b.length);
   const norm = (values: Float32Array): number => Math.hypot(...values);
-  return norm(a.map((value, i) => value - (b[i] as number))) / norm(a);
+  return norm(a.map((value, i) => value - itemAt(b, i))) / norm(a);
 }
 
 /** Expects a batch of images, each with its own alpha, to be embedded as each alone is. Returns how far apart the embeddings of two alphas are. */

@@ -1,4 +1,4 @@
-import { traceRows } from "onnx-grad";
+import { itemAt, traceRows } from "onnx-grad";
 import { describe, expect, it } from "vitest";
 import { nodesOnBranches } from "../../src/adapters/branches.ts";
 import {
@@ -66,7 +66,7 @@ async function embed(backbone: Backbone, graph: Backbone["graph"], output = grap
 }
 
 const distance = (a: readonly number[], b: readonly number[]): number =>
-  Math.hypot(...a.map((value, i) => value - (b[i] as number))) / Math.hypot(...a);
+  Math.hypot(...a.map((value, i) => value - itemAt(b, i))) / Math.hypot(...a);
 
 describe.each([
   ["layers with scales and norms behind them", scaled],

@@ -1,4 +1,5 @@
 import fc from "fast-check";
+import { itemAt } from "onnx-grad";
 import sharp, { type Sharp } from "sharp";
 import { describe, expect, test } from "vitest";
 import { findCopies } from "../../src/audit/groups.ts";
@@ -56,7 +57,7 @@ describe("the perceptual hash", () => {
     fc.assert(
       fc.property(hash, hash, (one, other) => {
         const differing = one
-          .map((value, at) => (value ^ (other[at] as number)) >>> 0)
+          .map((value, at) => (value ^ itemAt(other, at)) >>> 0)
           .reduce((sum, value) => sum + [...value.toString(2)].filter((bit) => bit === "1").length, 0);
         expect(distance(Uint32Array.from(one), Uint32Array.from(other))).toBe(differing);
       }),
@@ -72,7 +73,7 @@ function plant(count: number, copies: readonly { readonly of: number; readonly b
     const copy = (count + at) * 8;
     hashes.copyWithin(copy, of * 8, of * 8 + 8);
     const turned = stream.shuffle(Array.from({ length: 256 }, (_, bit) => bit)).slice(0, bits);
-    for (const bit of turned) hashes[copy + (bit >> 5)] = (hashes[copy + (bit >> 5)] as number) ^ (1 << (bit & 31));
+    for (const bit of turned) hashes[copy + (bit >> 5)] = itemAt(hashes, copy + (bit >> 5)) ^ (1 << (bit & 31));
   });
   return hashes;
 }

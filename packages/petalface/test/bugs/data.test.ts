@@ -1,6 +1,6 @@
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { GraphBuilder, ops, writeModel } from "onnx-grad";
+import { GraphBuilder, itemAt, ops, writeModel } from "onnx-grad";
 import sharp from "sharp";
 import { beforeAll, describe, expect, it, test } from "vitest";
 import { auditFaces } from "../../src/audit/index.ts";
@@ -294,21 +294,24 @@ describe("faces that cannot be read, or have no finite embedding", () => {
   it("take no part in pairs: all other numbers are those of a protocol without them", async () => {
     const data = await open(await faces(names, ["p0/black.png"], ["p1/cut.png"]));
     const pair = (first: string, second: string, fold: number) => ({
-      first: { id: first, person: first.split("/")[0] as string },
-      second: { id: second, person: second.split("/")[0] as string },
+      first: { id: first, person: itemAt(first.split("/"), 0) },
+      second: { id: second, person: itemAt(second.split("/"), 0) },
       same: first[1] === second[1],
       fold,
     });
     const good = names.flatMap((name, at) => [
-      pair(name, names[(at + 1) % 24] as string, at % 2),
-      pair(name, names[(at + 5) % 24] as string, at % 2),
+      pair(name, itemAt(names, (at + 1) % 24), at % 2),
+      pair(name, itemAt(names, (at + 5) % 24), at % 2),
     ]);
     const bad = [pair("p0/black.png", "p0/0.png", 0), pair("p2/8.png", "p1/cut.png", 1)];
     await using loader = openLoader({ size: 16, threads: 0 });
     for (const fusion of ["none", "units"] as const) {
       const measure = (pairs: typeof good, mostLeftOut?: number) =>
         evaluate({
-          ...{ model: meanEmbedder(16), loader, degradations: ["lr:8"], bootstrap: { resamples: 20 } },
+          model: meanEmbedder(16),
+          loader,
+          degradations: ["lr:8"],
+          bootstrap: { resamples: 20 },
           protocol: protocolOfPairs(buildPairList("made", pairs), { ...data, mostLeftOut }, fusion),
         });
       await expect(measure([...good, ...bad])).rejects.toThrow(/2 of the 26 images tried .* more than 5 %/);
@@ -395,7 +398,9 @@ describe("training", () => {
     const train = (out: string, mostLeftOut?: number) =>
       adapt(
         {
-          ...{ model, train: root, out: join(base, `${loss} ${sets} ${out}`) },
+          model,
+          train: root,
+          out: join(base, `${loss} ${sets} ${out}`),
           options: {
             batch: 4,
             epochs: 2,

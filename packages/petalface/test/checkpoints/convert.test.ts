@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
+import { itemAt } from "onnx-grad";
 import { describe, expect, it, test } from "vitest";
 import {
   openCheckpoint,
@@ -120,10 +121,10 @@ describe("converting", () => {
         );
         const expected: number[] = [];
         const walk = (side: number, at: number): void => {
-          if (side === shape.length) expected.push(numbers[at] as number);
+          if (side === shape.length) expected.push(itemAt(numbers, at));
           else
-            for (let index = 0; index < (shape[side] as number); index++)
-              walk(side + 1, at + index * (strides[side] as number));
+            for (let index = 0; index < itemAt(shape, side); index++)
+              walk(side + 1, at + index * itemAt(strides, side));
         };
         walk(0, offset);
         for (const item of tensors.values()) expect([...(await readTensor(checkpoint, item))]).toEqual(expected);
@@ -165,7 +166,7 @@ describe("converting", () => {
     if (piece === undefined) throw new Error("missing");
     expect(await readTensor(checkpoint, piece)).toEqual(data.slice(offset, offset + count));
     // Damage inside the deflated bytes.
-    content[content.length >> 1] = (content[content.length >> 1] as number) ^ 1;
+    content[content.length >> 1] = itemAt(content, content.length >> 1) ^ 1;
     const damaged = await open(content, "damaged.pt");
     const [broken] = damaged.tensors.values();
     if (broken === undefined) throw new Error("missing");

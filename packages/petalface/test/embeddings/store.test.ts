@@ -2,6 +2,7 @@ import { mkdir, mkdtemp, open, readdir, rm, stat, truncate, utimes, writeFile } 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
+import { itemAt } from "onnx-grad";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Embedder } from "../../src/backbones/index.ts";
 import { embedFaces, openEmbeddingStore } from "../../src/embeddings/index.ts";
@@ -140,7 +141,7 @@ describe("embedding faces", () => {
     calls: [],
     async embed(pixels, count) {
       this.calls.push(count);
-      const data = Float32Array.from({ length: count * 2 }, (_, i) => (pixels[i >> 1] as number) + (i % 2) / 2);
+      const data = Float32Array.from({ length: count * 2 }, (_, i) => itemAt(pixels, i >> 1) + (i % 2) / 2);
       return { count, width: 2, data, ...(alpha && { alpha: data.filter((_, i) => i % 2 === 0) }) };
     },
     close: async () => {},

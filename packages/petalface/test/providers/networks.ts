@@ -1,4 +1,4 @@
-import { differentiate, type Graph, GraphBuilder, type Ops, ops, type Tensor } from "onnx-grad";
+import { differentiate, type Graph, GraphBuilder, itemAt, type Ops, ops, type Tensor } from "onnx-grad";
 import { type AdapterConfig, findSites, initialTheta } from "../../src/adapters/index.ts";
 import { openBackbone } from "../../src/backbones/index.ts";
 import { random } from "../../src/random.ts";
@@ -27,13 +27,13 @@ function networkCase(name: string, side: number, build: (net: Net, image: string
     data: Float32Array.from({ length: sizeOf(dims) }, () => centre + spread * stream.normal()),
   });
   const weights: string[] = [];
-  const weight: Net["weight"] = (dims, spread = 1 / Math.sqrt(sizeOf(dims) / (dims[0] as number)), centre = 0) => {
+  const weight: Net["weight"] = (dims, spread = 1 / Math.sqrt(sizeOf(dims) / itemAt(dims, 0)), centre = 0) => {
     weights.push(b.constant(normal(dims, spread, centre), "weight"));
     return weights.at(-1) as string;
   };
   const image = b.input("image", { dtype: "float32", shape: [2, 3, side, side] });
   const embedding = build({ o, weight }, image);
-  const width = o.shape(embedding)[1] as number;
+  const width = o.dim(embedding, 1);
   const unit = (x: string): string => o.div(x, o.sqrt(o.max(o.reduceSum(o.mul(x, x), [1]), 1e-12)));
   const target = unit(b.constant(normal([2, width], 1), "target"));
   const cosine = o.reduceSum(o.mul(unit(embedding), target), [1], false);
@@ -46,14 +46,14 @@ function networkCase(name: string, side: number, build: (net: Net, image: string
 const convNet = (): Case =>
   networkCase("conv net", 16, ({ o, weight }, image) => {
     const norm = (x: string): string => {
-      const channels = [o.shape(x)[1] as number];
-      const constant = (value: number) => o.floats(new Float32Array(channels[0] as number).fill(value));
+      const channels = [o.dim(x, 1)];
+      const constant = (value: number) => o.floats(new Float32Array(itemAt(channels, 0)).fill(value));
       const inputs = [x, weight(channels, 0.2, 1), weight(channels, 0.2), constant(0.1), constant(0.8)];
       return o.builder.add("BatchNormalization", inputs);
     };
     const conv = (x: string, out: number, inside: number, kernel: number, options: Parameters<Ops["conv"]>[2] = {}) =>
       norm(o.conv(x, weight([out, inside, kernel, kernel]), { pads: Array(4).fill((kernel - 1) / 2), ...options }));
-    const prelu = (x: string): string => o.prelu(x, weight([o.shape(x)[1] as number, 1, 1], 0.05, 0.25));
+    const prelu = (x: string): string => o.prelu(x, weight([o.dim(x, 1), 1, 1], 0.05, 0.25));
     const stem = prelu(conv(image, 8, 3, 3));
     const pooled = o.builder.add("MaxPool", [stem], {
       kernel_shape: { ints: [3, 3] },

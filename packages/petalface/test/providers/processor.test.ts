@@ -1,4 +1,4 @@
-import { type Graph, GraphBuilder, ops, type Tensor } from "onnx-grad";
+import { type Graph, GraphBuilder, itemAt, ops, type Tensor } from "onnx-grad";
 import { describe, expect, test } from "vitest";
 import {
   floatsOf,
@@ -57,7 +57,7 @@ function foreign(
   const size = dims.reduce((all, dim) => all * dim, 1);
   const stored = b.constant({ dtype: "int8", dims, data: new Int8Array(size).fill(127) }, "weight");
   const axis = kind === "conv" ? 0 : 1;
-  const scales = new Float32Array(dims[axis] as number).fill(1 / 127);
+  const scales = new Float32Array(itemAt(dims, axis)).fill(1 / 127);
   const weight = perOutput
     ? b.add("DequantizeLinear", [stored, o.floats(scales)], { axis: { int: axis } })
     : b.add("DequantizeLinear", [stored, o.scalar(1 / 127)]);
@@ -80,7 +80,7 @@ describe("8-bit models of other programs", () => {
       const { graph, feeds } = foreign(kind, perOutput);
       const session = await openSession(graph, { threads: 1, optimisation });
       try {
-        const values = floatsOf(await session.run(feeds), graph.outputs[0] as string);
+        const values = floatsOf(await session.run(feeds), itemAt(graph.outputs, 0));
         for (const value of values) expect(value).toBe(sum);
       } finally {
         await session.close();

@@ -83,7 +83,11 @@ describe.skipIf(!existsSync(shared))("measures on real faces (needs PETALFACE_SH
     const scores = async (pixels: number) => (await run({ ...backbone, graph, output: score, width: 1 }, pixels)).data;
     const calibration = calibrate(measure, await scores(112), await scores(16));
     const config: AdapterConfig = {
-      ...{ method: "lora", gate: "low", rank: 4, scale: 1, calibration },
+      method: "lora",
+      gate: "low",
+      rank: 4,
+      scale: 1,
+      calibration,
       sites: selectSites(findSites(backbone.graph).sites).map((site) => site.name),
       backbone: { name: "mobilefacenet", sha256: backbone.spec.sha256 },
       ...(measure.weights && { weights: measure.weights }),

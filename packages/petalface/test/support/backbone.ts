@@ -1,4 +1,4 @@
-import { GraphBuilder, ops, writeModel } from "onnx-grad";
+import { GraphBuilder, itemAt, ops, writeModel } from "onnx-grad";
 import { random } from "../../src/random.ts";
 
 /** Side of the tiny network's input in pixels, and length of its embedding. */
@@ -22,7 +22,7 @@ export async function writeTinyBackbone(
   const stream = random("tiny backbone", seed);
   const weights = (...dims: number[]): string => {
     const count = dims.reduce((product, dim) => product * dim, 1);
-    const fanIn = Math.max(1, count / (dims[0] as number));
+    const fanIn = Math.max(1, count / itemAt(dims, 0));
     return b.constant(
       {
         dtype: "float32",

@@ -1,4 +1,4 @@
-import { type DType, type Graph, GraphBuilder, type Ops, ops, type Shape } from "onnx-grad";
+import { type DType, type Graph, GraphBuilder, itemAt, type Ops, ops, type Shape } from "onnx-grad";
 import { random } from "../../src/random.ts";
 
 /** Side of the small recogniser's input, and length of its embedding. */
@@ -27,7 +27,7 @@ export function smallRecogniser(options: FormOptions = {}): Graph {
   const stream = random("small recogniser", 1);
   const weights = (...dims: number[]): string => {
     const count = dims.reduce((product, dim) => product * dim, 1);
-    const fanIn = count / (dims[0] as number);
+    const fanIn = count / itemAt(dims, 0);
     const data = Float32Array.from({ length: count }, () => stream.normal() / Math.sqrt(fanIn));
     const dtype = options.weights ?? "float32";
     if (dtype === "float64") return b.constant({ dtype, dims, data: Float64Array.from(data) }, "weight");

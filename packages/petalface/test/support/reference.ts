@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { type Constant, sizeOf, type Tensor } from "onnx-grad";
+import { type Constant, itemAt, sizeOf, type Tensor } from "onnx-grad";
 import { type Adapter, isReferenceLowRank, referenceAdapter } from "../../src/adapters/index.ts";
 import {
   type Backbone,
@@ -131,8 +131,8 @@ export function relativeError(values: ArrayLike<number>, expected: ArrayLike<num
   if (values.length !== expected.length) return Number.POSITIVE_INFINITY;
   let [difference, length] = [0, 0];
   for (let at = 0; at < expected.length; at++) {
-    difference += ((values[at] as number) - (expected[at] as number)) ** 2;
-    length += (expected[at] as number) ** 2;
+    difference += (itemAt(values, at) - itemAt(expected, at)) ** 2;
+    length += itemAt(expected, at) ** 2;
   }
   return Math.sqrt(difference / length);
 }

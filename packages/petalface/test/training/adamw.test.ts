@@ -1,3 +1,4 @@
+import { itemAt } from "onnx-grad";
 import { describe, expect, it } from "vitest";
 import { adamw, clipFactor, l2Norm } from "../../src/training/optimiser/adamw.ts";
 import { freshMoments } from "../../src/training/optimiser/optimizer.ts";
@@ -16,7 +17,7 @@ describe("adamw", () => {
     const expected = start.map((value, i) => {
       let [theta, m, v] = [value, 0, 0];
       gradients.forEach((row, t) => {
-        const g = row[i] as number;
+        const g = itemAt(row, i);
         m = 0.9 * m + 0.1 * g;
         v = 0.999 * v + 0.001 * g * g;
         const [mHat, vHat] = [m / (1 - 0.9 ** (t + 1)), v / (1 - 0.999 ** (t + 1))];

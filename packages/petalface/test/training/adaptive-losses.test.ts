@@ -1,4 +1,4 @@
-import { differentiate, GraphBuilder, type Ops, ops, type Tensor } from "onnx-grad";
+import { differentiate, GraphBuilder, itemAt, type Ops, ops, type Tensor } from "onnx-grad";
 import { describe, expect, it } from "vitest";
 import { random } from "../../src/random.ts";
 import { floatsOf, openSession } from "../../src/runtime/index.ts";
@@ -23,7 +23,7 @@ function inputs(): { embedding: Vector; centres: Vector } {
     const own = centres.slice(label * width, (label + 1) * width);
     const pull = face === faces - 1 ? -8 : face / 2;
     const row = own.map((value) => pull * value + stream.normal());
-    return row.map((value) => ((lengths[face] as number) * value) / Math.hypot(...row));
+    return row.map((value) => (itemAt(lengths, face) * value) / Math.hypot(...row));
   });
   return { embedding, centres };
 }
@@ -34,7 +34,7 @@ const rowsOf = (all: Vector): number[][] =>
 /** Cosines and lengths in double precision. */
 function geometry(embedding: Vector, centres: Vector): { cosines: number[][]; lengths: number[] } {
   const unit = (row: Vector): number[] => row.map((value) => value / Math.hypot(...row));
-  const dot = (a: Vector, b: Vector): number => a.reduce((sum, value, i) => sum + value * (b[i] as number), 0);
+  const dot = (a: Vector, b: Vector): number => a.reduce((sum, value, i) => sum + value * itemAt(b, i), 0);
   const units = rowsOf(centres).map(unit);
   return {
     cosines: rowsOf(embedding).map((row) => units.map((centre) => dot(unit(row), centre))),
@@ -51,7 +51,7 @@ const crossEntropy = (logits: readonly Vector[]): number =>
     logits.map((row, face) => {
       const top = Math.max(...row);
       const total = row.reduce((sum, value) => sum + Math.exp(value - top), 0);
-      return top + Math.log(total) - (row[labels[face] as number] as number);
+      return top + Math.log(total) - itemAt(row, itemAt(labels, face));
     }),
   );
 
@@ -83,7 +83,7 @@ const formulas: Readonly<Record<string, Formula>> = {
     },
     loss(embedding, centres, z) {
       const own = (cosine: number, face: number): number => {
-        const grade = z[face] as number;
+        const grade = itemAt(z, face);
         const angle = clamp(Math.acos(cosine) - adaMargin * grade, 1e-3, Math.PI - 1e-3);
         return Math.cos(angle) - adaMargin * grade - adaMargin;
       };
@@ -99,7 +99,7 @@ const formulas: Readonly<Record<string, Formula>> = {
       const held = lengths.map((value) => clamp(value, ...magnitudes));
       const marginOf = (face: number): number =>
         margins[0] +
-        ((margins[1] - margins[0]) * ((held[face] as number) - magnitudes[0])) / (magnitudes[1] - magnitudes[0]);
+        ((margins[1] - margins[0]) * (itemAt(held, face) - magnitudes[0])) / (magnitudes[1] - magnitudes[0]);
       const reward = meanOf(held.map((a) => 1 / a + a / magnitudes[1] ** 2));
       return crossEntropy(withOwn(cosines, (cosine, face) => arc(cosine, marginOf(face)))) + weight * reward;
     },
@@ -109,13 +109,13 @@ const formulas: Readonly<Record<string, Formula>> = {
     state: [0.3],
     held(embedding, centres) {
       const { cosines } = geometry(embedding, centres);
-      const t = 0.99 * 0.3 + 0.01 * meanOf(cosines.map((row, face) => row[labels[face] as number] as number));
+      const t = 0.99 * 0.3 + 0.01 * meanOf(cosines.map((row, face) => itemAt(row, itemAt(labels, face))));
       return { values: [t], state: [t] };
     },
     loss(embedding, centres, [t = 0]) {
       const { cosines } = geometry(embedding, centres);
       const logits = cosines.map((row, face) => {
-        const own = row[labels[face] as number] as number;
+        const own = itemAt(row, itemAt(labels, face));
         const bar = Math.cos(Math.acos(own) + arcMargin);
         return row.map((cosine, c) => {
           if (c === labels[face]) return scale * arc(own, arcMargin);
@@ -149,8 +149,11 @@ async function compute(
   const loss = build(o, { ...parts, scale, floor });
   const others = loss.state === undefined ? [] : [loss.state];
   const graph = differentiate(b.build([loss.value, ...others]), {
-    ...{ loss: loss.value, fixed: loss.fixed, outputs: others },
-    ...{ wrt: ["embedding", "centres"], names: ["dx", "dw"] },
+    loss: loss.value,
+    fixed: loss.fixed,
+    outputs: others,
+    wrt: ["embedding", "centres"],
+    names: ["dx", "dw"],
   });
   const session = await openSession(graph, { threads: 1 });
   const results = await session.run({
@@ -161,7 +164,7 @@ async function compute(
   });
   await session.close();
   return {
-    loss: floatsOf(results, loss.value)[0] as number,
+    loss: itemAt(floatsOf(results, loss.value), 0),
     embedding: floatsOf(results, "dx"),
     centres: floatsOf(results, "dw"),
     state: loss.state === undefined ? [] : [...floatsOf(results, loss.state)],
@@ -171,7 +174,7 @@ async function compute(
 const expectClose = (got: ArrayLike<number>, wanted: Vector, tolerance: number): void => {
   expect(got).toHaveLength(wanted.length);
   wanted.forEach((value, i) => {
-    expect(Math.abs((got[i] as number) - value)).toBeLessThan(tolerance);
+    expect(Math.abs(itemAt(got, i) - value)).toBeLessThan(tolerance);
   });
 };
 
@@ -217,9 +220,7 @@ describe("losses that adapt", () => {
     const logits = withOwn(cosines, (cosine) => cosine - 0.4);
     const each = logits.map((row, face) => {
       const top = Math.max(...row);
-      return (
-        top + Math.log(row.reduce((sum, z) => sum + Math.exp(z - top), 0)) - (row[labels[face] as number] as number)
-      );
+      return top + Math.log(row.reduce((sum, z) => sum + Math.exp(z - top), 0)) - itemAt(row, itemAt(labels, face));
     });
     expect(Math.max(...each)).toBeGreaterThan(-Math.log(1e-3));
     const [without, floored] = [await compute(build, point, []), await compute(build, point, [], 1e-3)];

@@ -2,6 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
+import { itemAt } from "onnx-grad";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { adapt, resume, type TrainingChoices } from "../../src/training/index.ts";
 import { freshMoments } from "../../src/training/optimiser/optimizer.ts";
@@ -22,7 +23,7 @@ describe("sampleClasses", () => {
       fc.property(few, fc.nat(), fc.nat(), fc.integer({ min: 32, max: 500 }), (labels, seed, step, most) => {
         const classes = sampleClasses(100_000, labels, seed, step, most);
         expect(classes).toHaveLength(most);
-        expect(classes.every((value, i) => i === 0 || value > (classes[i - 1] as number))).toBe(true);
+        expect(classes.every((value, i) => i === 0 || value > itemAt(classes, i - 1))).toBe(true);
         for (const label of labels) expect(classes).toContain(label);
         expect(sampleClasses(100_000, labels, seed, step, most)).toEqual(classes);
       }),
@@ -35,7 +36,7 @@ describe("sampleClasses", () => {
     for (let step = 0; step < 2000; step++)
       for (const value of sampleClasses(1000, [], 1, step, 50)) {
         const tenth = Math.floor(value / 100);
-        seen[tenth] = (seen[tenth] as number) + 1;
+        seen[tenth] = itemAt(seen, tenth) + 1;
       }
     // 10,000 expected in each tenth; five standard deviations are 475.
     for (const count of seen) expect(Math.abs(count - 10_000)).toBeLessThan(475);
@@ -50,7 +51,7 @@ describe("updateHead", () => {
     expect(gatherRows(head.values, classes, 4)).toHaveLength(12);
     const options = { optimizer, weightDecay: 0.1, momentum: 0.9, nesterov: false, rate: 0.1 };
     updateHead(head, classes, new Float32Array(12).fill(1), 1, options);
-    for (const all of [head.values.map((value, i) => value - (before[i] as number)), head.moments.first]) {
+    for (const all of [head.values.map((value, i) => value - itemAt(before, i)), head.moments.first]) {
       const moved = new Set(
         Array.from(all.keys())
           .filter((i) => all[i] !== 0)
@@ -66,8 +67,14 @@ describe("a head of 100,000 classes", () => {
     const model = join(folder, "tiny.onnx");
     await writeTinyBackbone(model);
     const options: TrainingChoices = {
-      ...{ loss: "arcface", classesPerStep: 256, centreFaces: 0, rank: 4, sites: "all", batch: 16 },
-      ...{ lrPixels: [4, 6], epochs: 0.0016 },
+      loss: "arcface",
+      classesPerStep: 256,
+      centreFaces: 0,
+      rank: 4,
+      sites: "all",
+      batch: 16,
+      lrPixels: [4, 6],
+      epochs: 0.0016,
     };
     const train = "synthetic:people=100000,images=1";
     const whole = await adapt({ model, train, options, out: join(folder, "whole") }, { threads: 1 });
@@ -110,8 +117,11 @@ describe("the checkpoint", () => {
       lossState: vector(3, 6),
       statistics: vector(4, 7),
       validation: {
-        ...{ last: 9, waited: 1, best: { step: 6, value: 0.5, standardError: 0.1 } },
-        ...{ theta: vector(5, 9), statistics: vector(4, 8) },
+        last: 9,
+        waited: 1,
+        best: { step: 6, value: 0.5, standardError: 0.1 },
+        theta: vector(5, 9),
+        statistics: vector(4, 8),
       },
     };
     expect(await hasState(run)).toBe(false);

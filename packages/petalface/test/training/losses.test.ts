@@ -1,4 +1,4 @@
-import { differentiate, GraphBuilder, ops, type Tensor } from "onnx-grad";
+import { differentiate, GraphBuilder, itemAt, ops, type Tensor } from "onnx-grad";
 import { describe, expect, it } from "vitest";
 import { random } from "../../src/random.ts";
 import { floatsOf, openSession } from "../../src/runtime/index.ts";
@@ -14,7 +14,7 @@ function inputs(): { embedding: Float32Array; centres: Float32Array } {
   const embedding = normal(faces * width);
   const centres = normal(classes * width);
   for (let k = 0; k < width; k++)
-    embedding[3 * width + k] = -2 * (centres[(labels[3] as number) * width + k] as number) + (k === 0 ? 0.1 : 0);
+    embedding[3 * width + k] = -2 * itemAt(centres, itemAt(labels, 3) * width + k) + (k === 0 ? 0.1 : 0);
   return { embedding, centres };
 }
 
@@ -34,17 +34,17 @@ const logits = {
 function byHand(embedding: Float32Array, centres: Float32Array, logit: Logit): { loss: number; gradient: number[] } {
   const row = (all: Float32Array, i: number): number[] => [...all.subarray(i * width, (i + 1) * width)];
   const unit = (v: number[]): number[] => v.map((x) => x / Math.hypot(...v));
-  const dot = (a: number[], b: number[]): number => a.reduce((sum, x, i) => sum + x * (b[i] as number), 0);
+  const dot = (a: number[], b: number[]): number => a.reduce((sum, x, i) => sum + x * itemAt(b, i), 0);
   let loss = 0;
   const gradient = labels.flatMap((label, face) => {
     const e = row(embedding, face);
     const rows = Array.from({ length: classes }, (_, c) => unit(row(centres, c)));
     const cosines = rows.map((w) => dot(unit(e), w));
-    const at = logit(cosines[label] as number);
+    const at = logit(itemAt(cosines, label));
     const z = cosines.map((cosine, c) => scale * (c === label ? at.value : cosine));
     const top = Math.max(...z);
     const total = z.reduce((sum, value) => sum + Math.exp(value - top), 0);
-    loss += (top + Math.log(total) - (z[label] as number)) / faces;
+    loss += (top + Math.log(total) - itemAt(z, label)) / faces;
     const slopes = z.map((value, c) => {
       const p = Math.exp(value - top) / total;
       return (scale * (c === label ? (p - 1) * at.slope : p)) / faces;
@@ -53,8 +53,7 @@ function byHand(embedding: Float32Array, centres: Float32Array, logit: Logit): {
     return e.map((_, k) =>
       slopes.reduce(
         (sum, slope, c) =>
-          sum +
-          (slope * ((rows[c]?.[k] as number) - (cosines[c] as number) * (unit(e)[k] as number))) / Math.hypot(...e),
+          sum + (slope * ((rows[c]?.[k] as number) - itemAt(cosines, c) * itemAt(unit(e), k))) / Math.hypot(...e),
         0,
       ),
     );
@@ -94,7 +93,7 @@ describe("arcface", () => {
     const gradient = floatsOf(results, "grad");
     const largest = Math.max(...expected.gradient.map(Math.abs));
     expected.gradient.forEach((value, i) => {
-      expect(Math.abs((gradient[i] as number) - value)).toBeLessThan(1e-5 * largest + 1e-6);
+      expect(Math.abs(itemAt(gradient, i) - value)).toBeLessThan(1e-5 * largest + 1e-6);
     });
   });
 });

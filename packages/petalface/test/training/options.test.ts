@@ -93,15 +93,27 @@ it("keeps the presets' values", () => {
   const paper = { gate: "twin", loss: "cosface", weightDecay: 0.1, decay: "polynomial" };
   expect(differing("paper")).toEqual({ preset: "paper", ...paper });
   expect(differing("reference")).toEqual({
-    ...{ preset: "reference", ...paper, sites: "qkv,head", ungated: "head", loraInit: "trunc-normal" },
-    ...{
-      outputDropout: 0.1,
-      batchNorm: "train",
-      dropPath: 0.05,
-      featureDropout: 0.25,
-      arcGradient: "straight-through",
-    },
-    ...{ lossFloor: 1e-30, calibration: "paper", classesPerStep: 1e6, centreFaces: 0, learningRate: 5e-4 },
-    ...{ warmupEpochs: 2, firstStep: "full", batch: 64, accumulate: 8, epochs: 40, dropLast: true, sharpShare: 1 },
+    preset: "reference",
+    ...paper,
+    sites: "qkv,head",
+    ungated: "head",
+    loraInit: "trunc-normal",
+    outputDropout: 0.1,
+    batchNorm: "train",
+    dropPath: 0.05,
+    featureDropout: 0.25,
+    arcGradient: "straight-through",
+    lossFloor: 1e-30,
+    calibration: "paper",
+    classesPerStep: 1e6,
+    centreFaces: 0,
+    learningRate: 5e-4,
+    warmupEpochs: 2,
+    firstStep: "full",
+    batch: 64,
+    accumulate: 8,
+    epochs: 40,
+    dropLast: true,
+    sharpShare: 1,
   });
 });

@@ -15,8 +15,15 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 const at = (...names: string[]): string => join(folder, ...names);
 
 const options = {
-  ...{ rank: 4, batch: 6, lrPixels: [4, 6], sites: "all", sharpShare: 0.3, checkpointSeconds: 0 },
-  ...{ epochs: 2, warmupEpochs: 1, learningRate: 1e-3 },
+  rank: 4,
+  batch: 6,
+  lrPixels: [4, 6],
+  sites: "all",
+  sharpShare: 0.3,
+  checkpointSeconds: 0,
+  epochs: 2,
+  warmupEpochs: 1,
+  learningRate: 1e-3,
 } as const;
 const context: AdaptContext = { threads: 1 };
 
@@ -73,7 +80,8 @@ describe("a finished run is trained longer", () => {
     // The frozen model is the best: every later value is lower.
     let values = [5, 4, 3, 6, 7, 8, 9, 10, 11, 12];
     const openValidator: AdaptContext["openValidator"] = async () => ({
-      ...{ measure: "test", fingerprint: "x" },
+      measure: "test",
+      fingerprint: "x",
       evaluate: async () => ({ value: values.shift() ?? 0, standardError: 1 }),
       close: async () => {},
     });

@@ -1,7 +1,7 @@
 import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Tensor } from "onnx-grad";
+import { itemAt, type Tensor } from "onnx-grad";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type AdapterConfig, findSites, initialTheta } from "../../src/adapters/index.ts";
 import { openBackbone } from "../../src/backbones/index.ts";
@@ -36,7 +36,11 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 async function training(sites: readonly string[]) {
   const backbone = await openBackbone(model);
   const config: AdapterConfig = {
-    ...{ method: "lora", gate: "low", rank: 4, scale: 1, sites },
+    method: "lora",
+    gate: "low",
+    rank: 4,
+    scale: 1,
+    sites,
     backbone: { name: "tiny", sha256: "" },
     calibration: { measure: "sharpness", low: 0, high: 20 },
   };
@@ -73,7 +77,7 @@ describe("a training graph cut in two", () => {
     for (const name of [outputs.loss, outputs.alpha, outputs.theta]) {
       const [one, other] = [floatsOf(results, name), floatsOf(expected, name)];
       const scale = Math.max(...other.map(Math.abs));
-      expect(Math.max(...one.map((value, i) => Math.abs(value - (other[i] as number)))) / scale).toBeLessThan(1e-5);
+      expect(Math.max(...one.map((value, i) => Math.abs(value - itemAt(other, i)))) / scale).toBeLessThan(1e-5);
     }
     for (const session of [whole, prefix, rest]) await session?.close();
   });
@@ -143,7 +147,11 @@ describe("a prefix", () => {
     const data = await openData(people);
     const options = trainingOptions({ ...choices, epochs: 8 });
     const prefix = await openPrefix({
-      ...{ backbone, split, batch, variants: 2, folder },
+      backbone,
+      split,
+      batch,
+      variants: 2,
+      folder,
       bytes: 2 ** 30,
       session: {},
     });

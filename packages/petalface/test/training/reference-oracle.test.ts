@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { differentiate, type Graph, ops, type Tensor } from "onnx-grad";
+import { differentiate, type Graph, itemAt, ops, type Tensor } from "onnx-grad";
 import { describe, expect, it } from "vitest";
 import { type Adapter, buildAdapted, initialStatistics, layoutOf, toReference } from "../../src/adapters/index.ts";
 import { architectureKey, type Backbone, maskTokens } from "../../src/backbones/index.ts";
@@ -39,7 +39,8 @@ function training(backbone: Backbone, adapter: Adapter, options: TrainingOptions
   const trains = adapter.theta.length > 0;
   const built = buildAdapted(backbone, adapter.config, {
     theta: trains ? "input" : adapter.theta,
-    ...{ alpha: "input", batch },
+    alpha: "input",
+    batch,
     ...(adapter.config.batchNorm === "train" && { statistics: "batch" }),
   });
   const { builder: b, embedding, batchStatistics } = built;
@@ -49,7 +50,10 @@ function training(backbone: Backbone, adapter: Adapter, options: TrainingOptions
   const outputs = [embedding, ...(batchStatistics ? [batchStatistics.value] : [])];
   const wrt = trains ? ["theta", "centres"] : ["centres"];
   const graph: Graph = differentiate(b.build([loss, ...outputs]), {
-    ...{ loss, fixed, outputs, wrt },
+    loss,
+    fixed,
+    outputs,
+    wrt,
     names: wrt.map((name) => `grad_${name}`),
   });
   return { graph, input: built.input, loss, embedding, batchStatistics };
@@ -87,8 +91,8 @@ describe.skipIf(!oracleNets.exists)("the released code in training mode (needs P
       });
       await session.close();
       expect(relativeError(floatsOf(results, made.embedding), reference.io("embedding_train"))).toBeLessThan(1e-4);
-      const expected = reference.io(`loss.${loss}.train`)[0] as number;
-      expect(Math.abs((floatsOf(results, made.loss)[0] as number) - expected), loss).toBeLessThan(1e-3);
+      const expected = itemAt(reference.io(`loss.${loss}.train`), 0);
+      expect(Math.abs(itemAt(floatsOf(results, made.loss), 0) - expected), loss).toBeLessThan(1e-3);
       const head = floatsOf(results, "grad_centres");
       expect(relativeError(head, reference.io(`grad.${loss}.train.head`)), loss).toBeLessThan(1e-3);
       if (adapter.theta.length > 0) {
@@ -130,7 +134,7 @@ describe.skipIf(!oracleNets.exists)("the released code in training mode (needs P
     const chosen = new Float32Array(batch * kept * tokens);
     for (let image = 0; image < batch; image++) {
       const own = noise.subarray(image * tokens, (image + 1) * tokens);
-      const order = Array.from(own.keys()).sort((a, b) => (own[a] as number) - (own[b] as number));
+      const order = Array.from(own.keys()).sort((a, b) => itemAt(own, a) - itemAt(own, b));
       order.slice(0, kept).forEach((token, row) => {
         chosen[(image * kept + row) * tokens + token] = 1;
       });
@@ -166,8 +170,13 @@ describe.skipIf(!oracleNets.exists)("the released code in training mode (needs P
     const head = headOf(reference.io("head").slice(), 512);
     const theta = adapter.theta.slice();
     const state = {
-      ...{ step: 0, theta, moments: freshMoments(theta.length), head, validation: undefined },
-      ...{ lossState: new Float32Array(0), statistics: new Float32Array(0) },
+      step: 0,
+      theta,
+      moments: freshMoments(theta.length),
+      head,
+      validation: undefined,
+      lossState: new Float32Array(0),
+      statistics: new Float32Array(0),
     };
     const run = (index: number): Promise<Record<string, Tensor>> =>
       session.run({
@@ -186,7 +195,7 @@ describe.skipIf(!oracleNets.exists)("the released code in training mode (needs P
       const results = await run(step.batch);
       const gradient = floatsOf(results, "grad_theta");
       const centreGradient = floatsOf(results, "grad_centres");
-      const loss = floatsOf(results, made.loss)[0] as number;
+      const loss = itemAt(floatsOf(results, made.loss), 0);
       expect(Math.abs(loss - step.loss), `loss of step ${step.step}`).toBeLessThan(1e-3);
       const gradientNorm = norm(gradient);
       expect(gradientNorm / step.grad_norm_before_clip).toBeCloseTo(1, 2);
@@ -195,14 +204,15 @@ describe.skipIf(!oracleNets.exists)("the released code in training mode (needs P
       const computed = { loss, gradient, gradientNorm, alpha: 0, classes: all, centreGradient };
       const { learningRate } = applyStep(task, state, {
         ...computed,
-        ...{ lossState: state.lossState, statistics: state.statistics },
+        lossState: state.lossState,
+        statistics: state.statistics,
       });
       expect(Math.abs(learningRate - step.lr)).toBeLessThan(1e-9);
     }
     /** Root of the mean square: AdamW lets single elements with hardly any gradient differ by a whole step. */
     const distance = (values: Float32Array, key: string): number => {
       const expected = stored(key);
-      return norm(values.map((value, i) => value - (expected[i] as number))) / Math.sqrt(expected.length);
+      return norm(values.map((value, i) => value - itemAt(expected, i))) / Math.sqrt(expected.length);
     };
     for (const [key, { data }] of toReference(backbone, { ...adapter, theta: state.theta }))
       expect(distance(data, `final.${key}`), key).toBeLessThan(1e-4);

@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Tensor } from "onnx-grad";
+import { itemAt, type Tensor } from "onnx-grad";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type AdapterConfig, adaptedModel, buildAdapted, findSites, initialTheta } from "../../src/adapters/index.ts";
 import { type Backbone, openBackbone } from "../../src/backbones/index.ts";
@@ -31,7 +31,7 @@ const trained = async (name: string, options: TrainingChoices): Promise<Float32A
 /** The largest difference, as a share of the largest number. */
 const distance = (a: Float32Array, b: Float32Array): number => {
   const largest = a.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
-  return a.reduce((most, value, i) => Math.max(most, Math.abs(value - (b[i] as number))), 0) / largest;
+  return a.reduce((most, value, i) => Math.max(most, Math.abs(value - itemAt(b, i))), 0) / largest;
 };
 
 describe("accumulation", () => {
@@ -46,7 +46,11 @@ describe("accumulation", () => {
 
 describe("dropout", () => {
   const config = (sites: string[]): AdapterConfig => ({
-    ...{ method: "lora", gate: "low", rank: 4, scale: 1, sites },
+    method: "lora",
+    gate: "low",
+    rank: 4,
+    scale: 1,
+    sites,
     backbone: { name: "tiny", sha256: backbone.spec.sha256 },
     calibration: { measure: "sharpness", low: 0, high: 20 },
   });
@@ -80,7 +84,7 @@ describe("dropout", () => {
       const kept = Array.from({ length: 4 }, (_, channel) => (pattern >> channel) & 1);
       const chance = kept.reduce((product, one) => product * (one === 1 ? 1 - share : share), 1);
       const embedding = await embed(kept.map((one) => one / (1 - share)));
-      for (let k = 0; k < tinyWidth; k++) mean[k] = (mean[k] as number) + chance * (embedding[k] as number);
+      for (let k = 0; k < tinyWidth; k++) mean[k] = itemAt(mean, k) + chance * itemAt(embedding, k);
     }
     await session.close();
     expect(distance(whole, frozen)).toBeGreaterThan(0.01);

@@ -49,7 +49,13 @@ function protocol(fingerprint = "one", seen: Float32Array[] = []): OpenValidator
 }
 
 const options: TrainingChoices = {
-  ...{ batch: 4, lrPixels: [4, 6], sites: "all", rank: 4, epochs: 10, learningRate: 0.01, validateEvery: 5 },
+  batch: 4,
+  lrPixels: [4, 6],
+  sites: "all",
+  rank: 4,
+  epochs: 10,
+  learningRate: 0.01,
+  validateEvery: 5,
 };
 const train = "synthetic:people=12,images=2,seed=5";
 const validation = { protocol: "closeness", pixels: [4] };
@@ -86,7 +92,9 @@ describe("a run with a validation protocol", () => {
     for (const until of [1, 5, 9, 10, 33]) {
       const controller = new AbortController();
       const around: AdaptContext = {
-        ...{ threads: 1, openValidator: protocol(), signal: controller.signal },
+        threads: 1,
+        openValidator: protocol(),
+        signal: controller.signal,
         onStep: ({ step }) => {
           if (step === until) controller.abort();
         },
@@ -100,7 +108,9 @@ describe("a run with a validation protocol", () => {
     // Stopped amid the validation after step 35, which is not noted yet.
     const controller = new AbortController();
     const within: AdaptContext = {
-      ...{ threads: 1, openValidator: protocol(), signal: controller.signal },
+      threads: 1,
+      openValidator: protocol(),
+      signal: controller.signal,
       onStep: ({ step }) => {
         if (step === 35) queueMicrotask(() => controller.abort());
       },

@@ -1,6 +1,7 @@
 import { type Ops, productOf } from "../../build/ops.ts";
 import { intOf, intsOf, stringOf } from "../../graph/attributes.ts";
 import type { Dim } from "../../graph/dim.ts";
+import { itemAt } from "../../graph/item-at.ts";
 import { cannot, type GradientCall, type GradientRules, known, once } from "./rule.ts";
 import { padsFor, spread, spreadPlane } from "./shape.ts";
 
@@ -39,11 +40,11 @@ export function geometryOf(
   const auto = stringOf(node, "auto_pad", "NOTSET");
   const pads = intsOf(node, "pads") ?? [...ones, ...ones].map(() => 0);
   const axes = kernel.map((size, i) => {
-    const reach = ((narrow[i] as number) - 1) * (strides[i] as number) + (size - 1) * (dilations[i] as number) + 1;
-    const total = Math.max(reach - (wide[i] as number), 0);
+    const reach = (itemAt(narrow, i) - 1) * itemAt(strides, i) + (size - 1) * itemAt(dilations, i) + 1;
+    const total = Math.max(reach - itemAt(wide, i), 0);
     if (auto === "SAME_UPPER") return [Math.floor(total / 2), Math.ceil(total / 2)] as const;
     if (auto === "SAME_LOWER") return [Math.ceil(total / 2), Math.floor(total / 2)] as const;
-    return auto === "VALID" ? ([0, 0] as const) : ([pads[i] as number, pads[i + kernel.length] as number] as const);
+    return auto === "VALID" ? ([0, 0] as const) : ([itemAt(pads, i), itemAt(pads, i + kernel.length)] as const);
   });
   const group = intOf(node, "group", 1);
   return {
@@ -63,7 +64,7 @@ const isPointwise = ({ kernel, before, after }: Geometry): boolean =>
 
 /** A kernel [out, in / group, ...] as [in, out / group, ...] with mirrored taps. */
 function mirrored(o: Ops, kernel: string, group: number): string {
-  const [out = 1, inner = 1, ...taps] = o.shape(kernel) as number[];
+  const [out = 1, inner = 1, ...taps] = o.dims(kernel);
   const axes = spatial(taps.length);
   const flipped = o.flip(kernel, axes);
   if (out === group && inner === 1) return flipped;
@@ -75,8 +76,8 @@ function mirrored(o: Ops, kernel: string, group: number): string {
 
 /** Zeros between the places of a value, as many as the strides stepped over. */
 function spreadBy(o: Ops, x: string, strides: readonly number[]): string {
-  if (strides.length === 2) return spreadPlane(o, x, strides[0] as number, strides[1] as number);
-  return spatial(strides.length).reduce((value, axis, i) => spread(o, value, axis, strides[i] as number), x);
+  if (strides.length === 2) return spreadPlane(o, x, itemAt(strides, 0), itemAt(strides, 1));
+  return spatial(strides.length).reduce((value, axis, i) => spread(o, value, axis, itemAt(strides, i)), x);
 }
 
 /**
@@ -87,10 +88,10 @@ export function inputGradient(o: Ops, g: string, kernel: string, geometry: Geome
   const { group, strides, dilations, before, wide, narrow } = geometry;
   const mirroredKernel = mirrored(o, kernel, group);
   const axes = spatial(strides.length);
-  const rest = (length: number[]): number[] => length.map((size, i) => (wide[i] as number) - size);
+  const rest = (length: number[]): number[] => length.map((size, i) => itemAt(wide, i) - size);
   if (isPointwise(geometry)) {
     const full = spreadBy(o, o.conv(g, mirroredKernel, { group }), strides);
-    const sizes = narrow.map((size, i) => size * (strides[i] as number));
+    const sizes = narrow.map((size, i) => size * itemAt(strides, i));
     return o.pad(
       full,
       padsFor(
@@ -101,10 +102,10 @@ export function inputGradient(o: Ops, g: string, kernel: string, geometry: Geome
       ),
     );
   }
-  const reach = geometry.kernel.map((size, i) => (size - 1) * (dilations[i] as number));
-  const lengths = narrow.map((size, i) => size * (strides[i] as number));
-  const starts = reach.map((r, i) => r - (before[i] as number));
-  const ends = reach.map((r, i) => (wide[i] as number) - (lengths[i] as number) - (starts[i] as number) + r);
+  const reach = geometry.kernel.map((size, i) => (size - 1) * itemAt(dilations, i));
+  const lengths = narrow.map((size, i) => size * itemAt(strides, i));
+  const starts = reach.map((r, i) => r - itemAt(before, i));
+  const ends = reach.map((r, i) => itemAt(wide, i) - itemAt(lengths, i) - itemAt(starts, i) + r);
   const cropped = [...starts, ...ends].map((count) => Math.min(count, 0));
   const padded = [...starts, ...ends].map((count) => Math.max(count, 0));
   const n = axes.length;
@@ -115,8 +116,8 @@ export function inputGradient(o: Ops, g: string, kernel: string, geometry: Geome
 /** What one tap of the kernel sees: a strided window of the padded input, as large as the output. */
 function seenBy(o: Ops, padded: string, tap: readonly number[], { strides, dilations, narrow }: Geometry): string {
   const axes = spatial(tap.length);
-  const starts = tap.map((t, i) => t * (dilations[i] as number));
-  const ends = starts.map((start, i) => start + ((narrow[i] as number) - 1) * (strides[i] as number) + 1);
+  const starts = tap.map((t, i) => t * itemAt(dilations, i));
+  const ends = starts.map((start, i) => start + (itemAt(narrow, i) - 1) * itemAt(strides, i) + 1);
   const sizes = o.shape(padded).slice(2);
   const whole = starts.every((start, i) => start === 0 && ends[i] === sizes[i] && strides[i] === 1);
   return whole ? padded : o.slice(padded, starts, ends, axes, strides);
@@ -125,7 +126,7 @@ function seenBy(o: Ops, padded: string, tap: readonly number[], { strides, dilat
 /** Sum over images and places of `x` times `g`, per group: [N, g I, ...], [N, g O, ...] -> [g O, I] (in one piece, no taps). */
 function correlate(o: Ops, x: string, g: string, group: number): string {
   const [batch, inner, ...places] = o.shape(x) as [Dim, number, ...number[]];
-  const outer = o.shape(g)[1] as number;
+  const outer = o.dim(g, 1);
   const area = places.reduce((product, size) => product * size, 1);
   if (group > 1) {
     const X = o.reshape(x, [batch, group, inner / group, area]);
@@ -187,15 +188,15 @@ function shiftedTaps(o: Ops, g: string, { kernel, strides, before, dilations, wi
   const axes = spatial(kernel.length);
   const [batch, outer] = o.shape(g) as [Dim, number];
   const apart = spreadBy(o, g, strides);
-  const margin = kernel.map((size, i) => (size - 1) * (dilations[i] as number) - (before[i] as number));
+  const margin = kernel.map((size, i) => (size - 1) * itemAt(dilations, i) - itemAt(before, i));
   const rest = o
     .shape(apart)
     .slice(2)
-    .map((length, i) => (wide[i] as number) - (length as number) + (before[i] as number));
+    .map((length, i) => itemAt(wide, i) - (length as number) + itemAt(before, i));
   const padded = o.pad(apart, padsFor(axes.length + 2, axes, margin, rest));
   const shifted = tuples(kernel).map((tap) => {
-    const starts = tap.map((t, i) => ((kernel[i] as number) - 1 - t) * (dilations[i] as number));
-    const ends = starts.map((start, i) => start + (wide[i] as number));
+    const starts = tap.map((t, i) => (itemAt(kernel, i) - 1 - t) * itemAt(dilations, i));
+    const ends = starts.map((start, i) => start + itemAt(wide, i));
     return o.slice(padded, starts, ends, axes);
   });
   return o.reshape(o.concat(shifted, 1), [batch, shifted.length * outer, ...wide]);
@@ -203,15 +204,15 @@ function shiftedTaps(o: Ops, g: string, { kernel, strides, before, dilations, wi
 
 /** Kernel gradient from {@link shiftedTaps}. */
 function thinKernelGradient(o: Ops, x: string, shifted: string, kernel: string): string {
-  const [outer, inner, ...taps] = o.shape(kernel) as number[];
+  const [outer = 1, inner = 1, ...taps] = o.dims(kernel);
   const count = taps.reduce((product, size) => product * size, 1);
-  const gradient = o.reshape(correlate(o, x, shifted, 1), [count, outer as number, inner as number]);
+  const gradient = o.reshape(correlate(o, x, shifted, 1), [count, outer, inner]);
   return o.reshape(o.transpose(gradient, [1, 2, 0]), o.shape(kernel));
 }
 
 /** Input gradient from {@link shiftedTaps}. */
 function thinInputGradient(o: Ops, x: string, shifted: string, kernel: string): string {
-  const [outer = 1, inner = 1, ...taps] = o.shape(kernel) as number[];
+  const [outer = 1, inner = 1, ...taps] = o.dims(kernel);
   const count = taps.reduce((product, size) => product * size, 1);
   const [batch, , ...places] = o.shape(x) as [Dim, number, ...number[]];
   const area = places.reduce((product, size) => product * size, 1);
@@ -233,7 +234,7 @@ function kernelGradient(o: Ops, x: string, g: string, kernel: string, geometry: 
   }
   const padded = o.pad(x, padsFor(n + 2, spatial(n), before, after));
   const taps = tuples(geometry.kernel).map((tap) => correlate(o, seenBy(o, padded, tap, geometry), g, group));
-  if (taps.length === 1) return o.reshape(taps[0] as string, o.shape(kernel));
+  if (taps.length === 1) return o.reshape(itemAt(taps, 0), o.shape(kernel));
   return o.reshape(
     o.concat(
       taps.map((tap) => o.unsqueeze(tap, [2])),
@@ -256,7 +257,7 @@ export const conv: GradientRules = {
     const { o, y, g } = call;
     const [x, kernel] = call.x;
     const geometry = geometryOf(call, tapsOf(call, kernel), x, y);
-    const [outer = 1, inner = 1] = o.shape(kernel) as number[];
+    const [outer = 1, inner = 1] = o.dims(kernel);
     const spreadOut = geometry.strides.reduce((product, step) => product * step, outer);
     const ofBias = () => o.reduceSum(g, [0, ...spatial(geometry.kernel.length)], false);
     // Frozen kernels are laid out when the session starts, so a convolution is as good for them.

@@ -1,9 +1,10 @@
 import type { Ops } from "../../build/ops.ts";
+import { itemAt } from "../../graph/item-at.ts";
 import { cannot, type GradientCall, type GradientRule, type GradientRules } from "./rule.ts";
 
 /** Where an input of Min or Max is the one that was taken; ties go to the first. */
 const taken = ({ o, x, y, g }: GradientCall, input: number): string => {
-  const is = (i: number) => o.equal(x[i] as string, y);
+  const is = (i: number) => o.equal(itemAt(x, i), y);
   let mask = is(input);
   for (let i = 0; i < input; i++) mask = o.and(mask, o.not(is(i)));
   return o.where(mask, g, 0);

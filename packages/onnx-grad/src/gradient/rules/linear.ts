@@ -1,6 +1,7 @@
 import { type Ops, productOf } from "../../build/ops.ts";
 import { floatOf, intOf } from "../../graph/attributes.ts";
 import type { Dim } from "../../graph/dim.ts";
+import { itemAt } from "../../graph/item-at.ts";
 import { callOf } from "../../infer/call.ts";
 import { equationOf } from "../../infer/einsum.ts";
 import { cannot, type GradientRule, type GradientRules } from "./rule.ts";
@@ -20,9 +21,9 @@ const einsum: GradientRule = ({ o, node, x, g }) => {
   return operands.map((own, i) => () => {
     if (new Set(own).size !== own.length) throw cannot(node, `its operand ${i} names an axis twice ("${own}")`);
     const others = operands.flatMap((_, j) => (j === i ? [] : [j]));
-    const sources = [output, ...others.map((j) => operands[j] as string)];
+    const sources = [output, ...others.map((j) => itemAt(operands, j))];
     const present = [...own].filter((letter) => sources.some((letters) => letters.includes(letter)));
-    const values = [g, ...others.map((j) => x[j] as string)];
+    const values = [g, ...others.map((j) => itemAt(x, j))];
     const product = o.einsum(`${sources.join()}->${present.join("")}`, ...values);
     const missing = [...own].flatMap((letter, axis) => (present.includes(letter) ? [] : [axis]));
     return missing.length === 0 ? product : o.unsqueeze(product, missing);

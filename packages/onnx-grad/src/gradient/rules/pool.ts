@@ -1,6 +1,7 @@
 import { productOf } from "../../build/ops.ts";
 import { intOf, intsOf, stringOf } from "../../graph/attributes.ts";
 import type { Dim } from "../../graph/dim.ts";
+import { itemAt } from "../../graph/item-at.ts";
 import { back, type Taps } from "./along.ts";
 import { cannot, type GradientCall, type GradientRules, known } from "./rule.ts";
 
@@ -11,7 +12,7 @@ function padding(call: GradientCall, i: number, n: number, reach: number): [befo
   const { o, node, x, y } = call;
   const auto = stringOf(node, "auto_pad", "NOTSET");
   const pads = intsOf(node, "pads") ?? Array<number>(2 * n).fill(0);
-  if (!auto.startsWith("SAME")) return auto === "VALID" ? [0, 0] : [pads[i] as number, pads[i + n] as number];
+  if (!auto.startsWith("SAME")) return auto === "VALID" ? [0, 0] : [itemAt(pads, i), itemAt(pads, i + n)];
   const [wide, narrow] = [x[0], y].map((value) => known(node, o.shape(value)[i + 2])) as [number, number];
   // Negative where strides skip the end: onnxruntime then crops on both sides.
   const total = (narrow - 1) * (intsOf(node, "strides")?.[i] ?? 1) + reach - wide;
@@ -28,7 +29,7 @@ function averaged(call: GradientCall, i: number, kernel: readonly number[]): (pl
   const wide = known(node, o.shape(x[0])[i + 2]);
   const stride = intsOf(node, "strides")?.[i] ?? 1;
   const dilation = intsOf(node, "dilations")?.[i] ?? 1;
-  const size = kernel[i] as number;
+  const size = itemAt(kernel, i);
   const [before, after] = padding(call, i, kernel.length, (size - 1) * dilation + 1);
   const include = intOf(node, "count_include_pad", 0) === 1;
   return (place) => {
@@ -72,7 +73,7 @@ export const pool: GradientRules = {
     () => {
       if (intOf(node, "storage_order", 0) !== 0) throw cannot(node, "storage_order 1 has no gradient here");
       const size: Dim = productOf(o.shape(x));
-      const indices = o.flat(node.outputs[1] as string);
+      const indices = o.flat(itemAt(node.outputs, 1));
       return o.reshape(o.scatterAddElements(o.full(0, [size], o.flat(x)), indices, o.flat(g)), o.shape(x));
     },
   ],

@@ -1,6 +1,7 @@
 import { filled, type Ops } from "../../build/ops.ts";
 import { intOf, intsOf, stringOf } from "../../graph/attributes.ts";
 import type { Dim, Shape } from "../../graph/dim.ts";
+import { itemAt } from "../../graph/item-at.ts";
 import { type GradientRule, type GradientRules, intsAt, known, once } from "./rule.ts";
 
 /** Up to this length an axis is spread by a matrix product: that beats Pad, which copies single elements. */
@@ -13,7 +14,7 @@ const longestSpreadMatrix = 256;
 export function spread(o: Ops, x: string, axis: number, step: number): string {
   if (step === 1) return x;
   const shape = o.shape(x);
-  const length = shape[axis] as number;
+  const length = o.dim(x, axis);
   const to = shape.map((dim, i) => (i === axis ? length * step : dim));
   if (axis === shape.length - 1 && shape.length > 1 && length <= longestSpreadMatrix) {
     return o.matmul(x, spreadMatrix(o, x, length, step, 1));
@@ -52,8 +53,8 @@ export function padsFor(
 ): number[] {
   const pads = Array<number>(2 * rank).fill(0);
   axes.forEach((axis, i) => {
-    pads[axis] = starts[i] as number;
-    pads[rank + axis] = ends[i] as number;
+    pads[axis] = itemAt(starts, i);
+    pads[rank + axis] = itemAt(ends, i);
   });
   return pads;
 }
@@ -73,14 +74,14 @@ const slice: GradientRule = (call) => {
       const steps = intsAt(call, 4) ?? axes.map(() => 1);
       const before = Array<number>(axes.length).fill(0);
       const after = Array<number>(axes.length).fill(0);
-      const reversed = axes.filter((_, i) => (steps[i] as number) < 0);
+      const reversed = axes.filter((_, i) => itemAt(steps, i) < 0);
       let full = o.flip(g, reversed);
       axes.forEach((axis, i) => {
-        const step = steps[i] as number;
+        const step = itemAt(steps, i);
         if (shape[axis] === o.shape(g)[axis]) return;
         const size = known(node, shape[axis]);
         const count = known(node, o.shape(g)[axis]);
-        const start = starts[i] as number;
+        const start = itemAt(starts, i);
         const first = Math.min(Math.max(start < 0 ? start + size : start, 0), step < 0 ? size - 1 : size);
         const lowest = step < 0 ? first + step * (count - 1) : first;
         full = spread(o, full, axis, Math.abs(step));
@@ -98,7 +99,7 @@ const tile: GradientRule = (call) => {
   return [
     () => {
       const repeats = intsAt(call, 1) ?? [];
-      const shape: Shape = o.shape(x).flatMap((dim, i) => (repeats[i] === 1 ? [dim] : [repeats[i] as number, dim]));
+      const shape: Shape = o.shape(x).flatMap((dim, i) => (repeats[i] === 1 ? [dim] : [itemAt(repeats, i), dim]));
       const axes: number[] = [];
       let at = 0;
       for (const count of repeats) {
@@ -137,7 +138,7 @@ export const shape: GradientRules = {
         axis,
       ),
     );
-    return node.inputs.map((_, i) => () => pieces()[i] as string);
+    return node.inputs.map((_, i) => () => itemAt(pieces(), i));
   },
   Split: ({ o, node, x: [x], grads }) => {
     const zeros = (output: string) => o.full(0, o.shape(output), output);

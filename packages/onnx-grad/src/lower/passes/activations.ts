@@ -1,6 +1,7 @@
 import type { Ops } from "../../build/ops.ts";
 import { floatOf } from "../../graph/attributes.ts";
 import type { Node } from "../../graph/graph.ts";
+import { itemAt } from "../../graph/item-at.ts";
 import type { Pass } from "../pass.ts";
 import { replaceNodes } from "../rewrite.ts";
 
@@ -34,6 +35,6 @@ export const activations: Pass = {
     replaceNodes(
       graph,
       ({ op, domain }) => domain === "" && op in forms,
-      (o, node) => [(forms[node.op] as (typeof forms)[string])(o, node.inputs[0] as string, node)],
+      (o, node) => [(forms[node.op] as (typeof forms)[string])(o, itemAt(node.inputs, 0), node)],
     ),
 };

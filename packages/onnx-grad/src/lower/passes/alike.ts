@@ -58,7 +58,7 @@ function loneNorms(graph: Graph): (node: Node) => boolean {
 /** A normalisation by constants as a convolution of each channel with one number, whose weights the engine computes when it loads the graph. */
 function asConvolution(o: Ops, node: Node): string[] {
   const [x = "", scale = "", shift = "", mean = "", variance = ""] = node.inputs;
-  const channels = o.shape(scale)[0] as number;
+  const channels = o.dim(scale, 0);
   const factor = o.div(scale, o.sqrt(o.add(variance, floatOf(node, "epsilon", 1e-5))));
   const bias = o.sub(shift, o.mul(mean, factor));
   return [o.conv(x, o.reshape(factor, [channels, 1, 1, 1]), { group: channels }, bias)];

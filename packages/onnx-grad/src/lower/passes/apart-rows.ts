@@ -1,6 +1,7 @@
 import type { Ops } from "../../build/ops.ts";
 import { intOf } from "../../graph/attributes.ts";
 import type { Graph, Node } from "../../graph/graph.ts";
+import { itemAt } from "../../graph/item-at.ts";
 import type { Pass } from "../pass.ts";
 import { replaceNodes } from "../rewrite.ts";
 
@@ -81,7 +82,7 @@ function regionOf(
     for (const node of [producer, ...(users.get(value) ?? [])]) {
       const others = together(node);
       if (others === undefined) return undefined;
-      nodes.set(node.outputs[0] as string, node);
+      nodes.set(itemAt(node.outputs, 0), node);
       for (const other of others) values.add(other);
     }
   }
@@ -132,7 +133,7 @@ function rebuild({ values, nodes }: Region): (o: Ops, node: Node) => string[] {
     if (elementwise.has(node.op)) return add(node.inputs.map(last));
     const transposed = intOf(node, "transB", 0);
     let matrix = second;
-    if (values.has(original.inputs[0] as string)) matrix = longer(o, matrix, transposed);
+    if (values.has(itemAt(original.inputs, 0))) matrix = longer(o, matrix, transposed);
     if (grows) matrix = longer(o, matrix, 1 - transposed);
     return add([x, matrix, ...(grows ? others.map(last) : others)]);
   };

@@ -1,6 +1,7 @@
 import type { Ops } from "../../build/ops.ts";
 import { intOf } from "../../graph/attributes.ts";
 import type { Node } from "../../graph/graph.ts";
+import { itemAt } from "../../graph/item-at.ts";
 import type { Pass } from "../pass.ts";
 import { replaceNodes } from "../rewrite.ts";
 
@@ -9,7 +10,7 @@ const most = 7;
 
 /** Every piece as a slice of its own. Undefined if a piece's length is open. */
 function slices(o: Ops, node: Node): string[] | undefined {
-  const x = node.inputs[0] as string;
+  const x = itemAt(node.inputs, 0);
   const axis = o.axis(x, intOf(node, "axis", 0));
   let start = 0;
   const pieces: string[] = [];

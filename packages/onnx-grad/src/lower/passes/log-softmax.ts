@@ -1,4 +1,5 @@
 import { intOf } from "../../graph/attributes.ts";
+import { itemAt } from "../../graph/item-at.ts";
 import type { Pass } from "../pass.ts";
 import { replaceNodes } from "../rewrite.ts";
 
@@ -12,7 +13,7 @@ export const logSoftmax: Pass = {
       graph,
       ({ op, domain }) => domain === "" && op === "LogSoftmax",
       (o, node) => {
-        const x = node.inputs[0] as string;
+        const x = itemAt(node.inputs, 0);
         const axes = [o.axis(x, intOf(node, "axis", -1))];
         const z = o.sub(x, o.reduceMax(x, axes));
         return [o.sub(z, o.log(o.reduceSum(o.exp(z), axes)))];

@@ -2,6 +2,7 @@ import type { Ops } from "../../build/ops.ts";
 import { floatOf, intOf } from "../../graph/attributes.ts";
 import { isStatic } from "../../graph/dim.ts";
 import type { Node } from "../../graph/graph.ts";
+import { itemAt } from "../../graph/item-at.ts";
 import type { Pass } from "../pass.ts";
 import { replaceNodes } from "../rewrite.ts";
 
@@ -22,7 +23,7 @@ function inPieces(o: Ops, node: Node): string[] | undefined {
   const [left, right] = [o.shape(a), o.shape(b)];
   if (!isStatic(left) || !isStatic(right)) return undefined;
   const [rows = 0, m = 0] = left;
-  const n = right[1] as number;
+  const n = itemAt(right, 1);
   const piece = pieceOf(rows);
   if (Math.min(m, n) > thin || piece < thin || piece === rows) return undefined;
   const cut = (value: string, width: number): string => o.reshape(value, [rows / piece, piece, width]);

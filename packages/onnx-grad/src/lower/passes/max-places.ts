@@ -4,6 +4,7 @@ import { padsFor } from "../../gradient/rules/shape.ts";
 import { intOf, intsOf } from "../../graph/attributes.ts";
 import { isStatic } from "../../graph/dim.ts";
 import type { Graph, Node } from "../../graph/graph.ts";
+import { itemAt } from "../../graph/item-at.ts";
 import type { Pass } from "../pass.ts";
 import { replaceNodes } from "../rewrite.ts";
 
@@ -19,14 +20,14 @@ const tuples = (sizes: readonly number[]): number[][] =>
 
 /** Where in the flat plane of sizes `wide` a place lies. */
 const flat = (place: readonly number[], wide: readonly number[]): number =>
-  place.reduce((sum, at, axis) => sum * (wide[axis] as number) + at, 0);
+  place.reduce((sum, at, axis) => sum * itemAt(wide, axis) + at, 0);
 
 /**
  * The maxima, and where in the flat input each lies (int64, as MaxPool puts out): of the taps that equal the maximum, the
  * first. Undefined for an open batch, which training graphs do not have.
  */
 function pooled(o: Ops, node: Node): [string, string] | undefined {
-  const x = node.inputs[0] as string;
+  const x = itemAt(node.inputs, 0);
   const shape = o.shape(x);
   if (!isStatic(shape) || intOf(node, "storage_order", 0) !== 0) return undefined;
   const [batch = 1, channels = 1] = shape;
@@ -39,19 +40,16 @@ function pooled(o: Ops, node: Node): [string, string] | undefined {
   // The last window may reach beyond the stated padding (ceil_mode).
   const after = taps.map((size, i) => {
     const reach =
-      ((narrow[i] as number) - 1) * (strides[i] as number) +
-      (size - 1) * (dilations[i] as number) +
-      1 -
-      (before[i] as number);
-    return Math.max(reach - (wide[i] as number), 0);
+      (itemAt(narrow, i) - 1) * itemAt(strides, i) + (size - 1) * itemAt(dilations, i) + 1 - itemAt(before, i);
+    return Math.max(reach - itemAt(wide, i), 0);
   });
   const border = padsFor(axes.length + 2, axes, before, after);
   const padded = border.every((count) => count === 0)
     ? x
     : o.builder.add("Pad", [x, o.ints(border), o.scalar(lowest, o.dtype(x))]);
-  const within = tuples(taps).map((tap) => tap.map((t, i) => t * (dilations[i] as number)));
+  const within = tuples(taps).map((tap) => tap.map((t, i) => t * itemAt(dilations, i)));
   const offset = within.reduceRight<string>((later, starts) => {
-    const ends = starts.map((start, i) => start + ((narrow[i] as number) - 1) * (strides[i] as number) + 1);
+    const ends = starts.map((start, i) => start + (itemAt(narrow, i) - 1) * itemAt(strides, i) + 1);
     return o.where(o.equal(o.slice(padded, starts, ends, axes, strides), y), o.scalar(flat(starts, wide)), later);
   }, o.scalar(0));
   // Offsets inside a window are small; the rest is added as integers, which stay exact however large the input is.
@@ -59,7 +57,7 @@ function pooled(o: Ops, node: Node): [string, string] | undefined {
     o.builder.constant({ dtype: "int32", dims, data: Int32Array.from(values) }, "places");
   const corners = tuples(narrow).map((place) =>
     flat(
-      place.map((at, i) => at * (strides[i] as number) - (before[i] as number)),
+      place.map((at, i) => at * itemAt(strides, i) - itemAt(before, i)),
       wide,
     ),
   );

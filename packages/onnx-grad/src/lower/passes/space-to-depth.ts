@@ -1,5 +1,6 @@
 import { intOf } from "../../graph/attributes.ts";
 import type { Dim } from "../../graph/dim.ts";
+import { itemAt } from "../../graph/item-at.ts";
 import type { Pass } from "../pass.ts";
 import { replaceNodes } from "../rewrite.ts";
 
@@ -13,7 +14,7 @@ export const spaceToDepth: Pass = {
       graph,
       ({ op, domain }) => domain === "" && op === "SpaceToDepth",
       (o, node) => {
-        const x = node.inputs[0] as string;
+        const x = itemAt(node.inputs, 0);
         const [batch, channels, height, width] = o.shape(x) as [Dim, Dim, Dim, Dim];
         if (typeof channels !== "number" || typeof height !== "number" || typeof width !== "number") return undefined;
         const size = intOf(node, "blocksize", 1);

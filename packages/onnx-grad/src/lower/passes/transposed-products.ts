@@ -1,6 +1,7 @@
 import type { Ops } from "../../build/ops.ts";
 import { intsOf } from "../../graph/attributes.ts";
 import type { Graph, Node } from "../../graph/graph.ts";
+import { itemAt } from "../../graph/item-at.ts";
 import type { Pass } from "../pass.ts";
 import { replaceNodes } from "../rewrite.ts";
 
@@ -30,8 +31,8 @@ export const transposedProducts: Pass = {
       const first = orderOf(before, o.rank(x));
       return turn(
         o,
-        before.inputs[0] as string,
-        order.map((axis) => first[axis] as number),
+        itemAt(before.inputs, 0),
+        order.map((axis) => itemAt(first, axis)),
       );
     };
     const swapped = (rank: number): number[] => [...Array(rank - 2).keys(), rank - 1, rank - 2];

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, it } from "vitest";
+import { itemAt } from "../../../src/graph/item-at.ts";
 import type { Attributes, Ops } from "../../../src/index.ts";
 import { awayFromZero, random } from "../../run.ts";
 import { testOperatorsOf } from "../../support/operators.ts";
@@ -67,7 +68,7 @@ describe("activation functions", () => {
 
 describe("PRelu", () => {
   const faces = fc.tuple(shapes(3, 4), fc.nat(999));
-  const slopeOf = (dims: number[]) => [dims[1] as number, ...dims.slice(2).map(() => 1)];
+  const slopeOf = (dims: number[]) => [itemAt(dims, 1), ...dims.slice(2).map(() => 1)];
 
   it("has gradients by the values and by the slopes", async () => {
     await forAll(faces, async ([dims, seed]) => {

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { itemAt } from "../../../src/graph/item-at.ts";
 import type { Attributes, Ops, Tensor } from "../../../src/index.ts";
 import { awayFromZero, random } from "../../run.ts";
 import { testOperatorsOf } from "../../support/operators.ts";
@@ -11,11 +12,11 @@ const epsilon = { epsilon: { float: 0.1 } };
 describe("normalisations", () => {
   it("BatchNormalization with stored statistics", async () => {
     await forAll(shapes(2, 4), async (dims) => {
-      const channels = [dims[1] as number];
+      const channels = [itemAt(dims, 1)];
       const variance: Tensor = {
         dtype: "float32",
         dims: channels,
-        data: new Float32Array(channels[0] as number).fill(0.7),
+        data: new Float32Array(itemAt(channels, 0)).fill(0.7),
       };
       const inputs = { x: random(dims, 1), scale: random(channels, 2), shift: random(channels, 3) };
       const constants = { mean: random(channels, 4), variance };
@@ -57,8 +58,8 @@ describe("normalisations", () => {
   const images = fc.tuple(shapes(2, 2), fc.array(fc.integer({ min: 2, max: 4 }), { minLength: 1, maxLength: 3 }));
   const perChannel = (dims: number[]) => ({
     x: random(dims, 1, 2),
-    scale: random([dims[1] as number], 2),
-    shift: random([dims[1] as number], 3),
+    scale: random([itemAt(dims, 1)], 2),
+    shift: random([itemAt(dims, 1)], 3),
   });
 
   it("BatchNormalization with the statistics of the batch", async () => {
@@ -66,12 +67,15 @@ describe("normalisations", () => {
       const dims = [(batch as number) + 1, channels as number, ...inner];
       const constants = { mean: random([channels as number], 4), variance: random([channels as number], 5) };
       const build = (o: Ops) =>
-        o.builder.addAll(
-          "BatchNormalization",
-          ["x", "scale", "shift", "mean", "variance"],
-          { ...epsilon, training_mode: { int: 1 } },
-          { outputs: 3 },
-        )[0] as string;
+        itemAt(
+          o.builder.addAll(
+            "BatchNormalization",
+            ["x", "scale", "shift", "mean", "variance"],
+            { ...epsilon, training_mode: { int: 1 } },
+            { outputs: 3 },
+          ),
+          0,
+        );
       await expectGradients({ inputs: perChannel(dims), constants, step: 0.01 }, build);
     });
   });
@@ -141,7 +145,7 @@ describe("normalisations", () => {
       const length = o.builder.add("LpNormalization", ["x"], { axis: { int: 1 } });
       const stored = [...names, "mean", "variance"];
       const training = { ...epsilon, training_mode: { int: 1 } };
-      const batch = o.builder.addAll("BatchNormalization", stored, training, { outputs: 3 })[0] as string;
+      const batch = itemAt(o.builder.addAll("BatchNormalization", stored, training, { outputs: 3 }), 0);
       return [instance, groups, length, batch];
     };
     const constants = { mean: random([4], 4), variance: random([4], 5) };

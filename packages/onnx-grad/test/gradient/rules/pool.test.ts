@@ -73,8 +73,10 @@ describe("AveragePool", () => {
       fc.tuple(windows(true), fc.boolean(), fc.boolean()).filter(([axes, ceil]) => !ceil || keepsAll(axes)),
       async ([axes, ceil, include]) => {
         const attributes: Attributes = {
-          ...{ ...attributesOf(axes), ...padsOf(axes) },
-          ...{ ceil_mode: { int: Number(ceil) }, count_include_pad: { int: Number(include) } },
+          ...attributesOf(axes),
+          ...padsOf(axes),
+          ceil_mode: { int: Number(ceil) },
+          count_include_pad: { int: Number(include) },
         };
         const trial = { inputs: { x: random(dimsOf(axes), 1) }, step: linear, opset: 19 };
         await expectGradients(trial, (o) => o.builder.add("AveragePool", ["x"], attributes));
@@ -86,7 +88,8 @@ describe("AveragePool", () => {
   it.each(["SAME_UPPER", "SAME_LOWER", "VALID"])("with auto_pad %s", async (mode) => {
     await forAll(fc.tuple(windows(false), fc.boolean()), async ([axes, include]) => {
       const attributes: Attributes = {
-        ...{ ...attributesOf(axes), auto_pad: { string: mode } },
+        ...attributesOf(axes),
+        auto_pad: { string: mode },
         count_include_pad: { int: Number(include) },
       };
       const trial = { inputs: { x: random(dimsOf(axes), 1) }, step: linear, opset: 19 };

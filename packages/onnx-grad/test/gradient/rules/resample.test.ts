@@ -63,8 +63,10 @@ describe("Resize", () => {
       cases,
       async ([axes, sized, exclude]) => {
         const attributes: Attributes = {
-          ...{ coordinate_transformation_mode: text(mode), mode: text("cubic") },
-          ...{ exclude_outside: { int: Number(exclude) }, cubic_coeff_a: { float: -0.5 } },
+          coordinate_transformation_mode: text(mode),
+          mode: text("cubic"),
+          exclude_outside: { int: Number(exclude) },
+          cubic_coeff_a: { float: -0.5 },
         };
         await check(axes, sized ? bySizes(axes) : byScales(axes), attributes);
       },
@@ -79,7 +81,8 @@ describe("Resize", () => {
 
   it.each(["stretch", "not_larger", "not_smaller"])("of chosen axes, aspect ratio %s", async (policy) => {
     const attributes: Attributes = {
-      ...{ axes: { ints: [3, 2] }, mode: text("linear") },
+      axes: { ints: [3, 2] },
+      mode: text("linear"),
       keep_aspect_ratio_policy: text(policy),
     };
     await check([{ size: 4 }, { size: 6 }], (o) => ["x", "", "", o.ints([9, 7])], attributes);

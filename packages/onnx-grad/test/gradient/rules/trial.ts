@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { expect } from "vitest";
+import { itemAt } from "../../../src/graph/item-at.ts";
 import { checkGradients, GraphBuilder, type Ops, ops, type Tensor } from "../../../src/index.ts";
 import { random, run } from "../../run.ts";
 import { noteOperators } from "../../support/operators.ts";
@@ -22,7 +23,7 @@ export interface Trial {
 export async function worstError(trial: Trial, build: (o: Ops) => string | string[]): Promise<number> {
   const b = new GraphBuilder({ name: "trial", opset: trial.opset ?? 18 });
   const feeds: Record<string, Tensor> = { ...trial.inputs };
-  const batch = trial.open === undefined ? 0 : (trial.inputs[trial.open[0] as string]?.dims[0] as number);
+  const batch = trial.open === undefined ? 0 : (trial.inputs[itemAt(trial.open, 0)]?.dims[0] as number);
   for (const [name, { dtype, dims }] of Object.entries(trial.inputs)) {
     const [first, ...rest] = dims;
     const open = trial.open?.includes(name) ? { symbol: "N", times: (first as number) / batch } : first;

@@ -53,7 +53,7 @@ export function layers(name: string, size: number) {
     const place: ExternalTensor = { dtype: "float32", dims, file: nowhere, offset: 0, length };
     return b.constant(place, tensor);
   };
-  const channels = (x: string): number => o.shape(x)[1] as number;
+  const channels = (x: string): number => o.dim(x, 1);
   const features = (x: string): number => o.shape(x).at(-1) as number;
 
   return {

@@ -50,7 +50,7 @@ function invertedResidual(
   expansion: number,
   stride: number,
 ): string {
-  const from = net.o.shape(x)[1] as number;
+  const from = net.o.dim(x, 1);
   const inner = from * expansion;
   let y = convRelu6(net, x, `${module}.conv.0`, inner, { kernel: 1 });
   y = convRelu6(net, y, `${module}.conv.1`, inner, { kernel: 3, stride, pad: 1, group: inner });

@@ -55,7 +55,7 @@ function bottleneck(net: Layers, x: string, module: string, to: number, inner: n
 }
 
 function residual(net: Layers, x: string, module: string, blocks: number, inner: number): string {
-  const channels = net.o.shape(x)[1] as number;
+  const channels = net.o.dim(x, 1);
   let y = x;
   for (let index = 0; index < blocks; index++)
     y = net.sum(y, bottleneck(net, y, `${module}.layers.${index}`, channels, inner, 1), `${module}.layers.${index}`);

@@ -1,4 +1,4 @@
-import { type Dim, float32, int64, timesDim } from "onnx-grad";
+import { type Dim, float32, int64, itemAt, timesDim } from "onnx-grad";
 import { attention } from "./attention.ts";
 import { type Layers, layers, type Network } from "./layers.ts";
 
@@ -43,8 +43,8 @@ export function swin(shape: SwinShape): Network {
   const net = layers("swin", image);
   const { o } = net;
   let grid = image / patch;
-  let x = net.layerNorm(net.patches("patch_embed.proj", patch, dims[0] as number), "patch_embed.norm");
-  x = o.add(x, net.weight("absolute_pos_embed", [1, grid * grid, dims[0] as number]));
+  let x = net.layerNorm(net.patches("patch_embed.proj", patch, itemAt(dims, 0)), "patch_embed.norm");
+  x = o.add(x, net.weight("absolute_pos_embed", [1, grid * grid, itemAt(dims, 0)]));
   for (const [at, depth] of depths.entries()) {
     const side = Math.min(window, grid);
     const stage = { grid, window: side, heads: heads[at] as number, mlp, mask, positions: positionIndex(net, side) };

@@ -1,3 +1,4 @@
+import { itemAt } from "onnx-grad";
 import {
   append,
   build,
@@ -88,7 +89,7 @@ function quoted(machine: Machine): Uint8Array {
   const match = /^(['"])((?:[^\\]|\\.)*)\1\s*$/s.exec(line(machine));
   if (match === null) throw refusal(machine, "a string is malformed");
   const named: Readonly<Record<string, string>> = { n: "\n", r: "\r", t: "\t", a: "\x07", b: "\b", f: "\f", v: "\v" };
-  const plain = (match[2] as string).replace(/\\(?:x([0-9a-fA-F]{2})|(.))/gs, (whole, hex?: string, letter?: string) =>
+  const plain = itemAt(match, 2).replace(/\\(?:x([0-9a-fA-F]{2})|(.))/gs, (whole, hex?: string, letter?: string) =>
     hex !== undefined ? String.fromCharCode(Number.parseInt(hex, 16)) : (named[letter ?? ""] ?? letter ?? whole),
   );
   return new Uint8Array(Buffer.from(plain, "latin1"));

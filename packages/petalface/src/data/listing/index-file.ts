@@ -26,7 +26,10 @@ export async function writeIndex(folder: string, key: string, index: FileIndex, 
   const people = createNames();
   for (const name of index.people) people.push(name);
   await writeKept(folder, key, { inFolders, nested, fingerprint, skipped, unreadable } satisfies Head, [
-    ...[index.person, index.sizes, index.quality ?? new Float32Array(0), stamps.times],
+    index.person,
+    index.sizes,
+    index.quality ?? new Float32Array(0),
+    stamps.times,
     ...[index.names, people.finish(), index.lost, stamps.paths].flatMap(({ bytes, ends }) => [bytes, ends]),
   ]);
 }
@@ -39,7 +42,11 @@ function unpack(head: Head, sections: readonly ArrayBuffer[]): { index: FileInde
   const quality = new Float32Array(section(2));
   return {
     index: {
-      ...{ inFolders, nested, fingerprint, skipped, unreadable },
+      inFolders,
+      nested,
+      fingerprint,
+      skipped,
+      unreadable,
       person: new Int32Array(section(0)),
       sizes: new Uint32Array(section(1)),
       quality: quality.length === 0 ? undefined : quality,

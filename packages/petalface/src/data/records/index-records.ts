@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { itemAt } from "onnx-grad";
 import { PetalfaceError } from "../../errors.ts";
 import { printPath } from "../../images/index.ts";
 import { readIntegers } from "../integers.ts";
@@ -69,7 +70,7 @@ async function indexWith(file: RecordFile, idx: string, damage: Damage, options:
   const { path, window, look } = file;
   const all = sortKeys(...(await readIntegers(idx, [Uint32Array, Float64Array])), idx);
   if (all.keys.length === 0) throw new PetalfaceError(`${printPath(idx)} lists no records`);
-  const head = all.keys[0] === 0 ? await readHead(look, all.offsets[0] as number) : undefined;
+  const head = all.keys[0] === 0 ? await readHead(look, itemAt(all.offsets, 0)) : undefined;
   const lists = head !== undefined && typeof head !== "string" && isListHead(head) ? head : undefined;
   const inside = withoutLost(lists === undefined ? all : range(all, 1, lists.label), file, damage);
   if (lists !== undefined) {

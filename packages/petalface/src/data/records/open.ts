@@ -1,5 +1,6 @@
 import { open, realpath, stat } from "node:fs/promises";
 import { resolve } from "node:path";
+import { itemAt } from "onnx-grad";
 import { PetalfaceError } from "../../errors.ts";
 import { printPath } from "../../images/index.ts";
 import { refusePlaceholderAt } from "../../placeholder.ts";
@@ -41,9 +42,9 @@ function dataOfRecords(spec: string, path: string, index: RecordIndex): FaceData
     unreadable,
     at(at) {
       if (!(Number.isInteger(at) && at >= 0 && at < length)) throw new RangeError(`sample ${at} of ${length}`);
-      const number = keys[at] as number;
-      const source = { kind: "record", path, offset: offsets[at] as number, number } as const;
-      return { id: String(number), person: person[at] as number, source };
+      const number = itemAt(keys, at);
+      const source = { kind: "record", path, offset: itemAt(offsets, at), number } as const;
+      return { id: String(number), person: itemAt(person, at), source };
     },
   };
 }
@@ -69,8 +70,14 @@ async function keptIndex(path: string, idx: string | undefined, options: ScanOpt
     for (const name of index.people) people.push(name);
     const { bytes, ends } = people.finish();
     await writeKept(folder, key, { fingerprint, unreadable, hasIdx: idx !== undefined } satisfies Head, [
-      ...[taken.times, taken.paths.bytes, taken.paths.ends],
-      ...[keys, offsets, person, bytes, ends],
+      taken.times,
+      taken.paths.bytes,
+      taken.paths.ends,
+      keys,
+      offsets,
+      person,
+      bytes,
+      ends,
     ]).catch(() => {});
   }
   return index;

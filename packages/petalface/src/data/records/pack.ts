@@ -1,4 +1,5 @@
 import { readFile, stat } from "node:fs/promises";
+import { itemAt } from "onnx-grad";
 import { onDisk, plainName } from "../../disk-names.ts";
 import { PetalfaceError } from "../../errors.ts";
 import { writePiecesSafely } from "../../files.ts";
@@ -136,7 +137,7 @@ function createWriter(data: FaceData, order: Uint32Array, { encode, onProgress, 
 
   function* lst(): Generator<Uint8Array> {
     yield* textPieces(images, (at) => {
-      const { id, person } = data.at(packed[at] as number);
+      const { id, person } = data.at(itemAt(packed, at));
       return `1\t${plainName(id).replaceAll(/[\t\r\n]/g, " ")}\t${person}\n`;
     });
   }

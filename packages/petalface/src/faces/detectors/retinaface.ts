@@ -1,3 +1,4 @@
+import { itemAt } from "onnx-grad";
 import type { Detection } from "../nms.ts";
 import { type Prior, priorsOf, variances } from "../priors.ts";
 import { floats, lastDim, type Recognise, requireRows } from "./layout.ts";
@@ -37,7 +38,7 @@ export const recogniseRetinaface: Recognise = ({ outputs }) => {
       const grid = priors(width, height);
       requireRows("retinaface", score.length / 2, grid.length, width, height);
       return grid.flatMap((prior, at): Detection[] => {
-        const value = score[2 * at + 1] as number;
+        const value = itemAt(score, 2 * at + 1);
         if (!(value >= least)) return [];
         const moved = (value: number, axis: 0 | 1): number =>
           (axis === 0 ? prior.x : prior.y) + value * variances.centre * prior.side;
@@ -55,7 +56,7 @@ export const recogniseRetinaface: Recognise = ({ outputs }) => {
 
 /** A box from its offsets against a prior: shift of the centre in sides, logarithm of the growth (Liu et al., SSD, 2016). */
 export function decodeBox(offsets: Float32Array, at: number, { x, y, side }: Prior): Detection["box"] {
-  const value = (place: number): number => offsets[4 * at + place] as number;
+  const value = (place: number): number => itemAt(offsets, 4 * at + place);
   const middle = [x + value(0) * variances.centre * side, y + value(1) * variances.centre * side] as const;
   const half = [2, 3].map((place) => (Math.exp(value(place) * variances.side) * side) / 2) as [number, number];
   return [middle[0] - half[0], middle[1] - half[1], middle[0] + half[0], middle[1] + half[1]];

@@ -1,3 +1,4 @@
+import { itemAt } from "onnx-grad";
 import type { Detection } from "../nms.ts";
 import { type Prior, priorsOf } from "../priors.ts";
 import { floats, lastDim, type Recognise, requireRows } from "./layout.ts";
@@ -39,7 +40,7 @@ export const recogniseUltraface: Recognise = ({ inputs, outputs }) => {
       requireRows("ultraface", score.length / 2, grid.length, width, height);
       const decoded = grid.filter((prior, at) => isNear(box, at, prior, sides)).length >= near.share * grid.length;
       return grid.flatMap((prior, at): Detection[] => {
-        const value = score[2 * at + 1] as number;
+        const value = itemAt(score, 2 * at + 1);
         if (!(value >= least)) return [];
         const corners = sides.map((side, edge) => (box[4 * at + edge] as number) * side);
         return [{ score: value, box: decoded ? (corners as unknown as Detection["box"]) : decodeBox(box, at, prior) }];

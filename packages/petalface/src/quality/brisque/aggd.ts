@@ -39,7 +39,7 @@ export interface AggdFits {
  * @param maps `[N, M, K]`
  */
 export function fitAggd(b: GraphBuilder, o: Ops, maps: string): AggdFits {
-  const count = o.shape(maps)[2] as number;
+  const count = o.dim(maps, 2);
   const total = (x: string): string => o.reduceSum(x, [2], false);
   const squares = o.reduceSumSquare(maps, [2], false);
   const rightSquares = o.reduceSumSquare(o.relu(maps), [2], false);

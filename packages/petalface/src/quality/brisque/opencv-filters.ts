@@ -25,7 +25,7 @@ const padEdge = (b: GraphBuilder, o: Ops, x: string, [top, left, bottom, right]:
  */
 function sumRows(b: GraphBuilder, o: Ops, parts: readonly string[], factors: readonly number[], rows: number): string {
   const [first = ""] = parts;
-  const columns = o.shape(first)[2] as number;
+  const columns = o.dim(first, 2);
   const width = parts.length * rows;
   const stack = o.concat(
     parts.map((part) => o.unsqueeze(part, [2])),

@@ -33,7 +33,7 @@ export function adaface(
   const { embedding, onehot, scale, margin, concentration, state, momentum } = parts;
   const { all, atLabel } = cosinesOf(o, parts);
   const length = o.clip(lengthOf(o, embedding), leastLength, mostLength);
-  const faces = o.shape(length)[0] as number;
+  const faces = o.dim(length, 0);
   const ownMean = o.reduceMean(length, [0, 1], false);
   const centred = o.sub(length, ownMean);
   const squares = o.reduceSum(o.mul(centred, centred), [0, 1], false);

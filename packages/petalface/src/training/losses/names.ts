@@ -1,7 +1,16 @@
 /** Names of {@link LossName}. */
 export const lossNames = [
-  ...["distil", "cosface", "distil+cosface", "arcface", "distil+arcface", "adaface", "distil+adaface"],
-  ...["magface", "distil+magface", "curricularface", "distil+curricularface"],
+  "distil",
+  "cosface",
+  "distil+cosface",
+  "arcface",
+  "distil+arcface",
+  "adaface",
+  "distil+adaface",
+  "magface",
+  "distil+magface",
+  "curricularface",
+  "distil+curricularface",
 ] as const;
 
 /** What the training loss is made of: `distil`, a margin softmax (the others), or the sum of the two. */

@@ -66,7 +66,9 @@ export function trainingGraph(
     noise,
     batchStatistics,
   } = buildAdapted(backbone, config, {
-    ...{ theta: "input", alpha: "quality", batch },
+    theta: "input",
+    alpha: "quality",
+    batch,
     noise: { rank, output, path, feature },
     ...(config.batchNorm === "train" && { statistics: "batch" }),
   });
@@ -115,7 +117,9 @@ export function trainingGraph(
       noise,
     },
     outputs: {
-      ...{ loss: "loss", alpha, theta: "grad_theta" },
+      loss: "loss",
+      alpha,
+      theta: "grad_theta",
       ...(classifies && { centres: "grad_centres" as const }),
       ...(lossState && { lossState }),
       ...(batchStatistics && { statistics: batchStatistics.value }),

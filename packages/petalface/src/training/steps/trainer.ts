@@ -170,7 +170,10 @@ function finder({ backbone, data, loader }: Run, session: SessionOptions, keep: 
     frozen ??= openEmbedder(backbone, session).then((opened) => keep(opened));
     const { batch: most, embed, width } = await frozen;
     const requests = draws.map(({ index, flip, degrade }) => ({
-      ...{ source: data.at(index).source, face: index, flip, degrade },
+      source: data.at(index).source,
+      face: index,
+      flip,
+      degrade,
     }));
     const found: number[] = [];
     for (let start = 0; start < requests.length; start += most) {
@@ -187,7 +190,8 @@ export const adapterOf = (
   config: AdapterConfig,
   { theta, statistics }: Pick<TrainingState, "theta" | "statistics">,
 ): Adapter => ({
-  ...{ config, theta },
+  config,
+  theta,
   ...(config.batchNorm === "train" && { statistics }),
 });
 

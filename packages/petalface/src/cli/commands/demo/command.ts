@@ -56,7 +56,10 @@ async function run({ data: own, out, minutes, all, maxLeftOut, ...size }: Flags,
   const deadline = deadlineAfter(all === true ? Number.POSITIVE_INFINITY : minutes);
   const outcome = await runDemo(
     {
-      ...{ out, data, size, deadline },
+      out,
+      data,
+      size,
+      deadline,
       async onMain(main) {
         await writeDemoReport(report, main);
         context.print(mainSummary(main, report));

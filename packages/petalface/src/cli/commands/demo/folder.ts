@@ -17,7 +17,12 @@ const folders = [mainMethod, ...otherMethods].map(({ name }) => name);
 
 /** What a run's folder may hold to be removed: what training and evaluation write. */
 const ofRun: ReadonlySet<string> = new Set([
-  ...["run.json", "metrics.jsonl", "lock.json", "report.html", join("checkpoint", "state.safetensors"), recordName],
+  "run.json",
+  "metrics.jsonl",
+  "lock.json",
+  "report.html",
+  join("checkpoint", "state.safetensors"),
+  recordName,
   ...adapterFiles("adapter"),
   ...(["frozen", "adapted"] as const).map((name) => join(evaluationFolder, resultFile(name))),
   join(evaluationFolder, recordName),

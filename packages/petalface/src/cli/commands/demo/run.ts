@@ -103,7 +103,8 @@ export async function runDemo(request: DemoRequest, context: CliContext): Promis
   const path = join(out, demoFiles.model);
   await exportModel(path, backbone, trained.adapter, "quality");
   const outcome: DemoOutcome = {
-    ...{ backbone, faces },
+    backbone,
+    faces,
     results: [frozen, { name: mainMethod.name, about: mainMethod.about, result, run: trained.run }],
     exported: { path, difference: await checkExport(path, model, faces.test) },
     untrained: trained.leftOut,

@@ -92,7 +92,14 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
   noteMoreLeftOut(data, left, context);
   context.result(
     {
-      ...{ out: flags.out, list, format, faces: written, width: model.width, adapted, kept, ...metadata },
+      out: flags.out,
+      list,
+      format,
+      faces: written,
+      width: model.width,
+      adapted,
+      kept,
+      ...metadata,
       leftOut: leftOutOf(data, left),
     },
     `${written} embeddings of ${model.width} numbers written to ${flags.out}; which row is which face: ${list}${kept === 0 ? "" : `; ${kept} were kept from earlier runs`}`,
