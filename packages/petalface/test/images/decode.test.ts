@@ -125,7 +125,7 @@ describe("a file that is no good", () => {
     mkdirSync(join(folder, "folder.jpg"));
     expect(await problem(join(folder, "folder.jpg"))).toContain("not a file");
     expect(await problem(write("empty.jpg", ""))).toContain("is empty");
-    expect(await problem(write("page.jpg", "<html>404</html>"))).toContain("format HTML");
+    expect(await problem(write("page.jpg", "<html>404</html>"))).toContain("a web page or XML, not what its name says");
     expect(await problem(write("note.jpg", "not here"))).toContain("not a JPEG");
   });
 
