@@ -119,7 +119,7 @@ describe("pairs and searches with copies enrolled", () => {
 
   test("a weight cannot follow an alpha that the model does not judge", async () => {
     const options = { copies: { sizes: [16], weight: "alpha" as const, embeddings: [low] } };
-    await expect(measureEmbeddings(list, data, given, new Map(), options)).rejects.toThrow(/judges none/);
+    await expect(measureEmbeddings(list, data, given, new Map(), options)).rejects.toThrow(/cannot follow alpha/);
   });
 });
 
