@@ -2,24 +2,22 @@ import { copyFile, mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { encodeModel, lower, setBatch } from "onnx-grad";
+import { PetalfaceError } from "petalface";
 import {
   type AdapterConfig,
   backboneRecord,
   exportedGraph,
-  faceSpacePath,
   initialTheta,
   layoutOf,
-  measureOf,
-  openBackbone,
-  PetalfaceError,
   proveSites,
-  qualityGraph,
   saveAdapter,
   selectSites,
-  trainingGraph,
-  trainingOptions,
   withOutputs,
-} from "petalface";
+} from "petalface/adapters";
+import { openBackbone } from "petalface/backbones";
+import { faceSpacePath } from "petalface/images";
+import { measureOf, qualityGraph } from "petalface/quality";
+import { trainingGraph, trainingOptions } from "petalface/training";
 import type { AlphaPlaces, Place, StudioPlan } from "./src/plan.ts";
 
 /** What the page is made for. */

@@ -1,6 +1,7 @@
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
-import { type Box, type Detector, decodePhoto, findFaces, openDetector, type Pixels, resize } from "petalface";
+import { type Box, type Detector, findFaces, openDetector } from "petalface/faces";
+import { decodePhoto, type Pixels, resize } from "petalface/images";
 import { photoFolder, samplePhotos } from "./sample.ts";
 
 /** Far faces of a frame: how many, in columns and rows, and their widths in pixels. */

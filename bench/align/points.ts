@@ -1,16 +1,8 @@
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { itemAt } from "onnx-grad";
-import {
-  chooseFace,
-  createLocator,
-  decodePhoto,
-  findFaces,
-  openDetector,
-  openLandmarker,
-  type Pixels,
-  resize,
-} from "petalface";
+import { chooseFace, createLocator, findFaces, openDetector, openLandmarker } from "petalface/faces";
+import { decodePhoto, type Pixels, resize } from "petalface/images";
 import { photoFolder, samplePhotos } from "./sample.ts";
 
 /** How exact the points of one detector are. */

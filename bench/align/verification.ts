@@ -2,7 +2,8 @@ import { spawnSync } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { itemAt } from "onnx-grad";
-import { openBackbone, openEmbedder, openLoader } from "petalface";
+import { openBackbone, openEmbedder } from "petalface/backbones";
+import { openLoader } from "petalface/images";
 import { shared } from "../faces/plan.ts";
 import { photoFolder, samplePhotos } from "./sample.ts";
 

@@ -1,12 +1,5 @@
-import {
-  type Adapter,
-  type AdapterConfig,
-  type Backbone,
-  findSites,
-  initialTheta,
-  layoutOf,
-  selectSites,
-} from "petalface";
+import { type Adapter, type AdapterConfig, findSites, initialTheta, layoutOf, selectSites } from "petalface/adapters";
+import type { Backbone } from "petalface/backbones";
 
 /**
  * An adapter whose weights are far from zero, so that what it does can be seen; sharp photos have alpha 1 under its

@@ -7,21 +7,11 @@ import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { writeModel } from "onnx-grad";
-import {
-  type Adapter,
-  adaptedModel,
-  type Backbone,
-  contractOf,
-  type EmbeddingModel,
-  exportedGraph,
-  fitGraph,
-  formFor,
-  loadAdapter,
-  openBackbone,
-  openData,
-  openEmbedder,
-  openLoader,
-} from "petalface";
+import { type Adapter, adaptedModel, exportedGraph, loadAdapter } from "petalface/adapters";
+import { type Backbone, type EmbeddingModel, openBackbone, openEmbedder } from "petalface/backbones";
+import { openData } from "petalface/data";
+import { contractOf, fitGraph, formFor } from "petalface/deploy";
+import { openLoader } from "petalface/images";
 import { shared } from "../faces/plan.ts";
 import { makePython, pythonVersions, runPython } from "../networks/python.ts";
 import { drawnAdapter } from "./adapter.ts";

@@ -1,23 +1,12 @@
 import { access } from "node:fs/promises";
 import { join } from "node:path";
-import {
-  type Adapter,
-  adaptedModel,
-  drawDegradation,
-  type EmbeddingModel,
-  embedFaces,
-  findImages,
-  judgedModel,
-  loadAdapter,
-  openBackbone,
-  openData,
-  openEmbedder,
-  openLoader,
-  type PairEmbeddings,
-  type PairList,
-  parseDegradation,
-  photoCalibration,
-} from "petalface";
+import { type Adapter, adaptedModel, loadAdapter } from "petalface/adapters";
+import { type EmbeddingModel, openBackbone, openEmbedder } from "petalface/backbones";
+import { openData } from "petalface/data";
+import { embedFaces } from "petalface/embeddings";
+import { findImages, type PairEmbeddings, type PairList } from "petalface/evaluation";
+import { drawDegradation, openLoader, parseDegradation } from "petalface/images";
+import { judgedModel, photoCalibration } from "petalface/quality";
 import { type Job, lfw, modelFile, trainJob } from "../faces/run.ts";
 
 /** The images of a list of pairs, embedded sharp and at low resolutions. */

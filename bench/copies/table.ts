@@ -1,4 +1,5 @@
-import { type CopyWeight, type EvaluationResult, measureKey, percent } from "petalface";
+import { type EvaluationResult, measureKey, percent } from "petalface/evaluation";
+import type { CopyWeight } from "petalface/matching";
 import { testPixels } from "../faces/plan.ts";
 
 /** A model measured with copies at one weight. */

@@ -8,7 +8,7 @@ import { mkdir, rm, writeFile } from "node:fs/promises";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { encodeRecord, openData } from "petalface";
+import { encodeRecord, openData } from "petalface/data";
 import { shared } from "../faces/plan.ts";
 
 const { values } = parseArgs({

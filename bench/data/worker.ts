@@ -1,6 +1,7 @@
 /** One measurement of `npm run bench -- data` in a process of its own: prints seconds, peak memory and how many. */
 import { readFileSync } from "node:fs";
-import { openData, openImageStore, openLoader, type StoredSource } from "petalface";
+import { openData } from "petalface/data";
+import { openImageStore, openLoader, type StoredSource } from "petalface/images";
 
 const [what, spec = "", threads = "1"] = process.argv.slice(2);
 const started = performance.now();

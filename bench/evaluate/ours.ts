@@ -3,17 +3,9 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { itemAt } from "onnx-grad";
-import {
-  cmc,
-  identify,
-  openEmbeddingFile,
-  openMatcher,
-  poolTemplates,
-  scorePairs,
-  summariseOutcomes,
-  tarAtFar,
-  thinComparisons,
-} from "petalface";
+import { openEmbeddingFile } from "petalface/embeddings";
+import { summariseOutcomes, thinComparisons } from "petalface/evaluation";
+import { cmc, identify, openMatcher, poolTemplates, scorePairs, tarAtFar } from "petalface/matching";
 import { fars, ijbc, ranks, width } from "./sizes.ts";
 
 const [task = "", folder = ""] = process.argv.slice(2);

@@ -1,24 +1,18 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { type Graph, itemAt, writeModel } from "onnx-grad";
+import { type Adapter, exportedGraph, exportLevels, inPrecision, openLevels } from "petalface/adapters";
+import { type Backbone, type Embedder, openEmbedder } from "petalface/backbones";
+import type { FaceData } from "petalface/data";
 import {
-  type Adapter,
-  type Backbone,
   compareResults,
-  type Embedder,
   type EvaluationResult,
   evaluate,
-  exportedGraph,
-  exportLevels,
-  type FaceData,
-  inPrecision,
-  type Loader,
-  openEmbedder,
-  openLevels,
   type PairList,
   percent,
   protocolOfPairs,
-} from "petalface";
+} from "petalface/evaluation";
+import type { Loader } from "petalface/images";
 import { secondsOf } from "./clock.ts";
 import type { Faces } from "./runtimes.ts";
 

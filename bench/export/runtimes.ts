@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { itemAt } from "onnx-grad";
 import { InferenceSession as NodeSession, Tensor as NodeTensor } from "onnxruntime-node";
 import { env, InferenceSession as WebSession, Tensor as WebTensor } from "onnxruntime-web";
-import { type Adapter, adaptedModel, type Backbone, exportModel, openEmbedder, toInput } from "petalface";
+import { type Adapter, adaptedModel, exportModel } from "petalface/adapters";
+import { type Backbone, openEmbedder, toInput } from "petalface/backbones";
 import { secondsOf } from "./clock.ts";
 
 /** Faces that all runtimes see: 8-bit planes, a whole number of batches. */

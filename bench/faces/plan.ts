@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import type { TrainingChoices } from "petalface";
+import type { TrainingChoices } from "petalface/training";
 
 /** Where the shared data and weights are. */
 export const shared = process.env.PETALFACE_SHARED ?? join(import.meta.dirname, "../../../shared");

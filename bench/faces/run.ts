@@ -1,25 +1,20 @@
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { adaptedModel, loadAdapter } from "petalface/adapters";
+import { openBackbone, openEmbedder } from "petalface/backbones";
+import { type FaceData, openData, subset } from "petalface/data";
 import {
-  adapt,
-  adaptedModel,
   type EvaluationResult,
   evaluate,
-  type FaceData,
-  loadAdapter,
   loadEvaluation,
-  openBackbone,
-  openData,
-  openEmbedder,
-  openLoader,
   type PairList,
   protocolOfPairs,
   readPairs,
   saveEvaluation,
-  subset,
   syntheticPairs,
-  type TrainingChoices,
-} from "petalface";
+} from "petalface/evaluation";
+import { openLoader } from "petalface/images";
+import { adapt, type TrainingChoices } from "petalface/training";
 import { type Contender, heldOutFolds, shared, testPixels } from "./plan.ts";
 
 /** One training and its measurement. */

@@ -1,4 +1,4 @@
-import { type Comparison, compareMethods, type EvaluationResult, percent } from "petalface";
+import { type Comparison, compareMethods, type EvaluationResult, percent } from "petalface/evaluation";
 import { testPixels } from "./plan.ts";
 import type { Job, JobResult } from "./run.ts";
 

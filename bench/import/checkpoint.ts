@@ -1,7 +1,7 @@
 /** Writes the oracle's full-size Swin by formula, as safetensors or as PyTorch's zip: in a process of its own, so that its memory is gone when others are measured. */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { writeTorchCheckpoint } from "petalface";
+import { writeTorchCheckpoint } from "petalface/checkpoints";
 import { type FormulaTensor, formulaTensor, writeFormula } from "../../packages/petalface/test/support/formula.ts";
 import { shared } from "../faces/plan.ts";
 

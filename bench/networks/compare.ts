@@ -13,7 +13,8 @@ import {
   type Tensor,
   upgradeOpset,
 } from "onnx-grad";
-import { findSites, floatsOf, openSession } from "petalface";
+import { findSites } from "petalface/adapters";
+import { floatsOf, openSession } from "petalface/runtime";
 import { readSafetensors, type StoredTensor } from "../../packages/petalface/src/tensors/index.ts";
 import { asParameter, findParameter } from "./match.ts";
 

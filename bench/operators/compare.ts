@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { differentiate, float32, GraphBuilder, itemAt, ops, readModel, type Tensor, upgradeOpset } from "onnx-grad";
-import { floatsOf, openSession } from "petalface";
+import { floatsOf, openSession } from "petalface/runtime";
 
 /** PyTorch's numbers for one function (export.py). */
 interface Reference {

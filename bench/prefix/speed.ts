@@ -2,7 +2,8 @@ import { rm } from "node:fs/promises";
 import { cpus, loadavg } from "node:os";
 import { join } from "node:path";
 import { itemAt } from "onnx-grad";
-import { adapt, openData, subset, type TrainingChoices } from "petalface";
+import { openData, subset } from "petalface/data";
+import { adapt, type TrainingChoices } from "petalface/training";
 import { shared } from "../faces/plan.ts";
 
 /** Layers of MobileFaceNet at 7 x 7 pixels and the ones behind them. */

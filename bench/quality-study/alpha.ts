@@ -1,18 +1,9 @@
 import { join } from "node:path";
-import {
-  alphaOf,
-  calibrate,
-  type Degradation,
-  type FaceData,
-  openBackbone,
-  openData,
-  openEmbedder,
-  openLoader,
-  openMeasure,
-  qualityGraph,
-  readPairs,
-  subset,
-} from "petalface";
+import { openBackbone, openEmbedder } from "petalface/backbones";
+import { type FaceData, openData, subset } from "petalface/data";
+import { readPairs } from "petalface/evaluation";
+import { type Degradation, openLoader } from "petalface/images";
+import { alphaOf, calibrate, openMeasure, qualityGraph } from "petalface/quality";
 import { heldOutFolds, shared } from "../faces/plan.ts";
 import { alphaPixels, measures, model } from "./plan.ts";
 

@@ -1,4 +1,4 @@
-import type { EvaluationResult } from "petalface";
+import type { EvaluationResult } from "petalface/evaluation";
 import type { JobResult } from "../faces/run.ts";
 
 /** One finished training, or the frozen model. */

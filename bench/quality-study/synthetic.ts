@@ -1,18 +1,16 @@
 import { join } from "node:path";
+import { adaptedModel, loadAdapter } from "petalface/adapters";
+import { openBackbone, openEmbedder } from "petalface/backbones";
+import { openData } from "petalface/data";
 import {
-  adaptedModel,
   type EvaluationResult,
   evaluate,
-  loadAdapter,
   loadEvaluation,
-  openBackbone,
-  openData,
-  openEmbedder,
-  openLoader,
   protocolOfPairs,
   saveEvaluation,
   syntheticPairs,
-} from "petalface";
+} from "petalface/evaluation";
+import { openLoader } from "petalface/images";
 import { shared, testPixels } from "../faces/plan.ts";
 import type { Job } from "../faces/run.ts";
 

@@ -1,4 +1,4 @@
-import { compareMethods, type EvaluationResult, type Measure, percent } from "petalface";
+import { compareMethods, type EvaluationResult, type Measure, percent } from "petalface/evaluation";
 import { testPixels } from "../faces/plan.ts";
 import type { AlphaStudy } from "./alpha.ts";
 import type { Cell } from "./cell.ts";

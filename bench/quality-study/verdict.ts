@@ -1,5 +1,5 @@
 import { itemAt } from "onnx-grad";
-import { type EvaluationResult, prepareStatistics } from "petalface";
+import { type EvaluationResult, prepareStatistics } from "petalface/evaluation";
 import { bootstrap, type Estimate, estimate, pValue } from "petalface/portable";
 import { testPixels } from "../faces/plan.ts";
 import type { Cell } from "./cell.ts";

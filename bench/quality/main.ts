@@ -5,7 +5,10 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { openBackbone, openData, openEmbedder, openLoader, openMeasure, qualityGraph } from "petalface";
+import { openBackbone, openEmbedder } from "petalface/backbones";
+import { openData } from "petalface/data";
+import { openLoader } from "petalface/images";
+import { openMeasure, qualityGraph } from "petalface/quality";
 import { secondsOf } from "../export/clock.ts";
 import { shared } from "../faces/plan.ts";
 import { measures, model } from "../quality-study/plan.ts";

@@ -3,7 +3,10 @@
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { itemAt } from "onnx-grad";
-import { drawDegradation, openData, openLoader, parseDegradation, quantile, readPairs, subset } from "petalface";
+import { openData, subset } from "petalface/data";
+import { readPairs } from "petalface/evaluation";
+import { drawDegradation, openLoader, parseDegradation } from "petalface/images";
+import { quantile } from "petalface/quality";
 import { heldOutFolds, shared } from "../faces/plan.ts";
 
 const { values } = parseArgs({

@@ -1,5 +1,5 @@
 import { GraphBuilder, ops } from "onnx-grad";
-import { openSession } from "petalface";
+import { openSession } from "petalface/runtime";
 
 const side = 1024;
 

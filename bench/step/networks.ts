@@ -1,7 +1,9 @@
 /** The networks of `npm run bench -- step`, and which of their layers carry an adapter. */
 import { join } from "node:path";
 import { findSubnormals, flushSubnormals, type Graph, readModel, setBatch, sizeOf, upgradeOpset } from "onnx-grad";
-import { type AdapterConfig, type Backbone, findSites, measureOf, photoCalibration, selectSites } from "petalface";
+import { type AdapterConfig, findSites, selectSites } from "petalface/adapters";
+import type { Backbone } from "petalface/backbones";
+import { measureOf, photoCalibration } from "petalface/quality";
 import { shared } from "../faces/plan.ts";
 import { drawnNetwork } from "./built.ts";
 import { type SwinSizes, swinBlocks } from "./swin.ts";

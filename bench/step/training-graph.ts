@@ -1,5 +1,5 @@
 import { differentiate, type Graph, ops } from "onnx-grad";
-import { buildAdapted } from "petalface";
+import { buildAdapted } from "petalface/adapters";
 import { distillation } from "../../packages/petalface/src/training/losses/losses.ts";
 import type { Network } from "./networks.ts";
 import { recipe } from "./workload.ts";

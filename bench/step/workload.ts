@@ -3,7 +3,7 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { itemAt } from "onnx-grad";
-import { type AdapterConfig, initialTheta, type Layout, layoutOf } from "petalface";
+import { type AdapterConfig, initialTheta, type Layout, layoutOf } from "petalface/adapters";
 import { random } from "../../packages/petalface/src/random.ts";
 import type { Network } from "./networks.ts";
 

@@ -4,19 +4,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { unzipSync } from "fflate";
 import { itemAt, setBatch } from "onnx-grad";
-import {
-  adaptedModel,
-  drawFace,
-  loadAdapter,
-  openBackbone,
-  openEmbedder,
-  openFaceSpace,
-  openSession,
-  type Pixels,
-  toPlanes,
-  trainingGraph,
-  trainingOptions,
-} from "petalface";
+import { adaptedModel, loadAdapter } from "petalface/adapters";
+import { openBackbone, openEmbedder } from "petalface/backbones";
+import { drawFace, openFaceSpace, type Pixels, toPlanes } from "petalface/images";
+import { openSession } from "petalface/runtime";
+import { trainingGraph, trainingOptions } from "petalface/training";
 import { type Browser, chromium, type Page } from "playwright-core";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";

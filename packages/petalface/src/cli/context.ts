@@ -1,5 +1,6 @@
+import type { Surroundings } from "../api/surroundings.ts";
 import { fitLines } from "./lines.ts";
-import { createProgress, type Progress, type ProgressStream } from "./progress.ts";
+import { createProgress, type ProgressStream } from "./progress.ts";
 
 /** Where a command writes. */
 export interface Terminal {
@@ -7,16 +8,12 @@ export interface Terminal {
   readonly stderr: ProgressStream;
 }
 
-/** What every command gets besides its own arguments. */
-export interface CliContext {
-  /** Aborted by the first Ctrl-C (SIGINT, SIGTERM). Long work stops cleanly, or throws the signal's reason. */
-  readonly signal: AbortSignal;
+/** What every command gets besides its own arguments. Its signal is aborted by the first Ctrl-C (SIGINT, SIGTERM). */
+export interface CliContext extends Surroundings {
   /** `--json` was given. */
   readonly json: boolean;
   /** `--debug` was given. */
   readonly debug: boolean;
-  /** `--force` was given. */
-  readonly force: boolean;
   /** The exit code of a command that ends without an error; 0 unless the command sets it. */
   exitCode: number;
   /**
@@ -26,12 +23,6 @@ export interface CliContext {
   result(document: unknown, text: string, exact?: boolean): void;
   /** Prints a line for the human on stdout; nothing under `--json`. */
   print(line: string): void;
-  /** Prints a line on stderr; nothing under `--quiet`. */
-  note(line: string): void;
-  /** As `note`, but a line that was printed already is not printed again. */
-  noteOnce(line: string): void;
-  /** A progress line on stderr for `total` things, `from` of which an earlier process did; none under `--quiet`. */
-  progress(label: string, total: number, unit: string, from?: number): Progress;
 }
 
 /** Options that every command takes. */

@@ -1,8 +1,7 @@
 import { type Command, InvalidArgumentError } from "commander";
+import type { OpenedModel } from "../api/model.ts";
 import { PetalfaceError } from "../errors.ts";
 import { type CopyOptions, type CopyWeight, checkCopies, defaultCopyWeight } from "../matching/index.ts";
-import { judgedModel } from "../quality/index.ts";
-import type { OpenedModel } from "./model.ts";
 
 /** What the options of enrolled copies ask for. */
 export interface CopyFlags {
@@ -84,13 +83,3 @@ export function galleryCopies(
 
 /** `16, 12 px, weight alpha`. */
 export const printCopies = ({ sizes, weight }: CopyOptions): string => `${sizes.join(", ")} px, weight ${weight}`;
-
-/**
- * The frozen model of an evaluation. Where the weight of copies follows alpha it is judged as the adapter judges, so that both
- * models are searched with the same weights.
- */
-export function frozenModel({ backbone, adapter }: OpenedModel, copies: CopyOptions | undefined): OpenedModel {
-  if (copies?.weight !== "alpha" || adapter === undefined) return { backbone, model: backbone };
-  const { calibration, weights } = adapter.config;
-  return { backbone, model: judgedModel(backbone, calibration, weights), judge: calibration };
-}

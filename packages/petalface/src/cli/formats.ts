@@ -1,4 +1,5 @@
 import { type Command, Option } from "commander";
+import { csvLine } from "../api/embedding-files.ts";
 import {
   type Comparison,
   type Difference,
@@ -9,7 +10,6 @@ import {
   percent,
   verdictWords,
 } from "../evaluation/index.ts";
-import { csvLine } from "./embedding-files.ts";
 
 /** How numbers are printed. */
 export const formats = ["table", "json", "csv", "md", "latex"] as const;

@@ -1,10 +1,6 @@
-import { availableParallelism } from "node:os";
 import { type Command, Option } from "commander";
-import { type Adapter, adaptedModel, adapterChoices, loadAdapter } from "../adapters/index.ts";
-import { type Backbone, type EmbeddingModel, openBackbone } from "../backbones/index.ts";
-import type { ModelChoices, Preprocessing } from "../models/index.ts";
-import type { Calibration } from "../quality/index.ts";
-import { type Provider, providerNames } from "../runtime/index.ts";
+import type { ModelChoices } from "../models/index.ts";
+import { providerNames } from "../runtime/index.ts";
 import { parseInteger } from "./options.ts";
 
 /** Options of every command that embeds faces. */
@@ -14,14 +10,6 @@ export interface ModelFlags extends ModelChoices {
   readonly provider: (typeof providerNames)[number];
   readonly threads?: number;
   readonly fast?: boolean;
-}
-
-/** Where and how to compute. */
-export interface Engine {
-  readonly provider: Provider;
-  readonly threads: number;
-  /** With `--fast`. */
-  readonly optimisation?: "free";
 }
 
 /** Adds `--provider`, `--threads` and `--fast`. */
@@ -51,14 +39,6 @@ export function withModelChoices(command: Command): Command {
     .option("--output <name>", "the model's output that is the embedding, if there are several");
 }
 
-/** What {@link withModelChoices} was given. */
-export const choicesOf = ({ normalize, channels, size, output }: ModelChoices): ModelChoices => ({
-  normalize,
-  channels,
-  size,
-  output,
-});
-
 /** Adds `--model`, `--adapter` and what {@link withModelChoices} and {@link withEngineOptions} add. */
 export function withModelOptions(command: Command): Command {
   command.requiredOption("--model <file|name>", "the face recogniser (.onnx, or a name that `petalface models` lists)");
@@ -67,47 +47,4 @@ export function withModelOptions(command: Command): Command {
     "a run of `petalface adapt`, or its adapter folder; the frozen model unless given",
   );
   return withEngineOptions(command);
-}
-
-/** What `--provider`, `--threads` and `--fast` ask for. `auto` is the CPU, where the same threads give the same bits. */
-export function engineOf(flags: Pick<ModelFlags, "provider" | "threads" | "fast">): Engine {
-  return {
-    provider: flags.provider === "auto" ? "cpu" : flags.provider,
-    threads: flags.threads ?? availableParallelism(),
-    ...(flags.fast && { optimisation: "free" }),
-  };
-}
-
-/** A frozen model, the adapter on it if there is one, and what embeds: the adapted model, else the frozen one. */
-export interface OpenedModel {
-  readonly backbone: Backbone;
-  readonly adapter?: Adapter;
-  readonly model: EmbeddingModel;
-  /** How a frozen model gives alpha, where it does. */
-  readonly judge?: Calibration;
-}
-
-/**
- * The frozen model that the flags name. What they leave open of it is taken from the adapter, where they name one: it is fed as in training.
- */
-export async function openFrozen(
-  flags: ModelChoices & { readonly model: string; readonly adapter?: string | undefined },
-): Promise<Backbone> {
-  const trained = flags.adapter === undefined ? {} : await adapterChoices(flags.adapter);
-  const given = Object.entries(choicesOf(flags)).filter(([, value]) => value !== undefined);
-  return openBackbone(flags.model, { ...trained, ...Object.fromEntries(given) });
-}
-
-/** What to know of a preprocessing that nothing says: it is this one, and how to check it. */
-export const assumedNote = ({ spec, path }: { readonly path: string; readonly spec: Preprocessing }): string =>
-  `${path} does not say how pixels become its input: assuming (x - ${spec.mean[0]}) * ${Number(spec.scale[0].toPrecision(6))}, ${spec.channels.toUpperCase()}; to check: petalface inspect FACES --model ${path}`;
-
-/** The frozen model that the flags name, and the adapter on it where they name one. */
-export async function openModel(
-  flags: ModelChoices & { readonly model: string; readonly adapter?: string | undefined },
-): Promise<OpenedModel> {
-  const backbone = await openFrozen(flags);
-  if (flags.adapter === undefined) return { backbone, model: backbone };
-  const adapter = await loadAdapter(flags.adapter, backbone);
-  return { backbone, adapter, model: adaptedModel(backbone, adapter) };
 }

@@ -1,3 +1,5 @@
+import type { Progress } from "../api/surroundings.ts";
+
 /** Where a progress line goes: the parts of a terminal stream that are used. */
 export interface ProgressStream {
   readonly isTTY?: boolean;
@@ -18,14 +20,6 @@ export interface ProgressOptions {
   readonly stream: ProgressStream | undefined;
   /** Milliseconds of any clock; for tests. */
   readonly now?: () => number;
-}
-
-/** A line that says how far long work is. */
-export interface Progress {
-  /** `done` of the total are done; `note` is shown behind the figures. Cheap: call it as often as you like. */
-  update(done: number, note?: string): void;
-  /** Clears the line, and says how much was done in what time. */
-  close(): void;
 }
 
 const REDRAW_MS = 100;

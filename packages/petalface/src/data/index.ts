@@ -3,6 +3,7 @@ export { joinData, type NamedPart } from "./join.ts";
 export type { ScanOptions } from "./listing/cached.ts";
 export { nameKey } from "./listing/spelling.ts";
 export { manifestExtensions } from "./manifest.ts";
+export { type FaceInMemory, type ImageInMemory, inMemory, joinInMemory } from "./memory.ts";
 export { openData } from "./open.ts";
 export { type Packed, type PackOptions, packedFiles, packRecords } from "./records/pack.ts";
 export { type UnpackOptions, unpackRecords } from "./records/unpack.ts";

@@ -16,6 +16,7 @@ export async function faceKey(
 ): Promise<Uint32Array> {
   const hash = createHash("sha256");
   if (source.kind === "file") hash.update(await readFile(onDisk(source.path)));
+  else if (source.kind === "memory") hash.update(source.bytes);
   else if (source.kind === "synthetic") hash.update(JSON.stringify(source));
   else hash.update(images.read(source));
   const done = Object.entries(rest).filter(([, value]) => value !== undefined);

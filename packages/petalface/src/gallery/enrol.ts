@@ -274,5 +274,6 @@ async function judge(
 /** The picture's file; undefined where it is drawn. */
 async function bytesOf({ source }: Sample, images: ImageStore): Promise<Uint8Array | undefined> {
   if (source.kind === "synthetic") return undefined;
+  if (source.kind === "memory") return source.bytes;
   return source.kind === "file" ? await readFile(source.path) : images.read(source);
 }

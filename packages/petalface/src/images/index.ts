@@ -1,4 +1,5 @@
 export { decodeImage, decodePhoto, imageSides, type Photo } from "./decode.ts";
+export { encodePixels } from "./encode.ts";
 export { endingOf, imageExtensions, refusedFormat } from "./formats.ts";
 export { hashDistance, hashFace, hashWords } from "./hash.ts";
 export { type Loader, type LoaderOptions, openLoader } from "./loader.ts";

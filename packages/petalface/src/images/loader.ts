@@ -170,6 +170,8 @@ function keyOf(source: ImageSource): string {
     case "bytes":
     case "record":
       return `${source.offset}:${source.path}`;
+    case "memory":
+      return `:memory/${source.number}`;
     case "synthetic":
       return `:${source.seed}/${source.person}/${source.image}`;
   }

@@ -3,7 +3,7 @@ import { createDegrader } from "./degrade.ts";
 import { drawFace, type FaceSpace } from "./facespace.ts";
 import { openFaceSpace } from "./open-facespace.ts";
 import { flip, toPlanes } from "./pixels.ts";
-import { nameOf, openImageStore } from "./stored.ts";
+import { nameOf, nameOfFace, openImageStore } from "./stored.ts";
 import type { ImageRequest, ImageSource, Pixels } from "./types.ts";
 
 /** A request on its way to a worker. */
@@ -49,6 +49,9 @@ export function createPreparer({ size, cache }: PrepareOptions): Preparer {
       case "bytes":
       case "record":
         return decodeImage(store.read(source), size, nameOf(source));
+      case "memory":
+        // A copy: the decoder takes no memory that threads share.
+        return decodeImage(Uint8Array.from(source.bytes), size, nameOfFace(source));
       case "synthetic":
         space ??= openFaceSpace();
         return drawFace(await space, source, size);

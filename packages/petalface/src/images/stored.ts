@@ -69,6 +69,7 @@ export const nameOf = (source: StoredSource): string => `${printPath(source.path
 /** What messages call a face, wherever it comes from. */
 export function nameOfFace(source: ImageSource): string {
   if (source.kind === "file") return printPath(source.path);
+  if (source.kind === "memory") return `face ${source.number} of the list`;
   return source.kind === "synthetic" ? `synthetic person ${source.person}, image ${source.image}` : nameOf(source);
 }
 

@@ -23,6 +23,8 @@ export type ImageSource =
     }
   /** A record of MXNet's RecordIO, by its position. */
   | { readonly kind: "record"; readonly path: string; readonly offset: number; readonly number: number }
+  /** The bytes of an image file in memory, by its number in its set; shared memory is not copied on the way to a worker. */
+  | { readonly kind: "memory"; readonly number: number; readonly bytes: Uint8Array }
   | { readonly kind: "synthetic"; readonly seed: number; readonly person: number; readonly image: number };
 
 /** Area-shrunk to `pixels` x `pixels` and enlarged back, bilinear. */

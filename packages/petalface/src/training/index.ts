@@ -1,6 +1,6 @@
 export { type LossName, lossNames } from "./losses/names.ts";
 export { type GroupName, groups } from "./options/kinds.ts";
-export { checkOption, type TrainingChoices, trainingOptions } from "./options/options.ts";
+export { checkOption, choicesAmong, type TrainingChoices, trainingOptions } from "./options/options.ts";
 export { flagOf, type OptionEntry, type OptionName, optionEntries, optionTable, presetNames } from "./options/table.ts";
 export * from "./portable.ts";
 export {

@@ -4,9 +4,9 @@ import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "n
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { claimOutputs, recordName } from "../../src/api/outputs.ts";
 import { prepareCache } from "../../src/cli/cache-folder.ts";
 import { prepareDemoFolder } from "../../src/cli/commands/demo/folder.ts";
-import { claimOutputs, recordName } from "../../src/cli/outputs.ts";
 import { openOptionalStore } from "../../src/embeddings/index.ts";
 import { isUnfinished, makeFolder, removeUnfinished, writeFileSafely, writePiecesSafely } from "../../src/files.ts";
 import { makeTemporary } from "../../src/temporary.ts";

@@ -95,6 +95,6 @@ test("--val keeps the best adapter and stops early; nothing of a run is changed 
     return outcome.stderr;
   };
   expect(await usage("--resume", run, "--batch", "4")).toMatch(/--batch cannot be given with --resume/);
-  expect(await usage(...adaptInto(join(folder, "x"), "--patience", "3").slice(1))).toMatch(/need --val PROTOCOL/);
+  expect(await usage(...adaptInto(join(folder, "x"), "--patience", "3").slice(1))).toMatch(/need --val\b/);
   expect(await usage(...adaptInto(join(folder, "x"), "--accumulate", "5").slice(1))).toMatch(/does not divide --batch/);
 });

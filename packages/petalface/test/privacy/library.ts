@@ -6,7 +6,7 @@ const [, , model = "", where = "main"] = process.argv;
 if (where === "worker" && isMainThread) {
   new Worker(new URL(import.meta.url), { argv: [model, "worker"] });
 } else {
-  const { openModelFile } = await import("petalface");
+  const { openModelFile } = await import("petalface/runtime");
   const session = await openModelFile(model, 1);
   await session.close();
   console.log("opened");

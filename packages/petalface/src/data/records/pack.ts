@@ -161,7 +161,12 @@ async function readEncoded(
 ): Promise<Uint8Array | string> {
   try {
     if (source.kind === "synthetic") return await encode(source);
-    const bytes = source.kind === "file" ? await readFile(onDisk(source.path)) : store.read(source);
+    const bytes =
+      source.kind === "memory"
+        ? source.bytes
+        : source.kind === "file"
+          ? await readFile(onDisk(source.path))
+          : store.read(source);
     const ending = endingOf(bytes);
     if (ending === ".jpg" || ending === ".png") return bytes;
     return await encode(source);

@@ -37,6 +37,19 @@ export function trainingOptions(choices: TrainingChoices = {}, family?: string):
   return chosen;
 }
 
+/** The options of training among others, and the others. */
+export function choicesAmong(options: object): {
+  readonly choices: TrainingChoices;
+  readonly others: Readonly<Record<string, unknown>>;
+} {
+  const isChoice = ([name]: readonly [string, unknown]): boolean => Object.hasOwn(optionTable, name);
+  const entries = Object.entries(options);
+  return {
+    choices: Object.fromEntries(entries.filter(isChoice)),
+    others: Object.fromEntries(entries.filter((entry) => !isChoice(entry))),
+  };
+}
+
 /** Throws PetalfaceError (wrong usage) if a value of an option is not allowed. */
 export function checkOption(name: OptionName, value: unknown): void {
   const complaint = optionTable[name].check(value);

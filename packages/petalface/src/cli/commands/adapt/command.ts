@@ -1,35 +1,27 @@
-import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { type Command, Option } from "commander";
+import { type AdaptedRun, adaptIn, resumeIn, type TrainingSurroundings } from "../../../api/adapt.ts";
+import { alignedChoices } from "../../../api/aligned.ts";
+import { assumedNote, choicesOf } from "../../../api/model.ts";
 import { PetalfaceError } from "../../../errors.ts";
 import type { ModelChoices } from "../../../models/index.ts";
-import { isGiven, printCalibration, printSet } from "../../../quality/index.ts";
+import { printCalibration, printSet } from "../../../quality/index.ts";
 import { providerNames } from "../../../runtime/index.ts";
 import {
-  type AdaptContext,
-  type AdaptResult,
-  adapt,
   groups,
   type ResumeChanges,
   type RunRecord,
-  resume,
   type TrainingChoices,
-  trainingOptions,
   type ValidationRecord,
-  type ValidationRequest,
 } from "../../../training/index.ts";
-import { alignedChoices } from "../../aligned.ts";
 import type { CliContext } from "../../context.ts";
-import { type DataFlags, noteLeftOut, withDataOptions } from "../../data.ts";
+import { type DataFlags, leftOutOptions, withDataOptions } from "../../data.ts";
 import { printCommand, withExamples } from "../../examples.ts";
 import { withHelpTopics } from "../../help-topics.ts";
-import { assumedNote, choicesOf, withModelChoices } from "../../model.ts";
+import { withModelChoices } from "../../model.ts";
 import { byteSize, numberList, numeric } from "../../numbers.ts";
-import type { Progress } from "../../progress.ts";
-import { trainingFaces } from "./train-faces.ts";
 import { endNotes, startNotes } from "./training-notes.ts";
 import { givenChoices, trainingOption, withTrainingOptions } from "./training-options.ts";
-import { openAnyValidator } from "./validation.ts";
 
 /** What surrounds the options of training, which are read with {@link givenChoices}. */
 interface Flags extends ModelChoices, DataFlags {
@@ -138,13 +130,11 @@ function refuseChanges(command: Command): void {
 }
 
 async function run(flags: Flags, choices: TrainingChoices, context: CliContext): Promise<void> {
-  let progress: Progress | undefined;
-  const surroundings: AdaptContext = {
+  const surroundings: TrainingSurroundings = {
     threads: flags.threads,
     prefixBytes: flags.prefixCache,
-    provider: flags.provider === "auto" ? "cpu" : flags.provider,
-    signal: context.signal,
-    mostLeftOut: flags.maxLeftOut,
+    provider: flags.provider,
+    ...leftOutOptions(flags),
     onStart(record, first) {
       for (const line of budget(record)) context.note(line);
       for (const line of startNotes(record, { resume: flags.resume, epochs: choices.epochs })) context.note(line);
@@ -153,67 +143,43 @@ async function run(flags: Flags, choices: TrainingChoices, context: CliContext):
       if (found !== undefined && first === 0) context.note(`the training set: ${found}`);
       if (record.validation?.fingerprint.endsWith(record.data.fingerprint))
         context.note("warning: validation uses training faces, so the chosen adapter may be overfitted");
-      const done = first * record.options.batch;
-      progress = context.progress("training", record.steps * record.options.batch, "images", done);
-      progress.update(done);
     },
-    openValidator: openAnyValidator(flags.maxLeftOut, context),
     onValidation: (record, run) => context.note(validated(record, run)),
-    onStep: ({ step, loss }, record) => progress?.update(step * record.options.batch, `loss ${loss.toFixed(3)}`),
   };
-  const folder = flags.resume ?? flags.out;
-  if (folder === undefined) throw new PetalfaceError("give --out RUN for a new run, or --resume RUN", { exitCode: 2 });
   const result = await (flags.resume === undefined
-    ? start(flags, choices, folder, surroundings, context)
-    : resume(flags.resume, surroundings, changesOf(flags, choices)));
-  progress?.close();
-  noteLeftOut(result.leftOut, context);
+    ? start(flags, choices, surroundings, context)
+    : resumeIn({ ...surroundings, ...changesOf(flags, choices), run: flags.resume }, context));
+  const { folder } = result;
   if (!result.finished) {
     context.note(`stopped after a checkpoint; continue with: petalface adapt --resume ${folder}`);
     throw context.signal.reason;
   }
   for (const line of endNotes(folder, result.run)) context.note(line);
-  context.result(summary(folder, result), report(folder, result));
+  context.result(summary(result), report(result));
 }
 
-async function start(
+function start(
   flags: Flags,
-  options: TrainingChoices,
-  out: string,
-  surroundings: AdaptContext,
+  choices: TrainingChoices,
+  surroundings: TrainingSurroundings,
   context: CliContext,
-): Promise<AdaptResult> {
-  const { model, train, aligned, maxLeftOut, threads = availableParallelism() } = flags;
+): Promise<AdaptedRun> {
+  const { model, train, out, aligned, val, valData, valPixels } = flags;
+  if (out === undefined) throw new PetalfaceError("give --out RUN for a new run, or --resume RUN", { exitCode: 2 });
   if (model === undefined) throw new PetalfaceError("give the face recogniser with --model", { exitCode: 2 });
   if (train === undefined) throw new PetalfaceError("give training faces with --train", { exitCode: 2 });
-  const validation = validationOf(flags, options);
-  // Before photos are aligned for hours.
-  trainingOptions(options);
-  const external = isGiven(options.quality ?? "");
-  const photos = { ...choicesOf(flags), train, model, out, aligned, threads, maxLeftOut, external };
-  const data = await trainingFaces(photos, context);
-  return adapt(
-    { ...choicesOf(flags), model, train: data?.spec ?? train, options, out, validation },
-    data === undefined ? surroundings : { ...surroundings, data },
+  return adaptIn(
+    { ...surroundings, ...choices, ...choicesOf(flags), model, train, out, aligned, val, valData, valPixels },
+    context,
   );
 }
 
 const changesOf = (
   { model, train, val, valData }: Flags,
   { learningRate, epochs }: TrainingChoices,
-): ResumeChanges => ({ learningRate, epochs, model, train, val, valData });
-
-function validationOf(
-  { val, valData, valPixels }: Flags,
-  { validateEvery, patience }: TrainingChoices,
-): ValidationRequest | undefined {
-  if (val !== undefined) return { protocol: val, data: valData, pixels: valPixels ?? [16] };
-  if (valData ?? valPixels ?? validateEvery ?? patience)
-    throw new PetalfaceError("--val-data, --val-pixels, --val-every and --patience need --val PROTOCOL", {
-      exitCode: 2,
-    });
-  return undefined;
-}
+): ResumeChanges => ({
+  ...{ learningRate, epochs, model, train, val, valData },
+});
 
 /** One line on a validation. */
 function validated({ step, validation: { value, standardError, best } }: ValidationRecord, run: RunRecord): string {
@@ -234,7 +200,7 @@ function budget(run: RunRecord): string[] {
   ];
 }
 
-const summary = (folder: string, { run, waiting, leftOut }: AdaptResult): unknown => ({
+const summary = ({ run, waiting, leftOut, folder }: AdaptedRun): unknown => ({
   ...run,
   leftOut,
   waiting: waiting ?? null,
@@ -242,7 +208,7 @@ const summary = (folder: string, { run, waiting, leftOut }: AdaptResult): unknow
   adapterFolder: join(folder, "adapter"),
 });
 
-function report(folder: string, { run, waiting }: AdaptResult): string {
+function report({ run, waiting, folder }: AdaptedRun): string {
   return [
     ...budget(run),
     printCalibration(run.adapter.calibration),

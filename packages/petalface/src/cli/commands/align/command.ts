@@ -1,5 +1,6 @@
 import { availableParallelism } from "node:os";
 import { type Command, Option } from "commander";
+import { type AlignChoices, alignDefaults, alignInto, describeAlignment, openAlignInput } from "../../../api/align.ts";
 import { PetalfaceError } from "../../../errors.ts";
 import {
   type CropFormat,
@@ -13,7 +14,6 @@ import type { CliContext } from "../../context.ts";
 import { withExamples } from "../../examples.ts";
 import { numeric } from "../../numbers.ts";
 import { parseInteger } from "../../options.ts";
-import { type AlignChoices, alignDefaults, alignInto, describeAlignment, openAlignInput } from "./align.ts";
 
 interface Flags {
   readonly out: string;

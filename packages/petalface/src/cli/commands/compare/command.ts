@@ -1,10 +1,8 @@
 import type { Command } from "commander";
-import { PetalfaceError } from "../../../errors.ts";
+import { compare } from "../../../api/compare.ts";
+import { claimOutputs } from "../../../api/outputs.ts";
 import {
-  compareMethods,
-  correctForMany,
   labelled,
-  meanResult,
   measureLabel,
   type NamedComparison,
   printIdentical,
@@ -27,10 +25,7 @@ import {
   withFormatOption,
 } from "../../formats.ts";
 import { parseInteger } from "../../options.ts";
-import { claimOutputs } from "../../outputs.ts";
-import { loadResults } from "../../results.ts";
 import { plainTable } from "../../table.ts";
-import { groupRuns, type Method } from "./methods.ts";
 
 interface Flags {
   readonly resamples?: number;
@@ -59,26 +54,10 @@ function describe({ name, against, comparison }: NamedComparison): string {
   ].join("\n");
 }
 
-/** Compares the first method with every other. P values are corrected over all of them. */
-function compareAll([first, ...others]: readonly Method[], flags: Flags): NamedComparison[] {
-  if (first === undefined || others.length === 0)
-    throw new PetalfaceError(
-      "two results are needed to compare; runs that differ only in their seed are one method (--no-seeds separates them)",
-      { exitCode: 2 },
-    );
-  const comparisons = correctForMany(others.map((other) => compareMethods(first.runs, other.runs, flags)));
-  return others.map(({ name }, i) => ({
-    name,
-    against: first.name,
-    comparison: comparisons[i] as (typeof comparisons)[number],
-  }));
-}
-
 async function run(places: readonly string[], flags: Flags, context: CliContext): Promise<void> {
   await using _outputs = await claimOutputs([flags.report], context, { inputs: places });
-  const methods = await groupRuns(await loadResults(places), flags.seeds);
-  const comparisons = compareAll(methods, flags);
-  const results = methods.map(({ name, runs }) => ({ name, result: meanResult(runs) }));
+  const { methods, comparisons } = await compare({ ...flags, results: places });
+  const results = methods.map(({ name, result }) => ({ name, result }));
   if (flags.report !== undefined)
     await writeReport(flags.report, {
       title: `petalface compare ${methods.map(({ name }) => name).join(", ")}`,

@@ -1,14 +1,15 @@
 import { basename, extname, join } from "node:path";
 import type { Command } from "commander";
+import { leftOutOf, noteLeftOut } from "../../../api/data.ts";
+import { claimOutputs } from "../../../api/outputs.ts";
 import type { FaceData, Sample } from "../../../data/index.ts";
 import { PetalfaceError } from "../../../errors.ts";
 import { writeFileSafely } from "../../../files.ts";
 import type { Pixels } from "../../../images/index.ts";
 import type { CliContext } from "../../context.ts";
-import { type DataFlags, leftOutOf, noteLeftOut, openFaces, withDataOptions } from "../../data.ts";
+import { type DataFlags, openFaces, withDataOptions } from "../../data.ts";
 import { withExamples } from "../../examples.ts";
 import { parseInteger } from "../../options.ts";
-import { claimOutputs } from "../../outputs.ts";
 
 interface Flags extends DataFlags {
   readonly out: string;

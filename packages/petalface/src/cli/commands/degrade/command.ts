@@ -2,6 +2,8 @@ import { readdir, realpath } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join, relative, resolve, sep } from "node:path";
 import type { Command } from "commander";
+import { leftOutOf, noteMoreLeftOut } from "../../../api/data.ts";
+import { claimOutputs } from "../../../api/outputs.ts";
 import { type FaceData, type Tally, tallyOf } from "../../../data/index.ts";
 import { plainName } from "../../../disk-names.ts";
 import { PetalfaceError } from "../../../errors.ts";
@@ -9,10 +11,9 @@ import { writeFileSafely } from "../../../files.ts";
 import type { DegradationSpec, Loader } from "../../../images/index.ts";
 import { isLitter } from "../../../litter.ts";
 import type { CliContext } from "../../context.ts";
-import { type DataFlags, leftOutOf, noteMoreLeftOut, openFaces, withDataOptions } from "../../data.ts";
+import { type DataFlags, openFaces, withDataOptions } from "../../data.ts";
 import { withExamples } from "../../examples.ts";
 import { parseInteger } from "../../options.ts";
-import { claimOutputs } from "../../outputs.ts";
 import { encodePng } from "../../png.ts";
 
 interface DegradeOptions extends DataFlags {

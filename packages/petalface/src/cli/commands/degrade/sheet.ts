@@ -1,8 +1,8 @@
 import sharp from "sharp";
+import { readableFaces } from "../../../api/readable.ts";
 import type { FaceData, Tally } from "../../../data/index.ts";
 import { PetalfaceError } from "../../../errors.ts";
 import { type Degradation, type DegradationSpec, drawDegradation, type Loader } from "../../../images/index.ts";
-import { readableFaces } from "../../readable.ts";
 
 /** Faces and draws that a contact sheet shows. */
 const rows = 8;

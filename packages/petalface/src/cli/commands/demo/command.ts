@@ -1,8 +1,9 @@
 import { join } from "node:path";
 import type { Command } from "commander";
+import { leftOutOf } from "../../../api/data.ts";
 import { withoutDetail } from "../../../evaluation/index.ts";
 import type { CliContext } from "../../context.ts";
-import { type DataFlags, leftOutOf, openFaces, withDataOptions } from "../../data.ts";
+import { type DataFlags, openFaces, withDataOptions } from "../../data.ts";
 import { withExamples } from "../../examples.ts";
 import { parseInteger } from "../../options.ts";
 import { deadlineAfter } from "./deadline.ts";

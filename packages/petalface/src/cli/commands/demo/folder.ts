@@ -1,13 +1,13 @@
 import { readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { adapterFiles } from "../../../adapters/index.ts";
+import { claimOutputs, recordName } from "../../../api/outputs.ts";
+import { evaluationFolder, resultFile } from "../../../api/results.ts";
 import { PetalfaceError } from "../../../errors.ts";
 import { isUnfinished, makeFolder } from "../../../files.ts";
 import { printPath } from "../../../images/index.ts";
 import { readRun } from "../../../training/index.ts";
 import type { CliContext } from "../../context.ts";
-import { claimOutputs, recordName } from "../../outputs.ts";
-import { evaluationFolder, resultFile } from "../../results.ts";
 import { mainMethod, otherMethods } from "./plan.ts";
 
 /** Files of a demo other than its runs. */

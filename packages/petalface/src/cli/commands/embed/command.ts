@@ -1,18 +1,22 @@
 import type { Command } from "commander";
+import { openCache } from "../../../api/cache.ts";
+import { leftOutOf, noteMoreLeftOut } from "../../../api/data.ts";
+import { embedData, enrolData } from "../../../api/embed-data.ts";
+import { bytesOf, csvLine, embeddingFormat, npyHead, safetensorsHead } from "../../../api/embedding-files.ts";
+import { engineOf, openModel } from "../../../api/model.ts";
+import { claimOutputs } from "../../../api/outputs.ts";
 import { type Embedder, openEmbedder } from "../../../backbones/index.ts";
 import { tallyOf } from "../../../data/index.ts";
 import { PetalfaceError } from "../../../errors.ts";
 import { openRowFile } from "../../../files.ts";
 import { openLoader } from "../../../images/index.ts";
 import { openResources } from "../../../resources.ts";
+import { type CacheFlags, withCacheOption } from "../../cache-option.ts";
 import type { CliContext } from "../../context.ts";
 import { type CopyFlags, copiesOf, withCopyOptions } from "../../copies.ts";
-import { type DataFlags, leftOutOf, noteMoreLeftOut, openFaces, withDataOptions } from "../../data.ts";
-import { type CacheFlags, embedData, enrolData, openCache, withCacheOption } from "../../embed.ts";
-import { bytesOf, csvLine, embeddingFormat, npyHead, safetensorsHead } from "../../embedding-files.ts";
+import { type DataFlags, openFaces, withDataOptions } from "../../data.ts";
 import { withExamples } from "../../examples.ts";
-import { engineOf, type ModelFlags, openModel, withModelOptions } from "../../model.ts";
-import { claimOutputs } from "../../outputs.ts";
+import { type ModelFlags, withModelOptions } from "../../model.ts";
 
 interface Flags extends ModelFlags, CacheFlags, DataFlags, CopyFlags {
   readonly images: string;

@@ -1,6 +1,12 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { type Command, Help, Option } from "commander";
+import { leftOutOf, noteLeftOut } from "../../../api/data.ts";
+import { type BothResults, type MeasureTask, measureModels } from "../../../api/measure-models.ts";
+import { engineOf, type OpenedModel, openModel } from "../../../api/model.ts";
+import { claimOutputs } from "../../../api/outputs.ts";
+import { openPairs } from "../../../api/protocol.ts";
+import { evaluationFolder, resultFile } from "../../../api/results.ts";
 import type { FaceData } from "../../../data/index.ts";
 import { PetalfaceError } from "../../../errors.ts";
 import {
@@ -16,20 +22,17 @@ import {
   withoutDetail,
 } from "../../../evaluation/index.ts";
 import { parseDegradation, printDegradation } from "../../../images/index.ts";
+import { type CacheFlags, withCacheOption } from "../../cache-option.ts";
 import type { CliContext } from "../../context.ts";
 import { type CopyFlags, galleryCopies, printCopies, withCopyOptions } from "../../copies.ts";
-import { type DataFlags, leftOutOf, noteLeftOut, openFaces, withDataOptions } from "../../data.ts";
-import { type CacheFlags, withCacheOption } from "../../embed.ts";
+import { type DataFlags, openFaces, withDataOptions } from "../../data.ts";
 import { examplesText, printCommand } from "../../examples.ts";
+import { parseFolds } from "../../folds.ts";
 import { type Format, formatMeasures, printAs, withFormatOption } from "../../formats.ts";
 import { fitLines } from "../../lines.ts";
-import { engineOf, type ModelFlags, type OpenedModel, openModel, withModelOptions } from "../../model.ts";
+import { type ModelFlags, withModelOptions } from "../../model.ts";
 import { collect, parseInteger } from "../../options.ts";
-import { claimOutputs } from "../../outputs.ts";
-import { openPairs, parseFolds } from "../../protocol.ts";
 import { writeEvaluationReport } from "../../report.ts";
-import { evaluationFolder, resultFile } from "../../results.ts";
-import { type BothResults, type MeasureTask, measureModels } from "./measure.ts";
 import { columnsOf, evaluationSummary } from "./summary.ts";
 import { viewPeople } from "./views.ts";
 

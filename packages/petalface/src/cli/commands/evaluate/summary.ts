@@ -1,3 +1,4 @@
+import type { BothResults } from "../../../api/measure-models.ts";
 import {
   type EvaluationResult,
   type NamedProtocol,
@@ -11,7 +12,6 @@ import {
   referenceOf,
 } from "../../../evaluation/index.ts";
 import { plainTable } from "../../table.ts";
-import type { BothResults } from "./measure.ts";
 
 /** Measures that are printed; the rest is in the report and in JSON. */
 const kinds = ["accuracy", "tar", "rank1", "rank", "tpir"] as const;

@@ -1,16 +1,16 @@
+import { type CacheOptions, openCache } from "../../../api/cache.ts";
+import type { Engine, OpenedModel } from "../../../api/model.ts";
 import { openEmbedder } from "../../../backbones/index.ts";
 import { embedFaces } from "../../../embeddings/index.ts";
 import type { EmbeddingView, Protocol, ViewedFaces } from "../../../evaluation/index.ts";
 import { drawDegradation, openLoader, parseDegradation } from "../../../images/index.ts";
 import { openResources } from "../../../resources.ts";
-import { type CacheFlags, openCache } from "../../embed.ts";
-import type { Engine, OpenedModel } from "../../model.ts";
 
 /** Faces of one person that are shown. */
 const perPerson = 8;
 
 /** Which faces to look at, under which degradation besides as given, and how to embed them. */
-export interface ViewRequest extends CacheFlags {
+export interface ViewRequest extends CacheOptions {
   readonly people: number;
   readonly degradation: string | undefined;
   readonly protocol: Protocol;

@@ -10,27 +10,31 @@ import {
   peftFiles,
   precisionNames,
 } from "../../../adapters/index.ts";
+import { leftOutOf } from "../../../api/data.ts";
+import { deploy, deployedFiles, type Product } from "../../../api/deploy.ts";
+import { defaultExportFaces } from "../../../api/export.ts";
+import { type FormFlags, targetsOf } from "../../../api/export-form.ts";
+import { openFrozen } from "../../../api/model.ts";
+import { claimOutputs } from "../../../api/outputs.ts";
+import { changePrecision, openPrecisionFaces, type PrecisionFlags } from "../../../api/precision.ts";
+import { printLoss } from "../../../api/precision-loss.ts";
+import { findThresholds } from "../../../api/thresholds.ts";
 import type { Backbone } from "../../../backbones/index.ts";
 import { type Contract, type GateUse, targetNames } from "../../../deploy/index.ts";
 import { PetalfaceError } from "../../../errors.ts";
 import { type ModelChoices, preprocessingMetadata } from "../../../models/index.ts";
 import { externalScores } from "../../../quality/index.ts";
 import type { CliContext } from "../../context.ts";
-import { leftOutOf, withDataOptions } from "../../data.ts";
+import { type DataFlags, leftOutOptions, withDataOptions } from "../../data.ts";
 import { withExamples } from "../../examples.ts";
-import { openFrozen, withModelChoices } from "../../model.ts";
+import { withModelChoices } from "../../model.ts";
 import { numeric } from "../../numbers.ts";
 import { parseInteger } from "../../options.ts";
-import { claimOutputs } from "../../outputs.ts";
-import { findThresholds } from "../../thresholds.ts";
 import { exportAdapter } from "./adapter-form.ts";
-import { deploy, deployedFiles, type Product } from "./deploy.ts";
 import { exportToLevels } from "./levels.ts";
-import { printLoss } from "./loss.ts";
-import { changePrecision, openPrecisionFaces, type PrecisionFlags } from "./precision.ts";
-import { type FormFlags, targetsOf } from "./wanted.ts";
 
-interface Flags extends ModelChoices, PrecisionFlags, FormFlags {
+interface Flags extends ModelChoices, PrecisionFlags, FormFlags, DataFlags {
+  readonly data: string;
   readonly model?: string;
   readonly adapter?: string;
   readonly out?: string;
@@ -86,11 +90,7 @@ export function exportCommand(program: Command, context: CliContext): void {
       "write a folder: alpha rounded to n levels, each a merged network as fast as the frozen one",
       parseInteger("--levels", 2, 257),
     )
-    .option(
-      "--data <data>",
-      "faces to measure a precision on, and to find int8's ranges",
-      "synthetic:people=60,images=4,seed=7",
-    )
+    .option("--data <data>", "faces to measure a precision on, and to find int8's ranges", defaultExportFaces)
     .option("--protocol <pairs>", "pairs of these faces to measure on; by default drawn at random")
     .option("--least-cosine <x>", "mean cosine with float32 below which a precision is refused", numeric)
     .option("--threads <n>", "threads of the measurement", parseInteger("--threads", 1, 1024))
@@ -194,7 +194,7 @@ async function writeProduct(
   context: CliContext,
 ): Promise<void> {
   const { backbone } = product;
-  const faces = await openPrecisionFaces(flags, backbone, context);
+  const faces = await openPrecisionFaces({ ...flags, ...leftOutOptions(flags) }, backbone, context);
   const { changed, loss } = await changePrecision(flags, backbone, product.graph, faces, context);
   const { written, lines } = await deploy({ ...product, graph: changed }, flags, contracts);
   const [first] = written;

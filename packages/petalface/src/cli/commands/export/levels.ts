@@ -1,14 +1,15 @@
 import { type Adapter, exportLevels } from "../../../adapters/index.ts";
+import { leftOutOf } from "../../../api/data.ts";
+import { fitted } from "../../../api/deploy.ts";
+import { changePrecision, openPrecisionFaces, type PrecisionFlags } from "../../../api/precision.ts";
+import { type PrecisionLoss, printLoss } from "../../../api/precision-loss.ts";
 import type { Backbone } from "../../../backbones/index.ts";
 import type { Contract } from "../../../deploy/index.ts";
 import type { CliContext } from "../../context.ts";
-import { leftOutOf } from "../../data.ts";
-import { fitted } from "./deploy.ts";
-import { type PrecisionLoss, printLoss } from "./loss.ts";
-import { changePrecision, openPrecisionFaces, type PrecisionFlags } from "./precision.ts";
+import { type DataFlags, leftOutOptions } from "../../data.ts";
 
 /** Options of an export to levels. */
-export interface LevelFlags extends PrecisionFlags {
+export interface LevelFlags extends PrecisionFlags, DataFlags {
   readonly out: string;
   readonly levels: number;
 }
@@ -21,7 +22,7 @@ export async function exportToLevels(
 ): Promise<void> {
   const count = flags.levels;
   const losses: PrecisionLoss[] = [];
-  const faces = await openPrecisionFaces(flags, backbone, context);
+  const faces = await openPrecisionFaces({ ...flags, ...leftOutOptions(flags) }, backbone, context);
   const written = await exportLevels(flags.out, backbone, adapter, count, async (graph) => {
     const { changed, loss } = await changePrecision(flags, backbone, graph, faces, context);
     if (loss) losses.push(loss);

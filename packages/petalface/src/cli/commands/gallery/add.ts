@@ -1,8 +1,8 @@
 import { type Command, Option } from "commander";
+import { alignedChoices } from "../../../api/aligned.ts";
 import { PetalfaceError } from "../../../errors.ts";
 import { type Enrolment, enrolPeople, gateDefaults, openDescriber, openGallery } from "../../../gallery/index.ts";
 import { openLoader, printPath } from "../../../images/index.ts";
-import { alignedChoices } from "../../aligned.ts";
 import type { CliContext } from "../../context.ts";
 import { type DataFlags, withDataOptions } from "../../data.ts";
 import { withExamples } from "../../examples.ts";

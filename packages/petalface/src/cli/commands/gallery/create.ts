@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import type { Command } from "commander";
+import { type OpenedModel, openModel } from "../../../api/model.ts";
 import { PetalfaceError } from "../../../errors.ts";
 import { createGallery, embeddingRecord, parseThresholds, type ThresholdTable } from "../../../gallery/index.ts";
 import { printPath } from "../../../images/index.ts";
@@ -15,7 +16,7 @@ import {
 } from "../../../quality/index.ts";
 import type { CliContext } from "../../context.ts";
 import { withExamples } from "../../examples.ts";
-import { type OpenedModel, openModel, withModelChoices } from "../../model.ts";
+import { withModelChoices } from "../../model.ts";
 import { numberList } from "../../numbers.ts";
 import { sourceOf } from "./model.ts";
 

@@ -1,12 +1,12 @@
 import { readFile, stat } from "node:fs/promises";
 import { extname, join } from "node:path";
+import { alignDefaults, alignInto, inputOfData } from "../../../api/align.ts";
+import { type alignedChoices, judgeSet } from "../../../api/aligned.ts";
+import { openFaces } from "../../../api/data.ts";
 import { type FaceData, manifestExtensions } from "../../../data/index.ts";
 import type { FaceRecord, FailureRecord } from "../../../faces/index.ts";
 import { makeTemporary } from "../../../temporary.ts";
-import { type alignedChoices, judgeSet } from "../../aligned.ts";
 import type { CliContext } from "../../context.ts";
-import { openFaces } from "../../data.ts";
-import { alignDefaults, alignInto, inputOfData } from "../align/align.ts";
 
 /** Faces that were named on the command line, aligned. */
 export interface GivenFaces extends Disposable {
@@ -31,7 +31,8 @@ export async function openGiven(
   context: CliContext,
 ): Promise<GivenFaces> {
   const parts: FaceData[] = [];
-  for (const spec of specs) parts.push((await isSet(spec)) ? await openFaces(spec, options, context) : photo(spec));
+  for (const spec of specs)
+    parts.push((await isSet(spec)) ? await openFaces(spec, { mostLeftOut: options.maxLeftOut }, context) : photo(spec));
   const data = parts.length === 1 ? (parts[0] as FaceData) : joined(specs, parts);
   const { aligned } = options;
   const photos = data.length > 0 && data.at(0).source.kind === "file";

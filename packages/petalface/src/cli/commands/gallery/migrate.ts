@@ -1,4 +1,6 @@
 import { type Command, Option } from "commander";
+import { alignedChoices } from "../../../api/aligned.ts";
+import { engineOf, openModel } from "../../../api/model.ts";
 import type { FaceData } from "../../../data/index.ts";
 import { faceKey } from "../../../embeddings/index.ts";
 import { PetalfaceError } from "../../../errors.ts";
@@ -11,10 +13,9 @@ import {
   type PairedRanks,
 } from "../../../gallery/index.ts";
 import { type ImageSource, openImageStore, openLoader, printPath } from "../../../images/index.ts";
-import { alignedChoices } from "../../aligned.ts";
 import type { CliContext } from "../../context.ts";
 import { withExamples } from "../../examples.ts";
-import { engineOf, type ModelFlags, openModel, withModelOptions } from "../../model.ts";
+import { type ModelFlags, withModelOptions } from "../../model.ts";
 import { numberList } from "../../numbers.ts";
 import { calibrationOf } from "./create.ts";
 import { openGiven } from "./faces.ts";

@@ -1,6 +1,7 @@
 import { stat } from "node:fs/promises";
 import { resolve } from "node:path";
 import type { Command } from "commander";
+import { choicesOf, type Engine, engineOf, type OpenedModel, openModel } from "../../../api/model.ts";
 import {
   type EmbeddingRecord,
   embeddingRecord,
@@ -11,16 +12,7 @@ import {
 import { printPath } from "../../../images/index.ts";
 import type { ModelChoices } from "../../../models/index.ts";
 import type { Calibration } from "../../../quality/index.ts";
-import {
-  choicesOf,
-  type Engine,
-  engineOf,
-  type ModelFlags,
-  type OpenedModel,
-  openModel,
-  withEngineOptions,
-  withModelChoices,
-} from "../../model.ts";
+import { type ModelFlags, withEngineOptions, withModelChoices } from "../../model.ts";
 
 /** Options that name a model, which a gallery knows already. */
 export interface GalleryModelFlags extends ModelChoices, Pick<ModelFlags, "provider" | "threads" | "fast"> {

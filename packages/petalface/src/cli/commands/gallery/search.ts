@@ -1,4 +1,5 @@
 import { type Command, Option } from "commander";
+import { alignedChoices } from "../../../api/aligned.ts";
 import { PetalfaceError } from "../../../errors.ts";
 import {
   buildTemplates,
@@ -21,7 +22,6 @@ import {
 } from "../../../gallery/index.ts";
 import { openLoader, printPath } from "../../../images/index.ts";
 import { normaliseRows } from "../../../matching/index.ts";
-import { alignedChoices } from "../../aligned.ts";
 import type { CliContext } from "../../context.ts";
 import { withExamples } from "../../examples.ts";
 import { numeric } from "../../numbers.ts";

@@ -1,8 +1,8 @@
 import type { Command } from "commander";
+import { claimOutputs } from "../../../api/outputs.ts";
 import { exportGallery, importGallery, openGallery } from "../../../gallery/index.ts";
 import type { CliContext } from "../../context.ts";
 import { withExamples } from "../../examples.ts";
-import { claimOutputs } from "../../outputs.ts";
 
 /** `petalface gallery export G.db --out FILE`. */
 export function exportCommand(parent: Command, context: CliContext): void {

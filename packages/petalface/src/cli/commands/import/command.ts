@@ -1,5 +1,6 @@
 import { type Command, Option } from "commander";
 import { adapterFiles, foundAdapter, isReferenceLowRank, saveFoundAdapter } from "../../../adapters/index.ts";
+import { claimOutputs } from "../../../api/outputs.ts";
 import {
   detectArchitecture,
   matchNetwork,
@@ -16,7 +17,6 @@ import { type Calibration, measureNames } from "../../../quality/index.ts";
 import type { CliContext } from "../../context.ts";
 import { withExamples } from "../../examples.ts";
 import { numberList, numeric } from "../../numbers.ts";
-import { claimOutputs } from "../../outputs.ts";
 
 interface Flags {
   readonly arch: string;

@@ -1,11 +1,12 @@
 import { type Command, Option } from "commander";
+import { choicesOf } from "../../../api/model.ts";
 import { requireMost } from "../../../data/index.ts";
 import { PetalfaceError } from "../../../errors.ts";
 import { type Provider, providerNames } from "../../../runtime/index.ts";
 import type { CliContext } from "../../context.ts";
 import { withDataOptions } from "../../data.ts";
 import { withExamples } from "../../examples.ts";
-import { choicesOf, withModelChoices } from "../../model.ts";
+import { withModelChoices } from "../../model.ts";
 import type { checkPreprocessing } from "./audit/preprocessing.ts";
 import type { AuditFlags } from "./audit/run.ts";
 import { inspect } from "./inspect.ts";

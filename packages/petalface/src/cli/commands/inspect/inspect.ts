@@ -1,5 +1,7 @@
 import { readFile, stat } from "node:fs/promises";
 import { extname, join } from "node:path";
+import { leftOutOf, nestedLine } from "../../../api/data.ts";
+import { resultFile } from "../../../api/results.ts";
 import { isCheckpoint } from "../../../checkpoints/index.ts";
 import { isVerification, manifestExtensions, openData, printUnreadable } from "../../../data/index.ts";
 import { PetalfaceError } from "../../../errors.ts";
@@ -10,8 +12,6 @@ import { refusePlaceholder } from "../../../placeholder.ts";
 import { printCalibration } from "../../../quality/index.ts";
 import { readSafetensors } from "../../../tensors/index.ts";
 import { readRun } from "../../../training/index.ts";
-import { leftOutOf, nestedLine } from "../../data.ts";
-import { resultFile } from "../../results.ts";
 import { inspectCheckpoint } from "./checkpoint.ts";
 import type { Inspection } from "./inspection.ts";
 import { inspectModel } from "./model.ts";

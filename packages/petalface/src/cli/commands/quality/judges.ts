@@ -1,4 +1,5 @@
 import { type AdapterConfig, loadAdapter } from "../../../adapters/index.ts";
+import { type Engine, openFrozen } from "../../../api/model.ts";
 import { type Backbone, type Embedder, openEmbedder, rowsNotFinite } from "../../../backbones/index.ts";
 import type { FaceData, Tally } from "../../../data/index.ts";
 import { PetalfaceError } from "../../../errors.ts";
@@ -13,7 +14,7 @@ import {
   plainModel,
   qualityGraph,
 } from "../../../quality/index.ts";
-import { type Engine, type ModelFlags, openFrozen } from "../../model.ts";
+import type { ModelFlags } from "../../model.ts";
 
 /** Faces that one call judges: measures are small graphs, and a call has its cost. */
 export const judgedAtOnce = 32;

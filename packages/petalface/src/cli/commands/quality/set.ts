@@ -1,3 +1,4 @@
+import type { Engine } from "../../../api/model.ts";
 import { openEmbedder } from "../../../backbones/index.ts";
 import type { FaceData } from "../../../data/index.ts";
 import { PetalfaceError } from "../../../errors.ts";
@@ -13,7 +14,6 @@ import {
   type SetFindings,
 } from "../../../quality/index.ts";
 import { trainingOptions } from "../../../training/index.ts";
-import type { Engine } from "../../model.ts";
 import { type Judge, judgedAtOnce } from "./judges.ts";
 
 /** Faces that are looked at, at most. */

@@ -2,6 +2,10 @@ import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { Command } from "commander";
 import { adapterHash } from "../../../adapters/index.ts";
+import { engineOf, openModel } from "../../../api/model.ts";
+import { claimOutputs } from "../../../api/outputs.ts";
+import { openPairs } from "../../../api/protocol.ts";
+import { type StoredThresholds, thresholdsFile } from "../../../api/thresholds.ts";
 import {
   measureThresholds,
   printThresholds,
@@ -11,15 +15,12 @@ import {
 import { PetalfaceError } from "../../../errors.ts";
 import { findImages, type PairList } from "../../../evaluation/index.ts";
 import { writeFileSafely } from "../../../files.ts";
+import { type CacheFlags, withCacheOption } from "../../cache-option.ts";
 import type { CliContext } from "../../context.ts";
 import { type DataFlags, openFaces, withDataOptions } from "../../data.ts";
-import { type CacheFlags, withCacheOption } from "../../embed.ts";
 import { withExamples } from "../../examples.ts";
-import { engineOf, type ModelFlags, openModel, withModelOptions } from "../../model.ts";
+import { type ModelFlags, withModelOptions } from "../../model.ts";
 import { parseInteger } from "../../options.ts";
-import { claimOutputs } from "../../outputs.ts";
-import { openPairs } from "../../protocol.ts";
-import { type StoredThresholds, thresholdsFile } from "../../thresholds.ts";
 import { comparedFaces, embedAll, type Faces } from "./embed.ts";
 
 interface Flags extends ModelFlags, CacheFlags, DataFlags {

@@ -1,12 +1,13 @@
+import { openCache } from "../../../api/cache.ts";
+import type { Engine, OpenedModel } from "../../../api/model.ts";
 import { openEmbedder } from "../../../backbones/index.ts";
 import { type FaceData, subset, tallyOf } from "../../../data/index.ts";
 import { embedFaces } from "../../../embeddings/index.ts";
 import { PetalfaceError } from "../../../errors.ts";
 import { openLoader } from "../../../images/index.ts";
 import { openResources } from "../../../resources.ts";
+import type { CacheFlags } from "../../cache-option.ts";
 import type { CliContext } from "../../context.ts";
-import { type CacheFlags, openCache } from "../../embed.ts";
-import type { Engine, OpenedModel } from "../../model.ts";
 
 /** Embedded faces of known people, at unit length. */
 export interface Faces {

@@ -1,8 +1,8 @@
 import sharp from "sharp";
+import type { Findings, NamedFace, NamedGroup } from "../../../../api/findings.ts";
 import type { FaceData } from "../../../../data/index.ts";
 import { type Html, html, raw, reportStyle } from "../../../../evaluation/index.ts";
 import type { ImageSource, Loader } from "../../../../images/index.ts";
-import type { Findings, NamedFace, NamedGroup } from "./findings.ts";
 
 /** Findings of a kind that the page shows, and faces of one group. */
 const mostFindings = 100;

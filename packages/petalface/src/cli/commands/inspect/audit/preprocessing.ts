@@ -1,11 +1,11 @@
 import { availableParallelism } from "node:os";
+import { openFrozen } from "../../../../api/model.ts";
 import { comparePreprocessing, type PreprocessingFindings } from "../../../../audit/index.ts";
 import { openData } from "../../../../data/index.ts";
 import { openLoader } from "../../../../images/index.ts";
 import type { ModelChoices } from "../../../../models/index.ts";
 import type { CliContext } from "../../../context.ts";
 import type { DataFlags } from "../../../data.ts";
-import { openFrozen } from "../../../model.ts";
 import { plainTable } from "../../../table.ts";
 
 /**

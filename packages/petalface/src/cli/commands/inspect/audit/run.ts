@@ -1,4 +1,9 @@
 import { availableParallelism } from "node:os";
+import { leftOutOf } from "../../../../api/data.ts";
+import { type Findings, nameFindings } from "../../../../api/findings.ts";
+import { choicesOf } from "../../../../api/model.ts";
+import { claimOutputs } from "../../../../api/outputs.ts";
+import type { Progress } from "../../../../api/surroundings.ts";
 import { auditFaces, pictureSize } from "../../../../audit/index.ts";
 import { openBackbone, openEmbedder } from "../../../../backbones/index.ts";
 import { type FaceData, openData } from "../../../../data/index.ts";
@@ -7,11 +12,7 @@ import { openLoader, printPath } from "../../../../images/index.ts";
 import type { ModelChoices } from "../../../../models/index.ts";
 import { openResources } from "../../../../resources.ts";
 import type { CliContext } from "../../../context.ts";
-import { type DataFlags, leftOutOf } from "../../../data.ts";
-import { choicesOf } from "../../../model.ts";
-import { claimOutputs } from "../../../outputs.ts";
-import type { Progress } from "../../../progress.ts";
-import { type Findings, nameFindings } from "./findings.ts";
+import type { DataFlags } from "../../../data.ts";
 import { renderAuditPage } from "./page.ts";
 import { printFindings } from "./text.ts";
 

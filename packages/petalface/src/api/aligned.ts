@@ -2,7 +2,7 @@ import type { FaceData } from "../data/index.ts";
 import { PetalfaceError } from "../errors.ts";
 import { createLocator, type Judgement, judgeAlignment, openDetector, openLandmarker } from "../faces/index.ts";
 import { printPath } from "../images/index.ts";
-import { alignDefaults } from "./commands/align/align.ts";
+import { alignDefaults } from "./align.ts";
 
 /** Whether photos are aligned faces: as the user says, or found out. */
 export const alignedChoices = ["auto", "yes", "no"] as const;

@@ -1,4 +1,4 @@
-import { openEmbedder } from "../../../backbones/index.ts";
+import { openEmbedder } from "../backbones/index.ts";
 import {
   countEmbeddings,
   degradationLabel,
@@ -8,18 +8,18 @@ import {
   type LeftOut,
   measureResolution,
   type Protocol,
-} from "../../../evaluation/index.ts";
-import { openLoader } from "../../../images/index.ts";
-import type { CopyOptions } from "../../../matching/index.ts";
-import { openResources } from "../../../resources.ts";
-import type { CliContext } from "../../context.ts";
-import { frozenModel } from "../../copies.ts";
-import { type CacheFlags, openCache } from "../../embed.ts";
-import { measureBoth } from "../../measured.ts";
-import type { Engine, OpenedModel } from "../../model.ts";
+} from "../evaluation/index.ts";
+import { openLoader } from "../images/index.ts";
+import type { CopyOptions } from "../matching/index.ts";
+import { openResources } from "../resources.ts";
+import { type CacheOptions, openCache } from "./cache.ts";
+import { frozenModel } from "./frozen-model.ts";
+import { measureBoth } from "./measured.ts";
+import type { Engine, OpenedModel } from "./model.ts";
+import type { Surroundings } from "./surroundings.ts";
 
 /** What is measured, and how. */
-export interface MeasureTask extends CacheFlags {
+export interface MeasureTask extends CacheOptions {
   readonly protocol: Protocol;
   readonly degradations: readonly string[];
   readonly fusion: Fusion;
@@ -36,7 +36,11 @@ export interface BothResults {
 }
 
 /** Measures a frozen model and, where there is one, the adapted model on the same faces; and how sharp these are as given. */
-export async function measureModels(opened: OpenedModel, task: MeasureTask, context: CliContext): Promise<BothResults> {
+export async function measureModels(
+  opened: OpenedModel,
+  task: MeasureTask,
+  context: Surroundings,
+): Promise<BothResults> {
   const { backbone, adapter } = opened;
   const { size } = backbone;
   const { protocol, engine } = task;
@@ -56,7 +60,7 @@ async function measure(
   name: string,
   opened: OpenedModel,
   task: MeasureTask,
-  context: CliContext,
+  context: Surroundings,
   leave: LeftOut | undefined,
 ): Promise<EvaluationResult> {
   const { model } = opened;

@@ -42,15 +42,17 @@ async function findFiles(place: string): Promise<{ frozen?: string; adapted?: st
 /**
  * Loads what `compare` is to compare. One run alone is its frozen model against its adapted one; of several, each one's adapted
  * model (or whatever it has). Throws PetalfaceError.
+ *
+ * @param several whether there are others to compare with
  */
-export async function loadResults(places: readonly string[]): Promise<FoundResult[]> {
+export async function loadResults(places: readonly string[], several = places.length > 1): Promise<FoundResult[]> {
   const load = async (name: string, path: string, run?: string): Promise<FoundResult> => ({
     name,
     path,
     result: await loadEvaluation(path),
     ...(run !== undefined && { run }),
   });
-  if (places.length === 1) {
+  if (!several) {
     const place = itemAt(places, 0);
     const { frozen, adapted } = await findFiles(place);
     if (frozen === undefined || adapted === undefined)

@@ -1,40 +1,38 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { openBackbone } from "../../../backbones/index.ts";
-import { type FaceData, requireMost } from "../../../data/index.ts";
-import { PetalfaceError } from "../../../errors.ts";
-import { printPath } from "../../../images/index.ts";
-import type { ModelChoices } from "../../../models/index.ts";
-import { mayBeginWith } from "../../../training/index.ts";
-import { type alignedChoices, judgeSet } from "../../aligned.ts";
-import type { CliContext } from "../../context.ts";
-import { openFaces } from "../../data.ts";
-import { alignDefaults, alignInto, describeAlignment, inputOfData } from "../align/align.ts";
+import { openBackbone } from "../backbones/index.ts";
+import { type FaceData, requireMost } from "../data/index.ts";
+import { PetalfaceError } from "../errors.ts";
+import { printPath } from "../images/index.ts";
+import type { ModelChoices } from "../models/index.ts";
+import { mayBeginWith } from "../training/index.ts";
+import { alignDefaults, alignInto, describeAlignment, inputOfData } from "./align.ts";
+import { type alignedChoices, judgeSet } from "./aligned.ts";
+import { type LeftOutOptions, openFaces } from "./data.ts";
+import type { Surroundings } from "./surroundings.ts";
 
 /** What {@link trainingFaces} needs to know of a run. */
-export interface TrainingPhotos extends ModelChoices {
+export interface TrainingPhotos extends ModelChoices, LeftOutOptions {
   readonly train: string;
   readonly model: string;
   /** Folder of the new run. */
   readonly out: string;
   readonly aligned: (typeof alignedChoices)[number];
   readonly threads: number;
-  /** Share of the faces that may be left out. */
-  readonly maxLeftOut: number;
   /** Whether each face must bring its quality score. */
   readonly external: boolean;
 }
 
 /**
  * The faces to train on: the set itself where its faces are aligned; else photos are aligned into the run's folder first, and what
- * was found and done is reported on stderr. A killed run continues when it is started again.
+ * was found and done is noted. A killed run continues when it is started again.
  *
  * @returns the set, or undefined where it is what `train` names
  */
-export async function trainingFaces(photos: TrainingPhotos, context: CliContext): Promise<FaceData | undefined> {
+export async function trainingFaces(photos: TrainingPhotos, surroundings: Surroundings): Promise<FaceData | undefined> {
   const { train, aligned, out } = photos;
   if (aligned === "yes" || /^synthetic(:|$)/.test(train)) return undefined;
-  const data = await openFaces(train, photos, context);
+  const data = await openFaces(train, photos, surroundings);
   if (data.length === 0 || data.at(0).source.kind !== "file") return data;
   const { aligned: are, reason } = aligned === "no" ? { aligned: false, reason: "--aligned no" } : await judgeSet(data);
   // A folder of something else is refused by the run itself.
@@ -45,14 +43,14 @@ export async function trainingFaces(photos: TrainingPhotos, context: CliContext)
       `${printPath(train)} holds photos, not aligned faces (${reason}), and --quality external needs scores of aligned faces: align them first (petalface align), and write a manifest with the column quality; --aligned yes uses them as they are`,
     );
   const folder = join(out, "aligned");
-  context.note(
+  surroundings.note(
     `${printPath(train)} holds photos, not aligned faces (${reason}): aligning them into ${printPath(folder)} first; --aligned yes takes them as they are`,
   );
   const { size } = await openBackbone(photos.model, photos);
   const choices = { ...alignDefaults, size, threads: photos.threads };
-  const summary = await alignInto(inputOfData(data), folder, choices, context);
-  for (const line of describeAlignment(summary)) context.note(line);
-  requireMost(printPath(train), { ...summary.unreadable, tried: summary.sources }, photos.maxLeftOut);
-  context.note(`to skip this next time: --train ${printPath(summary.manifest)}`);
-  return await openFaces(summary.manifest, photos, context);
+  const summary = await alignInto(inputOfData(data), folder, choices, surroundings);
+  for (const line of describeAlignment(summary)) surroundings.note(line);
+  requireMost(printPath(train), { ...summary.unreadable, tried: summary.sources }, photos.mostLeftOut);
+  surroundings.note(`to skip this next time: --train ${printPath(summary.manifest)}`);
+  return await openFaces(summary.manifest, photos, surroundings);
 }

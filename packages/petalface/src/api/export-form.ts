@@ -1,7 +1,7 @@
-import { type ExportOutputs, exportOutputs } from "../../../adapters/index.ts";
-import { type Contract, contractOf, type Form } from "../../../deploy/index.ts";
-import { PetalfaceError } from "../../../errors.ts";
-import type { Preprocessing } from "../../../models/index.ts";
+import { type ExportOutputs, exportOutputs } from "../adapters/index.ts";
+import { type Contract, contractOf, type Form } from "../deploy/index.ts";
+import { PetalfaceError } from "../errors.ts";
+import type { Preprocessing } from "../models/index.ts";
 
 /** Options that say what the file is to be like. */
 export interface FormFlags {

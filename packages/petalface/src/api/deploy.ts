@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type Graph, printShape, type ValueType, writeModel } from "onnx-grad";
-import { type Backbone, fileForm } from "../../../backbones/index.ts";
+import { type Backbone, fileForm } from "../backbones/index.ts";
 import {
   type Contract,
   descriptionOf,
@@ -14,10 +14,10 @@ import {
   productThresholds,
   type Thresholds,
   thresholdsKey,
-} from "../../../deploy/index.ts";
-import { writeFileSafely } from "../../../files.ts";
-import { type Preprocessing, parsePreprocessing, printNormalize } from "../../../models/index.ts";
-import { type FormFlags, formByHand } from "./wanted.ts";
+} from "../deploy/index.ts";
+import { writeFileSafely } from "../files.ts";
+import { type Preprocessing, parsePreprocessing, printNormalize } from "../models/index.ts";
+import { type FormFlags, formByHand } from "./export-form.ts";
 
 /** A graph that is going to be deployed, in standard form. */
 export interface Product {

@@ -4,7 +4,7 @@ import { type Adapter, adapterHash } from "../adapters/index.ts";
 import type { Backbone } from "../backbones/index.ts";
 import { type Thresholds, thresholdsIn, thresholdsKey } from "../deploy/index.ts";
 import { PetalfaceError } from "../errors.ts";
-import type { CliContext } from "./context.ts";
+import type { Surroundings } from "./surroundings.ts";
 
 /** Name of the thresholds in a run's folder. */
 export const thresholdsFile = "thresholds.json";
@@ -27,7 +27,7 @@ export async function findThresholds(
   { file, run }: { readonly file: string | undefined; readonly run: string | undefined },
   backbone: Backbone,
   adapter: Adapter | undefined,
-  context: Pick<CliContext, "note">,
+  context: Pick<Surroundings, "note">,
 ): Promise<Thresholds | undefined> {
   const path = file ?? (run === undefined ? undefined : join(run, thresholdsFile));
   if (path === undefined) return undefined;

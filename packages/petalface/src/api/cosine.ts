@@ -1,13 +1,13 @@
-import { adaptedModel } from "../../../adapters/index.ts";
-import { type EmbeddingModel, openEmbedder } from "../../../backbones/index.ts";
-import { tallyOf } from "../../../data/index.ts";
-import { embedFaces } from "../../../embeddings/index.ts";
-import { PetalfaceError } from "../../../errors.ts";
-import { type ImageRequest, openLoader } from "../../../images/index.ts";
-import { normaliseRows } from "../../../matching/index.ts";
-import type { OpenValidator, ValidationScore } from "../../../training/index.ts";
-import type { CliContext } from "../../context.ts";
-import { noteMoreLeftOut, openFaces } from "../../data.ts";
+import { adaptedModel } from "../adapters/index.ts";
+import { type EmbeddingModel, openEmbedder } from "../backbones/index.ts";
+import { tallyOf } from "../data/index.ts";
+import { embedFaces } from "../embeddings/index.ts";
+import { PetalfaceError } from "../errors.ts";
+import { type ImageRequest, openLoader } from "../images/index.ts";
+import { normaliseRows } from "../matching/index.ts";
+import type { OpenValidator, ValidationScore } from "../training/index.ts";
+import { noteMoreLeftOut, openFaces } from "./data.ts";
+import type { Surroundings } from "./surroundings.ts";
 
 /** The word that `--val` takes for this measure. */
 export const cosineProtocol = "cosine";
@@ -20,13 +20,13 @@ export const cosineProtocol = "cosine";
  * @throws PetalfaceError (wrong usage) without faces
  */
 export const cosineValidator =
-  (maxLeftOut: number, context: CliContext): OpenValidator =>
+  (mostLeftOut: number | undefined, context: Surroundings): OpenValidator =>
   async (request, backbone, session) => {
     if (request.data === undefined)
       throw new PetalfaceError("--val cosine needs faces that training does not use; give them with --val-data", {
         exitCode: 2,
       });
-    const data = await openFaces(request.data, { maxLeftOut }, context);
+    const data = await openFaces(request.data, { mostLeftOut }, context);
     const { width, size } = backbone;
     const loader = openLoader({ size, threads: session.threads ?? 1, cacheBytes: 128 * 2 ** 20 });
     const tally = tallyOf(data);

@@ -1,6 +1,6 @@
-import type { EvaluationResult } from "../../../evaluation/index.ts";
-import { readRun } from "../../../training/index.ts";
-import type { FoundResult } from "../../results.ts";
+import type { EvaluationResult } from "../evaluation/index.ts";
+import { readRun } from "../training/index.ts";
+import type { FoundResult } from "./results.ts";
 
 /** Runs that differ in their training seed alone, or one result. */
 export interface Method {

@@ -1,20 +1,20 @@
-import { adaptedModel } from "../../../adapters/index.ts";
-import { openEmbedder } from "../../../backbones/index.ts";
-import { PetalfaceError } from "../../../errors.ts";
-import { evaluate, protocolOfPairs, syntheticPairs } from "../../../evaluation/index.ts";
-import { openLoader } from "../../../images/index.ts";
-import type { OpenValidator, ValidationRequest } from "../../../training/index.ts";
-import type { CliContext } from "../../context.ts";
-import { noteLeftOut, openFaces } from "../../data.ts";
-import { openPairs } from "../../protocol.ts";
+import { adaptedModel } from "../adapters/index.ts";
+import { openEmbedder } from "../backbones/index.ts";
+import { PetalfaceError } from "../errors.ts";
+import { evaluate, protocolOfPairs, syntheticPairs } from "../evaluation/index.ts";
+import { openLoader } from "../images/index.ts";
+import type { OpenValidator, ValidationRequest } from "../training/index.ts";
 import { cosineProtocol, cosineValidator } from "./cosine.ts";
+import { noteLeftOut, openFaces } from "./data.ts";
+import { openPairs } from "./protocol.ts";
+import type { Surroundings } from "./surroundings.ts";
 
 /** Opens what `petalface adapt --val` names: pairs, or with `cosine` faces without identities. */
 export const openAnyValidator =
-  (maxLeftOut: number, context: CliContext): OpenValidator =>
+  (mostLeftOut: number | undefined, context: Surroundings): OpenValidator =>
   (request, backbone, session) => {
     const open = request.protocol === cosineProtocol ? cosineValidator : pairsValidator;
-    return open(maxLeftOut, context)(request, backbone, session);
+    return open(mostLeftOut, context)(request, backbone, session);
   };
 
 /** Resamples of the bootstrap that the error bar is from; fixed, so that a resumed run prints the same. */
@@ -30,14 +30,14 @@ const measureOf = ({ pixels }: ValidationRequest): string =>
  * of the same people, so that errors that go together are not counted as if they averaged out.
  */
 const pairsValidator =
-  (maxLeftOut: number, context: CliContext): OpenValidator =>
+  (mostLeftOut: number | undefined, context: Surroundings): OpenValidator =>
   async (request, backbone, session) => {
     const named = request.data !== undefined;
     if (!named && /^drawn(:|$)/.test(request.protocol))
       throw new PetalfaceError(`--val ${request.protocol} draws pairs; give the faces to draw from with --val-data`, {
         exitCode: 2,
       });
-    const data = await openFaces(request.data ?? request.protocol, { maxLeftOut }, context);
+    const data = await openFaces(request.data ?? request.protocol, { mostLeftOut }, context);
     let said = false;
     const list = named ? await openPairs(request.protocol, {}, data) : syntheticPairs(data);
     const protocol = protocolOfPairs(list, data);

@@ -1,8 +1,8 @@
 import { stat } from "node:fs/promises";
 import { extname, join, relative, resolve } from "node:path";
-import { type FaceData, openData } from "../../../data/index.ts";
-import { plainName } from "../../../disk-names.ts";
-import { PetalfaceError } from "../../../errors.ts";
+import { type FaceData, openData } from "../data/index.ts";
+import { plainName } from "../disk-names.ts";
+import { PetalfaceError } from "../errors.ts";
 import {
   type AlignSettings,
   type AlignSummary,
@@ -17,12 +17,12 @@ import {
   type Source,
   sourceOfFile,
   walkSources,
-} from "../../../faces/index.ts";
-import { printPath } from "../../../images/index.ts";
-import type { CliContext } from "../../context.ts";
-import { claimOutputs } from "../../outputs.ts";
+} from "../faces/index.ts";
+import { printPath } from "../images/index.ts";
+import { claimOutputs } from "./outputs.ts";
+import type { Surroundings } from "./surroundings.ts";
 
-/** How to align, as the command line takes it. */
+/** How to align. */
 export interface AlignChoices
   extends Pick<AlignSettings, "size" | "format" | "all" | "rule" | "threshold" | "framesPerSecond"> {
   readonly detector: string;
@@ -51,7 +51,10 @@ export interface AlignInput {
 }
 
 /** Finds the photos and videos of a folder, a file, or a manifest. Throws PetalfaceError where there are none. */
-export async function openAlignInput(spec: string, context: Pick<CliContext, "signal" | "note">): Promise<AlignInput> {
+export async function openAlignInput(
+  spec: string,
+  context: Pick<Surroundings, "signal" | "note">,
+): Promise<AlignInput> {
   const entry = await stat(spec).catch(() => undefined);
   if (entry === undefined)
     throw new PetalfaceError(`${printPath(spec)} does not exist; give a folder, a photo, a video or a manifest`);
@@ -93,12 +96,12 @@ function* sourcesOfData(data: FaceData): Generator<Source> {
   }
 }
 
-/** Aligns photos into a folder, with progress and notes on stderr. Throws PetalfaceError. */
+/** Aligns photos into a folder, with progress and notes. Throws PetalfaceError. */
 export async function alignInto(
   input: AlignInput,
   out: string,
   choices: AlignChoices,
-  context: CliContext,
+  context: Surroundings,
 ): Promise<AlignSummary> {
   const inside = relative(resolve(input.spec), resolve(out));
   if (inside === "" || !(inside.startsWith("..") || resolve(out) === inside))

@@ -20,14 +20,6 @@ function parseDrawn(spec: string): { pairs?: number; folds?: number; seed?: numb
   return options;
 }
 
-/** Reads `--folds 1,2,3`. Throws PetalfaceError (wrong usage). */
-export function parseFolds(text: string): number[] {
-  const folds = text.split(",").map((part) => (/^\s*\d{1,6}\s*$/.test(part) ? Number(part) : 0));
-  if (folds.some((fold) => fold < 1))
-    throw new PetalfaceError(`--folds ${text} is not understood: write fold numbers as in 1,2,3`, { exitCode: 2 });
-  return folds;
-}
-
 /** What {@link openPairs} may also need. */
 export interface PairsFlags {
   readonly folds?: readonly number[] | undefined;

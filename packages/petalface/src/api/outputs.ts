@@ -5,7 +5,7 @@ import { PetalfaceError } from "../errors.ts";
 import { removeUnfinished, writeFailure, writeFileSafely } from "../files.ts";
 import { printPath } from "../images/index.ts";
 import { hashFile } from "../models/index.ts";
-import type { CliContext } from "./context.ts";
+import type { Surroundings } from "./surroundings.ts";
 
 /**
  * Hashes of the files that petalface wrote into a folder, as `sha256sum` prints them;
@@ -36,7 +36,7 @@ export interface OutputOptions {
  */
 export async function claimOutputs(
   paths: readonly (string | undefined)[],
-  context: Pick<CliContext, "force" | "note">,
+  context: Pick<Surroundings, "force" | "note">,
   { inputs = [] }: OutputOptions = {},
 ): Promise<AsyncDisposable> {
   const outputs = paths.filter((path) => path !== undefined);

@@ -1,6 +1,6 @@
 import { type EvaluationResult, identicalShare, type LeftOut } from "../evaluation/index.ts";
-import type { CliContext } from "./context.ts";
 import { noteLeftOut } from "./data.ts";
+import type { Surroundings } from "./surroundings.ts";
 
 /** One model's measurement, with what another one left out left out from the start. */
 type MeasureModel = (leave: LeftOut | undefined) => Promise<EvaluationResult>;
@@ -12,7 +12,7 @@ type MeasureModel = (leave: LeftOut | undefined) => Promise<EvaluationResult>;
 export async function measureBoth(
   frozenModel: MeasureModel,
   adaptedModel: MeasureModel | undefined,
-  context: CliContext,
+  context: Pick<Surroundings, "note">,
 ): Promise<{ readonly frozen: EvaluationResult; readonly adapted: EvaluationResult | undefined }> {
   let frozen = await frozenModel(undefined);
   let adapted = await adaptedModel?.(frozen.leftOut);

@@ -1,12 +1,12 @@
 import type { Graph } from "onnx-grad";
-import type { Examples } from "../../../adapters/index.ts";
-import { type Backbone, type EmbeddingModel, openEmbedder } from "../../../backbones/index.ts";
-import { type FaceData, tallyOf, type Unreadable } from "../../../data/index.ts";
-import { PetalfaceError } from "../../../errors.ts";
-import { evaluate, type LeftOut, labelled, type Protocol } from "../../../evaluation/index.ts";
-import { type Loader, openLoader } from "../../../images/index.ts";
-import type { Engine } from "../../model.ts";
-import { readableFaces } from "../../readable.ts";
+import type { Examples } from "../adapters/index.ts";
+import { type Backbone, type EmbeddingModel, openEmbedder } from "../backbones/index.ts";
+import { type FaceData, tallyOf, type Unreadable } from "../data/index.ts";
+import { PetalfaceError } from "../errors.ts";
+import { evaluate, type LeftOut, labelled, type Protocol } from "../evaluation/index.ts";
+import { type Loader, openLoader } from "../images/index.ts";
+import type { Engine } from "./model.ts";
+import { readableFaces } from "./readable.ts";
 
 /** Low resolution for ranges and losses, in addition to the unchanged faces. */
 const pixels = 16;

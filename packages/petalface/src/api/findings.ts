@@ -1,5 +1,5 @@
-import type { Audit, CopyGroup } from "../../../../audit/index.ts";
-import type { FaceData } from "../../../../data/index.ts";
+import type { Audit, CopyGroup } from "../audit/index.ts";
+import type { FaceData } from "../data/index.ts";
 
 /** One face as a reader knows it. */
 export interface NamedFace {

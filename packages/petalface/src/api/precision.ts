@@ -1,23 +1,28 @@
 import type { Graph } from "onnx-grad";
-import { inPrecision, type Precision } from "../../../adapters/index.ts";
-import type { Backbone } from "../../../backbones/index.ts";
-import type { FaceData, Unreadable } from "../../../data/index.ts";
-import { PetalfaceError } from "../../../errors.ts";
-import { protocolOfPairs } from "../../../evaluation/index.ts";
-import { openLoader } from "../../../images/index.ts";
-import type { CliContext } from "../../context.ts";
-import { type DataFlags, noteMoreLeftOut, openFaces } from "../../data.ts";
-import { engineOf } from "../../model.ts";
-import { openPairs } from "../../protocol.ts";
-import { chooseExamples, examplesOf, measureLoss, modelOf, type PrecisionLoss } from "./loss.ts";
+import { inPrecision, type Precision } from "../adapters/index.ts";
+import type { Backbone } from "../backbones/index.ts";
+import type { FaceData, Unreadable } from "../data/index.ts";
+import { PetalfaceError } from "../errors.ts";
+import { protocolOfPairs } from "../evaluation/index.ts";
+import { openLoader } from "../images/index.ts";
+import { type Faces, type LeftOutOptions, noteMoreLeftOut, openFaces } from "./data.ts";
+import { engineOf } from "./model.ts";
+import { chooseExamples, examplesOf, measureLoss, modelOf, type PrecisionLoss } from "./precision-loss.ts";
+import { openPairs } from "./protocol.ts";
+import type { Surroundings } from "./surroundings.ts";
 
-/** Options of another precision. */
-export interface PrecisionFlags extends DataFlags {
+/** Numbers inside a deployed model, and how they are measured. */
+export interface PrecisionFlags extends LeftOutOptions {
+  /** Numbers inside; all but `fp32` are measured against it first. */
   readonly precision: Precision;
-  readonly data: string;
-  readonly protocol?: string;
-  readonly leastCosine?: number;
-  readonly threads?: number;
+  /** Faces that a precision is measured on, and int8's ranges are from. */
+  readonly data: Faces;
+  /** Pairs of these faces to measure on; drawn ones unless given. */
+  readonly protocol?: string | undefined;
+  /** Mean cosine with float32 below which a precision is refused. */
+  readonly leastCosine?: number | undefined;
+  /** Threads of the measurement; all cores unless given. */
+  readonly threads?: number | undefined;
 }
 
 /** Mean cosine with float32 below which a precision is refused. */
@@ -38,7 +43,7 @@ export interface PrecisionFaces {
 export async function openPrecisionFaces(
   flags: PrecisionFlags,
   backbone: Backbone,
-  context: CliContext,
+  context: Surroundings,
 ): Promise<PrecisionFaces | undefined> {
   if (flags.precision === "fp32") return undefined;
   const data = await openFaces(flags.data, flags, context);
@@ -63,7 +68,7 @@ export async function changePrecision(
   backbone: Backbone,
   graph: Graph,
   faces: PrecisionFaces | undefined,
-  context: CliContext,
+  context: Surroundings,
 ): Promise<{ readonly changed: Graph; readonly loss?: PrecisionLoss }> {
   const { precision } = flags;
   if (precision === "fp32" || faces === undefined) return { changed: graph };

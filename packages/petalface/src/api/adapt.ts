@@ -1,0 +1,181 @@
+import { availableParallelism } from "node:os";
+import { inMemory } from "../data/index.ts";
+import { PetalfaceError } from "../errors.ts";
+import type { ModelChoices } from "../models/index.ts";
+import { isGiven } from "../quality/index.ts";
+import type { providerNames } from "../runtime/index.ts";
+import {
+  type AdaptContext,
+  type AdaptResult,
+  choicesAmong,
+  type ResumeChanges,
+  readRun,
+  resume as resumeRun,
+  adapt as startRun,
+  type TrainingChoices,
+  trainingOptions,
+  type ValidationRequest,
+} from "../training/index.ts";
+import type { alignedChoices } from "./aligned.ts";
+import { type Faces, type LeftOutOptions, noteLeftOut, openFaces } from "./data.ts";
+import { choicesOf } from "./model.ts";
+import { type CallOptions, type Progress, type Surroundings, surroundingsOf } from "./surroundings.ts";
+import { trainingFaces } from "./training-faces.ts";
+import { openAnyValidator } from "./validation.ts";
+
+/** What surrounds training without changing its result (but for the number of threads). */
+export interface TrainingSurroundings
+  extends CallOptions,
+    LeftOutOptions,
+    Pick<AdaptContext, "threads" | "prefixBytes" | "onStart" | "onStep" | "onValidation"> {
+  /** Where to compute; `auto` unless given, which is the CPU. */
+  readonly provider?: (typeof providerNames)[number] | undefined;
+}
+
+/** A new run: the model, its training faces, the folder it goes to, and any option of training (docs/options.md). */
+export interface AdaptOptions extends ModelChoices, TrainingChoices, TrainingSurroundings {
+  /** The face recogniser: a path of an `.onnx` file, or a name that `petalface models` lists. */
+  readonly model: string;
+  /** The training faces. */
+  readonly train: Faces;
+  /** Folder of the new run. */
+  readonly out: string;
+  /** Whether the training photos are aligned faces; other photos are aligned first. `auto` unless given: it is found out. */
+  readonly aligned?: (typeof alignedChoices)[number] | undefined;
+  /** Protocol to validate on now and then, and to choose the best adapter by: a pairs file, `drawn[:...]`, or faces. */
+  readonly val?: string | undefined;
+  /** The faces that `val` names. */
+  readonly valData?: string | undefined;
+  /** Low resolutions to validate at, in pixels; 16 unless given. */
+  readonly valPixels?: readonly number[] | undefined;
+}
+
+/** A run to go on with, and what may change. */
+export interface ResumeOptions extends Omit<ResumeChanges, "train">, TrainingSurroundings {
+  /** Folder of the run. */
+  readonly run: string;
+  /** The training faces, where they are elsewhere now, or were images in memory. */
+  readonly train?: Faces | undefined;
+}
+
+/** The end of a training call: done, or stopped by the signal with a checkpoint. */
+export interface AdaptedRun extends AdaptResult {
+  /** Folder of the run. {@link openModel} takes it as `adapter`. */
+  readonly folder: string;
+}
+
+/**
+ * Trains an adapter into a new run folder: `petalface adapt`. Whatever stops it, the folder keeps the last good checkpoint, and
+ * {@link resume} goes on from there.
+ *
+ * @throws PetalfaceError for whatever the caller can mend, also where an option is unknown
+ */
+export const adapt = (options: AdaptOptions): Promise<AdaptedRun> => adaptIn(options, surroundingsOf(options));
+
+/**
+ * Goes on with a run from its last checkpoint, or trains it longer (`epochs`): `petalface adapt --resume`. On the same machine with the same
+ * threads the result has the same bits as an uninterrupted run.
+ *
+ * @throws PetalfaceError if the model, the data or the validation protocol are not those that the run was started with
+ */
+export const resume = (options: ResumeOptions): Promise<AdaptedRun> => resumeIn(options, surroundingsOf(options));
+
+/** As {@link adapt}, in given surroundings. */
+export async function adaptIn(given: AdaptOptions, surroundings: Surroundings): Promise<AdaptedRun> {
+  const { model, train, out, aligned = "auto", threads = availableParallelism(), mostLeftOut } = given;
+  const { choices, others } = choicesAmong(given);
+  requireKnown(others, newRunOptions);
+  const validation = validationOf(given, choices);
+  // Before photos are aligned for hours.
+  trainingOptions(choices);
+  const external = isGiven(choices.quality ?? "");
+  const photos = { ...choicesOf(given), model, out, aligned, threads, mostLeftOut, external };
+  const data =
+    typeof train === "string"
+      ? await trainingFaces({ ...photos, train }, surroundings)
+      : await openFaces(train, given, surroundings);
+  const request = { ...choicesOf(given), model, train: data?.spec ?? String(train), options: choices, out, validation };
+  return trainWith(out, given, surroundings, (context) =>
+    startRun(request, data === undefined ? context : { ...context, data }),
+  );
+}
+
+/** As {@link resume}, in given surroundings. */
+export async function resumeIn(given: ResumeOptions, surroundings: Surroundings): Promise<AdaptedRun> {
+  const { run, train, learningRate, epochs, model, val, valData } = given;
+  requireKnown(given, resumedRunOptions);
+  const data =
+    train === undefined || typeof train === "string" ? undefined : await openFaces(train, given, surroundings);
+  if (train === undefined && (await readRun(run)).data.spec === inMemory)
+    throw new PetalfaceError(`${run} was started with images in memory; give them again as 'train'`, { exitCode: 2 });
+  const changes: ResumeChanges = {
+    ...{ learningRate, epochs, model, val, valData },
+    train: typeof train === "string" ? train : undefined,
+  };
+  return trainWith(run, given, surroundings, (context) =>
+    resumeRun(run, data === undefined ? context : { ...context, data }, changes),
+  );
+}
+
+/** Trains with progress. */
+async function trainWith(
+  folder: string,
+  { threads, prefixBytes, provider = "auto", mostLeftOut, onStart, onStep, onValidation }: TrainingSurroundings,
+  surroundings: Surroundings,
+  work: (context: AdaptContext) => Promise<AdaptResult>,
+): Promise<AdaptedRun> {
+  let progress: Progress | undefined;
+  let result: AdaptResult;
+  try {
+    result = await work({
+      ...{ threads, prefixBytes, mostLeftOut, onValidation, signal: surroundings.signal },
+      provider: provider === "auto" ? "cpu" : provider,
+      openValidator: openAnyValidator(mostLeftOut, surroundings),
+      onStart(record, first) {
+        onStart?.(record, first);
+        const { batch } = record.options;
+        progress = surroundings.progress("training", record.steps * batch, "images", first * batch);
+        progress.update(first * batch);
+      },
+      onStep(step, record) {
+        progress?.update(step.step * record.options.batch, `loss ${step.loss.toFixed(3)}`);
+        onStep?.(step, record);
+      },
+    });
+  } finally {
+    progress?.close();
+  }
+  noteLeftOut(result.leftOut, surroundings);
+  return { ...result, folder };
+}
+
+/** The validation that options ask for; undefined where none is. */
+function validationOf(
+  { val, valData, valPixels }: Pick<AdaptOptions, "val" | "valData" | "valPixels">,
+  { validateEvery, patience }: TrainingChoices,
+): ValidationRequest | undefined {
+  if (val !== undefined) return { protocol: val, data: valData, pixels: valPixels ?? [16] };
+  if (valData ?? valPixels ?? validateEvery ?? patience)
+    throw new PetalfaceError("'valData', 'valPixels', 'validateEvery' and 'patience' need 'val'", { exitCode: 2 });
+  return undefined;
+}
+
+const surroundingNames = [
+  ...["signal", "onProgress", "onNote", "force", "threads", "prefixBytes", "provider", "mostLeftOut"],
+  ...["onStart", "onStep", "onValidation"],
+];
+/** Options of {@link adapt} beside those of training. */
+export const newRunOptions: ReadonlySet<string> = new Set([
+  ...surroundingNames,
+  ...["model", "normalize", "channels", "size", "output", "train", "out", "aligned", "val", "valData", "valPixels"],
+]);
+const resumedRunOptions: ReadonlySet<string> = new Set([
+  ...surroundingNames,
+  ...["run", "train", "learningRate", "epochs", "model", "val", "valData"],
+]);
+
+/** Throws PetalfaceError at an option that nobody reads: a misspelt one must not train for hours. */
+function requireKnown(options: object, known: ReadonlySet<string>): void {
+  const unknown = Object.keys(options).find((name) => !known.has(name));
+  if (unknown !== undefined) throw new PetalfaceError(`unknown option ${JSON.stringify(unknown)}`, { exitCode: 2 });
+}

@@ -1,0 +1,91 @@
+import { stat } from "node:fs/promises";
+import { join } from "node:path";
+import { PetalfaceError } from "../errors.ts";
+import { type Fusion, findProtocol, type Protocol, protocolOfPairs, saveEvaluation } from "../evaluation/index.ts";
+import { parseDegradation, printDegradation } from "../images/index.ts";
+import { openResources } from "../resources.ts";
+import type { CacheOptions } from "./cache.ts";
+import { type Faces, type LeftOutOptions, noteLeftOut, openFaces } from "./data.ts";
+import { type BothResults, measureModels } from "./measure-models.ts";
+import { type GivenModel, modelOf } from "./model.ts";
+import { claimOutputs } from "./outputs.ts";
+import { openPairs } from "./protocol.ts";
+import { resultFile } from "./results.ts";
+import { type CallOptions, type Surroundings, surroundingsOf } from "./surroundings.ts";
+
+/** What is measured unless `degradations` says otherwise: the resolution that the method's tables begin with. */
+export const defaultDegradations: readonly string[] = ["lr:16"];
+
+/** What to measure, and on what. */
+export interface EvaluateOptions extends GivenModel, CallOptions, CacheOptions, LeftOutOptions {
+  /** A protocol's name (`petalface evaluate --help` lists them), LFW's pairs list, a CSV, or `drawn[:pairs=N,folds=K,seed=S]`. */
+  readonly protocol: string;
+  /** The faces that the protocol names. */
+  readonly data: Faces;
+  /** A named protocol's lists, where they are not with the faces. */
+  readonly lists?: string | undefined;
+  /** Degradations to measure under, such as `lr:8`; `["lr:16"]` unless given, and none where the protocol's faces are of low quality already. */
+  readonly degradations?: readonly string[] | undefined;
+  /** Adds the mirror image's embedding, as it is or at unit length; the protocol's own way unless given. */
+  readonly flip?: Fusion | undefined;
+  /** Folds of a pairs file to use; all unless given. */
+  readonly folds?: readonly number[] | undefined;
+  /** Resamples of the bootstrap over people; 1000 unless given. */
+  readonly resamples?: number | undefined;
+  /** Seed of the bootstrap; 1 unless given. */
+  readonly seed?: number | undefined;
+  /** Folder that the results are saved in; they are not saved unless given. `compare` reads it. */
+  readonly out?: string | undefined;
+}
+
+/**
+ * Measures a model on a protocol, and what its adapter changes: `petalface evaluate`. The frozen model is measured too.
+ *
+ * @throws PetalfaceError if the model, the protocol or the faces cannot be used
+ */
+export async function evaluate(options: EvaluateOptions): Promise<BothResults> {
+  const { out, degradations, flip, resamples = 1000, seed = 1, cache } = options;
+  const surroundings = surroundingsOf(options);
+  await using open = openResources();
+  const files = out === undefined ? [] : (["frozen", "adapted"] as const).map((name) => join(out, resultFile(name)));
+  await using _outputs = await claimOutputs(files, surroundings);
+  const model = await modelOf(options, open.keep);
+  const protocol = await openAnyProtocol(options, surroundings);
+  const usual = protocol.degradable === "all" ? defaultDegradations : [];
+  const specs = degradations?.filter((spec) => spec !== "none").map(parseDegradation);
+  const results = await measureModels(
+    model,
+    {
+      ...{ protocol, cache, copies: undefined, bootstrap: { resamples, seed }, engine: model.engine },
+      degradations: specs?.map(printDegradation) ?? usual,
+      fusion: flip ?? protocol.fusion,
+    },
+    surroundings,
+  );
+  if (out !== undefined) {
+    await saveEvaluation(join(out, resultFile("frozen")), results.frozen);
+    if (results.adapted) await saveEvaluation(join(out, resultFile("adapted")), results.adapted);
+  }
+  return results;
+}
+
+/** The protocol of a call: one that a data set comes with, or a list of pairs. */
+async function openAnyProtocol(options: EvaluateOptions, surroundings: Surroundings): Promise<Protocol> {
+  const { data: faces, lists, mostLeftOut } = options;
+  const named = findProtocol(options.protocol);
+  if (named?.open !== undefined) {
+    if (typeof faces !== "string")
+      throw new PetalfaceError(`the protocol ${named.name} takes its data set as a path in 'data'`, { exitCode: 2 });
+    const protocol = await named.open({ data: faces, lists, mostLeftOut, signal: surroundings.signal });
+    noteLeftOut(protocol.data.unreadable, surroundings);
+    return protocol;
+  }
+  const list = named === undefined || typeof faces !== "string" ? undefined : join(faces, `${named.name}.bin`);
+  const isThere = list !== undefined && (await stat(list).catch(() => undefined))?.isFile() === true;
+  const data = await openFaces(isThere ? list : faces, { mostLeftOut }, surroundings);
+  return protocolOfPairs(
+    await openPairs(options.protocol, options, data),
+    data,
+    named === undefined ? "none" : "units",
+  );
+}

@@ -1,0 +1,107 @@
+import { type Adapter, type ExportAlpha, exportedGraph, type Precision } from "../adapters/index.ts";
+import type { Backbone } from "../backbones/index.ts";
+import { PetalfaceError } from "../errors.ts";
+import { preprocessingMetadata } from "../models/index.ts";
+import { externalScores } from "../quality/index.ts";
+import { openResources } from "../resources.ts";
+import { deploy, deployedFiles, type Product, type Written } from "./deploy.ts";
+import { type FormFlags, targetsOf } from "./export-form.ts";
+import { type GivenModel, modelOf } from "./model.ts";
+import { claimOutputs } from "./outputs.ts";
+import { changePrecision, openPrecisionFaces, type PrecisionFlags } from "./precision.ts";
+import type { PrecisionLoss } from "./precision-loss.ts";
+import { type CallOptions, surroundingsOf } from "./surroundings.ts";
+import { findThresholds } from "./thresholds.ts";
+
+/** Faces that a precision is measured on unless others are given. */
+export const defaultExportFaces = "synthetic:people=60,images=4,seed=7";
+
+/** What to deploy, in which form, and where to write it. */
+export interface ExportOptions
+  extends Omit<GivenModel, "provider" | "fast" | "output" | "threads">,
+    Partial<PrecisionFlags>,
+    FormFlags,
+    CallOptions {
+  /** The `.onnx` file to write; a folder for a target. */
+  readonly out: string;
+  /** Name of the model's output that is the embedding, where there are several. */
+  readonly output?: string | undefined;
+  /** A file of thresholds to carry along; those of the adapter's run unless given. */
+  readonly thresholds?: string | undefined;
+  /** Where alpha comes from: judged inside the model (`quality`, the default), a second input (`input`), or a number from 0 to 1. */
+  readonly alpha?: ExportAlpha | undefined;
+}
+
+/** What was written. */
+export interface ExportedFile {
+  /** The model's file, of the first target where there are several. */
+  readonly file: string | undefined;
+  /** Name of the image input. */
+  readonly input: string | undefined;
+  /** A second input that takes the quality of each face, where the model does not judge it. */
+  readonly quality?: string;
+  /** Name of the embedding output. */
+  readonly output: string | undefined;
+  /** null for a frozen model. */
+  readonly alpha: ExportAlpha | null;
+  readonly size: number;
+  readonly width: number;
+  readonly precision: Precision;
+  /** What the precision costs against float32; null where nothing was changed. */
+  readonly loss: PrecisionLoss | null;
+  /** Of each target its files and their form. */
+  readonly written: readonly Written[];
+}
+
+/**
+ * Writes model and adapter as one ONNX file to deploy, image to alpha to embedding, or the files that a product loads (`for`): `petalface export`.
+ *
+ * @throws PetalfaceError if the precision changes the embeddings too much, or the file cannot be written
+ */
+export async function exportModel(options: ExportOptions): Promise<ExportedFile> {
+  const { out, alpha = "quality", precision = "fp32", data = defaultExportFaces, adapter: run } = options;
+  const surroundings = surroundingsOf(options);
+  const contracts = targetsOf(options);
+  const inputs = [options.model, data, options.detector].filter((each) => typeof each === "string");
+  await using _outputs = await claimOutputs(deployedFiles(options, contracts), surroundings, { inputs });
+  await using open = openResources();
+  const { backbone, adapter } = await modelOf(options, open.keep);
+  if (adapter === undefined && options.alpha !== undefined)
+    throw new PetalfaceError("a frozen model has no alpha: leave out 'alpha', or give 'adapter'", { exitCode: 2 });
+  const product = await productOf(backbone, adapter, alpha);
+  const thresholds = await findThresholds({ file: options.thresholds, run }, backbone, adapter, surroundings);
+  const flags = { ...options, out, precision, data };
+  const faces = await openPrecisionFaces(flags, backbone, surroundings);
+  const { changed, loss } = await changePrecision(flags, backbone, product.graph, faces, surroundings);
+  const { written } = await deploy({ ...product, thresholds, graph: changed }, flags, contracts);
+  const [first] = written;
+  return {
+    file: first?.files[0],
+    input: first?.input.name,
+    ...(product.scoreInput !== undefined && { quality: product.scoreInput }),
+    output: first?.output.name,
+    alpha: adapter === undefined ? null : alpha,
+    ...{ size: backbone.size, width: backbone.width, precision, loss: loss ?? null, written },
+  };
+}
+
+/** The graph to deploy of a model with its adapter; of the frozen model where there is none. */
+async function productOf(
+  backbone: Backbone,
+  adapter: Adapter | undefined,
+  alpha: ExportAlpha,
+): Promise<Omit<Product, "thresholds"> & { readonly scoreInput?: string | undefined }> {
+  if (adapter === undefined) {
+    const metadata = new Map(Object.entries(preprocessingMetadata(backbone.spec)));
+    return { backbone, graph: { ...backbone.graph, outputs: [backbone.output], metadata }, judgement: undefined };
+  }
+  const graph = await exportedGraph(backbone, adapter, alpha);
+  const { gate, calibration } = adapter.config;
+  const scoreInput = graph.inputs.length > 1 && alpha === "quality" ? externalScores(calibration)?.input : undefined;
+  return {
+    backbone,
+    graph,
+    judgement: { gate, merged: graph.metadata.get("petalface.alpha") === "merged" },
+    scoreInput,
+  };
+}
