@@ -66,14 +66,14 @@ export interface AdaptedRun extends AdaptResult {
 
 /**
  * Trains an adapter into a new run folder: `petalface adapt`. Whatever stops it, the folder keeps the last good checkpoint, and
- * {@link resume} goes on from there.
+ * {@link resume} continues from there.
  *
- * @throws PetalfaceError for whatever the caller can mend, also where an option is unknown
+ * @throws PetalfaceError for whatever the caller can fix, also where an option is unknown
  */
 export const adapt = (options: AdaptOptions): Promise<AdaptedRun> => adaptIn(options, surroundingsOf(options));
 
 /**
- * Goes on with a run from its last checkpoint, or trains it longer (`epochs`): `petalface adapt --resume`. On the same machine with the same
+ * Continues a run from its last checkpoint, or trains it longer (`epochs`): `petalface adapt --resume`. On the same machine with the same
  * threads the result has the same bits as an uninterrupted run.
  *
  * @throws PetalfaceError if the model, the data or the validation protocol are not those that the run was started with
@@ -164,7 +164,7 @@ const surroundingNames = [
   ...["signal", "onProgress", "onNote", "force", "threads", "prefixBytes", "provider", "mostLeftOut"],
   ...["onStart", "onStep", "onValidation"],
 ];
-/** Options of {@link adapt} beside those of training. */
+/** Options of {@link adapt} in addition to those of training. */
 export const newRunOptions: ReadonlySet<string> = new Set([
   ...surroundingNames,
   ...["model", "normalize", "channels", "size", "output", "train", "out", "aligned", "val", "valData", "valPixels"],
@@ -174,7 +174,7 @@ const resumedRunOptions: ReadonlySet<string> = new Set([
   ...["run", "train", "learningRate", "epochs", "model", "val", "valData"],
 ]);
 
-/** Throws PetalfaceError at an option that nobody reads: a misspelt one must not train for hours. */
+/** Throws PetalfaceError at an option that no call reads: a misspelt one must not train for hours. */
 function requireKnown(options: object, known: ReadonlySet<string>): void {
   const unknown = Object.keys(options).find((name) => !known.has(name));
   if (unknown !== undefined) throw new PetalfaceError(`unknown option ${JSON.stringify(unknown)}`, { exitCode: 2 });

@@ -23,7 +23,7 @@ export interface Embedded {
   readonly alpha?: Float32Array | undefined;
   /** Of each row the face: its path within the set, its id or its number. */
   readonly ids: readonly string[];
-  /** Of each row the person; undefined where nobody said who it is. */
+  /** Of each row the person; undefined where the person is unknown. */
   readonly people: readonly (string | undefined)[];
   /** Faces that have no row: they cannot be read, or have no finite embedding. */
   readonly leftOut: Unreadable;

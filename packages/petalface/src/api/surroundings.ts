@@ -25,7 +25,7 @@ export interface ProgressEvent {
   /** What is being done: "embedding", "training", .... */
   readonly task: string;
   readonly done: number;
-  /** How many things there are to do; 0 where nobody knows. */
+  /** How many things there are to do; 0 where it is unknown. */
   readonly total: number;
   /** Plural of what is counted: "faces". */
   readonly unit: string;
@@ -33,7 +33,7 @@ export interface ProgressEvent {
   readonly detail?: string | undefined;
 }
 
-/** What every call of the library takes beside its own options. */
+/** What every call of the library takes in addition to its own options. */
 export interface CallOptions {
   /** Stops the call: it throws the signal's reason. Training ends after its step with a checkpoint instead. */
   readonly signal?: AbortSignal | undefined;

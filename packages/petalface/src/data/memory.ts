@@ -14,7 +14,7 @@ export type FaceInMemory =
   | ImageInMemory
   | {
       readonly image: ImageInMemory;
-      /** Who it is; nobody said it unless given. */
+      /** Who it is; unknown unless given. */
       readonly person?: string | undefined;
       /** A name for it, unique in the set; its number from 0 unless given. */
       readonly id?: string | undefined;
