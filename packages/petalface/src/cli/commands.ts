@@ -22,7 +22,7 @@ const commands: Readonly<Record<string, CommandEntry>> = {
     load: async () => (await import("./commands/embed/command.ts")).embedCommand,
   },
   evaluate: {
-    about: "measure a model, and the effect of its adapter, on pairs of faces: sharp, low-resolution, and mixed",
+    about: "measure a model, and the effect of its adapter, on faces as given, low-resolution and mixed",
     load: async () => (await import("./commands/evaluate/command.ts")).evaluateCommand,
   },
   compare: {

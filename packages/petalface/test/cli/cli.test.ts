@@ -221,7 +221,8 @@ describe("petalface degrade", () => {
       "--json",
     ]);
     expect(code, stderr).toBe(0);
-    expect(JSON.parse(stdout)).toEqual({ input, output, degradation: "lr:8", size: 32, faces: 3 });
+    const leftOut = { tried: 3, count: 0, first: [], notFinite: 0, otherFiles: 0 };
+    expect(JSON.parse(stdout)).toEqual({ input, output, degradation: "lr:8", size: 32, faces: 3, leftOut });
     expect((await readdir(join(output, "Zoë Ünal"))).sort()).toEqual(["b.png.png", "b.webp.png", "ä 1.png"].sort());
     const { data, info } = await sharp(join(output, "Zoë Ünal", "b.webp.png"))
       .raw()

@@ -132,7 +132,7 @@ describe("petalface embed", () => {
       "--quiet",
     ]);
     expect([code, stdout]).toEqual([1, ""]);
-    expect(stderr).toMatch(/^petalface: .*x\.png is no JPEG.*\n$/);
+    expect(stderr).toMatch(/^petalface: .*x\.png is not a JPEG.*\n$/);
     expect((await readdir(folder)).filter((name) => name.startsWith("never"))).toEqual([]);
   });
 
