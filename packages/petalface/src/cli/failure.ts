@@ -1,5 +1,6 @@
 import { CommanderError } from "commander";
 import { PetalfaceError } from "../errors.ts";
+import { withFlags } from "./flags.ts";
 
 /** How a command ended. */
 export interface Outcome {
@@ -37,7 +38,7 @@ export function describeFailure(error: unknown, signal: AbortSignal, command: st
   if (!(error instanceof Error)) return { exitCode: 1, message: internal(String(error)) };
   if (signal.aborted && (error === signal.reason || error.name === "AbortError"))
     return { exitCode: 130, message: "interrupted" };
-  if (error instanceof PetalfaceError) return { exitCode: error.exitCode, message: oneLine(error.message) };
+  if (error instanceof PetalfaceError) return { exitCode: error.exitCode, message: withFlags(oneLine(error.message)) };
   // By name: the class may come from another copy of the package.
   if (error.name === "OnnxGradError" || isSystemError(error)) return { exitCode: 1, message: oneLine(error.message) };
   return { exitCode: 1, message: internal(`${error.name}: ${error.message}`) };
