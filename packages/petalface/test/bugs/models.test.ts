@@ -426,7 +426,7 @@ describe("8-bit models", () => {
     expect(() => refuseQuantised(backbone)).toThrow(/8-bit integers .* adapt the float model .* --precision int8/);
     expect(() => refuseQuantised(plain)).not.toThrow();
     const { document, text } = await inspectModel(path, {});
-    expect(text.split("\n")[1]).toMatch(/^usable as it is, but its numbers are 8-bit integers/);
+    expect(text.split("\n")[1]).toMatch(/^usable as it is, but its weights are 8-bit integers/);
     expect(document.quantised).toBe(true);
     // Ranges over a batch: one face at a time, so that no face depends on its neighbours.
     const embedder = await openEmbedder(backbone, { threads: 1 });
