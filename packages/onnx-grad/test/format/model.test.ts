@@ -217,7 +217,7 @@ describe("readModel", () => {
       model({ node: [node("Add", ["x", "q"], ["y"])] }),
       /Add node "the Add" uses "q", which nothing defines/,
     ],
-    ["an undefined output", model({ node: [] }), /output "y" is defined nowhere/],
+    ["an undefined output", model({ node: [] }), /output "y" is not defined/],
     [
       "two nodes with one output",
       model({ node: [node("Relu", ["x"], ["y"]), node("Tanh", ["x"], ["y"])] }),
