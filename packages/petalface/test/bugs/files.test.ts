@@ -99,7 +99,7 @@ describe("outputs", () => {
     await prepare();
     await mkdir(join(out, "full"));
     await writeFile(join(out, "full", "thesis.txt"), "mine");
-    await expect(prepare()).rejects.toThrow(/holds "full.thesis.txt", which is not from a demo/);
+    await expect(prepare()).rejects.toThrow(/holds "full.thesis.txt", which is not part of a demo/);
     await prepare(true);
     expect(await readdir(out)).toEqual([]);
     await writeFile(join(out, "report.html"), "mine");
