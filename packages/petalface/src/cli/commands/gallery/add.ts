@@ -85,7 +85,7 @@ async function run(path: string, specs: readonly string[], flags: Flags, context
     describe(path, enrolment, left),
   );
   if (added + known === 0) {
-    if (refused.length + left.length > 0) process.exitCode = 1;
+    if (refused.length + left.length > 0) context.exitCode = 1;
     else throw new PetalfaceError(`${specs.join(" ")}: no faces to enrol`);
   }
 }

@@ -92,7 +92,7 @@ export function checkCommand(parent: Command, context: CliContext): void {
         },
         text.join("\n"),
       );
-      if (problems.length > 0) process.exitCode = 1;
+      if (problems.length > 0) context.exitCode = 1;
     });
   withExamples(command, "gallery check people.db", "gallery check people.db --audit");
 }
