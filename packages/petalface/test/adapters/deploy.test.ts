@@ -143,7 +143,7 @@ describe("petalface export", () => {
     const { code, stdout, stderr } = await petalface([...common(), "--out", out, "--precision", "fp16"]);
     expect(code, stderr).toBe(0);
     expect(stdout).toMatch(/fp16 against float32, on 48 faces: cosine of embeddings (?:0\.99|1\.0)\d+ in the mean/);
-    expect(stdout).toMatch(/accuracy sharp: [\d.]+ -> [\d.]+ %/);
+    expect(stdout).toMatch(/accuracy as given: [\d.]+ -> [\d.]+ %/);
     const refused = join(folder, "refused.onnx");
     expect(
       await petalface([...common(), "--out", refused, "--precision", "int8", "--least-cosine", "0.9999999"]),
