@@ -68,7 +68,9 @@ export async function evaluate(options: EvaluateOptions): Promise<EvaluationResu
   const { copies: _, ...rest } = options;
   const { given, ...passes } = planPasses(options, specs, onLeft);
   const result = await measureRows(protocol, given, { ...rest, ...passes });
-  return result.leftOut === undefined ? result : { ...result, leftOut: { ...result.leftOut, ...tally.report() } };
+  if (result.leftOut === undefined) return result;
+  // The tally knows why each face is left out; the rows only show that their numbers are missing.
+  return { ...result, leftOut: { ...result.leftOut, notFinite: 0, ...tally.report() } };
 }
 
 /** How many embeddings {@link evaluate} computes or finds. */
