@@ -10,7 +10,10 @@ const shared = resolve(import.meta.dirname, "../../../..", process.env.PETALFACE
 const weights = join(shared, "weights/fr_feature.onnx");
 
 interface Document {
-  readonly results: readonly { readonly name: string; readonly measures: readonly { readonly key: string }[] }[];
+  readonly results: readonly {
+    readonly name: string;
+    readonly result: { readonly measures: readonly { readonly key: string }[] };
+  }[];
   readonly leftOut: readonly string[];
   readonly exported: { readonly difference: number };
 }
@@ -33,8 +36,8 @@ test.skipIf(!existsSync(weights))(
       expect(code, stderr).toBe(0);
       const document = JSON.parse(stdout) as Document;
       expect(document.results.map(({ name }) => name)).toEqual(["frozen", "petal", "lora", "paper", "full"]);
-      for (const { measures } of document.results)
-        expect(measures.map(({ key }) => key)).toContain("rank1/named:16, copies");
+      for (const { result } of document.results)
+        expect(result.measures.map(({ key }) => key)).toContain("rank1/named:16, copies");
       expect(document.leftOut).toEqual([]);
       expect(document.exported.difference).toBeLessThan(1e-5);
       expect(await readFile(join(out, "report.html"), "utf8")).toContain("twin adapters");
@@ -45,13 +48,17 @@ test.skipIf(!existsSync(weights))(
       const short = JSON.parse(main.stdout) as Document;
       expect(short.results).toEqual(document.results.slice(0, 2));
       expect(short.leftOut).toEqual(["lora", "paper", "full"]);
-      expect(await readdir(out).then((names) => names.sort())).toEqual(["face.onnx", "petal", "report.html"]);
+      const files = (await readdir(out)).sort();
+      expect(files).toEqual([".petalface.sha256", "face.onnx", "petal", "report.html"]);
       expect(await readFile(join(out, "report.html"), "utf8")).toContain("petal");
       const inspected = await petalface(["inspect", join(out, "face.onnx"), "--json"], { env });
       expect(inspected.code, inspected.stderr).toBe(0);
 
       const foreign = await petalface(["demo", "--out", folder], { env });
-      expect(foreign).toMatchObject({ code: 1, stderr: expect.stringMatching(/holds ".+", which is not from a demo/) });
+      expect(foreign).toMatchObject({
+        code: 1,
+        stderr: expect.stringMatching(/holds ".+", which is not part of a demo/),
+      });
     } finally {
       await rm(folder, { recursive: true, force: true });
     }
