@@ -54,6 +54,8 @@ export interface EnrolOptions {
   readonly without?: ReadonlySet<number> | undefined;
   /** Name of everybody in the set; each face's own person unless given. */
   readonly person?: string | undefined;
+  /** What {@link readEnrolled} gave for the store, where it has not changed since; it is kept up to date. */
+  readonly enrolled?: Enrolled | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onLeft: (sample: Sample, reason: string) => void;
   readonly onProgress?: ((done: number) => void) | undefined;
@@ -70,7 +72,7 @@ const window = 128;
  */
 export async function enrolPeople(data: FaceData, options: EnrolOptions): Promise<Enrolment> {
   const { store, signal, onProgress } = options;
-  const state = await openState(store);
+  const state = options.enrolled ?? (await readEnrolled(store));
   const images = openImageStore();
   const found = { added: 0, people: 0, known: 0, refused: [] as Refusal[], compared: true };
   let done = 0;
@@ -158,8 +160,11 @@ interface Described extends Incoming {
   readonly unit: Float32Array;
 }
 
-/** What is known of the people while faces are enrolled. */
-interface State {
+/**
+ * What is known of a gallery's people while faces are enrolled. Who enrols often reads it once and
+ * gives it to each call; after a call that failed it is to be read again.
+ */
+export interface Enrolled {
   /** Names of enrolled people. */
   readonly enrolled: Set<string>;
   readonly sources: Set<string>;
@@ -170,9 +175,10 @@ interface State {
 
 const sourceKey = (name: string, source: Uint8Array): string => `${Buffer.from(source).toString("hex")} ${name}`;
 
-async function openState(store: GalleryStore): Promise<State> {
+/** Reads all faces of a gallery as {@link enrolPeople} needs them. */
+export async function readEnrolled(store: GalleryStore): Promise<Enrolled> {
   const people = new Map((await store.people()).map(({ id, name }) => [id, name]));
-  const state: State = {
+  const state: Enrolled = {
     enrolled: new Set(people.values()),
     sources: new Set(),
     sums: new Map(),
@@ -193,7 +199,7 @@ async function openState(store: GalleryStore): Promise<State> {
   return state;
 }
 
-function addTo({ sums }: State, name: string, unit: Float32Array, sign: 1 | -1): PersonSum {
+function addTo({ sums }: Enrolled, name: string, unit: Float32Array, sign: 1 | -1): PersonSum {
   const person = sums.get(name) ?? { sum: new Float32Array(unit.length), faces: 0 };
   sums.set(name, person);
   person.faces += sign;
@@ -219,7 +225,7 @@ async function describeAll(incoming: readonly Incoming[], options: EnrolOptions)
 }
 
 /** Counts faces to their people, then compares them with others; where the lines are afterwards. */
-function look(faces: readonly Described[], state: State): GateLevels | undefined {
+function look(faces: readonly Described[], state: Enrolled): GateLevels | undefined {
   for (const { name, unit } of faces) addTo(state, name, unit, 1);
   const others = [...state.sums.values()];
   faces.forEach(({ name, unit }, at) => {
@@ -230,18 +236,18 @@ function look(faces: readonly Described[], state: State): GateLevels | undefined
 }
 
 /** Takes a face out of its person's sum again. */
-const forget = ({ name, unit }: Described, state: State): void => {
+const forget = ({ name, unit }: Described, state: Enrolled): void => {
   addTo(state, name, unit, -1);
 };
 
-function remember({ name, source, description }: Described, state: State): void {
+function remember({ name, source, description }: Described, state: Enrolled): void {
   state.sources.add(sourceKey(name, source));
   state.pictures.set(name, [...(state.pictures.get(name) ?? []), description.picture]);
 }
 
 async function judge(
   { name, sample, description, unit }: Described,
-  { sums, pictures }: State,
+  { sums, pictures }: Enrolled,
   levels: GateLevels | undefined,
   rules: GateRules,
   images: ImageStore,

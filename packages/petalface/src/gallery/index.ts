@@ -1,6 +1,6 @@
 export { type Decision, type DecisionRules, decide } from "./decide.ts";
 export { type Describer, describeFaces, type FaceDescription, openDescriber } from "./describe.ts";
-export { type Enrolment, type EnrolOptions, enrolPeople, type Refusal } from "./enrol.ts";
+export { type Enrolled, type Enrolment, type EnrolOptions, enrolPeople, type Refusal, readEnrolled } from "./enrol.ts";
 export { type GateReason, type GateRules, gateDefaults } from "./gate.ts";
 export { type MigrateOptions, type MigrationReport, migrateGallery, type PairedRanks } from "./migrate.ts";
 export { type Candidate, openSearcher, type Probes, type Searcher } from "./search.ts";

@@ -146,9 +146,17 @@ export interface GalleryStore extends AsyncDisposable {
   readonly settings: GallerySettings;
   /** How the faces were embedded that are searched now. */
   record(): Promise<EmbeddingRecord>;
+  /**
+   * A number that grows by one with each change of faces, names or the searched model, also by
+   * another process: whoever keeps faces in memory knows by it whether they are still those.
+   */
+  version(): Promise<number>;
   people(): Promise<Person[]>;
   faces(): Promise<EnrolledFace[]>;
-  vectors(): Promise<EnrolledVectors>;
+  /** @param after only faces with ids above this; all unless given */
+  vectors(after?: number): Promise<EnrolledVectors>;
+  /** The picture that is kept of a face; null where none is. */
+  crop(face: number): Promise<Uint8Array | null>;
   /**
    * Enrols faces of one person. A picture that the person has already is passed over.
    *
@@ -161,6 +169,19 @@ export interface GalleryStore extends AsyncDisposable {
   migrate(record: EmbeddingRecord): Promise<Migration>;
   /** Deletes a person with all that belongs to it. Throws PetalfaceError where no person has that name. */
   remove(person: string): Promise<Removal>;
+  /**
+   * Deletes faces of a person, and the person with the last one. Throws PetalfaceError where no
+   * person has that name. Ids of other people's faces, or of none, are passed over.
+   */
+  removeFaces(person: string, faces: readonly number[]): Promise<Removal>;
+  /**
+   * Gives a person another name. Where somebody has that name, both become one person; of pictures
+   * that both have, one stays.
+   *
+   * @returns whether two people became one
+   * @throws PetalfaceError where no person has the old name
+   */
+  rename(person: string, name: string): Promise<boolean>;
   audit(): Promise<AuditEntry[]>;
   /** Writes the file again without what was deleted, and empties its log. */
   compact(): Promise<void>;

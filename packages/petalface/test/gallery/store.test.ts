@@ -143,6 +143,67 @@ describe("a gallery", () => {
     expect(JSON.stringify(log)).not.toContain("Unmistakable");
   });
 
+  test("gives a person another name, and makes two people one", async () => {
+    const path = await newGallery();
+    await using store = await openGallery(path);
+    const [a, b, c] = [faceOf("a"), faceOf("b"), faceOf("c")];
+    await store.add("Ada", [a, b]);
+    await store.add("Bo", [b, c]);
+    expect(await store.rename("Ada", "Ada King")).toBe(false);
+    expect((await store.people()).map(({ name, faces }) => [name, faces])).toEqual([
+      ["Ada King", 2],
+      ["Bo", 2],
+    ]);
+    expect(await store.rename("Bo", "Ada King")).toBe(true);
+    // The picture that both had is there once.
+    expect((await store.people()).map(({ name, faces }) => [name, faces])).toEqual([["Ada King", 3]]);
+    expect((await store.vectors()).vectors).toEqual(Float32Array.from([...a.vector, ...b.vector, ...c.vector]));
+    expect(await store.check()).toEqual([]);
+    await expect(store.rename("Nobody", "Bo")).rejects.toThrow('has no person called "Nobody"');
+  });
+
+  test("deletes single faces without leaving a byte, and the person with the last one", async () => {
+    const path = await newGallery();
+    await using store = await openGallery(path);
+    const [a, b] = [faceOf("a"), faceOf("b")];
+    await store.add("Ada", [a, b]);
+    await store.add("Bo", [faceOf("c")]);
+    const [first, second, third] = (await store.faces()).map(({ id }) => id) as [number, number, number];
+    expect(await store.crop(first)).toBeInstanceOf(Uint8Array);
+    // Another person's face is passed over.
+    expect(await store.removeFaces("Ada", [first, third, 999])).toMatchObject({ faces: 1, found: 0 });
+    const file = await readFile(path);
+    expect([a, b].map(({ source }) => file.includes(Buffer.from(source)))).toEqual([false, true]);
+    expect((await store.people()).map(({ name, faces }) => [name, faces])).toEqual([
+      ["Ada", 1],
+      ["Bo", 1],
+    ]);
+    expect(await store.crop(first)).toBeNull();
+    await store.removeFaces("Ada", [second]);
+    expect((await store.people()).map(({ name }) => name)).toEqual(["Bo"]);
+    expect(await store.check()).toEqual([]);
+    await expect(store.removeFaces("Ada", [second])).rejects.toThrow('has no person called "Ada"');
+  });
+
+  test("counts its changes, and gives the faces behind a given one", async () => {
+    const path = await newGallery();
+    await using store = await openGallery(path);
+    await using other = await openGallery(path);
+    const start = await store.version();
+    await other.add("Ada", [faceOf("a"), faceOf("b")]);
+    expect(await store.version()).toBe(start + 1);
+    await store.add("Ada", [faceOf("a")]);
+    expect(await store.version(), "nothing was new").toBe(start + 1);
+    const { faces } = await store.vectors();
+    await store.add("Bo", [faceOf("c")]);
+    const more = await store.vectors(faces.at(-1));
+    expect(more.vectors).toEqual(faceOf("c").vector);
+    await store.rename("Bo", "Ada");
+    await store.removeFaces("Ada", [...more.faces]);
+    await store.remove("Ada");
+    expect(await other.version()).toBe(start + 5);
+  });
+
   test("is made once, and never over another file", async () => {
     const path = await newGallery();
     await expect(createGallery(path, recordOf(), plainSettings)).rejects.toThrow("is there already");

@@ -16,23 +16,52 @@ const chunk = 16 * 2 ** 20;
  * deleted, and looks through the files for fragments of it.
  */
 export function forgetPerson(path: string, database: DatabaseSync, sql: Statements, name: string): Removal {
+  return forget(path, database, sql, name, undefined);
+}
+
+/** The same for some faces of a person; with the last one the person goes too. */
+export function forgetFaces(
+  path: string,
+  database: DatabaseSync,
+  sql: Statements,
+  name: string,
+  faces: readonly number[],
+): Removal {
+  return forget(path, database, sql, name, faces);
+}
+
+/** @param chosen ids of faces; undefined: all, and the person */
+function forget(
+  path: string,
+  database: DatabaseSync,
+  sql: Statements,
+  name: string,
+  chosen: readonly number[] | undefined,
+): Removal {
   const { fragments, faces } = transact(path, database, () => {
-    const person = sql.get<{ readonly id: number }>("SELECT id FROM people WHERE name = ?", name)?.id;
-    if (person === undefined)
-      throw new PetalfaceError(`${printPath(path)} has no person called "${name}"; petalface gallery list names all`);
-    const found = fragmentsOf(sql, person);
-    const count = sql.get<{ readonly count: number }>(
-      "SELECT count(*) AS count FROM faces WHERE person = ?",
-      person,
-    )?.count;
-    sql.run("DELETE FROM people WHERE id = ?", person);
-    note(sql, "remove", person, count ?? 0);
-    return { fragments: found, faces: count ?? 0 };
+    const person = personOf(path, sql, name);
+    const all = sql.all<{ readonly id: number }>("SELECT id FROM faces WHERE person = ?", person).map(({ id }) => id);
+    const wanted = new Set(chosen);
+    const gone = chosen === undefined ? all : all.filter((id) => wanted.has(id));
+    const found = fragmentsOf(sql, person, gone);
+    if (gone.length === all.length) sql.run("DELETE FROM people WHERE id = ?", person);
+    else for (const id of gone) sql.run("DELETE FROM faces WHERE id = ?", id);
+    if (gone.length > 0 || chosen === undefined) note(sql, "remove", person, gone.length);
+    return { fragments: found, faces: gone.length };
   });
+  if (faces === 0 && chosen !== undefined) return { faces: 0, fragments: 0, found: 0 };
   compact(path, database);
   const left = new Set(fragments.map((fragment) => fragment.toString("latin1")));
   const isThere = [path, `${path}-wal`, `${path}-journal`].map((file) => fragmentsIn(file, left));
   return { faces, fragments: left.size, found: new Set(isThere.flat()).size };
+}
+
+/** Id of a person. Throws PetalfaceError where there is none of that name. */
+export function personOf(path: string, sql: Statements, name: string): number {
+  const person = sql.get<{ readonly id: number }>("SELECT id FROM people WHERE name = ?", name)?.id;
+  if (person === undefined)
+    throw new PetalfaceError(`${printPath(path)} has no person called "${name}"; petalface gallery list names all`);
+  return person;
 }
 
 /** Writes the file again without what was deleted. */
@@ -47,18 +76,20 @@ export function compact(path: string, database: DatabaseSync): void {
 }
 
 /**
- * Pieces of all that is kept of a person: of each value the middle and the end, since files of
- * pictures begin alike. Pictures that somebody else is enrolled with too stay, and so are not
- * looked for.
+ * Pieces of all that is kept of some faces of a person: of each value the middle and the end, since
+ * files of pictures begin alike. Pictures that somebody else is enrolled with too stay, and so are
+ * not looked for.
  */
-function fragmentsOf(sql: Statements, person: number): Buffer[] {
-  const own = "person = ?1 AND source NOT IN (SELECT source FROM faces WHERE person <> ?1)";
+function fragmentsOf(sql: Statements, person: number, faces: readonly number[]): Buffer[] {
+  const own = `person = ?1 AND faces.id IN (SELECT value FROM json_each(?2))
+    AND source NOT IN (SELECT source FROM faces WHERE person <> ?1)`;
   const values = sql.all<{ readonly value: Uint8Array | null }>(
     `SELECT vector AS value FROM embeddings JOIN faces ON faces.id = face WHERE ${own}
      UNION ALL SELECT copies FROM embeddings JOIN faces ON faces.id = face WHERE ${own}
      UNION ALL SELECT source FROM faces WHERE ${own}
      UNION ALL SELECT crop FROM faces WHERE ${own}`,
     person,
+    JSON.stringify(faces),
   );
   return values.flatMap(({ value }) => {
     if (value === null || value.length < fragmentBytes) return [];

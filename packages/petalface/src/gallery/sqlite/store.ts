@@ -13,8 +13,9 @@ import type {
 } from "../types.ts";
 import { checkGallery } from "./check.ts";
 import { guard, transact } from "./driver.ts";
-import { compact, forgetPerson } from "./forget.ts";
+import { compact, forgetFaces, forgetPerson } from "./forget.ts";
 import { openMigration } from "./migration.ts";
+import { renamePerson } from "./rename.ts";
 import { type EmbeddingRow, readEmbedding } from "./rows.ts";
 import { activeModel, note, putEmbedding, type Statements, statements } from "./statements.ts";
 import { readVectors } from "./vectors.ts";
@@ -30,6 +31,8 @@ export function sqliteStore(path: string, database: DatabaseSync): GalleryStore 
     path,
     settings,
     record: async () => activeModel(path, sql).record,
+    // Each change writes one line of the audit log, which is never shortened.
+    version: async () => sql.get<{ readonly last: number | null }>("SELECT max(id) AS last FROM audit")?.last ?? 0,
     people: async () =>
       sql.all<Person>(
         `SELECT people.id, name, count(faces.id) AS faces, coalesce(min(alpha), 1) AS lowestAlpha, people.added
@@ -43,11 +46,15 @@ export function sqliteStore(path: string, database: DatabaseSync): GalleryStore 
           "SELECT id, person, source, picture, crop IS NOT NULL AS hasCrop FROM faces ORDER BY id",
         )
         .map((face) => ({ ...face, hasCrop: face.hasCrop === 1 })),
-    vectors: async () => readVectors(path, sql, activeModel(path, sql)),
+    vectors: async (after) => readVectors(path, sql, activeModel(path, sql), after),
+    crop: async (face) =>
+      sql.get<{ readonly crop: Uint8Array | null }>("SELECT crop FROM faces WHERE id = ?", face)?.crop ?? null,
     whole: () => wholeFaces(path, sql),
     migrate: async (next) => openMigration(path, database, sql, next),
     add: async (person, faces) => transact(path, database, () => addFaces(path, sql, person, faces)),
     remove: async (person) => forgetPerson(path, database, sql, person),
+    removeFaces: async (person, faces) => forgetFaces(path, database, sql, person, faces),
+    rename: async (person, name) => transact(path, database, () => renamePerson(path, sql, person, name)),
     audit: async () => sql.all<AuditEntry>("SELECT time, action, person, faces FROM audit ORDER BY id"),
     compact: async () => compact(path, database),
     check: async () => checkGallery(path, database, sql),

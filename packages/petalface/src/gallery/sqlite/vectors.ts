@@ -2,16 +2,16 @@ import type { EnrolledVectors } from "../types.ts";
 import { type EmbeddingRow, readEmbedding } from "./rows.ts";
 import type { Statements, StoredModel } from "./statements.ts";
 
-/** What one model made of the faces. */
-export function readVectors(path: string, sql: Statements, { id, record }: StoredModel): EnrolledVectors {
+/** What one model made of the faces; of those with ids above `after`, where it is given. */
+export function readVectors(path: string, sql: Statements, { id, record }: StoredModel, after = -1): EnrolledVectors {
   const { width } = record.space;
   // One statement, so that a writer between two cannot be seen by half.
   const rows = sql.each<EmbeddingRow & { readonly person: number; readonly count: number }>(
     `SELECT face, person, alpha, score, crc, vector, copies,
-       (SELECT count(*) FROM embeddings WHERE model = ?) AS count
-     FROM embeddings JOIN faces ON faces.id = face WHERE model = ? ORDER BY face`,
+       (SELECT count(*) FROM embeddings WHERE model = ?1 AND face > ?2) AS count
+     FROM embeddings JOIN faces ON faces.id = face WHERE model = ?1 AND face > ?2 ORDER BY face`,
     id,
-    id,
+    after,
   );
   let out: EnrolledVectors | undefined;
   let at = 0;

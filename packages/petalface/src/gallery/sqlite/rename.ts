@@ -1,0 +1,19 @@
+import { personOf } from "./forget.ts";
+import { note, type Statements } from "./statements.ts";
+
+/** Renames a person, or makes two people one where the name is taken. Returns whether it did the latter. */
+export function renamePerson(path: string, sql: Statements, from: string, to: string): boolean {
+  const person = personOf(path, sql, from);
+  if (from === to) return false;
+  const other = sql.get<{ readonly id: number }>("SELECT id FROM people WHERE name = ?", to)?.id;
+  if (other === undefined) {
+    sql.run("UPDATE people SET name = ? WHERE id = ?", to, person);
+    note(sql, "rename", person, 0);
+    return false;
+  }
+  // A picture that both have stays where it is, and goes with the person.
+  const { changes } = sql.run("UPDATE OR IGNORE faces SET person = ? WHERE person = ?", other, person);
+  sql.run("DELETE FROM people WHERE id = ?", person);
+  note(sql, "merge", other, changes);
+  return true;
+}
