@@ -6,7 +6,8 @@ const files = globSync(["packages/*/test/**/*.test.ts", "apps/*/test/**/*.test.t
 }).map((file) => file.replaceAll("\\", "/"));
 
 /** What a test says that starts processes or browsers, prepares images in workers, or changes the environment. */
-const outside = /child_process|process\.ts"|playwright|browser\.ts"|openLoader|stubEnv|process\.env\.\w+ =/;
+const outside =
+  /child_process|process\.ts"|postgres\.ts"|playwright|browser\.ts"|openLoader|stubEnv|process\.env\.\w+ =/;
 
 /** Tests that take more than two seconds on a quiet machine: whole networks, trainings, many files or resamples. */
 const long = [
