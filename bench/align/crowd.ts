@@ -2,7 +2,7 @@ import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { type Box, type Detector, findFaces, openDetector } from "petalface/faces";
 import { decodePhoto, type Pixels, resize } from "petalface/images";
-import { photoFolder, samplePhotos } from "./sample.ts";
+import { photoFolder, readSample } from "./sample.ts";
 
 /** Far faces of a frame: how many, in columns and rows, and their widths in pixels. */
 export const crowd = { faces: 24, columns: 8, least: 12, most: 24 } as const;
@@ -41,6 +41,7 @@ async function crowdFrame(number: number, near: boolean): Promise<Frame> {
 }
 
 async function samplePhoto(number: number) {
+  const samplePhotos = readSample();
   const photo = samplePhotos[number % samplePhotos.length];
   if (photo === undefined) throw new Error("the sample has no photo");
   return { ...photo, pixels: (await decodePhoto(join(photoFolder, photo.file))).pixels };

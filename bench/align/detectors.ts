@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { shared } from "../faces/plan.ts";
+import { shared } from "../skeleton/shared.ts";
 
 /** Detectors that are measured: how tables call them, and their files. */
 export const detectors: readonly { readonly name: string; readonly file: string }[] = [

@@ -3,7 +3,8 @@ import { join } from "node:path";
 import { itemAt } from "onnx-grad";
 import { chooseFace, createLocator, findFaces, openDetector, openLandmarker } from "petalface/faces";
 import { decodePhoto, type Pixels, resize } from "petalface/images";
-import { photoFolder, samplePhotos } from "./sample.ts";
+import { mean } from "../skeleton/statistics.ts";
+import { photoFolder, readSample, type SamplePhoto } from "./sample.ts";
 
 /** How exact the points of one detector are. */
 export interface PointRow {
@@ -18,16 +19,27 @@ export interface PointRow {
   readonly worst: number;
 }
 
-const whole: Pixels[] = [];
-for (const { file } of samplePhotos) whole.push((await decodePhoto(join(photoFolder, file))).pixels);
-/** Width of each photo's face: the boxes that SCRFD finds in the sample are 2.3 distances between the eyes wide (median). */
-const boxWidths = samplePhotos.map(({ landmarks }) => {
+/** The sample's photos with their pixels. */
+export interface DecodedPhoto extends SamplePhoto {
+  readonly pixels: Pixels;
+}
+
+export async function decodeSample(): Promise<DecodedPhoto[]> {
+  const photos: DecodedPhoto[] = [];
+  for (const photo of readSample())
+    photos.push({ ...photo, pixels: (await decodePhoto(join(photoFolder, photo.file))).pixels });
+  return photos;
+}
+
+/** Width of a photo's face: the boxes that SCRFD finds in the sample are 2.3 distances between the eyes wide (median). */
+function boxWidth({ landmarks }: SamplePhoto): number {
   const [x, y, u, v] = landmarks as [number, number, number, number];
   return 2.3 * Math.hypot(x - u, y - v);
-});
+}
 
 /** Runs a detector with the landmarks on the sample, shrunk until faces have `width` pixels. */
 export async function measurePoints(
+  photos: readonly DecodedPhoto[],
   { name, file }: { readonly name: string; readonly file: string },
   width: number | undefined,
 ): Promise<PointRow> {
@@ -36,10 +48,9 @@ export async function measurePoints(
   const locator = createLocator(detector.kind, landmarks);
   const errors: number[] = [];
   const others: number[] = [];
-  for (const [at, { landmarks: truth }] of samplePhotos.entries()) {
-    const photo = whole[at] as Pixels;
-    const side =
-      width === undefined ? photo.width : Math.max(1, Math.round((photo.width * width) / itemAt(boxWidths, at)));
+  for (const [at, sample] of photos.entries()) {
+    const { pixels: photo, landmarks: truth } = sample;
+    const side = width === undefined ? photo.width : Math.max(1, Math.round((photo.width * width) / boxWidth(sample)));
     const shrunk = resize(photo, side, side);
     const found = await findFaces(shrunk, detector);
     const points = found && (await locator.locate(shrunk, chooseFace(found.faces, side, side, "central")))?.points;
@@ -49,16 +60,15 @@ export async function measurePoints(
     const off = points.map(([x, y], point) =>
       Math.hypot(x - itemAt(wanted, 2 * point), y - itemAt(wanted, 2 * point + 1)),
     );
-    const error = off.reduce((sum, value) => sum + value, 0) / off.length / eyes;
+    const error = mean(off) / eyes;
     errors.push(error);
     if (at % 2 === 1) others.push(error);
   }
   await Promise.all([detector.close(), landmarks.close()]);
-  const mean = (list: readonly number[]): number => list.reduce((sum, value) => sum + value, 0) / list.length;
   return {
     name,
     width,
-    photos: samplePhotos.length,
+    photos: photos.length,
     found: errors.length,
     error: mean(errors),
     errorOther: mean(others),

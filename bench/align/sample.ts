@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { shared } from "../faces/plan.ts";
+import { shared } from "../skeleton/shared.ts";
 
 /** Folder of the whole photos. */
 export const photoFolder = join(shared, "data/lfw250_sample");
@@ -12,10 +12,11 @@ export interface SamplePhoto {
 }
 
 /** The 401 photos of the LFW sample. */
-export const samplePhotos: readonly SamplePhoto[] = readFileSync(`${photoFolder}_landmarks.txt`, "utf8")
-  .trim()
-  .split("\n")
-  .map((line) => {
-    const [file = "", ...landmarks] = line.split("\t");
-    return { file, landmarks: landmarks.map(Number) };
-  });
+export const readSample = (): readonly SamplePhoto[] =>
+  readFileSync(`${photoFolder}_landmarks.txt`, "utf8")
+    .trim()
+    .split("\n")
+    .map((line) => {
+      const [file = "", ...landmarks] = line.split("\t");
+      return { file, landmarks: landmarks.map(Number) };
+    });

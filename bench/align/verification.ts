@@ -1,14 +1,13 @@
-import { spawnSync } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { itemAt } from "onnx-grad";
 import { openBackbone, openEmbedder } from "petalface/backbones";
 import { openLoader } from "petalface/images";
-import { shared } from "../faces/plan.ts";
-import { photoFolder, samplePhotos } from "./sample.ts";
+import { petalface } from "../skeleton/children.ts";
+import { lfw, modelFile } from "../skeleton/shared.ts";
+import { mean, sum } from "../skeleton/statistics.ts";
+import { photoFolder, readSample } from "./sample.ts";
 
-const aligned = join(shared, "data/lfw112");
-const program = join(import.meta.dirname, "../../packages/petalface/src/cli/main.ts");
 const partners = 10;
 
 /** How well a recogniser works on our crops, compared with the given ones. */
@@ -23,13 +22,10 @@ export interface Verification {
 
 /** Aligns the sample into `out` and compares MobileFaceNet's embeddings. Needs PETALFACE_SHARED. */
 export async function measureVerification(out: string): Promise<Verification> {
-  const { status, stderr } = spawnSync(process.execPath, [program, "align", photoFolder, "--out", out], {
-    encoding: "utf8",
-  });
-  if (status !== 0) throw new Error(stderr);
-  const photos = samplePhotos.map(({ file }) => ({ person: itemAt(file.split("/", 1), 0), file }));
+  await petalface(["align", photoFolder, "--out", out]);
+  const photos = readSample().map(({ file }) => ({ person: itemAt(file.split("/", 1), 0), file }));
   const others = photos.map(({ person, file }) =>
-    readdirSync(join(aligned, person))
+    readdirSync(join(lfw, person))
       .sort()
       .map((name) => `${person}/${name}`)
       .filter((other) => other !== file)
@@ -44,7 +40,7 @@ export async function measureVerification(out: string): Promise<Verification> {
     }),
   );
   const needed = [...new Set([...photos.map(({ file }) => file), ...others.flat(), ...strangers.flat()])];
-  const given = await embed(needed.map((file) => join(aligned, file)));
+  const given = await embed(needed.map((file) => join(lfw, file)));
   const ours = await embed(photos.map(({ file }) => join(out, file.replace(/\.jpg$/, ".png"))));
   const numberOf = new Map(needed.map((file, at) => [file, at]));
   const vector = (file: string): Float32Array => given[numberOf.get(file) as number] as Float32Array;
@@ -65,19 +61,19 @@ export async function measureVerification(out: string): Promise<Verification> {
   const cosines = photos.map(({ file }, at) => dot(vector(file), ours[at] as Float32Array)).sort((a, b) => a - b);
   return {
     cosine: {
-      mean: cosines.reduce((sum, value) => sum + value, 0) / cosines.length,
+      mean: mean(cosines),
       low: itemAt(cosines, Math.floor(cosines.length / 20)),
     },
     pairs,
-    given: before.reduce((sum, list) => sum + right(list), 0) / pairs,
-    ours: after.reduce((sum, list) => sum + right(list), 0) / pairs,
-    standardError: Math.sqrt(changes.reduce((sum, change) => sum + change ** 2, 0)) / pairs,
+    given: sum(before.map(right)) / pairs,
+    ours: sum(after.map(right)) / pairs,
+    standardError: Math.sqrt(sum(changes.map((change) => change ** 2))) / pairs,
   };
 }
 
 /** Embeddings of length 1. */
 async function embed(files: readonly string[]): Promise<Float32Array[]> {
-  const backbone = await openBackbone(join(shared, "weights/mobilefacenet.onnx"));
+  const backbone = await openBackbone(modelFile("mobilefacenet"));
   const embedder = await openEmbedder(backbone);
   const loader = openLoader({ size: backbone.size, threads: 0 });
   const vectors: Float32Array[] = [];

@@ -1,13 +1,16 @@
 import { copyFile, mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { type Contender, startContender } from "../step/contender.ts";
+import { itemAt } from "onnx-grad";
+import { relativeError } from "../skeleton/statistics.ts";
+import { inTurns } from "../skeleton/turns.ts";
+import { type Contender, ourProgram, startContender } from "../step/contender.ts";
 import { openNetwork } from "../step/networks.ts";
-import { makeWorkload, readFloats, relativeError, writeWorkload } from "../step/workload.ts";
+import { makeWorkload, readFloats, writeWorkload } from "../step/workload.ts";
 
 /** A training step with one form of the frozen weights. */
 export interface StepCost {
   readonly base: string;
-  /** Processor time in milliseconds, all threads together, of each round. */
+  /** Processor time in seconds, all threads together, of each round. */
   readonly processor: readonly number[];
   /** Peak of resident memory in bytes. */
   readonly peak: number;
@@ -28,19 +31,18 @@ export async function measureSteps(
   await writeWorkload(await makeWorkload(await openNetwork("hybrid", model), batch), folder);
   const start = (base: string): Promise<Contender> => {
     const order = { network: "hybrid", batch, threads, folder, task: "step", values: base, int8: base === "int8" };
-    const program = join(import.meta.dirname, "../step/ours.ts");
-    return startContender(base, process.execPath, [program, JSON.stringify(order)]);
+    return startContender(base, process.execPath, [ourProgram, JSON.stringify(order)]);
   };
   const running = [await start("float32"), await start("int8")];
-  const times = running.map((): number[] => []);
-  for (let round = 0; round < rounds; round++)
-    for (const [at, contender] of running.entries())
-      times[at]?.push(1000 * ((await contender.run(steps)).processor ?? Number.NaN));
+  const times = await inTurns(
+    running.map((contender) => async () => (await contender.run(steps)).processor ?? Number.NaN),
+    { rounds },
+  );
   const exact = await readFloats(folder, "float32");
   const costs: StepCost[] = [];
   for (const [at, contender] of running.entries()) {
     const error = relativeError(await readFloats(folder, contender.name), exact);
-    costs.push({ base: contender.name, processor: times[at] as number[], peak: await contender.finish(), error });
+    costs.push({ base: contender.name, processor: itemAt(times, at), peak: await contender.finish(), error });
   }
   return costs;
 }

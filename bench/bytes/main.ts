@@ -1,17 +1,14 @@
-/**
- * One product with a frozen weight in 8-bit whole numbers, by the form of its bytes: how far off and how fast. `npm run bench -- bytes`, and
- * `scripts/as-avx2 npm run bench -- bytes` for a processor without VNNI. Prints a table.
- */
-import { availableParallelism, cpus } from "node:os";
-import { parseArgs } from "node:util";
+/** One product with a frozen weight in 8-bit whole numbers, by the form of its bytes: how far off and how fast. */
 import { encodeModel, float32, type Graph, GraphBuilder, itemAt, lower, ops, type Tensor } from "onnx-grad";
 import { InferenceSession, Tensor as OrtTensor } from "onnxruntime-node";
-import { random } from "../../packages/petalface/src/random.ts";
+import { defineBenchmark } from "../skeleton/benchmark.ts";
+import { table } from "../skeleton/page.ts";
+import { drawer, relativeError } from "../skeleton/statistics.ts";
+import { inTurns, processorSeconds } from "../skeleton/turns.ts";
 
-const { values } = parseArgs({ options: { rounds: { type: "string", default: "15" } } });
-const rounds = Number(values.rounds);
 /** Rows, inputs and outputs: two layers of a transformer's MLP and one that makes queries, keys and values. */
-const shapes: readonly (readonly [number, number, number])[] = [
+type Shape = readonly [number, number, number];
+const shapes: readonly Shape[] = [
   [392, 768, 3072],
   [392, 3072, 768],
   [1568, 384, 1152],
@@ -24,8 +21,34 @@ const others = {
   "unsigned, 8 bits": { zero: 128, most: 127 },
 } as const;
 
-const draws = random("bytes");
-const normal = (count: number): Float32Array => Float32Array.from({ length: count }, () => draws.normal());
+export default defineBenchmark({
+  name: "bytes",
+  title: "8-bit forms of one product",
+  measures: "How fast and how exact a product with 8-bit weights is, by the form of its bytes.",
+  minutes: 1,
+  options: { rounds: { help: "rounds that are timed", default: 15 } },
+  async run({ rounds }) {
+    const rows: string[][] = [];
+    for (const shape of shapes) rows.push(...(await measure(shape, rounds)));
+    return {
+      body: `One thread; processor time, least of ${rounds} rounds. Products are rows x inputs x outputs, inputs and weights normal. "Off by"
+is the length of the difference from float32 over float32's length. For a processor without VNNI:
+\`scripts/as-avx2 npm run bench -- bytes --page bytes-avx2\`.
+
+${table(["product", "form of the weights", "ms", "times float32", "off by"], rows)}`,
+    };
+  },
+});
+
+/** Numbers of about a normal distribution: sums of twelve uniform ones. */
+function normal(count: number, seed: number): Float32Array {
+  const draw = drawer(seed);
+  return Float32Array.from({ length: count }, () => {
+    let sum = -6;
+    for (let i = 0; i < 12; i++) sum += draw();
+    return sum;
+  });
+}
 
 function product(rows: number, weight: Tensor): Graph {
   const b = new GraphBuilder({ name: "product", opset: 20 });
@@ -57,15 +80,8 @@ function otherForm(graph: Graph, weight: Float32Array, outputs: number, zero: 0 
   return { ...graph, constants, nodes };
 }
 
-interface Running {
-  readonly name: string;
-  readonly session: InferenceSession;
-  best: number;
-  result: Float32Array;
-}
-
-async function measure(rows: number, inputs: number, outputs: number): Promise<void> {
-  const [data, weight] = [normal(rows * inputs), normal(inputs * outputs)];
+async function measure([rows, inputs, outputs]: Shape, rounds: number): Promise<string[][]> {
+  const [data, weight] = [normal(rows * inputs, 1), normal(inputs * outputs, 2)];
   const exact = product(rows, float32(weight, [inputs, outputs]));
   const forms: [string, Graph][] = [
     ["float32", exact],
@@ -75,53 +91,24 @@ async function measure(rows: number, inputs: number, outputs: number): Promise<v
       otherForm(exact, weight, outputs, zero, most),
     ]),
   ];
-  const running = await Promise.all(
-    forms.map(
-      async ([name, graph]): Promise<Running> => ({
-        name,
-        session: await InferenceSession.create(encodeModel(graph), { intraOpNumThreads: 1 }),
-        best: Number.POSITIVE_INFINITY,
-        result: new Float32Array(),
-      }),
-    ),
-  );
+  const sessions: InferenceSession[] = [];
+  for (const [, graph] of forms)
+    sessions.push(await InferenceSession.create(encodeModel(graph), { intraOpNumThreads: 1 }));
   const x = new OrtTensor("float32", data, [rows, inputs]);
-  for (let round = 0; round < rounds; round++)
-    for (const form of running) {
-      const start = used();
-      const results = await form.session.run({ x });
-      form.best = Math.min(form.best, used() - start);
-      form.result = results[itemAt(form.session.outputNames, 0)]?.data as Float32Array;
-    }
-  const [float] = running as [Running];
-  for (const { name, best, result } of running) {
-    const off = distance(result, float.result);
-    const times = (float.best / best).toFixed(2);
-    console.log(
-      `| ${rows} x ${inputs} x ${outputs} | ${name} | ${best.toFixed(1)} | ${times} | ${(100 * off).toFixed(2)} % |`,
-    );
-  }
-  await Promise.all(running.map(({ session }) => session.release()));
+  const results: Float32Array[] = [];
+  const turns = sessions.map(
+    (session, at) => () =>
+      processorSeconds(async () => {
+        results[at] = (await session.run({ x }))[itemAt(session.outputNames, 0)]?.data as Float32Array;
+      }),
+  );
+  const best = (await inTurns(turns, { rounds })).map((seconds) => 1000 * Math.min(...seconds));
+  for (const session of sessions) await session.release();
+  return forms.map(([name], at) => [
+    `${rows} x ${inputs} x ${outputs}`,
+    name,
+    itemAt(best, at).toFixed(1),
+    (itemAt(best, 0) / itemAt(best, at)).toFixed(2),
+    `${(100 * relativeError(itemAt(results, at), itemAt(results, 0))).toFixed(2)} %`,
+  ]);
 }
-
-/** Length of the difference over the length of what is right. */
-function distance(values: Float32Array, right: Float32Array): number {
-  let [off, length] = [0, 0];
-  values.forEach((value, at) => {
-    off += (value - itemAt(right, at)) ** 2;
-    length += itemAt(right, at) ** 2;
-  });
-  return Math.sqrt(off / length);
-}
-
-/** Milliseconds of processor time since the process began. */
-function used(): number {
-  const { user, system } = process.cpuUsage();
-  return (user + system) / 1000;
-}
-
-console.log(
-  `${cpus()[0]?.model}, ${availableParallelism()} cores, one thread; processor time, least of ${rounds} rounds\n`,
-);
-console.log("| product | form of the weights | ms | times float32 | off by |\n| --- | --- | --- | --- | --- |");
-for (const shape of shapes) await measure(...shape);

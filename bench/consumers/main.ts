@@ -12,8 +12,8 @@ import { type Backbone, type EmbeddingModel, openBackbone, openEmbedder } from "
 import { openData } from "petalface/data";
 import { contractOf, fitGraph, formFor } from "petalface/deploy";
 import { openLoader } from "petalface/images";
-import { shared } from "../faces/plan.ts";
 import { makePython, pythonVersions, runPython } from "../networks/python.ts";
+import { shared } from "../skeleton/shared.ts";
 import { drawnAdapter } from "./adapter.ts";
 import { type Row, renderConsumers, rowOf } from "./table.ts";
 

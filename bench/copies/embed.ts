@@ -1,13 +1,14 @@
-import { access } from "node:fs/promises";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { type Adapter, adaptedModel, loadAdapter } from "petalface/adapters";
+import { adaptedModel, loadAdapter } from "petalface/adapters";
 import { type EmbeddingModel, openBackbone, openEmbedder } from "petalface/backbones";
 import { openData } from "petalface/data";
 import { embedFaces } from "petalface/embeddings";
 import { findImages, type PairEmbeddings, type PairList } from "petalface/evaluation";
 import { drawDegradation, openLoader, parseDegradation } from "petalface/images";
 import { judgedModel, photoCalibration } from "petalface/quality";
-import { type Job, lfw, modelFile, trainJob } from "../faces/run.ts";
+import { type Job, trainJob } from "../faces/run.ts";
+import { lfw, modelFile } from "../skeleton/shared.ts";
 
 /** The images of a list of pairs, embedded sharp and at low resolutions. */
 export interface Embedded {
@@ -21,20 +22,12 @@ async function modelOf(job: Job): Promise<EmbeddingModel> {
   const backbone = await openBackbone(modelFile(job.model));
   if (job.contender.options === undefined)
     return judgedModel(backbone, photoCalibration({ name: "sharpness" }, backbone.size));
-  return adaptedModel(backbone, await adapterOf(job, backbone));
-}
-
-async function adapterOf(job: Job, backbone: Awaited<ReturnType<typeof openBackbone>>): Promise<Adapter> {
   const run = join(job.folder, "run");
-  const kept = await access(join(run, "adapter", "adapter_model.safetensors")).then(
-    () => true,
-    () => false,
-  );
-  if (!kept) {
+  if (!existsSync(join(run, "adapter", "adapter_model.safetensors"))) {
     const { seconds } = await trainJob(job);
-    console.log(`${job.model}, ${job.contender.name}: trained in ${seconds.toFixed(0)} s`);
+    console.error(`${job.model}, ${job.contender.name}: trained in ${seconds.toFixed(0)} s`);
   }
-  return loadAdapter(run, backbone);
+  return adaptedModel(backbone, await loadAdapter(run, backbone));
 }
 
 /** Embeds every image of a list of pairs sharp and at each of these sides in pixels. */

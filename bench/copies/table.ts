@@ -1,6 +1,7 @@
 import { type EvaluationResult, measureKey, percent } from "petalface/evaluation";
 import type { CopyWeight } from "petalface/matching";
 import { testPixels } from "../faces/plan.ts";
+import { table } from "../skeleton/page.ts";
 
 /** A model measured with copies at one weight. */
 export interface Row {
@@ -41,8 +42,8 @@ function impostorCosine({ result }: Row, where: string, share: number): string {
   return (impostors[Math.floor(impostors.length * (1 - share))] as number).toFixed(3);
 }
 
-/** One Markdown document: a table for each model and contender, a line for each weight. */
-export function renderCopies(rows: readonly Row[], circumstances: string): string {
+/** A table for each model and contender, a line for each weight. */
+export function renderCopies(rows: readonly Row[]): string {
   const groups = [...new Set(rows.map(({ model, name }) => `${model}, ${name}`))];
   const mixed = testPixels.map((side) => `mixed ${side}`);
   const head = [
@@ -67,8 +68,7 @@ export function renderCopies(rows: readonly Row[], circumstances: string): strin
       ...mixed.map((where) => cell(row, "tar", where)),
       ...["as given", ...mixed].map((where) => impostorCosine(row, where, 0.01)),
     ]);
-    const table = [head, head.map(() => "---"), ...lines].map((cells) => `| ${cells.join(" | ")} |`).join("\n");
-    return `## ${group}\n\n${protocol.probes} probes, a gallery of ${protocol.gallery}.\n\n${table}\n`;
+    return `## ${group}\n\n${protocol.probes} probes, a gallery of ${protocol.gallery}.\n\n${table(head, lines)}`;
   });
-  return `# Enrolling with copies\n\n${circumstances}\n\n${about}\n\n${sections.join("\n")}`;
+  return [about, ...sections].join("\n\n");
 }

@@ -11,7 +11,8 @@ import { openBackbone } from "petalface/backbones";
 import { openData, subset } from "petalface/data";
 import { readPairs } from "petalface/evaluation";
 import { openLoader } from "petalface/images";
-import { heldOutFolds, shared } from "../faces/plan.ts";
+import { heldOutFolds } from "../faces/plan.ts";
+import { shared } from "../skeleton/shared.ts";
 import { accuraciesOf, openForms, ratesOf, renderForms } from "./forms.ts";
 import { compareRuntimes } from "./runtimes.ts";
 

@@ -1,11 +1,11 @@
 import { execFileSync } from "node:child_process";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { itemAt } from "onnx-grad";
 import { InferenceSession as NodeSession, Tensor as NodeTensor } from "onnxruntime-node";
 import { env, InferenceSession as WebSession, Tensor as WebTensor } from "onnxruntime-web";
 import { type Adapter, adaptedModel, exportModel } from "petalface/adapters";
 import { type Backbone, openEmbedder, toInput } from "petalface/backbones";
+import { largestDifference } from "../skeleton/statistics.ts";
 import { secondsOf } from "./clock.ts";
 
 /** Faces that all runtimes see: 8-bit planes, a whole number of batches. */
@@ -28,16 +28,6 @@ export interface RuntimeRow {
   /** Largest difference of any number over the largest number; undefined for the training side itself. */
   readonly embedding?: number;
   readonly alpha?: number;
-}
-
-function difference(a: Float32Array, b: Float32Array): number {
-  let [most, scale] = [0, 0];
-  a.forEach((value, i) => {
-    const off = Math.abs(value - itemAt(b, i));
-    most = Number.isNaN(off) ? Number.NaN : Math.max(most, off);
-    scale = Math.max(scale, Math.abs(value));
-  });
-  return most / scale;
 }
 
 /** Exports the adapter with its judge inside and embeds the same faces with it everywhere. */
@@ -81,8 +71,8 @@ export async function compareRuntimes(
     rows.push({
       name,
       rate: got.rate,
-      embedding: difference(truth.embedding, got.embedding),
-      alpha: difference(truth.alpha, got.alpha),
+      embedding: largestDifference(got.embedding, truth.embedding),
+      alpha: largestDifference(got.alpha, truth.alpha),
     });
   };
 

@@ -1,8 +1,4 @@
-import { join } from "node:path";
 import type { TrainingChoices } from "petalface/training";
-
-/** Where the shared data and weights are. */
-export const shared = process.env.PETALFACE_SHARED ?? join(import.meta.dirname, "../../../shared");
 
 /** Folds of LFW's View 2 that are measured here; 4 and 5 stay untouched, 6 is for choices. */
 export const testFolds: readonly number[] = [1, 2, 3];

@@ -15,7 +15,9 @@ import {
 } from "petalface/evaluation";
 import { openLoader } from "petalface/images";
 import { adapt, type TrainingChoices } from "petalface/training";
-import { type Contender, heldOutFolds, shared, testPixels } from "./plan.ts";
+import { lfw, lfwPairs, modelFile } from "../skeleton/shared.ts";
+import { spread } from "../skeleton/statistics.ts";
+import { type Contender, heldOutFolds, testPixels } from "./plan.ts";
 
 /** One training and its measurement. */
 export interface Job {
@@ -49,34 +51,22 @@ export interface JobResult {
   readonly trained: number;
 }
 
-/** The aligned photos that everything here is measured on. */
-export const lfw = join(shared, "data/lfw112");
-const pairsFile = join(shared, "data/lfw112_pairs.txt");
-
 /** LFW's people who are in none of the held-out folds' pairs; `count` of their photos, spread over all, or all of them. */
 export async function trainingFaces(count?: number): Promise<FaceData> {
-  const heldOut = new Set((await readPairs(pairsFile, { folds: heldOutFolds })).people);
+  const heldOut = new Set((await readPairs(lfwPairs, { folds: heldOutFolds })).people);
   const faces = subset(await openData(lfw), (_, person) => person !== undefined && !heldOut.has(person));
-  if (count === undefined) return faces;
-  return subset(
-    faces,
-    Array.from({ length: count }, (_, at) => Math.floor((at * faces.length) / count)),
-  );
+  return count === undefined ? faces : subset(faces, spread(count, faces.length));
 }
 
 /** The official pairs of these folds; of a single fold, which has no other to choose a threshold on, pairs drawn from its people. */
 export async function pairsOf(folds: readonly number[]): Promise<PairList> {
-  if (folds.length > 1) return readPairs(pairsFile, { folds });
-  const { pairs, images, people: names } = await readPairs(pairsFile);
+  if (folds.length > 1) return readPairs(lfwPairs, { folds });
+  const { pairs, images, people: names } = await readPairs(lfwPairs);
   const inFold = pairs.filter((pair) => folds.includes(pair.fold + 1)).flatMap((pair) => [pair.first, pair.second]);
   const people = new Set(inFold.map((image) => names[images[image]?.person ?? -1]));
   const faces = subset(await openData(lfw), (_, person) => person !== undefined && people.has(person));
   return syntheticPairs(faces, { pairs: 1200, folds: 5 });
 }
-
-/** File of a job's model. */
-export const modelFile = (model: string): string =>
-  model.endsWith(".onnx") ? model : join(shared, "weights", `${model}.onnx`);
 
 /** Trains, unless the contender is the frozen model, into the folder `run` of the job's folder. */
 export async function trainJob(job: Job): Promise<Omit<JobResult, "result">> {
@@ -101,25 +91,26 @@ export async function trainJob(job: Job): Promise<Omit<JobResult, "result">> {
   return { seconds, trained };
 }
 
+/** A job's model on a list of pairs, sharp and at its low resolutions. */
+export async function measureJob(job: Job, pairs: PairList, data: FaceData): Promise<EvaluationResult> {
+  const backbone = await openBackbone(modelFile(job.model));
+  const run = join(job.folder, "run");
+  const adapted =
+    job.contender.options === undefined ? backbone : adaptedModel(backbone, await loadAdapter(run, backbone));
+  const embedder = await openEmbedder(adapted, { threads: job.threads });
+  await using loader = openLoader({ size: backbone.size, threads: 1 });
+  const degradations = (job.pixels ?? testPixels).map((side) => `lr:${side}`);
+  const result = await evaluate({ model: embedder, protocol: protocolOfPairs(pairs, data), degradations, loader });
+  await embedder.close();
+  return result;
+}
+
 /** Trains (unless the contender is the frozen model) and measures. Leaves its numbers in the job's folder. */
 export async function runJob(job: Job): Promise<JobResult> {
-  const { contender, folder, threads } = job;
   const record = await trainJob(job);
-  const backbone = await openBackbone(modelFile(job.model));
-  const run = join(folder, "run");
-  const adapted = contender.options === undefined ? backbone : adaptedModel(backbone, await loadAdapter(run, backbone));
-  const embedder = await openEmbedder(adapted, { threads });
-  const loader = openLoader({ size: backbone.size, threads: 1 });
-  const result = await evaluate({
-    model: embedder,
-    protocol: protocolOfPairs(await pairsOf(job.folds), await openData(lfw)),
-    degradations: (job.pixels ?? testPixels).map((side) => `lr:${side}`),
-    loader,
-  });
-  await embedder.close();
-  await loader.close();
-  await saveEvaluation(join(folder, "evaluation.json"), result);
-  await writeFile(join(folder, "training.json"), JSON.stringify(record));
+  const result = await measureJob(job, await pairsOf(job.folds), await openData(lfw));
+  await saveEvaluation(join(job.folder, "evaluation.json"), result);
+  await writeFile(join(job.folder, "training.json"), JSON.stringify(record));
   return { ...record, result };
 }
 

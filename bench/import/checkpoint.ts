@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { writeTorchCheckpoint } from "petalface/checkpoints";
 import { type FormulaTensor, formulaTensor, writeFormula } from "../../packages/petalface/test/support/formula.ts";
-import { shared } from "../faces/plan.ts";
+import { shared } from "../skeleton/shared.ts";
 
 const [name = "", path = ""] = process.argv.slice(2);
 const text = await readFile(join(shared, "oracle/full", `${name}.json`), "utf8");

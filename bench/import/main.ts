@@ -9,7 +9,7 @@ import { cpus, loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { itemAt } from "onnx-grad";
-import { shared } from "../faces/plan.ts";
+import { shared } from "../skeleton/shared.ts";
 
 const here = import.meta.dirname;
 const { values } = parseArgs({

@@ -1,46 +1,15 @@
-/**
- * Adapters on the last stage only, with what the frozen layers below make of the images computed once: how much faster, and how good:
- * `npm run bench -- prefix --help`.
- */
-import { mkdir, rm, writeFile } from "node:fs/promises";
-import { cpus } from "node:os";
+/** Adapters on the last stage only, with what the frozen layers below make of the images computed once: how much faster, and how good. */
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import { percent } from "petalface/evaluation";
 import type { TrainingChoices } from "petalface/training";
 import { choiceFolds } from "../faces/plan.ts";
 import { type Job, type JobResult, runJob } from "../faces/run.ts";
 import { type Group, renderDifferences } from "../faces/table.ts";
+import { defineBenchmark } from "../skeleton/benchmark.ts";
+import { usage } from "../skeleton/measured.ts";
+import { table, whole } from "../skeleton/page.ts";
 import { lastStage, measureSpeed } from "./speed.ts";
-
-const { values } = parseArgs({
-  options: {
-    faces: { type: "string", default: "1200" },
-    images: { type: "string", default: "4800" },
-    threads: { type: "string", default: "1" },
-    seed: { type: "string", default: "0" },
-    work: { type: "string", default: join(import.meta.dirname, "../../runs/bench-prefix") },
-    out: { type: "string", default: join(import.meta.dirname, "../results") },
-    speed: { type: "boolean", default: false },
-    help: { type: "boolean", default: false },
-  },
-});
-
-if (values.help) {
-  console.log(`npm run bench -- prefix [--faces N] [--images N] [--threads N] [--seed N] [--work FOLDER] [--out FOLDER] [--speed]
-Trains MobileFaceNet on photos of LFW's people outside folds 1 to 6, measures on fold 6: a quarter of an hour of one core. --faces: photos, of 6,800;
---images: training images seen, so that images / faces are the epochs.
---speed: only how fast, on 320 faces and three epochs; two minutes on quiet cores.`);
-  process.exit(0);
-}
-
-if (values.speed) {
-  const page = await measureSpeed(Number(values.threads), values.work);
-  console.log(page);
-  await mkdir(values.out, { recursive: true });
-  await writeFile(join(values.out, "prefix-speed.md"), page);
-  process.exit(0);
-}
 
 interface Contender {
   readonly name: string;
@@ -73,38 +42,58 @@ const columns = [
   ["rank-1 16", "rank1/mixed:16"],
 ] as const;
 
-const [faces, images] = [Number(values.faces), Number(values.images)];
-const rows: string[][] = [];
-const groups: Group[] = [];
-for (const { name, options, prefixBytes } of contenders) {
-  const folder = join(values.work, name.replaceAll(/[^a-z0-9]+/g, "-"));
-  const started = processorSeconds();
-  const steps: number[] = [];
-  const job: Job = {
-    contender: { name, ...(options && { options: { preset: "petal", ...options } }) },
-    model: "mobilefacenet",
-    seed: Number(values.seed),
-    faces,
-    images,
-    pixels,
-    folds: choiceFolds,
-    threads: Number(values.threads),
-    folder,
-    prefixBytes,
-    onStep: () => steps.push(processorSeconds()),
-  };
-  const done = await runJob(job);
-  groups.push({ name, cells: [{ job, done }] });
-  await rm(join(folder, "run"), { recursive: true, force: true });
-  rows.push(describe(name, done, started, steps));
-  console.error(rows.at(-1)?.join("  "));
-}
+export default defineBenchmark({
+  name: "prefix",
+  title: "What frozen layers make of the images, computed once",
+  measures: "Adapters on the last stage with the frozen layers' output kept: images a second, and accuracy.",
+  minutes: 15,
+  needs: "the shared photos and weights",
+  options: {
+    faces: { help: "photos, of 6,800", default: 1200 },
+    images: { help: "training images seen, so that images / faces are the epochs", default: 4800 },
+    threads: { help: "threads of the engine", default: 1 },
+    seed: { help: "seed of the trainings", default: 0 },
+    speed: { help: "only how fast, on 320 faces and three epochs: two minutes", default: false },
+  },
+  async run({ faces, images, threads, seed, speed }, { work }) {
+    if (speed) return measureSpeed(threads, work);
+    const rows: string[][] = [];
+    const groups: Group[] = [];
+    for (const { name, options, prefixBytes } of contenders) {
+      const folder = join(work, name.replaceAll(/[^a-z0-9]+/g, "-"));
+      const started = usage().processor;
+      const steps: number[] = [];
+      const job: Job = {
+        contender: { name, ...(options && { options: { preset: "petal", ...options } }) },
+        model: "mobilefacenet",
+        ...{ seed, faces, images, pixels, threads, folder, prefixBytes },
+        folds: choiceFolds,
+        onStep: () => steps.push(usage().processor),
+      };
+      const done = await runJob(job);
+      groups.push({ name, cells: [{ job, done }] });
+      await rm(join(folder, "run"), { recursive: true, force: true });
+      const row = describe(name, done, started, steps);
+      rows.push(row);
+      console.error(row.join("  "));
+    }
+    return {
+      body: `MobileFaceNet adapted on ${whole(faces)} photos of LFW's people outside folds 1 to 6 (${whole(images)} images seen,
+${(images / faces).toFixed(1)} epochs, seed ${seed}), measured on fold 6: accuracy of 1,200 pairs and rank-1, per cent ± half the 95 % interval.
+Last stage: adapters on the 1x1 convolutions at 7 x 7 pixels and behind. Kept: 25 kB an image and variant. Seconds and
+images/s are of processor time, all threads together, so that other work on the machine hardly counts: images/s at the
+start (first 15 % of the steps) and at the end (last quarter). All contenders see the same number of images; with N
+variants a face shows N draws of mirror and resolution in turn instead of a new one every epoch.
 
-/** Processor time of this process so far, all threads together. */
-function processorSeconds(): number {
-  const { user, system } = process.cpuUsage();
-  return (user + system) / 1e6;
-}
+${table(
+  ["method", "trained numbers", "seconds", "images/s, start", "images/s, end", ...columns.map(([title]) => title)],
+  rows,
+)}
+
+${renderDifferences(groups, pairs)}`,
+    };
+  },
+});
 
 /** Images a processor second over a part of the steps, given by its ends as shares of all. */
 function rate(steps: readonly number[], from: number, to: number): string {
@@ -117,7 +106,7 @@ function describe(name: string, { result, trained }: JobResult, started: number,
   const seconds = (steps.at(-1) ?? started) - started;
   return [
     name,
-    trained === 0 ? "-" : trained.toLocaleString("en"),
+    trained === 0 ? "-" : whole(trained),
     seconds === 0 ? "-" : seconds.toFixed(0),
     rate(steps, 0, 0.15),
     rate(steps, 0.75, 1),
@@ -127,23 +116,3 @@ function describe(name: string, { result, trained }: JobResult, started: number,
     }),
   ];
 }
-
-const page = `# What frozen layers make of the images, computed once
-
-    npm run bench -- prefix --faces ${faces} --images ${images} --threads ${values.threads}
-
-MobileFaceNet adapted on ${faces.toLocaleString("en")} photos of LFW's people outside folds 1 to 6 (${images.toLocaleString("en")} images seen, ${(images / faces).toFixed(1)} epochs, seed ${values.seed}), measured on fold 6: accuracy of 1,200 pairs and rank-1, per cent ± half the 95 % interval. Last stage:
-adapters on the 1x1 convolutions at 7 x 7 pixels and behind. Kept: 25 kB an image and variant. Seconds and images/s are of
-processor time, all threads together, so that other work on the machine hardly counts: images/s at the start (first 15 % of the steps) and at the end
-(last quarter). All contenders see the same number of images; with N variants a face shows N draws of mirror and resolution in turn instead of a new one every epoch.
-
-${cpus()[0]?.model.trim()}, ${cpus().length} cores; Node ${process.versions.node}. The machine was ${process.env.PETALFACE_BENCH_NOTE ?? "not watched for other work"}.
-
-| method | trained numbers | seconds | images/s, start | images/s, end | ${columns.map(([title]) => title).join(" | ")} |
-| ${Array.from({ length: 5 + columns.length }, () => "---").join(" | ")} |
-${rows.map((cells) => `| ${cells.join(" | ")} |`).join("\n")}
-
-${renderDifferences(groups, pairs).join("\n")}`;
-console.log(page);
-await mkdir(values.out, { recursive: true });
-await writeFile(join(values.out, "prefix.md"), page);

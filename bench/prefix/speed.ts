@@ -1,10 +1,12 @@
 import { rm } from "node:fs/promises";
-import { cpus, loadavg } from "node:os";
 import { join } from "node:path";
 import { itemAt } from "onnx-grad";
 import { openData, subset } from "petalface/data";
 import { adapt, type TrainingChoices } from "petalface/training";
-import { shared } from "../faces/plan.ts";
+import type { Page } from "../skeleton/benchmark.ts";
+import { table } from "../skeleton/page.ts";
+import { lfw, modelFile } from "../skeleton/shared.ts";
+import { median } from "../skeleton/statistics.ts";
 
 /** Layers of MobileFaceNet at 7 x 7 pixels and the ones behind them. */
 export const lastStage = "/features/features.13/*,/features/features.14/*,/conv2/*,/conv3/*";
@@ -19,45 +21,34 @@ const contenders: readonly (readonly [string, TrainingChoices])[] = [
   ["last stage, 1 variant, kept", { sites: lastStage, variants: 1 }],
 ];
 
-/** Trains each contender for three short epochs and tells the median time of a step, in the first epoch and after it. */
-export async function measureSpeed(threads: number, work: string): Promise<string> {
+/** Trains each contender for three short epochs: the median time of a step, in the first epoch and after it. */
+export async function measureSpeed(threads: number, work: string): Promise<Page> {
   const data = subset(
-    await openData(join(shared, "data/lfw112")),
+    await openData(lfw),
     Array.from({ length: faces }, (_, i) => 40 * i),
   );
-  const rows: string[] = [];
+  const rows: string[][] = [];
   for (const [name, choices] of contenders) {
     const out = join(work, "speed");
     await rm(out, { recursive: true, force: true });
     const times: number[] = [];
     await adapt(
-      { model: join(shared, "weights/mobilefacenet.onnx"), train: data.spec, options: { ...choices, epochs }, out },
+      { model: modelFile("mobilefacenet"), train: data.spec, options: { ...choices, epochs }, out },
       { data, threads, onStep: () => times.push(performance.now()) },
     );
     await rm(out, { recursive: true, force: true });
     const steps = times.slice(1).map((time, i) => time - itemAt(times, i));
-    const [first, later] = [steps.slice(0, faces / batch - 1), steps.slice(faces / batch)].map(median) as [
-      number,
-      number,
-    ];
-    rows.push(`| ${name} | ${rate(first)} | ${rate(later)} |`);
-    console.error(rows.at(-1));
+    const rate = (part: readonly number[]): string => ((1000 * batch) / median(part)).toFixed(0);
+    rows.push([name, rate(steps.slice(0, faces / batch - 1)), rate(steps.slice(faces / batch))]);
+    console.error(rows.at(-1)?.join("  "));
   }
-  return `# What frozen layers make of the images, computed once: speed
+  return {
+    name: "prefix-speed",
+    title: "What frozen layers make of the images, computed once: speed",
+    body: `MobileFaceNet on ${faces} photos of LFW, ${epochs} epochs of ${faces / batch} steps of ${batch}; images a second from the median step of
+the first epoch (where distillation's targets, and what is kept, are computed) and of the others. What that costs in
+accuracy: \`npm run bench -- prefix\`.
 
-    npm run bench -- prefix --speed
-
-MobileFaceNet on ${faces} photos of LFW, ${epochs} epochs of ${faces / batch} steps of ${batch}; images a second from the median step of the first epoch (where distillation's targets, and what is kept, are computed) and of the others.
-What that costs in accuracy: \`npm run bench -- prefix\`.
-
-${cpus()[0]?.model.trim()}, ${cpus().length} cores, load ${loadavg()[1]?.toFixed(1)} at the end; Node ${process.versions.node}.
-
-| method | images/s, first epoch | images/s, later |
-| --- | --- | --- |
-${rows.join("\n")}
-`;
+${table(["method", "images/s, first epoch", "images/s, later"], rows)}`,
+  };
 }
-
-const median = (values: readonly number[]): number =>
-  values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
-const rate = (milliseconds: number): string => ((1000 * batch) / milliseconds).toFixed(0);

@@ -1,94 +1,71 @@
 /**
- * Which quality measure gives the best adapter: `npm run bench -- quality-study --help`. Every (measure, seed) is trained and measured by itself, on
- * photos and on synthetic people; what is finished is kept in the work folder and not run again.
+ * Which quality measure gives the best adapter. Every (measure, seed) is trained and measured by itself, on photos and on synthetic people; what
+ * is finished is kept in the work folder and not run again.
  */
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import { choiceFolds, testFolds } from "../faces/plan.ts";
 import { finishedJob, type Job, runJob } from "../faces/run.ts";
+import { defineBenchmark } from "../skeleton/benchmark.ts";
 import { type AlphaStudy, studyAlpha } from "./alpha.ts";
-import type { Cell } from "./cell.ts";
 import { measures, model } from "./plan.ts";
 import { finishedSynthetic, measureSynthetic } from "./synthetic.ts";
 import { renderStudy } from "./table.ts";
+import type { Cell } from "./verdict.ts";
 
-const { values } = parseArgs({
+export default defineBenchmark({
+  name: "quality-study",
+  title: "Which quality measure",
+  measures: "Which measure of quality gives the best adapter, on LFW and on synthetic people.",
+  minutes: 180,
+  needs: "the shared photos and weights",
+  keeps: true,
   options: {
-    measures: { type: "string", default: Object.keys(measures).join(",") },
-    seeds: { type: "string", default: "0,1,2" },
-    images: { type: "string", default: "4800" },
-    faces: { type: "string", default: "240" },
-    threads: { type: "string", default: "1" },
-    work: { type: "string", default: join(import.meta.dirname, "../../runs/quality-study") },
-    out: { type: "string", default: join(import.meta.dirname, "../results") },
-    tune: { type: "boolean", default: false },
-    help: { type: "boolean", default: false },
-    render: { type: "boolean", default: false },
+    measures: { help: "measures to compare", default: Object.keys(measures) },
+    seeds: { help: "seeds of each", default: [0, 1, 2] },
+    images: { help: "training images seen", default: 4800 },
+    faces: { help: "faces that alpha is looked at on", default: 240 },
+    threads: { help: "threads of the engine", default: 1 },
+    tune: { help: "measure on fold 6, for choices", default: false },
+    render: { help: "only write the tables of what is finished", default: false },
+  },
+  async run({ measures: names, seeds, images, faces, threads, tune, render }, { work }) {
+    const folds = tune ? choiceFolds : testFolds;
+    const place = join(work, tune ? "fold6" : "test");
+    const alphas = new Map<string, AlphaStudy>();
+    for (const name of names) {
+      if (measures[name] === undefined) throw new Error(`no measure "${name}" in the plan`);
+      alphas.set(name, await kept(join(place, name), `alpha-${faces}.json`, () => studyAlpha(name, folds, faces)));
+    }
+    const cells: Cell[] = [];
+    const finish = async (measure: string, seed: number): Promise<void> => {
+      const options = { preset: "petal", quality: measures[measure] } as const;
+      const job: Job = {
+        contender: { name: measure, ...(measure !== "frozen" && { options }) },
+        ...{ model, seed, images, folds, threads },
+        folder: join(place, measure, String(seed)),
+      };
+      const known = await finishedJob(job.folder);
+      if (known === undefined && render) return;
+      const done = known ?? (await runJob(job));
+      const earlier = await finishedSynthetic(job);
+      const synthetic = earlier ?? (render ? undefined : await measureSynthetic(job));
+      cells.push({ measure, seed, done, synthetic });
+      console.error(`${measure} seed ${seed}: ${known ? "kept" : `trained in ${done.seconds.toFixed(0)} s`}`);
+    };
+    await finish("frozen", 0);
+    for (const seed of seeds) for (const measure of names) await finish(measure, seed);
+    return { name: tune ? "quality-study-fold6" : "quality-study", body: renderStudy(cells, alphas) };
   },
 });
 
-/** A training under a measure, or `frozen`: the model as it is. */
-const jobOf = (measure: string, seed: number): Job => ({
-  contender:
-    measure === "frozen"
-      ? { name: measure }
-      : { name: measure, options: { preset: "petal", quality: measures[measure] } },
-  model,
-  seed,
-  images: Number(values.images),
-  folds: values.tune ? choiceFolds : testFolds,
-  threads: Number(values.threads),
-  folder: join(values.work, values.tune ? "fold6" : "test", measure, String(seed)),
-});
-
-/** Kept in the work folder, as trainings are. */
-async function alphaStudy(measure: string): Promise<AlphaStudy> {
-  const folder = join(values.work, values.tune ? "fold6" : "test", measure);
-  const file = join(folder, `alpha-${values.faces}.json`);
-  try {
-    return JSON.parse(await readFile(file, "utf8")) as AlphaStudy;
-  } catch {
-    const study = await studyAlpha(measure, values.tune ? choiceFolds : testFolds, Number(values.faces));
-    await mkdir(folder, { recursive: true });
-    await writeFile(file, JSON.stringify(study));
-    return study;
-  }
+/** A result that is kept in a file, as trainings are. */
+async function kept<T>(folder: string, name: string, make: () => Promise<T>): Promise<T> {
+  const file = join(folder, name);
+  const text = await readFile(file, "utf8").catch(() => undefined);
+  if (text !== undefined) return JSON.parse(text) as T;
+  const made = await make();
+  await mkdir(folder, { recursive: true });
+  await writeFile(file, JSON.stringify(made));
+  return made;
 }
-
-async function main(): Promise<void> {
-  if (values.help) {
-    console.log(`npm run bench -- quality-study [--measures A,B] [--seeds 0,1,2] [--images N] [--faces N] [--threads N] [--work FOLDER] [--out FOLDER] [--tune] [--render]
---images: training images seen. --faces: faces that alpha is looked at on. --tune: measure on fold 6, for choices. --render: only write the tables of what is finished.`);
-    return;
-  }
-  const alphas = new Map<string, AlphaStudy>();
-  for (const measure of values.measures.split(",")) {
-    if (measures[measure] === undefined) throw new Error(`no measure "${measure}" in the plan`);
-    alphas.set(measure, await alphaStudy(measure));
-  }
-  const cells: Cell[] = [];
-  const finish = async (measure: string, seed: number): Promise<void> => {
-    const job = jobOf(measure, seed);
-    const known = await finishedJob(job.folder);
-    if (known === undefined && values.render) return;
-    const done = known ?? (await runJob(job));
-    const kept = await finishedSynthetic(job);
-    const synthetic = kept ?? (values.render ? undefined : await measureSynthetic(job));
-    cells.push({ measure, seed, done, synthetic });
-    const state = known ? "kept" : `trained in ${done.seconds.toFixed(0)} s`;
-    const people = kept ? "kept" : synthetic ? "measured" : "not measured";
-    console.log(`${measure} seed ${seed}: ${state}; synthetic people ${people}`);
-  };
-  await finish("frozen", 0);
-  for (const seed of values.seeds.split(",").map(Number))
-    for (const measure of values.measures.split(",")) await finish(measure, seed);
-  const name = values.tune ? "quality-study-fold6" : "quality-study";
-  const command = `${values.tune ? "--tune " : ""}--images ${values.images} --faces ${values.faces} --threads ${values.threads}`;
-  const text = renderStudy(cells, alphas, command);
-  await writeFile(join(values.out, `${name}.md`), text);
-  console.log(text);
-}
-
-await main();
-process.exit(0);

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { shared } from "../faces/plan.ts";
+import { shared } from "../skeleton/shared.ts";
 
 const weights = (name: string): string => join(shared, "weights", name);
 

@@ -1,85 +1,65 @@
 import { compareMethods, type EvaluationResult, type Measure, percent } from "petalface/evaluation";
-import { testPixels } from "../faces/plan.ts";
+import { columns, differenceCell, seedCell } from "../faces/table.ts";
+import { table } from "../skeleton/page.ts";
 import type { AlphaStudy } from "./alpha.ts";
-import type { Cell } from "./cell.ts";
-import { incumbent, rule, verdict } from "./verdict.ts";
-
-const columns: readonly (readonly [string, string])[] = [
-  ["HR", "accuracy/sharp"],
-  ...testPixels.map((pixels) => [`LR ${pixels}`, `accuracy/lr:${pixels}`] as const),
-  ...testPixels.map((pixels) => [`mix ${pixels}`, `accuracy/mixed:${pixels}`] as const),
-  ["rank-1 sharp", "rank1/sharp"],
-  ...testPixels.map((pixels) => [`rank-1 ${pixels}`, `rank1/mixed:${pixels}`] as const),
-];
+import { type Cell, incumbent, rule, verdict } from "./verdict.ts";
 
 type Result = (cell: Cell) => EvaluationResult | undefined;
 
-const mean = (numbers: readonly number[]): number => numbers.reduce((sum, value) => sum + value, 0) / numbers.length;
-const row = (cells: readonly string[]): string => `| ${cells.join(" | ")} |`;
-const head = (...titles: readonly string[]): string[] => [row(titles), row(titles.map(() => "---"))];
+const titles = columns.map(([title]) => title);
 const points = (value: number): string => (100 * value).toFixed(2);
 const interval = ({ value, low, high }: Pick<Measure, "value" | "low" | "high">): string =>
   `${points(value)} [${points(low)}, ${points(high)}]`;
 
 /** Markdown of the study: accuracy by measure on photos and on synthetic people, differences from the incumbent, who wins, alpha by resolution. */
-export function renderStudy(cells: readonly Cell[], alphas: ReadonlyMap<string, AlphaStudy>, command: string): string {
-  return `${[
-    "# Which quality measure",
-    "",
-    `    npm run bench -- quality-study ${command}`,
-    "",
-    "MobileFaceNet, preset petal, 4,800 training images unless said otherwise, of LFW people outside View 2's folds 1 to 6. HR: both faces sharp; LR k: both shrunk to k x k pixels and",
-    "enlarged; mix k: sharp against k, each side in turn; rank-1: probes of k px in a sharp gallery. Per cent, mean over the seeds; after ± half the width of the 95 % interval of the first",
-    "seed (bootstrap over people), in brackets the range of the seeds. Differences are paired, in points, their 95 % interval has the error of people and of seeds; * where p < 0.05.",
-    "",
-    "## Photos: LFW, folds 1 to 3",
-    "",
-    ...renderSet(cells, ({ done }) => done.result),
-    "## Synthetic people, not seen in any training",
-    "",
-    ...renderSet(cells, ({ synthetic }) => synthetic),
-    "## Which is best",
-    "",
-    ...renderVerdict(cells),
-    "## Alpha",
-    "",
-    "Of faces of people in the test folds at k px: mean, and in brackets the per cent judged sharp (alpha exactly 1). 112 is the photo as it is. Range: the scores",
-    "at alpha 0 and 1, fitted on people outside folds 1 to 6.",
-    "",
-    ...renderAlpha(alphas),
-  ].join("\n")}\n`;
-}
+export const renderStudy = (cells: readonly Cell[], alphas: ReadonlyMap<string, AlphaStudy>): string =>
+  `MobileFaceNet, preset petal, 4,800 training images unless said otherwise, of LFW people outside View 2's folds 1 to 6. HR:
+both faces sharp; LR k: both shrunk to k x k pixels and enlarged; mix k: sharp against k, each side in turn; rank-1:
+probes of k px in a sharp gallery. Per cent, mean over the seeds; after ± half the width of the 95 % interval of the first
+seed (bootstrap over people), in brackets the range of the seeds. Differences are paired, in points, their 95 % interval
+has the error of people and of seeds; * where p < 0.05.
 
-function renderSet(cells: readonly Cell[], resultOf: Result): string[] {
+## Photos: LFW, folds 1 to 3
+
+${renderSet(cells, ({ done }) => done.result)}
+
+## Synthetic people, not seen in any training
+
+${renderSet(cells, ({ synthetic }) => synthetic)}
+
+## Which is best
+
+${rule}
+
+${renderVerdict(cells)}
+
+## Alpha
+
+Of faces of people in the test folds at k px: mean, and in brackets the per cent judged sharp (alpha exactly 1). 112 is
+the photo as it is. Range: the scores at alpha 0 and 1, fitted on people outside folds 1 to 6.
+
+${renderAlpha(alphas)}`;
+
+function renderSet(cells: readonly Cell[], resultOf: Result): string {
   const names = [...new Set(cells.filter((cell) => resultOf(cell)).map(({ measure }) => measure))];
   const of = (name: string): Cell[] => cells.filter((cell) => cell.measure === name && resultOf(cell));
   const first = cells.map(resultOf).find((result) => result !== undefined)?.protocol;
-  if (first === undefined) return ["Nothing is measured yet.", ""];
-  return [
-    `${first.name}: ${first.genuine} genuine and ${first.impostor} impostor pairs of ${first.people} people, ${first.probes} probes in a gallery of ${first.gallery}.`,
-    "",
-    ...head("measure", "seeds", ...columns.map(([title]) => title)),
-    ...names.map((name) => {
-      const own = of(name);
-      const seeds = own.map(({ seed }) => seed).join(" ");
-      return row([name, name === "frozen" ? "" : seeds, ...columns.map(([, key]) => value(own, resultOf, key))]);
-    }),
-    "",
-    ...head(`minus ${incumbent}`, ...columns.map(([title]) => title)),
-    ...names
-      .filter((name) => name !== incumbent)
-      .map((name) => row([name, ...differences(of(name), of(incumbent), resultOf)])),
-    "",
-  ];
-}
+  if (first === undefined) return "Nothing is measured yet.";
+  const values = names.map((name) => {
+    const own = of(name);
+    const results = own.flatMap((cell) => resultOf(cell) ?? []);
+    const seeds = name === "frozen" ? "" : own.map(({ seed }) => seed).join(" ");
+    return [name, seeds, ...columns.map(([, key]) => seedCell(results, key, 2))];
+  });
+  const others = names.filter((name) => name !== incumbent);
+  return `${first.name}: ${first.genuine} genuine and ${first.impostor} impostor pairs of ${first.people} people, ${first.probes} probes in a gallery of ${first.gallery}.
 
-function value(own: readonly Cell[], resultOf: Result, key: string): string {
-  const each = own.flatMap((cell) => resultOf(cell)?.measures.find((measure) => measure.key === key) ?? []);
-  const [first] = each;
-  if (first === undefined) return "-";
-  const all = each.map((measure) => measure.value);
-  const range = all.length > 1 ? ` [${percent(Math.min(...all))}, ${percent(Math.max(...all))}]` : "";
-  return `${percent(mean(all))} ± ${percent((first.high - first.low) / 2)}${range}`;
+${table(["measure", "seeds", ...titles], values)}
+
+${table(
+  [`minus ${incumbent}`, ...titles],
+  others.map((name) => [name, ...differences(of(name), of(incumbent), resultOf)]),
+)}`;
 }
 
 /** Of the seeds that both have; the frozen model, which has none, against all. */
@@ -91,42 +71,31 @@ function differences(own: readonly Cell[], base: readonly Cell[], resultOf: Resu
   ) as [EvaluationResult[], EvaluationResult[]];
   if (left.length === 0 || right.length === 0) return columns.map(() => "-");
   const compared = compareMethods(left, right);
-  return columns.map(([, key]) => {
-    const found = compared.differences.find((measure) => measure.key === key);
-    return found === undefined ? "-" : `${interval(found)}${found.p < 0.05 ? " *" : ""}`;
-  });
+  return columns.map(([, key]) => differenceCell(compared, key, 2));
 }
 
-function renderVerdict(cells: readonly Cell[]): string[] {
+function renderVerdict(cells: readonly Cell[]): string {
   const found = verdict(cells);
   if (found === undefined)
-    return [...rule, "", `Not decided: ${incumbent} and another measure must have finished a seed on both sets.`, ""];
+    return `Not decided: ${incumbent} and another measure must have finished a seed on both sets.`;
   const { seeds, standings, winner } = found;
-  return [
-    ...rule,
-    "",
-    ...head("measure", "mean", `minus ${incumbent}`, "p, corrected", ...seeds.map((seed) => `seed ${seed}`), "HR"),
-    ...standings.map(({ measure, mean: own, difference, p, seeds: each, sharp }) =>
-      measure === incumbent
-        ? row([measure, percent(own), "", "", ...each.map(() => ""), ""])
-        : row([measure, percent(own), interval(difference), p.toFixed(3), ...each.map(points), interval(sharp)]),
-    ),
-    "",
-    `Winner on seeds ${seeds.join(", ")}: **${winner}**.`,
-    "",
-  ];
+  const rows = standings.map(({ measure, mean: own, difference, p, seeds: each, sharp }) =>
+    measure === incumbent
+      ? [measure, percent(own), "", "", ...each.map(() => ""), ""]
+      : [measure, percent(own), interval(difference), p.toFixed(3), ...each.map(points), interval(sharp)],
+  );
+  const head = ["measure", "mean", `minus ${incumbent}`, "p, corrected", ...seeds.map((seed) => `seed ${seed}`), "HR"];
+  return `${table(head, rows)}\n\nWinner on seeds ${seeds.join(", ")}: **${winner}**.`;
 }
 
-function renderAlpha(alphas: ReadonlyMap<string, AlphaStudy>): string[] {
+function renderAlpha(alphas: ReadonlyMap<string, AlphaStudy>): string {
   const pixels = [...alphas.values()][0]?.rows.map((each) => each.pixels) ?? [];
-  return [
-    ...head("measure", "range", ...pixels.map(String)),
-    ...[...alphas].map(([name, { low, high, rows }]) =>
-      row([
-        name,
-        `${low.toFixed(2)} to ${high.toFixed(2)}`,
-        ...rows.map(({ mean: alpha, one }) => `${alpha.toFixed(2)} (${(100 * one).toFixed(1)})`),
-      ]),
-    ),
-  ];
+  return table(
+    ["measure", "range", ...pixels.map(String)],
+    [...alphas].map(([name, { low, high, rows }]) => [
+      name,
+      `${low.toFixed(2)} to ${high.toFixed(2)}`,
+      ...rows.map(({ mean: alpha, one }) => `${alpha.toFixed(2)} (${(100 * one).toFixed(1)})`),
+    ]),
+  );
 }

@@ -2,7 +2,16 @@ import { itemAt } from "onnx-grad";
 import { type EvaluationResult, prepareStatistics } from "petalface/evaluation";
 import { bootstrap, type Estimate, estimate, pValue } from "petalface/portable";
 import { testPixels } from "../faces/plan.ts";
-import type { Cell } from "./cell.ts";
+import type { JobResult } from "../faces/run.ts";
+
+/** One finished training, or the frozen model. */
+export interface Cell {
+  readonly measure: string;
+  readonly seed: number;
+  readonly done: JobResult;
+  /** The same on synthetic people, once measured. */
+  readonly synthetic?: EvaluationResult | undefined;
+}
 
 /** The measure that stays unless another is surely better: it is cheap and needs nothing. */
 export const incumbent = "sharpness";
@@ -27,11 +36,11 @@ export interface Standing {
 }
 
 /** The rule, in words. */
-export const rule: readonly string[] = [
-  `Rule: the mean of the LR and mixed rows (${testPixels.join(", ")} px), photos and synthetic people counted alike, decides. Differences from ${incumbent} are paired by seed and`,
-  "taken on the same resamples of people (bootstrap, mean over the seeds in each resample; 95 %). Another measure wins if it is ahead in every seed, p of the difference is below 0.05 after",
-  `Bonferroni's correction for the measures tried, and its interval for sharp pairs does not lie below 0; the highest mean of those. Else ${incumbent} stays.`,
-];
+export const rule = `Rule: the mean of the LR and mixed rows (${testPixels.join(", ")} px), photos and synthetic people counted alike, decides.
+Differences from ${incumbent} are paired by seed and taken on the same resamples of people (bootstrap, mean over the seeds
+in each resample; 95 %). Another measure wins if it is ahead in every seed, p of the difference is below 0.05 after
+Bonferroni's correction for the measures tried, and its interval for sharp pairs does not lie below 0; the highest mean
+of those. Else ${incumbent} stays.`;
 
 /** Standings of all measures on the seeds that all of them have finished, and who wins by the {@link rule}. Undefined while the incumbent or everybody else is missing. */
 export function verdict(

@@ -10,8 +10,8 @@ import { openData } from "petalface/data";
 import { openLoader } from "petalface/images";
 import { openMeasure, qualityGraph } from "petalface/quality";
 import { secondsOf } from "../export/clock.ts";
-import { shared } from "../faces/plan.ts";
 import { measures, model } from "../quality-study/plan.ts";
+import { shared } from "../skeleton/shared.ts";
 import { opencvPeers, pyiqaPeers } from "./peers.ts";
 
 const { values } = parseArgs({

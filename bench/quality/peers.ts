@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { shared } from "../faces/plan.ts";
+import { shared } from "../skeleton/shared.ts";
 
 /** What another project's measure does on one thread. */
 export interface Peer {

@@ -7,7 +7,8 @@ import { openData, subset } from "petalface/data";
 import { readPairs } from "petalface/evaluation";
 import { drawDegradation, openLoader, parseDegradation } from "petalface/images";
 import { quantile } from "petalface/quality";
-import { heldOutFolds, shared } from "../faces/plan.ts";
+import { heldOutFolds } from "../faces/plan.ts";
+import { shared } from "../skeleton/shared.ts";
 
 const { values } = parseArgs({
   options: { photos: { type: "string", default: "1100" }, threads: { type: "string", default: "2" } },

@@ -1,15 +1,11 @@
 import { type Constant, type Graph, sizeOf } from "onnx-grad";
-import { buildNetwork, parseArchitecture } from "../../packages/petalface/src/backbones/index.ts";
-import { fillNetwork } from "../../packages/petalface/src/backbones/networks/layers.ts";
+import { buildNetwork, fillNetwork, parseArchitecture } from "petalface/backbones";
+import { drawer } from "../skeleton/statistics.ts";
 
 /** A network by its `--arch` name, with drawn weights: a step takes as long whatever they are. */
 export function drawnNetwork(name: string): Graph {
   const network = buildNetwork(parseArchitecture(name).architecture);
-  let state = 1;
-  const draw = (): number => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return state / 2 ** 31 - 1;
-  };
+  const draw = drawer(1);
   return fillNetwork(network, (tensor): Constant => {
     const dims = network.tensors.get(tensor) ?? [];
     const data = new Float32Array(sizeOf(dims));
@@ -19,7 +15,7 @@ export function drawnNetwork(name: string): Graph {
     const [middle, spread] = isNorm
       ? [/prelu/.test(tensor) ? 0.25 : 1, 0.1]
       : [0, dims.length > 1 ? Math.sqrt(3 / sizeOf(dims.slice(1))) : 0.05];
-    for (let i = 0; i < data.length; i++) data[i] = middle + spread * draw();
+    for (let i = 0; i < data.length; i++) data[i] = middle + spread * (2 * draw() - 1);
     return { dtype: "float32", dims, data };
   });
 }

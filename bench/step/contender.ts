@@ -1,5 +1,9 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { join } from "node:path";
 import { createInterface } from "node:readline";
+
+/** Program of our own contender; its one argument is an order in JSON. */
+export const ourProgram = join(import.meta.dirname, "ours.ts");
 
 /** One line that a contender says about the steps it ran. */
 export interface Timing {

@@ -11,13 +11,14 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { itemAt, setBatch, writeModel } from "onnx-grad";
 import { makePython, runPython } from "../networks/python.ts";
+import { relativeError } from "../skeleton/statistics.ts";
 import { type Contender, startContender } from "./contender.ts";
 import { flopsOf } from "./flops.ts";
 import { gemmLimit } from "./gemm.ts";
 import { embeddingNames, graphOf, isSwin, isTimm, networkNames, openNetwork } from "./networks.ts";
 import { type Row, renderIntroduction, renderRun } from "./table.ts";
 import { trainingGraphOf } from "./training-graph.ts";
-import { makeWorkload, readFloats, relativeError, writeWorkload } from "./workload.ts";
+import { makeWorkload, readFloats, writeWorkload } from "./workload.ts";
 
 const convolutionForms = ["eager", "channels-last", "compiled"];
 const swinForms = ["int8", "eager", "fused attention", "compiled"];

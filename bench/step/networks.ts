@@ -4,7 +4,7 @@ import { findSubnormals, flushSubnormals, type Graph, readModel, setBatch, sizeO
 import { type AdapterConfig, findSites, selectSites } from "petalface/adapters";
 import type { Backbone } from "petalface/backbones";
 import { measureOf, photoCalibration } from "petalface/quality";
-import { shared } from "../faces/plan.ts";
+import { shared } from "../skeleton/shared.ts";
 import { drawnNetwork } from "./built.ts";
 import { type SwinSizes, swinBlocks } from "./swin.ts";
 

@@ -1,5 +1,5 @@
 import { type Graph, GraphBuilder, ops } from "onnx-grad";
-import { random } from "../../packages/petalface/src/random.ts";
+import { drawer } from "../skeleton/statistics.ts";
 
 /** Sizes of {@link swinBlocks}. */
 export interface SwinSizes {
@@ -20,16 +20,16 @@ export interface SwinSizes {
 export function swinBlocks({ blocks, dim, heads, grid, window }: SwinSizes): Graph {
   const b = new GraphBuilder({ name: "swin", opset: 20 });
   const o = ops(b);
-  const draw = random("swin weights");
+  const draw = drawer(1);
   const weight = (name: string, dims: readonly number[], spread: number): string => {
     const length = dims.reduce((product, size) => product * size, 1);
-    const data = Float32Array.from({ length }, () => spread * (2 * draw.uniform() - 1));
+    const data = Float32Array.from({ length }, () => spread * (2 * draw() - 1));
     return b.constant({ dtype: "float32", dims, data }, name);
   };
   const linear = (x: string, name: string, from: number, to: number): string =>
     o.add(o.matmul(x, weight(`${name}.weight`, [from, to], 1 / Math.sqrt(from))), weight(`${name}.bias`, [to], 0.1));
   const norm = (x: string, name: string): string => {
-    const scale = Float32Array.from({ length: dim }, () => 1 + 0.1 * (2 * draw.uniform() - 1));
+    const scale = Float32Array.from({ length: dim }, () => 1 + 0.1 * (2 * draw() - 1));
     const inputs = [x, b.constant({ dtype: "float32", dims: [dim], data: scale }, `${name}.weight`)];
     return b.add("LayerNormalization", [...inputs, weight(`${name}.bias`, [dim], 0.1)], {
       axis: { int: -1 },

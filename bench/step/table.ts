@@ -1,4 +1,6 @@
-import { itemAt } from "onnx-grad";
+import { table } from "../skeleton/page.ts";
+import { median, timesOurs } from "../skeleton/statistics.ts";
+
 /** One contender on one network and batch. */
 export interface Row {
   readonly network: string;
@@ -29,12 +31,6 @@ export interface Setting {
   readonly versions: string;
 }
 
-const median = (values: readonly number[]): number => {
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = Math.floor(sorted.length / 2);
-  return sorted.length % 2 === 1 ? itemAt(sorted, middle) : (itemAt(sorted, middle - 1) + itemAt(sorted, middle)) / 2;
-};
-
 /** What a result page begins with: what is measured, and how its tables read. */
 export function renderIntroduction(task: "step" | "embed"): string {
   const { title, text, error } = task === "step" ? aboutStep : aboutEmbed;
@@ -59,11 +55,22 @@ export function renderRun(task: "step" | "embed", rows: readonly Row[], setting:
 
 ${cpu}, ${cores} cores, ${threads} threads; products of 1024 x 1024: onnxruntime ${limit.ours.toFixed(0)} GFLOP/s, PyTorch ${limit.torch.toFixed(0)}; ${versions}.
 
-| network | batch | contender | ms | times ours | images/s | of the limit | peak GB | start s | error |
-| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
-${rows.map(line).join("\n")}
+${table(head, rows.map(line))}
 `;
 }
+
+const head = [
+  "network",
+  "batch",
+  "contender",
+  "ms",
+  "times ours",
+  "images/s",
+  "of the limit",
+  "peak GB",
+  "start s",
+  "error",
+];
 
 const aboutStep = {
   title: "# One training step",
@@ -78,21 +85,18 @@ const aboutEmbed = {
   error: "embeddings",
 };
 
-function line(row: Row): string {
-  const ratios = row.seconds.map((seconds, round) => seconds / itemAt(row.ours, round));
-  const spread = `${Math.min(...ratios).toFixed(2)}-${Math.max(...ratios).toFixed(2)}`;
+function line(row: Row): string[] {
   const seconds = median(row.seconds);
-  const cells = [
+  return [
     row.network,
     String(row.batch),
     row.contender,
     (seconds * 1000).toFixed(0),
-    row.seconds === row.ours ? "1" : `${median(ratios).toFixed(2)} [${spread}]`,
+    row.seconds === row.ours ? "1" : timesOurs(row.seconds, row.ours),
     (row.batch / seconds).toFixed(1),
     `${((100 * row.gflops) / seconds / row.limit).toFixed(0)} %`,
     (row.peak / 1e9).toFixed(2),
     row.startup.toFixed(1),
     row.error === undefined ? "" : row.error.toExponential(1),
   ];
-  return `| ${cells.join(" | ")} |`;
 }

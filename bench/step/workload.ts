@@ -2,9 +2,8 @@
 
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { itemAt } from "onnx-grad";
 import { type AdapterConfig, initialTheta, type Layout, layoutOf } from "petalface/adapters";
-import { random } from "../../packages/petalface/src/random.ts";
+import { drawer } from "../skeleton/statistics.ts";
 import type { Network } from "./networks.ts";
 
 /** A network with its adapter and the numbers of one batch. All contenders start from the same. */
@@ -26,14 +25,13 @@ export const recipe = { rate: 1e-3, weightDecay: 1e-2, clip: 5, distilWeight: 20
 export async function makeWorkload(network: Network, batch: number): Promise<Workload> {
   const { backbone, config } = network;
   const layout = layoutOf(backbone, config);
-  const draw = random("bench step", network.name, batch);
+  const draw = drawer(batch);
   const theta = await initialTheta(backbone, layout, 0);
   for (const slot of layout.slots)
-    if (slot.role === "up")
-      for (let i = 0; i < slot.length; i++) theta[slot.offset + i] = 0.02 * (2 * draw.uniform() - 1);
+    if (slot.role === "up") for (let i = 0; i < slot.length; i++) theta[slot.offset + i] = 0.02 * (2 * draw() - 1);
   const fill = (length: number, f: () => number) => Float32Array.from({ length }, f);
   const perImage = network.inputShape.reduce((product, size) => product * size, 1);
-  const target = fill(batch * backbone.width, () => 2 * draw.uniform() - 1);
+  const target = fill(batch * backbone.width, () => 2 * draw() - 1);
   for (let row = 0; row < batch; row++) {
     const vector = target.subarray(row * backbone.width, (row + 1) * backbone.width);
     const length = Math.hypot(...vector);
@@ -47,8 +45,8 @@ export async function makeWorkload(network: Network, batch: number): Promise<Wor
     layout,
     batch,
     theta,
-    input: fill(batch * perImage, () => 2 * draw.uniform() - 1),
-    alpha: fill(batch, () => draw.uniform()),
+    input: fill(batch * perImage, () => 2 * draw() - 1),
+    alpha: fill(batch, draw),
     target,
   };
 }
@@ -78,13 +76,3 @@ export async function writeWorkload(workload: Workload, folder: string): Promise
 /** One float32 file of a workload. */
 export const readFloats = async (folder: string, name: string): Promise<Float32Array> =>
   new Float32Array(new Uint8Array(await readFile(join(folder, `${name}.f32`))).buffer);
-
-/** Length of the difference over the length of `reference`. */
-export function relativeError(values: Float32Array, reference: Float32Array): number {
-  let [difference, length] = [0, 0];
-  reference.forEach((value, i) => {
-    difference += (itemAt(values, i) - value) ** 2;
-    length += value ** 2;
-  });
-  return Math.sqrt(difference / length);
-}

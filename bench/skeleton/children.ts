@@ -1,0 +1,74 @@
+import { fork, spawn } from "node:child_process";
+import { randomUUID } from "node:crypto";
+import { readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import type { Measured, Usage } from "./measured.ts";
+
+/** The command line, from the sources. */
+const commandLine = join(import.meta.dirname, "../../packages/petalface/src/cli/main.ts");
+
+/** Settings of a process. */
+export interface ChildOptions {
+  readonly cwd?: string;
+  /** Variables on top of this process's. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Seconds after which it is stopped. */
+  readonly limit?: number;
+}
+
+/** A process that was stopped because it took longer than its limit. */
+export class TooLong extends Error {}
+
+/**
+ * Runs the job of a benchmark (`job` of its definition) in a process of its own, so that memory,
+ * threads and loaded models are its own. Throws what the job throws, and {@link TooLong}.
+ */
+export async function inProcess<T>(name: string, job: unknown, options: ChildOptions = {}): Promise<Measured<T>> {
+  const begin = performance.now();
+  const child = fork(join(import.meta.dirname, "../main.ts"), [name, "--job"], {
+    ...(options.cwd !== undefined && { cwd: options.cwd }),
+    env: { ...process.env, ...options.env },
+    serialization: "advanced",
+    ...(options.limit !== undefined && { timeout: 1000 * options.limit, killSignal: "SIGKILL" }),
+  });
+  child.send(job as object);
+  const answer = await new Promise<{ value: T; error?: string } & Usage>((resolve, reject) => {
+    child.once("message", (message) => resolve(message as { value: T } & Usage));
+    child.once("error", reject);
+    child.once("exit", (code, signal) => {
+      const stopped = signal === "SIGKILL" && options.limit !== undefined;
+      reject(
+        stopped
+          ? new TooLong(`more than ${options.limit} s`)
+          : new Error(`a job of ${name} ended with ${signal ?? code}`),
+      );
+    });
+  });
+  if (answer.error !== undefined) throw new Error(answer.error);
+  const { value, peak, processor } = answer;
+  return { value, peak, processor, seconds: (performance.now() - begin) / 1000 };
+}
+
+/** Runs a command of petalface with `--json`; its document, and what it took. Throws what it says when it fails. */
+export async function petalface(
+  args: readonly string[],
+  { cwd, env }: ChildOptions = {},
+): Promise<Measured<Readonly<Record<string, unknown>>>> {
+  const file = join(tmpdir(), `petalface-bench-${randomUUID()}`);
+  const begin = performance.now();
+  const program = ["--import", join(import.meta.dirname, "usage.ts"), commandLine, ...args, "--json"];
+  const child = spawn(process.execPath, program, {
+    ...(cwd !== undefined && { cwd }),
+    env: { ...process.env, ...env, BENCH_USAGE: file },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const ended = new Promise<number | null>((resolve, reject) => child.once("error", reject).once("close", resolve));
+  const [document, said, code] = await Promise.all([text(child.stdout), text(child.stderr), ended]);
+  const seconds = (performance.now() - begin) / 1000;
+  if (code !== 0) throw new Error(`petalface ${args.join(" ")}: ${document}${said}`);
+  const used = JSON.parse(await readFile(file, "utf8")) as Usage;
+  await rm(file);
+  return { ...used, seconds, value: JSON.parse(document) as Readonly<Record<string, unknown>> };
+}
