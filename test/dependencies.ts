@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join, relative, resolve, sep } from "node:path";
+import { itemAt } from "onnx-grad";
 
 /** A source file: its path with forward slashes, relative to `packages/`, and its text. */
 export interface SourceFile {
@@ -67,7 +68,7 @@ const IMPORT = /(?:\bfrom\s*|\bimport\s*\(?\s*|\bnew URL\(\s*)["']([^"'\n]+)["']
 /** Every specifier that a source text imports, re-exports, loads on demand or names as a worker. */
 export function importsOf(text: string): string[] {
   const code = text.replace(/\/\*[\s\S]*?\*\//g, "").replace(/^\s*\/\/.*$/gm, "");
-  return [...code.matchAll(IMPORT)].map((match) => match[1] as string);
+  return [...code.matchAll(IMPORT)].map((match) => itemAt(match, 1));
 }
 
 /** Why a folder may not import from another, by the rows of `layers`; undefined where it may. */
@@ -89,7 +90,7 @@ function placeOf(path: string): Place {
   const [name = "", , ...rest] = path.split("/");
   return {
     package: name,
-    folder: rest.length > 1 ? (rest[0] as string) : "",
+    folder: rest.length > 1 ? itemAt(rest, 0) : "",
     file: rest.slice(1).join("/") || (rest[0] ?? ""),
   };
 }

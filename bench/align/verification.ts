@@ -33,7 +33,7 @@ export async function measureVerification(out: string): Promise<Verification> {
   );
   // Strangers: the photos of the people further on in the sample, as many for each photo as it has of its own person.
   const strangers = photos.map(({ person }, at) =>
-    (others[at] as string[]).map((_, step) => {
+    others[at].map((_, step) => {
       const start = (at + 7 * (step + 1)) % photos.length;
       const other = [...photos.slice(start), ...photos].find((photo) => photo.person !== person);
       return other?.file as string;
@@ -46,19 +46,16 @@ export async function measureVerification(out: string): Promise<Verification> {
   const vector = (file: string): Float32Array => given[numberOf.get(file) as number] as Float32Array;
   const scores = (own: (at: number) => Float32Array) =>
     photos.map((_, at) => [
-      ...(others[at] as string[]).map((file) => ({ same: true, score: dot(own(at), vector(file)) })),
+      ...others[at].map((file) => ({ same: true, score: dot(own(at), vector(file)) })),
       ...(strangers[at] as string[]).map((file) => ({ same: false, score: dot(own(at), vector(file)) })),
     ]);
-  const [before, after] = [
-    scores((at) => vector(photos[at]?.file as string)),
-    scores((at) => ours[at] as Float32Array),
-  ];
+  const [before, after] = [scores((at) => vector(photos[at]?.file)), scores((at) => ours[at])];
   const threshold = bestThreshold(before.flat());
   const right = (pairs: (typeof before)[number]): number =>
     pairs.filter(({ same, score }) => score >= threshold === same).length;
   const pairs = before.flat().length;
   const changes = before.map((list, at) => right(after[at] as typeof list) - right(list));
-  const cosines = photos.map(({ file }, at) => dot(vector(file), ours[at] as Float32Array)).sort((a, b) => a - b);
+  const cosines = photos.map(({ file }, at) => dot(vector(file), ours[at])).sort((a, b) => a - b);
   return {
     cosine: {
       mean: mean(cosines),

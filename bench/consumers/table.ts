@@ -47,7 +47,7 @@ export function rowOf(
   const cosines = Array.from(here.alpha, (_, face) => dot(there, own, face * width, width));
   const isSharp = (face: number): boolean => here.alpha[face] === 1;
   const least = (wanted: boolean): number => Math.min(...cosines.filter((_, face) => isSharp(face) === wanted));
-  const differences = there.map((value, i) => Math.abs(value - (before[i] as number)));
+  const differences = there.map((value, i) => Math.abs(value - before[i]));
   const apart = Math.max(...differences.filter((_, i) => isSharp(Math.floor(i / width))));
   const [sharp, degraded] = [least(true), least(false)];
   const passes = Math.min(sharp, degraded) >= leastCosine && apart <= mostApart;
@@ -68,7 +68,7 @@ function unit(data: Float32Array, width: number): Float32Array {
 
 function dot(a: Float32Array, b: Float32Array, start: number, width: number): number {
   let sum = 0;
-  for (let i = start; i < start + width; i++) sum += (a[i] as number) * (b[i] as number);
+  for (let i = start; i < start + width; i++) sum += a[i] * b[i];
   return sum;
 }
 

@@ -41,7 +41,7 @@ export async function embedJob(job: Job, list: PairList, sides: readonly number[
     const rows = new Float32Array(places.length * model.width);
     const alpha = new Float32Array(places.length);
     const request = (image: number) => {
-      const { source, id } = data.at(places[image] as number);
+      const { source, id } = data.at(places[image]);
       const degrade = degradation === undefined ? undefined : drawDegradation(parseDegradation(degradation), id);
       return { source, flip: false, degrade };
     };

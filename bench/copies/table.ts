@@ -39,7 +39,7 @@ function impostorCosine({ result }: Row, where: string, share: number): string {
   );
   if (outcome?.kind !== "verification") return "-";
   const impostors = outcome.scores.filter((_, pair) => outcome.same[pair] === 0).sort();
-  return (impostors[Math.floor(impostors.length * (1 - share))] as number).toFixed(3);
+  return impostors[Math.floor(impostors.length * (1 - share))].toFixed(3);
 }
 
 /** A table for each model and contender, a line for each weight. */
@@ -58,7 +58,7 @@ export function renderCopies(rows: readonly Row[]): string {
   ];
   const sections = groups.map((group) => {
     const own = rows.filter(({ model, name }) => `${model}, ${name}` === group);
-    const { protocol } = (own[0] as Row).result;
+    const { protocol } = own[0].result;
     const lines = own.map((row) => [
       String(row.weight),
       cell(row, "rank1", "as given", true),

@@ -112,8 +112,8 @@ export function renderForms(
     "| form | MB | faces/s | HR | LR 16 | mix 16 | rank-1 16 |",
     "| --- | --- | --- | --- | --- | --- | --- |",
     ...forms.map(({ name, bytes }, place) => {
-      const own = results[place] as EvaluationResult;
-      const compared = place === gated ? undefined : compareResults(results[gated] as EvaluationResult, own);
+      const own = results[place];
+      const compared = place === gated ? undefined : compareResults(results[gated], own);
       const cells = keys.map((key) => {
         const value = percent(own.measures.find((measure) => measure.key === key)?.value ?? Number.NaN);
         const off = compared?.differences.find((measure) => measure.key === key);

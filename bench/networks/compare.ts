@@ -67,7 +67,7 @@ export async function compareModel(path: string, file: string, reference: Refere
   const { sites, unfit } = findSites(open);
   const gradients = [await compareGradients(open, reference), await compareGradients(setBatch(graph, 3), reference)];
   const worst = (of: (result: Gradients) => number): number => Math.max(...gradients.map(of));
-  const { found, weightsAt } = gradients.toSorted((a, b) => b.weights - a.weights)[0] as Gradients;
+  const { found, weightsAt } = gradients.toSorted((a, b) => b.weights - a.weights)[0];
   return {
     file,
     opset: exported.opset,

@@ -41,7 +41,7 @@ export async function compareOperator(folder: string, name: string, variant: str
     const results = await session.run(feeds);
     const numbers = (value: string) => Array.from(floatsOf(results, value));
     const each = wrt.map((input, i) =>
-      distance(numbers(itemAt(names, i)), reference.gradients[Number(input.slice(5))] as number[]),
+      distance(numbers(itemAt(names, i)), reference.gradients[Number(input.slice(5))]),
     );
     return { output: distance(numbers(output), reference.output), gradients: Math.max(0, ...each) };
   } finally {

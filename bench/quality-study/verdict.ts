@@ -108,7 +108,7 @@ function resample(results: readonly (readonly EvaluationResult[])[]): Rows {
   );
   const cut = (part: number): Float64Array[][] => {
     let next = 0;
-    return results.map((own) => own.map(() => rows[2 * next++ + part] as Float64Array));
+    return results.map((own) => own.map(() => rows[2 * next++ + part]));
   };
   return { judged: cut(0), sharp: cut(1) };
 }
@@ -116,7 +116,5 @@ function resample(results: readonly (readonly EvaluationResult[])[]): Rows {
 const subtract = (a: Float64Array, b: Float64Array): Float64Array => a.map((value, i) => value - itemAt(b, i));
 
 function average(rows: readonly Float64Array[]): Float64Array {
-  return (rows[0] as Float64Array).map(
-    (_, i) => rows.reduce((sum, values) => sum + itemAt(values, i), 0) / rows.length,
-  );
+  return rows[0].map((_, i) => rows.reduce((sum, values) => sum + itemAt(values, i), 0) / rows.length);
 }

@@ -71,8 +71,8 @@ function solve(matrix: Float64Array[], right: Float64Array): number[] {
   const n = right.length;
   for (let pivot = 0; pivot < n; pivot++)
     for (let row = pivot + 1; row < n; row++) {
-      const own = matrix[pivot] as Float64Array;
-      const other = matrix[row] as Float64Array;
+      const own = matrix[pivot];
+      const other = matrix[row];
       const factor = itemAt(other, pivot) / itemAt(own, pivot);
       for (let column = pivot; column < n; column++)
         other[column] = itemAt(other, column) - factor * itemAt(own, column);
@@ -81,9 +81,8 @@ function solve(matrix: Float64Array[], right: Float64Array): number[] {
   const out = Array<number>(n).fill(0);
   for (let row = n - 1; row >= 0; row--) {
     let sum = itemAt(right, row);
-    for (let column = row + 1; column < n; column++)
-      sum -= itemAt(matrix[row] as Float64Array, column) * itemAt(out, column);
-    out[row] = sum / itemAt(matrix[row] as Float64Array, row);
+    for (let column = row + 1; column < n; column++) sum -= itemAt(matrix[row], column) * itemAt(out, column);
+    out[row] = sum / itemAt(matrix[row], row);
   }
   return out;
 }
@@ -127,14 +126,13 @@ for (const { x, k, way } of trained) {
   const weight = way === 0 ? 2 : 1;
   centred.forEach((a, i) => {
     right[i] = itemAt(right, i) + weight * a * Math.log2(k);
-    const own = matrix[i] as Float64Array;
+    const own = matrix[i];
     centred.forEach((b, j) => {
       own[j] = itemAt(own, j) + weight * a * b;
     });
   });
 }
-for (let i = 0; i + 1 < width; i++)
-  (matrix[i] as Float64Array)[i] = itemAt(matrix[i] as Float64Array, i) + trained.length / 1000;
+for (let i = 0; i + 1 < width; i++) matrix[i][i] = itemAt(matrix[i], i) + trained.length / 1000;
 const solved = solve(matrix, right);
 const weights = solved.slice(0, -1);
 const bias = (solved.at(-1) as number) - weights.reduce((sum, value, i) => sum + value * itemAt(means, i), 0);

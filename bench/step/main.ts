@@ -117,7 +117,7 @@ async function compare(name: string, batch: number): Promise<Row[]> {
       const at = (i + round + contenders.length) % contenders.length;
       // Whoever ran before may have threads that still wait busily.
       await sleep(100);
-      const { seconds } = await (contenders[at] as Contender).run(itemAt(steps, at));
+      const { seconds } = await contenders[at].run(itemAt(steps, at));
       if (round < 0) steps[at] = Math.max(1, Math.round(Number(values.seconds) / seconds));
       else times[at]?.push(seconds);
     }
@@ -127,8 +127,8 @@ async function compare(name: string, batch: number): Promise<Row[]> {
     network: name,
     batch,
     contender: contender.name,
-    seconds: times[at] as number[],
-    ours: times[0] as number[],
+    seconds: times[at],
+    ours: times[0],
     startup: contender.startup,
     peak: itemAt(peaks, at),
     gflops: flops / 1e9,

@@ -63,7 +63,7 @@ async function embedding(): Promise<() => Promise<Outcome>> {
       const part = tensor(input.subarray(at * face, (at + rows) * face), [rows, ...network.inputShape]);
       values.set(floatsOf(await session.run({ [backbone.input]: part }), backbone.output), at * backbone.width);
     }
-    return { loss: values[0] as number, values };
+    return { loss: values[0], values };
   };
 }
 
@@ -92,9 +92,9 @@ async function training(): Promise<() => Promise<Outcome>> {
     let mean = 0;
     for (const feed of feeds) {
       const results = await session.run({ ...feed, theta: tensor(theta, [theta.length]) });
-      mean += (floatsOf(results, loss)[0] as number) / parts;
+      mean += floatsOf(results, loss)[0] / parts;
       floatsOf(results, "grad_theta").forEach((value, i) => {
-        gradient[i] = (gradient[i] as number) + value / parts;
+        gradient[i] += value / parts;
       });
     }
     step++;

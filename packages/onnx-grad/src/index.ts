@@ -40,7 +40,7 @@ export {
 } from "./graph/dim.ts";
 export { OnnxGradError } from "./graph/errors.ts";
 export type { Attribute, Attributes, Graph, Node, ValueType } from "./graph/graph.ts";
-export { itemAt } from "./graph/item-at.ts";
+export { entryOf, itemAt } from "./graph/item-at.ts";
 export { prune } from "./graph/prune.ts";
 export type { Run } from "./graph/run.ts";
 export {

@@ -29,10 +29,10 @@ export function random(...seed: readonly (string | number)[]): Random {
   const state = hash128(
     seed.map((part) => `${typeof part === "number" ? "n" : "s"}${String(part).length}:${part}`).join(),
   );
-  let a = state[0] as number;
-  let b = state[1] as number;
-  let c = state[2] as number;
-  let counter = state[3] as number;
+  let a = state[0];
+  let b = state[1];
+  let c = state[2];
+  let counter = state[3];
   let spare: number | undefined;
 
   function uint32(): number {
@@ -102,13 +102,13 @@ function hash128(text: string): Int32Array {
   for (let position = 0; position < text.length; position++) {
     const unit = text.charCodeAt(position);
     for (let lane = 0; lane < 4; lane++) {
-      const mixed = Math.imul((lanes[lane] as number) ^ unit, multipliers[lane] as number);
+      const mixed = Math.imul(lanes[lane] ^ unit, multipliers[lane]);
       lanes[lane] = (mixed << 13) | (mixed >>> 19);
     }
   }
   let carried = text.length;
   for (let lane = 0; lane < 4; lane++) {
-    let value = (lanes[lane] as number) ^ carried;
+    let value = lanes[lane] ^ carried;
     value = Math.imul(value ^ (value >>> 16), 0x85ebca6b);
     value = Math.imul(value ^ (value >>> 13), 0xc2b2ae35);
     value ^= value >>> 16;

@@ -48,16 +48,15 @@ export async function measure(plan: StudioPlan, faces: Faces, frozen: Run, adapt
   for (const lr of plan.measured) {
     const low = { frozen: await embed(frozen, "probe", lr), adapted: await embed(adapted, "probe", lr) };
     const found = (side: "frozen" | "adapted") => ranksFirst(low[side], sharp[side]);
-    const near = (side: "frozen" | "adapted") =>
-      low[side].map((row, person) => dot(unit(row), unit(target[person] as Float32Array)));
+    const near = (side: "frozen" | "adapted") => low[side].map((row, person) => dot(unit(row), unit(target[person])));
     measures.push(
       compare(`${lr} px face finds ${own ? "its own picture" : "its person"} first`, found("frozen"), found("adapted")),
       compare(`${lr} px face is like itself sharp (cosine)`, near("frozen"), near("adapted")),
     );
   }
-  const same = sharp.frozen.filter((row, person) => sameBits(row, sharp.adapted[person] as Float32Array)).length;
+  const same = sharp.frozen.filter((row, person) => sameBits(row, sharp.adapted[person])).length;
   const corrected = holm(measures.map(({ p }) => p));
-  const comparisons = measures.map(({ p: _, ...measure }, at) => ({ ...measure, corrected: corrected[at] as number }));
+  const comparisons = measures.map(({ p: _, ...measure }, at) => ({ ...measure, corrected: corrected[at] }));
   return { people, kind: faces.kind, comparisons, sameBits: same / people };
 }
 
@@ -68,7 +67,7 @@ async function embedAll(plan: StudioPlan, faces: Parameters<typeof planesOf>[0],
   for (let start = 0; start < faces.length; start += rows) {
     const part = faces.slice(start, start + rows);
     const full = Array.from({ length: rows }, (_, i) => part[i % part.length] as (typeof part)[number]);
-    const result = (await run({ [input]: inputOf(plan, planesOf(full, size), rows) }))[output] as Float32Array;
+    const result = (await run({ [input]: inputOf(plan, planesOf(full, size), rows) }))[output];
     part.forEach((_, row) => {
       all.push(result.slice(row * width, (row + 1) * width));
     });
@@ -81,13 +80,12 @@ function ranksFirst(probes: readonly Float32Array[], gallery: readonly Float32Ar
   const units = gallery.map(unit);
   return probes.map((probe, person) => {
     const scores = units.map((row) => dot(unit(probe), row));
-    const own = scores[person] as number;
+    const own = scores[person];
     return scores.every((score, other) => other === person || score < own) ? 1 : 0;
   });
 }
 
-const dot = (a: Float32Array, b: Float32Array): number =>
-  a.reduce((sum, value, i) => sum + value * (b[i] as number), 0);
+const dot = (a: Float32Array, b: Float32Array): number => a.reduce((sum, value, i) => sum + value * b[i], 0);
 
 function sameBits(a: Float32Array, b: Float32Array): boolean {
   return a.every((value, i) => Object.is(value, b[i]));
@@ -100,8 +98,8 @@ function compare(what: string, frozen: readonly number[], adapted: readonly numb
   const mean = (values: readonly number[], weights: Int32Array): number => {
     let [sum, total] = [0, 0];
     values.forEach((value, person) => {
-      sum += value * (weights[person] as number);
-      total += weights[person] as number;
+      sum += value * weights[person];
+      total += weights[person];
     });
     return sum / total;
   };

@@ -2,6 +2,7 @@ import { foldConstants } from "../fold/fold.ts";
 import { type Dim, printShape, type Shape } from "../graph/dim.ts";
 import { OnnxGradError } from "../graph/errors.ts";
 import type { Graph, Node, ValueType } from "../graph/graph.ts";
+import { itemAt } from "../graph/item-at.ts";
 import { int64 } from "../graph/tensor.ts";
 import { failNode } from "../infer/call.ts";
 import { inferNode } from "../infer/infer.ts";
@@ -141,7 +142,7 @@ function reshape(opening: Opening, node: Node): void {
     nodes.push({ ...node, inputs: [input, name], attributes });
     return;
   }
-  const flat = inferNode(node, opening.context)[0] as ValueType;
+  const flat = itemAt(inferNode(node, opening.context), 0);
   if (openAxis(flat.shape) !== place.axis) failNode(node, `cannot follow the batch into ${printShape(to)}`);
   nodes.push(node);
 }

@@ -1,6 +1,7 @@
 import type { Shape } from "../graph/dim.ts";
 import { OnnxGradError } from "../graph/errors.ts";
 import type { Graph, ValueType } from "../graph/graph.ts";
+import { itemAt } from "../graph/item-at.ts";
 import type { Run } from "../graph/run.ts";
 import { sizeOf, type Tensor } from "../graph/tensor.ts";
 
@@ -40,9 +41,9 @@ export async function proveBatch(graph: Graph, batched: Graph, run: Run, options
       shared.includes(name) ? noise(dims, index, [-1, 1]) : noise(dims, index + 1000 * (round + 1), range),
     );
     separate.forEach((feeds, round) => {
-      feeds[name] = parts[round] as Tensor;
+      feeds[name] = itemAt(parts, round);
     });
-    together[name] = shared.includes(name) ? (parts[0] as Tensor) : join(parts);
+    together[name] = shared.includes(name) ? itemAt(parts, 0) : join(parts);
   });
   const expected: Record<string, Tensor>[] = [];
   for (const feeds of separate) expected.push(await run(graph, feeds));

@@ -1,4 +1,5 @@
 import type { Attribute, Node } from "../graph/graph.ts";
+import { itemAt } from "../graph/item-at.ts";
 import { failNode } from "../infer/call.ts";
 import type { Target } from "../upgrade/target.ts";
 
@@ -53,7 +54,7 @@ const widened: ReadonlySet<string> = new Set(["Pad mode"]);
 
 /** The axis of one scale for everything means nothing. */
 const isPerTensor = (b: Target, node: Node): boolean =>
-  /^(?:De)?[Qq]uantizeLinear$/.test(node.op) && b.type(node.inputs[1] as string).shape.length === 0;
+  /^(?:De)?[Qq]uantizeLinear$/.test(node.op) && b.type(itemAt(node.inputs, 1)).shape.length === 0;
 
 /**
  * The node without attributes that the operator set `b.to` does not know, where they say nothing.

@@ -1,5 +1,6 @@
 import { OnnxGradError } from "../graph/errors.ts";
 import type { Graph, Node } from "../graph/graph.ts";
+import { itemAt } from "../graph/item-at.ts";
 import { prune } from "../graph/prune.ts";
 import { failNode } from "../infer/call.ts";
 import { type Target, targetOf } from "../upgrade/target.ts";
@@ -68,7 +69,7 @@ export function downgradeOpset(graph: Graph, opset: number): Graph {
 
 function downgraded(b: Target, node: Node): Node[] {
   const since = floatsBefore[node.op] ?? 0;
-  if (b.to < since && !b.type(node.inputs[0] as string).dtype.startsWith("float"))
+  if (b.to < since && !b.type(itemAt(node.inputs, 0)).dtype.startsWith("float"))
     failNode(node, `takes whole numbers only from operator set ${since} on, and ${b.to} is wanted`);
   if (since > 0) return [node];
   const rule = downgrades.get(node.op);

@@ -1,5 +1,6 @@
 import { intOf } from "../graph/attributes.ts";
 import type { Attributes, Node } from "../graph/graph.ts";
+import { itemAt } from "../graph/item-at.ts";
 import { float32, int64 } from "../graph/tensor.ts";
 import { failNode } from "../infer/call.ts";
 import { type Target, without } from "../upgrade/target.ts";
@@ -42,7 +43,7 @@ const unsqueeze: Downgrade = (b, node) => {
 function piecesOf(b: Target, node: Node): readonly number[] {
   const given = integersOf(b, node, 1);
   if (given !== undefined) return given;
-  const { shape } = b.type(node.inputs[0] as string);
+  const { shape } = b.type(itemAt(node.inputs, 0));
   const axis = intOf(node, "axis", 0);
   const size = shape[axis < 0 ? axis + shape.length : axis];
   if (typeof size !== "number") failNode(node, "it splits the open batch");
@@ -71,8 +72,8 @@ const pad: Downgrade = (b, node) => {
   const pads = Array<number>(2 * rank).fill(0);
   chosen.forEach((axis, i) => {
     const at = axis < 0 ? axis + rank : axis;
-    pads[at] = given[i] as number;
-    pads[at + rank] = given[i + chosen.length] as number;
+    pads[at] = itemAt(given, i);
+    pads[at + rank] = itemAt(given, i + chosen.length);
   });
   return [{ ...node, inputs: [x, b.constant(int64(pads), "pads"), ...(value === "" ? [] : [value])] }];
 };
@@ -94,7 +95,7 @@ const orEqual =
   (b, node) => {
     if (b.to >= 12) return [node];
     const s = steps(b, node);
-    const type = b.type(node.outputs[0] as string);
+    const type = b.type(itemAt(node.outputs, 0));
     return s.end("Or", [s.add(op, node.inputs, type), s.add("Equal", node.inputs, type)]);
   };
 
@@ -120,7 +121,7 @@ const identity = (node: Node): Node => ({
 const castLike: Downgrade = (b, node) => {
   if (b.to >= 15) return [node];
   const codes = { float32: 1, uint8: 2, int8: 3, int32: 6, int64: 7, bool: 9, float16: 10, float64: 11 } as const;
-  const to: Attributes = { to: { int: codes[b.type(node.inputs[1] as string).dtype] } };
+  const to: Attributes = { to: { int: codes[b.type(itemAt(node.inputs, 1)).dtype] } };
   return [{ ...node, op: "Cast", inputs: node.inputs.slice(0, 1), attributes: to }];
 };
 

@@ -1,5 +1,6 @@
 import { floatOf, intOf, stringOf } from "../graph/attributes.ts";
 import type { Attributes, Node, ValueType } from "../graph/graph.ts";
+import { itemAt } from "../graph/item-at.ts";
 import { failNode } from "../infer/call.ts";
 import { numberOf } from "../upgrade/target.ts";
 import { type Downgrade, steps } from "./rule.ts";
@@ -12,7 +13,7 @@ const fromFront = (axis: number, rank: number): number => (axis < 0 ? axis + ran
  */
 const softmax: Downgrade = (b, node) => {
   if (b.to >= 13) return [node];
-  const type = b.type(node.inputs[0] as string);
+  const type = b.type(itemAt(node.inputs, 0));
   const rank = type.shape.length;
   const axis = fromFront(intOf(node, "axis", -1), rank);
   const last: Attributes = { axis: { int: rank - 1 } };

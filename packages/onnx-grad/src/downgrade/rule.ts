@@ -1,4 +1,5 @@
 import type { Attributes, Node, ValueType } from "../graph/graph.ts";
+import { itemAt } from "../graph/item-at.ts";
 import { failNode } from "../infer/call.ts";
 import type { Target } from "../upgrade/target.ts";
 
@@ -23,7 +24,7 @@ export function integersOf(b: Target, node: Node, input: number): readonly numbe
  * that node's output.
  */
 export function steps(b: Target, node: Node) {
-  const output = node.outputs[0] as string;
+  const output = itemAt(node.outputs, 0);
   const nodes: Node[] = [];
   const add = (op: string, inputs: readonly string[], type: ValueType, attributes: Attributes = {}): string => {
     const name = b.value(`${output}_${op}`, type);

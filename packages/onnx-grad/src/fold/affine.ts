@@ -29,7 +29,7 @@ export function trackAffines(context: InferContext): Affines {
     note(node, type) {
       if (node.domain !== "" || (type.dtype !== "int64" && type.dtype !== "int32")) return;
       const affine = derive(node, type, of, context);
-      if (affine !== undefined) found.set(node.outputs[0] as string, affine);
+      if (affine !== undefined) found.set(node.outputs[0], affine);
     },
   };
 }
@@ -96,14 +96,14 @@ function constantAffine(name: string, context: InferContext): Affine | undefined
   const offset = Number(data[0]);
   const strides = dims.map(() => 0);
   for (let axis = dims.length - 1, width = 1; axis >= 0; axis--) {
-    if ((dims[axis] as number) > 1) strides[axis] = Number(data[width]) - offset;
-    width *= dims[axis] as number;
+    if (dims[axis] > 1) strides[axis] = Number(data[width]) - offset;
+    width *= dims[axis];
   }
   for (let i = 0; i < data.length; i++) {
     let expected = offset;
     for (let axis = dims.length - 1, rest = i; axis >= 0; axis--) {
-      const dim = dims[axis] as number;
-      expected += (rest % dim) * (strides[axis] as number);
+      const dim = dims[axis];
+      expected += (rest % dim) * strides[axis];
       rest = Math.floor(rest / dim);
     }
     if (Number(data[i]) !== expected) return undefined;
@@ -122,7 +122,7 @@ export function gatherIsReshape(node: Node, affines: Affines, context: InferCont
   if (whole === undefined || taken === undefined || !sameSize(whole, taken)) return false;
   let width: Dim = 1;
   for (let axis = index.shape.length - 1; axis >= 0; axis--) {
-    const dim = index.shape[axis] as Dim;
+    const dim = index.shape[axis];
     if (dim === 1) continue;
     // An open axis must be the outermost: strides of those outside it would depend on the batch.
     if (index.strides[axis] !== width) return false;

@@ -1,5 +1,6 @@
 import { type Dim, isStatic, sameDim, timesDim } from "../graph/dim.ts";
 import type { Node, ValueType } from "../graph/graph.ts";
+import { itemAt } from "../graph/item-at.ts";
 import { type DType, sizeOf } from "../graph/tensor.ts";
 import { callOf, type ShapeCall } from "../infer/call.ts";
 import type { InferContext } from "../infer/context.ts";
@@ -68,10 +69,10 @@ function sourceIndex(index: number, to: readonly number[], dims: readonly number
   let source = 0;
   let stride = 1;
   for (let axis = to.length - 1, own = dims.length - 1; own >= 0; axis--, own--) {
-    const size = to[axis] as number;
+    const size = itemAt(to, axis);
     const place = rest % size;
     rest = Math.floor(rest / size);
-    const width = dims[own] as number;
+    const width = itemAt(dims, own);
     if (width !== 1) source += place * stride;
     stride *= width;
   }
@@ -89,7 +90,7 @@ function broadcastKnown(
   const size = sizeOf(shape);
   const result: Dim[] = [];
   for (let index = 0; index < size; index++) {
-    const elements = inputs.map((input) => input.values[sourceIndex(index, shape, input.dims)] as Dim);
+    const elements = inputs.map((input) => itemAt(input.values, sourceIndex(index, shape, input.dims)));
     const value = compute(elements);
     if (value === undefined) return undefined;
     result.push(value);

@@ -68,7 +68,7 @@ export function typeGraph(draft: Graph): Graph {
       types.set(output, type);
     });
     const [output = ""] = node.outputs;
-    const type = inferred[0] as ValueType;
+    const type = itemAt(inferred, 0);
     const [input = ""] = inputs;
     if (isNothing(node, context, type)) {
       if (!outputs.has(output)) {

@@ -11,13 +11,13 @@ import { isNumeric, type Known } from "./values.ts";
 function pick(from: Known, to: readonly number[], source: (index: readonly number[]) => readonly number[]): Dim[] {
   const index = to.map(() => 0);
   return Array.from({ length: sizeOf(to) }, () => {
-    const place = source(index).reduce((sum, at, axis) => sum * (from.dims[axis] as number) + at, 0);
+    const place = source(index).reduce((sum, at, axis) => sum * from.dims[axis] + at, 0);
     for (let axis = to.length - 1; axis >= 0; axis--) {
-      index[axis] = (index[axis] as number) + 1;
-      if ((index[axis] as number) < (to[axis] as number)) break;
+      index[axis] += 1;
+      if (index[axis] < to[axis]) break;
       index[axis] = 0;
     }
-    return from.values[place] as Dim;
+    return from.values[place];
   });
 }
 
@@ -25,7 +25,7 @@ function pick(from: Known, to: readonly number[], source: (index: readonly numbe
 export function transposeKnown(call: ShapeCall, data: Known, to: readonly number[]): Dim[] {
   const perm = call.ints("perm") ?? to.map((_, axis) => to.length - 1 - axis);
   const place = data.dims.map((_, axis) => perm.indexOf(axis));
-  return pick(data, to, (index) => place.map((axis) => index[axis] as number));
+  return pick(data, to, (index) => place.map((axis) => index[axis]));
 }
 
 /** The elements of a Slice. */
@@ -34,9 +34,9 @@ export function sliceKnown(call: ShapeCall, data: Known, to: readonly number[]):
   const ranges = data.dims.map((size) => ({ start: 0, step: 1, count: size }));
   axes.forEach((axis, i) => {
     const [start, end, step] = [starts[i], ends[i], steps[i]] as [number, number, number];
-    ranges[axis] = sliceRange(data.dims[axis] as number, start, end, step);
+    ranges[axis] = sliceRange(data.dims[axis], start, end, step);
   });
-  return pick(data, to, (index) => ranges.map(({ start, step }, axis) => start + step * (index[axis] as number)));
+  return pick(data, to, (index) => ranges.map(({ start, step }, axis) => start + step * index[axis]));
 }
 
 /**
@@ -45,15 +45,15 @@ export function sliceKnown(call: ShapeCall, data: Known, to: readonly number[]):
 export function gatherKnown(call: ShapeCall, data: Known, indices: Known, to: readonly number[]): Dim[] | undefined {
   if (!isNumeric(indices)) return undefined;
   const axis = axisOf(call, call.int("axis", 0), data.dims.length);
-  const size = data.dims[axis] as number;
+  const size = data.dims[axis];
   const wanted = indices.values.map((index) => {
     if (index < -size || index >= size) call.fail(`index ${index} is outside its input of ${size} elements`);
     return index < 0 ? index + size : index;
   });
   const rank = indices.dims.length;
   return pick(data, to, (index) => {
-    const which = indices.dims.reduce((sum, dim, at) => sum * dim + (index[axis + at] as number), 0);
-    return [...index.slice(0, axis), wanted[which] as number, ...index.slice(axis + rank)];
+    const which = indices.dims.reduce((sum, dim, at) => sum * dim + index[axis + at], 0);
+    return [...index.slice(0, axis), wanted[which], ...index.slice(axis + rank)];
   });
 }
 
@@ -65,7 +65,7 @@ export function concatKnown(call: ShapeCall, parts: readonly Known[]): Dim[] {
   const widths = parts.map((part) => sizeOf(part.dims.slice(axis)));
   return Array.from({ length: rows }, (_, row) =>
     parts.flatMap((part, i) => {
-      const width = widths[i] as number;
+      const width = widths[i];
       return part.values.slice(row * width, (row + 1) * width);
     }),
   ).flat();

@@ -3,6 +3,7 @@ import { printDim, type Shape } from "../graph/dim.ts";
 import { bytesOfTensor, dtypeCode } from "../graph/dtypes.ts";
 import { OnnxGradError } from "../graph/errors.ts";
 import type { Attribute, Graph, Node, ValueType } from "../graph/graph.ts";
+import { itemAt } from "../graph/item-at.ts";
 import { type Constant, type ExternalTensor, isExternal, type Tensor } from "../graph/tensor.ts";
 import { type AttributeProto, encodeProto, type NodeProto, type TensorProto, type ValueInfoProto } from "./proto.ts";
 import { encodeHeader } from "./wire.ts";
@@ -72,7 +73,7 @@ export function modelParts(
   }
   const length = body.reduce((sum, part) => sum + part.length, 0);
   const parts = [encodeProto("model", modelHeader(graph)), encodeHeader(GRAPH_FIELD, length), ...body];
-  if (length > MAX_MESSAGE - (parts[0] as Part).length - 16) {
+  if (length > MAX_MESSAGE - itemAt(parts, 0).length - 16) {
     throw new OnnxGradError(
       `model "${graph.name}" has ${length} bytes; one ONNX file holds 2 GiB, write its weights as external data`,
     );

@@ -1,3 +1,4 @@
+import { itemAt } from "./item-at.ts";
 /**
  * One dimension of a shape: a number, or a whole multiple of the one symbol that may be left open,
  * the batch. `{ symbol: "N", times: 25 }` reads "25 N".
@@ -22,7 +23,7 @@ export const sameDim = (a: Dim, b: Dim): boolean =>
 
 /** Whether two shapes are the same, symbols included. */
 export const sameShape = (a: Shape, b: Shape): boolean =>
-  a.length === b.length && a.every((dim, axis) => sameDim(dim, b[axis] as Dim));
+  a.length === b.length && a.every((dim, axis) => sameDim(dim, itemAt(b, axis)));
 
 /** `dim` times a whole number. */
 export const timesDim = (dim: Dim, factor: number): Dim =>

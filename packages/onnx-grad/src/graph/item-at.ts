@@ -9,3 +9,10 @@ export function itemAt<T>(items: ArrayLike<T>, index: number): T {
   if (item === undefined) throw new RangeError(`there is no item ${index} among ${items.length}`);
   return item;
 }
+
+/** The value of a key that has one by construction; a missing one is a mistake in the code, and is reported as one. */
+export function entryOf<K, V>(entries: ReadonlyMap<K, V>, key: K): V {
+  const value = entries.get(key);
+  if (value === undefined) throw new RangeError(`there is no entry ${String(key)} among ${entries.size}`);
+  return value;
+}

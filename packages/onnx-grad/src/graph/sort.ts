@@ -41,7 +41,7 @@ export function sortNodes(
   const sorted: Node[] = [];
   const queue = waiting.flatMap((count, index) => (count === 0 ? [index] : []));
   for (const index of queue) {
-    const node = nodes[index] as Node;
+    const node = itemAt(nodes, index);
     sorted.push(node);
     for (const user of node.outputs.flatMap((output) => (output === "" ? [] : (users.get(output) ?? [])))) {
       const left = itemAt(waiting, user) - 1;

@@ -1,4 +1,5 @@
 import { type Dim, printShape, type Shape, sameDim } from "../graph/dim.ts";
+import { itemAt } from "../graph/item-at.ts";
 import type { ShapeCall, ShapeRule, ShapeRules } from "./call.ts";
 import { divideDim } from "./dims.ts";
 
@@ -20,7 +21,8 @@ function partOf(call: ShapeCall, index: number, headsName: string): { heads: num
   const shape: Shape = call.shape(index);
   const stated = call.int(headsName, 0);
   const heads = shape.length === 4 ? shape[1] : stated;
-  const size = shape.length === 4 ? shape[3] : stated > 0 ? divideDim(shape[2] as Dim, stated) : undefined;
+  const size =
+    shape.length === 4 ? shape[3] : shape.length === 3 && stated > 0 ? divideDim(itemAt(shape, 2), stated) : undefined;
   if (![3, 4].includes(shape.length) || typeof heads !== "number" || typeof size !== "number" || heads < 1) {
     call.fail(`input ${index} of shape ${printShape(shape)} does not fall into heads`);
   }
@@ -40,7 +42,7 @@ export function attentionSizes(call: ShapeCall): AttentionSizes {
     sameDim(key.tokens, value.tokens);
   if (!fits) call.fail("its queries, keys and values do not fit");
   return {
-    batch: call.shape(0)[0] as Dim,
+    batch: itemAt(call.shape(0), 0),
     apart,
     heads: query.heads,
     keyHeads: key.heads,

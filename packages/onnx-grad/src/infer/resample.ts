@@ -51,7 +51,7 @@ export function resizingOf(call: ShapeCall): Resizing {
   const scales = shape.map(() => 1);
   const policy = call.text("keep_aspect_ratio_policy", "stretch");
   axes.forEach((axis, i) => {
-    const dim = shape[axis] as Dim;
+    const dim = itemAt(shape, axis);
     const wanted = sizes?.[i];
     scales[axis] = wanted === undefined ? (factors?.[i] as number) : between(call, dim, wanted);
     result[axis] = wanted ?? scaled(call, dim, itemAt(scales, axis));

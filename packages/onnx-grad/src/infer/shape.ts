@@ -1,4 +1,5 @@
 import { type Dim, printShape, type Shape, sameDim } from "../graph/dim.ts";
+import { itemAt } from "../graph/item-at.ts";
 import type { DType } from "../graph/tensor.ts";
 import { axesOf, axisOf, fixed, type ShapeCall, type ShapeRule, type ShapeRules, sharedDType } from "./call.ts";
 import { addDims, broadcast, divideSizes, sameSize, sizeOfShape } from "./dims.ts";
@@ -46,7 +47,7 @@ const transpose: ShapeRule = (call: ShapeCall) => {
   if (axesOf(call, order, shape.length).length !== shape.length) {
     call.fail(`perm [${order}] does not order the axes of ${printShape(shape)}`);
   }
-  return [{ dtype, shape: order.map((axis) => shape[axis] as Dim) }];
+  return [{ dtype, shape: order.map((axis) => itemAt(shape, axis)) }];
 };
 
 const squeeze: ShapeRule = (call: ShapeCall) => {
@@ -81,8 +82,9 @@ const concat: ShapeRule = (call: ShapeCall) => {
   const shape = [...first];
   for (let index = 1; index < call.node.inputs.length; index++) {
     const next = call.shape(index);
-    const fits = next.length === first.length && next.every((dim, at) => at === axis || sameDim(dim, first[at] as Dim));
-    const sum = fits ? addDims(shape[axis] as Dim, next[axis] as Dim) : undefined;
+    const fits =
+      next.length === first.length && next.every((dim, at) => at === axis || sameDim(dim, itemAt(first, at)));
+    const sum = fits ? addDims(itemAt(shape, axis), itemAt(next, axis)) : undefined;
     shape[axis] = sum ?? call.fail(`cannot join ${printShape(first)} and ${printShape(next)} along axis ${axis}`);
   }
   return [{ dtype, shape }];
@@ -102,7 +104,7 @@ function blocks(call: ShapeCall): { block: number; dtype: DType; shape: [Dim, nu
   if (shape.length !== 4) call.fail(`input of shape ${printShape(shape)} is not a batch of images`);
   if (block < 1) call.fail(`attribute "blocksize" must be positive, not ${block}`);
   const [channels, height, width] = shape.slice(1).map((dim) => fixed(call, dim, "channels, rows or columns"));
-  return { block, dtype, shape: [shape[0] as Dim, channels as number, height as number, width as number] };
+  return { block, dtype, shape: [itemAt(shape, 0), channels as number, height as number, width as number] };
 }
 
 const depthToSpace: ShapeRule = (call: ShapeCall) => {

@@ -53,7 +53,7 @@ const slice: ShapeRule = (call: ShapeCall) => {
   const result = [...shape];
   axes.forEach((axis, index) => {
     const [start, end, step] = [starts[index], ends[index], steps[index]] as [number, number, number];
-    result[axis] = sliceDim(call, shape[axis] as Dim, start, end, step);
+    result[axis] = sliceDim(call, itemAt(shape, axis), start, end, step);
   });
   return [{ dtype, shape: result }];
 };
@@ -61,7 +61,7 @@ const slice: ShapeRule = (call: ShapeCall) => {
 const split: ShapeRule = (call: ShapeCall) => {
   const { dtype, shape } = call.type(0);
   const axis = axisOf(call, call.int("axis", 0), shape.length);
-  const dim = shape[axis] as Dim;
+  const dim = itemAt(shape, axis);
   const outputs = call.node.outputs.length;
   const sizes = call.opset < 13 ? call.ints("split") : call.has(1) ? call.integers(1) : undefined;
   const part = (size: Dim): ValueType => ({ dtype, shape: shape.map((old, at) => (at === axis ? size : old)) });
@@ -86,7 +86,7 @@ const tile: ShapeRule = (call: ShapeCall) => {
   const repeats = call.dims(1);
   if (repeats.length !== shape.length) call.fail(`it needs one repeat per axis of ${printShape(shape)}`);
   const result = shape.map((dim, axis) => {
-    const repeat = repeats[axis] as Dim;
+    const repeat = itemAt(repeats, axis);
     if (typeof repeat === "number") return timesDim(dim, repeat);
     return typeof dim === "number" ? timesDim(repeat, dim) : call.fail("it would multiply the batch by itself");
   });
@@ -116,7 +116,7 @@ const pad: ShapeRule = (call: ShapeCall) => {
   const mode = call.text("mode", "constant");
   if (!PAD_MODES.includes(mode)) call.fail(`attribute "mode" must be one of ${PAD_MODES.join(", ")}`);
   const result = shape.map((dim, axis) => {
-    const [before, after] = pads[axis] as [number, number];
+    const [before, after] = itemAt(pads, axis);
     if (mode === "reflect" && typeof dim === "number" && Math.max(before, after) >= Math.max(dim, 1))
       call.fail(`it reflects ${Math.max(before, after)} elements of an axis of ${dim}`);
     return addDims(dim, before + after) ?? call.fail(`it pads the open dimension ${printDim(dim)}`);

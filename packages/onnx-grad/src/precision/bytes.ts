@@ -32,25 +32,25 @@ export interface ByteOptions {
  */
 export function toBytes({ dims, data }: Tensor, { axis, signed }: ByteOptions): SignedBytes {
   const values = data as Float32Array;
-  const scales = new Float32Array(dims[axis] as number);
+  const scales = new Float32Array(dims[axis]);
   const orders = signed ? inputOrders(dims, axis) : [];
   const inner = product(dims.slice(axis + 1));
   const outputOf = (at: number): number => Math.floor(at / inner) % scales.length;
   const widen = (output: number, size: number): void => {
-    if (size / 127 > (scales[output] as number)) scales[output] = size / 127;
+    if (size / 127 > scales[output]) scales[output] = size / 127;
   };
-  for (let at = 0; at < values.length; at++) widen(outputOf(at), Math.abs(values[at] as number));
+  for (let at = 0; at < values.length; at++) widen(outputOf(at), Math.abs(values[at]));
   for (const order of orders)
     for (let output = 0; output < scales.length; output++)
       for (let i = 1; i < order.length; i++) {
-        const a = values[(order[i - 1] as number) + output * inner] as number;
-        const b = values[(order[i] as number) + output * inner] as number;
+        const a = values[order[i - 1] + output * inner];
+        const b = values[order[i] + output * inner];
         // Parts of unlike signs cannot add up.
         if (a > 0 === b > 0) widen(output, Math.abs(a + b));
       }
   // A channel of zeros keeps them with any scale.
   const safe = scales.map((scale) => (scale > 0 ? scale : 1));
-  const bytes = Int8Array.from(values, (value, at) => Math.round(value / (safe[outputOf(at)] as number)));
+  const bytes = Int8Array.from(values, (value, at) => Math.round(value / safe[outputOf(at)]));
   return { dims, bytes, scales: safe };
 }
 
@@ -73,7 +73,7 @@ function placesIn(dims: readonly number[], axes: readonly number[]): Int32Array 
   let places = [0];
   for (const axis of axes) {
     const stride = product(dims.slice(axis + 1));
-    places = places.flatMap((place) => Array.from({ length: dims[axis] as number }, (_, i) => place + i * stride));
+    places = places.flatMap((place) => Array.from({ length: dims[axis] }, (_, i) => place + i * stride));
   }
   return Int32Array.from(places);
 }

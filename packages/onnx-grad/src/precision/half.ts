@@ -1,6 +1,7 @@
 import { GraphBuilder } from "../build/builder.ts";
 import { readTensor } from "../format/decode.ts";
 import type { Graph, Node } from "../graph/graph.ts";
+import { itemAt } from "../graph/item-at.ts";
 import type { Tensor } from "../graph/tensor.ts";
 
 /** Largest finite binary16. */
@@ -97,7 +98,7 @@ export async function toHalf(graph: Graph, keep: (node: Node) => boolean): Promi
     const outputs = node.outputs.map((output) => (half && output !== "" ? b.fresh(`${output}_half`) : output));
     b.push({ ...node, inputs, outputs });
     node.outputs.forEach((output, at) => {
-      (half ? halves : wholes).set(output, outputs[at] as string);
+      (half ? halves : wholes).set(output, itemAt(outputs, at));
     });
   }
   for (const output of graph.outputs)

@@ -35,10 +35,10 @@ function layerOf(graph: Graph, node: Node): Layer | undefined {
   };
   // A channel of a depthwise layer has a range of its own, which one scale for all cannot hold;
   // such layers hold few weights.
-  if (node.op === "Conv" && constant.dims.length === 4 && (constant.dims[1] as number) > 2)
+  if (node.op === "Conv" && constant.dims.length === 4 && constant.dims[1] > 2)
     return { weight, weightAxis: 0, outputAxis: 1 };
   if (constant.dims.length !== 2) return undefined;
-  const rank = graph.types.get(node.outputs[0] as string)?.shape.length ?? 0;
+  const rank = graph.types.get(node.outputs[0])?.shape.length ?? 0;
   if (node.op === "MatMul") return { weight, weightAxis: 1, outputAxis: rank - 1 };
   const plain = number("alpha", 1) === 1 && number("beta", 1) === 1 && number("transA", 0) === 0;
   if (node.op === "Gemm" && plain) return { weight, weightAxis: number("transB", 0) === 1 ? 0 : 1, outputAxis: 1 };
@@ -48,7 +48,7 @@ function layerOf(graph: Graph, node: Node): Layer | undefined {
 /** The values whose ranges a static quantisation needs: inputs of the layers that become bytes. */
 export function quantisedValues(graph: Graph, keep: (node: Node) => boolean): string[] {
   const values = graph.nodes.flatMap((node) =>
-    !keep(node) && layerOf(graph, node) !== undefined ? [node.inputs[0] as string] : [],
+    !keep(node) && layerOf(graph, node) !== undefined ? [node.inputs[0]] : [],
   );
   return [...new Set(values)];
 }
@@ -135,8 +135,8 @@ function roundedBias(b: GraphBuilder, o: Ops, bias: string, inputScale: number, 
   const tensor = b.tensor(bias);
   if (tensor?.dtype !== "float32" || tensor.dims.length !== 1 || tensor.data.length !== scales.length) return bias;
   const steps = scales.map((scale) => scale * inputScale);
-  const values = Int32Array.from(tensor.data, (value, at) => Math.round(value / (steps[at] as number)));
-  const whole = tensor.data.every((value, at) => Math.abs(value / (steps[at] as number)) < 2 ** 31);
+  const values = Int32Array.from(tensor.data, (value, at) => Math.round(value / steps[at]));
+  const whole = tensor.data.every((value, at) => Math.abs(value / steps[at]) < 2 ** 31);
   if (!whole) return bias;
   const stored = b.constant({ dtype: "int32", dims: tensor.dims, data: values }, `${bias}_int32`);
   return b.add("DequantizeLinear", [stored, o.floats(steps)], { axis: { int: 0 } });
@@ -177,6 +177,6 @@ function transposed({ dims, data }: Tensor & { readonly dtype: "uint8" }): Tenso
   const [rows = 0, columns = 0] = dims;
   const out = new Uint8Array(data.length);
   for (let row = 0; row < rows; row++)
-    for (let column = 0; column < columns; column++) out[column * rows + row] = data[row * columns + column] as number;
+    for (let column = 0; column < columns; column++) out[column * rows + row] = data[row * columns + column];
   return { dtype: "uint8", dims: [columns, rows], data: out };
 }

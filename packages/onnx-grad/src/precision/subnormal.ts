@@ -13,7 +13,7 @@ const worthCopying = 1e-5;
 function countSubnormals(bits: Uint32Array): number {
   let count = 0;
   for (let i = 0; i < bits.length; i++) {
-    const magnitude = (bits[i] as number) & 0x7fffffff;
+    const magnitude = bits[i] & 0x7fffffff;
     if (magnitude < 0x00800000 && magnitude !== 0) count++;
   }
   return count;

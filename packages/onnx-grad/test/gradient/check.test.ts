@@ -75,7 +75,7 @@ describe("checkGradients", () => {
 
   it("says which value it has no numbers for", async () => {
     const { graph, loss } = cubes([4]);
-    const missing = graph.nodes[0]?.outputs[0] as string;
+    const missing = graph.nodes[0]?.outputs[0];
     const options = { loss, wrt: [missing], feeds: { x: random([4], 1) }, run };
     await expect(checkGradients(graph, options)).rejects.toThrow(
       `"${missing}" is neither a constant nor among the feeds`,

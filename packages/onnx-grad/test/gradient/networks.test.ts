@@ -270,7 +270,7 @@ describe.skipIf(!present)("real models (needs shared/weights)", () => {
       const o = ops(b);
       const loss = distillation(o, output, b.constant(random(b.shape(output) as number[], 5)));
       const convolutions: Graph["nodes"] = graph.nodes.filter((node) => node.op === "Conv");
-      const kernel = convolutions[Math.floor(convolutions.length / 2)]?.inputs[1] as string;
+      const kernel = convolutions[Math.floor(convolutions.length / 2)]?.inputs[1];
       // fr_feature takes pixels as they are: its weights are too sensitive for a finite difference in float32.
       const pixels = name === "fr_feature";
       const feeds = { [input]: random([2, 3, 112, 112], 3, pixels ? 127 : 1) };

@@ -1,7 +1,16 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { itemAt } from "../../src/graph/item-at.ts";
-import { differentiate, type Graph, GraphBuilder, lower, type Ops, ops, type Shape } from "../../src/index.ts";
+import {
+  type Dim,
+  differentiate,
+  type Graph,
+  GraphBuilder,
+  lower,
+  type Ops,
+  ops,
+  type Shape,
+} from "../../src/index.ts";
 import { expectClose, numbers, random, run } from "../run.ts";
 
 /** A graph of the inputs a and b with one output. */
@@ -82,10 +91,10 @@ const layers = (o: Ops, a: string, width: number, between = (x: string) => o.bui
 };
 
 /** The widths that products of a graph sum over. */
-const depths = (graph: Graph): number[] =>
+const depths = (graph: Graph): (Dim | undefined)[] =>
   graph.nodes
     .filter(({ op }) => op === "MatMul" || op === "Gemm")
-    .map(({ inputs: [x = ""] }) => graph.types.get(x)?.shape.at(-1) as number);
+    .map(({ inputs: [x = ""] }) => graph.types.get(x)?.shape.at(-1));
 
 test("rows of 4096 bytes get more columns between two products, with the gradient too", async () => {
   const forward = graphOf([2, 5, 4], [2, 5, 3], (o, a, b) => {

@@ -100,7 +100,7 @@ describe("lowering for WebGPU", () => {
     const [plain, changed] = await bothWays(graph, { x: random([3, 4], 7) });
     plain.forEach((values, i) => {
       const largest = Math.max(...values.map(Math.abs));
-      expectClose(changed[i] as number[], values, 1e-6 * largest);
+      expectClose(changed[i], values, 1e-6 * largest);
     });
     const left = opsOf(lower(graph, "webgpu"));
     for (const op of ["LogSoftmax", "Sum", "Mean", "Sign", "Softsign", "Selu", "Celu", "SpaceToDepth"])

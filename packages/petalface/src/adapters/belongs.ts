@@ -1,3 +1,4 @@
+import { itemAt } from "onnx-grad";
 import { type Backbone, quantisedNodes } from "../backbones/index.ts";
 import { PetalfaceError } from "../errors.ts";
 import { type ModelChoices, type Preprocessing, printNormalize } from "../models/index.ts";
@@ -62,6 +63,6 @@ export const quantisedAdvice = (nodes: number): string =>
 /** Whether two preprocessings are one, to what a decimal number may lose. */
 function sameFeeding(a: Preprocessing, b: Preprocessing): boolean {
   const near = (x: readonly number[], y: readonly number[]): boolean =>
-    x.every((value, at) => Math.abs(value - (y[at] as number)) <= 1e-6 * Math.abs(value));
+    x.length === y.length && x.every((value, at) => Math.abs(value - itemAt(y, at)) <= 1e-6 * Math.abs(value));
   return a.channels === b.channels && near(a.mean, b.mean) && near(a.scale, b.scale);
 }

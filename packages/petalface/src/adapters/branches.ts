@@ -1,4 +1,5 @@
 import type { Graph, Node, ValueRows } from "onnx-grad";
+import { itemAt } from "onnx-grad";
 
 /** Operators that hand numbers on as they are. */
 const HANDING_ON: ReadonlySet<string> = new Set(
@@ -38,7 +39,7 @@ export function residualSums(graph: Graph, rows: ReadonlyMap<string, ValueRows>)
   const source = (value: string): string => {
     let at = value;
     for (let node = nodeOf(at); node !== undefined && HANDING_ON.has(node.op); node = nodeOf(at))
-      at = node.inputs[0] as string;
+      at = itemAt(node.inputs, 0);
     return at;
   };
   let looked = 0;

@@ -182,5 +182,5 @@ function trainedValues(b: GraphBuilder, layout: Layout, theta: Float32Array | "i
     layout.slots.map((slot) => slot.length),
     0,
   );
-  return new Map(layout.slots.map((slot, index) => [slot.name, o.reshape(pieces[index] as string, slot.dims)]));
+  return new Map(layout.slots.map((slot, index) => [slot.name, o.reshape(itemAt(pieces, index), slot.dims)]));
 }

@@ -1,4 +1,4 @@
-import { type Constant, readTensor } from "onnx-grad";
+import { type Constant, itemAt, readTensor } from "onnx-grad";
 import type { Backbone } from "../backbones/index.ts";
 import { type Random, random } from "../random.ts";
 import type { Layout } from "./layout.ts";
@@ -37,11 +37,11 @@ export async function initialTheta(
       theta.set(tensor.data as Float32Array, offset);
       continue;
     }
-    const rank = dims[role === "down" ? 0 : 1] as number;
+    const rank = itemAt(dims, role === "down" ? 0 : 1);
     const draw = drawOf(init, generator, {
       role,
       rank,
-      fanIn: length / (dims[0] as number),
+      fanIn: length / itemAt(dims, 0),
       conv: convolutions.has(slot.of),
     });
     if (draw !== undefined) for (let i = 0; i < length; i++) theta[offset + i] = draw();

@@ -64,5 +64,5 @@ function inParts(
   const { parts } = silence;
   const sizes = Array<number>(parts).fill(o.dim(up, 1) / parts);
   const [channels, weights] = parts === 1 ? [[u], [up]] : [o.split(u, sizes, axis), o.split(up, sizes, 1)];
-  return o.sum(channels.map((part, index) => silence.apply(project(part, weights[index] as string), axis, index)));
+  return o.sum(channels.map((part, index) => silence.apply(project(part, itemAt(weights, index)), axis, index)));
 }

@@ -164,7 +164,7 @@ function branchShares(
   return new Map(
     sums.map(({ sum, branch }, column) => [
       sum.name,
-      { branch, column, share: block > 0 ? (most * (blocks[column] as number)) / block : most },
+      { branch, column, share: block > 0 ? (most * itemAt(blocks, column)) / block : most },
     ]),
   );
 }

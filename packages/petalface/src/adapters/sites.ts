@@ -71,10 +71,10 @@ export function findSites(graph: Graph): SiteList {
   for (const node of graph.nodes) {
     if (node.domain !== "" || (node.op !== "Conv" && node.op !== "Gemm" && node.op !== "MatMul")) continue;
     const operand = graph.constants.has(node.inputs[1] ?? "") ? 1 : node.op !== "Conv" ? 0 : undefined;
-    const weight = operand === undefined ? undefined : graph.constants.get(node.inputs[operand] as string);
+    const weight = operand === undefined ? undefined : graph.constants.get(itemAt(node.inputs, operand));
     if (weight === undefined || operand === undefined) continue;
     const { dims, dtype } = weight;
-    const image = rows.get(node.outputs[0] as string) ?? { kind: "shared" };
+    const image = rows.get(itemAt(node.outputs, 0)) ?? { kind: "shared" };
     const reason = whyUnfit(node, dims, dtype) ?? whyLost(image);
     if (reason !== undefined || image.kind !== "images") {
       unfit.push({ name: node.name, op: node.op, reason: reason ?? "" });

@@ -1,4 +1,4 @@
-import { type Graph, type Node, type Ops, type Shape, sameShape } from "onnx-grad";
+import { type Graph, itemAt, type Node, type Ops, type Shape, sameShape } from "onnx-grad";
 import type { Site } from "./sites.ts";
 
 /**
@@ -46,10 +46,10 @@ function tailOf(
   const factors: Node[] = [];
   let end = own;
   for (;;) {
-    const value = end.outputs[0] as string;
+    const value = itemAt(end.outputs, 0);
     const [next, ...others] = users.get(value) ?? [];
     if (next === undefined || others.length > 0 || graph.outputs.includes(value) || next.domain !== "") break;
-    if (!sameShape(graph.types.get(next.outputs[0] as string)?.shape ?? [], shape)) break;
+    if (!sameShape(graph.types.get(itemAt(next.outputs, 0))?.shape ?? [], shape)) break;
     const constant = (index: number): Shape | undefined => graph.constants.get(next.inputs[index] ?? "")?.dims;
     const dims = constant(next.inputs[0] === value ? 1 : 0);
     const perChannel = dims !== undefined && isPerChannel(dims, shape, channelAxis(site, shape));

@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { type Graph, printShape, type ValueType, writeModel } from "onnx-grad";
+import { type Graph, itemAt, printShape, type ValueType, writeModel } from "onnx-grad";
 import { type Backbone, fileForm } from "../backbones/index.ts";
 import {
   type Contract,
@@ -126,8 +126,8 @@ function writtenOf(target: string, files: readonly string[], graph: Graph, fed: 
   return {
     target,
     files,
-    input: value(graph.inputs[0] as string),
-    output: value(graph.outputs[0] as string),
+    input: value(itemAt(graph.inputs, 0)),
+    output: value(itemAt(graph.outputs, 0)),
     opset: graph.opset,
     normalize: printNormalize(fed),
     channels: fed.channels,

@@ -27,7 +27,7 @@ export function findCopies({ count, digests, hashes, unreadable }: Pictures): Co
   const order = Uint32Array.from({ length: count }, (_, i) => i).filter((picture) => unreadable[picture] === 0);
   const compare = (a: number, b: number): number => {
     for (let word = 0; word < digestWords; word++) {
-      const difference = (digests[a * digestWords + word] as number) - (digests[b * digestWords + word] as number);
+      const difference = digests[a * digestWords + word] - digests[b * digestWords + word];
       if (difference !== 0) return difference;
     }
     return 0;
@@ -36,7 +36,7 @@ export function findCopies({ count, digests, hashes, unreadable }: Pictures): Co
   const exact: CopyGroup[] = [];
   for (let start = 0; start < order.length; ) {
     let end = start + 1;
-    while (end < order.length && compare(order[start] as number, order[end] as number) === 0) end++;
+    while (end < order.length && compare(order[start], order[end]) === 0) end++;
     if (end > start + 1) {
       const members = [...order.subarray(start, end)];
       exact.push({ members, distance: 0 });
@@ -44,7 +44,7 @@ export function findCopies({ count, digests, hashes, unreadable }: Pictures): Co
     }
     start = end;
   }
-  exact.sort((a, b) => (a.members[0] as number) - (b.members[0] as number));
+  exact.sort((a, b) => a.members[0] - b.members[0]);
   const { pairs, complete } = findNear(hashes, count, { skip, most: mostPairs });
   return { exact, near: chain(pairs), complete };
 }
@@ -76,5 +76,5 @@ function chain(pairs: ReturnType<typeof findNear>["pairs"]): CopyGroup[] {
   }
   return [...groups.values()]
     .map(({ members, distance }) => ({ members: [...members].sort((a, b) => a - b), distance }))
-    .sort((a, b) => (a.members[0] as number) - (b.members[0] as number));
+    .sort((a, b) => a.members[0] - b.members[0]);
 }

@@ -49,15 +49,15 @@ export function findNear(
   const keys = new Uint32Array(count);
   const order = new Uint32Array(count);
   for (let band = 0; band + 1 < edges.length; band++) {
-    const [from, to] = [edges[band] as number, edges[band + 1] as number];
+    const [from, to] = [edges[band], edges[band + 1]];
     const starts = sortByBand(hashes, count, skip, from, to, keys, order);
     for (let list = 0; list + 1 < starts.length; list++) {
-      const [begin, end] = [starts[list] as number, starts[list + 1] as number];
+      const [begin, end] = [starts[list], starts[list + 1]];
       if (end - begin > mostNeighbours) complete = false;
       for (let a = begin; a < end; a++) {
         const last = Math.min(end, a + 1 + mostNeighbours);
         for (let b = a + 1; b < last; b++) {
-          const [one, other] = [order[a] as number, order[b] as number];
+          const [one, other] = [order[a], order[b]];
           const distance = hashDistance(hashes, one, other);
           if (distance > nearBits || metBefore(hashes, one, other, edges, band)) continue;
           if (pairs.length >= most) return { pairs, complete: false };
@@ -85,7 +85,7 @@ function bandOf(hashes: Uint32Array, picture: number, from: number, to: number):
 /** Whether an earlier band is equal too, which then reported the pair. */
 function metBefore(hashes: Uint32Array, one: number, other: number, edges: readonly number[], band: number): boolean {
   for (let before = 0; before < band; before++) {
-    const [from, to] = [edges[before] as number, edges[before + 1] as number];
+    const [from, to] = [edges[before], edges[before + 1]];
     if (bandOf(hashes, one, from, to) === bandOf(hashes, other, from, to)) return true;
   }
   return false;
@@ -106,15 +106,15 @@ function sortByBand(
     if (skip?.[picture] === 1) continue;
     const key = bandOf(hashes, picture, from, to);
     keys[picture] = key;
-    starts[key + 1] = (starts[key + 1] as number) + 1;
+    starts[key + 1] += 1;
   }
-  for (let key = 1; key < starts.length; key++) starts[key] = (starts[key] as number) + (starts[key - 1] as number);
+  for (let key = 1; key < starts.length; key++) starts[key] += starts[key - 1];
   const next = starts.slice(0, -1);
   for (let picture = 0; picture < count; picture++) {
     if (skip?.[picture] === 1) continue;
-    const key = keys[picture] as number;
-    order[next[key] as number] = picture;
-    next[key] = (next[key] as number) + 1;
+    const key = keys[picture];
+    order[next[key]] = picture;
+    next[key] += 1;
   }
   return starts;
 }

@@ -102,11 +102,11 @@ export async function readPeople(
         const row = embeddings.subarray(i * width, (i + 1) * width);
         const length = Math.max(norm(row), 1e-12);
         for (let k = 0; k < width; k++) {
-          const value = (row[k] as number) / length;
+          const value = row[k] / length;
           units[i * width + k] = value;
-          if (person >= 0) centres[person * width + k] = (centres[person * width + k] as number) + value;
+          if (person >= 0) centres[person * width + k] += value;
         }
-        if (person >= 0) faces[person] = (faces[person] as number) + 1;
+        if (person >= 0) faces[person] += 1;
       });
       rows.write(start, units);
       options.onProgress?.(start + samples.length);
@@ -151,9 +151,9 @@ export async function findOutliers(
     { signal },
   );
   const outliers = suspects.map((face, i): Outlier => {
-    const own = owns[i] as number;
-    const cosine = other[i] as number;
-    return { face, own, like: cosine >= levels.alike ? { person: otherRow[i] as number, cosine } : undefined };
+    const own = owns[i];
+    const cosine = other[i];
+    return { face, own, like: cosine >= levels.alike ? { person: otherRow[i], cosine } : undefined };
   });
   return { levels, outliers: outliers.sort((a, b) => a.own - b.own || a.face - b.face) };
 }
@@ -224,8 +224,8 @@ function cosineWith({ centres, width }: People, row: Float32Array, person: numbe
   let product = 0;
   let squares = 0;
   for (let k = 0; k < width; k++) {
-    const value = (centres[person * width + k] as number) - share * (row[k] as number);
-    product += value * (row[k] as number);
+    const value = centres[person * width + k] - share * row[k];
+    product += value * row[k];
     squares += value * value;
   }
   return product / Math.max(Math.sqrt(squares), 1e-12);
@@ -250,13 +250,13 @@ function unitRows(rows: Float32Array, width: number): Float32Array {
   for (let start = 0; start < out.length; start += width) {
     const row = out.subarray(start, start + width);
     const length = norm(row);
-    if (length > 0) for (let k = 0; k < width; k++) row[k] = (row[k] as number) / length;
+    if (length > 0) for (let k = 0; k < width; k++) row[k] /= length;
   }
   return out;
 }
 
 function norm(row: Float32Array): number {
   let squares = 0;
-  for (let k = 0; k < row.length; k++) squares += (row[k] as number) ** 2;
+  for (let k = 0; k < row.length; k++) squares += row[k] ** 2;
   return Math.sqrt(squares);
 }

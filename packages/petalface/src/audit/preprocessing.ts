@@ -1,3 +1,4 @@
+import { itemAt } from "onnx-grad";
 import { type Backbone, toInput } from "../backbones/index.ts";
 import type { FaceData } from "../data/index.ts";
 import type { ImageRequest, Loader } from "../images/index.ts";
@@ -127,7 +128,7 @@ export async function comparePreprocessing(request: PreprocessingRequest): Promi
       }
     }
     return ways.map((way, at) => {
-      const sums = separationsOf(rows[at] as Float32Array, width, persons);
+      const sums = separationsOf(itemAt(rows, at), width, persons);
       return { way, sums, ...separationOf(sums) };
     });
   };
@@ -138,7 +139,7 @@ export async function comparePreprocessing(request: PreprocessingRequest): Promi
     tried.push(...(await tryAll(first, total)));
     // The order of channels matters as much under each normalisation, so it is changed under the
     // best one and the assumed one only.
-    const leading = new Set([bestOf(tried).way, first[0] as Way]);
+    const leading = new Set([bestOf(tried).way, itemAt(first, 0)]);
     const reordered = [...leading].map((way): Way => ({ ...way, channels: other(way.channels), assumed: false }));
     tried.push(...(await tryAll(reordered, total)));
   } finally {
@@ -152,7 +153,7 @@ export async function comparePreprocessing(request: PreprocessingRequest): Promi
   /** Share of the resamples in which a way is better than the assumed one. */
   const better = (one: Tried): number => {
     const [its = [], assumed = []] = [drawn.get(one), own && drawn.get(own)];
-    return its.filter((distance, at) => distance > (assumed[at] as number)).length / resamples.length;
+    return its.filter((distance, at) => distance > itemAt(assumed, at)).length / resamples.length;
   };
   const candidates = tried
     .map((one): PreprocessingCandidate => {
@@ -205,7 +206,8 @@ const bestOf = (tried: readonly Tried[]): Tried =>
 function waysOf({ spec, form }: Backbone): Way[] {
   const { mean, scale, channels } = spec;
   const near = (a: readonly number[], b: readonly number[]): boolean =>
-    a.every((value, at) => Math.abs(value - (b[at] as number)) <= 0.01 * Math.max(Math.abs(value), 1e-6));
+    a.length === b.length &&
+    a.every((value, at) => Math.abs(value - itemAt(b, at)) <= 0.01 * Math.max(Math.abs(value), 1e-6));
   // (x - 127.5) / 127.5 and / 128 are one way.
   const isOwn = (way: Pick<Preprocessing, "mean" | "scale">): boolean => near(way.mean, mean) && near(way.scale, scale);
   const takesIntegers = form !== undefined && !form.input.dtype.startsWith("float");
@@ -253,7 +255,7 @@ function chooseFaces(data: FaceData, size: number): ChosenFaces {
 /** At most `most` of a list, evenly spread over it. */
 function spread<T>(list: readonly T[], most: number): T[] {
   if (list.length <= most) return [...list];
-  return Array.from({ length: most }, (_, at) => list[Math.floor((at * list.length) / most)] as T);
+  return Array.from({ length: most }, (_, at) => itemAt(list, Math.floor((at * list.length) / most)));
 }
 
 /** How often each person is drawn, with replacement, in each of `count` resamples. */
@@ -263,7 +265,7 @@ function drawResamples(people: number, count: number): Float64Array[] {
     const weights = new Float64Array(people);
     for (let draw = 0; draw < people; draw++) {
       const person = Math.floor(people * stream.uniform());
-      weights[person] = (weights[person] as number) + 1;
+      weights[person] = itemAt(weights, person) + 1;
     }
     return weights;
   });

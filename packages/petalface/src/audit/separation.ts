@@ -38,16 +38,16 @@ export function separationsOf(rows: Float32Array, width: number, persons: readon
   });
   for (const [first, a] of units.entries())
     for (let second = first + 1; second < units.length; second++) {
-      const b = units[second] as Float32Array;
+      const b = units[second];
       let cosine = 0;
-      for (let i = 0; i < width; i++) cosine += (a[i] as number) * (b[i] as number);
+      for (let i = 0; i < width; i++) cosine += a[i] * b[i];
       // A face without an embedding (a length of 0, or no number) is in no pair.
       if (!Number.isFinite(cosine)) continue;
-      const [p, q] = [persons[first] as number, persons[second] as number];
+      const [p, q] = [persons[first], persons[second]];
       const at = Math.min(p, q) * people + Math.max(p, q);
-      counts[at] = (counts[at] as number) + 1;
-      sums[at] = (sums[at] as number) + cosine;
-      squares[at] = (squares[at] as number) + cosine * cosine;
+      counts[at] += 1;
+      sums[at] += cosine;
+      squares[at] += cosine * cosine;
     }
   return { people, counts, sums, squares };
 }
@@ -66,8 +66,7 @@ export function separationOf({ people, counts, sums, squares }: PairSums, weight
       if (times === 0) continue;
       const into = a === b ? same : others;
       const at = a * people + b;
-      for (const [i, values] of [counts, sums, squares].entries())
-        into[i] = (into[i] as number) + times * (values[at] as number);
+      for (const [i, values] of [counts, sums, squares].entries()) into[i] += times * values[at];
     }
   const moments = ([count = 0, sum = 0, square = 0]: readonly number[]) => ({
     mean: sum / count,

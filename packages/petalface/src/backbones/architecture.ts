@@ -1,3 +1,4 @@
+import { itemAt } from "onnx-grad";
 import { PetalfaceError } from "../errors.ts";
 import { defaultPreprocessing, type Preprocessing } from "../models/index.ts";
 import { type IrShape, ir, irBlocks } from "./networks/ir.ts";
@@ -93,7 +94,7 @@ function swinProblem({ image, patch, dims, depths, heads, window, mask }: SwinSh
   if (mask && grid ** 2 * window ** 2 > largestMask)
     return `${grid} x ${grid} tokens in windows of ${window} are too many for a mask`;
   for (const [at, dim] of dims.entries()) {
-    if (dim % (heads[at] as number) !== 0) return `${dim} features do not divide into ${heads[at]} heads`;
+    if (dim % itemAt(heads, at) !== 0) return `${dim} features do not divide into ${heads[at]} heads`;
     if (grid > window && grid % window !== 0)
       return `stage ${at + 1} has ${grid} x ${grid} tokens, which windows of ${window} do not divide`;
     if (at < dims.length - 1 && grid % 2 !== 0) return `${grid} x ${grid} tokens cannot be merged two by two`;

@@ -77,11 +77,11 @@ export function findNormalisation(graph: Graph, input: string): InnerNormalisati
       if (step === undefined || planesOf(graph.types.get(value)?.shape) === undefined) break;
       if (node.op === "BatchNormalization" && found.length === 0) seen = statisticsOf(graph, node);
       const [before, after] = [shift, factor];
-      factor = mapped((c) => (after[c] as number) * (step.factor[c] as number));
-      shift = mapped((c) => (before[c] as number) * (step.factor[c] as number) + (step.shift[c] as number));
+      factor = mapped((c) => after[c] * step.factor[c]);
+      shift = mapped((c) => before[c] * step.factor[c] + step.shift[c]);
       found.push(node.op);
     }
-    value = node.outputs[0] as string;
+    value = node.outputs[0];
   }
   const [a, b, c] = factor;
   if (found.length === 0 || a === 0 || b === 0 || c === 0) return undefined;

@@ -11,11 +11,11 @@ export function toInput(pixels: Uint8Array, count: number, rows: number, size: n
   const data = new Float32Array(rows * 3 * plane);
   for (let image = 0; image < count; image++)
     for (let channel = 0; channel < 3; channel++) {
-      const mean = spec.mean[channel] as number;
-      const scale = spec.scale[channel] as number;
+      const mean = spec.mean[channel];
+      const scale = spec.scale[channel];
       const from = (image * 3 + channel) * plane;
       const to = (image * 3 + (spec.channels === "bgr" ? 2 - channel : channel)) * plane;
-      for (let i = 0; i < plane; i++) data[to + i] = ((pixels[from + i] as number) - mean) * scale;
+      for (let i = 0; i < plane; i++) data[to + i] = (pixels[from + i] - mean) * scale;
     }
   return { dtype: "float32", dims: [rows, 3, size, size], data };
 }

@@ -1,4 +1,4 @@
-import { type Graph, type Node, proveBatch, readTensor, traceRows } from "onnx-grad";
+import { type Graph, itemAt, type Node, proveBatch, readTensor, traceRows } from "onnx-grad";
 import { PetalfaceError } from "../errors.ts";
 import type { ModelSpec } from "../models/index.ts";
 import { openSession, type Session } from "../runtime/index.ts";
@@ -48,7 +48,7 @@ export function refuseTrainingMode(path: string, graph: Graph): void {
 
 /** The least and largest number of an input that pixels become. */
 const inputRange = ({ mean, scale }: ModelSpec): readonly [number, number] => {
-  const ends = mean.flatMap((value, channel) => [0, 255].map((pixel) => (pixel - value) * (scale[channel] as number)));
+  const ends = mean.flatMap((value, channel) => [0, 255].map((pixel) => (pixel - value) * itemAt(scale, channel)));
   return [Math.min(...ends), Math.max(...ends)];
 };
 

@@ -11,7 +11,7 @@ export type ReadStorage = (start: number, length: number) => Promise<Uint8Array<
 
 /** Elements from the first to the last of a box, those between included. */
 export function extentOf({ shape, strides }: Box): number {
-  return shape.reduce((sum, side, at) => sum + (side - 1) * (strides[at] as number), 1);
+  return shape.reduce((sum, side, at) => sum + (side - 1) * itemAt(strides, at), 1);
 }
 
 export function elementsOf(shape: readonly number[]): number {
@@ -23,7 +23,7 @@ export function isContiguous({ shape, strides }: Box): boolean {
   let step = 1;
   for (let at = shape.length - 1; at >= 0; at--) {
     if (shape[at] !== 1 && strides[at] !== step) return false;
-    step *= shape[at] as number;
+    step *= itemAt(shape, at);
   }
   return true;
 }
@@ -78,7 +78,7 @@ export async function gather(
   let step = 1;
   for (let at = box.shape.length - 1; at >= 0; at--) {
     steps[at] = step;
-    step *= box.shape[at] as number;
+    step *= itemAt(box.shape, at);
   }
   const visit = async (part: Box, start: number): Promise<void> => {
     const extent = extentOf(part);

@@ -73,13 +73,18 @@ export async function* streamTensor(
 /** Makes whole numbers what they stand for, in float32 as PyTorch's `dequantize` does. */
 async function* dequantise(
   checkpoint: Checkpoint,
-  { shape }: CheckpointTensor,
+  { name, shape }: CheckpointTensor,
   { scales, zeroPoints, axis }: Quantizer<CheckpointTensor>,
   numbers: AsyncIterable<Uint8Array<ArrayBuffer>>,
 ): AsyncGenerator<Uint8Array<ArrayBuffer>> {
   const channels = async (item: number | CheckpointTensor): Promise<Float32Array> =>
     typeof item === "number" ? Float32Array.of(item) : await readTensor(checkpoint, item);
   const [scale, zero] = [await channels(scales), await channels(zeroPoints)];
+  const count = axis === undefined ? 1 : shape[axis];
+  if (scale.length !== count || zero.length !== count)
+    throw new PetalfaceError(
+      `${checkpoint.path}: tensor ${JSON.stringify(name)} of shape [${shape}] has ${scale.length} scales and ${zero.length} zero points; expected ${count ?? "an axis of the tensor, one"} of each`,
+    );
   // So many numbers in a row belong to one channel.
   const run =
     axis === undefined ? Number.POSITIVE_INFINITY : shape.slice(axis + 1).reduce((product, side) => product * side, 1);

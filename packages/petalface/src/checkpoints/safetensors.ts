@@ -1,3 +1,4 @@
+import { itemAt } from "onnx-grad";
 import { PetalfaceError } from "../errors.ts";
 import { refusePlaceholder } from "../placeholder.ts";
 import { locateSafetensorsHeader, parseSafetensorsHeader } from "../tensors/index.ts";
@@ -46,7 +47,7 @@ export function rowMajor(shape: readonly number[]): number[] {
   let step = 1;
   for (let at = shape.length - 1; at >= 0; at--) {
     strides[at] = step;
-    step *= shape[at] as number;
+    step *= itemAt(shape, at);
   }
   return strides;
 }

@@ -1,3 +1,4 @@
+import { itemAt } from "onnx-grad";
 import {
   type Condition,
   compareResults,
@@ -46,7 +47,7 @@ interface View {
 function firstFaces({ items, item, faces }: Protocol): Int32Array {
   const found = new Int32Array(items.length).fill(-1);
   item.forEach((owner, place) => {
-    if (found[owner] === -1) found[owner] = faces[place] as number;
+    if (found[owner] === -1) found[owner] = itemAt(faces, place);
   });
   return found;
 }
@@ -59,7 +60,7 @@ async function drawFaces(
 ): Promise<ReportFace[]> {
   const faceOf = firstFaces(protocol);
   const requests = views.map(({ item, degradation }): ImageRequest => {
-    const { source, id } = protocol.data.at(faceOf[item] as number);
+    const { source, id } = protocol.data.at(itemAt(faceOf, item));
     return {
       source,
       flip: false,
@@ -91,7 +92,7 @@ export async function drawSamples(faces: Faces, result: EvaluationResult): Promi
   const [search] = searches;
   const some = search === undefined ? items.keys() : degradable === "probes" ? search.probes : search.gallery;
   const faceOf = firstFaces(faces.protocol);
-  const whole = [...some].filter((item) => !left.has(faces.protocol.data.at(faceOf[item] as number).id));
+  const whole = [...some].filter((item) => !left.has(faces.protocol.data.at(itemAt(faceOf, item)).id));
   const step = Math.max(1, Math.floor(whole.length / SHOWN));
   const shown = whole.filter((_, position) => position % step === 0).slice(0, SHOWN);
   const degradations = [null, ...result.degradations];
@@ -130,8 +131,8 @@ export async function drawHardest(
   const reported = pairs.map(
     (pair: HardPair, i): ReportPair => ({
       // Small pictures: their alpha would not fit below.
-      first: { ...(drawn[2 * i] as ReportFace), alpha: undefined },
-      second: { ...(drawn[2 * i + 1] as ReportFace), alpha: undefined },
+      first: { ...itemAt(drawn, 2 * i), alpha: undefined },
+      second: { ...itemAt(drawn, 2 * i + 1), alpha: undefined },
       score: pair.score,
       before: before?.[pair.place],
     }),

@@ -1,3 +1,4 @@
+import { itemAt } from "onnx-grad";
 import { PetalfaceError } from "../errors.ts";
 import { printPath } from "../images/index.ts";
 import { type MatValue, readMat } from "./mat.ts";
@@ -46,7 +47,7 @@ export async function readTinyFaceList(path: string): Promise<ListedFace[]> {
       `${printPath(path)} holds ${names.length} names in "..._set" and ${ids?.kind === "numbers" ? ids.data.length : 0} numbers in "..._ids"; expected as many of both, as in TinyFace's lists`,
     );
   return names.map((name, at) => {
-    const person = ids.data[at] as number;
+    const person = itemAt(ids.data, at);
     if (name === undefined || name === "" || !Number.isSafeInteger(person))
       throw new PetalfaceError(`${printPath(path)}: entry ${at + 1} is no file name with a number`);
     return { name, person };

@@ -122,8 +122,8 @@ function flagsOf(value: PickleValue): Uint8Array | undefined {
   for (let at = 0; at < flags.length; at++) {
     const element = data.subarray(at * width, (at + 1) * width);
     const sum = element.reduce((total, byte) => total + byte, 0);
-    const low = element[type.bigEndian ? width - 1 : 0] as number;
-    if (sum !== low || low > 1) return undefined;
+    const low = element[type.bigEndian ? width - 1 : 0];
+    if (low === undefined || sum !== low || low > 1) return undefined;
     flags[at] = low;
   }
   return flags;

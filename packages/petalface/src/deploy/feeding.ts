@@ -1,11 +1,11 @@
-import { float32, type Graph, type Node, type ValueType } from "onnx-grad";
+import { float32, type Graph, itemAt, type Node, type ValueType } from "onnx-grad";
 import type { Preprocessing } from "../models/index.ts";
 
 /** Whether two ways of feeding differ by less than float32 can tell. */
 export function sameFeeding(a: Preprocessing, b: Preprocessing): boolean {
   const close = (x: number, y: number): boolean => Math.abs(x - y) <= 1e-7 * Math.max(Math.abs(x), Math.abs(y));
   const all = (x: readonly number[], y: readonly number[]): boolean =>
-    x.every((value, i) => close(value, y[i] as number));
+    x.length === y.length && x.every((value, i) => close(value, itemAt(y, i)));
   return a.channels === b.channels && all(a.mean, b.mean) && all(a.scale, b.scale);
 }
 
@@ -64,8 +64,8 @@ export function withFeeding(graph: Graph, input: string, wants: Preprocessing, f
     fedNow = reversed;
   }
   // From c = (x - m) s to (x - M) S: c S / s + (m - M) S.
-  const factor = wants.scale.map((scale, i) => scale / (fed.scale[i] as number));
-  const shift = wants.mean.map((mean, i) => ((fed.mean[i] as number) - mean) * (wants.scale[i] as number));
+  const factor = wants.scale.map((scale, i) => scale / itemAt(fed.scale, i));
+  const shift = wants.mean.map((mean, i) => (itemAt(fed.mean, i) - mean) * itemAt(wants.scale, i));
   const isOne = factor.every((each) => Math.abs(each - 1) < 1e-7);
   const isNone = shift.every((each) => Math.abs(each) < 1e-7);
   if (fed.mean.every((mean) => mean === 0) && fed.scale.every((scale) => scale === 1)) {

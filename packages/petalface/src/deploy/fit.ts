@@ -1,4 +1,4 @@
-import { downgradeOpset, type Graph, OnnxGradError, setBatch, type ValueType } from "onnx-grad";
+import { downgradeOpset, type Graph, itemAt, OnnxGradError, setBatch, type ValueType } from "onnx-grad";
 import { type ExportOutputs, renameValues, withOutputs } from "../adapters/index.ts";
 import { PetalfaceError } from "../errors.ts";
 import { type Preprocessing, preprocessingMetadata } from "../models/index.ts";
@@ -88,7 +88,7 @@ export function fitGraph({ graph, input, spec }: Deployed, form: Form): Graph {
   if (form.readableNames) fitted = withReadableNames(fitted, isPixels(fed));
   const names = new Map<string, string>();
   if (form.input !== undefined) names.set(input, form.input);
-  if (form.output !== undefined) names.set(fitted.outputs[0] as string, form.output);
+  if (form.output !== undefined) names.set(itemAt(fitted.outputs, 0), form.output);
   const metadata = new Map([...fitted.metadata, ...Object.entries(preprocessingMetadata(fed))]);
   return { ...renameValues(fitted, names), metadata };
 }

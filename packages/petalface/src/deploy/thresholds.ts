@@ -93,7 +93,7 @@ export function measureThresholds(
     ? alphaRanges.map(({ name, has }) => ({
         name,
         thresholds: thresholdsOf(
-          select(comparisons, (i) => has(comparisons.alpha[i] as number)),
+          select(comparisons, (i) => has(comparisons.alpha[i])),
           people,
           fars,
           options,
@@ -106,11 +106,11 @@ export function measureThresholds(
 function select(from: Comparisons, keep: (index: number) => boolean): Comparisons {
   const kept = Int32Array.from(from.scores.keys()).filter(keep);
   return {
-    scores: Float32Array.from(kept, (i) => from.scores[i] as number),
-    same: Uint8Array.from(kept, (i) => from.same[i] as number),
-    first: Int32Array.from(kept, (i) => from.first[i] as number),
-    second: Int32Array.from(kept, (i) => from.second[i] as number),
-    alpha: Float32Array.from(kept, (i) => from.alpha[i] as number),
+    scores: Float32Array.from(kept, (i) => from.scores[i]),
+    same: Uint8Array.from(kept, (i) => from.same[i]),
+    first: Int32Array.from(kept, (i) => from.first[i]),
+    second: Int32Array.from(kept, (i) => from.second[i]),
+    alpha: Float32Array.from(kept, (i) => from.alpha[i]),
   };
 }
 
@@ -122,14 +122,14 @@ function thresholdsOf(
   options: BootstrapSummary,
 ): (Threshold | null)[] {
   const order = Int32Array.from(comparisons.scores.keys()).sort(
-    (a, b) => (comparisons.scores[b] as number) - (comparisons.scores[a] as number),
+    (a, b) => comparisons.scores[b] - comparisons.scores[a],
   );
   const sorted = select(comparisons, () => true);
   order.forEach((from, to) => {
-    sorted.scores[to] = comparisons.scores[from] as number;
-    sorted.same[to] = comparisons.same[from] as number;
-    sorted.first[to] = comparisons.first[from] as number;
-    sorted.second[to] = comparisons.second[from] as number;
+    sorted.scores[to] = comparisons.scores[from];
+    sorted.same[to] = comparisons.same[from];
+    sorted.first[to] = comparisons.first[from];
+    sorted.second[to] = comparisons.second[from];
   });
   const impostors = sorted.same.reduce((count, same) => count + (same === 1 ? 0 : 1), 0);
   const hasGenuine = impostors < sorted.same.length;
@@ -158,7 +158,7 @@ function atRate({ scores, same }: Comparisons, weights: Float64Array, far: numbe
   const allowed = far * impostor * (1 + 1e-12);
   let [passed, found] = [0, 0];
   for (let i = 0; i < scores.length; i++) {
-    const weight = weights[i] as number;
+    const weight = weights[i];
     if (same[i] === 1) {
       found += weight;
       continue;
@@ -166,9 +166,8 @@ function atRate({ scores, same }: Comparisons, weights: Float64Array, far: numbe
     passed += weight;
     // Accepting above this impostor leaves it out, and whoever scores the same.
     if (passed > allowed) {
-      for (let at = i - 1; at >= 0 && scores[at] === scores[i]; at--)
-        if (same[at] === 1) found -= weights[at] as number;
-      return [scores[i] as number, genuine === 0 ? Number.NaN : found / genuine];
+      for (let at = i - 1; at >= 0 && scores[at] === scores[i]; at--) if (same[at] === 1) found -= weights[at];
+      return [scores[i], genuine === 0 ? Number.NaN : found / genuine];
     }
   }
   return [-1, genuine === 0 ? Number.NaN : 1];

@@ -1,3 +1,4 @@
+import { itemAt } from "onnx-grad";
 import { type Embedder, rowsNotFinite } from "../backbones/index.ts";
 import { PetalfaceError } from "../errors.ts";
 import {
@@ -145,7 +146,7 @@ async function fillWindow(
     loaded:
       planes ??
       (await loadAll(
-        part.map((i) => requests[i] as ImageRequest),
+        part.map((i) => itemAt(requests, i)),
         options,
       )),
   });
@@ -154,19 +155,19 @@ async function fillWindow(
   }
   for await (const { part, loaded } of prefetch(batches(), 2)) {
     signal?.throwIfAborted();
-    for (const [place, message] of loaded.bad) bad.set(part[place] as number, message);
-    const asked = part.map((i) => requests[i] as ImageRequest);
+    for (const [place, message] of loaded.bad) bad.set(itemAt(part, place), message);
+    const asked = part.map((i) => itemAt(requests, i));
     const { data, alpha } = await embedder.embed(loaded.pixels, part.length, scoresOf(asked, embedder));
     const numbers = width + (alpha === undefined ? 0 : 1);
     const records = new Float32Array(part.length * numbers);
     part.forEach((face, row) => {
       records.set(data.subarray(row * width, (row + 1) * width), row * numbers);
-      if (alpha !== undefined) records[row * numbers + width] = alpha[row] as number;
+      if (alpha !== undefined) records[row * numbers + width] = itemAt(alpha, row);
       all[face] = records.subarray(row * numbers, (row + 1) * numbers);
     });
     const good = part.flatMap((face, row) => (bad.has(face) || keys?.[face] === undefined ? [] : [row]));
     await store?.put(
-      good.map((row) => keys?.[part[row] as number] as Uint32Array),
+      good.map((row) => keys?.[itemAt(part, row)] as Uint32Array),
       takeRows(records, numbers, good),
     );
   }
@@ -176,12 +177,12 @@ async function fillWindow(
   all.forEach((record, row) => {
     if (record === undefined) return;
     data.set(record.subarray(0, width), row * width);
-    if (withAlpha) alpha[row] = record[width] as number;
+    if (withAlpha) alpha[row] = itemAt(record, width);
   });
   const notFinite = new Set([...rowsNotFinite(data, width), ...rowsNotFinite(alpha, 1)]);
   const left = requests.flatMap((_, row) => (bad.has(row) || notFinite.has(row) ? [row] : []));
   for (const row of left) {
-    const { source } = requests[row] as ImageRequest;
+    const { source } = itemAt(requests, row);
     const unreadable = bad.get(row);
     const message = unreadable ?? `${nameOfFace(source)}: its embedding is not finite`;
     if (onLeft === undefined)

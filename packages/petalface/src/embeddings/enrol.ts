@@ -1,3 +1,4 @@
+import { itemAt } from "onnx-grad";
 import type { ImageRequest } from "../images/index.ts";
 import { type CopyOptions, checkCopies, type EnrolledFaces, enrolFaces } from "../matching/index.ts";
 import type { EmbeddedFaces, EmbedFacesOptions } from "./embed.ts";
@@ -25,7 +26,7 @@ export async function* embedEnrolled(
   checkCopies({ sizes, weight: 0 }, size);
   const members = 1 + sizes.length;
   const shown = (face: number, member: number): ImageRequest =>
-    member === 0 ? request(face) : { ...request(face), degrade: { kind: "lr", pixels: sizes[member - 1] as number } };
+    member === 0 ? request(face) : { ...request(face), degrade: { kind: "lr", pixels: itemAt(sizes, member - 1) } };
   for await (const { data, ...part } of embedGroups(count, members, shown, options)) {
     const left = new Set(part.left);
     const member = (which: number): Float32Array => {

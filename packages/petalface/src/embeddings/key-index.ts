@@ -14,8 +14,8 @@ export function createKeyIndex(): KeyIndex {
 
   const slotOf = (key: Uint32Array): number => {
     const mask = table.length - 1;
-    for (let slot = (key[0] as number) & mask; ; slot = (slot + 1) & mask) {
-      const entry = (table[slot] as number) - 1;
+    for (let slot = key[0] & mask; ; slot = (slot + 1) & mask) {
+      const entry = table[slot] - 1;
       if (entry === -1) return slot;
       const at = 4 * entry;
       if (keys[at] === key[0] && keys[at + 1] === key[1] && keys[at + 2] === key[2] && keys[at + 3] === key[3])
@@ -33,7 +33,7 @@ export function createKeyIndex(): KeyIndex {
     get size() {
       return size;
     },
-    find: (key) => (table[slotOf(key)] as number) - 1,
+    find: (key) => table[slotOf(key)] - 1,
     add(key) {
       if (4 * size === keys.length) grow();
       keys.set(key, 4 * size);

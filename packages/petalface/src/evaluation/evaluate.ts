@@ -1,3 +1,4 @@
+import { itemAt } from "onnx-grad";
 import type { Embedder } from "../backbones/index.ts";
 import { tallyOf } from "../data/index.ts";
 import type { EmbedFacesOptions, LeftFace } from "../embeddings/index.ts";
@@ -58,7 +59,7 @@ export async function evaluate(options: EvaluateOptions): Promise<EvaluationResu
   tally.tried(length);
   const before = new Set(leave?.faces);
   const known = new Set(
-    before.size === 0 ? [] : [...faces.keys()].filter((place) => before.has(data.at(faces[place] as number).id)),
+    before.size === 0 ? [] : [...faces.keys()].filter((place) => before.has(data.at(itemAt(faces, place)).id)),
   );
   const onLeft = (place: number, { message, kind }: LeftFace): void => {
     if (known.has(place)) return;
@@ -124,7 +125,7 @@ function planPasses(
   const degradedAs =
     (spec: DegradationSpec): FaceSpec =>
     (place) =>
-      degradable === "all" || probes.has(item[place] as number) ? spec : undefined;
+      degradable === "all" || probes.has(itemAt(item, place)) ? spec : undefined;
   const degraded = new Map(
     [...named].map(([text, spec]) => [text, shared.get(text) ?? pass(whole, text, degradedAs(spec))]),
   );
@@ -177,14 +178,14 @@ function faceRows(
     async read(start, count) {
       const out = new Float32Array(count * width);
       const request = (index: number) => {
-        const place = places[start + index] as number;
-        const { source, id, quality } = data.at(faces[place] as number);
+        const place = itemAt(places, start + index);
+        const { source, id, quality } = data.at(itemAt(faces, place));
         const spec = specOf(place);
         // A face is degraded in the same way in every evaluation, whichever others are measured with it.
         return { source, flip: false, degrade: spec && drawDegradation(spec, id), quality };
       };
       const how = { embedder: model, loader, store, signal };
-      const onLeftHere = (index: number, left: LeftFace): void => onLeft(places[start + index] as number, left);
+      const onLeftHere = (index: number, left: LeftFace): void => onLeft(itemAt(places, start + index), left);
       for await (const part of embedFused(count, request, fusion, { ...how, onLeft: onLeftHere })) {
         out.set(part.data, part.start * width);
         if (part.alpha !== undefined) {

@@ -1,3 +1,4 @@
+import { itemAt } from "onnx-grad";
 import type { FaceData } from "../data/index.ts";
 import { PetalfaceError } from "../errors.ts";
 import { type CopyOptions, openMatcher, type RowSource, rocCurve, rowsOf } from "../matching/index.ts";
@@ -62,7 +63,7 @@ export async function measureRows(
   const named = new Set(options.leave?.faces);
   const known = named.size === 0 ? [] : [...protocol.faces.keys()];
   let left: ReadonlySet<number> = new Set(
-    known.filter((place) => named.has(protocol.data.at(protocol.faces[place] as number).id)),
+    known.filter((place) => named.has(protocol.data.at(itemAt(protocol.faces, place)).id)),
   );
   for (;;) {
     const found = await measureOnce(protocol, given, left, options);

@@ -1,3 +1,4 @@
+import { itemAt } from "onnx-grad";
 import type { Loader } from "../images/index.ts";
 import { effectiveResolution, quantile, sharpResolution } from "../quality/index.ts";
 import type { SessionOptions } from "../runtime/index.ts";
@@ -27,11 +28,11 @@ export async function measureResolution(options: ResolutionOptions): Promise<Fac
   const { protocol, size, signal } = options;
   const found: FaceResolution[] = [];
   for (const { items, ...part } of partsOf(protocol)) {
-    const places = [...protocol.faces.keys()].filter((place) => items.has(protocol.item[place] as number));
+    const places = [...protocol.faces.keys()].filter((place) => items.has(itemAt(protocol.item, place)));
     const count = Math.min(most, places.length);
     const requests = Array.from({ length: count }, (_, i) => {
-      const place = places[Math.floor((i * places.length) / count)] as number;
-      return { source: protocol.data.at(protocol.faces[place] as number).source, flip: false };
+      const place = itemAt(places, Math.floor((i * places.length) / count));
+      return { source: protocol.data.at(itemAt(protocol.faces, place)).source, flip: false };
     });
     const details = (await effectiveResolution(requests, options, signal)).filter((detail) => detail !== undefined);
     if (details.length > 0) found.push({ ...part, ...summarise(details, size) });

@@ -63,7 +63,7 @@ export async function* batches(
 async function alignPhotos(sources: readonly Source[], pool: Pool): Promise<Batch> {
   const sizes = sources.map(({ path }) => bytesOf(path));
   const results = await pool.run(sources.map(({ path, stem }) => ({ photo: path, name: path, stem })));
-  const lines = results.flatMap((result, at) => linesOf(result, sources[at] as Source, itemAt(sizes, at), {}));
+  const lines = results.flatMap((result, at) => linesOf(result, itemAt(sources, at), itemAt(sizes, at), {}));
   return { lines, written: false, sources: sources.length, reused: false };
 }
 

@@ -1,3 +1,4 @@
+import { itemAt } from "onnx-grad";
 import { type Photo, type Pixels, resize } from "../images/index.ts";
 import type { FaceRule } from "./choose.ts";
 import type { Detector } from "./detector.ts";
@@ -92,7 +93,7 @@ export function createCropFaces(detector: Detector, locator: Locator, options: C
       });
     }
     return crops.map((about, at) => ({
-      pixels: images[at] as Pixels,
+      pixels: itemAt(images, at),
       about: { face: at + 1, faces: crops.length, ...about },
     }));
   };

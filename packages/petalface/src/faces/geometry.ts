@@ -1,3 +1,4 @@
+import { itemAt } from "onnx-grad";
 /**
  * A place in an image: x to the right, y down, in pixels; the centre of the first pixel is (0, 0).
  */
@@ -59,7 +60,7 @@ export function fitSimilarity(from: readonly Point[], to: readonly Point[]): Sim
   let imaginary = 0;
   let spread = 0;
   from.forEach(([x, y], at) => {
-    const [u, v] = to[at] as Point;
+    const [u, v] = itemAt(to, at);
     real += (x - fromX) * (u - toX) + (y - fromY) * (v - toY);
     imaginary += (x - fromX) * (v - toY) - (y - fromY) * (u - toX);
     spread += (x - fromX) ** 2 + (y - fromY) ** 2;

@@ -1,8 +1,9 @@
+import { itemAt } from "onnx-grad";
 import { decodePhoto, type Pixels, printPath, resize } from "../images/index.ts";
 import { chooseFace } from "./choose.ts";
 import type { Detector } from "./detector.ts";
 import { findFaces } from "./find.ts";
-import { distance, type Point, template } from "./geometry.ts";
+import { distance, template } from "./geometry.ts";
 import type { Locator } from "./points.ts";
 
 /** Whether photos are aligned faces, and the reason. */
@@ -59,7 +60,7 @@ export async function judgeAlignment(
       if (points === undefined) continue;
       faces++;
       const wanted = template(side);
-      const off = points.reduce((sum, point, at) => sum + distance(point, wanted[at] as Point), 0) / points.length;
+      const off = points.reduce((sum, point, at) => sum + distance(point, itemAt(wanted, at)), 0) / points.length;
       if (off <= most * distance(wanted[0], wanted[1])) onTemplate++;
     }
     const reason = `${onTemplate} of ${faces} faces in ${squares.length} of them lie on the template`;

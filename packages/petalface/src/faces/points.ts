@@ -1,6 +1,7 @@
+import { itemAt } from "onnx-grad";
 import type { Pixels } from "../images/index.ts";
 import type { DetectorKind } from "./detectors/layout.ts";
-import { type Box, distance, type FivePoints, mapPoints, type Point } from "./geometry.ts";
+import { type Box, distance, type FivePoints, mapPoints } from "./geometry.ts";
 import type { Landmarker } from "./landmarks.ts";
 import type { Detection } from "./nms.ts";
 import { type Turn, turnBack } from "./turns.ts";
@@ -118,7 +119,7 @@ export function createLocator(kind: DetectorKind, landmarks: Landmarker | undefi
       if (difference > mostApart) return { points: own, unrest };
       const share = ownShare[kind];
       const mean = mapPoints(refined, ([x, y], at) => {
-        const [u, v] = own[at] as Point;
+        const [u, v] = itemAt(own, at);
         return [x + share * (u - x), y + share * (v - y)];
       });
       return { points: mean, unrest };
@@ -175,13 +176,13 @@ function correct(points: FivePoints, source: PointSource): FivePoints {
   const [[x, y], [u, v]] = points;
   const [along, across] = [u - x, v - y];
   return mapPoints(points, ([px, py], at) => {
-    const [shift, drop] = offset[at] as Point;
+    const [shift, drop] = itemAt(offset, at);
     return [px - shift * along + drop * across, py - shift * across - drop * along];
   });
 }
 
 /** Mean distance of two sets of points, in distances between the eyes of the first. */
 function apart(one: FivePoints, other: FivePoints): number {
-  const sum = one.reduce((total, point, at) => total + distance(point, other[at] as Point), 0);
+  const sum = one.reduce((total, point, at) => total + distance(point, itemAt(other, at)), 0);
   return sum / one.length / distance(one[0], one[1]);
 }

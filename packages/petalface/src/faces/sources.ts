@@ -1,5 +1,6 @@
 import { statSync } from "node:fs";
 import { basename, extname, join } from "node:path";
+import { itemAt } from "onnx-grad";
 import { entriesOf, type FolderEntry, onDisk, plainName, realPath } from "../disk-names.ts";
 import { PetalfaceError } from "../errors.ts";
 import { holdsImage, imageExtensions, printPath, refusedFormat } from "../images/index.ts";
@@ -53,7 +54,7 @@ export const isVideo = (name: string): boolean => videoExtensions.has(extname(na
 export function bySource(one: string, other: string): number {
   const [a, b] = [one.split("/"), other.split("/")];
   for (let at = 0; ; at++) {
-    const [left, right] = [a[at] as string, b[at] as string];
+    const [left, right] = [itemAt(a, at), itemAt(b, at)];
     const [leftIsFile, rightIsFile] = [at === a.length - 1, at === b.length - 1];
     if (leftIsFile !== rightIsFile) return leftIsFile ? -1 : 1;
     if (left !== right) return left < right ? -1 : 1;
@@ -96,7 +97,7 @@ export function countSources(root: string, signal?: AbortSignal): SourceCount {
 export function* walkSources(root: string, people: boolean, signal?: AbortSignal): Generator<Source> {
   for (const { id, kind, stem } of walk(root, "", [], signal)) {
     if (kind === "other") continue;
-    const person = people ? plainName(id.split("/", 1)[0] as string) : undefined;
+    const person = people ? plainName(itemAt(id.split("/", 1), 0)) : undefined;
     yield { id, path: join(root, id), kind, stem, ...(person !== undefined && { person }) };
   }
 }

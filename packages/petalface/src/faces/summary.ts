@@ -1,3 +1,4 @@
+import { itemAt } from "onnx-grad";
 import type { Batch } from "./batches.ts";
 import { isFailure } from "./record.ts";
 
@@ -58,7 +59,7 @@ export function createSummary() {
         if (line.weak) weak++;
         if (line.rotation !== 0) turned++;
         const bin = Math.min(Math.round(line.resolution), mostPixels);
-        pixels[bin] = (pixels[bin] as number) + 1;
+        pixels[bin] = itemAt(pixels, bin) + 1;
       }
     },
     report: (manifest: string): AlignSummary => ({

@@ -18,13 +18,13 @@ export function turnPixels(photo: Pixels, turn: Turn): Pixels {
     1: [(height - 1) * width, -width, 1],
     2: [width * height - 1, -1, -width],
     3: [width - 1, width, -1],
-  }[turn] as [number, number, number];
+  }[turn];
   let to = 0;
   for (let y = 0; y < down; y++) {
     for (let x = 0, from = 3 * (first + y * below); x < across; x++, to += 3, from += 3 * right) {
-      rotated[to] = data[from] as number;
-      rotated[to + 1] = data[from + 1] as number;
-      rotated[to + 2] = data[from + 2] as number;
+      rotated[to] = data[from];
+      rotated[to + 1] = data[from + 1];
+      rotated[to + 2] = data[from + 2];
     }
   }
   return { width: across, height: down, data: rotated };

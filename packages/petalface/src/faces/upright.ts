@@ -1,3 +1,4 @@
+import { itemAt } from "onnx-grad";
 import type { Pixels } from "../images/index.ts";
 import { chooseFace, type FaceRule } from "./choose.ts";
 import type { Detector } from "./detector.ts";
@@ -126,7 +127,7 @@ function shapeOf(points: FivePoints): { readonly shape: number; readonly roll: n
   const target = template(side);
   const place = fitSimilarity(points, target);
   if (place === undefined) return undefined;
-  const off = points.reduce((sum, point, at) => sum + distance(transform(place, point), target[at] as Point), 0);
+  const off = points.reduce((sum, point, at) => sum + distance(transform(place, point), itemAt(target, at)), 0);
   return {
     shape: off / points.length / distance(target[0], target[1]),
     roll: (Math.atan2(place.b, place.a) * 180) / Math.PI,

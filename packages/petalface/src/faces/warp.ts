@@ -36,10 +36,10 @@ export function warp(photo: Pixels, place: Similarity, size: number): Pixels {
       for (let channel = 0; channel < 3; channel++) {
         const at = first + channel;
         out[to + channel] =
-          (data[at] as number) * upperLeft +
-          (data[at + across] as number) * upperRight +
-          (data[at + down] as number) * lowerLeft +
-          (data[at + down + across] as number) * lowerRight +
+          data[at] * upperLeft +
+          data[at + across] * upperRight +
+          data[at + down] * lowerLeft +
+          data[at + down + across] * lowerRight +
           0.5;
       }
     }

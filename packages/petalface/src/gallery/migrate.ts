@@ -1,5 +1,6 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { itemAt } from "onnx-grad";
 import { PetalfaceError } from "../errors.ts";
 import { type ImageRequest, type ImageSource, type Loader, printPath } from "../images/index.ts";
 import { identify, normaliseRows, openMatcher, rowsOf } from "../matching/index.ts";
@@ -217,13 +218,12 @@ async function ranksOf(
   for (const person of people) counts.set(person, (counts.get(person) ?? 0) + 1);
   const usable = [...faces.keys()].filter(
     (at) =>
-      (counts.get(people[at] as number) ?? 0) > 1 &&
+      (counts.get(itemAt(people, at)) ?? 0) > 1 &&
       gallery[what].subarray(at * width, (at + 1) * width).some((value) => value !== 0),
   );
   const step = Math.max(1, usable.length / most);
-  const chosen = Array.from(
-    { length: Math.min(most, usable.length) },
-    (_, at) => usable[Math.floor(at * step)] as number,
+  const chosen = Array.from({ length: Math.min(most, usable.length) }, (_, at) =>
+    itemAt(usable, Math.floor(at * step)),
   );
   if (chosen.length === 0) return new Map();
   const rows = new Float32Array(chosen.length * width);
@@ -236,14 +236,14 @@ async function ranksOf(
       matcher,
       {
         probes: normaliseRows(rows, width),
-        probeLabels: Int32Array.from(chosen, (at) => people[at] as number),
+        probeLabels: Int32Array.from(chosen, (at) => itemAt(people, at)),
         gallery: rowsOf(normaliseRows(gallery.vectors, width), width),
         galleryLabels: people,
         skip: Int32Array.from(chosen),
       },
       { signal },
     );
-    return new Map(chosen.map((at, row) => [faces[at] as number, rank[row] as number]));
+    return new Map(chosen.map((at, row) => [itemAt(faces, at), itemAt(rank, row)]));
   } finally {
     await matcher.close();
   }

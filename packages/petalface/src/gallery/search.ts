@@ -62,14 +62,14 @@ export function openSearcher(templates: Templates, session: SessionOptions): Sea
     const visit = ({ firstProbe, probes: some, firstFace, faces, scores, stride }: ScoreBlock): void => {
       for (let row = 0; row < some; row++) {
         const probe = firstProbe + row;
-        const weight = weights[probe] as number;
+        const weight = weights[probe];
         // Rows of the gallery come in pairs, and blocks have an even number of them.
         for (let at = 0; at < faces; at += 2) {
           const template = (firstFace + at) / 2;
-          const product = (scores[row * stride + at] as number) + weight * (scores[row * stride + at + 1] as number);
-          const place = probe * names.length + (places[template] as number);
+          const product = scores[row * stride + at] + weight * scores[row * stride + at + 1];
+          const place = probe * names.length + places[template];
           const cosine = product / lengthOf(templates, template, weight);
-          if (cosine > (best[place] as number)) best[place] = cosine;
+          if (cosine > best[place]) best[place] = cosine;
         }
       }
     };
@@ -82,9 +82,7 @@ export function openSearcher(templates: Templates, session: SessionOptions): Sea
     const found = collector.finish();
     return Array.from({ length: probes }, (_, probe) =>
       [...found.rows.subarray(probe * found.k, (probe + 1) * found.k)].flatMap((place, rank): Candidate[] =>
-        place === -1
-          ? []
-          : [{ person: names[place] as number, cosine: found.scores[probe * found.k + rank] as number }],
+        place === -1 ? [] : [{ person: names[place], cosine: found.scores[probe * found.k + rank] }],
       ),
     );
   }
@@ -100,7 +98,7 @@ export function openSearcher(templates: Templates, session: SessionOptions): Sea
         const end = Math.min(total, start + step);
         const part = {
           rows: probes.rows.subarray(start * width, end * width),
-          alpha: Array.from({ length: end - start }, (_, at) => probes.alpha[start + at] as number),
+          alpha: Array.from({ length: end - start }, (_, at) => probes.alpha[start + at]),
           without: probes.without?.subarray(start, end),
         };
         out.push(...(await searchSome(part, top, signal)));

@@ -36,11 +36,11 @@ export function buildTemplates(
   const rows = new Float32Array(owners.length * 2 * width);
   people.forEach((person, face) => {
     const row = rowOf.get(person) ?? face;
-    const weight = rule === "quality" ? qualityWeight(alpha[face] as number) : 1;
+    const weight = rule === "quality" ? qualityWeight(alpha[face]) : 1;
     const to = 2 * row * width;
     for (let at = 0; at < width; at++) {
-      rows[to + at] = (rows[to + at] as number) + weight * (units[face * width + at] as number);
-      rows[to + width + at] = (rows[to + width + at] as number) + weight * (copies[face * width + at] as number);
+      rows[to + at] += weight * units[face * width + at];
+      rows[to + width + at] += weight * copies[face * width + at];
     }
   });
   return { width, count: owners.length, rows, squares: squaresOf(rows, width), people: owners };
@@ -53,7 +53,7 @@ function squaresOf(rows: Float32Array, width: number): Float64Array {
     let [sharp, mixed, small] = [0, 0, 0];
     const from = 2 * row * width;
     for (let at = from; at < from + width; at++) {
-      const [one, other] = [rows[at] as number, rows[at + width] as number];
+      const [one, other] = [rows[at], rows[at + width]];
       sharp += one * one;
       mixed += one * other;
       small += other * other;

@@ -1,3 +1,4 @@
+import { itemAt } from "onnx-grad";
 import { PetalfaceError } from "../errors.ts";
 import { normaliseRows } from "../matching/index.ts";
 import type { Searcher } from "./search.ts";
@@ -77,7 +78,7 @@ export async function estimateThresholds(
   if (new Set(people).size < 2) return undefined;
   const count = Math.min(most, people.length);
   const chosen = Int32Array.from({ length: count }, (_, at) => Math.floor((at * people.length) / count));
-  const without = chosen.map((face) => people[face] as number);
+  const without = chosen.map((face) => itemAt(people, face));
   const take = (data: Float32Array): Float32Array => {
     const rows = new Float32Array(count * width);
     chosen.forEach((face, at) => {
@@ -110,5 +111,5 @@ export async function estimateThresholds(
 function above(values: Float64Array, rate: number): number {
   // The slack lets 0.01 x 900 = 9 through although the product is not exact.
   const allowed = Math.floor(rate * values.length * (1 + 1e-12));
-  return values[Math.max(0, values.length - 1 - allowed)] as number;
+  return itemAt(values, Math.max(0, values.length - 1 - allowed));
 }

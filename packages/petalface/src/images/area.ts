@@ -74,16 +74,16 @@ function shrinkWhole(pixels: Pixels, across: AreaAxis, down: AreaAxis): Pixels {
         let green = 0;
         let blue = 0;
         for (const end = from + boxWidth * 3; from < end; from += 3) {
-          red += data[from] as number;
-          green += data[from + 1] as number;
-          blue += data[from + 2] as number;
+          red += data[from];
+          green += data[from + 1];
+          blue += data[from + 2];
         }
-        sums[to] = (sums[to] as number) + red;
-        sums[to + 1] = (sums[to + 1] as number) + green;
-        sums[to + 2] = (sums[to + 2] as number) + blue;
+        sums[to] += red;
+        sums[to + 1] += green;
+        sums[to + 2] += blue;
       }
     }
-    for (let at = 0; at < stride; at++) out[row * stride + at] = Math.fround((sums[at] as number) * share) + nudge;
+    for (let at = 0; at < stride; at++) out[row * stride + at] = Math.fround(sums[at] * share) + nudge;
   }
   return { width: across.to, height: down.to, data: new Uint8Array(out.buffer) };
 }
@@ -97,11 +97,11 @@ function shrinkFractional(pixels: Pixels, across: AreaAxis, down: AreaAxis): Pix
   let downAt = 0;
   for (let row = 0; row < down.to; row++) {
     sums.fill(0);
-    const rows = down.counts[row] as number;
+    const rows = down.counts[row];
     for (let step = 0; step < rows; step++) {
-      const share = down.weights[downAt++] as number;
-      shrinkLine(data, ((down.first[row] as number) + step) * width * 3, across, line);
-      for (let at = 0; at < stride; at++) sums[at] = (sums[at] as number) + Math.fround((line[at] as number) * share);
+      const share = down.weights[downAt++];
+      shrinkLine(data, (down.first[row] + step) * width * 3, across, line);
+      for (let at = 0; at < stride; at++) sums[at] += Math.fround(line[at] * share);
     }
     out.set(sums, row * stride);
   }
@@ -111,15 +111,15 @@ function shrinkFractional(pixels: Pixels, across: AreaAxis, down: AreaAxis): Pix
 function shrinkLine(data: Uint8Array, start: number, axis: AreaAxis, line: Float32Array): void {
   let weightAt = 0;
   for (let target = 0; target < axis.to; target++) {
-    let from = start + (axis.first[target] as number) * 3;
+    let from = start + axis.first[target] * 3;
     let red = 0;
     let green = 0;
     let blue = 0;
-    for (const end = weightAt + (axis.counts[target] as number); weightAt < end; weightAt++, from += 3) {
-      const share = axis.weights[weightAt] as number;
-      red = Math.fround(red + Math.fround((data[from] as number) * share));
-      green = Math.fround(green + Math.fround((data[from + 1] as number) * share));
-      blue = Math.fround(blue + Math.fround((data[from + 2] as number) * share));
+    for (const end = weightAt + axis.counts[target]; weightAt < end; weightAt++, from += 3) {
+      const share = axis.weights[weightAt];
+      red = Math.fround(red + Math.fround(data[from] * share));
+      green = Math.fround(green + Math.fround(data[from + 1] * share));
+      blue = Math.fround(blue + Math.fround(data[from + 2] * share));
     }
     line[target * 3] = red;
     line[target * 3 + 1] = green;

@@ -47,27 +47,25 @@ export function interpolate(pixels: Pixels, across: BilinearAxis, down: Bilinear
   for (let row = 0; row < down.from; row++) {
     let to = row * stride;
     for (let column = 0; column < across.to; column++, to += 3) {
-      const a = (row * width + (across.left[column] as number)) * 3;
-      const b = (row * width + (across.right[column] as number)) * 3;
-      const leftShare = left[column] as number;
-      const rightShare = right[column] as number;
-      lines[to] = (Math.imul(data[a] as number, leftShare) + Math.imul(data[b] as number, rightShare)) >> 4;
-      lines[to + 1] = (Math.imul(data[a + 1] as number, leftShare) + Math.imul(data[b + 1] as number, rightShare)) >> 4;
-      lines[to + 2] = (Math.imul(data[a + 2] as number, leftShare) + Math.imul(data[b + 2] as number, rightShare)) >> 4;
+      const a = (row * width + across.left[column]) * 3;
+      const b = (row * width + across.right[column]) * 3;
+      const leftShare = left[column];
+      const rightShare = right[column];
+      lines[to] = (Math.imul(data[a], leftShare) + Math.imul(data[b], rightShare)) >> 4;
+      lines[to + 1] = (Math.imul(data[a + 1], leftShare) + Math.imul(data[b + 1], rightShare)) >> 4;
+      lines[to + 2] = (Math.imul(data[a + 2], leftShare) + Math.imul(data[b + 2], rightShare)) >> 4;
     }
   }
   const out = new Uint8Array(down.to * stride);
   for (let row = 0; row < down.to; row++) {
-    const share = down.share[row] as number;
+    const share = down.share[row];
     const lowerShare = roundHalfEven(share * one);
     const upperShare = roundHalfEven(Math.fround(1 - share) * one);
-    const upper = (down.left[row] as number) * stride;
-    const lower = (down.right[row] as number) * stride;
+    const upper = down.left[row] * stride;
+    const lower = down.right[row] * stride;
     const to = row * stride;
     for (let at = 0; at < stride; at++) {
-      const sum =
-        (Math.imul(lines[upper + at] as number, upperShare) >> 16) +
-        (Math.imul(lines[lower + at] as number, lowerShare) >> 16);
+      const sum = (Math.imul(lines[upper + at], upperShare) >> 16) + (Math.imul(lines[lower + at], lowerShare) >> 16);
       out[to + at] = (sum + 2) >> 2;
     }
   }

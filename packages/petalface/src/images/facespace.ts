@@ -82,10 +82,10 @@ export function drawFace(space: FaceSpace, draw: FaceDraw, size: number): Pixels
   const { rank, side, mean, basis, basisScale } = space;
   const coefficients = Float64Array.from(personOf(space, draw));
   addProduct(space.within, normals(rank, "photo", draw.seed, draw.person, draw.image), coefficients);
-  for (let at = 0; at < rank; at++) coefficients[at] = (coefficients[at] as number) * (basisScale[at] as number);
+  for (let at = 0; at < rank; at++) coefficients[at] *= basisScale[at];
   const face = Float32Array.from(mean);
   addFaces(basis, coefficients, face);
-  for (let at = 0; at < face.length; at++) face[at] = Math.min(Math.max(face[at] as number, 0), 255);
+  for (let at = 0; at < face.length; at++) face[at] = Math.min(Math.max(face[at], 0), 255);
   if (size >= side) return enlarge(face, side, size);
   const axis = areaAxis(side, size);
   return shrinkArea(enlarge(face, side, side), axis, axis);
@@ -113,9 +113,9 @@ function addProduct(matrix: Float32Array, vector: Float32Array, out: Float32Arra
   for (let row = 0; row < out.length; row++) {
     let sum = 0;
     for (let column = 0; column < columns; column++) {
-      sum += (matrix[row * columns + column] as number) * (vector[column] as number);
+      sum += matrix[row * columns + column] * vector[column];
     }
-    out[row] = (out[row] as number) + sum;
+    out[row] += sum;
   }
 }
 
@@ -133,20 +133,20 @@ function addFaces(basis: Int8Array, coefficients: Float64Array, face: Float32Arr
     for (let at = 0; at < length; at++) {
       const from = start + at;
       face[at] =
-        (face[at] as number) +
-        c0 * (basis[from] as number) +
-        c1 * (basis[from + length] as number) +
-        c2 * (basis[from + 2 * length] as number) +
-        c3 * (basis[from + 3 * length] as number) +
-        c4 * (basis[from + 4 * length] as number) +
-        c5 * (basis[from + 5 * length] as number) +
-        c6 * (basis[from + 6 * length] as number) +
-        c7 * (basis[from + 7 * length] as number);
+        face[at] +
+        c0 * basis[from] +
+        c1 * basis[from + length] +
+        c2 * basis[from + 2 * length] +
+        c3 * basis[from + 3 * length] +
+        c4 * basis[from + 4 * length] +
+        c5 * basis[from + 5 * length] +
+        c6 * basis[from + 6 * length] +
+        c7 * basis[from + 7 * length];
     }
   }
   for (; row < coefficients.length; row++) {
-    const share = coefficients[row] as number;
-    for (let at = 0; at < length; at++) face[at] = (face[at] as number) + share * (basis[row * length + at] as number);
+    const share = coefficients[row];
+    for (let at = 0; at < length; at++) face[at] += share * basis[row * length + at];
   }
 }
 
@@ -159,23 +159,23 @@ function enlarge(face: Float32Array, side: number, size: number): Pixels {
   const lines = new Float32Array(side * stride);
   for (let row = 0; row < side; row++) {
     for (let column = 0; column < size; column++) {
-      const a = (row * side + (left[column] as number)) * 3;
-      const b = (row * side + (right[column] as number)) * 3;
-      const weight = share[column] as number;
+      const a = (row * side + left[column]) * 3;
+      const b = (row * side + right[column]) * 3;
+      const weight = share[column];
       for (let channel = 0; channel < 3; channel++) {
-        const start = face[a + channel] as number;
-        lines[row * stride + column * 3 + channel] = start + ((face[b + channel] as number) - start) * weight;
+        const start = face[a + channel];
+        lines[row * stride + column * 3 + channel] = start + (face[b + channel] - start) * weight;
       }
     }
   }
   const data = new Uint8ClampedArray(size * stride);
   for (let row = 0; row < size; row++) {
-    const upper = (left[row] as number) * stride;
-    const lower = (right[row] as number) * stride;
-    const weight = share[row] as number;
+    const upper = left[row] * stride;
+    const lower = right[row] * stride;
+    const weight = share[row];
     for (let at = 0; at < stride; at++) {
-      const start = lines[upper + at] as number;
-      data[row * stride + at] = start + ((lines[lower + at] as number) - start) * weight;
+      const start = lines[upper + at];
+      data[row * stride + at] = start + (lines[lower + at] - start) * weight;
     }
   }
   return { width: size, height: size, data: new Uint8Array(data.buffer) };

@@ -26,23 +26,21 @@ export function hashFace(planes: Uint8Array, size: number, out: Uint32Array, off
   for (let frequency = 0; frequency < kept; frequency++)
     for (let row = 0; row < side; row++) {
       let sum = 0;
-      for (let at = 0; at < side; at++)
-        sum += (cosines[frequency * side + at] as number) * (luma[row * side + at] as number);
+      for (let at = 0; at < side; at++) sum += cosines[frequency * side + at] * luma[row * side + at];
       half[frequency * side + row] = sum;
     }
   const values = new Float64Array(kept * kept);
   for (let down = 0; down < kept; down++)
     for (let across = 0; across < kept; across++) {
       let sum = 0;
-      for (let at = 0; at < side; at++)
-        sum += (cosines[down * side + at] as number) * (half[across * side + at] as number);
+      for (let at = 0; at < side; at++) sum += cosines[down * side + at] * half[across * side + at];
       values[down * kept + across] = sum;
     }
   const sorted = values.toSorted();
   const median = (itemAt(sorted, values.length / 2 - 1) + itemAt(sorted, values.length / 2)) / 2;
   for (let word = 0; word < hashWords; word++) {
     let bits = 0;
-    for (let bit = 0; bit < 32; bit++) if ((values[word * 32 + bit] as number) > median) bits |= 1 << bit;
+    for (let bit = 0; bit < 32; bit++) if (values[word * 32 + bit] > median) bits |= 1 << bit;
     out[offset + word] = bits;
   }
 }
@@ -55,16 +53,12 @@ function shrinkLuma(planes: Uint8Array, size: number): Float64Array {
   for (let row = 0; row < size; row++)
     for (const { target, source, weight } of weights) {
       const at = row * size + source;
-      const luma =
-        0.299 * (planes[at] as number) +
-        0.587 * (planes[area + at] as number) +
-        0.114 * (planes[2 * area + at] as number);
-      rows[row * side + target] = (rows[row * side + target] as number) + weight * luma;
+      const luma = 0.299 * planes[at] + 0.587 * planes[area + at] + 0.114 * planes[2 * area + at];
+      rows[row * side + target] += weight * luma;
     }
   const out = new Float64Array(side * side);
   for (const { target, source, weight } of weights)
-    for (let at = 0; at < side; at++)
-      out[target * side + at] = (out[target * side + at] as number) + weight * (rows[source * side + at] as number);
+    for (let at = 0; at < side; at++) out[target * side + at] += weight * rows[source * side + at];
   return out;
 }
 
@@ -96,7 +90,7 @@ function boxes(size: number): readonly Box[] {
 export function hashDistance(hashes: Uint32Array, one: number, other: number): number {
   let distance = 0;
   for (let word = 0; word < hashWords; word++) {
-    let bits = (hashes[one * hashWords + word] as number) ^ (hashes[other * hashWords + word] as number);
+    let bits = hashes[one * hashWords + word] ^ hashes[other * hashWords + word];
     bits -= (bits >>> 1) & 0x55555555;
     bits = (bits & 0x33333333) + ((bits >>> 2) & 0x33333333);
     distance += Math.imul((bits + (bits >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24;

@@ -7,9 +7,9 @@ export function flip(pixels: Pixels): Pixels {
   for (let row = 0; row < height; row++) {
     let to = row * width * 3;
     for (let from = to + (width - 1) * 3; from >= row * width * 3; from -= 3) {
-      mirrored[to] = data[from] as number;
-      mirrored[to + 1] = data[from + 1] as number;
-      mirrored[to + 2] = data[from + 2] as number;
+      mirrored[to] = data[from];
+      mirrored[to + 1] = data[from + 1];
+      mirrored[to + 2] = data[from + 2];
       to += 3;
     }
   }
@@ -28,8 +28,8 @@ export function toPlanes(pixels: Pixels, out: Uint8Array | Float32Array, offset:
   if (out.length < offset + 3 * area)
     throw new RangeError(`no room for ${3 * area} values at ${offset} of ${out.length}`);
   for (let at = 0, from = 0; at < area; at++, from += 3) {
-    out[offset + at] = data[from] as number;
-    out[offset + area + at] = data[from + 1] as number;
-    out[offset + 2 * area + at] = data[from + 2] as number;
+    out[offset + at] = data[from];
+    out[offset + area + at] = data[from + 1];
+    out[offset + 2 * area + at] = data[from + 2];
   }
 }

@@ -1,4 +1,5 @@
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { itemAt } from "onnx-grad";
 import { PetalfaceError } from "../errors.ts";
 import { printPath } from "./path.ts";
 import { chunkHead, chunkSize, parseChunkHead, recordHead } from "./record.ts";
@@ -115,7 +116,7 @@ function readRecord(
     offset += chunkSize(length);
     last = part === 0 || part === 3;
   }
-  const body = parts.length === 1 ? (parts[0] as Uint8Array) : Buffer.concat(parts);
+  const body = parts.length === 1 ? itemAt(parts, 0) : Buffer.concat(parts);
   if (body.length < recordHead) throw damaged(`the record has ${body.length} bytes, fewer than its header`);
   const labels = new DataView(body.buffer, body.byteOffset, 4).getUint32(0, true);
   if (labels > (body.length - recordHead) / 4) throw damaged(`the record announces ${labels} labels`);

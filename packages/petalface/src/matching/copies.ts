@@ -67,7 +67,7 @@ export function copyWeights(weight: CopyWeight, count: number, alpha: Float32Arr
       { exitCode: 2 },
     );
   // The paper's rule for alpha leaves [0, 1].
-  return Float32Array.from({ length: count }, (_, row) => 1 - Math.min(1, Math.max(0, alpha[row] as number)));
+  return Float32Array.from({ length: count }, (_, row) => 1 - Math.min(1, Math.max(0, alpha[row])));
 }
 
 /**
@@ -83,7 +83,7 @@ export function enrolFaces(sharp: Float32Array, copies: readonly Float32Array[],
     if (rows.length !== sharp.length)
       throw new PetalfaceError(`copies are ${rows.length / width} rows, and photos ${sharp.length / width}`);
     const units = normaliseRows(rows, width, "copy");
-    for (let i = 0; i < sums.length; i++) sums[i] = (sums[i] as number) + (units[i] as number);
+    for (let i = 0; i < sums.length; i++) sums[i] += units[i];
   }
   return { width, sharp: normaliseRows(sharp, width), copies: sums };
 }
@@ -94,6 +94,6 @@ export function enrolFaces(sharp: Float32Array, copies: readonly Float32Array[],
  */
 export function copyTemplates({ width, sharp, copies }: EnrolledFaces, weight: number): Float32Array {
   if (weight === 0) return sharp;
-  const sums = Float64Array.from(sharp, (value, i) => value + weight * (copies[i] as number));
+  const sums = Float64Array.from(sharp, (value, i) => value + weight * copies[i]);
   return normaliseRows(sums, width, "template");
 }

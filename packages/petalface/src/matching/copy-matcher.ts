@@ -51,10 +51,10 @@ export function copyGalleryRows(faces: EnrolledFaces, chosen: ArrayLike<number>)
   const length = 2 * width + 2;
   const out = new Float32Array(chosen.length * length);
   for (let place = 0; place < chosen.length; place++) {
-    const from = (chosen[place] as number) * width;
+    const from = chosen[place] * width;
     out.set(sharp.subarray(from, from + width), place * length);
     out.set(copies.subarray(from, from + width), place * length + width);
-    const { mixed, squares } = productsOf(faces, chosen[place] as number);
+    const { mixed, squares } = productsOf(faces, chosen[place]);
     out[(place + 1) * length - 2] = mixed;
     out[(place + 1) * length - 1] = squares;
   }
@@ -75,9 +75,9 @@ export function copyProbeRows(
   const length = 2 * width + 2;
   const out = new Float32Array(chosen.length * length);
   for (let place = 0; place < chosen.length; place++) {
-    const row = chosen[place] as number;
+    const row = chosen[place];
     out.set(rows.subarray(row * width, (row + 1) * width), place * length);
-    out[place * length + width] = weights[row] as number;
+    out[place * length + width] = weights[row];
   }
   return out;
 }
@@ -120,12 +120,12 @@ export function weighScores(
 ): Float32Array {
   const known = new Map<number, ReturnType<typeof productsOf>>();
   return sharpProducts.map((product, pair) => {
-    const face = enrolled[pair] as number;
+    const face = enrolled[pair];
     const own = known.get(face) ?? productsOf(faces, face);
     known.set(face, own);
-    const weight = weights[probe[pair] as number] as number;
+    const weight = weights[probe[pair]];
     const square = 1 + 2 * weight * own.mixed + weight * weight * own.squares;
-    return (product + weight * (copyProducts[pair] as number)) / Math.sqrt(Math.max(square, leastSquare));
+    return (product + weight * copyProducts[pair]) / Math.sqrt(Math.max(square, leastSquare));
   });
 }
 
@@ -133,8 +133,8 @@ export function weighScores(
 function productsOf({ width, sharp, copies }: EnrolledFaces, face: number): { mixed: number; squares: number } {
   let [mixed, squares] = [0, 0];
   for (let i = face * width; i < (face + 1) * width; i++) {
-    const value = copies[i] as number;
-    mixed += (sharp[i] as number) * value;
+    const value = copies[i];
+    mixed += sharp[i] * value;
     squares += value * value;
   }
   return { mixed, squares };

@@ -76,21 +76,21 @@ export async function identify(
   const visit = ({ firstProbe, probes: rows, firstFace, faces, scores }: ScoreBlock): void => {
     for (let row = 0; row < rows; row++) {
       const probe = firstProbe + row;
-      const label = probeLabels[probe] as number;
-      const own = skip === undefined ? -1 : (skip[probe] as number) - firstFace;
-      const goal = mate[probe] as number;
+      const label = probeLabels[probe];
+      const own = skip === undefined ? -1 : skip[probe] - firstFace;
+      const goal = mate[probe];
       const hasMate = mateRow[probe] !== -1;
-      let best = other[probe] as number;
-      let bestRow = otherRow[probe] as number;
+      let best = other[probe];
+      let bestRow = otherRow[probe];
       let above = 0;
       let tied = 0;
       // Nothing below this can change anything.
       let floor = hasMate ? Math.min(best, goal) : best;
       const start = row * galleryBlock;
       for (let face = 0; face < faces; face++) {
-        const score = scores[start + face] as number;
+        const score = scores[start + face];
         if (score < floor || face === own) continue;
-        if ((galleryLabels[firstFace + face] as number) === label) continue;
+        if (galleryLabels[firstFace + face] === label) continue;
         if (hasMate && score >= goal) {
           if (score > goal) above++;
           else tied++;
@@ -103,15 +103,13 @@ export async function identify(
       }
       other[probe] = best;
       otherRow[probe] = bestRow;
-      higher[probe] = (higher[probe] as number) + above;
-      equal[probe] = (equal[probe] as number) + tied;
+      higher[probe] += above;
+      equal[probe] += tied;
       top?.offer(probe, scores, start, faces, firstFace, own);
     }
   };
   await scanBlocks(matcher, probes, gallery, visit, options);
-  const rank = Int32Array.from(mateRow, (found, probe) =>
-    found === -1 ? 0 : 1 + (higher[probe] as number) + (equal[probe] as number),
-  );
+  const rank = Int32Array.from(mateRow, (found, probe) => (found === -1 ? 0 : 1 + higher[probe] + equal[probe]));
   return { mate, mateRow, other, otherRow, higher, equal, rank, top: top?.finish() };
 }
 
@@ -133,10 +131,8 @@ async function bestMates(
   galleryLabels.forEach((label, row) => {
     rowsOfPerson.get(label)?.push(row);
   });
-  const mated = [...probeLabels.keys()].filter(
-    (probe) => (rowsOfPerson.get(probeLabels[probe] as number)?.length ?? 0) > 0,
-  );
-  mated.sort((a, b) => (probeLabels[a] as number) - (probeLabels[b] as number) || a - b);
+  const mated = [...probeLabels.keys()].filter((probe) => (rowsOfPerson.get(probeLabels[probe])?.length ?? 0) > 0);
+  mated.sort((a, b) => probeLabels[a] - probeLabels[b] || a - b);
 
   for (let from = 0; from < mated.length; from += probeBlock) {
     const block = mated.slice(from, from + probeBlock);
@@ -144,7 +140,7 @@ async function bestMates(
     block.forEach((probe, row) => {
       left.set(probes.subarray(probe * width, (probe + 1) * width), row * width);
     });
-    const rows = [...new Set(block.map((probe) => probeLabels[probe] as number))]
+    const rows = [...new Set(block.map((probe) => probeLabels[probe]))]
       .flatMap((label) => rowsOfPerson.get(label) ?? [])
       .sort((a, b) => a - b);
     for (let start = 0; start < rows.length; start += galleryBlock) {
@@ -154,8 +150,8 @@ async function bestMates(
       block.forEach((probe, row) => {
         part.forEach((face, column) => {
           if (galleryLabels[face] !== probeLabels[probe] || skip?.[probe] === face) return;
-          const score = scores[row * galleryBlock + column] as number;
-          if (score > (mate[probe] as number)) {
+          const score = scores[row * galleryBlock + column];
+          if (score > mate[probe]) {
             mate[probe] = score;
             mateRow[probe] = face;
           }
@@ -171,8 +167,8 @@ async function gather(source: RowSource, rows: readonly number[]): Promise<Float
   const out = new Float32Array(galleryBlock * source.width);
   for (let from = 0; from < rows.length; ) {
     let to = from + 1;
-    while (to < rows.length && rows[to] === (rows[to - 1] as number) + 1) to++;
-    out.set(await source.read(rows[from] as number, to - from), from * source.width);
+    while (to < rows.length && rows[to] === rows[to - 1] + 1) to++;
+    out.set(await source.read(rows[from], to - from), from * source.width);
     from = to;
   }
   return out;

@@ -49,11 +49,11 @@ export async function matrixTar(
       const bits = new Uint32Array(scores.buffer, scores.byteOffset, scores.length);
       for (let row = 0; row < rows; row++) {
         const probe = firstProbe + row;
-        const label = probeLabels[probe] as number;
+        const label = probeLabels[probe];
         const from = symmetric ? Math.max(0, probe + 1 - firstFace) : 0;
         for (let face = from; face < faces; face++) {
-          const other = galleryLabels[firstFace + face] as number;
-          count(orderedBits(bits[row * galleryBlock + face] as number), other === label && label >= 0 ? 1 : 0);
+          const other = galleryLabels[firstFace + face];
+          count(orderedBits(bits[row * galleryBlock + face]), other === label && label >= 0 ? 1 : 0);
         }
       }
     };
@@ -64,7 +64,7 @@ export async function matrixTar(
   await scan((key, same) => {
     const counts = coarse[same];
     const bin = key >>> 16;
-    counts[bin] = (counts[bin] as number) + 1;
+    counts[bin] += 1;
   }, 0);
   const [impostor, genuine] = coarse.map((counts) => counts.reduce((sum, count) => sum + count, 0)) as [number, number];
   const goals = fars.map((far) => ({ far, allowed: allowedImpostors(far, impostor) }));
@@ -77,22 +77,22 @@ export async function matrixTar(
   });
   const fine = wanted.map(() => [new Float64Array(bins), new Float64Array(bins)] as const);
   await scan((key, same) => {
-    const slot = slots[key >>> 16] as number;
+    const slot = slots[key >>> 16];
     if (slot === -1) return;
     const counts = (fine[slot] as (typeof fine)[number])[same];
     const low = key & 0xffff;
-    counts[low] = (counts[low] as number) + 1;
+    counts[low] += 1;
   }, 1);
 
   const points = goals.map(({ far, allowed }, index): OperatingPoint => {
     const { bin, before } = hit[index] as (typeof hit)[number];
     if (genuine === 0 || impostor === 0) return { far, tar: Number.NaN, above: Number.NaN, allowed };
     if (bin === -1) return { far, tar: 1, above: Number.NEGATIVE_INFINITY, allowed };
-    const [impostors, mates] = fine[slots[bin] as number] as (typeof fine)[number];
+    const [impostors, mates] = fine[slots[bin]] as (typeof fine)[number];
     const low = binBelow(impostors, allowed - before).bin;
     let accepted = 0;
-    for (let above = bin + 1; above < bins; above++) accepted += coarse[1][above] as number;
-    for (let above = low + 1; above < bins; above++) accepted += mates[above] as number;
+    for (let above = bin + 1; above < bins; above++) accepted += coarse[1][above];
+    for (let above = low + 1; above < bins; above++) accepted += mates[above];
     return { far, tar: accepted / genuine, above: fromOrderedBits(bin * bins + low), allowed };
   });
   return { points, genuine, impostor };
@@ -105,8 +105,8 @@ export async function matrixTar(
 function binBelow(counts: Float64Array, allowed: number): { readonly bin: number; readonly before: number } {
   let before = 0;
   for (let bin = bins - 1; bin >= 0; bin--) {
-    if (before + (counts[bin] as number) > allowed) return { bin, before };
-    before += counts[bin] as number;
+    if (before + counts[bin] > allowed) return { bin, before };
+    before += counts[bin];
   }
   return { bin: -1, before };
 }
@@ -121,5 +121,5 @@ function orderedBits(bits: number): number {
 
 function fromOrderedBits(key: number): number {
   const bits = new Uint32Array([key >= 0x80000000 ? key - 0x80000000 : ~key >>> 0]);
-  return new Float32Array(bits.buffer)[0] as number;
+  return new Float32Array(bits.buffer)[0];
 }

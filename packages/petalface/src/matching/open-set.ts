@@ -5,7 +5,7 @@ export function cmc(rank: ArrayLike<number>, k: number): number {
   let mated = 0;
   let found = 0;
   for (let probe = 0; probe < rank.length; probe++) {
-    const place = rank[probe] as number;
+    const place = rank[probe];
     if (place < 1) continue;
     mated++;
     if (place <= k) found++;
@@ -57,15 +57,14 @@ export function openSet(
   { rank = 1, strict = false }: OpenSetOptions = {},
 ): readonly OpenSetPoint[] {
   const strangers = other.filter((_, probe) => ranks[probe] === 0).sort();
-  const found = mate.filter((_, probe) => (ranks[probe] as number) >= 1 && (ranks[probe] as number) <= rank);
+  const found = mate.filter((_, probe) => ranks[probe] >= 1 && ranks[probe] <= rank);
   const mated = ranks.reduce((sum, place) => sum + (place >= 1 ? 1 : 0), 0);
   return fpirs.map((fpir) => {
     const count = strangers.length;
     const allowed = Math.floor(fpir * count * (1 + 1e-12));
     if (mated === 0 || count === 0) return { fpir, tpir: Number.NaN, threshold: Number.NaN, allowed };
-    const firstRefused = allowed >= count ? Number.NEGATIVE_INFINITY : (strangers[count - 1 - allowed] as number);
-    const lastAdmitted =
-      allowed === 0 ? firstRefused + strictMargin : (strangers[Math.max(0, count - allowed)] as number);
+    const firstRefused = allowed >= count ? Number.NEGATIVE_INFINITY : strangers[count - 1 - allowed];
+    const lastAdmitted = allowed === 0 ? firstRefused + strictMargin : strangers[Math.max(0, count - allowed)];
     const threshold = strict ? lastAdmitted : firstRefused;
     const accepted = found.reduce((sum, score) => sum + ((strict ? score >= threshold : score > threshold) ? 1 : 0), 0);
     return { fpir, tpir: accepted / mated, threshold, allowed };

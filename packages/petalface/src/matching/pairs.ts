@@ -44,11 +44,11 @@ export async function scorePairs(
   const blocks = Array.from({ length: Math.ceil(plan.rows.length / probeBlock) }, (_, block) => {
     const from = block * probeBlock;
     const to = Math.min(plan.rows.length, from + probeBlock);
-    return { from, to, pairs: plan.pairs.subarray(plan.starts[from] as number, plan.starts[to] as number) };
+    return { from, to, pairs: plan.pairs.subarray(plan.starts[from], plan.starts[to]) };
   });
   /** The second rows that these pairs name, rising. */
   const secondsOf = (pairs: Int32Array): Int32Array => {
-    for (const pair of pairs) isWanted[second[pair] as number] = 1;
+    for (const pair of pairs) isWanted[second[pair]] = 1;
     const rows: number[] = [];
     for (let row = isWanted.indexOf(1); row !== -1; row = isWanted.indexOf(1, row + 1)) {
       rows.push(row);
@@ -68,7 +68,7 @@ export async function scorePairs(
     const left = new Float32Array(probeBlock * width);
     const localRow = new Map<number, number>();
     for (let place = from; place < to; place++) {
-      const row = plan.rows[place] as number;
+      const row = plan.rows[place];
       localRow.set(row, place - from);
       left.set(a.subarray(row * width, (row + 1) * width), (place - from) * width);
     }
@@ -90,12 +90,12 @@ export async function scorePairs(
       }
       for (let place = from; place < to; place++) {
         const rowStart = (place - from) * galleryBlock;
-        for (let at = plan.starts[place] as number; at < (plan.starts[place + 1] as number); at++) {
-          const pair = plan.pairs[at] as number;
-          const column = columnOf[second[pair] as number] as number;
+        for (let at = plan.starts[place]; at < plan.starts[place + 1]; at++) {
+          const pair = plan.pairs[at];
+          const column = columnOf[second[pair]];
           if (column === -1) continue;
-          const block = scores[Math.floor(column / galleryBlock)] as Float32Array;
-          out[pair] = block[rowStart + (column % galleryBlock)] as number;
+          const block = scores[Math.floor(column / galleryBlock)];
+          out[pair] = block[rowStart + (column % galleryBlock)];
         }
       }
     }
@@ -112,19 +112,19 @@ function groupByFirst(first: Int32Array, count: number) {
   const counts = new Int32Array(count);
   for (const row of first) {
     if (row < 0 || row >= count) throw new PetalfaceError("a pair names a row that is not there");
-    counts[row] = (counts[row] as number) + 1;
+    counts[row] += 1;
   }
-  const rows = Int32Array.from([...counts.keys()].filter((row) => (counts[row] as number) > 0));
+  const rows = Int32Array.from([...counts.keys()].filter((row) => counts[row] > 0));
   const starts = new Int32Array(rows.length + 1);
   const next = counts;
   rows.forEach((row, place) => {
-    const start = starts[place] as number;
-    starts[place + 1] = start + (counts[row] as number);
+    const start = starts[place];
+    starts[place + 1] = start + counts[row];
     next[row] = start;
   });
   const pairs = new Int32Array(first.length);
   first.forEach((row, pair) => {
-    const place = next[row] as number;
+    const place = next[row];
     pairs[place] = pair;
     next[row] = place + 1;
   });

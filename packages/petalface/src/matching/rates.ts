@@ -36,8 +36,7 @@ export function tarAtFar(scores: Float32Array, same: Uint8Array, fars: readonly 
   return fars.map((far) => {
     const allowed = allowedImpostors(far, impostor.length);
     if (genuine.length === 0 || impostor.length === 0) return { far, tar: Number.NaN, above: Number.NaN, allowed };
-    const above =
-      allowed >= impostor.length ? Number.NEGATIVE_INFINITY : (impostor[impostor.length - 1 - allowed] as number);
+    const above = allowed >= impostor.length ? Number.NEGATIVE_INFINITY : impostor[impostor.length - 1 - allowed];
     return { far, tar: (genuine.length - countUpTo(genuine, above)) / genuine.length, above, allowed };
   });
 }
@@ -48,7 +47,7 @@ function countUpTo(sorted: Float32Array, limit: number): number {
   let high = sorted.length;
   while (low < high) {
     const middle = (low + high) >> 1;
-    if ((sorted[middle] as number) <= limit) low = middle + 1;
+    if (sorted[middle] <= limit) low = middle + 1;
     else high = middle;
   }
   return low;
@@ -105,11 +104,11 @@ function falling(scores: Float32Array, same: Uint8Array, kind: 0 | 1, weight: Fl
   let weights = weight?.filter((_, i) => same[i] === kind);
   if (weights === undefined) chosen.sort();
   else {
-    const order = Int32Array.from(chosen.keys()).sort((a, b) => (chosen[a] as number) - (chosen[b] as number));
+    const order = Int32Array.from(chosen.keys()).sort((a, b) => chosen[a] - chosen[b]);
     const [before, plain] = [weights, chosen.slice()];
-    weights = Float32Array.from(order, (i) => before[i] as number);
+    weights = Float32Array.from(order, (i) => before[i]);
     order.forEach((from, to) => {
-      chosen[to] = plain[from] as number;
+      chosen[to] = plain[from];
     });
   }
   let left = chosen.length;
@@ -120,7 +119,7 @@ function falling(scores: Float32Array, same: Uint8Array, kind: 0 | 1, weight: Fl
     /** Takes all scores from this one up; returns their weight. */
     takeFrom(score: number): number {
       const before = walk.taken;
-      for (; left > 0 && (chosen[left - 1] as number) >= score; left--) walk.taken += weights?.[left - 1] ?? 1;
+      for (; left > 0 && chosen[left - 1] >= score; left--) walk.taken += weights?.[left - 1] ?? 1;
       walk.next = chosen[left - 1];
       return walk.taken - before;
     },

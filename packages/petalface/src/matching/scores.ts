@@ -12,13 +12,13 @@ export function normaliseRows(data: Float32Array | Float64Array, width: number, 
   const out = new Float32Array(data.length);
   for (let start = 0; start < data.length; start += width) {
     let squares = 0;
-    for (let i = start; i < start + width; i++) squares += (data[i] as number) ** 2;
+    for (let i = start; i < start + width; i++) squares += data[i] ** 2;
     if (!Number.isFinite(squares))
       throw new PetalfaceError(
         `${what} ${start / width} holds a number that is not finite; look at the model and its input`,
       );
     const scale = squares === 0 ? 0 : 1 / Math.sqrt(squares);
-    for (let i = start; i < start + width; i++) out[i] = (data[i] as number) * scale;
+    for (let i = start; i < start + width; i++) out[i] = data[i] * scale;
   }
   return out;
 }
@@ -38,10 +38,10 @@ export function pairScores(
 ): Float32Array {
   const scores = new Float32Array(first.length);
   for (let pair = 0; pair < first.length; pair++) {
-    const i = (first[pair] as number) * width;
-    const j = (second[pair] as number) * width;
+    const i = first[pair] * width;
+    const j = second[pair] * width;
     let sum = 0;
-    for (let k = 0; k < width; k++) sum += (a[i + k] as number) * (b[j + k] as number);
+    for (let k = 0; k < width; k++) sum += a[i + k] * b[j + k];
     scores[pair] = sum;
   }
   return scores;

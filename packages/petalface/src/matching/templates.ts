@@ -67,14 +67,12 @@ export async function poolTemplates(
       if (bad.has(row) && !known) onLeft?.(start + row);
       if (bad.has(row) || known) continue;
       const image = start + row;
-      const factor = (share[image] as number) * (weight === undefined ? 1 : (weight[image] as number));
-      const to = (template[image] as number) * width;
+      const factor = share[image] * (weight === undefined ? 1 : weight[image]);
+      const to = template[image] * width;
       const from = row * images.width;
       for (let i = 0; i < width; i++) {
-        const value = flipped
-          ? (rows[from + i] as number) + (rows[from + width + i] as number)
-          : (rows[from + i] as number);
-        sums[to + i] = (sums[to + i] as number) + factor * value;
+        const value = flipped ? rows[from + i] + rows[from + width + i] : rows[from + i];
+        sums[to + i] += factor * value;
       }
     }
     onProgress?.((start + count) / images.count);
@@ -96,8 +94,8 @@ function shareOfMedium(template: Int32Array, media: Int32Array, left?: ReadonlyS
       groups.set(key, place);
       counts.push(0);
     }
-    if (left?.has(image) !== true) counts[place] = (counts[place] as number) + 1;
+    if (left?.has(image) !== true) counts[place] += 1;
     return place;
   });
-  return Float64Array.from(group, (place) => 1 / (counts[place] as number));
+  return Float64Array.from(group, (place) => 1 / counts[place]);
 }

@@ -30,18 +30,18 @@ export function createTopK(probes: number, k: number): TopKCollector {
     offer(probe, scores, start, count, firstFace, skip) {
       const base = probe * k;
       const last = base + k - 1;
-      let least = kept[last] as number;
+      let least = kept[last];
       for (let face = 0; face < count; face++) {
-        const score = scores[start + face] as number;
+        const score = scores[start + face];
         if (score <= least || face === skip) continue;
         let place = last;
-        for (; place > base && (kept[place - 1] as number) < score; place--) {
-          kept[place] = kept[place - 1] as number;
-          rows[place] = rows[place - 1] as number;
+        for (; place > base && kept[place - 1] < score; place--) {
+          kept[place] = kept[place - 1];
+          rows[place] = rows[place - 1];
         }
         kept[place] = score;
         rows[place] = firstFace + face;
-        least = kept[last] as number;
+        least = kept[last];
       }
     },
     finish: () => ({ k, rows, scores: kept }),

@@ -1,3 +1,4 @@
+import { itemAt } from "onnx-grad";
 import { PetalfaceError } from "../errors.ts";
 import type { Preprocessing } from "./types.ts";
 
@@ -17,7 +18,7 @@ function parseNumber(text: string): number {
  */
 export function parseNormalize(text: string): Pick<Preprocessing, "mean" | "scale"> {
   const numbers = text.split(",").map(parseNumber);
-  const six = numbers.length === 2 ? [0, 0, 0, 1, 1, 1].map((i) => numbers[i] as number) : numbers;
+  const six = numbers.length === 2 ? [0, 0, 0, 1, 1, 1].map((i) => itemAt(numbers, i)) : numbers;
   if (six.length !== 6 || !six.every(Number.isFinite) || six.slice(3).includes(0))
     throw new PetalfaceError(`--normalize "${text}" is not understood: ${hint}`, { exitCode: 2 });
   const [a, b, c, x, y, z] = six as [number, number, number, number, number, number];

@@ -15,7 +15,7 @@ export function quantile(values: ArrayLike<number>, share: number): number {
   const sorted = Float64Array.from(values).sort();
   const position = share * (sorted.length - 1);
   const below = Math.floor(position);
-  const [a, b] = [sorted[below] as number, sorted[Math.min(below + 1, sorted.length - 1)] as number];
+  const [a, b] = [sorted[below], sorted[Math.min(below + 1, sorted.length - 1)]];
   return a + (b - a) * (position - below);
 }
 
@@ -52,7 +52,7 @@ export function calibrate(
 export function calibrateAsPaper({ name: measure, weights }: Judge, scores: ArrayLike<number>): PaperCalibration {
   requireFinite(measure, "training", scores);
   let sum = 0;
-  for (let i = 0; i < scores.length; i++) sum += scores[i] as number;
+  for (let i = 0; i < scores.length; i++) sum += scores[i];
   return { kind: "paper", measure, ...named(weights), threshold: sum / scores.length };
 }
 

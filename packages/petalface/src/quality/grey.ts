@@ -24,9 +24,9 @@ export function greyOf(
   for (let channel = 0; channel < 3; channel++) {
     // The input's planes may be in the order B, G, R; mean and scale are those of R, G, B.
     const colour = spec.channels === "bgr" ? 2 - channel : channel;
-    const weight = weights[colour] as number;
-    kernel[channel] = weight / (spec.scale[colour] as number);
-    constant += weight * (spec.mean[colour] as number);
+    const weight = weights[colour];
+    kernel[channel] = weight / spec.scale[colour];
+    constant += weight * spec.mean[colour];
   }
   const weight = b.constant({ dtype: "float32", dims: [1, 3, 1, 1], data: kernel }, "grey");
   return o.squeeze(o.conv(image, weight, {}, o.floats([constant])), [1]);

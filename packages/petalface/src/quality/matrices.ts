@@ -25,7 +25,7 @@ export function filterMatrix(size: number, taps: readonly number[]): Matrix {
   for (let row = 0; row < size; row++)
     taps.forEach((tap, at) => {
       const column = Math.min(size - 1, Math.max(0, row + at - half));
-      data[row * size + column] = (data[row * size + column] as number) + tap;
+      data[row * size + column] += tap;
     });
   return { rows: size, columns: size, data };
 }
@@ -47,7 +47,7 @@ export function halfMatrix(size: number): Matrix {
     const centre = (row + 0.5) * scale - 0.5;
     for (let tap = Math.floor(centre) - 1; tap <= Math.floor(centre) + 2; tap++) {
       const column = row * size + Math.min(size - 1, Math.max(0, tap));
-      data[column] = (data[column] as number) + cubic(tap - centre);
+      data[column] += cubic(tap - centre);
     }
   }
   return { rows, columns: size, data };
@@ -57,8 +57,7 @@ export function halfMatrix(size: number): Matrix {
 export function onBothAxes(o: Ops, x: string, { rows, columns, data }: Matrix): string {
   const transposed = new Float32Array(data.length);
   for (let row = 0; row < rows; row++)
-    for (let column = 0; column < columns; column++)
-      transposed[column * rows + row] = data[row * columns + column] as number;
+    for (let column = 0; column < columns; column++) transposed[column * rows + row] = data[row * columns + column];
   const across = o.matmul(x, o.floats(transposed, [columns, rows]));
   return o.matmul(o.floats(data, [rows, columns]), across);
 }

@@ -1,3 +1,4 @@
+import { itemAt } from "onnx-grad";
 import { openCheckpoint, readTensor } from "../checkpoints/index.ts";
 import { PetalfaceError } from "../errors.ts";
 import { readBrisqueWeights } from "./brisque/opencv-yaml.ts";
@@ -49,10 +50,10 @@ export const measureName = (spec: string): string => {
  * follows it.
  */
 function parseFiles(spec: string, text: string, usage: string): Readonly<Record<string, string>> {
-  const keys = [...usage.matchAll(/(\w+)=/g)].map((match) => match[1] as string);
+  const keys = [...usage.matchAll(/(\w+)=/g)].map((match) => itemAt(match, 1));
   const parts = text.split(new RegExp(`(?:^|,)(${keys.join("|")})=`));
   const files: Record<string, string> = {};
-  for (let i = 1; i + 1 < parts.length; i += 2) files[parts[i] as string] = parts[i + 1] as string;
+  for (let i = 1; i + 1 < parts.length; i += 2) files[itemAt(parts, i)] = itemAt(parts, i + 1);
   if (parts[0] !== "" || parts.length !== 1 + 2 * keys.length || keys.some((key) => !files[key]))
     throw new PetalfaceError(`quality measure "${spec}" is not understood; write ${usage}`, { exitCode: 2 });
   return files;

@@ -38,7 +38,7 @@ function transform(size: number): Matrix {
   });
   return matrix(side, size, (row, column) => {
     let sum = 0;
-    for (let k = 0; k < side; k++) sum += cosine(row, k) * (enlarged.data[k * size + column] as number);
+    for (let k = 0; k < side; k++) sum += cosine(row, k) * enlarged.data[k * size + column];
     return sum;
   });
 }
@@ -66,7 +66,7 @@ export const resolution: QualityMeasure = {
     const column = new Float32Array(side);
     for (let at = 0; at < side; at++)
       weights.forEach((weight, band) => {
-        column[at] = (column[at] as number) + (weight * (bandMeans.data[band * side + at] as number)) / logs.length;
+        column[at] += (weight * bandMeans.data[band * side + at]) / logs.length;
       });
     const octaves = o.squeeze(o.matmul(o.sum(logs), o.floats(column, [side, 1])), [1]);
     return o.exp(o.mul(o.add(octaves, bias), Math.LN2));

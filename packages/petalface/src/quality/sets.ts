@@ -98,7 +98,7 @@ export function calibrateOnScores(
     throw new PetalfaceError(
       `the column quality has nothing to be fitted on: ${(100 * blurred).toFixed(0)} % of the training faces have less than ${pixels.toFixed(0)} px of detail, and it takes sharp and blurred ones; ${advice}`,
     );
-  const of = (sharp: boolean): number[] => scores.filter((_, face) => (details[face] as number) >= pixels === sharp);
+  const of = (sharp: boolean): number[] => scores.filter((_, face) => itemAt(details, face) >= pixels === sharp);
   const [low, high] = [
     quantile(of(false), 0.5),
     quantile(of(true), agreement > 0 ? sharpShortfall : 1 - sharpShortfall),

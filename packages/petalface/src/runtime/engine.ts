@@ -1,6 +1,6 @@
 import { availableParallelism } from "node:os";
 import { join, sep } from "node:path";
-import { type Graph, lower, OnnxGradError, placeModel, type Tensor } from "onnx-grad";
+import { type Graph, itemAt, lower, OnnxGradError, placeModel, type Tensor } from "onnx-grad";
 import type { InferenceSession } from "onnxruntime-node";
 import { PetalfaceError } from "../errors.ts";
 import { makeTemporary } from "../temporary.ts";
@@ -131,7 +131,7 @@ function withZeroPoints(graph: Graph): Graph {
     if (!lacks || graph.constants.get(weight)?.dtype !== "int8") return node;
     let name = `${weight}_zero_point`;
     while (constants.has(name) || graph.types.has(name)) name += "_";
-    constants.set(name, { dtype: "int8", dims, data: new Int8Array(dims[0] as number) });
+    constants.set(name, { dtype: "int8", dims, data: new Int8Array(itemAt(dims, 0)) });
     return { ...node, inputs: [weight, scale, name] };
   });
   return constants.size === graph.constants.size ? graph : { ...graph, nodes, constants };

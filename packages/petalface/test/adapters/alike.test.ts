@@ -46,7 +46,7 @@ const bodies: Readonly<Record<string, (kit: Kit, x: string) => string>> = {
 
 describe("a network and the same network with adapters that are closed", () => {
   it.each(Object.keys(bodies))("round alike: %s", async (name) => {
-    const body = bodies[name] as (kit: Kit, x: string) => string;
+    const body = bodies[name];
     const backbone = backboneOf(16, width, (kit, image) =>
       embedding(kit, body(kit, kit.o.relu(body(kit, conv(kit, image))))),
     );
@@ -79,7 +79,7 @@ describe("a network and the same network with adapters that are closed", () => {
   });
 
   it("get what keeps them alike only where bits are compared", () => {
-    const body = bodies["normalisations before convolutions"] as (kit: Kit, x: string) => string;
+    const body = bodies["normalisations before convolutions"];
     const { graph } = backboneOf(16, width, (kit, image) => embedding(kit, body(kit, conv(kit, image))));
     const operators = (exact: boolean): string[] => lower(graph, "cpu", { exact }).nodes.map(({ op }) => op);
     expect(operators(true).filter((op) => op === "LeakyRelu")).toHaveLength(1);

@@ -75,7 +75,7 @@ describe("levels", () => {
       const [level, exact] = [itemAt(alpha, face), itemAt(judged.alpha, face)];
       expect(Math.abs(level - exact)).toBeLessThanOrEqual(1 / 16 + 1e-6);
       const gated = await embed(adaptedModel(backbone, adapter, level));
-      const [got, want] = [rowsOf(data)[face] as Float32Array, rowsOf(gated.data)[face] as Float32Array];
+      const [got, want] = [rowsOf(data)[face], rowsOf(gated.data)[face]];
       got.forEach((value, i) => {
         expect(value).toBeCloseTo(itemAt(want, i), 4);
       });

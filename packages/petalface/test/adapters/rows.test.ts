@@ -141,7 +141,7 @@ describe.each(networks)("%s", (_, make) => {
       const key = `${graph.inputs} ${graph.outputs}`;
       const session = sessions.get(key) ?? (await openSession(graph, { threads: 1 }));
       sessions.set(key, session);
-      return session.run(Object.fromEntries(graph.inputs.map((name) => [name, feeds[name] as Tensor])));
+      return session.run(Object.fromEntries(graph.inputs.map((name) => [name, feeds[name]])));
     };
     const theta = thetaOf(backbone, config).map((value) => value / 3);
     const feeds = {

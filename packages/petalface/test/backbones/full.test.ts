@@ -90,7 +90,7 @@ describe.skipIf(!place.exists)("the released code's full-size networks (needs PE
         Array(4).fill(true),
       );
       for (const { number, first4, sum_float64: sum } of Object.values(full.sample_tensors)) {
-        const tensor = full.state_dict[number] as FormulaTensor;
+        const tensor = full.state_dict[number];
         if (tensor.kind === "as_built") continue;
         const values = formulaTensor(tensor, number);
         expect(relativeError(values.subarray(0, 4), first4), tensor.name).toBeLessThan(1e-7);

@@ -280,7 +280,7 @@ describe("a cache folder that cannot be used", () => {
     const options = { root: at("store"), identity: "x", numbers: 2, limit: 1e6 };
     const store = await openOptionalStore(options, (reason) => failures.push(reason));
     const [model] = await readdir(at("store"));
-    await rm(at("store", model as string), { recursive: true });
+    await rm(at("store", model), { recursive: true });
     const keys = [Uint32Array.of(1, 2, 3, 4)];
     for (let attempt = 0; attempt < 3; attempt++) await store?.put(keys, Float32Array.of(1, 2));
     expect(await store?.get(keys)).toEqual([undefined]);

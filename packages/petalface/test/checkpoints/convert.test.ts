@@ -1,15 +1,9 @@
 import { existsSync, readdirSync, readFileSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
-import { itemAt } from "onnx-grad";
+import { entryOf, itemAt } from "onnx-grad";
 import { describe, expect, it, test } from "vitest";
-import {
-  openCheckpoint,
-  readTensor,
-  type TensorGroup,
-  writeFloat32,
-  writeTorchCheckpoint,
-} from "../../src/checkpoints/index.ts";
+import { openCheckpoint, readTensor, writeFloat32, writeTorchCheckpoint } from "../../src/checkpoints/index.ts";
 import { encodeSafetensors, readSafetensors, type StoredTensor, toFloat32 } from "../../src/tensors/index.ts";
 import { temporaryFolder } from "../images/helpers.ts";
 import { dict, floats, pickle, tensor, torchLegacy, torchZip, zip } from "./craft.ts";
@@ -20,7 +14,7 @@ async function open(content: Uint8Array, name: string) {
   const path = join(folder, name);
   writeFileSync(path, content);
   const checkpoint = await openCheckpoint(path);
-  return { path, checkpoint, tensors: (checkpoint.groups[0] as TensorGroup).tensors };
+  return { path, checkpoint, tensors: checkpoint.groups[0].tensors };
 }
 
 const stored: fc.Arbitrary<StoredTensor> = fc
@@ -56,12 +50,12 @@ describe("writing as PyTorch does", () => {
         const path = join(folder, "round.pt");
         await writeTorchCheckpoint(path, tensors);
         const checkpoint = await openCheckpoint(path);
-        const read = checkpoint.groups[0]?.tensors ?? new Map();
+        const read = checkpoint.groups[0].tensors;
         expect([...read.keys()]).toEqual(tensors.map(([name]) => name));
         for (const [name, expected] of tensors) {
-          const found = read.get(name);
-          expect(found?.shape).toEqual(expected.shape);
-          expect(found?.storage.offset % 64).toBe(0);
+          const found = entryOf(read, name);
+          expect(found.shape).toEqual(expected.shape);
+          expect(found.storage.offset % 64).toBe(0);
           expect(await readTensor(checkpoint, found)).toEqual(toFloat32(expected));
         }
       }),

@@ -79,7 +79,7 @@ describe.skipIf(!place.exists)("the oracle's checkpoints (needs PETALFACE_SHARED
 
   it("says what a training checkpoint holds besides", async () => {
     const { metadata } = await open("full_checkpoint.pt");
-    const { epoch, global_step, param_groups, lr_scheduler } = files["full_checkpoint.pt"] as Expected;
+    const { epoch, global_step, param_groups, lr_scheduler } = files["full_checkpoint.pt"];
     const plain = JSON.parse(JSON.stringify(metadata)) as Record<string, Record<string, unknown>>;
     expect(plain).toMatchObject({ epoch, global_step, state_optimizer: { param_groups } });
     expect(plain.state_lr_scheduler).toMatchObject(lr_scheduler as Record<string, unknown>);
@@ -102,7 +102,7 @@ describe.skipIf(!place.exists)("the oracle's checkpoints (needs PETALFACE_SHARED
     const model = new Map([...named(await open("standard.pt"))].map(([name, { shape }]) => [name, shape]));
     const wrong = await open("wrong_shapes.pt");
     const map = mapNames(wrong, model);
-    const { missing, unexpected, shape_mismatch } = files["wrong_shapes.pt"] as Expected;
+    const { missing, unexpected, shape_mismatch } = files["wrong_shapes.pt"];
     expect(map.missing).toEqual(missing);
     expect(map.unexpected).toEqual(unexpected);
     expect(map.wrongShapes.map(({ name }) => name)).toEqual(shape_mismatch);

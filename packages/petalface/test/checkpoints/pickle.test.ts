@@ -173,9 +173,7 @@ describe.skipIf(!shared("oracle").exists)("lists of pairs are read (needs PETALF
     expect(images.length).toBe(2 * count);
     const jpeg = images.every((item) => Buffer.from(content(item).subarray(0, 3)).toString("hex") === "ffd8ff");
     expect(jpeg).toBe(true);
-    const hash = createHash("sha256")
-      .update(content(images[0] as PickleValue))
-      .digest("hex");
+    const hash = createHash("sha256").update(content(images[0])).digest("hex");
     expect(readFileSync(folder("expected.json"), "utf8")).toContain(hash);
   });
 });

@@ -1,5 +1,6 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { entryOf } from "onnx-grad";
 import { describe, expect, it, test } from "vitest";
 import { openCheckpoint, readTensor, type TensorGroup, writeFloat32 } from "../../src/checkpoints/index.ts";
 import { readSafetensors } from "../../src/tensors/index.ts";
@@ -36,6 +37,17 @@ describe("PyTorch's quantised tensors", () => {
       expect(tensor.shape, name).toEqual(other.shape);
       expect(await readTensor(checkpoint, tensor), name).toEqual(await readTensor(checkpoint, other));
     }
+  });
+
+  it("are refused with fewer zero points than channels", async () => {
+    const { checkpoint, group } = await groupsOf(fixture);
+    const columns = entryOf(group("tensors").tensors, "columns");
+    const { quantizer } = columns;
+    if (quantizer === undefined) throw new Error("columns is not quantised");
+    const fewer = readTensor(checkpoint, { ...columns, quantizer: { ...quantizer, zeroPoints: 3 } });
+    await expect(fewer).rejects.toThrow(
+      /columns.* of shape \[5,7\] has 7 scales and 1 zero points; expected 7 of each/,
+    );
   });
 
   it("are written as float32", async () => {

@@ -39,7 +39,7 @@ async function frozenCosine(): Promise<number> {
   for (let index = 0; index < data.length; index++)
     for (const pixels of [6, 4]) {
       const [a, b] = [await embed(index), await embed(index, pixels)];
-      const dot = (x: Float32Array, y: Float32Array): number => x.reduce((sum, v, k) => sum + v * (y[k] as number), 0);
+      const dot = (x: Float32Array, y: Float32Array): number => x.reduce((sum, v, k) => sum + v * y[k], 0);
       cosines.push(dot(a, b) / Math.sqrt(dot(a, a) * dot(b, b)));
     }
   await embedder.close();

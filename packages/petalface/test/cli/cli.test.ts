@@ -60,7 +60,7 @@ describe("the program", () => {
     const names = [...stdout.matchAll(/^ {2}([a-z]+) .*/gm)].map((match) => match[1]).filter((name) => name !== "help");
     expect(names).toEqual(commandNames);
     for (const name of names) {
-      const help = await petalface([name as string, "--help"]);
+      const help = await petalface([name, "--help"]);
       expect(help.code).toBe(0);
       expect(help.stdout, `petalface ${name} --help`).toMatch(new RegExp(`\\nExamples:\\n  petalface ${name}\\b`));
     }

@@ -59,9 +59,8 @@ it("keeps the photo's size and proportions, and no more detail than the copy's p
     [15, 19],
   ] as const) {
     let sum = 0;
-    for (let y = 0; y < 5; y++)
-      for (let x = 0; x < 5; x++) sum += original[3 * ((5 * row + y) * 80 + 5 * column + x)] as number;
-    const centre = data[3 * ((5 * row + 2) * 80 + 5 * column + 2)] as number;
+    for (let y = 0; y < 5; y++) for (let x = 0; x < 5; x++) sum += original[3 * ((5 * row + y) * 80 + 5 * column + x)];
+    const centre = data[3 * ((5 * row + 2) * 80 + 5 * column + 2)];
     expect(Math.abs(centre - sum / 25)).toBeLessThanOrEqual(1);
   }
 });

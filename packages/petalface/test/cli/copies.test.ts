@@ -73,8 +73,8 @@ describe("petalface embed --copies", () => {
     const numbers = rows?.data as Float32Array;
     for (let i = 0; i < count * tinyWidth; i++) {
       const [face, k] = [Math.floor(i / tinyWidth), i % tinyWidth];
-      expect(numbers[2 * face * tinyWidth + k]).toBeCloseTo(expected.sharp[i] as number, 5);
-      expect(numbers[(2 * face + 1) * tinyWidth + k]).toBeCloseTo(expected.copies[i] as number, 5);
+      expect(numbers[2 * face * tinyWidth + k]).toBeCloseTo(expected.sharp[i], 5);
+      expect(numbers[(2 * face + 1) * tinyWidth + k]).toBeCloseTo(expected.copies[i], 5);
     }
   });
 });

@@ -55,7 +55,7 @@ describe("petalface gallery", () => {
       people: ["0", "1", "2", "3"].map((name) => ({ name, faces: 3 })),
     });
     const [file] = await readdir(join(folder, "faces", "2"));
-    const photo = join("faces", "2", file as string);
+    const photo = join("faces", "2", file);
     const found = await json("search", "g.db", photo, "--threshold", "0.5", "--margin", "0", "--templates", "best");
     expect(found.thresholds).toEqual({ kind: "given", table: { rows: [{ alpha: [0, 1], cosine: 0.5 }] } });
     expect(found.photos).toHaveLength(1);
@@ -145,7 +145,7 @@ describe("petalface gallery", () => {
     await cp(join(folder, "faces", "3"), join(folder, "copies", "3"), { recursive: true });
     const [file] = await readdir(join(folder, "copies", "3"));
     const sharp = (await import("sharp")).default;
-    const original = join(folder, "copies", "3", file as string);
+    const original = join(folder, "copies", "3", file);
     await writeFile(
       join(folder, "copies", "3", "again.jpg"),
       await sharp(await readFile(original))

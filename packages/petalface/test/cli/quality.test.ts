@@ -31,7 +31,7 @@ it("compares measures: histograms, agreement, known degradations, and a page tha
   expect(document.agreement[0]?.[1]).toBeCloseTo(document.agreement[1]?.[0] as number, 12);
   expect(document.agreement[2]?.[0]).toBeNull();
   const columns = [0, 1].map((i) => document.images.map(({ scores }) => itemAt(scores, i)));
-  expect(document.agreement[0]?.[1]).toBeCloseTo(spearman(columns[0] as number[], columns[1] as number[]), 9);
+  expect(document.agreement[0]?.[1]).toBeCloseTo(spearman(columns[0], columns[1]), 9);
   const low = document.degraded.filter(({ degradation }) => degradation === "low resolution");
   expect(low.find(({ measure }) => measure === "resolution")?.towardsPoorer).toBeGreaterThan(0.8);
   expect(low.find(({ measure }) => measure === "constant:3")?.towardsPoorer).toBe(0);

@@ -151,7 +151,7 @@ describe("the list of a set", () => {
     await other.open();
     const [from] = kept(one.cache);
     const [to] = kept(other.cache);
-    writeFileSync(join(other.cache, to as string), readFileSync(join(one.cache, from as string)));
+    writeFileSync(join(other.cache, to), readFileSync(join(one.cache, from)));
     expect((await other.open()).length).toBe(2);
   });
 

@@ -94,7 +94,7 @@ describe("petalface export --for", () => {
     expect(code, stderr).toBe(0);
     const level = await readModel(join(out, "level-01.onnx"));
     expect(level.opset).toBe(12);
-    expect(level.types.get(level.inputs[0] as string)?.shape).toEqual([1, 3, 112, 112]);
+    expect(level.types.get(level.inputs[0])?.shape).toEqual([1, 3, 112, 112]);
   });
 
   it.each([

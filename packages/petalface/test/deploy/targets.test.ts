@@ -61,7 +61,7 @@ async function embed(
     const part = fed.slice(start * 3 * size ** 2, (start + batch) * 3 * size ** 2);
     const results = await session.run({ [input]: new Value("float32", part, [batch, 3, size, size]) });
     // Every product takes the first output.
-    const { data } = results[session.outputNames[0] as string] ?? { data: [] };
+    const { data } = results[session.outputNames[0]] ?? { data: [] };
     out.push(...(data as Float32Array));
   }
   await session.release();
@@ -105,7 +105,7 @@ describe.each(names)("the file for %s", (name) => {
       expect([...here.alpha].filter((alpha) => alpha === 1).length).toBeGreaterThan(2);
       expect([...here.alpha].filter((alpha) => alpha < 0.9).length).toBeGreaterThan(2);
       const [after, before] = [unitRows(there, tinyWidth), unitRows(frozen.data, tinyWidth)];
-      const apart = after.map((value, i) => Math.abs(value - (before[i] as number)));
+      const apart = after.map((value, i) => Math.abs(value - before[i]));
       const sharp = apart.filter((_, i) => here.alpha[Math.floor(i / tinyWidth)] === 1);
       expect(Math.max(...sharp)).toBeLessThan(1e-5);
       expect(Math.max(...apart)).toBeGreaterThan(1e-3);

@@ -23,7 +23,7 @@ function drawn(): ThresholdComparisons {
   const same = Uint8Array.from(pairs, ([a, b]) => (a >> 1 === b >> 1 ? 1 : 0));
   const alpha = Float32Array.from(pairs, ([a, b]) => Math.min(a % 2 === 0 ? 1 : 0.2, b % 2 === 0 ? 1 : 0.7));
   const scores = Float32Array.from(pairs, (_, i) =>
-    Math.tanh(0.1 * draw.normal() + (same[i] === 1 ? 0.5 : 0) + ((alpha[i] as number) < 0.5 ? 0.1 : 0)),
+    Math.tanh(0.1 * draw.normal() + (same[i] === 1 ? 0.5 : 0) + (alpha[i] < 0.5 ? 0.1 : 0)),
   );
   const person = (side: 0 | 1) => Int32Array.from(pairs, (pair) => pair[side] >> 1);
   return { scores, same, alpha, first: person(0), second: person(1) };
@@ -48,8 +48,8 @@ describe("measureThresholds", () => {
   it("finds another threshold for comparisons with a face of low resolution", () => {
     const { ranges } = measureThresholds(drawn(), people, [0.05], bootstrap, true);
     const [low, middle, sharp] = ranges.map(({ thresholds }) => thresholds[0]?.cosine.value ?? Number.NaN);
-    expect((low as number) - (sharp as number)).toBeGreaterThan(0.05);
-    expect(Math.abs((middle as number) - (sharp as number))).toBeLessThan(0.05);
+    expect(low - sharp).toBeGreaterThan(0.05);
+    expect(Math.abs(middle - sharp)).toBeLessThan(0.05);
     expect(measureThresholds(drawn(), people, [0.05], bootstrap, false).ranges).toEqual([]);
   });
 

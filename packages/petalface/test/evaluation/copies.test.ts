@@ -51,8 +51,7 @@ const unit = (values: ArrayLike<number>): number[] => {
 };
 const rowOf = ({ data: rows }: PairEmbeddings, at: number): number[] =>
   unit(rows.subarray(at * width, (at + 1) * width));
-const dot = (a: readonly number[], b: readonly number[]): number =>
-  a.reduce((sum, x, k) => sum + x * (b[k] as number), 0);
+const dot = (a: readonly number[], b: readonly number[]): number => a.reduce((sum, x, k) => sum + x * b[k], 0);
 const template = (image: number, weight: number): number[] =>
   unit(
     rowOf(given, image).map(
@@ -152,7 +151,7 @@ describe("templates of several faces with copies enrolled", () => {
   const pooled = (item: number, side: number): number[] => {
     if (item === 3) return unit(embedding(5, side));
     const [one, two, three] = [2, 3, 4].map((face) => embedding(face, side)) as [number[], number[], number[]];
-    return unit(one.map((value, k) => (0.5 * value + (two[k] as number)) / 2 + 2 * (three[k] as number)));
+    return unit(one.map((value, k) => (0.5 * value + two[k]) / 2 + 2 * three[k]));
   };
 
   test("copies of one size are pooled as the photos are, and count at unit length", async () => {
@@ -161,9 +160,7 @@ describe("templates of several faces with copies enrolled", () => {
       copies: { sizes: [16, 12], weight: 0.5, places, rows: [rows(places, 16), rows(places, 12)] },
     });
     const enrolled = (item: number): number[] =>
-      unit(
-        pooled(item, 0).map((v, k) => v + 0.5 * ((pooled(item, 16)[k] as number) + (pooled(item, 12)[k] as number))),
-      );
+      unit(pooled(item, 0).map((v, k) => v + 0.5 * (pooled(item, 16)[k] + pooled(item, 12)[k])));
     const { scores } = outcomeOf(result, "verification", named("1:1"));
     [
       [2, 0],
@@ -171,7 +168,7 @@ describe("templates of several faces with copies enrolled", () => {
       [3, 0],
       [3, 1],
     ].forEach(([item, probe], pair) => {
-      expect(scores[pair]).toBeCloseTo(dot(enrolled(item as number), unit(embedding(probe as number, 0))), 5);
+      expect(scores[pair]).toBeCloseTo(dot(enrolled(item), unit(embedding(probe, 0))), 5);
     });
     const { mate, other } = outcomeOf(result, "identification", named("1:N"));
     expect([mate[0], other[0]]).toEqual([
@@ -189,7 +186,7 @@ describe("templates of several faces with copies enrolled", () => {
       copies: { sizes: [16], weight: 0.5, places, rows: [broken] },
     });
     expect(result.leftOut?.faces).toEqual(["p4/0.png"]);
-    const own = unit([0, 1, 2].map((k) => 0.5 * (embedding(2, 0)[k] as number) + (embedding(3, 0)[k] as number)));
+    const own = unit([0, 1, 2].map((k) => 0.5 * embedding(2, 0)[k] + embedding(3, 0)[k]));
     expect(outcomeOf(result, "verification", named("1:1")).scores[0]).not.toBeNaN();
     expect(outcomeOf(result, "verification", { kind: "named", name: "1:1" }).scores[0]).toBeCloseTo(
       dot(own, unit(embedding(0, 0))),
@@ -238,7 +235,7 @@ describe("evaluating with copies", () => {
     expect(new Set(seen.map((request) => JSON.stringify(request))).size).toBe(4 * images);
     expect(countEmbeddings(options)).toBe(4 * images);
     expect(done.at(-1)).toBe(4 * images);
-    expect(done.every((value, at) => at === 0 || value > (done[at - 1] as number))).toBe(true);
+    expect(done.every((value, at) => at === 0 || value > done[at - 1])).toBe(true);
     expect(result.measures.map(({ key }) => key)).toEqual(
       expect.arrayContaining(["rank1/named:16, copies", "rank1/named:12, copies", "accuracy/named:mixed 12, copies"]),
     );

@@ -36,7 +36,7 @@ export function fakeEmbeddings(protocol: PairList, noise: number, seed = 1, widt
   const data = new Float32Array(protocol.images.length * width);
   protocol.images.forEach((image, index) => {
     for (let k = 0; k < width; k++)
-      data[index * width + k] = (person[image.person * width + k] as number) + noise * jitter.normal();
+      data[index * width + k] = person[image.person * width + k] + noise * jitter.normal();
   });
   return { width, data };
 }

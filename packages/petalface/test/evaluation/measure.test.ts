@@ -14,7 +14,7 @@ const value = (key: string) => result.measures.find((m) => m.key === key)?.value
 const cosine = (a: Float32Array, i: number, b: Float32Array, j: number): number => {
   let [dot, aa, bb] = [0, 0, 0];
   for (let k = 0; k < sharp.width; k++) {
-    const [x, y] = [a[i * sharp.width + k] as number, b[j * sharp.width + k] as number];
+    const [x, y] = [a[i * sharp.width + k], b[j * sharp.width + k]];
     dot += x * y;
     aa += x * x;
     bb += y * y;
@@ -58,7 +58,7 @@ describe("measures", () => {
       const best = protocol.gallery.toSorted(
         (a, b) => cosine(low.data, probe, sharp.data, b) - cosine(low.data, probe, sharp.data, a),
       )[0];
-      return protocol.images[best as number]?.person === protocol.images[probe]?.person;
+      return protocol.images[best]?.person === protocol.images[probe]?.person;
     });
     expect(value("rank1/mixed:16")).toBeCloseTo(hits.length / protocol.probes.length, 9);
   });
@@ -148,8 +148,8 @@ test("an embedding that is not finite under any condition leaves all of them, wi
 
 test("the share of untouched embeddings is counted bit for bit", async () => {
   const touched = sharp.data.slice();
-  const pair = protocol.pairs[0] as { first: number };
-  touched[pair.first * sharp.width] = (touched[pair.first * sharp.width] as number) * (1 + 2 ** -23);
+  const pair = protocol.pairs[0];
+  touched[pair.first * sharp.width] *= 1 + 2 ** -23;
   const options = { bootstrap: { resamples: 10 }, frozen: result };
   const same = await measureEmbeddings(protocol, data, sharp, new Map(), options);
   const other = await measureEmbeddings(protocol, data, { width: 8, data: touched }, new Map(), options);

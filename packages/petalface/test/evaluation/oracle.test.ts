@@ -53,7 +53,7 @@ describe.skipIf(!existsSync(join(formats, "identification")))(
       const cosine = (distance: number) => 1 - distance / 2;
       const right = (threshold: number, inFold: (fold: number) => boolean) => {
         const verdicts = [...scores].flatMap((score, i) =>
-          inFold(fold[i] as number) ? [score > threshold === (same[i] === 1)] : [],
+          inFold(fold[i]) ? [score > threshold === (same[i] === 1)] : [],
         );
         return verdicts.filter(Boolean).length / verdicts.length;
       };

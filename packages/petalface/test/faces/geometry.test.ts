@@ -41,7 +41,7 @@ describe("the similarity of two sets of points", () => {
         const found = fitSimilarity(points, moved) as Similarity;
         expect(found.a).toBeCloseTo(a, 6);
         expect(found.b).toBeCloseTo(b, 6);
-        const [x, y] = transform(inverse(found), moved[2] as Point);
+        const [x, y] = transform(inverse(found), moved[2]);
         expect(x).toBeCloseTo(points[2][0], 4);
         expect(y).toBeCloseTo(points[2][1], 4);
       }),

@@ -59,7 +59,7 @@ export async function writeRetinaface(
   ];
   faces.forEach(({ box, points, score }, number) => {
     const place = at + number;
-    const prior = priors[place] as Prior;
+    const prior = priors[place];
     conf.set([1 - score, score], 2 * place);
     loc.set(offsets(box, prior), 4 * place);
     const moved = points.flatMap(([x, y]) => [(x - prior.x) / (0.1 * prior.side), (y - prior.y) / (0.1 * prior.side)]);

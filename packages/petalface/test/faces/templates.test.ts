@@ -73,7 +73,7 @@ it("leaves black what Frigate leaves black beside a narrow crop", () => {
   const photo = paint(80, 112, () => 200);
   const place = placeFor("frigate", points, photo, 112);
   const { data } = cropFor("frigate", photo, place as NonNullable<typeof place>, 112);
-  const at = (x: number, y: number): number => data[3 * (y * 112 + x)] as number;
+  const at = (x: number, y: number): number => data[3 * (y * 112 + x)];
   // 80 of 112 wide: columns 16 to 95.
   expect([at(15, 50), at(96, 50), at(56, 39)]).toEqual([0, 0, 200]);
 });

@@ -42,13 +42,13 @@ function naive(gallery: EnrolledVectors, rule: TemplateRule, unit: Float32Array,
   const templates = new Map<string, number[]>();
   gallery.people.forEach((person, face) => {
     const key = rule === "best" ? `${person} ${face}` : `${person}`;
-    const share = rule === "quality" ? 0.125 + 0.875 * (gallery.alpha[face] as number) : 1;
+    const share = rule === "quality" ? 0.125 + 0.875 * gallery.alpha[face] : 1;
     const sum = templates.get(key) ?? Array.from({ length: width }, () => 0);
     templates.set(
       key,
       sum.map((value, at) => {
         const place = face * width + at;
-        return value + share * ((units[place] as number) + weight * (gallery.copies[place] as number));
+        return value + share * (units[place] + weight * gallery.copies[place]);
       }),
     );
   });
@@ -56,7 +56,7 @@ function naive(gallery: EnrolledVectors, rule: TemplateRule, unit: Float32Array,
   for (const [key, sum] of templates) {
     const person = Number(key.split(" ")[0]);
     const length = Math.hypot(...sum);
-    const cosine = sum.reduce((total, value, at) => total + value * (unit[at] as number), 0) / length;
+    const cosine = sum.reduce((total, value, at) => total + value * unit[at], 0) / length;
     best.set(person, Math.max(best.get(person) ?? -2, cosine));
   }
   return best;
@@ -82,12 +82,12 @@ describe("search", () => {
           const found = await searcher.search({ rows, alpha }, 3);
           found.forEach((candidates, probe) => {
             const unit = rows.subarray(probe * width, (probe + 1) * width);
-            const wanted = naive(gallery, rule, unit, 1 - (alpha[probe] as number));
+            const wanted = naive(gallery, rule, unit, 1 - alpha[probe]);
             const sorted = [...wanted.values()].sort((a, b) => b - a).slice(0, 3);
             expect(candidates).toHaveLength(sorted.length);
             candidates.forEach(({ person, cosine }, rank) => {
               // Sums of float32 products.
-              expect(cosine).toBeCloseTo(sorted[rank] as number, 5);
+              expect(cosine).toBeCloseTo(sorted[rank], 5);
               expect(cosine).toBeCloseTo(wanted.get(person) as number, 5);
             });
           });

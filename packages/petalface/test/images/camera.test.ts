@@ -32,7 +32,7 @@ function psnr(one: Pixels, other: Pixels, edge = 0): number {
   let count = 0;
   for (let y = edge; y < one.height - edge; y++)
     for (let x = edge * 3; x < (one.width - edge) * 3; x++, count++)
-      squares += ((one.data[y * one.width * 3 + x] as number) - (other.data[y * one.width * 3 + x] as number)) ** 2;
+      squares += (one.data[y * one.width * 3 + x] - other.data[y * one.width * 3 + x]) ** 2;
   return 10 * Math.log10(255 ** 2 / (squares / count));
 }
 
@@ -116,7 +116,7 @@ describe("every stage", () => {
     const change = (text: string): number => {
       const { data } = apply(grey, text, 1);
       let sum = 0;
-      for (let at = 3; at < data.length; at += 3) sum += Math.abs((data[at] as number) - (data[at - 3] as number));
+      for (let at = 3; at < data.length; at += 3) sum += Math.abs(data[at] - data[at - 3]);
       return sum / data.length;
     };
     expect(change("noise=20,down=16")).toBeLessThan(0.2 * change("down=16,noise=20"));
@@ -141,7 +141,7 @@ describe("resampling", () => {
     const point = paint(9, 1, (x) => (x === 4 ? 200 : 50));
     const enlarged = (kernel: "bicubic" | "lanczos"): number[] => {
       const { data } = resample(point, 18, 1, kernel);
-      return [0, 1, 2, 3].map((step) => data[(9 + step) * 3] as number);
+      return [0, 1, 2, 3].map((step) => data[(9 + step) * 3]);
     };
     // Keys' cubic at 0.25, 0.75, 1.25, 1.75.
     expect(enlarged("bicubic")).toEqual(
@@ -174,7 +174,7 @@ describe("blur", () => {
     const point = paint(41, 41, (x, y) => (x === 20 && y === 20 ? 255 : 0));
     const bright = (text: string, seed: number) => {
       const { data } = apply(point, text, seed);
-      const lit = Array.from({ length: 41 * 41 }, (_, at) => data[3 * at] as number);
+      const lit = Array.from({ length: 41 * 41 }, (_, at) => data[3 * at]);
       const light = lit.reduce((sum, value) => sum + value, 0);
       const distance = lit.map((value, at) => (value > 0 ? Math.hypot((at % 41) - 20, Math.floor(at / 41) - 20) : 0));
       return { light, reach: Math.max(...distance), count: lit.filter((value) => value > 0).length };
@@ -220,7 +220,7 @@ describe("noise", () => {
 
 describe("gamma", () => {
   it("is the power of the value, by hand", () => {
-    const face = paint(3, 1, (x) => [0, 64, 255][x] as number);
+    const face = paint(3, 1, (x) => [0, 64, 255][x]);
     expect([...apply(face, "gamma=2").data]).toEqual([0, 0, 0, 16, 16, 16, 255, 255, 255]);
     expect([...apply(face, "gamma=0.5").data]).toEqual([0, 0, 0, 128, 128, 128, 255, 255, 255]);
   });
@@ -231,10 +231,10 @@ describe("turbulence", () => {
     // On a ramp the value says where it came from.
     const ramp = paint(112, 112, (x) => 2 * x);
     const { data } = apply(ramp, "turbulence=2", 9);
-    const shifts = Array.from({ length: 112 * 112 }, (_, at) => ((data[3 * at] as number) - 2 * (at % 112)) / 2);
+    const shifts = Array.from({ length: 112 * 112 }, (_, at) => (data[3 * at] - 2 * (at % 112)) / 2);
     const inside = shifts.filter((_, at) => at % 112 > 8 && at % 112 < 103);
     expect(Math.sqrt(mean(inside.map((shift) => shift ** 2)))).toBeCloseTo(2, 0);
-    const steps = inside.slice(1).map((shift, at) => Math.abs(shift - (inside[at] as number)));
+    const steps = inside.slice(1).map((shift, at) => Math.abs(shift - inside[at]));
     expect(steps.toSorted((a, b) => a - b)[Math.floor(0.95 * steps.length)]).toBeLessThan(1.01);
   });
 });

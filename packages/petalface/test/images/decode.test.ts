@@ -65,7 +65,7 @@ describe("decodeImage", () => {
   it("turns a photo upright", async () => {
     // Orientation 6: the stored picture must be turned a quarter clockwise.
     const image = encoder(face).withMetadata({ orientation: 6 }).png();
-    const upright = paint(32, 32, (x, y, channel) => face.data[((31 - x) * 32 + y) * 3 + channel] as number);
+    const upright = paint(32, 32, (x, y, channel) => face.data[((31 - x) * 32 + y) * 3 + channel]);
     expect((await decodedBack(image)).data).toEqual(upright.data);
   });
 

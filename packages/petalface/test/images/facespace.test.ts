@@ -10,7 +10,7 @@ const folder = temporaryFolder();
 const space = await openFaceSpace();
 
 function distance(one: Uint8Array, other: Uint8Array): number {
-  return Math.sqrt(mean(Float64Array.from(one, (value, at) => (value - (other[at] as number)) ** 2)));
+  return Math.sqrt(mean(Float64Array.from(one, (value, at) => (value - other[at]) ** 2)));
 }
 
 describe("synthetic faces", () => {
@@ -56,11 +56,11 @@ describe("synthetic faces", () => {
     const sums = new Float64Array(space.mean.length);
     for (let person = 0; person < count; person++) {
       drawFace(space, { seed: 11, person, image: 0 }, space.side).data.forEach((value, at) => {
-        sums[at] = (sums[at] as number) + value / count;
+        sums[at] += value / count;
       });
     }
     // One face is some 50 grey levels from the mean at a pixel, so 600 faces are 2; clipping at 0 and 255 adds a little.
-    const errors = Float64Array.from(sums, (value, at) => value - (space.mean[at] as number));
+    const errors = Float64Array.from(sums, (value, at) => value - space.mean[at]);
     expect(Math.abs(mean(errors))).toBeLessThan(2);
     expect(Math.sqrt(mean(errors.map((error) => error ** 2)))).toBeLessThan(4);
   });

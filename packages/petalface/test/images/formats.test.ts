@@ -48,7 +48,7 @@ function fromP3(colour: Colour): Colour {
     [-0.0196375546, -0.0786360456, 1.0982736001],
   ];
   return rows.map((row) => {
-    const value = row.reduce((sum, factor, at) => sum + factor * (linear[at] as number), 0);
+    const value = row.reduce((sum, factor, at) => sum + factor * linear[at], 0);
     const curved = value <= 0.0031308 ? 12.92 * value : 1.055 * value ** (1 / 2.4) - 0.055;
     return 255 * Math.min(Math.max(curved, 0), 1);
   }) as unknown as Colour;

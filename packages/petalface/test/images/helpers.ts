@@ -58,7 +58,7 @@ export function arbitraryPixels(most = 40): fc.Arbitrary<Pixels> {
 
 export function mean(values: ArrayLike<number>): number {
   let sum = 0;
-  for (let at = 0; at < values.length; at++) sum += values[at] as number;
+  for (let at = 0; at < values.length; at++) sum += values[at];
   return sum / values.length;
 }
 
@@ -66,6 +66,6 @@ export function mean(values: ArrayLike<number>): number {
 export function worst(one: ArrayLike<number>, other: ArrayLike<number>): number {
   if (one.length !== other.length) return Number.POSITIVE_INFINITY;
   let most = 0;
-  for (let at = 0; at < one.length; at++) most = Math.max(most, Math.abs((one[at] as number) - (other[at] as number)));
+  for (let at = 0; at < one.length; at++) most = Math.max(most, Math.abs(one[at] - other[at]));
   return most;
 }

@@ -92,7 +92,7 @@ describe("openLoader", () => {
     await using loader = openLoader({ size, threads: 2 });
     const requests = Array.from({ length: 9 }, (_, index): ImageRequest => {
       const missing = { kind: "file", path: join(folder, `absent ${index}.png`) } as const;
-      return { source: index % 4 === 1 ? missing : (sources[index] as ImageSource), flip: false };
+      return { source: index % 4 === 1 ? missing : sources[index], flip: false };
     });
     const planes = await loader.load(requests, (index, error) => heard.push([index, error.message]));
     expect(heard.map(([index]) => index)).toEqual([1, 5]);

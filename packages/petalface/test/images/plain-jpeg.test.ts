@@ -111,7 +111,7 @@ describe.skipIf(!lfw.exists)("faces of LFW (needs the shared data)", () => {
     const people = readdirSync(lfw.path).filter((_, at) => at % 60 === 0);
     let own = 0;
     for (const person of people) {
-      const bytes = readFileSync(join(lfw.path, person, readdirSync(join(lfw.path, person))[0] as string));
+      const bytes = readFileSync(join(lfw.path, person, readdirSync(join(lfw.path, person))[0]));
       const pixels = await decodePlainJpeg(bytes, most);
       if (pixels === undefined) continue;
       own++;

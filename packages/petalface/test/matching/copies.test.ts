@@ -43,7 +43,7 @@ describe("a template with copies", () => {
           number[],
           number[],
         ];
-        const expected = unit(a.map((value, k) => value + weight * ((b[k] as number) + (c[k] as number))));
+        const expected = unit(a.map((value, k) => value + weight * (b[k] + c[k])));
         expected.forEach((value, k) => {
           expect(templates[face * width + k]).toBeCloseTo(value, 6);
         });
@@ -92,9 +92,9 @@ describe("scores of faces enrolled with copies", () => {
     };
     const listed = copyPairScores(faces, probes, weights, pairs);
     for (const probe of everyone) {
-      const templates = copyTemplates(faces, weights[probe] as number);
+      const templates = copyTemplates(faces, weights[probe]);
       for (const face of everyone) {
-        const expected = row(probes, probe).reduce((sum, x, k) => sum + x * (templates[face * width + k] as number), 0);
+        const expected = row(probes, probe).reduce((sum, x, k) => sum + x * templates[face * width + k], 0);
         expect(found[probe * 2048 + face]).toBeCloseTo(expected, 5);
         expect(listed[probe * count + face]).toBeCloseTo(expected, 5);
       }
@@ -143,7 +143,7 @@ const embedder = (batch: number): Embedder => ({
   batch,
   async embed(pixels, faces) {
     const data = Float32Array.from({ length: 2 * faces }, (_, i) =>
-      i % 2 === 0 ? 1 + (pixels[6 * i] as number) : 1 + (pixels[6 * (i - 1) + 1] as number),
+      i % 2 === 0 ? 1 + pixels[6 * i] : 1 + pixels[6 * (i - 1) + 1],
     );
     const alpha = Float32Array.from({ length: faces }, (_, i) => (pixels[12 * i + 1] === 0 ? 1 : 0));
     return { count: faces, width: 2, data, alpha };
@@ -179,8 +179,8 @@ test.each([1, 4, 5, 64])(
       const expected = [0, 16, 12].map((side) => unit([1 + face, 1 + side])) as [number[], number[], number[]];
       expect(alpha).toBe(1);
       [0, 1].forEach((k) => {
-        expect(photo[k]).toBeCloseTo(expected[0][k] as number, 6);
-        expect(copies[k]).toBeCloseTo((expected[1][k] as number) + (expected[2][k] as number), 6);
+        expect(photo[k]).toBeCloseTo(expected[0][k], 6);
+        expect(copies[k]).toBeCloseTo(expected[1][k] + expected[2][k], 6);
       });
     });
   },

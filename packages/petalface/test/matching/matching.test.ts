@@ -35,7 +35,7 @@ const labelsOf = (count: number, people: number, seed: number): Int32Array => {
 };
 const dot = (a: Float32Array, i: number, b: Float32Array, j: number): number => {
   let sum = 0;
-  for (let k = 0; k < width; k++) sum += (a[i * width + k] as number) * (b[j * width + k] as number);
+  for (let k = 0; k < width; k++) sum += a[i * width + k] * b[j * width + k];
   return sum;
 };
 
@@ -125,7 +125,7 @@ describe("listed pairs", () => {
     const second = Int32Array.from({ length: pairs }, () => next.int(rows + 9));
     const shares: number[] = [];
     const scores = await scorePairs(matcher, a, b, first, second, { onProgress: (share) => shares.push(share) });
-    const wrong = scores.findIndex((score, i) => score !== dot(a, first[i] as number, b, second[i] as number));
+    const wrong = scores.findIndex((score, i) => score !== dot(a, first[i], b, second[i]));
     expect(wrong).toBe(-1);
     expect(shares.at(-1)).toBe(1);
   });
@@ -202,9 +202,7 @@ test("all against all, counted in two scans, is what the list of all pairs gives
         second.push(j);
       }
     const scores = await scorePairs(matcher, rows, rows, Int32Array.from(first), Int32Array.from(second));
-    const same = Uint8Array.from(first, (i, pair) =>
-      labels[i] === labels[second[pair] as number] && (labels[i] as number) >= 0 ? 1 : 0,
-    );
+    const same = Uint8Array.from(first, (i, pair) => (labels[i] === labels[second[pair]] && labels[i] >= 0 ? 1 : 0));
     const task = { probes: rows, probeLabels: labels, gallery: rowsOf(rows, width), galleryLabels: labels, symmetric };
     const { points, genuine, impostor } = await matrixTar(matcher, task, far);
     expect([genuine, impostor]).toEqual([

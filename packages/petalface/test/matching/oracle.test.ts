@@ -51,7 +51,7 @@ describe.skipIf(!existsSync(formats))("the reference evaluators' numbers (skippe
     const found = await identify(matcher, {
       ...task,
       gallery: rowsOf(part, width),
-      galleryLabels: rows.map((row) => galleryLabels[row] as number),
+      galleryLabels: rows.map((row) => galleryLabels[row]),
     });
     open.ranks.forEach((rank: number, column: number) => {
       const points = openSet(found, open.fars, { rank, strict: true });
@@ -95,12 +95,12 @@ describe.skipIf(!existsSync(formats))("the reference evaluators' numbers (skippe
         ? features
         : Float32Array.from(
             { length: features.length / 2 },
-            (_, i) => features[Math.floor(i / width) * 64 + (i % width)] as number,
+            (_, i) => features[Math.floor(i / width) * 64 + (i % width)],
           );
       const sums = flip
         ? Float32Array.from({ length: features.length / 2 }, (_, i) => {
             const at = Math.floor(i / width) * 64 + (i % width);
-            return (features[at] as number) + (features[at + width] as number);
+            return features[at] + features[at + width];
           })
         : halves;
       const pooled = await poolTemplates(
@@ -115,7 +115,7 @@ describe.skipIf(!existsSync(formats))("the reference evaluators' numbers (skippe
       );
       if (name.startsWith("reference")) {
         const reference = floats("template_features");
-        expect(Math.max(...pooled.map((value, i) => Math.abs(value - (reference[i] as number))))).toBeLessThan(1e-6);
+        expect(Math.max(...pooled.map((value, i) => Math.abs(value - reference[i])))).toBeLessThan(1e-6);
       }
       const scores = await scorePairs(matcher, pooled, pooled, first, second);
       expected.first_scores.forEach((score, i) => {
@@ -128,7 +128,7 @@ describe.skipIf(!existsSync(formats))("the reference evaluators' numbers (skippe
           [0, ...roc.tar],
         ];
         const gap = Math.min(...fars.map((rate) => Math.abs(rate - Number(far))));
-        const nearest = tars.filter((_, i) => Math.abs(Math.abs((fars[i] as number) - Number(far)) - gap) < 1e-15);
+        const nearest = tars.filter((_, i) => Math.abs(Math.abs(fars[i] - Number(far)) - gap) < 1e-15);
         expect(Math.max(...nearest), `${name} at ${far}`).toBeCloseTo(tar, 9);
       }
     }

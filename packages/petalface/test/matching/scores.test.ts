@@ -13,8 +13,7 @@ test("scores are cosines", () => {
   fc.assert(
     fc.property(rows(2, 2), ([a, b]) => {
       const unit = normaliseRows(Float32Array.from([...(a ?? []), ...(b ?? [])]), width);
-      const dot = (x: readonly number[] = [], y: readonly number[] = []) =>
-        x.reduce((sum, v, k) => sum + v * (y[k] as number), 0);
+      const dot = (x: readonly number[] = [], y: readonly number[] = []) => x.reduce((sum, v, k) => sum + v * y[k], 0);
       const norms = Math.sqrt(dot(a, a) * dot(b, b));
       expect(pairScores(unit, unit, width, Int32Array.of(0), Int32Array.of(1))[0]).toBeCloseTo(
         norms === 0 ? 0 : dot(a, b) / norms,

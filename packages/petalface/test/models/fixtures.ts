@@ -3,7 +3,7 @@ import { createServer, type Server } from "node:http";
 
 /** A field of protobuf's wire format: number, and a string or nested bytes. */
 function field(number: number, value: string | Uint8Array): Buffer {
-  const bytes = Buffer.from(value as string);
+  const bytes = Buffer.from(value);
   return Buffer.concat([varint((number << 3) | 2), varint(bytes.length), bytes]);
 }
 

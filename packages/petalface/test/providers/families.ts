@@ -401,7 +401,7 @@ export function caseOf([name, family]: readonly [string, Family]): Case {
   });
   const inputs = family.shapes.map((dims, i) => b.input(`x${i}`, { dtype: "float32", shape: dims }));
   const feeds = Object.fromEntries(
-    inputs.map((input, i) => [input, values(family.shapes[i] as number[], family.numbers ?? signed)]),
+    inputs.map((input, i) => [input, values(family.shapes[i], family.numbers ?? signed)]),
   );
   const outputs = [family.build(o, inputs as unknown as Parameters<Family["build"]>[1])].flat();
   const parts = outputs.map((output) => {

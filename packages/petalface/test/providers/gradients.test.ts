@@ -54,7 +54,7 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 
 describe("gradients on onnxruntime-web's wasm are those of the CPU (1e-5)", () => {
   test.each(names.map((name, i) => ({ name, i })))("$name", async ({ i }) => {
-    expect(distance(await onWasm(cases[i] as Case), expected[i] as Results)).toBeLessThan(tolerance);
+    expect(distance(await onWasm(cases[i]), expected[i])).toBeLessThan(tolerance);
   });
 });
 
@@ -68,10 +68,10 @@ describe.skipIf(!swiftshader)(
     });
 
     test.each(names.map((name, i) => ({ name, i })))("$name, all of it on the device", ({ name, i }) => {
-      const result = traced[i] as Traced;
+      const result = traced[i];
       if ("error" in result) throw new Error(result.error);
       const limit = /^(Sin|Cos|Tan|Acos|Asin|Atan)$/.test(name) ? trigonometry : tolerance;
-      expect(distance(result.results, expected[i] as Results)).toBeLessThan(limit);
+      expect(distance(result.results, expected[i])).toBeLessThan(limit);
       expect(result.placed).toBeGreaterThan(0);
       const allowed = onTheCpu[name] ?? [];
       expect([...result.fallback.keys()].filter((op) => !allowed.includes(op))).toEqual([]);

@@ -28,8 +28,9 @@ function networkCase(name: string, side: number, build: (net: Net, image: string
   });
   const weights: string[] = [];
   const weight: Net["weight"] = (dims, spread = 1 / Math.sqrt(sizeOf(dims) / itemAt(dims, 0)), centre = 0) => {
-    weights.push(b.constant(normal(dims, spread, centre), "weight"));
-    return weights.at(-1) as string;
+    const constant = b.constant(normal(dims, spread, centre), "weight");
+    weights.push(constant);
+    return constant;
   };
   const image = b.input("image", { dtype: "float32", shape: [2, 3, side, side] });
   const embedding = build({ o, weight }, image);

@@ -12,7 +12,7 @@ const [provider, file] = process.argv.slice(2) as [Provider, string];
 const cases = deserialize(await readFile(file)) as Case[];
 const traced: Traced[] = [];
 // Compiled shaders live as long as any session on the device does.
-const first = await openSession((cases[0] as Case).graph, { provider });
+const first = await openSession(cases[0].graph, { provider });
 for (const { graph, feeds } of cases) {
   const options = { provider, threads: 1, optimisation: "free" } as const;
   traced.push(

@@ -105,8 +105,8 @@ describe.skipIf(!existsSync(shared))("measures on real faces (needs PETALFACE_SH
       if (before === undefined) throw new Error("no frozen embeddings");
       const { width } = backbone;
       for (let face = 0; face < count; face++) {
-        const alpha = after.alpha[face] as number;
-        expect(alpha).toBeCloseTo(alphaOf(calibration, judged[face] as number), 5);
+        const alpha = after.alpha[face];
+        expect(alpha).toBeCloseTo(alphaOf(calibration, judged[face]), 5);
         const row = (values: Float32Array): Float32Array => values.slice(face * width, (face + 1) * width);
         if (alpha === 1) expect(row(after.data)).toEqual(row(before));
         else expect(row(after.data)).not.toEqual(row(before));

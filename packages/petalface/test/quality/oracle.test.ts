@@ -68,7 +68,7 @@ describe.skipIf(!existsSync(folder))("measures of others (needs PETALFACE_SHARED
     return run(model, graph, output, on, count);
   };
   const worst = (values: readonly number[], expected: readonly number[]): number =>
-    Math.max(...values.map((value, i) => Math.abs(value - (expected[i] as number))));
+    Math.max(...values.map((value, i) => Math.abs(value - expected[i])));
 
   it("BRISQUE's features are OpenCV's", async () => {
     expect(rows.length).toBe(60);
@@ -79,7 +79,7 @@ describe.skipIf(!existsSync(folder))("measures of others (needs PETALFACE_SHARED
     const expected = (await readSafetensors(resolve(folder, "quality.safetensors"))).tensors.get("brisque_features")
       ?.data as Float32Array;
     const outside = values.filter((value, i) => {
-      const right = expected[(rows[Math.floor(i / 36)] as Row).row * 36 + (i % 36)] as number;
+      const right = expected[rows[Math.floor(i / 36)].row * 36 + (i % 36)];
       return Math.abs(value - right) > Math.max(1e-3 + 1e-6, 2e-3 * Math.abs(right));
     });
     expect(outside).toEqual([]);

@@ -53,8 +53,8 @@ export function fedAs(planes: Uint8Array, count: number, size: number, { mean, s
   return Float32Array.from({ length: count * 3 * plane }, (_, at) => {
     const [face, place] = [Math.floor(at / (3 * plane)), Math.floor(at / plane) % 3];
     const colour = channels === "bgr" ? 2 - place : place;
-    const pixel = planes[(3 * face + colour) * plane + (at % plane)] as number;
-    return (pixel - (mean[colour] as number)) * (scale[colour] as number);
+    const pixel = planes[(3 * face + colour) * plane + (at % plane)];
+    return (pixel - mean[colour]) * scale[colour];
   });
 }
 
@@ -63,7 +63,7 @@ export function cosines(a: Float32Array, b: Float32Array, width: number): number
   return Array.from({ length: a.length / width }, (_, row) => {
     let [ab, aa, bb] = [0, 0, 0];
     for (let i = row * width; i < (row + 1) * width; i++) {
-      const [x, y] = [a[i] as number, b[i] as number];
+      const [x, y] = [a[i], b[i]];
       ab += x * y;
       aa += x * x;
       bb += y * y;
@@ -78,7 +78,7 @@ export function unitRows(data: Float32Array, width: number): Float32Array {
   for (let start = 0; start < data.length; start += width) {
     const row = unit.subarray(start, start + width);
     const length = Math.hypot(...row);
-    for (let i = 0; i < width; i++) row[i] = (row[i] as number) / length;
+    for (let i = 0; i < width; i++) row[i] /= length;
   }
   return unit;
 }

@@ -52,8 +52,7 @@ function byHand(embedding: Float32Array, centres: Float32Array, logit: Logit): {
     // d cos / d e = (w - cos e/|e|) / |e|
     return e.map((_, k) =>
       slopes.reduce(
-        (sum, slope, c) =>
-          sum + (slope * ((rows[c]?.[k] as number) - itemAt(cosines, c) * itemAt(unit(e), k))) / Math.hypot(...e),
+        (sum, slope, c) => sum + (slope * (rows[c]?.[k] - itemAt(cosines, c) * itemAt(unit(e), k))) / Math.hypot(...e),
         0,
       ),
     );

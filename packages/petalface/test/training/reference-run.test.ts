@@ -140,7 +140,7 @@ describe("the reference preset", () => {
       ...["feature_layer.0.running_mean", "feature_layer.0.running_var"],
       ...["feature_layer.3.running_mean", "feature_layer.3.running_var"],
     ]);
-    const width = tensors.get("feature_layer.0.running_mean")?.shape[0] as number;
+    const width = tensors.get("feature_layer.0.running_mean")?.shape[0];
     expect(tensors.get("feature_layer.0.running_mean")?.data).toEqual(adapter.statistics?.slice(0, width));
     await expect(savePeft(join(folder, "peft"), backbone, adapter)).rejects.toThrow("no place for running statistics");
   });

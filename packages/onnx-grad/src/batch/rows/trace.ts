@@ -1,6 +1,7 @@
 import { type Dim, printShape, type Shape } from "../../graph/dim.ts";
 import { OnnxGradError } from "../../graph/errors.ts";
 import type { Graph, Node } from "../../graph/graph.ts";
+import { itemAt } from "../../graph/item-at.ts";
 import { callOf } from "../../infer/call.ts";
 import { contextOf } from "../../infer/context.ts";
 import type { BatchPlace } from "../place.ts";
@@ -42,7 +43,7 @@ export function traceRows(graph: Graph): ReadonlyMap<string, ValueRows> {
     const shape = shapeOf(name);
     const axis = shape.findIndex((dim) => typeof dim !== "number");
     if (axis < 0) rows.set(name, { kind: "shared" });
-    else if (times(shape[axis] as Dim) === 1 && shape.filter((dim) => typeof dim !== "number").length === 1)
+    else if (times(itemAt(shape, axis)) === 1 && shape.filter((dim) => typeof dim !== "number").length === 1)
       rows.set(name, { kind: "images", place: { axis, outer: 1, inner: 1 } });
     else rows.set(name, { kind: "lost", reason: `input "${name}" ${printShape(shape)} has no dimension of images` });
   }

@@ -1,6 +1,7 @@
 import { filled, type Ops, productOf } from "../../build/ops.ts";
 import type { Dim } from "../../graph/dim.ts";
 import type { Node } from "../../graph/graph.ts";
+import { itemAt } from "../../graph/item-at.ts";
 import { cannot, known } from "./rule.ts";
 
 /** What one place of an output axis reads: places of the input axis and their weights. */
@@ -60,7 +61,7 @@ export function back(
   // Copies of single numbers are cheaper through the product.
   const copies = axis === shape.length - 1 ? undefined : blocks(all, length);
   if (copies !== undefined) {
-    const weight = (all[0] as Taps)[0]?.[1] as number;
+    const weight = itemAt(all, 0)[0]?.[1] as number;
     const tall = o.tile(
       o.unsqueeze(o.mul(g, weight), [axis + 1]),
       apart(1, copies).map((_, i) => (i === axis + 1 ? copies : 1)),

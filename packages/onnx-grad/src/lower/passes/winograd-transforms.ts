@@ -40,7 +40,7 @@ function lagrange(at: readonly number[]): number[][] {
 const kronecker = (a: Matrix): number[][] =>
   a.flatMap((row) => a.map((other) => row.flatMap((x) => other.map((y) => x * y))));
 
-const transposed = (a: Matrix): number[][] => (a[0] ?? []).map((_, column) => a.map((row) => row[column] as number));
+const transposed = (a: Matrix): number[][] => (a[0] ?? []).map((_, column) => a.map((row) => row[column]));
 
 /**
  * Powers of two near the length of each row of the input's transform: what is multiplied is then of
@@ -49,9 +49,7 @@ const transposed = (a: Matrix): number[][] => (a[0] ?? []).map((_, column) => a.
 const scales = lagrange(points).map((row) => 2 ** Math.round(Math.log2(Math.hypot(...row))));
 
 /** Of one axis of a kernel: [6, 3]. */
-export const kernelTransform: Matrix = points.map((point, p) =>
-  powers(point, 3).map((value) => value * (scales[p] as number)),
-);
+export const kernelTransform: Matrix = points.map((point, p) => powers(point, 3).map((value) => value * scales[p]));
 
 /** Transforms of both axes at once, of input tiles [36, 36] and of products [16, 36]. */
 export interface Transforms {
@@ -60,7 +58,7 @@ export interface Transforms {
 }
 
 /** For a convolution with a kernel that {@link kernelTransform} was applied to. */
-export const straight: Transforms = transformsAt(points, (p) => 1 / (scales[p] as number));
+export const straight: Transforms = transformsAt(points, (p) => 1 / scales[p]);
 
 /**
  * For the same transformed kernel as it were mirrored: g mirrored, at a, is a^2 g(1 / a), so
@@ -68,10 +66,10 @@ export const straight: Transforms = transformsAt(points, (p) => 1 / (scales[p] a
  */
 export const mirrored: Transforms = transformsAt(
   points.map((point) => (point === 0 ? Number.POSITIVE_INFINITY : 1 / point)),
-  (p, at) => (Number.isFinite(at) && at !== 0 ? at ** 2 : 1) / (scales[p] as number),
+  (p, at) => (Number.isFinite(at) && at !== 0 ? at ** 2 : 1) / scales[p],
 );
 
 function transformsAt(at: readonly number[], factor: (p: number, at: number) => number): Transforms {
-  const rows = lagrange(at).map((row, p) => row.map((value) => value * factor(p, at[p] as number)));
+  const rows = lagrange(at).map((row, p) => row.map((value) => value * factor(p, at[p])));
   return { input: kronecker(rows), output: transposed(kronecker(at.map((point) => powers(point, tile)))) };
 }

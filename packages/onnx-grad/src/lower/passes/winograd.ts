@@ -3,6 +3,7 @@ import { type Geometry, geometryOf } from "../../gradient/rules/conv.ts";
 import { floatOf, intOf, intsOf } from "../../graph/attributes.ts";
 import { isStatic } from "../../graph/dim.ts";
 import type { Graph, Node } from "../../graph/graph.ts";
+import { itemAt } from "../../graph/item-at.ts";
 import { int64 } from "../../graph/tensor.ts";
 import { fuseNodes, type Surroundings } from "../fuse.ts";
 import type { Pass } from "../pass.ts";
@@ -61,8 +62,8 @@ function geometryIfFit(o: Ops, node: Node): Geometry | undefined {
 
 /** Whether it gains to cut tiles and to transform a kernel for this convolution alone. */
 function isWorth(o: Ops, node: Node, { narrow }: Geometry): boolean {
-  const [outer = 0, inner = 0] = o.shape(node.inputs[1] as string) as number[];
-  const [batch = 0] = o.shape(node.inputs[0] as string) as number[];
+  const [outer = 0, inner = 0] = o.shape(itemAt(node.inputs, 1)) as number[];
+  const [batch = 0] = o.shape(itemAt(node.inputs, 0)) as number[];
   return Math.min(inner, outer) >= wide && tilesOf(narrow).reduce((a, b) => a * b, batch) >= many;
 }
 

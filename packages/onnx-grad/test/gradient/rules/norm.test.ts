@@ -64,8 +64,8 @@ describe("normalisations", () => {
 
   it("BatchNormalization with the statistics of the batch", async () => {
     await forAll(images, async ([[batch, channels], inner]) => {
-      const dims = [(batch as number) + 1, channels as number, ...inner];
-      const constants = { mean: random([channels as number], 4), variance: random([channels as number], 5) };
+      const dims = [batch + 1, channels, ...inner];
+      const constants = { mean: random([channels], 4), variance: random([channels], 5) };
       const build = (o: Ops) =>
         itemAt(
           o.builder.addAll(
@@ -103,7 +103,7 @@ describe("normalisations", () => {
     const groups = fc.tuple(fc.integer({ min: 1, max: 3 }), fc.integer({ min: 1, max: 3 }), images);
     await forAll(groups, async ([count, each, [[batch], inner]]) => {
       const scales = [opset < 21 ? count : count * each];
-      const dims = [batch as number, count * each, ...inner];
+      const dims = [batch, count * each, ...inner];
       const inputs = { x: random(dims, 1, 2), scale: random(scales, 2), shift: random(scales, 3) };
       const attributes = { ...epsilon, num_groups: { int: count } };
       await expectGradients({ inputs, step: 0.01, opset }, (o) =>

@@ -23,10 +23,10 @@ export interface Trial {
 export async function worstError(trial: Trial, build: (o: Ops) => string | string[]): Promise<number> {
   const b = new GraphBuilder({ name: "trial", opset: trial.opset ?? 18 });
   const feeds: Record<string, Tensor> = { ...trial.inputs };
-  const batch = trial.open === undefined ? 0 : (trial.inputs[itemAt(trial.open, 0)]?.dims[0] as number);
+  const batch = trial.open === undefined ? 0 : trial.inputs[itemAt(trial.open, 0)]?.dims[0];
   for (const [name, { dtype, dims }] of Object.entries(trial.inputs)) {
     const [first, ...rest] = dims;
-    const open = trial.open?.includes(name) ? { symbol: "N", times: (first as number) / batch } : first;
+    const open = trial.open?.includes(name) ? { symbol: "N", times: first / batch } : first;
     b.input(name, { dtype, shape: open === undefined ? [] : [open, ...rest] });
   }
   for (const [name, value] of Object.entries(trial.constants ?? {})) b.constant(value, name);

@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { type Graph, readModel, writeModel } from "onnx-grad";
+import { type Graph, itemAt, readModel, writeModel } from "onnx-grad";
 import { type Backbone, type Embedder, toInput } from "../../backbones/index.ts";
 import { PetalfaceError } from "../../errors.ts";
 import { writeFileSafely } from "../../files.ts";
@@ -60,7 +60,7 @@ export async function exportLevels(
   for (let level = 0; level < count; level++) {
     const at = level / (count - 1);
     const merged = await change(await exportedGraph(backbone, adapter, at), at);
-    output = merged.outputs[0] as string;
+    output = itemAt(merged.outputs, 0);
     const file = levelFile(level);
     await writeModel(merged, join(folder, file));
     levels.push({ alpha: at, file });

@@ -80,12 +80,9 @@ async function mergedWeight(
     for (let column = 0; column < columns; column++) {
       let sum = 0;
       for (let r = 0; r < rank; r++)
-        sum +=
-          (theta[up.offset + out * rank + r] as number) *
-          (gated[r] as number) *
-          (theta[down.offset + r * columns + column] as number);
+        sum += theta[up.offset + out * rank + r] * gated[r] * theta[down.offset + r * columns + column];
       const at = site.outFirst ? out * columns + column : column * site.outputs + out;
-      data[at] = (data[at] as number) + sum;
+      data[at] += sum;
     }
   return { dtype: "float32", dims: weight.dims, data };
 }

@@ -1,3 +1,4 @@
+import { itemAt } from "onnx-grad";
 import type { Slot } from "../layout.ts";
 
 /** A low-rank tensor as PyTorch's modules have it, in memory. */
@@ -16,8 +17,8 @@ export type OwnTensor = LowRankTensor & { readonly data: Float32Array<ArrayBuffe
 export function partsOf(slot: Slot, theta: Float32Array, parts: number, isConv: boolean): OwnTensor[] {
   const { role, dims, offset, length } = slot;
   const values = theta.subarray(offset, offset + length);
-  const rank = (dims[role === "down" ? 0 : 1] as number) / parts;
-  const rows = role === "down" ? 1 : (dims[0] as number);
+  const rank = itemAt(dims, role === "down" ? 0 : 1) / parts;
+  const rows = role === "down" ? 1 : itemAt(dims, 0);
   const own = role === "down" ? [rank, ...dims.slice(1)] : [rows, rank];
   // A layout keeps 1x1 kernels without their two sides.
   const shape = isConv && own.length === 2 ? [...own, 1, 1] : own;

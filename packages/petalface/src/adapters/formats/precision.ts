@@ -1,4 +1,4 @@
-import { type Graph, GraphBuilder, type Node, ops, quantise, quantisedValues, toHalf } from "onnx-grad";
+import { type Graph, GraphBuilder, itemAt, type Node, ops, quantise, quantisedValues, toHalf } from "onnx-grad";
 import type { Backbone } from "../../backbones/index.ts";
 import { toInput } from "../../backbones/index.ts";
 import { floatsOf, openSession, type SessionOptions } from "../../runtime/index.ts";
@@ -73,7 +73,7 @@ async function rangesOf(
       const results = await session.run({ [backbone.input]: image });
       values.forEach((value, at) => {
         const [low, high] = ends[at] as readonly [string, string];
-        const [least, most] = [floatsOf(results, low)[0] as number, floatsOf(results, high)[0] as number];
+        const [least, most] = [itemAt(floatsOf(results, low), 0), itemAt(floatsOf(results, high), 0)];
         const [from, to] = ranges.get(value) ?? [least, most];
         ranges.set(value, [Math.min(from, least), Math.max(to, most)]);
       });

@@ -1,3 +1,4 @@
+import { itemAt } from "onnx-grad";
 import { writeTorchCheckpoint } from "../../checkpoints/index.ts";
 import { PetalfaceError } from "../../errors.ts";
 import { writeFileSafely } from "../../files.ts";
@@ -86,7 +87,7 @@ export function referenceAdapter(
       return checked(tensor, `${slot.of}.trainable_lora_${side}${index === 0 ? "" : "2"}.weight`, slot, pairs.length);
     });
     const target = theta.subarray(slot.offset, slot.offset + slot.length);
-    joinParts(target, halves, slot.role === "down" ? 1 : (slot.dims[0] as number));
+    joinParts(target, halves, slot.role === "down" ? 1 : itemAt(slot.dims, 0));
   }
   return { config, theta };
 }

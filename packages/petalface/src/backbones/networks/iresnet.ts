@@ -1,3 +1,4 @@
+import { itemAt } from "onnx-grad";
 import { type Layers, layers, type Network } from "./layers.ts";
 
 /** Sizes of an improved residual network for faces. */
@@ -33,7 +34,7 @@ export function iresnet({ depth, image, embedding }: IResNetShape): Network {
   x = net.prelu(net.batchNorm(x, "bn1"), "prelu");
   for (const [stage, blocks] of iresnetBlocks[depth].entries())
     for (let index = 0; index < blocks; index++)
-      x = block(net, x, `layer${stage + 1}.${index}`, stages[stage] as number, index === 0);
+      x = block(net, x, `layer${stage + 1}.${index}`, itemAt(stages, stage), index === 0);
   const features = net.linear(net.flatten(net.batchNorm(x, "bn2")), "fc", embedding);
   return net.done(net.batchNorm(features, "features"));
 }

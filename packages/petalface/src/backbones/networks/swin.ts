@@ -47,14 +47,14 @@ export function swin(shape: SwinShape): Network {
   x = o.add(x, net.weight("absolute_pos_embed", [1, grid * grid, itemAt(dims, 0)]));
   for (const [at, depth] of depths.entries()) {
     const side = Math.min(window, grid);
-    const stage = { grid, window: side, heads: heads[at] as number, mlp, mask, positions: positionIndex(net, side) };
+    const stage = { grid, window: side, heads: itemAt(heads, at), mlp, mask, positions: positionIndex(net, side) };
     for (let index = 0; index < depth; index++) {
       // A window as large as the grid has nothing to be shifted against.
       const shift = index % 2 === 1 && grid > window ? Math.floor(window / 2) : 0;
       x = block(net, x, `layers.${at}.blocks.${index}`, stage, shift);
     }
     if (at === depths.length - 1) break;
-    x = patchMerging(net, x, `layers.${at}.downsample`, grid, dims[at + 1] as number);
+    x = patchMerging(net, x, `layers.${at}.downsample`, grid, itemAt(dims, at + 1));
     grid /= 2;
   }
   const flat = net.flatten(net.layerNorm(x, "norm"));

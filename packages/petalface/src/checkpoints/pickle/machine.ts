@@ -1,3 +1,4 @@
+import { itemAt } from "onnx-grad";
 import { PetalfaceError } from "../../errors.ts";
 import type { ByteReader } from "./bytes.ts";
 import {
@@ -135,10 +136,10 @@ export function setItems(machine: Machine, target: PickleValue, items: readonly 
   if (items.length % 2 !== 0) throw refusal(machine, "a dictionary has a key without a value");
   spend(machine, "operations", items.length);
   for (let at = 0; at < items.length; at += 2) {
-    const key = items[at] as PickleValue;
+    const key = itemAt(items, at);
     if (typeof key === "object" && key !== null && !(key instanceof Uint8Array) && !isTuple(key))
       throw refusal(machine, `a dictionary has ${describe(key)} as a key`);
-    target.set(key, items[at + 1] as PickleValue);
+    target.set(key, itemAt(items, at + 1));
   }
 }
 

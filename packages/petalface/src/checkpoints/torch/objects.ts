@@ -1,3 +1,4 @@
+import { itemAt } from "onnx-grad";
 import { type Machine, refusal } from "../pickle/machine.ts";
 import {
   isCount,
@@ -68,7 +69,7 @@ function tensor(machine: Machine, args: readonly PickleValue[], dtype: Dtype | u
   if (!isCount(offset) || !isCounts(shape) || !isCounts(strides) || shape.length !== strides.length)
     throw refusal(machine, `a tensor of storage ${storage.key} has a malformed shape, stride or offset`);
   const elements = shape.reduce((product, side) => product * side, 1);
-  const last = shape.reduce((sum, side, at) => sum + (side - 1) * (strides[at] as number), offset);
+  const last = shape.reduce((sum, side, at) => sum + (side - 1) * itemAt(strides, at), offset);
   if (!Number.isSafeInteger(elements))
     throw refusal(machine, `a tensor of storage ${storage.key} claims [${shape}], more elements than can be`);
   const held = Math.floor(storage.length / widthOf[type]);

@@ -1,3 +1,4 @@
+import { itemAt } from "onnx-grad";
 import type { FileIndex } from "./index-of-files.ts";
 import { readKept, writeKept } from "./kept.ts";
 import { createNames, type Names, namesOf } from "./names.ts";
@@ -36,7 +37,7 @@ export async function writeIndex(folder: string, key: string, index: FileIndex, 
 
 function unpack(head: Head, sections: readonly ArrayBuffer[]): { index: FileIndex; stamps: Stamps } {
   const { inFolders, nested, fingerprint, skipped, unreadable } = head;
-  const section = (at: number): ArrayBuffer => sections[at] as ArrayBuffer;
+  const section = (at: number): ArrayBuffer => itemAt(sections, at);
   const names = (at: number): Names => namesOf(new Uint8Array(section(at)), new Uint32Array(section(at + 1)));
   const people = names(6);
   const quality = new Float32Array(section(2));

@@ -90,7 +90,7 @@ interface Head extends Pick<RecordIndex, "fingerprint" | "unreadable"> {
 async function readIndex(folder: string, key: string, idx: string | undefined): Promise<RecordIndex | undefined> {
   const kept = await readKept<Head>(folder, key);
   if (kept === undefined || kept.head.hasIdx !== (idx !== undefined)) return undefined;
-  const section = (at: number): ArrayBuffer => kept.sections[at] as ArrayBuffer;
+  const section = (at: number): ArrayBuffer => itemAt(kept.sections, at);
   const names = (at: number) => namesOf(new Uint8Array(section(at)), new Uint32Array(section(at + 1)));
   if (!unchanged({ times: new Float64Array(section(0)), paths: names(1) })) return undefined;
   const people = names(6);

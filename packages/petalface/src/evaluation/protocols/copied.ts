@@ -1,3 +1,4 @@
+import { itemAt } from "onnx-grad";
 import {
   type CopyWeight,
   copyGalleryRows,
@@ -101,7 +102,7 @@ export async function startCopied(
     weights: Float32Array,
   ): Promise<void> => {
     if (searching === undefined) return;
-    const labels = (items: Int32Array): Int32Array => items.map((item) => person[item] as number);
+    const labels = (items: Int32Array): Int32Array => items.map((item) => itemAt(person, item));
     const { rank, mate, other } = await identify(
       searching,
       {

@@ -1,3 +1,4 @@
+import { itemAt } from "onnx-grad";
 import type { FaceData } from "../../data/index.ts";
 import { PetalfaceError } from "../../errors.ts";
 import { type Random, random } from "../../random.ts";
@@ -97,5 +98,5 @@ function drawImpostor(albums: readonly Side[][], count: number, next: Random): T
 }
 
 function pick<T>(from: readonly T[], next: Random): T {
-  return from[next.int(from.length)] as T;
+  return itemAt(from, next.int(from.length));
 }

@@ -21,7 +21,7 @@ export function enrolledFaces({ searches, comparisons, item, degradable }: Proto
     if (degradable === "all" || enrolled === "first") for (const one of first) items.add(one);
     if (degradable === "all" || enrolled === "second") for (const one of second) items.add(one);
   }
-  return Int32Array.from(item.keys()).filter((place) => items.has(item[place] as number));
+  return Int32Array.from(item.keys()).filter((place) => items.has(item[place]));
 }
 
 /**
@@ -40,7 +40,7 @@ export async function enrolItems(
   const { places, rows, weight } = copies;
   const part: Protocol = {
     ...protocol,
-    item: places.map((place) => protocol.item[place] as number),
+    item: places.map((place) => protocol.item[place]),
     media: protocol.media && places.map((place) => protocol.media?.[place] as number),
     weight: protocol.weight && Float32Array.from(places, (place) => protocol.weight?.[place] as number),
     digest: "face",
@@ -48,10 +48,10 @@ export async function enrolItems(
   const left = new Set(given.left);
   const sums = new Float32Array(given.templates.length);
   for (const source of rows) {
-    const known = new Set([...places.keys()].filter((at) => left.has(places[at] as number)));
+    const known = new Set([...places.keys()].filter((at) => left.has(places[at])));
     const pooled = await poolItems(part, source, known, signal);
-    for (const at of pooled.left) left.add(places[at] as number);
-    for (let i = 0; i < sums.length; i++) sums[i] = (sums[i] as number) + (pooled.templates[i] as number);
+    for (const at of pooled.left) left.add(places[at]);
+    for (let i = 0; i < sums.length; i++) sums[i] += pooled.templates[i];
   }
   const width = given.templates.length / protocol.items.length;
   return { faces: { width, sharp: given.templates, copies: sums }, weight, left };
@@ -63,8 +63,8 @@ export function itemAlphas({ items, item }: Protocol, alpha: Float32Array, left:
   const counts = new Float64Array(items.length);
   item.forEach((owner, face) => {
     if (left.has(face)) return;
-    sums[owner] = (sums[owner] as number) + (alpha[face] as number);
-    counts[owner] = (counts[owner] as number) + 1;
+    sums[owner] += alpha[face];
+    counts[owner] += 1;
   });
-  return Float32Array.from(sums, (sum, owner) => sum / Math.max(1, counts[owner] as number));
+  return Float32Array.from(sums, (sum, owner) => sum / Math.max(1, counts[owner]));
 }

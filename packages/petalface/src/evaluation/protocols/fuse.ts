@@ -35,7 +35,7 @@ export async function* embedFused(
 
 function add(one: Float32Array, other: Float32Array, units: boolean, out: Float32Array): void {
   const [first, second] = units ? [1 / length(one), 1 / length(other)] : [1, 1];
-  for (let i = 0; i < out.length; i++) out[i] = first * (one[i] as number) + second * (other[i] as number);
+  for (let i = 0; i < out.length; i++) out[i] = first * one[i] + second * other[i];
 }
 
 /** A row of zeros stays one. */

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { itemAt } from "onnx-grad";
 import { type FaceData, joinData, type NamedPart, nameKey, openData } from "../../data/index.ts";
 import { PetalfaceError } from "../../errors.ts";
 import { createPeople, exists, findPlace, fingerprintOf, type ProtocolPlaces, range } from "./places.ts";
@@ -21,7 +22,7 @@ export async function openIdentification({ data: spec, lists: _, ...how }: Proto
       const { id, person } = data.at(at);
       if (person < 0)
         throw new PetalfaceError(`${data.spec}: the person on ${id} is unknown; make a folder for each person`);
-      return people.number(nameKey(data.people[person] as string));
+      return people.number(nameKey(itemAt(data.people, person)));
     });
   const person = Int32Array.from([
     ...label(probe),

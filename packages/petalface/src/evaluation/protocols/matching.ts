@@ -30,7 +30,7 @@ export function startMatching(protocol: Protocol, given: Float32Array, options: 
   const { matcher, signal } = options;
   const { person, degradable } = protocol;
   const lists = protocol.comparisons.map((list) => ({ list, ...bothWays(protocol, list) }));
-  const peopleOf = (items: Int32Array): Int32Array => items.map((item) => person[item] as number);
+  const peopleOf = (items: Int32Array): Int32Array => items.map((item) => person[item]);
   const searches = protocol.searches
     .filter(({ probes }) => probes.length > 0)
     .map((each) => ({ ...each, people: peopleOf(each.probes), galleryPeople: peopleOf(each.gallery) }));
@@ -78,8 +78,8 @@ export function bothWays({ person }: Protocol, { first, second, same, fold }: Co
   const once: PairColumns = {
     same,
     ...(fold && { fold }),
-    first: first.map((item) => person[item] as number),
-    second: second.map((item) => person[item] as number),
+    first: first.map((item) => person[item]),
+    second: second.map((item) => person[item]),
     firstItem: first,
     secondItem: second,
   };

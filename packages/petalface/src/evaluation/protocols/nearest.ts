@@ -8,11 +8,11 @@ import type { Roc } from "../../matching/index.ts";
 export function nearestTar({ far, tar }: Pick<Roc, "far" | "tar">, wanted: number): number {
   let [gap, best] = [wanted, 0];
   for (let at = 0; at < far.length; at++) {
-    const distance = Math.abs((far[at] as number) - wanted);
+    const distance = Math.abs(far[at] - wanted);
     // Later points have higher rates, and win where two are equally near.
     if (distance > gap) continue;
     gap = distance;
-    best = tar[at] as number;
+    best = tar[at];
   }
   return best;
 }

@@ -1,6 +1,7 @@
 import { open } from "node:fs/promises";
 import { basename } from "node:path";
 import { parse } from "csv-parse/sync";
+import { itemAt } from "onnx-grad";
 import { nameKey } from "../../data/index.ts";
 import { PetalfaceError } from "../../errors.ts";
 import { refusePlaceholder } from "../../placeholder.ts";
@@ -78,7 +79,7 @@ function parseLfw(path: string, text: string): Parsed {
   const lines = text.split(/\r?\n/);
   while (lines.at(-1)?.trim() === "") lines.pop();
   const header = (lines[0] ?? "").trim().split(/\s+/).map(Number);
-  const [folds, size] = header.length === 2 ? (header as [number, number]) : [1, header[0] as number];
+  const [folds, size] = header.length === 2 ? (header as [number, number]) : [1, itemAt(header, 0)];
   const expected = folds * size * 2;
   if (lines.length - 1 !== expected)
     throw new PetalfaceError(

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { itemAt } from "onnx-grad";
 import { type FaceData, nameKey } from "../../data/index.ts";
 import { PetalfaceError } from "../../errors.ts";
 import type { PairList, ProtocolImage, ProtocolPair, ProtocolSummary } from "../results/types.ts";
@@ -164,7 +165,7 @@ export function findImages(protocol: PairList, data: FaceData): Int32Array {
   let missing = 0;
   let example = "";
   for (let image = 0; image < found.length; image++) {
-    if (found[image] === -1) found[image] = loose[image] as number;
+    if (found[image] === -1) found[image] = itemAt(loose, image);
     if (found[image] === -1 && missing++ === 0) example = protocol.images[image]?.id ?? "";
   }
   if (missing > 0)

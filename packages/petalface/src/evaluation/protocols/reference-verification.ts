@@ -49,7 +49,7 @@ export function referenceVerification(
     const judged = { accepted: 0, genuine: 0, falseAccepted: 0, impostors: 0 };
     for (let pair = 0; pair < same.length; pair++) {
       if (fold[pair] !== test) continue;
-      const accepted = (distances[pair] as number) < threshold ? 1 : 0;
+      const accepted = distances[pair] < threshold ? 1 : 0;
       if (same[pair] === 1) {
         judged.genuine++;
         judged.accepted += accepted;
@@ -91,32 +91,30 @@ function countBelow(
 ) {
   const below = [0, 1].map(() => Array.from({ length: folds + 1 }, () => new Float64Array(steps)));
   const totals = [0, 1].map(() => new Float64Array(folds + 1));
-  const rows = (flag: number) => below[flag] as Float64Array[];
-  const total = (flag: number) => totals[flag] as Float64Array;
+  const rows = (flag: number) => below[flag];
+  const total = (flag: number) => totals[flag];
   for (let pair = 0; pair < same.length; pair++) {
-    const distance = distances[pair] as number;
+    const distance = distances[pair];
     // The first threshold above it; the estimate by division may be off by one.
     let step = Math.max(0, Math.floor(distance / width) - 1);
     while (step < steps && step * width <= distance) step++;
-    const flag = same[pair] as number;
-    for (const group of [fold[pair] as number, folds]) {
-      total(flag)[group] = (total(flag)[group] as number) + 1;
-      const row = rows(flag)[group] as Float64Array;
-      if (step < steps) row[step] = (row[step] as number) + 1;
+    const flag = same[pair];
+    for (const group of [fold[pair], folds]) {
+      total(flag)[group] = total(flag)[group] + 1;
+      const row = rows(flag)[group];
+      if (step < steps) row[step] += 1;
     }
   }
   for (const flag of [0, 1])
-    for (const row of rows(flag))
-      for (let step = 1; step < steps; step++) row[step] = (row[step] as number) + (row[step - 1] as number);
-  const at = (flag: number, group: number, step: number): number => (rows(flag)[group] as Float64Array)[step] as number;
+    for (const row of rows(flag)) for (let step = 1; step < steps; step++) row[step] += row[step - 1];
+  const at = (flag: number, group: number, step: number): number => rows(flag)[group][step];
   return {
-    pairs: (group: number): number => (total(0)[group] as number) + (total(1)[group] as number),
+    pairs: (group: number): number => total(0)[group] + total(1)[group],
     /** Pairs judged rightly. */
-    right: (step: number, group = folds): number =>
-      at(1, group, step) + (total(0)[group] as number) - at(0, group, step),
+    right: (step: number, group = folds): number => at(1, group, step) + total(0)[group] - at(0, group, step),
     /** The false accept rate of all folds but one. */
     farWithout: (step: number, group: number): number =>
-      (at(0, folds, step) - at(0, group, step)) / ((total(0)[folds] as number) - (total(0)[group] as number)),
+      (at(0, folds, step) - at(0, group, step)) / (total(0)[folds] - total(0)[group]),
   };
 }
 

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { itemAt } from "onnx-grad";
 import { type FaceData, joinData, openData } from "../../data/index.ts";
 import { PetalfaceError } from "../../errors.ts";
 import { createPeople, findPlace, fingerprintOf, type ProtocolPlaces, range } from "./places.ts";
@@ -54,8 +55,8 @@ export async function openScFace({ data: spec, lists: _, ...how }: ProtocolPlace
     comparisons: [],
     searches: distances.map((distance) => ({
       name: `d${distance}`,
-      probes: ranges[distance] as Int32Array,
-      gallery: ranges[0] as Int32Array,
+      probes: itemAt(ranges, distance),
+      gallery: itemAt(ranges, 0),
     })),
     choice: { fars: [], ranks: [1, 5, 10, 20], fpirs: [], fpirRanks: [] },
     fusion: "none",

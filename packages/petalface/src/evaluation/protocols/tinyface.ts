@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { itemAt } from "onnx-grad";
 import { type FaceData, joinData, openData, readTinyFaceList } from "../../data/index.ts";
 import { PetalfaceError } from "../../errors.ts";
 import {
@@ -48,7 +49,7 @@ export async function openTinyFace({ data: spec, lists, ...how }: ProtocolPlaces
   const galleryPeople = Int32Array.from({ length: gallery.length }, (_, at) => personOf(gallery, galleryIds)(at));
   const enrolled = new Set(galleryPeople);
   const probePeople = Int32Array.from({ length: probe.length }, (_, at) => personOf(probe, probeIds)(at));
-  const mated = range(0, probe.length).filter((at) => enrolled.has(probePeople[at] as number));
+  const mated = range(0, probe.length).filter((at) => enrolled.has(itemAt(probePeople, at)));
   if (mated.length === 0) throw new PetalfaceError(`${spec}: no probe has a mate in ${parts.gallery}`);
 
   const data = joinData(spec, [
@@ -59,7 +60,7 @@ export async function openTinyFace({ data: spec, lists, ...how }: ProtocolPlaces
   const enrolledCount = gallery.length + distractors.length;
   const faces = Int32Array.from([...mated, ...range(probe.length, enrolledCount)]);
   const person = Int32Array.from([
-    ...mated.map((at) => probePeople[at] as number),
+    ...mated.map((at) => itemAt(probePeople, at)),
     ...galleryPeople,
     ...new Int32Array(distractors.length).fill(-1),
   ]);

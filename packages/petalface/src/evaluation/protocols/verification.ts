@@ -1,3 +1,4 @@
+import { itemAt } from "onnx-grad";
 import { readVerification } from "../../data/index.ts";
 import { printPath } from "../../images/index.ts";
 import type { PairList } from "../results/types.ts";
@@ -18,7 +19,7 @@ export async function readVerificationPairs(path: string): Promise<PairList> {
   const root = Int32Array.from(original);
   const find = (image: number): number => {
     let top = image;
-    while (root[top] !== top) top = root[top] as number;
+    while (root[top] !== top) top = itemAt(root, top);
     return top;
   };
   for (let pair = 0; pair < same.length; pair++) {

@@ -30,7 +30,7 @@ export function withoutFaces(
     )
   )
     throw new PetalfaceError(`${protocol.name}: nothing is left to compare once ${left.size} faces are left out`);
-  const ids = [...left].sort((a, b) => a - b).map((face) => protocol.data.at(protocol.faces[face] as number).id);
+  const ids = [...left].sort((a, b) => a - b).map((face) => protocol.data.at(protocol.faces[face]).id);
   return {
     protocol: { ...protocol, comparisons, searches, fingerprint: fingerprintOf(protocol.fingerprint, ...ids) },
     lost,
@@ -44,7 +44,7 @@ export function withoutFaces(
 
 /** The pairs both of whose items are there. */
 function keepPairs({ name }: Protocol, list: Comparisons, lost: ReadonlySet<number>): Comparisons {
-  const stays = (at: number): boolean => !lost.has(list.first[at] as number) && !lost.has(list.second[at] as number);
+  const stays = (at: number): boolean => !lost.has(list.first[at]) && !lost.has(list.second[at]);
   const keep = <T extends Int32Array | Uint8Array>(values: T): T => values.filter((_, at) => stays(at)) as T;
   const same = keep(list.same);
   const genuine = same.reduce((sum, flag) => sum + flag, 0);
@@ -63,7 +63,7 @@ function keepSearch({ person }: Protocol, search: Search, lost: ReadonlySet<numb
   const enrolled = new Set<number>();
   const [gallery, probes]: [number[], number[]] = [[], []];
   for (const item of [...search.gallery, ...search.probes].filter(stays).sort((a, b) => a - b)) {
-    const who = person[item] as number;
+    const who = person[item];
     (enrolled.has(who) ? probes : gallery).push(item);
     enrolled.add(who);
   }
@@ -73,7 +73,7 @@ function keepSearch({ person }: Protocol, search: Search, lost: ReadonlySet<numb
 function itemsWithoutFace({ items, item }: Protocol, left: ReadonlySet<number>): Set<number> {
   const count = new Uint32Array(items.length);
   item.forEach((owner, face) => {
-    if (!left.has(face)) count[owner] = (count[owner] as number) + 1;
+    if (!left.has(face)) count[owner] += 1;
   });
-  return new Set([...left].map((face) => item[face] as number).filter((owner) => count[owner] === 0));
+  return new Set([...left].map((face) => item[face]).filter((owner) => count[owner] === 0));
 }

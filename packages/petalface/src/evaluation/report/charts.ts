@@ -1,3 +1,4 @@
+import { itemAt } from "onnx-grad";
 import { rocCurve } from "../../matching/index.ts";
 import { conditionLabel, conditionOrder, degradationLabel, measureLabel, rowLabel } from "../results/condition.ts";
 import { outcomeOf, outcomesOf } from "../results/outcomes.ts";
@@ -54,7 +55,7 @@ export function rocChart(results: readonly NamedResult[], condition: Condition):
     const points = Array.from(far, (rate, i) => ({
       place,
       far: Math.max(rate, 0.5 / impostors),
-      tar: (tar[i] as number) * 100,
+      tar: itemAt(tar, i) * 100,
     }));
     return thin(
       points,
@@ -181,7 +182,7 @@ function histogram(values: Float32Array, from: number, to: number, bins: number,
   values.forEach((value, i) => {
     const bin = Math.min(bins - 1, Math.max(0, Math.floor(((value - from) / (to - from)) * bins)));
     const weight = weights?.[i] ?? 1;
-    counts[bin] = (counts[bin] as number) + weight;
+    counts[bin] = itemAt(counts, bin) + weight;
     total += weight;
   });
   const step = (to - from) / bins;

@@ -1,3 +1,4 @@
+import { itemAt } from "onnx-grad";
 import { rocCurve } from "../../matching/index.ts";
 import { degradationLabel } from "../results/condition.ts";
 import { outcomeOf, outcomesOf } from "../results/outcomes.ts";
@@ -19,7 +20,7 @@ export function detChart(results: readonly NamedResult[], condition: Condition):
     const points = Array.from(far, (rate, i) => ({
       place,
       far: Math.max(rate, 0.5 / impostors),
-      frr: Math.max(1 - (tar[i] as number), 0.5 / genuine),
+      frr: Math.max(1 - itemAt(tar, i), 0.5 / genuine),
     }));
     return thin(
       points,
@@ -59,7 +60,7 @@ export function cmcChart(results: readonly NamedResult[], condition: Condition):
     const points: { place: number; rank: number; found: number }[] = [];
     let found = 0;
     for (let rank = 1; rank <= Math.min(deepest, search.gallery); rank++) {
-      while (found < ranks.length && (ranks[found] as number) <= rank) found++;
+      while (found < ranks.length && itemAt(ranks, found) <= rank) found++;
       points.push({ place, rank, found: (100 * found) / ranks.length });
     }
     return points;
@@ -185,7 +186,7 @@ export async function qualityChart(
   );
   const means = slices.map((chosen) => chosen.reduce((sum, i) => sum + at(quality, i), 0) / chosen.length);
   // Where most faces have one alpha (all sharp, all poor) there is no axis to draw over.
-  const apart = means.slice(1).filter((mean, i) => mean - (means[i] as number) > 0.01).length;
+  const apart = means.slice(1).filter((mean, i) => mean - itemAt(means, i) > 0.01).length;
   if (count < 20 * parts || apart < parts - 2) return undefined;
   const values = results.flatMap(({ result }, place) => {
     const own = outcomeOf(result.detail, "verification", condition);
@@ -196,7 +197,7 @@ export async function qualityChart(
     return slices.map((chosen, part) => ({
       place,
       quality: means[part],
-      value: (100 * chosen.reduce((sum, i) => sum + (right[i] as number), 0)) / chosen.length,
+      value: (100 * chosen.reduce((sum, i) => sum + itemAt(right, i), 0)) / chosen.length,
     }));
   });
   const encoding = {

@@ -1,3 +1,4 @@
+import { itemAt } from "onnx-grad";
 import { PetalfaceError } from "../../errors.ts";
 import { writeFileSafely } from "../../files.ts";
 import { printIntervals } from "../protocols/pairs.ts";
@@ -6,7 +7,7 @@ import { givenFaces, printIdentical, printResolution } from "../results/legend.t
 import { percent } from "../results/percent.ts";
 import type { NamedResult } from "../results/table.ts";
 import type { EvaluationResult } from "../results/types.ts";
-import { type Comparison, correctForMany } from "../statistics/compare.ts";
+import { correctForMany } from "../statistics/compare.ts";
 import type { Grouping } from "../statistics/groups.ts";
 import { groupSection } from "./group-section.ts";
 import { type Html, html, raw } from "./html.ts";
@@ -111,7 +112,7 @@ ${body}
 /** All comparisons stand in one table: their p values are corrected together. */
 function corrected(comparisons: readonly NamedComparison[]): readonly NamedComparison[] {
   const together = correctForMany(comparisons.map(({ comparison }) => comparison));
-  return comparisons.map((named, i) => ({ ...named, comparison: together[i] as Comparison }));
+  return comparisons.map((named, i) => ({ ...named, comparison: itemAt(together, i) }));
 }
 
 function plainHeadline({ name, result }: NamedResult): string {

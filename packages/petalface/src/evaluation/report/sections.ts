@@ -1,3 +1,4 @@
+import { itemAt } from "onnx-grad";
 import { degradationLabel } from "../results/condition.ts";
 import { legendOf } from "../results/legend.ts";
 import { outcomesOf } from "../results/outcomes.ts";
@@ -70,7 +71,7 @@ export async function overviewSection(results: readonly NamedResult[]): Promise<
 }
 
 export function measureSection(results: readonly NamedResult[]): Section {
-  const first = (results[0] as NamedResult).result;
+  const first = itemAt(results, 0).result;
   const { main, others } = kindsOf(results);
   const words = legendOf(
     listMeasures(results, [...main, ...others]).map(({ name }) => name),
@@ -164,7 +165,7 @@ export async function qualitySection(
 }
 
 export async function curveSection(results: readonly NamedResult[]): Promise<Section | undefined> {
-  const first = (results[0] as NamedResult).result;
+  const first = itemAt(results, 0).result;
   const each = (
     conditions: readonly Condition[],
     name: (c: Condition) => string,

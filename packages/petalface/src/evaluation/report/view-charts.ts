@@ -1,3 +1,4 @@
+import { itemAt } from "onnx-grad";
 import { degradationLabel } from "../results/condition.ts";
 import { draw } from "./draw.ts";
 import { type Html, html } from "./html.ts";
@@ -78,9 +79,7 @@ async function mapChart(view: EmbeddingView, model: ViewedFaces): Promise<Html> 
 }
 
 function heatChart(view: EmbeddingView, model: ViewedFaces): Promise<Html> {
-  const faces = [...view.person.keys()].sort(
-    (a, b) => (view.person[a] as number) - (view.person[b] as number) || a - b,
-  );
+  const faces = [...view.person.keys()].sort((a, b) => itemAt(view.person, a) - itemAt(view.person, b) || a - b);
   const gallery = faces.filter((face) => view.degradation[face] === null);
   const degraded = faces.filter((face) => view.degradation[face] !== null);
   const probes = degraded.length > 0 ? degraded : gallery;

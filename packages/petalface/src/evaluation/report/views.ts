@@ -1,3 +1,4 @@
+import { itemAt } from "onnx-grad";
 import { PetalfaceError } from "../../errors.ts";
 import { normaliseRows } from "../../matching/index.ts";
 import { random } from "../../random.ts";
@@ -40,7 +41,7 @@ export async function placeInPlane(
   // Only maps need it, and it takes its time to load.
   const { UMAP } = await import("umap-js");
   const next = random("umap", seed);
-  const distance = (a: number[], b: number[]): number => 1 - a.reduce((sum, x, k) => sum + x * (b[k] as number), 0);
+  const distance = (a: number[], b: number[]): number => 1 - a.reduce((sum, x, k) => sum + x * itemAt(b, k), 0);
   const umap = new UMAP({
     nComponents: 2,
     nNeighbors: Math.min(neighbours, count - 1),
@@ -63,6 +64,6 @@ export function similarityTable(
   const rows = normaliseRows(data, width);
   const row = (index: number): Float32Array => rows.subarray(index * width, (index + 1) * width);
   return probes.map((probe) =>
-    gallery.map((face) => row(probe).reduce((sum, x, k) => sum + x * (row(face)[k] as number), 0)),
+    gallery.map((face) => row(probe).reduce((sum, x, k) => sum + x * itemAt(row(face), k), 0)),
   );
 }

@@ -1,3 +1,4 @@
+import { itemAt } from "onnx-grad";
 import { outcomeOf } from "./outcomes.ts";
 import type { Condition, EvaluationResult } from "./types.ts";
 
@@ -26,11 +27,11 @@ export function hardestPairs(
   const pick = (kind: number, sign: 1 | -1): HardPair[] => {
     const order = Int32Array.from(scores.keys())
       .filter((i) => same[i] === kind)
-      .sort((a, b) => sign * ((scores[a] as number) - (scores[b] as number)) || a - b);
+      .sort((a, b) => sign * (itemAt(scores, a) - itemAt(scores, b)) || a - b);
     const seen = new Set<number>();
     const found: HardPair[] = [];
     for (const i of order) {
-      const people = [first[i] as number, second[i] as number];
+      const people = [itemAt(first, i), itemAt(second, i)];
       if (found.length === count) break;
       if (people.some((person) => seen.has(person))) continue;
       for (const person of people) seen.add(person);
@@ -38,11 +39,11 @@ export function hardestPairs(
       const firstSharp = condition.kind === "mixed" && i < scores.length / 2;
       const secondSharp = condition.kind === "mixed" && !firstSharp;
       found.push({
-        first: firstItem[i] as number,
-        second: secondItem[i] as number,
+        first: itemAt(firstItem, i),
+        second: itemAt(secondItem, i),
         firstDegradation: firstSharp ? null : degradation,
         secondDegradation: secondSharp ? null : degradation,
-        score: scores[i] as number,
+        score: itemAt(scores, i),
         place: i,
       });
     }

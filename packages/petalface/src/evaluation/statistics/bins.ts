@@ -59,13 +59,13 @@ export function qualityBins(frozen: EvaluationResult, adapted: EvaluationResult,
   const ranges: (readonly [number, number, (alpha: number) => boolean])[] = [
     [0, 0, (alpha) => alpha === 0],
     ...edges.slice(0, -1).map((low, i) => {
-      const high = edges[i + 1] as number;
+      const high = edges[i + 1];
       return [low, high, (alpha: number) => alpha > 0 && alpha < 1 && alpha >= low && alpha < high] as const;
     }),
     [1, 1, (alpha) => alpha === 1],
   ];
   const found = ranges.map(([low, high, within]): QualityBin => {
-    const inside = indices(pool.quality.length, (i) => within(pool.quality[i] as number));
+    const inside = indices(pool.quality.length, (i) => within(pool.quality[i]));
     return {
       ...{ low, high, comparisons: inside.length },
       genuine: inside.filter((i) => pool.same[i] === 1).length,
@@ -130,21 +130,21 @@ function qualityOf({ detail }: EvaluationResult, outcome: VerificationOutcome): 
   if (sharp === undefined || degraded === undefined) return undefined;
   const half = firstItem.length / 2;
   return Float32Array.from(firstItem, (first, i) => {
-    const second = secondItem[i] as number;
+    const second = secondItem[i];
     // Mixed: sharp against degraded for the first half of the comparisons, then the reverse.
     const [a, b] =
       condition.kind === "mixed" ? (i < half ? [sharp, degraded] : [degraded, sharp]) : [degraded, degraded];
-    return Math.min(a[first] as number, b[second] as number);
+    return Math.min(a[first], b[second]);
   });
 }
 
 /** Whether each comparison is judged rightly at the threshold with the best balanced accuracy on the other folds. */
 function judged({ same, fold }: Pool, scores: Float32Array): Uint8Array {
   const right = new Uint8Array(scores.length);
-  const order = Array.from(scores, (_, i) => i).sort((a, b) => (scores[a] as number) - (scores[b] as number));
+  const order = Array.from(scores, (_, i) => i).sort((a, b) => scores[a] - scores[b]);
   for (const own of new Set(fold)) {
     const others = new Set(fold).size === 1 ? order : order.filter((i) => fold[i] !== own);
-    const genuine = others.reduce((sum, i) => sum + (same[i] as number), 0);
+    const genuine = others.reduce((sum, i) => sum + same[i], 0);
     let [below, rejected, best, threshold] = [0, 0, 0, Number.NEGATIVE_INFINITY];
     others.forEach((i, at) => {
       if (same[i] === 1) below++;
@@ -153,10 +153,10 @@ function judged({ same, fold }: Pool, scores: Float32Array): Uint8Array {
       const value = (genuine - below) / genuine + rejected / (others.length - genuine);
       if (value <= best || next === undefined || scores[next] === scores[i]) return;
       best = value;
-      threshold = ((scores[i] as number) + (scores[next] as number)) / 2;
+      threshold = (scores[i] + scores[next]) / 2;
     });
     for (let i = 0; i < scores.length; i++)
-      if (fold[i] === own) right[i] = (scores[i] as number) > threshold === (same[i] === 1) ? 1 : 0;
+      if (fold[i] === own) right[i] = scores[i] > threshold === (same[i] === 1) ? 1 : 0;
   }
   return right;
 }
@@ -164,25 +164,23 @@ function judged({ same, fold }: Pool, scores: Float32Array): Uint8Array {
 function balanced({ same }: Pool, right: Uint8Array, inside: readonly number[]): number {
   const of = (kind: number): number => {
     const own = inside.filter((i) => same[i] === kind);
-    return own.reduce((sum, i) => sum + (right[i] as number), 0) / own.length;
+    return own.reduce((sum, i) => sum + right[i], 0) / own.length;
   };
   return (of(0) + of(1)) / 2;
 }
 
 function rejectPoints(pool: Pool): RejectPoint[] {
   const { quality, same } = pool;
-  const poorest = Array.from(quality, (_, i) => i).sort(
-    (a, b) => (quality[a] as number) - (quality[b] as number) || a - b,
-  );
+  const poorest = Array.from(quality, (_, i) => i).sort((a, b) => quality[a] - quality[b] || a - b);
   const threshold = (scores: Float32Array): number => {
     const impostors = scores.filter((_, i) => same[i] === 0).sort();
-    return impostors[Math.min(impostors.length - 1, Math.ceil((1 - far) * impostors.length))] as number;
+    return impostors[Math.min(impostors.length - 1, Math.ceil((1 - far) * impostors.length))];
   };
   const limits = { frozen: threshold(pool.frozen), adapted: threshold(pool.adapted) };
   return shares.map((rejected) => {
     const genuine = poorest.slice(Math.round(rejected * poorest.length)).filter((i) => same[i] === 1);
     const missed = (model: "frozen" | "adapted"): number =>
-      genuine.filter((i) => (pool[model][i] as number) < limits[model]).length / genuine.length;
+      genuine.filter((i) => pool[model][i] < limits[model]).length / genuine.length;
     return { rejected, frozen: missed("frozen"), adapted: missed("adapted") };
   });
 }

@@ -31,11 +31,11 @@ export function bootstrap(
     multiplicities.fill(0);
     for (let draw = 0; draw < people; draw++) {
       const person = next.int(people);
-      multiplicities[person] = (multiplicities[person] as number) + 1;
+      multiplicities[person] += 1;
     }
     const values = statistics(multiplicities);
     rows.forEach((row, index) => {
-      row[resample] = values[index] as number;
+      row[resample] = values[index];
     });
   }
   return rows;
@@ -58,17 +58,17 @@ export function weighPairs(
   weights: Float64Array,
 ): void {
   for (let i = 0; i < weights.length; i++) {
-    const first = multiplicities[pairs.first[i] as number] as number;
-    weights[i] = pairs.same[i] === 1 ? first : first * (multiplicities[pairs.second[i] as number] as number);
+    const first = multiplicities[pairs.first[i]];
+    weights[i] = pairs.same[i] === 1 ? first : first * multiplicities[pairs.second[i]];
   }
   const { weight } = pairs;
   if (weight === undefined) return;
-  for (let i = 0; i < weights.length; i++) weights[i] = (weights[i] as number) * (weight[i] as number);
+  for (let i = 0; i < weights.length; i++) weights[i] *= weight[i];
 }
 
 /** Turns a row of {@link bootstrap} into value, 95 % percentile interval and standard error. Undefined resamples (NaN) are left out. */
 export function estimate(row: Float64Array): Estimate {
-  const value = row[0] as number;
+  const value = row[0];
   const draws = row
     .subarray(1)
     .filter((draw) => !Number.isNaN(draw))
@@ -105,7 +105,7 @@ export function pValue(row: Float64Array): number {
 function quantile(sorted: Float64Array, q: number): number {
   const position = (sorted.length - 1) * q;
   const below = Math.floor(position);
-  const low = sorted[below] as number;
-  const high = sorted[Math.min(below + 1, sorted.length - 1)] as number;
+  const low = sorted[below];
+  const high = sorted[Math.min(below + 1, sorted.length - 1)];
   return low + (high - low) * (position - below);
 }

@@ -101,11 +101,11 @@ export function compareMethods(
   ];
   const differences = common.map(({ name, before, after }, index): Difference => {
     const { key, kind, condition, far, rank, fpir } = name;
-    const row = rows[index] as Float64Array;
+    const row = rows[index];
     const single = { ...estimate(row), p: pValue(row) };
     const seeds = [
-      seedError(before.map((place, run) => (valuesA[run] as number[])[place] as number)),
-      seedError(after.map((place, run) => (valuesB[run] as number[])[place] as number)),
+      seedError(before.map((place, run) => valuesA[run][place])),
+      seedError(after.map((place, run) => valuesB[run][place])),
     ];
     const sampled = { standardError: single.standardError, count: people };
     const total = a.length > 1 || b.length > 1 ? { ...single, ...combineErrors(single.value, sampled, seeds) } : single;
@@ -138,11 +138,11 @@ export function compareMethods(
     identical: identicalShare(first.detail, other.detail),
     differences,
   };
-  return correctForMany([comparison])[0] as Comparison;
+  return correctForMany([comparison])[0];
 }
 
 const meanAt = (runs: readonly (readonly number[])[], places: readonly number[]): number =>
-  runs.reduce((sum, values, run) => sum + (values[places[run] as number] as number), 0) / runs.length;
+  runs.reduce((sum, values, run) => sum + values[places[run]], 0) / runs.length;
 
 /**
  * Corrects the p values of comparisons that stand in one table, by Holm's method over all their differences: the chance of calling any
@@ -158,7 +158,7 @@ export function correctForMany(comparisons: readonly Comparison[]): Comparison[]
     ...comparison,
     differences: comparison.differences.map((difference) => ({
       ...difference,
-      corrected: corrected[next++] as number,
+      corrected: corrected[next++],
     })),
   }));
 }

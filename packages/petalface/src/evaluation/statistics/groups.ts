@@ -39,12 +39,12 @@ export function measureGroups(
     second: Int32Array;
   }[] = [];
   const groupOf = (first: number, second: number): number => {
-    const group = grouping.of[first] as number;
+    const group = grouping.of[first];
     return group === grouping.of[second] ? group : -1;
   };
   for (const outcome of outcomesOf(detail, "verification")) {
     const { condition, first, second } = outcome;
-    const group = first.map((person, i) => groupOf(person, second[i] as number));
+    const group = first.map((person, i) => groupOf(person, second[i]));
     const add = (title: string, hit: Uint8Array, counts: (i: number) => boolean): void => {
       cases.push({ title, condition, hit, first, second, group: group.map((own, i) => (counts(i) ? own : -1)) });
     };
@@ -64,7 +64,7 @@ export function measureGroups(
     add("false accepts", accepted, (i) => outcome.same[i] === 0);
   }
   for (const { condition, person, rank } of outcomesOf(detail, "identification")) {
-    const group = person.map((who, i) => ((rank[i] as number) > 0 ? (grouping.of[who] as number) : -1));
+    const group = person.map((who, i) => (rank[i] > 0 ? grouping.of[who] : -1));
     const hit = Uint8Array.from(rank, (place) => (place === 1 ? 1 : 0));
     cases.push({ title: "rank-1", condition, hit, group, first: person, second: person });
   }
@@ -74,19 +74,19 @@ export function measureGroups(
       const total = new Float64Array(grouping.names.length);
       group.forEach((own, i) => {
         if (own < 0) return;
-        const [a, b] = [first[i] as number, second[i] as number];
-        const weight = (multiplicities[a] as number) * (a === b ? 1 : (multiplicities[b] as number));
-        total[own] = (total[own] as number) + weight;
-        kept[own] = (kept[own] as number) + weight * (hit[i] as number);
+        const [a, b] = [first[i], second[i]];
+        const weight = multiplicities[a] * (a === b ? 1 : multiplicities[b]);
+        total[own] += weight;
+        kept[own] += weight * hit[i];
       });
-      return Array.from(kept, (value, own) => value / (total[own] as number));
+      return Array.from(kept, (value, own) => value / total[own]);
     });
   const rows = bootstrap(protocol.people, { ...settings, resamples: Math.min(settings.resamples, 300) }, shares);
   return cases.map(({ title, condition }, index) => ({
     title,
     condition,
     groups: grouping.names.map((_, own) => {
-      const row = rows[index * grouping.names.length + own] as Float64Array;
+      const row = rows[index * grouping.names.length + own];
       return Number.isNaN(row[0]) ? undefined : estimate(row);
     }),
   }));

@@ -6,7 +6,7 @@ import { combineErrors, seedError } from "./significance.ts";
  * Outcomes are the first run's, for curves and pictures.
  */
 export function meanResult(runs: readonly EvaluationResult[]): EvaluationResult {
-  const first = runs[0] as EvaluationResult;
+  const first = runs[0];
   if (runs.length === 1) return first;
   const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
   const measures = first.measures.flatMap((measure): Measure[] => {

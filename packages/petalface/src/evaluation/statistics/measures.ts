@@ -119,10 +119,8 @@ function identificationPart(
 ): Part {
   const { rank, mate, other, person } = outcome;
   const probes = Int32Array.from(rank.keys());
-  const mated = probes.filter((probe) => (rank[probe] as number) > 0);
-  const strangers = probes
-    .filter((probe) => rank[probe] === 0)
-    .sort((a, b) => (other[b] as number) - (other[a] as number) || a - b);
+  const mated = probes.filter((probe) => rank[probe] > 0);
+  const strangers = probes.filter((probe) => rank[probe] === 0).sort((a, b) => other[b] - other[a] || a - b);
   if (mated.length === 0) return () => {};
   for (const k of ranks) {
     if (k === 1) add("rank1", mated.length);
@@ -135,23 +133,19 @@ function identificationPart(
       add("tpir", mated.length, { fpir, rank: k, support: allowedImpostors(fpir, strangers.length) });
 
   return (multiplicities, out) => {
-    const times = (probe: number): number => multiplicities[person[probe] as number] as number;
+    const times = (probe: number): number => multiplicities[person[probe]];
     const total = mated.reduce((sum, probe) => sum + times(probe), 0);
     const share = (found: (probe: number) => boolean): number => {
       let kept = 0;
       for (const probe of mated) if (found(probe)) kept += times(probe);
       return total > 0 ? kept / total : Number.NaN;
     };
-    for (const k of ranks) out.push(share((probe) => (rank[probe] as number) <= k));
+    for (const k of ranks) out.push(share((probe) => rank[probe] <= k));
     const weight = strangers.reduce((sum, probe) => sum + times(probe), 0);
     for (const fpir of measurable) {
       const threshold = firstRefused(strangers, other, times, fpir * weight * (1 + 1e-12));
       for (const k of fpirRanks)
-        out.push(
-          weight > 0
-            ? share((probe) => (rank[probe] as number) <= k && (mate[probe] as number) > threshold)
-            : Number.NaN,
-        );
+        out.push(weight > 0 ? share((probe) => rank[probe] <= k && mate[probe] > threshold) : Number.NaN);
     }
   };
 }
@@ -166,7 +160,7 @@ function firstRefused(
   let admitted = 0;
   for (const probe of strangers) {
     admitted += times(probe);
-    if (admitted > allowed) return other[probe] as number;
+    if (admitted > allowed) return other[probe];
   }
   return Number.NEGATIVE_INFINITY;
 }
@@ -176,7 +170,7 @@ function weightedShare(right: Uint8Array, weights: ArrayLike<number>): number {
   let kept = 0;
   let total = 0;
   for (let i = 0; i < right.length; i++) {
-    const weight = weights[i] as number;
+    const weight = weights[i];
     total += weight;
     if (right[i] === 1) kept += weight;
   }

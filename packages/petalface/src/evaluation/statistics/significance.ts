@@ -20,13 +20,11 @@ export const tooFew = "too few people to tell";
  * @returns corrected p values in the order given, each at most 1; NaN stays and counts as no test
  */
 export function holm(ps: readonly number[]): number[] {
-  const order = [...ps.keys()]
-    .filter((i) => !Number.isNaN(ps[i]))
-    .sort((a, b) => (ps[a] as number) - (ps[b] as number));
+  const order = [...ps.keys()].filter((i) => !Number.isNaN(ps[i])).sort((a, b) => ps[a] - ps[b]);
   const corrected = ps.map(() => Number.NaN);
   let highest = 0;
   order.forEach((index, place) => {
-    highest = Math.max(highest, Math.min(1, (order.length - place) * (ps[index] as number)));
+    highest = Math.max(highest, Math.min(1, (order.length - place) * ps[index]));
     corrected[index] = highest;
   });
   return corrected;

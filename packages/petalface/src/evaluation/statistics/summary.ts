@@ -63,7 +63,7 @@ export function summariseOutcomes(
     degradations,
     bootstrap: settings,
     measures: names.map((name, index) => {
-      const measured = estimate(rows[index] as Float64Array);
+      const measured = estimate(rows[index]);
       return { ...name, ...measured, value: exact?.get(name.key) ?? measured.value };
     }),
     unresolved,
@@ -82,8 +82,7 @@ export function identicalShare(a: EvaluationDetail, b: EvaluationDetail): Identi
   if (compared?.kind !== "verification") return { images, ...(atAlphaOne && { atAlphaOne }) };
   const { firstItem, secondItem } = compared;
   let pairs = 0;
-  for (let pair = 0; pair < firstItem.length; pair++)
-    if (equal[firstItem[pair] as number] && equal[secondItem[pair] as number]) pairs++;
+  for (let pair = 0; pair < firstItem.length; pair++) if (equal[firstItem[pair]] && equal[secondItem[pair]]) pairs++;
   return { images, pairs: pairs / firstItem.length, ...(atAlphaOne && { atAlphaOne }) };
 }
 

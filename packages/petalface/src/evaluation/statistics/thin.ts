@@ -20,9 +20,9 @@ export function thinComparisons(outcome: VerificationOutcome, options: ThinOptio
   const { scores, same, fold } = outcome;
   const impostors = scores.filter((_, i) => same[i] !== 1);
   if (impostors.length <= top + sample || outcome.weight !== undefined) return outcome;
-  const limit = impostors.sort()[impostors.length - 1 - top] as number;
+  const limit = impostors.sort()[impostors.length - 1 - top];
   let rest = 0;
-  for (let i = 0; i < scores.length; i++) if (same[i] !== 1 && (scores[i] as number) <= limit) rest++;
+  for (let i = 0; i < scores.length; i++) if (same[i] !== 1 && scores[i] <= limit) rest++;
 
   const next = random("thin comparisons");
   const kept: number[] = [];
@@ -31,7 +31,7 @@ export function thinComparisons(outcome: VerificationOutcome, options: ThinOptio
   let chosen = -1;
   let seen = 0;
   for (let i = 0; i < scores.length; i++) {
-    if (same[i] === 1 || (scores[i] as number) > limit) {
+    if (same[i] === 1 || scores[i] > limit) {
       kept.push(i);
       weight.push(1);
       continue;
@@ -51,7 +51,7 @@ export function thinComparisons(outcome: VerificationOutcome, options: ThinOptio
   const take = <T extends Float32Array | Int32Array | Uint8Array>(values: T): T => {
     const out = new (values.constructor as new (length: number) => T)(kept.length);
     kept.forEach((from, to) => {
-      out[to] = values[from] as number;
+      out[to] = values[from];
     });
     return out;
   };

@@ -21,15 +21,15 @@ export interface RankedPairs extends ScoredPairs {
 /** Sorts by falling score; equal scores keep their order. */
 export function rankPairs(pairs: ScoredPairs): RankedPairs {
   const { scores, weight } = pairs;
-  const origin = Int32Array.from(scores.keys()).sort((a, b) => (scores[b] as number) - (scores[a] as number) || a - b);
+  const origin = Int32Array.from(scores.keys()).sort((a, b) => scores[b] - scores[a] || a - b);
   return {
     origin,
-    scores: Float32Array.from(origin, (i) => scores[i] as number),
-    same: Uint8Array.from(origin, (i) => pairs.same[i] as number),
-    fold: Int32Array.from(origin, (i) => pairs.fold[i] as number),
-    first: Int32Array.from(origin, (i) => pairs.first[i] as number),
-    second: Int32Array.from(origin, (i) => pairs.second[i] as number),
-    ...(weight !== undefined && { weight: Float32Array.from(origin, (i) => weight[i] as number) }),
+    scores: Float32Array.from(origin, (i) => scores[i]),
+    same: Uint8Array.from(origin, (i) => pairs.same[i]),
+    fold: Int32Array.from(origin, (i) => pairs.fold[i]),
+    first: Int32Array.from(origin, (i) => pairs.first[i]),
+    second: Int32Array.from(origin, (i) => pairs.second[i]),
+    ...(weight !== undefined && { weight: Float32Array.from(origin, (i) => weight[i]) }),
   };
 }
 
@@ -45,9 +45,9 @@ export function bestThreshold(ranked: RankedPairs, weights: Float64Array, skip =
   let threshold = Number.POSITIVE_INFINITY;
   let previous = Number.POSITIVE_INFINITY;
   for (let i = 0; i < scores.length; i++) {
-    const weight = weights[i] as number;
+    const weight = weights[i];
     if (weight === 0 || fold[i] === skip) continue;
-    const score = scores[i] as number;
+    const score = scores[i];
     if (score !== previous && right > bestRight) {
       bestRight = right;
       threshold = previous === Number.POSITIVE_INFINITY ? score + 1 : (score + previous) / 2;
@@ -79,8 +79,8 @@ export function kFoldAccuracy(ranked: RankedPairs, weights: Float64Array, folds:
   let right = 0;
   let total = 0;
   for (let i = 0; i < weights.length; i++) {
-    total += weights[i] as number;
-    if (verdicts[i] === 1) right += weights[i] as number;
+    total += weights[i];
+    if (verdicts[i] === 1) right += weights[i];
   }
   return { accuracy: total > 0 ? right / total : Number.NaN, thresholds };
 }
@@ -88,7 +88,7 @@ export function kFoldAccuracy(ranked: RankedPairs, weights: Float64Array, folds:
 /** 1 where a comparison is judged right with the threshold of its fold, else 0. */
 export function judge(pairs: Pick<ScoredPairs, "scores" | "same" | "fold">, thresholds: Float64Array): Uint8Array {
   return Uint8Array.from(pairs.scores, (score, i) =>
-    score > (thresholds[pairs.fold[i] as number] as number) === (pairs.same[i] === 1) ? 1 : 0,
+    score > thresholds[pairs.fold[i]] === (pairs.same[i] === 1) ? 1 : 0,
   );
 }
 
@@ -108,8 +108,8 @@ export function operatingPoints(ranked: RankedPairs, weights: Float64Array, fars
   let genuine = 0;
   let impostor = 0;
   for (let i = 0; i < weights.length; i++) {
-    if (same[i] === 1) genuine += weights[i] as number;
-    else impostor += weights[i] as number;
+    if (same[i] === 1) genuine += weights[i];
+    else impostor += weights[i];
   }
   if (genuine === 0 || impostor === 0) return { auc: Number.NaN, eer: Number.NaN, tar: fars.map(() => Number.NaN) };
 
@@ -121,15 +121,15 @@ export function operatingPoints(ranked: RankedPairs, weights: Float64Array, fars
   let area = 0;
   let eer = Number.NaN;
   for (let i = 0; i < scores.length; ) {
-    const score = scores[i] as number;
+    const score = scores[i];
     const acceptedBefore = accepted;
     const falseBefore = falseAccepted;
     for (; i < scores.length && scores[i] === score; i++) {
-      if (same[i] === 1) accepted += weights[i] as number;
-      else falseAccepted += weights[i] as number;
+      if (same[i] === 1) accepted += weights[i];
+      else falseAccepted += weights[i];
     }
     area += (falseAccepted - falseBefore) * (accepted + acceptedBefore) * 0.5;
-    for (let f = 0; f < allowed.length; f++) if (falseAccepted <= (allowed[f] as number)) tar[f] = accepted / genuine;
+    for (let f = 0; f < allowed.length; f++) if (falseAccepted <= allowed[f]) tar[f] = accepted / genuine;
     if (Number.isNaN(eer)) {
       const gap = falseAccepted / impostor - (1 - accepted / genuine);
       if (gap >= 0) {

@@ -67,12 +67,12 @@ function decodeLevel(
   const found: Detection[] = [];
   if (score === undefined || box === undefined) return found;
   for (let at = 0; at < score.length; at++) {
-    const value = score[at] as number;
+    const value = score[at];
     if (!(value >= least)) continue;
     const cell = Math.floor(at / boxes);
     const x = (cell % columns) * stride;
     const y = Math.floor(cell / columns) * stride;
-    const edge = (side: number): number => (box[4 * at + side] as number) * stride;
+    const edge = (side: number): number => box[4 * at + side] * stride;
     found.push({
       score: value,
       box: [x - edge(0), y - edge(1), x + edge(2), y + edge(3)],
@@ -89,7 +89,7 @@ export function fivePoints(
   place: (value: number, axis: 0 | 1) => number,
 ): FivePoints {
   return Array.from({ length: 5 }, (_, point) => [
-    place(numbers[start + 2 * point] as number, 0),
-    place(numbers[start + 2 * point + 1] as number, 1),
+    place(numbers[start + 2 * point], 0),
+    place(numbers[start + 2 * point + 1], 1),
   ]) as unknown as FivePoints;
 }

@@ -42,7 +42,7 @@ export const recogniseUltraface: Recognise = ({ inputs, outputs }) => {
       return grid.flatMap((prior, at): Detection[] => {
         const value = itemAt(score, 2 * at + 1);
         if (!(value >= least)) return [];
-        const corners = sides.map((side, edge) => (box[4 * at + edge] as number) * side);
+        const corners = sides.map((side, edge) => box[4 * at + edge] * side);
         return [{ score: value, box: decoded ? (corners as unknown as Detection["box"]) : decodeBox(box, at, prior) }];
       });
     },

@@ -32,13 +32,13 @@ export const recogniseYunet: Recognise = ({ outputs }) => {
           floats(results, `${what}_${stride}`),
         ) as [Float32Array, Float32Array, Float32Array, Float32Array];
         for (let at = 0; at < classes.length; at++) {
-          const score = Math.sqrt(unit(classes[at] as number) * unit(objects[at] as number));
+          const score = Math.sqrt(unit(classes[at]) * unit(objects[at]));
           if (!(score >= least)) continue;
           const [column, row] = [at % columns, Math.floor(at / columns)];
-          const x = (column + (boxes[4 * at] as number)) * stride;
-          const y = (row + (boxes[4 * at + 1] as number)) * stride;
-          const halfWidth = (Math.exp(boxes[4 * at + 2] as number) * stride) / 2;
-          const halfHeight = (Math.exp(boxes[4 * at + 3] as number) * stride) / 2;
+          const x = (column + boxes[4 * at]) * stride;
+          const y = (row + boxes[4 * at + 1]) * stride;
+          const halfWidth = (Math.exp(boxes[4 * at + 2]) * stride) / 2;
+          const halfHeight = (Math.exp(boxes[4 * at + 3]) * stride) / 2;
           found.push({
             score,
             box: [x - halfWidth, y - halfHeight, x + halfWidth, y + halfHeight],

@@ -90,9 +90,9 @@ function spread({ width, height, data }: Plane, taps: readonly Tap[]): Plane & {
       let to = row * width * 3;
       for (let column = 0; column < width; column++, to += 3) {
         const from = (line + Math.min(Math.max(column + x, 0), width - 1)) * 3;
-        out[to] = (out[to] as number) + (data[from] as number) * weight;
-        out[to + 1] = (out[to + 1] as number) + (data[from + 1] as number) * weight;
-        out[to + 2] = (out[to + 2] as number) + (data[from + 2] as number) * weight;
+        out[to] += data[from] * weight;
+        out[to + 1] += data[from + 1] * weight;
+        out[to + 2] += data[from + 2] * weight;
       }
     }
   }

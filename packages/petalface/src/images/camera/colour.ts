@@ -29,7 +29,7 @@ export function toYuv({ width, height, data }: Pixels): Yuv {
   for (let row = 0; row < high; row++)
     for (let column = 0; column < wide; column++) {
       const from = (Math.min(row, height - 1) * width + Math.min(column, width - 1)) * 3;
-      const [r, g, b] = [data[from] as number, data[from + 1] as number, data[from + 2] as number];
+      const [r, g, b] = [data[from], data[from + 1], data[from + 2]];
       const at = row * wide + column;
       luma[at] = Math.round(0.299 * r + 0.587 * g + 0.114 * b);
       blue[at] = Math.round(128 - 0.168736 * r - 0.331264 * g + 0.5 * b);
@@ -47,11 +47,7 @@ function halve(values: Float32Array, width: number, height: number): Channel {
   for (let row = 0; row < height / 2; row++)
     for (let column = 0; column < width / 2; column++) {
       const at = 2 * row * width + 2 * column;
-      const sum =
-        (values[at] as number) +
-        (values[at + 1] as number) +
-        (values[at + width] as number) +
-        (values[at + width + 1] as number);
+      const sum = values[at] + values[at + 1] + values[at + width] + values[at + width + 1];
       // Half-way cases go up and down by turns, as libjpeg does, so that the mean stays.
       out[(row * width) / 2 + column] = Math.floor((sum + 1 + (column % 2)) / 4);
     }
@@ -68,9 +64,9 @@ export function toRgb({ luma, blue, red }: Yuv, width: number, height: number): 
   const out = new Uint8ClampedArray(width * height * 3);
   for (let row = 0; row < height; row++)
     for (let column = 0; column < width; column++) {
-      const y = luma.data[row * luma.width + column] as number;
-      const cb = (blues[row * width + column] as number) - 128;
-      const cr = (reds[row * width + column] as number) - 128;
+      const y = luma.data[row * luma.width + column];
+      const cb = blues[row * width + column] - 128;
+      const cr = reds[row * width + column] - 128;
       const to = (row * width + column) * 3;
       out[to] = y + 1.402 * cr;
       out[to + 1] = y - 0.344136 * cb - 0.714136 * cr;
@@ -92,7 +88,7 @@ function double(channel: Channel, width: number, height: number): Float32Array {
     for (let column = 0; column < width; column++) {
       const close = column >> 1;
       const away = clamp(close + (column % 2 === 0 ? -1 : 1), used.width);
-      const value = (line: number, place: number): number => channel.data[line * channel.width + place] as number;
+      const value = (line: number, place: number): number => channel.data[line * channel.width + place];
       out[row * width + column] = Math.floor(
         (9 * value(near, close) +
           3 * value(near, away) +

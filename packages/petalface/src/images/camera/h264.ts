@@ -15,7 +15,7 @@ const matrix = Float64Array.from(rows.flat());
 
 /** Quantisation steps of the first six parameters; every six double them. */
 const firstSteps = [0.625, 0.6875, 0.8125, 0.875, 1, 1.125];
-const step = (parameter: number): number => (firstSteps[parameter % 6] as number) * 2 ** Math.floor(parameter / 6);
+const step = (parameter: number): number => firstSteps[parameter % 6] * 2 ** Math.floor(parameter / 6);
 
 /** Parameter of chroma for luma's 30 to 51 (table 8-15); below they are equal. */
 const chromaParameters = [29, 30, 31, 32, 32, 33, 34, 34, 35, 35, 36, 36, 37, 37, 37, 38, 38, 38, 39, 39, 39, 39];
@@ -33,7 +33,7 @@ const rounding = 1 / 3;
  */
 export function compressH264(pixels: Pixels, parameter: number): Pixels {
   const { luma, blue, red } = toYuv(pixels);
-  const chroma = step(parameter < 30 ? parameter : (chromaParameters[parameter - 30] as number));
+  const chroma = step(parameter < 30 ? parameter : chromaParameters[parameter - 30]);
   codeChannel(luma, step(parameter));
   codeChannel(blue, chroma);
   codeChannel(red, chroma);
@@ -47,16 +47,15 @@ function codeChannel(channel: Channel, size: number): void {
   for (let top = 0; top < height; top += 4)
     for (let left = 0; left < width; left += 4) {
       const predicted = predict(channel, top, left);
-      for (let at = 0; at < 16; at++)
-        block[at] = (data[(top + (at >> 2)) * width + left + (at & 3)] as number) - (predicted[at] as number);
+      for (let at = 0; at < 16; at++) block[at] = data[(top + (at >> 2)) * width + left + (at & 3)] - predicted[at];
       transform(block, false);
       for (let at = 0; at < 16; at++) {
-        const value = block[at] as number;
+        const value = block[at];
         block[at] = Math.sign(value) * Math.floor(Math.abs(value) / size + rounding) * size;
       }
       transform(block, true);
       for (let at = 0; at < 16; at++) {
-        const value = Math.round((predicted[at] as number) + (block[at] as number));
+        const value = Math.round(predicted[at] + block[at]);
         data[(top + (at >> 2)) * width + left + (at & 3)] = Math.min(Math.max(value, 0), 255);
       }
     }
@@ -67,20 +66,17 @@ function codeChannel(channel: Channel, size: number): void {
  * decoded already.
  */
 function predict({ width, data }: Channel, top: number, left: number): Float64Array {
-  const above = top > 0 ? [0, 1, 2, 3].map((x) => data[(top - 1) * width + left + x] as number) : undefined;
-  const leftColumn = left > 0 ? [0, 1, 2, 3].map((y) => data[(top + y) * width + left - 1] as number) : undefined;
+  const above = top > 0 ? [0, 1, 2, 3].map((x) => data[(top - 1) * width + left + x]) : undefined;
+  const leftColumn = left > 0 ? [0, 1, 2, 3].map((y) => data[(top + y) * width + left - 1]) : undefined;
   const known = [...(above ?? []), ...(leftColumn ?? [])];
   const mean = known.length === 0 ? 128 : Math.round(known.reduce((sum, value) => sum + value, 0) / known.length);
   const modes = [
     new Float64Array(16).fill(mean),
-    ...(above ? [Float64Array.from({ length: 16 }, (_, at) => above[at & 3] as number)] : []),
-    ...(leftColumn ? [Float64Array.from({ length: 16 }, (_, at) => leftColumn[at >> 2] as number)] : []),
+    ...(above ? [Float64Array.from({ length: 16 }, (_, at) => above[at & 3])] : []),
+    ...(leftColumn ? [Float64Array.from({ length: 16 }, (_, at) => leftColumn[at >> 2])] : []),
   ];
   const distance = (mode: Float64Array): number =>
-    mode.reduce(
-      (sum, value, at) => sum + Math.abs(value - (data[(top + (at >> 2)) * width + left + (at & 3)] as number)),
-      0,
-    );
+    mode.reduce((sum, value, at) => sum + Math.abs(value - data[(top + (at >> 2)) * width + left + (at & 3)]), 0);
   return modes.reduce((best, mode) => (distance(mode) < distance(best) ? mode : best));
 }
 
@@ -91,15 +87,13 @@ function transform(block: Float64Array, inverse: boolean): void {
   for (let line = 0; line < 4; line++)
     for (let to = 0; to < 4; to++) {
       let sum = 0;
-      for (let from = 0; from < 4; from++)
-        sum += (matrix[to * row + from * column] as number) * (block[line * 4 + from] as number);
+      for (let from = 0; from < 4; from++) sum += matrix[to * row + from * column] * block[line * 4 + from];
       half[line * 4 + to] = sum;
     }
   for (let line = 0; line < 4; line++)
     for (let to = 0; to < 4; to++) {
       let sum = 0;
-      for (let from = 0; from < 4; from++)
-        sum += (matrix[to * row + from * column] as number) * (half[from * 4 + line] as number);
+      for (let from = 0; from < 4; from++) sum += matrix[to * row + from * column] * half[from * 4 + line];
       block[to * 4 + line] = sum;
     }
 }

@@ -43,16 +43,12 @@ function quantise({ width, height, data }: Channel, steps: readonly number[]): v
   const block = new Float64Array(64);
   for (let top = 0; top < height; top += 8)
     for (let left = 0; left < width; left += 8) {
-      for (let at = 0; at < 64; at++) block[at] = (data[(top + (at >> 3)) * width + left + (at & 7)] as number) - 128;
+      for (let at = 0; at < 64; at++) block[at] = data[(top + (at >> 3)) * width + left + (at & 7)] - 128;
       transform(block, false);
-      for (let at = 0; at < 64; at++)
-        block[at] = Math.round((block[at] as number) / (steps[at] as number)) * (steps[at] as number);
+      for (let at = 0; at < 64; at++) block[at] = Math.round(block[at] / steps[at]) * steps[at];
       transform(block, true);
       for (let at = 0; at < 64; at++)
-        data[(top + (at >> 3)) * width + left + (at & 7)] = Math.min(
-          Math.max(Math.round((block[at] as number) + 128), 0),
-          255,
-        );
+        data[(top + (at >> 3)) * width + left + (at & 7)] = Math.min(Math.max(Math.round(block[at] + 128), 0), 255);
     }
 }
 
@@ -63,15 +59,13 @@ function transform(block: Float64Array, inverse: boolean): void {
   for (let line = 0; line < 8; line++)
     for (let to = 0; to < 8; to++) {
       let sum = 0;
-      for (let from = 0; from < 8; from++)
-        sum += (cosines[to * row + from * column] as number) * (block[line * 8 + from] as number);
+      for (let from = 0; from < 8; from++) sum += cosines[to * row + from * column] * block[line * 8 + from];
       half[line * 8 + to] = sum;
     }
   for (let line = 0; line < 8; line++)
     for (let to = 0; to < 8; to++) {
       let sum = 0;
-      for (let from = 0; from < 8; from++)
-        sum += (cosines[to * row + from * column] as number) * (half[from * 8 + line] as number);
+      for (let from = 0; from < 8; from++) sum += cosines[to * row + from * column] * half[from * 8 + line];
       block[to * 8 + line] = sum;
     }
 }

@@ -50,8 +50,7 @@ function filterAxis(from: number, to: number, { radius, at }: Filter): Axis {
       weights[target * count + tap] = weight;
       sum += weight;
     }
-    for (let tap = 0; tap < count; tap++)
-      weights[target * count + tap] = (weights[target * count + tap] as number) / sum;
+    for (let tap = 0; tap < count; tap++) weights[target * count + tap] /= sum;
   }
   return { to, count, first, weights };
 }
@@ -69,24 +68,22 @@ export function resample(pixels: Pixels, width: number, height: number, kernel: 
   const lines = new Float32Array(pixels.height * stride);
   for (let row = 0; row < pixels.height; row++) {
     for (let column = 0; column < width; column++) {
-      const start = (row * pixels.width + (across.first[column] as number)) * 3;
+      const start = (row * pixels.width + across.first[column]) * 3;
       for (let channel = 0; channel < 3; channel++) {
         let sum = 0;
         for (let tap = 0; tap < across.count; tap++)
-          sum +=
-            (pixels.data[start + tap * 3 + channel] as number) *
-            (across.weights[column * across.count + tap] as number);
+          sum += pixels.data[start + tap * 3 + channel] * across.weights[column * across.count + tap];
         lines[row * stride + column * 3 + channel] = sum;
       }
     }
   }
   const out = new Uint8ClampedArray(height * stride);
   for (let row = 0; row < height; row++) {
-    const start = (down.first[row] as number) * stride;
+    const start = down.first[row] * stride;
     for (let at = 0; at < stride; at++) {
       let sum = 0;
       for (let tap = 0; tap < down.count; tap++)
-        sum += (lines[start + tap * stride + at] as number) * (down.weights[row * down.count + tap] as number);
+        sum += lines[start + tap * stride + at] * down.weights[row * down.count + tap];
       out[row * stride + at] = sum;
     }
   }
@@ -100,7 +97,7 @@ function takeNearest(pixels: Pixels, width: number, height: number): Pixels {
     for (let column = 0; column < width; column++) {
       const from = (line + Math.floor(((column + 0.5) * pixels.width) / width)) * 3;
       const to = (row * width + column) * 3;
-      for (let channel = 0; channel < 3; channel++) data[to + channel] = pixels.data[from + channel] as number;
+      for (let channel = 0; channel < 3; channel++) data[to + channel] = pixels.data[from + channel];
     }
   }
   return { width, height, data };

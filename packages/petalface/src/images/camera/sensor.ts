@@ -4,7 +4,7 @@ import type { Pixels } from "../types.ts";
 /** Every value to the power `exponent` on the scale from 0 to 1. */
 export function applyGamma(pixels: Pixels, exponent: number): Pixels {
   const table = new Uint8ClampedArray(256).map((_, value) => Math.round(255 * (value / 255) ** exponent));
-  return { ...pixels, data: pixels.data.map((value) => table[value] as number) };
+  return { ...pixels, data: pixels.data.map((value) => table[value]) };
 }
 
 /**
@@ -22,8 +22,8 @@ export function addNoise(
   );
   const out = new Uint8ClampedArray(pixels.data.length);
   for (let at = 0; at < out.length; at++) {
-    const value = pixels.data[at] as number;
-    out[at] = value + (sigmas[value] as number) * stream.normal();
+    const value = pixels.data[at];
+    out[at] = value + sigmas[value] * stream.normal();
   }
   return { ...pixels, data: new Uint8Array(out.buffer) };
 }

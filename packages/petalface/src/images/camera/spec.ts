@@ -1,3 +1,4 @@
+import { itemAt } from "onnx-grad";
 import { random } from "../../random.ts";
 import type { CameraDegradation, CameraSpec, Kernel, Stage, StageName, StageRange } from "./types.ts";
 
@@ -112,7 +113,7 @@ export function printCamera({ stages, up, seed }: CameraSpec): string {
  */
 export function drawCamera(spec: CameraSpec, ...seed: readonly (string | number)[]): CameraDegradation {
   const stream = random("degradation", spec.seed, ...seed);
-  const oneOf = (kernels: readonly Kernel[]): Kernel => kernels[stream.int(kernels.length)] as Kernel;
+  const oneOf = (kernels: readonly Kernel[]): Kernel => itemAt(kernels, stream.int(kernels.length));
   const stages: Stage[] = [];
   for (const { name, low, high, kernels, share } of spec.stages) {
     // Drawn whether needed or not, so that a stage's share changes no other stage.
@@ -133,5 +134,5 @@ export function mildestCamera(spec: CameraSpec): CameraDegradation {
     const value = Math.min(Math.max(stageRules[name].mild, low), high);
     return { name, value, ...(kernels?.[0] && { kernel: kernels[0] }) };
   });
-  return { kind: "camera", stages, up: spec.up[0] as Kernel, seed: 0 };
+  return { kind: "camera", stages, up: itemAt(spec.up, 0), seed: 0 };
 }

@@ -20,12 +20,12 @@ export function warp(pixels: Pixels, shift: number, stream: Random): Pixels {
   for (let row = 0; row < height; row++)
     for (let column = 0; column < width; column++) {
       const at = row * width + column;
-      const x = Math.min(Math.max(column + (across[at] as number), 0), width - 1);
-      const y = Math.min(Math.max(row + (down[at] as number), 0), height - 1);
+      const x = Math.min(Math.max(column + across[at], 0), width - 1);
+      const y = Math.min(Math.max(row + down[at], 0), height - 1);
       const [left, top] = [Math.floor(x), Math.floor(y)];
       const [right, bottom] = [Math.min(left + 1, width - 1), Math.min(top + 1, height - 1)];
       for (let channel = 0; channel < 3; channel++) {
-        const value = (line: number, place: number): number => data[(line * width + place) * 3 + channel] as number;
+        const value = (line: number, place: number): number => data[(line * width + place) * 3 + channel];
         const upper = value(top, left) * (left + 1 - x) + value(top, right) * (x - left);
         const lower = value(bottom, left) * (left + 1 - x) + value(bottom, right) * (x - left);
         out[at * 3 + channel] = upper * (top + 1 - y) + lower * (y - top);
@@ -55,7 +55,7 @@ function smooth(values: Float64Array, length: number, lines: number, step: numbe
       let sum = 0;
       for (let tap = 0; tap < weights.length; tap++) {
         const from = Math.min(Math.max(at + tap - reach, 0), length - 1);
-        sum += (weights[tap] as number) * (values[line * stride + from * step] as number);
+        sum += weights[tap] * values[line * stride + from * step];
       }
       out[line * stride + at * step] = sum;
     }

@@ -17,7 +17,7 @@ const blocks = 99;
 
 /** Limits of the ratio between neighbouring shapes, row after row; the last are beyond any ratio. */
 const limits = Float64Array.from({ length: blocks * blocks }, (_, i) =>
-  i + 1 < shapes.length ? (ratioOf(shapes[i] as number) + ratioOf(shapes[i + 1] as number)) / 2 : 2,
+  i + 1 < shapes.length ? (ratioOf(shapes[i]) + ratioOf(shapes[i + 1])) / 2 : 2,
 );
 
 /** Fits of M maps for each image, each `[N, M]`. */

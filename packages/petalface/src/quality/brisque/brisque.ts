@@ -1,4 +1,4 @@
-import { type GraphBuilder, type Ops, ops } from "onnx-grad";
+import { type GraphBuilder, itemAt, type Ops, ops } from "onnx-grad";
 import type { Backbone } from "../../backbones/index.ts";
 import { wholeGreyOf } from "../grey.ts";
 import type { QualityMeasure } from "../types.ts";
@@ -104,7 +104,7 @@ export function brisque(weights: QualityWeights): QualityMeasure {
       const [gamma = 0, rho = 0] = tensor("kernel");
       const { features: raw, power } = brisqueFeatures(b, backbone, image);
       const minimum = tensor("minimum");
-      const slope = tensor("maximum").map((high, i) => 2 / (high - (minimum[i] as number)));
+      const slope = tensor("maximum").map((high, i) => 2 / (high - itemAt(minimum, i)));
       const scaled = o.sub(o.mul(o.sub(raw, o.floats(minimum)), o.floats(slope)), 1);
       const vectors = tensor("alpha").length;
       const difference = o.sub(o.unsqueeze(scaled, [1]), o.floats(tensor("support"), [vectors, features]));

@@ -1,4 +1,5 @@
 import { readFile, stat } from "node:fs/promises";
+import { itemAt } from "onnx-grad";
 import { PetalfaceError } from "../../errors.ts";
 import { refusePlaceholder } from "../../placeholder.ts";
 import { type QualityTensor, type QualityWeights, qualityWeights } from "../weights.ts";
@@ -61,7 +62,7 @@ export async function readBrisqueWeights(model: string, range: string): Promise<
     fail(model, `its vectors are not of ${features} features`);
   const [limits = []] = lists(await readText(range), "data");
   if (limits.length !== 2 * features) fail(range, `holds ${limits.length} limits, not ${2 * features}`);
-  if (limits.some((low, i) => i < features && !(low < (limits[i + features] as number))))
+  if (limits.some((low, i) => i < features && !(low < itemAt(limits, i + features))))
     fail(range, "has a least value that is not below the largest");
   const all = [...support.flat(), ...alpha, ...limits];
   if (!all.every(Number.isFinite)) fail(model, "holds something that is not a number");

@@ -20,19 +20,19 @@ export function adamw(
   const size = rate / (1 - beta1 ** step);
   const correction = 1 / Math.sqrt(1 - beta2 ** step);
   for (let i = 0; i < values.length; i++) {
-    const g = (gradient[i] as number) * gradientScale;
-    const m = beta1 * (first[i] as number) + (1 - beta1) * g;
-    const v = beta2 * (second[i] as number) + (1 - beta2) * g * g;
+    const g = gradient[i] * gradientScale;
+    const m = beta1 * first[i] + (1 - beta1) * g;
+    const v = beta2 * second[i] + (1 - beta2) * g * g;
     first[i] = m;
     second[i] = v;
-    values[i] = (values[i] as number) * (1 - rate * weightDecay) - (size * m) / (Math.sqrt(v) * correction + epsilon);
+    values[i] = values[i] * (1 - rate * weightDecay) - (size * m) / (Math.sqrt(v) * correction + epsilon);
   }
 }
 
 /** L2 norm of a vector, summed in double precision. */
 export function l2Norm(values: Float32Array): number {
   let sum = 0;
-  for (let i = 0; i < values.length; i++) sum += (values[i] as number) ** 2;
+  for (let i = 0; i < values.length; i++) sum += values[i] ** 2;
   return Math.sqrt(sum);
 }
 

@@ -18,9 +18,9 @@ export function sgd(
 ): void {
   const { rate, weightDecay, momentum, nesterov, gradientScale } = options;
   for (let i = 0; i < values.length; i++) {
-    const value = values[i] as number;
-    const g = (gradient[i] as number) * gradientScale + weightDecay * value;
-    const v = momentum * (velocity[i] as number) + g;
+    const value = values[i];
+    const g = gradient[i] * gradientScale + weightDecay * value;
+    const v = momentum * velocity[i] + g;
     velocity[i] = v;
     values[i] = value - rate * (nesterov ? g + momentum * v : v);
   }

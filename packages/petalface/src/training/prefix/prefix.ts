@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import type { Tensor } from "onnx-grad";
+import { itemAt } from "onnx-grad";
 import { type Backbone, toInput } from "../../backbones/index.ts";
 import { PetalfaceError } from "../../errors.ts";
 import { random } from "../../random.ts";
@@ -97,7 +98,7 @@ export async function openPrefix({
           const joined = new Float32Array(record);
           let offset = 0;
           values.forEach((value, at) => {
-            const length = lengths[at] as number;
+            const length = itemAt(lengths, at);
             joined.set(value.subarray(row * length, (row + 1) * length), offset);
             offset += length;
           });
@@ -111,7 +112,7 @@ export async function openPrefix({
       let offset = 0;
       return Object.fromEntries(
         split.values.map(({ name, shape }, at) => {
-          const length = lengths[at] as number;
+          const length = itemAt(lengths, at);
           const data = new Float32Array(batch * length);
           draws.forEach((draw, row) => {
             const key = keyOf(draw);
@@ -149,7 +150,7 @@ async function proveRows(
   moved.set(pixels.subarray(pixels.length - face), 0);
   const [before, after] = [await compute(pixels, batch), await compute(moved, batch)];
   lengths.forEach((length, at) => {
-    const [one, other] = [before[at] as Float32Array, after[at] as Float32Array];
+    const [one, other] = [itemAt(before, at), itemAt(after, at)];
     for (let row = 0; row < batch; row++) {
       const to = ((row + 1) % batch) * length;
       for (let i = 0; i < length; i++)

@@ -64,7 +64,7 @@ async function firstHead(
       [shortest, longest] = [Math.min(shortest, length), Math.max(longest, length)];
       const start = data.at(loader.used(index)).person * width;
       row.forEach((value, k) => {
-        centres[start + k] = (centres[start + k] as number) + value / length;
+        centres[start + k] += value / length;
       });
     });
   };
@@ -72,8 +72,8 @@ async function firstHead(
     const waiting: number[] = [];
     for (let index = 0; index < data.length; index++) {
       const { person } = data.at(index);
-      if ((seen[person] as number) >= centreFaces) continue;
-      seen[person] = (seen[person] as number) + 1;
+      if (seen[person] >= centreFaces) continue;
+      seen[person] += 1;
       waiting.push(index);
       if (waiting.length === embedder.batch) await embed(waiting.splice(0));
     }

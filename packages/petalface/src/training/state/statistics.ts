@@ -16,10 +16,10 @@ export function followStatistics(
 ): Float32Array {
   const next = new Float32Array(running.length);
   all.forEach(({ channels, offset }, index) => {
-    const count = samples[index] as number;
+    const count = samples[index];
     for (let i = offset; i < offset + 2 * channels; i++) {
       const unbiased = i < offset + channels ? 1 : count / (count - 1);
-      next[i] = (1 - momentum) * (running[i] as number) + momentum * unbiased * (batch[i] as number);
+      next[i] = (1 - momentum) * running[i] + momentum * unbiased * batch[i];
     }
   });
   return next;

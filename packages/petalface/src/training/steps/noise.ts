@@ -26,7 +26,7 @@ export function drawNoise(
 
 function mask(values: Float32Array, shares: readonly number[], stream: Random): void {
   for (let i = 0; i < values.length; i++) {
-    const share = shares[i % shares.length] as number;
+    const share = shares[i % shares.length];
     values[i] = stream.uniform() < share ? 0 : 1 / (1 - share);
   }
 }

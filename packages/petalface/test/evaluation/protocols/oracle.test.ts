@@ -73,7 +73,7 @@ describe.skipIf(!formats.exists)(
       const sums = new Float32Array(both.length / 2);
       for (let i = 0; i < sums.length; i++) {
         const at = Math.floor(i / width) * 2 * width + (i % width);
-        sums[i] = (both[at] as number) + (both[at + width] as number);
+        sums[i] = both[at] + both[at + width];
       }
       const { readIjbMeta } = await import("../../../src/data/index.ts");
       const meta = await readIjbMeta(join(formats.path, "ijb/meta"));
@@ -141,11 +141,11 @@ async function sixHundred() {
   const width = 32;
   const [one, other] = [normaliseRows(straight, width), normaliseRows(mirrored, width)];
   const fused = normaliseRows(
-    one.map((value, at) => value + (other[at] as number)),
+    one.map((value, at) => value + other[at]),
     width,
   );
   const expected = toFloat32(get("fused"));
-  expect(Math.max(...fused.map((value, at) => Math.abs(value - (expected[at] as number))))).toBeLessThan(1e-6);
+  expect(Math.max(...fused.map((value, at) => Math.abs(value - expected[at])))).toBeLessThan(1e-6);
   return {
     distances: distancesOf(expected, width, (pair) => [2 * pair, 2 * pair + 1], 600),
     same: Uint8Array.from(get("issame").data as ArrayLike<number | bigint>, Number),
@@ -163,9 +163,8 @@ function sixThousand(expected: { first_embedding: number[]; second_embedding: nu
   const rows = new Float32Array(2 * count * width);
   for (let i = 0; i < count * width; i++) {
     const pair = Math.floor(i / width);
-    const second =
-      same[pair] === 1 ? (a[i] as number) + 0.9 * (joint[i] as number) : (b[i] as number) + 0.6 * (a[i] as number);
-    rows[i] = a[i] as number;
+    const second = same[pair] === 1 ? a[i] + 0.9 * joint[i] : b[i] + 0.6 * a[i];
+    rows[i] = a[i];
     rows[count * width + i] = second;
   }
   const units = normaliseRows(rows, width);
@@ -187,8 +186,7 @@ function distancesOf(
   return Float64Array.from({ length: count }, (_, pair) => {
     const [one, other] = place(pair);
     let sum = 0;
-    for (let k = 0; k < width; k++)
-      sum += ((rows[one * width + k] as number) - (rows[other * width + k] as number)) ** 2;
+    for (let k = 0; k < width; k++) sum += (rows[one * width + k] - rows[other * width + k]) ** 2;
     return sum;
   });
 }

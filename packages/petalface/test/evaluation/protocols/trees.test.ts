@@ -66,7 +66,7 @@ function rows(people: readonly number[], width = 8) {
 
 /** Measures with rows by person; strangers look like nobody. */
 const measure = (protocol: Protocol) =>
-  measureRows(protocol, rows(Array.from(protocol.item, (item) => protocol.person[item] as number)), {
+  measureRows(protocol, rows(Array.from(protocol.item, (item) => protocol.person[item])), {
     bootstrap: { resamples: 20 },
   });
 
@@ -257,7 +257,7 @@ describe("the mirror image", () => {
         const red = pixels.subarray(face * 48, face * 48 + 16);
         red.forEach((value, at) => {
           const half = 3 * face + (at % 4 < 2 ? 0 : 1);
-          data[half] = (data[half] as number) + value / 8;
+          data[half] += value / 8;
         });
         data[3 * face + 2] = 1;
       }

@@ -13,7 +13,7 @@ function faces(noise: number): Float32Array {
   const centres = Array.from({ length: people * width }, () => next.normal());
   return Float32Array.from({ length: people * each * width }, (_, i) => {
     const person = Math.floor(i / width / each);
-    return (centres[person * width + (i % width)] as number) + noise * next.normal();
+    return centres[person * width + (i % width)] + noise * next.normal();
   });
 }
 

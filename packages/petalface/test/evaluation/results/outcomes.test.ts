@@ -23,7 +23,7 @@ const people = 40;
 function comparisons(gain: number, count = 3000): VerificationOutcome {
   const next = random("comparisons");
   const first = Int32Array.from({ length: count }, () => next.int(people));
-  const second = Int32Array.from({ length: count }, (_, i) => (i % 5 === 0 ? (first[i] as number) : next.int(people)));
+  const second = Int32Array.from({ length: count }, (_, i) => (i % 5 === 0 ? first[i] : next.int(people)));
   const same = Uint8Array.from(first, (person, i) => (person === second[i] ? 1 : 0));
   const scores = Float32Array.from(same, (flag) => Math.tanh(0.3 * next.normal() + (flag === 1 ? gain : 0)));
   return {
@@ -43,7 +43,7 @@ function searches(gain: number): IdentificationOutcome {
   });
   const other = Float32Array.from(person, () => 0.3 * next.normal() + 0.3);
   const rank = mate.map((score, probe) =>
-    score === Number.NEGATIVE_INFINITY ? 0 : score > (other[probe] as number) ? 1 : 2 + next.int(9),
+    score === Number.NEGATIVE_INFINITY ? 0 : score > other[probe] ? 1 : 2 + next.int(9),
   );
   return {
     kind: "identification",

@@ -102,10 +102,7 @@ describe("several runs of a method", () => {
     }
     const { measures } = meanResult(runs);
     const [first] = measures;
-    expect(first?.value).toBeCloseTo(
-      runs.reduce((sum, result) => sum + (result.measures[0]?.value as number), 0) / 3,
-      12,
-    );
+    expect(first?.value).toBeCloseTo(runs.reduce((sum, result) => sum + result.measures[0]?.value, 0) / 3, 12);
     expect(meanResult([weak])).toBe(weak);
   });
   test("equal runs add nothing to the people's error but Student's tails", () => {

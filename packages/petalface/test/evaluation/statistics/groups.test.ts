@@ -44,7 +44,7 @@ describe("measures within groups", () => {
     if (outcome?.kind !== "identification") throw new Error("no searches");
     const row = rows.find(({ title }) => title === "rank-1");
     for (const group of [0, 1]) {
-      const own = [...outcome.person.keys()].filter((probe) => of[outcome.person[probe] as number] === group);
+      const own = [...outcome.person.keys()].filter((probe) => of[outcome.person[probe]] === group);
       const hits = own.filter((probe) => outcome.rank[probe] === 1).length;
       expect(row?.groups[group]?.value).toBeCloseTo(hits / own.length, 12);
     }

@@ -68,15 +68,15 @@ test("Holm: by hand, and never below the plain value nor above Bonferroni", () =
     fc.property(fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { minLength: 1, maxLength: 20 }), (ps) => {
       const corrected = holm(ps);
       corrected.forEach((p, i) => {
-        expect(p).toBeGreaterThanOrEqual(ps[i] as number);
-        expect(p).toBeLessThanOrEqual(Math.min(1, ps.length * (ps[i] as number)) + 1e-12 + Math.max(...ps));
+        expect(p).toBeGreaterThanOrEqual(ps[i]);
+        expect(p).toBeLessThanOrEqual(Math.min(1, ps.length * ps[i]) + 1e-12 + Math.max(...ps));
       });
       // The same order, and the definition: step down while p_(i) (n - i + 1) is below the level.
-      const order = [...ps.keys()].sort((a, b) => (ps[a] as number) - (ps[b] as number));
+      const order = [...ps.keys()].sort((a, b) => ps[a] - ps[b]);
       let rejected = true;
       order.forEach((index, place) => {
-        rejected &&= (ps.length - place) * (ps[index] as number) <= 0.05;
-        expect((corrected[index] as number) <= 0.05).toBe(rejected);
+        rejected &&= (ps.length - place) * ps[index] <= 0.05;
+        expect(corrected[index] <= 0.05).toBe(rejected);
       });
     }),
   );
@@ -190,7 +190,7 @@ describe("the fewest people that a verdict needs", () => {
     for (let study = 0; study < studies; study++) {
       const changes = Float64Array.from({ length: people }, draw);
       const [row] = bootstrap(people, { resamples: 500, seed: study }, (times) => [
-        changes.reduce((sum, change, person) => sum + change * (times[person] as number), 0) / people,
+        changes.reduce((sum, change, person) => sum + change * times[person], 0) / people,
       ]);
       const { low, high } = estimate(row as Float64Array);
       if (low > 0 || high < 0) claims++;

@@ -173,7 +173,7 @@ test("ROC points give back the area under the curve", () => {
     fc.property(scored, (list) => {
       const pairs = rankPairs(toPairs(list));
       const roc = rocCurve(pairs.scores, pairs.same);
-      const points = [{ far: 0, tar: 0 }, ...Array.from(roc.far, (far, i) => ({ far, tar: roc.tar[i] as number }))];
+      const points = [{ far: 0, tar: 0 }, ...Array.from(roc.far, (far, i) => ({ far, tar: roc.tar[i] }))];
       const area = points
         .slice(1)
         .reduce((sum, p, i) => sum + ((p.far - (points[i]?.far ?? 0)) * (p.tar + (points[i]?.tar ?? 0))) / 2, 0);

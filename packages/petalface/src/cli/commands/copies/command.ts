@@ -1,5 +1,6 @@
 import { basename, extname, join } from "node:path";
 import type { Command } from "commander";
+import { itemAt } from "onnx-grad";
 import { leftOutOf, noteLeftOut } from "../../../api/data.ts";
 import { claimOutputs } from "../../../api/outputs.ts";
 import type { FaceData, Sample } from "../../../data/index.ts";
@@ -131,12 +132,12 @@ function planCopies(data: FaceData, { out, sizes, most, except }: Flags): Copy[]
   }
   return [...byPerson].flatMap(([person, samples]) => {
     const count = Math.min(samples.length, most);
-    const chosen = Array.from({ length: count }, (_, i) => samples[Math.floor((i * samples.length) / count)] as Sample);
+    const chosen = Array.from({ length: count }, (_, i) => itemAt(samples, Math.floor((i * samples.length) / count)));
     return chosen.flatMap(({ id, source }) =>
       sizes.map((size) => ({
         source: source.kind === "file" ? source.path : "",
         size,
-        target: join(out, data.people[person] as string, copyName(id, size)),
+        target: join(out, itemAt(data.people, person), copyName(id, size)),
       })),
     );
   });

@@ -1,3 +1,4 @@
+import { itemAt } from "onnx-grad";
 import { readableFaces } from "../../../api/readable.ts";
 import { type EmbeddingModel, openBackbone, openEmbedder } from "../../../backbones/index.ts";
 import type { FaceData } from "../../../data/index.ts";
@@ -20,7 +21,7 @@ export async function checkExport(path: string, model: EmbeddingModel, data: Fac
     throw new PetalfaceError(`${data.spec}: none of the first ${first.length} measured faces can be read`);
   const planes = await loader.load(
     Array.from({ length: 2 * count }, (_, i) => ({
-      source: data.at(faces[i % count] as number).source,
+      source: data.at(itemAt(faces, i % count)).source,
       flip: false,
       ...(i < count ? {} : { degrade: { kind: "lr" as const, pixels: 12 } }),
     })),
@@ -35,7 +36,7 @@ export async function checkExport(path: string, model: EmbeddingModel, data: Fac
   const [expected, got] = [await embed(model), await embed(file)];
   // Where both are not finite, the picture is the reason.
   const difference = expected.reduce(
-    (most, value, i) => (Object.is(value, got[i]) ? most : Math.max(most, Math.abs(value - (got[i] as number)))),
+    (most, value, i) => (Object.is(value, got[i]) ? most : Math.max(most, Math.abs(value - itemAt(got, i)))),
     0,
   );
   if (!(difference <= tolerance))

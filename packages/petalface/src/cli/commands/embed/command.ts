@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import { itemAt } from "onnx-grad";
 import { openCache } from "../../../api/cache.ts";
 import { leftOutOf, noteMoreLeftOut } from "../../../api/data.ts";
 import { embedData, enrolData } from "../../../api/embed-data.ts";
@@ -76,8 +77,8 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
         // Rows move up to where those that are left out would be.
         batch.data.copyWithin(lines.length * numbers, i * numbers, (i + 1) * numbers);
         const place = written + lines.length;
-        if (batch.alpha) alphas[place] = batch.alpha[i] as number;
-        lines.push(csvLine([place, id, data.people[person] ?? "", ...(batch.alpha ? [batch.alpha[i] as number] : [])]));
+        if (batch.alpha) alphas[place] = itemAt(batch.alpha, i);
+        lines.push(csvLine([place, id, data.people[person] ?? "", ...(batch.alpha ? [itemAt(batch.alpha, i)] : [])]));
       });
       await rows.write(bytesOf(batch.data.subarray(0, lines.length * numbers)));
       await names.write(Buffer.from(lines.join("")));

@@ -1,3 +1,4 @@
+import { itemAt } from "onnx-grad";
 import { type CacheOptions, openCache } from "../../../api/cache.ts";
 import type { Engine, OpenedModel } from "../../../api/model.ts";
 import { openEmbedder } from "../../../backbones/index.ts";
@@ -30,7 +31,7 @@ export async function viewPeople(request: ViewRequest): Promise<EmbeddingView> {
   const albums = Array.from({ length: protocol.people }, (): number[] => []);
   // Distractors, person -1, are in no album.
   faces.forEach((face, place) => {
-    if (!left.has(data.at(face).id)) albums[person[item[place] as number] as number]?.push(face);
+    if (!left.has(data.at(face).id)) albums[itemAt(person, itemAt(item, place))]?.push(face);
   });
   const chosen = [...albums.keys()]
     .sort((a, b) => (albums[b]?.length ?? 0) - (albums[a]?.length ?? 0) || a - b)

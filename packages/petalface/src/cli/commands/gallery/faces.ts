@@ -1,5 +1,6 @@
 import { readFile, stat } from "node:fs/promises";
 import { extname, join } from "node:path";
+import { itemAt } from "onnx-grad";
 import { alignDefaults, alignInto, inputOfData } from "../../../api/align.ts";
 import { type alignedChoices, judgeSet } from "../../../api/aligned.ts";
 import { openFaces } from "../../../api/data.ts";
@@ -33,7 +34,7 @@ export async function openGiven(
   const parts: FaceData[] = [];
   for (const spec of specs)
     parts.push((await isSet(spec)) ? await openFaces(spec, { mostLeftOut: options.maxLeftOut }, context) : photo(spec));
-  const data = parts.length === 1 ? (parts[0] as FaceData) : joined(specs, parts);
+  const data = parts.length === 1 ? itemAt(parts, 0) : joined(specs, parts);
   const { aligned } = options;
   const photos = data.length > 0 && data.at(0).source.kind === "file";
   if (!photos || aligned === "yes" || (aligned === "auto" && (await judgeSet(data)).aligned))
@@ -71,9 +72,9 @@ function joined(specs: readonly string[], parts: readonly FaceData[]): FaceData 
     fingerprint: parts.map(({ fingerprint }) => fingerprint).join(" "),
     mostLeftOut: parts[0]?.mostLeftOut,
     at(index) {
-      const part = starts.findLastIndex((start, at) => start <= index && (parts[at] as FaceData).length > 0);
-      const data = parts[part] as FaceData;
-      const sample = data.at(index - (starts[part] as number));
+      const part = starts.findLastIndex((start, at) => start <= index && itemAt(parts, at).length > 0);
+      const data = itemAt(parts, part);
+      const sample = data.at(index - itemAt(starts, part));
       const name = data.people[sample.person];
       return {
         ...sample,

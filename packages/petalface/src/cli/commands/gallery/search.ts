@@ -1,4 +1,5 @@
 import { type Command, Option } from "commander";
+import { itemAt } from "onnx-grad";
 import { alignedChoices } from "../../../api/aligned.ts";
 import { PetalfaceError } from "../../../errors.ts";
 import {
@@ -141,7 +142,7 @@ async function describeGiven({ data, lost }: GivenFaces, model: GalleryModel, co
   });
   const parts = describeFaces(requests, {
     ...{ describer, loader, copies: [], signal: context.signal },
-    onLeft: (at, detail) => problems.set(usable[at] as number, { reason: "it cannot be read", detail }),
+    onLeft: (at, detail) => problems.set(itemAt(usable, at), { reason: "it cannot be read", detail }),
   });
   for await (const { start, faces: some } of parts)
     some.forEach((face, at) => {
@@ -184,8 +185,8 @@ async function searchEach(
       return unusable(photo, reason, detail);
     }
     const near = candidates[at] ?? [];
-    const decision = decide(alpha[at] as number, near, rules);
-    return { photo, alpha: alpha[at] as number, detail: null, ...decision, candidates: near.slice(0, top) };
+    const decision = decide(itemAt(alpha, at), near, rules);
+    return { photo, alpha: itemAt(alpha, at), detail: null, ...decision, candidates: near.slice(0, top) };
   });
 }
 

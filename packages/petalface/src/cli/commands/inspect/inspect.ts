@@ -1,5 +1,6 @@
 import { readFile, stat } from "node:fs/promises";
 import { extname, join } from "node:path";
+import { itemAt } from "onnx-grad";
 import { leftOutOf, nestedLine } from "../../../api/data.ts";
 import { resultFile } from "../../../api/results.ts";
 import { isCheckpoint } from "../../../checkpoints/index.ts";
@@ -82,7 +83,7 @@ async function dataSet(spec: string, mostLeftOut?: number): Promise<Inspection> 
   const perPerson = new Uint32Array(data.people.length);
   for (let index = 0; index < data.length; index++) {
     const { person } = data.at(index);
-    if (person >= 0) perPerson[person] = (perPerson[person] as number) + 1;
+    if (person >= 0) perPerson[person] = itemAt(perPerson, person) + 1;
   }
   const sorted = perPerson.toSorted();
   const facesPerPerson =

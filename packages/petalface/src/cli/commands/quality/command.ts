@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import { itemAt } from "onnx-grad";
 import { leftOutOf, noteMoreLeftOut } from "../../../api/data.ts";
 import { engineOf } from "../../../api/model.ts";
 import { claimOutputs } from "../../../api/outputs.ts";
@@ -88,7 +89,7 @@ async function run(spec: string, flags: Flags, context: CliContext): Promise<voi
     const looked = seeing && judged.length > 0 ? await lookAtFaces(judged, judges, loader, engine, signal) : undefined;
     progress.close();
     const summaries = judges.map((judge, i) => {
-      const own = scores[i] as Float32Array;
+      const own = itemAt(scores, i);
       const finite = own.filter(Number.isFinite);
       if (finite.length === 0)
         throw new PetalfaceError(
@@ -101,9 +102,9 @@ async function run(spec: string, flags: Flags, context: CliContext): Promise<voi
       scores.every((values) => Number.isFinite(values[face])),
     );
     const scoredOnly = (values: Float32Array): Float32Array =>
-      Float32Array.from(scored, (face) => values[face] as number);
+      Float32Array.from(scored, (face) => itemAt(values, face));
     const agreement = names.map((_, i) =>
-      names.map((_, j) => spearman(scoredOnly(scores[i] as Float32Array), scoredOnly(scores[j] as Float32Array))),
+      names.map((_, j) => spearman(scoredOnly(itemAt(scores, i)), scoredOnly(itemAt(scores, j)))),
     );
     const [first] = summaries;
     if (first === undefined) throw new PetalfaceError("no measure was named", { exitCode: 2 });
@@ -144,14 +145,14 @@ async function run(spec: string, flags: Flags, context: CliContext): Promise<voi
         }),
       );
     const found = looked && printSet(looked.set);
-    const own = scores[0] as Float32Array;
+    const own = itemAt(scores, 0);
     const order = Int32Array.from(own.keys())
       .filter((face) => Number.isFinite(own[face]))
-      .sort((a, b) => (own[a] as number) - (own[b] as number));
+      .sort((a, b) => itemAt(own, a) - itemAt(own, b));
     const digits = (value: number): string => value.toFixed(4).padStart(12);
     const lines = Array.from(order.subarray(0, flags.show), (face) =>
       [...scores, ...alphas]
-        .flatMap((values) => (values === undefined ? [] : digits(values[face] as number)))
+        .flatMap((values) => (values === undefined ? [] : digits(itemAt(values, face))))
         .concat(`  ${data.at(face).id}`)
         .join(""),
     );

@@ -1,3 +1,4 @@
+import { itemAt } from "onnx-grad";
 import { type AdapterConfig, loadAdapter } from "../../../adapters/index.ts";
 import { type Engine, openFrozen } from "../../../api/model.ts";
 import { type Backbone, type Embedder, openEmbedder, rowsNotFinite } from "../../../backbones/index.ts";
@@ -108,7 +109,7 @@ export async function judgeData(
     signal.throwIfAborted();
     const notFinite = new Map<number, string>();
     for (const [place, { name, embedder, calibration }] of judges.entries()) {
-      const own = scores[place] as Float32Array;
+      const own = itemAt(scores, place);
       if (embedder === undefined)
         samples.forEach(({ quality = Number.NaN }, i) => {
           own[start + i] = quality;
@@ -119,7 +120,7 @@ export async function judgeData(
         for (const face of rowsNotFinite(judged.data, 1)) notFinite.set(face, name);
         samples.forEach((_, i) => {
           if (bad.has(i) || notFinite.get(i) === name) return;
-          own[start + i] = judged.data[i] as number;
+          own[start + i] = itemAt(judged.data, i);
           if (judged.alpha) (alphas[place] as Float32Array)[start + i] = judged.alpha[i] as number;
         });
       }

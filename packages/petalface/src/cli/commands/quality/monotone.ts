@@ -1,3 +1,4 @@
+import { itemAt } from "onnx-grad";
 import type { FaceData, Tally } from "../../../data/index.ts";
 import { drawDegradation, type Loader, nameOfFace, parseDegradation } from "../../../images/index.ts";
 import { quantile } from "../../../quality/index.ts";
@@ -64,7 +65,7 @@ export async function tryLadders(
   const directions = seeing.map(() => -1);
   const counted = new Set<number>();
   const leave = (place: number, name: string): void => {
-    const face = faces[place] as number;
+    const face = itemAt(faces, place);
     if (counted.has(face)) return;
     counted.add(face);
     tally.bad(`${nameOfFace(data.at(face).source)}: its ${name} is not finite once it is degraded`, "notFinite");
@@ -75,7 +76,7 @@ export async function tryLadders(
     const rungs = [sharp];
     for (const spec of specs) rungs.push(await judge(spec));
     seeing.forEach(({ name }, place) => {
-      const all = rungs.map((rung) => rung[place] as Float32Array);
+      const all = rungs.map((rung) => itemAt(rung, place));
       const finite = faces.map((_, face) => all.every((rung) => Number.isFinite(rung[face])));
       finite.forEach((known, face) => {
         if (!known) leave(face, name);
@@ -89,14 +90,13 @@ export async function tryLadders(
       let moved = 0;
       for (let step = 1; step < scores.length; step++)
         for (let face = 0; face < kept; face++) {
-          const change =
-            ((scores[step] as Float32Array)[face] as number) - ((scores[step - 1] as Float32Array)[face] as number);
-          if (change * (directions[place] as number) > 0) moved++;
+          const change = itemAt(itemAt(scores, step), face) - itemAt(itemAt(scores, step - 1), face);
+          if (change * itemAt(directions, place) > 0) moved++;
         }
       found.push({
         measure: name,
         degradation,
-        steps: medians.map((median, step) => ({ spec: step === 0 ? "as it is" : (specs[step - 1] as string), median })),
+        steps: medians.map((median, step) => ({ spec: step === 0 ? "as it is" : itemAt(specs, step - 1), median })),
         towardsPoorer: moved / (kept * specs.length),
       });
     });

@@ -1,3 +1,4 @@
+import { itemAt } from "onnx-grad";
 import { openCache } from "../../../api/cache.ts";
 import type { Engine, OpenedModel } from "../../../api/model.ts";
 import { openEmbedder } from "../../../backbones/index.ts";
@@ -30,7 +31,7 @@ export function comparedFaces(data: FaceData): FaceData {
   const count = Math.min(known.length, mostFaces);
   return subset(
     data,
-    Array.from({ length: count }, (_, i) => known[Math.floor((i * known.length) / count)] as number),
+    Array.from({ length: count }, (_, i) => itemAt(known, Math.floor((i * known.length) / count))),
   );
 }
 
