@@ -8,6 +8,8 @@ export interface Random {
   uniform(): number;
   /** Uniform integer in [0, below); `below` from 1 to 2^32. */
   int(below: number): number;
+  /** One of the items, each as likely. Throws RangeError where there is none. */
+  pick<T>(items: ArrayLike<T>): T;
   /** Normal with mean 0 and variance 1. */
   normal(): number;
   /** Shuffles in place (Fisher-Yates) and returns its argument. */
@@ -62,6 +64,8 @@ export function random(...seed: readonly (string | number)[]): Random {
     return drawn % below;
   }
 
+  const pick = <T>(items: ArrayLike<T>): T => items[int(items.length)];
+
   function normal(): number {
     if (spare !== undefined) {
       const value = spare;
@@ -89,7 +93,7 @@ export function random(...seed: readonly (string | number)[]): Random {
   // The first outputs still show the seed's structure; the generator's author runs fifteen before
   // use.
   for (let round = 0; round < 15; round++) uint32();
-  return { uint32, uniform, int, normal, shuffle };
+  return { uint32, uniform, int, pick, normal, shuffle };
 }
 
 /**

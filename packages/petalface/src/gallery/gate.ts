@@ -111,7 +111,7 @@ export function addEvidence(
   if (evidence.strangers.length >= enough) return;
   const stream = random("gallery gate", seed);
   for (let draw = 0; draw < Math.min(drawn, others.length); draw++) {
-    const other = others[stream.int(others.length)] as PersonSum;
+    const other = stream.pick(others);
     if (other !== person && other.faces > 0) evidence.strangers.push(cosineWith(unit, other.sum));
   }
 }

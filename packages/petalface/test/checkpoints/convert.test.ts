@@ -3,7 +3,13 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { entryOf, itemAt } from "onnx-grad";
 import { describe, expect, it, test } from "vitest";
-import { openCheckpoint, readTensor, writeFloat32, writeTorchCheckpoint } from "../../src/checkpoints/index.ts";
+import {
+  type CheckpointTensor,
+  openCheckpoint,
+  readTensor,
+  writeFloat32,
+  writeTorchCheckpoint,
+} from "../../src/checkpoints/index.ts";
 import { encodeSafetensors, readSafetensors, type StoredTensor, toFloat32 } from "../../src/tensors/index.ts";
 import { temporaryFolder } from "../images/helpers.ts";
 import { dict, floats, pickle, tensor, torchLegacy, torchZip, zip } from "./craft.ts";
@@ -50,7 +56,7 @@ describe("writing as PyTorch does", () => {
         const path = join(folder, "round.pt");
         await writeTorchCheckpoint(path, tensors);
         const checkpoint = await openCheckpoint(path);
-        const read = checkpoint.groups[0].tensors;
+        const read = checkpoint.groups[0]?.tensors ?? new Map<string, CheckpointTensor>();
         expect([...read.keys()]).toEqual(tensors.map(([name]) => name));
         for (const [name, expected] of tensors) {
           const found = entryOf(read, name);

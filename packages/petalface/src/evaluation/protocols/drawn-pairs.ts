@@ -1,4 +1,3 @@
-import { itemAt } from "onnx-grad";
 import type { FaceData } from "../../data/index.ts";
 import { PetalfaceError } from "../../errors.ts";
 import { type Random, random } from "../../random.ts";
@@ -87,16 +86,12 @@ function drawImpostor(albums: readonly Side[][], count: number, next: Random): T
   for (let attempt = 0; drawn.length < count && attempt < 50 * count; attempt++) {
     const a = next.int(albums.length);
     const b = next.int(albums.length);
-    const first = pick(albums[a] ?? [], next);
-    const second = pick(albums[b] ?? [], next);
+    const first = next.pick(albums[a] ?? []);
+    const second = next.pick(albums[b] ?? []);
     const key = JSON.stringify([first.id, second.id].sort());
     if (a === b || used.has(key)) continue;
     used.add(key);
     drawn.push([first, second]);
   }
   return drawn;
-}
-
-function pick<T>(from: readonly T[], next: Random): T {
-  return itemAt(from, next.int(from.length));
 }

@@ -1,4 +1,3 @@
-import { itemAt } from "onnx-grad";
 import { random } from "../../random.ts";
 import type { CameraDegradation, CameraSpec, Kernel, Stage, StageName, StageRange } from "./types.ts";
 
@@ -113,17 +112,16 @@ export function printCamera({ stages, up, seed }: CameraSpec): string {
  */
 export function drawCamera(spec: CameraSpec, ...seed: readonly (string | number)[]): CameraDegradation {
   const stream = random("degradation", spec.seed, ...seed);
-  const oneOf = (kernels: readonly Kernel[]): Kernel => itemAt(kernels, stream.int(kernels.length));
   const stages: Stage[] = [];
   for (const { name, low, high, kernels, share } of spec.stages) {
     // Drawn whether needed or not, so that a stage's share changes no other stage.
     const done = stream.uniform() < share;
     const place = stream.uniform();
     const value = stageRules[name].whole ? low + Math.floor(place * (high - low + 1)) : low + place * (high - low);
-    const kernel = kernels === undefined ? {} : { kernel: oneOf(kernels) };
+    const kernel = kernels === undefined ? {} : { kernel: stream.pick(kernels) };
     if (done) stages.push({ name, value, ...kernel });
   }
-  return { kind: "camera", stages, up: oneOf(spec.up), seed: stream.uint32() };
+  return { kind: "camera", stages, up: stream.pick(spec.up), seed: stream.uint32() };
 }
 
 /**
@@ -134,5 +132,5 @@ export function mildestCamera(spec: CameraSpec): CameraDegradation {
     const value = Math.min(Math.max(stageRules[name].mild, low), high);
     return { name, value, ...(kernels?.[0] && { kernel: kernels[0] }) };
   });
-  return { kind: "camera", stages, up: itemAt(spec.up, 0), seed: 0 };
+  return { kind: "camera", stages, up: spec.up[0] as Kernel, seed: 0 };
 }

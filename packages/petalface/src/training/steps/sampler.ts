@@ -1,4 +1,3 @@
-import { itemAt } from "onnx-grad";
 import { type Degradation, type DegradationSpec, drawDegradation, parseDegradation } from "../../images/portable.ts";
 import { random } from "../../random.ts";
 import type { TrainingOptions } from "../options/options.ts";
@@ -46,7 +45,7 @@ export function sampler(
       epochNow = epoch;
     }
     // With fewer faces than a batch, some are drawn twice.
-    return itemAt(order, (position % each) % length);
+    return order[(position % each) % length] as number;
   };
   return (step) =>
     Array.from({ length: options.batch }, (_, i) => {
@@ -56,7 +55,7 @@ export function sampler(
       const seed = variant === undefined ? [options.seed, position] : [options.seed, index, "variant", variant];
       const stream = random("draw", ...seed);
       const sharp = stream.uniform() < options.sharpShare;
-      const pixels = itemAt(options.lrPixels, stream.int(options.lrPixels.length));
+      const pixels = stream.pick(options.lrPixels);
       const flip = options.flip && stream.uniform() < 0.5;
       const degrade: Degradation =
         spec === undefined ? { kind: "lr", pixels } : drawDegradation(spec, "training", ...seed);
