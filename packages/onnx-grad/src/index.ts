@@ -10,7 +10,14 @@ export { downgradeOpset, oldestOpset } from "./downgrade/downgrade.ts";
 export { foldConstants } from "./fold/fold.ts";
 export { readTensor } from "./format/decode.ts";
 export { type ExternalFile, externalFiles } from "./format/external.ts";
-export { encodeModel, type ReadOptions, readModel, type WriteOptions, writeModel } from "./format/model.ts";
+export {
+  encodeModel,
+  type ReadOptions,
+  readMetadata,
+  readModel,
+  type WriteOptions,
+  writeModel,
+} from "./format/model.ts";
 export { otherFormat } from "./format/other.ts";
 export { placeModel } from "./format/place.ts";
 export { placeholderBytes, placeholderOf } from "./format/placeholder.ts";

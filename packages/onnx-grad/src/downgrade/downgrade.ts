@@ -68,6 +68,13 @@ export function downgradeOpset(graph: Graph, opset: number): Graph {
 }
 
 function downgraded(b: Target, node: Node): Node[] {
+  if (node.op === "If") {
+    const bodies = Object.entries(node.attributes).map(([name, value]) => [
+      name,
+      "graph" in value ? { graph: downgradeOpset(value.graph, b.to) } : value,
+    ]);
+    return [{ ...node, attributes: Object.fromEntries(bodies) }];
+  }
   const since = floatsBefore[node.op] ?? 0;
   if (b.to < since && !b.type(itemAt(node.inputs, 0)).dtype.startsWith("float"))
     failNode(node, `takes whole numbers only from operator set ${since} on, and ${b.to} is wanted`);

@@ -1,4 +1,5 @@
 import { createReadStream } from "node:fs";
+import { bodiesOf } from "../graph/attributes.ts";
 import { printDim, type Shape } from "../graph/dim.ts";
 import { bytesOfTensor, dtypeCode } from "../graph/dtypes.ts";
 import { OnnxGradError } from "../graph/errors.ts";
@@ -29,6 +30,11 @@ const MAX_MESSAGE = 2 ** 31 - 1;
 const GRAPH_FIELD = 7;
 const INITIALIZER_FIELD = 5;
 const RAW_DATA_FIELD = 9;
+/** `node` of GraphProto, `attribute` of NodeProto, `g` of AttributeProto, and the kind of a graph. */
+const NODE_FIELD = 1;
+const ATTRIBUTE_FIELD = 5;
+const ATTRIBUTE_GRAPH_FIELD = 6;
+const GRAPH_KIND = 5;
 
 /**
  * The model as a sequence of parts. Constants that `locate` gives a place to become external data;
@@ -49,14 +55,48 @@ export function modelParts(
   locate: (name: string, constant: Constant) => Location | undefined,
   contents: ReadonlyMap<string, StreamedPart["stream"]> = new Map(),
 ): Part[] {
-  const body: Part[] = [
+  const body = graphParts(graph, locate, contents);
+  const length = lengthOf(body);
+  const parts = [encodeProto("model", modelHeader(graph)), encodeHeader(GRAPH_FIELD, length), ...body];
+  if (length > MAX_MESSAGE - itemAt(parts, 0).length - 16) {
+    throw new OnnxGradError(
+      `model "${graph.name}" has ${length} bytes; one ONNX file holds 2 GiB, write its weights as external data`,
+    );
+  }
+  return parts;
+}
+
+const lengthOf = (parts: readonly Part[]): number => parts.reduce((sum, part) => sum + part.length, 0);
+
+/** The fields of a GraphProto. */
+function graphParts(
+  graph: Graph,
+  locate: (name: string, constant: Constant) => Location | undefined,
+  contents: ReadonlyMap<string, StreamedPart["stream"]>,
+): Part[] {
+  const body: Part[] = [];
+  let plain: Node[] = [];
+  const flush = (): void => {
+    if (plain.length > 0) body.push(encodeProto("graph", { node: plain.map(nodeProto) }));
+    plain = [];
+  };
+  for (const node of graph.nodes) {
+    if (bodiesOf(node).length === 0) {
+      plain.push(node);
+      continue;
+    }
+    flush();
+    const parts = controlParts(node, (inner) => graphParts(inner, locate, contents));
+    body.push(encodeHeader(NODE_FIELD, lengthOf(parts)), ...parts);
+  }
+  flush();
+  body.push(
     encodeProto("graph", {
       name: graph.name,
-      node: graph.nodes.map(nodeProto),
       input: graph.inputs.map((name) => valueProto(name, graph)),
       output: graph.outputs.map((name) => valueProto(name, graph)),
     }),
-  ];
+  );
   for (const [name, constant] of graph.constants) {
     const place = locate(name, constant);
     const header = encodeProto("tensor", tensorHeader(name, constant, place));
@@ -71,12 +111,21 @@ export function modelParts(
     const length = header.length + dataHeader.length + data.length;
     body.push(encodeHeader(INITIALIZER_FIELD, length), header, dataHeader, data);
   }
-  const length = body.reduce((sum, part) => sum + part.length, 0);
-  const parts = [encodeProto("model", modelHeader(graph)), encodeHeader(GRAPH_FIELD, length), ...body];
-  if (length > MAX_MESSAGE - itemAt(parts, 0).length - 16) {
-    throw new OnnxGradError(
-      `model "${graph.name}" has ${length} bytes; one ONNX file holds 2 GiB, write its weights as external data`,
-    );
+  return body;
+}
+
+/** The fields of a NodeProto whose attributes hold graphs: their weights are streamed like others. */
+function controlParts(node: Node, partsOf: (body: Graph) => Part[]): Part[] {
+  const attributes = Object.entries(node.attributes);
+  const plain = Object.fromEntries(attributes.filter(([, value]) => !("graph" in value)));
+  const parts: Part[] = [encodeProto("node", nodeProto({ ...node, attributes: plain }))];
+  for (const [name, value] of attributes) {
+    if (!("graph" in value)) continue;
+    const body = partsOf(value.graph);
+    const header = encodeProto("attribute", { name, type: GRAPH_KIND });
+    const bodyHeader = encodeHeader(ATTRIBUTE_GRAPH_FIELD, lengthOf(body));
+    const length = header.length + bodyHeader.length + lengthOf(body);
+    parts.push(encodeHeader(ATTRIBUTE_FIELD, length), header, bodyHeader, ...body);
   }
   return parts;
 }
@@ -122,8 +171,11 @@ export async function* streamRange({ file, offset, length }: ExternalTensor): As
 const oldestFormat = (opset: number): number =>
   opset >= 21 ? 10 : opset >= 19 ? 9 : opset >= 15 ? 8 : opset >= 12 ? 7 : 6;
 
+const domainsOf = (graph: Graph): string[] =>
+  graph.nodes.flatMap((node) => [node.domain, ...bodiesOf(node).flatMap(domainsOf)]);
+
 function modelHeader(graph: Graph): object {
-  const domains = new Set(graph.nodes.map((node) => node.domain).filter((domain) => domain !== ""));
+  const domains = new Set(domainsOf(graph).filter((domain) => domain !== ""));
   return {
     irVersion: oldestFormat(graph.opset),
     producerName: "onnx-grad",
@@ -168,7 +220,8 @@ function attributeProto(attribute: Attribute): AttributeProto {
   if ("floats" in attribute) return { type: 6, floats: [...attribute.floats] };
   if ("string" in attribute) return { type: 3, s: Buffer.from(attribute.string) };
   if ("strings" in attribute) return { type: 8, strings: attribute.strings.map((value) => Buffer.from(value)) };
-  return { type: 4, t: inlineTensor(attribute.tensor) };
+  if ("tensor" in attribute) return { type: 4, t: inlineTensor(attribute.tensor) };
+  throw new Error("a graph in an attribute is not encoded whole");
 }
 
 const inlineTensor = (tensor: Tensor): TensorProto => ({

@@ -43,6 +43,20 @@ export async function readModel(path: string, options: ReadOptions = {}): Promis
   return withFile(resolve(path), (file) => readGraph(file, options));
 }
 
+/**
+ * The metadata of a model, also of one that {@link readModel} refuses, such as one with control
+ * flow. Throws OnnxGradError if the file is missing, truncated or no ONNX model.
+ */
+export function readMetadata(path: string): Map<string, string> {
+  return withFile(resolve(path), (file) => {
+    refuseOther(file);
+    return metadataOf(decodeProto(thinModel(file), file.path));
+  });
+}
+
+const metadataOf = (proto: ModelProto): Map<string, string> =>
+  new Map((proto.metadataProps ?? []).map(({ key = "", value = "" }) => [key, value]));
+
 /** {@link readModel} from an open file, whose path must be absolute. */
 export function readGraph(file: PositionedFile, options: ReadOptions = {}): Graph {
   refuseOther(file);
@@ -101,7 +115,7 @@ function graphOfProto(proto: ModelProto, source: Source, options: ReadOptions): 
     seen.add(output);
   }
   const sorted = sortNodes(nodes, [...types.keys(), ...constants.keys()], outputs, path);
-  const metadata = new Map((proto.metadataProps ?? []).map(({ key = "", value = "" }) => [key, value]));
+  const metadata = metadataOf(proto);
   const name = graph.name ?? "";
   return typeGraph({ name, opset, inputs: [...types.keys()], outputs, nodes: sorted, types, constants, metadata });
 }

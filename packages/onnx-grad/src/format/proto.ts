@@ -83,6 +83,8 @@ const schema = protobuf.parse(readFileSync(schemaUrl, "utf8")).root;
 const messages = {
   model: schema.lookupType("onnx.ModelProto"),
   graph: schema.lookupType("onnx.GraphProto"),
+  node: schema.lookupType("onnx.NodeProto"),
+  attribute: schema.lookupType("onnx.AttributeProto"),
   tensor: schema.lookupType("onnx.TensorProto"),
 };
 
@@ -96,9 +98,11 @@ export function decodeProto(bytes: Uint8Array, path: string): ModelProto {
   }
 }
 
-/** Encodes one of the three messages that models are written from. */
+/** Encodes one of the messages that models are written from. */
 export function encodeProto(kind: "model", message: ModelProto): Uint8Array;
 export function encodeProto(kind: "graph", message: GraphProto): Uint8Array;
+export function encodeProto(kind: "node", message: NodeProto): Uint8Array;
+export function encodeProto(kind: "attribute", message: AttributeProto): Uint8Array;
 export function encodeProto(kind: "tensor", message: TensorProto): Uint8Array;
 export function encodeProto(kind: keyof typeof messages, message: object): Uint8Array {
   const type = messages[kind];

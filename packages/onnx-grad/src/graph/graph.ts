@@ -9,7 +9,12 @@ export type Attribute =
   | { readonly floats: readonly number[] }
   | { readonly string: string }
   | { readonly strings: readonly string[] }
-  | { readonly tensor: Tensor };
+  | { readonly tensor: Tensor }
+  /**
+   * The body of an `If`: no inputs; it uses values of the graph around it by name, and its own names
+   * are used nowhere else. Such graphs can be written, pruned and downgraded, but not read.
+   */
+  | { readonly graph: Graph };
 
 /** Attributes of a node by name. */
 export type Attributes = Readonly<Record<string, Attribute>>;

@@ -1,3 +1,4 @@
+import { usedBy } from "./attributes.ts";
 import type { Graph, Node } from "./graph.ts";
 
 /**
@@ -10,7 +11,7 @@ export function prune(graph: Graph): Graph {
   const nodes: Node[] = [];
   for (const node of graph.nodes.toReversed()) {
     if (!node.outputs.some((output) => needed.has(output) && !given.has(output))) continue;
-    for (const input of node.inputs) needed.add(input);
+    for (const value of usedBy(node)) needed.add(value);
     nodes.push(node);
   }
   nodes.reverse();

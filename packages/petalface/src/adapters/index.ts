@@ -11,7 +11,15 @@ export {
   withOutputs,
 } from "./formats/export.ts";
 export { type FoundAdapterOptions, foundAdapter, saveFoundAdapter } from "./formats/import.ts";
-export { exportLevels, type LevelsFile, levelFiles, openLevels } from "./formats/levels.ts";
+export {
+  type ChangeLevel,
+  exportLevels,
+  hasLevels,
+  type LevelsFile,
+  levelFiles,
+  openLevels,
+} from "./formats/levels.ts";
+export { levelsGraph } from "./formats/levels-graph.ts";
 export { mergeAdapter } from "./formats/merge.ts";
 export type { LowRankTensor } from "./formats/parts.ts";
 export { type PeftAdapter, peftFiles, savePeft } from "./formats/peft.ts";

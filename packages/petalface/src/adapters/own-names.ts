@@ -1,4 +1,4 @@
-import type { Graph } from "onnx-grad";
+import type { Attribute, Graph, Node } from "onnx-grad";
 
 /** What the names of nodes begin with that petalface adds to a network. */
 const prefix = "petalface/";
@@ -44,8 +44,24 @@ export function renameValues(graph: Graph, wanted: ReadonlyMap<string, string>):
     ...graph,
     inputs: graph.inputs.map(to),
     outputs: graph.outputs.map(to),
-    nodes: graph.nodes.map((node) => ({ ...node, inputs: node.inputs.map(to), outputs: node.outputs.map(to) })),
+    nodes: graph.nodes.map((node) => withValues(node, to)),
     types: keys(graph.types),
     constants: keys(graph.constants),
+  };
+}
+
+/** The node with other names for its values, and for those that the branches of an `If` use. */
+function withValues(node: Node, to: (name: string) => string): Node {
+  const attribute = (value: Attribute): Attribute => {
+    if (!("graph" in value)) return value;
+    const { graph } = value;
+    return {
+      graph: { ...graph, outputs: graph.outputs.map(to), nodes: graph.nodes.map((inner) => withValues(inner, to)) },
+    };
+  };
+  const attributes = Object.entries(node.attributes).map(([key, value]) => [key, attribute(value)]);
+  return {
+    ...{ ...node, inputs: node.inputs.map(to), outputs: node.outputs.map(to) },
+    attributes: Object.fromEntries(attributes),
   };
 }

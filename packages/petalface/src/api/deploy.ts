@@ -26,6 +26,8 @@ export interface Product {
   readonly judgement: GateUse;
   /** Thresholds that the file carries. */
   readonly thresholds?: Thresholds | undefined;
+  /** The graph in levels, and the targets that get it; of none: the file made by hand. */
+  readonly levels?: { readonly graph: Graph; readonly count: number; readonly of: readonly string[] } | undefined;
 }
 
 /** What was written for one target, as `--json` has it. */
@@ -38,6 +40,8 @@ export interface Written {
   readonly opset: number;
   readonly normalize: string;
   readonly channels: Preprocessing["channels"];
+  /** In how many levels alpha is rounded; null where it is not. */
+  readonly levels: number | null;
 }
 
 /** The folder of one of several targets. */
@@ -69,17 +73,30 @@ export async function deploy(
   contracts: readonly Contract[],
 ): Promise<{ readonly written: readonly Written[]; readonly lines: readonly string[] }> {
   const { thresholds } = given;
-  const product = { ...given, graph: carrying(given.graph, thresholds) };
+  /** The product with the graph of a target, or of the file made by hand. */
+  const productFor = (contract: Contract | undefined): Product => {
+    const { levels } = given;
+    const own = levels?.of.length === 0 || (contract !== undefined && levels?.of.includes(contract.name));
+    return {
+      ...given,
+      graph: carrying(own && levels ? levels.graph : given.graph, thresholds),
+      levels: own ? levels : undefined,
+    };
+  };
   if (contracts.length === 0) {
+    const product = productFor(undefined);
     const { graph, fed } = byHand(product, flags);
     await writeModel(graph, flags.out);
-    const written = writtenOf("plain", [flags.out], graph, fed);
+    const written = writtenOf("plain", [flags.out], graph, fed, product);
     return { written: [written], lines: [describe(written), ...(thresholds ? printThresholds(thresholds) : [])] };
   }
   const detector = flags.detector === undefined ? undefined : await readFile(flags.detector);
-  const made = contracts.map((contract) => ({ contract, graph: fitted(product, contract) }));
+  const made = contracts.map((contract) => {
+    const product = productFor(contract);
+    return { contract, product, graph: fitted(product, contract) };
+  });
   const [written, lines]: [Written[], string[]] = [[], []];
-  for (const { contract, graph } of made) {
+  for (const { contract, product, graph } of made) {
     const folder = folderOf(flags.out, contract, contracts.length);
     const places = placesOf(contract, folder, detector !== undefined);
     await writeModel(graph, places.model);
@@ -89,7 +106,7 @@ export async function deploy(
       await writeFileSafely(places.description, description);
     const { spec } = product.backbone;
     const fed = parsePreprocessing(graph.metadata, places.model) ?? spec;
-    const one = writtenOf(contract.name, Object.values(places) as string[], graph, fed);
+    const one = writtenOf(contract.name, Object.values(places) as string[], graph, fed, product);
     written.push(one);
     lines.push(
       ...(lines.length > 0 ? [""] : []),
@@ -98,6 +115,7 @@ export async function deploy(
       `where it goes: ${contract.layout.belongs}`,
       "what to do next:",
       ...contract.next.map((step, at) => `  ${at + 1}. ${step}`),
+      ...levelNotes(contract, product, flags.levels),
       ...enrolledNotes(contract, product.judgement, spec, fed),
       ...(thresholds && contract.threshold ? [productThresholds(contract.name, contract.threshold, thresholds)] : []),
     );
@@ -105,7 +123,8 @@ export async function deploy(
   return { written, lines };
 }
 
-function carrying(graph: Graph, thresholds: Thresholds | undefined): Graph {
+/** The graph with thresholds in its metadata. */
+export function carrying(graph: Graph, thresholds: Thresholds | undefined): Graph {
   if (thresholds === undefined) return graph;
   return { ...graph, metadata: new Map([...graph.metadata, [thresholdsKey, JSON.stringify(thresholds)]]) };
 }
@@ -121,7 +140,13 @@ function byHand({ backbone, graph }: Product, flags: FormFlags): { graph: Graph;
   };
 }
 
-function writtenOf(target: string, files: readonly string[], graph: Graph, fed: Preprocessing): Written {
+function writtenOf(
+  target: string,
+  files: readonly string[],
+  graph: Graph,
+  fed: Preprocessing,
+  { levels }: Product,
+): Written {
   const value = (name: string) => ({ name, shape: printShape((graph.types.get(name) as ValueType).shape) });
   return {
     target,
@@ -131,8 +156,23 @@ function writtenOf(target: string, files: readonly string[], graph: Graph, fed: 
     opset: graph.opset,
     normalize: printNormalize(fed),
     channels: fed.channels,
+    levels: levels?.count ?? null,
   };
 }
 
-const describe = ({ files, input, output, opset, normalize, channels }: Written): string =>
-  `${files[0]}: ${input.name} ${input.shape} -> ${output.name} ${output.shape}, ${channels.toUpperCase()}, (x - MEAN) * SCALE with ${normalize}, operator set ${opset}`;
+const describe = ({ files, input, output, opset, normalize, channels, levels }: Written): string =>
+  `${files[0]}: ${input.name} ${input.shape} -> ${output.name} ${output.shape}, ${channels.toUpperCase()}, (x - MEAN) * SCALE with ${normalize}, operator set ${opset}${levels === null ? "" : `, alpha in ${levels} levels`}`;
+
+/** What a file in levels costs and gains, and where it would pay. */
+function levelNotes(
+  { name, levels }: Contract,
+  { levels: made, judgement }: Product,
+  choice: FormFlags["levels"],
+): string[] {
+  if (made !== undefined)
+    return [
+      `speed: as the frozen model, with its weights ${made.count} times; alpha is rounded to ${made.count} levels; --levels off writes a smaller, slower file that does not round`,
+    ];
+  if (levels === undefined || choice === "off" || !isJudged(judgement)) return [];
+  return [`speed: --levels 9 makes ${name} as fast as with the frozen model, with the weights 9 times in the file`];
+}

@@ -3,6 +3,9 @@ import { type Contract, contractOf, type Form } from "../deploy/index.ts";
 import { PetalfaceError } from "../errors.ts";
 import type { Preprocessing } from "../models/index.ts";
 
+/** In how many levels alpha is rounded; `off`: it is not, and each layer has its gate. */
+export type LevelsChoice = number | "off" | undefined;
+
 /** Options that say what the file is to be like. */
 export interface FormFlags {
   readonly for?: string;
@@ -14,6 +17,7 @@ export interface FormFlags {
   readonly foldNormalisation?: boolean;
   readonly bgr?: boolean;
   readonly detector?: string;
+  readonly levels?: LevelsChoice;
 }
 
 /** The options that only a file without a target takes, as they are spelled. */

@@ -1,14 +1,15 @@
 import { type Adapter, type ExportAlpha, exportedGraph, type Precision } from "../adapters/index.ts";
-import type { Backbone } from "../backbones/index.ts";
+import { alphaKey, type Backbone } from "../backbones/index.ts";
 import { PetalfaceError } from "../errors.ts";
 import { preprocessingMetadata } from "../models/index.ts";
 import { externalScores } from "../quality/index.ts";
 import { openResources } from "../resources.ts";
 import { deploy, deployedFiles, type Product, type Written } from "./deploy.ts";
 import { type FormFlags, targetsOf } from "./export-form.ts";
+import { inForm, isFolder, refuseLevels } from "./levels.ts";
 import { type GivenModel, modelOf } from "./model.ts";
 import { claimOutputs } from "./outputs.ts";
-import { changePrecision, openPrecisionFaces, type PrecisionFlags } from "./precision.ts";
+import { openPrecisionFaces, type PrecisionFlags } from "./precision.ts";
 import type { PrecisionLoss } from "./precision-loss.ts";
 import { type CallOptions, surroundingsOf } from "./surroundings.ts";
 import { findThresholds } from "./thresholds.ts";
@@ -62,6 +63,15 @@ export async function exportModel(options: ExportOptions): Promise<ExportedFile>
   const { out, alpha = "quality", precision = "fp32", data = defaultExportFaces, adapter: run } = options;
   const surroundings = surroundingsOf(options);
   const contracts = targetsOf(options);
+  if (typeof options.levels === "number") {
+    if (options.alpha !== undefined && options.alpha !== "quality")
+      throw new PetalfaceError("'levels' rounds the computed alpha: leave out 'alpha'", { exitCode: 2 });
+    refuseLevels(contracts, out);
+    if (isFolder(out, contracts))
+      throw new PetalfaceError("'levels' go into one file here: let 'out' end in .onnx, or give 'for'", {
+        exitCode: 2,
+      });
+  }
   const inputs = [options.model, data, options.detector].filter((each) => typeof each === "string");
   await using _outputs = await claimOutputs(deployedFiles(options, contracts), surroundings, { inputs });
   await using open = openResources();
@@ -72,8 +82,9 @@ export async function exportModel(options: ExportOptions): Promise<ExportedFile>
   const thresholds = await findThresholds({ file: options.thresholds, run }, backbone, adapter, surroundings);
   const flags = { ...options, out, precision, data };
   const faces = await openPrecisionFaces(flags, backbone, surroundings);
-  const { changed, loss } = await changePrecision(flags, backbone, product.graph, faces, surroundings);
-  const { written } = await deploy({ ...product, thresholds, graph: changed }, flags, contracts);
+  const task = { flags, contracts, alpha: adapter === undefined ? null : alpha, adapter };
+  const { product: changed, loss } = await inForm(task, { ...product, thresholds }, faces, surroundings);
+  const { written } = await deploy(changed, flags, contracts);
   const [first] = written;
   return {
     file: first?.files[0],
@@ -81,7 +92,7 @@ export async function exportModel(options: ExportOptions): Promise<ExportedFile>
     ...(product.scoreInput !== undefined && { quality: product.scoreInput }),
     output: first?.output.name,
     alpha: adapter === undefined ? null : alpha,
-    ...{ size: backbone.size, width: backbone.width, precision, loss: loss ?? null, written },
+    ...{ size: backbone.size, width: backbone.width, precision, loss: loss[0] ?? null, written },
   };
 }
 
@@ -101,7 +112,7 @@ async function productOf(
   return {
     backbone,
     graph,
-    judgement: { gate, merged: graph.metadata.get("petalface.alpha") === "merged" },
+    judgement: { gate, merged: graph.metadata.get(alphaKey) === "merged" },
     scoreInput,
   };
 }

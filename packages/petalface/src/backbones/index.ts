@@ -25,7 +25,7 @@ export { familyOf, maskTokens } from "./masked.ts";
 export { fillNetwork, type Network } from "./networks/layers.ts";
 export { keptTokens, type VitShape, vit } from "./networks/vit.ts";
 export type { InnerNormalisation } from "./normalisation.ts";
-export { openBackbone } from "./open.ts";
+export { alphaKey, levelsAlpha, openBackbone } from "./open.ts";
 export * from "./portable.ts";
 export { fileForm, imageShape } from "./standard-form.ts";
 export type { Embedder, Embeddings, ExternalScores } from "./types.ts";

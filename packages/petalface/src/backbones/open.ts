@@ -3,7 +3,9 @@ import {
   flushSubnormals,
   type Graph,
   isStatic,
+  readMetadata,
   readModel,
+  type Shape,
   setBatch,
   sizeOf,
   toFloat32,
@@ -17,6 +19,25 @@ import { feedingOf, findNormalisation, type InnerNormalisation } from "./normali
 import { imageShape, standardForm } from "./standard-form.ts";
 import { hasBatchRanges, proveBatches, refuseMixing, refuseTrainingMode } from "./usable.ts";
 
+/** Key of an exported file's metadata that says where its alpha comes from. */
+export const alphaKey = "petalface.alpha";
+/** What stands there before the number of levels, where alpha is rounded to levels. */
+export const levelsAlpha = "levels:";
+
+/** Why a file of levels is not opened; undefined for other files. */
+function levelsError(path: string): PetalfaceError | undefined {
+  let alpha = "";
+  try {
+    alpha = readMetadata(path).get(alphaKey) ?? "";
+  } catch {
+    return undefined;
+  }
+  if (!alpha.startsWith(levelsAlpha)) return undefined;
+  return new PetalfaceError(
+    `${path}: is an exported file with alpha in ${alpha.slice(levelsAlpha.length)} levels, which onnxruntime runs and petalface does not open; give the model and --adapter, or export with --levels off`,
+  );
+}
+
 /**
  * Opens a face recogniser given by path or by a name that `petalface models` knows, in one form whatever the file's: float32 `[N, 3, size, size]` to
  * `[N, width]` with open batch. float16 and float64 become float32; integer inputs, `[N, size, size, 3]`, open sides, further outputs and `[N, width, 1, 1]`
@@ -27,7 +48,10 @@ import { hasBatchRanges, proveBatches, refuseMixing, refuseTrainingMode } from "
  */
 export async function openBackbone(model: string, choices: ModelChoices = {}): Promise<Backbone> {
   const { path, spec: resolved, source } = await resolveModel(model, choices);
-  const read = await readModel(path, { shapes: (name, stated) => imageShape(path, name, stated, choices.size) });
+  const shapes = (name: string, stated: Shape | undefined) => imageShape(path, name, stated, choices.size);
+  const read = await readModel(path, { shapes }).catch((error: unknown) => {
+    throw levelsError(path) ?? error;
+  });
   const whole = wholeNumbers(upgradeOpset(read));
   const flushed = flushSubnormals(whole, await subnormalsOf(whole, resolved.sha256));
   const { graph: stated, input, output, size, width, form } = standardForm(path, flushed, read, choices);

@@ -45,6 +45,7 @@ export const contracts: Readonly<Record<TargetName, Contract>> = {
     batch: "None",
     feeding: centred,
     readsNodeNames: true,
+    levels: "default",
     layout: {
       model: "recognition.onnx",
       detector: "detection.onnx",
@@ -75,6 +76,7 @@ export const contracts: Readonly<Record<TargetName, Contract>> = {
     size: 112,
     feeding: centred,
     readsNodeNames: true,
+    levels: "possible",
     layout: {
       model: "recognition/model.onnx",
       detector: "detection/model.onnx",
@@ -126,6 +128,7 @@ export const contracts: Readonly<Record<TargetName, Contract>> = {
     sources: [{ from: "github.com/yakhyo/uniface", paths: ["uniface/recognition/base.py"] }],
     batch: "batch",
     feeding: centred,
+    levels: "default",
     layout: { model: "recognition.onnx", belongs: "any folder" },
     next: ["open it with a class of yours: BaseRecognizer with this file and PreprocessConfig()"],
     enrolled: "yours",
@@ -173,6 +176,7 @@ export const contracts: Readonly<Record<TargetName, Contract>> = {
     batch: "batch",
     feeding: centred,
     opset: 17,
+    levels: "possible",
     layout: {
       model: "1/model.onnx",
       description: { path: "config.pbtxt", kind: "triton" },

@@ -1,9 +1,9 @@
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { readModel } from "onnx-grad";
+import { readMetadata, readModel } from "onnx-grad";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { saveAdapter } from "../../src/adapters/index.ts";
+import { adapterHash, loadAdapter, saveAdapter } from "../../src/adapters/index.ts";
 import { openBackbone } from "../../src/backbones/index.ts";
 import { targetNames } from "../../src/deploy/index.ts";
 import { petalface } from "../cli/process.ts";
@@ -21,6 +21,14 @@ beforeAll(async () => {
   const adapter = await drawnAdapter(backbone, { measure: "sharpness", low: 5, high: 9 });
   await saveAdapter(join(folder, "adapter"), backbone, adapter);
   await writeFile(join(folder, "det.onnx"), "a detector");
+  const cosine = { value: 0.3, low: 0.28, high: 0.32 };
+  const all = [{ far: 0.01, cosine, accepted: null, impostors: 5000 }];
+  const found = { format: 1, data: "faces", people: 24, faces: 48, all, ranges: [] };
+  const belongs = {
+    model: backbone.spec.sha256,
+    adapter: adapterHash(await loadAdapter(join(folder, "adapter"), backbone)),
+  };
+  await writeFile(join(folder, "thresholds.json"), JSON.stringify({ ...found, ...belongs }));
   common = ["export", "--model", model, "--adapter", join(folder, "adapter")];
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
@@ -97,12 +105,52 @@ describe("petalface export --for", () => {
     expect(level.types.get(level.inputs[0])?.shape).toEqual([1, 3, 112, 112]);
   });
 
+  it("writes levels into one file: where it is asked for, and where a target waits for single faces", async () => {
+    const thresholds = ["--thresholds", join(folder, "thresholds.json")];
+    const write = async (out: string, ...args: string[]) => {
+      const result = await petalface([...common, "--out", join(folder, out), ...args, "--json"]);
+      expect(result.code, result.stderr).toBe(0);
+      const { written } = JSON.parse(result.stdout) as { written: { target: string; levels: number | null }[] };
+      return Object.fromEntries(written.map(({ target, levels }) => [target, levels]));
+    };
+    const targets = ["--for", "insightface,immich,uniface,frigate"];
+    const off = { insightface: null, immich: null, uniface: null, frigate: null };
+    expect(await write("default", ...targets, ...thresholds)).toEqual({ ...off, insightface: 9, uniface: 9 });
+    expect(await write("off", ...targets, "--levels", "off")).toEqual(off);
+    expect(await write("asked", "--for", "immich", "--levels", "3")).toEqual({ immich: 3 });
+    expect(await write("fixed", "--for", "uniface", "--alpha", "0.5")).toEqual({ uniface: null });
+    expect(await write("hand.onnx", "--levels", "4")).toEqual({ plain: 4 });
+    expect(readMetadata(join(folder, "hand.onnx")).get("petalface.alpha")).toBe("levels:4");
+    // Petalface describes such a file with its thresholds, and says why it does not open it.
+    const file = join(folder, "default/uniface/recognition.onnx");
+    const inspected = await petalface(["inspect", file]);
+    expect(inspected.code, inspected.stderr).toBe(0);
+    expect(inspected.stdout.replaceAll(/\s+/g, " ")).toContain("an exported file with alpha in 9 levels");
+    expect(inspected.stdout).toContain("false-accept rate 0.01: cosine above 0.300");
+    const opened = await petalface(["export", "--model", file, "--out", join(folder, "again.onnx")]);
+    expect(opened).toMatchObject({ code: 1, stderr: expect.stringContaining("export with --levels off") });
+  });
+
+  it("carries thresholds in each network of a folder of levels", async () => {
+    const out = join(folder, "levels-thresholds");
+    const thresholds = ["--thresholds", join(folder, "thresholds.json")];
+    const { code, stdout, stderr } = await petalface([...common, "--out", out, "--levels", "2", ...thresholds]);
+    expect(code, stderr).toBe(0);
+    expect(stdout).toContain("false-accept rate 0.01: cosine above 0.300");
+    for (const level of ["level-00.onnx", "level-01.onnx"])
+      expect(JSON.parse(readMetadata(join(out, level)).get("petalface.thresholds") ?? "{}")).toMatchObject({
+        people: 24,
+      });
+  });
+
   it.each([
     [["--for", "frigatte"], 2, "there is no such target; choose among insightface, immich, frigate"],
     [["--for", "frigate", "--batch", "8"], 2, "--batch is decided by --for frigate"],
     [["--for", "frigate,plain"], 2, "name it alone"],
     [["--for", "frigate", "--detector", "d.onnx"], 2, "--detector goes with"],
-    [["--for", "frigate", "--levels", "3"], 2, "--levels is several files"],
+    [["--for", "frigate", "--levels", "3"], 2, "--for frigate: it cannot run a file of levels"],
+    [["--for", "rknn,hailo", "--levels", "3"], 2, "give one target at a time"],
+    [["--for", "uniface", "--levels", "3", "--alpha", "0.5"], 2, "--levels rounds the computed alpha"],
     [["--for", "frigate", "--as", "peft"], 2, "--for is for ONNX files"],
     [["--batch", "0"], 2, '--batch is a number of images, or open, not "0"'],
     [["--outputs", "embedding,alpha", "--alpha", "0.5"], 2, "computes no alpha"],

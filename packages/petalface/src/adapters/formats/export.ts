@@ -1,5 +1,5 @@
 import { type Graph, prune, writeModel } from "onnx-grad";
-import { type Backbone, fileForm } from "../../backbones/index.ts";
+import { alphaKey, type Backbone, fileForm } from "../../backbones/index.ts";
 import { PetalfaceError } from "../../errors.ts";
 import { preprocessingMetadata } from "../../models/index.ts";
 import { buildAdapted } from "../build.ts";
@@ -32,7 +32,7 @@ export async function exportedGraph(backbone: Backbone, adapter: Adapter, alpha:
     ...Object.entries(preprocessingMetadata(backbone.spec)),
     ["petalface.backbone", backbone.spec.sha256],
     ["petalface.gate", adapter.config.gate],
-    ["petalface.alpha", merged ? "merged" : String(alpha)],
+    [alphaKey, merged ? "merged" : String(alpha)],
     ["petalface.calibration", JSON.stringify(calibration)],
   ]);
   return { ...graph, metadata };

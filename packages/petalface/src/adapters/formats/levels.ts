@@ -28,21 +28,20 @@ export interface LevelsFile {
 /** Name of the list of levels. */
 const levelsFile = "levels.json";
 
+/** What becomes of the network of a level before it is written, such as another precision. */
+export type ChangeLevel = (graph: Graph, alpha: number) => Promise<Graph>;
+
+/** Whether the alpha of an adapter decides something, and can be rounded to levels. */
+export function hasLevels({ method, gate, calibration }: Adapter["config"]): boolean {
+  const { kind = "linear", measure } = calibration;
+  return method === "lora" && gate !== "single" && kind === "linear" && !isGiven(measure);
+}
+
 /**
- * Writes alpha rounded to `count` levels as that many merged networks, each as fast as the frozen
- * one, and a small model that judges alpha. A folder and not one file: an ONNX `If` decides for a
- * whole batch, and one file of all levels would be loaded whole by everybody.
- *
- * @param change what becomes of each network before it is written (another precision)
+ * Refuses adapters whose alpha has no levels: judged outside, or not clamped to [0, 1]. Throws
+ * PetalfaceError.
  */
-export async function exportLevels(
-  folder: string,
-  backbone: Backbone,
-  adapter: Adapter,
-  count: number,
-  change: (graph: Graph, alpha: number) => Promise<Graph> = async (graph) => graph,
-): Promise<LevelsFile> {
-  const { calibration, weights } = adapter.config;
+export function refuseWithoutLevels({ calibration }: Adapter["config"]): void {
   if (calibration.kind === "paper" || calibration.kind === "given")
     throw new PetalfaceError(
       "alpha is not clamped to [0, 1] or is an input, so it has no levels; export --alpha input",
@@ -51,6 +50,21 @@ export async function exportLevels(
     throw new PetalfaceError(
       `alpha comes from a score that you have already: ${printCalibration(calibration)}; write the networks with export --alpha 0, --alpha 0.5, ... and send each face to the one nearest`,
     );
+}
+
+/**
+ * Writes alpha rounded to `count` levels as that many merged networks, each as fast as the frozen
+ * one, and a small model that judges alpha. A program can load those that it needs.
+ */
+export async function exportLevels(
+  folder: string,
+  backbone: Backbone,
+  adapter: Adapter,
+  count: number,
+  change: ChangeLevel = async (graph) => graph,
+): Promise<LevelsFile> {
+  const { calibration, weights } = adapter.config;
+  refuseWithoutLevels(adapter.config);
   const { graph, alpha } = qualityGraph(backbone, measureOf(calibration.measure, weights), calibration);
   if (alpha === undefined) throw new Error("a calibrated measure without alpha");
   const levels: { alpha: number; file: string }[] = [];

@@ -35,6 +35,8 @@ export async function mergeAdapter(backbone: Backbone, adapter: Adapter, alpha: 
         const part = Math.floor((r * weights.length) / rank);
         return (weights[part] as number) * config.scale;
       });
+      // Where the gate is closed the layer is the frozen one, in its file.
+      if (gated.every((weight) => weight === 0)) continue;
       const frozen = graph.constants.get(site.weight) as Constant;
       const down = slots.get(`${site.name}.lora_A.weight`) as Slot;
       const up = slots.get(`${site.name}.lora_B.weight`) as Slot;

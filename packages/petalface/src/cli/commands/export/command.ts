@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { type Command, Option } from "commander";
 import {
+  type Adapter,
   adapterFiles,
   type ExportAlpha,
   exportedGraph,
@@ -14,12 +15,13 @@ import { leftOutOf } from "../../../api/data.ts";
 import { deploy, deployedFiles, type Product } from "../../../api/deploy.ts";
 import { defaultExportFaces } from "../../../api/export.ts";
 import { type FormFlags, targetsOf } from "../../../api/export-form.ts";
+import { inForm, isFolder, refuseLevels } from "../../../api/levels.ts";
 import { openFrozen } from "../../../api/model.ts";
 import { claimOutputs } from "../../../api/outputs.ts";
-import { changePrecision, openPrecisionFaces, type PrecisionFlags } from "../../../api/precision.ts";
+import { openPrecisionFaces, type PrecisionFlags } from "../../../api/precision.ts";
 import { printLoss } from "../../../api/precision-loss.ts";
 import { findThresholds } from "../../../api/thresholds.ts";
-import type { Backbone } from "../../../backbones/index.ts";
+import { alphaKey } from "../../../backbones/index.ts";
 import { type Contract, type GateUse, targetNames } from "../../../deploy/index.ts";
 import { PetalfaceError } from "../../../errors.ts";
 import { type ModelChoices, preprocessingMetadata } from "../../../models/index.ts";
@@ -40,7 +42,6 @@ interface Flags extends ModelChoices, PrecisionFlags, FormFlags, DataFlags {
   readonly out?: string;
   readonly alpha: string;
   readonly as: "onnx" | "peft" | "reference";
-  readonly levels?: number;
   readonly thresholds?: string;
 }
 
@@ -86,9 +87,9 @@ export function exportCommand(program: Command, context: CliContext): void {
         .default("fp32"),
     )
     .option(
-      "--levels <n>",
-      "write a folder: alpha rounded to n levels, each a merged network as fast as the frozen one",
-      parseInteger("--levels", 2, 257),
+      "--levels <n|off>",
+      "alpha rounded to n levels, each a merged network as fast as the frozen one: one file if --out ends in .onnx or --for is given, else a folder",
+      parseLevels,
     )
     .option("--data <data>", "faces to measure a precision on, and to find int8's ranges", defaultExportFaces)
     .option("--protocol <pairs>", "pairs of these faces to measure on; by default drawn at random")
@@ -102,7 +103,8 @@ export function exportCommand(program: Command, context: CliContext): void {
     "export --model fr_feature --adapter runs/first --out model_cache --for frigate",
     "export --for list",
     "export --model fr_feature --adapter runs/first --out face-int8.onnx --precision int8 --data faces",
-    "export --model fr_feature --adapter runs/first --out levels/ --levels 9",
+    "export --model fr_feature --adapter runs/first --out face.onnx --levels 9",
+    "export --model fr_feature --adapter runs/first --out levels --levels 9",
     "export --model swin.onnx --adapter runs/first --as peft --out peft/first",
   );
 }
@@ -130,10 +132,9 @@ function check(flags: Given, contracts: readonly Contract[]): void {
   if (adapter === undefined && (as !== "onnx" || levels !== undefined || alpha !== "quality"))
     refuse("without --adapter the frozen model is written: give --adapter, or leave out --as, --levels and --alpha");
   if (as !== "onnx" && flags.for !== undefined) refuse(`--for is for ONNX files; leave it out with --as ${as}`);
-  if (levels === undefined) return;
+  if (typeof levels !== "number") return;
   if (alpha !== "quality") refuse("--levels rounds the computed alpha; leave out --alpha");
-  if (contracts.length > 1 || contracts.some(({ merged }) => !merged))
-    refuse("--levels is several files: give it without --for, or with one of rknn, hailo and tflite");
+  refuseLevels(contracts, flags.out);
 }
 
 async function write(flags: Given, context: CliContext): Promise<void> {
@@ -145,9 +146,10 @@ async function write(flags: Given, context: CliContext): Promise<void> {
   const inputs = [flags.model, flags.data, flags.detector, flags.thresholds, ...trained];
   const claim = (files: readonly string[]) => claimOutputs(files, context, { inputs });
   const { as, levels } = flags;
+  const folder = typeof levels === "number" && isFolder(flags.out, contracts) ? levels : undefined;
   const files =
-    levels !== undefined
-      ? levelFiles(flags.out, levels)
+    folder !== undefined
+      ? levelFiles(flags.out, folder)
       : as === "onnx"
         ? deployedFiles(flags, contracts)
         : [flags.out];
@@ -167,16 +169,18 @@ async function write(flags: Given, context: CliContext): Promise<void> {
     await exportAdapter({ out: flags.out, as }, backbone, adapter, context);
     return;
   }
-  if (levels !== undefined) {
-    await exportToLevels({ ...flags, levels }, { backbone, adapter, contract: contracts[0] }, context);
+  const thresholds = await findThresholds({ file: flags.thresholds, run }, backbone, adapter, context);
+  if (folder !== undefined) {
+    const what = { backbone, adapter, contract: contracts[0], thresholds };
+    await exportToLevels({ ...flags, levels: folder }, what, context);
     return;
   }
   const graph = await exportedGraph(backbone, adapter, alpha);
   const { gate, calibration } = adapter.config;
-  const judgement: GateUse = { gate, merged: graph.metadata.get("petalface.alpha") === "merged" };
+  const judgement: GateUse = { gate, merged: graph.metadata.get(alphaKey) === "merged" };
   const scoreInput = graph.inputs.length > 1 && alpha === "quality" ? externalScores(calibration)?.input : undefined;
-  const thresholds = await findThresholds({ file: flags.thresholds, run }, backbone, adapter, context);
-  await writeProduct({ flags, contracts, alpha, scoreInput }, { backbone, graph, judgement, thresholds }, context);
+  const product = { backbone, adapter, graph, judgement, thresholds };
+  await writeProduct({ flags, contracts, alpha, scoreInput }, product, context);
 }
 
 interface Task {
@@ -190,13 +194,13 @@ interface Task {
 
 async function writeProduct(
   { flags, contracts, alpha, scoreInput }: Task,
-  product: Product & { readonly backbone: Backbone },
+  product: Product & { readonly adapter?: Adapter },
   context: CliContext,
 ): Promise<void> {
-  const { backbone } = product;
+  const { backbone, adapter } = product;
   const faces = await openPrecisionFaces({ ...flags, ...leftOutOptions(flags) }, backbone, context);
-  const { changed, loss } = await changePrecision(flags, backbone, product.graph, faces, context);
-  const { written, lines } = await deploy({ ...product, graph: changed }, flags, contracts);
+  const { product: changed, loss } = await inForm({ flags, contracts, alpha, adapter }, product, faces, context);
+  const { written, lines } = await deploy(changed, flags, contracts);
   const [first] = written;
   context.result(
     {
@@ -208,7 +212,7 @@ async function writeProduct(
       size: backbone.size,
       width: backbone.width,
       precision: flags.precision,
-      loss: loss ?? null,
+      loss: loss.length > 1 ? loss : (loss[0] ?? null),
       ...(faces && { leftOut: leftOutOf(faces.data, faces.left()) }),
       written,
     },
@@ -217,9 +221,13 @@ async function writeProduct(
       ...(scoreInput !== undefined
         ? [`a second input, ${scoreInput} [N], takes the quality of each face, in the unit of the training set`]
         : []),
-      ...(loss ? [`${flags.precision} ${printLoss(loss)}`] : []),
+      ...loss.map((each) => `${flags.precision} ${printLoss(each)}`),
     ].join("\n"),
   );
+}
+
+function parseLevels(text: string): number | "off" {
+  return text === "off" ? text : parseInteger("--levels", 2, 257)(text);
 }
 
 function parseAlpha(text: string): ExportAlpha {

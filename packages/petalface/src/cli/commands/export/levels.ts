@@ -1,10 +1,10 @@
 import { type Adapter, exportLevels } from "../../../adapters/index.ts";
 import { leftOutOf } from "../../../api/data.ts";
-import { fitted } from "../../../api/deploy.ts";
+import { carrying, fitted } from "../../../api/deploy.ts";
 import { changePrecision, openPrecisionFaces, type PrecisionFlags } from "../../../api/precision.ts";
 import { type PrecisionLoss, printLoss } from "../../../api/precision-loss.ts";
 import type { Backbone } from "../../../backbones/index.ts";
-import type { Contract } from "../../../deploy/index.ts";
+import { type Contract, printThresholds, type Thresholds } from "../../../deploy/index.ts";
 import type { CliContext } from "../../context.ts";
 import { type DataFlags, leftOutOptions } from "../../data.ts";
 
@@ -17,18 +17,25 @@ export interface LevelFlags extends PrecisionFlags, DataFlags {
 /** Writes alpha in levels: for a target each network in the form that it wants, for others as the model's own. */
 export async function exportToLevels(
   flags: LevelFlags,
-  { backbone, adapter, contract }: { backbone: Backbone; adapter: Adapter; contract: Contract | undefined },
+  what: {
+    readonly backbone: Backbone;
+    readonly adapter: Adapter;
+    readonly contract: Contract | undefined;
+    readonly thresholds: Thresholds | undefined;
+  },
   context: CliContext,
 ): Promise<void> {
+  const { backbone, adapter, contract, thresholds } = what;
   const count = flags.levels;
   const losses: PrecisionLoss[] = [];
   const faces = await openPrecisionFaces({ ...flags, ...leftOutOptions(flags) }, backbone, context);
   const written = await exportLevels(flags.out, backbone, adapter, count, async (graph) => {
     const { changed, loss } = await changePrecision(flags, backbone, graph, faces, context);
     if (loss) losses.push(loss);
-    if (contract === undefined) return changed;
+    const carried = carrying(changed, thresholds);
+    if (contract === undefined) return carried;
     const merged = { gate: adapter.config.gate, merged: true };
-    return fitted({ backbone, graph: changed, judgement: merged }, contract);
+    return fitted({ backbone, graph: carried, judgement: merged }, contract);
   });
   context.result(
     {
@@ -36,10 +43,12 @@ export async function exportToLevels(
       ...written,
       precision: flags.precision,
       losses,
+      thresholds: thresholds ?? null,
       ...(faces && { leftOut: leftOutOf(faces.data, faces.left()) }),
     },
     [
       `${flags.out}: quality.onnx and ${count} networks; send each face to the one whose alpha is nearest`,
+      ...(thresholds ? printThresholds(thresholds) : []),
       ...losses.map((loss, level) => `level ${level}, ${flags.precision} ${printLoss(loss)}`),
     ].join("\n"),
   );

@@ -1,4 +1,4 @@
-import { type Graph, printShape, readModel } from "onnx-grad";
+import { type Graph, printShape, readMetadata, readModel } from "onnx-grad";
 import {
   printRows,
   proveSites,
@@ -7,7 +7,14 @@ import {
   type SiteList,
   selectSites,
 } from "../../../adapters/index.ts";
-import { type Backbone, imageShape, openBackbone, quantisedNodes } from "../../../backbones/index.ts";
+import {
+  alphaKey,
+  type Backbone,
+  imageShape,
+  levelsAlpha,
+  openBackbone,
+  quantisedNodes,
+} from "../../../backbones/index.ts";
 import { printThresholds, thresholdsIn, thresholdsKey } from "../../../deploy/index.ts";
 import { PetalfaceError } from "../../../errors.ts";
 import { type ModelChoices, resolveModel } from "../../../models/index.ts";
@@ -161,6 +168,25 @@ function anyModel(path: string, graph: Graph, why: string): Inspection {
   return { document, text: lines.join("\n") };
 }
 
+/** Describes an exported file with alpha in levels, which is not opened; undefined for other files. */
+function levelsFile(path: string): Inspection | undefined {
+  const metadata = readMetadata(path);
+  const alpha = metadata.get(alphaKey) ?? "";
+  if (!alpha.startsWith(levelsAlpha)) return undefined;
+  const thresholds = thresholdsIn(metadata);
+  const says = `an exported file with alpha in ${alpha.slice(levelsAlpha.length)} levels, for onnxruntime`;
+  const lines = [
+    `${path}: ${says}`,
+    ...[...metadata].filter(([key]) => key !== thresholdsKey).map(([key, value]) => `${key}: ${value}`),
+    ...(thresholds ? printThresholds(thresholds) : []),
+  ];
+  const document = {
+    ...{ kind: "levels", verdict: says, path },
+    ...{ metadata: Object.fromEntries(metadata), thresholds: thresholds ?? null },
+  };
+  return { document, text: lines.join("\n") };
+}
+
 /** Describes a model, beginning with what can be done with it. Throws PetalfaceError or OnnxGradError if the file cannot be read. */
 export async function inspectModel(name: string, choices: ModelChoices): Promise<Inspection> {
   try {
@@ -171,6 +197,8 @@ export async function inspectModel(name: string, choices: ModelChoices): Promise
     if (!isAbout || (error instanceof PetalfaceError && error.exitCode === 2)) throw error;
     // An exported model that takes alpha as an input, or any other network is still worth describing, if it can be read.
     const { path } = await resolveModel(name);
+    const levels = levelsFile(path);
+    if (levels !== undefined) return levels;
     const graph = await readModel(path, { shapes: (input, stated) => imageShape(path, input, stated, choices.size) });
     return anyModel(path, graph, error.message);
   }

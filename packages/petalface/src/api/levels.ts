@@ -1,0 +1,103 @@
+import type { Graph } from "onnx-grad";
+import { type Adapter, type ExportAlpha, hasLevels, levelsGraph } from "../adapters/index.ts";
+import type { Backbone } from "../backbones/index.ts";
+import type { Contract } from "../deploy/index.ts";
+import { PetalfaceError } from "../errors.ts";
+import type { Product } from "./deploy.ts";
+import type { FormFlags } from "./export-form.ts";
+import { changePrecision, type PrecisionFaces, type PrecisionFlags } from "./precision.ts";
+import type { PrecisionLoss } from "./precision-loss.ts";
+import type { Surroundings } from "./surroundings.ts";
+
+/** Levels of a file that is written so unless asked otherwise. */
+const defaultLevels = 9;
+
+/** A file of levels is written without being asked for up to this many bytes of weights. */
+const mostBytes = 256 * 2 ** 20;
+
+/** Whether a file of levels goes into a folder of several files, one for each network. */
+export const isFolder = (out: string, contracts: readonly Contract[]): boolean =>
+  contracts.length === 0 ? !/\.onnx$/i.test(out) : contracts.every(({ merged }) => merged);
+
+/**
+ * Refuses levels in one file for products that cannot run it. Throws PetalfaceError (wrong usage).
+ */
+export function refuseLevels(contracts: readonly Contract[], out: string): void {
+  if (isFolder(out, contracts)) {
+    if (contracts.length <= 1) return;
+    throw new PetalfaceError("--levels writes a folder for a converter: give one target at a time", { exitCode: 2 });
+  }
+  const unable = contracts.find(({ levels }) => levels === undefined);
+  if (unable === undefined) return;
+  throw new PetalfaceError(
+    `--for ${unable.name}: it cannot run a file of levels, which has an If for each; leave out --levels`,
+    { exitCode: 2 },
+  );
+}
+
+/**
+ * How many levels the file of a target has; undefined where it has a gate in each layer. Without a
+ * choice, targets that feed single faces and wait for them get levels, unless the file would be
+ * large.
+ */
+function levelsFor(
+  contract: Contract | undefined,
+  { levels: choice, precision }: Pick<FormTask["flags"], "levels" | "precision">,
+  backbone: Backbone,
+  adapter: Adapter,
+): number | undefined {
+  if (choice === "off") return undefined;
+  if (choice !== undefined) return choice;
+  const isDefault = contract?.levels === "default" && precision === "fp32";
+  if (!isDefault || !hasLevels(adapter.config)) return undefined;
+  return 4 * backbone.parameters * defaultLevels <= mostBytes ? defaultLevels : undefined;
+}
+
+/** What is asked of the files to be written. */
+export interface FormTask {
+  readonly flags: PrecisionFlags & FormFlags;
+  readonly contracts: readonly Contract[];
+  /** null for the frozen model. */
+  readonly alpha: ExportAlpha | null;
+  readonly adapter: Adapter | undefined;
+}
+
+/**
+ * The product in the precision asked for, and in levels for the targets that get them. `loss`: what
+ * each network lost against float32.
+ *
+ * @throws PetalfaceError where a precision loses too much, or the file cannot have levels
+ */
+export async function inForm(
+  { flags, contracts, alpha, adapter }: FormTask,
+  product: Product,
+  faces: PrecisionFaces | undefined,
+  context: Surroundings,
+): Promise<{ readonly product: Product; readonly loss: readonly PrecisionLoss[] }> {
+  const { backbone } = product;
+  const loss: PrecisionLoss[] = [];
+  const change = async (graph: Graph): Promise<Graph> => {
+    const one = await changePrecision(flags, backbone, graph, faces, context);
+    if (one.loss) loss.push(one.loss);
+    return one.changed;
+  };
+  const all = contracts.length === 0 ? [undefined] : contracts;
+  const counts = all.map((contract) =>
+    adapter === undefined || alpha !== "quality" ? undefined : levelsFor(contract, flags, backbone, adapter),
+  );
+  const count = counts.find((each) => each !== undefined);
+  if (count === undefined || adapter === undefined)
+    return { product: { ...product, graph: await change(product.graph) }, loss };
+  if (contracts.length === 0 && backbone.form !== undefined)
+    throw new PetalfaceError(
+      "--levels in one file is for models whose own file has the standard form; give --for, or name a folder with --out",
+      { exitCode: 2 },
+    );
+  // Gated as well, where another target has no levels.
+  const graph = counts.includes(undefined) ? await change(product.graph) : product.graph;
+  const levels = {
+    ...{ count, graph: await levelsGraph(backbone, adapter, count, change) },
+    of: contracts.filter((_, at) => counts[at] !== undefined).map(({ name }) => name),
+  };
+  return { product: { ...product, graph, levels }, loss };
+}
