@@ -19,13 +19,15 @@ export const numericKernels: readonly string[] = [
   "packages/petalface/src/backbones/{normalisation,pixels}.ts",
   "packages/petalface/src/quality/{calibrate,grey,histogram,matrices,resolution,spearman}.ts",
   "packages/petalface/src/quality/brisque/{aggd,gamma}.ts",
+  // Keys and places of record files, after they are read.
+  "packages/petalface/src/data/records/keys.ts",
   // Embeddings, scores and statistics of whole sets.
   "packages/petalface/src/matching/**",
   "packages/petalface/src/evaluation/statistics/**",
   "packages/petalface/src/evaluation/protocols/{enrol,fuse,matching,nearest,reference-verification,without}.ts",
   "packages/petalface/src/audit/{groups,near,people,separation}.ts",
   "packages/petalface/src/gallery/{search,templates}.ts",
-  "packages/petalface/src/deploy/thresholds.ts",
+  "packages/petalface/src/{deploy/thresholds,cli/commands/threshold/compare}.ts",
   "apps/studio/src/work/measure.ts",
   // Vectors of trainable numbers, tables of random numbers and of hashes.
   "packages/petalface/src/adapters/formats/merge.ts",

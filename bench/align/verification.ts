@@ -1,6 +1,6 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
-import { itemAt } from "onnx-grad";
+import { entryOf, itemAt } from "onnx-grad";
 import { openBackbone, openEmbedder } from "petalface/backbones";
 import { openLoader } from "petalface/images";
 import { petalface } from "../skeleton/children.ts";
@@ -43,7 +43,7 @@ export async function measureVerification(out: string): Promise<Verification> {
   const given = await embed(needed.map((file) => join(lfw, file)));
   const ours = await embed(photos.map(({ file }) => join(out, file.replace(/\.jpg$/, ".png"))));
   const numberOf = new Map(needed.map((file, at) => [file, at]));
-  const vector = (file: string): Float32Array => given[numberOf.get(file) as number] as Float32Array;
+  const vector = (file: string): Float32Array => given[entryOf(numberOf, file)] as Float32Array;
   const scores = (own: (at: number) => Float32Array) =>
     photos.map((_, at) => [
       ...others[at].map((file) => ({ same: true, score: dot(own(at), vector(file)) })),

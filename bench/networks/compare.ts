@@ -1,6 +1,7 @@
 import {
   copyGraph,
   differentiate,
+  entryOf,
   type Graph,
   GraphBuilder,
   itemAt,
@@ -135,7 +136,7 @@ async function compareGradients(graph: Graph, { tensors, parameters }: Reference
     inputs: new Map([[images, input(images, stored("images"))]]),
     constants: new Map(weights),
   });
-  const features = names.get(output) as string;
+  const features = entryOf(names, output);
   const loss = o.reduceSum(o.mul(features, direction));
   const wrt = [images, ...weights.map(([, name]) => name)];
   const gradient = differentiate(b.build([loss]), {

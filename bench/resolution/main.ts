@@ -2,7 +2,7 @@
 
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { itemAt } from "onnx-grad";
+import { itemAt, lastOf } from "onnx-grad";
 import { openData, subset } from "petalface/data";
 import { readPairs } from "petalface/evaluation";
 import { drawDegradation, openLoader, parseDegradation } from "petalface/images";
@@ -135,7 +135,7 @@ for (const { x, k, way } of trained) {
 for (let i = 0; i + 1 < width; i++) matrix[i][i] = itemAt(matrix[i], i) + trained.length / 1000;
 const solved = solve(matrix, right);
 const weights = solved.slice(0, -1);
-const bias = (solved.at(-1) as number) - weights.reduce((sum, value, i) => sum + value * itemAt(means, i), 0);
+const bias = lastOf(solved) - weights.reduce((sum, value, i) => sum + value * itemAt(means, i), 0);
 console.log(`bias ${bias.toFixed(5)}\nweights ${weights.map((value) => value.toFixed(5)).join(", ")}\n`);
 console.log("| pixels | median estimate | 5 % | 95 % |\n| --- | --- | --- | --- |");
 for (const k of pixels) {

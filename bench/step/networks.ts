@@ -1,6 +1,15 @@
 /** The networks of `npm run bench -- step`, and which of their layers carry an adapter. */
 import { join } from "node:path";
-import { findSubnormals, flushSubnormals, type Graph, readModel, setBatch, sizeOf, upgradeOpset } from "onnx-grad";
+import {
+  findSubnormals,
+  flushSubnormals,
+  type Graph,
+  readModel,
+  setBatch,
+  sizeOf,
+  staticDims,
+  upgradeOpset,
+} from "onnx-grad";
 import { type AdapterConfig, findSites, selectSites } from "petalface/adapters";
 import type { Backbone } from "petalface/backbones";
 import { measureOf, photoCalibration } from "petalface/quality";
@@ -49,7 +58,7 @@ export async function openNetwork(name: string, path: string): Promise<Network> 
   const read = upgradeOpset(await readModel(path));
   const graph = setBatch(flushSubnormals(read, await findSubnormals(read)), "N");
   const [input = "", output = ""] = [graph.inputs[0], graph.outputs[0]];
-  const sizes = (value: string): number[] => (graph.types.get(value)?.shape ?? []).slice(1) as number[];
+  const sizes = (value: string): readonly number[] => staticDims((graph.types.get(value)?.shape ?? []).slice(1));
   const sha256 = "0".repeat(64);
   const backbone: Backbone = {
     path,

@@ -43,11 +43,12 @@ export {
   type SymbolicDim,
   sameDim,
   sameShape,
+  staticDims,
   timesDim,
 } from "./graph/dim.ts";
 export { OnnxGradError } from "./graph/errors.ts";
 export type { Attribute, Attributes, Graph, Node, ValueType } from "./graph/graph.ts";
-export { entryOf, itemAt } from "./graph/item-at.ts";
+export { entryOf, itemAt, lastOf } from "./graph/item-at.ts";
 export { prune } from "./graph/prune.ts";
 export type { Run } from "./graph/run.ts";
 export {

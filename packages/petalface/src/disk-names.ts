@@ -1,5 +1,6 @@
 import { isUtf8 } from "node:buffer";
 import { type Dir, type Dirent, opendirSync, realpathSync } from "node:fs";
+import { itemAt } from "onnx-grad";
 
 /*
  * On Linux the name of a file is bytes, mostly UTF-8. A name that is not, from an old disk or archive, is kept as a text in which each byte
@@ -22,7 +23,7 @@ export function nameOfBytes(bytes: Uint8Array): string {
     const length = [1, 2, 3, 4].find((size) => at + size <= buffer.length && isUtf8(buffer.subarray(at, at + size)));
     text +=
       length === undefined
-        ? String.fromCharCode(0xdc00 + (buffer[at] as number))
+        ? String.fromCharCode(0xdc00 + itemAt(buffer, at))
         : buffer.toString("utf8", at, at + length);
     at += length ?? 1;
   }

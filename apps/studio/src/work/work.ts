@@ -1,3 +1,4 @@
+import { fromPlanes } from "petalface/portable";
 import type { StudioPlan } from "../plan.ts";
 import { fitAlpha } from "./alpha.ts";
 import { hasWebGpu, openRun, type Provider, setUpEngine } from "./engine.ts";
@@ -155,10 +156,4 @@ function fail(message: string): never {
 }
 
 /** Planes as canvas pixels. */
-function rgba(planes: Uint8Array): Uint8ClampedArray {
-  const area = planes.length / 3;
-  const data = new Uint8ClampedArray(4 * area).fill(255);
-  for (let at = 0; at < area; at++)
-    for (let channel = 0; channel < 3; channel++) data[4 * at + channel] = planes[channel * area + at] as number;
-  return data;
-}
+const rgba = (planes: Uint8Array): Uint8ClampedArray => new Uint8ClampedArray(fromPlanes(planes, 4).buffer);

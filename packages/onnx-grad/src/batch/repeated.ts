@@ -1,5 +1,6 @@
 import { readTensor } from "../format/decode.ts";
 import type { Node } from "../graph/graph.ts";
+import { itemAt } from "../graph/item-at.ts";
 import { sizeOf, type Tensor } from "../graph/tensor.ts";
 import { type Opening, oldShape } from "./opening.ts";
 
@@ -15,7 +16,10 @@ const BROADCASTING: ReadonlySet<string> = new Set(
  */
 export function unrepeat(opening: Opening, node: Node): Node {
   if (!BROADCASTING.has(node.op)) return node;
-  const carrier = node.inputs.find((input) => opening.places.has(input)) as string;
+  const carrier = itemAt(
+    node.inputs.filter((input) => opening.places.has(input)),
+    0,
+  );
   const fromEnd = oldShape(opening, carrier).length - (opening.places.get(carrier)?.axis ?? 0);
   const inputs = node.inputs.map((input) => {
     const axis = (opening.old.constants.get(input)?.dims.length ?? 0) - fromEnd;

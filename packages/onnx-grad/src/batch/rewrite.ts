@@ -29,7 +29,10 @@ export function expand(opening: Opening, node: Node): Node {
 /** A target `to` whose entry at `axis` is the batch at run time, taken from the shape of a graph input. */
 function batchTarget(opening: Opening, to: readonly number[], axis: number): string {
   const { nodes, constants, dims, fresh, symbol, types } = opening;
-  const image = opening.old.inputs.find((name) => opening.places.has(name)) as string;
+  const image = itemAt(
+    opening.old.inputs.filter((name) => opening.places.has(name)),
+    0,
+  );
   const add = (op: string, inputs: string[], attributes: Node["attributes"], value: readonly Dim[]): string => {
     const output = fresh(`batch_${op}`);
     nodes.push({ op, domain: "", name: output, inputs, outputs: [output], attributes });
@@ -57,7 +60,10 @@ function batchTarget(opening: Opening, to: readonly number[], axis: number): str
 /** Concat does not broadcast: parts without a batch (a class token) are expanded to it. */
 export function concat(opening: Opening, node: Node): Node {
   const { places, types, context, fresh, nodes, symbol } = opening;
-  const first = node.inputs.find((input) => places.has(input)) as string;
+  const first = itemAt(
+    node.inputs.filter((input) => places.has(input)),
+    0,
+  );
   const place = places.get(first) as BatchPlace;
   const attribute = node.attributes.axis;
   const axis = attribute !== undefined && "int" in attribute ? attribute.int : 0;

@@ -54,15 +54,15 @@ export function ops(b: GraphBuilder) {
   const scalar = (value: number, type: DType = "float32"): string =>
     intern(`${type} ${value}`, () => filled(value, [], type), "scalar");
   const vector = (values: readonly number[]): string => intern(`ints ${values.join()}`, () => int64(values), "ints");
-  /** The shape of a value whose dimensions must all be known. */
-  const dims = (x: string): readonly number[] => {
-    const all = shape(x);
+  /** The shape of a value, from one axis on, whose dimensions must be known there. */
+  const dims = (x: string, from = 0): readonly number[] => {
+    const all = shape(x).slice(from);
     if (!isStatic(all)) throw new OnnxGradError(`"${x}" ${printShape(all)} is open; fix the batch with setBatch first`);
     return all;
   };
-  /** The length of one axis, which must be known; that of the others need not be. */
+  /** The length of one axis (-1: the last), which must be known; that of the others need not be. */
   const dim = (x: string, along: number): number => {
-    const length = shape(x)[along];
+    const length = shape(x).at(along);
     if (typeof length === "number") return length;
     throw new OnnxGradError(`axis ${along} of "${x}" ${printShape(shape(x))} is no known number`);
   };
@@ -75,9 +75,8 @@ export function ops(b: GraphBuilder) {
   const binary =
     (op: string) =>
     (x: Operand, y: Operand): string => {
-      if (typeof x === "number" && typeof y === "number") return b.add(op, [scalar(x), scalar(y)]);
-      if (typeof x === "number") return b.add(op, [scalar(x, dtype(y as string)), y as string]);
-      return b.add(op, [x, typeof y === "number" ? scalar(y, dtype(x)) : y]);
+      if (typeof x === "string") return b.add(op, [x, typeof y === "number" ? scalar(y, dtype(x)) : y]);
+      return b.add(op, typeof y === "string" ? [scalar(x, dtype(y)), y] : [scalar(x), scalar(y)]);
     };
   const reduce =
     (op: string) =>

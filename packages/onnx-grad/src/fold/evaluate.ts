@@ -153,8 +153,9 @@ const reduceProd: Evaluation = ({ known: [value] }) => {
   if (value?.dims.length !== 1) return undefined;
   let product: Dim = 1;
   for (const dim of value.values) {
-    if (typeof product !== "number" && typeof dim !== "number") return undefined;
-    product = typeof dim === "number" ? timesDim(product, dim) : timesDim(dim, product as number);
+    if (typeof dim === "number") product = timesDim(product, dim);
+    else if (typeof product === "number") product = timesDim(dim, product);
+    else return undefined;
   }
   return [product];
 };

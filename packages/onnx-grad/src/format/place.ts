@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { bytesOfTensor } from "../graph/dtypes.ts";
 import { OnnxGradError } from "../graph/errors.ts";
 import type { Graph } from "../graph/graph.ts";
+import { entryOf } from "../graph/item-at.ts";
 import { type Constant, isExternal } from "../graph/tensor.ts";
 import { type Location, modelParts, type Part } from "./encode.ts";
 import { writeParts } from "./model.ts";
@@ -38,7 +39,7 @@ export async function placeModel(graph: Graph, dir: string): Promise<string> {
       links.set(constant.file, name);
       await linkFile(constant.file, join(dir, name));
     }
-    const { size } = await stat(join(dir, links.get(constant.file) as string));
+    const { size } = await stat(join(dir, entryOf(links, constant.file)));
     if (constant.offset + constant.length > size) {
       throw new OnnxGradError(`${constant.file}: shorter than when the model was read; was it replaced?`);
     }
@@ -46,9 +47,7 @@ export async function placeModel(graph: Graph, dir: string): Promise<string> {
   const side = sideFile(graph);
   if (side.parts.length > 0) await writeParts(side.parts, join(dir, SIDE_FILE), forNow);
   const locate = (name: string, constant: Constant): Location | undefined =>
-    isExternal(constant)
-      ? { location: links.get(constant.file) as string, offset: constant.offset }
-      : side.places.get(name);
+    isExternal(constant) ? { location: entryOf(links, constant.file), offset: constant.offset } : side.places.get(name);
   const path = join(dir, "model.onnx");
   await writeParts(modelParts(graph, locate), path, forNow);
   return path;

@@ -1,4 +1,6 @@
+import { OnnxGradError } from "./errors.ts";
 import { itemAt } from "./item-at.ts";
+
 /**
  * One dimension of a shape: a number, or a whole multiple of the one symbol that may be left open,
  * the batch. `{ symbol: "N", times: 25 }` reads "25 N".
@@ -16,6 +18,13 @@ export type Shape = readonly Dim[];
 
 /** Whether every dimension is a number. */
 export const isStatic = (shape: Shape): shape is readonly number[] => shape.every((dim) => typeof dim === "number");
+
+/** The dimensions of a shape, which must all be numbers. Throws OnnxGradError where one is open. */
+export function staticDims(shape: Shape): readonly number[] {
+  if (!isStatic(shape))
+    throw new OnnxGradError(`shape ${printShape(shape)} is open; fix the batch with setBatch first`);
+  return shape;
+}
 
 /** Whether two dimensions are the same, symbols included. */
 export const sameDim = (a: Dim, b: Dim): boolean =>

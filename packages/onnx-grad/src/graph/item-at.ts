@@ -10,6 +10,9 @@ export function itemAt<T>(items: ArrayLike<T>, index: number): T {
   return item;
 }
 
+/** The last item of a list that is not empty by construction. Throws RangeError where it is. */
+export const lastOf = <T>(items: ArrayLike<T>): T => itemAt(items, items.length - 1);
+
 /** The value of a key that has one by construction; a missing one is a mistake in the code, and is reported as one. */
 export function entryOf<K, V>(entries: ReadonlyMap<K, V>, key: K): V {
   const value = entries.get(key);

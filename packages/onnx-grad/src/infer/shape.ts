@@ -103,8 +103,8 @@ function blocks(call: ShapeCall): { block: number; dtype: DType; shape: [Dim, nu
   const block = call.int("blocksize", 0);
   if (shape.length !== 4) call.fail(`input of shape ${printShape(shape)} is not a batch of images`);
   if (block < 1) call.fail(`attribute "blocksize" must be positive, not ${block}`);
-  const [channels, height, width] = shape.slice(1).map((dim) => fixed(call, dim, "channels, rows or columns"));
-  return { block, dtype, shape: [itemAt(shape, 0), channels as number, height as number, width as number] };
+  const side = (axis: number) => fixed(call, itemAt(shape, axis), "channels, rows or columns");
+  return { block, dtype, shape: [itemAt(shape, 0), side(1), side(2), side(3)] };
 }
 
 const depthToSpace: ShapeRule = (call: ShapeCall) => {

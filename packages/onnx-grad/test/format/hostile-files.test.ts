@@ -10,6 +10,7 @@ import { bytesOfTensor } from "../../src/graph/dtypes.ts";
 import { OnnxGradError } from "../../src/graph/errors.ts";
 import { itemAt } from "../../src/graph/item-at.ts";
 import { type Constant, float32, int64, isExternal } from "../../src/graph/tensor.ts";
+import { lastOf } from "../../src/index.ts";
 import { scratch, wave } from "../support/engine.ts";
 import { model, node, raw, value } from "../support/protos.ts";
 
@@ -360,10 +361,7 @@ describe("names", () => {
     const path = join(folder, "\u043c\u043e\u0434\u0435\u043b\u044c.onnx");
     const names = ["\u5165\u529b", "../../a/b\\c", "__proto__", "constructor", " ", "n".repeat(1 << 20)];
     const steps = names.map((name, index) => node("Relu", [names[index - 1] ?? "x"], [name], { name }));
-    writeFileSync(
-      path,
-      encodeProto("model", model({ node: [...steps, node("Relu", [names.at(-1) as string], ["y"])] })),
-    );
+    writeFileSync(path, encodeProto("model", model({ node: [...steps, node("Relu", [lastOf(names)], ["y"])] })));
     const graph = await readModel(path);
     expect(graph.nodes.flatMap(({ outputs }) => outputs)).toEqual([...names, "y"]);
   });

@@ -1,4 +1,15 @@
-import { copyGraph, type Graph, GraphBuilder, itemAt, type Node, ops, setBatch } from "onnx-grad";
+import {
+  copyGraph,
+  entryOf,
+  type Graph,
+  GraphBuilder,
+  itemAt,
+  lastOf,
+  type Node,
+  ops,
+  setBatch,
+  staticDims,
+} from "onnx-grad";
 import type { Backbone } from "../backbones/index.ts";
 import { buildAlpha } from "../quality/index.ts";
 import { type BatchStatistics, normRewriter } from "./batch-norm.ts";
@@ -97,7 +108,7 @@ export function buildAdapted(backbone: Backbone, config: AdapterConfig, options:
     const frozen = b.fresh(`${output}_frozen`);
     b.push({ ...node, outputs: [frozen, ...node.outputs.slice(1)] });
     const copyOf = (of: string): Node => copied.get(of) as Node;
-    const trainedUp = trained.get(`${site.name}.lora_B.weight`) as string;
+    const trainedUp = entryOf(trained, `${site.name}.lora_B.weight`);
     const up = scaledUp(
       o,
       trainedUp,
@@ -105,7 +116,7 @@ export function buildAdapted(backbone: Backbone, config: AdapterConfig, options:
       tail.factors.map((factor) => copyOf(factor.name)),
     );
     const delta = lowRankDelta(b, o, site, copyOf(site.name), frozen, {
-      down: trained.get(`${site.name}.lora_A.weight`) as string,
+      down: entryOf(trained, `${site.name}.lora_A.weight`),
       up: gateOf(site.name) === "" && config.scale !== 1 ? o.mul(up, config.scale) : up,
       gating: gatingAt(site.name),
       silence: silenceAt(site.name),
@@ -127,7 +138,7 @@ export function buildAdapted(backbone: Backbone, config: AdapterConfig, options:
   return {
     builder: b,
     input,
-    embedding: names.get(backbone.output) as string,
+    embedding: entryOf(names, backbone.output),
     alpha,
     layout,
     frozen: backboneNames,
@@ -142,8 +153,8 @@ function selectionInputs(b: GraphBuilder, graph: Graph, image: string): NoiseInp
     .filter((name) => name !== image)
     .map((name) => {
       const type = graph.types.get(name) as NonNullable<ReturnType<Graph["types"]["get"]>>;
-      const dims = type.shape.slice(1) as number[];
-      return { name: b.input(name, type), dims, draw: { of: dims.at(-1) as number } };
+      const dims = staticDims(type.shape.slice(1));
+      return { name: b.input(name, type), dims, draw: { of: lastOf(dims) } };
     });
 }
 

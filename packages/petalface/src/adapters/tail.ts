@@ -1,4 +1,4 @@
-import { type Graph, itemAt, type Node, type Ops, type Shape, sameShape } from "onnx-grad";
+import { type Graph, itemAt, type Node, type Ops, type Shape, sameShape, sizeOf } from "onnx-grad";
 import type { Site } from "./sites.ts";
 
 /**
@@ -92,6 +92,6 @@ function factorOf(o: Ops, node: Node, site: Site): string {
     return o.reshape(o.div(scale, deviation), [site.outputs, 1]);
   }
   const constant = node.inputs.find((name) => o.builder.constantOf(name) !== undefined) as string;
-  const size = o.shape(constant).reduce<number>((product, dim) => product * (dim as number), 1);
+  const size = sizeOf(o.dims(constant));
   return o.reshape(constant, [size, 1]);
 }

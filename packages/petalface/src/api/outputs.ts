@@ -1,6 +1,7 @@
 import type { BigIntStats } from "node:fs";
 import { access, appendFile, constants, readFile, realpath, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
+import { lastOf } from "onnx-grad";
 import { PetalfaceError } from "../errors.ts";
 import { removeUnfinished, writeFailure, writeFileSafely } from "../files.ts";
 import { printPath } from "../images/index.ts";
@@ -147,5 +148,5 @@ async function addToRecord(path: string): Promise<void> {
   await appendFile(place, lineOf(basename(path), await hashFile(path)));
   if ((await stat(place)).size <= longestRecord) return;
   const record = await readRecord(dirname(path));
-  await writeFileSafely(place, [...record].map(([name, hashes]) => lineOf(name, hashes.at(-1) as string)).join(""));
+  await writeFileSafely(place, [...record].map(([name, hashes]) => lineOf(name, lastOf(hashes))).join(""));
 }

@@ -1,4 +1,5 @@
 import type { Graph } from "onnx-grad";
+import { itemAt } from "onnx-grad";
 import type { Examples } from "../adapters/index.ts";
 import { type Backbone, type EmbeddingModel, openEmbedder } from "../backbones/index.ts";
 import { type FaceData, tallyOf, type Unreadable } from "../data/index.ts";
@@ -134,7 +135,7 @@ export async function measureLoss(
 function cosine(a: Float32Array, b: Float32Array): number {
   let [ab, aa, bb] = [0, 0, 0];
   for (let i = 0; i < a.length; i++) {
-    const [x, y] = [a[i] as number, b[i] as number];
+    const [x, y] = [itemAt(a, i), itemAt(b, i)];
     ab += x * y;
     aa += x * x;
     bb += y * y;

@@ -3,7 +3,7 @@ import { itemAt } from "onnx-grad";
 import { type Embedder, rowsNotFinite } from "../backbones/index.ts";
 import type { FaceData } from "../data/index.ts";
 import { type Loader, prefetch } from "../images/index.ts";
-import { identify, type Matcher, rowsOf } from "../matching/index.ts";
+import { identify, type Matcher, normaliseRows, rowsOf } from "../matching/index.ts";
 import { random } from "../random.ts";
 import { openScratch, type Scratch } from "../scratch.ts";
 import { makeTemporary } from "../temporary.ts";
@@ -145,7 +145,7 @@ export async function findOutliers(
     {
       probes,
       probeLabels: Int32Array.from(suspects, (face) => data.at(face).person),
-      gallery: rowsOf(unitRows(people.centres, width), width),
+      gallery: rowsOf(normaliseRows(people.centres, width), width),
       galleryLabels: Int32Array.from(data.people.keys()),
     },
     { signal },
@@ -169,10 +169,10 @@ export async function findShared(
   const found = await identify(
     matcher,
     {
-      probes: unitRows(one.centres, one.width),
+      probes: normaliseRows(one.centres, one.width),
       // No two faces are known to show one person.
       probeLabels: new Int32Array(one.faces.length).fill(-1),
-      gallery: rowsOf(unitRows(other.centres, other.width), other.width),
+      gallery: rowsOf(normaliseRows(other.centres, other.width), other.width),
       galleryLabels: Int32Array.from(other.faces.keys()),
     },
     { signal },
@@ -243,16 +243,6 @@ function eachFace(people: People, visit: (face: number, row: Float32Array, perso
       if (person >= 0 && norm(row) > 0) visit(start + i, row, person);
     }
   }
-}
-
-function unitRows(rows: Float32Array, width: number): Float32Array {
-  const out = rows.slice();
-  for (let start = 0; start < out.length; start += width) {
-    const row = out.subarray(start, start + width);
-    const length = norm(row);
-    if (length > 0) for (let k = 0; k < width; k++) row[k] /= length;
-  }
-  return out;
 }
 
 function norm(row: Float32Array): number {

@@ -1,11 +1,13 @@
 import {
   copyGraph,
   type DType,
+  entryOf,
   type Graph,
   GraphBuilder,
   ops,
   printShape,
   type Shape,
+  staticDims,
   type ValueType,
 } from "onnx-grad";
 import { PetalfaceError } from "../errors.ts";
@@ -135,7 +137,7 @@ export function standardForm(path: string, graph: Graph, file: Graph, choices: M
     ? undefined
     : {
         input: { dtype: inputType, layout: nhwc ? "nhwc" : "nchw" },
-        output: { dtype: outputType, dims: inner.shape.slice(1) as number[] },
+        output: { dtype: outputType, dims: staticDims(inner.shape.slice(1)) },
       };
   const parts = { input, output, size, width, form };
   const outputs = [output, ...further];
@@ -164,7 +166,7 @@ export function standardForm(path: string, graph: Graph, file: Graph, choices: M
     outputs: [output],
     attributes: {},
   });
-  return { ...parts, graph: b.build([output, ...further.map((name) => names.get(name) as string)]) };
+  return { ...parts, graph: b.build([output, ...further.map((name) => entryOf(names, name))]) };
 }
 
 /** Name of a value of the file whose own name goes to another. */
@@ -207,8 +209,8 @@ export function fileForm({ form, input, output }: Pick<Backbone, "form" | "input
   }
   const names = copyGraph(b, rename(graph, output), { inputs });
   const outputs = graph.outputs.map((name) => {
-    if (name !== output) return names.get(name) as string;
-    let value = names.get(inside(name)) as string;
+    if (name !== output) return entryOf(names, name);
+    let value = entryOf(names, inside(name));
     const { dtype, dims } = form.output;
     if (dims.length > 1) value = o.reshape(value, [b.shape(value)[0] ?? 1, ...dims]);
     value = o.cast(value, dtype);

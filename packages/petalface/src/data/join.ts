@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { itemAt } from "onnx-grad";
+import { itemAt, lastOf } from "onnx-grad";
 import type { FaceData } from "./types.ts";
 
 /** A part of a joined set, and what its ids begin with. */
@@ -15,8 +15,8 @@ export interface NamedPart {
  */
 export function joinData(spec: string, parts: readonly NamedPart[]): FaceData {
   const starts = [0];
-  for (const { data } of parts) starts.push((starts.at(-1) as number) + data.length);
-  const length = starts.at(-1) as number;
+  for (const { data } of parts) starts.push(lastOf(starts) + data.length);
+  const length = lastOf(starts);
   const hash = createHash("sha256");
   for (const { name, data } of parts) hash.update(JSON.stringify([name, data.fingerprint]));
   const lost = parts.map(({ data }) => data.unreadable ?? { count: 0, tried: 0, first: [] });
@@ -35,7 +35,7 @@ export function joinData(spec: string, parts: readonly NamedPart[]): FaceData {
     at(at) {
       if (!(Number.isInteger(at) && at >= 0 && at < length)) throw new RangeError(`sample ${at} of ${length}`);
       let part = 0;
-      while ((starts[part + 1] as number) <= at) part++;
+      while (itemAt(starts, part + 1) <= at) part++;
       const { name, data } = parts[part] as NamedPart;
       const sample = data.at(at - itemAt(starts, part));
       return { ...sample, id: `${name}/${sample.id}`, person: -1 };

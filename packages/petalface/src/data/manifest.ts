@@ -1,4 +1,5 @@
 import { dirname, extname, isAbsolute, join, resolve } from "node:path";
+import { entryOf, itemAt } from "onnx-grad";
 import { PetalfaceError } from "../errors.ts";
 import { printPath } from "../images/index.ts";
 import { leadsThroughLitter } from "../litter.ts";
@@ -54,7 +55,7 @@ export async function scanManifest(
     const id = spelled(paths.at(row));
     const path = isAbsolute(id) ? id : join(root, id);
     const what = `${printPath(spec)}, line ${lines[row]}, ${printPath(id)}`;
-    if (builder.add(path, id, id, owners[row] as number, people, what)) quality[kept++] = scores[row] as number;
+    if (builder.add(path, id, id, itemAt(owners, row), people, what)) quality[kept++] = itemAt(scores, row);
     const pausing = pause();
     if (pausing !== undefined) {
       onProgress?.(row);
@@ -87,14 +88,14 @@ async function readRows(spec: string, wrong: Wrong) {
       if (seen.has(nameKey(id))) throw wrong(number, `${printPath(path)} is listed twice`);
       seen.add(nameKey(id));
       const name = person === undefined || person === null || person === "" ? undefined : nameKey(String(person));
-      if (owners.length > 0 && (name === undefined) !== (owners[0] as number) < 0)
+      if (owners.length > 0 && (name === undefined) !== itemAt(owners, 0) < 0)
         throw wrong(number, "some lines have a person and some do not; give all or none");
       if (name !== undefined && !numbers.has(name)) numbers.set(name, numbers.size);
       const score = quality === undefined || quality === null || quality === "" ? Number.NaN : Number(quality);
       if (Number.isNaN(score) && String(quality ?? "") !== "")
         throw wrong(number, `quality ${JSON.stringify(quality).slice(0, 40)} is not a number`);
       paths.push(id);
-      owners.push(name === undefined ? -1 : (numbers.get(name) as number));
+      owners.push(name === undefined ? -1 : entryOf(numbers, name));
       scores.push(score);
       lines.push(number);
     }
@@ -106,12 +107,12 @@ async function readRows(spec: string, wrong: Wrong) {
   const people = [...numbers.keys()].sort(byCodeUnits);
   const rank = new Int32Array(people.length);
   people.forEach((name, place) => {
-    rank[numbers.get(name) as number] = place;
+    rank[entryOf(numbers, name)] = place;
   });
   return {
     paths: paths.finish(),
     people,
-    owners: Int32Array.from(owners, (owner) => (owner < 0 ? -1 : (rank[owner] as number))),
+    owners: Int32Array.from(owners, (owner) => (owner < 0 ? -1 : itemAt(rank, owner))),
     scores,
     lines,
   };

@@ -42,7 +42,7 @@ export function skipUnreadable(loader: Loader, data: FaceData, onUnreadable?: (m
   const note = (requests: readonly ImageRequest[]): void => {
     for (const { face } of requests) {
       if (face === undefined || isTried(face)) continue;
-      tried[face >> 3] = (tried[face >> 3] as number) | (1 << (face & 7));
+      tried[face >> 3] = itemAt(tried, face >> 3) | (1 << (face & 7));
       tally.tried(1);
     }
   };
@@ -51,7 +51,7 @@ export function skipUnreadable(loader: Loader, data: FaceData, onUnreadable?: (m
   const used = (index: number): number | undefined => {
     if (!bad.has(index)) return index;
     next ??= nextOfPerson(data);
-    for (let face = next[index] as number; face !== index; face = next[face] as number) if (!bad.has(face)) return face;
+    for (let face = itemAt(next, index); face !== index; face = itemAt(next, face)) if (!bad.has(face)) return face;
     for (let step = 1; step < length; step++) if (!bad.has((index + step) % length)) return (index + step) % length;
     return undefined;
   };
@@ -85,11 +85,11 @@ export function skipUnreadable(loader: Loader, data: FaceData, onUnreadable?: (m
       const places = round.map(({ at }) => at).filter((at) => actual[at]?.face !== undefined);
       const again = places.map((at) => standIn(actual[at] as ImageRequest));
       again.forEach((request, i) => {
-        actual[places[i] as number] = request;
+        actual[itemAt(places, i)] = request;
       });
       note(again);
       const size = 3 * loader.size ** 2;
-      const more = await loader.load(again, (i, error) => failed.push({ at: places[i] as number, error }));
+      const more = await loader.load(again, (i, error) => failed.push({ at: itemAt(places, i), error }));
       places.forEach((at, i) => {
         planes.set(more.subarray(i * size, (i + 1) * size), at * size);
       });
@@ -124,13 +124,13 @@ function nextOfPerson(data: FaceData): Int32Array {
     const { person } = data.at(face);
     next[face] = face;
     if (person < 0) continue;
-    const previous = last[person] as number;
+    const previous = itemAt(last, person);
     if (previous < 0) first[person] = face;
     else next[previous] = face;
     last[person] = face;
   }
   last.forEach((face, person) => {
-    if (face >= 0) next[face] = first[person] as number;
+    if (face >= 0) next[face] = itemAt(first, person);
   });
   return next;
 }

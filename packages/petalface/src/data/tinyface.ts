@@ -24,11 +24,12 @@ function textsOf(value: MatValue | undefined): readonly (string | undefined)[] {
  */
 export async function readMatPairs(path: string): Promise<(readonly [string, string])[]> {
   const [set] = [...(await readMat(path)).values()].filter(({ kind }) => kind === "cells");
-  const names = textsOf(set);
-  const count = names.length / 2;
-  if (count === 0 || !Number.isInteger(count) || names.some((name) => name === undefined || name === ""))
+  const cells = textsOf(set);
+  const names = cells.flatMap((name) => (name === undefined || name === "" ? [] : [name]));
+  const count = cells.length / 2;
+  if (count === 0 || !Number.isInteger(count) || names.length !== cells.length)
     throw new PetalfaceError(`${printPath(path)} holds no cell array of two columns of file names`);
-  return Array.from({ length: count }, (_, row) => [names[row] as string, names[count + row] as string] as const);
+  return Array.from({ length: count }, (_, row) => [itemAt(names, row), itemAt(names, count + row)] as const);
 }
 
 /**

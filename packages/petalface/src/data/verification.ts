@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { open } from "node:fs/promises";
 import { resolve } from "node:path";
-import { itemAt } from "onnx-grad";
+import { entryOf, itemAt } from "onnx-grad";
 import { isTuple, type PickleValue, unpickle } from "../checkpoints/index.ts";
 import { PetalfaceError } from "../errors.ts";
 import { type ImageSource, printPath } from "../images/index.ts";
@@ -58,7 +58,7 @@ export async function readVerification(spec: string): Promise<VerificationList> 
       throw wrong(`image ${number} is written with escapes (protocol 0 or 1 of Python 2); write it with protocol 2`);
     const digest = createHash("sha256").update(content).digest("hex");
     if (!digests.has(digest)) digests.set(digest, number);
-    original[number] = digests.get(digest) as number;
+    original[number] = entryOf(digests, digest);
     hash.update(digest);
     return { kind: "bytes", path, number, ...place };
   });

@@ -1,5 +1,5 @@
 import { basename, join, resolve } from "node:path";
-import type { Graph, ValueType } from "onnx-grad";
+import { entryOf, type Graph, staticDims } from "onnx-grad";
 import type { Contract } from "./contract.ts";
 
 /** Where the files of a target go. */
@@ -31,7 +31,7 @@ const mostInBatch = 32;
 export function descriptionOf({ layout }: Contract, out: string, graph: Graph): string | undefined {
   const [input = ""] = graph.inputs;
   const [output = ""] = graph.outputs;
-  const dims = (name: string): number[] => (graph.types.get(name) as ValueType).shape.slice(1) as number[];
+  const dims = (name: string): readonly number[] => staticDims(entryOf(graph.types, name).shape.slice(1));
   switch (layout.description?.kind) {
     case "triton":
       return [

@@ -1,8 +1,9 @@
+import { itemAt } from "onnx-grad";
 import type { Adapter } from "../adapters/index.ts";
 import { type Backbone, type Embedder, type EmbeddingModel, openEmbedder, rowsNotFinite } from "../backbones/index.ts";
 import { PetalfaceError } from "../errors.ts";
 import { hashFace, hashWords, type ImageRequest, type Loader, nameOfFace, prefetch } from "../images/index.ts";
-import { normaliseRows } from "../matching/index.ts";
+import { addScaled, normaliseRows } from "../matching/index.ts";
 import { type Calibration, isGiven, measureOf, qualityGraph } from "../quality/index.ts";
 import type { SessionOptions } from "../runtime/index.ts";
 import type { FaceEmbedding } from "./types.ts";
@@ -152,9 +153,7 @@ async function describeBatch(
     const degraded = external && new Float32Array(count).fill(external.degraded ?? Number.NaN);
     const { data } = await embedder.embed(planes, count, degraded);
     for (const row of rowsNotFinite(data, width)) data.fill(0, row * width, (row + 1) * width);
-    normaliseRows(data, width).forEach((value, at) => {
-      sums[at] = (sums[at] as number) + value;
-    });
+    addScaled(sums, normaliseRows(data, width));
   }
   const notFinite = new Set([...rowsNotFinite(vectors, width), ...rowsNotFinite(alpha, 1)]);
   const bytes = 3 * size ** 2;
@@ -170,8 +169,8 @@ async function describeBatch(
     return {
       vector: vectors.slice(row * width, (row + 1) * width),
       copies: sums.slice(row * width, (row + 1) * width),
-      alpha: alpha[row] as number,
-      score: score === undefined ? null : (score[row] as number),
+      alpha: itemAt(alpha, row),
+      score: score === undefined ? null : itemAt(score, row),
       picture: new Uint8Array(hash.buffer),
     };
   });

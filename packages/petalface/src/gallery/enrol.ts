@@ -3,7 +3,7 @@ import type { FaceData, Sample } from "../data/index.ts";
 import { faceKey } from "../embeddings/index.ts";
 import { PetalfaceError } from "../errors.ts";
 import { type ImageStore, imageSides, type Loader, openImageStore } from "../images/index.ts";
-import { normaliseRows } from "../matching/index.ts";
+import { addScaled, normaliseRows } from "../matching/index.ts";
 import { type Describer, describeFaces, type FaceDescription } from "./describe.ts";
 import {
   addEvidence,
@@ -203,7 +203,7 @@ function addTo({ sums }: Enrolled, name: string, unit: Float32Array, sign: 1 | -
   const person = sums.get(name) ?? { sum: new Float32Array(unit.length), faces: 0 };
   sums.set(name, person);
   person.faces += sign;
-  for (let at = 0; at < unit.length; at++) person.sum[at] = (person.sum[at] as number) + sign * (unit[at] as number);
+  addScaled(person.sum, unit, sign);
   return person;
 }
 

@@ -1,4 +1,5 @@
-import { normaliseRows, poolTemplates, rowsOf } from "../matching/index.ts";
+import { itemAt } from "onnx-grad";
+import { addScaled, normaliseRows, poolTemplates, rowsOf } from "../matching/index.ts";
 import { cosineWith } from "./gate.ts";
 import { qualityWeight } from "./templates.ts";
 import type { FaceEmbedding } from "./types.ts";
@@ -29,10 +30,7 @@ export async function joinTrack(frames: readonly FaceEmbedding[]): Promise<Track
   const best = Math.max(...frames.map(({ alpha }) => alpha));
   const good = [...frames.keys()].filter((frame) => (frames[frame] as FaceEmbedding).alpha >= best - poorer);
   const sum = new Float32Array(width);
-  for (const frame of good)
-    units[frame]?.forEach((value, at) => {
-      sum[at] = (sum[at] as number) + value;
-    });
+  for (const frame of good) addScaled(sum, itemAt(units, frame));
   const agreeing = good.filter((frame) => !(cosineWith(units[frame] as Float32Array, sum) < 0));
   const used = agreeing.length > 0 ? agreeing : good;
   const weight = Float32Array.from(used, (frame) => qualityWeight((frames[frame] as FaceEmbedding).alpha));
@@ -47,6 +45,6 @@ export async function joinTrack(frames: readonly FaceEmbedding[]): Promise<Track
     weight,
   });
   const total = weight.reduce((all, value) => all + value, 0);
-  const alpha = used.reduce((all, frame, at) => all + (weight[at] as number) * (frames[frame]?.alpha ?? 0), 0) / total;
+  const alpha = used.reduce((all, frame, at) => all + itemAt(weight, at) * (frames[frame]?.alpha ?? 0), 0) / total;
   return { unit, alpha, used };
 }

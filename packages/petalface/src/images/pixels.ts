@@ -33,3 +33,17 @@ export function toPlanes(pixels: Pixels, out: Uint8Array | Float32Array, offset:
     out[offset + 2 * area + at] = data[from + 2];
   }
 }
+
+/**
+ * Undoes {@link toPlanes}: the bytes of an image of three planes, pixel by pixel.
+ *
+ * @param planes 8-bit red, green and blue planes of one image
+ * @param channels 4 adds an opaque alpha, as a canvas has it
+ */
+export function fromPlanes(planes: Uint8Array, channels: 3 | 4 = 3): Uint8Array<ArrayBuffer> {
+  const area = planes.length / 3;
+  const data = new Uint8Array(channels * area).fill(255);
+  for (let at = 0, to = 0; at < area; at++, to += channels)
+    for (let plane = 0; plane < 3; plane++) data[to + plane] = planes[plane * area + at];
+  return data;
+}

@@ -9,5 +9,5 @@ export {
   printDegradation,
 } from "./degrade.ts";
 export { drawFace, type FaceDraw, type FaceSpace, faceSpaceOf } from "./facespace.ts";
-export { flip, toPlanes } from "./pixels.ts";
+export { flip, fromPlanes, toPlanes } from "./pixels.ts";
 export type { Degradation, DegradationSpec, Pixels } from "./types.ts";

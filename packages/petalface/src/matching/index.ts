@@ -24,6 +24,6 @@ export { cmc, type OpenSetOptions, type OpenSetPoint, openSet } from "./open-set
 export { scorePairs } from "./pairs.ts";
 export { allowedImpostors, type OperatingPoint, type Roc, rocCurve, tarAtFar } from "./rates.ts";
 export { type RowSource, rowsOf, type WorkOptions } from "./rows.ts";
-export { normaliseRows, pairScores, takeRows } from "./scores.ts";
+export { addScaled, normaliseRows, pairScores, takeRows } from "./scores.ts";
 export { poolTemplates, type TemplateMembers } from "./templates.ts";
 export { createTopK, type TopK } from "./top-k.ts";

@@ -55,3 +55,8 @@ export function takeRows(data: Float32Array, width: number, rows: readonly numbe
   });
   return out;
 }
+
+/** Adds `factor` times some numbers to others, in place. */
+export function addScaled(to: Float32Array, values: Float32Array, factor = 1): void {
+  for (let at = 0; at < values.length; at++) to[at] += factor * values[at];
+}

@@ -1,3 +1,4 @@
+import { entryOf } from "onnx-grad";
 import { rowsNotFinite } from "../backbones/index.ts";
 import { PetalfaceError } from "../errors.ts";
 import type { RowSource, WorkOptions } from "./rows.ts";
@@ -87,7 +88,7 @@ function shareOfMedium(template: Int32Array, media: Int32Array, left?: ReadonlyS
   const groups = new Map<number, number>();
   const counts: number[] = [];
   const group = Int32Array.from(template, (owner, image) => {
-    const key = owner * numbers.size + (numbers.get(media[image] as number) as number);
+    const key = owner * numbers.size + entryOf(numbers, media[image] as number);
     let place = groups.get(key);
     if (place === undefined) {
       place = groups.size;

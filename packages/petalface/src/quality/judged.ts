@@ -1,4 +1,4 @@
-import { copyGraph, GraphBuilder, type ValueType } from "onnx-grad";
+import { copyGraph, entryOf, GraphBuilder, type ValueType } from "onnx-grad";
 import type { Backbone, EmbeddingModel } from "../backbones/index.ts";
 import { buildAlpha } from "./alpha.ts";
 import { externalScores } from "./measures.ts";
@@ -17,7 +17,7 @@ export function judgedModel(backbone: Backbone, calibration: Calibration, weight
   const input = b.input(backbone.input, graph.types.get(backbone.input) as ValueType);
   const judged = buildAlpha(b, backbone, calibration, input, weights);
   const names = copyGraph(b, graph, { inputs: new Map([[backbone.input, input]]) });
-  const embedding = names.get(backbone.output) as string;
+  const embedding = entryOf(names, backbone.output);
   const alpha = b.fresh("alpha");
   b.alias(judged, alpha, "alpha");
   const scores = externalScores(calibration);

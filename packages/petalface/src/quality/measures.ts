@@ -1,4 +1,4 @@
-import { copyGraph, type Dim, ops } from "onnx-grad";
+import { copyGraph, type Dim, entryOf, ops } from "onnx-grad";
 import type { ExternalScores } from "../backbones/index.ts";
 import { PetalfaceError } from "../errors.ts";
 import { brisque } from "./brisque/brisque.ts";
@@ -47,7 +47,7 @@ const norm: QualityMeasure = {
   build(b, backbone, image) {
     const o = ops(b);
     const names = copyGraph(b, backbone.graph, { inputs: new Map([[backbone.input, image]]), prefix: "quality/" });
-    const embedding = names.get(backbone.output) as string;
+    const embedding = entryOf(names, backbone.output);
     return o.sqrt(o.reduceSum(o.mul(embedding, embedding), [1], false));
   },
 };

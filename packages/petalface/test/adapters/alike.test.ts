@@ -1,4 +1,4 @@
-import { lower } from "onnx-grad";
+import { lower, sizeOf } from "onnx-grad";
 import { describe, expect, it } from "vitest";
 import { adaptedModel, findSites, initialTheta, layoutOf } from "../../src/adapters/index.ts";
 import { type EmbeddingModel, openEmbedder } from "../../src/backbones/index.ts";
@@ -21,7 +21,7 @@ function norm({ o }: Kit, x: string): string {
 }
 
 function embedding({ o, weights }: Kit, x: string): string {
-  const numbers = o.shape(x).reduce<number>((product, dim) => product * (dim as number), 1);
+  const numbers = sizeOf(o.dims(x));
   return o.matmul(o.reshape(x, [1, numbers]), weights(numbers, width));
 }
 

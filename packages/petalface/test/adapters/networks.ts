@@ -1,4 +1,4 @@
-import { type Dim, type Graph, GraphBuilder, itemAt, type Ops, ops, type Shape, setBatch } from "onnx-grad";
+import { type Dim, type Graph, GraphBuilder, itemAt, lastOf, type Ops, ops, type Shape, setBatch } from "onnx-grad";
 import type { Backbone } from "../../src/backbones/index.ts";
 import { random } from "../../src/random.ts";
 
@@ -42,14 +42,14 @@ export function wrap(graph: Graph, size: number, width: number): Backbone {
 const sizes = (o: Ops, x: string): number[] => o.shape(x).map((dim) => dim as number);
 
 function norm({ o, weights }: Kit, x: string): string {
-  const width = sizes(o, x).at(-1) as number;
+  const width = o.dim(x, -1);
   return o.builder.add("LayerNormalization", [x, o.add(weights(width), 1), weights(width)], { axis: { int: -1 } });
 }
 
 const gelu = ({ o }: Kit, x: string): string => o.mul(o.mul(x, 0.5), o.add(o.erf(o.div(x, Math.SQRT2)), 1));
 
 const linear = ({ o, weights }: Kit, x: string, to: number): string =>
-  o.add(o.matmul(x, weights(sizes(o, x).at(-1) as number, to)), weights(to));
+  o.add(o.matmul(x, weights(o.dim(x, -1), to)), weights(to));
 
 /** Patches of the image as tokens in a grid: [N, side, side, dim]. */
 function patches({ o, weights }: Kit, image: string, patch: number, dim: number): string {
@@ -115,7 +115,7 @@ function windowed(kit: Kit, x: string, { window, across, heads }: SwinShape, shi
 function mlp(kit: Kit, x: string): string {
   const { o, weights } = kit;
   const shape = sizes(o, x);
-  const dim = shape.at(-1) as number;
+  const dim = lastOf(shape);
   const rows = o.reshape(x, [shape.reduce((product, size) => product * size, 1) / dim, dim]);
   const hidden = gelu(kit, o.gemm(rows, weights(2 * dim, dim), { c: weights(2 * dim), transB: true }));
   return o.reshape(o.gemm(hidden, weights(2 * dim, dim), { c: weights(dim) }), shape);
@@ -147,7 +147,7 @@ export function swin(shape: SwinShape): Backbone {
       const all = { ...shape, window: side / 2, across: 1 };
       x = o.add(x, windowed(kit, norm(kit, x), all, 0));
     }
-    return o.gemm(o.reduceMean(x, [1, 2], false), weights(sizes(o, x).at(-1) as number, 6));
+    return o.gemm(o.reduceMean(x, [1, 2], false), weights(o.dim(x, -1), 6));
   });
 }
 

@@ -1,6 +1,7 @@
 import { cp, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { lastOf } from "onnx-grad";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { writeTinyBackbone } from "../support/backbone.ts";
 import { petalface } from "./process.ts";
@@ -32,7 +33,7 @@ async function failure(code: number, ...args: string[]): Promise<string> {
   const ended = await petalface(["gallery", ...args], { cwd: folder });
   expect([ended.code, ended.stdout], ended.stderr).toEqual([code, ""]);
   const lines = ended.stderr.trimEnd().split("\n");
-  return lines.at(-1) as string;
+  return lastOf(lines);
 }
 
 // The tiny network is random: what it says of drawn faces is no measure of quality, so the gate is left open.

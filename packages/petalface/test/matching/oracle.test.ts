@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { entryOf } from "onnx-grad";
 import { describe, expect, test } from "vitest";
 import {
   cmc,
@@ -76,10 +77,10 @@ describe.skipIf(!existsSync(formats))("the reference evaluators' numbers (skippe
     const place = new Map([...ids].map((id, i) => [id, i]));
     const lines = fields("ijbc_face_tid_mid.txt");
     const pairs = fields("ijbc_template_pair_label.txt");
-    const template = Int32Array.from(lines, ([, id]) => place.get(Number(id)) as number);
+    const template = Int32Array.from(lines, ([, id]) => entryOf(place, Number(id)));
     const media = Int32Array.from(lines, ([, , medium]) => Number(medium));
-    const first = Int32Array.from(pairs, ([id]) => place.get(Number(id)) as number);
-    const second = Int32Array.from(pairs, ([, id]) => place.get(Number(id)) as number);
+    const first = Int32Array.from(pairs, ([id]) => entryOf(place, Number(id)));
+    const second = Int32Array.from(pairs, ([, id]) => entryOf(place, Number(id)));
     const same = Uint8Array.from(pairs, ([, , flag]) => Number(flag));
     const features = floats("features");
     const width = 32;

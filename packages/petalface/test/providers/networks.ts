@@ -84,12 +84,12 @@ function attention({ o, weight }: Net, x: string, heads: number, bias?: (scores:
 }
 
 const layerNorm = ({ o, weight }: Net, x: string): string => {
-  const width = o.shape(x).at(-1) as number;
+  const width = o.dim(x, -1);
   return o.builder.add("LayerNormalization", [x, weight([width], 0.1, 1), weight([width], 0.1)]);
 };
 
 function perceptron({ o, weight }: Net, x: string, approximate: "none" | "tanh"): string {
-  const width = o.shape(x).at(-1) as number;
+  const width = o.dim(x, -1);
   const hidden = o.add(o.matmul(x, weight([width, 2 * width])), weight([2 * width], 0.1));
   const active = o.builder.add("Gelu", [hidden], { approximate: { string: approximate } });
   return o.add(o.matmul(active, weight([2 * width, width])), weight([width], 0.1));

@@ -2,6 +2,7 @@ import { GraphBuilder } from "../../build/builder.ts";
 import { ops } from "../../build/ops.ts";
 import { OnnxGradError } from "../../graph/errors.ts";
 import type { Graph } from "../../graph/graph.ts";
+import { entryOf } from "../../graph/item-at.ts";
 import type { Run } from "../../graph/run.ts";
 import { sizeOf, type Tensor } from "../../graph/tensor.ts";
 import type { BatchPlace } from "../place.ts";
@@ -58,7 +59,7 @@ export async function proveRows(
     );
   const problems = new Map<string, RowsProblem>();
   for (const [value, place] of places) {
-    const results = runs.map((results) => results[names.get(value) as string]?.data as Float32Array | undefined);
+    const results = runs.map((results) => results[entryOf(names, value)]?.data as Float32Array | undefined);
     const problem = problemOf(results, place, batch);
     if (problem !== undefined) problems.set(value, problem);
   }

@@ -189,10 +189,7 @@ function shiftedTaps(o: Ops, g: string, { kernel, strides, before, dilations, wi
   const [batch, outer] = o.shape(g) as [Dim, number];
   const apart = spreadBy(o, g, strides);
   const margin = kernel.map((size, i) => (size - 1) * itemAt(dilations, i) - itemAt(before, i));
-  const rest = o
-    .shape(apart)
-    .slice(2)
-    .map((length, i) => itemAt(wide, i) - (length as number) + itemAt(before, i));
+  const rest = o.dims(apart, 2).map((length, i) => itemAt(wide, i) - length + itemAt(before, i));
   const padded = o.pad(apart, padsFor(axes.length + 2, axes, margin, rest));
   const shifted = tuples(kernel).map((tap) => {
     const starts = tap.map((t, i) => (itemAt(kernel, i) - 1 - t) * itemAt(dilations, i));

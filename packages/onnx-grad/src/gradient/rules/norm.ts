@@ -75,7 +75,7 @@ const groupNormalization: GradientRule = (call) => {
   const [x, scale] = call.x;
   const [batch, channels] = o.shape(x) as [number, number];
   const count = intOf(node, "num_groups", 1);
-  const inner = o.shape(x).slice(2) as number[];
+  const inner = o.dims(x, 2);
   const rest = inner.reduce((product, dim) => product * dim, channels / count);
   const grouped = (value: string) => o.reshape(value, [batch, count, rest]);
   const standard = once(() => standardise(o, grouped(x), [2], floatOf(node, "epsilon", 1e-5)));

@@ -1,7 +1,7 @@
 import type { Ops } from "../../build/ops.ts";
 import { intOf } from "../../graph/attributes.ts";
 import type { Graph, Node } from "../../graph/graph.ts";
-import { itemAt } from "../../graph/item-at.ts";
+import { itemAt, lastOf } from "../../graph/item-at.ts";
 import type { Pass } from "../pass.ts";
 import { replaceNodes } from "../rewrite.ts";
 
@@ -112,7 +112,7 @@ function rebuild({ values, nodes }: Region): (o: Ops, node: Node) => string[] {
     const key = `${axis} ${constant}`;
     const known = made.get(key);
     if (known !== undefined) return known;
-    const dims = o.shape(constant).map((dim, i) => (i === axis ? more : (dim as number)));
+    const dims = o.dims(constant).map((dim, i) => (i === axis ? more : dim));
     const result = o.concat([constant, o.full(0, dims, constant)], axis);
     made.set(key, result);
     return result;
@@ -122,7 +122,7 @@ function rebuild({ values, nodes }: Region): (o: Ops, node: Node) => string[] {
     const original = nodes.get(output) as Node;
     const grows = values.has(output);
     const [x = "", second = "", ...others] = node.inputs;
-    if (node.op === "Reshape") return [o.reshape(x, [...o.shape(output).slice(0, -1), o.shape(x).at(-1) as number])];
+    if (node.op === "Reshape") return [o.reshape(x, [...o.shape(output).slice(0, -1), lastOf(o.shape(x))])];
     const last = (value: string): string => {
       const shape = o.shape(value);
       return o.builder.constantOf(value) === undefined || (shape.at(-1) ?? 1) === 1

@@ -51,19 +51,19 @@ function kernelOf(o: Ops, name: string, producers: Producers): Kernel {
 function geometryIfFit(o: Ops, node: Node): Geometry | undefined {
   const [x = "", kernel = ""] = node.inputs;
   const [y = ""] = node.outputs;
-  const taps = o.shape(kernel).slice(2);
   if (![x, y, kernel].every((name) => isStatic(o.shape(name))) || o.dtype(x) !== "float32") return undefined;
+  const taps = o.dims(kernel, 2);
   if (taps.join() !== "3,3") return undefined;
   const call = { o, node, x: [x, kernel, "", "", "", ""], y, g: "", grads: [] } as const;
-  const geometry = geometryOf(call, taps as number[], x, y);
+  const geometry = geometryOf(call, taps, x, y);
   const { group, strides, dilations } = geometry;
   return [group, ...strides, ...dilations].every((value) => value === 1) ? geometry : undefined;
 }
 
 /** Whether it gains to cut tiles and to transform a kernel for this convolution alone. */
 function isWorth(o: Ops, node: Node, { narrow }: Geometry): boolean {
-  const [outer = 0, inner = 0] = o.shape(itemAt(node.inputs, 1)) as number[];
-  const [batch = 0] = o.shape(itemAt(node.inputs, 0)) as number[];
+  const [outer = 0, inner = 0] = o.dims(itemAt(node.inputs, 1));
+  const [batch = 0] = o.dims(itemAt(node.inputs, 0));
   return Math.min(inner, outer) >= wide && tilesOf(narrow).reduce((a, b) => a * b, batch) >= many;
 }
 
@@ -134,8 +134,8 @@ function convolved(
   geometry: Geometry,
   share: Shared,
 ): string {
-  const [batch = 0, inner = 0] = o.shape(x) as number[];
-  const [first = 0, second = 0] = o.shape(weight) as number[];
+  const [batch = 0, inner = 0] = o.dims(x);
+  const [first = 0, second = 0] = o.dims(weight);
   const outer = transposed ? second : first;
   const transforms = transposed ? mirrored : straight;
   const matrix = (rows: readonly (readonly number[])[]): string =>
@@ -226,7 +226,7 @@ export const winograd: Pass = {
       const gains = kernel.frozen ? isWorth(o, node, geometry) : share.has(tilesKey(x, geometry));
       if (!gains) return undefined;
       const [y = ""] = node.outputs;
-      const [batch = 1, outer = 1, ...size] = o.shape(y) as number[];
+      const [batch = 1, outer = 1, ...size] = o.dims(y);
       const linear = convolved(o, x, kernel, geometry, share);
       const biased = bias === "" ? linear : o.add(linear, bias);
       const norm = onlyReader.get(y);

@@ -1,4 +1,13 @@
-import { type Constant, copyGraph, type Graph, GraphBuilder, type Node, readTensor, type ValueType } from "onnx-grad";
+import {
+  type Constant,
+  copyGraph,
+  entryOf,
+  type Graph,
+  GraphBuilder,
+  type Node,
+  readTensor,
+  type ValueType,
+} from "onnx-grad";
 import type { Backbone } from "../../backbones/index.ts";
 import { PetalfaceError } from "../../errors.ts";
 import { normRewriter } from "../batch-norm.ts";
@@ -62,7 +71,7 @@ export async function mergeAdapter(backbone: Backbone, adapter: Adapter, alpha: 
     }
   };
   const names = copyGraph(b, { ...graph, constants }, { inputs: new Map([[backbone.input, input]]), push });
-  const output = names.get(backbone.output) as string;
+  const output = entryOf(names, backbone.output);
   return renameValues(b.build([output]), new Map([[output, backbone.output]]));
 }
 

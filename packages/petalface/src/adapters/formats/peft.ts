@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { entryOf } from "onnx-grad";
 import { PetalfaceError } from "../../errors.ts";
 import { writeFileSafely } from "../../files.ts";
 import { encodeSafetensors, type StoredTensor } from "../../tensors/index.ts";
@@ -109,7 +110,7 @@ function peftParts(backbone: Layered, adapter: Adapter): Map<string, Part> {
       const part = made.get(name) ?? { weight, rank, tensors: [], modules: [] };
       made.set(name, part);
       const side = slot.role === "down" ? "lora_A" : "lora_B";
-      const module = modules.get(slot.of) as string;
+      const module = entryOf(modules, slot.of);
       if (slot.role === "down") part.modules.push(module);
       part.tensors.push([`base_model.model.${module}.${side}.weight`, { dtype: "F32", shape, data }]);
     }

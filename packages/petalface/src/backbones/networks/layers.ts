@@ -4,6 +4,7 @@ import {
   type ExternalTensor,
   type Graph,
   GraphBuilder,
+  itemAt,
   type Ops,
   ops,
   type Shape,
@@ -54,7 +55,7 @@ export function layers(name: string, size: number) {
     return b.constant(place, tensor);
   };
   const channels = (x: string): number => o.dim(x, 1);
-  const features = (x: string): number => o.shape(x).at(-1) as number;
+  const features = (x: string): number => o.dim(x, -1);
 
   return {
     o,
@@ -136,8 +137,7 @@ export function layers(name: string, size: number) {
 
     /** All axes but the first joined: channels slow, columns fast. */
     flatten(x: string): string {
-      const [batch, ...rest] = o.shape(x);
-      return o.reshape(x, [batch as Dim, rest.reduce<number>((product, dim) => product * (dim as number), 1)]);
+      return o.reshape(x, [itemAt(o.shape(x), 0), sizeOf(o.dims(x, 1))]);
     },
 
     /** The image cut into squares, each a token `[N, tokens, dim]`, row by row. */

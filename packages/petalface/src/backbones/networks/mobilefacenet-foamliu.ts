@@ -32,7 +32,7 @@ export function mobileFaceNetFoamliu({ image, embedding }: FoamliuShape): Networ
     for (let at = 0; at < blocks; at++)
       x = invertedResidual(net, x, `features.${index++}`, channels, expansion, at === 0 ? stride : 1);
   x = convRelu6(net, x, "conv2", 512, { kernel: 1 });
-  const side = o.shape(x).at(-1) as number;
+  const side = o.dim(x, -1);
   x = net.batchNorm(net.conv(x, "gdconv.depthwise", 512, { kernel: side, group: 512 }), "gdconv.bn");
   x = net.batchNorm(net.conv(x, "conv3", embedding, { kernel: 1, bias: true }), "bn");
   return net.done(net.flatten(x));

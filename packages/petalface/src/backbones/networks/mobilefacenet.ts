@@ -33,7 +33,7 @@ export function mobileFaceNet({ image, blocks, width, embedding }: MobileFaceNet
   x = residual(net, x, "layers.7", fourth, 256);
   x = convBlock(net, x, "conv_sep", 512, { kernel: 1 });
   // A depthwise convolution over all that is left of the image.
-  const side = net.o.shape(x).at(-1) as number;
+  const side = net.o.dim(x, -1);
   x = net.conv(x, "features.layers.0.layers.0", 512, { kernel: side, group: 512 });
   const flat = net.flatten(net.batchNorm(x, "features.layers.0.layers.1"));
   return net.done(

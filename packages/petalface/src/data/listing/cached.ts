@@ -1,5 +1,6 @@
 import { realpath } from "node:fs/promises";
 import { isAbsolute, join } from "node:path";
+import { itemAt } from "onnx-grad";
 import { cacheFolder } from "../../cache.ts";
 import { readIndex, writeIndex } from "./index-file.ts";
 import { type FileIndex, sizeOf } from "./index-of-files.ts";
@@ -80,7 +81,7 @@ function sameFiles(root: string, { person, people, names, inFolders, sizes, lost
   for (let sample = 0; sample < count; sample++) {
     const at = Math.floor((sample * length) / count);
     const name = names.at(at);
-    const id = inFolders ? `${people[person[at] as number]}/${name}` : name;
+    const id = inFolders ? `${people[itemAt(person, at)]}/${name}` : name;
     const size = sizeOf(isAbsolute(id) ? id : join(root, id));
     if (typeof size === "string" || Math.min(size, 2 ** 32 - 1) !== sizes[at]) return false;
   }

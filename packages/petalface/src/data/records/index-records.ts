@@ -5,8 +5,9 @@ import { printPath } from "../../images/index.ts";
 import { readIntegers } from "../integers.ts";
 import type { Unreadable } from "../unreadable.ts";
 import { readHead } from "./heads.ts";
-import { findKey, readRanges } from "./ranges.ts";
-import { type Damage, isListHead, type Keys, noteDamage, readLabels, type WalkOptions, walk } from "./scan.ts";
+import { choose, chooseLabels, type Keys, keysBetween, placesWhere, sortKeys, sortPlaces } from "./keys.ts";
+import { readRanges } from "./ranges.ts";
+import { type Damage, isListHead, noteDamage, readLabels, type WalkOptions, walk } from "./scan.ts";
 import type { Window } from "./window.ts";
 
 /** The images of a record file, by ascending key; some 16 bytes each. */
@@ -68,24 +69,27 @@ interface Found {
 
 async function indexWith(file: RecordFile, idx: string, damage: Damage, options: WalkOptions): Promise<Found> {
   const { path, window, look } = file;
-  const all = sortKeys(...(await readIntegers(idx, [Uint32Array, Float64Array])), idx);
+  const [keys, offsets] = await readIntegers(idx, [Uint32Array, Float64Array]);
+  const all = sortKeys({ keys, offsets }, (key) => {
+    throw new PetalfaceError(`${printPath(idx)} lists record ${key} twice`);
+  });
   if (all.keys.length === 0) throw new PetalfaceError(`${printPath(idx)} lists no records`);
   const head = all.keys[0] === 0 ? await readHead(look, itemAt(all.offsets, 0)) : undefined;
   const lists = head !== undefined && typeof head !== "string" && isListHead(head) ? head : undefined;
-  const inside = withoutLost(lists === undefined ? all : range(all, 1, lists.label), file, damage);
+  const inside = withoutLost(lists === undefined ? all : keysBetween(all, 1, lists.label), file, damage);
   if (lists !== undefined) {
-    const person = await readRanges(window, look, inside, range(all, lists.label, lists.second));
+    const person = await readRanges(window, look, inside, keysBetween(all, lists.label, lists.second));
     if (person !== undefined) {
       const people = Array.from({ length: lists.second - lists.label }, (_, at) => String(at));
       return { images: inside, person, people, walked: false };
     }
   }
   const { labels, damaged } = await readLabels(window, path, inside, damage, options);
-  const kept = damaged.includes(1) ? Uint32Array.from(labels.keys()).filter((at) => damaged[at] === 0) : undefined;
+  const kept = damaged.includes(1) ? placesWhere(damaged, (flag) => flag === 0) : undefined;
   const images = kept === undefined ? inside : choose(inside, kept);
   return {
     images,
-    ...nameLabels(kept === undefined ? labels : Float32Array.from(kept, (at) => labels[at] as number)),
+    ...nameLabels(kept === undefined ? labels : chooseLabels(labels, kept)),
     walked: true,
   };
 }
@@ -95,13 +99,13 @@ async function indexWithout({ path, window }: RecordFile, damage: Damage, option
   // Where ids are the keys of the lost index, as MXNet's tools write them, they order the images; otherwise the file does.
   const last = lists === undefined ? Number.POSITIVE_INFINITY : lists.label;
   const unique = new Set(ids).size === ids.length && ids.every((id) => id < 2 ** 32);
-  const order = Uint32Array.from(ids.keys()).filter((at) => !unique || (ids[at] as number) < last);
-  if (unique) order.sort((one, other) => (ids[one] as number) - (ids[other] as number));
-  const images = {
-    keys: Uint32Array.from(order, (at) => (unique ? (ids[at] as number) : at)),
-    offsets: Float64Array.from(order, (at) => offsets[at] as number),
-  };
-  return { images, ...nameLabels(Float32Array.from(order, (at) => labels[at] as number)), walked: true };
+  const order = placesWhere(ids, (id) => !unique || id < last);
+  if (unique) sortPlaces(order, ids);
+  const images = choose(
+    { keys: Uint32Array.from(unique ? ids : ids.keys()), offsets: Float64Array.from(offsets) },
+    order,
+  );
+  return { images, ...nameLabels(chooseLabels(Float32Array.from(labels), order)), walked: true };
 }
 
 /** People from labels, in the order of the numbers. A label below 0, or none, is an unknown person. */
@@ -111,56 +115,15 @@ function nameLabels(labels: Float32Array): Pick<Found, "person" | "people"> {
   return { person: Int32Array.from(labels, (label) => rank.get(label) ?? -1), people: known.map(String) };
 }
 
-/** Orders records by key. Lists are nearly always dense, so that each key's place is known. */
-function sortKeys(keys: Uint32Array, offsets: Float64Array, idx: string): Keys {
-  const { length } = keys;
-  const twice = (key: number): PetalfaceError => new PetalfaceError(`${printPath(idx)} lists record ${key} twice`);
-  const largest = keys.reduce((most, key) => Math.max(most, key), 0);
-  if (largest >= 2 * length + 1024) {
-    const order = Uint32Array.from(keys.keys()).sort((one, other) => (keys[one] as number) - (keys[other] as number));
-    const sorted = choose({ keys, offsets }, order);
-    for (let at = 1; at < length; at++)
-      if (sorted.keys[at] === sorted.keys[at - 1]) throw twice(sorted.keys[at] as number);
-    return sorted;
-  }
-  const places = new Float64Array(largest + 1).fill(-1);
-  for (let at = 0; at < length; at++) {
-    const key = keys[at] as number;
-    if (places[key] !== -1) throw twice(key);
-    places[key] = offsets[at] as number;
-  }
-  let at = 0;
-  for (let key = 0; key <= largest; key++) {
-    if (places[key] === -1) continue;
-    keys[at] = key;
-    offsets[at++] = places[key] as number;
-  }
-  return { keys, offsets };
-}
-
-/** Records whose keys are from `first` on and below `end`. */
-function range({ keys, offsets }: Keys, first: number, end: number): Keys {
-  const [start, stop] = [findKey(keys, first), findKey(keys, end)];
-  return { keys: keys.subarray(start, stop), offsets: offsets.subarray(start, stop) };
-}
-
 /** Leaves out what the file is too short for, as one that was not copied to its end. */
 function withoutLost(images: Keys, { path, window }: RecordFile, damage: Damage): Keys {
-  if (images.offsets.every((offset) => offset < window.size)) return images;
-  const kept = Uint32Array.from(images.keys.keys()).filter((at) => (images.offsets[at] as number) < window.size);
-  images.keys.forEach((key, at) => {
-    if ((images.offsets[at] as number) >= window.size)
-      noteDamage(
-        damage,
-        path,
-        `record ${key}`,
-        `it lies past the end of the file (${window.size} bytes); is the file complete?`,
-      );
-  });
-  return choose(images, kept);
+  const isLost = (offset: number): boolean => offset >= window.size;
+  if (!images.offsets.some(isLost)) return images;
+  const reason = `it lies past the end of the file (${window.size} bytes); is the file complete?`;
+  for (const key of choose(images, placesWhere(images.offsets, isLost)).keys)
+    noteDamage(damage, path, `record ${key}`, reason);
+  return choose(
+    images,
+    placesWhere(images.offsets, (offset) => !isLost(offset)),
+  );
 }
-
-const choose = ({ keys, offsets }: Keys, order: Uint32Array): Keys => ({
-  keys: Uint32Array.from(order, (at) => keys[at] as number),
-  offsets: Float64Array.from(order, (at) => offsets[at] as number),
-});

@@ -114,7 +114,7 @@ function createWriter(data: FaceData, order: Uint32Array, { encode, onProgress, 
     // `first[p + 1]` is the last image of person p, or 0 where none could be read.
     for (let person = 0, last = 0; person < data.people.length; person++) {
       const start = last + 1;
-      last = Math.max(last, first[person + 1] as number);
+      last = Math.max(last, itemAt(first, person + 1));
       const key = images + 1 + person;
       yield place(key, encodeRecord({ label: [start, last + 1], id: key }, new Uint8Array()));
     }
@@ -187,14 +187,14 @@ function byPerson(data: FaceData): Uint32Array {
       throw new PetalfaceError(
         `${printPath(data.spec)}: the person on ${printPath(id)} is unknown; a record file needs a person for each face`,
       );
-    counts[person + 1] = (counts[person + 1] as number) + 1;
+    counts[person + 1] = itemAt(counts, person + 1) + 1;
   }
   for (let person = 1; person < counts.length; person++)
-    counts[person] = (counts[person] as number) + (counts[person - 1] as number);
+    counts[person] = itemAt(counts, person) + itemAt(counts, person - 1);
   const order = new Uint32Array(data.length);
   for (let face = 0; face < data.length; face++) {
     const { person } = data.at(face);
-    const at = counts[person] as number;
+    const at = itemAt(counts, person);
     order[at] = face;
     counts[person] = at + 1;
   }

@@ -1,5 +1,6 @@
+import { itemAt } from "onnx-grad";
 import { readHead } from "./heads.ts";
-import type { Keys } from "./scan.ts";
+import { findKey, type Keys } from "./keys.ts";
 import type { Window } from "./window.ts";
 
 /** People whose first image is looked at, evenly over the set. */
@@ -28,9 +29,9 @@ export async function readRanges(
   const first = new Int32Array(length).fill(-1);
   let given = 0;
   for (let at = 0; at < length; at++) {
-    const head = await readHead(window, people.offsets[at] as number);
+    const head = await readHead(window, itemAt(people.offsets, at));
     if (typeof head === "string" || !Number.isInteger(head.label) || !Number.isInteger(head.second)) return undefined;
-    for (let image = findKey(keys, head.label); image < keys.length && (keys[image] as number) < head.second; image++) {
+    for (let image = findKey(keys, head.label); image < keys.length && itemAt(keys, image) < head.second; image++) {
       if (person[image] !== -1) return undefined;
       person[image] = at;
       if (first[at] === -1) first[at] = image;
@@ -40,21 +41,10 @@ export async function readRanges(
   if (given !== keys.length) return undefined;
   const step = Math.max(1, Math.floor(length / samples));
   for (let at = 0; at < length; at += step) {
-    const image = first[at] as number;
+    const image = itemAt(first, at);
     if (image === -1) continue;
-    const head = await readHead(look, images.offsets[image] as number);
+    const head = await readHead(look, itemAt(images.offsets, image));
     if (typeof head !== "string" && head.label !== at) return undefined;
   }
   return person;
-}
-
-/** Position of the first key that is not smaller. */
-export function findKey(keys: Uint32Array, key: number): number {
-  let [low, high] = [0, keys.length];
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if ((keys[middle] as number) < key) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }

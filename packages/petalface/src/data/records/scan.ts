@@ -1,14 +1,9 @@
+import { itemAt } from "onnx-grad";
 import { chunkHead, chunkSize, parseChunkHead, printPath, recordHead } from "../../images/index.ts";
 import { createPause } from "../listing/index-of-files.ts";
 import { findNext, type RecordHead, readHead } from "./heads.ts";
+import { inFileOrder, type Keys } from "./keys.ts";
 import type { Window } from "./window.ts";
-
-/** Records by ascending key. */
-export interface Keys {
-  readonly keys: Uint32Array;
-  /** Where each begins in the file. */
-  readonly offsets: Float64Array;
-}
 
 /** Collects what is damaged: how many records, and a line on each of the first few. */
 export interface Damage {
@@ -107,8 +102,8 @@ export async function readLabels(
   const labels = new Float32Array(keys.length);
   const damaged = new Uint8Array(keys.length);
   const pause = createPause(turn);
-  for (const at of byOffset(offsets)) {
-    const head = await readHead(window, offsets[at] as number);
+  for (const at of inFileOrder(offsets)) {
+    const head = await readHead(window, itemAt(offsets, at));
     if (typeof head === "string") {
       noteDamage(damage, path, `record ${keys[at]}`, head);
       damaged[at] = 1;
@@ -117,15 +112,6 @@ export async function readLabels(
     await step(pause(), at, options);
   }
   return { labels, damaged };
-}
-
-/** Positions in the order of the file, so that a walk reads forward. */
-function byOffset(offsets: Float64Array): Uint32Array {
-  const order = Uint32Array.from(offsets, (_, at) => at);
-  for (let at = 1; at < offsets.length; at++)
-    if ((offsets[at] as number) < (offsets[at - 1] as number))
-      return order.sort((one, other) => (offsets[one] as number) - (offsets[other] as number));
-  return order;
 }
 
 async function step(

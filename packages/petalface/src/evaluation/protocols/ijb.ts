@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { entryOf, itemAt } from "onnx-grad";
 import { csvRows, type FaceData, type IjbMeta, nameKey, openData, readIjbMeta } from "../../data/index.ts";
 import { PetalfaceError } from "../../errors.ts";
 import { printPath } from "../../images/index.ts";
@@ -35,7 +36,7 @@ export function ijbProtocol(
   const faces = findFaces(data, list, folder);
   const template = new Map<number, number>();
   for (const number of list.template) if (!template.has(number)) template.set(number, template.size);
-  const placed = (number: number): number => template.get(number) as number;
+  const placed = (number: number): number => entryOf(template, number);
   const { first, second, same } = list.pairs;
   const comparison = {
     name: "1:1",
@@ -144,9 +145,9 @@ function people(
   const root = Int32Array.from({ length: count }, (_, at) => at);
   const find = (at: number): number => {
     let top = at;
-    while (root[top] !== top) top = root[top] as number;
+    while (root[top] !== top) top = itemAt(root, top);
     for (let step = at; step !== top; ) {
-      const next = root[step] as number;
+      const next = itemAt(root, step);
       root[step] = top;
       step = next;
     }
@@ -155,8 +156,7 @@ function people(
   const join = (one: number, other: number): void => {
     root[find(one)] = find(other);
   };
-  for (let pair = 0; pair < same.length; pair++)
-    if (same[pair] === 1) join(first[pair] as number, second[pair] as number);
+  for (let pair = 0; pair < same.length; pair++) if (same[pair] === 1) join(itemAt(first, pair), itemAt(second, pair));
   const bySubject = new Map<string, number>();
   for (const subjects of [...galleries.map((gallery) => gallery.subjects), ...(probes === undefined ? [] : [probes])]) {
     for (const [number, subject] of subjects) {
@@ -171,7 +171,7 @@ function people(
   const person = Int32Array.from({ length: count }, (_, at) => {
     const top = find(at);
     if (!numbers.has(top)) numbers.set(top, numbers.size);
-    return numbers.get(top) as number;
+    return entryOf(numbers, top);
   });
   return { person, count: numbers.size };
 }

@@ -48,7 +48,7 @@ export function unpackDetail(packed: unknown, { people, folds }: ProtocolSummary
   const digests = list("digests", document.digests).map(String);
   demand(digests.length === 0 || digests.length === items.length, "digests");
   const array = <T>(name: string, value: unknown, type: abstract new (...args: never) => T): T => {
-    const found = arrays[Number.isInteger(value) ? (value as number) : -1];
+    const found = arrays[isWhole(value) ? value : -1];
     demand(found instanceof type, name);
     return found as T;
   };
@@ -83,16 +83,16 @@ export function unpackDetail(packed: unknown, { people, folds }: ProtocolSummary
   const identification = (entry: Readonly<Record<string, unknown>>): IdentificationOutcome => {
     const rank = array("rank", entry.rank, Int32Array);
     const { gallery } = entry;
-    demand(Number.isInteger(gallery), "gallery");
+    demand(isWhole(gallery), "gallery");
     return {
       kind: "identification",
       condition: condition(entry.condition),
       person: indices("person", entry.person, rank.length, people),
       item: indices("item", entry.item, rank.length, items.length),
-      rank: indices("rank", entry.rank, rank.length, (gallery as number) + 1),
+      rank: indices("rank", entry.rank, rank.length, gallery + 1),
       mate: floats("mate", entry.mate, rank.length),
       other: floats("other", entry.other, rank.length),
-      gallery: gallery as number,
+      gallery,
     };
   };
   const outcomes = list("outcomes", document.outcomes).map((value): Outcome => {
@@ -103,7 +103,7 @@ export function unpackDetail(packed: unknown, { people, folds }: ProtocolSummary
   const alphas = list("alphas", document.alphas).map((value) => {
     const { degradation, alpha } = record("alpha", value);
     demand(degradation === null || typeof degradation === "string", "degradation");
-    return { degradation: degradation as string | null, alpha: floats("alpha", alpha, items.length, true) };
+    return { degradation, alpha: floats("alpha", alpha, items.length, true) };
   });
   return { items, outcomes, alphas, digests };
 }
@@ -112,7 +112,7 @@ function decodeArray(value: unknown): Float32Array | Int32Array | Uint8Array {
   const { type, base64 } = record("array", value);
   demand(typeof base64 === "string", "base64");
   // A copy: numbers of four bytes must be aligned, and Buffer hands out parts of a pool.
-  const { buffer, length } = new Uint8Array(Buffer.from(base64 as string, "base64"));
+  const { buffer, length } = new Uint8Array(Buffer.from(base64, "base64"));
   demand(type === "uint8" || length % 4 === 0, "base64");
   if (type === "float32") return new Float32Array(buffer);
   if (type === "int32") return new Int32Array(buffer);
@@ -125,7 +125,7 @@ function condition(value: unknown): Condition {
   if (kind === "sharp") return { kind };
   if (kind === "named" && typeof name === "string") return { kind, name };
   demand((kind === "lr" || kind === "mixed") && typeof degradation === "string", "condition");
-  return { kind: kind as "lr" | "mixed", degradation: degradation as string };
+  return { kind, degradation };
 }
 
 function record(name: string, value: unknown): Readonly<Record<string, unknown>> {
@@ -135,9 +135,11 @@ function record(name: string, value: unknown): Readonly<Record<string, unknown>>
 
 function list(name: string, value: unknown): readonly unknown[] {
   demand(Array.isArray(value), name);
-  return value as unknown[];
+  return value;
 }
 
-function demand(condition: boolean, name: string): void {
+const isWhole = (value: unknown): value is number => Number.isInteger(value);
+
+function demand(condition: boolean, name: string): asserts condition {
   if (!condition) throw new Error(`${name} is missing or does not fit`);
 }

@@ -1,4 +1,5 @@
 import type { Tensor } from "onnx-grad";
+import { lastOf } from "onnx-grad";
 import type { FivePoints } from "../geometry.ts";
 import type { Detection } from "../nms.ts";
 import { floats, lastDim, type Recognise } from "./layout.ts";
@@ -32,7 +33,7 @@ export const recogniseScrfd: Recognise = ({ inputs, outputs }) => {
     channels: "rgb",
     threshold: 0.5,
     overlap: 0.4,
-    multiple: Math.max(32, grid.strides.at(-1) as number),
+    multiple: Math.max(32, lastOf(grid.strides)),
     decode(results, width, _height, least) {
       const [score, box, five] = [scores, boxes, points].map((names) => finestFirst(results, names));
       return grid.strides.flatMap((stride, level) =>

@@ -86,7 +86,7 @@ export function whole(
 ): OptionSpec<number> {
   const range = `a whole number from ${low} to ${high}`;
   const check = (value: unknown): string | undefined =>
-    Number.isInteger(value) && (value as number) >= low && (value as number) <= high
+    typeof value === "number" && Number.isInteger(value) && value >= low && value <= high
       ? undefined
       : `is ${range}, not ${value}`;
   return { flag, help, default: standard, extras, range, check, read: numberOf };
@@ -103,7 +103,7 @@ export function optionalNumber(flag: string, help: string): OptionSpec<number | 
 export function positive(flag: string, standard: number, help: string): OptionSpec<number> {
   const range = "a number above 0";
   const check = (value: unknown): string | undefined =>
-    Number.isFinite(value) && (value as number) > 0 ? undefined : `is ${range}, not ${value}`;
+    typeof value === "number" && Number.isFinite(value) && value > 0 ? undefined : `is ${range}, not ${value}`;
   return { flag, help, default: standard, extras: {}, range, check, read: numberOf };
 }
 

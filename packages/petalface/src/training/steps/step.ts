@@ -1,4 +1,4 @@
-import { sizeOf, type Tensor } from "onnx-grad";
+import { entryOf, sizeOf, type Tensor } from "onnx-grad";
 import { toInput } from "../../backbones/index.ts";
 import { nameOfFace } from "../../images/index.ts";
 import { floatsOf, type Session } from "../../runtime/index.ts";
@@ -191,7 +191,7 @@ function oneHot(labels: readonly number[], classes: Uint32Array): Tensor {
   const place = new Map(Array.from(classes, (label, column) => [label, column]));
   const data = new Float32Array(labels.length * classes.length);
   labels.forEach((label, row) => {
-    data[row * classes.length + (place.get(label) as number)] = 1;
+    data[row * classes.length + entryOf(place, label)] = 1;
   });
   return { dtype: "float32", dims: [labels.length, classes.length], data };
 }

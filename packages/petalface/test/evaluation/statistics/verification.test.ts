@@ -1,4 +1,5 @@
 import fc from "fast-check";
+import { lastOf } from "onnx-grad";
 import { describe, expect, test } from "vitest";
 import {
   bestThreshold,
@@ -42,7 +43,7 @@ const everyThreshold = (list: Case) => {
   const distinct = [...new Set(list.map((p) => p.score))].sort((a, b) => b - a);
   if (distinct.length === 0) return [Number.POSITIVE_INFINITY];
   const middles = distinct.slice(1).map((score, i) => (score + (distinct[i] as number)) / 2);
-  return [(distinct[0] as number) + 1, ...middles, (distinct.at(-1) as number) - 1];
+  return [(distinct[0] as number) + 1, ...middles, lastOf(distinct) - 1];
 };
 
 describe("k-fold accuracy", () => {

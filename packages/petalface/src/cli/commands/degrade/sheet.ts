@@ -2,7 +2,13 @@ import sharp from "sharp";
 import { readableFaces } from "../../../api/readable.ts";
 import type { FaceData, Tally } from "../../../data/index.ts";
 import { PetalfaceError } from "../../../errors.ts";
-import { type Degradation, type DegradationSpec, drawDegradation, type Loader } from "../../../images/index.ts";
+import {
+  type Degradation,
+  type DegradationSpec,
+  drawDegradation,
+  fromPlanes,
+  type Loader,
+} from "../../../images/index.ts";
 
 /** Faces and draws that a contact sheet shows. */
 const rows = 8;
@@ -48,14 +54,14 @@ export async function drawSheet(
   const pitch = loader.size + gap;
   const [width, height] = [columns * pitch + gap, count * pitch + gap];
   const pixels = Buffer.alloc(3 * width * height, 255);
-  const area = loader.size ** 2;
-  for (let cell = 0; cell < requests.length; cell++)
-    for (let at = 0; at < area; at++) {
-      const x = gap + (cell % columns) * pitch + (at % loader.size);
-      const y = gap + Math.floor(cell / columns) * pitch + Math.floor(at / loader.size);
-      for (let channel = 0; channel < 3; channel++)
-        pixels[(y * width + x) * 3 + channel] = planes[(cell * 3 + channel) * area + at] as number;
-    }
+  const bytes = 3 * loader.size ** 2;
+  for (let cell = 0; cell < requests.length; cell++) {
+    const face = fromPlanes(planes.subarray(cell * bytes, (cell + 1) * bytes));
+    const x = gap + (cell % columns) * pitch;
+    const y = gap + Math.floor(cell / columns) * pitch;
+    for (let row = 0; row < loader.size; row++)
+      pixels.set(face.subarray(3 * row * loader.size, 3 * (row + 1) * loader.size), ((y + row) * width + x) * 3);
+  }
   const png = await sharp(pixels, { raw: { width, height, channels: 3 } })
     .png()
     .toBuffer();

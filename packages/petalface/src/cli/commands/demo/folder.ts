@@ -1,5 +1,6 @@
 import { readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { lastOf } from "onnx-grad";
 import { adapterFiles } from "../../../adapters/index.ts";
 import { claimOutputs, recordName } from "../../../api/outputs.ts";
 import { evaluationFolder, resultFile } from "../../../api/results.ts";
@@ -65,7 +66,7 @@ async function requireRun(out: string, name: string): Promise<void> {
   const files = entries
     .filter((entry) => !entry.isDirectory())
     .map((entry) => join(entry.parentPath, entry.name).slice(folder.length + 1));
-  const foreign = files.find((file) => !ofRun.has(file) && !isUnfinished(file.split(/[\\/]/).at(-1) as string));
+  const foreign = files.find((file) => !ofRun.has(file) && !isUnfinished(lastOf(file.split(/[\\/]/))));
   if (foreign !== undefined) throw notOurs(out, join(name, foreign));
   // A demo that was killed early left an empty folder, or one with a lock.
   if (files.includes("metrics.jsonl") || files.includes("run.json")) await readRun(folder);

@@ -146,7 +146,7 @@ async function describeGiven({ data, lost }: GivenFaces, model: GalleryModel, co
   });
   for await (const { start, faces: some } of parts)
     some.forEach((face, at) => {
-      faces[usable[start + at] as number] = face;
+      faces[itemAt(usable, start + at)] = face;
     });
   return { faces, problems };
 }

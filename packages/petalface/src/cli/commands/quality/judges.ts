@@ -121,7 +121,7 @@ export async function judgeData(
         samples.forEach((_, i) => {
           if (bad.has(i) || notFinite.get(i) === name) return;
           own[start + i] = itemAt(judged.data, i);
-          if (judged.alpha) (alphas[place] as Float32Array)[start + i] = judged.alpha[i] as number;
+          if (judged.alpha) (alphas[place] as Float32Array)[start + i] = itemAt(judged.alpha, i);
         });
       }
     }

@@ -1,4 +1,4 @@
-import { itemAt } from "onnx-grad";
+import { itemAt, lastOf } from "onnx-grad";
 import type { FaceData, Tally } from "../../../data/index.ts";
 import { drawDegradation, type Loader, nameOfFace, parseDegradation } from "../../../images/index.ts";
 import { quantile } from "../../../quality/index.ts";
@@ -85,8 +85,7 @@ export async function tryLadders(
       const kept = scores[0]?.length ?? 0;
       if (kept === 0) return;
       const medians = scores.map((rung) => quantile(rung, 0.5));
-      if (degradation === "low resolution")
-        directions[place] = (medians.at(-1) as number) < (medians[0] as number) ? -1 : 1;
+      if (degradation === "low resolution") directions[place] = lastOf(medians) < itemAt(medians, 0) ? -1 : 1;
       let moved = 0;
       for (let step = 1; step < scores.length; step++)
         for (let face = 0; face < kept; face++) {

@@ -6,14 +6,8 @@ import { engineOf, openModel } from "../../../api/model.ts";
 import { claimOutputs } from "../../../api/outputs.ts";
 import { openPairs } from "../../../api/protocol.ts";
 import { type StoredThresholds, thresholdsFile } from "../../../api/thresholds.ts";
-import {
-  measureThresholds,
-  printThresholds,
-  type ThresholdComparisons,
-  type Thresholds,
-} from "../../../deploy/index.ts";
+import { measureThresholds, printThresholds, type Thresholds } from "../../../deploy/index.ts";
 import { PetalfaceError } from "../../../errors.ts";
-import { findImages, type PairList } from "../../../evaluation/index.ts";
 import { writeFileSafely } from "../../../files.ts";
 import { type CacheFlags, withCacheOption } from "../../cache-option.ts";
 import type { CliContext } from "../../context.ts";
@@ -21,7 +15,8 @@ import { type DataFlags, openFaces, withDataOptions } from "../../data.ts";
 import { withExamples } from "../../examples.ts";
 import { type ModelFlags, withModelOptions } from "../../model.ts";
 import { parseInteger } from "../../options.ts";
-import { comparedFaces, embedAll, type Faces } from "./embed.ts";
+import { compareAll, comparePairs } from "./compare.ts";
+import { comparedFaces, embedAll } from "./embed.ts";
 
 interface Flags extends ModelFlags, CacheFlags, DataFlags {
   readonly data: string;
@@ -100,61 +95,4 @@ async function runFile(adapter: string | undefined): Promise<string | undefined>
     () => false,
   );
   return isRun ? join(adapter, thresholdsFile) : undefined;
-}
-
-/** Two faces for each comparison. */
-interface Pairs {
-  readonly first: Int32Array;
-  readonly second: Int32Array;
-}
-
-/** Every two faces. */
-function compareAll(faces: Faces): ThresholdComparisons {
-  const { data, left } = faces;
-  const used = Int32Array.from(Array(data.length).keys()).filter((face) => !left.has(face));
-  const count = (used.length * (used.length - 1)) / 2;
-  const [first, second] = [new Int32Array(count), new Int32Array(count)];
-  let at = 0;
-  for (let a = 0; a < used.length; a++)
-    for (let b = a + 1; b < used.length; b++, at++) {
-      first[at] = used[a] as number;
-      second[at] = used[b] as number;
-    }
-  return compare(faces, { first, second }, (face) => data.at(face).person);
-}
-
-/** The pairs of a protocol whose faces have embeddings. */
-function comparePairs(faces: Faces, protocol: PairList): ThresholdComparisons {
-  const places = findImages(protocol, faces.data);
-  const personOf = new Map<number, number>();
-  protocol.images.forEach(({ person }, image) => {
-    personOf.set(places[image] as number, person);
-  });
-  const used = protocol.pairs.filter((pair) =>
-    [pair.first, pair.second].every((image) => !faces.left.has(places[image] as number)),
-  );
-  const first = Int32Array.from(used, (pair) => places[pair.first] as number);
-  const second = Int32Array.from(used, (pair) => places[pair.second] as number);
-  return compare(faces, { first, second }, (face) => personOf.get(face) ?? -1);
-}
-
-function compare(
-  { data, rows, alpha }: Faces,
-  { first, second }: Pairs,
-  personOf: (face: number) => number,
-): ThresholdComparisons {
-  const width = rows.length / data.length;
-  const people = Int32Array.from({ length: data.length }, (_, face) => personOf(face));
-  const scores = new Float32Array(first.length);
-  for (let at = 0; at < first.length; at++) {
-    const [a, b] = [(first[at] as number) * width, (second[at] as number) * width];
-    let sum = 0;
-    for (let i = 0; i < width; i++) sum += (rows[a + i] as number) * (rows[b + i] as number);
-    scores[at] = sum;
-  }
-  const lower = (a: number, at: number): number => Math.min(alpha[a] as number, alpha[second[at] as number] as number);
-  const [one, other] = [first, second].map((side) => side.map((face) => people[face] as number));
-  const [left, right] = [one as Int32Array, other as Int32Array];
-  const same = Uint8Array.from(left, (person, at) => (person === right[at] ? 1 : 0));
-  return { scores, same, first: left, second: right, alpha: Float32Array.from(first, lower) };
 }

@@ -2,7 +2,7 @@ import sharp from "sharp";
 import type { Findings, NamedFace, NamedGroup } from "../../../../api/findings.ts";
 import type { FaceData } from "../../../../data/index.ts";
 import { type Html, html, raw, reportStyle } from "../../../../evaluation/index.ts";
-import type { ImageSource, Loader } from "../../../../images/index.ts";
+import { fromPlanes, type ImageSource, type Loader } from "../../../../images/index.ts";
 
 /** Findings of a kind that the page shows, and faces of one group. */
 const mostFindings = 100;
@@ -163,17 +163,13 @@ async function thumbnails(
       if (sample !== undefined && wanted.has(key)) found.push({ key, source: sample.source });
     }
   const pictures = new Map<string, string>();
-  const area = loader.size ** 2;
   for (const { key, source } of found) {
     let bad = false;
     const planes = await loader.load([{ source, flip: false }], () => {
       bad = true;
     });
     if (bad) continue;
-    const pixels = Buffer.alloc(3 * area);
-    for (let at = 0; at < area; at++)
-      for (let channel = 0; channel < 3; channel++) pixels[3 * at + channel] = planes[channel * area + at] as number;
-    const jpeg = await sharp(pixels, { raw: { width: loader.size, height: loader.size, channels: 3 } })
+    const jpeg = await sharp(fromPlanes(planes), { raw: { width: loader.size, height: loader.size, channels: 3 } })
       .resize(thumbnail)
       .jpeg({ quality: 80 })
       .toBuffer();
