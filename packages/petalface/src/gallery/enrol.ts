@@ -56,6 +56,8 @@ export interface EnrolOptions {
   readonly person?: string | undefined;
   /** What {@link readEnrolled} gave for the store, where it has not changed since; it is kept up to date. */
   readonly enrolled?: Enrolled | undefined;
+  /** Until when the faces may be kept, ISO 8601 in UTC; without a date they stay until they are removed. */
+  readonly keepUntil?: string | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onLeft: (sample: Sample, reason: string) => void;
   readonly onProgress?: ((done: number) => void) | undefined;
@@ -101,7 +103,10 @@ export async function enrolPeople(data: FaceData, options: EnrolOptions): Promis
         remember(one, state);
         const crop = store.settings.keepCrops ? await bytesOf(one.sample, images) : undefined;
         const { source, description } = one;
-        faces.set(one.name, [...(faces.get(one.name) ?? []), { ...description, source, crop }]);
+        faces.set(one.name, [
+          ...(faces.get(one.name) ?? []),
+          { ...description, source, crop, keepUntil: options.keepUntil },
+        ]);
       }
       for (const [name, some] of faces) {
         found.added += await store.add(name, some);

@@ -1,8 +1,10 @@
+export { galleryIn, shownGallery } from "./address.ts";
 export { type Decision, type DecisionRules, decide } from "./decide.ts";
 export { type Describer, describeFaces, type FaceDescription, openDescriber } from "./describe.ts";
 export { type Enrolled, type Enrolment, type EnrolOptions, enrolPeople, type Refusal, readEnrolled } from "./enrol.ts";
 export { type GateReason, type GateRules, gateDefaults } from "./gate.ts";
 export { type MigrateOptions, type MigrationReport, migrateGallery, type PairedRanks } from "./migrate.ts";
+export { createGallery, openGallery } from "./open.ts";
 export { type Candidate, openSearcher, type Probes, type Searcher } from "./search.ts";
 export {
   type EmbeddingRecord,
@@ -12,8 +14,6 @@ export {
   type ModelSource,
   refuseOtherSpace,
 } from "./space.ts";
-export { createGallery } from "./sqlite/create.ts";
-export { openGallery } from "./sqlite/open.ts";
 export { buildTemplates, type TemplateRule, type Templates, templateRules } from "./templates.ts";
 export {
   type ChosenThresholds,
@@ -26,8 +26,11 @@ export { joinTrack, type Track } from "./track.ts";
 export { exportGallery, importGallery } from "./transfer.ts";
 export type {
   AuditEntry,
+  ChosenFaces,
+  CodedRows,
   EnrolledFace,
   EnrolledVectors,
+  FaceCodes,
   FaceEmbedding,
   GallerySettings,
   GalleryStore,

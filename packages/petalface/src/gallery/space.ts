@@ -39,6 +39,14 @@ export interface EmbeddingRecord {
   readonly source: ModelSource;
 }
 
+/**
+ * Whether two records are of one way of embedding; where the files of the models are does not
+ * matter.
+ */
+export const isSameModel = (one: EmbeddingRecord, other: EmbeddingRecord): boolean =>
+  JSON.stringify([one.space.id, one.adapter, one.calibration]) ===
+  JSON.stringify([other.space.id, other.adapter, other.calibration]);
+
 /** Where a model is, as it was given: absolute paths, or the name of a known model. */
 export interface ModelSource {
   readonly model: string;

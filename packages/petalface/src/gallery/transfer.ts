@@ -1,12 +1,10 @@
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { link, rm } from "node:fs/promises";
 import { PetalfaceError } from "../errors.ts";
-import { writeFailure, writePiecesSafely } from "../files.ts";
+import { writePiecesSafely } from "../files.ts";
 import { printPath } from "../images/index.ts";
+import { makeWhole } from "./open.ts";
 import type { EmbeddingRecord } from "./space.ts";
-import { createGallery } from "./sqlite/create.ts";
-import { openGallery } from "./sqlite/open.ts";
 import type { GallerySettings, GalleryStore, NewFace } from "./types.ts";
 
 /** First line of an export. */
@@ -24,6 +22,7 @@ interface Line extends Record<"source" | "picture" | "vector" | "copies", string
   readonly alpha: number;
   readonly score: number | null;
   readonly crop?: string | undefined;
+  readonly keepUntil?: string | undefined;
 }
 
 /** Last line: how many faces there are, and the SHA-256 of all bytes before it. */
@@ -48,10 +47,11 @@ export async function exportGallery(store: GalleryStore, out: string): Promise<n
       return bytes;
     };
     yield line({ format: "petalface-gallery", version: 1, record: await store.record(), settings: store.settings });
-    for await (const { person, added, source, picture, vector, copies, alpha, score, crop } of store.whole()) {
+    for await (const face of store.whole()) {
+      const { person, added, source, picture, vector, copies, alpha, score, crop, keepUntil } = face;
       faces++;
       yield line({
-        ...{ person, added, alpha, score, source: encode(source), picture: encode(picture) },
+        ...{ person, added, keepUntil, alpha, score, source: encode(source), picture: encode(picture) },
         ...{ vector: encode(vector), copies: encode(copies), ...(crop && { crop: encode(crop) }) },
       });
     }
@@ -73,25 +73,8 @@ const atOnce = 256;
  */
 export async function importGallery(file: string, path: string): Promise<number> {
   const { head, faces } = await verify(file);
-  const part = `${path}.${process.pid}.import`;
-  try {
-    await rm(part, { force: true });
-    await createGallery(part, head.record, head.settings);
-    const store = await openGallery(part);
-    try {
-      await fill(store, file);
-    } finally {
-      await store.close();
-    }
-    await link(part, path).catch((error: NodeJS.ErrnoException) => {
-      throw error.code === "EEXIST"
-        ? new PetalfaceError(`${printPath(path)} is there already, and a gallery is never replaced; give another name`)
-        : writeFailure(printPath(path), error);
-    });
-    return faces;
-  } finally {
-    for (const ending of ["", "-wal", "-shm"]) await rm(part + ending, { force: true });
-  }
+  await makeWhole(path, head.record, head.settings, (store) => fill(store, file));
+  return faces;
 }
 
 /** Looks at the whole file before anything is written. */
@@ -134,9 +117,9 @@ async function fill(store: GalleryStore, file: string): Promise<void> {
     if (!first && line?.vector !== undefined) {
       if (line.person !== person || some.length >= atOnce) await write();
       person = line.person;
-      const { added, alpha, score, crop } = line;
+      const { added, alpha, score, crop, keepUntil } = line;
       some.push({
-        ...{ added, alpha, score, source: decode(line.source), picture: decode(line.picture) },
+        ...{ added, keepUntil, alpha, score, source: decode(line.source), picture: decode(line.picture) },
         ...{ vector: floats(line.vector), copies: floats(line.copies), ...(crop && { crop: decode(crop) }) },
       });
     }

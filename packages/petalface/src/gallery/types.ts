@@ -22,6 +22,8 @@ export interface NewFace extends FaceEmbedding {
   readonly crop?: Uint8Array | undefined;
   /** When it was enrolled, ISO 8601 in UTC; now unless given. */
   readonly added?: string | undefined;
+  /** Until when it may be kept, ISO 8601 in UTC; without a date it stays until it is removed. */
+  readonly keepUntil?: string | undefined;
 }
 
 /** An enrolled face with everything that belongs to it. */
@@ -78,7 +80,12 @@ export interface EnrolledFace {
   readonly source: Uint8Array;
   readonly picture: Uint8Array;
   readonly hasCrop: boolean;
+  /** Until when it may be kept, ISO 8601 in UTC; null: until it is removed. */
+  readonly keepUntil: string | null;
 }
+
+/** Faces of a gallery: chosen ones, or all of chosen people, by their ids. */
+export type ChosenFaces = { readonly faces: ArrayLike<number> } | { readonly people: ArrayLike<number> };
 
 /** All embeddings of a gallery, in the order of face ids. */
 export interface EnrolledVectors {
@@ -92,6 +99,34 @@ export interface EnrolledVectors {
   readonly copies: Float32Array;
   readonly alpha: Float32Array;
   readonly score: Float64Array;
+}
+
+/** Rows of numbers in 8 bits: number `at` of row `row` is near `scale[row] * codes[row * stride + at]`. */
+export interface CodedRows {
+  readonly codes: Int8Array;
+  readonly scale: Float32Array;
+  /** Length of what rounding took from each row. */
+  readonly error: Float32Array;
+}
+
+/** Faces in 8 bits, in the order of their ids. */
+export interface FaceCodes {
+  /** Numbers of an embedding. */
+  readonly width: number;
+  /** Codes of a row: the width, rounded up to a multiple of 16; the rest are zeros. */
+  readonly stride: number;
+  readonly count: number;
+  /** Ids of faces and of their people. */
+  readonly faces: Int32Array;
+  readonly people: Int32Array;
+  readonly alpha: Float32Array;
+  /** Unit embeddings. */
+  readonly sharp: CodedRows;
+  /** Sums of the unit embeddings of the low-resolution copies; null where no face has any. */
+  readonly copies: CodedRows | null;
+  /** Of each face the product of its unit embedding with its copies, and the square of the copies' length. */
+  readonly mixed: Float32Array;
+  readonly squares: Float32Array;
 }
 
 /** What a gallery is asked to do with its faces; set when it is made. */
@@ -131,6 +166,8 @@ export interface AuditEntry {
 /** What was deleted, and whether it is gone. */
 export interface Removal {
   readonly faces: number;
+  /** People who are gone. */
+  readonly people: number;
   /** Fragments of the deleted vectors, crops and the name that were looked for in the files. */
   readonly fragments: number;
   /** Fragments that were found. More than 0: another process reads an older state. */
@@ -152,9 +189,19 @@ export interface GalleryStore extends AsyncDisposable {
    */
   version(): Promise<number>;
   people(): Promise<Person[]>;
+  /** Names of some people by their ids; unknown ids are not among them. */
+  names(people: ArrayLike<number>): Promise<Map<number, string>>;
   faces(): Promise<EnrolledFace[]>;
   /** @param after only faces with ids above this; all unless given */
   vectors(after?: number): Promise<EnrolledVectors>;
+  /** Embeddings of some faces, in the order of face ids; unknown ids are passed over. */
+  read(chosen: ChosenFaces): Promise<EnrolledVectors>;
+  /**
+   * All faces with 8 bits a number, for search in large galleries.
+   *
+   * @param allocate where the codes go; ordinary memory unless given
+   */
+  codes(allocate?: (bytes: number) => Int8Array): Promise<FaceCodes>;
   /** The picture that is kept of a face; null where none is. */
   crop(face: number): Promise<Uint8Array | null>;
   /**
@@ -169,6 +216,13 @@ export interface GalleryStore extends AsyncDisposable {
   migrate(record: EmbeddingRecord): Promise<Migration>;
   /** Deletes a person with all that belongs to it. Throws PetalfaceError where no person has that name. */
   remove(person: string): Promise<Removal>;
+  /**
+   * Deletes all faces whose `keepUntil` is before a date, as {@link remove} does, and people who
+   * have no other faces.
+   *
+   * @param now ISO 8601 in UTC
+   */
+  forgetExpired(now: string): Promise<Removal>;
   /**
    * Deletes faces of a person, and the person with the last one. Throws PetalfaceError where no
    * person has that name. Ids of other people's faces, or of none, are passed over.

@@ -160,6 +160,19 @@ describe("petalface gallery", () => {
     expect(await json("check", "gate.db")).toMatchObject({ ok: true, faces: 4 });
   });
 
+  test("keeps faces until their date", async () => {
+    await json("create", "dated.db", "--model", "tiny.onnx", "--alpha-range", "0,4");
+    await json("add", "dated.db", "faces/0", "--person", "Ada", ...open, "--keep-until", "2020-02-29");
+    await json("add", "dated.db", "faces/1", "--person", "Bo", ...open, "--retain", "2");
+    expect(await json("remove", "dated.db", "--expired")).toMatchObject({ faces: 3, people: 1, found: 0 });
+    expect(await json("list", "dated.db")).toMatchObject({ faces: 3, people: [{ name: "Bo" }] });
+    expect(await failure(2, "add", "dated.db", "faces", "--keep-until", "2021-02-29")).toMatch(/is a date YYYY-MM-DD/);
+    expect(await failure(2, "add", "dated.db", "faces", "--keep-until", "2031-01-01", "--retain", "1")).toMatch(
+      /not both/,
+    );
+    expect(await failure(2, "remove", "dated.db")).toMatch(/give --person NAME or --expired/);
+  });
+
   test("says in one line what is wrong", async () => {
     expect(await failure(1, "list", "nowhere.db")).toContain(
       "nowhere.db does not exist; make it with petalface gallery create",

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
-import type { EmbeddingRecord, GallerySettings, NewFace } from "../../src/gallery/index.ts";
+import { expect } from "vitest";
+import type { EmbeddingRecord, GallerySettings, GalleryStore, NewFace } from "../../src/gallery/index.ts";
 import { random } from "../../src/random.ts";
 
 /** Numbers of an embedding in these tests. */
@@ -33,4 +34,30 @@ export function faceOf(name: string, alpha = 1): NewFace {
     ...{ source: bytesFrom(`source ${name}`, 16), picture: bytesFrom(`picture ${name}`, 32) },
     crop: bytesFrom(`crop ${name}`, 5000),
   };
+}
+
+/** All that a gallery holds, by person and source. */
+export async function contentOf(store: GalleryStore): Promise<Map<string, { vector: number[]; copies: number[] }>> {
+  const names = new Map((await store.people()).map(({ id, name }) => [id, name]));
+  const vectors = await store.vectors();
+  const faces = await store.faces();
+  expect(faces.map(({ id }) => id)).toEqual([...vectors.faces]);
+  return new Map(
+    faces.map(({ person, source }, at) => [
+      `${names.get(person)} ${Buffer.from(source).toString("hex")}`,
+      {
+        vector: [...vectors.vectors.subarray(at * width, (at + 1) * width)],
+        copies: [...vectors.copies.subarray(at * width, (at + 1) * width)],
+      },
+    ]),
+  );
+}
+
+/** A face of many: quick to make, and without a crop. */
+export function lightFace(number: number): NewFace {
+  const vector = Float32Array.from({ length: width }, (_, at) => Math.sin(number * 7 + at * at + 1));
+  const source = new Uint8Array(16);
+  new DataView(source.buffer).setInt32(0, number);
+  const alpha = (Math.abs(number) % 5) / 4;
+  return { vector, copies: vector.map((value) => value ** 3), alpha, score: null, source, picture: new Uint8Array(32) };
 }

@@ -1,6 +1,7 @@
 import type { DatabaseSync } from "node:sqlite";
+import { type EmbeddingRow, readEmbedding } from "../rows.ts";
+import { checkBlocks } from "./blocks.ts";
 import { guard } from "./driver.ts";
-import { type EmbeddingRow, readEmbedding } from "./rows.ts";
 import { activeModel, type Statements } from "./statements.ts";
 
 /** Damaged embeddings that are named one by one. */
@@ -9,7 +10,8 @@ const named = 20;
 /** Looks at every page, every reference and every embedding. Returns one line a problem. */
 export function checkGallery(path: string, database: DatabaseSync, sql: Statements): string[] {
   const problems = problemsOf(path, database, "integrity_check");
-  const { width } = activeModel(path, sql).record.space;
+  const model = activeModel(path, sql);
+  const { width } = model.record.space;
   const orphans = sql.all("PRAGMA foreign_key_check").length;
   if (orphans > 0) problems.push(`${orphans} rows belong to nothing`);
   const count = (text: string): number => sql.get<{ readonly count: number }>(text)?.count ?? 0;
@@ -33,7 +35,7 @@ export function checkGallery(path: string, database: DatabaseSync, sql: Statemen
       if (damaged <= named) problems.push(`the embedding of face ${row.face} is not what was written`);
     }
   if (damaged > named) problems.push(`${damaged - named} more embeddings are not what was written`);
-  return problems;
+  return [...problems, ...checkBlocks(path, sql, model)];
 }
 
 /** What SQLite's own check says, but that all is well. */

@@ -9,12 +9,12 @@ import { guard, openDatabase } from "./driver.ts";
 import { applicationId, formatVersion, schema } from "./schema.ts";
 
 /**
- * Makes an empty gallery. It appears under its name only when it is whole, and never over another
+ * Makes an empty gallery in a file. It appears under its name only when it is whole, and never over another
  * file.
  *
  * @throws PetalfaceError where there is a file already, or it cannot be written
  */
-export async function createGallery(path: string, record: EmbeddingRecord, settings: GallerySettings): Promise<void> {
+export async function createFile(path: string, record: EmbeddingRecord, settings: GallerySettings): Promise<void> {
   if (await exists(path)) throw taken(path);
   await makeFolder(dirname(path));
   const part = `${path}.${process.pid}.part`;

@@ -69,6 +69,18 @@ export function transact<T>(path: string, database: DatabaseSync, work: () => T)
   });
 }
 
+/** Reads one state of the database with several statements, whatever other processes write meanwhile. */
+export function snapshot<T>(path: string, database: DatabaseSync, work: () => T): T {
+  return guard(path, () => {
+    database.exec("BEGIN");
+    try {
+      return work();
+    } finally {
+      database.exec("COMMIT");
+    }
+  });
+}
+
 /** Primary result codes of SQLite (sqlite.org/rescode.html) that users can do something about. */
 const advice: Readonly<Record<number, (path: string) => string>> = {
   5: (path) =>

@@ -1,13 +1,18 @@
-import { closeSync, openSync, readSync } from "node:fs";
+import { closeSync, openSync, readSync, statSync } from "node:fs";
 import type { DatabaseSync } from "node:sqlite";
 import { PetalfaceError } from "../../errors.ts";
 import { printPath } from "../../images/index.ts";
+import { fragmentBytes, fragmentsOf } from "../fragments.ts";
 import type { Removal } from "../types.ts";
+import { dropFromBlocks } from "./blocks.ts";
 import { guard, transact } from "./driver.ts";
-import { note, type Statements } from "./statements.ts";
+import { activeModel, note, type Statements } from "./statements.ts";
 
-/** Bytes of one fragment that is looked for: long enough never to be there by chance. */
-const fragmentBytes = 16;
+/**
+ * A file of up to so many bytes is small: it is checked whole when it is opened, and written again
+ * when something is deleted.
+ */
+export const smallBytes = 256 * 2 ** 20;
 /** Read at once when files are looked through. */
 const chunk = 16 * 2 ** 20;
 
@@ -30,6 +35,19 @@ export function forgetFaces(
   return forget(path, database, sql, name, faces);
 }
 
+/** Deletes the faces that were to be kept until a date before `now`, and people who have no others. */
+export function forgetExpired(path: string, database: DatabaseSync, sql: Statements, now: string): Removal {
+  return erase(path, database, sql, () => {
+    const rows = sql.all<{ readonly id: number; readonly person: number }>(
+      "SELECT id, person FROM faces WHERE keep_until < ? ORDER BY person, id",
+      now,
+    );
+    const gone = new Map<number, number[]>();
+    for (const { id, person } of rows) gone.set(person, [...(gone.get(person) ?? []), id]);
+    return [...gone].map(([person, faces]) => ({ person, faces, action: "expire" }));
+  });
+}
+
 /** @param chosen ids of faces; undefined: all, and the person */
 function forget(
   path: string,
@@ -38,22 +56,59 @@ function forget(
   name: string,
   chosen: readonly number[] | undefined,
 ): Removal {
-  const { fragments, faces } = transact(path, database, () => {
+  return erase(path, database, sql, () => {
     const person = personOf(path, sql, name);
     const all = sql.all<{ readonly id: number }>("SELECT id FROM faces WHERE person = ?", person).map(({ id }) => id);
     const wanted = new Set(chosen);
-    const gone = chosen === undefined ? all : all.filter((id) => wanted.has(id));
-    const found = fragmentsOf(sql, person, gone);
-    if (gone.length === all.length) sql.run("DELETE FROM people WHERE id = ?", person);
-    else for (const id of gone) sql.run("DELETE FROM faces WHERE id = ?", id);
-    if (gone.length > 0 || chosen === undefined) note(sql, "remove", person, gone.length);
-    return { fragments: found, faces: gone.length };
+    const faces = chosen === undefined ? all : all.filter((id) => wanted.has(id));
+    return faces.length > 0 || chosen === undefined ? [{ person, faces, action: "remove" }] : [];
   });
-  if (faces === 0 && chosen !== undefined) return { faces: 0, fragments: 0, found: 0 };
-  compact(path, database);
-  const left = new Set(fragments.map((fragment) => fragment.toString("latin1")));
-  const isThere = [path, `${path}-wal`, `${path}-journal`].map((file) => fragmentsIn(file, left));
-  return { faces, fragments: left.size, found: new Set(isThere.flat()).size };
+}
+
+/** Faces of one person that go. */
+interface Going {
+  readonly person: number;
+  readonly faces: readonly number[];
+  /** As the audit log calls it. */
+  readonly action: string;
+}
+
+/** Deletes faces, and looks through the files for fragments of them. */
+function erase(path: string, database: DatabaseSync, sql: Statements, choose: () => Going[]): Removal {
+  const done = transact(path, database, () => {
+    const model = activeModel(path, sql);
+    const found = { values: [] as Uint8Array[], faces: 0, people: 0 };
+    for (const { person, faces, action } of choose()) {
+      found.values.push(...valuesOf(sql, person, faces));
+      dropFromBlocks(path, sql, model, faces);
+      for (const id of faces) sql.run("DELETE FROM faces WHERE id = ?", id);
+      const { changes } = sql.run(
+        "DELETE FROM people WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM faces WHERE person = ?1)",
+        person,
+      );
+      note(sql, action, person, faces.length);
+      found.faces += faces.length;
+      found.people += changes;
+    }
+    return found;
+  });
+  const { faces, people } = done;
+  if (faces + people === 0) return { faces, people, fragments: 0, found: 0 };
+  const left = new Set(fragmentsOf(done.values).map((fragment) => fragment.toString("latin1")));
+  const look = (): number => {
+    const isThere = [path, `${path}-wal`, `${path}-journal`].map((file) => fragmentsIn(file, left));
+    return new Set(isThere.flat()).size;
+  };
+  const isSmall = statSync(path).size <= smallBytes;
+  if (isSmall) compact(path, database);
+  // What SQLite deletes it overwrites (secure_delete), so a large file need not be written again.
+  else emptyLog(path, database);
+  let found = look();
+  if (found > 0 && !isSmall) {
+    compact(path, database);
+    found = look();
+  }
+  return { faces, people, fragments: left.size, found };
 }
 
 /** Id of a person. Throws PetalfaceError where there is none of that name. */
@@ -62,6 +117,11 @@ export function personOf(path: string, sql: Statements, name: string): number {
   if (person === undefined)
     throw new PetalfaceError(`${printPath(path)} has no person called "${name}"; petalface gallery list names all`);
   return person;
+}
+
+/** Moves what the log holds into the file, and empties it. */
+function emptyLog(path: string, database: DatabaseSync): void {
+  guard(path, () => database.exec("PRAGMA wal_checkpoint(TRUNCATE)"));
 }
 
 /** Writes the file again without what was deleted. */
@@ -75,12 +135,8 @@ export function compact(path: string, database: DatabaseSync): void {
   });
 }
 
-/**
- * Pieces of all that is kept of some faces of a person: of each value the middle and the end, since
- * files of pictures begin alike. Pictures that somebody else is enrolled with too stay, and so are
- * not looked for.
- */
-function fragmentsOf(sql: Statements, person: number, faces: readonly number[]): Buffer[] {
+/** All that is kept of faces, but of pictures that somebody else is enrolled with too. */
+function valuesOf(sql: Statements, person: number, faces: readonly number[]): Uint8Array[] {
   const own = `person = ?1 AND faces.id IN (SELECT value FROM json_each(?2))
     AND source NOT IN (SELECT source FROM faces WHERE person <> ?1)`;
   const values = sql.all<{ readonly value: Uint8Array | null }>(
@@ -91,13 +147,7 @@ function fragmentsOf(sql: Statements, person: number, faces: readonly number[]):
     person,
     JSON.stringify(faces),
   );
-  return values.flatMap(({ value }) => {
-    if (value === null || value.length < fragmentBytes) return [];
-    const starts = [Math.floor((value.length - fragmentBytes) / 2), value.length - fragmentBytes];
-    return [...new Set(starts)]
-      .map((start) => Buffer.from(value.subarray(start, start + fragmentBytes)))
-      .filter((piece) => piece.some((byte) => byte !== piece[0]));
-  });
+  return values.flatMap(({ value }) => (value === null ? [] : [value]));
 }
 
 /** Which of the fragments a file holds; none where there is no file. */

@@ -1,15 +1,12 @@
 import type { DatabaseSync } from "node:sqlite";
-import type { EmbeddingRecord } from "../space.ts";
+import { type EmbeddingRow, readEmbedding } from "../rows.ts";
+import { type EmbeddingRecord, isSameModel } from "../space.ts";
 import type { MigratingFace, Migration } from "../types.ts";
+import { renewBlocks } from "./blocks.ts";
 import { transact } from "./driver.ts";
 import { compact } from "./forget.ts";
-import { type EmbeddingRow, readEmbedding } from "./rows.ts";
 import { activeModel, note, putEmbedding, type Statements, type StoredModel } from "./statements.ts";
 import { readVectors } from "./vectors.ts";
-
-/** What makes two ways of embedding one; where the files are does not matter. */
-const identityOf = ({ space, adapter, calibration }: EmbeddingRecord): string =>
-  JSON.stringify([space.id, adapter, calibration]);
 
 /** A {@link Migration}. One to the same model that was begun before continues; one to another model is given up. */
 export function openMigration(
@@ -24,7 +21,7 @@ export function openMigration(
     );
     let found: number | undefined;
     for (const { id, record: text } of begun)
-      if (identityOf(JSON.parse(text) as EmbeddingRecord) === identityOf(record)) found = id;
+      if (isSameModel(JSON.parse(text) as EmbeddingRecord, record)) found = id;
       else sql.run("DELETE FROM models WHERE id = ?", id);
     const id = found ?? sql.run("INSERT INTO models (record, active) VALUES (?, 0)", JSON.stringify(record)).id;
     return { id, record };
@@ -65,6 +62,7 @@ export function openMigration(
         if (count() > 0) return false;
         sql.run("DELETE FROM models WHERE active = 1");
         sql.run("UPDATE models SET active = 1 WHERE id = ?", next.id);
+        renewBlocks(path, sql, next);
         const faces = sql.get<{ readonly count: number }>("SELECT count(*) AS count FROM faces")?.count ?? 0;
         note(sql, "migrate", null, faces);
         return true;

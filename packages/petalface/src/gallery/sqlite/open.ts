@@ -4,24 +4,19 @@ import { PetalfaceError } from "../../errors.ts";
 import { printPath } from "../../images/index.ts";
 import type { GalleryStore } from "../types.ts";
 import { problemsOf } from "./check.ts";
-import { guard, openDatabase } from "./driver.ts";
-import { applicationId, formatVersion } from "./schema.ts";
+import { guard, openDatabase, transact } from "./driver.ts";
+import { smallBytes } from "./forget.ts";
+import { applicationId, formatVersion, upgradeFrom1 } from "./schema.ts";
 import { sqliteStore } from "./store.ts";
 
 /**
- * Up to so many bytes every page is looked at when a gallery is opened; of larger ones
- * `gallery check` does it.
- */
-const smallBytes = 256 * 2 ** 20;
-
-/**
- * Opens a gallery. Its pages are checked where the file is small (256 MiB), each embedding by its
+ * Opens a gallery in a file. Its pages are checked where the file is small (256 MiB), each embedding by its
  * own check sum whenever it is read.
  *
  * @throws PetalfaceError where it does not exist, is none, is damaged, or was made by a newer
  * petalface
  */
-export async function openGallery(path: string): Promise<GalleryStore> {
+export async function openFile(path: string): Promise<GalleryStore> {
   const entry = await stat(path).catch(() => undefined);
   const shown = printPath(path);
   if (entry === undefined)
@@ -41,6 +36,7 @@ export async function openGallery(path: string): Promise<GalleryStore> {
           `${shown} is damaged (${first}); restore it from a copy, or from an export (petalface gallery import)`,
         );
     }
+    upgrade(path, database, writable);
     return sqliteStore(path, database);
   } catch (error) {
     database.close();
@@ -48,12 +44,27 @@ export async function openGallery(path: string): Promise<GalleryStore> {
   }
 }
 
+const readPragma = (path: string, database: DatabaseSync, name: string): unknown =>
+  Object.values(guard(path, () => database.prepare(`PRAGMA ${name}`).get()) ?? {})[0];
+
+/** Brings a gallery of an older format up to date. */
+function upgrade(path: string, database: DatabaseSync, writable: boolean): void {
+  const isOld = (): boolean => Number(readPragma(path, database, "user_version")) < formatVersion;
+  if (!isOld()) return;
+  if (!writable)
+    throw new PetalfaceError(
+      `${printPath(path)} has an older format and is read-only; make it writable and open it once, such as with petalface gallery list`,
+    );
+  transact(path, database, () => {
+    // Another process may have done it meanwhile.
+    if (isOld()) database.exec(`${upgradeFrom1}; PRAGMA user_version = ${formatVersion}`);
+  });
+}
+
 function refuseOther(path: string, database: DatabaseSync): void {
-  const read = (name: string): unknown =>
-    Object.values(guard(path, () => database.prepare(`PRAGMA ${name}`).get()) ?? {})[0];
-  if (read("application_id") !== applicationId)
+  if (readPragma(path, database, "application_id") !== applicationId)
     throw new PetalfaceError(`${printPath(path)} is no gallery; give a file that petalface gallery create made`);
-  const version = Number(read("user_version"));
+  const version = Number(readPragma(path, database, "user_version"));
   if (version > formatVersion)
     throw new PetalfaceError(
       `${printPath(path)} has format ${version}, and this petalface knows formats up to ${formatVersion}; use a newer petalface`,

@@ -1,5 +1,6 @@
+import { dropFromBlocks, giveInBlocks } from "./blocks.ts";
 import { personOf } from "./forget.ts";
-import { note, type Statements } from "./statements.ts";
+import { activeModel, note, type Statements } from "./statements.ts";
 
 /** Renames a person, or makes two people one where the name is taken. Returns whether it did the latter. */
 export function renamePerson(path: string, sql: Statements, from: string, to: string): boolean {
@@ -12,7 +13,13 @@ export function renamePerson(path: string, sql: Statements, from: string, to: st
     return false;
   }
   // A picture that both have stays where it is, and goes with the person.
+  const idsOf = (owner: number): number[] =>
+    sql.all<{ readonly id: number }>("SELECT id FROM faces WHERE person = ?", owner).map(({ id }) => id);
+  const all = idsOf(person);
   const { changes } = sql.run("UPDATE OR IGNORE faces SET person = ? WHERE person = ?", other, person);
+  const model = activeModel(path, sql);
+  dropFromBlocks(path, sql, model, idsOf(person));
+  giveInBlocks(path, sql, model, all, other);
   sql.run("DELETE FROM people WHERE id = ?", person);
   note(sql, "merge", other, changes);
   return true;

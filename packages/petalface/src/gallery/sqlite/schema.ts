@@ -1,12 +1,32 @@
 /** What `PRAGMA application_id` says of a gallery: "PFGL". */
 export const applicationId = 0x5046474c;
 /** Version of the tables; a newer one is refused. */
-export const formatVersion = 1;
+export const formatVersion = 2;
+
+/**
+ * Faces in 8 bits, many in a row, for search in large galleries: see codes.ts. All faces with ids
+ * up to the highest `last` are in one.
+ */
+const blocks = `
+CREATE TABLE blocks (
+  id INTEGER PRIMARY KEY,
+  first INTEGER NOT NULL UNIQUE,
+  last INTEGER NOT NULL,
+  count INTEGER NOT NULL,
+  crc INTEGER NOT NULL,
+  sharp BLOB NOT NULL,
+  copies BLOB NOT NULL
+) STRICT;
+CREATE INDEX faces_to_forget ON faces (keep_until) WHERE keep_until IS NOT NULL;
+`;
+
+/** What makes a gallery of format 1 one of format 2. */
+export const upgradeFrom1 = `ALTER TABLE faces ADD COLUMN keep_until TEXT; ${blocks}`;
 
 /**
  * The tables. A row of `models` is one way of embedding faces; exactly one is active, and a second
  * one is there while a gallery moves to another model. Numbers are little-endian float32; `crc` is
- * the CRC-32 of `vector`, `copies`, `alpha`.
+ * the CRC-32 of `vector`, `copies`, `alpha`; a face without copies has none of their bytes.
  */
 export const schema = `
 CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
@@ -28,6 +48,7 @@ CREATE TABLE faces (
   picture BLOB NOT NULL,
   added TEXT NOT NULL,
   crop BLOB,
+  keep_until TEXT,
   UNIQUE (person, source)
 ) STRICT;
 CREATE TABLE embeddings (
@@ -41,6 +62,7 @@ CREATE TABLE embeddings (
   PRIMARY KEY (model, face)
 ) STRICT;
 CREATE INDEX embeddings_of_face ON embeddings (face);
+${blocks}
 CREATE TABLE audit (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   time TEXT NOT NULL,

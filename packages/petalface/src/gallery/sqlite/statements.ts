@@ -1,10 +1,10 @@
 import type { DatabaseSync, SQLInputValue, StatementSync } from "node:sqlite";
 import { PetalfaceError } from "../../errors.ts";
 import { printPath } from "../../images/index.ts";
+import { bytesOf, checkSum, storedCopies } from "../rows.ts";
 import type { EmbeddingRecord } from "../space.ts";
 import type { FaceEmbedding } from "../types.ts";
 import { guard } from "./driver.ts";
-import { bytesOf, checkSum } from "./rows.ts";
 
 /** Statements of one database, each prepared once; errors of SQLite as lines for users. */
 export interface Statements {
@@ -31,10 +31,15 @@ export function statements(path: string, database: DatabaseSync): Statements {
     *each<Row>(text: string, ...values: SQLInputValue[]): Generator<Row> {
       // A statement of its own: another one with the same text may run meanwhile.
       const rows = guard(path, () => database.prepare(text).iterate(...values));
-      for (;;) {
-        const { done, value } = guard(path, () => rows.next());
-        if (done) return;
-        yield value as Row;
+      try {
+        for (;;) {
+          const { done, value } = guard(path, () => rows.next());
+          if (done) return;
+          yield value as Row;
+        }
+      } finally {
+        // Whoever stops early would otherwise keep the tables locked.
+        rows.return?.();
       }
     },
     run(text, ...values) {
@@ -64,7 +69,7 @@ export function putEmbedding(sql: Statements, face: number, model: number, embed
   const { vector, copies, alpha, score } = embedding;
   sql.run(
     `INSERT OR REPLACE INTO embeddings (face, model, alpha, score, crc, vector, copies) VALUES (?, ?, ?, ?, ?, ?, ?)`,
-    ...[face, model, alpha, score, checkSum(embedding), bytesOf(vector), bytesOf(copies)],
+    ...[face, model, alpha, score, checkSum(embedding), bytesOf(vector), storedCopies(copies)],
   );
 }
 

@@ -1,6 +1,7 @@
 import type { DatabaseSync } from "node:sqlite";
 import { PetalfaceError } from "../../errors.ts";
 import { printPath } from "../../images/index.ts";
+import { type EmbeddingRow, readEmbedding } from "../rows.ts";
 import type {
   AuditEntry,
   EnrolledFace,
@@ -11,14 +12,14 @@ import type {
   Person,
   WholeFace,
 } from "../types.ts";
+import { fillBlocks, readCodes, renewBlocks } from "./blocks.ts";
 import { checkGallery } from "./check.ts";
 import { guard, transact } from "./driver.ts";
-import { compact, forgetFaces, forgetPerson } from "./forget.ts";
+import { compact, forgetExpired, forgetFaces, forgetPerson } from "./forget.ts";
 import { openMigration } from "./migration.ts";
 import { renamePerson } from "./rename.ts";
-import { type EmbeddingRow, readEmbedding } from "./rows.ts";
 import { activeModel, note, putEmbedding, type Statements, statements } from "./statements.ts";
-import { readVectors } from "./vectors.ts";
+import { readChosen, readVectors } from "./vectors.ts";
 
 /** A {@link GalleryStore} on an open database, which it closes. */
 export function sqliteStore(path: string, database: DatabaseSync): GalleryStore {
@@ -43,10 +44,22 @@ export function sqliteStore(path: string, database: DatabaseSync): GalleryStore 
     faces: async () =>
       sql
         .all<Omit<EnrolledFace, "hasCrop"> & { readonly hasCrop: number }>(
-          "SELECT id, person, source, picture, crop IS NOT NULL AS hasCrop FROM faces ORDER BY id",
+          `SELECT id, person, source, picture, crop IS NOT NULL AS hasCrop, keep_until AS keepUntil
+           FROM faces ORDER BY id`,
         )
         .map((face) => ({ ...face, hasCrop: face.hasCrop === 1 })),
     vectors: async (after) => readVectors(path, sql, activeModel(path, sql), after),
+    read: async (chosen) => readChosen(path, sql, activeModel(path, sql), chosen),
+    names: async (people) =>
+      new Map(
+        sql
+          .all<Pick<Person, "id" | "name">>(
+            "SELECT id, name FROM people WHERE id IN (SELECT value FROM json_each(?))",
+            JSON.stringify(Array.from(people)),
+          )
+          .map(({ id, name }) => [id, name]),
+      ),
+    codes: async (allocate) => readCodes(path, database, sql, allocate),
     crop: async (face) =>
       sql.get<{ readonly crop: Uint8Array | null }>("SELECT crop FROM faces WHERE id = ?", face)?.crop ?? null,
     whole: () => wholeFaces(path, sql),
@@ -54,9 +67,13 @@ export function sqliteStore(path: string, database: DatabaseSync): GalleryStore 
     add: async (person, faces) => transact(path, database, () => addFaces(path, sql, person, faces)),
     remove: async (person) => forgetPerson(path, database, sql, person),
     removeFaces: async (person, faces) => forgetFaces(path, database, sql, person, faces),
+    forgetExpired: async (now) => forgetExpired(path, database, sql, now),
     rename: async (person, name) => transact(path, database, () => renamePerson(path, sql, person, name)),
     audit: async () => sql.all<AuditEntry>("SELECT time, action, person, faces FROM audit ORDER BY id"),
-    compact: async () => compact(path, database),
+    compact: async () => {
+      transact(path, database, () => renewBlocks(path, sql, activeModel(path, sql)));
+      compact(path, database);
+    },
     check: async () => checkGallery(path, database, sql),
     close,
     [Symbol.asyncDispose]: close,
@@ -73,24 +90,33 @@ function readSettings(path: string, sql: Statements): GallerySettings {
 async function* wholeFaces(path: string, sql: Statements): AsyncGenerator<WholeFace> {
   const { id, record } = activeModel(path, sql);
   const { width } = record.space;
-  type Row = EmbeddingRow & Omit<WholeFace, "crop" | keyof FaceEmbedding> & { readonly crop: Uint8Array | null };
+  type Row = EmbeddingRow &
+    Omit<WholeFace, "crop" | "keepUntil" | keyof FaceEmbedding> & {
+      readonly crop: Uint8Array | null;
+      readonly keepUntil: string | null;
+    };
   const rows = sql.each<Row>(
-    `SELECT faces.id, people.name AS person, source, picture, crop, faces.added,
+    `SELECT faces.id, people.name AS person, source, picture, crop, faces.added, keep_until AS keepUntil,
        face, alpha, score, crc, vector, copies
      FROM faces JOIN people ON people.id = person JOIN embeddings ON face = faces.id
      WHERE model = ? ORDER BY faces.id`,
     id,
   );
   for (const row of rows) {
-    const { person, source, picture, crop, added } = row;
-    const about = { id: row.id, person, source, picture, added, ...(crop !== null && { crop }) };
-    yield { ...about, ...readEmbedding(path, row, width) };
+    const { person, source, picture, crop, added, keepUntil } = row;
+    const about = { id: row.id, person, source, picture, added };
+    yield {
+      ...about,
+      ...(crop !== null && { crop }),
+      ...(keepUntil !== null && { keepUntil }),
+      ...readEmbedding(path, row, width),
+    };
   }
 }
 
 function addFaces(path: string, sql: Statements, name: string, faces: readonly NewFace[]): number {
-  const { id: model, record } = activeModel(path, sql);
-  const { width } = record.space;
+  const model = activeModel(path, sql);
+  const { width } = model.record.space;
   const now = new Date().toISOString();
   const known = sql.get<{ readonly id: number }>("SELECT id FROM people WHERE name = ?", name)?.id;
   const person = known ?? sql.run("INSERT INTO people (name, added) VALUES (?, ?)", name, faces[0]?.added ?? now).id;
@@ -101,14 +127,16 @@ function addFaces(path: string, sql: Statements, name: string, faces: readonly N
         `${printPath(path)} holds embeddings of ${width} numbers, and this one has ${face.vector.length}`,
       );
     const { id, changes } = sql.run(
-      "INSERT OR IGNORE INTO faces (person, source, picture, added, crop) VALUES (?, ?, ?, ?, ?)",
-      ...[person, face.source, face.picture, face.added ?? now, face.crop ?? null],
+      "INSERT OR IGNORE INTO faces (person, source, picture, added, crop, keep_until) VALUES (?, ?, ?, ?, ?, ?)",
+      ...[person, face.source, face.picture, face.added ?? now, face.crop ?? null, face.keepUntil ?? null],
     );
     if (changes === 0) continue;
-    putEmbedding(sql, id, model, face);
+    putEmbedding(sql, id, model.id, face);
     added++;
   }
-  if (added > 0) note(sql, "add", person, added);
-  else if (known === undefined) sql.run("DELETE FROM people WHERE id = ?", person);
+  if (added > 0) {
+    note(sql, "add", person, added);
+    fillBlocks(path, sql, model);
+  } else if (known === undefined) sql.run("DELETE FROM people WHERE id = ?", person);
   return added;
 }

@@ -1,40 +1,63 @@
-import type { EnrolledVectors } from "../types.ts";
-import { type EmbeddingRow, readEmbedding } from "./rows.ts";
+import { type EmbeddingRow, readEmbedding, type VectorsWriter, vectorsWriter } from "../rows.ts";
+import type { ChosenFaces, EnrolledVectors } from "../types.ts";
 import type { Statements, StoredModel } from "./statements.ts";
+
+type VectorRow = EmbeddingRow & { readonly person: number };
+type CountedRow = VectorRow & { readonly count: number };
+
+const columns = "face, person, alpha, score, crc, vector, copies";
 
 /** What one model made of the faces; of those with ids above `after`, where it is given. */
 export function readVectors(path: string, sql: Statements, { id, record }: StoredModel, after = -1): EnrolledVectors {
   const { width } = record.space;
   // One statement, so that a writer between two cannot be seen by half.
-  const rows = sql.each<EmbeddingRow & { readonly person: number; readonly count: number }>(
-    `SELECT face, person, alpha, score, crc, vector, copies,
-       (SELECT count(*) FROM embeddings WHERE model = ?1 AND face > ?2) AS count
+  const rows = sql.each<CountedRow>(
+    `SELECT ${columns}, (SELECT count(*) FROM embeddings WHERE model = ?1 AND face > ?2) AS count
      FROM embeddings JOIN faces ON faces.id = face WHERE model = ?1 AND face > ?2 ORDER BY face`,
-    id,
-    after,
+    ...[id, after],
   );
-  let out: EnrolledVectors | undefined;
-  let at = 0;
+  let writer: VectorsWriter | undefined;
   for (const row of rows) {
-    out ??= emptyVectors(width, row.count);
-    const { vector, copies, alpha, score } = readEmbedding(path, row, width);
-    out.faces[at] = row.face;
-    out.people[at] = row.person;
-    out.vectors.set(vector, at * width);
-    out.copies.set(copies, at * width);
-    out.alpha[at] = alpha;
-    out.score[at] = score ?? Number.NaN;
-    at++;
+    writer ??= vectorsWriter(width, row.count);
+    writer.put(row.face, row.person, readEmbedding(path, row, width));
   }
-  return out ?? emptyVectors(width, 0);
+  return (writer ?? vectorsWriter(width, 0)).finish();
 }
 
-const emptyVectors = (width: number, count: number): EnrolledVectors => ({
-  width,
-  faces: new Int32Array(count),
-  people: new Int32Array(count),
-  vectors: new Float32Array(count * width),
-  copies: new Float32Array(count * width),
-  alpha: new Float32Array(count),
-  score: new Float64Array(count),
-});
+/** The first `most` faces with ids above `after`. */
+export function readRange(
+  path: string,
+  sql: Statements,
+  { id, record }: StoredModel,
+  after: number,
+  most: number,
+): EnrolledVectors {
+  const rows = sql.all<VectorRow>(
+    `SELECT ${columns} FROM embeddings JOIN faces ON faces.id = face
+     WHERE model = ? AND face > ? ORDER BY face LIMIT ?`,
+    ...[id, after, most],
+  );
+  return collect(path, rows, record.space.width);
+}
+
+/** Chosen faces, or those of chosen people. */
+export function readChosen(
+  path: string,
+  sql: Statements,
+  { id, record }: StoredModel,
+  chosen: ChosenFaces,
+): EnrolledVectors {
+  const [column, ids] = "faces" in chosen ? ["faces.id", chosen.faces] : ["person", chosen.people];
+  const rows = sql.all<VectorRow>(
+    `SELECT ${columns} FROM faces JOIN embeddings ON face = faces.id AND model = ?1
+     WHERE ${column} IN (SELECT value FROM json_each(?2)) ORDER BY faces.id`,
+    ...[id, JSON.stringify(Array.from(ids))],
+  );
+  return collect(path, rows, record.space.width);
+}
+
+function collect(path: string, rows: readonly VectorRow[], width: number): EnrolledVectors {
+  const writer = vectorsWriter(width, rows.length);
+  for (const row of rows) writer.put(row.face, row.person, readEmbedding(path, row, width));
+  return writer.finish();
+}

@@ -11,8 +11,11 @@ import { parseInteger } from "../../options.ts";
 import { plainTable } from "../../table.ts";
 import { openGiven } from "./faces.ts";
 import { type GalleryModelFlags, openGalleryModel, withGalleryModel } from "./model.ts";
+import { galleryArgument, placeOf, type StoreFlags, withStore } from "./store.ts";
 
-interface Flags extends GalleryModelFlags, DataFlags {
+interface Flags extends GalleryModelFlags, DataFlags, StoreFlags {
+  readonly keepUntil?: string;
+  readonly retain?: number;
   readonly person?: string;
   readonly aligned: (typeof alignedChoices)[number];
   readonly minAlpha: number;
@@ -24,7 +27,7 @@ export function addCommand(parent: Command, context: CliContext): void {
   const command = parent
     .command("add")
     .description("enrol faces; what would harm the gallery is refused, or enrolled with --force")
-    .argument("<gallery>", "a file that `gallery create` made")
+    .argument("<gallery>", galleryArgument)
     .argument("<data...>", "folder of one folder a person, manifest, record file, synthetic:..., or photos")
     .option("--person <name>", "who all of them are, where folders or a manifest do not say it")
     .addOption(
@@ -38,9 +41,14 @@ export function addCommand(parent: Command, context: CliContext): void {
       "side below which a picture is refused as too small",
       parseInteger("--min-side", 1, 1024),
       gateDefaults.side,
-    );
-  withDataOptions(withGalleryModel(command)).action((path: string, specs: string[], flags: Flags) =>
-    run(path, specs, flags, context),
+    )
+    .option(
+      "--keep-until <date>",
+      "date after which `gallery remove --expired` deletes these faces, such as 2030-01-31",
+    )
+    .option("--retain <days>", "the same in days from now", parseInteger("--retain", 1, 36_500));
+  withStore(withDataOptions(withGalleryModel(command))).action((gallery: string, specs: string[], flags: Flags) =>
+    run(gallery, specs, flags, context),
   );
   withExamples(
     command,
@@ -49,8 +57,10 @@ export function addCommand(parent: Command, context: CliContext): void {
   );
 }
 
-async function run(path: string, specs: readonly string[], flags: Flags, context: CliContext): Promise<void> {
-  await using store = await openGallery(path);
+async function run(gallery: string, specs: readonly string[], flags: Flags, context: CliContext): Promise<void> {
+  const { address, shown: path } = placeOf(gallery, flags);
+  const keepUntil = keepUntilOf(flags);
+  await using store = await openGallery(address);
   const { opened, engine, calibration, otherAdapter } = await openGalleryModel(store, flags);
   if (otherAdapter)
     throw new PetalfaceError(
@@ -68,7 +78,7 @@ async function run(path: string, specs: readonly string[], flags: Flags, context
   let enrolment: Enrolment;
   try {
     enrolment = await enrolPeople(data, {
-      ...{ store, describer, loader, person: flags.person, force: context.force, signal: context.signal },
+      ...{ store, describer, loader, person: flags.person, keepUntil, force: context.force, signal: context.signal },
       rules: { alpha: flags.minAlpha, side: flags.minSide },
       without: new Set(lost.keys()),
       onLeft: ({ id }, reason) => left.push({ id, reason }),
@@ -88,6 +98,19 @@ async function run(path: string, specs: readonly string[], flags: Flags, context
     if (refused.length + left.length > 0) context.exitCode = 1;
     else throw new PetalfaceError(`${specs.join(" ")}: no faces to enrol`);
   }
+}
+
+/** The last moment of the date that faces may be kept until; undefined: until they are removed. */
+function keepUntilOf({ keepUntil, retain }: Flags): string | undefined {
+  if (keepUntil !== undefined && retain !== undefined)
+    throw new PetalfaceError("give --keep-until or --retain, not both", { exitCode: 2 });
+  if (retain !== undefined) return new Date(Date.now() + retain * 86_400_000).toISOString();
+  if (keepUntil === undefined) return undefined;
+  const date = new Date(`${keepUntil}T23:59:59.999Z`);
+  // A date that is none, such as February 30, becomes another one.
+  if (Number.isNaN(date.getTime()) || date.toISOString().slice(0, 10) !== keepUntil)
+    throw new PetalfaceError(`--keep-until is a date YYYY-MM-DD, not ${keepUntil}`, { exitCode: 2 });
+  return date.toISOString();
 }
 
 /** Refusals that are listed one by one. */

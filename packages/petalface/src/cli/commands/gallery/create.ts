@@ -19,8 +19,9 @@ import { withExamples } from "../../examples.ts";
 import { withModelChoices } from "../../model.ts";
 import { numberList } from "../../numbers.ts";
 import { sourceOf } from "./model.ts";
+import { placeOf, type StoreFlags, withStore } from "./store.ts";
 
-interface Flags extends ModelChoices {
+interface Flags extends ModelChoices, StoreFlags {
   readonly model: string;
   readonly adapter?: string;
   readonly copies?: string;
@@ -34,9 +35,9 @@ export function createCommand(parent: Command, context: CliContext): void {
   const command = parent
     .command("create")
     .description("make an empty gallery for the embeddings of one model")
-    .argument("<gallery>", "the file, such as people.db")
+    .argument("<gallery>", "the file, such as people.db, or postgres://USER@HOST/DATABASE?gallery=NAME")
     .requiredOption("--model <file|name>", "the face recogniser (.onnx, or a name that `petalface models` lists)");
-  withModelChoices(command)
+  withStore(withModelChoices(command))
     .option("--adapter <run>", "a run of `petalface adapt`, or its adapter folder; the frozen model unless given")
     .option(
       "--copies <pixels,...>",
@@ -49,7 +50,7 @@ export function createCommand(parent: Command, context: CliContext): void {
       "scores of `sharpness` at which alpha is 0 and 1, where no adapter says it",
       numberList,
     )
-    .action((path: string, flags: Flags) => run(path, flags, context));
+    .action((gallery: string, flags: Flags) => run(gallery, flags, context));
   withExamples(
     command,
     "gallery create people.db --model fr_feature",
@@ -57,13 +58,14 @@ export function createCommand(parent: Command, context: CliContext): void {
   );
 }
 
-async function run(path: string, flags: Flags, context: CliContext): Promise<void> {
+async function run(gallery: string, flags: Flags, context: CliContext): Promise<void> {
+  const { address, shown: path } = placeOf(gallery, flags);
   const opened = await openModel(flags);
   const calibration = calibrationOf(opened, flags, context);
   const record = embeddingRecord(opened.backbone, opened.adapter, calibration, await sourceOf(flags));
   const thresholds = flags.thresholds === undefined ? null : await readThresholds(flags.thresholds);
   const copies = copiesOf(flags.copies, opened.backbone.size);
-  await createGallery(path, record, { copies, keepCrops: flags.keepCrops === true, thresholds });
+  await createGallery(address, record, { copies, keepCrops: flags.keepCrops === true, thresholds });
   context.result(
     {
       gallery: path,

@@ -5,15 +5,17 @@ import { printPath } from "../../../images/index.ts";
 import type { CliContext } from "../../context.ts";
 import { withExamples } from "../../examples.ts";
 import { plainTable } from "../../table.ts";
+import { galleryArgument, placeOf, type StoreFlags, withStore } from "./store.ts";
 
 /** `petalface gallery list G.db`. */
 export function listCommand(parent: Command, context: CliContext): void {
   const command = parent
     .command("list")
     .description("say who is enrolled, with which model")
-    .argument("<gallery>", "a file that `gallery create` made")
-    .action(async (path: string) => {
-      await using store = await openGallery(path);
+    .argument("<gallery>", galleryArgument)
+    .action(async (gallery: string, flags: StoreFlags) => {
+      const { address, shown: path } = placeOf(gallery, flags);
+      await using store = await openGallery(address);
       const [record, people] = [await store.record(), await store.people()];
       const faces = people.reduce((sum, person) => sum + person.faces, 0);
       const { space, adapter } = record;
@@ -31,30 +33,46 @@ export function listCommand(parent: Command, context: CliContext): void {
         [head, ...table].join("\n"),
       );
     });
+  withStore(command);
   withExamples(command, "gallery list people.db", "gallery list people.db --json");
+}
+
+interface RemoveFlags extends StoreFlags {
+  readonly person?: string;
+  readonly expired?: boolean;
 }
 
 /** `petalface gallery remove G.db --person NAME`. */
 export function removeCommand(parent: Command, context: CliContext): void {
   const command = parent
     .command("remove")
-    .description("delete a person with all faces, and verify that no data of them is left in the file")
-    .argument("<gallery>", "a file that `gallery create` made")
-    .requiredOption("--person <name>", "as `gallery list` spells it")
-    .action(async (path: string, { person }: { readonly person: string }) => {
-      await using store = await openGallery(path);
-      const removal = await store.remove(person);
-      const { faces, fragments, found } = removal;
+    .description("delete a person with all faces, and verify that no data of them is left in the gallery")
+    .argument("<gallery>", galleryArgument)
+    .option("--person <name>", "as `gallery list` spells it")
+    .option("--expired", "all faces whose date has passed (gallery add --keep-until, --retain)")
+    .action(async (gallery: string, flags: RemoveFlags) => {
+      const { address, shown: path } = placeOf(gallery, flags);
+      const { person, expired = false } = flags;
+      if ((person === undefined) !== expired)
+        throw new PetalfaceError("give --person NAME or --expired", { exitCode: 2 });
+      await using store = await openGallery(address);
+      const removal =
+        person === undefined ? await store.forgetExpired(new Date().toISOString()) : await store.remove(person);
+      const { faces, people, fragments, found } = removal;
+      const counted = `${faces} ${faces === 1 ? "face" : "faces"}`;
+      const gone =
+        person === undefined
+          ? `${counted} past their date, ${people} people with no other faces`
+          : `${person} and ${counted}`;
       if (found > 0)
         throw new PetalfaceError(
-          `"${person}" is deleted, but ${found} of ${fragments} pieces are still in ${printPath(path)} or its log: another process reads an older state; when it has ended, run petalface gallery check ${printPath(path)} --compact`,
+          `${gone}: deleted, but ${found} of ${fragments} pieces are still in ${printPath(path)} or its log: another process reads an older state; when it has ended, run petalface gallery check ${printPath(path)} --compact`,
         );
-      context.result(
-        { gallery: path, person, ...removal },
-        `${person} and ${faces} ${faces === 1 ? "face" : "faces"} deleted; none of ${fragments} pieces of them is left in the file`,
-      );
+      const proof = fragments === 0 ? "" : `; none of ${fragments} pieces of them is left in the gallery`;
+      context.result({ gallery: path, ...(person !== undefined && { person }), ...removal }, `${gone} deleted${proof}`);
     });
-  withExamples(command, 'gallery remove people.db --person "Ada Lovelace"');
+  withStore(command);
+  withExamples(command, 'gallery remove people.db --person "Ada Lovelace"', "gallery remove people.db --expired");
 }
 
 /** `petalface gallery check G.db`. */
@@ -62,11 +80,12 @@ export function checkCommand(parent: Command, context: CliContext): void {
   const command = parent
     .command("check")
     .description("check every page and every embedding; exit code 1 if something is wrong")
-    .argument("<gallery>", "a file that `gallery create` made")
+    .argument("<gallery>", galleryArgument)
     .option("--compact", "also write the file again without free space")
     .option("--audit", "also list what was done with the gallery, and when")
-    .action(async (path: string, flags: { readonly compact?: boolean; readonly audit?: boolean }) => {
-      await using store = await openGallery(path);
+    .action(async (gallery: string, flags: { readonly compact?: boolean; readonly audit?: boolean } & StoreFlags) => {
+      const { address, shown: path } = placeOf(gallery, flags);
+      await using store = await openGallery(address);
       const problems = await store.check();
       if (flags.compact) await store.compact();
       const people = await store.people();
@@ -94,5 +113,6 @@ export function checkCommand(parent: Command, context: CliContext): void {
       );
       if (problems.length > 0) context.exitCode = 1;
     });
+  withStore(command);
   withExamples(command, "gallery check people.db", "gallery check people.db --audit");
 }

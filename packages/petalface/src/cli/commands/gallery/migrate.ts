@@ -20,8 +20,9 @@ import { numberList } from "../../numbers.ts";
 import { calibrationOf } from "./create.ts";
 import { openGiven } from "./faces.ts";
 import { sourceOf } from "./model.ts";
+import { galleryArgument, placeOf, type StoreFlags, withStore } from "./store.ts";
 
-interface Flags extends ModelFlags {
+interface Flags extends ModelFlags, StoreFlags {
   readonly data?: string;
   readonly alphaRange?: readonly number[];
   readonly aligned: (typeof alignedChoices)[number];
@@ -32,8 +33,8 @@ export function migrateCommand(parent: Command, context: CliContext): void {
   const command = parent
     .command("migrate")
     .description("change a gallery to another model or adapter; the old one is used until all is done")
-    .argument("<gallery>", "a file that `gallery create` made");
-  withModelOptions(command)
+    .argument("<gallery>", galleryArgument);
+  withStore(withModelOptions(command))
     .option("--data <data>", "the enrolled pictures, where the gallery does not keep them; known by their bytes")
     .option(
       "--alpha-range <low,high>",
@@ -45,7 +46,7 @@ export function migrateCommand(parent: Command, context: CliContext): void {
         .choices(alignedChoices)
         .default("auto"),
     )
-    .action((path: string, flags: Flags) => run(path, flags, context));
+    .action((gallery: string, flags: Flags) => run(gallery, flags, context));
   withExamples(
     command,
     "gallery migrate people.db --model fr_feature --adapter runs/first",
@@ -53,8 +54,9 @@ export function migrateCommand(parent: Command, context: CliContext): void {
   );
 }
 
-async function run(path: string, flags: Flags, context: CliContext): Promise<void> {
-  await using store = await openGallery(path);
+async function run(gallery: string, flags: Flags, context: CliContext): Promise<void> {
+  const { address, shown: path } = placeOf(gallery, flags);
+  await using store = await openGallery(address);
   const old = await store.record();
   const opened = await openModel(flags);
   const engine = engineOf(flags);

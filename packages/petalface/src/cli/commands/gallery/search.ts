@@ -30,8 +30,9 @@ import { parseInteger } from "../../options.ts";
 import { readThresholds } from "./create.ts";
 import { type GivenFaces, openGiven } from "./faces.ts";
 import { type GalleryModel, type GalleryModelFlags, openGalleryModel, withGalleryModel } from "./model.ts";
+import { galleryArgument, placeOf, type StoreFlags, withStore } from "./store.ts";
 
-interface Flags extends GalleryModelFlags {
+interface Flags extends GalleryModelFlags, StoreFlags {
   readonly track?: string;
   readonly threshold?: number;
   readonly thresholds?: string;
@@ -48,7 +49,7 @@ export function searchCommand(parent: Command, context: CliContext): void {
   const command = parent
     .command("search")
     .description("say who each face is, or that it is unknown")
-    .argument("<gallery>", "a file that `gallery create` made")
+    .argument("<gallery>", galleryArgument)
     .argument("[photos...]", "photos, folders, manifests")
     .option("--track <folder>", "frames of one face: one answer for all of them together")
     .option("--threshold <cosine>", "what the cosine of a match exceeds, whatever the quality", numeric)
@@ -72,7 +73,9 @@ export function searchCommand(parent: Command, context: CliContext): void {
         .choices(alignedChoices)
         .default("auto"),
     );
-  withGalleryModel(command).action((path: string, photos: string[], flags: Flags) => run(path, photos, flags, context));
+  withStore(withGalleryModel(command)).action((gallery: string, photos: string[], flags: Flags) =>
+    run(gallery, photos, flags, context),
+  );
   withExamples(
     command,
     "gallery search people.db photo.jpg",
@@ -81,7 +84,7 @@ export function searchCommand(parent: Command, context: CliContext): void {
   );
 }
 
-async function run(path: string, photos: readonly string[], flags: Flags, context: CliContext): Promise<void> {
+async function run(gallery: string, photos: readonly string[], flags: Flags, context: CliContext): Promise<void> {
   const { track } = flags;
   if ((track === undefined) === (photos.length === 0))
     throw new PetalfaceError("give photos to search for, or --track FOLDER", { exitCode: 2 });
@@ -89,7 +92,8 @@ async function run(path: string, photos: readonly string[], flags: Flags, contex
     throw new PetalfaceError("give --threshold or --thresholds, not both", { exitCode: 2 });
   if (!(flags.rate > 0 && flags.rate <= 1))
     throw new PetalfaceError("--rate is a share above 0, at most 1", { exitCode: 2 });
-  await using store = await openGallery(path);
+  const { address, shown: path } = placeOf(gallery, flags);
+  await using store = await openGallery(address);
   const model = await openGalleryModel(store, flags);
   if (model.otherAdapter)
     context.note(

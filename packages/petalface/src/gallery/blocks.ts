@@ -1,0 +1,58 @@
+import { crc32 } from "node:zlib";
+import { PetalfaceError } from "../errors.ts";
+import { printPath } from "../images/index.ts";
+import { codeFaces, emptyCodes, placeCodes, readBlock, type StoredBlock } from "./codes.ts";
+import type { EnrolledVectors, FaceCodes } from "./types.ts";
+
+/** A block as it is read from a store. */
+export interface KeptBlock extends StoredBlock {
+  readonly crc: number;
+}
+
+/** Check sum of a block, without a sign. */
+export const blockSum = ({ sharp, copies }: StoredBlock): number => crc32(copies, crc32(sharp));
+
+/** Reads a block. Throws PetalfaceError where its bytes are not those that were written. */
+export function openBlock(path: string, block: KeptBlock, width: number): FaceCodes {
+  const codes = blockSum(block) === block.crc ? readBlock(block, width) : undefined;
+  if (codes !== undefined) return codes;
+  throw new PetalfaceError(
+    `${printPath(path)} is damaged: a block of faces is not what was written; write it again with petalface gallery check --compact`,
+  );
+}
+
+/** Puts the blocks of a gallery together, in the order of ids, and behind them the faces that are in none. */
+export interface CodesJoiner {
+  put(block: KeptBlock): void;
+  finish(): FaceCodes;
+}
+
+/**
+ * A {@link CodesJoiner}.
+ *
+ * @param about how many faces the blocks have, and whether any has copies
+ * @param rest the faces in no block
+ * @param allocate where the codes go
+ */
+export function joinBlocks(
+  path: string,
+  width: number,
+  about: { readonly count: number; readonly hasCopies: boolean },
+  rest: EnrolledVectors,
+  allocate?: (bytes: number) => Int8Array,
+): CodesJoiner {
+  const tail = codeFaces(rest);
+  const out = emptyCodes(width, about.count + tail.count, about.hasCopies || tail.copies !== null, allocate);
+  let at = 0;
+  return {
+    put(block) {
+      const codes = openBlock(path, block, width);
+      placeCodes(out, codes, at);
+      at += codes.count;
+    },
+    finish() {
+      placeCodes(out, tail, at);
+      return out;
+    },
+  };
+}

@@ -1,0 +1,182 @@
+import { normaliseRows } from "../matching/index.ts";
+import type { CodedRows, EnrolledVectors, FaceCodes } from "./types.ts";
+
+/**
+ * Faces of one block. Blocks are what large galleries keep in addition to the
+ * embeddings, so that they open and search fast: all that search needs, with 8 bits a number.
+ */
+export const blockFaces = 4096;
+
+/** A block as stores keep it: all but the copies' codes, and these, which many searches do not need. */
+export interface StoredBlock {
+  readonly count: number;
+  readonly sharp: Uint8Array;
+  /** Empty where no face has copies. */
+  readonly copies: Uint8Array;
+}
+
+/** Codes of a row of so many numbers. */
+export const strideOf = (width: number): number => Math.ceil(width / 16) * 16;
+
+const largestCode = 127;
+
+/** Rounds rows to 8 bits. */
+export function codeRows(rows: Float32Array, width: number): CodedRows {
+  const count = rows.length / width;
+  const stride = strideOf(width);
+  const out = {
+    codes: new Int8Array(count * stride),
+    scale: new Float32Array(count),
+    error: new Float32Array(count),
+  };
+  for (let row = 0; row < count; row++) {
+    let largest = 0;
+    for (let at = row * width; at < (row + 1) * width; at++) largest = Math.max(largest, Math.abs(rows[at] as number));
+    // Rounded to float32 first, as it is kept: the error is that of what is kept.
+    const scale = Math.fround(largest / largestCode);
+    let lost = 0;
+    if (scale > 0)
+      for (let at = 0; at < width; at++) {
+        const value = rows[row * width + at] as number;
+        const code = Math.max(-largestCode, Math.min(largestCode, Math.round(value / scale)));
+        out.codes[row * stride + at] = code;
+        lost += (value - scale * code) ** 2;
+      }
+    out.scale[row] = scale;
+    // A little more, since this is a float32 and serves as a bound.
+    out.error[row] = Math.sqrt(lost) * (1 + 1e-6);
+  }
+  return out;
+}
+
+/** Puts faces into 8 bits. */
+export function codeFaces(vectors: EnrolledVectors): FaceCodes {
+  const { width, faces, people, alpha, copies } = vectors;
+  const units = normaliseRows(vectors.vectors, width);
+  const count = faces.length;
+  const [mixed, squares] = [new Float32Array(count), new Float32Array(count)];
+  for (let face = 0; face < count; face++) {
+    let [product, square] = [0, 0];
+    for (let at = face * width; at < (face + 1) * width; at++) {
+      const value = copies[at] as number;
+      product += (units[at] as number) * value;
+      square += value * value;
+    }
+    [mixed[face], squares[face]] = [product, square];
+  }
+  const hasCopies = squares.some((square) => square > 0);
+  return {
+    ...{ width, stride: strideOf(width), count, faces, people, alpha, mixed, squares },
+    sharp: codeRows(units, width),
+    copies: hasCopies ? codeRows(copies, width) : null,
+  };
+}
+
+const bytesOf = ({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array =>
+  new Uint8Array(buffer as ArrayBuffer, byteOffset, byteLength);
+
+/** A block as bytes, little-endian; {@link placeBlock} reads it. */
+export function storeBlock(codes: FaceCodes): StoredBlock {
+  const { count, faces, people, alpha, sharp, copies, mixed, squares } = codes;
+  const join = (parts: readonly ArrayBufferView[]): Uint8Array => new Uint8Array(Buffer.concat(parts.map(bytesOf)));
+  return {
+    count,
+    sharp: join([faces, people, alpha, mixed, squares, sharp.scale, sharp.error, sharp.codes]),
+    copies: copies === null ? new Uint8Array() : join([copies.scale, copies.error, copies.codes]),
+  };
+}
+
+/** Room for the codes of many faces. */
+export function emptyCodes(
+  width: number,
+  count: number,
+  hasCopies: boolean,
+  allocate: (bytes: number) => Int8Array = (bytes) => new Int8Array(bytes),
+): FaceCodes {
+  const stride = strideOf(width);
+  const rows = (): CodedRows => ({
+    codes: allocate(count * stride),
+    scale: new Float32Array(count),
+    error: new Float32Array(count),
+  });
+  return {
+    ...{ width, stride, count, faces: new Int32Array(count), people: new Int32Array(count) },
+    ...{ alpha: new Float32Array(count), mixed: new Float32Array(count), squares: new Float32Array(count) },
+    sharp: rows(),
+    copies: hasCopies ? rows() : null,
+  };
+}
+
+/** Copies faces in 8 bits to row `start` of others. */
+export function placeCodes(to: FaceCodes, from: FaceCodes, start: number): void {
+  const rows = (target: CodedRows, source: CodedRows): void => {
+    target.codes.set(source.codes, start * to.stride);
+    target.scale.set(source.scale, start);
+    target.error.set(source.error, start);
+  };
+  for (const name of ["faces", "people", "alpha", "mixed", "squares"] as const) to[name].set(from[name], start);
+  rows(to.sharp, from.sharp);
+  if (from.copies !== null && to.copies !== null) rows(to.copies, from.copies);
+}
+
+/**
+ * Reads a stored block.
+ *
+ * @returns undefined where its length is not that of so many faces
+ */
+export function readBlock(block: StoredBlock, width: number): FaceCodes | undefined {
+  const { count } = block;
+  const stride = strideOf(width);
+  const takeFrom = (bytes: Uint8Array) => {
+    let at = 0;
+    const take = (length: number): ArrayBuffer => {
+      at += length;
+      // A copy: `slice` of a Buffer would be none.
+      return new Uint8Array(bytes.subarray(at - length, at)).buffer;
+    };
+    return {
+      ints: () => new Int32Array(take(4 * count)),
+      floats: () => new Float32Array(take(4 * count)),
+      // Not copied: it is large, and bytes need no alignment.
+      codes: (): Int8Array => {
+        at += count * stride;
+        return new Int8Array(bytes.buffer, bytes.byteOffset + at - count * stride, count * stride);
+      },
+    };
+  };
+  if (block.sharp.length !== count * (28 + stride)) return undefined;
+  if (block.copies.length !== 0 && block.copies.length !== count * (8 + stride)) return undefined;
+  const one = takeFrom(block.sharp);
+  const head = { width, stride, count, faces: one.ints(), people: one.ints(), alpha: one.floats() };
+  const rest = { mixed: one.floats(), squares: one.floats() };
+  const sharp = { scale: one.floats(), error: one.floats(), codes: one.codes() };
+  const other = takeFrom(block.copies);
+  const copies =
+    block.copies.length === 0 ? null : { scale: other.floats(), error: other.floats(), codes: other.codes() };
+  return { ...head, ...rest, sharp, copies };
+}
+
+/** The faces of a block but those that are gone. */
+export function withoutFaces(codes: FaceCodes, gone: ReadonlySet<number>): FaceCodes {
+  const kept = [...codes.faces.keys()].filter((row) => !gone.has(codes.faces[row] as number));
+  const out = emptyCodes(codes.width, kept.length, codes.copies !== null);
+  const { stride } = codes;
+  const rows = (target: CodedRows, source: CodedRows, row: number, to: number): void => {
+    target.codes.set(source.codes.subarray(row * stride, (row + 1) * stride), to * stride);
+    target.scale[to] = source.scale[row] as number;
+    target.error[to] = source.error[row] as number;
+  };
+  kept.forEach((row, to) => {
+    for (const name of ["faces", "people", "alpha", "mixed", "squares"] as const)
+      out[name][to] = codes[name][row] as number;
+    rows(out.sharp, codes.sharp, row, to);
+    if (codes.copies !== null && out.copies !== null) rows(out.copies, codes.copies, row, to);
+  });
+  return out;
+}
+
+/** The same faces, some of them another person's. */
+export function withPeople(codes: FaceCodes, faces: ReadonlySet<number>, person: number): FaceCodes {
+  const people = codes.people.map((own, row) => (faces.has(codes.faces[row] as number) ? person : own));
+  return { ...codes, people };
+}

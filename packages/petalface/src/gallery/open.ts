@@ -1,0 +1,88 @@
+import { randomUUID } from "node:crypto";
+import { link, rm } from "node:fs/promises";
+import { PetalfaceError } from "../errors.ts";
+import { writeFailure } from "../files.ts";
+import { printPath } from "../images/index.ts";
+import { galleryAddress } from "./address.ts";
+import { createInPostgres, dropInPostgres, openInPostgres, refuseTaken, renameInPostgres } from "./postgres/open.ts";
+import type { EmbeddingRecord } from "./space.ts";
+import { createFile } from "./sqlite/create.ts";
+import { openFile } from "./sqlite/open.ts";
+import type { GallerySettings, GalleryStore } from "./types.ts";
+
+/**
+ * Makes an empty gallery. It appears when it is whole, and never over another one.
+ *
+ * @param address a new file, or `postgres://USER@HOST/DATABASE?gallery=NAME`
+ * @throws PetalfaceError where there is one already, or it cannot be written
+ */
+export async function createGallery(
+  address: string,
+  record: EmbeddingRecord,
+  settings: GallerySettings,
+): Promise<void> {
+  const place = galleryAddress(address);
+  if (place.kind === "file") await createFile(place.path, record, settings);
+  else await createInPostgres(place, record, settings);
+}
+
+/**
+ * Opens a gallery; close it after use.
+ *
+ * @param address its file, or `postgres://USER@HOST/DATABASE?gallery=NAME`
+ * @throws PetalfaceError where it does not exist, is none, is damaged, or was made by a newer
+ * petalface
+ */
+export async function openGallery(address: string): Promise<GalleryStore> {
+  const place = galleryAddress(address);
+  return place.kind === "file" ? await openFile(place.path) : await openInPostgres(place);
+}
+
+/**
+ * Makes a gallery with what `fill` enrols. It appears under its name when it is whole; where `fill`
+ * throws nothing is left.
+ *
+ * @throws PetalfaceError where there is one already, or it cannot be written
+ */
+export async function makeWhole(
+  address: string,
+  record: EmbeddingRecord,
+  settings: GallerySettings,
+  fill: (store: GalleryStore) => Promise<void>,
+): Promise<void> {
+  const place = galleryAddress(address);
+  const fillAt = async (store: GalleryStore): Promise<void> => {
+    try {
+      await fill(store);
+    } finally {
+      await store.close();
+    }
+  };
+  if (place.kind === "postgres") {
+    const part = { ...place, gallery: `import ${randomUUID()}` };
+    await refuseTaken(place);
+    await createInPostgres(part, record, settings);
+    try {
+      await fillAt(await openInPostgres(part));
+      await renameInPostgres(part, place.gallery);
+    } catch (error) {
+      await dropInPostgres(part);
+      throw error;
+    }
+    return;
+  }
+  const { path } = place;
+  const part = `${path}.${process.pid}.import`;
+  try {
+    await rm(part, { force: true });
+    await createFile(part, record, settings);
+    await fillAt(await openFile(part));
+    await link(part, path).catch((error: NodeJS.ErrnoException) => {
+      throw error.code === "EEXIST"
+        ? new PetalfaceError(`${printPath(path)} is there already, and a gallery is never replaced; give another name`)
+        : writeFailure(printPath(path), error);
+    });
+  } finally {
+    for (const ending of ["", "-wal", "-shm"]) await rm(part + ending, { force: true });
+  }
+}

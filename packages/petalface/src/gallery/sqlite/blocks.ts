@@ -1,0 +1,130 @@
+import type { DatabaseSync } from "node:sqlite";
+import { blockSum, joinBlocks, type KeptBlock, openBlock } from "../blocks.ts";
+import { blockFaces, codeFaces, storeBlock, withoutFaces, withPeople } from "../codes.ts";
+import type { FaceCodes } from "../types.ts";
+import { snapshot } from "./driver.ts";
+import { activeModel, type Statements, type StoredModel } from "./statements.ts";
+import { readRange, readVectors } from "./vectors.ts";
+
+interface BlockRow extends KeptBlock {
+  readonly id: number;
+}
+
+/** Ids of faces above this are in no block. */
+const lastOf = (sql: Statements): number =>
+  sql.get<{ readonly last: number | null }>("SELECT max(last) AS last FROM blocks")?.last ?? 0;
+
+/** Makes blocks of faces that are in none, oldest first, while there are enough for two. */
+export function fillBlocks(path: string, sql: Statements, model: StoredModel): void {
+  for (;;) {
+    const last = lastOf(sql);
+    const rest = sql.get<{ readonly count: number }>(
+      "SELECT count(*) AS count FROM embeddings WHERE model = ? AND face > ?",
+      ...[model.id, last],
+    );
+    if ((rest?.count ?? 0) < 2 * blockFaces) return;
+    writeBlock(sql, codeFaces(readRange(path, sql, model, last, blockFaces)));
+  }
+}
+
+function writeBlock(sql: Statements, codes: FaceCodes, id: number | null = null): void {
+  const block = storeBlock(codes);
+  sql.run(
+    "INSERT OR REPLACE INTO blocks (id, first, last, count, crc, sharp, copies) VALUES (?, ?, ?, ?, ?, ?, ?)",
+    ...[id, codes.faces[0] ?? 0, codes.faces.at(-1) ?? 0, block.count, blockSum(block), block.sharp, block.copies],
+  );
+}
+
+/** Writes all blocks again, from the embeddings. */
+export function renewBlocks(path: string, sql: Statements, model: StoredModel): void {
+  sql.run("DELETE FROM blocks");
+  fillBlocks(path, sql, model);
+}
+
+/** Changes the blocks that hold some faces. */
+function changeBlocks(
+  path: string,
+  sql: Statements,
+  { record }: StoredModel,
+  faces: readonly number[],
+  change: (codes: FaceCodes) => FaceCodes,
+): void {
+  const ids = sql.all<{ readonly id: number }>(
+    "SELECT DISTINCT blocks.id FROM json_each(?) AS face JOIN blocks ON face.value BETWEEN first AND last",
+    JSON.stringify(faces),
+  );
+  for (const { id } of ids) {
+    const row = sql.get<BlockRow>("SELECT id, count, crc, sharp, copies FROM blocks WHERE id = ?", id);
+    if (row === undefined) continue;
+    const codes = change(openBlock(path, row, record.space.width));
+    if (codes.count === 0) sql.run("DELETE FROM blocks WHERE id = ?", row.id);
+    else writeBlock(sql, codes, row.id);
+  }
+}
+
+/** Takes faces out of their blocks. */
+export function dropFromBlocks(path: string, sql: Statements, model: StoredModel, faces: readonly number[]): void {
+  const gone = new Set(faces);
+  changeBlocks(path, sql, model, faces, (codes) => withoutFaces(codes, gone));
+}
+
+/** Gives faces in blocks to another person. */
+export function giveInBlocks(
+  path: string,
+  sql: Statements,
+  model: StoredModel,
+  faces: readonly number[],
+  person: number,
+): void {
+  const given = new Set(faces);
+  changeBlocks(path, sql, model, faces, (codes) => withPeople(codes, given, person));
+}
+
+/** All faces in 8 bits, of one state of the gallery. */
+export function readCodes(
+  path: string,
+  database: DatabaseSync,
+  sql: Statements,
+  allocate?: (bytes: number) => Int8Array,
+): FaceCodes {
+  return snapshot(path, database, () => {
+    const model = activeModel(path, sql);
+    const about = sql.get<{ readonly count: number; readonly hasCopies: number }>(
+      "SELECT coalesce(sum(count), 0) AS count, coalesce(max(length(copies) > 0), 0) AS hasCopies FROM blocks",
+    );
+    const known = { count: about?.count ?? 0, hasCopies: about?.hasCopies === 1 };
+    const rest = readVectors(path, sql, model, lastOf(sql));
+    const joiner = joinBlocks(path, model.record.space.width, known, rest, allocate);
+    for (const block of sql.each<KeptBlock>("SELECT count, crc, sharp, copies FROM blocks ORDER BY first"))
+      joiner.put(block);
+    return joiner.finish();
+  });
+}
+
+/** What is wrong with the blocks: one line a problem. */
+export function checkBlocks(path: string, sql: Statements, model: StoredModel): string[] {
+  const faces = sql.each<{ readonly face: number; readonly person: number }>(
+    `SELECT face, person FROM embeddings JOIN faces ON faces.id = face
+     WHERE model = ? AND face <= ? ORDER BY face`,
+    ...[model.id, lastOf(sql)],
+  );
+  let wrong = 0;
+  try {
+    for (const row of sql.each<KeptBlock>("SELECT count, crc, sharp, copies FROM blocks ORDER BY first")) {
+      let codes: FaceCodes;
+      try {
+        codes = openBlock(path, row, model.record.space.width);
+      } catch {
+        return ["a block of faces is not what was written; petalface gallery check --compact writes it again"];
+      }
+      for (let at = 0; at < codes.count; at++) {
+        const next = faces.next();
+        if (next.done || next.value.face !== codes.faces[at] || next.value.person !== codes.people[at]) wrong++;
+      }
+    }
+    if (!faces.next().done) wrong++;
+  } finally {
+    faces.return(undefined);
+  }
+  return wrong > 0 ? ["the blocks of faces and the faces differ; petalface gallery check --compact repairs it"] : [];
+}
