@@ -59,6 +59,14 @@ const commands: Readonly<Record<string, CommandEntry>> = {
     about: "enrol faces, say who a face is or that it is unknown, forget people, change the model",
     load: async () => (await import("./commands/gallery/command.ts")).galleryCommand,
   },
+  serve: {
+    about: "answer requests over HTTP: who is in a photo, enrol people; also as CompreFace does",
+    load: async () => (await import("./commands/serve/command.ts")).serveCommand,
+  },
+  keys: {
+    about: "make, list and revoke the keys that clients of `petalface serve` send",
+    load: async () => (await import("./commands/keys/command.ts")).keysCommand,
+  },
   align: {
     about: "detect faces in photos and videos and align them to the ArcFace template; no photo is dropped",
     load: async () => (await import("./commands/align/command.ts")).alignCommand,

@@ -1,6 +1,7 @@
 export { type AlignContext, type AlignRequest, alignFaces } from "./align.ts";
 export { noFfmpeg } from "./batches.ts";
 export { chooseFace, type FaceRule, faceRules } from "./choose.ts";
+export { createCropFaces } from "./crop.ts";
 export { type Detector, openDetector, resolveDetector } from "./detector.ts";
 export type { DetectorKind } from "./detectors/layout.ts";
 export { type Found, findFaces } from "./find.ts";

@@ -1,5 +1,6 @@
 import { type Command, Option } from "commander";
 import { alignedChoices } from "../../../api/aligned.ts";
+import { openGalleryModel } from "../../../api/gallery-model.ts";
 import { PetalfaceError } from "../../../errors.ts";
 import { type Enrolment, enrolPeople, gateDefaults, openDescriber, openGallery } from "../../../gallery/index.ts";
 import { openLoader, printPath } from "../../../images/index.ts";
@@ -10,7 +11,7 @@ import { numeric } from "../../numbers.ts";
 import { parseInteger } from "../../options.ts";
 import { plainTable } from "../../table.ts";
 import { openGiven } from "./faces.ts";
-import { type GalleryModelFlags, openGalleryModel, withGalleryModel } from "./model.ts";
+import { type GalleryModelFlags, withGalleryModel } from "./model.ts";
 import { galleryArgument, placeOf, type StoreFlags, withStore } from "./store.ts";
 
 interface Flags extends GalleryModelFlags, DataFlags, StoreFlags {

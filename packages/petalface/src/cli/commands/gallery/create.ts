@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import type { Command } from "commander";
+import { sourceOf } from "../../../api/gallery-model.ts";
 import { type OpenedModel, openModel } from "../../../api/model.ts";
 import { PetalfaceError } from "../../../errors.ts";
 import { createGallery, embeddingRecord, parseThresholds, type ThresholdTable } from "../../../gallery/index.ts";
@@ -18,7 +19,6 @@ import type { CliContext } from "../../context.ts";
 import { withExamples } from "../../examples.ts";
 import { withModelChoices } from "../../model.ts";
 import { numberList } from "../../numbers.ts";
-import { sourceOf } from "./model.ts";
 import { placeOf, type StoreFlags, withStore } from "./store.ts";
 
 interface Flags extends ModelChoices, StoreFlags {

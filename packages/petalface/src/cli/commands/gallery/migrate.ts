@@ -1,5 +1,6 @@
 import { type Command, Option } from "commander";
 import { alignedChoices } from "../../../api/aligned.ts";
+import { sourceOf } from "../../../api/gallery-model.ts";
 import { engineOf, openModel } from "../../../api/model.ts";
 import type { FaceData } from "../../../data/index.ts";
 import { faceKey } from "../../../embeddings/index.ts";
@@ -19,7 +20,6 @@ import { type ModelFlags, withModelOptions } from "../../model.ts";
 import { numberList } from "../../numbers.ts";
 import { calibrationOf } from "./create.ts";
 import { openGiven } from "./faces.ts";
-import { sourceOf } from "./model.ts";
 import { galleryArgument, placeOf, type StoreFlags, withStore } from "./store.ts";
 
 interface Flags extends ModelFlags, StoreFlags {

@@ -1,6 +1,7 @@
 import { type Command, Option } from "commander";
 import { itemAt } from "onnx-grad";
 import { alignedChoices } from "../../../api/aligned.ts";
+import { type GalleryModel, openGalleryModel } from "../../../api/gallery-model.ts";
 import { PetalfaceError } from "../../../errors.ts";
 import {
   buildTemplates,
@@ -29,7 +30,7 @@ import { numeric } from "../../numbers.ts";
 import { parseInteger } from "../../options.ts";
 import { readThresholds } from "./create.ts";
 import { type GivenFaces, openGiven } from "./faces.ts";
-import { type GalleryModel, type GalleryModelFlags, openGalleryModel, withGalleryModel } from "./model.ts";
+import { type GalleryModelFlags, withGalleryModel } from "./model.ts";
 import { galleryArgument, placeOf, type StoreFlags, withStore } from "./store.ts";
 
 interface Flags extends GalleryModelFlags, StoreFlags {

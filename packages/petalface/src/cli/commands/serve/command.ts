@@ -1,0 +1,139 @@
+import { type Command, Option } from "commander";
+import { gateDefaults, singleThreshold, type TemplateRule, templateRules } from "../../../gallery/index.ts";
+import { defaultLimits, startServer } from "../../../server/index.ts";
+import type { CliContext } from "../../context.ts";
+import { withExamples } from "../../examples.ts";
+import { byteSize, numeric } from "../../numbers.ts";
+import { collect, parseInteger } from "../../options.ts";
+import { readThresholds } from "../gallery/create.ts";
+import { type GalleryModelFlags, withGalleryModel } from "../gallery/model.ts";
+
+interface Flags extends GalleryModelFlags {
+  readonly gallery?: readonly string[];
+  readonly host: string;
+  readonly port: number;
+  readonly keys?: string;
+  readonly open?: boolean;
+  readonly name?: readonly string[];
+  readonly tlsCert?: string;
+  readonly tlsKey?: string;
+  readonly detector?: string;
+  readonly landmarks?: string;
+  readonly threshold?: number;
+  readonly thresholds?: string;
+  readonly rate: number;
+  readonly margin: number;
+  readonly minAlpha: number;
+  readonly minSide: number;
+  readonly templates: TemplateRule;
+  readonly maxPhoto: number;
+  readonly maxPixels: number;
+  readonly maxFaces: number;
+  readonly maxSeconds: number;
+  readonly queue: number;
+  readonly requests: number;
+}
+
+/** `petalface serve --gallery G.db`. */
+export function serveCommand(program: Command, context: CliContext): void {
+  const command = program
+    .command("serve")
+    .description("answer requests over HTTP: who is in a photo, enrol people; also as CompreFace does")
+    .option("--gallery <file>", "a file that `gallery create` made; give it again for each gallery", collect);
+  withGalleryModel(command)
+    .option("--host <address>", "address to listen on; others than this machine's own need --keys", "127.0.0.1")
+    .option("--port <n>", "port to listen on; 0 takes a free one", parseInteger("--port", 0, 65_535), 8787)
+    .option("--keys <file>", "keys of clients, as `petalface keys` makes them")
+    .option("--open", "no keys: every program and user of this machine may do everything")
+    .option("--name <host>", "another name by which clients call the server, such as behind a proxy", collect)
+    .option("--tls-cert <file>", "certificate (PEM), with the chain; without it put a proxy with TLS in front")
+    .option("--tls-key <file>", "its private key (PEM)")
+    .option("--detector <file|name>", "face detector; none: all photos are aligned faces; fr_detect unless given")
+    .option("--landmarks <file|name>", "network for five points; own: the detector's; fr_landmark unless given")
+    .option("--threshold <cosine>", "what the cosine of a match exceeds, whatever the quality", numeric)
+    .option("--thresholds <file.json>", "thresholds by alpha; those of the gallery, or estimated, unless given")
+    .option("--rate <share>", "false-positive rate for which thresholds are estimated on the gallery", numeric, 0.01)
+    .option("--margin <cosine>", "by how much the second person must be farther away", numeric, 0.02)
+    .option("--min-alpha <share>", "quality below which a face is not enrolled", numeric, gateDefaults.alpha)
+    .option(
+      "--min-side <pixels>",
+      "side below which a picture is not enrolled",
+      parseInteger("--min-side", 1, 1024),
+      gateDefaults.side,
+    )
+    .addOption(
+      new Option("--templates <rule>", "how a person's faces answer: nearest one, mean, mean by quality")
+        .choices(templateRules)
+        .default("quality"),
+    )
+    .option("--max-photo <size>", "most bytes of a photo, such as 16M", byteSize, defaultLimits.photoBytes)
+    .option(
+      "--max-pixels <n>",
+      "most pixels of a photo",
+      parseInteger("--max-pixels", 1, 500_000_000),
+      defaultLimits.pixels,
+    )
+    .option("--max-faces <n>", "most faces of a photo", parseInteger("--max-faces", 1, 10_000), defaultLimits.faces)
+    .option(
+      "--max-seconds <n>",
+      "longest time for a request",
+      parseInteger("--max-seconds", 1, 3600),
+      defaultLimits.time / 1000,
+    )
+    .option(
+      "--queue <n>",
+      "photos that may wait; more are answered with 503",
+      parseInteger("--queue", 1, 100_000),
+      defaultLimits.queue,
+    )
+    .option(
+      "--requests <n>",
+      "most requests of a key in a minute",
+      parseInteger("--requests", 1, 100_000_000),
+      defaultLimits.requestsPerMinute,
+    )
+    .action((flags: Flags) => run(flags, context));
+  withExamples(
+    command,
+    "serve --gallery people.db --open",
+    "serve --gallery people.db --keys keys.json --host 0.0.0.0 --tls-cert cert.pem --tls-key key.pem",
+  );
+}
+
+async function run(flags: Flags, context: CliContext): Promise<void> {
+  const { gallery: galleries = [], name: names, threshold, thresholds, minAlpha, minSide, margin, ...rest } = flags;
+  const chosen =
+    threshold !== undefined
+      ? singleThreshold(threshold)
+      : thresholds === undefined
+        ? undefined
+        : await readThresholds(thresholds);
+  const server = await startServer({
+    ...rest,
+    ...{ galleries, names, search: { margin }, gate: { alpha: minAlpha, side: minSide } },
+    thresholds: chosen && { kind: "given", table: chosen },
+    limits: {
+      ...{ photoBytes: flags.maxPhoto, pixels: flags.maxPixels, faces: flags.maxFaces, queue: flags.queue },
+      ...{ time: flags.maxSeconds * 1000, requestsPerMinute: flags.requests },
+    },
+    note: (line) => context.note(line),
+  });
+  try {
+    if (flags.keys === undefined && !flags.open)
+      context.note("note: without --keys or --open every request but /health and /ready is refused");
+    if (flags.host !== "127.0.0.1" && flags.tlsCert === undefined)
+      context.note(
+        "note: without TLS photos and keys can be read on the way; give --tls-cert, or use a proxy with TLS",
+      );
+    context.result({ address: server.address, galleries }, server.address, true);
+    await aborted(context.signal);
+  } finally {
+    await server.close();
+  }
+}
+
+const aborted = (signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    signal.addEventListener("abort", () => resolve(), { once: true });
+  });

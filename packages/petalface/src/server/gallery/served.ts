@@ -1,0 +1,162 @@
+import { basename, extname } from "node:path";
+import { joinInMemory } from "../../data/index.ts";
+import { PetalfaceError } from "../../errors.ts";
+import {
+  type Candidate,
+  type ChosenThresholds,
+  type Enrolled,
+  type Enrolment,
+  enrolPeople,
+  type GalleryStore,
+  type GateRules,
+  openGallery,
+  type Removal,
+  readEnrolled,
+  type TemplateRule,
+} from "../../gallery/index.ts";
+import { printPath } from "../../images/index.ts";
+import { openBatcher } from "../batcher.ts";
+import { openOneAtATime } from "../one-at-a-time.ts";
+import type { PhotoFace } from "../photos/read.ts";
+import { cropLoader, openRecogniser, type Recogniser, type RecogniserOptions } from "./recogniser.ts";
+import { type GalleryState, type KeptGallery, keepGallery } from "./state.ts";
+
+/** A face to look for. */
+export interface ProbeFace {
+  /** Unit embedding. */
+  readonly unit: Float32Array;
+  readonly alpha: number;
+}
+
+/** A gallery that requests search and change. */
+export interface ServedGallery extends AsyncDisposable {
+  /** As routes call it. */
+  readonly name: string;
+  readonly store: GalleryStore;
+  readonly recogniser: Recogniser;
+  /** The gallery as it is now. */
+  use: KeptGallery["use"];
+  /** The nearest people of a face, nearest first. Searches that come together are made together. */
+  search(probe: ProbeFace, top: number, signal?: AbortSignal): Promise<SearchResult>;
+  /** Enrols faces of one person, through the gate. What is acknowledged is on the disk. */
+  enrol(person: string, faces: readonly NamedFace[], force: boolean, signal: AbortSignal): Promise<Enrolment>;
+  removePerson(person: string): Promise<Removal>;
+  removeFaces(person: string, faces: readonly number[]): Promise<Removal>;
+  rename(person: string, name: string): Promise<boolean>;
+}
+
+/** A face to enrol, and what the answer calls it. */
+export interface NamedFace {
+  readonly id: string;
+  readonly face: PhotoFace;
+}
+
+/** What a search found, and in which state of the gallery. */
+export interface SearchResult {
+  readonly candidates: readonly Candidate[];
+  readonly state: Pick<GalleryState, "byId" | "people" | "thresholds">;
+}
+
+/** How galleries are served. */
+export interface ServeGalleryOptions extends RecogniserOptions {
+  readonly templates: TemplateRule;
+  readonly rate: number;
+  readonly thresholds: ChosenThresholds | undefined;
+  readonly gate: GateRules;
+}
+
+/** What routes call a gallery: its file's name without the ending. */
+export const galleryName = (path: string): string => basename(path, extname(path));
+
+/** Opens a gallery and its model. Throws PetalfaceError. */
+export async function serveGallery(path: string, options: ServeGalleryOptions): Promise<ServedGallery> {
+  const store = await openGallery(path);
+  let recogniser: Recogniser | undefined;
+  try {
+    recogniser = await openRecogniser(store, options);
+    if (recogniser.model.otherAdapter)
+      throw new PetalfaceError(
+        `${printPath(path)} was made with another adapter; serve it with that one, or change it with petalface gallery migrate`,
+      );
+    return galleryOn(path, store, recogniser, options);
+  } catch (error) {
+    await recogniser?.[Symbol.asyncDispose]();
+    await store.close();
+    throw error;
+  }
+}
+
+function galleryOn(
+  path: string,
+  store: GalleryStore,
+  recogniser: Recogniser,
+  { templates, rate, thresholds, gate }: ServeGalleryOptions,
+): ServedGallery {
+  const session = recogniser.model.engine;
+  const kept = keepGallery(store, { templates, rate, session, given: thresholds });
+  const changing = openOneAtATime();
+  let enrolled: { readonly version: number; readonly state: Enrolled } | undefined;
+
+  const searches = openBatcher<{ readonly probe: ProbeFace; readonly top: number }, SearchResult>({
+    most: 32,
+    // Those that waited for the same batch of embeddings come at the same moment.
+    wait: 0,
+    run: (items) =>
+      kept.use(async (state) => {
+        const rows = new Float32Array(items.length * state.vectors.width);
+        items.forEach(({ probe }, at) => {
+          rows.set(probe.unit, at * state.vectors.width);
+        });
+        const top = Math.max(...items.map((item) => item.top));
+        const found = await state.searcher.search({ rows, alpha: items.map(({ probe }) => probe.alpha) }, top);
+        return items.map((item, at) => ({ candidates: (found[at] ?? []).slice(0, item.top), state }));
+      }),
+  });
+
+  async function enrol(person: string, faces: readonly NamedFace[], force: boolean, signal: AbortSignal) {
+    signal.throwIfAborted();
+    const before = await store.version();
+    const state = enrolled?.version === before ? enrolled.state : await readEnrolled(store);
+    enrolled = undefined;
+    const data = await joinInMemory(faces.map(({ id, face }) => ({ id, image: face.file ?? face.crop })));
+    const enrolment = await enrolPeople(data, {
+      ...{ store, describer: recogniser.describer, person, force, enrolled: state, rules: gate, signal },
+      loader: cropLoader(faces.map(({ face }) => face.crop)),
+      onLeft: (_, reason) => {
+        throw new Error(reason);
+      },
+    });
+    const after = await store.version();
+    // The faces of one request are written as one change.
+    const changes = enrolment.added > 0 ? 1 : 0;
+    if (after === before + changes) {
+      enrolled = { version: after, state };
+      if (changes > 0) kept.added(before, after);
+    }
+    return enrolment;
+  }
+
+  const change = async <T>(work: () => Promise<T>): Promise<T> =>
+    changing(async () => {
+      enrolled = undefined;
+      return await work();
+    });
+  return {
+    name: galleryName(path),
+    store,
+    recogniser,
+    use: kept.use,
+    search: (probe, top, signal) => searches.submit({ probe, top }, signal),
+    enrol: (...args) => changing(() => enrol(...args)),
+    removePerson: (person) => change(() => store.remove(person)),
+    removeFaces: (person, faces) => change(() => store.removeFaces(person, faces)),
+    rename: (person, name) => change(() => store.rename(person, name)),
+    async [Symbol.asyncDispose]() {
+      // Waits for the change that is under way.
+      await changing(async () => {});
+      await kept[Symbol.asyncDispose]();
+      await recogniser[Symbol.asyncDispose]();
+      await store.close();
+    },
+  };
+}
