@@ -8,6 +8,9 @@ import { resolveDetector } from "../faces/index.ts";
 import { type ChosenThresholds, type GateRules, gateDefaults, type TemplateRule } from "../gallery/index.ts";
 import { printPath } from "../images/index.ts";
 import { openResources } from "../resources.ts";
+import { compreFaceRoutes } from "./compat/compreface.ts";
+import { immichRoutes } from "./compat/immich.ts";
+import { nextcloudRoutes } from "./compat/nextcloud.ts";
 import type { SearchDefaults, ServerContext } from "./context.ts";
 import { type ServedGallery, serveGallery } from "./gallery/served.ts";
 import { buildApp } from "./http/app.ts";
@@ -116,7 +119,15 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       search: { margin: 0.02, lowestAlpha: 0, top: 5, ...options.search },
       isOpen: () => isOpen,
     };
-    const routes = [systemRoutes, recogniseRoutes, searchRoutes, peopleRoutes];
+    const routes = [
+      systemRoutes,
+      recogniseRoutes,
+      searchRoutes,
+      peopleRoutes,
+      compreFaceRoutes,
+      immichRoutes,
+      nextcloudRoutes,
+    ];
     const app = await buildApp({
       ...{ context, access, tls, routes },
       names: new Set([...names, host].map((name) => name.toLowerCase())),

@@ -52,6 +52,27 @@ const routes: readonly (readonly [method: string, path: string, scope: string | 
   ["GET", "/v1/galleries/people/people/x/faces", "enrol"],
   ["DELETE", "/v1/galleries/people/people/x/faces/1", "enrol"],
   ["GET", "/v1/galleries/people/people/x/faces/1/crop", "enrol"],
+  ["POST", "/api/v1/recognition/recognize", "search"],
+  ["POST", "/api/v1/detection/detect", "search"],
+  ["POST", "/api/v1/verification/verify", "search"],
+  ["POST", "/api/v1/recognition/faces", "enrol"],
+  ["GET", "/api/v1/recognition/faces", "enrol"],
+  ["DELETE", "/api/v1/recognition/faces", "enrol"],
+  ["POST", "/api/v1/recognition/faces/delete", "enrol"],
+  ["DELETE", "/api/v1/recognition/faces/x", "enrol"],
+  ["GET", "/api/v1/recognition/faces/x/img", "enrol"],
+  ["POST", "/api/v1/recognition/faces/x/verify", "search"],
+  ["GET", "/api/v1/recognition/subjects", "enrol"],
+  ["POST", "/api/v1/recognition/subjects", "enrol"],
+  ["DELETE", "/api/v1/recognition/subjects", "enrol"],
+  ["PUT", "/api/v1/recognition/subjects/x", "enrol"],
+  ["DELETE", "/api/v1/recognition/subjects/x", "enrol"],
+  ["GET", "/ping", "search"],
+  ["POST", "/predict", "search"],
+  ["GET", "/welcome", "search"],
+  ["GET", "/open", "search"],
+  ["POST", "/detect", "search"],
+  ["POST", "/compute", "search"],
 ];
 const bodyFor = (method: string): unknown => (["GET", "DELETE"].includes(method) ? undefined : { name: "y" });
 
@@ -83,7 +104,8 @@ describe("who may do what", () => {
     for (const [path, methods] of Object.entries(body.paths as Record<string, object>))
       for (const method of Object.keys(methods)) {
         const filled = path.replace("{gallery}", "people").replace("{person}", "x").replace("{face}", "1");
-        expect(known).toContain(`${method.toUpperCase()} ${filled}`);
+        const named = filled.replace("{image}", "x").replace("{subject}", "x");
+        expect(known).toContain(`${method.toUpperCase()} ${named}`);
       }
   });
 

@@ -1,5 +1,6 @@
 import { basename, extname } from "node:path";
-import { joinInMemory } from "../../data/index.ts";
+import { type FaceData, joinInMemory } from "../../data/index.ts";
+import { faceKey } from "../../embeddings/index.ts";
 import { PetalfaceError } from "../../errors.ts";
 import {
   type Candidate,
@@ -40,6 +41,8 @@ export interface ServedGallery extends AsyncDisposable {
   search(probe: ProbeFace, top: number, signal?: AbortSignal): Promise<SearchResult>;
   /** Enrols faces of one person, through the gate. What is acknowledged is on the disk. */
   enrol(person: string, faces: readonly NamedFace[], force: boolean, signal: AbortSignal): Promise<Enrolment>;
+  /** Ids of those of the faces that a person has. */
+  idsOf(person: string, faces: readonly NamedFace[]): Promise<readonly number[]>;
   removePerson(person: string): Promise<Removal>;
   removeFaces(person: string, faces: readonly number[]): Promise<Removal>;
   rename(person: string, name: string): Promise<boolean>;
@@ -113,12 +116,17 @@ function galleryOn(
       }),
   });
 
-  async function enrol(person: string, faces: readonly NamedFace[], force: boolean, signal: AbortSignal) {
+  async function enrol(
+    person: string,
+    faces: readonly NamedFace[],
+    force: boolean,
+    signal: AbortSignal,
+  ): Promise<Enrolment> {
     signal.throwIfAborted();
     const before = await store.version();
     const state = enrolled?.version === before ? enrolled.state : await readEnrolled(store);
     enrolled = undefined;
-    const data = await joinInMemory(faces.map(({ id, face }) => ({ id, image: face.file ?? face.crop })));
+    const data = await dataOf(faces);
     const enrolment = await enrolPeople(data, {
       ...{ store, describer: recogniser.describer, person, force, enrolled: state, rules: gate, signal },
       loader: cropLoader(faces.map(({ face }) => face.crop)),
@@ -136,6 +144,21 @@ function galleryOn(
     return enrolment;
   }
 
+  async function idsOf(person: string, given: readonly NamedFace[]): Promise<readonly number[]> {
+    const data = await dataOf(given);
+    const own = (await store.people()).find(({ name }) => name === person)?.id;
+    const wanted = new Set<string>();
+    for (let at = 0; at < data.length; at++) {
+      const { source } = data.at(at);
+      const key = await faceKey({ source, flip: false }, { read: () => new Uint8Array() });
+      wanted.add(Buffer.from(key.buffer).toString("hex"));
+    }
+    const faces = await store.faces();
+    return faces
+      .filter((face) => face.person === own && wanted.has(Buffer.from(face.source).toString("hex")))
+      .map(({ id }) => id);
+  }
+
   const change = async <T>(work: () => Promise<T>): Promise<T> =>
     changing(async () => {
       enrolled = undefined;
@@ -148,6 +171,7 @@ function galleryOn(
     use: kept.use,
     search: (probe, top, signal) => searches.submit({ probe, top }, signal),
     enrol: (...args) => changing(() => enrol(...args)),
+    idsOf,
     removePerson: (person) => change(() => store.remove(person)),
     removeFaces: (person, faces) => change(() => store.removeFaces(person, faces)),
     rename: (person, name) => change(() => store.rename(person, name)),
@@ -160,3 +184,6 @@ function galleryOn(
     },
   };
 }
+
+const dataOf = (faces: readonly NamedFace[]): Promise<FaceData> =>
+  joinInMemory(faces.map(({ id, face }) => ({ id, image: face.file ?? face.crop })));

@@ -44,7 +44,7 @@ export async function buildApp({ context, access, names, tls, routes }: AppOptio
     bodyLimit: Math.ceil((limits.photos * limits.photoBytes * 4) / 3) + 65_536,
     // Not what a client sends: it goes into logs.
     genReqId: () => randomUUID(),
-    routerOptions: { maxParamLength: 2000 },
+    routerOptions: { maxParamLength: 2000, ignoreTrailingSlash: true },
     forceCloseConnections: "idle",
     return503OnClosing: false,
     exposeHeadRoutes: false,

@@ -92,7 +92,8 @@ export async function openPhotoReader(options: PhotoOptions): Promise<PhotoReade
     const photo = await decodePhoto(bytes, name);
     const locator = createLocator(detector.kind, landmarks);
     const crops = await createCropFaces(detector, locator, { size, all, rule: "central", threshold })(photo);
-    const found = crops.filter(({ about }) => about.aligned);
+    // Where no face reaches the detector's threshold the best box is given all the same; not below one that was asked for.
+    const found = crops.filter(({ about }) => about.aligned && (about.score ?? 0) >= (threshold ?? 0));
     const kept = found.toSorted((one, other) => (other.about.score ?? 0) - (one.about.score ?? 0)).slice(0, most);
     const faces = await Promise.all(
       kept.map(async ({ pixels, about }): Promise<PhotoFace> => {

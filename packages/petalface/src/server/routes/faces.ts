@@ -58,6 +58,13 @@ export async function seePhotos(
   return seen;
 }
 
+/** The faces of the only photo that was looked at. Throws what is wrong with it. */
+export function facesOf(photo: SeenPhoto | undefined): PhotoFaces {
+  if (photo === undefined) throw new Error("a photo without an answer");
+  if (photo.seen instanceof Problem) throw photo.seen;
+  return photo.seen;
+}
+
 /** Does work on so many photos, where the queue has room for them. Throws a {@link Problem} where it has none. */
 export async function inQueue<T>(photos: number, { queue }: ServerContext, work: () => Promise<T>): Promise<T> {
   if (!queue.take(photos))
