@@ -13,6 +13,7 @@ import {
   openGallery,
   type Removal,
   readEnrolled,
+  shownGallery,
   type TemplateRule,
 } from "../../gallery/index.ts";
 import { printPath } from "../../images/index.ts";
@@ -68,8 +69,12 @@ export interface ServeGalleryOptions extends RecogniserOptions {
   readonly gate: GateRules;
 }
 
-/** What routes call a gallery: its file's name without the ending. */
-export const galleryName = (path: string): string => basename(path, extname(path));
+/** What routes call a gallery: its file's name without the ending, or its name in the database. */
+function galleryName(path: string): string {
+  const shown = shownGallery(path);
+  if (!/^postgres(ql)?:/.test(shown)) return basename(shown, extname(shown));
+  return new URL(shown).searchParams.get("gallery") ?? "gallery";
+}
 
 /** Opens a gallery and its model. Throws PetalfaceError. */
 export async function serveGallery(path: string, options: ServeGalleryOptions): Promise<ServedGallery> {
@@ -79,7 +84,7 @@ export async function serveGallery(path: string, options: ServeGalleryOptions): 
     recogniser = await openRecogniser(store, options);
     if (recogniser.model.otherAdapter)
       throw new PetalfaceError(
-        `${printPath(path)} was made with another adapter; serve it with that one, or change it with petalface gallery migrate`,
+        `${printPath(shownGallery(path))} was made with another adapter; serve it with that one, or change it with petalface gallery migrate`,
       );
     return galleryOn(path, store, recogniser, options);
   } catch (error) {

@@ -1,5 +1,11 @@
 import { type Command, Option } from "commander";
-import { gateDefaults, singleThreshold, type TemplateRule, templateRules } from "../../../gallery/index.ts";
+import {
+  gateDefaults,
+  shownGallery,
+  singleThreshold,
+  type TemplateRule,
+  templateRules,
+} from "../../../gallery/index.ts";
 import { defaultLimits, startServer } from "../../../server/index.ts";
 import type { CliContext } from "../../context.ts";
 import { withExamples } from "../../examples.ts";
@@ -39,7 +45,11 @@ export function serveCommand(program: Command, context: CliContext): void {
   const command = program
     .command("serve")
     .description("answer requests over HTTP: who is in a photo, enrol people; also as CompreFace does")
-    .option("--gallery <file>", "a file that `gallery create` made; give it again for each gallery", collect);
+    .option(
+      "--gallery <file>",
+      "a file that `gallery create` made, or postgres://...?gallery=NAME; may be repeated",
+      collect,
+    );
   withGalleryModel(command)
     .option("--host <address>", "address to listen on; others than this machine's own need --keys", "127.0.0.1")
     .option("--port <n>", "port to listen on; 0 takes a free one", parseInteger("--port", 0, 65_535), 8787)
@@ -125,7 +135,7 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
       context.note(
         "note: without TLS photos and keys can be read on the way; give --tls-cert, or use a proxy with TLS",
       );
-    context.result({ address: server.address, galleries }, server.address, true);
+    context.result({ address: server.address, galleries: galleries.map(shownGallery) }, server.address, true);
     await aborted(context.signal);
   } finally {
     await server.close();
