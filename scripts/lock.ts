@@ -8,7 +8,12 @@ export interface LockEntry {
   readonly version?: string;
   readonly resolved?: string;
   readonly dev?: boolean;
+  readonly license?: string;
+  /** It is a workspace; `resolved` is its folder. */
+  readonly link?: boolean;
+  readonly dependencies?: Readonly<Record<string, string>>;
   readonly optionalDependencies?: Readonly<Record<string, string>>;
+  readonly peerDependencies?: Readonly<Record<string, string>>;
   readonly [key: string]: unknown;
 }
 
@@ -26,11 +31,12 @@ function platformOf(name: string): { os: string[]; cpu: string[]; libc?: string[
   return { os: [os], cpu: [cpu], ...(os === "linux" && { libc: [libc] }) };
 }
 
-/** Where a package that lies at `path` finds `name`: its own node_modules, or one further up. */
-function isInstalled(lock: Lock, path: string, name: string): boolean {
+/** The entry that a package at `path` finds as `name`: in its own node_modules, or further up. */
+export function placeOf(lock: Lock, path: string, name: string): string | undefined {
   for (let place = path; ; ) {
-    if (Object.hasOwn(lock.packages, `${place === "" ? "" : `${place}/`}node_modules/${name}`)) return true;
-    if (place === "") return false;
+    const candidate = `${place === "" ? "" : `${place}/`}node_modules/${name}`;
+    if (Object.hasOwn(lock.packages, candidate)) return candidate;
+    if (place === "") return undefined;
     place = place.slice(0, Math.max(0, place.lastIndexOf("node_modules/") - 1));
   }
 }
@@ -41,7 +47,7 @@ export function missingOptional(
 ): { readonly name: string; readonly version: string; readonly dev: boolean }[] {
   return Object.entries(lock.packages).flatMap(([path, { optionalDependencies = {}, dev = false }]) =>
     Object.entries(optionalDependencies)
-      .filter(([name]) => !isInstalled(lock, path, name))
+      .filter(([name]) => placeOf(lock, path, name) === undefined)
       .map(([name, version]) => ({ name, version, dev })),
   );
 }

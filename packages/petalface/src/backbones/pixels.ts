@@ -6,7 +6,13 @@ import type { ModelSpec } from "../models/index.ts";
  * the network wants. `pixels`: `count x 3 x size x size` RGB planes; the result is float32
  * `[rows, 3, size, size]`, rows past `count` zero.
  */
-export function toInput(pixels: Uint8Array, count: number, rows: number, size: number, spec: ModelSpec): Tensor {
+export function toInput(
+  pixels: Uint8Array,
+  count: number,
+  rows: number,
+  size: number,
+  spec: Pick<ModelSpec, "mean" | "scale" | "channels">,
+): Tensor {
   const plane = size * size;
   const data = new Float32Array(rows * 3 * plane);
   for (let image = 0; image < count; image++)

@@ -9,7 +9,8 @@ function packageVersion(): string {
   return (JSON.parse(text) as { version: string }).version;
 }
 
-function createProgram({ stdout, stderr }: Terminal): Command {
+/** The program without its commands: its own options, and how it reports. */
+export function createProgram({ stdout, stderr }: Terminal): Command {
   return (
     new Command("petalface")
       .description("Adapt any face recogniser to low-resolution faces.")

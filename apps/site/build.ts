@@ -1,0 +1,16 @@
+import { fileURLToPath } from "node:url";
+import { build } from "vitepress";
+import { writeApi } from "./api.ts";
+
+const root = fileURLToPath(new URL(".", import.meta.url));
+
+/**
+ * Builds the site, without a network.
+ *
+ * @param out folder for it; apps/site/.vitepress/dist unless given
+ * @throws Error where a page links to one that does not exist
+ */
+export async function buildSite(out?: string): Promise<void> {
+  await writeApi();
+  await build(root, out === undefined ? {} : { outDir: out });
+}

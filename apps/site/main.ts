@@ -1,0 +1,5 @@
+/** Builds the site: `npm run docs`. */
+import { buildSite } from "./build.ts";
+
+await buildSite();
+console.log("the site is in apps/site/.vitepress/dist; look at it: npx vitepress preview apps/site");

@@ -1,0 +1,83 @@
+import type { DefaultTheme } from "vitepress";
+
+/** What of the repository is no page of the site. */
+export const excluded = [
+  "{node_modules,apps,scripts,test,runs,packed,.github,.ci}/**",
+  "**/{node_modules,dist}/**",
+  "packages/petalface/**",
+  "packages/onnx-grad/*/**",
+  "bench/!(results)/**",
+];
+
+const item = (text: string, link: string): DefaultTheme.SidebarItem => ({ text, link });
+
+/** The pages in the order in which they are listed; a test finds pages that are missing here. */
+export const sidebar: DefaultTheme.SidebarItem[] = [
+  {
+    text: "Start",
+    items: [
+      item("Start", "/docs/start"),
+      item("How it works", "/docs/concepts"),
+      item("Try a resolution", "/docs/try"),
+    ],
+  },
+  {
+    text: "Guides",
+    items: [
+      item("Data", "/docs/data"),
+      item("Check a set of faces", "/docs/inspect-data"),
+      item("Align photos", "/docs/align"),
+      item("Train", "/docs/training"),
+      item("Degradations", "/docs/degradation"),
+      item("Quality and alpha", "/docs/quality"),
+      item("Evaluate", "/docs/evaluation"),
+      item("Enrol with copies", "/docs/copies"),
+      item("Galleries", "/docs/gallery"),
+      item("In the browser", "/docs/studio"),
+      item("CPU, GPU, browser", "/docs/providers"),
+      item("Troubleshooting", "/docs/troubleshooting"),
+    ],
+  },
+  {
+    text: "Deploy",
+    items: [
+      item("Into other products", "/docs/deploy/README"),
+      item("Frigate", "/docs/deploy/frigate"),
+      item("Immich", "/docs/deploy/immich"),
+      item("insightface", "/docs/deploy/insightface"),
+    ],
+  },
+  {
+    text: "Reference",
+    items: [
+      item("Commands", "/docs/reference/commands"),
+      item("Options of training", "/docs/options"),
+      item("The library", "/docs/library"),
+      item("Functions and types", "/docs/reference/api/README"),
+      item("Protocols", "/docs/protocols"),
+      item("Networks", "/docs/networks"),
+      item("Files", "/docs/files"),
+      item("Features", "/FEATURES"),
+      item("Changes", "/CHANGELOG"),
+    ],
+  },
+  {
+    text: "Method and results",
+    items: [
+      item("The method", "/docs/method"),
+      item("Results", "/docs/results"),
+      item("Speed", "/docs/speed"),
+      item("Compared with other tools", "/docs/comparison"),
+    ],
+  },
+  {
+    text: "Trust",
+    items: [
+      item("Privacy", "/docs/privacy"),
+      item("Threat model", "/docs/threats"),
+      item("Security", "/SECURITY"),
+      item("Contributing", "/CONTRIBUTING"),
+      item("Architecture", "/ARCHITECTURE"),
+    ],
+  },
+];

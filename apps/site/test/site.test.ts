@@ -1,0 +1,140 @@
+import { existsSync } from "node:fs";
+import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { exportModel } from "petalface";
+import { type Browser, chromium, type Page } from "playwright-core";
+import { type PreviewServer, preview } from "vite";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { writeTinyBackbone } from "../../../packages/petalface/test/support/backbone.ts";
+import { buildSite } from "../build.ts";
+import { sidebar } from "../pages.ts";
+
+const executable = ["/usr/bin/chromium", "/usr/bin/chromium-browser"].find(existsSync);
+const note = executable === undefined ? " (skipped: needs Debian's chromium)" : "";
+
+describe.skipIf(executable === undefined)(`the documentation as a site${note}`, () => {
+  let folder: string;
+  let pages: string[];
+  let server: PreviewServer;
+  let browser: Browser;
+  const address = (path: string): string => `${server.resolvedUrls?.local[0] ?? ""}${path}`;
+
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), "petalface-site-"));
+    const out = join(folder, "site");
+    // A link to a page that does not exist ends the build.
+    await buildSite(out);
+    const files = await readdir(out, { recursive: true });
+    pages = files
+      .filter((file) => file.endsWith(".html") && file !== "404.html")
+      .map((file) => file.replaceAll("\\", "/"));
+    server = await preview({
+      root: folder,
+      configFile: false,
+      logLevel: "warn",
+      build: { outDir: out },
+      preview: { host: "127.0.0.1", port: 0 },
+    });
+    browser = await chromium.launch({ executablePath: executable ?? "", args: ["--no-sandbox"] });
+  });
+  afterAll(async () => {
+    await browser?.close();
+    await server?.close();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  async function openTab(
+    options: Parameters<Browser["newContext"]>[0] = {},
+  ): Promise<{ tab: Page; troubles: string[] }> {
+    const context = await browser.newContext(options);
+    const tab = await context.newPage();
+    const troubles: string[] = [];
+    const say = (what: string): void => void troubles.push(`${new URL(tab.url()).pathname}: ${what}`);
+    tab.on("console", (message) => {
+      if (["error", "warning"].includes(message.type())) say(message.text());
+    });
+    tab.on("pageerror", (error) => say(error.message));
+    tab.on("response", (response) => {
+      if (response.status() >= 400) say(`${response.status()} ${response.url()}`);
+    });
+    tab.on("request", (request) => {
+      const { protocol, origin } = new URL(request.url());
+      if (protocol.startsWith("http") && origin !== new URL(address("")).origin) say(`it asked ${request.url()}`);
+    });
+    return { tab, troubles };
+  }
+
+  test("lists every page of the docs", () => {
+    const listed = sidebar.flatMap(({ items = [] }) => items.map(({ link }) => `${link?.slice(1)}.html`));
+    expect(listed.filter((link) => !pages.includes(link))).toEqual([]);
+    const own = pages.filter((page) => page.startsWith("docs/") && !page.startsWith("docs/reference/api/"));
+    expect(own.filter((page) => !listed.includes(page))).toEqual([]);
+    expect(pages.filter((page) => page.startsWith("docs/reference/api/")).length).toBeGreaterThan(50);
+  });
+
+  test("every page opens without an error, its links to headings find them, and it fits a phone in both themes", async () => {
+    const { tab, troubles } = await openTab({ viewport: { width: 375, height: 740 } });
+    for (const page of pages) {
+      await tab.goto(address(page), { waitUntil: "load" });
+      const lost = await tab.evaluate(() =>
+        [...document.querySelectorAll<HTMLAnchorElement>("a[href^='#']")]
+          .map(({ hash }) => decodeURIComponent(hash.slice(1)))
+          .filter((id) => id !== "" && document.getElementById(id) === null),
+      );
+      if (lost.length > 0) troubles.push(`${page}: no heading ${lost.join(", ")}`);
+      const { over, widest } = await tab.evaluate(() => {
+        const { scrollWidth, clientWidth } = document.documentElement;
+        const wide = [...document.querySelectorAll("main *")].filter(
+          (each) => each.getBoundingClientRect().right > clientWidth + 1,
+        );
+        return { over: scrollWidth - clientWidth, widest: wide[0]?.outerHTML.slice(0, 120) };
+      });
+      if (over > 0) troubles.push(`${page}: ${over} px too wide: ${widest}`);
+    }
+    expect(troubles).toEqual([]);
+  });
+
+  test("has a dark theme that can be read", async () => {
+    const { tab, troubles } = await openTab({ colorScheme: "dark" });
+    await tab.goto(address("docs/concepts.html"));
+    const colours = await tab.evaluate(() => {
+      const { color } = getComputedStyle(document.querySelector("main p") ?? document.body);
+      return { text: color, page: getComputedStyle(document.body).backgroundColor };
+    });
+    const light = (colour: string): number => Math.max(...(colour.match(/\d+(\.\d+)?/g) ?? []).slice(0, 3).map(Number));
+    expect(light(colours.text) - light(colours.page)).toBeGreaterThan(128);
+    expect(troubles).toEqual([]);
+  });
+
+  test("finds a page by a word", async () => {
+    const { tab, troubles } = await openTab();
+    await tab.goto(address("docs/start.html"));
+    await tab.keyboard.press("Control+k");
+    await tab.locator("#localsearch-input").fill("false-accept");
+    await tab.locator("#localsearch-list a").first().waitFor();
+    expect(await tab.locator("#localsearch-list a").count()).toBeGreaterThan(0);
+    expect(troubles).toEqual([]);
+  });
+
+  test("runs an exported model in the page, and refuses other files", async () => {
+    await writeTinyBackbone(join(folder, "tiny.onnx"));
+    await exportModel({ model: join(folder, "tiny.onnx"), out: join(folder, "face.onnx") });
+    const { tab, troubles } = await openTab();
+    await tab.goto(address("docs/try.html"));
+    const choose = tab.locator(".try input[type=file]");
+    await choose.setInputFiles(join(folder, "tiny.onnx"));
+    await tab.locator("[role=status]", { hasText: "write it with petalface export" }).waitFor();
+    await choose.setInputFiles({ name: "text.onnx", mimeType: "text/plain", buffer: Buffer.from("<html>") });
+    await tab.locator("[role=status]", { hasText: "no ONNX model" }).waitFor();
+    await choose.setInputFiles(join(folder, "face.onnx"));
+    const answer = tab.locator("[data-test=answer]");
+    await answer.waitFor();
+    const first = await answer.textContent();
+    expect(first).toMatch(/number \d+ of 100; cosine -?[01]\.\d{3}; alpha is no output of this file/);
+    await tab.locator("input[type=range]").fill("112");
+    await expect.poll(() => answer.textContent()).not.toBe(first);
+    expect(await tab.locator(".try figure").count()).toBe(6);
+    expect(troubles).toEqual([]);
+  });
+});
