@@ -132,7 +132,7 @@ describe.skipIf(executable === undefined)(`the documentation as a site${note}`, 
     await answer.waitFor();
     const first = await answer.textContent();
     expect(first).toMatch(/number \d+ of 100; cosine -?[01]\.\d{3}; alpha is no output of this file/);
-    await tab.locator("input[type=range]").fill("112");
+    await tab.locator("input[type=range]").fill("6");
     await expect.poll(() => answer.textContent()).not.toBe(first);
     expect(await tab.locator(".try figure").count()).toBe(6);
     expect(troubles).toEqual([]);
