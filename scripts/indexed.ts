@@ -23,6 +23,6 @@ function errorsOf(project: string): string[] {
   });
 }
 
-const errors = [".", "apps/studio"].flatMap(errorsOf);
+const errors = [".", "apps/studio", "apps/site"].flatMap(errorsOf);
 for (const error of errors) console.error(error);
 if (errors.length > 0) process.exitCode = 1;
