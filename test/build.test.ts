@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { writeTinyBackbone } from "../packages/petalface/test/support/backbone.ts";
-import { stagePackage } from "../scripts/stage.ts";
+import { stageEngine, stagePackage } from "../scripts/stage.ts";
 
 const run = promisify(execFile);
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -67,7 +67,7 @@ describe("the built packages", () => {
   });
 });
 
-/** As a user has them: packed, and installed by npm into an empty folder without any install script. */
+/** As a user has them: packed as by `npm run pack`, and installed by a plain `npm install` into an empty folder. */
 describe.skipIf(otherNodes.length === 0)("the packed packages on other Nodes (PETALFACE_NODES)", () => {
   let place: string;
 
@@ -78,14 +78,28 @@ describe.skipIf(otherNodes.length === 0)("the packed packages on other Nodes (PE
       await stagePackage(root, name, join(place, "stage", name));
       await run("npm", ["pack", join(place, "stage", name)], { cwd: place });
     }
+    await stageEngine(root, join(place, "stage", "engine"), `${process.platform}/${process.arch}`);
+    await run("npm", ["pack", join(place, "stage", "engine")], { cwd: place });
+    await rm(join(place, "stage"), { recursive: true });
     const tarballs = (await readdir(place)).filter((name) => name.endsWith(".tgz"));
-    expect(tarballs).toHaveLength(2);
+    expect(tarballs).toHaveLength(3);
     // No setting of this repository or of its npm scripts may help.
-    const own = Object.entries(process.env).filter(([name]) => !/^(npm_config_onnx|onnxruntime)/i.test(name));
-    await run("npm", ["install", "--ignore-scripts", ...tarballs], { cwd: place, env: Object.fromEntries(own) });
+    const own = Object.entries(process.env).filter(([name]) => !/^(npm_config_(onnx|ignore)|onnxruntime)/i.test(name));
+    await run("npm", ["install", ...tarballs], { cwd: place, env: Object.fromEntries(own) });
   }, 600_000);
 
   afterAll(() => rm(place, { recursive: true, force: true }));
+
+  test("npm fetched nothing from another host: onnxruntime came without its install script, once", async () => {
+    const { packages: installed } = JSON.parse(await readFile(join(place, "package-lock.json"), "utf8")) as {
+      packages: Readonly<Record<string, { readonly resolved?: string; readonly hasInstallScript?: boolean }>>;
+    };
+    const engines = Object.entries(installed).filter(([path]) => path.endsWith("onnxruntime-node"));
+    expect(engines).toEqual([
+      ["node_modules/onnxruntime-node", expect.objectContaining({ resolved: expect.stringMatching(/^file:.*\.tgz$/) })],
+    ]);
+    expect(engines[0]?.[1]).not.toHaveProperty("hasInstallScript");
+  });
 
   test.each(otherNodes)(
     "%s degrades, trains and measures",

@@ -29,6 +29,7 @@ export {
   openAtomicFile,
   reasonOf,
   removeUnfinished,
+  unfinishedName,
   writeFileAtomic,
 } from "./format/write-file.ts";
 export { type CheckOptions, type CheckResult, checkGradients } from "./gradient/check.ts";

@@ -1,3 +1,5 @@
+import { mkdir, readdir, rename, rm, rmdir, stat } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
 import {
   type AtomicOptions,
   isUnfinished,
@@ -5,6 +7,7 @@ import {
   openAtomicFile,
   reasonOf,
   removeUnfinished,
+  unfinishedName,
   writeFileAtomic,
 } from "onnx-grad";
 import { PetalfaceError } from "./errors.ts";
@@ -99,4 +102,55 @@ export async function openRowFile(path: string): Promise<RowFile> {
     finish: () => named(file.finish()),
     discard: file.discard,
   };
+}
+
+/** Many files that appear in a folder together, when all of them are whole. */
+export interface FileSet extends AsyncDisposable {
+  /** Writes one, with folders above it. `path` is that below the folder, such as `person/1.png`. */
+  write(path: string, content: Uint8Array): Promise<void>;
+  /** Moves them into the folder. A file of the same name there is replaced. */
+  finish(): Promise<void>;
+}
+
+/**
+ * Opens a {@link FileSet}. Where it is disposed of and not finished, nothing that it wrote is left,
+ * nor a folder that it made. What an earlier process left that was killed is removed.
+ *
+ * @param folder made where it is missing
+ * @throws PetalfaceError if the place cannot be written
+ */
+export async function openFileSet(folder: string): Promise<FileSet> {
+  const made: string[] = [];
+  for (let at = resolve(folder); (await stat(at).catch(() => undefined)) === undefined; at = dirname(at)) made.push(at);
+  await makeFolder(folder);
+  await removeUnfinished(folder);
+  const work = join(folder, unfinishedName());
+  const named = (path: string, writing: Promise<void>): Promise<void> =>
+    writing.catch((error: unknown) => {
+      throw writeFailure(path, error);
+    });
+  await named(folder, mkdir(work));
+  let finished = false;
+  return {
+    write: (path, content) => named(join(folder, path), writeFileAtomic(join(work, path), [content])),
+    async finish() {
+      await named(folder, moveInto(work, folder));
+      finished = true;
+    },
+    async [Symbol.asyncDispose]() {
+      await rm(work, { recursive: true, force: true }).catch(() => undefined);
+      // What others put there meanwhile stays, with the folder.
+      if (!finished) for (const each of made) await rmdir(each).catch(() => undefined);
+    },
+  };
+}
+
+/** Moves what a folder holds into another one on the same disk. */
+async function moveInto(from: string, to: string): Promise<void> {
+  for (const entry of await readdir(from, { withFileTypes: true })) {
+    const [source, target] = [join(from, entry.name), join(to, entry.name)];
+    const there = entry.isDirectory() ? await stat(target).catch(() => undefined) : undefined;
+    if (there?.isDirectory()) await moveInto(source, target);
+    else await rename(source, target);
+  }
 }

@@ -30,8 +30,15 @@ const largestWrite = 64 * 2 ** 20;
 const host = createHash("sha256").update(hostname()).digest("hex").slice(0, 8);
 const unfinished = /^\.unfinished-([0-9a-f]{8})-(\d+)-[0-9a-z]+$/;
 
-/** Whether a file of this name is one that {@link openAtomicFile} has not finished. */
+/** Whether a file or folder of this name is unfinished: see {@link unfinishedName}. */
 export const isUnfinished = (name: string): boolean => unfinished.test(name);
+
+/**
+ * A new name for a file or folder that is being written. It names this machine and process, so that
+ * {@link removeUnfinished} can remove what a killed process left.
+ */
+export const unfinishedName = (): string =>
+  `.unfinished-${host}-${process.pid}-${Math.random().toString(36).slice(2, 12)}`;
 
 /**
  * Opens a temporary file in the folder of its final place: readers see the old file or the new one,
@@ -47,8 +54,7 @@ export async function openAtomicFile(path: string, options: AtomicOptions = {}):
   const earlier = await stat(place).catch(() => undefined);
   if (earlier !== undefined && !earlier.isFile())
     throw new Error(earlier.isDirectory() ? "it is a folder; name a file in it" : "it is not a regular file");
-  const random = Math.random().toString(36).slice(2, 12);
-  const temporary = join(options.workIn ?? dirname(place), `.unfinished-${host}-${process.pid}-${random}`);
+  const temporary = join(options.workIn ?? dirname(place), unfinishedName());
   let file: FileHandle | undefined = await openIn(temporary);
   const discard = async (): Promise<void> => {
     if (file === undefined) return;
@@ -123,14 +129,14 @@ export async function makeFolder(path: string): Promise<void> {
 }
 
 /**
- * Removes unfinished files from a folder: those whose process on this machine has ended, or with
- * `all` every one. Use `all` only where no other process can be writing.
+ * Removes unfinished files and folders from a folder: those whose process on this machine has
+ * ended, or with `all` every one. Use `all` only where no other process can be writing.
  */
 export async function removeUnfinished(folder: string, { all = false } = {}): Promise<void> {
   for (const name of await readdir(folder).catch(() => [])) {
     const [, on, pid] = unfinished.exec(name) ?? [];
     if (pid === undefined || !(all || (on === host && !isRunning(Number(pid))))) continue;
-    await rm(join(folder, name), { force: true }).catch(() => undefined);
+    await rm(join(folder, name), { recursive: true, force: true }).catch(() => undefined);
   }
 }
 

@@ -32,6 +32,7 @@ export const cosineValidator =
     const tally = tallyOf(data);
     tally.tried(data.length);
     const left = new Set<number>();
+    let noted = 0;
 
     /** Unit embeddings of all faces; rows of those that are left out mean nothing. */
     const embed = async (model: EmbeddingModel, pixels: number | undefined, signal: AbortSignal | undefined) => {
@@ -68,7 +69,6 @@ export const cosineValidator =
         const targets = await frozen;
         const model = adaptedModel(backbone, adapter);
         const sums = new Float64Array(data.length);
-        const known = left.size;
         for (const pixels of request.pixels) {
           const rows = await embed(model, pixels, signal);
           for (let i = 0; i < rows.length; i++) {
@@ -76,13 +76,15 @@ export const cosineValidator =
             sums[place] = (sums[place] as number) + (rows[i] as number) * (targets[i] as number);
           }
         }
-        if (known === 0 || left.size > known) noteMoreLeftOut(data, tally.report(), context);
+        if (left.size > noted) noteMoreLeftOut(data, tally.report(), context);
+        noted = left.size;
         const used = [...sums.keys()].filter((place) => !left.has(place));
         return meanOverPeople(
           used.map((place) => (sums[place] as number) / request.pixels.length),
           used.map((place) => data.at(place).person),
         );
       },
+      leftOut: () => (left.size > 0 ? tally.report() : undefined),
       close: () => loader.close(),
     };
   };

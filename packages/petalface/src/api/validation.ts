@@ -1,5 +1,6 @@
 import { adaptedModel } from "../adapters/index.ts";
 import { openEmbedder } from "../backbones/index.ts";
+import type { Unreadable } from "../data/index.ts";
 import { PetalfaceError } from "../errors.ts";
 import { evaluate, protocolOfPairs, syntheticPairs } from "../evaluation/index.ts";
 import { openLoader } from "../images/index.ts";
@@ -39,6 +40,7 @@ const pairsValidator =
       });
     const data = await openFaces(request.data ?? request.protocol, { mostLeftOut }, context);
     let said = false;
+    let left: Unreadable | undefined;
     const list = named ? await openPairs(request.protocol, {}, data) : syntheticPairs(data);
     const protocol = protocolOfPairs(list, data);
     const threads = session.threads ?? 1;
@@ -55,6 +57,7 @@ const pairsValidator =
           });
           if (!said) noteLeftOut(leftOut, context);
           said = true;
+          left = leftOut;
           const chosen = measures.filter(({ kind, condition }) => kind === "accuracy" && condition.kind !== "sharp");
           const mean = (values: readonly number[]): number =>
             values.reduce((sum, value) => sum + value, 0) / values.length;
@@ -66,6 +69,7 @@ const pairsValidator =
           await model.close();
         }
       },
+      leftOut: () => left,
       close: () => loader.close(),
     };
   };

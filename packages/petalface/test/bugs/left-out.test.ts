@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import sharp from "sharp";
 import { beforeAll, describe, expect, it } from "vitest";
@@ -52,14 +52,33 @@ const commands: Readonly<Record<string, (set: string, out: string) => readonly s
   },
   "quality --degraded": (set) => ["quality", set, "--metric", "sharpness", "--degraded"],
   inspect: (set) => ["inspect", set],
+  "adapt --val": (set, out) => validated(set, out, "--val", "drawn:pairs=60", "--val-pixels", "6"),
+  "adapt --val cosine": (set, out) => validated(set, out, "--val", "cosine", "--val-pixels", "6"),
   "evaluate --views": (set, out) => {
     const files = ["--model", model, "--data", set, "--report", join(out, "report.html")];
     return ["evaluate", ...files, "--protocol", "drawn:pairs=60", "--degrade", "lr:8", "--views", "12"];
   },
 };
 
+/** Training that is validated on the set. */
+const validated = (set: string, out: string, ...val: readonly string[]): readonly string[] => {
+  const [run, faces] = [join(out, "run"), "synthetic:people=4,images=2"];
+  const small = ["--rank", "2", "--epochs", "1", "--batch", "8", "--lr-pixels", "4,6", "--threads", "1"];
+  return ["adapt", "--model", model, "--train", faces, "--out", run, ...small, ...val, "--val-data", set];
+};
+
 /** What is said and counted of the damaged picture. */
 const sentence = /1 of \d+ images cannot be read and is\s+left\s+out\./;
+
+interface Counted {
+  readonly leftOut: { readonly count: number };
+}
+
+/** Where a command's document counts what was left out of the set. */
+function leftOutIn(name: string, document: Counted & { frozen: Counted; validationLeftOut: Counted["leftOut"] }) {
+  if (name.startsWith("evaluate")) return document.frozen.leftOut;
+  return name.startsWith("adapt") ? document.validationLeftOut : document.leftOut;
+}
 
 describe.each(Object.entries(commands))("%s", (name, args) => {
   const out = (set: string): string => {
@@ -74,8 +93,7 @@ describe.each(Object.entries(commands))("%s", (name, args) => {
     const document = JSON.parse(stdout);
     // The sheet shows some of the faces only, and these are in order.
     if (name === "degrade --sheet") return expect(document).toMatchObject({ leftOut: { count: 0 } });
-    const left = name.startsWith("evaluate") ? document.frozen.leftOut : document.leftOut;
-    expect(left).toMatchObject({ count: 1, first: [expect.stringMatching(/p03\/1\.jpg/)] });
+    expect(leftOutIn(name, document)).toMatchObject({ count: 1, first: [expect.stringMatching(/p03\/1\.jpg/)] });
     if (name !== "inspect") expect(stderr).toMatch(sentence);
     else expect(JSON.stringify(document)).toContain("p03/1.jpg");
     if (name === "degrade") {
@@ -91,10 +109,42 @@ describe.each(Object.entries(commands))("%s", (name, args) => {
     const ended = await petalface(args(worse, place));
     expect(ended.code, ended.stdout).toBe(1);
     expect(ended.stderr.replaceAll(/\s+/g, " ")).toMatch(/images tried cannot be read, more than 5 %.*--max-left-out/);
+    // Nothing half-written: no copy, no record file, no sheet. A run keeps what it can be resumed from.
+    if (!name.startsWith("adapt")) expect(readdirSync(place)).toEqual([]);
     const again = await petalface([...args(worse, `${place} again`), "--max-left-out", "20", "--json"]);
     expect(again.code, again.stderr).toBe(0);
     const document = JSON.parse(again.stdout);
-    expect((name.startsWith("evaluate") ? document.frozen.leftOut : document.leftOut).count).toBe(5);
+    expect(leftOutIn(name, document).count).toBe(5);
+  });
+});
+
+describe("more than 5 % damaged", () => {
+  it("leaves nothing of the copies of photos", async () => {
+    const out = join(base, "photo copies");
+    const { code, stderr } = await petalface(["copies", worse, "--out", out, "--sizes", "8"]);
+    expect([code, stderr]).toEqual([1, expect.stringContaining("--max-left-out")]);
+    expect(existsSync(out)).toBe(false);
+    const again = await petalface(["copies", worse, "--out", out, "--sizes", "8", "--max-left-out", "20", "--json"]);
+    expect(JSON.parse(again.stdout)).toMatchObject({ copies: 35, leftOut: { count: 5 } });
+    expect(readdirSync(out)).toHaveLength(20);
+  });
+
+  it("leaves nothing of the images of a record file, and not the folder that was made", async () => {
+    const [record, out] = [join(base, "damaged.rec"), join(base, "above", "images")];
+    expect(await petalface(["data", "pack", good, "--out", record])).toMatchObject({ code: 0 });
+    const bytes = readFileSync(record);
+    // The first bytes of the last five pictures, which are those of two people and one more: all others are written before.
+    for (let broken = 0, at = bytes.length; broken < 5; broken++) {
+      at = bytes.lastIndexOf(Buffer.from([0xff, 0xd8, 0xff]), at - 1);
+      bytes.fill(0, at, at + 3);
+    }
+    writeFileSync(record, bytes);
+    const { code, stderr } = await petalface(["data", "unpack", record, "--out", out]);
+    expect([code, stderr]).toEqual([1, expect.stringContaining("--max-left-out")]);
+    expect(existsSync(join(base, "above"))).toBe(false);
+    const again = await petalface(["data", "unpack", record, "--out", out, "--max-left-out", "20", "--json"]);
+    expect(JSON.parse(again.stdout)).toMatchObject({ images: 34, leftOut: { count: 5 } });
+    expect(readdirSync(out)).toHaveLength(18);
   });
 });
 

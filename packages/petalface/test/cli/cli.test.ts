@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -253,5 +254,6 @@ describe("petalface degrade", () => {
     const { code, stdout, stderr } = await end;
     expect([code, stdout]).toEqual([130, ""]);
     expect(stderr).toMatch(/stopping; press Ctrl-C again[\s\S]*petalface: interrupted\n$/);
+    expect(existsSync(output)).toBe(false);
   });
 });

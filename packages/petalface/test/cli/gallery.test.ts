@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { lastOf } from "onnx-grad";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { loadSqlite } from "../../src/gallery/sqlite/driver.ts";
 import { writeTinyBackbone } from "../support/backbone.ts";
 import { petalface } from "./process.ts";
 
@@ -171,6 +172,22 @@ describe("petalface gallery", () => {
       /not both/,
     );
     expect(await failure(2, "remove", "dated.db")).toMatch(/give --person NAME or --expired/);
+  });
+
+  test("check names a damaged embedding and ends with exit code 1", async () => {
+    await json("create", "damaged.db", "--model", "tiny.onnx");
+    await json("add", "damaged.db", "faces", ...open);
+    expect(await json("check", "damaged.db")).toMatchObject({ ok: true, problems: [] });
+    const { DatabaseSync } = await loadSqlite();
+    const database = new DatabaseSync(join(folder, "damaged.db"));
+    database.exec("UPDATE embeddings SET alpha = 0.5 WHERE face = 2");
+    database.close();
+    const problem = "the embedding of face 2 is not what was written";
+    const plain = await petalface(["gallery", "check", "damaged.db"], { cwd: folder });
+    expect(plain).toMatchObject({ code: 1, stdout: `${problem}\n`, stderr: "" });
+    const ended = await petalface(["gallery", "check", "damaged.db", "--json"], { cwd: folder });
+    expect(ended.code).toBe(1);
+    expect(JSON.parse(ended.stdout)).toMatchObject({ ok: false, problems: [problem], faces: 12 });
   });
 
   test("says in one line what is wrong", async () => {

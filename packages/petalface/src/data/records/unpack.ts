@@ -1,7 +1,7 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { PetalfaceError } from "../../errors.ts";
-import { writeFileSafely } from "../../files.ts";
+import { openFileSet } from "../../files.ts";
 import { endingOf, openImageStore, printPath } from "../../images/index.ts";
 import { isLitter } from "../../litter.ts";
 import type { FaceData } from "../types.ts";
@@ -15,7 +15,7 @@ export interface UnpackOptions {
 
 /**
  * Writes each image of a record file or verification list as the file that it was, bytes unchanged:
- * `PERSON/NUMBER.jpg`, or `NUMBER.jpg` where the person is unknown.
+ * `PERSON/NUMBER.jpg`, or `NUMBER.jpg` where the person is unknown. All of them appear, or none.
  *
  * @param folder new, or empty
  * @returns how many were written, and which could not be
@@ -33,6 +33,7 @@ export async function unpackRecords(
   });
   if (!entries.every(isLitter)) throw new PetalfaceError(`${printPath(folder)} is not empty; name a new folder`);
   const tally = tallyOf(data);
+  await using files = await openFileSet(folder);
   const store = openImageStore();
   let images = 0;
   try {
@@ -46,8 +47,8 @@ export async function unpackRecords(
         const bytes = store.read(source);
         const ending = endingOf(bytes);
         if (ending === undefined) throw new PetalfaceError(`${printPath(source.path)}, image ${id}: no image format`);
-        const parts = person < 0 ? [folder] : [folder, String(data.people[person])];
-        await writeFileSafely(join(...parts, `${id}${ending}`), bytes);
+        const parts = person < 0 ? [] : [String(data.people[person])];
+        await files.write(join(...parts, `${id}${ending}`), bytes);
         images++;
       } catch (error) {
         if (!(error instanceof PetalfaceError) || error.message.startsWith("cannot write")) throw error;
@@ -55,6 +56,7 @@ export async function unpackRecords(
       }
       onProgress?.(at + 1);
     }
+    await files.finish();
   } finally {
     store.close();
   }

@@ -60,6 +60,8 @@ export interface AdaptResult {
   readonly adapter: Adapter;
   /** Training faces that were left out: they cannot be read, or the model has no finite embedding of them. Others of their person or batch stand for them. */
   readonly leftOut: Unreadable;
+  /** Faces that the validation left out; undefined where there are none, or no validation. */
+  readonly validationLeftOut: Unreadable | undefined;
   /** Share of this call's time between its first and last step that the engine waited for images; undefined for fewer than two steps. */
   readonly waiting: number | undefined;
 }
@@ -248,15 +250,15 @@ async function continueRun(run: Run, context: AdaptContext): Promise<AdaptResult
     onStep: (step) => context.onStep?.(step, record),
     onValidation: (validation) => context.onValidation?.(validation, record),
   });
-  const leftOut = run.loader.unreadable;
+  const left = { leftOut: run.loader.unreadable, validationLeftOut: run.validator?.leftOut?.() };
   const best = state.validation?.best;
   const adapter = adapterOf(config, (finished && best && state.validation) || state);
-  if (!finished) return { finished, run: record, adapter, waiting, leftOut };
+  if (!finished) return { finished, run: record, adapter, waiting, ...left };
   await saveResult(folder, backbone, adapter);
-  if (best === undefined) return { finished, run: record, adapter, waiting, leftOut };
+  if (best === undefined) return { finished, run: record, adapter, waiting, ...left };
   const ended = { ...record, result: { steps: state.step, best } };
   await writeRun(folder, ended);
-  return { finished, run: ended, adapter, waiting, leftOut };
+  return { finished, run: ended, adapter, waiting, ...left };
 }
 
 /** Loads training faces; others stand for those that cannot be read. */

@@ -1,5 +1,6 @@
 import type { Adapter } from "../../adapters/index.ts";
 import type { Backbone } from "../../backbones/index.ts";
+import type { Unreadable } from "../../data/index.ts";
 import type { SessionOptions } from "../../runtime/index.ts";
 
 /** What a run is validated on; part of `run.json`. */
@@ -25,6 +26,8 @@ export interface Validator {
   /** Changes whenever the protocol or its faces do; a run is not continued with another. */
   readonly fingerprint: string;
   evaluate(adapter: Adapter, signal: AbortSignal | undefined): Promise<ValidationScore>;
+  /** Faces that the last evaluation left out; undefined where there are none, or before the first. */
+  leftOut?(): Unreadable | undefined;
   close(): Promise<void>;
 }
 

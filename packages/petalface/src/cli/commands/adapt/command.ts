@@ -200,9 +200,10 @@ function budget(run: RunRecord): string[] {
   ];
 }
 
-const summary = ({ run, waiting, leftOut, folder }: AdaptedRun): unknown => ({
+const summary = ({ run, waiting, leftOut, validationLeftOut, folder }: AdaptedRun): unknown => ({
   ...run,
   leftOut,
+  ...(validationLeftOut && { validationLeftOut }),
   waiting: waiting ?? null,
   folder,
   adapterFolder: join(folder, "adapter"),

@@ -5,7 +5,7 @@ import { leftOutOf, noteLeftOut } from "../../../api/data.ts";
 import { claimOutputs } from "../../../api/outputs.ts";
 import type { FaceData, Sample } from "../../../data/index.ts";
 import { PetalfaceError } from "../../../errors.ts";
-import { writeFileSafely } from "../../../files.ts";
+import { openFileSet } from "../../../files.ts";
 import type { Pixels } from "../../../images/index.ts";
 import type { CliContext } from "../../context.ts";
 import { type DataFlags, openFaces, withDataOptions } from "../../data.ts";
@@ -57,6 +57,7 @@ const isCopy = (id: string): boolean => /_\d+px\.png$/.test(id);
 interface Copy {
   readonly source: string;
   readonly size: number;
+  /** Below the folder of the copies. */
   readonly target: string;
 }
 
@@ -64,7 +65,7 @@ async function run(people: string, flags: Flags, context: CliContext): Promise<v
   const data = await openFaces(people, flags, context);
   const copies = planCopies(data, flags);
   await using _outputs = await claimOutputs(
-    copies.map(({ target }) => target),
+    copies.map(({ target }) => join(flags.out, target)),
     context,
     { inputs: [] },
   );
@@ -72,6 +73,7 @@ async function run(people: string, flags: Flags, context: CliContext): Promise<v
   const { tallyOf } = await import("../../../data/index.ts");
   const tally = tallyOf(data);
   tally.tried(data.length);
+  await using files = await openFileSet(flags.out);
   const progress = context.progress("copying", copies.length, "copies");
   const bad = new Set<string>();
   const small = new Set<string>();
@@ -89,10 +91,11 @@ async function run(people: string, flags: Flags, context: CliContext): Promise<v
       const { pixels } = photo;
       if (Math.min(pixels.width, pixels.height) <= size) small.add(source);
       else {
-        await writeFileSafely(target, await encode(await lowResolution(pixels, size)));
+        await files.write(target, await encode(await lowResolution(pixels, size)));
         written++;
       }
     }
+    await files.finish();
   } finally {
     progress.close();
   }
@@ -117,7 +120,7 @@ async function run(people: string, flags: Flags, context: CliContext): Promise<v
 }
 
 /** Which photos are copied, at which sizes, and where to. Throws PetalfaceError where the set is no folder of photos. */
-function planCopies(data: FaceData, { out, sizes, most, except }: Flags): Copy[] {
+function planCopies(data: FaceData, { sizes, most, except }: Flags): Copy[] {
   const missing = except.find((name) => !data.people.includes(name));
   if (missing !== undefined)
     throw new PetalfaceError(`--except ${missing}: ${data.spec} has no folder of that name`, { exitCode: 2 });
@@ -137,7 +140,7 @@ function planCopies(data: FaceData, { out, sizes, most, except }: Flags): Copy[]
       sizes.map((size) => ({
         source: source.kind === "file" ? source.path : "",
         size,
-        target: join(out, itemAt(data.people, person), copyName(id, size)),
+        target: join(itemAt(data.people, person), copyName(id, size)),
       })),
     );
   });

@@ -1,13 +1,13 @@
 import { readdir, realpath } from "node:fs/promises";
 import { availableParallelism } from "node:os";
-import { join, relative, resolve, sep } from "node:path";
+import { relative, resolve, sep } from "node:path";
 import type { Command } from "commander";
 import { leftOutOf, noteMoreLeftOut } from "../../../api/data.ts";
 import { claimOutputs } from "../../../api/outputs.ts";
 import { type FaceData, type Tally, tallyOf } from "../../../data/index.ts";
 import { plainName } from "../../../disk-names.ts";
 import { PetalfaceError } from "../../../errors.ts";
-import { writeFileSafely } from "../../../files.ts";
+import { openFileSet, writeFileSafely } from "../../../files.ts";
 import type { DegradationSpec, Loader } from "../../../images/index.ts";
 import { isLitter } from "../../../litter.ts";
 import type { CliContext } from "../../context.ts";
@@ -60,7 +60,7 @@ function outputNames(data: FaceData): (index: number) => string {
   };
 }
 
-/** Writes the copies; returns how many. Faces that cannot be read are counted by the tally. */
+/** Writes the copies, all or none; returns how many. Faces that cannot be read are counted by the tally. */
 async function copyFaces(
   task: {
     readonly data: FaceData;
@@ -74,6 +74,7 @@ async function copyFaces(
   const { data, loader, spec, output, tally } = task;
   const { drawDegradation } = await import("../../../images/index.ts");
   const nameOf = outputNames(data);
+  await using copies = await openFileSet(output);
   const progress = context.progress("degrading", data.length, "faces");
   let written = 0;
   try {
@@ -94,12 +95,13 @@ async function copyFaces(
         samples.map(async (_, i) => {
           if (bad.has(i)) return;
           const png = await encodePng(planes.subarray(i * bytes, (i + 1) * bytes), loader.size);
-          await writeFileSafely(join(output, nameOf(start + i)), png);
+          await copies.write(nameOf(start + i), png);
           written++;
         }),
       );
       progress.update(start + samples.length);
     }
+    await copies.finish();
   } finally {
     progress.close();
   }
@@ -128,8 +130,8 @@ async function run(
   // Faces of the sheet are counted among the copies, where there are any.
   const counted = output === undefined ? tally : undefined;
   const sheet = options.sheet === undefined ? undefined : await drawSheet(data, loader, spec, counted);
-  if (sheet !== undefined && options.sheet !== undefined) await writeFileSafely(options.sheet, sheet.png);
   const faces = output === undefined ? data.length : await copyFaces({ data, loader, spec, output, tally }, context);
+  if (sheet !== undefined && options.sheet !== undefined) await writeFileSafely(options.sheet, sheet.png);
   noteMoreLeftOut(data, tally.report(), context);
   const to = printDegradation(spec);
   context.result(
