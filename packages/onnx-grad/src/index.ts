@@ -1,3 +1,4 @@
+export * from "./basics.ts";
 export type { BatchPlace } from "./batch/place.ts";
 export { type ProveOptions, proveBatch } from "./batch/prove.ts";
 export { type ProveRowsFeeds, proveRows, type RowsProblem } from "./batch/rows/prove.ts";
@@ -19,19 +20,7 @@ export {
   writeModel,
 } from "./format/model.ts";
 export { otherFormat } from "./format/other.ts";
-export { placeModel } from "./format/place.ts";
-export { placeholderBytes, placeholderOf } from "./format/placeholder.ts";
-export {
-  type AtomicFile,
-  type AtomicOptions,
-  isUnfinished,
-  makeFolder,
-  openAtomicFile,
-  reasonOf,
-  removeUnfinished,
-  unfinishedName,
-  writeFileAtomic,
-} from "./format/write-file.ts";
+export { type MappedModel, mapModel, placeModel } from "./format/place.ts";
 export { type CheckOptions, type CheckResult, checkGradients } from "./gradient/check.ts";
 export { type DifferentiateOptions, differentiate } from "./gradient/differentiate.ts";
 export { floatOf, intOf, intsOf, stringOf } from "./graph/attributes.ts";
@@ -49,7 +38,6 @@ export {
 } from "./graph/dim.ts";
 export { OnnxGradError } from "./graph/errors.ts";
 export type { Attribute, Attributes, Graph, Node, ValueType } from "./graph/graph.ts";
-export { entryOf, itemAt, lastOf } from "./graph/item-at.ts";
 export { prune } from "./graph/prune.ts";
 export type { Run } from "./graph/run.ts";
 export {

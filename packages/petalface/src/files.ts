@@ -9,7 +9,7 @@ import {
   removeUnfinished,
   unfinishedName,
   writeFileAtomic,
-} from "onnx-grad";
+} from "onnx-grad/basics";
 import { PetalfaceError } from "./errors.ts";
 
 export { isUnfinished, removeUnfinished };

@@ -1,5 +1,5 @@
 import { open } from "node:fs/promises";
-import { placeholderBytes, placeholderOf } from "onnx-grad";
+import { placeholderBytes, placeholderOf } from "onnx-grad/basics";
 import { onDisk } from "./disk-names.ts";
 import { PetalfaceError } from "./errors.ts";
 

@@ -7,7 +7,7 @@ import { sortNodes } from "../graph/sort.ts";
 import { type Constant, isExternal } from "../graph/tensor.ts";
 import { constantOfNode } from "../infer/create.ts";
 import { constantOfProto, type InputShapes, nodeOfProto, readTensor, typeOfInput } from "./decode.ts";
-import { type Location, modelParts, type Part, streamParts } from "./encode.ts";
+import { type Location, modelParts, type Part, type StreamedPart, streamParts } from "./encode.ts";
 import { type PositionedFile, withFile } from "./file.ts";
 import { refuseOther } from "./other.ts";
 import { decodeProto, type ModelProto } from "./proto.ts";
@@ -137,10 +137,11 @@ function opsetOf(proto: ModelProto, fail: (message: string) => never): number {
  * small graphs and {@link writeModel} or `placeModel` for others. Throws OnnxGradError beyond 2
  * GiB.
  */
-export function encodeModel(graph: Graph): Uint8Array {
-  const bytes = modelParts(graph, () => undefined).map((part) =>
-    part instanceof Uint8Array ? part : bytesOfTensor(readTensor(part)),
-  );
+export const encodeModel = (graph: Graph): Uint8Array => joinParts(modelParts(graph, () => undefined));
+
+/** Parts of a model in memory, one after the other. Weights in files are read. */
+export function joinParts(parts: readonly Exclude<Part, StreamedPart>[]): Uint8Array {
+  const bytes = parts.map((part) => (part instanceof Uint8Array ? part : bytesOfTensor(readTensor(part))));
   return new Uint8Array(Buffer.concat(bytes));
 }
 

@@ -1,13 +1,13 @@
 import { constants as fsConstants } from "node:fs";
 import { copyFile, link, realpath, rm, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { join, parse, relative, resolve, sep } from "node:path";
 import { bytesOfTensor } from "../graph/dtypes.ts";
 import { OnnxGradError } from "../graph/errors.ts";
 import type { Graph } from "../graph/graph.ts";
 import { entryOf } from "../graph/item-at.ts";
 import { type Constant, isExternal } from "../graph/tensor.ts";
 import { type Location, modelParts, type Part } from "./encode.ts";
-import { writeParts } from "./model.ts";
+import { joinParts, writeParts } from "./model.ts";
 
 /**
  * Float and int8 constants in memory beyond this many bytes go to a file of their own rather than
@@ -28,21 +28,12 @@ const forNow = { sync: false };
  * gone or too short.
  */
 export async function placeModel(graph: Graph, dir: string): Promise<string> {
-  // Writing would create the folder, and nothing would remove it.
-  if ((await stat(dir).catch(() => undefined))?.isDirectory() !== true)
-    throw new OnnxGradError(`${dir}: cannot be written: there is no such folder`);
+  await requireFolder(dir);
   const links = new Map<string, string>();
-  for (const constant of graph.constants.values()) {
-    if (!isExternal(constant)) continue;
-    if (!links.has(constant.file)) {
-      const name = `weights-${links.size}.bin`;
-      links.set(constant.file, name);
-      await linkFile(constant.file, join(dir, name));
-    }
-    const { size } = await stat(join(dir, entryOf(links, constant.file)));
-    if (constant.offset + constant.length > size) {
-      throw new OnnxGradError(`${constant.file}: shorter than when the model was read; was it replaced?`);
-    }
+  for (const [file, target] of await weightFiles(graph)) {
+    const name = `weights-${links.size}.bin`;
+    links.set(file, name);
+    await linkFile(file, target, join(dir, name));
   }
   const side = sideFile(graph);
   if (side.parts.length > 0) await writeParts(side.parts, join(dir, SIDE_FILE), forNow);
@@ -51,6 +42,66 @@ export async function placeModel(graph: Graph, dir: string): Promise<string> {
   const path = join(dir, "model.onnx");
   await writeParts(modelParts(graph, locate), path, forNow);
   return path;
+}
+
+/** A model as bytes whose weights stay in their files. */
+export interface MappedModel {
+  readonly bytes: Uint8Array;
+  /** The folder that the places of its weights start from. */
+  readonly root: string;
+}
+
+/**
+ * The model as bytes for onnxruntime, which maps the weights where they are: no file is linked or
+ * copied. The session option `session.model_external_initializers_file_folder_path` has to be
+ * `root`, which is the root of the file system. Constants that are large and in memory go to a file
+ * in `dir`. It must exist.
+ *
+ * @returns undefined where the files have no common root: on different drives of Windows
+ * @throws OnnxGradError if a weights file is gone or too short
+ */
+export async function mapModel(graph: Graph, dir: string): Promise<MappedModel | undefined> {
+  await requireFolder(dir);
+  const files = await weightFiles(graph);
+  const side = sideFile(graph);
+  const sidePath = resolve(dir, SIDE_FILE);
+  const { root } = parse(sidePath);
+  if (![...files.values()].every((path) => parse(path).root === root)) return undefined;
+  if (side.parts.length > 0) await writeParts(side.parts, sidePath, forNow);
+  const below = (path: string): string => relative(root, path).replaceAll(sep, "/");
+  const locate = (name: string, constant: Constant): Location | undefined => {
+    if (isExternal(constant)) return { location: below(files.get(constant.file) as string), offset: constant.offset };
+    const place = side.places.get(name);
+    return place && { ...place, location: below(sidePath) };
+  };
+  return { bytes: joinParts(modelParts(graph, locate)), root };
+}
+
+/** Writing would create the folder, and nothing would remove it. */
+async function requireFolder(dir: string): Promise<void> {
+  if ((await stat(dir).catch(() => undefined))?.isDirectory() !== true)
+    throw new OnnxGradError(`${dir}: cannot be written: there is no such folder`);
+}
+
+/**
+ * The files that hold weights, and where each really is. Throws OnnxGradError if one is gone or too
+ * short.
+ */
+async function weightFiles(graph: Graph): Promise<Map<string, string>> {
+  const ends = new Map<string, number>();
+  for (const constant of graph.constants.values())
+    if (isExternal(constant))
+      ends.set(constant.file, Math.max(ends.get(constant.file) ?? 0, constant.offset + constant.length));
+  const files = new Map<string, string>();
+  for (const [file, end] of ends) {
+    const path = await realpath(file).catch(() => {
+      throw new OnnxGradError(`${file}: the weights file is gone`);
+    });
+    if (end > (await stat(path)).size)
+      throw new OnnxGradError(`${file}: shorter than when the model was read; was it replaced?`);
+    files.set(file, path);
+  }
+  return files;
 }
 
 /** The big float and int8 constants in memory, one after the other at page boundaries. */
@@ -74,10 +125,7 @@ function sideFile(graph: Graph): { parts: Part[]; places: Map<string, Location> 
  * A second name for a file, or a copy (which shares blocks where the file system can) if it cannot
  * have one.
  */
-async function linkFile(file: string, name: string): Promise<void> {
-  const target = await realpath(file).catch(() => {
-    throw new OnnxGradError(`${file}: the weights file is gone`);
-  });
+async function linkFile(file: string, target: string, name: string): Promise<void> {
   try {
     await rm(name, { force: true });
     await link(target, name).catch(() => copyFile(target, name, fsConstants.COPYFILE_FICLONE));

@@ -16,12 +16,10 @@ import {
   trainingOptions,
   type ValidationRequest,
 } from "../training/index.ts";
-import type { alignedChoices } from "./aligned.ts";
+import { type alignedChoices, mayBePhotos } from "./aligned-choices.ts";
 import { type Faces, type LeftOutOptions, noteLeftOut, openFaces } from "./data.ts";
 import { choicesOf } from "./model.ts";
 import { type CallOptions, type Progress, type Surroundings, surroundingsOf } from "./surroundings.ts";
-import { trainingFaces } from "./training-faces.ts";
-import { openAnyValidator } from "./validation.ts";
 
 /** What surrounds training without changing its result (but for the number of threads). */
 export interface TrainingSurroundings
@@ -91,9 +89,11 @@ export async function adaptIn(given: AdaptOptions, surroundings: Surroundings): 
   const external = isGiven(choices.quality ?? "");
   const photos = { ...choicesOf(given), model, out, aligned, threads, mostLeftOut, external };
   const data =
-    typeof train === "string"
-      ? await trainingFaces({ ...photos, train }, surroundings)
-      : await openFaces(train, given, surroundings);
+    typeof train !== "string"
+      ? await openFaces(train, given, surroundings)
+      : mayBePhotos(train, aligned)
+        ? await (await import("./training-faces.ts")).trainingFaces({ ...photos, train }, surroundings)
+        : undefined;
   const request = { ...choicesOf(given), model, train: data?.spec ?? String(train), options: choices, out, validation };
   return trainWith(out, given, surroundings, (context) =>
     startRun(request, data === undefined ? context : { ...context, data }),
@@ -130,7 +130,11 @@ async function trainWith(
     result = await work({
       ...{ threads, prefixBytes, mostLeftOut, onValidation, signal: surroundings.signal },
       provider: provider === "auto" ? "cpu" : provider,
-      openValidator: openAnyValidator(mostLeftOut, surroundings),
+      async openValidator(...asked) {
+        // Loads the evaluation, which a run without --val does not need.
+        const { openAnyValidator } = await import("./validation.ts");
+        return await openAnyValidator(mostLeftOut, surroundings)(...asked);
+      },
       onStart(record, first) {
         onStart?.(record, first);
         const { batch } = record.options;

@@ -4,9 +4,6 @@ import { createLocator, type Judgement, judgeAlignment, openDetector, openLandma
 import { printPath } from "../images/index.ts";
 import { alignDefaults } from "./align.ts";
 
-/** Whether photos are aligned faces: as the user says, or found out. */
-export const alignedChoices = ["auto", "yes", "no"] as const;
-
 /**
  * Whether the photos of a set are aligned faces, and the reason. Throws PetalfaceError where it
  * cannot be found out.

@@ -7,7 +7,8 @@ import { printPath } from "../images/index.ts";
 import type { ModelChoices } from "../models/index.ts";
 import { mayBeginWith } from "../training/index.ts";
 import { alignDefaults, alignInto, describeAlignment, inputOfData } from "./align.ts";
-import { type alignedChoices, judgeSet } from "./aligned.ts";
+import { judgeSet } from "./aligned.ts";
+import type { alignedChoices } from "./aligned-choices.ts";
 import { type LeftOutOptions, openFaces } from "./data.ts";
 import type { Surroundings } from "./surroundings.ts";
 
@@ -31,7 +32,6 @@ export interface TrainingPhotos extends ModelChoices, LeftOutOptions {
  */
 export async function trainingFaces(photos: TrainingPhotos, surroundings: Surroundings): Promise<FaceData | undefined> {
   const { train, aligned, out } = photos;
-  if (aligned === "yes" || /^synthetic(:|$)/.test(train)) return undefined;
   const data = await openFaces(train, photos, surroundings);
   if (data.length === 0 || data.at(0).source.kind !== "file") return data;
   const { aligned: are, reason } = aligned === "no" ? { aligned: false, reason: "--aligned no" } : await judgeSet(data);

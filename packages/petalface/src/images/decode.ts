@@ -1,5 +1,5 @@
 import { readFileSync, statSync } from "node:fs";
-import { itemAt } from "onnx-grad";
+import { itemAt } from "onnx-grad/basics";
 import type { Metadata } from "sharp";
 import { onDisk } from "../disk-names.ts";
 import { PetalfaceError } from "../errors.ts";

@@ -1,4 +1,4 @@
-import { itemAt } from "onnx-grad";
+import { itemAt } from "onnx-grad/basics";
 /** 32-bit words of a perceptual hash. */
 export const hashWords = 8;
 

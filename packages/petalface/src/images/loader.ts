@@ -47,7 +47,10 @@ export function openLoader(options: LoaderOptions): Loader {
   const cache = slots > 0 ? new SharedArrayBuffer(slots * bytes) : undefined;
   const assignSlot = createSlots(slots);
   const run = threads === 0 ? ownThread(createPreparer({ size, cache })) : pool(threads, { size, cache });
-  const enter = createGate(Math.max(threads, 1) * tasksPerThread);
+  // The first thread alone until it has answered: the others start where there is more work, and
+  // not while the model is being loaded.
+  let answered = false;
+  const enter = createGate(() => (answered ? Math.max(threads, 1) * tasksPerThread : 1));
   let closed = false;
 
   async function load(
@@ -64,6 +67,7 @@ export function openLoader(options: LoaderOptions): Loader {
         enter(async () => {
           const part = requests.slice(start, start + share).map(assignSlot.prepare);
           const { planes, bad } = await run.task(part);
+          answered = true;
           const failed = new Set(bad.map(({ index }) => index));
           part.forEach((request, index) => {
             if (!failed.has(index)) assignSlot.filled(request);
@@ -122,8 +126,9 @@ function pool(threads: number, workerData: { size: number; cache: SharedArrayBuf
   const worker = new URL(import.meta.url.endsWith(".ts") ? "./worker.ts" : "./worker.js", import.meta.url);
   const piscina = new Piscina<readonly WorkerRequest[], WorkerAnswer>({
     filename: worker.href,
-    minThreads: threads,
+    minThreads: 1,
     maxThreads: threads,
+    idleTimeout: Number.POSITIVE_INFINITY,
     workerData,
     execArgv: [],
   });
@@ -177,19 +182,28 @@ function keyOf(source: ImageSource): string {
   }
 }
 
-/** Lets at most `limit` tasks run at once; the others wait in order. */
-function createGate(limit: number) {
+/** Lets at most `limit()` tasks run at once; the others wait in order. */
+function createGate(limit: () => number) {
   const waiting: (() => void)[] = [];
   let running = 0;
+  const admit = (): void => {
+    while (running < limit()) {
+      const next = waiting.shift();
+      if (next === undefined) return;
+      running++;
+      next();
+    }
+  };
   return async (task: () => Promise<void>): Promise<void> => {
-    if (running >= limit) await new Promise<void>((resolve) => waiting.push(resolve));
-    else running++;
+    await new Promise<void>((resolve) => {
+      waiting.push(resolve);
+      admit();
+    });
     try {
       await task();
     } finally {
-      const next = waiting.shift();
-      if (next === undefined) running--;
-      else next();
+      running--;
+      admit();
     }
   };
 }

@@ -1,6 +1,6 @@
 import { availableParallelism } from "node:os";
 import { join, sep } from "node:path";
-import { type Graph, itemAt, lower, OnnxGradError, placeModel, type Tensor } from "onnx-grad";
+import { type Graph, itemAt, lower, mapModel, OnnxGradError, placeModel, type Tensor } from "onnx-grad";
 import type { InferenceSession } from "onnxruntime-node";
 import { PetalfaceError } from "../errors.ts";
 import { makeTemporary } from "../temporary.ts";
@@ -54,9 +54,9 @@ export async function openEngine(graph: Graph, options: SessionOptions, profile?
     const { exact, level } = engineForm(options);
     const brief = options.runs !== undefined && options.runs < manyRuns;
     const lowered = lower(withZeroPoints(graph), provider, { exact, brief, int8: options.int8 === true });
-    const path = await placeModel(lowered, folder);
+    const mapped = await mapModel(lowered, folder);
     const onnxruntime = await loadOnnxruntime();
-    const session = await onnxruntime.InferenceSession.create(path, {
+    const settings: InferenceSession.SessionOptions = {
       executionProviders: [provider],
       intraOpNumThreads: options.threads ?? availableParallelism(),
       interOpNumThreads: 1,
@@ -74,10 +74,16 @@ export async function openEngine(graph: Graph, options: SessionOptions, profile?
           intra_op: { allow_spinning: "1", spin_duration_us: "200" },
           disable_prepacking: options.prepack === false ? "1" : "0",
           ...exactBytes(options.int8 === true && !hasSignedBytes(graph)),
+          ...(mapped && { model_external_initializers_file_folder_path: mapped.root }),
         },
       },
       ...(profile !== undefined && { enableProfiling: true, profileFilePrefix: join(folder, profile) }),
-    });
+    };
+    const { InferenceSession: Sessions } = onnxruntime;
+    // Weights on several drives of Windows are linked into the folder.
+    const session = mapped
+      ? await Sessions.create(mapped.bytes, settings)
+      : await Sessions.create(await placeModel(lowered, folder), settings);
     return {
       session,
       folder,

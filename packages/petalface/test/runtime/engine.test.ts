@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Graph, GraphBuilder, ops, readModel, type Tensor, writeModel } from "onnx-grad";
@@ -70,6 +70,20 @@ describe("an engine", () => {
     const graph = await readModel(path);
     await rm(path);
     await expectRefused(openSession(graph, { threads: 1, scratch }), /gone\.onnx/);
+  });
+
+  it("leaves the weights' file as it is: a hash that is remembered of it stays right", async () => {
+    const path = join(folder, "untouched.onnx");
+    await writeModel(product(1e5), path);
+    const stamp = async () => {
+      const { ctimeNs, mtimeNs, ino, nlink } = await stat(path, { bigint: true });
+      return [ctimeNs, mtimeNs, ino, nlink];
+    };
+    const before = await stamp();
+    const session = await openSession(await readModel(path), { threads: 1, scratch });
+    expect(await stamp()).toEqual(before);
+    await session.close();
+    expect(await stamp()).toEqual(before);
   });
 
   it("says that the folder for temporary files cannot be written", async () => {

@@ -1,5 +1,5 @@
 import { type Command, Option } from "commander";
-import { alignedChoices } from "../../../api/aligned.ts";
+import { alignedChoices } from "../../../api/aligned-choices.ts";
 import { openGalleryModel } from "../../../api/gallery-model.ts";
 import { PetalfaceError } from "../../../errors.ts";
 import { type Enrolment, enrolPeople, gateDefaults, openDescriber, openGallery } from "../../../gallery/index.ts";

@@ -1,5 +1,5 @@
 import { type Command, Option } from "commander";
-import { alignedChoices } from "../../../api/aligned.ts";
+import { alignedChoices } from "../../../api/aligned-choices.ts";
 import { sourceOf } from "../../../api/gallery-model.ts";
 import { engineOf, openModel } from "../../../api/model.ts";
 import type { FaceData } from "../../../data/index.ts";

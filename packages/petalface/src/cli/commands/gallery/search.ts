@@ -1,6 +1,6 @@
 import { type Command, Option } from "commander";
 import { itemAt } from "onnx-grad";
-import { alignedChoices } from "../../../api/aligned.ts";
+import { alignedChoices } from "../../../api/aligned-choices.ts";
 import { type GalleryModel, openGalleryModel } from "../../../api/gallery-model.ts";
 import { PetalfaceError } from "../../../errors.ts";
 import {

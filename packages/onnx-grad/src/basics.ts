@@ -1,0 +1,17 @@
+/**
+ * What needs no graph: files that appear whole, placeholders of files, checked access to lists.
+ * Worker threads that prepare images load this alone, in a third of the time.
+ */
+export { placeholderBytes, placeholderOf } from "./format/placeholder.ts";
+export {
+  type AtomicFile,
+  type AtomicOptions,
+  isUnfinished,
+  makeFolder,
+  openAtomicFile,
+  reasonOf,
+  removeUnfinished,
+  unfinishedName,
+  writeFileAtomic,
+} from "./format/write-file.ts";
+export { entryOf, itemAt, lastOf } from "./graph/item-at.ts";
