@@ -33,5 +33,6 @@ export function adaptedModel(
     ...(scores && { scores }),
     size: backbone.size,
     width: backbone.width,
+    parameters: backbone.parameters,
   };
 }

@@ -20,24 +20,35 @@ export interface EmbeddingModel {
   readonly scores?: ExternalScores | undefined;
   readonly size: number;
   readonly width: number;
+  /** Numbers of the weights, those of an adapter not counted; many unless given. */
+  readonly parameters?: number | undefined;
+}
+
+/** Weights of a network that fit into a processor's caches together with what it makes of faces. */
+const fewWeights = 2 ** 23;
+
+/**
+ * Faces that are embedded at a time unless something else is asked for. On the CPU what a network
+ * makes of so few stays in the caches (docs/speed.md), and little is lost on a last batch that is
+ * not full. A network whose weights do not fit reads them once for eight faces. Other providers
+ * want more work at once.
+ *
+ * @param parameters of the network without an adapter, so that both see the same batches
+ */
+export function facesAtOnce(provider: SessionOptions["provider"], parameters = Number.POSITIVE_INFINITY): number {
+  if ((provider ?? "cpu") !== "cpu") return 32;
+  return parameters < fewWeights ? 4 : 8;
 }
 
 /**
- * Faces at a time. What a network makes of eight stays in a processor's caches: as fast as 32
- * (docs/speed.md), in less memory, and little is lost on a last batch that is not full. Others want
- * more work at once.
- */
-const usualBatch = (provider: SessionOptions["provider"]): number => ((provider ?? "cpu") === "cpu" ? 8 : 32);
-
-/**
- * Loads a model for embedding faces, `batch` at a time (8 on the CPU and 32 elsewhere unless given;
- * one where the model finds its 8-bit ranges over the batch).
+ * Loads a model for embedding faces, `batch` at a time ({@link facesAtOnce} unless given; one where
+ * the model finds its 8-bit ranges over the batch).
  */
 export async function openEmbedder(
   model: EmbeddingModel,
   options: SessionOptions & { readonly batch?: number } = {},
 ): Promise<Embedder> {
-  const batch = options.batch ?? (hasBatchRanges(model.graph) ? 1 : usualBatch(options.provider));
+  const batch = options.batch ?? (hasBatchRanges(model.graph) ? 1 : facesAtOnce(options.provider, model.parameters));
   // What may round differently can also be computed over tiles, if the sizes are known.
   const graph = options.optimisation === "free" ? setBatch(model.graph, batch) : model.graph;
   const session = await openSession(graph, { name: model.path, ...options });

@@ -9,7 +9,7 @@ export {
 } from "./architecture.ts";
 export type { Backbone, FileForm } from "./backbone.ts";
 export { detectArchitecture } from "./detect.ts";
-export { type EmbeddingModel, openEmbedder } from "./embedder.ts";
+export { type EmbeddingModel, facesAtOnce, openEmbedder } from "./embedder.ts";
 export { rowsNotFinite } from "./finite.ts";
 export {
   architectureKey,
