@@ -14,6 +14,13 @@ test("what petalface offers to browsers needs neither Node nor a package", () =>
   expect(findUnportable(readSources(packagesRoot), "petalface/src/portable.ts")).toEqual([]);
 });
 
+test("threads that prepare images load nothing of onnx-grad but its basics", () => {
+  const imports = findUnportable(readSources(packagesRoot), "petalface/src/images/worker.ts");
+  const named = imports.filter((line) => line.includes('"onnx-grad'));
+  expect(named.length).toBeGreaterThan(0);
+  expect(named.filter((line) => !line.endsWith('imports "onnx-grad/basics"'))).toEqual([]);
+});
+
 /** What would load onnxruntime before its telemetry is switched off. */
 const loadsEngine = ({ text }: { text: string }): boolean =>
   importsOf(withoutTypes(text)).some((name) => name.startsWith("onnxruntime-node"));

@@ -4,6 +4,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { setBatch, type Tensor } from "onnx-grad";
+import { facesAtOnce } from "petalface/backbones";
 import { floatsOf, openSession } from "petalface/runtime";
 import { trainingOptions } from "petalface/training";
 import { adamw, clipFactor, l2Norm } from "../../packages/petalface/src/training/optimiser/adamw.ts";
@@ -48,10 +49,10 @@ const tensor = (data: Float32Array, dims: readonly number[]): Tensor => ({ dtype
 const image = tensor(input, [batch, ...network.inputShape]);
 const run = task === "embed" ? await embedding() : await training();
 
-/** Embeds as `petalface embed` does, eight at a time. */
+/** Embeds as many faces at a time as `petalface embed` does. */
 async function embedding(): Promise<() => Promise<Outcome>> {
   const { backbone } = network;
-  const rows = Math.min(batch, 8);
+  const rows = Math.min(batch, facesAtOnce("cpu", backbone.parameters));
   const session = await openSession(fast ? setBatch(backbone.graph, rows) : backbone.graph, {
     threads,
     ...(fast && { optimisation: "free" }),

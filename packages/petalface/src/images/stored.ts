@@ -1,5 +1,5 @@
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
-import { itemAt } from "onnx-grad";
+import { itemAt } from "onnx-grad/basics";
 import { PetalfaceError } from "../errors.ts";
 import { printPath } from "./path.ts";
 import { chunkHead, chunkSize, parseChunkHead, recordHead } from "./record.ts";
