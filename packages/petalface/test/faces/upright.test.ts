@@ -7,7 +7,7 @@ import { describe, expect, test } from "vitest";
 import { openBackbone, openEmbedder } from "../../src/backbones/index.ts";
 import type { Detector } from "../../src/faces/detector.ts";
 import { mapPoints, template } from "../../src/faces/geometry.ts";
-import { createLocator, type FaceRecord } from "../../src/faces/index.ts";
+import { createLocator, type FaceRecord, openDetector } from "../../src/faces/index.ts";
 import type { Locator } from "../../src/faces/points.ts";
 import { type Turn, turnBack, turnPixels } from "../../src/faces/turns.ts";
 import { findUpright } from "../../src/faces/upright.ts";
@@ -113,6 +113,25 @@ describe("a photo on its side or head", () => {
     expect(once.looks()).toBe(1);
   });
 
+  test("without landmarks, points that lie on their side say so, whatever the scores", async () => {
+    const own = createLocator("scrfd", undefined);
+    const photo = turnPixels(upright, 1);
+    const onSide = mapPoints(points, ([x, y]) => [80 - y, x]);
+    const detector: Detector = {
+      ...detectorOf("scrfd", () => 0.79),
+      // The face as it lies in photos of this width; upside down it is taken for an upright one, with a lower score.
+      detect: async (canvas) => [
+        {
+          box: [15, 5, 65, 60],
+          score: canvas.width < canvas.height || enlarged(canvas) ? 0.79 : 0.6,
+          points: canvas.width < canvas.height ? onSide : points,
+        },
+      ],
+    };
+    const [face] = await findUpright(photo, detector, own, choices.one);
+    expect(face?.turn).toBe(3);
+  });
+
   test("whose points fit in no way is no face", async () => {
     const never: Locator = { ...resting, locate: async () => ({ points, unrest: 0.4 }) };
     const detector = detectorOf("ultraface", () => 0.99);
@@ -122,6 +141,32 @@ describe("a photo on its side or head", () => {
     expect(await findUpright(upright, detector, wrong, choices.one)).toEqual([]);
   });
 });
+
+const sample = shared("data", "lfw250_sample");
+
+describe.skipIf(!sample.exists)(
+  "photos in every quarter turn, by the detector's own points (needs PETALFACE_SHARED)",
+  () => {
+    const files = ["Jesse_James_Leija/Jesse_James_Leija_0002.jpg", "Michael_Kostelnik/Michael_Kostelnik_0001.jpg"];
+    files.push("Paula_Radcliffe/Paula_Radcliffe_0001.jpg", "Ross_Verba/Ross_Verba_0001.jpg");
+    test.each(["scrfd_2.5g_bnkps.onnx", "yunet_n_dynamic.onnx"])("%s", { timeout: 240_000 }, async (file) => {
+      const detector = await openDetector(shared("weights", file).path);
+      const own = createLocator(detector.kind, undefined);
+      const turned: (Turn | undefined)[][] = [];
+      for (const name of files) {
+        const { pixels } = await decodePhoto(join(sample.path, name));
+        const row: (Turn | undefined)[] = [];
+        for (const turn of [0, 1, 2, 3] as const) {
+          const [face] = await findUpright(turnPixels(pixels, turn), detector, own, choices.one);
+          row.push(face?.turn);
+        }
+        turned.push(row);
+      }
+      await detector.close();
+      expect(turned).toEqual(files.map(() => [0, 3, 2, 1]));
+    });
+  },
+);
 
 const photos = shared("bugs", "rotated-without-exif", "photos");
 const cosineFloor = 0.98;
