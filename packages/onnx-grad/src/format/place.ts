@@ -70,7 +70,7 @@ export async function mapModel(graph: Graph, dir: string): Promise<MappedModel |
   if (side.parts.length > 0) await writeParts(side.parts, sidePath, forNow);
   const below = (path: string): string => relative(root, path).replaceAll(sep, "/");
   const locate = (name: string, constant: Constant): Location | undefined => {
-    if (isExternal(constant)) return { location: below(files.get(constant.file) as string), offset: constant.offset };
+    if (isExternal(constant)) return { location: below(entryOf(files, constant.file)), offset: constant.offset };
     const place = side.places.get(name);
     return place && { ...place, location: below(sidePath) };
   };
