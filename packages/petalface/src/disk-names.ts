@@ -1,6 +1,6 @@
 import { isUtf8 } from "node:buffer";
 import { type Dir, type Dirent, opendirSync, realpathSync } from "node:fs";
-import { itemAt } from "onnx-grad";
+import { itemAt } from "onnx-grad/basics";
 
 /*
  * On Linux the name of a file is bytes, mostly UTF-8. A name that is not, from an old disk or archive, is kept as a text in which each byte
