@@ -38,6 +38,8 @@ export interface AdaptOptions extends ModelChoices, TrainingChoices, TrainingSur
   readonly train: Faces;
   /** Folder of the new run. */
   readonly out: string;
+  /** A run or adapter folder whose weights training starts from; method, gate, rank and layers are then its own. */
+  readonly init?: string | undefined;
   /** Whether the training photos are aligned faces; other photos are aligned first. `auto` unless given: it is found out. */
   readonly aligned?: (typeof alignedChoices)[number] | undefined;
   /** Protocol to validate on now and then, and to choose the best adapter by: a pairs file, `drawn[:...]`, or faces. */
@@ -80,7 +82,7 @@ export const resume = (options: ResumeOptions): Promise<AdaptedRun> => resumeIn(
 
 /** As {@link adapt}, in given surroundings. */
 export async function adaptIn(given: AdaptOptions, surroundings: Surroundings): Promise<AdaptedRun> {
-  const { model, train, out, aligned = "auto", threads = availableParallelism(), mostLeftOut } = given;
+  const { model, train, out, init, aligned = "auto", threads = availableParallelism(), mostLeftOut } = given;
   const { choices, others } = choicesAmong(given);
   requireKnown(others, newRunOptions);
   const validation = validationOf(given, choices);
@@ -94,7 +96,15 @@ export async function adaptIn(given: AdaptOptions, surroundings: Surroundings): 
       : mayBePhotos(train, aligned)
         ? await (await import("./training-faces.ts")).trainingFaces({ ...photos, train }, surroundings)
         : undefined;
-  const request = { ...choicesOf(given), model, train: data?.spec ?? String(train), options: choices, out, validation };
+  const request = {
+    ...choicesOf(given),
+    model,
+    train: data?.spec ?? String(train),
+    options: choices,
+    out,
+    init,
+    validation,
+  };
   return trainWith(out, given, surroundings, (context) =>
     startRun(request, data === undefined ? context : { ...context, data }),
   );
@@ -171,7 +181,20 @@ const surroundingNames = [
 /** Options of {@link adapt} in addition to those of training. */
 export const newRunOptions: ReadonlySet<string> = new Set([
   ...surroundingNames,
-  ...["model", "normalize", "channels", "size", "output", "train", "out", "aligned", "val", "valData", "valPixels"],
+  ...[
+    "model",
+    "normalize",
+    "channels",
+    "size",
+    "output",
+    "train",
+    "out",
+    "init",
+    "aligned",
+    "val",
+    "valData",
+    "valPixels",
+  ],
 ]);
 const resumedRunOptions: ReadonlySet<string> = new Set([
   ...surroundingNames,

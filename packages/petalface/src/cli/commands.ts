@@ -47,6 +47,10 @@ const commands: Readonly<Record<string, CommandEntry>> = {
     about: "write model and adapter as one ONNX file to deploy, or the adapter in another project's form",
     load: async () => (await import("./commands/export/command.ts")).exportCommand,
   },
+  "merge-adapters": {
+    about: "add adapters of one model, each with its weight, to one adapter",
+    load: async () => (await import("./commands/merge-adapters/command.ts")).mergeAdaptersCommand,
+  },
   threshold: {
     about: "find the thresholds that give wanted false-accept rates, also by the quality of faces",
     load: async () => (await import("./commands/threshold/command.ts")).thresholdCommand,

@@ -25,6 +25,7 @@ import { usesMargin } from "../losses/names.ts";
 import { adapterScale, type TrainingChoices, type TrainingOptions, trainingOptions } from "../options/options.ts";
 import { hasState, loadState } from "../state/checkpoint.ts";
 import { firstState, stateShape } from "../state/first-state.ts";
+import { choicesOfInit, initOf, openInit, requireShape } from "../state/initial-adapter.ts";
 import { stepsOf } from "../steps/sampler.ts";
 import { adapterOf, saveResult, trainSteps } from "../steps/trainer.ts";
 import { fitCalibration, hashScores } from "./calibration.ts";
@@ -50,6 +51,8 @@ export interface AdaptRequest extends ModelChoices {
   readonly validation?: ValidationRequest | undefined;
   readonly options: TrainingChoices;
   readonly out: string;
+  /** An adapter of the same model that training starts from; its shape is that of the new one. */
+  readonly init?: string | undefined;
 }
 
 /** The end of a training call: done, or interrupted with a checkpoint. */
@@ -83,7 +86,8 @@ const prepare = (request: AdaptRequest, context: AdaptContext): Promise<Run> =>
     const backbone = await openBackbone(request.model, request);
     refuseQuantised(backbone);
     const family = familyOf(backbone);
-    const options = trainingOptions(request.options, family);
+    const init = request.init === undefined ? undefined : await openInit(request.init, backbone);
+    const options = trainingOptions(init ? choicesOfInit(init.adapter, request.options) : request.options, family);
     const data = context.data ?? (await openData(request.train, { mostLeftOut: context.mostLeftOut }));
     if (usesMargin(options.loss)) requirePeople(data, options);
     const measure = await openMeasure(options.quality);
@@ -105,6 +109,7 @@ const prepare = (request: AdaptRequest, context: AdaptContext): Promise<Run> =>
       calibration,
     };
     const layout = layoutOf(backbone, config);
+    if (init) requireShape(init, config);
     const record: RunRecord = {
       format: 1,
       options,
@@ -122,6 +127,7 @@ const prepare = (request: AdaptRequest, context: AdaptContext): Promise<Run> =>
         ...(set && { set }),
       },
       adapter: config,
+      ...(init && { init: { given: init.folder, sha256: init.sha256 } }),
       steps: stepsOf(options, data.length),
       ...(request.validation &&
         validator && {
@@ -132,7 +138,7 @@ const prepare = (request: AdaptRequest, context: AdaptContext): Promise<Run> =>
           },
         }),
       places: await placesOf(request.out, [
-        ...[request.model, data.spec, request.validation?.protocol, request.validation?.data],
+        ...[request.model, data.spec, request.init, request.validation?.protocol, request.validation?.data],
         ...(await measureFiles(options.quality)),
       ]),
       trained: { parameters: layout.length, share: layout.length / backbone.parameters },
@@ -141,7 +147,13 @@ const prepare = (request: AdaptRequest, context: AdaptContext): Promise<Run> =>
     };
     await writeRun(request.out, record);
     const parts = partsOf(record, measure.weights, { backbone, data, loader, session, validator });
-    return { ...parts, folder: request.out, record, state: await firstState(parts, context.signal), history: [] };
+    return {
+      ...parts,
+      folder: request.out,
+      record,
+      state: await firstState(parts, context.signal, init?.adapter),
+      history: [],
+    };
   });
 
 /** What a run's steps need of what is open and of its record. */
@@ -226,7 +238,7 @@ const reopen = (folder: string, context: AdaptContext, changes: ResumeChanges): 
     const parts = partsOf(run, weights, open);
     const state = (await hasState(folder))
       ? await loadState(folder, stateShape(parts))
-      : await firstState(parts, context.signal);
+      : await firstState(parts, context.signal, await initOf(run, backbone, place));
     const history = await rewindMetrics(folder, state.step, state.validation?.last ?? -1);
     await rewindEvents(folder, state.step);
     const { learningRate = run.options.learningRate } = changes;

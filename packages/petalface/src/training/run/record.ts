@@ -50,6 +50,8 @@ export interface RunRecord {
   };
   /** Everything about the adapter but the numbers of its quality measure, which are stored next to it. */
   readonly adapter: Omit<AdapterConfig, "weights">;
+  /** The adapter that training started from, where it is not a new one. */
+  readonly init?: { readonly given: string; readonly sha256: string } | undefined;
   readonly steps: number;
   /** What the run is validated on, if anything. */
   readonly validation?: (ValidationRequest & { readonly measure: string; readonly fingerprint: string }) | undefined;

@@ -1,4 +1,4 @@
-import { initialStatistics, initialTheta } from "../../adapters/index.ts";
+import { type Adapter, initialStatistics, initialTheta } from "../../adapters/index.ts";
 import { openEmbedder, rowsNotFinite } from "../../backbones/index.ts";
 import { PetalfaceError } from "../../errors.ts";
 import { nameOfFace } from "../../images/index.ts";
@@ -10,17 +10,25 @@ import { freshValidation } from "../run/validation.ts";
 import type { StateShape, TrainingState } from "./checkpoint.ts";
 import { type Head, headOf, randomCentres } from "./head.ts";
 
-/** The state before the first step. Throws the signal's reason if it aborts meanwhile. */
-export async function firstState(parts: RunParts, signal: AbortSignal | undefined): Promise<TrainingState> {
+/**
+ * The state before the first step. Throws the signal's reason if it aborts meanwhile.
+ *
+ * @param init the adapter whose weights training starts from
+ */
+export async function firstState(
+  parts: RunParts,
+  signal: AbortSignal | undefined,
+  init?: Adapter,
+): Promise<TrainingState> {
   const { backbone, layout, options } = parts;
-  const theta = await initialTheta(backbone, layout, options.seed, options.loraInit);
+  const theta = init?.theta.slice() ?? (await initialTheta(backbone, layout, options.seed, options.loraInit));
   return {
     step: 0,
     theta,
     moments: freshMoments(theta.length, options.optimizer),
     head: usesMargin(options.loss) ? await firstHead(parts, signal) : undefined,
     lossState: new Float32Array(lossStateSize(options.loss)),
-    statistics: await initialStatistics(backbone, layout.norms),
+    statistics: init?.statistics?.slice() ?? (await initialStatistics(backbone, layout.norms)),
     validation: parts.validator && freshValidation(theta.length, layout.norms.length),
   };
 }

@@ -35,6 +35,7 @@ interface Flags extends ModelChoices, DataFlags {
   readonly provider: (typeof providerNames)[number];
   readonly threads?: number;
   readonly out?: string;
+  readonly init?: string;
   readonly resume?: string;
 }
 
@@ -71,6 +72,7 @@ export function adaptCommand(program: Command, context: CliContext): void {
     .option("--val-data <data>", "the faces of the pairs that --val names, or of --val cosine")
     .option("--val-pixels <list>", "low resolutions to validate at (default 16)", numberList)
     .option("--out <run>", "folder of the new run")
+    .option("--init <adapter>", "a run or adapter to start from; its gate, rank and layers are kept")
     .option("--resume <run>", "continue an interrupted run, or train it longer with --epochs");
   withTrainingOptions(command)
     .option(
@@ -164,12 +166,12 @@ function start(
   surroundings: TrainingSurroundings,
   context: CliContext,
 ): Promise<AdaptedRun> {
-  const { model, train, out, aligned, val, valData, valPixels } = flags;
+  const { model, train, out, init, aligned, val, valData, valPixels } = flags;
   if (out === undefined) throw new PetalfaceError("give --out RUN for a new run, or --resume RUN", { exitCode: 2 });
   if (model === undefined) throw new PetalfaceError("give the face recogniser with --model", { exitCode: 2 });
   if (train === undefined) throw new PetalfaceError("give training faces with --train", { exitCode: 2 });
   return adaptIn(
-    { ...surroundings, ...choices, ...choicesOf(flags), model, train, out, aligned, val, valData, valPixels },
+    { ...surroundings, ...choices, ...choicesOf(flags), model, train, out, init, aligned, val, valData, valPixels },
     context,
   );
 }

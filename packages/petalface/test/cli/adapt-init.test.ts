@@ -1,0 +1,73 @@
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { writeTinyBackbone } from "../support/backbone.ts";
+import { petalface } from "./process.ts";
+
+const people = "synthetic:people=4,images=2,seed=5";
+const common = ["--lr-pixels", "4,6", "--epochs", "1", "--batch", "4", "--threads", "1"];
+let folder: string;
+
+async function run(...args: string[]) {
+  const { code, stdout, stderr } = await petalface(args, { cwd: folder });
+  expect(code, `petalface ${args.join(" ")}\n${stderr}`).toBe(0);
+  return stdout;
+}
+const adapt = (out: string, ...more: string[]) =>
+  run("adapt", "--model", "tiny.onnx", "--train", people, ...common, ...more, "--out", out);
+const configOf = async (place: string) =>
+  JSON.parse(await readFile(join(folder, place, "adapter_config.json"), "utf8"));
+const bytesOf = (place: string) => readFile(join(folder, place, "adapter_model.safetensors"));
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "petalface-init-"));
+  await writeTinyBackbone(join(folder, "tiny.onnx"));
+  await adapt("first", "--rank", "4", "--gate", "twin");
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+describe("adapt --init", () => {
+  it("starts from the adapter's weights and takes its shape", async () => {
+    // A rate of almost nothing leaves the weights where they started.
+    await adapt("still", "--init", "first", "--lr", "1e-12", "--weight-decay", "0");
+    const [first, still] = [await configOf("first/adapter"), await configOf("still/adapter")];
+    for (const field of ["gate", "r", "lora_alpha", "target_modules"]) expect(still[field]).toEqual(first[field]);
+    expect(await bytesOf("still/adapter")).toEqual(await bytesOf("first/adapter"));
+    const record = JSON.parse(await readFile(join(folder, "still/run.json"), "utf8"));
+    expect(record.init).toEqual({ given: "first", sha256: expect.stringMatching(/^[0-9a-f]{64}$/) });
+    await adapt("moved", "--init", "first");
+    expect(await bytesOf("moved/adapter")).not.toEqual(await bytesOf("first/adapter"));
+  });
+
+  it("refuses another shape, another model and a missing adapter", async () => {
+    const fail = (...more: string[]) =>
+      petalface(["adapt", "--model", "tiny.onnx", "--train", people, ...common, ...more, "--out", "no"], {
+        cwd: folder,
+      });
+    expect(await fail("--init", "first", "--rank", "8")).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining("has another shape than the one to be trained"),
+    });
+    expect(await fail("--init", "nowhere")).toMatchObject({ code: 1, stderr: expect.stringContaining("nowhere") });
+    await writeTinyBackbone(join(folder, "other.onnx"), 2);
+    const other = ["--model", "other.onnx", "--train", people, ...common, "--init", "first", "--out", "no"];
+    expect(await petalface(["adapt", ...other], { cwd: folder })).toMatchObject({ code: 1 });
+  });
+});
+
+describe("merge-adapters", () => {
+  it("writes a sum that other commands take, and names what does not fit", async () => {
+    await adapt("second", "--rank", "4", "--gate", "twin", "--seed", "9");
+    const sum = ["--model", "tiny.onnx", "--adapter", "first=0.5", "--adapter", "second=0.5"];
+    const { code, stderr } = await petalface(["merge-adapters", ...sum, "--out", "no"], { cwd: folder });
+    if (code !== 0) expect(stderr).toContain("--calibration-of");
+    const json = await run("merge-adapters", ...sum, "--calibration-of", "1", "--out", "sum", "--json");
+    expect(JSON.parse(json)).toMatchObject({ rank: 8, gate: "twin", adapters: [{ weight: 0.5 }, { weight: 0.5 }] });
+    await run("embed", "--model", "tiny.onnx", "--adapter", "sum", "--images", people, "--out", "rows.npy");
+    const wrong = await petalface(["merge-adapters", "--model", "tiny.onnx", "--adapter", "first", "--out", "x"], {
+      cwd: folder,
+    });
+    expect(wrong).toMatchObject({ code: 2, stderr: expect.stringContaining("such as runs/door=0.5, not first") });
+  });
+});
