@@ -16,6 +16,8 @@ export interface CliContext extends Surroundings {
   readonly debug: boolean;
   /** The exit code of a command that ends without an error; 0 unless the command sets it. */
   exitCode: number;
+  /** Set by a command that runs until it is stopped: that is then its regular end, with {@link exitCode}, not 130. */
+  isService: boolean;
   /**
    * Prints the outcome of the command: `document` as JSON under `--json`, else `text`. Called once, at the end. Long lines of the text are broken,
    * unless it is `exact`: what other programs read.
@@ -50,6 +52,7 @@ export function createContext(
   return {
     signal,
     exitCode: 0,
+    isService: false,
     get json() {
       return options().json === true;
     },

@@ -96,7 +96,7 @@ export function invoke(args: readonly string[], terminal: Terminal, signal: Abor
     async run() {
       for (const register of await loadCommands(args)) register(program, context);
       await program.parseAsync(args, { from: "user" });
-      return signal.aborted ? 130 : context.exitCode;
+      return signal.aborted && !context.isService ? 130 : context.exitCode;
     },
   };
 }

@@ -1,6 +1,6 @@
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import type { App, ServerContext } from "../context.ts";
-import { problemOf } from "../http/errors.ts";
+import { discardBody, problemOf } from "../http/errors.ts";
 import type { ProblemCode } from "../problem.ts";
 import { galleryOf } from "../routes/faces.ts";
 import { type CompreFace, CompreFaceError } from "./compreface-common.ts";
@@ -35,7 +35,7 @@ export function compreFaceRoutes(app: App, context: ServerContext): void {
       const { status, retryAfter, message } = problem;
       if (retryAfter !== undefined) reply.header("retry-after", String(retryAfter));
       if (status === 503) context.metrics.rejected();
-      if (!request.raw.complete) reply.header("connection", "close");
+      discardBody(request);
       // CompreFace answers photos that it cannot use with 400.
       return reply.code(status === 422 ? 400 : status).send({ message, code: codes[problem.code] ?? 0 });
     });

@@ -64,12 +64,17 @@ export async function buildApp({ context, access, names, tls, routes }: AppOptio
 
   app.addHook("onRequest", async (request, reply) => {
     const own = memoryOf(memory);
-    const gone = new AbortController();
+    const ending = new AbortController();
     request.memory = own;
-    request.deadline = AbortSignal.any([gone.signal, AbortSignal.timeout(limits.time)]);
+    request.deadline = ending.signal;
+    const timer = setTimeout(
+      () => ending.abort(new DOMException("the request took too long", "TimeoutError")),
+      limits.time,
+    );
     reply.raw.once("close", () => {
+      clearTimeout(timer);
       own.release();
-      if (!reply.raw.writableFinished) gone.abort(new DOMException("the client has gone", "AbortError"));
+      if (!reply.raw.writableFinished) ending.abort(new DOMException("the client has gone", "AbortError"));
     });
     reply.headers({
       "x-request-id": request.id,

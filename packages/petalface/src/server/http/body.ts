@@ -74,6 +74,16 @@ export async function readUpload(
 }
 
 async function readForm(request: FastifyRequest, limits: Limits): Promise<Upload> {
+  try {
+    return await readParts(request, limits);
+  } catch (error) {
+    // The reader of forms throws plain errors for what is wrong with a form.
+    if (error instanceof Problem || !(error instanceof Error) || "statusCode" in error) throw error;
+    throw new Problem(400, "invalid-request", `the form cannot be read: ${error.message}`);
+  }
+}
+
+async function readParts(request: FastifyRequest, limits: Limits): Promise<Upload> {
   const photos: UploadedPhoto[] = [];
   const fields: Record<string, unknown> = Object.create(null);
   const parts = request.parts({

@@ -76,6 +76,8 @@ export type PhotoReader = (job: PhotoJob) => Promise<PhotoResult>;
 /** Squares up to this side are aligned faces, where the request does not say it. */
 const cropSide = 160;
 const squareTolerance = 0.02;
+/** Pictures with shorter sides show nothing. */
+const leastSide = 4;
 
 /** Opens detector and landmarks, and makes a {@link PhotoReader}. Throws PetalfaceError where one of them cannot be opened. */
 export async function openPhotoReader(options: PhotoOptions): Promise<PhotoReader> {
@@ -115,6 +117,11 @@ export async function openPhotoReader(options: PhotoOptions): Promise<PhotoReade
         return {
           refused: "too-large",
           reason: `${name} is ${width} x ${height}; a photo may have ${options.pixels.toLocaleString("en")} pixels`,
+        };
+      if (Math.min(width, height) < leastSide)
+        return {
+          refused: "unreadable-photo",
+          reason: `${name} is ${width} x ${height}; it needs ${leastSide} pixels a side`,
         };
       const isSquare = Math.abs(width - height) <= squareTolerance * Math.max(width, height);
       if (aligned === "no" || (aligned === "auto" && !(isSquare && width <= cropSide)))

@@ -4,7 +4,7 @@ import type { App, ServerContext } from "../context.ts";
 import type { NamedFace, ServedGallery } from "../gallery/served.ts";
 import { Problem } from "../problem.ts";
 import { aboutProblem, galleryOf, photosOf, seePhotos } from "./faces.ts";
-import { answers, galleryParams, maybe, personName, photoBody, photoQuery } from "./schemas.ts";
+import { answers, galleryParams, maybe, personName, photoBody, photoQuery, strict } from "./schemas.ts";
 
 const person = Type.Object({
   name: Type.String(),
@@ -75,7 +75,7 @@ export function peopleRoutes(app: App, context: ServerContext): void {
       schema: {
         ...{ tags, summary: "List the people of a gallery, by name" },
         params: Type.Object(galleryParams),
-        querystring: Type.Object({
+        querystring: strict({
           limit: Type.Optional(
             Type.Integer({ minimum: 1, maximum: 1000, description: "People of a page (default 100)" }),
           ),
@@ -159,7 +159,7 @@ export function peopleRoutes(app: App, context: ServerContext): void {
         ...{ tags, summary: "Enrol faces of a person" },
         description: `${photoBody} One face of each photo is enrolled: the one that the photo is of. 201: at least one is new. 200: the person had all of them already. 422: none was enrolled, and why.`,
         params: personParams,
-        querystring: Type.Object({
+        querystring: strict({
           ...{ aligned: photoQuery.aligned, minScore: photoQuery.minScore },
           force: Type.Optional(Type.Boolean({ description: "Enrol also what the gate objects to (default false)" })),
         }),

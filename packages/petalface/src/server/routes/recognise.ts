@@ -3,7 +3,7 @@ import { normaliseRows } from "../../matching/index.ts";
 import type { App, ServerContext } from "../context.ts";
 import { Problem } from "../problem.ts";
 import { aboutFace, aboutProblem, describeAll, galleryOf, photosOf, seePhotos } from "./faces.ts";
-import { allQuery, answers, faceFields, judgedFields, maybe, photoBody, photoQuery } from "./schemas.ts";
+import { allQuery, answers, faceFields, judgedFields, maybe, photoBody, photoQuery, strict } from "./schemas.ts";
 
 const photoProblem = Type.Optional(Type.Object({ code: Type.String(), detail: Type.String() }));
 const galleryQuery = {
@@ -32,7 +32,7 @@ export function recogniseRoutes(app: App, context: ServerContext): void {
       config: { scope: "search" },
       schema: {
         ...{ tags: ["faces"], summary: "Find the faces of photos", description: photoBody },
-        querystring: Type.Object({ ...photoQuery }),
+        querystring: strict(photoQuery),
         response: answers(photoAnswer(faceFields)),
       },
     },
@@ -59,7 +59,7 @@ export function recogniseRoutes(app: App, context: ServerContext): void {
       config: { scope: "search" },
       schema: {
         ...{ tags: ["faces"], summary: "Embed the faces of photos", description: photoBody },
-        querystring: Type.Object({ ...photoQuery, ...allQuery, ...galleryQuery }),
+        querystring: strict({ ...photoQuery, ...allQuery, ...galleryQuery }),
         response: answers(
           photoAnswer({
             ...faceFields,
@@ -94,7 +94,7 @@ export function recogniseRoutes(app: App, context: ServerContext): void {
       config: { scope: "search" },
       schema: {
         ...{ tags: ["faces"], summary: "Compare the faces of two photos", description: photoBody },
-        querystring: Type.Object({ ...photoQuery, ...galleryQuery }),
+        querystring: strict({ ...photoQuery, ...galleryQuery }),
         response: answers(
           Type.Object({
             cosine: Type.Number({ description: "Cosine of the two embeddings, -1 to 1" }),

@@ -1,4 +1,4 @@
-import { type TSchema, Type } from "typebox";
+import { type TProperties, type TSchema, Type } from "typebox";
 import type { Box, FivePoints } from "../../faces/index.ts";
 import { alignedModes } from "../photos/read.ts";
 import { problemTitles } from "../problem.ts";
@@ -57,6 +57,9 @@ export const judgedFields = {
   alpha: Type.Number({ description: "Quality from 0 to 1" }),
   quality: maybe(Type.Number(), "Score of the quality measure, in its own unit"),
 };
+
+/** A query without other parameters: a misspelt one is an error. */
+export const strict = <T extends TProperties>(fields: T) => Type.Object(fields, { additionalProperties: false });
 
 /** Query parameters of routes that take photos. */
 export const photoQuery = {

@@ -14,7 +14,7 @@ import { readUpload, type Upload } from "../http/body.ts";
 import type { PhotoFace } from "../photos/read.ts";
 import { Problem } from "../problem.ts";
 import { aboutFace, aboutProblem, describeAll, galleryOf, seePhotos } from "./faces.ts";
-import { allQuery, answers, faceFields, galleryParams, maybe, photoBody, photoQuery } from "./schemas.ts";
+import { allQuery, answers, faceFields, galleryParams, maybe, photoBody, photoQuery, strict } from "./schemas.ts";
 
 const candidate = Type.Object({ person: Type.String(), cosine: Type.Number() });
 const judged = Type.Object({
@@ -74,7 +74,7 @@ const answer = Type.Object({
 });
 
 const share = (description: string) => Type.Optional(Type.Number({ minimum: 0, maximum: 1, description }));
-const query = Type.Object({
+const query = strict({
   ...photoQuery,
   ...allQuery,
   track: Type.Optional(Type.Boolean({ description: "The photos are frames of one face: one answer (default false)" })),

@@ -135,6 +135,7 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
       context.note(
         "note: without TLS photos and keys can be read on the way; give --tls-cert, or use a proxy with TLS",
       );
+    context.isService = true;
     context.result({ address: server.address, galleries: galleries.map(shownGallery) }, server.address, true);
     await aborted(context.signal);
   } finally {
