@@ -17,7 +17,7 @@ import {
 import { openBackbone } from "petalface/backbones";
 import { faceSpacePath } from "petalface/images";
 import { measureOf, qualityGraph } from "petalface/quality";
-import { trainingGraph, trainingOptions } from "petalface/training";
+import { shrinkingRecipe, trainingGraph, trainingOptions } from "petalface/training";
 import type { AlphaPlaces, Place, StudioPlan } from "./src/plan.ts";
 
 /** What the page is made for. */
@@ -51,7 +51,14 @@ export async function prepareStudio({
   measured = [16, 12],
 }: PrepareOptions): Promise<StudioPlan> {
   const backbone = await openBackbone(model);
-  const options = trainingOptions({ rank, batch, accumulate: 1, lrPixels, learningRate: 2e-3 });
+  const options = trainingOptions({
+    ...shrinkingRecipe,
+    ...(rank !== undefined && { rank }),
+    batch,
+    accumulate: 1,
+    lrPixels,
+    learningRate: 2e-3,
+  });
   const { sites, unfit } = await proveSites(backbone);
   const config: AdapterConfig = {
     method: "lora",

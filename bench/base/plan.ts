@@ -1,7 +1,8 @@
+import { shrinkingRecipe } from "petalface/training";
 import type { Contender } from "../faces/plan.ts";
 import { hybridSites } from "../step/networks.ts";
 
-const adapted = { preset: "petal", sites: hybridSites } as const;
+const adapted = { preset: "petal", ...shrinkingRecipe, sites: hybridSites } as const;
 
 /**
  * What is compared: the same images in the same order, and for each seed the same starting numbers.

@@ -2,7 +2,7 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { percent } from "petalface/evaluation";
-import type { TrainingChoices } from "petalface/training";
+import { shrinkingRecipe, type TrainingChoices } from "petalface/training";
 import { choiceFolds } from "../faces/plan.ts";
 import { type Job, type JobResult, runJob } from "../faces/run.ts";
 import { type Group, renderDifferences } from "../faces/table.ts";
@@ -64,7 +64,7 @@ export default defineBenchmark({
       const started = usage().processor;
       const steps: number[] = [];
       const job: Job = {
-        contender: { name, ...(options && { options: { preset: "petal", ...options } }) },
+        contender: { name, ...(options && { options: { preset: "petal", ...shrinkingRecipe, ...options } }) },
         model: "mobilefacenet",
         ...{ seed, faces, images, pixels, threads, folder, prefixBytes },
         folds: choiceFolds,

@@ -2,7 +2,7 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { itemAt } from "onnx-grad";
 import { openData, subset } from "petalface/data";
-import { adapt, type TrainingChoices } from "petalface/training";
+import { adapt, shrinkingRecipe, type TrainingChoices } from "petalface/training";
 import type { Page } from "../skeleton/benchmark.ts";
 import { table } from "../skeleton/page.ts";
 import { lfw, modelFile } from "../skeleton/shared.ts";
@@ -33,7 +33,7 @@ export async function measureSpeed(threads: number, work: string): Promise<Page>
     await rm(out, { recursive: true, force: true });
     const times: number[] = [];
     await adapt(
-      { model: modelFile("mobilefacenet"), train: data.spec, options: { ...choices, epochs }, out },
+      { model: modelFile("mobilefacenet"), train: data.spec, options: { ...shrinkingRecipe, ...choices, epochs }, out },
       { data, threads, onStep: () => times.push(performance.now()) },
     );
     await rm(out, { recursive: true, force: true });

@@ -4,6 +4,7 @@
  */
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { shrinkingRecipe } from "petalface/training";
 import { choiceFolds, testFolds } from "../faces/plan.ts";
 import { finishedJob, type Job, runJob } from "../faces/run.ts";
 import { defineBenchmark } from "../skeleton/benchmark.ts";
@@ -39,7 +40,7 @@ export default defineBenchmark({
     }
     const cells: Cell[] = [];
     const finish = async (measure: string, seed: number): Promise<void> => {
-      const options = { preset: "petal", quality: measures[measure] } as const;
+      const options = { preset: "petal", ...shrinkingRecipe, quality: measures[measure] } as const;
       const job: Job = {
         contender: { name: measure, ...(measure !== "frozen" && { options }) },
         ...{ model, seed, images, folds, threads },

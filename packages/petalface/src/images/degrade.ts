@@ -3,6 +3,7 @@ import { type AreaAxis, areaAxis, shrinkArea } from "./area.ts";
 import { type BilinearAxis, bilinearAxis, interpolate } from "./bilinear.ts";
 import {
   applyCamera,
+  cameraPresets,
   drawCamera,
   type Kernel,
   mildestCamera,
@@ -10,6 +11,7 @@ import {
   printCamera,
   resample,
 } from "./camera/index.ts";
+import { drawPart, splitMixture } from "./mixture.ts";
 import type { Degradation, DegradationSpec, Pixels } from "./types.ts";
 
 /** Degrades faces one after another and keeps the weights of every size that it met. */
@@ -61,27 +63,69 @@ export function degrade(pixels: Pixels, degradation: Degradation): Pixels {
 }
 
 /**
- * Reads the spelling of a degradation on the command line: `lr:16`, or stages in the order in which
+ * Reads the spelling of a degradation on the command line: `lr:16`, stages in the order in which
  * they are done, each a value or a range, such as
- * `blur=0-2,down=8-24:any,noise=0-10,jpeg=20-80@0.5,up=any,seed=3` (docs/degradation.md).
+ * `blur=0-2,down=8-24:any,noise=0-10,jpeg=20-80@0.5,up=any,seed=3`, a preset (`cctv`, `phone`,
+ * `night`, `any`), or several of these with their weights: `2*lr:16/phone/down=8,noise=5`
+ * (docs/degradation.md).
  *
  * @throws PetalfaceError (wrong usage) for any other text
  */
 export function parseDegradation(text: string): DegradationSpec {
-  const match = /^lr:(\d{1,5})$/.exec(text.trim());
-  const pixels = Number(match?.[1]);
-  if (match !== null && pixels >= 2) return { kind: "lr", pixels };
-  const spec = text.includes("=") ? parseCamera(text.trim()) : undefined;
+  const spec = read(text);
   if (typeof spec === "object") return spec;
   throw new PetalfaceError(
-    `unknown degradation ${JSON.stringify(text)}${spec === undefined ? "" : `: ${spec}`}; write lr:PIXELS with at least 2, such as lr:16, or stages such as down=8-24,noise=0-10,jpeg=20-80`,
+    `unknown degradation ${JSON.stringify(text)}${spec === "" ? "" : `: ${spec}`}; write lr:PIXELS with at least 2, such as lr:16, stages such as down=8-24,noise=0-10,jpeg=20-80, or one of ${Object.keys(cameraPresets).join(", ")}`,
     { exitCode: 2 },
   );
 }
 
-/** The spelling that {@link parseDegradation} reads. */
+/** The spec, or what is wrong with it; "" where nothing can be said. */
+function read(text: string): DegradationSpec | string {
+  const trimmed = text.trim();
+  if (Object.hasOwn(cameraPresets, trimmed)) return read(cameraPresets[trimmed] as string);
+  if (!trimmed.includes("/")) return readOne(trimmed);
+  const split = splitMixture(trimmed);
+  if (typeof split === "string") return split;
+  const parts: { readonly share: number; readonly spec: Exclude<DegradationSpec, { kind: "mixture" }> }[] = [];
+  for (const { share, text: part } of split) {
+    const spec = read(part);
+    if (typeof spec === "string") return spec === "" ? `"${part}" is none` : spec;
+    if (spec.kind === "mixture")
+      for (const inner of spec.parts) parts.push({ share: share * inner.share, spec: inner.spec });
+    else parts.push({ share, spec });
+  }
+  return { kind: "mixture", parts };
+}
+
+function readOne(text: string): Exclude<DegradationSpec, { kind: "mixture" }> | string {
+  const match = /^lr:(\d{1,5})$/.exec(text);
+  const pixels = Number(match?.[1]);
+  if (match !== null && pixels >= 2) return { kind: "lr", pixels };
+  return text.includes("=") ? parseCamera(text) : "";
+}
+
+/** The spelling that {@link parseDegradation} reads; presets by their name. */
 export function printDegradation(spec: DegradationSpec): string {
-  return spec.kind === "lr" ? `lr:${spec.pixels}` : printCamera(spec);
+  const whole = plainly(spec);
+  const preset = Object.keys(cameraPresets).find((name) => plainly(parseDegradation(name)) === whole);
+  return preset ?? (spec.kind === "mixture" ? spell(spec, printDegradation) : whole);
+}
+
+/** Without any name of a preset. */
+const plainly = (spec: DegradationSpec): string => spell(spec, plainly);
+
+/** Without names of presets but those that `print` gives the parts of a mixture. */
+function spell(spec: DegradationSpec, print: (part: DegradationSpec) => string): string {
+  if (spec.kind === "lr") return `lr:${spec.pixels}`;
+  if (spec.kind === "camera") return printCamera(spec);
+  const least = Math.min(...spec.parts.map(({ share }) => share));
+  return spec.parts
+    .map(({ share, spec: part }) => {
+      const weight = Number((share / least).toPrecision(6));
+      return `${weight === 1 ? "" : `${weight}*`}${print(part)}`;
+    })
+    .join("/");
 }
 
 /**
@@ -89,12 +133,26 @@ export function printDegradation(spec: DegradationSpec): string {
  * draw.
  */
 export function drawDegradation(spec: DegradationSpec, ...seed: readonly (string | number)[]): Degradation {
+  if (spec.kind === "mixture") return drawDegradation(drawPart(spec, ...seed).spec, ...seed);
   return spec.kind === "lr" ? spec : drawCamera(spec, ...seed);
 }
 
-/** The best that a face can fare under a spec if every stage is done to it. */
+/**
+ * The best that a face can fare under a spec if every stage is done to it; of several specs, under
+ * the one that leaves most pixels.
+ */
 export function mildestDegradation(spec: DegradationSpec): Degradation {
-  return spec.kind === "lr" ? spec : mildestCamera(spec);
+  if (spec.kind === "lr") return spec;
+  if (spec.kind === "camera") return mildestCamera(spec);
+  const all = spec.parts.map((part) => mildestDegradation(part.spec));
+  return all.reduce((best, each) => (pixelsLeft(each) > pixelsLeft(best) ? each : best));
+}
+
+/** The smallest side that a face has on its way. */
+function pixelsLeft(degradation: Degradation): number {
+  if (degradation.kind === "lr") return degradation.pixels;
+  const sides = degradation.stages.flatMap(({ name, value }) => (name === "down" ? [value] : []));
+  return Math.min(Number.POSITIVE_INFINITY, ...sides);
 }
 
 function checkPixels(pixels: number): number {

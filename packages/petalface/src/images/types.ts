@@ -37,8 +37,21 @@ export interface LowResolution {
 /** What is done to one face, down to the last number. Plain data, so that it can be posted to a worker. */
 export type Degradation = LowResolution | CameraDegradation;
 
-/** What may be done to faces, as `--degrade` spells it: `lr:16`, or stages with ranges that every face draws from. */
-export type DegradationSpec = LowResolution | CameraSpec;
+/** Several specs, of which every face gets one. */
+export interface MixtureSpec {
+  readonly kind: "mixture";
+  readonly parts: readonly {
+    /** Share of the faces; all sum to 1. */
+    readonly share: number;
+    readonly spec: LowResolution | CameraSpec;
+  }[];
+}
+
+/**
+ * What may be done to faces, as `--degrade` spells it: `lr:16`, stages with ranges that every face
+ * draws from, or several of these.
+ */
+export type DegradationSpec = LowResolution | CameraSpec | MixtureSpec;
 
 /** One face to prepare for the network. */
 export interface ImageRequest {

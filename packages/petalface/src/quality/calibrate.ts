@@ -7,8 +7,11 @@ export type Judge = Pick<QualityMeasure, "name" | "weights">;
 
 const named = (weights: QualityWeights | undefined) => weights && { weights: weights.sha256 };
 
-/** Share of sharp training faces that may fall short of alpha = 1. */
-export const sharpShortfall = 0.05;
+/**
+ * Share of sharp training faces that may fall short of alpha = 1. Effective resolution keeps photos
+ * and low-resolution faces far apart (56 px against 24), other measures need the room between them.
+ */
+export const sharpShortfall = (measure: string): number => (measure === "resolution" ? 0.01 : 0.05);
 
 /** Value below which a share of the sorted-on-the-fly values lies; linear between neighbours (type 7 of Hyndman and Fan 1996). */
 export function quantile(values: ArrayLike<number>, share: number): number {
@@ -21,7 +24,7 @@ export function quantile(values: ArrayLike<number>, share: number): number {
 
 /**
  * Fits a calibration on scores of the same training faces sharp and at the best low resolution that training shows: alpha
- * reaches exactly 1 where all but 5 % of the sharp ones are, and 0 at the median of the degraded ones (docs/method.md, 2).
+ * reaches exactly 1 where all but a few of the sharp ones are ({@link sharpShortfall}), and 0 at the median of the degraded ones (docs/method.md, 2).
  * Direction-aware: it does not matter whether the measure calls sharp faces large or small.
  * Throws PetalfaceError if a score is not finite or the measure cannot tell the two sets apart.
  */
@@ -39,7 +42,8 @@ export function calibrate(
     );
   const low = quantile(degraded, 0.5);
   const higherIsSharper = quantile(sharp, 0.5) > low;
-  const high = quantile(sharp, higherIsSharper ? sharpShortfall : 1 - sharpShortfall);
+  const shortfall = sharpShortfall(measure);
+  const high = quantile(sharp, higherIsSharper ? shortfall : 1 - shortfall);
   // Half of the degraded faces lie beyond `low`; if that is where sharp ones end, alpha would be noise.
   if (higherIsSharper ? high <= low : high >= low)
     throw new PetalfaceError(
@@ -76,7 +80,7 @@ export const rangeCalibration = ({ name: measure, weights }: Judge, low: number,
 /** Fitted as {@link calibrate} does on 512 LFW faces of people outside folds 1 to 6, at 112 px, low at 24 px; BRISQUE with OpenCV's model. */
 const photoRanges: Readonly<Record<string, readonly [low: number, high: number]>> = {
   sharpness: [2.49, 4.09],
-  resolution: [24.4, 62.5],
+  resolution: [24.4, 54.9],
 };
 
 /** Whether {@link photoCalibration} knows a measure at this size. */

@@ -58,7 +58,7 @@ export function printSet({ kind, faces, pixels, blurred }: SetFindings): string 
 }
 
 /**
- * Fits a calibration as {@link calibrate} does, but on the sharp faces of a mixed set only: blurred ones would pull the score that counts as sharp down
+ * Fits a calibration as {@link calibrate} does, but on the sharp faces of a set only: blurred ones would pull the score that counts as sharp down
  * to theirs. All four lists are of the same faces.
  */
 export function calibrateOnSet(
@@ -67,7 +67,9 @@ export function calibrateOnSet(
   details: ArrayLike<number>,
   { kind, pixels }: SetFindings,
 ): LinearCalibration {
-  if (kind !== "mixed") return calibrate(judge, scores.stored, scores.copies);
+  // A sharp set may hold more blurred faces than may fall short of alpha = 1.
+  const apart = kind === "mixed" || (kind === "sharp" && sharpShortfall(judge.name) < few);
+  if (!apart) return calibrate(judge, scores.stored, scores.copies);
   const sharp = (_: number, face: number): boolean => itemAt(details, face) >= pixels;
   return calibrate(judge, Array.from(scores.stored).filter(sharp), Array.from(scores.copies).filter(sharp));
 }
@@ -101,7 +103,7 @@ export function calibrateOnScores(
   const of = (sharp: boolean): number[] => scores.filter((_, face) => itemAt(details, face) >= pixels === sharp);
   const [low, high] = [
     quantile(of(false), 0.5),
-    quantile(of(true), agreement > 0 ? sharpShortfall : 1 - sharpShortfall),
+    quantile(of(true), agreement > 0 ? sharpShortfall(judge.name) : 1 - sharpShortfall(judge.name)),
   ];
   if (agreement > 0 ? high <= low : high >= low)
     throw new PetalfaceError(

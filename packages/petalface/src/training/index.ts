@@ -1,6 +1,7 @@
 export { type LossName, lossNames } from "./losses/names.ts";
 export { type GroupName, groups } from "./options/kinds.ts";
 export { checkOption, choicesAmong, type TrainingChoices, trainingOptions } from "./options/options.ts";
+export { shrinkingRecipe } from "./options/presets.ts";
 export { flagOf, type OptionEntry, type OptionName, optionEntries, optionTable, presetNames } from "./options/table.ts";
 export * from "./portable.ts";
 export {
@@ -9,6 +10,7 @@ export {
   adapt,
   resume,
 } from "./run/adapt.ts";
+export { mildestDraw } from "./run/calibration.ts";
 export type { MetricsRecord, StepRecord } from "./run/metrics.ts";
 export type { RunRecord } from "./run/record.ts";
 export { mayBeginWith, readRun } from "./run/run.ts";

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { lastOf } from "onnx-grad";
 import sharp, { type Sharp } from "sharp";
 import { describe, expect, it } from "vitest";
-import { resample } from "../../src/images/camera/index.ts";
+import { cameraPresets, resample } from "../../src/images/camera/index.ts";
 import {
   type Degradation,
   degrade,
@@ -44,7 +44,10 @@ async function unwrap(picture: Sharp): Promise<Pixels> {
   return { width: info.width, height: info.height, data: new Uint8Array(data) };
 }
 
-const nothing = ["blur=0", "defocus=0", "motion=0", "turbulence=0", "noise=0", "shot=0", "gamma=1", "down=112"];
+const nothing = [
+  ...["blur=0", "defocus=0", "motion=0", "turbulence=0", "noise=0", "shot=0", "gamma=1", "down=112"],
+  ...["sharpen=0", "jitter=0", "grey=0"],
+];
 
 describe("stages that are set to nothing", () => {
   it.each([...nothing, nothing.join()])("%s changes no pixel", (text) => {
@@ -240,6 +243,151 @@ describe("turbulence", () => {
   });
 });
 
+describe("sharpening", () => {
+  it("adds the difference from a Gaussian blur of one pixel, by hand", () => {
+    const step = paint(21, 5, (x) => (x < 10 ? 100 : 140));
+    // Normal weights of sigma 1 from -4 to 4; the face right of the edge is at column 10.
+    const weights = Array.from({ length: 9 }, (_, at) => Math.exp(-((at - 4) ** 2) / 2));
+    const sum = weights.reduce((total, weight) => total + weight, 0);
+    const soft = (x: number): number =>
+      weights.reduce((total, weight, at) => total + (weight / sum) * (x + at - 4 < 10 ? 100 : 140), 0);
+    const { data } = apply(step, "sharpen=2");
+    for (const x of [8, 9, 10, 11]) {
+      const value = x < 10 ? 100 : 140;
+      // Rounded before (half a level, doubled) and after.
+      expect(Math.abs((data[(2 * 21 + x) * 3] as number) - (3 * value - 2 * soft(x)))).toBeLessThanOrEqual(1.5);
+    }
+    expect(data[(2 * 21 + 4) * 3]).toBe(100);
+  });
+});
+
+describe("jitter", () => {
+  /** The map of a jitter, read off two ramps: a turn, a scale and the shift of the middle. */
+  function mapOf(seed: number, text: string) {
+    const across = apply(
+      paint(112, 112, (x) => 2 * x),
+      text,
+      seed,
+    ).data;
+    const down = apply(
+      paint(112, 112, (_, y) => 2 * y),
+      text,
+      seed,
+    ).data;
+    const at = (data: Uint8Array, x: number, y: number): number => (data[(y * 112 + x) * 3] as number) / 2;
+    const [xx, xy] = [(at(across, 95, 55) - at(across, 15, 55)) / 80, (at(across, 55, 95) - at(across, 55, 15)) / 80];
+    const [yx, yy] = [(at(down, 95, 55) - at(down, 15, 55)) / 80, (at(down, 55, 95) - at(down, 55, 15)) / 80];
+    return { xx, xy, yx, yy, right: 55 - at(across, 55, 55), low: 55 - at(down, 55, 55) };
+  }
+
+  it("is a similarity within its limits, drawn on both sides of nothing", () => {
+    const maps = Array.from({ length: 60 }, (_, seed) => mapOf(seed, "jitter=6"));
+    for (const { xx, xy, yx, yy, right, low } of maps) {
+      expect(xx).toBeCloseTo(yy, 1.5);
+      expect(xy).toBeCloseTo(-yx, 1.5);
+      expect(Math.abs(Math.log(Math.hypot(xx, yx)))).toBeLessThan(0.06 + 0.015);
+      expect(Math.abs(Math.atan2(yx, xx))).toBeLessThan(0.06 + 0.015);
+      expect(Math.abs(right)).toBeLessThan(0.06 * 112 * 1.1 + 1);
+      expect(Math.abs(low)).toBeLessThan(0.06 * 112 * 1.1 + 1);
+    }
+    for (const of of [
+      (map: (typeof maps)[number]) => map.right / 6.72,
+      (map: (typeof maps)[number]) => map.low / 6.72,
+      (map: (typeof maps)[number]) => Math.log(Math.hypot(map.xx, map.yx)) / 0.06,
+      (map: (typeof maps)[number]) => Math.atan2(map.yx, map.xx) / 0.06,
+    ]) {
+      const values = maps.map(of);
+      expect(Math.max(...values)).toBeGreaterThan(0.7);
+      expect(Math.min(...values)).toBeLessThan(-0.7);
+      expect(Math.abs(mean(values))).toBeLessThan(0.3);
+    }
+  });
+});
+
+describe("colour", () => {
+  const orange = paint(2, 1, (_x, _y, channel) => [200, 100, 50][channel] as number);
+
+  it("goes to luma, by hand", () => {
+    // 0.299 x 200 + 0.587 x 100 + 0.114 x 50 = 124.2
+    expect([...apply(orange, "grey=1").data]).toEqual([124, 124, 124, 124, 124, 124]);
+    expect([...apply(orange, "grey=0.5").data]).toEqual([162, 112, 87, 162, 112, 87]);
+  });
+
+  it("is seen by infrared as red light sees it, and lit from the middle", () => {
+    const flat = (red: number, blue: number) => paint(64, 64, (_x, _y, channel) => [red, 100, blue][channel] as number);
+    for (const seed of [1, 2, 3]) {
+      const [warm, cold] = [apply(flat(160, 60), "ir=0", seed), apply(flat(60, 160), "ir=0", seed)];
+      expect(mean([...warm.data])).toBeGreaterThan(mean([...cold.data]) + 15);
+      expect(new Set(warm.data).size).toBe(1);
+      const { data } = apply(flat(120, 120), "ir=3", seed);
+      const pixel = (x: number, y: number): number => data[(y * 64 + x) * 3] as number;
+      const corners = [pixel(0, 0), pixel(0, 63), pixel(63, 0), pixel(63, 63)];
+      expect(pixel(32, 32)).toBeGreaterThan(Math.max(...corners));
+      expect(pixel(32, 32)).toBeGreaterThan(mean(corners) + 30);
+      // The light in all is that of before, as long as nothing is clipped.
+      const light = mean(Array.from(data, (value) => (value / 255) ** 2.2));
+      expect(light).toBeCloseTo(mean(Array.from(apply(flat(120, 120), "ir=0", seed).data, (v) => (v / 255) ** 2.2)), 2);
+    }
+  });
+});
+
+describe("presets and mixtures", () => {
+  it("have the ranges that runs were trained with", () => {
+    expect(cameraPresets).toMatchInlineSnapshot(`
+      {
+        "any": "2*down=8-24/2*phone/cctv/night",
+        "cctv": "jitter=0-6,gamma=0.6-1.6,down=10-28:area+bilinear,blur=0.2-1,motion=0.5-2.5@0.3,shot=0-10,noise=0-6,blur=0.3-0.7@0.3,sharpen=0-1.2@0.6,h264=18-34,up=bilinear+bicubic",
+        "night": "jitter=0-8,ir=0-3@0.6,grey=1,gamma=0.5-1.6,down=10-28:area+bilinear,blur=0.3-1.1,motion=0.5-3@0.3,shot=0-20,noise=0-10,blur=0.3-0.8@0.5,sharpen=0-1@0.5,h264=20-36,up=bilinear+bicubic",
+        "phone": "jitter=0-6,gamma=0.6-1.6,down=10-28:area+bilinear+bicubic,blur=0.2-1,motion=0.5-3@0.3,shot=0-12,noise=0-6,sharpen=0-2@0.8,jpeg=30-95,up=bilinear+bicubic",
+      }
+    `);
+  });
+
+  it.each(Object.keys(cameraPresets))("%s is read and printed by its name", (name) => {
+    const spec = parseDegradation(name);
+    expect(printDegradation(spec)).toBe(name);
+    expect(parseDegradation(cameraPresets[name] as string)).toEqual(spec);
+  });
+
+  it("give every part its share of the faces", () => {
+    const spec = parseDegradation("3*lr:8/down=16,noise=2/2*lr:12");
+    expect(printDegradation(spec)).toBe("3*lr:8/down=16,noise=2/2*lr:12");
+    const drawn = Array.from({ length: 3000 }, (_, seed) => drawDegradation(spec, seed));
+    const share = (test: (each: Degradation) => boolean): number => drawn.filter(test).length / drawn.length;
+    expect(share((each) => each.kind === "lr" && each.pixels === 8)).toBeCloseTo(1 / 2, 1);
+    expect(share((each) => each.kind === "lr" && each.pixels === 12)).toBeCloseTo(1 / 3, 1);
+    expect(share((each) => each.kind === "camera")).toBeCloseTo(1 / 6, 1);
+    expect(drawDegradation(spec, "a", 1)).toEqual(drawDegradation(spec, "a", 1));
+  });
+
+  it("may hold presets, whose parts share their weight", () => {
+    const spec = parseDegradation("any/lr:10");
+    const shares = spec.kind === "mixture" ? spec.parts.map(({ share }) => share) : [];
+    expect(shares.map((share) => share * 12)).toEqual([2, 2, 1, 1, 6].map((weight) => expect.closeTo(weight, 9)));
+    expect(parseDegradation(printDegradation(spec))).toEqual({
+      kind: "mixture",
+      parts: spec.kind === "mixture" && spec.parts.map((part) => ({ ...part, share: expect.closeTo(part.share, 9) })),
+    });
+  });
+
+  it("are mildest where most pixels are left", () => {
+    expect(mildestDegradation(parseDegradation("lr:8/lr:20/down=4-16"))).toEqual({ kind: "lr", pixels: 20 });
+    const best = mildestDegradation(parseDegradation("lr:20/down=4-32,noise=2-9"));
+    expect(best.kind === "camera" && best.stages.map(({ value }) => value)).toEqual([32, 2]);
+  });
+
+  it.each([
+    ["lr:8/", /is none/],
+    ["lr:8/fog=3", /fog=3.* is not a stage/],
+    ["0*lr:8/lr:9", /above 0/],
+    ["lr:8/nowhere", /"nowhere" is none/],
+    ["lr:1/lr:9", /"lr:1" is none/],
+    [Array.from({ length: 33 }, () => "lr:8").join("/"), /33 parts; 32 are the most/],
+  ])("refuse %j", (text, reason) => {
+    expect(() => parseDegradation(text)).toThrow(reason);
+  });
+});
+
 describe("JPEG", () => {
   it.each([10, 30, 60, 90])("at quality %i is what libjpeg leaves", async (quality) => {
     const bytes = await wrap(scene).jpeg({ quality, chromaSubsampling: "4:2:0", mozjpeg: false }).toBuffer();
@@ -345,7 +493,7 @@ describe("the spelling of a camera", () => {
 describe("degrading in threads", () => {
   it("gives the same bits whatever the number of threads", async () => {
     const spec = parseDegradation(
-      "turbulence=1,blur=0-2,down=8-24:any,shot=0-20,noise=0-10,jpeg=20-80,h264=20-40,up=any",
+      "jitter=0-6,turbulence=1,ir=0-3@0.5,blur=0-2,down=8-24:any,shot=0-20,noise=0-10,sharpen=0-2,jpeg=20-80,h264=20-40,up=any",
     );
     const requests = Array.from({ length: 40 }, (_, image) => ({
       source: { kind: "synthetic", seed: 2, person: image % 7, image } as const,

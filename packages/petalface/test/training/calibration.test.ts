@@ -21,7 +21,7 @@ it.skipIf(!existsSync(shared))(
         backbone,
         await openData(spec),
         loader,
-        trainingOptions({ calibration, seed: 5 }),
+        trainingOptions({ calibration, seed: 5, degrade: "lr" }),
         { threads: 1 },
         sharpness,
       );
@@ -61,7 +61,14 @@ it.skipIf(!existsSync(shared))(
     });
     const facesBySource = new Map(Array.from({ length: 150 }, (_, i) => [JSON.stringify(few.at(i).source), i]));
     const fit = async (name: string, through: Loader, data = few) =>
-      fitCalibration(backbone, data, through, trainingOptions({ seed: 5 }), { threads: 1 }, measureOf(name));
+      fitCalibration(
+        backbone,
+        data,
+        through,
+        trainingOptions({ seed: 5, degrade: "lr" }),
+        { threads: 1 },
+        measureOf(name),
+      );
     for (const name of ["sharpness", "resolution"]) {
       const [sharp, mixed] = [
         (await fit(name, loader)).calibration,
@@ -75,7 +82,9 @@ it.skipIf(!existsSync(shared))(
       expect(mixed.set?.blurred).toBeLessThan(0.38);
       const [a, b] = [sharp, mixed.calibration] as LinearCalibration[];
       const range = (a?.high ?? 0) - (a?.low ?? 0);
-      expect(Math.abs((a?.high ?? 0) - (b?.high ?? 0)) / range, name).toBeLessThan(0.15);
+      // The 1 % of 100 faces that may fall short is one face; the 5 % of other measures are steadier.
+      const most = name === "resolution" ? 0.25 : 0.15;
+      expect(Math.abs((a?.high ?? 0) - (b?.high ?? 0)) / range, name).toBeLessThan(most);
       expect(Math.abs((a?.low ?? 0) - (b?.low ?? 0)) / range, name).toBeLessThan(0.15);
     }
     expect(

@@ -1,14 +1,19 @@
 import { expect, it } from "vitest";
-import { trainingOptions } from "../../src/training/index.ts";
+import { shrinkingRecipe, trainingOptions } from "../../src/training/index.ts";
 import { adapterScale } from "../../src/training/options/options.ts";
 
 it("has margins and rates that belong to the loss and the optimiser, unless they are given", () => {
-  expect(trainingOptions()).toMatchObject({ loss: "distil", margin: 0.4, learningRate: 4e-3, weightDecay: 0.05 });
+  expect(trainingOptions()).toMatchObject({
+    loss: "distil+anchors",
+    margin: 0.4,
+    learningRate: 2e-3,
+    weightDecay: 0.05,
+  });
   expect(trainingOptions({ loss: "arcface" }).margin).toBe(0.5);
   expect(trainingOptions({ loss: "distil+arcface", margin: 0.3 }).margin).toBe(0.3);
   expect(trainingOptions({ optimizer: "sgd" })).toMatchObject({ learningRate: 0.1, weightDecay: 5e-4, momentum: 0.9 });
   expect(trainingOptions({ optimizer: "sgd", learningRate: 0.5 }).learningRate).toBe(0.5);
-  expect(trainingOptions({ method: "full" }).learningRate).toBe(1e-3);
+  expect(trainingOptions({ method: "full" }).learningRate).toBe(5e-4);
 });
 
 it("reads what it wrote: a whole set of options gives itself", () => {
@@ -32,13 +37,26 @@ it("lets a share of the steps replace a preset's warm-up in epochs", () => {
   expect(trainingOptions(JSON.parse(JSON.stringify(whole)))).toEqual(whole);
 });
 
+it("shrinks faces where only low resolutions are given", () => {
+  expect(trainingOptions().degrade).toBe("any");
+  expect(trainingOptions({ lrPixels: [8, 16] }).degrade).toBe("lr");
+  expect(trainingOptions({ lrPixels: [8, 16], degrade: "phone" }).degrade).toBe("phone");
+  expect(() => trainingOptions({ degrade: "fog" })).toThrow(/unknown degradation "fog".*cctv, phone, night, any/);
+});
+
+it("has the recipe of plain shrinking in one place", () => {
+  const { rank, learningRate, batch, quality, degrade } = trainingOptions({ preset: "paper" });
+  expect({ rank, learningRate, batch, quality, degrade, loss: "distil" }).toEqual(shrinkingRecipe);
+});
+
 it("takes alpha's range or the paper's threshold from the user", () => {
   expect(trainingOptions({ alphaRange: [4, 2] }).alphaRange).toEqual([4, 2]);
   expect(trainingOptions({ calibration: "paper", alphaThreshold: 0.4 }).alphaThreshold).toBe(0.4);
 });
 
 it.each([
-  [{}, 4],
+  [{}, 1],
+  [{ batch: 32 }, 4],
   [{ batch: 30 }, 5],
   [{ batch: 7 }, 1],
   [{ batch: 31 }, 1],
@@ -60,7 +78,7 @@ it.each([
   [{ accumulate: 3, batch: 32 }, "does not divide"],
   [{ dropout: 0.1, method: "full" }, "--method lora only"],
   [{ dropout: 1 }, "--dropout is a number from 0 to 0.95"],
-  [{ loss: "cosface", classesPerStep: 16 }, "every face needs its class"],
+  [{ loss: "cosface", classesPerStep: 16, batch: 32 }, "every face needs its class"],
   [{ momentum: 1 }, "--momentum"],
   [{ patience: -1 }, "--patience"],
   [{ alphaRange: [1] }, "--alpha-range is two different scores"],
@@ -90,8 +108,10 @@ it("keeps the presets' values", () => {
       Object.entries(trainingOptions({ preset })).filter(([name, value]) => petal[name] !== value),
     );
   };
-  const paper = { gate: "twin", loss: "cosface", weightDecay: 0.1, decay: "polynomial" };
-  expect(differing("paper")).toEqual({ preset: "paper", ...paper });
+  const common = { gate: "twin", loss: "cosface", weightDecay: 0.1, decay: "polynomial" };
+  const paper = { ...common, rank: 16, quality: "sharpness", degrade: "lr" };
+  const steps = { batch: 32, accumulate: 4, epochs: 3, learningRate: 4e-3 };
+  expect(differing("paper")).toEqual({ preset: "paper", ...paper, ...steps });
   expect(differing("reference")).toEqual({
     preset: "reference",
     ...paper,

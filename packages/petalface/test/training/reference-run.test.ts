@@ -150,11 +150,11 @@ describe("the reference preset", () => {
     expect(model.family).toBe("vit");
     const own = presetDifferences(options, model.family);
     expect(own.tokenMasking).toEqual({ run: 0.1, petal: 0, paper: 0, reference: 0.1 });
-    expect(own.batch).toEqual({ run: 6, petal: 32, paper: 32, reference: 64 });
+    expect(own.batch).toEqual({ run: 6, petal: 8, paper: 32, reference: 64 });
     expect(own).not.toHaveProperty("flip");
     const presets = presetDifferences();
     expect(presets.firstStep).toEqual({ petal: "warm", paper: "warm", reference: "full" });
-    expect(presets).not.toHaveProperty("rank");
+    expect(presets.rank).toEqual({ petal: 32, paper: 16, reference: 16 });
     expect(printDifferences(presets)).toMatch(/^OPTION +PETAL +PAPER +REFERENCE\n/);
     expect(printDifferences(presets)).toMatch(/^ungated +- +- +head$/m);
   });

@@ -2,8 +2,10 @@ import { random } from "../../random.ts";
 import type { Pixels } from "../types.ts";
 import { blurDisc, blurGaussian, blurMotion } from "./blur.ts";
 import { compressH264 } from "./h264.ts";
+import { misalign } from "./jitter.ts";
 import { compressJpeg } from "./jpeg.ts";
 import { addNoise, applyGamma } from "./sensor.ts";
+import { desaturate, infrared, sharpen } from "./tone.ts";
 import { warp } from "./turbulence.ts";
 import type { CameraDegradation, Kernel, Stage } from "./types.ts";
 
@@ -42,6 +44,14 @@ function applyStage(face: Pixels, { name, value, kernel }: Stage, place: number,
       return value === 0 ? face : addNoise(face, { read: 0, shot: value }, stream());
     case "gamma":
       return value === 1 ? face : applyGamma(face, value);
+    case "sharpen":
+      return value === 0 ? face : sharpen(face, value);
+    case "jitter":
+      return misalign(face, value, stream());
+    case "grey":
+      return value === 0 ? face : desaturate(face, value);
+    case "ir":
+      return infrared(face, value, stream());
     case "jpeg":
       return compressJpeg(face, value);
     case "h264":

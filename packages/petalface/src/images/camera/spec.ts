@@ -24,6 +24,10 @@ export const stageRules: Readonly<Record<StageName, StageRule>> = {
   noise: { least: 0, most: 128, whole: false, mild: 0, unit: "sigma in grey levels" },
   shot: { least: 0, most: 128, whole: false, mild: 0, unit: "sigma at white in grey levels" },
   gamma: { least: 0.1, most: 10, whole: false, mild: 1, unit: "exponent" },
+  sharpen: { least: 0, most: 10, whole: false, mild: 0, unit: "strength" },
+  jitter: { least: 0, most: 50, whole: false, mild: 0, unit: "per cent of the side" },
+  grey: { least: 0, most: 1, whole: false, mild: 0, unit: "share of the colour that is lost" },
+  ir: { least: 0, most: 20, whole: false, mild: 0, unit: "fall of the lamp's light" },
   jpeg: { least: 1, most: 100, whole: true, mild: 100, unit: "quality" },
   h264: { least: 0, most: 51, whole: true, mild: 0, unit: "quantisation parameter" },
 };

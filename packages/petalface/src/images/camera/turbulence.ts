@@ -1,6 +1,7 @@
 import type { Random } from "../../random.ts";
 import type { Pixels } from "../types.ts";
 import { gaussian } from "./blur.ts";
+import { sampleAt } from "./sample.ts";
 
 /** Correlation length of the shifts as a share of the face's side. */
 const correlation = 1 / 12;
@@ -13,25 +14,14 @@ const correlation = 1 / 12;
  */
 export function warp(pixels: Pixels, shift: number, stream: Random): Pixels {
   if (shift === 0) return pixels;
-  const { width, height, data } = pixels;
+  const { width, height } = pixels;
   const across = field(width, height, shift, stream);
   const down = field(width, height, shift, stream);
-  const out = new Uint8ClampedArray(data.length);
-  for (let row = 0; row < height; row++)
-    for (let column = 0; column < width; column++) {
-      const at = row * width + column;
-      const x = Math.min(Math.max(column + across[at], 0), width - 1);
-      const y = Math.min(Math.max(row + down[at], 0), height - 1);
-      const [left, top] = [Math.floor(x), Math.floor(y)];
-      const [right, bottom] = [Math.min(left + 1, width - 1), Math.min(top + 1, height - 1)];
-      for (let channel = 0; channel < 3; channel++) {
-        const value = (line: number, place: number): number => data[(line * width + place) * 3 + channel];
-        const upper = value(top, left) * (left + 1 - x) + value(top, right) * (x - left);
-        const lower = value(bottom, left) * (left + 1 - x) + value(bottom, right) * (x - left);
-        out[at * 3 + channel] = upper * (top + 1 - y) + lower * (y - top);
-      }
-    }
-  return { width, height, data: new Uint8Array(out.buffer) };
+  return sampleAt(
+    pixels,
+    across.map((by, at) => (at % width) + by),
+    down.map((by, at) => Math.floor(at / width) + by),
+  );
 }
 
 function field(width: number, height: number, shift: number, stream: Random): Float64Array {
@@ -55,7 +45,7 @@ function smooth(values: Float64Array, length: number, lines: number, step: numbe
       let sum = 0;
       for (let tap = 0; tap < weights.length; tap++) {
         const from = Math.min(Math.max(at + tap - reach, 0), length - 1);
-        sum += weights[tap] * values[line * stride + from * step];
+        sum += (weights[tap] as number) * (values[line * stride + from * step] as number);
       }
       out[line * stride + at * step] = sum;
     }

@@ -16,6 +16,10 @@ export type StageName =
   | "noise"
   | "shot"
   | "gamma"
+  | "sharpen"
+  | "jitter"
+  | "grey"
+  | "ir"
   | "jpeg"
   | "h264";
 

@@ -11,6 +11,29 @@ export function distillation(o: Ops, embedding: string, target: string, weight: 
 }
 
 /**
+ * Softmax over frozen embeddings: mean of `weight * -log(p)`, p the share of the face's own target
+ * in `exp(scale * cos)` over the target and the anchors of other people. Unlike the distance to the
+ * target it counts what tells people apart, not what all degraded faces share.
+ *
+ * @param parts.anchors unit rows `[C, D]`
+ * @param parts.others `[B, C]`: 1 where an anchor is of another person than the face, else 0
+ */
+export function anchorSoftmax(
+  o: Ops,
+  embedding: string,
+  target: string,
+  parts: { readonly anchors: string; readonly others: string; readonly scale: number; readonly weight: number },
+): string {
+  const unit = normalised(o, embedding);
+  const own = o.reduceSum(o.mul(unit, target), [1], true);
+  const all = o.matmul(unit, o.transpose(parts.anchors, [1, 0]));
+  // exp(2 scale) is the most that a term can be: far from float32's end for scales up to 40.
+  const odds = o.mul(o.exp(o.mul(o.sub(all, own), parts.scale)), parts.others);
+  const each = o.log(o.add(o.reduceSum(odds, [1], false), 1));
+  return o.mul(o.reduceMean(each, [0], false), parts.weight);
+}
+
+/**
  * CosFace (Wang et al., CVPR 2018): softmax cross-entropy over
  * `scale * (cos - margin at the label)`.
  */

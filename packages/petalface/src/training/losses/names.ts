@@ -11,19 +11,26 @@ export const lossNames = [
   "distil+magface",
   "curricularface",
   "distil+curricularface",
+  "distil+anchors",
 ] as const;
 
-/** What the training loss is made of: `distil`, a margin softmax (the others), or the sum of the two. */
+/**
+ * What the training loss is made of: `distil`, a margin softmax (the others), or the sum of the two;
+ * `distil+anchors`: with the softmax over the frozen embeddings of other faces.
+ */
 export type LossName = (typeof lossNames)[number];
 
 /** A margin softmax. */
 export type MarginName = Exclude<LossName, `distil${string}`>;
 
+/** Whether the loss compares with the frozen embeddings of other training faces. */
+export const usesAnchors = (loss: LossName): boolean => loss === "distil+anchors";
+
 /** Whether the loss pulls the embeddings to the frozen model's. */
 export const usesDistillation = (loss: LossName): boolean => loss.startsWith("distil");
 
 /** Whether the loss has class centres. */
-export const usesMargin = (loss: LossName): boolean => loss !== "distil";
+export const usesMargin = (loss: LossName): boolean => loss !== "distil" && !usesAnchors(loss);
 
 /** The margin softmax in a loss; undefined without one. */
 export const marginOf = (loss: LossName): MarginName | undefined =>

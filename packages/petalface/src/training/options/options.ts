@@ -26,6 +26,8 @@ export function trainingOptions(choices: TrainingChoices = {}, family?: string):
     ...(choices.optimizer === "sgd" && sgdDefaults),
     ...(onAngle(choices.loss ?? preset.loss) && { margin: 0.5 }),
     ...(choices.warmup !== undefined && { warmupEpochs: 0 }),
+    // Low resolutions that are given are for shrinking.
+    ...(choices.lrPixels !== undefined && { degrade: "lr" }),
   };
   // Whole networks move far with the adapters' learning rate: the pre-trained knowledge is in these weights, not in separate adapters.
   const method = choices.method ?? base.method;

@@ -22,3 +22,16 @@ export function presetOptions(preset: PresetName, family?: string): TrainingOpti
   });
   return Object.fromEntries(values) as TrainingOptions;
 }
+
+/**
+ * What `petal` was before cameras were measured: plain shrinking, 32 images a step. The demo and
+ * the tables that say so use it (docs/results.md).
+ */
+export const shrinkingRecipe = {
+  loss: "distil",
+  degrade: "lr",
+  quality: "sharpness",
+  rank: 16,
+  learningRate: 4e-3,
+  batch: 32,
+} as const satisfies Partial<TrainingOptions>;

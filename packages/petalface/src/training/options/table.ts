@@ -40,7 +40,9 @@ const adapter = {
     iresnet: "single",
   }),
   /** Rank channels of each site, all parts of the gate together. */
-  rank: whole("--rank <n>", [1, 4096], 16, "rank channels of each adapted layer, all parts of the gate together", {
+  rank: whole("--rank <n>", [1, 4096], 32, "rank channels of each adapted layer, all parts of the gate together", {
+    paper: 16,
+    reference: 16,
     iresnet: 8,
     main: true,
   }),
@@ -122,8 +124,9 @@ const adapter = {
 const alpha = {
   quality: text(
     "--quality <name>",
-    "sharpness",
+    "resolution",
     `quality measure that alpha comes from: ${measureNames.join(", ")}; weights as in brisque:model=FILE,range=FILE`,
+    { paper: "sharpness", reference: "sharpness" },
   ),
   /**
    * Fitted on the training faces, or known from photos; `auto` fits unless the faces are synthetic.
@@ -145,7 +148,10 @@ const alpha = {
 } as const;
 
 const loss = {
-  loss: choice("--loss <name>", lossNames, "distil", "training loss", { paper: "cosface", reference: "cosface" }),
+  loss: choice("--loss <name>", lossNames, "distil+anchors", "training loss", {
+    paper: "cosface",
+    reference: "cosface",
+  }),
   /** Factor of `1 - cos`. */
   distilWeight: number("--distil-weight <x>", [0, 1e4], 20, "factor on the distillation loss"),
   /**
@@ -193,6 +199,14 @@ const loss = {
     0.01,
     "AdaFace, CurricularFace: weight of a batch in the running statistics",
   ),
+  anchors: whole(
+    "--anchors <n>",
+    [2, 1e5],
+    4096,
+    "distil+anchors: training faces whose frozen embeddings are the others",
+  ),
+  anchorScale: number("--anchor-scale <x>", [0.1, 40], 16, "distil+anchors: factor on the cosines"),
+  anchorWeight: number("--anchor-weight <x>", [0, 1e4], 1, "distil+anchors: factor on the softmax"),
   /** Partial FC (An et al., CVPR 2022). */
   classesPerStep: whole(
     "--classes-per-step <n>",
@@ -212,10 +226,11 @@ const loss = {
 
 const optimiser = {
   optimizer: choice("--optimizer <name>", optimizerNames, "adamw", "optimiser"),
-  learningRate: number("--lr <x>", [0, 10], 4e-3, "peak learning rate; --resume may change it", {
+  learningRate: number("--lr <x>", [0, 10], 2e-3, "peak learning rate; --resume may change it", {
+    paper: 4e-3,
     reference: 5e-4,
     main: true,
-    defaultText: "0.004; reference 5e-4; sgd 0.1; a quarter with --method full or head",
+    defaultText: "0.002; paper 0.004; reference 5e-4; sgd 0.1; a quarter with --method full or head",
   }),
   /** Decoupled from the gradient in AdamW, added to it in SGD, as in PyTorch. */
   weightDecay: number("--weight-decay <x>", [0, 1], 0.05, "weight decay, decoupled in AdamW", {
@@ -272,9 +287,9 @@ const data = {
    */
   degrade: text(
     "--degrade <spec>",
-    "lr",
-    "degrade training faces by a camera model instead, such as down=8-24:any,noise=0-10,jpeg=20-80",
-    { judge: (spec) => spec === "lr" || parseDegradation(spec) },
+    "any",
+    "what is done to training faces: any, cctv, phone, night, stages such as down=8-24:any,noise=0-10,jpeg=20-80, or lr: --lr-pixels only",
+    { judge: (spec) => spec === "lr" || parseDegradation(spec), paper: "lr", reference: "lr" },
   ),
   flip: toggle("--no-flip", true, "do not mirror half of the training images"),
   /** What frozen layers below all adapters make of a few draws is computed once and kept. */
@@ -294,8 +309,12 @@ const run = {
     reference: "reference",
     main: true,
   }),
-  epochs: number("--epochs <n>", [0.001, 1e6], 3, "passes over the training faces", { reference: 40, main: true }),
-  batch: whole("--batch <n>", [1, 4096], 32, "images of a step", { reference: 64, main: true }),
+  epochs: number("--epochs <n>", [0.001, 1e6], 4, "passes over the training faces", {
+    paper: 3,
+    reference: 40,
+    main: true,
+  }),
+  batch: whole("--batch <n>", [1, 4096], 8, "images of a step", { paper: 32, reference: 64, main: true }),
   /** The same step up to rounding. Divides `batch`. */
   accumulate: whole(
     "--accumulate <n>",

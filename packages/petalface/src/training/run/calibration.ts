@@ -68,7 +68,7 @@ export async function fitCalibration(
     const [seen = []] = finiteTogether(await scores.of(undefined));
     return { calibration: calibrateAsPaper(measure, seen) };
   }
-  const worse = mildest(options);
+  const worse = mildestDraw(options);
   await using details = await judge(measureOf("resolution"));
   const stored = await details.of(undefined);
   const set = lookAtSet(stored, await details.of(worse), backbone.size);
@@ -113,7 +113,7 @@ async function judged(
 }
 
 /** The best that a degraded training face can look. */
-function mildest(options: TrainingOptions): Degradation {
+export function mildestDraw(options: Pick<TrainingOptions, "degrade" | "lrPixels">): Degradation {
   const spec = degradationOf(options);
   return spec === undefined ? { kind: "lr", pixels: Math.max(...options.lrPixels) } : mildestDegradation(spec);
 }

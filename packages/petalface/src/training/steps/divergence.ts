@@ -1,6 +1,6 @@
 import { itemAt } from "onnx-grad";
 import { PetalfaceError } from "../../errors.ts";
-import { usesDistillation, usesMargin } from "../losses/names.ts";
+import { usesAnchors, usesDistillation, usesMargin } from "../losses/names.ts";
 import type { TrainingOptions } from "../options/options.ts";
 
 /** Steps in a row with an exploded loss after which training stops. One bad batch, or ten, happen in healthy runs. */
@@ -39,12 +39,22 @@ export interface LossWatch {
 export function watchLoss(
   options: Pick<
     TrainingOptions,
-    "loss" | "distilWeight" | "logitScale" | "margin" | "learningRate" | "clip" | "warmup" | "batch"
+    | "loss"
+    | "distilWeight"
+    | "anchors"
+    | "anchorWeight"
+    | "logitScale"
+    | "margin"
+    | "learningRate"
+    | "clip"
+    | "warmup"
+    | "batch"
   >,
   run: { readonly folder: string; readonly classes: number },
 ): LossWatch {
   const ignorant =
     (usesDistillation(options.loss) ? options.distilWeight : 0) +
+    (usesAnchors(options.loss) ? options.anchorWeight * Math.log(options.anchors) : 0) +
     (usesMargin(options.loss) ? Math.log(Math.max(run.classes, 2)) + options.logitScale * options.margin : 0);
   const opening = Math.min(Math.ceil(openingImages / options.batch), mostOpeningSteps);
   const first: number[] = [];

@@ -2,7 +2,7 @@ import { differentiate, type Graph, ops } from "onnx-grad";
 import { type AdapterConfig, buildAdapted, type Layout, type NoiseInput } from "../../adapters/index.ts";
 import type { Backbone, ExternalScores } from "../../backbones/index.ts";
 import { externalScores } from "../../quality/index.ts";
-import { distillation } from "../losses/losses.ts";
+import { anchorSoftmax, distillation } from "../losses/losses.ts";
 import type { Loss } from "../losses/margin.ts";
 import { lossStateSize, marginLoss } from "../losses/margin-loss.ts";
 import { usesDistillation, usesMargin } from "../losses/names.ts";
@@ -19,6 +19,9 @@ export interface TrainingGraph {
     readonly theta: "theta";
     /** Unit targets of the distillation `[B, D]`. */
     readonly target?: "target";
+    /** Unit anchors `[A, D]`, and which are of other people than the faces `[B, A]`. */
+    readonly anchors?: "anchors";
+    readonly others?: "others";
     /** Class centres of this step `[C, D]` and the faces' classes among them `[B, C]`. */
     readonly centres?: "centres";
     readonly onehot?: "onehot";
@@ -47,13 +50,14 @@ export interface TrainingGraph {
 
 /**
  * Builds forward, loss and backward of one training step, or of one of its parts (`accumulate`), as one ordinary ONNX graph: B is
- * `batch / accumulate`. `classes` is C; 0 without a margin loss.
+ * `batch / accumulate`. `classes` is C; 0 without a margin loss. `anchors` is A; 0 without anchors.
  */
 export function trainingGraph(
   backbone: Backbone,
   config: AdapterConfig,
   options: TrainingOptions,
   classes: number,
+  anchors = 0,
 ): TrainingGraph {
   const batch = options.batch / options.accumulate;
   const { dropout: rank, outputDropout: output, dropPath: path, featureDropout: feature } = options;
@@ -80,6 +84,12 @@ export function trainingGraph(
   if (distils) {
     const target = b.input("target", { dtype: "float32", shape: [batch, backbone.width] });
     terms.push(distillation(o, embedding, target, options.distilWeight));
+    if (anchors > 0) {
+      const rows = b.input("anchors", { dtype: "float32", shape: [anchors, backbone.width] });
+      const others = b.input("others", { dtype: "float32", shape: [batch, anchors] });
+      const { anchorScale: scale, anchorWeight: weight } = options;
+      terms.push(anchorSoftmax(o, embedding, target, { anchors: rows, others, scale, weight }));
+    }
   }
   if (classifies) {
     const centres = b.input("centres", { dtype: "float32", shape: [classes, backbone.width] });
@@ -111,6 +121,7 @@ export function trainingGraph(
       image: input,
       theta: "theta",
       ...(distils && { target: "target" as const }),
+      ...(anchors > 0 && { anchors: "anchors" as const, others: "others" as const }),
       ...(classifies && { centres: "centres" as const, onehot: "onehot" as const }),
       ...(lossState && { lossState: "loss_state" as const }),
       scores: externalScores(config.calibration),

@@ -11,6 +11,7 @@ import type { RunParts } from "../run/types.ts";
 import type { TrainingState } from "../state/checkpoint.ts";
 import { gatherRows, sampleClasses, updateHead } from "../state/head.ts";
 import { followStatistics } from "../state/statistics.ts";
+import type { Anchors } from "./anchors.ts";
 import type { PreparedStep } from "./batches.ts";
 import type { TrainingGraph } from "./graph.ts";
 import { drawNoise } from "./noise.ts";
@@ -25,6 +26,7 @@ export interface Engines {
   readonly graph: TrainingGraph;
   readonly engine: Session;
   readonly targets: Targets | undefined;
+  readonly anchors: Anchors | undefined;
   /** Gives what the graph takes instead of images, where it is cut. */
   readonly prefix: Prefix | undefined;
 }
@@ -55,6 +57,7 @@ export interface Computed {
 export async function computeStep(task: StepTask, state: TrainingState, batch: PreparedStep): Promise<Computed> {
   const { targets, loader } = task;
   await targets?.add(batch.fresh, batch.freshPixels);
+  await task.anchors?.growTo(batch.step);
   await task.prefix?.add(batch.shown, batch.pixels);
   const nameOf = (face: number): string => nameOfFace(task.data.at(face).source);
   const replace = (of: PreparedStep, bad: ReadonlySet<number>): PreparedStep => {
@@ -89,6 +92,9 @@ async function computeBatch(task: StepTask, state: TrainingState, batch: Prepare
     const rows = gatherRows(head.values, classes, head.width);
     shared.centres = { dtype: "float32", dims: [classes.length, head.width], data: rows };
   }
+  const { anchors } = task;
+  if (anchors !== undefined)
+    shared.anchors = { dtype: "float32", dims: [anchors.count, anchors.width], data: anchors.rows };
   const noise = drawNoise(task.graph.inputs.noise, options.batch, options.seed, batch.step);
   const parts = options.accumulate;
   const size = options.batch / parts;
@@ -134,7 +140,7 @@ export function applyStep(task: StepTask, state: TrainingState, computed: Comput
 
 /** The inputs of one part of a batch: rows `start` to `start + size`. */
 function partFeeds(
-  { backbone, data, loader, graph: { inputs }, targets, prefix }: StepTask,
+  { backbone, data, loader, graph: { inputs }, targets, anchors, prefix }: StepTask,
   batch: PreparedStep,
   start: number,
   size: number,
@@ -163,6 +169,13 @@ function partFeeds(
       targets.read(index, flip, target, row * backbone.width);
     });
     feeds[inputs.target] = { dtype: "float32", dims: [size, backbone.width], data: target };
+  }
+  if (anchors !== undefined && inputs.others !== undefined) {
+    const others = new Float32Array(size * anchors.count);
+    batch.draws.slice(start, start + size).forEach(({ index }, row) => {
+      others.set(anchors.others(loader.used(index)), row * anchors.count);
+    });
+    feeds[inputs.others] = { dtype: "float32", dims: [size, anchors.count], data: others };
   }
   if (classes !== undefined) feeds.onehot = oneHot(labels.slice(start, start + size), classes);
   return feeds;

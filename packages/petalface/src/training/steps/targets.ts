@@ -15,7 +15,8 @@ const cacheBytes = 512 * 2 ** 20;
 /** Unit embeddings of the frozen backbone, computed once for each face and mirror image. */
 export interface Targets {
   /**
-   * Whether `(index, flip)` must be given pixels: true once for each, if the cache holds them all.
+   * Whether `(index, flip)` must be given pixels: true once for each, if the cache holds them all,
+   * and never for one that is known.
    */
   claim(index: number, flip: boolean): boolean;
   /**
@@ -23,6 +24,11 @@ export interface Targets {
    * sharp RGB planes.
    */
   add(faces: readonly { readonly index: number; readonly flip: boolean }[], pixels: Uint8Array): Promise<void>;
+  /** Computes these targets, whoever claimed them, and gives them; NaN where one is not finite. */
+  embed(
+    faces: readonly { readonly index: number; readonly flip: boolean }[],
+    pixels: Uint8Array,
+  ): Promise<Float32Array[]>;
   /**
    * Whether a target that was added is finite: the teacher may have none of a picture of one
    * colour.
@@ -68,36 +74,39 @@ export async function openTargets(
   const claimed = known.slice();
   const passing = new Map<number, Float32Array>();
   const slot = (index: number, flip: boolean): number => 2 * index + (flip ? 1 : 0);
+  const embed: Targets["embed"] = async (faces, pixels) => {
+    const face = 3 * size * size;
+    const units: Float32Array[] = [];
+    for (let start = 0; start < faces.length; start += rows) {
+      const count = Math.min(rows, faces.length - start);
+      const part = pixels.subarray(start * face, (start + count) * face);
+      const results = await session.run({ [backbone.input]: toInput(part, count, rows, size, backbone.spec) });
+      const data = floatsOf(results, backbone.output);
+      for (let row = 0; row < count; row++) units.push(normalise(data.subarray(row * width, (row + 1) * width)));
+    }
+    faces.forEach(({ index, flip }, at) => {
+      if (!keepAll) return;
+      kept.set(units[at] as Float32Array, slot(index, flip) * width);
+      known[slot(index, flip)] = 1;
+    });
+    return units;
+  };
   return {
+    embed,
     claim(index, flip) {
       if (!keepAll) return true;
       const at = slot(index, flip);
       if (claimed[at] === 1) return false;
       claimed[at] = 1;
-      return true;
+      return known[at] === 0;
     },
     async add(faces, pixels) {
-      const face = 3 * size * size;
       passing.clear();
-      for (let start = 0; start < faces.length; start += rows) {
-        const part = faces.slice(start, start + rows);
-        const input = toInput(
-          pixels.subarray(start * face, (start + part.length) * face),
-          part.length,
-          rows,
-          size,
-          backbone.spec,
-        );
-        const results = await session.run({ [backbone.input]: input });
-        const data = floatsOf(results, backbone.output);
-        part.forEach(({ index, flip }, row) => {
-          const unit = normalise(data.subarray(row * width, (row + 1) * width));
-          if (keepAll) {
-            kept.set(unit, slot(index, flip) * width);
-            known[slot(index, flip)] = 1;
-          } else passing.set(slot(index, flip), unit);
-        });
-      }
+      const units = await embed(faces, pixels);
+      if (keepAll) return;
+      faces.forEach(({ index, flip }, at) => {
+        passing.set(slot(index, flip), units[at] as Float32Array);
+      });
     },
     isFinite(index, flip) {
       const at = slot(index, flip);

@@ -18,6 +18,7 @@ import {
   validationDue,
 } from "../run/validation.ts";
 import { saveState, type TrainingState } from "../state/checkpoint.ts";
+import { anchorCount, openAnchors } from "./anchors.ts";
 import { prepareSteps } from "./batches.ts";
 import { watchLoss } from "./divergence.ts";
 import { trainingGraph } from "./graph.ts";
@@ -140,7 +141,7 @@ const openEngines = (run: Run, context: TrainingContext): Promise<Engines & Asyn
     const classes = Math.min(state.head?.classes ?? 0, options.classesPerStep);
     const { tokenMasking } = options;
     const shown = tokenMasking > 0 ? maskTokens(backbone, tokenMasking) : backbone;
-    const graph = trainingGraph(shown, run.config, options, classes);
+    const graph = trainingGraph(shown, run.config, options, classes, anchorCount(run));
     const int8 = options.base === "int8";
     if (int8 && (run.session.provider ?? "cpu") !== "cpu")
       throw new PetalfaceError(`--base int8 computes on the CPU only, not on ${run.session.provider}`);
@@ -154,10 +155,12 @@ const openEngines = (run: Run, context: TrainingContext): Promise<Engines & Asyn
       graph.inputs.target === undefined
         ? undefined
         : keep(await openTargets(backbone, run.data.length, session, context.targetCache));
+    const anchors =
+      targets === undefined || anchorCount(run) === 0 ? undefined : openAnchors(run, targets, backbone.width);
     const { prefixBytes: bytes } = context;
     const prefix =
       split && keep(await openPrefix({ backbone, split, batch, variants: options.variants, folder, bytes, session }));
-    return { graph, engine, targets, prefix, findNotFinite: finder(run, session, keep) };
+    return { graph, engine, targets, anchors, prefix, findNotFinite: finder(run, session, keep) };
   });
 
 /**

@@ -2,7 +2,7 @@ import { type FaceData, openData, subset } from "../../../data/index.ts";
 import { PetalfaceError } from "../../../errors.ts";
 import { type Protocol, protocolOfPairs, syntheticPairs } from "../../../evaluation/index.ts";
 import { random } from "../../../random.ts";
-import type { TrainingChoices } from "../../../training/index.ts";
+import { shrinkingRecipe, type TrainingChoices } from "../../../training/index.ts";
 
 /** The model of the demo: everyone may have it. */
 export const demoModel = "fr_feature";
@@ -35,14 +35,22 @@ export interface DemoMethod {
 export const mainMethod: DemoMethod = {
   name: "petal",
   about: "adapter that is off on sharp faces, distillation",
-  options: { preset: "petal" },
+  options: { preset: "petal", ...shrinkingRecipe },
 };
 
 /** What it is compared with, in this order: the same layers, images and seed. */
 export const otherMethods: readonly DemoMethod[] = [
-  { name: "lora", about: "one low-rank adapter, always active", options: { preset: "petal", gate: "single" } },
+  {
+    name: "lora",
+    about: "one low-rank adapter, always active",
+    options: { preset: "petal", ...shrinkingRecipe, gate: "single" },
+  },
   { name: "paper", about: "twin adapters, CosFace", options: { preset: "paper" } },
-  { name: "full", about: "every weight trained", options: { preset: "petal", method: "full" } },
+  {
+    name: "full",
+    about: "every weight trained",
+    options: { preset: "petal", ...shrinkingRecipe, learningRate: 1e-3, method: "full" },
+  },
 ];
 
 /** Faces to train on, and other people to measure on. */

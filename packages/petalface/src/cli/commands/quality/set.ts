@@ -13,7 +13,7 @@ import {
   qualityGraph,
   type SetFindings,
 } from "../../../quality/index.ts";
-import { trainingOptions } from "../../../training/index.ts";
+import { mildestDraw, trainingOptions } from "../../../training/index.ts";
 import { type Judge, judgedAtOnce } from "./judges.ts";
 
 /** Faces that are looked at, at most. */
@@ -36,7 +36,6 @@ export async function lookAtFaces(
 ): Promise<LookedAt> {
   const count = Math.min(most, data.length);
   const faces = Array.from({ length: count }, (_, i) => data.at(Math.floor((i * data.length) / count)));
-  const pixels = Math.min(Math.max(...trainingOptions().lrPixels), loader.size);
   const plain = plainModel(loader.size);
   const { graph, score } = qualityGraph(plain, measureOf("resolution"));
   const resolution = await openEmbedder(
@@ -58,7 +57,7 @@ export async function lookAtFaces(
   };
   try {
     const [details = [], ...stored] = await scores(undefined);
-    const [worse = [], ...copies] = await scores({ kind: "lr", pixels });
+    const [worse = [], ...copies] = await scores(mildestDraw(trainingOptions()));
     const set = lookAtSet(details, worse, loader.size);
     let next = 0;
     const fits = judges.map((judge) => {

@@ -1,0 +1,31 @@
+import { shrinkingRecipe, type TrainingChoices } from "petalface/training";
+
+/** Cameras that the probes are made by: chain.py. */
+export const kinds = ["still", "phone", "cctv", "night"] as const;
+
+/** Plain shrinking, measured next to them on the same photos. */
+export const plainSides: readonly number[] = [16, 12, 8];
+
+/** Folds of LFW's View 2 whose people are shown; none of them is trained on, and those of 4 and 5 are left out. */
+export const shownFolds: readonly number[] = [1, 2, 3, 6];
+
+/** People, the first photo of each enrolled, and the photos of each that are probes. */
+export const people = 174;
+export const probePhotos: readonly number[] = [2, 3, 4];
+
+/** One way to train. */
+export interface Contender {
+  readonly name: string;
+  /** Beyond seed and epochs; undefined: the frozen model. */
+  readonly options?: TrainingChoices;
+}
+
+/** What the defaults were before camera probes were measured. */
+const before: TrainingChoices = shrinkingRecipe;
+
+/** What is compared; every one differs from the defaults in what its name says. */
+export const contenders: readonly Contender[] = [
+  { name: "frozen" },
+  { name: "petal", options: {} },
+  { name: "petal, before", options: before },
+];

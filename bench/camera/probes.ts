@@ -1,0 +1,75 @@
+import { createHash } from "node:crypto";
+import { access, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { readPairs } from "petalface/evaluation";
+import { shared } from "../faces/plan.ts";
+import { lfw } from "../faces/run.ts";
+import { makePython, runPython } from "../networks/python.ts";
+import { kinds, people, probePhotos, shownFolds } from "./plan.ts";
+
+/** Photos of the people who are shown. */
+export interface Shown {
+  readonly people: readonly string[];
+  /** Enrolled photo of each person. */
+  readonly gallery: readonly string[];
+  /** Probes: `NAME/NAME_0002` and the row of their person. */
+  readonly probes: readonly { readonly id: string; readonly person: number }[];
+}
+
+const photo = (name: string, number: number): string => `${name}/${name}_${String(number).padStart(4, "0")}`;
+
+/** File of a photo. */
+export const photoFile = (id: string): string => join(lfw, `${id}.jpg`);
+
+/** People of the shown folds, of none of the untouched ones, with enough photos; spread over the alphabet. */
+export async function shownPeople(): Promise<Shown> {
+  const file = join(shared, "data/lfw112_pairs.txt");
+  const untouched = new Set((await readPairs(file, { folds: [4, 5] })).people);
+  const names: string[] = [];
+  const found = new Set((await readPairs(file, { folds: shownFolds })).people);
+  for (const name of [...found].filter((each) => !untouched.has(each)).sort()) {
+    const enough = await access(photoFile(photo(name, Math.max(...probePhotos)))).then(
+      () => true,
+      () => false,
+    );
+    if (enough) names.push(name);
+  }
+  const chosen = Array.from({ length: people }, (_, at) => names[Math.floor((at * names.length) / people)] as string);
+  return {
+    people: chosen,
+    gallery: chosen.map((name) => photo(name, 1)),
+    probes: chosen.flatMap((name, person) => probePhotos.map((number) => ({ id: photo(name, number), person }))),
+  };
+}
+
+/** Makes the probes of every camera unless they are there; returns their folder. */
+export async function makeProbes(work: string, shown: Shown, seed: number, python: string): Promise<string> {
+  const program = join(import.meta.dirname, "chain.py");
+  const requirements = join(import.meta.dirname, "requirements.txt");
+  const job = {
+    seed,
+    kinds,
+    detector: join(shared, "weights/yunet_n_dynamic.onnx"),
+    faces: shown.probes.map(({ id }) => ({ id, file: photoFile(id) })),
+  };
+  const made = [await readFile(program), await readFile(requirements), JSON.stringify(job)];
+  const hash = made.reduce((sum, part) => sum.update(part), createHash("sha256")).digest("hex");
+  const out = join(work, `probes-${hash.slice(0, 12)}`);
+  const there = await access(out).then(
+    () => true,
+    () => false,
+  );
+  if (there) return out;
+  const interpreter = await makePython(join(work, "python"), python, requirements);
+  const unfinished = `${out}.unfinished`;
+  await rm(unfinished, { recursive: true, force: true });
+  const request = join(work, "job.json");
+  await writeFile(request, JSON.stringify({ ...job, out: unfinished }));
+  runPython(interpreter, program, [request]);
+  await rename(unfinished, out);
+  return out;
+}
+
+/** File of a probe that the chain made. */
+export const probeFile = (folder: string, kind: string, id: string): string =>
+  join(folder, kind, `${id}.${kind === "still" ? "jpg" : "png"}`);

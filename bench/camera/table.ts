@@ -1,0 +1,86 @@
+import { percent } from "petalface/evaluation";
+import type { CopyWeight } from "petalface/matching";
+import type { Found } from "./measure.ts";
+import { kinds, people, plainSides, probePhotos } from "./plan.ts";
+
+/** Weights of enrolled copies that are measured; 0 is the plain gallery. */
+export const weights: readonly CopyWeight[] = [0, 0.25, 0.5, 1, "alpha"];
+
+/** One model on one set of probes. */
+export interface Measured {
+  readonly found: ReadonlyMap<CopyWeight, Found>;
+  /** Shares of the probes with alpha above 0.5, and below 1. */
+  readonly alpha: { readonly above: number; readonly below: number };
+  /** Mean cosine to the frozen embedding of the same photo, sharp. */
+  readonly cosine: number;
+}
+
+/** A model's row. */
+export interface Row {
+  readonly model: string;
+  readonly name: string;
+  /** Training images seen; undefined for the frozen model. */
+  readonly images?: number;
+  readonly by: ReadonlyMap<string, Measured>;
+}
+
+const about = `${people} people of LFW's folds 1, 2, 3 and 6, none of them trained on: one photo of each is
+enrolled, ${probePhotos.length} others are probes. The cameras are \`bench/camera/chain.py\` (OpenCV and ffmpeg, none of petalface's
+code): \`still\`, 12 to 20 px JPEGs; \`phone\`, \`cctv\` and \`night\`, 10 to 32 px, found and aligned again at
+low resolution. 16, 12 and 8: the same photos, shrunk. In per cent; ± is half the 95 % interval
+(bootstrap over people). w: weight of the enrolled copies of 16 and 12 px (docs/copies.md); alpha: 1 - alpha of the probe.
+One seed. The recipe was chosen on these probes, so the rows of petal are optimistic to that extent.`;
+
+const columns = [...kinds, ...plainSides.map(String), "sharp"];
+
+const line = (cells: readonly string[]): string => `| ${cells.join(" | ")} |`;
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  return [line(head), line(head.map(() => "---")), ...rows.map(line)].join("\n");
+}
+
+const ofRate = ({ value, low, high }: Found["rank1"]): string =>
+  `${percent(value, 1)} ± ${percent((high - low) / 2, 1)}`;
+
+/** One Markdown document. */
+export function renderCameras(rows: readonly Row[], circumstances: string): string {
+  const titled = (row: Row): string[] => [row.model, row.name, row.images?.toLocaleString("en") ?? "-"];
+  const rates = (pick: (found: Found) => Found["rank1"]) =>
+    rows.flatMap((row) =>
+      weights.map((weight) => [
+        ...titled(row),
+        String(weight),
+        ...columns.map((column) => {
+          const found = row.by.get(column)?.found.get(weight);
+          return found === undefined ? "-" : ofRate(pick(found));
+        }),
+      ]),
+    );
+  const head = ["model", "method", "images", "w", ...columns];
+  const alphas = rows.map((row) => [
+    ...titled(row),
+    ...columns.map((column) => {
+      const measured = row.by.get(column);
+      if (measured === undefined) return "-";
+      return column === "sharp" ? `${percent(measured.alpha.below, 1)} < 1` : percent(measured.alpha.above, 1);
+    }),
+  ]);
+  const cosines = rows.map((row) => [
+    ...titled(row),
+    ...columns.map((column) => row.by.get(column)?.cosine.toFixed(4) ?? "-"),
+  ]);
+  const short = head.filter((name) => name !== "w");
+  return [
+    `# Camera probes\n\n${circumstances}\n\n${about}`,
+    `## Rank-1\n\n${table(
+      head,
+      rates(({ rank1 }) => rank1),
+    )}`,
+    `## True accepts at 1 % false accepts\n\n${table(
+      head,
+      rates(({ tar }) => tar),
+    )}`,
+    `## Probes judged sharp\n\nShare of the probes with alpha above 0.5; in the last column, of sharp photos with alpha below 1.\n\n${table(short, alphas)}`,
+    `## Cosine to the same photo, sharp and frozen\n\n${table(short, cosines)}\n`,
+  ].join("\n\n");
+}
