@@ -69,20 +69,30 @@ export const cosineValidator =
         const targets = await frozen;
         const model = adaptedModel(backbone, adapter);
         const sums = new Float64Array(data.length);
+        const bySize = new Map<number, Float64Array>();
+        const known = left.size;
         for (const pixels of request.pixels) {
           const rows = await embed(model, pixels, signal);
+          const cosines = new Float64Array(data.length);
           for (let i = 0; i < rows.length; i++) {
             const place = Math.floor(i / width);
-            sums[place] = (sums[place] as number) + (rows[i] as number) * (targets[i] as number);
+            cosines[place] += rows[i] * targets[i];
           }
+          bySize.set(pixels, cosines);
+          for (const [place, cosine] of cosines.entries()) sums[place] += cosine;
         }
         if (left.size > noted) noteMoreLeftOut(data, tally.report(), context);
         noted = left.size;
         const used = [...sums.keys()].filter((place) => !left.has(place));
-        return meanOverPeople(
+        const score = meanOverPeople(
           used.map((place) => (sums[place] as number) / request.pixels.length),
           used.map((place) => data.at(place).person),
         );
+        if (bySize.size < 2) return score;
+        const mean = (cosines: Float64Array): number =>
+          used.reduce((sum, place) => sum + cosines[place], 0) / used.length;
+        const parts = [...bySize].map(([pixels, cosines]): [string, number] => [`${pixels} px`, mean(cosines)]);
+        return { ...score, parts: Object.fromEntries(parts) };
       },
       leftOut: () => (left.size > 0 ? tally.report() : undefined),
       close: () => loader.close(),

@@ -26,7 +26,7 @@ const adapt = (out: string, ...more: string[]) =>
   ]);
 
 /** Mean cosine of the frozen model: embeddings straight from it, faces one by one. */
-async function frozenCosine(): Promise<number> {
+async function frozenCosine(sides = [6, 4]): Promise<number> {
   const data = await openData(faces);
   const embedder = await openEmbedder(await openBackbone(model), { threads: 1, batch: 1 });
   await using loader = openLoader({ size: tinySize, threads: 0 });
@@ -37,13 +37,13 @@ async function frozenCosine(): Promise<number> {
   };
   const cosines: number[] = [];
   for (let index = 0; index < data.length; index++)
-    for (const pixels of [6, 4]) {
+    for (const pixels of sides) {
       const [a, b] = [await embed(index), await embed(index, pixels)];
       const dot = (x: Float32Array, y: Float32Array): number => x.reduce((sum, v, k) => sum + v * y[k], 0);
       cosines.push(dot(a, b) / Math.sqrt(dot(a, a) * dot(b, b)));
     }
   await embedder.close();
-  expect(cosines).toHaveLength(2 * 20);
+  expect(cosines).toHaveLength(sides.length * 20);
   return cosines.reduce((sum, value) => sum + value, 0) / cosines.length;
 }
 
@@ -57,6 +57,11 @@ test("--val cosine begins at the frozen model's mean cosine, keeps the best adap
   expect(tinyWidth).toBe(6);
   expect(values[0].step).toBe(0);
   expect(values[0].validation.value).toBeCloseTo(await frozenCosine(), 4);
+  for (const side of [6, 4]) {
+    const part = values[0].validation.parts[`${side} px`];
+    expect(part).toBeCloseTo(await frozenCosine([side]), 4);
+    expect(stderr).toContain(`${side} px ${(100 * part).toFixed(2)}`);
+  }
   expect(values[0].validation.standardError).toBeGreaterThan(0);
   const best = Math.max(...values.map(({ validation }) => validation.value));
   expect(best).toBeGreaterThan(values[0].validation.value);

@@ -22,7 +22,11 @@ export function openJournal(folder: string, options: Pick<TrainingOptions, "batc
   let events: Scalars[] = [];
   let last: number | undefined;
   const scalars = (record: MetricsRecord, waited: number | undefined): Record<string, number> => {
-    if ("validation" in record) return { "validation/value": record.validation.value };
+    if ("validation" in record) {
+      const { value, parts = {} } = record.validation;
+      const named = Object.entries(parts).map(([name, part]) => [`validation/${name}`, part]);
+      return { "validation/value": value, ...Object.fromEntries(named) };
+    }
     const { loss, learningRate, gradientNorm, alpha } = record;
     const now = performance.now();
     const speed = last === undefined ? undefined : (options.batch * 1000) / Math.max(now - last, 1e-3);

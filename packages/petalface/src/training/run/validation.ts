@@ -17,6 +17,8 @@ export interface ValidationRequest {
 export interface ValidationScore {
   readonly value: number;
   readonly standardError: number;
+  /** The values whose mean it is, by name, such as `16 px`; absent where there is one only. */
+  readonly parts?: Readonly<Record<string, number>> | undefined;
 }
 
 /** An open validation protocol. The same adapter must always give the same value. */
@@ -89,12 +91,12 @@ export function noteValidation(
   state.last = step;
   state.waited = best ? 0 : state.waited + 1;
   if (best) {
-    state.best = { ...score, step };
+    state.best = { value: score.value, standardError: score.standardError, step };
     state.theta.set(weights.theta);
     state.statistics.set(weights.statistics);
   }
-  const { value, standardError } = score;
-  return { step, validation: { value, standardError, best } };
+  const { value, standardError, parts } = score;
+  return { step, validation: { value, standardError, best, ...(parts && { parts }) } };
 }
 
 /** Whether so many validations in a row were no better that training should end. */

@@ -184,9 +184,14 @@ const changesOf = (
 });
 
 /** One line on a validation. */
-function validated({ step, validation: { value, standardError, best } }: ValidationRecord, run: RunRecord): string {
+function validated(
+  { step, validation: { value, standardError, best, parts = {} } }: ValidationRecord,
+  run: RunRecord,
+): string {
   const measured = `${(100 * value).toFixed(2)} +- ${(100 * standardError).toFixed(2)} %`;
-  return `step ${step}: ${run.validation?.measure ?? "validation"} ${measured}${best ? ", the best so far" : ""}`;
+  const each = Object.entries(parts).map(([name, part]) => `${name} ${(100 * part).toFixed(2)}`);
+  const detail = each.length > 0 ? ` (${each.join(", ")})` : "";
+  return `step ${step}: ${run.validation?.measure ?? "validation"} ${measured}${detail}${best ? ", the best so far" : ""}`;
 }
 
 /** What is trained, and on what. */
