@@ -42,9 +42,11 @@ const exists = (path: string): Promise<boolean> =>
     () => false,
   );
 
+const given = values.images === undefined ? undefined : Number(values.images);
+
 /** Trains a contender, or continues it, unless it is there; returns its folder. */
-async function trained(model: string, { name, options }: Contender): Promise<string> {
-  const label = [name, values.images, values.options === "{}" ? undefined : values.options]
+async function trained(model: string, { name, options, images = given }: Contender): Promise<string> {
+  const label = [name, images, values.options === "{}" ? undefined : values.options]
     .filter((part) => part !== undefined)
     .join("-");
   const folder = join(values.work, model, label.replaceAll(/[^a-z0-9.]+/gi, "-"), values.seed);
@@ -57,7 +59,7 @@ async function trained(model: string, { name, options }: Contender): Promise<str
       ...options,
       ...(JSON.parse(values.options) as TrainingChoices),
       seed: Number(values.seed),
-      ...(values.images !== undefined && { epochs: Number(values.images) / data.length }),
+      ...(images !== undefined && { epochs: images / data.length }),
     };
     await mkdir(join(folder, ".."), { recursive: true });
     await adapt({ model: modelFile(model), train: data.spec, options: choices, out: folder }, context);
@@ -92,7 +94,7 @@ async function main(): Promise<void> {
     console.log(
       `npm run bench -- camera [--models A,B] [--contenders "frozen;petal"] [--images N] [--options JSON] [--seed N] [--python PYTHON]
   [--threads N] [--work FOLDER] [--out FOLDER] [--name NAME]
---images: training images seen; the default epochs unless given. --options: training choices on top of each contender's.
+--images: training images that "petal" sees; the default epochs unless given. The others see 9,600. --options: training choices on top of each contender's.
 Needs Python 3 with venv, ffmpeg with libx264, and the shared data.`,
     );
     return;

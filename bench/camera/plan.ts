@@ -18,14 +18,18 @@ export interface Contender {
   readonly name: string;
   /** Beyond seed and epochs; undefined: the frozen model. */
   readonly options?: TrainingChoices;
+  /** Training images; `--images`, or the default epochs, unless given. */
+  readonly images?: number;
 }
 
-/** What the defaults were before camera probes were measured. */
-const before: TrainingChoices = shrinkingRecipe;
+/** Budget of the comparisons of one change each. */
+const short = 9600;
 
 /** What is compared; every one differs from the defaults in what its name says. */
 export const contenders: readonly Contender[] = [
   { name: "frozen" },
+  { name: "petal, shrinking only", options: shrinkingRecipe, images: short },
+  { name: "petal, without anchors", options: { loss: "distil" }, images: short },
+  { name: "petal, short", options: {}, images: short },
   { name: "petal", options: {} },
-  { name: "petal, before", options: before },
 ];
