@@ -1,38 +1,66 @@
 /**
- * Adapts models and measures them on probes that an independent chain of cameras made:
- * `npm run bench -- camera --help`. What is trained is kept in the work folder, and a stopped
- * training continues.
+ * Adapts models and measures them on probes that an independent chain of cameras made. Trainings are kept in the work folder, and a
+ * stopped one continues.
  */
-import { execFileSync } from "node:child_process";
-import { access, mkdir, writeFile } from "node:fs/promises";
-import { cpus } from "node:os";
+import { access, mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import { adaptedModel, loadAdapter } from "petalface/adapters";
 import { type EmbeddingModel, openBackbone } from "petalface/backbones";
 import { type CopyWeight, normaliseRows } from "petalface/matching";
 import { judgedModel, photoCalibration } from "petalface/quality";
-import { adapt, readRun, resume, type TrainingChoices } from "petalface/training";
-import { modelFile, trainingFaces } from "../faces/run.ts";
+import { adapt, readRun, resume } from "petalface/training";
+import { trainingFaces } from "../faces/run.ts";
+import { defineBenchmark } from "../skeleton/benchmark.ts";
+import { modelFile } from "../skeleton/shared.ts";
 import { type Embedded, embedShown } from "./embed.ts";
 import { type Found, type Probes, rate, scoresOf } from "./measure.ts";
 import { type Contender, contenders } from "./plan.ts";
 import { makeProbes, shownPeople } from "./probes.ts";
 import { type Measured, type Row, renderCameras, weights } from "./table.ts";
 
-const { values } = parseArgs({
+export default defineBenchmark({
+  name: "camera",
+  title: "Camera probes",
+  measures: "Recognition of faces as dome cameras, phones and cameras at night see them, by way of training.",
+  minutes: 30,
+  needs: "the shared photos and weights, and ffmpeg with libx264",
+  keeps: true,
+  requirements: join(import.meta.dirname, "requirements.txt"),
   options: {
-    models: { type: "string", default: "edgeface_xxs" },
-    contenders: { type: "string", default: contenders.map(({ name }) => name).join(";") },
-    images: { type: "string" },
-    options: { type: "string", default: "{}" },
-    seed: { type: "string", default: "0" },
-    python: { type: "string", default: "python3" },
-    threads: { type: "string", default: "2" },
-    work: { type: "string", default: join(import.meta.dirname, "../../runs/bench-camera") },
-    out: { type: "string", default: join(import.meta.dirname, "../results") },
-    name: { type: "string", default: "camera" },
-    help: { type: "boolean", default: false },
+    models: { help: "names among the shared weights", default: ["edgeface_xxs"] },
+    contenders: { help: "ways to train", default: contenders.map(({ name }) => name) },
+    images: { help: 'training images that "petal" sees; 0: the default epochs. The others see 9,600', default: 0 },
+    seed: { help: "seed of the trainings", default: 0 },
+    threads: { help: "threads of the engine", default: 2 },
+  },
+  async run({ models, contenders: names, images, seed, threads }, { work, needPython }) {
+    const shown = await shownPeople();
+    const folder = await makeProbes(work, shown, 1, await needPython());
+    const rows: Row[] = [];
+    for (const model of models) {
+      const backbone = await openBackbone(modelFile(model));
+      let sharp: Float32Array | undefined;
+      for (const contender of contenders.filter(({ name }) => name === "frozen" || names.includes(name))) {
+        let seen: number | undefined;
+        let opened: EmbeddingModel = judgedModel(backbone, photoCalibration({ name: "resolution" }, backbone.size));
+        if (contender.options !== undefined) {
+          const run = await trained({ model, contender, images, seed, threads, work });
+          const { steps, options } = await readRun(run);
+          seen = steps * options.batch;
+          opened = adaptedModel(backbone, await loadAdapter(run, backbone));
+        }
+        const found = await embedShown(opened, shown, folder, threads);
+        sharp ??= normaliseRows((found.probes.get("sharp") as Probes).rows, backbone.width, "photo");
+        const targets = sharp;
+        const by = new Map(
+          [...found.probes].map(([kind, probes]) => [kind, measured(found, probes, targets, shown.people.length)]),
+        );
+        if (names.includes(contender.name))
+          rows.push({ model, name: contender.name, ...(seen !== undefined && { images: seen }), by });
+        console.error(`${model}, ${contender.name}: measured`);
+      }
+    }
+    return { body: renderCameras(rows), versions: (await needPython()).versions };
   },
 });
 
@@ -42,25 +70,27 @@ const exists = (path: string): Promise<boolean> =>
     () => false,
   );
 
-const given = values.images === undefined ? undefined : Number(values.images);
+interface Training {
+  readonly model: string;
+  readonly contender: Contender;
+  /** For contenders without a budget of their own; 0: the default epochs. */
+  readonly images: number;
+  readonly seed: number;
+  readonly threads: number;
+  readonly work: string;
+}
 
 /** Trains a contender, or continues it, unless it is there; returns its folder. */
-async function trained(model: string, { name, options, images = given }: Contender): Promise<string> {
-  const label = [name, images, values.options === "{}" ? undefined : values.options]
-    .filter((part) => part !== undefined)
-    .join("-");
-  const folder = join(values.work, model, label.replaceAll(/[^a-z0-9.]+/gi, "-"), values.seed);
+async function trained({ model, contender, images, seed, threads, work }: Training): Promise<string> {
+  const { name, options, images: budget = images } = contender;
+  const label = `${name}-${budget === 0 ? "default" : budget}`.replaceAll(/[^a-z0-9]+/gi, "-");
+  const folder = join(work, model, label, String(seed));
   if (await exists(join(folder, "adapter", "adapter_model.safetensors"))) return folder;
   const data = await trainingFaces();
-  const context = { data, threads: Number(values.threads) };
+  const context = { data, threads };
   if (await exists(join(folder, "run.json"))) await resume(folder, context);
   else {
-    const choices = {
-      ...options,
-      ...(JSON.parse(values.options) as TrainingChoices),
-      seed: Number(values.seed),
-      ...(images !== undefined && { epochs: images / data.length }),
-    };
+    const choices = { ...options, seed, ...(budget > 0 && { epochs: budget / data.length }) };
     await mkdir(join(folder, ".."), { recursive: true });
     await adapt({ model: modelFile(model), train: data.spec, options: choices, out: folder }, context);
   }
@@ -78,61 +108,7 @@ function measured({ gallery }: Embedded, probes: Probes, sharp: Float32Array, pe
     ]),
   );
   const units = normaliseRows(probes.rows, gallery.width, "probe");
-  const cosine = units.reduce((sum, value, at) => sum + value * (sharp[at] as number), 0) / probes.person.length;
+  const cosine = units.reduce((sum, value, at) => sum + value * sharp[at], 0) / probes.person.length;
   const { alpha } = probes;
   return { found, cosine, alpha: { above: share(alpha, (a) => a > 0.5), below: share(alpha, (a) => a < 1) } };
 }
-
-/** What these numbers are of: date, commit and processor. */
-function circumstances(): string {
-  const commit = execFileSync("git", ["rev-parse", "--short", "HEAD"], { encoding: "utf8" }).trim();
-  return `${new Date().toISOString().slice(0, 10)}, commit ${commit}, ${cpus()[0]?.model}, ${values.threads} threads`;
-}
-
-async function main(): Promise<void> {
-  if (values.help) {
-    console.log(
-      `npm run bench -- camera [--models A,B] [--contenders "frozen;petal"] [--images N] [--options JSON] [--seed N] [--python PYTHON]
-  [--threads N] [--work FOLDER] [--out FOLDER] [--name NAME]
---images: training images that "petal" sees; the default epochs unless given. The others see 9,600. --options: training choices on top of each contender's.
-Needs Python 3 with venv, ffmpeg with libx264, and the shared data.`,
-    );
-    return;
-  }
-  await mkdir(values.work, { recursive: true });
-  const shown = await shownPeople();
-  const folder = await makeProbes(values.work, shown, 1, values.python);
-  const names = values.contenders.split(";");
-  const rows: Row[] = [];
-  for (const model of values.models.split(",")) {
-    const backbone = await openBackbone(modelFile(model));
-    let sharp: Float32Array | undefined;
-    for (const contender of contenders.filter(({ name }) => name === "frozen" || names.includes(name))) {
-      let images: number | undefined;
-      let opened: EmbeddingModel = judgedModel(backbone, photoCalibration({ name: "resolution" }, backbone.size));
-      if (contender.options !== undefined) {
-        const run = await trained(model, contender);
-        const { steps, options } = await readRun(run);
-        images = steps * options.batch;
-        opened = adaptedModel(backbone, await loadAdapter(run, backbone));
-      }
-      const found = await embedShown(opened, shown, folder, Number(values.threads));
-      sharp ??= normaliseRows((found.probes.get("sharp") as Probes).rows, backbone.width, "photo");
-      const targets = sharp;
-      const by = new Map(
-        [...found.probes].map(([kind, probes]) => [kind, measured(found, probes, targets, shown.people.length)]),
-      );
-      if (names.includes(contender.name))
-        rows.push({ model, name: contender.name, ...(images !== undefined && { images }), by });
-      console.error(`${model}, ${contender.name}: measured`);
-    }
-  }
-  const command = `npm run bench -- camera --models ${values.models} --contenders "${values.contenders}"${values.images === undefined ? "" : ` --images ${values.images}`}${values.options === "{}" ? "" : ` --options '${values.options}'`}`;
-  const text = renderCameras(rows, `    ${command}\n\n${circumstances()}.`);
-  await mkdir(values.out, { recursive: true });
-  await writeFile(join(values.out, `${values.name}.md`), text);
-  console.log(text);
-}
-
-await main();
-process.exit(0);

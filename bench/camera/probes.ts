@@ -2,9 +2,8 @@ import { createHash } from "node:crypto";
 import { access, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { readPairs } from "petalface/evaluation";
-import { shared } from "../faces/plan.ts";
-import { lfw } from "../faces/run.ts";
-import { makePython, runPython } from "../networks/python.ts";
+import type { Python } from "../skeleton/python.ts";
+import { lfw, lfwPairs, shared } from "../skeleton/shared.ts";
 import { kinds, people, probePhotos, shownFolds } from "./plan.ts";
 
 /** Photos of the people who are shown. */
@@ -23,10 +22,9 @@ export const photoFile = (id: string): string => join(lfw, `${id}.jpg`);
 
 /** People of the shown folds, of none of the untouched ones, with enough photos; spread over the alphabet. */
 export async function shownPeople(): Promise<Shown> {
-  const file = join(shared, "data/lfw112_pairs.txt");
-  const untouched = new Set((await readPairs(file, { folds: [4, 5] })).people);
+  const untouched = new Set((await readPairs(lfwPairs, { folds: [4, 5] })).people);
   const names: string[] = [];
-  const found = new Set((await readPairs(file, { folds: shownFolds })).people);
+  const found = new Set((await readPairs(lfwPairs, { folds: shownFolds })).people);
   for (const name of [...found].filter((each) => !untouched.has(each)).sort()) {
     const enough = await access(photoFile(photo(name, Math.max(...probePhotos)))).then(
       () => true,
@@ -43,7 +41,7 @@ export async function shownPeople(): Promise<Shown> {
 }
 
 /** Makes the probes of every camera unless they are there; returns their folder. */
-export async function makeProbes(work: string, shown: Shown, seed: number, python: string): Promise<string> {
+export async function makeProbes(work: string, shown: Shown, seed: number, python: Python): Promise<string> {
   const program = join(import.meta.dirname, "chain.py");
   const requirements = join(import.meta.dirname, "requirements.txt");
   const job = {
@@ -60,12 +58,11 @@ export async function makeProbes(work: string, shown: Shown, seed: number, pytho
     () => false,
   );
   if (there) return out;
-  const interpreter = await makePython(join(work, "python"), python, requirements);
   const unfinished = `${out}.unfinished`;
   await rm(unfinished, { recursive: true, force: true });
   const request = join(work, "job.json");
   await writeFile(request, JSON.stringify({ ...job, out: unfinished }));
-  runPython(interpreter, program, [request]);
+  python.run([program, request]);
   await rename(unfinished, out);
   return out;
 }

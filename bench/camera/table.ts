@@ -1,5 +1,6 @@
 import { percent } from "petalface/evaluation";
 import type { CopyWeight } from "petalface/matching";
+import { table, whole } from "../skeleton/page.ts";
 import type { Found } from "./measure.ts";
 import { kinds, people, plainSides, probePhotos } from "./plan.ts";
 
@@ -33,18 +34,12 @@ One seed. The recipe was chosen on these probes, so the rows of petal are optimi
 
 const columns = [...kinds, ...plainSides.map(String), "sharp"];
 
-const line = (cells: readonly string[]): string => `| ${cells.join(" | ")} |`;
-
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  return [line(head), line(head.map(() => "---")), ...rows.map(line)].join("\n");
-}
-
 const ofRate = ({ value, low, high }: Found["rank1"]): string =>
   `${percent(value, 1)} ± ${percent((high - low) / 2, 1)}`;
 
-/** One Markdown document. */
-export function renderCameras(rows: readonly Row[], circumstances: string): string {
-  const titled = (row: Row): string[] => [row.model, row.name, row.images?.toLocaleString("en") ?? "-"];
+/** The body of the page. */
+export function renderCameras(rows: readonly Row[]): string {
+  const titled = (row: Row): string[] => [row.model, row.name, row.images === undefined ? "-" : whole(row.images)];
   const rates = (pick: (found: Found) => Found["rank1"]) =>
     rows.flatMap((row) =>
       weights.map((weight) => [
@@ -71,7 +66,7 @@ export function renderCameras(rows: readonly Row[], circumstances: string): stri
   ]);
   const short = head.filter((name) => name !== "w");
   return [
-    `# Camera probes\n\n${circumstances}\n\n${about}`,
+    about,
     `## Rank-1\n\n${table(
       head,
       rates(({ rank1 }) => rank1),

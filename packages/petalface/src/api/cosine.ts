@@ -70,7 +70,6 @@ export const cosineValidator =
         const model = adaptedModel(backbone, adapter);
         const sums = new Float64Array(data.length);
         const bySize = new Map<number, Float64Array>();
-        const known = left.size;
         for (const pixels of request.pixels) {
           const rows = await embed(model, pixels, signal);
           const cosines = new Float64Array(data.length);
