@@ -75,10 +75,10 @@ export const cosineValidator =
           const cosines = new Float64Array(data.length);
           for (let i = 0; i < rows.length; i++) {
             const place = Math.floor(i / width);
-            cosines[place] += rows[i] * targets[i];
+            cosines[place] = (cosines[place] as number) + (rows[i] as number) * (targets[i] as number);
           }
           bySize.set(pixels, cosines);
-          for (const [place, cosine] of cosines.entries()) sums[place] += cosine;
+          for (const [place, cosine] of cosines.entries()) sums[place] = (sums[place] as number) + cosine;
         }
         if (left.size > noted) noteMoreLeftOut(data, tally.report(), context);
         noted = left.size;
@@ -89,7 +89,7 @@ export const cosineValidator =
         );
         if (bySize.size < 2) return score;
         const mean = (cosines: Float64Array): number =>
-          used.reduce((sum, place) => sum + cosines[place], 0) / used.length;
+          used.reduce((sum, place) => sum + (cosines[place] as number), 0) / used.length;
         const parts = [...bySize].map(([pixels, cosines]): [string, number] => [`${pixels} px`, mean(cosines)]);
         return { ...score, parts: Object.fromEntries(parts) };
       },
