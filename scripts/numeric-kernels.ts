@@ -10,7 +10,7 @@ export const numericKernels: readonly string[] = [
   // Gradients, folding and weights of ONNX graphs, after their shapes are known.
   "packages/onnx-grad/src/fold/{affine,rearrange}.ts",
   "packages/onnx-grad/src/lower/passes/winograd-transforms.ts",
-  "packages/onnx-grad/src/precision/{bytes,quantise,subnormal}.ts",
+  "packages/onnx-grad/src/precision/{bytes,negligible,quantise}.ts",
   // Pixels of a decoded image, and signals made from them.
   "packages/petalface/src/images/{area,bilinear,facespace,hash,pixels}.ts",
   "packages/petalface/src/images/camera/{blur,colour,h264,jpeg,resample,sensor,turbulence}.ts",

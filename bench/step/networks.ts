@@ -1,8 +1,8 @@
 /** The networks of `npm run bench -- step`, and which of their layers carry an adapter. */
 import { join } from "node:path";
 import {
-  findSubnormals,
-  flushSubnormals,
+  findNegligible,
+  flushNegligible,
   type Graph,
   readModel,
   setBatch,
@@ -56,7 +56,7 @@ export async function graphOf(name: string): Promise<Graph> {
 /** A network and its adapter, from the model file of a workload: single LoRA's sites, the gate of petal or, for Swin, of the paper; none where PEFT, which has none, is the peer. */
 export async function openNetwork(name: string, path: string): Promise<Network> {
   const read = upgradeOpset(await readModel(path));
-  const graph = setBatch(flushSubnormals(read, await findSubnormals(read)), "N");
+  const graph = setBatch(flushNegligible(read, await findNegligible(read)), "N");
   const [input = "", output = ""] = [graph.inputs[0], graph.outputs[0]];
   const sizes = (value: string): readonly number[] => staticDims((graph.types.get(value)?.shape ?? []).slice(1));
   const sha256 = "0".repeat(64);

@@ -55,7 +55,7 @@ export type { InferContext } from "./infer/context.ts";
 export { inferNode } from "./infer/infer.ts";
 export { type LowerOptions, lower, type Pass, type Target } from "./lower/lower.ts";
 export { halfBits, toHalf } from "./precision/half.ts";
+export { findNegligible, flushNegligible } from "./precision/negligible.ts";
 export { type QuantiseOptions, quantise, quantisedValues } from "./precision/quantise.ts";
-export { findSubnormals, flushSubnormals } from "./precision/subnormal.ts";
 export { toFloat32 } from "./precision/whole.ts";
 export { upgradeOpset } from "./upgrade/upgrade.ts";

@@ -1,6 +1,6 @@
 import {
-  findSubnormals,
-  flushSubnormals,
+  findNegligible,
+  flushNegligible,
   type Graph,
   isStatic,
   readMetadata,
@@ -53,7 +53,7 @@ export async function openBackbone(model: string, choices: ModelChoices = {}): P
     throw levelsError(path) ?? error;
   });
   const whole = wholeNumbers(upgradeOpset(read));
-  const flushed = flushSubnormals(whole, await subnormalsOf(whole, resolved.sha256));
+  const flushed = flushNegligible(whole, await negligibleOf(whole, resolved.sha256));
   const { graph: stated, input, output, size, width, form } = standardForm(path, flushed, read, choices);
   refuseTrainingMode(path, stated);
   const normalisation = findNormalisation(stated, input);
@@ -102,10 +102,10 @@ function fed(
 }
 
 /** Constants of a model that slow it down; those of a small one are found faster than they are worth a file. */
-const subnormalsOf = (graph: Graph, sha256: string): Promise<string[]> =>
+const negligibleOf = (graph: Graph, sha256: string): Promise<string[]> =>
   bytesOf(graph) < worthRemembering
-    ? findSubnormals(graph)
-    : remembered("subnormal", sha256, () => findSubnormals(graph), isStrings);
+    ? findNegligible(graph)
+    : remembered("negligible", sha256, () => findNegligible(graph), isStrings);
 
 /** Proves the open batch of a model, unless it was proven before in the form that its file has by itself. */
 async function proveOnce(

@@ -1,8 +1,9 @@
 import { readFileSync } from "node:fs";
 import { Command } from "commander";
-import { loadCommands } from "./commands.ts";
+import { commandNames, loadCommands } from "./commands.ts";
 import { type CommonOptions, createContext, type Terminal } from "./context.ts";
 import { describeFailure, stackOf } from "./failure.ts";
+import { showLoading } from "./loading.ts";
 
 function packageVersion(): string {
   const text = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
@@ -74,7 +75,8 @@ export interface Invocation {
  * @param args those after `node main.ts`
  * @param signal ends the command when it is aborted
  */
-export function invoke(args: readonly string[], terminal: Terminal, signal: AbortSignal): Invocation {
+export function invoke(args: readonly string[], given: Terminal, signal: AbortSignal): Invocation {
+  const { clear, ...terminal } = showLoading(given, args, commandNames);
   const { stderr } = terminal;
   const program = createProgram(terminal);
   const context = createContext(() => program.opts<CommonOptions>(), signal, terminal);
@@ -94,9 +96,13 @@ export function invoke(args: readonly string[], terminal: Terminal, signal: Abor
   return {
     report,
     async run() {
-      for (const register of await loadCommands(args)) register(program, context);
-      await program.parseAsync(args, { from: "user" });
-      return signal.aborted && !context.isService ? 130 : context.exitCode;
+      try {
+        for (const register of await loadCommands(args)) register(program, context);
+        await program.parseAsync(args, { from: "user" });
+        return signal.aborted && !context.isService ? 130 : context.exitCode;
+      } finally {
+        clear();
+      }
     },
   };
 }
@@ -107,7 +113,7 @@ export async function main(args: readonly string[]): Promise<void> {
   // A reader that went away (`petalface ... | head`) is not an error.
   for (const stream of [stdout, stderr])
     stream.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : 1));
-  const { signal, stop } = listenForSignals((line) => stderr.write(`${line}\n`));
+  const { signal, stop } = listenForSignals((line) => stderr.write(`${stderr.isTTY ? "\r\u001b[K" : ""}${line}\n`));
   const { run, report } = invoke(args, { stdout, stderr }, signal);
 
   const fail = async (error: unknown): Promise<void> => {

@@ -1,7 +1,8 @@
 import { existsSync } from "node:fs";
-import { copyFile, mkdir, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
+import sharp from "sharp";
 import { expect, test } from "vitest";
 import { cachedPath, knownModels } from "../../src/models/index.ts";
 import { petalfaceProcess as petalface } from "./process.ts";
@@ -59,6 +60,57 @@ test.skipIf(!existsSync(weights))(
         code: 1,
         stderr: expect.stringMatching(/holds ".+", which is not part of a demo/),
       });
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  },
+);
+
+/** Thirty people with two pictures each, of which `damaged` are none. */
+async function writePeople(folder: string, damaged: number): Promise<void> {
+  for (let person = 0; person < 30; person++)
+    for (let picture = 0; picture < 2; picture++) {
+      const place = join(folder, `p${String(person).padStart(2, "0")}`);
+      await mkdir(place, { recursive: true });
+      const noise = { type: "gaussian", mean: 40 + 5 * person, sigma: 40 } as const;
+      const create = { width: 112, height: 112, channels: 3, background: "#888", noise } as const;
+      const bad = picture === 1 && person < damaged;
+      await writeFile(join(place, `${picture}.jpg`), bad ? "no picture" : await sharp({ create }).jpeg().toBuffer());
+    }
+}
+
+test.skipIf(!existsSync(weights))(
+  "the demo leaves damaged pictures out and counts them, and ends above 5 % (needs PETALFACE_SHARED)",
+  { timeout: 1_200_000 },
+  async () => {
+    const folder = await mkdtemp(join(tmpdir(), "petalface-demo-"));
+    try {
+      const model = knownModels.find(({ name }) => name === "fr_feature") ?? expect.fail();
+      const place = cachedPath(model, join(folder, "cache"));
+      await mkdir(dirname(place), { recursive: true });
+      await copyFile(weights, place);
+      const [good, worse] = [join(folder, "faces"), join(folder, "worse")];
+      await writePeople(good, 1);
+      await writePeople(worse, 8);
+      const demo = (data: string, ...more: string[]) =>
+        petalface(
+          ["demo", "--data", data, "--images", "32", "--minutes", "0", "--out", join(folder, "out"), "--json", ...more],
+          { env: { PETALFACE_CACHE: join(folder, "cache") } },
+        );
+      const { code, stdout, stderr } = await demo(good);
+      expect(code, stderr).toBe(0);
+      const { leftOutFaces } = JSON.parse(stdout);
+      // The picture belongs to the people that are measured, or to those that are trained on; it may not be drawn for a step.
+      const counted = (leftOutFaces.trained?.count ?? 0) + (leftOutFaces.measured?.count ?? 0);
+      expect([leftOutFaces.listed.count, counted]).toEqual([expect.any(Number), 1]);
+      expect(stderr.replaceAll(/\s+/g, " ")).toContain("cannot be read and is left out");
+      expect(stderr).toContain("p00/1.jpg");
+
+      const ended = await demo(worse);
+      expect([ended.code, ended.stdout]).toEqual([1, ""]);
+      expect(ended.stderr.replaceAll(/\s+/g, " ")).toMatch(/cannot be read, more than 5 %.*--max-left-out/);
+      const again = await demo(worse, "--max-left-out", "40");
+      expect(again.code, again.stderr).toBe(0);
     } finally {
       await rm(folder, { recursive: true, force: true });
     }

@@ -1,5 +1,6 @@
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { createProgress, formatDuration } from "../../src/cli/progress.ts";
+import { invoke } from "../../src/cli/run.ts";
 
 function recorder(isTTY: boolean) {
   const written: string[] = [];
@@ -13,6 +14,34 @@ function recorder(isTTY: boolean) {
     },
   };
 }
+
+describe("before a command has loaded anything", () => {
+  const call = async (isTTY: boolean, ...args: string[]) => {
+    const written: string[] = [];
+    const stream = { isTTY, columns: 60, write: (text: string) => written.push(text) };
+    const { run, report } = invoke(args, { stdout: stream, stderr: stream }, new AbortController().signal);
+    const first = [...written];
+    await run().catch(report);
+    return { first, written };
+  };
+
+  test("a terminal shows its name, and the line goes when anything else is written", async () => {
+    const { first, written } = await call(true, "compare", "nowhere");
+    expect(first).toEqual(["petalface compare: loading"]);
+    expect(written.slice(1)).toEqual(["\r\u001b[K", expect.stringMatching(/^petalface: .*nowhere/)]);
+  });
+
+  test.each([
+    [false, ["compare", "nowhere"]],
+    [true, ["compare", "nowhere", "--quiet"]],
+    [true, ["--version"]],
+    [true, ["compare", "--help"]],
+  ])("nothing is shown where it is no terminal (%s), or not asked for: %s", async (isTTY, args) => {
+    const { first, written } = await call(isTTY, ...args);
+    expect(first).toEqual([]);
+    expect(written.join("")).not.toContain("loading");
+  });
+});
 
 test("off a terminal: a plain line after a second and every five, then the sum", () => {
   const { written, stream, now, wait } = recorder(false);

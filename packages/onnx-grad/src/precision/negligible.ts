@@ -1,0 +1,109 @@
+import { readTensor } from "../format/decode.ts";
+import { streamRange } from "../format/encode.ts";
+import type { Graph } from "../graph/graph.ts";
+import { type Constant, isExternal, sizeOf } from "../graph/tensor.ts";
+
+/**
+ * Weights of products are negligible from 2^-48 of the largest one of their tensor down: a float32
+ * holds 24 bits, so next to any other weight they are lost twice over.
+ */
+const negligibleBits = 48;
+
+/** Of a tensor's numbers: fewer cost less time than a copy of the tensor costs memory. */
+const worthCopying = 1e-5;
+
+/** The constants that nothing but products use as weights. */
+function productWeights(graph: Graph): ReadonlySet<string> {
+  const weights = new Set<string>();
+  const others = new Set<string>(graph.outputs);
+  for (const { op, domain, inputs } of graph.nodes)
+    inputs.forEach((name, at) => {
+      const isWeight =
+        domain === "" && (op === "MatMul" || (op === "Gemm" && at < 2) || (/^Conv/.test(op) && at === 1));
+      (isWeight ? weights : others).add(name);
+    });
+  for (const name of others) weights.delete(name);
+  return weights;
+}
+
+/** Adds how many of some float32 numbers, given by their bits, have each exponent; zeros do not count. */
+function countExponents(bits: Uint32Array, counts: Uint32Array): void {
+  for (let i = 0; i < bits.length; i++) {
+    const magnitude = bits[i] & 0x7fffffff;
+    if (magnitude !== 0) counts[magnitude >>> 23]++;
+  }
+}
+
+async function exponentsOf(constant: Constant): Promise<Uint32Array> {
+  const counts = new Uint32Array(256);
+  if (!isExternal(constant)) {
+    const { data } = constant;
+    if (data instanceof Float32Array)
+      countExponents(new Uint32Array(data.buffer, data.byteOffset, data.length), counts);
+    return counts;
+  }
+  let rest = new Uint8Array(0);
+  for await (const piece of streamRange(constant)) {
+    let bytes = piece;
+    if (rest.length > 0 || piece.byteOffset % 4 !== 0) {
+      bytes = new Uint8Array(rest.length + piece.length);
+      bytes.set(rest);
+      bytes.set(piece, rest.length);
+    }
+    countExponents(new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length >> 2), counts);
+    rest = bytes.slice(bytes.length & ~3);
+  }
+  return counts;
+}
+
+/** The exponent, as float32 stores it, below which numbers are negligible: subnormal ones always. */
+function leastExponent(counts: Uint32Array, isWeight: boolean): number {
+  // Infinity and NaN, 255, say nothing about the others.
+  let largest = 254;
+  while (largest > 0 && counts[largest] === 0) largest--;
+  return isWeight ? Math.max(1, largest - negligibleBits) : 1;
+}
+
+/**
+ * Names of the float32 constants in which more than one of 100,000 numbers is negligible:
+ * subnormal (below 1.2e-38) or, in weights of products, below 2^-48 of the largest. Training with
+ * weight decay leaves them in channels that died. Products with them give subnormal numbers, for
+ * which many processors take over a hundred times as long.
+ *
+ * @throws the operating system's error if a weights file cannot be read
+ */
+export async function findNegligible(graph: Graph): Promise<string[]> {
+  const weights = productWeights(graph);
+  const found: string[] = [];
+  for (const [name, constant] of graph.constants) {
+    if (constant.dtype !== "float32") continue;
+    const counts = await exponentsOf(constant);
+    const negligible = counts.subarray(0, leastExponent(counts, weights.has(name)));
+    const count = negligible.reduce((sum, each) => sum + each, 0);
+    if (count > worthCopying * sizeOf(constant.dims)) found.push(name);
+  }
+  return found;
+}
+
+/**
+ * A graph in which the negligible numbers of some constants are zero. No result changes but sums of
+ * such numbers alone: a float32 sum of anything larger rounds them away.
+ *
+ * @param names float32 constants, as {@link findNegligible} gives them; they are read into memory
+ */
+export function flushNegligible(graph: Graph, names: readonly string[]): Graph {
+  const weights = productWeights(graph);
+  const constants = new Map(graph.constants);
+  for (const name of names) {
+    const constant = constants.get(name);
+    if (constant?.dtype !== "float32") continue;
+    const { dims, data } = readTensor(constant);
+    const numbers = data as Float32Array;
+    const counts = new Uint32Array(256);
+    countExponents(new Uint32Array(numbers.buffer, numbers.byteOffset, numbers.length), counts);
+    const least = 2 ** (leastExponent(counts, weights.has(name)) - 127);
+    const flushed = numbers.map((value) => (Math.abs(value) < least ? value * 0 : value));
+    constants.set(name, { dtype: "float32", dims, data: flushed });
+  }
+  return names.length === 0 ? graph : { ...graph, constants };
+}
