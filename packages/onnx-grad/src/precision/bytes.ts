@@ -48,8 +48,9 @@ export function toBytes({ dims, data }: Tensor, { axis, signed }: ByteOptions): 
         // Parts of unlike signs cannot add up.
         if (a > 0 === b > 0) widen(output, Math.abs(a + b));
       }
-  // A channel of zeros keeps them with any scale.
-  const safe = scales.map((scale) => (scale > 0 ? scale : 1));
+  // A channel of zeros keeps them with any scale; its bias is rounded by it, so it gets a fine one.
+  const least = scales.reduce((least, scale) => (scale > 0 ? Math.min(least, scale) : least), Number.POSITIVE_INFINITY);
+  const safe = scales.map((scale) => (scale > 0 ? scale : Number.isFinite(least) ? least : 1));
   const bytes = Int8Array.from(values, (value, at) => Math.round(value / safe[outputOf(at)]));
   return { dims, bytes, scales: safe };
 }

@@ -57,6 +57,24 @@ const error = (a: Float32Array, b: Float32Array): number => {
   return length([...a].map((value, i) => value - itemAt(b, i))) / length([...b]);
 };
 
+describe("a channel whose weights are all zero", () => {
+  it("keeps its bias as finely as the others", async () => {
+    const b = new GraphBuilder({ name: "dead", opset: 20 });
+    const o = ops(b);
+    const x = b.input("x", { dtype: "float32", shape: [2, 3, 4, 4] });
+    const weights = Float32Array.from({ length: 4 * 3 }, (_, i) => (i < 3 ? 0 : Math.sin(i)));
+    const graph = b.build([o.conv(x, o.floats(weights, [4, 3, 1, 1]), {}, o.floats([0.0123, -0.5, 0.25, 1]))]);
+    const data = Float32Array.from({ length: 96 }, (_, i) => Math.cos(i * 7.1));
+    const feeds: Record<string, Tensor> = { x: { dtype: "float32", dims: [2, 3, 4, 4], data } };
+    const ranges = new Map(quantisedValues(graph, () => false).map((name) => [name, [-3, 3] as const]));
+    const bytes = await quantise(graph, { keep: () => false, ranges });
+    const exact = await output(graph, feeds);
+    const rounded = await output(bytes, feeds);
+    expect(Math.abs(itemAt(rounded, 0) - 0.0123)).toBeLessThan(1e-4);
+    expect(error(rounded, exact)).toBeLessThan(0.03);
+  });
+});
+
 describe("other precisions", () => {
   const keep = (): boolean => false;
 
