@@ -42,6 +42,7 @@ export const sidebar: DefaultTheme.SidebarItem[] = [
     text: "Deploy",
     items: [
       item("Into other products", "/docs/deploy/README"),
+      item("Containers", "/docs/container"),
       item("Frigate", "/docs/deploy/frigate"),
       item("Immich", "/docs/deploy/immich"),
       item("insightface", "/docs/deploy/insightface"),

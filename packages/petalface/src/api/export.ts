@@ -1,9 +1,12 @@
+import { basename } from "node:path";
 import { type Adapter, type ExportAlpha, exportedGraph, type Precision } from "../adapters/index.ts";
 import { alphaKey, type Backbone } from "../backbones/index.ts";
 import { PetalfaceError } from "../errors.ts";
+import { writeFileSafely } from "../files.ts";
 import { preprocessingMetadata } from "../models/index.ts";
 import { externalScores } from "../quality/index.ts";
 import { openResources } from "../resources.ts";
+import { modelCard } from "./card.ts";
 import { deploy, deployedFiles, type Product, type Written } from "./deploy.ts";
 import { type FormFlags, targetsOf } from "./export-form.ts";
 import { inForm, isFolder, refuseLevels } from "./levels.ts";
@@ -27,6 +30,8 @@ export interface ExportOptions
   readonly out: string;
   /** Name of the model's output that is the embedding, where there are several. */
   readonly output?: string | undefined;
+  /** Markdown file for a model card: what it is, how it was trained and measured. None unless given. */
+  readonly card?: string | undefined;
   /** A file of thresholds to carry along; those of the adapter's run unless given. */
   readonly thresholds?: string | undefined;
   /** Where alpha comes from: judged inside the model (`quality`, the default), a second input (`input`), or a number from 0 to 1. */
@@ -73,7 +78,8 @@ export async function exportModel(options: ExportOptions): Promise<ExportedFile>
       });
   }
   const inputs = [options.model, data, options.detector].filter((each) => typeof each === "string");
-  await using _outputs = await claimOutputs(deployedFiles(options, contracts), surroundings, { inputs });
+  const claimed = [...deployedFiles(options, contracts), ...(options.card === undefined ? [] : [options.card])];
+  await using _outputs = await claimOutputs(claimed, surroundings, { inputs });
   await using open = openResources();
   const { backbone, adapter } = await modelOf(options, open.keep);
   if (adapter === undefined && options.alpha !== undefined)
@@ -86,6 +92,11 @@ export async function exportModel(options: ExportOptions): Promise<ExportedFile>
   const { product: changed, loss } = await inForm(task, { ...product, thresholds }, faces, surroundings);
   const { written } = await deploy(changed, flags, contracts);
   const [first] = written;
+  if (options.card !== undefined) {
+    const files = written.flatMap((each) => each.files.map((file) => basename(file)));
+    const subject = { backbone, adapter, run: typeof run === "string" ? run : undefined, thresholds, files };
+    await writeFileSafely(options.card, await modelCard(subject));
+  }
   return {
     file: first?.files[0],
     input: first?.input.name,

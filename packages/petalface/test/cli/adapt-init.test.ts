@@ -71,3 +71,29 @@ describe("merge-adapters", () => {
     expect(wrong).toMatchObject({ code: 2, stderr: expect.stringContaining("such as runs/door=0.5, not first") });
   });
 });
+
+describe("cards", () => {
+  it("adapt writes what was trained on what; export adds results and thresholds, and says what is not known", async () => {
+    const card = await readFile(join(folder, "first/adapter/README.md"), "utf8");
+    expect(card).toMatch(/^# Adapter for tiny/);
+    for (const fact of ["8 images of 4 people", "gate twin, rank 4", "shrunk to 4, 6 px", "It was not measured during"])
+      expect(card).toContain(fact);
+    await run("export", "--model", "tiny.onnx", "--adapter", "first", "--out", "face.onnx", "--card", "face.md");
+    const bare = await readFile(join(folder, "face.md"), "utf8");
+    for (const fact of [
+      "- File: face.onnx",
+      "## Adapter for tiny",
+      "Not measured: `petalface evaluate`",
+      "Not measured: `petalface threshold`",
+    ])
+      expect(bare).toContain(fact);
+    const measured = ["--model", "tiny.onnx", "--adapter", "first", "--data", "synthetic:people=30,images=2,seed=8"];
+    await run("evaluate", ...measured, "--protocol", "drawn:pairs=40,folds=2", "--resamples", "20");
+    await run("threshold", ...measured, "--far", "0.1", "--resamples", "20");
+    await run("export", "--model", "tiny.onnx", "--adapter", "first", "--out", "face.onnx", "--card", "face.md");
+    const full = await readFile(join(folder, "face.md"), "utf8");
+    expect(full).toMatch(/\| accuracy[^|]* \| \d+\.\d ± \d+\.\d \| \d+\.\d ± \d+\.\d \|/);
+    expect(full).toMatch(/false-accept rate 0\.1: cosine above/);
+    expect(full).not.toContain("Not measured: ");
+  });
+});

@@ -13,7 +13,7 @@ import {
 import { type Backbone, familyOf, openBackbone } from "../../backbones/index.ts";
 import { type FaceData, type FaceLoader, openData, skipUnreadable, type Unreadable } from "../../data/index.ts";
 import { PetalfaceError } from "../../errors.ts";
-import { removeUnfinished } from "../../files.ts";
+import { removeUnfinished, writeFileSafely } from "../../files.ts";
 import { openLoader } from "../../images/index.ts";
 import { lockRun } from "../../lock.ts";
 import type { ModelChoices } from "../../models/index.ts";
@@ -29,6 +29,7 @@ import { choicesOfInit, initOf, openInit, requireShape } from "../state/initial-
 import { stepsOf } from "../steps/sampler.ts";
 import { adapterOf, saveResult, trainSteps } from "../steps/trainer.ts";
 import { fitCalibration, hashScores } from "./calibration.ts";
+import { adapterCard, adapterCardFile } from "./card.ts";
 import { trainLonger } from "./longer.ts";
 import { rewindMetrics } from "./metrics.ts";
 import { openPlaced } from "./open-placed.ts";
@@ -267,8 +268,9 @@ async function continueRun(run: Run, context: AdaptContext): Promise<AdaptResult
   const adapter = adapterOf(config, (finished && best && state.validation) || state);
   if (!finished) return { finished, run: record, adapter, waiting, ...left };
   await saveResult(folder, backbone, adapter);
+  const ended = best === undefined ? record : { ...record, result: { steps: state.step, best } };
+  await writeFileSafely(join(folder, "adapter", adapterCardFile), adapterCard(ended, adapter));
   if (best === undefined) return { finished, run: record, adapter, waiting, ...left };
-  const ended = { ...record, result: { steps: state.step, best } };
   await writeRun(folder, ended);
   return { finished, run: ended, adapter, waiting, ...left };
 }

@@ -1,4 +1,4 @@
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { type Command, Option } from "commander";
 import {
   type Adapter,
@@ -11,6 +11,7 @@ import {
   peftFiles,
   precisionNames,
 } from "../../../adapters/index.ts";
+import { modelCard } from "../../../api/card.ts";
 import { leftOutOf } from "../../../api/data.ts";
 import { deploy, deployedFiles, type Product } from "../../../api/deploy.ts";
 import { defaultExportFaces } from "../../../api/export.ts";
@@ -24,6 +25,7 @@ import { findThresholds } from "../../../api/thresholds.ts";
 import { alphaKey } from "../../../backbones/index.ts";
 import { type Contract, type GateUse, targetNames } from "../../../deploy/index.ts";
 import { PetalfaceError } from "../../../errors.ts";
+import { writeFileSafely } from "../../../files.ts";
 import { type ModelChoices, preprocessingMetadata } from "../../../models/index.ts";
 import { externalScores } from "../../../quality/index.ts";
 import type { CliContext } from "../../context.ts";
@@ -43,6 +45,7 @@ interface Flags extends ModelChoices, PrecisionFlags, FormFlags, DataFlags {
   readonly alpha: string;
   readonly as: "onnx" | "peft" | "reference";
   readonly thresholds?: string;
+  readonly card?: string;
 }
 
 /** Flags with what every file needs. */
@@ -76,6 +79,7 @@ export function exportCommand(program: Command, context: CliContext): void {
     .option("--fold-normalisation", "take pixels 0..255, and normalise inside")
     .option("--bgr", "take blue planes first")
     .option("--thresholds <file>", "thresholds to carry along; those of the run unless given (petalface threshold)")
+    .option("--card <file>", "also write a model card in Markdown: how it was trained and measured, its thresholds")
     .addOption(
       new Option("--as <form>", "onnx, or the adapter alone: Hugging Face PEFT's, or the released PETALface code's")
         .choices(["onnx", "peft", "reference"])
@@ -132,6 +136,7 @@ function check(flags: Given, contracts: readonly Contract[]): void {
   if (adapter === undefined && (as !== "onnx" || levels !== undefined || alpha !== "quality"))
     refuse("without --adapter the frozen model is written: give --adapter, or leave out --as, --levels and --alpha");
   if (as !== "onnx" && flags.for !== undefined) refuse(`--for is for ONNX files; leave it out with --as ${as}`);
+  if (flags.card !== undefined && as !== "onnx") refuse(`--card is for ONNX files; leave it out with --as ${as}`);
   if (typeof levels !== "number") return;
   if (alpha !== "quality") refuse("--levels rounds the computed alpha; leave out --alpha");
   refuseLevels(contracts, flags.out);
@@ -153,7 +158,8 @@ async function write(flags: Given, context: CliContext): Promise<void> {
       : as === "onnx"
         ? deployedFiles(flags, contracts)
         : [flags.out];
-  await using _outputs = await claim(as === "peft" ? [] : files);
+  const card = flags.card === undefined ? [] : [flags.card];
+  await using _outputs = await claim([...(as === "peft" ? [] : files), ...card]);
   const backbone = await openFrozen(flags);
   if (run === "") {
     const metadata = new Map(Object.entries(preprocessingMetadata(backbone.spec)));
@@ -171,6 +177,8 @@ async function write(flags: Given, context: CliContext): Promise<void> {
   }
   const thresholds = await findThresholds({ file: flags.thresholds, run }, backbone, adapter, context);
   if (folder !== undefined) {
+    if (flags.card !== undefined)
+      throw new PetalfaceError("--card is for one file: let --out end in .onnx, or leave it out", { exitCode: 2 });
     const what = { backbone, adapter, contract: contracts[0], thresholds };
     await exportToLevels({ ...flags, levels: folder }, what, context);
     return;
@@ -202,6 +210,11 @@ async function writeProduct(
   const { product: changed, loss } = await inForm({ flags, contracts, alpha, adapter }, product, faces, context);
   const { written, lines } = await deploy(changed, flags, contracts);
   const [first] = written;
+  if (flags.card !== undefined) {
+    const names = written.flatMap((each) => each.files.map((file) => basename(file)));
+    const subject = { backbone, adapter, run: flags.adapter, thresholds: product.thresholds, files: names };
+    await writeFileSafely(flags.card, await modelCard(subject));
+  }
   context.result(
     {
       file: first?.files[0],
