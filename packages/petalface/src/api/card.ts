@@ -56,7 +56,7 @@ async function results(run: string): Promise<string[]> {
 
 /**
  * A model card in Markdown for an exported file: the model, the adapter, what was measured, and thresholds (after Mitchell et al., "Model
- * Cards for Model Reporting", FAT* 2019). What is not known is said.
+ * Cards for Model Reporting", FAT* 2019). What was not measured is named as such.
  *
  * @throws PetalfaceError where results next to the run cannot be read
  */
