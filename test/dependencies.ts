@@ -47,6 +47,7 @@ const SHARED_FILES: ReadonlySet<string> = new Set([
   ...[
     "cache.ts",
     "disk-names.ts",
+    "error-codes.ts",
     "errors.ts",
     "files.ts",
     "litter.ts",

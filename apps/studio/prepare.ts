@@ -141,6 +141,7 @@ function placeOf(file: Uint8Array, tensor: Float32Array, name: string): number {
   const first = haystack.indexOf(bytes);
   if (first < 0 || haystack.indexOf(bytes, first + 1) >= 0)
     throw new PetalfaceError(
+      "PETAL_MODEL_UNSUPPORTED",
       `the exported model does not hold "${name}" as it was trained; this model cannot be adapted in a page`,
     );
   return first;

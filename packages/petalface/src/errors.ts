@@ -1,14 +1,35 @@
+import { type ErrorCode, type ErrorKind, errorKinds } from "./error-codes.ts";
+
+export type { ErrorCode } from "./error-codes.ts";
+
+/** Which code a failed read has: `missing` where there is no such file or folder. */
+export function readCode(cause: unknown, missing: ErrorCode, otherwise: ErrorCode): ErrorCode {
+  const code = cause instanceof Error && "code" in cause ? cause.code : undefined;
+  return code === "ENOENT" || code === "ENOTDIR" ? missing : otherwise;
+}
+
 /**
- * An error that the user can fix. The message says what is wrong, where, and what to do; the
- * command line prints it as one line.
+ * An error that the user can fix. Programs decide by its code (docs/errors.md lists all of them);
+ * its message says what is wrong, where, and what to do, in one line. The message names options as
+ * the library does, in quotes: `'learningRate'`, `'loss=distil'`. The command line prints flags
+ * instead.
  */
 export class PetalfaceError extends Error {
   override name = "PetalfaceError";
-  /** Exit code: 1 failed, 2 wrong usage. */
-  readonly exitCode: 1 | 2;
+  readonly code: ErrorCode;
 
-  constructor(message: string, options: { readonly exitCode?: 1 | 2; readonly cause?: unknown } = {}) {
+  /**
+   * @param code which kind of error it is
+   * @param options.cause what was thrown, where this error explains another one
+   */
+  constructor(code: ErrorCode, message: string, options: { readonly cause?: unknown } = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
-    this.exitCode = options.exitCode ?? 1;
+    this.code = code;
+  }
+
+  /** Exit code of a command that ends with this error: 1 failed, 2 wrong usage. */
+  get exitCode(): 1 | 2 {
+    const kind: ErrorKind = errorKinds[this.code];
+    return kind.exitCode ?? 1;
   }
 }

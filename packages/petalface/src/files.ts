@@ -28,7 +28,9 @@ export function writeFailure(path: string, cause: unknown): PetalfaceError {
     ENOTDIR: "a part of its path is a file, not a folder; choose another place",
     EEXIST: "a part of its path is a file, not a folder; choose another place",
   };
-  return new PetalfaceError(`cannot write ${path}: ${known[code] ?? reasonOf(cause)}`, { cause });
+  return new PetalfaceError("PETAL_OUTPUT_FAILED", `cannot write ${path}: ${known[code] ?? reasonOf(cause)}`, {
+    cause,
+  });
 }
 
 /** Makes a folder and those above it. Throws PetalfaceError. */

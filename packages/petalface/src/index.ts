@@ -1,2 +1,2 @@
 export * from "./api/index.ts";
-export { PetalfaceError } from "./errors.ts";
+export { type ErrorCode, PetalfaceError } from "./errors.ts";

@@ -39,7 +39,7 @@ export async function lockRun(folder: string): Promise<AsyncDisposable> {
     for (let attempt = 0; !(await linked(own, path)); attempt++) {
       const text = await readFile(path, "utf8").catch(() => undefined);
       if (text !== undefined && (await isAlive(text))) throw busy(folder, path, text);
-      if (attempt >= 10) throw new PetalfaceError(`${path}: this lock cannot be taken over; remove it`);
+      if (attempt >= 10) throw new PetalfaceError("PETAL_BUSY", `${path}: this lock cannot be taken over; remove it`);
       if (text !== undefined && (await replaceStale(folder, path, own))) break;
     }
   } finally {
@@ -120,6 +120,7 @@ function busy(folder: string, path: string, text: string): PetalfaceError {
   const { pid, host } = JSON.parse(text) as Holder;
   const where = host === hostname() ? `process ${pid}` : `process ${pid} on ${host}`;
   return new PetalfaceError(
+    "PETAL_BUSY",
     `${folder} is being written by ${where}; wait for it or stop it${host === hostname() ? "" : `, and if it has ended, remove ${path}`}`,
   );
 }

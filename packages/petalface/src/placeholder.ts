@@ -13,7 +13,7 @@ import { PetalfaceError } from "./errors.ts";
  */
 export function refusePlaceholder(start: Uint8Array | string, name: string): void {
   const other = placeholderOf(typeof start === "string" ? Buffer.from(start.slice(0, placeholderBytes)) : start);
-  if (other !== undefined) throw new PetalfaceError(`${name}: ${other}`);
+  if (other !== undefined) throw new PetalfaceError("PETAL_FILE_PLACEHOLDER", `${name}: ${other}`);
 }
 
 /**

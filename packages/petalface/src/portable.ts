@@ -3,7 +3,7 @@
  * Sessions are the caller's, from onnxruntime-web; graphs are made in Node.
  */
 export * from "./backbones/portable.ts";
-export { PetalfaceError } from "./errors.ts";
+export { type ErrorCode, PetalfaceError } from "./errors.ts";
 export * from "./evaluation/portable.ts";
 export * from "./images/portable.ts";
 export * from "./quality/portable.ts";

@@ -61,7 +61,8 @@ export function findNorms(graph: Graph, path: string): Norms {
   });
   if (all.length === 0)
     throw new PetalfaceError(
-      `${path}: --batch-norm train needs BatchNormalization nodes, and it has none: its batch normalisations were folded into its layers, or it never had any; use --batch-norm frozen, or a file that was exported without folding`,
+      "PETAL_OPTION_UNFIT",
+      `${path}: 'batchNorm=train' needs BatchNormalization nodes, and it has none: its batch normalisations were folded into its layers, or it never had any; use 'batchNorm=frozen', or a file that was exported without folding`,
     );
   return { all, length };
 }

@@ -33,32 +33,41 @@ export function refuseOther(what: string, record: BackboneRecord, backbone: Back
   const { path, spec, source, size, output } = backbone;
   if (record.sha256 !== spec.sha256)
     throw new PetalfaceError(
-      `${what} was trained on ${record.name} (sha256 ${record.sha256.slice(0, 12)}), not on ${path} (sha256 ${spec.sha256.slice(0, 12)}); give its own backbone with --model`,
+      "PETAL_ADAPTER_MISMATCH",
+      `${what} was trained on ${record.name} (sha256 ${record.sha256.slice(0, 12)}), not on ${path} (sha256 ${spec.sha256.slice(0, 12)}); give its own backbone with 'model'`,
     );
   const { preprocessing } = record;
   if (preprocessing === undefined && source === "graph")
     throw new PetalfaceError(
-      `${what} was trained before petalface looked for a normalisation inside of models, when ${path} was fed (x - 127.5) / 127.5; train it again, or give --normalize 127.5,1/127.5 to use it as it was trained`,
+      "PETAL_ADAPTER_MISMATCH",
+      `${what} was trained before petalface looked for a normalisation inside of models, when ${path} was fed (x - 127.5) / 127.5; train it again, or give 'normalize=127.5,1/127.5' to use it as it was trained`,
     );
   if (preprocessing !== undefined && !sameFeeding(preprocessing, spec))
     throw new PetalfaceError(
-      `${what} was trained with --normalize ${printNormalize(preprocessing)} --channels ${preprocessing.channels}, and ${path} is fed --normalize ${printNormalize(spec)} --channels ${spec.channels}; give it the same, or train another adapter`,
+      "PETAL_ADAPTER_MISMATCH",
+      `${what} was trained with 'normalize=${printNormalize(preprocessing)}' 'channels=${preprocessing.channels}', and ${path} is fed 'normalize=${printNormalize(spec)}' 'channels=${spec.channels}'; give it the same, or train another adapter`,
     );
   if (record.size !== undefined && record.size !== size)
-    throw new PetalfaceError(`${what} was trained on faces of ${record.size} pixels; give --size ${record.size}`);
+    throw new PetalfaceError(
+      "PETAL_ADAPTER_MISMATCH",
+      `${what} was trained on faces of ${record.size} pixels; give 'size=${record.size}'`,
+    );
   if (record.output !== undefined && record.output !== output)
-    throw new PetalfaceError(`${what} was trained on the output "${record.output}"; give --output ${record.output}`);
+    throw new PetalfaceError(
+      "PETAL_ADAPTER_MISMATCH",
+      `${what} was trained on the output "${record.output}"; give 'output=${record.output}'`,
+    );
 }
 
 /** Refuses to train an adapter for weights of 8 bits. Throws PetalfaceError that says what to do. */
 export function refuseQuantised({ path, graph }: Backbone): void {
   const nodes = quantisedNodes(graph);
-  if (nodes > 0) throw new PetalfaceError(`${path}: ${quantisedAdvice(nodes)}`);
+  if (nodes > 0) throw new PetalfaceError("PETAL_MODEL_UNSUPPORTED", `${path}: ${quantisedAdvice(nodes)}`);
 }
 
 /** What to do with a model whose weights are 8-bit integers, found in so many nodes. */
 export const quantisedAdvice = (nodes: number): string =>
-  `its weights are 8-bit integers (${nodes} nodes), for which no adapter can be trained; adapt the float model that it was made from, then write 8 bits with petalface export --precision int8`;
+  `its weights are 8-bit integers (${nodes} nodes), for which no adapter can be trained; adapt the float model that it was made from, then export it with 'precision=int8'`;
 
 /** Whether two preprocessings are one, to what a decimal number may lose. */
 function sameFeeding(a: Preprocessing, b: Preprocessing): boolean {

@@ -27,13 +27,14 @@ const mostRank = 4096;
  *   batch normalisations
  */
 export function combineAdapters(backbone: Backbone, summands: readonly Summand[], calibration?: number): Adapter {
-  if (summands.length < 2) throw new PetalfaceError("give at least two adapters", { exitCode: 2 });
+  if (summands.length < 2) throw new PetalfaceError("PETAL_OPTION_INVALID", "give at least two adapters");
   const first = itemAt(summands, 0);
   for (const each of summands) requireFit(first, each, calibration);
   const { gate } = first.adapter.config;
   const judge = itemAt(summands, calibration ?? 0).adapter.config;
   const rank = summands.reduce((sum, { adapter }) => sum + adapter.config.rank, 0);
-  if (rank > mostRank) throw new PetalfaceError(`the sum has rank ${rank}; the largest is ${mostRank}`);
+  if (rank > mostRank)
+    throw new PetalfaceError("PETAL_OPTION_UNFIT", `the sum has rank ${rank}; the largest is ${mostRank}`);
   const adapted = new Set(summands.flatMap(({ adapter }) => adapter.config.sites));
   const sites = findSites(backbone.graph).sites.flatMap(({ name }) => (adapted.has(name) ? [name] : []));
   const ungated = sites.filter((site) => summands.some(({ adapter }) => adapter.config.ungated?.includes(site)));
@@ -69,7 +70,7 @@ export function combineAdapters(backbone: Backbone, summands: readonly Summand[]
 function requireFit(first: Summand, other: Summand, calibration: number | undefined): void {
   const [a, b] = [first.adapter.config, other.adapter.config];
   const refuse = (what: string): never => {
-    throw new PetalfaceError(`${first.name} and ${other.name} cannot be added: ${what}`);
+    throw new PetalfaceError("PETAL_ADAPTER_MISMATCH", `${first.name} and ${other.name} cannot be added: ${what}`);
   };
   if (b.method !== "lora") refuse(`${other.name} is no low-rank adapter but ${b.method}`);
   if (b.batchNorm === "train") refuse(`${other.name} has batch normalisations of its own`);
@@ -77,7 +78,7 @@ function requireFit(first: Summand, other: Summand, calibration: number | undefi
   for (const site of b.sites)
     if (a.sites.includes(site) && gateAt(a, site) !== gateAt(b, site)) refuse(`layer ${site} has a gate in one only`);
   if (calibration === undefined && JSON.stringify(a.calibration) !== JSON.stringify(b.calibration))
-    refuse("their calibrations differ, so alpha is not the same number; say whose decides with --calibration-of N");
+    refuse("their calibrations differ, so alpha is not the same number; say whose decides with 'calibrationOf' N");
 }
 
 interface Tensor {

@@ -87,6 +87,7 @@ function namedSites(backbone: Layered, names: readonly string[]): Site[] {
     if (site !== undefined) return site;
     const reason = unfit.find((layer) => layer.name === name)?.reason;
     throw new PetalfaceError(
+      "PETAL_ADAPTER_MISMATCH",
       reason === undefined
         ? `the adapter is for layer "${name}", which ${backbone.path} does not have`
         : `the adapter is for layer "${name}" of ${backbone.path}, which cannot carry one: ${reason}`,

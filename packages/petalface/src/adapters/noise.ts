@@ -75,7 +75,8 @@ export function noiseOf(
   const branches = path > 0 ? branchShares(graph, rows, path) : new Map<string, never>();
   if (path > 0 && branches.size === 0)
     throw new PetalfaceError(
-      "--drop-path needs residual branches, x + f(x), and this network has none; give --drop-path 0",
+      "PETAL_OPTION_UNFIT",
+      "'dropPath' needs residual branches, x + f(x), and this network has none; give 'dropPath=0'",
     );
   const kept = [...branches.values()].map(({ share }) => share);
   const pieces =
@@ -89,7 +90,8 @@ export function noiseOf(
   const last = feature > 0 ? lastProduct(graph) : undefined;
   if (feature > 0 && last === undefined)
     throw new PetalfaceError(
-      "--feature-dropout needs a MatMul or Gemm, and this network has none; give --feature-dropout 0",
+      "PETAL_OPTION_UNFIT",
+      "'featureDropout' needs a MatMul or Gemm, and this network has none; give 'featureDropout=0'",
     );
   const replaced = (node: Node, at: number, value: string): Node => ({
     ...node,

@@ -21,10 +21,14 @@ export function selectSites(sites: readonly Site[], pattern = "default", unfit: 
   const chosen = matchSites(sites, pattern);
   const refused = unfit.find(({ name }) => parts.some((part) => !Object.hasOwn(words, part) && named(part).test(name)));
   if (chosen.length === 0 && refused !== undefined)
-    throw new PetalfaceError(`layer "${refused.name}" (${refused.op}) cannot carry an adapter: ${refused.reason}`);
+    throw new PetalfaceError(
+      "PETAL_OPTION_UNFIT",
+      `layer "${refused.name}" (${refused.op}) cannot carry an adapter: ${refused.reason}`,
+    );
   if (chosen.length === 0)
     throw new PetalfaceError(
-      `no layer matches --sites "${pattern}"; the model has ${sites.length}${sites.length > 0 ? `, for example "${sites[0]?.name}"` : ""} (petalface inspect lists them)`,
+      "PETAL_OPTION_UNFIT",
+      `no layer matches 'sites' "${pattern}"; the model has ${sites.length}${sites.length > 0 ? `, for example "${sites[0]?.name}"` : ""} (petalface inspect lists them)`,
     );
   return chosen;
 }

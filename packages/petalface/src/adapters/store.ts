@@ -70,7 +70,10 @@ async function loadQualityWeights(folder: string, sha256: string): Promise<Quali
     new Map([...tensors].map(([name, tensor]) => [name, { dims: tensor.shape, data: toFloat32(tensor) }])),
   );
   if (weights.sha256 !== sha256)
-    throw new PetalfaceError(`${path}: not the weights that the adapter was calibrated with; copy its folder again`);
+    throw new PetalfaceError(
+      "PETAL_ADAPTER_DAMAGED",
+      `${path}: not the weights that the adapter was calibrated with; copy its folder again`,
+    );
   return weights;
 }
 
@@ -99,14 +102,17 @@ export async function loadAdapter(folder: string, backbone: Backbone): Promise<A
   const { tensors } = await readSafetensors(path);
   const read = (into: Float32Array, { name, dims, offset }: VectorPart): void => {
     const tensor = tensors.get(name);
-    if (tensor === undefined) throw new PetalfaceError(`${path}: tensor "${name}" is missing`);
+    if (tensor === undefined) throw new PetalfaceError("PETAL_ADAPTER_DAMAGED", `${path}: tensor "${name}" is missing`);
     if (tensor.shape.join() !== dims.join())
-      throw new PetalfaceError(`${path}: tensor "${name}" is [${tensor.shape}], its layer needs [${dims}]`);
+      throw new PetalfaceError(
+        "PETAL_ADAPTER_DAMAGED",
+        `${path}: tensor "${name}" is [${tensor.shape}], its layer needs [${dims}]`,
+      );
     const data = toFloat32(tensor);
     if (!data.every(Number.isFinite))
-      throw new PetalfaceError(`${path}: tensor "${name}" holds numbers that are not finite`);
+      throw new PetalfaceError("PETAL_NOT_FINITE", `${path}: tensor "${name}" holds numbers that are not finite`);
     if (isVariance(name) && !data.every((value) => value >= 0))
-      throw new PetalfaceError(`${path}: tensor "${name}" holds variances below 0`);
+      throw new PetalfaceError("PETAL_ADAPTER_DAMAGED", `${path}: tensor "${name}" holds variances below 0`);
     into.set(data, offset);
   };
   const theta = new Float32Array(layout.length);
@@ -115,7 +121,7 @@ export async function loadAdapter(folder: string, backbone: Backbone): Promise<A
   for (const part of statisticsParts(layout.norms)) read(statistics, part);
   const known = new Set([...layout.slots, ...statisticsParts(layout.norms)].map(({ name }) => name));
   for (const name of tensors.keys())
-    if (!known.has(name)) throw new PetalfaceError(`${path}: unexpected tensor "${name}"`);
+    if (!known.has(name)) throw new PetalfaceError("PETAL_ADAPTER_DAMAGED", `${path}: unexpected tensor "${name}"`);
   return { config, theta, ...(statistics.length > 0 && { statistics }) };
 }
 
@@ -128,6 +134,7 @@ export async function loadAdapter(folder: string, backbone: Backbone): Promise<A
 export function refuseOldIdentity(file: string, field: string, sha256: string, { path, spec }: Backbone): void {
   if (spec.fileSha256 === undefined || sha256 !== spec.fileSha256) return;
   throw new PetalfaceError(
+    "PETAL_ADAPTER_MISMATCH",
     `${file} names ${path} by its .onnx file alone, as petalface did before it also hashed weights in other files; if these are the weights it was trained on, set ${field} to ${spec.sha256}`,
   );
 }
@@ -146,6 +153,7 @@ async function adapterFolder(folder: string): Promise<string> {
       return place;
     } catch {}
   throw new PetalfaceError(
+    "PETAL_ADAPTER_MISSING",
     `${folder}: no ${configFile} here or in its adapter folder; give a run or an adapter folder`,
   );
 }
@@ -156,13 +164,13 @@ async function readJson(path: string): Promise<unknown> {
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw new PetalfaceError(`${path}: not valid JSON`, { cause: error });
+    throw new PetalfaceError("PETAL_ADAPTER_DAMAGED", `${path}: not valid JSON`, { cause: error });
   }
 }
 
 function parseConfig(document: unknown, path: string): AdapterConfig {
   const fail = (what: string): never => {
-    throw new PetalfaceError(`${path}: ${what}`);
+    throw new PetalfaceError("PETAL_ADAPTER_DAMAGED", `${path}: ${what}`);
   };
   const record = (value: unknown, name: string): Record<string, unknown> =>
     typeof value === "object" && value !== null && !Array.isArray(value)

@@ -117,7 +117,10 @@ export async function resumeIn(given: ResumeOptions, surroundings: Surroundings)
   const data =
     train === undefined || typeof train === "string" ? undefined : await openFaces(train, given, surroundings);
   if (train === undefined && (await readRun(run)).data.spec === inMemory)
-    throw new PetalfaceError(`${run} was started with images in memory; give them again as 'train'`, { exitCode: 2 });
+    throw new PetalfaceError(
+      "PETAL_OPTION_INVALID",
+      `${run} was started with images in memory; give them again as 'train'`,
+    );
   const changes: ResumeChanges = {
     ...{ learningRate, epochs, model, val, valData },
     train: typeof train === "string" ? train : undefined,
@@ -170,7 +173,10 @@ function validationOf(
 ): ValidationRequest | undefined {
   if (val !== undefined) return { protocol: val, data: valData, pixels: valPixels ?? [16] };
   if (valData ?? valPixels ?? validateEvery ?? patience)
-    throw new PetalfaceError("'valData', 'valPixels', 'validateEvery' and 'patience' need 'val'", { exitCode: 2 });
+    throw new PetalfaceError(
+      "PETAL_OPTION_INVALID",
+      "'valData', 'valPixels', 'validateEvery' and 'patience' need 'val'",
+    );
   return undefined;
 }
 
@@ -204,5 +210,6 @@ const resumedRunOptions: ReadonlySet<string> = new Set([
 /** Throws PetalfaceError at an option that no call reads: a misspelt one must not train for hours. */
 function requireKnown(options: object, known: ReadonlySet<string>): void {
   const unknown = Object.keys(options).find((name) => !known.has(name));
-  if (unknown !== undefined) throw new PetalfaceError(`unknown option ${JSON.stringify(unknown)}`, { exitCode: 2 });
+  if (unknown !== undefined)
+    throw new PetalfaceError("PETAL_OPTION_INVALID", `unknown option ${JSON.stringify(unknown)}`);
 }

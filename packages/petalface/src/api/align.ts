@@ -57,7 +57,10 @@ export async function openAlignInput(
 ): Promise<AlignInput> {
   const entry = await stat(spec).catch(() => undefined);
   if (entry === undefined)
-    throw new PetalfaceError(`${printPath(spec)} does not exist; give a folder, a photo, a video or a manifest`);
+    throw new PetalfaceError(
+      "PETAL_DATA_MISSING",
+      `${printPath(spec)} does not exist; give a folder, a photo, a video or a manifest`,
+    );
   if (entry.isDirectory()) {
     const found = countSources(spec, context.signal);
     const count = found.photos + found.videos;
@@ -72,7 +75,7 @@ export async function openAlignInput(
 /** The files of a set of faces. Throws PetalfaceError where its faces are not files. */
 export function inputOfData(data: FaceData): AlignInput {
   if (data.length > 0 && data.at(0).source.kind !== "file")
-    throw new PetalfaceError(`${data.spec} holds no photos that could be aligned`, { exitCode: 2 });
+    throw new PetalfaceError("PETAL_OPTION_INVALID", `${data.spec} holds no photos that could be aligned`);
   return { spec: data.spec, sources: sourcesOfData(data), count: data.length, videos: 0, firstVideo: undefined };
 }
 
@@ -105,15 +108,20 @@ export async function alignInto(
 ): Promise<AlignSummary> {
   const inside = relative(resolve(input.spec), resolve(out));
   if (inside === "" || !(inside.startsWith("..") || resolve(out) === inside))
-    throw new PetalfaceError(`${printPath(out)} lies in ${printPath(input.spec)}: name a folder outside of it`);
+    throw new PetalfaceError(
+      "PETAL_OPTION_INVALID",
+      `${printPath(out)} lies in ${printPath(input.spec)}: name a folder outside of it`,
+    );
   await using _outputs = await claimOutputs(alignedLists(out), context, { inputs: [input.spec] });
   const ffmpeg = findFfmpeg();
   if (choices.videos && input.firstVideo !== undefined && ffmpeg === undefined)
     throw new PetalfaceError(
+      "PETAL_PROGRAM_MISSING",
       noFfmpeg(printPath(input.firstVideo === input.spec ? input.spec : join(input.spec, input.firstVideo))),
     );
   const left = choices.videos ? 0 : input.videos;
-  if (left === input.count) throw new PetalfaceError(`${printPath(input.spec)} holds only videos`);
+  if (left === input.count)
+    throw new PetalfaceError("PETAL_DATA_MISSING", `${printPath(input.spec)} holds only videos`);
   const detector = await resolveDetector(choices.detector);
   const landmarks = choices.landmarks === "own" ? undefined : await resolveDetector(choices.landmarks);
   const { size, format, all, rule, threshold, framesPerSecond, template = "arcface" } = choices;

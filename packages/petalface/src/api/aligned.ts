@@ -29,7 +29,8 @@ export async function judgeSet(data: FaceData): Promise<Judgement> {
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
       throw new PetalfaceError(
-        `cannot determine whether ${printPath(data.spec)} holds aligned faces: ${message}; give --aligned yes or --aligned no`,
+        "PETAL_DATA_UNFIT",
+        `cannot determine whether ${printPath(data.spec)} holds aligned faces: ${message}; give 'aligned=yes' or 'aligned=no'`,
         { cause: error },
       );
     }

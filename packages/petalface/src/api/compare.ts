@@ -48,8 +48,8 @@ export async function compare(options: CompareOptions): Promise<Compared> {
   const [first, ...others] = methods;
   if (first === undefined || others.length === 0)
     throw new PetalfaceError(
+      "PETAL_OPTION_INVALID",
       "two results are needed to compare; runs that differ only in their seed are one method (unless 'seeds' says otherwise)",
-      { exitCode: 2 },
     );
   const comparisons = correctForMany(
     others.map((other) =>

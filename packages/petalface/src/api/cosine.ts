@@ -23,9 +23,10 @@ export const cosineValidator =
   (mostLeftOut: number | undefined, context: Surroundings): OpenValidator =>
   async (request, backbone, session) => {
     if (request.data === undefined)
-      throw new PetalfaceError("--val cosine needs faces that training does not use; give them with --val-data", {
-        exitCode: 2,
-      });
+      throw new PetalfaceError(
+        "PETAL_OPTION_INVALID",
+        "'val=cosine' needs faces that training does not use; give them with 'valData'",
+      );
     const data = await openFaces(request.data, { mostLeftOut }, context);
     const { width, size } = backbone;
     const loader = openLoader({ size, threads: session.threads ?? 1, cacheBytes: 128 * 2 ** 20 });

@@ -171,8 +171,8 @@ function levelNotes(
 ): string[] {
   if (made !== undefined)
     return [
-      `speed: as the frozen model, with its weights ${made.count} times; alpha is rounded to ${made.count} levels; --levels off writes a smaller, slower file that does not round`,
+      `speed: as the frozen model, with its weights ${made.count} times; alpha is rounded to ${made.count} levels; 'levels=off' writes a smaller, slower file that does not round`,
     ];
   if (levels === undefined || choice === "off" || !isJudged(judgement)) return [];
-  return [`speed: --levels 9 makes ${name} as fast as with the frozen model, with the weights 9 times in the file`];
+  return [`speed: 'levels=9' makes ${name} as fast as with the frozen model, with the weights 9 times in the file`];
 }

@@ -68,7 +68,8 @@ export async function embed(options: EmbedOptions): Promise<Embedded> {
     progress.update(part.start + part.count);
   }
   const leftOut = tally.report();
-  if (ids.length === 0) throw new PetalfaceError(`${data.spec}: no face has an embedding; ${leftOut.first[0]}`);
+  if (ids.length === 0)
+    throw new PetalfaceError("PETAL_DATA_DAMAGED", `${data.spec}: no face has an embedding; ${leftOut.first[0]}`);
   noteMoreLeftOut(data, leftOut, surroundings);
   const count = ids.length;
   return {

@@ -9,7 +9,7 @@ export type EmbeddingFormat = "npy" | "safetensors";
 export function embeddingFormat(path: string): EmbeddingFormat {
   const ending = extname(path).toLowerCase();
   if (ending === ".npy" || ending === ".safetensors") return ending.slice(1) as EmbeddingFormat;
-  throw new PetalfaceError(`--out ${path} ends in neither .npy nor .safetensors`, { exitCode: 2 });
+  throw new PetalfaceError("PETAL_OPTION_INVALID", `'out' ${path} ends in neither .npy nor .safetensors`);
 }
 
 /**

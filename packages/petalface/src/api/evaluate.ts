@@ -75,7 +75,10 @@ async function openAnyProtocol(options: EvaluateOptions, surroundings: Surroundi
   const named = findProtocol(options.protocol);
   if (named?.open !== undefined) {
     if (typeof faces !== "string")
-      throw new PetalfaceError(`the protocol ${named.name} takes its data set as a path in 'data'`, { exitCode: 2 });
+      throw new PetalfaceError(
+        "PETAL_OPTION_INVALID",
+        `the protocol ${named.name} takes its data set as a path in 'data'`,
+      );
     const protocol = await named.open({ data: faces, lists, mostLeftOut, signal: surroundings.signal });
     noteLeftOut(protocol.data.unreadable, surroundings);
     return protocol;

@@ -22,13 +22,13 @@ export interface FormFlags {
 
 /** The options that only a file without a target takes, as they are spelled. */
 const byHand = {
-  outputs: "--outputs",
-  inputName: "--input-name",
-  outputName: "--output-name",
-  batch: "--batch",
-  opset: "--opset",
-  foldNormalisation: "--fold-normalisation",
-  bgr: "--bgr",
+  outputs: "'outputs'",
+  inputName: "'inputName'",
+  outputName: "'outputName'",
+  batch: "'batch'",
+  opset: "'opset'",
+  foldNormalisation: "'foldNormalisation'",
+  bgr: "'bgr'",
 } as const satisfies Partial<Record<keyof FormFlags, string>>;
 
 /** The contracts that `--for` names; none for `plain`. Throws PetalfaceError (wrong usage). */
@@ -36,22 +36,25 @@ export function targetsOf(flags: FormFlags): readonly Contract[] {
   const names = (flags.for ?? "plain").split(",").map((name) => name.trim());
   if (names.includes("plain")) {
     if (names.length > 1)
-      throw new PetalfaceError("--for plain is for one file made by hand; name it alone", { exitCode: 2 });
+      throw new PetalfaceError("PETAL_OPTION_INVALID", "'for=plain' is for one file made by hand; name it alone");
     if (flags.detector !== undefined)
-      throw new PetalfaceError("--detector goes with --for insightface or immich", { exitCode: 2 });
+      throw new PetalfaceError("PETAL_OPTION_INVALID", "'detector' goes with 'for=insightface' or immich");
     return [];
   }
   if (new Set(names).size < names.length)
-    throw new PetalfaceError(`--for ${flags.for}: a target is named twice`, { exitCode: 2 });
+    throw new PetalfaceError("PETAL_OPTION_INVALID", `'for' ${flags.for}: a target is named twice`);
   const contracts = names.map(contractOf);
   const given = Object.entries(byHand).find(([key]) => flags[key as keyof FormFlags] !== undefined);
   if (given !== undefined)
     throw new PetalfaceError(
-      `${given[1]} is decided by --for ${flags.for}; leave it out, or make the file by hand with --for plain`,
-      { exitCode: 2 },
+      "PETAL_OPTION_INVALID",
+      `${given[1]} is decided by 'for' ${flags.for}; leave it out, or make the file by hand with 'for=plain'`,
     );
   if (flags.detector !== undefined && !contracts.some(({ layout }) => layout.detector !== undefined))
-    throw new PetalfaceError(`--detector goes with --for insightface or immich, not ${flags.for}`, { exitCode: 2 });
+    throw new PetalfaceError(
+      "PETAL_OPTION_INVALID",
+      `'detector' goes with 'for=insightface' or immich, not ${flags.for}`,
+    );
   return contracts;
 }
 
@@ -80,6 +83,6 @@ function parseBatch(text: string): number | string {
   if (text === "open") return "N";
   const value = Number(text);
   if (!/^\d{1,6}$/.test(text) || value < 1)
-    throw new PetalfaceError(`--batch is a number of images, or open, not "${text}"`, { exitCode: 2 });
+    throw new PetalfaceError("PETAL_OPTION_INVALID", `'batch' is a number of images, or open, not "${text}"`);
   return value;
 }

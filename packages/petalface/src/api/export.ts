@@ -70,12 +70,13 @@ export async function exportModel(options: ExportOptions): Promise<ExportedFile>
   const contracts = targetsOf(options);
   if (typeof options.levels === "number") {
     if (options.alpha !== undefined && options.alpha !== "quality")
-      throw new PetalfaceError("'levels' rounds the computed alpha: leave out 'alpha'", { exitCode: 2 });
+      throw new PetalfaceError("PETAL_OPTION_INVALID", "'levels' rounds the computed alpha: leave out 'alpha'");
     refuseLevels(contracts, out);
     if (isFolder(out, contracts))
-      throw new PetalfaceError("'levels' go into one file here: let 'out' end in .onnx, or give 'for'", {
-        exitCode: 2,
-      });
+      throw new PetalfaceError(
+        "PETAL_OPTION_INVALID",
+        "'levels' go into one file here: let 'out' end in .onnx, or give 'for'",
+      );
   }
   const inputs = [options.model, data, options.detector].filter((each) => typeof each === "string");
   const claimed = [...deployedFiles(options, contracts), ...(options.card === undefined ? [] : [options.card])];
@@ -83,7 +84,10 @@ export async function exportModel(options: ExportOptions): Promise<ExportedFile>
   await using open = openResources();
   const { backbone, adapter } = await modelOf(options, open.keep);
   if (adapter === undefined && options.alpha !== undefined)
-    throw new PetalfaceError("a frozen model has no alpha: leave out 'alpha', or give 'adapter'", { exitCode: 2 });
+    throw new PetalfaceError(
+      "PETAL_OPTION_INVALID",
+      "a frozen model has no alpha: leave out 'alpha', or give 'adapter'",
+    );
   const product = await productOf(backbone, adapter, alpha);
   const thresholds = await findThresholds({ file: options.thresholds, run }, backbone, adapter, surroundings);
   const flags = { ...options, out, precision, data };

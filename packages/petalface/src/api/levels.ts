@@ -25,13 +25,16 @@ export const isFolder = (out: string, contracts: readonly Contract[]): boolean =
 export function refuseLevels(contracts: readonly Contract[], out: string): void {
   if (isFolder(out, contracts)) {
     if (contracts.length <= 1) return;
-    throw new PetalfaceError("--levels writes a folder for a converter: give one target at a time", { exitCode: 2 });
+    throw new PetalfaceError(
+      "PETAL_OPTION_INVALID",
+      "'levels' writes a folder for a converter: give one target at a time",
+    );
   }
   const unable = contracts.find(({ levels }) => levels === undefined);
   if (unable === undefined) return;
   throw new PetalfaceError(
-    `--for ${unable.name}: it cannot run a file of levels, which has an If for each; leave out --levels`,
-    { exitCode: 2 },
+    "PETAL_OPTION_INVALID",
+    `'for=${unable.name}': it cannot run a file of levels, which has an If for each; leave out 'levels'`,
   );
 }
 
@@ -90,8 +93,8 @@ export async function inForm(
     return { product: { ...product, graph: await change(product.graph) }, loss };
   if (contracts.length === 0 && backbone.form !== undefined)
     throw new PetalfaceError(
-      "--levels in one file is for models whose own file has the standard form; give --for, or name a folder with --out",
-      { exitCode: 2 },
+      "PETAL_OPTION_INVALID",
+      "'levels' in one file is for models whose own file has the standard form; give 'for', or name a folder with 'out'",
     );
   // Gated as well, where another target has no levels.
   const graph = counts.includes(undefined) ? await change(product.graph) : product.graph;

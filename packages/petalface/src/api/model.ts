@@ -84,7 +84,7 @@ export async function openFrozen(
 
 /** Says that a preprocessing was assumed, which one, and how to check it. */
 export const assumedNote = ({ spec, path }: { readonly path: string; readonly spec: Preprocessing }): string =>
-  `${path} does not say how pixels become its input: assuming (x - ${spec.mean[0]}) * ${Number(spec.scale[0].toPrecision(6))}, ${spec.channels.toUpperCase()}; to check: petalface inspect FACES --model ${path}`;
+  `${path} does not say how pixels become its input: assuming (x - ${spec.mean[0]}) * ${Number(spec.scale[0].toPrecision(6))}, ${spec.channels.toUpperCase()}; to check: petalface inspect FACES 'model' ${path}`;
 
 /**
  * Opens a face recogniser, with an adapter where one is named. The engine is loaded when it is first needed.

@@ -46,18 +46,21 @@ export async function claimOutputs(
   for (const path of outputs) {
     const place = await placeOf(path);
     if (before.has(place))
-      throw new PetalfaceError(`${printPath(path)} would be written twice; give each output a name of its own`, {
-        exitCode: 2,
-      });
+      throw new PetalfaceError(
+        "PETAL_OPTION_INVALID",
+        `${printPath(path)} would be written twice; give each output a name of its own`,
+      );
     const entry = await stateOf(path);
     if (entry !== undefined && read.has(place))
-      throw new PetalfaceError(`${printPath(path)} is what this command reads; give its output another name`, {
-        exitCode: 2,
-      });
+      throw new PetalfaceError(
+        "PETAL_OPTION_INVALID",
+        `${printPath(path)} is what this command reads; give its output another name`,
+      );
     await requireWritable(path, entry);
     if (entry !== undefined && !context.force && !(await isOurs(path)))
       throw new PetalfaceError(
-        `${printPath(path)} is there already, and petalface did not write it or it was changed since; give another name, or --force to replace it`,
+        "PETAL_OUTPUT_EXISTS",
+        `${printPath(path)} is there already, and petalface did not write it or it was changed since; give another name, or 'force' to replace it`,
       );
     before.set(place, entry);
   }
@@ -94,9 +97,9 @@ const isSame = (one: BigIntStats, other: BigIntStats | undefined): boolean =>
 
 async function requireWritable(path: string, entry: BigIntStats | undefined): Promise<void> {
   if (entry?.isDirectory())
-    throw new PetalfaceError(`${printPath(path)} is a folder; name a file in it`, { exitCode: 2 });
+    throw new PetalfaceError("PETAL_OPTION_INVALID", `${printPath(path)} is a folder; name a file in it`);
   if (entry !== undefined && !entry.isFile())
-    throw new PetalfaceError(`${printPath(path)} is not a regular file; name another`, { exitCode: 2 });
+    throw new PetalfaceError("PETAL_OPTION_INVALID", `${printPath(path)} is not a regular file; name another`);
   for (let folder = dirname(resolve(path)); ; folder = dirname(folder))
     try {
       await access(folder, constants.W_OK | constants.X_OK);

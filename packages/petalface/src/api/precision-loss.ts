@@ -45,7 +45,10 @@ export async function chooseExamples(
   const examples = await readableFaces(data, spread, loader, tally);
   const left = tally.report();
   if (examples.length === 0)
-    throw new PetalfaceError(`${data.spec} holds no face that can be read${left.first[0] ? `: ${left.first[0]}` : ""}`);
+    throw new PetalfaceError(
+      "PETAL_DATA_DAMAGED",
+      `${data.spec} holds no face that can be read${left.first[0] ? `: ${left.first[0]}` : ""}`,
+    );
   return { examples, left };
 }
 
@@ -101,14 +104,19 @@ export async function measureLoss(
     }
     if (cosines.length === 0)
       throw new PetalfaceError(
-        `the model has no finite embedding of any face of ${data.spec}; give others with --data`,
+        "PETAL_NOT_FINITE",
+        `the model has no finite embedding of any face of ${data.spec}; give others with 'data'`,
       );
     if (!cosines.every(Number.isFinite))
-      throw new PetalfaceError("this precision gives embeddings that are not finite; nothing was written: use fp32");
+      throw new PetalfaceError(
+        "PETAL_NOT_FINITE",
+        "this precision gives embeddings that are not finite; nothing was written: use fp32",
+      );
     const mean = cosines.reduce((sum, value) => sum + value, 0) / cosines.length;
     if (mean < bar)
       throw new PetalfaceError(
-        `this precision changes the embeddings too much: their mean cosine with float32 is ${mean.toFixed(4)}, below ${bar} (--least-cosine); nothing was written: use fp16 or fp32, or give faces like yours with --data`,
+        "PETAL_MODEL_UNSUPPORTED",
+        `this precision changes the embeddings too much: their mean cosine with float32 is ${mean.toFixed(4)}, below ${bar} ('leastCosine'); nothing was written: use fp16 or fp32, or give faces like yours with 'data'`,
       );
     const common = {
       protocol,

@@ -74,8 +74,8 @@ export async function changePrecision(
   if (precision === "fp32" || faces === undefined) return { changed: graph };
   if (graph.inputs.length > 1)
     throw new PetalfaceError(
-      "another precision is measured on faces, so alpha must be computed inside or fixed, and not come from an input: give --alpha with a number",
-      { exitCode: 2 },
+      "PETAL_OPTION_INVALID",
+      "another precision is measured on faces, so alpha must be computed inside or fixed, and not come from an input: give 'alpha' with a number",
     );
   const engine = engineOf({ provider: "cpu", ...(flags.threads !== undefined && { threads: flags.threads }) });
   const { data, examples } = faces;

@@ -8,7 +8,7 @@ const drawnOptions: Readonly<Record<string, number>> = { pairs: 2, folds: 2, see
 /** Reads `pairs=N,folds=K,seed=S`. Throws PetalfaceError (wrong usage). */
 function parseDrawn(spec: string): { pairs?: number; folds?: number; seed?: number } {
   const usage = (what: string): PetalfaceError =>
-    new PetalfaceError(`${what} in --protocol ${spec}; write drawn[:pairs=N,folds=K,seed=S]`, { exitCode: 2 });
+    new PetalfaceError("PETAL_OPTION_INVALID", `${what} in 'protocol' ${spec}; write drawn[:pairs=N,folds=K,seed=S]`);
   const options: Record<string, number> = {};
   for (const part of spec.slice("drawn:".length).split(",").filter(Boolean)) {
     const [name = "", text = ""] = part.split("=");
@@ -36,20 +36,22 @@ export async function openPairs(spec: string, { folds, lists }: PairsFlags, data
   const list = named === undefined ? spec : (lists ?? data.spec);
   if (/\.bin$/i.test(list)) {
     if (folds !== undefined)
-      throw new PetalfaceError("--folds chooses folds of a list of pairs; a verification list is used completely", {
-        exitCode: 2,
-      });
+      throw new PetalfaceError(
+        "PETAL_OPTION_INVALID",
+        "'folds' chooses folds of a list of pairs; a verification list is used completely",
+      );
     return readVerificationPairs(list);
   }
   if (named !== undefined && lists === undefined)
     throw new PetalfaceError(
-      `--protocol ${spec} needs --data ${named.name}.bin, or the list of pairs as --lists; see \`petalface evaluate --protocol ${spec} --help\``,
-      { exitCode: 2 },
+      "PETAL_OPTION_INVALID",
+      `'protocol' ${spec} needs 'data' ${named.name}.bin, or the list of pairs as 'lists'; see \`petalface evaluate 'protocol' ${spec} 'help'\``,
     );
   if (!/^drawn(:|$)/.test(list)) return readPairs(list, { folds });
   if (folds !== undefined)
-    throw new PetalfaceError("--folds chooses folds of a pairs file; with drawn pairs write drawn:folds=K", {
-      exitCode: 2,
-    });
+    throw new PetalfaceError(
+      "PETAL_OPTION_INVALID",
+      "'folds' chooses folds of a pairs file; with drawn pairs write drawn:folds=K",
+    );
   return syntheticPairs(data, parseDrawn(list));
 }

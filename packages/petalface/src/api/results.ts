@@ -30,13 +30,19 @@ async function findFiles(place: string): Promise<{ frozen?: string; adapted?: st
   const entry = await stat(place).catch(() => undefined);
   if (entry?.isFile()) return { file: place };
   if (entry === undefined)
-    throw new PetalfaceError(`${place} does not exist; give runs, or results of \`petalface evaluate\``);
+    throw new PetalfaceError(
+      "PETAL_RESULT_INVALID",
+      `${place} does not exist; give runs, or results of \`petalface evaluate\``,
+    );
   for (const folder of [join(place, evaluationFolder), place]) {
     const [frozen, adapted] = [join(folder, resultFile("frozen")), join(folder, resultFile("adapted"))];
     const [hasFrozen, hasAdapted] = await Promise.all([exists(frozen), exists(adapted)]);
     if (hasFrozen || hasAdapted) return { ...(hasFrozen && { frozen }), ...(hasAdapted && { adapted }) };
   }
-  throw new PetalfaceError(`${place} holds no results: run \`petalface evaluate --adapter ${place} ...\` first`);
+  throw new PetalfaceError(
+    "PETAL_RESULT_INVALID",
+    `${place} holds no results: run \`petalface evaluate 'adapter' ${place} ...\` first`,
+  );
 }
 
 /**
@@ -56,7 +62,10 @@ export async function loadResults(places: readonly string[], several = places.le
     const place = itemAt(places, 0);
     const { frozen, adapted } = await findFiles(place);
     if (frozen === undefined || adapted === undefined)
-      throw new PetalfaceError(`${place} is one result only: give a second one to compare it with`, { exitCode: 2 });
+      throw new PetalfaceError(
+        "PETAL_OPTION_INVALID",
+        `${place} is one result only: give a second one to compare it with`,
+      );
     return Promise.all([load("frozen", frozen), load(basename(resolve(place)), adapted)]);
   }
   return Promise.all(

@@ -36,14 +36,17 @@ export async function findThresholds(
     text = await readFile(path, "utf8");
   } catch (cause) {
     if (file === undefined) return undefined;
-    throw new PetalfaceError(`${path}: cannot be read; write it with \`petalface threshold\``, { cause });
+    throw new PetalfaceError("PETAL_RESULT_INVALID", `${path}: cannot be read; write it with \`petalface threshold\``, {
+      cause,
+    });
   }
   const problem = problemOf(text, backbone, adapter);
   if (problem === undefined) {
     const { model: _, adapter: __, ...thresholds } = JSON.parse(text) as StoredThresholds;
     return thresholds;
   }
-  if (file !== undefined) throw new PetalfaceError(`${path}: ${problem}; measure again with \`petalface threshold\``);
+  if (file !== undefined)
+    throw new PetalfaceError("PETAL_RESULT_INVALID", `${path}: ${problem}; measure again with \`petalface threshold\``);
   context.note(`${path} is not carried along: ${problem}`);
   return undefined;
 }

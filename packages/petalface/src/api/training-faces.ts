@@ -34,23 +34,24 @@ export async function trainingFaces(photos: TrainingPhotos, surroundings: Surrou
   const { train, aligned, out } = photos;
   const data = await openFaces(train, photos, surroundings);
   if (data.length === 0 || data.at(0).source.kind !== "file") return data;
-  const { aligned: are, reason } = aligned === "no" ? { aligned: false, reason: "--aligned no" } : await judgeSet(data);
+  const { aligned: are, reason } = aligned === "no" ? { aligned: false, reason: "'aligned=no'" } : await judgeSet(data);
   // A folder of something else is refused by the run itself.
   const names = await readdir(out).catch(() => []);
   if (are || !names.every(mayBeginWith)) return data;
   if (photos.external)
     throw new PetalfaceError(
-      `${printPath(train)} holds photos, not aligned faces (${reason}), and --quality external needs scores of aligned faces: align them first (petalface align), and write a manifest with the column quality; --aligned yes uses them as they are`,
+      "PETAL_DATA_UNALIGNED",
+      `${printPath(train)} holds photos, not aligned faces (${reason}), and 'quality=external' needs scores of aligned faces: align them first (petalface align), and write a manifest with the column quality; 'aligned=yes' uses them as they are`,
     );
   const folder = join(out, "aligned");
   surroundings.note(
-    `${printPath(train)} holds photos, not aligned faces (${reason}): aligning them into ${printPath(folder)} first; --aligned yes takes them as they are`,
+    `${printPath(train)} holds photos, not aligned faces (${reason}): aligning them into ${printPath(folder)} first; 'aligned=yes' takes them as they are`,
   );
   const { size } = await openBackbone(photos.model, photos);
   const choices = { ...alignDefaults, size, threads: photos.threads };
   const summary = await alignInto(inputOfData(data), folder, choices, surroundings);
   for (const line of describeAlignment(summary)) surroundings.note(line);
   requireMost(printPath(train), { ...summary.unreadable, tried: summary.sources }, photos.mostLeftOut);
-  surroundings.note(`to skip this next time: --train ${printPath(summary.manifest)}`);
+  surroundings.note(`to skip this next time: 'train' ${printPath(summary.manifest)}`);
   return await openFaces(summary.manifest, photos, surroundings);
 }

@@ -35,9 +35,10 @@ const pairsValidator =
   async (request, backbone, session) => {
     const named = request.data !== undefined;
     if (!named && /^drawn(:|$)/.test(request.protocol))
-      throw new PetalfaceError(`--val ${request.protocol} draws pairs; give the faces to draw from with --val-data`, {
-        exitCode: 2,
-      });
+      throw new PetalfaceError(
+        "PETAL_OPTION_INVALID",
+        `'val' ${request.protocol} draws pairs; give the faces to draw from with 'valData'`,
+      );
     const data = await openFaces(request.data ?? request.protocol, { mostLeftOut }, context);
     let said = false;
     let left: Unreadable | undefined;

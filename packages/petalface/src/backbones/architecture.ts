@@ -158,7 +158,7 @@ const mostStages = 8;
  */
 export function parseArchitecture(text: string): ArchitectureSpec {
   const fail = (what: string): never => {
-    throw new PetalfaceError(`--arch ${JSON.stringify(text)}: ${what}`, { exitCode: 2 });
+    throw new PetalfaceError("PETAL_OPTION_INVALID", `'arch' ${JSON.stringify(text)}: ${what}`);
   };
   const [name = "", ...rest] = text.split(":");
   const preset = Object.hasOwn(presets, name) ? (presets[name] as string) : name;

@@ -42,7 +42,8 @@ export function detectArchitecture(checkpoint: Checkpoint): string {
   const [best] = found.toSorted((one, other) => other.group.tensors.size - one.group.tensors.size);
   if (best === undefined)
     throw new PetalfaceError(
-      `${checkpoint.path}: no network is known whose tensors are named like these; name it with --arch, and see "petalface inspect"`,
+      "PETAL_CHECKPOINT_UNSUPPORTED",
+      `${checkpoint.path}: no network is known whose tensors are named like these; name it with 'arch', and see "petalface inspect"`,
     );
   const { family, signs, group, prefix } = best;
   const shapes = new Map(
@@ -55,7 +56,8 @@ export function detectArchitecture(checkpoint: Checkpoint): string {
   } catch (cause) {
     if (!(cause instanceof Undetermined) && !(cause instanceof PetalfaceError)) throw cause;
     throw new PetalfaceError(
-      `${checkpoint.path}: its names are those of ${family}, but ${cause.message}; say it with --arch ${family}:...`,
+      "PETAL_CHECKPOINT_UNSUPPORTED",
+      `${checkpoint.path}: its names are those of ${family}, but ${cause.message}; say it with 'arch' ${family}:...`,
       { cause },
     );
   }

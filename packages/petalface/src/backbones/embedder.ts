@@ -59,9 +59,13 @@ export async function openEmbedder(
     scores: model.scores,
     async embed(pixels, count, scores) {
       if (count < 1 || count > batch || pixels.length < count * 3 * model.size * model.size)
-        throw new PetalfaceError(`cannot embed ${count} faces of ${pixels.length} bytes; at most ${batch} at a time`);
+        throw new PetalfaceError(
+          "PETAL_ARGUMENT_INVALID",
+          `cannot embed ${count} faces of ${pixels.length} bytes; at most ${batch} at a time`,
+        );
       if (model.scores !== undefined && scores?.length !== count)
         throw new PetalfaceError(
+          "PETAL_QUALITY_UNFIT",
           "this model needs a quality score for each face, and these faces have none: give a manifest with a column quality",
         );
       // A full batch whatever the count: the same rows then give the same bits in every call.

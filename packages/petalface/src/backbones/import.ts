@@ -181,9 +181,10 @@ const weightsPath = (path: string): string => `${path.replace(/\.onnx$/i, "")}.s
 
 function refuseOverwriting(checkpoint: Checkpoint, path: string): void {
   if ([...checkpoint.files.keys()].some((file) => resolve(file) === resolve(path)))
-    throw new PetalfaceError(`${path} would be written, and is the checkpoint itself; name another --out`, {
-      exitCode: 2,
-    });
+    throw new PetalfaceError(
+      "PETAL_OPTION_INVALID",
+      `${path} would be written, and is the checkpoint itself; name another 'out'`,
+    );
 }
 
 async function trainingEntries({ checkpoint, tensors }: MatchedNetwork): Promise<[string, string][]> {
@@ -191,7 +192,8 @@ async function trainingEntries({ checkpoint, tensors }: MatchedNetwork): Promise
   for (const [name, tensor] of tensors) {
     if (!optional.some((rule) => rule.test(name))) continue;
     const data = await readTensor(checkpoint, tensor);
-    if (!data.every(Number.isFinite)) throw new PetalfaceError(`${checkpoint.path}: ${name} holds infinities or NaN`);
+    if (!data.every(Number.isFinite))
+      throw new PetalfaceError("PETAL_NOT_FINITE", `${checkpoint.path}: ${name} holds infinities or NaN`);
     entries.push([trainingKey(name), Buffer.from(data.buffer).toString("base64")]);
   }
   return entries;

@@ -23,18 +23,23 @@ export function maskTokens(backbone: Backbone, share: number): Backbone {
   const architecture = spec === undefined ? undefined : parseArchitecture(spec).architecture;
   if (architecture?.family !== "vit")
     throw new PetalfaceError(
-      `${path}: --token-masking needs a vision transformer that petalface import wrote, and this is another model; give --token-masking 0`,
+      "PETAL_OPTION_UNFIT",
+      `${path}: 'tokenMasking' needs a vision transformer that petalface import wrote, and this is another model; give 'tokenMasking=0'`,
     );
   const maskToken = trainingWeight(graph.metadata, "mask_token");
   if (maskToken === undefined)
-    throw new PetalfaceError(`${path}: its checkpoint had no mask_token, so --token-masking must be 0`);
+    throw new PetalfaceError(
+      "PETAL_OPTION_UNFIT",
+      `${path}: its checkpoint had no mask_token, so 'tokenMasking' must be 0`,
+    );
   const { shape } = architecture;
   const tokens = Math.floor(shape.image / shape.patch) ** 2;
   const network = vit(shape, Math.max(1, Math.floor(tokens * (1 - share))));
   const filled = fillNetwork(network, (name): Constant => {
     if (name === "mask_token") return { dtype: "float32", dims: [maskToken.length], data: maskToken };
     const constant = graph.constants.get(name);
-    if (constant === undefined) throw new PetalfaceError(`${path}: "${name}" is missing; import it again`);
+    if (constant === undefined)
+      throw new PetalfaceError("PETAL_MODEL_DAMAGED", `${path}: "${name}" is missing; import it again`);
     return constant;
   });
   const [output = ""] = filled.outputs;

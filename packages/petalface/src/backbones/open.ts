@@ -34,7 +34,8 @@ function levelsError(path: string): PetalfaceError | undefined {
   }
   if (!alpha.startsWith(levelsAlpha)) return undefined;
   return new PetalfaceError(
-    `${path}: is an exported file with alpha in ${alpha.slice(levelsAlpha.length)} levels, which onnxruntime runs and petalface does not open; give the model and --adapter, or export with --levels off`,
+    "PETAL_MODEL_UNSUPPORTED",
+    `${path}: is an exported file with alpha in ${alpha.slice(levelsAlpha.length)} levels, which onnxruntime runs and petalface does not open; give the model and 'adapter', or export with 'levels=off'`,
   );
 }
 
@@ -92,8 +93,8 @@ function fed(
     const isPlain = spec.mean.every((value) => value === 0) && spec.scale.every((value) => value === 1);
     if (source === "option" && !isPlain)
       throw new PetalfaceError(
-        `${path}: its input is ${form.input.dtype}, so it takes pixels as they are; leave out --normalize`,
-        { exitCode: 2 },
+        "PETAL_OPTION_INVALID",
+        `${path}: its input is ${form.input.dtype}, so it takes pixels as they are; leave out 'normalize'`,
       );
     return isPlain ? resolved : { spec: { ...spec, ...plain }, source: "graph" };
   }

@@ -48,15 +48,15 @@ export function imageShape(
   const fixed = sides.find((side) => typeof side === "number");
   if (size !== undefined && fixed !== undefined && fixed !== size)
     throw new PetalfaceError(
-      `${path}: its input is ${printShape(shape)}, so --size ${size} does not fit; leave it out`,
-      { exitCode: 2 },
+      "PETAL_OPTION_INVALID",
+      `${path}: its input is ${printShape(shape)}, so 'size=${size}' does not fit; leave it out`,
     );
   const side = size ?? (typeof fixed === "number" ? fixed : undefined);
   if (!others.some(isOpen)) return undefined;
   if (side === undefined)
     throw new PetalfaceError(
-      `${path}: height and width of its input "${name}" are open; give the side of the faces that it was trained on, in pixels, with --size (most models: --size 112)`,
-      { exitCode: 2 },
+      "PETAL_OPTION_INVALID",
+      `${path}: height and width of its input "${name}" are open; give the side of the faces that it was trained on, in pixels, with 'size' (most models: 'size=112')`,
     );
   const close = (dim: Shape[number], to: number): number => (typeof dim === "number" ? dim : to);
   const [a, b, c] = others as [Shape[number], Shape[number], Shape[number]];
@@ -67,13 +67,19 @@ export function imageShape(
 function imageInput(path: string, graph: Graph): { name: string; type: ValueType; nhwc: boolean; size: number } {
   const [name] = graph.inputs;
   if (name === undefined || graph.inputs.length !== 1)
-    throw new PetalfaceError(`${path}: has ${graph.inputs.length} inputs; a face recogniser has one, the image`);
+    throw new PetalfaceError(
+      "PETAL_MODEL_UNSUPPORTED",
+      `${path}: has ${graph.inputs.length} inputs; a face recogniser has one, the image`,
+    );
   const type = graph.types.get(name) as ValueType;
   const [, a, b, c] = type.shape;
   const nhwc = c === 3 && a === b && a !== 3;
   const size = nhwc ? a : b;
   if (type.shape.length !== 4 || typeof size !== "number" || !(nhwc || (a === 3 && b === c)))
-    throw new PetalfaceError(`${path}: its input is ${printShape(type.shape)}; expected [N, 3, size, size]`);
+    throw new PetalfaceError(
+      "PETAL_MODEL_UNSUPPORTED",
+      `${path}: its input is ${printShape(type.shape)}; expected [N, 3, size, size]`,
+    );
   return { name, type, nhwc, size };
 }
 
@@ -95,8 +101,8 @@ function embeddingOutput(path: string, graph: Graph, wanted: string | undefined)
     const found = candidates.find(({ name }) => name === wanted);
     if (found === undefined)
       throw new PetalfaceError(
-        `${path}: has no embedding output "${wanted}"; its outputs are ${listed}; give one of [N, width] with --output`,
-        { exitCode: 2 },
+        "PETAL_OPTION_INVALID",
+        `${path}: has no embedding output "${wanted}"; its outputs are ${listed}; give one of [N, width] with 'output'`,
       );
     return found;
   }
@@ -104,11 +110,15 @@ function embeddingOutput(path: string, graph: Graph, wanted: string | undefined)
   // A single output is the embedding, be it of one number.
   const [chosen] = wide.length > 0 ? wide : candidates.filter(() => graph.outputs.length === 1);
   if (chosen === undefined)
-    throw new PetalfaceError(`${path}: its outputs are ${listed}; expected one embedding [N, width]`);
+    throw new PetalfaceError(
+      "PETAL_MODEL_UNSUPPORTED",
+      `${path}: its outputs are ${listed}; expected one embedding [N, width]`,
+    );
   if (wide.length > 1)
-    throw new PetalfaceError(`${path}: its outputs are ${listed}; say which one is the embedding with --output NAME`, {
-      exitCode: 2,
-    });
+    throw new PetalfaceError(
+      "PETAL_OPTION_INVALID",
+      `${path}: its outputs are ${listed}; say which one is the embedding with 'output=NAME'`,
+    );
   return chosen;
 }
 

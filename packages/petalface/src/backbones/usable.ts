@@ -42,7 +42,10 @@ export function refuseTrainingMode(path: string, graph: Graph): void {
   for (const node of graph.nodes) {
     const fault = trainingFault(graph, node);
     if (fault !== undefined)
-      throw new PetalfaceError(`${path}: ${node.op} "${node.name}" is in training mode: ${fault}; ${evaluationMode}`);
+      throw new PetalfaceError(
+        "PETAL_MODEL_UNSUPPORTED",
+        `${path}: ${node.op} "${node.name}" is in training mode: ${fault}; ${evaluationMode}`,
+      );
   }
 }
 
@@ -91,12 +94,16 @@ export async function refuseMixing(path: string, graph: Graph, output: string, s
   const rows = traceRows(graph).get(output);
   if (rows?.kind === "images") return;
   if (rows?.kind === "shared")
-    throw new PetalfaceError(`${path}: its output "${output}" does not depend on the image; export the network again`);
+    throw new PetalfaceError(
+      "PETAL_MODEL_UNSUPPORTED",
+      `${path}: its output "${output}" does not depend on the image; export the network again`,
+    );
   try {
     await proveBatches(path, graph, graph, spec);
   } catch (error) {
     if (!(error instanceof Error) || error.name !== "OnnxGradError") throw error;
     throw new PetalfaceError(
+      "PETAL_MODEL_UNSUPPORTED",
       `${path}: a face's embedding depends on the other faces of its batch (${rows?.reason ?? error.message}); ${evaluationMode}`,
       { cause: error },
     );

@@ -50,7 +50,10 @@ export function collect(value: PickleValue, path: string, locate: (storage: Pick
     const tensors = groups.get(group) ?? new Map<string, CheckpointTensor>();
     groups.set(group, tensors);
     if (tensors.has(name))
-      throw new PetalfaceError(`${path}: two tensors are named ${quote(group === "" ? name : `${group}/${name}`)}`);
+      throw new PetalfaceError(
+        "PETAL_CHECKPOINT_UNSUPPORTED",
+        `${path}: two tensors are named ${quote(group === "" ? name : `${group}/${name}`)}`,
+      );
     tensors.set(name, place(name, tensor));
   };
 
@@ -59,6 +62,7 @@ export function collect(value: PickleValue, path: string, locate: (storage: Pick
     values += item === null || typeof item !== "object" ? 1 : COST;
     if (values > MOST_VALUES)
       throw new PetalfaceError(
+        "PETAL_CHECKPOINT_UNSAFE",
         `${path}: it nests more values than any checkpoint has; it is damaged or made to do harm`,
       );
     if (item === null || typeof item !== "object" || item instanceof Uint8Array || isObject(item)) {
@@ -68,8 +72,9 @@ export function collect(value: PickleValue, path: string, locate: (storage: Pick
       }
       return simple(item);
     }
-    if (above.has(item)) throw new PetalfaceError(`${path}: ${quote(name)} holds itself`);
-    if (above.size >= DEEPEST) throw new PetalfaceError(`${path}: it is nested deeper than ${DEEPEST} levels`);
+    if (above.has(item)) throw new PetalfaceError("PETAL_CHECKPOINT_DAMAGED", `${path}: ${quote(name)} holds itself`);
+    if (above.size >= DEEPEST)
+      throw new PetalfaceError("PETAL_CHECKPOINT_UNSAFE", `${path}: it is nested deeper than ${DEEPEST} levels`);
     above.add(item);
     // The top has no name of its own.
     const inner = above.size === 1 ? "" : group === "" ? name : `${group}/${name}`;

@@ -1,5 +1,5 @@
 import { type FileHandle, open } from "node:fs/promises";
-import { PetalfaceError } from "../errors.ts";
+import { PetalfaceError, readCode } from "../errors.ts";
 
 /** A file that is being listed or read. */
 export interface OpenFile {
@@ -23,15 +23,20 @@ export async function openToRead(path: string): Promise<FileHandle> {
   try {
     return await open(path, "r");
   } catch (cause) {
-    throw new PetalfaceError(`cannot read ${path}: ${cause instanceof Error ? cause.message : String(cause)}`, {
-      cause,
-    });
+    throw new PetalfaceError(
+      readCode(cause, "PETAL_MODEL_MISSING", "PETAL_CHECKPOINT_DAMAGED"),
+      `cannot read ${path}: ${cause instanceof Error ? cause.message : String(cause)}`,
+      {
+        cause,
+      },
+    );
   }
 }
 
 export async function describeFile(handle: FileHandle, path: string): Promise<OpenFile> {
   const entry = await handle.stat();
-  if (!entry.isFile()) throw new PetalfaceError(`cannot read ${path}: it is not a regular file`);
+  if (!entry.isFile())
+    throw new PetalfaceError("PETAL_CHECKPOINT_DAMAGED", `cannot read ${path}: it is not a regular file`);
   return { path, size: entry.size, changed: entry.mtimeMs, handle };
 }
 
@@ -41,6 +46,7 @@ export async function fill(file: OpenFile, bytes: Uint8Array, position: number):
     const { bytesRead } = await file.handle.read(bytes, done, bytes.length - done, position + done);
     if (bytesRead === 0)
       throw new PetalfaceError(
+        "PETAL_CHECKPOINT_DAMAGED",
         `${file.path}: it ends at byte ${position + done}, before what it announces; is it complete?`,
       );
     done += bytesRead;
@@ -50,7 +56,10 @@ export async function fill(file: OpenFile, bytes: Uint8Array, position: number):
 /** Bytes from a place in the file. The caller has bounded `length`. */
 export async function readPart(file: OpenFile, position: number, length: number): Promise<Uint8Array<ArrayBuffer>> {
   if (position + length > file.size)
-    throw new PetalfaceError(`${file.path}: it ends at byte ${file.size}, before what it announces; is it complete?`);
+    throw new PetalfaceError(
+      "PETAL_CHECKPOINT_DAMAGED",
+      `${file.path}: it ends at byte ${file.size}, before what it announces; is it complete?`,
+    );
   const bytes = new Uint8Array(length);
   await fill(file, bytes, position);
   return bytes;

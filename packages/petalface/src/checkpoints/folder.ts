@@ -42,24 +42,30 @@ export async function readConfig(folder: string): Promise<{ readonly [key: strin
 export async function readIndex(path: string): Promise<Map<string, Set<string>>> {
   const { weight_map: map } = await readJson(path, LARGEST_INDEX);
   if (typeof map !== "object" || map === null || Array.isArray(map))
-    throw new PetalfaceError(`${path}: "weight_map" is missing, which says where each tensor is`);
+    throw new PetalfaceError(
+      "PETAL_CHECKPOINT_DAMAGED",
+      `${path}: "weight_map" is missing, which says where each tensor is`,
+    );
   const shards = new Map<string, Set<string>>();
   for (const [tensor, shard] of Object.entries(map)) {
     if (typeof shard !== "string" || shard !== basename(shard) || !/^[^/\\:]+\.safetensors$/.test(shard))
       throw new PetalfaceError(
+        "PETAL_CHECKPOINT_DAMAGED",
         `${path}: tensor ${quote(tensor)} is listed in ${quote(String(shard))}, which is not a file in this folder`,
       );
     const place = join(dirname(path), shard);
     const names = shards.get(place) ?? new Set();
     shards.set(place, names.add(tensor));
   }
-  if (shards.size > MOST_SHARDS) throw new PetalfaceError(`${path}: it names ${shards.size} files`);
+  if (shards.size > MOST_SHARDS)
+    throw new PetalfaceError("PETAL_CHECKPOINT_UNSAFE", `${path}: it names ${shards.size} files`);
   return shards;
 }
 
 async function readJson(path: string, limit: number): Promise<{ readonly [key: string]: Plain }> {
   const bytes = await withFile(path, async (file) => {
-    if (file.size > limit) throw new PetalfaceError(`${path}: ${file.size} bytes are too many for such a file`);
+    if (file.size > limit)
+      throw new PetalfaceError("PETAL_CHECKPOINT_UNSAFE", `${path}: ${file.size} bytes are too many for such a file`);
     return await readPart(file, 0, file.size);
   });
   refusePlaceholder(bytes, path);
@@ -67,9 +73,9 @@ async function readJson(path: string, limit: number): Promise<{ readonly [key: s
   try {
     document = JSON.parse(new TextDecoder().decode(bytes));
   } catch (cause) {
-    throw new PetalfaceError(`${path}: not valid JSON`, { cause });
+    throw new PetalfaceError("PETAL_CHECKPOINT_DAMAGED", `${path}: not valid JSON`, { cause });
   }
   if (typeof document !== "object" || document === null || Array.isArray(document))
-    throw new PetalfaceError(`${path}: not a JSON object`);
+    throw new PetalfaceError("PETAL_CHECKPOINT_DAMAGED", `${path}: not a JSON object`);
   return document as { readonly [key: string]: Plain };
 }

@@ -117,7 +117,8 @@ export function mapNames(
     }
     if (own > 0) fits.push(group.path);
   }
-  if (best === undefined) throw new PetalfaceError(`${checkpoint.path}: it holds no tensors`);
+  if (best === undefined)
+    throw new PetalfaceError("PETAL_CHECKPOINT_DAMAGED", `${checkpoint.path}: it holds no tensors`);
   const { group, prefix } = best;
 
   const tensors = new Map<string, CheckpointTensor>();
@@ -174,6 +175,7 @@ export function requireComplete(map: NameMap, checkpoint: Checkpoint, network: s
   if (parts.length === 0) return;
   const where = map.group === "" ? "" : `, dictionary ${display(map.group)}`;
   throw new PetalfaceError(
+    "PETAL_CHECKPOINT_UNSUPPORTED",
     `${checkpoint.path}${where} does not fit ${network}: ${parts.join("; ")}. Look at it with "petalface inspect", and name another network or dictionary`,
   );
 }
@@ -183,7 +185,10 @@ function candidates(checkpoint: Checkpoint, take: string | undefined): readonly 
     const group = checkpoint.groups.find(({ path }) => path === take);
     if (group !== undefined) return [group];
     const known = checkpoint.groups.map(({ path }) => display(path));
-    throw new PetalfaceError(`${checkpoint.path}: no dictionary ${quote(take)} with tensors; there are ${some(known)}`);
+    throw new PetalfaceError(
+      "PETAL_CHECKPOINT_UNSUPPORTED",
+      `${checkpoint.path}: no dictionary ${quote(take)} with tensors; there are ${some(known)}`,
+    );
   }
   const rank = ({ path }: TensorGroup): number => {
     const at = usualGroups.indexOf(path);

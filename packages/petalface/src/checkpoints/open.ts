@@ -25,11 +25,13 @@ type Files = Map<string, { readonly size: number; readonly changed: number }>;
  */
 export async function openCheckpoint(path: string): Promise<Checkpoint> {
   const entry = await stat(path).catch(() => undefined);
-  if (entry === undefined) throw new PetalfaceError(`there is no ${path}; give the path of a checkpoint`);
+  if (entry === undefined)
+    throw new PetalfaceError("PETAL_MODEL_MISSING", `there is no ${path}; give the path of a checkpoint`);
   if (!entry.isDirectory()) return await openFile(path, path);
   const weights = await weightsIn(path);
   if (weights === undefined)
     throw new PetalfaceError(
+      "PETAL_MODEL_MISSING",
       `${path}: no model.safetensors, pytorch_model.bin or model.pt is in this folder; name the file`,
     );
   return await openFile(path, weights);
@@ -64,7 +66,10 @@ async function openShards(path: string, index: string): Promise<Checkpoint> {
     for (const name of names) {
       const tensor = shard.tensors.get(name);
       if (tensor === undefined)
-        throw new PetalfaceError(`${index}: tensor ${JSON.stringify(name)} is missing in ${place}; is it complete?`);
+        throw new PetalfaceError(
+          "PETAL_CHECKPOINT_DAMAGED",
+          `${index}: tensor ${JSON.stringify(name)} is missing in ${place}; is it complete?`,
+        );
       tensors.set(name, tensor);
     }
   }
@@ -92,7 +97,8 @@ function record(words: ReadonlyMap<string, string>): { readonly [key: string]: P
  */
 async function sniff(file: OpenFile): Promise<"zip" | "pickle" | "safetensors"> {
   const { path, size } = file;
-  if (size === 0) throw new PetalfaceError(`${path}: the file is empty; copy or download it again`);
+  if (size === 0)
+    throw new PetalfaceError("PETAL_CHECKPOINT_DAMAGED", `${path}: the file is empty; copy or download it again`);
   const head = Buffer.from(await readPart(file, 0, Math.min(512, size)));
   refusePlaceholder(head, path);
   if (/\.safetensors$/i.test(path) || (size > 8 && head[8] === 0x7b && head.readBigUInt64LE(0) < BigInt(size)))
@@ -102,9 +108,11 @@ async function sniff(file: OpenFile): Promise<"zip" | "pickle" | "safetensors"> 
   if (head[0] === 0x80) return "pickle";
   if (text.slice(257, 262) === "ustar")
     throw new PetalfaceError(
+      "PETAL_CHECKPOINT_UNSUPPORTED",
       `${path}: a tar file, as PyTorch wrote before 0.1.10 or other tools do; unpack it, or open it with PyTorch and save it again`,
     );
   throw new PetalfaceError(
+    "PETAL_CHECKPOINT_UNSUPPORTED",
     `${path}: neither a PyTorch checkpoint nor a safetensors file; its first bytes are of another format`,
   );
 }

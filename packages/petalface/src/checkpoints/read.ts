@@ -83,6 +83,7 @@ async function* dequantise(
   const count = axis === undefined ? 1 : shape[axis];
   if (scale.length !== count || zero.length !== count)
     throw new PetalfaceError(
+      "PETAL_CHECKPOINT_DAMAGED",
       `${checkpoint.path}: tensor ${JSON.stringify(name)} of shape [${shape}] has ${scale.length} scales and ${zero.length} zero points; expected ${count ?? "an axis of the tensor, one"} of each`,
     );
   // So many numbers in a row belong to one channel.
@@ -110,6 +111,7 @@ async function* streamNumbers(
   const width = widthOf[dtype];
   if (tensor.elements * width > MOST_REPETITION * storage.length + FREE_REPETITION)
     throw new PetalfaceError(
+      "PETAL_CHECKPOINT_UNSAFE",
       `${storage.file}: tensor ${quote(tensor.name)} repeats ${storage.length} bytes to make [${tensor.shape}]; it is not a weight`,
     );
   if (tensor.elements === 0) return;
@@ -117,7 +119,10 @@ async function* streamNumbers(
   const file = await describeFile(handle, storage.file);
   const known = checkpoint.files.get(storage.file);
   if (known?.size !== file.size || known.changed !== file.changed)
-    throw new PetalfaceError(`${storage.file} has changed since it was listed; open it again`);
+    throw new PetalfaceError(
+      "PETAL_CHECKPOINT_DAMAGED",
+      `${storage.file} has changed since it was listed; open it again`,
+    );
   const done = (bytes: Uint8Array<ArrayBuffer>) =>
     toFloat32Bytes(bytes, dtype, storage.littleEndian, (length) => bufferOf(reading, "converted", length));
 
@@ -232,7 +237,10 @@ async function* inflateInOrder(
     }
   }
   if (position !== storage.length)
-    throw new PetalfaceError(`${name} does not unpack to the ${storage.length} bytes that it claims`);
+    throw new PetalfaceError(
+      "PETAL_CHECKPOINT_DAMAGED",
+      `${name} does not unpack to the ${storage.length} bytes that it claims`,
+    );
   if (storage.crc32 !== undefined && sum !== storage.crc32) throw damaged(name);
 }
 
@@ -245,9 +253,13 @@ async function* unpack(file: OpenFile, offset: number, length: number, name: str
     for await (const bytes of inflater) yield bytes as Buffer;
   } catch (cause) {
     if (cause instanceof PetalfaceError) throw cause;
-    throw new PetalfaceError(`${name} cannot be unpacked: ${cause instanceof Error ? cause.message : String(cause)}`, {
-      cause,
-    });
+    throw new PetalfaceError(
+      "PETAL_CHECKPOINT_DAMAGED",
+      `${name} cannot be unpacked: ${cause instanceof Error ? cause.message : String(cause)}`,
+      {
+        cause,
+      },
+    );
   }
 }
 
@@ -268,6 +280,7 @@ async function randomAccess(file: OpenFile, storage: Storage, reading: Reading):
   const name = `${storage.file}: the record at byte ${storage.offset}`;
   if (storage.length > UNPACKED)
     throw new PetalfaceError(
+      "PETAL_CHECKPOINT_UNSUPPORTED",
       `${name} is compressed and not in order, and too large (${storage.length} bytes) to unpack in memory; open the file with PyTorch and save it again`,
     );
   const bytes = inflate(await readPart(file, storage.offset, storage.deflated), storage.length, name);

@@ -34,7 +34,10 @@ export async function listSafetensors(
     const elements = shape.reduce((product, side) => product * side, 1);
     const known = dtypes[dtype];
     if (known === undefined)
-      throw new PetalfaceError(`${file.path}: tensor ${JSON.stringify(key)} has the type ${dtype}`);
+      throw new PetalfaceError(
+        "PETAL_CHECKPOINT_UNSUPPORTED",
+        `${file.path}: tensor ${JSON.stringify(key)} has the type ${dtype}`,
+      );
     const storage = { file: file.path, offset: start + begin, length: end - begin, littleEndian: true };
     tensors.set(key, { name: key, dtype: known, shape, strides: rowMajor(shape), offset: 0, elements, storage });
   }

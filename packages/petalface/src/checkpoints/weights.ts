@@ -20,6 +20,7 @@ export function streamWeights(
     for await (const piece of streamTensor(checkpoint, tensor, reading)) {
       if (hasNonFinite(piece))
         throw new PetalfaceError(
+          "PETAL_NOT_FINITE",
           `${checkpoint.path}: tensor ${quote(name)} holds infinities or NaN; such a model cannot work`,
         );
       yield piece;

@@ -76,6 +76,7 @@ export async function writeFloat32(
   const held = [...storages.values()].reduce((sum, length) => sum + length, 0);
   if (size > MOST_GROWTH * held + FREE_GROWTH)
     throw new PetalfaceError(
+      "PETAL_CHECKPOINT_UNSAFE",
       `${checkpoint.path}: its tensors would take ${size} bytes and the file holds ${held} for them; they are not weights`,
     );
   const json = new TextEncoder().encode(JSON.stringify(header));
@@ -102,6 +103,7 @@ export async function writeFloat32(
     }
     if (nonFinite.size > 0 && options.nonFinite !== "keep")
       throw new PetalfaceError(
+        "PETAL_NOT_FINITE",
         `${checkpoint.path}: ${nonFinite.size} tensors hold infinities or NaN (${[...nonFinite].slice(0, 5).map(quote).join(", ")}); such a model cannot work`,
       );
   }

@@ -1,4 +1,5 @@
 import type { Surroundings } from "../api/surroundings.ts";
+import { withFlags } from "./flags.ts";
 import { fitLines } from "./lines.ts";
 import { createProgress, type ProgressStream } from "./progress.ts";
 
@@ -23,6 +24,8 @@ export interface CliContext extends Surroundings {
    * unless it is `exact`: what other programs read.
    */
   result(document: unknown, text: string, exact?: boolean): void;
+  /** Whether {@link CliContext.result} was called. */
+  readonly answered: boolean;
   /** Prints a line for the human on stdout; nothing under `--json`. */
   print(line: string): void;
 }
@@ -45,7 +48,9 @@ export function createContext(
   { stdout, stderr }: Terminal,
 ): CliContext {
   const said = new Set<string>();
-  const note = (line: string): void => {
+  let answered = false;
+  const note = (text: string): void => {
+    const line = withFlags(text);
     // In a file a note stays one line, as errors do: so it can be searched for.
     if (!options().quiet) stderr.write(stderr.isTTY ? `\r\u001b[K${fitLines(line)}\n` : `${line}\n`);
   };
@@ -62,12 +67,16 @@ export function createContext(
     get force() {
       return options().force === true;
     },
+    get answered() {
+      return answered;
+    },
     result(document, text, exact = false) {
-      const shown = exact ? text : fitLines(text);
+      answered = true;
+      const shown = exact ? text : fitLines(withFlags(text));
       stdout.write(`${options().json ? JSON.stringify(document, undefined, 2) : shown}\n`);
     },
     print(line) {
-      if (!options().json) stdout.write(`${fitLines(line)}\n`);
+      if (!options().json) stdout.write(`${fitLines(withFlags(line))}\n`);
     },
     note,
     noteOnce(line) {

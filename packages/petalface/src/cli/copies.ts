@@ -54,10 +54,8 @@ export function copiesOf(
   if (sizes === undefined) {
     if (copyWeight === undefined) return undefined;
     throw new PetalfaceError(
+      "PETAL_OPTION_INVALID",
       `--copy-weight weighs the copies of ${option}; give their sizes, such as ${option} 16,12`,
-      {
-        exitCode: 2,
-      },
     );
   }
   const copies = { sizes, weight: copyWeight ?? usual };
@@ -75,8 +73,8 @@ export function galleryCopies(
   const copies = copiesOf("--gallery-copies", sizes, flags, backbone.size, usual);
   if (copies?.weight === "alpha" && adapter === undefined)
     throw new PetalfaceError(
+      "PETAL_OPTION_INVALID",
       `--copy-weight alpha needs an adapter, which judges alpha; give --adapter, or a number such as ${defaultCopyWeight}`,
-      { exitCode: 2 },
     );
   return copies;
 }

@@ -23,7 +23,10 @@ export function withDataOptions(command: Command): Command {
 function parsePercent(text: string): number {
   const percent = text.trim() === "" ? Number.NaN : Number(text);
   if (!(percent >= 0 && percent <= 100))
-    throw new PetalfaceError(`--max-left-out is a number of per cent from 0 to 100, not ${text}`, { exitCode: 2 });
+    throw new PetalfaceError(
+      "PETAL_OPTION_INVALID",
+      `--max-left-out is a number of per cent from 0 to 100, not ${text}`,
+    );
   return percent / 100;
 }
 

@@ -1,13 +1,20 @@
 import { CommanderError } from "commander";
-import { PetalfaceError } from "../errors.ts";
+import { type ErrorCode, PetalfaceError } from "../errors.ts";
 import { withFlags } from "./flags.ts";
 
 /** How a command ended. */
 export interface Outcome {
   /** 0 done, 1 failed, 2 wrong usage, 130 interrupted. */
   readonly exitCode: number;
-  /** For stderr, without the leading "petalface: "; undefined: nothing to say. */
-  readonly message?: string;
+  /** What there is to say; undefined: nothing. */
+  readonly failure?: Failure;
+}
+
+/** An error as the command line reports it: under `--json` the document `{"error": Failure}` on stdout. */
+export interface Failure {
+  readonly code: ErrorCode;
+  /** One line. On stderr it follows "petalface: ". */
+  readonly message: string;
 }
 
 function oneLine(text: string): string {
@@ -33,15 +40,21 @@ export function describeFailure(error: unknown, signal: AbortSignal, command: st
     // Commander's own code for "no command given": it has printed the whole help already.
     if (error.code === "commander.help") return { exitCode: 2 };
     const text = oneLine(error.message.replace(/^error: /, ""));
-    return { exitCode: 2, message: `${text}; see \`petalface ${command ? `${command} ` : ""}--help\`` };
+    const message = `${text}; see \`petalface ${command ? `${command} ` : ""}--help\``;
+    return { exitCode: 2, failure: { code: "PETAL_OPTION_INVALID", message } };
   }
-  if (!(error instanceof Error)) return { exitCode: 1, message: internal(String(error)) };
+  const failed = (code: ErrorCode, message: string): Outcome => ({ exitCode: 1, failure: { code, message } });
+  if (!(error instanceof Error)) return failed("PETAL_INTERNAL", internal(String(error)));
   if (signal.aborted && (error === signal.reason || error.name === "AbortError"))
-    return { exitCode: 130, message: "interrupted" };
-  if (error instanceof PetalfaceError) return { exitCode: error.exitCode, message: withFlags(oneLine(error.message)) };
+    return { exitCode: 130, failure: { code: "PETAL_INTERRUPTED", message: "interrupted" } };
+  if (error instanceof PetalfaceError) {
+    const { code, exitCode } = error;
+    return { exitCode, failure: { code, message: withFlags(oneLine(error.message)) } };
+  }
   // By name: the class may come from another copy of the package.
-  if (error.name === "OnnxGradError" || isSystemError(error)) return { exitCode: 1, message: oneLine(error.message) };
-  return { exitCode: 1, message: internal(`${error.name}: ${error.message}`) };
+  if (error.name === "OnnxGradError") return failed("PETAL_MODEL_UNSUPPORTED", oneLine(error.message));
+  if (isSystemError(error)) return failed("PETAL_SYSTEM_FAILED", oneLine(error.message));
+  return failed("PETAL_INTERNAL", internal(`${error.name}: ${error.message}`));
 }
 
 function internal(text: string): string {

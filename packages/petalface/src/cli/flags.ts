@@ -1,18 +1,36 @@
 /** Options of the library whose flag is not their name in small letters with hyphens. */
 const otherFlags: Readonly<Record<string, string>> = {
+  flip: "--no-flip",
   learningRate: "--lr",
-  validateEvery: "--val-every",
   seeds: "--no-seeds",
+  validateEvery: "--val-every",
+  videos: "--no-videos",
 };
 
-/** Options that messages of the library name in quotes. */
-const plainNames: ReadonlySet<string> = new Set([
-  ...["adapter", "alpha", "data", "patience", "train", "val", "valData", "valPixels"],
-]);
+/** Options that messages of the library name in quotes: those of training, then those of other calls. */
+const plainNames: ReadonlySet<string> = new Set(
+  `method gate rank scale rankStable dropout outputDropout dropPath featureDropout tokenMasking sites ungated loraInit batchNorm
+   quality calibration alphaRange alphaThreshold loss distilWeight margin arcGradient logitScale lossFloor concentration magnitudes
+   magnitudeMargins magnitudeWeight lossMomentum classesPerStep centreFaces optimizer weightDecay momentum nesterov warmup
+   warmupEpochs firstStep decay clip sharpShare lrPixels degrade variants dropLast preset epochs batch accumulate base seed patience
+   checkpointSeconds tensorboard
+   adapter aligned all alpha arch as bgr channels data debug detector face foldNormalisation folds for force format fps help inputName
+   landmarks leastCosine levels lists maxLeftOut model normalize opset out output outputName outputs person precision protocol provider
+   resume compact gallery host keys open port scopes store tlsCert tlsKey size template threshold train val valData valPixels`.split(
+    /\s+/,
+  ),
+);
 
-/** A message of the library with flags in place of the options that it names in quotes: `'learningRate'` becomes `--lr`. */
+/**
+ * A text of the library with flags in place of the options that it names in quotes:
+ * `'learningRate'` becomes `--lr`, and `'loss=distil'` becomes `--loss distil`.
+ */
 export const withFlags = (text: string): string =>
-  text.replaceAll(/'([a-z][A-Za-z]*)'/g, (quoted, name: string) => flagOf(name) ?? quoted);
+  text.replaceAll(/'([a-z][A-Za-z]*)(?:=([^'\s]*))?'/g, (quoted, name: string, value?: string) => {
+    const flag = flagOf(name);
+    if (flag === undefined) return quoted;
+    return value === undefined ? flag : `${flag} ${value}`;
+  });
 
 function flagOf(name: string): string | undefined {
   if (Object.hasOwn(otherFlags, name)) return otherFlags[name];

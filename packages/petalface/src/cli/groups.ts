@@ -24,6 +24,7 @@ export async function readGroups(spec: string, people: readonly string[]): Promi
     const known = groupOf.get(nameKey(String(person)));
     if (known !== undefined && known !== String(group))
       throw new PetalfaceError(
+        "PETAL_DATA_DAMAGED",
         `${spec}: ${JSON.stringify(String(person))} is in the groups ${JSON.stringify(known)} and ${JSON.stringify(String(group))}; give each person one`,
       );
     groupOf.set(nameKey(String(person)), String(group));
@@ -31,14 +32,17 @@ export async function readGroups(spec: string, people: readonly string[]): Promi
   const names = [...new Set(people.flatMap((person) => groupOf.get(nameKey(person)) ?? []))].sort();
   if (names.length === 0) return undefined;
   if (names.length > mostGroups)
-    throw new PetalfaceError(`${spec}: column group has ${names.length} values; at most ${mostGroups} can be shown`);
+    throw new PetalfaceError(
+      "PETAL_DATA_UNFIT",
+      `${spec}: column group has ${names.length} values; at most ${mostGroups} can be shown`,
+    );
   return { names, of: Int32Array.from(people, (person) => names.indexOf(groupOf.get(nameKey(person)) ?? "")) };
 }
 
 /** The data has been opened before, so that its lines are known to be well-formed. */
 async function* linesOf(spec: string, ending: string): AsyncGenerator<unknown> {
   const wrong = (line: number, what: string): PetalfaceError =>
-    new PetalfaceError(`${printPath(spec)}, line ${line}: ${what}`);
+    new PetalfaceError("PETAL_DATA_DAMAGED", `${printPath(spec)}, line ${line}: ${what}`);
   if (ending === ".csv") for await (const { record } of csvRows(spec, wrong)) yield record;
   else for await (const line of textLines(spec, wrong)) if (line.trim() !== "") yield JSON.parse(line);
 }

@@ -38,7 +38,10 @@ export function withHelpTopics(command: Command, { topics, topicOf, isMain }: He
     .addHelpText("before", () => {
       const asked = askedTopic(command.args);
       if (asked !== undefined && !names.includes(asked))
-        throw new PetalfaceError(`there is no help on "${asked}"; the topics are ${names.join(", ")}`, { exitCode: 2 });
+        throw new PetalfaceError(
+          "PETAL_OPTION_INVALID",
+          `there is no help on "${asked}"; the topics are ${names.join(", ")}`,
+        );
       return "";
     })
     .addHelpText("after", () => {

@@ -65,7 +65,7 @@ async function flush(stream: NodeJS.WriteStream): Promise<void> {
 export interface Invocation {
   /** Runs the command and returns the exit code of one that ended by itself. Throws what the command throws. */
   run(): Promise<number>;
-  /** Says on stderr what an error means, and returns its exit code. */
+  /** Says on stderr what an error means, and under `--json` on stdout too; returns its exit code. */
   report(error: unknown): number;
 }
 
@@ -88,9 +88,13 @@ export function invoke(args: readonly string[], given: Terminal, signal: AbortSi
 
   const report = (error: unknown): number => {
     const command = program.commands.find((each) => args.includes(each.name()))?.name();
-    const { exitCode, message } = describeFailure(error, signal, command);
+    const { exitCode, failure } = describeFailure(error, signal, command);
     if (program.opts<CommonOptions>().debug && exitCode === 1) stderr.write(`${stackOf(error)}\n`);
-    if (message !== undefined) stderr.write(`petalface: ${message}\n`);
+    if (failure === undefined) return exitCode;
+    stderr.write(`petalface: ${failure.message}\n`);
+    // Arguments that could not be parsed may have left the option unseen.
+    if (!context.answered && (context.json || args.includes("--json")))
+      stdout.write(`${JSON.stringify({ error: failure }, undefined, 2)}\n`);
     return exitCode;
   };
   return {

@@ -1,7 +1,7 @@
 import { statSync } from "node:fs";
 import { extname, join, resolve } from "node:path";
 import { entriesOf, type FolderEntry, onDisk, realPath } from "../disk-names.ts";
-import { PetalfaceError } from "../errors.ts";
+import { PetalfaceError, readCode } from "../errors.ts";
 import { holdsImage, imageExtensions, printPath, refusedFormat } from "../images/index.ts";
 import { isLitter } from "../litter.ts";
 import { byCodeUnits } from "./files.ts";
@@ -44,6 +44,7 @@ export async function scanFolder(
   const [folder, image] = [top.folders[0], top.images[0]];
   if (folder !== undefined && image !== undefined) {
     throw new PetalfaceError(
+      "PETAL_DATA_UNFIT",
       `${printPath(root)} holds both folders (such as ${printPath(folder)}) and loose photos (such as ${printPath(image)}); put each photo into its person's folder`,
     );
   }
@@ -53,6 +54,7 @@ export async function scanFolder(
     const others = index.skipped ? ` (${index.skipped} other files were seen)` : "";
     const bad = index.unreadable.first[0] === undefined ? "" : `; ${index.unreadable.first[0]}`;
     throw new PetalfaceError(
+      "PETAL_DATA_MISSING",
       `${printPath(root)} holds no photos${others}${bad}; photos end in ${[...imageExtensions].join(" ")}`,
     );
   }
@@ -114,6 +116,7 @@ async function indexPeople(root: string, top: Listing, scan: Scan): Promise<File
   // people.
   if (parts.size > people.length)
     throw new PetalfaceError(
+      "PETAL_DATA_UNFIT",
       `${printPath(root)} seems to hold sets of people, not people: ${people.length} folders with ${parts.size} folders of other names in them, such as ${printPath(nested ?? "")}; give one of the sets, or a manifest with a column person`,
     );
   return scan.builder.finish({ people, inFolders: true, skipped, nested });
@@ -155,7 +158,11 @@ function realFolder(path: string): string {
   try {
     return realPath(path);
   } catch (cause) {
-    throw new PetalfaceError(`cannot list ${printPath(path)}: ${(cause as NodeJS.ErrnoException).code}`, { cause });
+    throw new PetalfaceError(
+      readCode(cause, "PETAL_DATA_MISSING", "PETAL_DATA_DAMAGED"),
+      `cannot list ${printPath(path)}: ${(cause as NodeJS.ErrnoException).code}`,
+      { cause },
+    );
   }
 }
 
@@ -168,13 +175,18 @@ async function list(folder: string, stamps: ReturnType<typeof createStamps>, pau
       await pause();
     }
   } catch (cause) {
-    throw new PetalfaceError(`cannot list ${printPath(folder)}: ${(cause as Error).message.split("\n", 1)[0]}`, {
-      cause,
-    });
+    throw new PetalfaceError(
+      readCode(cause, "PETAL_DATA_MISSING", "PETAL_DATA_DAMAGED"),
+      `cannot list ${printPath(folder)}: ${(cause as Error).message.split("\n", 1)[0]}`,
+      {
+        cause,
+      },
+    );
   }
   const twice = findTwoForms([...listing.folders, ...listing.imageFolders, ...listing.images]);
   if (twice !== undefined)
     throw new PetalfaceError(
+      "PETAL_DATA_UNFIT",
       `${printPath(folder)} holds ${printPath(twice[0])} in two Unicode forms, which look alike and are two names; rename or merge them`,
     );
   listing.folders.sort(byCodeUnits);

@@ -1,7 +1,7 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { itemAt } from "onnx-grad";
-import { PetalfaceError } from "../errors.ts";
+import { PetalfaceError, readCode } from "../errors.ts";
 import { printPath } from "../images/index.ts";
 import { isLitter } from "../litter.ts";
 import { readIntegers } from "./integers.ts";
@@ -42,20 +42,27 @@ export async function readIjbMeta(folder: string): Promise<IjbMeta> {
   const stray = first.findIndex((number, at) => !(known.has(number) && known.has(itemAt(second, at))));
   if (stray >= 0)
     throw new PetalfaceError(
+      "PETAL_DATA_DAMAGED",
       `${printPath(list)}, pair ${stray + 1}: template ${first[stray]} or ${second[stray]} has no face in ${printPath(faces)}`,
     );
-  if (same.some((flag) => flag > 1)) throw new PetalfaceError(`${printPath(list)}: a label is neither 1 nor 0`);
+  if (same.some((flag) => flag > 1))
+    throw new PetalfaceError("PETAL_DATA_DAMAGED", `${printPath(list)}: a label is neither 1 nor 0`);
   return { names, template, media, score, pairs: { first, second, same } };
 }
 
 async function finder(folder: string): Promise<(ending: string) => string> {
   const files = await readdir(folder).catch((cause: NodeJS.ErrnoException) => {
-    throw new PetalfaceError(`cannot list ${printPath(folder)}: ${cause.code}`, { cause });
+    throw new PetalfaceError(
+      readCode(cause, "PETAL_DATA_MISSING", "PETAL_DATA_DAMAGED"),
+      `cannot list ${printPath(folder)}: ${cause.code}`,
+      { cause },
+    );
   });
   return (ending) => {
     const found = files.filter((file) => file.endsWith(ending) && !isLitter(file));
     if (found.length !== 1)
       throw new PetalfaceError(
+        "PETAL_DATA_DAMAGED",
         `${printPath(folder)} holds ${found.length} files *${ending}; expected one, as in IJB's meta`,
       );
     return join(folder, itemAt(found, 0));
@@ -72,7 +79,7 @@ async function readFaces(path: string) {
     template.push(Number(tid));
     media.push(Number(mid));
   }
-  if (template.length === 0) throw new PetalfaceError(`${printPath(path)} lists no faces`);
+  if (template.length === 0) throw new PetalfaceError("PETAL_DATA_MISSING", `${printPath(path)} lists no faces`);
   return { names: names.finish(), template: Int32Array.from(template), media: Int32Array.from(media) };
 }
 
@@ -86,17 +93,19 @@ async function readScores(path: string, names: Names): Promise<Float32Array> {
     if (!Number.isFinite(score)) throw wrong(`the score is ${JSON.stringify(fields[11])}`);
     scores[at++] = score;
   }
-  if (at < names.length) throw new PetalfaceError(`${printPath(path)} lists ${at} of ${names.length} faces`);
+  if (at < names.length)
+    throw new PetalfaceError("PETAL_DATA_DAMAGED", `${printPath(path)} lists ${at} of ${names.length} faces`);
   return scores;
 }
 
 async function* linesOf(path: string, width: number) {
   let line = 0;
-  const wrong = (what: string): PetalfaceError => new PetalfaceError(`${printPath(path)}, line ${line}: ${what}`);
+  const wrong = (what: string): PetalfaceError =>
+    new PetalfaceError("PETAL_DATA_DAMAGED", `${printPath(path)}, line ${line}: ${what}`);
   try {
     for await (const text of textLines(
       path,
-      (number, what) => new PetalfaceError(`${printPath(path)}, line ${number}: ${what}`),
+      (number, what) => new PetalfaceError("PETAL_DATA_DAMAGED", `${printPath(path)}, line ${number}: ${what}`),
     )) {
       line++;
       const fields = text.trim().split(/\s+/);
@@ -106,8 +115,12 @@ async function* linesOf(path: string, width: number) {
     }
   } catch (cause) {
     if (cause instanceof PetalfaceError) throw cause;
-    throw new PetalfaceError(`cannot read ${printPath(path)}: ${(cause as NodeJS.ErrnoException).code ?? cause}`, {
-      cause,
-    });
+    throw new PetalfaceError(
+      readCode(cause, "PETAL_DATA_MISSING", "PETAL_DATA_DAMAGED"),
+      `cannot read ${printPath(path)}: ${(cause as NodeJS.ErrnoException).code ?? cause}`,
+      {
+        cause,
+      },
+    );
   }
 }

@@ -1,6 +1,6 @@
 import { open } from "node:fs/promises";
 import { itemAt } from "onnx-grad";
-import { PetalfaceError } from "../errors.ts";
+import { PetalfaceError, readCode } from "../errors.ts";
 import { printPath } from "../images/index.ts";
 import { refusePlaceholderAt } from "../placeholder.ts";
 
@@ -46,7 +46,11 @@ export async function readIntegers<const Makers extends readonly ColumnMaker[]>(
     return columns as unknown as Columns<Makers>;
   } catch (cause) {
     if (cause instanceof PetalfaceError) throw cause;
-    throw new PetalfaceError(`cannot read ${name}: ${(cause as NodeJS.ErrnoException).code ?? cause}`, { cause });
+    throw new PetalfaceError(
+      readCode(cause, "PETAL_DATA_MISSING", "PETAL_DATA_DAMAGED"),
+      `cannot read ${name}: ${(cause as NodeJS.ErrnoException).code ?? cause}`,
+      { cause },
+    );
   }
 }
 
@@ -86,7 +90,7 @@ async function parse(
   const width = columns.length;
   let [row, line, column, value] = [0, 1, 0, -1];
   const wrong = (what: string): PetalfaceError =>
-    new PetalfaceError(`${name}, line ${line}: ${what}; expected ${width} whole numbers`);
+    new PetalfaceError("PETAL_DATA_DAMAGED", `${name}, line ${line}: ${what}; expected ${width} whole numbers`);
   const endNumber = (): void => {
     if (value < 0) return;
     if (column === width) throw wrong("too many numbers");

@@ -1,6 +1,6 @@
 import { dirname, extname, isAbsolute, join, resolve } from "node:path";
 import { entryOf, itemAt } from "onnx-grad";
-import { PetalfaceError } from "../errors.ts";
+import { PetalfaceError, readCode } from "../errors.ts";
 import { printPath } from "../images/index.ts";
 import { leadsThroughLitter } from "../litter.ts";
 import { byCodeUnits } from "./files.ts";
@@ -36,7 +36,8 @@ export async function scanManifest(
   spec: string,
   { onProgress, signal, mostLeftOut }: ScanOptions,
 ): Promise<{ readonly index: FileIndex; readonly stamps: Stamps }> {
-  const wrong = (line: number, what: string) => new PetalfaceError(`${printPath(spec)}, line ${line}: ${what}`);
+  const wrong = (line: number, what: string) =>
+    new PetalfaceError("PETAL_DATA_DAMAGED", `${printPath(spec)}, line ${line}: ${what}`);
   const stamps = createStamps();
   stamps.add(resolve(spec));
   const rows = await readRows(spec, wrong);
@@ -66,7 +67,10 @@ export async function scanManifest(
   const index = builder.finish({ people, inFolders: false, skipped, quality: quality.slice(0, kept) });
   if (kept === 0) {
     requireMost(printPath(spec), index.unreadable, mostLeftOut);
-    throw new PetalfaceError(`${printPath(spec)} lists no photos that are there: ${index.unreadable.first[0]}`);
+    throw new PetalfaceError(
+      "PETAL_DATA_MISSING",
+      `${printPath(spec)} lists no photos that are there: ${index.unreadable.first[0]}`,
+    );
   }
   return { index, stamps: stamps.finish() };
 }
@@ -101,9 +105,15 @@ async function readRows(spec: string, wrong: Wrong) {
     }
   } catch (cause) {
     if (cause instanceof PetalfaceError) throw cause;
-    throw new PetalfaceError(`cannot read ${printPath(spec)}: ${(cause as Error).message}`, { cause });
+    throw new PetalfaceError(
+      readCode(cause, "PETAL_DATA_MISSING", "PETAL_DATA_DAMAGED"),
+      `cannot read ${printPath(spec)}: ${(cause as Error).message}`,
+      {
+        cause,
+      },
+    );
   }
-  if (owners.length === 0) throw new PetalfaceError(`${printPath(spec)} lists no photos`);
+  if (owners.length === 0) throw new PetalfaceError("PETAL_DATA_MISSING", `${printPath(spec)} lists no photos`);
   const people = [...numbers.keys()].sort(byCodeUnits);
   const rank = new Int32Array(people.length);
   people.forEach((name, place) => {
@@ -151,6 +161,7 @@ async function* csvLines(spec: string, wrong: Wrong): AsyncGenerator<Line> {
   for await (const { record, line } of csvRows(spec, wrong)) {
     if (!Object.hasOwn(record, "path")) {
       throw new PetalfaceError(
+        "PETAL_DATA_DAMAGED",
         `${printPath(spec)} has no column "path"; its header must name path and may name person and quality`,
       );
     }

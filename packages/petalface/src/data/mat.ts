@@ -1,7 +1,7 @@
 import { open } from "node:fs/promises";
 import { inflateSync } from "node:zlib";
 import { itemAt } from "onnx-grad";
-import { PetalfaceError } from "../errors.ts";
+import { PetalfaceError, readCode } from "../errors.ts";
 import { printPath } from "../images/index.ts";
 import { refusePlaceholder } from "../placeholder.ts";
 
@@ -47,9 +47,10 @@ export async function readMat(path: string): Promise<ReadonlyMap<string, MatValu
   const name = printPath(path);
   const bytes = await readWhole(path, name);
   refusePlaceholder(bytes, name);
-  if (isHdf5(bytes)) throw new PetalfaceError(`${name} is a MATLAB file of version 7.3; save it with -v7`);
+  if (isHdf5(bytes))
+    throw new PetalfaceError("PETAL_DATA_DAMAGED", `${name} is a MATLAB file of version 7.3; save it with -v7`);
   if (bytes.length < headerBytes || bytes.toString("latin1", 126, 128) !== "IM")
-    throw new PetalfaceError(`${name} is not a little-endian MATLAB file of version 5 to 7`);
+    throw new PetalfaceError("PETAL_DATA_DAMAGED", `${name} is not a little-endian MATLAB file of version 5 to 7`);
   const reader: Reader = { name, budget: largest };
   const variables = new Map<string, MatValue>();
   for (let at = headerBytes; at + 8 <= bytes.length; ) {
@@ -78,16 +79,21 @@ async function readWhole(path: string, name: string): Promise<Buffer> {
   try {
     await using file = await open(path);
     const { size } = await file.stat();
-    if (size > largest) throw new PetalfaceError(`${name} has ${size} bytes; a list of faces may have ${largest}`);
+    if (size > largest)
+      throw new PetalfaceError("PETAL_DATA_DAMAGED", `${name} has ${size} bytes; a list of faces may have ${largest}`);
     return await file.readFile();
   } catch (cause) {
     if (cause instanceof PetalfaceError) throw cause;
-    throw new PetalfaceError(`cannot read ${name}: ${(cause as NodeJS.ErrnoException).code ?? cause}`, { cause });
+    throw new PetalfaceError(
+      readCode(cause, "PETAL_DATA_MISSING", "PETAL_DATA_DAMAGED"),
+      `cannot read ${name}: ${(cause as NodeJS.ErrnoException).code ?? cause}`,
+      { cause },
+    );
   }
 }
 
 const damaged = ({ name }: Reader, what: string): PetalfaceError =>
-  new PetalfaceError(`${name} is a damaged MATLAB file: ${what}`);
+  new PetalfaceError("PETAL_DATA_DAMAGED", `${name} is a damaged MATLAB file: ${what}`);
 
 function inflate(reader: Reader, bytes: Uint8Array): Element {
   let content: Buffer;

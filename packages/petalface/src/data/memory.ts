@@ -31,7 +31,7 @@ export async function joinInMemory(
   faces: readonly FaceInMemory[],
   options: Pick<FaceData, "mostLeftOut"> = {},
 ): Promise<FaceData> {
-  if (faces.length === 0) throw new PetalfaceError("there are no faces in the list of images");
+  if (faces.length === 0) throw new PetalfaceError("PETAL_DATA_MISSING", "there are no faces in the list of images");
   const people: string[] = [];
   const numbers = new Map<string, number>();
   const samples: Sample[] = [];
@@ -39,7 +39,8 @@ export async function joinInMemory(
   const hash = createHash("sha256").update(inMemory);
   for (const [number, face] of faces.entries()) {
     const { image, person, id = String(number), quality } = "image" in face ? face : { image: face };
-    if (ids.has(id)) throw new PetalfaceError(`two faces of the list have the id ${JSON.stringify(id)}`);
+    if (ids.has(id))
+      throw new PetalfaceError("PETAL_DATA_UNFIT", `two faces of the list have the id ${JSON.stringify(id)}`);
     ids.add(id);
     const bytes = shared(await bytesOf(image, number));
     hash.update(
@@ -72,6 +73,7 @@ async function bytesOf(image: ImageInMemory, number: number): Promise<Uint8Array
   const { width, height, data } = image;
   if (!(data instanceof Uint8Array) || !(width >= 1 && height >= 1) || data.length !== 3 * width * height)
     throw new PetalfaceError(
+      "PETAL_DATA_DAMAGED",
       `face ${number} of the list is neither the bytes of an image file nor pixels: expected width x height x 3 bytes, RGB`,
     );
   return encodePixels(image);

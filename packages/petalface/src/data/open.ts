@@ -30,6 +30,7 @@ export async function openData(spec: string, options: ScanOptions = {}): Promise
     const code = (cause as NodeJS.ErrnoException).code;
     const what = code === "ENOENT" || code === "ENOTDIR" ? "does not exist" : `cannot be read (${code})`;
     throw new PetalfaceError(
+      "PETAL_DATA_MISSING",
       `${printPath(spec) || "the data folder"} ${what}; give a folder of faces, a manifest, or "synthetic"`,
       { cause },
     );
@@ -46,7 +47,10 @@ export async function openData(spec: string, options: ScanOptions = {}): Promise
   if (extension === ".rec") return openRecords(spec, options);
   if (extension === ".bin") return { ...(await openVerification(spec)), mostLeftOut: options.mostLeftOut };
   if (extension === ".idx") {
-    throw new PetalfaceError(`${printPath(spec)} is the index of a record file; give the .rec next to it`);
+    throw new PetalfaceError(
+      "PETAL_DATA_UNFIT",
+      `${printPath(spec)} is the index of a record file; give the .rec next to it`,
+    );
   }
   if (manifestExtensions.has(extension)) {
     const root = dirname(resolve(spec));
@@ -59,6 +63,7 @@ export async function openData(spec: string, options: ScanOptions = {}): Promise
   }
   await refusePlaceholderAt(spec, printPath(spec));
   throw new PetalfaceError(
+    "PETAL_DATA_UNFIT",
     `${printPath(spec)} is neither a folder of faces, a manifest (.csv, .jsonl, .lst), a record file (.rec) nor a verification list (.bin)`,
   );
 }

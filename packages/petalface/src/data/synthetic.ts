@@ -17,7 +17,7 @@ export function openSynthetic(spec: string): FaceData {
   for (const option of options.length > 1 ? options.slice(1).split(",") : []) {
     const [name = "", text = "", ...rest] = option.split("=").map((part) => part.trim());
     const usage = (what: string) =>
-      new PetalfaceError(`${what} in "${spec}"; write synthetic:people=N,images=M,seed=S`, { exitCode: 2 });
+      new PetalfaceError("PETAL_OPTION_INVALID", `${what} in "${spec}"; write synthetic:people=N,images=M,seed=S`);
     if (!isOption(name) || rest.length > 0) throw usage(`unknown option "${option}"`);
     const value = Number(text);
     const least = name === "seed" ? 0 : 1;

@@ -28,7 +28,10 @@ export async function readMatPairs(path: string): Promise<(readonly [string, str
   const names = cells.flatMap((name) => (name === undefined || name === "" ? [] : [name]));
   const count = cells.length / 2;
   if (count === 0 || !Number.isInteger(count) || names.length !== cells.length)
-    throw new PetalfaceError(`${printPath(path)} holds no cell array of two columns of file names`);
+    throw new PetalfaceError(
+      "PETAL_DATA_DAMAGED",
+      `${printPath(path)} holds no cell array of two columns of file names`,
+    );
   return Array.from({ length: count }, (_, row) => [itemAt(names, row), itemAt(names, count + row)] as const);
 }
 
@@ -45,12 +48,16 @@ export async function readTinyFaceList(path: string): Promise<ListedFace[]> {
   const names = textsOf(set);
   if (ids?.kind !== "numbers" || names.length === 0 || names.length !== ids.data.length)
     throw new PetalfaceError(
+      "PETAL_DATA_DAMAGED",
       `${printPath(path)} holds ${names.length} names in "..._set" and ${ids?.kind === "numbers" ? ids.data.length : 0} numbers in "..._ids"; expected as many of both, as in TinyFace's lists`,
     );
   return names.map((name, at) => {
     const person = itemAt(ids.data, at);
     if (name === undefined || name === "" || !Number.isSafeInteger(person))
-      throw new PetalfaceError(`${printPath(path)}: entry ${at + 1} is no file name with a number`);
+      throw new PetalfaceError(
+        "PETAL_DATA_DAMAGED",
+        `${printPath(path)}: entry ${at + 1} is no file name with a number`,
+      );
     return { name, person };
   });
 }

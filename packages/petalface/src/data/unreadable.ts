@@ -101,7 +101,8 @@ export interface TalliedSet {
 function tooManyError(spec: string, left: Unreadable, share = usualShare): PetalfaceError {
   const { count, tried, first } = left;
   return new PetalfaceError(
-    `${spec}: ${count} of the ${tried} images tried ${reasonOf(left)}, more than ${Number((100 * share).toPrecision(3))} %; repair or remove them, or raise --max-left-out. ${list(count, first)}`,
+    "PETAL_DATA_DAMAGED",
+    `${spec}: ${count} of the ${tried} images tried ${reasonOf(left)}, more than ${Number((100 * share).toPrecision(3))} %; repair or remove them, or raise 'maxLeftOut'. ${list(count, first)}`,
   );
 }
 

@@ -3,7 +3,7 @@ import { open } from "node:fs/promises";
 import { resolve } from "node:path";
 import { entryOf, itemAt } from "onnx-grad";
 import { isTuple, type PickleValue, unpickle } from "../checkpoints/index.ts";
-import { PetalfaceError } from "../errors.ts";
+import { PetalfaceError, readCode } from "../errors.ts";
 import { type ImageSource, printPath } from "../images/index.ts";
 import { refusePlaceholder } from "../placeholder.ts";
 import type { FaceData } from "./types.ts";
@@ -36,7 +36,10 @@ export async function readVerification(spec: string): Promise<VerificationList> 
   const name = printPath(spec);
   const bytes = await readWhole(path, name);
   const wrong = (what: string): PetalfaceError =>
-    new PetalfaceError(`${name}: ${what}; expected a pickled list of images and a list of flags, as in lfw.bin`);
+    new PetalfaceError(
+      "PETAL_DATA_DAMAGED",
+      `${name}: ${what}; expected a pickled list of images and a list of flags, as in lfw.bin`,
+    );
   refusePlaceholder(bytes, name);
   if (bytes[0] !== 0x80) throw wrong("it is not a pickle of protocol 2 or later");
   const { value } = unpickle(bytes, { name, python2: "bytes" });
@@ -99,11 +102,19 @@ async function readWhole(path: string, name: string): Promise<Buffer> {
   try {
     await using file = await open(path);
     const { size } = await file.stat();
-    if (size > largest) throw new PetalfaceError(`${name} has ${size} bytes; a verification list may have ${largest}`);
+    if (size > largest)
+      throw new PetalfaceError(
+        "PETAL_DATA_DAMAGED",
+        `${name} has ${size} bytes; a verification list may have ${largest}`,
+      );
     return await file.readFile();
   } catch (cause) {
     if (cause instanceof PetalfaceError) throw cause;
-    throw new PetalfaceError(`cannot read ${name}: ${(cause as NodeJS.ErrnoException).code ?? cause}`, { cause });
+    throw new PetalfaceError(
+      readCode(cause, "PETAL_DATA_MISSING", "PETAL_DATA_DAMAGED"),
+      `cannot read ${name}: ${(cause as NodeJS.ErrnoException).code ?? cause}`,
+      { cause },
+    );
   }
 }
 

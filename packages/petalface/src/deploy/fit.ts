@@ -42,16 +42,16 @@ const isPixels = ({ mean, scale }: Preprocessing): boolean =>
 export function formFor(contract: Contract, { graph, size, spec }: Deployed, judges: boolean): Form {
   const { name } = contract;
   const refuse = (why: string): never => {
-    throw new PetalfaceError(`--for ${name}: ${why}`);
+    throw new PetalfaceError("PETAL_OPTION_UNFIT", `'for=${name}': ${why}`);
   };
   if (contract.size !== undefined && contract.size !== size)
     refuse(`it feeds faces of ${contract.size} px, and the model takes ${size} px`);
   if (name === "insightface" && (size < 112 || size % 16 !== 0))
     refuse(`it takes recognisers of 112 px and more, in steps of 16, and the model takes ${size} px`);
   if (graph.inputs.length > 1)
-    refuse("it provides only the image, and this file would need a second input; give --alpha with a number");
+    refuse("it provides only the image, and this file would need a second input; give 'alpha' with a number");
   if (contract.merged && judges)
-    refuse("it needs one network without a gate: give --alpha with a number, or --levels and run the gate outside");
+    refuse("it needs one network without a gate: give 'alpha' with a number, or 'levels' and run the gate outside");
   const other = graph.nodes.find((node) => node.domain !== "");
   if (contract.standardOnly && other !== undefined)
     refuse(`it has only standard operators, and the model has ${other.domain}.${other.op} ("${other.name}")`);
@@ -83,7 +83,9 @@ export function fitGraph({ graph, input, spec }: Deployed, form: Form): Graph {
     if (form.opset !== undefined) fitted = downgradeOpset(fitted, form.opset);
   } catch (error) {
     if (!(error instanceof OnnxGradError)) throw error;
-    throw new PetalfaceError(`this model cannot be written so: ${error.message}`, { cause: error });
+    throw new PetalfaceError("PETAL_MODEL_UNSUPPORTED", `this model cannot be written so: ${error.message}`, {
+      cause: error,
+    });
   }
   if (form.readableNames) fitted = withReadableNames(fitted, isPixels(fed));
   const names = new Map<string, string>();

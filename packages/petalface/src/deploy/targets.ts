@@ -52,7 +52,7 @@ export const contracts: Readonly<Record<TargetName, Contract>> = {
       belongs: "~/.insightface/models/NAME, a pack of its own",
     },
     next: [
-      "a pack needs a detector next to the recogniser: give --detector, or copy det_*.onnx of the pack that you use",
+      "a pack needs a detector next to the recogniser: give 'detector', or copy det_*.onnx of the pack that you use",
       "load it with FaceAnalysis(name=NAME), or the file alone with model_zoo.get_model(FILE)",
     ],
     enrolled: "yours",
@@ -237,8 +237,8 @@ export function contractOf(name: string): Contract {
   const known = targetNames.find((each) => each === name);
   if (known === undefined)
     throw new PetalfaceError(
-      `--for ${name}: there is no such target; choose among ${targetNames.join(", ")}, plain, or ask with --for list`,
-      { exitCode: 2 },
+      "PETAL_OPTION_INVALID",
+      `'for' ${name}: there is no such target; choose among ${targetNames.join(", ")}, plain, or ask with 'for=list'`,
     );
   return contracts[known];
 }

@@ -80,12 +80,14 @@ export function measureThresholds(
 ): Pick<Thresholds, "all" | "ranges"> {
   if (people < fewestPeople)
     throw new PetalfaceError(
-      `thresholds need at least ${fewestPeople} people, and there are ${people}: give more with --data`,
+      "PETAL_DATA_UNFIT",
+      `thresholds need at least ${fewestPeople} people, and there are ${people}: give more with 'data'`,
     );
   const impostors = comparisons.same.reduce((count, same) => count + (same === 1 ? 0 : 1), 0);
   const finest = fars.find((far) => far * impostors < fewestAccepted);
   if (finest !== undefined)
     throw new PetalfaceError(
+      "PETAL_DATA_UNFIT",
       `a false-accept rate of ${finest} needs ${Math.ceil(fewestAccepted / finest).toLocaleString("en")} comparisons of two people, and there are ${impostors.toLocaleString("en")}: ask for ${(fewestAccepted / Math.max(1, impostors)).toPrecision(1)} or more, or give more faces`,
     );
   const all = thresholdsOf(comparisons, people, fars, options).map((found) => found as Threshold);

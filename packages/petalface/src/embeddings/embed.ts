@@ -86,12 +86,12 @@ export async function* embedFaces(
 /** Planes of some faces, and what is wrong with those that cannot be read. */
 interface Loaded {
   readonly pixels: Uint8Array;
-  readonly bad: ReadonlyMap<number, string>;
+  readonly bad: ReadonlyMap<number, PetalfaceError>;
 }
 
 async function loadAll(requests: readonly ImageRequest[], { loader }: EmbedFacesOptions): Promise<Loaded> {
-  const bad = new Map<number, string>();
-  const pixels = await loader.load(requests, (index, { message }) => bad.set(index, message));
+  const bad = new Map<number, PetalfaceError>();
+  const pixels = await loader.load(requests, (index, error) => bad.set(index, error));
   return { pixels, bad };
 }
 
@@ -101,12 +101,14 @@ function withScore(request: ImageRequest, { scores }: Embedder): ImageRequest {
   const { source, quality, degrade } = request;
   if (quality === undefined)
     throw new PetalfaceError(
+      "PETAL_QUALITY_UNFIT",
       `${nameOfFace(source)} has no quality score, and this adapter needs one for each face: fill the column quality of the manifest`,
     );
   const score = degrade === undefined ? quality : scores.degraded;
   if (score === undefined)
     throw new PetalfaceError(
-      "a degraded face has no external quality score, and the paper's rule has no default for it: measure with --degrade none, and enrol without copies",
+      "PETAL_QUALITY_UNFIT",
+      "a degraded face has no external quality score, and the paper's rule has no default for it: measure with 'degrade=none', and enrol without copies",
     );
   return { ...request, quality: score };
 }
@@ -140,7 +142,7 @@ async function fillWindow(
   const count = requests.length;
   const missing = requests.flatMap((_, i) => (rows?.[i] === undefined ? [i] : []));
   const all: (Float32Array | undefined)[] = requests.map((_, i) => rows?.[i]);
-  const bad = new Map<number, string>();
+  const bad = new Map<number, PetalfaceError>();
   const load = async (part: readonly number[]) => ({
     part,
     loaded:
@@ -155,7 +157,7 @@ async function fillWindow(
   }
   for await (const { part, loaded } of prefetch(batches(), 2)) {
     signal?.throwIfAborted();
-    for (const [place, message] of loaded.bad) bad.set(itemAt(part, place), message);
+    for (const [place, error] of loaded.bad) bad.set(itemAt(part, place), error);
     const asked = part.map((i) => itemAt(requests, i));
     const { data, alpha } = await embedder.embed(loaded.pixels, part.length, scoresOf(asked, embedder));
     const numbers = width + (alpha === undefined ? 0 : 1);
@@ -184,9 +186,11 @@ async function fillWindow(
   for (const row of left) {
     const { source } = itemAt(requests, row);
     const unreadable = bad.get(row);
-    const message = unreadable ?? `${nameOfFace(source)}: its embedding is not finite`;
+    const message = unreadable?.message ?? `${nameOfFace(source)}: its embedding is not finite`;
     if (onLeft === undefined)
-      throw new PetalfaceError(unreadable ?? `${message}; leave the picture out, or look at the model`);
+      throw (
+        unreadable ?? new PetalfaceError("PETAL_NOT_FINITE", `${message}; leave the picture out, or look at the model`)
+      );
     data.fill(Number.NaN, row * width, (row + 1) * width);
     if (withAlpha) alpha[row] = Number.NaN;
     onLeft(start + row, { kind: unreadable === undefined ? "notFinite" : "unreadable", message });

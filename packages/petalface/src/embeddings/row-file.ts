@@ -1,5 +1,5 @@
 import { type FileHandle, open } from "node:fs/promises";
-import { PetalfaceError } from "../errors.ts";
+import { PetalfaceError, readCode } from "../errors.ts";
 import { locateSafetensorsHeader, parseSafetensorsHeader } from "../tensors/index.ts";
 
 /** A file of embeddings whose rows are read by their position. */
@@ -23,7 +23,11 @@ const longestHead = 65536;
  */
 export async function openEmbeddingFile(path: string): Promise<EmbeddingFile> {
   const file = await open(path).catch((error: Error) => {
-    throw new PetalfaceError(`${path}: cannot be read (${error.message})`, { cause: error });
+    throw new PetalfaceError(
+      readCode(error, "PETAL_DATA_MISSING", "PETAL_DATA_DAMAGED"),
+      `${path}: cannot be read (${error.message})`,
+      { cause: error },
+    );
   });
   try {
     const { size } = await file.stat();
@@ -41,7 +45,8 @@ export async function openEmbeddingFile(path: string): Promise<EmbeddingFile> {
         const bytes = new Uint8Array(out.buffer);
         for (let done = 0; done < bytes.length; ) {
           const { bytesRead } = await file.read(bytes, done, bytes.length - done, offset + first * width * 4 + done);
-          if (bytesRead === 0) throw new PetalfaceError(`${path}: ended while it was read; somebody shortened it`);
+          if (bytesRead === 0)
+            throw new PetalfaceError("PETAL_DATA_DAMAGED", `${path}: ended while it was read; somebody shortened it`);
           done += bytesRead;
         }
         return out;
@@ -74,10 +79,14 @@ async function npyLayout(file: FileHandle, path: string, size: number): Promise<
     !/'fortran_order':\s*False/.test(text) ||
     rows === ""
   )
-    throw new PetalfaceError(`${path}: is not a NumPy file of float32 rows; expected '<f4', C order, two dimensions`);
+    throw new PetalfaceError(
+      "PETAL_DATA_DAMAGED",
+      `${path}: is not a NumPy file of float32 rows; expected '<f4', C order, two dimensions`,
+    );
   const [count, width] = [Number(rows), Number(columns)];
   if (width < 1 || size !== offset + count * width * 4)
     throw new PetalfaceError(
+      "PETAL_DATA_DAMAGED",
       `${path}: promises ${count} rows of ${width} numbers and has ${size - offset} bytes of them`,
     );
   return { offset, count, width };
@@ -93,6 +102,6 @@ async function safetensorsLayout(file: FileHandle, path: string, size: number): 
   const found = entries.find(({ key }) => key === "embeddings");
   const [count, width] = found?.shape ?? [];
   if (found?.dtype !== "F32" || found.shape.length !== 2 || count === undefined || width === undefined || width < 1)
-    throw new PetalfaceError(`${path}: has no float32 tensor "embeddings" of rows`);
+    throw new PetalfaceError("PETAL_DATA_DAMAGED", `${path}: has no float32 tensor "embeddings" of rows`);
   return { offset: start + found.begin, count, width };
 }

@@ -114,7 +114,10 @@ export async function openEmbeddingStore({ root, identity, numbers, limit }: Sto
     async put(keys, rows) {
       if (keys.length === 0) return;
       if (rows.length !== keys.length * numbers)
-        throw new PetalfaceError(`cannot keep ${keys.length} embeddings of ${numbers} numbers in ${rows.length}`);
+        throw new PetalfaceError(
+          "PETAL_ARGUMENT_INVALID",
+          `cannot keep ${keys.length} embeddings of ${numbers} numbers in ${rows.length}`,
+        );
       if (writer === undefined || writer.checks.length * rowBytes >= segmentBytes) {
         await writer?.close();
         writer = await openWriter(folder, index.size);

@@ -50,9 +50,10 @@ export async function evaluate(options: EvaluateOptions): Promise<EvaluationResu
   if (copies !== undefined) checkCopies(copies, options.model.size);
   const { data, faces } = protocol;
   if (degradations.length > 0 && protocol.degradable === undefined)
-    throw new PetalfaceError(`the faces of ${protocol.name} are of low quality already; leave out --degrade`, {
-      exitCode: 2,
-    });
+    throw new PetalfaceError(
+      "PETAL_OPTION_INVALID",
+      `the faces of ${protocol.name} are of low quality already; leave out 'degrade'`,
+    );
   const specs = degradations.map(parseDegradation);
   const length = faces.length - (leave?.count ?? 0);
   const tally = tallyOf({ spec: data.spec, length, unreadable: leave, mostLeftOut: data.mostLeftOut });

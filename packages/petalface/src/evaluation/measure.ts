@@ -193,6 +193,7 @@ export async function measureEmbeddings(
   const rowsFrom = ({ width, data: rows, alpha }: PairEmbeddings): FaceRows => {
     if (width !== given.width || rows.length !== count * width)
       throw new PetalfaceError(
+        "PETAL_ARGUMENT_INVALID",
         `embeddings of ${list.name} are ${rows.length} numbers, ${width} a face; expected ${count} x ${given.width}`,
       );
     return { ...rowsOf(rows, width), ...(alpha && { alpha: () => alpha }) };

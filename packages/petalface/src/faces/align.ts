@@ -77,7 +77,8 @@ async function prepareFolder(out: string): Promise<void> {
     const foreign = names.length > 0 && !names.some((name) => ours.has(name));
     if (foreign)
       throw new PetalfaceError(
-        `${printPath(out)} holds something else (such as ${printPath(itemAt(names, 0))}); give a new or empty folder with --out`,
+        "PETAL_OUTPUT_EXISTS",
+        `${printPath(out)} holds something else (such as ${printPath(itemAt(names, 0))}); give a new or empty folder with 'out'`,
       );
   } catch (error) {
     throw error instanceof PetalfaceError ? error : writeFailure(out, error);

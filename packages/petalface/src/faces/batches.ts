@@ -75,7 +75,7 @@ async function* alignVideo(
   signal?: AbortSignal,
 ): AsyncGenerator<() => Promise<Batch>> {
   const bytes = bytesOf(source.path);
-  if (ffmpeg === undefined) throw new PetalfaceError(noFfmpeg(source.path));
+  if (ffmpeg === undefined) throw new PetalfaceError("PETAL_PROGRAM_MISSING", noFfmpeg(source.path));
   const done = { written: false, reused: false };
   let frame = 0;
   try {
@@ -98,7 +98,7 @@ async function* alignVideo(
 
 /** The note for a video where ffmpeg is missing. */
 export const noFfmpeg = (video: string): string =>
-  `${video} is a video, and there is no ffmpeg on the PATH; install ffmpeg, or leave videos out with --no-videos`;
+  `${video} is a video, and there is no ffmpeg on the PATH; install ffmpeg, or leave videos out with 'videos'`;
 
 /** 0 where a file is missing or not readable; decoding then reports it. */
 function bytesOf(path: string): number {

@@ -69,6 +69,7 @@ function layoutOf(session: FileSession, path: string): Layout {
   }
   const outputs = session.outputs.map(({ name, dims }) => `${name} [${dims.map((dim) => dim ?? "?").join(", ")}]`);
   throw new PetalfaceError(
+    "PETAL_MODEL_UNSUPPORTED",
     `${printPath(path)} is not a known kind of face detector (SCRFD, YuNet, RetinaFace, UltraFace): its outputs are ${outputs.slice(0, 4).join(", ")}${outputs.length > 4 ? ", ..." : ""}`,
   );
 }
@@ -108,9 +109,14 @@ async function proven(detector: Detector, path: string): Promise<Detector> {
     await detector.detect({ width, height, data: new Uint8Array(3 * width * height) }, 0);
     return detector;
   } catch (cause) {
-    if (cause instanceof PetalfaceError) throw new PetalfaceError(`${printPath(path)}: ${cause.message}`, { cause });
+    if (cause instanceof PetalfaceError)
+      throw new PetalfaceError("PETAL_MODEL_UNSUPPORTED", `${printPath(path)}: ${cause.message}`, { cause });
     const reason = (cause instanceof Error ? cause.message : String(cause)).split("\n", 1)[0];
-    throw new PetalfaceError(`${printPath(path)} looks like ${detector.kind} but does not run: ${reason}`, { cause });
+    throw new PetalfaceError(
+      "PETAL_MODEL_UNSUPPORTED",
+      `${printPath(path)} looks like ${detector.kind} but does not run: ${reason}`,
+      { cause },
+    );
   }
 }
 

@@ -46,6 +46,7 @@ export async function openLandmarker(nameOrPath: string, threads = 1): Promise<L
   if (!isLandmarker(session)) {
     await session.close();
     throw new PetalfaceError(
+      "PETAL_MODEL_UNSUPPORTED",
       `${printPath(path)} is not a network for 68 landmarks: it must map [1, 1, ${side}, ${side}] into [1, 136]`,
     );
   }

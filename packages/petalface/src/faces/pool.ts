@@ -46,7 +46,7 @@ export async function openPool(options: WorkOptions, threads: number): Promise<P
       piscina ??= open();
       const answer = await piscina.run(jobs);
       if ("results" in answer) return answer.results;
-      throw answer.expected ? new PetalfaceError(answer.failed) : new Error(answer.failed);
+      throw answer.code === undefined ? new Error(answer.failed) : new PetalfaceError(answer.code, answer.failed);
     },
     async [Symbol.asyncDispose]() {
       if (piscina !== undefined) await closeThreads(piscina, threads, []);

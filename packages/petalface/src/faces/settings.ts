@@ -29,15 +29,15 @@ export interface AlignSettings {
 /** Options by which the settings are given, for messages. */
 const options: Readonly<Record<keyof AlignSettings, string>> = {
   input: "another folder",
-  size: "another --size",
-  format: "another --format",
-  all: "another choice of --all",
-  rule: "another --face",
-  threshold: "another --threshold",
-  framesPerSecond: "another --fps",
-  template: "another --template",
-  detector: "another --detector",
-  landmarks: "other --landmarks",
+  size: "another 'size'",
+  format: "another 'format'",
+  all: "another choice of 'all'",
+  rule: "another 'face'",
+  threshold: "another 'threshold'",
+  framesPerSecond: "another 'fps'",
+  template: "another 'template'",
+  detector: "another 'detector'",
+  landmarks: "other 'landmarks'",
 };
 
 /**
@@ -61,7 +61,8 @@ export async function keepSettings(folder: string, settings: AlignSettings): Pro
   const names = Object.keys(options) as (keyof AlignSettings)[];
   const changed = names.filter((name) => known?.[name] !== settings[name]).map((name) => options[name]);
   throw new PetalfaceError(
-    `${printPath(folder)} was made with ${changed.join(", ") || "another version"}; give another folder with --out, or remove this one`,
+    "PETAL_OUTPUT_EXISTS",
+    `${printPath(folder)} was made with ${changed.join(", ") || "another version"}; give another folder with 'out', or remove this one`,
   );
 }
 

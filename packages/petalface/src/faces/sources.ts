@@ -2,7 +2,7 @@ import { statSync } from "node:fs";
 import { basename, extname, join } from "node:path";
 import { itemAt } from "onnx-grad";
 import { entriesOf, type FolderEntry, onDisk, plainName, realPath } from "../disk-names.ts";
-import { PetalfaceError } from "../errors.ts";
+import { PetalfaceError, readCode } from "../errors.ts";
 import { holdsImage, imageExtensions, printPath, refusedFormat } from "../images/index.ts";
 import { isLitter } from "../litter.ts";
 
@@ -81,6 +81,7 @@ export function countSources(root: string, signal?: AbortSignal): SourceCount {
   if (photos + videos === 0) {
     const seen = others > 0 ? ` (${others.toLocaleString("en")} other files were seen)` : "";
     throw new PetalfaceError(
+      "PETAL_DATA_MISSING",
       `${printPath(root)} holds no photos and no videos${seen}; photos end in ${[...imageExtensions].join(" ")}`,
     );
   }
@@ -143,7 +144,11 @@ function listFolder(path: string): FolderEntry[] {
 }
 
 const cannotList = (path: string, cause: unknown): PetalfaceError =>
-  new PetalfaceError(`cannot list ${printPath(path)}: ${(cause as Error).message.split("\n", 1)[0]}`, { cause });
+  new PetalfaceError(
+    readCode(cause, "PETAL_DATA_MISSING", "PETAL_DATA_DAMAGED"),
+    `cannot list ${printPath(path)}: ${(cause as Error).message.split("\n", 1)[0]}`,
+    { cause },
+  );
 
 /** A link counts as what it leads to; some file systems do not say what an entry is. */
 function isFolder(path: string, { name, kind }: FolderEntry): boolean {

@@ -61,8 +61,13 @@ export async function* videoFrames(ffmpeg: string, path: string, perSecond: numb
     const code = await ended;
     if (count === 0) await refusePlaceholderAt(path, printPath(path));
     const why = complaint.trim().split("\n").at(-1) ?? "";
-    if (code !== 0) throw new PetalfaceError(`ffmpeg cannot read ${printPath(path)}: ${why || `exit code ${code}`}`);
-    if (count === 0) throw new PetalfaceError(`${printPath(path)} holds no frame${why && `: ${why}`}`);
+    if (code !== 0)
+      throw new PetalfaceError(
+        "PETAL_DATA_DAMAGED",
+        `ffmpeg cannot read ${printPath(path)}: ${why || `exit code ${code}`}`,
+      );
+    if (count === 0)
+      throw new PetalfaceError("PETAL_DATA_DAMAGED", `${printPath(path)} holds no frame${why && `: ${why}`}`);
   } finally {
     child.kill("SIGKILL");
     await ended.catch(() => {});
@@ -71,7 +76,9 @@ export async function* videoFrames(ffmpeg: string, path: string, perSecond: numb
 
 async function ending(child: ChildProcess): Promise<number | null> {
   return await new Promise((resolve, reject) => {
-    child.on("error", (cause) => reject(new PetalfaceError(`cannot start ffmpeg: ${cause.message}`, { cause })));
+    child.on("error", (cause) =>
+      reject(new PetalfaceError("PETAL_PROGRAM_MISSING", `cannot start ffmpeg: ${cause.message}`, { cause })),
+    );
     child.on("close", resolve);
   });
 }
@@ -108,7 +115,8 @@ export async function* ppmFrames(stream: AsyncIterable<Buffer>): AsyncGenerator<
       }
     }
   }
-  if (frame !== undefined || head.length > 0) throw new PetalfaceError("ffmpeg stopped within a frame");
+  if (frame !== undefined || head.length > 0)
+    throw new PetalfaceError("PETAL_DATA_DAMAGED", "ffmpeg stopped within a frame");
 }
 
 /** Undefined where the head is not complete yet. */
@@ -120,9 +128,9 @@ function readHead(
   if (match !== null) {
     const [width, height] = [Number(match[1]), Number(match[2])];
     if (width * height === 0 || width * height > mostPixels)
-      throw new PetalfaceError(`a frame of ${width} x ${height} pixels cannot be aligned`);
+      throw new PetalfaceError("PETAL_DATA_DAMAGED", `a frame of ${width} x ${height} pixels cannot be aligned`);
     return { width, height, length: match[0].length };
   }
-  if (bytes.length >= 40) throw new PetalfaceError("ffmpeg gave something other than frames");
+  if (bytes.length >= 40) throw new PetalfaceError("PETAL_DATA_DAMAGED", "ffmpeg gave something other than frames");
   return undefined;
 }

@@ -55,7 +55,8 @@ export async function openWork(options: WorkOptions): Promise<Work> {
   if (!detector.hasPoints && options.landmarks === undefined) {
     await detector.close();
     throw new PetalfaceError(
-      `${options.detector} (${detector.kind}) gives boxes without points; --landmarks own needs a detector with points`,
+      "PETAL_OPTION_UNFIT",
+      `${options.detector} (${detector.kind}) gives boxes without points; 'landmarks=own' needs a detector with points`,
     );
   }
   const landmarks = options.landmarks === undefined ? undefined : await openLandmarker(options.landmarks);

@@ -1,6 +1,6 @@
 import { Piscina } from "piscina";
 import sharp from "sharp";
-import { PetalfaceError } from "../errors.ts";
+import { type ErrorCode, PetalfaceError } from "../errors.ts";
 import { type Job, type JobResult, openWork, type WorkOptions } from "./work.ts";
 
 /**
@@ -9,7 +9,7 @@ import { type Job, type JobResult, openWork, type WorkOptions } from "./work.ts"
  */
 export type WorkerAnswer =
   | { readonly results: readonly JobResult[] }
-  | { readonly failed: string; readonly expected: boolean };
+  | { readonly failed: string; readonly code: ErrorCode | undefined };
 
 // The threads are the workers themselves, and no photo is met twice soon enough for libvips' cache.
 sharp.concurrency(1);
@@ -29,7 +29,7 @@ export default async function run(jobs: readonly Job[]): Promise<WorkerAnswer> {
   } catch (error) {
     return {
       failed: error instanceof Error ? error.message : String(error),
-      expected: error instanceof PetalfaceError,
+      code: error instanceof PetalfaceError ? error.code : undefined,
     };
   }
 }

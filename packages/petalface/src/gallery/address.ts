@@ -28,7 +28,7 @@ const isAddress = (text: string): boolean => /^postgres(ql)?:\/\//i.test(text);
 export function galleryAddress(text: string): GalleryAddress {
   if (!isAddress(text)) return { kind: "file", path: text };
   const wrong = (what: string): PetalfaceError =>
-    new PetalfaceError(`${what}; give postgres://USER@HOST:PORT/DATABASE?gallery=NAME`, { exitCode: 2 });
+    new PetalfaceError("PETAL_OPTION_INVALID", `${what}; give postgres://USER@HOST:PORT/DATABASE?gallery=NAME`);
   let url: URL;
   try {
     url = new URL(text);
@@ -69,14 +69,15 @@ export function shownGallery(text: string): string {
 export function galleryIn(store: string | undefined, gallery: string): string {
   if (store === undefined) return gallery;
   if (!isAddress(store) || isAddress(gallery))
-    throw new PetalfaceError("--store is an address postgres://USER@HOST/DATABASE, and the gallery then a name in it", {
-      exitCode: 2,
-    });
+    throw new PetalfaceError(
+      "PETAL_OPTION_INVALID",
+      "'store' is an address postgres://USER@HOST/DATABASE, and the gallery then a name in it",
+    );
   let url: URL;
   try {
     url = new URL(store);
   } catch {
-    throw new PetalfaceError("--store: this address of PostgreSQL cannot be read", { exitCode: 2 });
+    throw new PetalfaceError("PETAL_OPTION_INVALID", "'store': this address of PostgreSQL cannot be read");
   }
   url.searchParams.set("gallery", gallery);
   return url.href;

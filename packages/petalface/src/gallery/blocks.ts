@@ -17,7 +17,8 @@ export function openBlock(path: string, block: KeptBlock, width: number): FaceCo
   const codes = blockSum(block) === block.crc ? readBlock(block, width) : undefined;
   if (codes !== undefined) return codes;
   throw new PetalfaceError(
-    `${printPath(path)} is damaged: a block of faces is not what was written; write it again with petalface gallery check --compact`,
+    "PETAL_GALLERY_DAMAGED",
+    `${printPath(path)} is damaged: a block of faces is not what was written; write it again with petalface gallery check 'compact'`,
   );
 }
 

@@ -95,6 +95,7 @@ export async function* describeFaces(
       for (const { source, quality } of external === undefined ? [] : part)
         if (quality === undefined)
           throw new PetalfaceError(
+            "PETAL_QUALITY_UNFIT",
             `${nameOfFace(source)} has no quality score, and this adapter needs one for each face: give a manifest with a column quality`,
           );
       yield loadBatch(start, part, copies, loader);

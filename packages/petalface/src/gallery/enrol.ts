@@ -136,7 +136,8 @@ function* windows(data: FaceData, { person, without }: EnrolOptions): Generator<
     const name = person ?? data.people[sample.person];
     if (name === undefined)
       throw new PetalfaceError(
-        `${sample.id}: no name is known; give a folder for each person, a manifest with a column person, or --person NAME`,
+        "PETAL_PERSON_UNKNOWN",
+        `${sample.id}: no name is known; give a folder for each person, a manifest with a column person, or 'person=NAME'`,
       );
     const group = groups.get(name);
     if (group === undefined) groups.set(name, [at]);

@@ -104,7 +104,8 @@ export async function migrateGallery(options: MigrateOptions): Promise<Migration
 
 const noPictures = (path: string, count: number): PetalfaceError =>
   new PetalfaceError(
-    `${printPath(path)}: ${count} ${count === 1 ? "face has" : "faces have"} no picture to embed again; give the enrolled pictures with --data, or remove these people; the old model is still in use, and what was done is kept`,
+    "PETAL_DATA_MISSING",
+    `${printPath(path)}: ${count} ${count === 1 ? "face has" : "faces have"} no picture to embed again; give the enrolled pictures with 'data', or remove these people; the old model is still in use, and what was done is kept`,
   );
 
 interface Embedded {
@@ -149,7 +150,7 @@ async function embedAgain(
     {
       ...{ describer, loader, copies: store.settings.copies, signal },
       onLeft: (_, reason) => {
-        throw new PetalfaceError(`cannot embed a face again: ${reason}`);
+        throw new PetalfaceError("PETAL_DATA_DAMAGED", `cannot embed a face again: ${reason}`);
       },
     },
   );

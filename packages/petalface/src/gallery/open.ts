@@ -79,7 +79,10 @@ export async function makeWhole(
     await fillAt(await openFile(part));
     await link(part, path).catch((error: NodeJS.ErrnoException) => {
       throw error.code === "EEXIST"
-        ? new PetalfaceError(`${printPath(path)} is there already, and a gallery is never replaced; give another name`)
+        ? new PetalfaceError(
+            "PETAL_OUTPUT_EXISTS",
+            `${printPath(path)} is there already, and a gallery is never replaced; give another name`,
+          )
         : writeFailure(printPath(path), error);
     });
   } finally {

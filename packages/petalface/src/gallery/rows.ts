@@ -39,6 +39,7 @@ export function readEmbedding(path: string, row: EmbeddingRow, width: number): F
     if (checkSum({ vector, copies, alpha }) === row.crc) return { vector, copies, alpha, score };
   }
   throw new PetalfaceError(
+    "PETAL_GALLERY_DAMAGED",
     `${printPath(path)} is damaged: the embedding of face ${row.face} is not what was written; remove its person and enrol them again, or restore a copy`,
   );
 }

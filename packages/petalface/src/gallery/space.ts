@@ -94,6 +94,7 @@ export function embeddingRecord(
 export function refuseOtherSpace(path: string, gallery: EmbeddingSpace, given: EmbeddingSpace): void {
   if (gallery.id === given.id) return;
   throw new PetalfaceError(
+    "PETAL_GALLERY_MISMATCH",
     `${path} belongs to another embedding space: ${differenceOf(gallery, given)}; give the gallery's own model, or change it with petalface gallery migrate`,
   );
 }
@@ -107,5 +108,5 @@ function differenceOf(gallery: EmbeddingSpace, given: EmbeddingSpace): string {
       : "it was made with an adapter that also changes sharp faces, and this is another one or none";
   if (gallery.size !== given.size) return `its faces had ${gallery.size} px a side, and these have ${given.size}`;
   if (gallery.output !== given.output) return `its embedding is output "${gallery.output}", and here "${given.output}"`;
-  return "the model was fed in another way (--normalize, --channels)";
+  return "the model was fed in another way ('normalize', 'channels')";
 }

@@ -27,6 +27,7 @@ export function thresholdAt({ rows }: ThresholdTable, alpha: number): ThresholdR
 export function parseThresholds(document: unknown, what: string): ThresholdTable {
   const fail = (reason: string): never => {
     throw new PetalfaceError(
+      "PETAL_RESULT_INVALID",
       `${what}: ${reason}; expected {"rows": [{"alpha": [0, 0.5], "cosine": 0.3}, {"alpha": [0.5, 1], "cosine": 0.25}]}`,
     );
   };

@@ -79,7 +79,8 @@ export async function importGallery(file: string, path: string): Promise<number>
 
 /** Looks at the whole file before anything is written. */
 async function verify(file: string): Promise<{ readonly head: Head; readonly faces: number }> {
-  const fail = (what: string): PetalfaceError => new PetalfaceError(`${printPath(file)} ${what}`);
+  const fail = (what: string): PetalfaceError =>
+    new PetalfaceError("PETAL_GALLERY_DAMAGED", `${printPath(file)} ${what}`);
   const hash = createHash("sha256");
   let head: Head | undefined;
   let last: string | undefined;
@@ -144,11 +145,12 @@ async function* linesOf(file: string): AsyncGenerator<string> {
       }
       rest.push(chunk.subarray(start));
       length += chunk.length - start;
-      if (length > longestLine) throw new PetalfaceError(`${printPath(file)} is no export of a gallery`);
+      if (length > longestLine)
+        throw new PetalfaceError("PETAL_GALLERY_DAMAGED", `${printPath(file)} is no export of a gallery`);
     }
   } catch (cause) {
     if (cause instanceof PetalfaceError || !(cause instanceof Error)) throw cause;
-    throw new PetalfaceError(`cannot read ${printPath(file)} (${cause.message})`, { cause });
+    throw new PetalfaceError("PETAL_GALLERY_DAMAGED", `cannot read ${printPath(file)} (${cause.message})`, { cause });
   }
   if (length > 0) yield Buffer.concat(rest).toString("utf8");
 }

@@ -2,7 +2,7 @@ import { readFileSync, statSync } from "node:fs";
 import { itemAt } from "onnx-grad/basics";
 import type { Metadata } from "sharp";
 import { onDisk } from "../disk-names.ts";
-import { PetalfaceError } from "../errors.ts";
+import { PetalfaceError, readCode } from "../errors.ts";
 import { refusePlaceholder } from "../placeholder.ts";
 import { recognise } from "./formats.ts";
 import { printPath } from "./path.ts";
@@ -73,6 +73,7 @@ export async function decodePhoto(
   const most = isProgressive ? mostWhole : mostShrunk;
   if (width * height > most)
     throw new PetalfaceError(
+      "PETAL_DATA_DAMAGED",
       `${shown} is ${width} x ${height}; a photo may have ${most.toLocaleString("en")} pixels${isProgressive ? " where it is progressive or interlaced" : ""}`,
     );
   const share = Math.min(1, Math.sqrt(mostPixels / (width * height)));
@@ -86,6 +87,7 @@ export async function decodePhoto(
 function checkSquare({ width, height }: { readonly width: number; readonly height: number }, name: string): void {
   if (Math.abs(width - height) <= squareTolerance * Math.max(width, height)) return;
   throw new PetalfaceError(
+    "PETAL_DATA_UNALIGNED",
     `${name} is ${width} x ${height}, not an aligned square face; run \`petalface align\` on it first`,
   );
 }
@@ -113,7 +115,11 @@ function readImage(path: string, name: string): Uint8Array {
     // The machine's fault, not the file's: skipping the image would make the result depend on what else runs.
     if (/^(EMFILE|ENFILE|ENOMEM|EAGAIN)$/.test(code)) throw cause;
     // A system call's message repeats the path as it is, line breaks and all.
-    throw new PetalfaceError(`cannot read image ${name}: ${reasons[code] ?? (code || firstLine(cause))}`, { cause });
+    throw new PetalfaceError(
+      readCode(cause, "PETAL_DATA_MISSING", "PETAL_DATA_DAMAGED"),
+      `cannot read image ${name}: ${reasons[code] ?? (code || firstLine(cause))}`,
+      { cause },
+    );
   }
 }
 
@@ -137,6 +143,7 @@ async function decodeAny(bytes: Uint8Array, name: string): Promise<Pixels> {
   checkSquare(sides, name);
   if (sides.width * sides.height > mostPixels)
     throw new PetalfaceError(
+      "PETAL_DATA_DAMAGED",
       `${name} is ${sides.width} x ${sides.height}; a face photo may have ${mostPixels.toLocaleString("en")} pixels`,
     );
   return await unpack(bytes, mostPixels).catch((cause: unknown) => {
@@ -146,14 +153,15 @@ async function decodeAny(bytes: Uint8Array, name: string): Promise<Pixels> {
 
 /** Throws PetalfaceError where bytes are empty, too many, or of a format that is not read. */
 function checkFormat(bytes: Uint8Array, name: string): void {
-  if (bytes.length === 0) throw new PetalfaceError(`${name} is empty`);
+  if (bytes.length === 0) throw new PetalfaceError("PETAL_DATA_DAMAGED", `${name} is empty`);
   if (bytes.length > mostBytes)
-    throw new PetalfaceError(`${name} has ${bytes.length} bytes, too many for a face photo`);
+    throw new PetalfaceError("PETAL_DATA_DAMAGED", `${name} has ${bytes.length} bytes, too many for a face photo`);
   // The decoder library also reads formats that run scripts or fetch other files (SVG, PDF); those stay out.
   const { read, refused } = recognise(bytes);
   if (read) return;
   refusePlaceholder(bytes, name);
   throw new PetalfaceError(
+    "PETAL_DATA_DAMAGED",
     refused === undefined
       ? `${name} is not a JPEG, PNG, WebP, AVIF, GIF or TIFF image; convert it or remove it`
       : `${name} is a file of the format ${refused}, which is not read; convert it to PNG or JPEG`,
@@ -171,7 +179,9 @@ async function readHeader(bytes: Uint8Array, name: string): Promise<Metadata> {
 }
 
 function damaged(name: string, cause: unknown): PetalfaceError {
-  return new PetalfaceError(`cannot decode ${name}: ${firstLine(cause)}; it is damaged`, { cause });
+  return new PetalfaceError("PETAL_DATA_DAMAGED", `cannot decode ${name}: ${firstLine(cause)}; it is damaged`, {
+    cause,
+  });
 }
 
 /** Decodes; undefined where the image has more pixels than `limit`. */

@@ -75,8 +75,8 @@ export function parseDegradation(text: string): DegradationSpec {
   const spec = read(text);
   if (typeof spec === "object") return spec;
   throw new PetalfaceError(
+    "PETAL_OPTION_INVALID",
     `unknown degradation ${JSON.stringify(text)}${spec === "" ? "" : `: ${spec}`}; write lr:PIXELS with at least 2, such as lr:16, stages such as down=8-24,noise=0-10,jpeg=20-80, or one of ${Object.keys(cameraPresets).join(", ")}`,
-    { exitCode: 2 },
   );
 }
 

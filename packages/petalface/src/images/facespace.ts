@@ -48,7 +48,8 @@ const rememberedPeople = 64;
 export function faceSpaceOf({ tensors, metadata }: Safetensors, name: string): FaceSpace {
   const take = (key: string): StoredTensor => {
     const tensor = tensors.get(key);
-    if (tensor === undefined) throw new PetalfaceError(`${name} is not a face space: it has no tensor "${key}"`);
+    if (tensor === undefined)
+      throw new PetalfaceError("PETAL_DATA_DAMAGED", `${name} is not a face space: it has no tensor "${key}"`);
     return tensor;
   };
   const side = Number(metadata.get("size"));
@@ -57,10 +58,14 @@ export function faceSpaceOf({ tensors, metadata }: Safetensors, name: string): F
   const shapes = { mean: [side * side * 3], basis_scale: [rank], between: [rank, rank], within: [rank, rank] };
   for (const [key, shape] of [...Object.entries(shapes), ["basis", [rank, side * side * 3]] as const]) {
     if (String(take(key).shape) !== String(shape)) {
-      throw new PetalfaceError(`${name} is not a face space: "${key}" is [${take(key).shape}], not [${shape}]`);
+      throw new PetalfaceError(
+        "PETAL_DATA_DAMAGED",
+        `${name} is not a face space: "${key}" is [${take(key).shape}], not [${shape}]`,
+      );
     }
   }
-  if (!(basis.data instanceof Int8Array)) throw new PetalfaceError(`${name} is not a face space: "basis" is not I8`);
+  if (!(basis.data instanceof Int8Array))
+    throw new PetalfaceError("PETAL_DATA_DAMAGED", `${name} is not a face space: "basis" is not I8`);
   return {
     side,
     rank,

@@ -137,9 +137,9 @@ function pool(threads: number, workerData: { size: number; cache: SharedArrayBuf
       const { planes, bad } = await piscina.run(part);
       return {
         planes,
-        bad: bad.map(({ index, message, expected }) => {
-          if (!expected) throw new Error(message);
-          return { index, error: new PetalfaceError(message) };
+        bad: bad.map(({ index, message, code }) => {
+          if (code === undefined) throw new Error(message);
+          return { index, error: new PetalfaceError(code, message) };
         }),
       };
     },

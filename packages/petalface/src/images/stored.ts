@@ -42,7 +42,11 @@ export function openImageStore(): ImageStore {
       const { code } = cause as NodeJS.ErrnoException;
       // As in decode.ts: the machine's fault, not the file's.
       if (/^(EMFILE|ENFILE|ENOMEM|EAGAIN)$/.test(code ?? "")) throw cause;
-      throw new PetalfaceError(`cannot read ${name}: ${code === "ENOENT" ? "there is no file" : code}`, { cause });
+      throw new PetalfaceError(
+        "PETAL_DATA_DAMAGED",
+        `cannot read ${name}: ${code === "ENOENT" ? "there is no file" : code}`,
+        { cause },
+      );
     }
   }
 
@@ -75,14 +79,18 @@ export function nameOfFace(source: ImageSource): string {
 }
 
 function readAt(handle: number, size: number, offset: number, length: number, name: string): Buffer {
-  if (length > mostBytes) throw new PetalfaceError(`${name} has ${length} bytes, too many for a face photo`);
+  if (length > mostBytes)
+    throw new PetalfaceError("PETAL_DATA_DAMAGED", `${name} has ${length} bytes, too many for a face photo`);
   if (offset + length > size)
-    throw new PetalfaceError(`${name} lies past the end of the file (${size} bytes); is the file complete?`);
+    throw new PetalfaceError(
+      "PETAL_DATA_DAMAGED",
+      `${name} lies past the end of the file (${size} bytes); is the file complete?`,
+    );
   // Of its own for each image: the decoder reads it in another thread, while the next one is fetched.
   const bytes = Buffer.allocUnsafeSlow(length);
   for (let done = 0; done < length; ) {
     const more = readSync(handle, bytes, done, length - done, offset + done);
-    if (more === 0) throw new PetalfaceError(`${name} is cut off; the file became shorter`);
+    if (more === 0) throw new PetalfaceError("PETAL_DATA_DAMAGED", `${name} is cut off; the file became shorter`);
     done += more;
   }
   return bytes;
@@ -95,12 +103,16 @@ function readRecord(
   start: number,
   name: string,
 ): Uint8Array {
-  const damaged = (what: string): PetalfaceError => new PetalfaceError(`${name} is damaged: ${what} at byte ${start}`);
+  const damaged = (what: string): PetalfaceError =>
+    new PetalfaceError("PETAL_DATA_DAMAGED", `${name} is damaged: ${what} at byte ${start}`);
   const parts: Uint8Array[] = [];
   let total = 0;
   for (let offset = start, last = false; !last; ) {
     if (offset + chunkHead > size)
-      throw new PetalfaceError(`${name} lies past the end of the file (${size} bytes); is the file complete?`);
+      throw new PetalfaceError(
+        "PETAL_DATA_DAMAGED",
+        `${name} lies past the end of the file (${size} bytes); is the file complete?`,
+      );
     const begin = read(offset, Math.min(offset === start ? firstRead : chunkHead, size - offset));
     const head = parseChunkHead(new DataView(begin.buffer, begin.byteOffset, begin.length), 0);
     if (head === undefined) throw damaged("no record begins");

@@ -1,12 +1,12 @@
 import { Piscina } from "piscina";
 import sharp from "sharp";
-import { PetalfaceError } from "../errors.ts";
+import { type ErrorCode, PetalfaceError } from "../errors.ts";
 import { createPreparer, type PrepareOptions, type WorkerRequest } from "./prepare.ts";
 
 /** What a worker answers; errors as text, since a class does not survive the way. */
 export interface WorkerAnswer {
   readonly planes: Uint8Array<ArrayBuffer>;
-  readonly bad: readonly { readonly index: number; readonly message: string; readonly expected: boolean }[];
+  readonly bad: readonly { readonly index: number; readonly message: string; readonly code: ErrorCode | undefined }[];
 }
 
 // Faces are small: the threads are the workers themselves, and no image is met twice soon enough
@@ -24,7 +24,7 @@ export default async function work(requests: readonly WorkerRequest[]): Promise<
     bad: bad.map(({ index, error }) => ({
       index,
       message: error instanceof Error ? error.message : String(error),
-      expected: error instanceof PetalfaceError,
+      code: error instanceof PetalfaceError ? error.code : undefined,
     })),
   };
   // The package types these two keys by symbols that it does not export.

@@ -42,7 +42,7 @@ const mostSizes = 16;
  * @throws PetalfaceError (wrong usage) that says what is wrong
  */
 export function checkCopies({ sizes, weight }: CopyOptions, size = Number.POSITIVE_INFINITY): void {
-  const wrong = (what: string): PetalfaceError => new PetalfaceError(`copies: ${what}`, { exitCode: 2 });
+  const wrong = (what: string): PetalfaceError => new PetalfaceError("PETAL_OPTION_INVALID", `copies: ${what}`);
   if (sizes.length === 0 || sizes.length > mostSizes)
     throw wrong(`${sizes.length} sizes; give 1 to ${mostSizes}, such as ${defaultCopySizes.join(",")}`);
   for (const [place, side] of sizes.entries()) {
@@ -63,8 +63,8 @@ export function copyWeights(weight: CopyWeight, count: number, alpha: Float32Arr
   if (weight !== "alpha") return new Float32Array(count).fill(weight);
   if (alpha === undefined)
     throw new PetalfaceError(
+      "PETAL_OPTION_INVALID",
       `the weight of copies cannot follow alpha, because this model computes none; give an adapter, or a number such as ${defaultCopyWeight}`,
-      { exitCode: 2 },
     );
   // The paper's rule for alpha leaves [0, 1].
   return Float32Array.from({ length: count }, (_, row) => 1 - Math.min(1, Math.max(0, alpha[row])));
@@ -81,7 +81,10 @@ export function enrolFaces(sharp: Float32Array, copies: readonly Float32Array[],
   const sums = new Float32Array(sharp.length);
   for (const rows of copies) {
     if (rows.length !== sharp.length)
-      throw new PetalfaceError(`copies are ${rows.length / width} rows, and photos ${sharp.length / width}`);
+      throw new PetalfaceError(
+        "PETAL_ARGUMENT_INVALID",
+        `copies are ${rows.length / width} rows, and photos ${sharp.length / width}`,
+      );
     const units = normaliseRows(rows, width, "copy");
     for (let i = 0; i < sums.length; i++) sums[i] += units[i];
   }

@@ -64,6 +64,7 @@ export async function identify(
     galleryLabels.length !== gallery.count
   )
     throw new PetalfaceError(
+      "PETAL_ARGUMENT_INVALID",
       `cannot match: rows of ${matcher.width} and ${gallery.width} numbers, ${count} probe labels for ${probes.length / matcher.width} probes, ${galleryLabels.length} gallery labels for ${gallery.count} faces`,
     );
   const { mate, mateRow } = await bestMates(matcher, task, options.signal);

@@ -74,6 +74,7 @@ export async function scanBlocks(
   const { width, probes: block } = matcher;
   if (gallery.width !== width || probes.length % width !== 0)
     throw new PetalfaceError(
+      "PETAL_ARGUMENT_INVALID",
       `cannot match embeddings of ${gallery.width} numbers with ${probes.length} numbers in rows of ${width}`,
     );
   const count = probes.length / width;

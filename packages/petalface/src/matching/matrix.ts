@@ -42,7 +42,7 @@ export async function matrixTar(
 ): Promise<MatrixRates> {
   const { probes, probeLabels, gallery, galleryLabels, symmetric = false } = task;
   if (probes.length !== probeLabels.length * matcher.width || galleryLabels.length !== gallery.count)
-    throw new PetalfaceError("labels do not fit the rows of a comparison of all with all");
+    throw new PetalfaceError("PETAL_ARGUMENT_INVALID", "labels do not fit the rows of a comparison of all with all");
   const coarse = [new Float64Array(bins), new Float64Array(bins)] as const;
   const scan = (count: (key: number, same: 0 | 1) => void, half: 0 | 1): Promise<void> => {
     const visit = ({ firstProbe, probes: rows, firstFace, faces, scores }: ScoreBlock): void => {

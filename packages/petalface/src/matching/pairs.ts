@@ -34,12 +34,12 @@ export async function scorePairs(
 ): Promise<Float32Array> {
   const { width, probes: probeBlock } = matcher;
   if (first.length !== second.length)
-    throw new PetalfaceError(`${first.length} first and ${second.length} second rows`);
+    throw new PetalfaceError("PETAL_ARGUMENT_INVALID", `${first.length} first and ${second.length} second rows`);
   const plan = groupByFirst(first, a.length / width);
   const isWanted = new Uint8Array(b.length / width);
   const columnOf = new Int32Array(b.length / width);
   if (second.some((row) => row < 0 || row >= isWanted.length))
-    throw new PetalfaceError("a pair names a row that is not there");
+    throw new PetalfaceError("PETAL_ARGUMENT_INVALID", "a pair names a row that is not there");
 
   const blocks = Array.from({ length: Math.ceil(plan.rows.length / probeBlock) }, (_, block) => {
     const from = block * probeBlock;
@@ -111,7 +111,8 @@ export async function scorePairs(
 function groupByFirst(first: Int32Array, count: number) {
   const counts = new Int32Array(count);
   for (const row of first) {
-    if (row < 0 || row >= count) throw new PetalfaceError("a pair names a row that is not there");
+    if (row < 0 || row >= count)
+      throw new PetalfaceError("PETAL_ARGUMENT_INVALID", "a pair names a row that is not there");
     counts[row] += 1;
   }
   const rows = Int32Array.from([...counts.keys()].filter((row) => counts[row] > 0));

@@ -18,7 +18,7 @@ export interface RowSource {
 /** Rows that are in memory already; nothing is copied. */
 export function rowsOf(data: Float32Array, width: number): RowSource {
   if (!Number.isInteger(width) || width < 1 || data.length % width !== 0)
-    throw new PetalfaceError(`${data.length} numbers are no rows of ${width}`);
+    throw new PetalfaceError("PETAL_ARGUMENT_INVALID", `${data.length} numbers are no rows of ${width}`);
   return {
     count: data.length / width,
     width,

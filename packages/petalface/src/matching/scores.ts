@@ -15,6 +15,7 @@ export function normaliseRows(data: Float32Array | Float64Array, width: number, 
     for (let i = start; i < start + width; i++) squares += data[i] ** 2;
     if (!Number.isFinite(squares))
       throw new PetalfaceError(
+        "PETAL_NOT_FINITE",
         `${what} ${start / width} holds a number that is not finite; look at the model and its input`,
       );
     const scale = squares === 0 ? 0 : 1 / Math.sqrt(squares);

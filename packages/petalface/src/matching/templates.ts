@@ -55,7 +55,10 @@ export async function poolTemplates(
     media.length !== images.count ||
     (weight?.length ?? images.count) !== images.count
   )
-    throw new PetalfaceError(`${template.length} images are listed in templates, and ${images.count} were embedded`);
+    throw new PetalfaceError(
+      "PETAL_ARGUMENT_INVALID",
+      `${template.length} images are listed in templates, and ${images.count} were embedded`,
+    );
   const share = shareOfMedium(template, media, left);
   const sums = new Float64Array(templates * width);
   for (let start = 0; start < images.count; start += chunk) {

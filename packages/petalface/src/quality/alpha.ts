@@ -30,7 +30,8 @@ export function alphaOf(calibration: Calibration, score: number): number {
 
 const notJudged = (): PetalfaceError =>
   new PetalfaceError(
-    "the adapter has no rule for alpha; import it with --quality and --alpha-range or --alpha-threshold, or export with --alpha input or a number",
+    "PETAL_QUALITY_UNFIT",
+    "the adapter has no rule for alpha; import it with 'quality' and 'alphaRange' or 'alphaThreshold', or export with 'alpha=input' or a number",
   );
 
 function alphaOfScore(b: GraphBuilder, calibration: Calibration, score: string): string {

@@ -38,7 +38,8 @@ export function calibrate(
   const one = sharp[0];
   if ([sharp, degraded].every((scores) => Array.from(scores).every((score) => score === one)))
     throw new PetalfaceError(
-      `"${measure}" gives every training face the score ${one}, degraded or not, so no range can be fitted on it; give --alpha-range LOW,HIGH or another --quality`,
+      "PETAL_QUALITY_UNFIT",
+      `"${measure}" gives every training face the score ${one}, degraded or not, so no range can be fitted on it; give 'alphaRange=LOW,HIGH' or another 'quality'`,
     );
   const low = quantile(degraded, 0.5);
   const higherIsSharper = quantile(sharp, 0.5) > low;
@@ -47,7 +48,8 @@ export function calibrate(
   // Half of the degraded faces lie beyond `low`; if that is where sharp ones end, alpha would be noise.
   if (higherIsSharper ? high <= low : high >= low)
     throw new PetalfaceError(
-      `"${measure}" cannot tell the training faces from their low-resolution copies (sharp ${quantile(sharp, 0.5).toFixed(2)}, degraded ${low.toFixed(2)}): the training faces may be blurred themselves; use sharp ones, a smaller --lr-pixels range, a --degrade whose mildest values are worse, or another --quality`,
+      "PETAL_QUALITY_UNFIT",
+      `"${measure}" cannot tell the training faces from their low-resolution copies (sharp ${quantile(sharp, 0.5).toFixed(2)}, degraded ${low.toFixed(2)}): the training faces may be blurred themselves; use sharp ones, a smaller 'lrPixels' range, a 'degrade' whose mildest values are worse, or another 'quality'`,
     );
   return { measure, ...named(weights), low, high };
 }
@@ -61,10 +63,12 @@ export function calibrateAsPaper({ name: measure, weights }: Judge, scores: Arra
 }
 
 export function requireFinite(measure: string, name: string, scores: ArrayLike<number>): void {
-  if (scores.length === 0) throw new PetalfaceError(`no ${name} faces to calibrate "${measure}" on`);
+  if (scores.length === 0)
+    throw new PetalfaceError("PETAL_QUALITY_UNFIT", `no ${name} faces to calibrate "${measure}" on`);
   const bad = Array.from(scores).findIndex((score) => !Number.isFinite(score));
   if (bad >= 0)
     throw new PetalfaceError(
+      "PETAL_NOT_FINITE",
       `"${measure}" gave ${scores[bad]} on ${name} face ${bad}; the images or the model are broken`,
     );
 }
@@ -95,7 +99,8 @@ export function photoCalibration(measure: Judge, size: number): LinearCalibratio
   const range = size === 112 && Object.hasOwn(photoRanges, measure.name) ? photoRanges[measure.name] : undefined;
   if (range === undefined)
     throw new PetalfaceError(
-      `alpha's range on photos is known for ${Object.keys(photoRanges).join(" and ")} at 112 px, not for ${measure.name} at ${size} px; train with --calibration fit or --alpha-range, or on photos`,
+      "PETAL_QUALITY_UNFIT",
+      `alpha's range on photos is known for ${Object.keys(photoRanges).join(" and ")} at 112 px, not for ${measure.name} at ${size} px; train with 'calibration=fit' or 'alphaRange', or on photos`,
     );
   return rangeCalibration(measure, ...range);
 }

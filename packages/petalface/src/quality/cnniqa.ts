@@ -44,6 +44,7 @@ export function cnniqa(weights: QualityWeights): QualityMeasure {
       const along = patchesAlong(backbone.size);
       if (along === 0)
         throw new PetalfaceError(
+          "PETAL_QUALITY_UNFIT",
           `cnniqa scores patches of 32 px and needs faces larger than that, not ${backbone.size} px`,
         );
       const constant = (name: keyof typeof cnniqaTensors): string => {

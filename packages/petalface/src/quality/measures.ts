@@ -154,16 +154,20 @@ export function measureOf(name: string, weights?: QualityWeights): QualityMeasur
   if (make !== undefined) {
     if (weights === undefined)
       throw new PetalfaceError(
+        "PETAL_OPTION_INVALID",
         `quality measure "${name}" needs its weights: write ${weightsUsage[name]}; \`petalface models\` says where to get them`,
-        { exitCode: 2 },
       );
     return make(weights);
   }
   const score = /^constant:(-?[\d.]+(?:e-?\d+)?)$/.exec(name)?.[1];
   if (score !== undefined && Number.isFinite(Number(score))) return constant(name, Number(score));
   if (name.startsWith("constant"))
-    throw new PetalfaceError(`quality measure "${name}": write constant:SCORE, such as constant:0.5`, { exitCode: 2 });
-  throw new PetalfaceError(`there is no quality measure "${name}"; choose one of ${measureNames.join(", ")}`, {
-    exitCode: 2,
-  });
+    throw new PetalfaceError(
+      "PETAL_OPTION_INVALID",
+      `quality measure "${name}": write constant:SCORE, such as constant:0.5`,
+    );
+  throw new PetalfaceError(
+    "PETAL_OPTION_INVALID",
+    `there is no quality measure "${name}"; choose one of ${measureNames.join(", ")}`,
+  );
 }

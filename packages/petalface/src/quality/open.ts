@@ -55,7 +55,7 @@ function parseFiles(spec: string, text: string, usage: string): Readonly<Record<
   const files: Record<string, string> = {};
   for (let i = 1; i + 1 < parts.length; i += 2) files[itemAt(parts, i)] = itemAt(parts, i + 1);
   if (parts[0] !== "" || parts.length !== 1 + 2 * keys.length || keys.some((key) => !files[key]))
-    throw new PetalfaceError(`quality measure "${spec}" is not understood; write ${usage}`, { exitCode: 2 });
+    throw new PetalfaceError("PETAL_OPTION_INVALID", `quality measure "${spec}" is not understood; write ${usage}`);
   return files;
 }
 
@@ -64,12 +64,18 @@ async function readCnniqaWeights(path: string): Promise<QualityWeights> {
   const checkpoint = await openCheckpoint(path);
   const group = checkpoint.groups.find(({ tensors }) => Object.keys(cnniqaTensors).every((name) => tensors.has(name)));
   if (group === undefined)
-    throw new PetalfaceError(`${path}: no checkpoint of CNNIQA; it must hold ${Object.keys(cnniqaTensors).join(", ")}`);
+    throw new PetalfaceError(
+      "PETAL_QUALITY_UNFIT",
+      `${path}: no checkpoint of CNNIQA; it must hold ${Object.keys(cnniqaTensors).join(", ")}`,
+    );
   const tensors = new Map<string, QualityTensor>();
   for (const [name, dims] of Object.entries(cnniqaTensors)) {
     const tensor = group.tensors.get(name);
     if (tensor === undefined || tensor.shape.join() !== dims.join())
-      throw new PetalfaceError(`${path}: tensor "${name}" is [${tensor?.shape}], CNNIQA's is [${dims}]`);
+      throw new PetalfaceError(
+        "PETAL_QUALITY_UNFIT",
+        `${path}: tensor "${name}" is [${tensor?.shape}], CNNIQA's is [${dims}]`,
+      );
     tensors.set(name, { dims, data: await readTensor(checkpoint, tensor) });
   }
   return qualityWeights(tensors);

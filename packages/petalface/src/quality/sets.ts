@@ -51,7 +51,7 @@ export function printSet({ kind, faces, pixels, blurred }: SetFindings): string 
     case "mixed":
       return `sharp and blurred faces together: ${share}; alpha's range is fitted on the others`;
     case "blurred":
-      return `blurred faces: ${share}, so a range fitted on them calls blurred faces sharp; give sharp ones, --calibration photos or --alpha-range`;
+      return `blurred faces: ${share}, so a range fitted on them calls blurred faces sharp; give sharp ones, 'calibration=photos' or 'alphaRange'`;
     default:
       return undefined;
   }
@@ -87,17 +87,22 @@ export function calibrateOnScores(
   { kind, pixels, blurred }: SetFindings,
 ): LinearCalibration {
   requireFinite(judge.name, "training", scores);
-  const advice = "give the scores at which alpha is 0 and 1 with --alpha-range LOW,HIGH";
+  const advice = "give the scores at which alpha is 0 and 1 with 'alphaRange=LOW,HIGH'";
   if (scores.every((score) => score === scores[0]))
-    throw new PetalfaceError(`the column quality says ${scores[0]} of every training face; ${advice}`);
+    throw new PetalfaceError(
+      "PETAL_QUALITY_UNFIT",
+      `the column quality says ${scores[0]} of every training face; ${advice}`,
+    );
   const agreement = spearman(scores, details);
   // Three standard errors of the correlation of unrelated lists, and no less than a weak one.
   if (Math.abs(agreement) < Math.max(0.2, 3 / Math.sqrt(scores.length - 1)))
     throw new PetalfaceError(
+      "PETAL_QUALITY_UNFIT",
       `it is unclear whether a higher value of the column quality is better: its rank correlation with the faces' detail is ${agreement.toFixed(2)}; ${advice}`,
     );
   if (kind !== "mixed")
     throw new PetalfaceError(
+      "PETAL_QUALITY_UNFIT",
       `the column quality has nothing to be fitted on: ${(100 * blurred).toFixed(0)} % of the training faces have less than ${pixels.toFixed(0)} px of detail, and it takes sharp and blurred ones; ${advice}`,
     );
   const of = (sharp: boolean): number[] => scores.filter((_, face) => itemAt(details, face) >= pixels === sharp);
@@ -107,6 +112,7 @@ export function calibrateOnScores(
   ];
   if (agreement > 0 ? high <= low : high >= low)
     throw new PetalfaceError(
+      "PETAL_QUALITY_UNFIT",
       `the column quality cannot tell the blurred training faces from the sharp ones (median ${low.toFixed(2)}, all but 5 % of the sharp ones reach ${high.toFixed(2)}); ${advice}`,
     );
   return rangeCalibration(judge, low, high);

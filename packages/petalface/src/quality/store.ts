@@ -8,7 +8,7 @@ import type { Calibration } from "./types.ts";
  */
 export function parseCalibration(value: unknown, where: string): Calibration {
   const fail = (what: string): never => {
-    throw new PetalfaceError(`${where}: ${what}`);
+    throw new PetalfaceError("PETAL_ADAPTER_DAMAGED", `${where}: ${what}`);
   };
   if (typeof value !== "object" || value === null || Array.isArray(value))
     return fail('"calibration" is not an object');

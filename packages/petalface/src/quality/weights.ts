@@ -43,9 +43,10 @@ export function requireTensors(
     });
     if (tensor === undefined || !fits || tensor.dims.length !== dims.length)
       throw new PetalfaceError(
+        "PETAL_QUALITY_UNFIT",
         `${where}: tensor "${name}" ${tensor === undefined ? "is missing" : `is [${tensor.dims}]`}; expected [${dims.map((dim) => (dim === -1 ? "any" : dim))}]`,
       );
     if (!tensor.data.every(Number.isFinite))
-      throw new PetalfaceError(`${where}: tensor "${name}" holds numbers that are not finite`);
+      throw new PetalfaceError("PETAL_NOT_FINITE", `${where}: tensor "${name}" holds numbers that are not finite`);
   }
 }

@@ -26,7 +26,7 @@ const driverFiles = ["/proc/driver/nvidia/version", "/dev/nvidiactl", "/dev/dxg"
 export function cudaAdvice(machine: CudaMachine = thisMachine()): string {
   const { system, driver, version } = machine;
   if (system !== "linux/x64")
-    return "onnxruntime-node has CUDA only for Linux on x64; --provider webgpu uses other GPUs";
+    return "onnxruntime-node has CUDA only for Linux on x64; 'provider=webgpu' uses other GPUs";
   if (!driver) return "it needs an NVIDIA GPU with its driver, and CUDA 12 with cuDNN 9";
   const library = join(machine.package, "bin", "napi-v6", "linux", "x64", "libonnxruntime_providers_cuda.so");
   if (!existsSync(library)) {

@@ -100,11 +100,11 @@ export async function openEngine(graph: Graph, options: SessionOptions, profile?
     temporary.remove();
     const cause = error instanceof Error ? error.message : String(error);
     // What onnx-grad says is about the graph itself and whole.
-    if (error instanceof OnnxGradError) throw new PetalfaceError(cause, { cause: error });
+    if (error instanceof OnnxGradError) throw new PetalfaceError("PETAL_ENGINE_FAILED", cause, { cause: error });
     const reason = engineReason(cause.replaceAll(join(folder, sep), ""));
     const what = options.name ?? `the graph "${graph.name}"`;
     const message = `onnxruntime could not load ${what} on ${provider}: ${reason}`;
-    throw new PetalfaceError(message, { cause: error });
+    throw new PetalfaceError("PETAL_ENGINE_FAILED", message, { cause: error });
   }
 }
 

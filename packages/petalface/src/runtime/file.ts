@@ -48,9 +48,13 @@ export async function openModelFile(path: string, threads: number): Promise<File
     });
   } catch (error) {
     const other = otherFormat(path);
-    if (other !== undefined) throw new PetalfaceError(`${path}: ${other}`, { cause: error });
+    if (other !== undefined) throw new PetalfaceError("PETAL_MODEL_DAMAGED", `${path}: ${other}`, { cause: error });
     const reason = engineReason(error instanceof Error ? error.message : String(error));
-    throw new PetalfaceError(`onnxruntime could not load ${path}: ${reason}; give an ONNX file`, { cause: error });
+    throw new PetalfaceError(
+      "PETAL_MODEL_DAMAGED",
+      `onnxruntime could not load ${path}: ${reason}; give an ONNX file`,
+      { cause: error },
+    );
   }
   return {
     inputs: session.inputMetadata.map(portOf),

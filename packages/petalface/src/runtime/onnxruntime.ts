@@ -37,9 +37,13 @@ export async function loadOnnxruntime(): Promise<Onnxruntime> {
     return await import("onnxruntime-node");
   } catch (cause) {
     const reason = (cause instanceof Error ? cause.message : String(cause)).trim().split("\n")[0];
-    throw new PetalfaceError(`onnxruntime does not load: ${reason}; install petalface again on this machine`, {
-      cause,
-    });
+    throw new PetalfaceError(
+      "PETAL_ENGINE_FAILED",
+      `onnxruntime does not load: ${reason}; install petalface again on this machine`,
+      {
+        cause,
+      },
+    );
   }
 }
 
@@ -54,7 +58,7 @@ async function switchTelemetryOff(): Promise<void> {
   } catch (error) {
     if (inherited) return;
     const message = `onnxruntime's telemetry cannot be switched off from this worker thread: set ${switchOff}=1 where the program is started, or ${optIn}=1 to allow it`;
-    throw new PetalfaceError(message, { cause: error });
+    throw new PetalfaceError("PETAL_ENGINE_FAILED", message, { cause: error });
   }
 }
 

@@ -44,7 +44,7 @@ export async function placementOf(
     const results = await run(feeds);
     session.endProfiling();
     const file = (await readdir(folder)).find((name) => name.startsWith(profilePrefix) && name.endsWith(".json"));
-    if (file === undefined) throw new PetalfaceError("onnxruntime wrote no profile");
+    if (file === undefined) throw new PetalfaceError("PETAL_ENGINE_FAILED", "onnxruntime wrote no profile");
     return { results, ...readProfile(await readFile(join(folder, file), "utf8"), provider === "cpu") };
   } finally {
     await close();

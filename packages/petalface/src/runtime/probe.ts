@@ -62,6 +62,7 @@ export async function requireProvider(provider: Provider): Promise<void> {
   const { problem, todo } = await answer;
   if (problem !== undefined)
     throw new PetalfaceError(
-      `--provider ${provider} cannot be used on this machine: ${problem}; ${todo}, or use --provider cpu`,
+      "PETAL_ENGINE_FAILED",
+      `'provider' ${provider} cannot be used on this machine: ${problem}; ${todo}, or use 'provider=cpu'`,
     );
 }

@@ -101,9 +101,10 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
         }),
       );
       if (galleries.has(gallery.name))
-        throw new PetalfaceError(`two galleries are called "${gallery.name}"; give them different file names`, {
-          exitCode: 2,
-        });
+        throw new PetalfaceError(
+          "PETAL_OPTION_INVALID",
+          `two galleries are called "${gallery.name}"; give them different file names`,
+        );
       galleries.set(gallery.name, gallery);
     }
     const size = sizeOf([...galleries.values()]);
@@ -158,22 +159,22 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
 }
 
 function checkOptions({ galleries, keys, open = false, tlsCert, tlsKey }: ServerOptions, host: string): void {
-  const wrong = (text: string): PetalfaceError => new PetalfaceError(text, { exitCode: 2 });
-  if (galleries.length === 0) throw wrong("give a gallery with --gallery FILE; petalface gallery create makes one");
-  if (keys !== undefined && open) throw wrong("give --keys or --open, not both");
+  const wrong = (text: string): PetalfaceError => new PetalfaceError("PETAL_OPTION_INVALID", text);
+  if (galleries.length === 0) throw wrong("give a gallery with 'gallery' FILE; petalface gallery create makes one");
+  if (keys !== undefined && open) throw wrong("give 'keys' or 'open', not both");
   if (open && !isLoopback(host))
     throw wrong(
-      `--open lets everybody in, so it works on this machine's own address alone, not on ${host}; give --keys FILE`,
+      `'open' lets everybody in, so it works on this machine's own address alone, not on ${host}; give 'keys' FILE`,
     );
   if (keys === undefined && !isLoopback(host))
-    throw wrong(`others can reach ${host}; give --keys FILE (petalface keys add makes one)`);
-  if ((tlsCert === undefined) !== (tlsKey === undefined)) throw wrong("--tls-cert and --tls-key belong together");
+    throw wrong(`others can reach ${host}; give 'keys' FILE (petalface keys add makes one)`);
+  if ((tlsCert === undefined) !== (tlsKey === undefined)) throw wrong("'tlsCert' and 'tlsKey' belong together");
 }
 
 async function openAccess({ keys, open = false, tlsCert, tlsKey }: ServerOptions) {
   const read = (path: string): Promise<Buffer> =>
     readFile(path).catch((cause: Error) => {
-      throw new PetalfaceError(`cannot read ${printPath(path)} (${cause.message})`, { cause });
+      throw new PetalfaceError("PETAL_SERVER_FAILED", `cannot read ${printPath(path)} (${cause.message})`, { cause });
     });
   const tls =
     tlsCert === undefined || tlsKey === undefined ? undefined : { cert: await read(tlsCert), key: await read(tlsKey) };
@@ -187,6 +188,7 @@ function sizeOf(galleries: readonly ServedGallery[]): number {
   const [size = 0, ...others] = new Set(galleries.map(({ recogniser }) => recogniser.size));
   if (others.length > 0)
     throw new PetalfaceError(
+      "PETAL_GALLERY_MISMATCH",
       `the galleries' models take faces of different sizes (${[size, ...others].join(" and ")} px); serve them with one server each`,
     );
   return size;
@@ -203,10 +205,14 @@ async function detectorOf({ detector = alignDefaults.detector, landmarks = align
 
 function cannotListen(host: string, port: number, cause: NodeJS.ErrnoException): PetalfaceError {
   const why: Readonly<Record<string, string>> = {
-    EADDRINUSE: "another program uses this port; give another one with --port",
-    EACCES: "ports below 1024 need more rights; give another one with --port",
-    EADDRNOTAVAIL: "this machine has no such address; give one of its own with --host",
-    ENOTFOUND: "this address is not known; give one of this machine with --host",
+    EADDRINUSE: "another program uses this port; give another one with 'port'",
+    EACCES: "ports below 1024 need more rights; give another one with 'port'",
+    EADDRNOTAVAIL: "this machine has no such address; give one of its own with 'host'",
+    ENOTFOUND: "this address is not known; give one of this machine with 'host'",
   };
-  return new PetalfaceError(`cannot listen on ${host}:${port}: ${why[cause.code ?? ""] ?? cause.message}`, { cause });
+  return new PetalfaceError(
+    "PETAL_SERVER_FAILED",
+    `cannot listen on ${host}:${port}: ${why[cause.code ?? ""] ?? cause.message}`,
+    { cause },
+  );
 }

@@ -23,9 +23,13 @@ export async function readSafetensors(path: string): Promise<Safetensors> {
       filled += bytesRead;
     }
   } catch (cause) {
-    throw new PetalfaceError(`cannot read ${path}: ${cause instanceof Error ? cause.message : String(cause)}`, {
-      cause,
-    });
+    throw new PetalfaceError(
+      "PETAL_CHECKPOINT_DAMAGED",
+      `cannot read ${path}: ${cause instanceof Error ? cause.message : String(cause)}`,
+      {
+        cause,
+      },
+    );
   }
   refusePlaceholder(bytes, path);
   return parseSafetensors(bytes, path);

@@ -80,7 +80,10 @@ export function parseSafetensors(bytes: Uint8Array<ArrayBuffer>, name = "safeten
   const tensors = new Map<string, StoredTensor>();
   for (const { key, dtype, shape, begin, end } of entries) {
     if (!isKnown(dtype))
-      throw new PetalfaceError(`${name}: tensor ${quote(key)} has the type ${dtype}, which is not read here`);
+      throw new PetalfaceError(
+        "PETAL_CHECKPOINT_UNSUPPORTED",
+        `${name}: tensor ${quote(key)} has the type ${dtype}, which is not read here`,
+      );
     tensors.set(key, { dtype, shape, data: view(bytes.subarray(start + begin, start + end), dtype) });
   }
   return { tensors, metadata };
@@ -172,7 +175,7 @@ export function parseSafetensorsHeader(
 }
 
 function invalid(name: string, what: string, cause?: unknown): PetalfaceError {
-  return new PetalfaceError(`${name} is not a valid safetensors file: ${what}`, { cause });
+  return new PetalfaceError("PETAL_CHECKPOINT_DAMAGED", `${name} is not a valid safetensors file: ${what}`, { cause });
 }
 
 function isKnown(dtype: string): dtype is TensorType {

@@ -456,7 +456,7 @@ describe("files are judged by what they hold", () => {
   it("rows without a file are counted, and more than 5 % end the work unless more may be", async () => {
     const root = tree(["a/1.jpg", "a/2.jpg"]);
     writeFileSync(join(root, "list.csv"), "path\na/1.jpg\na/2.jpg\na/3.jpg\na/4.jpg\n");
-    await expect(open(join(root, "list.csv"))).rejects.toThrow(/2 of the 4 images tried .*--max-left-out/);
+    await expect(open(join(root, "list.csv"))).rejects.toThrow(/2 of the 4 images tried .*'maxLeftOut'/);
     const data = await openData(join(root, "list.csv"), { cache: false, mostLeftOut: 0.5 });
     expect([data.length, data.unreadable?.count]).toEqual([2, 2]);
   });

@@ -244,11 +244,11 @@ describe("the form of a model's input and output", () => {
     const path = join(folder, "open.onnx");
     const types = new Map([...graph.types, ["image", { dtype: "float32", shape }] as const]);
     await writeModel({ ...graph, types }, path);
-    await expect(openBackbone(path)).rejects.toThrow(/height and width of its input "image" are open; .* --size/);
+    await expect(openBackbone(path)).rejects.toThrow(/height and width of its input "image" are open; .* 'size'/);
     const sized = await openBackbone(path, { size: smallSize, normalize: "0,1" });
     const usual = await opened("fixed", {}, raw);
     expect(await embed(sized)).toEqual(await embed(usual));
-    await expect(openBackbone(usual.path, { size: 20 })).rejects.toThrow(/so --size 20 does not fit; leave it out/);
+    await expect(openBackbone(usual.path, { size: 20 })).rejects.toThrow(/so 'size=20' does not fit; leave it out/);
     // An adapter knows the side.
     const adapter = await plainAdapter(sized, "of-open");
     expect(await adapterChoices(adapter)).toMatchObject({ size: smallSize });
@@ -259,7 +259,7 @@ describe("the form of a model's input and output", () => {
     const path = join(folder, "two.onnx");
     await writeModel(smallRecogniser(options), path);
     const [first = "", second = ""] = (await readModel(path)).outputs;
-    await expect(openBackbone(path)).rejects.toThrow(/say which one is the embedding with --output NAME/);
+    await expect(openBackbone(path)).rejects.toThrow(/say which one is the embedding with 'output=NAME'/);
     await expect(openBackbone(path, { output: "nobody" })).rejects.toThrow(/has no embedding output "nobody"/);
     const [a, b] = [await openBackbone(path, { output: first }), await openBackbone(path, { output: second })];
     const [twice, once] = [await embed(a), await embed(b)];
@@ -276,7 +276,7 @@ describe("the form of a model's input and output", () => {
 
   it("says what is wrong with --normalize where the input takes whole pixels", async () => {
     await expect(opened("bytes", { dtype: "uint8" }, { normalize: "127.5,1/128" })).rejects.toThrow(
-      /its input is uint8, so it takes pixels as they are; leave out --normalize/,
+      /its input is uint8, so it takes pixels as they are; leave out 'normalize'/,
     );
   });
 });
@@ -382,7 +382,7 @@ describe("preprocessing", () => {
     expect([told.source, printNormalize(told.spec)]).toEqual(["option", "127.5,1/127.5"]);
     // An adapter of earlier versions was trained on what was assumed then.
     const old = await plainAdapter(backbone, `old-${name.replaceAll(/\W+/g, "-")}`, false);
-    await expect(loadAdapter(old, backbone)).rejects.toThrow(/give --normalize 127\.5,1\/127\.5/);
+    await expect(loadAdapter(old, backbone)).rejects.toThrow(/give 'normalize=127\.5,1\/127\.5'/);
     await loadAdapter(old, told);
   });
 
@@ -409,7 +409,7 @@ describe("preprocessing", () => {
     expect(await embed(bgr, swapped)).toEqual(await embed(rgb));
     const adapter = await plainAdapter(bgr, "of-bgr");
     expect(await adapterChoices(adapter)).toMatchObject({ channels: "bgr", normalize: "127.5,1/127.5" });
-    await expect(loadAdapter(adapter, rgb)).rejects.toThrow(/trained with .* --channels bgr, and .* --channels rgb/);
+    await expect(loadAdapter(adapter, rgb)).rejects.toThrow(/trained with .* 'channels=bgr', and .* 'channels=rgb'/);
     const path = join(folder, "order-exported.onnx");
     await exportModel(path, bgr, await loadAdapter(adapter, bgr), 1);
     expect((await openBackbone(path)).spec.channels).toBe("bgr");
@@ -423,7 +423,7 @@ describe("8-bit models", () => {
     await writeModel(await quantise(plain.graph, { keep: () => false }), path);
     const backbone = await openBackbone(path);
     expect(backbone.width).toBe(smallWidth);
-    expect(() => refuseQuantised(backbone)).toThrow(/8-bit integers .* adapt the float model .* --precision int8/);
+    expect(() => refuseQuantised(backbone)).toThrow(/8-bit integers .* adapt the float model .* 'precision=int8'/);
     expect(() => refuseQuantised(plain)).not.toThrow();
     const { document, text } = await inspectModel(path, {});
     expect(text.split("\n")[1]).toMatch(/^usable as it is, but its weights are 8-bit integers/);
@@ -465,7 +465,7 @@ describeShared("models that showed the faults (needs PETALFACE_SHARED)", () => {
 
   it("open-sides opens with --size", async () => {
     const path = bug("open-sides", "open.onnx");
-    await expect(openBackbone(path)).rejects.toThrow(/--size/);
+    await expect(openBackbone(path)).rejects.toThrow(/'size'/);
     expect((await openBackbone(path, { size: 112 })).size).toBe(112);
   });
 });

@@ -357,7 +357,7 @@ describe("record files of our own", () => {
       "is unknown; a record file needs a person",
     );
     const people = await openData("synthetic:people=2,images=2");
-    const failing = { encode: () => Promise.reject(new PetalfaceError("broken")) };
+    const failing = { encode: () => Promise.reject(new PetalfaceError("PETAL_DATA_DAMAGED", "broken")) };
     await expect(packRecords(people, join(folder, "b.rec"), failing)).rejects.toThrow("cannot be read");
     expect(readdirSync(folder)).toEqual(["faces"]);
     await expect(unpackRecords(people, join(folder, "c"), {})).rejects.toThrow("is not a record file");

@@ -130,7 +130,7 @@ const loader = {
     const out = new Uint8Array(requests.length * 12);
     requests.forEach(({ source, degrade }, i) => {
       if (source.kind !== "synthetic") return;
-      if (source.person === 3) onBad?.(i, new PetalfaceError("face 3 cannot be read"));
+      if (source.person === 3) onBad?.(i, new PetalfaceError("PETAL_ARGUMENT_INVALID", "face 3 cannot be read"));
       out.set([source.person, degrade?.kind === "lr" ? degrade.pixels : 0], i * 12);
     });
     return out;

@@ -126,8 +126,8 @@ describe("who may do what", () => {
       expect((await ask(running.address, "GET", "/health")).status).toBe(200);
       await running.close();
     }
-    await expect(startServer({ ...options, open: true, host: "0.0.0.0" })).rejects.toThrow("--open lets everybody in");
-    await expect(startServer({ ...options, host: "0.0.0.0" })).rejects.toThrow("give --keys FILE");
+    await expect(startServer({ ...options, open: true, host: "0.0.0.0" })).rejects.toThrow("'open' lets everybody in");
+    await expect(startServer({ ...options, host: "0.0.0.0" })).rejects.toThrow("give 'keys' FILE");
     await expect(startServer({ ...options, open: true, keys: file })).rejects.toThrow("not both");
     await rm(other, { recursive: true });
   });

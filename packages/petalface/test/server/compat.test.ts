@@ -3,7 +3,6 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { PetalfaceError } from "../../src/errors.ts";
 import { startServer } from "../../src/server/index.ts";
 import { petalface } from "../cli/process.ts";
 import { shared } from "../images/helpers.ts";
@@ -16,7 +15,7 @@ beforeAll(async () => {
   keyFolder = await mkdtemp(join(tmpdir(), "petalface-compat-"));
   const keys = join(keyFolder, "keys.json");
   const made = await petalface(["keys", "add", keys, "--scopes", "search,enrol"]);
-  if (made.code !== 0) throw new PetalfaceError(made.stderr);
+  if (made.code !== 0) throw new Error(made.stderr);
   key = made.stdout.trim();
   server = await startTest({ keys });
 });

@@ -49,7 +49,7 @@ describe("watchLoss", () => {
       for (let step = 101; step <= 400; step++) losses.add(step, 5 + 0.3 * (step - 100), 1);
     };
     expect(explode).toThrow(
-      /^step 1\d\d: .*twice|above 2 times its usual .*lower --lr \(now 0\.4\).*--resume run --lr 0\.1$/,
+      /^step 1\d\d: .*twice|above 2 times its usual .*lower 'learningRate' \(now 0\.4\).*'resume' run 'learningRate=0\.1'$/,
     );
   });
 
@@ -59,6 +59,6 @@ describe("watchLoss", () => {
     [3, Number.NaN],
     [3, Number.POSITIVE_INFINITY],
   ])("stops at once at a loss of %d with a gradient of %d", (loss, norm) => {
-    expect(() => watch().add(1, loss, norm)).toThrow(/^step 1: the loss is .* lower --lr/);
+    expect(() => watch().add(1, loss, norm)).toThrow(/^step 1: the loss is .* lower 'learningRate'/);
   });
 });

@@ -91,11 +91,11 @@ it.each([
   [{ outputDropout: 0.1, method: "full" }, "--output-dropout needs adapters"],
   [{ loss: "adaface", batch: 8, accumulate: 8 }, "AdaFace takes statistics over the images of a part"],
   [{ batchNorm: "train", variants: 2 }, "depends on the batch"],
-  [{ loraInit: "zeros" as "normal" }, "--lora-init is one of"],
-  [{ checkpointSeconds: Number.NaN }, "--checkpoint-seconds"],
-  [{ scale: "2" as unknown as number }, "--scale is a number"],
-  [{ lrPixels: 8 as unknown as number[] }, "--lr-pixels is a list of numbers"],
-  [{ clip: 0 }, "--clip is a number above 0"],
+  [{ loraInit: "zeros" as "normal" }, "'loraInit' is one of"],
+  [{ checkpointSeconds: Number.NaN }, "'checkpointSeconds'"],
+  [{ scale: "2" as unknown as number }, "'scale' is a number"],
+  [{ lrPixels: 8 as unknown as number[] }, "'lrPixels' is a list of numbers"],
+  [{ clip: 0 }, "'clip' is a number above 0"],
   [{ rnak: 4 } as object, 'there is no training option "rnak"'],
 ] as const)("refuses %j", (choices, message) => {
   expect(() => trainingOptions(choices)).toThrow(message);

@@ -60,7 +60,7 @@ describe("a finished run is trained longer", () => {
     expect(await weights(longer)).toEqual(await weights(planned));
     expect(await metrics(longer)).toBe(await metrics(planned));
     expect(startNotes(run, { epochs: 4, resume: longer })).toEqual([expect.stringContaining("exactly as if")]);
-    await expect(resume(longer, context, { epochs: 3 })).rejects.toThrow(/has done 12 steps.*--epochs 3 makes 9/);
+    await expect(resume(longer, context, { epochs: 3 })).rejects.toThrow(/has done 12 steps.*'epochs=3' makes 9/);
     expect(await record(longer)).toEqual(run);
   });
 
@@ -146,9 +146,9 @@ describe("a run that was moved", () => {
     const run = await make("apart");
     await rename(at("apart", "faces"), at("apart", "photos"));
     await rename(at("apart", "models", "tiny.onnx"), at("apart", "model.onnx"));
-    await expect(goOn(run)).rejects.toThrow(/models.tiny\.onnx, which is at none of these places now: .*--model/);
+    await expect(goOn(run)).rejects.toThrow(/models.tiny\.onnx, which is at none of these places now: .*'model'/);
     const model = at("apart", "model.onnx");
-    await expect(goOn(run, { model })).rejects.toThrow(/faces, which is at none of these places now: .*--train/);
+    await expect(goOn(run, { model })).rejects.toThrow(/faces, which is at none of these places now: .*'train'/);
     await mkdir(at("apart", "none"));
     await writeFile(at("apart", "none", "x.png"), "");
     await expect(goOn(run, { model, train: at("apart", "none") })).rejects.toThrow(/none is not the data that/);

@@ -173,7 +173,7 @@ describe("the reference preset", () => {
   it("refuses what a model does not have, with the option to give", async () => {
     const refused = (more: TrainingChoices, model = "folded"): Promise<AdaptResult> =>
       start(model, join(folder, "refused"), {}, { sites: "all", ungated: "", dropPath: 0, ...more });
-    await expect(refused({})).rejects.toThrow(/has none: its batch normalisations were folded .* --batch-norm frozen/);
+    await expect(refused({})).rejects.toThrow(/has none: its batch normalisations were folded .* 'batchNorm=frozen'/);
     const frozen = { batchNorm: "frozen", epochs: 0.1 } as const;
     await expect(
       adapt(
@@ -192,7 +192,7 @@ describe("the reference preset", () => {
         },
         { threads: 1 },
       ),
-    ).rejects.toThrow(/the embeddings of folded are \S+ to \S+ long.*--magnitudes is 900,1000/);
+    ).rejects.toThrow(/the embeddings of folded are \S+ to \S+ long.*'magnitudes' is 900,1000/);
     await expect(refused({ ...frozen, tokenMasking: 0.1 })).rejects.toThrow("needs a vision transformer");
     await expect(start("swin", join(folder, "single"), {}, { batch: 4, accumulate: 4 })).rejects.toThrow(
       "takes statistics over the images of a part",

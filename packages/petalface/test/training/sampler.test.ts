@@ -121,11 +121,11 @@ describe("learningRate", () => {
 
 describe("trainingOptions", () => {
   it("refuses choices out of range, naming the option", () => {
-    expect(() => trainingOptions({ rank: 0 })).toThrow("--rank");
+    expect(() => trainingOptions({ rank: 0 })).toThrow("'rank'");
     expect(() => trainingOptions({ gate: "twin", rank: 5 })).toThrow("odd");
-    expect(() => trainingOptions({ learningRate: Number.NaN })).toThrow("--lr");
-    expect(() => trainingOptions({ lrPixels: [] })).toThrow("--lr-pixels");
-    expect(() => trainingOptions({ sharpShare: 1.5 })).toThrow("--sharp-share");
+    expect(() => trainingOptions({ learningRate: Number.NaN })).toThrow("'learningRate'");
+    expect(() => trainingOptions({ lrPixels: [] })).toThrow("'lrPixels'");
+    expect(() => trainingOptions({ sharpShare: 1.5 })).toThrow("'sharpShare'");
   });
 
   it("lets one choice override a preset", () => {

@@ -223,7 +223,7 @@ describe("adapt", () => {
     theta?.data.fill(Number.NaN as never);
     const poisoned = encodeSafetensors(tensors, Object.fromEntries(metadata));
     await writeFile(path, poisoned);
-    await expect(resume(out, { threads: 1 })).rejects.toThrow("lower --lr");
+    await expect(resume(out, { threads: 1 })).rejects.toThrow("lower 'learningRate'");
     expect(new Uint8Array(await readFile(path))).toEqual(new Uint8Array(poisoned));
   });
 });

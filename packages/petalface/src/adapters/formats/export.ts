@@ -64,8 +64,8 @@ export function withOutputs(graph: Graph, outputs: ExportOutputs): Graph {
   if (outputs === "embedding") return prune({ ...graph, outputs: graph.outputs.slice(0, 1) });
   if (graph.outputs.length === 1)
     throw new PetalfaceError(
-      "this file computes no alpha that it could output: its gate is merged, or alpha is an input; leave out --outputs",
-      { exitCode: 2 },
+      "PETAL_OPTION_INVALID",
+      "this file computes no alpha that it could output: its gate is merged, or alpha is an input; leave out 'outputs'",
     );
   return graph;
 }

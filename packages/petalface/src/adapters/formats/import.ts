@@ -33,7 +33,10 @@ export async function foundAdapter(
   for (const [name, tensor] of adapter) {
     const data = await readTensor(checkpoint, tensor);
     if (!data.every(Number.isFinite))
-      throw new PetalfaceError(`${checkpoint.path}: tensor ${JSON.stringify(name)} holds numbers that are not finite`);
+      throw new PetalfaceError(
+        "PETAL_NOT_FINITE",
+        `${checkpoint.path}: tensor ${JSON.stringify(name)} holds numbers that are not finite`,
+      );
     tensors.set(name, { shape: tensor.shape, data });
   }
   const { graph } = network;
@@ -42,7 +45,10 @@ export async function foundAdapter(
   const { gate, rank } = found.config;
   const each = gate === "twin" ? rank / 2 : rank;
   if (options.rank !== undefined && options.rank !== each)
-    throw new PetalfaceError(`${checkpoint.path}: its adapter has rank ${each}, not ${options.rank} as --arch says`);
+    throw new PetalfaceError(
+      "PETAL_OPTION_UNFIT",
+      `${checkpoint.path}: its adapter has rank ${each}, not ${options.rank} as 'arch' says`,
+    );
   return found;
 }
 

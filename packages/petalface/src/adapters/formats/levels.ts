@@ -44,11 +44,13 @@ export function hasLevels({ method, gate, calibration }: Adapter["config"]): boo
 export function refuseWithoutLevels({ calibration }: Adapter["config"]): void {
   if (calibration.kind === "paper" || calibration.kind === "given")
     throw new PetalfaceError(
-      "alpha is not clamped to [0, 1] or is an input, so it has no levels; export --alpha input",
+      "PETAL_OPTION_UNFIT",
+      "alpha is not clamped to [0, 1] or is an input, so it has no levels; export with 'alpha=input'",
     );
   if (isGiven(calibration.measure))
     throw new PetalfaceError(
-      `alpha comes from a score that you have already: ${printCalibration(calibration)}; write the networks with export --alpha 0, --alpha 0.5, ... and send each face to the one nearest`,
+      "PETAL_OPTION_UNFIT",
+      `alpha comes from a score that you have already: ${printCalibration(calibration)}; export the networks with 'alpha=0', 'alpha=0.5', ... and send each face to the one nearest`,
     );
 }
 
@@ -118,7 +120,10 @@ export async function openLevels(
   const path = join(folder, levelsFile);
   const text = await readFile(path, "utf8").catch(() => undefined);
   if (text === undefined)
-    throw new PetalfaceError(`${folder}: no ${levelsFile}; give a folder that export --levels wrote`);
+    throw new PetalfaceError(
+      "PETAL_MODEL_MISSING",
+      `${folder}: no ${levelsFile}; give a folder that an export with 'levels' wrote`,
+    );
   const { input, output, size, width, quality, levels } = JSON.parse(text) as LevelsFile;
   const open = async (file: string): Promise<Session> => openSession(await readModel(join(folder, file)), options);
   const judge = await open(quality.file);

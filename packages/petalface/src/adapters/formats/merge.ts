@@ -26,7 +26,8 @@ export async function mergeAdapter(backbone: Backbone, adapter: Adapter, alpha: 
   const { config, theta } = adapter;
   if (config.method === "lora" && config.gate !== "single" && alpha === undefined)
     throw new PetalfaceError(
-      `a ${config.gate} gate depends on every image's alpha, so it cannot be merged into the weights; give a fixed --alpha, or export with --alpha quality`,
+      "PETAL_OPTION_UNFIT",
+      `a ${config.gate} gate depends on every image's alpha, so it cannot be merged into the weights; give a fixed 'alpha', or export with 'alpha=quality'`,
     );
   const layout = layoutOf(backbone, config);
   const { graph } = backbone;

@@ -18,7 +18,8 @@ export function moduleNames({ graph, path }: Layered, sites: readonly Site[]): M
     const name = imported ? site.name : moduleOf(site);
     if (name === undefined || [...names.values()].includes(name))
       throw new PetalfaceError(
-        `${path} does not say the PyTorch names of its modules (a layer is called ${JSON.stringify(site.name)}, its weight ${JSON.stringify(site.weight)}), so Hugging Face PEFT cannot load this adapter; export the model from PyTorch with names kept, or deploy with petalface export --out face.onnx`,
+        "PETAL_MODEL_UNSUPPORTED",
+        `${path} does not say the PyTorch names of its modules (a layer is called ${JSON.stringify(site.name)}, its weight ${JSON.stringify(site.weight)}), so Hugging Face PEFT cannot load this adapter; export the model from PyTorch with names kept, or export one ONNX file`,
       );
     names.set(site.name, name);
   }

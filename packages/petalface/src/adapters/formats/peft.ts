@@ -92,10 +92,14 @@ interface Part {
 function peftParts(backbone: Layered, adapter: Adapter): Map<string, Part> {
   const { config } = adapter;
   if (config.method !== "lora")
-    throw new PetalfaceError(`PEFT has low-rank adapters only; this one trained ${config.method}`);
+    throw new PetalfaceError(
+      "PETAL_OPTION_UNFIT",
+      `PEFT has low-rank adapters only; this one trained ${config.method}`,
+    );
   if (config.batchNorm === "train")
     throw new PetalfaceError(
-      "PEFT has no place for running statistics, and this adapter's batch normalisations were trained; give --as reference, or deploy with petalface export --out face.onnx",
+      "PETAL_OPTION_UNFIT",
+      "PEFT has no place for running statistics, and this adapter's batch normalisations were trained; give 'as=reference', or export one ONNX file",
     );
   const layout = layoutOf(backbone, config);
   const modules = moduleNames(backbone, layout.sites);

@@ -50,12 +50,14 @@ export function referenceAdapter(
   const parts = new Map<string, Parts>();
   for (const [name, tensor] of tensors) {
     const [, site = "", side = "", second = ""] = pattern.exec(name) ?? [];
-    if (site === "") throw new PetalfaceError(`"${name}" is not a tensor of a low-rank adapter`);
+    if (site === "")
+      throw new PetalfaceError("PETAL_ADAPTER_DAMAGED", `"${name}" is not a tensor of a low-rank adapter`);
     parts.set(site, { ...parts.get(site), [`${side}${second}`]: tensor });
   }
   const twins = [...parts].filter(([, { down2, up2 }]) => down2 !== undefined || up2 !== undefined);
   const rank = [...parts.values()].find(({ down }) => down !== undefined)?.down?.shape[0] ?? 0;
-  if (rank < 1 && parts.size > 0) throw new PetalfaceError("the adapter is incomplete: it has no down projection");
+  if (rank < 1 && parts.size > 0)
+    throw new PetalfaceError("PETAL_ADAPTER_DAMAGED", "the adapter is incomplete: it has no down projection");
   const order = findSites(backbone.graph).sites.map(({ name }) => name);
   const known = new Set(order);
   // Sites that the graph lacks stay, so that the layout names the first of them.
@@ -94,7 +96,8 @@ export function referenceAdapter(
 
 /** The numbers of one pair's tensor: of the slot's shape, its rank shared among the pairs. */
 function checked(tensor: LowRankTensor | undefined, name: string, slot: Slot, pairs: number): Float32Array {
-  if (tensor === undefined) throw new PetalfaceError(`the adapter is incomplete: ${name} is missing`);
+  if (tensor === undefined)
+    throw new PetalfaceError("PETAL_ADAPTER_DAMAGED", `the adapter is incomplete: ${name} is missing`);
   const rankAxis = slot.role === "down" ? 0 : 1;
   const expected = slot.dims.map((dim, axis) => (axis === rankAxis ? dim / pairs : dim));
   // Up projections of convolutions are 1x1 convolutions.
@@ -102,7 +105,10 @@ function checked(tensor: LowRankTensor | undefined, name: string, slot: Slot, pa
   while (found.length > expected.length && found.at(-1) === 1) found.pop();
   while (found.length < expected.length && expected[found.length] === 1) found.push(1);
   if (found.join() !== expected.join())
-    throw new PetalfaceError(`${name} is [${tensor.shape}]; its layer and the adapter's rank need [${expected}]`);
+    throw new PetalfaceError(
+      "PETAL_ADAPTER_DAMAGED",
+      `${name} is [${tensor.shape}]; its layer and the adapter's rank need [${expected}]`,
+    );
   return tensor.data;
 }
 
@@ -115,6 +121,7 @@ function checked(tensor: LowRankTensor | undefined, name: string, slot: Slot, pa
 export function toReference(backbone: Layered, { config, theta }: Adapter): Map<string, OwnTensor> {
   if (config.method !== "lora" || (config.gate !== "twin" && config.gate !== "single"))
     throw new PetalfaceError(
+      "PETAL_OPTION_UNFIT",
       `the released code has twin and single low-rank adapters only; this one is ${config.method === "lora" ? `gated ${config.gate}` : config.method}`,
     );
   const layout = layoutOf(backbone, config);
@@ -143,5 +150,5 @@ export async function saveReference(path: string, backbone: Layered, adapter: Ad
       tensors.push([name, { dtype: "F32", shape: dims, data: statistics.slice(offset, offset + length) }]);
   if (/\.safetensors$/i.test(path)) await writeFileSafely(path, encodeSafetensors(tensors, { format: "pt" }));
   else if (/\.(?:pt|pth)$/i.test(path)) await writeTorchCheckpoint(path, tensors);
-  else throw new PetalfaceError(`${path} must end in .safetensors or .pt`, { exitCode: 2 });
+  else throw new PetalfaceError("PETAL_OPTION_INVALID", `${path} must end in .safetensors or .pt`);
 }

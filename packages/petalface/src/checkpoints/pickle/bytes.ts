@@ -30,6 +30,7 @@ export function readBytes(bytes: Uint8Array, name: string, start: number): ByteR
   const advance = (length: number): number => {
     if (length > bytes.length - position)
       throw new TruncatedPickle(
+        "PETAL_CHECKPOINT_DAMAGED",
         `${name}: it ends in the middle, at byte ${bytes.length} (${length} more are announced at ${position}); is the file complete?`,
       );
     const at = position;
@@ -57,7 +58,10 @@ export function readBytes(bytes: Uint8Array, name: string, start: number): ByteR
       const at = advance(8);
       const value = view.getBigUint64(at, true);
       if (value > BigInt(Number.MAX_SAFE_INTEGER))
-        throw new PetalfaceError(`${name}: a length of ${value} bytes is announced at byte ${at}; the file is damaged`);
+        throw new PetalfaceError(
+          "PETAL_CHECKPOINT_DAMAGED",
+          `${name}: a length of ${value} bytes is announced at byte ${at}; the file is damaged`,
+        );
       return Number(value);
     },
     float64BigEndian: () => view.getFloat64(advance(8), false),

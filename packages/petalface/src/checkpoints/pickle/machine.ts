@@ -66,7 +66,10 @@ export function newMachine(rules: PickleRules, input: ByteReader, size: number):
 
 /** An error at the place where the machine is. */
 export function refusal(machine: Machine, what: string): PetalfaceError {
-  return new PetalfaceError(`${machine.rules.name}: ${what} (before byte ${machine.input.position()} of the pickle)`);
+  return new PetalfaceError(
+    "PETAL_CHECKPOINT_DAMAGED",
+    `${machine.rules.name}: ${what} (before byte ${machine.input.position()} of the pickle)`,
+  );
 }
 
 /** Takes from what may still be made; throws where nothing is left. */
@@ -157,6 +160,7 @@ export function call(machine: Machine, callee: PickleValue, args: PickleValue): 
   const value = machine.rules.call(callee, args, machine);
   if (value === undefined)
     throw new PetalfaceError(
+      "PETAL_CHECKPOINT_UNSAFE",
       `${machine.rules.name}: it wants to call ${quote(`${callee.module}.${callee.name}`)}, which is not among what a checkpoint of tensors needs; nothing was run. Whoever made the file can save model.state_dict() alone`,
     );
   if (value instanceof Map && machine.rules.attributesAreEntries(callee)) machine.namespaces.add(value);

@@ -49,6 +49,7 @@ export function unpickle(
     const operation = operations.get(code);
     if (operation === undefined)
       throw new PetalfaceError(
+        "PETAL_CHECKPOINT_DAMAGED",
         `${rules.name}: byte ${input.position() - 1} is ${code}, no operation of a pickle; the file is damaged or something else`,
       );
     operation(machine);

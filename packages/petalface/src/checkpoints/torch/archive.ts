@@ -33,12 +33,19 @@ export async function readTorchZip(file: OpenFile): Promise<TorchFile> {
   const pickles = [...entries.keys()].filter((name) => /^[^/]+\/data\.pkl$/.test(name));
   const [pickleName] = pickles;
   if (pickleName === undefined)
-    throw new PetalfaceError(`${path}: a zip file without data.pkl, so no PyTorch checkpoint`);
+    throw new PetalfaceError(
+      "PETAL_CHECKPOINT_UNSUPPORTED",
+      `${path}: a zip file without data.pkl, so no PyTorch checkpoint`,
+    );
   if (pickles.length > 1)
-    throw new PetalfaceError(`${path}: a zip file with ${pickles.length} data.pkl; which one is meant is unknown`);
+    throw new PetalfaceError(
+      "PETAL_CHECKPOINT_UNSUPPORTED",
+      `${path}: a zip file with ${pickles.length} data.pkl; which one is meant is unknown`,
+    );
   const root = pickleName.slice(0, -"data.pkl".length);
   if (entries.has(`${root}constants.pkl`))
     throw new PetalfaceError(
+      "PETAL_CHECKPOINT_UNSUPPORTED",
       `${path}: a TorchScript program; save its weights alone: torch.save(torch.jit.load(FILE).state_dict(), OTHER)`,
     );
   const read = async (name: string, limit: number): Promise<Uint8Array | undefined> => {
@@ -49,7 +56,7 @@ export async function readTorchZip(file: OpenFile): Promise<TorchFile> {
     .toString("latin1")
     .trim();
   if (order !== "little" && order !== "big")
-    throw new PetalfaceError(`${path}: its byte order is ${JSON.stringify(order)}`);
+    throw new PetalfaceError("PETAL_CHECKPOINT_UNSUPPORTED", `${path}: its byte order is ${JSON.stringify(order)}`);
   const pickle = (await read("data.pkl", LARGEST_PICKLE)) as Uint8Array;
   const { value, end } = unpickle(pickle, {
     name: path,
@@ -58,17 +65,27 @@ export async function readTorchZip(file: OpenFile): Promise<TorchFile> {
     persistent: storageOf,
   });
   if (end !== pickle.length)
-    throw new PetalfaceError(`${path}: ${pickle.length - end} bytes follow the end of its pickle`);
+    throw new PetalfaceError(
+      "PETAL_CHECKPOINT_DAMAGED",
+      `${path}: ${pickle.length - end} bytes follow the end of its pickle`,
+    );
   return {
     format: "torch-zip",
     value,
     locate: ({ key, recordLength, start, length }) => {
       const entry = entries.get(`${root}data/${key}`);
-      if (entry === undefined) throw new PetalfaceError(`${path}: storage ${key} is missing; is the file complete?`);
+      if (entry === undefined)
+        throw new PetalfaceError(
+          "PETAL_CHECKPOINT_DAMAGED",
+          `${path}: storage ${key} is missing; is the file complete?`,
+        );
       if (entry.length !== recordLength)
-        throw new PetalfaceError(`${path}: storage ${key} has ${entry.length} bytes and announces ${recordLength}`);
+        throw new PetalfaceError(
+          "PETAL_CHECKPOINT_DAMAGED",
+          `${path}: storage ${key} has ${entry.length} bytes and announces ${recordLength}`,
+        );
       if (start !== 0 || length !== recordLength)
-        throw new PetalfaceError(`${path}: storage ${key} is a piece of another one`);
+        throw new PetalfaceError("PETAL_CHECKPOINT_DAMAGED", `${path}: storage ${key} is a piece of another one`);
       return {
         file: path,
         offset: entry.offset,

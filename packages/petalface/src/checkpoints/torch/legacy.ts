@@ -36,33 +36,48 @@ export async function readTorchLegacy(file: OpenFile): Promise<TorchFile> {
   const count = Buffer.alloc(8);
   let position = end;
   if (keys.length > MOST_STORAGES)
-    throw new PetalfaceError(`${path}: ${keys.length} storages are more than any checkpoint has`);
+    throw new PetalfaceError(
+      "PETAL_CHECKPOINT_UNSAFE",
+      `${path}: ${keys.length} storages are more than any checkpoint has`,
+    );
   for (const key of keys) {
     const storage = storages.get(key);
     if (storage === undefined || places.has(key))
       throw new PetalfaceError(
+        "PETAL_CHECKPOINT_DAMAGED",
         `${path}: storage ${JSON.stringify(key.slice(0, 80))} is listed and not used, or listed twice`,
       );
     // Read at once: eight bytes at a time through a thread would take seconds for the most
     // storages.
     if (readSync(file.handle.fd, count, 0, 8, position) < 8)
-      throw new PetalfaceError(`${path}: it ends at byte ${file.size}, before storage ${key}; is it complete?`);
+      throw new PetalfaceError(
+        "PETAL_CHECKPOINT_DAMAGED",
+        `${path}: it ends at byte ${file.size}, before storage ${key}; is it complete?`,
+      );
     const elements = littleEndian ? count.readBigInt64LE() : count.readBigInt64BE();
     if (elements * BigInt(widthOfStorage(storage)) !== BigInt(storage.recordLength))
       throw new PetalfaceError(
+        "PETAL_CHECKPOINT_DAMAGED",
         `${path}: storage ${key} has ${elements} elements and announces ${storage.recordLength} bytes`,
       );
     places.set(key, position + 8);
     position += 8 + storage.recordLength;
     if (position > file.size)
-      throw new PetalfaceError(`${path}: it ends at byte ${file.size}, inside storage ${key}; is it complete?`);
+      throw new PetalfaceError(
+        "PETAL_CHECKPOINT_DAMAGED",
+        `${path}: it ends at byte ${file.size}, inside storage ${key}; is it complete?`,
+      );
   }
   return {
     format: "torch-legacy",
     value,
     locate: ({ key, start, length }) => {
       const place = places.get(key);
-      if (place === undefined) throw new PetalfaceError(`${path}: storage ${key} is missing; is the file complete?`);
+      if (place === undefined)
+        throw new PetalfaceError(
+          "PETAL_CHECKPOINT_DAMAGED",
+          `${path}: storage ${key} is missing; is the file complete?`,
+        );
       return { file: path, offset: place + start, length, littleEndian };
     },
   };
@@ -81,7 +96,10 @@ async function readHead(file: OpenFile): Promise<Head> {
       if (!(error instanceof TruncatedPickle) || bytes.length === file.size) throw error;
     }
   }
-  throw new PetalfaceError(`${file.path}: its pickle is longer than ${HEADS[1]} bytes, so no checkpoint`);
+  throw new PetalfaceError(
+    "PETAL_CHECKPOINT_UNSUPPORTED",
+    `${file.path}: its pickle is longer than ${HEADS[1]} bytes, so no checkpoint`,
+  );
 }
 
 function parseHead(bytes: Uint8Array, path: string): Head {
@@ -98,7 +116,10 @@ function parseHead(bytes: Uint8Array, path: string): Head {
           const storage = storageOf(id, machine);
           const known = storages.get(storage.key);
           if (known !== undefined && (known.dtype !== storage.dtype || known.recordLength !== storage.recordLength))
-            throw new PetalfaceError(`${path}: storage ${storage.key} is announced in two ways`);
+            throw new PetalfaceError(
+              "PETAL_CHECKPOINT_DAMAGED",
+              `${path}: storage ${storage.key} is announced in two ways`,
+            );
           storages.set(storage.key, known ?? storage);
           return storage;
         },
@@ -110,17 +131,27 @@ function parseHead(bytes: Uint8Array, path: string): Head {
   };
   if (next() !== MAGIC)
     throw new PetalfaceError(
+      "PETAL_CHECKPOINT_UNSUPPORTED",
       `${path}: a pickle, but not a checkpoint that torch.save wrote (its magic number is missing)`,
     );
   const protocol = next();
   if (protocol !== PROTOCOL)
-    throw new PetalfaceError(`${path}: a PyTorch checkpoint of unknown protocol ${String(protocol)}`);
+    throw new PetalfaceError(
+      "PETAL_CHECKPOINT_UNSUPPORTED",
+      `${path}: a PyTorch checkpoint of unknown protocol ${String(protocol)}`,
+    );
   const system = next();
   if (!(system instanceof Map))
-    throw new PetalfaceError(`${path}: a PyTorch checkpoint without a description of its machine`);
+    throw new PetalfaceError(
+      "PETAL_CHECKPOINT_UNSUPPORTED",
+      `${path}: a PyTorch checkpoint without a description of its machine`,
+    );
   const value = next();
   const keys = next();
   if (!Array.isArray(keys) || !keys.every((key): key is string => typeof key === "string"))
-    throw new PetalfaceError(`${path}: a PyTorch checkpoint without a list of its storages`);
+    throw new PetalfaceError(
+      "PETAL_CHECKPOINT_UNSUPPORTED",
+      `${path}: a PyTorch checkpoint without a list of its storages`,
+    );
   return { value, storages, keys, littleEndian: system.get("little_endian") !== false, end: position };
 }

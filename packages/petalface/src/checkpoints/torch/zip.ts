@@ -76,7 +76,7 @@ class Reader extends RandomAccessReader {
  */
 export async function listZip(file: OpenFile): Promise<Map<string, ZipEntry>> {
   const fail = (what: string, cause?: unknown) =>
-    new PetalfaceError(`${file.path}: its zip directory is bad: ${what}`, { cause });
+    new PetalfaceError("PETAL_CHECKPOINT_DAMAGED", `${file.path}: its zip directory is bad: ${what}`, { cause });
   const entries = new Map<string, ZipEntry>();
   const spans: { readonly name: string; readonly start: number; readonly end: number }[] = [];
   let total = 0;
@@ -142,7 +142,10 @@ function agrees(
 export async function readEntry(file: OpenFile, entry: ZipEntry, limit: number): Promise<Uint8Array> {
   const name = `${file.path}: entry ${quote(entry.name)}`;
   if (entry.length > limit || entry.stored > limit)
-    throw new PetalfaceError(`${name} claims ${entry.length} bytes; ${limit} are the most that are read`);
+    throw new PetalfaceError(
+      "PETAL_CHECKPOINT_UNSAFE",
+      `${name} claims ${entry.length} bytes; ${limit} are the most that are read`,
+    );
   const raw = await readPart(file, entry.offset, entry.stored);
   const bytes = entry.deflated ? inflate(raw, entry.length, name) : raw;
   if (crc32(bytes) !== entry.crc32) throw damaged(name);
@@ -157,13 +160,18 @@ export function inflate(raw: Uint8Array, length: number, name: string): Uint8Arr
     return bytes as Uint8Array<ArrayBuffer>;
   } catch (cause) {
     const what = cause instanceof Error ? cause.message : String(cause);
-    throw new PetalfaceError(`${name} does not unpack to the ${length} bytes that it claims: ${what}`, { cause });
+    throw new PetalfaceError(
+      "PETAL_CHECKPOINT_DAMAGED",
+      `${name} does not unpack to the ${length} bytes that it claims: ${what}`,
+      { cause },
+    );
   }
 }
 
 /** The bytes are not those that were written. */
 export function damaged(name: string): PetalfaceError {
   return new PetalfaceError(
+    "PETAL_CHECKPOINT_DAMAGED",
     `${name} is damaged: its bytes do not give its CRC-32; copy or download the file again, or save it again where it was written without checksums`,
   );
 }

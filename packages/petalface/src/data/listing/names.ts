@@ -35,7 +35,8 @@ export function createNames(): NamesBuilder {
     push(text) {
       // No UTF-16 unit takes more than three bytes.
       const most = used + 3 * text.length;
-      if (most > mostBytes) throw new PetalfaceError("the set's names take more than 4 GiB; split the set");
+      if (most > mostBytes)
+        throw new PetalfaceError("PETAL_DATA_UNFIT", "the set's names take more than 4 GiB; split the set");
       if (most > bytes.length) {
         const larger = Buffer.alloc(Math.min(Math.max(2 * bytes.length, most), mostBytes));
         bytes.copy(larger, 0, 0, used);

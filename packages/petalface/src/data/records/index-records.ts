@@ -50,7 +50,10 @@ export async function indexRecords(
   const unreadable = { count: damage.count, tried: keys.length + damage.count, first: damage.first };
   const name = printPath(file.path);
   if (keys.length === 0)
-    throw new PetalfaceError(`${name} holds no images${damage.first[0] ? `; ${damage.first[0]}` : ""}`);
+    throw new PetalfaceError(
+      "PETAL_DATA_MISSING",
+      `${name} holds no images${damage.first[0] ? `; ${damage.first[0]}` : ""}`,
+    );
   const { person, people } = found;
   const hash = createHash("sha256").update(JSON.stringify(["recordio", file.window.size, people]));
   for (const array of [keys, offsets, person]) hash.update(array);
@@ -71,9 +74,9 @@ async function indexWith(file: RecordFile, idx: string, damage: Damage, options:
   const { path, window, look } = file;
   const [keys, offsets] = await readIntegers(idx, [Uint32Array, Float64Array]);
   const all = sortKeys({ keys, offsets }, (key) => {
-    throw new PetalfaceError(`${printPath(idx)} lists record ${key} twice`);
+    throw new PetalfaceError("PETAL_DATA_DAMAGED", `${printPath(idx)} lists record ${key} twice`);
   });
-  if (all.keys.length === 0) throw new PetalfaceError(`${printPath(idx)} lists no records`);
+  if (all.keys.length === 0) throw new PetalfaceError("PETAL_DATA_MISSING", `${printPath(idx)} lists no records`);
   const head = all.keys[0] === 0 ? await readHead(look, itemAt(all.offsets, 0)) : undefined;
   const lists = head !== undefined && typeof head !== "string" && isListHead(head) ? head : undefined;
   const inside = withoutLost(lists === undefined ? all : keysBetween(all, 1, lists.label), file, damage);

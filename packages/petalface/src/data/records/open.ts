@@ -1,7 +1,7 @@
 import { open, realpath, stat } from "node:fs/promises";
 import { resolve } from "node:path";
 import { itemAt } from "onnx-grad";
-import { PetalfaceError } from "../../errors.ts";
+import { PetalfaceError, readCode } from "../../errors.ts";
 import { printPath } from "../../images/index.ts";
 import { refusePlaceholderAt } from "../../placeholder.ts";
 import { indexFolder, mayKeep, type ScanOptions } from "../listing/cached.ts";
@@ -106,7 +106,11 @@ async function readIndex(folder: string, key: string, idx: string | undefined): 
 
 async function scan(path: string, idx: string | undefined, options: ScanOptions) {
   const file = await open(path).catch((cause: NodeJS.ErrnoException) => {
-    throw new PetalfaceError(`cannot read ${printPath(path)}: ${cause.code}`, { cause });
+    throw new PetalfaceError(
+      readCode(cause, "PETAL_DATA_MISSING", "PETAL_DATA_DAMAGED"),
+      `cannot read ${printPath(path)}: ${cause.code}`,
+      { cause },
+    );
   });
   try {
     const { size } = await file.stat();

@@ -56,10 +56,14 @@ export async function packRecords(data: FaceData, out: string, options: PackOpti
   const [rec, idx, lst] = packedFiles(out);
   for (const path of options.replace === true ? [] : [rec, idx, lst])
     if (await stat(path).catch(() => undefined))
-      throw new PetalfaceError(`${printPath(path)} is there already; remove it, or choose another name`);
+      throw new PetalfaceError(
+        "PETAL_OUTPUT_EXISTS",
+        `${printPath(path)} is there already; remove it, or choose another name`,
+      );
   const order = byPerson(data);
   if (data.length + data.people.length >= mostRecords)
     throw new PetalfaceError(
+      "PETAL_DATA_UNFIT",
       `${printPath(data.spec)} has ${data.length} faces of ${data.people.length} people; a record file's labels count to ${mostRecords}`,
     );
   const writer = createWriter(data, order, options);
@@ -75,7 +79,7 @@ export async function packRecords(data: FaceData, out: string, options: PackOpti
 /** The three files of a record file's path: `.rec`, `.idx` and `.lst`. Throws PetalfaceError where it does not end in .rec. */
 export function packedFiles(out: string): readonly [rec: string, idx: string, lst: string] {
   if (!/\.rec$/i.test(out))
-    throw new PetalfaceError(`${printPath(out)} does not end in .rec; name the record file`, { exitCode: 2 });
+    throw new PetalfaceError("PETAL_OPTION_INVALID", `${printPath(out)} does not end in .rec; name the record file`);
   return [out, out.replace(/\.rec$/i, ".idx"), out.replace(/\.rec$/i, ".lst")];
 }
 
@@ -110,7 +114,8 @@ function createWriter(data: FaceData, order: Uint32Array, { encode, onProgress, 
     } finally {
       store.close();
     }
-    if (images === 0) throw new PetalfaceError(`${printPath(data.spec)} holds no face that can be read`);
+    if (images === 0)
+      throw new PetalfaceError("PETAL_DATA_DAMAGED", `${printPath(data.spec)} holds no face that can be read`);
     // `first[p + 1]` is the last image of person p, or 0 where none could be read.
     for (let person = 0, last = 0; person < data.people.length; person++) {
       const start = last + 1;
@@ -185,6 +190,7 @@ function byPerson(data: FaceData): Uint32Array {
     const { person, id } = data.at(face);
     if (person < 0)
       throw new PetalfaceError(
+        "PETAL_DATA_UNFIT",
         `${printPath(data.spec)}: the person on ${printPath(id)} is unknown; a record file needs a person for each face`,
       );
     counts[person + 1] = itemAt(counts, person + 1) + 1;

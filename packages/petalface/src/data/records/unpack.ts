@@ -29,9 +29,10 @@ export async function unpackRecords(
 ): Promise<{ readonly images: number; readonly unreadable: Unreadable }> {
   const entries = await readdir(folder).catch((cause: NodeJS.ErrnoException) => {
     if (cause.code === "ENOENT") return [];
-    throw new PetalfaceError(`cannot use ${printPath(folder)}: ${cause.code}`, { cause });
+    throw new PetalfaceError("PETAL_OUTPUT_FAILED", `cannot use ${printPath(folder)}: ${cause.code}`, { cause });
   });
-  if (!entries.every(isLitter)) throw new PetalfaceError(`${printPath(folder)} is not empty; name a new folder`);
+  if (!entries.every(isLitter))
+    throw new PetalfaceError("PETAL_OUTPUT_EXISTS", `${printPath(folder)} is not empty; name a new folder`);
   const tally = tallyOf(data);
   await using files = await openFileSet(folder);
   const store = openImageStore();
@@ -41,12 +42,16 @@ export async function unpackRecords(
       signal?.throwIfAborted();
       const { id, person, source } = data.at(at);
       if (source.kind !== "record" && source.kind !== "bytes")
-        throw new PetalfaceError(`${printPath(data.spec)} is not a record file (.rec) or verification list (.bin)`);
+        throw new PetalfaceError(
+          "PETAL_DATA_UNFIT",
+          `${printPath(data.spec)} is not a record file (.rec) or verification list (.bin)`,
+        );
       tally.tried(1);
       try {
         const bytes = store.read(source);
         const ending = endingOf(bytes);
-        if (ending === undefined) throw new PetalfaceError(`${printPath(source.path)}, image ${id}: no image format`);
+        if (ending === undefined)
+          throw new PetalfaceError("PETAL_DATA_DAMAGED", `${printPath(source.path)}, image ${id}: no image format`);
         const parts = person < 0 ? [] : [String(data.people[person])];
         await files.write(join(...parts, `${id}${ending}`), bytes);
         images++;

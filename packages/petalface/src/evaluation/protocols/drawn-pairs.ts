@@ -24,9 +24,12 @@ export interface SyntheticPairsOptions {
 export function syntheticPairs(data: FaceData, options: SyntheticPairsOptions = {}): PairList {
   const { pairs: wanted = 2000, folds = 10, seed = 1 } = options;
   if (!Number.isInteger(folds) || folds < 2)
-    throw new PetalfaceError(`folds is ${folds}; expected a whole number from 2`);
+    throw new PetalfaceError("PETAL_OPTION_INVALID", `folds is ${folds}; expected a whole number from 2`);
   if (!Number.isInteger(wanted) || wanted < 2 * folds)
-    throw new PetalfaceError(`pairs is ${wanted}; expected a whole number from ${2 * folds}, two a fold`);
+    throw new PetalfaceError(
+      "PETAL_OPTION_INVALID",
+      `pairs is ${wanted}; expected a whole number from ${2 * folds}, two a fold`,
+    );
   const next = random(seed);
 
   const albums = new Map<number, Side[]>();
@@ -42,6 +45,7 @@ export function syntheticPairs(data: FaceData, options: SyntheticPairsOptions = 
   const several = people.filter((album) => album.length > 1);
   if (several.length < 2 * folds)
     throw new PetalfaceError(
+      "PETAL_DATA_UNFIT",
       `${data.spec}: has ${several.length} people with two images or more; ${folds} folds need ${2 * folds}: add images or ask for fewer folds`,
     );
   const parts = Array.from({ length: folds }, (_, fold) => [

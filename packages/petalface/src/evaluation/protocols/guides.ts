@@ -19,17 +19,17 @@ export interface NamedProtocol {
 }
 
 const align = `Align: faces are 112 x 112 (or the model's side), eyes, nose and mouth at the ArcFace template's places:
-  petalface align PHOTOS --out FOLDER`;
+  petalface align PHOTOS 'out=FOLDER'`;
 
 const pairs = (name: string, title: string, source: string): NamedProtocol => ({
   name,
   title,
   guide: `${title}
 Data: ${source}
-Tree: --data ${name}.bin, the verification list of insightface's data sets (images inside, aligned);
-  or --data FOLDER --lists pairs.txt, LFW's list (name/name_0001.jpg) or a CSV (path1,path2,same[,fold][,person1,person2])
+Tree: 'data=${name}.bin', the verification list of insightface's data sets (images inside, aligned);
+  or 'data=FOLDER' 'lists=pairs.txt', LFW's list (name/name_0001.jpg) or a CSV (path1,path2,same[,fold][,person1,person2])
 ${align}
-Measured: accuracy over ten folds by the reference's thresholds, TAR at FAR, AUC, EER; with --degrade also low-resolution and mixed pairs.
+Measured: accuracy over ten folds by the reference's thresholds, TAR at FAR, AUC, EER; with 'degrade' also low-resolution and mixed pairs.
   The embeddings of a face and of its mirror image, each at unit length, are added.`,
 });
 
@@ -53,12 +53,12 @@ export const namedProtocols: readonly NamedProtocol[] = [
     title: "your own gallery and probes: identification",
     guide: `Identification in a gallery of your own
 Data: your faces
-Tree: --data FOLDER with
+Tree: 'data=FOLDER' with
   gallery/PERSON/*.jpg     enrolled faces
   probe/PERSON/*.jpg       faces to find; people who are not in the gallery make it an open set
   distractors/...          strangers, if you like, in any layout
 ${align}
-Measured: rank 1, 5, 10, 20 of probes whose person is enrolled; TPIR at FPIR 30, 20, 10, 1 % where others are not; with one --degrade also
+Measured: rank 1, 5, 10, 20 of probes whose person is enrolled; TPIR at FPIR 30, 20, 10, 1 % where others are not; with one 'degrade' also
   degraded probes against the sharp gallery.`,
     open: openIdentification,
   },
@@ -67,9 +67,9 @@ Measured: rank 1, 5, 10, 20 of probes whose person is enrolled; TPIR at FPIR 30,
     title: "TinyFace, low-resolution identification with 153,428 distractors",
     guide: `TinyFace, 1:N identification
 Data: qmul-tinyface.github.io (Cheng, Zhu, Gong, "Low-resolution face recognition", ACCV 2018)
-Tree: --data FOLDER, either that of the data set or of aligned copies, with (or with Testing_Set/ around)
+Tree: 'data=FOLDER', either that of the data set or of aligned copies, with (or with Testing_Set/ around)
   Probe/ID_N.jpg  Gallery_Match/ID_N.jpg  Gallery_Distractor/*.jpg
-  --lists FOLDER with probe_img_ID_pairs.mat and gallery_match_img_ID_pairs.mat, where they do not lie with the faces
+  'lists=FOLDER' with probe_img_ID_pairs.mat and gallery_match_img_ID_pairs.mat, where they do not lie with the faces
 ${align}
 Measured: rank 1, 5, 10, 20 as the reference evaluator does: the mirror image's embedding is added, probes without a mate are left out.`,
     open: openTinyFace,
@@ -79,7 +79,7 @@ Measured: rank 1, 5, 10, 20 as the reference evaluator does: the mirror image's 
     title: "QMUL-SurvFace, surveillance verification and open-set identification",
     guide: `QMUL-SurvFace
 Data: qmul-survface.github.io (Cheng, Zhu, Gong, "Surveillance face recognition challenge", 2018)
-Tree: --data FOLDER with one of these or both
+Tree: 'data=FOLDER' with one of these or both
   Face_Verification_Test_Set/    verification_images/ positive_pairs_names.mat negative_pairs_names.mat
   Face_Identification_Test_Set/  gallery/ mated_probe/ unmated_probe/
   Names are PERSON_CAMERA_NUMBER.jpg. The crops are about 24 x 20 pixels and are not aligned: make them square first.
@@ -92,9 +92,9 @@ Measured: TAR at FAR 30, 10, 1, 0.1 %; TPIR at FPIR 30, 20, 10, 1 % among the fi
       title: `${name === "ijbb" ? "IJB-B" : "IJB-C"}, templates: 1:1 and 1:N`,
       guide: `${name === "ijbb" ? "IJB-B" : "IJB-C"}, templates of photos and video frames
 Data: NIST, on request; lists as in insightface's evaluation (recognition/_evaluation_/ijb)
-Tree: --data FOLDER with
+Tree: 'data=FOLDER' with
   loose_crop/*.jpg       the faces that the lists name, aligned (or directly in FOLDER)
-  meta/                  or --lists FOLDER
+  meta/                  or 'lists=FOLDER'
     ${name}_face_tid_mid.txt  ${name}_name_5pts_score.txt  ${name}_template_pair_label.txt
     ${name}_1N_gallery_${name === "ijbb" ? "S1" : "G1"}.csv ..._${name === "ijbb" ? "S2" : "G2"}.csv ${name}_1N_probe_mixed.csv, for 1:N
 Align: with the five points of ${name}_name_5pts_score.txt, to the ArcFace template.
@@ -108,7 +108,7 @@ Measured: TAR at FAR 1e-6 ... 0.1 at the nearest point of the ROC (the reference
     title: "IJB-S, surveillance video to single photo, to booking, to surveillance",
     guide: `IJB-S
 Data: NIST, on request (Kalka et al., "IJB-S: IARPA Janus surveillance video benchmark", BTAS 2018)
-Tree: --data templates.csv with the columns path,person,set,template and optionally media,weight
+Tree: 'data=templates.csv' with the columns path,person,set,template and optionally media,weight
   set is surveillance (one template a person and video), single (one photo) or booking (all photos of the enrolment)
   media numbers the video or photo, weight is the detector's score; paths are relative to the CSV file, each file once
 ${align}
@@ -120,7 +120,7 @@ Measured: rank 1, 5, 10, TPIR at FPIR 1 and 10 % of surveillance to single, to b
     title: "SCface, mug shots against surveillance cameras at three distances",
     guide: `SCface
 Data: scface.org, on request (Grgic, Delac, Grgic, "SCface - surveillance cameras face database", 2011)
-Tree: --data FOLDER with aligned copies in the data set's folders and under its names
+Tree: 'data=FOLDER' with aligned copies in the data set's folders and under its names
   mugshot_frontal_cropped_all/001_frontal.jpg
   surveillance_cameras_distance_1/cam_1/001_cam1_1.jpg (4.20 m), ..._distance_2 (2.60 m), ..._distance_3 (1.00 m)
 ${align}
@@ -132,7 +132,7 @@ Measured: rank 1, 5, 10, 20 for d1, d2 and d3, cameras 1 to 5.`,
     title: "probe and gallery templates of a manifest, as in BRIAR",
     guide: `Templates of a manifest, as in BRIAR
 Data: IARPA BRIAR is for its performers; any set of templates can be listed
-Tree: --data templates.csv with the columns path,person,set,template and optionally media,weight
+Tree: 'data=templates.csv' with the columns path,person,set,template and optionally media,weight
   set is probe or gallery; template groups faces; media numbers the video or photo; weight is the detector's score
   paths are relative to the CSV file, each file once
 ${align}

@@ -21,7 +21,10 @@ export async function openIdentification({ data: spec, lists: _, ...how }: Proto
     Int32Array.from({ length: data.length }, (_, at) => {
       const { id, person } = data.at(at);
       if (person < 0)
-        throw new PetalfaceError(`${data.spec}: the person on ${id} is unknown; make a folder for each person`);
+        throw new PetalfaceError(
+          "PETAL_DATA_UNFIT",
+          `${data.spec}: the person on ${id} is unknown; make a folder for each person`,
+        );
       return people.number(nameKey(itemAt(data.people, person)));
     });
   const person = Int32Array.from([

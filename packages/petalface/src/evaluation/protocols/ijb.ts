@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { entryOf, itemAt } from "onnx-grad";
 import { csvRows, type FaceData, type IjbMeta, nameKey, openData, readIjbMeta } from "../../data/index.ts";
-import { PetalfaceError } from "../../errors.ts";
+import { PetalfaceError, readCode } from "../../errors.ts";
 import { printPath } from "../../images/index.ts";
 import { exists, filesOf, findPlace, fingerprintOf, type ProtocolPlaces } from "./places.ts";
 import type { Protocol, Search } from "./types.ts";
@@ -80,6 +80,7 @@ function findFaces(data: FaceData, { names }: IjbMeta, folder: string): Int32Arr
     const face = place.get(stem(names.at(at)));
     if (face === undefined)
       throw new PetalfaceError(
+        "PETAL_DATA_MISSING",
         `${folder} lacks ${names.at(at)}, which the lists name; give the folder of all aligned crops`,
       );
     return face;
@@ -108,7 +109,7 @@ async function readSubjects(kind: string, meta: string): Promise<Lists> {
 async function readCsv(path: string): Promise<Subjects> {
   const subjects = new Map<number, string>();
   const wrong = (line: number, what: string): PetalfaceError =>
-    new PetalfaceError(`${printPath(path)}, line ${line}: ${what}`);
+    new PetalfaceError("PETAL_DATA_DAMAGED", `${printPath(path)}, line ${line}: ${what}`);
   const columns = (header: string[]): string[] => header.map((name) => name.trim().toUpperCase());
   try {
     for await (const { record, line } of csvRows(path, wrong, { columns, relax_column_count: true })) {
@@ -118,7 +119,13 @@ async function readCsv(path: string): Promise<Subjects> {
     }
   } catch (cause) {
     if (cause instanceof PetalfaceError) throw cause;
-    throw new PetalfaceError(`cannot read ${printPath(path)}: ${(cause as Error).message}`, { cause });
+    throw new PetalfaceError(
+      readCode(cause, "PETAL_DATA_MISSING", "PETAL_DATA_DAMAGED"),
+      `cannot read ${printPath(path)}: ${(cause as Error).message}`,
+      {
+        cause,
+      },
+    );
   }
   return subjects;
 }

@@ -3,7 +3,7 @@ import { basename } from "node:path";
 import { parse } from "csv-parse/sync";
 import { itemAt } from "onnx-grad";
 import { nameKey } from "../../data/index.ts";
-import { PetalfaceError } from "../../errors.ts";
+import { PetalfaceError, readCode } from "../../errors.ts";
 import { refusePlaceholder } from "../../placeholder.ts";
 import type { PairList } from "../results/types.ts";
 import { buildPairList, type NamedPair, type Side } from "./pairs.ts";
@@ -32,16 +32,18 @@ export async function readPairs(path: string, options: ReadPairsOptions = {}): P
   const lfw = /^\s*\d+(\s+\d+)?\s*$/.test(firstLine);
   if (!lfw && !firstLine.includes(","))
     throw new PetalfaceError(
+      "PETAL_DATA_DAMAGED",
       `${path}, line 1: is neither LFW's "folds pairs" nor a CSV header; expected "10 300" or "path1,path2,same"`,
     );
   const { pairs, foldNumbers } = lfw ? parseLfw(path, text) : parseCsv(path, text);
-  if (pairs.length === 0) throw new PetalfaceError(`${path}: holds no pairs`);
+  if (pairs.length === 0) throw new PetalfaceError("PETAL_DATA_MISSING", `${path}: holds no pairs`);
   if (options.folds === undefined) return buildPairList(name, pairs);
 
   const wanted = new Set(options.folds);
   const unknown = options.folds.find((fold) => !foldNumbers.has(fold));
   if (unknown !== undefined)
     throw new PetalfaceError(
+      "PETAL_OPTION_UNFIT",
       `${path}: has no fold ${unknown}; it has ${[...foldNumbers].sort((a, b) => a - b).join(", ")}`,
     );
   return buildPairList(
@@ -55,17 +57,26 @@ async function readText(path: string): Promise<string> {
     await using file = await open(path);
     const { size } = await file.stat();
     if (size > largestFile)
-      throw new PetalfaceError(`${path}: is ${size} bytes; a list of pairs is at most ${largestFile}`);
+      throw new PetalfaceError(
+        "PETAL_DATA_DAMAGED",
+        `${path}: is ${size} bytes; a list of pairs is at most ${largestFile}`,
+      );
     const text = new TextDecoder("utf-8", { fatal: true }).decode(await file.readFile());
     refusePlaceholder(text, path);
-    if (text.trim() === "") throw new PetalfaceError(`${path}: is empty; expected a list of pairs`);
+    if (text.trim() === "")
+      throw new PetalfaceError("PETAL_DATA_DAMAGED", `${path}: is empty; expected a list of pairs`);
     return text;
   } catch (error) {
     if (error instanceof PetalfaceError) throw error;
-    if (error instanceof TypeError) throw new PetalfaceError(`${path}: is not UTF-8 text; expected a list of pairs`);
-    throw new PetalfaceError(`${path}: cannot be read (${(error as Error).message}); give a file of pairs`, {
-      cause: error,
-    });
+    if (error instanceof TypeError)
+      throw new PetalfaceError("PETAL_DATA_DAMAGED", `${path}: is not UTF-8 text; expected a list of pairs`);
+    throw new PetalfaceError(
+      readCode(error, "PETAL_DATA_MISSING", "PETAL_DATA_DAMAGED"),
+      `${path}: cannot be read (${(error as Error).message}); give a file of pairs`,
+      {
+        cause: error,
+      },
+    );
   }
 }
 
@@ -83,6 +94,7 @@ function parseLfw(path: string, text: string): Parsed {
   const expected = folds * size * 2;
   if (lines.length - 1 !== expected)
     throw new PetalfaceError(
+      "PETAL_DATA_DAMAGED",
       `${path}: line 1 promises ${folds} x ${size} pairs of each kind, ${expected} in all, and ${lines.length - 1} follow`,
     );
   const pairs = lines.slice(1).map((line, index): NamedPair => {
@@ -91,11 +103,13 @@ function parseLfw(path: string, text: string): Parsed {
     const fields = line.includes("\t") ? line.trim().split("\t") : line.trim().split(/\s+/);
     if (fields.length !== (genuine ? 3 : 4))
       throw new PetalfaceError(
+        "PETAL_DATA_DAMAGED",
         `${where}: has ${fields.length} fields; expected ${genuine ? '"name i j"' : '"name1 i name2 j"'} here`,
       );
     const fold = Math.floor(index / (2 * size));
     const [a, i, b, j] = genuine ? [fields[0], fields[1], fields[0], fields[2]] : fields;
-    if (!genuine && a === b) throw new PetalfaceError(`${where}: names ${a} twice; expected two people here`);
+    if (!genuine && a === b)
+      throw new PetalfaceError("PETAL_DATA_DAMAGED", `${where}: names ${a} twice; expected two people here`);
     return { first: lfwImage(where, a, i), second: lfwImage(where, b, j), same: genuine, fold };
   });
   if (header.length === 1) return dealFolds(pairs);
@@ -105,6 +119,7 @@ function parseLfw(path: string, text: string): Parsed {
 function lfwImage(where: string, name: string | undefined, number: string | undefined): Side {
   if (name === undefined || name === "" || number === undefined || !/^\d{1,6}$/.test(number))
     throw new PetalfaceError(
+      "PETAL_DATA_DAMAGED",
       `${where}: ${JSON.stringify(number)} is not an image number; expected a whole number after each name`,
     );
   return { id: `${name}/${name}_${number.padStart(4, "0")}.jpg`, person: name };
@@ -128,12 +143,15 @@ function parseCsv(path: string, text: string): Parsed {
     } as const;
     rows = parse(text, options) as unknown as readonly CsvRow[];
   } catch (error) {
-    throw new PetalfaceError(`${path}: is not well-formed CSV: ${(error as Error).message}`, { cause: error });
+    throw new PetalfaceError("PETAL_DATA_DAMAGED", `${path}: is not well-formed CSV: ${(error as Error).message}`, {
+      cause: error,
+    });
   }
   const columns = rows[0]?.record ?? {};
   for (const column of ["path1", "path2", "same"])
     if (rows.length > 0 && !Object.hasOwn(columns, column))
       throw new PetalfaceError(
+        "PETAL_DATA_DAMAGED",
         `${path}, line 1: has no column ${column}; expected path1,path2,same[,fold][,person1,person2]`,
       );
 
@@ -146,12 +164,16 @@ function parseCsv(path: string, text: string): Parsed {
     const same = parseFlag(where, record.same ?? "");
     if (same !== (first.person === second.person))
       throw new PetalfaceError(
+        "PETAL_DATA_DAMAGED",
         `${where}: same is ${record.same}, but the images show ${JSON.stringify(first.person)} and ${JSON.stringify(second.person)}; ` +
           "correct it, or name the people in columns person1 and person2",
       );
     const fold = folded ? Number(record.fold || Number.NaN) : 1;
     if (!Number.isInteger(fold) || fold < 0 || fold > 1e6)
-      throw new PetalfaceError(`${where}: fold is ${JSON.stringify(record.fold)}; expected a whole number from 1`);
+      throw new PetalfaceError(
+        "PETAL_DATA_DAMAGED",
+        `${where}: fold is ${JSON.stringify(record.fold)}; expected a whole number from 1`,
+      );
     foldNumbers.add(fold);
     return { first, second, same, fold: fold - 1 };
   });
@@ -163,14 +185,17 @@ function csvImage(where: string, path: string, person: string | undefined): Side
     .replaceAll("\\", "/")
     .split("/")
     .filter((part) => part !== "" && part !== ".");
-  if (parts.length === 0) throw new PetalfaceError(`${where}: a path is empty; expected two images`);
+  if (parts.length === 0)
+    throw new PetalfaceError("PETAL_DATA_DAMAGED", `${where}: a path is empty; expected two images`);
   if (/^([/\\]|[A-Za-z]:)/.test(path) || parts.includes(".."))
     throw new PetalfaceError(
+      "PETAL_DATA_DAMAGED",
       `${where}: ${JSON.stringify(path)} leads out of the data folder; give a path relative to it`,
     );
   const who = person || parts.slice(0, -1).join("/");
   if (who === "")
     throw new PetalfaceError(
+      "PETAL_DATA_DAMAGED",
       `${where}: nothing says who is on ${JSON.stringify(path)}; use a folder per person or a column person1, person2`,
     );
   return { id: nameKey(parts.join("/")), person: nameKey(who) };
@@ -179,7 +204,7 @@ function csvImage(where: string, path: string, person: string | undefined): Side
 function parseFlag(where: string, flag: string): boolean {
   if (/^(1|true|yes)$/i.test(flag)) return true;
   if (/^(0|false|no)$/i.test(flag)) return false;
-  throw new PetalfaceError(`${where}: same is ${JSON.stringify(flag)}; expected 1 or 0`);
+  throw new PetalfaceError("PETAL_DATA_DAMAGED", `${where}: same is ${JSON.stringify(flag)}; expected 1 or 0`);
 }
 
 /** Splits each kind of pair, in its order, into ten equal runs (fewer where there are fewer than ten pairs of a kind). */

@@ -45,7 +45,10 @@ export function buildPairList(name: string, named: readonly NamedPair[], guessed
     const known = imageOf.get(id);
     if (known !== undefined) {
       if (images[known]?.person !== person)
-        throw new PetalfaceError(`${name}: ${side.id} is listed with two people; give each image one person`);
+        throw new PetalfaceError(
+          "PETAL_DATA_UNFIT",
+          `${name}: ${side.id} is listed with two people; give each image one person`,
+        );
       return known;
     }
     imageOf.set(id, images.length);
@@ -61,10 +64,14 @@ export function buildPairList(name: string, named: readonly NamedPair[], guessed
   const genuine = pairs.filter((p) => p.same).length;
   if (genuine === 0 || genuine === pairs.length)
     throw new PetalfaceError(
+      "PETAL_DATA_UNFIT",
       `${name}: has ${genuine} pairs of one person and ${pairs.length - genuine} of two; both kinds are needed`,
     );
   if (folds.size < 2)
-    throw new PetalfaceError(`${name}: has one fold only; two are needed, since thresholds are chosen on the others`);
+    throw new PetalfaceError(
+      "PETAL_DATA_UNFIT",
+      `${name}: has one fold only; two are needed, since thresholds are chosen on the others`,
+    );
 
   const gallery: number[] = [];
   const probes: number[] = [];
@@ -170,6 +177,7 @@ export function findImages(protocol: PairList, data: FaceData): Int32Array {
   }
   if (missing > 0)
     throw new PetalfaceError(
+      "PETAL_DATA_MISSING",
       `${protocol.name}: ${missing} of ${found.length} images are not in ${data.spec}, the first is ${JSON.stringify(example)}; ` +
         "give the folder that the list's paths start from",
     );

@@ -37,7 +37,8 @@ export async function findPlace(
   for (const place of candidates)
     if ((await Promise.all(names.map((name) => exists(join(place, name))))).every(Boolean)) return place;
   throw new PetalfaceError(
-    `${printPath(candidates[0] ?? "")} does not hold ${names.join(", ")}; \`petalface evaluate --protocol ${kind} --help\` shows the tree that is expected`,
+    "PETAL_DATA_MISSING",
+    `${printPath(candidates[0] ?? "")} does not hold ${names.join(", ")}; \`petalface evaluate 'protocol' ${kind} 'help'\` shows the tree that is expected`,
   );
 }
 

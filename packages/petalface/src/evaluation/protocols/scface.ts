@@ -33,6 +33,7 @@ export async function openScFace({ data: spec, lists: _, ...how }: ProtocolPlace
   const all = [gallery ?? [], ...probes];
   if (all.some((part) => part.length === 0))
     throw new PetalfaceError(
+      "PETAL_DATA_MISSING",
       `${spec} holds no files named 001_frontal.jpg, 001_cam1_1.jpg, ... in each of its folders`,
     );
   const person = Int32Array.from(all.flat(), (entry) => entry.person);

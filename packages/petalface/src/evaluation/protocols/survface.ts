@@ -41,7 +41,8 @@ export async function openSurvFace({ data: spec, lists, ...how }: ProtocolPlaces
   const ids = Array.from({ length: data.length }, (_, at) => data.at(at).id);
   const person = Int32Array.from(ids, (id) => {
     const who = leadingNumber(id);
-    if (who === undefined) throw new PetalfaceError(`${spec}: ${id} is not named PERSON_CAMERA_NUMBER`);
+    if (who === undefined)
+      throw new PetalfaceError("PETAL_DATA_DAMAGED", `${spec}: ${id} is not named PERSON_CAMERA_NUMBER`);
     return people.number(who);
   });
   const comparisons = images === undefined ? [] : [await readPairs(lists ?? one, images, ids)];
@@ -77,7 +78,8 @@ async function readPairs(folder: string, images: FaceData, ids: readonly string[
   const place = new Map(ids.slice(0, images.length).map((id, at) => [stemOf(id), at]));
   const find = (name: string, list: string): number => {
     const at = place.get(stemOf(name));
-    if (at === undefined) throw new PetalfaceError(`${list} names ${name}, which is not among the images`);
+    if (at === undefined)
+      throw new PetalfaceError("PETAL_DATA_MISSING", `${list} names ${name}, which is not among the images`);
     return at;
   };
   const [first, second, same]: [number[], number[], number[]] = [[], [], []];

@@ -1,5 +1,5 @@
 import { csvRows, nameKey, openData } from "../../data/index.ts";
-import { PetalfaceError } from "../../errors.ts";
+import { PetalfaceError, readCode } from "../../errors.ts";
 import { printPath } from "../../images/index.ts";
 import { createPeople, fingerprintOf, type ProtocolPlaces } from "./places.ts";
 import type { Comparisons, Protocol, Search } from "./types.ts";
@@ -52,8 +52,8 @@ export async function openTemplates(
   const { name, sets, searches, verify, choice } = protocols[kind];
   if (!/\.csv$/i.test(spec))
     throw new PetalfaceError(
-      `--protocol ${kind} takes a CSV file as --data, not ${printPath(spec)}; see \`petalface evaluate --protocol ${kind} --help\``,
-      { exitCode: 2 },
+      "PETAL_OPTION_INVALID",
+      `'protocol' ${kind} takes a CSV file as 'data', not ${printPath(spec)}; see \`petalface evaluate 'protocol' ${kind} 'help'\``,
     );
   const data = await openData(spec, how);
   const place = new Map(Array.from({ length: data.length }, (_, at) => [nameKey(data.at(at).id), at]));
@@ -88,6 +88,7 @@ export async function openTemplates(
   });
   if (found.length === 0)
     throw new PetalfaceError(
+      "PETAL_DATA_UNFIT",
       `${printPath(spec)} lists no templates to compare; its column set says ${sets.join(", ")}`,
     );
   const owners = Int32Array.from(person);
@@ -123,6 +124,7 @@ function allPairs(probes: Int32Array, gallery: Int32Array, person: Int32Array): 
   const count = probes.length * gallery.length;
   if (count > mostComparisons)
     throw new PetalfaceError(
+      "PETAL_DATA_UNFIT",
       `${probes.length} probes and ${gallery.length} gallery templates give ${count} comparisons; at most ${mostComparisons} are measured, so split the probes`,
     );
   const [first, second, same] = [new Int32Array(count), new Int32Array(count), new Uint8Array(count)];
@@ -138,7 +140,7 @@ function allPairs(probes: Int32Array, gallery: Int32Array, person: Int32Array): 
 
 async function* readRows(path: string, sets: readonly string[]) {
   const wrongAt = (line: number, what: string): PetalfaceError =>
-    new PetalfaceError(`${printPath(path)}, line ${line}: ${what}`);
+    new PetalfaceError("PETAL_DATA_DAMAGED", `${printPath(path)}, line ${line}: ${what}`);
   try {
     for await (const { record, line } of csvRows(path, wrongAt)) {
       const wrong = (what: string): PetalfaceError => wrongAt(line, what);
@@ -152,6 +154,12 @@ async function* readRows(path: string, sets: readonly string[]) {
     }
   } catch (cause) {
     if (cause instanceof PetalfaceError) throw cause;
-    throw new PetalfaceError(`cannot read ${printPath(path)}: ${(cause as Error).message}`, { cause });
+    throw new PetalfaceError(
+      readCode(cause, "PETAL_DATA_MISSING", "PETAL_DATA_DAMAGED"),
+      `cannot read ${printPath(path)}: ${(cause as Error).message}`,
+      {
+        cause,
+      },
+    );
   }
 }

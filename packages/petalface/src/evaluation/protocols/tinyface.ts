@@ -42,6 +42,7 @@ export async function openTinyFace({ data: spec, lists, ...how }: ProtocolPlaces
       const who = ids === undefined ? leadingNumber(id) : ids.get(stemOf(id));
       if (who === undefined)
         throw new PetalfaceError(
+          "PETAL_DATA_UNFIT",
           `${data.spec}: the person on ${id} is unknown; ${ids === undefined ? "names begin with a number and _" : "the list does not name it"}`,
         );
       return people.number(who);
@@ -50,7 +51,8 @@ export async function openTinyFace({ data: spec, lists, ...how }: ProtocolPlaces
   const enrolled = new Set(galleryPeople);
   const probePeople = Int32Array.from({ length: probe.length }, (_, at) => personOf(probe, probeIds)(at));
   const mated = range(0, probe.length).filter((at) => enrolled.has(itemAt(probePeople, at)));
-  if (mated.length === 0) throw new PetalfaceError(`${spec}: no probe has a mate in ${parts.gallery}`);
+  if (mated.length === 0)
+    throw new PetalfaceError("PETAL_DATA_UNFIT", `${spec}: no probe has a mate in ${parts.gallery}`);
 
   const data = joinData(spec, [
     { name: parts.probe, data: probe },

@@ -29,7 +29,10 @@ export function withoutFaces(
         gallery.length === 0 || (probes.length === 0 && protocol.searches[at]?.probes.length !== 0),
     )
   )
-    throw new PetalfaceError(`${protocol.name}: nothing is left to compare once ${left.size} faces are left out`);
+    throw new PetalfaceError(
+      "PETAL_DATA_UNFIT",
+      `${protocol.name}: nothing is left to compare once ${left.size} faces are left out`,
+    );
   const ids = [...left].sort((a, b) => a - b).map((face) => protocol.data.at(protocol.faces[face]).id);
   return {
     protocol: { ...protocol, comparisons, searches, fingerprint: fingerprintOf(protocol.fingerprint, ...ids) },
@@ -50,6 +53,7 @@ function keepPairs({ name }: Protocol, list: Comparisons, lost: ReadonlySet<numb
   const genuine = same.reduce((sum, flag) => sum + flag, 0);
   if (list.fold !== undefined && (genuine === 0 || genuine === same.length))
     throw new PetalfaceError(
+      "PETAL_DATA_UNFIT",
       `${name}: without the images that are left out ${genuine} pairs of one person and ${same.length - genuine} of two remain; both kinds are needed`,
     );
   return { ...list, first: keep(list.first), second: keep(list.second), same, fold: list.fold && keep(list.fold) };

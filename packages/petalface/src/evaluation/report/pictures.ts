@@ -41,7 +41,7 @@ export interface HardestPairs {
 /** A picture with its caption. Throws PetalfaceError where the address is not a picture in itself: a report must load nothing. */
 function picture(name: string, { label, image, alpha }: ReportFace): Html {
   if (!/^data:image\/(png|jpeg);base64,[A-Za-z0-9+/]+={0,2}$/.test(image))
-    throw new PetalfaceError(`sample ${name}, ${label}: is not a PNG or JPEG data URI`);
+    throw new PetalfaceError("PETAL_ARGUMENT_INVALID", `sample ${name}, ${label}: is not a PNG or JPEG data URI`);
   const text = alpha === undefined ? "" : `, alpha ${alpha.toFixed(2)}`;
   return html`<div><img src="${image}" alt="${name}, ${label}"><div class="cap">${label}${text}</div></div>`;
 }

@@ -61,10 +61,11 @@ export async function renderReport(report: Report): Promise<string> {
   const { results, samples = [], run = {} } = report;
   const comparisons = corrected(report.comparisons ?? []);
   const first = results[0];
-  if (first === undefined) throw new PetalfaceError("a report needs at least one result");
+  if (first === undefined) throw new PetalfaceError("PETAL_ARGUMENT_INVALID", "a report needs at least one result");
   const stranger = results.find(({ result }) => result.protocol.fingerprint !== first.result.protocol.fingerprint);
   if (stranger !== undefined)
     throw new PetalfaceError(
+      "PETAL_RESULT_MISMATCH",
       `${stranger.name} was measured on other pairs than ${first.name}; measure both on the same protocol`,
     );
   const about = comparisons.find(({ name }) => name === report.subject) ?? comparisons.at(-1);

@@ -37,7 +37,7 @@ export async function placeInPlane(
 ): Promise<readonly (readonly [number, number])[]> {
   const rows = normaliseRows(data, width);
   const count = rows.length / width;
-  if (count < 4) throw new PetalfaceError(`a map needs at least 4 faces, not ${count}`);
+  if (count < 4) throw new PetalfaceError("PETAL_ARGUMENT_INVALID", `a map needs at least 4 faces, not ${count}`);
   // Only maps need it, and it takes its time to load.
   const { UMAP } = await import("umap-js");
   const next = random("umap", seed);

@@ -37,9 +37,13 @@ export async function loadEvaluation(path: string): Promise<EvaluationResult> {
   try {
     text = await readFile(path, "utf8");
   } catch (error) {
-    throw new PetalfaceError(`${path}: cannot be read (${(error as Error).message}); run petalface evaluate first`, {
-      cause: error,
-    });
+    throw new PetalfaceError(
+      "PETAL_RESULT_INVALID",
+      `${path}: cannot be read (${(error as Error).message}); run petalface evaluate first`,
+      {
+        cause: error,
+      },
+    );
   }
   refusePlaceholder(text, path);
   try {
@@ -53,6 +57,7 @@ export async function loadEvaluation(path: string): Promise<EvaluationResult> {
     return { ...document, detail: unpackDetail(document.detail, document.protocol) };
   } catch (error) {
     throw new PetalfaceError(
+      "PETAL_RESULT_INVALID",
       `${path}: is not a result of petalface evaluate (${(error as Error).message}); measure again`,
       { cause: error },
     );

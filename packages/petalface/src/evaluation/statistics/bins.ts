@@ -90,13 +90,15 @@ function gather(frozen: EvaluationResult, adapted: EvaluationResult): Pool {
     const quality = qualityOf(adapted, outcome);
     if (other === undefined || other.scores.length !== outcome.scores.length)
       throw new PetalfaceError(
+        "PETAL_RESULT_MISMATCH",
         "the frozen and the adapted model were measured on different comparisons; measure both again",
       );
     return quality === undefined ? [] : [{ outcome, other, quality }];
   });
   if (parts.length === 0)
     throw new PetalfaceError(
-      "quality bins need an adapted model that measures quality, on sharp or degraded pairs; give --adapter",
+      "PETAL_OPTION_UNFIT",
+      "quality bins need an adapted model that measures quality, on sharp or degraded pairs; give 'adapter'",
     );
   const total = parts.reduce((sum, { quality }) => sum + quality.length, 0);
   const pool: Pool = {

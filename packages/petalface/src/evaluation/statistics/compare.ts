@@ -71,10 +71,12 @@ export function compareMethods(
   options: Partial<BootstrapSummary> = {},
 ): Comparison {
   const [first, other] = [a[0], b[0]];
-  if (first === undefined || other === undefined) throw new PetalfaceError("a method has no run to compare");
+  if (first === undefined || other === undefined)
+    throw new PetalfaceError("PETAL_ARGUMENT_INVALID", "a method has no run to compare");
   const stranger = [...a, ...b].find(({ protocol }) => protocol.fingerprint !== first.protocol.fingerprint);
   if (stranger !== undefined)
     throw new PetalfaceError(
+      "PETAL_RESULT_MISMATCH",
       `the results come from different pairs (${first.protocol.name} and ${stranger.protocol.name}); measure both on the same protocol`,
     );
   const { people, folds } = first.protocol;

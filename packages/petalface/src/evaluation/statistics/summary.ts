@@ -47,6 +47,7 @@ export function summariseOutcomes(
   };
   if (frozen !== undefined && frozen.protocol.fingerprint !== protocol.fingerprint)
     throw new PetalfaceError(
+      "PETAL_RESULT_MISMATCH",
       `the frozen model was measured on ${frozen.protocol.name}, not on ${protocol.name}; measure both on the same pairs`,
     );
   const { names, unresolved, compute } = prepareStatistics(detail, protocol.folds, {

@@ -51,6 +51,7 @@ export function floats(outputs: Readonly<Record<string, Tensor>>, name: string):
 export function requireRows(kind: DetectorKind, rows: number, wanted: number, width: number, height: number): void {
   if (rows !== wanted)
     throw new PetalfaceError(
+      "PETAL_MODEL_UNSUPPORTED",
       `the detector looks like ${kind} but gives ${rows} boxes for ${width} x ${height} pixels instead of ${wanted}; its grid is not known`,
     );
 }

@@ -137,7 +137,7 @@ export async function checkBlocks(shown: string, sql: Queries, model: StoredMode
     try {
       codes = opened(shown, row, model.record.space.width);
     } catch {
-      return ["a block of faces is not what was written; petalface gallery check --compact writes it again"];
+      return ["a block of faces is not what was written; petalface gallery check 'compact' writes it again"];
     }
     const [same] = await sql.query<{ readonly count: number }>(
       `SELECT count(*)::integer AS count FROM unnest($1::integer[], $2::integer[]) AS coded (face, owner)
@@ -152,6 +152,6 @@ export async function checkBlocks(shown: string, sql: Queries, model: StoredMode
     [model.id, await lastOf(sql)],
   );
   return wrong > 0 || all?.count !== held
-    ? ["the blocks of faces and the faces differ; petalface gallery check --compact repairs it"]
+    ? ["the blocks of faces and the faces differ; petalface gallery check 'compact' repairs it"]
     : [];
 }

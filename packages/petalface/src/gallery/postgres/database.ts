@@ -135,5 +135,7 @@ function databaseFailure(shown: string, error: unknown): unknown {
   const broken = /Connection terminated|timeout expired|timeout exceeded/.test(error.message);
   if (code === undefined && !broken) return error;
   const line = broken ? classes["08"] : (advice[code ?? ""] ?? classes[code?.slice(0, 2) ?? ""]);
-  return new PetalfaceError(`${shown}: ${line ?? `PostgreSQL says "${error.message}"`}`, { cause: error });
+  return new PetalfaceError("PETAL_DATABASE_FAILED", `${shown}: ${line ?? `PostgreSQL says "${error.message}"`}`, {
+    cause: error,
+  });
 }

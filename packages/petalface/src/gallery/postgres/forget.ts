@@ -37,7 +37,10 @@ export const forgetExpired = (database: Database, now: string): Promise<Removal>
 export async function personOf(shown: string, sql: Queries, name: string): Promise<number> {
   const [found] = await sql.query<{ readonly id: number }>("SELECT id FROM people WHERE name = $1", [name]);
   if (found === undefined)
-    throw new PetalfaceError(`${shown} has no person called "${name}"; petalface gallery list names all`);
+    throw new PetalfaceError(
+      "PETAL_PERSON_UNKNOWN",
+      `${shown} has no person called "${name}"; petalface gallery list names all`,
+    );
   return found.id;
 }
 

@@ -38,7 +38,10 @@ const isTaken = async (sql: Queries, gallery: string): Promise<boolean> =>
   (await sql.query("SELECT 1 FROM pg_namespace WHERE nspname = $1", [gallery])).length > 0;
 
 const taken = (shown: string): PetalfaceError =>
-  new PetalfaceError(`${shown} is there already, and a gallery is never replaced; give another name`);
+  new PetalfaceError(
+    "PETAL_OUTPUT_EXISTS",
+    `${shown} is there already, and a gallery is never replaced; give another name`,
+  );
 
 /** Throws PetalfaceError where there is a gallery, or something else, of that name. */
 export const refuseTaken = (place: PostgresAddress): Promise<void> =>
@@ -72,6 +75,7 @@ export async function createSchema(
     if (await isTaken(sql, gallery)) throw taken(shown);
     await sql.query("CREATE EXTENSION IF NOT EXISTS vector").catch((cause: unknown) => {
       throw new PetalfaceError(
+        "PETAL_PROGRAM_MISSING",
         `${shown}: galleries need the extension pgvector; install it on the server, then CREATE EXTENSION vector as its administrator`,
         { cause },
       );
@@ -110,12 +114,16 @@ export async function openSchema(database: Database, gallery: string): Promise<G
     [gallery],
   );
   if (found === undefined)
-    throw new PetalfaceError(`${shown} does not exist; make it with petalface gallery create ${shown} --model M`);
+    throw new PetalfaceError("PETAL_GALLERY_MISSING", `${shown} does not exist; make it with petalface gallery create`);
   const version = Number(found.comment?.startsWith(mark) ? found.comment.slice(mark.length) : Number.NaN);
   if (Number.isNaN(version))
-    throw new PetalfaceError(`${shown} is no gallery; give the name of one that petalface gallery create made`);
+    throw new PetalfaceError(
+      "PETAL_GALLERY_DAMAGED",
+      `${shown} is no gallery; give the name of one that petalface gallery create made`,
+    );
   if (version > formatVersion)
     throw new PetalfaceError(
+      "PETAL_GALLERY_DAMAGED",
       `${shown} has format ${version}, and this petalface knows formats up to ${formatVersion}; use a newer petalface`,
     );
   return await postgresStore(database);

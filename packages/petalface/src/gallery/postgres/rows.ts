@@ -16,7 +16,7 @@ export async function activeModel(shown: string, sql: Queries): Promise<StoredMo
   const [found] = await sql.query<{ readonly id: number; readonly record: string }>(
     "SELECT id, record FROM models WHERE active",
   );
-  if (found === undefined) throw new PetalfaceError(`${shown} is damaged: it names no model`);
+  if (found === undefined) throw new PetalfaceError("PETAL_GALLERY_DAMAGED", `${shown} is damaged: it names no model`);
   return { id: found.id, record: JSON.parse(found.record) as EmbeddingRecord };
 }
 

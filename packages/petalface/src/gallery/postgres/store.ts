@@ -89,7 +89,8 @@ async function readSettings(database: Database): Promise<GallerySettings> {
     "SELECT key, value FROM settings",
   );
   const read = Object.fromEntries(rows.map(({ key, value }) => [key, JSON.parse(value) as unknown]));
-  if (!Array.isArray(read.copies)) throw new PetalfaceError(`${database.shown} is damaged: it says nothing of copies`);
+  if (!Array.isArray(read.copies))
+    throw new PetalfaceError("PETAL_GALLERY_DAMAGED", `${database.shown} is damaged: it says nothing of copies`);
   return read as unknown as GallerySettings;
 }
 
@@ -129,12 +130,16 @@ const keyOf = (source: Uint8Array): string => Buffer.from(source).toString("hex"
 
 async function addFaces(shown: string, sql: Queries, name: string, faces: readonly NewFace[]): Promise<number> {
   if (faces.length === 0) return 0;
-  if (name.includes("\0")) throw new PetalfaceError(`${shown}: a name cannot hold the character 0 in PostgreSQL`);
+  if (name.includes("\0"))
+    throw new PetalfaceError("PETAL_OPTION_UNFIT", `${shown}: a name cannot hold the character 0 in PostgreSQL`);
   const model = await activeModel(shown, sql);
   const { width } = model.record.space;
   const wrong = faces.find(({ vector, copies }) => vector.length !== width || copies.length !== width);
   if (wrong !== undefined)
-    throw new PetalfaceError(`${shown} holds embeddings of ${width} numbers, and this one has ${wrong.vector.length}`);
+    throw new PetalfaceError(
+      "PETAL_GALLERY_MISMATCH",
+      `${shown} holds embeddings of ${width} numbers, and this one has ${wrong.vector.length}`,
+    );
   const now = new Date().toISOString();
   const [known] = await sql.query<{ readonly id: number }>("SELECT id FROM people WHERE name = $1", [name]);
   const [made] =

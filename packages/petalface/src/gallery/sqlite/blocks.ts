@@ -115,7 +115,7 @@ export function checkBlocks(path: string, sql: Statements, model: StoredModel): 
       try {
         codes = openBlock(path, row, model.record.space.width);
       } catch {
-        return ["a block of faces is not what was written; petalface gallery check --compact writes it again"];
+        return ["a block of faces is not what was written; petalface gallery check 'compact' writes it again"];
       }
       for (let at = 0; at < codes.count; at++) {
         const next = faces.next();
@@ -126,5 +126,5 @@ export function checkBlocks(path: string, sql: Statements, model: StoredModel): 
   } finally {
     faces.return(undefined);
   }
-  return wrong > 0 ? ["the blocks of faces and the faces differ; petalface gallery check --compact repairs it"] : [];
+  return wrong > 0 ? ["the blocks of faces and the faces differ; petalface gallery check 'compact' repairs it"] : [];
 }

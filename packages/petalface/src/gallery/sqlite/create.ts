@@ -54,5 +54,6 @@ const exists = (path: string): Promise<boolean> =>
 
 const taken = (path: string): PetalfaceError =>
   new PetalfaceError(
+    "PETAL_OUTPUT_EXISTS",
     `${printPath(path)} is there already, and a gallery is never replaced; give another name, or delete it yourself`,
   );

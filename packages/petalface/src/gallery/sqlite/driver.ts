@@ -1,5 +1,5 @@
 import type { DatabaseSync } from "node:sqlite";
-import { PetalfaceError } from "../../errors.ts";
+import { type ErrorCode, PetalfaceError } from "../../errors.ts";
 import { writeFailure } from "../../files.ts";
 import { printPath } from "../../images/index.ts";
 
@@ -20,6 +20,7 @@ export async function loadSqlite(): Promise<typeof import("node:sqlite")> {
     return await import("node:sqlite");
   } catch (cause) {
     throw new PetalfaceError(
+      "PETAL_PROGRAM_MISSING",
       `galleries need Node 22.13 or newer, and this is Node ${process.versions.node}; run petalface with a newer Node`,
       { cause },
     );
@@ -82,14 +83,26 @@ export function snapshot<T>(path: string, database: DatabaseSync, work: () => T)
 }
 
 /** Primary result codes of SQLite (sqlite.org/rescode.html) that users can do something about. */
-const advice: Readonly<Record<number, (path: string) => string>> = {
-  5: (path) =>
-    `${path} is being written by another process for more than ${patience / 1000} s; wait for it, then try again`,
-  8: (path) => `cannot write ${path}: it is read-only; change its permissions, or mount it writable`,
-  10: (path) => `${path} cannot be read or written (the system reports an error of the disk); copy what can be read`,
-  11: (path) => `${path} is damaged; restore it from a copy, or from an export (petalface gallery import)`,
-  14: (path) => `cannot open ${path}; look at its permissions and those of its folder`,
-  26: (path) => `${path} is no gallery; give a file that petalface gallery create made`,
+const advice: Readonly<Record<number, readonly [ErrorCode, (path: string) => string]>> = {
+  5: [
+    "PETAL_BUSY",
+    (path) =>
+      `${path} is being written by another process for more than ${patience / 1000} s; wait for it, then try again`,
+  ],
+  8: [
+    "PETAL_OUTPUT_FAILED",
+    (path) => `cannot write ${path}: it is read-only; change its permissions, or mount it writable`,
+  ],
+  10: [
+    "PETAL_GALLERY_DAMAGED",
+    (path) => `${path} cannot be read or written (the system reports an error of the disk); copy what can be read`,
+  ],
+  11: [
+    "PETAL_GALLERY_DAMAGED",
+    (path) => `${path} is damaged; restore it from a copy, or from an export (petalface gallery import)`,
+  ],
+  14: ["PETAL_OUTPUT_FAILED", (path) => `cannot open ${path}; look at its permissions and those of its folder`],
+  26: ["PETAL_GALLERY_DAMAGED", (path) => `${path} is no gallery; give a file that petalface gallery create made`],
 };
 
 const diskFull = 13;
@@ -102,8 +115,7 @@ function storeFailure(path: string, error: unknown): unknown {
   const shown = printPath(path);
   const code = error.errcode & 0xff;
   if (code === diskFull) return writeFailure(shown, Object.assign(new Error("full"), { code: "ENOSPC" }));
-  const line = advice[code === 6 ? 5 : code];
-  return new PetalfaceError(line === undefined ? `${shown}: SQLite says "${error.message}"` : line(shown), {
-    cause: error,
-  });
+  const [kind, line] = advice[code === 6 ? 5 : code] ?? [];
+  const message = line?.(shown) ?? `${shown}: SQLite says "${error.message}"`;
+  return new PetalfaceError(kind ?? "PETAL_GALLERY_DAMAGED", message, { cause: error });
 }

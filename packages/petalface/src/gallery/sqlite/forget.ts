@@ -115,7 +115,10 @@ function erase(path: string, database: DatabaseSync, sql: Statements, choose: ()
 export function personOf(path: string, sql: Statements, name: string): number {
   const person = sql.get<{ readonly id: number }>("SELECT id FROM people WHERE name = ?", name)?.id;
   if (person === undefined)
-    throw new PetalfaceError(`${printPath(path)} has no person called "${name}"; petalface gallery list names all`);
+    throw new PetalfaceError(
+      "PETAL_PERSON_UNKNOWN",
+      `${printPath(path)} has no person called "${name}"; petalface gallery list names all`,
+    );
   return person;
 }
 

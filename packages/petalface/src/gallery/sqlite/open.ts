@@ -20,8 +20,8 @@ export async function openFile(path: string): Promise<GalleryStore> {
   const entry = await stat(path).catch(() => undefined);
   const shown = printPath(path);
   if (entry === undefined)
-    throw new PetalfaceError(`${shown} does not exist; make it with petalface gallery create ${shown} --model M`);
-  if (!entry.isFile()) throw new PetalfaceError(`${shown} is not a file; give a gallery`, { exitCode: 2 });
+    throw new PetalfaceError("PETAL_GALLERY_MISSING", `${shown} does not exist; make it with petalface gallery create`);
+  if (!entry.isFile()) throw new PetalfaceError("PETAL_OPTION_INVALID", `${shown} is not a file; give a gallery`);
   const writable = await access(path, constants.W_OK).then(
     () => true,
     () => false,
@@ -33,6 +33,7 @@ export async function openFile(path: string): Promise<GalleryStore> {
       const [first] = problemsOf(path, database, "quick_check(1)");
       if (first !== undefined)
         throw new PetalfaceError(
+          "PETAL_GALLERY_DAMAGED",
           `${shown} is damaged (${first}); restore it from a copy, or from an export (petalface gallery import)`,
         );
     }
@@ -53,6 +54,7 @@ function upgrade(path: string, database: DatabaseSync, writable: boolean): void 
   if (!isOld()) return;
   if (!writable)
     throw new PetalfaceError(
+      "PETAL_OUTPUT_FAILED",
       `${printPath(path)} has an older format and is read-only; make it writable and open it once, such as with petalface gallery list`,
     );
   transact(path, database, () => {
@@ -63,10 +65,14 @@ function upgrade(path: string, database: DatabaseSync, writable: boolean): void 
 
 function refuseOther(path: string, database: DatabaseSync): void {
   if (readPragma(path, database, "application_id") !== applicationId)
-    throw new PetalfaceError(`${printPath(path)} is no gallery; give a file that petalface gallery create made`);
+    throw new PetalfaceError(
+      "PETAL_GALLERY_DAMAGED",
+      `${printPath(path)} is no gallery; give a file that petalface gallery create made`,
+    );
   const version = Number(readPragma(path, database, "user_version"));
   if (version > formatVersion)
     throw new PetalfaceError(
+      "PETAL_GALLERY_DAMAGED",
       `${printPath(path)} has format ${version}, and this petalface knows formats up to ${formatVersion}; use a newer petalface`,
     );
 }

@@ -60,7 +60,8 @@ export function activeModel(path: string, sql: Statements): StoredModel {
   const found = sql.get<{ readonly id: number; readonly record: string }>(
     "SELECT id, record FROM models WHERE active = 1",
   );
-  if (found === undefined) throw new PetalfaceError(`${printPath(path)} is damaged: it names no model`);
+  if (found === undefined)
+    throw new PetalfaceError("PETAL_GALLERY_DAMAGED", `${printPath(path)} is damaged: it names no model`);
   return { id: found.id, record: JSON.parse(found.record) as EmbeddingRecord };
 }
 

@@ -83,7 +83,8 @@ export function sqliteStore(path: string, database: DatabaseSync): GalleryStore 
 function readSettings(path: string, sql: Statements): GallerySettings {
   const rows = sql.all<{ readonly key: string; readonly value: string }>("SELECT key, value FROM settings");
   const read = Object.fromEntries(rows.map(({ key, value }) => [key, JSON.parse(value) as unknown]));
-  if (!Array.isArray(read.copies)) throw new PetalfaceError(`${printPath(path)} is damaged: it says nothing of copies`);
+  if (!Array.isArray(read.copies))
+    throw new PetalfaceError("PETAL_GALLERY_DAMAGED", `${printPath(path)} is damaged: it says nothing of copies`);
   return read as unknown as GallerySettings;
 }
 
@@ -124,6 +125,7 @@ function addFaces(path: string, sql: Statements, name: string, faces: readonly N
   for (const face of faces) {
     if (face.vector.length !== width || face.copies.length !== width)
       throw new PetalfaceError(
+        "PETAL_GALLERY_MISMATCH",
         `${printPath(path)} holds embeddings of ${width} numbers, and this one has ${face.vector.length}`,
       );
     const { id, changes } = sql.run(

@@ -11,10 +11,14 @@ async function readText(path: string): Promise<string> {
   const entry = await stat(path).catch(() => undefined);
   if (entry === undefined)
     throw new PetalfaceError(
+      "PETAL_QUALITY_UNFIT",
       `there is no ${path}; \`petalface models\` says where to get the weights of quality measures`,
     );
   if (!entry.isFile() || entry.size > largest)
-    throw new PetalfaceError(`${path}: no file that OpenCV wrote a BRISQUE model into; it has some 0.5 MB`);
+    throw new PetalfaceError(
+      "PETAL_QUALITY_UNFIT",
+      `${path}: no file that OpenCV wrote a BRISQUE model into; it has some 0.5 MB`,
+    );
   const text = await readFile(path, "utf8");
   refusePlaceholder(text, path);
   return text;
@@ -47,7 +51,10 @@ const number = (text: string, key: string): number =>
 export async function readBrisqueWeights(model: string, range: string): Promise<QualityWeights> {
   const text = await readText(model);
   const fail = (path: string, what: string): never => {
-    throw new PetalfaceError(`${path}: ${what}; give the file of OpenCV's quality module, unchanged`);
+    throw new PetalfaceError(
+      "PETAL_QUALITY_UNFIT",
+      `${path}: ${what}; give the file of OpenCV's quality module, unchanged`,
+    );
   };
   if (!text.includes("opencv_ml_svm:")) fail(model, "holds no support vector machine of OpenCV");
   if (!/svmType:\s*(?:EPS|NU)_SVR/.test(text) || !/type:\s*RBF/.test(text))

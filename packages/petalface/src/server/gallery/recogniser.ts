@@ -56,6 +56,7 @@ export async function openRecogniser(store: GalleryStore, options: RecogniserOpt
     const describer = shared(open.keep(await openDescriber(opened, calibration, engine)));
     if (describer.embedder.scores !== undefined)
       throw new PetalfaceError(
+        "PETAL_GALLERY_MISMATCH",
         `${printPath(store.path)}: its adapter takes a quality score that comes with each photo, which a server has not; train one with a measure that needs only the photo`,
       );
     const { batch, wait, onBatch } = options;

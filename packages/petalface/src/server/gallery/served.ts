@@ -84,6 +84,7 @@ export async function serveGallery(path: string, options: ServeGalleryOptions): 
     recogniser = await openRecogniser(store, options);
     if (recogniser.model.otherAdapter)
       throw new PetalfaceError(
+        "PETAL_GALLERY_MISMATCH",
         `${printPath(shownGallery(path))} was made with another adapter; serve it with that one, or change it with petalface gallery migrate`,
       );
     return galleryOn(path, store, recogniser, options);

@@ -24,7 +24,7 @@ export async function callerOf(request: FastifyRequest, access: Access, scope: S
       401,
       "unauthorised",
       access.kind === "closed"
-        ? "this server was started without keys; start it with --keys FILE, or with --open on this machine"
+        ? "this server was started without keys; start it with a file of keys, or open to this machine"
         : "send a key of this server in the header x-api-key or as Authorization: Bearer KEY",
     );
   if (scope !== undefined && !caller.scopes.includes(scope))

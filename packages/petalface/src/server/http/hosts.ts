@@ -28,7 +28,7 @@ export function checkOrigin(request: FastifyRequest, names: ReadonlySet<string>)
     throw new Problem(
       421,
       "foreign-host",
-      "this server is not known by the name in the Host header (--name NAME adds one)",
+      "this server is not known by the name in the Host header ('name=NAME' adds one)",
     );
   const foreign = new Problem(403, "foreign-origin", "a page of another origin may not use this server");
   if (origin !== undefined && hostOf(origin) !== host.toLowerCase()) throw foreign;

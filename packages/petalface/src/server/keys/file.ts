@@ -41,13 +41,17 @@ const cost = { N: 2 ** 14, r: 8, p: 1 } as const;
 export async function readKeys(path: string): Promise<readonly StoredKey[]> {
   const text = await readFile(path, "utf8").catch((cause: NodeJS.ErrnoException) => {
     throw new PetalfaceError(
+      "PETAL_KEYS_INVALID",
       cause.code === "ENOENT"
-        ? `${printPath(path)} does not exist; make it with petalface keys add ${printPath(path)} --scopes search`
+        ? `${printPath(path)} does not exist; make it with petalface keys add ${printPath(path)} 'scopes' search`
         : `cannot read ${printPath(path)} (${cause.message})`,
       { cause },
     );
   });
-  const damaged = new PetalfaceError(`${printPath(path)} is no file of keys; petalface keys add makes one`);
+  const damaged = new PetalfaceError(
+    "PETAL_KEYS_INVALID",
+    `${printPath(path)} is no file of keys; petalface keys add makes one`,
+  );
   let document: unknown;
   try {
     document = JSON.parse(text);
@@ -57,7 +61,10 @@ export async function readKeys(path: string): Promise<readonly StoredKey[]> {
   const { format, version, keys } = (document ?? {}) as Partial<KeyFile>;
   if (format !== "petalface-keys" || !Array.isArray(keys)) throw damaged;
   if (version !== 1)
-    throw new PetalfaceError(`${printPath(path)} has format ${String(version)}; use a newer petalface`);
+    throw new PetalfaceError(
+      "PETAL_KEYS_INVALID",
+      `${printPath(path)} has format ${String(version)}; use a newer petalface`,
+    );
   if (!keys.every(isStoredKey)) throw damaged;
   return keys;
 }

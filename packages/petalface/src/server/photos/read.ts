@@ -89,7 +89,7 @@ export async function openPhotoReader(options: PhotoOptions): Promise<PhotoReade
     if (detector === undefined)
       return {
         refused: "no-detector",
-        reason: `${name} is not an aligned face, and this server looks for no faces (--detector none); send squares of at most ${cropSide} px, or give aligned=yes`,
+        reason: `${name} is not an aligned face, and this server looks for no faces ('detector=none'); send squares of at most ${cropSide} px, or give aligned=yes`,
       };
     const photo = await decodePhoto(bytes, name);
     const locator = createLocator(detector.kind, landmarks);

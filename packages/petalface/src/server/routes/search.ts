@@ -106,7 +106,7 @@ export function searchRoutes(app: App, context: ServerContext): void {
       config: { scope: "search" },
       schema: {
         ...{ tags: ["search"], summary: "Say who faces are, or that they are unknown" },
-        description: `${photoBody} Instead of photos, JSON may hold embeddings: \`{"embeddings": [{"embedding": [...], "alpha": 1}]}\`. The answer has the fields of \`petalface gallery search --json\`.`,
+        description: `${photoBody} Instead of photos, JSON may hold embeddings: \`{"embeddings": [{"embedding": [...], "alpha": 1}]}\`. The answer has the fields of \`petalface gallery search 'json'\`.`,
         ...{ params: Type.Object(galleryParams), querystring: query, response: answers(answer) },
       },
     },

@@ -2,7 +2,7 @@ import { PetalfaceError } from "../../errors.ts";
 import { type LossName, marginOf } from "../losses/names.ts";
 import { presetOptions, type TrainingOptions } from "./presets.ts";
 import { looksAtBatch, optionRules } from "./rules.ts";
-import { flagOf, type OptionName, optionEntries, optionTable } from "./table.ts";
+import { type OptionName, optionEntries, optionTable } from "./table.ts";
 
 export type { TrainingOptions } from "./presets.ts";
 
@@ -55,7 +55,7 @@ export function choicesAmong(options: object): {
 /** Throws PetalfaceError (wrong usage) if a value of an option is not allowed. */
 export function checkOption(name: OptionName, value: unknown): void {
   const complaint = optionTable[name].check(value);
-  fail(complaint && `${flagOf(name)} ${complaint}`);
+  fail(complaint && `'${name}' ${complaint}`);
 }
 
 function checkEach(given: Readonly<Record<string, unknown>>): void {
@@ -65,7 +65,7 @@ function checkEach(given: Readonly<Record<string, unknown>>): void {
 }
 
 function fail(complaint: string | undefined): void {
-  if (complaint !== undefined) throw new PetalfaceError(complaint, { exitCode: 2 });
+  if (complaint !== undefined) throw new PetalfaceError("PETAL_OPTION_INVALID", complaint);
 }
 
 /** Most and fewest images of a part that a batch is cut into by default. */

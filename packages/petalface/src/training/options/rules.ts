@@ -8,7 +8,7 @@ import type { TrainingOptions } from "./presets.ts";
  * not the batch.
  */
 export const looksAtBatch = (options: Pick<TrainingOptions, "batchNorm" | "loss">): string[] => [
-  ...(options.batchNorm === "train" ? ["--batch-norm train"] : []),
+  ...(options.batchNorm === "train" ? ["'batchNorm=train'"] : []),
   ...(marginOf(options.loss) === "adaface" ? ["AdaFace"] : []),
 ];
 
@@ -22,39 +22,39 @@ export type OptionRule = (options: TrainingOptions) => string | undefined;
 export const optionRules: readonly OptionRule[] = [
   ({ alphaThreshold, calibration }) =>
     alphaThreshold !== undefined && calibration !== "paper"
-      ? "--alpha-threshold belongs to --calibration paper; give --alpha-range LOW,HIGH"
+      ? "'alphaThreshold' belongs to 'calibration=paper'; give 'alphaRange=LOW,HIGH'"
       : undefined,
   ({ alphaRange, calibration }) =>
     alphaRange.length > 0 && calibration === "paper"
-      ? "--alpha-range is clamped, --calibration paper is not; give --alpha-threshold"
+      ? "'alphaRange' is clamped, 'calibration=paper' is not; give 'alphaThreshold'"
       : undefined,
   ({ quality, calibration, sharpShare }) =>
     isGiven(quality) && calibration === "paper" && sharpShare < 1
-      ? "--quality external has no score for faces that training degrades, and --calibration paper has no default for it; give --sharp-share 1, or --alpha-range"
+      ? "'quality=external' has no score for faces that training degrades, and 'calibration=paper' has no default for it; give 'sharpShare=1', or 'alphaRange'"
       : undefined,
   ({ gate, rank }) =>
-    rank % gateParts(gate) === 0 ? undefined : `--gate ${gate} halves the rank; --rank ${rank} is odd`,
+    rank % gateParts(gate) === 0 ? undefined : `'gate=${gate}' halves the rank; 'rank=${rank}' is odd`,
   ({ method, dropout }) =>
-    dropout > 0 && method !== "lora" ? "--dropout needs adapters: it works with --method lora only" : undefined,
+    dropout > 0 && method !== "lora" ? "'dropout' needs adapters: it works with 'method=lora' only" : undefined,
   ({ method, outputDropout }) =>
     outputDropout > 0 && method !== "lora"
-      ? "--output-dropout needs adapters: it works with --method lora only"
+      ? "'outputDropout' needs adapters: it works with 'method=lora' only"
       : undefined,
   ({ batch, accumulate }) =>
-    batch % accumulate === 0 ? undefined : `--accumulate ${accumulate} does not divide --batch ${batch}`,
+    batch % accumulate === 0 ? undefined : `'accumulate=${accumulate}' does not divide 'batch=${batch}'`,
   (options) => {
     const { batch, accumulate } = options;
     const [what] = looksAtBatch(options);
     return what !== undefined && batch === accumulate
-      ? `${what} takes statistics over the images of a part: give --accumulate less than --batch ${batch}`
+      ? `${what} takes statistics over the images of a part: give 'accumulate' less than 'batch=${batch}'`
       : undefined;
   },
   ({ loss, classesPerStep, batch }) =>
     usesMargin(loss) && classesPerStep < batch
-      ? `--classes-per-step ${classesPerStep} is less than --batch ${batch}: every face needs its class`
+      ? `'classesPerStep=${classesPerStep}' is less than 'batch=${batch}': every face needs its class`
       : undefined,
   ({ variants, batchNorm }) =>
     variants > 0 && batchNorm === "train"
-      ? "--variants keeps the output of frozen layers for each face, but with --batch-norm train it depends on the batch"
+      ? "'variants' keeps the output of frozen layers for each face, but with 'batchNorm=train' it depends on the batch"
       : undefined,
 ];

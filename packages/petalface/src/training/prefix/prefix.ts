@@ -156,7 +156,8 @@ async function proveRows(
       for (let i = 0; i < length; i++)
         if (!Object.is(one[row * length + i], other[to + i]))
           throw new PetalfaceError(
-            "the output of the frozen layers depends on an image's place in the batch, so it cannot be kept; train without --variants",
+            "PETAL_OPTION_UNFIT",
+            "the output of the frozen layers depends on an image's place in the batch, so it cannot be kept; train without 'variants'",
           );
     }
   });

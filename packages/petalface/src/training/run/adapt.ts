@@ -218,9 +218,13 @@ const reopen = (folder: string, context: AdaptContext, changes: ResumeChanges): 
     const place = (text: string): Promise<string> => placeNow(folder, run.places, text);
     const { name: judge, weights } = await openMeasure(await mapMeasureFiles(run.options.quality, place));
     if (isGiven(judge) && hashScores(data) !== run.data.scores)
-      throw new PetalfaceError(`the column quality of ${run.data.spec} is not that which ${folder} was started with`);
+      throw new PetalfaceError(
+        "PETAL_RUN_MISMATCH",
+        `the column quality of ${run.data.spec} is not that which ${folder} was started with`,
+      );
     if (weights?.sha256 !== run.adapter.calibration.weights)
       throw new PetalfaceError(
+        "PETAL_RUN_MISMATCH",
         `${run.options.quality} are not the weights of the quality measure that ${folder} was started with`,
       );
     const session = sessionOptions({ ...context, threads: context.threads ?? run.machine.threads });
@@ -232,6 +236,7 @@ const reopen = (folder: string, context: AdaptContext, changes: ResumeChanges): 
     const validator = keep(await openValidator(asked, backbone, session, context)).open;
     if (run.validation !== undefined && validator?.fingerprint !== run.validation.fingerprint)
       throw new PetalfaceError(
+        "PETAL_RUN_MISMATCH",
         `${run.validation.protocol} is not the validation protocol that ${folder} was started with (its pairs or faces changed)`,
       );
     const loader = keep(openFaces(backbone, data, session.threads, context));
@@ -287,7 +292,10 @@ async function openValidator(
   context: AdaptContext,
 ): Promise<AsyncDisposable & { readonly open: Validator | undefined }> {
   if (request !== undefined && context.openValidator === undefined)
-    throw new PetalfaceError(`this run is validated on ${request.protocol}; give openValidator in the context`);
+    throw new PetalfaceError(
+      "PETAL_ARGUMENT_INVALID",
+      `this run is validated on ${request.protocol}; give openValidator in the context`,
+    );
   const open = request && (await context.openValidator?.(request, backbone, session));
   return {
     open,
@@ -301,13 +309,15 @@ function requirePeople(data: FaceData, options: TrainingOptions): void {
   const { loss } = options;
   if (data.people.length < 2)
     throw new PetalfaceError(
-      `--loss ${loss} needs at least two people, one folder each, and ${data.spec} has ${data.people.length}; use --loss distil, which needs no identities`,
+      "PETAL_DATA_UNFIT",
+      `'loss=${loss}' needs at least two people, one folder each, and ${data.spec} has ${data.people.length}; use 'loss=distil', which needs no identities`,
     );
   for (let index = 0; index < data.length; index++) {
     const { person, id } = data.at(index);
     if (person < 0)
       throw new PetalfaceError(
-        `--loss ${loss} needs to know who is on every face, and ${data.spec} does not say it of ${id}; name its person, leave it out, or use --loss distil`,
+        "PETAL_DATA_UNFIT",
+        `'loss=${loss}' needs to know who is on every face, and ${data.spec} does not say it of ${id}; name its person, leave it out, or use 'loss=distil'`,
       );
   }
 }

@@ -140,7 +140,8 @@ export function hashScores(data: FaceData): string {
   }
   if (missing > 0)
     throw new PetalfaceError(
-      `--quality external takes each face's score from the column quality of a manifest, and ${missing} of ${data.length} faces of ${data.spec} have none, the first is ${first}; fill the column, or choose another --quality`,
+      "PETAL_QUALITY_UNFIT",
+      `'quality=external' takes each face's score from the column quality of a manifest, and ${missing} of ${data.length} faces of ${data.spec} have none, the first is ${first}; fill the column, or choose another 'quality'`,
     );
   return hash.digest("hex");
 }

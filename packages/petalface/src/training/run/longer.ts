@@ -49,8 +49,8 @@ function withEpochs(
   if (steps === run.steps) return run;
   if (steps <= state.step)
     throw new PetalfaceError(
-      `the run has done ${state.step} steps, and --epochs ${epochs} makes ${steps}; give more epochs than ${run.options.epochs}`,
-      { exitCode: 2 },
+      "PETAL_OPTION_INVALID",
+      `the run has done ${state.step} steps, and 'epochs=${epochs}' makes ${steps}; give more epochs than ${run.options.epochs}`,
     );
   const asPlanned = isAsPlanned(run, { options, steps }, state, length);
   const change = { step: state.step, learningRate: options.learningRate, epochs, asPlanned };

@@ -27,6 +27,7 @@ export async function openPlaced(
     refuseOldIdentity(join(folder, "run.json"), entry, run.model.sha256, opened);
     if (opened.spec.sha256 !== run.model.sha256)
       throw new PetalfaceError(
+        "PETAL_RUN_MISMATCH",
         `${path} is not the model that ${folder} was started with (the SHA-256 of its weights or of its graph differs)`,
       );
     refuseOther(folder, run.adapter.backbone, opened);
@@ -36,6 +37,7 @@ export async function openPlaced(
     const opened = context.data ?? (await openData(path, { mostLeftOut: context.mostLeftOut }));
     if (opened.fingerprint !== run.data.fingerprint)
       throw new PetalfaceError(
+        "PETAL_RUN_MISMATCH",
         `${path} is not the data that ${folder} was started with (files were added, removed or changed)`,
       );
     return opened;
@@ -60,7 +62,8 @@ async function found(
   for (const path of all) if (await exists(path)) there.push(path);
   if (there.length > 0) return there;
   throw new PetalfaceError(
-    `${folder} was started with ${text}, which is at none of these places now: ${all.join(", ")}; say where it is with --${option}`,
+    "PETAL_RUN_MISMATCH",
+    `${folder} was started with ${text}, which is at none of these places now: ${all.join(", ")}; say where it is with '${option}'`,
   );
 }
 

@@ -15,7 +15,11 @@ export async function makeRunFolder(folder: string): Promise<void> {
     await makeFolder(folder);
   } catch (error) {
     if (!(error instanceof PetalfaceError)) throw error;
-    throw new PetalfaceError(error.message.replace("cannot write", "cannot make the run folder"), { cause: error });
+    throw new PetalfaceError(
+      "PETAL_OUTPUT_FAILED",
+      error.message.replace("cannot write", "cannot make the run folder"),
+      { cause: error },
+    );
   }
 }
 
@@ -27,7 +31,10 @@ export const mayBeginWith = (name: string): boolean =>
 export async function requireEmpty(folder: string): Promise<void> {
   const names = await readdir(folder);
   if (!names.every(mayBeginWith))
-    throw new PetalfaceError(`${folder} is not empty; give another --out, or continue it with --resume ${folder}`);
+    throw new PetalfaceError(
+      "PETAL_OUTPUT_EXISTS",
+      `${folder} is not empty; give another 'out', or continue it with 'resume' ${folder}`,
+    );
 }
 
 /** Writes `run.json`. */
@@ -40,7 +47,7 @@ export async function readRun(folder: string): Promise<RunRecord> {
   try {
     text = await readFile(runFile(folder), "utf8");
   } catch {
-    throw new PetalfaceError(`${folder} is not a run: it has no run.json`);
+    throw new PetalfaceError("PETAL_RUN_MISSING", `${folder} is not a run: it has no run.json`);
   }
   refusePlaceholder(text, runFile(folder));
   try {
@@ -48,8 +55,12 @@ export async function readRun(folder: string): Promise<RunRecord> {
     if (record.format !== 1) throw new Error(`format ${JSON.stringify(record.format)} is not known`);
     return { ...record, options: trainingOptions(record.options) };
   } catch (error) {
-    throw new PetalfaceError(`${runFile(folder)}: ${error instanceof Error ? error.message : String(error)}`, {
-      cause: error,
-    });
+    throw new PetalfaceError(
+      "PETAL_RUN_DAMAGED",
+      `${runFile(folder)}: ${error instanceof Error ? error.message : String(error)}`,
+      {
+        cause: error,
+      },
+    );
   }
 }

@@ -98,12 +98,16 @@ export async function loadState(folder: string, shape: StateShape): Promise<Trai
   const path = stateFile(folder);
   const { tensors, metadata } = await readSafetensors(path);
   const step = Number(metadata.get("step"));
-  if (!Number.isInteger(step) || step < 0) throw new PetalfaceError(`${path}: it does not say which step it is from`);
+  if (!Number.isInteger(step) || step < 0)
+    throw new PetalfaceError("PETAL_RUN_DAMAGED", `${path}: it does not say which step it is from`);
   const floats = (name: string, length: number): Float32Array => {
     if (length === 0 && !tensors.has(name)) return new Float32Array(0);
     const stored: StoredTensor | undefined = tensors.get(name);
     if (stored === undefined || !(stored.data instanceof Float32Array) || stored.data.length !== length)
-      throw new PetalfaceError(`${path}: "${name}" does not fit this run; it was made with other options`);
+      throw new PetalfaceError(
+        "PETAL_RUN_DAMAGED",
+        `${path}: "${name}" does not fit this run; it was made with other options`,
+      );
     return stored.data;
   };
   const momentsOf = (name: string, length: number): Moments => ({
@@ -133,7 +137,7 @@ function parseValidation(text: string | undefined, path: string): Omit<Validatio
     const { last, waited, best } = JSON.parse(text ?? "") as ValidationState;
     if (Number.isInteger(last) && Number.isInteger(waited)) return { last, waited, best };
   } catch {}
-  throw new PetalfaceError(`${path}: what it says of the validation is not understood`);
+  throw new PetalfaceError("PETAL_RUN_DAMAGED", `${path}: what it says of the validation is not understood`);
 }
 
 /** The bytes of a vector as the format wants them: shared on a little-endian machine, else a swapped copy. */

@@ -92,7 +92,8 @@ async function firstHead(
   const [low = 0, high = 0] = options.magnitudes;
   if (marginOf(options.loss) === "magface" && (longest <= low || shortest >= high))
     throw new PetalfaceError(
-      `MagFace's margin would never change: the embeddings of ${backbone.spec.name} are ${shortest.toFixed(1)} to ${longest.toFixed(1)} long, and --magnitudes is ${low},${high}; give --magnitudes around those lengths`,
+      "PETAL_OPTION_UNFIT",
+      `MagFace's margin would never change: the embeddings of ${backbone.spec.name} are ${shortest.toFixed(1)} to ${longest.toFixed(1)} long, and 'magnitudes' is ${low},${high}; give 'magnitudes' around those lengths`,
     );
   const unseen = randomCentres(data.people.length, width, seed);
   for (let person = 0; person < data.people.length; person++) {

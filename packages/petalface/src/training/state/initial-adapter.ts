@@ -36,6 +36,7 @@ export async function initOf(
   const { adapter, sha256 } = await openInit(await place(init.given), backbone);
   if (sha256 !== init.sha256)
     throw new PetalfaceError(
+      "PETAL_RUN_MISMATCH",
       `${init.given} is not the adapter that the run was started from; restore it, or start a new run`,
     );
   return adapter;
@@ -59,7 +60,7 @@ export function requireShape({ folder, adapter }: Init, config: AdapterConfig): 
   };
   if (shapeOf(adapter.config) !== shapeOf(config))
     throw new PetalfaceError(
+      "PETAL_OPTION_INVALID",
       `the adapter of ${folder} has another shape than the one to be trained; leave out the options of method, gate, rank, scale, layers and batch normalisation, then they are taken from it`,
-      { exitCode: 2 },
     );
 }

@@ -60,19 +60,23 @@ export function watchLoss(
   const first: number[] = [];
   const recent: number[] = [];
   let above = 0;
-  const advice = `lower --lr (now ${options.learningRate})${options.warmup < 0.05 ? " or raise --warmup" : " or --clip"}; the last good state is kept: petalface adapt --resume ${run.folder} --lr ${Number((options.learningRate / 4).toPrecision(2))}`;
+  const advice = `lower 'learningRate' (now ${options.learningRate})${options.warmup < 0.05 ? " or raise 'warmup'" : " or 'clip'"}; the last good state is kept: petalface adapt 'resume' ${run.folder} 'learningRate=${Number((options.learningRate / 4).toPrecision(2))}'`;
   return {
     get calm() {
       return above === 0;
     },
     add(step, loss, gradientNorm) {
       if (!Number.isFinite(loss) || !Number.isFinite(gradientNorm))
-        throw new PetalfaceError(`step ${step}: the loss is ${loss} and its gradient ${gradientNorm}; ${advice}`);
+        throw new PetalfaceError(
+          "PETAL_TRAINING_DIVERGED",
+          `step ${step}: the loss is ${loss} and its gradient ${gradientNorm}; ${advice}`,
+        );
       const usual = Math.max(median(first), median(recent), floorShare * ignorant);
       if (first.length === opening && loss > factor * usual) {
         above++;
         if (above >= patience)
           throw new PetalfaceError(
+            "PETAL_TRAINING_DIVERGED",
             `step ${step}: for ${patience} steps the loss has been above ${factor} times its usual ${usual.toPrecision(3)} (now ${loss.toPrecision(3)}), so training has diverged; ${advice}`,
           );
         return;

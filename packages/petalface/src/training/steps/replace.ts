@@ -20,7 +20,8 @@ export function replaceDraws(
   if (bad.size === 0) return batch;
   if (bad.size === count)
     throw new PetalfaceError(
-      `step ${batch.step + 1}: the model has no finite embedding of any of its ${count} faces, the first is ${nameOf(draws[0]?.index ?? 0)}; remove such pictures, or raise --batch`,
+      "PETAL_NOT_FINITE",
+      `step ${batch.step + 1}: the model has no finite embedding of any of its ${count} faces, the first is ${nameOf(draws[0]?.index ?? 0)}; remove such pictures, or raise 'batch'`,
     );
   const place = (at: number): number => {
     let other = at;

@@ -128,7 +128,8 @@ export async function trainSteps(run: Run, context: TrainingContext): Promise<Tr
   }
   if (!state.theta.every(Number.isFinite))
     throw new PetalfaceError(
-      `step ${state.step}: the weights are not finite; lower --lr (now ${options.learningRate}) and continue from the last checkpoint: petalface adapt --resume ${folder} --lr ${options.learningRate / 4}`,
+      "PETAL_TRAINING_DIVERGED",
+      `step ${state.step}: the weights are not finite; lower 'learningRate' (now ${options.learningRate}) and continue from the last checkpoint: petalface adapt 'resume' ${folder} 'learningRate=${options.learningRate / 4}'`,
     );
   await checkpoint();
   return { finished: true, waiting: clock.share() };
@@ -144,7 +145,10 @@ const openEngines = (run: Run, context: TrainingContext): Promise<Engines & Asyn
     const graph = trainingGraph(shown, run.config, options, classes, anchorCount(run));
     const int8 = options.base === "int8";
     if (int8 && (run.session.provider ?? "cpu") !== "cpu")
-      throw new PetalfaceError(`--base int8 computes on the CPU only, not on ${run.session.provider}`);
+      throw new PetalfaceError(
+        "PETAL_OPTION_UNFIT",
+        `'base=int8' computes on the CPU only, not on ${run.session.provider}`,
+      );
     const session = trainingSession(backbone, run.session);
     const batch = options.batch / options.accumulate;
     const split = options.variants > 0 ? splitGraph(graph.graph, graph.inputs.image, batch) : undefined;

@@ -121,7 +121,7 @@ describe("official trees in miniature", () => {
     expect((await open("survface", root)).searches).toEqual([]);
     writeFileSync(join(lists, "negative_pairs_names.mat"), writeCells("x", [["1_cam1_a.jpg"], ["9_cam1_a.jpg"]]));
     expect(await problem(open("survface", root))).toContain("9_cam1_a.jpg, which is not among the images");
-    expect(await problem(open("survface", base))).toContain("--protocol survface --help");
+    expect(await problem(open("survface", base))).toContain("'protocol' survface 'help'");
   });
 
   it("SCface: one search a distance, infrared cameras left out", async () => {

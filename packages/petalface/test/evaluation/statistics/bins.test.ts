@@ -84,7 +84,7 @@ it("needs a model that judges quality", async () => {
     embeddings(() => false),
     new Map(),
   );
-  expect(() => qualityBins(plain, plain, 4)).toThrow("give --adapter");
+  expect(() => qualityBins(plain, plain, 4)).toThrow("give 'adapter'");
 });
 
 it("evaluate --bins quality prints both tables", async () => {

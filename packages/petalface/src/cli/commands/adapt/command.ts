@@ -126,8 +126,8 @@ function refuseChanges(command: Command): void {
   );
   if (given !== undefined)
     throw new PetalfaceError(
+      "PETAL_OPTION_INVALID",
       `${given.long} cannot be given with --resume: the run continues with the options in its run.json; start a new run with --out to change them`,
-      { exitCode: 2 },
     );
 }
 
@@ -167,9 +167,10 @@ function start(
   context: CliContext,
 ): Promise<AdaptedRun> {
   const { model, train, out, init, aligned, val, valData, valPixels } = flags;
-  if (out === undefined) throw new PetalfaceError("give --out RUN for a new run, or --resume RUN", { exitCode: 2 });
-  if (model === undefined) throw new PetalfaceError("give the face recogniser with --model", { exitCode: 2 });
-  if (train === undefined) throw new PetalfaceError("give training faces with --train", { exitCode: 2 });
+  if (out === undefined)
+    throw new PetalfaceError("PETAL_OPTION_INVALID", "give --out RUN for a new run, or --resume RUN");
+  if (model === undefined) throw new PetalfaceError("PETAL_OPTION_INVALID", "give the face recogniser with --model");
+  if (train === undefined) throw new PetalfaceError("PETAL_OPTION_INVALID", "give training faces with --train");
   return adaptIn(
     { ...surroundings, ...choices, ...choicesOf(flags), model, train, out, init, aligned, val, valData, valPixels },
     context,

@@ -54,7 +54,7 @@ export function withTrainingOptions(command: Command): Command {
       option.argParser((text) => {
         const value = read(text);
         if (Number.isNaN(value))
-          throw new PetalfaceError(`${flagOf(name)} is ${entry.range}, not "${text}"`, { exitCode: 2 });
+          throw new PetalfaceError("PETAL_OPTION_INVALID", `${flagOf(name)} is ${entry.range}, not "${text}"`);
         checkOption(name, value);
         return value;
       });

@@ -93,13 +93,16 @@ export function alignCommand(program: Command, context: CliContext): void {
 async function run(spec: string, flags: Flags, context: CliContext): Promise<void> {
   const { out, size, all, face: rule, threshold = null, fps: framesPerSecond, ...rest } = flags;
   if (threshold !== null && !(threshold > 0 && threshold < 1))
-    throw new PetalfaceError("--threshold is a number between 0 and 1", { exitCode: 2 });
+    throw new PetalfaceError("PETAL_OPTION_INVALID", "--threshold is a number between 0 and 1");
   if (!(framesPerSecond > 0 && framesPerSecond <= 1000))
-    throw new PetalfaceError("--fps is a number above 0, at most 1000", { exitCode: 2 });
+    throw new PetalfaceError("PETAL_OPTION_INVALID", "--fps is a number above 0, at most 1000");
   const choices: AlignChoices = { ...rest, size, all, rule, threshold, framesPerSecond };
   const summary = await alignInto(await openAlignInput(spec, context), out, choices, context);
   if (summary.crops === 0)
-    throw new PetalfaceError(`no file of ${spec} could be read: ${summary.unreadable.first.join("; ")}`);
+    throw new PetalfaceError(
+      "PETAL_DATA_DAMAGED",
+      `no file of ${spec} could be read: ${summary.unreadable.first.join("; ")}`,
+    );
   context.result(
     { input: spec, out, ...summary },
     [...describeAlignment(summary), `manifest: ${summary.manifest}`].join("\n"),

@@ -42,9 +42,10 @@ export function copiesCommand(program: Command, context: CliContext): void {
 function parseSizes(text: string): number[] {
   const sizes = text.split(",").map((part) => (/^\s*\d{1,4}\s*$/.test(part) ? Number(part) : 0));
   if (!sizes.every((size) => size >= 2) || new Set(sizes).size < sizes.length)
-    throw new PetalfaceError(`--sizes is a list of different sides of at least 2 pixels, such as 16,12, not ${text}`, {
-      exitCode: 2,
-    });
+    throw new PetalfaceError(
+      "PETAL_OPTION_INVALID",
+      `--sizes is a list of different sides of at least 2 pixels, such as 16,12, not ${text}`,
+    );
   return sizes;
 }
 
@@ -123,13 +124,16 @@ async function run(people: string, flags: Flags, context: CliContext): Promise<v
 function planCopies(data: FaceData, { sizes, most, except }: Flags): Copy[] {
   const missing = except.find((name) => !data.people.includes(name));
   if (missing !== undefined)
-    throw new PetalfaceError(`--except ${missing}: ${data.spec} has no folder of that name`, { exitCode: 2 });
+    throw new PetalfaceError("PETAL_OPTION_INVALID", `--except ${missing}: ${data.spec} has no folder of that name`);
   const byPerson = new Map<number, Sample[]>();
   for (let index = 0; index < data.length; index++) {
     const sample = data.at(index);
     const name = data.people[sample.person];
     if (sample.source.kind !== "file" || name === undefined)
-      throw new PetalfaceError(`${data.spec}: give a folder with a folder of photos for each person`, { exitCode: 2 });
+      throw new PetalfaceError(
+        "PETAL_OPTION_INVALID",
+        `${data.spec}: give a folder with a folder of photos for each person`,
+      );
     if (except.includes(name) || isCopy(sample.id)) continue;
     byPerson.set(sample.person, [...(byPerson.get(sample.person) ?? []), sample]);
   }

@@ -29,15 +29,17 @@ const BATCH = 64;
 async function checkFolders(input: string, output: string): Promise<void> {
   const entries = await readdir(output).catch((error: NodeJS.ErrnoException) => {
     if (error.code === "ENOENT") return [];
-    throw new PetalfaceError(`cannot use ${output} as the output folder: ${error.message}`, { cause: error });
+    throw new PetalfaceError("PETAL_OUTPUT_FAILED", `cannot use ${output} as the output folder: ${error.message}`, {
+      cause: error,
+    });
   });
   if (!entries.every(isLitter))
-    throw new PetalfaceError(`${output} is not empty: name a new folder for the degraded faces`);
+    throw new PetalfaceError("PETAL_OUTPUT_EXISTS", `${output} is not empty: name a new folder for the degraded faces`);
   const from = await realpath(input).catch(() => undefined);
   if (from === undefined) return;
   const inside = relative(from, resolve(output));
   if (inside === "" || (!inside.startsWith("..") && inside !== resolve(output)))
-    throw new PetalfaceError(`${output} lies in ${input}: name a folder outside of it`);
+    throw new PetalfaceError("PETAL_OPTION_INVALID", `${output} lies in ${input}: name a folder outside of it`);
 }
 
 /** Output file of every sample, below the output folder whatever the ids look like, and unique. */
@@ -115,7 +117,10 @@ async function run(
   context: CliContext,
 ): Promise<void> {
   if (output === undefined && options.sheet === undefined)
-    throw new PetalfaceError("name a new folder for the copies, or a picture with --sheet FILE", { exitCode: 2 });
+    throw new PetalfaceError(
+      "PETAL_OPTION_INVALID",
+      "name a new folder for the copies, or a picture with --sheet FILE",
+    );
   const { openLoader, parseDegradation, printDegradation } = await import("../../../images/index.ts");
   const spec = parseDegradation(options.to);
   await using _outputs = await claimOutputs([options.sheet], context, { inputs: [input] });

@@ -39,7 +39,7 @@ export async function drawSheet(
   const chosen = Array.from({ length: most }, (_, row) => Math.floor((row * data.length) / most));
   const faces = (await readableFaces(data, chosen, loader, tally)).map((face) => data.at(face));
   const count = faces.length;
-  if (count === 0) throw new PetalfaceError(`${data.spec}: no face for the sheet can be read`);
+  if (count === 0) throw new PetalfaceError("PETAL_DATA_DAMAGED", `${data.spec}: no face for the sheet can be read`);
   const shown = faces.map(({ id }) => ({
     id,
     draws: Array.from({ length: spec.kind === "lr" ? 1 : draws }, (_, at) =>

@@ -18,7 +18,10 @@ export async function checkExport(path: string, model: EmbeddingModel, data: Fac
   const faces = await readableFaces(data, first, loader);
   const count = faces.length;
   if (count === 0)
-    throw new PetalfaceError(`${data.spec}: none of the first ${first.length} measured faces can be read`);
+    throw new PetalfaceError(
+      "PETAL_DATA_DAMAGED",
+      `${data.spec}: none of the first ${first.length} measured faces can be read`,
+    );
   const planes = await loader.load(
     Array.from({ length: 2 * count }, (_, i) => ({
       source: data.at(itemAt(faces, i % count)).source,
@@ -40,6 +43,9 @@ export async function checkExport(path: string, model: EmbeddingModel, data: Fac
     0,
   );
   if (!(difference <= tolerance))
-    throw new PetalfaceError(`${path} differs from the adapted model by ${difference}; please report this`);
+    throw new PetalfaceError(
+      "PETAL_INTERNAL",
+      `${path} differs from the adapted model by ${difference}; please report this`,
+    );
   return difference;
 }

@@ -54,6 +54,7 @@ export async function prepareDemoFolder(out: string, context: CliContext): Promi
 
 const notOurs = (out: string, name: string): PetalfaceError =>
   new PetalfaceError(
+    "PETAL_OUTPUT_EXISTS",
     `${printPath(out)} holds ${JSON.stringify(name)}, which is not part of a demo; give an empty or new folder with --out`,
   );
 

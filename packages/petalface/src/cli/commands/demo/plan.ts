@@ -78,6 +78,7 @@ const syntheticFaces = async ({ images, people }: DemoSize): Promise<{ train: Fa
 function ownFaces(data: FaceData): { train: FaceData; test: FaceData } {
   if (data.people.length < 30)
     throw new PetalfaceError(
+      "PETAL_DATA_UNFIT",
       `${data.spec} has ${data.people.length} people; the demo needs at least 30, one folder each, to train on some and measure on others`,
     );
   const order = random("demo people", 0).shuffle(data.people.map((name) => name));

@@ -85,7 +85,11 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
       written += lines.length;
       progress.update(batch.start + batch.count);
     }
-    if (written === 0) throw new PetalfaceError(`${data.spec}: no face has an embedding; ${tally.report().first[0]}`);
+    if (written === 0)
+      throw new PetalfaceError(
+        "PETAL_DATA_DAMAGED",
+        `${data.spec}: no face has an embedding; ${tally.report().first[0]}`,
+      );
     if (written < data.length) await rows.replaceHead(headOf(written, head.length));
     if (format === "safetensors" && adapted) await rows.write(bytesOf(alphas.subarray(0, written)));
     await rows.finish();

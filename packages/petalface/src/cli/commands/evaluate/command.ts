@@ -27,6 +27,7 @@ import type { CliContext } from "../../context.ts";
 import { type CopyFlags, galleryCopies, printCopies, withCopyOptions } from "../../copies.ts";
 import { type DataFlags, openFaces, withDataOptions } from "../../data.ts";
 import { examplesText, printCommand } from "../../examples.ts";
+import { withFlags } from "../../flags.ts";
 import { parseFolds } from "../../folds.ts";
 import { type Format, formatMeasures, printAs, withFormatOption } from "../../formats.ts";
 import { fitLines } from "../../lines.ts";
@@ -107,9 +108,10 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
   const folder = await resultsFolder(flags);
   const report = flags.report ?? reportBeside(flags, folder);
   if (flags.views !== undefined && report === undefined)
-    throw new PetalfaceError("--views adds to the report; name it with --report, --out or a run as --adapter", {
-      exitCode: 2,
-    });
+    throw new PetalfaceError(
+      "PETAL_OPTION_INVALID",
+      "--views adds to the report; name it with --report, --out or a run as --adapter",
+    );
   await using _outputs = await claimOutputs([...resultFiles(flags, folder), report], context, {
     inputs: [flags.data, flags.protocol, flags.lists, flags.model],
   });
@@ -201,7 +203,7 @@ function withGuides(command: Command): void {
   const how = "`petalface evaluate --protocol NAME --help` says where its data comes from and how it must lie.";
   const guideOf = ({ name, guide }: NamedProtocol): string => {
     const run = printCommand(`evaluate --model fr_feature --protocol ${name} --data DATA`);
-    return fitLines(`${guide}\nRun:\n${run}\nAll options: petalface evaluate --help\n`);
+    return fitLines(`${withFlags(guide)}\nRun:\n${run}\nAll options: petalface evaluate --help\n`);
   };
   command
     .configureHelp({

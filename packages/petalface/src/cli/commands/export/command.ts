@@ -121,16 +121,17 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
   }
   const { model, out } = flags;
   if (model === undefined || out === undefined)
-    throw new PetalfaceError(`export needs ${model === undefined ? "--model FILE|NAME" : "--out PATH"}`, {
-      exitCode: 2,
-    });
+    throw new PetalfaceError(
+      "PETAL_OPTION_INVALID",
+      `export needs ${model === undefined ? "--model FILE|NAME" : "--out PATH"}`,
+    );
   await write({ ...flags, model, out }, context);
 }
 
 /** Options that cannot go together. Throws PetalfaceError (wrong usage). */
 function check(flags: Given, contracts: readonly Contract[]): void {
   const refuse = (why: string): never => {
-    throw new PetalfaceError(why, { exitCode: 2 });
+    throw new PetalfaceError("PETAL_OPTION_INVALID", why);
   };
   const { as, levels, adapter, alpha } = flags;
   if (adapter === undefined && (as !== "onnx" || levels !== undefined || alpha !== "quality"))
@@ -247,6 +248,9 @@ function parseAlpha(text: string): ExportAlpha {
   if (text === "quality" || text === "input") return text;
   const value = Number(text);
   if (text.trim() === "" || !(value >= 0 && value <= 1))
-    throw new PetalfaceError(`--alpha is quality, input or a number from 0 to 1, not "${text}"`, { exitCode: 2 });
+    throw new PetalfaceError(
+      "PETAL_OPTION_INVALID",
+      `--alpha is quality, input or a number from 0 to 1, not "${text}"`,
+    );
   return value;
 }

@@ -65,6 +65,7 @@ async function run(gallery: string, specs: readonly string[], flags: Flags, cont
   const { opened, engine, calibration, otherAdapter } = await openGalleryModel(store, flags);
   if (otherAdapter)
     throw new PetalfaceError(
+      "PETAL_GALLERY_MISMATCH",
       `${printPath(path)} was made with another adapter; enrol with that one, or change the gallery with petalface gallery migrate`,
     );
   const { size } = opened.model;
@@ -97,20 +98,20 @@ async function run(gallery: string, specs: readonly string[], flags: Flags, cont
   );
   if (added + known === 0) {
     if (refused.length + left.length > 0) context.exitCode = 1;
-    else throw new PetalfaceError(`${specs.join(" ")}: no faces to enrol`);
+    else throw new PetalfaceError("PETAL_DATA_MISSING", `${specs.join(" ")}: no faces to enrol`);
   }
 }
 
 /** The last moment of the date that faces may be kept until; undefined: until they are removed. */
 function keepUntilOf({ keepUntil, retain }: Flags): string | undefined {
   if (keepUntil !== undefined && retain !== undefined)
-    throw new PetalfaceError("give --keep-until or --retain, not both", { exitCode: 2 });
+    throw new PetalfaceError("PETAL_OPTION_INVALID", "give --keep-until or --retain, not both");
   if (retain !== undefined) return new Date(Date.now() + retain * 86_400_000).toISOString();
   if (keepUntil === undefined) return undefined;
   const date = new Date(`${keepUntil}T23:59:59.999Z`);
   // A date that is none, such as February 30, becomes another one.
   if (Number.isNaN(date.getTime()) || date.toISOString().slice(0, 10) !== keepUntil)
-    throw new PetalfaceError(`--keep-until is a date YYYY-MM-DD, not ${keepUntil}`, { exitCode: 2 });
+    throw new PetalfaceError("PETAL_OPTION_INVALID", `--keep-until is a date YYYY-MM-DD, not ${keepUntil}`);
   return date.toISOString();
 }
 

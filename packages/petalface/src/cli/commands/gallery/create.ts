@@ -100,7 +100,7 @@ export function calibrationOf(
   if (flags.alphaRange !== undefined) {
     const [low, high] = flags.alphaRange;
     if (flags.alphaRange.length !== 2 || low === undefined || high === undefined || low === high)
-      throw new PetalfaceError("--alpha-range is two different numbers, LOW,HIGH", { exitCode: 2 });
+      throw new PetalfaceError("PETAL_OPTION_INVALID", "--alpha-range is two different numbers, LOW,HIGH");
     return rangeCalibration(sharpness, low, high);
   }
   if (!knowsPhotos(sharpness.name, backbone.size)) {
@@ -117,13 +117,13 @@ export function calibrationOf(
 /** Reads thresholds from a JSON file. Throws PetalfaceError. */
 export async function readThresholds(path: string): Promise<ThresholdTable> {
   const text = await readFile(path, "utf8").catch((cause: Error) => {
-    throw new PetalfaceError(`cannot read ${printPath(path)} (${cause.message})`, { cause });
+    throw new PetalfaceError("PETAL_RESULT_INVALID", `cannot read ${printPath(path)} (${cause.message})`, { cause });
   });
   let document: unknown;
   try {
     document = JSON.parse(text);
   } catch (cause) {
-    throw new PetalfaceError(`${printPath(path)} is not valid JSON`, { cause });
+    throw new PetalfaceError("PETAL_RESULT_INVALID", `${printPath(path)} is not valid JSON`, { cause });
   }
   return parseThresholds(document, printPath(path));
 }

@@ -54,7 +54,7 @@ export function removeCommand(parent: Command, context: CliContext): void {
       const { address, shown: path } = placeOf(gallery, flags);
       const { person, expired = false } = flags;
       if ((person === undefined) !== expired)
-        throw new PetalfaceError("give --person NAME or --expired", { exitCode: 2 });
+        throw new PetalfaceError("PETAL_OPTION_INVALID", "give --person NAME or --expired");
       await using store = await openGallery(address);
       const removal =
         person === undefined ? await store.forgetExpired(new Date().toISOString()) : await store.remove(person);
@@ -66,6 +66,7 @@ export function removeCommand(parent: Command, context: CliContext): void {
           : `${person} and ${counted}`;
       if (found > 0)
         throw new PetalfaceError(
+          "PETAL_BUSY",
           `${gone}: deleted, but ${found} of ${fragments} pieces are still in ${printPath(path)} or its log: another process reads an older state; when it has ended, run petalface gallery check ${printPath(path)} --compact`,
         );
       const proof = fragments === 0 ? "" : `; none of ${fragments} pieces of them is left in the gallery`;

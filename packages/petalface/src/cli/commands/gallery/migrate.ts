@@ -67,7 +67,10 @@ async function run(gallery: string, flags: Flags, context: CliContext): Promise<
     record.adapter === old.adapter &&
     JSON.stringify(record.calibration) === JSON.stringify(old.calibration)
   )
-    throw new PetalfaceError(`${printPath(path)} was made with this model and adapter already; nothing to do`);
+    throw new PetalfaceError(
+      "PETAL_OPTION_UNFIT",
+      `${printPath(path)} was made with this model and adapter already; nothing to do`,
+    );
   const { threads } = engine;
   const options = { aligned: flags.aligned, maxLeftOut: 1, size: old.space.size, threads };
   using given = flags.data === undefined ? undefined : await openGiven([flags.data], options, context);

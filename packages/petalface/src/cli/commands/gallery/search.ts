@@ -88,11 +88,11 @@ export function searchCommand(parent: Command, context: CliContext): void {
 async function run(gallery: string, photos: readonly string[], flags: Flags, context: CliContext): Promise<void> {
   const { track } = flags;
   if ((track === undefined) === (photos.length === 0))
-    throw new PetalfaceError("give photos to search for, or --track FOLDER", { exitCode: 2 });
+    throw new PetalfaceError("PETAL_OPTION_INVALID", "give photos to search for, or --track FOLDER");
   if (flags.threshold !== undefined && flags.thresholds !== undefined)
-    throw new PetalfaceError("give --threshold or --thresholds, not both", { exitCode: 2 });
+    throw new PetalfaceError("PETAL_OPTION_INVALID", "give --threshold or --thresholds, not both");
   if (!(flags.rate > 0 && flags.rate <= 1))
-    throw new PetalfaceError("--rate is a share above 0, at most 1", { exitCode: 2 });
+    throw new PetalfaceError("PETAL_OPTION_INVALID", "--rate is a share above 0, at most 1");
   const { address, shown: path } = placeOf(gallery, flags);
   await using store = await openGallery(address);
   const model = await openGalleryModel(store, flags);
@@ -228,6 +228,7 @@ async function chooseThresholds(
   const estimated = await estimateThresholds(vectors, searcher, flags.rate, signal);
   if (estimated === undefined)
     throw new PetalfaceError(
+      "PETAL_OPTION_UNFIT",
       "a threshold can be estimated where at least two people are enrolled; enrol more, or give --threshold COSINE",
     );
   return estimated;

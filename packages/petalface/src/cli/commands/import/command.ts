@@ -55,7 +55,7 @@ export function importCommand(program: Command, context: CliContext): void {
 
 async function run(path: string, flags: Flags, context: CliContext): Promise<void> {
   if (!/\.onnx$/i.test(flags.out))
-    throw new PetalfaceError(`--out ${flags.out} does not end in .onnx`, { exitCode: 2 });
+    throw new PetalfaceError("PETAL_OPTION_INVALID", `--out ${flags.out} does not end in .onnx`);
   const given = flags.arch === "auto" ? undefined : parseArchitecture(flags.arch);
   const calibration = calibrationOf(flags);
   const checkpoint = await openCheckpoint(path);
@@ -64,7 +64,7 @@ async function run(path: string, flags: Flags, context: CliContext): Promise<voi
   const { scale, rank } = spec;
   const adapter = await foundAdapter(matched, { scale, ...(rank !== undefined && { rank }), calibration });
   if (adapter === undefined && (flags.adapterOut !== undefined || rank !== undefined))
-    throw new PetalfaceError(`${path}: it holds no adapter; leave out --adapter-out and rank=`);
+    throw new PetalfaceError("PETAL_OPTION_UNFIT", `${path}: it holds no adapter; leave out --adapter-out and rank=`);
   const preprocessing = {
     ...preprocessingOf(spec),
     ...(flags.normalize !== undefined && parseNormalize(flags.normalize)),
@@ -132,7 +132,7 @@ async function run(path: string, flags: Flags, context: CliContext): Promise<voi
 /** Where the adapter's alpha comes from: the released code's rule, a range, or not from the image. */
 function calibrationOf({ quality, alphaRange, alphaThreshold }: Flags): Calibration {
   const fail = (what: string): never => {
-    throw new PetalfaceError(what, { exitCode: 2 });
+    throw new PetalfaceError("PETAL_OPTION_INVALID", what);
   };
   if (alphaRange === undefined && alphaThreshold === undefined)
     return quality === undefined

@@ -54,9 +54,10 @@ export function inspectCommand(program: Command, context: CliContext): void {
         return requireMost(thing, leftOut, flags.maxLeftOut);
       }
       if (flags.model ?? flags.against ?? flags.report)
-        throw new PetalfaceError(`--model, --against and --report are for data sets; ${thing} is none`, {
-          exitCode: 2,
-        });
+        throw new PetalfaceError(
+          "PETAL_OPTION_INVALID",
+          `--model, --against and --report are for data sets; ${thing} is none`,
+        );
       if (provider === undefined) return context.result(inspection.document, inspection.text);
       const { withPlacement } = await import("./placement.ts");
       const { document, text } = await withPlacement(inspection, provider, thing, choices);

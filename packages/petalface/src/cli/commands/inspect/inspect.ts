@@ -57,7 +57,7 @@ async function adapter(folder: string): Promise<Inspection> {
   try {
     config = JSON.parse(text) as Record<string, unknown>;
   } catch (error) {
-    throw new PetalfaceError(`${path}: not valid JSON`, { cause: error });
+    throw new PetalfaceError("PETAL_DATA_DAMAGED", `${path}: not valid JSON`, { cause: error });
   }
   const { tensors } = await readSafetensors(join(folder, "adapter_model.safetensors"));
   const sizes = [...tensors.values()].map((tensor) => tensor.shape.reduce((product, side) => product * side, 1));
@@ -188,6 +188,7 @@ export async function inspect(
   );
   if (!exists && !/^synthetic(:|$)/.test(thing))
     throw new PetalfaceError(
+      "PETAL_DATA_MISSING",
       `there is no "${thing}": give a model, a checkpoint, a run, an adapter, a data set or a result`,
     );
   return dataSet(thing, mostLeftOut);

@@ -15,7 +15,10 @@ export async function withPlacement(
   choices: ModelChoices,
 ): Promise<Inspection> {
   if (inspection.document.kind !== "model")
-    throw new PetalfaceError(`${model} is not a face recogniser: --provider says where the nodes of one run`);
+    throw new PetalfaceError(
+      "PETAL_OPTION_UNFIT",
+      `${model} is not a face recogniser: --provider says where the nodes of one run`,
+    );
   const { graph, input, size } = await openBackbone(model, choices);
   const image = { dtype: "float32", dims: [1, 3, size, size], data: new Float32Array(3 * size * size) } as const;
   const { placed, fallback } = await placementOf(graph, { [input]: image }, { provider });

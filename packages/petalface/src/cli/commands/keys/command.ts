@@ -99,7 +99,10 @@ async function revoke(file: string, id: string, context: CliContext): Promise<vo
   const keys = await readKeys(file);
   const left = keys.filter((key) => key.id !== id);
   if (left.length === keys.length)
-    throw new PetalfaceError(`${printPath(file)} has no key ${JSON.stringify(id)}; petalface keys list names all`);
+    throw new PetalfaceError(
+      "PETAL_KEYS_INVALID",
+      `${printPath(file)} has no key ${JSON.stringify(id)}; petalface keys list names all`,
+    );
   await writeKeys(file, left);
   context.result({ file, revoked: id }, `${id} is deleted`);
 }

@@ -50,18 +50,20 @@ function parseWeighted(text: string): Weighted {
   const number = text.slice(at + 1).trim();
   const weight = number === "" ? Number.NaN : Number(number);
   if (at < 1 || !Number.isFinite(weight))
-    throw new PetalfaceError(`--adapter is a folder and its weight, such as runs/door=0.5, not ${text}`, {
-      exitCode: 2,
-    });
+    throw new PetalfaceError(
+      "PETAL_OPTION_INVALID",
+      `--adapter is a folder and its weight, such as runs/door=0.5, not ${text}`,
+    );
   return { folder: text.slice(0, at), weight };
 }
 
 async function run(flags: Flags, context: CliContext): Promise<void> {
   const { model, out, calibrationOf, adapter: given } = flags;
   if (calibrationOf !== undefined && calibrationOf > given.length)
-    throw new PetalfaceError(`--calibration-of is a number from 1 to ${given.length}, not ${calibrationOf}`, {
-      exitCode: 2,
-    });
+    throw new PetalfaceError(
+      "PETAL_OPTION_INVALID",
+      `--calibration-of is a number from 1 to ${given.length}, not ${calibrationOf}`,
+    );
   await using _outputs = await claimOutputs(adapterFiles(out), context, { inputs: [model] });
   const backbone = await openBackbone(model, choicesOf(flags));
   const summands = [];

@@ -67,7 +67,7 @@ async function run(spec: string, flags: Flags, context: CliContext): Promise<voi
   await using _outputs = await claimOutputs([flags.report], context, { inputs: [spec, flags.model] });
   const engine = engineOf(flags);
   const data = await openFaces(spec, flags, context);
-  if (data.length === 0) throw new PetalfaceError(`${spec} holds no faces`);
+  if (data.length === 0) throw new PetalfaceError("PETAL_DATA_MISSING", `${spec} holds no faces`);
   await using open = openResources();
   const { judges, size } = await openJudges(flags, engine);
   for (const { embedder } of judges) open.keep(embedder);
@@ -93,6 +93,7 @@ async function run(spec: string, flags: Flags, context: CliContext): Promise<voi
       const finite = own.filter(Number.isFinite);
       if (finite.length === 0)
         throw new PetalfaceError(
+          "PETAL_QUALITY_UNFIT",
           `${judge.name} gave no face a score; ${tally.report().first[0] ?? "is there a column quality?"}`,
         );
       const alpha = alphas[i]?.filter(Number.isFinite);
@@ -107,7 +108,7 @@ async function run(spec: string, flags: Flags, context: CliContext): Promise<voi
       names.map((_, j) => spearman(scoredOnly(itemAt(scores, i)), scoredOnly(itemAt(scores, j)))),
     );
     const [first] = summaries;
-    if (first === undefined) throw new PetalfaceError("no measure was named", { exitCode: 2 });
+    if (first === undefined) throw new PetalfaceError("PETAL_OPTION_INVALID", "no measure was named");
     const head = { metric: first.judge.name, calibration: first.judge.calibration ?? null };
     const tables = [
       ...(names.length > 1

@@ -37,7 +37,7 @@ export interface Judge {
 /** Opens every measure that the flags name. Throws PetalfaceError. */
 export async function openJudges(flags: JudgeFlags, engine: Engine): Promise<{ judges: Judge[]; size: number }> {
   if (flags.adapter !== undefined && flags.model === undefined)
-    throw new PetalfaceError("--adapter needs the model that it belongs to: give --model", { exitCode: 2 });
+    throw new PetalfaceError("PETAL_OPTION_INVALID", "--adapter needs the model that it belongs to: give --model");
   const backbone =
     flags.model === undefined ? plainModel(flags.size ?? 112) : await openFrozen({ ...flags, model: flags.model });
   const config = flags.adapter === undefined ? undefined : (await loadAdapter(flags.adapter, backbone)).config;
@@ -56,12 +56,12 @@ async function openJudge(
 ): Promise<Judge> {
   const name = measureName(spec);
   if (flags.model === undefined && name === "norm")
-    throw new PetalfaceError("--metric norm uses the face recogniser: give --model", { exitCode: 2 });
+    throw new PetalfaceError("PETAL_OPTION_INVALID", "--metric norm uses the face recogniser: give --model");
   const calibration = config?.calibration;
   if (calibration !== undefined && calibration.measure !== name)
     throw new PetalfaceError(
+      "PETAL_OPTION_INVALID",
       `${flags.adapter} was calibrated on ${calibration.measure}: leave out --metric, or --adapter`,
-      { exitCode: 2 },
     );
   if (isGiven(name)) return { name, calibration };
   const measure = config === undefined ? await openMeasure(spec) : measureOf(name, config.weights);

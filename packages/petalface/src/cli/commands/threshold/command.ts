@@ -48,9 +48,10 @@ export function thresholdCommand(program: Command, context: CliContext): void {
 function parseRates(text: string): number[] {
   const rates = text.split(",").map((part) => (part.trim() === "" ? Number.NaN : Number(part)));
   if (!rates.every((rate) => rate > 0 && rate < 1))
-    throw new PetalfaceError(`--far is a list of rates between 0 and 1, such as 1e-3,1e-4, not ${text}`, {
-      exitCode: 2,
-    });
+    throw new PetalfaceError(
+      "PETAL_OPTION_INVALID",
+      `--far is a list of rates between 0 and 1, such as 1e-3,1e-4, not ${text}`,
+    );
   return rates;
 }
 

@@ -26,7 +26,10 @@ const mostFaces = 2000;
 export function comparedFaces(data: FaceData): FaceData {
   const known = Array.from({ length: data.length }, (_, i) => i).filter((i) => data.at(i).person >= 0);
   if (known.length === 0)
-    throw new PetalfaceError(`${data.spec} does not say who its faces show; thresholds need people`);
+    throw new PetalfaceError(
+      "PETAL_DATA_UNFIT",
+      `${data.spec} does not say who its faces show; thresholds need people`,
+    );
   if (known.length === data.length && known.length <= mostFaces) return data;
   const count = Math.min(known.length, mostFaces);
   return subset(
