@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { readSafetensors } from "../../src/tensors/index.ts";
 import { writeTinyBackbone } from "../support/backbone.ts";
-import { ended, petalfaceProcess as petalface, start } from "./process.ts";
+import { ended, petalface, start } from "./process.ts";
 
 let folder: string;
 let model: string;

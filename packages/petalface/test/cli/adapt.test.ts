@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { writeTinyBackbone } from "../support/backbone.ts";
-import { ended, petalfaceProcess as petalface, start } from "./process.ts";
+import { ended, petalface, start } from "./process.ts";
 
 let folder: string;
 let model: string;

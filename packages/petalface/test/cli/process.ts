@@ -38,12 +38,34 @@ export function petalfaceProcess(args: readonly string[], options: Parameters<ty
   return ended(start(args, options));
 }
 
+/** Commands that run in this process now, and whether one of them has moved its working folder. */
+const here = { running: 0, moved: false };
+
 /**
  * Runs the command line to its end: in this process, which saves a second each time; in one of its own where it needs another
- * environment or working folder. What native libraries print is seen in a process of its own only.
+ * environment, or another working folder while others run. What native libraries print is seen in a process of its own only.
  */
 export async function petalface(args: readonly string[], options: Parameters<typeof start>[1] = {}): Promise<Ended> {
-  if (options.env !== undefined || options.cwd !== undefined) return petalfaceProcess(args, options);
+  const { cwd, env } = options;
+  if (env !== undefined || here.moved || (cwd !== undefined && here.running > 0)) return petalfaceProcess(args, options);
+  const home = process.cwd();
+  here.running++;
+  try {
+    if (cwd !== undefined) {
+      here.moved = true;
+      process.chdir(cwd);
+    }
+    return await runHere(args);
+  } finally {
+    if (cwd !== undefined) {
+      process.chdir(home);
+      here.moved = false;
+    }
+    here.running--;
+  }
+}
+
+async function runHere(args: readonly string[]): Promise<Ended> {
   const written = { stdout: "", stderr: "" };
   const collect = (name: "stdout" | "stderr") => ({
     write(text: string) {

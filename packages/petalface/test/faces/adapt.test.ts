@@ -5,7 +5,7 @@ import sharp from "sharp";
 import { beforeAll, describe, expect, test } from "vitest";
 import { createLocator, judgeAlignment, openDetector, template } from "../../src/faces/index.ts";
 import { drawFace, openFaceSpace } from "../../src/images/index.ts";
-import { petalfaceProcess as petalface } from "../cli/process.ts";
+import { petalface } from "../cli/process.ts";
 import { paint, shared, temporaryFolder } from "../images/helpers.ts";
 import { writeTinyBackbone } from "../support/backbone.ts";
 import { type PutFace, writeRetinaface } from "./graphs.ts";

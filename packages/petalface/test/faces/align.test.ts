@@ -7,7 +7,7 @@ import sharp from "sharp";
 import { beforeAll, describe, expect, test } from "vitest";
 import { openData } from "../../src/data/index.ts";
 import { type FaceRecord, type FailureRecord, findFfmpeg, template } from "../../src/faces/index.ts";
-import { ended, petalfaceProcess as petalface, start } from "../cli/process.ts";
+import { ended, petalface, start } from "../cli/process.ts";
 import { gradient, paint, temporaryFolder } from "../images/helpers.ts";
 import { type PutFace, writeRetinaface } from "./graphs.ts";
 

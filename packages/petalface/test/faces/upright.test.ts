@@ -12,7 +12,7 @@ import type { Locator } from "../../src/faces/points.ts";
 import { type Turn, turnBack, turnPixels } from "../../src/faces/turns.ts";
 import { findUpright } from "../../src/faces/upright.ts";
 import { decodePhoto, type Pixels, toPlanes } from "../../src/images/index.ts";
-import { petalfaceProcess as petalface } from "../cli/process.ts";
+import { petalface } from "../cli/process.ts";
 import { arbitraryPixels, paint, shared, temporaryFolder } from "../images/helpers.ts";
 
 const quarter = fc.constantFrom<Turn>(0, 1, 2, 3);
