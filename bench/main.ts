@@ -1,26 +1,18 @@
 /** `npm run bench -- NAME [options]`: runs the benchmark that `bench/NAME/main.ts` defines; bench/README.md lists them. */
-import { spawnSync } from "node:child_process";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { type Benchmark, runBenchmark } from "./skeleton/benchmark.ts";
 
 const [name = "", ...args] = process.argv.slice(2);
-const names = [
-  "embed",
-  ...readdirSync(import.meta.dirname).filter((folder) => existsSync(join(import.meta.dirname, folder, "main.ts"))),
-];
+const names = readdirSync(import.meta.dirname).filter((folder) =>
+  existsSync(join(import.meta.dirname, folder, "main.ts")),
+);
 if (!names.includes(name)) {
   console.error(`usage: npm run bench -- NAME [options]; NAME is one of ${names.join(", ")}`);
   process.exit(2);
 }
 // Read by onnxruntime when it starts, here and in the Python packages that are measured for comparison: nothing is sent.
 process.env.ORT_DISABLE_TELEMETRY = "1";
-// Until all of them use the skeleton.
-const program = join(import.meta.dirname, name === "embed" ? "step" : name, "main.ts");
-if (!readFileSync(program, "utf8").includes("export default")) {
-  const task = program.endsWith("step/main.ts") ? [name] : [];
-  process.exit(spawnSync(process.execPath, [program, ...task, ...args], { stdio: "inherit" }).status ?? 1);
-}
 const { default: benchmark } = (await import(`./${name}/main.ts`)) as { readonly default: Benchmark };
 await runBenchmark(benchmark, args);
 process.exit(process.exitCode ?? 0);

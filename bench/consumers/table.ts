@@ -1,3 +1,5 @@
+import { table } from "../skeleton/page.ts";
+
 /** Cosine with petalface's own embedding that every face must reach. */
 const leastCosine = 0.9999;
 /**
@@ -72,41 +74,23 @@ function dot(a: Float32Array, b: Float32Array, start: number, width: number): nu
   return sum;
 }
 
-/** The page of results. */
-export function renderConsumers(
-  rows: readonly Row[],
-  run: {
-    readonly faces: number;
-    readonly models: string;
-    readonly adapter: string;
-    readonly versions: readonly string[];
-    readonly commit: string;
-    readonly processor: string;
-    readonly date: string;
-  },
-): string {
-  const cell = (row: Row): string =>
+/** The page's text and table. */
+export function renderConsumers(rows: readonly Row[], faces: number, adapter: string): string {
+  const verdict = (row: Row): string => (row.passes === undefined ? "no bar" : row.passes ? "yes" : "**no**");
+  const cells = rows.map((row) =>
     row.error === undefined
       ? [
-          ...[row.sharp, row.degraded].map((value) => value?.toFixed(7)),
-          row.apart?.toExponential(1),
-          row.passes === undefined ? "no bar" : row.passes ? "yes" : "**no**",
-        ].join(" | ")
-      : `${row.error} | | | ${row.passes === undefined ? "no bar" : "**no**"}`;
-  return `# Exported files in the products' own code
+          ...[row.model, row.consumer, row.sharp?.toFixed(7) ?? "", row.degraded?.toFixed(7) ?? ""],
+          ...[row.apart?.toExponential(1) ?? "", verdict(row)],
+        ]
+      : [row.model, row.consumer, row.error, "", "", verdict(row)],
+  );
+  return `Each product's own code opens the file of \`export --for\` and embeds ${faces} LFW faces as they are and ${faces} at 12 and 16 px;
+one thread; adapter: ${adapter}. Immich and Frigate are not packages: their contract is written again in
+bench/consumers/consumers.py. Least cosine with petalface's own embedding, of faces with alpha 1 and of the others (bar:
+${leastCosine}). Last: the largest difference of any number of a unit-length embedding of a face with alpha 1 from that of the
+frozen model's file in the same product (bar: ${mostApart}). OpenVINO by default computes in bfloat16 on processors that have
+it (AMX), and then no bar holds: alpha is rounded too.
 
-    npm run bench -- consumers --models ${run.models} --faces ${run.faces}
-
-${run.date}, commit ${run.commit}, ${run.processor}, one thread. ${run.versions.join(", ")}.
-
-Each product's own code opens the file of \`export --for\` and embeds ${run.faces} LFW faces as they are and ${run.faces} at 12 and 16 px;
-adapter: ${run.adapter}. Immich and Frigate are not packages: their contract is written again in bench/consumers/consumers.py. Least
-cosine with petalface's own embedding, of faces with alpha 1 and of the others (bar: ${leastCosine}). Last: the largest difference
-of any number of a unit-length embedding of a face with alpha 1 from that of the frozen model's file in the same product (bar: ${mostApart}).
-OpenVINO by default computes in bfloat16 on processors that have it (AMX), and then no bar holds: alpha is rounded too.
-
-| model | consumer | alpha 1 | alpha below 1 | apart | passes |
-| --- | --- | --- | --- | --- | --- |
-${rows.map((row) => `| ${row.model} | ${row.consumer} | ${cell(row)} |`).join("\n")}
-`;
+${table(["model", "consumer", "alpha 1", "alpha below 1", "apart", "passes"], cells)}`;
 }

@@ -1,16 +1,8 @@
 import { existsSync } from "node:fs";
 import { open, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { drawer } from "../skeleton/statistics.ts";
 import { ijbc, tinyface, width } from "./sizes.ts";
-
-/** Small random numbers fast; their quality is of no matter here. */
-function drawer(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return state / 2 ** 32;
-  };
-}
 
 /** A row: its person's direction plus noise, drawn so that some people are confused. */
 function drawRow(out: Float32Array, at: number, person: number, image: number, noise: number): void {

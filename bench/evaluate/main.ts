@@ -1,128 +1,107 @@
-/**
- * Millions of comparisons: time and memory of petalface's matching against NumPy, used the way the
- * published evaluators use it: `npm run bench -- evaluate --help`.
- */
-import { execFileSync } from "node:child_process";
-import { mkdir, writeFile } from "node:fs/promises";
-import { cpus, loadavg, tmpdir } from "node:os";
+/** Millions of comparisons: time and memory of petalface's matching against NumPy, used the way the published evaluators use it. */
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
+import { defineBenchmark } from "../skeleton/benchmark.ts";
+import { inProcess } from "../skeleton/children.ts";
+import { TooLong, type Usage } from "../skeleton/measured.ts";
+import { megabytes, table, whole } from "../skeleton/page.ts";
+import { sum } from "../skeleton/statistics.ts";
 import { makeIjbc, makeTinyface } from "./data.ts";
+import { doTask, type Outcome } from "./ours.ts";
 import { ijbc, tinyface } from "./sizes.ts";
 
-const { values } = parseArgs({
-  options: {
-    python: { type: "string", default: "python3" },
-    tasks: { type: "string", default: "tinyface,ijbc" },
-    work: { type: "string", default: join(tmpdir(), "petalface-bench-evaluate") },
-    out: { type: "string", default: join(import.meta.dirname, "../results") },
-    limit: { type: "string", default: "600" },
-    data: { type: "boolean", default: false },
-    help: { type: "boolean", default: false },
+const tasks: Readonly<Record<string, { readonly title: string; make(folder: string): Promise<void> }>> = {
+  tinyface: {
+    title: `TinyFace's size: ${whole(tinyface.probes)} probes in a gallery of ${whole(tinyface.gallery + tinyface.distractors)}`,
+    make: makeTinyface,
   },
-});
-
-if (values.help) {
-  console.log(`npm run bench -- evaluate [--python PYTHON] [--tasks tinyface,ijbc] [--work FOLDER] [--out FOLDER] [--limit SECONDS] [--data]
---python: an interpreter that has numpy. --limit: after how long a contender is stopped. --data: makes the synthetic features (1.5 GB) and stops, so that only the rest is timed.`);
-  process.exit(0);
-}
-
-/** What a contender prints. */
-interface Outcome {
-  readonly results: Readonly<Record<string, number>>;
-  readonly parts: Readonly<Record<string, number>>;
-  /** Peak of resident memory, bytes. */
-  readonly peak: number;
-  /** Processor time of all threads, seconds: hardly changed by what else the machine does. */
-  readonly cpu: number;
-  readonly numpy?: string;
-}
-
-const makers: Readonly<Record<string, (folder: string) => Promise<void>>> = { ijbc: makeIjbc, tinyface: makeTinyface };
-const names: Readonly<Record<string, string>> = {
-  tinyface: `TinyFace's size: ${tinyface.probes.toLocaleString("en")} probes in a gallery of ${(tinyface.gallery + tinyface.distractors).toLocaleString("en")}`,
-  ijbc: `IJB-C's size: ${ijbc.images.toLocaleString("en")} images, ${ijbc.templates.toLocaleString("en")} templates, ${ijbc.pairs.toLocaleString("en")} pairs`,
+  ijbc: {
+    title: `IJB-C's size: ${whole(ijbc.images)} images, ${whole(ijbc.templates)} templates, ${whole(ijbc.pairs)} pairs`,
+    make: makeIjbc,
+  },
 };
-/** Runs one contender in a process of its own; undefined where it took longer than the limit. */
-function run(program: string, ...args: string[]): Outcome | undefined {
+
+type Contender = Outcome & Usage;
+
+/** Undefined where it took longer than the limit. */
+async function orTooLong<T>(work: () => Promise<T>): Promise<T | undefined> {
   try {
-    const text = execFileSync(program, args, {
-      encoding: "utf8",
-      stdio: ["ignore", "pipe", "inherit"],
-      timeout: 1000 * Number(values.limit),
-    });
-    const outcome = JSON.parse(text) as Outcome;
-    console.error(JSON.stringify(outcome));
-    return outcome;
+    return await work();
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ETIMEDOUT") return undefined;
+    if (error instanceof TooLong) return undefined;
     throw error;
   }
 }
-const total = ({ parts }: Outcome): number => Object.values(parts).reduce((sum, seconds) => sum + seconds, 0);
-const row = (...cells: readonly (string | number)[]): string => `| ${cells.join(" | ")} |`;
 
-const sections: string[] = [];
-let numpy = "";
-for (const task of values.tasks.split(",")) {
-  const folder = join(values.work, task);
-  await mkdir(folder, { recursive: true });
-  await makers[task]?.(folder);
-  if (values.data) continue;
-  const load = loadavg()[0] ?? 0;
-  const ours = run(process.execPath, join(import.meta.dirname, "ours.ts"), task, folder);
-  const peer = run(values.python, join(import.meta.dirname, "peer.py"), task, folder);
-  if (ours === undefined) throw new Error(`petalface took longer than ${values.limit} s`);
-  numpy = peer?.numpy ?? numpy;
+export default defineBenchmark({
+  name: "evaluate",
+  title: "Matching millions of embeddings",
+  measures: "Time and memory of verification and search at the size of IJB-C and TinyFace, against NumPy.",
+  minutes: 3,
+  keeps: true,
+  requirements: join(import.meta.dirname, "requirements.txt"),
+  options: {
+    tasks: { help: "data sets whose size is imitated", default: ["tinyface", "ijbc"] },
+    limit: { help: "seconds after which a contender is stopped", default: 600 },
+    data: { help: "only make the synthetic features (1.5 GB), so that a later run is alone", default: false },
+  },
+  async run({ tasks: names, limit, data }, { work, python }) {
+    const numpy = await python();
+    const sections: string[] = [];
+    for (const name of names) {
+      const task = tasks[name];
+      if (task === undefined) throw new Error(`no task "${name}"; choose among ${Object.keys(tasks).join(", ")}`);
+      const folder = join(work, name);
+      await mkdir(folder, { recursive: true });
+      await task.make(folder);
+      if (data) continue;
+      const ours = await orTooLong(() => inProcess<Outcome>("evaluate", { task: name, folder }, { limit }));
+      if (ours === undefined) throw new Error(`petalface took longer than ${limit} s`);
+      const program = join(import.meta.dirname, "peer.py");
+      const peer = await orTooLong(async () => numpy?.json<Contender>([program, name, folder], limit));
+      console.error(JSON.stringify([ours, peer]));
+      sections.push(`## ${task.title}\n\n${renderTask({ ...ours, ...ours.value }, peer, limit)}`);
+    }
+    if (data) return undefined;
+    return {
+      body: `Synthetic features of 512 numbers in files, everything after embedding: reading, templates (mean inside a medium, summed
+over media), scores, exact rates. petalface also makes 95 % intervals over people (200 resamples) for all pairs. NumPy is
+used the way the published evaluators of these data sets use it: rows of listed pairs gathered in batches of 100,000, one
+matrix of all similarities for the search. CPU is the processor time of all threads; where the machine had other work the
+seconds of the clock are longer than they would be.
+
+${sections.join("\n\n")}`,
+      versions: numpy?.versions ?? [],
+    };
+  },
+  job: doTask,
+});
+
+function renderTask(ours: Contender, peer: Contender | undefined, limit: number): string {
+  const total = ({ parts }: Contender): number => sum(Object.values(parts));
   const columns = [...new Set([...Object.keys(ours.parts), ...Object.keys(peer?.parts ?? {})])];
-  const line = (name: string, outcome: Outcome | undefined): string =>
+  const row = (name: string, outcome: Contender | undefined): string[] =>
     outcome === undefined
-      ? row(name, ...columns.map(() => "-"), `more than ${values.limit}`, "-", "-")
-      : row(
+      ? [name, ...columns.map(() => "-"), `more than ${limit}`, "-", "-"]
+      : [
           name,
           ...columns.map((part) => outcome.parts[part]?.toFixed(1) ?? "-"),
-          total(outcome).toFixed(1),
-          outcome.cpu.toFixed(1),
-          (outcome.peak / 2 ** 20).toFixed(0),
-        );
-  const difference = (other: Outcome): string => {
-    const worst = Math.max(
-      ...Object.entries(ours.results).map(([name, value]) => Math.abs(value - (other.results[name] ?? Number.NaN))),
-    );
-    const times = (a: number, b: number): string => (a / b).toFixed(1);
-    return `NumPy takes ${times(total(other), total(ours))} times as long, ${times(other.cpu, ours.cpu)} times the processor time and ${times(other.peak, ours.peak)} times the memory. Largest difference of a rate: ${worst.toExponential(1)}.`;
-  };
+          ...[total(outcome).toFixed(1), outcome.processor.toFixed(1), megabytes(outcome.peak)],
+        ];
   const rates = Object.entries(ours.results).map(([name, value]) => `${name} ${(100 * value).toFixed(2)} %`);
-  sections.push(
-    `## ${names[task]}`,
-    "",
-    row("", ...columns.map((part) => `${part}, s`), "all, s", "CPU, s", "peak, MB"),
-    row("---", ...columns.map(() => "---"), "---", "---", "---"),
-    line("petalface", ours),
-    line("NumPy", peer),
-    "",
-    ...(peer === undefined ? [] : [difference(peer)]),
-    `Rates: ${rates.join(", ")}. Load of the machine when it began: ${load.toFixed(1)}.`,
-    "",
-  );
+  return `${table(
+    ["", ...columns.map((part) => `${part}, s`), "all, s", "CPU, s", "peak, MB"],
+    [row("petalface", ours), row("NumPy", peer)],
+  )}
+
+${peer === undefined ? "" : difference(ours, peer, total)}Rates: ${rates.join(", ")}.`;
 }
-if (!values.data) {
-  const text = [
-    "# Matching millions of embeddings",
-    "",
-    `    npm run bench -- evaluate --tasks ${values.tasks}`,
-    "",
-    "Synthetic features of 512 numbers in files, everything after embedding: reading, templates (mean inside a medium, summed over media), scores, exact rates.",
-    "petalface also makes 95 % intervals over people (200 resamples) for all pairs. NumPy is used the way the published evaluators of these data sets use it: rows of",
-    "listed pairs gathered in batches of 100,000, one matrix of all similarities for the search. CPU is the processor time of all threads; where the machine had other",
-    "work (its load is given) the seconds of the clock are longer than they would be.",
-    "",
-    `${cpus()[0]?.model.trim() ?? ""}, ${cpus().length} cores; node ${process.versions.node}, numpy ${numpy}.`,
-    "",
-    ...sections,
-  ].join("\n");
-  await mkdir(values.out, { recursive: true });
-  await writeFile(join(values.out, "evaluate.md"), text);
-  console.log(text);
+
+function difference(ours: Contender, peer: Contender, total: (contender: Contender) => number): string {
+  const off = Object.entries(ours.results).map(([name, value]) => Math.abs(value - (peer.results[name] ?? Number.NaN)));
+  const times = (of: (contender: Contender) => number): string => (of(peer) / of(ours)).toFixed(1);
+  const [processor, memory] = [times((each) => each.processor), times((each) => each.peak)];
+  return `NumPy takes ${times(total)} times as long, ${processor} times the processor time and ${memory} times the memory. Largest
+difference of a rate: ${Math.max(...off).toExponential(1)}.
+`;
 }

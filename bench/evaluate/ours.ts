@@ -1,5 +1,4 @@
-/** One task of petalface in a process of its own: prints what came out, seconds of each part, and the peak of its memory. */
-
+/** One task of petalface in a process of its own. */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { itemAt } from "onnx-grad";
@@ -8,9 +7,28 @@ import { summariseOutcomes, thinComparisons } from "petalface/evaluation";
 import { cmc, identify, openMatcher, poolTemplates, scorePairs, tarAtFar } from "petalface/matching";
 import { fars, ijbc, ranks, width } from "./sizes.ts";
 
-const [task = "", folder = ""] = process.argv.slice(2);
+/** Ends a part of the work. */
+type Lap = (name: string) => void;
 
-const integers = async (name: string): Promise<Int32Array> => {
+/** Rates that came out, and seconds of each part. */
+export interface Outcome {
+  readonly results: Readonly<Record<string, number>>;
+  readonly parts: Readonly<Record<string, number>>;
+}
+
+/** Does one task on the features in a folder. */
+export async function doTask({ task, folder }: { readonly task: string; readonly folder: string }): Promise<Outcome> {
+  const parts: Record<string, number> = {};
+  let last = performance.now();
+  const lap: Lap = (name) => {
+    parts[name] = (performance.now() - last) / 1000;
+    last = performance.now();
+  };
+  const results = await (task === "ijbc" ? verification : identification)(folder, lap);
+  return { results, parts };
+}
+
+const integers = async (folder: string, name: string): Promise<Int32Array> => {
   const bytes = await readFile(join(folder, name));
   return new Int32Array(new Uint8Array(bytes.subarray(10 + bytes.readUInt16LE(8))).buffer);
 };
@@ -26,21 +44,14 @@ function normalise(data: Float32Array): Float32Array {
   return data;
 }
 
-const parts: Record<string, number> = {};
-let last = performance.now();
-const lap = (name: string): void => {
-  parts[name] = (performance.now() - last) / 1000;
-  last = performance.now();
-};
-
-async function verification(): Promise<Record<string, number>> {
-  const [template, media] = [await integers("template.npy"), await integers("media.npy")];
+async function verification(folder: string, lap: Lap): Promise<Record<string, number>> {
+  const [template, media] = [await integers(folder, "template.npy"), await integers(folder, "media.npy")];
   const images = await openEmbeddingFile(join(folder, "images.npy"));
   const pooled = await poolTemplates(images, { templates: ijbc.templates, template, media });
   await images.close();
   lap("pool");
-  const [first, second] = [await integers("first.npy"), await integers("second.npy")];
-  const same = Uint8Array.from(await integers("label.npy"));
+  const [first, second] = [await integers(folder, "first.npy"), await integers(folder, "second.npy")];
+  const same = Uint8Array.from(await integers(folder, "label.npy"));
   lap("lists");
   const matcher = await openMatcher(width);
   const scores = await scorePairs(matcher, pooled, pooled, first, second);
@@ -83,7 +94,7 @@ async function verification(): Promise<Record<string, number>> {
   return Object.fromEntries(points.map(({ far, tar }) => [`TAR@${far}`, tar]));
 }
 
-async function identification(): Promise<Record<string, number>> {
+async function identification(folder: string, lap: Lap): Promise<Record<string, number>> {
   const load = async (name: string): Promise<Float32Array> => {
     const file = await openEmbeddingFile(join(folder, name));
     const data = await file.read(0, file.count);
@@ -95,8 +106,8 @@ async function identification(): Promise<Record<string, number>> {
   const matcher = await openMatcher(width);
   const { rank } = await identify(matcher, {
     probes,
-    probeLabels: await integers("probe-labels.npy"),
-    galleryLabels: await integers("gallery-labels.npy"),
+    probeLabels: await integers(folder, "probe-labels.npy"),
+    galleryLabels: await integers(folder, "gallery-labels.npy"),
     gallery: {
       count: gallery.length / width,
       width,
@@ -107,7 +118,3 @@ async function identification(): Promise<Record<string, number>> {
   lap("search");
   return Object.fromEntries(ranks.map((k) => [`rank-${k}`, cmc(rank, k)]));
 }
-
-const results = task === "ijbc" ? await verification() : await identification();
-const { userCPUTime, systemCPUTime, maxRSS } = process.resourceUsage();
-console.log(JSON.stringify({ results, parts, peak: maxRSS * 1024, cpu: (userCPUTime + systemCPUTime) / 1e6 }));

@@ -1,6 +1,6 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
-import { type Graph, itemAt, writeModel } from "onnx-grad";
+import { type Graph, writeModel } from "onnx-grad";
 import { type Adapter, exportedGraph, exportLevels, inPrecision, openLevels } from "petalface/adapters";
 import { type Backbone, type Embedder, openEmbedder } from "petalface/backbones";
 import type { FaceData } from "petalface/data";
@@ -13,7 +13,10 @@ import {
   protocolOfPairs,
 } from "petalface/evaluation";
 import type { Loader } from "petalface/images";
-import { secondsOf } from "./clock.ts";
+import { differenceCell } from "../faces/table.ts";
+import { table } from "../skeleton/page.ts";
+import { median } from "../skeleton/statistics.ts";
+import { inTurns, processorSeconds } from "../skeleton/turns.ts";
 import type { Faces } from "./runtimes.ts";
 
 /** One way to deploy the adapter. */
@@ -66,22 +69,12 @@ export async function openForms(
 
 /** Faces a second of processor time: the median over batches that all forms take in turn. */
 export async function ratesOf(forms: readonly Form[], { planes, count, batch }: Faces): Promise<number[]> {
-  const seconds = forms.map((): number[] => []);
-  for (let start = 0; start < count; start += batch)
-    for (const [place, { embedder }] of forms.entries()) {
-      const part = planes.subarray((start * planes.length) / count);
-      const took = await secondsOf(async () => void (await embedder.embed(part, batch)));
-      // The first batch warms up.
-      if (start > 0) seconds[place]?.push(took);
-    }
-  return seconds.map(
-    (all) =>
-      batch /
-      itemAt(
-        all.sort((a, b) => a - b),
-        all.length >> 1,
-      ),
-  );
+  const rounds = count / batch - 1;
+  const turns = forms.map(({ embedder }) => (round: number) => {
+    const part = planes.subarray(((round + 1) * batch * planes.length) / count);
+    return processorSeconds(() => embedder.embed(part, batch));
+  });
+  return (await inTurns(turns, { rounds })).map((seconds) => batch / median(seconds));
 }
 
 /** Accuracy of every form on the same pairs: sharp, and at 16 px. */
@@ -101,26 +94,21 @@ export async function accuraciesOf(
 
 const keys = ["accuracy/sharp", `accuracy/lr:${pixels}`, `accuracy/mixed:${pixels}`, `rank1/mixed:${pixels}`];
 
-/** Markdown: speed, size and accuracy of every form, and its paired difference from the gated one in float32. */
+/** Speed, size and accuracy of every form, and its paired difference from the gated one in float32. */
 export function renderForms(
   forms: readonly Form[],
   rates: readonly number[],
   results: readonly EvaluationResult[],
-): string[] {
+): string {
   const gated = forms.findIndex(({ name }) => name === "gated");
-  return [
-    "| form | MB | faces/s | HR | LR 16 | mix 16 | rank-1 16 |",
-    "| --- | --- | --- | --- | --- | --- | --- |",
-    ...forms.map(({ name, bytes }, place) => {
-      const own = results[place];
-      const compared = place === gated ? undefined : compareResults(results[gated], own);
-      const cells = keys.map((key) => {
-        const value = percent(own.measures.find((measure) => measure.key === key)?.value ?? Number.NaN);
-        const off = compared?.differences.find((measure) => measure.key === key);
-        if (off === undefined) return value;
-        return `${value} (${(100 * off.value).toFixed(2)} [${(100 * off.low).toFixed(2)}, ${(100 * off.high).toFixed(2)}])`;
-      });
-      return `| ${[name, (bytes / 1e6).toFixed(1), (rates[place] ?? 0).toFixed(0), ...cells].join(" | ")} |`;
-    }),
-  ];
+  const rows = forms.map(({ name, bytes }, place) => {
+    const own = results[place] as EvaluationResult;
+    const compared = place === gated ? undefined : compareResults(results[gated] as EvaluationResult, own);
+    const cells = keys.map((key) => {
+      const value = percent(own.measures.find((measure) => measure.key === key)?.value ?? Number.NaN);
+      return compared === undefined ? value : `${value} (${differenceCell(compared, key, 2)})`;
+    });
+    return [name, (bytes / 1e6).toFixed(1), (rates[place] ?? 0).toFixed(0), ...cells];
+  });
+  return table(["form", "MB", "faces/s", "HR", "LR 16", "mix 16", "rank-1 16"], rows);
 }

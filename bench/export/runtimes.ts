@@ -1,12 +1,12 @@
-import { execFileSync } from "node:child_process";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { InferenceSession as NodeSession, Tensor as NodeTensor } from "onnxruntime-node";
 import { env, InferenceSession as WebSession, Tensor as WebTensor } from "onnxruntime-web";
 import { type Adapter, adaptedModel, exportModel } from "petalface/adapters";
 import { type Backbone, openEmbedder, toInput } from "petalface/backbones";
+import type { Python } from "../skeleton/python.ts";
 import { largestDifference } from "../skeleton/statistics.ts";
-import { secondsOf } from "./clock.ts";
+import { processorSeconds } from "../skeleton/turns.ts";
 
 /** Faces that all runtimes see: 8-bit planes, a whole number of batches. */
 export interface Faces {
@@ -36,7 +36,7 @@ export async function compareRuntimes(
   backbone: Backbone,
   adapter: Adapter,
   { planes, count, batch }: Faces,
-  python: string | undefined,
+  python: Python | undefined,
 ): Promise<RuntimeRow[]> {
   const face = 3 * backbone.size ** 2;
   const dims = [batch, 3, backbone.size, backbone.size];
@@ -49,7 +49,7 @@ export async function compareRuntimes(
     await run(0);
     let seconds = 0;
     for (let start = 0; start < count; start += batch) {
-      seconds += await secondsOf(async () => {
+      seconds += await processorSeconds(async () => {
         const part = await run(start);
         embedding.set(part.embedding, start * backbone.width);
         alpha.set(part.alpha, start);
@@ -104,22 +104,8 @@ export async function compareRuntimes(
   const inputs = new Float32Array(count * face);
   for (let start = 0; start < count; start += batch) inputs.set(inputOf(start), start * face);
   await writeFile(join(folder, "input.bin"), new Uint8Array(inputs.buffer));
-  const program = `
-import numpy as np, onnxruntime as ort, sys, time
-folder, size, batch = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-x = np.fromfile(folder + "/input.bin", np.float32).reshape(-1, 3, size, size)
-options = ort.SessionOptions(); options.intra_op_num_threads = 1
-session = ort.InferenceSession(folder + "/face.onnx", options, providers=["CPUExecutionProvider"])
-name = session.get_inputs()[0].name
-session.run(None, {name: x[:batch]})
-begin = time.process_time()
-parts = [session.run(None, {name: x[i:i + batch]}) for i in range(0, len(x), batch)]
-rate = len(x) / (time.process_time() - begin)
-np.concatenate([p[0] for p in parts]).astype(np.float32).tofile(folder + "/embedding.bin")
-np.concatenate([p[1] for p in parts]).astype(np.float32).tofile(folder + "/alpha.bin")
-print(ort.__version__, rate)`;
-  const args = ["-c", program, folder, String(backbone.size), String(batch)];
-  const [version = "", rate = ""] = execFileSync(python, args, { encoding: "utf8" }).split(" ");
+  const args = [join(import.meta.dirname, "runtime.py"), folder, String(backbone.size), String(batch)];
+  const [version = "", rate = ""] = python.run(args).split(" ");
   const read = async (name: string): Promise<Float32Array> =>
     new Float32Array(new Uint8Array(await readFile(join(folder, name))).buffer);
   add(`Python onnxruntime ${version}, the file`, {

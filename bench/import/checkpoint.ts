@@ -1,20 +1,50 @@
-/** Writes the oracle's full-size Swin by formula, as safetensors or as PyTorch's zip: in a process of its own, so that its memory is gone when others are measured. */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { writeTorchCheckpoint } from "petalface/checkpoints";
-import { type FormulaTensor, formulaTensor, writeFormula } from "../../packages/petalface/test/support/formula.ts";
+import { openCheckpoint, writeFloat32, writeTorchCheckpoint } from "petalface/checkpoints";
 import { shared } from "../skeleton/shared.ts";
+import { drawer } from "../skeleton/statistics.ts";
 
-const [name = "", path = ""] = process.argv.slice(2);
-const text = await readFile(join(shared, "oracle/full", `${name}.json`), "utf8");
-const { state_dict: tensors } = JSON.parse(text) as { readonly state_dict: readonly FormulaTensor[] };
-if (path.endsWith(".safetensors")) await writeFormula(path, tensors);
-else
+/** A tensor of the oracle's full-size networks. */
+interface Listed {
+  readonly name: string;
+  readonly shape: readonly number[];
+  /** What it is for; `as_built`: a table that the network computes itself. */
+  readonly kind: string;
+}
+
+/** Middle and spread of the numbers of a tensor, by what it is for. */
+const scales: Readonly<Record<string, (fanIn: number) => readonly [middle: number, spread: number]>> = {
+  weight: (fanIn) => [0, Math.sqrt(3 / fanIn)],
+  norm_weight: () => [1, 0.1],
+  norm_weight_small: () => [0.3, 0.1],
+  running_var: () => [1, 0.25],
+  vector: () => [0, 0.05],
+  table: () => [0, 0.05],
+  prelu: () => [0.25, 0.05],
+};
+
+const sizeOf = (shape: readonly number[]): number => shape.reduce((product, side) => product * side, 1);
+
+/** Writes a full-size network with drawn weights, as PyTorch's zip and as safetensors. Needs the names and shapes of the oracle. */
+export async function writeCheckpoints(network: string, torch: string, safetensors: string): Promise<void> {
+  const text = await readFile(join(shared, "oracle/full", `${network}.json`), "utf8");
+  const { state_dict: listed } = JSON.parse(text) as { readonly state_dict: readonly Listed[] };
+  const draw = drawer(1);
   await writeTorchCheckpoint(
-    path,
-    tensors.flatMap((tensor, number) =>
-      tensor.kind === "as_built"
-        ? []
-        : [[tensor.name, { dtype: "F32" as const, shape: tensor.shape, data: formulaTensor(tensor, number) }] as const],
-    ),
+    torch,
+    listed.flatMap(({ name, shape, kind }) => {
+      const scale = scales[kind];
+      if (scale === undefined) return [];
+      const [middle, spread] = scale(sizeOf(shape.slice(1)));
+      const data = new Float32Array(sizeOf(shape));
+      for (let i = 0; i < data.length; i++) data[i] = middle + spread * (2 * draw() - 1);
+      return [[name, { dtype: "F32" as const, shape, data }] as const];
+    }),
   );
+  const checkpoint = await openCheckpoint(torch);
+  await writeFloat32(
+    safetensors,
+    checkpoint,
+    checkpoint.groups.flatMap(({ tensors }) => [...tensors]),
+  );
+}

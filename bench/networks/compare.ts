@@ -1,10 +1,10 @@
+import { readFile } from "node:fs/promises";
 import {
   copyGraph,
   differentiate,
   entryOf,
   type Graph,
   GraphBuilder,
-  itemAt,
   ops,
   proveBatch,
   type Run,
@@ -15,8 +15,9 @@ import {
   upgradeOpset,
 } from "onnx-grad";
 import { findSites } from "petalface/adapters";
+import { parseSafetensors, type StoredTensor } from "petalface/portable";
 import { floatsOf, openSession } from "petalface/runtime";
-import { readSafetensors, type StoredTensor } from "../../packages/petalface/src/tensors/index.ts";
+import { relativeError } from "../skeleton/statistics.ts";
 import { asParameter, findParameter } from "./match.ts";
 
 /** What was measured on one exported file. Differences are relative, by L2 norm. */
@@ -52,7 +53,7 @@ export interface Reference {
 
 /** Reads what reference.py wrote. */
 export async function readReference(path: string): Promise<Reference> {
-  const { tensors, metadata } = await readSafetensors(path);
+  const { tensors, metadata } = parseSafetensors(await readFile(path), path);
   const parameters = [...tensors.keys()].filter((key) => key.startsWith("value.")).map((key) => key.slice(6));
   const number = (key: string): number => Number(metadata.get(key));
   return { tensors, dense: number("dense"), grouped: number("grouped"), float32: number("float32"), parameters };
@@ -147,26 +148,14 @@ async function compareGradients(graph: Graph, { tensors, parameters }: Reference
   });
   const results = await runOnce(gradient, feeds);
   const errors = matches.map(({ key, shape, match }, i) =>
-    difference(floats(`grad.${key}`), asParameter(floatsOf(results, `g${i + 1}`), shape, match)),
+    relativeError(asParameter(floatsOf(results, `g${i + 1}`), shape, match), floats(`grad.${key}`)),
   );
   const worst = Math.max(...errors);
   return {
-    features: difference(floats("features"), floatsOf(results, features)),
-    images: difference(floats("grad.images"), floatsOf(results, "g0")),
+    features: relativeError(floatsOf(results, features), floats("features")),
+    images: relativeError(floatsOf(results, "g0"), floats("grad.images")),
     weights: worst,
     weightsAt: matches[errors.indexOf(worst)]?.key ?? "",
     found: matches.length,
   };
-}
-
-/** L2 norm of the difference by that of what is expected. */
-function difference(expected: Float32Array, actual: Float32Array): number {
-  if (expected.length !== actual.length) return Number.POSITIVE_INFINITY;
-  let error = 0;
-  let norm = 0;
-  for (let i = 0; i < expected.length; i++) {
-    error += (itemAt(expected, i) - itemAt(actual, i)) ** 2;
-    norm += itemAt(expected, i) ** 2;
-  }
-  return Math.sqrt(error / norm);
 }

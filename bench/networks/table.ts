@@ -1,4 +1,4 @@
-import { cpus } from "node:os";
+import { table } from "../skeleton/page.ts";
 import type { Comparison, Reference } from "./compare.ts";
 
 /** What every file must reach. */
@@ -26,14 +26,14 @@ export function misses({ reference, result }: Row): string[] {
   ];
 }
 
-const about: readonly string[] = [
-  "timm's networks with 512 outputs and random weights (fixed seed), exported from PyTorch: `ts` by the TorchScript exporter, `dynamo` by torch.export's; `-1`",
-  "with a batch fixed at 1, the others with an open one. Each file is read, brought to operator set 18 and given batches N, 2 and 3; the loss, features times a random",
-  "direction, is differentiated by onnx-grad and run by onnxruntime on 3 images, once with the open batch and once with 3 (the worse counts). Numbers are relative",
-  "differences (L2 norm): batch, images one by one against together; features and gradients against PyTorch's in float64 (by the images, and what float32 changes there in PyTorch; by up to 14",
-  `parameters, the worst, and how many of them are constants of the file: exporters merge batch norms). Bars: batch ${bars.batch}, features ${bars.features}, gradients ${bars.gradient}, at least`,
-  `${bars.weights} weights, and a site for every dense layer that sees the images (grouped convolutions cannot be one).`,
-];
+const about = `timm's networks with 512 outputs and random weights (fixed seed), exported from PyTorch: \`ts\` by the TorchScript
+exporter, \`dynamo\` by torch.export's; \`-1\` with a batch fixed at 1, the others with an open one. Each file is read, brought
+to operator set 18 and given batches N, 2 and 3; the loss, features times a random direction, is differentiated by
+onnx-grad and run by onnxruntime on 3 images, once with the open batch and once with 3 (the worse counts). Numbers are
+relative differences (L2 norm): batch, images one by one against together; features and gradients against PyTorch's in
+float64 (by the images, and what float32 changes there in PyTorch; by up to 14 parameters, the worst, and how many of them
+are constants of the file: exporters merge batch norms). Bars: batch ${bars.batch}, features ${bars.features}, gradients ${bars.gradient}, at least
+${bars.weights} weights, and a site for every dense layer that sees the images (grouped convolutions cannot be one).`;
 
 const columns = [
   "model",
@@ -49,25 +49,11 @@ const columns = [
   "passes",
 ];
 
-/** One Markdown document. */
-export function renderNetworks(rows: readonly Row[], command: string, versions: readonly string[]): string {
-  const cpu = cpus()[0]?.model.trim() ?? "unknown";
+/** The page's text and table. */
+export function renderNetworks(rows: readonly Row[]): string {
   const missed = rows.flatMap((row) => misses(row).map((miss) => `- ${row.file}: ${miss}`));
-  return [
-    "# Gradients of timm's networks against PyTorch's",
-    "",
-    `    npm run bench -- networks${command}`,
-    "",
-    ...about,
-    "",
-    `${cpu}; ${versions.join(", ")}.`,
-    "",
-    line(columns),
-    line(columns.map(() => "---")),
-    ...rows.map((row) => line(cells(row))),
-    "",
-    ...(missed.length > 0 ? ["Missed:", "", ...missed, ""] : [`All ${rows.length} files pass.`, ""]),
-  ].join("\n");
+  const last = missed.length > 0 ? `Missed:\n\n${missed.join("\n")}` : `All ${rows.length} files pass.`;
+  return `${about}\n\n${table(columns, rows.map(cells))}\n\n${last}`;
 }
 
 function cells(row: Row): string[] {
@@ -85,5 +71,3 @@ function cells(row: Row): string[] {
     misses(row).length === 0 ? "yes" : "no",
   ];
 }
-
-const line = (texts: readonly string[]): string => `| ${texts.join(" | ")} |`;

@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { differentiate, float32, GraphBuilder, itemAt, ops, readModel, type Tensor, upgradeOpset } from "onnx-grad";
 import { floatsOf, openSession } from "petalface/runtime";
+import { largestDifference } from "../skeleton/statistics.ts";
 
 /** PyTorch's numbers for one function (export.py). */
 interface Reference {
@@ -39,20 +40,17 @@ export async function compareOperator(folder: string, name: string, variant: str
   const session = await openSession(backward);
   try {
     const results = await session.run(feeds);
-    const numbers = (value: string) => Array.from(floatsOf(results, value));
     const each = wrt.map((input, i) =>
-      distance(numbers(itemAt(names, i)), reference.gradients[Number(input.slice(5))]),
+      distance(floatsOf(results, itemAt(names, i)), reference.gradients[Number(input.slice(5))] as number[]),
     );
-    return { output: distance(numbers(output), reference.output), gradients: Math.max(0, ...each) };
+    return { output: distance(floatsOf(results, output), reference.output), gradients: Math.max(0, ...each) };
   } finally {
     await session.close();
   }
 }
 
-/** The largest difference by the largest of the expected numbers; infinite where shapes or NaN differ. */
-function distance(actual: readonly number[], expected: readonly number[]): number {
-  if (actual.length !== expected.length) return Infinity;
-  const scale = Math.max(1e-3, ...expected.map(Math.abs));
-  const worst = Math.max(0, ...expected.map((value, i) => Math.abs(value - itemAt(actual, i)) / scale));
-  return Number.isNaN(worst) ? Infinity : worst;
+/** The largest difference by the largest of the expected numbers, which counts as 0.001 at least; infinite where shapes or NaN differ. */
+function distance(actual: ArrayLike<number>, expected: readonly number[]): number {
+  const worst = largestDifference(actual, expected, 1e-3);
+  return Number.isNaN(worst) ? Number.POSITIVE_INFINITY : worst;
 }

@@ -1,74 +1,82 @@
-/**
- * How many faces a second each quality measure judges, one thread, faces in memory; OpenCV's BRISQUE and pyiqa's measures for comparison:
- * `npm run bench -- quality --python PATH --torch PATH` (a Python with opencv-contrib, and one with torch).
- */
-import { writeFile } from "node:fs/promises";
+/** How many faces a second each quality measure judges, one thread, faces in memory; OpenCV's BRISQUE and pyiqa's measures for comparison. */
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import { openBackbone, openEmbedder } from "petalface/backbones";
 import { openData } from "petalface/data";
 import { openLoader } from "petalface/images";
 import { openMeasure, qualityGraph } from "petalface/quality";
-import { secondsOf } from "../export/clock.ts";
 import { measures, model } from "../quality-study/plan.ts";
-import { shared } from "../skeleton/shared.ts";
-import { opencvPeers, pyiqaPeers } from "./peers.ts";
+import { defineBenchmark } from "../skeleton/benchmark.ts";
+import { table } from "../skeleton/page.ts";
+import type { Python } from "../skeleton/python.ts";
+import { lfw, modelFile, shared } from "../skeleton/shared.ts";
+import { spread } from "../skeleton/statistics.ts";
+import { processorSeconds } from "../skeleton/turns.ts";
 
-const { values } = parseArgs({
+export default defineBenchmark({
+  name: "quality",
+  title: "Speed of quality measures",
+  measures: "Faces a second of each quality measure, against OpenCV's BRISQUE and pyiqa.",
+  minutes: 2,
+  needs: "the shared photos and weights",
+  requirements: join(import.meta.dirname, "requirements.txt"),
   options: {
-    faces: { type: "string", default: "256" },
-    rounds: { type: "string", default: "5" },
-    python: { type: "string" },
-    torch: { type: "string" },
-    out: { type: "string", default: join(import.meta.dirname, "../results/quality.md") },
+    faces: { help: "faces that are judged", default: 256 },
+    rounds: { help: "rounds of which the best counts", default: 5 },
+  },
+  async run({ faces: count, rounds }, { work, python }) {
+    const backbone = await openBackbone(modelFile(model));
+    const data = await openData(lfw);
+    const sources = spread(count, data.length).map((at) => data.at(at).source);
+    await using loader = openLoader({ size: backbone.size, threads: 1 });
+    const planes = await loader.load(sources.map((source) => ({ source, flip: false })));
+    const face = 3 * backbone.size ** 2;
+    /** Best of the rounds, faces a second of processor time. Bytes become the network's numbers in it too. */
+    const rateOf = async (spec: string): Promise<number> => {
+      const { graph, score } = qualityGraph(backbone, await openMeasure(spec));
+      const embedder = await openEmbedder({ ...backbone, graph, output: score, width: 1 }, { threads: 1 });
+      const round = () =>
+        processorSeconds(async () => {
+          for (let start = 0; start < count; start += embedder.batch)
+            await embedder.embed(planes.subarray(start * face), Math.min(embedder.batch, count - start));
+        });
+      // The first round warms up.
+      await round();
+      const seconds: number[] = [];
+      for (let at = 0; at < rounds; at++) seconds.push(await round());
+      await embedder.close();
+      return count / Math.min(...seconds);
+    };
+    const rows: string[][] = [];
+    for (const [name, spec] of Object.entries(measures)) rows.push([name, (await rateOf(spec)).toFixed(0)]);
+    const files = sources.flatMap((source) => (source.kind === "file" ? [source.path] : []));
+    const peers = await python();
+    if (peers !== undefined) rows.push(...peerRates(peers, work, String(rounds), files));
+    return {
+      body: `Faces a second of processor time on one thread, 112 px, decoded already; best of ${rounds} rounds over ${count} faces. Of pyiqa the
+architectures with drawn weights: its own are fetched from sites that are no package registries.
+
+${table(["measure", "faces/s"], rows)}`,
+      versions: peers?.versions ?? [],
+    };
   },
 });
 
-const backbone = await openBackbone(join(shared, "weights", `${model}.onnx`));
-const data = await openData(join(shared, "data/lfw112"));
-const count = Number(values.faces);
-const rounds = Number(values.rounds);
-const faces = Array.from({ length: count }, (_, i) => data.at(Math.floor((i * data.length) / count)));
-const loader = openLoader({ size: backbone.size, threads: 1 });
-const planes = await loader.load(faces.map(({ source }) => ({ source, flip: false })));
-await loader.close();
-const face = 3 * backbone.size ** 2;
+/** What pyiqa's two measures import; not its other dependencies, which train and download. */
+const packages = ["pyiqa", "opencv-python-headless", "requests", "urllib3", "certifi", "scipy"];
 
-/** Best of some rounds, faces a second of processor time. Bytes become the network's numbers in it too. */
-async function rateOf(spec: string): Promise<number> {
-  const { graph, score } = qualityGraph(backbone, await openMeasure(spec));
-  const embedder = await openEmbedder({ ...backbone, graph, output: score, width: 1 }, { threads: 1 });
-  let best = 0;
-  for (let round = 0; round <= rounds; round++) {
-    const seconds = await secondsOf(async () => {
-      for (let start = 0; start < count; start += embedder.batch)
-        await embedder.embed(planes.subarray(start * face), Math.min(embedder.batch, count - start));
-    });
-    // The first round warms up.
-    if (round > 0) best = Math.max(best, count / seconds);
-  }
-  await embedder.close();
-  return best;
+/** Other projects' measures on one thread. pyiqa goes into a folder that is thrown away. */
+function peerRates(python: Python, work: string, rounds: string, files: readonly string[]): string[][] {
+  const here = (program: string): string => join(import.meta.dirname, program);
+  const brisque = ["brisque_model_live.yml", "brisque_range_live.yml"].map((name) => join(shared, "weights", name));
+  const pyiqa = join(work, "pyiqa");
+  python.run(["-m", "pip", "install", "--quiet", "--no-deps", "--target", pyiqa, ...packages]);
+  const text = [
+    python.run([here("opencv.py"), rounds, ...brisque, ...files], { OMP_NUM_THREADS: "1" }),
+    python.run([here("pyiqa_rates.py"), rounds, ...files], { OMP_NUM_THREADS: "1", PYTHONPATH: pyiqa }),
+  ].join("\n");
+  const lines = text.split("\n").filter((line) => line.includes("\t"));
+  return lines.map((line) => {
+    const [name = "", rate = ""] = line.split("\t");
+    return [name, Number(rate).toFixed(0)];
+  });
 }
-
-const files = faces.flatMap(({ source }) => (source.kind === "file" ? [source.path] : []));
-const rows: { readonly name: string; readonly rate: number }[] = [];
-for (const [name, spec] of Object.entries(measures)) rows.push({ name, rate: await rateOf(spec) });
-if (values.python !== undefined) rows.push(...opencvPeers(values.python, files, rounds));
-if (values.torch !== undefined) rows.push(...pyiqaPeers(values.torch, files, rounds));
-
-const peers = `${values.python ? " --python PYTHON" : ""}${values.torch ? " --torch PYTHON" : ""}`;
-const text = `# Speed of quality measures
-
-    npm run bench -- quality --faces ${count} --rounds ${rounds}${peers}
-
-Faces a second of processor time on one thread, 112 px, decoded already; best of ${rounds} rounds over ${count} faces. Of pyiqa the architectures with drawn weights: its own are fetched from sites that are no
-package registries.
-
-| measure | faces/s |
-| --- | --- |
-${rows.map(({ name, rate }) => `| ${name} | ${rate.toFixed(0)} |`).join("\n")}
-`;
-await writeFile(values.out, text);
-console.log(text);
-process.exit(0);

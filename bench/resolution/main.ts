@@ -1,23 +1,16 @@
-/** Fits the weights of the measure `resolution` (packages/petalface/src/quality/resolution.ts) and says how well they do: `npm run bench -- resolution`. */
-
-import { join } from "node:path";
-import { parseArgs } from "node:util";
-import { itemAt, lastOf } from "onnx-grad";
-import { openData, subset } from "petalface/data";
-import { readPairs } from "petalface/evaluation";
+/** Fits the weights of the measure `resolution` (packages/petalface/src/quality/resolution.ts), and says how well they do. */
+import { itemAt } from "onnx-grad";
 import { drawDegradation, openLoader, parseDegradation } from "petalface/images";
 import { quantile } from "petalface/quality";
-import { heldOutFolds } from "../faces/plan.ts";
-import { shared } from "../skeleton/shared.ts";
-
-const { values } = parseArgs({
-  options: { photos: { type: "string", default: "1100" }, threads: { type: "string", default: "2" } },
-});
+import { trainingFaces } from "../faces/run.ts";
+import { defineBenchmark } from "../skeleton/benchmark.ts";
+import { table } from "../skeleton/page.ts";
+import { mean, sum } from "../skeleton/statistics.ts";
 
 const side = 112;
 const bands = [2, 3, 4, 5, 6, 8, 9, 11, 13, 15, 18, 21, 25, 29, 35, 41, 48, 57, 68, 80, 95, 112];
 const floor = 100;
-const pixels = [8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 56, 72, 88, 112];
+const sides = [8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 56, 72, 88, 112];
 /** Every photo is degraded the first way, every other one in all ways. */
 const ways = [
   (k: number) => `lr:${k}`,
@@ -87,61 +80,79 @@ function solve(matrix: Float64Array[], right: Float64Array): number[] {
   return out;
 }
 
-const held = new Set((await readPairs(join(shared, "data/lfw112_pairs.txt"), { folds: heldOutFolds })).people);
-const data = subset(
-  await openData(join(shared, "data/lfw112")),
-  (_, person) => person !== undefined && !held.has(person),
-);
-const photos = Number(values.photos);
-const loader = openLoader({ size: side, threads: Number(values.threads) });
-const rows: { x: number[]; k: number; way: number; photo: number }[] = [];
-for (let photo = 0; photo < photos; photo++) {
-  const { source, id } = data.at(Math.floor((photo * data.length) / photos));
-  const wanted = pixels.flatMap((k) =>
-    ways.slice(0, photo % 2 === 0 ? 1 : ways.length).map((make, way) => ({ k, way, spec: make(k) })),
-  );
-  const planes = await loader.load(
-    wanted.map(({ k, way, spec }) => ({
-      source,
-      flip: false,
-      degrade: k === side && way < 2 ? undefined : drawDegradation(parseDegradation(spec), id),
-    })),
-  );
-  const face = 3 * side * side;
-  wanted.forEach(({ k, way }, at) => {
-    rows.push({ x: features(planes.subarray(at * face, (at + 1) * face)), k, way, photo });
-  });
-  if (photo % 100 === 99) console.error(`${photo + 1} of ${photos} photos`);
+/** A photo at one resolution, one way. */
+interface Sample {
+  readonly x: readonly number[];
+  readonly k: number;
+  readonly way: number;
+  readonly photo: number;
 }
-await loader.close();
 
-const width = bands.length;
-const trained = rows.filter(({ photo }) => photo % 5 !== 4);
-const means = bands.slice(0, -1).map((_, i) => trained.reduce((sum, { x }) => sum + itemAt(x, i), 0) / trained.length);
-const matrix = Array.from({ length: width }, () => new Float64Array(width));
-const right = new Float64Array(width);
-for (const { x, k, way } of trained) {
-  const centred = [...x.map((value, i) => value - itemAt(means, i)), 1];
-  // The plain degradation counts twice.
-  const weight = way === 0 ? 2 : 1;
-  centred.forEach((a, i) => {
-    right[i] = itemAt(right, i) + weight * a * Math.log2(k);
-    const own = matrix[i];
-    centred.forEach((b, j) => {
-      own[j] = itemAt(own, j) + weight * a * b;
+export default defineBenchmark({
+  name: "resolution",
+  title: "Weights of the measure `resolution`",
+  measures: "Fits the weights of the quality measure `resolution` on photos, and how far its estimates are off.",
+  minutes: 6,
+  needs: "the shared photos",
+  options: {
+    photos: { help: "photos of LFW's people outside folds 1 to 6; four fifths are fitted on", default: 1100 },
+    threads: { help: "threads that prepare photos", default: 2 },
+  },
+  async run({ photos, threads }) {
+    const data = await trainingFaces(photos);
+    const rows: Sample[] = [];
+    await using loader = openLoader({ size: side, threads });
+    for (let photo = 0; photo < photos; photo++) {
+      const { source, id } = data.at(photo);
+      const wanted = sides.flatMap((k) =>
+        ways.slice(0, photo % 2 === 0 ? 1 : ways.length).map((make, way) => ({ k, way, spec: make(k) })),
+      );
+      const degrade = ({ k, way, spec }: (typeof wanted)[number]) =>
+        k === side && way < 2 ? undefined : drawDegradation(parseDegradation(spec), id);
+      const planes = await loader.load(wanted.map((each) => ({ source, flip: false, degrade: degrade(each) })));
+      const face = 3 * side * side;
+      wanted.forEach(({ k, way }, at) => {
+        rows.push({ x: features(planes.subarray(at * face, (at + 1) * face)), k, way, photo });
+      });
+      if (photo % 100 === 99) console.error(`${photo + 1} of ${photos} photos`);
+    }
+    const { bias, weights } = fit(rows.filter(({ photo }) => photo % 5 !== 4));
+    const cells = sides.map((k) => {
+      const found = rows
+        .filter((row) => row.k === k && row.way === 0 && row.photo % 5 === 4)
+        .map(({ x }) => 2 ** (bias + sum(x.map((value, i) => value * itemAt(weights, i)))));
+      return [k, ...[0.5, 0.05, 0.95].map((share) => quantile(found, share).toFixed(1))];
     });
-  });
+    return {
+      body: `Estimates of photos that were not fitted on, shrunk to k x k pixels by area and enlarged.
+
+${table(["pixels", "median estimate", "5 %", "95 %"], cells)}
+
+    bias ${bias.toFixed(5)}
+    weights ${weights.map((value) => value.toFixed(5)).join(", ")}`,
+    };
+  },
+});
+
+/** Ridge regression of the logarithm of the resolution. */
+function fit(rows: readonly Sample[]): { readonly bias: number; readonly weights: readonly number[] } {
+  const width = bands.length;
+  const means = bands.slice(0, -1).map((_, i) => mean(rows.map(({ x }) => itemAt(x, i))));
+  const matrix = Array.from({ length: width }, () => new Float64Array(width));
+  const right = new Float64Array(width);
+  for (const { x, k, way } of rows) {
+    const centred = [...x.map((value, i) => value - itemAt(means, i)), 1];
+    // The plain degradation counts twice.
+    const weight = way === 0 ? 2 : 1;
+    centred.forEach((a, i) => {
+      right[i] += weight * a * Math.log2(k);
+      centred.forEach((b, j) => {
+        matrix[i][j] += weight * a * b;
+      });
+    });
+  }
+  for (let i = 0; i + 1 < width; i++) matrix[i][i] += rows.length / 1000;
+  const solved = solve(matrix, right);
+  const weights = solved.slice(0, -1);
+  return { bias: itemAt(solved, width - 1) - sum(weights.map((value, i) => value * itemAt(means, i))), weights };
 }
-for (let i = 0; i + 1 < width; i++) matrix[i][i] = itemAt(matrix[i], i) + trained.length / 1000;
-const solved = solve(matrix, right);
-const weights = solved.slice(0, -1);
-const bias = lastOf(solved) - weights.reduce((sum, value, i) => sum + value * itemAt(means, i), 0);
-console.log(`bias ${bias.toFixed(5)}\nweights ${weights.map((value) => value.toFixed(5)).join(", ")}\n`);
-console.log("| pixels | median estimate | 5 % | 95 % |\n| --- | --- | --- | --- |");
-for (const k of pixels) {
-  const found = rows
-    .filter((row) => row.k === k && row.way === 0 && row.photo % 5 === 4)
-    .map(({ x }) => 2 ** (bias + x.reduce((sum, value, i) => sum + value * itemAt(weights, i), 0)));
-  console.log(`| ${k} | ${[0.5, 0.05, 0.95].map((share) => quantile(found, share).toFixed(1)).join(" | ")} |`);
-}
-process.exit(0);

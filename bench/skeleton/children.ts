@@ -4,7 +4,7 @@ import { readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
-import type { Measured, Usage } from "./measured.ts";
+import { type Measured, TooLong, type Usage } from "./measured.ts";
 
 /** The command line, from the sources. */
 const commandLine = join(import.meta.dirname, "../../packages/petalface/src/cli/main.ts");
@@ -18,8 +18,8 @@ export interface ChildOptions {
   readonly limit?: number;
 }
 
-/** A process that was stopped because it took longer than its limit. */
-export class TooLong extends Error {}
+/** Looks at a running process, until `ended` says that it is over. */
+export type Watch = (pid: number, ended: () => boolean) => Promise<void>;
 
 /**
  * Runs the job of a benchmark (`job` of its definition) in a process of its own, so that memory,
@@ -54,7 +54,7 @@ export async function inProcess<T>(name: string, job: unknown, options: ChildOpt
 /** Runs a command of petalface with `--json`; its document, and what it took. Throws what it says when it fails. */
 export async function petalface(
   args: readonly string[],
-  { cwd, env }: ChildOptions = {},
+  { cwd, env, watch }: ChildOptions & { readonly watch?: Watch } = {},
 ): Promise<Measured<Readonly<Record<string, unknown>>>> {
   const file = join(tmpdir(), `petalface-bench-${randomUUID()}`);
   const begin = performance.now();
@@ -65,7 +65,9 @@ export async function petalface(
     stdio: ["ignore", "pipe", "pipe"],
   });
   const ended = new Promise<number | null>((resolve, reject) => child.once("error", reject).once("close", resolve));
-  const [document, said, code] = await Promise.all([text(child.stdout), text(child.stderr), ended]);
+  const isOver = (): boolean => child.exitCode !== null || child.signalCode !== null;
+  const watched = watch?.(child.pid ?? 0, isOver);
+  const [document, said, code] = await Promise.all([text(child.stdout), text(child.stderr), ended, watched]);
   const seconds = (performance.now() - begin) / 1000;
   if (code !== 0) throw new Error(`petalface ${args.join(" ")}: ${document}${said}`);
   const used = JSON.parse(await readFile(file, "utf8")) as Usage;

@@ -22,10 +22,13 @@ export function timesOurs(seconds: readonly number[], ours: readonly number[]): 
   return `${median(ratios).toFixed(2)} [${range(ratios)}]`;
 }
 
-/** The largest difference over the largest number of `expected`; NaN if any number is NaN or a length differs. */
-export function largestDifference(actual: ArrayLike<number>, expected: ArrayLike<number>): number {
+/**
+ * The largest difference over the largest number of `expected`, which counts as `least` at least;
+ * NaN if any number is NaN or a length differs.
+ */
+export function largestDifference(actual: ArrayLike<number>, expected: ArrayLike<number>, least = 0): number {
   if (actual.length !== expected.length) return Number.NaN;
-  let [most, scale] = [0, 0];
+  let [most, scale] = [0, least];
   for (let i = 0; i < expected.length; i++) {
     const off = Math.abs(itemAt(actual, i) - itemAt(expected, i));
     most = Number.isNaN(off) ? Number.NaN : Math.max(most, off);

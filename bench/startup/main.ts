@@ -1,117 +1,88 @@
-/**
- * Seconds of the command `petalface adapt` for a run of one step, and PyTorch's from the launch of
- * its program to its own: `npm run bench -- startup --help`.
- */
-import { spawn } from "node:child_process";
-import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
-import { cpus } from "node:os";
+/** Seconds of the command `petalface adapt` for a run of one step, and PyTorch's from the launch of its program to its own. */
+import { mkdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { parseArgs } from "node:util";
-import { writeModel } from "onnx-grad";
-import { makePython } from "../networks/python.ts";
+import { itemAt, writeModel } from "onnx-grad";
+import { defineBenchmark } from "../skeleton/benchmark.ts";
+import { petalface } from "../skeleton/children.ts";
+import { table } from "../skeleton/page.ts";
+import { range } from "../skeleton/statistics.ts";
+import { inTurns, wallSeconds } from "../skeleton/turns.ts";
 import { startContender } from "../step/contender.ts";
 import { graphOf, isSwin, openNetwork } from "../step/networks.ts";
 import { makeWorkload, writeWorkload } from "../step/workload.ts";
 
-const here = import.meta.dirname;
-const { values } = parseArgs({
+const batch = 8;
+
+export default defineBenchmark({
+  name: "startup",
+  title: "Time to the first step",
+  measures: "Seconds and memory from the command `petalface adapt` to its first step, against PyTorch.",
+  minutes: 4,
+  needs: "the shared weights, Linux",
+  requirements: join(import.meta.dirname, "../networks/requirements.txt"),
   options: {
-    networks: { type: "string", default: "fr_feature,mobilefacenet,swin_256new" },
-    rounds: { type: "string", default: "3" },
-    threads: { type: "string", default: "2" },
-    work: { type: "string", default: join(here, "../../runs/bench-startup") },
-    venv: { type: "string", default: join(here, "../../runs/bench-networks/python") },
-    python: { type: "string", default: "python3" },
-    out: { type: "string", default: join(here, "../results") },
-    help: { type: "boolean", default: false },
+    networks: { help: "as of `bench -- step`", default: ["fr_feature", "mobilefacenet", "swin_256new"] },
+    rounds: { help: "rounds that are timed, after one that warms up", default: 3 },
+    threads: { help: "threads of both", default: 2 },
+  },
+  async run({ networks, rounds, threads }, { work, needPython }) {
+    const python = await needPython();
+    const rows: string[][] = [];
+    for (const name of networks) {
+      const folder = join(work, name);
+      await mkdir(folder, { recursive: true });
+      const model = join(folder, "model.onnx");
+      await writeModel(await graphOf(name), model);
+      await writeWorkload(await makeWorkload(await openNetwork(name, model), batch), folder);
+      const run = join(folder, "run");
+      const faces = `synthetic:people=${batch / 2},images=2,seed=1`;
+      const ours = [
+        ...["adapt", "--model", model, "--train", faces, "--batch", String(batch), "--epochs", "1"],
+        ...["--threads", String(threads), "--out", run, ...(isSwin(name) ? ["--sites", "*.attn.qkv"] : [])],
+      ];
+      const order = JSON.stringify({ folder, form: "eager", threads, task: "step" });
+      const times = await inTurns(
+        [
+          async () => {
+            await rm(run, { recursive: true, force: true });
+            return (await petalface(ours)).seconds;
+          },
+          async () => {
+            const program = join(import.meta.dirname, "../step/peer.py");
+            const started = { contender: startContender("eager", python.path, [program, order]) };
+            const seconds = await wallSeconds(() => started.contender);
+            await (await started.contender).finish();
+            return seconds;
+          },
+        ],
+        { rounds },
+      );
+      await rm(run, { recursive: true, force: true });
+      // Asking for the memory holds the process up: not while it is timed.
+      let peak = 0;
+      await petalface(ours, {
+        watch: async (pid, ended) => {
+          while (!ended()) {
+            // The proportional size: two engines map the same weights, which resident memory would count twice.
+            const status = await readFile(`/proc/${pid}/smaps_rollup`, "utf8").catch(() => "");
+            peak = Math.max(peak, 1024 * Number(/Pss:\s+(\d+)/.exec(status)?.[1] ?? 0));
+            await sleep(100);
+          }
+        },
+      });
+      rows.push([name, range(itemAt(times, 0), 1), range(itemAt(times, 1), 1), (peak / 1e9).toFixed(2)]);
+      console.error(rows.at(-1)?.join("  "));
+    }
+    return {
+      body: `Seconds from the command \`petalface adapt --train synthetic --batch ${batch}\` to the end of a run of one step: loading, proving
+the model, finding sites, embedding the targets, building and opening the graph, the step, writing the adapter. PyTorch:
+from the launch of the program of \`bench -- step\` (eager) to the end of its first step. ${threads} threads; smallest and largest of
+${rounds} rounds. Peak: memory of ours (proportional set size, ten times a second, in a run of its own), the mapped weights
+included.
+
+${table(["network", "petalface s", "PyTorch s", "peak GB"], rows)}`,
+      versions: python.versions.filter((version) => version.startsWith("torch ")),
+    };
   },
 });
-
-if (values.help) {
-  console.log(`npm run bench -- startup [--networks A,B] [--rounds N] [--threads N] [--work FOLDER] [--venv FOLDER] [--python PROGRAM]
-  [--out FOLDER]`);
-  process.exit(0);
-}
-
-const batch = 8;
-const threads = Number(values.threads);
-const python = await makePython(values.venv, values.python);
-const lines: string[] = [];
-for (const name of values.networks.split(",")) {
-  const folder = join(values.work, name);
-  await mkdir(folder, { recursive: true });
-  const model = join(folder, "model.onnx");
-  await writeModel(await graphOf(name), model);
-  await writeWorkload(await makeWorkload(await openNetwork(name, model), batch), folder);
-  const [ours, torch]: [number[], number[]] = [[], []];
-  const options = isSwin(name) ? ["--sites", "*.attn.qkv"] : [];
-  for (let round = 0; round < Number(values.rounds); round++) {
-    ours.push((await firstStep(model, join(folder, "run"), options)).seconds);
-    torch.push(await torchFirstStep(folder));
-  }
-  // Asking for the memory holds the process up: not while it is timed.
-  const { peak } = await firstStep(model, join(folder, "run"), options, true);
-  const cells = [name, range(ours), range(torch), (peak / 1e9).toFixed(2)];
-  lines.push(`| ${cells.join(" | ")} |`);
-}
-const page = `# Time to the first step
-
-    npm run bench -- startup --networks ${values.networks}
-
-Seconds from the command \`petalface adapt --train synthetic --batch ${batch}\` to the end of a run of one step: loading, proving the model, finding sites, embedding the
-targets, building and opening the graph, the step, writing the adapter. PyTorch: from the launch of the program of \`bench -- step\` (eager) to the end of its first
-step. Smallest and largest of ${values.rounds} rounds. Peak: memory of ours (proportional set
-size, ten times a second, in a run of its own), the mapped weights included.
-
-${cpus()[0]?.model.trim()}, ${cpus().length} cores, ${threads} threads; Node ${process.versions.node}.
-
-| network | petalface s | PyTorch s | peak GB |
-| --- | --- | --- | --- |
-${lines.join("\n")}
-`;
-console.log(page);
-await mkdir(values.out, { recursive: true });
-await writeFile(join(values.out, "startup.md"), page);
-
-/** Runs `petalface adapt` on as many faces as one step takes. */
-async function firstStep(
-  model: string,
-  run: string,
-  options: readonly string[],
-  watched = false,
-): Promise<{ seconds: number; peak: number }> {
-  await rm(run, { recursive: true, force: true });
-  const program = join(here, "../../packages/petalface/src/cli/main.ts");
-  const faces = `synthetic:people=${batch / 2},images=2,seed=1`;
-  const order = ["adapt", "--model", model, "--train", faces, "--batch", String(batch), "--epochs", "1", ...options];
-  const begin = performance.now();
-  const child = spawn(process.execPath, [program, ...order, "--threads", String(threads), "--out", run], {
-    stdio: ["ignore", "ignore", "inherit"],
-  });
-  let peak = 0;
-  const ended = new Promise((resolve) => child.once("exit", resolve));
-  while (watched && child.exitCode === null && child.signalCode === null) {
-    // The proportional size: two engines map the same weights, which resident memory would count
-    // twice.
-    const status = await readFile(`/proc/${child.pid}/smaps_rollup`, "utf8").catch(() => "");
-    peak = Math.max(peak, 1024 * Number(/Pss:\s+(\d+)/.exec(status)?.[1] ?? 0));
-    await sleep(100);
-  }
-  await ended;
-  if (child.exitCode !== 0) throw new Error(`petalface adapt ended with exit code ${child.exitCode}`);
-  return { seconds: (performance.now() - begin) / 1000, peak };
-}
-
-async function torchFirstStep(folder: string): Promise<number> {
-  const order = JSON.stringify({ folder, form: "eager", threads, task: "step" });
-  const begin = performance.now();
-  const contender = await startContender("eager", python, [join(here, "../step/peer.py"), order]);
-  const seconds = (performance.now() - begin) / 1000;
-  await contender.finish();
-  return seconds;
-}
-
-function range(seconds: readonly number[]): string {
-  return `${Math.min(...seconds).toFixed(1)}-${Math.max(...seconds).toFixed(1)}`;
-}

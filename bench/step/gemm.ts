@@ -1,5 +1,6 @@
 import { GraphBuilder, ops } from "onnx-grad";
 import { openSession } from "petalface/runtime";
+import { wallSeconds } from "../skeleton/turns.ts";
 
 const side = 1024;
 
@@ -13,12 +14,8 @@ export async function gemmLimit(threads: number): Promise<number> {
   const y = o.reduceMean(o.matmul(x, o.floats(weight, [side, side])), [0, 1], false);
   const session = await openSession(b.build([y]), { threads, optimisation: "free" });
   const feeds = { x: { dtype: "float32" as const, dims: [side, side], data: weight } };
-  let best = Number.POSITIVE_INFINITY;
-  for (let i = 0; i < 20; i++) {
-    const begin = performance.now();
-    await session.run(feeds);
-    best = Math.min(best, performance.now() - begin);
-  }
+  const seconds: number[] = [];
+  for (let i = 0; i < 20; i++) seconds.push(await wallSeconds(() => session.run(feeds)));
   await session.close();
-  return (2 * side ** 3) / (best / 1000) / 1e9;
+  return (2 * side ** 3) / Math.min(...seconds) / 1e9;
 }

@@ -1,14 +1,12 @@
 /** Our contender: the training step as petalface runs it, in a process of its own that takes orders on standard input. */
-import { readFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { setBatch, type Tensor } from "onnx-grad";
 import { facesAtOnce } from "petalface/backbones";
 import { floatsOf, openSession } from "petalface/runtime";
-import { trainingOptions } from "petalface/training";
-import { adamw, clipFactor, l2Norm } from "../../packages/petalface/src/training/optimiser/adamw.ts";
-import { trainingSession } from "../../packages/petalface/src/training/steps/session.ts";
+import { clipFactor, freshMoments, l2Norm, optimize, trainingOptions, trainingSession } from "petalface/training";
+import { usage } from "../skeleton/measured.ts";
 import { openNetwork } from "./networks.ts";
 import { trainingGraphOf } from "./training-graph.ts";
 import { readFloats, recipe } from "./workload.ts";
@@ -86,7 +84,8 @@ async function training(): Promise<() => Promise<Outcome>> {
   const feeds = Array.from({ length: parts }, (_, at) =>
     Object.fromEntries(Object.entries(whole).map(([name, value]) => [name, part(value, at)])),
   );
-  const moments = { first: new Float32Array(theta.length), second: new Float32Array(theta.length) };
+  const moments = freshMoments(theta.length);
+  const optimiser = trainingOptions({ weightDecay: recipe.weightDecay });
   let step = 0;
   return async () => {
     const gradient = new Float32Array(theta.length);
@@ -99,9 +98,9 @@ async function training(): Promise<() => Promise<Outcome>> {
       });
     }
     step++;
-    adamw(theta, gradient, moments, step, {
+    optimize(theta, gradient, moments, step, {
+      ...optimiser,
       rate: recipe.rate,
-      weightDecay: recipe.weightDecay,
       gradientScale: clipFactor(l2Norm(gradient), recipe.clip),
     });
     return { loss: mean, values: gradient };
@@ -125,6 +124,5 @@ for await (const line of createInterface(process.stdin)) {
   const { user, system } = process.cpuUsage(used);
   say({ seconds: seconds / steps, processor: (user + system) / 1e6 / steps, loss: last });
 }
-const peak = /VmHWM:\s+(\d+)/.exec(readFileSync("/proc/self/status", "utf8"))?.[1];
-say({ peak: Number(peak) * 1024 });
+say({ peak: usage().peak });
 process.exit(0);

@@ -22,42 +22,16 @@ export interface Row {
   readonly limit: number;
 }
 
-/** Where and with what it was measured. */
-export interface Setting {
-  readonly cpu: string;
-  readonly cores: number;
-  readonly threads: number;
-  readonly limit: { readonly ours: number; readonly torch: number };
-  readonly versions: string;
-}
-
 /** What a result page begins with: what is measured, and how its tables read. */
-export function renderIntroduction(task: "step" | "embed"): string {
-  const { title, text, error } = task === "step" ? aboutStep : aboutEmbed;
-  return `${title}
+export const introduction = (task: "step" | "embed"): string =>
+  `${task === "step" ? aboutStep : aboutEmbed} Same weights
+and inputs for all, timed alternately. Times relative to ours: median over the rounds, in brackets the smallest and
+largest; above 1 we are faster. Limit: the arithmetic of the products against what 1024 x 1024 matrices reach in the same
+library. Peak: resident memory of the whole process; PyTorch's counts from after loading. Start: from launch to the first
+one done. Error: of our ${task === "step" ? "first gradient" : "embeddings"} against PyTorch's in double precision, relative. Each run of the benchmark appends its table.`;
 
-${text} Same weights and inputs for all, timed alternately. Times relative to ours: median over the rounds, in brackets the
-smallest and largest; above 1 we are faster. Limit: the arithmetic of the products against what 1024 x 1024 matrices reach in the same library.
-Peak: resident memory of the whole process; PyTorch's counts from after loading. Start: from launch to the first one done. Error: of our
-${error} against PyTorch's in double precision, relative. Each run of the benchmark appends its table.
-`;
-}
-
-/** The table of one run and where it was made. */
-export function renderRun(task: "step" | "embed", rows: readonly Row[], setting: Setting): string {
-  const { cpu, cores, threads, limit, versions } = setting;
-  const networks = [...new Set(rows.map((row) => row.network))].join();
-  const batches = [...new Set(rows.map((row) => row.batch))].join();
-  return `
-## ${networks}
-
-    npm run bench -- ${task} --networks ${networks} --batch ${batches}
-
-${cpu}, ${cores} cores, ${threads} threads; products of 1024 x 1024: onnxruntime ${limit.ours.toFixed(0)} GFLOP/s, PyTorch ${limit.torch.toFixed(0)}; ${versions}.
-
-${table(head, rows.map(line))}
-`;
-}
+/** The table of one run. */
+export const renderRun = (rows: readonly Row[]): string => table(head, rows.map(line));
 
 const head = [
   "network",
@@ -72,18 +46,10 @@ const head = [
   "error",
 ];
 
-const aboutStep = {
-  title: "# One training step",
-  text: `Forward, backward and AdamW of rank-16 adapters: petal's on the convolutional networks, the paper's twin (8 + 8) on qkv of Swin blocks (swin: 18 of dim
-768, 4 windows of 25 tokens, 16 heads; swin_256new: PETALface's whole network).`,
-  error: "first gradient",
-};
+const aboutStep = `Forward, backward and AdamW of rank-16 adapters: petal's on the convolutional networks, the paper's twin (8 + 8) on qkv
+of Swin blocks (swin: 18 of dim 768, 4 windows of 25 tokens, 16 heads; swin_256new: PETALface's whole network).`;
 
-const aboutEmbed = {
-  title: "# Embedding a batch",
-  text: "The frozen network alone, as `petalface embed` runs it. onnxruntime: its Python package on the same file.",
-  error: "embeddings",
-};
+const aboutEmbed = `The frozen network alone, as \`petalface embed\` runs it. onnxruntime: its Python package on the same file.`;
 
 function line(row: Row): string[] {
   const seconds = median(row.seconds);

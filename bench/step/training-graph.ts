@@ -1,6 +1,6 @@
 import { differentiate, type Graph, ops } from "onnx-grad";
 import { buildAdapted } from "petalface/adapters";
-import { distillation } from "../../packages/petalface/src/training/losses/losses.ts";
+import { distillation } from "petalface/training";
 import type { Network } from "./networks.ts";
 import { recipe } from "./workload.ts";
 

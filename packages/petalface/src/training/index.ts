@@ -1,3 +1,4 @@
+export { distillation } from "./losses/losses.ts";
 export { type LossName, lossNames } from "./losses/names.ts";
 export { type GroupName, groups } from "./options/kinds.ts";
 export { checkOption, choicesAmong, type TrainingChoices, trainingOptions } from "./options/options.ts";
@@ -24,4 +25,5 @@ export type {
   Validator,
 } from "./run/validation.ts";
 export { type TrainingGraph, trainingGraph } from "./steps/graph.ts";
+export { trainingSession } from "./steps/session.ts";
 export { createTargetCache, type TargetCache } from "./steps/targets.ts";

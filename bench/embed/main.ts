@@ -1,0 +1,3 @@
+import { stepBenchmark } from "../step/benchmark.ts";
+
+export default stepBenchmark("embed");
