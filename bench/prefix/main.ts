@@ -46,6 +46,7 @@ export default defineBenchmark({
   name: "prefix",
   title: "What frozen layers make of the images, computed once",
   measures: "Adapters on the last stage with the frozen layers' output kept: images a second, and accuracy.",
+  pages: ["prefix", "prefix-speed"],
   minutes: 15,
   needs: "the shared photos and weights",
   options: {

@@ -116,7 +116,7 @@ export default defineBenchmark({
       });
       if (photo % 100 === 99) console.error(`${photo + 1} of ${photos} photos`);
     }
-    const { bias, weights } = fit(rows.filter(({ photo }) => photo % 5 !== 4));
+    const { bias, weights } = fitted(rows.filter(({ photo }) => photo % 5 !== 4));
     const cells = sides.map((k) => {
       const found = rows
         .filter((row) => row.k === k && row.way === 0 && row.photo % 5 === 4)
@@ -135,7 +135,7 @@ ${table(["pixels", "median estimate", "5 %", "95 %"], cells)}
 });
 
 /** Ridge regression of the logarithm of the resolution. */
-function fit(rows: readonly Sample[]): { readonly bias: number; readonly weights: readonly number[] } {
+function fitted(rows: readonly Sample[]): { readonly bias: number; readonly weights: readonly number[] } {
   const width = bands.length;
   const means = bands.slice(0, -1).map((_, i) => mean(rows.map(({ x }) => itemAt(x, i))));
   const matrix = Array.from({ length: width }, () => new Float64Array(width));

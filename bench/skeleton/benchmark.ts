@@ -39,7 +39,9 @@ export interface Benchmark<O extends Options = Options> {
   readonly title: string;
   /** What it measures, one sentence. */
   readonly measures: string;
-  /** How many minutes its usual command takes on two quiet cores. */
+  /** Its pages in `bench/results`, where it writes others than one of its name. */
+  readonly pages?: readonly string[];
+  /** About how many minutes its usual command takes on two quiet cores. */
   readonly minutes: number;
   /** The command's usual arguments, where the benchmark does not run without. */
   readonly usual?: string;

@@ -47,7 +47,8 @@ const here = { running: 0, moved: false };
  */
 export async function petalface(args: readonly string[], options: Parameters<typeof start>[1] = {}): Promise<Ended> {
   const { cwd, env } = options;
-  if (env !== undefined || here.moved || (cwd !== undefined && here.running > 0)) return petalfaceProcess(args, options);
+  if (env !== undefined || here.moved || (cwd !== undefined && here.running > 0))
+    return petalfaceProcess(args, options);
   const home = process.cwd();
   here.running++;
   try {
