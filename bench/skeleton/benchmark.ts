@@ -137,7 +137,8 @@ function given(args: readonly string[]): string[] {
   const kept: string[] = [];
   for (let at = 0; at < args.length; at++) {
     const [name = "", value] = (args[at] ?? "").replace(/^--/, "").split("=", 2);
-    if (!ofPlace.has(name)) kept.push(args[at] ?? "");
+    const isNone = name === "python" && (value ?? args[at + 1]) === "none";
+    if (!ofPlace.has(name) || isNone) kept.push(args[at] ?? "");
     else if (value === undefined) at++;
   }
   return kept.map((text) => (/^[\w./:,=+-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`));
