@@ -109,7 +109,7 @@ export async function alignInto(
   const inside = relative(resolve(input.spec), resolve(out));
   if (inside === "" || !(inside.startsWith("..") || resolve(out) === inside))
     throw new PetalfaceError(
-      "PETAL_OPTION_INVALID",
+      "PETAL_OPTION_UNFIT",
       `${printPath(out)} lies in ${printPath(input.spec)}: name a folder outside of it`,
     );
   await using _outputs = await claimOutputs(alignedLists(out), context, { inputs: [input.spec] });

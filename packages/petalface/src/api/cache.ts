@@ -48,7 +48,7 @@ function cacheLimit(text: string | undefined): number {
   const gigabytes = text === undefined || text === "" ? 8 : Number(text);
   if (!(gigabytes >= 0 && gigabytes <= 1e6))
     throw new PetalfaceError(
-      "PETAL_OPTION_INVALID",
+      "PETAL_OPTION_UNFIT",
       `PETALFACE_CACHE_GB is ${JSON.stringify(text)}; expected a number of gigabytes`,
     );
   return gigabytes * 2 ** 30;

@@ -24,10 +24,10 @@ export interface SyntheticPairsOptions {
 export function syntheticPairs(data: FaceData, options: SyntheticPairsOptions = {}): PairList {
   const { pairs: wanted = 2000, folds = 10, seed = 1 } = options;
   if (!Number.isInteger(folds) || folds < 2)
-    throw new PetalfaceError("PETAL_OPTION_INVALID", `folds is ${folds}; expected a whole number from 2`);
+    throw new PetalfaceError("PETAL_OPTION_UNFIT", `folds is ${folds}; expected a whole number from 2`);
   if (!Number.isInteger(wanted) || wanted < 2 * folds)
     throw new PetalfaceError(
-      "PETAL_OPTION_INVALID",
+      "PETAL_OPTION_UNFIT",
       `pairs is ${wanted}; expected a whole number from ${2 * folds}, two a fold`,
     );
   const next = random(seed);

@@ -39,7 +39,7 @@ async function checkFolders(input: string, output: string): Promise<void> {
   if (from === undefined) return;
   const inside = relative(from, resolve(output));
   if (inside === "" || (!inside.startsWith("..") && inside !== resolve(output)))
-    throw new PetalfaceError("PETAL_OPTION_INVALID", `${output} lies in ${input}: name a folder outside of it`);
+    throw new PetalfaceError("PETAL_OPTION_UNFIT", `${output} lies in ${input}: name a folder outside of it`);
 }
 
 /** Output file of every sample, below the output folder whatever the ids look like, and unique. */
