@@ -53,6 +53,7 @@ export const sidebar: DefaultTheme.SidebarItem[] = [
     items: [
       item("Commands", "/docs/reference/commands"),
       item("Options of training", "/docs/options"),
+      item("Error codes", "/docs/errors"),
       item("The library", "/docs/library"),
       item("Functions and types", "/docs/reference/api/README"),
       item("Protocols", "/docs/protocols"),
