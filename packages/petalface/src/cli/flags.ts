@@ -13,7 +13,7 @@ const plainNames: ReadonlySet<string> = new Set(
    quality calibration alphaRange alphaThreshold loss distilWeight margin arcGradient logitScale lossFloor concentration magnitudes
    magnitudeMargins magnitudeWeight lossMomentum classesPerStep centreFaces optimizer weightDecay momentum nesterov warmup
    warmupEpochs firstStep decay clip sharpShare lrPixels degrade variants dropLast preset epochs batch accumulate base seed patience
-   checkpointSeconds tensorboard
+   checkpointSeconds tensorboard anchors anchorScale anchorWeight
    adapter aligned all alpha arch calibrationOf as bgr channels data debug detector face foldNormalisation folds for force format fps help inputName
    landmarks leastCosine levels lists maxLeftOut model normalize opset out output outputName outputs person precision protocol provider
    resume compact gallery host keys open port scopes store tlsCert tlsKey size template threshold train val valData valPixels`.split(

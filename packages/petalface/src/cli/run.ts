@@ -77,7 +77,7 @@ export interface Invocation {
  */
 export function invoke(args: readonly string[], given: Terminal, signal: AbortSignal): Invocation {
   const { clear, ...terminal } = showLoading(given, args, commandNames);
-  const { stderr } = terminal;
+  const { stdout, stderr } = terminal;
   const program = createProgram(terminal);
   const context = createContext(() => program.opts<CommonOptions>(), signal, terminal);
   program.hook("preAction", async (_, command) => {
