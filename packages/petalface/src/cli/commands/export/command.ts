@@ -179,7 +179,10 @@ async function write(flags: Given, context: CliContext): Promise<void> {
   const thresholds = await findThresholds({ file: flags.thresholds, run }, backbone, adapter, context);
   if (folder !== undefined) {
     if (flags.card !== undefined)
-      throw new PetalfaceError("--card is for one file: let --out end in .onnx, or leave it out", { exitCode: 2 });
+      throw new PetalfaceError(
+        "PETAL_OPTION_INVALID",
+        "--card is for one file: let --out end in .onnx, or leave it out",
+      );
     const what = { backbone, adapter, contract: contracts[0], thresholds };
     await exportToLevels({ ...flags, levels: folder }, what, context);
     return;
