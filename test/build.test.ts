@@ -21,6 +21,7 @@ describe("the built packages", () => {
   beforeAll(async () => {
     const tsdown = join(root, "node_modules", "tsdown", "dist", "run.mjs");
     for (const name of packages) await run(process.execPath, [tsdown], { cwd: join(root, "packages", name) });
+    await run(process.execPath, [join(root, "apps", "console", "main.ts")]);
     place = await mkdtemp(join(tmpdir(), "petalface-build-"));
     const modules = join(place, "node_modules");
     await mkdir(modules);
@@ -43,6 +44,11 @@ describe("the built packages", () => {
     const { stdout } = await cli("--json", "degrade", "synthetic:people=2,images=1", "out", "--to", "lr:16");
     expect(JSON.parse(stdout)).toMatchObject({ faces: 2 });
     expect(await readdir(join(place, "out"), { recursive: true })).toHaveLength(4);
+  });
+
+  test("petalface brings the page that `serve` shows", async () => {
+    const page = await readFile(join(place, "node_modules", "petalface", "dist", "page", "index.html"), "utf8");
+    expect(page).toContain("<title>petalface</title>");
   });
 
   test("built files hold no `using`, which Node 20 and 22 cannot parse, and no stack of disposables, which they lack", async () => {

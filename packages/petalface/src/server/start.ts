@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import type { AddressInfo } from "node:net";
+import { fileURLToPath } from "node:url";
 import { alignDefaults } from "../api/align.ts";
 import type { GalleryModelOptions } from "../api/gallery-model.ts";
 import { engineOf } from "../api/model.ts";
@@ -21,8 +22,10 @@ import { openKeyRing } from "./keys/ring.ts";
 import { defaultLimits, type Limits, openStock } from "./limits.ts";
 import { openMetrics } from "./metrics.ts";
 import { openPhotoPool } from "./photos/pool.ts";
+import { pageFolder, pageRoutes, readPage } from "./routes/page.ts";
 import { peopleRoutes } from "./routes/people.ts";
 import { recogniseRoutes } from "./routes/recognise.ts";
+import { scoreRoutes } from "./routes/scores.ts";
 import { searchRoutes } from "./routes/search.ts";
 import { systemRoutes } from "./routes/system.ts";
 
@@ -53,6 +56,8 @@ export interface ServerOptions extends GalleryModelOptions {
   readonly search?: Partial<SearchDefaults> | undefined;
   readonly gate?: Partial<GateRules> | undefined;
   readonly limits?: Partial<Limits> | undefined;
+  /** Folder of the page for people; the package's own unless given. */
+  readonly page?: string | undefined;
   /** Says what went wrong inside; not reported unless given. */
   readonly note?: ((line: string) => void) | undefined;
 }
@@ -120,7 +125,11 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       search: { margin: 0.02, lowestAlpha: 0, top: 5, ...options.search },
       isOpen: () => isOpen,
     };
+    const files = await readPage(options.page ?? fileURLToPath(pageFolder));
     const routes = [
+      pageRoutes(files),
+      scoreRoutes,
+
       systemRoutes,
       recogniseRoutes,
       searchRoutes,

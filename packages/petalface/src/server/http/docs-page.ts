@@ -50,7 +50,7 @@ export function docsPage(document: object): string {
     .join("");
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>petalface: the API</title><link rel="stylesheet" href="docs.css"></head>
+<title>petalface: the API</title><link rel="icon" href="data:,"><link rel="stylesheet" href="docs.css"></head>
 <body><main><h1>petalface: the API</h1>
 <p>${prose(info?.description ?? "")}</p>
 <p>The same for programs: <a href="openapi.json">openapi.json</a> (OpenAPI 3.1).</p>
@@ -102,10 +102,12 @@ function typeOf(schema: Schema | undefined): string {
 
 /** Styles of the page, which its policy lets it load from the server alone. */
 export const docsStyles = `:root{color-scheme:light dark;font:16px/1.5 system-ui,sans-serif}
+html{background:light-dark(#fff,#14161a);color:light-dark(#1d2129,#e8eaee)}
 body{margin:0}main{max-width:60rem;margin:auto;padding:1rem}
 article{border-top:1px solid color-mix(in srgb,currentColor 25%,transparent);padding:.5rem 0}
 h3 span{font-size:.8em;border:1px solid;border-radius:.3em;padding:.1em .4em}
-h3 code{overflow-wrap:anywhere}table{border-collapse:collapse;display:block;overflow-x:auto}
+h3 code,td,th,li{overflow-wrap:anywhere}table{border-collapse:collapse;width:100%}
+a{color:light-dark(#a1255f,#f08fbd)}
 th,td{text-align:left;vertical-align:top;padding:.25rem .75rem .25rem 0}
 summary{cursor:pointer}nav ul{display:flex;flex-wrap:wrap;gap:1rem;list-style:none;padding:0}
 `;

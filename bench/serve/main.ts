@@ -1,0 +1,187 @@
+/** `petalface serve` under load, next to a FastAPI server that works as insightface's do: one photo at a time. */
+import { spawn } from "node:child_process";
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import autocannon from "autocannon";
+import { openBackbone, openEmbedder } from "petalface/backbones";
+import { createGallery, embeddingRecord, openGallery } from "petalface/gallery";
+import { defineBenchmark } from "../skeleton/benchmark.ts";
+import { table } from "../skeleton/page.ts";
+import { shared } from "../skeleton/shared.ts";
+
+const root = join(import.meta.dirname, "../..");
+const program = join(root, "packages/petalface/src/cli/main.ts");
+const photo = join(shared, "data/lfw250_sample/Aaron_Eckhart/Aaron_Eckhart_0001.jpg");
+const detector = join(shared, "weights/scrfd_2.5g_bnkps.onnx");
+
+/** One kind of load. */
+interface Load {
+  readonly perSecond: number;
+  readonly median: number;
+  readonly p99: number;
+  readonly failed: number;
+}
+
+/** A form with one photo, as bytes. */
+async function formOf(path: string, field: string): Promise<{ body: Buffer; headers: Record<string, string> }> {
+  const boundary = "petalfacebench";
+  const head = `--${boundary}\r\nContent-Disposition: form-data; name="${field}"; filename="a.jpg"\r\nContent-Type: image/jpeg\r\n\r\n`;
+  const body = Buffer.concat([Buffer.from(head), await readFile(path), Buffer.from(`\r\n--${boundary}--\r\n`)]);
+  return { body, headers: { "content-type": `multipart/form-data; boundary=${boundary}` } };
+}
+
+async function load(
+  url: string,
+  path: string,
+  field: string,
+  seconds: number,
+  how: { connections: number; overallRate?: number },
+): Promise<Load> {
+  const { body, headers } = await formOf(path, field);
+  const { requests, latency, non2xx, errors } = await autocannon({
+    url,
+    method: "POST",
+    headers,
+    body,
+    duration: seconds,
+    ...how,
+  });
+  return { perSecond: requests.average, median: latency.p50, p99: latency.p99, failed: non2xx + errors };
+}
+
+/** Starts a server and waits for the line with its address. */
+async function started(command: string, args: readonly string[]): Promise<{ address: string; stop(): Promise<void> }> {
+  const child = spawn(command, args, { stdio: ["ignore", "pipe", "inherit"] });
+  const address = await new Promise<string>((resolve, reject) => {
+    let text = "";
+    child.stdout.on("data", (chunk) => {
+      text += chunk;
+      const found = /http:\/\/\S+/.exec(text);
+      if (found !== null) resolve(found[0]);
+    });
+    child.on("exit", (code) => reject(new Error(`${command} ended with ${code}`)));
+  });
+  return {
+    address,
+    stop: () =>
+      new Promise((resolve) => {
+        child.on("exit", () => resolve());
+        child.kill("SIGTERM");
+      }),
+  };
+}
+
+/** Faces that `embed` makes in a second, without a server. */
+async function ceiling(model: string, seconds: number): Promise<number> {
+  const embedder = await openEmbedder(await openBackbone(model, {}), { threads: 2 });
+  const pixels = new Uint8Array(embedder.batch * 3 * embedder.size ** 2).fill(120);
+  await embedder.embed(pixels, embedder.batch);
+  const begin = performance.now();
+  let faces = 0;
+  while (performance.now() - begin < seconds * 1000) {
+    await embedder.embed(pixels, embedder.batch);
+    faces += embedder.batch;
+  }
+  const rate = (faces * 1000) / (performance.now() - begin);
+  await embedder.close();
+  return rate;
+}
+
+/** A gallery of so many random faces, four a person. */
+async function makeGallery(path: string, model: string, faces: number): Promise<void> {
+  const backbone = await openBackbone(model, {});
+  const record = embeddingRecord(backbone, undefined, undefined, { model, adapter: null, choices: {} });
+  await createGallery(path, record, {
+    copies: [],
+    keepCrops: false,
+    thresholds: { rows: [{ alpha: [0, 1], cosine: 0.4 }] },
+  });
+  await using store = await openGallery(path);
+  const noise = (): Float32Array => Float32Array.from({ length: backbone.width }, () => Math.random() - 0.5);
+  for (let person = 0; person * 4 < faces; person++)
+    await store.add(
+      `person ${person}`,
+      Array.from({ length: 4 }, () => ({
+        ...{ vector: noise(), copies: new Float32Array(backbone.width), alpha: 1, score: null },
+        ...{ source: crypto.getRandomValues(new Uint8Array(16)), picture: crypto.getRandomValues(new Uint8Array(32)) },
+      })),
+    );
+}
+
+export default defineBenchmark({
+  name: "serve",
+  title: "Serving",
+  measures:
+    "Faces and photos that `petalface serve` answers in a second, how long they wait, and a FastAPI server with the same models.",
+  minutes: 6,
+  needs: "the shared photos, weights and detectors",
+  options: {
+    seconds: { help: "seconds of each load", default: 10 },
+    faces: { help: "faces of the gallery that is searched", default: 100_000 },
+  },
+  requirements: join(import.meta.dirname, "requirements.txt"),
+  async run({ seconds, faces }, { work, python }) {
+    const model = join(shared, "weights/fr_feature.onnx");
+    const [crops] = await readdir(join(shared, "data/lfw112/Aaron_Eckhart"));
+    const crop = join(shared, "data/lfw112/Aaron_Eckhart", crops ?? "");
+    const most = await ceiling(model, seconds);
+    await makeGallery(join(work, "small.db"), model, 400);
+    await makeGallery(join(work, "large.db"), model, faces);
+    const flags = [
+      "--open",
+      "--port",
+      "0",
+      "--detector",
+      detector,
+      "--landmarks",
+      "own",
+      "--queue",
+      "1000",
+      "--requests",
+      "100000000",
+    ];
+    const rows: string[][] = [];
+    const row = (name: string, { perSecond, median, p99, failed }: Load): void => {
+      rows.push([name, perSecond.toFixed(1), String(median), String(p99), String(failed)]);
+    };
+    const small = await started(process.execPath, [program, "serve", "--gallery", join(work, "small.db"), ...flags]);
+    const embed = `${small.address}/v1/embed?aligned=yes`;
+    await load(embed, crop, "photo", 3, { connections: 16 });
+    const one = await load(embed, crop, "photo", seconds, { connections: 1 });
+    const full = await load(embed, crop, "photo", seconds, { connections: 32 });
+    const most80 = await load(embed, crop, "photo", seconds, {
+      connections: 32,
+      overallRate: Math.floor(0.8 * full.perSecond),
+    });
+    await small.stop();
+    const large = await started(process.execPath, [program, "serve", "--gallery", join(work, "large.db"), ...flags]);
+    const search = `${large.address}/v1/galleries/large/search`;
+    await load(search, photo, "photo", 3, { connections: 8 });
+    const whole = await load(search, photo, "photo", seconds, { connections: 16 });
+    await large.stop();
+    row("crops, one client", one);
+    row("crops, 32 clients", full);
+    row("crops, 80 % of that", most80);
+    row(`whole photos, ${faces.toLocaleString("en")} faces searched, 16 clients`, whole);
+    const peer = await python();
+    if (peer !== undefined) {
+      const server = await started(peer.path, [join(import.meta.dirname, "peer.py"), model, detector, String(faces)]);
+      await load(`${server.address}/embed`, crop, "photo", 3, { connections: 8 });
+      row(
+        "FastAPI, crops, 32 clients",
+        await load(`${server.address}/embed`, crop, "photo", seconds, { connections: 32 }),
+      );
+      row(
+        "FastAPI, whole photos, 16 clients",
+        await load(`${server.address}/search`, photo, "photo", seconds, { connections: 16 }),
+      );
+      await server.stop();
+    }
+    const body = `fr_feature, 2 threads; client and server on the same machine. Times in milliseconds. \`petalface embed\` makes ${most.toFixed(0)} faces a
+second of such crops without a server; the server makes ${(full.perSecond / most).toFixed(2)} of that. At 80 % load 99 of 100 requests take less than
+${(most80.p99 / Math.max(one.median, 0.5)).toFixed(1)} times the time of a single one.
+
+${table(["load", "answers a second", "median ms", "99 % below ms", "failed"], rows)}`;
+    return { body, versions: peer?.versions ?? [] };
+  },
+});

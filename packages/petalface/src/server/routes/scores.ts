@@ -1,0 +1,92 @@
+import { Type } from "typebox";
+import { normaliseRows } from "../../matching/index.ts";
+import type { App, ServerContext } from "../context.ts";
+import type { GalleryState } from "../gallery/state.ts";
+import { galleryOf } from "./faces.ts";
+import { answers, galleryParams, maybe } from "./schemas.ts";
+
+/** Faces that are compared, evenly over the gallery. */
+const most = 512;
+
+const scores = Type.Object({
+  enrolled: Type.Integer({ description: "Faces of the gallery" }),
+  faces: Type.Array(
+    Type.Object({
+      person: Type.String(),
+      own: maybe(Type.Number(), "Cosine with the mean of the person's other faces; null where there are none"),
+      other: Type.Number({ description: "Cosine with the nearest other person, as a stranger would have it" }),
+      like: Type.String({ description: "That person" }),
+    }),
+    { description: "Up to 512 enrolled faces, evenly over the gallery; none where fewer than two people are enrolled" },
+  ),
+});
+
+/** `/v1/galleries/{gallery}/scores`: what a threshold would let in and keep out. */
+export function scoreRoutes(app: App, context: ServerContext): void {
+  app.get(
+    "/v1/galleries/:gallery/scores",
+    {
+      config: { scope: "enrol" },
+      schema: {
+        ...{ tags: ["search"], summary: "Compare enrolled faces with their own person and with all others" },
+        ...{ params: Type.Object(galleryParams), response: answers(scores) },
+      },
+    },
+    async ({ params, deadline }) =>
+      galleryOf(context, params.gallery).use(async (state) => ({
+        enrolled: state.vectors.faces.length,
+        faces: state.people.length < 2 ? [] : await scoresOf(state, deadline),
+      })),
+  );
+}
+
+async function scoresOf({ vectors, searcher, byId }: GalleryState, signal: AbortSignal) {
+  const { width, people, alpha } = vectors;
+  const count = Math.min(most, people.length);
+  const chosen = Int32Array.from({ length: count }, (_, at) => Math.floor((at * people.length) / count));
+  const units = normaliseRows(vectors.vectors, width);
+  const unitOf = (face: number): Float32Array => units.subarray(face * width, (face + 1) * width);
+  const wanted = new Set(chosen.map((face) => people[face] as number));
+  const sums = new Map<number, { readonly sum: Float32Array; faces: number }>();
+  people.forEach((person, face) => {
+    if (!wanted.has(person)) return;
+    const own = sums.get(person) ?? { sum: new Float32Array(width), faces: 0 };
+    sums.set(person, own);
+    own.faces++;
+    unitOf(face).forEach((value, at) => {
+      own.sum[at] = (own.sum[at] as number) + value;
+    });
+  });
+  const rows = new Float32Array(count * width);
+  chosen.forEach((face, at) => {
+    rows.set(unitOf(face), at * width);
+  });
+  const without = chosen.map((face) => people[face] as number);
+  const found = await searcher.search(
+    { rows, alpha: [...chosen].map((face) => alpha[face] as number), without },
+    1,
+    signal,
+  );
+  const nameOf = (person: number | undefined): string => byId.get(person ?? -1)?.name ?? "";
+  return [...chosen].map((face, at) => {
+    const [nearest] = found[at] ?? [];
+    const own = sums.get(people[face] as number);
+    return {
+      person: nameOf(people[face]),
+      own: own === undefined || own.faces < 2 ? null : cosineWithout(unitOf(face), own.sum),
+      other: nearest?.cosine ?? -1,
+      like: nameOf(nearest?.person),
+    };
+  });
+}
+
+/** Cosine of a unit embedding with a sum of such, of which it is one, less itself. */
+function cosineWithout(unit: Float32Array, sum: Float32Array): number {
+  let [product, squares] = [0, 0];
+  unit.forEach((value, at) => {
+    const rest = (sum[at] as number) - value;
+    product += value * rest;
+    squares += rest * rest;
+  });
+  return squares > 0 ? product / Math.sqrt(squares) : 0;
+}
