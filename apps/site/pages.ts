@@ -33,6 +33,7 @@ export const sidebar: DefaultTheme.SidebarItem[] = [
       item("Evaluate", "/docs/evaluation"),
       item("Enrol with copies", "/docs/copies"),
       item("Galleries", "/docs/gallery"),
+      item("Many machines", "/docs/many-machines"),
       item("In the browser", "/docs/studio"),
       item("CPU, GPU, browser", "/docs/providers"),
       item("Troubleshooting", "/docs/troubleshooting"),

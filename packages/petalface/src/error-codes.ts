@@ -162,6 +162,15 @@ export const errorKinds = {
     advice: "Give another address or port, or correct the files of the certificate.",
   },
 
+  PETAL_RANKS_DIFFER: {
+    means: "Processes that train together were given different options, models, faces or versions.",
+    advice: "Start all of them with the same command, files and versions.",
+    exitCode: 2,
+  },
+  PETAL_RANKS_FAILED: {
+    means: "The processes that train together cannot exchange numbers: MPI is missing, or one of its calls failed.",
+    advice: "Install the MPI that the launcher belongs to, or name its library, as the message says.",
+  },
   PETAL_ENGINE_FAILED: {
     means: "The engine, onnxruntime, does not load, or cannot run this model on this provider.",
     advice: "Use another provider; `petalface doctor` says what this machine has.",

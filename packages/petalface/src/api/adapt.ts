@@ -1,8 +1,9 @@
 import { availableParallelism } from "node:os";
-import { inMemory } from "../data/index.ts";
+import { type FaceData, inMemory } from "../data/index.ts";
 import { PetalfaceError } from "../errors.ts";
 import type { ModelChoices } from "../models/index.ts";
 import { isGiven } from "../quality/index.ts";
+import { alone, fromFirst, type Ranks, together } from "../ranks.ts";
 import type { providerNames } from "../runtime/index.ts";
 import {
   type AdaptContext,
@@ -20,12 +21,15 @@ import { type alignedChoices, mayBePhotos } from "./aligned-choices.ts";
 import { type Faces, type LeftOutOptions, noteLeftOut, openFaces } from "./data.ts";
 import { choicesOf } from "./model.ts";
 import { type CallOptions, type Progress, type Surroundings, surroundingsOf } from "./surroundings.ts";
+import type { TrainingPhotos } from "./training-faces.ts";
 
 /** What surrounds training without changing its result (but for the number of threads). */
 export interface TrainingSurroundings
   extends CallOptions,
     LeftOutOptions,
     Pick<AdaptContext, "threads" | "prefixBytes" | "onStart" | "onStep" | "onValidation"> {
+  /** The processes that train together, where several do ({@link openRanks}); all of them make the same call. */
+  readonly ranks?: Ranks | undefined;
   /** Where to compute; `auto` unless given, which is the CPU. */
   readonly provider?: (typeof providerNames)[number] | undefined;
 }
@@ -87,15 +91,14 @@ export async function adaptIn(given: AdaptOptions, surroundings: Surroundings): 
   requireKnown(others, newRunOptions);
   const validation = validationOf(given, choices);
   // Before photos are aligned for hours.
-  trainingOptions(choices);
+  trainingOptions(choices, undefined, given.ranks?.count);
   const external = isGiven(choices.quality ?? "");
   const photos = { ...choicesOf(given), model, out, aligned, threads, mostLeftOut, external };
+  const ranks = given.ranks ?? alone;
   const data =
-    typeof train !== "string"
-      ? await openFaces(train, given, surroundings)
-      : mayBePhotos(train, aligned)
-        ? await (await import("./training-faces.ts")).trainingFaces({ ...photos, train }, surroundings)
-        : undefined;
+    typeof train === "string"
+      ? await sharedFaces({ ...photos, train }, ranks, surroundings)
+      : await openFaces(train, given, surroundings);
   const request = {
     ...choicesOf(given),
     model,
@@ -130,10 +133,28 @@ export async function resumeIn(given: ResumeOptions, surroundings: Surroundings)
   );
 }
 
+/** The faces to train on. Of several ranks the first looks at them, and aligns photos where that is needed; the others open what it found. */
+async function sharedFaces(
+  photos: TrainingPhotos,
+  ranks: Ranks,
+  surroundings: Surroundings,
+): Promise<FaceData | undefined> {
+  if (!mayBePhotos(photos.train, photos.aligned)) return undefined;
+  let own: FaceData | undefined;
+  const spec = await fromFirst(ranks, async () => {
+    const { trainingFaces } = await import("./training-faces.ts");
+    own = await trainingFaces(photos, surroundings);
+    return own?.spec ?? null;
+  });
+  return await together(ranks, async () =>
+    ranks.rank === 0 || spec === null ? own : await openFaces(spec, photos, surroundings),
+  );
+}
+
 /** Trains with progress. */
 async function trainWith(
   folder: string,
-  { threads, prefixBytes, provider = "auto", mostLeftOut, onStart, onStep, onValidation }: TrainingSurroundings,
+  { threads, prefixBytes, provider = "auto", mostLeftOut, ranks, onStart, onStep, onValidation }: TrainingSurroundings,
   surroundings: Surroundings,
   work: (context: AdaptContext) => Promise<AdaptResult>,
 ): Promise<AdaptedRun> {
@@ -141,7 +162,7 @@ async function trainWith(
   let result: AdaptResult;
   try {
     result = await work({
-      ...{ threads, prefixBytes, mostLeftOut, onValidation, signal: surroundings.signal },
+      ...{ threads, prefixBytes, mostLeftOut, ranks, onValidation, signal: surroundings.signal },
       provider: provider === "auto" ? "cpu" : provider,
       async openValidator(...asked) {
         // Loads the evaluation, which a run without --val does not need.
@@ -182,7 +203,7 @@ function validationOf(
 
 const surroundingNames = [
   ...["signal", "onProgress", "onNote", "force", "threads", "prefixBytes", "provider", "mostLeftOut"],
-  ...["onStart", "onStep", "onValidation"],
+  ...["onStart", "onStep", "onValidation", "ranks"],
 ];
 /** Options of {@link adapt} in addition to those of training. */
 export const newRunOptions: ReadonlySet<string> = new Set([

@@ -1,7 +1,7 @@
 import { adaptedModel } from "../adapters/index.ts";
 import { type EmbeddingModel, openEmbedder } from "../backbones/index.ts";
 import { tallyOf } from "../data/index.ts";
-import { embedFaces } from "../embeddings/index.ts";
+import { type EmbedFacesOptions, embedFaces } from "../embeddings/index.ts";
 import { PetalfaceError } from "../errors.ts";
 import { type ImageRequest, openLoader } from "../images/index.ts";
 import { normaliseRows } from "../matching/index.ts";
@@ -36,7 +36,11 @@ export const cosineValidator =
     let noted = 0;
 
     /** Unit embeddings of all faces; rows of those that are left out mean nothing. */
-    const embed = async (model: EmbeddingModel, pixels: number | undefined, signal: AbortSignal | undefined) => {
+    const embed = async (
+      model: EmbeddingModel,
+      pixels: number | undefined,
+      { signal, ranks }: Pick<EmbedFacesOptions, "signal" | "ranks">,
+    ) => {
       const embedder = await openEmbedder(model, session);
       const rows = new Float32Array(data.length * width);
       const face = (index: number): ImageRequest => {
@@ -51,7 +55,7 @@ export const cosineValidator =
         left.add(index);
       };
       try {
-        for await (const part of embedFaces(data.length, face, { embedder, loader, signal, onLeft })) {
+        for await (const part of embedFaces(data.length, face, { embedder, loader, signal, ranks, onLeft })) {
           for (const row of part.left) part.data.fill(0, row * width, (row + 1) * width);
           rows.set(normaliseRows(part.data, width), part.start * width);
         }
@@ -65,14 +69,14 @@ export const cosineValidator =
     return {
       measure: `mean cosine (x 100) of faces at ${request.pixels.join(", ")} px to their own frozen embedding`,
       fingerprint: `${cosineProtocol}-${data.fingerprint}`,
-      async evaluate(adapter, signal) {
-        frozen ??= embed(backbone, undefined, signal);
+      async evaluate(adapter, signal, ranks) {
+        frozen ??= embed(backbone, undefined, { signal, ranks });
         const targets = await frozen;
         const model = adaptedModel(backbone, adapter);
         const sums = new Float64Array(data.length);
         const bySize = new Map<number, Float64Array>();
         for (const pixels of request.pixels) {
-          const rows = await embed(model, pixels, signal);
+          const rows = await embed(model, pixels, { signal, ranks });
           const cosines = new Float64Array(data.length);
           for (let i = 0; i < rows.length; i++) {
             const place = Math.floor(i / width);

@@ -49,11 +49,11 @@ const pairsValidator =
     return {
       measure: measureOf(request),
       fingerprint: `${protocol.fingerprint}-${data.fingerprint}`,
-      async evaluate(adapter, signal) {
+      async evaluate(adapter, signal, ranks) {
         const model = await openEmbedder(adaptedModel(backbone, adapter), session);
         try {
           const { measures, leftOut } = await evaluate({
-            ...{ model, loader, protocol, signal, bootstrap, choice: { fars: [] } },
+            ...{ model, loader, protocol, signal, ranks, bootstrap, choice: { fars: [] } },
             degradations: request.pixels.map((side) => `lr:${side}`),
           });
           if (!said) noteLeftOut(leftOut, context);

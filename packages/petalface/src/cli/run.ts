@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { Command } from "commander";
+import { launchOf } from "../launched.ts";
 import { commandNames, loadCommands } from "./commands.ts";
 import { type CommonOptions, createContext, type Terminal } from "./context.ts";
 import { describeFailure, stackOf } from "./failure.ts";
@@ -117,7 +118,11 @@ export async function main(args: readonly string[]): Promise<void> {
   // A reader that went away (`petalface ... | head`) is not an error.
   for (const stream of [stdout, stderr])
     stream.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : 1));
-  const { signal, stop } = listenForSignals((line) => stderr.write(`${stderr.isTTY ? "\r\u001b[K" : ""}${line}\n`));
+  // Launchers send the signal to every process, also because another one died: then a line says which.
+  const launched = launchOf(process.env) !== undefined;
+  const { signal, stop } = listenForSignals((line) => {
+    if (!launched) stderr.write(`${stderr.isTTY ? "\r\u001b[K" : ""}${line}\n`);
+  });
   const { run, report } = invoke(args, { stdout, stderr }, signal);
 
   const fail = async (error: unknown): Promise<void> => {

@@ -8,7 +8,7 @@ export { openData } from "./open.ts";
 export { type Packed, type PackOptions, packedFiles, packRecords } from "./records/pack.ts";
 export { type UnpackOptions, unpackRecords } from "./records/unpack.ts";
 export { encodeRecord } from "./records/write.ts";
-export { type FaceLoader, skipUnreadable } from "./skip.ts";
+export { type FaceLoader, joinSeen, type SeenFaces, skipUnreadable } from "./skip.ts";
 export { subset } from "./subset.ts";
 export { csvRows, textLines } from "./text.ts";
 export { type ListedFace, readMatPairs, readTinyFaceList } from "./tinyface.ts";

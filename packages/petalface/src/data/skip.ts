@@ -18,6 +18,34 @@ export interface FaceLoader extends Loader {
   leave(index: number, message: string): void;
   /** What was left out so far. */
   readonly unreadable: Unreadable;
+  /** The same by face, for {@link joinSeen}. */
+  seen(): SeenFaces;
+}
+
+/** Which faces of a set one process has tried, and what was wrong with some; JSON can hold it. */
+export interface SeenFaces {
+  /** A bit for each face, in base64. */
+  readonly tried: string;
+  /** Faces that cannot be read, and why. */
+  readonly unreadable: readonly (readonly [face: number, message: string])[];
+  /** Faces that the model has nothing finite of. */
+  readonly notFinite: readonly (readonly [face: number, message: string])[];
+}
+
+/** What several processes have left out of a set, each face once; the first by their number. */
+export function joinSeen(data: FaceData, all: readonly SeenFaces[]): Unreadable {
+  const tally = tallyOf({ ...data, spec: data.spec, length: data.length, mostLeftOut: 1 });
+  const tried = new Uint8Array(Math.ceil(data.length / 8));
+  for (const seen of all)
+    Buffer.from(seen.tried, "base64").forEach((bits, at) => {
+      tried[at] = (tried[at] as number) | bits;
+    });
+  for (let bits of tried) for (; bits > 0; bits >>= 1) tally.tried(bits & 1);
+  for (const kind of ["unreadable", "notFinite"] as const) {
+    const faces = new Map(all.flatMap((seen) => seen[kind]));
+    for (const [, message] of [...faces].sort(([one], [other]) => one - other)) tally.bad(message, kind);
+  }
+  return tally.report();
 }
 
 /**
@@ -34,8 +62,8 @@ export function skipUnreadable(loader: Loader, data: FaceData, onUnreadable?: (m
   const { length } = data;
   const tally = tallyOf(data);
   const tried = new Uint8Array(Math.ceil(length / 8));
-  const bad = new Set<number>();
-  const notFinite = new Set<number>();
+  const bad = new Map<number, string>();
+  const notFinite = new Map<number, string>();
   let next: Int32Array | undefined;
 
   const isTried = (face: number): boolean => ((itemAt(tried, face >> 3) >> (face & 7)) & 1) === 1;
@@ -77,7 +105,7 @@ export function skipUnreadable(loader: Loader, data: FaceData, onUnreadable?: (m
           if (onBad === undefined) throw error;
           onBad(at, error);
         } else if (!bad.has(face)) {
-          bad.add(face);
+          bad.set(face, error.message);
           onUnreadable?.(error.message);
           tally.bad(error.message);
         } else if (used(face) === undefined) throw error;
@@ -103,13 +131,18 @@ export function skipUnreadable(loader: Loader, data: FaceData, onUnreadable?: (m
     used: (index) => used(index) ?? index,
     leave(index, message) {
       if (notFinite.has(index)) return;
-      notFinite.add(index);
+      notFinite.set(index, message);
       onUnreadable?.(message);
       tally.bad(message, "notFinite");
     },
     get unreadable() {
       return tally.report();
     },
+    seen: () => ({
+      tried: Buffer.from(tried).toString("base64"),
+      unreadable: [...bad],
+      notFinite: [...notFinite],
+    }),
     close: () => loader.close(),
     [Symbol.asyncDispose]: () => loader.close(),
   };

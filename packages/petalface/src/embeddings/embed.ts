@@ -9,6 +9,7 @@ import {
   openImageStore,
   prefetch,
 } from "../images/index.ts";
+import type { Ranks } from "../ranks.ts";
 import { faceKey } from "./face-key.ts";
 import type { EmbeddingStore } from "./store.ts";
 
@@ -28,6 +29,8 @@ export interface EmbedFacesOptions {
   /** Called for each face that has no finite embedding, in order; it may throw to end the work. Without it the first such face ends it. */
   readonly onLeft?: ((index: number, left: LeftFace) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** Processes that all embed the same faces, and divide the work; without a store. */
+  readonly ranks?: Ranks | undefined;
 }
 
 /** Some faces in a row, embedded. */
@@ -49,13 +52,13 @@ export interface EmbeddedFaces {
 const batchesAtOnce = 16;
 
 /**
- * Embeds `count` faces in their order, some at a time; memory does not grow with their number. Images are prepared while the engine works.
+ * Embeds `count` faces in this process, in their order, some at a time; memory does not grow with their number. Images are prepared while the engine works.
  * What the store has is taken from there, with the very bits that were computed once; the rest is computed and kept at once, so that a
  * killed run continues where it was.
  *
  * @throws PetalfaceError if a face has no embedding and `onLeft` is not given, or the store cannot be written
  */
-export async function* embedFaces(
+export async function* embedHere(
   count: number,
   request: (index: number) => ImageRequest,
   options: EmbedFacesOptions,

@@ -1,5 +1,6 @@
 import type { ImageRequest } from "../images/index.ts";
-import { type EmbeddedFaces, type EmbedFacesOptions, embedFaces } from "./embed.ts";
+import { embedFaces } from "./divided.ts";
+import type { EmbeddedFaces, EmbedFacesOptions } from "./embed.ts";
 
 /** Some faces in a row, each shown in several ways. */
 export interface EmbeddedGroups extends Omit<EmbeddedFaces, "data"> {

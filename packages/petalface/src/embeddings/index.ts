@@ -1,4 +1,5 @@
-export { type EmbeddedFaces, type EmbedFacesOptions, embedFaces, type LeftFace } from "./embed.ts";
+export { embedFaces } from "./divided.ts";
+export type { EmbeddedFaces, EmbedFacesOptions, LeftFace } from "./embed.ts";
 export { type EnrolledPart, embedEnrolled } from "./enrol.ts";
 export { faceKey } from "./face-key.ts";
 export { type EmbeddedGroups, embedGroups } from "./groups.ts";

@@ -22,7 +22,7 @@ export interface EvaluationProgress {
 
 /** What to measure. */
 export interface EvaluateOptions
-  extends Pick<EmbedFacesOptions, "loader" | "store" | "signal">,
+  extends Pick<EmbedFacesOptions, "loader" | "store" | "signal" | "ranks">,
     Omit<MeasureRowsOptions, "degraded" | "copies"> {
   /** The model; its owner closes it. */
   readonly model: Embedder;
@@ -168,7 +168,7 @@ function faceRows(
   onLeft: (place: number, left: LeftFace) => void,
   onDone: (done: number) => void,
 ): FaceRows {
-  const { protocol, model, fusion = protocol.fusion, loader, store, signal } = options;
+  const { protocol, model, fusion = protocol.fusion, loader, store, signal, ranks } = options;
   const { data, faces } = protocol;
   const { width } = model;
   let alphas: Float32Array | undefined;
@@ -185,7 +185,7 @@ function faceRows(
         // A face is degraded in the same way in every evaluation, whichever others are measured with it.
         return { source, flip: false, degrade: spec && drawDegradation(spec, id), quality };
       };
-      const how = { embedder: model, loader, store, signal };
+      const how = { embedder: model, loader, store, signal, ranks };
       const onLeftHere = (index: number, left: LeftFace): void => onLeft(itemAt(places, start + index), left);
       for await (const part of embedFused(count, request, fusion, { ...how, onLeft: onLeftHere })) {
         out.set(part.data, part.start * width);

@@ -113,7 +113,7 @@ describe("the checkpoint", () => {
       step: 12,
       theta: vector(5, 1),
       moments: { first: vector(5, 2), second: vector(5, 3) },
-      head: { classes: 2, width: 3, values: vector(6, 4), moments: freshMoments(6) },
+      head: { classes: 2, width: 3, first: 0, values: vector(6, 4), moments: freshMoments(6) },
       lossState: vector(3, 6),
       statistics: vector(4, 7),
       validation: {

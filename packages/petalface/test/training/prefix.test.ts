@@ -8,6 +8,7 @@ import { openBackbone } from "../../src/backbones/index.ts";
 import { openData } from "../../src/data/index.ts";
 import { openLoader } from "../../src/images/index.ts";
 import { random } from "../../src/random.ts";
+import { alone } from "../../src/ranks.ts";
 import { floatsOf, openSession } from "../../src/runtime/index.ts";
 import { adapt, resume, type TrainingChoices, trainingOptions } from "../../src/training/index.ts";
 import { openPrefix } from "../../src/training/prefix/prefix.ts";
@@ -154,10 +155,15 @@ describe("a prefix", () => {
       folder,
       bytes: 2 ** 30,
       session: {},
+      ranks: alone,
     });
     await using loader = openLoader({ size: tinySize, threads: 0 });
     const shown: number[] = [];
-    for (const step of prepareSteps({ data, loader, options, steps: 40 }, { targets: undefined, prefix }, 0))
+    for (const step of prepareSteps(
+      { data, loader, options, steps: 40, ranks: alone },
+      { targets: undefined, prefix },
+      0,
+    ))
       shown.push((await step).shown.length);
     // Twenty faces with two draws each, four a step.
     expect(shown).toEqual([...Array(10).fill(4), ...Array(30).fill(0)]);

@@ -11,7 +11,8 @@ import { freshMoments } from "../../src/training/optimiser/optimizer.ts";
 import { type TrainingChoices, type TrainingOptions, trainingOptions } from "../../src/training/options/options.ts";
 import { headOf } from "../../src/training/state/head.ts";
 import { followStatistics } from "../../src/training/state/statistics.ts";
-import { applyStep, type StepTask } from "../../src/training/steps/step.ts";
+import { applyStep } from "../../src/training/steps/step.ts";
+import type { StepTask } from "../../src/training/steps/task.ts";
 import { formulaInput } from "../support/formula.ts";
 import {
   adaptedReference,

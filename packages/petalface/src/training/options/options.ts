@@ -16,8 +16,9 @@ const sgdDefaults = { learningRate: 0.1, weightDecay: 5e-4 };
  * A preset with the user's own choices on top; checked. Throws PetalfaceError (wrong usage) for a choice that is unknown, out of range, or does not
  * go with another.
  * @param family of an imported network: the released code trains each in its own way, and so does the preset `reference`
+ * @param ranks processes that train together; the parts of a step are theirs
  */
-export function trainingOptions(choices: TrainingChoices = {}, family?: string): TrainingOptions {
+export function trainingOptions(choices: TrainingChoices = {}, family?: string, ranks = 1): TrainingOptions {
   const given = Object.fromEntries(Object.entries(choices).filter(([, value]) => value !== undefined));
   checkEach(given);
   const preset = presetOptions(choices.preset ?? "petal", family);
@@ -33,8 +34,8 @@ export function trainingOptions(choices: TrainingChoices = {}, family?: string):
   const method = choices.method ?? base.method;
   const rate = method === "lora" ? base.learningRate : base.learningRate / 4;
   const options = { ...base, learningRate: rate, ...given };
-  const whole = options.preset === "reference" || looksAtBatch(options).length > 0 || "accumulate" in given;
-  const chosen = whole ? options : { ...options, accumulate: fewImages(options.batch) };
+  const whole = options.preset === "reference" || looksAtBatch(options).length > 0;
+  const chosen = "accumulate" in given ? options : { ...options, accumulate: defaultParts(options, whole, ranks) };
   for (const rule of optionRules) fail(rule(chosen));
   return chosen;
 }
@@ -75,10 +76,19 @@ const partImages = { most: 8, fewest: 4 } as const;
  * Parts that leave few images at once: what a convolutional network computes of eight faces stays in the processor's caches. Against 32 at once a step is
  * 1.2 times as fast and takes half the memory (docs/speed.md).
  */
-function fewImages(batch: number): number {
+function fewImages(batch: number, ranks: number): number {
   for (let images = partImages.most; images >= partImages.fewest; images--)
-    if (batch % images === 0) return batch / images;
+    if (batch % images === 0 && (batch / images) % ranks === 0) return batch / images;
   return 1;
+}
+
+/** Parts of a step where the user gives none: of several ranks each must have as many. */
+function defaultParts({ batch, accumulate }: TrainingOptions, whole: boolean, ranks: number): number {
+  const usual = whole ? accumulate : fewImages(batch, ranks);
+  if (ranks === 1 || (usual >= ranks && usual % ranks === 0)) return usual;
+  if (batch % ranks !== 0)
+    fail(`'batch=${batch}' cannot be divided among ${ranks} ranks: give a 'batch' that ${ranks} divides`);
+  return ranks;
 }
 
 /** The factor on the adapter's output that the options mean, rank counted over all parts of the gate. */

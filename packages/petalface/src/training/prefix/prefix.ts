@@ -1,29 +1,42 @@
+import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Tensor } from "onnx-grad";
 import { itemAt } from "onnx-grad";
 import { type Backbone, toInput } from "../../backbones/index.ts";
 import { PetalfaceError } from "../../errors.ts";
 import { random } from "../../random.ts";
+import type { Ranks } from "../../ranks.ts";
 import { floatsOf, openSession, type SessionOptions } from "../../runtime/index.ts";
 import { openScratch, type Scratch } from "../../scratch.ts";
 import type { Draw } from "../steps/sampler.ts";
+import type { Share } from "../steps/share.ts";
 import type { SplitGraph } from "./split.ts";
 
 /**
  * What the frozen layers below every adapter make of an image, computed once for each face and
- * variant while the store has room.
+ * variant while the store has room. Of several ranks each keeps what it computed, and gives it to
+ * the others when they need it.
  */
 export interface Prefix {
   /**
    * Whether this draw's pixels are needed: true once for each that the store holds, always for the
-   * others.
+   * others. Every rank must ask for all draws in their order.
+   *
+   * @param rank the one that would compute it
    */
-  claim(draw: Draw): boolean;
+  claim(draw: Draw, rank: number): boolean;
   /**
    * Computes the values of one step's claimed draws. `pixels`: their RGB planes, one draw after the
    * other.
    */
   add(draws: readonly Draw[], pixels: Uint8Array): Promise<void>;
+  /**
+   * Brings here what other ranks have and this one needs of a step. All ranks must call it.
+   *
+   * @param draws of the whole batch
+   * @param origin the place that each draw was drawn at
+   */
+  fetch(draws: readonly Draw[], origin: readonly number[], share: Share): Promise<void>;
   /** The values of some draws as inputs of the rest of the graph. */
   feeds(draws: readonly Draw[]): Record<string, Tensor>;
   close(): Promise<void>;
@@ -41,6 +54,7 @@ export interface PrefixOptions {
   readonly folder: string;
   readonly bytes: number;
   readonly session: SessionOptions;
+  readonly ranks: Ranks;
 }
 
 /**
@@ -58,6 +72,7 @@ export async function openPrefix({
   folder,
   bytes,
   session,
+  ranks,
 }: PrefixOptions): Promise<Prefix> {
   const engine = await openSession(split.prefix, session);
   const lengths = split.values.map(({ shape }) => shape.reduce((product, side) => product * side, 1) / batch);
@@ -72,21 +87,35 @@ export async function openPrefix({
   let store: Scratch;
   try {
     await proveRows(compute, lengths, batch, face);
-    store = openScratch(join(folder, "prefix"), record);
+    store = openScratch(join(folder, prefixName(ranks.rank)), record);
   } catch (error) {
     await engine.close();
     throw error;
   }
   const capacity = Math.floor(bytes / (4 * record));
-  const slots = new Map<number, number>();
+  const slots = new Map<number, { readonly rank: number; readonly slot: number }>();
+  const held = new Array<number>(ranks.count).fill(0);
   const passing = new Map<number, Float32Array>();
+  const fetched = new Map<number, Float32Array>();
+  /** Fills `out` from a place within a draw's values on. */
+  const readHere = (key: number, offset: number, out: Float32Array): void => {
+    const place = slots.get(key);
+    if (place?.rank === ranks.rank) store.read(place.slot, offset, out);
+    else {
+      const values = (fetched.get(key) ?? passing.get(key)) as Float32Array;
+      out.set(values.subarray(offset, offset + out.length));
+    }
+  };
   const keyOf = ({ index, variant }: Draw): number => index * variants + (variant ?? 0);
 
   return {
-    claim(draw) {
+    claim(draw, rank) {
       const key = keyOf(draw);
       if (slots.has(key)) return false;
-      if (slots.size < capacity) slots.set(key, slots.size);
+      const slot = held[rank] as number;
+      if (slot >= capacity) return true;
+      slots.set(key, { rank, slot });
+      held[rank] = slot + 1;
       return true;
     },
     async add(draws, pixels) {
@@ -102,11 +131,37 @@ export async function openPrefix({
             joined.set(value.subarray(row * length, (row + 1) * length), offset);
             offset += length;
           });
-          const slot = slots.get(keyOf(draw));
-          if (slot === undefined) passing.set(keyOf(draw), joined);
-          else store.write(slot, joined);
+          const place = slots.get(keyOf(draw));
+          if (place === undefined) passing.set(keyOf(draw), joined);
+          else store.write(place.slot, joined);
         });
       }
+    },
+    async fetch(draws, origin, share) {
+      fetched.clear();
+      if (ranks.count === 1) return;
+      const given: Float32Array[][] = ranks.hosts.map(() => []);
+      const wanted: number[][] = ranks.hosts.map(() => []);
+      draws.forEach((draw, place) => {
+        const key = keyOf(draw);
+        const holder = slots.get(key)?.rank ?? share.rankOf(origin[place] as number);
+        const taker = share.rankOf(place);
+        if (holder === taker) return;
+        if (taker === ranks.rank) wanted[holder]?.push(key);
+        if (holder !== ranks.rank) return;
+        const values = new Float32Array(record);
+        readHere(key, 0, values);
+        given[taker]?.push(values);
+      });
+      const got = await ranks.exchange(
+        given.map((list) => joinAll(list, record)),
+        wanted.map((list) => list.length * record),
+      );
+      wanted.forEach((keys, rank) => {
+        keys.forEach((key, at) => {
+          fetched.set(key, (got[rank] as Float32Array).slice(at * record, (at + 1) * record));
+        });
+      });
     },
     feeds(draws) {
       let offset = 0;
@@ -116,10 +171,7 @@ export async function openPrefix({
           const data = new Float32Array(batch * length);
           draws.forEach((draw, row) => {
             const key = keyOf(draw);
-            const slot = slots.get(key);
-            const out = data.subarray(row * length, (row + 1) * length);
-            if (slot !== undefined) store.read(slot, offset, out);
-            else out.set((passing.get(key) as Float32Array).subarray(offset, offset + length));
+            readHere(key, offset, data.subarray(row * length, (row + 1) * length));
           });
           offset += length;
           return [name, { dtype: "float32", dims: shape, data } as const];
@@ -131,6 +183,24 @@ export async function openPrefix({
       store.close();
     },
   };
+}
+
+/** Name of a rank's folder of values within the run's. */
+const prefixName = (rank: number): string => (rank === 0 ? "prefix" : `prefix-${rank}`);
+
+/** Removes what ranks that were killed left in a run's folder. */
+export async function removePrefixes(folder: string): Promise<void> {
+  for (const name of await readdir(folder))
+    if (/^prefix(-\d+)?$/.test(name)) await rm(join(folder, name), { recursive: true, force: true });
+}
+
+/** Vectors of one length, one behind the other. */
+function joinAll(list: readonly Float32Array[], length: number): Float32Array {
+  const all = new Float32Array(list.length * length);
+  list.forEach((values, at) => {
+    all.set(values, at * length);
+  });
+  return all;
 }
 
 /**

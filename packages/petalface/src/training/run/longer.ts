@@ -1,4 +1,5 @@
 import { PetalfaceError } from "../../errors.ts";
+import type { Ranks } from "../../ranks.ts";
 import { learningRate } from "../optimiser/schedule.ts";
 import { type TrainingOptions, trainingOptions } from "../options/options.ts";
 import { saveState, type TrainingState } from "../state/checkpoint.ts";
@@ -8,7 +9,7 @@ import { writeRun } from "./run.ts";
 import { outOfPatience, validationDue } from "./validation.ts";
 
 /**
- * Gives a run another number of epochs and writes that down. Patience that ran out in the shorter run starts again.
+ * Gives a run another number of epochs and writes that down. Patience that ran out in the shorter run starts again. Of several ranks all must call it.
  *
  * @param length faces of the training set
  * @returns the run as it continues
@@ -20,14 +21,15 @@ export async function trainLonger(
   state: TrainingState,
   epochs: number,
   length: number,
+  ranks: Ranks,
 ): Promise<RunRecord> {
   const longer = withEpochs(run, state, epochs, length);
   if (longer === run) return run;
   if (state.validation !== undefined && outOfPatience(state.validation, run.options.patience)) {
     state.validation.waited = 0;
-    await saveState(folder, state);
+    await saveState(folder, state, ranks);
   }
-  await writeRun(folder, longer);
+  if (ranks.rank === 0) await writeRun(folder, longer);
   return longer;
 }
 

@@ -1,6 +1,7 @@
 import type { AdapterConfig, Layout } from "../../adapters/index.ts";
 import type { Backbone } from "../../backbones/index.ts";
 import type { FaceData, FaceLoader } from "../../data/index.ts";
+import type { Ranks } from "../../ranks.ts";
 import type { Provider, SessionOptions } from "../../runtime/index.ts";
 import type { TrainingOptions } from "../options/options.ts";
 import type { TrainingState } from "../state/checkpoint.ts";
@@ -22,6 +23,8 @@ export interface RunParts {
   readonly layout: Layout;
   /** Total steps of the run. */
   readonly steps: number;
+  /** The processes that train together. */
+  readonly ranks: Ranks;
 }
 
 /** A run between two steps, ready to continue; its folder is locked until it is disposed of. */
@@ -55,6 +58,8 @@ export interface AdaptContext {
   readonly targetCache?: TargetCache | undefined;
   /** Share of the training faces, in [0, 1], that may be left out; 0.05 unless given. Not for data that is already open. */
   readonly mostLeftOut?: number | undefined;
+  /** The processes that train together, this one among them; it works by itself unless given. */
+  readonly ranks?: Ranks | undefined;
   /** Data already open (a subset, say) instead of the one that the spec names. */
   readonly data?: FaceData | undefined;
 }

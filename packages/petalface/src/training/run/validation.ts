@@ -1,6 +1,7 @@
 import type { Adapter } from "../../adapters/index.ts";
 import type { Backbone } from "../../backbones/index.ts";
 import type { Unreadable } from "../../data/index.ts";
+import type { Ranks } from "../../ranks.ts";
 import type { SessionOptions } from "../../runtime/index.ts";
 
 /** What a run is validated on; part of `run.json`. */
@@ -27,9 +28,10 @@ export interface Validator {
   readonly measure: string;
   /** Changes whenever the protocol or its faces do; a run is not continued with another. */
   readonly fingerprint: string;
-  evaluate(adapter: Adapter, signal: AbortSignal | undefined): Promise<ValidationScore>;
   /** Faces that the last evaluation left out; undefined where there are none, or before the first. */
   leftOut?(): Unreadable | undefined;
+  /** Of several ranks all must call it; each does a part of the work, and all have the same value. */
+  evaluate(adapter: Adapter, signal: AbortSignal | undefined, ranks: Ranks): Promise<ValidationScore>;
   close(): Promise<void>;
 }
 

@@ -3,10 +3,11 @@ import { endianness } from "node:os";
 import { join } from "node:path";
 import { PetalfaceError } from "../../errors.ts";
 import { writePiecesSafely } from "../../files.ts";
+import { alone, collect, type Ranks } from "../../ranks.ts";
 import { readSafetensors, type StoredTensor } from "../../tensors/index.ts";
 import type { Moments } from "../optimiser/moments.ts";
 import type { ValidationState } from "../run/validation.ts";
-import type { Head } from "./head.ts";
+import { type Head, partLengths } from "./head.ts";
 
 /** Everything that changes during training. */
 export interface TrainingState {
@@ -37,20 +38,36 @@ export interface StateShape {
 
 const stateFile = (folder: string): string => join(folder, "checkpoint", "state.safetensors");
 
-/** A vector that is left out where there is nothing in it. */
-const present = (name: string, values: Float32Array | undefined): [string, Float32Array][] =>
-  values === undefined || values.length === 0 ? [] : [[name, values]];
+/** One of a state's vectors, of which this rank may hold a part. */
+interface Vector {
+  readonly name: string;
+  readonly values: Float32Array;
+  /** Numbers that each rank holds of it; undefined where all hold all. */
+  readonly lengths?: readonly number[];
+}
 
-const vectorsOf = (state: TrainingState): [string, Float32Array][] => {
-  const parts = (name: string, values: Float32Array, moments: Moments): [string, Float32Array][] => [
-    [name, values],
-    [`${name}.first`, moments.first],
-    [`${name}.second`, moments.second],
+/** A vector that is left out where there is nothing in it. */
+const present = (name: string, values: Float32Array | undefined): Vector[] =>
+  values === undefined || values.length === 0 ? [] : [{ name, values }];
+
+/** Numbers of a head that each rank holds. */
+export const headLengths = ({ classes, width }: Pick<Head, "classes" | "width">, ranks: number): number[] =>
+  partLengths(classes, ranks).map((rows) => rows * width);
+
+const vectorsOf = (state: TrainingState, ranks: number): Vector[] => {
+  const parts = (name: string, values: Float32Array, moments: Moments, lengths?: readonly number[]): Vector[] => [
+    { name, values, ...(lengths && { lengths }) },
+    { name: `${name}.first`, values: moments.first, ...(lengths && { lengths }) },
+    {
+      name: `${name}.second`,
+      values: moments.second,
+      ...(lengths && { lengths: moments.second.length === 0 ? lengths.map(() => 0) : lengths }),
+    },
   ];
   const { head, validation, lossState, statistics } = state;
   return [
     ...parts("theta", state.theta, state.moments),
-    ...(head === undefined ? [] : parts("head", head.values, head.moments)),
+    ...(head === undefined ? [] : parts("head", head.values, head.moments, headLengths(head, ranks))),
     ...present("best", validation?.theta),
     ...present("loss", lossState),
     ...present("statistics", statistics),
@@ -60,10 +77,18 @@ const vectorsOf = (state: TrainingState): [string, Float32Array][] => {
 
 /**
  * Saves the state of a run as one safetensors file, in one rename. The vectors are written from where they are: no copy in memory, and the
- * caller must not change them meanwhile.
+ * caller must not change them meanwhile. Of several ranks all must call it, and rank 0 writes; the parts of the others pass through it.
  */
-export async function saveState(folder: string, state: TrainingState): Promise<void> {
+export async function saveState(folder: string, state: TrainingState, ranks: Ranks = alone): Promise<void> {
   const { validation } = state;
+  const vectors = vectorsOf(state, ranks.count);
+  const pieces = ({ values, lengths = [values.length] }: Vector): AsyncIterable<Float32Array> =>
+    collect(lengths.length > 1 ? ranks : alone, values, lengths);
+  if (ranks.rank > 0) {
+    // Their pieces leave as they are asked for.
+    for (const vector of vectors) if (vector.lengths !== undefined) for await (const _ of pieces(vector));
+    return;
+  }
   const header: Record<string, unknown> = {
     __metadata__: {
       step: String(state.step),
@@ -73,17 +98,21 @@ export async function saveState(folder: string, state: TrainingState): Promise<v
     },
   };
   let offset = 0;
-  const vectors = vectorsOf(state);
-  for (const [name, { length, byteLength }] of vectors) {
-    header[name] = { dtype: "F32", shape: [length], data_offsets: [offset, offset + byteLength] };
-    offset += byteLength;
+  for (const { name, values, lengths = [values.length] } of vectors) {
+    const length = lengths.reduce((sum, part) => sum + part, 0);
+    header[name] = { dtype: "F32", shape: [length], data_offsets: [offset, offset + 4 * length] };
+    offset += 4 * length;
   }
   const json = new TextEncoder().encode(JSON.stringify(header));
   // Padded, so that the numbers can be used where they lie when the file is read.
   const head = new Uint8Array(8 + Math.ceil(json.length / 8) * 8).fill(0x20, 8);
   new DataView(head.buffer).setBigUint64(0, BigInt(head.length - 8), true);
   head.set(json, 8);
-  await writePiecesSafely(stateFile(folder), [head, ...vectors.map(([, values]) => littleEndian(values))]);
+  async function* content(): AsyncGenerator<Uint8Array> {
+    yield head;
+    for (const vector of vectors) for await (const piece of pieces(vector)) yield littleEndian(piece);
+  }
+  await writePiecesSafely(stateFile(folder), content());
 }
 
 /** Whether the run has a checkpoint. A run that was killed before its first step has none. */
@@ -119,7 +148,10 @@ export async function loadState(folder: string, shape: StateShape): Promise<Trai
     step,
     theta: floats("theta", shape.parameters),
     moments: momentsOf("theta", shape.parameters),
-    head: shape.head && { ...shape.head, values: floats("head", numbers), moments: momentsOf("head", numbers) },
+    head: shape.head && {
+      ...{ ...shape.head, first: 0 },
+      ...{ values: floats("head", numbers), moments: momentsOf("head", numbers) },
+    },
     lossState: floats("loss", shape.lossState ?? 0),
     statistics: floats("statistics", shape.statistics ?? 0),
     validation: shape.validates

@@ -8,7 +8,7 @@ import { freshMoments } from "../optimiser/optimizer.ts";
 import type { RunParts } from "../run/types.ts";
 import { freshValidation } from "../run/validation.ts";
 import type { StateShape, TrainingState } from "./checkpoint.ts";
-import { type Head, headOf, randomCentres } from "./head.ts";
+import { type Head, headOf, partStarts, randomCentres } from "./head.ts";
 
 /**
  * The state before the first step. Throws the signal's reason if it aborts meanwhile.
@@ -43,49 +43,78 @@ export const stateShape = ({ backbone, data, layout, options, validator }: RunPa
   validates: validator !== undefined,
 });
 
-/** Class centres before the first step: the mean direction of a few sharp faces of each person, seen by the frozen backbone. */
+/**
+ * Class centres before the first step: the mean direction of a few sharp faces of each person, seen by the frozen backbone. Of several ranks
+ * each embeds every so many batches, and all take the rows in the order of one process.
+ */
 async function firstHead(
-  { backbone, data, loader, session, options }: RunParts,
+  { backbone, data, loader, session, options, ranks }: RunParts,
   signal: AbortSignal | undefined,
 ): Promise<Head> {
   const { centreFaces, optimizer, seed } = options;
   const { width } = backbone;
+  const classes = data.people.length;
+  const starts = partStarts(classes, ranks.count);
+  const [first, end] = [starts[ranks.rank] as number, starts[ranks.rank + 1] as number];
+  const drawn = (): Float32Array => randomCentres(classes, width, seed, first, end);
+  const head = (values: Float32Array): Head => headOf(values, width, optimizer, { first, classes });
+  if (centreFaces === 0) return head(drawn());
   let [shortest, longest] = [Number.POSITIVE_INFINITY, 0];
-  if (centreFaces === 0) return headOf(randomCentres(data.people.length, width, seed), width, optimizer);
-  const centres = new Float32Array(data.people.length * width);
-  const seen = new Uint32Array(data.people.length);
+  const centres = new Float32Array((end - first) * width);
   const embedder = await openEmbedder(backbone, session);
-  const embed = async (indices: readonly number[]): Promise<void> => {
-    signal?.throwIfAborted();
+
+  /** A row for each face: its person, -1 where the embedding is not finite, and the embedding. */
+  const embed = async (indices: readonly number[]): Promise<Float32Array> => {
+    const records = new Float32Array(embedder.batch * (1 + width));
+    if (indices.length === 0) return records;
     const planes = await loader.load(
       indices.map((index) => ({ source: data.at(index).source, flip: false, face: index })),
     );
     const { data: rows } = await embedder.embed(planes, indices.length);
     const bad = new Set(rowsNotFinite(rows, width));
     indices.forEach((index, i) => {
-      if (bad.has(i)) {
-        loader.leave(index, `${nameOfFace(data.at(index).source)}: its embedding is not finite`);
-        return;
-      }
-      const row = rows.subarray(i * width, (i + 1) * width);
-      const length = Math.hypot(...row);
-      [shortest, longest] = [Math.min(shortest, length), Math.max(longest, length)];
-      const start = data.at(loader.used(index)).person * width;
-      row.forEach((value, k) => {
-        centres[start + k] += value / length;
-      });
+      if (bad.has(i)) loader.leave(index, `${nameOfFace(data.at(index).source)}: its embedding is not finite`);
+      records[i * (1 + width)] = bad.has(i) ? -1 : data.at(loader.used(index)).person;
+      records.set(rows.subarray(i * width, (i + 1) * width), i * (1 + width) + 1);
+    });
+    return records;
+  };
+  const add = (record: Float32Array): void => {
+    const [person = -1] = record;
+    if (person < 0) return;
+    const row = record.subarray(1);
+    const length = Math.hypot(...row);
+    [shortest, longest] = [Math.min(shortest, length), Math.max(longest, length)];
+    if (person < first || person >= end) return;
+    const start = (person - first) * width;
+    row.forEach((value, k) => {
+      centres[start + k] += value / length;
+    });
+  };
+  /** Embeds one batch on each rank, and takes all of them. */
+  const round = async (batches: readonly (readonly number[])[]): Promise<void> => {
+    signal?.throwIfAborted();
+    const all = await ranks.gather([await embed(batches[ranks.rank] ?? [])]);
+    batches.forEach(({ length }, rank) => {
+      const records = all[rank]?.[0] as Float32Array;
+      for (let row = 0; row < length; row++) add(records.subarray(row * (1 + width), (row + 1) * (1 + width)));
     });
   };
   try {
-    const waiting: number[] = [];
+    const batches: number[][] = [];
+    const seen = new Uint16Array(classes);
     for (let index = 0; index < data.length; index++) {
       const { person } = data.at(index);
       if (seen[person] >= centreFaces) continue;
       seen[person] += 1;
-      waiting.push(index);
-      if (waiting.length === embedder.batch) await embed(waiting.splice(0));
+      const last = batches.at(-1);
+      if (last !== undefined && last.length < embedder.batch) last.push(index);
+      else {
+        if (batches.length === ranks.count) await round(batches.splice(0));
+        batches.push([index]);
+      }
     }
-    if (waiting.length > 0) await embed(waiting);
+    if (batches.length > 0) await round(batches);
   } finally {
     await embedder.close();
   }
@@ -95,16 +124,18 @@ async function firstHead(
       "PETAL_OPTION_UNFIT",
       `MagFace's margin would never change: the embeddings of ${backbone.spec.name} are ${shortest.toFixed(1)} to ${longest.toFixed(1)} long, and 'magnitudes' is ${low},${high}; give 'magnitudes' around those lengths`,
     );
-  const unseen = randomCentres(data.people.length, width, seed);
-  for (let person = 0; person < data.people.length; person++) {
+  let unseen: Float32Array | undefined;
+  for (let place = 0; place < end - first; place++) {
+    const row = centres.subarray(place * width, (place + 1) * width);
     // The direction of a person without a finite embedding is unknown.
-    if (centres.subarray(person * width, (person + 1) * width).every((value) => value === 0))
-      centres.set(unseen.subarray(person * width, (person + 1) * width), person * width);
-    const row = centres.subarray(person * width, (person + 1) * width);
+    if (row.every((value) => value === 0)) {
+      unseen ??= drawn();
+      row.set(unseen.subarray(place * width, (place + 1) * width));
+    }
     const length = Math.max(Math.hypot(...row), 1e-12);
     row.forEach((value, k) => {
       row[k] = value / length;
     });
   }
-  return headOf(centres, width, optimizer);
+  return head(centres);
 }

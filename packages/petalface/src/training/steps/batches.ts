@@ -1,26 +1,38 @@
 import type { FaceData, FaceLoader } from "../../data/index.ts";
+import type { ImageRequest } from "../../images/index.ts";
+import type { Ranks } from "../../ranks.ts";
 import type { TrainingOptions } from "../options/options.ts";
 import type { Prefix } from "../prefix/prefix.ts";
 import { type Draw, sampler } from "./sampler.ts";
+import { shareOf } from "./share.ts";
 import type { Targets } from "./targets.ts";
 
-/** The faces of one step as the loader made them. */
+/** The faces of one step as the loader made them; of several ranks each loads those that it computes. */
 export interface PreparedStep {
   /** Counted from 0. */
   readonly step: number;
+  /** Of the whole batch. */
   readonly draws: readonly Draw[];
-  /** Draws whose pixels are needed: all, unless what the frozen layers make of them is kept. */
-  readonly shown: readonly Draw[];
+  /** Places of the batch whose pixels this rank needs: all of its own, unless what the frozen layers make of them is kept. */
+  readonly shown: readonly number[];
   /** `shown.length x 3 x size x size` RGB planes. */
   readonly pixels: Uint8Array;
-  /** Faces whose target is not known yet, and their sharp pixels. */
-  readonly fresh: readonly Draw[];
+  /** Faces whose target is not known yet, by the rank that computes it, and the sharp pixels of this rank's. */
+  readonly fresh: readonly (readonly Draw[])[];
   readonly freshPixels: Uint8Array;
 }
 
+/** How the loader is asked for a drawn face. */
+export const requestOf = (data: FaceData, { index, flip, degrade }: Draw): ImageRequest => ({
+  source: data.at(index).source,
+  flip,
+  degrade,
+  face: index,
+});
+
 /**
  * Asks the loader for every step's faces, in order. What must be asked for depends on the order
- * only.
+ * only, so that every rank knows what the others keep.
  */
 export function* prepareSteps(
   task: {
@@ -28,19 +40,29 @@ export function* prepareSteps(
     readonly loader: Pick<FaceLoader, "load" | "size">;
     readonly options: TrainingOptions;
     readonly steps: number;
+    readonly ranks: Ranks;
   },
   kept: { readonly targets: Targets | undefined; readonly prefix: Prefix | undefined },
   first: number,
 ): Generator<Promise<PreparedStep>> {
-  const { data, loader, options, steps } = task;
+  const { data, loader, options, steps, ranks } = task;
   const { targets, prefix } = kept;
+  const share = shareOf(options, ranks);
   const draw = sampler(options, data.length);
-  const request = ({ index, flip, degrade }: Draw) => ({ source: data.at(index).source, flip, degrade, face: index });
   for (let step = first; step < steps; step++) {
     const draws = draw(step);
-    const fresh = targets === undefined ? [] : draws.filter(({ index, flip }) => targets.claim(index, flip));
-    const shown = prefix === undefined ? draws : draws.filter((each) => prefix.claim(each));
-    const requests = [...shown.map(request), ...fresh.map((face) => request({ ...face, degrade: undefined }))];
+    const fresh: Draw[][] = ranks.hosts.map(() => []);
+    const shown: number[] = [];
+    draws.forEach((each, place) => {
+      const rank = share.rankOf(place);
+      if (targets?.claim(each.index, each.flip)) fresh[rank]?.push(each);
+      if ((prefix === undefined || prefix.claim(each, rank)) && rank === ranks.rank) shown.push(place);
+    });
+    const own = fresh[ranks.rank] ?? [];
+    const requests = [
+      ...shown.map((place) => requestOf(data, draws[place] as Draw)),
+      ...own.map((face) => requestOf(data, { ...face, degrade: undefined })),
+    ];
     yield loader.load(requests).then((planes) => {
       const split = shown.length * 3 * loader.size * loader.size;
       return { step, draws, shown, pixels: planes.subarray(0, split), fresh, freshPixels: planes.subarray(split) };

@@ -1,40 +1,20 @@
-import { entryOf, sizeOf, type Tensor } from "onnx-grad";
-import { toInput } from "../../backbones/index.ts";
-import { nameOfFace } from "../../images/index.ts";
 import { floatsOf, type Session } from "../../runtime/index.ts";
 import { clipFactor, l2Norm } from "../optimiser/adamw.ts";
 import { optimize } from "../optimiser/optimizer.ts";
 import { learningRate } from "../optimiser/schedule.ts";
-import type { Prefix } from "../prefix/prefix.ts";
 import type { StepRecord } from "../run/metrics.ts";
-import type { RunParts } from "../run/types.ts";
 import type { TrainingState } from "../state/checkpoint.ts";
-import { gatherRows, sampleClasses, updateHead } from "../state/head.ts";
+import { partLengths, sampleClasses, updateHead } from "../state/head.ts";
 import { followStatistics } from "../state/statistics.ts";
-import type { Anchors } from "./anchors.ts";
 import type { PreparedStep } from "./batches.ts";
-import type { TrainingGraph } from "./graph.ts";
+import { meetFaces, type UsableStep, withoutNotFinite } from "./faces.ts";
+import { feedsOfPart, meetCentres, vector } from "./feeds.ts";
 import { drawNoise } from "./noise.ts";
-import { replaceDraws } from "./replace.ts";
 import { type Draw, epochOf } from "./sampler.ts";
-import type { Targets } from "./targets.ts";
+import { sumOfParts } from "./sums.ts";
+import type { StepTask } from "./task.ts";
 
-/** The graphs that compute the steps of a run, loaded. */
-export interface Engines {
-  /** Places of the draws that the frozen model has no finite embedding of, as they are shown. */
-  readonly findNotFinite: (draws: readonly Draw[]) => Promise<readonly number[]>;
-  readonly graph: TrainingGraph;
-  readonly engine: Session;
-  readonly targets: Targets | undefined;
-  readonly anchors: Anchors | undefined;
-  /** Gives what the graph takes instead of images, where it is cut. */
-  readonly prefix: Prefix | undefined;
-}
-
-/** What the steps of a run share. */
-export type StepTask = Pick<RunParts, "backbone" | "data" | "loader" | "options" | "steps"> & Engines;
-
-/** What one batch says of the current weights, before they change. */
+/** What one batch says of the current weights, before they change; the same on every rank, but for the centres. */
 export interface Computed {
   readonly loss: number;
   /** Gradient of theta, and its L2 norm. */
@@ -42,7 +22,7 @@ export interface Computed {
   readonly gradientNorm: number;
   /** Mean alpha of the batch. */
   readonly alpha: number;
-  /** The classes that took part, ascending, and the gradient of their centres. */
+  /** The classes of this rank that took part, ascending, and the gradient of their centres. */
   readonly classes: Uint32Array | undefined;
   readonly centreGradient: Float32Array | undefined;
   /** What the loss keeps, and the running statistics, after this batch. */
@@ -51,80 +31,98 @@ export interface Computed {
 }
 
 /**
- * Computes loss and gradient of a batch, `accumulate` parts one after the other. Leaves `state` as it is. Faces that the frozen model has no finite
- * embedding of (sharp, as a target, or as they are shown) are named and replaced by others of the batch: one of them would make every weight NaN.
+ * Computes loss and gradient of a batch, `accumulate` parts one after the other, or at the same time on several ranks. Leaves `state` as it is. Faces
+ * that the frozen model has no finite embedding of (sharp, as a target, or as they are shown) are named and replaced by others of the batch: one of
+ * them would make every weight NaN.
  */
 export async function computeStep(task: StepTask, state: TrainingState, batch: PreparedStep): Promise<Computed> {
-  const { targets, loader } = task;
-  await targets?.add(batch.fresh, batch.freshPixels);
+  await task.targets?.add(batch.fresh, batch.freshPixels);
   await task.anchors?.growTo(batch.step);
-  await task.prefix?.add(batch.shown, batch.pixels);
-  const nameOf = (face: number): string => nameOfFace(task.data.at(face).source);
-  const replace = (of: PreparedStep, bad: ReadonlySet<number>): PreparedStep => {
-    for (const at of bad) {
-      const { index } = of.draws[at] as PreparedStep["draws"][number];
-      loader.leave(index, `${nameOf(index)}: its embedding is not finite`);
-    }
-    return replaceDraws(of, bad, nameOf);
-  };
-  const wrong = targets && batch.draws.flatMap(({ index, flip }, at) => (targets.isFinite(index, flip) ? [] : [at]));
-  const usable = replace(batch, new Set(wrong));
+  await task.prefix?.add(
+    batch.shown.map((place) => batch.draws[place] as Draw),
+    batch.pixels,
+  );
+  const usable = await meetFaces(task, batch);
   const computed = await computeBatch(task, state, usable);
   if (isSound(computed)) return computed;
-  const bad = new Set(await task.findNotFinite(usable.draws));
-  return bad.size === 0 ? computed : await computeBatch(task, state, replace(usable, bad));
+  const better = await withoutNotFinite(task, usable);
+  return better === undefined ? computed : await computeBatch(task, state, better);
 }
 
 const isSound = ({ loss, gradientNorm }: Computed): boolean => Number.isFinite(loss) && Number.isFinite(gradientNorm);
 
 /** Loss and gradient of a batch as it is. */
-async function computeBatch(task: StepTask, state: TrainingState, batch: PreparedStep): Promise<Computed> {
-  const { options, engine, data, loader } = task;
+async function computeBatch(task: StepTask, state: TrainingState, step: UsableStep): Promise<Computed> {
+  const { options, engine, anchors, ranks, share } = task;
   const { outputs, layout, samples } = task.graph;
   const { head } = state;
-  const labels = batch.draws.map(({ index }) => data.at(loader.used(index)).person);
+  const labels = step.faces.map(({ person }) => person);
   const classes =
     head === undefined
       ? undefined
-      : sampleClasses(head.classes, labels, options.seed, batch.step, options.classesPerStep);
-  const shared: Record<string, Tensor> = { theta: vector(state.theta) };
-  if (head !== undefined && classes !== undefined) {
-    const rows = gatherRows(head.values, classes, head.width);
-    shared.centres = { dtype: "float32", dims: [classes.length, head.width], data: rows };
-  }
-  const { anchors } = task;
-  if (anchors !== undefined)
-    shared.anchors = { dtype: "float32", dims: [anchors.count, anchors.width], data: anchors.rows };
-  const noise = drawNoise(task.graph.inputs.noise, options.batch, options.seed, batch.step);
+      : sampleClasses(head.classes, labels, options.seed, step.batch.step, options.classesPerStep);
+  const sampled = head === undefined || classes === undefined ? undefined : await meetCentres(task, head, classes);
+  await task.prefix?.fetch(step.batch.draws, step.origin, share);
+  const noise = drawNoise(task.graph.inputs.noise, options.batch, options.seed, step.batch.step);
   const parts = options.accumulate;
-  const size = options.batch / parts;
+  /** Loss and mean alpha of this rank's parts, and what batch normalisations found in each. */
+  const numbers = new Float64Array(2 * share.rounds);
+  const found: Float32Array[] = [];
+  const norms = state.statistics.length;
+  const stretches = partLengths(state.theta.length, ranks.count);
+  const theta = sumOfParts(ranks, share, parts, stretches);
+  const centres = sampled && sumOfParts(ranks, share, parts, sampled.lengths);
+  let { lossState, statistics } = state;
+  for (let round = 0; round < share.rounds; round++) {
+    const part = share.partOf(round, ranks.rank);
+    let results: Awaited<ReturnType<Session["run"]>> | undefined;
+    if (part !== undefined) {
+      const feeds = feedsOfPart(task, step, part, { labels, classes, noise });
+      feeds.theta = vector(state.theta);
+      if (sampled !== undefined) feeds.centres = sampled.tensor;
+      if (anchors !== undefined)
+        feeds.anchors = { dtype: "float32", dims: [anchors.count, anchors.width], data: anchors.rows };
+      if (outputs.lossState !== undefined) feeds.loss_state = vector(lossState);
+      results = await engine.run(feeds);
+      numbers[2 * round] = floatsOf(results, outputs.loss)[0] as number;
+      numbers[2 * round + 1] = mean(floatsOf({ ...feeds, ...results }, outputs.alpha));
+      // What looks at its batch looks at one part, and moves on with each, as in PyTorch.
+      if (outputs.lossState !== undefined) lossState = floatsOf(results, outputs.lossState);
+    }
+    found.push(
+      results === undefined || outputs.statistics === undefined
+        ? new Float32Array(norms)
+        : floatsOf(results, outputs.statistics),
+    );
+    await theta.add(round, results && floatsOf(results, outputs.theta));
+    if (outputs.centres !== undefined) await centres?.add(round, results && floatsOf(results, outputs.centres));
+  }
+  const stretch = await theta.finish();
+  const centreGradient = await centres?.finish();
+  const gradient = ranks.count === 1 ? stretch : (await ranks.join(stretch, stretches)).slice();
   let loss = 0;
   let alpha = 0;
-  let gradient: Float32Array | undefined;
-  let centreGradient: Float32Array | undefined;
-  let { lossState, statistics } = state;
+  const all = await ranks.gather([new Float32Array(numbers.buffer), ...(norms > 0 ? found : [])]);
+  const doubles = all.map(([pairs = new Float32Array(0)]) => new Float64Array(pairs.slice().buffer));
   for (let part = 0; part < parts; part++) {
-    const feeds = { ...shared, ...partFeeds(task, batch, part * size, size, labels, classes) };
-    for (const { name, dims } of task.graph.inputs.noise)
-      feeds[name] = imagesOf(noise.get(name) as Float32Array, dims, part * size, size);
-    if (outputs.lossState !== undefined) feeds.loss_state = vector(lossState);
-    const results = await engine.run(feeds);
-    loss += (floatsOf(results, outputs.loss)[0] as number) / parts;
-    alpha += mean(floatsOf({ ...feeds, ...results }, outputs.alpha)) / parts;
-    gradient = accumulated(gradient, floatsOf(results, outputs.theta), parts);
-    if (outputs.centres !== undefined)
-      centreGradient = accumulated(centreGradient, floatsOf(results, outputs.centres), parts);
-    // What looks at its batch looks at one part, and moves on with each, as in PyTorch.
-    if (outputs.lossState !== undefined) lossState = floatsOf(results, outputs.lossState);
-    if (outputs.statistics !== undefined)
-      statistics = followStatistics(layout.norms, statistics, floatsOf(results, outputs.statistics), samples);
+    const [round, rank] = [Math.floor(part / ranks.count), part % ranks.count];
+    loss += (doubles[rank]?.[2 * round] as number) / parts;
+    alpha += (doubles[rank]?.[2 * round + 1] as number) / parts;
+    if (norms > 0)
+      statistics = followStatistics(layout.norms, statistics, all[rank]?.[1 + round] as Float32Array, samples);
   }
-  if (gradient === undefined) throw new Error("a step without parts");
-  return { loss, alpha, gradient, gradientNorm: l2Norm(gradient), classes, centreGradient, lossState, statistics };
+  return {
+    ...{ loss, alpha, gradient, gradientNorm: l2Norm(gradient) },
+    ...{ classes: sampled?.own, centreGradient, lossState, statistics },
+  };
 }
 
 /** Changes `state` by one optimiser step. Returns the step's record. */
-export function applyStep(task: StepTask, state: TrainingState, computed: Computed): StepRecord {
+export function applyStep(
+  task: Pick<StepTask, "options" | "steps" | "data">,
+  state: TrainingState,
+  computed: Computed,
+): StepRecord {
   const { options } = task;
   const { loss, gradient, gradientNorm, alpha, classes, centreGradient } = computed;
   const rate = learningRate(options, state.step, task.steps, epochOf(options, task.data.length) / options.batch);
@@ -138,73 +136,4 @@ export function applyStep(task: StepTask, state: TrainingState, computed: Comput
   return { step: state.step, loss, learningRate: rate, gradientNorm, alpha };
 }
 
-/** The inputs of one part of a batch: rows `start` to `start + size`. */
-function partFeeds(
-  { backbone, data, loader, graph: { inputs }, targets, anchors, prefix }: StepTask,
-  batch: PreparedStep,
-  start: number,
-  size: number,
-  labels: readonly number[],
-  classes: Uint32Array | undefined,
-): Record<string, Tensor> {
-  const face = 3 * backbone.size * backbone.size;
-  const images = (): Tensor =>
-    toInput(batch.pixels.subarray(start * face, (start + size) * face), size, size, backbone.size, backbone.spec);
-  const feeds: Record<string, Tensor> = prefix?.feeds(batch.draws.slice(start, start + size)) ?? {
-    [inputs.image]: images(),
-  };
-  const { scores } = inputs;
-  if (scores !== undefined) {
-    const given = batch.draws
-      .slice(start, start + size)
-      .map(
-        ({ index, degrade }) =>
-          (degrade === undefined ? data.at(loader.used(index)).quality : scores.degraded) ?? Number.NaN,
-      );
-    feeds[scores.input] = vector(Float32Array.from(given));
-  }
-  if (targets !== undefined && inputs.target !== undefined) {
-    const target = new Float32Array(size * backbone.width);
-    batch.draws.slice(start, start + size).forEach(({ index, flip }, row) => {
-      targets.read(index, flip, target, row * backbone.width);
-    });
-    feeds[inputs.target] = { dtype: "float32", dims: [size, backbone.width], data: target };
-  }
-  if (anchors !== undefined && inputs.others !== undefined) {
-    const others = new Float32Array(size * anchors.count);
-    batch.draws.slice(start, start + size).forEach(({ index }, row) => {
-      others.set(anchors.others(loader.used(index)), row * anchors.count);
-    });
-    feeds[inputs.others] = { dtype: "float32", dims: [size, anchors.count], data: others };
-  }
-  if (classes !== undefined) feeds.onehot = oneHot(labels.slice(start, start + size), classes);
-  return feeds;
-}
-
-/** The sum so far plus a part's share of the mean; with one part its own array, every bit as it came. */
-function accumulated(sum: Float32Array | undefined, part: Float32Array, parts: number): Float32Array {
-  if (parts === 1) return part;
-  if (sum === undefined) return part.map((value) => value / parts);
-  for (let i = 0; i < sum.length; i++) sum[i] = (sum[i] as number) + (part[i] as number) / parts;
-  return sum;
-}
-
-/** `count` images from `start` on, `dims` numbers each. */
-function imagesOf(values: Float32Array, dims: readonly number[], start: number, count: number): Tensor {
-  const width = sizeOf(dims);
-  return { dtype: "float32", dims: [count, ...dims], data: values.slice(start * width, (start + count) * width) };
-}
-
-const vector = (data: Float32Array): Tensor => ({ dtype: "float32", dims: [data.length], data });
-
 const mean = (values: Float32Array): number => values.reduce((sum, value) => sum + value, 0) / values.length;
-
-/** `[labels, classes]`: 1 where the class is the label. */
-function oneHot(labels: readonly number[], classes: Uint32Array): Tensor {
-  const place = new Map(Array.from(classes, (label, column) => [label, column]));
-  const data = new Float32Array(labels.length * classes.length);
-  labels.forEach((label, row) => {
-    data[row * classes.length + entryOf(place, label)] = 1;
-  });
-  return { dtype: "float32", dims: [labels.length, classes.length], data };
-}

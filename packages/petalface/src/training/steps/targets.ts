@@ -1,6 +1,8 @@
-import { setBatch } from "onnx-grad";
+import { itemAt, setBatch } from "onnx-grad";
 import { type Backbone, toInput } from "../../backbones/index.ts";
+import { alone, type Ranks } from "../../ranks.ts";
 import { floatsOf, openSession, type SessionOptions } from "../../runtime/index.ts";
+import type { Draw } from "./sampler.ts";
 
 /**
  * Rows of one teacher call; always full, so that a target's bits do not depend on its neighbours.
@@ -20,15 +22,17 @@ export interface Targets {
    */
   claim(index: number, flip: boolean): boolean;
   /**
-   * Computes the targets of one step's claimed faces. `pixels`: `faces.length x 3 x size x size`
-   * sharp RGB planes.
+   * Computes the targets of one step's claimed faces, given by the rank that computes them.
+   * `pixels`: sharp RGB planes `[n, 3, size, size]` of this rank's. Where the cache holds them all,
+   * every rank has all of them afterwards.
    */
-  add(faces: readonly { readonly index: number; readonly flip: boolean }[], pixels: Uint8Array): Promise<void>;
+  add(faces: readonly (readonly Face[])[], pixels: Uint8Array): Promise<void>;
   /** Computes these targets, whoever claimed them, and gives them; NaN where one is not finite. */
-  embed(
-    faces: readonly { readonly index: number; readonly flip: boolean }[],
-    pixels: Uint8Array,
-  ): Promise<Float32Array[]>;
+  embed(faces: readonly Face[], pixels: Uint8Array): Promise<Float32Array[]>;
+  /** Computes targets of the same step that another rank has, and this one needs after all. */
+  more(faces: readonly Face[], pixels: Uint8Array): Promise<void>;
+  /** Whether a target of this step is here. */
+  has(index: number, flip: boolean): boolean;
   /**
    * Whether a target that was added is finite: the teacher may have none of a picture of one
    * colour.
@@ -38,6 +42,9 @@ export interface Targets {
   read(index: number, flip: boolean, out: Float32Array, offset: number): void;
   close(): Promise<void>;
 }
+
+/** A face as it is or mirrored. */
+type Face = Pick<Draw, "index" | "flip">;
 
 /**
  * Targets that were computed already, for runs on the same backbone, set and engine: a target's
@@ -62,6 +69,7 @@ export async function openTargets(
   length: number,
   options: SessionOptions,
   cache: TargetCache = createTargetCache(length, backbone.width),
+  ranks: Ranks = alone,
 ): Promise<Targets> {
   const graph = setBatch(backbone.graph, rows);
   const session = await openSession(graph, { ...options, runs: Math.ceil((2 * length) / rows) });
@@ -84,12 +92,35 @@ export async function openTargets(
       const data = floatsOf(results, backbone.output);
       for (let row = 0; row < count; row++) units.push(normalise(data.subarray(row * width, (row + 1) * width)));
     }
-    faces.forEach(({ index, flip }, at) => {
-      if (!keepAll) return;
-      kept.set(units[at] as Float32Array, slot(index, flip) * width);
-      known[slot(index, flip)] = 1;
-    });
+    if (keepAll) for (const [at, { index, flip }] of faces.entries()) keep(slot(index, flip), itemAt(units, at));
     return units;
+  };
+  /** Computes targets and keeps them, for this step at least. */
+  const compute = async (faces: readonly Face[], pixels: Uint8Array): Promise<void> => {
+    const units = await embed(faces, pixels);
+    if (!keepAll)
+      for (const [at, { index, flip }] of faces.entries()) passing.set(slot(index, flip), itemAt(units, at));
+  };
+  const keep = (at: number, unit: Float32Array): void => {
+    kept.set(unit, at * width);
+    known[at] = 1;
+  };
+  /** Gives every rank what each has computed. */
+  const share = async (faces: readonly (readonly Face[])[]): Promise<void> => {
+    const most = Math.max(...faces.map((each) => each.length));
+    if (most === 0) return;
+    const own = new Float32Array(most * width);
+    faces[ranks.rank]?.forEach(({ index, flip }, row) => {
+      own.set(kept.subarray(slot(index, flip) * width, (slot(index, flip) + 1) * width), row * width);
+    });
+    const all = await ranks.gather([own]);
+    faces.forEach((each, rank) => {
+      if (rank === ranks.rank) return;
+      const given = all[rank]?.[0] as Float32Array;
+      each.forEach(({ index, flip }, row) => {
+        keep(slot(index, flip), given.subarray(row * width, (row + 1) * width));
+      });
+    });
   };
   return {
     embed,
@@ -102,12 +133,11 @@ export async function openTargets(
     },
     async add(faces, pixels) {
       passing.clear();
-      const units = await embed(faces, pixels);
-      if (keepAll) return;
-      faces.forEach(({ index, flip }, at) => {
-        passing.set(slot(index, flip), units[at] as Float32Array);
-      });
+      await compute(faces[ranks.rank] ?? [], pixels);
+      if (keepAll && ranks.count > 1) await share(faces);
     },
+    more: compute,
+    has: (index, flip) => (keepAll ? known[slot(index, flip)] === 1 : passing.has(slot(index, flip))),
     isFinite(index, flip) {
       const at = slot(index, flip);
       return Number.isFinite(keepAll ? kept[at * width] : passing.get(at)?.[0]);

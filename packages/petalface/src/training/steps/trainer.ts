@@ -1,14 +1,18 @@
+import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { type Adapter, type AdapterConfig, saveAdapter } from "../../adapters/index.ts";
 import { type Backbone, type Embedder, maskTokens, openEmbedder, rowsNotFinite } from "../../backbones/index.ts";
 import { PetalfaceError } from "../../errors.ts";
 import { prefetch } from "../../images/index.ts";
+import { type Ranks, requireSame } from "../../ranks.ts";
 import { type Keep, withResources } from "../../resources.ts";
 import { openSession, type SessionOptions } from "../../runtime/index.ts";
+import { makeTemporary } from "../../temporary.ts";
 import { openPrefix } from "../prefix/prefix.ts";
 import { splitGraph } from "../prefix/split.ts";
-import { openJournal } from "../run/journal.ts";
+import { type Journal, openJournal } from "../run/journal.ts";
 import type { StepRecord } from "../run/metrics.ts";
+import { exists } from "../run/places.ts";
 import type { Run } from "../run/types.ts";
 import {
   noteValidation,
@@ -24,8 +28,10 @@ import { watchLoss } from "./divergence.ts";
 import { trainingGraph } from "./graph.ts";
 import { epochOf } from "./sampler.ts";
 import { trainingSession } from "./session.ts";
-import { applyStep, computeStep, type Engines } from "./step.ts";
+import { shareOf } from "./share.ts";
+import { applyStep, computeStep } from "./step.ts";
 import { openTargets, type TargetCache } from "./targets.ts";
+import type { Engines } from "./task.ts";
 import { waitingClock } from "./waiting.ts";
 
 /** Batches prepared ahead of the engine. */
@@ -56,11 +62,12 @@ export interface TrainingEnd {
  * Runs a run's remaining steps, changing its state in place. Finished when all are done or the validation ran out of patience, not when
  * the signal stopped it (a checkpoint is then written). Throws PetalfaceError if training diverges (see {@link watchLoss}).
  * A checkpoint holds weights that a whole batch has already been computed with, to a loss in its usual range; so the last one is good.
+ * Of several ranks all must call it; rank 0 writes, and decides when.
  */
 export async function trainSteps(run: Run, context: TrainingContext): Promise<TrainingEnd> {
-  const { options, folder, steps, validator, state } = run;
+  const { options, folder, steps, validator, state, ranks } = run;
   const { signal } = context;
-  const journal = openJournal(folder, options);
+  const journal = ranks.rank === 0 ? openJournal(folder, options) : noJournal;
   const watch = watchLoss(options, { folder, classes: state.head?.classes ?? 0 });
   for (const record of run.history) if ("loss" in record) watch.add(record.step, record.loss, record.gradientNorm);
   let saved = performance.now();
@@ -68,7 +75,8 @@ export async function trainSteps(run: Run, context: TrainingContext): Promise<Tr
   const checkpoint = async (): Promise<void> => {
     const start = performance.now();
     await journal.flush();
-    await saveState(folder, state);
+    await requireSameWeights(ranks, state);
+    await saveState(folder, state, ranks);
     saved = performance.now();
     writing = saved - start;
   };
@@ -89,9 +97,11 @@ export async function trainSteps(run: Run, context: TrainingContext): Promise<Tr
     if (validation.last === state.step || !validationDue(state.step, every)) return true;
     let score: ValidationScore;
     try {
-      score = await validator.evaluate(adapterOf(run.config, state), signal);
+      // Ranks that stop at different moments would wait for each other: they stop after the next step.
+      const stop = ranks.count === 1 ? signal : undefined;
+      score = await validator.evaluate(adapterOf(run.config, state), stop, ranks);
     } catch (error) {
-      if (!signal?.aborted) throw error;
+      if (ranks.count > 1 || !signal?.aborted) throw error;
       if (watch.calm) await checkpoint();
       return false;
     }
@@ -108,17 +118,20 @@ export async function trainSteps(run: Run, context: TrainingContext): Promise<Tr
   if (!(await validate())) return { finished: false, waiting: undefined };
   if (finished()) return { finished: true, waiting: undefined };
   await using engines = await openEngines(run, context);
-  const task = { ...run, ...engines };
+  const task = { ...run, ...engines, share: shareOf(options, ranks) };
   const clock = waitingClock();
   for await (const batch of prefetch(prepareSteps(run, engines, state.step), ahead)) {
     clock.arrived();
     const computed = await computeStep(task, state, batch);
     watch.add(batch.step + 1, computed.loss, computed.gradientNorm);
-    if (state.step > 0 && checkpointDue()) await checkpoint();
+    const now = await agree(ranks, { save: state.step > 0 && checkpointDue(), stop: signal?.aborted === true });
+    if (now.save) await checkpoint();
     const record = applyStep(task, state, computed);
     journal.add(record, clock.last());
     context.onStep?.(record);
-    if (signal?.aborted && state.step < steps) {
+    // A process that works by itself can also be stopped by whoever hears of the step.
+    const stop = ranks.count === 1 ? signal?.aborted === true : now.stop;
+    if (stop && state.step < steps) {
       if (watch.calm) await checkpoint();
       return { finished: false, waiting: clock.share() };
     }
@@ -135,10 +148,30 @@ export async function trainSteps(run: Run, context: TrainingContext): Promise<Tr
   return { finished: true, waiting: clock.share() };
 }
 
+/** What the ranks do after a step: rank 0 says whether to save, and any of them may have been asked to stop. */
+async function agree(
+  ranks: Ranks,
+  own: { readonly save: boolean; readonly stop: boolean },
+): Promise<{ readonly save: boolean; readonly stop: boolean }> {
+  if (ranks.count === 1) return own;
+  const all = await ranks.gather([Float32Array.of(Number(own.save), Number(own.stop))]);
+  return { save: all[0]?.[0]?.[0] === 1, stop: all.some(([flags]) => flags?.[1] === 1) };
+}
+
+/** Throws where the ranks no longer have the same weights: a machine that computes wrongly must not spoil a run unseen. */
+async function requireSameWeights(ranks: Ranks, { theta }: TrainingState): Promise<void> {
+  if (ranks.count === 1) return;
+  const bytes = new Uint8Array(theta.buffer, theta.byteOffset, theta.byteLength);
+  await requireSame(ranks, { "set of weights": createHash("sha256").update(bytes).digest("hex") });
+}
+
+/** Of ranks that write nothing. */
+const noJournal: Journal = { add: () => undefined, flush: async () => undefined };
+
 /** The training graph and, for distillation, the frozen teacher, loaded. */
 const openEngines = (run: Run, context: TrainingContext): Promise<Engines & AsyncDisposable> =>
   withResources(async (keep) => {
-    const { backbone, options, state, folder } = run;
+    const { backbone, options, state, folder, ranks } = run;
     const classes = Math.min(state.head?.classes ?? 0, options.classesPerStep);
     const { tokenMasking } = options;
     const shown = tokenMasking > 0 ? maskTokens(backbone, tokenMasking) : backbone;
@@ -158,14 +191,27 @@ const openEngines = (run: Run, context: TrainingContext): Promise<Engines & Asyn
     const targets =
       graph.inputs.target === undefined
         ? undefined
-        : keep(await openTargets(backbone, run.data.length, session, context.targetCache));
+        : keep(await openTargets(backbone, run.data.length, session, context.targetCache, ranks));
     const anchors =
       targets === undefined || anchorCount(run) === 0 ? undefined : openAnchors(run, targets, backbone.width);
     const { prefixBytes: bytes } = context;
+    const { variants } = options;
     const prefix =
-      split && keep(await openPrefix({ backbone, split, batch, variants: options.variants, folder, bytes, session }));
+      split &&
+      keep(
+        await openPrefix({
+          ...{ backbone, split, batch, variants, bytes, session, ranks },
+          folder: await prefixPlace(folder, ranks, keep),
+        }),
+      );
     return { graph, engine, targets, anchors, prefix, findNotFinite: finder(run, session, keep) };
   });
+
+/** Where a rank keeps what frozen layers make of images: in the run's folder, or elsewhere on a machine that does not see it. */
+async function prefixPlace(folder: string, { rank }: Ranks, keep: Keep): Promise<string> {
+  if (rank === 0 || (await exists(folder))) return folder;
+  return keep(await makeTemporary(), (temporary) => temporary.remove()).path;
+}
 
 /**
  * Finds the faces that the frozen model has no finite embedding of as they are shown: to tell a picture from a learning rate. The model is

@@ -3,7 +3,9 @@ import { type Command, Option } from "commander";
 import { type AdaptedRun, adaptIn, resumeIn, type TrainingSurroundings } from "../../../api/adapt.ts";
 import { alignedChoices } from "../../../api/aligned-choices.ts";
 import { assumedNote, choicesOf } from "../../../api/model.ts";
+import type { MpiRanks } from "../../../cluster/index.ts";
 import { PetalfaceError } from "../../../errors.ts";
+import { launchOf } from "../../../launched.ts";
 import type { ModelChoices } from "../../../models/index.ts";
 import { printCalibration, printSet } from "../../../quality/index.ts";
 import { providerNames } from "../../../runtime/index.ts";
@@ -132,12 +134,23 @@ function refuseChanges(command: Command): void {
 }
 
 async function run(flags: Flags, choices: TrainingChoices, context: CliContext): Promise<void> {
+  if (launchOf(process.env) === undefined) return await train(flags, choices, context);
+  const { openRanks } = await import("../../../cluster/index.ts");
+  const ranks = await openRanks();
+  if (ranks === undefined) return await train(flags, choices, context);
+  const { onRanks } = await import("./ranks.ts");
+  await onRanks(ranks, context, (own) => train(flags, choices, own, ranks));
+}
+
+async function train(flags: Flags, choices: TrainingChoices, context: CliContext, ranks?: MpiRanks): Promise<void> {
   const surroundings: TrainingSurroundings = {
+    ranks,
     threads: flags.threads,
     prefixBytes: flags.prefixCache,
     provider: flags.provider,
     ...leftOutOptions(flags),
     onStart(record, first) {
+      ranks?.hint(`; continue with the same launcher: petalface adapt --resume ${flags.resume ?? flags.out}`);
       for (const line of budget(record)) context.note(line);
       for (const line of startNotes(record, { resume: flags.resume, epochs: choices.epochs })) context.note(line);
       if (record.model.assumed) context.note(assumedNote({ path: record.model.given, spec: record.model.assumed }));
@@ -154,7 +167,10 @@ async function run(flags: Flags, choices: TrainingChoices, context: CliContext):
   const { folder } = result;
   if (!result.finished) {
     context.note(`stopped after a checkpoint; continue with: petalface adapt --resume ${folder}`);
-    throw context.signal.reason;
+    if (ranks === undefined) throw context.signal.reason;
+    // Any rank may have had the signal.
+    context.exitCode = 130;
+    return;
   }
   for (const line of endNotes(folder, result.run)) context.note(line);
   context.result(summary(result), report(result));

@@ -1,0 +1,1 @@
+export { type MpiRanks, openRanks } from "./mpi/ranks.ts";
