@@ -75,6 +75,10 @@ const commands: Readonly<Record<string, CommandEntry>> = {
     about: "detect faces in photos and videos and align them to the ArcFace template; no photo is dropped",
     load: async () => (await import("./commands/align/command.ts")).alignCommand,
   },
+  work: {
+    about: "take shards of bulk jobs from a queue in PostgreSQL; submit jobs and show how they stand",
+    load: async () => (await import("./commands/work/command.ts")).workCommand,
+  },
   degrade: {
     about: "write a degraded copy of a set of aligned faces, as from a bad camera, as PNG files",
     load: async () => (await import("./commands/degrade/command.ts")).degradeCommand,

@@ -1,1 +1,6 @@
 export { type MpiRanks, openRanks } from "./mpi/ranks.ts";
+export { type Job, type JobStatus, mostAttempts, removeJob, retryAside, statusOf } from "./work/queue.ts";
+export { type WorkSummary, work } from "./work/run.ts";
+export { openServers, type QueueServer } from "./work/server.ts";
+export { type Submission, submitJob } from "./work/submit.ts";
+export { type JobWork, jobKinds } from "./work/types.ts";

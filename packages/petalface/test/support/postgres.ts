@@ -16,6 +16,8 @@ export interface PostgresServer extends AsyncDisposable {
   createDatabase(): Promise<string>;
   /** Id of the server's main process, for tests that stop it in the middle of something. */
   readonly pid: number;
+  /** Kills the server's processes, and starts it again on the same data and port. */
+  restart(): Promise<void>;
   /** Ends the server and deletes its data. */
   stop(): Promise<void>;
 }
@@ -106,7 +108,8 @@ export async function startPostgres(settings: Readonly<Record<string, string>> =
       const port = await freePort();
       const started = await startOn(port, programs.folder, data, settings, user);
       const base = `postgres://tester:${password}@127.0.0.1:${port}`;
-      if (await isReady(started, `${base}/postgres`)) return serverOn(started, base, folder);
+      if (await isReady(started, `${base}/postgres`))
+        return serverOn(started, base, folder, () => startOn(port, programs.folder, data, settings, user));
       if (attempt === tries) throw new Error(`PostgreSQL does not start: ${started.log()}`);
     }
   } catch (error) {
@@ -169,20 +172,35 @@ async function isReady({ child, ended, log }: Started, address: string): Promise
   throw new Error(`PostgreSQL accepts no connection: ${log()}`);
 }
 
-function serverOn({ child, ended }: Started, base: string, folder: string): PostgresServer {
+function serverOn(first: Started, base: string, folder: string, startAgain: () => Promise<Started>): PostgresServer {
+  let now = first;
   let databases = 0;
   let stopped: Promise<void> | undefined;
   const stop = (): Promise<void> => {
     stopped ??= (async () => {
       // Immediate shutdown: what is deleted next need not be written first.
-      child.kill("SIGQUIT");
-      await ended;
+      now.child.kill("SIGQUIT");
+      await now.ended;
       await rm(folder, { recursive: true, force: true });
     })();
     return stopped;
   };
   return {
-    pid: child.pid ?? -1,
+    get pid() {
+      return now.child.pid ?? -1;
+    },
+    async restart() {
+      // Its other processes notice that the first one is gone, and end too.
+      now.child.kill("SIGKILL");
+      await now.ended;
+      for (let attempt = 0; attempt < tries; attempt++) {
+        await new Promise((resolve) => setTimeout(resolve, 500));
+        await rm(join(folder, "data", "postmaster.pid"), { force: true });
+        now = await startAgain();
+        if (await isReady(now, `${base}/postgres`)) return;
+      }
+      throw new Error(`PostgreSQL does not start again: ${now.log()}`);
+    },
     async createDatabase() {
       const name = `test_${databases++}`;
       const client = new pg.Client({ connectionString: `${base}/postgres` });

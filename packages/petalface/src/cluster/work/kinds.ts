@@ -1,0 +1,224 @@
+import { join } from "node:path";
+import { itemAt } from "onnx-grad";
+import { alignDefaults, alignInto, inputOfData } from "../../api/align.ts";
+import { openGalleryModel } from "../../api/gallery-model.ts";
+import { type Model, openModel } from "../../api/model.ts";
+import type { Surroundings } from "../../api/surroundings.ts";
+import { toInput } from "../../backbones/index.ts";
+import { type FaceData, openData, subset } from "../../data/index.ts";
+import { embedFaces, faceKey } from "../../embeddings/index.ts";
+import { PetalfaceError } from "../../errors.ts";
+import { makeFolder, writeFileSafely } from "../../files.ts";
+import { enrolPeople, gateDefaults, openDescriber, openGallery } from "../../gallery/index.ts";
+import { openImageStore, openLoader } from "../../images/index.ts";
+import { openMeasure, qualityGraph } from "../../quality/index.ts";
+import { openResources } from "../../resources.ts";
+import { floatsOf, openSession } from "../../runtime/index.ts";
+import { encodeSafetensors } from "../../tensors/index.ts";
+import type { JobWork } from "./types.ts";
+
+/** A shard's faces, and which of them are to be done: the others' content is done elsewhere. */
+export interface ShardFaces {
+  readonly number: number;
+  /** Places in the job's set. */
+  readonly own: readonly number[];
+  /** Ids of faces whose content another place has, and that place. */
+  readonly duplicates: Readonly<Record<string, { readonly shard: number; readonly place: number }>>;
+}
+
+/** What a shard gave; kept with it in the queue. */
+export interface ShardResult {
+  readonly faces: number;
+  /** Faces without a result, and why. */
+  readonly leftOut: readonly string[];
+  readonly file?: string | undefined;
+}
+
+/** A job that this worker has open. */
+export interface OpenJob extends AsyncDisposable {
+  readonly data: FaceData;
+  /** Whether a content is done once in the whole job; a gallery compares people itself. */
+  readonly once: boolean;
+  /** Hash of a face's content. */
+  hash(place: number): Promise<Buffer>;
+  run(shard: ShardFaces, context: Surroundings): Promise<ShardResult>;
+}
+
+/** Number of a shard in the names of its files. */
+const named = (number: number): string => `shard-${String(number).padStart(6, "0")}`;
+
+/**
+ * Opens what a job's shards need: the set, the model, the gallery.
+ *
+ * @throws PetalfaceError where this machine sees another set or model than the job was submitted with
+ */
+export async function openJob(work: JobWork, threads: number, context: Surroundings): Promise<OpenJob> {
+  const open = openResources();
+  try {
+    const data = await openData(work.data, { signal: context.signal });
+    if (data.fingerprint !== work.fingerprint)
+      throw new PetalfaceError(`${work.data} is not the set that the job was submitted with (files differ)`);
+    const images = open.keep(openImageStore());
+    const run = await openRun(work, data, threads, open.keep);
+    return {
+      ...{ data, run, once: work.kind !== "enrol" },
+      async hash(place) {
+        // A picture that cannot be read is its own content: its shard says what is wrong with it.
+        const key = await faceKey({ source: data.at(place).source, flip: false }, images).catch(() => undefined);
+        return key === undefined ? Buffer.from(`place ${place}`) : Buffer.from(key.buffer);
+      },
+      [Symbol.asyncDispose]: open[Symbol.asyncDispose],
+    };
+  } catch (error) {
+    await open[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+type Run = OpenJob["run"];
+type Keep = ReturnType<typeof openResources>["keep"];
+
+async function openRun(work: JobWork, data: FaceData, threads: number, keep: Keep): Promise<Run> {
+  switch (work.kind) {
+    case "embed":
+      return await openEmbed(work, data, threads, keep);
+    case "quality":
+      return await openQuality(work, data, threads, keep);
+    case "align":
+      return openAlign(work, data, threads);
+    case "enrol":
+      return await openEnrol(work, data, threads, keep);
+  }
+}
+
+/** A value that the command line has set. */
+function given(value: string | undefined, name: string): string {
+  if (value === undefined) throw new PetalfaceError(`the job has no ${name}`);
+  return value;
+}
+
+async function modelOf(work: JobWork, threads: number, keep: Keep): Promise<Model> {
+  const model = keep(await openModel({ model: given(work.model, "model"), adapter: work.adapter, threads }));
+  if (model.backbone.spec.sha256 !== work.sha256)
+    throw new PetalfaceError(`${work.model} is not the model that the job was submitted with (its SHA-256 differs)`);
+  return model;
+}
+
+/** `embed`: `out/shard-000012.safetensors` with `embeddings` `[n, width]`, `alpha` `[n]` and the ids of the rows. */
+async function openEmbed(work: JobWork, data: FaceData, threads: number, keep: Keep): Promise<Run> {
+  const model = await modelOf(work, threads, keep);
+  const embedder = await model.embedder();
+  const loader = keep(openLoader({ size: model.size, threads }));
+  const out = given(work.out, "folder of results");
+  await makeFolder(out);
+  return async ({ number, own, duplicates }, { signal }) => {
+    const { width } = embedder;
+    const rows: Float32Array[] = [];
+    const alphas: number[] = [];
+    const ids: string[] = [];
+    const leftOut: string[] = [];
+    const request = (index: number) => {
+      const { source, quality } = data.at(itemAt(own, index));
+      return { source, flip: false, quality };
+    };
+    const onLeft = (_: number, { message }: { readonly message: string }): void => void leftOut.push(message);
+    for await (const part of embedFaces(own.length, request, { embedder, loader, signal, onLeft })) {
+      const left = new Set(part.left);
+      for (let row = 0; row < part.count; row++) {
+        if (left.has(row)) continue;
+        rows.push(part.data.slice(row * width, (row + 1) * width));
+        if (part.alpha !== undefined) alphas.push(itemAt(part.alpha, row));
+        ids.push(data.at(itemAt(own, part.start + row)).id);
+      }
+    }
+    const embeddings = new Float32Array(rows.length * width);
+    rows.forEach((row, at) => {
+      embeddings.set(row, at * width);
+    });
+    const tensors = new Map([
+      ["embeddings", { dtype: "F32" as const, shape: [rows.length, width], data: embeddings }],
+      ...(alphas.length > 0
+        ? [["alpha", { dtype: "F32" as const, shape: [alphas.length], data: Float32Array.from(alphas) }] as const]
+        : []),
+    ]);
+    const file = join(out, `${named(number)}.safetensors`);
+    const metadata = { ids: JSON.stringify(ids), duplicates: JSON.stringify(duplicates), model: work.sha256 ?? "" };
+    await writeFileSafely(file, encodeSafetensors(tensors, metadata));
+    return { faces: rows.length, leftOut, file };
+  };
+}
+
+/** Faces that are judged together. */
+const judgedAtOnce = 32;
+
+/** `quality`: `out/shard-000012.jsonl`, a line `{ id, score }` for each face. */
+async function openQuality(work: JobWork, data: FaceData, threads: number, keep: Keep): Promise<Run> {
+  const { backbone } = await modelOf(work, threads, keep);
+  const { graph, score } = qualityGraph(backbone, await openMeasure(given(work.metric, "quality measure")));
+  const engine = keep(await openSession(graph, { threads }));
+  const loader = keep(openLoader({ size: backbone.size, threads }));
+  const out = given(work.out, "folder of results");
+  await makeFolder(out);
+  return async ({ number, own }, { signal }) => {
+    const lines: string[] = [];
+    const leftOut: string[] = [];
+    for (let start = 0; start < own.length; start += judgedAtOnce) {
+      signal.throwIfAborted();
+      const part = own.slice(start, start + judgedAtOnce).map((place) => data.at(place));
+      const bad = new Set<number>();
+      const planes = await loader.load(
+        part.map(({ source }) => ({ source, flip: false })),
+        (index, { message }) => {
+          bad.add(index);
+          leftOut.push(message);
+        },
+      );
+      const image = toInput(planes, part.length, part.length, backbone.size, backbone.spec);
+      const scores = floatsOf(await engine.run({ [backbone.input]: image }), score);
+      part.forEach(({ id }, row) => {
+        if (!bad.has(row)) lines.push(`${JSON.stringify({ id, score: scores[row] })}\n`);
+      });
+    }
+    const file = join(out, `${named(number)}.jsonl`);
+    await writeFileSafely(file, lines.join(""));
+    return { faces: lines.length, leftOut, file };
+  };
+}
+
+/** `align`: crops and lists as `petalface align` writes them, in `out/shard-000012/`. */
+function openAlign(work: JobWork, data: FaceData, threads: number): Run {
+  const out = given(work.out, "folder of results");
+  return async ({ number, own }, context) => {
+    if (own.length === 0) return { faces: 0, leftOut: [] };
+    const file = join(out, named(number));
+    const choices = { ...alignDefaults, threads };
+    const { crops, unreadable } = await alignInto(inputOfData(subset(data, own)), file, choices, context);
+    return { faces: crops, leftOut: unreadable.first, file };
+  };
+}
+
+/** `enrol`: faces into a gallery, through its gate. */
+async function openEnrol(work: JobWork, data: FaceData, threads: number, keep: Keep): Promise<Run> {
+  const store = keep(await openGallery(given(work.gallery, "gallery")));
+  const { opened, engine, calibration } = await openGalleryModel(store, { threads });
+  const describer = keep(await openDescriber(opened, calibration, engine));
+  const loader = keep(openLoader({ size: opened.model.size, threads }));
+  return async ({ own }, { signal }) => {
+    const leftOut: string[] = [];
+    const { added, known, refused } = await enrolPeople(subset(data, own), {
+      ...{
+        store,
+        describer,
+        loader,
+        signal,
+        force: false,
+        rules: { alpha: gateDefaults.alpha, side: gateDefaults.side },
+      },
+      onLeft: ({ id }, reason) => leftOut.push(`${id}: ${reason}`),
+    });
+    return {
+      faces: added + known,
+      leftOut: [...leftOut, ...refused.map(({ id, reason }) => `${id}: refused, ${reason}`)],
+    };
+  };
+}
