@@ -1,4 +1,5 @@
 export { type MpiRanks, openRanks } from "./mpi/ranks.ts";
+export { type GalleryPart, type MergedSearch, type NamedCandidate, partOfPerson, searchParts } from "./search/merge.ts";
 export { type Job, type JobStatus, mostAttempts, removeJob, retryAside, statusOf } from "./work/queue.ts";
 export { type WorkSummary, work } from "./work/run.ts";
 export { openServers, type QueueServer } from "./work/server.ts";

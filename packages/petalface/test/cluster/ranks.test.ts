@@ -56,6 +56,7 @@ describe("training on ranks that exchange copies", () => {
   const cases: readonly [string, TrainingChoices][] = [
     ["distil", {}],
     ["cosface, all classes", { loss: "cosface" }],
+    ["distil+anchors", { loss: "distil+anchors", anchors: 16 }],
     ["distil+cosface with Partial FC and SGD", { loss: "distil+cosface", classesPerStep: 12, optimizer: "sgd" }],
     ["dropout, and batch normalisations that train", { batchNorm: "train", dropout: 0.25, batch: 24 }],
   ];

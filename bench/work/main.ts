@@ -1,0 +1,77 @@
+/** How fast a queue's bookkeeping is: leases, contents and finished shards of many tiny faces, without any work between. */
+import { openServers } from "petalface/cluster";
+import { claim, finish, submit, takeContents } from "../../packages/petalface/src/cluster/work/queue.ts";
+import { startPostgres } from "../../packages/petalface/test/support/postgres.ts";
+import { defineBenchmark } from "../skeleton/benchmark.ts";
+import { table, whole } from "../skeleton/page.ts";
+
+/** A content that differs from all others, as long as a real hash. */
+function hashOf(face: number): Buffer {
+  const hash = Buffer.alloc(16);
+  hash.writeUInt32LE(Math.imul(face, 2_654_435_761) >>> 0, 0);
+  hash.writeUInt32LE(face, 4);
+  return hash;
+}
+
+export default defineBenchmark({
+  name: "work",
+  title: "Bookkeeping of bulk work",
+  measures: "Faces a second through the queue of `petalface work`, without the work itself.",
+  minutes: 4,
+  needs: "PostgreSQL",
+  options: {
+    faces: { help: "tiny faces", default: 1_000_000 },
+    shard: { help: "faces of a shard", default: 1000 },
+    workers: { help: "workers, in this process", default: 4 },
+    servers: { help: "PostgreSQL servers", default: 2 },
+    note: { help: "a sentence on the machine's state, such as that other programs were running", default: "" },
+  },
+  async run({ faces, shard, workers, servers: count, note }) {
+    const running = await Promise.all(Array.from({ length: count }, () => startPostgres({ fsync: "on" })));
+    const addresses = await Promise.all(running.map((server) => server.createDatabase()));
+    const queue = await openServers(addresses);
+    try {
+      const begin = performance.now();
+      const work = { kind: "align", data: "faces", fingerprint: "", faces } as const;
+      const job = await submit(queue, { id: "bench", work }, faces, shard);
+      const submitted = performance.now();
+      let taken = 0;
+      const one = async (worker: number): Promise<void> => {
+        for (let turn = worker; ; turn++) {
+          let claimed: Awaited<ReturnType<typeof claim>>;
+          for (let at = 0; at < queue.length && claimed === undefined; at++) {
+            const server = queue[(turn + at) % queue.length];
+            claimed = server && (await claim(server, `worker ${worker}`));
+          }
+          if (claimed === undefined) return;
+          const { start, count: length, number } = claimed;
+          const hashes = Array.from({ length }, (_, i) => hashOf(start + i));
+          const owners = await takeContents(queue, claimed, hashes);
+          taken += owners.filter((owner, place) => owner.shard === number && owner.place === place).length;
+          if (!(await finish(claimed, { faces: length }))) throw new Error(`shard ${number} was lost`);
+        }
+      };
+      await Promise.all(Array.from({ length: workers }, (_, worker) => one(worker)));
+      const seconds = (performance.now() - submitted) / 1000;
+      const rate = faces / seconds;
+      return {
+        failed: taken !== faces || rate < 2000,
+        body: `${note === "" ? "" : `**${note}**\n\n`}${table(
+          ["faces", "shards", "workers", "servers", "submitted in", "done in", "faces a second", "asked for"],
+          [
+            [
+              ...[whole(faces), whole(job.shards), String(workers), String(count)],
+              ...[`${((submitted - begin) / 1000).toFixed(1)} s`, `${seconds.toFixed(0)} s`, whole(rate), "2,000"],
+            ],
+          ],
+        )}
+
+Each shard is leased, the content of its faces is taken on the server that each hash names, and the shard is marked as
+done. ${whole(taken)} of ${whole(faces)} contents were taken once. PostgreSQL writes to the disk (\`fsync\` on).`,
+      };
+    } finally {
+      for (const server of queue) await server.close();
+      for (const server of running) await server.stop();
+    }
+  },
+});
