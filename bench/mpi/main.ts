@@ -1,5 +1,6 @@
 /** What training on several ranks costs a step, and what it would gain on more machines. */
 import { execFile } from "node:child_process";
+import { cpus } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { defineBenchmark } from "../skeleton/benchmark.ts";
@@ -30,22 +31,24 @@ async function measure(launcher: string, count: number, turns: number): Promise<
   return JSON.parse(stdout.trim().split("\n").at(-1) ?? "[]") as Timing[];
 }
 
-/** A step's exchange: `fixed` ms, and `each` ms for a number that a rank sends or adds up. */
-interface Model {
-  readonly fixed: number;
-  readonly each: number;
+/** Milliseconds of a step's exchange for one gradient. */
+interface Costs {
+  /** What a rank does whatever their number is: copies, the sum. */
+  readonly own: number;
+  /** What all numbers that a rank sends through shared memory once around would take. */
+  readonly sending: number;
 }
 
-/** Numbers that a rank sends, twice its gradient but for its own stretch, and as many that it gets. */
-const sent = (numbers: number, count: number): number => (2 * numbers * (count - 1)) / count;
+/** Numbers that a rank sends, twice its gradient but for its own stretch, and as many that it gets; as a share of the gradient. */
+const sent = (count: number): number => (2 * (count - 1)) / count;
+/** How many times as long ranks take that share cores. */
+const sharing = (count: number): number => Math.max(1, count / cpus().length);
 
-/** The model that goes through two measured points of one number of ranks. */
-function modelThrough(timings: readonly Timing[], count: number): Model {
-  const [low, high] = [timings[0], timings.at(-1)];
-  if (low === undefined || high === undefined) throw new Error("nothing was measured");
-  const each = (high.milliseconds - low.milliseconds) / (sent(high.numbers, count) - sent(low.numbers, count));
-  return { fixed: Math.max(0, low.milliseconds - each * sent(low.numbers, count)), each };
-}
+/** From what 1 rank and 4 ranks took; 2 ranks are left to check it with. */
+const costsOf = (one: number, four: number): Costs => ({
+  own: one,
+  sending: Math.max(0, four / sharing(4) - one) / sent(4),
+});
 
 /** Steps of 512 images on one machine of this kind, in ms: from `bench -- step` (docs/speed.md), 8 images at a time. */
 const steps = [
@@ -63,10 +66,9 @@ const latency = 0.03;
 const many = [8, 64, 512];
 
 /** How many times as fast n machines are, if a part's transfer does not overlap with anything. */
-function speedUp(step: number, numbers: number, count: number, bits: number, local: Model): number {
-  const amount = sent(numbers, count);
-  const network = (amount * 32 * 1000) / bits + 2 * (count - 1) * latency;
-  return step / (step / count + local.fixed + local.each * amount + network);
+function speedUp(step: number, numbers: number, count: number, bits: number, own: number): number {
+  const network = (sent(count) * numbers * 32 * 1000) / bits + 2 * (count - 1) * latency;
+  return step / (step / count + own + network);
 }
 
 export default defineBenchmark({
@@ -85,25 +87,21 @@ export default defineBenchmark({
     process.env.OMPI_ALLOW_RUN_AS_ROOT_CONFIRM = "1";
     const all = new Map<number, Timing[]>();
     for (const count of counts) all.set(count, await measure(mpirun, count, turns));
-    const four = all.get(4) ?? [];
-    const local = modelThrough(four, 4);
+    const timeOf = (count: number, numbers: number): number =>
+      all.get(count)?.find((timing) => timing.numbers === numbers)?.milliseconds ?? Number.NaN;
+    const costs = new Map(sizes.map((numbers) => [numbers, costsOf(timeOf(1, numbers), timeOf(4, numbers))]));
     const measured = counts.map((count) => [
       String(count),
       ...(all.get(count) ?? []).map(({ milliseconds }) => `${milliseconds.toFixed(1)} ms`),
     ]);
-    const checked = (all.get(2) ?? []).map(({ numbers, milliseconds }) => {
-      const predicted = local.fixed + local.each * sent(numbers, 2);
-      return [
-        whole(numbers),
-        `${milliseconds.toFixed(1)} ms`,
-        `${predicted.toFixed(1)} ms`,
-        (predicted / milliseconds).toFixed(2),
-      ];
+    const checked = [...costs].map(([numbers, { own, sending }]) => {
+      const [took, predicted] = [timeOf(2, numbers), (own + sending * sent(2)) * sharing(2)];
+      return [whole(numbers), `${took.toFixed(1)} ms`, `${predicted.toFixed(1)} ms`, (predicted / took).toFixed(2)];
     });
     const modelled = steps.flatMap(({ name, numbers, step }) =>
       networks.map((network) => [
         ...[name, network.name],
-        ...many.map((count) => speedUp(step, numbers, count, network.bits, local).toFixed(1)),
+        ...many.map((count) => speedUp(step, numbers, count, network.bits, timeOf(1, numbers)).toFixed(1)),
       ]),
     );
     return {
@@ -115,16 +113,17 @@ ${table(["ranks", ...sizes.map((size) => `${whole(size)} trained numbers`)], mea
 
 ## The model, checked
 
-A rank sends \`2 P (n - 1) / n\` numbers of a gradient of P. From the smallest and the largest gradient on 4 ranks:
-${local.fixed.toFixed(2)} ms and ${(local.each * 1e6).toFixed(2)} ms for a million numbers sent. Against what 2 ranks took:
+A rank sends \`2 P (n - 1) / n\` numbers of a gradient of P. What it copies and adds up is taken from 1 rank, which
+sends nothing. What sending through shared memory takes is taken from 4 ranks, which share ${cpus().length} cores. Against what 2 ranks
+took, which neither is taken from:
 
 ${table(["trained numbers", "2 ranks, measured", "by the model", "ratio"], checked)}
 
 ## More machines (modelled, not measured)
 
-Speed-up of a step of 512 images against one machine of this kind. Step times are those of docs/speed.md. The exchange is the model
-above, the bytes at the speed of the network, and ${latency} ms for each message. No transfer is counted as overlapped, so real
-runs with more than one part a rank lose less.
+Speed-up of a step of 512 images against one machine of this kind. Step times are those of docs/speed.md. The exchange is what 1
+rank took above, the bytes at the speed of the network, and ${latency} ms for each message. No transfer is counted as overlapped,
+so real runs with more than one part a rank lose less. At 512 machines a step of 512 images is one image for each.
 
 ${table(["network and trained numbers", "link", ...many.map((count) => `${count} machines`)], modelled)}`,
     };
