@@ -1,7 +1,5 @@
 /** How fast a queue's bookkeeping is: leases, contents and finished shards of many tiny faces, without any work between. */
-import { openServers } from "petalface/cluster";
-import { claim, finish, submit, takeContents } from "../../packages/petalface/src/cluster/work/queue.ts";
-import { startPostgres } from "../../packages/petalface/test/support/postgres.ts";
+import { claim, finish, openServers, submit, takeContents } from "petalface/cluster";
 import { defineBenchmark } from "../skeleton/benchmark.ts";
 import { table, whole } from "../skeleton/page.ts";
 
@@ -18,17 +16,16 @@ export default defineBenchmark({
   title: "Bookkeeping of bulk work",
   measures: "Faces a second through the queue of `petalface work`, without the work itself.",
   minutes: 4,
-  needs: "PostgreSQL",
+  needs: "addresses of empty databases of PostgreSQL in PETALFACE_BENCH_QUEUE, with spaces between",
   options: {
     faces: { help: "tiny faces", default: 1_000_000 },
     shard: { help: "faces of a shard", default: 1000 },
     workers: { help: "workers, in this process", default: 4 },
-    servers: { help: "PostgreSQL servers", default: 2 },
     note: { help: "a sentence on the machine's state, such as that other programs were running", default: "" },
   },
-  async run({ faces, shard, workers, servers: count, note }) {
-    const running = await Promise.all(Array.from({ length: count }, () => startPostgres({ fsync: "on" })));
-    const addresses = await Promise.all(running.map((server) => server.createDatabase()));
+  async run({ faces, shard, workers, note }) {
+    const addresses = (process.env.PETALFACE_BENCH_QUEUE ?? "").split(" ").filter((address) => address !== "");
+    if (addresses.length === 0) throw new Error("PETALFACE_BENCH_QUEUE names no database");
     const queue = await openServers(addresses);
     try {
       const begin = performance.now();
@@ -60,18 +57,17 @@ export default defineBenchmark({
           ["faces", "shards", "workers", "servers", "submitted in", "done in", "faces a second", "asked for"],
           [
             [
-              ...[whole(faces), whole(job.shards), String(workers), String(count)],
+              ...[whole(faces), whole(job.shards), String(workers), String(addresses.length)],
               ...[`${((submitted - begin) / 1000).toFixed(1)} s`, `${seconds.toFixed(0)} s`, whole(rate), "2,000"],
             ],
           ],
         )}
 
 Each shard is leased, the content of its faces is taken on the server that each hash names, and the shard is marked as
-done. ${whole(taken)} of ${whole(faces)} contents were taken once. PostgreSQL writes to the disk (\`fsync\` on).`,
+done. ${whole(taken)} of ${whole(faces)} contents were taken once. `,
       };
     } finally {
       for (const server of queue) await server.close();
-      for (const server of running) await server.stop();
     }
   },
 });

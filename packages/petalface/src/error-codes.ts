@@ -162,6 +162,14 @@ export const errorKinds = {
     advice: "Give another address or port, or correct the files of the certificate.",
   },
 
+  PETAL_JOB_MISSING: {
+    means: "The queue has no job of this id, or a job lacks what its kind needs.",
+    advice: "Check the id; `petalface work status` lists all jobs.",
+  },
+  PETAL_JOB_MISMATCH: {
+    means: "This machine sees another set or another model than a job was submitted with, or lost the job's lease.",
+    advice: "Bring the files to the same state on every machine, then let the shard be tried again.",
+  },
   PETAL_RANKS_DIFFER: {
     means: "Processes that train together were given different options, models, faces or versions.",
     advice: "Start all of them with the same command, files and versions.",

@@ -1,6 +1,18 @@
 export { type MpiRanks, openRanks } from "./mpi/ranks.ts";
 export { type GalleryPart, type MergedSearch, type NamedCandidate, partOfPerson, searchParts } from "./search/merge.ts";
-export { type Job, type JobStatus, mostAttempts, removeJob, retryAside, statusOf } from "./work/queue.ts";
+export {
+  type Claim,
+  claim,
+  finish,
+  type Job,
+  type JobStatus,
+  mostAttempts,
+  removeJob,
+  retryAside,
+  statusOf,
+  submit,
+  takeContents,
+} from "./work/queue.ts";
 export { type WorkSummary, work } from "./work/run.ts";
 export { openServers, type QueueServer } from "./work/server.ts";
 export { type Submission, submitJob } from "./work/submit.ts";

@@ -185,7 +185,7 @@ describe("training on ranks that exchange copies", () => {
     const second = join(folder, "second.onnx");
     await writeTinyBackbone(second, 2);
     expect(await start(2, (rank) => ({ options: { learningRate: rank === 1 ? 0.01 : 0.02 } }))).toMatch(
-      /^rank 1 on here has another --lr than rank 0 on here: 0.01 instead of 0.02; [^|]*$/,
+      /^rank 1 on here has another 'learningRate' than rank 0 on here: 0.01 instead of 0.02; [^|]*$/,
     );
     expect(await start(3, (rank) => ({ train: rank === 2 ? `${train}1` : train }))).toMatch(
       /^rank 2 on here has another set of training faces than rank 0[^|]*$/,
@@ -196,9 +196,9 @@ describe("training on ranks that exchange copies", () => {
     expect(await start(2, (rank) => (rank === 1 ? { model: join(folder, "nowhere.onnx") } : {}))).toMatch(
       /^rank 1 on here: [^|]*nowhere\.onnx[^|]*$/,
     );
-    expect(await start(5, () => ({}))).toMatch(/^--batch 12 cannot be divided among 5 ranks[^|]*$/);
-    expect(await start(2, () => ({ options: { accumulate: 3 } }))).toMatch(/^--accumulate 3 [^|]*multiple of 2$/);
-    expect(await start(2, () => ({ options: { loss: "adaface" } }))).toMatch(/^--loss adaface keeps numbers[^|]*$/);
+    expect(await start(5, () => ({}))).toMatch(/^'batch=12' cannot be divided among 5 ranks[^|]*$/);
+    expect(await start(2, () => ({ options: { accumulate: 3 } }))).toMatch(/^'accumulate=3' [^|]*multiple of 2$/);
+    expect(await start(2, () => ({ options: { loss: "adaface" } }))).toMatch(/^'loss=adaface' keeps numbers[^|]*$/);
   });
 });
 

@@ -196,7 +196,7 @@ describe.skipIf(findPostgres() === undefined)(`a queue in PostgreSQL (${needsPos
     };
     expect(await usage()).toMatch(/--queue/);
     expect(await usage("--queue", "mysql://me:secret@host/db")).toMatch(
-      /^petalface: --queue takes postgres.*mysql:\/\/me@host/,
+      /^petalface: a queue is at postgres.*mysql:\/\/me@host/,
     );
     const queue = ["--queue", "postgres://me:secret@127.0.0.1:1/none"];
     expect(await usage("submit", "bake", "--images", "x", ...queue)).toContain('not "bake"');

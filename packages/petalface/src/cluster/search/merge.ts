@@ -61,6 +61,7 @@ export async function searchParts(
   const [first] = missing;
   if (first !== undefined && (whenDown === "error" || found.length === 0))
     throw new PetalfaceError(
+      "PETAL_DATABASE_FAILED",
       `${missing.length} of ${parts.length} parts of the gallery cannot be searched, the first is ${first.part}: ${first.reason}`,
     );
   const [one = []] = found;

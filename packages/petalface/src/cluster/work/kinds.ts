@@ -57,7 +57,10 @@ export async function openJob(work: JobWork, threads: number, context: Surroundi
   try {
     const data = await openData(work.data, { signal: context.signal });
     if (data.fingerprint !== work.fingerprint)
-      throw new PetalfaceError(`${work.data} is not the set that the job was submitted with (files differ)`);
+      throw new PetalfaceError(
+        "PETAL_JOB_MISMATCH",
+        `${work.data} is not the set that the job was submitted with (files differ)`,
+      );
     const images = open.keep(openImageStore());
     const run = await openRun(work, data, threads, open.keep);
     return {
@@ -93,14 +96,17 @@ async function openRun(work: JobWork, data: FaceData, threads: number, keep: Kee
 
 /** A value that the command line has set. */
 function given(value: string | undefined, name: string): string {
-  if (value === undefined) throw new PetalfaceError(`the job has no ${name}`);
+  if (value === undefined) throw new PetalfaceError("PETAL_JOB_MISSING", `the job has no ${name}`);
   return value;
 }
 
 async function modelOf(work: JobWork, threads: number, keep: Keep): Promise<Model> {
   const model = keep(await openModel({ model: given(work.model, "model"), adapter: work.adapter, threads }));
   if (model.backbone.spec.sha256 !== work.sha256)
-    throw new PetalfaceError(`${work.model} is not the model that the job was submitted with (its SHA-256 differs)`);
+    throw new PetalfaceError(
+      "PETAL_JOB_MISMATCH",
+      `${work.model} is not the model that the job was submitted with (its SHA-256 differs)`,
+    );
   return model;
 }
 

@@ -68,7 +68,7 @@ export async function work(
           claimed = await claim(server, name, lease);
         } catch (error) {
           if (!(error instanceof ServerDown)) throw error;
-          if (ready.size === 0 && servers.length === 1 && turn === 0) throw new PetalfaceError(error.message);
+          if (ready.size === 0 && servers.length === 1 && turn === 0) throw error;
           context.noteOnce(`${error.message}; trying again`);
           down++;
         }
@@ -127,7 +127,12 @@ async function doShard(
       extend(claimed, lease).then(
         (kept) =>
           kept ||
-          lost.abort(new PetalfaceError(`shard ${number} took longer than its lease, and another worker has it`)),
+          lost.abort(
+            new PetalfaceError(
+              "PETAL_JOB_MISMATCH",
+              `shard ${number} took longer than its lease, and another worker has it`,
+            ),
+          ),
         () => undefined,
       );
     },

@@ -49,9 +49,10 @@ export function shownAddress(address: string): string {
 export async function openServers(addresses: readonly string[]): Promise<QueueServer[]> {
   for (const address of addresses)
     if (!/^postgres(ql)?:\/\//.test(address))
-      throw new PetalfaceError(`--queue takes postgres://user@host/database, not ${shownAddress(address)}`, {
-        exitCode: 2,
-      });
+      throw new PetalfaceError(
+        "PETAL_OPTION_INVALID",
+        `a queue is at postgres://user@host/database, not ${shownAddress(address)}`,
+      );
   const { default: pg } = await import("pg");
   return addresses.map((address) => {
     const pool = new pg.Pool({
@@ -109,8 +110,9 @@ async function guarded<T>(shown: string, work: () => Promise<T>): Promise<T> {
     const { code = "", message } = cause as { readonly code?: string; readonly message: string };
     // Errors of statements have a code of five characters; all others are the connection's.
     const ofStatement = /^[0-9A-Z]{5}$/.test(code) && !passing.test(code);
-    if (!ofStatement) throw new ServerDown(`${shown} cannot be reached: ${message || code}`, { cause });
-    throw new PetalfaceError(`${shown}: ${message}`, { cause });
+    if (!ofStatement)
+      throw new ServerDown("PETAL_DATABASE_FAILED", `${shown} cannot be reached: ${message || code}`, { cause });
+    throw new PetalfaceError("PETAL_DATABASE_FAILED", `${shown}: ${message}`, { cause });
   }
 }
 

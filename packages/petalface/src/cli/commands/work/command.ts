@@ -107,7 +107,8 @@ export function workCommand(program: Command, context: CliContext): void {
     .argument("<job>", "its id")
     .action(async (job: string, _: object, own: Command) => {
       await using servers = await openQueue(flagsOf(own));
-      if (!(await removeJob(servers.all, job))) throw new PetalfaceError(`there is no job ${job} in this queue`);
+      if (!(await removeJob(servers.all, job)))
+        throw new PetalfaceError("PETAL_JOB_MISSING", `there is no job ${job} in this queue`);
       context.result({ job }, `removed job ${job}`);
     });
 
@@ -122,7 +123,7 @@ export function workCommand(program: Command, context: CliContext): void {
 /** The servers that `--queue` names. A server that does not answer is an error of one line. */
 async function openQueue({ queue = [] }: Flags): Promise<AsyncDisposable & { readonly all: readonly QueueServer[] }> {
   if (queue.length === 0)
-    throw new PetalfaceError("give the queue with --queue postgres://user@host/database", { exitCode: 2 });
+    throw new PetalfaceError("PETAL_OPTION_INVALID", "give the queue with --queue postgres://user@host/database");
   const all = await openServers(queue);
   return {
     all,
@@ -135,7 +136,7 @@ async function openQueue({ queue = [] }: Flags): Promise<AsyncDisposable & { rea
 function kindOf(text: string): JobWork["kind"] {
   const kind = jobKinds.find((each) => each === text);
   if (kind === undefined)
-    throw new PetalfaceError(`a job is ${jobKinds.join(", ")}, not ${JSON.stringify(text)}`, { exitCode: 2 });
+    throw new PetalfaceError("PETAL_OPTION_INVALID", `a job is ${jobKinds.join(", ")}, not ${JSON.stringify(text)}`);
   return kind;
 }
 
@@ -156,11 +157,11 @@ const needs: Readonly<
 function checked(kind: JobWork["kind"], flags: SubmitFlags): SubmitFlags {
   const { must, may = [] } = needs[kind];
   for (const name of must)
-    if (flags[name] === undefined) throw new PetalfaceError(`a job ${kind} needs --${name}`, { exitCode: 2 });
+    if (flags[name] === undefined) throw new PetalfaceError("PETAL_OPTION_INVALID", `a job ${kind} needs --${name}`);
   const other = (["model", "adapter", "metric", "out", "gallery"] as const).find(
     (name) => flags[name] !== undefined && ![...must, ...may].includes(name),
   );
-  if (other !== undefined) throw new PetalfaceError(`a job ${kind} takes no --${other}`, { exitCode: 2 });
+  if (other !== undefined) throw new PetalfaceError("PETAL_OPTION_INVALID", `a job ${kind} takes no --${other}`);
   return flags;
 }
 
