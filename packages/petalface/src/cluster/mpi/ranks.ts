@@ -41,7 +41,7 @@ export async function openRanks(env: NodeJS.ProcessEnv = process.env): Promise<M
   if (launch.count !== undefined && launch.count !== count)
     throw new PetalfaceError(
       "PETAL_RANKS_FAILED",
-      `the launcher started ${launch.count} processes, and ${version} sees ${count}: it is not the launcher's own library. Name that one in PETALFACE_MPI (with Slurm: srun --mpi=pmix or pmi2)`,
+      `the launcher started ${launch.count} processes, and ${version} sees ${count}: it is not the launcher's own library. Name that one in PETALFACE_MPI (with Slurm: srun has to use PMIx or PMI-2)`,
     );
   const transfers = transfersOf(thread.transfer, rank, count);
   const hosts = await transfers.gatherTexts(hostname());

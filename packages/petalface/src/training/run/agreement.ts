@@ -37,9 +37,9 @@ export async function requireAlike(ranks: Ranks, opened: OpenedAlike): Promise<v
     "set of training faces": data.fingerprint,
     "column of scores": scores,
     "adapter to start from": init,
-    "'threads'": String(session.threads),
-    "'provider'": session.provider,
-    "'prefixBytes'": String(prefixBytes),
+    "number of threads": String(session.threads),
+    provider: session.provider,
+    "size of the prefix cache": String(prefixBytes),
     "order of bytes": endianness(),
   });
 }
