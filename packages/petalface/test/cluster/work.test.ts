@@ -68,7 +68,7 @@ describe.skipIf(findPostgres() === undefined)(`a queue in PostgreSQL (${needsPos
       expect(await finish(two, {})).toBe(false);
       if (again === undefined) throw new Error("no shard");
       await giveBack(again, "a bad picture");
-      await first.query("UPDATE petalface_shard SET lease = '-infinity' WHERE state = 'waiting'");
+      await first.query("UPDATE petalface_shard SET lease = '-infinity' WHERE state = 'WAITING'");
       const last = await claim(first, "third");
       expect(last).toMatchObject({ number: two.number, attempt: mostAttempts });
       if (last === undefined) throw new Error("no shard");
@@ -78,7 +78,7 @@ describe.skipIf(findPostgres() === undefined)(`a queue in PostgreSQL (${needsPos
         const dying = await claim(second, `dying ${i}`);
         if (dying === undefined) throw new Error("no shard");
         await second.query("UPDATE petalface_shard SET lease = '-infinity' WHERE number = $1", [dying.number]);
-        if (i === 0) await second.query("UPDATE petalface_shard SET state = 'done' WHERE number <> $1", [dying.number]);
+        if (i === 0) await second.query("UPDATE petalface_shard SET state = 'DONE' WHERE number <> $1", [dying.number]);
       }
       expect(await claim(second, "none")).toBeUndefined();
       const [status] = await statusOf(servers);

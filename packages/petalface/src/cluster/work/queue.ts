@@ -85,8 +85,8 @@ export async function submit(
  */
 export async function claim(server: QueueServer, worker: string, seconds = leaseSeconds): Promise<Claim | undefined> {
   await server.query(
-    `UPDATE petalface_shard SET state = 'aside', problem = coalesce(problem, 'its workers died')
-     WHERE state IN ('waiting', 'running') AND lease < now() AND attempts >= $1`,
+    `UPDATE petalface_shard SET state = 'ASIDE', problem = coalesce(problem, 'its workers died')
+     WHERE state IN ('WAITING', 'RUNNING') AND lease < now() AND attempts >= $1`,
     [mostAttempts],
   );
   const token = randomUUID();
@@ -100,10 +100,10 @@ export async function claim(server: QueueServer, worker: string, seconds = lease
     readonly shards: number;
   }>(
     `UPDATE petalface_shard AS shard
-     SET state = 'running', attempts = attempts + 1, token = $1, worker = $2, lease = now() + $3 * interval '1 second'
+     SET state = 'RUNNING', attempts = attempts + 1, token = $1, worker = $2, lease = now() + $3 * interval '1 second'
      FROM (
        SELECT job, number FROM petalface_shard
-       WHERE state IN ('waiting', 'running') AND lease < now() AND attempts < $4
+       WHERE state IN ('WAITING', 'RUNNING') AND lease < now() AND attempts < $4
        ORDER BY attempts, job, number LIMIT 1 FOR UPDATE SKIP LOCKED
      ) AS next, petalface_job AS job
      WHERE shard.job = next.job AND shard.number = next.number AND job.id = next.job
@@ -118,7 +118,7 @@ export async function claim(server: QueueServer, worker: string, seconds = lease
   };
 }
 
-const mine = "job = $1 AND number = $2 AND token = $3 AND state = 'running'";
+const mine = "job = $1 AND number = $2 AND token = $3 AND state = 'RUNNING'";
 
 /** Keeps a lease. False where another worker has the shard now. */
 export async function extend({ job, number, token, server }: Claim, seconds = leaseSeconds): Promise<boolean> {
@@ -132,7 +132,7 @@ export async function extend({ job, number, token, server }: Claim, seconds = le
 /** Marks a shard as done. False where another worker has it now: what was written is the same. */
 export async function finish({ job, number, token, server }: Claim, result: unknown): Promise<boolean> {
   const rows = await server.query(
-    `UPDATE petalface_shard SET state = 'done', result = $4, problem = NULL WHERE ${mine} RETURNING number`,
+    `UPDATE petalface_shard SET state = 'DONE', result = $4, problem = NULL WHERE ${mine} RETURNING number`,
     [job.id, number, token, JSON.stringify(result)],
   );
   return rows.length === 1;
@@ -141,7 +141,7 @@ export async function finish({ job, number, token, server }: Claim, result: unkn
 /** Gives a shard back that failed; the last time it is set aside. */
 export async function giveBack({ job, number, token, server }: Claim, problem: string): Promise<void> {
   await server.query(
-    `UPDATE petalface_shard SET state = CASE WHEN attempts >= $5 THEN 'aside' ELSE 'waiting' END,
+    `UPDATE petalface_shard SET state = CASE WHEN attempts >= $5 THEN 'ASIDE' ELSE 'WAITING' END,
        lease = now() + attempts * interval '1 second', problem = $4 WHERE ${mine}`,
     [job.id, number, token, problem, mostAttempts],
   );
@@ -150,7 +150,7 @@ export async function giveBack({ job, number, token, server }: Claim, problem: s
 /** Gives a shard back that was not at fault: its try does not count. */
 export async function release({ job, number, token, server }: Claim): Promise<void> {
   await server.query(
-    `UPDATE petalface_shard SET state = 'waiting', lease = '-infinity', attempts = attempts - 1 WHERE ${mine}`,
+    `UPDATE petalface_shard SET state = 'WAITING', lease = '-infinity', attempts = attempts - 1 WHERE ${mine}`,
     [job.id, number, token],
   );
 }
@@ -216,9 +216,9 @@ export async function statusOf(servers: readonly QueueServer[]): Promise<JobStat
       readonly contents: string;
     }>(
       `SELECT id, work, shards,
-         count(*) FILTER (WHERE state = 'waiting' OR (state = 'running' AND lease < now())) AS waiting,
-         count(*) FILTER (WHERE state = 'running' AND lease >= now()) AS running,
-         count(*) FILTER (WHERE state = 'done') AS done,
+         count(*) FILTER (WHERE state = 'WAITING' OR (state = 'RUNNING' AND lease < now())) AS waiting,
+         count(*) FILTER (WHERE state = 'RUNNING' AND lease >= now()) AS running,
+         count(*) FILTER (WHERE state = 'DONE') AS done,
          (SELECT count(*) FROM petalface_content WHERE job = id) AS contents
        FROM petalface_job LEFT JOIN petalface_shard ON job = id GROUP BY id, work, shards, made ORDER BY made, id`,
     );
@@ -228,7 +228,7 @@ export async function statusOf(servers: readonly QueueServer[]): Promise<JobStat
       readonly start: string;
       readonly count: number;
       readonly problem: string;
-    }>("SELECT job, number, start, count, problem FROM petalface_shard WHERE state = 'aside' ORDER BY job, number");
+    }>("SELECT job, number, start, count, problem FROM petalface_shard WHERE state = 'ASIDE' ORDER BY job, number");
     for (const { id, work, shards, ...row } of rows) {
       const before = jobs.get(id);
       jobs.set(id, {
@@ -255,8 +255,8 @@ export async function retryAside(servers: readonly QueueServer[], job: string): 
   for (const server of servers)
     count += (
       await server.query(
-        `UPDATE petalface_shard SET state = 'waiting', attempts = 0, lease = '-infinity', problem = NULL
-         WHERE job = $1 AND state = 'aside' RETURNING number`,
+        `UPDATE petalface_shard SET state = 'WAITING', attempts = 0, lease = '-infinity', problem = NULL
+         WHERE job = $1 AND state = 'ASIDE' RETURNING number`,
         [job],
       )
     ).length;

@@ -96,7 +96,7 @@ export async function work(
 async function isEmpty(servers: readonly QueueServer[]): Promise<boolean> {
   try {
     for (const server of servers) {
-      const rows = await server.query("SELECT 1 FROM petalface_shard WHERE state IN ('waiting', 'running') LIMIT 1");
+      const rows = await server.query("SELECT 1 FROM petalface_shard WHERE state IN ('WAITING', 'RUNNING') LIMIT 1");
       if (rows.length > 0) return false;
     }
     return true;

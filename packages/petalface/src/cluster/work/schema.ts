@@ -16,7 +16,7 @@ CREATE TABLE IF NOT EXISTS petalface_shard (
   number integer NOT NULL,
   start bigint NOT NULL,
   count integer NOT NULL,
-  state text NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'running', 'done', 'aside')),
+  state text NOT NULL DEFAULT 'WAITING' CHECK (state IN ('WAITING', 'RUNNING', 'DONE', 'ASIDE')),
   attempts integer NOT NULL DEFAULT 0,
   token text,
   worker text,
@@ -25,7 +25,7 @@ CREATE TABLE IF NOT EXISTS petalface_shard (
   result jsonb,
   PRIMARY KEY (job, number)
 );
-CREATE INDEX IF NOT EXISTS petalface_shard_open ON petalface_shard (job, number) WHERE state IN ('waiting', 'running');
+CREATE INDEX IF NOT EXISTS petalface_shard_open ON petalface_shard (job, number) WHERE state IN ('WAITING', 'RUNNING');
 CREATE TABLE IF NOT EXISTS petalface_content (
   job text NOT NULL REFERENCES petalface_job ON DELETE CASCADE,
   hash bytea NOT NULL,
