@@ -190,12 +190,11 @@ function serverOn(first: Started, base: string, folder: string, startAgain: () =
       return now.child.pid ?? -1;
     },
     async restart() {
-      // Its other processes notice that the first one is gone, and end too.
       now.child.kill("SIGKILL");
       await now.ended;
-      for (let attempt = 0; attempt < tries; attempt++) {
+      // It refuses to start while processes of the killed one still use its memory: they notice, and end too.
+      for (let attempt = 0; attempt < 60; attempt++) {
         await new Promise((resolve) => setTimeout(resolve, 500));
-        await rm(join(folder, "data", "postmaster.pid"), { force: true });
         now = await startAgain();
         if (await isReady(now, `${base}/postgres`)) return;
       }
