@@ -25,11 +25,16 @@ export interface Contender {
 /** Budget of the comparisons of one change each. */
 const short = 9600;
 
+/** A third of the images shrunk only; the default is a half. */
+const thirds = "2*down=8-24/2*phone/cctv/night";
+
 /** What is compared; every one differs from the defaults in what its name says. */
 export const contenders: readonly Contender[] = [
   { name: "frozen" },
-  { name: "petal, shrinking only", options: shrinkingRecipe, images: short },
-  { name: "petal, without anchors", options: { loss: "distil" }, images: short },
-  { name: "petal, short", options: {}, images: short },
+  { name: "shrinking only", options: shrinkingRecipe, images: short },
+  { name: "cameras without anchors", options: { degrade: thirds, loss: "distil" }, images: short },
+  { name: "cameras", options: { degrade: thirds }, images: short },
+  { name: "cameras for longer", options: { degrade: thirds }, images: 16_000 },
+  { name: "petal for shorter", options: {}, images: short },
   { name: "petal", options: {} },
 ];

@@ -25,12 +25,13 @@ export interface Row {
   readonly by: ReadonlyMap<string, Measured>;
 }
 
-const about = `${people} people of LFW's folds 1, 2, 3 and 6, none of them trained on: one photo of each is
-enrolled, ${probePhotos.length} others are probes. The cameras are \`bench/camera/chain.py\` (OpenCV and ffmpeg, none of petalface's
-code): \`still\`, 12 to 20 px JPEGs; \`phone\`, \`cctv\` and \`night\`, 10 to 32 px, found and aligned again at
-low resolution. 16, 12 and 8: the same photos, shrunk. In per cent; ± is half the 95 % interval
-(bootstrap over people). w: weight of the enrolled copies of 16 and 12 px (docs/copies.md); alpha: 1 - alpha of the probe.
-One seed. The recipe was chosen on these probes, so the rows of petal are optimistic to that extent.`;
+const about = `${people} people of LFW's folds 1, 2, 3 and 6, none of them trained on. One photo of each is enrolled, and
+${probePhotos.length} others are probes. \`bench/camera/chain.py\` made the probes with OpenCV and ffmpeg, without petalface's
+code: \`still\` are 12 to 20 px JPEGs; \`phone\`, \`cctv\` and \`night\` are 10 to 32 px, found and aligned
+again at low resolution. 16, 12 and 8 are the same photos, shrunk. Values are per cent; ± is half the 95 %
+interval (bootstrap over people). w is the weight of the enrolled copies of 16 and 12 px
+(docs/copies.md); alpha: 1 - alpha of the probe. One seed. Anchors and the mixture were chosen on these
+probes, so the rows that have them are optimistic to that extent.`;
 
 const columns = [...kinds, ...plainSides.map(String), "sharp"];
 

@@ -11,6 +11,6 @@ export const cameraPresets: Readonly<Record<string, string>> = {
   /** Grey or infrared video at night: noisy, smoothed, compressed. */
   night:
     "jitter=0-8,ir=0-3@0.6,grey=1,gamma=0.5-1.6,down=10-28:area+bilinear,blur=0.3-1.1,motion=0.5-3@0.3,shot=0-20,noise=0-10,blur=0.3-0.8@0.5,sharpen=0-1@0.5,h264=20-36,up=bilinear+bicubic",
-  /** Plain shrinking and the three cameras. */
-  any: "2*down=8-24/2*phone/cctv/night",
+  /** Half plain shrinking, half the three cameras. */
+  any: "4*down=8-24/2*phone/cctv/night",
 };
