@@ -8,6 +8,7 @@ reports.json lists {"consumer", "out"} or {"consumer", "out", "error"}.
 import json
 import multiprocessing
 import os
+import shutil
 import sys
 import warnings
 
@@ -16,6 +17,22 @@ warnings.filterwarnings("ignore")
 
 import cv2  # noqa: E402
 import numpy as np  # noqa: E402
+
+
+def insightface_pack(path):
+    """The pack's folder is moved to where insightface keeps packs, and loaded by name."""
+    from insightface.app import FaceAnalysis
+
+    pack = os.path.dirname(path)
+    root = os.path.join(os.path.dirname(pack), "root")
+    os.makedirs(os.path.join(root, "models"), exist_ok=True)
+    place = os.path.join(root, "models", "petal")
+    if not os.path.exists(place):
+        shutil.copytree(pack, place)
+    app = FaceAnalysis(name="petal", root=root, providers=["CPUExecutionProvider"])
+    assert sorted(app.models) == ["detection", "recognition"], sorted(app.models)
+    model = app.models["recognition"]
+    return lambda bgr: model.get_feat(bgr)[0]
 
 
 def insightface(path):
@@ -50,6 +67,16 @@ def opencv_classic(path):
         return net.forward()[0].copy()
 
     return run
+
+
+def deepface(path):
+    """Its contract: insightface's get_model opens buffalo_l/webface_r50.onnx; its planes are reversed twice."""
+    from insightface.model_zoo import get_model
+
+    assert path.endswith("buffalo_l/webface_r50.onnx")
+    model = get_model(path)
+    model.prepare(ctx_id=-1, input_size=(112, 112))
+    return lambda bgr: model.get_feat(bgr[:, :, ::-1][:, :, ::-1]).flatten()
 
 
 def onnxruntime_session(path):
@@ -101,10 +128,13 @@ def frigate_openvino(path, config=None):
 
 
 openers = {
-    "insightface": insightface,
+    "insightface, a pack": insightface_pack,
+    "insightface, --levels off": insightface,
     "uniface": uniface,
+    "uniface, --levels off": uniface,
     "opencv": opencv,
     "opencv classic": opencv_classic,
+    "deepface": deepface,
     "immich": immich,
     "frigate": frigate,
     "openvino, float32": lambda path: frigate_openvino(path, {"INFERENCE_PRECISION_HINT": "f32"}),

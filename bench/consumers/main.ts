@@ -1,55 +1,60 @@
-/** The files of `export --for` in the products' own code. Exits with 1 if a bar is missed. */
+/** The files of `export --for` in the products' own code. */
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { writeModel } from "onnx-grad";
-import { type Adapter, adaptedModel, exportedGraph, loadAdapter } from "petalface/adapters";
+import { exportModel } from "petalface";
+import { type Adapter, adaptedModel, loadAdapter, saveAdapter } from "petalface/adapters";
 import { type Backbone, type EmbeddingModel, openBackbone, openEmbedder } from "petalface/backbones";
 import { openData } from "petalface/data";
-import { contractOf, fitGraph, formFor } from "petalface/deploy";
 import { openLoader } from "petalface/images";
-import { defineBenchmark } from "../skeleton/benchmark.ts";
-import type { Python } from "../skeleton/python.ts";
-import { lfw, modelFile } from "../skeleton/shared.ts";
+import { defineBenchmark, type Place } from "../skeleton/benchmark.ts";
+import { lfw, modelFile, shared } from "../skeleton/shared.ts";
 import { spread } from "../skeleton/statistics.ts";
 import { drawnAdapter } from "./adapter.ts";
-import { type Row, renderConsumers, rowOf } from "./table.ts";
+import { aboutConsumers, type Embedded, type Row, renderConsumers, rowOf } from "./table.ts";
 
-/** Consumers by the target whose file they load. */
-const consumers = {
-  insightface: "insightface",
-  uniface: "uniface",
-  opencv: "opencv",
-  "opencv classic": "opencv",
-  immich: "immich",
-  frigate: "frigate",
-  "openvino, float32": "frigate",
-  "openvino, its default": "frigate",
-} as const;
+/** Consumers: the target whose file they load, and whether it is written with a gate in each layer. */
+const consumers: Readonly<Record<string, { readonly target: string; readonly gated?: true }>> = {
+  "insightface, a pack": { target: "insightface" },
+  "insightface, --levels off": { target: "insightface", gated: true },
+  uniface: { target: "uniface" },
+  "uniface, --levels off": { target: "uniface", gated: true },
+  opencv: { target: "opencv" },
+  "opencv classic": { target: "opencv" },
+  deepface: { target: "deepface" },
+  immich: { target: "immich" },
+  frigate: { target: "frigate" },
+  "openvino, float32": { target: "frigate" },
+  "openvino, its default": { target: "frigate" },
+};
+
+/** Targets whose file has alpha in levels unless asked otherwise. */
+const inLevels = new Set(["insightface", "uniface", "deepface"]);
+const levels = 9;
 
 export default defineBenchmark({
   name: "consumers",
   title: "Exported files in the products' own code",
-  measures: "Whether insightface, uniface, OpenCV, Immich, Frigate and OpenVINO embed as petalface does.",
-  minutes: 12,
+  measures: "Whether the products' own code makes of an exported file what petalface makes of it.",
+  minutes: 8,
   needs: "the shared photos and weights",
   requirements: join(import.meta.dirname, "requirements.txt"),
   options: {
     models: { help: "names among the shared weights", default: ["mobilefacenet", "fr_feature", "edgeface_xs"] },
+    runs: { help: "a run for each of them; adapters with drawn weights unless given", default: [] as string[] },
     faces: { help: "sharp faces, and as many at 12 and 16 px", default: 100 },
-    run: { help: "a run of the one model; an adapter with drawn weights unless given" },
   },
-  async run({ models, faces, run }, { work, needPython }) {
-    const python = await needPython();
+  async run({ models, runs, faces }, place) {
+    const { path, versions } = await place.needPython();
     const rows: Row[] = [];
-    for (const name of models) {
-      const folder = await mkdtemp(join(work, "run-"));
-      rows.push(...(await measure(folder, { name, run, python, faces })));
-      await rm(folder, { recursive: true, force: true });
+    for (const [at, name] of models.entries()) {
+      rows.push(...(await measure({ name, run: runs[at], faces }, path, place)));
+      console.error(renderConsumers(rows));
     }
+    const adapter = runs.length > 0 ? "trained" : "drawn weights";
     return {
-      body: renderConsumers(rows, faces, run === undefined ? "drawn weights" : "a trained run"),
-      versions: python.versions,
-      failed: rows.some(({ passes }) => passes === false),
+      body: `${aboutConsumers(faces, adapter, levels)}\n\n${renderConsumers(rows)}`,
+      versions,
+      failed: rows.some((row) => row.passes === false),
     };
   },
 });
@@ -57,31 +62,44 @@ export default defineBenchmark({
 interface Task {
   readonly name: string;
   readonly run: string | undefined;
-  readonly python: Python;
   readonly faces: number;
 }
 
 /** All consumers on one model: embeddings of the adapted file against petalface's, and of sharp faces against the frozen file's. */
-async function measure(folder: string, { name, run, python, faces: count }: Task): Promise<Row[]> {
-  const backbone = await openBackbone(modelFile(name));
-  const adapter = run === undefined ? await drawnAdapter(backbone) : await loadAdapter(run, backbone);
-  const faces = await loadFaces(backbone.size, count);
-  await writeFile(join(folder, "faces.bin"), interleaved(faces.planes, backbone.size));
-  const here = await embed(adaptedModel(backbone, adapter), faces);
-  const jobs = await writeJobs(folder, backbone, adapter);
-  await writeFile(join(folder, "jobs.json"), JSON.stringify(jobs));
-  python.run([join(import.meta.dirname, "consumers.py"), folder]);
-  const text = await readFile(join(folder, "reports.json"), "utf8");
-  const reports = JSON.parse(text) as { out: string; error?: string }[];
-  const rows: Row[] = [];
-  for (const consumer of Object.keys(consumers)) {
-    const read = async (kind: string): Promise<Float32Array | string> => {
-      const report = reports.find(({ out }) => out.endsWith(`${consumer}-${kind}.f32`));
-      return report?.error ?? new Float32Array(new Uint8Array(await readFile(report?.out ?? "")).buffer);
-    };
-    rows.push(rowOf(name, consumer, await read("adapted"), await read("frozen"), here, backbone.width));
+async function measure({ name, run, faces: each }: Task, interpreter: string, { work }: Place): Promise<Row[]> {
+  const folder = await mkdtemp(join(work, "run-"));
+  try {
+    const backbone = await openBackbone(modelFile(name));
+    const place = run ?? join(folder, "adapter");
+    if (run === undefined) await saveAdapter(place, backbone, await drawnAdapter(backbone));
+    const adapter = await loadAdapter(place, backbone);
+    const faces = await loadFaces(backbone.size, each);
+    await writeFile(join(folder, "faces.bin"), interleaved(faces.planes, backbone.size));
+    const here = await embed(adaptedModel(backbone, adapter), faces);
+    const rounded = await embedRounded(backbone, adapter, faces, here);
+    const jobs = await writeJobs(folder, modelFile(name), place);
+    await writeFile(join(folder, "jobs.json"), JSON.stringify(jobs));
+    const { execFileSync } = await import("node:child_process");
+    execFileSync(interpreter, [join(import.meta.dirname, "consumers.py"), folder], { stdio: "inherit" });
+    const reports = JSON.parse(await readFile(join(folder, "reports.json"), "utf8")) as {
+      out: string;
+      error?: string;
+    }[];
+    const rows: Row[] = [];
+    for (const [consumer, { target, gated }] of Object.entries(consumers)) {
+      const read = async (kind: string): Promise<Float32Array | string> => {
+        const report = reports.find(({ out }) => out.endsWith(`${consumer}-${kind}.f32`));
+        if (report === undefined) return "it was not run";
+        return report.error ?? new Float32Array(new Uint8Array(await readFile(report.out)).buffer);
+      };
+      const own = inLevels.has(target) && gated === undefined ? rounded : here;
+      const [adapted, frozen] = [await read("adapted"), await read("frozen")];
+      rows.push(rowOf({ model: name, consumer }, { adapted, frozen, own, exact: here }, backbone.width));
+    }
+    return rows;
+  } finally {
+    await rm(folder, { recursive: true, force: true });
   }
-  return rows;
 }
 
 interface Faces {
@@ -108,11 +126,11 @@ function interleaved(planes: Uint8Array, size: number): Uint8Array {
   const plane = size ** 2;
   return Uint8Array.from({ length: planes.length }, (_, at) => {
     const [face, rest] = [Math.floor(at / (3 * plane)), at % (3 * plane)];
-    return planes[(3 * face + (rest % 3)) * plane + Math.floor(rest / 3)];
+    return planes[(3 * face + (rest % 3)) * plane + Math.floor(rest / 3)] as number;
   });
 }
 
-async function embed(model: EmbeddingModel, { planes, count }: Faces) {
+async function embed(model: EmbeddingModel, { planes, count }: Faces): Promise<Embedded> {
   const embedder = await openEmbedder(model, { threads: 1, batch: 10 });
   const face = planes.length / count;
   const data = new Float32Array(count * model.width);
@@ -127,23 +145,41 @@ async function embed(model: EmbeddingModel, { planes, count }: Faces) {
   return { data, alpha };
 }
 
-/** Writes the adapted and the frozen file of every target, and lists who is to open them. */
-async function writeJobs(folder: string, backbone: Backbone, adapter: Adapter) {
-  const graphs = {
-    adapted: await exportedGraph(backbone, adapter, "quality"),
-    frozen: { ...backbone.graph, outputs: [backbone.output] },
-  };
+/** Embeddings by petalface at the level next to each face's alpha. */
+async function embedRounded(backbone: Backbone, adapter: Adapter, faces: Faces, exact: Embedded): Promise<Embedded> {
+  const { width } = backbone;
+  const face = faces.planes.length / faces.count;
+  const data = new Float32Array(exact.data.length);
+  const alpha = exact.alpha.map((value) => Math.floor(value * (levels - 1) + 0.5) / (levels - 1));
+  for (const level of new Set(alpha)) {
+    const rows = Array.from(alpha.keys()).filter((row) => alpha[row] === level);
+    const planes = new Uint8Array(rows.length * face);
+    for (const [at, row] of rows.entries()) planes.set(faces.planes.subarray(row * face, (row + 1) * face), at * face);
+    const part = await embed(adaptedModel(backbone, adapter, level), { planes, count: rows.length });
+    for (const [at, row] of rows.entries()) data.set(part.data.subarray(at * width, (at + 1) * width), row * width);
+  }
+  return { data, alpha };
+}
+
+/** Writes the adapted and the frozen file of every target as `petalface export` does, and lists who is to open them. */
+async function writeJobs(folder: string, model: string, adapter: string) {
+  const detector = join(shared, "weights/scrfd_2.5g_bnkps.onnx");
+  const targets = new Set(Object.values(consumers).map(({ target }) => target));
   const jobs: { consumer: string; file: string; out: string }[] = [];
-  for (const [kind, graph] of Object.entries(graphs)) {
-    for (const target of new Set(Object.values(consumers))) {
-      const deployed = { ...backbone, graph };
-      const form = formFor(contractOf(target), deployed, kind === "adapted");
-      await writeModel(fitGraph(deployed, form), join(folder, `${target}-${kind}.onnx`));
+  for (const kind of ["adapted", "frozen"] as const) {
+    const files = new Map<string, string>();
+    for (const form of ["default", "off"] as const) {
+      const { written } = await exportModel({
+        ...{ model, out: join(folder, `${kind}-${form}`), for: [...targets].join(","), detector },
+        ...(kind === "adapted" && { adapter }),
+        ...(form === "off" && { levels: form }),
+      });
+      for (const { target, files: own } of written) files.set(`${target} ${form}`, own[0] ?? "");
     }
-    for (const [consumer, target] of Object.entries(consumers))
+    for (const [consumer, { target, gated }] of Object.entries(consumers))
       jobs.push({
         consumer,
-        file: join(folder, `${target}-${kind}.onnx`),
+        file: files.get(`${target} ${gated ? "off" : "default"}`) ?? "",
         out: join(folder, `${consumer}-${kind}.f32`),
       });
   }

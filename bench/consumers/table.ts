@@ -1,5 +1,3 @@
-import { table } from "../skeleton/page.ts";
-
 /** Cosine with petalface's own embedding that every face must reach. */
 const leastCosine = 0.9999;
 /**
@@ -17,6 +15,8 @@ export interface Row {
   /** Least cosine of its embeddings with petalface's: of faces with alpha 1, and of the others. */
   readonly sharp?: number;
   readonly degraded?: number;
+  /** Least cosine with the embedding at the exact alpha, of a file whose alpha is rounded. */
+  readonly rounded?: number;
   /** Largest difference of a sharp embedding from the frozen file's in the same consumer. */
   readonly apart?: number;
   /** Undefined where no bar holds: the consumer rounds to less than float32 by its own choice. */
@@ -31,29 +31,49 @@ const unsupported: Readonly<Record<string, string>> = {
   "edgeface_xs, opencv classic": "OpenCV's classic engine crashes on the model's own file too",
 };
 
+/** Embeddings by petalface itself, and alpha of each face. */
+export interface Embedded {
+  readonly data: Float32Array;
+  readonly alpha: Float32Array;
+}
+
+/** What one consumer made of the faces; a text: what its code raised. */
+export interface Made {
+  readonly adapted: Float32Array | string;
+  readonly frozen: Float32Array | string;
+  /** What the file should give: at the rounded alpha, where it has levels. */
+  readonly own: Embedded;
+  /** Petalface's embeddings at the exact alpha. */
+  readonly exact: Embedded;
+}
+
 /** Numbers of a row. */
 export function rowOf(
-  model: string,
-  consumer: string,
-  adapted: Float32Array | string,
-  frozen: Float32Array | string,
-  here: { readonly data: Float32Array; readonly alpha: Float32Array },
+  row: { readonly model: string; readonly consumer: string },
+  { adapted, frozen, own, exact }: Made,
   width: number,
 ): Row {
-  const row = { model, consumer };
-  const known = unsupported[`${model}, ${consumer}`];
+  const known = unsupported[`${row.model}, ${row.consumer}`];
   if (known !== undefined) return { ...row, error: known, passes: undefined };
   if (typeof adapted === "string") return { ...row, error: adapted, passes: false };
   if (typeof frozen === "string") return { ...row, error: frozen, passes: false };
-  const [there, before, own] = [unit(adapted, width), unit(frozen, width), unit(here.data, width)];
-  const cosines = Array.from(here.alpha, (_, face) => dot(there, own, face * width, width));
-  const isSharp = (face: number): boolean => here.alpha[face] === 1;
-  const least = (wanted: boolean): number => Math.min(...cosines.filter((_, face) => isSharp(face) === wanted));
-  const differences = there.map((value, i) => Math.abs(value - before[i]));
+  const [there, before] = [unit(adapted, width), unit(frozen, width)];
+  const cosines = (to: Embedded): number[] => {
+    const here = unit(to.data, width);
+    return Array.from(exact.alpha, (_, face) => dot(there, here, face * width, width));
+  };
+  const isSharp = (face: number): boolean => exact.alpha[face] === 1;
+  const least = (all: readonly number[], wanted: boolean): number =>
+    Math.min(...all.filter((_, face) => isSharp(face) === wanted));
+  const differences = there.map((value, i) => Math.abs(value - (before[i] as number)));
   const apart = Math.max(...differences.filter((_, i) => isSharp(Math.floor(i / width))));
-  const [sharp, degraded] = [least(true), least(false)];
+  const all = cosines(own);
+  const [sharp, degraded] = [least(all, true), least(all, false)];
   const passes = Math.min(sharp, degraded) >= leastCosine && apart <= mostApart;
-  return { ...row, sharp, degraded, apart, passes: consumer === ownPrecision ? undefined : passes };
+  return {
+    ...{ ...row, sharp, degraded, apart, passes: row.consumer === ownPrecision ? undefined : passes },
+    ...(own !== exact && { rounded: least(cosines(exact), false) }),
+  };
 }
 
 function unit(data: Float32Array, width: number): Float32Array {
@@ -74,23 +94,28 @@ function dot(a: Float32Array, b: Float32Array, start: number, width: number): nu
   return sum;
 }
 
-/** The page's text and table. */
-export function renderConsumers(rows: readonly Row[], faces: number, adapter: string): string {
-  const verdict = (row: Row): string => (row.passes === undefined ? "no bar" : row.passes ? "yes" : "**no**");
-  const cells = rows.map((row) =>
+/** What the page says above its table. */
+export const aboutConsumers = (faces: number, adapter: string, levels: number): string => `
+Each product's own code opens the file of \`export --for\` and embeds ${faces} LFW faces as they are and ${faces} at 12 and 16 px;
+adapter: ${adapter}. insightface's FaceAnalysis loads a pack with a detector. DeepFace, Immich and Frigate are not installed: their contract is
+written again in bench/consumers/consumers.py. Least cosine with petalface's own embedding, of faces with alpha 1 and of the others (bar: ${leastCosine}).
+Files with alpha in ${levels} levels are compared at the rounded alpha; the column "rounded" has their least cosine with the embedding at the exact alpha.
+Last: the largest difference of any number of a unit-length embedding of a face with alpha 1 from that of the frozen model's file in the
+same product (bar: ${mostApart}). OpenVINO by default computes in bfloat16 on processors that have it (AMX), and then no bar holds: alpha is
+rounded too.`;
+
+/** The table of results. */
+export function renderConsumers(rows: readonly Row[]): string {
+  const number = (value: number | undefined): string => value?.toFixed(7) ?? "";
+  const cell = (row: Row): string =>
     row.error === undefined
       ? [
-          ...[row.model, row.consumer, row.sharp?.toFixed(7) ?? "", row.degraded?.toFixed(7) ?? ""],
-          ...[row.apart?.toExponential(1) ?? "", verdict(row)],
-        ]
-      : [row.model, row.consumer, row.error, "", "", verdict(row)],
-  );
-  return `Each product's own code opens the file of \`export --for\` and embeds ${faces} LFW faces as they are and ${faces} at 12 and 16 px;
-one thread; adapter: ${adapter}. Immich and Frigate are not packages: their contract is written again in
-bench/consumers/consumers.py. Least cosine with petalface's own embedding, of faces with alpha 1 and of the others (bar:
-${leastCosine}). Last: the largest difference of any number of a unit-length embedding of a face with alpha 1 from that of the
-frozen model's file in the same product (bar: ${mostApart}). OpenVINO by default computes in bfloat16 on processors that have
-it (AMX), and then no bar holds: alpha is rounded too.
-
-${table(["model", "consumer", "alpha 1", "alpha below 1", "apart", "passes"], cells)}`;
+          ...[row.sharp, row.degraded, row.rounded].map(number),
+          row.apart?.toExponential(1),
+          row.passes === undefined ? "no bar" : row.passes ? "yes" : "**no**",
+        ].join(" | ")
+      : `${row.error} | | | | ${row.passes === undefined ? "no bar" : "**no**"}`;
+  return `| model | consumer | alpha 1 | alpha below 1 | rounded | apart | passes |
+| --- | --- | --- | --- | --- | --- | --- |
+${rows.map((row) => `| ${row.model} | ${row.consumer} | ${cell(row)} |`).join("\n")}`;
 }

@@ -10,6 +10,7 @@ import { alignDefaults, alignInto, describeAlignment, inputOfData } from "./alig
 import { judgeSet } from "./aligned.ts";
 import type { alignedChoices } from "./aligned-choices.ts";
 import { type LeftOutOptions, openFaces } from "./data.ts";
+import { geometryNote } from "./geometry.ts";
 import type { Surroundings } from "./surroundings.ts";
 
 /** What {@link trainingFaces} needs to know of a run. */
@@ -34,10 +35,17 @@ export async function trainingFaces(photos: TrainingPhotos, surroundings: Surrou
   const { train, aligned, out } = photos;
   const data = await openFaces(train, photos, surroundings);
   if (data.length === 0 || data.at(0).source.kind !== "file") return data;
+  const noteGeometry = async (): Promise<void> => {
+    const note = await geometryNote(data);
+    if (note !== undefined) surroundings.note(note);
+  };
   const { aligned: are, reason } = aligned === "no" ? { aligned: false, reason: "'aligned=no'" } : await judgeSet(data);
   // A folder of something else is refused by the run itself.
   const names = await readdir(out).catch(() => []);
-  if (are || !names.every(mayBeginWith)) return data;
+  if (are || !names.every(mayBeginWith)) {
+    if (are) await noteGeometry();
+    return data;
+  }
   if (photos.external)
     throw new PetalfaceError(
       "PETAL_DATA_UNALIGNED",

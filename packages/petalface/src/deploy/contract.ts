@@ -6,6 +6,7 @@ export const targetNames = [
   "immich",
   "frigate",
   "uniface",
+  "deepface",
   "insightface-rest",
   "opencv",
   "triton",

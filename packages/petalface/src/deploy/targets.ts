@@ -30,7 +30,7 @@ const converter = {
 export const contracts: Readonly<Record<TargetName, Contract>> = {
   insightface: {
     name: "insightface",
-    about: "insightface for Python (read: 2.1, 0.7), and what loads its packs: DeepFace's Buffalo_L, FaceID",
+    about: "insightface for Python (read: 2.1, 0.7), and what loads its packs, such as FaceID",
     sources: [
       {
         from: "github.com/deepinsight/insightface",
@@ -67,6 +67,7 @@ export const contracts: Readonly<Record<TargetName, Contract>> = {
         paths: [
           "machine-learning/immich_ml/models/facial_recognition/recognition.py",
           "machine-learning/immich_ml/models/base.py",
+          "server/src/services/person.service.ts",
         ],
       },
     ],
@@ -87,7 +88,7 @@ export const contracts: Readonly<Record<TargetName, Contract>> = {
       "keep a copy of recognition/model.onnx and put this one in its place; detection/ stays",
       "remove recognition/openvino and recognition/coreml, where they are there: they hold the old model",
       "start the container again",
-      "to embed photos again run Face Detection with Refresh; do not run Reset, which deletes the people",
+      "new photos get the new embeddings; Refresh leaves faces that were found before as they are, and Reset deletes the people",
     ],
     enrolled: "embeddings",
     threshold: "cosine distance",
@@ -133,6 +134,35 @@ export const contracts: Readonly<Record<TargetName, Contract>> = {
     next: ["open it with a class of yours: BaseRecognizer with this file and PreprocessConfig()"],
     enrolled: "yours",
     threshold: "cosine",
+  },
+  deepface: {
+    name: "deepface",
+    about: "DeepFace for Python, model_name Buffalo_L (read: 0.0.95)",
+    sources: [
+      {
+        from: "github.com/serengil/deepface",
+        paths: [
+          "deepface/models/facial_recognition/Buffalo_L.py",
+          "deepface/modules/preprocessing.py",
+          "deepface/modules/recognition.py",
+        ],
+      },
+      { from: "github.com/deepinsight/insightface", paths: ["python-package/insightface/model_zoo/arcface_onnx.py"] },
+    ],
+    input: "input.1",
+    batch: "None",
+    size: 112,
+    feeding: centred,
+    readsNodeNames: true,
+    levels: "default",
+    layout: { model: "buffalo_l/webface_r50.onnx", belongs: "~/.deepface/weights" },
+    next: [
+      "keep a copy of ~/.deepface/weights/buffalo_l/webface_r50.onnx and put this one in its place",
+      "remove the ds_*.pkl files of each db_path: they hold embeddings of the old model",
+      'call it with model_name="Buffalo_L"',
+    ],
+    enrolled: "photos",
+    threshold: "cosine distance",
   },
   "insightface-rest": {
     name: "insightface-rest",

@@ -57,11 +57,11 @@ export function createCropFaces(detector: Detector, locator: Locator, options: C
     const crops: Omit<Crop["about"], "face" | "faces">[] = [];
     const images: Pixels[] = [];
     for (const face of faces) {
-      const { points, pixels: upright } = face.rotated;
-      const place = placeFor(template, points, upright, size);
+      const { pixels: upright } = face.rotated;
+      const place = placeFor(template, face.rotated, upright, size);
       // Points in one heap span no face; such a crop would be one blown-up pixel.
       if (place === undefined || scaleOf(place) > size) continue;
-      images.push(cropFor(template, upright, place, size));
+      images.push(cropFor(template, upright, face.rotated, place, size));
       const scale = scaleOf(place) / Math.sqrt(stored[0] * stored[1]);
       crops.push({
         aligned: true,

@@ -80,7 +80,7 @@ const mostApart = 0.35;
 const agreed = 0.06;
 
 /** Width of a detected box over the root of its area, usually. */
-const usualWidth = 0.87;
+export const usualWidth = 0.87;
 
 /** Starts from which a face may be rotated: clearly better is half the unrest. */
 const clearlySettled = 0.5;
@@ -88,7 +88,7 @@ const clearlySettled = 0.5;
 /**
  * Where the five points lie in a detected box, on average: from its middle, in shares of its width.
  */
-const inBox: FivePoints = [
+export const usualInBox: FivePoints = [
   [-0.241, -0.137],
   [0.213, -0.148],
   [-0.006, 0.129],
@@ -158,7 +158,7 @@ function rotatedInBox([left, top, right, bottom]: Box, turn: Turn): FivePoints {
   const width = usualWidth * Math.sqrt((right - left) * (bottom - top));
   const back = turnBack(turn, 1, 1);
   const [middleX, middleY] = [(left + right) / 2, (top + bottom) / 2];
-  return mapPoints(inBox, (point) => {
+  return mapPoints(usualInBox, (point) => {
     const [x, y] = back(point);
     return [middleX + x * width, middleY + y * width];
   });
@@ -166,11 +166,11 @@ function rotatedInBox([left, top, right, bottom]: Box, turn: Turn): FivePoints {
 
 function pointsInBox([left, top, right, bottom]: Box): FivePoints {
   const width = right - left;
-  return mapPoints(inBox, ([x, y]) => [(left + right) / 2 + x * width, (top + bottom) / 2 + y * width]);
+  return mapPoints(usualInBox, ([x, y]) => [(left + right) / 2 + x * width, (top + bottom) / 2 + y * width]);
 }
 
 /** Subtracts a source's systematic offset from its points. */
-function correct(points: FivePoints, source: PointSource): FivePoints {
+export function correct(points: FivePoints, source: PointSource): FivePoints {
   const offset = systematicOffsets[source];
   if (offset === undefined) return points;
   const [[x, y], [u, v]] = points;

@@ -73,3 +73,13 @@ function parse(text: string): Partial<AlignSettings> | undefined {
     return undefined;
   }
 }
+
+/**
+ * The geometry of the crops in a folder that was aligned here; undefined where the folder says
+ * none.
+ */
+export async function templateOfAligned(folder: string): Promise<CropTemplate | undefined> {
+  const text = await readFile(join(folder, "align.json"), "utf8").catch(() => undefined);
+  const known = text === undefined ? undefined : parse(text);
+  return known && (known.template ?? "arcface");
+}

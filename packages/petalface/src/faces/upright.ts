@@ -29,8 +29,8 @@ export interface UprightFace {
   readonly weak: boolean;
   /** Quarter turns clockwise that bring the face upright. */
   readonly turn: Turn;
-  /** The photo after these turns, and the points in it. */
-  readonly rotated: { readonly pixels: Pixels; readonly points: FivePoints };
+  /** The photo after these turns, and the face in it. */
+  readonly rotated: { readonly pixels: Pixels; readonly points: FivePoints; readonly box: Box };
 }
 
 /** Which faces of a photo are wanted. */
@@ -110,7 +110,7 @@ function createLook(photo: Pixels, detector: Detector, locator: Locator, choice:
         attempt,
         weak,
         turn,
-        rotated: { pixels, points },
+        rotated: { pixels, points, box: face.box },
         found: face,
         unrest,
         turnOfPoints: quarterOf(fit.roll),

@@ -71,7 +71,7 @@ describe("petalface export --for", () => {
     const printed = stdout.replaceAll(/\s+/g, " ");
     expect(printed).toContain("frigate/facedet/arcface.onnx: data [1, 3, 112, 112] -> ");
     expect(printed).toContain("enrolled faces: nothing to do, frigate embeds their photos");
-    expect(printed).toContain("do not run Reset, which deletes the people");
+    expect(printed).toContain("Refresh leaves faces that were found before as they are, and Reset deletes the people");
   });
 
   it("writes one target into the folder itself, or into the file that is named", async () => {

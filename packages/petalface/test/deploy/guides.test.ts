@@ -20,12 +20,17 @@ beforeEach(async () => {
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
 /** A folder of photos for each of some people, as a product has them. */
-async function drawPeople(place: string, name: (person: number) => string, ending: "png" | "webp"): Promise<void> {
+async function drawPeople(
+  place: string,
+  name: (person: number) => string,
+  ending: "png" | "webp",
+  images = 2,
+): Promise<void> {
   const space = await openFaceSpace();
   for (let person = 0; person < people; person++) {
     const own = join(place, name(person));
     await mkdir(own, { recursive: true });
-    for (let image = 0; image < 2; image++) {
+    for (let image = 0; image < images; image++) {
       const { data } = drawFace(space, { seed: 4, person, image }, 112);
       const picture = sharp(data, { raw: { width: 112, height: 112, channels: 3 } });
       await picture.toFormat(ending).toFile(join(own, `${name(person)}_${image}.${ending}`));
@@ -59,18 +64,53 @@ async function follow(commands: readonly string[]): Promise<void> {
   }
 }
 
+it("every guide of docs/deploy is run here", async () => {
+  const names = (await readdir(guides)).filter((name) => name !== "README.md").sort();
+  expect(names).toEqual(
+    [
+      "cctv-opencv",
+      "compreface",
+      "deepface",
+      "frigate",
+      "immich",
+      "insightface",
+      "insightface-rest",
+      "triton-deepstream",
+    ].map((name) => `${name}.md`),
+  );
+});
+
 describe("every command of the guide runs on a miniature of the product's folders", { timeout: 300_000 }, () => {
   it.each([
     ["insightface", ["detection.onnx", "recognition.onnx"], "petal"],
     ["immich", ["recognition"], "buffalo_l"],
+    ["insightface-rest", ["onnx"], "models"],
+    ["compreface", ["p0_0.png", "p0_0_12px.png", "p0_0_16px.png"], "people/p0"],
   ])("%s", async (guide, files, out) => {
-    await drawPeople(join(folder, "faces"), (person) => `p${person}`, "png");
+    for (const name of ["faces", "people"])
+      await drawPeople(join(folder, name), (person) => `p${person}`, "png", name === "faces" ? 2 : 1);
     await follow(await commandsOf(`${guide}.md`));
     const written = (await readdir(join(folder, out))).filter((name) => !name.startsWith("."));
     expect(written.sort()).toEqual(files);
   });
 
   const detector = shared("weights", "yunet_n_dynamic.onnx");
+  it.skipIf(!detector.exists).each([
+    ["deepface", "people", ["buffalo_l"], "weights"],
+    ["cctv-opencv", "cctv", ["recognition.onnx"], "opencv"],
+    ["triton-deepstream", "people", ["deepstream", "triton"], "gpu"],
+  ])("%s (needs PETALFACE_SHARED)", async (guide, photos, files, out) => {
+    await writeFile(join(folder, "det.onnx"), await readFile(detector.path));
+    for (const place of new Set([photos, "people"]))
+      await drawPeople(join(folder, place), (person) => `p${person}`, "png");
+    const commands = await commandsOf(`${guide}.md`);
+    await follow(commands.map((line) => (line.startsWith("align") ? `${line} --landmarks own` : line)));
+    const written = (await readdir(join(folder, out))).filter((name) => !name.startsWith("."));
+    expect(written.sort()).toEqual(files);
+    const copies = (await readdir(join(folder, "people", "p1"))).filter((name) => name.endsWith("px.png"));
+    expect(copies.length).toBe(4);
+  });
+
   it.skipIf(!detector.exists)("frigate (needs PETALFACE_SHARED)", async () => {
     await writeFile(join(folder, "det.onnx"), await readFile(detector.path));
     await drawPeople(join(folder, "clips", "faces"), (person) => `Person ${person}`.replace(" ", ""), "webp");
