@@ -17,7 +17,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ["server"],
   ["cluster"],
   ["api"],
-  ["audit"],
+  ["audit", "watch"],
   ["deploy"],
   ["training", "evaluation", "gallery"],
   ["embeddings"],

@@ -71,6 +71,10 @@ const commands: Readonly<Record<string, CommandEntry>> = {
     about: "make, list and revoke the keys that clients of `petalface serve` send",
     load: async () => (await import("./commands/keys/command.ts")).keysCommand,
   },
+  watch: {
+    about: "follow the faces of a camera or video, and say once who each is, as JSON lines",
+    load: async () => (await import("./commands/watch/command.ts")).watchCommand,
+  },
   align: {
     about: "detect faces in photos and videos and align them to the ArcFace template; no photo is dropped",
     load: async () => (await import("./commands/align/command.ts")).alignCommand,

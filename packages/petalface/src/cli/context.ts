@@ -26,8 +26,8 @@ export interface CliContext extends Surroundings {
   result(document: unknown, text: string, exact?: boolean): void;
   /** Whether {@link CliContext.result} was called. */
   readonly answered: boolean;
-  /** Prints a line for the human on stdout; nothing under `--json`. */
-  print(line: string): void;
+  /** Prints a line on stdout; nothing under `--json`. Long lines are broken, unless it is `exact`: what other programs read. */
+  print(line: string, exact?: boolean): void;
 }
 
 /** Options that every command takes. */
@@ -75,8 +75,8 @@ export function createContext(
       const shown = exact ? text : fitLines(withFlags(text));
       stdout.write(`${options().json ? JSON.stringify(document, undefined, 2) : shown}\n`);
     },
-    print(line) {
-      if (!options().json) stdout.write(`${fitLines(withFlags(line))}\n`);
+    print(line, exact = false) {
+      if (!options().json) stdout.write(`${exact ? line : fitLines(withFlags(line))}\n`);
     },
     note,
     noteOnce(line) {

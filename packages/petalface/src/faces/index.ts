@@ -8,6 +8,7 @@ export type { DetectorKind } from "./detectors/layout.ts";
 export { type Found, findFaces } from "./find.ts";
 export {
   type Box,
+  centre,
   type FivePoints,
   fitSimilarity,
   type Point,
@@ -17,13 +18,13 @@ export {
 export { type Judgement, judgeAlignment } from "./judge.ts";
 export { type Landmarker, openLandmarker } from "./landmarks.ts";
 export { alignedLists } from "./log.ts";
-export type { Detection } from "./nms.ts";
+export { type Detection, intersectionOverUnion } from "./nms.ts";
 export { createLocator, type Located, type Locator } from "./points.ts";
 export type { FaceRecord, FailureRecord } from "./record.ts";
 export { type AlignSettings, templateOfAligned } from "./settings.ts";
 export { countSources, isVideo, type Source, type SourceCount, sourceOfFile, walkSources } from "./sources.ts";
 export type { AlignSummary } from "./summary.ts";
 export { type CropTemplate, cropFor, cropTemplates, type Face, placeFor } from "./templates.ts";
-export { findFfmpeg } from "./video.ts";
+export { findFfmpeg, streamFrames, videoFrames } from "./video.ts";
 export { warp } from "./warp.ts";
 export { type CropFormat, cropFormats } from "./work.ts";

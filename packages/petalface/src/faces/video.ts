@@ -38,11 +38,44 @@ export async function* videoFrames(ffmpeg: string, path: string, perSecond: numb
   const place = onDisk(path);
   const handle = typeof place === "string" ? undefined : openSync(place, "r");
   const from = handle === undefined ? `file:${path}` : "file:/dev/fd/3";
-  const args = ["-v", "error", "-nostdin", "-i", from, "-an", "-sn", "-dn", "-vf", `fps=${perSecond}`];
-  const child = spawn(ffmpeg, [...args, "-f", "image2pipe", "-c:v", "ppm", "-"], {
+  const child = spawn(ffmpeg, argumentsFor(["-i", from], perSecond), {
     stdio: ["ignore", "pipe", "pipe", handle ?? "ignore"],
   });
   if (handle !== undefined) closeSync(handle);
+  yield* framesOfChild(child, printPath(path), async () => refusePlaceholderAt(path, printPath(path)));
+}
+
+/**
+ * Frames of a camera's stream, such as `rtsp://CAMERA/stream`, `perSecond` of them a second, as they
+ * come. RTSP goes over TCP: lost packets of UDP damage frames.
+ *
+ * @param shown what messages call it: addresses may hold passwords
+ * @throws PetalfaceError where ffmpeg cannot read it, or it breaks off with an error
+ */
+export async function* streamFrames(
+  ffmpeg: string,
+  address: string,
+  shown: string,
+  perSecond: number,
+): AsyncGenerator<Pixels> {
+  const transport = /^rtsps?:/i.test(address) ? ["-rtsp_transport", "tcp"] : [];
+  const child = spawn(ffmpeg, argumentsFor([...transport, "-i", address], perSecond), {
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  yield* framesOfChild(child, shown, async () => {});
+}
+
+const argumentsFor = (input: readonly string[], perSecond: number): string[] => [
+  ...["-v", "error", "-nostdin", ...input, "-an", "-sn", "-dn", "-vf", `fps=${perSecond}`],
+  ...["-f", "image2pipe", "-c:v", "ppm", "-"],
+];
+
+/** @param whenEmpty called where there was no frame, to find out why */
+async function* framesOfChild(
+  child: ChildProcess,
+  shown: string,
+  whenEmpty: () => Promise<void>,
+): AsyncGenerator<Pixels> {
   const ended = ending(child);
   // Awaited below; a program that does not start fails before that.
   ended.catch(() => {});
@@ -59,15 +92,12 @@ export async function* videoFrames(ffmpeg: string, path: string, perSecond: numb
       yield frame;
     }
     const code = await ended;
-    if (count === 0) await refusePlaceholderAt(path, printPath(path));
-    const why = complaint.trim().split("\n").at(-1) ?? "";
+    if (count === 0) await whenEmpty();
+    // ffmpeg names the address with its password.
+    const why = (complaint.trim().split("\n").at(-1) ?? "").replaceAll(/\/\/[^/@\s]*@/g, "//");
     if (code !== 0)
-      throw new PetalfaceError(
-        "PETAL_DATA_DAMAGED",
-        `ffmpeg cannot read ${printPath(path)}: ${why || `exit code ${code}`}`,
-      );
-    if (count === 0)
-      throw new PetalfaceError("PETAL_DATA_DAMAGED", `${printPath(path)} holds no frame${why && `: ${why}`}`);
+      throw new PetalfaceError("PETAL_DATA_DAMAGED", `ffmpeg cannot read ${shown}: ${why || `exit code ${code}`}`);
+    if (count === 0) throw new PetalfaceError("PETAL_DATA_DAMAGED", `${shown} holds no frame${why && `: ${why}`}`);
   } finally {
     child.kill("SIGKILL");
     await ended.catch(() => {});

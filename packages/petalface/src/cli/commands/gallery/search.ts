@@ -215,12 +215,13 @@ const unusable = (photo: string, reason: Decision["reason"], detail: string | nu
   ...{ photo, alpha: null, detail, decision: "unusable", reason, nearest: null, threshold: null, candidates: [] },
 });
 
-async function chooseThresholds(
+/** The thresholds that options, the gallery or an estimate give. Throws PetalfaceError where there are none. */
+export async function chooseThresholds(
   vectors: EnrolledVectors,
   searcher: Searcher,
   stored: ChosenThresholds["table"] | null,
-  flags: Flags,
-  { signal }: CliContext,
+  flags: Pick<Flags, "threshold" | "thresholds" | "rate">,
+  { signal }: Pick<CliContext, "signal">,
 ): Promise<ChosenThresholds> {
   if (flags.threshold !== undefined) return { kind: "given", table: singleThreshold(flags.threshold) };
   if (flags.thresholds !== undefined) return { kind: "given", table: await readThresholds(flags.thresholds) };
@@ -234,7 +235,8 @@ async function chooseThresholds(
   return estimated;
 }
 
-function describeThresholds({ kind, table, faces, smallestRate = 0 }: ChosenThresholds): string {
+/** One line on thresholds and where they come from. */
+export function describeThresholds({ kind, table, faces, smallestRate = 0 }: ChosenThresholds): string {
   const rows = table.rows.map(
     ({ alpha: [from, to], cosine }) =>
       `${cosine === null ? "none" : cosine.toFixed(3)}${from === 0 && to === 1 ? "" : ` for alpha ${from} to ${to}`}`,

@@ -1,0 +1,70 @@
+import {
+  buildTemplates,
+  type ChosenThresholds,
+  decide,
+  type GalleryStore,
+  openSearcher,
+  type Searcher,
+  type Track,
+} from "../../../gallery/index.ts";
+import type { SessionOptions } from "../../../runtime/index.ts";
+import type { Decided } from "../../../watch/index.ts";
+import type { CliContext } from "../../context.ts";
+import { chooseThresholds, describeThresholds } from "../gallery/search.ts";
+import type { WatchFlags } from "./flags.ts";
+
+/** Says who tracks are, from a gallery that may change meanwhile. */
+export interface Decider extends AsyncDisposable {
+  decide(track: Track): Promise<Decided>;
+}
+
+/** What is known of a gallery at one time. */
+interface Known {
+  readonly version: number;
+  readonly names: ReadonlyMap<number, string>;
+  readonly searcher: Searcher;
+  readonly thresholds: ChosenThresholds;
+}
+
+/**
+ * Opens a {@link Decider}. Where somebody enrols or removes people while a camera is watched, the
+ * next decision knows it.
+ */
+export async function openDecider(
+  store: GalleryStore,
+  session: SessionOptions,
+  flags: WatchFlags,
+  context: CliContext,
+): Promise<Decider> {
+  const load = async (): Promise<Known> => {
+    const version = await store.version();
+    const vectors = await store.vectors();
+    const names = new Map((await store.people()).map(({ id, name }) => [id, name]));
+    const searcher = openSearcher(buildTemplates(vectors, flags.templates), session);
+    try {
+      const thresholds = await chooseThresholds(vectors, searcher, store.settings.thresholds, flags, context);
+      return { version, names, searcher, thresholds };
+    } catch (error) {
+      await searcher[Symbol.asyncDispose]();
+      throw error;
+    }
+  };
+  let known = await load();
+  context.note(describeThresholds(known.thresholds));
+  return {
+    async decide({ unit, alpha }) {
+      if ((await store.version()) !== known.version) {
+        const old = known;
+        known = await load();
+        await old.searcher[Symbol.asyncDispose]();
+      }
+      const { names, searcher, thresholds } = known;
+      const [near = []] = await searcher.search({ rows: unit, alpha: [alpha] }, 2, context.signal);
+      const rules = { thresholds: thresholds.table, margin: flags.margin, lowestAlpha: flags.minAlpha };
+      const { decision, reason, nearest, threshold } = decide(alpha, near, rules);
+      const person = decision === "match" ? (names.get(nearest?.person ?? -1) ?? null) : null;
+      return { decision, reason, person, cosine: nearest?.cosine ?? null, threshold, alpha };
+    },
+    [Symbol.asyncDispose]: () => known.searcher[Symbol.asyncDispose](),
+  };
+}
