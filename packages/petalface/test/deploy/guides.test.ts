@@ -50,7 +50,7 @@ async function commandsOf(guide: string): Promise<string[]> {
 
 /** Less work than people's own: the tiny model trains on few steps, and intervals are of few resamples. */
 const shorter: Readonly<Record<string, string>> = {
-  adapt: "--epochs 1 --batch 8 --rank 4 --threads 1",
+  adapt: "--epochs 1 --batch 8 --rank 4 --threads 1 --lr-pixels 4,6,8",
   evaluate: "--resamples 50 --threads 1 --no-cache",
   threshold: "--resamples 50 --threads 1 --no-cache",
 };
@@ -66,18 +66,8 @@ async function follow(commands: readonly string[]): Promise<void> {
 
 it("every guide of docs/deploy is run here", async () => {
   const names = (await readdir(guides)).filter((name) => name !== "README.md").sort();
-  expect(names).toEqual(
-    [
-      "cctv-opencv",
-      "compreface",
-      "deepface",
-      "frigate",
-      "immich",
-      "insightface",
-      "insightface-rest",
-      "triton-deepstream",
-    ].map((name) => `${name}.md`),
-  );
+  const run = ["cctv-opencv", "compreface", "deepface", "frigate", "immich", "insightface", "insightface-rest"];
+  expect(names).toEqual([...run, "triton-deepstream"].map((name) => `${name}.md`).sort());
 });
 
 describe("every command of the guide runs on a miniature of the product's folders", { timeout: 300_000 }, () => {
