@@ -2,6 +2,7 @@
 import { execFileSync } from "node:child_process";
 import { mkdir, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { findFfmpeg } from "petalface/faces";
 import { decodePhoto, encodePixels, type Pixels, resize } from "petalface/images";
 import { defineBenchmark } from "../skeleton/benchmark.ts";
 import { petalface } from "../skeleton/children.ts";
@@ -98,7 +99,7 @@ async function drawVideo(folder: string, names: readonly string[], count: number
   }
   const input = ["-framerate", "5", "-i", join(folder, "%04d.png")];
   const video = `${folder}.mp4`;
-  execFileSync("ffmpeg", ["-v", "error", "-y", ...input, "-c:v", "mpeg4", "-q:v", "2", video]);
+  execFileSync(findFfmpeg() ?? "ffmpeg", ["-v", "error", "-y", ...input, "-c:v", "mpeg4", "-q:v", "2", video]);
   return video;
 }
 
