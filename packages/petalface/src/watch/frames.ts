@@ -51,7 +51,10 @@ export async function* framesOf(options: FrameOptions): AsyncGenerator<Frame> {
   }
   const ffmpeg = findFfmpeg();
   if (ffmpeg === undefined)
-    throw new PetalfaceError(`${shownSource(source)} needs ffmpeg, and there is none on the PATH; install ffmpeg`);
+    throw new PetalfaceError(
+      "PETAL_PROGRAM_MISSING",
+      `${shownSource(source)} needs ffmpeg, and there is none on the PATH; install ffmpeg`,
+    );
   if (isAddress(source)) {
     yield* cameraFrames(ffmpeg, options);
     return;
@@ -68,6 +71,7 @@ async function statOf(source: string) {
     return await stat(source);
   } catch (cause) {
     throw new PetalfaceError(
+      "PETAL_DATA_MISSING",
       `${printPath(source)}: no such file or folder; give a folder of frames, a video, or an address such as rtsp://...`,
       { cause },
     );

@@ -106,7 +106,7 @@ export async function openPublisher(options: MqttOptions, started: number): Prom
   } catch (cause) {
     const why = cause instanceof Error ? cause.message || String((cause as { code?: unknown }).code) : String(cause);
     const shown = options.address.replace(/\/\/[^/@]*@/, "//");
-    throw new PetalfaceError(`--mqtt ${shown}: cannot connect to the broker: ${why}`, { cause });
+    throw new PetalfaceError("PETAL_SYSTEM_FAILED", `the broker ${shown} cannot be reached: ${why}`, { cause });
   }
   const send = async (messages: readonly Message[]): Promise<void> => {
     for (const { topic, payload, retain } of messages) await client.publishAsync(topic, payload, { qos: 1, retain });

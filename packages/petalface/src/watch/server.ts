@@ -52,7 +52,7 @@ export async function decideOnServer({ unit, alpha }: Track, options: ServerOpti
   if (!response.ok || found === undefined) {
     const why = `answered ${response.status}${answer.detail === undefined ? "" : `: ${answer.detail}`}`;
     if (isPassing(response.status)) return undecided(why);
-    throw new PetalfaceError(`--server ${options.address}: it ${why}`);
+    throw new PetalfaceError("PETAL_SERVER_FAILED", `the server ${options.address} ${why}`);
   }
   const { decision, reason, person, cosine, threshold } = found;
   return { decision, reason, person, cosine, threshold, alpha };

@@ -124,7 +124,7 @@ describe.skipIf(!model.exists)("petalface watch (needs PETALFACE_SHARED)", { tim
       const refused = await petalface(all);
       expect([refused.code, refused.stderr]).toEqual([
         1,
-        expect.stringContaining(`--server ${address}: it answered 404: there is no gallery people`),
+        expect.stringContaining(`the server ${address} answered 404: there is no gallery people`),
       ]);
       answer = { status: 503, body: { detail: "too many requests" } };
       const busy = await petalface([...all, "--json"]);

@@ -96,5 +96,5 @@ describe("events at a real broker", () => {
 it("says in one line that there is no broker, without the password", async () => {
   const options = { prefix: "petalface", discovery: undefined, camera: "c" };
   const wrong = openPublisher({ ...options, address: "mqtt://me:secret@127.0.0.1:9" }, started);
-  await expect(wrong).rejects.toThrow(/^--mqtt mqtt:\/\/127\.0\.0\.1:9: cannot connect to the broker: /);
+  await expect(wrong).rejects.toThrow(/^the broker mqtt:\/\/127\.0\.0\.1:9 cannot be reached: /);
 });

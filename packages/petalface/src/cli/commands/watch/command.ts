@@ -85,7 +85,7 @@ export function watchCommand(program: Command, context: CliContext): void {
 /** Options that are out of range. Throws PetalfaceError (wrong usage). */
 function check({ fps, lost, rate, frames, minFrames, threshold, thresholds, server, model }: WatchFlags): void {
   const refuse = (why: string): never => {
-    throw new PetalfaceError(why, { exitCode: 2 });
+    throw new PetalfaceError("PETAL_OPTION_INVALID", why);
   };
   if (!(fps > 0 && fps <= 100)) refuse("--fps is a number above 0, at most 100");
   if (!(lost > 0 && lost <= 3600)) refuse("--lost is a number of seconds above 0, at most 3600");
@@ -107,10 +107,8 @@ async function run(source: string, flags: WatchFlags, context: CliContext): Prom
   const landmarks = landmarksName === "own" ? undefined : open.keep(await openLandmarker(landmarksName));
   if (!detector.hasPoints && landmarks === undefined)
     throw new PetalfaceError(
+      "PETAL_OPTION_UNFIT",
       `${detectorName} gives boxes without points; --landmarks own needs a detector with points`,
-      {
-        exitCode: 2,
-      },
     );
   const discovery = flags.discovery === "none" ? undefined : flags.discovery;
   const started = Date.now() / 1000;
@@ -173,6 +171,6 @@ async function keyOf({ keyFile }: WatchFlags): Promise<string | undefined> {
   try {
     return (await readFile(keyFile, "utf8")).trim();
   } catch (cause) {
-    throw new PetalfaceError(`--key-file ${keyFile}: cannot be read`, { cause });
+    throw new PetalfaceError("PETAL_KEYS_INVALID", `--key-file ${keyFile}: cannot be read`, { cause });
   }
 }
