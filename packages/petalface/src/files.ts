@@ -12,7 +12,7 @@ import {
 } from "onnx-grad/basics";
 import { PetalfaceError } from "./errors.ts";
 
-export { isUnfinished, removeUnfinished };
+export { isUnfinished, removeUnfinished, unfinishedName };
 
 /**
  * What the operating system says about a failed write, and what to do about it where that is known.

@@ -1,6 +1,6 @@
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { makeFolder, writeFailure } from "../files.ts";
+import { makeFolder, removeUnfinished, unfinishedName, writeFailure } from "../files.ts";
 import { cacheFolder } from "../models/index.ts";
 import { makeTemporary } from "../temporary.ts";
 import type { CliContext } from "./context.ts";
@@ -47,7 +47,8 @@ export async function prepareCache(command: string, context: Pick<CliContext, "n
 /** Throws PetalfaceError where no file of a few kilobytes can be written into the folder, which is made. */
 export async function proveWritable(folder: string): Promise<void> {
   await makeFolder(folder);
-  const probe = join(folder, `.probe-${process.pid}`);
+  await removeUnfinished(folder);
+  const probe = join(folder, unfinishedName());
   try {
     await writeFile(probe, Buffer.alloc(4096));
   } catch (error) {
