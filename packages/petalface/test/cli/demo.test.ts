@@ -107,7 +107,7 @@ test.skipIf(!existsSync(weights))(
       expect(stderr).toContain("p00/1.jpg");
 
       const ended = await demo(worse);
-      expect([ended.code, ended.stdout]).toEqual([1, ""]);
+      expect([ended.code, JSON.parse(ended.stdout)]).toMatchObject([1, { error: { code: "PETAL_DATA_DAMAGED" } }]);
       expect(ended.stderr.replaceAll(/\s+/g, " ")).toMatch(/cannot be read, more than 5 %.*--max-left-out/);
       const again = await demo(worse, "--max-left-out", "40");
       expect(again.code, again.stderr).toBe(0);
