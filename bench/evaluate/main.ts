@@ -60,7 +60,7 @@ export default defineBenchmark({
       const program = join(import.meta.dirname, "peer.py");
       const peer = await orTooLong(async () => numpy?.json<Contender>([program, name, folder], limit));
       console.error(JSON.stringify([ours, peer]));
-      sections.push(`## ${task.title}\n\n${renderTask({ ...ours, ...ours.value }, peer, limit)}`);
+      sections.push(`## ${task.title}\n\n${renderTask({ ...ours, ...ours.value }, peer, numpy !== undefined, limit)}`);
     }
     if (data) return undefined;
     return {
@@ -77,7 +77,7 @@ ${sections.join("\n\n")}`,
   job: doTask,
 });
 
-function renderTask(ours: Contender, peer: Contender | undefined, limit: number): string {
+function renderTask(ours: Contender, peer: Contender | undefined, compared: boolean, limit: number): string {
   const total = ({ parts }: Contender): number => sum(Object.values(parts));
   const columns = [...new Set([...Object.keys(ours.parts), ...Object.keys(peer?.parts ?? {})])];
   const row = (name: string, outcome: Contender | undefined): string[] =>
@@ -91,7 +91,7 @@ function renderTask(ours: Contender, peer: Contender | undefined, limit: number)
   const rates = Object.entries(ours.results).map(([name, value]) => `${name} ${(100 * value).toFixed(2)} %`);
   return `${table(
     ["", ...columns.map((part) => `${part}, s`), "all, s", "CPU, s", "peak, MB"],
-    [row("petalface", ours), row("NumPy", peer)],
+    [row("petalface", ours), ...(compared ? [row("NumPy", peer)] : [])],
   )}
 
 ${peer === undefined ? "" : difference(ours, peer, total)}Rates: ${rates.join(", ")}.`;
