@@ -18,10 +18,12 @@ import { buildApp } from "./http/app.ts";
 import type { Access } from "./http/auth.ts";
 import { isLoopback } from "./http/hosts.ts";
 import { openIdempotency } from "./http/idempotency.ts";
+import { openJobs } from "./jobs/jobs.ts";
 import { openKeyRing } from "./keys/ring.ts";
 import { defaultLimits, type Limits, openStock } from "./limits.ts";
 import { openMetrics } from "./metrics.ts";
 import { openPhotoPool } from "./photos/pool.ts";
+import { jobRoutes } from "./routes/jobs.ts";
 import { pageFolder, pageRoutes, readPage } from "./routes/page.ts";
 import { peopleRoutes } from "./routes/people.ts";
 import { recogniseRoutes } from "./routes/recognise.ts";
@@ -56,10 +58,22 @@ export interface ServerOptions extends GalleryModelOptions {
   readonly search?: Partial<SearchDefaults> | undefined;
   readonly gate?: Partial<GateRules> | undefined;
   readonly limits?: Partial<Limits> | undefined;
+  /** Jobs that clients may start; none unless given. */
+  readonly jobs?: JobOptions | undefined;
   /** Folder of the page for people; the package's own unless given. */
   readonly page?: string | undefined;
   /** Says what went wrong inside; not reported unless given. */
   readonly note?: ((line: string) => void) | undefined;
+}
+
+/** Where jobs run. */
+export interface JobOptions {
+  /** Folder for what they make. */
+  readonly folder: string;
+  /** Folder whose folders of faces they may read. */
+  readonly data: string;
+  /** The command line of petalface: an executable and its first arguments. */
+  readonly program: readonly string[];
 }
 
 /** A server that takes requests. */
@@ -125,10 +139,12 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       search: { margin: 0.02, lowestAlpha: 0, top: 5, ...options.search },
       isOpen: () => isOpen,
     };
+    const jobs = options.jobs && (await openJobs(options.jobs.folder, options.jobs.program));
     const files = await readPage(options.page ?? fileURLToPath(pageFolder));
     const routes = [
       pageRoutes(files),
       scoreRoutes,
+      jobRoutes(jobs, options.jobs?.data ?? ""),
 
       systemRoutes,
       recogniseRoutes,
@@ -155,6 +171,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
         // Who does not end by itself is cut off.
         const cut = setTimeout(() => app.server.closeAllConnections(), drainTime);
         try {
+          // Whoever follows a job is sent its end.
+          await jobs?.close();
           await open[Symbol.asyncDispose]();
         } finally {
           clearTimeout(cut);

@@ -41,6 +41,12 @@ const routes: readonly (readonly [method: string, path: string, scope: string | 
   ["GET", "/docs", "search"],
   ["GET", "/docs.css", "search"],
   ["GET", "/openapi.json", "search"],
+  ["GET", "/v1/jobs", "admin"],
+  ["POST", "/v1/jobs", "admin"],
+  ["GET", "/v1/jobs/x", "admin"],
+  ["POST", "/v1/jobs/x/cancel", "admin"],
+  ["POST", "/v1/jobs/x/resume", "admin"],
+  ["GET", "/v1/jobs/x/events", "admin"],
   ["POST", "/v1/detect", "search"],
   ["POST", "/v1/embed", "search"],
   ["POST", "/v1/compare", "search"],
@@ -106,7 +112,7 @@ describe("who may do what", () => {
     for (const [path, methods] of Object.entries(body.paths as Record<string, object>))
       for (const method of Object.keys(methods)) {
         const filled = path.replace("{gallery}", "people").replace("{person}", "x").replace("{face}", "1");
-        const named = filled.replace("{image}", "x").replace("{subject}", "x");
+        const named = filled.replace("{image}", "x").replace("{subject}", "x").replace("{job}", "x");
         expect(known).toContain(`${method.toUpperCase()} ${named}`);
       }
   });

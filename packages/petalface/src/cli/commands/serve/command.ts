@@ -1,4 +1,5 @@
 import { type Command, Option } from "commander";
+import { PetalfaceError } from "../../../errors.ts";
 import {
   gateDefaults,
   shownGallery,
@@ -38,6 +39,8 @@ interface Flags extends GalleryModelFlags {
   readonly maxSeconds: number;
   readonly queue: number;
   readonly requests: number;
+  readonly jobs?: string;
+  readonly data?: string;
 }
 
 /** `petalface serve --gallery G.db`. */
@@ -102,6 +105,8 @@ export function serveCommand(program: Command, context: CliContext): void {
       parseInteger("--requests", 1, 100_000_000),
       defaultLimits.requestsPerMinute,
     )
+    .option("--jobs <folder>", "let clients with scope admin train and measure; what they make goes there")
+    .option("--data <folder>", "folder whose folders of faces jobs may read")
     .action((flags: Flags) => run(flags, context));
   withExamples(
     command,
@@ -118,8 +123,13 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
       : thresholds === undefined
         ? undefined
         : await readThresholds(thresholds);
+  const { jobs: folder, data } = flags;
+  if ((folder === undefined) !== (data === undefined))
+    throw new PetalfaceError("PETAL_OPTION_INVALID", "--jobs and --data belong together");
+  const program = [process.execPath, ...process.execArgv, process.argv[1] ?? ""];
   const server = await startServer({
     ...rest,
+    jobs: folder === undefined || data === undefined ? undefined : { folder, data, program },
     ...{ galleries, names, search: { margin }, gate: { alpha: minAlpha, side: minSide } },
     thresholds: chosen && { kind: "given", table: chosen },
     limits: {
