@@ -128,8 +128,8 @@ function violation(file: SourceFile, specifier: string): string | undefined {
   if (to.folder === "") return SHARED_FILES.has(to.file) ? undefined : say(`${to.file} is not a shared helper`);
   if (from.folder === "" && from.file === "portable.ts" && to.file !== PORTABLE)
     return say(`${from.file} may only offer what is in a folder's ${PORTABLE}`);
-  // A command or the server loads the calls that it makes, not all of them: that starts faster.
-  const oneCall = ["cli", "server"].includes(from.folder) && to.folder === "api";
+  // A command, the server or a job of a queue loads the calls that it makes, not all of them: that starts faster.
+  const oneCall = ["cli", "server", "cluster"].includes(from.folder) && to.folder === "api";
   if (to.file !== "index.ts" && to.file !== PORTABLE && !oneCall)
     return say(`a folder's public face is its index.ts, and ${PORTABLE} the part of it that needs no Node`);
   if (from.folder === "") return undefined;
