@@ -139,9 +139,10 @@ async function sharedFaces(
   ranks: Ranks,
   surroundings: Surroundings,
 ): Promise<FaceData | undefined> {
-  if (!mayBePhotos(photos.train, photos.aligned)) return undefined;
   let own: FaceData | undefined;
+  // Rank 0 alone decides: ranks that were given different faces must not wait for each other.
   const spec = await fromFirst(ranks, async () => {
+    if (!mayBePhotos(photos.train, photos.aligned)) return null;
     const { trainingFaces } = await import("./training-faces.ts");
     own = await trainingFaces(photos, surroundings);
     return own?.spec ?? null;
