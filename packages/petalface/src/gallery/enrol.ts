@@ -179,6 +179,9 @@ export interface Enrolled {
   readonly evidence: GateEvidence;
 }
 
+/** Enrolled faces, evenly chosen, whose cosines say how near people are to themselves and to others. */
+const mostEvidence = 1000;
+
 const sourceKey = (name: string, source: Uint8Array): string => `${Buffer.from(source).toString("hex")} ${name}`;
 
 /** Reads all faces of a gallery as {@link enrolPeople} needs them. */
@@ -199,9 +202,18 @@ export async function readEnrolled(store: GalleryStore): Promise<Enrolled> {
   }
   const { width, people: owners, vectors } = await store.vectors();
   const units = normaliseRows(vectors, width);
+  const unitOf = (face: number): Float32Array => units.subarray(face * width, (face + 1) * width);
   owners.forEach((person, face) => {
-    addTo(state, people.get(person) ?? "", units.subarray(face * width, (face + 1) * width), 1);
+    addTo(state, people.get(person) ?? "", unitOf(face), 1);
   });
+  // Without these, a single new face would have nothing that its cosines could be judged by.
+  const others = [...state.sums.values()];
+  const count = Math.min(mostEvidence, owners.length);
+  for (let at = 0; at < count; at++) {
+    const face = Math.floor((at * owners.length) / count);
+    const person = state.sums.get(people.get(owners[face] ?? -1) ?? "");
+    if (person !== undefined) addEvidence(state.evidence, unitOf(face), person, others, face);
+  }
   return state;
 }
 

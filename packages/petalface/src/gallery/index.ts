@@ -2,10 +2,20 @@ export { galleryIn, shownGallery } from "./address.ts";
 export { type Decision, type DecisionRules, decide } from "./decide.ts";
 export { type Describer, describeFaces, type FaceDescription, openDescriber } from "./describe.ts";
 export { type Enrolled, type Enrolment, type EnrolOptions, enrolPeople, type Refusal, readEnrolled } from "./enrol.ts";
+export { openExactSearcher } from "./exact.ts";
 export { type GateReason, type GateRules, gateDefaults } from "./gate.ts";
+export { openIndexedSearcher } from "./indexed.ts";
 export { type MigrateOptions, type MigrationReport, migrateGallery, type PairedRanks } from "./migrate.ts";
 export { createGallery, openGallery } from "./open.ts";
-export { type Candidate, openSearcher, type Probes, type Searcher } from "./search.ts";
+export {
+  type Candidate,
+  type GallerySearcher,
+  openSearcher,
+  type PersonSearcher,
+  type Probes,
+  type Searcher,
+} from "./search.ts";
+export { openGallerySearcher } from "./searcher.ts";
 export {
   type EmbeddingRecord,
   type EmbeddingSpace,

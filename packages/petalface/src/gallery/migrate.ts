@@ -3,13 +3,14 @@ import { join } from "node:path";
 import { itemAt } from "onnx-grad";
 import { PetalfaceError } from "../errors.ts";
 import { type ImageRequest, type ImageSource, type Loader, printPath } from "../images/index.ts";
-import { identify, normaliseRows, openMatcher, rowsOf } from "../matching/index.ts";
+import { identify, normaliseRows, openMatcher, rowsOf, takeRows } from "../matching/index.ts";
 import { alphaOf, type Calibration } from "../quality/index.ts";
 import type { SessionOptions } from "../runtime/index.ts";
 import { makeTemporary } from "../temporary.ts";
 import { type Describer, describeFaces } from "./describe.ts";
+import { applyMap, type FacesOfBoth, fewestFaces, type LinearMap, type MapLoss, measuredMap } from "./linear-map.ts";
 import type { EmbeddingRecord } from "./space.ts";
-import type { EnrolledVectors, FaceEmbedding, GalleryStore, MigratingFace } from "./types.ts";
+import type { EnrolledVectors, FaceEmbedding, GalleryStore, MigratingFace, Migration } from "./types.ts";
 
 /** What a move to another model takes. */
 export interface MigrateOptions {
@@ -22,6 +23,11 @@ export interface MigrateOptions {
   readonly session: SessionOptions;
   /** Pictures by the hex digits of their hash, beyond those that the gallery keeps. */
   readonly pictures?: ReadonlyMap<string, ImageSource> | undefined;
+  /**
+   * Whether faces without a picture get their new embedding by a linear map from the old one,
+   * fitted on the faces that have a picture. Without it they stop the move.
+   */
+  readonly mapMissing?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
 }
@@ -34,6 +40,9 @@ export interface MigrationReport {
   readonly changed: number;
   /** Faces that kept their embedding and lost their copies, because there is no picture to make them of. */
   readonly withoutCopies: number;
+  /** Faces without a picture whose embedding is mapped from the old one, and what that loses. */
+  readonly mapped: number;
+  readonly mapLoss: MapLoss | null;
   /** Faces that an earlier, interrupted move did. */
   readonly earlier: number;
   /** How the old and the new model find the faces of the gallery itself. */
@@ -67,7 +76,7 @@ export async function migrateGallery(options: MigrateOptions): Promise<Migration
   const before = await store.vectors();
   const total = before.faces.length;
   const earlier = total - (await migration.count());
-  const found = { kept: 0, changed: 0, withoutCopies: 0 };
+  const found = { kept: 0, changed: 0, withoutCopies: 0, mapped: 0, mapLoss: null as MapLoss | null };
   const temporary = await makeTemporary();
   try {
     // Again where faces were enrolled meanwhile.
@@ -89,7 +98,14 @@ export async function migrateGallery(options: MigrateOptions): Promise<Migration
         lost.push(...faces.map(({ id }) => id).filter((id) => !ids.has(id)));
         onProgress?.(earlier + found.kept + found.changed, total);
       }
-      if (lost.length > 0) throw noPictures(store.path, lost.length);
+      if (lost.length > 0) {
+        const both = await embeddedByBoth(await store.vectors(), await migration.vectors(), new Set(lost));
+        if (options.mapMissing !== true) throw noPictures(store.path, lost.length, both);
+        const { map, loss } = measuredMap(both);
+        found.mapLoss = loss;
+        found.mapped += await mapFaces(migration, lost, map);
+        onProgress?.(earlier + found.kept + found.changed + found.mapped, total);
+      }
       const after = await migration.vectors();
       const [sharp, copies] = [
         await pairedRanks(before, after, "vectors", options),
@@ -102,11 +118,63 @@ export async function migrateGallery(options: MigrateOptions): Promise<Migration
   }
 }
 
-const noPictures = (path: string, count: number): PetalfaceError =>
-  new PetalfaceError(
+function noPictures(path: string, count: number, both: FacesOfBoth): PetalfaceError {
+  const faces = both.next.length / both.nextWidth;
+  const { cosine, rank1 } = faces < fewestFaces ? { cosine: null, rank1: 0 } : measuredMap(both).loss;
+  const offer =
+    cosine === null
+      ? ""
+      : `, or map their embeddings with 'mapMissing' (mean cosine ${cosine.toFixed(3)}, own face nearest ${(100 * rank1).toFixed(1)} %, on ${faces} faces with pictures)`;
+  return new PetalfaceError(
     "PETAL_DATA_MISSING",
-    `${printPath(path)}: ${count} ${count === 1 ? "face has" : "faces have"} no picture to embed again; give the enrolled pictures with 'data', or remove these people; the old model is still in use, and what was done is kept`,
+    `${printPath(path)}: ${count} ${count === 1 ? "face has" : "faces have"} no picture to embed again; give the enrolled pictures with 'data', or remove these people${offer}; the old model is still in use, and what was done is kept`,
   );
+}
+
+/** Faces that the old and the new model have embedded from pictures. */
+async function embeddedByBoth(
+  old: EnrolledVectors,
+  next: EnrolledVectors,
+  lost: ReadonlySet<number>,
+): Promise<FacesOfBoth> {
+  const rowOf = new Map([...old.faces].map((face, row) => [face, row]));
+  const pairs = [...next.faces].flatMap((face, row) => {
+    const before = rowOf.get(face);
+    return before === undefined || lost.has(face) ? [] : [[before, row] as const];
+  });
+  const take = ({ vectors, width }: EnrolledVectors, side: 0 | 1): Float32Array =>
+    takeRows(
+      vectors,
+      width,
+      pairs.map((pair) => pair[side]),
+    );
+  return { old: take(old, 0), oldWidth: old.width, next: take(next, 1), nextWidth: next.width };
+}
+
+/** Gives faces the embeddings that a map makes of their old ones. Copies are sums, so they map alike. */
+async function mapFaces(migration: Migration, lost: readonly number[], map: LinearMap): Promise<number> {
+  const wanted = new Set(lost);
+  let count = 0;
+  for (let after = 0; ; ) {
+    const faces = (await migration.missing(after, window)).filter(({ id }) => wanted.has(id));
+    const last = faces.at(-1);
+    if (last === undefined) return count;
+    after = last.id;
+    await migration.put(
+      faces.map(({ id, old }) => {
+        const unit = normaliseRows(old.vector, old.vector.length);
+        const embedding = {
+          vector: applyMap(map, unit),
+          copies: applyMap(map, old.copies),
+          alpha: old.alpha,
+          score: null,
+        };
+        return { id, embedding };
+      }),
+    );
+    count += faces.length;
+  }
+}
 
 interface Embedded {
   readonly id: number;

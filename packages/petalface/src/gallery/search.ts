@@ -8,7 +8,8 @@ import {
   scanBlocks,
 } from "../matching/index.ts";
 import type { SessionOptions } from "../runtime/index.ts";
-import type { Templates } from "./templates.ts";
+import { type Templates, templateLength } from "./templates.ts";
+import type { EnrolledVectors } from "./types.ts";
 
 /** A person that a face may be. */
 export interface Candidate {
@@ -28,10 +29,25 @@ export interface Probes {
 }
 
 /** Compares probes with a whole gallery; close it after use. */
-export interface Searcher extends AsyncDisposable {
-  readonly templates: Templates;
+export interface PersonSearcher extends AsyncDisposable {
+  /** How it searches, for people to read. */
+  readonly kind: string;
+  /** How many are searched. */
+  readonly faces: number;
+  readonly people: number;
   /** The `top` nearest people of each probe, nearest first; fewer where there are no more. Of equal ones the lower id. */
   search(probes: Probes, top: number, signal?: AbortSignal): Promise<Candidate[][]>;
+}
+
+/** A {@link PersonSearcher} of a store. */
+export interface GallerySearcher extends PersonSearcher {
+  /** Evenly chosen faces, at most so many, for {@link estimateThresholds}. */
+  sample(most: number): Promise<EnrolledVectors>;
+}
+
+/** A {@link PersonSearcher} with all templates in memory. */
+export interface Searcher extends PersonSearcher {
+  readonly templates: Templates;
 }
 
 /** Probes that are compared at once in a gallery of many people, so that their best cosines fit in memory. */
@@ -68,7 +84,7 @@ export function openSearcher(templates: Templates, session: SessionOptions): Sea
           const template = (firstFace + at) / 2;
           const product = scores[row * stride + at] + weight * scores[row * stride + at + 1];
           const place = probe * names.length + places[template];
-          const cosine = product / lengthOf(templates, template, weight);
+          const cosine = product / templateLength(templates, template, weight);
           if (cosine > best[place]) best[place] = cosine;
         }
       }
@@ -88,6 +104,9 @@ export function openSearcher(templates: Templates, session: SessionOptions): Sea
   }
 
   return {
+    kind: "exact, float32",
+    faces: templates.faces,
+    people: names.length,
     templates,
     async search(probes, top, signal) {
       const total = probes.rows.length / width;
@@ -109,14 +128,4 @@ export function openSearcher(templates: Templates, session: SessionOptions): Sea
       for (const matcher of matchers.values()) await (await matcher).close();
     },
   };
-}
-
-/** Length of sharp + weight copies of one row; 1 where it is zero, which then is similar to no person. */
-function lengthOf({ squares }: Templates, row: number, weight: number): number {
-  const [sharp, mixed, small] = [squares[3 * row], squares[3 * row + 1], squares[3 * row + 2]] as [
-    number,
-    number,
-    number,
-  ];
-  return Math.sqrt(sharp + 2 * weight * mixed + weight * weight * small) || 1;
 }

@@ -14,6 +14,8 @@ export type TemplateRule = (typeof templateRules)[number];
 export interface Templates {
   readonly width: number;
   readonly count: number;
+  /** How many faces they are made of. */
+  readonly faces: number;
   /** `count x 2 x width`: of each row its sharp part, then its copies'. */
   readonly rows: Float32Array;
   /** Of each row |sharp|^2, sharp . copies and |copies|^2. */
@@ -43,7 +45,7 @@ export function buildTemplates(
       rows[to + width + at] += weight * copies[face * width + at];
     }
   });
-  return { width, count: owners.length, rows, squares: squaresOf(rows, width), people: owners };
+  return { width, count: owners.length, faces: people.length, rows, squares: squaresOf(rows, width), people: owners };
 }
 
 function squaresOf(rows: Float32Array, width: number): Float64Array {
@@ -61,4 +63,14 @@ function squaresOf(rows: Float32Array, width: number): Float64Array {
     out.set([sharp, mixed, small], 3 * row);
   }
   return out;
+}
+
+/** Length of sharp + weight copies of one row; 1 where it is zero, which then is similar to no person. */
+export function templateLength({ squares }: Templates, row: number, weight: number): number {
+  const [sharp, mixed, small] = [squares[3 * row], squares[3 * row + 1], squares[3 * row + 2]] as [
+    number,
+    number,
+    number,
+  ];
+  return Math.sqrt(sharp + 2 * weight * mixed + weight * weight * small) || 1;
 }

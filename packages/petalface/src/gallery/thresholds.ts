@@ -1,7 +1,7 @@
 import { itemAt } from "onnx-grad";
 import { PetalfaceError } from "../errors.ts";
 import { normaliseRows } from "../matching/index.ts";
-import type { Searcher } from "./search.ts";
+import type { PersonSearcher } from "./search.ts";
 import type { EnrolledVectors, ThresholdRow, ThresholdTable } from "./types.ts";
 
 /** A threshold, and where it comes from. */
@@ -71,7 +71,7 @@ const halfway = 0.5;
  */
 export async function estimateThresholds(
   vectors: EnrolledVectors,
-  searcher: Searcher,
+  searcher: PersonSearcher,
   rate: number,
   signal?: AbortSignal,
 ): Promise<ChosenThresholds | undefined> {

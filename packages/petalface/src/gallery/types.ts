@@ -189,6 +189,8 @@ export interface GalleryStore extends AsyncDisposable {
    */
   version(): Promise<number>;
   people(): Promise<Person[]>;
+  /** How many faces it has. */
+  count(): Promise<number>;
   /** Names of some people by their ids; unknown ids are not among them. */
   names(people: ArrayLike<number>): Promise<Map<number, string>>;
   faces(): Promise<EnrolledFace[]>;
@@ -236,6 +238,15 @@ export interface GalleryStore extends AsyncDisposable {
    * @throws PetalfaceError where no person has the old name
    */
   rename(person: string, name: string): Promise<boolean>;
+  /**
+   * Ids of the people of the `most` nearest faces, or of the nearest low-resolution copies, as an
+   * index finds them; it may miss some. Only stores with an index have it.
+   *
+   * @param unit of length 1
+   */
+  nearest?(unit: Float32Array, what: "faces" | "copies", most: number): Promise<number[]>;
+  /** Builds the index that {@link nearest} asks. */
+  buildIndex?(): Promise<void>;
   audit(): Promise<AuditEntry[]>;
   /** Writes the file again without what was deleted, and empties its log. */
   compact(): Promise<void>;

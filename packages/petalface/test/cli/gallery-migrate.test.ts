@@ -81,3 +81,22 @@ test("without pictures another backbone waits for them, and the old one stays", 
   const moved = await run("gallery", "migrate", "bare.db", "--model", "other.onnx", "--data", "faces");
   expect(moved).toMatchObject({ faces: 12, kept: 0, changed: 12 });
 });
+
+test("faces without a picture are mapped only when asked, and what that loses is said", async () => {
+  const many = "synthetic:people=20,images=3,seed=6";
+  await run("data", "pack", many, "--out", "more/train.rec", "--size", "32");
+  await run("data", "unpack", "more/train.rec", "--out", "many");
+  await run("gallery", "create", "map.db", "--model", "tiny.onnx", "--copies", "none", "--alpha-range", "0,4");
+  await run("gallery", "add", "map.db", "many", "--force", "--min-alpha", "0");
+  await rm(join(folder, "many", "7"), { recursive: true });
+  const move = ["migrate", "map.db", "--model", "other.onnx", "--data", "many", "--alpha-range", "0,4"];
+  const refused = await petalface(["gallery", ...move], { cwd: folder });
+  expect([refused.code, refused.stdout]).toEqual([1, ""]);
+  const offer =
+    /3 faces have no picture .*map their embeddings with --map-missing \(mean cosine ([01]\.\d+), .* on 57 faces/;
+  expect(refused.stderr).toMatch(offer);
+  const moved = await run("gallery", ...move, "--map-missing");
+  expect(moved).toMatchObject({ faces: 60, mapped: 3, mapLoss: { faces: 57 } });
+  expect(moved.mapLoss.cosine).toBeCloseTo(Number(offer.exec(refused.stderr)?.[1]), 2);
+  expect(await run("gallery", "check", "map.db")).toMatchObject({ ok: true, faces: 60 });
+});

@@ -63,6 +63,19 @@ describe.skipIf(absent)(`petalface gallery in PostgreSQL (${needsVector})`, () =
     const address = `${database}${shown}`;
     const [one, other] = [await json("search", address, "faces"), await json("search", "team.db", "faces")];
     expect(one).toEqual({ ...other, gallery: one.gallery });
+    // The index finds the same people, once it is built.
+    expect(await failure(1, "search", address, "faces", "--index")).toMatch(/has no index .* petalface gallery index/);
+    expect(await json("index", address)).toMatchObject({ faces: 12 });
+    const indexed = await json("search", address, "faces", "--index");
+    expect(indexed.search).toBe("index of pgvector, then float32");
+    const close = (photos: { cosine: number; candidates: { cosine: number }[] }[]) =>
+      photos.map(({ cosine, candidates, ...rest }) => ({
+        ...{ ...rest, threshold: expect.any(Number), cosine: expect.closeTo(cosine, 5) },
+        candidates: candidates.map((each) => ({ ...each, cosine: expect.closeTo(each.cosine, 5) })),
+      }));
+    expect(indexed.photos).toEqual(close(one.photos));
+    expect(await failure(1, "search", "team.db", "faces", "--index")).toMatch(/only galleries in PostgreSQL/);
+    expect(await failure(1, "index", "team.db")).toMatch(/is a file, which is searched without an index/);
     // From the database into a file and back.
     await json("export", address, "--out", "team.jsonl");
     await json("export", "team.db", "--out", "file.jsonl");

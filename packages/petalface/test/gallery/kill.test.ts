@@ -4,9 +4,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { createGallery, openGallery } from "../../src/gallery/index.ts";
+import { blockFaces, codeFaces, storeBlock } from "../../src/gallery/codes.ts";
+import { createGallery, type NewFace, openGallery } from "../../src/gallery/index.ts";
 import { random } from "../../src/random.ts";
-import { faceOf, plainSettings, recordOf, width } from "./fixtures.ts";
+import { embeddingBy, facesOfPerson, plainSettings, recordOf, width } from "./fixtures.ts";
 
 const adder = fileURLToPath(new URL("./adder.ts", import.meta.url));
 let folder: string;
@@ -16,15 +17,23 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-/** Lets a process add and remove people until it has acknowledged some, then kills it. Returns the acknowledgements. */
-async function killAfter(path: string, acknowledgements: number, delay: number): Promise<string[]> {
-  const child = spawn(process.execPath, [adder, path], { stdio: ["ignore", "pipe", "inherit"] });
+/** Starts a process that changes a gallery as soon as it reads the file's name. */
+const prepare = (seed: string) => spawn(process.execPath, [adder, seed], { stdio: ["pipe", "pipe", "inherit"] });
+
+/** Lets a process change a gallery, and kills it some milliseconds after a number of lines. Returns its lines. */
+async function killAfter(
+  child: ReturnType<typeof prepare>,
+  path: string,
+  lines: number,
+  delay: number,
+): Promise<string[]> {
   let text = "";
+  child.stdin.write(`${path}\n`);
   await new Promise<void>((resolve) => {
     child.stdout.on("data", (chunk: Buffer) => {
       text += chunk.toString();
-      // Some time later, so that it dies anywhere within a transaction.
-      if (text.split("\n").length > acknowledgements) setTimeout(() => child.kill("SIGKILL"), delay);
+      // Some time later, so that it dies anywhere within a step.
+      if (text.split("\n").length > lines) setTimeout(() => child.kill("SIGKILL"), delay);
     });
     child.on("close", () => resolve());
   });
@@ -32,38 +41,82 @@ async function killAfter(path: string, acknowledgements: number, delay: number):
   return text.split("\n").slice(0, -1);
 }
 
-test("a process killed while it adds and removes leaves exactly what it acknowledged, or one step more", async () => {
-  const stream = random("kill");
-  for (let round = 0; round < 6; round++) {
-    const path = join(folder, `${round}.db`);
-    await createGallery(path, recordOf(), plainSettings);
-    const said = await killAfter(path, 1 + stream.int(30), stream.int(40));
+/** What a gallery should hold. */
+interface State {
+  readonly people: ReadonlySet<string>;
+  readonly model: string;
+}
+
+function after({ people, model }: State, line: string): State {
+  const [, kind = "", name = ""] = line.split(" ");
+  if (kind === "migrate") return { people, model: name };
+  return { model, people: new Set(kind === "add" ? [...people, name] : [...people].filter((each) => each !== name)) };
+}
+
+/** Kills a process that changes a gallery `rounds` times, and looks each time whether the gallery holds what it said. */
+async function survives(path: string, rounds: number, mostLines: number, mostDelay: number, crowd: readonly NewFace[]) {
+  let state: State = { people: new Set(), model: "model" };
+  const stream = random("kill", path.slice(-8));
+  const kinds = new Set<string>();
+  // The next process starts while this one is looked at.
+  let next = prepare("0");
+  for (let round = 0; round < rounds; round++) {
+    const child = next;
+    next = prepare(`${round + 1}`);
+    const lines = await killAfter(child, path, 1 + stream.int(mostLines), stream.int(mostDelay));
+    for (const line of lines) if (line.startsWith("!")) state = after(state, line);
+    const last = lines.at(-1) ?? "";
+    const begun = last.startsWith("?") ? after(state, last) : state;
+    if (last.startsWith("?")) kinds.add(last.split(" ")[1] as string);
     await using store = await openGallery(path);
     expect(await store.check()).toEqual([]);
-    const held = (await store.people()).map(({ name, faces }) => `${name} ${faces}`).sort();
-    // What each step leads to: the acknowledged ones, and the one that may have been under way.
-    const states = [said.length, said.length + 1].map((steps) => {
-      const people = new Set<number>();
-      for (let at = 0; at < steps; at++) {
-        if (at % 5 === 4) people.delete(at - 2);
-        else people.add(at);
-      }
-      return [...people].map((person) => `person ${person} 3`).sort();
-    });
-    expect(states).toContainEqual(held);
-    const vectors = await store.vectors();
     const names = new Map((await store.people()).map(({ id, name }) => [id, name]));
-    const seen = new Map<string, number>();
-    vectors.people.forEach((person, at) => {
-      const name = names.get(person) ?? "";
-      const number = seen.get(name) ?? 0;
-      seen.set(name, number + 1);
-      const { vector } = faceOf(`${name}/${number}`);
-      expect(vectors.vectors.subarray(at * width, (at + 1) * width)).toEqual(vector);
+    const held: State = {
+      people: new Set([...names.values()].filter((name) => name !== "crowd")),
+      model: (await store.record()).space.model,
+    };
+    // Exactly what was acknowledged, or that and the step that was under way.
+    expect([state, begun]).toContainEqual(held);
+    state = held;
+    const vectors = await store.vectors();
+    const wanted = [...held.people].flatMap((name) => facesOfPerson(name, held.model));
+    const seen = new Map([...wanted, ...crowd].map(({ source }) => [Buffer.from(source).toString("hex"), source]));
+    const faces = await store.faces();
+    expect(faces.length).toBe(seen.size);
+    faces.forEach(({ source }, at) => {
+      const { vector } = embeddingBy(seen.get(Buffer.from(source).toString("hex")) as Uint8Array, held.model);
+      expect(Buffer.from(vectors.vectors.buffer).subarray(4 * at * width, 4 * (at + 1) * width)).toEqual(
+        Buffer.from(vector.buffer),
+      );
     });
-    // And it can be gone on with.
-    expect(await store.add("after", [faceOf("after")])).toBe(1);
+    // What is searched in is the same faces.
+    const [coded, right] = [storeBlock(await store.codes()), storeBlock(codeFaces(vectors))];
+    expect(Buffer.compare(coded.sharp, right.sharp) + Math.abs(Buffer.compare(coded.copies, right.copies))).toBe(0);
     await store.close();
-    expect((await readdir(folder)).filter((name) => name.startsWith(`${round}.db`))).toEqual([`${round}.db`]);
+    expect((await readdir(folder)).filter((name) => name.startsWith(path.slice(-8)))).toEqual([path.slice(-8)]);
   }
+  next.kill("SIGKILL");
+  return kinds;
+}
+
+test("a process killed at 40 moments leaves exactly what it acknowledged, or one step more", async () => {
+  const path = join(folder, "small.db");
+  await createGallery(path, recordOf(), plainSettings);
+  const kinds = await survives(path, 40, 30, 40, []);
+  expect(kinds).toContain("add");
+});
+
+test("so it does at 10 moments in a gallery with blocks of faces", async () => {
+  const path = join(folder, "large.db");
+  await createGallery(path, recordOf(), plainSettings);
+  const crowd = Array.from({ length: 2 * blockFaces }, (_, number): NewFace => {
+    const source = new Uint8Array(16);
+    new DataView(source.buffer).setUint32(0, number);
+    return { ...embeddingBy(source, "model"), source, picture: new Uint8Array(32) };
+  });
+  {
+    await using store = await openGallery(path);
+    await store.add("crowd", crowd);
+  }
+  await survives(path, 10, 12, 400, crowd);
 });

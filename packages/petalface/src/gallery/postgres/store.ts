@@ -5,6 +5,7 @@ import { checkGallery } from "./check.ts";
 import type { Database, Queries } from "./database.ts";
 import { facesOf, forgetExpired, forgetFaces, personOf, rewriteTables } from "./forget.ts";
 import { openMigration } from "./migration.ts";
+import { buildIndex, nearest } from "./nearest.ts";
 import {
   activeModel,
   insertRows,
@@ -44,6 +45,10 @@ export async function postgresStore(database: Database): Promise<GalleryStore> {
          LEFT JOIN embeddings ON embeddings.face = faces.id AND model = (SELECT id FROM models WHERE active)
          GROUP BY people.id ORDER BY name`,
       ),
+    count: async () => {
+      const [row] = await database.query<{ readonly count: number }>("SELECT count(*)::integer AS count FROM faces");
+      return row?.count ?? 0;
+    },
     names: async (people) => {
       const rows = await database.query<Pick<Person, "id" | "name">>(
         "SELECT id, name FROM people WHERE id = ANY ($1::integer[])",
@@ -73,6 +78,8 @@ export async function postgresStore(database: Database): Promise<GalleryStore> {
     removeFaces: (person, faces) => forgetFaces(database, person, faces),
     forgetExpired: (now) => forgetExpired(database, now),
     rename: (person, name) => change((sql) => renamePerson(shown, sql, person, name)),
+    nearest: (unit, what, most) => nearest(database, unit, what, most),
+    buildIndex: () => buildIndex(database),
     audit: () => database.query<AuditEntry>("SELECT time, action, person, faces FROM audit ORDER BY id"),
     compact: async () => {
       await change(async (sql) => renewBlocks(shown, sql, await model(sql)));

@@ -50,6 +50,7 @@ export function sqliteStore(path: string, database: DatabaseSync): GalleryStore 
         .map((face) => ({ ...face, hasCrop: face.hasCrop === 1 })),
     vectors: async (after) => readVectors(path, sql, activeModel(path, sql), after),
     read: async (chosen) => readChosen(path, sql, activeModel(path, sql), chosen),
+    count: async () => sql.get<{ readonly count: number }>("SELECT count(*) AS count FROM faces")?.count ?? 0,
     names: async (people) =>
       new Map(
         sql

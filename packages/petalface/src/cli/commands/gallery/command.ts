@@ -3,7 +3,7 @@ import type { CliContext } from "../../context.ts";
 import { withExamples } from "../../examples.ts";
 import { addCommand } from "./add.ts";
 import { createCommand } from "./create.ts";
-import { checkCommand, listCommand, removeCommand } from "./manage.ts";
+import { checkCommand, indexCommand, listCommand, removeCommand } from "./manage.ts";
 import { migrateCommand } from "./migrate.ts";
 import { searchCommand } from "./search.ts";
 import { exportCommand, importCommand } from "./transfer.ts";
@@ -15,7 +15,7 @@ export function galleryCommand(program: Command, context: CliContext): void {
     .description("enrol faces, say who a face is or that it is unknown, forget people, change the model");
   const subcommands = [
     ...[createCommand, addCommand, searchCommand, listCommand, removeCommand, checkCommand],
-    ...[migrateCommand, exportCommand, importCommand],
+    ...[migrateCommand, exportCommand, importCommand, indexCommand],
   ];
   for (const register of subcommands) register(command, context);
   withExamples(

@@ -76,6 +76,28 @@ export function removeCommand(parent: Command, context: CliContext): void {
   withExamples(command, 'gallery remove people.db --person "Ada Lovelace"', "gallery remove people.db --expired");
 }
 
+/** `petalface gallery index postgres://...`. */
+export function indexCommand(parent: Command, context: CliContext): void {
+  const command = parent
+    .command("index")
+    .description("build the index of a gallery in PostgreSQL, for `gallery search --index`")
+    .argument("<gallery>", galleryArgument)
+    .action(async (gallery: string, flags: StoreFlags) => {
+      const { address, shown: path } = placeOf(gallery, flags);
+      await using store = await openGallery(address);
+      if (store.buildIndex === undefined)
+        throw new PetalfaceError(
+          "PETAL_OPTION_UNFIT",
+          `${printPath(path)} is a file, which is searched without an index; give a gallery in PostgreSQL`,
+        );
+      await store.buildIndex();
+      const faces = await store.count();
+      context.result({ gallery: path, faces }, `${path}: ${faces} faces are in the index, and new ones will be`);
+    });
+  withStore(command);
+  withExamples(command, "gallery index people --store postgres://me@db.example/faces");
+}
+
 /** `petalface gallery check G.db`. */
 export function checkCommand(parent: Command, context: CliContext): void {
   const command = parent

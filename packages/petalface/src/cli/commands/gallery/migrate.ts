@@ -24,6 +24,7 @@ import { galleryArgument, placeOf, type StoreFlags, withStore } from "./store.ts
 
 interface Flags extends ModelFlags, StoreFlags {
   readonly data?: string;
+  readonly mapMissing?: boolean;
   readonly alphaRange?: readonly number[];
   readonly aligned: (typeof alignedChoices)[number];
 }
@@ -36,6 +37,10 @@ export function migrateCommand(parent: Command, context: CliContext): void {
     .argument("<gallery>", galleryArgument);
   withStore(withModelOptions(command))
     .option("--data <data>", "the enrolled pictures, where the gallery does not keep them; known by their bytes")
+    .option(
+      "--map-missing",
+      "give faces without a picture an embedding that a linear map makes of the old one; what that loses is measured and reported",
+    )
     .option(
       "--alpha-range <low,high>",
       "scores of `sharpness` at which alpha is 0 and 1, where no adapter says it",
@@ -82,7 +87,16 @@ async function run(gallery: string, flags: Flags, context: CliContext): Promise<
   let report: MigrationReport;
   try {
     report = await migrateGallery({
-      ...{ store, record, describer, loader, session: engine, pictures, signal: context.signal },
+      ...{
+        store,
+        record,
+        describer,
+        loader,
+        session: engine,
+        pictures,
+        mapMissing: flags.mapMissing,
+        signal: context.signal,
+      },
       onProgress: (done) => progress.update(done),
     });
   } finally {
@@ -112,7 +126,7 @@ async function picturesOf(data: FaceData, signal: AbortSignal): Promise<Map<stri
 }
 
 function describe(path: string, report: MigrationReport): string {
-  const { faces, kept, changed, withoutCopies, earlier, sharp, copies } = report;
+  const { faces, kept, changed, withoutCopies, mapped, mapLoss, earlier, sharp, copies } = report;
   const ranks = (name: string, found: PairedRanks | null): string[] => {
     if (found === null) return [];
     const { searches, before, after, gained, lost } = found;
@@ -127,6 +141,11 @@ function describe(path: string, report: MigrationReport): string {
     ...(withoutCopies > 0
       ? [`${withoutCopies} faces have no low-resolution copies now: their pictures are not at hand (--data)`]
       : []),
+    ...(mapLoss === null
+      ? []
+      : [
+          `${mapped} faces without a picture have mapped embeddings; on ${mapLoss.faces} faces with pictures mapped and real ones have a mean cosine of ${mapLoss.cosine.toFixed(3)} (1 in 20 below ${mapLoss.lowCosine.toFixed(3)}), and ${(100 * mapLoss.rank1).toFixed(1)} % are nearest to their own`,
+        ]),
     ...ranks("faces as enrolled", sharp),
     ...ranks("their low-resolution copies", copies),
   ].join("\n");

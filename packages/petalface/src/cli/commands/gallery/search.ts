@@ -4,20 +4,20 @@ import { alignedChoices } from "../../../api/aligned-choices.ts";
 import { type GalleryModel, openGalleryModel } from "../../../api/gallery-model.ts";
 import { PetalfaceError } from "../../../errors.ts";
 import {
-  buildTemplates,
   type ChosenThresholds,
   type Decision,
   type DecisionRules,
   decide,
   describeFaces,
-  type EnrolledVectors,
   estimateThresholds,
   type FaceDescription,
+  type GallerySearcher,
   joinTrack,
   openDescriber,
   openGallery,
-  openSearcher,
-  type Searcher,
+  openGallerySearcher,
+  openIndexedSearcher,
+  type PersonSearcher,
   singleThreshold,
   type TemplateRule,
   templateRules,
@@ -42,6 +42,7 @@ interface Flags extends GalleryModelFlags, StoreFlags {
   readonly minAlpha: number;
   readonly templates: TemplateRule;
   readonly top: number;
+  readonly index?: boolean;
   readonly aligned: (typeof alignedChoices)[number];
 }
 
@@ -68,6 +69,7 @@ export function searchCommand(parent: Command, context: CliContext): void {
         .choices(templateRules)
         .default("quality"),
     )
+    .option("--index", "ask the database's index instead of comparing with everybody (PostgreSQL; gallery index)")
     .option("--top <n>", "nearest people that are listed", parseInteger("--top", 1, 1000), 5)
     .addOption(
       new Option("--aligned <yes|no|auto>", "whether the pictures are aligned faces; photos are aligned first")
@@ -105,15 +107,17 @@ async function run(gallery: string, photos: readonly string[], flags: Flags, con
   const specs = track === undefined ? photos : [track];
   using given = await openGiven(specs, { aligned: flags.aligned, maxLeftOut: 1, size, threads }, context);
   const { faces, problems } = await describeGiven(given, model, context);
-  const vectors = await store.vectors();
-  const names = new Map((await store.people()).map(({ id, name }) => [id, name]));
-  await using searcher = openSearcher(buildTemplates(vectors, flags.templates), model.engine);
-  const chosen = await chooseThresholds(vectors, searcher, store.settings.thresholds, flags, context);
+  await using searcher = flags.index
+    ? await openIndexedSearcher(store, flags.templates)
+    : await openGallerySearcher(store, flags.templates, model.engine);
+  const chosen = await chooseThresholds(searcher, store.settings.thresholds, flags, context);
   const rules = { thresholds: chosen.table, margin: flags.margin, lowestAlpha: flags.minAlpha };
   const found =
     track === undefined
       ? await searchEach(given, { faces, problems }, searcher, rules, flags.top, context.signal)
       : [await searchTrack(track, faces, searcher, rules, flags.top, context.signal)];
+  const named = found.flatMap(({ candidates, nearest }) => [...candidates, ...(nearest ? [nearest] : [])]);
+  const names = await store.names(named.map(({ person }) => person));
   const answers = found.map(({ nearest, candidates, ...rest }) => ({
     ...rest,
     person: rest.decision === "match" ? (names.get(nearest?.person ?? -1) ?? null) : null,
@@ -122,7 +126,14 @@ async function run(gallery: string, photos: readonly string[], flags: Flags, con
   }));
   context.note(describeThresholds(chosen));
   context.result(
-    { gallery: path, enrolled: names.size, templates: flags.templates, thresholds: chosen, photos: answers },
+    {
+      gallery: path,
+      enrolled: searcher.people,
+      search: searcher.kind,
+      templates: flags.templates,
+      thresholds: chosen,
+      photos: answers,
+    },
     answers.map(printAnswer).join("\n"),
   );
 }
@@ -160,20 +171,20 @@ interface Found extends Decision {
   readonly photo: string;
   readonly alpha: number | null;
   readonly detail: string | null;
-  readonly candidates: Awaited<ReturnType<Searcher["search"]>>[number];
+  readonly candidates: Awaited<ReturnType<PersonSearcher["search"]>>[number];
 }
 
 async function searchEach(
   { data }: GivenFaces,
   { faces, problems }: Described,
-  searcher: Searcher,
+  searcher: PersonSearcher,
   rules: DecisionRules,
   top: number,
   signal: AbortSignal,
 ): Promise<Found[]> {
   const usable = [...faces.keys()].filter((index) => faces[index] !== undefined);
   const described = usable.map((index) => faces[index] as FaceDescription);
-  const { width } = searcher.templates;
+  const width = described[0]?.vector.length ?? 1;
   const rows = new Float32Array(usable.length * width);
   described.forEach(({ vector }, at) => {
     rows.set(vector, at * width);
@@ -198,7 +209,7 @@ async function searchEach(
 async function searchTrack(
   track: string,
   faces: readonly (FaceDescription | undefined)[],
-  searcher: Searcher,
+  searcher: PersonSearcher,
   rules: DecisionRules,
   top: number,
   signal: AbortSignal,
@@ -215,10 +226,12 @@ const unusable = (photo: string, reason: Decision["reason"], detail: string | nu
   ...{ photo, alpha: null, detail, decision: "unusable", reason, nearest: null, threshold: null, candidates: [] },
 });
 
+/** Faces that thresholds are estimated on, at most. */
+const sampled = 2048;
+
 /** The thresholds that options, the gallery or an estimate give. Throws PetalfaceError where there are none. */
 export async function chooseThresholds(
-  vectors: EnrolledVectors,
-  searcher: Searcher,
+  searcher: GallerySearcher,
   stored: ChosenThresholds["table"] | null,
   flags: Pick<Flags, "threshold" | "thresholds" | "rate">,
   { signal }: Pick<CliContext, "signal">,
@@ -226,7 +239,7 @@ export async function chooseThresholds(
   if (flags.threshold !== undefined) return { kind: "given", table: singleThreshold(flags.threshold) };
   if (flags.thresholds !== undefined) return { kind: "given", table: await readThresholds(flags.thresholds) };
   if (stored !== null) return { kind: "stored", table: stored };
-  const estimated = await estimateThresholds(vectors, searcher, flags.rate, signal);
+  const estimated = await estimateThresholds(await searcher.sample(sampled), searcher, flags.rate, signal);
   if (estimated === undefined)
     throw new PetalfaceError(
       "PETAL_OPTION_UNFIT",

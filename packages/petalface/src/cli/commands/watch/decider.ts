@@ -1,10 +1,9 @@
 import {
-  buildTemplates,
   type ChosenThresholds,
   decide,
+  type GallerySearcher,
   type GalleryStore,
-  openSearcher,
-  type Searcher,
+  openGallerySearcher,
   type Track,
 } from "../../../gallery/index.ts";
 import type { SessionOptions } from "../../../runtime/index.ts";
@@ -22,7 +21,7 @@ export interface Decider extends AsyncDisposable {
 interface Known {
   readonly version: number;
   readonly names: ReadonlyMap<number, string>;
-  readonly searcher: Searcher;
+  readonly searcher: GallerySearcher;
   readonly thresholds: ChosenThresholds;
 }
 
@@ -38,11 +37,10 @@ export async function openDecider(
 ): Promise<Decider> {
   const load = async (): Promise<Known> => {
     const version = await store.version();
-    const vectors = await store.vectors();
     const names = new Map((await store.people()).map(({ id, name }) => [id, name]));
-    const searcher = openSearcher(buildTemplates(vectors, flags.templates), session);
+    const searcher = await openGallerySearcher(store, flags.templates, session);
     try {
-      const thresholds = await chooseThresholds(vectors, searcher, store.settings.thresholds, flags, context);
+      const thresholds = await chooseThresholds(searcher, store.settings.thresholds, flags, context);
       return { version, names, searcher, thresholds };
     } catch (error) {
       await searcher[Symbol.asyncDispose]();

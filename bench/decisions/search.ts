@@ -1,0 +1,48 @@
+import {
+  buildTemplates,
+  type Candidate,
+  type EnrolledVectors,
+  type FaceEmbedding,
+  openSearcher,
+  type TemplateRule,
+} from "petalface/gallery";
+import { normaliseRows } from "petalface/matching";
+
+/** Enrolled faces as a store would give them; `people` are their owners' numbers. */
+export function enrolled(
+  faces: readonly FaceEmbedding[],
+  people: readonly number[],
+  withCopies: boolean,
+): EnrolledVectors {
+  const width = faces[0]?.vector.length ?? 1;
+  const join = (of: (face: FaceEmbedding) => Float32Array): Float32Array => {
+    const out = new Float32Array(faces.length * width);
+    faces.forEach((face, at) => {
+      out.set(of(face), at * width);
+    });
+    return out;
+  };
+  return {
+    ...{ width, faces: Int32Array.from(faces.keys()), people: Int32Array.from(people) },
+    vectors: join(({ vector }) => vector),
+    copies: withCopies ? join(({ copies }) => copies) : new Float32Array(faces.length * width),
+    alpha: Float32Array.from(faces, ({ alpha }) => alpha),
+    score: new Float64Array(faces.length),
+  };
+}
+
+/** The nearest people of each probe. */
+export async function nearest(
+  gallery: EnrolledVectors,
+  rule: TemplateRule,
+  probes: readonly { readonly vector: Float32Array; readonly alpha: number }[],
+  top = 1,
+): Promise<Candidate[][]> {
+  const rows = new Float32Array(probes.length * gallery.width);
+  probes.forEach(({ vector }, at) => {
+    rows.set(vector, at * gallery.width);
+  });
+  await using searcher = openSearcher(buildTemplates(gallery, rule), { threads: 1 });
+  const alpha = probes.map((probe) => probe.alpha);
+  return await searcher.search({ rows: normaliseRows(rows, gallery.width), alpha }, top);
+}

@@ -1,0 +1,61 @@
+import { open, readFile } from "node:fs/promises";
+import pg from "pg";
+import { median } from "../skeleton/statistics.ts";
+import { facesEach, width } from "./data.ts";
+import type { Contender } from "./table.ts";
+
+export interface PgvectorJob {
+  readonly kind: "pgvector index";
+  readonly folder: string;
+  readonly count: number;
+  /** Address of a database that may be written. */
+  readonly address: string;
+}
+
+/** Rows of one statement. */
+const atOnce = 500;
+
+/** Searches with pgvector: half-precision vectors in a table with a graph (HNSW). */
+export async function withPgvector({
+  folder,
+  count,
+  address,
+}: PgvectorJob): Promise<Omit<Contender, "name" | "memory">> {
+  const client = new pg.Client({ connectionString: address });
+  await client.connect();
+  await client.query("CREATE EXTENSION IF NOT EXISTS vector");
+  await client.query(`CREATE TEMP TABLE faces (id integer PRIMARY KEY, unit halfvec(${width}))`);
+  const begin = performance.now();
+  const file = await open(`${folder}/faces.f32`);
+  const asText = (row: Float32Array): string => `[${row.join(",")}]`;
+  for (let start = 0; start < count; start += atOnce) {
+    const rows = new Float32Array(Math.min(atOnce, count - start) * width);
+    await file.read(new Uint8Array(rows.buffer));
+    const all = Array.from({ length: rows.length / width }, (_, at) =>
+      asText(rows.subarray(at * width, (at + 1) * width)),
+    );
+    await client.query(
+      "INSERT INTO faces SELECT $1 + place - 1, unit::halfvec FROM unnest($2::text[]) WITH ORDINALITY AS t (unit, place)",
+      [start, all],
+    );
+  }
+  await file.close();
+  await client.query("SET maintenance_work_mem = '2GB'");
+  await client.query("CREATE INDEX ON faces USING hnsw (unit halfvec_ip_ops) WITH (m = 16, ef_construction = 128)");
+  const opened = (performance.now() - begin) / 1000;
+  await client.query("SET hnsw.ef_search = 128");
+  const probes = new Float32Array(new Uint8Array(await readFile(`${folder}/probes.f32`)).buffer);
+  const times: number[] = [];
+  const found: number[] = [];
+  for (let probe = 0; probe < probes.length / width; probe++) {
+    const started = performance.now();
+    const { rows } = await client.query<{ readonly id: number }>(
+      "SELECT id FROM faces ORDER BY unit <#> $1::halfvec LIMIT 5",
+      [asText(probes.subarray(probe * width, (probe + 1) * width))],
+    );
+    if (probe > 0) times.push(performance.now() - started);
+    found.push(Math.floor((rows[0]?.id ?? -1) / facesEach));
+  }
+  await client.end();
+  return { opened, milliseconds: median(times), found };
+}

@@ -1,0 +1,204 @@
+import { createTopK } from "../matching/index.ts";
+import { mostProbes, openScanner } from "./scan/scanner.ts";
+import { candidateCosines } from "./score.ts";
+import type { Candidate, GallerySearcher, Probes } from "./search.ts";
+import { qualityWeight, type TemplateRule } from "./templates.ts";
+import type { FaceCodes, GalleryStore } from "./types.ts";
+
+/** Places of the scanner's results. */
+const sharpSlot = 0;
+const copiesSlot = 1;
+
+/** What the approximate cosine of a person is made of, apart from products with the probe. */
+interface People {
+  /** Ids, ascending. */
+  readonly ids: Int32Array;
+  /** Place in `ids`, one a face. */
+  readonly placeOf: Int32Array;
+  /** Weight of a face within its person's template. */
+  readonly weights: Float32Array;
+}
+
+/**
+ * Opens exact search in 8 bits: every face of the gallery is multiplied as 8-bit codes, whose
+ * rounding error is known for each row. Only people whose cosine may be among the nearest within
+ * those errors are then read from the store and compared in float32. So the answer is that of a
+ * comparison with everybody; memory holds a byte a number.
+ *
+ * @param rule how a person's faces answer
+ */
+export async function openExactSearcher(
+  store: Pick<GalleryStore, "record" | "codes" | "read">,
+  rule: TemplateRule,
+  session: { readonly threads?: number | undefined },
+): Promise<GallerySearcher> {
+  const { width } = (await store.record()).space;
+  const scanner = openScanner(width, Math.max(1, session.threads ?? 1));
+  let codes: FaceCodes;
+  try {
+    codes = await store.codes((bytes) => scanner.allocate(bytes));
+  } catch (error) {
+    await scanner[Symbol.asyncDispose]();
+    throw error;
+  }
+  const people = peopleOf(codes, rule);
+  const lengths = rule === "best" ? undefined : templateLengths(codes, people);
+
+  /** Lower and upper bounds of the cosines of all people with one probe. */
+  function boundsOf(sharp: Float32Array, copies: Float32Array | undefined, weight: number) {
+    const count = people.ids.length;
+    const low = new Float32Array(count).fill(Number.NEGATIVE_INFINITY);
+    const high = new Float32Array(count).fill(Number.NEGATIVE_INFINITY);
+    const probe = scanner.probeError;
+    const ofRow = (row: number): number =>
+      (sharp[row] as number) + (copies === undefined ? 0 : weight * (copies[row] as number));
+    const errorOf = (row: number): number =>
+      (codes.sharp.error[row] as number) + (codes.copies === null ? 0 : weight * (codes.copies.error[row] as number));
+    if (lengths === undefined)
+      for (let row = 0; row < codes.count; row++) {
+        const [mixed, squares] = [codes.mixed[row] as number, codes.squares[row] as number];
+        const length = Math.sqrt(Math.max(1 + 2 * weight * mixed + weight * weight * squares, 1e-12));
+        const norm = 1 + weight * Math.sqrt(squares);
+        const bound = (errorOf(row) + probe * norm) / length + slack;
+        const cosine = ofRow(row) / length;
+        const place = people.placeOf[row] as number;
+        if (cosine + bound > (high[place] as number)) high[place] = cosine + bound;
+        if (cosine - bound > (low[place] as number)) low[place] = cosine - bound;
+      }
+    else {
+      const [sum, error] = [new Float64Array(count), new Float64Array(count)];
+      for (let row = 0; row < codes.count; row++) {
+        const place = people.placeOf[row] as number;
+        const share = people.weights[row] as number;
+        sum[place] = (sum[place] as number) + share * ofRow(row);
+        error[place] = (error[place] as number) + share * errorOf(row);
+      }
+      for (let place = 0; place < count; place++) {
+        const [own, mixed, small] = lengths.subarray(3 * place, 3 * place + 3) as unknown as [number, number, number];
+        const length = Math.sqrt(Math.max(own + 2 * weight * mixed + weight * weight * small, 1e-12));
+        const cosine = (sum[place] as number) / length;
+        // Of the direction: the template's rounding turns it by at most twice its share of the length.
+        const norm = (Math.sqrt(own) + weight * Math.sqrt(small)) / length;
+        const bound = (2 * (error[place] as number)) / length + probe * norm + slack;
+        high[place] = cosine + bound;
+        low[place] = cosine - bound;
+      }
+    }
+    return { low, high };
+  }
+
+  async function one(
+    bounds: ReturnType<typeof boundsOf>,
+    unit: Float32Array,
+    weight: number,
+    top: number,
+    own: number,
+  ) {
+    const best = createTopK(1, Math.min(top, people.ids.length));
+    best.offer(0, bounds.low, 0, bounds.low.length, 0, own);
+    const floor = best.finish().scores.at(-1) ?? Number.NEGATIVE_INFINITY;
+    const chosen: number[] = [];
+    for (let place = 0; place < bounds.high.length; place++)
+      if ((bounds.high[place] as number) >= floor && place !== own) chosen.push(people.ids[place] as number);
+    return await candidateCosines(store, chosen, rule, unit, weight, top);
+  }
+
+  return {
+    kind: "exact, 8 bits",
+    faces: codes.count,
+    people: people.ids.length,
+    sample: (most) => store.read({ faces: evenly(codes.faces, Math.min(most, largeSample(codes.count))) }),
+    async search({ rows, alpha, without }: Probes, top, signal) {
+      const total = rows.length / width;
+      const out: Candidate[][] = [];
+      for (let start = 0; start < total; start += mostProbes) {
+        signal?.throwIfAborted();
+        const some = Math.min(mostProbes, total - start);
+        if (codes.count === 0 || top < 1) {
+          out.push(...Array.from({ length: some }, () => []));
+          continue;
+        }
+        const units = rows.subarray(start * width, (start + some) * width);
+        const weights = Array.from(
+          { length: some },
+          (_, at) => 1 - Math.min(1, Math.max(0, alpha[start + at] as number)),
+        );
+        const sharp = await scanner.scan(codes.sharp, units, sharpSlot);
+        const copies =
+          codes.copies !== null && weights.some((weight) => weight > 0)
+            ? await scanner.scan(codes.copies, units, copiesSlot)
+            : undefined;
+        for (let at = 0; at < some; at++) {
+          const part = (all: Float32Array): Float32Array => all.subarray(at * codes.count, (at + 1) * codes.count);
+          const weight = codes.copies === null ? 0 : (weights[at] as number);
+          const bounds = boundsOf(part(sharp), copies && part(copies), weight);
+          const own = people.ids.indexOf(without?.[start + at] ?? -1);
+          out.push(await one(bounds, units.subarray(at * width, (at + 1) * width), weight, top, own));
+        }
+      }
+      return out;
+    },
+    [Symbol.asyncDispose]: () => scanner[Symbol.asyncDispose](),
+  };
+}
+
+/** Faces that stand in for strangers: fewer of a larger gallery, so that comparing them takes no longer. */
+const largeSample = (faces: number): number => Math.max(128, Math.floor(2 ** 28 / Math.max(1, faces)));
+
+/** At most `most` values, evenly chosen. */
+function evenly(values: Int32Array, most: number): Int32Array {
+  const count = Math.min(most, values.length);
+  return Int32Array.from({ length: count }, (_, at) => values[Math.floor((at * values.length) / count)] as number);
+}
+
+/** Added to each bound: sums of float32 are rounded too. */
+const slack = 1e-5;
+
+function peopleOf({ people, alpha }: FaceCodes, rule: TemplateRule): People {
+  const ids = Int32Array.from(new Set(people)).sort();
+  const places = new Map([...ids].map((id, place) => [id, place]));
+  return {
+    ids,
+    placeOf: people.map((id) => places.get(id) ?? 0),
+    weights: rule === "quality" ? alpha.map(qualityWeight) : new Float32Array(alpha.length).fill(1),
+  };
+}
+
+/**
+ * Of each person's template, as the codes say it: |sharp|^2, sharp . copies and |copies|^2. A person
+ * with one face has them already.
+ */
+function templateLengths(codes: FaceCodes, { ids, placeOf, weights }: People): Float64Array {
+  const { width, stride, count, sharp, copies, mixed, squares } = codes;
+  const out = new Float64Array(3 * ids.length);
+  const rowsOf: number[][] = Array.from({ length: ids.length }, () => []);
+  for (let row = 0; row < count; row++) rowsOf[placeOf[row] as number]?.push(row);
+  const [one, other] = [new Float64Array(width), new Float64Array(width)];
+  rowsOf.forEach((rows, place) => {
+    const [first] = rows;
+    if (rows.length === 1 && first !== undefined) {
+      const share = (weights[first] as number) ** 2;
+      out.set([share, share * (mixed[first] as number), share * (squares[first] as number)], 3 * place);
+      return;
+    }
+    one.fill(0);
+    other.fill(0);
+    for (const row of rows) {
+      const share = weights[row] as number;
+      const from = row * stride;
+      const [ofSharp, ofCopies] = [share * (sharp.scale[row] as number), share * (copies?.scale[row] ?? 0)];
+      for (let at = 0; at < width; at++) {
+        one[at] = (one[at] as number) + ofSharp * (sharp.codes[from + at] as number);
+        if (copies !== null) other[at] = (other[at] as number) + ofCopies * (copies.codes[from + at] as number);
+      }
+    }
+    let [own, both, small] = [0, 0, 0];
+    for (let at = 0; at < width; at++) {
+      own += (one[at] as number) ** 2;
+      both += (one[at] as number) * (other[at] as number);
+      small += (other[at] as number) ** 2;
+    }
+    out.set([own, both, small], 3 * place);
+  });
+  return out;
+}

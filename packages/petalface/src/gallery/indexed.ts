@@ -1,0 +1,56 @@
+import { PetalfaceError } from "../errors.ts";
+import { printPath } from "../images/index.ts";
+import { candidateCosines } from "./score.ts";
+import type { Candidate, GallerySearcher } from "./search.ts";
+import type { TemplateRule } from "./templates.ts";
+import type { GalleryStore } from "./types.ts";
+
+/** Faces that the index is asked for; their people are then compared exactly. */
+const asked = 200;
+/** Faces that stand in for strangers when thresholds are estimated. */
+const sampled = 256;
+
+/**
+ * Opens search by the index of a database (pgvector's HNSW): the nearest 200 faces, and of a poor
+ * probe the nearest 200 low-resolution copies, say who is compared in float32. Nothing is loaded,
+ * but who the index misses is not found.
+ *
+ * @throws PetalfaceError where the gallery's store has no index
+ */
+export async function openIndexedSearcher(store: GalleryStore, rule: TemplateRule): Promise<GallerySearcher> {
+  const { nearest } = store;
+  if (nearest === undefined)
+    throw new PetalfaceError(
+      "PETAL_OPTION_UNFIT",
+      `${printPath(store.path)} is a file, and only galleries in PostgreSQL have an index; search without 'index'`,
+    );
+  const { width } = (await store.record()).space;
+  const people = await store.people();
+  return {
+    kind: "index of pgvector, then float32",
+    faces: await store.count(),
+    people: people.length,
+    async sample(most) {
+      const count = Math.min(most, sampled, people.length);
+      const chosen = Array.from(
+        { length: count },
+        (_, at) => people[Math.floor((at * people.length) / count)]?.id ?? 0,
+      );
+      return await store.read({ people: chosen });
+    },
+    async search({ rows, alpha, without }, top, signal) {
+      const out: Candidate[][] = [];
+      for (let probe = 0; probe < rows.length / width; probe++) {
+        signal?.throwIfAborted();
+        const unit = rows.subarray(probe * width, (probe + 1) * width);
+        const weight = 1 - Math.min(1, Math.max(0, alpha[probe] as number));
+        const found = new Set(await nearest(unit, "faces", asked));
+        if (weight > 0) for (const person of await nearest(unit, "copies", asked)) found.add(person);
+        found.delete(without?.[probe] ?? -1);
+        out.push(await candidateCosines(store, [...found], rule, unit, weight, top));
+      }
+      return out;
+    },
+    [Symbol.asyncDispose]: async () => {},
+  };
+}

@@ -1,0 +1,134 @@
+import { once } from "node:events";
+import { Worker } from "node:worker_threads";
+import { PetalfaceError } from "../../errors.ts";
+import { strideOf } from "../codes.ts";
+import type { CodedRows } from "../types.ts";
+import type { ScanRequest, ScanThread } from "./scan-worker.ts";
+import { dotsModule, sharedMemory } from "./wasm.ts";
+
+/** Multiplies all coded rows with probes, on several threads; close it after use. */
+export interface Scanner extends AsyncDisposable {
+  /** Room for codes in the memory that is scanned. */
+  allocate(bytes: number): Int8Array;
+  /**
+   * Products of rows and probes.
+   *
+   * @param rows whose codes {@link allocate} gave
+   * @param probes unit rows, at most {@link mostProbes}
+   * @returns `probes x rows`; the array is used again by the next scan into the same `slot`
+   */
+  scan(rows: CodedRows, probes: Float32Array, slot: number): Promise<Float32Array>;
+  /** By how much a product may be wrong because the probe was rounded, for rows of length `length`. */
+  readonly probeError: number;
+}
+
+/** Probes of one scan. */
+export const mostProbes = 8;
+/** Rows whose products are kept before they become floats: 32 KiB a probe stay in the first caches. */
+const rowsAtOnce = 2048;
+const pageBytes = 65_536;
+
+/**
+ * Largest code of a probe: a sum of products of `width` codes must fit into 31 bits, and each into
+ * 16.
+ */
+const largestProbeCode = (width: number): number => Math.min(32_767, Math.floor((2 ** 31 - 1) / (127 * width)));
+
+/** Opens a {@link Scanner}. */
+export function openScanner(width: number, threads: number): Scanner {
+  const stride = strideOf(width);
+  const scratchBytes = Math.ceil((mostProbes * (2 * stride + 4 * rowsAtOnce)) / pageBytes) * pageBytes;
+  const memory = sharedMemory((threads * scratchBytes) / pageBytes);
+  const module = dotsModule();
+  let workers: Worker[] | undefined;
+  const outputs = new Map<number, Float32Array>();
+  const shared = new WeakMap<Float32Array, Float32Array>();
+
+  const start = (): Worker[] =>
+    Array.from({ length: threads }, (_, at) => {
+      const thread: ScanThread = {
+        ...{ module, memory, stride, scratch: at * scratchBytes, mostProbes, rowsAtOnce },
+      };
+      const worker = new Worker(
+        new URL(`./scan-worker${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`, import.meta.url),
+        {
+          workerData: thread,
+        },
+      );
+      // An open gallery does not keep the process alive.
+      worker.unref();
+      return worker;
+    });
+
+  const outputOf = (slot: number, length: number): Float32Array => {
+    const found = outputs.get(slot);
+    if (found !== undefined && found.length >= length) return found.subarray(0, length);
+    const made = new Float32Array(new SharedArrayBuffer(4 * length));
+    outputs.set(slot, made);
+    return made;
+  };
+
+  const sharedScale = (scale: Float32Array): Float32Array => {
+    const found = shared.get(scale);
+    if (found !== undefined) return found;
+    const made = new Float32Array(new SharedArrayBuffer(scale.byteLength));
+    made.set(scale);
+    shared.set(scale, made);
+    return made;
+  };
+
+  return {
+    probeError: Math.sqrt(width) / (2 * largestProbeCode(width)),
+    allocate(bytes) {
+      let before: number;
+      try {
+        before = memory.grow(Math.ceil(bytes / pageBytes));
+      } catch (cause) {
+        throw new PetalfaceError(
+          "PETAL_SYSTEM_FAILED",
+          `${(bytes / 2 ** 30).toFixed(1)} GiB are too many for exact search in memory; keep the gallery in PostgreSQL, and search its index`,
+          { cause },
+        );
+      }
+      return new Int8Array(memory.buffer, before * pageBytes, bytes);
+    },
+    async scan(rows, probes, slot) {
+      const n = probes.length / width;
+      const count = rows.scale.length;
+      const out = outputOf(slot, n * count);
+      const codes = new Int16Array(n * stride);
+      const factors = Array.from({ length: n }, (_, probe) => {
+        const own = probes.subarray(probe * width, (probe + 1) * width);
+        const largest = own.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+        const scale = largest / largestProbeCode(width);
+        if (scale > 0)
+          own.forEach((value, at) => {
+            codes[probe * stride + at] = Math.round(value / scale);
+          });
+        return scale;
+      });
+      workers ??= start();
+      const part = Math.ceil(count / workers.length / rowsAtOnce) * rowsAtOnce;
+      const scale = sharedScale(rows.scale);
+      await Promise.all(
+        workers.map(async (worker, at) => {
+          const request: ScanRequest = {
+            ...{ codes: rows.codes.byteOffset, start: at * part, end: Math.min(count, (at + 1) * part) },
+            ...{ probes: codes, scale, factors, out },
+          };
+          if (request.start >= request.end) return;
+          const done = once(worker, "message");
+          // While it works the process has to wait for it.
+          worker.ref();
+          worker.postMessage(request);
+          await done;
+          worker.unref();
+        }),
+      );
+      return out;
+    },
+    async [Symbol.asyncDispose]() {
+      await Promise.all((workers ?? []).map((worker) => worker.terminate()));
+    },
+  };
+}

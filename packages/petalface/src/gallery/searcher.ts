@@ -1,0 +1,25 @@
+import type { SessionOptions } from "../runtime/index.ts";
+import { openExactSearcher } from "./exact.ts";
+import { type GallerySearcher, openSearcher } from "./search.ts";
+import { buildTemplates, type TemplateRule } from "./templates.ts";
+import type { GalleryStore } from "./types.ts";
+
+/** Up to so many faces all embeddings are held in memory in float32: that is simpler, and as fast. */
+const mostInMemory = 20_000;
+
+/**
+ * Opens search in a gallery: in float32 where it is small, else in 8 bits with the same answers.
+ *
+ * @param rule how a person's faces answer
+ */
+export async function openGallerySearcher(
+  store: GalleryStore,
+  rule: TemplateRule,
+  session: SessionOptions,
+): Promise<GallerySearcher> {
+  if ((await store.count()) > mostInMemory) return await openExactSearcher(store, rule, session);
+  const vectors = await store.vectors();
+  const searcher = openSearcher(buildTemplates(vectors, rule), session);
+  // `estimateThresholds` chooses itself.
+  return { ...searcher, sample: async () => vectors };
+}
