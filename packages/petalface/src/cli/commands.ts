@@ -99,6 +99,10 @@ const commands: Readonly<Record<string, CommandEntry>> = {
     about: "adapt a small model, measure the gain and export it; then compare other methods. Needs no data and no GPU",
     load: async () => (await import("./commands/demo/command.ts")).demoCommand,
   },
+  reproduce: {
+    about: "make a table of bench/results again, with the command that its page names",
+    load: async () => (await import("./commands/reproduce/command.ts")).reproduceCommand,
+  },
   doctor: {
     about: "check that this machine has everything that petalface needs; exit code 1 if not",
     load: async () => (await import("./commands/doctor/command.ts")).doctorCommand,
