@@ -2,6 +2,8 @@
 ARG BASE=docker.io/library/node:24-bookworm-slim
 
 FROM ${BASE} AS build
+# For networks with a certificate authority of their own; used while building only.
+ARG NODE_EXTRA_CA_CERTS
 WORKDIR /src
 COPY . .
 RUN npm ci && npm run pack

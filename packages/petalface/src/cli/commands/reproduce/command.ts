@@ -22,7 +22,10 @@ function repository(): string {
   for (let folder = import.meta.dirname; ; folder = dirname(folder)) {
     if (existsSync(join(folder, "bench/main.ts"))) return folder;
     if (dirname(folder) === folder)
-      throw new PetalfaceError("the benchmarks are not in this package: run the command in petalface's repository");
+      throw new PetalfaceError(
+        "PETAL_PROGRAM_MISSING",
+        "the benchmarks are not in this package: run the command in petalface's repository",
+      );
   }
 }
 
@@ -36,21 +39,20 @@ async function run(name: string, context: CliContext): Promise<void> {
   const table = tables.find((each) => each.name === name);
   if (table === undefined)
     throw new PetalfaceError(
+      "PETAL_OPTION_INVALID",
       `there is no table "${name}"; the tables are ${tables.map((each) => each.name).join(", ")}`,
-      {
-        exitCode: 2,
-      },
     );
   if (table.args === undefined)
-    throw new PetalfaceError(`bench/results/${name}.md does not name the command that made it`);
+    throw new PetalfaceError("PETAL_RESULT_INVALID", `bench/results/${name}.md does not name the command that made it`);
   const missing = placeholderIn(table.args);
   const line = `npm run bench -- ${table.args.join(" ")}`;
   if (missing !== undefined)
-    throw new PetalfaceError(`replace ${missing} in this command and run it yourself: ${line}`, { exitCode: 2 });
+    throw new PetalfaceError("PETAL_OPTION_INVALID", `replace ${missing} in this command and run it yourself: ${line}`);
   context.note(line);
   const [code, signal] = await bench(root, table.args, context.signal);
   context.signal.throwIfAborted();
-  if (code !== 0) throw new PetalfaceError(`${line} ended with ${signal ?? `exit code ${code}`}`);
+  if (code !== 0)
+    throw new PetalfaceError("PETAL_SYSTEM_FAILED", `${line} ended with ${signal ?? `exit code ${code}`}`);
   context.result({ table: name, command: line }, `done; what changed: git diff bench/results/${name}.md`);
 }
 
