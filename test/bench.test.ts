@@ -68,7 +68,7 @@ it("imports the packages as anyone else can", () => {
     importsIn(readFileSync(join(bench, path), "utf8"))
       .filter((name) => {
         if (name.startsWith(".")) return relative(bench, resolve(bench, dirname(path), name)).startsWith("..");
-        return !/^(node:[\w/]+|onnx-grad|petalface(\/[a-z]+)?|onnxruntime-(node|web)|pg|vitest)$/.test(name);
+        return !/^(node:[\w/]+|onnx-grad|petalface(\/[a-z]+)?|onnxruntime-(node|web)|pg|autocannon|vitest)$/.test(name);
       })
       .map((name) => `bench/${path} imports ${name}`),
   );

@@ -112,7 +112,7 @@ export default defineBenchmark({
   name: "serve",
   title: "Serving",
   measures:
-    "Faces and photos that `petalface serve` answers in a second, how long they wait, and a FastAPI server with the same models.",
+    "Faces and photos a second of `petalface serve`, the waiting time, and a FastAPI server with the same models.",
   minutes: 6,
   needs: "the shared photos, weights and detectors",
   options: {

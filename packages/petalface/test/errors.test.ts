@@ -65,8 +65,9 @@ it("is wrong usage by its code alone", () => {
 /** Text between quotes. A template's values are part of it. */
 const literals = (text: string): string[] => text.match(/"(?:[^"\\\n]|\\.)*"|`(?:[^`\\]|\\.)*`/g) ?? [];
 
-/** Where two hyphens and a letter are no flag of petalface: the table of flags itself, style sheets, and options of npm. */
-const notFlags = /^(training\/options\/table|evaluation\/report\/.*|models\/registry|runtime\/cuda)\.ts$/;
+/** Where two hyphens and a letter are no flag of petalface: the table of flags itself, style sheets, options of npm, and jobs, which are commands. */
+const notFlags =
+  /^(training\/options\/table|evaluation\/report\/.*|models\/registry|runtime\/cuda|server\/jobs\/jobs|server\/routes\/jobs)\.ts$/;
 
 it("names options as the library does outside of the command line: a message that names a flag is of no use to its callers", () => {
   const named = sources

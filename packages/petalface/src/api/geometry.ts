@@ -21,7 +21,7 @@ export async function geometryNote(data: FaceData): Promise<string | undefined> 
     (await templateOfAligned(data.spec)) ??
     (await templateOfAligned(dirname(data.spec))) ??
     (await templateOfAligned(join(first.path, "../..")));
-  if (written !== undefined) return `${name}: faces placed as align --template ${written} does`;
+  if (written !== undefined) return `${name}: faces placed as align 'template=${written}' does`;
   const landmarks = knownDetectors.find((model) => model.name === alignDefaults.landmarks);
   if (landmarks === undefined || !(await isCached(landmarks, cacheFolder())))
     return `${name}: taken as aligned; where the faces lie was not examined, as the landmark model is not in the cache (petalface align fetches it)`;
@@ -47,5 +47,5 @@ function printBelief({ geometry, off, faces }: Belief, crops: number): string {
   const far = `${off.toFixed(2)} of the distance between the eyes off`;
   return geometry === undefined
     ? `the faces lie as in no known geometry (${faces} of ${crops} looked at; the nearest is ${far}): a model works best on faces placed as it was trained`
-    : `the faces lie as align --template ${geometry} places them${alike[geometry] ?? ""}, ${far} (${faces} of ${crops} looked at)`;
+    : `the faces lie as align 'template=${geometry}' places them${alike[geometry] ?? ""}, ${far} (${faces} of ${crops} looked at)`;
 }

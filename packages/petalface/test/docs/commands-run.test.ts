@@ -25,7 +25,7 @@ function callsOf(text: string): string[][] {
 /** Replaces what each command does by nothing; what remains is the check of its arguments and options. */
 function disarm(command: Command): void {
   command.exitOverride().configureOutput({ writeErr: () => {}, writeOut: () => {}, outputError: () => {} });
-  if (command.commands.length === 0) command.action(() => {});
+  command.action(() => {});
   for (const inner of command.commands) disarm(inner);
 }
 
