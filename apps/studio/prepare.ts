@@ -1,7 +1,16 @@
 import { copyFile, mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { encodeModel, lower, setBatch } from "onnx-grad";
+import {
+  type EncodedModel,
+  encodeModel,
+  encodeWithPlaces,
+  type Graph,
+  isExternal,
+  lower,
+  setBatch,
+  sizeOf,
+} from "onnx-grad";
 import { PetalfaceError } from "petalface";
 import {
   type AdapterConfig,
@@ -72,24 +81,25 @@ export async function prepareStudio({
   await mkdir(join(folder, "ort"), { recursive: true });
   const training = trainingGraph(backbone, config, options, 0);
   const layout = layoutOf(backbone, config);
-  // Numbers that occur nowhere else, so that their places in the file can be found.
-  const marked = Float32Array.from({ length: layout.length }, (_, i) => Math.sin(i + 0.5));
-  const adapted = withOutputs(await exportedGraph(backbone, { config, theta: marked }, "quality"), "embedding");
+  // Any numbers but 0, which could be left out: the page writes the trained ones over them.
+  const placeholders = Float32Array.from({ length: layout.length }, (_, i) => Math.sin(i + 0.5));
+  const adapted = withOutputs(await exportedGraph(backbone, { config, theta: placeholders }, "quality"), "embedding");
   // The page appends the calibration that it fits.
   const metadata = new Map([...adapted.metadata].filter(([key]) => key !== "petalface.calibration"));
-  const face = encodeModel({ ...adapted, metadata });
+  const face = placed({ ...adapted, metadata });
 
   const quality = qualityGraph(backbone, measureOf(options.quality));
-  const files = new Map<string, Uint8Array>([["face", face]]);
+  const trainers = { webgpu: placed(lower(training.graph, "webgpu")), wasm: placed(lower(training.graph, "wasm")) };
+  const files = new Map<string, Uint8Array>([["face", face.bytes]]);
   for (const target of ["webgpu", "wasm"] as const) {
-    files.set(`train-${target}`, encodeModel(lower(training.graph, target)));
+    files.set(`train-${target}`, trainers[target].bytes);
     // Where alpha is 1 the deployed network has the frozen one's bits, which holds only if nothing is rewritten in either.
     files.set(`frozen-${target}`, encodeModel(lower(setBatch(backbone.graph, batch), target, { exact: true })));
   }
   files.set("quality", encodeModel(setBatch(quality.graph, batch)));
   for (const [name, bytes] of files) await writeFile(join(folder, `${name}.onnx`), bytes);
   await writeFile(join(folder, "theta.f32"), await initialTheta(backbone, layout, options.seed));
-  await saveAdapter(join(folder, "adapter"), backbone, { config, theta: marked });
+  await saveAdapter(join(folder, "adapter"), backbone, { config, theta: placeholders });
   await copyFile(faceSpacePath, join(folder, "facespace.safetensors"));
   const engine = dirname(fileURLToPath(import.meta.resolve("onnxruntime-web")));
   for (const file of engineFiles) await copyFile(join(engine, file), join(folder, "ort", file));
@@ -108,13 +118,12 @@ export async function prepareStudio({
     },
     trained: layout.length,
     places: layout.slots.map(({ name, dims, offset, length }): Place => {
-      const byte = placeOf(face, marked.subarray(offset, offset + length), name);
-      return { name, dims, offset, length, byte };
+      return { name, dims, offset, length, byte: placeOf(face, name, length) };
     }),
     quality: { measure: options.quality, score: quality.score },
     alpha: {
-      "train-webgpu": alphaPlaces(files.get("train-webgpu")),
-      "train-wasm": alphaPlaces(files.get("train-wasm")),
+      "train-webgpu": alphaPlaces(trainers.webgpu),
+      "train-wasm": alphaPlaces(trainers.wasm),
       face: alphaPlaces(face),
     },
   };
@@ -122,27 +131,38 @@ export async function prepareStudio({
   return plan;
 }
 
-/** Stands for alpha's range until the page has fitted one: numbers whose bytes occur nowhere else. */
+/** A graph as a file, and where its constants lie in it. */
+interface PlacedGraph extends EncodedModel {
+  readonly constants: Graph["constants"];
+}
+
+const placed = (graph: Graph): PlacedGraph => ({ ...encodeWithPlaces(graph), constants: graph.constants });
+
+/** Stands for alpha's range until the page has fitted one: numbers that no other constant has. */
 const markedRange = { low: -7919.2451, high: -1033.7713 } as const;
 
-/** Where the marked range lies in a file. */
-function alphaPlaces(file: Uint8Array = new Uint8Array()): AlphaPlaces {
-  const { low, high } = markedRange;
-  return {
-    low: placeOf(file, Float32Array.of(low), "alpha's low end"),
-    slope: placeOf(file, Float32Array.of(1 / (high - low)), "alpha's slope"),
+/** Where alpha's range lies in a file: two scalars whose names the lowering may change, so they are found by value. */
+function alphaPlaces(file: PlacedGraph): AlphaPlaces {
+  const scalar = (value: number, what: string): number => {
+    const [found, ...others] = [...file.constants].filter(
+      ([, constant]) => !isExternal(constant) && constant.data.length === 1 && constant.data[0] === Math.fround(value),
+    );
+    if (found === undefined || others.length > 0) throw lost(what);
+    return placeOf(file, found[0], 1);
   };
+  const { low, high } = markedRange;
+  return { low: scalar(low, "alpha's low end"), slope: scalar(1 / (high - low), "alpha's slope") };
 }
 
-/** Where a tensor's little-endian bytes lie in a file; exactly once. */
-function placeOf(file: Uint8Array, tensor: Float32Array, name: string): number {
-  const bytes = Buffer.from(tensor.buffer, tensor.byteOffset, tensor.byteLength);
-  const haystack = Buffer.from(file.buffer, file.byteOffset, file.byteLength);
-  const first = haystack.indexOf(bytes);
-  if (first < 0 || haystack.indexOf(bytes, first + 1) >= 0)
-    throw new PetalfaceError(
-      "PETAL_MODEL_UNSUPPORTED",
-      `the exported model does not hold "${name}" as it was trained; this model cannot be adapted in a page`,
-    );
-  return first;
+/** First byte of a float32 constant of so many numbers. */
+function placeOf({ places, constants }: PlacedGraph, name: string, length: number): number {
+  const [place, constant] = [places.get(name), constants.get(name)];
+  if (place === undefined || constant?.dtype !== "float32" || sizeOf(constant.dims) !== length) throw lost(name);
+  return place;
 }
+
+const lost = (name: string): PetalfaceError =>
+  new PetalfaceError(
+    "PETAL_MODEL_UNSUPPORTED",
+    `the exported model does not hold "${name}" as it was trained; this model cannot be adapted in a page`,
+  );

@@ -6,7 +6,9 @@ export { placeholderBytes, placeholderOf } from "./format/placeholder.ts";
 export {
   type AtomicFile,
   type AtomicOptions,
+  isRunning,
   isUnfinished,
+  machineMark,
   makeFolder,
   openAtomicFile,
   reasonOf,

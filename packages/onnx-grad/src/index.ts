@@ -12,7 +12,9 @@ export { foldConstants } from "./fold/fold.ts";
 export { readTensor } from "./format/decode.ts";
 export { type ExternalFile, externalFiles } from "./format/external.ts";
 export {
+  type EncodedModel,
   encodeModel,
+  encodeWithPlaces,
   type ReadOptions,
   readMetadata,
   readModel,

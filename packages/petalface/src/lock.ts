@@ -1,8 +1,9 @@
-import { constants, copyFile, link, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { readdir, readFile, rm } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
+import { isRunning } from "onnx-grad/basics";
 import { PetalfaceError } from "./errors.ts";
-import { writeFailure } from "./files.ts";
+import { removeUnfinished, writePiecesSafely } from "./files.ts";
 
 /** Name of the lock file in a run's folder. */
 export const lockName = "lock.json";
@@ -18,8 +19,6 @@ interface Holder {
   readonly started: string;
 }
 
-let taken = 0;
-
 /**
  * Makes this process the only one that writes into a run. A lock whose process has ended is taken
  * over. Dispose of the result to release the run. Throws PetalfaceError if another process (or
@@ -27,23 +26,13 @@ let taken = 0;
  */
 export async function lockRun(folder: string): Promise<AsyncDisposable> {
   const path = join(folder, lockName);
-  const own = `${path}.${process.pid}-${taken++}.part`;
   const me: Holder = { pid: process.pid, host: hostname(), started: await startOf(process.pid) };
-  try {
-    await writeFile(own, JSON.stringify(me));
-  } catch (error) {
-    throw writeFailure(path, error);
-  }
-  try {
-    // A link appears whole or not at all, and never over another's.
-    for (let attempt = 0; !(await linked(own, path)); attempt++) {
-      const text = await readFile(path, "utf8").catch(() => undefined);
-      if (text !== undefined && (await isAlive(text))) throw busy(folder, path, text);
-      if (attempt >= 10) throw new PetalfaceError("PETAL_BUSY", `${path}: this lock cannot be taken over; remove it`);
-      if (text !== undefined && (await replaceStale(folder, path, own))) break;
-    }
-  } finally {
-    await rm(own, { force: true });
+  const own = JSON.stringify(me);
+  for (let attempt = 0; !(await created(path, own)); attempt++) {
+    const text = await readFile(path, "utf8").catch(() => undefined);
+    if (text !== undefined && (await isAlive(text))) throw busy(folder, path, text);
+    if (attempt >= 10) throw new PetalfaceError("PETAL_BUSY", `${path}: this lock cannot be taken over; remove it`);
+    if (text !== undefined && (await replaceStale(folder, path, own))) break;
   }
   await removeDead(folder);
   return {
@@ -53,44 +42,25 @@ export async function lockRun(folder: string): Promise<AsyncDisposable> {
   };
 }
 
-/** Makes `path` another name of `own`; false if there is such a file. */
-async function linked(own: string, path: string): Promise<boolean> {
+/** Writes `text` as the new file `path`; false if there is such a file. */
+async function created(path: string, text: string): Promise<boolean> {
   try {
-    await link(own, path);
+    await writePiecesSafely(path, [Buffer.from(text)], { isNew: true, sync: false });
     return true;
   } catch (error) {
-    const { code = "" } = error as NodeJS.ErrnoException;
-    if (code === "EEXIST") return false;
-    if (noLinks.has(code)) return await copied(own, path);
-    throw writeFailure(path, error);
-  }
-}
-
-/** What file systems without hard links say. */
-const noLinks: ReadonlySet<string> = new Set(["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK"]);
-
-/**
- * {@link linked} for file systems without links. A reader may see the file before its content, so
- * it is the second choice.
- */
-async function copied(own: string, path: string): Promise<boolean> {
-  try {
-    await copyFile(own, path, constants.COPYFILE_EXCL);
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
-    throw writeFailure(path, error);
+    if (error instanceof Error && (error.cause as NodeJS.ErrnoException | undefined)?.code === "EEXIST") return false;
+    throw error;
   }
 }
 
 /**
- * Puts `own` in a dead process's place; false if the lock is not to be had after all. Only who
+ * Writes `own` over a dead process's lock; false if the lock is not to be had after all. Only who
  * holds a second lock may do it: of two processes that both saw the dead one, the slower would
  * otherwise replace the quicker one's lock.
  */
 async function replaceStale(folder: string, path: string, own: string): Promise<boolean> {
   const right = `${path}.takeover.part`;
-  if (!(await linked(own, right))) {
+  if (!(await created(right, own))) {
     const text = await readFile(right, "utf8").catch(() => undefined);
     if (text !== undefined && (await isAlive(text))) throw busy(folder, right, text);
     // Its holder died within the few lines below.
@@ -100,7 +70,7 @@ async function replaceStale(folder: string, path: string, own: string): Promise<
   try {
     const text = await readFile(path, "utf8").catch(() => undefined);
     if (text === undefined || (await isAlive(text))) return false;
-    await rename(own, path);
+    await writePiecesSafely(path, [Buffer.from(own)], { sync: false });
     return true;
   } finally {
     await rm(right, { force: true });
@@ -109,6 +79,7 @@ async function replaceStale(folder: string, path: string, own: string): Promise<
 
 /** Removes what processes left that died while they asked for the lock. */
 async function removeDead(folder: string): Promise<void> {
+  await removeUnfinished(folder);
   for (const name of await readdir(folder)) {
     if (!name.startsWith(`${lockName}.`)) continue;
     const text = await readFile(join(folder, name), "utf8").catch(() => undefined);
@@ -138,11 +109,7 @@ async function isAlive(text: string): Promise<boolean> {
     return false;
   }
   if (holder.host !== hostname()) return true;
-  try {
-    process.kill(holder.pid, 0);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ESRCH") return false;
-  }
+  if (!isRunning(holder.pid)) return false;
   const started = await startOf(holder.pid);
   return started === "" || holder.started === "" || started === holder.started;
 }

@@ -1,8 +1,8 @@
-import { createHash } from "node:crypto";
 import { rmSync } from "node:fs";
 import { mkdtemp, readdir, rm } from "node:fs/promises";
-import { hostname, tmpdir } from "node:os";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { isRunning, machineMark } from "onnx-grad/basics";
 import { writeFailure } from "./files.ts";
 
 /** A folder for what need not outlive the process. */
@@ -26,7 +26,7 @@ const open = new Set<string>();
  * @throws PetalfaceError where it cannot be made
  */
 export async function makeTemporary(parent: string = tmpdir()): Promise<TemporaryFolder> {
-  const own = `petalface-${createHash("sha256").update(hostname()).digest("hex").slice(0, 8)}-`;
+  const own = `petalface-${machineMark}-`;
   await removeAbandoned(parent, own);
   let path: string;
   try {
@@ -60,15 +60,5 @@ async function removeAbandoned(parent: string, own: string): Promise<void> {
     const pid = name.startsWith(own) ? /^(\d+)-\w{6}$/.exec(name.slice(own.length))?.[1] : undefined;
     if (pid !== undefined && !isRunning(Number(pid)))
       await rm(join(parent, name), { recursive: true, force: true }).catch(() => undefined);
-  }
-}
-
-/** Whether a process of this machine is alive, ours or another's. */
-function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return !(error instanceof Error && "code" in error && error.code === "ESRCH");
   }
 }

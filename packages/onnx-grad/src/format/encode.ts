@@ -39,11 +39,14 @@ const GRAPH_KIND = 5;
 /**
  * The model as a sequence of parts. Constants that `locate` gives a place to become external data;
  * the others go inline, those in files as parts that name the range, so that a writer can stream
- * them. `contents` replaces what constants hold, byte for byte.
+ * them. `contents` replaces what constants hold, byte for byte. `places` gets the first byte of
+ * the data of each constant of the graph that is inline.
  */
 export function modelParts(
   graph: Graph,
   locate: (name: string, constant: Constant) => Location | undefined,
+  contents?: undefined,
+  places?: Map<string, number>,
 ): Exclude<Part, StreamedPart>[];
 export function modelParts(
   graph: Graph,
@@ -54,8 +57,10 @@ export function modelParts(
   graph: Graph,
   locate: (name: string, constant: Constant) => Location | undefined,
   contents: ReadonlyMap<string, StreamedPart["stream"]> = new Map(),
+  places?: Map<string, number>,
 ): Part[] {
-  const body = graphParts(graph, locate, contents);
+  const inBody = new Map<string, number>();
+  const body = graphParts(graph, locate, contents, inBody);
   const length = lengthOf(body);
   const parts = [encodeProto("model", modelHeader(graph)), encodeHeader(GRAPH_FIELD, length), ...body];
   if (length > MAX_MESSAGE - itemAt(parts, 0).length - 16) {
@@ -63,6 +68,8 @@ export function modelParts(
       `model "${graph.name}" has ${length} bytes; one ONNX file holds 2 GiB, write its weights as external data`,
     );
   }
+  const start = lengthOf(parts) - length;
+  for (const [name, place] of inBody) places?.set(name, start + place);
   return parts;
 }
 
@@ -73,6 +80,7 @@ function graphParts(
   graph: Graph,
   locate: (name: string, constant: Constant) => Location | undefined,
   contents: ReadonlyMap<string, StreamedPart["stream"]>,
+  places: Map<string, number>,
 ): Part[] {
   const body: Part[] = [];
   let plain: Node[] = [];
@@ -86,7 +94,7 @@ function graphParts(
       continue;
     }
     flush();
-    const parts = controlParts(node, (inner) => graphParts(inner, locate, contents));
+    const parts = controlParts(node, (inner) => graphParts(inner, locate, contents, new Map()));
     body.push(encodeHeader(NODE_FIELD, lengthOf(parts)), ...parts);
   }
   flush();
@@ -97,11 +105,14 @@ function graphParts(
       output: graph.outputs.map((name) => valueProto(name, graph)),
     }),
   );
+  let written = lengthOf(body);
   for (const [name, constant] of graph.constants) {
     const place = locate(name, constant);
     const header = encodeProto("tensor", tensorHeader(name, constant, place));
     if (place !== undefined) {
-      body.push(encodeHeader(INITIALIZER_FIELD, header.length), header);
+      const outer = encodeHeader(INITIALIZER_FIELD, header.length);
+      body.push(outer, header);
+      written += outer.length + header.length;
       continue;
     }
     const stream = contents.get(name);
@@ -109,7 +120,10 @@ function graphParts(
     const data = stream === undefined ? external : { name, length: external.length, stream };
     const dataHeader = encodeHeader(RAW_DATA_FIELD, data.length);
     const length = header.length + dataHeader.length + data.length;
-    body.push(encodeHeader(INITIALIZER_FIELD, length), header, dataHeader, data);
+    const outer = encodeHeader(INITIALIZER_FIELD, length);
+    body.push(outer, header, dataHeader, data);
+    written += outer.length + length;
+    places.set(name, written - data.length);
   }
   return body;
 }

@@ -137,7 +137,20 @@ function opsetOf(proto: ModelProto, fail: (message: string) => never): number {
  * small graphs and {@link writeModel} or `placeModel` for others. Throws OnnxGradError beyond 2
  * GiB.
  */
-export const encodeModel = (graph: Graph): Uint8Array => joinParts(modelParts(graph, () => undefined));
+export const encodeModel = (graph: Graph): Uint8Array => encodeWithPlaces(graph).bytes;
+
+/** A model in memory, and where the data of its constants begin. */
+export interface EncodedModel {
+  readonly bytes: Uint8Array;
+  /** First byte of each constant of the graph, by its name. */
+  readonly places: ReadonlyMap<string, number>;
+}
+
+/** As {@link encodeModel}, for those who write other numbers over constants later. */
+export function encodeWithPlaces(graph: Graph): EncodedModel {
+  const places = new Map<string, number>();
+  return { bytes: joinParts(modelParts(graph, () => undefined, undefined, places)), places };
+}
 
 /** Parts of a model in memory, one after the other. Weights in files are read. */
 export function joinParts(parts: readonly Exclude<Part, StreamedPart>[]): Uint8Array {

@@ -1,5 +1,17 @@
 import { createHash } from "node:crypto";
-import { type FileHandle, mkdir, open, readdir, realpath, rename, rm, stat } from "node:fs/promises";
+import {
+  constants,
+  copyFile,
+  type FileHandle,
+  link,
+  mkdir,
+  open,
+  readdir,
+  realpath,
+  rename,
+  rm,
+  stat,
+} from "node:fs/promises";
 import { hostname } from "node:os";
 import { dirname, join, resolve } from "node:path";
 
@@ -21,13 +33,15 @@ export interface AtomicOptions {
   readonly sync?: boolean;
   /** Folder on the same disk for the unfinished file; the file's own unless given. */
   readonly workIn?: string;
+  /** True: fails with EEXIST where there is such a file, also one that was made meanwhile. */
+  readonly isNew?: boolean;
 }
 
 /** Largest part handed to the operating system at once. */
 const largestWrite = 64 * 2 ** 20;
 
 /** Names this machine in a file name: a process number means nothing on another one. */
-const host = createHash("sha256").update(hostname()).digest("hex").slice(0, 8);
+export const machineMark = createHash("sha256").update(hostname()).digest("hex").slice(0, 8);
 const unfinished = /^\.unfinished-([0-9a-f]{8})-(\d+)-[0-9a-z]+$/;
 
 /** Whether a file or folder of this name is unfinished: see {@link unfinishedName}. */
@@ -38,7 +52,7 @@ export const isUnfinished = (name: string): boolean => unfinished.test(name);
  * {@link removeUnfinished} can remove what a killed process left.
  */
 export const unfinishedName = (): string =>
-  `.unfinished-${host}-${process.pid}-${Math.random().toString(36).slice(2, 12)}`;
+  `.unfinished-${machineMark}-${process.pid}-${Math.random().toString(36).slice(2, 12)}`;
 
 /**
  * Opens a temporary file in the folder of its final place: readers see the old file or the new one,
@@ -77,10 +91,11 @@ export async function openAtomicFile(path: string, options: AtomicOptions = {}):
       try {
         if (sync) await file.sync();
         await file.close();
-        await rename(temporary, place).catch(async (error: unknown) => {
+        const give = options.isNew === true ? linkNew : rename;
+        await give(temporary, place).catch(async (error: unknown) => {
           if (options.workIn === undefined) throw error;
           await makeFolder(dirname(place));
-          await rename(temporary, place);
+          await give(temporary, place);
         });
       } catch (error) {
         await discard();
@@ -112,6 +127,21 @@ export async function writeFileAtomic(
   }
 }
 
+/** Gives a file a name that no file may have; a link appears whole or not at all, and over no other. */
+async function linkNew(from: string, to: string): Promise<void> {
+  try {
+    await link(from, to);
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && noLinks.has(error.code))) throw error;
+    // A reader may see the copy before its content, so it is the second choice.
+    await copyFile(from, to, constants.COPYFILE_EXCL);
+  }
+  await rm(from, { force: true });
+}
+
+/** What file systems without hard links say. */
+const noLinks: ReadonlySet<unknown> = new Set(["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK"]);
+
 /**
  * Makes a folder and those above it. Node's recursive form never returns where a folder cannot hold
  * another, such as `/proc`.
@@ -135,7 +165,7 @@ export async function makeFolder(path: string): Promise<void> {
 export async function removeUnfinished(folder: string, { all = false } = {}): Promise<void> {
   for (const name of await readdir(folder).catch(() => [])) {
     const [, on, pid] = unfinished.exec(name) ?? [];
-    if (pid === undefined || !(all || (on === host && !isRunning(Number(pid))))) continue;
+    if (pid === undefined || !(all || (on === machineMark && !isRunning(Number(pid))))) continue;
     await rm(join(folder, name), { recursive: true, force: true }).catch(() => undefined);
   }
 }
@@ -173,7 +203,8 @@ async function syncFolder(path: string): Promise<void> {
   await folder?.close().catch(() => undefined);
 }
 
-function isRunning(pid: number): boolean {
+/** Whether a process of this machine is alive, ours or another's. */
+export function isRunning(pid: number): boolean {
   try {
     process.kill(pid, 0);
     return true;

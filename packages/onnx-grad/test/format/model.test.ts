@@ -12,8 +12,9 @@ import {
 import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { GraphBuilder } from "../../src/build/builder.ts";
 import { readTensor } from "../../src/format/decode.ts";
-import { encodeModel, readModel, writeModel } from "../../src/format/model.ts";
+import { encodeModel, encodeWithPlaces, readModel, writeModel } from "../../src/format/model.ts";
 import { decodeProto, encodeProto, type ModelProto } from "../../src/format/proto.ts";
 import { encodeHeader } from "../../src/format/wire.ts";
 import { bytesOfTensor } from "../../src/graph/dtypes.ts";
@@ -87,6 +88,22 @@ describe.each(["mobilefacenet", "fr_feature"])("%s (needs shared/weights)", (nam
 });
 
 describe("readModel", () => {
+  it("says where the data of each constant are", () => {
+    const b = new GraphBuilder({ name: "places", opset: 20 });
+    const x = b.input("x", { dtype: "float32", shape: [3] });
+    const [first, second] = [float32([1, 2, 3]), float32([4, 5, 6])];
+    const sum = b.add("Add", [b.add("Mul", [x, b.constant(first, "factor")]), b.constant(second, "shift")]);
+    const { bytes, places } = encodeWithPlaces(b.build([sum]));
+    expect([...places.keys()].sort()).toEqual(["factor", "shift"]);
+    const view = new DataView(bytes.buffer, bytes.byteOffset);
+    for (const [name, { data }] of [
+      ["factor", first],
+      ["shift", second],
+    ] as const)
+      expect([0, 4, 8].map((at) => view.getFloat32((places.get(name) ?? 0) + at, true))).toEqual([...data]);
+    expect(bytes).toEqual(encodeModel(b.build([sum])));
+  });
+
   it("brings back what encodeModel wrote", async () => {
     const weights = wave([40, 50]);
     const whole = await read(

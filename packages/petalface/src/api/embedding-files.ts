@@ -1,6 +1,7 @@
 import { extname } from "node:path";
 import { plainName } from "../disk-names.ts";
 import { PetalfaceError } from "../errors.ts";
+import { safetensorsHead } from "../tensors/index.ts";
 
 /** What the formats of embedding files have in common: a head of known length, then the rows as float32. */
 export type EmbeddingFormat = "npy" | "safetensors";
@@ -32,30 +33,27 @@ export function npyHead(rows: number, row: readonly number[], length?: number): 
 }
 
 /**
- * The head of a safetensors file with one tensor `embeddings` `[rows, ...row]` F32 and, with `alpha`, `alpha` `[rows]` behind it
- * (https://github.com/huggingface/safetensors#format).
+ * The head of a safetensors file with one tensor `embeddings` `[rows, ...row]` F32 and, with `alpha`, `alpha` `[rows]` behind it.
  *
  * @param length bytes that the head takes, where it replaces one of more rows
  */
-export function safetensorsHead(
+export function embeddingsHead(
   rows: number,
   row: readonly number[],
   alpha: boolean,
   metadata: Readonly<Record<string, string>>,
   length?: number,
-): Buffer {
-  const end = 4 * row.reduce((product, length) => product * length, rows);
-  const text = JSON.stringify({
-    __metadata__: metadata,
-    embeddings: { dtype: "F32", shape: [rows, ...row], data_offsets: [0, end] },
-    ...(alpha && { alpha: { dtype: "F32", shape: [rows], data_offsets: [end, end + 4 * rows] } }),
+): Uint8Array {
+  const tensor = (shape: readonly number[]) => ({
+    dtype: "F32",
+    shape,
+    length: 4 * shape.reduce((product, side) => product * side, 1),
   });
-  const bytes = Buffer.from(text);
-  // Padded with spaces so that the data is aligned and can be memory-mapped.
-  const head = Buffer.alloc(length ?? 8 + Math.ceil(bytes.length / 8) * 8, " ");
-  head.writeBigUInt64LE(BigInt(head.length - 8));
-  bytes.copy(head, 8);
-  return head;
+  const planned = [
+    ["embeddings", tensor([rows, ...row])] as const,
+    ...(alpha ? [["alpha", tensor([rows])] as const] : []),
+  ];
+  return safetensorsHead(planned, { metadata, length });
 }
 
 /** Bytes of a row of numbers in the little-endian order of both formats; the machines that Node runs on store them so. */

@@ -1,5 +1,6 @@
 import { PetalfaceError } from "../errors.ts";
 import { writePiecesSafely } from "../files.ts";
+import { type PlannedTensor, safetensorsHead } from "../tensors/index.ts";
 import { hasNonFinite } from "./convert.ts";
 import { quote } from "./pickle/machine.ts";
 import { newReading, streamTensor } from "./read.ts";
@@ -59,17 +60,13 @@ export async function writeFloat32(
   options: ConversionOptions = {},
 ): Promise<ConvertedFile> {
   const list = [...tensors];
-  const words = Object.entries(options.metadata ?? {});
-  const header = Object.create(null) as Record<string, unknown>;
-  if (words.length > 0) header.__metadata__ = Object.fromEntries(words);
+  const { metadata = {} } = options;
+  const planned = new Map<string, PlannedTensor>();
   const storages = new Map<string, number>();
   let size = 0;
   for (const [name, { shape, elements, storage }] of list) {
-    if (name === "__metadata__" || Object.hasOwn(header, name))
-      throw new RangeError(`two tensors are named ${quote(name)}`);
-    // Plain assignment would set the prototype for a tensor that is named __proto__; the header has
-    // none.
-    header[name] = { dtype: "F32", shape, data_offsets: [size, size + elements * 4] };
+    if (name === "__metadata__" || planned.has(name)) throw new RangeError(`two tensors are named ${quote(name)}`);
+    planned.set(name, { dtype: "F32", shape, length: elements * 4 });
     size += elements * 4;
     storages.set(`${storage.offset} ${storage.file}`, storage.length);
   }
@@ -79,11 +76,11 @@ export async function writeFloat32(
       "PETAL_CHECKPOINT_UNSAFE",
       `${checkpoint.path}: its tensors would take ${size} bytes and the file holds ${held} for them; they are not weights`,
     );
-  const json = new TextEncoder().encode(JSON.stringify(header));
-  const start = Math.ceil((8 + json.length) / ALIGNMENT) * ALIGNMENT;
-  const head = new Uint8Array(start).fill(0x20);
-  new DataView(head.buffer).setBigUint64(0, BigInt(start - 8), true);
-  head.set(json, 8);
+  const head = safetensorsHead(planned, {
+    metadata: Object.keys(metadata).length > 0 ? metadata : undefined,
+    alignment: ALIGNMENT,
+  });
+  const start = head.length;
 
   const placed = new Map<string, ConvertedTensor>();
   const nonFinite = new Set<string>();

@@ -1,5 +1,5 @@
 import { closeSync, createReadStream, ftruncateSync, openSync, type Stats, statSync, writeSync } from "node:fs";
-import { copyFile, rename, rm, stat, truncate } from "node:fs/promises";
+import { rm, stat, truncate } from "node:fs/promises";
 import { join } from "node:path";
 import { onDisk } from "../disk-names.ts";
 import { writeFailure, writePiecesSafely } from "../files.ts";
@@ -69,8 +69,7 @@ export async function openLog(folder: string, format: CropFormat): Promise<Log> 
     await written.close();
     if (rest) {
       await Promise.all(others.map((groups) => groups.close()));
-      await rename(path, earlier);
-      await copyFile(earlier, path);
+      await writePiecesSafely(earlier, createReadStream(path));
       others = [openGroups(earlier), openGroups(join(folder, files.manifest))];
     }
     if (kept === 0) await rm(path, { force: true });

@@ -13,9 +13,12 @@ const named = (weights: QualityWeights | undefined) => weights && { weights: wei
  */
 export const sharpShortfall = (measure: string): number => (measure === "resolution" ? 0.01 : 0.05);
 
-/** Value below which a share of the sorted-on-the-fly values lies; linear between neighbours (type 7 of Hyndman and Fan 1996). */
-export function quantile(values: ArrayLike<number>, share: number): number {
-  const sorted = Float64Array.from(values).sort();
+/** Value below which a share of the values lies; see {@link sortedQuantile}. */
+export const quantile = (values: ArrayLike<number>, share: number): number =>
+  sortedQuantile(Float64Array.from(values).sort(), share);
+
+/** Value below which a share of sorted values lies; linear between neighbours (type 7 of Hyndman and Fan 1996). */
+export function sortedQuantile(sorted: Float64Array, share: number): number {
   const position = share * (sorted.length - 1);
   const below = Math.floor(position);
   const [a, b] = [sorted[below], sorted[Math.min(below + 1, sorted.length - 1)]];

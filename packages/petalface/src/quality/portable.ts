@@ -1,1 +1,1 @@
-export { calibrate } from "./calibrate.ts";
+export { calibrate, sortedQuantile } from "./calibrate.ts";

@@ -182,6 +182,46 @@ function isKnown(dtype: string): dtype is TensorType {
   return Object.hasOwn(arrays, dtype);
 }
 
+/** A tensor that a file will hold. */
+export interface PlannedTensor {
+  /** As the format spells it. */
+  readonly dtype: string;
+  readonly shape: readonly number[];
+  /** Bytes. */
+  readonly length: number;
+}
+
+/** Options of {@link safetensorsHead}. */
+export interface HeadOptions {
+  readonly metadata?: Readonly<Record<string, string>> | undefined;
+  /** The data begin at a multiple of it, so that they can be used where they lie; 8 unless given. */
+  readonly alignment?: number;
+  /** Bytes that the head takes, where it replaces one of more rows. */
+  readonly length?: number | undefined;
+}
+
+/**
+ * The head of a safetensors file whose tensors follow each other: the length of its JSON, the JSON,
+ * and spaces (https://github.com/huggingface/safetensors#format).
+ */
+export function safetensorsHead(
+  tensors: Iterable<readonly [string, PlannedTensor]>,
+  { metadata, alignment = 8, length }: HeadOptions = {},
+): Uint8Array<ArrayBuffer> {
+  const header: [string, unknown][] = metadata === undefined ? [] : [["__metadata__", metadata]];
+  let end = 0;
+  for (const [name, { dtype, shape, length }] of tensors) {
+    header.push([name, { dtype, shape, data_offsets: [end, end + length] }]);
+    end += length;
+  }
+  // Object.fromEntries makes a property even of a tensor that is named __proto__.
+  const json = new TextEncoder().encode(JSON.stringify(Object.fromEntries(header)));
+  const head = new Uint8Array(length ?? Math.ceil((8 + json.length) / alignment) * alignment).fill(0x20);
+  new DataView(head.buffer).setBigUint64(0, BigInt(head.length - 8), true);
+  head.set(json, 8);
+  return head;
+}
+
 /**
  * Writes the safetensors format. The same tensors and metadata give the same bytes, whatever their
  * order.
@@ -195,24 +235,18 @@ export function encodeSafetensors(
   // Wide types first, so that every tensor is aligned to its own elements.
   const width = (tensor: StoredTensor) => arrays[tensor.dtype].BYTES_PER_ELEMENT;
   const sorted = [...tensors].sort(([a, one], [b, other]) => width(other) - width(one) || (a < b ? -1 : 1));
-  const header: [string, unknown][] = [];
-  const words = Object.entries(metadata).sort(([a], [b]) => (a < b ? -1 : 1));
-  if (words.length > 0) header.push(["__metadata__", Object.fromEntries(words)]);
-  let size = 0;
-  for (const [name, { dtype, shape, data }] of sorted) {
+  const planned = sorted.map(([name, { dtype, shape, data }]): [string, PlannedTensor] => {
     const count = shape.reduce((product, side) => product * side, 1);
     if (name === "__metadata__" || !(data instanceof arrays[dtype]) || data.length !== count || !isSizes(shape)) {
       throw new RangeError(`tensor ${quote(name)}: the data do not fit ${dtype} [${shape.join(", ")}]`);
     }
-    header.push([name, { dtype, shape, data_offsets: [size, size + data.byteLength] }]);
-    size += data.byteLength;
-  }
-  const json = new TextEncoder().encode(JSON.stringify(Object.fromEntries(header)));
-  const start = 8 + Math.ceil(json.length / 8) * 8;
-  const bytes = new Uint8Array(start + size).fill(0x20, 0, start);
-  new DataView(bytes.buffer).setBigUint64(0, BigInt(start - 8), true);
-  bytes.set(json, 8);
-  let offset = start;
+    return [name, { dtype, shape, length: data.byteLength }];
+  });
+  const words = Object.entries(metadata).sort(([a], [b]) => (a < b ? -1 : 1));
+  const head = safetensorsHead(planned, { metadata: words.length > 0 ? Object.fromEntries(words) : undefined });
+  const bytes = new Uint8Array(planned.reduce((size, [, { length }]) => size + length, head.length));
+  bytes.set(head);
+  let offset = head.length;
   for (const [, { data }] of sorted) {
     bytes.set(swapIfBig(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), data.BYTES_PER_ELEMENT), offset);
     offset += data.byteLength;

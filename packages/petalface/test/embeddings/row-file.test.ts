@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { bytesOf, npyHead, safetensorsHead } from "../../src/api/embedding-files.ts";
+import { bytesOf, embeddingsHead, npyHead } from "../../src/api/embedding-files.ts";
 import { openEmbeddingFile } from "../../src/embeddings/index.ts";
 
 let folder: string;
@@ -26,7 +26,7 @@ test("rows of .npy and safetensors files, by position", async () => {
   await writeFile(npy, Buffer.concat([npyHead(5, [3]), bytesOf(values)]));
   await writeFile(
     safetensors,
-    Buffer.concat([safetensorsHead(5, [3], true, { model: "m" }), bytesOf(values), bytesOf(new Float32Array(5))]),
+    Buffer.concat([embeddingsHead(5, [3], true, { model: "m" }), bytesOf(values), bytesOf(new Float32Array(5))]),
   );
   for (const path of [npy, safetensors]) {
     const file = await openEmbeddingFile(path);
@@ -55,7 +55,7 @@ test("anything else is one clear line", async () => {
     [swap("(5, 3)", "(9, 9)"), /promises 9 rows/],
     [Buffer.alloc(0), /safetensors/],
     [Buffer.alloc(40, 255), /safetensors/],
-    [safetensorsHead(5, [3], false, {}), /truncated/],
+    [embeddingsHead(5, [3], false, {}), /truncated/],
   ] as const) {
     await writeFile(path, content);
     await expect(openEmbeddingFile(path)).rejects.toThrow(message);

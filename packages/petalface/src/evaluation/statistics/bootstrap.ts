@@ -1,3 +1,4 @@
+import { sortedQuantile } from "../../quality/portable.ts";
 import { random } from "../../random.ts";
 import type { BootstrapSummary, Estimate } from "../results/types.ts";
 
@@ -78,8 +79,8 @@ export function estimate(row: Float64Array): Estimate {
   const squares = draws.reduce((sum, draw) => sum + (draw - mean) ** 2, 0);
   return {
     value,
-    low: quantile(draws, 0.025),
-    high: quantile(draws, 0.975),
+    low: sortedQuantile(draws, 0.025),
+    high: sortedQuantile(draws, 0.975),
     standardError: draws.length > 1 ? Math.sqrt(squares / (draws.length - 1)) : 0,
   };
 }
@@ -99,13 +100,4 @@ export function pValue(row: Float64Array): number {
     if (draw >= 0) above++;
   }
   return Math.min(1, (2 * (Math.min(below, above) + 1)) / (draws + 1));
-}
-
-/** Linear interpolation between order statistics of a sorted array. */
-function quantile(sorted: Float64Array, q: number): number {
-  const position = (sorted.length - 1) * q;
-  const below = Math.floor(position);
-  const low = sorted[below];
-  const high = sorted[Math.min(below + 1, sorted.length - 1)];
-  return low + (high - low) * (position - below);
 }

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { PetalfaceError } from "../../errors.ts";
 import { writePiecesSafely } from "../../files.ts";
 import { alone, collect, type Ranks } from "../../ranks.ts";
-import { readSafetensors, type StoredTensor } from "../../tensors/index.ts";
+import { readSafetensors, type StoredTensor, safetensorsHead } from "../../tensors/index.ts";
 import type { Moments } from "../optimiser/moments.ts";
 import type { ValidationState } from "../run/validation.ts";
 import { type Head, partLengths } from "./head.ts";
@@ -89,25 +89,17 @@ export async function saveState(folder: string, state: TrainingState, ranks: Ran
     for (const vector of vectors) if (vector.lengths !== undefined) for await (const _ of pieces(vector));
     return;
   }
-  const header: Record<string, unknown> = {
-    __metadata__: {
-      step: String(state.step),
-      ...(validation && {
-        validation: JSON.stringify({ last: validation.last, waited: validation.waited, best: validation.best }),
-      }),
-    },
+  const metadata = {
+    step: String(state.step),
+    ...(validation && {
+      validation: JSON.stringify({ last: validation.last, waited: validation.waited, best: validation.best }),
+    }),
   };
-  let offset = 0;
-  for (const { name, values, lengths = [values.length] } of vectors) {
+  const planned = vectors.map(({ name, values, lengths = [values.length] }) => {
     const length = lengths.reduce((sum, part) => sum + part, 0);
-    header[name] = { dtype: "F32", shape: [length], data_offsets: [offset, offset + 4 * length] };
-    offset += 4 * length;
-  }
-  const json = new TextEncoder().encode(JSON.stringify(header));
-  // Padded, so that the numbers can be used where they lie when the file is read.
-  const head = new Uint8Array(8 + Math.ceil(json.length / 8) * 8).fill(0x20, 8);
-  new DataView(head.buffer).setBigUint64(0, BigInt(head.length - 8), true);
-  head.set(json, 8);
+    return [name, { dtype: "F32", shape: [length], length: 4 * length }] as const;
+  });
+  const head = safetensorsHead(planned, { metadata });
   async function* content(): AsyncGenerator<Uint8Array> {
     yield head;
     for (const vector of vectors) for await (const piece of pieces(vector)) yield littleEndian(piece);

@@ -3,7 +3,7 @@ import { itemAt } from "onnx-grad";
 import { openCache } from "../../../api/cache.ts";
 import { leftOutOf, noteMoreLeftOut } from "../../../api/data.ts";
 import { embedData, enrolData } from "../../../api/embed-data.ts";
-import { bytesOf, csvLine, embeddingFormat, npyHead, safetensorsHead } from "../../../api/embedding-files.ts";
+import { bytesOf, csvLine, embeddingFormat, embeddingsHead, npyHead } from "../../../api/embedding-files.ts";
 import { engineOf, openModel } from "../../../api/model.ts";
 import { claimOutputs } from "../../../api/outputs.ts";
 import { type Embedder, openEmbedder } from "../../../backbones/index.ts";
@@ -55,8 +55,8 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
   const progress = context.progress("embedding", data.length, "faces");
   const tally = tallyOf(data);
   const row = vectors === 1 ? [model.width] : [vectors, model.width];
-  const headOf = (count: number, length?: number): Buffer =>
-    format === "npy" ? npyHead(count, row, length) : safetensorsHead(count, row, adapted, metadata, length);
+  const headOf = (count: number, length?: number): Uint8Array =>
+    format === "npy" ? npyHead(count, row, length) : embeddingsHead(count, row, adapted, metadata, length);
   const numbers = vectors * model.width;
   const batches = (embedder: Embedder) => {
     const how = { embedder, loader, tally, store, signal: context.signal };
