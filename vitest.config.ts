@@ -5,11 +5,17 @@ const files = globSync(["packages/*/test/**/*.test.ts", "apps/*/test/**/*.test.t
   cwd: import.meta.dirname,
 }).map((file) => file.replaceAll("\\", "/"));
 
-/** What a test says that starts processes or browsers, prepares images in workers, or changes the environment. */
+/**
+ * What a test says that starts processes or browsers, prepares images in workers, or changes the
+ * environment.
+ */
 const outside =
   /child_process|process\.ts"|postgres\.ts"|playwright|browser\.ts"|openLoader|stubEnv|process\.env\.\w+ =/;
 
-/** Tests that take more than two seconds on a quiet machine: whole networks, trainings, many files or resamples. */
+/**
+ * Tests that take more than two seconds on a quiet machine: whole networks, trainings, many files
+ * or resamples.
+ */
 const long = [
   /test\/(gradient\/networks|format\/hostile-mutations|infer\/hostile-shapes)\.test/,
   /test\/backbones\/(networks|reference|full)\.test/,
@@ -19,8 +25,8 @@ const long = [
 ];
 
 /**
- * Quick tests of functions, which `npm run test:fast` runs. They share their worker's modules: starting a worker for each file takes
- * longer than most of them.
+ * Quick tests of functions, which `npm run test:fast` runs. They share their worker's modules:
+ * starting a worker for each file takes longer than most of them.
  */
 const isUnit = (file: string): boolean =>
   !long.some((pattern) => pattern.test(file)) && !outside.test(readFileSync(`${import.meta.dirname}/${file}`, "utf8"));
@@ -28,12 +34,15 @@ const isUnit = (file: string): boolean =>
 export default defineConfig({
   test: {
     pool: "forks",
-    // onnxruntime's own telemetry, where a test opens it itself. What petalface does is tested without this (test/privacy).
+    // onnxruntime's own telemetry, where a test opens it itself. What petalface does is tested
+    // without this (test/privacy).
     // No embedding is kept unless a test says so: the developer's cache stays as it is.
     env: { ORT_DISABLE_TELEMETRY: "1", PETALFACE_CACHE_GB: "0" },
-    // Two workers: the native runtime and sharp bring threads of their own, and each worker may hold a model.
+    // Two workers: the native runtime and sharp bring threads of their own, and each worker may
+    // hold a model.
     maxWorkers: 2,
-    // No test is about time: this only ends one that hangs, also on a slow machine with other programs running.
+    // No test is about time: this only ends one that hangs, also on a slow machine with other
+    // programs running.
     testTimeout: 600_000,
     hookTimeout: 600_000,
     reporters: ["default", "./test/skipped-reporter.ts"],

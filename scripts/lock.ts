@@ -21,7 +21,10 @@ const systems = ["android", "darwin", "freebsd", "linux", "openharmony", "win32"
 /** `arm` comes last, since `arm64` contains it. */
 const processors = ["arm64", "ia32", "ppc64", "riscv64", "s390x", "x64", "arm"];
 
-/** Which machines a package of prebuilt files is for, as its name says: `@scope/binding-linux-arm64-musl`. */
+/**
+ * Which machines a package of prebuilt files is for, as its name says:
+ * `@scope/binding-linux-arm64-musl`.
+ */
 function platformOf(name: string): { os: string[]; cpu: string[]; libc?: string[] } | undefined {
   const words = (name.split("/").at(-1) as string).split("-");
   const os = systems.find((system) => words.includes(system));
@@ -53,8 +56,9 @@ export function missingOptional(
 }
 
 /**
- * The lock with an entry for each missing optional dependency. npm leaves those out which the registry that wrote the lock did not
- * have (prebuilt files for other machines), and then refuses its own lock.
+ * The lock with an entry for each missing optional dependency. npm leaves those out which the
+ * registry that wrote the lock did not have (prebuilt files for other machines), and then refuses
+ * its own lock.
  *
  * @throws Error where the version or the machine cannot be determined.
  */

@@ -1,7 +1,8 @@
 /**
- * Files in which an indexed item may be used without a check for `undefined`: loops over numbers whose indices come from the
- * lengths of the same arrays. A check of each item would cost time there and protect nothing. Files that read what people give
- * (options, models, images, lists) do not belong in this list.
+ * Files in which an indexed item may be used without a check for `undefined`: loops over numbers
+ * whose indices come from the lengths of the same arrays. A check of each item would cost time
+ * there and protect nothing. Files that read what people give (options, models, images, lists) do
+ * not belong in this list.
  */
 export const numericKernels: readonly string[] = [
   // An item that is missing fails the test, or shows in the table.

@@ -5,7 +5,9 @@ export interface Finding {
   readonly problem: string;
 }
 
-/** Phrases of this project's early texts that readers did not understand, and what to write instead. */
+/**
+ * Phrases of this project's early texts that readers did not understand, and what to write instead.
+ */
 export const phrases: readonly (readonly [phrase: RegExp, instead: string])[] = [
   [/\bmade worse\b/i, "degraded"],
   [/\bas one likes\b/i, "any"],
@@ -29,7 +31,8 @@ export const phrases: readonly (readonly [phrase: RegExp, instead: string])[] = 
 const longest = 100;
 
 /**
- * Phrases in a text, whatever its format. A phrase may continue on the next line, also behind the star of a comment.
+ * Phrases in a text, whatever its format. A phrase may continue on the next line, also behind the
+ * star of a comment.
  * @returns one finding for each phrase, at the line where it begins
  */
 export function findPhrases(text: string, list = phrases): Finding[] {
@@ -43,7 +46,10 @@ export function findPhrases(text: string, list = phrases): Finding[] {
   });
 }
 
-/** Lines of Markdown text of more than 100 characters; tables, code and lines that a link or a path makes long are left out. */
+/**
+ * Lines of Markdown text of more than 100 characters; tables, code and lines that a link or a path
+ * makes long are left out.
+ */
 export function findLongLines(markdown: string): Finding[] {
   let fenced = false;
   return markdown.split("\n").flatMap((text, index) => {

@@ -2,8 +2,8 @@ import type { Reporter, TestModule } from "vitest/node";
 import { groupSkipped, type SkippedTest } from "./skipped.ts";
 
 /**
- * Ends every run with what was skipped and why, so that a green run without the shared data is not mistaken for a full one, and with
- * the counts on a plain line, whatever colours the terminal has.
+ * Ends every run with what was skipped and why, so that a green run without the shared data is not
+ * mistaken for a full one, and with the counts on a plain line, whatever colours the terminal has.
  */
 export default class SkippedReporter implements Reporter {
   onTestRunEnd(modules: readonly TestModule[]): void {

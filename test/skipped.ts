@@ -18,7 +18,10 @@ const REASONS: readonly (readonly [RegExp, string])[] = [
   [/network namespace/i, "no network namespace allowed"],
 ];
 
-/** Sorts skipped tests by why they were skipped; the reason is read from the name or note, as the house rule on names asks. */
+/**
+ * Sorts skipped tests by why they were skipped; the reason is read from the name or note, as the
+ * house rule on names asks.
+ */
 export function groupSkipped(skipped: readonly SkippedTest[]): SkippedGroup[] {
   const groups = new Map<string, string[]>();
   for (const { name, note } of skipped) {

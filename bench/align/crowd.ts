@@ -7,7 +7,10 @@ import { photoFolder, readSample } from "./sample.ts";
 /** Far faces of a frame: how many, in columns and rows, and their widths in pixels. */
 export const crowd = { faces: 24, columns: 8, least: 12, most: 24 } as const;
 const frame = { width: 1280, height: 720 } as const;
-/** A face's box is so many distances between its eyes wide and high, its middle so far below the eyes (medians of SCRFD's). */
+/**
+ * A face's box is so many distances between its eyes wide and high, its middle so far below the
+ * eyes (medians of SCRFD's).
+ */
 const faceBox = { width: 2.3, height: 3, below: 0.55 } as const;
 /** What of a photo is pasted, in sides of the face's box. */
 const margin = 1.3;
@@ -19,8 +22,9 @@ interface Frame {
 }
 
 /**
- * A frame of 1280 x 720 with 24 faces of 12 to 24 px all over it. Behind them lies a photo of the sample that fills the frame: with `near` as it is, its
- * face about 450 px wide; else blurred until no face is left.
+ * A frame of 1280 x 720 with 24 faces of 12 to 24 px all over it. Behind them lies a photo of the
+ * sample that fills the frame: with `near` as it is, its face about 450 px wide; else blurred until
+ * no face is left.
  *
  * @param number which frame; each has other photos
  */
@@ -69,13 +73,19 @@ async function paste(onto: Pixels, number: number, width: number, [x, y]: readon
   return [centre[0] - halfWidth, centre[1] - halfHeight, centre[0] + halfWidth, centre[1] + halfHeight];
 }
 
-/** How many of a frame's far faces were found, and what else was taken for a face but is not the near one. */
+/**
+ * How many of a frame's far faces were found, and what else was taken for a face but is not the
+ * near one.
+ */
 export interface CrowdCount {
   readonly found: number;
   readonly wrong: number;
 }
 
-/** A face is found where a box of half to twice its width has its middle in it; each box finds one face. */
+/**
+ * A face is found where a box of half to twice its width has its middle in it; each box finds one
+ * face.
+ */
 async function countFrame({ pixels, far }: Frame, detector: Detector): Promise<CrowdCount> {
   const boxes = ((await findFaces(pixels, detector, { all: true }))?.faces ?? []).map(({ box }) => box);
   let found = 0;

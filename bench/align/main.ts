@@ -1,4 +1,7 @@
-/** Aligning photos: how exact the five points are, what happens to faces of a few pixels, whether a recogniser notices, and how fast it is. */
+/**
+ * Aligning photos: how exact the five points are, what happens to faces of a few pixels, whether a
+ * recogniser notices, and how fast it is.
+ */
 import { join } from "node:path";
 import { defineBenchmark } from "../skeleton/benchmark.ts";
 import { megabytes, table, whole } from "../skeleton/page.ts";

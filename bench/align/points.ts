@@ -31,7 +31,10 @@ export async function decodeSample(): Promise<DecodedPhoto[]> {
   return photos;
 }
 
-/** Width of a photo's face: the boxes that SCRFD finds in the sample are 2.3 distances between the eyes wide (median). */
+/**
+ * Width of a photo's face: the boxes that SCRFD finds in the sample are 2.3 distances between the
+ * eyes wide (median).
+ */
 function boxWidth({ landmarks }: SamplePhoto): number {
   const [x, y, u, v] = landmarks as [number, number, number, number];
   return 2.3 * Math.hypot(x - u, y - v);

@@ -3,7 +3,10 @@ import { join } from "node:path";
 import { petalface } from "../skeleton/children.ts";
 import { photoFolder } from "./sample.ts";
 
-/** Seconds and peak of resident memory in bytes of `petalface align` on the sample; the better of two runs. */
+/**
+ * Seconds and peak of resident memory in bytes of `petalface align` on the sample; the better of
+ * two runs.
+ */
 export async function measureSpeed(
   detector: string,
   work: string,

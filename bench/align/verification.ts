@@ -31,7 +31,8 @@ export async function measureVerification(out: string): Promise<Verification> {
       .filter((other) => other !== file)
       .slice(0, partners),
   );
-  // Strangers: the photos of the people further on in the sample, as many for each photo as it has of its own person.
+  // Strangers: the photos of the people further on in the sample, as many for each photo as it has
+  // of its own person.
   const strangers = photos.map(({ person }, at) =>
     others[at].map((_, step) => {
       const start = (at + 7 * (step + 1)) % photos.length;

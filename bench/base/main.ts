@@ -1,6 +1,6 @@
 /**
- * What 8-bit frozen weights (`petalface adapt --base int8`) do to the accuracy, speed and memory of a trained transformer. The network is made once
- * and kept, and so is every finished training.
+ * What 8-bit frozen weights (`petalface adapt --base int8`) do to the accuracy, speed and memory of
+ * a trained transformer. The network is made once and kept, and so is every finished training.
  */
 import { existsSync } from "node:fs";
 import { readFile, rm, writeFile } from "node:fs/promises";
@@ -42,7 +42,8 @@ export default defineBenchmark({
       folds: testFolds,
       folder: join(work, `${contender.name}-${images}-${seed}`),
     });
-    // The frozen network has no seed; the seeds of the others one after the other, so that a stopped bench has whole pairs.
+    // The frozen network has no seed; the seeds of the others one after the other, so that a
+    // stopped bench has whole pairs.
     const [frozen, ...trained] = contenders as [Contender, ...Contender[]];
     const jobs = [jobOf(frozen, 0), ...seeds.flatMap((seed) => trained.map((contender) => jobOf(contender, seed)))];
     const cells: (Cell & { readonly cost: Usage })[] = [];

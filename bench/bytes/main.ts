@@ -1,4 +1,7 @@
-/** One product with a frozen weight in 8-bit whole numbers, by the form of its bytes: how far off and how fast. */
+/**
+ * One product with a frozen weight in 8-bit whole numbers, by the form of its bytes: how far off
+ * and how fast.
+ */
 import { encodeModel, float32, type Graph, GraphBuilder, itemAt, lower, ops, type Tensor } from "onnx-grad";
 import { InferenceSession, Tensor as OrtTensor } from "onnxruntime-node";
 import { defineBenchmark } from "../skeleton/benchmark.ts";
@@ -6,7 +9,10 @@ import { table } from "../skeleton/page.ts";
 import { drawer, relativeError } from "../skeleton/statistics.ts";
 import { inTurns, processorSeconds } from "../skeleton/turns.ts";
 
-/** Rows, inputs and outputs: two layers of a transformer's MLP and one that makes queries, keys and values. */
+/**
+ * Rows, inputs and outputs: two layers of a transformer's MLP and one that makes queries, keys and
+ * values.
+ */
 type Shape = readonly [number, number, number];
 const shapes: readonly Shape[] = [
   [392, 768, 3072],
@@ -56,7 +62,10 @@ function product(rows: number, weight: Tensor): Graph {
   return b.build([ops(b).matmul(x, b.constant(weight, "weight"))]);
 }
 
-/** The same product by bytes of another form: one scale for each output, nothing said about neighbours. */
+/**
+ * The same product by bytes of another form: one scale for each output, nothing said about
+ * neighbours.
+ */
 function otherForm(graph: Graph, weight: Float32Array, outputs: number, zero: 0 | 128, most: number): Graph {
   const scales = new Float32Array(outputs);
   weight.forEach((value, at) => {

@@ -2,8 +2,8 @@ import { type Adapter, type AdapterConfig, findSites, initialTheta, layoutOf, se
 import type { Backbone } from "petalface/backbones";
 
 /**
- * An adapter whose weights are far from zero, so that what it does can be seen; sharp photos have alpha 1 under its
- * calibration, and photos of 16 px about 0.
+ * An adapter whose weights are far from zero, so that what it does can be seen; sharp photos have
+ * alpha 1 under its calibration, and photos of 16 px about 0.
  */
 export async function drawnAdapter(backbone: Backbone): Promise<Adapter> {
   const { sites, unfit } = findSites(backbone.graph);

@@ -17,7 +17,10 @@ export interface Embedded {
   readonly degraded: ReadonlyMap<string, PairEmbeddings>;
 }
 
-/** The model of a job: the frozen one with alpha by the photos' calibration, or the adapted one, trained where it is not yet. */
+/**
+ * The model of a job: the frozen one with alpha by the photos' calibration, or the adapted one,
+ * trained where it is not yet.
+ */
 async function modelOf(job: Job): Promise<EmbeddingModel> {
   const backbone = await openBackbone(modelFile(job.model));
   if (job.contender.options === undefined)

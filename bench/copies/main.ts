@@ -1,4 +1,7 @@
-/** Enrols faces with low-resolution copies at several weights. Trained adapters are kept in the work folder and not trained again. */
+/**
+ * Enrols faces with low-resolution copies at several weights. Trained adapters are kept in the work
+ * folder and not trained again.
+ */
 import { join } from "node:path";
 import { measureEmbeddings } from "petalface/evaluation";
 import { type CopyWeight, checkCopies } from "petalface/matching";

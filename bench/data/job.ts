@@ -22,7 +22,8 @@ export async function doTask({ what, spec, threads = 1 }: Task): Promise<Counted
   let count = 0;
   if (what === "open") return { seconds: opened, count: data.length };
   if (what === "read") {
-    // A walk that visits records all over the file: steps of a size that shares no factor with the number of records.
+    // A walk that visits records all over the file: steps of a size that shares no factor with the
+    // number of records.
     const step = 7_368_787 % data.length;
     const store = openImageStore();
     const seconds = await wallSeconds(() => {

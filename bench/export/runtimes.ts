@@ -25,7 +25,10 @@ export interface RuntimeRow {
   readonly name: string;
   /** Faces a second of processor time. */
   readonly rate: number;
-  /** Largest difference of any number over the largest number; undefined for the training side itself. */
+  /**
+   * Largest difference of any number over the largest number; undefined for the training side
+   * itself.
+   */
   readonly embedding?: number;
   readonly alpha?: number;
 }

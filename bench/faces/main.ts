@@ -1,4 +1,7 @@
-/** Adapts real face models on real faces and measures what that gained. Finished trainings are kept in the work folder and not run again. */
+/**
+ * Adapts real face models on real faces and measures what that gained. Finished trainings are kept
+ * in the work folder and not run again.
+ */
 import { join } from "node:path";
 import type { TrainingChoices } from "petalface/training";
 import { defineBenchmark } from "../skeleton/benchmark.ts";

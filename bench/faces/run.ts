@@ -51,14 +51,20 @@ export interface JobResult {
   readonly trained: number;
 }
 
-/** LFW's people who are in none of the held-out folds' pairs; `count` of their photos, spread over all, or all of them. */
+/**
+ * LFW's people who are in none of the held-out folds' pairs; `count` of their photos, spread over
+ * all, or all of them.
+ */
 export async function trainingFaces(count?: number): Promise<FaceData> {
   const heldOut = new Set((await readPairs(lfwPairs, { folds: heldOutFolds })).people);
   const faces = subset(await openData(lfw), (_, person) => person !== undefined && !heldOut.has(person));
   return count === undefined ? faces : subset(faces, spread(count, faces.length));
 }
 
-/** The official pairs of these folds; of a single fold, which has no other to choose a threshold on, pairs drawn from its people. */
+/**
+ * The official pairs of these folds; of a single fold, which has no other to choose a threshold on,
+ * pairs drawn from its people.
+ */
 export async function pairsOf(folds: readonly number[]): Promise<PairList> {
   if (folds.length > 1) return readPairs(lfwPairs, { folds });
   const { pairs, images, people: names } = await readPairs(lfwPairs);
@@ -105,7 +111,10 @@ export async function measureJob(job: Job, pairs: PairList, data: FaceData): Pro
   return result;
 }
 
-/** Trains (unless the contender is the frozen model) and measures. Leaves its numbers in the job's folder. */
+/**
+ * Trains (unless the contender is the frozen model) and measures. Leaves its numbers in the job's
+ * folder.
+ */
 export async function runJob(job: Job): Promise<JobResult> {
   const record = await trainJob(job);
   const result = await measureJob(job, await pairsOf(job.folds), await openData(lfw));

@@ -59,7 +59,9 @@ const comparedPairs: readonly (readonly [string, string])[] = [
   ["petal, synthetic", "frozen"],
 ];
 
-/** The section of one model: a line for each contender, and the differences of some pairs of them. */
+/**
+ * The section of one model: a line for each contender, and the differences of some pairs of them.
+ */
 export function renderModel(model: string, cells: readonly Cell[], pairs = comparedPairs): string {
   const shown = columns.filter(([, key]) => cells.some(({ done }) => measure(done.result, key) !== undefined));
   const names = [...new Set(cells.map((cell) => cell.job.contender.name))];
@@ -98,7 +100,10 @@ function renderGroup({ name, cells }: Group, frozen: Cell | undefined, shown: Co
   ];
 }
 
-/** A measure over the seeds: `92.17 ± 1.6 [91.8-92.5]`, of the mean, half the interval of the first, and the range. */
+/**
+ * A measure over the seeds: `92.17 ± 1.6 [91.8-92.5]`, of the mean, half the interval of the first,
+ * and the range.
+ */
 export function seedCell(results: readonly EvaluationResult[], key: string, digits: number): string {
   const all = results.flatMap((result) => measure(result, key) ?? []);
   const values = all.map(({ value }) => value);

@@ -34,7 +34,10 @@ export interface Comparison {
   /** Gradients by weights: the worst. */
   readonly weights: number;
   readonly weightsAt: string;
-  /** How many of the reference's parameters are constants of the graph; the others were merged by the exporter. */
+  /**
+   * How many of the reference's parameters are constants of the graph; the others were merged by
+   * the exporter.
+   */
   readonly found: number;
   readonly seconds: number;
 }
@@ -59,7 +62,10 @@ export async function readReference(path: string): Promise<Reference> {
   return { tensors, dense: number("dense"), grouped: number("grouped"), float32: number("float32"), parameters };
 }
 
-/** Loads one exported file, changes its batch, looks for sites, differentiates it, and compares all with PyTorch. */
+/**
+ * Loads one exported file, changes its batch, looks for sites, differentiates it, and compares all
+ * with PyTorch.
+ */
 export async function compareModel(path: string, file: string, reference: Reference): Promise<Comparison> {
   const started = performance.now();
   const exported = await readModel(path);
@@ -106,7 +112,10 @@ const runOnce: Run = async (graph, feeds) => {
 
 type Gradients = Pick<Comparison, "features" | "images" | "weights" | "weightsAt" | "found">;
 
-/** Builds loss = sum(features * direction) with images, direction and found weights as inputs, differentiates, runs, compares. */
+/**
+ * Builds loss = sum(features * direction) with images, direction and found weights as inputs,
+ * differentiates, runs, compares.
+ */
 async function compareGradients(graph: Graph, { tensors, parameters }: Reference): Promise<Gradients> {
   const reference = (name: string): StoredTensor => {
     const tensor = tensors.get(name);

@@ -6,15 +6,19 @@ export interface Match {
   readonly constant: string;
   /** Stored `[in, out]` where PyTorch has `[out, in]`. */
   readonly transposed: boolean;
-  /** What the exporter multiplied each row (output channel) with, batch norms that it merged; all 1 otherwise. */
+  /**
+   * What the exporter multiplied each row (output channel) with, batch norms that it merged; all 1
+   * otherwise.
+   */
   readonly scale: Float64Array;
 }
 
 const tolerance = 1e-5;
 
 /**
- * Finds a parameter among the float constants of a graph by its numbers: as it is, transposed, or with its output channels scaled
- * by a batch norm. `shape` is PyTorch's. Undefined where exporter or folding made something else of it.
+ * Finds a parameter among the float constants of a graph by its numbers: as it is, transposed, or
+ * with its output channels scaled by a batch norm. `shape` is PyTorch's. Undefined where exporter
+ * or folding made something else of it.
  */
 export function findParameter(graph: Graph, shape: readonly number[], value: Float32Array): Match | undefined {
   for (const [constant, candidate] of graph.constants) {
@@ -41,7 +45,10 @@ function matchConstant(
   return ofTranspose && { transposed: true, scale: ofTranspose };
 }
 
-/** The factor of each row between two matrices, or undefined if rows are not multiples. Single numbers must be equal. */
+/**
+ * The factor of each row between two matrices, or undefined if rows are not multiples. Single
+ * numbers must be equal.
+ */
 function scaleOf(data: Float32Array, value: Float32Array, rows: number, width: number): Float64Array | undefined {
   const scale = new Float64Array(rows).fill(1);
   for (let row = 0; row < rows; row++) {

@@ -27,7 +27,10 @@ export interface AlphaStudy {
   readonly rows: readonly AlphaRow[];
 }
 
-/** Fits a measure's range on training people, as `petalface adapt` does, and looks at alpha of people in the test folds at every resolution of the plan. */
+/**
+ * Fits a measure's range on training people, as `petalface adapt` does, and looks at alpha of
+ * people in the test folds at every resolution of the plan.
+ */
 export async function studyAlpha(name: string, folds: readonly number[], faces: number): Promise<AlphaStudy> {
   const backbone = await openBackbone(modelFile(model));
   const measure = await openMeasure(measures[name] as string);

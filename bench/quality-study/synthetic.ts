@@ -15,7 +15,10 @@ const file = (job: Job): string => join(job.folder, "synthetic.json");
 export const finishedSynthetic = (job: Job): Promise<EvaluationResult | undefined> =>
   loadEvaluation(file(job)).catch(() => undefined);
 
-/** Measures a finished training on pairs of synthetic people: sharp, low-resolution and mixed. Writes the result next to that on photos. */
+/**
+ * Measures a finished training on pairs of synthetic people: sharp, low-resolution and mixed.
+ * Writes the result next to that on photos.
+ */
 export async function measureSynthetic(job: Job): Promise<EvaluationResult> {
   const data = await openData(people);
   const result = await measureJob(job, syntheticPairs(data, drawn), data);

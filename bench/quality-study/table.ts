@@ -11,7 +11,10 @@ const points = (value: number): string => (100 * value).toFixed(2);
 const interval = ({ value, low, high }: Pick<Measure, "value" | "low" | "high">): string =>
   `${points(value)} [${points(low)}, ${points(high)}]`;
 
-/** Markdown of the study: accuracy by measure on photos and on synthetic people, differences from the incumbent, who wins, alpha by resolution. */
+/**
+ * Markdown of the study: accuracy by measure on photos and on synthetic people, differences from
+ * the incumbent, who wins, alpha by resolution.
+ */
 export const renderStudy = (cells: readonly Cell[], alphas: ReadonlyMap<string, AlphaStudy>): string =>
   `MobileFaceNet, preset petal, 4,800 training images unless said otherwise, of LFW people outside View 2's folds 1 to 6. HR:
 both faces sharp; LR k: both shrunk to k x k pixels and enlarged; mix k: sharp against k, each side in turn; rank-1:

@@ -42,7 +42,10 @@ in each resample; 95 %). Another measure wins if it is ahead in every seed, p of
 Bonferroni's correction for the measures tried, and its interval for sharp pairs does not lie below 0; the highest mean
 of those. Else ${incumbent} stays.`;
 
-/** Standings of all measures on the seeds that all of them have finished, and who wins by the {@link rule}. Undefined while the incumbent or everybody else is missing. */
+/**
+ * Standings of all measures on the seeds that all of them have finished, and who wins by the
+ * {@link rule}. Undefined while the incumbent or everybody else is missing.
+ */
 export function verdict(
   cells: readonly Cell[],
 ): { readonly seeds: readonly number[]; readonly standings: readonly Standing[]; readonly winner: string } | undefined {

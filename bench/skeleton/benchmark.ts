@@ -8,7 +8,10 @@ import { makePython, type Python } from "./python.ts";
 
 /** What a run of a benchmark is given. */
 export interface Place {
-  /** Folder for what it makes: thrown away at the end, unless the benchmark keeps it for the next run. */
+  /**
+   * Folder for what it makes: thrown away at the end, unless the benchmark keeps it for the next
+   * run.
+   */
   readonly work: string;
   /** The Python that it compares with; undefined if `--python none` was given. */
   python(): Promise<Python | undefined>;
@@ -25,7 +28,10 @@ export interface Page {
   readonly name?: string;
   /** Versions of others' programs that were compared with. */
   readonly versions?: readonly string[];
-  /** Each run adds a section of this title to the page, instead of a new page; `body` of the page's beginning is in `intro`. */
+  /**
+   * Each run adds a section of this title to the page, instead of a new page; `body` of the page's
+   * beginning is in `intro`.
+   */
   readonly section?: string;
   readonly intro?: string;
   /** The numbers miss what is asked of them: the exit code is 1. */
@@ -50,7 +56,10 @@ export interface Benchmark<O extends Options = Options> {
   readonly options: O;
   /** File of its Python packages, a path. */
   readonly requirements?: string;
-  /** Whether `runs/bench-NAME` keeps what a run made, for the next one; a folder that is thrown away otherwise. */
+  /**
+   * Whether `runs/bench-NAME` keeps what a run made, for the next one; a folder that is thrown away
+   * otherwise.
+   */
   readonly keeps?: boolean;
   /** Returns its page; undefined: there is none to write. */
   run(values: Values<O>, place: Place): Promise<Page | undefined>;
@@ -77,7 +86,10 @@ const forPython = {
 /** Where a benchmark is run. */
 const ofPlace: ReadonlySet<string> = new Set([...Object.keys(common), ...Object.keys(forPython)]);
 
-/** Runs a benchmark with the arguments of the command line: help, a job of a parent process, or all of it. */
+/**
+ * Runs a benchmark with the arguments of the command line: help, a job of a parent process, or all
+ * of it.
+ */
 export async function runBenchmark(benchmark: Benchmark, args: readonly string[]): Promise<void> {
   if (args[0] === "--job") return answerJob(benchmark);
   const python = benchmark.requirements === undefined ? {} : forPython;

@@ -51,7 +51,10 @@ export async function inProcess<T>(name: string, job: unknown, options: ChildOpt
   return { value, peak, processor, seconds: (performance.now() - begin) / 1000 };
 }
 
-/** Runs a command of petalface with `--json`; its document, and what it took. Throws what it says when it fails. */
+/**
+ * Runs a command of petalface with `--json`; its document, and what it took. Throws what it says
+ * when it fails.
+ */
 export async function petalface(
   args: readonly string[],
   { cwd, env, watch }: ChildOptions & { readonly watch?: Watch } = {},

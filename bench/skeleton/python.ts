@@ -11,7 +11,10 @@ export interface Python {
   readonly path: string;
   /** Name and version of each package of its requirements. */
   readonly versions: readonly string[];
-  /** Runs a program (a path, or its text after `-c`) and returns what it prints. Throws its last lines if it fails. */
+  /**
+   * Runs a program (a path, or its text after `-c`) and returns what it prints. Throws its last
+   * lines if it fails.
+   */
   run(args: readonly string[], env?: Readonly<Record<string, string>>): string;
   /** The same, of a program whose last line is JSON. @param limit seconds after which it is stopped: {@link TooLong} */
   json<T>(args: readonly string[], limit?: number): T;

@@ -8,7 +8,10 @@ export async function wallSeconds(work: () => Promise<unknown> | unknown): Promi
   return (performance.now() - begin) / 1000;
 }
 
-/** Processor time of this process while a call ran, all threads together, in seconds: other work on the machine hardly counts. */
+/**
+ * Processor time of this process while a call ran, all threads together, in seconds: other work on
+ * the machine hardly counts.
+ */
 export async function processorSeconds(work: () => Promise<unknown> | unknown): Promise<number> {
   const begin = process.cpuUsage();
   await work();
@@ -21,7 +24,8 @@ export async function processorSeconds(work: () => Promise<unknown> | unknown): 
  * meets all of them. A round before the counted ones warms up.
  *
  * @param contenders one turn of each; returns its seconds. `round` is -1 while warming up.
- * @param pause milliseconds before each turn: who ran before may have threads that still wait busily
+ * @param pause milliseconds before each turn: who ran before may have threads that still wait
+ * busily
  * @returns seconds, `[contender][round]`
  */
 export async function inTurns(

@@ -4,7 +4,10 @@ import { wallSeconds } from "../skeleton/turns.ts";
 
 const side = 1024;
 
-/** The best of 20 products of 1024 x 1024 matrices in onnxruntime, in GFLOP/s: what the machine gives at most. */
+/**
+ * The best of 20 products of 1024 x 1024 matrices in onnxruntime, in GFLOP/s: what the machine
+ * gives at most.
+ */
 export async function gemmLimit(threads: number): Promise<number> {
   const b = new GraphBuilder({ name: "gemm", opset: 18 });
   const o = ops(b);

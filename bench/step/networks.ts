@@ -35,7 +35,10 @@ export const networkNames = ["fr_feature", "mobilefacenet", "swin"] as const;
 /** The same of `npm run bench -- embed`: blocks alone embed nothing. */
 export const embeddingNames = ["fr_feature", "mobilefacenet", "r50", "swin_256new"] as const;
 
-/** Whether a network is timm's vision transformer of `bench -- networks`, which Hugging Face PEFT adapts too. */
+/**
+ * Whether a network is timm's vision transformer of `bench -- networks`, which Hugging Face PEFT
+ * adapts too.
+ */
 export const isTimm = (name: string): boolean => name === "vit_small_patch16_224";
 
 /** Networks whose trained weights are among the shared data. */
@@ -53,7 +56,10 @@ export async function graphOf(name: string): Promise<Graph> {
   return name === "swin" ? swinBlocks(stage2) : drawnNetwork(name);
 }
 
-/** A network and its adapter, from the model file of a workload: single LoRA's sites, the gate of petal or, for Swin, of the paper; none where PEFT, which has none, is the peer. */
+/**
+ * A network and its adapter, from the model file of a workload: single LoRA's sites, the gate of
+ * petal or, for Swin, of the paper; none where PEFT, which has none, is the peer.
+ */
 export async function openNetwork(name: string, path: string): Promise<Network> {
   const read = upgradeOpset(await readModel(path));
   const graph = setBatch(flushNegligible(read, await findNegligible(read)), "N");

@@ -4,7 +4,10 @@ import { distillation } from "petalface/training";
 import type { Network } from "./networks.ts";
 import { recipe } from "./workload.ts";
 
-/** Forward, distillation loss and gradient of theta, alpha given instead of judged so that the peer can have the same. */
+/**
+ * Forward, distillation loss and gradient of theta, alpha given instead of judged so that the peer
+ * can have the same.
+ */
 export function trainingGraphOf(
   { backbone, config }: Network,
   batch: number,

@@ -1,4 +1,6 @@
-/** What one benchmark of a training step computes, written to a folder that every contender reads. */
+/**
+ * What one benchmark of a training step computes, written to a folder that every contender reads.
+ */
 
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -21,7 +23,9 @@ export interface Workload {
 /** Options of AdamW and of the loss that all contenders use. */
 export const recipe = { rate: 1e-3, weightDecay: 1e-2, clip: 5, distilWeight: 20 } as const;
 
-/** Draws a workload: both projections random, so that every gradient is alive from the first step. */
+/**
+ * Draws a workload: both projections random, so that every gradient is alive from the first step.
+ */
 export async function makeWorkload(network: Network, batch: number): Promise<Workload> {
   const { backbone, config } = network;
   const layout = layoutOf(backbone, config);
@@ -51,7 +55,10 @@ export async function makeWorkload(network: Network, batch: number): Promise<Wor
   };
 }
 
-/** Writes the workload where every contender finds it, its network already lying there as `model.onnx`: `spec.json` and raw little-endian float32 files. */
+/**
+ * Writes the workload where every contender finds it, its network already lying there as
+ * `model.onnx`: `spec.json` and raw little-endian float32 files.
+ */
 export async function writeWorkload(workload: Workload, folder: string): Promise<void> {
   const { network, config, layout, batch } = workload;
   for (const name of ["theta", "input", "alpha", "target"] as const)

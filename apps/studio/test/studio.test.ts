@@ -112,7 +112,8 @@ describe.skipIf(skipped)(`the page that adapts in the browser${note}`, () => {
       const plan = JSON.parse(await readFile(join(folder, "site", "studio.json"), "utf8")) as StudioPlan;
       const expected = await trainInNode(plan, adapter.config);
       expect(distance(adapter.theta, expected)).toBeLessThan(tolerance);
-      // The deployed file says the same as the adapter in its backbone, and leaves sharp faces as they were.
+      // The deployed file says the same as the adapter in its backbone, and leaves sharp faces as
+      // they were.
       await writeFile(join(folder, provider, "face.onnx"), await saved(page, "#save-model"));
       const deployed = await openBackbone(join(folder, provider, "face.onnx"));
       expect(deployed.graph.metadata.get("petalface.calibration")).toBe(JSON.stringify(adapter.config.calibration));
@@ -136,7 +137,9 @@ describe.skipIf(skipped)(`the page that adapts in the browser${note}`, () => {
       return [...(scrollWidth > clientWidth ? ["the page"] : []), ...out.map(({ tagName, id }) => `${tagName} ${id}`)];
     });
 
-  /** Colours of the chart's pixels that are not clear, most frequent first, and the chart's width. */
+  /**
+   * Colours of the chart's pixels that are not clear, most frequent first, and the chart's width.
+   */
   const chartLook = (page: Page) =>
     page.evaluate(() => {
       const canvas = document.querySelector<HTMLCanvasElement>("#chart canvas");

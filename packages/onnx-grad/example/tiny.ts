@@ -1,4 +1,7 @@
-/** Trains a network of one hidden layer to tell two rings of points apart, with plain gradient descent on onnxruntime. */
+/**
+ * Trains a network of one hidden layer to tell two rings of points apart, with plain gradient
+ * descent on onnxruntime.
+ */
 import { differentiate, encodeModel, GraphBuilder, ops } from "onnx-grad";
 import { InferenceSession, Tensor } from "onnxruntime-node";
 

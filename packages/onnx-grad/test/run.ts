@@ -5,7 +5,10 @@ import { encodeModel, type Graph, type Run, type Tensor } from "../src/index.ts"
 
 const sessions = new WeakMap<Graph, Promise<InferenceSession>>();
 
-/** Runs a graph on onnxruntime's CPU provider; the session of the last use of a graph is kept with it. */
+/**
+ * Runs a graph on onnxruntime's CPU provider; the session of the last use of a graph is kept with
+ * it.
+ */
 export const run: Run = async (graph, feeds) => {
   const session =
     sessions.get(graph) ?? InferenceSession.create(encodeModel(graph), { intraOpNumThreads: 1, logSeverityLevel: 3 });

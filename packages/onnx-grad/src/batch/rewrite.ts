@@ -8,7 +8,10 @@ import { fixedShape, type Opening, oldShape } from "./opening.ts";
 import { type BatchPlace, withOpenBatch } from "./place.ts";
 import { firstCopy } from "./repeated.ts";
 
-/** Expanding along the batch is what the batch of other values does by itself; a constant that is expanded to it needs a target that follows it. */
+/**
+ * Expanding along the batch is what the batch of other values does by itself; a constant that is
+ * expanded to it needs a target that follows it.
+ */
 export function expand(opening: Opening, node: Node): Node {
   const [input = "", target = ""] = node.inputs;
   const to = fixedShape(opening.old.types.get(itemAt(node.outputs, 0))?.shape ?? []);
@@ -26,7 +29,10 @@ export function expand(opening: Opening, node: Node): Node {
   return { ...node, inputs: [input, batchTarget(opening, to, 0)] };
 }
 
-/** A target `to` whose entry at `axis` is the batch at run time, taken from the shape of a graph input. */
+/**
+ * A target `to` whose entry at `axis` is the batch at run time, taken from the shape of a graph
+ * input.
+ */
 function batchTarget(opening: Opening, to: readonly number[], axis: number): string {
   const { nodes, constants, dims, fresh, symbol, types } = opening;
   const image = itemAt(

@@ -39,7 +39,9 @@ export class GraphBuilder {
   readonly #context: InferContext;
   readonly #fresh: (stem: string) => string;
 
-  /** Starts from a graph (which stays as it is), or empty with a name and an operator set version. */
+  /**
+   * Starts from a graph (which stays as it is), or empty with a name and an operator set version.
+   */
   constructor(start: Graph | { readonly name: string; readonly opset: number }) {
     const from = "nodes" in start ? start : undefined;
     this.#name = start.name;
@@ -85,7 +87,10 @@ export class GraphBuilder {
     return name;
   }
 
-  /** Appends a node with one output (or as many as asked) and returns the output names. Throws if the node cannot be typed. */
+  /**
+   * Appends a node with one output (or as many as asked) and returns the output names. Throws if
+   * the node cannot be typed.
+   */
   addAll(op: string, inputs: readonly string[], attributes: Attributes = {}, options: AddOptions = {}): string[] {
     const stem = options.name ?? op;
     const outputs = Array.from({ length: options.outputs ?? 1 }, () => this.fresh(`${stem}_out`));
@@ -99,7 +104,10 @@ export class GraphBuilder {
     return itemAt(this.addAll(op, inputs, attributes, options), 0);
   }
 
-  /** Gives a value another name, by an Identity node. `name` must be new; {@link fresh} makes such names. */
+  /**
+   * Gives a value another name, by an Identity node. `name` must be new; {@link fresh} makes such
+   * names.
+   */
   alias(value: string, name: string, nodeStem = "Identity"): void {
     const node = { op: "Identity", domain: "", name: this.fresh(nodeStem), inputs: [value], outputs: [name] };
     this.push({ ...node, attributes: {} });
@@ -110,7 +118,10 @@ export class GraphBuilder {
     for (const node of graph.nodes) for (const name of [node.name, ...node.outputs]) if (name !== "") this.fresh(name);
   }
 
-  /** Appends a finished node whose output names the caller chose (they must be new) and types its outputs. */
+  /**
+   * Appends a finished node whose output names the caller chose (they must be new) and types its
+   * outputs.
+   */
   push(node: Node): void {
     const types = inferNode(node, this.#context);
     node.outputs.forEach((output, index) => {
@@ -150,7 +161,9 @@ export class GraphBuilder {
     this.#metadata.set(key, value);
   }
 
-  /** The finished graph with these outputs; nodes and constants that no output needs are left out. */
+  /**
+   * The finished graph with these outputs; nodes and constants that no output needs are left out.
+   */
   build(outputs: readonly string[]): Graph {
     for (const output of outputs) this.type(output);
     return prune({

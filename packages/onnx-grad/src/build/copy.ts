@@ -11,7 +11,10 @@ export interface CopyOptions {
   readonly prefix?: string;
   /** Constants to replace by a value of the builder, by name. */
   readonly constants?: ReadonlyMap<string, string>;
-  /** Pushes one renamed node; the place to put something else there. `original` is the node as the graph has it. */
+  /**
+   * Pushes one renamed node; the place to put something else there. `original` is the node as the
+   * graph has it.
+   */
   readonly push?: (node: Node, original: Node) => void;
 }
 

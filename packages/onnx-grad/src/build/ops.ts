@@ -6,10 +6,16 @@ import { itemAt } from "../graph/item-at.ts";
 import { type DType, float32, int64, sizeOf, type Tensor } from "../graph/tensor.ts";
 import type { GraphBuilder } from "./builder.ts";
 
-/** An operand of an elementwise operator: the name of a value, or a number that becomes a scalar of the other operand's dtype. */
+/**
+ * An operand of an elementwise operator: the name of a value, or a number that becomes a scalar of
+ * the other operand's dtype.
+ */
 export type Operand = string | number;
 
-/** Geometry of a convolution or pooling window. Absent fields take ONNX's defaults; pads are all starts, then all ends. */
+/**
+ * Geometry of a convolution or pooling window. Absent fields take ONNX's defaults; pads are all
+ * starts, then all ends.
+ */
 export interface Window {
   readonly strides?: readonly number[];
   readonly pads?: readonly number[];
@@ -35,8 +41,9 @@ export function filled(value: number, dims: readonly number[], dtype: DType): Te
 }
 
 /**
- * One small builder per operator over `b`, in the forms of operator set 18 and later. Values are names.
- * Scalars and shape constants are made once. Builders drop work that changes nothing (a transpose into the same order).
+ * One small builder per operator over `b`, in the forms of operator set 18 and later. Values are
+ * names. Scalars and shape constants are made once. Builders drop work that changes nothing (a
+ * transpose into the same order).
  */
 export function ops(b: GraphBuilder) {
   const interned = new Map<string, string>();
@@ -86,7 +93,9 @@ export function ops(b: GraphBuilder) {
   const transpose = (x: string, perm: readonly number[]): string =>
     perm.every((from, to) => from === to) ? x : b.add("Transpose", [x], { perm: ints(perm) });
 
-  /** Where a dimension is open it is copied from the same place of `x`, or left to ONNX's -1 (once). */
+  /**
+   * Where a dimension is open it is copied from the same place of `x`, or left to ONNX's -1 (once).
+   */
   const reshape = (x: string, to: Shape): string => {
     const from = shape(x);
     if (sameShape(from, to)) return x;
@@ -109,7 +118,10 @@ export function ops(b: GraphBuilder) {
     return b.add("Where", [condition, operand(x), operand(y)]);
   };
 
-  /** Broadcasts `x` to `to`; `like` is a value of that shape, used where an open dimension has to come from somewhere. */
+  /**
+   * Broadcasts `x` to `to`; `like` is a value of that shape, used where an open dimension has to
+   * come from somewhere.
+   */
   const expand = (x: string, to: Shape, like?: string): string => {
     const from = shape(x);
     if (sameShape(from, to)) return x;
@@ -300,7 +312,10 @@ export function ops(b: GraphBuilder) {
     reduceL2: reduce("ReduceL2"),
     reduceSumSquare: reduce("ReduceSumSquare"),
     softmax: (x: string, along = -1): string => b.add("Softmax", [x], { axis: int(along) }),
-    /** Running sums along an axis: of the elements before only, if `exclusive`; from the end, if `reverse`. */
+    /**
+     * Running sums along an axis: of the elements before only, if `exclusive`; from the end, if
+     * `reverse`.
+     */
     cumSum: (x: string, along: number, options: { exclusive?: boolean; reverse?: boolean } = {}): string =>
       b.add("CumSum", [x, intern(`int ${along}`, () => int64(along), "axis")], {
         exclusive: int(Number(options.exclusive ?? false)),
@@ -327,5 +342,8 @@ export function productOf(dims: Shape): Dim {
   }, 1);
 }
 
-/** 1 where x > 0, else 0, as numbers of x's dtype: multiplying by it is faster than Where on onnxruntime's CPU provider. */
+/**
+ * 1 where x > 0, else 0, as numbers of x's dtype: multiplying by it is faster than Where on
+ * onnxruntime's CPU provider.
+ */
 export const positive = (o: Ops, x: string): string => o.cast(o.greater(x, 0), o.dtype(x));

@@ -3,7 +3,10 @@ import type { Node, ValueType } from "../graph/graph.ts";
 import type { InferContext } from "../infer/context.ts";
 import { broadcast, sameSize, sizeOfShape } from "../infer/dims.ts";
 
-/** Integers that grow evenly along every axis: element `i` is the sum of `offset` and `i[axis] * strides[axis]`. */
+/**
+ * Integers that grow evenly along every axis: element `i` is the sum of `offset` and
+ * `i[axis] * strides[axis]`.
+ */
 export interface Affine {
   readonly shape: Shape;
   readonly offset: number;
@@ -12,8 +15,8 @@ export interface Affine {
 }
 
 /**
- * Follows index arithmetic that reaches over the open batch, as PyTorch's exporters write it for `as_strided`.
- * `of` tells what is known of a value; `note` learns of a node what it can.
+ * Follows index arithmetic that reaches over the open batch, as PyTorch's exporters write it for
+ * `as_strided`. `of` tells what is known of a value; `note` learns of a node what it can.
  */
 export interface Affines {
   of(name: string): Affine | undefined;
@@ -111,7 +114,10 @@ function constantAffine(name: string, context: InferContext): Affine | undefined
   return { shape: dims, offset, strides };
 }
 
-/** Whether a Gather from a flat vector takes every element once and in order, which makes it a reshape to its output's shape. */
+/**
+ * Whether a Gather from a flat vector takes every element once and in order, which makes it a
+ * reshape to its output's shape.
+ */
 export function gatherIsReshape(node: Node, affines: Affines, context: InferContext): boolean {
   const [data = "", indices = ""] = node.inputs;
   if (node.op !== "Gather" || node.domain !== "") return false;

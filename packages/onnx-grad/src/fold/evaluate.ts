@@ -8,7 +8,10 @@ import { addDims, divideDim } from "../infer/dims.ts";
 import { concatKnown, gatherKnown, sliceKnown, transposeKnown } from "./rearrange.ts";
 import { isNumeric, type Known, knownOf, MAX_KNOWN } from "./values.ts";
 
-/** What evaluation needs of a node: its inputs as far as they are known and the type of its first output. */
+/**
+ * What evaluation needs of a node: its inputs as far as they are known and the type of its first
+ * output.
+ */
 interface Situation {
   readonly call: ShapeCall;
   readonly known: readonly (Known | undefined)[];
@@ -55,7 +58,10 @@ const SCALARS: Readonly<Record<string, Scalar>> = {
   Reciprocal: numbers((a) => 1 / a),
 };
 
-/** Compares elements; the open batch is at least 1, so against numbers below that the answer is `open`. */
+/**
+ * Compares elements; the open batch is at least 1, so against numbers below that the answer is
+ * `open`.
+ */
 function compareDims(a: Dim, b: Dim, test: (a: number, b: number) => boolean, open: boolean): Dim | undefined {
   if (typeof a === "number" && typeof b === "number") return Number(test(a, b));
   if (typeof b === "number") return b < 1 ? Number(open) : undefined;
@@ -63,7 +69,10 @@ function compareDims(a: Dim, b: Dim, test: (a: number, b: number) => boolean, op
   return a.symbol === b.symbol ? Number(test(a.times, b.times)) : undefined;
 }
 
-/** Index of the element of a tensor of shape `dims` that broadcasts to element `index` of a tensor of shape `to`. */
+/**
+ * Index of the element of a tensor of shape `dims` that broadcasts to element `index` of a tensor
+ * of shape `to`.
+ */
 function sourceIndex(index: number, to: readonly number[], dims: readonly number[]): number {
   let rest = index;
   let source = 0;
@@ -181,7 +190,10 @@ const EVALUATIONS: ReadonlyMap<string, Evaluation> = new Map([
   ["Where", where],
 ]);
 
-/** The value of a node's only output where it follows from shapes and small constants. Throws only for indices out of range. */
+/**
+ * The value of a node's only output where it follows from shapes and small constants. Throws only
+ * for indices out of range.
+ */
 export function evaluate(
   node: Node,
   type: ValueType,
@@ -190,7 +202,8 @@ export function evaluate(
 ): Known | undefined {
   const evaluation = node.domain === "" && node.outputs.length === 1 ? EVALUATIONS.get(node.op) : undefined;
   if (evaluation === undefined || !isStatic(type.shape)) return undefined;
-  // Sizes are bounded before anything is computed: a chain of joins could double them at every node.
+  // Sizes are bounded before anything is computed: a chain of joins could double them at every
+  // node.
   const size = sizeOf(type.shape);
   if (size > MAX_KNOWN || type.dtype === "float16") return undefined;
   const values = evaluation({ call: callOf(node, context), known, type });

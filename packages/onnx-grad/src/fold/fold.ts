@@ -15,18 +15,20 @@ import { evaluate } from "./evaluate.ts";
 import { isNumeric, type Known, knownOf, tensorOfKnown } from "./values.ts";
 
 /**
- * Evaluates shape arithmetic: what follows from shapes and small integer constants becomes a constant, reshapes to shapes that
- * hold the open batch get -1 in its place. Identity, casts to the same type, reshapes to the same shape, pads of nothing and dropout
- * (which does nothing outside training) go away, and so do nodes and constants that no output needs. Names of inputs and outputs stay.
- * Throws OnnxGradError naming a node that cannot be typed.
+ * Evaluates shape arithmetic: what follows from shapes and small integer constants becomes a
+ * constant, reshapes to shapes that hold the open batch get -1 in its place. Identity, casts to the
+ * same type, reshapes to the same shape, pads of nothing and dropout (which does nothing outside
+ * training) go away, and so do nodes and constants that no output needs. Names of inputs and
+ * outputs stay. Throws OnnxGradError naming a node that cannot be typed.
  */
 export function foldConstants(graph: Graph): Graph {
   return typeGraph(graph);
 }
 
 /**
- * Types a graph of which only the types of the inputs are known, folding it as {@link foldConstants} does: shapes of reshapes follow
- * from the folded arithmetic. Nodes must be in topological order.
+ * Types a graph of which only the types of the inputs are known, folding it as
+ * {@link foldConstants} does: shapes of reshapes follow from the folded arithmetic. Nodes must be
+ * in topological order.
  */
 export function typeGraph(draft: Graph): Graph {
   const types = new Map<string, ValueType>();
@@ -110,8 +112,8 @@ function isNothing(node: Node, context: InferContext, type: ValueType): boolean 
 }
 
 /**
- * A reshape whose target is computed from shapes gets a constant one, with -1 in place of the open batch, and so does another node
- * that `isReshape`.
+ * A reshape whose target is computed from shapes gets a constant one, with -1 in place of the open
+ * batch, and so does another node that `isReshape`.
  */
 function settleReshape(
   node: Node,

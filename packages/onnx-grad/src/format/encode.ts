@@ -30,7 +30,9 @@ const MAX_MESSAGE = 2 ** 31 - 1;
 const GRAPH_FIELD = 7;
 const INITIALIZER_FIELD = 5;
 const RAW_DATA_FIELD = 9;
-/** `node` of GraphProto, `attribute` of NodeProto, `g` of AttributeProto, and the kind of a graph. */
+/**
+ * `node` of GraphProto, `attribute` of NodeProto, `g` of AttributeProto, and the kind of a graph.
+ */
 const NODE_FIELD = 1;
 const ATTRIBUTE_FIELD = 5;
 const ATTRIBUTE_GRAPH_FIELD = 6;
@@ -128,7 +130,9 @@ function graphParts(
   return body;
 }
 
-/** The fields of a NodeProto whose attributes hold graphs: their weights are streamed like others. */
+/**
+ * The fields of a NodeProto whose attributes hold graphs: their weights are streamed like others.
+ */
 function controlParts(node: Node, partsOf: (body: Graph) => Part[]): Part[] {
   const attributes = Object.entries(node.attributes);
   const plain = Object.fromEntries(attributes.filter(([, value]) => !("graph" in value)));

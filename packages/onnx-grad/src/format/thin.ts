@@ -3,12 +3,18 @@ import { OnnxGradError } from "../graph/errors.ts";
 import type { PositionedFile } from "./file.ts";
 import { encodeHeader, type Field, wireWalker } from "./wire.ts";
 
-/** Location that {@link thinModel} gives to tensors whose numbers lie in the model file itself. No file can have this name. */
+/**
+ * Location that {@link thinModel} gives to tensors whose numbers lie in the model file itself. No
+ * file can have this name.
+ */
 export const SELF = "\0";
 
 /** Tensors up to this many bytes stay inline. */
 const KEEP = 1024;
-/** Integer tensors are shapes, indices and axes, which shape inference must read; they stay inline up to this size. */
+/**
+ * Integer tensors are shapes, indices and axes, which shape inference must read; they stay inline
+ * up to this size.
+ */
 const KEEP_INTEGERS = 1 << 20;
 /** What may be left of a model without its weights. */
 const MAX_THIN = 64 << 20;
@@ -41,17 +47,19 @@ interface Message {
 }
 
 /**
- * What happens to a field: `true` keeps it, `"varints"` keeps a run of bounded length, `"empty"` keeps that it is there but
- * not what is in it, a function rebuilds the message in it. Fields without a plan are left out.
+ * What happens to a field: `true` keeps it, `"varints"` keeps a run of bounded length, `"empty"`
+ * keeps that it is there but not what is in it, a function rebuilds the message in it. Fields
+ * without a plan are left out.
  */
 type Plan = Readonly<Record<number, true | "varints" | "empty" | ((start: number, end: number) => Message)>>;
 
 /**
- * The model as far as `readModel` reads it. Big tensors are replaced by external data that points at {@link SELF}, so that no weight
- * passes through protobuf or JavaScript. Comments, stated value types and all that is not read (subgraphs, functions, sequence
- * types) are left out or emptied, so what protobuf decodes nests no deeper than the plans below and has as many parts as were
- * counted here. Reads the file in chunks.
- * Throws OnnxGradError if the file is truncated, is not protobuf or is too large without its weights.
+ * The model as far as `readModel` reads it. Big tensors are replaced by external data that points
+ * at {@link SELF}, so that no weight passes through protobuf or JavaScript. Comments, stated value
+ * types and all that is not read (subgraphs, functions, sequence types) are left out or emptied, so
+ * what protobuf decodes nests no deeper than the plans below and has as many parts as were counted
+ * here. Reads the file in chunks. Throws OnnxGradError if the file is truncated, is not protobuf or
+ * is too large without its weights.
  */
 export function thinModel(file: PositionedFile): Uint8Array {
   const fields = wireWalker(file);
@@ -154,7 +162,8 @@ export function thinModel(file: PositionedFile): Uint8Array {
     }
     return message;
   };
-  // Names, kinds and numbers stay; subgraphs (6, 11), sparse tensors (22, 23), types (14, 15) and lists of tensors (10) are emptied.
+  // Names, kinds and numbers stay; subgraphs (6, 11), sparse tensors (22, 23), types (14, 15) and
+  // lists of tensors (10) are emptied.
   const attribute = planned({
     1: true,
     2: true,
@@ -192,7 +201,9 @@ export function thinModel(file: PositionedFile): Uint8Array {
   return bytes;
 }
 
-/** Reads ranges of a file through a window, so that many small ones near each other cost few reads. */
+/**
+ * Reads ranges of a file through a window, so that many small ones near each other cost few reads.
+ */
 function windowed(file: PositionedFile): (offset: number, length: number) => Uint8Array {
   let window: Uint8Array = new Uint8Array(0);
   let start = 0;

@@ -15,16 +15,21 @@ export interface CheckOptions {
   /** Values of all graph inputs. */
   readonly feeds: Readonly<Record<string, Tensor>>;
   readonly run: Run;
-  /** Step of the finite differences, in units of the values; 0.01 unless given. Larger steps drown float32 noise, smaller ones bends. */
+  /**
+   * Step of the finite differences, in units of the values; 0.01 unless given. Larger steps drown
+   * float32 noise, smaller ones bends.
+   */
   readonly step?: number;
   /**
-   * Random directions for each `wrt` with more than 8 elements, in addition to the gradient's own; 2 unless given.
-   * Smaller ones are checked element by element. A part of a tensor whose gradient is wrongly zero shows only in them.
+   * Random directions for each `wrt` with more than 8 elements, in addition to the gradient's own;
+   * 2 unless given. Smaller ones are checked element by element. A part of a tensor whose gradient
+   * is wrongly zero shows only in them.
    */
   readonly directions?: number;
   /**
-   * Whether the gradient's own direction is checked; true unless given. The loss bends most along it, so large networks
-   * need a smaller step there than along random directions: check them in two calls.
+   * Whether the gradient's own direction is checked; true unless given. The loss bends most along
+   * it, so large networks need a smaller step there than along random directions: check them in two
+   * calls.
    */
   readonly own?: boolean;
   /** Seed of the directions. */
@@ -42,9 +47,10 @@ export interface CheckResult {
 const exhaustive = 8;
 
 /**
- * Compares the gradients that `differentiate` builds with fourth-order central differences of the loss.
- * An error is |difference - gradient|, relative to the larger of both and of a tenth of the gradient's length (a random
- * direction can be nearly orthogonal to it), and not counted below what float32 resolves of the loss at this step.
+ * Compares the gradients that `differentiate` builds with fourth-order central differences of the
+ * loss. An error is |difference - gradient|, relative to the larger of both and of a tenth of the
+ * gradient's length (a random direction can be nearly orthogonal to it), and not counted below what
+ * float32 resolves of the loss at this step.
  */
 export async function checkGradients(graph: Graph, options: CheckOptions): Promise<CheckResult> {
   const { loss, wrt, feeds, run, step = 0.01, directions = 2, own = true } = options;

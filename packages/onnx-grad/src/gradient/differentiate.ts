@@ -19,20 +19,25 @@ export interface DifferentiateOptions {
   readonly names?: readonly string[];
   /** Further values to put out, after the loss and the gradients. */
   readonly outputs?: readonly string[];
-  /** Values taken as constants: they keep their numbers, and no gradient passes them ("stop gradient", "detach"). */
+  /**
+   * Values taken as constants: they keep their numbers, and no gradient passes them ("stop
+   * gradient", "detach").
+   */
   readonly fixed?: readonly string[];
-  /** What happens to a `wrt` that the loss does not depend on: an error unless `zeros` is asked for. */
+  /**
+   * What happens to a `wrt` that the loss does not depend on: an error unless `zeros` is asked for.
+   */
   readonly unreached?: "error" | "zeros";
 }
 
 const floats: readonly string[] = ["float32", "float64", "float16"];
 
 /**
- * Adds to a graph the nodes that compute the gradient of `loss` by each of `wrt` (reverse mode, ahead of time).
- * The outputs of the result are the loss, the gradients and the asked-for others. Only nodes between `wrt` and `loss`
- * are walked, each once. The graph must be of operator set 18 or later (`upgradeOpset` makes it so).
- * Throws {@link OnnxGradError} for a loss that is not a single number, a `wrt` it does not depend on, or an operator
- * between them without a rule.
+ * Adds to a graph the nodes that compute the gradient of `loss` by each of `wrt` (reverse mode,
+ * ahead of time). The outputs of the result are the loss, the gradients and the asked-for others.
+ * Only nodes between `wrt` and `loss` are walked, each once. The graph must be of operator set 18
+ * or later (`upgradeOpset` makes it so). Throws {@link OnnxGradError} for a loss that is not a
+ * single number, a `wrt` it does not depend on, or an operator between them without a rule.
  */
 export function differentiate(graph: Graph, options: DifferentiateOptions): Graph {
   if (graph.opset < 18)
@@ -75,7 +80,10 @@ export function differentiate(graph: Graph, options: DifferentiateOptions): Grap
   return b.build([loss, ...names, ...(options.outputs ?? [])]);
 }
 
-/** The nodes that `loss` needs and that depend on `wrt`, and the values that carry a gradient if they are on the path. */
+/**
+ * The nodes that `loss` needs and that depend on `wrt`, and the values that carry a gradient if
+ * they are on the path.
+ */
 function pathOf(
   graph: Graph,
   loss: string,
@@ -142,7 +150,10 @@ function walk(
   return finished;
 }
 
-/** Sums a gradient over the axes along which its value was broadcast. Axes where the gradient is the thinner stay thin. */
+/**
+ * Sums a gradient over the axes along which its value was broadcast. Axes where the gradient is the
+ * thinner stay thin.
+ */
 function unbroadcast(o: Ops, gradient: string, to: Shape): string {
   const from = o.shape(gradient);
   if (sameShape(from, to)) return gradient;

@@ -8,10 +8,12 @@ import { float32 } from "../graph/tensor.ts";
 const huge = 2 ** 126;
 
 /**
- * The derivative of PRelu: 1 where x > 0, else the slope, exactly. HardSigmoid of x * huge, clamped to [0, 1] in one kernel, is 1 where
- * x > 0; where slopes may be negative, x * huge is clamped to [-huge, 1] in two. The slope or that, whichever is higher, is the derivative
- * while no slope is above 1; on onnxruntime's CPU provider that is a quarter cheaper than Where. The factor is one number: with one
- * for each channel onnxruntime would make a convolution of it, with its own change of memory layout.
+ * The derivative of PRelu: 1 where x > 0, else the slope, exactly. HardSigmoid of x * huge, clamped
+ * to [0, 1] in one kernel, is 1 where x > 0; where slopes may be negative, x * huge is clamped to
+ * [-huge, 1] in two. The slope or that, whichever is higher, is the derivative while no slope is
+ * above 1; on onnxruntime's CPU provider that is a quarter cheaper than Where. The factor is one
+ * number: with one for each channel onnxruntime would make a convolution of it, with its own change
+ * of memory layout.
  */
 export function slopes(o: Ops, x: string, slope: Operand): string {
   const constant = typeof slope === "string" ? o.builder.constantOf(slope) : undefined;
@@ -31,11 +33,11 @@ const above = (o: Ops, x: string): string =>
   o.builder.add("HardSigmoid", [x], { alpha: { float: huge }, beta: { float: 0 } });
 
 /**
- * Appends a forward node in a form that leaves behind what the backward pass needs, and returns the node that carries
- * the gradient. Values keep their names, results keep their bits.
- * LayerNormalization and MaxPool also put out their statistics and the places of the maxima. PRelu becomes x times its own
- * derivative, which the gradient then reuses; forward and backward together take a quarter of PRelu's time on
- * onnxruntime's CPU provider (1.30).
+ * Appends a forward node in a form that leaves behind what the backward pass needs, and returns the
+ * node that carries the gradient. Values keep their names, results keep their bits.
+ * LayerNormalization and MaxPool also put out their statistics and the places of the maxima. PRelu
+ * becomes x times its own derivative, which the gradient then reuses; forward and backward together
+ * take a quarter of PRelu's time on onnxruntime's CPU provider (1.30).
  */
 export function pushPrepared(o: Ops, node: Node, onPath: boolean, live: ReadonlySet<string>): Node {
   const b = o.builder;

@@ -28,7 +28,9 @@ export function stringOf(node: Node, name: string, otherwise: string): string {
 export const bodiesOf = (node: Node): Graph[] =>
   Object.values(node.attributes).flatMap((value) => ("graph" in value ? [value.graph] : []));
 
-/** The values that a node uses: its inputs, and what the graphs in its attributes take from outside. */
+/**
+ * The values that a node uses: its inputs, and what the graphs in its attributes take from outside.
+ */
 export function usedBy(node: Node): string[] {
   const taken = bodiesOf(node).flatMap((body) => {
     const own = new Set([...body.types.keys(), ...body.constants.keys()]);

@@ -11,8 +11,8 @@ export type Attribute =
   | { readonly strings: readonly string[] }
   | { readonly tensor: Tensor }
   /**
-   * The body of an `If`: no inputs; it uses values of the graph around it by name, and its own names
-   * are used nowhere else. Such graphs can be written, pruned and downgraded, but not read.
+   * The body of an `If`: no inputs; it uses values of the graph around it by name, and its own
+   * names are used nowhere else. Such graphs can be written, pruned and downgraded, but not read.
    */
   | { readonly graph: Graph };
 

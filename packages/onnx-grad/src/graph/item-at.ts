@@ -1,6 +1,6 @@
 /**
- * The item of a list at an index that must be there: where the code knows more about the length than its type says.
- * Loops over pixels and weights read the list itself.
+ * The item of a list at an index that must be there: where the code knows more about the length
+ * than its type says. Loops over pixels and weights read the list itself.
  *
  * @throws RangeError where there is no such item, which is a mistake in the code
  */
@@ -13,7 +13,10 @@ export function itemAt<T>(items: ArrayLike<T>, index: number): T {
 /** The last item of a list that is not empty by construction. Throws RangeError where it is. */
 export const lastOf = <T>(items: ArrayLike<T>): T => itemAt(items, items.length - 1);
 
-/** The value of a key that has one by construction; a missing one is a mistake in the code, and is reported as one. */
+/**
+ * The value of a key that has one by construction; a missing one is a mistake in the code, and is
+ * reported as one.
+ */
 export function entryOf<K, V>(entries: ReadonlyMap<K, V>, key: K): V {
   const value = entries.get(key);
   if (value === undefined) throw new RangeError(`there is no entry ${String(key)} among ${entries.size}`);

@@ -6,7 +6,10 @@ import { divideDim } from "./dims.ts";
 /** Sizes of an Attention node: heads and numbers per head of queries, keys and values. */
 export interface AttentionSizes {
   readonly batch: Dim;
-  /** Whether heads lie on an axis of their own, [batch, heads, tokens, size], or side by side, [batch, tokens, heads * size]. */
+  /**
+   * Whether heads lie on an axis of their own, [batch, heads, tokens, size], or side by side,
+   * [batch, tokens, heads * size].
+   */
   readonly apart: boolean;
   readonly heads: number;
   readonly keyHeads: number;

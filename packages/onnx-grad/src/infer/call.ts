@@ -10,7 +10,10 @@ export type ShapeRule = (call: ShapeCall) => ValueType[];
 /** ShapeRules by operator. */
 export type ShapeRules = Readonly<Record<string, ShapeRule>>;
 
-/** A node with its surroundings, as a shape rule sees it. Every accessor throws an error that names the node. */
+/**
+ * A node with its surroundings, as a shape rule sees it. Every accessor throws an error that names
+ * the node.
+ */
 export interface ShapeCall {
   readonly node: Node;
   readonly opset: number;
@@ -33,13 +36,18 @@ export interface ShapeCall {
   fail(message: string): never;
 }
 
-/** Most dimensions that a tensor may have; far beyond real models, it keeps hostile ones from taking long. */
+/**
+ * Most dimensions that a tensor may have; far beyond real models, it keeps hostile ones from taking
+ * long.
+ */
 export const MAX_RANK = 64;
 
 /** Most elements that a tensor may have for each image of the batch: terabytes. */
 export const MAX_ELEMENTS = 2 ** 40;
 
-/** Largest stride, dilation or kernel side: onnxruntime computes places with 32 bits here and there. */
+/**
+ * Largest stride, dilation or kernel side: onnxruntime computes places with 32 bits here and there.
+ */
 export const MAX_STEP = 2 ** 31 - 1;
 
 /** Throws an error that names the node and its operator. */

@@ -9,13 +9,19 @@ export interface InferContext {
   type(name: string): ValueType;
   /** The numbers of a value that is a constant in memory (shapes, axes, pads). */
   tensor(name: string): Tensor | undefined;
-  /** Elements of an integer vector that is computed from shapes and may hold the open batch; optional. */
+  /**
+   * Elements of an integer vector that is computed from shapes and may hold the open batch;
+   * optional.
+   */
   dims?(name: string): readonly Dim[] | undefined;
   /** Version of the standard operator set. */
   readonly opset: number;
 }
 
-/** What shape rules may look at while a graph is made: the types and constants known so far, read when asked. */
+/**
+ * What shape rules may look at while a graph is made: the types and constants known so far, read
+ * when asked.
+ */
 export function contextOf(
   opset: number,
   types: ReadonlyMap<string, ValueType>,

@@ -15,8 +15,8 @@ export interface Equation {
 const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 /**
- * The equation of an Einsum node (ONNX, Einsum; numpy.einsum), its ellipses replaced by letters of their own, aligned from
- * the right. Fails where letters and shapes do not fit.
+ * The equation of an Einsum node (ONNX, Einsum; numpy.einsum), its ellipses replaced by letters of
+ * their own, aligned from the right. Fails where letters and shapes do not fit.
  */
 export function equationOf(call: ShapeCall): Equation {
   const text = call.text("equation", "").replaceAll(/\s/g, "");

@@ -48,7 +48,10 @@ const WHY_NOT: readonly (readonly [RegExp, string])[] = [
   ],
 ];
 
-/** The types of a node's outputs, in order. Throws OnnxGradError naming node and operator if it cannot be typed. */
+/**
+ * The types of a node's outputs, in order. Throws OnnxGradError naming node and operator if it
+ * cannot be typed.
+ */
 export function inferNode(node: Node, context: InferContext): ValueType[] {
   const rule = shapeRules.get(ruleKey(node.op, node.domain));
   if (rule === undefined) {

@@ -31,7 +31,10 @@ function between(call: ShapeCall, from: Dim, to: Dim): number {
   return a === b ? 1 : Math.fround(b / a);
 }
 
-/** Sizes and scales of a Resize or Upsample node of any operator set, with the policy of operator set 18 for aspect ratios. */
+/**
+ * Sizes and scales of a Resize or Upsample node of any operator set, with the policy of operator
+ * set 18 for aspect ratios.
+ */
 export function resizingOf(call: ShapeCall): Resizing {
   const { shape } = call.type(0);
   const old = call.node.op === "Upsample" || call.opset < 11;

@@ -4,7 +4,9 @@ import { itemAt } from "../graph/item-at.ts";
 import { axesOf, axisOf, fixed, type ShapeCall, type ShapeRule, type ShapeRules } from "./call.ts";
 import { addDims, divideDim } from "./dims.ts";
 
-/** Start, end and step of a slice, brought into the range of its axis; `count` elements are taken. */
+/**
+ * Start, end and step of a slice, brought into the range of its axis; `count` elements are taken.
+ */
 export interface SliceRange {
   readonly start: number;
   readonly step: number;

@@ -7,10 +7,15 @@ import { prune } from "../graph/prune.ts";
 import { type Constant, float32, type Tensor } from "../graph/tensor.ts";
 import { toBytes } from "../precision/bytes.ts";
 
-/** Weights with a shorter side stay: quantising what they are multiplied with would take as long as is saved. */
+/**
+ * Weights with a shorter side stay: quantising what they are multiplied with would take as long as
+ * is saved.
+ */
 const shortest = 256;
 
-/** A product `x W (+ bias)` whose weights are constant: its values, and whether W lies transposed. */
+/**
+ * A product `x W (+ bias)` whose weights are constant: its values, and whether W lies transposed.
+ */
 interface Product {
   readonly x: string;
   readonly weight: string;
@@ -46,11 +51,12 @@ function quantize(constant: Constant, transposed: boolean): { weights: Tensor; s
 }
 
 /**
- * Products with large constant weights in 8-bit whole numbers: weights rounded once, one scale an output; what they are multiplied with is
- * rounded when it arrives, one scale a tensor (onnxruntime's DynamicQuantizeMatMul, CPU). Two to three times as fast as float32 with
- * VNNI and 1.8 times with AVX2; results differ by one to two per cent, and are alike on all processors. Adapters and everything
- * else stay float32.
- * Throws {@link OnnxGradError} if there is no such product.
+ * Products with large constant weights in 8-bit whole numbers: weights rounded once, one scale an
+ * output; what they are multiplied with is rounded when it arrives, one scale a tensor
+ * (onnxruntime's DynamicQuantizeMatMul, CPU). Two to three times as fast as float32 with VNNI and
+ * 1.8 times with AVX2; results differ by one to two per cent, and are alike on all processors.
+ * Adapters and everything else stay float32. Throws {@link OnnxGradError} if there is no such
+ * product.
  */
 export function int8Products(graph: Graph): Graph {
   const constants = new Map(graph.constants);

@@ -4,7 +4,10 @@ import { itemAt } from "../graph/item-at.ts";
 import { int64 } from "../graph/tensor.ts";
 import { numberOf, type Target, trimmed, type Upgrade, without } from "./target.ts";
 
-/** Attributes that became inputs in operator set `before`, in order; one that is not there leaves its input absent. */
+/**
+ * Attributes that became inputs in operator set `before`, in order; one that is not there leaves
+ * its input absent.
+ */
 const toInputs =
   (before: number, ...names: readonly string[]): Upgrade =>
   (b, node) => {

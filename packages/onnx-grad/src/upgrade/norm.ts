@@ -62,7 +62,10 @@ const batchNormalization: Upgrade = (b, node) => {
   return [{ ...node, attributes: { ...attributes, training_mode: { int: 1 } }, outputs }];
 };
 
-/** Before 21 there was one scale and one shift per group: each is repeated for the channels of its group. */
+/**
+ * Before 21 there was one scale and one shift per group: each is repeated for the channels of its
+ * group.
+ */
 const groupNormalization: Upgrade = (b, node) => {
   const [x, scale, shift] = node.inputs as [string, string, string];
   if (b.opset >= 21 || b.to < 21) return [node];

@@ -8,8 +8,9 @@ import { resizingOf } from "../infer/resample.ts";
 import { replacement, type Target, type Upgrade } from "./target.ts";
 
 /**
- * Upsample, and Resize before 11, counted places from the corner; the nearest was the one below when enlarging, the one above
- * when shrinking. onnxruntime's kernel decides that per axis, so an image that does both takes two nodes.
+ * Upsample, and Resize before 11, counted places from the corner; the nearest was the one below
+ * when enlarging, the one above when shrinking. onnxruntime's kernel decides that per axis, so an
+ * image that does both takes two nodes.
  */
 const upsample: Upgrade = (b, node) => {
   const [x] = node.inputs as [string];
@@ -48,7 +49,10 @@ const upsample: Upgrade = (b, node) => {
 /** Places of an axis that are listed one by one. */
 const longest = 2 ** 20;
 
-/** A coordinate mode that operator set 13 gave up, as what it is: rows read by index, one axis after the other. */
+/**
+ * A coordinate mode that operator set 13 gave up, as what it is: rows read by index, one axis after
+ * the other.
+ */
 function gathered(b: Target, node: Node): Node[] {
   const [x] = node.inputs as [string];
   const [y] = node.outputs as [string];
@@ -73,7 +77,10 @@ function gathered(b: Target, node: Node): Node[] {
   });
 }
 
-/** Sizes of only those axes that change, so that a fixed batch among them does not stand in the way of another one. */
+/**
+ * Sizes of only those axes that change, so that a fixed batch among them does not stand in the way
+ * of another one.
+ */
 function sizesThatChange(b: Target, node: Node): Node {
   const [x = "", , scales = "", sizes = ""] = node.inputs;
   const given = sizes === "" ? undefined : b.tensor(sizes);
@@ -87,7 +94,9 @@ function sizesThatChange(b: Target, node: Node): Node {
   return { ...node, inputs: [x, "", "", name], attributes: { ...node.attributes, axes: { ints: axes } } };
 }
 
-/** Negative axes are counted from the front: onnxruntime 1.30 keeps aspect ratios wrongly with them. */
+/**
+ * Negative axes are counted from the front: onnxruntime 1.30 keeps aspect ratios wrongly with them.
+ */
 const resize: Upgrade = (b, node) => {
   if (b.opset < 11) return upsample(b, node);
   if (stringOf(node, "coordinate_transformation_mode", "half_pixel") === "tf_half_pixel_for_nn")

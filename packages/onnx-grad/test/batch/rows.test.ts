@@ -250,7 +250,8 @@ describe("proveRows", () => {
         const graph = graphOf([open(1), 4, 6], (o, x) => o.mul(walk(o, x, path), 0.5));
         const value = itemAt(graph.outputs, 0);
         const rows = traceRows(graph).get(value);
-        // A reshape may cut across the images and another one undo it, which the trace does not see.
+        // A reshape may cut across the images and another one undo it, which the trace does not
+        // see.
         if (rows?.kind !== "images") return;
         found++;
         const shape = graph.types.get(value)?.shape ?? [];

@@ -43,7 +43,9 @@ describe.each(["mobilefacenet", "fr_feature"])("%s (fixed at one image; needs sh
   });
 });
 
-/** Images of 2 x 2 windows of 5 x 5 with 8 channels, attended to with 2 heads folded into the batch. */
+/**
+ * Images of 2 x 2 windows of 5 x 5 with 8 channels, attended to with 2 heads folded into the batch.
+ */
 const windows = (batch: number): readonly [NodeSketch[], Record<string, ReturnType<typeof int64>>] => [
   [
     ["Reshape", "x split", "a"],

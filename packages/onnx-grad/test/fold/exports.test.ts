@@ -22,7 +22,10 @@ async function expectSame(graph: Graph, folded: Graph, batch = 1): Promise<void>
   expect(await run(folded, feeds)).toEqual(before);
 }
 
-/** `F.pad(x, (0, 0, 0, (7 - W % 7) % 7, 0, (7 - H % 7) % 7))` as the TorchScript exporter writes it: pairs from the last axis on, turned round. */
+/**
+ * `F.pad(x, (0, 0, 0, (7 - W % 7) % 7, 0, (7 - H % 7) % 7))` as the TorchScript exporter writes it:
+ * pairs from the last axis on, turned round.
+ */
 const PAD: readonly NodeSketch[] = [
   ["Shape", "x", "shape"],
   ["Gather", "shape one", "height", { axis: int(0) }],
@@ -96,7 +99,10 @@ describe("reshapes and expansions to the same shape", () => {
   });
 });
 
-/** Indices of `as_strided` to [N, C, 1, 1], as torch.export's exporter writes them for a batch that is open. */
+/**
+ * Indices of `as_strided` to [N, C, 1, 1], as torch.export's exporter writes them for a batch that
+ * is open.
+ */
 const STRIDED: readonly NodeSketch[] = [
   ["Shape", "x", "shape", { start: int(0), end: int(1) }],
   ["Squeeze", "shape", "batch"],

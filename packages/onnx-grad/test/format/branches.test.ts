@@ -26,7 +26,10 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 
 const vector: ValueType = { dtype: "float32", shape: [3] };
 
-/** A branch that sums the outer value `twice` and a constant over its axis, which operator set 11 writes otherwise. */
+/**
+ * A branch that sums the outer value `twice` and a constant over its axis, which operator set 11
+ * writes otherwise.
+ */
 function branch(name: string, added: ArrayLike<number>, file?: string): Graph {
   const [sum, out] = [`${name}/sum`, `${name}/out`];
   const nodes: Node[] = [

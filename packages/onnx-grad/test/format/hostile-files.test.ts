@@ -14,7 +14,10 @@ import { lastOf } from "../../src/index.ts";
 import { scratch, wave } from "../support/engine.ts";
 import { model, node, raw, value } from "../support/protos.ts";
 
-/** What reading the file ends in; anything but an OnnxGradError of one short printable line fails the test. */
+/**
+ * What reading the file ends in; anything but an OnnxGradError of one short printable line fails
+ * the test.
+ */
 async function refusal(path: string): Promise<string> {
   const error: unknown = await readModel(path).then(
     () => undefined,

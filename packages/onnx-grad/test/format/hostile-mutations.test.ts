@@ -26,7 +26,10 @@ import {
 const real = ["fr_feature", "mobilefacenet"].map((name) => join(shared, "weights", `${name}.onnx`));
 /** Mutations of each file and kind: 2,000 in all. */
 const numRuns = 500;
-/** The same mutations every time, so that a run here says what CI will say; another seed finds others. */
+/**
+ * The same mutations every time, so that a run here says what CI will say; another seed finds
+ * others.
+ */
 const seed = Number(process.env.ONNX_GRAD_SEED ?? 20_261_124);
 
 /** Everything that happens to a model before the engine sees it. */
@@ -58,7 +61,8 @@ function outcomeOf(bytes: Buffer, path: string): "refused" | "read" | "different
     if (!(error instanceof OnnxGradError)) throw error;
     expect(error.message).toMatch(/^[^\n]{1,1200}$/);
   }
-  // A guard against a hang, not a measure of speed: processor time in microseconds, which other programs do not lengthen.
+  // A guard against a hang, not a measure of speed: processor time in microseconds, which other
+  // programs do not lengthen.
   expect(process.cpuUsage(started).user).toBeLessThan(30e6);
   return got;
 }
@@ -71,7 +75,8 @@ describe.skipIf(!real.every((path) => existsSync(path)))("mutations of real mode
     const path = join(folder, "model", "model.onnx");
     const parts = partsOf(original);
     const body = flatten(parts);
-    // The mutations stay in memory; what lies on disk gives them a place, and numbers where slopes are read.
+    // The mutations stay in memory; what lies on disk gives them a place, and numbers where slopes
+    // are read.
     writeFileSync(path, wholeOf(body));
     expect(outcomeOf(wholeOf(body), path)).toBe("differentiated");
 

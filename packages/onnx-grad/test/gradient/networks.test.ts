@@ -16,7 +16,10 @@ import {
 import { random, run } from "../run.ts";
 import { shared } from "../support/engine.ts";
 
-/** Whole networks have bends (PReLU) and float32 noise that single rules do not: 1 part in 100, with small steps. */
+/**
+ * Whole networks have bends (PReLU) and float32 noise that single rules do not: 1 part in 100, with
+ * small steps.
+ */
 const tolerance = 1e-2;
 
 /** A network under construction: `weight` makes a constant that the gradient is checked by. */
@@ -271,7 +274,8 @@ describe.skipIf(!present)("real models (needs shared/weights)", () => {
       const loss = distillation(o, output, b.constant(random(b.shape(output) as number[], 5)));
       const convolutions: Graph["nodes"] = graph.nodes.filter((node) => node.op === "Conv");
       const kernel = convolutions[Math.floor(convolutions.length / 2)]?.inputs[1];
-      // fr_feature takes pixels as they are: its weights are too sensitive for a finite difference in float32.
+      // fr_feature takes pixels as they are: its weights are too sensitive for a finite difference
+      // in float32.
       const pixels = name === "fr_feature";
       const feeds = { [input]: random([2, 3, 112, 112], 3, pixels ? 127 : 1) };
       const graphOfLoss = b.build([loss]);
@@ -281,7 +285,8 @@ describe.skipIf(!present)("real models (needs shared/weights)", () => {
       };
       expect(await worst(input, pixels ? 1e-2 : 1e-4, true)).toBeLessThan(tolerance);
       if (!pixels) expect(await worst(kernel, 1e-4, true)).toBeLessThan(tolerance);
-      // The slope is 200 times smaller here, and the step 40 times larger: bends cost a tenth, a missing part far more.
+      // The slope is 200 times smaller here, and the step 40 times larger: bends cost a tenth, a
+      // missing part far more.
       expect(await worst(input, pixels ? 0.5 : 4e-3, false)).toBeLessThan(0.2);
       if (!pixels) expect(await worst(kernel, 1e-3, false)).toBeLessThan(0.2);
     },

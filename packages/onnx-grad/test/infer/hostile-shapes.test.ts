@@ -245,7 +245,8 @@ describe("an operator that cannot be", () => {
     }
     expect(error).toBeInstanceOf(OnnxGradError);
     expect((error as Error).message).toMatch(new RegExp(`${op} node "bad"`));
-    // A guard against a hang, not a measure of speed: processor time in microseconds, which other programs do not lengthen.
+    // A guard against a hang, not a measure of speed: processor time in microseconds, which other
+    // programs do not lengthen.
     expect(process.cpuUsage(started).user).toBeLessThan(30e6);
   });
 

@@ -20,7 +20,10 @@ function graphOf(a: Shape, b: Shape, build: (o: Ops, a: string, b: string) => st
   return builder.build([build(ops(builder), itemAt(inputs, 0), itemAt(inputs, 1))]);
 }
 
-/** Runs a graph as it is and lowered for the CPU; expects equal results, and returns the operators of the lowered one. */
+/**
+ * Runs a graph as it is and lowered for the CPU; expects equal results, and returns the operators
+ * of the lowered one.
+ */
 async function operatorsAfter(graph: Graph, seed = 1): Promise<string[]> {
   const feeds = Object.fromEntries(
     graph.inputs.map((name, i) => [name, random(graph.types.get(name)?.shape as readonly number[], seed + i)]),
@@ -38,7 +41,8 @@ test("a long product with a small result is the same in pieces, whichever side i
     fc.asyncProperty(fc.constantFrom(500, 784, 800, 1009), sides, sides, async (rows, m, n) => {
       const graph = graphOf([rows, m], [rows, n], (o, a, b) => o.gemm(a, b, { transA: true }));
       const found = await operatorsAfter(graph, m + n);
-      // 1009 is a prime number: it has no pieces. From 65 columns on a product is shared out well as it is.
+      // 1009 is a prime number: it has no pieces. From 65 columns on a product is shared out well
+      // as it is.
       expect(found.includes("Gemm")).toBe(rows === 1009 || Math.min(m, n) > 64);
     }),
     { numRuns: 15 },

@@ -5,7 +5,10 @@ import { numbers, random, run } from "../run.ts";
 
 const [rows, width, hidden] = [24, 256, 320];
 
-/** A frozen layer of each spelling with a small trained one between them; the loss is the mean square of what comes out. */
+/**
+ * A frozen layer of each spelling with a small trained one between them; the loss is the mean
+ * square of what comes out.
+ */
 function trained(): { graph: Graph; feeds: Record<string, Tensor> } {
   const b = new GraphBuilder({ name: "layers", opset: 18 });
   const o = ops(b);

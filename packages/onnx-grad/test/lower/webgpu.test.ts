@@ -13,7 +13,10 @@ function graphOf(
   return b.build(build(ops(b), x));
 }
 
-/** Runs the graph as it is and as lowered for WebGPU, both on the CPU: the lowered form is made of plain operators. */
+/**
+ * Runs the graph as it is and as lowered for WebGPU, both on the CPU: the lowered form is made of
+ * plain operators.
+ */
 async function bothWays(graph: Graph, feeds: Record<string, Tensor>): Promise<[number[][], number[][]]> {
   const lowered = lower(graph, "webgpu");
   expect(lowered.inputs).toEqual(graph.inputs);
@@ -36,7 +39,8 @@ describe("lowering for WebGPU", () => {
     });
     const fits = (a: { size: number; kernel: number; dilation: number; before: number; after: number }): boolean =>
       (a.kernel - 1) * a.dilation + 1 <= a.size && a.before < a.kernel && a.after < a.kernel;
-    // A last window that would start in the padding is dropped by onnxruntime's kernel but not by its shape inference.
+    // A last window that would start in the padding is dropped by onnxruntime's kernel but not by
+    // its shape inference.
     const agreed = (a: {
       size: number;
       kernel: number;

@@ -15,7 +15,10 @@ const kernelOf = (o: Ops, outer: number, inner: number): string =>
 
 const sides = fc.record({ before: fc.integer({ min: 0, max: 2 }), after: fc.integer({ min: 0, max: 2 }) });
 
-/** Runs a graph as it is and lowered for the CPU, expects equal outputs, and returns how often each operator is there. */
+/**
+ * Runs a graph as it is and lowered for the CPU, expects equal outputs, and returns how often each
+ * operator is there.
+ */
 async function operatorsAfter(graph: Graph): Promise<Record<string, number>> {
   const lowered = lower(graph, "cpu");
   const feeds = { x: random(graph.types.get("x")?.shape as readonly number[], 2) };

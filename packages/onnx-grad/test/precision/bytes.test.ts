@@ -14,7 +14,10 @@ const wave = (at: number): number => Math.sin(at * 12.9898) * (at % 7 === 0 ? 1 
 const ones = (): number => 1;
 const alternating = (at: number): number => (at % 2 === 0 ? 1 : -1);
 
-/** The most that products of two neighbouring inputs, each 255, add up to, taking one sign at a time. */
+/**
+ * The most that products of two neighbouring inputs, each 255, add up to, taking one sign at a
+ * time.
+ */
 function mostOfNeighbours(bytes: readonly number[]): number {
   let most = 0;
   for (let i = 1; i < bytes.length; i++)
@@ -25,7 +28,10 @@ function mostOfNeighbours(bytes: readonly number[]): number {
   return most;
 }
 
-/** A kernel's bytes of one output, its taps side by side (channels first) or its channels side by side (channels last). */
+/**
+ * A kernel's bytes of one output, its taps side by side (channels first) or its channels side by
+ * side (channels last).
+ */
 function kernelOrders(bytes: Int8Array, [, channels = 0, height = 0, width = 0]: readonly number[], output: number) {
   const taps = height * width;
   const at = (channel: number, tap: number): number => itemAt(bytes, (output * channels + channel) * taps + tap);
@@ -104,7 +110,8 @@ describe("the largest weights times the largest inputs", () => {
         : await quantise(graph, how === "fixed ranges" ? { keep, ranges } : { keep });
     const results = await run(bytes, feeds);
     const values = results[itemAt(graph.outputs, 0)]?.data as Float32Array;
-    // Each sum is 256 products of 1; a step of an input is a 255th, one of a weight at least a 127th.
+    // Each sum is 256 products of 1; a step of an input is a 255th, one of a weight at least a
+    // 127th.
     for (const value of values) expect(Math.abs(value / 256 - 1)).toBeLessThan(0.01);
   });
 });

@@ -110,7 +110,8 @@ describe("other precisions", () => {
         return [value, [Math.min(...data), Math.max(...data)] as const];
       }),
     );
-    // Signed weights have coarser steps here, since many neighbours of this network are as large as weights get (bytes.test.ts).
+    // Signed weights have coarser steps here, since many neighbours of this network are as large as
+    // weights get (bytes.test.ts).
     const forms = [
       [await quantise(graph, { keep, ranges }), 0.06],
       [await quantise(graph, { keep }), 0.03],

@@ -4,7 +4,10 @@ import { type PositionedFile, withFile } from "../../src/format/file.ts";
 import { encodeHeader, encodeVarint, wireWalker } from "../../src/format/wire.ts";
 import { itemAt } from "../../src/graph/item-at.ts";
 
-/** A field of a message; a payload that is a number is that many bytes of weights, which nobody looks at. */
+/**
+ * A field of a message; a payload that is a number is that many bytes of weights, which nobody
+ * looks at.
+ */
 export interface Part {
   number: number;
   wire: number;
@@ -128,7 +131,10 @@ export function changeBytes(body: readonly (Buffer | number)[], changes: readonl
 
 const pickOf = <T>(list: readonly T[], at: number): T | undefined => list[at % list.length];
 
-/** One change of a field, after which all lengths are right again: what is wrong is what the model says. */
+/**
+ * One change of a field, after which all lengths are right again: what is wrong is what the model
+ * says.
+ */
 export interface FieldChange {
   readonly kind: "drop" | "repeat" | "swap" | "renumber" | "rewire" | "copy" | "extreme" | "move" | "byte" | "empty";
   readonly at: number;
@@ -160,7 +166,10 @@ export const fieldChanges: fc.Arbitrary<FieldChange[]> = fc.array(
   { minLength: 1, maxLength: 3 },
 );
 
-/** Numbers that counts, axes, sizes and types should not have: -1, 0, 2^31, 2^40, 2^62, the least and the largest int64 ... */
+/**
+ * Numbers that counts, axes, sizes and types should not have: -1, 0, 2^31, 2^40, 2^62, the least
+ * and the largest int64 ...
+ */
 const EXTREMES = [
   -1n,
   0n,
@@ -214,7 +223,8 @@ export function changeFields(parts: readonly Part[], changes: readonly FieldChan
         part.wire = change.other % 8;
       },
       copy: () => {
-        // From a field of the same kind where there is one: a name of another node, an axis of another tensor.
+        // From a field of the same kind where there is one: a name of another node, an axis of
+        // another tensor.
         const alike = all.filter((item) => item.part.number === part.number && item.part.wire === part.wire);
         part.payload = clone([(pickOf(alike, change.other) ?? there).part])[0]?.payload ?? Buffer.alloc(0);
       },

@@ -14,10 +14,16 @@ export const operatorRows = readFileSync(join(root, "OPERATORS.md"), "utf8")
     return operator === undefined || test === undefined ? [] : [{ operator, test: join(root, test) }];
   });
 
-/** Operators whose gradients agreed with finite differences, by test file: worker processes run several. */
+/**
+ * Operators whose gradients agreed with finite differences, by test file: worker processes run
+ * several.
+ */
 const confirmed = new Map<string, Set<string>>();
 
-/** Notes the operators between the inputs `wrt` and the outputs of a graph whose gradient was found right. */
+/**
+ * Notes the operators between the inputs `wrt` and the outputs of a graph whose gradient was found
+ * right.
+ */
 export function noteOperators({ nodes }: Graph, wrt: readonly string[]): void {
   const file = expect.getState().testPath ?? "";
   const operators = confirmed.get(file) ?? new Set();
@@ -30,7 +36,10 @@ export function noteOperators({ nodes }: Graph, wrt: readonly string[]): void {
   }
 }
 
-/** The last test of a file: that the tests before it found the gradient of every operator right that OPERATORS.md says they test. */
+/**
+ * The last test of a file: that the tests before it found the gradient of every operator right that
+ * OPERATORS.md says they test.
+ */
 export function testOperatorsOf(file: string): void {
   it("tests every operator that OPERATORS.md says it does", () => {
     const promised = operatorRows.filter(({ test }) => test === file).map(({ operator }) => operator);

@@ -25,13 +25,19 @@ import { scaledUp, tailsOf } from "./tail.ts";
 export interface BuildOptions {
   /** Trained numbers: a vector to freeze into the graph, or `input` for a graph input `theta`. */
   readonly theta: Float32Array | "input";
-  /** Alpha: judged from the image inside the graph, a graph input `alpha` `[N]`, or one number for every image. */
+  /**
+   * Alpha: judged from the image inside the graph, a graph input `alpha` `[N]`, or one number for
+   * every image.
+   */
   readonly alpha: "quality" | "input" | number;
   /** Fixed batch; open unless given. */
   readonly batch?: number;
   /** What is set to 0 at random; needs a fixed batch. */
   readonly noise?: NoiseOptions;
-  /** Running statistics of the configuration's batch normalisations, or `batch` for those of the batch, as in training. */
+  /**
+   * Running statistics of the configuration's batch normalisations, or `batch` for those of the
+   * batch, as in training.
+   */
   readonly statistics?: Float32Array | "batch" | undefined;
 }
 
@@ -53,8 +59,9 @@ export interface AdaptedBuild {
 }
 
 /**
- * Puts an adapter into its backbone: `y = frozen(x) + up(gate(alpha) * down(x))` at every site (docs/method.md, 1), or the trained weights
- * in place of the frozen ones. Input and output keep the backbone's names.
+ * Puts an adapter into its backbone: `y = frozen(x) + up(gate(alpha) * down(x))` at every site
+ * (docs/method.md, 1), or the trained weights in place of the frozen ones. Input and output keep
+ * the backbone's names.
  */
 export function buildAdapted(backbone: Backbone, config: AdapterConfig, options: BuildOptions): AdaptedBuild {
   const graph = options.batch === undefined ? backbone.graph : setBatch(backbone.graph, options.batch);
@@ -169,12 +176,15 @@ function alphaValue(
   if (alpha === "quality") return buildAlpha(b, backbone, config.calibration, input, config.weights);
   const batch = itemAt(b.shape(input), 0);
   if (alpha === "input") return b.input("alpha", { dtype: "float32", shape: [batch] });
-  // One number per image without knowing how many there are: zero times something of that length, plus the number.
+  // One number per image without knowing how many there are: zero times something of that length,
+  // plus the number.
   const perImage = o.reduceMean(input, [1, 2, 3], false);
   return o.add(o.mul(perImage, 0), alpha);
 }
 
-/** Theta cut into its tensors: by slot name. One Split, so that the gradient of theta is one Concat. */
+/**
+ * Theta cut into its tensors: by slot name. One Split, so that the gradient of theta is one Concat.
+ */
 function trainedValues(b: GraphBuilder, layout: Layout, theta: Float32Array | "input"): Map<string, string> {
   const o = ops(b);
   if (theta !== "input")

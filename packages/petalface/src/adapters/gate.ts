@@ -3,8 +3,8 @@ import { itemAt, ops } from "onnx-grad";
 
 /**
  * How alpha weights the rank channels of an adapter (docs/method.md, 1):
- * `single` 1; `low` 1 - alpha; `twin` half 1 - alpha, half alpha; `hat` two halves over the low-resolution range, a peak at alpha 0
- * and one at 1/2, both zero from alpha 1 on.
+ * `single` 1; `low` 1 - alpha; `twin` half 1 - alpha, half alpha; `hat` two halves over the
+ * low-resolution range, a peak at alpha 0 and one at 1/2, both zero from alpha 1 on.
  */
 export type Gate = "low" | "twin" | "single" | "hat";
 
@@ -14,10 +14,15 @@ export const gateNames = ["low", "twin", "single", "hat"] as const;
 /** In how many equal parts a gate cuts the rank channels. */
 export const gateParts = (gate: Gate): 1 | 2 => (gate === "twin" || gate === "hat" ? 2 : 1);
 
-/** Whether the adapter is inactive at alpha = 1, so that the adapted model there is the frozen one. */
+/**
+ * Whether the adapter is inactive at alpha = 1, so that the adapted model there is the frozen one.
+ */
 export const closesOnSharp = (gate: Gate): boolean => gate === "low" || gate === "hat";
 
-/** Weights of the gate's parts for one alpha, times `scale`. The formula that {@link buildGate} puts into a graph. */
+/**
+ * Weights of the gate's parts for one alpha, times `scale`. The formula that {@link buildGate} puts
+ * into a graph.
+ */
 export function gateWeights(gate: Gate, alpha: number): number[] {
   switch (gate) {
     case "single":
@@ -31,7 +36,10 @@ export function gateWeights(gate: Gate, alpha: number): number[] {
   }
 }
 
-/** Adds the gate to a graph: from `alpha` `[N]` to the weights `[N, rank]` of the rank channels, `scale` included. */
+/**
+ * Adds the gate to a graph: from `alpha` `[N]` to the weights `[N, rank]` of the rank channels,
+ * `scale` included.
+ */
 export function buildGate(b: GraphBuilder, gate: Gate, alpha: string, rank: number, scale: number): string {
   const o = ops(b);
   const column = o.unsqueeze(alpha, [1]);

@@ -10,13 +10,16 @@ export interface LowRank {
   readonly up: string;
   /** Weights the rank channels; absent where every image has the same. */
   readonly gating: Gating | undefined;
-  /** Sets some numbers of a product's output to 0, separately for each of `parts` equal parts of the rank. Features lie along `axis`. */
+  /**
+   * Sets some numbers of a product's output to 0, separately for each of `parts` equal parts of the
+   * rank. Features lie along `axis`.
+   */
   readonly silence?: { readonly parts: number; apply(delta: string, axis: number, part: number): string } | undefined;
 }
 
 /**
- * What an adapter adds to its layer's output `frozen`: `up (gate * (down x))`, in the shape of `frozen`. `node` is the layer with the
- * builder's names.
+ * What an adapter adds to its layer's output `frozen`: `up (gate * (down x))`, in the shape of
+ * `frozen`. `node` is the layer with the builder's names.
  */
 export function lowRankDelta(
   b: GraphBuilder,
@@ -31,7 +34,8 @@ export function lowRankDelta(
   const gated = (u: string, axis: number): string => gating?.apply(u, axis, site.rows) ?? u;
   const rank = o.dim(down, 0);
   if (node.op === "Conv") {
-    // Low-rank products over channels, pixels flattened: for a 1x1 layer much cheaper than two thin convolutions.
+    // Low-rank products over channels, pixels flattened: for a 1x1 layer much cheaper than two thin
+    // convolutions.
     const outShape = b.shape(frozen);
     const [batch = 0, , height = 1, width = 1] = outShape;
     const pixels = (height as number) * (width as number);
@@ -52,7 +56,10 @@ export function lowRankDelta(
   return inParts(o, adapter, gated(u, axis), axis, (part, weights) => o.matmul(part, o.transpose(weights, [1, 0])));
 }
 
-/** The up projection of rank channels `u` that lie along `axis`; where something is set to 0, separately for each part. */
+/**
+ * The up projection of rank channels `u` that lie along `axis`; where something is set to 0,
+ * separately for each part.
+ */
 function inParts(
   o: Ops,
   { up, silence }: LowRank,

@@ -31,11 +31,17 @@ export interface Site {
   readonly outputs: number;
   /** Kernel of a convolution, [1, 1] elsewhere. */
   readonly kernel: readonly [number, number];
-  /** A product over features at each position: anything but a convolution that strides, pads or looks at neighbours. */
+  /**
+   * A product over features at each position: anything but a convolution that strides, pads or
+   * looks at neighbours.
+   */
   readonly plain: boolean;
   /** Whether the weight is stored `[out, in, ...]` rather than `[in, out]`. */
   readonly outFirst: boolean;
-  /** Where the images of the batch lie in the output: along axis `axis`, index j belongs to image floor(j / inner) mod N. */
+  /**
+   * Where the images of the batch lie in the output: along axis `axis`, index j belongs to image
+   * floor(j / inner) mod N.
+   */
   readonly rows: BatchPlace;
   /** Whether it lies on a residual branch. */
   readonly branch: boolean;
@@ -59,8 +65,9 @@ export interface SiteList {
 }
 
 /**
- * Finds every constant-weight MatMul, Gemm and Conv of a graph with an open batch: the sites, and the layers that cannot be one.
- * Which rows of a site belong to which image follows from the graph alone; `proveSites` checks it by running.
+ * Finds every constant-weight MatMul, Gemm and Conv of a graph with an open batch: the sites, and
+ * the layers that cannot be one. Which rows of a site belong to which image follows from the graph
+ * alone; `proveSites` checks it by running.
  */
 export function findSites(graph: Graph): SiteList {
   const sites: Site[] = [];
@@ -138,7 +145,10 @@ function describe(
   };
 }
 
-/** The shape of a site's output for people, its batch axis as outer x N x inner: `[N x 64, 49, 288]`. */
+/**
+ * The shape of a site's output for people, its batch axis as outer x N x inner:
+ * `[N x 64, 49, 288]`.
+ */
 export function printRows(shape: Shape, { axis, outer, inner }: BatchPlace): string {
   const dims = shape.map((dim, at) => {
     if (at !== axis || typeof dim === "number") return printDim(dim);

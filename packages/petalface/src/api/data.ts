@@ -10,18 +10,25 @@ import { printPath } from "../images/index.ts";
 import type { Surroundings } from "./surroundings.ts";
 
 /**
- * Faces of a call: what the command line takes (a folder of one folder per person, a manifest, a record file, a verification list, or
- * `synthetic[:people=N,images=M,seed=S]`), images in memory, or a set that is open already.
+ * Faces of a call: what the command line takes (a folder of one folder per person, a manifest, a
+ * record file, a verification list, or `synthetic[:people=N,images=M,seed=S]`), images in memory,
+ * or a set that is open already.
  */
 export type Faces = string | readonly FaceInMemory[] | FaceData;
 
 /** How much of a set may be missing. */
 export interface LeftOutOptions {
-  /** Share of the images, in [0, 1], that may be left out because they cannot be read or have no finite embedding; 0.05 unless given. */
+  /**
+   * Share of the images, in [0, 1], that may be left out because they cannot be read or have no
+   * finite embedding; 0.05 unless given.
+   */
   readonly mostLeftOut?: number | undefined;
 }
 
-/** Opens the faces of a call, and notes what of them is left out already. Throws PetalfaceError where there are none. */
+/**
+ * Opens the faces of a call, and notes what of them is left out already. Throws PetalfaceError
+ * where there are none.
+ */
 export async function openFaces(
   faces: Faces,
   { mostLeftOut }: LeftOutOptions,

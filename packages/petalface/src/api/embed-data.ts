@@ -16,8 +16,9 @@ export interface EmbeddedBatch extends EmbeddedFaces {
 }
 
 /**
- * Embeds a whole set in its order, part by part; the next images are decoded while the engine works. Faces that cannot be read or have no finite
- * embedding are counted by `tally`, which throws where they are too many.
+ * Embeds a whole set in its order, part by part; the next images are decoded while the engine
+ * works. Faces that cannot be read or have no finite embedding are counted by `tally`, which throws
+ * where they are too many.
  */
 export async function* embedData(data: FaceData, how: EmbeddingMeans): AsyncGenerator<EmbeddedBatch> {
   const { request, options } = begin(data, how);
@@ -26,8 +27,9 @@ export async function* embedData(data: FaceData, how: EmbeddingMeans): AsyncGene
 }
 
 /**
- * As {@link embedData}, for faces enrolled with copies: a template a face, or where the weight follows alpha two vectors a face,
- * the photo at unit length and the sum of its copies. `kept` counts embeddings of photos and copies.
+ * As {@link embedData}, for faces enrolled with copies: a template a face, or where the weight
+ * follows alpha two vectors a face, the photo at unit length and the sum of its copies. `kept`
+ * counts embeddings of photos and copies.
  */
 export async function* enrolData(
   data: FaceData,

@@ -35,7 +35,10 @@ export interface BothResults {
   readonly adapted: EvaluationResult | undefined;
 }
 
-/** Measures a frozen model and, where there is one, the adapted model on the same faces; and how sharp these are as given. */
+/**
+ * Measures a frozen model and, where there is one, the adapted model on the same faces; and how
+ * sharp these are as given.
+ */
 export async function measureModels(
   opened: OpenedModel,
   task: MeasureTask,

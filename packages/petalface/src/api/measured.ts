@@ -6,8 +6,8 @@ import type { Surroundings } from "./surroundings.ts";
 type MeasureModel = (leave: LeftOut | undefined) => Promise<EvaluationResult>;
 
 /**
- * Measures the frozen and the adapted model on the same images. An image that only one of them has no finite embedding of is left out of both, which
- * then takes another measurement.
+ * Measures the frozen and the adapted model on the same images. An image that only one of them has
+ * no finite embedding of is left out of both, which then takes another measurement.
  */
 export async function measureBoth(
   frozenModel: MeasureModel,

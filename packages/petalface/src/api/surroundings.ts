@@ -1,12 +1,18 @@
 /** How far long work is. */
 export interface Progress {
-  /** `done` of the total are done; `note` says more, such as the loss. Cheap: call it as often as needed. */
+  /**
+   * `done` of the total are done; `note` says more, such as the loss. Cheap: call it as often as
+   * needed.
+   */
   update(done: number, note?: string): void;
   /** The work has ended. */
   close(): void;
 }
 
-/** What surrounds work that takes long: how it is stopped, and who hears of it. The command line's context is one of these. */
+/**
+ * What surrounds work that takes long: how it is stopped, and who hears of it. The command line's
+ * context is one of these.
+ */
 export interface Surroundings {
   /** Long work stops cleanly when it aborts, or throws its reason. */
   readonly signal: AbortSignal;
@@ -35,10 +41,16 @@ export interface ProgressEvent {
 
 /** What every call of the library takes in addition to its own options. */
 export interface CallOptions {
-  /** Stops the call: it throws the signal's reason. Training ends after its step with a checkpoint instead. */
+  /**
+   * Stops the call: it throws the signal's reason. Training ends after its step with a checkpoint
+   * instead.
+   */
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((progress: ProgressEvent) => void) | undefined;
-  /** Gets each line that the command line would print on stderr: what was assumed, what was left out. */
+  /**
+   * Gets each line that the command line would print on stderr: what was assumed, what was left
+   * out.
+   */
   readonly onNote?: ((line: string) => void) | undefined;
   /** Replaces files that petalface did not write; false unless given. */
   readonly force?: boolean | undefined;

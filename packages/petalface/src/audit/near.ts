@@ -4,9 +4,15 @@ import { hashDistance, hashWords } from "../images/index.ts";
 /** Hashes in at most so many bits are the same picture; the threshold that PDQ is used with. */
 export const nearBits = 31;
 
-/** Up to so many pictures 24 bands are searched, which find more; beyond, 16, whose lists are shorter. */
+/**
+ * Up to so many pictures 24 bands are searched, which find more; beyond, 16, whose lists are
+ * shorter.
+ */
 const manyPictures = 1_000_000;
-/** Pictures of one list that each is compared with; of longer lists (a million grey frames, say) only neighbours are. */
+/**
+ * Pictures of one list that each is compared with; of longer lists (a million grey frames, say)
+ * only neighbours are.
+ */
 const mostNeighbours = 4096;
 
 /** Two pictures that are the same, or nearly. */
@@ -20,15 +26,20 @@ export interface NearPair {
 /** What {@link findNear} found. */
 export interface NearPairs {
   readonly pairs: readonly NearPair[];
-  /** False where lists were too long to compare all with all, or more pairs were found than were asked for. */
+  /**
+   * False where lists were too long to compare all with all, or more pairs were found than were
+   * asked for.
+   */
   readonly complete: boolean;
 }
 
 /**
- * Finds pairs of hashes that differ in at most {@link nearBits} bits, without comparing all with all: the hash is cut into bands, and only
- * hashes with an equal band are compared (Norouzi, Punjani and Fleet 2012, "Fast search in Hamming space with multi-index hashing", with bands that
- * must be equal). With b bands every pair within b - 1 bits is found, and of those that differ in 31 bits at random places 99.9 % with 24
- * bands and 90 % with 16. Memory: 12 bytes a picture in addition to the hashes. A pair is reported once.
+ * Finds pairs of hashes that differ in at most {@link nearBits} bits, without comparing all with
+ * all: the hash is cut into bands, and only hashes with an equal band are compared (Norouzi,
+ * Punjani and Fleet 2012, "Fast search in Hamming space with multi-index hashing", with bands that
+ * must be equal). With b bands every pair within b - 1 bits is found, and of those that differ in
+ * 31 bits at random places 99.9 % with 24 bands and 90 % with 16. Memory: 12 bytes a picture in
+ * addition to the hashes. A pair is reported once.
  *
  * @param hashes `count` times 8 words
  * @param skip pictures that take no part
@@ -91,7 +102,10 @@ function metBefore(hashes: Uint32Array, one: number, other: number, edges: reado
   return false;
 }
 
-/** Sorts pictures by a band (counting sort, so equals keep their order). Returns where each list of equals begins in `order`, and the end. */
+/**
+ * Sorts pictures by a band (counting sort, so equals keep their order). Returns where each list of
+ * equals begins in `order`, and the end.
+ */
 function sortByBand(
   hashes: Uint32Array,
   count: number,

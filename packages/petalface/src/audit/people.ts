@@ -13,7 +13,10 @@ export interface Outlier {
   readonly face: number;
   /** Cosine with the mean direction of its person's other faces. */
   readonly own: number;
-  /** The person it resembles instead, and the cosine with that person's mean; undefined where it resembles no person of the set. */
+  /**
+   * The person it resembles instead, and the cosine with that person's mean; undefined where it
+   * resembles no person of the set.
+   */
   readonly like: { readonly person: number; readonly cosine: number } | undefined;
 }
 
@@ -26,13 +29,20 @@ export interface SharedPerson {
 
 /** Where the line between the same person and another lies, seen on the set itself. */
 export interface Levels {
-  /** Mean and standard deviation of the cosine of a face with the mean direction of another person. */
+  /**
+   * Mean and standard deviation of the cosine of a face with the mean direction of another person.
+   */
   readonly strangers: { readonly mean: number; readonly deviation: number };
-  /** A face below this is no nearer to its person than strangers are: mean + 3 deviations of theirs. */
+  /**
+   * A face below this is no nearer to its person than strangers are: mean + 3 deviations of theirs.
+   */
   readonly outlier: number;
   /** Median cosine of a face with its own person's other faces. */
   readonly own: number;
-  /** From here on two are said to look like one: three quarters of the way from strangers to {@link own}. */
+  /**
+   * From here on two are said to look like one: three quarters of the way from strangers to
+   * {@link own}.
+   */
   readonly alike: number;
 }
 
@@ -43,7 +53,10 @@ export interface People extends Disposable {
   /** Sums of unit embeddings, a row a person; zero where no face could be read. */
   readonly centres: Float32Array;
   readonly faces: Uint32Array;
-  /** Unit embeddings of all faces in order; zeros where a face could not be read or has no finite embedding. */
+  /**
+   * Unit embeddings of all faces in order; zeros where a face could not be read or has no finite
+   * embedding.
+   */
   readonly rows: Scratch;
   /** Faces that can be read and have no finite embedding; they are in no mean. */
   readonly notFinite: readonly number[];
@@ -53,10 +66,15 @@ export interface People extends Disposable {
 const chunk = 4096;
 /** Pairs of face and stranger that {@link Levels} come from. */
 const strangerPairs = 20_000;
-/** The best of thousands of strangers comes far above their mean; this share of the way to one's own faces none of LFW's did. */
+/**
+ * The best of thousands of strangers comes far above their mean; this share of the way to one's own
+ * faces none of LFW's did.
+ */
 const alikeShare = 0.75;
 
-/** Embeds every face of a set, sharp, into a file, and means it by person. Memory: one row a person. */
+/**
+ * Embeds every face of a set, sharp, into a file, and means it by person. Memory: one row a person.
+ */
 export async function readPeople(
   data: FaceData,
   embedder: Embedder,
@@ -118,7 +136,10 @@ export async function readPeople(
   }
 }
 
-/** Finds the faces that do not look like their person. A person of one face has nothing to be compared with. */
+/**
+ * Finds the faces that do not look like their person. A person of one face has nothing to be
+ * compared with.
+ */
 export async function findOutliers(
   people: People,
   matcher: Matcher,
@@ -158,7 +179,10 @@ export async function findOutliers(
   return { levels, outliers: outliers.sort((a, b) => a.own - b.own || a.face - b.face) };
 }
 
-/** People of `one` whose mean direction is at least `level` near to that of a person of `other`; the nearest is reported. */
+/**
+ * People of `one` whose mean direction is at least `level` near to that of a person of `other`; the
+ * nearest is reported.
+ */
 export async function findShared(
   one: People,
   other: People,

@@ -2,10 +2,16 @@ import type { DType, Graph } from "onnx-grad";
 import type { ModelChoices, ModelSpec, PreprocessingSource } from "../models/index.ts";
 import type { InnerNormalisation } from "./normalisation.ts";
 
-/** How a file has its image input and its embedding, where that is not float32 `[N, 3, size, size]` and `[N, width]`. */
+/**
+ * How a file has its image input and its embedding, where that is not float32 `[N, 3, size, size]`
+ * and `[N, width]`.
+ */
 export interface FileForm {
   readonly input: { readonly dtype: DType; readonly layout: "nchw" | "nhwc" };
-  /** Further dimensions of 1 before and behind those of the embedding, as `[512, 1, 1]` of `[N, 512, 1, 1]`. */
+  /**
+   * Further dimensions of 1 before and behind those of the embedding, as `[512, 1, 1]` of
+   * `[N, 512, 1, 1]`.
+   */
   readonly output: { readonly dtype: DType; readonly dims: readonly number[] };
 }
 

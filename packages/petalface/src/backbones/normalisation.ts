@@ -9,7 +9,10 @@ export interface InnerNormalisation {
   readonly centre: readonly [number, number, number];
   /** Distance from it that becomes 1, per plane. */
   readonly spread: readonly [number, number, number];
-  /** What the graph wants to be fed, as far as the numbers show it; undefined where they leave it open. */
+  /**
+   * What the graph wants to be fed, as far as the numbers show it; undefined where they leave it
+   * open.
+   */
   readonly wants: "0..255" | "0..1" | "-1..1" | undefined;
 }
 
@@ -18,7 +21,10 @@ const passing: ReadonlySet<string> = new Set(["Identity", "Cast", "Clip", "Round
 
 type Triple = readonly [number, number, number];
 
-/** One number, or one for each of three planes, of a constant that meets `[N, 3, H, W]` or `[N, H, W, 3]`. */
+/**
+ * One number, or one for each of three planes, of a constant that meets `[N, 3, H, W]` or
+ * `[N, H, W, 3]`.
+ */
 function triple(graph: Graph, name: string | undefined): Triple | undefined {
   const constant = name === undefined ? undefined : graph.constants.get(name);
   if (constant === undefined || !/^float/.test(constant.dtype)) return undefined;
@@ -55,8 +61,9 @@ function affine(graph: Graph, node: Node, value: string): { factor: Triple; shif
 }
 
 /**
- * The normalisation that a recogniser does to its input itself: additions, products with constants and batch normalisations before anything
- * else. Where there is one, what it does shows what it must be fed: a value in the middle of its range becomes about 0.
+ * The normalisation that a recogniser does to its input itself: additions, products with constants
+ * and batch normalisations before anything else. Where there is one, what it does shows what it
+ * must be fed: a value in the middle of its range becomes about 0.
  *
  * @param graph in standard form
  * @returns undefined where there is none
@@ -120,7 +127,10 @@ function wantsOf(
   return Math.abs(centre) < 1e-3 * spread && within(spread, 100, 300) ? "0..255" : undefined;
 }
 
-/** Mean and scale that make of pixels what a graph with a normalisation of its own wants; undefined where that stays open. */
+/**
+ * Mean and scale that make of pixels what a graph with a normalisation of its own wants; undefined
+ * where that stays open.
+ */
 export function feedingOf(inner: InnerNormalisation): Pick<Preprocessing, "mean" | "scale"> | undefined {
   const all = (number: number): Triple => [number, number, number] as const;
   if (inner.wants === "0..255") return { mean: all(0), scale: all(1) };

@@ -6,7 +6,10 @@ export interface Box {
   readonly strides: readonly number[];
 }
 
-/** Reads `length` bytes of the storage from byte `start` on. The result begins at a multiple of 8 of its buffer, and lasts until the next call. */
+/**
+ * Reads `length` bytes of the storage from byte `start` on. The result begins at a multiple of 8 of
+ * its buffer, and lasts until the next call.
+ */
 export type ReadStorage = (start: number, length: number) => Promise<Uint8Array<ArrayBuffer>>;
 
 /** Elements from the first to the last of a box, those between included. */
@@ -28,7 +31,10 @@ export function isContiguous({ shape, strides }: Box): boolean {
   return true;
 }
 
-/** Cuts a box along its first sides into boxes of at most `most` elements; one after the other they are the box in row-major order. */
+/**
+ * Cuts a box along its first sides into boxes of at most `most` elements; one after the other they
+ * are the box in row-major order.
+ */
 export function* cutBox(box: Box, most: number): Generator<Box> {
   const [first, ...inner] = box.shape;
   if (first === undefined || elementsOf(box.shape) <= most) {
@@ -59,8 +65,8 @@ function wordsOf(bytes: Uint8Array<ArrayBuffer>, width: 1 | 2 | 4 | 8): Words {
 }
 
 /**
- * Collects the elements of a box in row-major order. Reads at most `window` bytes at once: where the box reaches farther, it is
- * halved along the side that reaches farthest.
+ * Collects the elements of a box in row-major order. Reads at most `window` bytes at once: where
+ * the box reaches farther, it is halved along the side that reaches farthest.
  *
  * @param width bytes of an element
  * @param bytes where they go: as many as the box has, from a multiple of 8 of their buffer on

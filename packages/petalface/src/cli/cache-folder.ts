@@ -26,8 +26,9 @@ const users: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * Lets a command continue where the cache folder cannot be used (not writable, a file in its place, a full disk): models that are fetched then
- * lie in a temporary folder until the process ends, and nothing else is kept. One line on stderr reports it.
+ * Lets a command continue where the cache folder cannot be used (not writable, a file in its place,
+ * a full disk): models that are fetched then lie in a temporary folder until the process ends, and
+ * nothing else is kept. One line on stderr reports it.
  */
 export async function prepareCache(command: string, context: Pick<CliContext, "note">): Promise<void> {
   if (!users.has(command)) return;
@@ -44,7 +45,10 @@ export async function prepareCache(command: string, context: Pick<CliContext, "n
   }
 }
 
-/** Throws PetalfaceError where no file of a few kilobytes can be written into the folder, which is made. */
+/**
+ * Throws PetalfaceError where no file of a few kilobytes can be written into the folder, which is
+ * made.
+ */
 export async function proveWritable(folder: string): Promise<void> {
   await makeFolder(folder);
   await removeUnfinished(folder);

@@ -72,8 +72,8 @@ function latexText(text: string): string {
 }
 
 /**
- * All measures of several models. `csv` has a line a measure and model with every digit, the others a line a measure, in per cent with half
- * the width of the 95 % interval.
+ * All measures of several models. `csv` has a line a measure and model with every digit, the others
+ * a line a measure, in per cent with half the width of the 95 % interval.
  */
 export function formatMeasures(format: "csv" | "md" | "latex", results: readonly NamedResult[]): string {
   const rows = listMeasures(results, allKinds);
@@ -105,7 +105,10 @@ export const signed = (share: number): string => (share > 0 ? `+${percent(share)
 /** `< 0.001`, `0.031`. */
 export const pCell = (p: number): string => (p < 0.001 ? "< 0.001" : p.toFixed(3));
 
-/** How many people it would take to see a difference that is not significant; `-` where that is no question. */
+/**
+ * How many people it would take to see a difference that is not significant; `-` where that is no
+ * question.
+ */
 export function peopleCell(difference: Difference): string {
   if (verdictWords(difference) !== "no significant difference") return "-";
   return difference.peopleNeeded === null ? "no number" : `${Number(difference.peopleNeeded.toPrecision(2))}`;

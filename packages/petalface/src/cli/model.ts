@@ -25,7 +25,10 @@ export function withEngineOptions(command: Command): Command {
     );
 }
 
-/** Adds what a model's file may not say of itself: `--normalize`, `--channels`, `--size` and `--output`. */
+/**
+ * Adds what a model's file may not say of itself: `--normalize`, `--channels`, `--size` and
+ * `--output`.
+ */
 export function withModelChoices(command: Command): Command {
   return command
     .option("--normalize <mean,scale>", "normalisation of the input, (x - mean) * scale, if the file does not state it")
@@ -39,7 +42,9 @@ export function withModelChoices(command: Command): Command {
     .option("--output <name>", "the model's output that is the embedding, if there are several");
 }
 
-/** Adds `--model`, `--adapter` and what {@link withModelChoices} and {@link withEngineOptions} add. */
+/**
+ * Adds `--model`, `--adapter` and what {@link withModelChoices} and {@link withEngineOptions} add.
+ */
 export function withModelOptions(command: Command): Command {
   command.requiredOption("--model <file|name>", "the face recogniser (.onnx, or a name that `petalface models` lists)");
   withModelChoices(command).option(

@@ -14,7 +14,10 @@ export interface ProgressOptions {
   readonly total: number;
   /** Plural of what is counted: "images". */
   readonly unit: string;
-  /** How many were done before this process began: a resumed run's rate counts from there. 0 unless given. */
+  /**
+   * How many were done before this process began: a resumed run's rate counts from there. 0 unless
+   * given.
+   */
   readonly from?: number;
   /** undefined: no progress lines. */
   readonly stream: ProgressStream | undefined;
@@ -45,7 +48,10 @@ function count(value: number): string {
   return value.toLocaleString("en");
 }
 
-/** One progress line without decoration: label, count, share, rate, time left; rate in things a second, 0 where unknown. */
+/**
+ * One progress line without decoration: label, count, share, rate, time left; rate in things a
+ * second, 0 where unknown.
+ */
 export function formatProgress(options: ProgressOptions, done: number, rate: number, note: string): string {
   const { label, total, unit } = options;
   const parts = [total > 0 ? `${label} ${count(done)}/${count(total)} ${unit}` : `${label} ${count(done)} ${unit}`];
@@ -56,7 +62,10 @@ export function formatProgress(options: ProgressOptions, done: number, rate: num
   return parts.join("  ");
 }
 
-/** A progress line: redrawn in place on a terminal, a plain line after a second and every five elsewhere. */
+/**
+ * A progress line: redrawn in place on a terminal, a plain line after a second and every five
+ * elsewhere.
+ */
 export function createProgress(options: ProgressOptions): Progress {
   const { stream, from = 0, now = () => performance.now() } = options;
   const started = now();
@@ -66,7 +75,8 @@ export function createProgress(options: ProgressOptions): Progress {
 
   const rateAt = (time: number): number => {
     window.push({ time, done: latest });
-    // The last sample before the window stays, so that a step slower than the window still has a rate.
+    // The last sample before the window stays, so that a step slower than the window still has a
+    // rate.
     const cut = window.findLastIndex((sample) => sample.time <= time - WINDOW_MS);
     if (cut > 0) window = window.slice(cut);
     const oldest = window[0];

@@ -84,7 +84,10 @@ async function drawFaces(
   );
 }
 
-/** Some of the protocol's people as the model saw them: as given and degraded, with alpha where there is one. */
+/**
+ * Some of the protocol's people as the model saw them: as given and degraded, with alpha where
+ * there is one.
+ */
 export async function drawSamples(faces: Faces, result: EvaluationResult): Promise<ReportSample[]> {
   const { items, searches, degradable } = faces.protocol;
   const left = new Set(result.leftOut?.faces);
@@ -104,14 +107,19 @@ export async function drawSamples(faces: Faces, result: EvaluationResult): Promi
   }));
 }
 
-/** The condition that a report looks into: as given against the middle one of the degradations, else the first there is. */
+/**
+ * The condition that a report looks into: as given against the middle one of the degradations, else
+ * the first there is.
+ */
 function conditionInFocus({ detail }: EvaluationResult): Condition | undefined {
   const conditions = detail.outcomes.filter(({ kind }) => kind === "verification").map(({ condition }) => condition);
   const mixed = conditions.filter(({ kind }) => kind === "mixed");
   return mixed[Math.floor(mixed.length / 2)] ?? conditions[0];
 }
 
-/** Pictures of the comparisons that the last result finds hardest, with the score of the baseline. */
+/**
+ * Pictures of the comparisons that the last result finds hardest, with the score of the baseline.
+ */
 export async function drawHardest(
   faces: Faces,
   model: { readonly name: string; readonly result: EvaluationResult },
@@ -145,7 +153,10 @@ export async function drawHardest(
   };
 }
 
-/** Writes one evaluation, frozen against adapted where there is an adapter, as a self-contained HTML file. */
+/**
+ * Writes one evaluation, frozen against adapted where there is an adapter, as a self-contained HTML
+ * file.
+ */
 export async function writeEvaluationReport(path: string, evaluation: ReportedEvaluation): Promise<void> {
   const { frozen, adapted, options, view, protocol } = evaluation;
   const model = adapted === undefined ? { name: "frozen", result: frozen } : { name: "adapted", result: adapted };

@@ -9,7 +9,8 @@ export interface NamedPart {
 }
 
 /**
- * Several sets behind each other as one, ids `NAME/ID`. It has no known people: the protocol that joins the sets defines them.
+ * Several sets behind each other as one, ids `NAME/ID`. It has no known people: the protocol that
+ * joins the sets defines them.
  *
  * @param spec what to call it
  */

@@ -3,10 +3,12 @@ import { itemAt } from "onnx-grad";
 import type { FaceData, Sample } from "./types.ts";
 
 /**
- * Some samples of a set, in their old order or in the order of `choose`. People without a sample left disappear and the
- * others get new numbers, in their old order. The fingerprint follows from the set's and from what was chosen.
+ * Some samples of a set, in their old order or in the order of `choose`. People without a sample
+ * left disappear and the others get new numbers, in their old order. The fingerprint follows from
+ * the set's and from what was chosen.
  *
- * @param choose sample numbers, or a test of each sample and its person's name (undefined where unknown)
+ * @param choose sample numbers, or a test of each sample and its person's name (undefined where
+ * unknown)
  */
 export function subset(
   data: FaceData,

@@ -15,7 +15,9 @@ const bytesPerCharacter = 4;
 
 const lineFeed = 10;
 
-/** Lines of a UTF-8 file, one by one. Node's own line reader keeps a line of any length in memory. */
+/**
+ * Lines of a UTF-8 file, one by one. Node's own line reader keeps a line of any length in memory.
+ */
 export async function* textLines(path: string, wrong: Wrong): AsyncGenerator<string> {
   let line = 1;
   let rest = "";
@@ -62,7 +64,10 @@ export async function* csvRows(path: string, wrong: Wrong, options: Options = {}
     yield { record, line: info.lines };
 }
 
-/** A file as text in whole lines, several at a time; the last may lack its end. The mark of UTF-8 at its beginning is left out. */
+/**
+ * A file as text in whole lines, several at a time; the last may lack its end. The mark of UTF-8 at
+ * its beginning is left out.
+ */
 async function* textBlocks(path: string, wrong: Wrong): AsyncGenerator<string> {
   let line = 1;
   let rest: Buffer = Buffer.alloc(0);
@@ -89,7 +94,10 @@ async function* textBlocks(path: string, wrong: Wrong): AsyncGenerator<string> {
 const tooLong = (wrong: Wrong, line: number): Error =>
   wrong(line, `too long; a line may have ${longestLine} characters`);
 
-/** The error for bytes from the line `first` on, one of which is not UTF-8: names of two people could become one. */
+/**
+ * The error for bytes from the line `first` on, one of which is not UTF-8: names of two people
+ * could become one.
+ */
 function notText(bytes: Buffer, first: number, wrong: Wrong): Error {
   let line = first;
   for (let start = 0; start < bytes.length; line++) {

@@ -11,7 +11,8 @@ export interface EnrolledPart extends EnrolledFaces, Omit<EmbeddedFaces, "data" 
 }
 
 /**
- * Embeds `count` faces as {@link embedFaces} does, each together with its low-resolution copies. Rows of faces in `left` are NaN.
+ * Embeds `count` faces as {@link embedFaces} does, each together with its low-resolution copies.
+ * Rows of faces in `left` are NaN.
  *
  * @throws PetalfaceError for wrong sizes, and as {@link embedFaces} does
  */

@@ -4,8 +4,9 @@ import { onDisk } from "../disk-names.ts";
 import type { ImageRequest, ImageStore } from "../images/index.ts";
 
 /**
- * 128 bits that say which pixels a request asks for: the first of the SHA-256 of the image's bytes and of everything that is done to them.
- * Where the file lies and what it is called does not matter.
+ * 128 bits that say which pixels a request asks for: the first of the SHA-256 of the image's bytes
+ * and of everything that is done to them. Where the file lies and what it is called does not
+ * matter.
  *
  * @param images reads faces that are stored in a file with others
  * @throws the operating system's error, or a PetalfaceError, if the file cannot be read

@@ -1,12 +1,18 @@
 /** Finds 128-bit keys. 24 bytes a key and no object, so that tens of millions fit. */
 export interface KeyIndex {
   readonly size: number;
-  /** Number of a key, counted from 0 in the order of {@link add}; -1 if it is not there. The latest of equal keys. */
+  /**
+   * Number of a key, counted from 0 in the order of {@link add}; -1 if it is not there. The latest
+   * of equal keys.
+   */
   find(key: Uint32Array): number;
   add(key: Uint32Array): void;
 }
 
-/** An open-addressing table over keys that are hashes already, so that their first 32 bits spread well. */
+/**
+ * An open-addressing table over keys that are hashes already, so that their first 32 bits spread
+ * well.
+ */
 export function createKeyIndex(): KeyIndex {
   let keys = new Uint32Array(4 * 1024);
   let table = new Int32Array(4096);

@@ -7,7 +7,10 @@ import type { FaceResolution } from "./results/types.ts";
 
 /** Faces that are looked at of each part of a protocol, at most. */
 const most = 256;
-/** Share of the faces that may lack the detail of sharp photos where the others make a part sharp; 5 % of sharp photos do. */
+/**
+ * Share of the faces that may lack the detail of sharp photos where the others make a part sharp; 5
+ * % of sharp photos do.
+ */
 const few = 0.1;
 
 /** What is looked at, and how. */
@@ -21,8 +24,9 @@ export interface ResolutionOptions {
 }
 
 /**
- * Measures how much detail the faces of a protocol have before anything is done to them: effective resolution of up to 256 faces of each
- * part, spread over it. A part none of whose faces can be read is left out.
+ * Measures how much detail the faces of a protocol have before anything is done to them: effective
+ * resolution of up to 256 faces of each part, spread over it. A part none of whose faces can be
+ * read is left out.
  */
 export async function measureResolution(options: ResolutionOptions): Promise<FaceResolution[]> {
   const { protocol, size, signal } = options;

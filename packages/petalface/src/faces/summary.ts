@@ -19,7 +19,10 @@ export interface AlignSummary {
   readonly fallback: number;
   /** Crops that come from several faces of one photo. */
   readonly several: number;
-  /** Quantiles of the effective resolution of aligned faces, in pixels; undefined where there are none. */
+  /**
+   * Quantiles of the effective resolution of aligned faces, in pixels; undefined where there are
+   * none.
+   */
   readonly resolution: { readonly low: number; readonly median: number; readonly high: number } | undefined;
   readonly unreadable: { readonly count: number; readonly first: readonly string[] };
 }

@@ -32,26 +32,37 @@ export interface CanvasRule {
   readonly multiple: number;
 }
 
-/** Longest side that a photo is looked at with first; of smaller ones, those below `small` are enlarged to `enlargedTo`. */
+/**
+ * Longest side that a photo is looked at with first; of smaller ones, those below `small` are
+ * enlarged to `enlargedTo`.
+ */
 const first = { most: 640, small: 192, enlargedTo: 256 } as const;
 /** Longest side that a photo is enlarged to in a second look. */
 const second = 1280;
-/** Widths of a border about the photo, in shares of its longer side: detectors miss faces that fill the photo. */
+/**
+ * Widths of a border about the photo, in shares of its longer side: detectors miss faces that fill
+ * the photo.
+ */
 const borders = [0.4, 1.2];
 /** Share of a tile that lies in its neighbour too. */
 const overlap = 0.25;
 /** Most tiles along a side. */
 const mostTiles = 4;
-/** The same where every face is wanted, and what a tile shows then, in pixels, on a free canvas: it is drawn 1.6 times as large. */
+/**
+ * The same where every face is wanted, and what a tile shows then, in pixels, on a free canvas: it
+ * is drawn 1.6 times as large.
+ */
 const mostFineTiles = 6;
 const fineTile = 400;
 
 /**
- * The tries for a photo, in order; each is made only where those before found nothing (or always, where every face is wanted). A photo is
- * looked at whole, reduced to 640 px or, if small, enlarged to 256; then with a border, and a wider one; then at twice the size; then, where it is larger
+ * The tries for a photo, in order; each is made only where those before found nothing (or always,
+ * where every face is wanted). A photo is looked at whole, reduced to 640 px or, if small, enlarged
+ * to 256; then with a border, and a wider one; then at twice the size; then, where it is larger
  * than what was looked at so far, in overlapping tiles.
  *
- * @param all every face is wanted: the tiles are finer, so that also faces of 12 px are found in a photo of 1280 px
+ * @param all every face is wanted: the tiles are finer, so that also faces of 12 px are found in a
+ * photo of 1280 px
  */
 export function attemptsFor(width: number, height: number, rule: CanvasRule, all = false): Attempt[] {
   const long = Math.max(width, height);
@@ -69,7 +80,10 @@ export function attemptsFor(width: number, height: number, rule: CanvasRule, all
   return attempts;
 }
 
-/** Tiles along a side of which each is drawn at least as large as it is; up to a limit, so that time stays bounded. */
+/**
+ * Tiles along a side of which each is drawn at least as large as it is; up to a limit, so that time
+ * stays bounded.
+ */
 function fineTiles(long: number, { canvas }: CanvasRule): number {
   const shows = canvas === undefined ? fineTile : Math.max(canvas.width, canvas.height);
   return Math.min(mostFineTiles, Math.max(2, Math.ceil((long / shows - overlap) / (1 - overlap))));
@@ -87,7 +101,10 @@ function tilesOf(width: number, height: number, count: number, rule: CanvasRule)
   });
 }
 
-/** Puts a part of a photo on a canvas, in the middle of `margin` (a share of its longer side) on all sides. */
+/**
+ * Puts a part of a photo on a canvas, in the middle of `margin` (a share of its longer side) on all
+ * sides.
+ */
 function place(
   part: Pick<View, "left" | "top" | "width" | "height">,
   scale: number,
@@ -96,7 +113,8 @@ function place(
 ): View {
   const { width, height } = part;
   const around = 2 * margin * Math.max(width, height);
-  // A fixed canvas is filled, as far as the shape of the photo allows, whatever scale was asked for.
+  // A fixed canvas is filled, as far as the shape of the photo allows, whatever scale was asked
+  // for.
   const fitted =
     canvas === undefined ? scale : Math.min(canvas.width / (width + around), canvas.height / (height + around));
   const drawnWidth = Math.max(1, Math.round(width * fitted));

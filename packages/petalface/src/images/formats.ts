@@ -43,12 +43,18 @@ const refusedHeads: readonly (readonly [number, string, string])[] = [
   [0, "<html", "HTML"],
 ];
 
-/** Name of a photo format that is not read, by the ending of a file's name; undefined for all others. */
+/**
+ * Name of a photo format that is not read, by the ending of a file's name; undefined for all
+ * others.
+ */
 export function refusedFormat(name: string): string | undefined {
   return refusedExtensions.get(extname(name).toLowerCase());
 }
 
-/** Ending of the name that a file with these first bytes should have, with the dot; undefined for what no reader knows. */
+/**
+ * Ending of the name that a file with these first bytes should have, with the dot; undefined for
+ * what no reader knows.
+ */
 export function endingOf(bytes: Uint8Array): string | undefined {
   const head = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.length, 16)).toString("latin1");
   if (head.startsWith("\xff\xd8\xff")) return ".jpg";

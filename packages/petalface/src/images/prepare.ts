@@ -28,7 +28,10 @@ export interface PrepareOptions {
   readonly cache?: SharedArrayBuffer | undefined;
 }
 
-/** Prepares faces one after another. It keeps the face space, the weights of degradations and open files between calls. */
+/**
+ * Prepares faces one after another. It keeps the face space, the weights of degradations and open
+ * files between calls.
+ */
 export interface Preparer {
   prepare(requests: readonly WorkerRequest[]): Promise<Prepared>;
   /** Closes the files. */

@@ -4,13 +4,17 @@ import type { EnrolledFaces } from "./copies.ts";
 import { galleryBlock, type Matcher, probeBlock } from "./matcher.ts";
 import { pairScores } from "./scores.ts";
 
-/** Keeps the length of a template that cancels itself from being divided by; far below that of any other. */
+/**
+ * Keeps the length of a template that cancels itself from being divided by; far below that of any
+ * other.
+ */
 const leastSquare = 1e-12;
 
 /**
- * Opens a {@link Matcher} for galleries that are enrolled with copies: its rows are those of {@link copyGalleryRows} and
- * {@link copyProbeRows}. A score is the cosine of the probe and of sharp + weight x copies, with the weight of that probe. It comes
- * from two products a comparison, so that no template is made for each probe. At weight 0 it is the plain cosine, bit for bit.
+ * Opens a {@link Matcher} for galleries that are enrolled with copies: its rows are those of
+ * {@link copyGalleryRows} and {@link copyProbeRows}. A score is the cosine of the probe and of
+ * sharp + weight x copies, with the weight of that probe. It comes from two products a comparison,
+ * so that no template is made for each probe. At weight 0 it is the plain cosine, bit for bit.
  *
  * @param width numbers of an embedding; the matcher's own rows are longer
  * @param block probes of a whole block; fewer than 512 save time where few come at once
@@ -45,7 +49,10 @@ export async function openCopyMatcher(
   };
 }
 
-/** Enrolled faces `chosen`, as rows of {@link openCopyMatcher}: sharp, copies, their product and the copies' square. */
+/**
+ * Enrolled faces `chosen`, as rows of {@link openCopyMatcher}: sharp, copies, their product and the
+ * copies' square.
+ */
 export function copyGalleryRows(faces: EnrolledFaces, chosen: ArrayLike<number>): Float32Array {
   const { width, sharp, copies } = faces;
   const length = 2 * width + 2;
@@ -88,7 +95,10 @@ export interface CopyPairs {
   readonly probe: Int32Array;
 }
 
-/** Scores of listed pairs, as {@link openCopyMatcher} gives them up to rounding. `probes`: unit rows. */
+/**
+ * Scores of listed pairs, as {@link openCopyMatcher} gives them up to rounding. `probes`: unit
+ * rows.
+ */
 export function copyPairScores(
   faces: EnrolledFaces,
   probes: Float32Array,
@@ -109,7 +119,8 @@ export function copyPairScores(
 /**
  * Scores of listed pairs from their two products.
  *
- * @param sharpProducts, copyProducts of each pair, the probe times `faces.sharp` and times `faces.copies`
+ * @param sharpProducts, copyProducts of each pair, the probe times `faces.sharp` and times
+ * `faces.copies`
  */
 export function weighScores(
   faces: EnrolledFaces,
@@ -129,7 +140,10 @@ export function weighScores(
   });
 }
 
-/** What the length of a template needs: the product of the photo and its copies, and the square of the copies' length. */
+/**
+ * What the length of a template needs: the product of the photo and its copies, and the square of
+ * the copies' length.
+ */
 function productsOf({ width, sharp, copies }: EnrolledFaces, face: number): { mixed: number; squares: number } {
   let [mixed, squares] = [0, 0];
   for (let i = face * width; i < (face + 1) * width; i++) {

@@ -5,7 +5,10 @@ import { qualityGraph } from "./alpha.ts";
 import { plainModel } from "./plain-model.ts";
 import { resolution } from "./resolution.ts";
 
-/** Detail of a sharp photo at 112 px: the effective resolution that all but 5 % of LFW's photos reach. */
+/**
+ * Detail of a sharp photo at 112 px: the effective resolution that all but 5 % of LFW's photos
+ * reach.
+ */
 const sharpPixels = 62.5;
 
 /**
@@ -19,8 +22,8 @@ export const sharpResolution = (size: number): number => sharpPixels * Math.min(
 const atOnce = 32;
 
 /**
- * Effective resolution of faces in pixels a side: how many they had before they were enlarged, read off their spectrum. Needs no face
- * recogniser.
+ * Effective resolution of faces in pixels a side: how many they had before they were enlarged, read
+ * off their spectrum. Needs no face recogniser.
  *
  * @param size side in pixels at which `loader` prepares faces
  * @returns one number a face; undefined where the picture cannot be read

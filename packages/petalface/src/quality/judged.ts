@@ -6,8 +6,8 @@ import type { Calibration } from "./types.ts";
 import type { QualityWeights } from "./weights.ts";
 
 /**
- * The frozen network, with the alpha that a calibration gives each face as a second output. For what follows alpha without an
- * adapter, such as the weight of enrolled copies.
+ * The frozen network, with the alpha that a calibration gives each face as a second output. For
+ * what follows alpha without an adapter, such as the weight of enrolled copies.
  *
  * @throws PetalfaceError for a calibration that does not judge the image
  */

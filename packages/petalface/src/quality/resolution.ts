@@ -3,16 +3,21 @@ import { greyOf } from "./grey.ts";
 import { type Matrix, matrix, onBothAxes } from "./matrices.ts";
 import type { QualityMeasure } from "./types.ts";
 
-/** Side at which the spectrum is looked at: a face of other size is brought to it, or its spectrum cut. */
+/**
+ * Side at which the spectrum is looked at: a face of other size is brought to it, or its spectrum
+ * cut.
+ */
 const side = 112;
 
 /** First frequencies of the bands, in half periods a face, and the end of the last one. */
 const bands = [2, 3, 4, 5, 6, 8, 9, 11, 13, 15, 18, 21, 25, 29, 35, 41, 48, 57, 68, 80, 95, 112] as const;
 
 /**
- * log2 of the pixels as a linear function of the log power in the bands. Ridge regression on 1,100 LFW photos of people outside View 2's
- * folds 1 to 6, each shrunk to 14 sizes from 8 to 88 px and sharp; half of them also enlarged bicubically, with noise and with JPEG before
- * and after, with OpenCV's filters. `npm run bench -- resolution` repeats the fit with our own, without JPEG after enlarging.
+ * log2 of the pixels as a linear function of the log power in the bands. Ridge regression on 1,100
+ * LFW photos of people outside View 2's folds 1 to 6, each shrunk to 14 sizes from 8 to 88 px and
+ * sharp; half of them also enlarged bicubically, with noise and with JPEG before and after, with
+ * OpenCV's filters. `npm run bench -- resolution` repeats the fit with our own, without JPEG after
+ * enlarging.
  */
 const bias = 2.79396;
 const weights = [
@@ -20,12 +25,16 @@ const weights = [
   0.1149, 0.17568, 0.0904, 0.0762, 0.04713, -0.01326, -0.05713, 0.02247, 0.06378,
 ] as const;
 
-/** Power below which a band says nothing: rounding to 8 bits, sensor noise, JPEG. Squared grey levels, summed over 112 coefficients. */
+/**
+ * Power below which a band says nothing: rounding to 8 bits, sensor noise, JPEG. Squared grey
+ * levels, summed over 112 coefficients.
+ */
 const floor = 100;
 
 /**
- * Cosine transform (DCT-II, orthonormal) along an axis of `size`, its first `side` coefficients, scaled as if the axis had `side` pixels. Smaller faces
- * are enlarged bilinearly first, which adds no detail.
+ * Cosine transform (DCT-II, orthonormal) along an axis of `size`, its first `side` coefficients,
+ * scaled as if the axis had `side` pixels. Smaller faces are enlarged bilinearly first, which adds
+ * no detail.
  */
 function transform(size: number): Matrix {
   const from = Math.max(size, side);
@@ -50,9 +59,10 @@ const bandMeans = matrix(bands.length - 1, side, (band, at) => {
 });
 
 /**
- * Effective resolution: how many pixels a side the face really had before it was enlarged, read off its spectrum. A face of k px holds
- * nothing finer than k half periods, whatever size it was brought to; a regression on the log power of its rows and columns finds where
- * the spectrum ends. Higher is sharper; between 8 and 56 px the median of the estimates is within 5 % of the truth.
+ * Effective resolution: how many pixels a side the face really had before it was enlarged, read off
+ * its spectrum. A face of k px holds nothing finer than k half periods, whatever size it was
+ * brought to; a regression on the log power of its rows and columns finds where the spectrum ends.
+ * Higher is sharper; between 8 and 56 px the median of the estimates is within 5 % of the truth.
  */
 export const resolution: QualityMeasure = {
   name: "resolution",

@@ -5,8 +5,9 @@ import { type EmbeddingModel, openEmbedder } from "../../src/backbones/index.ts"
 import { random } from "../../src/random.ts";
 import { backboneOf, type Kit } from "./networks.ts";
 
-// Everything that onnxruntime computes differently at its highest level once an adapter stands in between: what it fuses into convolutions in a
-// blocked layout, what becomes one there, and what sums in another order.
+// Everything that onnxruntime computes differently at its highest level once an adapter stands in
+// between: what it fuses into convolutions in a blocked layout, what becomes one there, and what
+// sums in another order.
 const channels = 32;
 const width = 8;
 
@@ -83,7 +84,8 @@ describe("a network and the same network with adapters that are closed", () => {
     const { graph } = backboneOf(16, width, (kit, image) => embedding(kit, body(kit, conv(kit, image))));
     const operators = (exact: boolean): string[] => lower(graph, "cpu", { exact }).nodes.map(({ op }) => op);
     expect(operators(true).filter((op) => op === "LeakyRelu")).toHaveLength(1);
-    // Those behind a convolution that nothing else reads go into its weights: only two of four stand alone.
+    // Those behind a convolution that nothing else reads go into its weights: only two of four
+    // stand alone.
     expect(operators(true).filter((op) => op === "BatchNormalization")).toHaveLength(2);
     expect(operators(false).filter((op) => op === "BatchNormalization")).toHaveLength(4);
     expect(operators(false)).not.toContain("LeakyRelu");

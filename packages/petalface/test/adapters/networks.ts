@@ -8,7 +8,10 @@ export interface Kit {
   weights(...dims: number[]): string;
 }
 
-/** A backbone made here: `body` takes the image [1, 3, size, size] to the embedding [1, width]; its batch is opened as that of a file, or open from the start. */
+/**
+ * A backbone made here: `body` takes the image [1, 3, size, size] to the embedding [1, width]; its
+ * batch is opened as that of a file, or open from the start.
+ */
 export function backboneOf(
   size: number,
   width: number,
@@ -57,7 +60,10 @@ function patches({ o, weights }: Kit, image: string, patch: number, dim: number)
   return o.transpose(conv, [0, 2, 3, 1]);
 }
 
-/** Attention on [B, T, C] with its heads folded into the batch; `mask` [windows, T, T] is added to the scores of each image's windows. */
+/**
+ * Attention on [B, T, C] with its heads folded into the batch; `mask` [windows, T, T] is added to
+ * the scores of each image's windows.
+ */
 function attention(kit: Kit, x: string, heads: number, mask?: string): string {
   const { o, weights } = kit;
   const [folded = 1, tokens = 1, dim = 1] = sizes(o, x);
@@ -97,7 +103,10 @@ export interface SwinShape {
   readonly depth: number;
 }
 
-/** Window attention on a grid [N, side, side, C]: partition, attention with heads in the batch, reverse. `shift` moves the grid before and back after. */
+/**
+ * Window attention on a grid [N, side, side, C]: partition, attention with heads in the batch,
+ * reverse. `shift` moves the grid before and back after.
+ */
 function windowed(kit: Kit, x: string, { window, across, heads }: SwinShape, shift: number): string {
   const { o, weights } = kit;
   const [batch = 1, side = 1, , dim = 1] = sizes(o, x);
@@ -131,7 +140,10 @@ function merging({ o, weights }: Kit, x: string): string {
   return o.matmul(o.concat(parts, 3), weights(4 * dim, 2 * dim));
 }
 
-/** A small Swin: blocks with and without a shift, patch merging, a block of one window, mean, head. 2 x 2 pixels a token. */
+/**
+ * A small Swin: blocks with and without a shift, patch merging, a block of one window, mean, head.
+ * 2 x 2 pixels a token.
+ */
 export function swin(shape: SwinShape): Backbone {
   const { window, across, heads, depth } = shape;
   const side = window * across;
@@ -163,7 +175,10 @@ export const vit = (): Backbone =>
     return linear(kit, o.reshape(o.slice(x, [0], [1], [1]), [1, 8]), 5);
   });
 
-/** Layers with the batch in every other place: sequence-first, token-major rows, features first with the weight on the left, folded convolutions. */
+/**
+ * Layers with the batch in every other place: sequence-first, token-major rows, features first with
+ * the weight on the left, folded convolutions.
+ */
 export const unusual = (): Backbone => backboneOf(8, 5, unusualBody, n(1));
 
 const n = (times: number): Dim => ({ symbol: "N", times });

@@ -45,7 +45,8 @@ describe("dropout of what an adapter adds", () => {
       const silent = values.map((value) => (value === 0 ? 1 : 0));
       const spread = share * (1 - share);
       expect(Math.abs(mean(silent) - share)).toBeLessThan(4 * Math.sqrt(spread / silent.length));
-      // Pairs of neighbours along rows and columns, and rectangles of four: what two numbers a row and a column could tie together.
+      // Pairs of neighbours along rows and columns, and rectangles of four: what two numbers a row
+      // and a column could tie together.
       const [, height, width] = dims;
       const at = (n: number, y: number, x: number): number => itemAt(silent, (n * height + y) * width + x) - share;
       const products = { rows: [] as number[], columns: [] as number[], rectangles: [] as number[] };

@@ -57,7 +57,10 @@ function distance(a: Float32Array, b: Float32Array): number {
   return norm(a.map((value, i) => value - itemAt(b, i))) / norm(a);
 }
 
-/** Expects a batch of images, each with its own alpha, to be embedded as each alone is. Returns how far apart the embeddings of two alphas are. */
+/**
+ * Expects a batch of images, each with its own alpha, to be embedded as each alone is. Returns how
+ * far apart the embeddings of two alphas are.
+ */
 async function expectImagesApart(backbone: Backbone, config: AdapterConfig): Promise<number> {
   const theta = thetaOf(backbone, config);
   const { builder, embedding } = buildAdapted(backbone, config, { theta, alpha: "input" });
@@ -332,7 +335,10 @@ describe("layers that are refused", () => {
   });
 });
 
-/** A backbone whose body `rows` [N, 48] -> embedding is written for an open batch, as an exporter with a dynamic batch does. */
+/**
+ * A backbone whose body `rows` [N, 48] -> embedding is written for an open batch, as an exporter
+ * with a dynamic batch does.
+ */
 function openBody(body: (kit: Kit, rows: string) => string): Backbone {
   const start = backboneOf(4, 48, ({ o }, image) => o.reshape(image, [1, 48]));
   const b = new GraphBuilder(start.graph);

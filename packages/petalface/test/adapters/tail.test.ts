@@ -16,7 +16,10 @@ import { random } from "../../src/random.ts";
 import { openSession } from "../../src/runtime/index.ts";
 import { backboneOf, swin, unusual, vit } from "./networks.ts";
 
-/** A network whose layers are followed by all that onnxruntime folds into them: batch norm, scales, shifts of a channel. */
+/**
+ * A network whose layers are followed by all that onnxruntime folds into them: batch norm, scales,
+ * shifts of a channel.
+ */
 const scaled = (): Backbone =>
   backboneOf(8, 5, ({ o, weights }, image) => {
     const positive = (count: number): string => o.add(o.abs(weights(count)), 0.5);

@@ -27,7 +27,8 @@ describe("architectures", () => {
     expect(numbers("r18")).toBe(24_025_600);
     expect(numbers("r100")).toBe(65_156_160);
     expect(numbers("mbf")).toBe(2_059_520);
-    // Without the two learnt vectors of the last normalisation, and without convolutions beside the first stage's identity.
+    // Without the two learnt vectors of the last normalisation, and without convolutions beside the
+    // first stage's identity.
     expect(numbers("ir_50")).toBe(numbers("r50") - 2 * 512 - (64 * 64 + 2 * 64));
     expect(numbers("mobilefacenet-foamliu")).toBe(999_936);
   });

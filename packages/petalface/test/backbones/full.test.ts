@@ -72,7 +72,8 @@ const inPlace = ({ network, tensors }: MatchedNetwork): Backbone =>
 describe.skipIf(!place.exists)("the released code's full-size networks (needs PETALFACE_SHARED)", () => {
   const folder = temporaryFolder();
 
-  // Imported ones are written to disk a second time, synced; the others take their weights from the checkpoint's place.
+  // Imported ones are written to disk a second time, synced; the others take their weights from the
+  // checkpoint's place.
   it.each([
     ["mbf", "imported"],
     ["r18", "imported"],

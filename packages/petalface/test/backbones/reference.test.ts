@@ -43,7 +43,8 @@ async function run(reference: ReferenceCase, backbone: Backbone, adapter: Adapte
     arcface: arcface(o, { ...parts, margin: margins.arcface, gradient: "straight-through" }),
   };
   const modules = reference.names.filter((name) => name.startsWith("act.")).map((name) => name.slice(4));
-  // Behind an adapted layer its batch normalisation comes first, and then the adapter: the layer itself is the frozen one.
+  // Behind an adapted layer its batch normalisation comes first, and then the adapter: the layer
+  // itself is the frozen one.
   const adapted = new Set(adapter.config.sites);
   const named = modules.filter((module) => !adapted.has(module) && backbone.graph.types.has(`${module}_out`));
   const watched = named.map((module) => `${module}_out`);

@@ -48,7 +48,8 @@ describe("outputs", () => {
     await write(path, "four", true);
     await write(path, "five");
     expect(await readFile(path, "utf8")).toBe("five");
-    // The record is GNU sha256sum's own form, which begins a line with a backslash where a name is escaped.
+    // The record is GNU sha256sum's own form, which begins a line with a backslash where a name is
+    // escaped.
     const last = createHash("sha256").update("five").digest("hex");
     const record = await readFile(at("own", recordName), "utf8");
     expect(record.trimEnd().split("\n").at(-1)).toBe(`\\${last}  line\\nbreak.csv`);

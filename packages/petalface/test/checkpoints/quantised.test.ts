@@ -7,7 +7,10 @@ import { readSafetensors } from "../../src/tensors/index.ts";
 import { temporaryFolder } from "../images/helpers.ts";
 import { bytes, dict, int, ints, text, torchZip, tuple } from "./craft.ts";
 
-/** Written by PyTorch itself (fixtures/make.py): quantised tensors, and what PyTorch says they stand for. */
+/**
+ * Written by PyTorch itself (fixtures/make.py): quantised tensors, and what PyTorch says they stand
+ * for.
+ */
 const fixture = join(import.meta.dirname, "fixtures/quantised.pt");
 const folder = temporaryFolder();
 

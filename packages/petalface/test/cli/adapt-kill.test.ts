@@ -23,7 +23,9 @@ const adaptInto = (out: string, more: readonly string[]): string[] => [
   ...["--batch", "6", "--sites", "all", "--lr-pixels", "4,6", "--threads", "1", "--checkpoint-seconds", "0", ...more],
 ];
 
-/** Everything in a run that a later use depends on. Times and speeds in event files are left out. */
+/**
+ * Everything in a run that a later use depends on. Times and speeds in event files are left out.
+ */
 async function bitsOf(run: string): Promise<Record<string, string>> {
   const names = await readdir(run, { recursive: true, withFileTypes: true });
   const files = names.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
@@ -39,10 +41,16 @@ const exists = (path: string): Promise<boolean> =>
     () => false,
   );
 
-/** Moments to kill at: something seen in the run's folder since the process was started, then a wait in milliseconds. */
+/**
+ * Moments to kill at: something seen in the run's folder since the process was started, then a wait
+ * in milliseconds.
+ */
 type Moment = { readonly seen: (run: string, since: number) => Promise<boolean>; readonly wait: number };
 
-/** Whether a file or folder appeared or changed since then. What an earlier, killed process left does not count. */
+/**
+ * Whether a file or folder appeared or changed since then. What an earlier, killed process left
+ * does not count.
+ */
 const changed =
   (...path: string[]) =>
   async (run: string, since: number): Promise<boolean> => {
@@ -75,7 +83,10 @@ const moments = {
   saving: { seen: changed("adapter") },
 };
 
-/** Starts or resumes the run and kills it with SIGKILL at the given moment; true if it was still alive then. */
+/**
+ * Starts or resumes the run and kills it with SIGKILL at the given moment; true if it was still
+ * alive then.
+ */
 async function killAt(run: string, args: readonly string[], moment: Moment): Promise<boolean> {
   const begun = await exists(join(run, "run.json"));
   const since = Date.now();

@@ -49,7 +49,8 @@ it("keeps the photo's size and proportions, and no more detail than the copy's p
     .raw()
     .toBuffer({ resolveWithObject: true });
   expect([info.width, info.height]).toEqual([80, 100]);
-  // 80 x 100 by way of 16 x 20: blocks of 5 x 5 are averaged, and their means lie at the centres of the blocks.
+  // 80 x 100 by way of 16 x 20: blocks of 5 x 5 are averaged, and their means lie at the centres of
+  // the blocks.
   const original = await sharp(join(faces, "Anna", "Anna_1.webp"))
     .raw()
     .toBuffer();

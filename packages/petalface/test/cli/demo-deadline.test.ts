@@ -8,7 +8,10 @@ describe("the demo's deadline", () => {
     expect(deadlineAfter(Number.POSITIVE_INFINITY, () => 200).fits(1e9)).toBe(true);
   });
 
-  /** Steps after which a training of 50 that begins at `start` seconds is given up; undefined where it ends. */
+  /**
+   * Steps after which a training of 50 that begins at `start` seconds is given up; undefined where
+   * it ends.
+   */
   function givenUp(start: number, secondsPerStep: (step: number) => number, after: number): number | undefined {
     let clock = start;
     const now = (): number => clock;

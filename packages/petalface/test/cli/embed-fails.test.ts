@@ -61,7 +61,8 @@ test("embed fails where no embedding is finite", async () => {
   const b = new GraphBuilder({ name: "nan", opset: 18 });
   const o = ops(b);
   const image = b.input("image", { dtype: "float32", shape: [1, 3, tinySize, tinySize] });
-  // Logarithms of what is below 0 for a white picture only: the noise by which the model is tried gives numbers.
+  // Logarithms of what is below 0 for a white picture only: the noise by which the model is tried
+  // gives numbers.
   const pooled = o.reshape(o.reduceMean(image, [2, 3], false), [1, 3]);
   const weight = b.constant({
     dtype: "float32",

@@ -64,7 +64,8 @@ describe("--quality external", () => {
       .trimEnd()
       .split("\n")
       .map((line) => (JSON.parse(line) as { alpha: number }).alpha);
-    // Four faces a step, each with alpha 0, 0.25, 0.5, 0.75 or 1: what the manifest says, and nothing that pixels could.
+    // Four faces a step, each with alpha 0, 0.25, 0.5, 0.75 or 1: what the manifest says, and
+    // nothing that pixels could.
     expect(alphas.every((alpha) => Number.isInteger(16 * alpha))).toBe(true);
     expect(new Set(alphas).size).toBeGreaterThan(2);
   });

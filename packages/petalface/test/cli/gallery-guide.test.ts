@@ -40,7 +40,8 @@ test("every command of docs/gallery.md works, in its order", async () => {
   expect(lines.length).toBeGreaterThan(8);
   const used = new Set<string>();
   for (const line of lines) {
-    // A tiny network with random weights stands in for the real one; its gate would refuse drawn faces.
+    // A tiny network with random weights stands in for the real one; its gate would refuse drawn
+    // faces.
     const [program, ...args] = wordsOf(line.replaceAll("fr_feature", "tiny.onnx"));
     expect(program).toBe("petalface");
     used.add(args[1] ?? "");

@@ -58,7 +58,8 @@ async function plant(): Promise<void> {
   await rename(join(faces, "p08", "2.jpg"), join(faces, "p08", "x.jpg"));
   await rename(join(faces, "p09", "2.jpg"), join(faces, "p08", "2.jpg"));
   await rename(join(faces, "p08", "x.jpg"), join(faces, "p09", "2.jpg"));
-  // Somebody of the first set is in the second under another name, with other photos; somebody under the same.
+  // Somebody of the first set is in the second under another name, with other photos; somebody
+  // under the same.
   await mkdir(join(others, "stranger"));
   for (const photo of ["3.jpg", "4.jpg"])
     await rename(join(faces, "p10", photo), join(others, "stranger", photo)).catch(() => {});

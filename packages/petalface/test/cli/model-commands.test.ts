@@ -309,7 +309,8 @@ describe("petalface evaluate and compare", () => {
     expect(itself.stdout).toMatch(/accuracy as given +0\.00 \(.*the same +-$/m);
     expect(itself.stdout).not.toMatch(/better +|worse +/m);
 
-    // The same recipe under another seed is another run of one method; another rank is another method.
+    // The same recipe under another seed is another run of one method; another rank is another
+    // method.
     const [twin, wide] = [join(folder, "second"), join(folder, "wide")];
     for (const [place, change] of [
       [twin, { seed: 99 }],

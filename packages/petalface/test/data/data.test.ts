@@ -12,7 +12,10 @@ const base = temporaryFolder();
 const lfw = shared("data", "lfw112");
 let folders = 0;
 
-/** A new folder with these files; a name that ends in "/" is a folder. Nothing here reads an image, so any text will do. */
+/**
+ * A new folder with these files; a name that ends in "/" is a folder. Nothing here reads an image,
+ * so any text will do.
+ */
 function tree(...names: string[]): string {
   const root = join(base, `set ${folders++}`);
   mkdirSync(root);

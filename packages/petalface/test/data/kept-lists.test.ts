@@ -29,7 +29,8 @@ function tree(...names: string[]) {
     writeFileSync(path, name);
   }
   const cache = join(base, `kept ${sets}`);
-  // A list younger than the clock's tick is not kept, and a change time cannot be set back: so the clock goes ahead.
+  // A list younger than the clock's tick is not kept, and a change time cannot be set back: so the
+  // clock goes ahead.
   const open = async (spec = root): Promise<FaceData> => {
     const now = Date.now;
     Date.now = () => now() + 10_000;
@@ -54,7 +55,10 @@ const describeSet = (data: FaceData) => ({
 /** What a list made without any cache says. */
 const fresh = async (spec: string) => describeSet(await openData(spec, { cache: false }));
 
-/** Whether opening takes the kept list: one that is taken is not written again, so its file stays the same one. */
+/**
+ * Whether opening takes the kept list: one that is taken is not written again, so its file stays
+ * the same one.
+ */
 async function isTaken(cache: string, open: () => Promise<FaceData>): Promise<boolean> {
   const path = join(cache, itemAt(kept(cache), 0));
   const { ino } = statSync(path);

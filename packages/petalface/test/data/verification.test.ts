@@ -19,7 +19,9 @@ interface Expected {
   readonly files: Readonly<Record<string, { readonly pairs: number }>>;
 }
 
-/** The pickle of two lists in protocol 2, by hand: byte strings of Python 2, flags as `I00`/`I01`. */
+/**
+ * The pickle of two lists in protocol 2, by hand: byte strings of Python 2, flags as `I00`/`I01`.
+ */
 function pickle(images: readonly Uint8Array[], flags: readonly boolean[]): Buffer {
   const parts: Uint8Array[] = [Buffer.from("\x80\x02](", "latin1")];
   for (const image of images) {

@@ -13,7 +13,10 @@ import { drawnAdapter } from "../support/deployed.ts";
 
 const people = 60;
 
-/** Drawn scores of all pairs of two faces each of 60 people; comparisons of low alpha score 0.1 higher. */
+/**
+ * Drawn scores of all pairs of two faces each of 60 people; comparisons of low alpha score 0.1
+ * higher.
+ */
 function drawn(): ThresholdComparisons {
   const draw = random("scores", 1);
   const faces = 2 * people;

@@ -214,7 +214,8 @@ describe("embedding faces", () => {
     expect(await kept(asked({ flip: true }))).toEqual([0, 1]);
     expect(await kept(asked({ degrade: { kind: "lr", pixels: 8 } }))).toEqual([0, 1]);
     expect(await kept(asked({ degrade: { kind: "lr", pixels: 9 } }))).toEqual([0, 1]);
-    // A part of a file is known by its bytes too: the file is written anew, the part is not what it was.
+    // A part of a file is known by its bytes too: the file is written anew, the part is not what it
+    // was.
     const packed = join(root, "packed.bin");
     const part = (offset: number): ImageRequest[] => [
       { source: { kind: "bytes", path: packed, offset, length: 4, number: 1 }, flip: false },

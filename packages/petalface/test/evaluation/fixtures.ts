@@ -28,7 +28,10 @@ export function fakeProtocol(pairs = 240, folds = 4): PairList {
   return syntheticPairs(fakeData(80, 3), { pairs, folds, seed: 3 });
 }
 
-/** Embeddings of a protocol: a person's direction plus noise. The same seed gives the same people and noise. */
+/**
+ * Embeddings of a protocol: a person's direction plus noise. The same seed gives the same people
+ * and noise.
+ */
 export function fakeEmbeddings(protocol: PairList, noise: number, seed = 1, width = 8): PairEmbeddings {
   const centres = random(seed, "people");
   const person = Float64Array.from({ length: protocol.people.length * width }, () => centres.normal());

@@ -15,7 +15,10 @@ const folder = temporaryFolder();
 const at = (...parts: string[]): string => join(folder, ...parts);
 const blind = at("blind.onnx");
 const seeing = at("seeing.onnx");
-/** In a canvas of 128 x 128 the face lies where an aligned face of 112 px has it, 8 px further to the right and down. */
+/**
+ * In a canvas of 128 x 128 the face lies where an aligned face of 112 px has it, 8 px further to
+ * the right and down.
+ */
 const middle: PutFace = {
   box: [30, 30, 98, 118],
   points: template(112).map(([x, y]) => [x + 8, y + 8]) as unknown as PutFace["points"],
@@ -301,7 +304,8 @@ describe("videos", () => {
     await writePhoto(join(photos, "first.png"));
     writeFileSync(join(photos, "clip.mp4"), "a video");
     mkdirSync(tools);
-    // Stands in for ffmpeg: three frames of 128 x 128 as `-f image2pipe -c:v ppm` writes them, cut at odd places.
+    // Stands in for ffmpeg: three frames of 128 x 128 as `-f image2pipe -c:v ppm` writes them, cut
+    // at odd places.
     const script = `#!${process.execPath}
 if (!process.argv.includes("fps=2")) process.exit(3);
 const frame = Buffer.concat([Buffer.from("P6\\n128 128\\n255\\n"), Buffer.alloc(3 * 128 * 128, 77)]);

@@ -12,7 +12,10 @@ import { offsets, retinafaceLevels, writeDetector, writeRetinaface } from "./gra
 const folder = temporaryFolder();
 const photos = shared("data", "lfw250_sample");
 
-/** What insightface's SCRFD and OpenCV's YuNet find in six photos of the sample, padded to 256 px (fixtures/make.py). */
+/**
+ * What insightface's SCRFD and OpenCV's YuNet find in six photos of the sample, padded to 256 px
+ * (fixtures/make.py).
+ */
 const oracle = JSON.parse(readFileSync(new URL("./fixtures/detections.json", import.meta.url), "utf8")) as Record<
   string,
   Record<string, { box: Box; score: number; points: FivePoints }[]>

@@ -2,7 +2,9 @@ import { GraphBuilder, ops, type Tensor, writeModel } from "onnx-grad";
 import type { Box, FivePoints } from "../../src/faces/geometry.ts";
 import { type Prior, priorsOf } from "../../src/faces/priors.ts";
 
-/** Writes a network that puts out given numbers whatever it is shown, in the layout of a detector. */
+/**
+ * Writes a network that puts out given numbers whatever it is shown, in the layout of a detector.
+ */
 export async function writeDetector(
   path: string,
   size: { readonly width: number; readonly height: number; readonly channels?: number },
@@ -44,7 +46,10 @@ export const offsets = (box: Box, { x, y, side }: Prior): number[] => [
   Math.log((box[3] - box[1]) / side) / 0.2,
 ];
 
-/** Writes a network in RetinaFace's published layout that finds the same faces in every photo; each at the next prior box from `at` on. */
+/**
+ * Writes a network in RetinaFace's published layout that finds the same faces in every photo; each
+ * at the next prior box from `at` on.
+ */
 export async function writeRetinaface(
   path: string,
   size: { readonly width: number; readonly height: number },

@@ -8,7 +8,10 @@ import { temporaryFolder } from "../images/helpers.ts";
 
 const folder = temporaryFolder();
 
-/** A worker that one thread loads at once and the others only after a second; each notes when it is ready. */
+/**
+ * A worker that one thread loads at once and the others only after a second; each notes when it is
+ * ready.
+ */
 const worker = `
   import { appendFileSync, mkdirSync } from "node:fs";
   import { join } from "node:path";

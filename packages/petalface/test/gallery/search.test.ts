@@ -137,7 +137,8 @@ describe("thresholds", () => {
       });
       return accepted.length / gallery.people.length;
     };
-    // The row holds the rate for both ends of its range, and at one of them not more is held back than needed.
+    // The row holds the rate for both ends of its range, and at one of them not more is held back
+    // than needed.
     const shares = [share(0), share(0.5)];
     const count = gallery.people.length;
     expect(Math.max(...shares)).toBeLessThanOrEqual(rate);

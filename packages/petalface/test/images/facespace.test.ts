@@ -59,7 +59,8 @@ describe("synthetic faces", () => {
         sums[at] += value / count;
       });
     }
-    // One face is some 50 grey levels from the mean at a pixel, so 600 faces are 2; clipping at 0 and 255 adds a little.
+    // One face is some 50 grey levels from the mean at a pixel, so 600 faces are 2; clipping at 0
+    // and 255 adds a little.
     const errors = Float64Array.from(sums, (value, at) => value - space.mean[at]);
     expect(Math.abs(mean(errors))).toBeLessThan(2);
     expect(Math.sqrt(mean(errors.map((error) => error ** 2)))).toBeLessThan(4);

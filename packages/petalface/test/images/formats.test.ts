@@ -39,7 +39,10 @@ const luma = ([r, g, b]: Colour): Colour => {
 const shade = ([r, g, b]: Colour, share: number): Colour => [r * share, g * share, b * share];
 const seen = [red, green, shade(blue, 128 / 255), shade(grey, 0)];
 
-/** Display P3 to sRGB: both have sRGB's curve; the matrix of linear values follows from the primaries of SMPTE EG 432-1. */
+/**
+ * Display P3 to sRGB: both have sRGB's curve; the matrix of linear values follows from the
+ * primaries of SMPTE EG 432-1.
+ */
 function fromP3(colour: Colour): Colour {
   const linear = colour.map((v) => (v / 255 <= 0.04045 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4));
   const rows = [

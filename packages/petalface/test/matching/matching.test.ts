@@ -24,7 +24,10 @@ beforeAll(async () => {
 });
 afterAll(() => matcher.close());
 
-/** Rows on a coarse grid, so that equal rows and ties are common and every product is exact in float32. */
+/**
+ * Rows on a coarse grid, so that equal rows and ties are common and every product is exact in
+ * float32.
+ */
 const gridRows = (count: number, seed: number): Float32Array => {
   const next = random("grid rows", seed);
   return Float32Array.from({ length: count * width }, () => next.int(3) - 1);
@@ -244,7 +247,8 @@ test("templates: the weighted mean inside a medium, summed over media", async ()
     weight: Float32Array.of(1, 0.5, 1, 1, 1),
   };
   const pooled = await poolTemplates(rowsOf(images, 2), members);
-  // Template 0: ((1,0) + 0.5 (0,1)) / 2 + (2,2) = (2.5, 2.25); template 1 has no image; template 2: (2.5, 1.5).
+  // Template 0: ((1,0) + 0.5 (0,1)) / 2 + (2,2) = (2.5, 2.25); template 1 has no image; template 2:
+  // (2.5, 1.5).
   const unit = (x: number, y: number) => [x / Math.hypot(x, y), y / Math.hypot(x, y)];
   [...unit(2.5, 2.25), 0, 0, ...unit(2.5, 1.5)].forEach((value, i) => {
     expect(pooled[i]).toBeCloseTo(value, 6);

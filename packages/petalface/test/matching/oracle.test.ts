@@ -59,7 +59,8 @@ describe.skipIf(!existsSync(formats))("the reference evaluators' numbers (skippe
       points.forEach(({ tpir, threshold }, line) => {
         expect(tpir).toBeCloseTo(open.rates_far_by_rank[line][column], 6);
         expect(threshold).toBeCloseTo(open.thresholds[line], 6);
-        // Just above the first stranger that must not pass is the laxest threshold of the same rate.
+        // Just above the first stranger that must not pass is the laxest threshold of the same
+        // rate.
         expect(openSet(found, open.fars, { rank })[line]?.tpir).toBeGreaterThanOrEqual(tpir);
       });
     });

@@ -15,7 +15,10 @@ function varint(value: number): Buffer {
   }
 }
 
-/** The smallest ModelProto: IR version, an empty graph, producer and metadata. Not a network; enough to be recognised. */
+/**
+ * The smallest ModelProto: IR version, an empty graph, producer and metadata. Not a network; enough
+ * to be recognised.
+ */
 export function onnxBytes(options: { producer?: string; metadata?: Readonly<Record<string, string>> }): Buffer {
   const entries = Object.entries(options.metadata ?? {});
   return Buffer.concat([

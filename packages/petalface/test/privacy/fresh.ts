@@ -43,7 +43,8 @@ export async function freshPlaces(): Promise<FreshPlaces> {
   return {
     work,
     cache,
-    // Nothing else is inherited: onnxruntime also keeps still where CI or ORT_DISABLE_TELEMETRY are set, which would hide a fault.
+    // Nothing else is inherited: onnxruntime also keeps still where CI or ORT_DISABLE_TELEMETRY are
+    // set, which would hide a fault.
     env: { PATH: process.env.PATH ?? "", ...named, PETALFACE_CACHE: cache },
     async strays() {
       const found = await Promise.all(
@@ -57,14 +58,19 @@ export async function freshPlaces(): Promise<FreshPlaces> {
   };
 }
 
-/** A network namespace without any way out, in which the kernel counts every attempt; the words that start a program in one. */
+/**
+ * A network namespace without any way out, in which the kernel counts every attempt; the words that
+ * start a program in one.
+ */
 const namespace = ["unshare", "--map-root-user", "--net"] as const;
 
 /** Whether this machine lets a process have a network of its own. */
 export const hasNamespaces = (): boolean =>
   process.platform === "linux" && spawnSync(namespace[0], [...namespace.slice(1), "true"]).status === 0;
 
-/** Packets that were sent or had no way out in a network namespace since it was made, IPv4 and IPv6. */
+/**
+ * Packets that were sent or had no way out in a network namespace since it was made, IPv4 and IPv6.
+ */
 const counters = `
 const { readFileSync } = require("node:fs");
 const [names, values] = readFileSync("/proc/net/snmp", "utf8").split("\\n").filter((line) => line.startsWith("Ip:"))
@@ -74,7 +80,10 @@ const six = [...readFileSync("/proc/net/snmp6", "utf8").matchAll(/^Ip6Out(?:Requ
 console.log([...old, ...six.map((match) => Number(match[1]))].reduce((sum, value) => sum + value, 0));
 `;
 
-/** Runs Node with these arguments in a network namespace of its own and says how many packets it tried to send. */
+/**
+ * Runs Node with these arguments in a network namespace of its own and says how many packets it
+ * tried to send.
+ */
 export async function packetsOf(args: readonly string[], { work, env }: FreshPlaces): Promise<number> {
   const script = '"$0" "$@" >&2 && "$0" -e "$COUNT"';
   const command = [...namespace.slice(1), "sh", "-c", script, process.execPath, ...args];

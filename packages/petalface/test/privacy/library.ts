@@ -1,4 +1,7 @@
-/** A program that uses petalface as a library: opens a model and runs it, in the main thread or only in a worker. */
+/**
+ * A program that uses petalface as a library: opens a model and runs it, in the main thread or only
+ * in a worker.
+ */
 import { isMainThread, Worker } from "node:worker_threads";
 
 const [, , model = "", where = "main"] = process.argv;

@@ -40,7 +40,10 @@ const page = `<!doctype html><title>providers</title><script type="module">
   };
 </script>`;
 
-/** Starts chromium with SwiftShader as its WebGPU device on a page served from this machine's loopback address. */
+/**
+ * Starts chromium with SwiftShader as its WebGPU device on a page served from this machine's
+ * loopback address.
+ */
 export async function openBrowser(executable: string): Promise<BrowserRunner> {
   const models = new Map<string, Uint8Array>();
   const server = createServer(async (request, response) => {

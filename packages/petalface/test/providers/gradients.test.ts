@@ -9,13 +9,21 @@ import { distance, onCpu, onWasm, type Results, traceIn } from "./run.ts";
 import { needsSwiftshader, swiftshader } from "./swiftshader.ts";
 import type { Traced } from "./trace.ts";
 
-/** Of the largest number in each output. float32 keeps 6e-8 of each number, and sums of thousands of them differ in order. */
+/**
+ * Of the largest number in each output. float32 keeps 6e-8 of each number, and sums of thousands of
+ * them differ in order.
+ */
 const tolerance = 1e-5;
 
-/** What WGSL promises of the trigonometric functions is 2^-11, absolutely (WGSL, 15.7.4.1 Accuracy of floating point built-in functions). */
+/**
+ * What WGSL promises of the trigonometric functions is 2^-11, absolutely (WGSL, 15.7.4.1 Accuracy
+ * of floating point built-in functions).
+ */
 const trigonometry = 2e-3;
 
-/** Operators that may run on the CPU under WebGPU: shapes and indices, which are int64, and float64. */
+/**
+ * Operators that may run on the CPU under WebGPU: shapes and indices, which are int64, and float64.
+ */
 const onTheCpu: Readonly<Record<string, readonly string[]>> = {
   Cast: ["Cast"],
   GroupNormalization: ["Concat", "Div"],
@@ -64,7 +72,8 @@ describe.skipIf(!swiftshader)(
     let traced: readonly Traced[];
     beforeAll(async () => {
       traced = await traceIn(swiftshader ?? {}, "webgpu", cases);
-      // All cases in one process: half a minute on two free cores, most of it SwiftShader compiling.
+      // All cases in one process: half a minute on two free cores, most of it SwiftShader
+      // compiling.
     });
 
     test.each(names.map((name, i) => ({ name, i })))("$name, all of it on the device", ({ name, i }) => {

@@ -16,7 +16,10 @@ interface Net {
   weight(dims: number[], spread?: number, centre?: number): string;
 }
 
-/** Gradients, by the image and every weight, of 1 - cos between the network's embedding `[2, 6]` and a random direction. */
+/**
+ * Gradients, by the image and every weight, of 1 - cos between the network's embedding `[2, 6]` and
+ * a random direction.
+ */
 function networkCase(name: string, side: number, build: (net: Net, image: string) => string): Case {
   const b = new GraphBuilder({ name, opset: 20 });
   const o = ops(b);
@@ -43,7 +46,10 @@ function networkCase(name: string, side: number, build: (net: Net, image: string
   return { name, graph, feeds: { image: normal([2, 3, side, side], 1) } };
 }
 
-/** Stem, max pool, an inverted residual with a strided depthwise convolution, batch normalisation and PReLU, as in MobileFaceNet. */
+/**
+ * Stem, max pool, an inverted residual with a strided depthwise convolution, batch normalisation
+ * and PReLU, as in MobileFaceNet.
+ */
 const convNet = (): Case =>
   networkCase("conv net", 16, ({ o, weight }, image) => {
     const norm = (x: string): string => {
@@ -70,7 +76,10 @@ const convNet = (): Case =>
     return o.gemm(o.reshape(global, [2, 8]), weight([8, 6]), { c: weight([6], 0.1) });
   });
 
-/** Self-attention over the last two axes `[rows, tokens, width]`, with an optional bias on the scores `[rows, heads, tokens, tokens]`. */
+/**
+ * Self-attention over the last two axes `[rows, tokens, width]`, with an optional bias on the
+ * scores `[rows, heads, tokens, tokens]`.
+ */
 function attention({ o, weight }: Net, x: string, heads: number, bias?: (scores: string) => string): string {
   const [rows, tokens, width] = o.shape(x) as [number, number, number];
   const each = width / heads;
@@ -95,7 +104,10 @@ function perceptron({ o, weight }: Net, x: string, approximate: "none" | "tanh")
   return o.add(o.matmul(active, weight([2 * width, width])), weight([width], 0.1));
 }
 
-/** Patches, a class token, positions, one pre-norm transformer block, and the class token's embedding. */
+/**
+ * Patches, a class token, positions, one pre-norm transformer block, and the class token's
+ * embedding.
+ */
 const vitBlock = (): Case =>
   networkCase("ViT block", 16, (net, image) => {
     const { o, weight } = net;
@@ -109,7 +121,10 @@ const vitBlock = (): Case =>
     return o.gemm(token, weight([6, 16]), { transB: true });
   });
 
-/** A shifted-window block: roll, windows of 2 x 2 tokens, relative position bias, mask, roll back, then patch merging. */
+/**
+ * A shifted-window block: roll, windows of 2 x 2 tokens, relative position bias, mask, roll back,
+ * then patch merging.
+ */
 const swinBlock = (): Case =>
   networkCase("Swin block", 16, (net, image) => {
     const { o, weight } = net;

@@ -7,7 +7,9 @@ import { probeProvider } from "../../src/runtime/index.ts";
 describe("probeProvider", () => {
   afterEach(() => vi.unstubAllEnvs());
 
-  /** Has every child process run this before anything else, in the place of a driver that does it. */
+  /**
+   * Has every child process run this before anything else, in the place of a driver that does it.
+   */
   async function probeWith(code: string, timeout?: number): ReturnType<typeof probeProvider> {
     const folder = await mkdtemp(join(tmpdir(), "petalface-probe-"));
     try {

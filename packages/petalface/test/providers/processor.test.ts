@@ -32,7 +32,10 @@ describe("instruction sets", () => {
   });
 });
 
-/** A layer as other programs quantise it: signed weights of 127 steps, its output rounded too, so that the engine multiplies bytes. */
+/**
+ * A layer as other programs quantise it: signed weights of 127 steps, its output rounded too, so
+ * that the engine multiplies bytes.
+ */
 function foreign(
   kind: "conv" | "matmul" | "gemm",
   perOutput: boolean,

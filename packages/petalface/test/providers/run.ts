@@ -67,8 +67,9 @@ export async function traceIn(
 }
 
 /**
- * The largest difference of any number from the expected one, as a part of the largest number in the same output (at least 1e-3).
- * Infinite where an output is missing, has other dimensions or is no number.
+ * The largest difference of any number from the expected one, as a part of the largest number in
+ * the same output (at least 1e-3). Infinite where an output is missing, has other dimensions or is
+ * no number.
  */
 export function distance(actual: Results, expected: Results): number {
   let worst = 0;

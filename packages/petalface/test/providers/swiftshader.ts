@@ -17,8 +17,9 @@ const complete = (folder: string): boolean => {
 const folder = folders.find(complete);
 
 /**
- * The environment in which a process finds SwiftShader as its only Vulkan device, or undefined where chromium is not installed.
- * The dynamic linker reads it when a process starts, so only child processes can have it.
+ * The environment in which a process finds SwiftShader as its only Vulkan device, or undefined
+ * where chromium is not installed. The dynamic linker reads it when a process starts, so only child
+ * processes can have it.
  */
 export const swiftshader: Readonly<Record<string, string>> | undefined =
   folder === undefined

@@ -6,8 +6,8 @@ import type { Case } from "./families.ts";
 /** What a traced case gives: its results and where its nodes ran, or why it failed. */
 export type Traced = Placement | { readonly error: string };
 
-// A process of its own, because it needs the environment in which the Vulkan loader finds a device. Arguments: provider, and a file
-// of cases that is replaced by what they gave.
+// A process of its own, because it needs the environment in which the Vulkan loader finds a device.
+// Arguments: provider, and a file of cases that is replaced by what they gave.
 const [provider, file] = process.argv.slice(2) as [Provider, string];
 const cases = deserialize(await readFile(file)) as Case[];
 const traced: Traced[] = [];

@@ -6,10 +6,12 @@ export const tinySize = 16;
 export const tinyWidth = 6;
 
 /**
- * A network of a few hundred random weights with everything that adapters meet: strided and 1x1 convolutions, a depthwise one, PReLU,
- * a clipped ReLU, a residual sum and a final Gemm. Batch fixed at 1, as many face models come.
+ * A network of a few hundred random weights with everything that adapters meet: strided and 1x1
+ * convolutions, a depthwise one, PReLU, a clipped ReLU, a residual sum and a final Gemm. Batch
+ * fixed at 1, as many face models come.
  *
- * @param inside nodes in front of the network, such as a normalisation: from its input to what the network takes
+ * @param inside nodes in front of the network, such as a normalisation: from its input to what the
+ * network takes
  */
 export async function writeTinyBackbone(
   path: string,
@@ -53,7 +55,10 @@ export async function writeTinyBackbone(
   await writeModel(b.build([embedding]), path);
 }
 
-/** A network of products only: patches as tokens `[N, 16, 48]`, two MatMuls on every token, their mean, a last MatMul. Batch fixed at 1. */
+/**
+ * A network of products only: patches as tokens `[N, 16, 48]`, two MatMuls on every token, their
+ * mean, a last MatMul. Batch fixed at 1.
+ */
 export async function writeTinyMixer(path: string): Promise<void> {
   const b = new GraphBuilder({ name: "mixer", opset: 18 });
   const o = ops(b);

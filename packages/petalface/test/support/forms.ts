@@ -20,7 +20,9 @@ export interface FormOptions {
   readonly weights?: DType;
 }
 
-/** A recogniser of a few hundred random weights, two convolutions and a product, in an unusual form. */
+/**
+ * A recogniser of a few hundred random weights, two convolutions and a product, in an unusual form.
+ */
 export function smallRecogniser(options: FormOptions = {}): Graph {
   const b = new GraphBuilder({ name: "small", opset: 18 });
   const o = ops(b);

@@ -1,8 +1,8 @@
 import { open } from "node:fs/promises";
 
 /**
- * The fill formula of the oracle (oracle/README.md): every weight of tensor number `t` as a function of its position, so that networks of any
- * size need no file.
+ * The fill formula of the oracle (oracle/README.md): every weight of tensor number `t` as a
+ * function of its position, so that networks of any size need no file.
  */
 export interface FormulaTensor {
   readonly name: string;
@@ -40,7 +40,9 @@ function fill(target: Float32Array, start: number, tensor: number, offset: numbe
 
 const sizeOf = (shape: readonly number[]): number => shape.reduce((product, side) => product * side, 1);
 
-/** Pieces of one tensor of a state dict; at most `most` numbers each, in memory that is used again. */
+/**
+ * Pieces of one tensor of a state dict; at most `most` numbers each, in memory that is used again.
+ */
 export function* formulaPieces(
   tensor: FormulaTensor,
   number: number,
@@ -71,7 +73,10 @@ export function formulaInput(count: number): Float32Array<ArrayBuffer> {
   return input;
 }
 
-/** Writes a state dict by formula as safetensors, a few megabytes at a time; what is left as built is written as int64 zeros if it is one number. */
+/**
+ * Writes a state dict by formula as safetensors, a few megabytes at a time; what is left as built
+ * is written as int64 zeros if it is one number.
+ */
 export async function writeFormula(path: string, tensors: readonly FormulaTensor[]): Promise<void> {
   const kept = tensors.flatMap((tensor, number) =>
     tensor.kind !== "as_built" || tensor.shape.length === 0 ? [{ tensor, number }] : [],

@@ -7,7 +7,10 @@ import { random } from "../../src/random.ts";
 export const smallSwin = "swin:image=30,patch=3,dims=8/16,depths=2/2,heads=2/2,window=5,embedding=8";
 export const smallVit = "vit:image=24,patch=6,dim=16,depth=2,heads=2,embedding=8";
 
-/** Writes a network with random weights, its batch normalisations not folded, as `petalface import` writes one. */
+/**
+ * Writes a network with random weights, its batch normalisations not folded, as `petalface import`
+ * writes one.
+ */
 export async function writeNetworkFile(path: string, spec: string): Promise<void> {
   const network = buildNetwork(parseArchitecture(spec).architecture);
   const stream = random("network file", 1);

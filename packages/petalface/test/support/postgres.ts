@@ -12,7 +12,9 @@ const run = promisify(execFile);
 
 /** A PostgreSQL server of a test's own, on loopback, in a temporary folder. */
 export interface PostgresServer extends AsyncDisposable {
-  /** Makes an empty database. Returns its address, `postgres://user:password@127.0.0.1:port/name`. */
+  /**
+   * Makes an empty database. Returns its address, `postgres://user:password@127.0.0.1:port/name`.
+   */
   createDatabase(): Promise<string>;
   /** Id of the server's main process, for tests that stop it in the middle of something. */
   readonly pid: number;

@@ -14,7 +14,10 @@ const [magnitudes, margins, weight] = [[1, 4] as const, [0.45, 0.8] as const, 35
 
 type Vector = readonly number[];
 
-/** Embeddings whose lengths differ, some close to their class, the last nearly opposite to it (angle + margin beyond pi). */
+/**
+ * Embeddings whose lengths differ, some close to their class, the last nearly opposite to it (angle
+ * + margin beyond pi).
+ */
 function inputs(): { embedding: Vector; centres: Vector } {
   const stream = random("adaptive losses", 3);
   const centres = Array.from({ length: classes * width }, () => stream.normal());
@@ -62,7 +65,10 @@ const withOwn = (cosines: readonly Vector[], own: (cosine: number, face: number)
 const arc = (cosine: number, margin: number): number =>
   Math.acos(cosine) + margin < Math.PI ? Math.cos(Math.acos(cosine) + margin) : cosine - margin * Math.sin(margin);
 
-/** The papers' formulas. `held` is what no gradient passes, worked out at the point where the gradient is taken. */
+/**
+ * The papers' formulas. `held` is what no gradient passes, worked out at the point where the
+ * gradient is taken.
+ */
 interface Formula {
   readonly state: Vector;
   held(embedding: Vector, centres: Vector): { readonly values: Vector; readonly state: Vector };

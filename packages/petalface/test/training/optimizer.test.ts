@@ -9,7 +9,8 @@ describe("sgd", () => {
     const options = { rate: 0.1, weightDecay: 0.5, momentum: 0.9, gradientScale: 1 };
     const plain = Float32Array.of(1);
     const velocity = new Float32Array(1);
-    // g = 2 + 0.5 * 1 = 2.5, v = 2.5, p = 1 - 0.25; then g = 2 + 0.375, v = 2.25 + 2.375, p = 0.75 - 0.4625.
+    // g = 2 + 0.5 * 1 = 2.5, v = 2.5, p = 1 - 0.25; then g = 2 + 0.375, v = 2.25 + 2.375, p = 0.75
+    // - 0.4625.
     sgd(plain, Float32Array.of(2), velocity, { ...options, nesterov: false });
     expect(plain[0]).toBeCloseTo(0.75, 6);
     sgd(plain, Float32Array.of(2), velocity, { ...options, nesterov: false });

@@ -36,7 +36,8 @@ const distance = (a: Float32Array, b: Float32Array): number => {
 
 describe("accumulation", () => {
   it.each(["distil", "arcface"] as const)("in parts is the same step as at once, up to rounding (%s)", async (loss) => {
-    // SGD: AdamW divides by the gradient's size and so makes rounding large where the gradient is small.
+    // SGD: AdamW divides by the gradient's size and so makes rounding large where the gradient is
+    // small.
     const options = { loss, optimizer: "sgd", learningRate: 0.02, dropout: 0.25, accumulate: 1 } as const;
     const whole = await trained(`whole-${loss}`, options);
     expect(distance(whole, await trained(`parts-${loss}`, { ...options, accumulate: 4 }))).toBeLessThan(1e-4);

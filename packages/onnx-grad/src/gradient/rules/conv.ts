@@ -81,8 +81,8 @@ function spreadBy(o: Ops, x: string, strides: readonly number[]): string {
 }
 
 /**
- * Gradient of a convolution's input: the gradient of the output, spread by the strides, convolved with the mirrored
- * kernel. For constant kernels onnxruntime mirrors once, when the session starts.
+ * Gradient of a convolution's input: the gradient of the output, spread by the strides, convolved
+ * with the mirrored kernel. For constant kernels onnxruntime mirrors once, when the session starts.
  */
 export function inputGradient(o: Ops, g: string, kernel: string, geometry: Geometry): string {
   const { group, strides, dilations, before, wide, narrow } = geometry;
@@ -113,7 +113,9 @@ export function inputGradient(o: Ops, g: string, kernel: string, geometry: Geome
   return o.conv(input, mirroredKernel, { group, dilations, pads: padded });
 }
 
-/** What one tap of the kernel sees: a strided window of the padded input, as large as the output. */
+/**
+ * What one tap of the kernel sees: a strided window of the padded input, as large as the output.
+ */
 function seenBy(o: Ops, padded: string, tap: readonly number[], { strides, dilations, narrow }: Geometry): string {
   const axes = spatial(tap.length);
   const starts = tap.map((t, i) => t * itemAt(dilations, i));
@@ -123,7 +125,10 @@ function seenBy(o: Ops, padded: string, tap: readonly number[], { strides, dilat
   return whole ? padded : o.slice(padded, starts, ends, axes, strides);
 }
 
-/** Sum over images and places of `x` times `g`, per group: [N, g I, ...], [N, g O, ...] -> [g O, I] (in one piece, no taps). */
+/**
+ * Sum over images and places of `x` times `g`, per group: [N, g I, ...], [N, g O, ...] -> [g O, I]
+ * (in one piece, no taps).
+ */
 function correlate(o: Ops, x: string, g: string, group: number): string {
   const [batch, inner, ...places] = o.shape(x) as [Dim, number, ...number[]];
   const outer = o.dim(g, 1);
@@ -146,8 +151,9 @@ function correlate(o: Ops, x: string, g: string, group: number): string {
 }
 
 /**
- * Kernel gradient of a depthwise convolution: every channel of every image is convolved with its own gradient, as one
- * grouped convolution with strides and dilations exchanged, and the images are summed.
+ * Kernel gradient of a depthwise convolution: every channel of every image is convolved with its
+ * own gradient, as one grouped convolution with strides and dilations exchanged, and the images are
+ * summed.
  */
 function depthwiseKernelGradient(o: Ops, x: string, g: string, kernel: string, geometry: Geometry): string {
   const { before, after, strides, dilations, wide, narrow, kernel: taps } = geometry;
@@ -181,8 +187,9 @@ const tuples = (sizes: readonly number[]): number[][] =>
   );
 
 /**
- * What each place of the input gave to the output, seen from the input: for every tap the gradient `g`, spread by the strides and shifted,
- * [N, taps out, ...wide]. Where `g` has few channels, one product with it gives the gradient of the kernel, and one that of the input.
+ * What each place of the input gave to the output, seen from the input: for every tap the gradient
+ * `g`, spread by the strides and shifted, [N, taps out, ...wide]. Where `g` has few channels, one
+ * product with it gives the gradient of the kernel, and one that of the input.
  */
 function shiftedTaps(o: Ops, g: string, { kernel, strides, before, dilations, wide }: Geometry): string {
   const axes = spatial(kernel.length);
@@ -221,7 +228,9 @@ function thinInputGradient(o: Ops, x: string, shifted: string, kernel: string): 
   return o.reshape(product, o.shape(x));
 }
 
-/** Gradient of the kernel [out, in / group, ...taps]: for each tap, what it saw times the gradient. */
+/**
+ * Gradient of the kernel [out, in / group, ...taps]: for each tap, what it saw times the gradient.
+ */
 function kernelGradient(o: Ops, x: string, g: string, kernel: string, geometry: Geometry): string {
   const { group, before, after } = geometry;
   const n = before.length;
@@ -248,7 +257,10 @@ const tapsOf = ({ o, node }: GradientCall, kernel: string): number[] =>
     .slice(2)
     .map((dim) => known(node, dim));
 
-/** Rules of convolutions in one, two or three dimensions, with groups, strides, dilations and padding. */
+/**
+ * Rules of convolutions in one, two or three dimensions, with groups, strides, dilations and
+ * padding.
+ */
 export const conv: GradientRules = {
   Conv: (call) => {
     const { o, y, g } = call;
@@ -269,7 +281,8 @@ export const conv: GradientRules = {
     }
     return [() => inputGradient(o, g, kernel, geometry), () => kernelGradient(o, x, g, kernel, geometry), ofBias];
   },
-  // A transposed convolution is the input gradient of a Conv, so its own input gradient is that Conv.
+  // A transposed convolution is the input gradient of a Conv, so its own input gradient is that
+  // Conv.
   ConvTranspose: (call) => {
     const { o, node, y, g } = call;
     const [x, kernel] = call.x;

@@ -26,7 +26,10 @@ const powOfBase = (call: GradientCall): string => {
   return o.mul(g, o.mul(q, o.pow(x, o.sub(q, 1))));
 };
 
-/** Whether a Dropout does anything: only in training mode with a ratio (0.5 unless given) other than 0. */
+/**
+ * Whether a Dropout does anything: only in training mode with a ratio (0.5 unless given) other than
+ * 0.
+ */
 const drops = ({ o, x: [, ratio, training] }: GradientCall): boolean => {
   const is = (name: string, value: number) => Number(o.builder.tensor(name)?.data[0]) === value;
   return training !== "" && !is(training, 0) && !(ratio !== "" && is(ratio, 0));

@@ -13,8 +13,8 @@ export function rows(o: Ops, x: string): string {
 }
 
 /**
- * The gradient of an operand is the einsum of the output's gradient with all the others. Axes of the operand that only it
- * has were summed: they come back as ones.
+ * The gradient of an operand is the einsum of the output's gradient with all the others. Axes of
+ * the operand that only it has were summed: they come back as ones.
  */
 const einsum: GradientRule = ({ o, node, x, g }) => {
   const { operands, output } = equationOf(callOf(node, o.builder));
@@ -30,7 +30,10 @@ const einsum: GradientRule = ({ o, node, x, g }) => {
   });
 };
 
-/** Products of matrices. A matrix operand goes through Gemm, which reads a constant transposed instead of storing it twice. */
+/**
+ * Products of matrices. A matrix operand goes through Gemm, which reads a constant transposed
+ * instead of storing it twice.
+ */
 export const linear: GradientRules = {
   Einsum: einsum,
 

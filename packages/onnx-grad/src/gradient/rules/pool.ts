@@ -7,7 +7,10 @@ import { cannot, type GradientCall, type GradientRules, known } from "./rule.ts"
 
 const places = (x: string, { o }: GradientCall): number[] => [...Array(o.rank(x)).keys()].slice(2);
 
-/** Padding before and after an axis of which a window makes `narrow` out of `wide` places; `reach` is its extent. */
+/**
+ * Padding before and after an axis of which a window makes `narrow` out of `wide` places; `reach`
+ * is its extent.
+ */
 function padding(call: GradientCall, i: number, n: number, reach: number): [before: number, after: number] {
   const { o, node, x, y } = call;
   const auto = stringOf(node, "auto_pad", "NOTSET");
@@ -21,8 +24,9 @@ function padding(call: GradientCall, i: number, n: number, reach: number): [befo
 }
 
 /**
- * What a place along spatial axis `i` of an AveragePool reads, with weights: the mean over a box is the mean along one axis
- * after the other. Padding counts with `count_include_pad`; positions that ceil_mode adds beyond it never count.
+ * What a place along spatial axis `i` of an AveragePool reads, with weights: the mean over a box is
+ * the mean along one axis after the other. Padding counts with `count_include_pad`; positions that
+ * ceil_mode adds beyond it never count.
  */
 function averaged(call: GradientCall, i: number, kernel: readonly number[]): (place: number) => Taps {
   const { o, node, x } = call;

@@ -4,7 +4,10 @@ import type { Dim, Shape } from "../../graph/dim.ts";
 import { itemAt } from "../../graph/item-at.ts";
 import { type GradientRule, type GradientRules, intsAt, known, once } from "./rule.ts";
 
-/** Up to this length an axis is spread by a matrix product: that beats Pad, which copies single elements. */
+/**
+ * Up to this length an axis is spread by a matrix product: that beats Pad, which copies single
+ * elements.
+ */
 const longestSpreadMatrix = 256;
 
 /**
@@ -36,7 +39,10 @@ export function spreadPlane(o: Ops, x: string, down: number, along: number): str
   return o.reshape(lines, [...shape.slice(0, -2), height * down, width * along]);
 }
 
-/** [length, rows * length * step]: puts elements `step` apart into the first of `rows` rows, zeros into the others. */
+/**
+ * [length, rows * length * step]: puts elements `step` apart into the first of `rows` rows, zeros
+ * into the others.
+ */
 function spreadMatrix(o: Ops, like: string, length: number, step: number, rows: number): string {
   const width = rows * length * step;
   const tensor = filled(0, [length, width], o.dtype(like));

@@ -18,7 +18,8 @@ const forms: Readonly<Record<string, (o: Ops, x: string, node: Node) => string>>
       o.builder.add("Elu", [x], { alpha: { float: floatOf(node, "alpha", seluAlpha) } }),
       floatOf(node, "gamma", seluGamma),
     ),
-  // max(0, x) + min(0, alpha (exp(x / alpha) - 1)); the lower half is kept from overflowing where it is not wanted.
+  // max(0, x) + min(0, alpha (exp(x / alpha) - 1)); the lower half is kept from overflowing where
+  // it is not wanted.
   Celu: (o, x, node) => {
     const alpha = floatOf(node, "alpha", 1);
     const low = o.min(x, 0);

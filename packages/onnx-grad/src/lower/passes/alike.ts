@@ -27,8 +27,8 @@ function mapOf(graph: Graph) {
 }
 
 /**
- * Whether a convolution alone makes a value that is read once: its output, or what normalisations, factors and shifts by constants make of
- * it, which onnxruntime folds into its weights.
+ * Whether a convolution alone makes a value that is read once: its output, or what normalisations,
+ * factors and shifts by constants make of it, which onnxruntime folds into its weights.
  */
 function convolved(graph: Graph): (value: string) => boolean {
   const { producers, uses } = mapOf(graph);
@@ -55,7 +55,10 @@ function loneNorms(graph: Graph): (node: Node) => boolean {
   };
 }
 
-/** A normalisation by constants as a convolution of each channel with one number, whose weights the engine computes when it loads the graph. */
+/**
+ * A normalisation by constants as a convolution of each channel with one number, whose weights the
+ * engine computes when it loads the graph.
+ */
 function asConvolution(o: Ops, node: Node): string[] {
   const [x = "", scale = "", shift = "", mean = "", variance = ""] = node.inputs;
   const channels = o.dim(scale, 0);
@@ -70,11 +73,13 @@ const ends = (o: Ops, x: string): string => o.builder.add("LeakyRelu", [x], { al
 const plain = (o: Ops, x: string): string => o.prelu(x, o.scalar(1));
 
 /**
- * Gives a convolutional network and the same network with adapters the same kernels at onnxruntime's level `all`, so that what a closed
- * adapter leaves alone keeps its bits. There convolutions run in a blocked layout and take in what follows them: an addition, whose sum they
- * then round elsewhere, or an activation. Behind an adapted layer an adapter's addition stands in between, and part of the
- * network is in the plain layout. So, in both networks: convolutions do not absorb additions and curved activations; single
- * batch normalisations, which become convolutions in the blocked layout only, always are; and pools are always in the plain one.
+ * Gives a convolutional network and the same network with adapters the same kernels at
+ * onnxruntime's level `all`, so that what a closed adapter leaves alone keeps its bits. There
+ * convolutions run in a blocked layout and take in what follows them: an addition, whose sum they
+ * then round elsewhere, or an activation. Behind an adapted layer an adapter's addition stands in
+ * between, and part of the network is in the plain layout. So, in both networks: convolutions do
+ * not absorb additions and curved activations; single batch normalisations, which become
+ * convolutions in the blocked layout only, always are; and pools are always in the plain one.
  */
 export const alike: Pass = {
   name: "alike",

@@ -5,7 +5,10 @@ import { itemAt, lastOf } from "../../graph/item-at.ts";
 import type { Pass } from "../pass.ts";
 import { replaceNodes } from "../rewrite.ts";
 
-/** Numbers of 4096 bytes: rows that lie a multiple of it apart share one set of the processor's first cache. */
+/**
+ * Numbers of 4096 bytes: rows that lie a multiple of it apart share one set of the processor's
+ * first cache.
+ */
 const distance = 1024;
 /** Columns added: a cache line. */
 const more = 16;
@@ -107,7 +110,10 @@ function regionsOf(graph: Graph): Region {
 /** How nodes of a region are built again. */
 function rebuild({ values, nodes }: Region): (o: Ops, node: Node) => string[] {
   const made = new Map<string, string>();
-  /** A constant followed by zeros along an axis: the engine computes it once, when it loads the graph. */
+  /**
+   * A constant followed by zeros along an axis: the engine computes it once, when it loads the
+   * graph.
+   */
   const longer = (o: Ops, constant: string, axis: number): string => {
     const key = `${axis} ${constant}`;
     const known = made.get(key);
@@ -140,10 +146,12 @@ function rebuild({ values, nodes }: Region): (o: Ops, node: Node) => string[] {
 }
 
 /**
- * Values that a product reads in rows of a multiple of 4096 bytes get a few more columns, of zeros in the end: the rows that the product's
- * kernel reads side by side would share one set of the first cache and push each other out. `[800, 3072]` by `[3072, 768]`: 97 GFLOP/s as it
- * is, 106 with 3088 columns. Only where all around is elementwise or a product with a constant matrix, so that the matrices
- * carry the columns and nothing is copied; what is computed there is what the same functions are at 0, and meets rows of zeros.
+ * Values that a product reads in rows of a multiple of 4096 bytes get a few more columns, of zeros
+ * in the end: the rows that the product's kernel reads side by side would share one set of the
+ * first cache and push each other out. `[800, 3072]` by `[3072, 768]`: 97 GFLOP/s as it is, 106
+ * with 3088 columns. Only where all around is elementwise or a product with a constant matrix, so
+ * that the matrices carry the columns and nothing is copied; what is computed there is what the
+ * same functions are at 0, and meets rows of zeros.
  */
 export const apartRows: Pass = {
   name: "apart-rows",

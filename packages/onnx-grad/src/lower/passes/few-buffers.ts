@@ -5,7 +5,10 @@ import { itemAt } from "../../graph/item-at.ts";
 import type { Pass } from "../pass.ts";
 import { replaceNodes } from "../rewrite.ts";
 
-/** Tensors in addition to the one that a kernel splits or fills: every WebGPU device binds 8 buffers to a shader, many no more. */
+/**
+ * Tensors in addition to the one that a kernel splits or fills: every WebGPU device binds 8 buffers
+ * to a shader, many no more.
+ */
 const most = 7;
 
 /** Every piece as a slice of its own. Undefined if a piece's length is open. */
@@ -36,7 +39,10 @@ function joined(o: Ops, node: Node): string[] {
   return values;
 }
 
-/** Splits and concatenations of many tensors, which onnxruntime's WebGPU provider (1.30) gives to one shader, in smaller ones. */
+/**
+ * Splits and concatenations of many tensors, which onnxruntime's WebGPU provider (1.30) gives to
+ * one shader, in smaller ones.
+ */
 export const fewBuffers: Pass = {
   name: "few-buffers",
   targets: ["webgpu"],

@@ -3,7 +3,10 @@ import { itemAt } from "../../graph/item-at.ts";
 import type { Pass } from "../pass.ts";
 import { replaceNodes } from "../rewrite.ts";
 
-/** LogSoftmax as z - log(sum(exp(z))) with z = x - max(x): the WebGPU provider (1.30) has no kernel for it. */
+/**
+ * LogSoftmax as z - log(sum(exp(z))) with z = x - max(x): the WebGPU provider (1.30) has no kernel
+ * for it.
+ */
 export const logSoftmax: Pass = {
   name: "log-softmax",
   targets: ["webgpu"],

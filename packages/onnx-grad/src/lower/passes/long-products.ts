@@ -17,7 +17,10 @@ const pieceOf = (rows: number): number => {
   return 1;
 };
 
-/** `a' b` of `[rows, m]` and `[rows, n]`, the thinner of both as the left operand, in pieces of the rows. */
+/**
+ * `a' b` of `[rows, m]` and `[rows, n]`, the thinner of both as the left operand, in pieces of the
+ * rows.
+ */
 function inPieces(o: Ops, node: Node): string[] | undefined {
   const [a = "", b = ""] = node.inputs;
   const [left, right] = [o.shape(a), o.shape(b)];
@@ -33,8 +36,9 @@ function inPieces(o: Ops, node: Node): string[] | undefined {
 }
 
 /**
- * Products over very many rows with a small result (gradients of low-rank weights) as a batch of products and a sum: onnxruntime's CPU
- * provider shares a product out by the sides of its result, so that a small one keeps few threads busy, and turns the long operand in memory.
+ * Products over very many rows with a small result (gradients of low-rank weights) as a batch of
+ * products and a sum: onnxruntime's CPU provider shares a product out by the sides of its result,
+ * so that a small one keeps few threads busy, and turns the long operand in memory.
  */
 export const longProducts: Pass = {
   name: "long-products",

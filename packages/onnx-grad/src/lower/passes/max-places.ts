@@ -23,8 +23,8 @@ const flat = (place: readonly number[], wide: readonly number[]): number =>
   place.reduce((sum, at, axis) => sum * itemAt(wide, axis) + at, 0);
 
 /**
- * The maxima, and where in the flat input each lies (int64, as MaxPool puts out): of the taps that equal the maximum, the
- * first. Undefined for an open batch, which training graphs do not have.
+ * The maxima, and where in the flat input each lies (int64, as MaxPool puts out): of the taps that
+ * equal the maximum, the first. Undefined for an open batch, which training graphs do not have.
  */
 function pooled(o: Ops, node: Node): [string, string] | undefined {
   const x = itemAt(node.inputs, 0);
@@ -52,7 +52,8 @@ function pooled(o: Ops, node: Node): [string, string] | undefined {
     const ends = starts.map((start, i) => start + (itemAt(narrow, i) - 1) * itemAt(strides, i) + 1);
     return o.where(o.equal(o.slice(padded, starts, ends, axes, strides), y), o.scalar(flat(starts, wide)), later);
   }, o.scalar(0));
-  // Offsets inside a window are small; the rest is added as integers, which stay exact however large the input is.
+  // Offsets inside a window are small; the rest is added as integers, which stay exact however
+  // large the input is.
   const integers = (values: number[], dims: number[]): string =>
     o.builder.constant({ dtype: "int32", dims, data: Int32Array.from(values) }, "places");
   const corners = tuples(narrow).map((place) =>
@@ -68,7 +69,10 @@ function pooled(o: Ops, node: Node): [string, string] | undefined {
   return [y, o.cast(places, "int64")];
 }
 
-/** MaxPool that also puts out the places of its maxima, in plain operators: the WebGPU provider (1.30) fails on that output. */
+/**
+ * MaxPool that also puts out the places of its maxima, in plain operators: the WebGPU provider
+ * (1.30) fails on that output.
+ */
 export const maxPlaces: Pass = {
   name: "max-places",
   targets: ["webgpu"],

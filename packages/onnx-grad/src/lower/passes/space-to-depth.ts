@@ -4,7 +4,10 @@ import { itemAt } from "../../graph/item-at.ts";
 import type { Pass } from "../pass.ts";
 import { replaceNodes } from "../rewrite.ts";
 
-/** SpaceToDepth as a reshape and a transpose: the WebGPU provider (1.30) has no kernel for it, only for its inverse. */
+/**
+ * SpaceToDepth as a reshape and a transpose: the WebGPU provider (1.30) has no kernel for it, only
+ * for its inverse.
+ */
 export const spaceToDepth: Pass = {
   name: "space-to-depth",
   targets: ["webgpu"],

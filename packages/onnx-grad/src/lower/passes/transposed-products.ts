@@ -12,8 +12,9 @@ const orderOf = (node: Node, rank: number): readonly number[] =>
   intsOf(node, "perm") ?? [...Array(rank).keys()].reverse();
 
 /**
- * (A B)' as B' A', and a transpose of a transpose as one. Gradients of attention have the former, where keys are transposed:
- * onnxruntime's kernels read transposed operands directly, but a transposed result needs a separate pass.
+ * (A B)' as B' A', and a transpose of a transpose as one. Gradients of attention have the former,
+ * where keys are transposed: onnxruntime's kernels read transposed operands directly, but a
+ * transposed result needs a separate pass.
  */
 export const transposedProducts: Pass = {
   name: "transposed-products",

@@ -151,7 +151,10 @@ describe("pooling", () => {
   });
 });
 
-/** Numbers that are all at least 0.1 apart, in no order, so that no step changes which is the largest. */
+/**
+ * Numbers that are all at least 0.1 apart, in no order, so that no step changes which is the
+ * largest.
+ */
 function distinct(dims: number[]) {
   const size = dims.reduce((product, dim) => product * dim, 1);
   const data = Float32Array.from({ length: size }, (_, i) => (((i * 7919) % size) - size / 2) * 0.1);

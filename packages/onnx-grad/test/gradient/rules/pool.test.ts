@@ -7,7 +7,10 @@ import { expectGradients, forAll, linear } from "./trial.ts";
 
 const int = (min: number, max: number) => fc.integer({ min, max });
 
-/** Numbers that are all at least 0.1 apart, in no order, so that no step changes which is the largest. */
+/**
+ * Numbers that are all at least 0.1 apart, in no order, so that no step changes which is the
+ * largest.
+ */
 function distinct(dims: readonly number[]): Tensor {
   const size = dims.reduce((product, dim) => product * dim, 1);
   const data = Float32Array.from({ length: size }, (_, i) => (((i * 7919) % size) - size / 2) * 0.1);
@@ -45,8 +48,8 @@ const windows = (dilated: boolean): fc.Arbitrary<Axis[]> =>
     );
 
 /**
- * Whether ceil_mode adds no window that would start beyond the image. Such ones are dropped by onnxruntime's kernel, but not
- * by its shape inference, so that nothing can follow.
+ * Whether ceil_mode adds no window that would start beyond the image. Such ones are dropped by
+ * onnxruntime's kernel, but not by its shape inference, so that nothing can follow.
  */
 const keepsAll = (axes: readonly Axis[]): boolean =>
   axes.every(({ size, kernel, stride, dilation, before, after }) => {

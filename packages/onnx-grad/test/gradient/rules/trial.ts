@@ -15,7 +15,9 @@ export interface Trial {
   readonly opset?: number;
   /** Leaves the first axis of these inputs open. */
   readonly open?: readonly string[];
-  /** Step of the finite differences. Linear functions take a large one, which drowns float32 noise. */
+  /**
+   * Step of the finite differences. Linear functions take a large one, which drowns float32 noise.
+   */
   readonly step?: number;
 }
 
@@ -51,7 +53,10 @@ export async function worstError(trial: Trial, build: (o: Ops) => string | strin
   return worst;
 }
 
-/** Gradients may differ from finite differences by 3 parts in 1000, beyond what float32 cannot resolve. */
+/**
+ * Gradients may differ from finite differences by 3 parts in 1000, beyond what float32 cannot
+ * resolve.
+ */
 export const tolerance = 3e-3;
 
 /** Step for functions that are linear in each input. */
@@ -62,7 +67,9 @@ export async function expectGradients(trial: Trial, build: (o: Ops) => string | 
   expect(await worstError(trial, build)).toBeLessThan(tolerance);
 }
 
-/** Runs a property over values drawn from `arbitrary`; the seed is fixed so that a failure repeats. */
+/**
+ * Runs a property over values drawn from `arbitrary`; the seed is fixed so that a failure repeats.
+ */
 export async function forAll<T>(
   arbitrary: fc.Arbitrary<T>,
   property: (value: T) => Promise<void>,

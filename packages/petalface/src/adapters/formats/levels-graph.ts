@@ -68,7 +68,10 @@ interface Judge {
   readonly batch: Dim;
 }
 
-/** From the image to its level. Branches use the image under another name, so that its own can change. */
+/**
+ * From the image to its level. Branches use the image under another name, so that its own can
+ * change.
+ */
 function judgeOf(backbone: Backbone, { config }: Adapter, count: number): Judge {
   const type = backbone.graph.types.get(backbone.input) as ValueType;
   const b = new GraphBuilder({ name: backbone.graph.name, opset: backbone.graph.opset });

@@ -13,12 +13,15 @@ import {
 } from "onnx-grad";
 
 /**
- * A network whose weights are not known yet: `graph` is complete but for the constants that `tensors` names, which are empty places. The
- * batch is open. `fillNetwork` puts the weights in.
+ * A network whose weights are not known yet: `graph` is complete but for the constants that
+ * `tensors` names, which are empty places. The batch is open. `fillNetwork` puts the weights in.
  */
 export interface Network {
   readonly graph: Graph;
-  /** Names and shapes of the weights, those of the network's PyTorch state dict; the graph's constants have the same names. */
+  /**
+   * Names and shapes of the weights, those of the network's PyTorch state dict; the graph's
+   * constants have the same names.
+   */
   readonly tensors: ReadonlyMap<string, readonly number[]>;
 }
 
@@ -38,8 +41,9 @@ export type Layers = ReturnType<typeof layers>;
 const nowhere = "";
 
 /**
- * The layers that the networks are made of, as PyTorch means them. Each node is named after its module and each weight after its tensor in
- * the state dict, so that layers can be picked and adapters read by these names; the value that module `m` puts out is `m_out`.
+ * The layers that the networks are made of, as PyTorch means them. Each node is named after its
+ * module and each weight after its tensor in the state dict, so that layers can be picked and
+ * adapters read by these names; the value that module `m` puts out is `m_out`.
  */
 export function layers(name: string, size: number) {
   const b = new GraphBuilder({ name, opset: 20 });
@@ -103,7 +107,10 @@ export function layers(name: string, size: number) {
       return b.add("LayerNormalization", inputs, attributes, { name: module });
     },
 
-    /** Of axis 1, with the statistics that the state dict holds. `affine: false`: without weight and bias. */
+    /**
+     * Of axis 1, with the statistics that the state dict holds. `affine: false`: without weight and
+     * bias.
+     */
     batchNorm(
       x: string,
       module: string,

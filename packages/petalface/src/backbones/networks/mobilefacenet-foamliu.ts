@@ -18,8 +18,8 @@ const stages = [
 ] as const;
 
 /**
- * MobileFaceNet (Chen et al. 2018, table 1) as github.com/foamliu/MobileFaceNet has it: ReLU6 instead of PReLU, and the last layer a 1x1
- * convolution with bias. Names as in its state dict.
+ * MobileFaceNet (Chen et al. 2018, table 1) as github.com/foamliu/MobileFaceNet has it: ReLU6
+ * instead of PReLU, and the last layer a 1x1 convolution with bias. Names as in its state dict.
  */
 export function mobileFaceNetFoamliu({ image, embedding }: FoamliuShape): Network {
   const net = layers("mobilefacenet-foamliu", image);

@@ -13,8 +13,9 @@ export interface MobileFaceNetShape {
 }
 
 /**
- * MobileFaceNet (Chen et al. 2018, table 1) as arcface_torch has it, `mbf` and `mbf_large`: its second layer is a convolution in 64 groups
- * where there is one block only, and inner widths do not grow with `width`. Names as in its state dict.
+ * MobileFaceNet (Chen et al. 2018, table 1) as arcface_torch has it, `mbf` and `mbf_large`: its
+ * second layer is a convolution in 64 groups where there is one block only, and inner widths do not
+ * grow with `width`. Names as in its state dict.
  */
 export function mobileFaceNet({ image, blocks, width, embedding }: MobileFaceNetShape): Network {
   const net = layers("mobilefacenet", image);

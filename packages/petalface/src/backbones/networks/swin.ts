@@ -18,7 +18,10 @@ export interface SwinShape {
   readonly mlp: number;
   /** Length of the embedding. */
   readonly embedding: number;
-  /** Whether shifted windows attend only to what lies together in the image. PETALface's networks were trained without (oracle/FACTS.md). */
+  /**
+   * Whether shifted windows attend only to what lies together in the image. PETALface's networks
+   * were trained without (oracle/FACTS.md).
+   */
   readonly mask: boolean;
 }
 
@@ -34,9 +37,10 @@ interface Stage {
 }
 
 /**
- * Swin transformer (Liu et al., ICCV 2021, figure 3) with PETALface's head: patch embedding with norm and absolute positions, stages of blocks
- * with window attention, every second one shifted, patch merging between stages; then all tokens side by side -> BatchNorm -> Linear ->
- * BatchNorm. Names as in the state dict of `swin_256new`.
+ * Swin transformer (Liu et al., ICCV 2021, figure 3) with PETALface's head: patch embedding with
+ * norm and absolute positions, stages of blocks with window attention, every second one shifted,
+ * patch merging between stages; then all tokens side by side -> BatchNorm -> Linear -> BatchNorm.
+ * Names as in the state dict of `swin_256new`.
  */
 export function swin(shape: SwinShape): Network {
   const { image, patch, dims, depths, heads, window, mlp, embedding, mask } = shape;
@@ -71,8 +75,8 @@ function block(net: Layers, x: string, module: string, stage: Stage, shift: numb
 }
 
 /**
- * Attention inside windows of tokens; the grid is moved by `shift` before, and back after. The tokens of a window are the slowest axis, then
- * come the windows, image by image.
+ * Attention inside windows of tokens; the grid is moved by `shift` before, and back after. The
+ * tokens of a window are the slowest axis, then come the windows, image by image.
  */
 function windowAttention(net: Layers, x: string, module: string, stage: Stage, shift: number): string {
   const { o } = net;
@@ -95,7 +99,10 @@ function windowAttention(net: Layers, x: string, module: string, stage: Stage, s
   return roll(net, o.reshape(apart, [batch, tokens, dim]), grid, -shift);
 }
 
-/** Moves a grid of tokens `[N, grid * grid, dim]` up and left by `by`; what leaves on one side comes in on the other. */
+/**
+ * Moves a grid of tokens `[N, grid * grid, dim]` up and left by `by`; what leaves on one side comes
+ * in on the other.
+ */
 function roll({ o }: Layers, x: string, grid: number, by: number): string {
   if (by === 0) return x;
   const from = (place: number): number => (place + by + grid) % grid;
@@ -103,7 +110,10 @@ function roll({ o }: Layers, x: string, grid: number, by: number): string {
   return o.gather(x, o.ints(order), 1);
 }
 
-/** Rows of the position table for every pair of tokens of a window, query slow: row `(down + window - 1) * (2 window - 1) + right + window - 1`. */
+/**
+ * Rows of the position table for every pair of tokens of a window, query slow: row
+ * `(down + window - 1) * (2 window - 1) + right + window - 1`.
+ */
 function positionIndex({ o }: Layers, window: number): string {
   const area = window * window;
   const index = Array.from({ length: area * area }, (_, at) => {
@@ -115,7 +125,10 @@ function positionIndex({ o }: Layers, window: number): string {
   return o.builder.constant(int64(index), "relative_position_index");
 }
 
-/** One number for each head and each pair of tokens: `[heads, area, area]` from the table `[(2 window - 1)^2, heads]`. */
+/**
+ * One number for each head and each pair of tokens: `[heads, area, area]` from the table
+ * `[(2 window - 1)^2, heads]`.
+ */
 function positionBias(net: Layers, module: string, { window, heads, positions }: Stage): string {
   const { o } = net;
   const area = window * window;
@@ -123,7 +136,10 @@ function positionBias(net: Layers, module: string, { window, heads, positions }:
   return o.transpose(o.reshape(o.gather(table, positions), [area, area, heads]), [2, 0, 1]);
 }
 
-/** -100 between tokens of a shifted window that do not lie together in the image: `[windows, 1, area, area]`. */
+/**
+ * -100 between tokens of a shifted window that do not lie together in the image:
+ * `[windows, 1, area, area]`.
+ */
 function shiftMask(net: Layers, grid: number, window: number, shift: number): string {
   const across = grid / window;
   const area = window * window;
@@ -141,7 +157,9 @@ function shiftMask(net: Layers, grid: number, window: number, shift: number): st
   return net.o.builder.constant(float32(values, [across * across, 1, area, area]), "attn_mask");
 }
 
-/** Two by two tokens side by side as features (column by column), LayerNorm, then brought to `dim`. */
+/**
+ * Two by two tokens side by side as features (column by column), LayerNorm, then brought to `dim`.
+ */
 function patchMerging(net: Layers, x: string, module: string, grid: number, dim: number): string {
   const { o } = net;
   const [batch, , from] = o.shape(x) as [Dim, number, number];

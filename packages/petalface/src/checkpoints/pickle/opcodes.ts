@@ -27,7 +27,10 @@ const utf8 = new TextDecoder("utf-8", { fatal: true });
 /** Integers of more bytes are not sizes, steps or seeds. */
 const LONGEST_INTEGER = 1024;
 
-/** Text of a pickle: UTF-8 as Python writes it. Unpaired surrogates, which Python accepts, are refused. */
+/**
+ * Text of a pickle: UTF-8 as Python writes it. Unpaired surrogates, which Python accepts, are
+ * refused.
+ */
 function text(machine: Machine, length: number): string {
   const bytes = machine.input.take(length);
   try {
@@ -162,7 +165,10 @@ function protocol(machine: Machine): void {
   if (version > 5) throw refusal(machine, `it is of protocol ${version}; 0 to 5 are known`);
 }
 
-/** Every operation of protocols 0 to 5 by its byte, except `.` (stop). Format: CPython's Lib/pickletools.py. */
+/**
+ * Every operation of protocols 0 to 5 by its byte, except `.` (stop). Format: CPython's
+ * Lib/pickletools.py.
+ */
 export const operations: ReadonlyMap<number, Operation> = new Map(
   Object.entries({
     // Constants

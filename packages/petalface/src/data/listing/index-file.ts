@@ -11,7 +11,8 @@ type Head = Pick<FileIndex, "inFolders" | "nested" | "fingerprint" | "skipped" |
  * Reads a kept list of files.
  *
  * @param key what the list is of
- * @returns undefined where there is none, or where it is damaged, of another version or of something else
+ * @returns undefined where there is none, or where it is damaged, of another version or of
+ * something else
  */
 export async function readIndex(
   folder: string,

@@ -19,7 +19,9 @@ export const chooseLabels = (labels: Float32Array, places: Uint32Array): Float32
 export const placesWhere = (values: ArrayLike<number>, test: (value: number) => boolean): Uint32Array =>
   Uint32Array.from({ length: values.length }, (_, at) => at).filter((at) => test(values[at]));
 
-/** Puts places into the order of their values; equal ones keep theirs. Changes and returns `places`. */
+/**
+ * Puts places into the order of their values; equal ones keep theirs. Changes and returns `places`.
+ */
 export const sortPlaces = (places: Uint32Array, values: ArrayLike<number>): Uint32Array =>
   places.sort((one, other) => values[one] - values[other]);
 
@@ -30,8 +32,8 @@ export function inFileOrder(offsets: Float64Array): Uint32Array {
 }
 
 /**
- * Puts records into the order of their keys. Lists are nearly always dense, so that each key's place
- * is known.
+ * Puts records into the order of their keys. Lists are nearly always dense, so that each key's
+ * place is known.
  *
  * @param refuse throws the error for a key that is there twice
  */

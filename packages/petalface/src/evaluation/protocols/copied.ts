@@ -35,7 +35,9 @@ export interface ShownItems {
   readonly alpha: Float32Array | undefined;
 }
 
-/** What compares probes with items enrolled with copies, condition by condition. Close it after use. */
+/**
+ * What compares probes with items enrolled with copies, condition by condition. Close it after use.
+ */
 export interface CopiedMatching {
   add(probes: ShownItems): Promise<void>;
   /** Named `..., copies`; comparisons first, then searches. */
@@ -44,8 +46,8 @@ export interface CopiedMatching {
 }
 
 /**
- * Starts to match a protocol whose enrolled items have copies: galleries, the enrolled side of comparisons that have one, and where
- * all faces are degraded each face of a pair in turn.
+ * Starts to match a protocol whose enrolled items have copies: galleries, the enrolled side of
+ * comparisons that have one, and where all faces are degraded each face of a pair in turn.
  */
 export async function startCopied(
   protocol: Protocol,

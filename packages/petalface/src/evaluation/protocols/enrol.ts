@@ -12,8 +12,8 @@ export interface CopyRows extends CopyOptions {
 }
 
 /**
- * The faces, as places in `protocol.faces`, of items that are enrolled: in galleries, on the enrolled side of comparisons, and where all faces
- * are degraded on either side.
+ * The faces, as places in `protocol.faces`, of items that are enrolled: in galleries, on the
+ * enrolled side of comparisons, and where all faces are degraded on either side.
  */
 export function enrolledFaces({ searches, comparisons, item, degradable }: Protocol): Int32Array {
   const items = new Set(searches.flatMap(({ gallery }) => [...gallery]));
@@ -25,7 +25,8 @@ export function enrolledFaces({ searches, comparisons, item, degradable }: Proto
 }
 
 /**
- * Enrols items with their copies: copies of one size make up an item as its faces do, and count at unit length.
+ * Enrols items with their copies: copies of one size make up an item as its faces do, and count at
+ * unit length.
  *
  * @param given the items as given
  * @returns also the faces to leave out, those of `given` among them
@@ -57,7 +58,10 @@ export async function enrolItems(
   return { faces: { width, sharp: given.templates, copies: sums }, weight, left };
 }
 
-/** Mean alpha of the faces of each item that take part; 0, that of a poor face, for an item without any. */
+/**
+ * Mean alpha of the faces of each item that take part; 0, that of a poor face, for an item without
+ * any.
+ */
 export function itemAlphas({ items, item }: Protocol, alpha: Float32Array, left: ReadonlySet<number>): Float32Array {
   const sums = new Float64Array(items.length);
   const counts = new Float64Array(items.length);

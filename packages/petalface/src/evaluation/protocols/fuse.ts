@@ -6,8 +6,9 @@ import type { Fusion } from "./types.ts";
 export type FusedFaces = Omit<EmbeddedFaces, "kept">;
 
 /**
- * Embeds faces together with their mirror images, as the reference evaluators do: the sum of both embeddings, as they are (`sum`) or
- * each at unit length (`units`). Alpha is that of the face; the mirror image is judged by itself. Both embeddings are kept one by one.
+ * Embeds faces together with their mirror images, as the reference evaluators do: the sum of both
+ * embeddings, as they are (`sum`) or each at unit length (`units`). Alpha is that of the face; the
+ * mirror image is judged by itself. Both embeddings are kept one by one.
  */
 export async function* embedFused(
   count: number,

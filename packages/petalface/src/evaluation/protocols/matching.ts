@@ -3,11 +3,17 @@ import type { Condition, IdentificationOutcome, Outcome, VerificationOutcome } f
 import { thinComparisons } from "../statistics/thin.ts";
 import type { Comparisons, Protocol, Search } from "./types.ts";
 
-/** What compares the items of a protocol, condition by condition, so that rows of one degradation can go before the next come. */
+/**
+ * What compares the items of a protocol, condition by condition, so that rows of one degradation
+ * can go before the next come.
+ */
 export interface Matching {
   /** All comparisons and searches of items as given. */
   asGiven(): Promise<void>;
-  /** Where all faces are degraded: both items of each comparison, then one of them. Probes of searches in the gallery as given. */
+  /**
+   * Where all faces are degraded: both items of each comparison, then one of them. Probes of
+   * searches in the gallery as given.
+   */
   degraded(degradation: string, rows: Float32Array): Promise<void>;
   /** Comparisons first, then searches, as tables show them. */
   outcomes(): readonly Outcome[];
@@ -37,7 +43,8 @@ export function startMatching(protocol: Protocol, given: Float32Array, options: 
   const verified: Outcome[] = [];
   const found: Outcome[] = [];
   const score = ({ first, second, fold }: Comparisons, a: Float32Array, b: Float32Array) =>
-    // Accuracy is judged pair by pair, as the field's evaluators do; millions of pairs without folds need the engine's products.
+    // Accuracy is judged pair by pair, as the field's evaluators do; millions of pairs without
+    // folds need the engine's products.
     fold === undefined
       ? scorePairs(matcher, a, b, first, second, { signal })
       : pairScores(a, b, matcher.width, first, second);
@@ -73,7 +80,10 @@ export const conditionOf = (name: string): Condition =>
 
 type PairColumns = Omit<VerificationOutcome, "kind" | "condition" | "scores" | "weight">;
 
-/** Columns of a list of comparisons, and of the list behind itself: once for each side being the degraded one. */
+/**
+ * Columns of a list of comparisons, and of the list behind itself: once for each side being the
+ * degraded one.
+ */
 export function bothWays({ person }: Protocol, { first, second, same, fold }: Comparisons) {
   const once: PairColumns = {
     same,

@@ -6,7 +6,10 @@ export interface ReferenceVerification {
   readonly accuracy: number;
   readonly accuracyDeviation: number;
   readonly folds: readonly { readonly accuracy: number; readonly threshold: number }[];
-  /** TAR where the FAR on the other folds is 0.001, its deviation over the folds, and the FAR measured there. */
+  /**
+   * TAR where the FAR on the other folds is 0.001, its deviation over the folds, and the FAR
+   * measured there.
+   */
   readonly tar: number;
   readonly tarDeviation: number;
   readonly far: number;
@@ -17,10 +20,11 @@ const [farSteps, farStep] = [4000, 0.001];
 const wantedFar = 1e-3;
 
 /**
- * The rules of insightface's `verification.py` (arcface_torch, eval/verification.py; after FaceNet's): squared distances of unit embeddings, `2 - 2 cos`,
- * accepted below a threshold. Accuracy: of the thresholds 0, 0.01, ... 3.99 the first that is best on nine folds, judged on the tenth. TAR:
- * the threshold where the FAR on nine folds crosses 0.001, on straight lines between 0, 0.001, ... 3.999, or 0 where it is never reached. Folds
- * are runs of pairs in their order.
+ * The rules of insightface's `verification.py` (arcface_torch, eval/verification.py; after
+ * FaceNet's): squared distances of unit embeddings, `2 - 2 cos`, accepted below a threshold.
+ * Accuracy: of the thresholds 0, 0.01, ... 3.99 the first that is best on nine folds, judged on the
+ * tenth. TAR: the threshold where the FAR on nine folds crosses 0.001, on straight lines between 0,
+ * 0.001, ... 3.999, or 0 where it is never reached. Folds are runs of pairs in their order.
  *
  * @param distances squared distances, one a pair
  * @param fold of each pair, from 0
@@ -118,7 +122,10 @@ function countBelow(
   };
 }
 
-/** The threshold at which a rising rate reaches the wanted one, between the last point that does not exceed it and the next. */
+/**
+ * The threshold at which a rising rate reaches the wanted one, between the last point that does not
+ * exceed it and the next.
+ */
 function crossing(rate: (step: number) => number): number {
   if (rate(farSteps - 1) < wantedFar) return 0;
   let last = 0;

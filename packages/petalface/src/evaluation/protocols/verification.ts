@@ -8,9 +8,9 @@ import { buildPairList, type NamedPair } from "./pairs.ts";
 const listFolds = 10;
 
 /**
- * The pairs of a verification list (`lfw.bin`, ...), ten folds in their order; ids are the numbers of the images. The list does not say who is on
- * an image, only which two show one person: whoever such pairs, or equal images, connect counts as one person
- * ({@link PairList.guessed}).
+ * The pairs of a verification list (`lfw.bin`, ...), ten folds in their order; ids are the numbers
+ * of the images. The list does not say who is on an image, only which two show one person: whoever
+ * such pairs, or equal images, connect counts as one person ({@link PairList.guessed}).
  *
  * @throws PetalfaceError where the file is something else
  */

@@ -43,7 +43,10 @@ export function intervalChart(results: readonly NamedResult[], kind: Measure["ki
   });
 }
 
-/** ROC of every model under one condition, false accept rate on a logarithmic axis from one impostor on. */
+/**
+ * ROC of every model under one condition, false accept rate on a logarithmic axis from one impostor
+ * on.
+ */
 export function rocChart(results: readonly NamedResult[], condition: Condition): Promise<Html> {
   let least = 1;
   const values = results.flatMap(({ result }, place) => {
@@ -51,7 +54,8 @@ export function rocChart(results: readonly NamedResult[], condition: Condition):
     if (pairs === undefined) return [];
     const { far, tar, impostors } = rocCurve(pairs.scores, pairs.same, pairs.weight);
     least = Math.min(least, 1 / impostors);
-    // Points before the first impostor have no place on a logarithmic axis; the last of them is where the curve enters it.
+    // Points before the first impostor have no place on a logarithmic axis; the last of them is
+    // where the curve enters it.
     const points = Array.from(far, (rate, i) => ({
       place,
       far: Math.max(rate, 0.5 / impostors),
@@ -89,7 +93,8 @@ export function rocChart(results: readonly NamedResult[], condition: Condition):
 }
 
 /**
- * Score histograms of genuine and impostor pairs under one condition, a chart for each result, all with one vertical scale.
+ * Score histograms of genuine and impostor pairs under one condition, a chart for each result, all
+ * with one vertical scale.
  */
 export function scoreCharts(results: readonly EvaluationResult[], condition: Condition): Promise<readonly Html[]> {
   const bins = results.map((result) => {
@@ -122,7 +127,10 @@ export function alphaChart(alpha: Float32Array, colour: string): Promise<Html> {
   );
 }
 
-/** The conditions of a result in the order of the report: as given, both degraded, given against degraded. */
+/**
+ * The conditions of a result in the order of the report: as given, both degraded, given against
+ * degraded.
+ */
 export function conditionsOf(result: EvaluationResult): readonly Condition[] {
   return outcomesOf(result.detail, "verification")
     .map(({ condition }) => condition)

@@ -8,7 +8,10 @@ import { judge, kFoldAccuracy, rankPairs } from "../statistics/verification.ts";
 import { colourScale, draw, panel, thin } from "./draw.ts";
 import type { Html } from "./html.ts";
 
-/** Detection error trade-off of every model under one condition: both errors on logarithmic axes, from one comparison on. */
+/**
+ * Detection error trade-off of every model under one condition: both errors on logarithmic axes,
+ * from one comparison on.
+ */
 export function detChart(results: readonly NamedResult[], condition: Condition): Promise<Html> {
   let [leastFar, leastFrr] = [1, 1];
   const values = results.flatMap(({ result }, place) => {
@@ -49,7 +52,10 @@ export function detChart(results: readonly NamedResult[], condition: Condition):
 /** Deepest rank that a curve shows. */
 const deepest = 100;
 
-/** Cumulative match characteristic of every model under one condition; the rank on a logarithmic axis. */
+/**
+ * Cumulative match characteristic of every model under one condition; the rank on a logarithmic
+ * axis.
+ */
 export function cmcChart(results: readonly NamedResult[], condition: Condition): Promise<Html> {
   let last = 1;
   const values = results.flatMap(({ result }, place) => {
@@ -111,7 +117,10 @@ const sideOf = (condition: Condition): number | undefined => {
   return match === null ? undefined : Number(match[1]);
 };
 
-/** A measure over the resolution of the faces, with its 95 % interval; undefined with fewer than two resolutions. */
+/**
+ * A measure over the resolution of the faces, with its 95 % interval; undefined with fewer than two
+ * resolutions.
+ */
 export async function resolutionChart(
   results: readonly NamedResult[],
   { kind, condition }: ByResolution,
@@ -153,8 +162,9 @@ export async function resolutionChart(
 const parts = 6;
 
 /**
- * Verification accuracy over quality: the comparisons of one condition in parts of equal size by the lower alpha of their two faces, as the
- * judge sees it. Undefined where there is no alpha, no accuracy, or hardly any spread.
+ * Verification accuracy over quality: the comparisons of one condition in parts of equal size by
+ * the lower alpha of their two faces, as the judge sees it. Undefined where there is no alpha, no
+ * accuracy, or hardly any spread.
  *
  * @param judgeOf whose alphas order the comparisons
  */
@@ -175,7 +185,8 @@ export async function qualityChart(
   const at = (values: Float32Array, item: number | undefined): number => values[item ?? -1] ?? 0;
   const quality = Float32Array.from({ length: count }, (_, i) => {
     const [a, b] = [pairs.firstItem[i], pairs.secondItem[i]];
-    // Under mixed the second half of the list has the first face degraded, the first half the second.
+    // Under mixed the second half of the list has the first face degraded, the first half the
+    // second.
     if (condition.kind === "mixed")
       return i < count / 2 ? Math.min(at(sharp, a), at(degraded, b)) : Math.min(at(degraded, a), at(sharp, b));
     return Math.min(at(degraded, a), at(degraded, b));

@@ -22,7 +22,10 @@ const config = {
   },
 } as const;
 
-/** Draws a chart to SVG, without a browser. Colours are the page's CSS variables, so charts follow light and dark. */
+/**
+ * Draws a chart to SVG, without a browser. Colours are the page's CSS variables, so charts follow
+ * light and dark.
+ */
 export async function draw(spec: object): Promise<Html> {
   // Loaded here, because most commands draw nothing and these take longer to load than all else.
   const [{ parse, View }, { compile }] = await Promise.all([import("vega"), import("vega-lite")]);

@@ -5,7 +5,10 @@ import type { Measure } from "../results/types.ts";
 import { type Html, html } from "./html.ts";
 import { type NamedComparison, points, pText, verdict } from "./words.ts";
 
-/** The measures that a report opens with, and those it folds away: true accepts come first where a protocol has no accuracy. */
+/**
+ * The measures that a report opens with, and those it folds away: true accepts come first where a
+ * protocol has no accuracy.
+ */
 export function kindsOf(results: readonly NamedResult[]): {
   readonly main: readonly Measure["kind"][];
   readonly others: readonly Measure["kind"][];
@@ -27,7 +30,10 @@ const groupTitle = ({ kind, far, rank, fpir }: Pick<Measure, "kind" | "far" | "r
     eer: "Equal error rate (lower is better)",
   })[kind];
 
-/** Lines under the title of their measure; where a measure has one line each, its title is the line's own. */
+/**
+ * Lines under the title of their measure; where a measure has one line each, its title is the
+ * line's own.
+ */
 function grouped<T>(
   rows: readonly T[],
   measure: (row: T) => Pick<Measure, "kind" | "far" | "rank" | "fpir" | "condition">,
@@ -65,7 +71,10 @@ export function measureTable(results: readonly NamedResult[], kinds: readonly Me
   )}</tbody></table></div>`;
 }
 
-/** Differences from the baseline, one column a model; significant ones are marked by sign, arrow and colour. */
+/**
+ * Differences from the baseline, one column a model; significant ones are marked by sign, arrow and
+ * colour.
+ */
 export function differenceTable(comparisons: readonly NamedComparison[], kinds: readonly Measure["kind"][]): Html {
   const keys = [
     ...new Map(

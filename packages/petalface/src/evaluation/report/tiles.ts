@@ -5,7 +5,10 @@ import { tooFew } from "../statistics/significance.ts";
 import { type Html, html } from "./html.ts";
 import { type NamedComparison, points, pText, subjectOf, verdict, verdictWords } from "./words.ts";
 
-/** The few numbers to take home, as large figures: what the model reaches, from where, and how sure that is. */
+/**
+ * The few numbers to take home, as large figures: what the model reaches, from where, and how sure
+ * that is.
+ */
 export function tiles(
   { comparison }: NamedComparison,
   baseline: EvaluationResult,

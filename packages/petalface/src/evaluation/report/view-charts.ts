@@ -9,7 +9,10 @@ import { type EmbeddingView, placeInPlane, similarityTable, type ViewedFaces } f
 const colours = [0, 1, 2, 3, 4, 5, 6, 7].map((place) => `var(--p${place})`);
 const shapes = ["circle", "square", "triangle-up", "diamond"];
 
-/** What models make of some faces: maps in the plane, and similarities of galleries as given and degraded probes. Undefined without faces. */
+/**
+ * What models make of some faces: maps in the plane, and similarities of galleries as given and
+ * degraded probes. Undefined without faces.
+ */
 export async function viewSection(view: EmbeddingView | undefined): Promise<Section | undefined> {
   if (view === undefined || view.models.length === 0) return undefined;
   const maps = await Promise.all(

@@ -16,8 +16,9 @@ export interface NamedComparison {
 }
 
 /**
- * +1 where the model is better by more than chance (p corrected for the number of tests), -1 where it is worse, else 0. An equal error rate
- * is better lower. Fewer than {@link fewestPeople} people carry no verdict.
+ * +1 where the model is better by more than chance (p corrected for the number of tests), -1 where
+ * it is worse, else 0. An equal error rate is better lower. Fewer than {@link fewestPeople} people
+ * carry no verdict.
  */
 export function verdict(difference: Pick<Difference, "corrected" | "value" | "kind" | "people">): -1 | 0 | 1 {
   if (difference.people < fewestPeople) return 0;
@@ -25,7 +26,10 @@ export function verdict(difference: Pick<Difference, "corrected" | "value" | "ki
   return difference.value > 0 === (difference.kind !== "eer") ? 1 : -1;
 }
 
-/** What a comparison comes to, in two words; and how many people it would take where the sample is too small to say. */
+/**
+ * What a comparison comes to, in two words; and how many people it would take where the sample is
+ * too small to say.
+ */
 export function verdictWords(difference: Difference): string {
   if (difference.low === 0 && difference.high === 0) return "the same";
   if (difference.people < fewestPeople) return tooFew;
@@ -68,8 +72,9 @@ const describe = ({ kind, condition, rank, far, fpir }: Difference, given: strin
 };
 
 /**
- * The differences that a report opens with, whatever came of them: choosing the largest gains would flatter. Faces as given against the middle
- * one of the measured resolutions, rank-1 at it, and faces as given; of other protocols the first measures of each kind.
+ * The differences that a report opens with, whatever came of them: choosing the largest gains would
+ * flatter. Faces as given against the middle one of the measured resolutions, rank-1 at it, and
+ * faces as given; of other protocols the first measures of each kind.
  */
 export function subjectOf({ differences }: Comparison, given: string): (Difference & { readonly title: string })[] {
   const mixed = differences
@@ -87,8 +92,9 @@ export function subjectOf({ differences }: Comparison, given: string): (Differen
 }
 
 /**
- * What was gained and what was lost. The first sentence is about faces as given against the middle one of the measured resolutions, whatever
- * came of it: choosing the largest gain would flatter. Then faces as given, then all other accuracies and rank-1 by count, losses by name.
+ * What was gained and what was lost. The first sentence is about faces as given against the middle
+ * one of the measured resolutions, whatever came of it: choosing the largest gain would flatter.
+ * Then faces as given, then all other accuracies and rank-1 by count, losses by name.
  */
 export function headline(
   { name, against, comparison }: NamedComparison,

@@ -16,7 +16,10 @@ export function degradationLabel(degradation: string): string {
   return degradation.replace(/^lr:(\d+)$/, "$1 px");
 }
 
-/** Conditions in the order of tables: as given, both degraded, given against degraded, a protocol's own. */
+/**
+ * Conditions in the order of tables: as given, both degraded, given against degraded, a protocol's
+ * own.
+ */
 export function conditionOrder({ kind }: Condition): number {
   return { sharp: 0, lr: 1, mixed: 2, named: 3 }[kind];
 }
@@ -24,7 +27,10 @@ export function conditionOrder({ kind }: Condition): number {
 /** Ends the name of a condition whose enrolled faces have copies. */
 const copiesEnding = ", copies";
 
-/** The condition of pairs or of a search once enrolled faces have copies: `mixed 16, copies`; of a search `16, copies`. */
+/**
+ * The condition of pairs or of a search once enrolled faces have copies: `mixed 16, copies`; of a
+ * search `16, copies`.
+ */
 export function copyCondition(condition: Condition, kind: "verification" | "identification"): Condition {
   const short = kind === "identification" && condition.kind === "mixed";
   const name = short ? shortDegradation(condition.degradation) : conditionLabel(condition);
@@ -69,7 +75,9 @@ export function measureLabel(measure: Name): string {
 /** Whether a measure is one of searches. */
 export const isRank = (kind: MeasureKind): boolean => kind === "rank1" || kind === "rank" || kind === "tpir";
 
-/** A measure without its condition, short: `accuracy`, `TAR@1%`, `rank-5`, `TPIR@1%`, `TPIR20@1%`. */
+/**
+ * A measure without its condition, short: `accuracy`, `TAR@1%`, `rank-5`, `TPIR@1%`, `TPIR20@1%`.
+ */
 export function measureTitle({ kind, far, rank, fpir }: Omit<Name, "condition">): string {
   const depth = rank === undefined || rank === 1 ? "" : String(rank);
   return {
@@ -88,7 +96,10 @@ export function farLabel(far: number): string {
   return `${Number((far * 100).toPrecision(6))}%`;
 }
 
-/** The condition alone, where a heading says what is measured: `as given`, `mixed 16`, and `16 px` for the probe of a search. */
+/**
+ * The condition alone, where a heading says what is measured: `as given`, `mixed 16`, and `16 px`
+ * for the probe of a search.
+ */
 export function rowLabel({ kind, condition }: Pick<Measure, "kind" | "condition">): string {
   return isRank(kind) && condition.kind !== "sharp" && condition.kind !== "named"
     ? degradationLabel(condition.degradation)

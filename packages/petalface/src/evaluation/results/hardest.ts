@@ -14,7 +14,10 @@ export interface HardPair {
   readonly place: number;
 }
 
-/** The genuine comparisons with the lowest scores and the impostors with the highest; each pair of items, and each person, once. */
+/**
+ * The genuine comparisons with the lowest scores and the impostors with the highest; each pair of
+ * items, and each person, once.
+ */
 export function hardestPairs(
   { detail }: EvaluationResult,
   condition: Condition,
@@ -35,7 +38,8 @@ export function hardestPairs(
       if (found.length === count) break;
       if (people.some((person) => seen.has(person))) continue;
       for (const person of people) seen.add(person);
-      // Under mixed the first half of the list has the second face degraded, the second half the first.
+      // Under mixed the first half of the list has the second face degraded, the second half the
+      // first.
       const firstSharp = condition.kind === "mixed" && i < scores.length / 2;
       const secondSharp = condition.kind === "mixed" && !firstSharp;
       found.push({

@@ -6,7 +6,10 @@ import type { EvaluationResult, FaceResolution, Identical, Measure } from "./typ
 const detailOf = ({ median, low, high }: FaceResolution): string =>
   `${median.toFixed(0)} px of detail (90 % between ${low.toFixed(0)} and ${high.toFixed(0)})`;
 
-/** What the faces have that nothing was done to: `gallery 62 px of detail (...), probes 14 px of detail (...)`; undefined where not measured. */
+/**
+ * What the faces have that nothing was done to:
+ * `gallery 62 px of detail (...), probes 14 px of detail (...)`; undefined where not measured.
+ */
 export function printResolution({ resolution = [] }: Pick<EvaluationResult, "resolution">): string | undefined {
   if (resolution.length === 0) return undefined;
   return resolution
@@ -17,7 +20,10 @@ export function printResolution({ resolution = [] }: Pick<EvaluationResult, "res
     .join("; ");
 }
 
-/** What to call faces as given: `sharp faces` where all were measured to be, else with the detail that those searched for or compared have. */
+/**
+ * What to call faces as given: `sharp faces` where all were measured to be, else with the detail
+ * that those searched for or compared have.
+ */
 export function givenFaces({ resolution = [] }: Pick<EvaluationResult, "resolution">): string {
   if (resolution.length > 0 && resolution.every(({ sharp }) => sharp)) return "sharp faces";
   const subject = resolution.find(({ role }) => role !== "gallery");
@@ -27,7 +33,10 @@ export function givenFaces({ resolution = [] }: Pick<EvaluationResult, "resoluti
 /** Per cent to one digit, rounded down: only all is 100. */
 const down = (share: number): string => percent(Math.floor(share * 1000 + 1e-9) / 1000, 1);
 
-/** The share of embeddings whose bits an adapter left alone: of all faces, and of those with alpha 1. */
+/**
+ * The share of embeddings whose bits an adapter left alone: of all faces, and of those with alpha
+ * 1.
+ */
 export function printIdentical({ images, pairs, atAlphaOne }: Identical, count?: number): string {
   const one =
     atAlphaOne === undefined

@@ -8,8 +8,8 @@ import type {
 } from "./types.ts";
 
 /**
- * Details as JSON: typed arrays become numbers of a list, in which each distinct array stands once as base64 of its little-endian bytes, so
- * that what conditions share is stored once.
+ * Details as JSON: typed arrays become numbers of a list, in which each distinct array stands once
+ * as base64 of its little-endian bytes, so that what conditions share is stored once.
  */
 export function packDetail(detail: EvaluationDetail): object {
   const arrays: object[] = [];
@@ -37,8 +37,8 @@ const typeName = (values: Float32Array | Int32Array | Uint8Array): string =>
   values instanceof Float32Array ? "float32" : values instanceof Int32Array ? "int32" : "uint8";
 
 /**
- * Undoes {@link packDetail}. Throws an Error that names what is missing or does not fit: lengths, and indices that point nowhere. Nothing
- * larger is allocated than what the document holds.
+ * Undoes {@link packDetail}. Throws an Error that names what is missing or does not fit: lengths,
+ * and indices that point nowhere. Nothing larger is allocated than what the document holds.
  */
 export function unpackDetail(packed: unknown, { people, folds }: ProtocolSummary): EvaluationDetail {
   demand(Number.isInteger(people) && people >= 1 && people <= 1e9, "protocol");

@@ -12,7 +12,10 @@ export interface NamedResult {
 
 /** How to print. */
 export interface TableOptions {
-  /** Which measures; accuracy and identification if left out, and whatever there is where those are not. */
+  /**
+   * Which measures; accuracy and identification if left out, and whatever there is where those are
+   * not.
+   */
   readonly kinds?: readonly Measure["kind"][];
   /** Escape codes for bold and dim; off unless asked for. */
   readonly colour?: boolean;
@@ -32,8 +35,9 @@ function printable(text: string): string {
 const lineWidth = 80;
 
 /**
- * One line a measure, one column a model: the value in per cent and half the width of its 95 % interval. Models that do not fit into a line of
- * 80 columns follow in further tables. A last line says what the words mean; it may be longer.
+ * One line a measure, one column a model: the value in per cent and half the width of its 95 %
+ * interval. Models that do not fit into a line of 80 columns follow in further tables. A last line
+ * says what the words mean; it may be longer.
  */
 export function printTable(results: readonly NamedResult[], options: TableOptions = {}): string {
   const { kinds = ["accuracy", "rank1", "rank", "tpir"], colour = false } = options;
@@ -60,7 +64,10 @@ export function printTable(results: readonly NamedResult[], options: TableOption
   return [...tables, legend].join("\n");
 }
 
-/** Columns of these widths, with a border and two spaces each, in groups that fit into `room`; at least one in each. */
+/**
+ * Columns of these widths, with a border and two spaces each, in groups that fit into `room`; at
+ * least one in each.
+ */
 function splitColumns(widths: readonly number[], room: number): number[][] {
   const groups: number[][] = [];
   let left = 0;
@@ -97,7 +104,10 @@ export function byMeasure(kinds: readonly Measure["kind"][]) {
     conditionOrder(a.condition) - conditionOrder(b.condition);
 }
 
-/** Measures of the given kinds that any result has, kind by kind, with each model's value or undefined. */
+/**
+ * Measures of the given kinds that any result has, kind by kind, with each model's value or
+ * undefined.
+ */
 export function listMeasures(
   results: readonly NamedResult[],
   kinds: readonly Measure["kind"][],

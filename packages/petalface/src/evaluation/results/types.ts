@@ -18,7 +18,9 @@ export interface ProtocolPair {
   readonly fold: number;
 }
 
-/** Pairs to verify, as a list names them, and the same images as a closed-set identification task. */
+/**
+ * Pairs to verify, as a list names them, and the same images as a closed-set identification task.
+ */
 export interface PairList {
   readonly kind: "pairs";
   /** What to call it in tables: the file name and the folds. */
@@ -35,17 +37,19 @@ export interface PairList {
   /** SHA-256 over images and pairs, hex. Only results of equal fingerprints can be compared. */
   readonly fingerprint: string;
   /**
-   * Whether the people are not named: images that pairs connect count as one person. One person may then count as several, so that there is no rank-1 and
-   * the intervals, which take people for independent, may be too narrow.
+   * Whether the people are not named: images that pairs connect count as one person. One person may
+   * then count as several, so that there is no rank-1 and the intervals, which take people for
+   * independent, may be too narrow.
    */
   readonly guessed?: boolean | undefined;
 }
 
 /**
- * How the two faces of a comparison were shown: both as the data gives them (`sharp`, whatever detail they have:
- * {@link FaceResolution}); both degraded; or one as given and one degraded (for pairs each side in turn, for rank-1 the
- * gallery as given and the probe degraded). `degradation` is spelled as `parseDegradation` reads it: `lr:16`. Protocols
- * with conditions of their own name them: `d1`, `surveillance to booking`.
+ * How the two faces of a comparison were shown: both as the data gives them (`sharp`, whatever
+ * detail they have: {@link FaceResolution}); both degraded; or one as given and one degraded (for
+ * pairs each side in turn, for rank-1 the gallery as given and the probe degraded). `degradation`
+ * is spelled as `parseDegradation` reads it: `lr:16`. Protocols with conditions of their own name
+ * them: `d1`, `surveillance to booking`.
  */
 export type Condition =
   | { readonly kind: "sharp" }
@@ -54,9 +58,9 @@ export type Condition =
   | { readonly kind: "named"; readonly name: string };
 
 /**
- * What a measure counts. All are shares in [0, 1]; `eer` is better when lower. `rank` is the share of probes whose mate is among the
- * first {@link Measure.rank} (`rank1` is the case of 1); `tpir` the share of probes with a mate that are found at a false positive
- * identification rate.
+ * What a measure counts. All are shares in [0, 1]; `eer` is better when lower. `rank` is the share
+ * of probes whose mate is among the first {@link Measure.rank} (`rank1` is the case of 1); `tpir`
+ * the share of probes with a mate that are found at a false positive identification rate.
  */
 export type MeasureKind = "accuracy" | "tar" | "auc" | "eer" | "rank1" | "rank" | "tpir";
 
@@ -78,17 +82,24 @@ export interface Measure extends Estimate {
   readonly condition: Condition;
   /** Only of `tar`: the false accept rate that was allowed. */
   readonly far?: number;
-  /** Of `tar`: how many impostor comparisons that rate lets through; below 10 the value is coarse. */
+  /**
+   * Of `tar`: how many impostor comparisons that rate lets through; below 10 the value is coarse.
+   */
   readonly support?: number;
   /** Of `rank` and `tpir`: how far down the mate may stand. */
   readonly rank?: number;
-  /** Only of `tpir`: the share of probes without a mate that may raise an alarm; `support` says how many these are. */
+  /**
+   * Only of `tpir`: the share of probes without a mate that may raise an alarm; `support` says how
+   * many these are.
+   */
   readonly fpir?: number;
   /** How many comparisons (pairs) or probes (identification) were judged. */
   readonly count: number;
 }
 
-/** A false accept rate that was asked for and that the protocol has too few impostors to measure. */
+/**
+ * A false accept rate that was asked for and that the protocol has too few impostors to measure.
+ */
 export interface Unresolved {
   readonly far: number;
   readonly condition: Condition;
@@ -96,8 +107,9 @@ export interface Unresolved {
 }
 
 /**
- * Comparisons of two faces (or templates) under one condition. All arrays have one entry a comparison. Under `mixed` a pairs protocol
- * lists all pairs twice: first sharp against second degraded, then the reverse.
+ * Comparisons of two faces (or templates) under one condition. All arrays have one entry a
+ * comparison. Under `mixed` a pairs protocol lists all pairs twice: first sharp against second
+ * degraded, then the reverse.
  */
 export interface VerificationOutcome {
   readonly kind: "verification";
@@ -114,7 +126,10 @@ export interface VerificationOutcome {
   readonly secondItem: Int32Array;
   /** Fold of each, from 0, below `protocol.folds`; without it no accuracy is measured. */
   readonly fold?: Int32Array | undefined;
-  /** How many comparisons each one stands for, where millions were thinned (see `thinComparisons`); 1 unless given. */
+  /**
+   * How many comparisons each one stands for, where millions were thinned (see `thinComparisons`);
+   * 1 unless given.
+   */
   readonly weight?: Float32Array | undefined;
 }
 
@@ -138,7 +153,9 @@ export interface IdentificationOutcome {
 /** What was measured under one condition, before any number is taken from it. */
 export type Outcome = VerificationOutcome | IdentificationOutcome;
 
-/** Alpha of every item, as given (`degradation` null) or degraded; NaN for one that was left out. */
+/**
+ * Alpha of every item, as given (`degradation` null) or degraded; NaN for one that was left out.
+ */
 export interface ImageAlphas {
   readonly degradation: string | null;
   readonly alpha: Float32Array;
@@ -163,7 +180,10 @@ export interface ProtocolSummary {
   readonly probes: number;
 }
 
-/** What a measurement left out: images that cannot be read or have no finite embedding, and with them every comparison that they are in. */
+/**
+ * What a measurement left out: images that cannot be read or have no finite embedding, and with
+ * them every comparison that they are in.
+ */
 export interface LeftOut extends Unreadable {
   /** Ids of all of them, in the protocol's order. */
   readonly faces: readonly string[];
@@ -181,7 +201,10 @@ export interface Identical {
   readonly images: number;
   /** Share of the pairs both of whose embeddings do, where there are pairs. */
   readonly pairs?: number;
-  /** The same share of those images that the adapted model gives alpha 1, and how many these are; absent without alphas. */
+  /**
+   * The same share of those images that the adapted model gives alpha 1, and how many these are;
+   * absent without alphas.
+   */
   readonly atAlphaOne?: { readonly images: number; readonly count: number };
 }
 
@@ -207,7 +230,10 @@ export interface EvaluationDetail {
   readonly items: readonly string[];
   readonly outcomes: readonly Outcome[];
   readonly alphas: readonly ImageAlphas[];
-  /** The first 64 bits of the SHA-256 of each item's embedding, as given, hex, and empty for one that was left out. */
+  /**
+   * The first 64 bits of the SHA-256 of each item's embedding, as given, hex, and empty for one
+   * that was left out.
+   */
   readonly digests: readonly string[];
 }
 
@@ -223,11 +249,16 @@ export interface EvaluationResult {
   readonly unresolved: readonly Unresolved[];
   /** Images that were left out, where there are any. */
   readonly leftOut?: LeftOut;
-  /** How faces were enrolled in the conditions that are named `..., copies`, where there are any. */
+  /**
+   * How faces were enrolled in the conditions that are named `..., copies`, where there are any.
+   */
   readonly copies?: CopyOptions;
   /** Against the frozen model, where one was given. */
   readonly identical?: Identical;
-  /** How sharp the faces are that nothing was done to, where it was measured ({@link measureResolution}). */
+  /**
+   * How sharp the faces are that nothing was done to, where it was measured
+   * ({@link measureResolution}).
+   */
   readonly resolution?: readonly FaceResolution[];
   readonly detail: EvaluationDetail;
 }

@@ -9,11 +9,12 @@ import type { BootstrapSummary, Estimate } from "../results/types.ts";
 export type Multiplicities = Int32Array;
 
 /**
- * Values of statistics on the sample and on every resample of its people with replacement (cluster bootstrap: images and pairs of
- * one person are not independent, people are).
+ * Values of statistics on the sample and on every resample of its people with replacement (cluster
+ * bootstrap: images and pairs of one person are not independent, people are).
  *
- * @param statistics computes all numbers from multiplicities. It is called with everyone once, then for every resample.
- * The same people, seed and resamples give the same draws, so that two models can be compared draw by draw.
+ * @param statistics computes all numbers from multiplicities. It is called with everyone once, then
+ * for every resample. The same people, seed and resamples give the same draws, so that two models
+ * can be compared draw by draw.
  * @returns one row for each statistic: its value on the sample, then on each resample.
  */
 export function bootstrap(
@@ -43,10 +44,12 @@ export function bootstrap(
 }
 
 /**
- * Weights of ranked or unranked comparisons under a resample: genuine pairs count as often as their person was drawn, impostor pairs as
- * often as their two people meet, the product. That counts the chance in single impostor pairs more than once (a pair of two people who
- * occur nowhere else varies three times as much as it should), so these intervals err on the wide side: on 1,800 LFW pairs the
- * standard error of accuracy is 1.2 to 1.4 times that of the formula for dyadic data (Aronow, Samii and Assenova 2015).
+ * Weights of ranked or unranked comparisons under a resample: genuine pairs count as often as their
+ * person was drawn, impostor pairs as often as their two people meet, the product. That counts the
+ * chance in single impostor pairs more than once (a pair of two people who occur nowhere else
+ * varies three times as much as it should), so these intervals err on the wide side: on 1,800 LFW
+ * pairs the standard error of accuracy is 1.2 to 1.4 times that of the formula for dyadic data
+ * (Aronow, Samii and Assenova 2015).
  */
 export function weighPairs(
   pairs: {
@@ -67,7 +70,10 @@ export function weighPairs(
   for (let i = 0; i < weights.length; i++) weights[i] *= weight[i];
 }
 
-/** Turns a row of {@link bootstrap} into value, 95 % percentile interval and standard error. Undefined resamples (NaN) are left out. */
+/**
+ * Turns a row of {@link bootstrap} into value, 95 % percentile interval and standard error.
+ * Undefined resamples (NaN) are left out.
+ */
 export function estimate(row: Float64Array): Estimate {
   const value = row[0];
   const draws = row
@@ -86,8 +92,9 @@ export function estimate(row: Float64Array): Estimate {
 }
 
 /**
- * Two-sided p value of "no difference" from a row of differences: twice the smaller share of resamples on one side of zero, zeros
- * counting for both, (count + 1) / (resamples + 1), at most 1. It cannot fall below 2 / (resamples + 1).
+ * Two-sided p value of "no difference" from a row of differences: twice the smaller share of
+ * resamples on one side of zero, zeros counting for both, (count + 1) / (resamples + 1), at most 1.
+ * It cannot fall below 2 / (resamples + 1).
  */
 export function pValue(row: Float64Array): number {
   let below = 0;

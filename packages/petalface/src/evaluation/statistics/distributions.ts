@@ -1,10 +1,16 @@
-/** Share of the standard normal distribution below `z` (through the incomplete gamma function; absolute error below 1e-12). */
+/**
+ * Share of the standard normal distribution below `z` (through the incomplete gamma function;
+ * absolute error below 1e-12).
+ */
 export function normalBelow(z: number): number {
   const tail = 0.5 * upperGammaHalf((z * z) / 2);
   return z < 0 ? tail : 1 - tail;
 }
 
-/** Both tails of the standard normal distribution beyond `|z|`; exact far out, where 1 - normalBelow would be 0. */
+/**
+ * Both tails of the standard normal distribution beyond `|z|`; exact far out, where 1 - normalBelow
+ * would be 0.
+ */
 export function normalTails(z: number): number {
   return upperGammaHalf((z * z) / 2);
 }
@@ -14,7 +20,10 @@ export function normalQuantile(share: number): number {
   return invert((z) => normalBelow(z), share);
 }
 
-/** Both tails of Student's distribution with `df` degrees of freedom beyond `|t|`; `df` need not be whole. */
+/**
+ * Both tails of Student's distribution with `df` degrees of freedom beyond `|t|`; `df` need not be
+ * whole.
+ */
 export function studentTails(t: number, df: number): number {
   if (!Number.isFinite(df)) return normalTails(t);
   const square = t * t;
@@ -42,7 +51,10 @@ function invert(below: (x: number) => number, share: number): number {
   return (low + high) / 2;
 }
 
-/** Q(1/2, x), the upper regularised incomplete gamma function: series below 1.5, Lentz's continued fraction above (DLMF 8.11, 8.9). */
+/**
+ * Q(1/2, x), the upper regularised incomplete gamma function: series below 1.5, Lentz's continued
+ * fraction above (DLMF 8.11, 8.9).
+ */
 function upperGammaHalf(x: number): number {
   if (x <= 0) return 1;
   const front = Math.sqrt(x / Math.PI) * Math.exp(-x);

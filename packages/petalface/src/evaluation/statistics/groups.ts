@@ -23,8 +23,9 @@ export interface GroupMeasure {
 const commonFar = 0.01;
 
 /**
- * Measures within groups of people, all at thresholds that were chosen on everyone, as one system would have them: accuracy, false rejects and
- * false accepts at 1 % false accepts over all, rank-1. A comparison counts where both people are of the group. Intervals over the group's people.
+ * Measures within groups of people, all at thresholds that were chosen on everyone, as one system
+ * would have them: accuracy, false rejects and false accepts at 1 % false accepts over all, rank-1.
+ * A comparison counts where both people are of the group. Intervals over the group's people.
  */
 export function measureGroups(
   { protocol, detail, bootstrap: settings }: EvaluationResult,

@@ -1,6 +1,6 @@
 /**
- * McNemar's exact test of two models' verdicts on the same cases: the two-sided binomial p value (half each way) of the cases that only
- * one of them got right; 1 where they differ nowhere.
+ * McNemar's exact test of two models' verdicts on the same cases: the two-sided binomial p value
+ * (half each way) of the cases that only one of them got right; 1 where they differ nowhere.
  *
  * @param a, b 1 right, 0 wrong, case by case.
  */

@@ -2,8 +2,8 @@ import type { EvaluationResult, Measure } from "../results/types.ts";
 import { combineErrors, seedError } from "./significance.ts";
 
 /**
- * Several runs of one method as one result: means over runs, with the error of people (the mean of the runs' own) and of training seeds.
- * Outcomes are the first run's, for curves and pictures.
+ * Several runs of one method as one result: means over runs, with the error of people (the mean of
+ * the runs' own) and of training seeds. Outcomes are the first run's, for curves and pictures.
  */
 export function meanResult(runs: readonly EvaluationResult[]): EvaluationResult {
   const first = runs[0];

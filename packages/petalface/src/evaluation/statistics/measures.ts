@@ -37,8 +37,9 @@ type Part = (multiplicities: Multiplicities, out: number[]) => void;
 type Point = Partial<Pick<MeasureName, "far" | "rank" | "fpir" | "support">>;
 
 /**
- * Prepares every measure of the stored outcomes. A false accept rate that would let through less than one impostor comparison
- * cannot be measured; it is listed as unresolved and has no measure. Likewise a false positive identification rate.
+ * Prepares every measure of the stored outcomes. A false accept rate that would let through less
+ * than one impostor comparison cannot be measured; it is listed as unresolved and has no measure.
+ * Likewise a false positive identification rate.
  */
 export function prepareStatistics(detail: EvaluationDetail, folds: number, choice: OperatingChoice): Statistics {
   const names: MeasureName[] = [];
@@ -73,9 +74,10 @@ type Add = (kind: MeasureKind, count: number, at?: Point) => void;
 type Unmeasurable = (far: number, impostors: number) => void;
 
 /**
- * Accuracy keeps the thresholds that the folds gave on the whole sample: at the best threshold a small shift changes accuracy
- * only to second order, while thresholds chosen again on a resample, with its repeated pairs, are noisier than real ones and pull
- * the whole interval down (by up to 0.4 points on 1,800 LFW pairs). TAR and EER move their threshold, which is what defines them.
+ * Accuracy keeps the thresholds that the folds gave on the whole sample: at the best threshold a
+ * small shift changes accuracy only to second order, while thresholds chosen again on a resample,
+ * with its repeated pairs, are noisier than real ones and pull the whole interval down (by up to
+ * 0.4 points on 1,800 LFW pairs). TAR and EER move their threshold, which is what defines them.
  */
 function verificationPart(
   outcome: VerificationOutcome,
@@ -108,8 +110,8 @@ function verificationPart(
 }
 
 /**
- * Ranks and scores stay those against the whole gallery; a resample draws the people of the probes. Probes without a mate take no part in
- * ranks, as everywhere in the field.
+ * Ranks and scores stay those against the whole gallery; a resample draws the people of the probes.
+ * Probes without a mate take no part in ranks, as everywhere in the field.
  */
 function identificationPart(
   outcome: IdentificationOutcome,
@@ -150,7 +152,10 @@ function identificationPart(
   };
 }
 
-/** The score of the first stranger, from the highest down, who may raise no alarm any more; everything above it may. */
+/**
+ * The score of the first stranger, from the highest down, who may raise no alarm any more;
+ * everything above it may.
+ */
 function firstRefused(
   strangers: Int32Array,
   other: Float32Array,

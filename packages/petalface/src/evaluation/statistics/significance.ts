@@ -4,9 +4,10 @@ import { normalQuantile, normalTails, studentQuantile, studentTails } from "./di
 export const significance = 0.05;
 
 /**
- * With fewer people than this no difference is called one: a bootstrap interval over so few is too narrow. Where nothing
- * changed, a 95 % interval leaves zero out in 17 to 22 of 100 studies of 5 people, in 7 to 11 of 20 people, and in 5 to 7 of
- * 100 people (4,000 simulated studies each; normal, heavy-tailed and skewed differences; significance.test.ts).
+ * With fewer people than this no difference is called one: a bootstrap interval over so few is too
+ * narrow. Where nothing changed, a 95 % interval leaves zero out in 17 to 22 of 100 studies of 5
+ * people, in 7 to 11 of 20 people, and in 5 to 7 of 100 people (4,000 simulated studies each;
+ * normal, heavy-tailed and skewed differences; significance.test.ts).
  */
 export const fewestPeople = 20;
 
@@ -14,8 +15,9 @@ export const fewestPeople = 20;
 export const tooFew = "too few people to tell";
 
 /**
- * Holm's step-down correction of p values for the number of tests made together (Scandinavian Journal of Statistics 6, 1979): the
- * chance of calling even one difference that is none stays below the level, however the tests depend on each other.
+ * Holm's step-down correction of p values for the number of tests made together (Scandinavian
+ * Journal of Statistics 6, 1979): the chance of calling even one difference that is none stays
+ * below the level, however the tests depend on each other.
  *
  * @returns corrected p values in the order given, each at most 1; NaN stays and counts as no test
  */
@@ -34,17 +36,24 @@ export function holm(ps: readonly number[]): number[] {
 const fewDraws = 5;
 
 /**
- * The p value of a difference for correction. Resamples give none below 2 / (resamples + 1), which no correction of a long table survives,
- * and a coarse one above it: where fewer than five lie beyond zero, the normal tail of value / standard error stands in if it is smaller.
+ * The p value of a difference for correction. Resamples give none below 2 / (resamples + 1), which
+ * no correction of a long table survives, and a coarse one above it: where fewer than five lie
+ * beyond zero, the normal tail of value / standard error stands in if it is smaller.
  */
 export function tailP(p: number, value: number, standardError: number, resamples: number): number {
   if (p > ((2 * fewDraws) / (resamples + 1)) * (1 + 1e-9) || !(standardError > 0)) return p;
   return Math.min(p, normalTails(value / standardError));
 }
 
-/** Standard error of a difference of two methods' means over training seeds, beyond that of the people. */
+/**
+ * Standard error of a difference of two methods' means over training seeds, beyond that of the
+ * people.
+ */
 export interface SeedError {
-  /** Variance of a method's mean, from the spread of its runs: s^2 / runs. 0 with one run, about which nothing is known. */
+  /**
+   * Variance of a method's mean, from the spread of its runs: s^2 / runs. 0 with one run, about
+   * which nothing is known.
+   */
   readonly variance: number;
   readonly runs: number;
 }
@@ -67,10 +76,12 @@ export interface CombinedError {
 }
 
 /**
- * Adds the error of training seeds to that of people (crossed random effects: variances add) and takes 95 % of Student's distribution
- * with Satterthwaite's degrees of freedom (Biometrics Bulletin 2, 1946). Without people's part this is Welch's t test of the runs.
+ * Adds the error of training seeds to that of people (crossed random effects: variances add) and
+ * takes 95 % of Student's distribution with Satterthwaite's degrees of freedom (Biometrics Bulletin
+ * 2, 1946). Without people's part this is Welch's t test of the runs.
  *
- * @param people standard error of the difference from resampling people, and how many people there are
+ * @param people standard error of the difference from resampling people, and how many people there
+ * are
  */
 export function combineErrors(
   value: number,
@@ -90,9 +101,11 @@ export function combineErrors(
 }
 
 /**
- * How many people it would take to see a difference of this size: with probability 0.8, at the two-sided level 0.05 (the usual formula
- * for a mean, ((1.960 + 0.842) standard error / difference)^2 times the people there are; Lachin, Controlled Clinical Trials 2, 1981).
- * The error that comes from training seeds does not shrink with people: Infinity where it alone hides the difference.
+ * How many people it would take to see a difference of this size: with probability 0.8, at the
+ * two-sided level 0.05 (the usual formula for a mean, ((1.960 + 0.842) standard error /
+ * difference)^2 times the people there are; Lachin, Controlled Clinical Trials 2, 1981). The error
+ * that comes from training seeds does not shrink with people: Infinity where it alone hides the
+ * difference.
  *
  * @param people standard error from resampling people, and their number
  * @param seedVariance what the seeds add to the variance

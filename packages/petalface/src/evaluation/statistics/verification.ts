@@ -34,9 +34,10 @@ export function rankPairs(pairs: ScoredPairs): RankedPairs {
 }
 
 /**
- * The threshold that judges most of the weight right (same person if the score is above it), over the pairs outside fold `skip`.
- * Every distinct outcome is tried: the candidates lie midway between neighbouring distinct scores, and one above all.
- * The highest of several equally good ones wins, which is the first maximum over growing distances of the usual LFW code.
+ * The threshold that judges most of the weight right (same person if the score is above it), over
+ * the pairs outside fold `skip`. Every distinct outcome is tried: the candidates lie midway between
+ * neighbouring distinct scores, and one above all. The highest of several equally good ones wins,
+ * which is the first maximum over growing distances of the usual LFW code.
  */
 export function bestThreshold(ranked: RankedPairs, weights: Float64Array, skip = -1): number {
   const { scores, same, fold } = ranked;
@@ -58,7 +59,10 @@ export function bestThreshold(ranked: RankedPairs, weights: Float64Array, skip =
   return right > bestRight && previous !== Number.POSITIVE_INFINITY ? previous - 1 : threshold;
 }
 
-/** Weight judged right and weight judged, of the pairs whose verdict used a threshold from the other folds. */
+/**
+ * Weight judged right and weight judged, of the pairs whose verdict used a threshold from the other
+ * folds.
+ */
 export interface KFoldAccuracy {
   /** Share of the weight that is judged right; NaN where there is no weight. */
   readonly accuracy: number;
@@ -67,8 +71,9 @@ export interface KFoldAccuracy {
 }
 
 /**
- * Accuracy with the threshold of each fold chosen on all others. It is the share over all pairs, so it equals the mean over folds
- * where folds are equally large (LFW), and stays defined where a resample leaves a fold empty.
+ * Accuracy with the threshold of each fold chosen on all others. It is the share over all pairs, so
+ * it equals the mean over folds where folds are equally large (LFW), and stays defined where a
+ * resample leaves a fold empty.
  *
  * @param weights of each ranked pair, not negative; whole numbers act like repeated pairs.
  */
@@ -92,13 +97,22 @@ export function judge(pairs: Pick<ScoredPairs, "scores" | "same" | "fold">, thre
   );
 }
 
-/** What one walk down the ranked scores tells. All in [0, 1], NaN where genuine or impostor weight is missing. */
+/**
+ * What one walk down the ranked scores tells. All in [0, 1], NaN where genuine or impostor weight
+ * is missing.
+ */
 export interface OperatingPoints {
   /** Chance that a genuine score is above an impostor score; ties count half. */
   readonly auc: number;
-  /** Error where false accept and false reject rate meet, on straight lines between neighbouring ROC points. */
+  /**
+   * Error where false accept and false reject rate meet, on straight lines between neighbouring ROC
+   * points.
+   */
   readonly eer: number;
-  /** For each asked rate, the largest share of genuine pairs accepted at any threshold that accepts no larger share of impostors. */
+  /**
+   * For each asked rate, the largest share of genuine pairs accepted at any threshold that accepts
+   * no larger share of impostors.
+   */
   readonly tar: readonly number[];
 }
 

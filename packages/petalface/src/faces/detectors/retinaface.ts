@@ -11,9 +11,9 @@ const levels = [
 ];
 
 /**
- * RetinaFace (Deng et al., CVPR 2020) in the widespread PyTorch form (biubug6/Pytorch_Retinaface, MobileNet 0.25 and ResNet-50): boxes
- * `[1, n, 4]`, scores of background and face `[1, n, 2]` after the softmax, points `[1, n, 10]`, all relative to prior boxes. BGR minus
- * (104, 117, 123).
+ * RetinaFace (Deng et al., CVPR 2020) in the widespread PyTorch form (biubug6/Pytorch_Retinaface,
+ * MobileNet 0.25 and ResNet-50): boxes `[1, n, 4]`, scores of background and face `[1, n, 2]` after
+ * the softmax, points `[1, n, 10]`, all relative to prior boxes. BGR minus (104, 117, 123).
  */
 export const recogniseRetinaface: Recognise = ({ outputs }) => {
   const named = (width: number): string | undefined => outputs.find((port) => lastDim(port) === width)?.name;
@@ -54,7 +54,10 @@ export const recogniseRetinaface: Recognise = ({ outputs }) => {
   };
 };
 
-/** A box from its offsets against a prior: shift of the centre in sides, logarithm of the growth (Liu et al., SSD, 2016). */
+/**
+ * A box from its offsets against a prior: shift of the centre in sides, logarithm of the growth
+ * (Liu et al., SSD, 2016).
+ */
 export function decodeBox(offsets: Float32Array, at: number, { x, y, side }: Prior): Detection["box"] {
   const value = (place: number): number => itemAt(offsets, 4 * at + place);
   const middle = [x + value(0) * variances.centre * side, y + value(1) * variances.centre * side] as const;

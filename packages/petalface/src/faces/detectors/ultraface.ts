@@ -11,13 +11,17 @@ const levels = [
   { stride: 64, sides: [128, 192, 256] },
 ];
 
-/** Decoded boxes lie near their priors, whatever the photo shows: this share of them within so many of the prior's sides. */
+/**
+ * Decoded boxes lie near their priors, whatever the photo shows: this share of them within so many
+ * of the prior's sides.
+ */
 const near = { share: 0.9, sides: 3 };
 
 /**
- * UltraFace (Linzaer, Ultra-Light-Fast-Generic-Face-Detector-1MB), of 320 x 240 or 640 x 480: scores of background and face `[1, n, 2]`
- * and boxes `[1, n, 4]`, no points. RGB, (x - 127) / 128. The boxes are corners in shares of the canvas, or, in files exported without
- * post-processing, offsets from prior boxes; which of the two is seen from the numbers.
+ * UltraFace (Linzaer, Ultra-Light-Fast-Generic-Face-Detector-1MB), of 320 x 240 or 640 x 480:
+ * scores of background and face `[1, n, 2]` and boxes `[1, n, 4]`, no points. RGB, (x - 127) / 128.
+ * The boxes are corners in shares of the canvas, or, in files exported without post-processing,
+ * offsets from prior boxes; which of the two is seen from the numbers.
  */
 export const recogniseUltraface: Recognise = ({ inputs, outputs }) => {
   const named = (width: number): string | undefined => outputs.find((port) => lastDim(port) === width)?.name;

@@ -2,7 +2,10 @@ import { dropFromBlocks, giveInBlocks } from "./blocks.ts";
 import { personOf } from "./forget.ts";
 import { activeModel, note, type Statements } from "./statements.ts";
 
-/** Renames a person, or makes two people one where the name is taken. Returns whether it did the latter. */
+/**
+ * Renames a person, or makes two people one where the name is taken. Returns whether it did the
+ * latter.
+ */
 export function renamePerson(path: string, sql: Statements, from: string, to: string): boolean {
   const person = personOf(path, sql, from);
   if (from === to) return false;

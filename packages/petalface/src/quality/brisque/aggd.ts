@@ -4,18 +4,29 @@ import { logGamma } from "./gamma.ts";
 /** The shapes that are tried: 0.2, 0.201, ... below 10. */
 const shapes = Float64Array.from({ length: 9800 }, (_, i) => 0.2 + 0.001 * i);
 
-/** Gamma(2/s)^2 / (Gamma(1/s) Gamma(3/s)): the squared mean over the mean square of a generalised Gaussian of shape s. Grows with s. */
+/**
+ * Gamma(2/s)^2 / (Gamma(1/s) Gamma(3/s)): the squared mean over the mean square of a generalised
+ * Gaussian of shape s. Grows with s.
+ */
 const ratioOf = (shape: number): number =>
   Math.exp(2 * logGamma(2 / shape) - logGamma(1 / shape) - logGamma(3 / shape));
 
-/** Factor of the mean of an asymmetric generalised Gaussian: Gamma(2/s) / sqrt(Gamma(1/s) Gamma(3/s)). */
+/**
+ * Factor of the mean of an asymmetric generalised Gaussian: Gamma(2/s) / sqrt(Gamma(1/s)
+ * Gamma(3/s)).
+ */
 const meanFactorOf = (shape: number): number =>
   Math.exp(logGamma(2 / shape) - (logGamma(1 / shape) + logGamma(3 / shape)) / 2);
 
-/** Blocks that the limits between neighbouring shapes are cut into, and limits in a block: 99 x 99 holds all of them. */
+/**
+ * Blocks that the limits between neighbouring shapes are cut into, and limits in a block: 99 x 99
+ * holds all of them.
+ */
 const blocks = 99;
 
-/** Limits of the ratio between neighbouring shapes, row after row; the last are beyond any ratio. */
+/**
+ * Limits of the ratio between neighbouring shapes, row after row; the last are beyond any ratio.
+ */
 const limits = Float64Array.from({ length: blocks * blocks }, (_, i) =>
   i + 1 < shapes.length ? (ratioOf(shapes[i]) + ratioOf(shapes[i + 1])) / 2 : 2,
 );
@@ -32,9 +43,10 @@ export interface AggdFits {
 }
 
 /**
- * Fits an asymmetric generalised Gaussian (Lasmar, Stitou and Berthoumieu, ICIP 2009) to the values of each map by moments. The shape is that
- * of the grid whose ratio is nearest; the ratio grows with the shape, so the grid is searched in two steps of 99 comparisons. A map
- * without values on one side of zero gives NaN.
+ * Fits an asymmetric generalised Gaussian (Lasmar, Stitou and Berthoumieu, ICIP 2009) to the values
+ * of each map by moments. The shape is that of the grid whose ratio is nearest; the ratio grows
+ * with the shape, so the grid is searched in two steps of 99 comparisons. A map without values on
+ * one side of zero gives NaN.
  *
  * @param maps `[N, M, K]`
  */

@@ -2,8 +2,9 @@ import type { GraphBuilder, Ops } from "onnx-grad";
 import { halfMatrix, onBothAxes } from "../matrices.ts";
 
 /**
- * OpenCV's filters, in the very order of its sums (version 5, FMA). Where an image is flat, its local variance is rounding alone, and the sign of that
- * decides which pixels BRISQUE counts: another order moves the score of a saturated face by a point.
+ * OpenCV's filters, in the very order of its sums (version 5, FMA). Where an image is flat, its
+ * local variance is rounding alone, and the sign of that decides which pixels BRISQUE counts:
+ * another order moves the score of a saturated face by a point.
  */
 
 /** Gaussian of deviation 7/6 over 7 pixels, sum 1. */
@@ -18,7 +19,8 @@ const padEdge = (b: GraphBuilder, o: Ops, x: string, [top, left, bottom, right]:
   b.add("Pad", [x, o.ints([0, top ?? 0, left ?? 0, 0, bottom ?? 0, right ?? 0])], { mode: { string: "edge" } });
 
 /**
- * Sums groups of rows of `[N, n, columns]`, each in the order given: one matrix product over the interleaved rows, whose zeros change no sum.
+ * Sums groups of rows of `[N, n, columns]`, each in the order given: one matrix product over the
+ * interleaved rows, whose zeros change no sum.
  *
  * @param parts the first, second, ... summand of every sum, each `[N, rows, columns]`
  * @param factors one for each part
@@ -39,7 +41,10 @@ function sumRows(b: GraphBuilder, o: Ops, parts: readonly string[], factors: rea
   return o.matmul(o.floats(matrix, [rows, width]), b.add("Reshape", [stack, o.ints([0, width, columns])]));
 }
 
-/** Gaussian blur of `[N, size, size]`, 7 x 7, edges repeated: along rows tap after tap, along columns from the middle outwards in pairs. */
+/**
+ * Gaussian blur of `[N, size, size]`, 7 x 7, edges repeated: along rows tap after tap, along
+ * columns from the middle outwards in pairs.
+ */
 export function blurred(b: GraphBuilder, o: Ops, x: string, size: number): string {
   const wide = size + 6;
   const matrix = new Float32Array(wide * size);

@@ -1,7 +1,9 @@
 import type { Ops } from "onnx-grad";
 import { cosinesOf, crossEntropy, type Loss, lengthOf, type Margin, sineOf } from "./margin.ts";
 
-/** How many numbers each of these losses keeps from step to step; before the first step all are 0. */
+/**
+ * How many numbers each of these losses keeps from step to step; before the first step all are 0.
+ */
 export const stateSizes = { adaface: 3, curricularface: 1 } as const;
 
 /** A loss that keeps running statistics: their name in the graph, and how fast they follow. */
@@ -12,19 +14,27 @@ interface Running {
   readonly momentum: number;
 }
 
-/** Keeps angles off 0 and pi, where the arc cosine's slope has no bound; the cosine of it is `1 - cosineFloor`. */
+/**
+ * Keeps angles off 0 and pi, where the arc cosine's slope has no bound; the cosine of it is
+ * `1 - cosineFloor`.
+ */
 const angleFloor = 1e-3;
 const cosineFloor = angleFloor ** 2 / 2;
-/** AdaFace holds lengths within these before it takes their statistics, and adds `deviationFloor` to their deviation. */
+/**
+ * AdaFace holds lengths within these before it takes their statistics, and adds `deviationFloor` to
+ * their deviation.
+ */
 const [leastLength, mostLength, deviationFloor] = [1e-3, 100, 1e-3];
 
 /**
- * AdaFace (Kim, Jain and Liu, CVPR 2022, equations 5 to 9 of section 3): the length of an embedding says how good its image is, and good
- * images get their margin where they are hard, poor ones where they are easy. With `z = clip((length - mean) / deviation * concentration, -1, 1)`
- * the logit at the label is `scale * (cos(angle - margin z) - margin z - margin)`. No gradient passes z.
+ * AdaFace (Kim, Jain and Liu, CVPR 2022, equations 5 to 9 of section 3): the length of an embedding
+ * says how good its image is, and good images get their margin where they are hard, poor ones where
+ * they are easy. With `z = clip((length - mean) / deviation * concentration, -1, 1)` the logit at
+ * the label is `scale * (cos(angle - margin z) - margin z - margin)`. No gradient passes z.
  *
- * Mean and deviation of the lengths run from step to step (state: mean, deviation, 1 once there was a step). They start as the first
- * batch's; the authors start at 20 and 100, which a short training would not leave.
+ * Mean and deviation of the lengths run from step to step (state: mean, deviation, 1 once there was
+ * a step). They start as the first batch's; the authors start at 20 and 100, which a short training
+ * would not leave.
  */
 export function adaface(
   o: Ops,
@@ -53,10 +63,11 @@ export function adaface(
 }
 
 /**
- * MagFace (Meng, Zhao, Huang and Zhou, CVPR 2021, equations 2 to 4): the margin on the angle grows with the length a of the embedding,
- * `m(a)` linear from `margins[0]` at `magnitudes[0]` to `margins[1]` at `magnitudes[1]`, and `weight * (1/a + a / magnitudes[1]^2)` rewards length.
- * Lengths outside `magnitudes` count as its ends, so no gradient draws them in. Beyond angle + margin = pi the logit is
- * `cos - m sin(m)`, as in the authors' code.
+ * MagFace (Meng, Zhao, Huang and Zhou, CVPR 2021, equations 2 to 4): the margin on the angle grows
+ * with the length a of the embedding, `m(a)` linear from `margins[0]` at `magnitudes[0]` to
+ * `margins[1]` at `magnitudes[1]`, and `weight * (1/a + a / magnitudes[1]^2)` rewards length.
+ * Lengths outside `magnitudes` count as its ends, so no gradient draws them in. Beyond angle +
+ * margin = pi the logit is `cos - m sin(m)`, as in the authors' code.
  */
 export function magface(
   o: Ops,
@@ -82,9 +93,10 @@ export function magface(
 }
 
 /**
- * CurricularFace (Huang et al., CVPR 2020, equations 6 to 9): ArcFace whose hard negatives, those with `cos > cos(angle + margin)` of the
- * face's own class, become `cos (t + cos)`. t is the running mean of the cosines at the label (state), from 0 upwards, so hard negatives
- * first count less, then more. No gradient passes t.
+ * CurricularFace (Huang et al., CVPR 2020, equations 6 to 9): ArcFace whose hard negatives, those
+ * with `cos > cos(angle + margin)` of the face's own class, become `cos (t + cos)`. t is the
+ * running mean of the cosines at the label (state), from 0 upwards, so hard negatives first count
+ * less, then more. No gradient passes t.
  */
 export function curricularface(o: Ops, parts: Margin & Running & { readonly margin: number }): Loss {
   const { onehot, scale, margin, state, momentum } = parts;

@@ -5,8 +5,8 @@ const beta2 = 0.999;
 const epsilon = 1e-8;
 
 /**
- * One AdamW step in place (Loshchilov and Hutter 2019, algorithm 2; betas 0.9 and 0.999, epsilon 1e-8).
- * `step` counts from 1. `gradientScale` multiplies the gradient first (clipping).
+ * One AdamW step in place (Loshchilov and Hutter 2019, algorithm 2; betas 0.9 and 0.999, epsilon
+ * 1e-8). `step` counts from 1. `gradientScale` multiplies the gradient first (clipping).
  */
 export function adamw(
   values: Float32Array,
@@ -36,5 +36,8 @@ export function l2Norm(values: Float32Array): number {
   return Math.sqrt(sum);
 }
 
-/** Factor that brings a norm down to `limit`; 1 where it is below (the rule of PyTorch's clip_grad_norm_). */
+/**
+ * Factor that brings a norm down to `limit`; 1 where it is below (the rule of PyTorch's
+ * clip_grad_norm_).
+ */
 export const clipFactor = (norm: number, limit: number): number => Math.min(1, limit / (norm + 1e-6));

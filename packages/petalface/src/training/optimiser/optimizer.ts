@@ -22,8 +22,8 @@ export const freshMoments = (length: number, optimizer: OptimizerOptions["optimi
 });
 
 /**
- * One step in place. `step` counts from 1; `gradientScale` multiplies the gradient first (clipping).
- * All vectors have the length of `values`, but for SGD's second.
+ * One step in place. `step` counts from 1; `gradientScale` multiplies the gradient first
+ * (clipping). All vectors have the length of `values`, but for SGD's second.
  */
 export function optimize(
   values: Float32Array,

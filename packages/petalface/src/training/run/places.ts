@@ -4,7 +4,10 @@ import { mapMeasureFiles } from "../../quality/index.ts";
 import type { Place, Places, RunRecord } from "./record.ts";
 import type { ResumeChanges } from "./types.ts";
 
-/** Where the paths among some texts are, for `run.json`. Texts that are not paths (`synthetic:...`) are left out. */
+/**
+ * Where the paths among some texts are, for `run.json`. Texts that are not paths (`synthetic:...`)
+ * are left out.
+ */
 export async function placesOf(folder: string, texts: readonly (string | undefined)[]): Promise<Places> {
   const places: Record<string, Place> = {};
   for (const text of texts) {
@@ -14,7 +17,9 @@ export async function placesOf(folder: string, texts: readonly (string | undefin
   return places;
 }
 
-/** The places of a run, with those that are said to be elsewhere now; the same object where none is. */
+/**
+ * The places of a run, with those that are said to be elsewhere now; the same object where none is.
+ */
 export async function movedPlaces(
   folder: string,
   run: Pick<RunRecord, "places" | "model" | "data" | "validation">,
@@ -45,7 +50,10 @@ export async function measureFiles(spec: string): Promise<string[]> {
   return files;
 }
 
-/** Everywhere that something of a run may be: where it was, the same way from the run's folder, as given from the current folder. */
+/**
+ * Everywhere that something of a run may be: where it was, the same way from the run's folder, as
+ * given from the current folder.
+ */
 export function placesFor(folder: string, places: Places | undefined, text: string): string[] {
   const place = places !== undefined && Object.hasOwn(places, text) ? places[text] : undefined;
   // A model's name, synthetic people, or a run of an older version.

@@ -15,7 +15,10 @@ export interface Draw {
 export const degradationOf = ({ degrade }: Pick<TrainingOptions, "degrade">): DegradationSpec | undefined =>
   degrade === "lr" ? undefined : parseDegradation(degrade);
 
-/** Images of an epoch over `length` faces: all, or the whole batches of them; at least one batch then. */
+/**
+ * Images of an epoch over `length` faces: all, or the whole batches of them; at least one batch
+ * then.
+ */
 export const epochOf = ({ batch, dropLast }: Pick<TrainingOptions, "batch" | "dropLast">, length: number): number =>
   dropLast ? Math.max(1, Math.floor(length / batch)) * batch : length;
 
@@ -24,9 +27,10 @@ export const stepsOf = (options: Pick<TrainingOptions, "epochs" | "batch" | "dro
   Math.max(1, Math.round((options.epochs * epochOf(options, length)) / options.batch));
 
 /**
- * The faces of each step: every epoch a new shuffle, every position its own draw of flip and degradation. A step depends on the seed
- * and its number alone, so that a resumed run continues with the same faces. With `variants` a face has that many draws of its own, and shows
- * another one every epoch.
+ * The faces of each step: every epoch a new shuffle, every position its own draw of flip and
+ * degradation. A step depends on the seed and its number alone, so that a resumed run continues
+ * with the same faces. With `variants` a face has that many draws of its own, and shows another one
+ * every epoch.
  */
 export function sampler(
   options: Pick<TrainingOptions, "batch" | "dropLast" | "seed" | "sharpShare" | "lrPixels" | "degrade" | "flip"> &

@@ -2,7 +2,10 @@ import { compareResults, writeReport } from "../../../evaluation/index.ts";
 import { drawSamples } from "../../report.ts";
 import type { DemoOutcome } from "./run.ts";
 
-/** Writes the demo's report: every method against the frozen model, with sample faces and the petal adapter's alpha of each. */
+/**
+ * Writes the demo's report: every method against the frozen model, with sample faces and the petal
+ * adapter's alpha of each.
+ */
 export async function writeDemoReport(path: string, outcome: DemoOutcome): Promise<void> {
   const { results, faces, backbone } = outcome;
   const [frozen, petal, ...others] = results;

@@ -67,8 +67,9 @@ export interface DemoRequest {
 const decodedBytes = 256 * 2 ** 20;
 
 /**
- * Trains, measures and exports the main method; then trains and measures the others, whole or not at all, while they fit before
- * the deadline. The frozen model is measured once, and every face is embedded by it for training once.
+ * Trains, measures and exports the main method; then trains and measures the others, whole or not
+ * at all, while they fit before the deadline. The frozen model is measured once, and every face is
+ * embedded by it for training once.
  */
 export async function runDemo(request: DemoRequest, context: CliContext): Promise<DemoOutcome> {
   const { out, deadline } = request;
@@ -90,7 +91,8 @@ export async function runDemo(request: DemoRequest, context: CliContext): Promis
   noteLeftOut(trained.leftOut, context);
   const measuring = performance.now();
   const model = adaptedModel(backbone, trained.adapter);
-  // The frozen model is measured again only where the adapted one has no finite embedding of a face.
+  // The frozen model is measured again only where the adapted one has no finite embedding of a
+  // face.
   const both = await measureBoth(
     async (leave) => (leave === undefined ? first : await measure("frozen", backbone, scene, undefined, leave)),
     async (leave) => await measure(mainMethod.name, model, scene, undefined, leave),
@@ -116,7 +118,8 @@ export async function runDemo(request: DemoRequest, context: CliContext): Promis
   const others: DemoResult[] = [];
   const measureSeconds = (ended - measuring) / 1000;
   for (const method of otherMethods) {
-    // The methods see the same images, so what the first one took says whether the next is worth a start.
+    // The methods see the same images, so what the first one took says whether the next is worth a
+    // start.
     const done = deadline.fits(outcome.methodSeconds) && (await train(method, scene, { deadline, measureSeconds }));
     if (!done) break;
     const result = await measure(method.name, adaptedModel(backbone, done.adapter), scene, frozen.result);
@@ -144,7 +147,10 @@ interface Trained {
   readonly leftOut: Unreadable;
 }
 
-/** Trains a method to its end. With a limit: or returns undefined, its folder removed, once its rate says that it would not fit. */
+/**
+ * Trains a method to its end. With a limit: or returns undefined, its folder removed, once its rate
+ * says that it would not fit.
+ */
 async function train(method: DemoMethod, scene: Scene): Promise<Trained>;
 async function train(method: DemoMethod, scene: Scene, limit: Limit): Promise<Trained | undefined>;
 async function train(method: DemoMethod, scene: Scene, limit?: Limit): Promise<Trained | undefined> {

@@ -22,7 +22,9 @@ export const columnsOf = ({ frozen, adapted }: BothResults): NamedResult[] => [
   ...(adapted ? [{ name: "adapted", result: adapted }] : []),
 ];
 
-/** What an evaluation says to people: what was measured, the table, and what an adapter left alone. */
+/**
+ * What an evaluation says to people: what was measured, the table, and what an adapter left alone.
+ */
 export function evaluationSummary(
   both: BothResults,
   named: NamedProtocol | undefined,

@@ -23,7 +23,10 @@ export interface ViewRequest extends CacheOptions {
   readonly signal: AbortSignal;
 }
 
-/** Embeds the people with most images in a protocol, for a report's map and similarities; the same faces with every model. */
+/**
+ * Embeds the people with most images in a protocol, for a report's map and similarities; the same
+ * faces with every model.
+ */
 export async function viewPeople(request: ViewRequest): Promise<EmbeddingView> {
   const { protocol, degradation } = request;
   const { data, faces, item, person } = protocol;

@@ -14,7 +14,10 @@ export interface LevelFlags extends PrecisionFlags, DataFlags {
   readonly levels: number;
 }
 
-/** Writes alpha in levels: for a target each network in the form that it wants, for others as the model's own. */
+/**
+ * Writes alpha in levels: for a target each network in the form that it wants, for others as the
+ * model's own.
+ */
 export async function exportToLevels(
   flags: LevelFlags,
   what: {

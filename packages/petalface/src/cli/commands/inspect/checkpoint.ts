@@ -22,7 +22,10 @@ const MOST_GROUPS = 20;
 const count = (value: number): string => value.toLocaleString("en");
 const named = (path: string): string => (path === "" ? "(top)" : path);
 
-/** Describes a file of named tensors by its listing: the numbers are not read, and nothing in the file is run. */
+/**
+ * Describes a file of named tensors by its listing: the numbers are not read, and nothing in the
+ * file is run.
+ */
 export async function inspectCheckpoint(path: string): Promise<Inspection> {
   const checkpoint = await openCheckpoint(path);
   const { format, groups, metadata, config } = checkpoint;
@@ -74,7 +77,9 @@ export async function inspectCheckpoint(path: string): Promise<Inspection> {
   return { document, text: lines.map((text) => text.split("\n").map(printable).join("\n")).join("\n") };
 }
 
-/** `--arch` of the network inside, or why its shapes do not say; neither where no names are known. */
+/**
+ * `--arch` of the network inside, or why its shapes do not say; neither where no names are known.
+ */
 function networkOf(checkpoint: Checkpoint, isKnown: boolean): { readonly arch?: string; readonly reason?: string } {
   if (!isKnown) return {};
   try {

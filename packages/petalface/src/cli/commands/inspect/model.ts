@@ -168,7 +168,9 @@ function anyModel(path: string, graph: Graph, why: string): Inspection {
   return { document, text: lines.join("\n") };
 }
 
-/** Describes an exported file with alpha in levels, which is not opened; undefined for other files. */
+/**
+ * Describes an exported file with alpha in levels, which is not opened; undefined for other files.
+ */
 function levelsFile(path: string): Inspection | undefined {
   const metadata = readMetadata(path);
   const alpha = metadata.get(alphaKey) ?? "";
@@ -187,7 +189,10 @@ function levelsFile(path: string): Inspection | undefined {
   return { document, text: lines.join("\n") };
 }
 
-/** Describes a model, beginning with what can be done with it. Throws PetalfaceError or OnnxGradError if the file cannot be read. */
+/**
+ * Describes a model, beginning with what can be done with it. Throws PetalfaceError or
+ * OnnxGradError if the file cannot be read.
+ */
 export async function inspectModel(name: string, choices: ModelChoices): Promise<Inspection> {
   try {
     return await recogniser(await openBackbone(name, choices));
@@ -195,7 +200,8 @@ export async function inspectModel(name: string, choices: ModelChoices): Promise
     // What was asked wrongly is not a finding about the model.
     const isAbout = error instanceof Error && /^(PetalfaceError|OnnxGradError)$/.test(error.name);
     if (!isAbout || (error instanceof PetalfaceError && error.exitCode === 2)) throw error;
-    // An exported model that takes alpha as an input, or any other network is still worth describing, if it can be read.
+    // An exported model that takes alpha as an input, or any other network is still worth
+    // describing, if it can be read.
     const { path } = await resolveModel(name);
     const levels = levelsFile(path);
     if (levels !== undefined) return levels;

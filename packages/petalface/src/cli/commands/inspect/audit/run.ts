@@ -29,9 +29,11 @@ export interface AuditFlags extends ModelChoices, DataFlags {
 }
 
 /**
- * Looks at every picture of a set, if it is asked to or the set is small. Writes the page, if one is asked for.
+ * Looks at every picture of a set, if it is asked to or the set is small. Writes the page, if one
+ * is asked for.
  *
- * @returns what was found, lines for people, and what of the set cannot be used; undefined findings where it did not look
+ * @returns what was found, lines for people, and what of the set cannot be used; undefined findings
+ * where it did not look
  */
 export async function runAudit(spec: string, flags: AuditFlags, context: CliContext) {
   await using _outputs = await claimOutputs([flags.report], context, {
@@ -80,7 +82,10 @@ export async function runAudit(spec: string, flags: AuditFlags, context: CliCont
   }
 }
 
-/** Pictures of the set, and of the one that it is compared with, that cannot be used: those that the list lacked, and those that were found. */
+/**
+ * Pictures of the set, and of the one that it is compared with, that cannot be used: those that the
+ * list lacked, and those that were found.
+ */
 function withFindings(data: FaceData, { pictures, unreadable, problems, notFinite }: Findings) {
   const listed = leftOutOf(data);
   const more = notFinite.map(({ id }) => `${printPath(id)}: its embedding is not finite`);
