@@ -63,6 +63,7 @@ const SHARED_FILES: ReadonlySet<string> = new Set([
   "resources.ts",
   "temporary.ts",
   "versions.ts",
+  "workers.ts",
 ]);
 
 /** The part of a folder that also runs in a browser. */

@@ -5,6 +5,7 @@ import { type Fusion, findProtocol, type Protocol, protocolOfPairs, saveEvaluati
 import { parseDegradation, printDegradation } from "../images/index.ts";
 import { openResources } from "../resources.ts";
 import type { CacheOptions } from "./cache.ts";
+import { type EnrolledCopies, galleryCopiesFor } from "./copies.ts";
 import { type Faces, type LeftOutOptions, noteLeftOut, openFaces } from "./data.ts";
 import { type BothResults, measureModels } from "./measure-models.ts";
 import { type GivenModel, modelOf } from "./model.ts";
@@ -26,6 +27,11 @@ export interface EvaluateOptions extends GivenModel, CallOptions, CacheOptions, 
   readonly lists?: string | undefined;
   /** Degradations to measure under, such as `lr:8`; `["lr:16"]` unless given, and none where the protocol's faces are of low quality already. */
   readonly degradations?: readonly string[] | undefined;
+  /**
+   * Measures also with each enrolled face together with low-resolution copies of it. Their weight
+   * follows the adapter's alpha unless given, and is 0.25 without an adapter.
+   */
+  readonly galleryCopies?: EnrolledCopies | undefined;
   /** Adds the mirror image's embedding, as it is or at unit length; the protocol's own way unless given. */
   readonly flip?: Fusion | undefined;
   /** Folds of a pairs file to use; all unless given. */
@@ -56,7 +62,13 @@ export async function evaluate(options: EvaluateOptions): Promise<BothResults> {
   const results = await measureModels(
     model,
     {
-      ...{ protocol, cache, copies: undefined, bootstrap: { resamples, seed }, engine: model.engine },
+      ...{
+        protocol,
+        cache,
+        copies: galleryCopiesFor(options.galleryCopies, model),
+        bootstrap: { resamples, seed },
+        engine: model.engine,
+      },
       degradations: specs?.map(printDegradation) ?? usual,
       fusion: flip ?? protocol.fusion,
     },

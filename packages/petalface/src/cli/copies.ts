@@ -1,7 +1,8 @@
 import { type Command, InvalidArgumentError } from "commander";
+import { type EnrolledCopies, galleryCopiesFor } from "../api/copies.ts";
 import type { OpenedModel } from "../api/model.ts";
 import { PetalfaceError } from "../errors.ts";
-import { type CopyOptions, type CopyWeight, checkCopies, defaultCopyWeight } from "../matching/index.ts";
+import { type CopyOptions, type CopyWeight, defaultCopyWeight } from "../matching/index.ts";
 
 /** What the options of enrolled copies ask for. */
 export interface CopyFlags {
@@ -38,45 +39,35 @@ export function withCopyOptions(
 }
 
 /**
- * How faces are enrolled, or undefined where no sizes were given.
- *
- * @param size side of the model's input in pixels
- * @param usual the weight unless one was given
- * @throws PetalfaceError (wrong usage) for what cannot be
+ * The copies that were asked for, or undefined where no sizes were given. Throws PetalfaceError
+ * (wrong usage) for a weight without sizes.
  */
-export function copiesOf(
+export function givenCopies(
   option: "--copies" | "--gallery-copies",
   sizes: readonly number[] | undefined,
   { copyWeight }: CopyFlags,
-  size: number,
-  usual: CopyWeight = defaultCopyWeight,
-): CopyOptions | undefined {
-  if (sizes === undefined) {
-    if (copyWeight === undefined) return undefined;
-    throw new PetalfaceError(
-      "PETAL_OPTION_INVALID",
-      `--copy-weight weighs the copies of ${option}; give their sizes, such as ${option} 16,12`,
-    );
-  }
-  const copies = { sizes, weight: copyWeight ?? usual };
-  checkCopies(copies, size);
-  return copies;
+): EnrolledCopies | undefined {
+  if (sizes !== undefined) return { sizes, weight: copyWeight };
+  if (copyWeight === undefined) return undefined;
+  throw new PetalfaceError(
+    "PETAL_OPTION_INVALID",
+    `--copy-weight weighs the copies of ${option}; give their sizes, such as ${option} 16,12`,
+  );
 }
 
-/** How `--gallery-copies` and `--copy-weight` enrol: with an adapter the weight follows its alpha unless it is given. */
+/** How `--gallery-copies` and `--copy-weight` enrol. Throws PetalfaceError (wrong usage). */
 export function galleryCopies(
   sizes: readonly number[] | undefined,
   flags: CopyFlags,
-  { backbone, adapter }: OpenedModel,
+  opened: OpenedModel,
 ): CopyOptions | undefined {
-  const usual = adapter === undefined ? defaultCopyWeight : "alpha";
-  const copies = copiesOf("--gallery-copies", sizes, flags, backbone.size, usual);
-  if (copies?.weight === "alpha" && adapter === undefined)
+  const given = givenCopies("--gallery-copies", sizes, flags);
+  if (given?.weight === "alpha" && opened.adapter === undefined)
     throw new PetalfaceError(
       "PETAL_OPTION_INVALID",
       `--copy-weight alpha needs an adapter, which judges alpha; give --adapter, or a number such as ${defaultCopyWeight}`,
     );
-  return copies;
+  return galleryCopiesFor(given, opened);
 }
 
 /** `16, 12 px, weight alpha`. */

@@ -1,5 +1,4 @@
-import { Piscina } from "piscina";
-import { PetalfaceError } from "../errors.ts";
+import { openWorkers, receiveError, type Workers } from "../workers.ts";
 import { type Job, type JobResult, openWork, type WorkOptions } from "./work.ts";
 import type { WorkerAnswer } from "./worker.ts";
 
@@ -28,39 +27,19 @@ export async function openPool(options: WorkOptions, threads: number): Promise<P
       [Symbol.asyncDispose]: () => work.close(),
     };
   }
-  const worker = new URL(import.meta.url.endsWith(".ts") ? "./worker.ts" : "./worker.js", import.meta.url);
   // Opened with the first job: a run that finds everything done needs no threads and no detector.
-  let piscina: Piscina<readonly Job[], WorkerAnswer> | undefined;
-  const open = (): Piscina<readonly Job[], WorkerAnswer> =>
-    new Piscina({
-      filename: worker.href,
-      minThreads: threads,
-      maxThreads: threads,
-      workerData: options,
-      execArgv: [],
-    });
+  let workers: Workers<readonly Job[], WorkerAnswer> | undefined;
   return {
     // Two for each thread: one in work, one waiting.
     depth: 2 * threads,
     async run(jobs) {
-      piscina ??= open();
-      const answer = await piscina.run(jobs);
+      workers ??= openWorkers(import.meta.url, { threads, start: "all", workerData: options });
+      const answer = await workers.run(jobs);
       if ("results" in answer) return answer.results;
-      throw answer.code === undefined ? new Error(answer.failed) : new PetalfaceError(answer.code, answer.failed);
+      throw receiveError(answer);
     },
     async [Symbol.asyncDispose]() {
-      if (piscina !== undefined) await closeThreads(piscina, threads, []);
+      await workers?.closeStarted([]);
     },
   };
-}
-
-/**
- * Closes a pool whose threads load onnxruntime. A thread that is stopped while it opens a session
- * takes the whole process along ("terminate called after throwing an instance of 'Napi::Error'"),
- * so each has to answer an empty task first: one for every thread reaches all that have nothing
- * else to do, and is answered once the thread has started. Never throws for what a task throws.
- */
-export async function closeThreads<T, R>(piscina: Piscina<T, R>, threads: number, empty: T): Promise<void> {
-  await Promise.allSettled(Array.from({ length: threads }, () => piscina.run(empty)));
-  await piscina.close();
 }

@@ -1,15 +1,10 @@
 import { Piscina } from "piscina";
 import sharp from "sharp";
-import { type ErrorCode, PetalfaceError } from "../errors.ts";
+import { type SentError, sendError } from "../workers.ts";
 import { type Job, type JobResult, openWork, type WorkOptions } from "./work.ts";
 
-/**
- * What a worker answers; an error that ends the run as text, since a class does not survive the
- * way.
- */
-export type WorkerAnswer =
-  | { readonly results: readonly JobResult[] }
-  | { readonly failed: string; readonly code: ErrorCode | undefined };
+/** What a worker answers: results, or the error that ends the run. */
+export type WorkerAnswer = { readonly results: readonly JobResult[] } | SentError;
 
 // The threads are the workers themselves, and no photo is met twice soon enough for libvips' cache.
 sharp.concurrency(1);
@@ -27,9 +22,6 @@ export default async function run(jobs: readonly Job[]): Promise<WorkerAnswer> {
     for (const job of jobs) results.push(await (work as Awaited<ReturnType<typeof openWork>>).run(job));
     return { results };
   } catch (error) {
-    return {
-      failed: error instanceof Error ? error.message : String(error),
-      code: error instanceof PetalfaceError ? error.code : undefined,
-    };
+    return sendError(error);
   }
 }

@@ -7,7 +7,7 @@ export { faceSpacePath, openFaceSpace } from "./open-facespace.ts";
 export { printPath } from "./path.ts";
 export * from "./portable.ts";
 export { prefetch } from "./prefetch.ts";
-export { chunkHead, chunkSize, parseChunkHead, recordHead, recordMagic } from "./record.ts";
+export { chunkHead, chunkSize, parseChunkHead, recordHead, recordMagic } from "./recordio.ts";
 export { resize } from "./resize.ts";
 export { holdsImage } from "./sniff.ts";
 export { type ImageStore, nameOf, nameOfFace, openImageStore, type StoredSource } from "./stored.ts";

@@ -1,5 +1,5 @@
-import { Piscina } from "piscina";
 import { PetalfaceError } from "../errors.ts";
+import { openWorkers, receiveError } from "../workers.ts";
 import { createPreparer, type Preparer, type WorkerRequest } from "./prepare.ts";
 import type { ImageRequest, ImageSource } from "./types.ts";
 import type { WorkerAnswer } from "./worker.ts";
@@ -122,28 +122,14 @@ function expectedError(error: unknown): PetalfaceError {
 }
 
 function pool(threads: number, workerData: { size: number; cache: SharedArrayBuffer | undefined }): Runner {
-  // The worker is next to this file, as source in the repository and built in the package.
-  const worker = new URL(import.meta.url.endsWith(".ts") ? "./worker.ts" : "./worker.js", import.meta.url);
-  const piscina = new Piscina<readonly WorkerRequest[], WorkerAnswer>({
-    filename: worker.href,
-    minThreads: 1,
-    maxThreads: threads,
-    idleTimeout: Number.POSITIVE_INFINITY,
-    workerData,
-    execArgv: [],
-  });
+  const how = { threads, start: "asked", workerData } as const;
+  const workers = openWorkers<readonly WorkerRequest[], WorkerAnswer>(import.meta.url, how);
   return {
     async task(part) {
-      const { planes, bad } = await piscina.run(part);
-      return {
-        planes,
-        bad: bad.map(({ index, message, code }) => {
-          if (code === undefined) throw new Error(message);
-          return { index, error: new PetalfaceError(code, message) };
-        }),
-      };
+      const { planes, bad } = await workers.run(part);
+      return { planes, bad: bad.map(({ index, ...sent }) => ({ index, error: expectedError(receiveError(sent)) })) };
     },
-    close: () => piscina.close(),
+    close: workers.close,
   };
 }
 

@@ -1,8 +1,7 @@
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
-import { itemAt } from "onnx-grad/basics";
 import { PetalfaceError } from "../errors.ts";
 import { printPath } from "./path.ts";
-import { chunkHead, chunkSize, parseChunkHead, recordHead } from "./record.ts";
+import { readRecord } from "./recordio.ts";
 import type { ImageSource } from "./types.ts";
 
 /** Faces that are stored in one file with others. */
@@ -19,8 +18,6 @@ export interface ImageStore {
   close(): void;
 }
 
-/** Read at once: most faces of 112 pixels with their header. */
-const firstRead = 16_384;
 const mostBytes = 128 * 1024 * 1024;
 /** Files that are open at once; a set has one. */
 const mostFiles = 16;
@@ -60,7 +57,7 @@ export function openImageStore(): ImageStore {
       const name = nameOf(source);
       const { handle, size } = open(source.path, name);
       const reader = (offset: number, length: number): Buffer => readAt(handle, size, offset, length, name);
-      if (source.kind === "record") return readRecord(reader, size, source.offset, name);
+      if (source.kind === "record") return readRecord(reader, { size, start: source.offset, name, mostBytes });
       const bytes = reader(source.offset, source.length);
       return source.encoding === "utf8" ? Buffer.from(bytes.toString("utf8"), "latin1") : bytes;
     },
@@ -95,44 +92,3 @@ function readAt(handle: number, size: number, offset: number, length: number, na
   }
   return bytes;
 }
-
-/** The payload of one record, joined where it was cut. */
-function readRecord(
-  read: (offset: number, length: number) => Buffer,
-  size: number,
-  start: number,
-  name: string,
-): Uint8Array {
-  const damaged = (what: string): PetalfaceError =>
-    new PetalfaceError("PETAL_DATA_DAMAGED", `${name} is damaged: ${what} at byte ${start}`);
-  const parts: Uint8Array[] = [];
-  let total = 0;
-  for (let offset = start, last = false; !last; ) {
-    if (offset + chunkHead > size)
-      throw new PetalfaceError(
-        "PETAL_DATA_DAMAGED",
-        `${name} lies past the end of the file (${size} bytes); is the file complete?`,
-      );
-    const begin = read(offset, Math.min(offset === start ? firstRead : chunkHead, size - offset));
-    const head = parseChunkHead(new DataView(begin.buffer, begin.byteOffset, begin.length), 0);
-    if (head === undefined) throw damaged("no record begins");
-    if (head.part > 1 === (offset === start)) throw damaged("the parts of the record are out of order");
-    const { part, length } = head;
-    total += length + 4;
-    if (total > mostBytes) throw damaged(`the record announces ${total} bytes or more`);
-    // The word at which the writer cut.
-    if (offset !== start) parts.push(magicBytes);
-    const have = begin.subarray(chunkHead, chunkHead + length);
-    parts.push(have);
-    if (have.length < length) parts.push(read(offset + chunkHead + have.length, length - have.length));
-    offset += chunkSize(length);
-    last = part === 0 || part === 3;
-  }
-  const body = parts.length === 1 ? itemAt(parts, 0) : Buffer.concat(parts);
-  if (body.length < recordHead) throw damaged(`the record has ${body.length} bytes, fewer than its header`);
-  const labels = new DataView(body.buffer, body.byteOffset, 4).getUint32(0, true);
-  if (labels > (body.length - recordHead) / 4) throw damaged(`the record announces ${labels} labels`);
-  return body.subarray(recordHead + 4 * labels);
-}
-
-const magicBytes = Uint8Array.of(0x0a, 0x23, 0xd7, 0xce);

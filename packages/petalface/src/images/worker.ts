@@ -1,12 +1,12 @@
 import { Piscina } from "piscina";
 import sharp from "sharp";
-import { type ErrorCode, PetalfaceError } from "../errors.ts";
+import { type SentError, sendError } from "../workers.ts";
 import { createPreparer, type PrepareOptions, type WorkerRequest } from "./prepare.ts";
 
-/** What a worker answers; errors as text, since a class does not survive the way. */
+/** What a worker answers. */
 export interface WorkerAnswer {
   readonly planes: Uint8Array<ArrayBuffer>;
-  readonly bad: readonly { readonly index: number; readonly message: string; readonly code: ErrorCode | undefined }[];
+  readonly bad: readonly (SentError & { readonly index: number })[];
 }
 
 // Faces are small: the threads are the workers themselves, and no image is met twice soon enough
@@ -21,11 +21,7 @@ export default async function work(requests: readonly WorkerRequest[]): Promise<
   const { planes, bad } = await prepare(requests);
   const answer: WorkerAnswer = {
     planes,
-    bad: bad.map(({ index, error }) => ({
-      index,
-      message: error instanceof Error ? error.message : String(error),
-      code: error instanceof PetalfaceError ? error.code : undefined,
-    })),
+    bad: bad.map(({ index, error }) => ({ index, ...sendError(error) })),
   };
   // The package types these two keys by symbols that it does not export.
   const message = { [Piscina.transferableSymbol]: [planes.buffer], [Piscina.valueSymbol]: answer };

@@ -6,8 +6,10 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { newRunOptions } from "../../src/api/adapt.ts";
 import {
   adapt,
+  audit,
   compare,
   embed,
+  embedToFile,
   evaluate,
   exportModel,
   openModel,
@@ -17,6 +19,7 @@ import {
 import type { FaceInMemory } from "../../src/data/index.ts";
 import { openData } from "../../src/data/index.ts";
 import { openLoader, type Pixels } from "../../src/images/index.ts";
+import { readSafetensors } from "../../src/tensors/index.ts";
 import { optionEntries } from "../../src/training/index.ts";
 import { petalface } from "../cli/process.ts";
 import { tinySize, tinyWidth, writeTinyBackbone } from "../support/backbone.ts";
@@ -89,6 +92,43 @@ describe("the library", () => {
     expect(again.embeddings).toEqual(direct.embeddings);
     expect(again.alpha).toEqual(direct.alpha);
     expect(again.alpha?.every((alpha) => alpha >= 0 && alpha <= 1)).toBe(true);
+  });
+
+  test("embed enrols with copies, and embedToFile writes the same", async () => {
+    const how = { model, images: faces, threads: 1, cache: false };
+    const templates = await embed({ ...how, copies: { sizes: [8, 4] } });
+    expect(templates).toMatchObject({ count: 18, vectors: 1, width: tinyWidth });
+    const apart = await embed({ ...how, copies: { sizes: [8, 4], weight: "alpha" } });
+    expect(apart).toMatchObject({ count: 18, vectors: 2, width: tinyWidth });
+    for (let face = 0; face < 18; face++) {
+      const [photo, copies] = [0, 1].map((at) =>
+        apart.embeddings.subarray((2 * face + at) * tinyWidth, (2 * face + at + 1) * tinyWidth),
+      ) as [Float32Array, Float32Array];
+      const sum = photo.map((value, k) => value + 0.25 * copies[k]);
+      const length = Math.hypot(...sum);
+      templates.embeddings
+        .subarray(face * tinyWidth, (face + 1) * tinyWidth)
+        .forEach((value, k) => void expect(value).toBeCloseTo(sum[k] / length, 5));
+    }
+    const out = join(folder, "templates.safetensors");
+    const file = await embedToFile({ ...how, copies: { sizes: [8, 4] }, out });
+    expect(file).toMatchObject({ faces: 18, width: tinyWidth, adapted: false, metadata: { copies: "8,4" } });
+    const { tensors } = await readSafetensors(out);
+    expect(tensors.get("embeddings")?.data).toEqual(templates.embeddings);
+    expect((await readFile(file.list, "utf8")).split("\n")[1]).toMatch(/^0,/);
+    await expect(embed({ ...how, copies: { sizes: [99] } })).rejects.toThrow(/size 99 is not smaller/);
+  });
+
+  test("audit finds copies, wrong names and shared people", async () => {
+    const data = (await inMemory()).map(({ pixels, person, id }) => ({ image: pixels, person, id }));
+    const again = data.slice(0, 2).map((face, at) => ({ ...face, id: `again ${at}`, person: "somebody else" }));
+    const { findings, leftOut } = await audit({ data: [...data, ...again], against: data.slice(3), model });
+    expect(leftOut).toMatchObject({ count: 0, tried: 20 + 15 });
+    const groups = findings.exact.map(({ faces: members }) => members.map(({ id }) => id));
+    expect(groups).toContainEqual([data[0]?.id, "again 0"]);
+    expect(findings.exact.some(({ people }) => people)).toBe(true);
+    expect(findings.shared?.names).toContain(data[3]?.person);
+    expect((await audit({ data })).findings).toMatchObject({ exact: [], outliers: null, shared: null });
   });
 
   test("faces in memory give the bits of the same faces from their spec", async () => {
@@ -167,6 +207,14 @@ describe("the library", () => {
     const { frozen, adapted } = await evaluate({ model, protocol: "drawn:pairs=20,folds=2", data, resamples: 10 });
     expect(adapted).toBeUndefined();
     expect(frozen.degradations).toEqual(["lr:16"]);
+    const galleryCopies = { sizes: [8], weight: "alpha" } as const;
+    await expect(evaluate({ model, protocol: "drawn:pairs=20,folds=2", data, galleryCopies })).rejects.toThrow(
+      /alpha need an adapter/,
+    );
+    const task = { model, protocol: "drawn:pairs=20,folds=2", data, resamples: 10, degradations: ["none"] };
+    const enrolled = await evaluate({ ...task, galleryCopies: { sizes: [8] } });
+    expect(enrolled.frozen.copies).toEqual({ sizes: [8], weight: 0.25 });
+    expect(enrolled.frozen.measures.map(({ key }) => key)).toContainEqual(expect.stringMatching(/, copies$/));
   });
 
   test("exportModel writes the file that gives embed's embeddings", async () => {

@@ -1,14 +1,11 @@
-import { availableParallelism } from "node:os";
+import { auditSets } from "../../../../api/audit.ts";
 import { leftOutOf } from "../../../../api/data.ts";
-import { type Findings, nameFindings } from "../../../../api/findings.ts";
-import { choicesOf } from "../../../../api/model.ts";
+import { choicesOf, engineOf, openModel } from "../../../../api/model.ts";
 import { claimOutputs } from "../../../../api/outputs.ts";
-import type { Progress } from "../../../../api/surroundings.ts";
-import { auditFaces, pictureSize } from "../../../../audit/index.ts";
-import { openBackbone, openEmbedder } from "../../../../backbones/index.ts";
+import { pictureSize } from "../../../../audit/index.ts";
 import { type FaceData, openData } from "../../../../data/index.ts";
 import { writeFileSafely } from "../../../../files.ts";
-import { openLoader, printPath } from "../../../../images/index.ts";
+import { openLoader } from "../../../../images/index.ts";
 import type { ModelChoices } from "../../../../models/index.ts";
 import { openResources } from "../../../../resources.ts";
 import type { CliContext } from "../../../context.ts";
@@ -48,52 +45,13 @@ export async function runAudit(spec: string, flags: AuditFlags, context: CliCont
     return { findings: undefined, lines: photos && flags.check === undefined ? [hint] : [], leftOut: leftOutOf(data) };
   }
   const against = flags.against === undefined ? undefined : await openSet(flags.against);
-  const threads = availableParallelism();
-  await using pictures = openLoader({ size: pictureSize, threads });
-  const backbone = flags.model === undefined ? undefined : await openBackbone(flags.model, choicesOf(flags));
-  const session = { threads };
   await using open = openResources();
-  const embedder = backbone && open.keep(await openEmbedder(backbone, session));
-  const loader = backbone && open.keep(openLoader({ size: backbone.size, threads }));
-  let progress: Progress | undefined;
-  let stage = "";
-  try {
-    const audit = await auditFaces({
-      ...{ data, against, pictures, signal: context.signal },
-      model: embedder && loader && { embedder, loader, session },
-      onProgress(what, done, total) {
-        if (what !== stage) {
-          progress?.close();
-          progress = context.progress(what === "pictures" ? "comparing" : "embedding", total, "faces");
-          stage = what;
-        }
-        progress?.update(done);
-      },
-    });
-    progress?.close();
-    progress = undefined;
-    const findings = nameFindings(audit, data, against);
-    if (flags.report !== undefined)
-      await writeFileSafely(flags.report, await renderAuditPage({ findings, data, against, loader: pictures }));
-    const page = flags.report === undefined ? [] : [`page: ${flags.report}`];
-    return { findings, lines: [...printFindings(findings), ...page], leftOut: withFindings(data, findings) };
-  } finally {
-    progress?.close();
-  }
-}
-
-/**
- * Pictures of the set, and of the one that it is compared with, that cannot be used: those that the
- * list lacked, and those that were found.
- */
-function withFindings(data: FaceData, { pictures, unreadable, problems, notFinite }: Findings) {
-  const listed = leftOutOf(data);
-  const more = notFinite.map(({ id }) => `${printPath(id)}: its embedding is not finite`);
-  return {
-    ...listed,
-    count: listed.count + unreadable + notFinite.length,
-    notFinite: notFinite.length,
-    tried: listed.count + pictures,
-    first: [...listed.first, ...problems, ...more].slice(0, 5),
-  };
+  const { model: file } = flags;
+  const model = file === undefined ? undefined : open.keep(await openModel({ ...choicesOf(flags), model: file }));
+  const pictures = open.keep(openLoader({ size: pictureSize, threads: engineOf({}).threads }));
+  const { findings, leftOut } = await auditSets({ data, against, model, pictures }, context);
+  if (flags.report !== undefined)
+    await writeFileSafely(flags.report, await renderAuditPage({ findings, data, against, loader: pictures }));
+  const page = flags.report === undefined ? [] : [`page: ${flags.report}`];
+  return { findings, lines: [...printFindings(findings), ...page], leftOut };
 }

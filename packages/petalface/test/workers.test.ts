@@ -1,10 +1,9 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { Piscina } from "piscina";
 import { expect, test } from "vitest";
-import { closeThreads } from "../../src/faces/pool.ts";
-import { temporaryFolder } from "../images/helpers.ts";
+import { openWorkers } from "../src/workers.ts";
+import { temporaryFolder } from "./images/helpers.ts";
 
 const folder = temporaryFolder();
 
@@ -26,18 +25,17 @@ const worker = `
   export default (task) => task;
 `;
 
-test("no thread is stopped while it starts", async () => {
+test("no thread that loads onnxruntime is stopped while it starts", async () => {
   mkdirSync(folder, { recursive: true });
-  const file = join(folder, "worker.mjs");
-  writeFileSync(file, worker);
+  writeFileSync(join(folder, "worker.js"), worker);
+  writeFileSync(join(folder, "package.json"), '{ "type": "module" }');
   const threads = 4;
-  const piscina = new Piscina<number, number>({
-    filename: pathToFileURL(file).href,
-    minThreads: threads,
-    maxThreads: threads,
-    execArgv: [],
+  const workers = openWorkers<number, number>(pathToFileURL(join(folder, "pool.js")).href, {
+    threads,
+    start: "all",
+    workerData: undefined,
   });
-  expect(await piscina.run(7)).toBe(7);
-  await closeThreads(piscina, threads, 0);
+  expect(await workers.run(7)).toBe(7);
+  await workers.closeStarted(0);
   expect(readFileSync(join(folder, "ready"), "utf8")).toBe("ready\n".repeat(threads));
 });
