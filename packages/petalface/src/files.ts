@@ -33,6 +33,16 @@ export function writeFailure(path: string, cause: unknown): PetalfaceError {
   });
 }
 
+/** What it means for a file that is to be read, by the code of the operating system's error. */
+export const readFailures: Readonly<Record<string, string>> = {
+  ENOENT: "there is no file",
+  ENOTDIR: "there is no file",
+  ELOOP: "it is a link that leads back to itself",
+  EACCES: "permission denied",
+  EPERM: "permission denied",
+  ENAMETOOLONG: "its name is too long",
+};
+
 /** Makes a folder and those above it. Throws PetalfaceError. */
 export async function makeFolder(path: string): Promise<void> {
   try {

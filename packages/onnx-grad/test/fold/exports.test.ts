@@ -1,26 +1,14 @@
 import { describe, expect, it } from "vitest";
 import { foldConstants } from "../../src/fold/fold.ts";
 import type { Shape } from "../../src/graph/dim.ts";
-import type { Graph } from "../../src/graph/graph.ts";
 import { float32, int64 } from "../../src/graph/tensor.ts";
 import { proveBatch, setBatch } from "../../src/index.ts";
 import { type NodeSketch, sketch } from "../support/draft.ts";
-import { run, wave } from "../support/engine.ts";
+import { run } from "../support/engine.ts";
+import { expectSame } from "../support/folded.ts";
 
 const int = (value: number) => ({ int: value });
 const open = (times = 1) => ({ symbol: "N", times });
-
-/** The folded graph computes what the graph as it was does, in onnxruntime. */
-async function expectSame(graph: Graph, folded: Graph, batch = 1): Promise<void> {
-  const feeds = Object.fromEntries(
-    graph.inputs.map((name) => {
-      const shape = graph.types.get(name)?.shape ?? [];
-      return [name, wave(shape.map((dim) => (typeof dim === "number" ? dim : dim.times * batch)))];
-    }),
-  );
-  const before = await run({ ...graph, types: new Map([...folded.types, ...graph.types]) }, feeds);
-  expect(await run(folded, feeds)).toEqual(before);
-}
 
 /**
  * `F.pad(x, (0, 0, 0, (7 - W % 7) % 7, 0, (7 - H % 7) % 7))` as the TorchScript exporter writes it:

@@ -4,7 +4,7 @@ import { basename, dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { readTensor } from "../../src/format/decode.ts";
 import { readModel } from "../../src/format/model.ts";
-import { encodeProto, type ModelProto, type TensorProto } from "../../src/format/proto.ts";
+import { encodeProto, type ModelProto } from "../../src/format/proto.ts";
 import { encodeHeader, encodeVarint } from "../../src/format/wire.ts";
 import { bytesOfTensor } from "../../src/graph/dtypes.ts";
 import { OnnxGradError } from "../../src/graph/errors.ts";
@@ -12,7 +12,7 @@ import { itemAt } from "../../src/graph/item-at.ts";
 import { type Constant, float32, int64, isExternal } from "../../src/graph/tensor.ts";
 import { lastOf } from "../../src/index.ts";
 import { scratch, wave } from "../support/engine.ts";
-import { model, node, raw, value } from "../support/protos.ts";
+import { externalProduct, model, node, raw, value } from "../support/protos.ts";
 
 /**
  * What reading the file ends in; anything but an OnnxGradError of one short printable line fails
@@ -244,22 +244,6 @@ describe("deep nesting", () => {
 });
 
 describe("external data", () => {
-  const place = (entries: Record<string, string>, more: Partial<TensorProto> = {}): ModelProto =>
-    model({
-      input: [value("x", 1, 40)],
-      output: [value("y", 1, 50)],
-      node: [node("MatMul", ["x", "w"], ["y"])],
-      initializer: [
-        {
-          name: "w",
-          dims: ["40", "50"],
-          dataType: 1,
-          dataLocation: 1,
-          externalData: Object.entries(entries).map(([key, text]) => ({ key, value: text })),
-          ...more,
-        },
-      ],
-    });
   /** A folder with the model, and a secret beside the folder. */
   const arrange = (content: ModelProto): string => {
     const outside = scratch();
@@ -302,14 +286,14 @@ describe("external data", () => {
     ["a place beyond all numbers", { location: "w.bin", offset: "9".repeat(400) }, /starts at offset 999/],
     ["the model itself, beyond its end", { location: "\0", offset: "0" }, /takes 8000 bytes from 0 of a file of/],
   ])("is refused in %s", async (_, entries, message) => {
-    expect(await refusal(arrange(place(entries)))).toMatch(message);
+    expect(await refusal(arrange(externalProduct(entries)))).toMatch(message);
   });
 
   it.skipIf(process.platform === "win32")("is refused in pipes and devices", async () => {
-    const path = arrange(place({ location: "pipe.bin" }));
+    const path = arrange(externalProduct({ location: "pipe.bin" }));
     execFileSync("mkfifo", [join(dirname(path), "pipe.bin")]);
     expect(await refusal(path)).toMatch(/no file next to the model/);
-    const zero = arrange(place({ location: "zero.bin" }));
+    const zero = arrange(externalProduct({ location: "zero.bin" }));
     symlinkSync("/dev/zero", join(dirname(zero), "zero.bin"));
     expect(await refusal(zero)).toMatch(/no file next to the model/);
   });
@@ -319,7 +303,7 @@ describe("external data", () => {
     const [blobs, snapshot] = [join(cache, "blobs"), join(cache, "snapshot")];
     for (const folder of [blobs, snapshot]) mkdirSync(folder);
     const weights = wave([40, 50]);
-    writeFileSync(join(blobs, "0a1b"), encodeProto("model", place({ location: "model.onnx_data" })));
+    writeFileSync(join(blobs, "0a1b"), encodeProto("model", externalProduct({ location: "model.onnx_data" })));
     writeFileSync(join(blobs, "2c3d"), bytesOfTensor(weights));
     symlinkSync("../blobs/0a1b", join(snapshot, "model.onnx"));
     symlinkSync("../blobs/2c3d", join(snapshot, "model.onnx_data"));

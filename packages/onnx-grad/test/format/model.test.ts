@@ -22,7 +22,7 @@ import { OnnxGradError } from "../../src/graph/errors.ts";
 import { itemAt } from "../../src/graph/item-at.ts";
 import { type Constant, float32, int64, isExternal } from "../../src/graph/tensor.ts";
 import { runModel, scratch, shared, wave } from "../support/engine.ts";
-import { model, node, raw, value } from "../support/protos.ts";
+import { externalProduct, model, node, raw, value } from "../support/protos.ts";
 
 /** Writes a model into a new folder and reads it. */
 const read = (proto: ModelProto, folder = scratch()) => {
@@ -30,23 +30,6 @@ const read = (proto: ModelProto, folder = scratch()) => {
   writeFileSync(path, encodeProto("model", proto));
   return readModel(path);
 };
-
-/** A product with 40 x 50 weights in a file of their own. */
-const external = (entries: Record<string, string>): ModelProto =>
-  model({
-    input: [value("x", 1, 40)],
-    output: [value("y", 1, 50)],
-    node: [node("MatMul", ["x", "w"], ["y"])],
-    initializer: [
-      {
-        name: "w",
-        dims: ["40", "50"],
-        dataType: 1,
-        dataLocation: 1,
-        externalData: Object.entries(entries).map(([key, text]) => ({ key, value: text })),
-      },
-    ],
-  });
 
 describe.each(["mobilefacenet", "fr_feature"])("%s (needs shared/weights)", (name) => {
   const path = join(shared, "weights", `${name}.onnx`);
@@ -194,7 +177,7 @@ describe("readModel", () => {
     writeFileSync(join(folder, "deep", "real.bin"), Buffer.concat([Buffer.alloc(3), bytesOfTensor(weights)]));
     symlinkSync(join(folder, "deep", "real.bin"), join(folder, "w.bin"));
     for (const location of ["deep/real.bin", "w.bin", "./deep/real.bin"]) {
-      const graph = await read(external({ location, offset: "3", length: "8000" }), folder);
+      const graph = await read(externalProduct({ location, offset: "3", length: "8000" }), folder);
       expect(readTensor(graph.constants.get("w") as Constant)).toEqual(weights);
     }
   });
@@ -216,7 +199,7 @@ describe("readModel", () => {
   ])("refuses external data in %s", async (_, entries, message) => {
     const folder = scratch();
     writeFileSync(join(folder, "w.bin"), Buffer.alloc(8000));
-    await expect(read(external(entries), folder)).rejects.toThrow(message);
+    await expect(read(externalProduct(entries), folder)).rejects.toThrow(message);
   });
 
   it.each<[string, ModelProto, RegExp]>([

@@ -43,3 +43,21 @@ export const model = (graph: Partial<GraphProto> = {}, more: Partial<ModelProto>
   },
   ...more,
 });
+
+/** A product with 40 x 50 weights in a file of their own, where the entries say. */
+export const externalProduct = (entries: Record<string, string>, more: Partial<TensorProto> = {}): ModelProto =>
+  model({
+    input: [value("x", 1, 40)],
+    output: [value("y", 1, 50)],
+    node: [node("MatMul", ["x", "w"], ["y"])],
+    initializer: [
+      {
+        name: "w",
+        dims: ["40", "50"],
+        dataType: 1,
+        dataLocation: 1,
+        externalData: Object.entries(entries).map(([key, text]) => ({ key, value: text })),
+        ...more,
+      },
+    ],
+  });

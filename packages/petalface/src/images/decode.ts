@@ -3,6 +3,7 @@ import { itemAt } from "onnx-grad/basics";
 import type { Metadata } from "sharp";
 import { onDisk } from "../disk-names.ts";
 import { PetalfaceError, readCode } from "../errors.ts";
+import { readFailures } from "../files.ts";
 import { refusePlaceholder } from "../placeholder.ts";
 import { recognise } from "./formats.ts";
 import { printPath } from "./path.ts";
@@ -117,20 +118,11 @@ function readImage(path: string, name: string): Uint8Array {
     // A system call's message repeats the path as it is, line breaks and all.
     throw new PetalfaceError(
       readCode(cause, "PETAL_DATA_MISSING", "PETAL_DATA_DAMAGED"),
-      `cannot read image ${name}: ${reasons[code] ?? (code || firstLine(cause))}`,
+      `cannot read image ${name}: ${readFailures[code] ?? (code || firstLine(cause))}`,
       { cause },
     );
   }
 }
-
-const reasons: Readonly<Record<string, string>> = {
-  ENOENT: "there is no file",
-  ENOTDIR: "there is no file",
-  ELOOP: "it is a link that leads back to itself",
-  EACCES: "permission denied",
-  EPERM: "permission denied",
-  ENAMETOOLONG: "its name is too long",
-};
 
 /** Decodes at the stored size. */
 async function decodeAny(bytes: Uint8Array, name: string): Promise<Pixels> {

@@ -3,6 +3,7 @@ import { statSync } from "node:fs";
 import { resolve } from "node:path";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { onDisk } from "../../disk-names.ts";
+import { readFailures } from "../../files.ts";
 import { holdsImage, printPath, refusedFormat } from "../../images/index.ts";
 import type { Unreadable } from "../unreadable.ts";
 import { createNames, type Names } from "./names.ts";
@@ -113,18 +114,9 @@ export function sizeOf(path: string): number | string {
     return stats.isDirectory() ? "it is a folder" : "it is not a file";
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException;
-    return reasons[code ?? ""] ?? String(code ?? cause);
+    return readFailures[code ?? ""] ?? String(code ?? cause);
   }
 }
-
-const reasons: Readonly<Record<string, string>> = {
-  ENOENT: "there is no file",
-  ENOTDIR: "there is no file",
-  ELOOP: "it is a link that leads back to itself",
-  EACCES: "permission denied",
-  EPERM: "permission denied",
-  ENAMETOOLONG: "its name is too long",
-};
 
 /** Lets timers and signals run, now and then, in a long loop of synchronous work. */
 export function createPause(every: number): () => Promise<void> | undefined {
