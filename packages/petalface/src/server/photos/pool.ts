@@ -1,4 +1,4 @@
-import { Piscina } from "piscina";
+import { openWorkers } from "../../workers.ts";
 import { Problem } from "../problem.ts";
 import type { PhotoFaces, PhotoJob, PhotoOptions, PhotoResult } from "./read.ts";
 
@@ -15,14 +15,8 @@ export interface PhotoPool extends AsyncDisposable {
 
 /** Opens a {@link PhotoPool} of so many threads. */
 export function openPhotoPool(options: PhotoOptions, threads: number): PhotoPool {
-  const worker = new URL(import.meta.url.endsWith(".ts") ? "./worker.ts" : "./worker.js", import.meta.url);
-  const pool = new Piscina<PhotoJob | undefined, PhotoResult | undefined>({
-    filename: worker.href,
-    minThreads: threads,
-    maxThreads: threads,
-    workerData: options,
-    execArgv: [],
-  });
+  const how = { threads, start: "all", workerData: options } as const;
+  const pool = openWorkers<PhotoJob | undefined, PhotoResult | undefined>(import.meta.url, how);
   // Waiting here and not in the pool: it ends a thread whose task is aborted, with its models.
   const waiting: (() => void)[] = [];
   let free = threads;
@@ -67,10 +61,6 @@ export function openPhotoPool(options: PhotoOptions, threads: number): PhotoPool
     async ready() {
       await pool.run(undefined);
     },
-    async [Symbol.asyncDispose]() {
-      // A thread that is stopped while it opens a model takes the process along.
-      await Promise.allSettled(Array.from({ length: threads }, () => pool.run(undefined)));
-      await pool.close();
-    },
+    [Symbol.asyncDispose]: () => pool.closeStarted(undefined),
   };
 }
