@@ -39,7 +39,7 @@ export async function audit(options: AuditOptions): Promise<Audited> {
   const against = other === undefined ? undefined : await openFaces(other, options, surroundings);
   const threads = model?.engine.threads ?? engineOf(options).threads;
   const pictures = open.keep(openLoader({ size: pictureSize, threads }));
-  return auditSets({ data, against, model, pictures }, surroundings);
+  return await auditSets({ data, against, model, pictures }, surroundings);
 }
 
 /** What {@link auditSets} looks through. */
