@@ -11,7 +11,7 @@ interface Manifest {
 const manifest = JSON.parse(await readFile(join(folder, "package.json"), "utf8")) as Manifest;
 
 test("petalface exports its calls and little else", () => {
-  const calls = ["adapt", "compare", "embed", "evaluate", "exportModel", "openModel", "resume"];
+  const calls = ["adapt", "audit", "compare", "embed", "embedToFile", "evaluate", "exportModel", "openModel", "resume"];
   expect(Object.keys(petalface).sort()).toEqual(["PetalfaceError", ...calls]);
 });
 

@@ -24,7 +24,7 @@ export {
   type ModelSource,
   refuseOtherSpace,
 } from "./space.ts";
-export { buildTemplates, type TemplateRule, type Templates, templateRules } from "./templates.ts";
+export { buildTemplates, defaultTemplateRule, type TemplateRule, type Templates, templateRules } from "./templates.ts";
 export {
   type ChosenThresholds,
   estimateThresholds,

@@ -7,6 +7,9 @@ export const templateRules = ["best", "mean", "quality"] as const;
 /** One of {@link templateRules}. */
 export type TemplateRule = (typeof templateRules)[number];
 
+/** The rule unless another is asked for: the best one with poor photos enrolled (bench/results/decisions.md). */
+export const defaultTemplateRule: TemplateRule = "mean";
+
 /**
  * What a probe is compared with: rows of two parts, `sharp` and `copies`. The template of a row for a weight w is
  * unit(sharp + w copies), so its cosine with a probe follows from two products and three numbers, whatever w is.

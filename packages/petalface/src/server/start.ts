@@ -6,7 +6,13 @@ import type { GalleryModelOptions } from "../api/gallery-model.ts";
 import { engineOf } from "../api/model.ts";
 import { PetalfaceError } from "../errors.ts";
 import { resolveDetector } from "../faces/index.ts";
-import { type ChosenThresholds, type GateRules, gateDefaults, type TemplateRule } from "../gallery/index.ts";
+import {
+  type ChosenThresholds,
+  defaultTemplateRule,
+  type GateRules,
+  gateDefaults,
+  type TemplateRule,
+} from "../gallery/index.ts";
 import { printPath } from "../images/index.ts";
 import { openResources } from "../resources.ts";
 import { compreFaceRoutes } from "./compat/compreface.ts";
@@ -113,7 +119,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
           ...{
             ...batching,
             onBatch: metrics.batch,
-            templates: options.templates ?? "quality",
+            templates: options.templates ?? defaultTemplateRule,
             rate: options.rate ?? 0.01,
           },
           ...{ thresholds: options.thresholds, gate: { ...gateDefaults, ...options.gate } },
@@ -135,7 +141,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     let isOpen = true;
     const context: ServerContext = {
       ...{ galleries, photos, limits, queue, metrics, note, idempotency: openIdempotency() },
-      templates: options.templates ?? "quality",
+      templates: options.templates ?? defaultTemplateRule,
       search: { margin: 0.02, lowestAlpha: 0, top: 5, ...options.search },
       isOpen: () => isOpen,
     };

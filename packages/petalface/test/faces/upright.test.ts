@@ -82,7 +82,7 @@ describe("a photo on its side or head", () => {
       const detector = detectorOf("ultraface", () => 0.99);
       const [face] = await findUpright(photo, detector, resting, choices.one);
       expect(face?.turn).toBe((4 - turn) % 4);
-      expect(face?.rotated).toEqual({ pixels: upright, points });
+      expect(face?.rotated).toMatchObject({ pixels: upright, points });
       // Its points in the photo as it lies are those of the upright one, moved.
       const back = turnBack(((4 - turn) % 4) as Turn, photo.width, photo.height);
       expect(face?.points).toEqual(mapPoints(points, back));

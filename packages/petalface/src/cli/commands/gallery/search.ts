@@ -8,6 +8,7 @@ import {
   type Decision,
   type DecisionRules,
   decide,
+  defaultTemplateRule,
   describeFaces,
   estimateThresholds,
   type FaceDescription,
@@ -67,7 +68,7 @@ export function searchCommand(parent: Command, context: CliContext): void {
     .addOption(
       new Option("--templates <rule>", "how a person's faces answer: nearest one, mean, mean by quality")
         .choices(templateRules)
-        .default("mean"),
+        .default(defaultTemplateRule),
     )
     .option("--index", "ask the database's index instead of comparing with everybody (PostgreSQL; gallery index)")
     .option("--top <n>", "nearest people that are listed", parseInteger("--top", 1, 1000), 5)

@@ -1,6 +1,7 @@
 import { type Command, Option } from "commander";
 import { PetalfaceError } from "../../../errors.ts";
 import {
+  defaultTemplateRule,
   gateDefaults,
   shownGallery,
   singleThreshold,
@@ -77,7 +78,7 @@ export function serveCommand(program: Command, context: CliContext): void {
     .addOption(
       new Option("--templates <rule>", "how a person's faces answer: nearest one, mean, mean by quality")
         .choices(templateRules)
-        .default("quality"),
+        .default(defaultTemplateRule),
     )
     .option("--max-photo <size>", "most bytes of a photo, such as 16M", byteSize, defaultLimits.photoBytes)
     .option(

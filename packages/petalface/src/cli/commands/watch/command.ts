@@ -5,7 +5,7 @@ import { openGalleryModel } from "../../../api/gallery-model.ts";
 import { openModel } from "../../../api/model.ts";
 import { PetalfaceError } from "../../../errors.ts";
 import { createLocator, openDetector, openLandmarker } from "../../../faces/index.ts";
-import { openDescriber, openGallery, templateRules } from "../../../gallery/index.ts";
+import { defaultTemplateRule, openDescriber, openGallery, templateRules } from "../../../gallery/index.ts";
 import { type Keep, openResources } from "../../../resources.ts";
 import {
   decideOnServer,
@@ -66,7 +66,7 @@ export function watchCommand(program: Command, context: CliContext): void {
     .addOption(
       new Option("--templates <rule>", "how a person's faces answer: nearest one, mean, mean by quality")
         .choices(templateRules)
-        .default("quality"),
+        .default(defaultTemplateRule),
     )
     .option("--server <http://...>", "ask a server of `petalface serve`; it gets embeddings and no pictures")
     .option("--key-file <file>", "file with the server's key; the variable PETALFACE_KEY unless given")
