@@ -29,7 +29,7 @@ export const numericKernels: readonly string[] = [
   "packages/petalface/src/audit/{groups,near,people,separation}.ts",
   "packages/petalface/src/gallery/{search,templates}.ts",
   "packages/petalface/src/{deploy/thresholds,cli/commands/threshold/compare}.ts",
-  "apps/studio/src/work/measure.ts",
+  "apps/studio/src/work/{alpha,measure,train}.ts",
   // Vectors of trainable numbers, tables of random numbers and of hashes.
   "packages/petalface/src/adapters/formats/merge.ts",
   "packages/petalface/src/training/optimiser/**",

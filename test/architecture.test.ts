@@ -1,3 +1,4 @@
+import { globSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { findUnportable, findViolations, importsOf, readSources, withoutTypes } from "./dependencies.ts";
@@ -19,6 +20,16 @@ test("threads that prepare images load nothing of onnx-grad but its basics", () 
   const named = imports.filter((line) => line.includes('"onnx-grad'));
   expect(named.length).toBeGreaterThan(0);
   expect(named.filter((line) => !line.endsWith('imports "onnx-grad/basics"'))).toEqual([]);
+});
+
+test("the studio's page loads nothing of ours that needs Node", () => {
+  const page = fileURLToPath(new URL("../apps/studio/src", import.meta.url));
+  const packages = globSync("**/*.ts", { cwd: page }).flatMap((file) =>
+    importsOf(withoutTypes(readFileSync(`${page}/${file}`, "utf8"))).filter((name) => !name.startsWith(".")),
+  );
+  expect(packages).toContain("petalface/portable");
+  const needsNode = packages.filter((name) => /^(node:|onnx-grad|petalface)/.test(name));
+  expect([...new Set(needsNode)]).toEqual(["petalface/portable"]);
 });
 
 /** What would load onnxruntime before its telemetry is switched off. */

@@ -1,4 +1,3 @@
-import { itemAt } from "onnx-grad";
 import { calibrate, type Degradation, type Pixels } from "petalface/portable";
 import type { StudioPlan } from "../plan.ts";
 import type { Run } from "./engine.ts";
@@ -22,7 +21,7 @@ export async function fitAlpha(plan: StudioPlan, faces: readonly Pixels[], quali
     const all: number[] = [];
     for (let start = 0; start < chosen.length; start += batch) {
       const part = chosen.slice(start, start + batch);
-      const full = Array.from({ length: batch }, (_, i) => ({ pixels: itemAt(part, i % part.length), degrade }));
+      const full = Array.from({ length: batch }, (_, i) => ({ pixels: part[i % part.length], degrade }));
       const image = inputOf(plan, planesOf(full, plan.model.size), batch);
       const result = (await quality({ [plan.model.input]: image }))[plan.quality.score] as Float32Array;
       all.push(...result.subarray(0, part.length));

@@ -1,4 +1,3 @@
-import { itemAt } from "onnx-grad";
 import {
   clipFactor,
   createDegrader,
@@ -48,7 +47,7 @@ export async function train(task: TrainingTask, theta: Float32Array): Promise<vo
   for (let step = 0; step < steps; step++) {
     const draws = draw(step);
     const target = await targets(draws);
-    const shown = draws.map(({ index, flip, degrade }) => ({ pixels: itemAt(faces, index), flip, degrade }));
+    const shown = draws.map(({ index, flip, degrade }) => ({ pixels: faces[index], flip, degrade }));
     const results = await task.train({
       [plan.train.image]: inputOf(plan, planesOf(shown, model.size, degrader), draws.length),
       theta: { data: theta, dims: [theta.length] },
@@ -89,7 +88,7 @@ function teacher({ plan, faces, frozen }: TrainingTask) {
       // The graph has a fixed batch; what is not fresh fills it up.
       const full = Array.from({ length: rows }, (_, i) => fresh[i % fresh.length] as (typeof fresh)[number]);
       const planes = planesOf(
-        full.map(({ index, flip }) => ({ pixels: itemAt(faces, index), flip })),
+        full.map(({ index, flip }) => ({ pixels: faces[index], flip })),
         size,
       );
       const embeddings = (await frozen({ [input]: inputOf(plan, planes, rows) }))[output] as Float32Array;
