@@ -12,7 +12,7 @@ export {
   resume,
 } from "./run/adapt.ts";
 export { mildestDraw } from "./run/calibration.ts";
-export { adapterCard } from "./run/card.ts";
+export { adapterCard, adapterCardFile } from "./run/card.ts";
 export type { MetricsRecord, StepRecord } from "./run/metrics.ts";
 export type { RunRecord } from "./run/record.ts";
 export { mayBeginWith, readRun } from "./run/run.ts";

@@ -107,7 +107,7 @@ describe("adapt on photos", () => {
   const run = (train: string, out: string, ...more: string[]) =>
     petalface([
       ...["adapt", "--model", model, "--train", train, "--out", out, "--rank", "2", "--epochs", "1", "--batch", "4"],
-      ...["--sites", "all", "--lr-pixels", "4", "--threads", "1", "--json", ...more],
+      ...["--sites", "all", "--lr-pixels", "4", "--quality", "sharpness", "--threads", "1", "--json", ...more],
     ]);
 
   beforeAll(() => writeTinyBackbone(model));

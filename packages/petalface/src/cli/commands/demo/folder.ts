@@ -7,7 +7,7 @@ import { evaluationFolder, resultFile } from "../../../api/results.ts";
 import { PetalfaceError } from "../../../errors.ts";
 import { isUnfinished, makeFolder } from "../../../files.ts";
 import { printPath } from "../../../images/index.ts";
-import { readRun } from "../../../training/index.ts";
+import { adapterCardFile, readRun } from "../../../training/index.ts";
 import type { CliContext } from "../../context.ts";
 import { mainMethod, otherMethods } from "./plan.ts";
 
@@ -25,6 +25,7 @@ const ofRun: ReadonlySet<string> = new Set([
   join("checkpoint", "state.safetensors"),
   recordName,
   ...adapterFiles("adapter"),
+  join("adapter", adapterCardFile),
   ...(["frozen", "adapted"] as const).map((name) => join(evaluationFolder, resultFile(name))),
   join(evaluationFolder, recordName),
 ]);
