@@ -44,6 +44,7 @@ export const sidebar: DefaultTheme.SidebarItem[] = [
     text: "Deploy",
     items: [
       item("Into other products", "/docs/deploy/README"),
+      item("Serve", "/docs/serve"),
       item("Containers", "/docs/container"),
       item("Frigate", "/docs/deploy/frigate"),
       item("Immich", "/docs/deploy/immich"),

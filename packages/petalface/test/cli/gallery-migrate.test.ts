@@ -27,7 +27,20 @@ beforeAll(async () => {
   await run("data", "pack", people, "--out", "packed/train.rec", "--size", "32");
   await run("data", "unpack", "packed/train.rec", "--out", "faces");
   const budget = ["--rank", "4", "--epochs", "3", "--batch", "6", "--threads", "1"];
-  await run("adapt", "--model", "tiny.onnx", "--train", people, "--lr-pixels", "4,6", ...budget, "--out", "run");
+  await run(
+    "adapt",
+    "--model",
+    "tiny.onnx",
+    "--train",
+    people,
+    "--lr-pixels",
+    "4,6",
+    "--quality",
+    "sharpness",
+    ...budget,
+    "--out",
+    "run",
+  );
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
