@@ -45,7 +45,7 @@ describe("what people read fits 80 columns", () => {
   it("of the commands", { timeout: 600_000 }, async () => {
     const faces = ["--train", people, "--lr-pixels", "4,6", "--val", people, "--val-pixels", "6"];
     const size = ["--rank", "4", "--epochs", "2", "--batch", "12", "--threads", "1"];
-    const texts = [await print("adapt", "--model", model, ...faces, ...size, "--out", run)];
+    const texts = [await print("adapt", "--model", model, ...faces, ...size, "--quality", "sharpness", "--out", run)];
     const on = ["--model", model, "--adapter", run];
     const pairs = ["--protocol", "drawn:pairs=60,folds=3", "--data", people, "--degrade", "lr:6"];
     texts.push(await print("evaluate", ...on, ...pairs, "--bins", "quality", "--resamples", "50"));

@@ -23,7 +23,7 @@ test("a judged model has the frozen network's embeddings, bit for bit, and the a
       return 128 + Math.round((draw.uniform() - 0.5) * 40 * (face + 1));
     });
     const embed = async (model: EmbeddingModel) => {
-      const embedder = await openEmbedder(model, { threads: 1 });
+      const embedder = await openEmbedder(model, { batch: 6, threads: 1 });
       const found = await embedder.embed(planes, count);
       await embedder.close();
       return found;
