@@ -21,7 +21,7 @@ const adapt = (provider: string, env: Readonly<Record<string, string>>, out = pr
   petalface(
     [
       ...["adapt", "--model", model, "--normalize", "127.5,0.0078125", "--train", "synthetic:people=4,images=3,seed=5"],
-      ...["--loss", "distil", "--batch", "4", "--rank", "4", "--sites", "all"],
+      ...["--loss", "distil", "--quality", "sharpness", "--batch", "4", "--rank", "4", "--sites", "all"],
       ...["--epochs", "2", "--lr-pixels", "4,6"],
       ...["--provider", provider, "--threads", "1", "--out", join(folder, out)],
     ],
