@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { exportModel } from "petalface";
 import { type Browser, chromium, type Page } from "playwright-core";
 import { type PreviewServer, preview } from "vite";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { writeTinyBackbone } from "../../../packages/petalface/test/support/backbone.ts";
 import { buildSite } from "../build.ts";
 import { sidebar } from "../pages.ts";
@@ -110,8 +110,16 @@ describe.skipIf(executable === undefined)(`the documentation as a site${note}`, 
   test("finds a page by a word", async () => {
     const { tab, troubles } = await openTab();
     await tab.goto(address("docs/start.html"));
-    await tab.keyboard.press("Control+k");
-    await tab.locator("#localsearch-input").fill("false-accept");
+    // The page listens to the key once its script runs, which may be later than its load.
+    const box = tab.locator("#localsearch-input");
+    await vi.waitFor(
+      async () => {
+        await tab.keyboard.press("Control+k");
+        await box.waitFor({ timeout: 1000 });
+      },
+      { timeout: 30_000 },
+    );
+    await box.fill("false-accept");
     await tab.locator("#localsearch-list a").first().waitFor();
     expect(await tab.locator("#localsearch-list a").count()).toBeGreaterThan(0);
     expect(troubles).toEqual([]);

@@ -131,7 +131,7 @@ function readMatrix(reader: Reader, bytes: Uint8Array, depth: number): { label: 
   const kind = flags.bytes[0] ?? 0;
   const sides = numbers(reader, shape);
   const count = sides.reduce((product, side) => product * side, 1);
-  if (sides.some((side) => side < 0) || count > largest) throw damaged(reader, `an array has ${count} elements`);
+  if (sides.some((side) => !Number.isInteger(side) || side < 0) || count > largest) throw damaged(reader, `an array has ${count} elements`);
   const value = readValue(reader, kind, sides, count, bytes, label.next, depth);
   return { label: Buffer.from(label.bytes).toString("latin1"), value };
 }
@@ -173,7 +173,7 @@ function texts(reader: Reader, element: Element, sides: Float64Array, count: num
       ? [...Buffer.from(element.bytes).toString("utf8")]
       : Array.from(
           numbers(reader, { ...element, type: element.type === 17 ? 4 : element.type === 18 ? 6 : element.type }),
-          (code) => String.fromCodePoint(code <= 0x10ffff && code >= 0 ? code : 0xfffd),
+          (code) => String.fromCodePoint(Number.isInteger(code) && code >= 0 && code <= 0x10ffff ? code : 0xfffd),
         );
   if (letters.length !== count) throw damaged(reader, `a text of ${count} letters holds ${letters.length}`);
   const height = itemAt(sides, 0);

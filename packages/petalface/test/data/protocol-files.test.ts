@@ -65,11 +65,30 @@ describe("MATLAB files that are none", () => {
     return Buffer.concat([header, tag, bytes]);
   };
 
+  /** One element: its type, its length and its content. */
+  const element = (type: number, content: Uint8Array): Buffer => {
+    const tag = Buffer.alloc(8);
+    tag.writeUInt32LE(type, 0);
+    tag.writeUInt32LE(content.length, 4);
+    return Buffer.concat([tag, content]);
+  };
+  const doubles = (...values: readonly number[]): Buffer => Buffer.from(new Float64Array(values).buffer);
+  /** An array of characters whose sides and letters are stored as float64, as no writer does. */
+  const floatText = (side: number, letter: number): Buffer => {
+    const flags = element(6, Buffer.from([4, 0, 0, 0, 0, 0, 0, 0]));
+    const parts = [flags, element(9, doubles(1, side)), element(1, Buffer.from("petal123")), element(9, doubles(letter))];
+    return Buffer.concat([header, element(14, Buffer.concat(parts))]);
+  };
+
   it.each([
     ["nothing", Buffer.alloc(0), "not a little-endian MATLAB file"],
     ["text", Buffer.alloc(300, "x"), "not a little-endian MATLAB file"],
     ["version 7.3", Buffer.concat([Buffer.from("\x89HDF\r\n\x1a\n", "latin1"), header]), "version 7.3"],
     ["no variables", header, "0 names"],
+    ["a letter that is a fraction", floatText(1, 3.248), "0 names"],
+    ["a letter that is no number", floatText(1, Number.NaN), "0 names"],
+    ["a side that is a fraction", floatText(1.5, 65), "an array has 1.5 elements"],
+    ["a side that is no number", floatText(Number.NaN, 65), "an array has NaN elements"],
     ["a bomb", packed(Buffer.alloc(300 * 2 ** 20)), "cannot be unpacked"],
     ["a cut part", packed(Buffer.alloc(300, 1)).subarray(0, 140), "it ends too early"],
   ])("refuses %s", async (_, bytes, message) => {
