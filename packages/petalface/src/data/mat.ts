@@ -131,7 +131,8 @@ function readMatrix(reader: Reader, bytes: Uint8Array, depth: number): { label: 
   const kind = flags.bytes[0] ?? 0;
   const sides = numbers(reader, shape);
   const count = sides.reduce((product, side) => product * side, 1);
-  if (sides.some((side) => !Number.isInteger(side) || side < 0) || count > largest) throw damaged(reader, `an array has ${count} elements`);
+  if (sides.some((side) => !Number.isInteger(side) || side < 0) || count > largest)
+    throw damaged(reader, `an array has ${count} elements`);
   const value = readValue(reader, kind, sides, count, bytes, label.next, depth);
   return { label: Buffer.from(label.bytes).toString("latin1"), value };
 }

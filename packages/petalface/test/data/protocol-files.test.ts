@@ -76,7 +76,12 @@ describe("MATLAB files that are none", () => {
   /** An array of characters whose sides and letters are stored as float64, as no writer does. */
   const floatText = (side: number, letter: number): Buffer => {
     const flags = element(6, Buffer.from([4, 0, 0, 0, 0, 0, 0, 0]));
-    const parts = [flags, element(9, doubles(1, side)), element(1, Buffer.from("petal123")), element(9, doubles(letter))];
+    const parts = [
+      flags,
+      element(9, doubles(1, side)),
+      element(1, Buffer.from("petal123")),
+      element(9, doubles(letter)),
+    ];
     return Buffer.concat([header, element(14, Buffer.concat(parts))]);
   };
 
