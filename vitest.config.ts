@@ -34,10 +34,15 @@ const isUnit = (file: string): boolean =>
 export default defineConfig({
   test: {
     pool: "forks",
-    // onnxruntime's own telemetry, where a test opens it itself. What petalface does is tested
-    // without this (test/privacy).
-    // No embedding is kept unless a test says so: the developer's cache stays as it is.
-    env: { ORT_DISABLE_TELEMETRY: "1", PETALFACE_CACHE_GB: "0" },
+    env: {
+      // onnxruntime's own telemetry, where a test opens it itself. What petalface does is tested
+      // without this (test/privacy).
+      ORT_DISABLE_TELEMETRY: "1",
+      // No embedding is kept unless a test says so: the developer's cache stays as it is.
+      PETALFACE_CACHE_GB: "0",
+      // Threads and processes of tests start in a third of the time with compiled code.
+      NODE_COMPILE_CACHE: `${import.meta.dirname}/node_modules/.cache/compiled`,
+    },
     // Two workers: the native runtime and sharp bring threads of their own, and each worker may
     // hold a model.
     maxWorkers: 2,

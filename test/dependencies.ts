@@ -63,6 +63,7 @@ const SHARED_FILES: ReadonlySet<string> = new Set([
   "resources.ts",
   "temporary.ts",
   "versions.ts",
+  "webassembly.ts",
   "workers.ts",
 ]);
 

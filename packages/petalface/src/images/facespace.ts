@@ -2,6 +2,7 @@ import { PetalfaceError } from "../errors.ts";
 import { random } from "../random.ts";
 import { type Safetensors, type StoredTensor, toFloat32 } from "../tensors/portable.ts";
 import { areaAxis, shrinkArea } from "./area.ts";
+import { type BasisSum, basisSum } from "./basis-sum.ts";
 import { bilinearAxis } from "./bilinear.ts";
 import type { Pixels } from "./types.ts";
 
@@ -16,8 +17,8 @@ export interface FaceSpace {
   readonly rank: number;
   /** Mean face, H W C, 0..255. */
   readonly mean: Float32Array;
-  /** Basis faces, `[rank, side * side * 3]`, to be multiplied by `basisScale`. */
-  readonly basis: Int8Array;
+  /** Adds basis faces, `[rank, side * side * 3]`, which are to be multiplied by `basisScale`. */
+  readonly addFaces: BasisSum;
   readonly basisScale: Float32Array;
   /** `[rank, rank]`: how people differ. */
   readonly between: Float32Array;
@@ -70,7 +71,7 @@ export function faceSpaceOf({ tensors, metadata }: Safetensors, name: string): F
     side,
     rank,
     mean: toFloat32(take("mean")),
-    basis: basis.data,
+    addFaces: basisSum(basis.data, side * side * 3),
     basisScale: toFloat32(take("basis_scale")),
     between: toFloat32(take("between")),
     within: toFloat32(take("within")),
@@ -84,12 +85,12 @@ export function faceSpaceOf({ tensors, metadata }: Safetensors, name: string): F
  * @param size wanted side; faces are enlarged bilinear and rounded to 8 bits at the end
  */
 export function drawFace(space: FaceSpace, draw: FaceDraw, size: number): Pixels {
-  const { rank, side, mean, basis, basisScale } = space;
+  const { rank, side, mean, addFaces, basisScale } = space;
   const coefficients = Float64Array.from(personOf(space, draw));
   addProduct(space.within, normals(rank, "photo", draw.seed, draw.person, draw.image), coefficients);
   for (let at = 0; at < rank; at++) coefficients[at] *= basisScale[at];
   const face = Float32Array.from(mean);
-  addFaces(basis, coefficients, face);
+  addFaces(coefficients, face);
   for (let at = 0; at < face.length; at++) face[at] = Math.min(Math.max(face[at], 0), 255);
   if (size >= side) return enlarge(face, side, size);
   const axis = areaAxis(side, size);
@@ -123,39 +124,6 @@ function addProduct(matrix: Float32Array, vector: Float32Array, out: Float32Arra
     out[row] += sum;
   }
 }
-
-/**
- * `face += coefficients @ basis`. Eight basis faces at a time, so that `face` is read and written
- * an eighth as often.
- */
-function addFaces(basis: Int8Array, coefficients: Float64Array, face: Float32Array): void {
-  const length = face.length;
-  const group = 8;
-  let row = 0;
-  for (; row + group <= coefficients.length; row += group) {
-    const [c0, c1, c2, c3, c4, c5, c6, c7] = coefficients.subarray(row, row + group) as unknown as Eight;
-    const start = row * length;
-    for (let at = 0; at < length; at++) {
-      const from = start + at;
-      face[at] =
-        face[at] +
-        c0 * basis[from] +
-        c1 * basis[from + length] +
-        c2 * basis[from + 2 * length] +
-        c3 * basis[from + 3 * length] +
-        c4 * basis[from + 4 * length] +
-        c5 * basis[from + 5 * length] +
-        c6 * basis[from + 6 * length] +
-        c7 * basis[from + 7 * length];
-    }
-  }
-  for (; row < coefficients.length; row++) {
-    const share = coefficients[row];
-    for (let at = 0; at < length; at++) face[at] += share * basis[row * length + at];
-  }
-}
-
-type Eight = [number, number, number, number, number, number, number, number];
 
 /** Bilinear with half-pixel centres in floating point, rounded once at the end. */
 function enlarge(face: Float32Array, side: number, size: number): Pixels {

@@ -45,9 +45,10 @@ function transform(size: number): Matrix {
     const at = Math.min(size - 1, Math.max(0, ((row + 0.5) * size) / side - 0.5));
     return Math.max(0, 1 - Math.abs(at - column));
   });
+  const cosines = matrix(side, side, cosine);
   return matrix(side, size, (row, column) => {
     let sum = 0;
-    for (let k = 0; k < side; k++) sum += cosine(row, k) * enlarged.data[k * size + column];
+    for (let k = 0; k < side; k++) sum += cosines.data[row * side + k] * enlarged.data[k * size + column];
     return sum;
   });
 }

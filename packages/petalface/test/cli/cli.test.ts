@@ -51,8 +51,11 @@ describe("the program", () => {
   test("starts where the cache cannot be made", async () => {
     const file = join(folder, "no-folder");
     await writeFile(file, "");
-    for (const cache of [file, join(file, "cache"), "/proc/petalface/cache"])
-      expect(await petalface(["--version"], { env: { PETALFACE_CACHE: cache } }), cache).toMatchObject({ code: 0 });
+    for (const cache of [file, join(file, "cache"), "/proc/petalface/cache"]) {
+      // The tests' own place for compiled code would keep it from making one.
+      const env = { PETALFACE_CACHE: cache, NODE_COMPILE_CACHE: undefined };
+      expect(await petalface(["--version"], { env }), cache).toMatchObject({ code: 0 });
+    }
   });
 
   test("prints help with every command, and each command's help ends in examples", async () => {

@@ -14,7 +14,7 @@ export interface Ended {
 /** Starts the command line in a process of its own, from the sources. */
 export function start(
   args: readonly string[],
-  options: { env?: Record<string, string>; cwd?: string } = {},
+  options: { env?: Record<string, string | undefined>; cwd?: string } = {},
 ): ChildProcess {
   return spawn(process.execPath, [main, ...args], {
     // Without a test's own word no embedding is kept: the developer's cache stays as it is.

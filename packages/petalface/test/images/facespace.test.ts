@@ -2,7 +2,9 @@ import { createHash } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { basisSum } from "../../src/images/basis-sum.ts";
 import { drawFace, openFaceSpace } from "../../src/images/index.ts";
+import { random } from "../../src/random.ts";
 import { encodeSafetensors } from "../../src/tensors/index.ts";
 import { mean, temporaryFolder } from "./helpers.ts";
 
@@ -82,6 +84,36 @@ describe("synthetic faces", () => {
     expect([width, height, data.length]).toEqual([size, size, size * size * 3]);
     const reference = drawFace(space, { seed: 0, person: 0, image: 0 }, 56);
     expect(Math.abs(mean(data) - mean(reference.data))).toBeLessThan(1);
+  });
+});
+
+describe("basisSum", () => {
+  it.each([
+    { rank: 1, length: 1 },
+    { rank: 7, length: 16 },
+    { rank: 8, length: 3 },
+    { rank: 19, length: 21 },
+    { rank: 24, length: 40_000 },
+  ])("adds $rank rows of $length numbers with the bits of sums in order", ({ rank, length }) => {
+    const stream = random("basis sum", rank, length);
+    const basis = Int8Array.from({ length: rank * length }, () => stream.int(256) - 128);
+    const shares = Float64Array.from({ length: rank }, () => stream.normal() / 3);
+    const start = Float32Array.from({ length }, () => 100 * stream.normal());
+    const grouped = rank - (rank % 8);
+    const right = start.map((first, at) => {
+      let sum = first;
+      for (let row = 0; row < rank; row++) {
+        sum += shares[row] * basis[row * length + at];
+        if (row >= grouped || row % 8 === 7) sum = Math.fround(sum);
+      }
+      return sum;
+    });
+    const add = basisSum(basis, length);
+    for (let time = 0; time < 2; time++) {
+      const sums = start.slice();
+      add(shares, sums);
+      expect(sums).toEqual(right);
+    }
   });
 });
 

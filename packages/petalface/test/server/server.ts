@@ -93,7 +93,9 @@ export function form(...photos: readonly Uint8Array[]): FormData {
   return data;
 }
 
+const space = openFaceSpace();
+
 /** A drawn face as PNG; faces of the same numbers are the same bytes. */
 export async function drawnFace(person: number, image = 0, size = 32): Promise<Uint8Array> {
-  return encodePixels(drawFace(await openFaceSpace(), { seed: 5, person, image }, size));
+  return encodePixels(drawFace(await space, { seed: 5, person, image }, size));
 }

@@ -1,13 +1,34 @@
+import {
+  add,
+  block,
+  compile,
+  constant,
+  engine,
+  get,
+  i32,
+  isBelow,
+  isNotBelow,
+  jump,
+  jumpIf,
+  load8x8Signed,
+  loop,
+  multiply,
+  set,
+  simd,
+  unsigned,
+  v128,
+} from "../../webassembly.ts";
+
 /**
  * A module of WebAssembly that multiplies rows of 8-bit codes with probes of 16 bits, 8 products an
- * instruction. It is written down here as bytes, since 20 lines of it need no compiler:
+ * instruction:
  *
  *     dots(codes, stride, count, probes, n, out):
  *       for row in 0..count: for probe in 0..n:
  *         out[probe * count + row] = sum over at of codes[row * stride + at] * probes[probe * stride + at]
  *
  * Addresses are in bytes; `codes` are int8, `probes` int16 and `out` int32. `stride` is a multiple
- * of 16. Instructions: WebAssembly core specification 2.0, sections 5.4 and 5.5.
+ * of 16.
  */
 export interface DotsExports {
   dots(codes: number, stride: number, count: number, probes: number, n: number, out: number): void;
@@ -20,55 +41,6 @@ export interface SharedMemory {
   grow(pages: number): number;
 }
 
-/** What is used of WebAssembly, whose types come only with those of browsers. */
-interface Engine {
-  readonly Module: new (bytes: Uint8Array) => object;
-  readonly Instance: new (module: object, imports: object) => { readonly exports: unknown };
-  readonly Memory: new (limits: { initial: number; maximum: number; shared: true }) => SharedMemory;
-}
-
-const engine = (globalThis as unknown as { readonly WebAssembly: Engine }).WebAssembly;
-
-/** A whole number as LEB128, the signed form. */
-function signed(value: number): number[] {
-  const out: number[] = [];
-  for (let rest = value; ; ) {
-    const byte = rest & 0x7f;
-    rest >>= 7;
-    const done = (rest === 0 && (byte & 0x40) === 0) || (rest === -1 && (byte & 0x40) !== 0);
-    out.push(done ? byte : byte | 0x80);
-    if (done) return out;
-  }
-}
-
-/** The same, unsigned. */
-function unsigned(value: number): number[] {
-  const out: number[] = [];
-  for (let rest = value; ; ) {
-    const byte = rest & 0x7f;
-    rest >>>= 7;
-    out.push(rest === 0 ? byte : byte | 0x80);
-    if (rest === 0) return out;
-  }
-}
-
-const i32 = 0x7f;
-const v128 = 0x7b;
-const none = 0x40;
-
-const get = (local: number): number[] => [0x20, local];
-const set = (local: number): number[] => [0x21, local];
-const constant = (value: number): number[] => [0x41, ...signed(value)];
-const add = [0x6a];
-const multiply = [0x6c];
-const isBelow = [0x49];
-const isNotBelow = [0x4f];
-const block = (...body: number[][]): number[] => [0x02, none, ...body.flat(), 0x0b];
-const loop = (...body: number[][]): number[] => [0x03, none, ...body.flat(), 0x0b];
-const jump = (depth: number): number[] => [0x0c, depth];
-const jumpIf = (depth: number): number[] => [0x0d, depth];
-const simd = (code: number, ...rest: number[]): number[] => [0xfd, ...unsigned(code), ...rest];
-const load8x8Signed = (offset: number): number[] => simd(0x01, 3, ...unsigned(offset));
 const load = (offset: number): number[] => simd(0x00, 4, ...unsigned(offset));
 const zeros = simd(0x0c, ...Array.from({ length: 16 }, () => 0));
 const dot = simd(0xba);
@@ -112,31 +84,27 @@ const body = block(
   ),
 );
 
-const section = (id: number, content: number[]): number[] => [id, ...unsigned(content.length), ...content];
-const text = (value: string): number[] => [value.length, ...Buffer.from(value)];
-
 /** Pages of 64 KiB that a memory of WebAssembly has at most. */
 const mostPages = 65_536;
 
 /** The module; it imports its memory, which is shared between threads, as `env.memory`. */
-export function dotsModule(): object {
-  const code = [2, 5, i32, 2, v128, ...body, 0x0b];
-  const bytes = [
-    ...[0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
-    ...section(1, [1, 0x60, 6, i32, i32, i32, i32, i32, i32, 0]),
+export const dotsModule = (): object =>
+  compile({
+    name: "dots",
+    parameters: 6,
+    variables: [
+      [5, i32],
+      [2, v128],
+    ],
+    body,
     // Limits 3: shared, with a maximum.
-    ...section(2, [1, ...text("env"), ...text("memory"), 2, 3, ...unsigned(1), ...unsigned(mostPages)]),
-    ...section(3, [1, 0]),
-    ...section(7, [1, ...text("dots"), 0, 0]),
-    ...section(10, [1, ...unsigned(code.length), ...code]),
-  ];
-  return new engine.Module(Uint8Array.from(bytes));
-}
+    memory: [3, ...unsigned(1), ...unsigned(mostPages)],
+  });
 
 /** Memory for the module, of so many pages of 64 KiB; it can grow to 4 GiB. */
 export const sharedMemory = (pages: number): SharedMemory =>
-  new engine.Memory({ initial: pages, maximum: mostPages, shared: true });
+  new (engine<SharedMemory>().Memory)({ initial: pages, maximum: mostPages, shared: true });
 
 /** The module on a memory. */
 export const instantiate = (module: object, memory: SharedMemory): DotsExports =>
-  new engine.Instance(module, { env: { memory } }).exports as DotsExports;
+  new (engine().Instance)(module, { env: { memory } }).exports as DotsExports;
