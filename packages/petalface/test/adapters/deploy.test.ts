@@ -83,10 +83,7 @@ it("merging leaves no number that only slows products down, and changes no bit b
   const wanted = await mergeAdapter(pruned, zeros, 0.5);
   // Adding zero makes -0 and 0 alike.
   const numbers = ({ constants }: Graph): [string, number[]][] =>
-    [...constants].map(([name, constant]) => [
-      name,
-      Array.from(readTensor(constant).data, (value) => Number(value) + 0),
-    ]);
+    [...constants].map(([name, constant]) => [name, [...readTensor(constant).data].map((value) => Number(value) + 0)]);
   expect(numbers(merged)).toEqual(numbers(wanted));
 });
 
