@@ -2,20 +2,21 @@
  * Adapts models and measures them on probes that an independent chain of cameras made. Trainings are kept in the work folder, and a
  * stopped one continues.
  */
+import { createHash } from "node:crypto";
 import { access, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { adaptedModel, loadAdapter } from "petalface/adapters";
 import { type EmbeddingModel, openBackbone } from "petalface/backbones";
 import { type CopyWeight, normaliseRows } from "petalface/matching";
 import { judgedModel, photoCalibration } from "petalface/quality";
-import { adapt, readRun, resume } from "petalface/training";
+import { adapt, readRun, resume, type TrainingChoices } from "petalface/training";
 import { trainingFaces } from "../faces/run.ts";
 import { defineBenchmark } from "../skeleton/benchmark.ts";
 import { modelFile } from "../skeleton/shared.ts";
 import { type Embedded, embedShown } from "./embed.ts";
 import { type Found, type Probes, rate, scoresOf } from "./measure.ts";
-import { type Contender, contenders } from "./plan.ts";
-import { makeProbes, shownPeople } from "./probes.ts";
+import { type Contender, chainSeeds, contenders } from "./plan.ts";
+import { choicePeople, makeProbes, shownPeople } from "./probes.ts";
 import { type Measured, type Row, renderCameras, weights } from "./table.ts";
 
 export default defineBenchmark({
@@ -29,13 +30,16 @@ export default defineBenchmark({
   options: {
     models: { help: "names among the shared weights", default: ["edgeface_xxs"] },
     contenders: { help: "ways to train", default: contenders.map(({ name }) => name) },
-    images: { help: 'training images that "petal" sees; 0: the default epochs. The others see 9,600', default: 0 },
+    images: { help: "training images that each way sees; 0: its own number", default: 0 },
+    options: { help: "training choices on top of each way's, as JSON", default: "{}" },
+    tune: { help: "show other people, for choices: those of fold 6, each against the same photo", default: false },
     seed: { help: "seed of the trainings", default: 0 },
     threads: { help: "threads of the engine", default: 2 },
   },
-  async run({ models, contenders: names, images, seed, threads }, { work, needPython }) {
-    const shown = await shownPeople();
-    const folder = await makeProbes(work, shown, 1, await needPython());
+  async run({ models, contenders: names, images, options, seed, threads, tune }, { work, needPython }) {
+    const shown = await (tune ? choicePeople() : shownPeople());
+    const folder = await makeProbes(work, shown, tune ? chainSeeds.choice : chainSeeds.shown, await needPython());
+    const choices = JSON.parse(options) as TrainingChoices;
     const rows: Row[] = [];
     for (const model of models) {
       const backbone = await openBackbone(modelFile(model));
@@ -44,9 +48,9 @@ export default defineBenchmark({
         let seen: number | undefined;
         let opened: EmbeddingModel = judgedModel(backbone, photoCalibration({ name: "resolution" }, backbone.size));
         if (contender.options !== undefined) {
-          const run = await trained({ model, contender, images, seed, threads, work });
-          const { steps, options } = await readRun(run);
-          seen = steps * options.batch;
+          const run = await trained({ model, contender, images, choices, seed, threads, work });
+          const made = await readRun(run);
+          seen = made.steps * made.options.batch;
           opened = adaptedModel(backbone, await loadAdapter(run, backbone));
         }
         const found = await embedShown(opened, shown, folder, threads);
@@ -60,7 +64,8 @@ export default defineBenchmark({
         console.error(`${model}, ${contender.name}: measured`);
       }
     }
-    return { body: renderCameras(rows), versions: (await needPython()).versions };
+    const body = renderCameras(rows, shown, tune);
+    return { body, versions: (await needPython()).versions, ...(tune && { name: "camera-tune" }) };
   },
 });
 
@@ -73,26 +78,32 @@ const exists = (path: string): Promise<boolean> =>
 interface Training {
   readonly model: string;
   readonly contender: Contender;
-  /** For contenders without a budget of their own; 0: the default epochs. */
+  /** Instead of the contender's own; 0: its own. */
   readonly images: number;
+  /** On top of the contender's. */
+  readonly choices: TrainingChoices;
   readonly seed: number;
   readonly threads: number;
   readonly work: string;
 }
 
 /** Trains a contender, or continues it, unless it is there; returns its folder. */
-async function trained({ model, contender, images, seed, threads, work }: Training): Promise<string> {
-  const { name, options, images: budget = images } = contender;
-  const label = `${name}-${budget === 0 ? "default" : budget}`.replaceAll(/[^a-z0-9]+/gi, "-");
+async function trained({ model, contender, images, choices, seed, threads, work }: Training): Promise<string> {
+  const budget = images > 0 ? images : contender.images;
+  const options = { ...contender.options, ...choices };
+  // Another recipe under the same name is another training.
+  const hash = createHash("sha256").update(JSON.stringify(options)).digest("hex").slice(0, 8);
+  const label = `${contender.name}-${budget ?? "default"}-${hash}`.replaceAll(/[^a-z0-9]+/gi, "-");
   const folder = join(work, model, label, String(seed));
   if (await exists(join(folder, "adapter", "adapter_model.safetensors"))) return folder;
   const data = await trainingFaces();
   const context = { data, threads };
   if (await exists(join(folder, "run.json"))) await resume(folder, context);
   else {
-    const choices = { ...options, seed, ...(budget > 0 && { epochs: budget / data.length }) };
     await mkdir(join(folder, ".."), { recursive: true });
-    await adapt({ model: modelFile(model), train: data.spec, options: choices, out: folder }, context);
+    const request = { model: modelFile(model), train: data.spec, out: folder };
+    const epochs = budget === undefined ? {} : { epochs: budget / data.length };
+    await adapt({ ...request, options: { ...options, seed, ...epochs } }, context);
   }
   return folder;
 }

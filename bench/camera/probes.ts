@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { readPairs } from "petalface/evaluation";
 import type { Python } from "../skeleton/python.ts";
 import { lfw, lfwPairs, shared } from "../skeleton/shared.ts";
-import { kinds, people, probePhotos, shownFolds } from "./plan.ts";
+import { choiceFold, heldBackFolds, kinds, people, probePhotos, shownFolds } from "./plan.ts";
 
 /** Photos of the people who are shown. */
 export interface Shown {
@@ -22,23 +22,47 @@ export const photoFile = (id: string): string => join(lfw, `${id}.jpg`);
 
 /** People of the shown folds, of none of the untouched ones, with enough photos; spread over the alphabet. */
 export async function shownPeople(): Promise<Shown> {
-  const untouched = new Set((await readPairs(lfwPairs, { folds: [4, 5] })).people);
-  const names: string[] = [];
-  const found = new Set((await readPairs(lfwPairs, { folds: shownFolds })).people);
-  for (const name of [...found].filter((each) => !untouched.has(each)).sort()) {
-    const enough = await access(photoFile(photo(name, Math.max(...probePhotos)))).then(
-      () => true,
-      () => false,
-    );
-    if (enough) names.push(name);
-  }
-  const chosen = Array.from({ length: people }, (_, at) => names[Math.floor((at * names.length) / people)] as string);
+  const names = await peopleOf(shownFolds);
+  const found: string[] = [];
+  for (const name of names) if (await isThere(photoFile(photo(name, Math.max(...probePhotos))))) found.push(name);
+  const chosen = Array.from({ length: people }, (_, at) => found[Math.floor((at * found.length) / people)] as string);
   return {
     people: chosen,
     gallery: chosen.map((name) => photo(name, 1)),
     probes: chosen.flatMap((name, person) => probePhotos.map((number) => ({ id: photo(name, number), person }))),
   };
 }
+
+/**
+ * For choices: all people of fold 6 who are not shown. Most have one photo, so each probe is the
+ * enrolled photo itself.
+ */
+export async function choicePeople(): Promise<Shown> {
+  const shown = new Set((await shownPeople()).people);
+  const names = await peopleOf([choiceFold]);
+  const chosen = names.filter((name) => !shown.has(name));
+  const gallery = chosen.map((name) => photo(name, 1));
+  return { people: chosen, gallery, probes: gallery.map((id, person) => ({ id, person })) };
+}
+
+/** People of some folds and of none that is held back, in order. */
+async function peopleOf(folds: readonly number[]): Promise<readonly string[]> {
+  const { pairs, images, people: names } = await readPairs(lfwPairs);
+  const inFolds = (wanted: readonly number[]): Set<string> =>
+    new Set(
+      pairs
+        .filter(({ fold }) => wanted.includes(fold + 1))
+        .flatMap(({ first, second }) => [first, second].map((image) => names[images[image]?.person ?? -1] ?? "")),
+    );
+  const untouched = inFolds(heldBackFolds);
+  return [...inFolds(folds)].filter((name) => !untouched.has(name)).sort();
+}
+
+const isThere = (path: string): Promise<boolean> =>
+  access(path).then(
+    () => true,
+    () => false,
+  );
 
 /** Makes the probes of every camera unless they are there; returns their folder. */
 export async function makeProbes(work: string, shown: Shown, seed: number, python: Python): Promise<string> {
@@ -53,11 +77,7 @@ export async function makeProbes(work: string, shown: Shown, seed: number, pytho
   const made = [await readFile(program), await readFile(requirements), JSON.stringify(job)];
   const hash = made.reduce((sum, part) => sum.update(part), createHash("sha256")).digest("hex");
   const out = join(work, `probes-${hash.slice(0, 12)}`);
-  const there = await access(out).then(
-    () => true,
-    () => false,
-  );
-  if (there) return out;
+  if (await isThere(out)) return out;
   const unfinished = `${out}.unfinished`;
   await rm(unfinished, { recursive: true, force: true });
   const request = join(work, "job.json");

@@ -3,6 +3,7 @@ import type { CopyWeight } from "petalface/matching";
 import { table, whole } from "../skeleton/page.ts";
 import type { Found } from "./measure.ts";
 import { kinds, people, plainSides, probePhotos } from "./plan.ts";
+import type { Shown } from "./probes.ts";
 
 /** Weights of enrolled copies that are measured; 0 is the plain gallery. */
 export const weights: readonly CopyWeight[] = [0, 0.25, 0.5, 1, "alpha"];
@@ -25,13 +26,17 @@ export interface Row {
   readonly by: ReadonlyMap<string, Measured>;
 }
 
-const about = `${people} people of LFW's folds 1, 2, 3 and 6, none of them trained on. One photo of each is enrolled, and
-${probePhotos.length} others are probes. \`bench/camera/chain.py\` made the probes with OpenCV and ffmpeg, without petalface's
-code: \`still\` are 12 to 20 px JPEGs; \`phone\`, \`cctv\` and \`night\` are 10 to 32 px, found and aligned
-again at low resolution. 16, 12 and 8 are the same photos, shrunk. Values are per cent; ± is half the 95 %
-interval (bootstrap over people). w is the weight of the enrolled copies of 16 and 12 px
-(docs/copies.md); alpha: 1 - alpha of the probe. One seed. Anchors and the mixture were chosen on these
-probes, so the rows that have them are optimistic to that extent.`;
+const about = (shown: Shown, tune: boolean): string => `${
+  tune
+    ? `For choices. ${shown.people.length} people of LFW's fold 6 who are shown on no other page. Each probe is made of the
+enrolled photo itself, so rates are higher than those of other photos.`
+    : `${people} people of LFW's folds 1, 2, 3 and 6, none of them trained on. One photo of each is enrolled,
+and ${probePhotos.length} others are probes.`
+} \`bench/camera/chain.py\` made the probes with OpenCV and
+ffmpeg, without petalface's code: \`still\` are 12 to 20 px JPEGs; \`phone\`, \`cctv\` and \`night\`
+are 10 to 32 px, found and aligned again at low resolution. ${plainSides.join(", ")} are the same photos, shrunk.
+Values are per cent; ± is half the 95 % interval (bootstrap over people). w is the weight of the
+enrolled copies of 16 and 12 px (docs/copies.md); alpha: 1 - alpha of the probe.`;
 
 const columns = [...kinds, ...plainSides.map(String), "sharp"];
 
@@ -39,7 +44,7 @@ const ofRate = ({ value, low, high }: Found["rank1"]): string =>
   `${percent(value, 1)} ± ${percent((high - low) / 2, 1)}`;
 
 /** The body of the page. */
-export function renderCameras(rows: readonly Row[]): string {
+export function renderCameras(rows: readonly Row[], shown: Shown, tune: boolean): string {
   const titled = (row: Row): string[] => [row.model, row.name, row.images === undefined ? "-" : whole(row.images)];
   const rates = (pick: (found: Found) => Found["rank1"]) =>
     rows.flatMap((row) =>
@@ -67,7 +72,7 @@ export function renderCameras(rows: readonly Row[]): string {
   ]);
   const short = head.filter((name) => name !== "w");
   return [
-    about,
+    about(shown, tune),
     `## Rank-1\n\n${table(
       head,
       rates(({ rank1 }) => rank1),

@@ -4,7 +4,7 @@ export { effectiveResolution, sharpResolution } from "./detail.ts";
 export { type Histogram, histogramOf } from "./histogram.ts";
 export { judgedModel } from "./judged.ts";
 export { externalScores, isGiven, measureNames, measureOf, weightSources, weightsUsage } from "./measures.ts";
-export { mapMeasureFiles, measureName, openMeasure } from "./open.ts";
+export { chosenMeasure, leastResolutionSize, mapMeasureFiles, measureName, openMeasure } from "./open.ts";
 export { plainModel } from "./plain-model.ts";
 export { calibrateOnScores, calibrateOnSet, lookAtSet, printSet, type SetFindings } from "./sets.ts";
 export { spearman } from "./spearman.ts";

@@ -26,6 +26,22 @@ export async function openMeasure(spec: string): Promise<QualityMeasure> {
 }
 
 /**
+ * Smallest input, in pixels a side, on which `auto` takes effective resolution. The best degraded
+ * training face has 28 px of detail, and sharp faces must have clearly more
+ * ({@link sharpResolution}: 31 px at this size).
+ */
+export const leastResolutionSize = 56;
+
+/**
+ * What `auto` means for a network: effective resolution, or sharpness where the input is too small
+ * for resolution to tell faces apart. Any other spec stays as it is.
+ *
+ * @param size side of the network's input in pixels
+ */
+export const chosenMeasure = (spec: string, size: number): string =>
+  spec !== "auto" ? spec : size < leastResolutionSize ? "sharpness" : "resolution";
+
+/**
  * A spec with another path for each file of its weights; specs without files stay as they are.
  * Throws PetalfaceError.
  */

@@ -1,6 +1,6 @@
 import { gateNames, loraInitNames, methodNames } from "../../adapters/index.ts";
 import { parseDegradation } from "../../images/portable.ts";
-import { measureNames } from "../../quality/index.ts";
+import { leastResolutionSize, measureNames } from "../../quality/index.ts";
 import { lossNames } from "../losses/names.ts";
 import { optimizerNames } from "../optimiser/optimizer.ts";
 import {
@@ -124,8 +124,8 @@ const adapter = {
 const alpha = {
   quality: text(
     "--quality <name>",
-    "resolution",
-    `quality measure that alpha comes from: ${measureNames.join(", ")}; weights as in brisque:model=FILE,range=FILE`,
+    "auto",
+    `quality measure that alpha comes from: auto (resolution, or sharpness for inputs below ${leastResolutionSize} px), ${measureNames.join(", ")}; weights as in brisque:model=FILE,range=FILE`,
     { paper: "sharpness", reference: "sharpness" },
   ),
   /**

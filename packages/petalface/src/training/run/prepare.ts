@@ -14,7 +14,7 @@ import { PetalfaceError } from "../../errors.ts";
 import { removeUnfinished } from "../../files.ts";
 import { lockRun } from "../../lock.ts";
 import type { ModelChoices } from "../../models/index.ts";
-import { isGiven, openMeasure } from "../../quality/index.ts";
+import { chosenMeasure, isGiven, openMeasure } from "../../quality/index.ts";
 import { fromFirst, requireSame, together } from "../../ranks.ts";
 import { withResources } from "../../resources.ts";
 import { versions } from "../../versions.ts";
@@ -142,7 +142,8 @@ async function openNew(request: AdaptRequest, context: AdaptContext) {
   const family = familyOf(backbone);
   const init = request.init === undefined ? undefined : await openInit(request.init, backbone);
   const choices = init ? choicesOfInit(init.adapter, request.options) : request.options;
-  const options = trainingOptions(choices, family, ranks.count);
+  const chosen = trainingOptions(choices, family, ranks.count);
+  const options = { ...chosen, quality: chosenMeasure(chosen.quality, backbone.size) };
   refuseForRanks(options, ranks, true);
   const data = context.data ?? (await openData(request.train, { mostLeftOut: context.mostLeftOut }));
   if (usesMargin(options.loss)) requirePeople(data, options);

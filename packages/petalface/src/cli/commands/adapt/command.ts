@@ -152,7 +152,7 @@ async function train(flags: Flags, choices: TrainingChoices, context: CliContext
     onStart(record, first) {
       ranks?.hint(`; continue with the same launcher: petalface adapt --resume ${flags.resume ?? flags.out}`);
       for (const line of budget(record)) context.note(line);
-      for (const line of startNotes(record, { resume: flags.resume, epochs: choices.epochs })) context.note(line);
+      for (const line of startNotes(record, { ...choices, resume: flags.resume })) context.note(line);
       if (record.model.assumed) context.note(assumedNote({ path: record.model.given, spec: record.model.assumed }));
       const found = record.data.set && printSet(record.data.set);
       if (found !== undefined && first === 0) context.note(`the training set: ${found}`);

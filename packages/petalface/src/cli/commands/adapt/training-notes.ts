@@ -1,3 +1,4 @@
+import { leastResolutionSize } from "../../../quality/index.ts";
 import type { RunRecord } from "../../../training/index.ts";
 
 /** Images that the runs of the README's main table saw, and its long one (bench/results). */
@@ -11,20 +12,32 @@ const count = (value: number): string => value.toLocaleString("en");
  */
 export function startNotes(
   run: RunRecord,
-  flags: { readonly epochs?: number | undefined; readonly resume?: string | undefined },
+  flags: {
+    readonly epochs?: number | undefined;
+    readonly resume?: string | undefined;
+    readonly quality?: string | undefined;
+  },
 ): string[] {
   const { epochs, batch } = run.options;
   if (flags.resume !== undefined) {
     const change = run.changes?.at(-1);
     return flags.epochs !== undefined && change?.epochs === epochs ? [longerNote(run, change)] : [];
   }
-  if (flags.epochs !== undefined) return [];
+  const small = smallInputNote(run, flags.quality);
+  if (flags.epochs !== undefined) return small;
   const seen = run.steps * batch;
   const { table, long } = imagesOfReadme;
   const readme = `the README's table uses ${count(table)}, its long run ${count(long)}`;
   const enough = Math.ceil(table / run.data.images);
   const more = seen < table ? `; --epochs ${enough} gives as many` : "";
-  return [`${epochs} epochs by default: ${count(seen)} training images; ${readme}${more}`];
+  return [...small, `${epochs} epochs by default: ${count(seen)} training images; ${readme}${more}`];
+}
+
+/** Where the default judge of faces is another one because the network's input is small. */
+function smallInputNote({ options }: RunRecord, given: string | undefined): string[] {
+  const byItself = options.preset === "petal" && (given === undefined || given === "auto");
+  if (!byItself || options.quality !== "sharpness") return [];
+  return [`alpha comes from sharpness: inputs below ${leastResolutionSize} px are too small for --quality resolution`];
 }
 
 function longerNote({ steps }: RunRecord, change: NonNullable<RunRecord["changes"]>[number]): string {
