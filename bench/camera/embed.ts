@@ -6,9 +6,17 @@ import type { Probes } from "./measure.ts";
 import { kinds, plainSides } from "./plan.ts";
 import { photoFile, probeFile, type Shown } from "./probes.ts";
 
-/** The gallery, and the probes of every camera by name: `sharp`, `16` and such, `still`. */
+/** Embeddings of some faces, row by row, and their alpha. */
+interface Rows {
+  readonly rows: Float32Array;
+  readonly alpha: Float32Array | undefined;
+}
+
+/** The enrolled photos and their copies, and the probes of every camera by name: `sharp`, `16` and such, `still`. */
 export interface Embedded {
-  readonly gallery: EnrolledFaces;
+  readonly width: number;
+  readonly photos: Rows;
+  readonly copies: readonly Rows[];
   readonly probes: ReadonlyMap<string, Probes>;
 }
 
@@ -24,7 +32,7 @@ export async function embedShown(
 ): Promise<Embedded> {
   await using loader = openLoader({ size: model.size, threads: 1 });
   const embedder = await openEmbedder(model, { threads });
-  const embed = async (files: readonly string[], degrade?: Degradation) => {
+  const embed = async (files: readonly string[], degrade?: Degradation): Promise<Rows> => {
     const rows = new Float32Array(files.length * model.width);
     const alpha = model.alpha === undefined ? undefined : new Float32Array(files.length);
     const request = (at: number) => ({
@@ -38,10 +46,10 @@ export async function embedShown(
     }
     return { rows, alpha };
   };
-  const photos = shown.gallery.map(photoFile);
-  const copies: Float32Array[] = [];
-  for (const pixels of copySides) copies.push((await embed(photos, { kind: "lr", pixels })).rows);
-  const gallery = enrolFaces((await embed(photos)).rows, copies, model.width);
+  const enrolled = shown.gallery.map(photoFile);
+  const photos = await embed(enrolled);
+  const copies: Rows[] = [];
+  for (const pixels of copySides) copies.push(await embed(enrolled, { kind: "lr", pixels }));
   const person = Int32Array.from(shown.probes, (probe) => probe.person);
   const sharp = shown.probes.map(({ id }) => photoFile(id));
   const probes = new Map<string, Probes>();
@@ -53,5 +61,39 @@ export async function embedShown(
     probes.set(kind, { person, ...(await embed(files)) });
   }
   await embedder.close();
-  return { gallery, probes };
+  return { width: model.width, photos, copies, probes };
+}
+
+/** The people as they are enrolled. */
+export const galleryOf = ({ width, photos, copies }: Embedded): EnrolledFaces =>
+  enrolFaces(
+    photos.rows,
+    copies.map(({ rows }) => rows),
+    width,
+  );
+
+/**
+ * What the model centred on a camera's crops makes of the gallery and of that camera's probes: its
+ * output is the old one plus (1 - alpha) times the centre.
+ */
+export function centredOn(
+  { width, photos, copies, probes }: Embedded,
+  centres: ReadonlyMap<string, Float32Array>,
+): Map<string, Embedded> {
+  const moved = <R extends Rows>(given: R, centre: Float32Array): R => ({
+    ...given,
+    rows: given.rows.map((value, at) => {
+      const alpha = given.alpha?.[Math.floor(at / width)] ?? 1;
+      return value + (1 - alpha) * (centre[at % width] ?? 0);
+    }),
+  });
+  return new Map(
+    [...centres].flatMap(([kind, centre]): [string, Embedded][] => {
+      const own = probes.get(kind);
+      if (own === undefined) return [];
+      const moveOne = <R extends Rows>(given: R): R => moved(given, centre);
+      const enrolled = { photos: moveOne(photos), copies: copies.map(moveOne) };
+      return [[kind, { width, ...enrolled, probes: new Map([[kind, moveOne(own)]]) }]];
+    }),
+  );
 }

@@ -2,22 +2,22 @@
  * Adapts models and measures them on probes that an independent chain of cameras made. Trainings are kept in the work folder, and a
  * stopped one continues.
  */
-import { createHash } from "node:crypto";
-import { access, mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { adaptedModel, loadAdapter } from "petalface/adapters";
-import { type EmbeddingModel, openBackbone } from "petalface/backbones";
+import { type Adapter, adaptedModel, loadAdapter } from "petalface/adapters";
+import { type Backbone, type EmbeddingModel, openBackbone } from "petalface/backbones";
+import { openData } from "petalface/data";
+import { centreAdapter } from "petalface/embeddings";
 import { type CopyWeight, normaliseRows } from "petalface/matching";
 import { judgedModel, photoCalibration } from "petalface/quality";
-import { adapt, readRun, resume, type TrainingChoices } from "petalface/training";
-import { trainingFaces } from "../faces/run.ts";
+import { readRun, type TrainingChoices } from "petalface/training";
 import { defineBenchmark } from "../skeleton/benchmark.ts";
 import { modelFile } from "../skeleton/shared.ts";
-import { type Embedded, embedShown } from "./embed.ts";
+import { centredOn, type Embedded, embedShown, galleryOf } from "./embed.ts";
 import { type Found, type Probes, rate, scoresOf } from "./measure.ts";
-import { type Contender, chainSeeds, contenders } from "./plan.ts";
+import { chainSeeds, contenders, kinds } from "./plan.ts";
 import { choicePeople, makeProbes, shownPeople } from "./probes.ts";
 import { type Measured, type Row, renderCameras, weights } from "./table.ts";
+import { trained } from "./train.ts";
 
 export default defineBenchmark({
   name: "camera",
@@ -39,6 +39,8 @@ export default defineBenchmark({
   async run({ models, contenders: names, images, options, seed, threads, tune }, { work, needPython }) {
     const shown = await (tune ? choicePeople() : shownPeople());
     const folder = await makeProbes(work, shown, tune ? chainSeeds.choice : chainSeeds.shown, await needPython());
+    // Crops of the same cameras, of people who are not shown.
+    const crops = tune ? folder : await makeProbes(work, await choicePeople(), chainSeeds.choice, await needPython());
     const choices = JSON.parse(options) as TrainingChoices;
     const rows: Row[] = [];
     for (const model of models) {
@@ -46,21 +48,30 @@ export default defineBenchmark({
       let sharp: Float32Array | undefined;
       for (const contender of contenders.filter(({ name }) => name === "frozen" || names.includes(name))) {
         let seen: number | undefined;
+        let adapter: Adapter | undefined;
         let opened: EmbeddingModel = judgedModel(backbone, photoCalibration({ name: "resolution" }, backbone.size));
         if (contender.options !== undefined) {
           const run = await trained({ model, contender, images, choices, seed, threads, work });
           const made = await readRun(run);
           seen = made.steps * made.options.batch;
-          opened = adaptedModel(backbone, await loadAdapter(run, backbone));
+          adapter = await loadAdapter(run, backbone);
+          opened = adaptedModel(backbone, adapter);
         }
         const found = await embedShown(opened, shown, folder, threads);
         sharp ??= normaliseRows((found.probes.get("sharp") as Probes).rows, backbone.width, "photo");
         const targets = sharp;
-        const by = new Map(
-          [...found.probes].map(([kind, probes]) => [kind, measured(found, probes, targets, shown.people.length)]),
-        );
-        if (names.includes(contender.name))
-          rows.push({ model, name: contender.name, ...(seen !== undefined && { images: seen }), by });
+        const measure = (embedded: Embedded) =>
+          [...embedded.probes].map(([kind, probes]): [string, Measured] => [
+            kind,
+            measured(embedded, probes, targets, shown.people.length),
+          ]);
+        const add = (name: string, by: Row["by"]): void =>
+          void rows.push({ model, name, ...(seen !== undefined && { images: seen }), by });
+        if (names.includes(contender.name)) add(contender.name, new Map(measure(found)));
+        if (adapter !== undefined && contender.centred === true) {
+          const centres = await centresOf(backbone, adapter, crops, threads);
+          add(`${contender.name}, centred`, new Map([...centredOn(found, centres).values()].flatMap(measure)));
+        }
         console.error(`${model}, ${contender.name}: measured`);
       }
     }
@@ -69,49 +80,27 @@ export default defineBenchmark({
   },
 });
 
-const exists = (path: string): Promise<boolean> =>
-  access(path).then(
-    () => true,
-    () => false,
-  );
-
-interface Training {
-  readonly model: string;
-  readonly contender: Contender;
-  /** Instead of the contender's own; 0: its own. */
-  readonly images: number;
-  /** On top of the contender's. */
-  readonly choices: TrainingChoices;
-  readonly seed: number;
-  readonly threads: number;
-  readonly work: string;
-}
-
-/** Trains a contender, or continues it, unless it is there; returns its folder. */
-async function trained({ model, contender, images, choices, seed, threads, work }: Training): Promise<string> {
-  const budget = images > 0 ? images : contender.images;
-  const options = { ...contender.options, ...choices };
-  // Another recipe under the same name is another training.
-  const hash = createHash("sha256").update(JSON.stringify(options)).digest("hex").slice(0, 8);
-  const label = `${contender.name}-${budget ?? "default"}-${hash}`.replaceAll(/[^a-z0-9]+/gi, "-");
-  const folder = join(work, model, label, String(seed));
-  if (await exists(join(folder, "adapter", "adapter_model.safetensors"))) return folder;
-  const data = await trainingFaces();
-  const context = { data, threads };
-  if (await exists(join(folder, "run.json"))) await resume(folder, context);
-  else {
-    await mkdir(join(folder, ".."), { recursive: true });
-    const request = { model: modelFile(model), train: data.spec, out: folder };
-    const epochs = budget === undefined ? {} : { epochs: budget / data.length };
-    await adapt({ ...request, options: { ...options, seed, ...epochs } }, context);
-  }
-  return folder;
-}
-
 const share = (values: Float32Array | undefined, test: (value: number) => boolean): number =>
   values === undefined ? Number.NaN : values.filter(test).length / values.length;
 
-function measured({ gallery }: Embedded, probes: Probes, sharp: Float32Array, people: number): Measured {
+/** The shift of an adapter for each camera, from crops of people who are not shown. */
+async function centresOf(
+  backbone: Backbone,
+  adapter: Adapter,
+  crops: string,
+  threads: number,
+): Promise<Map<string, Float32Array>> {
+  const centres = new Map<string, Float32Array>();
+  for (const kind of kinds) {
+    const data = await openData(join(crops, kind));
+    const found = await centreAdapter(backbone, adapter, data, { session: { threads } });
+    if (found.adapter.config.centre) centres.set(kind, found.adapter.config.centre);
+  }
+  return centres;
+}
+
+function measured(embedded: Embedded, probes: Probes, sharp: Float32Array, people: number): Measured {
+  const gallery = galleryOf(embedded);
   const found = new Map(
     weights.map((weight): [CopyWeight, Found] => [
       weight,

@@ -29,6 +29,8 @@ export interface Contender {
   readonly options?: TrainingChoices;
   /** Training images; the default epochs unless given. */
   readonly images?: number;
+  /** Whether it is also measured centred on crops of each camera, of people who are not shown. */
+  readonly centred?: boolean;
 }
 
 /** Images of the comparisons of one change each. */
@@ -39,5 +41,5 @@ export const contenders: readonly Contender[] = [
   { name: "frozen" },
   { name: "shrinking only", options: shrinkingRecipe, images: short },
   { name: "petal for shorter", options: {}, images: short },
-  { name: "petal", options: {} },
+  { name: "petal", options: {}, centred: true },
 ];

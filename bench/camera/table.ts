@@ -36,7 +36,8 @@ and ${probePhotos.length} others are probes.`
 ffmpeg, without petalface's code: \`still\` are 12 to 20 px JPEGs; \`phone\`, \`cctv\` and \`night\`
 are 10 to 32 px, found and aligned again at low resolution. ${plainSides.join(", ")} are the same photos, shrunk.
 Values are per cent; ± is half the 95 % interval (bootstrap over people). w is the weight of the
-enrolled copies of 16 and 12 px (docs/copies.md); alpha: 1 - alpha of the probe.`;
+enrolled copies of 16 and 12 px (docs/copies.md); alpha: 1 - alpha of the probe. _centred_: on the
+same camera's crops of other people (docs/training.md), so each column is another adapter. One seed.`;
 
 const columns = [...kinds, ...plainSides.map(String), "sharp"];
 

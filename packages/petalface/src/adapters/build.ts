@@ -13,6 +13,7 @@ import {
 import type { Backbone } from "../backbones/index.ts";
 import { buildAlpha } from "../quality/index.ts";
 import { type BatchStatistics, normRewriter } from "./batch-norm.ts";
+import { centred } from "./centre.ts";
 import { type AdapterConfig, gateAt, rankAt } from "./config.ts";
 import { buildGate, gateParts } from "./gate.ts";
 import { type Gating, gating } from "./gating.ts";
@@ -142,10 +143,11 @@ export function buildAdapted(backbone: Backbone, config: AdapterConfig, options:
   const selections = selectionInputs(b, graph, backbone.input);
   const inputs = new Map([[backbone.input, input], ...selections.map(({ name }) => [name, name] as const)]);
   const names = copyGraph(b, graph, { inputs, constants: replaced, push });
+  const embedding = entryOf(names, backbone.output);
   return {
     builder: b,
     input,
-    embedding: entryOf(names, backbone.output),
+    embedding: config.centre ? centred(o, embedding, alpha, config.centre) : embedding,
     alpha,
     layout,
     frozen: backboneNames,

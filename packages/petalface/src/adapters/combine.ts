@@ -72,6 +72,8 @@ function requireFit(first: Summand, other: Summand, calibration: number | undefi
   const refuse = (what: string): never => {
     throw new PetalfaceError("PETAL_ADAPTER_MISMATCH", `${first.name} and ${other.name} cannot be added: ${what}`);
   };
+  for (const { name, adapter } of [first, other])
+    if (adapter.config.centre) refuse(`${name} is centred; add the adapters from before, then centre the sum`);
   if (b.method !== "lora") refuse(`${other.name} is no low-rank adapter but ${b.method}`);
   if (b.batchNorm === "train") refuse(`${other.name} has batch normalisations of its own`);
   if (a.gate !== b.gate) refuse(`their gates are ${a.gate} and ${b.gate}`);

@@ -44,6 +44,11 @@ export interface AdapterConfig {
   readonly calibration: Calibration;
   /** Weights of the quality measure, where it has some; saved with the adapter's own. */
   readonly weights?: QualityWeights | undefined;
+  /**
+   * What is added to the embedding, times 1 - alpha: minus the mean embedding of a camera's crops.
+   * Saved with the trained weights.
+   */
+  readonly centre?: Float32Array | undefined;
 }
 
 /** The gate of one site. */

@@ -1,6 +1,7 @@
 export { initialStatistics } from "./batch-norm.ts";
 export { backboneRecord, choicesOfRecord, quantisedAdvice, refuseOther, refuseQuantised } from "./belongs.ts";
 export { type AdaptedBuild, type BuildOptions, buildAdapted } from "./build.ts";
+export { requireGateToCentre } from "./centre.ts";
 export { combineAdapters, type Summand } from "./combine.ts";
 export { type Adapter, type AdapterConfig, gateAt, type Method, methodNames, rankAt } from "./config.ts";
 export {

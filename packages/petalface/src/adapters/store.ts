@@ -10,6 +10,7 @@ import { parseCalibration, type QualityWeights, qualityWeights } from "../qualit
 import { encodeSafetensors, readSafetensors, toFloat32 } from "../tensors/index.ts";
 import { isVariance, statisticsParts, type VectorPart } from "./batch-norm.ts";
 import { choicesOfRecord, refuseOther } from "./belongs.ts";
+import { centreTensor, requireGateToCentre } from "./centre.ts";
 import { type Adapter, type AdapterConfig, methodNames, rankAt } from "./config.ts";
 import { gateNames, gateParts } from "./gate.ts";
 import { layoutOf } from "./layout.ts";
@@ -27,6 +28,13 @@ const formatVersion = 1;
 export const adapterFiles = (folder: string): string[] =>
   [configFile, weightsFile, qualityFile].map((name) => join(folder, name));
 
+const centrePart = ({ width }: Backbone): VectorPart => ({
+  name: centreTensor,
+  dims: [width],
+  offset: 0,
+  length: width,
+});
+
 /** Writes `adapter_model.safetensors`, then `adapter_config.json`, into a folder, each atomically. */
 export async function saveAdapter(folder: string, backbone: Backbone, adapter: Adapter): Promise<void> {
   const { config, theta, statistics = new Float32Array(0) } = adapter;
@@ -36,6 +44,7 @@ export async function saveAdapter(folder: string, backbone: Backbone, adapter: A
   const tensors = [
     ...layout.slots.map((slot) => tensor(theta, slot)),
     ...statisticsParts(layout.norms).map((part) => tensor(statistics, part)),
+    ...(config.centre ? [tensor(config.centre, centrePart(backbone))] : []),
   ];
   await writeFileSafely(join(folder, weightsFile), encodeSafetensors(tensors, { format: "petalface" }));
   if (config.weights !== undefined)
@@ -119,10 +128,21 @@ export async function loadAdapter(folder: string, backbone: Backbone): Promise<A
   for (const slot of layout.slots) read(theta, slot);
   const statistics = new Float32Array(layout.norms.length);
   for (const part of statisticsParts(layout.norms)) read(statistics, part);
-  const known = new Set([...layout.slots, ...statisticsParts(layout.norms)].map(({ name }) => name));
+  const isCentred = tensors.has(centreTensor);
+  const centre = new Float32Array(isCentred ? backbone.width : 0);
+  if (isCentred) {
+    requireGateToCentre(config);
+    read(centre, centrePart(backbone));
+  }
+  const parts = [...layout.slots, ...statisticsParts(layout.norms), ...(isCentred ? [centrePart(backbone)] : [])];
+  const known = new Set(parts.map(({ name }) => name));
   for (const name of tensors.keys())
     if (!known.has(name)) throw new PetalfaceError("PETAL_ADAPTER_DAMAGED", `${path}: unexpected tensor "${name}"`);
-  return { config, theta, ...(statistics.length > 0 && { statistics }) };
+  return {
+    config: isCentred ? { ...config, centre } : config,
+    theta,
+    ...(statistics.length > 0 && { statistics }),
+  };
 }
 
 /**

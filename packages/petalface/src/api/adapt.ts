@@ -44,6 +44,8 @@ export interface AdaptOptions extends ModelChoices, TrainingChoices, TrainingSur
   readonly out: string;
   /** A run or adapter folder whose weights training starts from; method, gate, rank and layers are then its own. */
   readonly init?: string | undefined;
+  /** Unlabelled crops of the camera: once trained, the adapter is centred on them (docs/training.md). */
+  readonly camera?: string | undefined;
   /** Whether the training photos are aligned faces; other photos are aligned first. `auto` unless given: it is found out. */
   readonly aligned?: (typeof alignedChoices)[number] | undefined;
   /** Protocol to validate on now and then, and to choose the best adapter by: a pairs file, `drawn[:...]`, or faces. */
@@ -86,7 +88,7 @@ export const resume = (options: ResumeOptions): Promise<AdaptedRun> => resumeIn(
 
 /** As {@link adapt}, in given surroundings. */
 export async function adaptIn(given: AdaptOptions, surroundings: Surroundings): Promise<AdaptedRun> {
-  const { model, train, out, init, aligned = "auto", threads = availableParallelism(), mostLeftOut } = given;
+  const { model, train, out, init, camera, aligned = "auto", threads = availableParallelism(), mostLeftOut } = given;
   const { choices, others } = choicesAmong(given);
   requireKnown(others, newRunOptions);
   const validation = validationOf(given, choices);
@@ -106,6 +108,7 @@ export async function adaptIn(given: AdaptOptions, surroundings: Surroundings): 
     options: choices,
     out,
     init,
+    camera,
     validation,
   };
   return trainWith(out, given, surroundings, (context) =>
@@ -218,6 +221,7 @@ export const newRunOptions: ReadonlySet<string> = new Set([
     "train",
     "out",
     "init",
+    "camera",
     "aligned",
     "val",
     "valData",

@@ -51,6 +51,10 @@ const commands: Readonly<Record<string, CommandEntry>> = {
     about: "add adapters of one model, each with its weight, to one adapter",
     load: async () => (await import("./commands/merge-adapters/command.ts")).mergeAdaptersCommand,
   },
+  centre: {
+    about: "centre an adapter on unlabelled crops of a camera; sharp faces keep their embeddings",
+    load: async () => (await import("./commands/centre/command.ts")).centreCommand,
+  },
   threshold: {
     about: "find the thresholds that give wanted false-accept rates, also by the quality of faces",
     load: async () => (await import("./commands/threshold/command.ts")).thresholdCommand,

@@ -1,3 +1,4 @@
+export { type Centred, centreAdapter, fewestCrops } from "./centre.ts";
 export { embedFaces } from "./divided.ts";
 export type { EmbeddedFaces, EmbedFacesOptions, LeftFace } from "./embed.ts";
 export { type EnrolledPart, embedEnrolled } from "./enrol.ts";

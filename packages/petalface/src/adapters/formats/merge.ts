@@ -6,12 +6,14 @@ import {
   type Graph,
   GraphBuilder,
   type Node,
+  ops,
   readTensor,
   type ValueType,
 } from "onnx-grad";
 import type { Backbone } from "../../backbones/index.ts";
 import { PetalfaceError } from "../../errors.ts";
 import { normRewriter } from "../batch-norm.ts";
+import { centredBy } from "../centre.ts";
 import { type Adapter, gateAt, rankAt } from "../config.ts";
 import { gateWeights } from "../gate.ts";
 import { layoutOf, type Slot } from "../layout.ts";
@@ -76,7 +78,7 @@ export async function mergeAdapter(backbone: Backbone, adapter: Adapter, alpha: 
     }
   };
   const names = copyGraph(b, { ...graph, constants }, { inputs: new Map([[backbone.input, input]]), push });
-  const output = entryOf(names, backbone.output);
+  const output = centredBy(ops(b), entryOf(names, backbone.output), 1 - (alpha ?? 1), config.centre);
   const whole = renameValues(b.build([output]), new Map([[output, backbone.output]]));
   const trained = config.method === "lora" ? [...merged.values()] : layout.slots.map((slot) => slot.of);
   return flushNegligible(whole, trained);

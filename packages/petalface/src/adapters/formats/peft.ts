@@ -3,6 +3,7 @@ import { entryOf } from "onnx-grad";
 import { PetalfaceError } from "../../errors.ts";
 import { writeFileSafely } from "../../files.ts";
 import { encodeSafetensors, type StoredTensor } from "../../tensors/index.ts";
+import { refuseCentre } from "../centre.ts";
 import { type Adapter, gateAt, rankAt } from "../config.ts";
 import { type Gate, gateParts } from "../gate.ts";
 import { type Layered, layoutOf } from "../layout.ts";
@@ -101,6 +102,7 @@ function peftParts(backbone: Layered, adapter: Adapter): Map<string, Part> {
       "PETAL_OPTION_UNFIT",
       "PEFT has no place for running statistics, and this adapter's batch normalisations were trained; give 'as=reference', or export one ONNX file",
     );
+  refuseCentre(config, "PEFT");
   const layout = layoutOf(backbone, config);
   const modules = moduleNames(backbone, layout.sites);
   const made = new Map<string, Part>();

@@ -5,6 +5,7 @@ import { writeFileSafely } from "../../files.ts";
 import type { Calibration } from "../../quality/index.ts";
 import { encodeSafetensors, type StoredTensor } from "../../tensors/index.ts";
 import { statisticsParts } from "../batch-norm.ts";
+import { refuseCentre } from "../centre.ts";
 import { type Adapter, type AdapterConfig, gateAt } from "../config.ts";
 import { gateParts } from "../gate.ts";
 import { type Layered, layoutOf, type Slot } from "../layout.ts";
@@ -140,6 +141,7 @@ export function toReference(backbone: Layered, { config, theta }: Adapter): Map<
  * `strict=False`.
  */
 export async function saveReference(path: string, backbone: Layered, adapter: Adapter): Promise<void> {
+  refuseCentre(adapter.config, "the released code");
   const tensors = [...toReference(backbone, adapter)].map(([name, { shape, data }]): [string, StoredTensor] => [
     name,
     { dtype: "F32", shape, data },

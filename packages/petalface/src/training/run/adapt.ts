@@ -4,6 +4,7 @@ import { joinSeen, type SeenFaces, type Unreadable } from "../../data/index.ts";
 import { writeFileSafely } from "../../files.ts";
 import { fromFirst } from "../../ranks.ts";
 import { adapterOf, saveResult, trainSteps } from "../steps/trainer.ts";
+import { centredResult } from "./camera.ts";
 import { adapterCard, adapterCardFile } from "./card.ts";
 import { prefixBytesOf } from "./parts.ts";
 import { type AdaptRequest, prepare } from "./prepare.ts";
@@ -68,9 +69,11 @@ async function continueRun(run: Run, context: AdaptContext): Promise<AdaptResult
     validationLeftOut: run.validator?.leftOut?.(),
   };
   const best = state.validation?.best;
-  const adapter = adapterOf(config, (finished && best && state.validation) || state);
-  if (!finished) return { finished, run: record, adapter, waiting, ...left };
+  const trained = adapterOf(config, (finished && best && state.validation) || state);
+  if (!finished) return { finished, run: record, adapter: trained, waiting, ...left };
+  let adapter = trained;
   const ended = await fromFirst(ranks, async () => {
+    adapter = await centredResult(run, trained, context);
     await saveResult(folder, backbone, adapter);
     const result = best === undefined ? record : { ...record, result: { steps: state.step, best } };
     await writeFileSafely(join(folder, "adapter", adapterCardFile), adapterCard(result, adapter));

@@ -15,6 +15,8 @@ export interface OpenedAlike {
   readonly scores?: string | undefined;
   /** SHA-256 of the adapter that a new run starts from. */
   readonly init?: string | undefined;
+  /** Fingerprint of the crops that a new run centres its adapter on. */
+  readonly camera?: string | undefined;
   readonly session: { readonly threads: number; readonly provider: Provider };
   readonly prefixBytes: number;
 }
@@ -26,7 +28,7 @@ export interface OpenedAlike {
  */
 export async function requireAlike(ranks: Ranks, opened: OpenedAlike): Promise<void> {
   if (ranks.count === 1) return;
-  const { options, model, data, scores = "", init = "", session, prefixBytes } = opened;
+  const { options, model, data, scores = "", init = "", camera = "", session, prefixBytes } = opened;
   // An option that is not given is not in a record that was read from disk.
   const given = Object.entries(options).filter(([, value]) => value !== undefined);
   const flags = given.map(([name, value]) => [`'${name}'`, JSON.stringify(value)]);
@@ -37,6 +39,7 @@ export async function requireAlike(ranks: Ranks, opened: OpenedAlike): Promise<v
     "set of training faces": data.fingerprint,
     "column of scores": scores,
     "adapter to start from": init,
+    "set of the camera's crops": camera,
     "number of threads": String(session.threads),
     provider: session.provider,
     "size of the prefix cache": String(prefixBytes),

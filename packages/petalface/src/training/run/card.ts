@@ -29,6 +29,11 @@ export function adapterCard(record: RunRecord, { config, theta }: Adapter): stri
     `- Degraded: ${faces}; ${percent(options.sharpShare)} stayed as they are.`,
     `- Steps: ${record.steps.toLocaleString("en")} of ${options.batch} images, loss ${options.loss}, seed ${options.seed}.`,
     `- ${printCalibration(config.calibration)}`,
+    ...(record.camera && config.centre
+      ? [
+          `- Centred on ${record.camera.crops.toLocaleString("en")} crops of a camera (fingerprint ${record.camera.fingerprint}).`,
+        ]
+      : []),
     "",
     "## How it was measured",
     "",

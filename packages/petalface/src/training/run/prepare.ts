@@ -25,6 +25,7 @@ import { choicesOfInit, openInit, requireShape } from "../state/initial-adapter.
 import { stepsOf } from "../steps/sampler.ts";
 import { refuseForRanks, requireAlike } from "./agreement.ts";
 import { fitCalibration, hashScores } from "./calibration.ts";
+import { openCamera } from "./camera.ts";
 import { openFaces, openValidator, partsOf, prefixBytesOf, ranksOf, sessionOptions } from "./parts.ts";
 import { measureFiles, placesOf } from "./places.ts";
 import type { RunRecord } from "./record.ts";
@@ -42,6 +43,8 @@ export interface AdaptRequest extends ModelChoices {
   readonly out: string;
   /** An adapter of the same model that training starts from; its shape is that of the new one. */
   readonly init?: string | undefined;
+  /** Unlabelled crops of the camera that the adapter is centred on at the end ({@link centreAdapter}). */
+  readonly camera?: string | undefined;
 }
 
 /**
@@ -52,7 +55,7 @@ export const prepare = (request: AdaptRequest, context: AdaptContext): Promise<R
   withResources(async (keep) => {
     const ranks = ranksOf(context);
     const opened = await together(ranks, () => openNew(request, context));
-    const { backbone, family, init, options, data, measure, scores } = opened;
+    const { backbone, family, init, options, data, measure, scores, camera } = opened;
     const session = await sessionOptions(context);
     const prefixBytes = prefixBytesOf(context);
     await requireAlike(ranks, {
@@ -63,6 +66,7 @@ export const prepare = (request: AdaptRequest, context: AdaptContext): Promise<R
       session,
       prefixBytes,
       init: init?.sha256,
+      camera: camera?.fingerprint,
     });
     // What follows refuses a folder that is in use before anything long begins.
     const chosen = await fromFirst(ranks, async () => {
@@ -108,6 +112,7 @@ export const prepare = (request: AdaptRequest, context: AdaptContext): Promise<R
         },
         adapter: config,
         ...(init && { init: { given: init.folder, sha256: init.sha256 } }),
+        ...(camera && { camera: { given: camera.spec, fingerprint: camera.fingerprint, crops: camera.length } }),
         steps: stepsOf(options, data.length),
         ...(request.validation &&
           validator && {
@@ -118,7 +123,8 @@ export const prepare = (request: AdaptRequest, context: AdaptContext): Promise<R
             },
           }),
         places: await placesOf(request.out, [
-          ...[request.model, data.spec, request.init, request.validation?.protocol, request.validation?.data],
+          ...[request.model, data.spec, request.init, request.camera],
+          ...[request.validation?.protocol, request.validation?.data],
           ...(await measureFiles(options.quality)),
         ]),
         trained: { parameters: layout.length, share: layout.length / backbone.parameters },
@@ -149,7 +155,8 @@ async function openNew(request: AdaptRequest, context: AdaptContext) {
   if (usesMargin(options.loss)) requirePeople(data, options);
   const measure = await openMeasure(options.quality);
   const scores = isGiven(measure.name) ? hashScores(data) : undefined;
-  return { backbone, family, init, options, data, measure, scores };
+  const camera = await openCamera(request.camera, options, context);
+  return { backbone, family, init, options, data, measure, scores, camera };
 }
 
 /** The preprocessing of a model, where nothing says that it is the right one. */

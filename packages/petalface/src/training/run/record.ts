@@ -52,6 +52,8 @@ export interface RunRecord {
   readonly adapter: Omit<AdapterConfig, "weights">;
   /** The adapter that training started from, where it is not a new one. */
   readonly init?: { readonly given: string; readonly sha256: string } | undefined;
+  /** The crops that the adapter is centred on once training has ended. */
+  readonly camera?: { readonly given: string; readonly fingerprint: string; readonly crops: number } | undefined;
   readonly steps: number;
   /** What the run is validated on, if anything. */
   readonly validation?: (ValidationRequest & { readonly measure: string; readonly fingerprint: string }) | undefined;

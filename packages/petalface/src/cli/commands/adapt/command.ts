@@ -38,6 +38,7 @@ interface Flags extends ModelChoices, DataFlags {
   readonly threads?: number;
   readonly out?: string;
   readonly init?: string;
+  readonly camera?: string;
   readonly resume?: string;
 }
 
@@ -50,6 +51,7 @@ const places: Readonly<Record<string, keyof typeof topics>> = {
   size: "model",
   output: "model",
   train: "data",
+  camera: "data",
   aligned: "data",
   prefixCache: "data",
   maxLeftOut: "data",
@@ -75,6 +77,7 @@ export function adaptCommand(program: Command, context: CliContext): void {
     .option("--val-pixels <list>", "low resolutions to validate at (default 16)", numberList)
     .option("--out <run>", "folder of the new run")
     .option("--init <adapter>", "a run or adapter to start from; its gate, rank and layers are kept")
+    .option("--camera <crops>", "unlabelled aligned faces of your camera: the trained adapter is centred on them")
     .option("--resume <run>", "continue an interrupted run, or train it longer with --epochs");
   withTrainingOptions(command)
     .option(
@@ -182,15 +185,13 @@ function start(
   surroundings: TrainingSurroundings,
   context: CliContext,
 ): Promise<AdaptedRun> {
-  const { model, train, out, init, aligned, val, valData, valPixels } = flags;
+  const { model, train, out, init, camera, aligned, val, valData, valPixels } = flags;
   if (out === undefined)
     throw new PetalfaceError("PETAL_OPTION_INVALID", "give --out RUN for a new run, or --resume RUN");
   if (model === undefined) throw new PetalfaceError("PETAL_OPTION_INVALID", "give the face recogniser with --model");
   if (train === undefined) throw new PetalfaceError("PETAL_OPTION_INVALID", "give training faces with --train");
-  return adaptIn(
-    { ...surroundings, ...choices, ...choicesOf(flags), model, train, out, init, aligned, val, valData, valPixels },
-    context,
-  );
+  const files = { model, train, out, init, camera, val, valData };
+  return adaptIn({ ...surroundings, ...choices, ...choicesOf(flags), ...files, aligned, valPixels }, context);
 }
 
 const changesOf = (
