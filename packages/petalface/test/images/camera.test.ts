@@ -335,7 +335,7 @@ describe("presets and mixtures", () => {
   it("have the ranges that runs were trained with", () => {
     expect(cameraPresets).toMatchInlineSnapshot(`
       {
-        "any": "4*down=8-24/2*phone/cctv/night",
+        "any": "9*down=8-16/4*down=17-24/4*phone/2*cctv/2*night",
         "cctv": "jitter=0-6,gamma=0.6-1.6,down=10-28:area+bilinear,blur=0.2-1,motion=0.5-2.5@0.3,shot=0-10,noise=0-6,blur=0.3-0.7@0.3,sharpen=0-1.2@0.6,h264=18-34,up=bilinear+bicubic",
         "night": "jitter=0-8,ir=0-3@0.6,grey=1,gamma=0.5-1.6,down=10-28:area+bilinear,blur=0.3-1.1,motion=0.5-3@0.3,shot=0-20,noise=0-10,blur=0.3-0.8@0.5,sharpen=0-1@0.5,h264=20-36,up=bilinear+bicubic",
         "phone": "jitter=0-6,gamma=0.6-1.6,down=10-28:area+bilinear+bicubic,blur=0.2-1,motion=0.5-3@0.3,shot=0-12,noise=0-6,sharpen=0-2@0.8,jpeg=30-95,up=bilinear+bicubic",
@@ -363,7 +363,7 @@ describe("presets and mixtures", () => {
   it("may hold presets, whose parts share their weight", () => {
     const spec = parseDegradation("any/lr:10");
     const shares = spec.kind === "mixture" ? spec.parts.map(({ share }) => share) : [];
-    expect(shares.map((share) => share * 16)).toEqual([4, 2, 1, 1, 8].map((weight) => expect.closeTo(weight, 9)));
+    expect(shares.map((share) => share * 42)).toEqual([9, 4, 4, 2, 2, 21].map((weight) => expect.closeTo(weight, 9)));
     expect(parseDegradation(printDegradation(spec))).toEqual({
       kind: "mixture",
       parts: spec.kind === "mixture" && spec.parts.map((part) => ({ ...part, share: expect.closeTo(part.share, 9) })),
