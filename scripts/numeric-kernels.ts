@@ -25,7 +25,7 @@ export const numericKernels: readonly string[] = [
   // Embeddings, scores and statistics of whole sets.
   "packages/petalface/src/matching/**",
   "packages/petalface/src/evaluation/statistics/**",
-  "packages/petalface/src/evaluation/protocols/{enrol,fuse,matching,nearest,reference-verification,without}.ts",
+  "packages/petalface/src/evaluation/protocols/{enrol,fuse,matching,nearest,nearest-people,reference-verification,without}.ts",
   "packages/petalface/src/audit/{groups,near,people,separation}.ts",
   "packages/petalface/src/gallery/{search,templates}.ts",
   "packages/petalface/src/{deploy/thresholds,cli/commands/threshold/compare}.ts",

@@ -7,3 +7,18 @@ export async function encodePng(planes: Uint8Array, size: number): Promise<Buffe
     .png()
     .toBuffer();
 }
+
+/** A face's largest side in a page: pictures of larger ones would only make the page larger. */
+const pageSide = 112;
+
+/**
+ * One face as a small JPEG, without chroma subsampling: for pages with many faces. `planes` as for
+ * {@link encodePng}.
+ */
+export async function encodeSmallJpeg(planes: Uint8Array, size: number): Promise<Buffer> {
+  const { default: sharp } = await import("sharp");
+  return await sharp(fromPlanes(planes), { raw: { width: size, height: size, channels: 3 } })
+    .resize({ width: pageSide, withoutEnlargement: true })
+    .jpeg({ quality: 88, chromaSubsampling: "4:4:4" })
+    .toBuffer();
+}

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import { itemAt } from "onnx-grad";
 import {
   type Condition,
@@ -8,18 +9,23 @@ import {
   type HardestPairs,
   type HardPair,
   hardestPairs,
+  type NearestPicture,
+  type NearPerson,
   type Protocol,
   type ReportFace,
   type ReportPair,
   type ReportSample,
+  searchInFocus,
   writeReport,
 } from "../evaluation/index.ts";
 import { drawDegradation, type ImageRequest, openLoader, parseDegradation } from "../images/index.ts";
 import { readGroups } from "./groups.ts";
-import { encodePng } from "./png.ts";
+import { encodeSmallJpeg } from "./png.ts";
 
 /** People whose face the report shows. */
 const SHOWN = 6;
+/** Degradations that it shows them under, at most. */
+const shownDegradations = 7;
 /** Hardest pairs of each kind: one row of the page. */
 const hardestShown = 5;
 
@@ -74,10 +80,10 @@ async function drawFaces(
   const bytes = 3 * size * size;
   return Promise.all(
     views.map(async ({ item, degradation }, i) => {
-      const png = await encodePng(planes.subarray(i * bytes, (i + 1) * bytes), size);
+      const jpeg = await encodeSmallJpeg(planes.subarray(i * bytes, (i + 1) * bytes), size);
       return {
         label: degradation === null ? "as given" : degradationLabel(degradation),
-        image: `data:image/png;base64,${png.toString("base64")}`,
+        image: `data:image/jpeg;base64,${jpeg.toString("base64")}`,
         alpha: result.detail.alphas.find((entry) => entry.degradation === degradation)?.alpha[item],
       };
     }),
@@ -98,13 +104,59 @@ export async function drawSamples(faces: Faces, result: EvaluationResult): Promi
   const whole = [...some].filter((item) => !left.has(faces.protocol.data.at(itemAt(faceOf, item)).id));
   const step = Math.max(1, Math.floor(whole.length / SHOWN));
   const shown = whole.filter((_, position) => position % step === 0).slice(0, SHOWN);
-  const degradations = [null, ...result.degradations];
+  const degradations = [null, ...result.degradations.slice(0, shownDegradations)];
   const views = shown.flatMap((item) => degradations.map((degradation) => ({ item, degradation })));
   const drawn = await drawFaces(faces, views, result);
   return shown.map((item, row) => ({
     name: items[item] ?? "",
     faces: drawn.slice(row * degradations.length, (row + 1) * degradations.length),
   }));
+}
+
+/**
+ * The probes of the search that a report speaks of, with the people nearest to them by the model
+ * and by the baseline. Undefined where no search was measured.
+ */
+export async function drawNearest(
+  faces: Faces,
+  model: { readonly name: string; readonly result: EvaluationResult },
+  baseline?: { readonly name: string; readonly result: EvaluationResult },
+): Promise<NearestPicture | undefined> {
+  const condition = searchInFocus(model.result)?.condition;
+  const listed = ({ detail }: EvaluationResult) =>
+    detail.nearest?.find((search) => isDeepStrictEqual(search.condition, condition))?.probes;
+  const [after, before] = [listed(model.result), baseline && listed(baseline.result)];
+  if (condition === undefined || after === undefined) return undefined;
+  const shown = after.map((probe) => ({
+    probe,
+    before: before?.find(({ item }) => item === probe.item)?.nearest ?? [],
+  }));
+  const degradation = "degradation" in condition ? condition.degradation : null;
+  const views = shown.flatMap(({ probe, before: old }): View[] => [
+    { item: probe.item, degradation },
+    ...[...probe.nearest, ...old].map(({ item }) => ({ item, degradation: null })),
+  ]);
+  const drawn = await drawFaces(faces, views, model.result);
+  const { items } = faces.protocol;
+  let next = 0;
+  const picture = (): ReportFace => itemAt(drawn, next++);
+  const people = (nearest: readonly NearPerson[], person: number) =>
+    nearest.map(({ item, person: own, score }) => ({
+      face: { ...picture(), label: items[item] ?? "" },
+      right: own === person,
+      score,
+    }));
+  return {
+    condition,
+    model: model.name,
+    baseline: before && baseline?.name,
+    probes: shown.map(({ probe, before: old }) => ({
+      name: items[probe.item] ?? "",
+      face: picture(),
+      after: people(probe.nearest, probe.person),
+      ...(before && { before: people(old, probe.person) }),
+    })),
+  };
 }
 
 /**
@@ -164,6 +216,8 @@ export async function writeEvaluationReport(path: string, evaluation: ReportedEv
     title: `petalface evaluation: ${protocol.name}`,
     results: [{ name: "frozen", result: frozen }, ...(adapted ? [model] : [])],
     comparisons: adapted && [{ name: "adapted", against: "frozen", comparison: compareResults(frozen, adapted) }],
+    nearest: await drawNearest(evaluation, model, adapted && { name: "frozen", result: frozen }),
+    named: adapted && { model: String(options.model), adapter: String(options.adapter) },
     samples: await drawSamples(evaluation, model.result),
     hardest: await drawHardest(evaluation, model, adapted && frozen),
     groups: protocol.names && (await readGroups(protocol.data.spec, protocol.names)),

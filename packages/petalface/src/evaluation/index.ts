@@ -22,6 +22,7 @@ export {
 export type { Comparisons, Fusion, Protocol, Search } from "./protocols/types.ts";
 export { readVerificationPairs } from "./protocols/verification.ts";
 export { type Html, html, raw } from "./report/html.ts";
+export type { NearestPicture } from "./report/nearest-section.ts";
 export type { HardestPairs, ReportFace, ReportPair, ReportSample } from "./report/pictures.ts";
 export { type Report, renderReport, writeReport } from "./report/report.ts";
 export { style as reportStyle } from "./report/style.ts";
@@ -35,6 +36,7 @@ export { percent } from "./results/percent.ts";
 export { labelled, loadEvaluation, saveEvaluation, withoutDetail } from "./results/store.ts";
 export { listMeasures, type NamedResult, printTable, type TableOptions } from "./results/table.ts";
 export type * from "./results/types.ts";
+export { searchInFocus } from "./statistics/alarms.ts";
 export {
   printQualityBins,
   type QualityBin,

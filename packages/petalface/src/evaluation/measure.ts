@@ -120,7 +120,7 @@ async function measureOnce(
       data: { spec: data.spec, fingerprint: data.fingerprint },
       degradations: [...degraded.keys()],
       detail: {
-        ...{ items, outcomes: inOrder(matching, copied), alphas },
+        ...{ items, outcomes: inOrder(matching, copied), alphas, nearest: matching.nearest() },
         digests: digests.map((digest, item) => (lost.has(item) ? "" : digest)),
       },
       exact,

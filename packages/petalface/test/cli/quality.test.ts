@@ -39,6 +39,14 @@ it("compares measures: histograms, agreement, known degradations, and a page tha
   const page = await readFile(report, "utf8");
   expect(page).toContain("Known degradations");
   expect(page.match(/<svg/g)).toHaveLength(3);
+  // Faces at their scores: all eight of each measure, from the lowest score to the highest.
+  expect(page.match(/<img /g)).toHaveLength(3 * 8);
+  expect(page.match(/src="(?!data:image\/jpeg;base64,)/g)).toBeNull();
+  const listed = [...page.matchAll(/<b>([-\d.]+)<\/b>/g)].slice(0, 8).map(([, score]) => Number(score));
+  expect(listed).toEqual(listed.toSorted((a, b) => a - b));
+  expect(listed.map((score) => score.toFixed(3)).toSorted()).toEqual(
+    columns[0].map((score) => score.toFixed(3)).toSorted(),
+  );
 });
 
 it("judges by the manifest's column, and says when there is none", async () => {
@@ -79,7 +87,7 @@ it("draws a page of hostile names without letting them in", () => {
   const page = renderQualityPage({
     data: evil,
     faces: 1,
-    measures: [{ name: evil, note: evil, scores: histogramOf([1, 2, Number.NaN], 4) }],
+    measures: [{ name: evil, note: evil, scores: histogramOf([1, 2, Number.NaN], 4), examples: [] }],
     tables: [{ title: evil, note: evil, rows: [[evil], [evil]] }],
   });
   expect(page).not.toContain(evil);

@@ -1,6 +1,13 @@
 import { identify, type Matcher, pairScores, rowsOf, scorePairs, takeRows } from "../../matching/index.ts";
-import type { Condition, IdentificationOutcome, Outcome, VerificationOutcome } from "../results/types.ts";
+import type {
+  Condition,
+  IdentificationOutcome,
+  NearestPeople,
+  Outcome,
+  VerificationOutcome,
+} from "../results/types.ts";
 import { thinComparisons } from "../statistics/thin.ts";
+import { nearestPeople } from "./nearest-people.ts";
 import type { Comparisons, Protocol, Search } from "./types.ts";
 
 /**
@@ -17,6 +24,8 @@ export interface Matching {
   degraded(degradation: string, rows: Float32Array): Promise<void>;
   /** Comparisons first, then searches, as tables show them. */
   outcomes(): readonly Outcome[];
+  /** Of each search, some probes and the people that are nearest to them. */
+  nearest(): readonly NearestPeople[];
 }
 
 /** What {@link startMatching} matches with. */
@@ -42,6 +51,7 @@ export function startMatching(protocol: Protocol, given: Float32Array, options: 
     .map((each) => ({ ...each, people: peopleOf(each.probes), galleryPeople: peopleOf(each.gallery) }));
   const verified: Outcome[] = [];
   const found: Outcome[] = [];
+  const near: NearestPeople[] = [];
   const score = ({ first, second, fold }: Comparisons, a: Float32Array, b: Float32Array) =>
     // Accuracy is judged pair by pair, as the field's evaluators do; millions of pairs without
     // folds need the engine's products.
@@ -55,6 +65,7 @@ export function startMatching(protocol: Protocol, given: Float32Array, options: 
   };
   const search = async (each: LabelledSearch, condition: Condition, probes: Float32Array): Promise<void> => {
     found.push(await find(matcher, each, condition, given, probes, signal));
+    near.push({ condition, probes: nearestPeople(each, person, { given, probes, width: matcher.width }) });
   };
   return {
     async asGiven() {
@@ -71,6 +82,7 @@ export function startMatching(protocol: Protocol, given: Float32Array, options: 
       for (const each of searches) await search(each, { kind: "mixed", degradation }, rows);
     },
     outcomes: () => [...verified, ...found],
+    nearest: () => near.filter(({ probes }) => probes.length > 0),
   };
 }
 

@@ -4,11 +4,14 @@ import { conditionLabel, conditionOrder, degradationLabel, measureLabel, rowLabe
 import { outcomeOf, outcomesOf } from "../results/outcomes.ts";
 import { listMeasures, type NamedResult } from "../results/table.ts";
 import type { Condition, EvaluationResult, Measure } from "../results/types.ts";
-import { colourScale, draw, panel, thin } from "./draw.ts";
+import { colourScale, draw, drawOneOf, thin } from "./draw.ts";
 import type { Html } from "./html.ts";
 
-/** Values with 95 % intervals, one row a measure and one colour a model. */
-export function intervalChart(results: readonly NamedResult[], kind: Measure["kind"]): Promise<Html> {
+/**
+ * Values with 95 % intervals, one row a measure and one colour a model; one of `count` charts of a
+ * row.
+ */
+export function intervalChart(results: readonly NamedResult[], kind: Measure["kind"], count: number): Promise<Html> {
   const rows = listMeasures(results, [kind]);
   // Where several rates or depths are charted together, a row says which.
   const plain = kind === "accuracy" || kind === "rank1";
@@ -28,8 +31,9 @@ export function intervalChart(results: readonly NamedResult[], kind: Measure["ki
   const yOffset = { field: "place", type: "ordinal" };
   const color = { field: "place", type: "ordinal", scale: colourScale(results), legend: null };
   const x = { type: "quantitative", title: "per cent", scale: { zero: false, nice: true } };
-  return draw({
-    width: 360,
+  const labelWidth = 110;
+  return drawOneOf(count, ({ width }) => ({
+    width: width - labelWidth + 40,
     height: { step: Math.max(9, 26 / results.length) },
     data: { values },
     encoding: { y, yOffset, color },
@@ -40,14 +44,14 @@ export function intervalChart(results: readonly NamedResult[], kind: Measure["ki
       },
       { mark: { type: "point", filled: true, size: 46, opacity: 1 }, encoding: { x: { ...x, field: "value" } } },
     ],
-  });
+  }));
 }
 
 /**
  * ROC of every model under one condition, false accept rate on a logarithmic axis from one impostor
  * on.
  */
-export function rocChart(results: readonly NamedResult[], condition: Condition): Promise<Html> {
+export function rocChart(results: readonly NamedResult[], condition: Condition, count: number): Promise<Html> {
   let least = 1;
   const values = results.flatMap(({ result }, place) => {
     const pairs = outcomeOf(result.detail, "verification", condition);
@@ -67,8 +71,8 @@ export function rocChart(results: readonly NamedResult[], condition: Condition):
       (point) => point.tar * 4,
     );
   });
-  return draw({
-    ...panel,
+  return drawOneOf(count, (size) => ({
+    ...size,
     data: { values },
     mark: { type: "line", interpolate: "step-after", strokeWidth: 1.8, clip: true },
     encoding: {
@@ -89,7 +93,7 @@ export function rocChart(results: readonly NamedResult[], condition: Condition):
       color: { field: "place", type: "ordinal", scale: colourScale(results), legend: null },
       order: { field: "tar", type: "quantitative" },
     },
-  });
+  }));
 }
 
 /**
@@ -115,16 +119,10 @@ export function scoreCharts(results: readonly EvaluationResult[], condition: Con
 }
 
 /** Histogram of alpha over all images of the protocol at one resolution. */
-export function alphaChart(alpha: Float32Array, colour: string): Promise<Html> {
+export function alphaChart(alpha: Float32Array, colour: string, count: number): Promise<Html> {
   const values = histogram(alpha, 0, 1, 40).map((bin) => ({ ...bin, kind: 0 }));
-  return draw(
-    histogramSpec(values, {
-      title: "alpha",
-      colours: { domain: [0], range: [colour] },
-      domain: [0, 1],
-      width: panel.width,
-    }),
-  );
+  const look = { title: "alpha", colours: { domain: [0], range: [colour] }, domain: [0, 1] };
+  return drawOneOf(count, ({ width }) => histogramSpec(values, { ...look, width }));
 }
 
 /**

@@ -5,14 +5,14 @@ import { outcomeOf, outcomesOf } from "../results/outcomes.ts";
 import type { NamedResult } from "../results/table.ts";
 import type { Condition, EvaluationResult, Measure } from "../results/types.ts";
 import { judge, kFoldAccuracy, rankPairs } from "../statistics/verification.ts";
-import { colourScale, draw, panel, thin } from "./draw.ts";
+import { colourScale, drawOneOf, thin } from "./draw.ts";
 import type { Html } from "./html.ts";
 
 /**
  * Detection error trade-off of every model under one condition: both errors on logarithmic axes,
  * from one comparison on.
  */
-export function detChart(results: readonly NamedResult[], condition: Condition): Promise<Html> {
+export function detChart(results: readonly NamedResult[], condition: Condition, count: number): Promise<Html> {
   let [leastFar, leastFrr] = [1, 1];
   const values = results.flatMap(({ result }, place) => {
     const pairs = outcomeOf(result.detail, "verification", condition);
@@ -36,8 +36,8 @@ export function detChart(results: readonly NamedResult[], condition: Condition):
     scale: { type: "log", domain: [least, 1] },
     axis: { format: "~%", values: decades.filter((rate) => rate >= least) },
   });
-  return draw({
-    ...panel,
+  return drawOneOf(count, (size) => ({
+    ...size,
     data: { values },
     mark: { type: "line", strokeWidth: 1.8, clip: true },
     encoding: {
@@ -46,7 +46,7 @@ export function detChart(results: readonly NamedResult[], condition: Condition):
       color: { field: "place", type: "ordinal", scale: colourScale(results), legend: null },
       order: { field: "far", type: "quantitative" },
     },
-  });
+  }));
 }
 
 /** Deepest rank that a curve shows. */
@@ -56,7 +56,7 @@ const deepest = 100;
  * Cumulative match characteristic of every model under one condition; the rank on a logarithmic
  * axis.
  */
-export function cmcChart(results: readonly NamedResult[], condition: Condition): Promise<Html> {
+export function cmcChart(results: readonly NamedResult[], condition: Condition, count: number): Promise<Html> {
   let last = 1;
   const values = results.flatMap(({ result }, place) => {
     const search = outcomeOf(result.detail, "identification", condition);
@@ -71,8 +71,8 @@ export function cmcChart(results: readonly NamedResult[], condition: Condition):
     }
     return points;
   });
-  return draw({
-    ...panel,
+  return drawOneOf(count, (size) => ({
+    ...size,
     data: { values },
     mark: { type: "line", interpolate: "step-after", strokeWidth: 1.8, clip: true },
     encoding: {
@@ -92,7 +92,7 @@ export function cmcChart(results: readonly NamedResult[], condition: Condition):
       },
       color: { field: "place", type: "ordinal", scale: colourScale(results), legend: null },
     },
-  });
+  }));
 }
 
 /** The conditions of a result's searches, in their order. */
@@ -124,6 +124,7 @@ const sideOf = (condition: Condition): number | undefined => {
 export async function resolutionChart(
   results: readonly NamedResult[],
   { kind, condition }: ByResolution,
+  count: number,
 ): Promise<Html | undefined> {
   const values = results.flatMap(({ result }, place) =>
     result.measures.flatMap((measure) => {
@@ -143,8 +144,8 @@ export async function resolutionChart(
   };
   const y = { type: "quantitative", title: "per cent", scale: { zero: false, nice: true }, axis: { tickCount: 5 } };
   const color = { field: "place", type: "ordinal", scale: colourScale(results), legend: null };
-  return draw({
-    ...panel,
+  return drawOneOf(count, (size) => ({
+    ...size,
     data: { values },
     encoding: { x, color },
     layer: [
@@ -155,7 +156,7 @@ export async function resolutionChart(
       { mark: { type: "line", strokeWidth: 1.8 }, encoding: { y: { ...y, field: "value" } } },
       { mark: { type: "point", filled: true, size: 36, opacity: 1 }, encoding: { y: { ...y, field: "value" } } },
     ],
-  });
+  }));
 }
 
 /** How many parts of equal size the comparisons are cut into. */
@@ -172,6 +173,7 @@ export async function qualityChart(
   results: readonly NamedResult[],
   judgeOf: EvaluationResult,
   condition: Condition,
+  panels: number,
 ): Promise<Html | undefined> {
   const alphaOf = (degradation: string | null) =>
     judgeOf.detail.alphas.find((entry) => entry.degradation === degradation)?.alpha;
@@ -228,13 +230,13 @@ export async function qualityChart(
     },
     color: { field: "place", type: "ordinal", scale: colourScale(results), legend: null },
   };
-  return draw({
-    ...panel,
+  return drawOneOf(panels, (size) => ({
+    ...size,
     data: { values },
     encoding,
     layer: [
       { mark: { type: "line", strokeWidth: 1.8 } },
       { mark: { type: "point", filled: true, size: 36, opacity: 1 } },
     ],
-  });
+  }));
 }

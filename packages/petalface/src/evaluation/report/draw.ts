@@ -1,10 +1,31 @@
 import type { TopLevelSpec } from "vega-lite";
 import type { NamedResult } from "../results/table.ts";
-import { type Html, raw } from "./html.ts";
+import { type Html, html, raw } from "./html.ts";
 import { modelColour } from "./style.ts";
 
-/** Size of one of several charts side by side. */
-export const panel = { width: 248, height: 170 };
+/** Size of a chart in pixels, axes not included. */
+export interface ChartSize {
+  readonly width: number;
+  readonly height: number;
+}
+
+/** Charts in one row of a wide page, at most. */
+const mostAcross = 4;
+/** Sizes of one, two, three and four charts in a row. */
+const sizes: readonly ChartSize[] = [
+  { width: 1060, height: 260 },
+  { width: 500, height: 210 },
+  { width: 320, height: 180 },
+  { width: 232, height: 165 },
+];
+const phone: ChartSize = { width: 270, height: 180 };
+
+/** How many of these charts stand in one row: rows are as even as they can be. */
+export function acrossOf(count: number): number {
+  const rows = Math.ceil(count / mostAcross);
+  return Math.max(1, Math.ceil(count / Math.max(1, rows)));
+}
+
 const config = {
   background: "transparent",
   font: "system-ui, -apple-system, Segoe UI, Roboto, sans-serif",
@@ -36,6 +57,17 @@ export async function draw(spec: object): Promise<Html> {
   } finally {
     view.finalize();
   }
+}
+
+/**
+ * One of `count` charts of a row. Charts that are much wider than a phone are drawn for both, and
+ * the page shows the one that fits: text then has a readable size.
+ */
+export async function drawOneOf(count: number, spec: (size: ChartSize) => object): Promise<Html> {
+  const size = sizes[acrossOf(count) - 1] ?? phone;
+  const wide = await draw(spec(size));
+  if (acrossOf(count) > 2) return wide;
+  return html`<div class="for-desk">${wide}</div><div class="for-phone">${await draw(spec(phone))}</div>`;
 }
 
 /** One colour a model, by its place in the report. */

@@ -15,7 +15,7 @@ export function groupSection(model: NamedResult, grouping: Grouping | undefined)
     title: "By group",
     content: html`<p>What ${model.name} does for each group of people, at thresholds that were chosen on everyone: a comparison counts where both people are of the group.
 False rejects and false accepts are at the threshold of 1 % false accepts over all.</p>
-<div class="scroll"><table>
+<div class="scroll" tabindex="0" role="group" aria-label="table"><table>
 <thead><tr><th scope="col">per cent, 95 % interval</th>${grouping.names.map((name, group) => html`<th scope="col"><span>${name}</span><small class="note"> ${people[group]} people</small></th>`)}</tr></thead>
 <tbody>${rows.map(
       ({ title, condition, groups }) =>

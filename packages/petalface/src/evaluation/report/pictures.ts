@@ -38,19 +38,34 @@ export interface HardestPairs {
   readonly impostor: readonly ReportPair[];
 }
 
-/** A picture with its caption. Throws PetalfaceError where the address is not a picture in itself: a report must load nothing. */
-function picture(name: string, { label, image, alpha }: ReportFace): Html {
+/**
+ * The address of a picture. Throws PetalfaceError where it is not a picture in itself: a report must
+ * load nothing.
+ */
+export function pictureAddress({ label, image }: ReportFace, name = "face"): string {
   if (!/^data:image\/(png|jpeg);base64,[A-Za-z0-9+/]+={0,2}$/.test(image))
     throw new PetalfaceError("PETAL_ARGUMENT_INVALID", `sample ${name}, ${label}: is not a PNG or JPEG data URI`);
+  return image;
+}
+
+/** A picture with its caption. */
+function picture(name: string, face: ReportFace): Html {
+  const { label, alpha } = face;
   const text = alpha === undefined ? "" : `, alpha ${alpha.toFixed(2)}`;
-  return html`<div><img src="${image}" alt="${name}, ${label}"><div class="cap">${label}${text}</div></div>`;
+  return html`<div><img src="${pictureAddress(face, name)}" width="112" height="112" alt="${name}, ${label}"><div class="cap">${label}${text}</div></div>`;
 }
 
 const signed = (score: number): string => score.toFixed(2).replace("-", "\u2212");
 
-/** A file's name without its folder, ending and underscores: to fit next to a picture. */
-const shortName = (id: string): string =>
-  (id.split("/").at(-1) ?? id).replace(/\.[a-z]{3,4}$/i, "").replaceAll("_", " ");
+/**
+ * A file's name without its ending and underscores, to fit next to a picture; with its folder where
+ * the name is only a number.
+ */
+export const shortName = (id: string): string => {
+  const [folder = "", name] = id.split("/").slice(-2);
+  const file = (name ?? folder).replace(/\.[a-z]{3,4}$/i, "").replaceAll("_", " ");
+  return /^\d+$/.test(file) && name !== undefined ? `${folder.replaceAll("_", " ")}, ${file}` : file;
+};
 
 export function sampleSection(samples: readonly ReportSample[]): Section | undefined {
   if (samples.length === 0) return undefined;
@@ -58,7 +73,7 @@ export function sampleSection(samples: readonly ReportSample[]): Section | undef
   return {
     id: "faces",
     title: "What the models see",
-    content: html`<div class="faces" style="--n:${columns}">${samples.map(
+    content: html`<div class="faces" tabindex="0" role="group" aria-label="faces" style="--n:${columns}">${samples.map(
       ({ name, faces }) =>
         html`<div class="who">${shortName(name)}</div>${Array.from({ length: columns }, (_, i) => {
           const face = faces[i];

@@ -7,10 +7,14 @@ import { givenFaces, printIdentical, printResolution } from "../results/legend.t
 import { percent } from "../results/percent.ts";
 import type { NamedResult } from "../results/table.ts";
 import type { EvaluationResult } from "../results/types.ts";
+import { findAtAlarms } from "../statistics/alarms.ts";
 import { correctForMany } from "../statistics/compare.ts";
 import type { Grouping } from "../statistics/groups.ts";
+import { advise, type NamedModel, nextSteps } from "./advice.ts";
+import { foundWords } from "./found-words.ts";
 import { groupSection } from "./group-section.ts";
 import { type Html, html, raw } from "./html.ts";
+import { type NearestPicture, nearestSection } from "./nearest-section.ts";
 import { type HardestPairs, hardestSection, type ReportSample, sampleSection } from "./pictures.ts";
 import {
   curveSection,
@@ -27,7 +31,7 @@ import { style } from "./style.ts";
 import { tiles } from "./tiles.ts";
 import { viewSection } from "./view-charts.ts";
 import type { EmbeddingView } from "./views.ts";
-import { headline, type NamedComparison } from "./words.ts";
+import { headline, type NamedComparison, subjectOf } from "./words.ts";
 
 /** What a report shows. */
 export interface Report {
@@ -39,6 +43,10 @@ export interface Report {
   readonly subject?: string | undefined;
   readonly samples?: readonly ReportSample[] | undefined;
   readonly hardest?: HardestPairs | undefined;
+  /** Probes and the people that are nearest to them: what the page opens with. */
+  readonly nearest?: NearestPicture | undefined;
+  /** How the commands of "What to do next" name the model and the adapter. */
+  readonly named?: NamedModel | undefined;
   /** Groups of people to look at one by one. */
   readonly groups?: Grouping | undefined;
   /** Some faces to show on a map. */
@@ -73,14 +81,18 @@ export async function renderReport(report: Report): Promise<string> {
     results.find(({ name }) => name === (about?.name ?? report.subject)) ?? (results.at(-1) as NamedResult);
   const baseline = results.find(({ name }) => name === about?.against) ?? first;
 
+  const found = findAtAlarms(subject.result, about && baseline.result);
+  const sentence = found && foundWords(found, subject.name);
   const words =
     about === undefined ? { lead: plainHeadline(subject), rest: "" } : headline(about, baseline.result, subject.result);
+  const [lead] = about === undefined ? [] : subjectOf(about.comparison, givenFaces(baseline.result));
+  const advice = about && advise(about.comparison, lead, found, report.named);
   const sections = [
     await overviewSection(results),
+    sampleSection(samples),
     measureSection(results),
     differenceSection(comparisons, results),
     await resolutionSection(results),
-    sampleSection(samples),
     hardestSection(report.hardest),
     await qualitySection(results, subject),
     groupSection(subject, report.groups),
@@ -91,11 +103,15 @@ export async function renderReport(report: Report): Promise<string> {
     optionSection(run),
   ].filter((section) => section !== undefined);
   const body = html`<header><h1>${report.title}</h1>
-<p class="lead">${words.lead}</p>
-${words.rest === "" ? undefined : html`<p class="sub">${words.rest}</p>`}
+<p class="lead">${sentence?.lead ?? words.lead}</p>
+${sentence && html`<p class="sub">${sentence.detail}</p>`}
+${advice && html`<p class="verdict ${advice.look}"><strong>${advice.word}.</strong> ${advice.why}</p>`}</header>
+${nearestSection(report.nearest, found)}
+${advice && nextSteps(advice)}
+<div class="more"><p class="sub">${[...(sentence ? [words.lead] : []), words.rest].filter((text) => text !== "").join(" ")}</p>
 ${about === undefined ? undefined : tiles(about, baseline.result, subject.result)}
 ${about === undefined ? undefined : identicalLine(about, baseline.name)}
-<p class="sub">${counts(first.result)}</p></header>
+<p class="sub">${counts(first.result)}</p></div>
 <nav aria-label="Contents"><ol>${sections.map(({ id, title }) => html`<li><a href="#${id}">${title}</a></li>`)}</ol></nav>
 ${sections.map(({ id, title, content }) => html`<section id="${id}"><h2>${title}</h2>${content}</section>`)}`;
   return `<!doctype html>

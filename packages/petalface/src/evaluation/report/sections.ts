@@ -7,6 +7,7 @@ import { listMeasures, type NamedResult } from "../results/table.ts";
 import type { Condition, EvaluationResult, Measure } from "../results/types.ts";
 import { alphaChart, conditionsOf, describeCondition, intervalChart, rocChart, scoreCharts } from "./charts.ts";
 import { cmcChart, describeSearch, detChart, qualityChart, resolutionChart, searchConditions } from "./curves.ts";
+import { acrossOf } from "./draw.ts";
 import { type Html, html } from "./html.ts";
 import { modelColour } from "./style.ts";
 import { differenceTable, kindsOf, measureTable } from "./tables.ts";
@@ -25,7 +26,8 @@ const legend = (results: readonly NamedResult[]): Html =>
 /** What not every reader wants to see at once; opens without a script. */
 const fold = (summary: string, content: Html): Html => html`<details><summary>${summary}</summary>${content}</details>`;
 
-const figure = (title: string, chart: Html): Html => html`<figure><h4>${title}</h4>${chart}</figure>`;
+const figure = (title: string, chart: Html): Html =>
+  html`<figure><p class="figure-title">${title}</p>${chart}</figure>`;
 
 /** What is folded away, in words. */
 const summaryOf = (kinds: readonly string[]): string =>
@@ -43,20 +45,25 @@ const foldedMeasures = (
 /** Panels side by side, or nothing where there are none. */
 function panels(shown: readonly (Html | undefined)[], look = ""): Html | undefined {
   const some = shown.filter((panel) => panel !== undefined);
-  return some.length === 0 ? undefined : html`<div class="panels ${look}">${some}</div>`;
+  if (some.length === 0) return undefined;
+  return html`<div class="panels across-${acrossOf(some.length)} ${look}">${some}</div>`;
 }
 
 export async function overviewSection(results: readonly NamedResult[]): Promise<Section> {
   const has = (kind: string) => results.some(({ result }) => result.measures.some((measure) => measure.kind === kind));
-  const charts = [
-    has("accuracy")
-      ? figure("Verification accuracy", await intervalChart(results, "accuracy"))
-      : has("tar")
-        ? figure("True accepts at fixed false accepts", await intervalChart(results, "tar"))
-        : undefined,
-    has("rank1") ? figure("Rank-1 identification", await intervalChart(results, "rank1")) : undefined,
-    has("tpir") ? figure("Found at fixed false alarms", await intervalChart(results, "tpir")) : undefined,
-  ];
+  const some = (
+    [
+      [
+        has("accuracy") ? "accuracy" : "tar",
+        has("accuracy") ? "Verification accuracy" : "True accepts at fixed false accepts",
+      ],
+      ["rank1", "Rank-1 identification"],
+      ["tpir", "Found at fixed false alarms"],
+    ] as const
+  ).filter(([kind]) => has(kind));
+  const charts = await Promise.all(
+    some.map(async ([kind, title]) => figure(title, await intervalChart(results, kind, some.length))),
+  );
   const shown = listMeasures(results, kindsOf(results).main).map(({ name }) => name);
   const words = legendOf(
     shown,
@@ -65,7 +72,7 @@ export async function overviewSection(results: readonly NamedResult[]): Promise<
   return {
     id: "glance",
     title: "At a glance",
-    content: html`${legend(results)}${panels(charts, "wide")}
+    content: html`${legend(results)}${panels(charts)}
 <p class="note">${words}. Lines are 95 % intervals.</p>`,
   };
 }
@@ -108,6 +115,7 @@ Arrows mark p below 0.05, corrected for all ${tests} tests (Holm).${seeds ? " Wh
 }
 
 export async function resolutionSection(results: readonly NamedResult[]): Promise<Section | undefined> {
+  const count = 3;
   const charts = await Promise.all(
     (
       [
@@ -116,7 +124,7 @@ export async function resolutionSection(results: readonly NamedResult[]): Promis
         ["Rank-1 against the gallery as given", "rank1", "mixed"],
       ] as const
     ).map(async ([title, kind, condition]) => {
-      const chart = await resolutionChart(results, { kind, condition });
+      const chart = await resolutionChart(results, { kind, condition }, count);
       return chart && figure(title, chart);
     }),
   );
@@ -137,7 +145,7 @@ export async function qualitySection(
   const conditions = conditionsOf(judge.result);
   const charts = await Promise.all(
     conditions.map(async (condition) => {
-      const chart = await qualityChart(results, judge.result, condition);
+      const chart = await qualityChart(results, judge.result, condition, conditions.length);
       return chart && figure(describeCondition(condition), chart);
     }),
   );
@@ -146,7 +154,7 @@ export async function qualitySection(
     judge.result.detail.alphas.map(async ({ degradation, alpha: all }) => {
       const alpha = all.filter((value) => !Number.isNaN(value));
       const open = alpha.reduce((sum, value) => sum + (value === 1 ? 1 : 0), 0) / alpha.length;
-      return html`<figure><h4>${degradation === null ? "as given" : degradationLabel(degradation)}</h4>${await alphaChart(alpha, modelColour(place))}
+      return html`<figure><p class="figure-title">${degradation === null ? "as given" : degradationLabel(degradation)}</p>${await alphaChart(alpha, modelColour(place), judge.result.detail.alphas.length)}
 <figcaption>${percent(open, 1)} % exactly 1</figcaption></figure>`;
     }),
   );
@@ -169,11 +177,11 @@ export async function curveSection(results: readonly NamedResult[]): Promise<Sec
   const each = (
     conditions: readonly Condition[],
     name: (c: Condition) => string,
-    chart: (c: Condition) => Promise<Html>,
-  ) => Promise.all(conditions.map(async (condition) => figure(name(condition), await chart(condition))));
-  const roc = panels(await each(conditionsOf(first), describeCondition, (c) => rocChart(results, c)));
-  const det = panels(await each(conditionsOf(first), describeCondition, (c) => detChart(results, c)));
-  const cmc = panels(await each(searchConditions(first), describeSearch, (c) => cmcChart(results, c)));
+    chart: (c: Condition, count: number) => Promise<Html>,
+  ) => Promise.all(conditions.map(async (c) => figure(name(c), await chart(c, conditions.length))));
+  const roc = panels(await each(conditionsOf(first), describeCondition, (c, count) => rocChart(results, c, count)));
+  const det = panels(await each(conditionsOf(first), describeCondition, (c, count) => detChart(results, c, count)));
+  const cmc = panels(await each(searchConditions(first), describeSearch, (c, count) => cmcChart(results, c, count)));
   if (roc === undefined && cmc === undefined) return undefined;
   return {
     id: "curves",
@@ -236,7 +244,9 @@ export function optionSection(run: Readonly<Record<string, string | number | boo
   return {
     id: "options",
     title: "Options",
-    content: html`<div class="scroll"><table class="options"><tbody>${Object.entries(run).map(
+    content: html`<div class="scroll" tabindex="0" role="group" aria-label="table"><table class="options"><tbody>${Object.entries(
+      run,
+    ).map(
       ([name, value]) => html`<tr><th scope="row">${name}</th><td>${String(value)}</td></tr>`,
     )}</tbody></table></div>`,
   };

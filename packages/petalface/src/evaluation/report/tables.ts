@@ -59,7 +59,7 @@ export function measureTable(results: readonly NamedResult[], kinds: readonly Me
     measure === undefined
       ? html`<td>–</td>`
       : html`<td>${percent(measure.value)}<small>${percent(measure.low)} to ${percent(measure.high)}</small></td>`;
-  return html`<div class="scroll"><table>
+  return html`<div class="scroll" tabindex="0" role="group" aria-label="table"><table>
 <thead><tr><th scope="col">per cent, 95 % interval</th>${results.map(({ name }) => html`<th scope="col"><span>${name}</span></th>`)}</tr></thead>
 <tbody>${grouped(
     rows,
@@ -82,7 +82,7 @@ export function differenceTable(comparisons: readonly NamedComparison[], kinds: 
     ).values(),
   ];
   const rows = keys.filter(({ kind }) => kinds.includes(kind)).toSorted(byMeasure(kinds));
-  return html`<div class="scroll"><table>
+  return html`<div class="scroll" tabindex="0" role="group" aria-label="table"><table>
 <thead><tr><th scope="col">points, 95 % interval</th>${comparisons.map(({ name }) => html`<th scope="col"><span>${name}</span></th>`)}</tr></thead>
 <tbody>${grouped(
     rows,

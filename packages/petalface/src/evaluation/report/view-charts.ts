@@ -16,10 +16,14 @@ const shapes = ["circle", "square", "triangle-up", "diamond"];
 export async function viewSection(view: EmbeddingView | undefined): Promise<Section | undefined> {
   if (view === undefined || view.models.length === 0) return undefined;
   const maps = await Promise.all(
-    view.models.map(async (model) => html`<figure><h4>${model.name}</h4>${await mapChart(view, model)}</figure>`),
+    view.models.map(
+      async (model) => html`<figure><p class="figure-title">${model.name}</p>${await mapChart(view, model)}</figure>`,
+    ),
   );
   const heats = await Promise.all(
-    view.models.map(async (model) => html`<figure><h4>${model.name}</h4>${await heatChart(view, model)}</figure>`),
+    view.models.map(
+      async (model) => html`<figure><p class="figure-title">${model.name}</p>${await heatChart(view, model)}</figure>`,
+    ),
   );
   const degraded = view.degradation.find((degradation) => degradation !== null);
   const shown = degraded === undefined ? "" : ` and at ${degradationLabel(degraded ?? "")}`;

@@ -2,6 +2,7 @@ import type {
   Condition,
   EvaluationDetail,
   IdentificationOutcome,
+  NearPerson,
   Outcome,
   ProtocolSummary,
   VerificationOutcome,
@@ -30,7 +31,8 @@ export function packDetail(detail: EvaluationDetail): object {
     ),
   );
   const alphas = detail.alphas.map(({ degradation, alpha }) => ({ degradation, alpha: put(alpha) }));
-  return { items: detail.items, digests: detail.digests, outcomes, alphas, arrays };
+  const { items, digests, nearest } = detail;
+  return { items, digests, ...(nearest && { nearest }), outcomes, alphas, arrays };
 }
 
 const typeName = (values: Float32Array | Int32Array | Uint8Array): string =>
@@ -105,7 +107,30 @@ export function unpackDetail(packed: unknown, { people, folds }: ProtocolSummary
     demand(degradation === null || typeof degradation === "string", "degradation");
     return { degradation, alpha: floats("alpha", alpha, items.length, true) };
   });
-  return { items, outcomes, alphas, digests };
+  const below = (name: string, value: unknown, limit: number, least = 0): number => {
+    demand(isWhole(value) && value >= least && value < limit, name);
+    return value;
+  };
+  const near = (value: unknown): NearPerson => {
+    const { item, person, score } = record("nearest", value);
+    demand(typeof score === "number", "score");
+    return { item: below("item", item, items.length), person: below("person", person, people, -1), score };
+  };
+  const nearest = list("nearest", document.nearest ?? []).map((value) => {
+    const search = record("nearest", value);
+    return {
+      condition: condition(search.condition),
+      probes: list("probes", search.probes).map((each) => {
+        const probe = record("probe", each);
+        return {
+          item: below("item", probe.item, items.length),
+          person: below("person", probe.person, people),
+          nearest: list("nearest", probe.nearest).map(near),
+        };
+      }),
+    };
+  });
+  return { items, outcomes, alphas, digests, ...(nearest.length > 0 && { nearest }) };
 }
 
 function decodeArray(value: unknown): Float32Array | Int32Array | Uint8Array {

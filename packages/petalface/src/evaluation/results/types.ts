@@ -224,6 +224,28 @@ export interface FaceResolution {
   readonly sharp: boolean;
 }
 
+/** A person whom a search found, by the face that is most similar to the probe. */
+export interface NearPerson {
+  /** The enrolled image or template, as an index into {@link EvaluationDetail.items}. */
+  readonly item: number;
+  /** Below `protocol.people`; -1 for a distractor. */
+  readonly person: number;
+  /** Cosine. */
+  readonly score: number;
+}
+
+/** Some probes of a search with the people that are nearest to them: what a report shows. */
+export interface NearestPeople {
+  readonly condition: Condition;
+  readonly probes: readonly {
+    /** As an index into {@link EvaluationDetail.items}. */
+    readonly item: number;
+    readonly person: number;
+    /** Most similar first; each person once. */
+    readonly nearest: readonly NearPerson[];
+  }[];
+}
+
 /** What {@link compareResults} and a report need besides the measures: the raw outcomes. */
 export interface EvaluationDetail {
   /** Names of the images or templates. */
@@ -235,6 +257,8 @@ export interface EvaluationDetail {
    * that was left out.
    */
   readonly digests: readonly string[];
+  /** Of each search, a few probes that were chosen before anything was measured. */
+  readonly nearest?: readonly NearestPeople[];
 }
 
 /** Everything measured of one model on one protocol. All but `detail` is plain JSON. */

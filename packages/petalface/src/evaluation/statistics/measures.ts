@@ -156,7 +156,7 @@ function identificationPart(
  * The score of the first stranger, from the highest down, who may raise no alarm any more;
  * everything above it may.
  */
-function firstRefused(
+export function firstRefused(
   strangers: Int32Array,
   other: Float32Array,
   times: (probe: number) => number,

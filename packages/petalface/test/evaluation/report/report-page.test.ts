@@ -73,7 +73,7 @@ describe.skipIf(executablePath === undefined)("the report in a browser (needs ch
     expect(await page.locator("script").count()).toBe(0);
     expect(await page.locator("table").first().isVisible()).toBe(true);
     expect(await page.locator("svg").count()).toBeGreaterThan(3);
-    const chart = await page.locator("svg").first().boundingBox();
+    const chart = await page.locator("svg:visible").first().boundingBox();
     expect(chart?.width).toBeGreaterThan(100);
     const overflow = await page.evaluate("document.documentElement.scrollWidth - window.innerWidth");
     expect(overflow).toBeLessThanOrEqual(0);

@@ -63,9 +63,9 @@ describe("a report", async () => {
     for (const m of petal.measures) expect(text).toContain(`${(m.value * 100).toFixed(2)}<small>`);
     expect(text).toContain("100.0 % exactly 1");
     expect(text).toContain("0.0 % exactly 1");
-    // Two overviews, three by resolution, seven ROCs and DETs, four CMCs, seven pairs of
-    // histograms, four alphas.
-    expect(text.match(/<svg /g)).toHaveLength(2 + 3 + 7 + 7 + 4 + 14 + 4);
+    // Two overviews, each for both widths, three by resolution, seven ROCs and DETs, four CMCs,
+    // seven pairs of histograms, four alphas.
+    expect(text.match(/<svg /g)).toHaveLength(2 * 2 + 3 + 7 + 7 + 4 + 14 + 4);
     for (const [, id] of text.matchAll(/href="#([^"]+)"/g)) expect(text).toContain(`id="${id}"`);
     expect(text).toContain('<th scope="row">rank</th><td>16</td>');
     expect(text).not.toMatch(/NaN|undefined|\[object/);

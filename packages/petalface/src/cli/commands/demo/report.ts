@@ -1,5 +1,6 @@
+import { dirname, join } from "node:path";
 import { compareResults, writeReport } from "../../../evaluation/index.ts";
-import { drawSamples } from "../../report.ts";
+import { drawNearest, drawSamples } from "../../report.ts";
 import type { DemoOutcome } from "./run.ts";
 
 /**
@@ -19,6 +20,8 @@ export async function writeDemoReport(path: string, outcome: DemoOutcome): Promi
       comparison: compareResults(frozen.result, result),
     })),
     subject: petal.name,
+    nearest: await drawNearest({ protocol, size: backbone.size }, petal, frozen),
+    named: { model: backbone.spec.name, adapter: join(dirname(path), petal.name) },
     samples: await drawSamples({ protocol, size: backbone.size }, petal.result),
     run: {
       model: `${backbone.spec.name} (sha256 ${backbone.spec.sha256.slice(0, 12)})`,

@@ -12,9 +12,11 @@ import { openResources } from "../../../resources.ts";
 import type { CliContext } from "../../context.ts";
 import { type DataFlags, openFaces, withDataOptions } from "../../data.ts";
 import { withExamples } from "../../examples.ts";
+import { withFlags } from "../../flags.ts";
 import { withEngineOptions, withModelChoices } from "../../model.ts";
 import { collect, parseInteger } from "../../options.ts";
 import { plainTable } from "../../table.ts";
+import { drawExamples } from "./examples.ts";
 import { type JudgeFlags, judgeData, openJudges } from "./judges.ts";
 import { type Ladder, tryLadders } from "./monotone.ts";
 import { renderQualityPage } from "./page.ts";
@@ -45,7 +47,10 @@ function sparkline(values: Float32Array): string {
 
 /** Rows of a table: every pair of measures, heading first. */
 function agreementRows(names: readonly string[], values: readonly (readonly number[])[]): string[][] {
-  return [["", ...names], ...names.map((name, i) => [name, ...(values[i] ?? []).map((value) => value.toFixed(3))])];
+  return [
+    ["measure", ...names],
+    ...names.map((name, i) => [name, ...(values[i] ?? []).map((value) => value.toFixed(3))]),
+  ];
 }
 
 const ladderRows = (ladders: readonly Ladder[]): string[][] => [
@@ -57,6 +62,14 @@ const ladderRows = (ladders: readonly Ladder[]): string[][] => [
     `${(100 * towardsPoorer).toFixed(0)} %`,
   ]),
 ];
+
+/** What a page calls a set. */
+const kinds: Readonly<Record<LookedAt["set"]["kind"], string>> = {
+  sharp: "sharp faces",
+  mixed: "sharp and blurred faces together",
+  blurred: "blurred faces",
+  unknown: "it is not clear whether they are sharp",
+};
 
 /** What `petalface adapt` would make of a measure on this set. */
 const printFit = (fit: LookedAt["fits"][number]): string | undefined =>
@@ -130,22 +143,27 @@ async function run(spec: string, flags: Flags, context: CliContext): Promise<voi
           ]
         : []),
     ];
-    if (flags.report !== undefined)
+    const found = looked && printSet(looked.set);
+    if (flags.report !== undefined) {
+      const examples = await drawExamples({ data, loader, scores, alphas });
       await writeFileSafely(
         flags.report,
         renderQualityPage({
           data: data.spec,
           faces: data.length,
-          measures: summaries.map(({ judge, scores: own, alpha, fit }) => ({
+          set: looked && { kind: kinds[looked.set.kind], text: found && withFlags(found) },
+          measures: summaries.map(({ judge, scores: own, alpha, fit }, i) => ({
             name: judge.name,
             note: judge.calibration ? printCalibration(judge.calibration) : (printFit(fit) ?? ""),
             scores: histogramOf(own, 48),
             alpha: alpha && histogramOf(alpha, 48),
+            below: alpha?.reduce((sum, value) => sum + Number(value < 1), 0),
+            examples: itemAt(examples, i),
           })),
           tables,
         }),
       );
-    const found = looked && printSet(looked.set);
+    }
     const own = itemAt(scores, 0);
     const order = Int32Array.from(own.keys())
       .filter((face) => Number.isFinite(own[face]))
