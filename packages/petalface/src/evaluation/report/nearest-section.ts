@@ -34,7 +34,7 @@ function list(title: string, people: readonly ReportNearPerson[], threshold: num
   const enough = first !== undefined && (threshold === undefined || first.score > threshold);
   const outcome =
     first === undefined
-      ? "nobody"
+      ? "no person"
       : first.right
         ? enough
           ? "found"

@@ -224,7 +224,7 @@ export interface FaceResolution {
   readonly sharp: boolean;
 }
 
-/** A person whom a search found, by the face that is most similar to the probe. */
+/** A person that a search found, by the face that is most similar to the probe. */
 export interface NearPerson {
   /** The enrolled image or template, as an index into {@link EvaluationDetail.items}. */
   readonly item: number;
