@@ -1,4 +1,5 @@
 import { readdirSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { readPairs } from "petalface/evaluation";
 import { lfw, lfwPairs } from "../skeleton/shared.ts";
@@ -18,10 +19,35 @@ export interface Person {
 /** People of the official pairs of some folds. */
 export async function peopleOf(folds: readonly number[]): Promise<Person[]> {
   const { people } = await readPairs(lfwPairs, { folds });
-  return [...new Set(people)].sort().map((name) => ({
-    name,
-    photos: readdirSync(join(lfw, name))
-      .sort()
-      .map((file) => ({ person: name, path: join(lfw, name, file) })),
-  }));
+  return [...new Set(people)].sort().map(personOf);
 }
+
+/** People of LFW who are in no pair of any fold: strangers whom neither a choice nor a result was measured on. */
+export async function peopleOfNoFold(): Promise<Person[]> {
+  const known = new Set((await readPairs(lfwPairs)).people);
+  return readdirSync(lfw)
+    .filter((name) => !known.has(name))
+    .sort()
+    .map(personOf);
+}
+
+const personOf = (name: string): Person => ({
+  name,
+  photos: readdirSync(join(lfw, name))
+    .sort()
+    .map((file) => ({ person: name, path: join(lfw, name, file) })),
+});
+
+/** Writes a manifest of the photos of people who are in none of these folds, and in one of the others. */
+export async function writeTrainingFaces(path: string, heldOut: readonly number[]): Promise<void> {
+  const out = new Set((await peopleOf(heldOut)).map(({ name }) => name));
+  const rest = (await peopleOf(allFolds.filter((fold) => !heldOut.includes(fold)))).filter(
+    ({ name }) => !out.has(name),
+  );
+  const lines = rest.flatMap(({ photos }) =>
+    photos.map(({ person, path: photo }) => JSON.stringify({ path: photo, person })),
+  );
+  await writeFile(path, `${lines.join("\n")}\n`);
+}
+
+const allFolds = Array.from({ length: 10 }, (_, fold) => fold + 1);

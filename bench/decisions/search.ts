@@ -4,6 +4,7 @@ import {
   type EnrolledVectors,
   type FaceEmbedding,
   openSearcher,
+  type PersonSearcher,
   type TemplateRule,
 } from "petalface/gallery";
 import { normaliseRows } from "petalface/matching";
@@ -31,6 +32,10 @@ export function enrolled(
   };
 }
 
+/** Opens search for people. */
+export const openPeople = (gallery: EnrolledVectors, rule: TemplateRule): PersonSearcher =>
+  openSearcher(buildTemplates(gallery, rule), { threads: 1 });
+
 /** The nearest people of each probe. */
 export async function nearest(
   gallery: EnrolledVectors,
@@ -42,7 +47,7 @@ export async function nearest(
   probes.forEach(({ vector }, at) => {
     rows.set(vector, at * gallery.width);
   });
-  await using searcher = openSearcher(buildTemplates(gallery, rule), { threads: 1 });
+  await using searcher = openPeople(gallery, rule);
   const alpha = probes.map((probe) => probe.alpha);
   return await searcher.search({ rows: normaliseRows(rows, gallery.width), alpha }, top);
 }

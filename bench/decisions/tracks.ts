@@ -1,9 +1,10 @@
-import { joinTrack } from "petalface/gallery";
+import { type Candidate, type FaceEmbedding, joinTrack, type PersonSearcher } from "petalface/gallery";
+import { addScaled, normaliseRows } from "petalface/matching";
 import { table } from "../skeleton/page.ts";
 import type { Describing, View } from "./describe.ts";
 import type { Person } from "./faces.ts";
 import { percent, withInterval } from "./interval.ts";
-import { enrolled, nearest } from "./search.ts";
+import { enrolled, openPeople } from "./search.ts";
 
 const lengths = [1, 3, 9] as const;
 const sides = [16, 12] as const;
@@ -13,6 +14,83 @@ const longest = 9;
 
 /** What a camera far away does to a face of so many pixels; drawn again for each frame. */
 const frameOf = (side: number): string => `blur=0-1,down=${side}:area+bilinear,noise=0-6,jpeg=30-80`;
+
+type Frames = readonly FaceEmbedding[];
+
+/** A way to say who several frames show: the number of the person. */
+type Rule = (searcher: PersonSearcher, frames: Frames) => Promise<number | undefined>;
+
+const first = ([candidates]: readonly (readonly Candidate[])[]): number | undefined => candidates?.[0]?.person;
+
+/** Frames as one probe. */
+const asOne =
+  (join: (frames: Frames) => { readonly vector: Float32Array; readonly alpha: number }): Rule =>
+  async (searcher, frames) => {
+    const { vector, alpha } = join(frames);
+    return first(await searcher.search({ rows: normaliseRows(vector, vector.length), alpha: [alpha] }, 1));
+  };
+
+const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
+
+function sumOf(frames: Frames, of: (frame: FaceEmbedding) => Float32Array): Float32Array {
+  const sum = new Float32Array(frames[0]?.vector.length ?? 0);
+  for (const frame of frames) addScaled(sum, of(frame));
+  return sum;
+}
+
+/** Cosines with everybody, put together over the frames. */
+const byScores =
+  (join: (before: number, cosine: number) => number): Rule =>
+  async (searcher, frames) => {
+    const rows = new Float32Array(frames.length * (frames[0]?.vector.length ?? 0));
+    frames.forEach(({ vector }, at) => {
+      rows.set(normaliseRows(vector, vector.length), at * vector.length);
+    });
+    const found = await searcher.search({ rows, alpha: frames.map(({ alpha }) => alpha) }, searcher.people);
+    const scores = new Map<number, number>();
+    for (const candidates of found)
+      for (const { person, cosine } of candidates) scores.set(person, join(scores.get(person) ?? -1, cosine));
+    return [...scores].sort(([, one], [, other]) => other - one)[0]?.[0];
+  };
+
+/** Ways to put frames together; `gallery search --track` uses the first. */
+const rules: Readonly<Record<string, Rule>> = {
+  "as in search": async (searcher, frames) => {
+    const { unit, alpha } = await joinTrack(frames);
+    return first(await searcher.search({ rows: unit, alpha: [alpha] }, 1));
+  },
+  "sharpest frame": asOne((frames) => frames.reduce((best, frame) => (frame.alpha > best.alpha ? frame : best))),
+  "mean of units": asOne((frames) => ({
+    vector: sumOf(frames, ({ vector }) => normaliseRows(vector, vector.length)),
+    alpha: mean(frames.map(({ alpha }) => alpha)),
+  })),
+  "mean of embeddings": asOne((frames) => ({
+    vector: sumOf(frames, ({ vector }) => vector),
+    alpha: mean(frames.map(({ alpha }) => alpha)),
+  })),
+  "mean of cosines": byScores((before, cosine) => before + 1 + cosine),
+  "highest cosine": byScores(Math.max),
+};
+
+/** Tracks of people: frames of one photo, or each of another photo. */
+function tracksOf(people: readonly Person[], kind: "the same photo" | "different photos", side: number) {
+  const needed = kind === "the same photo" ? 1 : longest;
+  return people.flatMap((person, place) =>
+    Array.from({ length: Math.min(mostTracks, Math.floor((person.photos.length - 1) / needed)) }, (_, track) => ({
+      place,
+      views: Array.from({ length: longest }, (_, frame): View => {
+        const at = 1 + track * needed + (kind === "the same photo" ? 0 : frame);
+        return { photo: person.photos[at] as Person["photos"][number], degrade: frameOf(side), draw: frame };
+      }),
+    })),
+  );
+}
+
+/** Cosine of two embeddings. */
+function cosineOf(one: Float32Array, other: Float32Array): number {
+  const [a, b] = [normaliseRows(one, one.length), normaliseRows(other, other.length)];
+  return a.reduce((sum, value, at) => sum + value * (b[at] ?? 0), 0);
+}
 
 /** Rank-1 of tracks of several frames among people with one photo each. */
 export async function trackTable(
@@ -24,50 +102,67 @@ export async function trackTable(
     people.map(({ photos }) => ({ photo: photos[0] as Person["photos"][number] })),
     copies,
   );
-  const gallery = enrolled(faces, [...people.keys()], copies.length > 0);
-  const many = people.flatMap((person, place) => (person.photos.length > longest ? [{ person, place }] : []));
+  await using searcher = openPeople(enrolled(faces, [...people.keys()], copies.length > 0), "mean");
   const rows: string[][] = [];
+  const alike: string[][] = [];
   for (const side of sides)
     for (const kind of ["the same photo", "different photos"] as const) {
-      const tracks = many.flatMap(({ person, place }) =>
-        Array.from({ length: Math.min(mostTracks, Math.floor((person.photos.length - 1) / longest)) }, (_, track) => ({
-          place,
-          views: Array.from({ length: longest }, (_, frame): View => {
-            const at = 1 + track * longest + (kind === "the same photo" ? 0 : frame);
-            return { photo: person.photos[at] as Person["photos"][number], degrade: frameOf(side), draw: frame };
-          }),
-        })),
-      );
-      const described = await model.describe(
-        tracks.flatMap(({ views }) => views),
+      const tracks = tracksOf(people, kind, side);
+      const views = tracks.flatMap((track) => track.views);
+      const described = await model.describe(views, []);
+      const sharp = await model.describe(
+        views.map(({ photo }) => ({ photo })),
         [],
       );
-      const cells: string[] = [];
-      for (const length of lengths) {
-        const probes = await Promise.all(
-          tracks.map(async (_, track) => {
-            const { unit, alpha } = await joinTrack(described.slice(track * longest, track * longest + length));
-            return { vector: unit, alpha };
-          }),
-        );
-        const found = await nearest(gallery, "best", probes);
-        const hits = new Map<number, boolean[]>();
-        tracks.forEach(({ place }, track) => {
-          hits.set(place, [...(hits.get(place) ?? []), found[track]?.[0]?.person === place]);
-        });
-        cells.push(
-          percent(
-            withInterval([...hits.values()], (chosen) => {
-              const all = chosen.flat();
-              return all.filter((hit) => hit).length / all.length;
-            }),
-          ),
-        );
+      const framesOf = (track: number, length: number): Frames =>
+        described.slice(track * longest, track * longest + length);
+      for (const [name, rule] of Object.entries(rules)) {
+        const cells: string[] = [];
+        for (const length of lengths) {
+          const hits = new Map<number, boolean[]>();
+          for (const [track, { place }] of tracks.entries()) {
+            const hit = (await rule(searcher, framesOf(track, length))) === place;
+            hits.set(place, [...(hits.get(place) ?? []), hit]);
+          }
+          cells.push(percent(withInterval([...hits.values()], (chosen) => mean(chosen.flat().map(Number)))));
+        }
+        rows.push([`${side} px, ${kind} (${tracks.length})`, name, ...cells]);
       }
-      rows.push([`${side} px, ${kind}`, `${tracks.length} of ${many.length} people`, ...cells]);
+      alike.push([`${side} px, ${kind}`, ...likeness(described, sharp, tracks.length)]);
     }
-  return table(
-    ["frames of", "tracks", ...lengths.map((length) => `${length} ${length === 1 ? "frame" : "frames"}`)],
+  return `${table(
+    [
+      "frames of (tracks)",
+      "put together by",
+      ...lengths.map((length) => `${length} ${length === 1 ? "frame" : "frames"}`),
+    ],
     rows,
-  );
+  )}
+
+Why frames help or not. An error is what a frame's unit embedding differs by from that of its photo, undegraded:
+
+${table(["frames of", "errors of two frames of a track", "errors of two people", "two frames of a track", "frames of two people"], alike)}`;
+}
+
+/** Mean cosines between frames, and between their errors, within tracks and between people. */
+function likeness(described: Frames, sharp: Frames, tracks: number): string[] {
+  const errors = described.map(({ vector }, at) => {
+    const error = normaliseRows(vector, vector.length);
+    addScaled(error, normaliseRows(sharp[at]?.vector ?? vector, vector.length), -1);
+    return error;
+  });
+  const units = described.map(({ vector }) => vector);
+  const within = (of: readonly Float32Array[]): number =>
+    mean(
+      Array.from({ length: tracks }, (_, track) =>
+        cosineOf(of[track * longest] ?? new Float32Array(), of[track * longest + 1] ?? new Float32Array()),
+      ),
+    );
+  const between = (of: readonly Float32Array[]): number =>
+    mean(
+      Array.from({ length: tracks - 2 }, (_, track) =>
+        cosineOf(of[track * longest] ?? new Float32Array(), of[(track + 2) * longest] ?? new Float32Array()),
+      ),
+    );
+  return [within(errors), between(errors), within(units), between(units)].map((value) => value.toFixed(2));
 }

@@ -1,21 +1,31 @@
 import { readFile } from "node:fs/promises";
+import { entryOf, itemAt } from "onnx-grad";
 import type { FaceData, Sample } from "../data/index.ts";
 import { faceKey } from "../embeddings/index.ts";
 import { PetalfaceError } from "../errors.ts";
 import { type ImageStore, imageSides, type Loader, openImageStore } from "../images/index.ts";
-import { addScaled, normaliseRows } from "../matching/index.ts";
+import { normaliseRows } from "../matching/index.ts";
 import { type Describer, describeFaces, type FaceDescription } from "./describe.ts";
+import {
+  addNew,
+  type Enrolled,
+  type KnownPerson,
+  nearestOthers,
+  openEnrolled,
+  type PicturePlace,
+  readKnown,
+  renewEnrolled,
+} from "./enrolled.ts";
 import {
   addEvidence,
   cosineWith,
-  type GateEvidence,
   type GateLevels,
   type GateReason,
   type GateRules,
   gateLevels,
-  isNearCopy,
-  type PersonSum,
+  nearCopy,
 } from "./gate.ts";
+import type { Candidate } from "./search.ts";
 import type { GalleryStore, NewFace } from "./types.ts";
 
 /** A face that was not enrolled, or only because it was forced. */
@@ -27,6 +37,8 @@ export interface Refusal {
   /** The other person, where it looks like one, and the cosine that says so. */
   readonly like?: string | undefined;
   readonly cosine?: number | undefined;
+  /** Of a near copy: the picture that it is a copy of. */
+  readonly copyOf?: PicturePlace | undefined;
 }
 
 /** What {@link enrolPeople} did. */
@@ -54,8 +66,10 @@ export interface EnrolOptions {
   readonly without?: ReadonlySet<number> | undefined;
   /** Name of everybody in the set; each face's own person unless given. */
   readonly person?: string | undefined;
-  /** What {@link readEnrolled} gave for the store, where it has not changed since; it is kept up to date. */
+  /** What {@link openEnrolled} gave for the store, where it has not changed since; it is kept up to date. */
   readonly enrolled?: Enrolled | undefined;
+  /** Threads that compare faces with enrolled people; 1 unless given. */
+  readonly threads?: number | undefined;
   /** Until when the faces may be kept, ISO 8601 in UTC; without a date they stay until they are removed. */
   readonly keepUntil?: string | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -68,51 +82,60 @@ const window = 128;
 
 /**
  * Enrols the faces of a set, person by person; each person's faces are written as one, so that a killed run continues where it was. What its
- * person has already is not embedded again.
+ * person has already is not embedded again. Memory does not grow with the gallery, but for the 8-bit codes that search in it needs.
  *
  * @throws PetalfaceError where a face has no name, or the gallery cannot be written
  */
 export async function enrolPeople(data: FaceData, options: EnrolOptions): Promise<Enrolment> {
   const { store, signal, onProgress } = options;
-  const state = options.enrolled ?? (await readEnrolled(store));
   const images = openImageStore();
   const found = { added: 0, people: 0, known: 0, refused: [] as Refusal[], compared: true };
   let done = 0;
+  await using own = options.enrolled === undefined ? await openEnrolled(store, options) : undefined;
+  const state = options.enrolled ?? own;
+  if (state === undefined) return found;
   try {
     for (const people of windows(data, options)) {
       signal?.throwIfAborted();
+      const known = await readKnown(
+        store,
+        state,
+        people.map(({ name }) => name),
+      );
       const incoming: Incoming[] = [];
       for (const { name, samples } of people)
         for (const sample of samples) {
           const key = await faceKey({ source: sample.source, flip: false }, images).catch(() => new Uint32Array(4));
           const source = new Uint8Array(key.buffer);
-          if (state.sources.has(sourceKey(name, source))) found.known++;
-          else incoming.push({ name, sample, source });
+          const person = entryOf(known, name);
+          if (person.sources.has(Buffer.from(source).toString("hex"))) found.known++;
+          else incoming.push({ person, sample, source });
         }
       const described = await describeAll(incoming, options);
       const levels = look(described, state);
       found.compared &&= levels !== undefined;
-      const faces = new Map<string, NewFace[]>();
-      for (const one of described) {
-        const refusal = await judge(one, state, levels, options.rules, images);
+      const near = levels === undefined ? [] : await nearestOthers(state, described);
+      const faces = new Map<KnownPerson, NewFace[]>();
+      for (const [at, one] of described.entries()) {
+        const refusal = await judge(one, near[at], store, state, levels, options.rules, images);
         if (refusal !== undefined) found.refused.push(refusal);
+        const { person, source, description, sample } = one;
         if (refusal !== undefined && !options.force) {
-          forget(one, state);
+          addNew(person, one.unit, -1);
           continue;
         }
-        remember(one, state);
-        const crop = store.settings.keepCrops ? await bytesOf(one.sample, images) : undefined;
-        const { source, description } = one;
-        faces.set(one.name, [
-          ...(faces.get(one.name) ?? []),
-          { ...description, source, crop, keepUntil: options.keepUntil },
-        ]);
+        person.pictures.push({ hash: description.picture, place: { picture: sample.id } });
+        const crop = store.settings.keepCrops ? await bytesOf(sample, images) : undefined;
+        const some = faces.get(person) ?? [];
+        faces.set(person, some);
+        some.push({ ...description, source, crop, keepUntil: options.keepUntil });
       }
-      for (const [name, some] of faces) {
-        found.added += await store.add(name, some);
-        if (!state.enrolled.has(name)) found.people++;
-        state.enrolled.add(name);
+      for (const [person, some] of faces) {
+        const added = await store.add(person.name, some);
+        found.added += added;
+        if (person.id === undefined && added > 0) found.people++;
       }
+      await renewEnrolled(state, store);
       done += people.reduce((sum, { samples }) => sum + samples.length, 0);
       onProgress?.(done);
     }
@@ -156,7 +179,7 @@ function* windows(data: FaceData, { person, without }: EnrolOptions): Generator<
 }
 
 interface Incoming {
-  readonly name: string;
+  readonly person: KnownPerson;
   readonly sample: Sample;
   readonly source: Uint8Array;
 }
@@ -166,113 +189,45 @@ interface Described extends Incoming {
   readonly unit: Float32Array;
 }
 
-/**
- * What is known of a gallery's people while faces are enrolled. Who enrols often reads it once and
- * gives it to each call; after a call that failed it is to be read again.
- */
-export interface Enrolled {
-  /** Names of enrolled people. */
-  readonly enrolled: Set<string>;
-  readonly sources: Set<string>;
-  readonly sums: Map<string, PersonSum>;
-  readonly pictures: Map<string, Uint8Array[]>;
-  readonly evidence: GateEvidence;
-}
-
-/** Enrolled faces, evenly chosen, whose cosines say how near people are to themselves and to others. */
-const mostEvidence = 1000;
-
-const sourceKey = (name: string, source: Uint8Array): string => `${Buffer.from(source).toString("hex")} ${name}`;
-
-/** Reads all faces of a gallery as {@link enrolPeople} needs them. */
-export async function readEnrolled(store: GalleryStore): Promise<Enrolled> {
-  const people = new Map((await store.people()).map(({ id, name }) => [id, name]));
-  const state: Enrolled = {
-    enrolled: new Set(people.values()),
-    sources: new Set(),
-    sums: new Map(),
-    pictures: new Map(),
-    evidence: { own: [], strangers: [] },
-  };
-  const faces = await store.faces();
-  for (const { person, source, picture } of faces) {
-    const name = people.get(person) ?? "";
-    state.sources.add(sourceKey(name, source));
-    state.pictures.set(name, [...(state.pictures.get(name) ?? []), picture]);
-  }
-  const { width, people: owners, vectors } = await store.vectors();
-  const units = normaliseRows(vectors, width);
-  const unitOf = (face: number): Float32Array => units.subarray(face * width, (face + 1) * width);
-  owners.forEach((person, face) => {
-    addTo(state, people.get(person) ?? "", unitOf(face), 1);
-  });
-  // Without these, a single new face would have nothing that its cosines could be judged by.
-  const others = [...state.sums.values()];
-  const count = Math.min(mostEvidence, owners.length);
-  for (let at = 0; at < count; at++) {
-    const face = Math.floor((at * owners.length) / count);
-    const person = state.sums.get(people.get(owners[face] ?? -1) ?? "");
-    if (person !== undefined) addEvidence(state.evidence, unitOf(face), person, others, face);
-  }
-  return state;
-}
-
-function addTo({ sums }: Enrolled, name: string, unit: Float32Array, sign: 1 | -1): PersonSum {
-  const person = sums.get(name) ?? { sum: new Float32Array(unit.length), faces: 0 };
-  sums.set(name, person);
-  person.faces += sign;
-  addScaled(person.sum, unit, sign);
-  return person;
-}
-
 async function describeAll(incoming: readonly Incoming[], options: EnrolOptions): Promise<Described[]> {
   const { describer, loader, store, signal, onLeft } = options;
   const requests = incoming.map(({ sample: { source, quality } }) => ({ source, flip: false, quality }));
   const out: Described[] = [];
   const parts = describeFaces(requests, {
     ...{ describer, loader, copies: store.settings.copies, signal },
-    onLeft: (index, reason) => onLeft((incoming[index] as Incoming).sample, reason),
+    onLeft: (index, reason) => onLeft(itemAt(incoming, index).sample, reason),
   });
   for await (const { start, faces } of parts)
     faces.forEach((description, at) => {
       if (description === undefined) return;
       const unit = normaliseRows(description.vector, description.vector.length);
-      out.push({ ...(incoming[start + at] as Incoming), description, unit });
+      out.push({ ...itemAt(incoming, start + at), description, unit });
     });
   return out;
 }
 
 /** Counts faces to their people, then compares them with others; where the lines are afterwards. */
 function look(faces: readonly Described[], state: Enrolled): GateLevels | undefined {
-  for (const { name, unit } of faces) addTo(state, name, unit, 1);
-  const others = [...state.sums.values()];
-  faces.forEach(({ name, unit }, at) => {
-    const person = state.sums.get(name);
-    if (person !== undefined) addEvidence(state.evidence, unit, person, others, state.evidence.strangers.length + at);
+  for (const { person, unit } of faces) addNew(person, unit, 1);
+  const others = [...state.drawn.values()];
+  faces.forEach(({ person, unit }, at) => {
+    addEvidence(state.evidence, unit, person, others, state.evidence.strangers.length + at);
   });
   return gateLevels(state.evidence);
 }
 
-/** Takes a face out of its person's sum again. */
-const forget = ({ name, unit }: Described, state: Enrolled): void => {
-  addTo(state, name, unit, -1);
-};
-
-function remember({ name, source, description }: Described, state: Enrolled): void {
-  state.sources.add(sourceKey(name, source));
-  state.pictures.set(name, [...(state.pictures.get(name) ?? []), description.picture]);
-}
-
 async function judge(
-  { name, sample, description, unit }: Described,
-  { sums, pictures }: Enrolled,
+  { person, sample, description, unit }: Described,
+  near: readonly Candidate[] | undefined,
+  store: GalleryStore,
+  { changed }: Enrolled,
   levels: GateLevels | undefined,
   rules: GateRules,
   images: ImageStore,
 ): Promise<Refusal | undefined> {
-  const refuse = (reason: GateReason, more: Pick<Refusal, "like" | "cosine"> = {}): Refusal => ({
+  const refuse = (reason: GateReason, more: Pick<Refusal, "like" | "cosine" | "copyOf"> = {}): Refusal => ({
     id: sample.id,
-    person: name,
+    person: person.name,
     reason,
     ...more,
   });
@@ -280,16 +235,19 @@ async function judge(
   const sides = bytes && (await imageSides(bytes, sample.id));
   if (sides !== undefined && Math.min(sides.width, sides.height) < rules.side) return refuse("too small");
   if (description.alpha < rules.alpha) return refuse("blurred");
-  if (isNearCopy(description.picture, pictures.get(name) ?? [])) return refuse("near copy");
+  const copy = nearCopy(description.picture, person.pictures);
+  if (copy !== undefined) return refuse("near copy", { copyOf: copy.place });
   if (levels === undefined) return undefined;
-  const person = sums.get(name);
-  const own = person === undefined || person.faces < 2 ? Number.NaN : cosineWith(unit, person.sum, 1);
+  const own = person.faces < 2 ? Number.NaN : cosineWith(unit, person.sum, 1);
   let like: { name: string; cosine: number } | undefined;
-  for (const [other, { sum, faces }] of sums) {
-    if (other === name || faces < 1) continue;
-    const cosine = cosineWith(unit, sum);
-    if (cosine >= levels.other && cosine > (like?.cosine ?? -1)) like = { name: other, cosine };
+  for (const other of changed.values()) {
+    if (other === person || other.faces < 1) continue;
+    const cosine = cosineWith(unit, other.sum);
+    if (cosine >= levels.other && cosine > (like?.cosine ?? -1)) like = { name: other.name, cosine };
   }
+  const [first] = near ?? [];
+  if (first !== undefined && first.cosine >= levels.other && first.cosine > (like?.cosine ?? -1))
+    like = { name: (await store.names([first.person])).get(first.person) ?? "", cosine: first.cosine };
   if (like !== undefined && !(own >= like.cosine))
     return refuse("like somebody else", { like: like.name, cosine: like.cosine });
   return own < levels.own ? refuse("not like the person's other faces", { cosine: own }) : undefined;

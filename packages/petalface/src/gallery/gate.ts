@@ -23,16 +23,19 @@ export const gateDefaults: GateRules = { side: 32, alpha: 0.25 };
 /** Hashes in at most so many of 256 bits are near copies, the threshold that PDQ is used with. */
 const nearBits = 31;
 
-/** Whether a picture nearly is one of these; hashes of 32 bytes. */
-export function isNearCopy(picture: Uint8Array, others: Iterable<Uint8Array>): boolean {
+/** The first of some pictures that a picture is nearly the same as; hashes of 32 bytes. */
+export function nearCopy<T extends { readonly hash: Uint8Array }>(
+  hash: Uint8Array,
+  others: Iterable<T>,
+): T | undefined {
   const pair = new Uint32Array(2 * hashWords);
   const bytes = new Uint8Array(pair.buffer);
-  bytes.set(picture);
+  bytes.set(hash);
   for (const other of others) {
-    bytes.set(other, 4 * hashWords);
-    if (hashDistance(pair, 0, 1) <= nearBits) return true;
+    bytes.set(other.hash, 4 * hashWords);
+    if (hashDistance(pair, 0, 1) <= nearBits) return other;
   }
-  return false;
+  return undefined;
 }
 
 /** Lines between the same person and another, seen on the faces themselves. */

@@ -1,8 +1,12 @@
 export { galleryIn, shownGallery } from "./address.ts";
+export { withChanges } from "./changes.ts";
 export { type Decision, type DecisionRules, decide } from "./decide.ts";
 export { type Describer, describeFaces, type FaceDescription, openDescriber } from "./describe.ts";
-export { type Enrolled, type Enrolment, type EnrolOptions, enrolPeople, type Refusal, readEnrolled } from "./enrol.ts";
+export { type Enrolment, type EnrolOptions, enrolPeople, type Refusal } from "./enrol.ts";
+export { type Enrolled, openEnrolled, type PicturePlace } from "./enrolled.ts";
 export { openExactSearcher } from "./exact.ts";
+export { openForeign } from "./foreign/open.ts";
+export type { ForeignFace, ForeignFaces } from "./foreign/types.ts";
 export { type GateReason, type GateRules, gateDefaults } from "./gate.ts";
 export { openIndexedSearcher } from "./indexed.ts";
 export { type MigrateOptions, type MigrationReport, migrateGallery, type PairedRanks } from "./migrate.ts";

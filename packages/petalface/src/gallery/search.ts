@@ -18,6 +18,10 @@ export interface Candidate {
   readonly cosine: number;
 }
 
+/** Nearest first; of equal ones the lower id. */
+export const byCosine = (one: Candidate, other: Candidate): number =>
+  other.cosine - one.cosine || one.person - other.person;
+
 /** Faces to look for. */
 export interface Probes {
   /** Unit rows. */

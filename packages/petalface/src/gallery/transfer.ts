@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
 import { PetalfaceError } from "../errors.ts";
 import { writePiecesSafely } from "../files.ts";
 import { printPath } from "../images/index.ts";
+import { linesOf } from "./lines.ts";
 import { makeWhole } from "./open.ts";
 import type { EmbeddingRecord } from "./space.ts";
 import type { GallerySettings, GalleryStore, NewFace } from "./types.ts";
@@ -127,32 +127,6 @@ async function fill(store: GalleryStore, file: string): Promise<void> {
     first = false;
   }
   await write();
-}
-
-/** A line of an export is never longer: an embedding, and a picture of 128 MiB in base64. */
-const longestLine = 256 * 2 ** 20;
-
-/** Lines of a file, without their ends. Throws PetalfaceError where it cannot be read. */
-async function* linesOf(file: string): AsyncGenerator<string> {
-  let rest: Buffer[] = [];
-  let length = 0;
-  try {
-    for await (const chunk of createReadStream(file) as AsyncIterable<Buffer>) {
-      let start = 0;
-      for (let end = chunk.indexOf(10); end >= 0; end = chunk.indexOf(10, start)) {
-        yield Buffer.concat([...rest, chunk.subarray(start, end)]).toString("utf8");
-        [rest, length, start] = [[], 0, end + 1];
-      }
-      rest.push(chunk.subarray(start));
-      length += chunk.length - start;
-      if (length > longestLine)
-        throw new PetalfaceError("PETAL_GALLERY_DAMAGED", `${printPath(file)} is no export of a gallery`);
-    }
-  } catch (cause) {
-    if (cause instanceof PetalfaceError || !(cause instanceof Error)) throw cause;
-    throw new PetalfaceError("PETAL_GALLERY_DAMAGED", `cannot read ${printPath(file)} (${cause.message})`, { cause });
-  }
-  if (length > 0) yield Buffer.concat(rest).toString("utf8");
 }
 
 /** JSON, or undefined where it is none. */

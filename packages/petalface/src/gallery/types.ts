@@ -193,7 +193,10 @@ export interface GalleryStore extends AsyncDisposable {
   count(): Promise<number>;
   /** Names of some people by their ids; unknown ids are not among them. */
   names(people: ArrayLike<number>): Promise<Map<number, string>>;
-  faces(): Promise<EnrolledFace[]>;
+  /** Ids of people by their names; names that nobody has are not among them. */
+  ids(names: readonly string[]): Promise<Map<string, number>>;
+  /** @param people ids of those whose faces are wanted; everybody's unless given */
+  faces(people?: ArrayLike<number>): Promise<EnrolledFace[]>;
   /** @param after only faces with ids above this; all unless given */
   vectors(after?: number): Promise<EnrolledVectors>;
   /** Embeddings of some faces, in the order of face ids; unknown ids are passed over. */

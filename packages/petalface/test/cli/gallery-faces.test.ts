@@ -1,5 +1,5 @@
 import { existsSync, readdirSync } from "node:fs";
-import { cp, mkdir, mkdtemp, rm, symlink } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, readFile, rm, symlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import sharp from "sharp";
@@ -48,9 +48,11 @@ describe.skipIf(absent)("a gallery of real faces (needs PETALFACE_SHARED)", () =
     const fourth = (name: string): string => join(aligned, name, readdirSync(join(aligned, name)).sort()[3] as string);
     // Somebody who is enrolled, under another enrolled person's name, and under a new one.
     for (const name of [other, "A New Name"]) {
-      const { refused, added } = await json("add", gallery, fourth(one), "--person", name, ...open);
+      const page = ["--report", join(folder, "refused.html")];
+      const { refused, added } = await json("add", gallery, fourth(one), "--person", name, ...open, ...page);
       expect(added).toBe(0);
       expect(refused).toMatchObject([{ reason: "like somebody else", like: one, person: name }]);
+      expect(await readFile(join(folder, "refused.html"), "utf8")).toContain("<h2>The face of somebody else: 1</h2>");
     }
     // The right name is taken.
     expect(await json("add", gallery, fourth(one), "--person", one, ...open)).toMatchObject({ added: 1, refused: [] });

@@ -134,15 +134,20 @@ describe("petalface gallery", () => {
     await json("create", "gate.db", "--model", "tiny.onnx", "--alpha-range", "0,1");
     const small = await json("create", "small.db", "--model", "tiny.onnx");
     expect(small.calibration).toBeNull();
-    const ended = await petalface(["gallery", "add", "small.db", "faces", "--min-side", "64", "--json"], {
-      cwd: folder,
-    });
+    const ended = await petalface(
+      ["gallery", "add", "small.db", "faces", "--min-side", "64", "--report", "small.html", "--json"],
+      { cwd: folder },
+    );
     expect(ended.code).toBe(1);
     const { added, refused } = JSON.parse(ended.stdout);
     expect([added, new Set(refused.map(({ reason }: { reason: string }) => reason))]).toEqual([
       0,
       new Set(["too small"]),
     ]);
+    const page = await readFile(join(folder, "small.html"), "utf8");
+    expect(page).toContain("<h2>Too small: 12</h2>");
+    expect(page).toContain("0 faces enrolled, 12 refused.");
+    expect(page.match(/<img alt="[^"]+" src="data:image\/jpeg;base64,/g)).toHaveLength(12);
     // A copy under another name of the file is the same picture; one that was written anew nearly is.
     await cp(join(folder, "faces", "3"), join(folder, "copies", "3"), { recursive: true });
     const [file] = await readdir(join(folder, "copies", "3"));
@@ -156,6 +161,23 @@ describe("petalface gallery", () => {
     );
     const copies = await json("add", "gate.db", "copies", "--min-alpha", "0");
     expect(copies.refused).toEqual([expect.objectContaining({ reason: "near copy", person: "3" })]);
+    // The page shows the copy next to the original: of this run, and of an earlier one where it is kept.
+    for (const [gallery, keep] of [
+      ["crops.db", ["--keep-crops"]],
+      ["none.db", []],
+    ] as const) {
+      await json("create", gallery, "--model", "tiny.onnx", "--alpha-range", "0,1", ...keep);
+      const first = await json("add", gallery, "copies", "--min-alpha", "0", "--report", "near.html");
+      expect(first.refused[0].copyOf).toEqual({ picture: expect.stringContaining("3/") });
+      const together = await readFile(join(folder, "near.html"), "utf8");
+      expect(together).toContain("<h2>Near copies: 1</h2>");
+      expect(together.match(/<img /g)).toHaveLength(2);
+      const later = await json("add", gallery, "copies", "--min-alpha", "0", "--report", "near.html");
+      expect(later.refused[0].copyOf).toEqual({ face: expect.any(Number) });
+      const again = await readFile(join(folder, "near.html"), "utf8");
+      expect(again.match(/<img /g)).toHaveLength(keep.length === 0 ? 1 : 2);
+      expect(again).toContain(keep.length === 0 ? "3 (enrolled; no picture is kept)" : "3 (enrolled)");
+    }
     const forced = await json("add", "gate.db", "copies", "--min-alpha", "0", "--force");
     expect(forced).toMatchObject({ added: 1, known: 3, forced: true });
     expect(await json("check", "gate.db")).toMatchObject({ ok: true, faces: 4 });

@@ -56,10 +56,18 @@ export async function postgresStore(database: Database): Promise<GalleryStore> {
       );
       return new Map(rows.map(({ id, name }) => [id, name]));
     },
-    faces: () =>
+    ids: async (names) => {
+      const rows = await database.query<Pick<Person, "id" | "name">>(
+        "SELECT id, name FROM people WHERE name = ANY ($1::text[])",
+        [names.filter((name) => !name.includes("\0"))],
+      );
+      return new Map(rows.map(({ id, name }) => [name, id]));
+    },
+    faces: (people) =>
       database.query<EnrolledFace>(
         `SELECT id, person, source, picture, crop IS NOT NULL AS "hasCrop", keep_until AS "keepUntil"
-         FROM faces ORDER BY id`,
+         FROM faces ${people === undefined ? "" : "WHERE person = ANY ($1::integer[])"} ORDER BY id`,
+        people === undefined ? [] : [Array.from(people)],
       ),
     vectors: (after) =>
       database.transaction("snapshot", async (sql) => readVectors(shown, sql, await model(sql), after)),

@@ -41,11 +41,21 @@ export function sqliteStore(path: string, database: DatabaseSync): GalleryStore 
          LEFT JOIN embeddings ON embeddings.face = faces.id AND model = (SELECT id FROM models WHERE active = 1)
          GROUP BY people.id ORDER BY name`,
       ),
-    faces: async () =>
+    ids: async (names) =>
+      new Map(
+        sql
+          .all<Pick<Person, "id" | "name">>(
+            "SELECT id, name FROM people WHERE name IN (SELECT value FROM json_each(?))",
+            JSON.stringify(names),
+          )
+          .map(({ id, name }) => [name, id]),
+      ),
+    faces: async (people) =>
       sql
         .all<Omit<EnrolledFace, "hasCrop"> & { readonly hasCrop: number }>(
           `SELECT id, person, source, picture, crop IS NOT NULL AS hasCrop, keep_until AS keepUntil
-           FROM faces ORDER BY id`,
+           FROM faces ${people === undefined ? "" : "WHERE person IN (SELECT value FROM json_each(?))"} ORDER BY id`,
+          ...(people === undefined ? [] : [JSON.stringify(Array.from(people))]),
         )
         .map((face) => ({ ...face, hasCrop: face.hasCrop === 1 })),
     vectors: async (after) => readVectors(path, sql, activeModel(path, sql), after),

@@ -185,10 +185,9 @@ export function faceRoutes(app: App, { context, gallery }: CompreFace): void {
       const found = await facesIn(fileOf(photos, "file"), query, deadline, context);
       const described = await describeAll(found, gallery, deadline);
       return gallery.use(async (state) => {
-        const { width, faces, vectors } = state.vectors;
-        const row = faces.indexOf(face);
-        if (row < 0) throw noImage();
-        const own = normaliseRows(vectors.slice(row * width, (row + 1) * width), width);
+        const { width, faces, vectors } = await gallery.store.read({ faces: [face] });
+        if (faces.length === 0) throw noImage();
+        const own = normaliseRows(vectors, width);
         const result = found.map((one, at) => {
           const { vector = own, alpha = 1 } = described[at] ?? {};
           const cosine = normaliseRows(vector, width).reduce((sum, value, place) => sum + value * (own[place] ?? 0), 0);
@@ -202,8 +201,9 @@ export function faceRoutes(app: App, { context, gallery }: CompreFace): void {
 
 /** All enrolled faces, in the order of their ids. */
 const examples = (gallery: ServedGallery, subject?: string) =>
-  gallery.use(async ({ vectors: { faces, people }, byId }) =>
-    [...faces]
-      .map((face, at) => ({ image_id: imageId(face), subject: byId.get(people[at] as number)?.name ?? "" }))
-      .filter((one) => subject === undefined || one.subject === subject),
-  );
+  gallery.use(async ({ people, byId }) => {
+    const chosen =
+      subject === undefined ? undefined : people.filter(({ name }) => name === subject).map(({ id }) => id);
+    const faces = await gallery.store.faces(chosen);
+    return faces.map(({ id, person }) => ({ image_id: imageId(id), subject: byId.get(person)?.name ?? "" }));
+  });

@@ -10,9 +10,9 @@ import {
   enrolPeople,
   type GalleryStore,
   type GateRules,
+  openEnrolled,
   openGallery,
   type Removal,
-  readEnrolled,
   shownGallery,
   type TemplateRule,
 } from "../../gallery/index.ts";
@@ -112,9 +112,9 @@ function galleryOn(
     wait: 0,
     run: (items) =>
       kept.use(async (state) => {
-        const rows = new Float32Array(items.length * state.vectors.width);
+        const rows = new Float32Array(items.length * state.width);
         items.forEach(({ probe }, at) => {
-          rows.set(probe.unit, at * state.vectors.width);
+          rows.set(probe.unit, at * state.width);
         });
         const top = Math.max(...items.map((item) => item.top));
         const found = await state.searcher.search({ rows, alpha: items.map(({ probe }) => probe.alpha) }, top);
@@ -129,45 +129,68 @@ function galleryOn(
     signal: AbortSignal,
   ): Promise<Enrolment> {
     signal.throwIfAborted();
-    const before = await store.version();
-    const state = enrolled?.version === before ? enrolled.state : await readEnrolled(store);
-    enrolled = undefined;
-    const data = await dataOf(faces);
-    const enrolment = await enrolPeople(data, {
-      ...{ store, describer: recogniser.describer, person, force, enrolled: state, rules: gate, signal },
-      loader: cropLoader(faces.map(({ face }) => face.crop)),
-      onLeft: (_, reason) => {
-        throw new Error(reason);
-      },
+    return await kept.use(async (state) => {
+      const before = state.version;
+      const known = await enrolledAt(state);
+      // No version is -1: after a failure it is read again.
+      enrolled = { version: -1, state: known };
+      const data = await dataOf(faces);
+      const enrolment = await enrolPeople(data, {
+        ...{ store, describer: recogniser.describer, person, force, enrolled: known, rules: gate, signal },
+        loader: cropLoader(faces.map(({ face }) => face.crop)),
+        onLeft: (_, reason) => {
+          throw new Error(reason);
+        },
+      });
+      const after = await store.version();
+      // The faces of one request are written as one change.
+      const changes = enrolment.added > 0 ? 1 : 0;
+      if (after === before + changes) {
+        enrolled = { version: after, state: known };
+        const id = (await store.ids([person])).get(person);
+        if (changes > 0 && id !== undefined) kept.added(before, after, id);
+      }
+      return enrolment;
     });
-    const after = await store.version();
-    // The faces of one request are written as one change.
-    const changes = enrolment.added > 0 ? 1 : 0;
-    if (after === before + changes) {
-      enrolled = { version: after, state };
-      if (changes > 0) kept.added(before, after);
+  }
+
+  async function forgetEnrolled(): Promise<void> {
+    await enrolled?.state[Symbol.asyncDispose]();
+    enrolled = undefined;
+  }
+
+  /** What is known of the enrolled people: what the last request left, or read again. */
+  async function enrolledAt(state: GalleryState): Promise<Enrolled> {
+    // Only means are compared where faces are enrolled.
+    const searcher = templates === "mean" ? state.searcher : undefined;
+    if (enrolled?.version !== state.version) {
+      await forgetEnrolled();
+      return await openEnrolled(store, { threads: session.threads, searcher });
     }
-    return enrolment;
+    if (searcher !== undefined) {
+      enrolled.state.searcher = searcher;
+      enrolled.state.changed.clear();
+    }
+    return enrolled.state;
   }
 
   async function idsOf(person: string, given: readonly NamedFace[]): Promise<readonly number[]> {
     const data = await dataOf(given);
-    const own = (await store.people()).find(({ name }) => name === person)?.id;
+    const own = (await store.ids([person])).get(person);
+    if (own === undefined) return [];
     const wanted = new Set<string>();
     for (let at = 0; at < data.length; at++) {
       const { source } = data.at(at);
       const key = await faceKey({ source, flip: false }, { read: () => new Uint8Array() });
       wanted.add(Buffer.from(key.buffer).toString("hex"));
     }
-    const faces = await store.faces();
-    return faces
-      .filter((face) => face.person === own && wanted.has(Buffer.from(face.source).toString("hex")))
-      .map(({ id }) => id);
+    const faces = await store.faces([own]);
+    return faces.filter((face) => wanted.has(Buffer.from(face.source).toString("hex"))).map(({ id }) => id);
   }
 
   const change = async <T>(work: () => Promise<T>): Promise<T> =>
     changing(async () => {
-      enrolled = undefined;
+      await forgetEnrolled();
       return await work();
     });
   return {
@@ -183,7 +206,7 @@ function galleryOn(
     rename: (person, name) => change(() => store.rename(person, name)),
     async [Symbol.asyncDispose]() {
       // Waits for the change that is under way.
-      await changing(async () => {});
+      await changing(forgetEnrolled);
       await kept[Symbol.asyncDispose]();
       await recogniser[Symbol.asyncDispose]();
       await store.close();

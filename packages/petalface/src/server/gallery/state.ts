@@ -1,25 +1,25 @@
 import {
-  buildTemplates,
   type ChosenThresholds,
-  type EnrolledVectors,
   estimateThresholds,
+  type GallerySearcher,
   type GalleryStore,
-  openSearcher,
+  openGallerySearcher,
   type Person,
-  type Searcher,
   type TemplateRule,
+  withChanges,
 } from "../../gallery/index.ts";
 import type { SessionOptions } from "../../runtime/index.ts";
 import { openOneAtATime } from "../one-at-a-time.ts";
 
-/** A gallery in memory, as it was at one version. */
+/** A gallery as it was at one version. */
 export interface GalleryState {
   readonly version: number;
   /** In the order of their names. */
   readonly people: readonly Person[];
   readonly byId: ReadonlyMap<number, Person>;
-  readonly vectors: EnrolledVectors;
-  readonly searcher: Searcher;
+  /** Numbers of an embedding. */
+  readonly width: number;
+  readonly searcher: GallerySearcher;
   /** Thresholds that were given or stored, or an estimate; undefined where fewer than two people are enrolled. */
   readonly thresholds: ChosenThresholds | undefined;
 }
@@ -28,8 +28,8 @@ export interface GalleryState {
 export interface KeptGallery extends AsyncDisposable {
   /** Works on the gallery as it is now. The state stays open until the work is done. */
   use<T>(work: (state: GalleryState) => Promise<T>): Promise<T>;
-  /** Says that this process alone added faces, which brought the store from one version to the next. */
-  added(from: number, to: number): void;
+  /** Says that this process alone added faces of one person, which brought the store from one version to the next. */
+  added(from: number, to: number, person: number): void;
 }
 
 /** How a gallery is searched. */
@@ -45,54 +45,88 @@ export interface KeepOptions {
 /** An estimate holds until the number of faces has changed by more than this share. */
 const mostChange = 0.1;
 
+/** People with new faces who are compared in addition; beyond, everybody is read again. */
+const mostChanged = 512;
+/** Faces that thresholds are estimated on, at most. */
+const sampled = 2048;
+
+/** Faces that several states compare with, and how many of those states are open. */
+interface Base {
+  readonly searcher: GallerySearcher;
+  users: number;
+}
+
+interface Current extends GalleryState {
+  readonly base: Base;
+  /** People with faces that the base does not know. */
+  readonly changed: ReadonlySet<number>;
+  users: number;
+  isOld: boolean;
+}
+
 /** Opens a {@link KeptGallery}. */
 export function keepGallery(store: GalleryStore, options: KeepOptions): KeptGallery {
   const { templates, session, rate, given } = options;
   const refreshing = openOneAtATime();
-  let current: (GalleryState & { users: number; isOld: boolean }) | undefined;
-  /** Versions between which only faces were added, by this process. */
-  const additions = new Map<number, number>();
+  let current: Current | undefined;
+  /** Versions between which only faces of a person were added, by this process. */
+  const additions = new Map<number, { readonly to: number; readonly person: number }>();
 
-  async function read(version: number): Promise<EnrolledVectors> {
-    if (current === undefined) return store.vectors();
-    const before = current.vectors;
+  /** People with new faces since the base was read; undefined where another process may have changed anything. */
+  function changesUntil(version: number): Set<number> | undefined {
+    if (current === undefined) return undefined;
+    const changed = new Set(current.changed);
     let at = current.version;
-    for (let next = additions.get(at); next !== undefined && at !== version; next = additions.get(at)) at = next;
+    for (let next = additions.get(at); next !== undefined && at !== version; next = additions.get(at)) {
+      changed.add(next.person);
+      at = next.to;
+    }
     additions.clear();
-    // Another process may have changed anything.
-    if (at !== version) return store.vectors();
-    return joined(before, await store.vectors(before.faces.at(-1)));
+    return at === version && changed.size <= mostChanged ? changed : undefined;
   }
 
-  async function refresh(): Promise<NonNullable<typeof current>> {
+  async function refresh(): Promise<Current> {
     const version = await store.version();
     if (current?.version === version) return current;
-    const vectors = await read(version);
+    const since = changesUntil(version);
+    // What was added while all this is read is read again with the next request.
+    const base =
+      since !== undefined && current !== undefined
+        ? current.base
+        : { searcher: await openGallerySearcher(store, templates, session), users: 0 };
+    const changed = since ?? new Set<number>();
     const people = (await store.people()).toSorted(byName);
-    // What was added while all this was read is read again with the next request.
-    const searcher = openSearcher(buildTemplates(vectors, templates), session);
-    const thresholds = await choose(vectors, searcher);
+    const searcher = await withChanges(base.searcher, store, changed, { people: people.length, templates, session });
+    base.users++;
+    const thresholds = await choose(searcher);
     const old = current;
     const byId = new Map(people.map((person) => [person.id, person]));
-    current = { version, people, byId, vectors, searcher, thresholds, users: 0, isOld: false };
+    const { width } = (await store.record()).space;
+    current = { ...{ version, people, byId, width, searcher, thresholds }, base, changed, users: 0, isOld: false };
     if (old !== undefined) await retire(old);
     return current;
   }
 
-  async function choose(vectors: EnrolledVectors, searcher: Searcher): Promise<ChosenThresholds | undefined> {
+  async function choose(searcher: GallerySearcher): Promise<ChosenThresholds | undefined> {
     if (given !== undefined) return given;
     const stored = store.settings.thresholds;
     if (stored !== null) return { kind: "stored", table: stored };
     const before = current?.thresholds;
-    const known = current?.vectors.faces.length ?? 0;
-    const isClose = Math.abs(vectors.faces.length - known) <= mostChange * known;
-    if (before !== undefined && isClose && new Set(vectors.people).size > 1) return before;
-    return estimateThresholds(vectors, searcher, rate);
+    const known = current?.searcher.faces ?? 0;
+    const isClose = Math.abs(searcher.faces - known) <= mostChange * known;
+    if (before !== undefined && isClose && searcher.people > 1) return before;
+    return estimateThresholds(await searcher.sample(sampled), searcher, rate);
   }
 
-  async function retire(state: NonNullable<typeof current>): Promise<void> {
+  async function retire(state: Current): Promise<void> {
     state.isOld = true;
-    if (state.users === 0) await state.searcher[Symbol.asyncDispose]();
+    if (state.users === 0) await close(state);
+  }
+
+  async function close({ searcher, base }: Current): Promise<void> {
+    await searcher[Symbol.asyncDispose]();
+    base.users--;
+    if (base.users === 0) await base.searcher[Symbol.asyncDispose]();
   }
 
   return {
@@ -104,10 +138,10 @@ export function keepGallery(store: GalleryStore, options: KeepOptions): KeptGall
         return await work(state);
       } finally {
         state.users--;
-        if (state.isOld && state.users === 0) await state.searcher[Symbol.asyncDispose]();
+        if (state.isOld && state.users === 0) await close(state);
       }
     },
-    added: (from, to) => void additions.set(from, to),
+    added: (from, to, person) => void additions.set(from, { to, person }),
     async [Symbol.asyncDispose]() {
       if (current !== undefined) await retire(current);
       current = undefined;
@@ -117,21 +151,3 @@ export function keepGallery(store: GalleryStore, options: KeepOptions): KeptGall
 
 /** By code units, which is an order that a cursor can go on from. */
 const byName = (one: Person, other: Person): number => (one.name < other.name ? -1 : one.name > other.name ? 1 : 0);
-
-function joined(one: EnrolledVectors, other: EnrolledVectors): EnrolledVectors {
-  const floats = (a: Float32Array, b: Float32Array): Float32Array => {
-    const out = new Float32Array(a.length + b.length);
-    out.set(a);
-    out.set(b, a.length);
-    return out;
-  };
-  return {
-    width: one.width,
-    faces: Int32Array.from([...one.faces, ...other.faces]),
-    people: Int32Array.from([...one.people, ...other.people]),
-    vectors: floats(one.vectors, other.vectors),
-    copies: floats(one.copies, other.copies),
-    alpha: floats(one.alpha, other.alpha),
-    score: Float64Array.from([...one.score, ...other.score]),
-  };
-}

@@ -272,26 +272,23 @@ export const personOf = (gallery: ServedGallery, name: string): Promise<Person> 
 /** Faces of a person. Throws a {@link Problem}. */
 async function facesOf(gallery: ServedGallery, name: string) {
   const { id } = await personOf(gallery, name);
-  return gallery.use(async ({ vectors: { faces, people, alpha, score } }) =>
-    [...faces.keys()]
-      .filter((at) => people[at] === id)
-      .map((at) => {
-        const quality = score[at] ?? Number.NaN;
-        return {
-          ...{ id: faces[at] as number, alpha: alpha[at] as number, quality: Number.isNaN(quality) ? null : quality },
-          crop: gallery.store.settings.keepCrops,
-        };
-      }),
-  );
+  const { faces, alpha, score } = await gallery.store.read({ people: [id] });
+  return [...faces].map((face, at) => {
+    const quality = score[at] ?? Number.NaN;
+    return {
+      ...{ id: face, alpha: alpha[at] ?? 1, quality: Number.isNaN(quality) ? null : quality },
+      crop: gallery.store.settings.keepCrops,
+    };
+  });
 }
 
 const aboutPerson = ({ name, faces, lowestAlpha, added }: Person) => ({ name, faces, lowestAlpha, added });
 
 const aboutGallery = (gallery: ServedGallery) =>
-  gallery.use(async ({ people, vectors, thresholds }) => {
+  gallery.use(async ({ people, searcher, thresholds }) => {
     const { record } = gallery.recogniser.model;
     return {
-      ...{ name: gallery.name, people: people.length, faces: vectors.faces.length, model: record.space.model },
+      ...{ name: gallery.name, people: people.length, faces: searcher.faces, model: record.space.model },
       ...{ adapter: record.adapter, size: record.space.size, keepsCrops: gallery.store.settings.keepCrops },
       thresholds: thresholds ?? null,
     };

@@ -1,5 +1,7 @@
+import { itemAt } from "onnx-grad";
 import { Type } from "typebox";
-import { normaliseRows } from "../../matching/index.ts";
+import type { GalleryStore } from "../../gallery/index.ts";
+import { addScaled, normaliseRows } from "../../matching/index.ts";
 import type { App, ServerContext } from "../context.ts";
 import type { GalleryState } from "../gallery/state.ts";
 import { galleryOf } from "./faces.ts";
@@ -34,46 +36,43 @@ export function scoreRoutes(app: App, context: ServerContext): void {
     },
     async ({ params, deadline }) =>
       galleryOf(context, params.gallery).use(async (state) => ({
-        enrolled: state.vectors.faces.length,
-        faces: state.people.length < 2 ? [] : await scoresOf(state, deadline),
+        enrolled: state.searcher.faces,
+        faces: state.people.length < 2 ? [] : await scoresOf(state, galleryOf(context, params.gallery).store, deadline),
       })),
   );
 }
 
-async function scoresOf({ vectors, searcher, byId }: GalleryState, signal: AbortSignal) {
-  const { width, people, alpha } = vectors;
+async function scoresOf({ searcher, byId }: GalleryState, store: GalleryStore, signal: AbortSignal) {
+  const { width, people, alpha, vectors } = await searcher.sample(most);
   const count = Math.min(most, people.length);
   const chosen = Int32Array.from({ length: count }, (_, at) => Math.floor((at * people.length) / count));
-  const units = normaliseRows(vectors.vectors, width);
-  const unitOf = (face: number): Float32Array => units.subarray(face * width, (face + 1) * width);
-  const wanted = new Set(chosen.map((face) => people[face] as number));
+  const unitOf = (face: number): Float32Array => normaliseRows(vectors.slice(face * width, (face + 1) * width), width);
+  const own = await store.read({ people: [...new Set(chosen.map((face) => itemAt(people, face)))] });
+  const units = normaliseRows(own.vectors, width);
   const sums = new Map<number, { readonly sum: Float32Array; faces: number }>();
-  people.forEach((person, face) => {
-    if (!wanted.has(person)) return;
-    const own = sums.get(person) ?? { sum: new Float32Array(width), faces: 0 };
-    sums.set(person, own);
-    own.faces++;
-    unitOf(face).forEach((value, at) => {
-      own.sum[at] = (own.sum[at] as number) + value;
-    });
+  own.people.forEach((person, face) => {
+    const known = sums.get(person) ?? { sum: new Float32Array(width), faces: 0 };
+    sums.set(person, known);
+    known.faces++;
+    addScaled(known.sum, units.subarray(face * width, (face + 1) * width));
   });
   const rows = new Float32Array(count * width);
   chosen.forEach((face, at) => {
     rows.set(unitOf(face), at * width);
   });
-  const without = chosen.map((face) => people[face] as number);
+  const without = chosen.map((face) => itemAt(people, face));
   const found = await searcher.search(
-    { rows, alpha: [...chosen].map((face) => alpha[face] as number), without },
+    { rows, alpha: [...chosen].map((face) => itemAt(alpha, face)), without },
     1,
     signal,
   );
   const nameOf = (person: number | undefined): string => byId.get(person ?? -1)?.name ?? "";
   return [...chosen].map((face, at) => {
     const [nearest] = found[at] ?? [];
-    const own = sums.get(people[face] as number);
+    const mean = sums.get(itemAt(people, face));
     return {
       person: nameOf(people[face]),
-      own: own === undefined || own.faces < 2 ? null : cosineWithout(unitOf(face), own.sum),
+      own: mean === undefined || mean.faces < 2 ? null : cosineWithout(unitOf(face), mean.sum),
       other: nearest?.cosine ?? -1,
       like: nameOf(nearest?.person),
     };

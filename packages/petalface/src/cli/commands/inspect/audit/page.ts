@@ -1,13 +1,7 @@
-import sharp from "sharp";
 import type { Findings, NamedFace, NamedGroup } from "../../../../api/findings.ts";
 import type { FaceData } from "../../../../data/index.ts";
-import { type Html, html, raw, reportStyle } from "../../../../evaluation/index.ts";
-import { fromPlanes, type ImageSource, type Loader } from "../../../../images/index.ts";
-
-/** Findings of a kind that the page shows, and faces of one group. */
-const mostFindings = 100;
-const mostFaces = 8;
-const thumbnail = 84;
+import type { ImageSource, Loader } from "../../../../images/index.ts";
+import { mostPictures, mostRows, renderPicturePage, thumbnailOf } from "../../../picture-page.ts";
 
 /** What a page needs besides the findings. */
 export interface PageTask {
@@ -31,28 +25,30 @@ interface Section {
 
 /** The findings with pictures as one HTML file that needs nothing else. */
 export async function renderAuditPage(task: PageTask): Promise<string> {
-  const sections = sectionsOf(task);
+  const sections = sectionsOf(task).map(({ rows, ...about }) => ({
+    ...about,
+    count: rows.length,
+    rows: rows.slice(0, mostRows).map(({ faces, text }) => ({ faces: faces.slice(0, mostPictures), text })),
+  }));
   const pictures = await thumbnails(
     task,
-    sections.flatMap(({ rows }) => rows.slice(0, mostFindings).flatMap(({ faces }) => faces.slice(0, mostFaces))),
+    sections.flatMap(({ rows }) => rows.flatMap(({ faces }) => faces)),
   );
   const { findings, data, against } = task;
-  const title = `petalface inspect ${data.spec}`;
-  const body = html`<header><h1>${title}</h1>
-<p class="lead">${findings.pictures.toLocaleString("en")} pictures compared${against === undefined ? "" : `, ${against.length.toLocaleString("en")} of them from ${against.spec}`}.</p>
-<p class="sub">${sections.map(({ title: what, rows }) => `${what}: ${rows.length.toLocaleString("en")}`).join(" · ")}</p></header>
-${sections.map((section) => renderSection(section, pictures))}`;
-  return `<!doctype html>
-${
-  html`<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
-<title>${title}</title><style>${raw(`${reportStyle}
-.row{display:flex;flex-wrap:wrap;gap:10px;margin:14px 0 4px}.row figure{width:${thumbnail}px}.row img{width:${thumbnail}px;height:${thumbnail}px;border-radius:6px;display:block}
-.row figcaption{font-size:12px;overflow-wrap:anywhere}`)}</style></head><body><main>
-${body}
-<footer>Written by petalface. The pictures are in this file: it is as private as they are.</footer></main></body></html>
-`.html
-}`;
+  return renderPicturePage({
+    title: `petalface inspect ${data.spec}`,
+    lead: `${findings.pictures.toLocaleString("en")} pictures compared${against === undefined ? "" : `, ${against.length.toLocaleString("en")} of them from ${against.spec}`}.`,
+    sections: sections.map(({ rows, ...about }) => ({
+      ...about,
+      rows: rows.map(({ faces, text }) => ({
+        text,
+        pictures: faces.map((face) => ({
+          image: pictures.get(keyOf(face)),
+          caption: `${face.id}${face.set === "against" ? " (other set)" : ""}`,
+        })),
+      })),
+    })),
+  });
 }
 
 function sectionsOf({ findings, data, against }: PageTask): Section[] {
@@ -131,19 +127,6 @@ function faceOfPerson(data: FaceData, set: NamedFace["set"]) {
   };
 }
 
-function renderSection({ title, about, rows }: Section, pictures: ReadonlyMap<string, string>): Html {
-  const left = rows.length - mostFindings;
-  return html`<h2>${title}: ${rows.length.toLocaleString("en")}</h2><p class="note">${about}</p>${rows
-    .slice(0, mostFindings)
-    .map(
-      ({ faces, text }) =>
-        html`<div class="row">${faces.slice(0, mostFaces).map((face) => {
-          const picture = pictures.get(keyOf(face));
-          return html`<figure>${picture === undefined ? undefined : html`<img alt="${face.id}" src="${picture}">`}<figcaption>${face.id}${face.set === "against" ? " (other set)" : ""}</figcaption></figure>`;
-        })}</div><p class="note">${text}</p>`,
-    )}${left > 0 ? html`<p class="note">${left.toLocaleString("en")} more are in --json.</p>` : undefined}`;
-}
-
 const keyOf = ({ set, id }: NamedFace): string => `${set}:${id}`;
 
 /** JPEG data URIs of the faces that are shown. */
@@ -164,16 +147,8 @@ async function thumbnails(
     }
   const pictures = new Map<string, string>();
   for (const { key, source } of found) {
-    let bad = false;
-    const planes = await loader.load([{ source, flip: false }], () => {
-      bad = true;
-    });
-    if (bad) continue;
-    const jpeg = await sharp(fromPlanes(planes), { raw: { width: loader.size, height: loader.size, channels: 3 } })
-      .resize(thumbnail)
-      .jpeg({ quality: 80 })
-      .toBuffer();
-    pictures.set(key, `data:image/jpeg;base64,${jpeg.toString("base64")}`);
+    const picture = await thumbnailOf(loader, source);
+    if (picture !== undefined) pictures.set(key, picture);
   }
   return pictures;
 }
