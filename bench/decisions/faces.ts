@@ -22,7 +22,7 @@ export async function peopleOf(folds: readonly number[]): Promise<Person[]> {
   return [...new Set(people)].sort().map(personOf);
 }
 
-/** People of LFW who are in no pair of any fold: strangers whom neither a choice nor a result was measured on. */
+/** People of LFW who are in no pair of any fold: strangers that no choice and no result was measured on. */
 export async function peopleOfNoFold(): Promise<Person[]> {
   const known = new Set((await readPairs(lfwPairs)).people);
   return readdirSync(lfw)

@@ -40,7 +40,7 @@ export async function withChanges(
   };
 }
 
-/** The nearest people but for some, of whom there may be any number. */
+/** The nearest people but for some, which may be many. */
 async function searchWithout(
   searcher: GallerySearcher,
   without: ReadonlySet<number>,

@@ -193,7 +193,7 @@ export interface GalleryStore extends AsyncDisposable {
   count(): Promise<number>;
   /** Names of some people by their ids; unknown ids are not among them. */
   names(people: ArrayLike<number>): Promise<Map<number, string>>;
-  /** Ids of people by their names; names that nobody has are not among them. */
+  /** Ids of people by their names; unknown names are not among them. */
   ids(names: readonly string[]): Promise<Map<string, number>>;
   /** @param people ids of those whose faces are wanted; everybody's unless given */
   faces(people?: ArrayLike<number>): Promise<EnrolledFace[]>;

@@ -83,7 +83,11 @@ test("while faces are enrolled, each is compared with everybody who has not chan
   const alpha = new Array<number>(12).fill(1);
   const everybody = await fresh.search({ rows, alpha }, 40);
   // The nearest six of the first have changed, which is more than are asked for at first.
-  const nearest = new Set(itemAt(everybody, 0).slice(0, 6).map(({ person }) => person));
+  const nearest = new Set(
+    itemAt(everybody, 0)
+      .slice(0, 6)
+      .map(({ person }) => person),
+  );
   const people = new Map((await store.people()).map(({ id, name }) => [id, name]));
   await readKnown(store, state, [...[...nearest].map((id) => people.get(id) ?? ""), "nobody yet"]);
   const found = await nearestOthers(state, faces);

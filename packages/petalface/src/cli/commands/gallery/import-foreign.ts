@@ -103,7 +103,7 @@ export async function importForeign(
 function chooseCollection(file: string, { product, collections }: ForeignFaces, asked: string | undefined): string {
   const names = collections.map(({ name, faces }) => `${name} (${faces} faces)`).join(", ");
   if (collections.length === 0)
-    throw new PetalfaceError("PETAL_DATA_MISSING", `${printPath(file)}: nobody is enrolled in this ${product}`);
+    throw new PetalfaceError("PETAL_DATA_MISSING", `${printPath(file)}: no person is enrolled in this ${product}`);
   if (asked === undefined && collections.length === 1) return collections[0]?.name ?? "";
   if (asked === undefined || !collections.some(({ name }) => name === asked))
     throw new PetalfaceError(
