@@ -16,4 +16,4 @@ export {
   unfinishedName,
   writeFileAtomic,
 } from "./format/write-file.ts";
-export { entryOf, itemAt, lastOf } from "./graph/item-at.ts";
+export { entryOf, itemAt, lastOf, type Tuple, tupleOf } from "./graph/item-at.ts";

@@ -2,9 +2,16 @@ import { type ErrorCode, type ErrorKind, errorKinds } from "./error-codes.ts";
 
 export type { ErrorCode } from "./error-codes.ts";
 
+/** What was thrown, in words. */
+export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+/** The code of a failed call to the system, such as `ENOENT`; undefined for other errors. */
+export const systemCode = (error: unknown): string | undefined =>
+  error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : undefined;
+
 /** Which code a failed read has: `missing` where there is no such file or folder. */
 export function readCode(cause: unknown, missing: ErrorCode, otherwise: ErrorCode): ErrorCode {
-  const code = cause instanceof Error && "code" in cause ? cause.code : undefined;
+  const code = systemCode(cause);
   return code === "ENOENT" || code === "ENOTDIR" ? missing : otherwise;
 }
 

@@ -1,3 +1,4 @@
+import { itemAt } from "onnx-grad";
 import { type ErrorCode, PetalfaceError } from "./errors.ts";
 
 /** The processes that do one piece of work together, as one of them sees them. */
@@ -65,7 +66,7 @@ async function outcomeOf(work: () => Promise<unknown>): Promise<{ readonly outco
 function throwShared(ranks: Ranks, outcomes: readonly Outcome[]): void {
   const failed = outcomes.findIndex(({ message }) => message !== undefined);
   if (failed < 0) return;
-  const { message = "", code = "PETAL_RANKS_FAILED" } = outcomes[failed] as Outcome;
+  const { message = "", code = "PETAL_RANKS_FAILED" } = itemAt(outcomes, failed);
   const same = outcomes.every((other) => other.message === message);
   throw new PetalfaceError(code, same ? message : `${nameRank(ranks, failed)}: ${message}`);
 }
@@ -163,7 +164,7 @@ export async function* collect(
         given,
         lengths.map((_, rank) => (rank === from && ranks.rank === 0 ? count : 0)),
       );
-      if (ranks.rank === 0) yield got[from] as Float32Array;
+      if (ranks.rank === 0) yield itemAt(got, from);
     }
 }
 
@@ -186,7 +187,7 @@ export async function deal(
         given,
         lengths.map((_, rank) => (rank === 0 && ranks.rank === to ? count : 0)),
       );
-      if (ranks.rank === to) part.set(got[0] as Float32Array, start);
+      if (ranks.rank === to) part.set(itemAt(got, 0), start);
     }
     offset += length;
   }

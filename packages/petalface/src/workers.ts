@@ -1,5 +1,5 @@
 import { Piscina } from "piscina";
-import { type ErrorCode, PetalfaceError } from "./errors.ts";
+import { type ErrorCode, messageOf, PetalfaceError } from "./errors.ts";
 
 /** Threads that answer tasks. */
 export interface Workers<Task, Answer> {
@@ -62,7 +62,7 @@ export interface SentError {
 
 /** What a thread sends of an error. */
 export const sendError = (error: unknown): SentError => ({
-  message: error instanceof Error ? error.message : String(error),
+  message: messageOf(error),
   code: error instanceof PetalfaceError ? error.code : undefined,
 });
 

@@ -1,6 +1,6 @@
 import { calibrate, type Degradation, type Pixels } from "petalface/portable";
 import type { StudioPlan } from "../plan.ts";
-import type { Run } from "./engine.ts";
+import { outputOf, type Run } from "./engine.ts";
 import { planesOf } from "./faces.ts";
 import type { AlphaRange } from "./result.ts";
 import { inputOf } from "./train.ts";
@@ -23,7 +23,7 @@ export async function fitAlpha(plan: StudioPlan, faces: readonly Pixels[], quali
       const part = chosen.slice(start, start + batch);
       const full = Array.from({ length: batch }, (_, i) => ({ pixels: part[i % part.length], degrade }));
       const image = inputOf(plan, planesOf(full, plan.model.size), batch);
-      const result = (await quality({ [plan.model.input]: image }))[plan.quality.score] as Float32Array;
+      const result = outputOf(await quality({ [plan.model.input]: image }), plan.quality.score);
       all.push(...result.subarray(0, part.length));
     }
     return all;

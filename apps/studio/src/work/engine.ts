@@ -36,6 +36,13 @@ export interface OpenRun {
   close(): Promise<void>;
 }
 
+/** The output of this name. Throws if the graph has none. */
+export function outputOf(outputs: Readonly<Record<string, Float32Array>>, name: string): Float32Array {
+  const values = outputs[name];
+  if (values === undefined) throw new Error(`the graph has no output "${name}"`);
+  return values;
+}
+
 /** Loads a model from its bytes. */
 export async function openRun(bytes: Uint8Array, provider: Provider): Promise<OpenRun> {
   const session = await ort.InferenceSession.create(bytes, {
@@ -52,7 +59,10 @@ export async function openRun(bytes: Uint8Array, provider: Provider): Promise<Op
       );
       const outputs = await session.run(Object.fromEntries(inputs));
       return Object.fromEntries(
-        Object.entries(outputs).map(([name, tensor]) => [name, Float32Array.from(tensor.data as Float32Array)]),
+        Object.entries(outputs).map(([name, { data }]) => {
+          if (!(data instanceof Float32Array)) throw new Error(`output "${name}" is not of float32`);
+          return [name, data.slice()];
+        }),
       );
     },
   };

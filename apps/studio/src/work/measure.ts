@@ -66,7 +66,7 @@ async function embedAll(plan: StudioPlan, faces: Parameters<typeof planesOf>[0],
   const all: Float32Array[] = [];
   for (let start = 0; start < faces.length; start += rows) {
     const part = faces.slice(start, start + rows);
-    const full = Array.from({ length: rows }, (_, i) => part[i % part.length] as (typeof part)[number]);
+    const full = Array.from({ length: rows }, (_, i) => part[i % part.length]);
     const result = (await run({ [input]: inputOf(plan, planesOf(full, size), rows) }))[output];
     part.forEach((_, row) => {
       all.push(result.slice(row * width, (row + 1) * width));

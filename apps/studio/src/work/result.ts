@@ -33,7 +33,8 @@ export function deployedModel(
   const bytes = withAlpha(plan, "face", template, range);
   const view = new DataView(bytes.buffer);
   for (const { offset, length, byte } of plan.places)
-    for (let i = 0; i < length; i++) view.setFloat32(byte + 4 * i, theta[offset + i] as number, true);
+    for (const [i, value] of theta.subarray(offset, offset + length).entries())
+      view.setFloat32(byte + 4 * i, value, true);
   const { low, high } = range;
   const calibration = JSON.stringify({ measure: plan.quality.measure, low, high });
   return concat(bytes, metadataEntry("petalface.calibration", calibration));

@@ -10,7 +10,7 @@ import {
   toInput,
 } from "petalface/portable";
 import type { StudioPlan } from "../plan.ts";
-import type { Floats, Run } from "./engine.ts";
+import { type Floats, outputOf, type Run } from "./engine.ts";
 import { planesOf } from "./faces.ts";
 
 /** What one step says of itself. */
@@ -53,8 +53,8 @@ export async function train(task: TrainingTask, theta: Float32Array): Promise<vo
       theta: { data: theta, dims: [theta.length] },
       target: { data: target, dims: [draws.length, model.width] },
     });
-    const [loss] = results[plan.train.loss] as Float32Array;
-    const gradient = results[plan.train.gradient] as Float32Array;
+    const [loss] = outputOf(results, plan.train.loss);
+    const gradient = outputOf(results, plan.train.gradient);
     const norm = l2Norm(gradient);
     if (loss === undefined || !Number.isFinite(loss) || !Number.isFinite(norm))
       throw new Error(
@@ -62,7 +62,7 @@ export async function train(task: TrainingTask, theta: Float32Array): Promise<vo
       );
     const rate = learningRate(options, step, steps, faces.length / options.batch);
     optimize(theta, gradient, moments, step + 1, { ...options, rate, gradientScale: clipFactor(norm, options.clip) });
-    const alphas = results[plan.train.alpha] as Float32Array;
+    const alphas = outputOf(results, plan.train.alpha);
     const alpha = alphas.reduce((sum, value) => sum + value, 0) / alphas.length;
     if (!(await task.onStep({ step: step + 1, loss, alpha }))) return;
   }
@@ -71,7 +71,7 @@ export async function train(task: TrainingTask, theta: Float32Array): Promise<vo
 /** 8-bit planes as a network's input. */
 export const inputOf = ({ model }: StudioPlan, planes: Uint8Array, count: number): Floats => {
   const { data, dims } = toInput(planes, count, count, model.size, model);
-  return { data: data as Float32Array, dims };
+  return { data, dims };
 };
 
 /** Unit embeddings of the frozen network for the faces of a step, each computed once. */
@@ -86,19 +86,21 @@ function teacher({ plan, faces, frozen }: TrainingTask) {
     );
     if (fresh.length > 0) {
       // The graph has a fixed batch; what is not fresh fills it up.
-      const full = Array.from({ length: rows }, (_, i) => fresh[i % fresh.length] as (typeof fresh)[number]);
+      const full = Array.from({ length: rows }, (_, i) => fresh[i % fresh.length]);
       const planes = planesOf(
         full.map(({ index, flip }) => ({ pixels: faces[index], flip })),
         size,
       );
-      const embeddings = (await frozen({ [input]: inputOf(plan, planes, rows) }))[output] as Float32Array;
+      const embeddings = outputOf(await frozen({ [input]: inputOf(plan, planes, rows) }), output);
       fresh.forEach((draw, row) => {
         known.set(keyOf(draw), unit(embeddings.subarray(row * width, (row + 1) * width)));
       });
     }
     const target = new Float32Array(draws.length * width);
     draws.forEach((draw, row) => {
-      target.set(known.get(keyOf(draw)) as Float32Array, row * width);
+      const embedding = known.get(keyOf(draw));
+      if (embedding === undefined) throw new Error(`face ${draw.index} has no embedding`);
+      target.set(embedding, row * width);
     });
     return target;
   };

@@ -1,8 +1,8 @@
 import { foldConstants } from "../fold/fold.ts";
-import { type Dim, printShape, type Shape } from "../graph/dim.ts";
+import { printShape, type Shape } from "../graph/dim.ts";
 import { OnnxGradError } from "../graph/errors.ts";
-import type { Graph, Node, ValueType } from "../graph/graph.ts";
-import { itemAt } from "../graph/item-at.ts";
+import type { Graph, Node } from "../graph/graph.ts";
+import { entryOf, itemAt } from "../graph/item-at.ts";
 import { int64 } from "../graph/tensor.ts";
 import { failNode } from "../infer/call.ts";
 import { inferNode } from "../infer/infer.ts";
@@ -21,7 +21,7 @@ export function openBatch(graph: Graph, symbol: string, inputs: readonly string[
   const names = inputs ?? old.inputs;
   const opening = startOpening(old, symbol, batchOf(old, names));
   for (const name of old.inputs) {
-    const type = old.types.get(name) as ValueType;
+    const type = entryOf(old.types, name);
     if (names.includes(name)) carry(opening, name, type, { axis: 0, outer: 1, inner: 1 });
     else opening.types.set(name, type);
   }
@@ -52,7 +52,7 @@ function push(opening: Opening, original: Node): void {
   const node = adapt(opening, original);
   if (node === undefined) return;
   for (const input of carrying) {
-    const place = places.get(input) as BatchPlace;
+    const place = entryOf(places, input);
     if (mixesImages(node, context.type(input).shape.length, place.axis, context.opset)) {
       failNode(node, "it combines the images of a batch, so their number cannot change");
     }
@@ -60,7 +60,7 @@ function push(opening: Opening, original: Node): void {
   const types = inferNode(node, context);
   node.outputs.forEach((output, index) => {
     if (output === "") return;
-    const type = types[index] as ValueType;
+    const type = itemAt(types, index);
     opening.types.set(output, type);
     const place = placeOf(opening, node, carrying, output, type.shape);
     if (place !== undefined) places.set(output, place);
@@ -80,7 +80,8 @@ function placeOf(
   shape: Shape,
 ): BatchPlace | undefined {
   const axis = openAxis(shape);
-  if (axis < 0) {
+  const dim = shape[axis];
+  if (dim === undefined || typeof dim === "number") {
     if (carrying.length === 0) return undefined;
     failNode(node, `its output ${printShape(shape)} does not hold one part per image, so the batch cannot change`);
   }
@@ -91,12 +92,11 @@ function placeOf(
   if (before !== undefined && before.length !== shape.length) {
     failNode(node, `it drops the batch of shape ${printShape(before)}; name the axes that it should drop`);
   }
-  const dim = shape[axis] as Exclude<Dim, number>;
   if (dim.times === 1) return { axis, outer: 1, inner: 1 };
   const fitting = new Set<string>();
   let result: BatchPlace | undefined;
   for (const input of carrying) {
-    const place = places.get(input) as BatchPlace;
+    const place = entryOf(places, input);
     if (place.outer * place.inner !== dim.times) continue;
     fitting.add(`${place.outer} ${place.inner}`);
     result = { ...place, axis };
@@ -128,9 +128,9 @@ function reshape(opening: Opening, node: Node): void {
   const { old, batch, nodes, constants, places } = opening;
   const [input = "", target] = node.inputs;
   const [output = ""] = node.outputs;
-  const type = old.types.get(output) as ValueType;
+  const type = entryOf(old.types, output);
   const [from, to] = [oldShape(opening, input), fixedShape(type.shape)];
-  const place = placeAfterReshape(from, to, places.get(input) as BatchPlace, batch);
+  const place = placeAfterReshape(from, to, entryOf(places, input), batch);
   if (place === undefined) {
     failNode(node, `cannot tell where the batch is after reshaping ${printShape(from)} to ${printShape(to)}`);
   }

@@ -1,9 +1,9 @@
-import type { Shape } from "../graph/dim.ts";
+import { type Shape, timesOf } from "../graph/dim.ts";
 import { OnnxGradError } from "../graph/errors.ts";
 import type { Graph, ValueType } from "../graph/graph.ts";
 import { itemAt } from "../graph/item-at.ts";
 import type { Run } from "../graph/run.ts";
-import { sizeOf, type Tensor } from "../graph/tensor.ts";
+import { floatData, sizeOf, type Tensor } from "../graph/tensor.ts";
 
 /** Options of {@link proveBatch}. */
 export interface ProveOptions {
@@ -70,7 +70,7 @@ function typeOf(graph: Graph, name: string): ValueType {
 }
 
 /** A shape with one image where the batch is open. */
-const closed = (shape: Shape): number[] => shape.map((dim) => (typeof dim === "number" ? dim : dim.times));
+const closed = (shape: Shape): number[] => shape.map(timesOf);
 
 function roundsOf(graph: Graph, batched: Graph, images: readonly string[]): number {
   const [first = ""] = images;
@@ -97,8 +97,8 @@ function noise(dims: readonly number[], seed: number, [low, high]: readonly [num
 
 /** Tensors one after the other along their first axis. */
 function join(parts: readonly Tensor[]): Tensor {
-  const [{ dims }] = parts as [Tensor];
-  const data = Float32Array.from(parts.flatMap((part) => Array.from(part.data as Float32Array)));
+  const { dims } = itemAt(parts, 0);
+  const data = Float32Array.from(parts.flatMap((part) => Array.from(floatData(part))));
   return { dtype: "float32", dims: [(dims[0] ?? 1) * parts.length, ...dims.slice(1)], data };
 }
 

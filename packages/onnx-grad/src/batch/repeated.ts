@@ -1,7 +1,8 @@
 import { readTensor } from "../format/decode.ts";
+import { bytesOf, bytesOfTensor, tensorOfBytes } from "../graph/dtypes.ts";
 import type { Node } from "../graph/graph.ts";
 import { itemAt } from "../graph/item-at.ts";
-import { sizeOf, type Tensor } from "../graph/tensor.ts";
+import { sizeOf } from "../graph/tensor.ts";
 import { type Opening, oldShape } from "./opening.ts";
 
 /** Operators that broadcast their inputs. */
@@ -43,12 +44,10 @@ export function firstCopy(opening: Opening, name: string, axis: number): string 
     const first = i - (i % stride) + (i % width);
     if (!Object.is(data[i], data[first])) return name;
   }
-  const kept = data.filter((_: number | bigint, i: number) => i % stride < width);
+  const size = bytesOf(tensor.dtype);
+  const kept = bytesOfTensor(tensor).filter((_, at) => Math.floor(at / size) % stride < width);
   const copy = opening.fresh(`${name}_once`);
-  opening.constants.set(copy, {
-    dtype: tensor.dtype,
-    dims: dims.map((dim, at) => (at === axis ? 1 : dim)),
-    data: kept,
-  } as Tensor);
+  const once = dims.map((dim, at) => (at === axis ? 1 : dim));
+  opening.constants.set(copy, tensorOfBytes(tensor.dtype, once, kept));
   return copy;
 }

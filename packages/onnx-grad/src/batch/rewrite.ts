@@ -1,11 +1,11 @@
 import type { Dim } from "../graph/dim.ts";
 import { printShape } from "../graph/dim.ts";
 import type { Node } from "../graph/graph.ts";
-import { itemAt } from "../graph/item-at.ts";
-import { int64 } from "../graph/tensor.ts";
+import { entryOf, itemAt } from "../graph/item-at.ts";
+import { int64, numbersOf } from "../graph/tensor.ts";
 import { failNode } from "../infer/call.ts";
 import { fixedShape, type Opening, oldShape } from "./opening.ts";
-import { type BatchPlace, withOpenBatch } from "./place.ts";
+import { withOpenBatch } from "./place.ts";
 import { firstCopy } from "./repeated.ts";
 
 /**
@@ -70,7 +70,7 @@ export function concat(opening: Opening, node: Node): Node {
     node.inputs.filter((input) => places.has(input)),
     0,
   );
-  const place = places.get(first) as BatchPlace;
+  const place = entryOf(places, first);
   const attribute = node.attributes.axis;
   const axis = attribute !== undefined && "int" in attribute ? attribute.int : 0;
   const rank = types.get(first)?.shape.length ?? 0;
@@ -106,7 +106,7 @@ export function slice(opening: Opening, node: Node): Node {
     const old = node.attributes[attribute];
     if (old !== undefined && "ints" in old) return [...old.ints];
     const tensor = name === "" ? undefined : opening.context.tensor(name);
-    return tensor && Array.from(tensor.data as ArrayLike<number | bigint>, Number);
+    return tensor && numbersOf(tensor);
   };
   const from = numbers(starts, "starts") ?? [];
   const along = numbers(axes, "axes") ?? from.map((_, index) => index);

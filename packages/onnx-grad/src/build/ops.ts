@@ -1,4 +1,4 @@
-import { type Dim, printShape, type Shape } from "../graph/dim.ts";
+import { type Dim, printShape, type Shape, timesDim } from "../graph/dim.ts";
 import { OnnxGradError } from "../graph/errors.ts";
 import type { GraphBuilder } from "./builder.ts";
 import { elementwise } from "./elementwise.ts";
@@ -37,10 +37,8 @@ export function ops(b: GraphBuilder) {
 /** The product of dimensions of which at most one is open. */
 export function productOf(dims: Shape): Dim {
   return dims.reduce<Dim>((product, dim) => {
-    if (typeof product === "number" && typeof dim === "number") return product * dim;
-    if (typeof product === "number")
-      return { symbol: (dim as { symbol: string }).symbol, times: product * (dim as { times: number }).times };
-    if (typeof dim === "number") return { symbol: product.symbol, times: product.times * dim };
+    if (typeof dim === "number") return timesDim(product, dim);
+    if (typeof product === "number") return timesDim(dim, product);
     throw new OnnxGradError(`two open dimensions in ${printShape(dims)}`);
   }, 1);
 }

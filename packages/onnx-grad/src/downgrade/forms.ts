@@ -13,7 +13,7 @@ const axes =
     if (b.to >= since) return [node];
     const given = integersOf(b, node, 1);
     const attributes = without(node.attributes, "noop_with_empty_axes");
-    const [x] = node.inputs as [string];
+    const [x = ""] = node.inputs;
     if (given === undefined || given.length === 0) {
       if (intOf(node, "noop_with_empty_axes", 0) === 0) return [{ ...node, inputs: [x], attributes }];
       return [{ ...node, op: "Identity", inputs: [x], attributes: {} }];
@@ -25,7 +25,7 @@ const axes =
 const unsqueeze: Downgrade = (b, node) => {
   if (b.to >= 13) return [node];
   const given = integersOf(b, node, 1) ?? [];
-  const [x] = node.inputs as [string];
+  const [x = ""] = node.inputs;
   const type = b.type(x);
   const rank = type.shape.length + given.length;
   const ascending = given.map((axis) => (axis < 0 ? axis + rank : axis)).sort((one, other) => one - other);
@@ -55,7 +55,7 @@ function piecesOf(b: Target, node: Node): readonly number[] {
 /** `num_outputs` came with 18; before 13 the sizes were an attribute. */
 const split: Downgrade = (b, node) => {
   if (b.to >= 18) return [node];
-  const [x] = node.inputs as [string];
+  const [x = ""] = node.inputs;
   const attributes = without(node.attributes, "num_outputs");
   const pieces = piecesOf(b, node);
   if (b.to >= 13) return [{ ...node, inputs: [x, b.constant(int64(pieces), "split")], attributes }];
@@ -66,7 +66,7 @@ const split: Downgrade = (b, node) => {
 const pad: Downgrade = (b, node) => {
   const chosen = b.to < 18 ? integersOf(b, node, 3) : undefined;
   if (chosen === undefined) return [node];
-  const [x, , value = ""] = node.inputs as [string, string, string?];
+  const [x = "", , value = ""] = node.inputs;
   const rank = b.type(x).shape.length;
   const given = integersOf(b, node, 1) ?? [];
   const pads = Array<number>(2 * rank).fill(0);
@@ -81,7 +81,7 @@ const pad: Downgrade = (b, node) => {
 /** Before 13 the region of interest and the scales had to be there, if empty. */
 const resize: Downgrade = (b, node) => {
   if (b.to >= 13) return [node];
-  const [x, roi = "", scales = "", sizes = ""] = node.inputs as [string, string?, string?, string?];
+  const [x = "", roi = "", scales = "", sizes = ""] = node.inputs;
   const filled = (name: string): string => name || b.constant(float32([]), "none");
   return [{ ...node, inputs: [x, filled(roi), filled(scales), ...(sizes === "" ? [] : [sizes])] }];
 };

@@ -36,7 +36,7 @@ const batchNormalization: Downgrade = (b, node) => {
 /** LayerNormalization came with 17: (x - mean) / sqrt(variance + epsilon) * scale + shift. */
 const layerNormalization: Downgrade = (b, node) => {
   if (b.to >= 17) return [node];
-  const [x, scale, shift = ""] = node.inputs as [string, string, string?];
+  const [x = "", scale = "", shift = ""] = node.inputs;
   if (node.outputs.slice(1).some((output) => output !== "" && b.isUsed(output)))
     failNode(node, "its mean or deviation is used");
   const type = b.type(x);
@@ -57,7 +57,7 @@ const layerNormalization: Downgrade = (b, node) => {
 /** Gelu came with 20: x / 2 (1 + erf(x / sqrt 2)), or its approximation by tanh. */
 const gelu: Downgrade = (b, node) => {
   if (b.to >= 20) return [node];
-  const [x] = node.inputs as [string];
+  const [x = ""] = node.inputs;
   const type = b.type(x);
   const number = (value: number): string => b.constant(numberOf(value, floats(node, type)), "number");
   const s = steps(b, node);
@@ -73,7 +73,7 @@ const gelu: Downgrade = (b, node) => {
 /** HardSwish came with 14: x times a hard sigmoid. */
 const hardSwish: Downgrade = (b, node) => {
   if (b.to >= 14) return [node];
-  const [x] = node.inputs as [string];
+  const [x = ""] = node.inputs;
   const s = steps(b, node);
   const sigmoid = s.add("HardSigmoid", [x], b.type(x), { alpha: { float: 1 / 6 }, beta: { float: 0.5 } });
   return s.end("Mul", [x, sigmoid]);

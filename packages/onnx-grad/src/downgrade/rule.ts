@@ -1,5 +1,6 @@
 import type { Attributes, Node, ValueType } from "../graph/graph.ts";
 import { itemAt } from "../graph/item-at.ts";
+import { numbersOf } from "../graph/tensor.ts";
 import { failNode } from "../infer/call.ts";
 import type { Target } from "../upgrade/target.ts";
 
@@ -16,7 +17,7 @@ export function integersOf(b: Target, node: Node, input: number): readonly numbe
   const tensor = b.tensor(name);
   if (tensor === undefined)
     failNode(node, `its input ${input} ("${name}") is computed, and operator set ${b.to} needs a constant there`);
-  return Array.from(tensor.data as ArrayLike<number | bigint>, Number);
+  return numbersOf(tensor);
 }
 
 /**

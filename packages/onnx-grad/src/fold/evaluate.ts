@@ -1,4 +1,4 @@
-import { type Dim, isStatic, sameDim, timesDim } from "../graph/dim.ts";
+import { type Dim, isStatic, sameDim, staticDims, timesDim } from "../graph/dim.ts";
 import type { Node, ValueType } from "../graph/graph.ts";
 import { itemAt } from "../graph/item-at.ts";
 import { type DType, sizeOf } from "../graph/tensor.ts";
@@ -127,18 +127,17 @@ const shapeOf: Evaluation = ({ call }) => {
 };
 
 const transpose: Evaluation = ({ call, known: [data], type }) =>
-  data && transposeKnown(call, data, type.shape as readonly number[]);
+  data && transposeKnown(call, data, staticDims(type.shape));
 
 const gather: Evaluation = ({ call, known: [data, indices], type }) =>
-  data && indices && gatherKnown(call, data, indices, type.shape as readonly number[]);
+  data && indices && gatherKnown(call, data, indices, staticDims(type.shape));
 
 const concat: Evaluation = ({ call, known }) => {
   const parts = known.filter((value) => value !== undefined);
   return parts.length === known.length && parts.length > 0 ? concatKnown(call, parts) : undefined;
 };
 
-const slice: Evaluation = ({ call, known: [data], type }) =>
-  data && sliceKnown(call, data, type.shape as readonly number[]);
+const slice: Evaluation = ({ call, known: [data], type }) => data && sliceKnown(call, data, staticDims(type.shape));
 
 const constantOfShape: Evaluation = ({ call, type }) => {
   if (!isStatic(type.shape)) return undefined;

@@ -1,4 +1,5 @@
 import type { Dim } from "../graph/dim.ts";
+import { itemAt } from "../graph/item-at.ts";
 import { sizeOf } from "../graph/tensor.ts";
 import { axisOf, type ShapeCall } from "../infer/call.ts";
 import { sliceArguments, sliceRange } from "../infer/slice.ts";
@@ -33,8 +34,7 @@ export function sliceKnown(call: ShapeCall, data: Known, to: readonly number[]):
   const { starts, ends, axes, steps } = sliceArguments(call);
   const ranges = data.dims.map((size) => ({ start: 0, step: 1, count: size }));
   axes.forEach((axis, i) => {
-    const [start, end, step] = [starts[i], ends[i], steps[i]] as [number, number, number];
-    ranges[axis] = sliceRange(data.dims[axis], start, end, step);
+    ranges[axis] = sliceRange(data.dims[axis], starts[i], ends[i], steps[i]);
   });
   return pick(data, to, (index) => ranges.map(({ start, step }, axis) => start + step * index[axis]));
 }
@@ -59,7 +59,7 @@ export function gatherKnown(call: ShapeCall, data: Known, indices: Known, to: re
 
 /** The elements of a Concat. */
 export function concatKnown(call: ShapeCall, parts: readonly Known[]): Dim[] {
-  const [first] = parts as [Known];
+  const first = itemAt(parts, 0);
   const axis = axisOf(call, call.int("axis", 0), first.dims.length);
   const rows = sizeOf(first.dims.slice(0, axis));
   const widths = parts.map((part) => sizeOf(part.dims.slice(axis)));

@@ -1,5 +1,5 @@
 import type { Dim } from "../graph/dim.ts";
-import { type Constant, type DType, isExternal, type Tensor } from "../graph/tensor.ts";
+import { type Constant, type DType, isExternal, numbersOf, type Tensor } from "../graph/tensor.ts";
 
 /**
  * A small value that is known before the graph runs. Integers may be multiples of the open batch.
@@ -31,7 +31,7 @@ export function knownOf(constant: Constant): Known | undefined {
   const float = constant.dtype === "float32" || constant.dtype === "float64";
   if (constant.data.length > (float ? 1 : MAX_KNOWN)) return undefined;
   const { dtype, dims } = constant;
-  return { dtype, dims, values: Array.from(constant.data as ArrayLike<number | bigint>, Number) };
+  return { dtype, dims, values: numbersOf(constant) };
 }
 
 /** The tensor of a numeric value. */

@@ -68,9 +68,12 @@ function tensorOfNumbers(
   tensor: TensorProto,
   fail: (message: string) => never,
 ): Tensor {
-  const field = { float32: tensor.floatData, float64: tensor.doubleData, int64: tensor.int64Data };
-  const numbers: readonly (number | string)[] =
-    (dtype in field ? field[dtype as keyof typeof field] : tensor.int32Data) ?? [];
+  const field: Partial<Record<DType, readonly (number | string)[]>> = {
+    float32: tensor.floatData ?? [],
+    float64: tensor.doubleData ?? [],
+    int64: tensor.int64Data ?? [],
+  };
+  const numbers = field[dtype] ?? tensor.int32Data ?? [];
   if (numbers.length !== size) fail(`holds ${numbers.length} numbers but its shape needs ${size}`);
   if (dtype === "int64") return { dtype, dims, data: BigInt64Array.from(numbers, BigInt) };
   const plain = numbers.map(Number);

@@ -171,13 +171,14 @@ async function* streamPart({ name, length, stream }: StreamedPart): AsyncGenerat
 export async function* streamRange({ file, offset, length }: ExternalTensor): AsyncGenerator<Uint8Array> {
   if (length === 0) return;
   let seen = 0;
-  for await (const chunk of createReadStream(file, {
+  const chunks: AsyncIterable<Uint8Array> = createReadStream(file, {
     start: offset,
     end: offset + length - 1,
     highWaterMark: 1 << 20,
-  })) {
-    seen += (chunk as Uint8Array).length;
-    yield chunk as Uint8Array;
+  });
+  for await (const chunk of chunks) {
+    seen += chunk.length;
+    yield chunk;
   }
   if (seen !== length) throw new OnnxGradError(`${file}: ends before byte ${offset + length}; was it replaced?`);
 }

@@ -1,5 +1,6 @@
 import { bytesOf, dtypeOfCode } from "../graph/dtypes.ts";
 import { OnnxGradError } from "../graph/errors.ts";
+import type { DType } from "../graph/tensor.ts";
 import type { PositionedFile } from "./file.ts";
 import { encodeHeader, type Field, wireWalker } from "./wire.ts";
 
@@ -121,8 +122,12 @@ export function thinModel(file: PositionedFile): Uint8Array {
     }
     const code = all.findLast((field) => field.number === TENSOR.dataType && field.wire === 0)?.value ?? 0;
     const dtype = dtypeOfCode(code);
-    const packed = { float32: TENSOR.floatData, float64: TENSOR.doubleData, int64: TENSOR.int64Data };
-    const typed = dtype !== undefined && dtype in packed ? packed[dtype as keyof typeof packed] : TENSOR.int32Data;
+    const packed: Partial<Record<DType, number>> = {
+      float32: TENSOR.floatData,
+      float64: TENSOR.doubleData,
+      int64: TENSOR.int64Data,
+    };
+    const typed = (dtype && packed[dtype]) ?? TENSOR.int32Data;
     const ofFloats = typed === TENSOR.floatData || typed === TENSOR.doubleData;
     const bodies = all.filter(
       ({ number, wire }) => wire === 2 && (number === TENSOR.rawData || (ofFloats && number === typed)),

@@ -1,4 +1,5 @@
 import { OnnxGradError } from "../graph/errors.ts";
+import { itemAt } from "../graph/item-at.ts";
 import type { PositionedFile } from "./file.ts";
 
 /** One field of a protobuf message as it lies in a file. */
@@ -41,7 +42,7 @@ export function wireWalker(file: PositionedFile): (start: number, end: number) =
       chunkStart = offset;
       chunk = file.read(offset, Math.min(CHUNK, file.size - offset));
     }
-    return chunk[offset - chunkStart] as number;
+    return itemAt(chunk, offset - chunkStart);
   }
 
   /** The varint at `offset` and where it ends. */

@@ -3,7 +3,7 @@ import { OnnxGradError } from "../graph/errors.ts";
 import type { Graph } from "../graph/graph.ts";
 import { itemAt } from "../graph/item-at.ts";
 import type { Run } from "../graph/run.ts";
-import type { Tensor } from "../graph/tensor.ts";
+import { numbersOf, type Tensor } from "../graph/tensor.ts";
 import { differentiate } from "./differentiate.ts";
 
 /** What to check and how. */
@@ -57,15 +57,16 @@ export async function checkGradients(graph: Graph, options: CheckOptions): Promi
   const names = wrt.map((_, i) => `check.gradient.${i}`);
   const gradients = await run(differentiate(graph, { loss, wrt, names }), feeds);
   const forward = withInputs({ ...graph, outputs: [loss] }, wrt);
-  const start = { ...feeds };
-  for (const name of wrt) start[name] = feeds[name] ?? constantOf(graph, name);
+  const start: Record<string, Tensor> = { ...feeds };
+  const points = wrt.map((name) => feeds[name] ?? constantOf(graph, name));
+  for (const [i, name] of wrt.entries()) start[name] = itemAt(points, i);
   const normal = gaussian(options.seed ?? 1);
 
   const errors = new Map<string, number>();
   for (const [i, name] of wrt.entries()) {
-    const point = start[name] as Tensor;
+    const point = itemAt(points, i);
     const size = point.data.length;
-    const gradient = Array.from((gradients[itemAt(names, i)] as Tensor).data, Number);
+    const gradient = numbersOf(resultOf(gradients, itemAt(names, i)));
     const length = Math.hypot(...gradient);
     let worst = 0;
     for (let d = own || size <= exhaustive ? 0 : 1; d < (size <= exhaustive ? size : directions + 1); d++) {
@@ -75,7 +76,7 @@ export async function checkGradients(graph: Graph, options: CheckOptions): Promi
       });
       const lossAt = async (h: number) => {
         const result = await run(forward, { ...start, [name]: moved(point, direction, h * step) });
-        return Number((result[loss] as Tensor).data[0]);
+        return itemAt(numbersOf(resultOf(result, loss)), 0);
       };
       const [f1, b1, f2, b2] = [await lossAt(1), await lossAt(-1), await lossAt(2), await lossAt(-2)] as const;
       const difference = (8 * (f1 - b1) - (f2 - b2)) / (12 * step);
@@ -111,13 +112,20 @@ function constantOf(graph: Graph, name: string): Tensor {
   return readTensor(constant);
 }
 
+function resultOf(results: Readonly<Record<string, Tensor>>, name: string): Tensor {
+  const tensor = results[name];
+  if (tensor === undefined) throw new OnnxGradError(`'run' gave no value for output "${name}"`);
+  return tensor;
+}
+
 function moved(point: Tensor, direction: readonly number[], step: number): Tensor {
   if (point.dtype !== "float32" && point.dtype !== "float64") {
     throw new OnnxGradError(`finite differences need float32 or float64, not ${point.dtype}`);
   }
-  const data = point.data.slice();
-  for (let i = 0; i < data.length; i++) data[i] = itemAt(data, i) + itemAt(direction, i) * step;
-  return { ...point, data } as Tensor;
+  const { dtype, dims, data } = point;
+  const shifted = Array.from(data, (value, i) => value + itemAt(direction, i) * step);
+  if (dtype === "float32") return { dtype, dims, data: Float32Array.from(shifted) };
+  return { dtype, dims, data: Float64Array.from(shifted) };
 }
 
 /** Normally distributed numbers (xorshift and Box-Muller), the same ones for a seed. */

@@ -134,7 +134,8 @@ function walk(
     const rule = rules.get(node.domain === "" ? node.op : `${node.domain}:${node.op}`);
     if (rule === undefined) throw cannot(node, "this operator has no rule");
     const [y = ""] = node.outputs;
-    const x = [...node.inputs, ...Array<string>(6).fill("")] as unknown as Inputs;
+    const [a = "", b = "", c = "", d = "", e = "", f = "", ...more] = node.inputs;
+    const x: Inputs = [a, b, c, d, e, f, ...more];
     const g = grads[0] ?? "";
     const thunks = rule({ o, node, x, y, g, grads });
     node.inputs.forEach((input, i) => {

@@ -54,7 +54,7 @@ export function pushPrepared(o: Ops, node: Node, onPath: boolean, live: Readonly
   if (onPath && node.op === "MaxPool") return withOutputs(["places"]);
   // onnxruntime 1.30 crashes on pieces without a name, and the gradient has to know their size.
   if (node.op === "Split") return push({ ...node, outputs: node.outputs.map((output) => output || b.fresh("unused")) });
-  const [x, slope] = node.inputs as readonly [string, string];
+  const [x = "", slope = ""] = node.inputs;
   if (node.op === "PRelu" && !live.has(slope)) {
     return push({ ...node, op: "Mul", inputs: [x, slopes(o, x, slope)], attributes: {} });
   }

@@ -38,6 +38,9 @@ export const sameShape = (a: Shape, b: Shape): boolean =>
 export const timesDim = (dim: Dim, factor: number): Dim =>
   typeof dim === "number" ? dim * factor : { symbol: dim.symbol, times: dim.times * factor };
 
+/** A dimension with one image where the batch is open. */
+export const timesOf = (dim: Dim): number => (typeof dim === "number" ? dim : dim.times);
+
 /** The dimension as ONNX writes it: a number or a name such as `N` or `25*N`. */
 export const printDim = (dim: Dim): string =>
   typeof dim === "number" ? String(dim) : dim.times === 1 ? dim.symbol : `${dim.times}*${dim.symbol}`;

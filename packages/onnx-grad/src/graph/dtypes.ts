@@ -12,11 +12,7 @@ const CODES: Readonly<Record<DType, number>> = {
   float64: 11,
 };
 
-const BY_CODE: ReadonlyMap<number, DType> = new Map(
-  Object.entries(CODES).map(([dtype, code]) => [code, dtype as DType] as const),
-);
-
-const ARRAYS = {
+const ARRAYS: Readonly<Record<DType, { readonly BYTES_PER_ELEMENT: number }>> = {
   float32: Float32Array,
   float64: Float64Array,
   float16: Uint16Array,
@@ -25,7 +21,20 @@ const ARRAYS = {
   int8: Int8Array,
   uint8: Uint8Array,
   bool: Uint8Array,
-} as const;
+};
+
+const tensorOfData: Readonly<Record<DType, (dims: readonly number[], buffer: ArrayBuffer) => Tensor>> = {
+  float32: (dims, buffer) => ({ dtype: "float32", dims, data: new Float32Array(buffer) }),
+  float64: (dims, buffer) => ({ dtype: "float64", dims, data: new Float64Array(buffer) }),
+  float16: (dims, buffer) => ({ dtype: "float16", dims, data: new Uint16Array(buffer) }),
+  int64: (dims, buffer) => ({ dtype: "int64", dims, data: new BigInt64Array(buffer) }),
+  int32: (dims, buffer) => ({ dtype: "int32", dims, data: new Int32Array(buffer) }),
+  int8: (dims, buffer) => ({ dtype: "int8", dims, data: new Int8Array(buffer) }),
+  uint8: (dims, buffer) => ({ dtype: "uint8", dims, data: new Uint8Array(buffer) }),
+  bool: (dims, buffer) => ({ dtype: "bool", dims, data: new Uint8Array(buffer) }),
+};
+
+const dtypes: readonly DType[] = ["float32", "uint8", "int8", "int32", "int64", "bool", "float16", "float64"];
 
 /** The TensorProto.DataType number of an element type. */
 export const dtypeCode = (dtype: DType): number => CODES[dtype];
@@ -34,7 +43,7 @@ export const dtypeCode = (dtype: DType): number => CODES[dtype];
  * The element type behind a TensorProto.DataType number, or undefined where onnx-grad has none
  * (strings, int16, 4-bit ...).
  */
-export const dtypeOfCode = (code: number): DType | undefined => BY_CODE.get(code);
+export const dtypeOfCode = (code: number): DType | undefined => dtypes.find((dtype) => CODES[dtype] === code);
 
 /** Names of TensorProto.DataType (schema/onnx.proto), by number. */
 const NAMES = (
@@ -54,9 +63,7 @@ export const bytesOf = (dtype: DType): number => ARRAYS[dtype].BYTES_PER_ELEMENT
  * short-lived.
  */
 export function tensorOfBytes(dtype: DType, dims: readonly number[], bytes: Uint8Array): Tensor {
-  const copy = new Uint8Array(bytes);
-  const data = new ARRAYS[dtype](copy.buffer, 0, copy.byteLength / bytesOf(dtype));
-  return { dtype, dims, data } as Tensor;
+  return tensorOfData[dtype](dims, new Uint8Array(bytes).buffer);
 }
 
 /** The bytes of a tensor, little endian, without a copy. */

@@ -50,7 +50,10 @@ export function sortNodes(
     }
   }
   if (sorted.length < nodes.length) {
-    const stuck = nodes.find((_, index) => itemAt(waiting, index) > 0) as Node;
+    const stuck = itemAt(
+      nodes,
+      waiting.findIndex((inputs) => inputs > 0),
+    );
     throw new OnnxGradError(`${where}: ${stuck.op} node "${stuck.name}" is on a cycle or depends on one`);
   }
   return inOrder(nodes, known) ? [...nodes] : sorted;

@@ -1,3 +1,5 @@
+import { OnnxGradError } from "./errors.ts";
+
 /** Element types that a {@link Tensor} can hold in JavaScript. ONNX names, lower case. */
 export type DType = "float32" | "float64" | "float16" | "int64" | "int32" | "int8" | "uint8" | "bool";
 
@@ -24,6 +26,9 @@ export type Tensor = {
   [T in DType]: { readonly dtype: T; readonly dims: readonly number[]; readonly data: TypedArrays[T] };
 }[DType];
 
+/** A tensor of float32 numbers. */
+export type FloatTensor = Extract<Tensor, { readonly dtype: "float32" }>;
+
 /** Dense values that stay in a file: `length` bytes from `offset`, row-major, little endian. */
 export interface ExternalTensor {
   readonly dtype: DType;
@@ -41,6 +46,15 @@ export const isExternal = (constant: Constant): constant is ExternalTensor => "f
 
 /** Number of elements of a shape; 1 for a scalar. */
 export const sizeOf = (dims: readonly number[]): number => dims.reduce((product, dim) => product * dim, 1);
+
+/** The numbers of a float32 tensor. Throws OnnxGradError where its elements have another type. */
+export function floatData({ dtype, data }: Tensor): Float32Array {
+  if (dtype !== "float32") throw new OnnxGradError(`a float32 tensor is needed here, not one of ${dtype}`);
+  return data;
+}
+
+/** The elements as plain numbers: float16 as its raw words, int64 rounded beyond 2^53. */
+export const numbersOf = ({ data }: Tensor): number[] => Array.from<number | bigint, number>(data, Number);
 
 /**
  * A float32 tensor; a single number makes a scalar, an array a vector, unless `dims` says

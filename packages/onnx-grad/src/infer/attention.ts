@@ -29,7 +29,7 @@ function partOf(call: ShapeCall, index: number, headsName: string): { heads: num
   if (![3, 4].includes(shape.length) || typeof heads !== "number" || typeof size !== "number" || heads < 1) {
     call.fail(`input ${index} of shape ${printShape(shape)} does not fall into heads`);
   }
-  return { heads, tokens: shape.at(-2) as Dim, size };
+  return { heads, tokens: itemAt(shape, shape.length - 2), size };
 }
 
 /** Sizes of an Attention node (ONNX, Attention, operator set 23). Fails where they do not fit. */

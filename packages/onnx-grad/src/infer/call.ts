@@ -1,7 +1,7 @@
 import type { Dim, Shape } from "../graph/dim.ts";
 import { OnnxGradError } from "../graph/errors.ts";
 import type { Node, ValueType } from "../graph/graph.ts";
-import type { DType, Tensor } from "../graph/tensor.ts";
+import { type DType, numbersOf, type Tensor } from "../graph/tensor.ts";
 import type { InferContext } from "./context.ts";
 
 /** From the node and the types of its inputs to the types of its outputs. */
@@ -63,9 +63,10 @@ export function callOf(node: Node, context: InferContext): ShapeCall {
   const tensor = (index: number): Tensor =>
     context.tensor(name(index)) ?? fail(`input ${index} ("${name(index)}") must be a constant; fold the graph first`);
   const integers = (index: number): number[] => {
-    const { dtype, data } = tensor(index);
-    if (dtype !== "int64" && dtype !== "int32") fail(`input ${index} ("${name(index)}") must hold integers`);
-    return Array.from(data as ArrayLike<number | bigint>, Number);
+    const values = tensor(index);
+    if (values.dtype !== "int64" && values.dtype !== "int32")
+      fail(`input ${index} ("${name(index)}") must hold integers`);
+    return numbersOf(values);
   };
   return {
     node,

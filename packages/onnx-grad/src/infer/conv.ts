@@ -1,4 +1,4 @@
-import { type Dim, printShape } from "../graph/dim.ts";
+import { printShape } from "../graph/dim.ts";
 import { itemAt } from "../graph/item-at.ts";
 import { fixed, MAX_STEP, present, type ShapeCall, type ShapeRule, type ShapeRules, sharedDType } from "./call.ts";
 
@@ -85,10 +85,10 @@ function checkBias(call: ShapeCall, channels: number): void {
 
 const conv: ShapeRule = (call: ShapeCall) => {
   const window = windowOf(call, kernelOf(call));
-  const [batch, channels] = call.shape(0) as [Dim, Dim];
-  const [out, perGroup] = call.shape(1).map((dim) => fixed(call, dim, "a weight dimension")) as [number, number];
+  const [batch, channels] = call.shape(0);
+  const [out = 1, perGroup = 1] = call.shape(1).map((dim) => fixed(call, dim, "a weight dimension"));
   const group = call.int("group", 1);
-  if (channels !== perGroup * group || out % group !== 0) {
+  if (batch === undefined || channels !== perGroup * group || out % group !== 0) {
     call.fail(
       `weights ${printShape(call.shape(1))} in ${group} groups do not fit the input ${printShape(call.shape(0))}`,
     );
@@ -99,9 +99,9 @@ const conv: ShapeRule = (call: ShapeCall) => {
 
 const convTranspose: ShapeRule = (call: ShapeCall) => {
   const window = windowOf(call, kernelOf(call));
-  const [batch, channels] = call.shape(0) as [Dim, Dim];
-  const [into, perGroup] = call.shape(1).map((dim) => fixed(call, dim, "a weight dimension")) as [number, number];
-  if (channels !== into) {
+  const [batch, channels] = call.shape(0);
+  const [into = 1, perGroup = 1] = call.shape(1).map((dim) => fixed(call, dim, "a weight dimension"));
+  if (batch === undefined || channels !== into) {
     call.fail(`weights ${printShape(call.shape(1))} do not fit the input ${printShape(call.shape(0))}`);
   }
   const extra = call.ints("output_padding");

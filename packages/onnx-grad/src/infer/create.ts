@@ -1,6 +1,7 @@
 import { type Dim, printShape } from "../graph/dim.ts";
 import { dtypeOfCode } from "../graph/dtypes.ts";
 import type { Node } from "../graph/graph.ts";
+import { tupleOf } from "../graph/item-at.ts";
 import { float32, int64, type Tensor } from "../graph/tensor.ts";
 import { failNode, fixed, type ShapeCall, type ShapeRule, type ShapeRules } from "./call.ts";
 
@@ -41,11 +42,10 @@ const range: ShapeRule = (call: ShapeCall) => {
     dtype.startsWith("float") ? Number(call.tensor(index).data[0]) : call.dims(index)[0],
   );
   if (typeof limit === "object" && start === 0 && delta === 1) return [{ dtype, shape: [limit] }];
-  const [from, to, by] = [start, limit, delta].map((dim) => fixed(call, dim, "an end of a range")) as [
-    number,
-    number,
-    number,
-  ];
+  const [from, to, by] = tupleOf(
+    [start, limit, delta].map((dim) => fixed(call, dim, "an end of a range")),
+    3,
+  );
   const length = Math.max(0, Math.ceil((to - from) / by));
   if (!Number.isSafeInteger(length)) call.fail(`a range from ${from} to ${to} by ${by} has no length`);
   return [{ dtype, shape: [length] }];

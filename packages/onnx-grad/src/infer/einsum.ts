@@ -1,5 +1,5 @@
 import { type Dim, printShape } from "../graph/dim.ts";
-import { itemAt } from "../graph/item-at.ts";
+import { entryOf, itemAt } from "../graph/item-at.ts";
 import type { ShapeCall, ShapeRule, ShapeRules } from "./call.ts";
 import { broadcastDim } from "./dims.ts";
 
@@ -55,7 +55,7 @@ export function equationOf(call: ShapeCall): Equation {
 
 const einsum: ShapeRule = (call: ShapeCall) => {
   const { output, dims } = equationOf(call);
-  return [{ dtype: call.dtype(0), shape: [...output].map((letter) => dims.get(letter) as Dim) }];
+  return [{ dtype: call.dtype(0), shape: [...output].map((letter) => entryOf(dims, letter)) }];
 };
 
 /** Products in Einstein's notation. */

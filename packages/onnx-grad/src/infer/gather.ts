@@ -1,4 +1,5 @@
 import { type Dim, printShape } from "../graph/dim.ts";
+import { numbersOf } from "../graph/tensor.ts";
 import type { ShapeCall, ShapeRule, ShapeRules } from "./call.ts";
 import { axisOf } from "./call.ts";
 
@@ -10,9 +11,8 @@ function checkIndices(call: ShapeCall, size: Dim | undefined): void {
   const dtype = call.dtype(1);
   if (dtype !== "int64" && dtype !== "int32") call.fail(`its indices must be integers, not ${dtype}`);
   if (typeof size !== "number") return;
-  const known = call.known(1)?.data as ArrayLike<number | bigint> | undefined;
-  for (let i = 0; i < (known?.length ?? 0); i++) {
-    const index = Number(known?.[i]);
+  for (const known of call.known(1)?.data ?? []) {
+    const index = Number(known);
     if (index < -size || index >= size) call.fail(`index ${index} is outside its axis of ${size}`);
   }
 }
@@ -51,7 +51,7 @@ const gatherNd: ShapeRule = (call: ShapeCall) => {
 
 const oneHot: ShapeRule = (call: ShapeCall) => {
   const indices = call.shape(0);
-  const [depth] = Array.from(call.tensor(1).data as ArrayLike<number | bigint>, Number);
+  const [depth] = numbersOf(call.tensor(1));
   if (depth === undefined) call.fail("depth is empty");
   const axis = axisOf(call, call.int("axis", -1), indices.length + 1);
   return [{ dtype: call.dtype(2), shape: [...indices.slice(0, axis), depth, ...indices.slice(axis)] }];
@@ -59,8 +59,7 @@ const oneHot: ShapeRule = (call: ShapeCall) => {
 
 /** Known values only: how many of them are not zero decides the shape. */
 const nonZero: ShapeRule = (call: ShapeCall) => {
-  const { data } = call.tensor(0);
-  const count = Array.from(data as ArrayLike<number | bigint>, Number).filter((value) => value !== 0).length;
+  const count = numbersOf(call.tensor(0)).filter((value) => value !== 0).length;
   return [{ dtype: "int64", shape: [Math.max(1, call.shape(0).length), count] }];
 };
 

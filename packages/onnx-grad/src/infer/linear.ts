@@ -1,6 +1,10 @@
 import { type Dim, printShape, type Shape, sameDim } from "../graph/dim.ts";
+import { itemAt } from "../graph/item-at.ts";
 import { present, type ShapeCall, type ShapeRule, type ShapeRules, sharedDType } from "./call.ts";
 import { broadcast } from "./dims.ts";
+
+/** The dimension at this place from the end, 1 for the last. */
+const fromEnd = (shape: Shape, place: number): Dim => itemAt(shape, shape.length - place);
 
 /** Shape of a matrix product with numpy's rules for vectors and stacks of matrices. */
 function product(call: ShapeCall, a: Shape, b: Shape): Shape {
@@ -8,16 +12,16 @@ function product(call: ShapeCall, a: Shape, b: Shape): Shape {
   const left = a.length === 1 ? [1, ...a] : a;
   const right = b.length === 1 ? [...b, 1] : b;
   const stack = broadcast(left.slice(0, -2), right.slice(0, -2));
-  if (stack === undefined || !sameDim(left.at(-1) as Dim, right.at(-2) as Dim)) {
+  if (stack === undefined || !sameDim(fromEnd(left, 1), fromEnd(right, 2))) {
     call.fail(`inputs of shape ${printShape(a)} and ${printShape(b)} do not multiply`);
   }
-  const rows = a.length === 1 ? [] : [left.at(-2) as Dim];
-  const columns = b.length === 1 ? [] : [right.at(-1) as Dim];
+  const rows = a.length === 1 ? [] : [fromEnd(left, 2)];
+  const columns = b.length === 1 ? [] : [fromEnd(right, 1)];
   return [...stack, ...rows, ...columns];
 }
 
 const swapLast = (shape: Shape): Shape =>
-  shape.length < 2 ? shape : [...shape.slice(0, -2), shape.at(-1) as Dim, shape.at(-2) as Dim];
+  shape.length < 2 ? shape : [...shape.slice(0, -2), fromEnd(shape, 1), fromEnd(shape, 2)];
 
 const matmul: ShapeRule = (call) => [
   { dtype: sharedDType(call, [0, 1]), shape: product(call, call.shape(0), call.shape(1)) },

@@ -1,5 +1,6 @@
-import { type Dim, printShape, type Shape, timesDim } from "../graph/dim.ts";
+import { type Dim, printShape, type Shape, timesDim, timesOf } from "../graph/dim.ts";
 import { itemAt } from "../graph/item-at.ts";
+import { numbersOf } from "../graph/tensor.ts";
 import { axesOf, type ShapeCall, type ShapeRule, type ShapeRules } from "./call.ts";
 
 /** What a Resize does to each axis of its input. */
@@ -12,9 +13,9 @@ export interface Resizing {
 /** The float numbers of a small constant input; undefined where it is absent or empty. */
 function factorsAt(call: ShapeCall, index: number): number[] | undefined {
   if (!call.has(index)) return undefined;
-  const { dtype, data } = call.tensor(index);
-  if (dtype !== "float32") call.fail(`input ${index} must hold float32 scales`);
-  return data.length === 0 ? undefined : Array.from(data as Float32Array);
+  const factors = call.tensor(index);
+  if (factors.dtype !== "float32") call.fail(`input ${index} must hold float32 scales`);
+  return factors.data.length === 0 ? undefined : numbersOf(factors);
 }
 
 /** An axis enlarged by a factor: rounded down, as ONNX says. Open dimensions take whole factors. */
@@ -26,7 +27,7 @@ function scaled(call: ShapeCall, dim: Dim, factor: number): Dim {
 
 /** The factor between two sizes of an axis. */
 function between(call: ShapeCall, from: Dim, to: Dim): number {
-  const [a, b] = [from, to].map((dim) => (typeof dim === "number" ? dim : dim.times)) as [number, number];
+  const [a, b] = [timesOf(from), timesOf(to)];
   if (typeof from !== typeof to) call.fail(`it resizes ${printShape([from])} to ${printShape([to])}`);
   return a === b ? 1 : Math.fround(b / a);
 }
@@ -56,7 +57,7 @@ export function resizingOf(call: ShapeCall): Resizing {
   axes.forEach((axis, i) => {
     const dim = itemAt(shape, axis);
     const wanted = sizes?.[i];
-    scales[axis] = wanted === undefined ? (factors?.[i] as number) : between(call, dim, wanted);
+    scales[axis] = wanted === undefined ? itemAt(factors ?? [], i) : between(call, dim, wanted);
     result[axis] = wanted ?? scaled(call, dim, itemAt(scales, axis));
   });
   if (sizes !== undefined && policy !== "stretch") {

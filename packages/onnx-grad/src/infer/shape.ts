@@ -64,9 +64,9 @@ const unsqueeze: ShapeRule = (call: ShapeCall) => {
   const { dtype, shape } = call.type(0);
   const given = axesBefore(call, 13) ?? call.fail("its axes are missing");
   const axes = axesOf(call, given, shape.length + given.length);
-  const rest = [...shape];
+  const rest = shape.values();
   const result = Array.from({ length: shape.length + axes.length }, (_, axis) =>
-    axes.includes(axis) ? 1 : (rest.shift() as Dim),
+    axes.includes(axis) ? 1 : (rest.next().value ?? call.fail("its axes are not those of its shape")),
   );
   return [{ dtype, shape: result }];
 };

@@ -54,7 +54,7 @@ const slice: ShapeRule = (call: ShapeCall) => {
   const { starts, ends, axes, steps } = sliceArguments(call);
   const result = [...shape];
   axes.forEach((axis, index) => {
-    const [start, end, step] = [starts[index], ends[index], steps[index]] as [number, number, number];
+    const [start, end, step] = [itemAt(starts, index), itemAt(ends, index), itemAt(steps, index)];
     result[axis] = sliceDim(call, itemAt(shape, axis), start, end, step);
   });
   return [{ dtype, shape: result }];

@@ -2,7 +2,7 @@ import { readTensor } from "../format/decode.ts";
 import { floatOf, intOf } from "../graph/attributes.ts";
 import { OnnxGradError } from "../graph/errors.ts";
 import type { Graph, Node } from "../graph/graph.ts";
-import { itemAt } from "../graph/item-at.ts";
+import { entryOf, itemAt, tupleOf } from "../graph/item-at.ts";
 import { prune } from "../graph/prune.ts";
 import { type Constant, float32, type Tensor } from "../graph/tensor.ts";
 import { toBytes } from "../precision/bytes.ts";
@@ -40,7 +40,7 @@ function productOf(node: Node, constants: ReadonlyMap<string, Constant>): Produc
 /** int8 weights `[inputs, outputs]` and a scale for each output. */
 function quantize(constant: Constant, transposed: boolean): { weights: Tensor; scales: Tensor } {
   const { dims, bytes, scales } = toBytes(readTensor(constant), { axis: transposed ? 0 : 1, signed: true });
-  const [rows, columns] = dims as [number, number];
+  const [rows, columns] = tupleOf(dims, 2);
   const [inputs, outputs] = transposed ? [columns, rows] : [rows, columns];
   const data = transposed ? new Int8Array(bytes.length) : bytes;
   if (transposed)
@@ -73,7 +73,7 @@ export function int8Products(graph: Graph): Graph {
     const key = `${weight} ${transposed}`;
     const known = made.get(key);
     if (known !== undefined) return known;
-    const { weights, scales } = quantize(graph.constants.get(weight) as Constant, transposed);
+    const { weights, scales } = quantize(entryOf(graph.constants, weight), transposed);
     const zeros: Tensor = { dtype: "int8", dims: scales.dims, data: new Int8Array(scales.data.length) };
     const stem = `${weight}_int8${transposed ? "_transposed" : ""}`;
     const names = [constant(stem, weights), constant(`${stem}_scale`, scales), constant(`${stem}_zero`, zeros)];

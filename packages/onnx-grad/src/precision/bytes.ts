@@ -1,4 +1,4 @@
-import type { Tensor } from "../graph/tensor.ts";
+import { floatData, type Tensor } from "../graph/tensor.ts";
 
 /** A weight as signed bytes -127..127; `scales` says for each output what one step is worth. */
 export interface SignedBytes {
@@ -30,8 +30,8 @@ export interface ByteOptions {
  * Neighbours are those of both orders of a convolution's kernel that engines use: channels first
  * and channels last.
  */
-export function toBytes({ dims, data }: Tensor, { axis, signed }: ByteOptions): SignedBytes {
-  const values = data as Float32Array;
+export function toBytes(tensor: Tensor, { axis, signed }: ByteOptions): SignedBytes {
+  const [dims, values] = [tensor.dims, floatData(tensor)];
   const scales = new Float32Array(dims[axis]);
   const orders = signed ? inputOrders(dims, axis) : [];
   const inner = product(dims.slice(axis + 1));

@@ -2,7 +2,7 @@ import { GraphBuilder } from "../build/builder.ts";
 import { readTensor } from "../format/decode.ts";
 import type { Graph, Node } from "../graph/graph.ts";
 import { itemAt } from "../graph/item-at.ts";
-import type { Tensor } from "../graph/tensor.ts";
+import { floatData, type Tensor } from "../graph/tensor.ts";
 
 /** Largest finite binary16. */
 const largest = 65504;
@@ -62,8 +62,8 @@ export async function toHalf(graph: Graph, keep: (node: Node) => boolean): Promi
   const tooLarge = new Set<string>();
   for (const [name, constant] of graph.constants)
     if (constant.dtype === "float32") {
-      const tensor = await readTensor(constant);
-      if ((tensor.data as Float32Array).some((value) => Math.abs(value) > largest)) tooLarge.add(name);
+      const numbers = floatData(readTensor(constant));
+      if (numbers.some((value) => Math.abs(value) > largest)) tooLarge.add(name);
     }
   const cast = (from: string, to: number): string => b.add("Cast", [from], { to: { int: to } }, { name: "precision" });
   const constantNames = new Map<string, string>();
@@ -78,8 +78,8 @@ export async function toHalf(graph: Graph, keep: (node: Node) => boolean): Promi
       return own;
     }
     if (constant !== undefined) {
-      const { data, dims } = await readTensor(constant);
-      const halved: Tensor = { dtype: "float16", dims, data: Uint16Array.from(data as Float32Array, halfBits) };
+      const numbers = floatData(readTensor(constant));
+      const halved: Tensor = { dtype: "float16", dims: constant.dims, data: Uint16Array.from(numbers, halfBits) };
       const own = b.constant(halved, `${name}_half`);
       halves.set(name, own);
       return own;

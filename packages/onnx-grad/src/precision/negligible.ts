@@ -1,7 +1,7 @@
 import { readTensor } from "../format/decode.ts";
 import { streamRange } from "../format/encode.ts";
 import type { Graph } from "../graph/graph.ts";
-import { type Constant, isExternal, sizeOf } from "../graph/tensor.ts";
+import { type Constant, floatData, isExternal, sizeOf } from "../graph/tensor.ts";
 
 /**
  * Weights of products are negligible from 2^-48 of the largest one of their tensor down: a float32
@@ -97,13 +97,12 @@ export function flushNegligible(graph: Graph, names: readonly string[]): Graph {
   for (const name of names) {
     const constant = constants.get(name);
     if (constant?.dtype !== "float32") continue;
-    const { dims, data } = readTensor(constant);
-    const numbers = data as Float32Array;
+    const numbers = floatData(readTensor(constant));
     const counts = new Uint32Array(256);
     countExponents(new Uint32Array(numbers.buffer, numbers.byteOffset, numbers.length), counts);
     const least = 2 ** (leastExponent(counts, weights.has(name)) - 127);
     const flushed = numbers.map((value) => (Math.abs(value) < least ? value * 0 : value));
-    constants.set(name, { dtype: "float32", dims, data: flushed });
+    constants.set(name, { dtype: "float32", dims: constant.dims, data: flushed });
   }
   return names.length === 0 ? graph : { ...graph, constants };
 }

@@ -31,8 +31,8 @@ const softmax: Upgrade = (b, node) => {
 
 /** Statistics per element, which operator set 9 gave up: (x - mean) / deviation * scale + shift. */
 function perElement(b: Target, node: Node): Node[] {
-  const [x, scale, shift, mean, variance] = node.inputs as [string, string, string, string, string];
-  const [y] = node.outputs as [string];
+  const [x = "", scale = "", shift = "", mean = "", variance = ""] = node.inputs;
+  const [y = ""] = node.outputs;
   const nodes: Node[] = [];
   const step = (op: string, inputs: string[], output?: string): string => {
     const name = output ?? b.value(`${y}_${op}`, b.type(itemAt(inputs, 0)));
@@ -67,7 +67,7 @@ const batchNormalization: Upgrade = (b, node) => {
  * group.
  */
 const groupNormalization: Upgrade = (b, node) => {
-  const [x, scale, shift] = node.inputs as [string, string, string];
+  const [x = "", scale = "", shift = ""] = node.inputs;
   if (b.opset >= 21 || b.to < 21) return [node];
   const channels = b.type(x).shape[1];
   const groups = intOf(node, "num_groups", 1);

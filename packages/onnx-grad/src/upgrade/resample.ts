@@ -13,8 +13,8 @@ import { replacement, type Target, type Upgrade } from "./target.ts";
  * image that does both takes two nodes.
  */
 const upsample: Upgrade = (b, node) => {
-  const [x] = node.inputs as [string];
-  const [y] = node.outputs as [string];
+  const [x = ""] = node.inputs;
+  const [y = ""] = node.outputs;
   const { scales, shape } = resizingOf(callOf(node, b));
   const nearest = stringOf(node, "mode", "nearest") === "nearest";
   const attributes = (round: string): Attributes => ({
@@ -54,8 +54,8 @@ const longest = 2 ** 20;
  * the other.
  */
 function gathered(b: Target, node: Node): Node[] {
-  const [x] = node.inputs as [string];
-  const [y] = node.outputs as [string];
+  const [x = ""] = node.inputs;
+  const [y = ""] = node.outputs;
   if (stringOf(node, "mode", "nearest") !== "nearest") failNode(node, "tf_half_pixel_for_nn is for mode nearest");
   const { scales, shape } = resizingOf(callOf(node, b));
   const axes = scales.flatMap((scale, axis) => (scale === 1 ? [] : [axis]));

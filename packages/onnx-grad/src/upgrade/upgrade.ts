@@ -1,3 +1,4 @@
+import { stringOf } from "../graph/attributes.ts";
 import { OnnxGradError } from "../graph/errors.ts";
 import type { Graph } from "../graph/graph.ts";
 import { callOf, failNode } from "../infer/call.ts";
@@ -18,10 +19,7 @@ export const modernOpset = 18;
  */
 const einsum: Upgrade = (b, node) => {
   const { operands, output } = equationOf(callOf(node, b));
-  const terms = (node.attributes.equation as { string: string }).string
-    .replaceAll(/\s/g, "")
-    .split("->")[0]
-    ?.split(",");
+  const terms = stringOf(node, "equation", "").replaceAll(/\s/g, "").split("->")[0]?.split(",");
   const hidden = operands.flatMap((letters, i) => {
     const term = terms?.[i] ?? "";
     return term.includes("...") ? [letters.length - (term.length - 3)] : [];

@@ -1,4 +1,4 @@
-import { type Graph, type GraphBuilder, itemAt, type Node, readTensor, sizeOf } from "onnx-grad";
+import { floatData, type Graph, type GraphBuilder, itemAt, type Node, readTensor, sizeOf, staticDims } from "onnx-grad";
 import type { Backbone } from "../backbones/index.ts";
 import { PetalfaceError } from "../errors.ts";
 
@@ -75,8 +75,7 @@ export async function initialStatistics({ graph }: Backbone, norms: Norms): Prom
     for (const [i, input] of [meanInput, varianceInput].entries()) {
       const constant = graph.constants.get(nodes.get(node)?.inputs[input] ?? "");
       if (constant === undefined) throw new Error(`no statistics at ${node}`);
-      const { data } = await readTensor(constant);
-      statistics.set(data as Float32Array, offset + i * channels);
+      statistics.set(floatData(readTensor(constant)), offset + i * channels);
     }
   return statistics;
 }
@@ -112,7 +111,7 @@ export function normRewriter(b: GraphBuilder, norms: Norms, from: Float32Array |
       if (from === "batch") {
         const outputs = ["mean", "variance"].map((what) => b.fresh(`${node.name}_batch_${what}`));
         made.push(...outputs);
-        samples.push(sizeOf(b.shape(itemAt(node.inputs, 0)) as readonly number[]) / channels);
+        samples.push(sizeOf(staticDims(b.shape(itemAt(node.inputs, 0)))) / channels);
         // With momentum 0 its further outputs are the batch's own statistics.
         const attributes = { ...node.attributes, training_mode: { int: 1 }, momentum: { float: 0 } };
         return { ...node, outputs: [itemAt(node.outputs, 0), ...outputs], attributes };

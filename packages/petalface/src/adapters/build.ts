@@ -69,10 +69,7 @@ export function buildAdapted(backbone: Backbone, config: AdapterConfig, options:
   const layout = layoutOf(backbone, config);
   const b = new GraphBuilder({ name: graph.name, opset: graph.opset });
   const o = ops(b);
-  const input = b.input(
-    backbone.input,
-    graph.types.get(backbone.input) as NonNullable<ReturnType<Graph["types"]["get"]>>,
-  );
+  const input = b.input(backbone.input, entryOf(graph.types, backbone.input));
   const trained = trainedValues(b, layout, options.theta);
   const alpha = alphaValue(b, backbone, config, input, options.alpha);
   const lowRank = config.method === "lora";
@@ -115,7 +112,7 @@ export function buildAdapted(backbone: Backbone, config: AdapterConfig, options:
     const output = itemAt(node.outputs, 0);
     const frozen = b.fresh(`${output}_frozen`);
     b.push({ ...node, outputs: [frozen, ...node.outputs.slice(1)] });
-    const copyOf = (of: string): Node => copied.get(of) as Node;
+    const copyOf = (of: string): Node => entryOf(copied, of);
     const trainedUp = entryOf(trained, `${site.name}.lora_B.weight`);
     const up = scaledUp(
       o,
@@ -161,7 +158,7 @@ function selectionInputs(b: GraphBuilder, graph: Graph, image: string): NoiseInp
   return graph.inputs
     .filter((name) => name !== image)
     .map((name) => {
-      const type = graph.types.get(name) as NonNullable<ReturnType<Graph["types"]["get"]>>;
+      const type = entryOf(graph.types, name);
       const dims = staticDims(type.shape.slice(1));
       return { name: b.input(name, type), dims, draw: { of: lastOf(dims) } };
     });

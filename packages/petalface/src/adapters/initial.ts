@@ -1,4 +1,4 @@
-import { type Constant, itemAt, readTensor } from "onnx-grad";
+import { entryOf, floatData, itemAt, readTensor } from "onnx-grad";
 import type { Backbone } from "../backbones/index.ts";
 import { type Random, random } from "../random.ts";
 import type { Layout } from "./layout.ts";
@@ -33,8 +33,7 @@ export async function initialTheta(
   for (const slot of layout.slots) {
     const { offset, length, role, dims } = slot;
     if (role === "weight") {
-      const tensor = await readTensor(backbone.graph.constants.get(slot.of) as Constant);
-      theta.set(tensor.data as Float32Array, offset);
+      theta.set(floatData(readTensor(entryOf(backbone.graph.constants, slot.of))), offset);
       continue;
     }
     const rank = itemAt(dims, role === "down" ? 0 : 1);

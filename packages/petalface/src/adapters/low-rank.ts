@@ -1,4 +1,4 @@
-import { type GraphBuilder, intOf, itemAt, type Node, type Ops } from "onnx-grad";
+import { type GraphBuilder, intOf, itemAt, type Node, type Ops, sizeOf } from "onnx-grad";
 import type { Gating } from "./gating.ts";
 import type { Site } from "./sites.ts";
 
@@ -37,8 +37,8 @@ export function lowRankDelta(
     // Low-rank products over channels, pixels flattened: for a 1x1 layer much cheaper than two thin
     // convolutions.
     const outShape = b.shape(frozen);
-    const [batch = 0, , height = 1, width = 1] = outShape;
-    const pixels = (height as number) * (width as number);
+    const [batch = 0] = outShape;
+    const pixels = sizeOf(o.dims(frozen, 2));
     const u = site.plain
       ? o.matmul(down, o.reshape(x, [batch, site.inputs, pixels]))
       : o.reshape(b.add("Conv", [x, down], node.attributes), [batch, rank, pixels]);

@@ -1,4 +1,14 @@
-import { type Graph, itemAt, type Node, type Ops, type Shape, traceRows, type ValueRows } from "onnx-grad";
+import {
+  type Graph,
+  itemAt,
+  type Node,
+  type Ops,
+  type Shape,
+  sizeOf,
+  staticDims,
+  traceRows,
+  type ValueRows,
+} from "onnx-grad";
 import { PetalfaceError } from "../errors.ts";
 import { random } from "../random.ts";
 import { residualSums } from "./branches.ts";
@@ -118,13 +128,13 @@ export function noiseOf(
       if (original.name !== last?.node) return node;
       const value = itemAt(node.inputs, last.input);
       const shape = o.shape(value);
-      const width = (shape as readonly number[]).reduce((product, dim) => product * dim, 1) / batch;
+      const width = sizeOf(staticDims(shape)) / batch;
       const mask = o.reshape(input("feature_dropout", width, { shares: [feature] }), shape);
       return replaced(node, last.input, o.mul(value, mask));
     },
     output(delta, axis, key) {
       if (output === 0) return delta;
-      const shape = o.shape(delta) as readonly number[];
+      const shape = o.dims(delta);
       const channels = itemAt(shape, axis);
       const perRow: Shape = shape.map((dim, at) => (at === axis ? 1 : dim));
       const perColumn = shape.map((_, at) => (at === axis ? channels : 1));

@@ -1,5 +1,6 @@
 import { type BatchPlace, type Graph, proveRows, type RowsProblem, traceRows } from "onnx-grad";
 import { type Backbone, toInput } from "../backbones/index.ts";
+import { isRecord } from "../json.ts";
 import { random } from "../random.ts";
 import { remembered } from "../remembered.ts";
 import { openSession, type SessionOptions } from "../runtime/index.ts";
@@ -36,9 +37,7 @@ export async function proveSites(backbone: Backbone, options: SessionOptions = {
 const refusedOf = (found: SiteList, proven: SiteList): UnfitLayer[] => proven.unfit.slice(found.unfit.length);
 
 const isUnfit = (value: unknown): value is UnfitLayer =>
-  typeof value === "object" &&
-  value !== null &&
-  ["name", "op", "reason"].every((key) => typeof (value as Record<string, unknown>)[key] === "string");
+  isRecord(value) && ["name", "op", "reason"].every((key) => typeof value[key] === "string");
 
 /** The check of {@link proveSites} for sites that were found before. */
 export async function proveSiteRows(

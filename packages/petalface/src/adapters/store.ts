@@ -1,9 +1,10 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { itemAt } from "onnx-grad";
+import { itemAt, tupleOf } from "onnx-grad";
 import type { Backbone } from "../backbones/index.ts";
 import { PetalfaceError } from "../errors.ts";
 import { writeFileSafely } from "../files.ts";
+import { isRecord } from "../json.ts";
 import type { ModelChoices, Preprocessing } from "../models/index.ts";
 import { refusePlaceholder } from "../placeholder.ts";
 import { parseCalibration, type QualityWeights, qualityWeights } from "../quality/index.ts";
@@ -192,10 +193,8 @@ function parseConfig(document: unknown, path: string): AdapterConfig {
   const fail = (what: string): never => {
     throw new PetalfaceError("PETAL_ADAPTER_DAMAGED", `${path}: ${what}`);
   };
-  const record = (value: unknown, name: string): Record<string, unknown> =>
-    typeof value === "object" && value !== null && !Array.isArray(value)
-      ? (value as Record<string, unknown>)
-      : fail(`"${name}" is not an object`);
+  const record = (value: unknown, name: string): Readonly<Record<string, unknown>> =>
+    isRecord(value) ? value : fail(`"${name}" is not an object`);
   const text = (value: unknown, name: string): string =>
     typeof value === "string" ? value : fail(`"${name}" is not a text`);
   const number = (value: unknown, name: string): number =>
@@ -206,8 +205,10 @@ function parseConfig(document: unknown, path: string): AdapterConfig {
 
   const three = (value: unknown, name: string): readonly [number, number, number] => {
     if (!Array.isArray(value) || value.length !== 3) return fail(`"${name}" is not a list of three numbers`);
-    const [a, b, c] = value.map((one) => number(one, name)) as [number, number, number];
-    return [a, b, c];
+    return tupleOf(
+      value.map((one) => number(one, name)),
+      3,
+    );
   };
   const preprocessingOf = (value: unknown): Preprocessing => {
     const { mean, scale, channels } = record(value, "backbone.preprocessing");

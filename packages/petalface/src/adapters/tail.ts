@@ -1,4 +1,4 @@
-import { type Graph, itemAt, type Node, type Ops, type Shape, sameShape, sizeOf } from "onnx-grad";
+import { entryOf, type Graph, itemAt, type Node, type Ops, type Shape, sameShape, sizeOf } from "onnx-grad";
 import type { Site } from "./sites.ts";
 
 /**
@@ -29,7 +29,7 @@ export function tailsOf(
   const nodes = new Map(graph.nodes.map((node) => [node.name, node]));
   return new Map(
     sites.map((site) => {
-      const tail = tailOf(graph, site, nodes.get(site.name) as Node, users, norms);
+      const tail = tailOf(graph, site, entryOf(nodes, site.name), users, norms);
       return [tail.end.name, { site, tail }];
     }),
   );
@@ -91,7 +91,10 @@ function factorOf(o: Ops, node: Node, site: Site): string {
     const deviation = o.sqrt(o.add(variance, epsilon !== undefined && "float" in epsilon ? epsilon.float : 1e-5));
     return o.reshape(o.div(scale, deviation), [site.outputs, 1]);
   }
-  const constant = node.inputs.find((name) => o.builder.constantOf(name) !== undefined) as string;
+  const constant = itemAt(
+    node.inputs.filter((name) => o.builder.constantOf(name) !== undefined),
+    0,
+  );
   const size = sizeOf(o.dims(constant));
   return o.reshape(constant, [size, 1]);
 }

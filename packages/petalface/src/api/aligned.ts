@@ -1,5 +1,5 @@
 import type { FaceData } from "../data/index.ts";
-import { PetalfaceError } from "../errors.ts";
+import { messageOf, PetalfaceError } from "../errors.ts";
 import { createLocator, type Judgement, judgeAlignment, openDetector, openLandmarker } from "../faces/index.ts";
 import { printPath } from "../images/index.ts";
 import { alignDefaults } from "./align.ts";
@@ -27,7 +27,7 @@ export async function judgeSet(data: FaceData): Promise<Judgement> {
         },
       };
     } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
+      const message = messageOf(error);
       throw new PetalfaceError(
         "PETAL_DATA_UNFIT",
         `cannot determine whether ${printPath(data.spec)} holds aligned faces: ${message}; give 'aligned=yes' or 'aligned=no'`,

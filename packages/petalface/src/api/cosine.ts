@@ -1,3 +1,4 @@
+import { itemAt } from "onnx-grad";
 import { adaptedModel } from "../adapters/index.ts";
 import { type EmbeddingModel, openEmbedder } from "../backbones/index.ts";
 import { tallyOf } from "../data/index.ts";
@@ -80,21 +81,21 @@ export const cosineValidator =
           const cosines = new Float64Array(data.length);
           for (let i = 0; i < rows.length; i++) {
             const place = Math.floor(i / width);
-            cosines[place] = (cosines[place] as number) + (rows[i] as number) * (targets[i] as number);
+            cosines[place] = itemAt(cosines, place) + itemAt(rows, i) * itemAt(targets, i);
           }
           bySize.set(pixels, cosines);
-          for (const [place, cosine] of cosines.entries()) sums[place] = (sums[place] as number) + cosine;
+          for (const [place, cosine] of cosines.entries()) sums[place] = itemAt(sums, place) + cosine;
         }
         if (left.size > noted) noteMoreLeftOut(data, tally.report(), context);
         noted = left.size;
         const used = [...sums.keys()].filter((place) => !left.has(place));
         const score = meanOverPeople(
-          used.map((place) => (sums[place] as number) / request.pixels.length),
+          used.map((place) => itemAt(sums, place) / request.pixels.length),
           used.map((place) => data.at(place).person),
         );
         if (bySize.size < 2) return score;
         const mean = (cosines: Float64Array): number =>
-          used.reduce((sum, place) => sum + (cosines[place] as number), 0) / used.length;
+          used.reduce((sum, place) => sum + itemAt(cosines, place), 0) / used.length;
         const parts = [...bySize].map(([pixels, cosines]): [string, number] => [`${pixels} px`, mean(cosines)]);
         return { ...score, parts: Object.fromEntries(parts) };
       },
@@ -112,7 +113,7 @@ export function meanOverPeople(values: readonly number[], person: readonly numbe
   const value = values.reduce((sum, each) => sum + each, 0) / values.length;
   const deviations = new Map<number, number>();
   values.forEach((each, place) => {
-    const who = person[place] as number;
+    const who = itemAt(person, place);
     const group = who < 0 ? -1 - place : who;
     deviations.set(group, (deviations.get(group) ?? 0) + each - value);
   });

@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { type Graph, itemAt, printShape, type ValueType, writeModel } from "onnx-grad";
+import { entryOf, type Graph, itemAt, printShape, writeModel } from "onnx-grad";
 import { type Backbone, fileForm } from "../backbones/index.ts";
 import {
   type Contract,
@@ -147,7 +147,7 @@ function writtenOf(
   fed: Preprocessing,
   { levels }: Product,
 ): Written {
-  const value = (name: string) => ({ name, shape: printShape((graph.types.get(name) as ValueType).shape) });
+  const value = (name: string) => ({ name, shape: printShape(entryOf(graph.types, name).shape) });
   return {
     target,
     files,

@@ -9,7 +9,8 @@ export type EmbeddingFormat = "npy" | "safetensors";
 /** The format that a path asks for by its ending. Throws PetalfaceError (wrong usage). */
 export function embeddingFormat(path: string): EmbeddingFormat {
   const ending = extname(path).toLowerCase();
-  if (ending === ".npy" || ending === ".safetensors") return ending.slice(1) as EmbeddingFormat;
+  if (ending === ".npy") return "npy";
+  if (ending === ".safetensors") return "safetensors";
   throw new PetalfaceError("PETAL_OPTION_INVALID", `'out' ${path} ends in neither .npy nor .safetensors`);
 }
 

@@ -29,7 +29,7 @@ const byHand = {
   opset: "'opset'",
   foldNormalisation: "'foldNormalisation'",
   bgr: "'bgr'",
-} as const satisfies Partial<Record<keyof FormFlags, string>>;
+} satisfies Partial<Record<keyof FormFlags, string>>;
 
 /** The contracts that `--for` names; none for `plain`. Throws PetalfaceError (wrong usage). */
 export function targetsOf(flags: FormFlags): readonly Contract[] {

@@ -1,3 +1,4 @@
+import { itemAt } from "onnx-grad";
 import type { EvaluationResult } from "../evaluation/index.ts";
 import { readRun } from "../training/index.ts";
 import type { FoundResult } from "./results.ts";
@@ -23,7 +24,7 @@ export async function groupRuns(results: readonly FoundResult[], together: boole
     else group.push(found);
   }
   return [...groups.values()].map((group) => {
-    const [first] = group as [FoundResult];
+    const first = itemAt(group, 0);
     return {
       name: group.length === 1 ? first.name : `${first.name} (${group.length} runs)`,
       runs: group.map(({ result }) => result),

@@ -2,7 +2,7 @@ import type { BigIntStats } from "node:fs";
 import { access, appendFile, constants, readFile, realpath, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { lastOf } from "onnx-grad";
-import { PetalfaceError } from "../errors.ts";
+import { messageOf, PetalfaceError, systemCode } from "../errors.ts";
 import { removeUnfinished, writeFailure, writeFileSafely } from "../files.ts";
 import { printPath } from "../images/index.ts";
 import { hashFile } from "../models/index.ts";
@@ -72,7 +72,7 @@ export async function claimOutputs(
           const entry = await stateOf(path);
           if (entry !== undefined && !isSame(entry, before.get(await placeOf(path)))) await addToRecord(path);
         } catch (error) {
-          const reason = error instanceof Error ? error.message : String(error);
+          const reason = messageOf(error);
           context.note(`note: the next run will not know that it may replace ${printPath(path)} (${reason})`);
         }
     },
@@ -86,7 +86,7 @@ async function stateOf(path: string): Promise<BigIntStats | undefined> {
   try {
     return await stat(path, { bigint: true });
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    if (systemCode(error) === "ENOENT") return undefined;
     throw writeFailure(printPath(path), error);
   }
 }
@@ -107,8 +107,7 @@ async function requireWritable(path: string, entry: BigIntStats | undefined): Pr
       return;
     } catch (error) {
       // A missing folder is made later; the nearest one above must then be writable.
-      if ((error as NodeJS.ErrnoException).code !== "ENOENT" || folder === dirname(folder))
-        throw writeFailure(printPath(path), error);
+      if (systemCode(error) !== "ENOENT" || folder === dirname(folder)) throw writeFailure(printPath(path), error);
     }
 }
 

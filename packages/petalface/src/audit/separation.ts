@@ -26,11 +26,8 @@ export interface PairSums {
  */
 export function separationsOf(rows: Float32Array, width: number, persons: readonly number[]): PairSums {
   const people = 1 + persons.reduce((most, person) => Math.max(most, person), -1);
-  const [counts, sums, squares] = [0, 1, 2].map(() => new Float64Array(people * people)) as [
-    Float64Array,
-    Float64Array,
-    Float64Array,
-  ];
+  const square = (): Float64Array => new Float64Array(people * people);
+  const [counts, sums, squares] = [square(), square(), square()];
   const units = persons.map((_, at) => {
     const row = rows.subarray(at * width, (at + 1) * width);
     const length = Math.sqrt(row.reduce((sum, value) => sum + value * value, 0));

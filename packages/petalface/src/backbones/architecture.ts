@@ -161,7 +161,7 @@ export function parseArchitecture(text: string): ArchitectureSpec {
     throw new PetalfaceError("PETAL_OPTION_INVALID", `'arch' ${JSON.stringify(text)}: ${what}`);
   };
   const [name = "", ...rest] = text.split(":");
-  const preset = Object.hasOwn(presets, name) ? (presets[name] as string) : name;
+  const preset = (Object.hasOwn(presets, name) ? presets[name] : undefined) ?? name;
   const [family = "", own = ""] = preset.split(":");
   if (!isFamily(family)) return fail(`no network has that name; known: ${architectureNames.join(", ")}`);
   const shape: Record<string, unknown> = { ...families[family].sizes };

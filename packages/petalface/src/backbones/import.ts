@@ -1,11 +1,10 @@
 import { rm } from "node:fs/promises";
 import { resolve } from "node:path";
-import { type Constant, type Graph, sizeOf, writeModel } from "onnx-grad";
+import { type Constant, entryOf, type Graph, sizeOf, writeModel } from "onnx-grad";
 import {
   bufferNames,
   type Checkpoint,
   type CheckpointTensor,
-  type ConvertedTensor,
   mapNames,
   readTensor,
   requireComplete,
@@ -221,7 +220,7 @@ async function writeApart(
   });
   const known = new Map([...network.tensors].filter(([name]) => tensors.has(name)));
   const filled = fillNetwork({ graph, tensors: known }, (name): Constant => {
-    const { offset, length, shape } = written.tensors.get(name) as ConvertedTensor;
+    const { offset, length, shape } = entryOf(written.tensors, name);
     return { dtype: "float32", dims: shape, file: resolve(weights), offset, length };
   });
   try {

@@ -1,4 +1,4 @@
-import { type Graph, itemAt, type Node, readTensor, type Shape } from "onnx-grad";
+import { type Graph, itemAt, type Node, numbersOf, readTensor, type Shape } from "onnx-grad";
 import type { Preprocessing } from "../models/index.ts";
 
 /** A normalisation at the start of a graph: of each plane of the input, `(x - centre) / spread`. */
@@ -27,11 +27,10 @@ type Triple = readonly [number, number, number];
  */
 function triple(graph: Graph, name: string | undefined): Triple | undefined {
   const constant = name === undefined ? undefined : graph.constants.get(name);
-  if (constant === undefined || !/^float/.test(constant.dtype)) return undefined;
+  if (constant?.dtype !== "float32" && constant?.dtype !== "float64") return undefined;
   const wide = constant.dims.filter((dim) => dim !== 1);
   if (wide.length > 1 || (wide[0] ?? 3) !== 3) return undefined;
-  const data = Array.from(readTensor(constant).data as Float32Array, Number);
-  const [a, b = a, c = b] = data;
+  const [a, b = a, c = b] = numbersOf(readTensor(constant));
   return a === undefined || b === undefined || c === undefined ? undefined : [a, b, c];
 }
 

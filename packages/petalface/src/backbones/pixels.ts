@@ -1,4 +1,4 @@
-import type { Tensor } from "onnx-grad";
+import type { FloatTensor } from "onnx-grad";
 import type { ModelSpec } from "../models/index.ts";
 
 /**
@@ -12,7 +12,7 @@ export function toInput(
   rows: number,
   size: number,
   spec: Pick<ModelSpec, "mean" | "scale" | "channels">,
-): Tensor {
+): FloatTensor {
   const plane = size * size;
   const data = new Float32Array(rows * 3 * plane);
   for (let image = 0; image < count; image++)

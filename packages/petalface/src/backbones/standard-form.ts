@@ -8,6 +8,7 @@ import {
   printShape,
   type Shape,
   staticDims,
+  tupleOf,
   type ValueType,
 } from "onnx-grad";
 import { PetalfaceError } from "../errors.ts";
@@ -59,7 +60,7 @@ export function imageShape(
       `${path}: height and width of its input "${name}" are open; give the side of the faces that it was trained on, in pixels, with 'size' (most models: 'size=112')`,
     );
   const close = (dim: Shape[number], to: number): number => (typeof dim === "number" ? dim : to);
-  const [a, b, c] = others as [Shape[number], Shape[number], Shape[number]];
+  const [a, b, c] = tupleOf(others, 3);
   return last ? [batch, close(a, side), close(b, side), c] : [batch, close(a, 3), close(b, side), close(c, side)];
 }
 
@@ -71,7 +72,7 @@ function imageInput(path: string, graph: Graph): { name: string; type: ValueType
       "PETAL_MODEL_UNSUPPORTED",
       `${path}: has ${graph.inputs.length} inputs; a face recogniser has one, the image`,
     );
-  const type = graph.types.get(name) as ValueType;
+  const type = entryOf(graph.types, name);
   const [, a, b, c] = type.shape;
   const nhwc = c === 3 && a === b && a !== 3;
   const size = nhwc ? a : b;
@@ -206,7 +207,7 @@ export function fileForm({ form, input, output }: Pick<Backbone, "form" | "input
   // Kept free for the embedding.
   b.fresh(output);
   for (const name of graph.inputs) {
-    const type = graph.types.get(name) as ValueType;
+    const type = entryOf(graph.types, name);
     const [batch = 1, channels = 3, height = 1, width = 1] = type.shape;
     if (name !== input) {
       inputs.set(name, b.input(name, type));

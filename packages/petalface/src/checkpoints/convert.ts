@@ -45,12 +45,12 @@ function convert(
       return;
     case "float16": {
       const bits = new Uint16Array(buffer, byteOffset, count);
-      for (let at = 0; at < count; at++) bitsOfTarget[at] = halves[bits[at] as number] as number;
+      for (let at = 0; at < count; at++) bitsOfTarget[at] = halves[bits[at]];
       return;
     }
     case "bfloat16": {
       const bits = new Uint16Array(buffer, byteOffset, count);
-      for (let at = 0; at < count; at++) bitsOfTarget[at] = (bits[at] as number) << 16;
+      for (let at = 0; at < count; at++) bitsOfTarget[at] = bits[at] << 16;
       return;
     }
     case "int64":
@@ -100,6 +100,6 @@ export function hasNonFinite(bytes: Uint8Array<ArrayBuffer>): boolean {
   const whole = aligned(bytes, 4);
   const words = new Uint32Array(whole.buffer, whole.byteOffset, whole.length / 4);
   const exponent = hostIsLittle ? 0x7f800000 : 0x0000807f;
-  for (let at = 0; at < words.length; at++) if (((words[at] as number) & exponent) === exponent) return true;
+  for (let at = 0; at < words.length; at++) if ((words[at] & exponent) === exponent) return true;
   return false;
 }

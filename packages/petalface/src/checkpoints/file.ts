@@ -1,5 +1,5 @@
 import { type FileHandle, open } from "node:fs/promises";
-import { PetalfaceError, readCode } from "../errors.ts";
+import { messageOf, PetalfaceError, readCode } from "../errors.ts";
 
 /** A file that is being listed or read. */
 export interface OpenFile {
@@ -25,7 +25,7 @@ export async function openToRead(path: string): Promise<FileHandle> {
   } catch (cause) {
     throw new PetalfaceError(
       readCode(cause, "PETAL_MODEL_MISSING", "PETAL_CHECKPOINT_DAMAGED"),
-      `cannot read ${path}: ${cause instanceof Error ? cause.message : String(cause)}`,
+      `cannot read ${path}: ${messageOf(cause)}`,
       {
         cause,
       },

@@ -1,7 +1,8 @@
 import { endianness } from "node:os";
 import { pipeline, Readable } from "node:stream";
 import { crc32, createInflateRaw } from "node:zlib";
-import { PetalfaceError } from "../errors.ts";
+import { itemAt } from "onnx-grad";
+import { messageOf, PetalfaceError } from "../errors.ts";
 import { toFloat32Bytes } from "./convert.ts";
 import { describeFile, fill, type OpenFile, openToRead, readPart } from "./file.ts";
 import { type Box, cutBox, elementsOf, gather, isContiguous, type ReadStorage } from "./gather.ts";
@@ -94,8 +95,8 @@ async function* dequantise(
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
     for (let at = 0; at < bytes.length; at += 4, index++) {
       const channel = Math.floor(index / run) % scale.length;
-      const whole = Math.fround(view.getFloat32(at, true) - (zero[channel] as number));
-      view.setFloat32(at, whole * (scale[channel] as number), true);
+      const whole = Math.fround(view.getFloat32(at, true) - itemAt(zero, channel));
+      view.setFloat32(at, whole * itemAt(scale, channel), true);
     }
     yield bytes;
   }
@@ -250,16 +251,13 @@ async function* unpack(file: OpenFile, offset: number, length: number, name: str
   // destroys with it.
   pipeline(Readable.from(pieces(file, offset, length)), inflater, () => {});
   try {
-    for await (const bytes of inflater) yield bytes as Buffer;
+    const unpacked: AsyncIterable<Buffer> = inflater;
+    yield* unpacked;
   } catch (cause) {
     if (cause instanceof PetalfaceError) throw cause;
-    throw new PetalfaceError(
-      "PETAL_CHECKPOINT_DAMAGED",
-      `${name} cannot be unpacked: ${cause instanceof Error ? cause.message : String(cause)}`,
-      {
-        cause,
-      },
-    );
+    throw new PetalfaceError("PETAL_CHECKPOINT_DAMAGED", `${name} cannot be unpacked: ${messageOf(cause)}`, {
+      cause,
+    });
   }
 }
 

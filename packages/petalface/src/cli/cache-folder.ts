@@ -1,5 +1,6 @@
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { messageOf } from "../errors.ts";
 import { makeFolder, removeUnfinished, unfinishedName, writeFailure } from "../files.ts";
 import { cacheFolder } from "../models/index.ts";
 import { makeTemporary } from "../temporary.ts";
@@ -36,7 +37,7 @@ export async function prepareCache(command: string, context: Pick<CliContext, "n
   try {
     await proveWritable(folder);
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     const { path } = await makeTemporary();
     process.env.PETALFACE_CACHE = path;
     process.env.PETALFACE_CACHE_GB = "0";

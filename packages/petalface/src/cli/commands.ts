@@ -130,6 +130,7 @@ const listed =
 export async function loadCommands(args: readonly string[]): Promise<Register[]> {
   const words = args.filter((arg) => !arg.startsWith("-"));
   const named = words[0] === "help" ? words[1] : words[0];
-  if (named !== undefined && Object.hasOwn(commands, named)) return [await (commands[named] as CommandEntry).load()];
+  const command = named !== undefined && Object.hasOwn(commands, named) ? commands[named] : undefined;
+  if (command !== undefined) return [await command.load()];
   return Object.entries(commands).map(([name, { about }]) => listed(name, about));
 }

@@ -1,8 +1,10 @@
 #!/usr/bin/env node
+
 import { mkdirSync } from "node:fs";
 import module from "node:module";
 import { dirname, join } from "node:path";
 import { cacheFolder } from "../cache.ts";
+import { systemCode } from "../errors.ts";
 
 /**
  * Why this Node cannot run this file's neighbours; undefined if it can. Sources say `await using`,
@@ -26,7 +28,7 @@ function isMade(folder: string): boolean {
       mkdirSync(folder);
       return undefined;
     } catch (error) {
-      return (error as NodeJS.ErrnoException).code;
+      return systemCode(error);
     }
   };
   const code = attempt();

@@ -1,7 +1,7 @@
 import { statSync } from "node:fs";
 import { extname, join, resolve } from "node:path";
 import { entriesOf, type FolderEntry, onDisk, realPath } from "../disk-names.ts";
-import { PetalfaceError, readCode } from "../errors.ts";
+import { messageOf, PetalfaceError, readCode, systemCode } from "../errors.ts";
 import { holdsImage, imageExtensions, printPath, refusedFormat } from "../images/index.ts";
 import { isLitter } from "../litter.ts";
 import { byCodeUnits } from "./files.ts";
@@ -11,14 +11,14 @@ import { findTwoForms } from "./listing/spelling.ts";
 import { createStamps, type Stamps } from "./listing/stamps.ts";
 import { requireMost } from "./unreadable.ts";
 
-/** What one folder holds, sorted. */
+/** What one folder holds, sorted once it is whole. */
 interface Listing {
-  readonly folders: readonly string[];
+  readonly folders: string[];
   /** Folders that are called like an image. */
-  readonly imageFolders: readonly string[];
+  readonly imageFolders: string[];
   /** Whatever else is called like an image. */
-  readonly images: readonly string[];
-  readonly others: number;
+  readonly images: string[];
+  others: number;
 }
 
 /** Entries read, or sizes asked for, between two turns of the event loop. */
@@ -160,14 +160,14 @@ function realFolder(path: string): string {
   } catch (cause) {
     throw new PetalfaceError(
       readCode(cause, "PETAL_DATA_MISSING", "PETAL_DATA_DAMAGED"),
-      `cannot list ${printPath(path)}: ${(cause as NodeJS.ErrnoException).code}`,
+      `cannot list ${printPath(path)}: ${systemCode(cause)}`,
       { cause },
     );
   }
 }
 
 async function list(folder: string, stamps: ReturnType<typeof createStamps>, pause: () => Promise<void> | undefined) {
-  const listing = { folders: [] as string[], imageFolders: [] as string[], images: [] as string[], others: 0 };
+  const listing: Listing = { folders: [], imageFolders: [], images: [], others: 0 };
   try {
     stamps.add(resolve(folder));
     for (const entry of entriesOf(folder)) {
@@ -177,7 +177,7 @@ async function list(folder: string, stamps: ReturnType<typeof createStamps>, pau
   } catch (cause) {
     throw new PetalfaceError(
       readCode(cause, "PETAL_DATA_MISSING", "PETAL_DATA_DAMAGED"),
-      `cannot list ${printPath(folder)}: ${(cause as Error).message.split("\n", 1)[0]}`,
+      `cannot list ${printPath(folder)}: ${messageOf(cause).split("\n", 1)[0]}`,
       {
         cause,
       },
@@ -195,11 +195,7 @@ async function list(folder: string, stamps: ReturnType<typeof createStamps>, pau
   return listing;
 }
 
-function note(
-  folder: string,
-  entry: FolderEntry,
-  listing: { folders: string[]; imageFolders: string[]; images: string[]; others: number },
-): void {
+function note(folder: string, entry: FolderEntry, listing: Listing): void {
   const { name, kind } = entry;
   if (isLitter(name)) return;
   const image = imageExtensions.has(extname(name).toLowerCase()) || refusedFormat(name) !== undefined;

@@ -1,6 +1,6 @@
 import { open } from "node:fs/promises";
 import { itemAt } from "onnx-grad";
-import { PetalfaceError, readCode } from "../errors.ts";
+import { PetalfaceError, readCode, systemCode } from "../errors.ts";
 import { printPath } from "../images/index.ts";
 import { refusePlaceholderAt } from "../placeholder.ts";
 
@@ -48,7 +48,7 @@ export async function readIntegers<const Makers extends readonly ColumnMaker[]>(
     if (cause instanceof PetalfaceError) throw cause;
     throw new PetalfaceError(
       readCode(cause, "PETAL_DATA_MISSING", "PETAL_DATA_DAMAGED"),
-      `cannot read ${name}: ${(cause as NodeJS.ErrnoException).code ?? cause}`,
+      `cannot read ${name}: ${systemCode(cause) ?? cause}`,
       { cause },
     );
   }
@@ -70,8 +70,7 @@ async function countLines(path: string): Promise<number> {
   let lines = 0;
   let any = false;
   await eachPart(path, (bytes) => {
-    for (let at = 0; at < bytes.length; at++) {
-      const byte = bytes[at] as number;
+    for (const byte of bytes) {
       if (byte === lineFeed) {
         if (any) lines++;
         any = false;
@@ -95,7 +94,7 @@ async function parse(
     if (value < 0) return;
     if (column === width) throw wrong("too many numbers");
     if (value > itemAt(limits, column)) throw wrong(`${value} is too large`);
-    (columns[column++] as { [index: number]: number })[row] = value;
+    itemAt(columns, column++)[row] = value;
     value = -1;
   };
   const endLine = (): void => {
@@ -110,8 +109,7 @@ async function parse(
   await eachPart(path, (bytes) => {
     // Digits are gathered in a variable of this loop: one that outlives it is slower to reach, and every byte reaches for it.
     let number = value;
-    for (let at = 0; at < bytes.length; at++) {
-      const byte = bytes[at] as number;
+    for (const byte of bytes) {
       if (byte >= zero && byte <= nine) {
         number = number < 0 ? byte - zero : number * 10 + byte - zero;
         if (number > Number.MAX_SAFE_INTEGER) throw wrong("a number is too large");

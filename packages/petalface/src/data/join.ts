@@ -37,7 +37,7 @@ export function joinData(spec: string, parts: readonly NamedPart[]): FaceData {
       if (!(Number.isInteger(at) && at >= 0 && at < length)) throw new RangeError(`sample ${at} of ${length}`);
       let part = 0;
       while (itemAt(starts, part + 1) <= at) part++;
-      const { name, data } = parts[part] as NamedPart;
+      const { name, data } = itemAt(parts, part);
       const sample = data.at(at - itemAt(starts, part));
       return { ...sample, id: `${name}/${sample.id}`, person: -1 };
     },

@@ -1,6 +1,6 @@
 import { dirname, extname, isAbsolute, join, resolve } from "node:path";
 import { entryOf, itemAt } from "onnx-grad";
-import { PetalfaceError, readCode } from "../errors.ts";
+import { messageOf, PetalfaceError, readCode } from "../errors.ts";
 import { printPath } from "../images/index.ts";
 import { leadsThroughLitter } from "../litter.ts";
 import { byCodeUnits } from "./files.ts";
@@ -107,7 +107,7 @@ async function readRows(spec: string, wrong: Wrong) {
     if (cause instanceof PetalfaceError) throw cause;
     throw new PetalfaceError(
       readCode(cause, "PETAL_DATA_MISSING", "PETAL_DATA_DAMAGED"),
-      `cannot read ${printPath(spec)}: ${(cause as Error).message}`,
+      `cannot read ${printPath(spec)}: ${messageOf(cause)}`,
       {
         cause,
       },

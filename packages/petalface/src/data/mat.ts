@@ -1,7 +1,7 @@
 import { open } from "node:fs/promises";
 import { inflateSync } from "node:zlib";
 import { itemAt } from "onnx-grad";
-import { PetalfaceError, readCode } from "../errors.ts";
+import { PetalfaceError, readCode, systemCode } from "../errors.ts";
 import { printPath } from "../images/index.ts";
 import { refusePlaceholder } from "../placeholder.ts";
 
@@ -86,7 +86,7 @@ async function readWhole(path: string, name: string): Promise<Buffer> {
     if (cause instanceof PetalfaceError) throw cause;
     throw new PetalfaceError(
       readCode(cause, "PETAL_DATA_MISSING", "PETAL_DATA_DAMAGED"),
-      `cannot read ${name}: ${(cause as NodeJS.ErrnoException).code ?? cause}`,
+      `cannot read ${name}: ${systemCode(cause) ?? cause}`,
       { cause },
     );
   }
@@ -100,7 +100,7 @@ function inflate(reader: Reader, bytes: Uint8Array): Element {
   try {
     content = inflateSync(bytes, { maxOutputLength: Math.max(1, reader.budget) });
   } catch (cause) {
-    throw damaged(reader, `a compressed part cannot be unpacked (${(cause as NodeJS.ErrnoException).code})`);
+    throw damaged(reader, `a compressed part cannot be unpacked (${systemCode(cause)})`);
   }
   reader.budget -= content.length;
   return readElement(reader, content, 0);

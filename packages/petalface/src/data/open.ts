@@ -1,6 +1,6 @@
 import { stat } from "node:fs/promises";
 import { dirname, extname, join, resolve } from "node:path";
-import { PetalfaceError } from "../errors.ts";
+import { PetalfaceError, systemCode } from "../errors.ts";
 import { printPath } from "../images/index.ts";
 import { refusePlaceholderAt } from "../placeholder.ts";
 import { dataOfIndex } from "./files.ts";
@@ -27,7 +27,7 @@ export async function openData(spec: string, options: ScanOptions = {}): Promise
   try {
     isFolder = (await stat(spec)).isDirectory();
   } catch (cause) {
-    const code = (cause as NodeJS.ErrnoException).code;
+    const code = systemCode(cause);
     const what = code === "ENOENT" || code === "ENOTDIR" ? "does not exist" : `cannot be read (${code})`;
     throw new PetalfaceError(
       "PETAL_DATA_MISSING",

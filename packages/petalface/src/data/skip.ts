@@ -38,7 +38,7 @@ export function joinSeen(data: FaceData, all: readonly SeenFaces[]): Unreadable 
   const tried = new Uint8Array(Math.ceil(data.length / 8));
   for (const seen of all)
     Buffer.from(seen.tried, "base64").forEach((bits, at) => {
-      tried[at] = (tried[at] as number) | bits;
+      tried[at] = itemAt(tried, at) | bits;
     });
   for (let bits of tried) for (; bits > 0; bits >>= 1) tally.tried(bits & 1);
   for (const kind of ["unreadable", "notFinite"] as const) {
@@ -111,7 +111,7 @@ export function skipUnreadable(loader: Loader, data: FaceData, onUnreadable?: (m
         } else if (used(face) === undefined) throw error;
       }
       const places = round.map(({ at }) => at).filter((at) => actual[at]?.face !== undefined);
-      const again = places.map((at) => standIn(actual[at] as ImageRequest));
+      const again = places.map((at) => standIn(itemAt(actual, at)));
       again.forEach((request, i) => {
         actual[itemAt(places, i)] = request;
       });

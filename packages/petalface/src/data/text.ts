@@ -23,7 +23,7 @@ export async function* textLines(path: string, wrong: Wrong): AsyncGenerator<str
   let rest = "";
   for await (const block of textBlocks(path, wrong)) {
     const lines = (rest + block).split("\n");
-    rest = lines.pop() as string;
+    rest = lines.pop() ?? "";
     for (const text of lines) {
       if (text.length > longestLine) throw tooLong(wrong, line);
       line++;
@@ -57,11 +57,8 @@ export async function* csvRows(path: string, wrong: Wrong, options: Options = {}
   });
   // The pipeline passes the text's error to the parser, whose reader gets it.
   pipeline(Readable.from(textBlocks(path, wrong)), rows, () => {});
-  for await (const { record, info } of rows as AsyncIterable<{
-    record: Record<string, string>;
-    info: { lines: number };
-  }>)
-    yield { record, line: info.lines };
+  const parsed: AsyncIterable<{ record: Record<string, string>; info: { lines: number } }> = rows;
+  for await (const { record, info } of parsed) yield { record, line: info.lines };
 }
 
 /**
@@ -81,8 +78,9 @@ async function* textBlocks(path: string, wrong: Wrong): AsyncGenerator<string> {
     first = false;
     return marked ? text.slice(1) : text;
   };
-  for await (const chunk of createReadStream(path)) {
-    const bytes = Buffer.concat([rest, chunk as Uint8Array]);
+  const chunks: AsyncIterable<Buffer> = createReadStream(path);
+  for await (const chunk of chunks) {
+    const bytes = Buffer.concat([rest, chunk]);
     const end = bytes.lastIndexOf(lineFeed) + 1;
     rest = bytes.subarray(end);
     if (end > 0) yield decode(bytes.subarray(0, end));

@@ -3,7 +3,7 @@ import { open } from "node:fs/promises";
 import { resolve } from "node:path";
 import { entryOf, itemAt } from "onnx-grad";
 import { isTuple, type PickleValue, unpickle } from "../checkpoints/index.ts";
-import { PetalfaceError, readCode } from "../errors.ts";
+import { PetalfaceError, readCode, systemCode } from "../errors.ts";
 import { type ImageSource, printPath } from "../images/index.ts";
 import { refusePlaceholder } from "../placeholder.ts";
 import type { FaceData } from "./types.ts";
@@ -112,7 +112,7 @@ async function readWhole(path: string, name: string): Promise<Buffer> {
     if (cause instanceof PetalfaceError) throw cause;
     throw new PetalfaceError(
       readCode(cause, "PETAL_DATA_MISSING", "PETAL_DATA_DAMAGED"),
-      `cannot read ${name}: ${(cause as NodeJS.ErrnoException).code ?? cause}`,
+      `cannot read ${name}: ${systemCode(cause) ?? cause}`,
       { cause },
     );
   }

@@ -1,4 +1,4 @@
-import { float32, type Graph, itemAt, type Node, type ValueType } from "onnx-grad";
+import { entryOf, float32, type Graph, itemAt, type Node, type ValueType } from "onnx-grad";
 import type { Preprocessing } from "../models/index.ts";
 
 /** Whether two ways of feeding differ by less than float32 can tell. */
@@ -20,7 +20,7 @@ export function sameFeeding(a: Preprocessing, b: Preprocessing): boolean {
  */
 export function withFeeding(graph: Graph, input: string, wants: Preprocessing, fed: Preprocessing): Graph {
   if (sameFeeding(wants, fed)) return graph;
-  const type = graph.types.get(input) as ValueType;
+  const type = entryOf(graph.types, input);
   const types = new Map(graph.types);
   const constants = new Map(graph.constants);
   const taken = new Set([...types.keys(), ...constants.keys()]);

@@ -1,4 +1,4 @@
-import { downgradeOpset, type Graph, itemAt, OnnxGradError, setBatch, type ValueType } from "onnx-grad";
+import { downgradeOpset, entryOf, type Graph, itemAt, OnnxGradError, setBatch } from "onnx-grad";
 import { type ExportOutputs, renameValues, withOutputs } from "../adapters/index.ts";
 import { PetalfaceError } from "../errors.ts";
 import { type Preprocessing, preprocessingMetadata } from "../models/index.ts";
@@ -96,6 +96,6 @@ export function fitGraph({ graph, input, spec }: Deployed, form: Form): Graph {
 }
 
 function batched(graph: Graph, input: string, batch: number | string): Graph {
-  const [first] = (graph.types.get(input) as ValueType).shape;
+  const [first] = entryOf(graph.types, input).shape;
   return first === batch ? graph : setBatch(graph, batch);
 }

@@ -90,7 +90,7 @@ export function measureThresholds(
       "PETAL_DATA_UNFIT",
       `a false-accept rate of ${finest} needs ${Math.ceil(fewestAccepted / finest).toLocaleString("en")} comparisons of two people, and there are ${impostors.toLocaleString("en")}: ask for ${(fewestAccepted / Math.max(1, impostors)).toPrecision(1)} or more, or give more faces`,
     );
-  const all = thresholdsOf(comparisons, people, fars, options).map((found) => found as Threshold);
+  const all = thresholdsOf(comparisons, people, fars, options).filter((found) => found !== null);
   const ranges = hasAlpha
     ? alphaRanges.map(({ name, has }) => ({
         name,
@@ -142,8 +142,8 @@ function thresholdsOf(
   });
   return fars.map((far, i) => {
     if (far * impostors < fewestAccepted) return null;
-    const [cosine, accepted] = [rows[2 * i], rows[2 * i + 1]].map((row) => estimate(row as Float64Array));
-    return { far, cosine: cosine as Estimate, accepted: hasGenuine ? (accepted as Estimate) : null, impostors };
+    const [cosine, accepted] = [estimate(rows[2 * i]), estimate(rows[2 * i + 1])];
+    return { far, cosine, accepted: hasGenuine ? accepted : null, impostors };
   });
 }
 

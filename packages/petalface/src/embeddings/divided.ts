@@ -1,3 +1,4 @@
+import { itemAt } from "onnx-grad";
 import { PetalfaceError } from "../errors.ts";
 import type { ImageRequest } from "../images/index.ts";
 import type { Ranks } from "../ranks.ts";
@@ -41,7 +42,7 @@ async function* embedDivided(
   );
   const total = mine.reduce((sum, number) => sum + sizeOf(number), 0);
   let left = new Map<number, LeftFace>();
-  const placeOf = (index: number): number => (mine[Math.floor(index / batch)] as number) * batch + (index % batch);
+  const placeOf = (index: number): number => itemAt(mine, Math.floor(index / batch)) * batch + (index % batch);
   const parts = embedHere(total, (index) => request(placeOf(index)), {
     ...own,
     onLeft: (index, why) => void left.set(index % batch, why),
@@ -100,7 +101,7 @@ function facesOf(
   for (let row = 0; row < count; row++) {
     const record = records.subarray(row * (width + extra), (row + 1) * (width + extra));
     data.set(record.subarray(0, width), row * width);
-    alpha[row] = record[width] as number;
+    alpha[row] = itemAt(record, width);
   }
   const judged = alpha[0] !== Number.POSITIVE_INFINITY;
   return { start, count, data, alpha: judged ? alpha : undefined, left: leftRows(records, width, count), kept: 0 };

@@ -170,10 +170,17 @@ async function fillWindow(
       if (alpha !== undefined) records[row * numbers + width] = itemAt(alpha, row);
       all[face] = records.subarray(row * numbers, (row + 1) * numbers);
     });
-    const good = part.flatMap((face, row) => (bad.has(face) || keys?.[face] === undefined ? [] : [row]));
+    const good = part.flatMap((face, row) => {
+      const key = keys?.[face];
+      return bad.has(face) || key === undefined ? [] : [{ row, key }];
+    });
     await store?.put(
-      good.map((row) => keys?.[itemAt(part, row)] as Uint32Array),
-      takeRows(records, numbers, good),
+      good.map(({ key }) => key),
+      takeRows(
+        records,
+        numbers,
+        good.map(({ row }) => row),
+      ),
     );
   }
   const withAlpha = (all[0]?.length ?? width) > width;

@@ -48,7 +48,7 @@ export async function* embedGroups(
       start,
       count: complete,
       data: all.data.subarray(0, rows * width),
-      alpha: all.alpha && Float32Array.from({ length: complete }, (_, face) => all.alpha?.[face * members] as number),
+      alpha: all.alpha?.subarray(0, rows).filter((_, row) => row % members === 0),
       left: [...left],
       kept: part.kept,
     };

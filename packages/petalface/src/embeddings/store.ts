@@ -2,6 +2,7 @@ import { createHash, randomBytes } from "node:crypto";
 import { type FileHandle, open, utimes } from "node:fs/promises";
 import { join } from "node:path";
 import { crc32 } from "node:zlib";
+import { itemAt } from "onnx-grad";
 import { PetalfaceError } from "../errors.ts";
 import { makeFolder, writeFailure } from "../files.ts";
 import { createKeyIndex } from "./key-index.ts";
@@ -79,10 +80,10 @@ export async function openEmbeddingStore({ root, identity, numbers, limit }: Sto
     let low = 0;
     for (let high = segments.length; high - low > 1; ) {
       const middle = (low + high) >> 1;
-      if ((segments[middle] as OpenSegment).from <= row) low = middle;
+      if (itemAt(segments, middle).from <= row) low = middle;
       else high = middle;
     }
-    return segments[low] as OpenSegment;
+    return itemAt(segments, low);
   };
   const read = async (row: number): Promise<Float32Array | undefined> => {
     const segment = segmentOf(row);
@@ -152,7 +153,7 @@ async function readKeys(path: string, rowBytes: number, add: (key: Uint32Array) 
     const count = Math.min(Math.floor(bytes.length / entryBytes), Math.floor((await rows.stat()).size / rowBytes));
     const words = new Uint32Array(bytes.buffer, 0, (count * entryBytes) / 4);
     for (let entry = 0; entry < count; entry++) add(words.subarray(5 * entry, 5 * entry + 4));
-    return Uint32Array.from({ length: count }, (_, entry) => words[5 * entry + 4] as number);
+    return Uint32Array.from({ length: count }, (_, entry) => itemAt(words, 5 * entry + 4));
   } catch {
     return new Uint32Array(0);
   }
@@ -167,14 +168,12 @@ interface Writer {
 
 async function openWriter(folder: string, from: number): Promise<Writer> {
   const path = join(folder, `${Date.now()}-${randomBytes(6).toString("hex")}`);
-  const files: FileHandle[] = [];
   const checks: number[] = [];
-  try {
-    for (const ending of [".rows", ".keys"]) files.push(await open(path + ending, "wx"));
-  } catch (error) {
-    throw writeFailure(path, error);
-  }
-  const [rowFile, keyFile] = files as [FileHandle, FileHandle];
+  const create = (ending: string): Promise<FileHandle> =>
+    open(path + ending, "wx").catch((error: unknown) => {
+      throw writeFailure(path, error);
+    });
+  const [rowFile, keyFile] = [await create(".rows"), await create(".keys")];
   return {
     segment: { path, from, checks: new Uint32Array(0) },
     checks,
@@ -191,10 +190,10 @@ async function openWriter(folder: string, from: number): Promise<Writer> {
       } catch (error) {
         throw writeFailure(path, error);
       }
-      for (let row = 0; row < keys.length; row++) checks.push(entries[5 * row + 4] as number);
+      for (let row = 0; row < keys.length; row++) checks.push(itemAt(entries, 5 * row + 4));
     },
     async close() {
-      for (const file of files) await file.close();
+      for (const file of [rowFile, keyFile]) await file.close();
     },
   };
 }

@@ -84,8 +84,8 @@ async function* alignVideo(
       const place = { frame: ++frame, time: rounded((frame - 1) / perSecond, 3) };
       const job: Job = { photo, name: `${source.path}, frame ${frame}`, stem: frameStem(source.stem, frame) };
       yield async () => {
-        const [result] = await pool.run([job]);
-        return { ...done, lines: linesOf(result as JobResult, source, bytes, place), sources: 0 };
+        const result = itemAt(await pool.run([job]), 0);
+        return { ...done, lines: linesOf(result, source, bytes, place), sources: 0 };
       };
     }
   } catch (error) {

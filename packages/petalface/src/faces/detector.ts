@@ -1,10 +1,11 @@
-import type { Tensor } from "onnx-grad";
-import { PetalfaceError } from "../errors.ts";
+import { itemAt, type Tensor } from "onnx-grad";
+import { messageOf, PetalfaceError } from "../errors.ts";
 import type { Pixels } from "../images/index.ts";
 import { printPath } from "../images/index.ts";
 import { knownDetectors, type ResolvedModel, resolveModel } from "../models/index.ts";
 import { type FileSession, openModelFile, type Port } from "../runtime/index.ts";
 import type { DetectorKind, Layout } from "./detectors/layout.ts";
+import { fillPlanes } from "./detectors/planes.ts";
 import { recogniseRetinaface } from "./detectors/retinaface.ts";
 import { recogniseScrfd } from "./detectors/scrfd.ts";
 import { recogniseUltraface } from "./detectors/ultraface.ts";
@@ -82,7 +83,7 @@ function isImage(port: Port | undefined): boolean {
 }
 
 function detectorOf(session: FileSession, layout: Layout): Detector {
-  const { name, dims } = session.inputs[0] as Port;
+  const { name, dims } = itemAt(session.inputs, 0);
   const [height, width] = [dims[2], dims[3]];
   return {
     kind: layout.kind,
@@ -92,7 +93,7 @@ function detectorOf(session: FileSession, layout: Layout): Detector {
     threshold: layout.threshold,
     async detect(canvas, least) {
       const input = new Float32Array(3 * canvas.width * canvas.height);
-      fill(input, canvas, layout);
+      fillPlanes(input, canvas, layout);
       const tensor: Tensor = { dtype: "float32", dims: [1, 3, canvas.height, canvas.width], data: input };
       const outputs = await session.run({ [name]: tensor });
       const found = layout.decode(outputs, canvas.width, canvas.height, least);
@@ -111,23 +112,12 @@ async function proven(detector: Detector, path: string): Promise<Detector> {
   } catch (cause) {
     if (cause instanceof PetalfaceError)
       throw new PetalfaceError("PETAL_MODEL_UNSUPPORTED", `${printPath(path)}: ${cause.message}`, { cause });
-    const reason = (cause instanceof Error ? cause.message : String(cause)).split("\n", 1)[0];
+    const reason = messageOf(cause).split("\n", 1)[0];
     throw new PetalfaceError(
       "PETAL_MODEL_UNSUPPORTED",
       `${printPath(path)} looks like ${detector.kind} but does not run: ${reason}`,
       { cause },
     );
-  }
-}
-
-/** Writes pixels as the planes that a layout wants. */
-function fill(input: Float32Array, { data }: Pixels, { mean, scale, channels }: Layout): void {
-  const area = input.length / 3;
-  for (let plane = 0; plane < 3; plane++) {
-    const shift = mean[plane] as number;
-    const start = plane * area;
-    for (let at = 0, from = channels === "rgb" ? plane : 2 - plane; at < area; at++, from += 3)
-      input[start + at] = ((data[from] as number) - shift) * scale;
   }
 }
 

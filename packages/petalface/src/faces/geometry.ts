@@ -1,4 +1,4 @@
-import { itemAt } from "onnx-grad";
+import { itemAt, tupleOf } from "onnx-grad";
 /**
  * A place in an image: x to the right, y down, in pixels; the centre of the first pixel is (0, 0).
  */
@@ -43,7 +43,7 @@ export function template(size: number): FivePoints {
 
 /** Five points, each through a function. */
 export function mapPoints(points: FivePoints, map: (point: Point, index: number) => Point): FivePoints {
-  return points.map(map) as unknown as FivePoints;
+  return tupleOf(points.map(map), 5);
 }
 
 /**
@@ -94,8 +94,8 @@ export function distance([x, y]: Point, [u, v]: Point): number {
 
 /** Mean of points. */
 export function centre(points: readonly Point[]): Point {
-  const sum = points.reduce(([x, y], [u, v]) => [x + u, y + v] as const, [0, 0] as Point);
-  return [sum[0] / points.length, sum[1] / points.length];
+  const [x, y] = points.reduce<Point>(([x, y], [u, v]) => [x + u, y + v], [0, 0]);
+  return [x / points.length, y / points.length];
 }
 
 /** Width times height; 0 for an inverted box. */

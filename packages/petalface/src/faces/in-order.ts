@@ -5,15 +5,19 @@
  */
 export async function* inOrder<T>(tasks: AsyncIterable<() => Promise<T>>, depth: number): AsyncGenerator<T> {
   const running: Promise<T>[] = [];
+  async function* next(): AsyncGenerator<T> {
+    const first = running.shift();
+    if (first !== undefined) yield await first;
+  }
   try {
     for await (const task of tasks) {
       const result = task();
       // Whoever waits for it later still gets the error.
       result.catch(() => {});
       running.push(result);
-      if (running.length >= depth) yield await (running.shift() as Promise<T>);
+      if (running.length >= depth) yield* next();
     }
-    while (running.length > 0) yield await (running.shift() as Promise<T>);
+    while (running.length > 0) yield* next();
   } finally {
     await Promise.allSettled(running);
   }

@@ -1,4 +1,4 @@
-import { itemAt } from "onnx-grad";
+import { itemAt, tupleOf } from "onnx-grad";
 import { PetalfaceError } from "../errors.ts";
 import { type Pixels, printPath } from "../images/index.ts";
 import { type FileSession, floatsOf, openModelFile, type Port } from "../runtime/index.ts";
@@ -42,8 +42,8 @@ const parts = [[36, 37, 38, 39, 40, 41], [42, 43, 44, 45, 46, 47], [30], [48], [
 export async function openLandmarker(nameOrPath: string, threads = 1): Promise<Landmarker> {
   const { path } = await resolveDetector(nameOrPath);
   const session = await openModelFile(path, threads);
-  const [input, output] = [session.inputs[0], session.outputs[0]];
-  if (!isLandmarker(session)) {
+  const [[input], [output]] = [session.inputs, session.outputs];
+  if (input === undefined || output === undefined || !isLandmarker(session)) {
     await session.close();
     throw new PetalfaceError(
       "PETAL_MODEL_UNSUPPORTED",
@@ -56,13 +56,16 @@ export async function openLandmarker(nameOrPath: string, threads = 1): Promise<L
       if (place === undefined) return undefined;
       const face = warp(photo, place, side);
       const feeds = {
-        [(input as Port).name]: { dtype: "float32", dims: [1, 1, side, side], data: grey(face) } as const,
+        [input.name]: { dtype: "float32", dims: [1, 1, side, side], data: grey(face) } as const,
       };
-      const numbers = floatsOf(await session.run(feeds), (output as Port).name);
+      const numbers = floatsOf(await session.run(feeds), output.name);
       const back = inverse(place);
       const landmark = (at: number): Point =>
         transform(back, [itemAt(numbers, 2 * at) * side - 0.5, itemAt(numbers, 2 * at + 1) * side - 0.5]);
-      const points = parts.map((part) => centre(part.map(landmark))) as unknown as FivePoints;
+      const points = tupleOf(
+        parts.map((part) => centre(part.map(landmark))),
+        5,
+      );
       return points.flat().every(Number.isFinite) ? points : undefined;
     },
     close: () => session.close(),
@@ -85,7 +88,7 @@ function isLandmarker({ inputs, outputs }: FileSession): boolean {
 /** Luma (ITU-R BT.601) in shares of 256, as the network was trained. */
 function grey({ data }: Pixels): Float32Array {
   return Float32Array.from({ length: data.length / 3 }, (_, at) => {
-    const [red, green, blue] = [data[3 * at], data[3 * at + 1], data[3 * at + 2]] as [number, number, number];
+    const [red = 0, green = 0, blue = 0] = data.subarray(3 * at, 3 * at + 3);
     return (0.299 * red + 0.587 * green + 0.114 * blue) / 256;
   });
 }

@@ -52,7 +52,7 @@ const mostTimes = 4;
  * smaller is shared, and sizes are alike.
  */
 export function isSameFace(one: Box, other: Box): boolean {
-  const [small, large] = [area(one), area(other)].sort((a, b) => a - b) as [number, number];
+  const [small, large] = [Math.min(area(one), area(other)), Math.max(area(one), area(other))];
   return mostTimes ** 2 * small >= large && shared(one, other) > 0.5 * Math.max(small, 1e-9);
 }
 

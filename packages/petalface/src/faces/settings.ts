@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { PetalfaceError } from "../errors.ts";
+import { PetalfaceError, systemCode } from "../errors.ts";
 import { writeFileSafely } from "../files.ts";
 import { printPath } from "../images/index.ts";
 import type { FaceRule } from "./choose.ts";
@@ -52,7 +52,7 @@ export async function keepSettings(folder: string, settings: AlignSettings): Pro
   try {
     earlier = await readFile(path, "utf8");
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+    if (systemCode(error) !== "ENOENT") throw error;
     await writeFileSafely(path, text);
     return;
   }

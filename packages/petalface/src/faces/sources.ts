@@ -2,7 +2,7 @@ import { statSync } from "node:fs";
 import { basename, extname, join } from "node:path";
 import { itemAt } from "onnx-grad";
 import { entriesOf, type FolderEntry, onDisk, plainName, realPath } from "../disk-names.ts";
-import { PetalfaceError, readCode } from "../errors.ts";
+import { messageOf, PetalfaceError, readCode } from "../errors.ts";
 import { holdsImage, imageExtensions, printPath, refusedFormat } from "../images/index.ts";
 import { isLitter } from "../litter.ts";
 
@@ -146,7 +146,7 @@ function listFolder(path: string): FolderEntry[] {
 const cannotList = (path: string, cause: unknown): PetalfaceError =>
   new PetalfaceError(
     readCode(cause, "PETAL_DATA_MISSING", "PETAL_DATA_DAMAGED"),
-    `cannot list ${printPath(path)}: ${(cause as Error).message.split("\n", 1)[0]}`,
+    `cannot list ${printPath(path)}: ${messageOf(cause).split("\n", 1)[0]}`,
     { cause },
   );
 

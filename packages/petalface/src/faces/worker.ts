@@ -11,15 +11,19 @@ sharp.concurrency(1);
 sharp.cache(false);
 
 // Awaited with the first jobs: what cannot be opened is their error, and ends the run in one line.
-const opened = openWork(Piscina.workerData as WorkOptions).catch((error: unknown) => error);
+const options: WorkOptions = Piscina.workerData;
+const opened = openWork(options).then(
+  (work) => ({ work }),
+  (error: unknown) => ({ error }),
+);
 
 /** Entry point of the pool: aligns a few photos. */
 export default async function run(jobs: readonly Job[]): Promise<WorkerAnswer> {
   try {
-    const work = await opened;
-    if (work instanceof Error) throw work;
+    const found = await opened;
+    if ("error" in found) throw found.error;
     const results: JobResult[] = [];
-    for (const job of jobs) results.push(await (work as Awaited<ReturnType<typeof openWork>>).run(job));
+    for (const job of jobs) results.push(await found.work.run(job));
     return { results };
   } catch (error) {
     return sendError(error);

@@ -31,13 +31,13 @@ export function codeRows(rows: Float32Array, width: number): CodedRows {
   };
   for (let row = 0; row < count; row++) {
     let largest = 0;
-    for (let at = row * width; at < (row + 1) * width; at++) largest = Math.max(largest, Math.abs(rows[at] as number));
+    for (let at = row * width; at < (row + 1) * width; at++) largest = Math.max(largest, Math.abs(rows[at]));
     // Rounded to float32 first, as it is kept: the error is that of what is kept.
     const scale = Math.fround(largest / largestCode);
     let lost = 0;
     if (scale > 0)
       for (let at = 0; at < width; at++) {
-        const value = rows[row * width + at] as number;
+        const value = rows[row * width + at];
         const code = Math.max(-largestCode, Math.min(largestCode, Math.round(value / scale)));
         out.codes[row * stride + at] = code;
         lost += (value - scale * code) ** 2;
@@ -58,8 +58,8 @@ export function codeFaces(vectors: EnrolledVectors): FaceCodes {
   for (let face = 0; face < count; face++) {
     let [product, square] = [0, 0];
     for (let at = face * width; at < (face + 1) * width; at++) {
-      const value = copies[at] as number;
-      product += (units[at] as number) * value;
+      const value = copies[at];
+      product += units[at] * value;
       square += value * value;
     }
     [mixed[face], squares[face]] = [product, square];
@@ -73,7 +73,7 @@ export function codeFaces(vectors: EnrolledVectors): FaceCodes {
 }
 
 const bytesOf = ({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array =>
-  new Uint8Array(buffer as ArrayBuffer, byteOffset, byteLength);
+  new Uint8Array(buffer, byteOffset, byteLength);
 
 /** A block as bytes, little-endian; {@link placeBlock} reads it. */
 export function storeBlock(codes: FaceCodes): StoredBlock {
@@ -158,17 +158,16 @@ export function readBlock(block: StoredBlock, width: number): FaceCodes | undefi
 
 /** The faces of a block but those that are gone. */
 export function withoutFaces(codes: FaceCodes, gone: ReadonlySet<number>): FaceCodes {
-  const kept = [...codes.faces.keys()].filter((row) => !gone.has(codes.faces[row] as number));
+  const kept = [...codes.faces.keys()].filter((row) => !gone.has(codes.faces[row]));
   const out = emptyCodes(codes.width, kept.length, codes.copies !== null);
   const { stride } = codes;
   const rows = (target: CodedRows, source: CodedRows, row: number, to: number): void => {
     target.codes.set(source.codes.subarray(row * stride, (row + 1) * stride), to * stride);
-    target.scale[to] = source.scale[row] as number;
-    target.error[to] = source.error[row] as number;
+    target.scale[to] = source.scale[row];
+    target.error[to] = source.error[row];
   };
   kept.forEach((row, to) => {
-    for (const name of ["faces", "people", "alpha", "mixed", "squares"] as const)
-      out[name][to] = codes[name][row] as number;
+    for (const name of ["faces", "people", "alpha", "mixed", "squares"] as const) out[name][to] = codes[name][row];
     rows(out.sharp, codes.sharp, row, to);
     if (codes.copies !== null && out.copies !== null) rows(out.copies, codes.copies, row, to);
   });
@@ -177,6 +176,6 @@ export function withoutFaces(codes: FaceCodes, gone: ReadonlySet<number>): FaceC
 
 /** The same faces, some of them another person's. */
 export function withPeople(codes: FaceCodes, faces: ReadonlySet<number>, person: number): FaceCodes {
-  const people = codes.people.map((own, row) => (faces.has(codes.faces[row] as number) ? person : own));
+  const people = codes.people.map((own, row) => (faces.has(codes.faces[row]) ? person : own));
   return { ...codes, people };
 }

@@ -50,36 +50,35 @@ export async function openExactSearcher(
     const low = new Float32Array(count).fill(Number.NEGATIVE_INFINITY);
     const high = new Float32Array(count).fill(Number.NEGATIVE_INFINITY);
     const probe = scanner.probeError;
-    const ofRow = (row: number): number =>
-      (sharp[row] as number) + (copies === undefined ? 0 : weight * (copies[row] as number));
+    const ofRow = (row: number): number => sharp[row] + (copies === undefined ? 0 : weight * copies[row]);
     const errorOf = (row: number): number =>
-      (codes.sharp.error[row] as number) + (codes.copies === null ? 0 : weight * (codes.copies.error[row] as number));
+      codes.sharp.error[row] + (codes.copies === null ? 0 : weight * codes.copies.error[row]);
     if (lengths === undefined)
       for (let row = 0; row < codes.count; row++) {
-        const [mixed, squares] = [codes.mixed[row] as number, codes.squares[row] as number];
+        const [mixed, squares] = [codes.mixed[row], codes.squares[row]];
         const length = Math.sqrt(Math.max(1 + 2 * weight * mixed + weight * weight * squares, 1e-12));
         const norm = 1 + weight * Math.sqrt(squares);
         const bound = (errorOf(row) + probe * norm) / length + slack;
         const cosine = ofRow(row) / length;
-        const place = people.placeOf[row] as number;
-        if (cosine + bound > (high[place] as number)) high[place] = cosine + bound;
-        if (cosine - bound > (low[place] as number)) low[place] = cosine - bound;
+        const place = people.placeOf[row];
+        if (cosine + bound > high[place]) high[place] = cosine + bound;
+        if (cosine - bound > low[place]) low[place] = cosine - bound;
       }
     else {
       const [sum, error] = [new Float64Array(count), new Float64Array(count)];
       for (let row = 0; row < codes.count; row++) {
-        const place = people.placeOf[row] as number;
-        const share = people.weights[row] as number;
-        sum[place] = (sum[place] as number) + share * ofRow(row);
-        error[place] = (error[place] as number) + share * errorOf(row);
+        const place = people.placeOf[row];
+        const share = people.weights[row];
+        sum[place] = sum[place] + share * ofRow(row);
+        error[place] = error[place] + share * errorOf(row);
       }
       for (let place = 0; place < count; place++) {
-        const [own, mixed, small] = lengths.subarray(3 * place, 3 * place + 3) as unknown as [number, number, number];
+        const [own, mixed, small] = [lengths[3 * place], lengths[3 * place + 1], lengths[3 * place + 2]];
         const length = Math.sqrt(Math.max(own + 2 * weight * mixed + weight * weight * small, 1e-12));
-        const cosine = (sum[place] as number) / length;
+        const cosine = sum[place] / length;
         // Of the direction: the template's rounding turns it by at most twice its share of the length.
         const norm = (Math.sqrt(own) + weight * Math.sqrt(small)) / length;
-        const bound = (2 * (error[place] as number)) / length + probe * norm + slack;
+        const bound = (2 * error[place]) / length + probe * norm + slack;
         high[place] = cosine + bound;
         low[place] = cosine - bound;
       }
@@ -99,7 +98,7 @@ export async function openExactSearcher(
     const floor = best.finish().scores.at(-1) ?? Number.NEGATIVE_INFINITY;
     const chosen: number[] = [];
     for (let place = 0; place < bounds.high.length; place++)
-      if ((bounds.high[place] as number) >= floor && place !== own) chosen.push(people.ids[place] as number);
+      if (bounds.high[place] >= floor && place !== own) chosen.push(people.ids[place]);
     return await candidateCosines(store, chosen, rule, unit, weight, top);
   }
 
@@ -119,10 +118,7 @@ export async function openExactSearcher(
           continue;
         }
         const units = rows.subarray(start * width, (start + some) * width);
-        const weights = Array.from(
-          { length: some },
-          (_, at) => 1 - Math.min(1, Math.max(0, alpha[start + at] as number)),
-        );
+        const weights = Array.from({ length: some }, (_, at) => 1 - Math.min(1, Math.max(0, alpha[start + at])));
         const sharp = await scanner.scan(codes.sharp, units, sharpSlot);
         const copies =
           codes.copies !== null && weights.some((weight) => weight > 0)
@@ -130,7 +126,7 @@ export async function openExactSearcher(
             : undefined;
         for (let at = 0; at < some; at++) {
           const part = (all: Float32Array): Float32Array => all.subarray(at * codes.count, (at + 1) * codes.count);
-          const weight = codes.copies === null ? 0 : (weights[at] as number);
+          const weight = codes.copies === null ? 0 : weights[at];
           const bounds = boundsOf(part(sharp), copies && part(copies), weight);
           const own = people.ids.indexOf(without?.[start + at] ?? -1);
           out.push(await one(bounds, units.subarray(at * width, (at + 1) * width), weight, top, own));
@@ -148,7 +144,7 @@ const largeSample = (faces: number): number => Math.max(128, Math.floor(2 ** 28 
 /** At most `most` values, evenly chosen. */
 function evenly(values: Int32Array, most: number): Int32Array {
   const count = Math.min(most, values.length);
-  return Int32Array.from({ length: count }, (_, at) => values[Math.floor((at * values.length) / count)] as number);
+  return Int32Array.from({ length: count }, (_, at) => values[Math.floor((at * values.length) / count)]);
 }
 
 /** Added to each bound: sums of float32 are rounded too. */
@@ -172,31 +168,31 @@ function templateLengths(codes: FaceCodes, { ids, placeOf, weights }: People): F
   const { width, stride, count, sharp, copies, mixed, squares } = codes;
   const out = new Float64Array(3 * ids.length);
   const rowsOf: number[][] = Array.from({ length: ids.length }, () => []);
-  for (let row = 0; row < count; row++) rowsOf[placeOf[row] as number]?.push(row);
+  for (let row = 0; row < count; row++) rowsOf[placeOf[row]]?.push(row);
   const [one, other] = [new Float64Array(width), new Float64Array(width)];
   rowsOf.forEach((rows, place) => {
     const [first] = rows;
     if (rows.length === 1 && first !== undefined) {
-      const share = (weights[first] as number) ** 2;
-      out.set([share, share * (mixed[first] as number), share * (squares[first] as number)], 3 * place);
+      const share = weights[first] ** 2;
+      out.set([share, share * mixed[first], share * squares[first]], 3 * place);
       return;
     }
     one.fill(0);
     other.fill(0);
     for (const row of rows) {
-      const share = weights[row] as number;
+      const share = weights[row];
       const from = row * stride;
-      const [ofSharp, ofCopies] = [share * (sharp.scale[row] as number), share * (copies?.scale[row] ?? 0)];
+      const [ofSharp, ofCopies] = [share * sharp.scale[row], share * (copies?.scale[row] ?? 0)];
       for (let at = 0; at < width; at++) {
-        one[at] = (one[at] as number) + ofSharp * (sharp.codes[from + at] as number);
-        if (copies !== null) other[at] = (other[at] as number) + ofCopies * (copies.codes[from + at] as number);
+        one[at] = one[at] + ofSharp * sharp.codes[from + at];
+        if (copies !== null) other[at] = other[at] + ofCopies * copies.codes[from + at];
       }
     }
     let [own, both, small] = [0, 0, 0];
     for (let at = 0; at < width; at++) {
-      own += (one[at] as number) ** 2;
-      both += (one[at] as number) * (other[at] as number);
-      small += (other[at] as number) ** 2;
+      own += one[at] ** 2;
+      both += one[at] * other[at];
+      small += other[at] ** 2;
     }
     out.set([own, both, small], 3 * place);
   });

@@ -1,3 +1,4 @@
+import { itemAt } from "onnx-grad";
 import { hashDistance, hashWords } from "../images/index.ts";
 import { random } from "../random.ts";
 
@@ -89,8 +90,8 @@ export interface PersonSum {
 export function cosineWith(unit: Float32Array, sum: Float32Array, share = 0): number {
   let [product, squares] = [0, 0];
   for (let at = 0; at < unit.length; at++) {
-    const own = unit[at] as number;
-    const value = (sum[at] as number) - share * own;
+    const own = itemAt(unit, at);
+    const value = itemAt(sum, at) - share * own;
     product += value * own;
     squares += value * value;
   }

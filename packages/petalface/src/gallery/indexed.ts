@@ -1,3 +1,4 @@
+import { itemAt } from "onnx-grad";
 import { PetalfaceError } from "../errors.ts";
 import { printPath } from "../images/index.ts";
 import { candidateCosines } from "./score.ts";
@@ -43,7 +44,7 @@ export async function openIndexedSearcher(store: GalleryStore, rule: TemplateRul
       for (let probe = 0; probe < rows.length / width; probe++) {
         signal?.throwIfAborted();
         const unit = rows.subarray(probe * width, (probe + 1) * width);
-        const weight = 1 - Math.min(1, Math.max(0, alpha[probe] as number));
+        const weight = 1 - Math.min(1, Math.max(0, itemAt(alpha, probe)));
         const found = new Set(await nearest(unit, "faces", asked));
         if (weight > 0) for (const person of await nearest(unit, "copies", asked)) found.add(person);
         found.delete(without?.[probe] ?? -1);

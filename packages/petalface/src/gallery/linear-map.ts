@@ -50,22 +50,20 @@ export function fitLinearMap({ old, oldWidth, next, nextWidth }: FacesOfBoth, ro
   const products = new Float64Array(oldWidth * nextWidth);
   for (const row of rows)
     for (let i = 0; i < oldWidth; i++) {
-      const value = inputs[row * oldWidth + i] as number;
+      const value = inputs[row * oldWidth + i];
       if (value === 0) continue;
       for (let j = 0; j <= i; j++)
-        squares[i * oldWidth + j] =
-          (squares[i * oldWidth + j] as number) + value * (inputs[row * oldWidth + j] as number);
+        squares[i * oldWidth + j] = squares[i * oldWidth + j] + value * inputs[row * oldWidth + j];
       for (let j = 0; j < nextWidth; j++)
-        products[i * nextWidth + j] =
-          (products[i * nextWidth + j] as number) + value * (targets[row * nextWidth + j] as number);
+        products[i * nextWidth + j] = products[i * nextWidth + j] + value * targets[row * nextWidth + j];
     }
   const penalty = (ridge * rows.length) / oldWidth;
-  for (let i = 0; i < oldWidth; i++) squares[i * oldWidth + i] = (squares[i * oldWidth + i] as number) + penalty;
+  for (let i = 0; i < oldWidth; i++) squares[i * oldWidth + i] = squares[i * oldWidth + i] + penalty;
   factorise(squares, oldWidth);
   const weights = new Float64Array(nextWidth * oldWidth);
   const column = new Float64Array(oldWidth);
   for (let j = 0; j < nextWidth; j++) {
-    for (let i = 0; i < oldWidth; i++) column[i] = products[i * nextWidth + j] as number;
+    for (let i = 0; i < oldWidth; i++) column[i] = products[i * nextWidth + j];
     solve(squares, oldWidth, column);
     weights.set(column, j * oldWidth);
   }
@@ -76,23 +74,23 @@ export function fitLinearMap({ old, oldWidth, next, nextWidth }: FacesOfBoth, ro
 function factorise(matrix: Float64Array, size: number): void {
   for (let i = 0; i < size; i++)
     for (let j = 0; j <= i; j++) {
-      let sum = matrix[i * size + j] as number;
-      for (let k = 0; k < j; k++) sum -= (matrix[i * size + k] as number) * (matrix[j * size + k] as number);
-      matrix[i * size + j] = i === j ? Math.sqrt(sum) : sum / (matrix[j * size + j] as number);
+      let sum = matrix[i * size + j];
+      for (let k = 0; k < j; k++) sum -= matrix[i * size + k] * matrix[j * size + k];
+      matrix[i * size + j] = i === j ? Math.sqrt(sum) : sum / matrix[j * size + j];
     }
 }
 
 /** Solves for one right side, in place. */
 function solve(factor: Float64Array, size: number, column: Float64Array): void {
   for (let i = 0; i < size; i++) {
-    let sum = column[i] as number;
-    for (let k = 0; k < i; k++) sum -= (factor[i * size + k] as number) * (column[k] as number);
-    column[i] = sum / (factor[i * size + i] as number);
+    let sum = column[i];
+    for (let k = 0; k < i; k++) sum -= factor[i * size + k] * column[k];
+    column[i] = sum / factor[i * size + i];
   }
   for (let i = size - 1; i >= 0; i--) {
-    let sum = column[i] as number;
-    for (let k = i + 1; k < size; k++) sum -= (factor[k * size + i] as number) * (column[k] as number);
-    column[i] = sum / (factor[i * size + i] as number);
+    let sum = column[i];
+    for (let k = i + 1; k < size; k++) sum -= factor[k * size + i] * column[k];
+    column[i] = sum / factor[i * size + i];
   }
 }
 
@@ -100,7 +98,7 @@ function solve(factor: Float64Array, size: number, column: Float64Array): void {
 export function applyMap({ from, to, weights }: LinearMap, vector: Float32Array): Float32Array {
   return Float32Array.from({ length: to }, (_, j) => {
     let sum = 0;
-    for (let i = 0; i < from; i++) sum += (weights[j * from + i] as number) * (vector[i] as number);
+    for (let i = 0; i < from; i++) sum += weights[j * from + i] * vector[i];
     return sum;
   });
 }
@@ -135,8 +133,7 @@ export function measuredMap(faces: FacesOfBoth): { readonly map: LinearMap; read
       const mapped = normaliseRows(applyMap(map, inputs.subarray(row * oldWidth, (row + 1) * oldWidth)), nextWidth);
       const cosineWith = (other: number): number => {
         let sum = 0;
-        for (let at = 0; at < nextWidth; at++)
-          sum += (mapped[at] as number) * (targets[other * nextWidth + at] as number);
+        for (let at = 0; at < nextWidth; at++) sum += mapped[at] * targets[other * nextWidth + at];
         return sum;
       };
       const own = cosineWith(row);

@@ -76,7 +76,8 @@ export async function migrateGallery(options: MigrateOptions): Promise<Migration
   const before = await store.vectors();
   const total = before.faces.length;
   const earlier = total - (await migration.count());
-  const found = { kept: 0, changed: 0, withoutCopies: 0, mapped: 0, mapLoss: null as MapLoss | null };
+  const found = { kept: 0, changed: 0, withoutCopies: 0, mapped: 0 };
+  let mapLoss: MapLoss | null = null;
   const temporary = await makeTemporary();
   try {
     // Again where faces were enrolled meanwhile.
@@ -102,7 +103,7 @@ export async function migrateGallery(options: MigrateOptions): Promise<Migration
         const both = await embeddedByBoth(await store.vectors(), await migration.vectors(), new Set(lost));
         if (options.mapMissing !== true) throw noPictures(store.path, lost.length, both);
         const { map, loss } = measuredMap(both);
-        found.mapLoss = loss;
+        mapLoss = loss;
         found.mapped += await mapFaces(migration, lost, map);
         onProgress?.(earlier + found.kept + found.changed + found.mapped, total);
       }
@@ -111,7 +112,7 @@ export async function migrateGallery(options: MigrateOptions): Promise<Migration
         await pairedRanks(before, after, "vectors", options),
         await pairedRanks(before, after, "copies", options),
       ];
-      if (await migration.finish()) return { faces: after.faces.length, ...found, earlier, sharp, copies };
+      if (await migration.finish()) return { faces: after.faces.length, ...found, mapLoss, earlier, sharp, copies };
     }
   } finally {
     temporary.remove();
@@ -225,7 +226,7 @@ async function embedAgain(
   for await (const { start, faces: described } of parts)
     described.forEach((description, at) => {
       if (description === undefined) return;
-      const { face } = seen[start + at] as (typeof seen)[number];
+      const { face } = itemAt(seen, start + at);
       const { copies, alpha, score } = description;
       const kept = alpha === 1 && isFrozen(face.old);
       const vector = kept ? face.old.vector : description.vector;

@@ -29,12 +29,12 @@ export async function candidateCosines(
       let [sharp, copies] = [0, 0];
       const from = 2 * row * width;
       for (let at = 0; at < width; at++) {
-        const value = unit[at] as number;
-        sharp += value * (rows[from + at] as number);
-        copies += value * (rows[from + width + at] as number);
+        const value = unit[at];
+        sharp += value * rows[from + at];
+        copies += value * rows[from + width + at];
       }
       const cosine = (sharp + weight * copies) / templateLength(templates, row, weight);
-      const person = templates.people[row] as number;
+      const person = templates.people[row];
       if (cosine > (best.get(person) ?? Number.NEGATIVE_INFINITY)) best.set(person, cosine);
     }
   }

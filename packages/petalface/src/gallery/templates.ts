@@ -70,10 +70,6 @@ function squaresOf(rows: Float32Array, width: number): Float64Array {
 
 /** Length of sharp + weight copies of one row; 1 where it is zero, which then is similar to no person. */
 export function templateLength({ squares }: Templates, row: number, weight: number): number {
-  const [sharp, mixed, small] = [squares[3 * row], squares[3 * row + 1], squares[3 * row + 2]] as [
-    number,
-    number,
-    number,
-  ];
+  const [sharp, mixed, small] = [squares[3 * row], squares[3 * row + 1], squares[3 * row + 2]];
   return Math.sqrt(sharp + 2 * weight * mixed + weight * weight * small) || 1;
 }

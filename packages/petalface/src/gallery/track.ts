@@ -28,15 +28,15 @@ export async function joinTrack(frames: readonly FaceEmbedding[]): Promise<Track
   const width = frames[0]?.vector.length ?? 0;
   const units = frames.map(({ vector }) => normaliseRows(vector, width));
   const best = Math.max(...frames.map(({ alpha }) => alpha));
-  const good = [...frames.keys()].filter((frame) => (frames[frame] as FaceEmbedding).alpha >= best - poorer);
+  const good = [...frames.keys()].filter((frame) => itemAt(frames, frame).alpha >= best - poorer);
   const sum = new Float32Array(width);
   for (const frame of good) addScaled(sum, itemAt(units, frame));
-  const agreeing = good.filter((frame) => !(cosineWith(units[frame] as Float32Array, sum) < 0));
+  const agreeing = good.filter((frame) => !(cosineWith(itemAt(units, frame), sum) < 0));
   const used = agreeing.length > 0 ? agreeing : good;
-  const weight = Float32Array.from(used, (frame) => qualityWeight((frames[frame] as FaceEmbedding).alpha));
+  const weight = Float32Array.from(used, (frame) => qualityWeight(itemAt(frames, frame).alpha));
   const rows = new Float32Array(used.length * width);
   used.forEach((frame, at) => {
-    rows.set(units[frame] as Float32Array, at * width);
+    rows.set(itemAt(units, frame), at * width);
   });
   const unit = await poolTemplates(rowsOf(rows, width), {
     templates: 1,

@@ -2,11 +2,12 @@ import { readFileSync, statSync } from "node:fs";
 import { itemAt } from "onnx-grad/basics";
 import type { Metadata } from "sharp";
 import { onDisk } from "../disk-names.ts";
-import { PetalfaceError, readCode } from "../errors.ts";
+import { messageOf, PetalfaceError, readCode, systemCode } from "../errors.ts";
 import { readFailures } from "../files.ts";
 import { refusePlaceholder } from "../placeholder.ts";
 import { recognise } from "./formats.ts";
 import { printPath } from "./path.ts";
+import { toRgb } from "./pixels.ts";
 import { decodePlainJpeg } from "./plain-jpeg.ts";
 import { resize } from "./resize.ts";
 import type { Pixels } from "./types.ts";
@@ -112,7 +113,7 @@ function readImage(path: string, name: string): Uint8Array {
     if (stats.size > mostBytes) throw new Error(`${stats.size} bytes are too many for a face photo`);
     return readFileSync(onDisk(path));
   } catch (cause) {
-    const code = (cause as NodeJS.ErrnoException).code ?? "";
+    const code = systemCode(cause) ?? "";
     // The machine's fault, not the file's: skipping the image would make the result depend on what else runs.
     if (/^(EMFILE|ENFILE|ENOMEM|EAGAIN)$/.test(code)) throw cause;
     // A system call's message repeats the path as it is, line breaks and all.
@@ -202,18 +203,7 @@ async function unpack(
   return { width: info.width, height: info.height, data: toRgb(data, info.channels, info.width * info.height) };
 }
 
-function toRgb(data: Uint8Array, channels: number, area: number): Uint8Array {
-  if (channels === 3) return new Uint8Array(data.buffer, data.byteOffset, data.length);
-  const rgb = new Uint8Array(area * 3);
-  const step = channels < 3 ? 0 : 1;
-  for (let at = 0; at < area; at++) {
-    for (let channel = 0; channel < 3; channel++)
-      rgb[at * 3 + channel] = data[at * channels + channel * step] as number;
-  }
-  return rgb;
-}
-
 function firstLine(cause: unknown): string {
-  const text = cause instanceof Error ? cause.message : String(cause);
+  const text = messageOf(cause);
   return itemAt(text.split("\n", 1), 0).trim();
 }

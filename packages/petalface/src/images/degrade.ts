@@ -83,7 +83,8 @@ export function parseDegradation(text: string): DegradationSpec {
 /** The spec, or what is wrong with it; "" where nothing can be said. */
 function read(text: string): DegradationSpec | string {
   const trimmed = text.trim();
-  if (Object.hasOwn(cameraPresets, trimmed)) return read(cameraPresets[trimmed] as string);
+  const preset = cameraPresets[trimmed];
+  if (preset !== undefined && Object.hasOwn(cameraPresets, trimmed)) return read(preset);
   if (!trimmed.includes("/")) return readOne(trimmed);
   const split = splitMixture(trimmed);
   if (typeof split === "string") return split;

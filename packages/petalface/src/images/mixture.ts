@@ -20,9 +20,12 @@ export function splitMixture(text: string): { readonly share: number; readonly t
 /** Draws which part of a mixture a face gets. */
 export function drawPart({ parts }: MixtureSpec, ...seed: readonly (string | number)[]): MixtureSpec["parts"][number] {
   let left = random("mixture", ...seed).uniform();
+  let drawn: MixtureSpec["parts"][number] | undefined;
   for (const part of parts) {
+    drawn = part;
     left -= part.share;
-    if (left < 0) return part;
+    if (left < 0) break;
   }
-  return parts.at(-1) as MixtureSpec["parts"][number];
+  if (drawn === undefined) throw new RangeError("a mixture needs parts");
+  return drawn;
 }

@@ -1,5 +1,21 @@
 import type { Pixels } from "./types.ts";
 
+/**
+ * Bytes of one to four channels as red, green and blue: grey in all three, an alpha left out. Three
+ * channels are not copied.
+ */
+export function toRgb(data: Uint8Array | Uint8ClampedArray, channels: number, area: number): Uint8Array {
+  if (channels === 3) return new Uint8Array(data.buffer, data.byteOffset, data.length);
+  const rgb = new Uint8Array(area * 3);
+  const step = channels < 3 ? 0 : 1;
+  for (let from = 0, to = 0; to < rgb.length; from += channels, to += 3) {
+    rgb[to] = data[from];
+    rgb[to + 1] = data[from + step];
+    rgb[to + 2] = data[from + 2 * step];
+  }
+  return rgb;
+}
+
 /** Mirrors left and right. Returns new pixels. */
 export function flip(pixels: Pixels): Pixels {
   const { width, height, data } = pixels;

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import decode, { init } from "@jsquash/jpeg/decode.js";
+import { toRgb } from "./pixels.ts";
 import type { Pixels } from "./types.ts";
 
 /** A decoded image as the decoder gives it, RGBA. */
@@ -29,7 +30,7 @@ export async function decodePlainJpeg(bytes: Uint8Array, mostPixels: number): Pr
   try {
     // The library takes any bytes, and its type of an image is a browser's.
     const { data, width, height } = (await decode(bytes as unknown as ArrayBuffer)) as unknown as Decoded;
-    return complaints > before ? undefined : { width, height, data: dropAlpha(data, width * height) };
+    return complaints > before ? undefined : { width, height, data: toRgb(data, 4, width * height) };
   } catch {
     // The library gives up by ending its program; the next file gets a new one.
     ready = undefined;
@@ -43,16 +44,6 @@ function load(): Promise<void> {
     complaints++;
   };
   return init({ wasmBinary: readFileSync(path), printErr });
-}
-
-function dropAlpha(rgba: Uint8ClampedArray, area: number): Uint8Array {
-  const data = new Uint8Array(area * 3);
-  for (let from = 0, to = 0; to < data.length; from += 4, to += 3) {
-    data[to] = rgba[from] as number;
-    data[to + 1] = rgba[from + 1] as number;
-    data[to + 2] = rgba[from + 2] as number;
-  }
-  return data;
 }
 
 /** Markers of ITU-T T.81, table B.1. */
@@ -71,8 +62,8 @@ function isPlain(bytes: Uint8Array, mostPixels: number): boolean {
   let framed = false;
   for (let at = 2; at + 4 <= bytes.length; ) {
     if (bytes[at] !== 0xff) return false;
-    const marker = bytes[at + 1] as number;
-    const length = ((bytes[at + 2] as number) << 8) | (bytes[at + 3] as number);
+    const [, marker = 0, high = 0, low = 0] = bytes.subarray(at, at + 4);
+    const length = (high << 8) | low;
     if (length < 2) return false;
     if (marker === startOfScan) return framed && endsAfter(bytes, at + 2 + length);
     if (marker === baseline) {
@@ -90,7 +81,7 @@ function isPlain(bytes: Uint8Array, mostPixels: number): boolean {
 /** Whether the scan that starts here is followed by the end of the image, and by no other scan. */
 function endsAfter(bytes: Uint8Array, start: number): boolean {
   for (let at = bytes.indexOf(0xff, start); at >= 0 && at + 1 < bytes.length; at = bytes.indexOf(0xff, at)) {
-    const next = bytes[at + 1] as number;
+    const next = bytes[at + 1] ?? 0;
     if (next === endOfImage) return true;
     // A stuffed zero, a restart, or a fill byte before a marker.
     if (next === 0xff) at++;

@@ -22,8 +22,8 @@ export async function* prefetch<T>(
   };
   try {
     while (ahead.length < depth) pull();
-    while (true) {
-      const item = await (ahead.shift() as Promise<IteratorResult<T, unknown>>);
+    for (let next = ahead.shift(); next !== undefined; next = ahead.shift()) {
+      const item = await next;
       if (item.done) return;
       pull();
       yield item.value;

@@ -1,5 +1,5 @@
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
-import { PetalfaceError } from "../errors.ts";
+import { PetalfaceError, systemCode } from "../errors.ts";
 import { printPath } from "./path.ts";
 import { readRecord } from "./recordio.ts";
 import type { ImageSource } from "./types.ts";
@@ -36,7 +36,7 @@ export function openImageStore(): ImageStore {
       files.set(path, file);
       return file;
     } catch (cause) {
-      const { code } = cause as NodeJS.ErrnoException;
+      const code = systemCode(cause);
       // As in decode.ts: the machine's fault, not the file's.
       if (/^(EMFILE|ENFILE|ENOMEM|EAGAIN)$/.test(code ?? "")) throw cause;
       throw new PetalfaceError(

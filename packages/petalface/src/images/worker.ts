@@ -14,7 +14,8 @@ export interface WorkerAnswer {
 sharp.concurrency(1);
 sharp.cache(false);
 
-const { prepare } = createPreparer(Piscina.workerData as PrepareOptions);
+const options: PrepareOptions = Piscina.workerData;
+const { prepare } = createPreparer(options);
 
 /** Entry point of the pool: prepares a part of a batch. */
 export default async function work(requests: readonly WorkerRequest[]): Promise<unknown> {

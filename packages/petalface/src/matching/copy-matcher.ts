@@ -1,4 +1,4 @@
-import { GraphBuilder, ops } from "onnx-grad";
+import { GraphBuilder, ops, tupleOf } from "onnx-grad";
 import { floatsOf, openSession, type SessionOptions } from "../runtime/index.ts";
 import type { EnrolledFaces } from "./copies.ts";
 import { galleryBlock, type Matcher, probeBlock } from "./matcher.ts";
@@ -29,8 +29,8 @@ export async function openCopyMatcher(
   const rows = 2 * width + 2;
   const probes = b.input("probes", { dtype: "float32", shape: [block, rows] });
   const faces = b.input("faces", { dtype: "float32", shape: [galleryBlock, rows] });
-  const [probe, weight] = o.split(probes, [width, 1, width + 1], 1) as [string, string];
-  const [sharp, copies, mixed, squares] = o.split(faces, [width, width, 1, 1], 1) as [string, string, string, string];
+  const [probe, weight] = tupleOf(o.split(probes, [width, 1, width + 1], 1), 3);
+  const [sharp, copies, mixed, squares] = tupleOf(o.split(faces, [width, width, 1, 1], 1), 4);
   const across = (column: string): string => o.reshape(column, [1, galleryBlock]);
   const product = o.add(o.gemm(probe, sharp, { transB: true }), o.mul(weight, o.gemm(probe, copies, { transB: true })));
   // |sharp + w copies|² of unit sharp rows; exactly 1 at w = 0.

@@ -1,3 +1,4 @@
+import { itemAt } from "onnx-grad";
 import { PetalfaceError } from "../errors.ts";
 import { galleryBlock, type Matcher, type ScoreBlock, scanBlocks } from "./matcher.ts";
 import { allowedImpostors, type OperatingPoint } from "./rates.ts";
@@ -66,7 +67,7 @@ export async function matrixTar(
     const bin = key >>> 16;
     counts[bin] += 1;
   }, 0);
-  const [impostor, genuine] = coarse.map((counts) => counts.reduce((sum, count) => sum + count, 0)) as [number, number];
+  const [impostor, genuine] = coarse.map((counts) => counts.reduce((sum, count) => sum + count, 0));
   const goals = fars.map((far) => ({ far, allowed: allowedImpostors(far, impostor) }));
   const hit = goals.map(({ allowed }) => binBelow(coarse[0], allowed));
 
@@ -79,16 +80,16 @@ export async function matrixTar(
   await scan((key, same) => {
     const slot = slots[key >>> 16];
     if (slot === -1) return;
-    const counts = (fine[slot] as (typeof fine)[number])[same];
+    const counts = itemAt(fine, slot)[same];
     const low = key & 0xffff;
     counts[low] += 1;
   }, 1);
 
   const points = goals.map(({ far, allowed }, index): OperatingPoint => {
-    const { bin, before } = hit[index] as (typeof hit)[number];
+    const { bin, before } = itemAt(hit, index);
     if (genuine === 0 || impostor === 0) return { far, tar: Number.NaN, above: Number.NaN, allowed };
     if (bin === -1) return { far, tar: 1, above: Number.NEGATIVE_INFINITY, allowed };
-    const [impostors, mates] = fine[slots[bin]] as (typeof fine)[number];
+    const [impostors, mates] = itemAt(fine, slots[bin]);
     const low = binBelow(impostors, allowed - before).bin;
     let accepted = 0;
     for (let above = bin + 1; above < bins; above++) accepted += coarse[1][above];

@@ -91,7 +91,7 @@ function shareOfMedium(template: Int32Array, media: Int32Array, left?: ReadonlyS
   const groups = new Map<number, number>();
   const counts: number[] = [];
   const group = Int32Array.from(template, (owner, image) => {
-    const key = owner * numbers.size + entryOf(numbers, media[image] as number);
+    const key = owner * numbers.size + entryOf(numbers, media[image]);
     let place = groups.get(key);
     if (place === undefined) {
       place = groups.size;

@@ -23,7 +23,9 @@ export function parsePreprocessing(metadata: ReadonlyMap<string, string>, path: 
   if (mean === undefined && scale === undefined && channels === undefined) return undefined;
   const triple = (text: string | undefined): [number, number, number] | undefined => {
     const numbers = (text ?? "").split(",").map((part) => (part.trim() === "" ? Number.NaN : Number(part)));
-    return numbers.length === 3 && numbers.every(Number.isFinite) ? (numbers as [number, number, number]) : undefined;
+    const [a, b, c, more] = numbers;
+    if (a === undefined || b === undefined || c === undefined || more !== undefined) return undefined;
+    return numbers.every(Number.isFinite) ? [a, b, c] : undefined;
   };
   const [means, scales] = [triple(mean), triple(scale)];
   if (means === undefined || scales === undefined || (channels !== "rgb" && channels !== "bgr"))

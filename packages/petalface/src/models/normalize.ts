@@ -1,4 +1,4 @@
-import { itemAt } from "onnx-grad";
+import { itemAt, tupleOf } from "onnx-grad";
 import { PetalfaceError } from "../errors.ts";
 import type { Preprocessing } from "./types.ts";
 
@@ -21,7 +21,7 @@ export function parseNormalize(text: string): Pick<Preprocessing, "mean" | "scal
   const six = numbers.length === 2 ? [0, 0, 0, 1, 1, 1].map((i) => itemAt(numbers, i)) : numbers;
   if (six.length !== 6 || !six.every(Number.isFinite) || six.slice(3).includes(0))
     throw new PetalfaceError("PETAL_OPTION_INVALID", `'normalize' "${text}" is not understood: ${hint}`);
-  const [a, b, c, x, y, z] = six as [number, number, number, number, number, number];
+  const [a, b, c, x, y, z] = tupleOf(six, 6);
   return { mean: [a, b, c], scale: [x, y, z] };
 }
 

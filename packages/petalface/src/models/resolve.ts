@@ -2,7 +2,7 @@ import { stat } from "node:fs/promises";
 import { basename, extname, join } from "node:path";
 import { otherFormat } from "onnx-grad";
 import { cacheFolder } from "../cache.ts";
-import { PetalfaceError } from "../errors.ts";
+import { messageOf, PetalfaceError } from "../errors.ts";
 import { fetchModel } from "./fetch.ts";
 import { identifyModel } from "./hash.ts";
 import { defaultPreprocessing, knownModels } from "./known.ts";
@@ -49,7 +49,7 @@ async function readable<T>(path: string, work: Promise<T>): Promise<T> {
     return await work;
   } catch (error) {
     if (error instanceof PetalfaceError) throw error;
-    throw new PetalfaceError("PETAL_MODEL_DAMAGED", `cannot read model ${path}: ${(error as Error).message}`, {
+    throw new PetalfaceError("PETAL_MODEL_DAMAGED", `cannot read model ${path}: ${messageOf(error)}`, {
       cause: error,
     });
   }

@@ -1,4 +1,4 @@
-import { type Graph, GraphBuilder, ops, type ValueType } from "onnx-grad";
+import { entryOf, type Graph, GraphBuilder, ops } from "onnx-grad";
 import type { Backbone } from "../backbones/index.ts";
 import { PetalfaceError } from "../errors.ts";
 import { measureOf } from "./measures.ts";
@@ -63,7 +63,7 @@ export function qualityGraph(
   calibration?: Calibration,
 ): { readonly graph: Graph; readonly score: string; readonly alpha?: string } {
   const b = new GraphBuilder({ name: `quality ${measure.name}`, opset: backbone.graph.opset });
-  const image = b.input(backbone.input, backbone.graph.types.get(backbone.input) as ValueType);
+  const image = b.input(backbone.input, entryOf(backbone.graph.types, backbone.input));
   const score = measure.build(b, backbone, image);
   if (calibration === undefined) return { graph: b.build([score]), score };
   const alpha = alphaOfScore(b, calibration, score);

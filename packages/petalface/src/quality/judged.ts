@@ -1,4 +1,4 @@
-import { copyGraph, entryOf, GraphBuilder, type ValueType } from "onnx-grad";
+import { copyGraph, entryOf, GraphBuilder } from "onnx-grad";
 import type { Backbone, EmbeddingModel } from "../backbones/index.ts";
 import { buildAlpha } from "./alpha.ts";
 import { externalScores } from "./measures.ts";
@@ -14,7 +14,7 @@ import type { QualityWeights } from "./weights.ts";
 export function judgedModel(backbone: Backbone, calibration: Calibration, weights?: QualityWeights): EmbeddingModel {
   const { graph } = backbone;
   const b = new GraphBuilder({ name: graph.name, opset: graph.opset });
-  const input = b.input(backbone.input, graph.types.get(backbone.input) as ValueType);
+  const input = b.input(backbone.input, entryOf(graph.types, backbone.input));
   const judged = buildAlpha(b, backbone, calibration, input, weights);
   const names = copyGraph(b, graph, { inputs: new Map([[backbone.input, input]]) });
   const embedding = entryOf(names, backbone.output);

@@ -1,4 +1,4 @@
-import { copyGraph, type Dim, entryOf, ops } from "onnx-grad";
+import { copyGraph, entryOf, ops } from "onnx-grad";
 import type { ExternalScores } from "../backbones/index.ts";
 import { PetalfaceError } from "../errors.ts";
 import { brisque } from "./brisque/brisque.ts";
@@ -77,8 +77,7 @@ const external: QualityMeasure = {
   name: "external",
   description: "the column quality of a manifest; a second input of the model",
   build(b, _, image) {
-    const [batch] = b.shape(image);
-    return b.input(scoreInput, { dtype: "float32", shape: [batch as Dim] });
+    return b.input(scoreInput, { dtype: "float32", shape: b.shape(image).slice(0, 1) });
   },
 };
 

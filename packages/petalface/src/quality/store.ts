@@ -1,4 +1,5 @@
 import { PetalfaceError } from "../errors.ts";
+import { isRecord } from "../json.ts";
 import { needsWeights, requireMeasure } from "./measures.ts";
 import type { Calibration } from "./types.ts";
 
@@ -10,9 +11,8 @@ export function parseCalibration(value: unknown, where: string): Calibration {
   const fail = (what: string): never => {
     throw new PetalfaceError("PETAL_ADAPTER_DAMAGED", `${where}: ${what}`);
   };
-  if (typeof value !== "object" || value === null || Array.isArray(value))
-    return fail('"calibration" is not an object');
-  const fields = value as Readonly<Record<string, unknown>>;
+  if (!isRecord(value)) return fail('"calibration" is not an object');
+  const fields = value;
   const number = (name: string): number => {
     const field = fields[name];
     return typeof field === "number" && Number.isFinite(field) ? field : fail(`"calibration.${name}" is not a number`);

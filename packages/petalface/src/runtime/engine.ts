@@ -2,7 +2,7 @@ import { availableParallelism } from "node:os";
 import { join, sep } from "node:path";
 import { type Graph, itemAt, lower, mapModel, OnnxGradError, placeModel, type Tensor } from "onnx-grad";
 import type { InferenceSession } from "onnxruntime-node";
-import { PetalfaceError } from "../errors.ts";
+import { messageOf, PetalfaceError } from "../errors.ts";
 import { makeTemporary } from "../temporary.ts";
 import { loadOnnxruntime } from "./onnxruntime.ts";
 import { runSession } from "./tensors.ts";
@@ -98,7 +98,7 @@ export async function openEngine(graph: Graph, options: SessionOptions, profile?
     };
   } catch (error) {
     temporary.remove();
-    const cause = error instanceof Error ? error.message : String(error);
+    const cause = messageOf(error);
     // What onnx-grad says is about the graph itself and whole.
     if (error instanceof OnnxGradError) throw new PetalfaceError("PETAL_ENGINE_FAILED", cause, { cause: error });
     const reason = engineReason(cause.replaceAll(join(folder, sep), ""));

@@ -1,6 +1,6 @@
 import { otherFormat, type Tensor } from "onnx-grad";
 import type { InferenceSession } from "onnxruntime-node";
-import { PetalfaceError } from "../errors.ts";
+import { messageOf, PetalfaceError } from "../errors.ts";
 import { engineReason } from "./engine.ts";
 import { loadOnnxruntime } from "./onnxruntime.ts";
 import { runSession } from "./tensors.ts";
@@ -49,7 +49,7 @@ export async function openModelFile(path: string, threads: number): Promise<File
   } catch (error) {
     const other = otherFormat(path);
     if (other !== undefined) throw new PetalfaceError("PETAL_MODEL_DAMAGED", `${path}: ${other}`, { cause: error });
-    const reason = engineReason(error instanceof Error ? error.message : String(error));
+    const reason = engineReason(messageOf(error));
     throw new PetalfaceError(
       "PETAL_MODEL_DAMAGED",
       `onnxruntime could not load ${path}: ${reason}; give an ONNX file`,

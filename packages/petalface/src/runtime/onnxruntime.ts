@@ -1,6 +1,6 @@
 import { Session as Inspector } from "node:inspector";
 import { isMainThread } from "node:worker_threads";
-import { PetalfaceError } from "../errors.ts";
+import { messageOf, PetalfaceError } from "../errors.ts";
 
 /** onnxruntime's package as it is imported. */
 export type Onnxruntime = typeof import("onnxruntime-node");
@@ -36,7 +36,7 @@ export async function loadOnnxruntime(): Promise<Onnxruntime> {
   try {
     return await import("onnxruntime-node");
   } catch (cause) {
-    const reason = (cause instanceof Error ? cause.message : String(cause)).trim().split("\n")[0];
+    const reason = messageOf(cause).trim().split("\n")[0];
     throw new PetalfaceError(
       "PETAL_ENGINE_FAILED",
       `onnxruntime does not load: ${reason}; install petalface again on this machine`,

@@ -1,5 +1,7 @@
 import { GraphBuilder, ops, type Tensor } from "onnx-grad";
+import { messageOf } from "../errors.ts";
 import { openEngine } from "./engine.ts";
+import { floatsOf } from "./index.ts";
 import type { Provider } from "./types.ts";
 
 // A process of its own, started by probe.ts: opening a provider whose driver is broken may print,
@@ -20,7 +22,7 @@ async function compute(): Promise<number[]> {
   const { run, close } = await openEngine(builder.build([y]), { provider, threads: 1 });
   try {
     const input: Tensor = { dtype: "float32", dims: [1, 1, 3, 3], data: Float32Array.from({ length: 9 }, (_, i) => i) };
-    return Array.from((await run({ [x]: input }))[y]?.data as Float32Array);
+    return Array.from(floatsOf(await run({ [x]: input }), y));
   } finally {
     await close();
   }
@@ -31,7 +33,7 @@ try {
   // The input is 0..8, so the sums of its 2 x 2 windows are 8, 12, 20, 24.
   if (values.join() !== "45,65,93,137") throw new Error(`it computes wrongly (${values.join(", ")})`);
 } catch (error) {
-  const text = error instanceof Error ? error.message : String(error);
+  const text = messageOf(error);
   process.stdout.write(text.replace(/^onnxruntime could not load the graph "[^"]*" on \w+: /, ""));
   process.exitCode = 1;
 }

@@ -1,3 +1,4 @@
+import { itemAt } from "onnx-grad";
 /** Gathers single items into batches. */
 export interface Batcher<Item, Result> {
   /**
@@ -39,7 +40,7 @@ export function openBatcher<Item, Result>(options: BatcherOptions<Item, Result>)
     clearTimeout(timer);
     timer = undefined;
     if (isRunning || queue.length === 0) return;
-    const left = wait - (performance.now() - (queue[0] as Entry<Item, Result>).since);
+    const left = wait - (performance.now() - itemAt(queue, 0).since);
     if (queue.length < most && left > 0) {
       timer = setTimeout(start, left);
       return;
@@ -58,7 +59,11 @@ export function openBatcher<Item, Result>(options: BatcherOptions<Item, Result>)
     run(batch.map(({ item }) => item))
       .then(
         (results) => {
-          for (const [at, { resolve }] of batch.entries()) resolve(results[at] as Result);
+          for (const [at, { resolve, reject }] of batch.entries()) {
+            const result = results[at];
+            if (result === undefined) reject(new Error(`a batch of ${batch.length} has ${results.length} results`));
+            else resolve(result);
+          }
         },
         (error: unknown) => {
           for (const { reject } of batch) reject(error);

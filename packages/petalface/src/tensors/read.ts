@@ -1,5 +1,5 @@
 import { open } from "node:fs/promises";
-import { PetalfaceError } from "../errors.ts";
+import { messageOf, PetalfaceError } from "../errors.ts";
 import { refusePlaceholder } from "../placeholder.ts";
 import { parseSafetensors, type Safetensors } from "./safetensors.ts";
 
@@ -23,13 +23,9 @@ export async function readSafetensors(path: string): Promise<Safetensors> {
       filled += bytesRead;
     }
   } catch (cause) {
-    throw new PetalfaceError(
-      "PETAL_CHECKPOINT_DAMAGED",
-      `cannot read ${path}: ${cause instanceof Error ? cause.message : String(cause)}`,
-      {
-        cause,
-      },
-    );
+    throw new PetalfaceError("PETAL_CHECKPOINT_DAMAGED", `cannot read ${path}: ${messageOf(cause)}`, {
+      cause,
+    });
   }
   refusePlaceholder(bytes, path);
   return parseSafetensors(bytes, path);

@@ -1,4 +1,5 @@
 import { PetalfaceError } from "../errors.ts";
+import { isRecord } from "../json.ts";
 
 /** Element types, as the format spells them. F16 and BF16 are kept as their 16 bits. */
 export type TensorType = "F64" | "F32" | "F16" | "BF16" | "I64" | "I32" | "I8" | "U8";
@@ -149,13 +150,14 @@ export function parseSafetensorsHeader(
       continue;
     }
     const { dtype, shape, data_offsets: offsets } = value;
-    if (typeof dtype !== "string" || !Object.hasOwn(widths, dtype)) {
+    const width = typeof dtype === "string" && Object.hasOwn(widths, dtype) ? widths[dtype] : undefined;
+    if (typeof dtype !== "string" || width === undefined) {
       throw fail(`tensor ${quote(key)} has the unknown type ${quote(dtype)}`);
     }
     if (!isSizes(shape)) throw fail(`tensor ${quote(key)} has no valid shape`);
     if (!isSizes(offsets) || offsets.length !== 2) throw fail(`tensor ${quote(key)} has no valid offsets`);
-    const [begin, end] = offsets as [number, number];
-    const needed = shape.reduce((product, side) => product * side, widths[dtype] as number);
+    const [begin = 0, end = 0] = offsets;
+    const needed = shape.reduce((product, side) => product * side, width);
     if (end - begin !== needed) {
       throw fail(`tensor ${quote(key)} needs ${needed} bytes and has ${end - begin}`);
     }
@@ -300,10 +302,6 @@ function swapIfBig(bytes: Uint8Array<ArrayBuffer>, width: number): Uint8Array<Ar
   const swapped = bytes.slice();
   for (let offset = 0; offset < swapped.length; offset += width) swapped.subarray(offset, offset + width).reverse();
   return swapped;
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function isSizes(value: unknown): value is number[] {

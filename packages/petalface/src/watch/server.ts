@@ -1,4 +1,4 @@
-import { PetalfaceError } from "../errors.ts";
+import { messageOf, PetalfaceError } from "../errors.ts";
 import type { Track } from "../gallery/index.ts";
 import type { Decided } from "./events.ts";
 
@@ -45,7 +45,7 @@ export async function decideOnServer({ unit, alpha }: Track, options: ServerOpti
       body: JSON.stringify({ embeddings: [{ embedding: [...unit], alpha }] }),
     });
   } catch (cause) {
-    return undecided(`does not answer (${cause instanceof Error ? cause.message : String(cause)})`);
+    return undecided(`does not answer (${messageOf(cause)})`);
   }
   const answer = (await response.json().catch(() => ({}))) as Answer;
   const [found] = answer.photos ?? [];

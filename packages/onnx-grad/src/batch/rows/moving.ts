@@ -1,11 +1,11 @@
-import { type Dim, printShape, type Shape, sameDim } from "../../graph/dim.ts";
+import { printShape, type Shape, sameDim, timesOf } from "../../graph/dim.ts";
+import { itemAt } from "../../graph/item-at.ts";
 import { axisOf } from "../../infer/call.ts";
 import { padsOf, sliceArguments } from "../../infer/slice.ts";
 import type { BatchPlace } from "../place.ts";
 import { agree, first, type RowRule, type RowRules, table } from "./rule.ts";
 
-const times = (dim: Dim): number => (typeof dim === "number" ? dim : dim.times);
-const product = (dims: Shape): number => dims.reduce<number>((result, dim) => result * times(dim), 1);
+const product = (dims: Shape): number => dims.reduce<number>((result, dim) => result * timesOf(dim), 1);
 
 /**
  * A reshape keeps the row-major order of the elements, so what lies outside the batch and what lies
@@ -35,18 +35,24 @@ const transpose: RowRule = first(({ call }, place) => {
  */
 const concat: RowRule = ({ call, places, output }) => {
   const axis = axisOf(call, call.int("axis", 0), output.length);
-  const { inner, axis: along } = places.find((place) => place !== undefined) as BatchPlace;
+  const { inner, axis: along } = itemAt(
+    places.filter((place) => place !== undefined),
+    0,
+  );
   if (axis !== along) return agree(places);
   const parts = places.map((place, index): BatchPlace | string => {
     if (place !== undefined) return place.axis === axis && place.inner === inner ? place : "it mixes layouts of images";
     // The same for every image: it fits any layout that has its length.
     const part = call.shape(index)[axis] ?? 1;
-    const outer = times(part) / inner;
+    const outer = timesOf(part) / inner;
     return typeof part !== "number" && Number.isInteger(outer) ? { axis, outer, inner } : "it mixes layouts of images";
   });
-  const wrong = parts.find((part) => typeof part === "string");
-  if (wrong !== undefined) return wrong;
-  return { axis, inner, outer: parts.reduce((sum, part) => sum + (part as BatchPlace).outer, 0) };
+  let outer = 0;
+  for (const part of parts) {
+    if (typeof part === "string") return part;
+    outer += part.outer;
+  }
+  return { axis, inner, outer };
 };
 
 const split: RowRule = first(({ call }, place) => {
@@ -69,7 +75,7 @@ const pad: RowRule = first(({ call }, place) =>
 
 /** Repeats of the batch along its axis are an outer part. */
 const tile: RowRule = first(({ call, output }, place) => {
-  const repeats = times(output[place.axis] ?? 0) / times(call.shape(0)[place.axis] ?? 0);
+  const repeats = timesOf(output[place.axis] ?? 0) / timesOf(call.shape(0)[place.axis] ?? 0);
   return { ...place, outer: place.outer * repeats };
 });
 

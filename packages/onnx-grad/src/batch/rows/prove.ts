@@ -4,7 +4,7 @@ import { OnnxGradError } from "../../graph/errors.ts";
 import type { Graph } from "../../graph/graph.ts";
 import { entryOf } from "../../graph/item-at.ts";
 import type { Run } from "../../graph/run.ts";
-import { sizeOf, type Tensor } from "../../graph/tensor.ts";
+import { floatData, sizeOf, type Tensor } from "../../graph/tensor.ts";
 import type { BatchPlace } from "../place.ts";
 import { imageOf } from "./trace.ts";
 
@@ -59,7 +59,10 @@ export async function proveRows(
     );
   const problems = new Map<string, RowsProblem>();
   for (const [value, place] of places) {
-    const results = runs.map((results) => results[entryOf(names, value)]?.data as Float32Array | undefined);
+    const results = runs.map((results) => {
+      const sums = results[entryOf(names, value)];
+      return sums && floatData(sums);
+    });
     const problem = problemOf(results, place, batch);
     if (problem !== undefined) problems.set(value, problem);
   }
@@ -94,11 +97,10 @@ function mixed({ first, second }: ProveRowsFeeds, isSecond: (image: number) => b
       const other = second[name];
       if (other === undefined || other === tensor) return [name, tensor];
       const length = sizeOf(tensor.dims.slice(1));
-      const data = (tensor.data as Float32Array).slice();
+      const data = floatData(tensor).slice();
       for (let image = 0; image * length < data.length; image++)
-        if (isSecond(image))
-          data.set((other.data as Float32Array).subarray(image * length, (image + 1) * length), image * length);
-      return [name, { ...tensor, data } as Tensor];
+        if (isSecond(image)) data.set(floatData(other).subarray(image * length, (image + 1) * length), image * length);
+      return [name, { dtype: "float32", dims: tensor.dims, data }];
     }),
   );
 }

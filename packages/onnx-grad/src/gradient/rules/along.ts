@@ -61,7 +61,7 @@ export function back(
   // Copies of single numbers are cheaper through the product.
   const copies = axis === shape.length - 1 ? undefined : blocks(all, length);
   if (copies !== undefined) {
-    const weight = itemAt(all, 0)[0]?.[1] as number;
+    const weight = itemAt(itemAt(all, 0), 0)[1];
     const tall = o.tile(
       o.unsqueeze(o.mul(g, weight), [axis + 1]),
       apart(1, copies).map((_, i) => (i === axis + 1 ? copies : 1)),
@@ -71,10 +71,12 @@ export function back(
 
   const last = axis === shape.length - 1;
   const matrix = filled(0, last ? [count, length] : [length, count], o.dtype(g));
+  const { dtype, data } = matrix;
+  if (dtype !== "float32" && dtype !== "float64") throw cannot(node, `its gradient is of ${dtype}`);
   all.forEach((each, i) => {
     for (const [place, weight] of each) {
       const at = last ? i * length + place : place * count + i;
-      matrix.data[at] = (matrix.data[at] as number) + weight;
+      data[at] = itemAt(data, at) + weight;
     }
   });
   const map = o.builder.constant(matrix, "map");

@@ -1,7 +1,7 @@
 import { type Ops, productOf } from "../../build/ops.ts";
 import { intOf, intsOf, stringOf } from "../../graph/attributes.ts";
-import type { Dim } from "../../graph/dim.ts";
 import { itemAt } from "../../graph/item-at.ts";
+import { sizeOf } from "../../graph/tensor.ts";
 import { cannot, type GradientCall, type GradientRules, known, once } from "./rule.ts";
 import { padsFor, spread, spreadPlane } from "./shape.ts";
 
@@ -130,7 +130,8 @@ function seenBy(o: Ops, padded: string, tap: readonly number[], { strides, dilat
  * (in one piece, no taps).
  */
 function correlate(o: Ops, x: string, g: string, group: number): string {
-  const [batch, inner, ...places] = o.shape(x) as [Dim, number, ...number[]];
+  const batch = itemAt(o.shape(x), 0);
+  const [inner = 1, ...places] = o.dims(x, 1);
   const outer = o.dim(g, 1);
   const area = places.reduce((product, size) => product * size, 1);
   if (group > 1) {
@@ -157,7 +158,7 @@ function correlate(o: Ops, x: string, g: string, group: number): string {
  */
 function depthwiseKernelGradient(o: Ops, x: string, g: string, kernel: string, geometry: Geometry): string {
   const { before, after, strides, dilations, wide, narrow, kernel: taps } = geometry;
-  const [batch, channels] = o.shape(x) as [number, number];
+  const [batch, channels] = [o.dim(x, 0), o.dim(x, 1)];
   const group = batch * channels;
   const each = o.conv(o.reshape(x, [1, group, ...wide]), o.reshape(g, [group, 1, ...narrow]), {
     group,
@@ -193,7 +194,7 @@ const tuples = (sizes: readonly number[]): number[][] =>
  */
 function shiftedTaps(o: Ops, g: string, { kernel, strides, before, dilations, wide }: Geometry): string {
   const axes = spatial(kernel.length);
-  const [batch, outer] = o.shape(g) as [Dim, number];
+  const [batch, outer] = [itemAt(o.shape(g), 0), o.dim(g, 1)];
   const apart = spreadBy(o, g, strides);
   const margin = kernel.map((size, i) => (size - 1) * itemAt(dilations, i) - itemAt(before, i));
   const rest = o.dims(apart, 2).map((length, i) => itemAt(wide, i) - length + itemAt(before, i));
@@ -218,8 +219,8 @@ function thinKernelGradient(o: Ops, x: string, shifted: string, kernel: string):
 function thinInputGradient(o: Ops, x: string, shifted: string, kernel: string): string {
   const [outer = 1, inner = 1, ...taps] = o.dims(kernel);
   const count = taps.reduce((product, size) => product * size, 1);
-  const [batch, , ...places] = o.shape(x) as [Dim, number, ...number[]];
-  const area = places.reduce((product, size) => product * size, 1);
+  const batch = itemAt(o.shape(x), 0);
+  const area = sizeOf(o.dims(x, 2));
   const weights = o.transpose(o.reshape(kernel, [outer, inner, count]), [1, 2, 0]);
   const product = o.matmul(
     o.reshape(weights, [inner, count * outer]),

@@ -1,7 +1,6 @@
 import { type Ops, productOf } from "../../build/ops.ts";
 import { floatOf, intOf } from "../../graph/attributes.ts";
-import type { Dim } from "../../graph/dim.ts";
-import { itemAt } from "../../graph/item-at.ts";
+import { itemAt, lastOf } from "../../graph/item-at.ts";
 import { callOf } from "../../infer/call.ts";
 import { equationOf } from "../../infer/einsum.ts";
 import { cannot, type GradientRule, type GradientRules } from "./rule.ts";
@@ -9,7 +8,7 @@ import { cannot, type GradientRule, type GradientRules } from "./rule.ts";
 /** The leading axes joined: [..., columns] -> [rows, columns]. */
 export function rows(o: Ops, x: string): string {
   const shape = o.shape(x);
-  return o.reshape(x, [productOf(shape.slice(0, -1)), shape.at(-1) as Dim]);
+  return o.reshape(x, [productOf(shape.slice(0, -1)), lastOf(shape)]);
 }
 
 /**

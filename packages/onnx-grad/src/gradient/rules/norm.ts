@@ -1,5 +1,6 @@
 import type { Ops } from "../../build/ops.ts";
 import { floatOf, intOf } from "../../graph/attributes.ts";
+import { itemAt } from "../../graph/item-at.ts";
 import { cannot, type GradientCall, type GradientRule, type GradientRules, once } from "./rule.ts";
 
 /** x with mean 0 and deviation 1 along some axes: hat = (x - mean) * inverse. */
@@ -73,7 +74,7 @@ const batchNormalization: GradientRule = (call) => {
 const groupNormalization: GradientRule = (call) => {
   const { o, node, g } = call;
   const [x, scale] = call.x;
-  const [batch, channels] = o.shape(x) as [number, number];
+  const [batch, channels] = [itemAt(o.shape(x), 0), o.dim(x, 1)];
   const count = intOf(node, "num_groups", 1);
   const inner = o.dims(x, 2);
   const rest = inner.reduce((product, dim) => product * dim, channels / count);
@@ -100,7 +101,7 @@ const groupNormalization: GradientRule = (call) => {
 const layerNormalization: GradientRule = (call) => {
   const { o, node, x, g, grads } = call;
   if (grads[1] !== undefined || grads[2] !== undefined) throw cannot(node, "its statistics are used by other nodes");
-  const [, mean, inverse] = node.outputs as [string, string, string];
+  const [, mean = "", inverse = ""] = node.outputs;
   const hat = o.mul(o.sub(x[0], mean), inverse);
   return [
     () => throughStandard(o, o.mul(g, x[1]), { hat, inverse, axes: trailing(call) }),

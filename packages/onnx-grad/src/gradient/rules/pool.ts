@@ -1,7 +1,7 @@
 import { productOf } from "../../build/ops.ts";
 import { intOf, intsOf, stringOf } from "../../graph/attributes.ts";
 import type { Dim } from "../../graph/dim.ts";
-import { itemAt } from "../../graph/item-at.ts";
+import { itemAt, tupleOf } from "../../graph/item-at.ts";
 import { back, type Taps } from "./along.ts";
 import { cannot, type GradientCall, type GradientRules, known } from "./rule.ts";
 
@@ -16,7 +16,10 @@ function padding(call: GradientCall, i: number, n: number, reach: number): [befo
   const auto = stringOf(node, "auto_pad", "NOTSET");
   const pads = intsOf(node, "pads") ?? Array<number>(2 * n).fill(0);
   if (!auto.startsWith("SAME")) return auto === "VALID" ? [0, 0] : [itemAt(pads, i), itemAt(pads, i + n)];
-  const [wide, narrow] = [x[0], y].map((value) => known(node, o.shape(value)[i + 2])) as [number, number];
+  const [wide, narrow] = tupleOf(
+    [x[0], y].map((value) => known(node, o.shape(value)[i + 2])),
+    2,
+  );
   // Negative where strides skip the end: onnxruntime then crops on both sides.
   const total = (narrow - 1) * (intsOf(node, "strides")?.[i] ?? 1) + reach - wide;
   const before = Math.trunc((auto === "SAME_UPPER" ? total : total + 1) / 2);

@@ -14,7 +14,7 @@ const resize: GradientRule = ({ o, node, x: [x], y, g }) => [
     const { scales } = resizingOf(callOf(node, o.builder));
     return scales.reduceRight((value, scale, axis) => {
       if (scale === 1) return value;
-      const [from, to] = [x, y].map((name) => known(node, o.shape(name)[axis])) as [number, number];
+      const [from, to] = [known(node, o.shape(x)[axis]), known(node, o.shape(y)[axis])];
       return back(o, node, value, axis, from, (at) => tapsOf(node, origin(node, at, scale, from, to), from));
     }, g);
   },

@@ -1,7 +1,7 @@
 import { filled, type Ops } from "../../build/ops.ts";
 import { intOf, intsOf, stringOf } from "../../graph/attributes.ts";
-import type { Dim, Shape } from "../../graph/dim.ts";
-import { itemAt } from "../../graph/item-at.ts";
+import type { Shape } from "../../graph/dim.ts";
+import { itemAt, tupleOf } from "../../graph/item-at.ts";
 import { type GradientRule, type GradientRules, intsAt, known, once } from "./rule.ts";
 
 /**
@@ -31,7 +31,7 @@ export function spread(o: Ops, x: string, axis: number, step: number): string {
 /** Spreads the last two axes at once, rows by `down` and columns by `along`. */
 export function spreadPlane(o: Ops, x: string, down: number, along: number): string {
   const shape = o.shape(x);
-  const [height, width] = shape.slice(-2) as [number, number];
+  const [height, width] = [o.dim(x, -2), o.dim(x, -1)];
   if (width > longestSpreadMatrix || (down === 1 && along === 1)) {
     return spread(o, spread(o, x, shape.length - 2, down), shape.length - 1, along);
   }
@@ -156,7 +156,8 @@ export const shape: GradientRules = {
       const block = intOf(node, "blocksize", 1);
       if (stringOf(node, "mode", "DCR") !== "CRD")
         return o.builder.add("SpaceToDepth", [g], { blocksize: { int: block } });
-      const [batch, channels, height, width] = o.shape(x) as [Dim, Dim, number, number];
+      const [batch, channels] = tupleOf(o.shape(x).slice(0, 2), 2);
+      const [height, width] = tupleOf(o.dims(x, 2), 2);
       const apart = o.reshape(g, [batch, known(node, channels) / block ** 2, height, block, width, block]);
       return o.reshape(o.transpose(apart, [0, 1, 3, 5, 2, 4]), o.shape(x));
     },

@@ -35,7 +35,10 @@ export const activations: Pass = {
   run: (graph) =>
     replaceNodes(
       graph,
-      ({ op, domain }) => domain === "" && op in forms,
-      (o, node) => [(forms[node.op] as (typeof forms)[string])(o, itemAt(node.inputs, 0), node)],
+      ({ op, domain }) => domain === "" && Object.hasOwn(forms, op),
+      (o, node) => {
+        const form = forms[node.op];
+        return form && [form(o, itemAt(node.inputs, 0), node)];
+      },
     ),
 };

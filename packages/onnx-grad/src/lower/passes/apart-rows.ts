@@ -1,7 +1,7 @@
 import type { Ops } from "../../build/ops.ts";
 import { intOf } from "../../graph/attributes.ts";
 import type { Graph, Node } from "../../graph/graph.ts";
-import { itemAt, lastOf } from "../../graph/item-at.ts";
+import { entryOf, itemAt, lastOf } from "../../graph/item-at.ts";
 import type { Pass } from "../pass.ts";
 import { replaceNodes } from "../rewrite.ts";
 
@@ -125,7 +125,7 @@ function rebuild({ values, nodes }: Region): (o: Ops, node: Node) => string[] {
   };
   return (o, node) => {
     const [output = ""] = node.outputs;
-    const original = nodes.get(output) as Node;
+    const original = entryOf(nodes, output);
     const grows = values.has(output);
     const [x = "", second = "", ...others] = node.inputs;
     if (node.op === "Reshape") return [o.reshape(x, [...o.shape(output).slice(0, -1), lastOf(o.shape(x))])];

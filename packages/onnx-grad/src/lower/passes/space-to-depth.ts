@@ -1,6 +1,5 @@
 import { intOf } from "../../graph/attributes.ts";
-import type { Dim } from "../../graph/dim.ts";
-import { itemAt } from "../../graph/item-at.ts";
+import { itemAt, tupleOf } from "../../graph/item-at.ts";
 import type { Pass } from "../pass.ts";
 import { replaceNodes } from "../rewrite.ts";
 
@@ -18,7 +17,7 @@ export const spaceToDepth: Pass = {
       ({ op, domain }) => domain === "" && op === "SpaceToDepth",
       (o, node) => {
         const x = itemAt(node.inputs, 0);
-        const [batch, channels, height, width] = o.shape(x) as [Dim, Dim, Dim, Dim];
+        const [batch, channels, height, width] = tupleOf(o.shape(x), 4);
         if (typeof channels !== "number" || typeof height !== "number" || typeof width !== "number") return undefined;
         const size = intOf(node, "blocksize", 1);
         const blocks = o.reshape(x, [batch, channels, height / size, size, width / size, size]);

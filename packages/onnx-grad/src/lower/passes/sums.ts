@@ -14,8 +14,7 @@ export const sums: Pass = {
       graph,
       ({ op, domain }) => domain === "" && (op === "Sum" || op === "Mean"),
       (o, { op, inputs }) => {
-        const [first, ...others] = inputs as [string, ...string[]];
-        const total = others.reduce((sum, value) => o.add(sum, value), first);
+        const total = inputs.reduce((sum, value) => o.add(sum, value));
         return [op === "Sum" ? total : o.mul(total, 1 / inputs.length)];
       },
     ),

@@ -1,6 +1,7 @@
 import {
   type Constant,
   type Dim,
+  entryOf,
   float32,
   type Graph,
   GraphBuilder,
@@ -73,7 +74,7 @@ interface Judge {
  * change.
  */
 function judgeOf(backbone: Backbone, { config }: Adapter, count: number): Judge {
-  const type = backbone.graph.types.get(backbone.input) as ValueType;
+  const type = entryOf(backbone.graph.types, backbone.input);
   const b = new GraphBuilder({ name: backbone.graph.name, opset: backbone.graph.opset });
   const input = b.input(backbone.input, type);
   const image = own("image");
@@ -113,7 +114,7 @@ function branchOf(graph: Graph, level: number, { image, placed }: Judge, width: 
   const name = (value: string): string => (value === "" ? "" : own(`level ${level}/${value}`));
   const inside = (value: string): string => name(`network/${value}`);
   const [here, found, index, faces] = [name("here"), name("found"), name("index"), inside(input)];
-  const type = graph.types.get(input) as ValueType;
+  const type = entryOf(graph.types, input);
   const [place, flat] = [name("place"), name("flat")];
   const nodes: Node[] = [
     nodeOf("Gather", [placed, place], here, { axis: { int: 0 } }),

@@ -144,7 +144,7 @@ export async function openLevels(
         if (rows.length === 0) continue;
         const part = new Float32Array(rows.length * face);
         rows.forEach((row, at) => {
-          part.set((image.data as Float32Array).subarray(row * face, (row + 1) * face), at * face);
+          part.set(image.data.subarray(row * face, (row + 1) * face), at * face);
         });
         const results = await network.run({
           [input]: { dtype: "float32", dims: [rows.length, 3, size, size], data: part },

@@ -2,13 +2,13 @@ import {
   type Constant,
   copyGraph,
   entryOf,
+  floatData,
   flushNegligible,
   type Graph,
   GraphBuilder,
   type Node,
   ops,
   readTensor,
-  type ValueType,
 } from "onnx-grad";
 import type { Backbone } from "../../backbones/index.ts";
 import { PetalfaceError } from "../../errors.ts";
@@ -38,7 +38,7 @@ export async function mergeAdapter(backbone: Backbone, adapter: Adapter, alpha: 
   const layout = layoutOf(backbone, config);
   const { graph } = backbone;
   const b = new GraphBuilder({ name: graph.name, opset: graph.opset });
-  const input = b.input(backbone.input, graph.types.get(backbone.input) as ValueType);
+  const input = b.input(backbone.input, entryOf(graph.types, backbone.input));
   const constants = new Map(graph.constants);
   /** Names of merged weights by site: layers that share a weight each get their own. */
   const merged = new Map<string, string>();
@@ -49,13 +49,13 @@ export async function mergeAdapter(backbone: Backbone, adapter: Adapter, alpha: 
       const rank = rankAt(config, site.name);
       const gated = Float64Array.from({ length: rank }, (_, r) => {
         const part = Math.floor((r * weights.length) / rank);
-        return (weights[part] as number) * config.scale;
+        return weights[part] * config.scale;
       });
       // Where the gate is closed the layer is the frozen one, in its file.
       if (gated.every((weight) => weight === 0)) continue;
-      const frozen = graph.constants.get(site.weight) as Constant;
-      const down = slots.get(`${site.name}.lora_A.weight`) as Slot;
-      const up = slots.get(`${site.name}.lora_B.weight`) as Slot;
+      const frozen = entryOf(graph.constants, site.weight);
+      const down = entryOf(slots, `${site.name}.lora_A.weight`);
+      const up = entryOf(slots, `${site.name}.lora_B.weight`);
       const weight = await mergedWeight(site, frozen, theta, down, up, gated);
       merged.set(site.name, b.constant(weight, `${site.weight}_merged`));
     }
@@ -92,8 +92,8 @@ async function mergedWeight(
   up: Slot,
   gated: Float64Array,
 ): Promise<Constant> {
-  const weight = await readTensor(frozen);
-  const data = Float32Array.from(weight.data as Float32Array);
+  const weight = readTensor(frozen);
+  const data = floatData(weight).slice();
   const rank = gated.length;
   const columns = down.length / rank;
   for (let out = 0; out < site.outputs; out++)

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { entryOf } from "onnx-grad";
+import { entryOf, itemAt } from "onnx-grad";
 import { PetalfaceError } from "../../errors.ts";
 import { writeFileSafely } from "../../files.ts";
 import { encodeSafetensors, type StoredTensor } from "../../tensors/index.ts";
@@ -112,7 +112,7 @@ function peftParts(backbone: Layered, adapter: Adapter): Map<string, Part> {
     const rank = rankAt(config, slot.of) / count;
     const isConv = layout.sites.some((site) => site.name === slot.of && site.op === "Conv");
     for (const [index, { shape, data }] of partsOf(slot, adapter.theta, count, isConv).entries()) {
-      const [name, weight] = weights[gate][index] as readonly [string, string];
+      const [name, weight] = itemAt(weights[gate], index);
       const part = made.get(name) ?? { weight, rank, tensors: [], modules: [] };
       made.set(name, part);
       const side = slot.role === "down" ? "lora_A" : "lora_B";

@@ -72,7 +72,7 @@ async function rangesOf(
       const image = toInput(planes, count, count, backbone.size, backbone.spec);
       const results = await session.run({ [backbone.input]: image });
       values.forEach((value, at) => {
-        const [low, high] = ends[at] as readonly [string, string];
+        const [low, high] = itemAt(ends, at);
         const [least, most] = [itemAt(floatsOf(results, low), 0), itemAt(floatsOf(results, high), 0)];
         const [from, to] = ranges.get(value) ?? [least, most];
         ranges.set(value, [Math.min(from, least), Math.max(to, most)]);

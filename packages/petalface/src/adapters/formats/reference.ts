@@ -1,4 +1,4 @@
-import { itemAt } from "onnx-grad";
+import { entryOf, itemAt } from "onnx-grad";
 import { writeTorchCheckpoint } from "../../checkpoints/index.ts";
 import { PetalfaceError } from "../../errors.ts";
 import { writeFileSafely } from "../../files.ts";
@@ -78,7 +78,7 @@ export function referenceAdapter(
   const layout = layoutOf(backbone, config);
   const theta = new Float32Array(layout.length);
   for (const slot of layout.slots) {
-    const { down, up, down2, up2 } = parts.get(slot.of) as Parts;
+    const { down, up, down2, up2 } = entryOf(parts, slot.of);
     const pairs = isTwin.has(slot.of)
       ? [
           [down, up],

@@ -1,4 +1,4 @@
-import type { Dim } from "onnx-grad";
+import { tupleOf } from "onnx-grad";
 import type { Layers } from "./layers.ts";
 
 /** Options of {@link attention}. */
@@ -21,12 +21,13 @@ export interface AttentionOptions {
 export function attention(net: Layers, x: string, module: string, options: AttentionOptions): string {
   const { o } = net;
   const { heads, qkvBias, bias, tokensFirst = false } = options;
-  const [slow, fast, dim] = o.shape(x) as [Dim, Dim, number];
+  const [slow, fast] = tupleOf(o.shape(x).slice(0, 2), 2);
+  const dim = o.dim(x, 2);
   const joined = net.linear(x, `${module}.qkv`, 3 * dim, { bias: qkvBias });
   const parts = o.split(joined, [dim, dim, dim], 2);
-  const [q, k, v] = parts.map((part) =>
-    o.transpose(o.reshape(part, [slow, fast, heads, dim / heads]), tokensFirst ? [1, 2, 0, 3] : [0, 2, 1, 3]),
-  ) as [string, string, string];
+  const byHead = (part: string): string =>
+    o.transpose(o.reshape(part, [slow, fast, heads, dim / heads]), tokensFirst ? [1, 2, 0, 3] : [0, 2, 1, 3]);
+  const [q, k, v] = tupleOf(parts.map(byHead), 3);
   const scores = o.mul(o.matmul(q, o.swap(k)), (dim / heads) ** -0.5);
   const weights = o.softmax(bias === undefined ? scores : bias(scores));
   const back = o.transpose(o.matmul(weights, v), tokensFirst ? [2, 0, 1, 3] : [0, 2, 1, 3]);

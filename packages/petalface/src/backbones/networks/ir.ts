@@ -1,3 +1,4 @@
+import { tupleOf } from "onnx-grad";
 import { type Layers, layers, type Network } from "./layers.ts";
 
 /** Sizes of an IR network of AdaFace and CVLface. */
@@ -62,7 +63,7 @@ function block(net: Layers, x: string, module: string, channels: number, narrow:
 
 function shortcut(net: Layers, x: string, module: string, channels: number, stride: number): string {
   const { o } = net;
-  const [, from, height, width] = o.shape(x) as [unknown, number, number, number];
+  const [from, height, width] = tupleOf(o.dims(x, 1), 3);
   if (from !== channels)
     return net.batchNorm(net.conv(x, `${module}.0`, channels, { kernel: 1, stride }), `${module}.1`);
   return stride === 1 ? x : o.slice(x, [0, 0], [height, width], [2, 3], [stride, stride]);

@@ -150,8 +150,8 @@ export function layers(name: string, size: number) {
     /** The image cut into squares, each a token `[N, tokens, dim]`, row by row. */
     patches(module: string, patch: number, dim: number): string {
       const grid = this.conv(image, module, dim, { kernel: patch, stride: patch, bias: true });
-      const [batch, , height, width] = o.shape(grid) as [Dim, number, number, number];
-      return o.transpose(o.reshape(grid, [batch, dim, height * width]), [0, 2, 1]);
+      const tokens = sizeOf(o.dims(grid, 2));
+      return o.transpose(o.reshape(grid, [itemAt(o.shape(grid), 0), dim, tokens]), [0, 2, 1]);
     },
 
     /** Finishes the network with this embedding `[N, width]` as its output. */
@@ -177,7 +177,7 @@ export function layers(name: string, size: number) {
 export function fillNetwork({ graph, tensors }: Network, weightOf: (tensor: string) => Constant): Graph {
   const constants = [...graph.constants].map(([name, place]): [string, Constant] => [
     name,
-    tensors.has(name) ? ({ ...weightOf(name), dims: place.dims } as Constant) : place,
+    tensors.has(name) ? { ...weightOf(name), dims: place.dims } : place,
   ]);
   return { ...graph, constants: new Map(constants) };
 }

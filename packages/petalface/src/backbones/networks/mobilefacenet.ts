@@ -1,3 +1,4 @@
+import { tupleOf } from "onnx-grad";
 import { type Layers, layers, type Network } from "./layers.ts";
 
 /** Sizes of arcface_torch's MobileFaceNet. */
@@ -20,7 +21,7 @@ export interface MobileFaceNetShape {
 export function mobileFaceNet({ image, blocks, width, embedding }: MobileFaceNetShape): Network {
   const net = layers("mobilefacenet", image);
   const [thin, wide] = [64 * width, 128 * width];
-  const [first, second, third, fourth] = blocks as [number, number, number, number];
+  const [first, second, third, fourth] = tupleOf(blocks, 4);
   let x = convBlock(net, net.image, "layers.0", thin, { kernel: 3, stride: 2, pad: 1 });
   x =
     first === 1

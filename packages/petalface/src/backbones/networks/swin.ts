@@ -1,4 +1,4 @@
-import { type Dim, float32, int64, itemAt, timesDim } from "onnx-grad";
+import { float32, int64, itemAt, timesDim, tupleOf } from "onnx-grad";
 import { attention } from "./attention.ts";
 import { type Layers, layers, type Network } from "./layers.ts";
 
@@ -81,7 +81,8 @@ function block(net: Layers, x: string, module: string, stage: Stage, shift: numb
 function windowAttention(net: Layers, x: string, module: string, stage: Stage, shift: number): string {
   const { o } = net;
   const { grid, window, heads } = stage;
-  const [batch, tokens, dim] = o.shape(x) as [Dim, number, number];
+  const batch = itemAt(o.shape(x), 0);
+  const [tokens, dim] = tupleOf(o.dims(x, 1), 2);
   const [across, area] = [grid / window, window * window];
   const cut = o.transpose(
     o.reshape(roll(net, x, grid, shift), [batch, across, window, across, window, dim]),
@@ -162,7 +163,7 @@ function shiftMask(net: Layers, grid: number, window: number, shift: number): st
  */
 function patchMerging(net: Layers, x: string, module: string, grid: number, dim: number): string {
   const { o } = net;
-  const [batch, , from] = o.shape(x) as [Dim, number, number];
+  const [batch, from] = [itemAt(o.shape(x), 0), o.dim(x, 2)];
   const half = grid / 2;
   const cut = o.transpose(o.reshape(x, [batch, half, 2, half, 2, from]), [0, 1, 3, 4, 2, 5]);
   const four = o.reshape(cut, [batch, half * half, 4 * from]);

@@ -1,3 +1,4 @@
+import { itemAt } from "onnx-grad";
 import { PetalfaceError } from "../../errors.ts";
 
 /** The bytes ended in the middle of a pickle. */
@@ -39,7 +40,7 @@ export function readBytes(bytes: Uint8Array, name: string, start: number): ByteR
   };
   return {
     position: () => position,
-    byte: () => bytes[advance(1)] as number,
+    byte: () => itemAt(bytes, advance(1)),
     take: (length) => {
       const at = advance(length);
       return bytes.subarray(at, at + length);

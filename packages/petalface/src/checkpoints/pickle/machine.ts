@@ -1,4 +1,4 @@
-import { itemAt } from "onnx-grad";
+import { itemAt, lastOf } from "onnx-grad";
 import { PetalfaceError } from "../../errors.ts";
 import type { ByteReader } from "./bytes.ts";
 import {
@@ -102,7 +102,7 @@ export function pop(machine: Machine): PickleValue {
 
 export function top(machine: Machine): PickleValue {
   if (machine.stack.length <= (machine.marks.at(-1) ?? 0)) throw refusal(machine, "its stack is empty");
-  return machine.stack.at(-1) as PickleValue;
+  return lastOf(machine.stack);
 }
 
 /** Everything above the last mark, which goes too. */

@@ -101,7 +101,7 @@ function quoted(machine: Machine): Uint8Array {
 function rawUnicode(text: string): string {
   return text.replace(
     /\\u([0-9a-fA-F]{4})|\\U(0010[0-9a-fA-F]{4}|000[0-9a-fA-F]{5})/g,
-    (_, short?: string, long?: string) => String.fromCodePoint(Number.parseInt(short ?? (long as string), 16)),
+    (_, short?: string, long = "") => String.fromCodePoint(Number.parseInt(short ?? long, 16)),
   );
 }
 

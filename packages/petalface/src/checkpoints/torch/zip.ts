@@ -1,7 +1,7 @@
 import { readSync } from "node:fs";
 import { crc32, inflateRawSync } from "node:zlib";
 import { type Entry, fromRandomAccessReaderPromise, RandomAccessReader, type ZipFile } from "yauzl";
-import { PetalfaceError } from "../../errors.ts";
+import { messageOf, PetalfaceError } from "../../errors.ts";
 import { type OpenFile, readPart } from "../file.ts";
 import { quote } from "../pickle/machine.ts";
 
@@ -113,7 +113,7 @@ export async function listZip(file: OpenFile): Promise<Map<string, ZipEntry>> {
       covered = end;
     }
   } catch (error) {
-    throw error instanceof PetalfaceError ? error : fail(error instanceof Error ? error.message : String(error), error);
+    throw error instanceof PetalfaceError ? error : fail(messageOf(error), error);
   } finally {
     zip?.close();
   }
@@ -159,7 +159,7 @@ export function inflate(raw: Uint8Array, length: number, name: string): Uint8Arr
     if (bytes.length !== length) throw new Error(`it has ${bytes.length} bytes`);
     return bytes as Uint8Array<ArrayBuffer>;
   } catch (cause) {
-    const what = cause instanceof Error ? cause.message : String(cause);
+    const what = messageOf(cause);
     throw new PetalfaceError(
       "PETAL_CHECKPOINT_DAMAGED",
       `${name} does not unpack to the ${length} bytes that it claims: ${what}`,

@@ -1,5 +1,6 @@
 import type { LibraryHandle } from "koffi";
-import { PetalfaceError } from "../../errors.ts";
+import { itemAt } from "onnx-grad";
+import { messageOf, PetalfaceError } from "../../errors.ts";
 
 /** A number that names an object of MPI: a small one in MPICH's ABI, an address in Open MPI's. */
 type Handle = number | bigint;
@@ -76,7 +77,7 @@ export async function openMpi(names: readonly string[]): Promise<Mpi> {
       library = koffi.load(name, { global: true, lazy: true });
       break;
     } catch (error) {
-      failures.push(error instanceof Error ? error.message : String(error));
+      failures.push(messageOf(error));
     }
   }
   if (library === undefined)
@@ -134,7 +135,7 @@ function start(library: LibraryHandle, version: string, abi: Abi): Mpi {
   const number = (declaration: string): number => {
     const out = [0];
     bind(declaration)(world, out);
-    return out[0] as number;
+    return itemAt(out, 0);
   };
   const provided = [0];
   bind("int MPI_Init_thread(void *argc, void *argv, int required, _Out_ int *provided)")(

@@ -1,5 +1,6 @@
 import { hostname } from "node:os";
 import { Worker } from "node:worker_threads";
+import { itemAt } from "onnx-grad";
 import { PetalfaceError } from "../../errors.ts";
 import { launchOf, libraryNames } from "../../launched.ts";
 import type { Ranks } from "../../ranks.ts";
@@ -113,7 +114,7 @@ function createBuffers() {
   let turn = 0;
   return (length: number): Float32Array<SharedArrayBuffer> => {
     turn = 1 - turn;
-    let slot = slots[turn] as SharedArrayBuffer;
+    let slot = itemAt(slots, turn);
     if (slot.byteLength < 4 * length) {
       slot = new SharedArrayBuffer(Math.ceil((4.2 * length) / 4096) * 4096);
       slots[turn] = slot;
@@ -140,7 +141,7 @@ const sumOf = (lengths: readonly number[]): number => lengths.reduce((sum, lengt
 /** The parts of a buffer. */
 function partsOf(all: Float32Array, { counts, places }: Layout): Float32Array[] {
   return Array.from(counts, (count, rank) => {
-    const place = places[rank] as number;
+    const place = itemAt(places, rank);
     return all.subarray(place, place + count);
   });
 }
@@ -157,7 +158,7 @@ function transfersOf(
   };
   const join = async (pieces: readonly Float32Array[], lengths: readonly number[]) => {
     const received = layoutOf(lengths);
-    const send = buffers.join.send(lengths[rank] as number);
+    const send = buffers.join.send(itemAt(lengths, rank));
     let place = 0;
     for (const piece of pieces) {
       send.set(piece, place);

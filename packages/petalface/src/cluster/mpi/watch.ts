@@ -1,6 +1,7 @@
 import { randomBytes, timingSafeEqual } from "node:crypto";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { networkInterfaces } from "node:os";
+import { entryOf } from "onnx-grad";
 import type { Failure, Meeting } from "./messages.ts";
 
 /** A line between a rank and rank 0. */
@@ -110,7 +111,7 @@ export function openWatch({ rank, hosts, print, abort, hint }: WatchOptions): Wa
     if (ended) return;
     ended = true;
     const who = Math.min(...failures.keys());
-    const { message, exitCode } = failures.get(who) as Failure;
+    const { message, exitCode } = entryOf(failures, who);
     const all = failures.size === hosts.length;
     if (message !== "") print(all ? message : `rank ${who} on ${hosts[who]}: ${message}`);
     end(exitCode, !all);

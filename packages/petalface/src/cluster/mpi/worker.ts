@@ -1,5 +1,6 @@
 import { writeSync } from "node:fs";
 import { parentPort, workerData } from "node:worker_threads";
+import { messageOf } from "../../errors.ts";
 import { type Mpi, openMpi, type Request as Pending } from "./abi.ts";
 import type { Answer, Request, Transfer } from "./messages.ts";
 import { openWatch, type Watch } from "./watch.ts";
@@ -44,7 +45,7 @@ function poll(count: number, pause: number): void {
       if (!mpi.test(request)) continue;
       answer({ kind: "done", id });
     } catch (error) {
-      answer({ kind: "failed", id, message: error instanceof Error ? error.message : String(error) });
+      answer({ kind: "failed", id, message: messageOf(error) });
     }
     pending.delete(id);
     ended = true;
@@ -90,11 +91,10 @@ try {
   mpi = await openMpi((workerData as { readonly names: readonly string[] }).names);
   answer({ kind: "ready", rank: mpi.rank, count: mpi.count, version: mpi.version });
 } catch (error) {
-  answer({ kind: "failed", id: 0, message: error instanceof Error ? error.message : String(error) });
+  answer({ kind: "failed", id: 0, message: messageOf(error) });
 }
 port.on("message", (request: Request) => {
-  const failed = (error: unknown): void =>
-    answer({ kind: "failed", id: request.id, message: error instanceof Error ? error.message : String(error) });
+  const failed = (error: unknown): void => answer({ kind: "failed", id: request.id, message: messageOf(error) });
   try {
     if (request.kind === "join" || request.kind === "exchange") begin(request.id, request);
     else serve(request).then((value) => answer({ kind: "done", id: request.id, value }), failed);

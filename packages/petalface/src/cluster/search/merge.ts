@@ -1,4 +1,4 @@
-import { PetalfaceError } from "../../errors.ts";
+import { messageOf, PetalfaceError } from "../../errors.ts";
 import type { Probes } from "../../gallery/index.ts";
 
 /** A person that a face may be, by name: ids are different in each part. */
@@ -74,4 +74,4 @@ export async function searchParts(
   return { candidates, missing };
 }
 
-const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+const reasonOf = (error: unknown): string => messageOf(error);

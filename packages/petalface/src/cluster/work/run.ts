@@ -1,6 +1,7 @@
 import { hostname } from "node:os";
+import { itemAt } from "onnx-grad";
 import type { Surroundings } from "../../api/surroundings.ts";
-import { PetalfaceError } from "../../errors.ts";
+import { messageOf, PetalfaceError } from "../../errors.ts";
 import { type OpenJob, openJob, type ShardResult } from "./kinds.ts";
 import {
   type Claim,
@@ -61,7 +62,7 @@ export async function work(
       let claimed: Claim | undefined;
       let down = 0;
       for (let at = 0; at < servers.length && claimed === undefined; at++) {
-        const server = servers[(turn + at) % servers.length] as QueueServer;
+        const server = itemAt(servers, (turn + at) % servers.length);
         try {
           if (!ready.has(server)) await makeTables(server);
           ready.add(server);
@@ -158,7 +159,7 @@ async function doShard(
         number,
         own: places.filter((_, place) => isOwn(place)),
         duplicates: Object.fromEntries(
-          places.flatMap((at, place) => (isOwn(place) ? [] : [[open.data.at(at).id, owners[place] as Owner]])),
+          places.flatMap((at, place) => (isOwn(place) ? [] : [[open.data.at(at).id, itemAt(owners, place)]])),
         ),
       },
       { ...context, signal },
@@ -168,7 +169,7 @@ async function doShard(
   } catch (error) {
     if (context.signal.aborted || error instanceof ServerDown) await insist(() => release(claimed), context);
     else if (!lost.signal.aborted) {
-      const problem = error instanceof Error ? error.message : String(error);
+      const problem = messageOf(error);
       context.note(`job ${job.id}: shard ${number} failed (try ${claimed.attempt}): ${problem}`);
       await insist(() => giveBack(claimed, problem), context);
     }

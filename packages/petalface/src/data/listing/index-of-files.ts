@@ -3,6 +3,7 @@ import { statSync } from "node:fs";
 import { resolve } from "node:path";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { onDisk } from "../../disk-names.ts";
+import { systemCode } from "../../errors.ts";
 import { readFailures } from "../../files.ts";
 import { holdsImage, printPath, refusedFormat } from "../../images/index.ts";
 import type { Unreadable } from "../unreadable.ts";
@@ -113,7 +114,7 @@ export function sizeOf(path: string): number | string {
     if (stats.isFile()) return stats.size;
     return stats.isDirectory() ? "it is a folder" : "it is not a file";
   } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException;
+    const code = systemCode(cause);
     return readFailures[code ?? ""] ?? String(code ?? cause);
   }
 }

@@ -1,3 +1,4 @@
+import { itemAt } from "onnx-grad";
 import { bytesOfName, nameOfBytes } from "../../disk-names.ts";
 import { PetalfaceError } from "../../errors.ts";
 
@@ -64,7 +65,7 @@ export function namesOf(bytes: Uint8Array, ends: Uint32Array): Names {
     at(index) {
       const end = ends[index];
       if (end === undefined) throw new RangeError(`name ${index} of ${ends.length}`);
-      const start = index === 0 ? 0 : (ends[index - 1] as number);
+      const start = index === 0 ? 0 : itemAt(ends, index - 1);
       const name = text.toString("utf8", start, end);
       return name.includes("\ufffd") ? nameOfBytes(text.subarray(start, end)) : name;
     },

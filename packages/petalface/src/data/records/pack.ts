@@ -1,7 +1,7 @@
 import { readFile, stat } from "node:fs/promises";
 import { itemAt } from "onnx-grad";
 import { onDisk, plainName } from "../../disk-names.ts";
-import { PetalfaceError } from "../../errors.ts";
+import { PetalfaceError, systemCode } from "../../errors.ts";
 import { writePiecesSafely } from "../../files.ts";
 import {
   endingOf,
@@ -177,7 +177,7 @@ async function readEncoded(
     return await encode(source);
   } catch (error) {
     if (error instanceof PetalfaceError) return error.message;
-    const { code } = error as NodeJS.ErrnoException;
+    const code = systemCode(error);
     if (code === undefined || /^(EMFILE|ENFILE|ENOMEM|EAGAIN)$/.test(code)) throw error;
     return `cannot read image ${source.kind === "file" ? printPath(source.path) : nameOf(source as StoredSource)}: ${code}`;
   }

@@ -39,11 +39,12 @@ export async function enrolItems(
 ): Promise<EnrolledItems & { readonly left: ReadonlySet<number> }> {
   checkCopies(copies);
   const { places, rows, weight } = copies;
+  const { media, weight: shares } = protocol;
   const part: Protocol = {
     ...protocol,
     item: places.map((place) => protocol.item[place]),
-    media: protocol.media && places.map((place) => protocol.media?.[place] as number),
-    weight: protocol.weight && Float32Array.from(places, (place) => protocol.weight?.[place] as number),
+    media: media && places.map((place) => media[place]),
+    weight: shares && Float32Array.from(places, (place) => shares[place]),
     digest: "face",
   };
   const left = new Set(given.left);

@@ -1,9 +1,9 @@
 import { open } from "node:fs/promises";
 import { basename } from "node:path";
 import { parse } from "csv-parse/sync";
-import { itemAt } from "onnx-grad";
+import { itemAt, tupleOf } from "onnx-grad";
 import { nameKey } from "../../data/index.ts";
-import { PetalfaceError, readCode } from "../../errors.ts";
+import { messageOf, PetalfaceError, readCode } from "../../errors.ts";
 import { refusePlaceholder } from "../../placeholder.ts";
 import type { PairList } from "../results/types.ts";
 import { buildPairList, type NamedPair, type Side } from "./pairs.ts";
@@ -72,7 +72,7 @@ async function readText(path: string): Promise<string> {
       throw new PetalfaceError("PETAL_DATA_DAMAGED", `${path}: is not UTF-8 text; expected a list of pairs`);
     throw new PetalfaceError(
       readCode(error, "PETAL_DATA_MISSING", "PETAL_DATA_DAMAGED"),
-      `${path}: cannot be read (${(error as Error).message}); give a file of pairs`,
+      `${path}: cannot be read (${messageOf(error)}); give a file of pairs`,
       {
         cause: error,
       },
@@ -90,7 +90,7 @@ function parseLfw(path: string, text: string): Parsed {
   const lines = text.split(/\r?\n/);
   while (lines.at(-1)?.trim() === "") lines.pop();
   const header = (lines[0] ?? "").trim().split(/\s+/).map(Number);
-  const [folds, size] = header.length === 2 ? (header as [number, number]) : [1, itemAt(header, 0)];
+  const [folds, size] = header.length === 2 ? tupleOf(header, 2) : [1, itemAt(header, 0)];
   const expected = folds * size * 2;
   if (lines.length - 1 !== expected)
     throw new PetalfaceError(
@@ -143,7 +143,7 @@ function parseCsv(path: string, text: string): Parsed {
     } as const;
     rows = parse(text, options) as unknown as readonly CsvRow[];
   } catch (error) {
-    throw new PetalfaceError("PETAL_DATA_DAMAGED", `${path}: is not well-formed CSV: ${(error as Error).message}`, {
+    throw new PetalfaceError("PETAL_DATA_DAMAGED", `${path}: is not well-formed CSV: ${messageOf(error)}`, {
       cause: error,
     });
   }

@@ -1,5 +1,5 @@
 import { csvRows, nameKey, openData } from "../../data/index.ts";
-import { PetalfaceError, readCode } from "../../errors.ts";
+import { messageOf, PetalfaceError, readCode } from "../../errors.ts";
 import { printPath } from "../../images/index.ts";
 import { createPeople, fingerprintOf, type ProtocolPlaces } from "./places.ts";
 import type { Comparisons, Protocol, Search } from "./types.ts";
@@ -156,7 +156,7 @@ async function* readRows(path: string, sets: readonly string[]) {
     if (cause instanceof PetalfaceError) throw cause;
     throw new PetalfaceError(
       readCode(cause, "PETAL_DATA_MISSING", "PETAL_DATA_DAMAGED"),
-      `cannot read ${printPath(path)}: ${(cause as Error).message}`,
+      `cannot read ${printPath(path)}: ${messageOf(cause)}`,
       {
         cause,
       },

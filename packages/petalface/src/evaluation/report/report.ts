@@ -1,4 +1,4 @@
-import { itemAt } from "onnx-grad";
+import { itemAt, lastOf } from "onnx-grad";
 import { PetalfaceError } from "../../errors.ts";
 import { writeFileSafely } from "../../files.ts";
 import { printIntervals } from "../protocols/pairs.ts";
@@ -77,8 +77,7 @@ export async function renderReport(report: Report): Promise<string> {
       `${stranger.name} was measured on other pairs than ${first.name}; measure both on the same protocol`,
     );
   const about = comparisons.find(({ name }) => name === report.subject) ?? comparisons.at(-1);
-  const subject =
-    results.find(({ name }) => name === (about?.name ?? report.subject)) ?? (results.at(-1) as NamedResult);
+  const subject = results.find(({ name }) => name === (about?.name ?? report.subject)) ?? lastOf(results);
   const baseline = results.find(({ name }) => name === about?.against) ?? first;
 
   const found = findAtAlarms(subject.result, about && baseline.result);

@@ -1,3 +1,4 @@
+import { isRecord } from "../../json.ts";
 import type {
   Condition,
   EvaluationDetail,
@@ -23,17 +24,15 @@ export function packDetail(detail: EvaluationDetail): object {
     return arrays.push({ type: typeName(values), base64: bytes.toString("base64") }) - 1;
   };
   const outcomes = detail.outcomes.map((outcome) =>
-    Object.fromEntries(
-      Object.entries(outcome).map(([name, value]) => [
-        name,
-        ArrayBuffer.isView(value) ? put(value as Int32Array) : value,
-      ]),
-    ),
+    Object.fromEntries(Object.entries(outcome).map(([name, value]) => [name, isPacked(value) ? put(value) : value])),
   );
   const alphas = detail.alphas.map(({ degradation, alpha }) => ({ degradation, alpha: put(alpha) }));
   const { items, digests, nearest } = detail;
   return { items, digests, ...(nearest && { nearest }), outcomes, alphas, arrays };
 }
+
+const isPacked = (value: unknown): value is Float32Array | Int32Array | Uint8Array =>
+  value instanceof Float32Array || value instanceof Int32Array || value instanceof Uint8Array;
 
 const typeName = (values: Float32Array | Int32Array | Uint8Array): string =>
   values instanceof Float32Array ? "float32" : values instanceof Int32Array ? "int32" : "uint8";
@@ -154,8 +153,8 @@ function condition(value: unknown): Condition {
 }
 
 function record(name: string, value: unknown): Readonly<Record<string, unknown>> {
-  demand(typeof value === "object" && value !== null && !Array.isArray(value), name);
-  return value as Record<string, unknown>;
+  demand(isRecord(value), name);
+  return value;
 }
 
 function list(name: string, value: unknown): readonly unknown[] {

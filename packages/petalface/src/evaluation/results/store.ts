@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { PetalfaceError } from "../../errors.ts";
+import { messageOf, PetalfaceError } from "../../errors.ts";
 import { writeFileSafely } from "../../files.ts";
 import { refusePlaceholder } from "../../placeholder.ts";
 import { measureLabel } from "./condition.ts";
@@ -39,7 +39,7 @@ export async function loadEvaluation(path: string): Promise<EvaluationResult> {
   } catch (error) {
     throw new PetalfaceError(
       "PETAL_RESULT_INVALID",
-      `${path}: cannot be read (${(error as Error).message}); run petalface evaluate first`,
+      `${path}: cannot be read (${messageOf(error)}); run petalface evaluate first`,
       {
         cause: error,
       },
@@ -58,7 +58,7 @@ export async function loadEvaluation(path: string): Promise<EvaluationResult> {
   } catch (error) {
     throw new PetalfaceError(
       "PETAL_RESULT_INVALID",
-      `${path}: is not a result of petalface evaluate (${(error as Error).message}); measure again`,
+      `${path}: is not a result of petalface evaluate (${messageOf(error)}); measure again`,
       { cause: error },
     );
   }

@@ -97,10 +97,8 @@ export function compareMethods(
     return common.map((entry) => meanAt(after, entry.after) - meanAt(before, entry.before));
   });
   const everyone = new Int32Array(people).fill(1);
-  const [valuesA, valuesB] = [left, right].map((side) => side.map(({ compute }) => compute(everyone))) as [
-    number[][],
-    number[][],
-  ];
+  const ofAll = (side: typeof left): number[][] => side.map(({ compute }) => compute(everyone));
+  const [valuesA, valuesB] = [ofAll(left), ofAll(right)];
   const differences = common.map(({ name, before, after }, index): Difference => {
     const { key, kind, condition, far, rank, fpir } = name;
     const row = rows[index];

@@ -10,9 +10,8 @@ export function meanResult(runs: readonly EvaluationResult[]): EvaluationResult 
   if (runs.length === 1) return first;
   const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
   const measures = first.measures.flatMap((measure): Measure[] => {
-    const all = runs.map((run) => run.measures.find(({ key }) => key === measure.key));
-    if (all.some((found) => found === undefined)) return [];
-    const found = all as Measure[];
+    const found = runs.flatMap((run) => run.measures.find(({ key }) => key === measure.key) ?? []);
+    if (found.length < runs.length) return [];
     const values = found.map(({ value }) => value);
     const value = mean(values);
     const people = {

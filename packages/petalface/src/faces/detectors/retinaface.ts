@@ -30,11 +30,7 @@ export const recogniseRetinaface: Recognise = ({ outputs }) => {
     overlap: 0.4,
     multiple: 32,
     decode(results, width, height, least) {
-      const [score, box, five] = [scores, boxes, points].map((name) => floats(results, name)) as [
-        Float32Array,
-        Float32Array,
-        Float32Array,
-      ];
+      const [score, box, five] = [floats(results, scores), floats(results, boxes), floats(results, points)];
       const grid = priors(width, height);
       requireRows("retinaface", score.length / 2, grid.length, width, height);
       return grid.flatMap((prior, at): Detection[] => {
@@ -61,8 +57,9 @@ export const recogniseRetinaface: Recognise = ({ outputs }) => {
 export function decodeBox(offsets: Float32Array, at: number, { x, y, side }: Prior): Detection["box"] {
   const value = (place: number): number => itemAt(offsets, 4 * at + place);
   const middle = [x + value(0) * variances.centre * side, y + value(1) * variances.centre * side] as const;
-  const half = [2, 3].map((place) => (Math.exp(value(place) * variances.side) * side) / 2) as [number, number];
-  return [middle[0] - half[0], middle[1] - half[1], middle[0] + half[0], middle[1] + half[1]];
+  const half = (place: number): number => (Math.exp(value(place) * variances.side) * side) / 2;
+  const [across, down] = [half(2), half(3)];
+  return [middle[0] - across, middle[1] - down, middle[0] + across, middle[1] + down];
 }
 
 /** A function of two numbers that remembers its last answer: most photos of a set have one size. */

@@ -1,6 +1,6 @@
 import type { Tensor } from "onnx-grad";
 import { lastOf } from "onnx-grad";
-import type { FivePoints } from "../geometry.ts";
+import type { FivePoints, Point } from "../geometry.ts";
 import type { Detection } from "../nms.ts";
 import { floats, lastDim, type Recognise } from "./layout.ts";
 
@@ -89,8 +89,6 @@ export function fivePoints(
   start: number,
   place: (value: number, axis: 0 | 1) => number,
 ): FivePoints {
-  return Array.from({ length: 5 }, (_, point) => [
-    place(numbers[start + 2 * point], 0),
-    place(numbers[start + 2 * point + 1], 1),
-  ]) as unknown as FivePoints;
+  const at = (point: number): Point => [place(numbers[start + 2 * point], 0), place(numbers[start + 2 * point + 1], 1)];
+  return [at(0), at(1), at(2), at(3), at(4)];
 }

@@ -1,4 +1,4 @@
-import { itemAt } from "onnx-grad";
+import { itemAt, tupleOf } from "onnx-grad";
 import type { Detection } from "../nms.ts";
 import { type Prior, priorsOf } from "../priors.ts";
 import { floats, lastDim, type Recognise, requireRows } from "./layout.ts";
@@ -47,7 +47,7 @@ export const recogniseUltraface: Recognise = ({ inputs, outputs }) => {
         const value = itemAt(score, 2 * at + 1);
         if (!(value >= least)) return [];
         const corners = sides.map((side, edge) => box[4 * at + edge] * side);
-        return [{ score: value, box: decoded ? (corners as unknown as Detection["box"]) : decodeBox(box, at, prior) }];
+        return [{ score: value, box: decoded ? tupleOf(corners, 4) : decodeBox(box, at, prior) }];
       });
     },
   };
@@ -60,12 +60,7 @@ function isNear(
   { x, y, side }: Prior,
   [width = 0, height = 0]: readonly number[],
 ): boolean {
-  const [left, top, right, bottom] = box.subarray(4 * at, 4 * at + 4) as unknown as readonly [
-    number,
-    number,
-    number,
-    number,
-  ];
+  const [left = 0, top = 0, right = 0, bottom = 0] = box.subarray(4 * at, 4 * at + 4);
   const limit = near.sides * side;
   return (
     Math.abs(((left + right) / 2) * width - x) < limit &&

@@ -28,9 +28,8 @@ export const recogniseYunet: Recognise = ({ outputs }) => {
       const found: Detection[] = [];
       for (const stride of strides) {
         const columns = Math.floor(width / stride);
-        const [classes, objects, boxes, points] = ["cls", "obj", "bbox", "kps"].map((what) =>
-          floats(results, `${what}_${stride}`),
-        ) as [Float32Array, Float32Array, Float32Array, Float32Array];
+        const output = (what: string): Float32Array => floats(results, `${what}_${stride}`);
+        const [classes, objects, boxes, points] = [output("cls"), output("obj"), output("bbox"), output("kps")];
         for (let at = 0; at < classes.length; at++) {
           const score = Math.sqrt(unit(classes[at]) * unit(objects[at]));
           if (!(score >= least)) continue;

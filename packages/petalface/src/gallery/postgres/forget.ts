@@ -55,7 +55,7 @@ async function erase(database: Database, choose: (sql: Queries) => Promise<Going
   const done = await database.transaction("write", async (sql) => {
     await lockGallery(sql);
     const model = await activeModel(shown, sql);
-    const found = { values: [] as Uint8Array[], faces: 0, people: 0 };
+    const found: { values: Uint8Array[]; faces: number; people: number } = { values: [], faces: 0, people: 0 };
     for (const { person, faces, action } of await choose(sql)) {
       found.values.push(...(await valuesOf(sql, person, faces)));
       await dropFromBlocks(shown, sql, model, faces);

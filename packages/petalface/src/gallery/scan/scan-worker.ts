@@ -41,11 +41,10 @@ function scan(thread: ScanThread, { dots }: DotsExports, request: ScanRequest): 
     dots(codes + first * stride, stride, count, scratch, n, place);
     const products = new Int32Array(memory.buffer, place, n * count);
     for (let probe = 0; probe < n; probe++) {
-      const factor = factors[probe] as number;
+      const factor = factors[probe];
       const from = probe * count;
       const to = probe * rows + first;
-      for (let row = 0; row < count; row++)
-        out[to + row] = (products[from + row] as number) * (scale[first + row] as number) * factor;
+      for (let row = 0; row < count; row++) out[to + row] = products[from + row] * scale[first + row] * factor;
     }
   }
 }

@@ -77,7 +77,7 @@ interface Going {
 function erase(path: string, database: DatabaseSync, sql: Statements, choose: () => Going[]): Removal {
   const done = transact(path, database, () => {
     const model = activeModel(path, sql);
-    const found = { values: [] as Uint8Array[], faces: 0, people: 0 };
+    const found: { values: Uint8Array[]; faces: number; people: number } = { values: [], faces: 0, people: 0 };
     for (const { person, faces, action } of choose()) {
       found.values.push(...valuesOf(sql, person, faces));
       dropFromBlocks(path, sql, model, faces);

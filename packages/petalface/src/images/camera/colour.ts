@@ -21,11 +21,8 @@ export interface Yuv {
  */
 export function toYuv({ width, height, data }: Pixels): Yuv {
   const [wide, high] = [Math.ceil(width / 16) * 16, Math.ceil(height / 16) * 16];
-  const [luma, blue, red] = [0, 1, 2].map(() => new Float32Array(wide * high)) as [
-    Float32Array,
-    Float32Array,
-    Float32Array,
-  ];
+  const plane = (): Float32Array => new Float32Array(wide * high);
+  const [luma, blue, red] = [plane(), plane(), plane()];
   for (let row = 0; row < high; row++)
     for (let column = 0; column < wide; column++) {
       const from = (Math.min(row, height - 1) * width + Math.min(column, width - 1)) * 3;

@@ -9,12 +9,12 @@ import type { Pixels } from "../types.ts";
 export function sampleAt({ width, height, data }: Pixels, xs: Float64Array, ys: Float64Array): Pixels {
   const out = new Uint8ClampedArray(data.length);
   for (let at = 0; at < width * height; at++) {
-    const x = Math.min(Math.max(xs[at] as number, 0), width - 1);
-    const y = Math.min(Math.max(ys[at] as number, 0), height - 1);
+    const x = Math.min(Math.max(xs[at], 0), width - 1);
+    const y = Math.min(Math.max(ys[at], 0), height - 1);
     const [left, top] = [Math.floor(x), Math.floor(y)];
     const [right, bottom] = [Math.min(left + 1, width - 1), Math.min(top + 1, height - 1)];
     for (let channel = 0; channel < 3; channel++) {
-      const value = (line: number, place: number): number => data[(line * width + place) * 3 + channel] as number;
+      const value = (line: number, place: number): number => data[(line * width + place) * 3 + channel];
       const upper = value(top, left) * (left + 1 - x) + value(top, right) * (x - left);
       const lower = value(bottom, left) * (left + 1 - x) + value(bottom, right) * (x - left);
       out[at * 3 + channel] = upper * (top + 1 - y) + lower * (y - top);

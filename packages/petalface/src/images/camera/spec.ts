@@ -92,8 +92,8 @@ const isStage = (name: string): name is StageName => Object.hasOwn(stageRules, n
 
 function parseKernels(text: string, known: readonly Kernel[]): readonly Kernel[] | undefined {
   if (text === "any") return known;
-  const names = text.split("+");
-  return names.every((name) => (known as readonly string[]).includes(name)) ? (names as Kernel[]) : undefined;
+  const kernels = text.split("+").map((name) => known.find((kernel) => kernel === name));
+  return kernels.every((kernel) => kernel !== undefined) ? kernels : undefined;
 }
 
 /** The spelling that {@link parseCamera} reads; what it would assume anyway is left out. */
@@ -136,5 +136,5 @@ export function mildestCamera(spec: CameraSpec): CameraDegradation {
     const value = Math.min(Math.max(stageRules[name].mild, low), high);
     return { name, value, ...(kernels?.[0] && { kernel: kernels[0] }) };
   });
-  return { kind: "camera", stages, up: spec.up[0] as Kernel, seed: 0 };
+  return { kind: "camera", stages, up: spec.up[0] ?? "bilinear", seed: 0 };
 }

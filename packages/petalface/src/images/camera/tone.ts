@@ -13,7 +13,7 @@ const display = 2.2;
  */
 export function sharpen(pixels: Pixels, amount: number): Pixels {
   const soft = blurGaussian(pixels, 1).data;
-  const out = Uint8ClampedArray.from(pixels.data, (value, at) => value + amount * (value - (soft[at] as number)));
+  const out = Uint8ClampedArray.from(pixels.data, (value, at) => value + amount * (value - soft[at]));
   return { ...pixels, data: new Uint8Array(out.buffer) };
 }
 
@@ -22,9 +22,9 @@ export function desaturate(pixels: Pixels, share: number): Pixels {
   const { data } = pixels;
   const out = new Uint8ClampedArray(data.length);
   for (let at = 0; at < data.length; at += 3) {
-    const grey = luma.reduce((sum, weight, channel) => sum + weight * (data[at + channel] as number), 0);
+    const grey = luma.reduce((sum, weight, channel) => sum + weight * data[at + channel], 0);
     for (let channel = 0; channel < 3; channel++) {
-      const value = data[at + channel] as number;
+      const value = data[at + channel];
       out[at + channel] = value + share * (grey - value);
     }
   }
@@ -42,7 +42,7 @@ export function infrared(pixels: Pixels, fall: number, stream: Random): Pixels {
   const [green, blue] = [0.5 * stream.uniform(), 0.2 * stream.uniform()];
   const [lampX, lampY] = [width * (0.5 + 0.1 * stream.normal()), height * (0.5 + 0.1 * stream.normal())];
   const table = Float64Array.from({ length: 256 }, (_, value) => (value / 255) ** display);
-  const light = (at: number): number => table[data[at] as number] as number;
+  const light = (at: number): number => table[data[at]];
   const lit = new Float64Array(width * height);
   let before = 0;
   let after = 0;
@@ -53,7 +53,7 @@ export function infrared(pixels: Pixels, fall: number, stream: Random): Pixels {
     const y = (Math.floor(pixel / width) + 0.5 - lampY) / height;
     lit[pixel] = seen * Math.exp(-fall * (x * x + y * y));
     before += seen;
-    after += lit[pixel] as number;
+    after += lit[pixel];
   }
   const gain = after > 0 ? before / after : 1;
   const out = new Uint8ClampedArray(data.length);

@@ -45,7 +45,7 @@ function smooth(values: Float64Array, length: number, lines: number, step: numbe
       let sum = 0;
       for (let tap = 0; tap < weights.length; tap++) {
         const from = Math.min(Math.max(at + tap - reach, 0), length - 1);
-        sum += (weights[tap] as number) * (values[line * stride + from * step] as number);
+        sum += weights[tap] * values[line * stride + from * step];
       }
       out[line * stride + at * step] = sum;
     }

@@ -1,4 +1,5 @@
 import { Type } from "typebox";
+import { fieldsOf } from "../../json.ts";
 import type { App, ServerContext } from "../context.ts";
 import { readUpload } from "../http/body.ts";
 import { Problem } from "../problem.ts";
@@ -81,10 +82,10 @@ function minScoreOf(entries: unknown): number | undefined {
   } catch {
     throw new Problem(400, "invalid-request", "entries is not JSON");
   }
-  const task = (tasks as { readonly "facial-recognition"?: unknown } | null)?.["facial-recognition"];
-  if (typeof task !== "object" || task === null || Object.keys(tasks as object).length !== 1)
+  const asked = fieldsOf(tasks);
+  const task = asked["facial-recognition"];
+  if (typeof task !== "object" || task === null || Object.keys(asked).length !== 1)
     throw new Problem(422, "invalid-request", "this server answers the task facial-recognition alone");
-  const { detection } = task as { readonly detection?: { readonly options?: { readonly minScore?: unknown } } };
-  const score = detection?.options?.minScore;
+  const score = fieldsOf(fieldsOf(fieldsOf(task).detection).options).minScore;
   return typeof score === "number" && score >= 0 && score <= 1 ? score : undefined;
 }

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { messageOf } from "../../errors.ts";
 import { makeFolder, writeFileSafely } from "../../files.ts";
 import { openOneAtATime } from "../one-at-a-time.ts";
 import { Problem } from "../problem.ts";
@@ -141,7 +142,7 @@ export async function openJobs(folder: string, program: readonly string[]): Prom
   async function begin(entry: Entry, args: readonly string[]): Promise<Job> {
     await set(entry, { state: "waiting" });
     void next(() => run(entry, args)).catch((error: unknown) =>
-      set(entry, { state: "failed", message: error instanceof Error ? error.message : String(error) }),
+      set(entry, { state: "failed", message: messageOf(error) }),
     );
     return entry.job;
   }

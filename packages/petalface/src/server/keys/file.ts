@@ -3,6 +3,7 @@ import { chmod, readFile } from "node:fs/promises";
 import { PetalfaceError } from "../../errors.ts";
 import { writeFileSafely } from "../../files.ts";
 import { printPath } from "../../images/index.ts";
+import { fieldsOf } from "../../json.ts";
 
 /** What a key may do: look for faces, change who is enrolled, run jobs and read the metrics. */
 export const scopes = ["search", "enrol", "admin"] as const;
@@ -58,7 +59,7 @@ export async function readKeys(path: string): Promise<readonly StoredKey[]> {
   } catch {
     throw damaged;
   }
-  const { format, version, keys } = (document ?? {}) as Partial<KeyFile>;
+  const { format, version, keys } = fieldsOf(document);
   if (format !== "petalface-keys" || !Array.isArray(keys)) throw damaged;
   if (version !== 1)
     throw new PetalfaceError(
@@ -70,7 +71,7 @@ export async function readKeys(path: string): Promise<readonly StoredKey[]> {
 }
 
 function isStoredKey(value: unknown): value is StoredKey {
-  const key = (value ?? {}) as Partial<Record<keyof StoredKey, unknown>>;
+  const key = fieldsOf(value);
   const isHex = (text: unknown, bytes: number): boolean =>
     typeof text === "string" && new RegExp(`^[0-9a-f]{${2 * bytes}}$`).test(text);
   return (
@@ -78,7 +79,7 @@ function isStoredKey(value: unknown): value is StoredKey {
     isHex(key.salt, 16) &&
     isHex(key.hash, 32) &&
     Array.isArray(key.scopes) &&
-    key.scopes.every((scope) => scopes.includes(scope as Scope)) &&
+    key.scopes.every((scope) => scopes.some((known) => known === scope)) &&
     (key.expires === null || (typeof key.expires === "string" && !Number.isNaN(Date.parse(key.expires)))) &&
     (key.rate === null || (typeof key.rate === "number" && key.rate > 0))
   );

@@ -1,3 +1,4 @@
+import { itemAt } from "onnx-grad";
 import { Type } from "typebox";
 import { normaliseRows } from "../../matching/index.ts";
 import type { App, ServerContext } from "../context.ts";
@@ -123,7 +124,7 @@ export function recogniseRoutes(app: App, context: ServerContext): void {
         normaliseRows(vector, vector.length),
       );
       return {
-        cosine: one.reduce((sum, value, at) => sum + value * (other[at] as number), 0),
+        cosine: one.reduce((sum, value, at) => sum + value * itemAt(other, at), 0),
         faces: faces.map(({ name, face }, at) => ({
           photo: name,
           ...aboutFace(face, request.query.crops),

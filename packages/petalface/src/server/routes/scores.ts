@@ -83,7 +83,7 @@ async function scoresOf({ searcher, byId }: GalleryState, store: GalleryStore, s
 function cosineWithout(unit: Float32Array, sum: Float32Array): number {
   let [product, squares] = [0, 0];
   unit.forEach((value, at) => {
-    const rest = (sum[at] as number) - value;
+    const rest = itemAt(sum, at) - value;
     product += value * rest;
     squares += rest * rest;
   });

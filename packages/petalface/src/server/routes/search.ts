@@ -7,6 +7,7 @@ import {
   joinTrack,
   singleThreshold,
 } from "../../gallery/index.ts";
+import { fieldsOf } from "../../json.ts";
 import { normaliseRows } from "../../matching/index.ts";
 import type { App, ServerContext } from "../context.ts";
 import type { ProbeFace, SearchResult, ServedGallery } from "../gallery/served.ts";
@@ -252,7 +253,7 @@ function embeddingsOf({ fields }: Upload, gallery: ServedGallery): readonly Prob
   );
   if (!Array.isArray(embeddings) || embeddings.length === 0 || embeddings.length > 256) throw wrong;
   return embeddings.map((entry: unknown) => {
-    const { embedding, alpha = 1 } = (entry ?? {}) as { readonly embedding?: unknown; readonly alpha?: unknown };
+    const { embedding, alpha = 1 } = fieldsOf(entry);
     if (!Array.isArray(embedding) || embedding.length !== width) throw wrong;
     const vector = Float32Array.from(embedding, (value) => (typeof value === "number" ? value : Number.NaN));
     const isFine = vector.every(Number.isFinite) && vector.some((value) => value !== 0);

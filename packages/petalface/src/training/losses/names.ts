@@ -20,6 +20,14 @@ export const lossNames = [
  */
 export type LossName = (typeof lossNames)[number];
 
+const marginNames = [
+  "cosface",
+  "arcface",
+  "adaface",
+  "magface",
+  "curricularface",
+] as const satisfies readonly LossName[];
+
 /** A margin softmax. */
 export type MarginName = Exclude<LossName, `distil${string}`>;
 
@@ -34,4 +42,4 @@ export const usesMargin = (loss: LossName): boolean => loss !== "distil" && !use
 
 /** The margin softmax in a loss; undefined without one. */
 export const marginOf = (loss: LossName): MarginName | undefined =>
-  usesMargin(loss) ? (loss.replace("distil+", "") as MarginName) : undefined;
+  marginNames.find((name) => loss === name || loss === `distil+${name}`);

@@ -1,7 +1,7 @@
 import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Tensor } from "onnx-grad";
-import { itemAt } from "onnx-grad";
+import { entryOf, itemAt } from "onnx-grad";
 import { type Backbone, toInput } from "../../backbones/index.ts";
 import { PetalfaceError } from "../../errors.ts";
 import { random } from "../../random.ts";
@@ -102,7 +102,7 @@ export async function openPrefix({
     const place = slots.get(key);
     if (place?.rank === ranks.rank) store.read(place.slot, offset, out);
     else {
-      const values = (fetched.get(key) ?? passing.get(key)) as Float32Array;
+      const values = fetched.get(key) ?? entryOf(passing, key);
       out.set(values.subarray(offset, offset + out.length));
     }
   };
@@ -112,7 +112,7 @@ export async function openPrefix({
     claim(draw, rank) {
       const key = keyOf(draw);
       if (slots.has(key)) return false;
-      const slot = held[rank] as number;
+      const slot = itemAt(held, rank);
       if (slot >= capacity) return true;
       slots.set(key, { rank, slot });
       held[rank] = slot + 1;
@@ -144,7 +144,7 @@ export async function openPrefix({
       const wanted: number[][] = ranks.hosts.map(() => []);
       draws.forEach((draw, place) => {
         const key = keyOf(draw);
-        const holder = slots.get(key)?.rank ?? share.rankOf(origin[place] as number);
+        const holder = slots.get(key)?.rank ?? share.rankOf(itemAt(origin, place));
         const taker = share.rankOf(place);
         if (holder === taker) return;
         if (taker === ranks.rank) wanted[holder]?.push(key);
@@ -159,7 +159,7 @@ export async function openPrefix({
       );
       wanted.forEach((keys, rank) => {
         keys.forEach((key, at) => {
-          fetched.set(key, (got[rank] as Float32Array).slice(at * record, (at + 1) * record));
+          fetched.set(key, itemAt(got, rank).slice(at * record, (at + 1) * record));
         });
       });
     },

@@ -8,7 +8,7 @@ const table = Uint32Array.from({ length: 256 }, (_, byte) => {
 /** CRC-32C of some bytes, as an unsigned number. */
 export function crc32c(bytes: Uint8Array): number {
   let value = 0xffffffff;
-  for (const byte of bytes) value = (value >>> 8) ^ (table[(value ^ byte) & 0xff] as number);
+  for (const byte of bytes) value = (value >>> 8) ^ table[(value ^ byte) & 0xff];
   return ~value >>> 0;
 }
 

@@ -1,6 +1,6 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { PetalfaceError } from "../../errors.ts";
+import { messageOf, PetalfaceError } from "../../errors.ts";
 import { isUnfinished, makeFolder, writeFileSafely } from "../../files.ts";
 import { lockName } from "../../lock.ts";
 import { refusePlaceholder } from "../../placeholder.ts";
@@ -55,12 +55,8 @@ export async function readRun(folder: string): Promise<RunRecord> {
     if (record.format !== 1) throw new Error(`format ${JSON.stringify(record.format)} is not known`);
     return { ...record, options: trainingOptions(record.options) };
   } catch (error) {
-    throw new PetalfaceError(
-      "PETAL_RUN_DAMAGED",
-      `${runFile(folder)}: ${error instanceof Error ? error.message : String(error)}`,
-      {
-        cause: error,
-      },
-    );
+    throw new PetalfaceError("PETAL_RUN_DAMAGED", `${runFile(folder)}: ${messageOf(error)}`, {
+      cause: error,
+    });
   }
 }

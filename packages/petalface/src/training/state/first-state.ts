@@ -1,3 +1,4 @@
+import { itemAt } from "onnx-grad";
 import { type Adapter, initialStatistics, initialTheta } from "../../adapters/index.ts";
 import { openEmbedder, rowsNotFinite } from "../../backbones/index.ts";
 import { PetalfaceError } from "../../errors.ts";
@@ -55,7 +56,7 @@ async function firstHead(
   const { width } = backbone;
   const classes = data.people.length;
   const starts = partStarts(classes, ranks.count);
-  const [first, end] = [starts[ranks.rank] as number, starts[ranks.rank + 1] as number];
+  const [first, end] = [starts[ranks.rank], starts[ranks.rank + 1]];
   const drawn = (): Float32Array => randomCentres(classes, width, seed, first, end);
   const head = (values: Float32Array): Head => headOf(values, width, optimizer, { first, classes });
   if (centreFaces === 0) return head(drawn());
@@ -96,7 +97,7 @@ async function firstHead(
     signal?.throwIfAborted();
     const all = await ranks.gather([await embed(batches[ranks.rank] ?? [])]);
     batches.forEach(({ length }, rank) => {
-      const records = all[rank]?.[0] as Float32Array;
+      const records = itemAt(itemAt(all, rank), 0);
       for (let row = 0; row < length; row++) add(records.subarray(row * (1 + width), (row + 1) * (1 + width)));
     });
   };

@@ -1,3 +1,4 @@
+import { itemAt } from "onnx-grad";
 import { random } from "../../random.ts";
 import type { Moments } from "../optimiser/moments.ts";
 import { freshMoments, type OptimizerOptions, optimize } from "../optimiser/optimizer.ts";
@@ -39,7 +40,7 @@ export const partStarts = (items: number, ranks: number): number[] =>
 /** How many items each rank's part has. */
 export function partLengths(items: number, ranks: number): number[] {
   const starts = partStarts(items, ranks);
-  return starts.slice(1).map((end, rank) => end - (starts[rank] as number));
+  return starts.slice(1).map((end, rank) => end - itemAt(starts, rank));
 }
 
 /** How many of some ascending classes each rank holds. */
@@ -48,8 +49,8 @@ export function classesOfRanks(classes: Uint32Array, total: number, ranks: numbe
   const counts = new Array<number>(ranks).fill(0);
   let rank = 0;
   for (const each of classes) {
-    while (each >= (starts[rank + 1] as number)) rank++;
-    counts[rank] = (counts[rank] as number) + 1;
+    while (each >= itemAt(starts, rank + 1)) rank++;
+    counts[rank] = itemAt(counts, rank) + 1;
   }
   return counts;
 }

@@ -1,3 +1,4 @@
+import { itemAt } from "onnx-grad";
 import { deal, fromFirst, type Ranks, spread } from "../../ranks.ts";
 import type { Moments } from "../optimiser/moments.ts";
 import { freshMoments } from "../optimiser/optimizer.ts";
@@ -43,11 +44,11 @@ export async function loadShared(folder: string, shape: StateShape, ranks: Ranks
   };
   if (shape.head === undefined) return { ...state, head: undefined };
   const lengths = headLengths(shape.head, ranks.count);
-  const values = new Float32Array(lengths[ranks.rank] as number);
+  const values = new Float32Array(itemAt(lengths, ranks.rank));
   await deal(ranks, stored?.head?.values, values, lengths);
   const parts = freshMoments(values.length, optimizer);
   await deal(ranks, stored?.head?.moments.first, parts.first, lengths);
   if (optimizer === "adamw") await deal(ranks, stored?.head?.moments.second, parts.second, lengths);
-  const first = partStarts(shape.head.classes, ranks.count)[ranks.rank] as number;
+  const first = itemAt(partStarts(shape.head.classes, ranks.count), ranks.rank);
   return { ...state, head: { ...shape.head, first, values, moments: parts } };
 }

@@ -1,3 +1,4 @@
+import { itemAt } from "onnx-grad";
 import type { FaceData, FaceLoader } from "../../data/index.ts";
 import { random } from "../../random.ts";
 import { usesAnchors } from "../losses/names.ts";
@@ -66,7 +67,7 @@ export function openAnchors(
           planes,
         );
         part.forEach((face, i) => {
-          const unit = units[i] as Float32Array;
+          const unit = itemAt(units, i);
           if (!Number.isFinite(unit[0])) return;
           rows.set(unit, (there + i) * width);
           faces[there + i] = loader.used(face);
@@ -79,7 +80,7 @@ export function openAnchors(
       const { person } = data.at(face);
       const found = new Float32Array(count);
       for (let at = 0; at < there; at++) {
-        const known = faces[at] as number;
+        const known = itemAt(faces, at);
         if (known >= 0 && known !== face && (person < 0 || people[at] !== person)) found[at] = 1;
       }
       return found;

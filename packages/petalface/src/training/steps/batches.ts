@@ -1,3 +1,4 @@
+import { itemAt } from "onnx-grad";
 import type { FaceData, FaceLoader } from "../../data/index.ts";
 import type { ImageRequest } from "../../images/index.ts";
 import type { Ranks } from "../../ranks.ts";
@@ -60,7 +61,7 @@ export function* prepareSteps(
     });
     const own = fresh[ranks.rank] ?? [];
     const requests = [
-      ...shown.map((place) => requestOf(data, draws[place] as Draw)),
+      ...shown.map((place) => requestOf(data, itemAt(draws, place))),
       ...own.map((face) => requestOf(data, { ...face, degrade: undefined })),
     ];
     yield loader.load(requests).then((planes) => {

@@ -1,3 +1,4 @@
+import { itemAt } from "onnx-grad";
 import { nameOfFace } from "../../images/index.ts";
 import type { PreparedStep } from "./batches.ts";
 import { requestOf } from "./batches.ts";
@@ -37,7 +38,7 @@ export async function meetFaces(task: StepTask, batch: PreparedStep): Promise<Us
   const own = share.placesOf(ranks.rank);
   const record = new Float32Array(fields * share.rounds * share.size);
   own.forEach((place, row) => {
-    const { index, flip } = batch.draws[place] as Draw;
+    const { index, flip } = itemAt(batch.draws, place);
     const used = loader.used(index);
     // A number in two parts that float32 holds exactly.
     const wrong = targets === undefined || targets.isFinite(index, flip) ? 0 : 1;
@@ -62,7 +63,7 @@ export async function withoutNotFinite(task: StepTask, step: UsableStep): Promis
   const { share, ranks } = task;
   const own = share.placesOf(ranks.rank);
   const flags = new Float32Array(share.rounds * share.size);
-  for (const row of await task.findNotFinite(own.map((place) => step.batch.draws[place] as Draw))) flags[row] = 1;
+  for (const row of await task.findNotFinite(own.map((place) => itemAt(step.batch.draws, place)))) flags[row] = 1;
   const all = await ranks.gather([flags]);
   const bad = new Set(all.flatMap(([wrong], rank) => share.placesOf(rank).filter((_, row) => wrong?.[row] === 1)));
   return bad.size === 0 ? undefined : await without(task, step, bad);
@@ -74,11 +75,11 @@ async function without(task: StepTask, step: UsableStep, bad: ReadonlySet<number
   if (bad.size === 0) return step;
   const nameOf = (face: number): string => nameOfFace(data.at(face).source);
   for (const place of bad) {
-    const { index } = step.batch.draws[place] as Draw;
+    const { index } = itemAt(step.batch.draws, place);
     if (share.rankOf(place) === ranks.rank) loader.leave(index, `${nameOf(index)}: its embedding is not finite`);
   }
   const { batch, from, missing } = replaceDraws(step.batch, bad, nameOf, task.prefix !== undefined);
-  const drawAt = (place: number): Draw => batch.draws[place] as Draw;
+  const drawAt = (place: number): Draw => itemAt(batch.draws, place);
   if (missing.length > 0) {
     const planes = await loader.load(missing.map((place) => requestOf(data, drawAt(place))));
     const face = planes.length / missing.length;
@@ -100,7 +101,7 @@ async function without(task: StepTask, step: UsableStep, bad: ReadonlySet<number
     );
   return {
     batch,
-    faces: from.map((place) => step.faces[place] as ShownFace),
-    origin: from.map((place) => step.origin[place] as number),
+    faces: from.map((place) => itemAt(step.faces, place)),
+    origin: from.map((place) => itemAt(step.origin, place)),
   };
 }

@@ -1,4 +1,4 @@
-import { sizeOf, type Tensor } from "onnx-grad";
+import { entryOf, itemAt, sizeOf, type Tensor } from "onnx-grad";
 import { toInput } from "../../backbones/index.ts";
 import { classesOfRanks, gatherRows, type Head } from "../state/head.ts";
 import type { UsableStep } from "./faces.ts";
@@ -52,7 +52,7 @@ export function feedsOfPart(
     feeds[inputs.others] = { dtype: "float32", dims: [size, anchors.count], data: others };
   }
   if (classes !== undefined) feeds.onehot = oneHot(labels.slice(start, start + size), classes);
-  for (const { name, dims } of inputs.noise) feeds[name] = imagesOf(noise.get(name) as Float32Array, dims, start, size);
+  for (const { name, dims } of inputs.noise) feeds[name] = imagesOf(entryOf(noise, name), dims, start, size);
   return feeds;
 }
 
@@ -75,7 +75,7 @@ export async function meetCentres(
   const { width } = head;
   const counts = classesOfRanks(classes, head.classes, ranks.count);
   const before = counts.slice(0, ranks.rank).reduce((sum, count) => sum + count, 0);
-  const own = classes.subarray(before, before + (counts[ranks.rank] as number));
+  const own = classes.subarray(before, before + itemAt(counts, ranks.rank));
   const lengths = counts.map((count) => count * width);
   const rows = await ranks.join(gatherRows(head.values, own, width, head.first), lengths);
   const data = ranks.count === 1 ? rows : rows.slice();
@@ -96,7 +96,7 @@ function oneHot(labels: readonly number[], classes: Uint32Array): Tensor {
   const place = new Map(Array.from(classes, (label, column) => [label, column]));
   const data = new Float32Array(labels.length * classes.length);
   labels.forEach((label, row) => {
-    data[row * classes.length + (place.get(label) as number)] = 1;
+    data[row * classes.length + entryOf(place, label)] = 1;
   });
   return { dtype: "float32", dims: [labels.length, classes.length], data };
 }

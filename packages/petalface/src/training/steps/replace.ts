@@ -1,3 +1,4 @@
+import { itemAt } from "onnx-grad";
 import { PetalfaceError } from "../../errors.ts";
 import type { PreparedStep } from "./batches.ts";
 
@@ -40,7 +41,7 @@ export function replaceDraws(
     return other;
   };
   const from = draws.map((_, at) => place(at));
-  const replaced = from.map((at) => draws[at] as (typeof draws)[number]);
+  const replaced = from.map((at) => itemAt(draws, at));
   if (kept) return { batch: { ...batch, draws: replaced }, from, missing: [] };
   const face = pixels.length / shown.length;
   const rows = new Map(shown.map((at, row) => [at, row]));

@@ -49,7 +49,7 @@ export function sampler(
       epochNow = epoch;
     }
     // With fewer faces than a batch, some are drawn twice.
-    return order[(position % each) % length] as number;
+    return order[(position % each) % length];
   };
   return (step) =>
     Array.from({ length: options.batch }, (_, i) => {

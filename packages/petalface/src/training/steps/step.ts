@@ -1,3 +1,4 @@
+import { itemAt } from "onnx-grad";
 import { floatsOf, type Session } from "../../runtime/index.ts";
 import { clipFactor, l2Norm } from "../optimiser/adamw.ts";
 import { optimize } from "../optimiser/optimizer.ts";
@@ -10,7 +11,7 @@ import type { PreparedStep } from "./batches.ts";
 import { meetFaces, type UsableStep, withoutNotFinite } from "./faces.ts";
 import { feedsOfPart, meetCentres, vector } from "./feeds.ts";
 import { drawNoise } from "./noise.ts";
-import { type Draw, epochOf } from "./sampler.ts";
+import { epochOf } from "./sampler.ts";
 import { sumOfParts } from "./sums.ts";
 import type { StepTask } from "./task.ts";
 
@@ -39,7 +40,7 @@ export async function computeStep(task: StepTask, state: TrainingState, batch: P
   await task.targets?.add(batch.fresh, batch.freshPixels);
   await task.anchors?.growTo(batch.step);
   await task.prefix?.add(
-    batch.shown.map((place) => batch.draws[place] as Draw),
+    batch.shown.map((place) => itemAt(batch.draws, place)),
     batch.pixels,
   );
   const usable = await meetFaces(task, batch);
@@ -84,7 +85,7 @@ async function computeBatch(task: StepTask, state: TrainingState, step: UsableSt
         feeds.anchors = { dtype: "float32", dims: [anchors.count, anchors.width], data: anchors.rows };
       if (outputs.lossState !== undefined) feeds.loss_state = vector(lossState);
       results = await engine.run(feeds);
-      numbers[2 * round] = floatsOf(results, outputs.loss)[0] as number;
+      numbers[2 * round] = itemAt(floatsOf(results, outputs.loss), 0);
       numbers[2 * round + 1] = mean(floatsOf({ ...feeds, ...results }, outputs.alpha));
       // What looks at its batch looks at one part, and moves on with each, as in PyTorch.
       if (outputs.lossState !== undefined) lossState = floatsOf(results, outputs.lossState);
@@ -106,10 +107,11 @@ async function computeBatch(task: StepTask, state: TrainingState, step: UsableSt
   const doubles = all.map(([pairs = new Float32Array(0)]) => new Float64Array(pairs.slice().buffer));
   for (let part = 0; part < parts; part++) {
     const [round, rank] = [Math.floor(part / ranks.count), part % ranks.count];
-    loss += (doubles[rank]?.[2 * round] as number) / parts;
-    alpha += (doubles[rank]?.[2 * round + 1] as number) / parts;
+    const pairs = itemAt(doubles, rank);
+    loss += itemAt(pairs, 2 * round) / parts;
+    alpha += itemAt(pairs, 2 * round + 1) / parts;
     if (norms > 0)
-      statistics = followStatistics(layout.norms, statistics, all[rank]?.[1 + round] as Float32Array, samples);
+      statistics = followStatistics(layout.norms, statistics, itemAt(itemAt(all, rank), 1 + round), samples);
   }
   return {
     ...{ loss, alpha, gradient, gradientNorm: l2Norm(gradient) },

@@ -1,3 +1,4 @@
+import { itemAt } from "onnx-grad";
 import type { Ranks } from "../../ranks.ts";
 import type { Share } from "./share.ts";
 
@@ -41,7 +42,7 @@ export function sumOfParts(ranks: Ranks, share: Share, parts: number, lengths: r
         start += length;
         return stretch;
       });
-      const own = lengths[ranks.rank] as number;
+      const own = itemAt(lengths, ranks.rank);
       const all = ranks.exchange(
         given,
         lengths.map((_, rank) => (share.partOf(round, rank) === undefined ? 0 : own)),
@@ -62,6 +63,6 @@ export function sumOfParts(ranks: Ranks, share: Share, parts: number, lengths: r
 function accumulated(sum: Float32Array | undefined, part: Float32Array, parts: number, lent: boolean): Float32Array {
   if (parts === 1) return lent ? part.slice() : part;
   if (sum === undefined) return part.map((value) => value / parts);
-  for (let i = 0; i < sum.length; i++) sum[i] = (sum[i] as number) + (part[i] as number) / parts;
+  for (let i = 0; i < sum.length; i++) sum[i] = sum[i] + part[i] / parts;
   return sum;
 }

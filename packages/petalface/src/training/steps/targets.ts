@@ -1,4 +1,4 @@
-import { itemAt, setBatch } from "onnx-grad";
+import { entryOf, itemAt, setBatch } from "onnx-grad";
 import { type Backbone, toInput } from "../../backbones/index.ts";
 import { alone, type Ranks } from "../../ranks.ts";
 import { floatsOf, openSession, type SessionOptions } from "../../runtime/index.ts";
@@ -116,7 +116,7 @@ export async function openTargets(
     const all = await ranks.gather([own]);
     faces.forEach((each, rank) => {
       if (rank === ranks.rank) return;
-      const given = all[rank]?.[0] as Float32Array;
+      const given = itemAt(itemAt(all, rank), 0);
       each.forEach(({ index, flip }, row) => {
         keep(slot(index, flip), given.subarray(row * width, (row + 1) * width));
       });
@@ -145,7 +145,7 @@ export async function openTargets(
     read(index, flip, out, offset) {
       const at = slot(index, flip);
       if (keepAll) out.set(kept.subarray(at * width, (at + 1) * width), offset);
-      else out.set(passing.get(at) as Float32Array, offset);
+      else out.set(entryOf(passing, at), offset);
     },
     close: () => session.close(),
   };

@@ -1,5 +1,6 @@
 import { statfs } from "node:fs/promises";
 import { availableParallelism, totalmem } from "node:os";
+import { messageOf } from "../../../errors.ts";
 import { cacheFolder, isCached, knownModels } from "../../../models/index.ts";
 import type { Provider } from "../../../runtime/index.ts";
 import { proveWritable } from "../../cache-folder.ts";
@@ -22,7 +23,7 @@ const GIB = 2 ** 30;
 const providers: readonly Provider[] = ["cpu", "cuda", "webgpu"];
 
 function firstLine(error: unknown): string {
-  return (error instanceof Error ? error.message : String(error)).trim().split("\n")[0] ?? "";
+  return messageOf(error).trim().split("\n")[0] ?? "";
 }
 
 function node(): Finding {

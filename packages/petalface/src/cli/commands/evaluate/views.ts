@@ -51,7 +51,7 @@ export async function viewPeople(request: ViewRequest): Promise<EmbeddingView> {
     const loader = open.keep(openLoader({ size: model.size, threads: request.engine.threads }));
     const rows = new Float32Array(shown.length * model.width);
     const asked = (index: number) => {
-      const { face, how } = shown[index] as (typeof shown)[number];
+      const { face, how } = itemAt(shown, index);
       const { source, id, quality } = data.at(face);
       return {
         source,

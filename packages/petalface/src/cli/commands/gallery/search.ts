@@ -184,7 +184,7 @@ async function searchEach(
   signal: AbortSignal,
 ): Promise<Found[]> {
   const usable = [...faces.keys()].filter((index) => faces[index] !== undefined);
-  const described = usable.map((index) => faces[index] as FaceDescription);
+  const described = faces.filter((face) => face !== undefined);
   const width = described[0]?.vector.length ?? 1;
   const rows = new Float32Array(usable.length * width);
   described.forEach(({ vector }, at) => {

@@ -10,7 +10,7 @@ export type PresetDifferences = Readonly<Record<string, Readonly<Record<string, 
  */
 export function presetDifferences(run?: TrainingOptions, family?: string): PresetDifferences {
   const columns: [string, TrainingOptions][] = [
-    ...(run === undefined ? [] : ([["run", run]] as [string, TrainingOptions][])),
+    ...(run === undefined ? [] : [run]).map((options): [string, TrainingOptions] => ["run", options]),
     ...presetNames.map((preset): [string, TrainingOptions] => [preset, trainingOptions({ preset }, family)]),
   ];
   const names = new Set(columns.flatMap(([, options]) => Object.keys(options) as (keyof TrainingOptions)[]));

@@ -109,11 +109,11 @@ export async function judgeData(
     signal.throwIfAborted();
     const notFinite = new Map<number, string>();
     for (const [place, { name, embedder, calibration }] of judges.entries()) {
-      const own = itemAt(scores, place);
+      const [own, ownAlpha] = [itemAt(scores, place), alphas[place]];
       if (embedder === undefined)
         samples.forEach(({ quality = Number.NaN }, i) => {
           own[start + i] = quality;
-          if (calibration !== undefined) (alphas[place] as Float32Array)[start + i] = alphaOf(calibration, quality);
+          if (calibration !== undefined && ownAlpha !== undefined) ownAlpha[start + i] = alphaOf(calibration, quality);
         });
       else if (pixels !== undefined) {
         const judged = await embedder.embed(pixels, samples.length);
@@ -121,7 +121,7 @@ export async function judgeData(
         samples.forEach((_, i) => {
           if (bad.has(i) || notFinite.get(i) === name) return;
           own[start + i] = itemAt(judged.data, i);
-          if (judged.alpha) (alphas[place] as Float32Array)[start + i] = itemAt(judged.alpha, i);
+          if (judged.alpha && ownAlpha !== undefined) ownAlpha[start + i] = itemAt(judged.alpha, i);
         });
       }
     }
