@@ -129,9 +129,9 @@ def frigate_openvino(path, config=None):
 
 openers = {
     "insightface, a pack": insightface_pack,
-    "insightface, --levels off": insightface,
+    "insightface, --levels 9": insightface,
     "uniface": uniface,
-    "uniface, --levels off": uniface,
+    "uniface, --levels 9": uniface,
     "opencv": opencv,
     "opencv classic": opencv_classic,
     "deepface": deepface,

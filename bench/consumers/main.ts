@@ -12,12 +12,12 @@ import { spread } from "../skeleton/statistics.ts";
 import { drawnAdapter } from "./adapter.ts";
 import { aboutConsumers, type Embedded, type Row, renderConsumers, rowOf } from "./table.ts";
 
-/** Consumers: the target whose file they load, and whether it is written with a gate in each layer. */
-const consumers: Readonly<Record<string, { readonly target: string; readonly gated?: true }>> = {
+/** Consumers: the target whose file they load, and whether it is written with alpha in levels. */
+const consumers: Readonly<Record<string, { readonly target: string; readonly inLevels?: true }>> = {
   "insightface, a pack": { target: "insightface" },
-  "insightface, --levels off": { target: "insightface", gated: true },
+  "insightface, --levels 9": { target: "insightface", inLevels: true },
   uniface: { target: "uniface" },
-  "uniface, --levels off": { target: "uniface", gated: true },
+  "uniface, --levels 9": { target: "uniface", inLevels: true },
   opencv: { target: "opencv" },
   "opencv classic": { target: "opencv" },
   deepface: { target: "deepface" },
@@ -27,8 +27,6 @@ const consumers: Readonly<Record<string, { readonly target: string; readonly gat
   "openvino, its default": { target: "frigate" },
 };
 
-/** Targets whose file has alpha in levels unless asked otherwise. */
-const inLevels = new Set(["insightface", "uniface", "deepface"]);
 const levels = 9;
 
 export default defineBenchmark({
@@ -86,13 +84,13 @@ async function measure({ name, run, faces: each }: Task, interpreter: string, { 
       error?: string;
     }[];
     const rows: Row[] = [];
-    for (const [consumer, { target, gated }] of Object.entries(consumers)) {
+    for (const [consumer, { inLevels }] of Object.entries(consumers)) {
       const read = async (kind: string): Promise<Float32Array | string> => {
         const report = reports.find(({ out }) => out.endsWith(`${consumer}-${kind}.f32`));
         if (report === undefined) return "it was not run";
         return report.error ?? new Float32Array(new Uint8Array(await readFile(report.out)).buffer);
       };
-      const own = inLevels.has(target) && gated === undefined ? rounded : here;
+      const own = inLevels ? rounded : here;
       const [adapted, frozen] = [await read("adapted"), await read("frozen")];
       rows.push(rowOf({ model: name, consumer }, { adapted, frozen, own, exact: here }, backbone.width));
     }
@@ -164,22 +162,26 @@ async function embedRounded(backbone: Backbone, adapter: Adapter, faces: Faces, 
 /** Writes the adapted and the frozen file of every target as `petalface export` does, and lists who is to open them. */
 async function writeJobs(folder: string, model: string, adapter: string) {
   const detector = join(shared, "weights/scrfd_2.5g_bnkps.onnx");
-  const targets = new Set(Object.values(consumers).map(({ target }) => target));
   const jobs: { consumer: string; file: string; out: string }[] = [];
   for (const kind of ["adapted", "frozen"] as const) {
     const files = new Map<string, string>();
-    for (const form of ["default", "off"] as const) {
+    for (const form of ["exact", "levels"] as const) {
+      const wanted = Object.values(consumers).filter(({ inLevels = false }) => inLevels === (form === "levels"));
       const { written } = await exportModel({
-        ...{ model, out: join(folder, `${kind}-${form}`), for: [...targets].join(","), detector },
-        ...(kind === "adapted" && { adapter }),
-        ...(form === "off" && { levels: form }),
+        ...{
+          model,
+          out: join(folder, `${kind}-${form}`),
+          for: [...new Set(wanted.map(({ target }) => target))].join(","),
+          detector,
+        },
+        ...(kind === "adapted" && { adapter, ...(form === "levels" && { levels }) }),
       });
       for (const { target, files: own } of written) files.set(`${target} ${form}`, own[0] ?? "");
     }
-    for (const [consumer, { target, gated }] of Object.entries(consumers))
+    for (const [consumer, { target, inLevels }] of Object.entries(consumers))
       jobs.push({
         consumer,
-        file: files.get(`${target} ${gated ? "off" : "default"}`) ?? "",
+        file: files.get(`${target} ${inLevels ? "levels" : "exact"}`) ?? "",
         out: join(folder, `${consumer}-${kind}.f32`),
       });
   }

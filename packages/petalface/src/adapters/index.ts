@@ -16,7 +16,6 @@ export { type FoundAdapterOptions, foundAdapter, saveFoundAdapter } from "./form
 export {
   type ChangeLevel,
   exportLevels,
-  hasLevels,
   type LevelsFile,
   levelFiles,
   openLevels,

@@ -26,8 +26,8 @@ export interface Product {
   readonly judgement: GateUse;
   /** Thresholds that the file carries. */
   readonly thresholds?: Thresholds | undefined;
-  /** The graph in levels, and the targets that get it; of none: the file made by hand. */
-  readonly levels?: { readonly graph: Graph; readonly count: number; readonly of: readonly string[] } | undefined;
+  /** How many levels alpha is rounded to in the graph. */
+  readonly levels?: number | undefined;
 }
 
 /** What was written for one target, as `--json` has it. */
@@ -73,30 +73,17 @@ export async function deploy(
   contracts: readonly Contract[],
 ): Promise<{ readonly written: readonly Written[]; readonly lines: readonly string[] }> {
   const { thresholds } = given;
-  /** The product with the graph of a target, or of the file made by hand. */
-  const productFor = (contract: Contract | undefined): Product => {
-    const { levels } = given;
-    const own = levels?.of.length === 0 || (contract !== undefined && levels?.of.includes(contract.name));
-    return {
-      ...given,
-      graph: carrying(own && levels ? levels.graph : given.graph, thresholds),
-      levels: own ? levels : undefined,
-    };
-  };
+  const product = { ...given, graph: carrying(given.graph, thresholds) };
   if (contracts.length === 0) {
-    const product = productFor(undefined);
     const { graph, fed } = byHand(product, flags);
     await writeModel(graph, flags.out);
     const written = writtenOf("plain", [flags.out], graph, fed, product);
     return { written: [written], lines: [describe(written), ...(thresholds ? printThresholds(thresholds) : [])] };
   }
   const detector = flags.detector === undefined ? undefined : await readFile(flags.detector);
-  const made = contracts.map((contract) => {
-    const product = productFor(contract);
-    return { contract, product, graph: fitted(product, contract) };
-  });
+  const made = contracts.map((contract) => ({ contract, graph: fitted(product, contract) }));
   const [written, lines]: [Written[], string[]] = [[], []];
-  for (const { contract, product, graph } of made) {
+  for (const { contract, graph } of made) {
     const folder = folderOf(flags.out, contract, contracts.length);
     const places = placesOf(contract, folder, detector !== undefined);
     await writeModel(graph, places.model);
@@ -115,7 +102,7 @@ export async function deploy(
       `where it goes: ${contract.layout.belongs}`,
       "what to do next:",
       ...contract.next.map((step, at) => `  ${at + 1}. ${step}`),
-      ...levelNotes(contract, product, flags.levels),
+      ...levelNotes(contract, product),
       ...enrolledNotes(contract, product.judgement, spec, fed),
       ...(thresholds && contract.threshold ? [productThresholds(contract.name, contract.threshold, thresholds)] : []),
     );
@@ -156,7 +143,7 @@ function writtenOf(
     opset: graph.opset,
     normalize: printNormalize(fed),
     channels: fed.channels,
-    levels: levels?.count ?? null,
+    levels: levels ?? null,
   };
 }
 
@@ -164,15 +151,11 @@ const describe = ({ files, input, output, opset, normalize, channels, levels }: 
   `${files[0]}: ${input.name} ${input.shape} -> ${output.name} ${output.shape}, ${channels.toUpperCase()}, (x - MEAN) * SCALE with ${normalize}, operator set ${opset}${levels === null ? "" : `, alpha in ${levels} levels`}`;
 
 /** What a file in levels costs and gains, and where it would pay. */
-function levelNotes(
-  { name, levels }: Contract,
-  { levels: made, judgement }: Product,
-  choice: FormFlags["levels"],
-): string[] {
-  if (made !== undefined)
+function levelNotes({ name, levels }: Contract, { levels: count, judgement }: Product): string[] {
+  if (count !== undefined)
     return [
-      `speed: as the frozen model, with its weights ${made.count} times; alpha is rounded to ${made.count} levels; 'levels=off' writes a smaller, slower file that does not round`,
+      `speed: nearly the frozen model's, with its weights ${count} times in the file; alpha is rounded to ${count} levels`,
     ];
-  if (levels === undefined || choice === "off" || !isJudged(judgement)) return [];
-  return [`speed: 'levels=9' makes ${name} as fast as with the frozen model, with the weights 9 times in the file`];
+  if (!levels || !isJudged(judgement)) return [];
+  return [`speed: 'levels=9' makes ${name} faster; the file has the weights 9 times, and alpha is rounded to 9 levels`];
 }

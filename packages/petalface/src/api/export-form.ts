@@ -3,9 +3,6 @@ import { type Contract, contractOf, type Form } from "../deploy/index.ts";
 import { PetalfaceError } from "../errors.ts";
 import type { Preprocessing } from "../models/index.ts";
 
-/** In how many levels alpha is rounded; `off`: it is not, and each layer has its gate. */
-export type LevelsChoice = number | "off" | undefined;
-
 /** Options that say what the file is to be like. */
 export interface FormFlags {
   readonly for?: string;
@@ -17,7 +14,8 @@ export interface FormFlags {
   readonly foldNormalisation?: boolean;
   readonly bgr?: boolean;
   readonly detector?: string;
-  readonly levels?: LevelsChoice;
+  /** In how many levels alpha is rounded; without it alpha is exact, and each layer has its gate. */
+  readonly levels?: number;
 }
 
 /** The options that only a file without a target takes, as they are spelled. */

@@ -1,6 +1,5 @@
 import type { Graph } from "onnx-grad";
-import { type Adapter, type ExportAlpha, hasLevels, levelsGraph } from "../adapters/index.ts";
-import type { Backbone } from "../backbones/index.ts";
+import { type Adapter, type ExportAlpha, levelsGraph } from "../adapters/index.ts";
 import type { Contract } from "../deploy/index.ts";
 import { PetalfaceError } from "../errors.ts";
 import type { Product } from "./deploy.ts";
@@ -8,12 +7,6 @@ import type { FormFlags } from "./export-form.ts";
 import { changePrecision, type PrecisionFaces, type PrecisionFlags } from "./precision.ts";
 import type { PrecisionLoss } from "./precision-loss.ts";
 import type { Surroundings } from "./surroundings.ts";
-
-/** Levels of a file that is written so unless asked otherwise. */
-const defaultLevels = 9;
-
-/** A file of levels is written without being asked for up to this many bytes of weights. */
-const mostBytes = 256 * 2 ** 20;
 
 /** Whether a file of levels goes into a folder of several files, one for each network. */
 export const isFolder = (out: string, contracts: readonly Contract[]): boolean =>
@@ -30,30 +23,12 @@ export function refuseLevels(contracts: readonly Contract[], out: string): void 
       "'levels' writes a folder for a converter: give one target at a time",
     );
   }
-  const unable = contracts.find(({ levels }) => levels === undefined);
+  const unable = contracts.find(({ levels }) => !levels);
   if (unable === undefined) return;
   throw new PetalfaceError(
     "PETAL_OPTION_INVALID",
     `'for=${unable.name}': it cannot run a file of levels, which has an If for each; leave out 'levels'`,
   );
-}
-
-/**
- * How many levels the file of a target has; undefined where it has a gate in each layer. Without a
- * choice, targets that feed single faces and wait for them get levels, unless the file would be
- * large.
- */
-function levelsFor(
-  contract: Contract | undefined,
-  { levels: choice, precision }: Pick<FormTask["flags"], "levels" | "precision">,
-  backbone: Backbone,
-  adapter: Adapter,
-): number | undefined {
-  if (choice === "off") return undefined;
-  if (choice !== undefined) return choice;
-  const isDefault = contract?.levels === "default" && precision === "fp32";
-  if (!isDefault || !hasLevels(adapter.config)) return undefined;
-  return 4 * backbone.parameters * defaultLevels <= mostBytes ? defaultLevels : undefined;
 }
 
 /** What is asked of the files to be written. */
@@ -66,7 +41,7 @@ export interface FormTask {
 }
 
 /**
- * The product in the precision asked for, and in levels for the targets that get them. `loss`: what
+ * The product in the precision asked for, and in levels where asked for. `loss`: what
  * each network lost against float32.
  *
  * @throws PetalfaceError where a precision loses too much, or the file cannot have levels
@@ -84,23 +59,14 @@ export async function inForm(
     if (one.loss) loss.push(one.loss);
     return one.changed;
   };
-  const all = contracts.length === 0 ? [undefined] : contracts;
-  const counts = all.map((contract) =>
-    adapter === undefined || alpha !== "quality" ? undefined : levelsFor(contract, flags, backbone, adapter),
-  );
-  const count = counts.find((each) => each !== undefined);
-  if (count === undefined || adapter === undefined)
+  const count = flags.levels;
+  if (count === undefined || adapter === undefined || alpha !== "quality")
     return { product: { ...product, graph: await change(product.graph) }, loss };
   if (contracts.length === 0 && backbone.form !== undefined)
     throw new PetalfaceError(
       "PETAL_OPTION_INVALID",
       "'levels' in one file is for models whose own file has the standard form; give 'for', or name a folder with 'out'",
     );
-  // Gated as well, where another target has no levels.
-  const graph = counts.includes(undefined) ? await change(product.graph) : product.graph;
-  const levels = {
-    ...{ count, graph: await levelsGraph(backbone, adapter, count, change) },
-    of: contracts.filter((_, at) => counts[at] !== undefined).map(({ name }) => name),
-  };
-  return { product: { ...product, graph, levels }, loss };
+  const graph = await levelsGraph(backbone, adapter, count, change);
+  return { product: { ...product, graph, levels: count }, loss };
 }

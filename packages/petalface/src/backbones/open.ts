@@ -35,7 +35,7 @@ function levelsError(path: string): PetalfaceError | undefined {
   if (!alpha.startsWith(levelsAlpha)) return undefined;
   return new PetalfaceError(
     "PETAL_MODEL_UNSUPPORTED",
-    `${path}: is an exported file with alpha in ${alpha.slice(levelsAlpha.length)} levels, which onnxruntime runs and petalface does not open; give the model and 'adapter', or export with 'levels=off'`,
+    `${path}: is an exported file with alpha in ${alpha.slice(levelsAlpha.length)} levels, which onnxruntime runs and petalface does not open; give the model and 'adapter', or export without 'levels'`,
   );
 }
 

@@ -53,11 +53,8 @@ export interface Contract {
    * Whether the network must be merged at one alpha, because its converter has no use for the gate.
    */
   readonly merged?: boolean;
-  /**
-   * Whether it runs a file of levels, which has an `If` for each: `default` where it feeds single
-   * faces and waits for them, and the file is written so unless asked otherwise.
-   */
-  readonly levels?: "default" | "possible";
+  /** Whether it runs a file of levels, which has an `If` for each. */
+  readonly levels?: boolean;
   /** The file or files below the folder given, and in what folder they belong. */
   readonly layout: Layout;
   /** What to do next, one step a line. */

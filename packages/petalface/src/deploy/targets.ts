@@ -45,7 +45,7 @@ export const contracts: Readonly<Record<TargetName, Contract>> = {
     batch: "None",
     feeding: centred,
     readsNodeNames: true,
-    levels: "default",
+    levels: true,
     layout: {
       model: "recognition.onnx",
       detector: "detection.onnx",
@@ -77,7 +77,7 @@ export const contracts: Readonly<Record<TargetName, Contract>> = {
     size: 112,
     feeding: centred,
     readsNodeNames: true,
-    levels: "possible",
+    levels: true,
     layout: {
       model: "recognition/model.onnx",
       detector: "detection/model.onnx",
@@ -129,7 +129,7 @@ export const contracts: Readonly<Record<TargetName, Contract>> = {
     sources: [{ from: "github.com/yakhyo/uniface", paths: ["uniface/recognition/base.py"] }],
     batch: "batch",
     feeding: centred,
-    levels: "default",
+    levels: true,
     layout: { model: "recognition.onnx", belongs: "any folder" },
     next: ["open it with a class of yours: BaseRecognizer with this file and PreprocessConfig()"],
     enrolled: "yours",
@@ -154,7 +154,7 @@ export const contracts: Readonly<Record<TargetName, Contract>> = {
     size: 112,
     feeding: centred,
     readsNodeNames: true,
-    levels: "default",
+    levels: true,
     layout: { model: "buffalo_l/webface_r50.onnx", belongs: "~/.deepface/weights" },
     next: [
       "keep a copy of ~/.deepface/weights/buffalo_l/webface_r50.onnx and put this one in its place",
@@ -206,7 +206,7 @@ export const contracts: Readonly<Record<TargetName, Contract>> = {
     batch: "batch",
     feeding: centred,
     opset: 17,
-    levels: "possible",
+    levels: true,
     layout: {
       model: "1/model.onnx",
       description: { path: "config.pbtxt", kind: "triton" },

@@ -105,7 +105,7 @@ describe("petalface export --for", () => {
     expect(level.types.get(level.inputs[0])?.shape).toEqual([1, 3, 112, 112]);
   });
 
-  it("writes levels into one file: where it is asked for, and where a target waits for single faces", async () => {
+  it("writes levels into one file where it is asked for; alpha is exact without", async () => {
     const thresholds = ["--thresholds", join(folder, "thresholds.json")];
     const write = async (out: string, ...args: string[]) => {
       const result = await petalface([...common, "--out", join(folder, out), ...args, "--json"]);
@@ -113,22 +113,21 @@ describe("petalface export --for", () => {
       const { written } = JSON.parse(result.stdout) as { written: { target: string; levels: number | null }[] };
       return Object.fromEntries(written.map(({ target, levels }) => [target, levels]));
     };
-    const targets = ["--for", "insightface,immich,uniface,frigate"];
     const off = { insightface: null, immich: null, uniface: null, frigate: null };
-    expect(await write("default", ...targets, ...thresholds)).toEqual({ ...off, insightface: 9, uniface: 9 });
-    expect(await write("off", ...targets, "--levels", "off")).toEqual(off);
-    expect(await write("asked", "--for", "immich", "--levels", "3")).toEqual({ immich: 3 });
+    expect(await write("default", "--for", "insightface,immich,uniface,frigate")).toEqual(off);
+    const nine = ["--for", "uniface,immich", "--levels", "9", ...thresholds];
+    expect(await write("asked", ...nine)).toEqual({ uniface: 9, immich: 9 });
     expect(await write("fixed", "--for", "uniface", "--alpha", "0.5")).toEqual({ uniface: null });
     expect(await write("hand.onnx", "--levels", "4")).toEqual({ plain: 4 });
     expect(readMetadata(join(folder, "hand.onnx")).get("petalface.alpha")).toBe("levels:4");
     // Petalface describes such a file with its thresholds, and says why it does not open it.
-    const file = join(folder, "default/uniface/recognition.onnx");
+    const file = join(folder, "asked/uniface/recognition.onnx");
     const inspected = await petalface(["inspect", file]);
     expect(inspected.code, inspected.stderr).toBe(0);
     expect(inspected.stdout.replaceAll(/\s+/g, " ")).toContain("an exported file with alpha in 9 levels");
     expect(inspected.stdout).toContain("false-accept rate 0.01: cosine above 0.300");
     const opened = await petalface(["export", "--model", file, "--out", join(folder, "again.onnx")]);
-    expect(opened).toMatchObject({ code: 1, stderr: expect.stringContaining("export with --levels off") });
+    expect(opened).toMatchObject({ code: 1, stderr: expect.stringContaining("export without --levels") });
   });
 
   it("carries thresholds in each network of a folder of levels", async () => {

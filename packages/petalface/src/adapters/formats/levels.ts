@@ -31,12 +31,6 @@ const levelsFile = "levels.json";
 /** What becomes of the network of a level before it is written, such as another precision. */
 export type ChangeLevel = (graph: Graph, alpha: number) => Promise<Graph>;
 
-/** Whether the alpha of an adapter decides something, and can be rounded to levels. */
-export function hasLevels({ method, gate, calibration }: Adapter["config"]): boolean {
-  const { kind = "linear", measure } = calibration;
-  return method === "lora" && gate !== "single" && kind === "linear" && !isGiven(measure);
-}
-
 /**
  * Refuses adapters whose alpha has no levels: judged outside, or not clamped to [0, 1]. Throws
  * PetalfaceError.

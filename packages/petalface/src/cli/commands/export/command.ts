@@ -91,9 +91,9 @@ export function exportCommand(program: Command, context: CliContext): void {
         .default("fp32"),
     )
     .option(
-      "--levels <n|off>",
+      "--levels <n>",
       "alpha rounded to n levels, each a merged network as fast as the frozen one: one file if --out ends in .onnx or --for is given, else a folder",
-      parseLevels,
+      parseInteger("--levels", 2, 257),
     )
     .option("--data <data>", "faces to measure a precision on, and to find int8's ranges", defaultExportFaces)
     .option("--protocol <pairs>", "pairs of these faces to measure on; by default drawn at random")
@@ -241,10 +241,6 @@ async function writeProduct(
       ...loss.map((each) => `${flags.precision} ${printLoss(each)}`),
     ].join("\n"),
   );
-}
-
-function parseLevels(text: string): number | "off" {
-  return text === "off" ? text : parseInteger("--levels", 2, 257)(text);
 }
 
 function parseAlpha(text: string): ExportAlpha {
