@@ -1,3 +1,4 @@
+import { itemAt } from "onnx-grad";
 import { type Candidate, type FaceEmbedding, joinTrack, type PersonSearcher } from "petalface/gallery";
 import { addScaled, normaliseRows } from "petalface/matching";
 import { table } from "../skeleton/page.ts";
@@ -72,10 +73,13 @@ const rules: Readonly<Record<string, Rule>> = {
   "highest cosine": byScores(Math.max),
 };
 
+/** Tracks of one kind, at most; evenly over the people. */
+const mostOfAll = 160;
+
 /** Tracks of people: frames of one photo, or each of another photo. */
 function tracksOf(people: readonly Person[], kind: "the same photo" | "different photos", side: number) {
   const needed = kind === "the same photo" ? 1 : longest;
-  return people.flatMap((person, place) =>
+  const all = people.flatMap((person, place) =>
     Array.from({ length: Math.min(mostTracks, Math.floor((person.photos.length - 1) / needed)) }, (_, track) => ({
       place,
       views: Array.from({ length: longest }, (_, frame): View => {
@@ -84,6 +88,8 @@ function tracksOf(people: readonly Person[], kind: "the same photo" | "different
       }),
     })),
   );
+  const count = Math.min(mostOfAll, all.length);
+  return Array.from({ length: count }, (_, at) => itemAt(all, Math.floor((at * all.length) / count)));
 }
 
 /** Cosine of two embeddings. */

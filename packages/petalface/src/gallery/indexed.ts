@@ -1,6 +1,4 @@
 import { itemAt } from "onnx-grad";
-import { PetalfaceError } from "../errors.ts";
-import { printPath } from "../images/index.ts";
 import { candidateCosines } from "./score.ts";
 import type { Candidate, GallerySearcher } from "./search.ts";
 import type { TemplateRule } from "./templates.ts";
@@ -12,23 +10,17 @@ const asked = 200;
 const sampled = 256;
 
 /**
- * Opens search by the index of a database (pgvector's HNSW): the nearest 200 faces, and of a poor
+ * Opens search by the index of a gallery (HNSW; usearch or pgvector): the nearest 200 faces, and of a poor
  * probe the nearest 200 low-resolution copies, say who is compared in float32. Nothing is loaded,
  * but who the index misses is not found.
  *
- * @throws PetalfaceError where the gallery's store has no index
+ * @throws PetalfaceError at the first search, where the gallery has no index
  */
 export async function openIndexedSearcher(store: GalleryStore, rule: TemplateRule): Promise<GallerySearcher> {
-  const { nearest } = store;
-  if (nearest === undefined)
-    throw new PetalfaceError(
-      "PETAL_OPTION_UNFIT",
-      `${printPath(store.path)} is a file, and only galleries in PostgreSQL have an index; search without 'index'`,
-    );
   const { width } = (await store.record()).space;
   const people = await store.people();
   return {
-    kind: "index of pgvector, then float32",
+    kind: `index of ${store.indexedBy}, then float32`,
     faces: await store.count(),
     people: people.length,
     async sample(most) {
@@ -45,8 +37,8 @@ export async function openIndexedSearcher(store: GalleryStore, rule: TemplateRul
         signal?.throwIfAborted();
         const unit = rows.subarray(probe * width, (probe + 1) * width);
         const weight = 1 - Math.min(1, Math.max(0, itemAt(alpha, probe)));
-        const found = new Set(await nearest(unit, "faces", asked));
-        if (weight > 0) for (const person of await nearest(unit, "copies", asked)) found.add(person);
+        const found = new Set(await store.nearest(unit, "faces", asked));
+        if (weight > 0) for (const person of await store.nearest(unit, "copies", asked)) found.add(person);
         found.delete(without?.[probe] ?? -1);
         out.push(await candidateCosines(store, [...found], rule, unit, weight, top));
       }

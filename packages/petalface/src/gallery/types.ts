@@ -163,6 +163,15 @@ export interface AuditEntry {
   readonly faces: number;
 }
 
+/** How an index is built; PostgreSQL chooses the threads itself. */
+export interface IndexOptions {
+  /** 1 unless given. */
+  readonly threads?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** How many faces are in it so far. */
+  readonly onProgress?: ((done: number) => void) | undefined;
+}
+
 /** What was deleted, and whether it is gone. */
 export interface Removal {
   readonly faces: number;
@@ -180,6 +189,8 @@ export interface Removal {
  */
 export interface GalleryStore extends AsyncDisposable {
   readonly path: string;
+  /** Whose index {@link nearest} asks. */
+  readonly indexedBy: "usearch" | "pgvector";
   readonly settings: GallerySettings;
   /** How the faces were embedded that are searched now. */
   record(): Promise<EmbeddingRecord>;
@@ -243,13 +254,14 @@ export interface GalleryStore extends AsyncDisposable {
   rename(person: string, name: string): Promise<boolean>;
   /**
    * Ids of the people of the `most` nearest faces, or of the nearest low-resolution copies, as an
-   * index finds them; it may miss some. Only stores with an index have it.
+   * index finds them; it may miss some.
    *
    * @param unit of length 1
+   * @throws PetalfaceError where no index is built
    */
-  nearest?(unit: Float32Array, what: "faces" | "copies", most: number): Promise<number[]>;
+  nearest(unit: Float32Array, what: "faces" | "copies", most: number): Promise<number[]>;
   /** Builds the index that {@link nearest} asks. */
-  buildIndex?(): Promise<void>;
+  buildIndex(options?: IndexOptions): Promise<void>;
   audit(): Promise<AuditEntry[]>;
   /** Writes the file again without what was deleted, and empties its log. */
   compact(): Promise<void>;

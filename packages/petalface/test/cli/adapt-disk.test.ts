@@ -5,22 +5,12 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { readSafetensors } from "../../src/tensors/index.ts";
 import { writeTinyBackbone } from "../support/backbone.ts";
+import { findMount, mount, needsMount, unmount } from "../support/mount.ts";
 import { petalfaceProcess as petalface } from "./process.ts";
 
-/** Mounts a small file system in memory; needs root. */
-const mount = (place: string, ...options: string[]): boolean =>
-  spawnSync("mount", ["-t", "tmpfs", "-o", options.join(), "none", place]).status === 0;
-const unmount = (place: string): void => void spawnSync("umount", [place]);
+const canMount = await findMount();
 
-const canMount = await (async () => {
-  const place = await mkdtemp(join(tmpdir(), "petalface-mount-"));
-  const works = mount(place, "size=64k");
-  if (works) unmount(place);
-  await rm(place, { recursive: true, force: true });
-  return works;
-})();
-
-describe.skipIf(!canMount)("a small disk (needs the right to mount one)", () => {
+describe.skipIf(!canMount)(`a small disk (${needsMount})`, () => {
   let folder: string;
   let disk: string;
   let model: string;

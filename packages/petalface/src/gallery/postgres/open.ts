@@ -62,6 +62,16 @@ export const dropInPostgres = (place: PostgresAddress): Promise<void> =>
     await database.query(`DROP SCHEMA IF EXISTS ${quoteName(place.gallery)} CASCADE`);
   });
 
+/** Codes of PostgreSQL for an extension that is not there, or that this user may not create. */
+const noExtension: ReadonlySet<string> = new Set(["0A000", "58P01", "42501"]);
+
+/** The server's code of an error, which may be the cause of one. */
+function codeOf(error: unknown): string {
+  if (!(error instanceof Error)) return "";
+  const source = error instanceof PetalfaceError ? error.cause : error;
+  return source instanceof Error && "code" in source && typeof source.code === "string" ? source.code : "";
+}
+
 /** The same on an open database. */
 export async function createSchema(
   database: Database,
@@ -74,6 +84,8 @@ export async function createSchema(
   await database.transaction("write", async (sql) => {
     if (await isTaken(sql, gallery)) throw taken(shown);
     await sql.query("CREATE EXTENSION IF NOT EXISTS vector").catch((cause: unknown) => {
+      // A full or read-only server, or a broken connection, is what it says itself.
+      if (!noExtension.has(codeOf(cause))) throw cause;
       throw new PetalfaceError(
         "PETAL_PROGRAM_MISSING",
         `${shown}: galleries need the extension pgvector; install it on the server, then CREATE EXTENSION vector as its administrator`,

@@ -30,6 +30,7 @@ export async function postgresStore(database: Database): Promise<GalleryStore> {
     });
   return {
     path: shown,
+    indexedBy: "pgvector",
     settings,
     record: async () => (await model()).record,
     // Each change writes one line of the audit log, which is never shortened.

@@ -2,6 +2,7 @@ import type { DatabaseSync } from "node:sqlite";
 import { type EmbeddingRow, readEmbedding } from "../rows.ts";
 import { checkBlocks } from "./blocks.ts";
 import { guard } from "./driver.ts";
+import { checkIndex } from "./nearest.ts";
 import { activeModel, type Statements } from "./statements.ts";
 
 /** Damaged embeddings that are named one by one. */
@@ -35,7 +36,7 @@ export function checkGallery(path: string, database: DatabaseSync, sql: Statemen
       if (damaged <= named) problems.push(`the embedding of face ${row.face} is not what was written`);
     }
   if (damaged > named) problems.push(`${damaged - named} more embeddings are not what was written`);
-  return [...problems, ...checkBlocks(path, sql, model)];
+  return [...problems, ...checkBlocks(path, sql, model), ...checkIndex(path, sql)];
 }
 
 /** What SQLite's own check says, but that all is well. */

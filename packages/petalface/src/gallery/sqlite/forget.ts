@@ -6,6 +6,7 @@ import { fragmentBytes, fragmentsOf } from "../fragments.ts";
 import type { Removal } from "../types.ts";
 import { dropFromBlocks } from "./blocks.ts";
 import { guard, transact } from "./driver.ts";
+import { dropIndex, sweepIndex } from "./nearest.ts";
 import { activeModel, note, type Statements } from "./statements.ts";
 
 /**
@@ -90,8 +91,10 @@ function erase(path: string, database: DatabaseSync, sql: Statements, choose: ()
       found.faces += faces.length;
       found.people += changes;
     }
+    if (found.faces > 0) dropIndex(sql);
     return found;
   });
+  sweepIndex(path, sql);
   const { faces, people } = done;
   if (faces + people === 0) return { faces, people, fragments: 0, found: 0 };
   const left = new Set(fragmentsOf(done.values).map((fragment) => fragment.toString("latin1")));

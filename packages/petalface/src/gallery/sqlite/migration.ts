@@ -5,6 +5,7 @@ import type { MigratingFace, Migration } from "../types.ts";
 import { renewBlocks } from "./blocks.ts";
 import { transact } from "./driver.ts";
 import { compact } from "./forget.ts";
+import { dropIndex, sweepIndex } from "./nearest.ts";
 import { activeModel, note, putEmbedding, type Statements, type StoredModel } from "./statements.ts";
 import { readVectors } from "./vectors.ts";
 
@@ -63,11 +64,15 @@ export function openMigration(
         sql.run("DELETE FROM models WHERE active = 1");
         sql.run("UPDATE models SET active = 1 WHERE id = ?", next.id);
         renewBlocks(path, sql, next);
+        dropIndex(sql);
         const faces = sql.get<{ readonly count: number }>("SELECT count(*) AS count FROM faces")?.count ?? 0;
         note(sql, "migrate", null, faces);
         return true;
       });
-      if (done) compact(path, database);
+      if (done) {
+        sweepIndex(path, sql);
+        compact(path, database);
+      }
       return done;
     },
   };

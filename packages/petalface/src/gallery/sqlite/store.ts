@@ -17,6 +17,7 @@ import { checkGallery } from "./check.ts";
 import { guard, transact } from "./driver.ts";
 import { compact, forgetExpired, forgetFaces, forgetPerson } from "./forget.ts";
 import { openMigration } from "./migration.ts";
+import { buildIndex, openedIndex } from "./nearest.ts";
 import { renamePerson } from "./rename.ts";
 import { activeModel, note, putEmbedding, type Statements, statements } from "./statements.ts";
 import { readChosen, readVectors } from "./vectors.ts";
@@ -28,8 +29,10 @@ export function sqliteStore(path: string, database: DatabaseSync): GalleryStore 
   const close = async (): Promise<void> => {
     if (database.isOpen) database.close();
   };
+  const index = openedIndex(path, sql);
   return {
     path,
+    indexedBy: "usearch",
     settings,
     record: async () => activeModel(path, sql).record,
     // Each change writes one line of the audit log, which is never shortened.
@@ -80,6 +83,8 @@ export function sqliteStore(path: string, database: DatabaseSync): GalleryStore 
     removeFaces: async (person, faces) => forgetFaces(path, database, sql, person, faces),
     forgetExpired: async (now) => forgetExpired(path, database, sql, now),
     rename: async (person, name) => transact(path, database, () => renamePerson(path, sql, person, name)),
+    nearest: (unit, what, most) => index.nearest(unit, what, most),
+    buildIndex: (options) => buildIndex(path, database, sql, options),
     audit: async () => sql.all<AuditEntry>("SELECT time, action, person, faces FROM audit ORDER BY id"),
     compact: async () => {
       transact(path, database, () => renewBlocks(path, sql, activeModel(path, sql)));
@@ -92,7 +97,9 @@ export function sqliteStore(path: string, database: DatabaseSync): GalleryStore 
 }
 
 function readSettings(path: string, sql: Statements): GallerySettings {
-  const rows = sql.all<{ readonly key: string; readonly value: string }>("SELECT key, value FROM settings");
+  const rows = sql.all<{ readonly key: string; readonly value: string }>(
+    "SELECT key, value FROM settings WHERE key <> 'index'",
+  );
   const read = Object.fromEntries(rows.map(({ key, value }) => [key, JSON.parse(value) as unknown]));
   if (!Array.isArray(read.copies))
     throw new PetalfaceError("PETAL_GALLERY_DAMAGED", `${printPath(path)} is damaged: it says nothing of copies`);

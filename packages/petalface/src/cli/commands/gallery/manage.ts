@@ -1,9 +1,11 @@
+import { availableParallelism } from "node:os";
 import type { Command } from "commander";
 import { PetalfaceError } from "../../../errors.ts";
 import { openGallery } from "../../../gallery/index.ts";
 import { printPath } from "../../../images/index.ts";
 import type { CliContext } from "../../context.ts";
 import { withExamples } from "../../examples.ts";
+import { parseInteger } from "../../options.ts";
 import { plainTable } from "../../table.ts";
 import { galleryArgument, placeOf, type StoreFlags, withStore } from "./store.ts";
 
@@ -76,26 +78,46 @@ export function removeCommand(parent: Command, context: CliContext): void {
   withExamples(command, 'gallery remove people.db --person "Ada Lovelace"', "gallery remove people.db --expired");
 }
 
-/** `petalface gallery index postgres://...`. */
+interface IndexFlags extends StoreFlags {
+  readonly threads?: number;
+}
+
+/** `petalface gallery index G.db`. */
 export function indexCommand(parent: Command, context: CliContext): void {
   const command = parent
     .command("index")
-    .description("build the index of a gallery in PostgreSQL, for `gallery search --index`")
+    .description("build the index of a large gallery, for `gallery search --index`")
     .argument("<gallery>", galleryArgument)
-    .action(async (gallery: string, flags: StoreFlags) => {
+    .option(
+      "--threads <n>",
+      "threads that build the index of a file; all cores unless given",
+      parseInteger("--threads", 1, 1024),
+    )
+    .action(async (gallery: string, { threads, ...flags }: IndexFlags) => {
       const { address, shown: path } = placeOf(gallery, flags);
       await using store = await openGallery(address);
-      if (store.buildIndex === undefined)
-        throw new PetalfaceError(
-          "PETAL_OPTION_UNFIT",
-          `${printPath(path)} is a file, which is searched without an index; give a gallery in PostgreSQL`,
-        );
-      await store.buildIndex();
       const faces = await store.count();
-      context.result({ gallery: path, faces }, `${path}: ${faces} faces are in the index, and new ones will be`);
+      const progress = context.progress("indexing", faces, "faces");
+      try {
+        await store.buildIndex({
+          threads: threads ?? availableParallelism(),
+          signal: context.signal,
+          onProgress: (done) => progress.update(done),
+        });
+      } finally {
+        progress.close();
+      }
+      const later =
+        store.indexedBy === "pgvector"
+          ? "new ones will be"
+          : "new ones are compared one by one until it is built again; removing a face deletes it";
+      context.result(
+        { gallery: path, faces, indexedBy: store.indexedBy },
+        `${path}: ${faces} faces are in the index, and ${later}`,
+      );
     });
   withStore(command);
-  withExamples(command, "gallery index people --store postgres://me@db.example/faces");
+  withExamples(command, "gallery index people.db", "gallery index people --store postgres://me@db.example/faces");
 }
 
 /** `petalface gallery check G.db`. */

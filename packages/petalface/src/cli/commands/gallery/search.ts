@@ -70,7 +70,7 @@ export function searchCommand(parent: Command, context: CliContext): void {
         .choices(templateRules)
         .default(defaultTemplateRule),
     )
-    .option("--index", "ask the database's index instead of comparing with everybody (PostgreSQL; gallery index)")
+    .option("--index", "ask the index that `gallery index` built instead of comparing with everybody")
     .option("--top <n>", "nearest people that are listed", parseInteger("--top", 1, 1000), 5)
     .addOption(
       new Option("--aligned <yes|no|auto>", "whether the pictures are aligned faces; photos are aligned first")

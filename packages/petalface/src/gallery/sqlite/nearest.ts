@@ -1,0 +1,205 @@
+import { randomUUID } from "node:crypto";
+import { existsSync, readdirSync, renameSync, rmSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import type { DatabaseSync } from "node:sqlite";
+import { PetalfaceError } from "../../errors.ts";
+import { writeFailure } from "../../files.ts";
+import { printPath } from "../../images/index.ts";
+import { normaliseRows } from "../../matching/index.ts";
+import type { EnrolledVectors, IndexOptions } from "../types.ts";
+import { type NearestFaces, newIndex, openIndex } from "../usearch.ts";
+import { transact } from "./driver.ts";
+import { activeModel, type Statements } from "./statements.ts";
+import { readRange, readVectors } from "./vectors.ts";
+
+/**
+ * What a gallery notes of its index, in `settings`. The index itself is in files next to the
+ * gallery, of whole numbers of 8 bits: it may be lost, and is built again.
+ */
+interface IndexNote {
+  /** Part of the names of its files: of an index that was built anew it is another one. */
+  readonly id: string;
+  readonly model: number;
+  /** Faces with higher ids are in no index and are compared one by one. */
+  readonly last: number;
+  /** How many faces it has. */
+  readonly count: number;
+  readonly copies: boolean;
+}
+
+const key = "index";
+/** Faces that are read and added at once. */
+const atOnce = 4096;
+
+const fileOf = (path: string, id: string, what: "faces" | "copies"): string => `${path}.index-${id}-${what}`;
+
+function noteOf(sql: Statements): IndexNote | undefined {
+  const row = sql.get<{ readonly value: string }>("SELECT value FROM settings WHERE key = ?", key);
+  return row === undefined ? undefined : (JSON.parse(row.value) as IndexNote);
+}
+
+/**
+ * Forgets the index, within a transaction: faces that are deleted must not stay in it.
+ * {@link sweepIndex} deletes its files afterwards.
+ */
+export function dropIndex(sql: Statements): void {
+  sql.run("DELETE FROM settings WHERE key = ?", key);
+}
+
+/** Deletes the files of every index but the one that the gallery notes. */
+export function sweepIndex(path: string, sql: Statements): void {
+  const kept = noteOf(sql)?.id;
+  const start = `${basename(path)}.index-`;
+  for (const name of readdirSync(dirname(path)))
+    if (name.startsWith(start) && (kept === undefined || !name.startsWith(`${start}${kept}-`)))
+      rmSync(join(dirname(path), name), { force: true });
+}
+
+/** How many faces up to an id have an embedding of a model. */
+const facesUntil = (sql: Statements, model: number, last: number): number =>
+  sql.get<{ readonly count: number }>(
+    "SELECT count(*) AS count FROM embeddings WHERE model = ? AND face <= ?",
+    ...[model, last],
+  )?.count ?? 0;
+
+/** What is wrong with the index: one line, or none. */
+export function checkIndex(path: string, sql: Statements): string[] {
+  const note = noteOf(sql);
+  if (note === undefined) return [];
+  const files = ["faces" as const, ...(note.copies ? ["copies" as const] : [])];
+  const isWhole =
+    facesUntil(sql, note.model, note.last) === note.count &&
+    files.every((what) => existsSync(fileOf(path, note.id, what)));
+  return isWhole ? [] : ["the index and the faces differ; petalface gallery index builds it again"];
+}
+
+/**
+ * Builds the index of all faces, and of their low-resolution copies. Faces that are added meanwhile,
+ * or later, are compared one by one until it is built again.
+ *
+ * @throws PetalfaceError where usearch is not installed, or the files cannot be written
+ */
+export async function buildIndex(
+  path: string,
+  database: DatabaseSync,
+  sql: Statements,
+  { threads = 1, signal, onProgress }: IndexOptions = {},
+): Promise<void> {
+  const model = activeModel(path, sql);
+  const { width } = model.record.space;
+  const [faces, copies] = [await newIndex(width), await newIndex(width)];
+  const id = randomUUID().slice(0, 8);
+  let [last, done, withCopies] = [0, 0, 0];
+  for (;;) {
+    signal?.throwIfAborted();
+    const some = readRange(path, sql, model, last, atOnce);
+    if (some.faces.length === 0) break;
+    faces.add(some.faces, some.vectors, threads);
+    const having = [...some.faces.keys()].filter((at) => hasCopies(some, at));
+    withCopies += having.length;
+    copies.add(
+      Int32Array.from(having, (at) => some.faces[at] ?? 0),
+      rowsAt(some.copies, width, having),
+      threads,
+    );
+    last = some.faces.at(-1) ?? last;
+    done += some.faces.length;
+    onProgress?.(done);
+    // Others get their turn: adding takes seconds.
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  const write = (index: Awaited<ReturnType<typeof newIndex>>, what: "faces" | "copies"): void => {
+    const file = fileOf(path, id, what);
+    try {
+      index.save(`${file}.part`);
+      renameSync(`${file}.part`, file);
+    } catch (error) {
+      rmSync(`${file}.part`, { force: true });
+      throw writeFailure(printPath(file), error);
+    }
+  };
+  try {
+    write(faces, "faces");
+    if (withCopies > 0) write(copies, "copies");
+    transact(path, database, () => {
+      // What was deleted meanwhile may be in it.
+      if (activeModel(path, sql).id !== model.id || facesUntil(sql, model.id, last) !== done)
+        throw new PetalfaceError(
+          "PETAL_BUSY",
+          `${printPath(path)}: faces were deleted while the index was built; build it again with petalface gallery index`,
+        );
+      const note: IndexNote = { id, model: model.id, last, count: done, copies: withCopies > 0 };
+      sql.run("INSERT OR REPLACE INTO settings (key, value) VALUES (?, ?)", key, JSON.stringify(note));
+    });
+  } finally {
+    sweepIndex(path, sql);
+  }
+}
+
+const hasCopies = ({ copies, width }: EnrolledVectors, at: number): boolean =>
+  copies.subarray(at * width, (at + 1) * width).some((value) => value !== 0);
+
+function rowsAt(data: Float32Array, width: number, rows: readonly number[]): Float32Array {
+  const out = new Float32Array(rows.length * width);
+  rows.forEach((row, at) => {
+    out.set(data.subarray(row * width, (row + 1) * width), at * width);
+  });
+  return out;
+}
+
+/** The index of one open gallery, and the faces that are not in it. */
+export interface OpenedIndex {
+  /** Ids of the people of the nearest faces, or of the nearest copies. */
+  nearest(unit: Float32Array, what: "faces" | "copies", most: number): Promise<number[]>;
+}
+
+/** Opens the index at its first use, and again when another process has built or dropped it. */
+export function openedIndex(path: string, sql: Statements): OpenedIndex {
+  let opened: { readonly note: IndexNote; readonly faces: NearestFaces; readonly copies: NearestFaces | undefined };
+  let rest: { readonly version: number; readonly vectors: EnrolledVectors } | undefined;
+
+  async function current(): Promise<NonNullable<typeof opened>> {
+    const note = noteOf(sql);
+    const model = activeModel(path, sql);
+    if (note === undefined || note.model !== model.id)
+      throw new PetalfaceError(
+        "PETAL_GALLERY_MISSING",
+        `${printPath(path)} has no index${note === undefined ? "" : " for its model"}; build it with petalface gallery index ${printPath(path)}`,
+      );
+    if (opened?.note.id !== note.id) {
+      const { width } = model.record.space;
+      const open = (what: "faces" | "copies") => openIndex(fileOf(path, note.id, what), width, path);
+      opened = { note, faces: await open("faces"), copies: note.copies ? await open("copies") : undefined };
+    }
+    return opened;
+  }
+
+  /** Faces that were added since the index was built. */
+  function added(note: IndexNote): EnrolledVectors {
+    const version = sql.get<{ readonly last: number | null }>("SELECT max(id) AS last FROM audit")?.last ?? 0;
+    if (rest?.version !== version || rest.vectors.faces.some((face) => face <= note.last))
+      rest = { version, vectors: readVectors(path, sql, activeModel(path, sql), note.last) };
+    return rest.vectors;
+  }
+
+  return {
+    async nearest(unit, what, most) {
+      const { note, faces, copies } = await current();
+      const found = what === "faces" ? faces.search(unit, most) : (copies?.search(unit, most) ?? []);
+      const people = sql.all<{ readonly person: number }>(
+        "SELECT DISTINCT person FROM faces WHERE id IN (SELECT value FROM json_each(?))",
+        JSON.stringify(found),
+      );
+      const recent = added(note);
+      const rows = normaliseRows(what === "faces" ? recent.vectors : recent.copies, recent.width);
+      const cosines = [...recent.faces.keys()].map((at) => {
+        let cosine = 0;
+        for (let number = 0; number < recent.width; number++)
+          cosine += (unit[number] ?? 0) * (rows[at * recent.width + number] ?? 0);
+        return { person: recent.people[at] ?? 0, cosine };
+      });
+      cosines.sort((one, other) => other.cosine - one.cosine);
+      return [...new Set([...people, ...cosines.slice(0, most)].map(({ person }) => person))];
+    },
+  };
+}

@@ -1,0 +1,81 @@
+import { PetalfaceError } from "../errors.ts";
+import { printPath } from "../images/index.ts";
+
+/** An index that faces are added to. */
+export interface NewIndex {
+  /**
+   * @param faces ids
+   * @param rows one embedding a face, of any length
+   */
+  add(faces: Int32Array, rows: Float32Array, threads: number): void;
+  /** Writes it to a file. */
+  save(file: string): void;
+}
+
+/** An index that answers. */
+export interface NearestFaces {
+  /** Ids of the nearest faces, nearest first; it may miss some. */
+  search(unit: Float32Array, most: number): number[];
+}
+
+/** The graph (HNSW, arXiv 1603.09320): neighbours of a face, and faces that adding and searching look at. */
+const graph = { connectivity: 16, expansion_add: 128, expansion_search: 256 };
+
+/** The package, where it is installed: it is large, and only galleries of millions need it. */
+async function loadUsearch(): Promise<typeof import("usearch")> {
+  try {
+    return await import("usearch");
+  } catch (cause) {
+    throw new PetalfaceError(
+      "PETAL_PROGRAM_MISSING",
+      "the index of a gallery's file needs the npm package usearch, which is not installed or has no build for this machine; npm install usearch, or search without 'index'",
+      { cause },
+    );
+  }
+}
+
+/** Makes an empty index for embeddings of `width` numbers, which it keeps in 8 bits each. */
+async function emptyIndex(width: number) {
+  const { Index, MetricKind, ScalarKind } = await loadUsearch();
+  return new Index({
+    ...{ dimensions: width, metric: MetricKind.Cos, quantization: ScalarKind.I8, multi: false },
+    ...graph,
+  });
+}
+
+/** Opens a {@link NewIndex}. Throws PetalfaceError where usearch is not installed. */
+export async function newIndex(width: number): Promise<NewIndex> {
+  const index = await emptyIndex(width);
+  return {
+    add(faces, rows, threads) {
+      if (faces.length > 0) index.add(BigUint64Array.from(faces, BigInt), rows, threads);
+    },
+    save: (file) => index.save(file),
+  };
+}
+
+/**
+ * Opens the file of an index. It is mapped, not read: memory holds what searches touch.
+ *
+ * @param gallery for messages
+ * @throws PetalfaceError where usearch is not installed, or the file is missing or damaged
+ */
+export async function openIndex(file: string, width: number, gallery: string): Promise<NearestFaces> {
+  const index = await emptyIndex(width);
+  try {
+    index.view(file);
+  } catch (cause) {
+    throw new PetalfaceError(
+      "PETAL_GALLERY_DAMAGED",
+      `${printPath(file)} cannot be read; build the index again with petalface gallery index ${printPath(gallery)}`,
+      { cause },
+    );
+  }
+  const size = index.size();
+  return {
+    search(unit, most) {
+      const count = Math.min(most, size);
+      return count === 0 ? [] : [...index.search(unit, count, 1).keys].map(Number);
+    },
+  };
+}

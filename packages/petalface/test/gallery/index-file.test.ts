@@ -1,0 +1,130 @@
+import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { itemAt } from "onnx-grad";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import {
+  createGallery,
+  type GalleryStore,
+  openGallery,
+  openGallerySearcher,
+  openIndexedSearcher,
+} from "../../src/gallery/index.ts";
+import { normaliseRows } from "../../src/matching/index.ts";
+import { random } from "../../src/random.ts";
+import { embeddingBy, facesOfPerson, plainSettings, recordOf, width } from "./fixtures.ts";
+
+const hasUsearch = await import("usearch").then(
+  () => true,
+  () => false,
+);
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "petalface-index-"));
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+const people = 150;
+
+async function gallery(name: string): Promise<GalleryStore> {
+  const path = join(folder, name);
+  await createGallery(path, recordOf(), plainSettings);
+  const store = await openGallery(path);
+  for (let person = 0; person < people; person++)
+    await store.add(`person ${person}`, facesOfPerson(`person ${person}`, "model"));
+  return store;
+}
+
+const indexFiles = async (name: string): Promise<string[]> =>
+  (await readdir(folder)).filter((file) => file.startsWith(`${name}.index-`)).sort();
+
+/** Faces to look for: somewhere near enrolled ones. */
+function probes(count: number) {
+  const rows = new Float32Array(count * width);
+  for (let at = 0; at < count; at++) {
+    const stream = random("probe", at);
+    const near = itemAt(facesOfPerson(`person ${(7 * at) % people}`, "model"), at % 3).vector;
+    rows.set(
+      near.map((value) => value + 0.1 * stream.normal()),
+      at * width,
+    );
+  }
+  return { rows: normaliseRows(rows, width), alpha: Array.from({ length: count }, (_, at) => (at % 3) / 2) };
+}
+
+describe.skipIf(!hasUsearch)("the index of a gallery's file (needs the npm package usearch)", () => {
+  test("finds who exact search finds, also what was added later", async () => {
+    await using store = await gallery("found.db");
+    const [settings, before] = [store.settings, await store.version()];
+    await expect(store.nearest(new Float32Array(width), "faces", 1)).rejects.toThrow(/has no index; build it with/);
+    const seen: number[] = [];
+    await store.buildIndex({ onProgress: (done) => seen.push(done) });
+    expect(seen.at(-1)).toBe(3 * people);
+    expect(await indexFiles("found.db")).toHaveLength(2);
+    const names = ["somebody later", "another"];
+    for (const name of names) await store.add(name, facesOfPerson(name, "model"));
+    await using exact = await openGallerySearcher(store, "mean", { threads: 1 });
+    await using indexed = await openIndexedSearcher(store, "mean");
+    expect(indexed.kind).toContain("usearch");
+    const [one, other] = [await exact.search(probes(60), 1), await indexed.search(probes(60), 1)];
+    const same = one.filter((list, at) => list[0]?.person === other[at]?.[0]?.person);
+    // 200 of 450 faces are asked for, so what the graph misses is hardly ever the nearest.
+    expect(same.length).toBeGreaterThanOrEqual(59);
+    const rows = normaliseRows(itemAt(facesOfPerson("another", "model"), 1).vector, width);
+    const [added = 0] = (await store.ids(["another"])).values();
+    expect(await store.nearest(rows, "faces", 1)).toContain(added);
+    // It is a note of the store, and neither a setting nor a change.
+    expect([store.settings, await store.version()]).toEqual([settings, before + 2]);
+    await using again = await openGallery(join(folder, "found.db"));
+    expect(again.settings).toEqual(settings);
+    expect(await again.check()).toEqual([]);
+  });
+
+  test("goes with every removal, for all who have the gallery open", async () => {
+    await using store = await gallery("gone.db");
+    await using other = await openGallery(join(folder, "gone.db"));
+    await store.buildIndex();
+    const unit = normaliseRows(itemAt(facesOfPerson("person 9", "model"), 0).vector, width);
+    const [id = 0] = (await store.ids(["person 9"])).values();
+    expect(await other.nearest(unit, "faces", 5)).toContain(id);
+    // Another name changes nothing in it.
+    await store.rename("person 9", "person 10");
+    const [both = 0] = (await store.ids(["person 10"])).values();
+    expect(await other.nearest(unit, "faces", 5)).toContain(both);
+    expect(await store.remove("person 10")).toMatchObject({ faces: 6, found: 0 });
+    expect(await indexFiles("gone.db")).toEqual([]);
+    for (const each of [store, other]) await expect(each.nearest(unit, "faces", 5)).rejects.toThrow(/has no index/);
+    // What a killed process left is deleted with the next build.
+    await writeFile(join(folder, "gone.db.index-00000000-faces.part"), "half");
+    await store.buildIndex();
+    expect((await indexFiles("gone.db")).map((file) => file.replace(/index-\w+-/, ""))).toEqual([
+      "gone.db.copies",
+      "gone.db.faces",
+    ]);
+    expect(await other.nearest(unit, "faces", 5)).not.toContain(both);
+    const date = "2020-01-01T00:00:00.000Z";
+    await store.add(
+      "dated",
+      facesOfPerson("dated", "model").map((face) => ({ ...face, keepUntil: date })),
+    );
+    await store.forgetExpired("2026-01-01T00:00:00.000Z");
+    expect(await indexFiles("gone.db")).toEqual([]);
+  });
+
+  test("is of one model, and is missed when its file is gone", async () => {
+    await using store = await gallery("moved.db");
+    await store.buildIndex();
+    const migration = await store.migrate(recordOf("other"));
+    const missing = await migration.missing(0, 3 * people);
+    await migration.put(missing.map(({ id, source }) => ({ id, embedding: embeddingBy(source, "other") })));
+    expect(await migration.finish()).toBe(true);
+    expect(await indexFiles("moved.db")).toEqual([]);
+    await store.buildIndex();
+    expect(await store.check()).toEqual([]);
+    for (const file of await indexFiles("moved.db")) await rm(join(folder, file));
+    const problem = "the index and the faces differ; petalface gallery index builds it again";
+    expect(await store.check()).toEqual([problem]);
+    await using again = await openGallery(join(folder, "moved.db"));
+    await expect(again.nearest(new Float32Array(width).fill(1), "faces", 1)).rejects.toThrow(/cannot be read; build/);
+  });
+});
