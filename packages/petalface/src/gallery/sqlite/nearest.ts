@@ -17,7 +17,7 @@ import { readRange, readVectors } from "./vectors.ts";
  * gallery, of whole numbers of 8 bits: it may be lost, and is built again.
  */
 interface IndexNote {
-  /** Part of the names of its files: of an index that was built anew it is another one. */
+  /** Part of the names of its files: each build has another one. */
   readonly id: string;
   readonly model: number;
   /** Faces with higher ids are in no index and are compared one by one. */
