@@ -81,7 +81,7 @@ export interface EnrolOptions {
 const window = 128;
 
 /**
- * Enrols the faces of a set, person by person; each person's faces are written as one, so that a killed run continues where it was. What its
+ * Enrols the faces of a set, some people at a time, whose faces are written as one change, so that a killed run continues where it was. What its
  * person has already is not embedded again. Memory does not grow with the gallery, but for the 8-bit codes that search in it needs.
  *
  * @throws PetalfaceError where a face has no name, or the gallery cannot be written
@@ -130,11 +130,11 @@ export async function enrolPeople(data: FaceData, options: EnrolOptions): Promis
         faces.set(person, some);
         some.push({ ...description, source, crop, keepUntil: options.keepUntil });
       }
-      for (const [person, some] of faces) {
-        const added = await store.add(person.name, some);
-        found.added += added;
-        if (person.id === undefined && added > 0) found.people++;
-      }
+      const added = await store.addAll([...faces].map(([{ name }, some]) => ({ person: name, faces: some })));
+      [...faces.keys()].forEach(({ id }, at) => {
+        found.added += itemAt(added, at);
+        if (id === undefined && itemAt(added, at) > 0) found.people++;
+      });
       await renewEnrolled(state, store);
       done += people.reduce((sum, { samples }) => sum + samples.length, 0);
       onProgress?.(done);

@@ -46,6 +46,7 @@ export type {
   EnrolledVectors,
   FaceCodes,
   FaceEmbedding,
+  FacesOfPerson,
   GallerySettings,
   GalleryStore,
   MigratingFace,

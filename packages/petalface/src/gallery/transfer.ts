@@ -62,7 +62,7 @@ export async function exportGallery(store: GalleryStore, out: string): Promise<n
   return faces;
 }
 
-/** Faces of one person that are written at once. */
+/** Faces that are written at once. */
 const atOnce = 256;
 
 /**
@@ -106,20 +106,21 @@ function headOf(line: string, fail: (what: string) => PetalfaceError): Head {
 }
 
 async function fill(store: GalleryStore, file: string): Promise<void> {
-  let person: string | undefined;
-  let some: NewFace[] = [];
+  let some: { readonly person: string; readonly faces: NewFace[] }[] = [];
+  let count = 0;
   const write = async (): Promise<void> => {
-    if (person !== undefined && some.length > 0) await store.add(person, some);
-    some = [];
+    if (count > 0) await store.addAll(some);
+    [some, count] = [[], 0];
   };
   let first = true;
   for await (const text of linesOf(file)) {
     const line = parse<Line>(text);
     if (!first && line?.vector !== undefined) {
-      if (line.person !== person || some.length >= atOnce) await write();
-      person = line.person;
+      if (count >= atOnce) await write();
+      if (some.at(-1)?.person !== line.person) some.push({ person: line.person, faces: [] });
+      count++;
       const { added, alpha, score, crop, keepUntil } = line;
-      some.push({
+      some.at(-1)?.faces.push({
         ...{ added, keepUntil, alpha, score, source: decode(line.source), picture: decode(line.picture) },
         ...{ vector: floats(line.vector), copies: floats(line.copies), ...(crop && { crop: decode(crop) }) },
       });

@@ -26,6 +26,12 @@ export interface NewFace extends FaceEmbedding {
   readonly keepUntil?: string | undefined;
 }
 
+/** Faces to enrol of one person. */
+export interface FacesOfPerson {
+  readonly person: string;
+  readonly faces: readonly NewFace[];
+}
+
 /** An enrolled face with everything that belongs to it. */
 export interface WholeFace extends NewFace {
   readonly id: number;
@@ -226,6 +232,13 @@ export interface GalleryStore extends AsyncDisposable {
    * @returns how many were new
    */
   add(person: string, faces: readonly NewFace[]): Promise<number>;
+  /**
+   * Enrols faces of several people as one change: all of them are acknowledged together, which is
+   * faster than one after the other.
+   *
+   * @returns how many were new, one number an entry
+   */
+  addAll(people: readonly FacesOfPerson[]): Promise<number[]>;
   /** All faces with everything that belongs to them, in the order of ids; what is added meanwhile is not among them. */
   whole(): AsyncIterable<WholeFace>;
   /** Begins, or continues, to move to another model. */

@@ -1,5 +1,13 @@
 import { PetalfaceError } from "../../errors.ts";
-import type { AuditEntry, EnrolledFace, GallerySettings, GalleryStore, NewFace, Person, WholeFace } from "../types.ts";
+import type {
+  AuditEntry,
+  EnrolledFace,
+  FacesOfPerson,
+  GallerySettings,
+  GalleryStore,
+  Person,
+  WholeFace,
+} from "../types.ts";
 import { dropFromBlocks, fillBlocks, giveInBlocks, readCodes, renewBlocks } from "./blocks.ts";
 import { checkGallery } from "./check.ts";
 import type { Database, Queries } from "./database.ts";
@@ -15,6 +23,7 @@ import {
   readChosen,
   readRow,
   readVectors,
+  type StoredModel,
   type VectorRow,
 } from "./rows.ts";
 
@@ -82,7 +91,8 @@ export async function postgresStore(database: Database): Promise<GalleryStore> {
     },
     whole: () => wholeFaces(database),
     migrate: (record) => openMigration(database, record),
-    add: (person, faces) => change((sql) => addFaces(shown, sql, person, faces)),
+    add: async (person, faces) => (await change((sql) => addAll(shown, sql, [{ person, faces }])))[0] ?? 0,
+    addAll: (people) => change((sql) => addAll(shown, sql, people)),
     remove: (person) => forgetFaces(database, person),
     removeFaces: (person, faces) => forgetFaces(database, person, faces),
     forgetExpired: (now) => forgetExpired(database, now),
@@ -144,11 +154,23 @@ async function* wholeFaces(database: Database): AsyncGenerator<WholeFace> {
 
 const keyOf = (source: Uint8Array): string => Buffer.from(source).toString("hex");
 
-async function addFaces(shown: string, sql: Queries, name: string, faces: readonly NewFace[]): Promise<number> {
+async function addAll(shown: string, sql: Queries, people: readonly FacesOfPerson[]): Promise<number[]> {
+  const model = await activeModel(shown, sql);
+  const added: number[] = [];
+  for (const one of people) added.push(await addFaces(shown, sql, model, one));
+  if (added.some((count) => count > 0)) await fillBlocks(shown, sql, model);
+  return added;
+}
+
+async function addFaces(
+  shown: string,
+  sql: Queries,
+  model: StoredModel,
+  { person: name, faces }: FacesOfPerson,
+): Promise<number> {
   if (faces.length === 0) return 0;
   if (name.includes("\0"))
     throw new PetalfaceError("PETAL_OPTION_UNFIT", `${shown}: a name cannot hold the character 0 in PostgreSQL`);
-  const model = await activeModel(shown, sql);
   const { width } = model.record.space;
   const wrong = faces.find(({ vector, copies }) => vector.length !== width || copies.length !== width);
   if (wrong !== undefined)
@@ -183,7 +205,6 @@ async function addFaces(shown: string, sql: Queries, name: string, faces: readon
   await putEmbeddings(sql, model.id, added);
   if (added.length === 0) return 0;
   await note(sql, "add", person, added.length);
-  await fillBlocks(shown, sql, model);
   return added.length;
 }
 

@@ -6,9 +6,9 @@ import type {
   AuditEntry,
   EnrolledFace,
   FaceEmbedding,
+  FacesOfPerson,
   GallerySettings,
   GalleryStore,
-  NewFace,
   Person,
   WholeFace,
 } from "../types.ts";
@@ -19,7 +19,7 @@ import { compact, forgetExpired, forgetFaces, forgetPerson } from "./forget.ts";
 import { openMigration } from "./migration.ts";
 import { buildIndex, openedIndex } from "./nearest.ts";
 import { renamePerson } from "./rename.ts";
-import { activeModel, note, putEmbedding, type Statements, statements } from "./statements.ts";
+import { activeModel, note, putEmbedding, type Statements, type StoredModel, statements } from "./statements.ts";
 import { readChosen, readVectors } from "./vectors.ts";
 
 /** A {@link GalleryStore} on an open database, which it closes. */
@@ -78,7 +78,8 @@ export function sqliteStore(path: string, database: DatabaseSync): GalleryStore 
       sql.get<{ readonly crop: Uint8Array | null }>("SELECT crop FROM faces WHERE id = ?", face)?.crop ?? null,
     whole: () => wholeFaces(path, sql),
     migrate: async (next) => openMigration(path, database, sql, next),
-    add: async (person, faces) => transact(path, database, () => addFaces(path, sql, person, faces)),
+    add: async (person, faces) => transact(path, database, () => addAll(path, sql, [{ person, faces }]))[0] ?? 0,
+    addAll: async (people) => transact(path, database, () => addAll(path, sql, people)),
     remove: async (person) => forgetPerson(path, database, sql, person),
     removeFaces: async (person, faces) => forgetFaces(path, database, sql, person, faces),
     forgetExpired: async (now) => forgetExpired(path, database, sql, now),
@@ -133,8 +134,14 @@ async function* wholeFaces(path: string, sql: Statements): AsyncGenerator<WholeF
   }
 }
 
-function addFaces(path: string, sql: Statements, name: string, faces: readonly NewFace[]): number {
+function addAll(path: string, sql: Statements, people: readonly FacesOfPerson[]): number[] {
   const model = activeModel(path, sql);
+  const added = people.map((one) => addFaces(path, sql, model, one));
+  if (added.some((count) => count > 0)) fillBlocks(path, sql, model);
+  return added;
+}
+
+function addFaces(path: string, sql: Statements, model: StoredModel, { person: name, faces }: FacesOfPerson): number {
   const { width } = model.record.space;
   const now = new Date().toISOString();
   const known = sql.get<{ readonly id: number }>("SELECT id FROM people WHERE name = ?", name)?.id;
@@ -154,9 +161,7 @@ function addFaces(path: string, sql: Statements, name: string, faces: readonly N
     putEmbedding(sql, id, model.id, face);
     added++;
   }
-  if (added > 0) {
-    note(sql, "add", person, added);
-    fillBlocks(path, sql, model);
-  } else if (known === undefined) sql.run("DELETE FROM people WHERE id = ?", person);
+  if (added > 0) note(sql, "add", person, added);
+  else if (known === undefined) sql.run("DELETE FROM people WHERE id = ?", person);
   return added;
 }
