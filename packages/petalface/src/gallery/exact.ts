@@ -43,6 +43,7 @@ export async function openExactSearcher(
   }
   const people = peopleOf(codes, rule);
   const lengths = rule === "best" ? undefined : templateLengths(codes, people);
+  const errors = rule === "best" ? new Float64Array() : templateErrors(codes, people);
 
   /** Lower and upper bounds of the cosines of all people with one probe. */
   function boundsOf(sharp: Float32Array, copies: Float32Array | undefined, weight: number) {
@@ -66,12 +67,10 @@ export async function openExactSearcher(
         if (cosine - bound > (low[place] as number)) low[place] = cosine - bound;
       }
     else {
-      const [sum, error] = [new Float64Array(count), new Float64Array(count)];
+      const sum = new Float64Array(count);
       for (let row = 0; row < codes.count; row++) {
         const place = people.placeOf[row] as number;
-        const share = people.weights[row] as number;
-        sum[place] = (sum[place] as number) + share * ofRow(row);
-        error[place] = (error[place] as number) + share * errorOf(row);
+        sum[place] = (sum[place] as number) + (people.weights[row] as number) * ofRow(row);
       }
       for (let place = 0; place < count; place++) {
         // No part of the array is taken out: that would cost more than all the rest.
@@ -82,7 +81,8 @@ export async function openExactSearcher(
         const cosine = (sum[place] as number) / length;
         // Of the direction: the template's rounding turns it by at most twice its share of the length.
         const norm = (Math.sqrt(own) + weight * Math.sqrt(small)) / length;
-        const bound = (2 * (error[place] as number)) / length + probe * norm + slack;
+        const error = (errors[2 * place] as number) + weight * (errors[2 * place + 1] as number);
+        const bound = (2 * error) / length + probe * norm + slack;
         high[place] = cosine + bound;
         low[place] = cosine - bound;
       }
@@ -197,6 +197,18 @@ function rowsByPlace(placeOf: Int32Array, places: number): { readonly starts: In
     next[place] = at + 1;
   });
   return { starts, rows };
+}
+
+/** Of each person's template how much rounding took from its sharp part, and from its copies, at most. */
+function templateErrors({ count, sharp, copies }: FaceCodes, { ids, placeOf, weights }: People): Float64Array {
+  const out = new Float64Array(2 * ids.length);
+  for (let row = 0; row < count; row++) {
+    const at = 2 * (placeOf[row] as number);
+    const share = weights[row] as number;
+    out[at] = (out[at] as number) + share * (sharp.error[row] as number);
+    if (copies !== null) out[at + 1] = (out[at + 1] as number) + share * (copies.error[row] as number);
+  }
+  return out;
 }
 
 /**
