@@ -51,37 +51,36 @@ export async function openExactSearcher(
     const low = new Float32Array(count).fill(Number.NEGATIVE_INFINITY);
     const high = new Float32Array(count).fill(Number.NEGATIVE_INFINITY);
     const probe = scanner.probeError;
-    const ofRow = (row: number): number =>
-      (sharp[row] as number) + (copies === undefined ? 0 : weight * (copies[row] as number));
+    const ofRow = (row: number): number => sharp[row] + (copies === undefined ? 0 : weight * copies[row]);
     const errorOf = (row: number): number =>
-      (codes.sharp.error[row] as number) + (codes.copies === null ? 0 : weight * (codes.copies.error[row] as number));
+      codes.sharp.error[row] + (codes.copies === null ? 0 : weight * codes.copies.error[row]);
     if (lengths === undefined)
       for (let row = 0; row < codes.count; row++) {
-        const [mixed, squares] = [codes.mixed[row] as number, codes.squares[row] as number];
+        const [mixed, squares] = [codes.mixed[row], codes.squares[row]];
         const length = Math.sqrt(Math.max(1 + 2 * weight * mixed + weight * weight * squares, 1e-12));
         const norm = 1 + weight * Math.sqrt(squares);
         const bound = (errorOf(row) + probe * norm) / length + slack;
         const cosine = ofRow(row) / length;
-        const place = people.placeOf[row] as number;
-        if (cosine + bound > (high[place] as number)) high[place] = cosine + bound;
-        if (cosine - bound > (low[place] as number)) low[place] = cosine - bound;
+        const place = people.placeOf[row];
+        if (cosine + bound > high[place]) high[place] = cosine + bound;
+        if (cosine - bound > low[place]) low[place] = cosine - bound;
       }
     else {
       const sum = new Float64Array(count);
       for (let row = 0; row < codes.count; row++) {
-        const place = people.placeOf[row] as number;
-        sum[place] = (sum[place] as number) + (people.weights[row] as number) * ofRow(row);
+        const place = people.placeOf[row];
+        sum[place] = sum[place] + people.weights[row] * ofRow(row);
       }
       for (let place = 0; place < count; place++) {
         // No part of the array is taken out: that would cost more than all the rest.
-        const own = lengths[3 * place] as number;
-        const mixed = lengths[3 * place + 1] as number;
-        const small = lengths[3 * place + 2] as number;
+        const own = lengths[3 * place];
+        const mixed = lengths[3 * place + 1];
+        const small = lengths[3 * place + 2];
         const length = Math.sqrt(Math.max(own + 2 * weight * mixed + weight * weight * small, 1e-12));
-        const cosine = (sum[place] as number) / length;
+        const cosine = sum[place] / length;
         // Of the direction: the template's rounding turns it by at most twice its share of the length.
         const norm = (Math.sqrt(own) + weight * Math.sqrt(small)) / length;
-        const error = (errors[2 * place] as number) + weight * (errors[2 * place + 1] as number);
+        const error = errors[2 * place] + weight * errors[2 * place + 1];
         const bound = (2 * error) / length + probe * norm + slack;
         high[place] = cosine + bound;
         low[place] = cosine - bound;
@@ -102,7 +101,7 @@ export async function openExactSearcher(
     const floor = best.finish().scores.at(-1) ?? Number.NEGATIVE_INFINITY;
     const chosen: number[] = [];
     for (let place = 0; place < bounds.high.length; place++)
-      if ((bounds.high[place] as number) >= floor && place !== own) chosen.push(people.ids[place] as number);
+      if (bounds.high[place] >= floor && place !== own) chosen.push(people.ids[place]);
     return await candidateCosines(store, chosen, rule, unit, weight, top);
   }
 
@@ -122,10 +121,7 @@ export async function openExactSearcher(
           continue;
         }
         const units = rows.subarray(start * width, (start + some) * width);
-        const weights = Array.from(
-          { length: some },
-          (_, at) => 1 - Math.min(1, Math.max(0, alpha[start + at] as number)),
-        );
+        const weights = Array.from({ length: some }, (_, at) => 1 - Math.min(1, Math.max(0, alpha[start + at])));
         const sharp = await scanner.scan(codes.sharp, units, sharpSlot);
         const copies =
           codes.copies !== null && weights.some((weight) => weight > 0)
@@ -133,7 +129,7 @@ export async function openExactSearcher(
             : undefined;
         for (let at = 0; at < some; at++) {
           const part = (all: Float32Array): Float32Array => all.subarray(at * codes.count, (at + 1) * codes.count);
-          const weight = codes.copies === null ? 0 : (weights[at] as number);
+          const weight = codes.copies === null ? 0 : weights[at];
           const bounds = boundsOf(part(sharp), copies && part(copies), weight);
           const own = people.ids.indexOf(without?.[start + at] ?? -1);
           out.push(await one(bounds, units.subarray(at * width, (at + 1) * width), weight, top, own));
@@ -151,7 +147,7 @@ const largeSample = (faces: number): number => Math.max(128, Math.floor(2 ** 28 
 /** At most `most` values, evenly chosen. */
 function evenly(values: Int32Array, most: number): Int32Array {
   const count = Math.min(most, values.length);
-  return Int32Array.from({ length: count }, (_, at) => values[Math.floor((at * values.length) / count)] as number);
+  return Int32Array.from({ length: count }, (_, at) => values[Math.floor((at * values.length) / count)]);
 }
 
 /** Added to each bound: sums of float32 are rounded too. */
@@ -164,7 +160,7 @@ function peopleOf({ people, alpha }: FaceCodes, rule: TemplateRule): People {
   // Faces of a person mostly come behind each other, and later people have higher ids.
   let place = 0;
   for (let face = 0; face < people.length; face++) {
-    const id = people[face] as number;
+    const id = people[face];
     if (ids[place] !== id) place = ids[place + 1] === id ? place + 1 : placeIn(ids, id);
     placeOf[face] = place;
   }
@@ -177,7 +173,7 @@ function placeIn(ids: Int32Array, id: number): number {
   let [low, high] = [0, ids.length - 1];
   while (low < high) {
     const middle = (low + high) >> 1;
-    if ((ids[middle] as number) < id) low = middle + 1;
+    if (ids[middle] < id) low = middle + 1;
     else high = middle;
   }
   return low;
@@ -186,13 +182,12 @@ function placeIn(ids: Int32Array, id: number): number {
 /** Rows by place: those of place p are `rows[starts[p]]` to `rows[starts[p + 1] - 1]`. */
 function rowsByPlace(placeOf: Int32Array, places: number): { readonly starts: Int32Array; readonly rows: Int32Array } {
   const starts = new Int32Array(places + 1);
-  for (const place of placeOf) starts[place + 1] = (starts[place + 1] as number) + 1;
-  for (let place = 0; place < places; place++)
-    starts[place + 1] = (starts[place + 1] as number) + (starts[place] as number);
+  for (const place of placeOf) starts[place + 1] = starts[place + 1] + 1;
+  for (let place = 0; place < places; place++) starts[place + 1] = starts[place + 1] + starts[place];
   const next = starts.slice(0, places);
   const rows = new Int32Array(placeOf.length);
   placeOf.forEach((place, row) => {
-    const at = next[place] as number;
+    const at = next[place];
     rows[at] = row;
     next[place] = at + 1;
   });
@@ -203,10 +198,10 @@ function rowsByPlace(placeOf: Int32Array, places: number): { readonly starts: In
 function templateErrors({ count, sharp, copies }: FaceCodes, { ids, placeOf, weights }: People): Float64Array {
   const out = new Float64Array(2 * ids.length);
   for (let row = 0; row < count; row++) {
-    const at = 2 * (placeOf[row] as number);
-    const share = weights[row] as number;
-    out[at] = (out[at] as number) + share * (sharp.error[row] as number);
-    if (copies !== null) out[at + 1] = (out[at + 1] as number) + share * (copies.error[row] as number);
+    const at = 2 * placeOf[row];
+    const share = weights[row];
+    out[at] = out[at] + share * sharp.error[row];
+    if (copies !== null) out[at + 1] = out[at + 1] + share * copies.error[row];
   }
   return out;
 }
@@ -221,32 +216,32 @@ function templateLengths(codes: FaceCodes, { ids, placeOf, weights }: People): F
   const { starts, rows } = rowsByPlace(placeOf, ids.length);
   const [one, other] = [new Float64Array(width), new Float64Array(width)];
   const add = (to: Float64Array, from: Int8Array, start: number, factor: number): void => {
-    for (let at = 0; at < width; at++) to[at] = (to[at] as number) + factor * (from[start + at] as number);
+    for (let at = 0; at < width; at++) to[at] = to[at] + factor * from[start + at];
   };
   for (let place = 0; place < ids.length; place++) {
-    const [start, end] = [starts[place] as number, starts[place + 1] as number];
+    const [start, end] = [starts[place], starts[place + 1]];
     if (end === start + 1) {
-      const first = rows[start] as number;
-      const share = (weights[first] as number) ** 2;
+      const first = rows[start];
+      const share = weights[first] ** 2;
       out[3 * place] = share;
-      out[3 * place + 1] = share * (mixed[first] as number);
-      out[3 * place + 2] = share * (squares[first] as number);
+      out[3 * place + 1] = share * mixed[first];
+      out[3 * place + 2] = share * squares[first];
       continue;
     }
     one.fill(0);
     other.fill(0);
     for (let at = start; at < end; at++) {
-      const row = rows[at] as number;
-      const share = weights[row] as number;
-      add(one, sharp.codes, row * stride, share * (sharp.scale[row] as number));
-      if (copies !== null) add(other, copies.codes, row * stride, share * (copies.scale[row] as number));
+      const row = rows[at];
+      const share = weights[row];
+      add(one, sharp.codes, row * stride, share * sharp.scale[row]);
+      if (copies !== null) add(other, copies.codes, row * stride, share * copies.scale[row]);
     }
     let [own, both, small] = [0, 0, 0];
-    for (let at = 0; at < width; at++) own += (one[at] as number) ** 2;
+    for (let at = 0; at < width; at++) own += one[at] ** 2;
     if (copies !== null)
       for (let at = 0; at < width; at++) {
-        both += (one[at] as number) * (other[at] as number);
-        small += (other[at] as number) ** 2;
+        both += one[at] * other[at];
+        small += other[at] ** 2;
       }
     out[3 * place] = own;
     out[3 * place + 1] = both;
