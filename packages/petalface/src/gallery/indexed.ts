@@ -4,14 +4,16 @@ import type { Candidate, GallerySearcher } from "./search.ts";
 import type { TemplateRule } from "./templates.ts";
 import type { GalleryStore } from "./types.ts";
 
-/** Faces that the index is asked for; their people are then compared exactly. */
+/** Faces that the index is asked for. */
 const asked = 200;
+/** People of these who are then compared exactly: the nearest, and more where more are wanted. */
+const compared = 48;
 /** Faces that stand in for strangers when thresholds are estimated. */
 const sampled = 256;
 
 /**
  * Opens search by the index of a gallery (HNSW; usearch or pgvector): the nearest 200 faces, and of a poor
- * probe the nearest 200 low-resolution copies, say who is compared in float32. Nothing is loaded,
+ * probe the nearest 200 low-resolution copies, say which 48 people are compared in float32. Nothing is loaded,
  * but who the index misses is not found.
  *
  * @throws PetalfaceError at the first search, where the gallery has no index
@@ -37,9 +39,10 @@ export async function openIndexedSearcher(store: GalleryStore, rule: TemplateRul
         signal?.throwIfAborted();
         const unit = rows.subarray(probe * width, (probe + 1) * width);
         const weight = 1 - Math.min(1, Math.max(0, itemAt(alpha, probe)));
-        const found = new Set(await store.nearest(unit, "faces", asked));
-        if (weight > 0) for (const person of await store.nearest(unit, "copies", asked)) found.add(person);
-        found.delete(without?.[probe] ?? -1);
+        const own = without?.[probe] ?? -1;
+        const nearest = async (what: "faces" | "copies"): Promise<number[]> =>
+          (await store.nearest(unit, what, asked)).filter((person) => person !== own).slice(0, Math.max(compared, top));
+        const found = new Set([...(await nearest("faces")), ...(weight > 0 ? await nearest("copies") : [])]);
         out.push(await candidateCosines(store, [...found], rule, unit, weight, top));
       }
       return out;

@@ -267,7 +267,7 @@ export interface GalleryStore extends AsyncDisposable {
   rename(person: string, name: string): Promise<boolean>;
   /**
    * Ids of the people of the `most` nearest faces, or of the nearest low-resolution copies, as an
-   * index finds them; it may miss some.
+   * index finds them, nearest first; it may miss some.
    *
    * @param unit of length 1
    * @throws PetalfaceError where no index is built

@@ -14,8 +14,8 @@ export interface NewIndex {
 
 /** An index that answers. */
 export interface NearestFaces {
-  /** Ids of the nearest faces, nearest first; it may miss some. */
-  search(unit: Float32Array, most: number): number[];
+  /** The nearest faces, nearest first, with cosines of rounded numbers; it may miss some. */
+  search(unit: Float32Array, most: number): { readonly face: number; readonly cosine: number }[];
 }
 
 /** The graph (HNSW, arXiv 1603.09320): neighbours of a face, and faces that adding and searching look at. */
@@ -75,7 +75,9 @@ export async function openIndex(file: string, width: number, gallery: string): P
   return {
     search(unit, most) {
       const count = Math.min(most, size);
-      return count === 0 ? [] : [...index.search(unit, count, 1).keys].map(Number);
+      if (count === 0) return [];
+      const { keys, distances } = index.search(unit, count, 1);
+      return [...keys].map((key, at) => ({ face: Number(key), cosine: 1 - (distances[at] ?? 2) }));
     },
   };
 }

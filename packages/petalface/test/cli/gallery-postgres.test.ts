@@ -74,8 +74,12 @@ describe.skipIf(absent)(`petalface gallery in PostgreSQL (${needsVector})`, () =
         candidates: candidates.map((each) => ({ ...each, cosine: expect.closeTo(each.cosine, 5) })),
       }));
     expect(indexed.photos).toEqual(close(one.photos));
-    expect(await failure(1, "search", "team.db", "faces", "--index")).toMatch(/only galleries in PostgreSQL/);
-    expect(await failure(1, "index", "team.db")).toMatch(/is a file, which is searched without an index/);
+    // A file has an index too, with the same answers.
+    expect(await failure(1, "search", "team.db", "faces", "--index")).toMatch(/has no index; build it with/);
+    expect(await json("index", "team.db", "--threads", "1")).toMatchObject({ faces: 12, indexedBy: "usearch" });
+    const inFile = await json("search", "team.db", "faces", "--index");
+    expect(inFile.search).toBe("index of usearch, then float32");
+    expect(inFile.photos).toEqual(close(one.photos));
     // From the database into a file and back.
     await json("export", address, "--out", "team.jsonl");
     await json("export", "team.db", "--out", "file.jsonl");

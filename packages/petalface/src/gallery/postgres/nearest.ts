@@ -27,7 +27,7 @@ export async function buildIndex(database: Database): Promise<void> {
     );
 }
 
-/** Ids of the people of the nearest faces, or of the nearest copies, as the index finds them. */
+/** Ids of the people of the nearest faces, or of the nearest copies, as the index finds them, nearest first. */
 export async function nearest(
   database: Database,
   unit: Float32Array,
@@ -48,9 +48,9 @@ export async function nearest(
     await sql.query(`SET LOCAL hnsw.ef_search = ${most}`);
     const rows = await sql.query<{ readonly person: number }>(
       `SELECT person FROM (
-         SELECT face FROM embeddings WHERE model = ${id} AND ${columns[what]} IS NOT NULL
-         ORDER BY ${columns[what]}::halfvec(${width}) <=> $1::halfvec(${width}) LIMIT $2
-       ) AS near JOIN faces ON faces.id = face`,
+         SELECT face, ${columns[what]}::halfvec(${width}) <=> $1::halfvec(${width}) AS distance
+         FROM embeddings WHERE model = ${id} AND ${columns[what]} IS NOT NULL ORDER BY distance LIMIT $2
+       ) AS near JOIN faces ON faces.id = face ORDER BY distance`,
       [text, most],
     );
     return [...new Set(rows.map(({ person }) => person))];

@@ -186,10 +186,18 @@ export function openedIndex(path: string, sql: Statements): OpenedIndex {
     async nearest(unit, what, most) {
       const { note, faces, copies } = await current();
       const found = what === "faces" ? faces.search(unit, most) : (copies?.search(unit, most) ?? []);
-      const people = sql.all<{ readonly person: number }>(
-        "SELECT DISTINCT person FROM faces WHERE id IN (SELECT value FROM json_each(?))",
-        JSON.stringify(found),
+      const owners = new Map(
+        sql
+          .all<{ readonly id: number; readonly person: number }>(
+            "SELECT id, person FROM faces WHERE id IN (SELECT value FROM json_each(?))",
+            JSON.stringify(found.map(({ face }) => face)),
+          )
+          .map(({ id, person }) => [id, person]),
       );
+      const known = found.flatMap(({ face, cosine }) => {
+        const person = owners.get(face);
+        return person === undefined ? [] : [{ person, cosine }];
+      });
       const recent = added(note);
       const rows = normaliseRows(what === "faces" ? recent.vectors : recent.copies, recent.width);
       const cosines = [...recent.faces.keys()].map((at) => {
@@ -198,8 +206,8 @@ export function openedIndex(path: string, sql: Statements): OpenedIndex {
           cosine += (unit[number] ?? 0) * (rows[at * recent.width + number] ?? 0);
         return { person: recent.people[at] ?? 0, cosine };
       });
-      cosines.sort((one, other) => other.cosine - one.cosine);
-      return [...new Set([...people, ...cosines.slice(0, most)].map(({ person }) => person))];
+      const all = [...known, ...cosines].sort((one, other) => other.cosine - one.cosine);
+      return [...new Set(all.slice(0, most).map(({ person }) => person))];
     },
   };
 }
