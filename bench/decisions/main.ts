@@ -24,10 +24,11 @@ export default defineBenchmark({
     images: { help: "training images seen", default: 4800 },
     folds: { help: "folds of LFW whose people are enrolled; 6 to 10 are for choices", default: [...testFolds] },
     frozen: { help: "the frozen model alone", default: false },
+    parts: { help: "what is measured", default: ["strangers", "tracks", "templates"] },
     strangers: { help: "people who are searched for and not enrolled", default: 1000 },
     copies: { help: "sides of the low-resolution copies that are enrolled", default: [16, 12] },
   },
-  async run({ model, adapter, images, folds, frozen, strangers: count, copies }, { work }) {
+  async run({ model, adapter, images, folds, frozen, parts: wanted, strangers: count, copies }, { work }) {
     const people = await peopleOf(folds);
     const strangers = (await peopleOfNoFold()).slice(0, count);
     const adapterOf = async (): Promise<string> => {
@@ -48,12 +49,12 @@ export default defineBenchmark({
     const parts: string[] = [];
     for (const kind of kinds) {
       await using describing = await openDescribing(model, kind.adapter, join(work, model, "embedded", kind.name));
-      parts.push(
-        `## ${model}, ${kind.name}`,
-        `### Strangers\n\n${await openSetTables(describing, people, strangers, copies)}`,
-        `### Tracks\n\n${await trackTable(describing, people, copies)}`,
-        `### Templates\n\n${await templateTable(describing, people, copies)}`,
-      );
+      parts.push(`## ${model}, ${kind.name}`);
+      if (wanted.includes("strangers"))
+        parts.push(`### Strangers\n\n${await openSetTables(describing, people, strangers, copies)}`);
+      if (wanted.includes("tracks")) parts.push(`### Tracks\n\n${await trackTable(describing, people, copies)}`);
+      if (wanted.includes("templates"))
+        parts.push(`### Templates\n\n${await templateTable(describing, people, copies)}`);
       console.error(`${kind.name}: done`);
     }
     const trained = frozen
