@@ -1,35 +1,43 @@
 import { globSync, readFileSync } from "node:fs";
 import { defineConfig } from "vitest/config";
+import { LongestFirst } from "./test/sequencer.ts";
 
 const files = globSync(["packages/*/test/**/*.test.ts", "apps/*/test/**/*.test.ts", "test/**/*.test.ts"], {
   cwd: import.meta.dirname,
 }).map((file) => file.replaceAll("\\", "/"));
+const texts = new Map(files.map((file) => [file, readFileSync(`${import.meta.dirname}/${file}`, "utf8")]));
+const holds = (file: string, pattern: RegExp): boolean => pattern.test(texts.get(file) ?? "");
 
 /**
- * What a test says that starts processes or browsers, prepares images in workers, or changes the
- * environment.
+ * Tests with a process of their own: those that change the environment, and those of large
+ * networks, whose memory the next file should not inherit.
  */
-const outside =
-  /child_process|process\.ts"|postgres\.ts"|playwright|browser\.ts"|openLoader|stubEnv|process\.env\.\w+ =/;
+const isAlone = (file: string): boolean =>
+  holds(file, /stubEnv|process\.env\.\w+ =/) ||
+  /test\/(gradient\/networks|format\/hostile-\w+|infer\/hostile-shapes)\.test/.test(file) ||
+  /test\/backbones\/(networks|reference|full)\.test/.test(file) ||
+  /test\/(adapters\/real-models|training\/(calibration|reference-run|reference-oracle)|server\/hostile)\.test/.test(
+    file,
+  ) ||
+  /test\/(quality|audit|runtime)\//.test(file);
 
 /**
- * Tests that take more than two seconds on a quiet machine: whole networks, trainings, many files
- * or resamples.
+ * Tests that start processes or browsers or prepare images in workers, and those that take more
+ * than two seconds on a quiet machine.
  */
-const long = [
-  /test\/(gradient\/networks|format\/hostile-mutations|infer\/hostile-shapes)\.test/,
-  /test\/backbones\/(networks|reference|full)\.test/,
-  /test\/adapters\/(alike|noise|real-models|rows|deploy)\.test/,
-  /test\/training\/(training|reference-run|reference-oracle|calibration|step|prefix|head|places|validation)\.test/,
-  /test\/(quality|audit|embeddings|runtime)\//,
-];
+const isWhole = (file: string): boolean =>
+  holds(file, /child_process|process\.ts"|postgres\.ts"|playwright|browser\.ts"|openLoader/) ||
+  /test\/(adapters\/(alike|noise|rows|deploy)|training\/(training|step|prefix|head|places|validation))\.test/.test(
+    file,
+  ) ||
+  /test\/(cluster\/ranks|privacy\/privacy|providers\/gradients|gallery\/contract|server\/jobs)\.test/.test(file) ||
+  /test\/(deploy\/targets|faces\/crowd|batch\/set-batch)\.test/.test(file) ||
+  /test\/embeddings\//.test(file);
 
-/**
- * Quick tests of functions, which `npm run test:fast` runs. They share their worker's modules:
- * starting a worker for each file takes longer than most of them.
- */
-const isUnit = (file: string): boolean =>
-  !long.some((pattern) => pattern.test(file)) && !outside.test(readFileSync(`${import.meta.dirname}/${file}`, "utf8"));
+const alone = files.filter(isAlone);
+const whole = files.filter((file) => isWhole(file) && !alone.includes(file));
+/** Quick tests of functions, which `npm run test:fast` runs. */
+const unit = files.filter((file) => !whole.includes(file) && !alone.includes(file));
 
 export default defineConfig({
   test: {
@@ -51,9 +59,13 @@ export default defineConfig({
     testTimeout: 600_000,
     hookTimeout: 600_000,
     reporters: ["default", "./test/skipped-reporter.ts"],
+    sequence: { sequencer: LongestFirst },
+    // Files without isolation share the modules of their worker: loading them takes longer than most
+    // tests.
     projects: [
-      { extends: true, test: { name: "unit", include: files.filter(isUnit), isolate: false } },
-      { extends: true, test: { name: "whole", include: files.filter((file) => !isUnit(file)) } },
+      { extends: true, test: { name: "alone", include: alone } },
+      { extends: true, test: { name: "whole", include: whole, isolate: false } },
+      { extends: true, test: { name: "unit", include: unit, isolate: false } },
     ],
   },
 });
