@@ -65,8 +65,9 @@ export async function freshPlaces(): Promise<FreshPlaces> {
 const namespace = ["unshare", "--map-root-user", "--net"] as const;
 
 /** Whether this machine lets a process have a network of its own. */
-export const hasNamespaces = (): boolean =>
+const namespaces =
   process.platform === "linux" && spawnSync(namespace[0], [...namespace.slice(1), "true"]).status === 0;
+export const hasNamespaces = (): boolean => namespaces;
 
 /**
  * Packets that were sent or had no way out in a network namespace since it was made, IPv4 and IPv6.
@@ -77,23 +78,30 @@ const [names, values] = readFileSync("/proc/net/snmp", "utf8").split("\\n").filt
   .map((line) => line.split(" "));
 const old = ["OutRequests", "OutNoRoutes"].map((name) => Number(values[names.indexOf(name)]));
 const six = [...readFileSync("/proc/net/snmp6", "utf8").matchAll(/^Ip6Out(?:Requests|NoRoutes)\\s+(\\d+)/gm)];
-console.log([...old, ...six.map((match) => Number(match[1]))].reduce((sum, value) => sum + value, 0));
+console.log("packets", [...old, ...six.map((match) => Number(match[1]))].reduce((sum, value) => sum + value, 0));
 `;
 
-/**
- * Runs Node with these arguments in a network namespace of its own and says how many packets it
- * tried to send.
- */
-export async function packetsOf(args: readonly string[], { work, env }: FreshPlaces): Promise<number> {
-  const script = '"$0" "$@" >&2 && "$0" -e "$COUNT"';
-  const command = [...namespace.slice(1), "sh", "-c", script, process.execPath, ...args];
-  const { stdout } = await run(namespace[0], command, { cwd: work, env: { ...env, COUNT: counters } });
-  if (!/^\d+\n$/.test(stdout)) throw new Error(`the kernel's counters cannot be read: ${stdout}`);
-  return Number(stdout);
+/** What a program in fresh places did. */
+export interface FreshRun {
+  readonly stdout: string;
+  /** How many packets it tried to send; undefined where the machine has no network namespaces. */
+  readonly packets: number | undefined;
 }
 
-/** Runs Node with these arguments in fresh places; its standard output. */
-export async function runFresh(args: readonly string[], { work, env }: FreshPlaces): Promise<string> {
-  const { stdout } = await run(process.execPath, [...args], { cwd: work, env });
-  return stdout;
+/**
+ * Runs Node with these arguments in fresh places, and in a network namespace of its own where the
+ * machine allows one.
+ */
+export async function runFresh(args: readonly string[], { work, env }: FreshPlaces): Promise<FreshRun> {
+  if (!hasNamespaces()) {
+    const { stdout } = await run(process.execPath, [...args], { cwd: work, env });
+    return { stdout, packets: undefined };
+  }
+  // Counted after the program, in its namespace, on a line of its own.
+  const script = '"$0" "$@" && "$0" -e "$COUNT"';
+  const command = [...namespace.slice(1), "sh", "-c", script, process.execPath, ...args];
+  const { stdout: all } = await run(namespace[0], command, { cwd: work, env: { ...env, COUNT: counters } });
+  const [, stdout, count] = /^(.*)packets (\d+)\n$/s.exec(all) ?? [];
+  if (stdout === undefined) throw new Error(`the kernel's counters cannot be read: ${all}`);
+  return { stdout, packets: Number(count) };
 }
