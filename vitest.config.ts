@@ -58,6 +58,7 @@ export default defineConfig({
     // programs running.
     testTimeout: 600_000,
     hookTimeout: 600_000,
+    expect: { poll: { timeout: 600_000 } },
     reporters: ["default", "./test/skipped-reporter.ts"],
     sequence: { sequencer: LongestFirst },
     // Files without isolation share the modules of their worker: loading them takes longer than most

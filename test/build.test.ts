@@ -92,7 +92,7 @@ describe.skipIf(otherNodes.length === 0)("the packed packages on other Nodes (PE
     // No setting of this repository or of its npm scripts may help.
     const own = Object.entries(process.env).filter(([name]) => !/^(npm_config_(onnx|ignore)|onnxruntime)/i.test(name));
     await run("npm", ["install", ...tarballs], { cwd: place, env: Object.fromEntries(own) });
-  }, 600_000);
+  });
 
   afterAll(() => rm(place, { recursive: true, force: true }));
 
@@ -107,27 +107,23 @@ describe.skipIf(otherNodes.length === 0)("the packed packages on other Nodes (PE
     expect(engines[0]?.[1]).not.toHaveProperty("hasInstallScript");
   });
 
-  test.each(otherNodes)(
-    "%s degrades, trains and measures",
-    async (node) => {
-      await writeTinyBackbone(join(place, "tiny.onnx"));
-      const cli = async (...args: string[]): Promise<unknown> => {
-        const main = join("node_modules", "petalface", "dist", "cli", "main.js");
-        const env = { ...process.env, PETALFACE_CACHE: join(place, "cache") };
-        const { stdout } = await run(node, [main, "--json", ...args], { cwd: place, env });
-        return JSON.parse(stdout);
-      };
-      const { stdout: version } = await run(node, ["--version"]);
-      const out = `run-${version.trim()}`;
-      const faces = "synthetic:people=4,images=3";
-      expect(await cli("degrade", faces, `faces-${version.trim()}`, "--to", "lr:16")).toMatchObject({ faces: 12 });
-      const small = ["--batch", "6", "--epochs", "1", "--sites", "all", "--lr-pixels", "4,6", "--threads", "1"];
-      await cli("adapt", "--model", "tiny.onnx", "--train", faces, "--out", out, ...small);
-      const pairs = ["--protocol", "drawn:pairs=8,folds=2", "--data", faces];
-      expect(await cli("evaluate", "--model", "tiny.onnx", "--adapter", out, ...pairs)).toHaveProperty("adapted");
-    },
-    240_000,
-  );
+  test.each(otherNodes)("%s degrades, trains and measures", async (node) => {
+    await writeTinyBackbone(join(place, "tiny.onnx"));
+    const cli = async (...args: string[]): Promise<unknown> => {
+      const main = join("node_modules", "petalface", "dist", "cli", "main.js");
+      const env = { ...process.env, PETALFACE_CACHE: join(place, "cache") };
+      const { stdout } = await run(node, [main, "--json", ...args], { cwd: place, env });
+      return JSON.parse(stdout);
+    };
+    const { stdout: version } = await run(node, ["--version"]);
+    const out = `run-${version.trim()}`;
+    const faces = "synthetic:people=4,images=3";
+    expect(await cli("degrade", faces, `faces-${version.trim()}`, "--to", "lr:16")).toMatchObject({ faces: 12 });
+    const small = ["--batch", "6", "--epochs", "1", "--sites", "all", "--lr-pixels", "4,6", "--threads", "1"];
+    await cli("adapt", "--model", "tiny.onnx", "--train", faces, "--out", out, ...small);
+    const pairs = ["--protocol", "drawn:pairs=8,folds=2", "--data", faces];
+    expect(await cli("evaluate", "--model", "tiny.onnx", "--adapter", out, ...pairs)).toHaveProperty("adapted");
+  });
 
   test.each(otherNodes)("%s keeps galleries, or says which Node can", async (node) => {
     await writeTinyBackbone(join(place, "tiny.onnx"));

@@ -39,6 +39,7 @@ describe.skipIf(skipped)(`the page of petalface serve${note}`, () => {
     server = await startTest({ page: join(folder, "page") }, ["--keep-crops"]);
     browser = await chromium.launch({
       executablePath: executable,
+      timeout: 600_000,
       args: ["--no-sandbox", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"],
     });
   });
@@ -51,7 +52,7 @@ describe.skipIf(skipped)(`the page of petalface serve${note}`, () => {
   /** Opens the page and watches what it says and asks for. */
   async function open(options: Parameters<Browser["newPage"]>[0] = {}): Promise<{ page: Page; troubles: string[] }> {
     const page = await browser.newPage(options);
-    page.setDefaultTimeout(60_000);
+    page.setDefaultTimeout(600_000);
     const troubles: string[] = [];
     page.on("console", (message) => {
       // What a route refuses is shown by the page, and the browser reports it too.
@@ -168,7 +169,7 @@ describe.skipIf(skipped)(`the page of petalface serve${note}`, () => {
     await page.getByLabel("Name", { exact: true }).fill("Camera");
     await page.getByRole("button", { name: "Use the camera" }).click();
     const width = (): Promise<unknown> => page.evaluate("document.querySelector('video')?.videoWidth ?? 0");
-    await expect.poll(width, { timeout: 60_000 }).toBeGreaterThan(0);
+    await expect.poll(width).toBeGreaterThan(0);
     await page.getByRole("button", { name: "Take a photo" }).click();
     // The server of this test looks for no faces, and says so.
     await page

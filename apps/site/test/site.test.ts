@@ -36,7 +36,7 @@ describe.skipIf(executable === undefined)(`the documentation as a site${note}`, 
       build: { outDir: out },
       preview: { host: "127.0.0.1", port: 0 },
     });
-    browser = await chromium.launch({ executablePath: executable ?? "", args: ["--no-sandbox"] });
+    browser = await chromium.launch({ executablePath: executable ?? "", args: ["--no-sandbox"], timeout: 600_000 });
   });
   afterAll(async () => {
     await browser?.close();
@@ -49,6 +49,7 @@ describe.skipIf(executable === undefined)(`the documentation as a site${note}`, 
   ): Promise<{ tab: Page; troubles: string[] }> {
     const context = await browser.newContext(options);
     const tab = await context.newPage();
+    tab.setDefaultTimeout(600_000);
     const troubles: string[] = [];
     const say = (what: string): void => void troubles.push(`${new URL(tab.url()).pathname}: ${what}`);
     tab.on("console", (message) => {
@@ -117,7 +118,7 @@ describe.skipIf(executable === undefined)(`the documentation as a site${note}`, 
         await tab.keyboard.press("Control+k");
         await box.waitFor({ timeout: 1000 });
       },
-      { timeout: 30_000 },
+      { timeout: 600_000 },
     );
     await box.fill("false-accept");
     await tab.locator("#localsearch-list a").first().waitFor();

@@ -43,6 +43,7 @@ describe.skipIf(skipped)(`the page that adapts in the browser${note}`, () => {
     await buildStudio({ model: model(), out: join(folder, "site"), ...options });
     server = await serveStudio(join(folder, "site"), 0);
     browser = await chromium.launch({
+      timeout: 600_000,
       executablePath: executable,
       args: ["--no-sandbox", "--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"],
     });
@@ -87,45 +88,41 @@ describe.skipIf(skipped)(`the page that adapts in the browser${note}`, () => {
   test.each([
     ["wasm", 1e-4],
     ["webgpu", 1e-3],
-  ])(
-    "trains on %s to what petalface trains to in Node, and saves it",
-    { timeout: 600_000 },
-    async (provider, tolerance) => {
-      const { page, troubles } = await openPage(provider);
-      expect(await page.textContent("#model")).toContain(`computing with ${provider}`);
-      await page.click("#synthetic");
-      await page.locator("#start:enabled").waitFor();
-      await trained(page);
-      expect(await page.textContent("#train-note")).toContain(`${steps} steps in`);
-      expect(await page.locator("#table tbody tr").count()).toBe(4);
-      const kept = Number(
-        /([\d.]+) % of the faces as given keep/.exec((await page.textContent("#result-note")) ?? "")?.[1],
-      );
+  ])("trains on %s to what petalface trains to in Node, and saves it", async (provider, tolerance) => {
+    const { page, troubles } = await openPage(provider);
+    expect(await page.textContent("#model")).toContain(`computing with ${provider}`);
+    await page.click("#synthetic");
+    await page.locator("#start:enabled").waitFor();
+    await trained(page);
+    expect(await page.textContent("#train-note")).toContain(`${steps} steps in`);
+    expect(await page.locator("#table tbody tr").count()).toBe(4);
+    const kept = Number(
+      /([\d.]+) % of the faces as given keep/.exec((await page.textContent("#result-note")) ?? "")?.[1],
+    );
 
-      const archive = unzipSync(await saved(page, "#save-adapter"));
-      for (const [name, bytes] of Object.entries(archive)) {
-        await mkdir(join(folder, provider, "adapter"), { recursive: true });
-        await writeFile(join(folder, provider, name), bytes);
-      }
-      const backbone = await openBackbone(model());
-      const adapter = await loadAdapter(join(folder, provider), backbone);
-      const plan = JSON.parse(await readFile(join(folder, "site", "studio.json"), "utf8")) as StudioPlan;
-      const expected = await trainInNode(plan, adapter.config);
-      expect(distance(adapter.theta, expected)).toBeLessThan(tolerance);
-      // The deployed file says the same as the adapter in its backbone, and leaves sharp faces as
-      // they were.
-      await writeFile(join(folder, provider, "face.onnx"), await saved(page, "#save-model"));
-      const deployed = await openBackbone(join(folder, provider, "face.onnx"));
-      expect(deployed.graph.metadata.get("petalface.calibration")).toBe(JSON.stringify(adapter.config.calibration));
-      const planes = await somePlanes();
-      const [a, b, frozen] = [deployed, adaptedModel(backbone, adapter), backbone].map((each) => embed(each, planes));
-      expect(await a).toEqual(await b);
-      expect(await a).not.toEqual(await frozen);
-      if (provider === "wasm") expect(kept).toBeGreaterThan(80);
-      expect(troubles).toEqual([]);
-      await page.close();
-    },
-  );
+    const archive = unzipSync(await saved(page, "#save-adapter"));
+    for (const [name, bytes] of Object.entries(archive)) {
+      await mkdir(join(folder, provider, "adapter"), { recursive: true });
+      await writeFile(join(folder, provider, name), bytes);
+    }
+    const backbone = await openBackbone(model());
+    const adapter = await loadAdapter(join(folder, provider), backbone);
+    const plan = JSON.parse(await readFile(join(folder, "site", "studio.json"), "utf8")) as StudioPlan;
+    const expected = await trainInNode(plan, adapter.config);
+    expect(distance(adapter.theta, expected)).toBeLessThan(tolerance);
+    // The deployed file says the same as the adapter in its backbone, and leaves sharp faces as
+    // they were.
+    await writeFile(join(folder, provider, "face.onnx"), await saved(page, "#save-model"));
+    const deployed = await openBackbone(join(folder, provider, "face.onnx"));
+    expect(deployed.graph.metadata.get("petalface.calibration")).toBe(JSON.stringify(adapter.config.calibration));
+    const planes = await somePlanes();
+    const [a, b, frozen] = [deployed, adaptedModel(backbone, adapter), backbone].map((each) => embed(each, planes));
+    expect(await a).toEqual(await b);
+    expect(await a).not.toEqual(await frozen);
+    if (provider === "wasm") expect(kept).toBeGreaterThan(80);
+    expect(troubles).toEqual([]);
+    await page.close();
+  });
 
   /** Elements that stick out of the window to the right; the page scrolls sideways then. */
   const tooWide = (page: Page) =>
@@ -152,7 +149,7 @@ describe.skipIf(skipped)(`the page that adapts in the browser${note}`, () => {
       return { colours: [...colours], width: canvas.getBoundingClientRect().width };
     });
 
-  test("fits a phone; the chart follows the window and the colour scheme", { timeout: 600_000 }, async () => {
+  test("fits a phone; the chart follows the window and the colour scheme", async () => {
     const { page, troubles } = await openPage("wasm");
     await page.emulateMedia({ colorScheme: "light" });
     await page.setViewportSize({ width: 320, height: 700 });

@@ -51,7 +51,7 @@ describe("the TypeScript examples of the documentation", () => {
     expect(examples.length).toBeGreaterThanOrEqual(5);
   });
 
-  test.each(examples)("%s runs", { timeout: 240_000 }, async (name, code) => {
+  test.each(examples)("%s runs", async (name, code) => {
     const place = join(folder, name.replaceAll(/\W+/g, "-"));
     await mkdir(place);
     for (const each of ["faces", "model.onnx"]) await symlink(join(folder, each), join(place, each));

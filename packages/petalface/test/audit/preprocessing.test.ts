@@ -38,7 +38,7 @@ describe.skipIf(!existsSync(shared))("ways to feed a model (needs PETALFACE_SHAR
   it.each([
     ["rgb", "right"],
     ["bgr", "wrong"],
-  ] as const)("finds that mobilefacenet with %s first is %s", { timeout: 600_000 }, async (channels, verdict) => {
+  ] as const)("finds that mobilefacenet with %s first is %s", async (channels, verdict) => {
     const backbone = await openBackbone(join(shared, "weights/mobilefacenet.onnx"), { channels });
     const data = await openData(join(shared, "data/lfw112"));
     await using loader = openLoader({ size: backbone.size, threads: 2 });

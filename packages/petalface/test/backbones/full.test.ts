@@ -82,42 +82,38 @@ describe.skipIf(!place.exists)("the released code's full-size networks (needs PE
     ["vit_b_iqa", "in place"],
     ["swin_256new", "in place"],
     ["swin_256new_iqa", "imported"],
-  ] as const)(
-    "%s, %s: embedding, names and numbers of weights are the released code's",
-    { timeout: 600_000 },
-    async (name, how) => {
-      const full = read(name);
-      expect([...formulaInput(4)].map((value, at) => Math.abs(value - itemAt(full.input_first4, at)) < 1e-8)).toEqual(
-        Array(4).fill(true),
-      );
-      for (const { number, first4, sum_float64: sum } of Object.values(full.sample_tensors)) {
-        const tensor = full.state_dict[number];
-        if (tensor.kind === "as_built") continue;
-        const values = formulaTensor(tensor, number);
-        expect(relativeError(values.subarray(0, 4), first4), tensor.name).toBeLessThan(1e-7);
-        const total = values.reduce((all, value) => all + value, 0);
-        expect(Math.abs(total - sum), tensor.name).toBeLessThan(1e-6);
-      }
-      const [file, model] = [join(folder, `${name}.safetensors`), join(folder, `${name}.onnx`)];
-      await writeFormula(file, full.state_dict);
-      const checkpoint = await openCheckpoint(file);
-      const spec = parseArchitecture(name);
-      expect(detectArchitecture(checkpoint)).toBe(printArchitecture(spec.architecture));
-      const matched = matchNetwork(checkpoint, spec.architecture, isReferenceLowRank);
-      const adapter = await foundAdapter(matched, { scale: 1, calibration: { kind: "given", measure: "given" } });
-      const weights = [...matched.network.tensors].filter(([tensor]) => !tensor.includes(".running_"));
-      expect(weights.reduce((sum, [, shape]) => sum + sizeOf(shape), 0)).toBe(
-        full.parameters_total - full.parameters_lora,
-      );
-      expect(adapter?.theta.length ?? 0).toBe(full.parameters_lora);
-      if (how === "imported") {
-        await writeNetwork(matched, model, { preprocessing: preprocessingOf(spec) });
-        await rm(file);
-      }
-      const backbone = how === "imported" ? await openBackbone(model) : inPlace(matched);
-      const embeddings = await embed(backbone, adapter, full);
-      await rm(how === "imported" ? model : file);
-      expect(relativeError(embeddings, full.embedding_eval.flat())).toBeLessThan(1e-4);
-    },
-  );
+  ] as const)("%s, %s: embedding, names and numbers of weights are the released code's", async (name, how) => {
+    const full = read(name);
+    expect([...formulaInput(4)].map((value, at) => Math.abs(value - itemAt(full.input_first4, at)) < 1e-8)).toEqual(
+      Array(4).fill(true),
+    );
+    for (const { number, first4, sum_float64: sum } of Object.values(full.sample_tensors)) {
+      const tensor = full.state_dict[number];
+      if (tensor.kind === "as_built") continue;
+      const values = formulaTensor(tensor, number);
+      expect(relativeError(values.subarray(0, 4), first4), tensor.name).toBeLessThan(1e-7);
+      const total = values.reduce((all, value) => all + value, 0);
+      expect(Math.abs(total - sum), tensor.name).toBeLessThan(1e-6);
+    }
+    const [file, model] = [join(folder, `${name}.safetensors`), join(folder, `${name}.onnx`)];
+    await writeFormula(file, full.state_dict);
+    const checkpoint = await openCheckpoint(file);
+    const spec = parseArchitecture(name);
+    expect(detectArchitecture(checkpoint)).toBe(printArchitecture(spec.architecture));
+    const matched = matchNetwork(checkpoint, spec.architecture, isReferenceLowRank);
+    const adapter = await foundAdapter(matched, { scale: 1, calibration: { kind: "given", measure: "given" } });
+    const weights = [...matched.network.tensors].filter(([tensor]) => !tensor.includes(".running_"));
+    expect(weights.reduce((sum, [, shape]) => sum + sizeOf(shape), 0)).toBe(
+      full.parameters_total - full.parameters_lora,
+    );
+    expect(adapter?.theta.length ?? 0).toBe(full.parameters_lora);
+    if (how === "imported") {
+      await writeNetwork(matched, model, { preprocessing: preprocessingOf(spec) });
+      await rm(file);
+    }
+    const backbone = how === "imported" ? await openBackbone(model) : inPlace(matched);
+    const embeddings = await embed(backbone, adapter, full);
+    await rm(how === "imported" ? model : file);
+    expect(relativeError(embeddings, full.embedding_eval.flat())).toBeLessThan(1e-4);
+  });
 });

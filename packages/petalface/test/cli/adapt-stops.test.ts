@@ -24,6 +24,10 @@ const adaptInto = (out: string, ...more: string[]): string[] => [
 const appears = async (path: string): Promise<void> => {
   while (!(await stat(path).catch(() => undefined))) await new Promise((go) => setTimeout(go, 5));
 };
+/** Waits until a file holds this text. */
+const holds = async (path: string, text: string): Promise<void> => {
+  while (!(await readFile(path, "utf8").catch(() => "")).includes(text)) await new Promise((go) => setTimeout(go, 5));
+};
 
 test("a run has one process: a second is refused, a second Ctrl-C ends the first at once, its lock is taken over", async () => {
   const run = join(folder, "locked");
@@ -45,8 +49,7 @@ test("a run has one process: a second is refused, a second Ctrl-C ends the first
   expect(child.signalCode === "SIGINT" || child.exitCode === 130).toBe(true);
   const again = start(["adapt", "--resume", run, "--quiet"]);
   const stopped = ended(again);
-  await appears(join(run, "lock.json"));
-  await new Promise((go) => setTimeout(go, 1500));
+  await holds(join(run, "lock.json"), `"pid":${again.pid},`);
   again.kill("SIGINT");
   expect((await stopped).code).toBe(130);
 });
@@ -65,7 +68,8 @@ test("a run that diverges stops with its last good state, says what to lower, an
 
   const child = start(["adapt", "--resume", run, "--lr", "0.001", "--json"]);
   const end = ended(child);
-  setTimeout(() => child.kill("SIGINT"), 3000);
+  await holds(join(run, "run.json"), '"changes"');
+  child.kill("SIGINT");
   expect((await end).code).toBe(130);
   const record = JSON.parse(await readFile(join(run, "run.json"), "utf8"));
   expect(record).toMatchObject({

@@ -44,7 +44,7 @@ async function drawFrames(place: string, count: number): Promise<void> {
 const ffmpeg = findFfmpeg();
 const watching = ["--landmarks", "own", "--threads", "1", "--once", "--camera", "door"];
 
-describe.skipIf(!model.exists)("petalface watch (needs PETALFACE_SHARED)", { timeout: 240_000 }, () => {
+describe.skipIf(!model.exists)("petalface watch (needs PETALFACE_SHARED)", () => {
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), "petalface-watch-"));
     space = await openFaceSpace();
@@ -62,7 +62,7 @@ describe.skipIf(!model.exists)("petalface watch (needs PETALFACE_SHARED)", { tim
       const { code, stderr } = await petalface(args);
       expect(code, stderr).toBe(0);
     }
-  }, 240_000);
+  });
   afterAll(() => rm(folder, { recursive: true, force: true }));
 
   it("follows each face, decides once who it is, and says when it left", async () => {

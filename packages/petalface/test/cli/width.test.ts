@@ -36,13 +36,13 @@ describe("what people read fits 80 columns", () => {
   });
   afterAll(() => rm(folder, { recursive: true, force: true }));
 
-  it("of help", { timeout: 300_000 }, async () => {
+  it("of help", async () => {
     const texts = [await print("--help"), await print("adapt", "--help", "all")];
     for (const name of commandNames) texts.push(await print(name, "--help"));
     expect(texts.flatMap(tooLong)).toEqual([]);
   });
 
-  it("of the commands", { timeout: 600_000 }, async () => {
+  it("of the commands", async () => {
     const faces = ["--train", people, "--lr-pixels", "4,6", "--val", people, "--val-pixels", "6"];
     const size = ["--rank", "4", "--epochs", "2", "--batch", "12", "--threads", "1"];
     const texts = [await print("adapt", "--model", model, ...faces, ...size, "--quality", "sharpness", "--out", run)];

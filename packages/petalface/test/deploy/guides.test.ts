@@ -98,7 +98,7 @@ it("every guide of docs/deploy is run here", async () => {
   expect(names).toEqual([...run, "triton-deepstream"].map((name) => `${name}.md`).sort());
 });
 
-describe("every command of the guide runs on a miniature of the product's folders", { timeout: 300_000 }, () => {
+describe("every command of the guide runs on a miniature of the product's folders", () => {
   it.each([
     ["insightface", ["detection.onnx", "recognition.onnx"], "petal"],
     ["immich", ["recognition"], "buffalo_l"],

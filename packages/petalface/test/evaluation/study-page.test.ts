@@ -55,6 +55,7 @@ describe.skipIf(absent)("a study of LFW in a browser (needs chromium and the sha
     await writeEvaluationReport(path, { frozen, adapted, protocol, size: 112, options: { a: 1 }, view });
     address = pathToFileURL(path).href;
     browser = await chromium.launch({
+      timeout: 600_000,
       ...(executablePath && { executablePath }),
       args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"],
     });

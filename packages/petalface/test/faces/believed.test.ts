@@ -29,7 +29,6 @@ const said: Readonly<Record<CropTemplate, string>> = {
 
 test.skipIf(!sample.exists)(
   "the geometry of real crops is told from the crops alone (needs PETALFACE_SHARED)",
-  { timeout: 120_000 },
   async ({ skip }) => {
     const landmarks = await openLandmarker("fr_landmark").catch(() => undefined);
     if (landmarks === undefined) return skip("fr_landmark cannot be fetched");

@@ -6,7 +6,6 @@ const sample = shared("data", "lfw250_sample");
 describe.skipIf(!sample.exists)("far faces in a camera frame (needs PETALFACE_SHARED)", () => {
   test.each(["scrfd_2.5g_bnkps.onnx", "yunet_n_dynamic.onnx"])(
     "%s: nine in ten are found, also where a near face stands before them",
-    { timeout: 240_000 },
     async (file) => {
       // Reads the sample where it is there; so only here.
       const { measureCrowd } = await import("../../../../bench/align/crowd.ts");

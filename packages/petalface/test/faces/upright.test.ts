@@ -149,7 +149,7 @@ describe.skipIf(!sample.exists)(
   () => {
     const files = ["Jesse_James_Leija/Jesse_James_Leija_0002.jpg", "Michael_Kostelnik/Michael_Kostelnik_0001.jpg"];
     files.push("Paula_Radcliffe/Paula_Radcliffe_0001.jpg", "Ross_Verba/Ross_Verba_0001.jpg");
-    test.each(["scrfd_2.5g_bnkps.onnx", "yunet_n_dynamic.onnx"])("%s", { timeout: 240_000 }, async (file) => {
+    test.each(["scrfd_2.5g_bnkps.onnx", "yunet_n_dynamic.onnx"])("%s", async (file) => {
       const detector = await openDetector(shared("weights", file).path);
       const own = createLocator(detector.kind, undefined);
       const turned: (Turn | undefined)[][] = [];
@@ -175,7 +175,6 @@ describe.skipIf(!photos.exists)("real photos on their side and head (needs PETAL
   const folder = temporaryFolder();
   test.each(["scrfd_2.5g_bnkps.onnx", "yunet_n_dynamic.onnx"])(
     "%s: crops are those of the upright photo to a recogniser",
-    { timeout: 240_000 },
     async (file) => {
       const detector = shared("weights", file).path;
       const out = join(folder, file);

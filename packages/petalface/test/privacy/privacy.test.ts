@@ -46,7 +46,7 @@ test(`commands send nothing, and leave files only in the folders that were named
     const { packets } = await runFresh([cli, ...args], places);
     expect({ packets, strays: await places.strays() }, args.join(" ")).toEqual({ packets: nothing, strays: [] });
   }
-}, 600_000);
+});
 
 test(`npm's settings and the studio's pages send nothing, and leave no file elsewhere${unseen}`, async () => {
   expect(await runFresh([npmSettings], places)).toEqual({ stdout: "true\n", packets: nothing });
@@ -56,7 +56,7 @@ test(`npm's settings and the studio's pages send nothing, and leave no file else
   // Beside where the user works, not beside the studio's sources.
   expect(await readdir(join(places.work, "page"))).toContain("index.html");
   expect(await places.strays()).toEqual(["home/.npm"]);
-}, 600_000);
+});
 
 test.each(["main", "worker"])(
   `the library in the %s thread sends nothing, and leaves no file anywhere${unseen}`,
@@ -64,7 +64,6 @@ test.each(["main", "worker"])(
     expect(await runFresh([library, model, where], places)).toEqual({ stdout: "opened\n", packets: nothing });
     expect(await places.strays()).toEqual([]);
   },
-  240_000,
 );
 
 describe.skipIf(!hasNamespaces())("in a network namespace (where the machine allows one)", () => {

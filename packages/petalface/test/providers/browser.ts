@@ -64,6 +64,7 @@ export async function openBrowser(executable: string): Promise<BrowserRunner> {
   };
   try {
     browser = await chromium.launch({
+      timeout: 600_000,
       executablePath: executable,
       args: ["--no-sandbox", "--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"],
     });

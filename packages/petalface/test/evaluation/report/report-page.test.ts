@@ -39,6 +39,7 @@ describe.skipIf(executablePath === undefined)("the report in a browser (needs ch
     });
     address = pathToFileURL(path).href;
     browser = await chromium.launch({
+      timeout: 600_000,
       ...(executablePath && { executablePath }),
       args: [
         "--no-sandbox",
