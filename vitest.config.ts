@@ -51,9 +51,9 @@ export default defineConfig({
       // Threads and processes of tests start in a third of the time with compiled code.
       NODE_COMPILE_CACHE: `${import.meta.dirname}/node_modules/.cache/compiled`,
     },
-    // Two workers: the native runtime and sharp bring threads of their own, and each worker may
-    // hold a model.
-    maxWorkers: 2,
+    // Few workers: the native runtime and sharp bring threads of their own, and each worker may hold
+    // a model. One more than two cores, because many tests wait for processes, servers and browsers.
+    maxWorkers: 3,
     // No test is about time: this only ends one that hangs, also on a slow machine with other
     // programs running.
     testTimeout: 600_000,

@@ -65,6 +65,49 @@ export function wholeOf(body: readonly (Buffer | number)[]): Buffer {
   return whole;
 }
 
+/** What `wholeOf(flatten(parts))` is, written in one piece: a model has thousands of parts. */
+export function wholeOfParts(parts: readonly Part[]): Buffer {
+  const lengths = new Map<readonly Part[], number>();
+  const lengthOf = (payload: Part["payload"]): number => {
+    if (typeof payload === "number") return payload;
+    if (!Array.isArray(payload)) return payload.length;
+    let sum = 0;
+    for (const part of payload) {
+      const length = lengthOf(part.payload);
+      sum += varintLength(part.number * 8 + part.wire) + (part.wire === 2 ? varintLength(length) : 0) + length;
+    }
+    lengths.set(payload, sum);
+    return sum;
+  };
+  const whole = Buffer.alloc(lengthOf([...parts]));
+  let at = 0;
+  const varint = (value: number): void => {
+    let rest = value;
+    for (; rest >= 128; rest = Math.floor(rest / 128)) whole[at++] = (rest % 128) + 128;
+    whole[at++] = rest;
+  };
+  const write = (list: readonly Part[]): void => {
+    for (const { number, wire, payload } of list) {
+      varint(number * 8 + wire);
+      const length = typeof payload === "number" ? payload : (lengths.get(payload as Part[]) ?? payload.length);
+      if (wire === 2) varint(length);
+      if (Array.isArray(payload)) write(payload);
+      else {
+        if (typeof payload !== "number") whole.set(payload, at);
+        at += length;
+      }
+    }
+  };
+  write(parts);
+  return whole;
+}
+
+const varintLength = (value: number): number => {
+  let length = 1;
+  for (let rest = value; rest >= 128; rest = Math.floor(rest / 128)) length++;
+  return length;
+};
+
 /** A file in memory that says it is at `path`. */
 export const fileOf = (path: string, bytes: Buffer): PositionedFile => ({
   path,
