@@ -9,7 +9,7 @@ import {
   measureResolution,
   type Protocol,
 } from "../evaluation/index.ts";
-import { openLoader } from "../images/index.ts";
+import { type Loader, openLoader } from "../images/index.ts";
 import type { CopyOptions } from "../matching/index.ts";
 import { openResources } from "../resources.ts";
 import { type CacheOptions, openCache } from "./cache.ts";
@@ -17,6 +17,9 @@ import { frozenModel } from "./frozen-model.ts";
 import { measureBoth } from "./measured.ts";
 import type { Engine, OpenedModel } from "./model.ts";
 import type { Surroundings } from "./surroundings.ts";
+
+/** Memory for decoded faces; beyond it faces are decoded again. */
+const decodedCacheBytes = 128 * 2 ** 20;
 
 /** What is measured, and how. */
 export interface MeasureTask extends CacheOptions {
@@ -48,12 +51,13 @@ export async function measureModels(
   const { size } = backbone;
   const { protocol, engine } = task;
   const { signal } = context;
+  // Every face is wanted by both models and at every resolution: decoded ones are kept while there is room.
+  await using loader = openLoader({ size, threads: engine.threads, cacheBytes: decodedCacheBytes });
   const both = await measureBoth(
-    (leave) => measure("frozen", frozenModel(opened, task.copies), task, context, leave),
-    adapter && ((leave) => measure("adapted", opened, task, context, leave)),
+    (leave) => measure("frozen", frozenModel(opened, task.copies), { ...task, loader }, context, leave),
+    adapter && ((leave) => measure("adapted", opened, { ...task, loader }, context, leave)),
     context,
   );
-  await using loader = openLoader({ size, threads: engine.threads });
   const resolution = await measureResolution({ protocol, loader, size, engine, signal });
   const adapted = both.adapted && { ...both.adapted, resolution };
   return { frozen: { ...both.frozen, resolution }, adapted };
@@ -62,7 +66,7 @@ export async function measureModels(
 async function measure(
   name: string,
   opened: OpenedModel,
-  task: MeasureTask,
+  task: MeasureTask & { readonly loader: Loader },
   context: Surroundings,
   leave: LeftOut | undefined,
 ): Promise<EvaluationResult> {
@@ -71,12 +75,11 @@ async function measure(
   await using open = openResources();
   const store = open.keep(await openCache(task, opened, engine, context));
   const embedder = open.keep(await openEmbedder(model, engine));
-  const loader = open.keep(openLoader({ size: model.size, threads: engine.threads }));
   const progress = context.progress(`measuring the ${name} model`, countEmbeddings(task), "faces");
   try {
     return await evaluate({
       ...task,
-      ...{ model: embedder, loader, store, leave, signal: context.signal, threads: engine.threads },
+      ...{ model: embedder, store, leave, signal: context.signal, threads: engine.threads },
       onProgress: ({ done, degradation }) =>
         progress.update(done, degradation === null ? "as given" : degradationLabel(degradation)),
     });

@@ -261,7 +261,8 @@ describe.each(backends.map((kind) => [kind.name, kind] as const))("a gallery in 
       for (let person = 0; person < people; person++)
         await store.add(
           `p${person}`,
-          Array.from({ length: each }, (_, face) => lightFace(person * each + face)),
+          // All that is left of a person is searched for when it is removed, so that one is small.
+          Array.from({ length: person === 3 ? 20 : each }, (_, face) => lightFace(person * each + face)),
         );
       const agrees = async (): Promise<void> => {
         const [codes, vectors] = [await store.codes(), await store.vectors()];
