@@ -101,10 +101,13 @@ describe("a finished run is trained longer", () => {
 
   test("the default budget is compared with the README's", async () => {
     const run = { ...(await record(at("planned"))), steps: 9 };
-    expect(startNotes(run, {})).toEqual([
+    // That a small network is judged by sharpness is said where nobody asked for it.
+    const quality = "sharpness";
+    expect(startNotes(run, { quality })).toEqual([
       "4 epochs by default: 54 training images; the README's table uses 9,600, its long run 76,800; --epochs 534 gives as many",
     ]);
-    expect(startNotes(run, { epochs: 4 })).toEqual([]);
+    expect(startNotes(run, { quality, epochs: 4 })).toEqual([]);
+    expect(startNotes(run, { epochs: 4 })).toEqual([expect.stringMatching(/^alpha comes from sharpness: /)]);
   });
 });
 
