@@ -50,13 +50,14 @@ const commands: Readonly<Record<string, (set: string, out: string) => readonly s
     const files = ["--model", model, "--adapter", adapter, "--out", join(out, "face.onnx"), "--data", set];
     return ["export", ...files, "--precision", "fp16", "--least-cosine", "0"];
   },
-  "quality --degraded": (set) => ["quality", set, "--metric", "sharpness", "--degraded"],
+  "quality --degraded": (set) => ["quality", set, "--metric", "sharpness", "--degraded", "--threads", "1"],
   inspect: (set) => ["inspect", set],
   "adapt --val": (set, out) => validated(set, out, "--val", "drawn:pairs=60", "--val-pixels", "6"),
   "adapt --val cosine": (set, out) => validated(set, out, "--val", "cosine", "--val-pixels", "6"),
   "evaluate --views": (set, out) => {
     const files = ["--model", model, "--data", set, "--report", join(out, "report.html")];
-    return ["evaluate", ...files, "--protocol", "drawn:pairs=60", "--degrade", "lr:8", "--views", "12"];
+    const pairs = ["--protocol", "drawn:pairs=60", "--resamples", "20"];
+    return ["evaluate", ...files, ...pairs, "--threads", "1", "--degrade", "lr:8", "--views", "12"];
   },
 };
 

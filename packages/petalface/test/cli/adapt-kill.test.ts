@@ -6,7 +6,7 @@ import { isUnfinished } from "../../src/files.ts";
 import { random } from "../../src/random.ts";
 import { writeTinyBackbone } from "../support/backbone.ts";
 import { smallSwin, writeNetworkFile } from "../support/network-file.ts";
-import { petalfaceProcess as petalface, start } from "./process.ts";
+import { petalface, start } from "./process.ts";
 
 let folder: string;
 let model: string;
