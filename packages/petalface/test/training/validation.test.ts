@@ -33,7 +33,13 @@ describe("validationDue", () => {
   });
 });
 
-/** A protocol whose value rises and falls with the length of theta: training passes its best. */
+/** Where every run here starts: at the weights that the first validation of all sees. */
+let start: Float32Array | undefined;
+
+/**
+ * A protocol whose value is best half a unit from the start. Training moves away from there and
+ * ends further off, whatever its losses are.
+ */
 function protocol(fingerprint = "one", seen: Float32Array[] = []): OpenValidator {
   return async () => ({
     measure: "closeness",
@@ -41,8 +47,10 @@ function protocol(fingerprint = "one", seen: Float32Array[] = []): OpenValidator
     async evaluate({ theta }, signal) {
       signal?.throwIfAborted();
       seen.push(theta.slice());
-      const length = Math.sqrt(theta.reduce((sum, value) => sum + value * value, 0));
-      return { value: Math.sin(3 * length), standardError: 0.01 };
+      start ??= theta.slice();
+      const from = start;
+      const moved = Math.hypot(...theta.map((value, at) => value - (from[at] ?? 0)));
+      return { value: 1 - Math.abs(moved - 0.5), standardError: 0.01 };
     },
     close: async () => {},
   });
