@@ -16,7 +16,7 @@ const isAlone = (file: string): boolean =>
   holds(file, /stubEnv|process\.env\.\w+ =/) ||
   /test\/(gradient\/networks|format\/hostile-\w+|infer\/hostile-shapes)\.test/.test(file) ||
   /test\/backbones\/(networks|reference|full)\.test/.test(file) ||
-  /test\/(adapters\/real-models|training\/(calibration|reference-run|reference-oracle)|server\/hostile)\.test/.test(
+  /test\/(adapters\/real-models|training\/(calibration|reference-run|reference-oracle)|server\/(hostile|mixed))\.test/.test(
     file,
   ) ||
   /test\/(quality|audit|runtime)\//.test(file);
@@ -31,7 +31,7 @@ const isWhole = (file: string): boolean =>
     file,
   ) ||
   /test\/(cluster\/ranks|privacy\/privacy|providers\/gradients|gallery\/contract|server\/jobs)\.test/.test(file) ||
-  /test\/(deploy\/targets|faces\/crowd|batch\/set-batch)\.test/.test(file) ||
+  /test\/(deploy\/targets|evaluation\/report\/nearest|faces\/crowd|batch\/set-batch)\.test/.test(file) ||
   /test\/embeddings\//.test(file);
 
 const alone = files.filter(isAlone);

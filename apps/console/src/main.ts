@@ -1,11 +1,19 @@
+import { adaptView } from "./adapt.ts";
 import { ask, type Gallery } from "./api.ts";
 import { byId } from "./dom.ts";
+import { measureView } from "./measure.ts";
 import { peopleView } from "./people.ts";
 import { failed, say } from "./state.ts";
 import { thresholdView } from "./threshold.ts";
 import { tryView } from "./try.ts";
 
-const parts = { try: tryView, people: peopleView, threshold: thresholdView } as const;
+const parts = {
+  try: tryView,
+  people: peopleView,
+  adapt: adaptView,
+  measure: measureView,
+  threshold: thresholdView,
+} as const;
 type Part = keyof typeof parts;
 
 const view = byId("view", HTMLElement);
@@ -27,7 +35,7 @@ function show(isMoved: boolean): void {
     if (link.getAttribute("href") === `#${part}`) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
-  document.title = `${part === "try" ? "Try" : part === "people" ? "People" : "Threshold"} - petalface`;
+  document.title = `${part.charAt(0).toUpperCase()}${part.slice(1)} - petalface`;
   say(
     `${gallery.people} people, ${gallery.faces} faces; model ${gallery.model}${gallery.adapter === null ? "" : " with an adapter"}`,
   );

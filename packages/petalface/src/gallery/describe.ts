@@ -10,7 +10,7 @@ import type { FaceEmbedding } from "./types.ts";
 
 /** Everything that a gallery wants to know of a face. */
 export interface FaceDescription extends FaceEmbedding {
-  /** Perceptual hash, 32 bytes. */
+  /** Perceptual hash, 32 bytes; none where it was not asked for. */
   readonly picture: Uint8Array;
 }
 
@@ -69,6 +69,8 @@ export interface DescribeOptions {
   readonly loader: Pick<Loader, "load">;
   /** Sides in pixels of the low-resolution copies. */
   readonly copies: readonly number[];
+  /** Whether to hash the pictures too, which searches do not need; true unless given. */
+  readonly pictures?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Called for each face that cannot be read or has no finite embedding, and why. */
   readonly onLeft: (index: number, reason: string) => void;
@@ -137,7 +139,7 @@ async function loadBatch(
 
 async function describeBatch(
   { start, requests, sharp, copies, bad }: LoadedBatch,
-  { describer: { embedder, judge }, onLeft }: DescribeOptions,
+  { describer: { embedder, judge }, onLeft, pictures = true }: DescribeOptions,
 ): Promise<DescribedFaces> {
   const { width, size, scores: external } = embedder;
   const count = requests.length;
@@ -165,8 +167,8 @@ async function describeBatch(
       onLeft(start + row, problem);
       return undefined;
     }
-    const hash = new Uint32Array(hashWords);
-    hashFace(sharp.subarray(row * bytes, (row + 1) * bytes), size, hash, 0);
+    const hash = new Uint32Array(pictures ? hashWords : 0);
+    if (pictures) hashFace(sharp.subarray(row * bytes, (row + 1) * bytes), size, hash, 0);
     return {
       vector: vectors.slice(row * width, (row + 1) * width),
       copies: sums.slice(row * width, (row + 1) * width),

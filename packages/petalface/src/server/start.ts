@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import type { AddressInfo } from "node:net";
+import { createSecureContext } from "node:tls";
 import { fileURLToPath } from "node:url";
 import { alignDefaults } from "../api/align.ts";
 import type { GalleryModelOptions } from "../api/gallery-model.ts";
@@ -29,6 +30,8 @@ import { openKeyRing } from "./keys/ring.ts";
 import { defaultLimits, type Limits, openStock } from "./limits.ts";
 import { openMetrics } from "./metrics.ts";
 import { openPhotoPool } from "./photos/pool.ts";
+import { dataRoutes } from "./routes/data.ts";
+import { jobFileRoutes } from "./routes/job-files.ts";
 import { jobRoutes } from "./routes/jobs.ts";
 import { pageFolder, pageRoutes, readPage } from "./routes/page.ts";
 import { peopleRoutes } from "./routes/people.ts";
@@ -150,8 +153,9 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     const routes = [
       pageRoutes(files),
       scoreRoutes,
-      jobRoutes(jobs, options.jobs?.data ?? ""),
-
+      dataRoutes(jobs, options.jobs?.data),
+      jobRoutes(jobs, options.jobs?.data),
+      jobFileRoutes(jobs, options.jobs?.program ?? []),
       systemRoutes,
       recogniseRoutes,
       searchRoutes,
@@ -211,9 +215,23 @@ async function openAccess({ keys, open = false, tlsCert, tlsKey }: ServerOptions
     });
   const tls =
     tlsCert === undefined || tlsKey === undefined ? undefined : { cert: await read(tlsCert), key: await read(tlsKey) };
+  if (tls !== undefined) checkTls(tls, printPath(tlsCert ?? ""));
   const access: Access =
     keys !== undefined ? { kind: "keys", ring: await openKeyRing(keys) } : { kind: open ? "open" : "closed" };
   return { access, tls };
+}
+
+/** Throws PetalfaceError where a certificate and its key cannot be used together. */
+function checkTls(files: { readonly cert: Buffer; readonly key: Buffer }, shown: string): void {
+  try {
+    createSecureContext(files);
+  } catch (cause) {
+    throw new PetalfaceError(
+      "PETAL_SERVER_FAILED",
+      `${shown} and its key are not usable for TLS (${(cause as Error).message}); give a PEM certificate and the key that belongs to it`,
+      { cause },
+    );
+  }
 }
 
 /** Photos are cut to one size. Throws PetalfaceError where models differ in it. */

@@ -138,6 +138,27 @@ describe.skipIf(!model.exists)("petalface watch (needs PETALFACE_SHARED)", () =>
     }
   });
 
+  it("asks a real petalface serve", async () => {
+    const { startServer } = await import("../../src/server/index.ts");
+    const { singleThreshold } = await import("../../src/gallery/index.ts");
+    const server = await startServer({
+      ...{ galleries: [join(folder, "people.db")], port: 0, open: true, detector: "none", threads: 1 },
+      thresholds: { kind: "given", table: singleThreshold(0.3) },
+    });
+    try {
+      const args = ["watch", join(folder, "frames"), "--gallery", "people", "--server", server.address];
+      const all = [...args, "--model", model.path, "--detector", detector.path, ...watching, "--json"];
+      const { code, stdout, stderr } = await petalface(all);
+      expect(code, stderr).toBe(0);
+      const { events, ...sums } = JSON.parse(stdout) as { events: WatchEvent[] };
+      expect(sums).toMatchObject({ frames: 16, tracks: 2, matches: 2 });
+      expect(events.filter(({ type }) => type === "decided").map(({ person }) => person)).toEqual(["Ada", "Ben"]);
+      expect(events[0]).toMatchObject({ decision: "match", threshold: 0.3 });
+    } finally {
+      await server.close();
+    }
+  });
+
   it.skipIf(ffmpeg === undefined)("does what docs/watch.md says, in its order (needs ffmpeg)", async () => {
     const place = join(folder, "session");
     await mkdir(place);

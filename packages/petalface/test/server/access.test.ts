@@ -47,6 +47,12 @@ const routes: readonly (readonly [method: string, path: string, scope: string | 
   ["POST", "/v1/jobs/x/cancel", "admin"],
   ["POST", "/v1/jobs/x/resume", "admin"],
   ["GET", "/v1/jobs/x/events", "admin"],
+  ["GET", "/v1/jobs/x/report", "admin"],
+  ["GET", "/v1/jobs/x/files", "admin"],
+  ["GET", "/v1/jobs/x/file?path=x", "admin"],
+  ["GET", "/v1/comparison?before=x/frozen&after=x/adapted", "admin"],
+  ["GET", "/v1/data", "admin"],
+  ["GET", "/v1/data/x", "admin"],
   ["POST", "/v1/detect", "search"],
   ["POST", "/v1/embed", "search"],
   ["POST", "/v1/compare", "search"],
@@ -112,7 +118,7 @@ describe("who may do what", () => {
     for (const [path, methods] of Object.entries(body.paths as Record<string, object>))
       for (const method of Object.keys(methods)) {
         const filled = path.replace("{gallery}", "people").replace("{person}", "x").replace("{face}", "1");
-        const named = filled.replace("{image}", "x").replace("{subject}", "x").replace("{job}", "x");
+        const named = filled.replace("{image}", "x").replace("{folder}", "x").replace("{subject}", "x").replace("{job}", "x");
         expect(known).toContain(`${method.toUpperCase()} ${named}`);
       }
   });

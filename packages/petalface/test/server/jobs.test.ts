@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { startServer } from "../../src/server/index.ts";
+import { epochsFor } from "../../src/server/jobs/speed.ts";
 import { ask, drawnFace, startTest, type TestServer } from "./server.ts";
 
 const program = [process.execPath, fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url))];
@@ -55,6 +56,66 @@ test("a job trains, says how far it is, and its adapter is measured by another",
   const log = await follow(second.body.id);
   expect((await server.ask("GET", `/v1/jobs/${second.body.id}`)).body.state, log).toBe("done");
   expect((await server.ask("GET", "/v1/jobs")).body.jobs).toHaveLength(2);
+  expect(body.rate).toBeGreaterThan(0);
+
+  // What it measured: a report, and a comparison of the two models.
+  const measured = second.body.id;
+  const report = await fetch(`${server.address}/v1/jobs/${measured}/report`);
+  expect([report.status, report.headers.get("content-type")]).toEqual([200, "text/html; charset=utf-8"]);
+  expect(report.headers.get("content-security-policy")).toContain("default-src 'none'");
+  expect(await report.text()).toContain("<h1>petalface evaluation");
+  const compare = (before: string, after: string) =>
+    server.ask("GET", `/v1/comparison?${new URLSearchParams({ before, after })}`);
+  const same = await compare(`${measured}/frozen`, `${measured}/frozen`);
+  expect(same.status, JSON.stringify(same.body)).toBe(200);
+  expect(same.body.rows.map((row: { verdict: string }) => row.verdict)).toEqual(same.body.rows.map(() => "the same"));
+  const both = (await compare(`${measured}/frozen`, `${measured}/adapted`)).body;
+  const results = (await server.ask("GET", `/v1/jobs/${measured}`)).body.result;
+  const measures = (name: string): { key: string; value: number }[] => results[name].measures;
+  for (const { key, before, after, difference } of both.rows) {
+    expect(before.value).toBe(measures("frozen").find((each) => each.key === key)?.value);
+    expect(after.value).toBe(measures("adapted").find((each) => each.key === key)?.value);
+    expect(difference.value).toBeCloseTo(after.value - before.value, 9);
+    expect(before.low).toBeLessThanOrEqual(before.value);
+  }
+  for (const { before, after } of both.curves)
+    for (const points of [before, after]) {
+      expect(points.at(-1)).toEqual([1, 1]);
+      expect(points).toEqual(points.toSorted((a: number[], b: number[]) => a[0] - b[0]));
+    }
+  expect((await compare(`${id}/frozen`, `${measured}/adapted`)).body.code).toBe("wrong-state");
+  expect((await compare("../x/frozen", `${measured}/adapted`)).status).toBe(400);
+  expect((await server.ask("GET", `/v1/jobs/${id}/report`)).status).toBe(404);
+
+  // A model for a product, to be downloaded.
+  const made = await server.ask("POST", "/v1/jobs", { kind: "export", run: id });
+  const exporting = await follow(made.body.id);
+  expect((await server.ask("GET", `/v1/jobs/${made.body.id}`)).body.state, exporting).toBe("done");
+  const { files } = (await server.ask("GET", `/v1/jobs/${made.body.id}/files`)).body;
+  expect(files.map(({ path }: { path: string }) => path)).toEqual(["face.onnx"]);
+  const file = (path: string) =>
+    fetch(`${server.address}/v1/jobs/${made.body.id}/file?${new URLSearchParams({ path })}`);
+  const bytes = await (await file("face.onnx")).arrayBuffer();
+  expect(bytes.byteLength).toBe(files[0].bytes);
+  for (const path of ["../job.json", "/etc/passwd", ".petalface.sha256", "none"])
+    expect((await file(path)).status, path).toBe(404);
+});
+
+test("folders of faces are listed, with sample faces and how fast training is", async () => {
+  expect((await server.ask("GET", "/v1/data")).body).toEqual({ folders: [{ name: "faces", people: 4 }] });
+  const { body } = await server.ask("GET", "/v1/data/faces");
+  expect(body).toMatchObject({ people: 4, images: 12, shownAs: ["as given", "24 px", "16 px", "12 px"] });
+  expect(body.speed.imagesPerSecond).toBeGreaterThan(0);
+  expect(body.faces).toHaveLength(6);
+  for (const { images } of body.faces)
+    for (const image of images) expect(Buffer.from(image, "base64").subarray(0, 2)).toEqual(Buffer.from([0xff, 0xd8]));
+  for (const name of ["none", "..", "%2e%2e%2fetc"])
+    expect((await server.ask("GET", `/v1/data/${name}`)).status, name).toBeGreaterThanOrEqual(400);
+});
+
+test("minutes become epochs by the speed of an earlier training", () => {
+  expect(epochsFor(10, 1200, { imagesPerSecond: 8, from: "training" })).toBe(4);
+  expect(epochsFor(0.001, 1e9, { imagesPerSecond: 8, from: "training" })).toBe(0.01);
 });
 
 test("a job is cancelled with a checkpoint, found again by the next server, and resumed", async () => {
@@ -102,4 +163,26 @@ test("a job that names what clients may not name is refused", async () => {
   expect(await status({ kind: "evaluate", data: "faces", protocol: "/etc/passwd" })).toBe(400);
   expect(await status({ kind: "evaluate", data: "faces", protocol: "drawn", run: "none" })).toBe(404);
   expect((await server.ask("GET", "/v1/jobs/none/events")).status).toBe(404);
+});
+
+test("a gallery that a job changes to the adapter is refused until the server is restarted", async () => {
+  const adapted = (await server.ask("GET", "/v1/jobs")).body.jobs.find(
+    ({ kind, state }: { kind: string; state: string }) => kind === "adapt" && state === "done",
+  );
+  const { body } = await server.ask("POST", "/v1/jobs", { kind: "migrate", run: adapted.id });
+  const log = await follow(body.id);
+  expect((await server.ask("GET", `/v1/jobs/${body.id}`)).body, log).toMatchObject({ state: "done" });
+  const face = [Buffer.from(await drawnFace(1)).toString("base64")];
+  const search = () => server.ask("POST", "/v1/galleries/people/search?threshold=0", { photos: face });
+  expect((await search()).body).toMatchObject({
+    status: 503,
+    code: "busy",
+    detail: expect.stringContaining("restart"),
+  });
+  await server.running.close();
+  const running = await startServer({
+    ...{ galleries: [server.gallery], port: 0, open: true, detector: "none", threads: 1, jobs: place },
+  });
+  server = { ...server, running, address: running.address, ask: (...args) => ask(running.address, ...args) };
+  expect((await search()).status).toBe(200);
 });

@@ -7,6 +7,7 @@ import sharp from "sharp";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { findFfmpeg } from "../../src/faces/index.ts";
 import { type Frame, framesOf, newest, shownSource } from "../../src/watch/index.ts";
+import { startRtspCamera } from "./rtsp.ts";
 
 let folder: string;
 const notes: string[] = [];
@@ -92,6 +93,24 @@ describe.skipIf(ffmpeg === undefined)("a video (needs ffmpeg)", () => {
     expect(frames.length).toBe(10);
     expect(frames.at(-1)?.time).toBeCloseTo(1.8, 9);
     expect(Math.abs(greyOf(frames[0] as Frame) - 128)).toBeLessThan(6);
+  });
+
+  it("is read from a camera by RTSP, with its user and password", async () => {
+    const file = join(folder, "door.mp4");
+    make(file);
+    await using camera = await startRtspCamera(ffmpeg ?? "", file, folder, { name: "me", password: "secret" });
+    const stop = new AbortController();
+    const given = { once: false, signal: AbortSignal.any([stop.signal, AbortSignal.timeout(60_000)]) };
+    const frames: Frame[] = [];
+    for await (const frame of framesOf(options(camera.address, given))) {
+      frames.push(frame);
+      if (frames.length === 3) stop.abort();
+    }
+    expect(frames.map(({ pixels: { width, height } }) => [width, height])).toEqual(frames.map(() => [64, 48]));
+    expect(frames.length).toBe(3);
+    expect(Math.abs(greyOf(frames[2] as Frame) - 128)).toBeLessThan(6);
+    expect(camera.asked).toContain("PLAY");
+    expect(notes.join(" ")).not.toContain("secret");
   });
 
   it("is read from an address like a camera's, and a broken one is named without its password", async () => {

@@ -144,7 +144,13 @@ async function describeCrops(
     return { source, flip: false };
   });
   const out: (FaceDescription | undefined)[] = [];
-  const parts = describeFaces(requests, { describer, loader: cropLoader(crops), copies: [], onLeft: () => {} });
+  const parts = describeFaces(requests, {
+    describer,
+    loader: cropLoader(crops),
+    copies: [],
+    pictures: false,
+    onLeft: () => {},
+  });
   for await (const { faces } of parts) out.push(...faces);
   return out;
 }

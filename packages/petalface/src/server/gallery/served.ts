@@ -20,6 +20,7 @@ import { printPath } from "../../images/index.ts";
 import { openBatcher } from "../batcher.ts";
 import { openOneAtATime } from "../one-at-a-time.ts";
 import type { PhotoFace } from "../photos/read.ts";
+import { Problem } from "../problem.ts";
 import { cropLoader, openRecogniser, type Recogniser, type RecogniserOptions } from "./recogniser.ts";
 import { type GalleryState, type KeptGallery, keepGallery } from "./state.ts";
 
@@ -102,7 +103,16 @@ function galleryOn(
   { templates, rate, thresholds, gate }: ServeGalleryOptions,
 ): ServedGallery {
   const session = recogniser.model.engine;
-  const kept = keepGallery(store, { templates, rate, session, given: thresholds });
+  const { record } = recogniser.model;
+  const check = async (): Promise<void> => {
+    const now = await store.record();
+    const isSame =
+      now.space.id === record.space.id &&
+      now.adapter === record.adapter &&
+      JSON.stringify(now.calibration) === JSON.stringify(record.calibration);
+    if (!isSame) throw new Problem(503, "busy", "the gallery was changed to another model; restart the server");
+  };
+  const kept = keepGallery(store, { templates, rate, session, given: thresholds, check });
   const changing = openOneAtATime();
   let enrolled: { readonly version: number; readonly state: Enrolled } | undefined;
 

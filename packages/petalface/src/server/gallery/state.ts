@@ -38,6 +38,8 @@ export interface KeepOptions {
   readonly session: SessionOptions;
   /** False-positive identification rate of estimated thresholds. */
   readonly rate: number;
+  /** Throws where the gallery was changed to another model than that which is served. */
+  readonly check: () => Promise<void>;
   /** Thresholds that were given; those of the store or an estimate otherwise. */
   readonly given: ChosenThresholds | undefined;
 }
@@ -66,7 +68,7 @@ interface Current extends GalleryState {
 
 /** Opens a {@link KeptGallery}. */
 export function keepGallery(store: GalleryStore, options: KeepOptions): KeptGallery {
-  const { templates, session, rate, given } = options;
+  const { templates, session, rate, given, check } = options;
   const refreshing = openOneAtATime();
   let current: Current | undefined;
   /** Versions between which only faces of a person were added, by this process. */
@@ -88,6 +90,7 @@ export function keepGallery(store: GalleryStore, options: KeepOptions): KeptGall
   async function refresh(): Promise<Current> {
     const version = await store.version();
     if (current?.version === version) return current;
+    await check();
     const since = changesUntil(version);
     // What was added while all this is read is read again with the next request.
     const base =

@@ -30,7 +30,7 @@ const version = (
 
 /** Only what the server itself sends is loaded, no page frames it, and forms go nowhere else. */
 const policy =
-  "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; media-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+  "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; media-src 'self' blob:; frame-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /** Builds the application: who may ask, what a request may cost, and how errors are answered. */
 export async function buildApp({ context, access, names, tls, routes }: AppOptions): Promise<App> {

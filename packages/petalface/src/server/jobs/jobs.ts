@@ -13,12 +13,16 @@ export type JobState = "waiting" | "running" | "done" | "failed" | "cancelled" |
 /** Long work that clients start. */
 export interface Job {
   readonly id: string;
-  readonly kind: "adapt" | "evaluate";
+  readonly kind: "adapt" | "evaluate" | "export" | "migrate";
+  /** What the client asked for. */
+  readonly request: Readonly<Record<string, unknown>>;
   readonly created: string;
   readonly state: JobState;
   readonly ended: string | null;
   /** What went wrong, one line. */
   readonly message: string | null;
+  /** Images a second of a training that is over. */
+  readonly rate: number | null;
   /** What the command printed as JSON. */
   readonly result: unknown;
 }
@@ -38,7 +42,10 @@ export interface Jobs {
   /** Where a job's run or results are. */
   folderOf(id: string): string;
   /** @param args of the command line, given the folder for its output */
-  start(kind: Job["kind"], args: (out: string) => readonly string[]): Promise<Job>;
+  start(
+    asked: Pick<Job, "kind" | "request">,
+    args: (out: string) => readonly string[] | Promise<readonly string[]>,
+  ): Promise<Job>;
   cancel(id: string): Promise<Job>;
   resume(id: string): Promise<Job>;
   /** Calls with what has happened since an event, then with what happens; undefined: the end. Returns how to stop it. */
@@ -116,6 +123,7 @@ export async function openJobs(folder: string, program: readonly string[]): Prom
     entry.child = child;
     entry.isCancelled = false;
     let [stdout, last, rest] = ["", "", ""];
+    let rate: number | null = null;
     child.stdout?.on("data", (chunk: Buffer) => {
       if (stdout.length < mostOutput) stdout += chunk.toString();
     });
@@ -124,6 +132,7 @@ export async function openJobs(folder: string, program: readonly string[]): Prom
       rest = lines.pop() ?? "";
       for (const line of lines.filter((text) => text !== "")) {
         last = line;
+        rate = rateOf(line) ?? rate;
         tell(entry, "progress", line);
       }
     });
@@ -136,7 +145,7 @@ export async function openJobs(folder: string, program: readonly string[]): Prom
     entry.child = undefined;
     const state = code === 0 ? "done" : entry.isCancelled ? "cancelled" : isClosed ? "interrupted" : "failed";
     const message = state === "failed" ? last.replace(/^petalface: /, "") || `it ended with code ${code}` : null;
-    await set(entry, { state, message, ended: new Date().toISOString(), result: resultOf(stdout) });
+    await set(entry, { state, message, rate, ended: new Date().toISOString(), result: resultOf(stdout) });
   }
 
   async function begin(entry: Entry, args: readonly string[]): Promise<Job> {
@@ -151,11 +160,12 @@ export async function openJobs(folder: string, program: readonly string[]): Prom
     list: () => [...entries.values()].map(({ job }) => job),
     find: (id) => entryOf(id).job,
     folderOf: (id) => join(folder, entryOf(id).job.id, "run"),
-    async start(kind, make) {
+    async start({ kind, request }, make) {
       const id = `${new Date().toISOString().slice(0, 19).replaceAll(":", "-")}-${randomUUID().slice(0, 8)}`;
-      const args = make(join(folder, id, "run"));
+      const args = await make(join(folder, id, "run"));
       const created = new Date().toISOString();
-      const job: Job = { id, kind, created, state: "waiting", ended: null, message: null, result: null };
+      const begun = { state: "waiting", ended: null, message: null, rate: null, result: null } as const;
+      const job: Job = { id, kind, request, created, ...begun };
       const entry: Entry = {
         job,
         args,
@@ -207,6 +217,12 @@ export async function openJobs(folder: string, program: readonly string[]): Prom
       await next(async () => {});
     },
   };
+}
+
+/** The rate of the line that a training ends with: `training 9,600 images in 3:12, 50/s`. */
+function rateOf(line: string): number | undefined {
+  const found = /^training [\d,]+ images in [\d:]+, ([\d.,]+)\/s/.exec(line)?.[1];
+  return found === undefined ? undefined : Number(found.replaceAll(",", ""));
 }
 
 function resultOf(stdout: string): unknown {

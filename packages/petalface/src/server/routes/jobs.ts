@@ -1,19 +1,25 @@
-import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { Type } from "typebox";
+import { openData } from "../../data/index.ts";
+import { targetNames } from "../../deploy/index.ts";
+import { makeFolder } from "../../files.ts";
 import type { App, ServerContext } from "../context.ts";
 import type { JobEvent, Jobs } from "../jobs/jobs.ts";
+import { epochsFor, trainingSpeed } from "../jobs/speed.ts";
 import { Problem } from "../problem.ts";
+import { dataFolder, folderName } from "./data.ts";
 import { galleryOf } from "./faces.ts";
 import { answers, maybe } from "./schemas.ts";
 
 const job = Type.Object({
   id: Type.String(),
   kind: Type.String(),
+  request: Type.Unknown({ description: "What was asked for" }),
   created: Type.String(),
   state: Type.String({ description: "waiting, running, done, failed, cancelled or interrupted (the server ended)" }),
   ended: maybe(Type.String()),
   message: maybe(Type.String(), "What went wrong"),
+  rate: maybe(Type.Number(), "Images a second of a training that is over"),
   result: Type.Unknown({ description: "What the command of the same name prints with --json" }),
 });
 const params = Type.Object({ job: Type.String({ maxLength: 100 }) });
@@ -23,7 +29,12 @@ const name = Type.String({ pattern: "^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$" });
 const options = Type.Object(
   {
     epochs: Type.Optional(Type.Number({ exclusiveMinimum: 0, maximum: 10_000 })),
-    minutes: Type.Optional(Type.Number({ exclusiveMinimum: 0, maximum: 100_000 })),
+    minutes: Type.Optional(
+      Type.Number({
+        ...{ exclusiveMinimum: 0, maximum: 100_000 },
+        description: "Number of epochs by the time that they take, as far as it is known; `epochs` goes first",
+      }),
+    ),
     rank: Type.Optional(Type.Integer({ minimum: 1, maximum: 4096 })),
     batch: Type.Optional(Type.Integer({ minimum: 1, maximum: 4096 })),
     lr: Type.Optional(Type.Number({ exclusiveMinimum: 0 })),
@@ -33,38 +44,37 @@ const options = Type.Object(
   { additionalProperties: false },
 );
 
+const gallery = Type.Optional(Type.String());
+const exact = { additionalProperties: false };
+const degradations = Type.Array(Type.String({ pattern: "^lr:\\d{1,3}$" }), { maxItems: 8 });
 const body = Type.Union([
+  Type.Object({ kind: Type.Literal("adapt"), train: folderName, gallery, options: Type.Optional(options) }, exact),
   Type.Object(
     {
-      kind: Type.Literal("adapt"),
-      train: name,
-      gallery: Type.Optional(Type.String()),
-      options: Type.Optional(options),
-    },
-    { additionalProperties: false },
-  ),
-  Type.Object(
-    {
-      ...{
-        kind: Type.Literal("evaluate"),
-        data: name,
-        run: Type.Optional(name),
-        gallery: Type.Optional(Type.String()),
-      },
+      ...{ kind: Type.Literal("evaluate"), data: folderName, run: Type.Optional(name), gallery },
       protocol: Type.String({ pattern: "^drawn(:[a-z]+=\\d+(,[a-z]+=\\d+){0,9})?$" }),
+      degrade: Type.Optional(degradations),
     },
-    { additionalProperties: false },
+    exact,
   ),
+  Type.Object(
+    {
+      ...{ kind: Type.Literal("export"), run: name, gallery },
+      target: Type.Optional(Type.String({ enum: ["onnx", ...targetNames], description: "onnx unless given" })),
+    },
+    exact,
+  ),
+  Type.Object({ kind: Type.Literal("migrate"), run: name, gallery }, exact),
 ]);
 
 /**
- * `/v1/jobs`: train and measure on folders of the server's data.
+ * `/v1/jobs`: train, measure and export with folders of the server's data.
  *
  * @param jobs undefined where the server runs none
  * @param data folder whose folders clients name
  */
 export const jobRoutes =
-  (jobs: Jobs | undefined, data: string) =>
+  (jobs: Jobs | undefined, data: string | undefined) =>
   (app: App, context: ServerContext): void => {
     const tags = ["jobs"];
     const config = { scope: "admin" } as const;
@@ -72,15 +82,6 @@ export const jobRoutes =
       if (jobs === undefined)
         throw new Problem(409, "no-jobs", "start the server with --jobs FOLDER and --data FOLDER");
       return jobs;
-    };
-    const folderOf = async (given: string): Promise<string> => {
-      const path = join(data, given);
-      const isFolder = await stat(path).then(
-        (entry) => entry.isDirectory(),
-        () => false,
-      );
-      if (!isFolder) throw new Problem(404, "not-found", "the server's data has no folder of this name");
-      return path;
     };
 
     app.get(
@@ -94,31 +95,55 @@ export const jobRoutes =
       {
         config,
         schema: {
-          ...{ tags, summary: "Train an adapter, or measure one", body, response: answers(job, { 202: job }) },
+          ...{ tags, summary: "Train an adapter, measure, export, or change a gallery to it", body },
           description:
-            "`adapt` trains an adapter of the gallery's model on a folder of the server's data. `evaluate` measures the model, and the adapter of an adapt job (`run`).",
+            "`adapt` trains an adapter of the gallery's model on a folder of the server's data. `evaluate` measures the model, and the adapter of an adapt job (`run`). `export` writes a model for a product. `migrate` changes the gallery to the adapter; restart the server afterwards.",
+          response: answers(job, { 202: job }),
         },
       },
       async (request, reply) => {
         const given = request.body;
-        const { source } = galleryOf(context, given.gallery).recogniser.model.record;
+        const { recogniser, store } = galleryOf(context, given.gallery);
+        const { source } = recogniser.model.record;
         const model = ["--model", source.model, ...flagsOf(source.choices)];
-        if (given.kind === "adapt") {
-          const train = ["--train", await folderOf(given.train), ...flagsOf(given.options ?? {})];
-          const made = await all().start("adapt", (out) => ["adapt", ...model, ...train, "--out", out]);
-          return reply.code(202).send(made);
-        }
-        const adapter = given.run === undefined ? [] : ["--adapter", runOf(all(), given.run)];
-        const measured = ["--protocol", given.protocol, "--data", await folderOf(given.data)];
-        const made = await all().start("evaluate", (out) => [
-          "evaluate",
-          ...model,
-          ...adapter,
-          ...measured,
-          "--out",
-          out,
-        ]);
-        return reply.code(202).send(made);
+        const asked = { kind: given.kind, request: given };
+        const args = async (): Promise<(out: string) => string[] | Promise<string[]>> => {
+          if (given.kind === "adapt") {
+            const train = await dataFolder(data, given.train);
+            const { minutes, ...others } = given.options ?? {};
+            const epochs =
+              minutes === undefined
+                ? {}
+                : {
+                    epochs: epochsFor(minutes, (await openData(train)).length, await trainingSpeed(all(), recogniser)),
+                  };
+            return (out) => [
+              ...["adapt", ...model, "--train", train, ...flagsOf({ ...epochs, ...others })],
+              ...["--out", out],
+            ];
+          }
+          const adapter = given.run === undefined ? [] : ["--adapter", runOf(all(), given.run)];
+          if (given.kind === "evaluate") {
+            const worse = (given.degrade ?? []).flatMap((spec) => ["--degrade", spec]);
+            const measured = ["--protocol", given.protocol, "--data", await dataFolder(data, given.data), ...worse];
+            return (out) => [
+              ...["evaluate", ...model, ...adapter, ...measured],
+              ...["--out", out, "--report", join(out, "report.html")],
+            ];
+          }
+          if (given.kind === "migrate") {
+            if (/^postgres(ql)?:/.test(store.path))
+              throw new Problem(409, "wrong-state", "change a gallery in PostgreSQL with petalface gallery migrate");
+            return () => ["gallery", "migrate", store.path, ...model, ...adapter];
+          }
+          const { target = "onnx" } = given;
+          return async (out) => {
+            await makeFolder(out);
+            const form = target === "onnx" ? ["--out", join(out, "face.onnx")] : ["--for", target, "--out", out];
+            return ["export", ...model, ...adapter, ...form];
+          };
+        };
+        return reply.code(202).send(await all().start(asked, await args()));
       },
     );
 
