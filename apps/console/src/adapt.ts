@@ -12,7 +12,7 @@ interface FolderFaces {
   readonly faces: readonly { readonly person: string; readonly images: readonly string[] }[];
 }
 
-/** People below whom a measurement gives no verdict. */
+/** A measurement of fewer people gives no verdict. */
 const fewestPeople = 20;
 
 /** The part *Adapt*: train on a folder of faces, look at what it brought, take it into production. */
