@@ -118,7 +118,11 @@ describe("who may do what", () => {
     for (const [path, methods] of Object.entries(body.paths as Record<string, object>))
       for (const method of Object.keys(methods)) {
         const filled = path.replace("{gallery}", "people").replace("{person}", "x").replace("{face}", "1");
-        const named = filled.replace("{image}", "x").replace("{folder}", "x").replace("{subject}", "x").replace("{job}", "x");
+        const named = filled
+          .replace("{image}", "x")
+          .replace("{folder}", "x")
+          .replace("{subject}", "x")
+          .replace("{job}", "x");
         expect(known).toContain(`${method.toUpperCase()} ${named}`);
       }
   });
