@@ -18,8 +18,11 @@ export interface Person {
 
 /** People of the official pairs of some folds. */
 export async function peopleOf(folds: readonly number[]): Promise<Person[]> {
-  const { people } = await readPairs(lfwPairs, { folds });
-  return [...new Set(people)].sort().map(personOf);
+  const { pairs, images, people } = await readPairs(lfwPairs);
+  const names = pairs
+    .filter(({ fold }) => folds.includes(fold + 1))
+    .flatMap(({ first, second }) => [first, second].map((image) => people[images[image]?.person ?? -1]));
+  return [...new Set(names.filter((name) => name !== undefined))].sort().map(personOf);
 }
 
 /** People of LFW who are in no pair of any fold: strangers that no choice and no result was measured on. */
