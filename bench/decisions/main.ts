@@ -13,6 +13,7 @@ import { trackTable } from "./tracks.ts";
 
 export default defineBenchmark({
   name: "decisions",
+  pages: ["decisions", "decisions-fold6"],
   title: "Decisions of galleries",
   measures: "Open-set searches by quality, tracks of several frames, and templates of several photos, on LFW.",
   minutes: 10,

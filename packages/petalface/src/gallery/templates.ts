@@ -7,7 +7,7 @@ export const templateRules = ["best", "mean", "quality"] as const;
 /** One of {@link templateRules}. */
 export type TemplateRule = (typeof templateRules)[number];
 
-/** The rule unless another is asked for: the best one with poor photos enrolled (bench/results/decisions.md). */
+/** The rule unless another is asked for: the best one with poor photos enrolled (bench/results/decisions-fold6.md). */
 export const defaultTemplateRule: TemplateRule = "mean";
 
 /**
