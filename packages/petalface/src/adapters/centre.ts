@@ -34,7 +34,7 @@ export function requireGateToCentre({ method, gate }: Pick<AdapterConfig, "metho
   if (method === "lora" && closesOnSharp(gate)) return;
   throw new PetalfaceError(
     "PETAL_OPTION_UNFIT",
-    `centring needs an adapter that leaves sharp faces alone, 'gate=low' or 'hat'; this one has method ${method}, gate ${gate}`,
+    `centring needs an adapter that leaves sharp faces alone, 'gate=low' or 'gate=hat'; this one has method ${method}, gate ${gate}`,
   );
 }
 

@@ -130,7 +130,7 @@ describe("centring", () => {
   });
 
   it("is refused where sharp faces would move, for too few low-resolution crops, and where a form has no place", async () => {
-    await expect(centreAdapter(backbone, drawn({ gate: "twin" }), crops)).rejects.toThrow(/'gate=low' or 'hat'/);
+    await expect(centreAdapter(backbone, drawn({ gate: "twin" }), crops)).rejects.toThrow(/'gate=low' or 'gate=hat'/);
     const sharp = drawn({ calibration: { measure: "sharpness", low: -9, high: -8 } });
     await expect(centreAdapter(backbone, sharp, crops, { session: { threads: 1 } })).rejects.toThrow(
       /0 of 30 crops have alpha below 1.*at least 20/,
