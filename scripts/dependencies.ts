@@ -29,6 +29,7 @@ const exceptions: readonly { readonly name: string; readonly licence: RegExp; re
     why: "libvips as a shared library of its own, which a user may replace; nothing of it is part of our code",
   },
   { name: "spdx-exceptions", licence: /^CC-BY-3\.0$/, why: "a list of names of licences, which npm's tools read" },
+  { name: "usearch", licence: /^Apache 2\.0$/, why: "the Apache licence 2.0 by another name than SPDX's" },
 ];
 
 /**
