@@ -12,6 +12,7 @@ import { judgedModel, photoCalibration } from "petalface/quality";
 import { readRun, type TrainingChoices } from "petalface/training";
 import { defineBenchmark } from "../skeleton/benchmark.ts";
 import { modelFile } from "../skeleton/shared.ts";
+import { ceilingData } from "./ceiling.ts";
 import { centredOn, type Embedded, embedShown, galleryOf } from "./embed.ts";
 import { type Found, type Probes, rate, scoresOf } from "./measure.ts";
 import { chainSeeds, contenders, kinds } from "./plan.ts";
@@ -51,7 +52,11 @@ export default defineBenchmark({
         let adapter: Adapter | undefined;
         let opened: EmbeddingModel = judgedModel(backbone, photoCalibration({ name: "resolution" }, backbone.size));
         if (contender.options !== undefined) {
-          const run = await trained({ model, contender, images, choices, seed, threads, work });
+          const common = { model, images, choices, seed, threads, work };
+          const base = contender.ceiling ? contenders.find(({ name }) => name === "petal") : undefined;
+          const init = base && (await trained({ ...common, contender: base }));
+          const ceiling = base && (await ceilingData(work, backbone, shown, await needPython(), threads));
+          const run = await trained({ ...common, contender, init, ceiling });
           const made = await readRun(run);
           seen = made.steps * made.options.batch;
           adapter = await loadAdapter(run, backbone);

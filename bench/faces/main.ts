@@ -2,12 +2,13 @@
  * Adapts real face models on real faces and measures what that gained. Finished trainings are kept
  * in the work folder and not run again.
  */
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import type { TrainingChoices } from "petalface/training";
 import { defineBenchmark } from "../skeleton/benchmark.ts";
 import { inProcess } from "../skeleton/children.ts";
 import { type Contender, choiceFolds, contenders, testFolds } from "./plan.ts";
 import { finishedJob, type Job, runJob } from "./run.ts";
+import { bestOf, renderSearch, searchJobs, tuned } from "./search.ts";
 import { type Cell, renderResults } from "./table.ts";
 
 export default defineBenchmark({
@@ -30,8 +31,9 @@ export default defineBenchmark({
     threads: { help: "threads of each", default: 2 },
     options: { help: "training choices on top of each method's, as JSON", default: "{}" },
     tune: { help: "measure on fold 6, for choices", default: false },
+    search: { help: "first search each method's rate, sharp share and budget on fold 6: 20 trainings", default: false },
   },
-  async run({ models, contenders: names, seeds, images, jobs: atOnce, threads, options, tune }, { work }) {
+  async run({ models, contenders: names, seeds, images, jobs: atOnce, threads, options, tune, search }, { work }) {
     const seedsOf = ({ options, once }: Contender): readonly number[] =>
       options === undefined ? [0] : once === true ? seeds.slice(0, 1) : seeds;
     const jobs = models.flatMap((model) =>
@@ -49,22 +51,51 @@ export default defineBenchmark({
           ),
         ),
     );
-    const waiting = [...jobs];
-    const next = async (): Promise<void> => {
-      for (let job = waiting.shift(); job !== undefined; job = waiting.shift())
-        if ((await finishedJob(job.folder)) === undefined) {
-          const { value: trained, seconds } = await inProcess<number>("faces", job);
-          const what = `${job.model} ${job.contender.name} seed ${job.seed}`;
-          console.error(`${what}: trained ${trained.toFixed(0)} s, ${seconds.toFixed(0)} s in all`);
-        }
-    };
-    await Promise.all(Array.from({ length: atOnce }, next));
-    const cells: Cell[] = [];
-    for (const job of jobs) {
-      const done = await finishedJob(job.folder);
-      if (done !== undefined) cells.push({ job, done });
-    }
-    return { body: renderResults(cells) };
+    const folderOf = ({ model, contender }: Job, ...parts: readonly string[]): string =>
+      join(work, model, contender.name.replaceAll(/[^a-z]+/g, "-"), ...parts);
+    const searched = search
+      ? jobs
+          .filter(({ seed }) => seed === seeds[0])
+          .map((job) => ({ job, jobs: searchJobs(job, (name) => folderOf(job, "search", name)) }))
+      : [];
+    await runAll(
+      searched.flatMap((each) => each.jobs),
+      atOnce,
+    );
+    const found = await Promise.all(
+      searched.map(async ({ job, jobs: tried }) => ({ ...job, cells: await cellsOf(tried) })),
+    );
+    const bestFor = (job: Job) =>
+      bestOf(found.find(({ model, contender }) => model === job.model && contender === job.contender)?.cells ?? []);
+    const final = search
+      ? jobs.map((job) => ({ ...tuned(job, bestFor(job)), folder: folderOf(job, "tuned", String(job.seed)) }))
+      : jobs;
+    await runAll(final, atOnce);
+    const body = renderResults(await cellsOf(final));
+    return search ? { body: `${body}\n\n${renderSearch(found)}`, name: "faces-search" } : { body };
   },
   job: async (job: Job) => (await runJob(job)).seconds,
 });
+
+/** Runs the jobs that have not ended before, some at a time. */
+async function runAll(jobs: readonly Job[], atOnce: number): Promise<void> {
+  const waiting = [...jobs];
+  const next = async (): Promise<void> => {
+    for (let job = waiting.shift(); job !== undefined; job = waiting.shift())
+      if ((await finishedJob(job.folder)) === undefined) {
+        const { value: trained, seconds } = await inProcess<number>("faces", job);
+        const what = `${job.model} ${job.contender.name} seed ${job.seed}, ${basename(job.folder)}`;
+        console.error(`${what}: trained ${trained.toFixed(0)} s, ${seconds.toFixed(0)} s in all`);
+      }
+  };
+  await Promise.all(Array.from({ length: atOnce }, next));
+}
+
+async function cellsOf(jobs: readonly Job[]): Promise<Cell[]> {
+  const cells: Cell[] = [];
+  for (const job of jobs) {
+    const done = await finishedJob(job.folder);
+    if (done !== undefined) cells.push({ job, done });
+  }
+  return cells;
+}

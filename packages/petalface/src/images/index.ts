@@ -1,5 +1,7 @@
 export { decodeImage, decodePhoto, imageSides, type Photo } from "./decode.ts";
 export { encodePixels } from "./encode.ts";
+export { describedSize } from "./fit/describe.ts";
+export { type FitRequest, type FittedCamera, fewestFittedCrops, fitCamera } from "./fit/fit.ts";
 export { endingOf, imageExtensions, refusedFormat } from "./formats.ts";
 export { hashDistance, hashFace, hashWords } from "./hash.ts";
 export { type Loader, type LoaderOptions, openLoader } from "./loader.ts";

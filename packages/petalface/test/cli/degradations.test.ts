@@ -105,3 +105,21 @@ test("adapt keeps what frozen layers make of variants on disk while it runs, and
   const wrong = await petalface([...start, "--out", join(folder, "never"), "--prefix-cache", "12"]);
   expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringMatching(/--prefix-cache.*such as 500M, or off/)]);
 });
+
+test("degrade --fit prints a spec that --to takes, and draws crops next to simulated ones", async () => {
+  const [crops, sheet] = [join(folder, "crops"), join(folder, "fitted.png")];
+  await json("degrade", "synthetic:people=40,images=1,seed=6", crops, "--to", "jitter=0-6,grey=1,down=10-14,noise=0-6");
+  type Fitted = { degradation: string; fit: { distance: number; presets: Record<string, number>; crops: number } };
+  const fitted = await json<Fitted>("degrade", "synthetic:people=8,images=1", "--fit", crops, "--sheet", sheet);
+  expect(fitted.degradation).toMatch(/^jitter=0-6,grey=1,gamma=.*down=/);
+  expect(parseDegradation(fitted.degradation).kind).toBe("camera");
+  expect(fitted.fit.crops).toBe(40);
+  expect(fitted.fit.distance).toBeLessThan(Math.min(...Object.values(fitted.fit.presets)));
+  const { info } = await sharp(sheet).raw().toBuffer({ resolveWithObject: true });
+  // Two blocks of five columns and eight rows, forty pixels between them.
+  expect([info.width, info.height]).toEqual([2 * (5 * 116 + 4) + 40, 8 * 116 + 4]);
+  const both = await petalface(["degrade", faces, "--fit", crops, "--to", "lr:8"]);
+  expect(both).toMatchObject({ code: 2, stderr: expect.stringContaining("give --to SPEC, or --fit CROPS") });
+  const few = await petalface(["degrade", faces, "--fit", "synthetic:people=5,images=1"]);
+  expect(few).toMatchObject({ code: 1, stderr: expect.stringContaining("5 crops of the camera") });
+});

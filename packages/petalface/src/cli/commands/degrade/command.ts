@@ -12,12 +12,15 @@ import type { DegradationSpec, Loader } from "../../../images/index.ts";
 import { isLitter } from "../../../litter.ts";
 import type { CliContext } from "../../context.ts";
 import { type DataFlags, openFaces, withDataOptions } from "../../data.ts";
-import { withExamples } from "../../examples.ts";
+import { printCommand, withExamples } from "../../examples.ts";
 import { parseInteger } from "../../options.ts";
 import { encodePng } from "../../png.ts";
+import type { Fit } from "./fit.ts";
 
 interface DegradeOptions extends DataFlags {
-  readonly to: string;
+  readonly to?: string;
+  readonly fit?: string;
+  readonly seed: number;
   readonly size: number;
   readonly sheet?: string;
 }
@@ -110,22 +113,46 @@ async function copyFaces(
   return written;
 }
 
+async function fitCrops(data: FaceData, crops: string, options: DegradeOptions, context: CliContext): Promise<Fit> {
+  const { fitOn } = await import("./fit.ts");
+  return await fitOn(data, await openFaces(crops, options, context), options.seed, context);
+}
+
+const fittedNumbers = ({ distance, chance, presets, crops, faces }: Fit) => ({
+  ...{ distance, chance, presets, crops, faces },
+});
+
+/** For people: the spec, how well it fits, and what to do with it. */
+function fitLines({ distance, chance, presets, crops, faces }: Fit, spec: string): string[] {
+  const others = Object.entries(presets).map(([name, value]) => `${name} ${value.toFixed(2)}`);
+  return [
+    `fitted on ${crops} crops and ${faces} sharp faces:`,
+    spec,
+    `distance to the crops ${distance.toFixed(2)} (${others.join(", ")}; two halves of the crops ${chance.toFixed(2)})`,
+    printCommand(`adapt --model MODEL --train FACES --degrade "13*down=8-24/8*${spec}" --out RUN`),
+  ];
+}
+
 async function run(
   input: string,
   output: string | undefined,
   options: DegradeOptions,
   context: CliContext,
 ): Promise<void> {
-  if (output === undefined && options.sheet === undefined)
+  if ((options.to === undefined) === (options.fit === undefined))
+    throw new PetalfaceError("PETAL_OPTION_INVALID", "give --to SPEC, or --fit CROPS to estimate a spec");
+  if (output === undefined && options.sheet === undefined && options.fit === undefined)
     throw new PetalfaceError(
       "PETAL_OPTION_INVALID",
       "name a new folder for the copies, or a picture with --sheet FILE",
     );
   const { openLoader, parseDegradation, printDegradation } = await import("../../../images/index.ts");
-  const spec = parseDegradation(options.to);
+  const wanted = options.to === undefined ? undefined : parseDegradation(options.to);
   await using _outputs = await claimOutputs([options.sheet], context, { inputs: [input] });
   const data = await openFaces(input, options, context);
   if (output !== undefined) await checkFolders(input, output);
+  const fit = options.fit === undefined ? undefined : await fitCrops(data, options.fit, options, context);
+  const spec = wanted ?? (fit?.spec as DegradationSpec);
   await using loader = openLoader({
     size: options.size,
     threads: Math.min(availableParallelism(), Math.ceil(data.length / BATCH)),
@@ -134,7 +161,7 @@ async function run(
   const tally = tallyOf(data);
   // Faces of the sheet are counted among the copies, where there are any.
   const counted = output === undefined ? tally : undefined;
-  const sheet = options.sheet === undefined ? undefined : await drawSheet(data, loader, spec, counted);
+  const sheet = options.sheet === undefined ? undefined : (fit ?? (await drawSheet(data, loader, spec, counted)));
   const faces = output === undefined ? data.length : await copyFaces({ data, loader, spec, output, tally }, context);
   if (sheet !== undefined && options.sheet !== undefined) await writeFileSafely(options.sheet, sheet.png);
   noteMoreLeftOut(data, tally.report(), context);
@@ -147,11 +174,17 @@ async function run(
       size: options.size,
       faces,
       leftOut: leftOutOf(data, tally.report()),
-      ...(sheet && { sheet: options.sheet, shown: sheet.shown }),
+      ...(sheet && { sheet: options.sheet, ...("shown" in sheet && { shown: sheet.shown }) }),
+      ...(fit && { fit: fittedNumbers(fit) }),
     },
     [
+      ...(fit ? fitLines(fit, to) : []),
       ...(output === undefined ? [] : [`${faces} faces, ${to}, written to ${output}`]),
-      ...(sheet === undefined ? [] : [`${sheet.shown.length} faces under ${to} drawn in ${options.sheet}`]),
+      ...(sheet === undefined
+        ? []
+        : "shown" in sheet
+          ? [`${sheet.shown.length} faces under ${to} drawn in ${options.sheet}`]
+          : [`crops of the camera (left) and simulated ones (right) drawn in ${options.sheet}`]),
     ].join("\n"),
   );
 }
@@ -163,10 +196,12 @@ export function degradeCommand(program: Command, context: CliContext): void {
     .description("write a degraded copy of a set of aligned faces, as from a bad camera, as PNG files")
     .argument("<in>", "folder, manifest, .rec, .bin, or synthetic[:people=N,images=M,seed=S]")
     .argument("[out]", "new folder for the copies; optional with --sheet")
-    .requiredOption(
+    .option(
       "--to <spec>",
       "lr:PIXELS (reduced and enlarged again), or stages with ranges such as down=8-24:any,noise=0-10,jpeg=20-80 (docs/degradation.md)",
     )
+    .option("--fit <crops>", "instead of --to: estimate the spec from aligned crops of your camera, without names")
+    .option("--seed <n>", "seed of --fit", parseInteger("--seed", 0, 2 ** 31), 0)
     .option("--sheet <file>", "also write one PNG picture of some faces, each with several random draws of the spec")
     .option("--size <pixels>", "side of the faces written", parseInteger("--size", 8, 4096), 112)
     .action((input: string, output: string | undefined, options: DegradeOptions) =>
@@ -178,5 +213,6 @@ export function degradeCommand(program: Command, context: CliContext): void {
     "degrade faces faces-16px --to lr:16",
     "degrade synthetic:people=5,images=2 drawn --to blur=0-2,down=8-24:any,shot=0-20,noise=0-10,jpeg=20-80",
     "degrade faces --to down=12-20,h264=24-38,up=any --sheet sheet.png",
+    "degrade faces --fit crops --sheet camera.png",
   );
 }

@@ -1,0 +1,128 @@
+/** Side in pixels at which faces and crops are described. */
+export const describedSize = 112;
+
+/** Coefficients of the cosine transform that are looked at, along each axis. */
+const kept = { luma: 64, chroma: 28 } as const;
+
+/** Bands of the distance from coefficient 0, in half periods a face: starts, and the end of the last. */
+const lumaBands: readonly number[] = [1, 2, 4, 6, 8, 11, 15, 20, 26, 34, 45, 64];
+const chromaBands: readonly number[] = [1, 3, 8, 28];
+
+/** Power below which a band says nothing: rounding to 8 bits has 1/12. */
+const floor = 0.1;
+
+/** How many numbers {@link describeFace} gives. */
+export const describedLength = lumaBands.length - 1 + 2 * (chromaBands.length - 1) + 3;
+
+/** Cosine transform (DCT-II, orthonormal) of an axis, its first coefficients, row by row. */
+function cosines(size: number, rows: number): Float64Array {
+  return Float64Array.from({ length: size * rows }, (_, at) => {
+    const [row, column] = [Math.floor(at / size), at % size];
+    return Math.sqrt((row === 0 ? 1 : 2) / size) * Math.cos((Math.PI * (column + 0.5) * row) / size);
+  });
+}
+
+const lumaCosines = cosines(describedSize, kept.luma);
+const chromaCosines = cosines(describedSize / 2, kept.chroma);
+
+/** log10 of the mean power in each band of a square plane. */
+function bandPowers(plane: Float64Array, basis: Float64Array, rows: number, bands: readonly number[]): number[] {
+  const size = Math.round(Math.sqrt(plane.length));
+  const half = new Float64Array(rows * size);
+  for (let row = 0; row < rows; row++)
+    for (let y = 0; y < size; y++) {
+      const weight = basis[row * size + y] as number;
+      for (let x = 0; x < size; x++) half[row * size + x] += weight * (plane[y * size + x] as number);
+    }
+  const sums = bands.slice(1).map(() => ({ power: 0, count: 0 }));
+  for (let row = 0; row < rows; row++)
+    for (let column = 0; column < rows; column++) {
+      const distance = Math.hypot(row, column);
+      const band = bands.findLastIndex((start) => start <= distance);
+      const sum = sums[band];
+      if (sum === undefined) continue;
+      let value = 0;
+      for (let x = 0; x < size; x++) value += (half[row * size + x] as number) * (basis[column * size + x] as number);
+      sum.power += value * value;
+      sum.count++;
+    }
+  return sums.map(({ power, count }) => Math.log10(power / Math.max(count, 1) + floor));
+}
+
+/**
+ * What a camera leaves in a face, as numbers: power by frequency of the luma (resolution, blur,
+ * noise, sharpening, compression), the same of the two colour differences, mean and deviation of
+ * the luma, and how much colour there is.
+ *
+ * @param planes 8-bit RGB planes `[3, 112, 112]`
+ */
+export function describeFace(planes: Uint8Array): Float64Array {
+  const size = describedSize;
+  const area = size * size;
+  const small = size / 2;
+  const luma = new Float64Array(area);
+  const [blue, red] = [new Float64Array(small * small), new Float64Array(small * small)];
+  let [mean, colour] = [0, 0];
+  for (let at = 0; at < area; at++) {
+    const [r, g, b] = [planes[at] as number, planes[area + at] as number, planes[2 * area + at] as number];
+    const value = 0.299 * r + 0.587 * g + 0.114 * b;
+    const [cb, cr] = [0.564 * (b - value), 0.713 * (r - value)];
+    luma[at] = value;
+    mean += value / area;
+    colour += (cb * cb + cr * cr) / area;
+    const to = Math.floor(Math.floor(at / size) / 2) * small + Math.floor((at % size) / 2);
+    blue[to] += cb / 4;
+    red[to] += cr / 4;
+  }
+  const deviation = Math.sqrt(luma.reduce((sum, value) => sum + (value - mean) ** 2 / area, 0));
+  return Float64Array.of(
+    ...bandPowers(luma, lumaCosines, kept.luma, lumaBands),
+    ...bandPowers(blue, chromaCosines, kept.chroma, chromaBands),
+    ...bandPowers(red, chromaCosines, kept.chroma, chromaBands),
+    mean / 40,
+    deviation / 20,
+    Math.log10(colour + floor),
+  );
+}
+
+/** Root mean square of the colour differences below which a face is grey, in grey levels. */
+export const greyBelow = 2;
+
+/** Whether a described face has no colour. */
+export const isGrey = (description: Float64Array): boolean =>
+  (description[describedLength - 1] as number) < Math.log10(greyBelow ** 2 + floor);
+
+/** Levels at which two distributions are compared. */
+const levels = 24;
+
+/** The values at evenly spaced shares of some descriptions, feature by feature. */
+function quantiles(descriptions: readonly Float64Array[], feature: number): number[] {
+  const sorted = Float64Array.from(descriptions, (each) => each[feature] as number).sort();
+  return Array.from({ length: levels }, (_, level) => {
+    const at = ((level + 0.5) / levels) * sorted.length - 0.5;
+    const below = Math.min(Math.max(Math.floor(at), 0), sorted.length - 1);
+    const above = Math.min(below + 1, sorted.length - 1);
+    const [a, b] = [sorted[below] as number, sorted[above] as number];
+    return a + (b - a) * Math.min(Math.max(at - below, 0), 1);
+  });
+}
+
+/**
+ * How far the distributions of two sets of descriptions are apart: the mean over the features of
+ * their Wasserstein-1 distance, in deviations of the feature in the first set. 0: equal.
+ */
+export function distanceTo(goal: readonly Float64Array[]): (made: readonly Float64Array[]) => number {
+  const features = Array.from({ length: describedLength }, (_, feature) => {
+    const wanted = quantiles(goal, feature);
+    const mean = wanted.reduce((sum, value) => sum + value, 0) / levels;
+    const deviation = Math.sqrt(wanted.reduce((sum, value) => sum + (value - mean) ** 2, 0) / levels);
+    return { wanted, scale: Math.max(deviation, 0.05) };
+  });
+  return (made) =>
+    features.reduce((sum, { wanted, scale }, feature) => {
+      const found = quantiles(made, feature);
+      const apart = wanted.reduce((total, value, at) => total + Math.abs(value - (found[at] as number)), 0) / levels;
+      // Beyond a few deviations all is equally wrong, so that no single feature decides.
+      return sum + Math.min(apart / scale, 4);
+    }, 0) / describedLength;
+}
