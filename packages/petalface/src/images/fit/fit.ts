@@ -73,7 +73,11 @@ const knobs: readonly Knob[] = [
   linear("sharpen", 0, 2.4),
   linear("quality", 15, 98),
   geometric("gamma", 1, 2.2),
+  linear("enlarged", 0, 3),
 ];
+
+/** Kernels that enlarge the face, by the whole part of the knob: they leave other frequencies. */
+const enlarging: readonly CameraSpec["up"][] = [["bilinear"], ["bilinear", "bicubic"], ["bicubic"]];
 
 const rounded = (value: number, digits = 2): number => Number(value.toFixed(digits));
 
@@ -92,15 +96,17 @@ function specOf(point: readonly number[], grey: number): CameraSpec {
   const quality = Math.round(of("quality"));
   const stages = [
     stage("jitter", 0, 6),
-    ...(grey > 0 ? [stage("grey", 1, 1, grey)] : []),
     stage("gamma", rounded(1 / gamma), rounded(gamma)),
     stage("down", least, largest),
     stage("blur", 0, rounded(of("blur"))),
     stage("noise", 0, rounded(of("noise"), 1)),
     stage("sharpen", 0, rounded(of("sharpen"))),
     stage("jpeg", quality, Math.min(100, quality + 20)),
+    // Crops without colour have no colour in their noise either.
+    ...(grey > 0 ? [stage("grey", 1, 1, grey)] : []),
   ];
-  return { kind: "camera", stages, up: ["bilinear", "bicubic"], seed: 0 };
+  const up = enlarging[Math.min(Math.floor(of("enlarged")), enlarging.length - 1)] ?? ["bilinear"];
+  return { kind: "camera", stages, up, seed: 0 };
 }
 
 /**
@@ -131,20 +137,22 @@ export async function fitCamera({
   const real = await describe(pick(crops, mostCrops, "crops", seed), undefined, loader);
   const models = pick(faces, effort.faces, "faces", seed);
   const distance = distanceTo(real);
-  const trial = async (spec: DegradationSpec, offset = 0): Promise<number> => {
+  const trial = async (spec: DegradationSpec, draws: readonly number[]): Promise<number> => {
     signal?.throwIfAborted();
-    return distance(await describe(models, { spec, offset }, loader));
+    const made: Float64Array[] = [];
+    for (const draw of draws) made.push(...(await describe(models, { spec, draw }, loader)));
+    return distance(made);
   };
   const grey = rounded(real.filter(isGrey).length / real.length);
   const shareOfGrey = grey < 0.02 ? 0 : grey > 0.98 ? 1 : grey;
-  const total = effort.rounds * effort.population;
+  const total = effort.rounds * effort.population + 1;
   let done = 0;
   const { point } = await searchCube(
-    async (points, round) => {
+    async (points) => {
       const found: number[] = [];
       for (const each of points) {
-        // The same draws for all points of a round, so that they differ by their specs alone.
-        found.push(await trial(specOf(each, shareOfGrey), round * effort.faces));
+        // The same draws for all points, so that they differ by their specs alone.
+        found.push(await trial(specOf(each, shareOfGrey), [0]));
         onProgress?.(++done / total);
       }
       return found;
@@ -153,11 +161,13 @@ export async function fitCamera({
   );
   const spec = specOf(point, shareOfGrey);
   const presets: Record<string, number> = {};
-  for (const name of ["phone", "cctv", "night"]) presets[name] = await trial(parseDegradation(name));
+  // What is reported is measured on other draws than those that the search saw.
+  const fresh = [1, 2, 3];
+  for (const name of ["phone", "cctv", "night"]) presets[name] = await trial(parseDegradation(name), fresh);
   const halves = [0, 1].map((half) => real.filter((_, at) => at % 2 === half));
   return {
     ...{ spec, presets, crops: real.length, faces: models.length },
-    distance: await trial(spec),
+    distance: await trial(spec, fresh),
     chance: distanceTo(halves[0] ?? [])(halves[1] ?? []),
   };
 }
@@ -172,14 +182,14 @@ function pick<T>(list: readonly T[], count: number, name: string, seed: number):
 /** Descriptions of faces, as they are or under one draw each of a spec. */
 async function describe(
   sources: readonly ImageSource[],
-  degraded: { readonly spec: DegradationSpec; readonly offset: number } | undefined,
+  degraded: { readonly spec: DegradationSpec; readonly draw: number } | undefined,
   loader: Loader,
 ): Promise<Float64Array[]> {
   const planes = await loader.load(
     sources.map((source, at) => ({
       source,
       flip: false,
-      degrade: degraded && drawDegradation(degraded.spec, "fit", degraded.offset + at),
+      degrade: degraded && drawDegradation(degraded.spec, "fit", degraded.draw, at),
       face: degraded && at,
     })),
   );

@@ -14,11 +14,11 @@ export interface SearchOptions {
  * Minimises a function over the unit cube by the cross-entropy method (Rubinstein and Kroese 2004):
  * points are drawn around the mean of the best ones of the round before, with their deviation.
  *
- * @param values the function at several points
+ * @param values the function at several points; the same point must always have the same value
  * @returns the best point that was met, the mean of the last best ones among them
  */
 export async function searchCube(
-  values: (points: readonly (readonly number[])[], round: number) => Promise<readonly number[]>,
+  values: (points: readonly (readonly number[])[]) => Promise<readonly number[]>,
   { dimensions, population, elite, rounds, seed }: SearchOptions,
 ): Promise<{ readonly point: readonly number[]; readonly value: number }> {
   let mean = Array.from({ length: dimensions }, () => 0.5);
@@ -30,7 +30,7 @@ export async function searchCube(
       mean.map((middle, at) => Math.min(Math.max(middle + (deviation[at] ?? 0) * stream.normal(), 0), 1)),
     );
     const points = [mean, ...drawn];
-    const found = await values(points, round);
+    const found = await values(points);
     const ranked = points.map((point, at) => ({ point, value: found[at] ?? Number.POSITIVE_INFINITY }));
     ranked.sort((a, b) => a.value - b.value);
     if (ranked[0] !== undefined && ranked[0].value < best.value) best = ranked[0];
@@ -45,5 +45,6 @@ export async function searchCube(
     });
     mean = middle;
   }
-  return best;
+  const [last = Number.POSITIVE_INFINITY] = await values([mean]);
+  return last < best.value ? { point: mean, value: last } : best;
 }
