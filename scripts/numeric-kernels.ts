@@ -15,6 +15,7 @@ export const numericKernels: readonly string[] = [
   // Pixels of a decoded image, and signals made from them.
   "packages/petalface/src/images/{area,basis-sum,bilinear,facespace,hash,pixels}.ts",
   "packages/petalface/src/images/camera/{blur,colour,h264,jpeg,resample,sample,sensor,tone,turbulence}.ts",
+  "packages/petalface/src/images/fit/describe.ts",
   "packages/petalface/src/faces/{turns,warp}.ts",
   "packages/petalface/src/faces/detectors/{planes,scrfd,ultraface,yunet}.ts",
   "packages/petalface/src/backbones/{normalisation,pixels}.ts",

@@ -31,8 +31,8 @@ function bandPowers(plane: Float64Array, basis: Float64Array, rows: number, band
   const half = new Float64Array(rows * size);
   for (let row = 0; row < rows; row++)
     for (let y = 0; y < size; y++) {
-      const weight = basis[row * size + y] as number;
-      for (let x = 0; x < size; x++) half[row * size + x] += weight * (plane[y * size + x] as number);
+      const weight = basis[row * size + y];
+      for (let x = 0; x < size; x++) half[row * size + x] += weight * plane[y * size + x];
     }
   const sums = bands.slice(1).map(() => ({ power: 0, count: 0 }));
   for (let row = 0; row < rows; row++)
@@ -42,7 +42,7 @@ function bandPowers(plane: Float64Array, basis: Float64Array, rows: number, band
       const sum = sums[band];
       if (sum === undefined) continue;
       let value = 0;
-      for (let x = 0; x < size; x++) value += (half[row * size + x] as number) * (basis[column * size + x] as number);
+      for (let x = 0; x < size; x++) value += half[row * size + x] * basis[column * size + x];
       sum.power += value * value;
       sum.count++;
     }
@@ -64,7 +64,7 @@ export function describeFace(planes: Uint8Array): Float64Array {
   const [blue, red] = [new Float64Array(small * small), new Float64Array(small * small)];
   let [mean, colour] = [0, 0];
   for (let at = 0; at < area; at++) {
-    const [r, g, b] = [planes[at] as number, planes[area + at] as number, planes[2 * area + at] as number];
+    const [r, g, b] = [planes[at], planes[area + at], planes[2 * area + at]];
     const value = 0.299 * r + 0.587 * g + 0.114 * b;
     const [cb, cr] = [0.564 * (b - value), 0.713 * (r - value)];
     luma[at] = value;
@@ -90,19 +90,19 @@ export const greyBelow = 2;
 
 /** Whether a described face has no colour. */
 export const isGrey = (description: Float64Array): boolean =>
-  (description[describedLength - 1] as number) < Math.log10(greyBelow ** 2 + floor);
+  description[describedLength - 1] < Math.log10(greyBelow ** 2 + floor);
 
 /** Levels at which two distributions are compared. */
 const levels = 24;
 
 /** The values at evenly spaced shares of some descriptions, feature by feature. */
 function quantiles(descriptions: readonly Float64Array[], feature: number): number[] {
-  const sorted = Float64Array.from(descriptions, (each) => each[feature] as number).sort();
+  const sorted = Float64Array.from(descriptions, (each) => each[feature]).sort();
   return Array.from({ length: levels }, (_, level) => {
     const at = ((level + 0.5) / levels) * sorted.length - 0.5;
     const below = Math.min(Math.max(Math.floor(at), 0), sorted.length - 1);
     const above = Math.min(below + 1, sorted.length - 1);
-    const [a, b] = [sorted[below] as number, sorted[above] as number];
+    const [a, b] = [sorted[below], sorted[above]];
     return a + (b - a) * Math.min(Math.max(at - below, 0), 1);
   });
 }
@@ -121,7 +121,7 @@ export function distanceTo(goal: readonly Float64Array[]): (made: readonly Float
   return (made) =>
     features.reduce((sum, { wanted, scale }, feature) => {
       const found = quantiles(made, feature);
-      const apart = wanted.reduce((total, value, at) => total + Math.abs(value - (found[at] as number)), 0) / levels;
+      const apart = wanted.reduce((total, value, at) => total + Math.abs(value - found[at]), 0) / levels;
       // Beyond a few deviations all is equally wrong, so that no single feature decides.
       return sum + Math.min(apart / scale, 4);
     }, 0) / describedLength;
