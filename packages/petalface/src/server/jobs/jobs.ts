@@ -64,6 +64,10 @@ interface Entry {
   count: number;
 }
 
+/** What a server without jobs answers. */
+export const noJobs = (): Problem =>
+  new Problem(409, "no-jobs", "start the server with --jobs FOLDER and --data FOLDER");
+
 /** Events of a job that are kept, the last ones. */
 const mostEvents = 500;
 /** Bytes of a command's output that are kept. */

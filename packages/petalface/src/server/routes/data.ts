@@ -5,7 +5,7 @@ import { Type } from "typebox";
 import { openData } from "../../data/index.ts";
 import { drawDegradation, fromPlanes, openLoader, parseDegradation } from "../../images/index.ts";
 import type { App, ServerContext } from "../context.ts";
-import type { Jobs } from "../jobs/jobs.ts";
+import { type Jobs, noJobs } from "../jobs/jobs.ts";
 import { trainingSpeed } from "../jobs/speed.ts";
 import { Problem } from "../problem.ts";
 import { galleryOf } from "./faces.ts";
@@ -26,7 +26,7 @@ export const folderName = Type.String({ pattern });
  * @param given matches {@link folderName}
  */
 export async function dataFolder(data: string | undefined, given: string): Promise<string> {
-  if (data === undefined) throw new Problem(409, "no-jobs", "start the server with --jobs FOLDER and --data FOLDER");
+  if (data === undefined) throw noJobs();
   const path = join(data, given);
   const isFolder = await stat(path).then(
     (entry) => entry.isDirectory(),
@@ -70,7 +70,7 @@ export const dataRoutes =
     const tags = ["jobs"];
     const config = { scope: "admin" } as const;
     const speedOf = async (gallery: string | undefined) => {
-      if (jobs === undefined) throw new Problem(409, "no-jobs", "this server runs no jobs");
+      if (jobs === undefined) throw noJobs();
       return trainingSpeed(jobs, galleryOf(context, gallery).recogniser);
     };
     app.get(

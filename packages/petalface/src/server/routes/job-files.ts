@@ -13,7 +13,7 @@ import {
 } from "../../evaluation/index.ts";
 import { rocCurve } from "../../matching/index.ts";
 import type { App } from "../context.ts";
-import type { Jobs } from "../jobs/jobs.ts";
+import { type Jobs, noJobs } from "../jobs/jobs.ts";
 import { openOneAtATime } from "../one-at-a-time.ts";
 import { Problem } from "../problem.ts";
 import { answers, maybe } from "./schemas.ts";
@@ -65,8 +65,7 @@ export const jobFileRoutes =
     const tags = ["jobs"];
     const config = { scope: "admin" } as const;
     const all = (): Jobs => {
-      if (jobs === undefined)
-        throw new Problem(409, "no-jobs", "start the server with --jobs FOLDER and --data FOLDER");
+      if (jobs === undefined) throw noJobs();
       return jobs;
     };
     const comparing = openOneAtATime();

@@ -4,7 +4,7 @@ import { openData } from "../../data/index.ts";
 import { targetNames } from "../../deploy/index.ts";
 import { makeFolder } from "../../files.ts";
 import type { App, ServerContext } from "../context.ts";
-import type { JobEvent, Jobs } from "../jobs/jobs.ts";
+import { type JobEvent, type Jobs, noJobs } from "../jobs/jobs.ts";
 import { epochsFor, trainingSpeed } from "../jobs/speed.ts";
 import { Problem } from "../problem.ts";
 import { dataFolder, folderName } from "./data.ts";
@@ -79,8 +79,7 @@ export const jobRoutes =
     const tags = ["jobs"];
     const config = { scope: "admin" } as const;
     const all = (): Jobs => {
-      if (jobs === undefined)
-        throw new Problem(409, "no-jobs", "start the server with --jobs FOLDER and --data FOLDER");
+      if (jobs === undefined) throw noJobs();
       return jobs;
     };
 
