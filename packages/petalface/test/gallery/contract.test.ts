@@ -232,6 +232,33 @@ describe.each(backends.map((kind) => [kind.name, kind] as const))("a gallery in 
     expect(await store.check()).toEqual([]);
   });
 
+  test.skipIf(kind.absent)("enrols several people as one change, or none of them", async () => {
+    const path = await newGallery();
+    await using store = await openGallery(path);
+    await store.add("Ada", [faceOf("a")]);
+    const added = await store.addAll([
+      { person: "Bo", faces: [faceOf("b"), faceOf("c")] },
+      { person: "Ada", faces: [faceOf("a"), faceOf("d")] },
+      { person: "Cy", faces: [] },
+      { person: "Bo", faces: [faceOf("c"), faceOf("e")] },
+    ]);
+    expect(added).toEqual([2, 1, 0, 1]);
+    const content = await contentOf(store);
+    const keys = [..."ad"].map((name) => keyOf("Ada", faceOf(name)));
+    keys.push(...[..."bce"].map((name) => keyOf("Bo", faceOf(name))));
+    expect([...content.keys()].sort()).toEqual(keys.sort());
+    // A wrong face among many: nothing is enrolled.
+    const wrong = { ...faceOf("x"), vector: new Float32Array(3) };
+    const many = [
+      { person: "Dee", faces: [faceOf("f")] },
+      { person: "Ada", faces: [wrong] },
+    ];
+    await expect(store.addAll(many)).rejects.toMatchObject({ code: "PETAL_GALLERY_MISMATCH" });
+    expect(await contentOf(store)).toEqual(content);
+    expect((await store.people()).map(({ name }) => name)).toEqual(["Ada", "Bo"]);
+    expect(await store.check()).toEqual([]);
+  });
+
   test.skipIf(kind.absent)("reads chosen faces and people, and names", async () => {
     const path = await newGallery();
     await using store = await openGallery(path);
