@@ -1,6 +1,7 @@
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { launchOf, libraryNames } from "../../src/launched.ts";
 import { encodeSafetensors, readSafetensors } from "../../src/tensors/index.ts";
@@ -89,21 +90,24 @@ for (const name of ["Open MPI", "MPICH"] as const) {
       expect(await bitsOfRun(out)).toEqual(await bitsOfRun(whole));
     });
 
-    // The run that goes on ended with exit code 1 in some tries with either library, and once did not end: not solved yet.
-    it.skip("kill -9 of any rank ends all with one line that names it, and the run goes on with another number (not solved)", async () => {
-      const options = [...everything, "--accumulate", "3", "--epochs", "24"];
-      const whole = place("uninterrupted");
-      expect((await petalfaceProcess(adaptInto(whole, ...options))).code).toBe(0);
+    it("kill -9 of any rank ends all with one line that names it, and the run goes on with another number", async () => {
+      // Longer than any machine needs until the last kill: a run that ends cannot be killed.
+      const endless = [...everything, "--accumulate", "3", "--decay", "none", "--warmup", "0", "--val-every", "7"];
       const out = place("killed");
       const more = ["adapt", "--resume", out, "--threads", "1", "--quiet"];
       for (const [round, rank] of [2, 0, 1].entries()) {
-        const child = startRanks(found, 3, round === 0 ? adaptInto(out, ...options) : more);
+        const child = startRanks(found, 3, round === 0 ? adaptInto(out, ...endless, "--epochs", "1e6") : more);
         const end = ended(child);
         const before = await stepsOf(out);
-        while ((await stepsOf(out)) < before + 3) await new Promise((resolve) => setTimeout(resolve, 50));
+        while ((await stepsOf(out)) < before + 3) {
+          if (child.exitCode !== null) throw new Error(`it ended before it was killed: ${(await end).stderr}`);
+          await sleep(50);
+        }
         const pid = processOfRank(rank, out);
         if (pid === undefined) throw new Error(`rank ${rank} is not there`);
         process.kill(pid, "SIGKILL");
+        // What issue 20 asks for: all of them are gone within ten seconds.
+        await expect.poll(() => ranksLeft(out), { timeout: 10_000, interval: 100 }).toEqual([]);
         const { code, stderr } = await end;
         expect(linesOf(stderr)).toEqual([
           expect.stringMatching(
@@ -113,11 +117,18 @@ for (const name of ["Open MPI", "MPICH"] as const) {
           ),
         ]);
         expect(code).not.toBe(0);
-        for (let other = 0; other < 3; other++) expect(processOfRank(other, out)).toBeUndefined();
       }
-      const last = await runRanks(found, 2, more);
+      const epochs = ["--epochs", String(Math.ceil((await stepsOf(out)) / stepsOfEpoch) + 2)];
+      const last = await runRanks(found, 2, [...more, ...epochs]);
       expect(last.code, last.stderr).toBe(0);
-      expect(await bitsOfRun(out)).toEqual(await bitsOfRun(whole));
+      const whole = place("uninterrupted");
+      const { code, stderr } = await petalfaceProcess(adaptInto(whole, ...endless, ...epochs));
+      expect(code, stderr).toBe(0);
+      const [bits, wanted] = [await bitsOfRun(out), await bitsOfRun(whole)];
+      expect(withoutChanges(bits)).toEqual({
+        ...withoutChanges(wanted),
+        changes: [expect.objectContaining({ asPlanned: true })],
+      });
     });
 
     it("a loss that is not finite, and options that differ, are one line and exit code 1 or 2", async () => {
@@ -142,6 +153,18 @@ for (const name of ["Open MPI", "MPICH"] as const) {
       expect(linesOf(missing.stderr)).toEqual([expect.stringMatching(/^petalface: rank 1 on \S+: .*nowhere/)]);
     });
   });
+}
+
+/** 24 faces in batches of 12. */
+const stepsOfEpoch = 2;
+
+/** Ranks of a run that are still there. */
+const ranksLeft = (run: string): number[] => [0, 1, 2].filter((rank) => processOfRank(rank, run) !== undefined);
+
+/** The bits of a run, and what `run.json` says of changes by themselves. */
+function withoutChanges(bits: Record<string, string>): Record<string, unknown> {
+  const { changes, ...record } = JSON.parse(Buffer.from(bits["/run.json"] ?? "", "base64").toString());
+  return { ...bits, "/run.json": record, ...(changes && { changes }) };
 }
 
 async function stepsOf(run: string): Promise<number> {

@@ -1,3 +1,4 @@
+import { writeSync } from "node:fs";
 import { hostname } from "node:os";
 import { Worker } from "node:worker_threads";
 import { itemAt } from "onnx-grad";
@@ -5,6 +6,7 @@ import { PetalfaceError } from "../../errors.ts";
 import { launchOf, libraryNames } from "../../launched.ts";
 import type { Ranks } from "../../ranks.ts";
 import type { Layout } from "./abi.ts";
+import { outlive } from "./launcher.ts";
 import type { Answer, Failure, Meeting, Request, Transfer } from "./messages.ts";
 
 /** The ranks of a program that `mpirun` or `srun` started. */
@@ -39,28 +41,57 @@ export async function openRanks(env: NodeJS.ProcessEnv = process.env): Promise<M
   const file = new URL(import.meta.url.endsWith(".ts") ? "./worker.ts" : "./worker.js", import.meta.url);
   const thread = openThread(new Worker(file, { workerData: { names } }));
   const { rank, count, version } = await thread.ready;
+  const letGo = outlive(env);
   if (launch.count !== undefined && launch.count !== count)
     throw new PetalfaceError(
       "PETAL_RANKS_FAILED",
       `the launcher started ${launch.count} processes, and ${version} sees ${count}: it is not the launcher's own library. Name that one in PETALFACE_MPI (with Slurm: srun has to use PMIx or PMI-2)`,
     );
   const transfers = transfersOf(thread.transfer, rank, count);
+  // Until they watch each other, no rank would notice that another one has died.
+  const timer = setTimeout(() => {
+    writeSync(
+      2,
+      `petalface: rank ${rank} did not meet the others within ${mostMeeting / 1000} s; start all of them again\n`,
+    );
+    leaveStuck();
+  }, mostMeeting).unref();
   const hosts = await transfers.gatherTexts(hostname());
   const own = (await thread.ask({ kind: "meet", hosts })) as Meeting | undefined;
   const texts = await transfers.gatherTexts(JSON.stringify(own ?? null));
   const meetings = texts.slice(0, 2).map((text) => JSON.parse(text) as Meeting);
   const joined = await thread.ask({ kind: "watch", meetings });
   const watched = (await transfers.gatherTexts(String(joined))).every((text) => text === "true");
+  clearTimeout(timer);
   return {
     ...{ rank, count, hosts, library: version, watched },
     ...transfers,
     hint: (hint) => void thread.ask({ kind: "hint", hint }),
-    fail: async (failure) => (await thread.ask({ kind: "fail", failure })) as number,
+    async fail(failure) {
+      const code = (await thread.ask({ kind: "fail", failure })) as number;
+      letGo();
+      return code;
+    },
     async close() {
+      // Until all are here, a rank that dies is noticed; from then on, it is not needed.
+      await transfers.gather([Float32Array.of(rank)]);
+      const timer = setTimeout(leaveStuck, mostFinalizing).unref();
       await thread.ask({ kind: "close" });
+      clearTimeout(timer);
+      letGo();
       await thread.end();
     },
   };
+}
+
+/** Milliseconds that ranks may take to meet once MPI has started on each of them. */
+const mostMeeting = 60_000;
+/** Milliseconds that MPI may take to end. Large networks take seconds; with a dead rank it never ends. */
+const mostFinalizing = 30_000;
+
+/** Ends a process whose thread of MPI is stuck in the library, from where no exit handler returns. */
+function leaveStuck(): void {
+  process.kill(process.pid, "SIGKILL");
 }
 
 type Ask = Request extends infer R ? (R extends { readonly id: number } ? Omit<R, "id"> : never) : never;

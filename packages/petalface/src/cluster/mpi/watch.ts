@@ -32,7 +32,7 @@ export interface Watch {
   join(meetings: readonly Meeting[]): Promise<boolean>;
   /** This rank has failed. Resolves with the exit code once it was said. */
   fail(failure: Failure): Promise<number>;
-  /** This rank has done its work. */
+  /** Every rank has done its work: connections that close from now on mean nothing. */
   leave(): void;
 }
 
@@ -40,7 +40,7 @@ export interface Watch {
 const pulse = 5000;
 const silence = 60_000;
 /** Milliseconds that rank 0 waits for the other ranks' failures, to say whether all failed alike. */
-const gathering = 1000;
+const gathering = 3000;
 /** Milliseconds that a rank waits for rank 1 to say that rank 0 died. */
 const turn = 3000;
 /** Milliseconds after which a rank that is asked to end does so: there are launchers that leave it running. */
@@ -79,15 +79,20 @@ export function openWatch({ rank, hosts, print, abort, hint }: WatchOptions): Wa
   /** To rank 0, and to rank 1. */
   const up: Socket[] = [];
   let firstDied = false;
+  let firstLeft = false;
   let ended = false;
   let leaving = false;
   let conclude: ((exitCode: number) => void) | undefined;
   const timers: NodeJS.Timeout[] = [];
 
-  /** Tells every rank that the end was announced, and ends them. */
-  const end = (exitCode: number, stuck: boolean): void => {
+  /** Announces the end, and ends all ranks. */
+  const end = (exitCode: number, stuck: boolean, line = ""): void => {
+    ended = true;
+    // First to the other ranks: the launcher may end this one because of the line, and they would
+    // announce that too.
     for (const { socket } of others.values()) send(socket, { end: exitCode });
-    // The lines must be out before the connections break, or each rank would announce it again.
+    if (line !== "") print(line);
+    // What was sent must be out before the connections break.
     setTimeout(() => {
       if (stuck) abort(exitCode);
       conclude?.(exitCode);
@@ -96,11 +101,9 @@ export function openWatch({ rank, hosts, print, abort, hint }: WatchOptions): Wa
   const lost = (who: number, how: string): void => {
     // Rank 1 listens for the case that rank 0 dies.
     if (ended || leaving || left.has(who) || failures.has(who) || (rank === 1 && !firstDied)) return;
-    ended = true;
     const pid = others.get(who)?.pid;
     const process = pid === undefined ? "" : ` (process ${pid})`;
-    print(`rank ${who} on ${hosts[who]}${process} ${how}, so all ranks stop${hint()}`);
-    end(1, true);
+    end(1, true, `rank ${who} on ${hosts[who]}${process} ${how}, so all ranks stop${hint()}`);
   };
   const failed = (who: number, failure: Failure): void => {
     failures.set(who, failure);
@@ -109,12 +112,10 @@ export function openWatch({ rank, hosts, print, abort, hint }: WatchOptions): Wa
   };
   const announce = (): void => {
     if (ended) return;
-    ended = true;
     const who = Math.min(...failures.keys());
     const { message, exitCode } = entryOf(failures, who);
     const all = failures.size === hosts.length;
-    if (message !== "") print(all ? message : `rank ${who} on ${hosts[who]}: ${message}`);
-    end(exitCode, !all);
+    end(exitCode, !all, all || message === "" ? message : `rank ${who} on ${hosts[who]}: ${message}`);
   };
   const beat = (): void => {
     const line: Line = { alive: true };
@@ -144,7 +145,7 @@ export function openWatch({ rank, hosts, print, abort, hint }: WatchOptions): Wa
       });
   };
   const firstGone = (): void => {
-    if (ended || leaving) return;
+    if (ended || leaving || firstLeft) return;
     // Rank 1 at once: MPICH's launcher ends it within milliseconds.
     firstDied = true;
     if (rank === 1) announceFirst();
@@ -152,9 +153,7 @@ export function openWatch({ rank, hosts, print, abort, hint }: WatchOptions): Wa
   };
   const announceFirst = (): void => {
     if (ended || leaving) return;
-    ended = true;
-    print(`rank 0 on ${hosts[0]} ended unexpectedly, so all ranks stop${hint()}`);
-    end(1, true);
+    end(1, true, `rank 0 on ${hosts[0]} ended unexpectedly, so all ranks stop${hint()}`);
   };
   const keep = (timer: NodeJS.Timeout): void => {
     timer.unref();
@@ -184,6 +183,7 @@ export function openWatch({ rank, hosts, print, abort, hint }: WatchOptions): Wa
         if (socket === undefined) return false;
         up.push(socket);
         listen(socket, (line) => {
+          if ("bye" in line && to === 0) firstLeft = true;
           if (!("end" in line)) return;
           ended = true;
           conclude?.(line.end);
@@ -198,7 +198,8 @@ export function openWatch({ rank, hosts, print, abort, hint }: WatchOptions): Wa
       return new Promise((resolve) => {
         conclude = resolve;
         if (rank === 0) failed(0, failure);
-        else if (up[0] !== undefined && !up[0].destroyed) send(up[0], { failed: failure });
+        // If rank 0 has died, that is why this one fails, and the line about rank 0 is enough.
+        else if (up[0] !== undefined) send(up[0], { failed: failure });
         else {
           print(`rank ${rank} on ${hosts[rank]}: ${failure.message}`);
           abort(failure.exitCode);
@@ -209,11 +210,11 @@ export function openWatch({ rank, hosts, print, abort, hint }: WatchOptions): Wa
     leave() {
       leaving = true;
       for (const timer of timers) clearInterval(timer);
-      for (const socket of up) {
+      // In both directions: whoever is slower must not take the end of a connection for a death.
+      for (const socket of [...up, ...[...others.values()].map((other) => other.socket)]) {
         send(socket, { bye: true });
         socket.end();
       }
-      for (const { socket } of others.values()) socket.end();
       server?.close();
     },
   };
