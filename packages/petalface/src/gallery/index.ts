@@ -2,6 +2,7 @@ export { galleryIn, shownGallery } from "./address.ts";
 export { withChanges } from "./changes.ts";
 export { type Decision, type DecisionRules, decide } from "./decide.ts";
 export { type Describer, describeFaces, type FaceDescription, openDescriber } from "./describe.ts";
+export { migratePart } from "./embed-again.ts";
 export { type Enrolment, type EnrolOptions, enrolPeople, type Refusal } from "./enrol.ts";
 export { type Enrolled, openEnrolled, type PicturePlace } from "./enrolled.ts";
 export { openExactSearcher } from "./exact.ts";
@@ -10,7 +11,7 @@ export type { ForeignFace, ForeignFaces } from "./foreign/types.ts";
 export { type GateReason, type GateRules, gateDefaults } from "./gate.ts";
 export { openIndexedSearcher } from "./indexed.ts";
 export { type MigrateOptions, type MigrationReport, migrateGallery, type PairedRanks } from "./migrate.ts";
-export { createGallery, openGallery } from "./open.ts";
+export { createGallery, dropGallery, openGallery } from "./open.ts";
 export {
   type Candidate,
   type GallerySearcher,
@@ -24,6 +25,7 @@ export {
   type EmbeddingRecord,
   type EmbeddingSpace,
   embeddingRecord,
+  isSameModel,
   keepsSharp,
   type ModelSource,
   refuseOtherSpace,
@@ -52,6 +54,7 @@ export type {
   MigratingFace,
   Migration,
   NewFace,
+  PartSettings,
   Person,
   Removal,
   ThresholdRow,

@@ -1,34 +1,21 @@
-import { writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import { itemAt } from "onnx-grad";
 import { PetalfaceError } from "../errors.ts";
-import { type ImageRequest, type ImageSource, type Loader, printPath } from "../images/index.ts";
+import { printPath } from "../images/index.ts";
 import { identify, normaliseRows, openMatcher, rowsOf, takeRows } from "../matching/index.ts";
-import { alphaOf, type Calibration } from "../quality/index.ts";
 import type { SessionOptions } from "../runtime/index.ts";
 import { makeTemporary } from "../temporary.ts";
-import { type Describer, describeFaces } from "./describe.ts";
+import { type EmbedAgainOptions, embedRange, window } from "./embed-again.ts";
 import { applyMap, type FacesOfBoth, fewestFaces, type LinearMap, type MapLoss, measuredMap } from "./linear-map.ts";
-import type { EmbeddingRecord } from "./space.ts";
-import type { EnrolledVectors, FaceEmbedding, GalleryStore, MigratingFace, Migration } from "./types.ts";
+import type { EnrolledVectors, Migration } from "./types.ts";
 
 /** What a move to another model takes. */
-export interface MigrateOptions {
-  readonly store: GalleryStore;
-  /** The new model. */
-  readonly record: EmbeddingRecord;
-  readonly describer: Describer;
-  /** At the new model's size. */
-  readonly loader: Pick<Loader, "load">;
+export interface MigrateOptions extends EmbedAgainOptions {
   readonly session: SessionOptions;
-  /** Pictures by the hex digits of their hash, beyond those that the gallery keeps. */
-  readonly pictures?: ReadonlyMap<string, ImageSource> | undefined;
   /**
    * Whether faces without a picture get their new embedding by a linear map from the old one,
    * fitted on the faces that have a picture. Without it they stop the move.
    */
   readonly mapMissing?: boolean | undefined;
-  readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
 }
 
@@ -60,9 +47,6 @@ export interface PairedRanks {
   readonly lost: number;
 }
 
-/** Faces that are read at once. */
-const window = 128;
-
 /**
  * Embeds a gallery by another model and changes to it at the end, at once. Within the space (another adapter that keeps sharp faces) a face
  * of alpha 1 keeps its bits; all others need their picture. Can be interrupted at any moment and started again.
@@ -82,21 +66,15 @@ export async function migrateGallery(options: MigrateOptions): Promise<Migration
   try {
     // Again where faces were enrolled meanwhile.
     for (;;) {
+      signal?.throwIfAborted();
       const lost: number[] = [];
-      for (let after = 0; ; ) {
-        signal?.throwIfAborted();
-        const faces = await migration.missing(after, window);
-        const last = faces.at(-1);
-        if (last === undefined) break;
-        after = last.id;
-        const done = await embedAgain(faces, old, options, temporary.path);
-        await migration.put(done.map(({ id, embedding }) => ({ id, embedding })));
-        for (const { kept, withoutCopies } of done) {
+      const everything = { migration, old, first: 0, last: Number.POSITIVE_INFINITY, folder: temporary.path };
+      for await (const part of embedRange(everything, options)) {
+        for (const { kept, withoutCopies } of part.done) {
           found[kept ? "kept" : "changed"]++;
           if (withoutCopies) found.withoutCopies++;
         }
-        const ids = new Set(done.map(({ id }) => id));
-        lost.push(...faces.map(({ id }) => id).filter((id) => !ids.has(id)));
+        lost.push(...part.lost);
         onProgress?.(earlier + found.kept + found.changed, total);
       }
       if (lost.length > 0) {
@@ -175,76 +153,6 @@ async function mapFaces(migration: Migration, lost: readonly number[], map: Line
     );
     count += faces.length;
   }
-}
-
-interface Embedded {
-  readonly id: number;
-  readonly embedding: FaceEmbedding;
-  readonly kept: boolean;
-  readonly withoutCopies: boolean;
-}
-
-/** What the new model makes of some faces; those without a picture that need one are left out. */
-async function embedAgain(
-  faces: readonly MigratingFace[],
-  old: EmbeddingRecord,
-  options: MigrateOptions,
-  folder: string,
-): Promise<Embedded[]> {
-  const { store, record, describer, loader, pictures, signal } = options;
-  const sameSpace = old.space.id === record.space.id;
-  /** Whether the embedding is the frozen model's, which the new one gives too where alpha is 1. */
-  const isFrozen = (embedding: FaceEmbedding): boolean => sameSpace && (old.adapter === null || embedding.alpha === 1);
-  const seen: { readonly face: MigratingFace; readonly request: ImageRequest }[] = [];
-  const out: Embedded[] = [];
-  for (const face of faces) {
-    let source = pictures?.get(Buffer.from(face.source).toString("hex"));
-    if (face.crop !== null) {
-      const path = join(folder, `${seen.length}`);
-      await writeFile(path, face.crop);
-      source = { kind: "file", path };
-    }
-    if (source !== undefined) {
-      seen.push({ face, request: { source, flip: false, quality: face.old.score ?? undefined } });
-      continue;
-    }
-    const alpha = alphaAgain(face.old, old.calibration, record.calibration);
-    if (alpha !== 1 || !isFrozen(face.old)) continue;
-    const copies = new Float32Array(face.old.copies.length);
-    const withoutCopies = face.old.copies.some((value) => value !== 0);
-    out.push({ id: face.id, embedding: { ...face.old, alpha, copies }, kept: true, withoutCopies });
-  }
-  const parts = describeFaces(
-    seen.map(({ request }) => request),
-    {
-      ...{ describer, loader, copies: store.settings.copies, signal },
-      onLeft: (_, reason) => {
-        throw new PetalfaceError("PETAL_DATA_DAMAGED", `cannot embed a face again: ${reason}`);
-      },
-    },
-  );
-  for await (const { start, faces: described } of parts)
-    described.forEach((description, at) => {
-      if (description === undefined) return;
-      const { face } = itemAt(seen, start + at);
-      const { copies, alpha, score } = description;
-      const kept = alpha === 1 && isFrozen(face.old);
-      const vector = kept ? face.old.vector : description.vector;
-      out.push({ id: face.id, embedding: { vector, copies, alpha, score }, kept, withoutCopies: false });
-    });
-  return out;
-}
-
-/** Alpha of a face under another calibration, from its score; undefined where the score is another measure's. */
-function alphaAgain(
-  { alpha, score }: FaceEmbedding,
-  old: Calibration | null,
-  next: Calibration | null,
-): number | undefined {
-  if (JSON.stringify(old) === JSON.stringify(next)) return alpha;
-  if (next === null || next.kind === "given" || next.measure !== old?.measure || next.weights !== old.weights)
-    return undefined;
-  return score === null ? undefined : alphaOf(next, score);
 }
 
 /** Faces that are searched for. */

@@ -47,6 +47,13 @@ export const isSameModel = (one: EmbeddingRecord, other: EmbeddingRecord): boole
   JSON.stringify([one.space.id, one.adapter, one.calibration]) ===
   JSON.stringify([other.space.id, other.adapter, other.calibration]);
 
+/** The error of a migration that another one has taken the place of. */
+export const givenUp = (path: string): PetalfaceError =>
+  new PetalfaceError(
+    "PETAL_BUSY",
+    `${path} has begun to move to another model meanwhile, and this move was given up; the old model is still in use`,
+  );
+
 /** Where a model is, as it was given: absolute paths, or the name of a known model. */
 export interface ModelSource {
   readonly model: string;

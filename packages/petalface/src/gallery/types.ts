@@ -61,9 +61,11 @@ export interface Migration {
   /** What the new model made so far. */
   vectors(): Promise<EnrolledVectors>;
   /**
-   * Makes the new model the one that is searched, and deletes what the old one made.
+   * Makes the new model the one that is searched, and deletes what the old one made. Where another
+   * process has done that already, there is nothing left to do.
    *
    * @returns false, and changes nothing, while faces are missing: somebody enrolled more meanwhile
+   * @throws PetalfaceError where a later migration to another model has taken this one's place
    */
   finish(): Promise<boolean>;
 }
@@ -135,6 +137,15 @@ export interface FaceCodes {
   readonly squares: Float32Array;
 }
 
+/** Which part of a gallery on several servers this one is. */
+export interface PartSettings {
+  /** The same in all parts of a gallery, and in no other's. */
+  readonly set: string;
+  /** Number of this part, from 0, and of all parts. */
+  readonly at: number;
+  readonly of: number;
+}
+
 /** What a gallery is asked to do with its faces; set when it is made. */
 export interface GallerySettings {
   /** Sides in pixels of the low-resolution copies that are enrolled with each face; none: []. */
@@ -143,6 +154,8 @@ export interface GallerySettings {
   readonly keepCrops: boolean;
   /** Thresholds by alpha; null: estimated from the gallery at each search. */
   readonly thresholds: ThresholdTable | null;
+  /** Where the gallery is a part of one on several servers. */
+  readonly part?: PartSettings | undefined;
 }
 
 /** From which cosine on two faces are one person's, by the quality of the probe. */
@@ -208,6 +221,8 @@ export interface GalleryStore extends AsyncDisposable {
   people(): Promise<Person[]>;
   /** How many faces it has. */
   count(): Promise<number>;
+  /** The highest id of a face; 0 where there is none. */
+  lastFace(): Promise<number>;
   /** Names of some people by their ids; unknown ids are not among them. */
   names(people: ArrayLike<number>): Promise<Map<number, string>>;
   /** Ids of people by their names; unknown names are not among them. */

@@ -7,11 +7,12 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openServers, type QueueServer, statusOf } from "../../src/cluster/index.ts";
 import { claim, extend, finish, giveBack, mostAttempts, submit, takeContents } from "../../src/cluster/work/queue.ts";
 import type { JobWork } from "../../src/cluster/work/types.ts";
+import { openGallery } from "../../src/gallery/index.ts";
 import { random } from "../../src/random.ts";
 import { readSafetensors } from "../../src/tensors/index.ts";
 import { ended, petalface, start } from "../cli/process.ts";
 import { writeTinyBackbone } from "../support/backbone.ts";
-import { findPostgres, needsPostgres, type PostgresServer, startPostgres } from "../support/postgres.ts";
+import { findPostgres, needsPostgres, needsVector, type PostgresServer, startPostgres } from "../support/postgres.ts";
 
 const work: JobWork = { kind: "align", data: "faces", fingerprint: "", faces: 25, out: "out" };
 
@@ -162,6 +163,69 @@ describe.skipIf(findPostgres() === undefined)(`a queue in PostgreSQL (${needsPos
     expect(duplicates).toHaveLength(9);
     expect(new Set([...ids, ...duplicates]).size).toBe(99);
   });
+
+  it.skipIf(findPostgres()?.vector !== true)(
+    `moves a gallery to another model as gallery migrate does, while a worker is killed (${needsVector})`,
+    async () => {
+      const root = join(folder, "enrolled");
+      await writeFaces(root, 40);
+      const next = join(folder, "next.onnx");
+      await writeTinyBackbone(next, 2);
+      const [queue = "", other = ""] = await databases();
+      const [one, two] = [`${other}?gallery=one`, `${other}?gallery=two`];
+      const range = ["--alpha-range", "0,4"];
+      for (const gallery of [one, two]) {
+        const create = ["gallery", "create", gallery, "--model", model, "--copies", "8", "--keep-crops", ...range];
+        expect(await petalface(create)).toMatchObject({ code: 0 });
+        const add = [
+          "gallery",
+          "add",
+          gallery,
+          root,
+          "--min-alpha",
+          "0",
+          "--min-side",
+          "8",
+          "--force",
+          "--aligned",
+          "yes",
+        ];
+        expect(await petalface(add)).toMatchObject({ code: 0 });
+      }
+      const submit = ["work", "submit", "migrate", "--queue", queue, "--gallery", two, "--model", next, ...range];
+      const submitted = JSON.parse((await petalface([...submit, "--shard-size", "4", "--json"])).stdout);
+      // By ids: pictures that are there already have taken some.
+      const { shards, work } = submitted;
+      expect(work.faces).toBeGreaterThanOrEqual(40);
+      expect(shards).toBe(Math.ceil(work.faces / 4));
+      const begin = () =>
+        start(["work", "--queue", queue, "--until-empty", "--threads", "1", "--lease", "3", "--quiet"]);
+      const [dying, living] = [begin(), begin()];
+      const ends = [ended(dying), ended(living)];
+      const done = async (): Promise<number> => {
+        const { jobs } = JSON.parse((await petalface(["work", "status", "--queue", queue, "--json"])).stdout);
+        return jobs[0].done;
+      };
+      while ((await done()) < 2) await new Promise((resolve) => setTimeout(resolve, 50));
+      dying.kill("SIGKILL");
+      expect((await ends[1])?.stderr).toBe("");
+      expect(await done()).toBe(shards);
+      expect(await petalface(["gallery", "migrate", one, "--model", next, ...range])).toMatchObject({ code: 0 });
+      const contentOf = async (gallery: string) => {
+        await using store = await openGallery(gallery);
+        const [record, vectors, problems] = [await store.record(), await store.vectors(), await store.check()];
+        return { space: record.space, calibration: record.calibration, ...vectors, problems };
+      };
+      const content = await contentOf(two);
+      expect(content.problems).toEqual([]);
+      expect(content.faces).toHaveLength(40);
+      expect(content).toEqual(await contentOf(one));
+      // To the model that it has already: nothing is done, and the gallery stays whole.
+      expect(await petalface([...submit, "--shard-size", "4"])).toMatchObject({ code: 0 });
+      expect(await petalface(["work", "--queue", queue, "--until-empty", "--threads", "1"])).toMatchObject({ code: 0 });
+      expect(await contentOf(two)).toEqual(content);
+    },
+  );
 
   it("sets a poison shard aside by name, and lets it be tried again", async () => {
     const root = join(folder, "few");

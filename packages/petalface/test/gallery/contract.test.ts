@@ -168,7 +168,7 @@ describe.each(backends.map((kind) => [kind.name, kind] as const))("a gallery in 
       })();
       await using store = await openGallery(path);
       expect(await store.vectors()).toEqual(before);
-      const migration = await store.migrate(recordOf("new"));
+      const [migration, another] = [await store.migrate(recordOf("new")), await store.migrate(recordOf("new"))];
       expect((await migration.missing(0, 9)).map(({ id }) => id)).toEqual([2, 3]);
       expect(await migration.finish()).toBe(false);
       await migration.put([renewed(2), renewed(3)]);
@@ -180,6 +180,8 @@ describe.each(backends.map((kind) => [kind.name, kind] as const))("a gallery in 
       // A face that was removed meanwhile is not there again.
       await migration.put([renewed(3)]);
       expect(await migration.finish()).toBe(true);
+      // Another process that shared the work has nothing left to do, and must not spoil it.
+      expect([await another.finish(), await migration.finish()]).toEqual([true, true]);
       expect((await store.record()).space.model).toBe("new");
       const { faces, vectors, alpha } = await store.vectors();
       expect([...faces]).toEqual([1, 2, 4]);
@@ -194,8 +196,10 @@ describe.each(backends.map((kind) => [kind.name, kind] as const))("a gallery in 
     const path = await newGallery();
     await using store = await openGallery(path);
     await store.add("Ada", [faceOf("a")]);
-    await (await store.migrate(recordOf("new"))).put([renewed(1)]);
+    const given = await store.migrate(recordOf("new"));
+    await given.put([renewed(1)]);
     expect(await (await store.migrate(recordOf("third"))).count()).toBe(1);
+    await expect(given.finish()).rejects.toThrow("has begun to move to another model meanwhile");
     expect(await (await store.migrate(recordOf("new"))).count()).toBe(1);
   });
 

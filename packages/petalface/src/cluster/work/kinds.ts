@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { itemAt } from "onnx-grad";
 import { alignDefaults, alignInto, inputOfData } from "../../api/align.ts";
 import { openGalleryModel } from "../../api/gallery-model.ts";
+import { picturesOf } from "../../api/gallery-pictures.ts";
 import { type Model, openModel } from "../../api/model.ts";
 import type { Surroundings } from "../../api/surroundings.ts";
 import { toInput } from "../../backbones/index.ts";
@@ -9,7 +10,15 @@ import { type FaceData, openData, subset } from "../../data/index.ts";
 import { embedFaces, faceKey } from "../../embeddings/index.ts";
 import { PetalfaceError } from "../../errors.ts";
 import { makeFolder, writeFileSafely } from "../../files.ts";
-import { enrolPeople, gateDefaults, openDescriber, openGallery } from "../../gallery/index.ts";
+import {
+  embeddingRecord,
+  enrolPeople,
+  gateDefaults,
+  isSameModel,
+  migratePart,
+  openDescriber,
+  openGallery,
+} from "../../gallery/index.ts";
 import { openImageStore, openLoader } from "../../images/index.ts";
 import { openMeasure, qualityGraph } from "../../quality/index.ts";
 import { openResources } from "../../resources.ts";
@@ -36,10 +45,11 @@ export interface ShardResult {
 
 /** A job that this worker has open. */
 export interface OpenJob extends AsyncDisposable {
-  readonly data: FaceData;
+  /** What the face at a place is called. */
+  idOf(place: number): string;
   /** Whether a content is done once in the whole job; a gallery compares people itself. */
   readonly once: boolean;
-  /** Hash of a face's content. */
+  /** Hash of a face's content, where that is done once. */
   hash(place: number): Promise<Buffer>;
   run(shard: ShardFaces, context: Surroundings): Promise<ShardResult>;
 }
@@ -55,7 +65,7 @@ const named = (number: number): string => `shard-${String(number).padStart(6, "0
 export async function openJob(work: JobWork, threads: number, context: Surroundings): Promise<OpenJob> {
   const open = openResources();
   try {
-    const data = await openData(work.data, { signal: context.signal });
+    const data = work.data === "" ? emptySet : await openData(work.data, { signal: context.signal });
     if (data.fingerprint !== work.fingerprint)
       throw new PetalfaceError(
         "PETAL_JOB_MISMATCH",
@@ -64,7 +74,8 @@ export async function openJob(work: JobWork, threads: number, context: Surroundi
     const images = open.keep(openImageStore());
     const run = await openRun(work, data, threads, open.keep);
     return {
-      ...{ data, run, once: work.kind !== "enrol" },
+      ...{ run, once: work.kind !== "enrol" && work.kind !== "migrate" },
+      idOf: (place) => data.at(place).id,
       async hash(place) {
         // A picture that cannot be read is its own content: its shard says what is wrong with it.
         const key = await faceKey({ source: data.at(place).source, flip: false }, images).catch(() => undefined);
@@ -77,6 +88,14 @@ export async function openJob(work: JobWork, threads: number, context: Surroundi
     throw error;
   }
 }
+
+/** The pictures of a gallery that keeps all that are needed. */
+const emptySet: FaceData = {
+  ...{ spec: "", length: 0, people: [], fingerprint: "" },
+  at: () => {
+    throw new Error("an empty set has no faces");
+  },
+};
 
 type Run = OpenJob["run"];
 type Keep = ReturnType<typeof openResources>["keep"];
@@ -91,6 +110,8 @@ async function openRun(work: JobWork, data: FaceData, threads: number, keep: Kee
       return openAlign(work, data, threads);
     case "enrol":
       return await openEnrol(work, data, threads, keep);
+    case "migrate":
+      return await openMigrate(work, data, threads, keep);
   }
 }
 
@@ -226,5 +247,28 @@ async function openEnrol(work: JobWork, data: FaceData, threads: number, keep: K
       faces: added + known,
       leftOut: [...leftOut, ...refused.map(({ id, reason }) => `${id}: refused, ${reason}`)],
     };
+  };
+}
+
+/** `migrate`: embeds faces of a gallery again by another model, and changes to it with the last one. */
+async function openMigrate(work: JobWork, data: FaceData, threads: number, keep: Keep): Promise<Run> {
+  const { record } = work;
+  if (record === undefined) throw new PetalfaceError("PETAL_JOB_MISSING", "the job has no description of a model");
+  const opened = await modelOf(work, threads, keep);
+  const own = embeddingRecord(opened.backbone, opened.adapter, record.calibration ?? undefined, record.source);
+  if (!isSameModel(own, record))
+    throw new PetalfaceError(
+      "PETAL_JOB_MISMATCH",
+      `${work.model} or its adapter is not what the job was submitted with (their contents differ)`,
+    );
+  const store = keep(await openGallery(given(work.gallery, "gallery"), { parts: "allowed" }));
+  const describer = keep(await openDescriber(opened, record.calibration, { threads }));
+  const loader = keep(openLoader({ size: opened.size, threads }));
+  let pictures: ReturnType<typeof picturesOf> | undefined;
+  return async ({ own }, { signal }) => {
+    pictures ??= picturesOf(data, undefined);
+    const options = { store, record, describer, loader, pictures: await pictures, signal };
+    const range = { first: (own[0] ?? 0) + 1, last: (own.at(-1) ?? -1) + 1 };
+    return { faces: await migratePart(options, range, work.faces), leftOut: [] };
   };
 }

@@ -149,7 +149,7 @@ async function doShard(
     const open = await opened;
     const places = Array.from({ length: count }, (_, i) => start + i);
     const hashes: Buffer[] = [];
-    for (const place of places) hashes.push(await open.hash(place));
+    for (const place of open.once ? places : []) hashes.push(await open.hash(place));
     const owners = open.once
       ? await takeContents(servers, claimed, hashes)
       : places.map((_, place): Owner => ({ shard: number, place }));
@@ -159,7 +159,7 @@ async function doShard(
         number,
         own: places.filter((_, place) => isOwn(place)),
         duplicates: Object.fromEntries(
-          places.flatMap((at, place) => (isOwn(place) ? [] : [[open.data.at(at).id, itemAt(owners, place)]])),
+          places.flatMap((at, place) => (isOwn(place) ? [] : [[open.idOf(at), itemAt(owners, place)]])),
         ),
       },
       { ...context, signal },

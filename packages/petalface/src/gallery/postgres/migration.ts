@@ -1,4 +1,4 @@
-import { type EmbeddingRecord, isSameModel } from "../space.ts";
+import { type EmbeddingRecord, givenUp, isSameModel } from "../space.ts";
 import type { MigratingFace, Migration } from "../types.ts";
 import { renewBlocks } from "./blocks.ts";
 import type { Database, Queries } from "./database.ts";
@@ -73,6 +73,9 @@ export async function openMigration(database: Database, record: EmbeddingRecord)
     async finish() {
       const done = await database.transaction("write", async (sql) => {
         await lockGallery(sql);
+        const [own] = await sql.query<{ readonly active: boolean }>("SELECT active FROM models WHERE id = $1", [id]);
+        if (own === undefined) throw givenUp(shown);
+        if (own.active) return "before";
         if ((await count(sql)) > 0) return false;
         await sql.query("DELETE FROM models WHERE active");
         await sql.query("UPDATE models SET active = true WHERE id = $1", [id]);
@@ -81,8 +84,8 @@ export async function openMigration(database: Database, record: EmbeddingRecord)
         await note(sql, "migrate", null, all?.count ?? 0);
         return true;
       });
-      if (done) await rewriteTables(database);
-      return done;
+      if (done === true) await rewriteTables(database);
+      return done !== false;
     },
   };
 }

@@ -55,6 +55,10 @@ export async function postgresStore(database: Database): Promise<GalleryStore> {
          LEFT JOIN embeddings ON embeddings.face = faces.id AND model = (SELECT id FROM models WHERE active)
          GROUP BY people.id ORDER BY name`,
       ),
+    lastFace: async () => {
+      const [row] = await database.query<{ readonly last: number | null }>("SELECT max(id) AS last FROM faces");
+      return row?.last ?? 0;
+    },
     count: async () => {
       const [row] = await database.query<{ readonly count: number }>("SELECT count(*)::integer AS count FROM faces");
       return row?.count ?? 0;

@@ -1,6 +1,7 @@
 import type { DatabaseSync } from "node:sqlite";
+import { printPath } from "../../images/index.ts";
 import { type EmbeddingRow, readEmbedding } from "../rows.ts";
-import { type EmbeddingRecord, isSameModel } from "../space.ts";
+import { type EmbeddingRecord, givenUp, isSameModel } from "../space.ts";
 import type { MigratingFace, Migration } from "../types.ts";
 import { renewBlocks } from "./blocks.ts";
 import { transact } from "./driver.ts";
@@ -60,6 +61,9 @@ export function openMigration(
     vectors: async () => readVectors(path, sql, next),
     async finish() {
       const done = transact(path, database, () => {
+        const own = sql.get<{ readonly active: number }>("SELECT active FROM models WHERE id = ?", next.id);
+        if (own === undefined) throw givenUp(printPath(path));
+        if (own.active === 1) return "before";
         if (count() > 0) return false;
         sql.run("DELETE FROM models WHERE active = 1");
         sql.run("UPDATE models SET active = 1 WHERE id = ?", next.id);
@@ -69,11 +73,11 @@ export function openMigration(
         note(sql, "migrate", null, faces);
         return true;
       });
-      if (done) {
+      if (done === true) {
         sweepIndex(path, sql);
         compact(path, database);
       }
-      return done;
+      return done !== false;
     },
   };
 }

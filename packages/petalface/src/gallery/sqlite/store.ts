@@ -63,6 +63,7 @@ export function sqliteStore(path: string, database: DatabaseSync): GalleryStore 
         .map((face) => ({ ...face, hasCrop: face.hasCrop === 1 })),
     vectors: async (after) => readVectors(path, sql, activeModel(path, sql), after),
     read: async (chosen) => readChosen(path, sql, activeModel(path, sql), chosen),
+    lastFace: async () => sql.get<{ readonly last: number | null }>("SELECT max(id) AS last FROM faces")?.last ?? 0,
     count: async () => sql.get<{ readonly count: number }>("SELECT count(*) AS count FROM faces")?.count ?? 0,
     names: async (people) =>
       new Map(

@@ -1,9 +1,8 @@
 import { type Command, Option } from "commander";
 import { alignedChoices } from "../../../api/aligned-choices.ts";
 import { sourceOf } from "../../../api/gallery-model.ts";
+import { picturesOf } from "../../../api/gallery-pictures.ts";
 import { engineOf, openModel } from "../../../api/model.ts";
-import type { FaceData } from "../../../data/index.ts";
-import { faceKey } from "../../../embeddings/index.ts";
 import { PetalfaceError } from "../../../errors.ts";
 import {
   embeddingRecord,
@@ -13,7 +12,7 @@ import {
   openGallery,
   type PairedRanks,
 } from "../../../gallery/index.ts";
-import { type ImageSource, openImageStore, openLoader, printPath } from "../../../images/index.ts";
+import { openLoader, printPath } from "../../../images/index.ts";
 import type { CliContext } from "../../context.ts";
 import { withExamples } from "../../examples.ts";
 import { type ModelFlags, withModelOptions } from "../../model.ts";
@@ -61,7 +60,7 @@ export function migrateCommand(parent: Command, context: CliContext): void {
 
 async function run(gallery: string, flags: Flags, context: CliContext): Promise<void> {
   const { address, shown: path } = placeOf(gallery, flags);
-  await using store = await openGallery(address);
+  await using store = await openGallery(address, { parts: "allowed" });
   const old = await store.record();
   const opened = await openModel(flags);
   const engine = engineOf(flags);
@@ -106,23 +105,6 @@ async function run(gallery: string, flags: Flags, context: CliContext): Promise<
     { gallery: path, model: record.space.model, adapter: record.adapter, space: record.space.id, ...report },
     describe(path, report),
   );
-}
-
-/** Where the pictures of a set are, by the hash that a gallery knows them by. */
-async function picturesOf(data: FaceData, signal: AbortSignal): Promise<Map<string, ImageSource>> {
-  const images = openImageStore();
-  const found = new Map<string, ImageSource>();
-  try {
-    for (let at = 0; at < data.length; at++) {
-      signal.throwIfAborted();
-      const { source } = data.at(at);
-      const key = await faceKey({ source, flip: false }, images).catch(() => undefined);
-      if (key !== undefined) found.set(Buffer.from(key.buffer).toString("hex"), source);
-    }
-  } finally {
-    images.close();
-  }
-  return found;
 }
 
 function describe(path: string, report: MigrationReport): string {

@@ -1,5 +1,7 @@
 import { availableParallelism } from "node:os";
 import type { Command } from "commander";
+import { sourceOf } from "../../../api/gallery-model.ts";
+import { openModel } from "../../../api/model.ts";
 import {
   type JobStatus,
   type JobWork,
@@ -13,10 +15,13 @@ import {
   work,
 } from "../../../cluster/index.ts";
 import { PetalfaceError } from "../../../errors.ts";
+import { type EmbeddingRecord, embeddingRecord } from "../../../gallery/index.ts";
 import type { CliContext } from "../../context.ts";
 import { withExamples } from "../../examples.ts";
+import { numberList } from "../../numbers.ts";
 import { parseInteger } from "../../options.ts";
 import { plainTable } from "../../table.ts";
+import { calibrationOf } from "../gallery/create.ts";
 
 interface Flags {
   readonly queue?: string[];
@@ -26,12 +31,13 @@ interface Flags {
 }
 
 interface SubmitFlags {
-  readonly images: string;
+  readonly images?: string;
   readonly model?: string;
   readonly adapter?: string;
   readonly metric?: string;
   readonly out?: string;
   readonly gallery?: string;
+  readonly alphaRange?: readonly number[];
   readonly shardSize: number;
 }
 
@@ -64,20 +70,27 @@ export function workCommand(program: Command, context: CliContext): void {
     .command("submit")
     .description("divide a job into shards and put them into the queue")
     .argument("<kind>", jobKinds.join(", "))
-    .requiredOption(
+    .option(
       "--images <data>",
-      "the faces: a folder, a manifest, a .rec, or synthetic:...; workers need the same path",
+      "the faces: a folder, a manifest, a .rec, or synthetic:...; workers need the same path " +
+        "(migrate: pictures that the gallery does not keep)",
     )
-    .option("--model <file|name>", "the face recogniser (embed, quality)")
-    .option("--adapter <run>", "a run, or its adapter folder (embed)")
+    .option("--model <file|name>", "the face recogniser (embed, quality, migrate)")
+    .option("--adapter <run>", "a run, or its adapter folder (embed, migrate)")
     .option("--metric <name>", "quality measure (quality)")
     .option("--out <folder>", "folder of the results, the same on every machine (embed, quality, align)")
-    .option("--gallery <postgres://...>", "the gallery (enrol)")
+    .option("--gallery <postgres://...>", "the gallery (enrol, migrate)")
+    .option(
+      "--alpha-range <low,high>",
+      "scores of `sharpness` at which alpha is 0 and 1, where no adapter says it (migrate)",
+      numberList,
+    )
     .option("--shard-size <n>", "faces of a shard", parseInteger("--shard-size", 1, 1_000_000), 1000)
     .action(async (kind: string, flags: SubmitFlags, own: Command) => {
       await using servers = await openQueue(flagsOf(own));
-      const { images, ...asked } = checked(kindOf(kind), flags);
-      const job = await submitJob(servers.all, { ...asked, data: images, kind: kindOf(kind) }, context);
+      const { images = "", alphaRange, ...asked } = checked(kindOf(kind), flags);
+      const record = kind === "migrate" ? await recordOf(asked, alphaRange, context) : undefined;
+      const job = await submitJob(servers.all, { ...asked, record, data: images, kind: kindOf(kind) }, context);
       context.result(job, `job ${job.id}: ${job.work.faces} faces in ${job.shards} shards`);
     });
 
@@ -147,10 +160,11 @@ const needs: Readonly<
     { readonly must: readonly (keyof SubmitFlags)[]; readonly may?: readonly (keyof SubmitFlags)[] }
   >
 > = {
-  embed: { must: ["model", "out"], may: ["adapter"] },
-  quality: { must: ["model", "metric", "out"] },
-  align: { must: ["out"] },
-  enrol: { must: ["gallery"] },
+  embed: { must: ["images", "model", "out"], may: ["adapter"] },
+  quality: { must: ["images", "model", "metric", "out"] },
+  align: { must: ["images", "out"] },
+  enrol: { must: ["images", "gallery"] },
+  migrate: { must: ["model", "gallery"], may: ["adapter", "images", "alphaRange"] },
 };
 
 /** The options of a kind of job. Throws PetalfaceError (wrong usage) where one is missing or another kind's. */
@@ -158,11 +172,26 @@ function checked(kind: JobWork["kind"], flags: SubmitFlags): SubmitFlags {
   const { must, may = [] } = needs[kind];
   for (const name of must)
     if (flags[name] === undefined) throw new PetalfaceError("PETAL_OPTION_INVALID", `a job ${kind} needs --${name}`);
-  const other = (["model", "adapter", "metric", "out", "gallery"] as const).find(
+  const other = (["model", "adapter", "metric", "out", "gallery", "alphaRange"] as const).find(
     (name) => flags[name] !== undefined && ![...must, ...may].includes(name),
   );
-  if (other !== undefined) throw new PetalfaceError("PETAL_OPTION_INVALID", `a job ${kind} takes no --${other}`);
+  if (other !== undefined)
+    throw new PetalfaceError(
+      "PETAL_OPTION_INVALID",
+      `a job ${kind} takes no --${other === "alphaRange" ? "alpha-range" : other}`,
+    );
   return flags;
+}
+
+/** What a job `migrate` changes a gallery to. */
+async function recordOf(
+  { model = "", adapter }: Pick<SubmitFlags, "model" | "adapter">,
+  alphaRange: readonly number[] | undefined,
+  context: CliContext,
+): Promise<EmbeddingRecord> {
+  const opened = await openModel({ model, adapter });
+  const calibration = calibrationOf(opened, { alphaRange }, context);
+  return embeddingRecord(opened.backbone, opened.adapter, calibration, await sourceOf({ model, adapter }));
 }
 
 function printJobs(jobs: readonly JobStatus[]): string {
