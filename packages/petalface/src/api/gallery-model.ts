@@ -49,7 +49,10 @@ export interface GalleryModel {
  *
  * @throws PetalfaceError where it makes embeddings of another space
  */
-export async function openGalleryModel(store: GalleryStore, options: GalleryModelOptions): Promise<GalleryModel> {
+export async function openGalleryModel(
+  store: Pick<GalleryStore, "path" | "record">,
+  options: GalleryModelOptions,
+): Promise<GalleryModel> {
   const record = await store.record();
   const { source } = record;
   const given = Object.fromEntries(Object.entries(choicesOf(options)).filter(([, value]) => value !== undefined));

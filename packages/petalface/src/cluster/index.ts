@@ -1,5 +1,15 @@
 export { type MpiRanks, openRanks } from "./mpi/ranks.ts";
-export { type GalleryPart, type MergedSearch, type NamedCandidate, partOfPerson, searchParts } from "./search/merge.ts";
+export {
+  type GalleryPart,
+  type MergedSearch,
+  type MissingPart,
+  type NamedCandidate,
+  partOfPerson,
+  searchParts,
+  type WhenDown,
+} from "./search/merge.ts";
+export { createGalleryParts, type GalleryParts, type OpenPart, openGalleryParts } from "./search/parts.ts";
+export { openPartsSearcher, type PartsSearcher, type PartsSearchOptions, wholeAnswers } from "./search/searcher.ts";
 export {
   type Claim,
   claim,

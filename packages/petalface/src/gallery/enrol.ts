@@ -9,9 +9,9 @@ import { type Describer, describeFaces, type FaceDescription } from "./describe.
 import {
   addNew,
   type Enrolled,
+  type EnrollingStore,
   type KnownPerson,
   nearestOthers,
-  openEnrolled,
   type PicturePlace,
   readKnown,
   renewEnrolled,
@@ -26,7 +26,7 @@ import {
   nearCopy,
 } from "./gate.ts";
 import type { Candidate } from "./search.ts";
-import type { GalleryStore, NewFace } from "./types.ts";
+import type { NewFace } from "./types.ts";
 
 /** A face that was not enrolled, or only because it was forced. */
 export interface Refusal {
@@ -55,7 +55,7 @@ export interface Enrolment {
 
 /** What enrolling takes. */
 export interface EnrolOptions {
-  readonly store: GalleryStore;
+  readonly store: EnrollingStore;
   readonly describer: Describer;
   /** At the model's size. */
   readonly loader: Pick<Loader, "load">;
@@ -66,10 +66,8 @@ export interface EnrolOptions {
   readonly without?: ReadonlySet<number> | undefined;
   /** Name of everybody in the set; each face's own person unless given. */
   readonly person?: string | undefined;
-  /** What {@link openEnrolled} gave for the store, where it has not changed since; it is kept up to date. */
-  readonly enrolled?: Enrolled | undefined;
-  /** Threads that compare faces with enrolled people; 1 unless given. */
-  readonly threads?: number | undefined;
+  /** What `openEnrolled` gave for the store, where it has not changed since; it is kept up to date. */
+  readonly enrolled: Enrolled;
   /** Until when the faces may be kept, ISO 8601 in UTC; without a date they stay until they are removed. */
   readonly keepUntil?: string | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -91,9 +89,7 @@ export async function enrolPeople(data: FaceData, options: EnrolOptions): Promis
   const images = openImageStore();
   const found = { added: 0, people: 0, known: 0, refused: [] as Refusal[], compared: true };
   let done = 0;
-  await using own = options.enrolled === undefined ? await openEnrolled(store, options) : undefined;
-  const state = options.enrolled ?? own;
-  if (state === undefined) return found;
+  const state = options.enrolled;
   try {
     for (const people of windows(data, options)) {
       signal?.throwIfAborted();
@@ -135,7 +131,7 @@ export async function enrolPeople(data: FaceData, options: EnrolOptions): Promis
         found.added += itemAt(added, at);
         if (id === undefined && itemAt(added, at) > 0) found.people++;
       });
-      await renewEnrolled(state, store);
+      await renewEnrolled(state);
       done += people.reduce((sum, { samples }) => sum + samples.length, 0);
       onProgress?.(done);
     }
@@ -219,7 +215,7 @@ function look(faces: readonly Described[], state: Enrolled): GateLevels | undefi
 async function judge(
   { person, sample, description, unit }: Described,
   near: readonly Candidate[] | undefined,
-  store: GalleryStore,
+  store: EnrollingStore,
   { changed }: Enrolled,
   levels: GateLevels | undefined,
   rules: GateRules,

@@ -1,9 +1,14 @@
 import { addScaled, normaliseRows } from "../matching/index.ts";
-import type { SessionOptions } from "../runtime/index.ts";
 import { addEvidence, type GateEvidence, type PersonSum } from "./gate.ts";
 import type { Candidate, GallerySearcher, PersonSearcher } from "./search.ts";
 import { openGallerySearcher } from "./searcher.ts";
 import type { EnrolledVectors, GalleryStore } from "./types.ts";
+
+/** What enrolling needs of a gallery. */
+export type EnrollingStore = Pick<
+  GalleryStore,
+  "path" | "settings" | "record" | "ids" | "names" | "faces" | "read" | "crop" | "addAll"
+>;
 
 /** Where a picture is: in the set that is enrolled, by its id there, or in the gallery. */
 export type PicturePlace = { readonly picture: string } | { readonly face: number };
@@ -23,9 +28,10 @@ export interface KnownPerson extends PersonSum {
  * gives it to each call; after a call that failed it is to be opened again.
  */
 export interface Enrolled extends AsyncDisposable {
+  /** Opens search among the means of all people again. */
+  readonly reopen: () => Promise<PersonSearcher>;
   /** Compares with the means of the people that were enrolled when it was opened. */
   searcher: PersonSearcher;
-  readonly session: SessionOptions;
   readonly evidence: GateEvidence;
   /** People whose faces changed since the searcher was opened, by name. */
   readonly changed: Map<string, KnownPerson>;
@@ -46,14 +52,25 @@ const mostChanged = 4096;
  * @param options.searcher one that is open already and compares with the means of all people; it
  * stays open, and whoever gives it renews it when the gallery has changed
  */
-export async function openEnrolled(
+export const openEnrolled = (
   store: GalleryStore,
   options: { readonly threads?: number | undefined; readonly searcher?: GallerySearcher | undefined } = {},
+): Promise<Enrolled> =>
+  openEnrolledBy(store, () => openGallerySearcher(store, "mean", { threads: options.threads ?? 1 }), options);
+
+/**
+ * The same for what is searched in another way.
+ *
+ * @param open search that compares with the means of all people
+ */
+export async function openEnrolledBy(
+  store: EnrollingStore,
+  open: () => Promise<GallerySearcher>,
+  options: { readonly searcher?: GallerySearcher | undefined } = {},
 ): Promise<Enrolled> {
-  const session = { threads: options.threads ?? 1 };
-  const searcher = options.searcher ?? (await openGallerySearcher(store, "mean", session));
+  const searcher = options.searcher ?? (await open());
   const state: Enrolled = {
-    ...{ searcher, session, evidence: { own: [], strangers: [] }, changed: new Map(), drawn: new Map() },
+    ...{ searcher, reopen: open, evidence: { own: [], strangers: [] }, changed: new Map(), drawn: new Map() },
     async [Symbol.asyncDispose]() {
       if (options.searcher === undefined) await state.searcher[Symbol.asyncDispose]();
     },
@@ -68,7 +85,7 @@ export async function openEnrolled(
 }
 
 /** Compares some of the enrolled faces with their people, and with others. */
-async function drawEvidence(state: Enrolled, store: GalleryStore, sample: EnrolledVectors): Promise<void> {
+async function drawEvidence(state: Enrolled, store: EnrollingStore, sample: EnrolledVectors): Promise<void> {
   const ids = [...new Set(evenly(sample.people, mostEvidence))].slice(0, mostDrawn);
   if (ids.length === 0) return;
   const [faces, names] = [await store.read({ people: ids }), await store.names(ids)];
@@ -104,7 +121,7 @@ function sumsOf({ width, people, vectors }: EnrolledVectors): Map<number, Person
 
 /** Reads what is known of some people, who then count as changed. */
 export async function readKnown(
-  store: GalleryStore,
+  store: EnrollingStore,
   state: Enrolled,
   names: readonly string[],
 ): Promise<Map<string, KnownPerson>> {
@@ -160,9 +177,9 @@ export async function nearestOthers(
 }
 
 /** Opens the searcher again where many people have changed, so that comparing with them stays fast. */
-export async function renewEnrolled(state: Enrolled, store: GalleryStore): Promise<void> {
+export async function renewEnrolled(state: Enrolled): Promise<void> {
   if (state.changed.size <= mostChanged) return;
   await state.searcher[Symbol.asyncDispose]();
-  state.searcher = await openGallerySearcher(store, "mean", state.session);
+  state.searcher = await state.reopen();
   state.changed.clear();
 }

@@ -4,7 +4,7 @@ export { type Decision, type DecisionRules, decide } from "./decide.ts";
 export { type Describer, describeFaces, type FaceDescription, openDescriber } from "./describe.ts";
 export { migratePart } from "./embed-again.ts";
 export { type Enrolment, type EnrolOptions, enrolPeople, type Refusal } from "./enrol.ts";
-export { type Enrolled, openEnrolled, type PicturePlace } from "./enrolled.ts";
+export { type Enrolled, type EnrollingStore, openEnrolled, openEnrolledBy, type PicturePlace } from "./enrolled.ts";
 export { openExactSearcher } from "./exact.ts";
 export { openForeign } from "./foreign/open.ts";
 export type { ForeignFace, ForeignFaces } from "./foreign/types.ts";

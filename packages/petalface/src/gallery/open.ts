@@ -30,12 +30,31 @@ export async function createGallery(
  * Opens a gallery; close it after use.
  *
  * @param address its file, or `postgres://USER@HOST/DATABASE?gallery=NAME`
+ * @param parts `allowed`: also one part of a gallery on several servers, which does not know most
+ * of the people
  * @throws PetalfaceError where it does not exist, is none, is damaged, or was made by a newer
  * petalface
  */
-export async function openGallery(address: string): Promise<GalleryStore> {
+export async function openGallery(
+  address: string,
+  { parts = "refused" }: { readonly parts?: "allowed" | "refused" } = {},
+): Promise<GalleryStore> {
   const place = galleryAddress(address);
-  return place.kind === "file" ? await openFile(place.path) : await openInPostgres(place);
+  const store = place.kind === "file" ? await openFile(place.path) : await openInPostgres(place);
+  const { part } = store.settings;
+  if (part === undefined || parts === "allowed") return store;
+  await store.close();
+  throw new PetalfaceError(
+    "PETAL_OPTION_UNFIT",
+    `${printPath(store.path)} is part ${part.at + 1} of ${part.of} of a gallery on several servers; ` +
+      "name all of its servers, as the commands of petalface gallery can with one 'store' each",
+  );
+}
+
+/** Deletes a gallery in PostgreSQL with all its faces. */
+export async function dropGallery(address: string): Promise<void> {
+  const place = galleryAddress(address);
+  if (place.kind === "postgres") await dropInPostgres(place);
 }
 
 /**

@@ -11,13 +11,15 @@ const mostInMemory = 20_000;
  * Opens search in a gallery: in float32 where it is small, else in 8 bits with the same answers.
  *
  * @param rule how a person's faces answer
+ * @param faces how many the whole gallery has, where this store is a part of it
  */
 export async function openGallerySearcher(
   store: GalleryStore,
   rule: TemplateRule,
   session: SessionOptions,
+  faces?: number,
 ): Promise<GallerySearcher> {
-  if ((await store.count()) > mostInMemory) return await openExactSearcher(store, rule, session);
+  if ((faces ?? (await store.count())) > mostInMemory) return await openExactSearcher(store, rule, session);
   const vectors = await store.vectors();
   const searcher = openSearcher(buildTemplates(vectors, rule), session);
   // `estimateThresholds` chooses itself.

@@ -7,20 +7,29 @@ export interface NamedCandidate {
   readonly cosine: number;
 }
 
+/** What a search does where a part does not answer: it fails, or gives the others' answer and says so. */
+export type WhenDown = "error" | "partial";
+
+/** A part that did not answer, and why. */
+export interface MissingPart {
+  readonly part: string;
+  readonly reason: string;
+}
+
 /** One part of a gallery that is spread over servers, or whoever searches it on its own machine. */
-export interface GalleryPart {
+export interface GalleryPart<C extends NamedCandidate = NamedCandidate> {
   /** For messages; without a password. */
   readonly shown: string;
   /** The `top` nearest people of each probe, nearest first. Throws where the part cannot be searched now. */
-  search(probes: Probes, top: number, signal?: AbortSignal): Promise<NamedCandidate[][]>;
+  search(probes: Probes, top: number, signal?: AbortSignal): Promise<C[][]>;
 }
 
 /** What a search over several parts found. */
-export interface MergedSearch {
+export interface MergedSearch<C extends NamedCandidate = NamedCandidate> {
   /** The `top` nearest people of each probe over all parts that answered, nearest first; of equal ones the first name. */
-  readonly candidates: NamedCandidate[][];
+  readonly candidates: C[][];
   /** Parts that did not answer, and why: people in them were not looked at. Empty where the answer is whole. */
-  readonly missing: readonly { readonly part: string; readonly reason: string }[];
+  readonly missing: readonly MissingPart[];
 }
 
 /**
@@ -43,19 +52,20 @@ export function partOfPerson(name: string, parts: number): number {
  * given, and says which parts are missing
  * @throws PetalfaceError where a part does not answer and `whenDown` is `error`, or where none does
  */
-export async function searchParts(
-  parts: readonly GalleryPart[],
+export async function searchParts<C extends NamedCandidate>(
+  parts: readonly GalleryPart<C>[],
   probes: Probes,
   top: number,
-  { whenDown, signal }: { readonly whenDown: "error" | "partial"; readonly signal?: AbortSignal },
-): Promise<MergedSearch> {
+  { whenDown, signal }: { readonly whenDown: WhenDown; readonly signal?: AbortSignal | undefined },
+): Promise<MergedSearch<C>> {
   const answers = await Promise.allSettled(parts.map((part) => part.search(probes, top, signal)));
   signal?.throwIfAborted();
-  const found: NamedCandidate[][][] = [];
-  const missing: { readonly part: string; readonly reason: string }[] = [];
+  const found: C[][][] = [];
+  const missing: MissingPart[] = [];
   for (const [at, { shown }] of parts.entries()) {
     const answer = answers[at];
     if (answer?.status === "fulfilled") found.push(answer.value);
+    else if (answer?.reason instanceof PetalfaceError && !isDown(answer.reason)) throw answer.reason;
     else missing.push({ part: shown, reason: reasonOf(answer?.reason) });
   }
   const [first] = missing;
@@ -73,5 +83,9 @@ export async function searchParts(
   );
   return { candidates, missing };
 }
+
+/** Whether an error means that a server does not answer now: others do not pass by themselves. */
+export const isDown = (error: unknown): error is PetalfaceError =>
+  error instanceof PetalfaceError && error.code === "PETAL_DATABASE_FAILED";
 
 const reasonOf = (error: unknown): string => messageOf(error);

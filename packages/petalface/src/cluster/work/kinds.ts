@@ -17,6 +17,7 @@ import {
   isSameModel,
   migratePart,
   openDescriber,
+  openEnrolled,
   openGallery,
 } from "../../gallery/index.ts";
 import { openImageStore, openLoader } from "../../images/index.ts";
@@ -232,9 +233,12 @@ async function openEnrol(work: JobWork, data: FaceData, threads: number, keep: K
   const loader = keep(openLoader({ size: opened.model.size, threads }));
   return async ({ own }, { signal }) => {
     const leftOut: string[] = [];
+    // Other workers enrol people too.
+    await using enrolled = await openEnrolled(store, { threads });
     const { added, known, refused } = await enrolPeople(subset(data, own), {
       ...{
         store,
+        enrolled,
         describer,
         loader,
         signal,

@@ -1,11 +1,10 @@
 import type { Command } from "commander";
 import { openGalleryModel } from "../../../api/gallery-model.ts";
 import { PetalfaceError } from "../../../errors.ts";
-import { openGallery } from "../../../gallery/index.ts";
 import type { CliContext } from "../../context.ts";
 import { withExamples } from "../../examples.ts";
 import { describeEnrolment, type EnrolFlags, enrolGiven, refuseOtherAdapter, withEnrolOptions } from "./enrol.ts";
-import { galleryArgument, placeOf, type StoreFlags, withStore } from "./store.ts";
+import { galleryArgument, openPlaces, placesOf, type StoreFlags, withStore } from "./store.ts";
 
 interface Flags extends EnrolFlags, StoreFlags {
   readonly person?: string;
@@ -19,7 +18,7 @@ export function addCommand(parent: Command, context: CliContext): void {
     .argument("<gallery>", galleryArgument)
     .argument("<data...>", "folder of one folder a person, manifest, record file, synthetic:..., or photos")
     .option("--person <name>", "who all of them are, where folders or a manifest do not say it");
-  withStore(withEnrolOptions(command)).action((gallery: string, specs: string[], flags: Flags) =>
+  withStore(withEnrolOptions(command), { several: true }).action((gallery: string, specs: string[], flags: Flags) =>
     run(gallery, specs, flags, context),
   );
   withExamples(
@@ -27,12 +26,14 @@ export function addCommand(parent: Command, context: CliContext): void {
     "gallery add people.db faces",
     'gallery add people.db photo1.jpg photo2.jpg --person "Ada Lovelace"',
     "gallery add people.db faces --report refused.html",
+    "gallery add people faces --store postgres://me@db1/faces --store postgres://me@db2/faces",
   );
 }
 
 async function run(gallery: string, specs: readonly string[], flags: Flags, context: CliContext): Promise<void> {
-  const { address, shown: path } = placeOf(gallery, flags);
-  await using store = await openGallery(address);
+  const place = placesOf(gallery, flags);
+  const { shown: path } = place;
+  await using store = await openPlaces(place, {});
   const model = await openGalleryModel(store, flags);
   refuseOtherAdapter(model, path);
   const given = await enrolGiven({ store, model }, specs, flags, flags.person, context);

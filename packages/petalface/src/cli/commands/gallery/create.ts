@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import type { Command } from "commander";
 import { sourceOf } from "../../../api/gallery-model.ts";
 import { type OpenedModel, openModel } from "../../../api/model.ts";
+import { createGalleryParts } from "../../../cluster/index.ts";
 import { PetalfaceError } from "../../../errors.ts";
 import { createGallery, embeddingRecord, parseThresholds, type ThresholdTable } from "../../../gallery/index.ts";
 import { printPath } from "../../../images/index.ts";
@@ -19,7 +20,7 @@ import type { CliContext } from "../../context.ts";
 import { withExamples } from "../../examples.ts";
 import { withModelChoices } from "../../model.ts";
 import { numberList } from "../../numbers.ts";
-import { placeOf, type StoreFlags, withStore } from "./store.ts";
+import { placesOf, type StoreFlags, withStore } from "./store.ts";
 
 interface Flags extends ModelChoices, StoreFlags {
   readonly model: string;
@@ -37,7 +38,7 @@ export function createCommand(parent: Command, context: CliContext): void {
     .description("make an empty gallery for the embeddings of one model")
     .argument("<gallery>", "the file, such as people.db, or postgres://USER@HOST/DATABASE?gallery=NAME")
     .requiredOption("--model <file|name>", "the face recogniser (.onnx, or a name that `petalface models` lists)");
-  withStore(withModelChoices(command))
+  withStore(withModelChoices(command), { several: true })
     .option("--adapter <run>", "a run of `petalface adapt`, or its adapter folder; the frozen model unless given")
     .option(
       "--copies <pixels,...>",
@@ -55,17 +56,21 @@ export function createCommand(parent: Command, context: CliContext): void {
     command,
     "gallery create people.db --model fr_feature",
     "gallery create people.db --model fr_feature --adapter runs/first --keep-crops",
+    "gallery create people --model fr_feature --store postgres://me@db1/faces --store postgres://me@db2/faces",
   );
 }
 
 async function run(gallery: string, flags: Flags, context: CliContext): Promise<void> {
-  const { address, shown: path } = placeOf(gallery, flags);
+  const { addresses, shown: path } = placesOf(gallery, flags);
   const opened = await openModel(flags);
   const calibration = calibrationOf(opened, flags, context);
   const record = embeddingRecord(opened.backbone, opened.adapter, calibration, await sourceOf(flags));
   const thresholds = flags.thresholds === undefined ? null : await readThresholds(flags.thresholds);
   const copies = copiesOf(flags.copies, opened.backbone.size);
-  await createGallery(address, record, { copies, keepCrops: flags.keepCrops === true, thresholds });
+  const settings = { copies, keepCrops: flags.keepCrops === true, thresholds };
+  const [address, ...others] = addresses;
+  if (others.length > 0) await createGalleryParts(addresses, record, settings);
+  else await createGallery(address, record, settings);
   context.result(
     {
       gallery: path,

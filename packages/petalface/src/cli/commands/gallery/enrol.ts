@@ -1,10 +1,21 @@
 import { type Command, Option } from "commander";
 import { alignedChoices } from "../../../api/aligned-choices.ts";
 import type { GalleryModel } from "../../../api/gallery-model.ts";
+import type { Engine } from "../../../api/model.ts";
 import { claimOutputs } from "../../../api/outputs.ts";
+import { type GalleryParts, openPartsSearcher, wholeAnswers } from "../../../cluster/index.ts";
 import { PetalfaceError } from "../../../errors.ts";
 import { writeFileSafely } from "../../../files.ts";
-import { type Enrolment, enrolPeople, type GalleryStore, gateDefaults, openDescriber } from "../../../gallery/index.ts";
+import {
+  type Enrolled,
+  type Enrolment,
+  enrolPeople,
+  type GalleryStore,
+  gateDefaults,
+  openDescriber,
+  openEnrolled,
+  openEnrolledBy,
+} from "../../../gallery/index.ts";
 import { openLoader, printPath } from "../../../images/index.ts";
 import type { CliContext } from "../../context.ts";
 import { type DataFlags, withDataOptions } from "../../data.ts";
@@ -71,7 +82,7 @@ export function refuseOtherAdapter({ otherAdapter }: GalleryModel, path: string)
  * @param person who all of them are; each face's own person unless given
  */
 export async function enrolGiven(
-  { store, model }: { readonly store: GalleryStore; readonly model: GalleryModel },
+  { store, model }: { readonly store: GalleryStore | GalleryParts; readonly model: GalleryModel },
   specs: readonly string[],
   flags: EnrolFlags,
   person: string | undefined,
@@ -85,6 +96,7 @@ export async function enrolGiven(
   using given = await openGiven(specs, { aligned, maxLeftOut, size, threads: engine.threads }, context);
   await using describer = await openDescriber(opened, calibration, engine);
   await using loader = openLoader({ size, threads: engine.threads });
+  await using enrolled = await openGate(store, engine);
   const left: LeftPicture[] = [];
   const { data, lost } = given;
   for (const [index, reason] of lost) left.push({ id: data.at(index).id, reason });
@@ -93,7 +105,7 @@ export async function enrolGiven(
   try {
     enrolment = await enrolPeople(data, {
       ...{ store, describer, loader, person, keepUntil, force: context.force, signal: context.signal },
-      threads: engine.threads,
+      enrolled,
       rules: { alpha: flags.minAlpha, side: flags.minSide },
       without: new Set(lost.keys()),
       onLeft: ({ id }, reason) => left.push({ id, reason }),
@@ -108,6 +120,12 @@ export async function enrolGiven(
     context.note("note: too few people are enrolled to tell by their faces whether a name is wrong");
   return { enrolment, left };
 }
+
+/** What the gate compares new faces with: the people of a gallery, or of all its parts. */
+const openGate = (store: GalleryStore | GalleryParts, session: Engine): Promise<Enrolled> =>
+  "parts" in store
+    ? openEnrolledBy(store, () => openPartsSearcher(store, { ...wholeAnswers, rule: "mean", session }))
+    : openEnrolled(store, { threads: session.threads });
 
 /** The last moment of the date that faces may be kept until; undefined: until they are removed. */
 export function keepUntilOf({ keepUntil, retain }: Pick<EnrolFlags, "keepUntil" | "retain">): string | undefined {

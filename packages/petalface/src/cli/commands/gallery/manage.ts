@@ -1,13 +1,12 @@
 import { availableParallelism } from "node:os";
 import type { Command } from "commander";
 import { PetalfaceError } from "../../../errors.ts";
-import { openGallery } from "../../../gallery/index.ts";
 import { printPath } from "../../../images/index.ts";
 import type { CliContext } from "../../context.ts";
 import { withExamples } from "../../examples.ts";
 import { parseInteger } from "../../options.ts";
 import { plainTable } from "../../table.ts";
-import { galleryArgument, placeOf, type StoreFlags, withStore } from "./store.ts";
+import { galleryArgument, openPlaces, placesOf, type StoreFlags, withStore } from "./store.ts";
 
 /** `petalface gallery list G.db`. */
 export function listCommand(parent: Command, context: CliContext): void {
@@ -16,8 +15,9 @@ export function listCommand(parent: Command, context: CliContext): void {
     .description("say who is enrolled, with which model")
     .argument("<gallery>", galleryArgument)
     .action(async (gallery: string, flags: StoreFlags) => {
-      const { address, shown: path } = placeOf(gallery, flags);
-      await using store = await openGallery(address);
+      const place = placesOf(gallery, flags);
+      const { shown: path } = place;
+      await using store = await openPlaces(place, { parts: "allowed" });
       const [record, people] = [await store.record(), await store.people()];
       const faces = people.reduce((sum, person) => sum + person.faces, 0);
       const { space, adapter } = record;
@@ -35,7 +35,7 @@ export function listCommand(parent: Command, context: CliContext): void {
         [head, ...table].join("\n"),
       );
     });
-  withStore(command);
+  withStore(command, { several: true });
   withExamples(command, "gallery list people.db", "gallery list people.db --json");
 }
 
@@ -53,11 +53,12 @@ export function removeCommand(parent: Command, context: CliContext): void {
     .option("--person <name>", "as `gallery list` spells it")
     .option("--expired", "all faces whose date has passed (gallery add --keep-until, --retain)")
     .action(async (gallery: string, flags: RemoveFlags) => {
-      const { address, shown: path } = placeOf(gallery, flags);
+      const place = placesOf(gallery, flags);
+      const { shown: path } = place;
       const { person, expired = false } = flags;
       if ((person === undefined) !== expired)
         throw new PetalfaceError("PETAL_OPTION_INVALID", "give --person NAME or --expired");
-      await using store = await openGallery(address);
+      await using store = await openPlaces(place, { parts: "allowed" });
       const removal =
         person === undefined ? await store.forgetExpired(new Date().toISOString()) : await store.remove(person);
       const { faces, people, fragments, found } = removal;
@@ -74,7 +75,7 @@ export function removeCommand(parent: Command, context: CliContext): void {
       const proof = fragments === 0 ? "" : `; none of ${fragments} pieces of them is left in the gallery`;
       context.result({ gallery: path, ...(person !== undefined && { person }), ...removal }, `${gone} deleted${proof}`);
     });
-  withStore(command);
+  withStore(command, { several: true });
   withExamples(command, 'gallery remove people.db --person "Ada Lovelace"', "gallery remove people.db --expired");
 }
 
@@ -94,8 +95,9 @@ export function indexCommand(parent: Command, context: CliContext): void {
       parseInteger("--threads", 1, 1024),
     )
     .action(async (gallery: string, { threads, ...flags }: IndexFlags) => {
-      const { address, shown: path } = placeOf(gallery, flags);
-      await using store = await openGallery(address);
+      const place = placesOf(gallery, flags);
+      const { shown: path } = place;
+      await using store = await openPlaces(place, { parts: "allowed" });
       const faces = await store.count();
       const progress = context.progress("indexing", faces, "faces");
       try {
@@ -116,7 +118,7 @@ export function indexCommand(parent: Command, context: CliContext): void {
         `${path}: ${faces} faces are in the index, and ${later}`,
       );
     });
-  withStore(command);
+  withStore(command, { several: true });
   withExamples(command, "gallery index people.db", "gallery index people --store postgres://me@db.example/faces");
 }
 
@@ -129,8 +131,9 @@ export function checkCommand(parent: Command, context: CliContext): void {
     .option("--compact", "also write the file again without free space")
     .option("--audit", "also list what was done with the gallery, and when")
     .action(async (gallery: string, flags: { readonly compact?: boolean; readonly audit?: boolean } & StoreFlags) => {
-      const { address, shown: path } = placeOf(gallery, flags);
-      await using store = await openGallery(address);
+      const place = placesOf(gallery, flags);
+      const { shown: path } = place;
+      await using store = await openPlaces(place, { parts: "allowed" });
       const problems = await store.check();
       if (flags.compact) await store.compact();
       const people = await store.people();
@@ -158,6 +161,6 @@ export function checkCommand(parent: Command, context: CliContext): void {
       );
       if (problems.length > 0) context.exitCode = 1;
     });
-  withStore(command);
+  withStore(command, { several: true });
   withExamples(command, "gallery check people.db", "gallery check people.db --audit");
 }

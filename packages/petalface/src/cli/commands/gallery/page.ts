@@ -1,7 +1,7 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { FaceData } from "../../../data/index.ts";
-import type { Enrolment, GalleryStore, GateReason, PicturePlace, Refusal } from "../../../gallery/index.ts";
+import type { EnrollingStore, Enrolment, GateReason, PicturePlace, Refusal } from "../../../gallery/index.ts";
 import { type ImageSource, openLoader } from "../../../images/index.ts";
 import { makeTemporary } from "../../../temporary.ts";
 import {
@@ -25,7 +25,7 @@ export interface GatePage {
   readonly left: readonly LeftPicture[];
   /** The faces that were given. */
   readonly data: FaceData;
-  readonly store: GalleryStore;
+  readonly store: EnrollingStore;
   /** Whether the refused faces were enrolled all the same. */
   readonly force: boolean;
 }

@@ -2,48 +2,46 @@ import { type Command, Option } from "commander";
 import { itemAt } from "onnx-grad";
 import { alignedChoices } from "../../../api/aligned-choices.ts";
 import { type GalleryModel, openGalleryModel } from "../../../api/gallery-model.ts";
+import { type GalleryParts, openPartsSearcher, type PartsSearcher, type WhenDown } from "../../../cluster/index.ts";
 import { PetalfaceError } from "../../../errors.ts";
 import {
-  type ChosenThresholds,
   type Decision,
   type DecisionRules,
   decide,
   defaultTemplateRule,
   describeFaces,
-  estimateThresholds,
   type FaceDescription,
   type GallerySearcher,
+  type GalleryStore,
   joinTrack,
   openDescriber,
-  openGallery,
   openGallerySearcher,
   openIndexedSearcher,
   type PersonSearcher,
-  singleThreshold,
   type TemplateRule,
   templateRules,
 } from "../../../gallery/index.ts";
-import { openLoader, printPath } from "../../../images/index.ts";
+import { openLoader } from "../../../images/index.ts";
 import { normaliseRows } from "../../../matching/index.ts";
 import type { CliContext } from "../../context.ts";
 import { withExamples } from "../../examples.ts";
 import { numeric } from "../../numbers.ts";
 import { parseInteger } from "../../options.ts";
-import { readThresholds } from "./create.ts";
+import { printAnswer } from "./answers.ts";
 import { type GivenFaces, openGiven } from "./faces.ts";
 import { type GalleryModelFlags, withGalleryModel } from "./model.ts";
-import { galleryArgument, placeOf, type StoreFlags, withStore } from "./store.ts";
+import { galleryArgument, openPlaces, placesOf, type StoreFlags, withStore } from "./store.ts";
+import { chooseThresholds, describeThresholds, type ThresholdFlags } from "./thresholds.ts";
 
-interface Flags extends GalleryModelFlags, StoreFlags {
+interface Flags extends GalleryModelFlags, StoreFlags, ThresholdFlags {
   readonly track?: string;
-  readonly threshold?: number;
-  readonly thresholds?: string;
-  readonly rate: number;
   readonly margin: number;
   readonly minAlpha: number;
   readonly templates: TemplateRule;
   readonly top: number;
   readonly index?: boolean;
+  readonly whenDown?: WhenDown;
+  readonly timeout: number;
   readonly aligned: (typeof alignedChoices)[number];
 }
 
@@ -77,14 +75,26 @@ export function searchCommand(parent: Command, context: CliContext): void {
         .choices(alignedChoices)
         .default("auto"),
     );
-  withStore(withGalleryModel(command)).action((gallery: string, photos: string[], flags: Flags) =>
-    run(gallery, photos, flags, context),
-  );
+  withStore(withGalleryModel(command), { several: true })
+    .addOption(
+      new Option(
+        "--when-down <error|partial>",
+        "with several --store: whether a server that does not answer ends the search, or the others answer",
+      ).choices(["error", "partial"]),
+    )
+    .option(
+      "--timeout <seconds>",
+      "with several --store: how long a server may take for one question",
+      parseInteger("--timeout", 1, 86_400),
+      30,
+    )
+    .action((gallery: string, photos: string[], flags: Flags) => run(gallery, photos, flags, context));
   withExamples(
     command,
     "gallery search people.db photo.jpg",
     "gallery search people.db door/*.jpg --threshold 0.35 --json",
     "gallery search people.db --track frames",
+    "gallery search people photo.jpg --store postgres://me@db1/faces --store postgres://me@db2/faces",
   );
 }
 
@@ -96,8 +106,15 @@ async function run(gallery: string, photos: readonly string[], flags: Flags, con
     throw new PetalfaceError("PETAL_OPTION_INVALID", "give --threshold or --thresholds, not both");
   if (!(flags.rate > 0 && flags.rate <= 1))
     throw new PetalfaceError("PETAL_OPTION_INVALID", "--rate is a share above 0, at most 1");
-  const { address, shown: path } = placeOf(gallery, flags);
-  await using store = await openGallery(address);
+  const place = placesOf(gallery, flags);
+  const { shown: path } = place;
+  const { whenDown } = flags;
+  if (whenDown !== undefined && place.addresses.length === 1)
+    throw new PetalfaceError(
+      "PETAL_OPTION_INVALID",
+      "--when-down is for a gallery on several servers, one --store each",
+    );
+  await using store = await openPlaces(place, { whenDown });
   const model = await openGalleryModel(store, flags);
   if (model.otherAdapter)
     context.note(
@@ -108,9 +125,7 @@ async function run(gallery: string, photos: readonly string[], flags: Flags, con
   const specs = track === undefined ? photos : [track];
   using given = await openGiven(specs, { aligned: flags.aligned, maxLeftOut: 1, size, threads }, context);
   const { faces, problems } = await describeGiven(given, model, context);
-  await using searcher = flags.index
-    ? await openIndexedSearcher(store, flags.templates)
-    : await openGallerySearcher(store, flags.templates, model.engine);
+  await using searcher = await openSearch(store, model, flags);
   const chosen = await chooseThresholds(searcher, store.settings.thresholds, flags, context);
   const rules = { thresholds: chosen.table, margin: flags.margin, lowestAlpha: flags.minAlpha };
   const found =
@@ -118,7 +133,9 @@ async function run(gallery: string, photos: readonly string[], flags: Flags, con
       ? await searchEach(given, { faces, problems }, searcher, rules, flags.top, context.signal)
       : [await searchTrack(track, faces, searcher, rules, flags.top, context.signal)];
   const named = found.flatMap(({ candidates, nearest }) => [...candidates, ...(nearest ? [nearest] : [])]);
-  const names = await store.names(named.map(({ person }) => person));
+  const people = named.map(({ person }) => person);
+  // A server that has answered may be down by now.
+  const names = "missing" in searcher ? searcher.names(people) : await store.names(people);
   const answers = found.map(({ nearest, candidates, ...rest }) => ({
     ...rest,
     person: rest.decision === "match" ? (names.get(nearest?.person ?? -1) ?? null) : null,
@@ -126,9 +143,12 @@ async function run(gallery: string, photos: readonly string[], flags: Flags, con
     candidates: candidates.map(({ person, cosine }) => ({ person: names.get(person) ?? "", cosine })),
   }));
   context.note(describeThresholds(chosen));
+  const missing = "missing" in searcher ? searcher.missing() : [];
+  for (const { part, reason } of missing) context.note(`partial answer: ${part} was not searched (${reason})`);
   context.result(
     {
       gallery: path,
+      ...("missing" in searcher && { missing }),
       enrolled: searcher.people,
       search: searcher.kind,
       templates: flags.templates,
@@ -137,6 +157,19 @@ async function run(gallery: string, photos: readonly string[], flags: Flags, con
     },
     answers.map(printAnswer).join("\n"),
   );
+}
+
+/** Opens search in a gallery, or in all parts of one. */
+async function openSearch(
+  store: GalleryStore | GalleryParts,
+  { engine }: GalleryModel,
+  { index = false, templates, whenDown = "error", timeout }: Flags,
+): Promise<GallerySearcher | PartsSearcher> {
+  if ("parts" in store)
+    return await openPartsSearcher(store, {
+      ...{ rule: templates, session: engine, indexed: index, whenDown, seconds: timeout },
+    });
+  return index ? await openIndexedSearcher(store, templates) : await openGallerySearcher(store, templates, engine);
 }
 
 /** Descriptions of the given faces; undefined where there is none, and then why. */
@@ -226,66 +259,3 @@ async function searchTrack(
 const unusable = (photo: string, reason: Decision["reason"], detail: string | null): Found => ({
   ...{ photo, alpha: null, detail, decision: "unusable", reason, nearest: null, threshold: null, candidates: [] },
 });
-
-/** Faces that thresholds are estimated on, at most. */
-const sampled = 2048;
-
-/** The thresholds that options, the gallery or an estimate give. Throws PetalfaceError where there are none. */
-export async function chooseThresholds(
-  searcher: GallerySearcher,
-  stored: ChosenThresholds["table"] | null,
-  flags: Pick<Flags, "threshold" | "thresholds" | "rate">,
-  { signal }: Pick<CliContext, "signal">,
-): Promise<ChosenThresholds> {
-  if (flags.threshold !== undefined) return { kind: "given", table: singleThreshold(flags.threshold) };
-  if (flags.thresholds !== undefined) return { kind: "given", table: await readThresholds(flags.thresholds) };
-  if (stored !== null) return { kind: "stored", table: stored };
-  const estimated = await estimateThresholds(await searcher.sample(sampled), searcher, flags.rate, signal);
-  if (estimated === undefined)
-    throw new PetalfaceError(
-      "PETAL_OPTION_UNFIT",
-      "a threshold can be estimated where at least two people are enrolled; enrol more, or give --threshold COSINE",
-    );
-  return estimated;
-}
-
-/** One line on thresholds and where they come from. */
-export function describeThresholds({ kind, table, faces, smallestRate = 0 }: ChosenThresholds): string {
-  const rows = table.rows.map(
-    ({ alpha: [from, to], cosine }) =>
-      `${cosine === null ? "none" : cosine.toFixed(3)}${from === 0 && to === 1 ? "" : ` for alpha ${from} to ${to}`}`,
-  );
-  const source = {
-    given: "as given",
-    stored: "stored in the gallery",
-    estimated: `estimated on ${faces} enrolled faces for a false-positive rate of ${table.rate}`,
-  }[kind];
-  const few =
-    kind === "estimated" && smallestRate > (table.rate ?? 1)
-      ? `; so few faces can only show ${smallestRate.toPrecision(2)}, so their highest cosine counts`
-      : "";
-  return `thresholds: ${rows.join(", ")} (${source}${few})`;
-}
-
-function printAnswer(answer: {
-  readonly photo: string;
-  readonly decision: string;
-  readonly reason: string | null;
-  readonly person: string | null;
-  readonly cosine: number | null;
-  readonly threshold: number | null;
-  readonly alpha: number | null;
-  readonly detail: string | null;
-  readonly candidates: readonly { readonly person: string; readonly cosine: number }[];
-}): string {
-  const { photo, decision, reason, person, cosine, threshold, alpha, detail, candidates } = answer;
-  const [first] = candidates;
-  const said = person ?? reason ?? "";
-  const numbers = [
-    ...(cosine === null ? [] : [`cosine ${cosine.toFixed(3)}${person === null && first ? ` to ${first.person}` : ""}`]),
-    ...(threshold === null ? [] : [`threshold ${threshold.toFixed(3)}`]),
-    ...(alpha === null ? [] : [`alpha ${alpha.toFixed(2)}`]),
-    ...(detail === null ? [] : [detail]),
-  ];
-  return `${printPath(photo)}: ${decision}${decision === "match" ? ` ${said}` : `, ${said}`}${numbers.length > 0 ? ` (${numbers.join(", ")})` : ""}`;
-}

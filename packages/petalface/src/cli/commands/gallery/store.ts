@@ -1,23 +1,61 @@
 import type { Command } from "commander";
-import { galleryIn, shownGallery } from "../../../gallery/index.ts";
+import { type GalleryParts, openGalleryParts, type WhenDown } from "../../../cluster/index.ts";
+import { PetalfaceError } from "../../../errors.ts";
+import { type GalleryStore, galleryIn, openGallery, shownGallery } from "../../../gallery/index.ts";
+import { collect } from "../../options.ts";
 
 /** Where a command finds its gallery. */
 export interface StoreFlags {
-  readonly store?: string;
+  readonly store?: readonly string[];
 }
 
 /** What the argument of a command is. */
 export const galleryArgument = "a file that `gallery create` made, or postgres://USER@HOST/DATABASE?gallery=NAME";
 
-/** Adds `--store`. */
-export const withStore = (command: Command): Command =>
+/** Adds `--store`, once; with `several` again for each server of a gallery on several servers. */
+export const withStore = (command: Command, { several = false } = {}): Command =>
   command.option(
     "--store <postgres://...>",
-    "a database of PostgreSQL with pgvector; the gallery is a name in it then",
+    `a database of PostgreSQL with pgvector; the gallery is a name in it then${
+      several ? "; again for each server of a gallery on several" : ""
+    }`,
+    collect,
   );
 
-/** The address of a gallery, and how results and messages name it: without a password. */
-export function placeOf(gallery: string, { store }: StoreFlags): { readonly address: string; readonly shown: string } {
-  const address = galleryIn(store, gallery);
-  return { address, shown: shownGallery(address) };
+/** Where a gallery is. */
+export interface GalleryPlace {
+  /** One, or one for each part. */
+  readonly addresses: readonly [string, ...string[]];
+  /** How results and messages name it: without a password. */
+  readonly shown: string;
+}
+
+/** Where the gallery of a command is that takes several `--store`. */
+export function placesOf(gallery: string, { store = [] }: StoreFlags): GalleryPlace {
+  const [first, ...others] = store;
+  const addresses = [galleryIn(first, gallery), ...others.map((each) => galleryIn(each, gallery))] as const;
+  return { addresses: [...addresses], shown: addresses.map(shownGallery).join(", ") };
+}
+
+/** The same of a command that takes one. */
+export function placeOf(gallery: string, flags: StoreFlags): { readonly address: string; readonly shown: string } {
+  const {
+    addresses: [address, ...others],
+    shown,
+  } = placesOf(gallery, flags);
+  if (others.length > 0)
+    throw new PetalfaceError("PETAL_OPTION_INVALID", "this command takes one --store; give one part after the other");
+  return { address, shown };
+}
+
+/** Opens a gallery, or all parts of one on several servers. */
+export async function openPlaces(
+  { addresses }: GalleryPlace,
+  {
+    parts = "refused",
+    whenDown = "error",
+  }: { readonly parts?: "allowed" | "refused"; readonly whenDown?: WhenDown | undefined },
+): Promise<GalleryStore | GalleryParts> {
+  const [address, ...others] = addresses;
+  return others.length > 0 ? await openGalleryParts(addresses, { whenDown }) : await openGallery(address, { parts });
 }

@@ -19,7 +19,7 @@ export function exportCommand(parent: Command, context: CliContext): void {
     .action(async (gallery: string, { out, ...flags }: { readonly out: string } & StoreFlags) => {
       const { address, shown: path } = placeOf(gallery, flags);
       await using _outputs = await claimOutputs([out], context, { inputs: [path] });
-      await using store = await openGallery(address);
+      await using store = await openGallery(address, { parts: "allowed" });
       const faces = await exportGallery(store, out);
       context.result({ gallery: path, out, faces }, `${faces} faces of ${path} written to ${out}`);
     });

@@ -1,0 +1,25 @@
+import { printPath } from "../../../images/index.ts";
+
+/** One line on the answer for a photo or a track. */
+export function printAnswer(answer: {
+  readonly photo: string;
+  readonly decision: string;
+  readonly reason: string | null;
+  readonly person: string | null;
+  readonly cosine: number | null;
+  readonly threshold: number | null;
+  readonly alpha: number | null;
+  readonly detail: string | null;
+  readonly candidates: readonly { readonly person: string; readonly cosine: number }[];
+}): string {
+  const { photo, decision, reason, person, cosine, threshold, alpha, detail, candidates } = answer;
+  const [first] = candidates;
+  const said = person ?? reason ?? "";
+  const numbers = [
+    ...(cosine === null ? [] : [`cosine ${cosine.toFixed(3)}${person === null && first ? ` to ${first.person}` : ""}`]),
+    ...(threshold === null ? [] : [`threshold ${threshold.toFixed(3)}`]),
+    ...(alpha === null ? [] : [`alpha ${alpha.toFixed(2)}`]),
+    ...(detail === null ? [] : [detail]),
+  ];
+  return `${printPath(photo)}: ${decision}${decision === "match" ? ` ${said}` : `, ${said}`}${numbers.length > 0 ? ` (${numbers.join(", ")})` : ""}`;
+}
