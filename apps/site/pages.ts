@@ -34,6 +34,7 @@ export const sidebar: DefaultTheme.SidebarItem[] = [
       item("Enrol with copies", "/docs/copies"),
       item("Galleries", "/docs/gallery"),
       item("Many machines", "/docs/many-machines"),
+      item("100 million faces", "/docs/hundred-million"),
       item("Watch a camera", "/docs/watch"),
       item("In the browser", "/docs/studio"),
       item("CPU, GPU, browser", "/docs/providers"),
