@@ -90,6 +90,18 @@ for (const name of ["Open MPI", "MPICH"] as const) {
       expect(await bitsOfRun(out)).toEqual(await bitsOfRun(whole));
     });
 
+    it("the default loss, distil+anchors, gives the bits of one process with --accumulate on 3 ranks", async () => {
+      const options = ["--anchors", "16", "--accumulate", "3", "--epochs", "2"];
+      const [whole, out] = [place("anchors whole"), place("anchors")];
+      const one = await petalfaceProcess(adaptInto(whole, ...options));
+      expect(one.code, one.stderr).toBe(0);
+      const { code, stderr } = await runRanks(found, 3, adaptInto(out, ...options));
+      expect(code, stderr).toBe(0);
+      const record = JSON.parse(await readFile(join(out, "run.json"), "utf8"));
+      expect(record.options).toMatchObject({ loss: "distil+anchors", anchors: 16 });
+      expect(await bitsOfRun(out)).toEqual(await bitsOfRun(whole));
+    });
+
     it("kill -9 of any rank ends all with one line that names it, and the run goes on with another number", async () => {
       // Longer than any machine needs until the last kill: a run that ends cannot be killed.
       const endless = [...everything, "--accumulate", "3", "--decay", "none", "--warmup", "0", "--val-every", "7"];

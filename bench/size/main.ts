@@ -1,0 +1,164 @@
+/** Training at size: a record file of many faces and classes, read and trained on by several ranks. */
+import { execFile } from "node:child_process";
+import { closeSync, openSync, writeSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { GraphBuilder, itemAt, ops, writeModel } from "onnx-grad";
+import { encodeRecord } from "petalface/data";
+import sharp from "sharp";
+import { defineBenchmark } from "../skeleton/benchmark.ts";
+import { table, whole } from "../skeleton/page.ts";
+import { drawer, median } from "../skeleton/statistics.ts";
+
+const run = promisify(execFile);
+const perPerson = 20;
+const side = 16;
+const width = 512;
+
+/** Different pictures; the file repeats them. */
+async function pictures(count: number): Promise<Buffer[]> {
+  const draw = drawer(1);
+  return await Promise.all(
+    Array.from({ length: count }, () => {
+      const pixels = Uint8Array.from({ length: 3 * side * side }, () => 256 * draw());
+      return sharp(pixels, { raw: { width: side, height: side, channels: 3 } })
+        .jpeg({ quality: 40 })
+        .toBuffer();
+    }),
+  );
+}
+
+/** A record file in insightface's layout, with its .idx. */
+async function writeRecords(rec: string, people: number): Promise<void> {
+  const jpegs = await pictures(500);
+  const [file, idx] = [openSync(rec, "w"), openSync(rec.replace(/rec$/, "idx"), "w")];
+  let [position, pending, lines] = [0, [] as Uint8Array[], [] as string[]];
+  const flush = (): void => {
+    writeSync(file, Buffer.concat(pending));
+    writeSync(idx, lines.join(""));
+    [pending, lines] = [[], []];
+  };
+  const add = (key: number, record: Uint8Array): void => {
+    pending.push(record);
+    lines.push(`${key}\t${position}\n`);
+    position += record.length;
+    if (pending.length === 4000) flush();
+  };
+  const records = people * perPerson;
+  for (let at = 0; at < records; at++)
+    add(
+      at + 1,
+      encodeRecord({ label: Math.floor(at / perPerson), id: at + 1 }, itemAt(jpegs, (at * 7) % jpegs.length)),
+    );
+  for (let person = 0; person < people; person++) {
+    const label = [person * perPerson + 1, (person + 1) * perPerson + 1];
+    add(records + 1 + person, encodeRecord({ label, id: records + 1 + person }, new Uint8Array()));
+  }
+  add(0, encodeRecord({ label: [records + 1, records + 1 + people], id: 0 }, new Uint8Array()));
+  flush();
+  closeSync(file);
+  closeSync(idx);
+}
+
+/** A recogniser whose own work is small: one product. */
+async function writeRecogniser(path: string): Promise<void> {
+  const draw = drawer(2);
+  const b = new GraphBuilder({ name: "one product", opset: 18 });
+  const o = ops(b);
+  const image = b.input("image", { dtype: "float32", shape: [1, 3, side, side] });
+  const inside = 3 * side * side;
+  const weight = Float32Array.from({ length: inside * width }, () => (draw() - 0.5) / 8);
+  await writeModel(b.build([o.matmul(o.reshape(image, [1, inside]), o.floats(weight, [inside, width]))]), path);
+}
+
+interface Rank {
+  readonly faces: number;
+  readonly people: number;
+  /** Seconds until the set was open, and until the first step was done. */
+  readonly opened: number;
+  readonly firstAfter: number;
+  /** Milliseconds of the steps after the first. */
+  readonly times: readonly number[];
+  /** Peak in KiB, and bytes that were read. */
+  readonly memoryOfOpening: number;
+  readonly memory: number;
+  readonly readByOpening: number;
+  readonly read: number;
+}
+
+/** Faces of WebFace4M (its paper: Zhu et al. 2021), and of a step in the model below. */
+const webFace4M = 4_235_242;
+/** Faces a second of one machine of this kind: docs/speed.md, 8 of IResNet-50 in 1166 ms. */
+const perSecond = 8 / 1.166;
+/** Arithmetic of one face in training, in 1e9 operations: 6.3e9 multiplications and additions forwards, twice that backwards. */
+const operations = 2 * 3 * 6.3;
+/** Assumed shares of a GPU's half-precision peak of 312e12 operations a second (NVIDIA's A100). */
+const shares = [0.2, 0.4];
+
+export default defineBenchmark({
+  name: "size",
+  title: "Training at size on several ranks",
+  measures: "Opening, memory of a rank and time of a step with many records and classes, on four ranks.",
+  minutes: 3,
+  needs: "Open MPI, Linux",
+  options: {
+    people: {
+      help: "classes, 20 records each (600,000 make 12 million records and take about 20 minutes)",
+      default: 20_000,
+    },
+    "classes-per-step": { help: "classes of a step (Partial FC)", default: 2000 },
+    steps: { help: "steps that are timed, after the first", default: 10 },
+    ranks: { help: "processes", default: 4 },
+    mpirun: { help: "the launcher", default: "mpirun.openmpi" },
+    note: { help: "a sentence on the machine's state, such as that other programs were running", default: "" },
+  },
+  async run({ people, "classes-per-step": classes, steps, ranks, mpirun, note }, { work }) {
+    const [rec, model, out] = [join(work, "train.rec"), join(work, "model.onnx"), join(work, "run")];
+    await writeRecords(rec, people);
+    await writeRecogniser(model);
+    const env = { ...process.env, OMPI_ALLOW_RUN_AS_ROOT: "1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM: "1" };
+    const options = ["--allow-run-as-root", "--oversubscribe", "--mca", "btl", "self,vader", "-n", String(ranks)];
+    const program = [process.execPath, join(import.meta.dirname, "rank.ts"), model, rec, out];
+    const { stdout } = await run(mpirun, [...options, ...program, String(steps + 1), String(classes)], { env });
+    const all = JSON.parse(stdout.trim().split("\n").at(-1) ?? "[]") as Rank[];
+    await rm(rec);
+    const { faces = 0, people: named = 0, times = [] } = all[0] ?? {};
+    const days = (rate: number): string => (webFace4M / rate / 86_400).toPrecision(2);
+    const gb = (kib: number): string => `${((kib * 1024) / 1e9).toFixed(2)} GB`;
+    return {
+      body: `${note === "" ? "" : `**${note}**\n\n`}${whole(faces)} records of ${whole(named)} people (pictures of ${side} px, repeated), a recogniser of one product
+with ${width} outputs, CosFace with ${whole(classes)} classes a step. The centres of all classes, with two moments each, are
+divided among ${ranks} ranks: ${((12 * named * width) / ranks / 1e9).toFixed(2)} GB each. Rank 0 also writes them: the first and the last checkpoint pass through it.
+
+${table(
+  ["rank", "set open after", "memory then", "read then", "first step after", "memory, peak", "read in all"],
+  all.map((rank, at) => [
+    ...[String(at), `${rank.opened.toFixed(1)} s`, gb(rank.memoryOfOpening)],
+    ...[`${(rank.readByOpening / 1e6).toFixed(0)} MB`, `${rank.firstAfter.toFixed(0)} s`, gb(rank.memory)],
+    `${(rank.read / 1e6).toFixed(0)} MB`,
+  ]),
+)}
+
+A step of 8 faces took ${median([...times]).toFixed(0)} ms (median of ${times.length}).
+
+## One epoch of WebFace4M (modelled, not measured)
+
+${whole(webFace4M)} faces with IResNet-50, ${perSecond.toFixed(1)} faces a second on one machine of this kind (docs/speed.md), and
+no loss by the exchange (bench/results/mpi.md models that). A GPU is an A100 at an assumed share of its peak of 312e12
+operations a second in half precision; each face takes ${operations.toFixed(0)}e9 operations. It was not tried on one.
+
+${table(
+  ["", "days"],
+  [
+    ...[1, 8, 64, 512].map((count) => [
+      `${count} ${count === 1 ? "machine" : "machines"} of this kind`,
+      days(count * perSecond),
+    ]),
+    ...shares.map((share) => [`one A100 at ${100 * share} % of its peak`, days((share * 312e12) / (operations * 1e9))]),
+  ],
+)}
+`,
+    };
+  },
+});
