@@ -1,6 +1,9 @@
-import { readFile } from "node:fs/promises";
+import { execFile } from "node:child_process";
+import { access, readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 
 /** Versions of everything that can change a number: Node, petalface and the engine. */
 export async function versions(): Promise<Record<string, string>> {
@@ -12,4 +15,22 @@ export async function versions(): Promise<Record<string, string>> {
     node: process.versions.node,
     "onnxruntime-node": await versionIn(require.resolve("onnxruntime-node/package.json")),
   };
+}
+
+/**
+ * The commit of petalface's own repository, with `-dirty` where files differ from it. Undefined for the installed
+ * package, which has its version alone, and where git is missing.
+ */
+export async function sourceCommit(): Promise<string | undefined> {
+  const root = join(import.meta.dirname, "..", "..", "..");
+  const isRepository = await Promise.all([access(`${root}/.git`), access(`${root}/bench/main.ts`)]).then(
+    () => true,
+    () => false,
+  );
+  if (!isRepository) return undefined;
+  const order = ["--no-optional-locks", "-C", root, "describe", "--always", "--dirty", "--exclude", "*", "--abbrev=12"];
+  return promisify(execFile)("git", order).then(
+    ({ stdout }) => stdout.trim(),
+    () => undefined,
+  );
 }

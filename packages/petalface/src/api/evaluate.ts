@@ -1,7 +1,7 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { PetalfaceError } from "../errors.ts";
-import { type Fusion, findProtocol, type Protocol, protocolOfPairs, saveEvaluation } from "../evaluation/index.ts";
+import { type Fusion, findProtocol, type Protocol, protocolOfPairs } from "../evaluation/index.ts";
 import { parseDegradation, printDegradation } from "../images/index.ts";
 import { openResources } from "../resources.ts";
 import type { CacheOptions } from "./cache.ts";
@@ -11,7 +11,7 @@ import { type BothResults, measureModels } from "./measure-models.ts";
 import { type GivenModel, modelOf } from "./model.ts";
 import { claimOutputs } from "./outputs.ts";
 import { openPairs } from "./protocol.ts";
-import { resultFile } from "./results.ts";
+import { resultFile, saveResults } from "./results.ts";
 import { type CallOptions, type Surroundings, surroundingsOf } from "./surroundings.ts";
 
 /** What is measured unless `degradations` says otherwise: the resolution that the method's tables begin with. */
@@ -74,10 +74,7 @@ export async function evaluate(options: EvaluateOptions): Promise<BothResults> {
     },
     surroundings,
   );
-  if (out !== undefined) {
-    await saveEvaluation(join(out, resultFile("frozen")), results.frozen);
-    if (results.adapted) await saveEvaluation(join(out, resultFile("adapted")), results.adapted);
-  }
+  if (out !== undefined) await saveResults(out, results, options.protocol);
   return results;
 }
 

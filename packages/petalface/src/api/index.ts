@@ -8,5 +8,11 @@ export { type EmbeddedFile, type EmbedToFileOptions, embedToFile } from "./embed
 export { type EvaluateOptions, evaluate } from "./evaluate.ts";
 export { type ExportedFile, type ExportOptions, exportModel } from "./export.ts";
 export type { Findings, NamedFace, NamedGroup, NamedOutlier } from "./findings.ts";
+export {
+  type LeaderboardEntry,
+  type LeaderboardOptions,
+  type LeaderboardTable,
+  leaderboard,
+} from "./leaderboard.ts";
 export { type Engine, type GivenModel, type Model, type ModelOptions, openModel } from "./model.ts";
 export type { CallOptions, ProgressEvent } from "./surroundings.ts";

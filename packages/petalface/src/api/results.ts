@@ -2,13 +2,27 @@ import { stat } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 import { itemAt } from "onnx-grad";
 import { PetalfaceError } from "../errors.ts";
-import { type EvaluationResult, loadEvaluation } from "../evaluation/index.ts";
+import { type EvaluationResult, loadEvaluation, saveEvaluation } from "../evaluation/index.ts";
+import { sourceCommit, versions } from "../versions.ts";
+import type { BothResults } from "./measure-models.ts";
 
 /** Where `evaluate` puts its results within a run. */
 export const evaluationFolder = "evaluation";
 
 /** File of one model's result within a folder of results. */
 export const resultFile = (name: "frozen" | "adapted"): string => `${name}.json`;
+
+/**
+ * Saves what was measured of a frozen model and of the adapted one into a folder, and how it was made.
+ *
+ * @param protocol as it was given
+ */
+export async function saveResults(folder: string, { frozen, adapted }: BothResults, protocol: string): Promise<void> {
+  const [{ petalface = "" }, commit] = await Promise.all([versions(), sourceCommit()]);
+  const made = { protocol, petalface, ...(commit !== undefined && { commit }) };
+  await saveEvaluation(join(folder, resultFile("frozen")), { ...frozen, made });
+  if (adapted) await saveEvaluation(join(folder, resultFile("adapted")), { ...adapted, made });
+}
 
 /** A result and what to call it in a table. */
 export interface FoundResult {

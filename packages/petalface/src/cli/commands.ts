@@ -29,6 +29,10 @@ const commands: Readonly<Record<string, CommandEntry>> = {
     about: "compare results: which is better, by how much, and how certain that is; the first is the reference",
     load: async () => (await import("./commands/compare/command.ts")).compareCommand,
   },
+  leaderboard: {
+    about: "rank evaluated runs on a page, with intervals, protocols, commands and commits",
+    load: async () => (await import("./commands/leaderboard/command.ts")).leaderboardCommand,
+  },
   quality: {
     about:
       "measure the quality of faces: scores, histogram, alpha with an adapter; compare measures, also on known degradations",

@@ -261,6 +261,16 @@ export interface EvaluationDetail {
   readonly nearest?: readonly NearestPeople[];
 }
 
+/** How a saved result was made. */
+export interface MadeBy {
+  /** The protocol as it was given. */
+  readonly protocol: string;
+  /** Version of petalface. */
+  readonly petalface: string;
+  /** Commit of its repository, where it ran from its sources. */
+  readonly commit?: string | undefined;
+}
+
 /** Everything measured of one model on one protocol. All but `detail` is plain JSON. */
 export interface EvaluationResult {
   readonly format: "petalface-evaluation/3";
@@ -284,5 +294,7 @@ export interface EvaluationResult {
    * ({@link measureResolution}).
    */
   readonly resolution?: readonly FaceResolution[];
+  /** Of results that were saved. */
+  readonly made?: MadeBy;
   readonly detail: EvaluationDetail;
 }

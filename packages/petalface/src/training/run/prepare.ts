@@ -17,7 +17,7 @@ import type { ModelChoices } from "../../models/index.ts";
 import { chosenMeasure, isGiven, openMeasure } from "../../quality/index.ts";
 import { fromFirst, requireSame, together } from "../../ranks.ts";
 import { withResources } from "../../resources.ts";
-import { versions } from "../../versions.ts";
+import { sourceCommit, versions } from "../../versions.ts";
 import { usesMargin } from "../losses/names.ts";
 import { adapterScale, type TrainingChoices, type TrainingOptions, trainingOptions } from "../options/options.ts";
 import { firstState } from "../state/first-state.ts";
@@ -93,6 +93,7 @@ export const prepare = (request: AdaptRequest, context: AdaptContext): Promise<R
         calibration,
       };
       const layout = layoutOf(backbone, config);
+      const commit = await sourceCommit();
       if (init) requireShape(init, config);
       const made: RunRecord = {
         format: 1,
@@ -130,6 +131,7 @@ export const prepare = (request: AdaptRequest, context: AdaptContext): Promise<R
         trained: { parameters: layout.length, share: layout.length / backbone.parameters },
         machine: { threads: session.threads, provider: session.provider },
         versions: await versions(),
+        ...(commit !== undefined && { commit }),
       };
       await writeRun(request.out, made);
       return made;

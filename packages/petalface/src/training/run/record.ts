@@ -66,4 +66,6 @@ export interface RunRecord {
   readonly trained: { readonly parameters: number; readonly share: number };
   readonly machine: { readonly threads: number; readonly provider: string };
   readonly versions: Readonly<Record<string, string>>;
+  /** Commit of petalface's repository, where the run was made from its sources. */
+  readonly commit?: string | undefined;
 }

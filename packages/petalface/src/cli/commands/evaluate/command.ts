@@ -6,7 +6,7 @@ import { type BothResults, type MeasureTask, measureModels } from "../../../api/
 import { engineOf, type OpenedModel, openModel } from "../../../api/model.ts";
 import { claimOutputs } from "../../../api/outputs.ts";
 import { openPairs } from "../../../api/protocol.ts";
-import { evaluationFolder, resultFile } from "../../../api/results.ts";
+import { evaluationFolder, resultFile, saveResults } from "../../../api/results.ts";
 import type { FaceData } from "../../../data/index.ts";
 import { PetalfaceError } from "../../../errors.ts";
 import {
@@ -18,7 +18,6 @@ import {
   protocolOfPairs,
   qualityBins,
   referenceOf,
-  saveEvaluation,
   withoutDetail,
 } from "../../../evaluation/index.ts";
 import { parseDegradation, printDegradation } from "../../../images/index.ts";
@@ -131,10 +130,7 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
   };
   const both = await measureModels(opened, task, context);
   const { frozen, adapted } = both;
-  if (folder !== undefined) {
-    await saveEvaluation(join(folder, resultFile("frozen")), frozen);
-    if (adapted) await saveEvaluation(join(folder, resultFile("adapted")), adapted);
-  }
+  if (folder !== undefined) await saveResults(folder, both, flags.protocol);
   if (report !== undefined) await writeReport(report, both, opened, task, flags, context);
   const bins = adapted && flags.bins ? qualityBins(frozen, adapted, flags.qualityBins) : undefined;
   const named = findProtocol(flags.protocol);
