@@ -32,6 +32,7 @@ const isWhole = (file: string): boolean =>
   ) ||
   /test\/(cluster\/ranks|privacy\/privacy|providers\/gradients|gallery\/contract|server\/jobs)\.test/.test(file) ||
   /test\/(deploy\/targets|evaluation\/report\/nearest|faces\/crowd|batch\/set-batch)\.test/.test(file) ||
+  /test\/docs\/code-blocks\.test/.test(file) ||
   /test\/embeddings\//.test(file);
 
 const alone = files.filter(isAlone);

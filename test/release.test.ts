@@ -26,6 +26,14 @@ describe("licences", () => {
   });
 });
 
+it("the changelog has a part for the packages' version", () => {
+  const read = (path: string): string => readFileSync(fileURLToPath(new URL(`../${path}`, import.meta.url)), "utf8");
+  for (const name of ["packages/petalface/package.json", "packages/onnx-grad/package.json"]) {
+    const { version } = JSON.parse(read(name)) as { version: string };
+    expect(sectionOf(read("CHANGELOG.md"), version)).toContain("### Added");
+  }
+});
+
 it("finds a version's part of the changelog", () => {
   const text = "# Changelog\n\n## Unreleased\n\n- new\n\n## 0.1.0 - 2026-12-01\n\n- first\n\n## [0.0.1]\n\n- zero\n";
   expect(sectionOf(text, "0.1.0")).toBe("- first");

@@ -70,7 +70,8 @@ export function combineAdapters(backbone: Backbone, summands: readonly Summand[]
 function requireFit(first: Summand, other: Summand, calibration: number | undefined): void {
   const [a, b] = [first.adapter.config, other.adapter.config];
   const refuse = (what: string): never => {
-    throw new PetalfaceError("PETAL_ADAPTER_MISMATCH", `${first.name} and ${other.name} cannot be added: ${what}`);
+    const who = first === other ? `${first.name} cannot` : `${first.name} and ${other.name} cannot`;
+    throw new PetalfaceError("PETAL_ADAPTER_MISMATCH", `${who} be added: ${what}`);
   };
   for (const { name, adapter } of [first, other])
     if (adapter.config.centre) refuse(`${name} is centred; add the adapters from before, then centre the sum`);

@@ -53,6 +53,13 @@ export const fewestAccepted = 10;
 /** People below whose number an interval over people is too narrow. */
 const fewestPeople = 20;
 
+/** The smallest rate that so many comparisons resolve, to two digits, rounded up: it is one that is accepted. */
+function finestRate(impostors: number): number {
+  const rate = fewestAccepted / Math.max(1, impostors);
+  const unit = 10 ** (Math.floor(Math.log10(rate)) - 1);
+  return Number((Math.ceil(rate / unit - 1e-9) * unit).toPrecision(2));
+}
+
 /**
  * Ranges of the lower alpha: of a face that is clearly of low resolution, of one in between, and of
  * two sharp faces.
@@ -88,7 +95,7 @@ export function measureThresholds(
   if (finest !== undefined)
     throw new PetalfaceError(
       "PETAL_DATA_UNFIT",
-      `a false-accept rate of ${finest} needs ${Math.ceil(fewestAccepted / finest).toLocaleString("en")} comparisons of two people, and there are ${impostors.toLocaleString("en")}: ask for ${(fewestAccepted / Math.max(1, impostors)).toPrecision(1)} or more, or give more faces`,
+      `a false-accept rate of ${finest} needs ${Math.ceil(fewestAccepted / finest).toLocaleString("en")} comparisons of two people, and there are ${impostors.toLocaleString("en")}: ask for ${finestRate(impostors)} or more, or give more faces`,
     );
   const all = thresholdsOf(comparisons, people, fars, options).filter((found) => found !== null);
   const ranges = hasAlpha

@@ -11,7 +11,7 @@ import { writeTinyBackbone } from "../support/backbone.ts";
 const run = promisify(execFile);
 const repository = join(import.meta.dirname, "../../../..");
 /** Pages whose TypeScript examples run here. */
-const pages = ["docs/library.md", "packages/petalface/README.md", "README.md"];
+const pages = ["docs/library.md", "docs/networks.md", "packages/petalface/README.md", "README.md"];
 
 /** The blocks of a page that are marked as TypeScript and use petalface. */
 async function examplesOf(page: string): Promise<string[]> {

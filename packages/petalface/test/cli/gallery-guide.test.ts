@@ -1,11 +1,11 @@
-import { cp, mkdtemp, readdir, readFile, rename, rm } from "node:fs/promises";
+import { cp, mkdtemp, readdir, rename, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { blocksOf, wordsOf } from "../docs/blocks.ts";
 import { writeTinyBackbone } from "../support/backbone.ts";
 import { petalface } from "./process.ts";
 
-const page = new URL("../../../../docs/gallery.md", import.meta.url);
 const people = "synthetic:people=4,images=3,seed=5";
 let folder: string;
 
@@ -29,14 +29,11 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-/** Words of a command line; quotes hold words together. */
-const wordsOf = (line: string): string[] =>
-  [...line.matchAll(/"([^"]*)"|(\S+)/g)].map(([, quoted, plain]) => quoted ?? plain ?? "");
-
 test("every command of docs/gallery.md works, in its order", async () => {
-  const text = await readFile(page, "utf8");
-  const blocks = [...text.matchAll(/```sh\n([\s\S]*?)```/g)].map(([, block = ""]) => block);
-  const lines = blocks.flatMap((block) => block.trim().split("\n"));
+  const blocks = blocksOf("docs/gallery.md").filter(
+    ({ language, reason }) => language === "sh" && reason === undefined,
+  );
+  const lines = blocks.flatMap(({ code }) => code.trim().split("\n"));
   expect(lines.length).toBeGreaterThan(8);
   const used = new Set<string>();
   for (const line of lines) {

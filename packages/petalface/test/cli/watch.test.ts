@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { findFfmpeg } from "../../src/faces/index.ts";
 import { drawFace, openFaceSpace } from "../../src/images/index.ts";
 import type { WatchEvent } from "../../src/watch/index.ts";
+import { blocksOf } from "../docs/blocks.ts";
 import { shared } from "../images/helpers.ts";
 import { petalface } from "./process.ts";
 
@@ -165,8 +166,9 @@ describe.skipIf(!model.exists)("petalface watch (needs PETALFACE_SHARED)", () =>
     for (const name of ["people", "frames"]) await cp(join(folder, name), join(place, name), { recursive: true });
     const input = ["-framerate", "5", "-i", join(folder, "frames", "%03d.png")];
     execFileSync(ffmpeg ?? "", ["-v", "error", ...input, "-c:v", "mpeg4", "-q:v", "2", join(place, "door.mp4")]);
-    const text = await readFile(new URL("../../../../docs/watch.md", import.meta.url), "utf8");
-    const lines = [...text.matchAll(/```sh\n([\s\S]*?)```/g)].flatMap(([, block = ""]) => block.trim().split("\n"));
+    const lines = blocksOf("docs/watch.md")
+      .filter(({ reason }) => reason === undefined)
+      .flatMap(({ code }) => code.trim().split("\n"));
     expect(lines.length).toBe(4);
     for (const line of lines) {
       const [program, ...args] = line.replaceAll("fr_feature", model.path).split(" ");

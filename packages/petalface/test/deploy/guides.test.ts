@@ -5,6 +5,7 @@ import sharp from "sharp";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { drawFace, openFaceSpace } from "../../src/images/index.ts";
 import { petalface } from "../cli/process.ts";
+import { blocksOf } from "../docs/blocks.ts";
 import { shared } from "../images/helpers.ts";
 import { writeTinyBackbone } from "../support/backbone.ts";
 
@@ -47,9 +48,8 @@ async function drawPeople(
 }
 
 /** The commands of a guide: at most eight. */
-async function commandsOf(guide: string): Promise<string[]> {
-  const text = await readFile(join(guides, guide), "utf8");
-  const lines = text.split("\n").flatMap((line) => (line.startsWith("    ") ? [line.trim()] : []));
+function commandsOf(guide: string): string[] {
+  const lines = blocksOf(`docs/deploy/${guide}`).flatMap(({ code }) => code.trim().split("\n"));
   expect(lines.length).toBeGreaterThan(3);
   expect(lines.length).toBeLessThanOrEqual(8);
   expect(lines.filter((line) => !line.startsWith("petalface "))).toEqual([]);
@@ -108,7 +108,7 @@ describe("every command of the guide runs on a miniature of the product's folder
   ])("%s", async (guide, files, out) => {
     for (const name of ["faces", "people"])
       await drawPeople(join(folder, name), (person) => `p${person}`, "png", name === "faces" ? 2 : 1);
-    await follow(await commandsOf(`${guide}.md`), true);
+    await follow(commandsOf(`${guide}.md`), true);
     const written = (await readdir(join(folder, out))).filter((name) => !name.startsWith("."));
     expect(written.sort()).toEqual(files);
   });
@@ -122,7 +122,7 @@ describe("every command of the guide runs on a miniature of the product's folder
     await writeFile(join(folder, "det.onnx"), await readFile(detector.path));
     for (const place of new Set([photos, "people"]))
       await drawPeople(join(folder, place), (person) => `p${person}`, "png");
-    const commands = await commandsOf(`${guide}.md`);
+    const commands = commandsOf(`${guide}.md`);
     await follow(
       commands.map((line) => (line.startsWith("align") ? `${line} --landmarks own` : line)),
       false,
@@ -139,7 +139,7 @@ describe("every command of the guide runs on a miniature of the product's folder
     await mkdir(join(folder, "clips", "faces", "train"));
     const one = join(folder, "clips", "faces", "Person0", "Person0_0.webp");
     await writeFile(join(folder, "clips", "faces", "train", "1-a-2-unknown-0.5.webp"), await readFile(one));
-    const commands = await commandsOf("frigate.md");
+    const commands = commandsOf("frigate.md");
     // The landmarks by default are fetched from npm; the detector has points of its own.
     await follow(
       commands.map((line) => (line.startsWith("align") ? `${line} --landmarks own` : line)),

@@ -59,8 +59,10 @@ describe("measureThresholds", () => {
   it("refuses a rate that the data cannot resolve, and leaves out ranges that cannot", () => {
     const comparisons = drawn();
     expect(() => measureThresholds(comparisons, people, [0.1, 1e-4], bootstrap, true)).toThrow(
-      /0\.0001 needs 100,000 comparisons of two people, and there are 7,080/,
+      /0\.0001 needs 100,000 comparisons of two people, and there are 7,080: ask for 0\.0015 or more/,
     );
+    // The rate that the message names is one that works.
+    expect(measureThresholds(comparisons, people, [0.0015], bootstrap, false).all[0]?.far).toBe(0.0015);
     expect(() => measureThresholds(comparisons, 19, [0.1], bootstrap, true)).toThrow("at least 20 people");
     const rare = { ...comparisons, alpha: comparisons.alpha.map((alpha, i) => (i < 50 ? 0.2 : Math.max(alpha, 0.7))) };
     const { ranges } = measureThresholds(rare, people, [0.05], bootstrap, true);

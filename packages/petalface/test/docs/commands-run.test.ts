@@ -1,26 +1,7 @@
-import { globSync, readFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
 import type { Command } from "commander";
 import { describe, expect, it } from "vitest";
 import { wholeProgram } from "../support/program.ts";
-
-const root = fileURLToPath(new URL("../../../../", import.meta.url));
-const pages = globSync(["*.md", "docs/**/*.md", "packages/*/README.md"], { cwd: root })
-  .filter((page) => !page.startsWith("docs/reference/") && !page.includes("node_modules"))
-  .sort();
-
-/** A call of petalface as a shell reads it: words, quotes, comments; lines that end in `\` are one. */
-function callsOf(text: string): string[][] {
-  const calls: string[][] = [];
-  for (const line of text.replaceAll(/\\\n\s*/g, "").split("\n")) {
-    const call = /^(?: {4,}|\$ )?(?:npx |npm run )?petalface (?:-- )?(.+)$/.exec(line)?.[1];
-    if (call === undefined) continue;
-    const words = [...call.matchAll(/"([^"]*)"|'([^']*)'|(\S+)/g)].map(([, a, b, c]) => a ?? b ?? c ?? "");
-    const end = words.findIndex((word) => ["#", "|", ">", "&&", "..."].includes(word));
-    calls.push(end < 0 ? words : words.slice(0, end));
-  }
-  return calls;
-}
+import { blocksOf, commandsOf, pages, petalfaceArguments } from "./blocks.ts";
 
 /** Replaces what each command does by nothing; what remains is the check of its arguments and options. */
 function disarm(command: Command): void {
@@ -29,27 +10,33 @@ function disarm(command: Command): void {
   for (const inner of command.commands) disarm(inner);
 }
 
-const inCode = (text: string): string =>
-  [...text.matchAll(/^```(?:sh|bash|text)?\n([\s\S]*?)^```/gm)].map(([, block]) => block).join("\n") +
-  text
-    .replaceAll(/^```[\s\S]*?^```/gm, "")
-    .split("\n")
-    .filter((line) => line.startsWith("    "))
-    .join("\n");
+/** The call of petalface within a line: after another program, such as mpirun, and before a pipe. */
+function callIn(words: readonly string[]): readonly string[] | undefined {
+  const start = words.indexOf("petalface");
+  const call = petalfaceArguments(words) ?? (start < 0 || words[0] === "docker" ? undefined : words.slice(start + 1));
+  const end = call?.findIndex((word) => ["|", ">", "&&"].includes(word) || word.endsWith(";")) ?? -1;
+  return end < 0 ? call : call?.slice(0, end);
+}
 
 describe("the command line accepts every command that the docs show", () => {
   const calls = pages.flatMap((page) =>
-    callsOf(inCode(readFileSync(`${root}/${page}`, "utf8"))).map((words) => ({ page, words })),
+    blocksOf(page)
+      .filter(({ language }) => language === "sh")
+      .flatMap((block) => commandsOf(block))
+      .flatMap((words) => {
+        const call = callIn(words);
+        return call === undefined ? [] : [{ page, call }];
+      }),
   );
 
-  it("finds commands", () => expect(calls.length).toBeGreaterThan(60));
+  it("finds commands", () => expect(calls.length).toBeGreaterThan(100));
 
-  it.each(calls.map(({ page, words }) => [page, words.join(" "), words] as const))(
+  it.each(calls.map(({ page, call }) => [page, call.join(" "), call] as const))(
     "%s: petalface %s",
-    async (_page, _text, words) => {
+    async (_page, _text, call) => {
       const program = await wholeProgram();
       disarm(program);
-      const outcome = await program.parseAsync(words, { from: "user" }).then(
+      const outcome = await program.parseAsync([...call], { from: "user" }).then(
         () => "accepted",
         (error: { code?: string; message: string }) =>
           error.code?.startsWith("commander.help") || error.code === "commander.version" ? "accepted" : error.message,
