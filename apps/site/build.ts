@@ -1,6 +1,7 @@
 import { fileURLToPath } from "node:url";
 import { build } from "vitepress";
 import { writeApi } from "./api.ts";
+import { writeQuality } from "./quality.ts";
 
 const root = fileURLToPath(new URL(".", import.meta.url));
 
@@ -11,6 +12,6 @@ const root = fileURLToPath(new URL(".", import.meta.url));
  * @throws Error where a page links to one that does not exist
  */
 export async function buildSite(out?: string): Promise<void> {
-  await writeApi();
+  await Promise.all([writeApi(), writeQuality()]);
   await build(root, out === undefined ? {} : { outDir: out });
 }

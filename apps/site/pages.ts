@@ -17,6 +17,7 @@ export const sidebar: DefaultTheme.SidebarItem[] = [
     text: "Start",
     items: [
       item("Start", "/docs/start"),
+      item("Install", "/docs/install"),
       item("How it works", "/docs/concepts"),
       item("Try a resolution", "/docs/try"),
     ],
@@ -70,6 +71,7 @@ export const sidebar: DefaultTheme.SidebarItem[] = [
       item("Files", "/docs/files"),
       item("Features", "/FEATURES"),
       item("Changes", "/CHANGELOG"),
+      item("Versions and promises", "/docs/versions"),
     ],
   },
   {

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { exportModel } from "petalface";
+import { adapt, exportModel } from "petalface";
 import { type Browser, chromium, type Page } from "playwright-core";
 import { type PreviewServer, preview } from "vite";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
@@ -66,6 +66,15 @@ describe.skipIf(executable === undefined)(`the documentation as a site${note}`, 
     return { tab, troubles };
   }
 
+  /**
+   * Opens a page and waits until its script runs: what it does then, and its errors, belong to this page, and it
+   * listens to keys and clicks.
+   */
+  async function visit(tab: Page, path: string): Promise<void> {
+    await tab.goto(address(path));
+    await tab.waitForFunction(() => "__vue_app__" in (document.querySelector("#app") ?? {}));
+  }
+
   test("lists every page of the docs", () => {
     const listed = sidebar.flatMap(({ items = [] }) => items.map(({ link }) => `${link?.slice(1)}.html`));
     expect(listed.filter((link) => !pages.includes(link))).toEqual([]);
@@ -77,7 +86,7 @@ describe.skipIf(executable === undefined)(`the documentation as a site${note}`, 
   test("every page opens without an error, its links to headings find them, and it fits a phone in both themes", async () => {
     const { tab, troubles } = await openTab({ viewport: { width: 375, height: 740 } });
     for (const page of pages) {
-      await tab.goto(address(page), { waitUntil: "load" });
+      await visit(tab, page);
       const lost = await tab.evaluate(() =>
         [...document.querySelectorAll<HTMLAnchorElement>("a[href^='#']")]
           .map(({ hash }) => decodeURIComponent(hash.slice(1)))
@@ -98,7 +107,7 @@ describe.skipIf(executable === undefined)(`the documentation as a site${note}`, 
 
   test("has a dark theme that can be read", async () => {
     const { tab, troubles } = await openTab({ colorScheme: "dark" });
-    await tab.goto(address("docs/concepts.html"));
+    await visit(tab, "docs/concepts.html");
     const colours = await tab.evaluate(() => {
       const { color } = getComputedStyle(document.querySelector("main p") ?? document.body);
       return { text: color, page: getComputedStyle(document.body).backgroundColor };
@@ -110,8 +119,7 @@ describe.skipIf(executable === undefined)(`the documentation as a site${note}`, 
 
   test("finds a page by a word", async () => {
     const { tab, troubles } = await openTab();
-    await tab.goto(address("docs/start.html"));
-    // The page listens to the key once its script runs, which may be later than its load.
+    await visit(tab, "docs/start.html");
     const box = tab.locator("#localsearch-input");
     await vi.waitFor(
       async () => {
@@ -126,23 +134,53 @@ describe.skipIf(executable === undefined)(`the documentation as a site${note}`, 
     expect(troubles).toEqual([]);
   });
 
-  test("runs an exported model in the page, and refuses other files", async () => {
-    await writeTinyBackbone(join(folder, "tiny.onnx"));
-    await exportModel({ model: join(folder, "tiny.onnx"), out: join(folder, "face.onnx") });
+  test("runs exported models in the page, and refuses other files", async () => {
+    await writeTinyBackbone(join(folder, "tiny.onnx"), 1, 112);
+    const model = join(folder, "tiny.onnx");
+    const adapter = join(folder, "run");
+    const small = { epochs: 1, batch: 6, rank: 4, lrPixels: [6, 8], threads: 1 };
+    await adapt({ model, train: "synthetic:people=6,images=2", out: adapter, ...small });
+    await exportModel({ model, adapter, out: join(folder, "with-alpha.onnx"), outputs: "embedding,alpha" });
+    await exportModel({ model, adapter, out: join(folder, "face.onnx") });
     const { tab, troubles } = await openTab();
-    await tab.goto(address("docs/try.html"));
+    await visit(tab, "docs/try.html");
     const choose = tab.locator(".try input[type=file]");
-    await choose.setInputFiles(join(folder, "tiny.onnx"));
+    await choose.setInputFiles(model);
     await tab.locator("[role=status]", { hasText: "write it with petalface export" }).waitFor();
     await choose.setInputFiles({ name: "text.onnx", mimeType: "text/plain", buffer: Buffer.from("<html>") });
     await tab.locator("[role=status]", { hasText: "no ONNX model" }).waitFor();
-    await choose.setInputFiles(join(folder, "face.onnx"));
-    const answer = tab.locator("[data-test=answer]");
-    await answer.waitFor();
-    const first = await answer.textContent();
-    expect(first).toMatch(/number \d+ of 100; cosine -?[01]\.\d{3}; alpha is no output of this file/);
-    await tab.locator("input[type=range]").fill("6");
-    await expect.poll(() => answer.textContent()).not.toBe(first);
+    const rows = tab.locator("[data-test=answer] tbody tr");
+    for (const [at, name] of ["with-alpha.onnx", "face.onnx"].entries()) {
+      await choose.setInputFiles(join(folder, name));
+      await rows.nth(at).waitFor();
+    }
+    const cells = async (): Promise<string[][]> =>
+      Promise.all(
+        (await rows.all()).map(async (row) => (await row.locator("td").allTextContents()).map((cell) => cell.trim())),
+      );
+    const seen: string[][] = [];
+    for (const pixels of ["6", "30", "112"]) {
+      await tab.locator("input[type=range]").fill(pixels);
+      // The table is of this resolution once both rows agree on a quality that was not shown before.
+      await expect
+        .poll(async () => (await cells()).every(([, quality]) => !seen.some((row) => row[1] === quality)))
+        .toBe(true);
+      const [newer, older] = await cells();
+      expect(newer?.[0]).toBe("face.onnx");
+      // One file says its alpha, the other one's is computed from its rule: the same, as is everything else.
+      expect(newer?.slice(1)).toEqual(older?.slice(1));
+      expect(newer?.slice(1).join(" ")).toMatch(/^\d+\.\d px [01]\.\d\d -?[01]\.\d{3} \d+ of 100$/);
+      seen.push(newer ?? []);
+    }
+    const [few, some, all] = seen.map(([, quality, alpha]) => ({
+      quality: Number.parseFloat(quality ?? ""),
+      alpha: Number(alpha),
+    }));
+    expect([few, some, all].map((each) => each?.quality)).toEqual(
+      [few, some, all].map((each) => each?.quality).toSorted((a, b) => Number(a) - Number(b)),
+    );
+    expect(few?.alpha).toBe(0);
+    expect(all?.alpha).toBeGreaterThan(0);
     expect(await tab.locator(".try figure").count()).toBe(6);
     expect(troubles).toEqual([]);
   });

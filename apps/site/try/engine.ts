@@ -6,4 +6,5 @@ import * as ort from "onnxruntime-web/wasm";
 ort.env.wasm.numThreads = 1;
 ort.env.wasm.wasmPaths = { mjs, wasm };
 
+export { openMeasure } from "./measure.ts";
 export { openRecogniser } from "./recogniser.ts";

@@ -1,11 +1,14 @@
 import * as ort from "onnxruntime-web/wasm";
 import { type Pixels, toInput, toPlanes } from "petalface/portable";
+import { type Rule, ruleOf } from "./judge.ts";
 import { metadataOf } from "./metadata.ts";
 
 /** A file of `petalface export` that runs in the page. */
 export interface Recogniser {
   /** Side of its square input in pixels. */
   readonly size: number;
+  /** How the file makes alpha of quality; undefined for a model without a gate. */
+  readonly rule: Rule | undefined;
   /** Unit embedding of a face, and alpha where the file has it as an output. */
   embed(face: Pixels): Promise<{ readonly embedding: Float32Array; readonly alpha: number | undefined }>;
   release(): Promise<void>;
@@ -43,6 +46,7 @@ export async function openRecogniser(bytes: Uint8Array): Promise<Recogniser> {
   const [outputName = ""] = session.outputNames;
   return {
     size,
+    rule: ruleOf(metadata),
     async embed(face) {
       const planes = new Uint8Array(3 * size * size);
       toPlanes(face, planes, 0);
