@@ -39,7 +39,11 @@ const exceptions: readonly { readonly name: string; readonly licence: RegExp; re
  *
  * @param roots folders of workspaces in the lock file
  */
-export function runtimePackages(lock: Lock, roots: readonly string[]): Dependency[] {
+export const runtimePackages = (lock: Lock, roots: readonly string[]): Dependency[] =>
+  [...runtimePlaces(lock, roots).values()].sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
+
+/** The same packages by their folders: `node_modules/NAME`, or inside another package's folder. */
+export function runtimePlaces(lock: Lock, roots: readonly string[]): Map<string, Dependency> {
   const found = new Map<string, Dependency>();
   const visit = (place: string): void => {
     const { dependencies = {}, optionalDependencies = {}, peerDependencies = {} } = lock.packages[place] ?? {};
@@ -56,7 +60,7 @@ export function runtimePackages(lock: Lock, roots: readonly string[]): Dependenc
     }
   };
   for (const root of roots) visit(root);
-  return [...found.values()].sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
+  return found;
 }
 
 const isAllowed = (licence: string): boolean =>

@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { writeTinyBackbone } from "../packages/petalface/test/support/backbone.ts";
+import { buildSingleFile } from "../scripts/single-file/build.ts";
 import { stageEngine, stagePackage } from "../scripts/stage.ts";
 
 const run = promisify(execFile);
@@ -63,6 +64,53 @@ describe("the built packages", () => {
     }
   });
 
+  test("the packages are as large as docs/install.md says, and no larger", async () => {
+    const page = await readFile(join(root, "docs", "install.md"), "utf8");
+    for (const name of packages) {
+      const order = ["pack", "--dry-run", "--json", join(place, "node_modules", name)];
+      const { stdout } = await run("npm", order, { cwd: place });
+      const [{ size = 0, unpackedSize = 0 } = {}] = JSON.parse(stdout) as { size?: number; unpackedSize?: number }[];
+      const row = new RegExp(`^\\| \`${name}\` +\\| ([\\d.]+) +\\| ([\\d.]+) +\\|`, "m").exec(page);
+      for (const [bytes, said] of [
+        [size, Number(row?.[1])],
+        [unpackedSize, Number(row?.[2])],
+      ] as const) {
+        expect(bytes / 1e6, `${name}: ${said} MB`).toBeLessThan(said * 1.05 + 0.05);
+        expect(bytes / 1e6, `${name}: ${said} MB`).toBeGreaterThan(said * 0.8 - 0.05);
+      }
+    }
+  });
+
+  test("one executable file holds all of it, and runs where there is no Node and no package", async () => {
+    const alone = await mkdtemp(join(tmpdir(), "petalface-single-"));
+    try {
+      const file = join(alone, "petalface");
+      await buildSingleFile(root, file);
+      await writeTinyBackbone(join(alone, "tiny.onnx"));
+      const env = { PATH: "", HOME: alone, PETALFACE_CACHE: join(alone, "cache") };
+      const petalface = async (...args: string[]): Promise<string> =>
+        (await run(file, args, { cwd: alone, env })).stdout;
+      expect(await petalface("--version")).toMatch(/^\d+\.\d+\.\d+\n$/);
+      // Worker threads, sharp, the engine and a process of its own: what needs files.
+      const small = ["--batch", "6", "--epochs", "1", "--sites", "all", "--lr-pixels", "4,6", "--threads", "2"];
+      await petalface(
+        "adapt",
+        "--model",
+        "tiny.onnx",
+        "--train",
+        "synthetic:people=4,images=3",
+        "--out",
+        "run",
+        ...small,
+      );
+      await petalface("gallery", "create", "people.db", "--model", "tiny.onnx");
+      const { findings } = JSON.parse(await petalface("doctor", "--json")) as { findings: object[] };
+      expect(findings).toContainEqual(expect.objectContaining({ name: "provider cpu", state: "ok" }));
+    } finally {
+      await rm(alone, { recursive: true, force: true });
+    }
+  });
+
   test("both packages can be imported, and bring their types", async () => {
     const script =
       'for (const name of ["onnx-grad", "petalface", "petalface/training", "petalface/evaluation"]) console.log(Object.keys(await import(name)).length > 0)';
@@ -91,7 +139,9 @@ describe.skipIf(otherNodes.length === 0)("the packed packages on other Nodes (PE
     expect(tarballs).toHaveLength(3);
     // No setting of this repository or of its npm scripts may help.
     const own = Object.entries(process.env).filter(([name]) => !/^(npm_config_(onnx|ignore)|onnxruntime)/i.test(name));
-    await run("npm", ["install", ...tarballs], { cwd: place, env: Object.fromEntries(own) });
+    const { stderr } = await run("npm", ["install", ...tarballs], { cwd: place, env: Object.fromEntries(own) });
+    // npm warns of packages that ask for another Node, that are deprecated, or whose scripts it does not run: none is ours.
+    expect(stderr).not.toMatch(/npm warn .*\b(petalface|onnx-grad)@/i);
   });
 
   afterAll(() => rm(place, { recursive: true, force: true }));
