@@ -43,11 +43,17 @@ function start(): Promise<unknown> {
   const isScript = first.startsWith(folder + sep) && first.endsWith(".js");
   const script = isScript ? first : join(folder, "node_modules", "petalface", "dist", "cli", "main.js");
   process.argv = [executable, script, ...(isScript ? args.slice(1) : args)];
-  // The plain `import` of a single file knows Node's own modules only.
-  const load = new Script(`import(${JSON.stringify(pathToFileURL(script).href)})`, {
-    importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
-  });
-  return load.runInThisContext() as Promise<unknown>;
+  // The plain `import` of a single file knows Node's own modules only. Node warns that this way to the usual one is new.
+  const { emitWarning } = process;
+  process.emitWarning = () => {};
+  try {
+    const load = new Script(`import(${JSON.stringify(pathToFileURL(script).href)})`, {
+      importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
+    });
+    return load.runInThisContext() as Promise<unknown>;
+  } finally {
+    process.emitWarning = emitWarning;
+  }
 }
 
 start().catch((error: unknown) => {
