@@ -8,7 +8,7 @@ const root = fileURLToPath(new URL(".", import.meta.url));
 /**
  * Builds the site, without a network.
  *
- * @param out folder for it; apps/site/.vitepress/dist unless given
+ * @param out folder for it; apps/site/dist unless given
  * @throws Error where a page links to one that does not exist
  */
 export async function buildSite(out?: string): Promise<void> {

@@ -2,4 +2,4 @@
 import { buildSite } from "./build.ts";
 
 await buildSite();
-console.log("the site is in apps/site/.vitepress/dist; look at it: npx vitepress preview apps/site");
+console.log("the site is in apps/site/dist; look at it: npx vitepress preview apps/site");

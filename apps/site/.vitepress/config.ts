@@ -1,5 +1,5 @@
 import { defineConfig } from "vitepress";
-import { withoutSourceLinks } from "../links.ts";
+import { withoutSourceLinks, withPageTitles } from "../links.ts";
 import { excluded, sidebar } from "../pages.ts";
 
 /** A petal. In the page itself: no further file is asked for. */
@@ -27,7 +27,12 @@ export default defineConfig({
     ],
     sidebar,
   },
-  markdown: { config: withoutSourceLinks },
+  markdown: {
+    config(md) {
+      withPageTitles(md);
+      withoutSourceLinks(md);
+    },
+  },
   vite: {
     // The engine's own files are assets of the site; bundled ones would be there twice.
     resolve: { conditions: ["onnxruntime-web-use-extern-wasm", "browser", "module", "import", "default"] },

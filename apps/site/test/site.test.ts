@@ -138,7 +138,7 @@ describe.skipIf(executable === undefined)(`the documentation as a site${note}`, 
     await writeTinyBackbone(join(folder, "tiny.onnx"), 1, 112);
     const model = join(folder, "tiny.onnx");
     const adapter = join(folder, "run");
-    const small = { epochs: 1, batch: 6, rank: 4, lrPixels: [6, 8], threads: 1 };
+    const small = { epochs: 1, batch: 6, rank: 4, lrPixels: [6, 8], calibration: "fit", threads: 1 } as const;
     await adapt({ model, train: "synthetic:people=6,images=2", out: adapter, ...small });
     await exportModel({ model, adapter, out: join(folder, "with-alpha.onnx"), outputs: "embedding,alpha" });
     await exportModel({ model, adapter, out: join(folder, "face.onnx") });
