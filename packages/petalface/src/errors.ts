@@ -16,6 +16,17 @@ export function readCode(cause: unknown, missing: ErrorCode, otherwise: ErrorCod
 }
 
 /**
+ * Why a file of the user's cannot be read: a PetalfaceError as it is, anything else in one line.
+ *
+ * @param why the reason; the error's code unless given
+ */
+export function cannotRead(name: string, cause: unknown, why: unknown = systemCode(cause) ?? cause): PetalfaceError {
+  if (cause instanceof PetalfaceError) return cause;
+  const code = readCode(cause, "PETAL_DATA_MISSING", "PETAL_DATA_DAMAGED");
+  return new PetalfaceError(code, `cannot read ${name}: ${why}`, { cause });
+}
+
+/**
  * An error that the user can fix. Programs decide by its code (docs/errors.md lists all of them);
  * its message says what is wrong, where, and what to do, in one line. The message names options as
  * the library does, in quotes: `'learningRate'`, `'loss=distil'`. The command line prints flags

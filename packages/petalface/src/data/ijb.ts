@@ -1,7 +1,7 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { itemAt } from "onnx-grad";
-import { PetalfaceError, readCode, systemCode } from "../errors.ts";
+import { cannotRead, PetalfaceError, readCode } from "../errors.ts";
 import { printPath } from "../images/index.ts";
 import { isLitter } from "../litter.ts";
 import { readIntegers } from "./integers.ts";
@@ -114,13 +114,6 @@ async function* linesOf(path: string, width: number) {
       yield { fields, wrong };
     }
   } catch (cause) {
-    if (cause instanceof PetalfaceError) throw cause;
-    throw new PetalfaceError(
-      readCode(cause, "PETAL_DATA_MISSING", "PETAL_DATA_DAMAGED"),
-      `cannot read ${printPath(path)}: ${systemCode(cause) ?? cause}`,
-      {
-        cause,
-      },
-    );
+    throw cannotRead(printPath(path), cause);
   }
 }

@@ -1,6 +1,6 @@
 import { open } from "node:fs/promises";
 import { itemAt } from "onnx-grad";
-import { PetalfaceError, readCode, systemCode } from "../errors.ts";
+import { cannotRead, PetalfaceError } from "../errors.ts";
 import { printPath } from "../images/index.ts";
 import { refusePlaceholderAt } from "../placeholder.ts";
 
@@ -45,12 +45,7 @@ export async function readIntegers<const Makers extends readonly ColumnMaker[]>(
     await parse(path, name, columns, makers.map(most));
     return columns as unknown as Columns<Makers>;
   } catch (cause) {
-    if (cause instanceof PetalfaceError) throw cause;
-    throw new PetalfaceError(
-      readCode(cause, "PETAL_DATA_MISSING", "PETAL_DATA_DAMAGED"),
-      `cannot read ${name}: ${systemCode(cause) ?? cause}`,
-      { cause },
-    );
+    throw cannotRead(name, cause);
   }
 }
 

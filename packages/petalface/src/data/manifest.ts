@@ -1,6 +1,6 @@
 import { dirname, extname, isAbsolute, join, resolve } from "node:path";
 import { entryOf, itemAt } from "onnx-grad";
-import { messageOf, PetalfaceError, readCode } from "../errors.ts";
+import { cannotRead, messageOf, PetalfaceError } from "../errors.ts";
 import { printPath } from "../images/index.ts";
 import { leadsThroughLitter } from "../litter.ts";
 import { byCodeUnits } from "./files.ts";
@@ -104,14 +104,7 @@ async function readRows(spec: string, wrong: Wrong) {
       lines.push(number);
     }
   } catch (cause) {
-    if (cause instanceof PetalfaceError) throw cause;
-    throw new PetalfaceError(
-      readCode(cause, "PETAL_DATA_MISSING", "PETAL_DATA_DAMAGED"),
-      `cannot read ${printPath(spec)}: ${messageOf(cause)}`,
-      {
-        cause,
-      },
-    );
+    throw cannotRead(printPath(spec), cause, messageOf(cause));
   }
   if (owners.length === 0) throw new PetalfaceError("PETAL_DATA_MISSING", `${printPath(spec)} lists no photos`);
   const people = [...numbers.keys()].sort(byCodeUnits);

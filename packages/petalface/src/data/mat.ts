@@ -1,9 +1,9 @@
-import { open } from "node:fs/promises";
 import { inflateSync } from "node:zlib";
 import { itemAt } from "onnx-grad";
-import { PetalfaceError, readCode, systemCode } from "../errors.ts";
+import { PetalfaceError, systemCode } from "../errors.ts";
 import { printPath } from "../images/index.ts";
 import { refusePlaceholder } from "../placeholder.ts";
+import { readWhole } from "./whole.ts";
 
 /** What a variable of MATLAB can become here. */
 export type MatValue =
@@ -45,7 +45,7 @@ interface Element {
  */
 export async function readMat(path: string): Promise<ReadonlyMap<string, MatValue>> {
   const name = printPath(path);
-  const bytes = await readWhole(path, name);
+  const bytes = await readWhole(path, name, [largest, "a list of faces"]);
   refusePlaceholder(bytes, name);
   if (isHdf5(bytes))
     throw new PetalfaceError("PETAL_DATA_DAMAGED", `${name} is a MATLAB file of version 7.3; save it with -v7`);
@@ -73,23 +73,6 @@ function isHdf5(bytes: Buffer): boolean {
   for (let at = 0; at + signature.length <= bytes.length; at = at === 0 ? 512 : 2 * at)
     if (bytes.subarray(at, at + signature.length).equals(signature)) return true;
   return false;
-}
-
-async function readWhole(path: string, name: string): Promise<Buffer> {
-  try {
-    await using file = await open(path);
-    const { size } = await file.stat();
-    if (size > largest)
-      throw new PetalfaceError("PETAL_DATA_DAMAGED", `${name} has ${size} bytes; a list of faces may have ${largest}`);
-    return await file.readFile();
-  } catch (cause) {
-    if (cause instanceof PetalfaceError) throw cause;
-    throw new PetalfaceError(
-      readCode(cause, "PETAL_DATA_MISSING", "PETAL_DATA_DAMAGED"),
-      `cannot read ${name}: ${systemCode(cause) ?? cause}`,
-      { cause },
-    );
-  }
 }
 
 const damaged = ({ name }: Reader, what: string): PetalfaceError =>

@@ -3,10 +3,11 @@ import { open } from "node:fs/promises";
 import { resolve } from "node:path";
 import { entryOf, itemAt } from "onnx-grad";
 import { isTuple, type PickleValue, unpickle } from "../checkpoints/index.ts";
-import { PetalfaceError, readCode, systemCode } from "../errors.ts";
+import { PetalfaceError } from "../errors.ts";
 import { type ImageSource, printPath } from "../images/index.ts";
 import { refusePlaceholder } from "../placeholder.ts";
 import type { FaceData } from "./types.ts";
+import { readWhole } from "./whole.ts";
 
 /** A verification list: images two by two, and whether each pair shows one person. */
 export interface VerificationList {
@@ -34,7 +35,7 @@ const largest = 2 ** 31 - 1;
 export async function readVerification(spec: string): Promise<VerificationList> {
   const path = resolve(spec);
   const name = printPath(spec);
-  const bytes = await readWhole(path, name);
+  const bytes = await readWhole(path, name, [largest, "a verification list"]);
   const wrong = (what: string): PetalfaceError =>
     new PetalfaceError(
       "PETAL_DATA_DAMAGED",
@@ -96,26 +97,6 @@ export async function openVerification(spec: string): Promise<FaceData> {
       return { id: String(at), person: -1, source };
     },
   };
-}
-
-async function readWhole(path: string, name: string): Promise<Buffer> {
-  try {
-    await using file = await open(path);
-    const { size } = await file.stat();
-    if (size > largest)
-      throw new PetalfaceError(
-        "PETAL_DATA_DAMAGED",
-        `${name} has ${size} bytes; a verification list may have ${largest}`,
-      );
-    return await file.readFile();
-  } catch (cause) {
-    if (cause instanceof PetalfaceError) throw cause;
-    throw new PetalfaceError(
-      readCode(cause, "PETAL_DATA_MISSING", "PETAL_DATA_DAMAGED"),
-      `cannot read ${name}: ${systemCode(cause) ?? cause}`,
-      { cause },
-    );
-  }
 }
 
 const numbersOfFlags: ReadonlySet<unknown> = new Set([true, false, 0, 1]);

@@ -6,6 +6,7 @@ import { isUnfinished } from "../../src/files.ts";
 import { random } from "../../src/random.ts";
 import { writeTinyBackbone } from "../support/backbone.ts";
 import { smallSwin, writeNetworkFile } from "../support/network-file.ts";
+import { bitsOfRun } from "../support/runs.ts";
 import { petalface, start } from "./process.ts";
 
 let folder: string;
@@ -22,18 +23,6 @@ const adaptInto = (out: string, more: readonly string[]): string[] => [
   ...["adapt", "--model", model, "--train", "synthetic:people=12,images=3", "--out", out, "--rank", "4", "--quiet"],
   ...["--batch", "6", "--sites", "all", "--lr-pixels", "4,6", "--threads", "1", "--checkpoint-seconds", "0", ...more],
 ];
-
-/**
- * Everything in a run that a later use depends on. Times and speeds in event files are left out.
- */
-async function bitsOf(run: string): Promise<Record<string, string>> {
-  const names = await readdir(run, { recursive: true, withFileTypes: true });
-  const files = names.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
-  const bits: Record<string, string> = {};
-  for (const path of files.sort())
-    if (!path.includes("tfevents")) bits[path.slice(run.length)] = (await readFile(path)).toString("base64");
-  return bits;
-}
 
 const exists = (path: string): Promise<boolean> =>
   stat(path).then(
@@ -140,7 +129,7 @@ test("20 kills at any moment, and the resumed run has every bit of one that was 
     (await exists(join(killed, "run.json"))) ? ["adapt", "--resume", killed, "--quiet"] : adaptInto(killed, args),
   );
   expect(last.code, last.stderr).toBe(0);
-  expect(await bitsOf(killed)).toEqual(await bitsOf(whole));
+  expect(await bitsOfRun(killed)).toEqual(await bitsOfRun(whole));
   const lines = (await readFile(join(killed, "metrics.jsonl"), "utf8")).trimEnd().split("\n");
   const steps = lines.map((line) => JSON.parse(line) as { step: number; loss?: number });
   expect(steps.filter(({ loss }) => loss !== undefined).map(({ step }) => step)).toEqual(
@@ -161,7 +150,7 @@ test("the same with SGD, ArcFace and parts of a batch: killed four times", async
   for (const moment of plan) await killAt(killed, adaptInto(killed, more), moment);
   const last = await petalface(["adapt", "--resume", killed, "--quiet"]);
   expect(last.code, last.stderr).toBe(0);
-  expect(await bitsOf(killed)).toEqual(await bitsOf(whole));
+  expect(await bitsOfRun(killed)).toEqual(await bitsOfRun(whole));
 });
 
 test("the same with the reference preset, whose running statistics move: killed four times", async () => {
@@ -184,5 +173,5 @@ test("the same with the reference preset, whose running statistics move: killed 
   for (const moment of plan) await killAt(killed, args(killed), moment);
   const last = await petalface(["adapt", "--resume", killed, "--quiet"]);
   expect(last.code, last.stderr).toBe(0);
-  expect(await bitsOf(killed)).toEqual(await bitsOf(whole));
+  expect(await bitsOfRun(killed)).toEqual(await bitsOfRun(whole));
 });

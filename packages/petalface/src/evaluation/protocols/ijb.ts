@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { entryOf, itemAt } from "onnx-grad";
 import { csvRows, type FaceData, type IjbMeta, nameKey, openData, readIjbMeta } from "../../data/index.ts";
-import { messageOf, PetalfaceError, readCode } from "../../errors.ts";
+import { cannotRead, messageOf, PetalfaceError } from "../../errors.ts";
 import { printPath } from "../../images/index.ts";
 import { exists, filesOf, findPlace, fingerprintOf, type ProtocolPlaces } from "./places.ts";
 import type { Protocol, Search } from "./types.ts";
@@ -118,14 +118,7 @@ async function readCsv(path: string): Promise<Subjects> {
       subjects.set(Number(id), subject);
     }
   } catch (cause) {
-    if (cause instanceof PetalfaceError) throw cause;
-    throw new PetalfaceError(
-      readCode(cause, "PETAL_DATA_MISSING", "PETAL_DATA_DAMAGED"),
-      `cannot read ${printPath(path)}: ${messageOf(cause)}`,
-      {
-        cause,
-      },
-    );
+    throw cannotRead(printPath(path), cause, messageOf(cause));
   }
   return subjects;
 }

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { nameKey } from "../../data/index.ts";
+import { type FaceData, nameKey } from "../../data/index.ts";
 import { PetalfaceError } from "../../errors.ts";
 import { printPath } from "../../images/index.ts";
 import { isLitter } from "../../litter.ts";
@@ -80,6 +80,12 @@ export const stemOf = (name: string): string => nameKey(name.slice(name.lastInde
 /** Numbers from `start` on. */
 export const range = (start: number, count: number): Int32Array =>
   Int32Array.from({ length: count }, (_, i) => start + i);
+
+/** Faces of a data set as the items of a protocol, one each. */
+export const itemsOf = (data: FaceData, faces: Int32Array) => ({
+  ...{ data, faces, item: range(0, faces.length) },
+  items: Array.from(faces, (face) => data.at(face).id),
+});
 
 /** Hash of everything that decides what a protocol compares. */
 export function fingerprintOf(...parts: readonly (string | number | Uint8Array | Int32Array | Float32Array)[]): string {

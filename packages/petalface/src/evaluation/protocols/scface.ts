@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { itemAt } from "onnx-grad";
 import { type FaceData, joinData, openData } from "../../data/index.ts";
 import { PetalfaceError } from "../../errors.ts";
-import { createPeople, findPlace, fingerprintOf, type ProtocolPlaces, range } from "./places.ts";
+import { createPeople, findPlace, fingerprintOf, itemsOf, type ProtocolPlaces, range } from "./places.ts";
 import type { Protocol } from "./types.ts";
 
 const distances = [1, 2, 3] as const;
@@ -47,10 +47,7 @@ export async function openScFace({ data: spec, lists: _, ...how }: ProtocolPlace
     kind: "scface",
     name: "SCface, mug shots against cameras 1 to 5",
     fingerprint: fingerprintOf("scface", data.fingerprint, person, faces),
-    data,
-    faces,
-    item: range(0, faces.length),
-    items: Array.from(faces, (face) => data.at(face).id),
+    ...itemsOf(data, faces),
     person,
     people: people.count,
     comparisons: [],

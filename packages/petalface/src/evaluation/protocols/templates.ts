@@ -1,5 +1,5 @@
 import { csvRows, nameKey, openData } from "../../data/index.ts";
-import { messageOf, PetalfaceError, readCode } from "../../errors.ts";
+import { cannotRead, messageOf, PetalfaceError } from "../../errors.ts";
 import { printPath } from "../../images/index.ts";
 import { createPeople, fingerprintOf, type ProtocolPlaces } from "./places.ts";
 import type { Comparisons, Protocol, Search } from "./types.ts";
@@ -153,13 +153,6 @@ async function* readRows(path: string, sets: readonly string[]) {
       yield { row, wrong };
     }
   } catch (cause) {
-    if (cause instanceof PetalfaceError) throw cause;
-    throw new PetalfaceError(
-      readCode(cause, "PETAL_DATA_MISSING", "PETAL_DATA_DAMAGED"),
-      `cannot read ${printPath(path)}: ${messageOf(cause)}`,
-      {
-        cause,
-      },
-    );
+    throw cannotRead(printPath(path), cause, messageOf(cause));
   }
 }

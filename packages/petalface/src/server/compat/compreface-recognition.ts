@@ -1,9 +1,18 @@
+import type { FastifyRequest } from "fastify";
 import { Type } from "typebox";
 import { normaliseRows } from "../../matching/index.ts";
-import type { App } from "../context.ts";
+import type { App, ServerContext } from "../context.ts";
 import { readUpload } from "../http/body.ts";
 import { describeAll } from "../routes/faces.ts";
-import { aboutFace, type CompreFace, compreFaceFields, compreFaceQuery, facesIn, fileOf } from "./compreface-common.ts";
+import {
+  aboutFace,
+  type CompreFace,
+  type CompreFaceQuery,
+  compreFaceFields,
+  compreFaceQuery,
+  facesIn,
+  fileOf,
+} from "./compreface-common.ts";
 import { similarityOf } from "./similarity.ts";
 
 const tags = ["CompreFace"];
@@ -16,10 +25,7 @@ export function recognitionRoutes(app: App, { context, gallery }: CompreFace): v
     { config: { scope: "search" }, schema: { tags, summary: "Say who the faces of a photo are", querystring } },
     async (request) => {
       const { query, deadline } = request;
-      const { photos } = await readUpload(request, context.limits, compreFaceFields);
-      const start = performance.now();
-      const faces = await facesIn(fileOf(photos, "file"), query, deadline, context);
-      const detected = performance.now();
+      const { faces, ...moments } = await readFaces(request, query, context);
       const described = await describeAll(faces, gallery, deadline);
       const top = query.prediction_count ?? 1;
       const result = await Promise.all(
@@ -31,7 +37,7 @@ export function recognitionRoutes(app: App, { context, gallery }: CompreFace): v
             subject: state.byId.get(person)?.name ?? "",
             similarity: similarityOf(cosine, alpha, state),
           }));
-          return { ...aboutFace(face, described[at], query), subjects, ...times(query.status, start, detected) };
+          return { ...aboutFace(face, described[at], query), subjects, ...times(query.status, moments) };
         }),
       );
       return { result, ...versions(query.status, gallery.recogniser.model.record.space.model) };
@@ -43,15 +49,12 @@ export function recognitionRoutes(app: App, { context, gallery }: CompreFace): v
     { config: { scope: "search" }, schema: { tags, summary: "Find the faces of a photo", querystring } },
     async (request) => {
       const { query, deadline } = request;
-      const { photos } = await readUpload(request, context.limits, compreFaceFields);
-      const start = performance.now();
-      const faces = await facesIn(fileOf(photos, "file"), query, deadline, context);
-      const detected = performance.now();
+      const { faces, ...moments } = await readFaces(request, query, context);
       const isWanted = (query.face_plugins ?? "").includes("calculator");
       const described = isWanted ? await describeAll(faces, gallery, deadline) : [];
       const result = faces.map((face, at) => ({
         ...aboutFace(face, described[at], query),
-        ...times(query.status, start, detected),
+        ...times(query.status, moments),
       }));
       return { result, ...versions(query.status, gallery.recogniser.model.record.space.model) };
     },
@@ -84,10 +87,18 @@ export function recognitionRoutes(app: App, { context, gallery }: CompreFace): v
   );
 }
 
+/** The faces of the photo `file`, and the moments around the search for them. */
+async function readFaces(request: FastifyRequest, query: CompreFaceQuery, context: ServerContext) {
+  const { photos } = await readUpload(request, context.limits, compreFaceFields);
+  const start = performance.now();
+  const faces = await facesIn(fileOf(photos, "file"), query, request.deadline, context);
+  return { faces, start, detected: performance.now() };
+}
+
 const isTrue = (status: string | undefined): boolean => status?.toLowerCase() === "true";
 
 /** Milliseconds, where the client asks for them. */
-const times = (status: string | undefined, start: number, detected: number) =>
+const times = (status: string | undefined, { start, detected }: { start: number; detected: number }) =>
   isTrue(status)
     ? {
         execution_time: {

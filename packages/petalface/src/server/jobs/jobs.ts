@@ -68,6 +68,10 @@ interface Entry {
 export const noJobs = (): Problem =>
   new Problem(409, "no-jobs", "start the server with --jobs FOLDER and --data FOLDER");
 
+const newEntry = (job: Job, args: readonly string[]): Entry => ({
+  ...{ job, args, events: [], listeners: new Set(), child: undefined, isCancelled: false, count: 0 },
+});
+
 /** Events of a job that are kept, the last ones. */
 const mostEvents = 500;
 /** Bytes of a command's output that are kept. */
@@ -89,15 +93,7 @@ export async function openJobs(folder: string, program: readonly string[]): Prom
     if (text === undefined) continue;
     const { job, args } = JSON.parse(text) as Pick<Entry, "job" | "args">;
     const state = isOver(job) ? job.state : "interrupted";
-    entries.set(id, {
-      job: { ...job, state },
-      args,
-      events: [],
-      listeners: new Set(),
-      child: undefined,
-      isCancelled: false,
-      count: 0,
-    });
+    entries.set(id, newEntry({ ...job, state }, args));
   }
 
   const entryOf = (id: string): Entry => {
@@ -170,15 +166,7 @@ export async function openJobs(folder: string, program: readonly string[]): Prom
       const created = new Date().toISOString();
       const begun = { state: "waiting", ended: null, message: null, rate: null, result: null } as const;
       const job: Job = { id, kind, request, created, ...begun };
-      const entry: Entry = {
-        job,
-        args,
-        events: [],
-        listeners: new Set(),
-        child: undefined,
-        isCancelled: false,
-        count: 0,
-      };
+      const entry = newEntry(job, args);
       entries.set(id, entry);
       return begin(entry, args);
     },

@@ -62,35 +62,28 @@ const numbersOf = (text: string): number[] => text.split(",").map(numberOf);
 const isNumber = (value: unknown): value is number => typeof value === "number";
 const areNumbers = (value: unknown): value is readonly number[] => Array.isArray(value) && value.every(isNumber);
 
-/** A number in a range, ends included. */
-export function number(
+type OneNumber = (
   flag: string,
-  [low, high]: Range,
+  range: Range,
   standard: number,
   help: string,
-  extras: OptionExtras<number> = {},
-): OptionSpec<number> {
-  const range = `a number from ${low} to ${high}`;
-  const check = (value: unknown): string | undefined =>
-    isNumber(value) && value >= low && value <= high ? undefined : `is ${range}, not ${value}`;
-  return { flag, help, default: standard, extras, range, check, read: numberOf };
-}
+  extras?: OptionExtras<number>,
+) => OptionSpec<number>;
+
+const numberWhere =
+  (what: string, fits: (value: number) => boolean): OneNumber =>
+  (flag, [low, high], standard, help, extras = {}) => {
+    const range = `${what} from ${low} to ${high}`;
+    const check = (value: unknown): string | undefined =>
+      isNumber(value) && fits(value) && value >= low && value <= high ? undefined : `is ${range}, not ${value}`;
+    return { flag, help, default: standard, extras, range, check, read: numberOf };
+  };
+
+/** A number in a range, ends included. */
+export const number = numberWhere("a number", () => true);
 
 /** A whole number in a range, ends included. */
-export function whole(
-  flag: string,
-  [low, high]: Range,
-  standard: number,
-  help: string,
-  extras: OptionExtras<number> = {},
-): OptionSpec<number> {
-  const range = `a whole number from ${low} to ${high}`;
-  const check = (value: unknown): string | undefined =>
-    typeof value === "number" && Number.isInteger(value) && value >= low && value <= high
-      ? undefined
-      : `is ${range}, not ${value}`;
-  return { flag, help, default: standard, extras, range, check, read: numberOf };
-}
+export const whole = numberWhere("a whole number", Number.isInteger);
 
 /** A finite number of any size, or none. */
 export function optionalNumber(flag: string, help: string): OptionSpec<number | undefined> {

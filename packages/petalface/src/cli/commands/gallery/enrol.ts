@@ -1,5 +1,5 @@
-import { type Command, Option } from "commander";
-import { alignedChoices } from "../../../api/aligned-choices.ts";
+import type { Command } from "commander";
+import type { alignedChoices } from "../../../api/aligned-choices.ts";
 import type { GalleryModel } from "../../../api/gallery-model.ts";
 import type { Engine } from "../../../api/model.ts";
 import { claimOutputs } from "../../../api/outputs.ts";
@@ -22,6 +22,7 @@ import { type DataFlags, withDataOptions } from "../../data.ts";
 import { numeric } from "../../numbers.ts";
 import { parseInteger } from "../../options.ts";
 import { plainTable } from "../../table.ts";
+import { alignedOption } from "./decisions.ts";
 import { openGiven } from "./faces.ts";
 import { type GalleryModelFlags, withGalleryModel } from "./model.ts";
 import { type LeftPicture, renderGatePage } from "./page.ts";
@@ -39,11 +40,7 @@ export interface EnrolFlags extends GalleryModelFlags, DataFlags {
 /** Adds {@link EnrolFlags}. */
 export function withEnrolOptions(command: Command): Command {
   command
-    .addOption(
-      new Option("--aligned <yes|no|auto>", "whether the pictures are aligned faces; photos are aligned first")
-        .choices(alignedChoices)
-        .default("auto"),
-    )
+    .addOption(alignedOption())
     .option("--min-alpha <share>", "quality below which a face is refused as blurred", numeric, gateDefaults.alpha)
     .option(
       "--min-side <pixels>",

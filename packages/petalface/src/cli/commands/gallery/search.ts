@@ -1,6 +1,6 @@
 import { type Command, Option } from "commander";
 import { itemAt } from "onnx-grad";
-import { alignedChoices } from "../../../api/aligned-choices.ts";
+import type { alignedChoices } from "../../../api/aligned-choices.ts";
 import { type GalleryModel, openGalleryModel } from "../../../api/gallery-model.ts";
 import { type GalleryParts, openPartsSearcher, type PartsSearcher, type WhenDown } from "../../../cluster/index.ts";
 import { PetalfaceError } from "../../../errors.ts";
@@ -8,7 +8,6 @@ import {
   type Decision,
   type DecisionRules,
   decide,
-  defaultTemplateRule,
   describeFaces,
   type FaceDescription,
   type GallerySearcher,
@@ -18,26 +17,21 @@ import {
   openGallerySearcher,
   openIndexedSearcher,
   type PersonSearcher,
-  type TemplateRule,
-  templateRules,
 } from "../../../gallery/index.ts";
 import { openLoader } from "../../../images/index.ts";
 import { normaliseRows } from "../../../matching/index.ts";
 import type { CliContext } from "../../context.ts";
 import { withExamples } from "../../examples.ts";
-import { numeric } from "../../numbers.ts";
 import { parseInteger } from "../../options.ts";
 import { printAnswer } from "./answers.ts";
+import { alignedOption, checkDecisions, type DecisionFlags, withDecisionOptions } from "./decisions.ts";
 import { type GivenFaces, openGiven } from "./faces.ts";
 import { type GalleryModelFlags, withGalleryModel } from "./model.ts";
 import { galleryArgument, openPlaces, placesOf, type StoreFlags, withStore } from "./store.ts";
-import { chooseThresholds, describeThresholds, type ThresholdFlags } from "./thresholds.ts";
+import { chooseThresholds, describeThresholds } from "./thresholds.ts";
 
-interface Flags extends GalleryModelFlags, StoreFlags, ThresholdFlags {
+interface Flags extends GalleryModelFlags, StoreFlags, DecisionFlags {
   readonly track?: string;
-  readonly margin: number;
-  readonly minAlpha: number;
-  readonly templates: TemplateRule;
   readonly top: number;
   readonly index?: boolean;
   readonly whenDown?: WhenDown;
@@ -52,29 +46,11 @@ export function searchCommand(parent: Command, context: CliContext): void {
     .description("say who each face is, or that it is unknown")
     .argument("<gallery>", galleryArgument)
     .argument("[photos...]", "photos, folders, manifests")
-    .option("--track <folder>", "frames of one face: one answer for all of them together")
-    .option("--threshold <cosine>", "what the cosine of a match exceeds, whatever the quality", numeric)
-    .option("--thresholds <file.json>", "thresholds by alpha")
-    .option(
-      "--rate <share>",
-      "false-positive identification rate for which thresholds are estimated on the gallery",
-      numeric,
-      0.01,
-    )
-    .option("--margin <cosine>", "by how much the second person must be farther away", numeric, 0.02)
-    .option("--min-alpha <share>", "quality below which a face is unusable", numeric, 0)
-    .addOption(
-      new Option("--templates <rule>", "how a person's faces answer: nearest one, mean, mean by quality")
-        .choices(templateRules)
-        .default(defaultTemplateRule),
-    )
+    .option("--track <folder>", "frames of one face: one answer for all of them together");
+  withDecisionOptions(command)
     .option("--index", "ask the index that `gallery index` built instead of comparing with everybody")
     .option("--top <n>", "nearest people that are listed", parseInteger("--top", 1, 1000), 5)
-    .addOption(
-      new Option("--aligned <yes|no|auto>", "whether the pictures are aligned faces; photos are aligned first")
-        .choices(alignedChoices)
-        .default("auto"),
-    );
+    .addOption(alignedOption());
   withStore(withGalleryModel(command), { several: true })
     .addOption(
       new Option(
@@ -102,10 +78,7 @@ async function run(gallery: string, photos: readonly string[], flags: Flags, con
   const { track } = flags;
   if ((track === undefined) === (photos.length === 0))
     throw new PetalfaceError("PETAL_OPTION_INVALID", "give photos to search for, or --track FOLDER");
-  if (flags.threshold !== undefined && flags.thresholds !== undefined)
-    throw new PetalfaceError("PETAL_OPTION_INVALID", "give --threshold or --thresholds, not both");
-  if (!(flags.rate > 0 && flags.rate <= 1))
-    throw new PetalfaceError("PETAL_OPTION_INVALID", "--rate is a share above 0, at most 1");
+  checkDecisions(flags);
   const place = placesOf(gallery, flags);
   const { shown: path } = place;
   const { whenDown } = flags;

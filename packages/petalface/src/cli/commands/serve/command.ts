@@ -1,22 +1,16 @@
-import { type Command, Option } from "commander";
+import type { Command } from "commander";
 import { PetalfaceError } from "../../../errors.ts";
-import {
-  defaultTemplateRule,
-  gateDefaults,
-  shownGallery,
-  singleThreshold,
-  type TemplateRule,
-  templateRules,
-} from "../../../gallery/index.ts";
+import { gateDefaults, shownGallery, singleThreshold } from "../../../gallery/index.ts";
 import { defaultLimits, startServer } from "../../../server/index.ts";
 import type { CliContext } from "../../context.ts";
 import { withExamples } from "../../examples.ts";
 import { byteSize, numeric } from "../../numbers.ts";
 import { collect, parseInteger } from "../../options.ts";
 import { readThresholds } from "../gallery/create.ts";
+import { type DecisionFlags, templatesOption } from "../gallery/decisions.ts";
 import { type GalleryModelFlags, withGalleryModel } from "../gallery/model.ts";
 
-interface Flags extends GalleryModelFlags {
+interface Flags extends GalleryModelFlags, DecisionFlags {
   readonly gallery?: readonly string[];
   readonly host: string;
   readonly port: number;
@@ -27,13 +21,7 @@ interface Flags extends GalleryModelFlags {
   readonly tlsKey?: string;
   readonly detector?: string;
   readonly landmarks?: string;
-  readonly threshold?: number;
-  readonly thresholds?: string;
-  readonly rate: number;
-  readonly margin: number;
-  readonly minAlpha: number;
   readonly minSide: number;
-  readonly templates: TemplateRule;
   readonly maxPhoto: number;
   readonly maxPixels: number;
   readonly maxFaces: number;
@@ -75,11 +63,7 @@ export function serveCommand(program: Command, context: CliContext): void {
       parseInteger("--min-side", 1, 1024),
       gateDefaults.side,
     )
-    .addOption(
-      new Option("--templates <rule>", "how a person's faces answer: nearest one, mean, mean by quality")
-        .choices(templateRules)
-        .default(defaultTemplateRule),
-    )
+    .addOption(templatesOption())
     .option("--max-photo <size>", "most bytes of a photo, such as 16M", byteSize, defaultLimits.photoBytes)
     .option(
       "--max-pixels <n>",

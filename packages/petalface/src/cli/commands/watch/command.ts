@@ -1,11 +1,11 @@
 import { readFile } from "node:fs/promises";
-import { type Command, Option } from "commander";
+import type { Command } from "commander";
 import { alignDefaults } from "../../../api/align.ts";
 import { openGalleryModel } from "../../../api/gallery-model.ts";
 import { openModel } from "../../../api/model.ts";
 import { PetalfaceError } from "../../../errors.ts";
 import { createLocator, openDetector, openLandmarker } from "../../../faces/index.ts";
-import { defaultTemplateRule, openDescriber, openGallery, templateRules } from "../../../gallery/index.ts";
+import { openDescriber, openGallery } from "../../../gallery/index.ts";
 import { type Keep, openResources } from "../../../resources.ts";
 import {
   decideOnServer,
@@ -23,6 +23,7 @@ import type { CliContext } from "../../context.ts";
 import { withExamples } from "../../examples.ts";
 import { numeric } from "../../numbers.ts";
 import { parseInteger } from "../../options.ts";
+import { checkDecisions, withDecisionOptions } from "../gallery/decisions.ts";
 import { withGalleryModel } from "../gallery/model.ts";
 import { placeOf, withStore } from "../gallery/store.ts";
 import { openDecider } from "./decider.ts";
@@ -52,22 +53,8 @@ export function watchCommand(program: Command, context: CliContext): void {
       5,
     )
     .option("--min-frames <n>", "faces seen in fewer frames are passed over", parseInteger("--min-frames", 1, 1000), 3)
-    .option("--lost <seconds>", "a face that is not seen for so long has left", numeric, 2)
-    .option("--threshold <cosine>", "what the cosine of a match exceeds, whatever the quality", numeric)
-    .option("--thresholds <file.json>", "thresholds by alpha")
-    .option(
-      "--rate <share>",
-      "false-positive identification rate for which thresholds are estimated on the gallery",
-      numeric,
-      0.01,
-    )
-    .option("--margin <cosine>", "by how much the second person must be farther away", numeric, 0.02)
-    .option("--min-alpha <share>", "quality below which a face is unusable", numeric, 0)
-    .addOption(
-      new Option("--templates <rule>", "how a person's faces answer: nearest one, mean, mean by quality")
-        .choices(templateRules)
-        .default(defaultTemplateRule),
-    )
+    .option("--lost <seconds>", "a face that is not seen for so long has left", numeric, 2);
+  withDecisionOptions(command)
     .option("--server <http://...>", "ask a server of `petalface serve`; it gets embeddings and no pictures")
     .option("--key-file <file>", "file with the server's key; the variable PETALFACE_KEY unless given")
     .option("--mqtt <mqtt://...>", "also publish events to this broker, as Frigate does, and for Home Assistant")
@@ -83,15 +70,13 @@ export function watchCommand(program: Command, context: CliContext): void {
 }
 
 /** Options that are out of range. Throws PetalfaceError (wrong usage). */
-function check({ fps, lost, rate, frames, minFrames, threshold, thresholds, server, model }: WatchFlags): void {
+function check({ fps, lost, frames, minFrames, threshold, thresholds, server, model }: WatchFlags): void {
   const refuse = (why: string): never => {
     throw new PetalfaceError("PETAL_OPTION_INVALID", why);
   };
   if (!(fps > 0 && fps <= 100)) refuse("--fps is a number above 0, at most 100");
   if (!(lost > 0 && lost <= 3600)) refuse("--lost is a number of seconds above 0, at most 3600");
-  if (!(rate > 0 && rate <= 1)) refuse("--rate is a share above 0, at most 1");
   if (minFrames > frames) refuse(`--min-frames ${minFrames} is more than --frames ${frames}`);
-  if (threshold !== undefined && thresholds !== undefined) refuse("give --threshold or --thresholds, not both");
   if (server !== undefined && model === undefined)
     refuse("--server knows the gallery only: give its model with --model");
   if (server !== undefined && (threshold ?? thresholds) !== undefined)
@@ -100,6 +85,7 @@ function check({ fps, lost, rate, frames, minFrames, threshold, thresholds, serv
 
 async function run(source: string, flags: WatchFlags, context: CliContext): Promise<void> {
   check(flags);
+  checkDecisions(flags);
   const { fps, camera, detector: detectorName, landmarks: landmarksName } = flags;
   await using open = openResources();
   const { decide, describer, enrolled } = await openRecogniser(flags, open.keep, context);

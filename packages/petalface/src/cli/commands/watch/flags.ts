@@ -1,9 +1,9 @@
-import type { TemplateRule } from "../../../gallery/index.ts";
+import type { DecisionFlags } from "../gallery/decisions.ts";
 import type { GalleryModelFlags } from "../gallery/model.ts";
 import type { StoreFlags } from "../gallery/store.ts";
 
 /** Options of `petalface watch`. */
-export interface WatchFlags extends GalleryModelFlags, StoreFlags {
+export interface WatchFlags extends GalleryModelFlags, StoreFlags, DecisionFlags {
   readonly gallery: string;
   readonly camera: string;
   readonly fps: number;
@@ -14,12 +14,6 @@ export interface WatchFlags extends GalleryModelFlags, StoreFlags {
   readonly frames: number;
   readonly minFrames: number;
   readonly lost: number;
-  readonly threshold?: number;
-  readonly thresholds?: string;
-  readonly rate: number;
-  readonly margin: number;
-  readonly minAlpha: number;
-  readonly templates: TemplateRule;
   readonly server?: string;
   readonly keyFile?: string;
   readonly mqtt?: string;

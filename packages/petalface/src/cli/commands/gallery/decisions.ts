@@ -1,0 +1,50 @@
+import { type Command, Option } from "commander";
+import { alignedChoices } from "../../../api/aligned-choices.ts";
+import { PetalfaceError } from "../../../errors.ts";
+import { defaultTemplateRule, type TemplateRule, templateRules } from "../../../gallery/index.ts";
+import { numeric } from "../../numbers.ts";
+
+/** Options of every command that says who a face is. */
+export interface DecisionFlags {
+  readonly threshold?: number;
+  readonly thresholds?: string;
+  readonly rate: number;
+  readonly margin: number;
+  readonly minAlpha: number;
+  readonly templates: TemplateRule;
+}
+
+/** `--templates`. */
+export const templatesOption = (): Option =>
+  new Option("--templates <rule>", "how a person's faces answer: nearest one, mean, mean by quality")
+    .choices(templateRules)
+    .default(defaultTemplateRule);
+
+/** `--aligned`. */
+export const alignedOption = (): Option =>
+  new Option("--aligned <yes|no|auto>", "whether the pictures are aligned faces; photos are aligned first")
+    .choices(alignedChoices)
+    .default("auto");
+
+/** Adds {@link DecisionFlags}. */
+export const withDecisionOptions = (command: Command): Command =>
+  command
+    .option("--threshold <cosine>", "what the cosine of a match exceeds, whatever the quality", numeric)
+    .option("--thresholds <file.json>", "thresholds by alpha")
+    .option(
+      "--rate <share>",
+      "false-positive identification rate for which thresholds are estimated on the gallery",
+      numeric,
+      0.01,
+    )
+    .option("--margin <cosine>", "by how much the second person must be farther away", numeric, 0.02)
+    .option("--min-alpha <share>", "quality below which a face is unusable", numeric, 0)
+    .addOption(templatesOption());
+
+/** Refuses thresholds that contradict each other. Throws PetalfaceError (wrong usage). */
+export function checkDecisions({ threshold, thresholds, rate }: DecisionFlags): void {
+  if (threshold !== undefined && thresholds !== undefined)
+    throw new PetalfaceError("PETAL_OPTION_INVALID", "give --threshold or --thresholds, not both");
+  if (!(rate > 0 && rate <= 1))
+    throw new PetalfaceError("PETAL_OPTION_INVALID", "--rate is a share above 0, at most 1");
+}
