@@ -6,30 +6,16 @@ import { itemAt } from "onnx-grad";
 import sharp from "sharp";
 import { beforeAll, describe, expect, test } from "vitest";
 import { openData } from "../../src/data/index.ts";
-import { type FaceRecord, type FailureRecord, findFfmpeg, template } from "../../src/faces/index.ts";
+import { type FailureRecord, findFfmpeg } from "../../src/faces/index.ts";
 import { ended, petalface, start } from "../cli/process.ts";
 import { gradient, paint, temporaryFolder } from "../images/helpers.ts";
-import { type PutFace, writeRetinaface } from "./graphs.ts";
+import { writeRetinaface } from "./graphs.ts";
+import { corner, linesOf, middle, writePhoto } from "./photos.ts";
 
 const folder = temporaryFolder();
 const at = (...parts: string[]): string => join(folder, ...parts);
 const blind = at("blind.onnx");
 const seeing = at("seeing.onnx");
-/**
- * In a canvas of 128 x 128 the face lies where an aligned face of 112 px has it, 8 px further to
- * the right and down.
- */
-const middle: PutFace = {
-  box: [30, 30, 98, 118],
-  points: template(112).map(([x, y]) => [x + 8, y + 8]) as unknown as PutFace["points"],
-  score: 0.99,
-};
-const corner: PutFace = {
-  ...middle,
-  box: [100, 2, 126, 30],
-  score: 0.95,
-  points: template(30).map(([x, y]) => [x + 98, y]) as unknown as PutFace["points"],
-};
 
 beforeAll(async () => {
   await writeRetinaface(blind, { width: 128, height: 128 }, []);
@@ -42,22 +28,6 @@ const align = (input: string, out: string, detector: string, ...more: string[]) 
     // Starting a thread takes longer than these few photos.
     ...["--threads", "1", ...more],
   ]);
-
-function linesOf<T = FaceRecord>(out: string, name = "manifest.jsonl"): T[] {
-  const text = readFileSync(join(out, name), "utf8");
-  return text
-    .split("\n")
-    .filter(Boolean)
-    .map((line) => JSON.parse(line) as T);
-}
-
-async function writePhoto(path: string, width = 128, height = 128, seed = 0): Promise<void> {
-  mkdirSync(join(path, ".."), { recursive: true });
-  const { data } = paint(width, height, (x, y, channel) => (x * (channel + 1) + y * 3 + seed * 17) & 255);
-  await sharp(data, { raw: { width, height, channels: 3 } })
-    .png({ compressionLevel: 1 })
-    .toFile(path);
-}
 
 describe("photos of every kind", () => {
   const photos = at("kinds");
