@@ -38,7 +38,7 @@ export {
   staticDims,
   timesDim,
 } from "./graph/dim.ts";
-export { OnnxGradError } from "./graph/errors.ts";
+export { type OnnxGradCode, OnnxGradError } from "./graph/errors.ts";
 export type { Attribute, Attributes, Graph, Node, ValueType } from "./graph/graph.ts";
 export { prune } from "./graph/prune.ts";
 export type { Run } from "./graph/run.ts";

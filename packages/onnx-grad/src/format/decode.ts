@@ -1,6 +1,6 @@
 import type { Dim, Shape } from "../graph/dim.ts";
 import { bytesOf, dtypeOfCode, nameOfCode, tensorOfBytes } from "../graph/dtypes.ts";
-import { OnnxGradError } from "../graph/errors.ts";
+import { unreadable } from "../graph/errors.ts";
 import type { Attribute, Node, ValueType } from "../graph/graph.ts";
 import { type Constant, type DType, type ExternalTensor, isExternal, sizeOf, type Tensor } from "../graph/tensor.ts";
 import { MAX_RANK } from "../infer/call.ts";
@@ -24,9 +24,7 @@ export function readTensor(constant: Constant): Tensor {
   const { file, offset, length, dtype, dims } = constant;
   const bytes = withFile(file, (open) => {
     if (offset + length > open.size) {
-      throw new OnnxGradError(
-        `${file}: ${length} bytes from ${offset} lie beyond its ${open.size} bytes; was it replaced?`,
-      );
+      throw unreadable(`${file}: ${length} bytes from ${offset} lie beyond its ${open.size} bytes; was it replaced?`);
     }
     return open.read(offset, length);
   });
@@ -36,7 +34,7 @@ export function readTensor(constant: Constant): Tensor {
 /** The constant behind a TensorProto of the model at `source`. `what` names it in errors. */
 export function constantOfProto(tensor: TensorProto, source: Source, what: string): Constant {
   const fail = (message: string): never => {
-    throw new OnnxGradError(`${source.path}: ${what} ${message}`);
+    throw unreadable(`${source.path}: ${what} ${message}`);
   };
   const dtype =
     dtypeOfCode(tensor.dataType ?? 0) ??
@@ -145,7 +143,7 @@ export function nodeOfProto(proto: NodeProto, source: Source): DecodedNode {
   const attributes = new Map<string, Attribute>();
   for (const attribute of proto.attribute ?? []) {
     const key = attribute.name ?? "";
-    if (attributes.has(key)) throw new OnnxGradError(`${path}: ${what} has the attribute "${key}" twice`);
+    if (attributes.has(key)) throw unreadable(`${path}: ${what} has the attribute "${key}" twice`);
     if (isConstant && key === "value" && attribute.t) {
       constant = constantOfProto(attribute.t, source, `value of ${what}`);
     } else {
@@ -165,7 +163,7 @@ export function nodeOfProto(proto: NodeProto, source: Source): DecodedNode {
 
 function attributeOfProto(proto: AttributeProto, source: Source, what: string): Attribute {
   const fail = (message: string): never => {
-    throw new OnnxGradError(`${source.path}: attribute "${proto.name}" of ${what} ${message}`);
+    throw unreadable(`${source.path}: attribute "${proto.name}" of ${what} ${message}`);
   };
   if (proto.refAttrName) fail("refers to a function's attribute, which is not supported");
   const kind = proto.type || guessKind(proto);
@@ -198,7 +196,7 @@ function attributeTensor(proto: TensorProto, source: Source, what: string): Tens
   if (!isExternal(constant)) return constant;
   const small = constant.length <= INLINE_INTEGERS ? readSmall(constant, source) : constant;
   if (isExternal(small)) {
-    throw new OnnxGradError(`${source.path}: ${what} holds ${constant.length} bytes; make it an initialiser`);
+    throw unreadable(`${source.path}: ${what} holds ${constant.length} bytes; make it an initialiser`);
   }
   return small;
 }
@@ -226,27 +224,26 @@ export function typeOfInput(info: ValueInfoProto, path: string, shapes: InputSha
   const tensor = info.type?.tensorType;
   const name = info.name ?? "";
   const what = `input "${name}"`;
-  if (!tensor) throw new OnnxGradError(`${path}: ${what} is not a tensor`);
+  if (!tensor) throw unreadable(`${path}: ${what} is not a tensor`);
   const dtype = dtypeOfCode(tensor.elemType ?? 0);
   if (dtype === undefined) {
-    throw new OnnxGradError(
+    throw unreadable(
       `${path}: ${what} has element type ${nameOfCode(tensor.elemType ?? 0)}, which is not supported; export the model in float32`,
     );
   }
   const dims = tensor.shape && (tensor.shape.dim ?? []);
-  if (dims !== undefined && dims.length > MAX_RANK)
-    throw new OnnxGradError(`${path}: ${what} has ${dims.length} dimensions`);
+  if (dims !== undefined && dims.length > MAX_RANK) throw unreadable(`${path}: ${what} has ${dims.length} dimensions`);
   const stated = dims?.map(dimOfProto);
   const given =
     typeof shapes === "function" ? shapes(name, stated) : Object.hasOwn(shapes, name) ? shapes[name] : undefined;
   if (given !== undefined) return { dtype, shape: given };
   if (stated === undefined)
-    throw new OnnxGradError(`${path}: ${what} has no shape; export it with one (readModel takes one as an option)`);
+    throw unreadable(`${path}: ${what} has no shape; export it with one (readModel takes one as an option)`);
   stated.forEach((dim, axis) => {
     if (typeof dim === "number" && !(dim >= 0 && Number.isSafeInteger(dim)))
-      throw new OnnxGradError(`${path}: ${what} has ${dim} as dimension ${axis}`);
+      throw unreadable(`${path}: ${what} has ${dim} as dimension ${axis}`);
     if (typeof dim !== "number" && axis > 0)
-      throw new OnnxGradError(
+      throw unreadable(
         `${path}: dimension ${axis} ("${dims?.[axis]?.dimParam ?? ""}") of ${what} is open; only dimension 0 may be, ` +
           "export it with fixed sizes (readModel takes them as an option)",
       );

@@ -1,5 +1,5 @@
 import { resolve } from "node:path";
-import { OnnxGradError } from "../graph/errors.ts";
+import { unreadable } from "../graph/errors.ts";
 import { withFile } from "./file.ts";
 import { refuseOther } from "./other.ts";
 import { decodeProto, type TensorProto } from "./proto.ts";
@@ -37,7 +37,7 @@ export function externalFiles(path: string): ExternalFile[] {
       const location = externalData.find(({ key }) => key === "location")?.value ?? "";
       if (dataLocation !== 1 || location === SELF || location === "" || found.has(location)) continue;
       const place = locate(source, location);
-      if (typeof place === "string") throw new OnnxGradError(`${file.path}: tensor "${name ?? ""}" ${place}`);
+      if (typeof place === "string") throw unreadable(`${file.path}: tensor "${name ?? ""}" ${place}`);
       found.set(location, { location, ...place });
     }
     return [...found.values()].sort((a, b) => (a.location < b.location ? -1 : 1));

@@ -1,5 +1,5 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
-import { OnnxGradError } from "../graph/errors.ts";
+import { unreadable } from "../graph/errors.ts";
 
 /** An open regular file that is read by position. */
 export interface PositionedFile {
@@ -18,7 +18,7 @@ export function withFile<T>(path: string, use: (file: PositionedFile) => T): T {
   const handle = open(path);
   try {
     const stat = fstatSync(handle);
-    if (!stat.isFile()) throw new OnnxGradError(`${path}: not a regular file`);
+    if (!stat.isFile()) throw unreadable(`${path}: not a regular file`);
     return use({ path, size: stat.size, read: (offset, length) => readRange(handle, path, offset, length) });
   } finally {
     closeSync(handle);
@@ -33,7 +33,7 @@ function open(path: string): number {
   } catch (error) {
     const code = error instanceof Error && "code" in error ? String(error.code) : "";
     const why = code === "ENOENT" ? "no such file" : `cannot be opened (${code || error})`;
-    throw new OnnxGradError(`${path}: ${why}`, { cause: error });
+    throw unreadable(`${path}: ${why}`, { cause: error });
   }
 }
 
@@ -42,7 +42,7 @@ function readRange(handle: number, path: string, offset: number, length: number)
   let done = 0;
   while (done < length) {
     const count = readSync(handle, bytes, done, length - done, offset + done);
-    if (count === 0) throw new OnnxGradError(`${path}: the file ends at byte ${offset + done}; it is truncated`);
+    if (count === 0) throw unreadable(`${path}: the file ends at byte ${offset + done}; it is truncated`);
     done += count;
   }
   return bytes;

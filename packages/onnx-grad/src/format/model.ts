@@ -1,7 +1,7 @@
 import { basename, dirname, resolve } from "node:path";
 import { typeGraph } from "../fold/fold.ts";
 import { bytesOfTensor } from "../graph/dtypes.ts";
-import { OnnxGradError } from "../graph/errors.ts";
+import { OnnxGradError, unreadable } from "../graph/errors.ts";
 import type { Graph, Node, ValueType } from "../graph/graph.ts";
 import { sortNodes } from "../graph/sort.ts";
 import { type Constant, isExternal } from "../graph/tensor.ts";
@@ -66,7 +66,7 @@ export function readGraph(file: PositionedFile, options: ReadOptions = {}): Grap
   } catch (error) {
     // Shape rules name the node; the file is known here.
     if (!(error instanceof OnnxGradError) || error.message.startsWith(file.path)) throw error;
-    throw new OnnxGradError(`${file.path}: ${error.message}`, { cause: error });
+    throw unreadable(`${file.path}: ${error.message}`, { cause: error });
   }
 }
 

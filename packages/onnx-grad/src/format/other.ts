@@ -1,4 +1,4 @@
-import { OnnxGradError } from "../graph/errors.ts";
+import { unreadable } from "../graph/errors.ts";
 import { type PositionedFile, withFile } from "./file.ts";
 import { placeholderBytes, placeholderOf } from "./placeholder.ts";
 
@@ -36,7 +36,7 @@ function describeOther(file: PositionedFile): string | undefined {
  * ONNX model.
  */
 export function refuseOther(file: PositionedFile): void {
-  if (file.size === 0) throw new OnnxGradError(`${file.path}: empty; export or download the model again`);
+  if (file.size === 0) throw unreadable(`${file.path}: empty; export or download the model again`);
   const what = describeOther(file);
-  if (what !== undefined) throw new OnnxGradError(`${file.path}: ${what}`);
+  if (what !== undefined) throw unreadable(`${file.path}: ${what}`);
 }

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import protobuf from "protobufjs";
-import { OnnxGradError } from "../graph/errors.ts";
+import { unreadable } from "../graph/errors.ts";
 import { schemaUrl } from "../schema.ts";
 
 /**
@@ -94,7 +94,7 @@ export function decodeProto(bytes: Uint8Array, path: string): ModelProto {
     return messages.model.toObject(messages.model.decode(bytes), { longs: String });
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
-    throw new OnnxGradError(`${path}: not a readable ONNX model (${why})`, { cause: error });
+    throw unreadable(`${path}: not a readable ONNX model (${why})`, { cause: error });
   }
 }
 

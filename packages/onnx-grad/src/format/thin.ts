@@ -1,5 +1,5 @@
 import { bytesOf, dtypeOfCode } from "../graph/dtypes.ts";
-import { OnnxGradError } from "../graph/errors.ts";
+import { unreadable } from "../graph/errors.ts";
 import type { DType } from "../graph/tensor.ts";
 import type { PositionedFile } from "./file.ts";
 import { encodeHeader, type Field, wireWalker } from "./wire.ts";
@@ -81,14 +81,12 @@ export function thinModel(file: PositionedFile): Uint8Array {
   const grow = (message: Message, length: number): void => {
     message.length += length;
     if (message.length > MAX_THIN)
-      throw new OnnxGradError(
-        `${file.path}: more than ${MAX_THIN} bytes besides its weights; it is not a usable ONNX model`,
-      );
+      throw unreadable(`${file.path}: more than ${MAX_THIN} bytes besides its weights; it is not a usable ONNX model`);
   };
   const keepVarints = (message: Message, field: Field): void => {
     if (field.wire === 2) varints += field.end - field.body;
     if (varints > MAX_VARINTS)
-      throw new OnnxGradError(
+      throw unreadable(
         `${file.path}: more than ${MAX_VARINTS} bytes of whole numbers one by one; save the model with raw tensor data`,
       );
     keep(message, field);
@@ -118,7 +116,7 @@ export function thinModel(file: PositionedFile): Uint8Array {
   const tensor = (start: number, end: number): Message => {
     const all: Field[] = [];
     for (const field of fields(start, end)) {
-      if (all.push(field) > MAX_TENSOR_FIELDS) throw new OnnxGradError(`${file.path}: a tensor has too many fields`);
+      if (all.push(field) > MAX_TENSOR_FIELDS) throw unreadable(`${file.path}: a tensor has too many fields`);
     }
     const code = all.findLast((field) => field.number === TENSOR.dataType && field.wire === 0)?.value ?? 0;
     const dtype = dtypeOfCode(code);

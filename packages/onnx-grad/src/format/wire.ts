@@ -1,4 +1,4 @@
-import { OnnxGradError } from "../graph/errors.ts";
+import { unreadable } from "../graph/errors.ts";
 import { itemAt } from "../graph/item-at.ts";
 import type { PositionedFile } from "./file.ts";
 
@@ -34,7 +34,7 @@ export function wireWalker(file: PositionedFile): (start: number, end: number) =
   let seen = 0;
 
   function fail(offset: number, what: string): never {
-    throw new OnnxGradError(`${file.path}: ${what} at byte ${offset}; it is truncated or not an ONNX model`);
+    throw unreadable(`${file.path}: ${what} at byte ${offset}; it is truncated or not an ONNX model`);
   }
 
   function byteAt(offset: number): number {

@@ -52,7 +52,9 @@ export const MAX_STEP = 2 ** 31 - 1;
 
 /** Throws an error that names the node and its operator. */
 export function failNode(node: Node, message: string): never {
-  throw new OnnxGradError(`${node.op} node "${node.name || node.outputs[0] || "?"}": ${message}`);
+  throw new OnnxGradError(`${node.op} node "${node.name || node.outputs[0] || "?"}": ${message}`, {
+    code: "ONNX_NODE_UNSUPPORTED",
+  });
 }
 
 /** Wraps a node for its shape rule. */

@@ -38,7 +38,7 @@ export type GradientRules = Readonly<Record<string, GradientRule>>;
 
 /** An error that says which node cannot be differentiated and why. */
 export const cannot = (node: Node, why: string): OnnxGradError =>
-  new OnnxGradError(`cannot differentiate ${node.op} node "${node.name}": ${why}`);
+  new OnnxGradError(`cannot differentiate ${node.op} node "${node.name}": ${why}`, { code: "ONNX_NO_GRADIENT" });
 
 /** A dimension that has to be a number. */
 export function known(node: Node, dim: Dim | undefined): number {
