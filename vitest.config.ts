@@ -52,8 +52,9 @@ export default defineConfig({
       // Threads and processes of tests start in a third of the time with compiled code.
       NODE_COMPILE_CACHE: `${import.meta.dirname}/node_modules/.cache/compiled`,
     },
-    // Few workers: the native runtime and sharp bring threads of their own, and each worker may hold
-    // a model. One more than two cores, because many tests wait for processes, servers and browsers.
+    // Few workers: the native runtime and sharp bring threads of their own, and each worker may
+    // hold a model. One more than two cores, because many tests wait for processes, servers and
+    // browsers.
     maxWorkers: 3,
     // No test is about time: this only ends one that hangs, also on a slow machine with other
     // programs running.
@@ -62,8 +63,8 @@ export default defineConfig({
     expect: { poll: { timeout: 600_000 } },
     reporters: ["default", "./test/skipped-reporter.ts"],
     sequence: { sequencer: LongestFirst },
-    // Files without isolation share the modules of their worker: loading them takes longer than most
-    // tests.
+    // Files without isolation share the modules of their worker: loading them takes longer than
+    // most tests.
     projects: [
       { extends: true, test: { name: "alone", include: alone } },
       { extends: true, test: { name: "whole", include: whole, isolate: false } },

@@ -1,4 +1,7 @@
-/** `npm run bench -- NAME [options]`: runs the benchmark that `bench/NAME/main.ts` defines; bench/README.md lists them. */
+/**
+ * `npm run bench -- NAME [options]`: runs the benchmark that `bench/NAME/main.ts` defines;
+ * bench/README.md lists them.
+ */
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { type Benchmark, runBenchmark } from "./skeleton/benchmark.ts";
@@ -11,7 +14,8 @@ if (!names.includes(name)) {
   console.error(`usage: npm run bench -- NAME [options]; NAME is one of ${names.join(", ")}`);
   process.exit(2);
 }
-// Read by onnxruntime when it starts, here and in the Python packages that are measured for comparison: nothing is sent.
+// Read by onnxruntime when it starts, here and in the Python packages that are measured for
+// comparison: nothing is sent.
 process.env.ORT_DISABLE_TELEMETRY = "1";
 const { default: benchmark } = (await import(`./${name}/main.ts`)) as { readonly default: Benchmark };
 await runBenchmark(benchmark, args);

@@ -21,7 +21,8 @@ interface Check {
 const compile = (project: string, kind: string, ...more: string[]): string[] => {
   const name = project === "." ? "root" : project.replace("/", "-");
   const known = `${packages}/.cache/tsc/${name}-${kind}.tsbuildinfo`;
-  // One thread: the other cores have other checks, and threads of one check share half of their work only.
+  // One thread: the other cores have other checks, and threads of one check share half of their
+  // work only.
   const how = ["--noEmit", "--singleThreaded", "--incremental", "--tsBuildInfoFile", known];
   return [`${packages}/typescript/bin/tsc`, "-p", project, ...how, ...more];
 };

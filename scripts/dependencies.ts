@@ -20,7 +20,8 @@ const allowed = new Set([
 ]);
 
 /**
- * Licences that are not in the list, and why the package may be used all the same. By the start of the name.
+ * Licences that are not in the list, and why the package may be used all the same. By the start of
+ * the name.
  */
 const exceptions: readonly { readonly name: string; readonly licence: RegExp; readonly why: string }[] = [
   {
@@ -34,8 +35,8 @@ const exceptions: readonly { readonly name: string; readonly licence: RegExp; re
 ];
 
 /**
- * All packages that installing some workspaces brings, optional ones of other platforms included: their dependencies and those of
- * these, found as Node finds them.
+ * All packages that installing some workspaces brings, optional ones of other platforms included:
+ * their dependencies and those of these, found as Node finds them.
  *
  * @param roots folders of workspaces in the lock file
  */
@@ -69,7 +70,10 @@ const isAllowed = (licence: string): boolean =>
     .split(" OR ")
     .some((choice) => choice.split(" AND ").every((part) => allowed.has(part)));
 
-/** A line for each package, with the reason where it is an exception; and the packages that may not be used. */
+/**
+ * A line for each package, with the reason where it is an exception; and the packages that may not
+ * be used.
+ */
 export function printLicences(list: readonly Dependency[]): { readonly text: string; readonly refused: Dependency[] } {
   const refused: Dependency[] = [];
   const lines = list.map((each) => {

@@ -3,7 +3,10 @@ import { fileURLToPath } from "node:url";
 import { printLicences, runtimePackages } from "./dependencies.ts";
 import type { Lock } from "./lock.ts";
 
-/** `npm run licences`: the licences of all packages that petalface and onnx-grad bring; exit code 1 where one is not allowed. */
+/**
+ * `npm run licences`: the licences of all packages that petalface and onnx-grad bring; exit code 1
+ * where one is not allowed.
+ */
 const lock = JSON.parse(
   await readFile(fileURLToPath(new URL("../package-lock.json", import.meta.url)), "utf8"),
 ) as Lock;

@@ -1,6 +1,7 @@
 /**
- * Checks that everything agrees on a version, and writes what a release needs into packed/: notes.md (the version's part of the
- * changelog), licences.txt and sbom.cdx.json (CycloneDX). `node scripts/release.ts 0.1.0`; with nothing but the version it is read from
+ * Checks that everything agrees on a version, and writes what a release needs into packed/:
+ * notes.md (the version's part of the changelog), licences.txt and sbom.cdx.json (CycloneDX).
+ * `node scripts/release.ts 0.1.0`; with nothing but the version it is read from
  * packages/petalface/package.json.
  */
 import { execFileSync } from "node:child_process";

@@ -10,8 +10,9 @@ interface Manifest {
 }
 
 /**
- * Copies one built package into `to` as npm should publish it. In the repository its manifest points at the sources;
- * `publishConfig` says what it points at when published, and npm, unlike other package managers, does not apply that by itself.
+ * Copies one built package into `to` as npm should publish it. In the repository its manifest
+ * points at the sources; `publishConfig` says what it points at when published, and npm, unlike
+ * other package managers, does not apply that by itself.
  */
 export async function stagePackage(root: string, folder: string, to: string): Promise<void> {
   const from = join(root, "packages", folder);
@@ -24,7 +25,9 @@ export async function stagePackage(root: string, folder: string, to: string): Pr
   await cp(join(root, "LICENSE"), join(to, "LICENSE"));
 }
 
-/** Folder of onnxruntime's libraries in its package; below it one for each platform and processor. */
+/**
+ * Folder of onnxruntime's libraries in its package; below it one for each platform and processor.
+ */
 const libraries = join("bin", "napi-v6");
 
 /**
@@ -32,7 +35,8 @@ const libraries = join("bin", "napi-v6");
  * unchanged. That script fetches CUDA libraries from NuGet, and `npm install` fails where NuGet
  * cannot be reached. npm uses this package for ours if its tarball is installed together with them.
  *
- * @param only platform and processor, such as `linux/x64`, whose libraries are copied; all unless given
+ * @param only platform and processor, such as `linux/x64`, whose libraries are copied; all unless
+ * given
  * @returns the version
  */
 export async function stageEngine(root: string, to: string, only?: string): Promise<string> {

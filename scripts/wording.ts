@@ -61,3 +61,16 @@ export function findLongLines(markdown: string): Finding[] {
       : [{ line: index + 1, problem: `${[...text].length} characters; text has at most ${longest} in a line` }];
   });
 }
+
+/**
+ * Lines of TypeScript comments of more than 100 characters, where a comment has lines of its own;
+ * orders to tools and lines that a link or a name makes long are left out.
+ */
+export function findLongComments(source: string): Finding[] {
+  return source.split("\n").flatMap((text, index) => {
+    const comment = /^\s*(?:\/\/|\/\*\*|\*)\s*(.*)$/.exec(text)?.[1];
+    if (comment === undefined || [...text].length <= longest) return [];
+    if (/^(biome-|@ts-|\|)/.test(comment) || comment.split(/\s+/).length < 4) return [];
+    return [{ line: index + 1, problem: `${[...text].length} characters; a comment has at most ${longest} in a line` }];
+  });
+}

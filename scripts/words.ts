@@ -1,6 +1,6 @@
 import { globSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { findLongLines, findPhrases } from "./wording.ts";
+import { findLongComments, findLongLines, findPhrases } from "./wording.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 
@@ -23,7 +23,8 @@ const found = globSync(texts, { cwd: root })
   .flatMap((path) => {
     const text = readFileSync(`${root}/${path}`, "utf8");
     const long = path.endsWith(".md") && !anyLength.test(path) ? findLongLines(text) : [];
-    return [...findPhrases(text), ...long].map(({ line, problem }) => `${path}:${line}: ${problem}`);
+    const comments = path.endsWith(".ts") ? findLongComments(text) : [];
+    return [...findPhrases(text), ...long, ...comments].map(({ line, problem }) => `${path}:${line}: ${problem}`);
   });
 for (const line of found) console.error(line);
 if (found.length > 0) process.exitCode = 1;

@@ -15,7 +15,10 @@ const packages = ["onnx-grad", "petalface"];
 /** Other Nodes that the packages should run on, beside the one of these tests. */
 const otherNodes = (process.env.PETALFACE_NODES ?? "").split(delimiter).filter((path) => path !== "");
 
-/** A folder whose node_modules holds our built packages as published, beside everybody else's as installed here. */
+/**
+ * A folder whose node_modules holds our built packages as published, beside everybody else's as
+ * installed here.
+ */
 describe("the built packages", () => {
   let place: string;
 
@@ -121,7 +124,10 @@ describe("the built packages", () => {
   });
 });
 
-/** As a user has them: packed as by `npm run pack`, and installed by a plain `npm install` into an empty folder. */
+/**
+ * As a user has them: packed as by `npm run pack`, and installed by a plain `npm install` into an
+ * empty folder.
+ */
 describe.skipIf(otherNodes.length === 0)("the packed packages on other Nodes (PETALFACE_NODES)", () => {
   let place: string;
 
@@ -140,7 +146,8 @@ describe.skipIf(otherNodes.length === 0)("the packed packages on other Nodes (PE
     // No setting of this repository or of its npm scripts may help.
     const own = Object.entries(process.env).filter(([name]) => !/^(npm_config_(onnx|ignore)|onnxruntime)/i.test(name));
     const { stderr } = await run("npm", ["install", ...tarballs], { cwd: place, env: Object.fromEntries(own) });
-    // npm warns of packages that ask for another Node, that are deprecated, or whose scripts it does not run: none is ours.
+    // npm warns of packages that ask for another Node, that are deprecated, or whose scripts it
+    // does not run: none is ours.
     expect(stderr).not.toMatch(/npm warn .*\b(petalface|onnx-grad)@/i);
   });
 

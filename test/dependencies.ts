@@ -9,8 +9,8 @@ export interface SourceFile {
 }
 
 /**
- * Which folders of petalface may import which. A folder may import those of every later row, and never one of its own row;
- * The last row knows nothing of faces.
+ * Which folders of petalface may import which. A folder may import those of every later row, and
+ * never one of its own row; The last row knows nothing of faces.
  */
 const LAYERS: readonly (readonly string[])[] = [
   ["cli"],
@@ -131,7 +131,8 @@ function violation(file: SourceFile, specifier: string): string | undefined {
   if (to.folder === "") return SHARED_FILES.has(to.file) ? undefined : say(`${to.file} is not a shared helper`);
   if (from.folder === "" && from.file === "portable.ts" && to.file !== PORTABLE)
     return say(`${from.file} may only offer what is in a folder's ${PORTABLE}`);
-  // A command, the server or a job of a queue loads the calls that it makes, not all of them: that starts faster.
+  // A command, the server or a job of a queue loads the calls that it makes, not all of them: that
+  // starts faster.
   const oneCall = ["cli", "server", "cluster"].includes(from.folder) && to.folder === "api";
   if (to.file !== "index.ts" && to.file !== PORTABLE && !oneCall)
     return say(`a folder's public face is its index.ts, and ${PORTABLE} the part of it that needs no Node`);
@@ -140,7 +141,10 @@ function violation(file: SourceFile, specifier: string): string | undefined {
   return why && say(why);
 }
 
-/** One line for each import that goes against the direction of dependencies, or past a folder's index. */
+/**
+ * One line for each import that goes against the direction of dependencies, or past a folder's
+ * index.
+ */
 export function findViolations(files: readonly SourceFile[]): string[] {
   return files.flatMap((file) => importsOf(file.text).flatMap((specifier) => violation(file, specifier) ?? []));
 }
@@ -158,7 +162,10 @@ export function readSources(packagesRoot: string): SourceFile[] {
   });
 }
 
-/** What can be reached from a file by imports that are there when it runs, and which of them would not load in a browser. */
+/**
+ * What can be reached from a file by imports that are there when it runs, and which of them would
+ * not load in a browser.
+ */
 export function findUnportable(files: readonly SourceFile[], entry: string): string[] {
   const byPath = new Map(files.map((file) => [file.path, file]));
   const seen = new Set<string>();

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { findLongLines, findPhrases } from "../scripts/wording.ts";
+import { findLongComments, findLongLines, findPhrases } from "../scripts/wording.ts";
 
 it("finds a phrase at its line, whatever its case, also over the line breaks of comments and paragraphs", () => {
   expect(findPhrases("fine\nFaces Made Worse step by step")).toEqual([
@@ -22,4 +22,16 @@ it("finds long lines of text, and none in tables, code and headings of one long 
   );
   expect(findLongLines(`\`\`\`\n\`\`\`\n${words}`)).toMatchObject([{ line: 3 }]);
   expect(findLongLines("\u{1f600} ".repeat(50))).toEqual([]);
+});
+
+it("finds long lines of comments, and none of code, orders to tools and links", () => {
+  const words = "word ".repeat(30).trim();
+  expect(findLongComments(`// ${words}\nconst a = 1;\n/** ${words} */\n  /**\n   * ${words}\n   */`)).toMatchObject([
+    { line: 1 },
+    { line: 3 },
+    { line: 5 },
+  ]);
+  expect(findLongComments(`const a = "${words}";\n// biome-ignore ${words}\n// https://${"x".repeat(100)}`)).toEqual(
+    [],
+  );
 });

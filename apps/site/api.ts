@@ -4,7 +4,8 @@ import { Application, type TypeDocOptions } from "typedoc";
 const root = fileURLToPath(new URL("../../", import.meta.url));
 
 /**
- * Writes a page for each exported function and type of the packages into docs/reference/api, from their comments.
+ * Writes a page for each exported function and type of the packages into docs/reference/api, from
+ * their comments.
  *
  * @throws Error where the sources cannot be read
  */

@@ -2,7 +2,10 @@ import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { MarkdownRenderer } from "vitepress";
 
-/** Takes the link from text that points to source code, which is in the repository but not on the site. */
+/**
+ * Takes the link from text that points to source code, which is in the repository but not on the
+ * site.
+ */
 export function withoutSourceLinks(md: MarkdownRenderer): void {
   md.core.ruler.push("source-links", ({ tokens }) => {
     for (const { children } of tokens)

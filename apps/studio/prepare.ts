@@ -36,7 +36,10 @@ export interface PrepareOptions {
   /** New folder for the page's graphs. */
   readonly folder: string;
   readonly rank?: number | undefined;
-  /** Low resolutions to train and to measure on, in pixels, for models whose faces are not about 112 px. */
+  /**
+   * Low resolutions to train and to measure on, in pixels, for models whose faces are not about 112
+   * px.
+   */
   readonly lrPixels?: readonly number[] | undefined;
   readonly measured?: readonly number[] | undefined;
 }
@@ -48,9 +51,10 @@ const batch = 16;
 const engineFiles = ["ort-wasm-simd-threaded.asyncify.mjs", "ort-wasm-simd-threaded.asyncify.wasm"];
 
 /**
- * Makes everything that the page loads but its own code: the training graph and the frozen and adapted networks, each lowered for WebGPU and
- * for wasm, the first theta, the face space, the engine's files and the plan that says what is what.
- * Throws PetalfaceError if the model cannot be adapted.
+ * Makes everything that the page loads but its own code: the training graph and the frozen and
+ * adapted networks, each lowered for WebGPU and for wasm, the first theta, the face space, the
+ * engine's files and the plan that says what is what. Throws PetalfaceError if the model cannot be
+ * adapted.
  */
 export async function prepareStudio({
   model,
@@ -93,7 +97,8 @@ export async function prepareStudio({
   const files = new Map<string, Uint8Array>([["face", face.bytes]]);
   for (const target of ["webgpu", "wasm"] as const) {
     files.set(`train-${target}`, trainers[target].bytes);
-    // Where alpha is 1 the deployed network has the frozen one's bits, which holds only if nothing is rewritten in either.
+    // Where alpha is 1 the deployed network has the frozen one's bits, which holds only if nothing
+    // is rewritten in either.
     files.set(`frozen-${target}`, encodeModel(lower(setBatch(backbone.graph, batch), target, { exact: true })));
   }
   files.set("quality", encodeModel(setBatch(quality.graph, batch)));
@@ -141,7 +146,10 @@ const placed = (graph: Graph): PlacedGraph => ({ ...encodeWithPlaces(graph), con
 /** Stands for alpha's range until the page has fitted one: numbers that no other constant has. */
 const markedRange = { low: -7919.2451, high: -1033.7713 } as const;
 
-/** Where alpha's range lies in a file: two scalars whose names the lowering may change, so they are found by value. */
+/**
+ * Where alpha's range lies in a file: two scalars whose names the lowering may change, so they are
+ * found by value.
+ */
 function alphaPlaces(file: PlacedGraph): AlphaPlaces {
   const scalar = (value: number, what: string): number => {
     const [found, ...others] = [...file.constants].filter(

@@ -13,7 +13,9 @@ import { makeProbes, photoFile, probeFile, type Shown } from "./probes.ts";
 /** Seeds of the chain for the crops that are trained on: not those of the probes. */
 const seeds: readonly number[] = [11];
 
-/** Training on what is tested: crops of the test's own chain and people, and what each should give. */
+/**
+ * Training on what is tested: crops of the test's own chain and people, and what each should give.
+ */
 export interface CeilingData {
   readonly data: FaceData;
   readonly targetCache: TargetCache;

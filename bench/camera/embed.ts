@@ -12,7 +12,10 @@ interface Rows {
   readonly alpha: Float32Array | undefined;
 }
 
-/** The enrolled photos and their copies, and the probes of every camera by name: `sharp`, `16` and such, `still`. */
+/**
+ * The enrolled photos and their copies, and the probes of every camera by name: `sharp`, `16` and
+ * such, `still`.
+ */
 export interface Embedded {
   readonly width: number;
   readonly photos: Rows;

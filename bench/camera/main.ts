@@ -1,6 +1,6 @@
 /**
- * Adapts models and measures them on probes that an independent chain of cameras made. Trainings are kept in the work folder, and a
- * stopped one continues.
+ * Adapts models and measures them on probes that an independent chain of cameras made. Trainings
+ * are kept in the work folder, and a stopped one continues.
  */
 import { join } from "node:path";
 import { type Adapter, adaptedModel, loadAdapter } from "petalface/adapters";

@@ -27,7 +27,10 @@ export interface Found {
 /** Largest share of false accepts. */
 const far = 0.01;
 
-/** Scores `probes x gallery`: cosine of the probe and unit(photo + w copies), w by the probe where it follows alpha. */
+/**
+ * Scores `probes x gallery`: cosine of the probe and unit(photo + w copies), w by the probe where
+ * it follows alpha.
+ */
 export function scoresOf(gallery: EnrolledFaces, probes: Probes, weight: CopyWeight): Float32Array {
   const { width, sharp, copies } = gallery;
   const people = sharp.length / width;
@@ -60,7 +63,8 @@ export function rate(scores: Float32Array, person: Int32Array, people: number, r
   });
   const impostors = Uint32Array.from(scores.keys()).filter((at) => person[Math.floor(at / people)] !== at % people);
   impostors.sort((a, b) => (scores[b] as number) - (scores[a] as number));
-  // Which person each impostor score counts with, best score first: a resample is one pass over its head.
+  // Which person each impostor score counts with, best score first: a resample is one pass over its
+  // head.
   const owner = Int32Array.from(impostors, (at) => person[Math.floor(at / people)] as number);
   const rows = bootstrap(people, { resamples, seed: 1 }, (drawn) => {
     let weight = 0;

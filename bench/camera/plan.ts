@@ -6,7 +6,10 @@ export const kinds = ["still", "phone", "cctv", "night"] as const;
 /** Plain shrinking, measured next to them on the same photos. */
 export const plainSides: readonly number[] = [16, 12, 8];
 
-/** Folds of LFW's View 2 whose people are shown; none of them is trained on, and those of 4 and 5 are left out. */
+/**
+ * Folds of LFW's View 2 whose people are shown; none of them is trained on, and those of 4 and 5
+ * are left out.
+ */
 export const shownFolds: readonly number[] = [1, 2, 3, 6];
 
 /** Folds whose people are shown nowhere before the end. */

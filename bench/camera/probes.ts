@@ -20,7 +20,10 @@ const photo = (name: string, number: number): string => `${name}/${name}_${Strin
 /** File of a photo. */
 export const photoFile = (id: string): string => join(lfw, `${id}.jpg`);
 
-/** People of the shown folds, of none of the untouched ones, with enough photos; spread over the alphabet. */
+/**
+ * People of the shown folds, of none of the untouched ones, with enough photos; spread over the
+ * alphabet.
+ */
 export async function shownPeople(): Promise<Shown> {
   const names = await peopleOf(shownFolds);
   const found: string[] = [];

@@ -63,7 +63,10 @@ interface Task {
   readonly faces: number;
 }
 
-/** All consumers on one model: embeddings of the adapted file against petalface's, and of sharp faces against the frozen file's. */
+/**
+ * All consumers on one model: embeddings of the adapted file against petalface's, and of sharp
+ * faces against the frozen file's.
+ */
 async function measure({ name, run, faces: each }: Task, interpreter: string, { work }: Place): Promise<Row[]> {
   const folder = await mkdtemp(join(work, "run-"));
   try {
@@ -159,7 +162,10 @@ async function embedRounded(backbone: Backbone, adapter: Adapter, faces: Faces, 
   return { data, alpha };
 }
 
-/** Writes the adapted and the frozen file of every target as `petalface export` does, and lists who is to open them. */
+/**
+ * Writes the adapted and the frozen file of every target as `petalface export` does, and lists who
+ * is to open them.
+ */
 async function writeJobs(folder: string, model: string, adapter: string) {
   const detector = join(shared, "weights/scrfd_2.5g_bnkps.onnx");
   const jobs: { consumer: string; file: string; out: string }[] = [];

@@ -25,7 +25,10 @@ export interface Describing extends AsyncDisposable {
   describe(views: readonly View[], copies: readonly number[]): Promise<FaceEmbedding[]>;
 }
 
-/** Opens a model as galleries do: the frozen one, judged by the calibration of photos, or one with an adapter. */
+/**
+ * Opens a model as galleries do: the frozen one, judged by the calibration of photos, or one with
+ * an adapter.
+ */
 export async function openDescribing(model: string, adapter: string | undefined, folder: string): Promise<Describing> {
   await mkdir(folder, { recursive: true });
   const backbone = await openBackbone(modelFile(model));

@@ -25,7 +25,10 @@ export async function peopleOf(folds: readonly number[]): Promise<Person[]> {
   return [...new Set(names.filter((name) => name !== undefined))].sort().map(personOf);
 }
 
-/** People of LFW who are in no pair of any fold: strangers that no choice and no result was measured on. */
+/**
+ * People of LFW who are in no pair of any fold: strangers that no choice and no result was measured
+ * on.
+ */
 export async function peopleOfNoFold(): Promise<Person[]> {
   const known = new Set((await readPairs(lfwPairs)).people);
   return readdirSync(lfw)
@@ -41,7 +44,10 @@ const personOf = (name: string): Person => ({
     .map((file) => ({ person: name, path: join(lfw, name, file) })),
 });
 
-/** Writes a manifest of the photos of people who are in none of these folds, and in one of the others. */
+/**
+ * Writes a manifest of the photos of people who are in none of these folds, and in one of the
+ * others.
+ */
 export async function writeTrainingFaces(path: string, heldOut: readonly number[]): Promise<void> {
   const out = new Set((await peopleOf(heldOut)).map(({ name }) => name));
   const rest = (await peopleOf(allFolds.filter((fold) => !heldOut.includes(fold)))).filter(

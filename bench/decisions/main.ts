@@ -1,4 +1,7 @@
-/** Decisions of galleries on real faces: open-set searches, tracks, and the templates of people with several photos. */
+/**
+ * Decisions of galleries on real faces: open-set searches, tracks, and the templates of people with
+ * several photos.
+ */
 import { existsSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";

@@ -25,7 +25,10 @@ interface Searches {
   readonly seen: readonly Seen[];
 }
 
-/** A gallery of people with one photo each, searched for with another photo of them and with photos of strangers. */
+/**
+ * A gallery of people with one photo each, searched for with another photo of them and with photos
+ * of strangers.
+ */
 export async function openSetTables(
   model: Describing,
   people: readonly Person[],
@@ -112,7 +115,9 @@ function atEachSide(searches: readonly Searches[]): string {
   )}`;
 }
 
-/** Thresholds that hold a rate for strangers: one for all, or one for poor and one for other faces. */
+/**
+ * Thresholds that hold a rate for strangers: one for all, or one for poor and one for other faces.
+ */
 function rulesFor(searches: readonly Searches[], rate: number) {
   const strangers = seenBy(searches, true);
   const single = thresholdFor(strangers, rate);

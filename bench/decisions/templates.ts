@@ -9,7 +9,9 @@ const enrolledPhotos = 3;
 const mostProbes = 3;
 const sides = [undefined, 16, 12, 8] as const;
 
-/** Rank-1 by how the photos of a person become one template, with and without low-resolution copies. */
+/**
+ * Rank-1 by how the photos of a person become one template, with and without low-resolution copies.
+ */
 export async function templateTable(
   model: Describing,
   people: readonly Person[],

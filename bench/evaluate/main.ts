@@ -1,4 +1,7 @@
-/** Millions of comparisons: time and memory of petalface's matching against NumPy, used the way the published evaluators use it. */
+/**
+ * Millions of comparisons: time and memory of petalface's matching against NumPy, used the way the
+ * published evaluators use it.
+ */
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { defineBenchmark } from "../skeleton/benchmark.ts";

@@ -30,7 +30,10 @@ export interface Form {
 const session = { threads: 1 };
 const pixels = 16;
 
-/** The frozen model, the gated one in every precision, and levels of it; each written and opened again. */
+/**
+ * The frozen model, the gated one in every precision, and levels of it; each written and opened
+ * again.
+ */
 export async function openForms(
   folder: string,
   backbone: Backbone,
@@ -94,7 +97,9 @@ export async function accuraciesOf(
 
 const keys = ["accuracy/sharp", `accuracy/lr:${pixels}`, `accuracy/mixed:${pixels}`, `rank1/mixed:${pixels}`];
 
-/** Speed, size and accuracy of every form, and its paired difference from the gated one in float32. */
+/**
+ * Speed, size and accuracy of every form, and its paired difference from the gated one in float32.
+ */
 export function renderForms(
   forms: readonly Form[],
   rates: readonly number[],

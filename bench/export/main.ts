@@ -1,4 +1,6 @@
-/** One exported file under three runtimes, and what each deployed form costs in speed and accuracy. */
+/**
+ * One exported file under three runtimes, and what each deployed form costs in speed and accuracy.
+ */
 import { join } from "node:path";
 import { loadAdapter } from "petalface/adapters";
 import { openBackbone } from "petalface/backbones";

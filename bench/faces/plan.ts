@@ -29,8 +29,8 @@ const shrinking: TrainingChoices = { preset: "petal", ...shrinkingRecipe };
 const large: TrainingChoices = { ...shrinking, rank: 32, learningRate: 0.002 };
 
 /**
- * What is compared. All see the same training images in the same order (but for `long` and `synthetic`); lora and full differ from
- * petal in one thing each.
+ * What is compared. All see the same training images in the same order (but for `long` and
+ * `synthetic`); lora and full differ from petal in one thing each.
  */
 export const contenders: readonly Contender[] = [
   { name: "frozen" },

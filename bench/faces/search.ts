@@ -11,7 +11,9 @@ const rates: readonly number[] = [0.25, 0.5, 1, 2, 4];
 const sharpShares: readonly number[] = [0.05, 0.35];
 const budgets: readonly number[] = [1, 2];
 
-/** The jobs of one method's search on fold 6: each learning rate, share of sharp images and budget. */
+/**
+ * The jobs of one method's search on fold 6: each learning rate, share of sharp images and budget.
+ */
 export function searchJobs(job: Job, folder: (name: string) => string): Job[] {
   const { contender, images } = job;
   if (contender.options === undefined) return [];

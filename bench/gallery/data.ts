@@ -11,7 +11,10 @@ const directions = 128;
 /** Length of what differs between photos of a person, as a share of what differs between people. */
 const within = 0.6;
 
-/** Draws made-up embeddings: people are points in a space of 128 of 512 dimensions, photos are near their person. */
+/**
+ * Draws made-up embeddings: people are points in a space of 128 of 512 dimensions, photos are near
+ * their person.
+ */
 export function embeddings() {
   const draw = drawer(1);
   const normal = (): number => Math.sqrt(-2 * Math.log(1 - draw())) * Math.cos(2 * Math.PI * draw());

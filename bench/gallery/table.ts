@@ -1,7 +1,10 @@
 /** How one way of searching fared. */
 export interface Contender {
   readonly name: string;
-  /** Seconds until the first search could begin: reading or building; undefined if that is not meant. */
+  /**
+   * Seconds until the first search could begin: reading or building; undefined if that is not
+   * meant.
+   */
   readonly opened: number;
   /** Milliseconds of a search, the median. */
   readonly milliseconds: number;

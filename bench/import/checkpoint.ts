@@ -25,7 +25,10 @@ const scales: Readonly<Record<string, (fanIn: number) => readonly [middle: numbe
 
 const sizeOf = (shape: readonly number[]): number => shape.reduce((product, side) => product * side, 1);
 
-/** Writes a full-size network with drawn weights, as PyTorch's zip and as safetensors. Needs the names and shapes of the oracle. */
+/**
+ * Writes a full-size network with drawn weights, as PyTorch's zip and as safetensors. Needs the
+ * names and shapes of the oracle.
+ */
 export async function writeCheckpoints(network: string, torch: string, safetensors: string): Promise<void> {
   const text = await readFile(join(shared, "oracle/full", `${network}.json`), "utf8");
   const { state_dict: listed } = JSON.parse(text) as { readonly state_dict: readonly Listed[] };

@@ -1,4 +1,7 @@
-/** The full-size Swin from a checkpoint to embeddings, every step a command of its own: the time and the peak memory of each. */
+/**
+ * The full-size Swin from a checkpoint to embeddings, every step a command of its own: the time and
+ * the peak memory of each.
+ */
 import { rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { defineBenchmark } from "../skeleton/benchmark.ts";

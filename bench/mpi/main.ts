@@ -39,7 +39,10 @@ interface Costs {
   readonly sending: number;
 }
 
-/** Numbers that a rank sends, twice its gradient but for its own stretch, and as many that it gets; as a share of the gradient. */
+/**
+ * Numbers that a rank sends, twice its gradient but for its own stretch, and as many that it gets;
+ * as a share of the gradient.
+ */
 const sent = (count: number): number => (2 * (count - 1)) / count;
 /** How many times as long ranks take that share cores. */
 const sharing = (count: number): number => Math.max(1, count / cpus().length);
@@ -50,7 +53,10 @@ const costsOf = (one: number, four: number): Costs => ({
   sending: Math.max(0, four / sharing(4) - one) / sent(4),
 });
 
-/** Steps of 512 images on one machine of this kind, in ms: from `bench -- step` (docs/speed.md), 8 images at a time. */
+/**
+ * Steps of 512 images on one machine of this kind, in ms: from `bench -- step` (docs/speed.md), 8
+ * images at a time.
+ */
 const steps = [
   { name: "fr_feature, 0.2 M", numbers: 200_000, step: 64 * 82 },
   { name: "IResNet-50, 1.4 M", numbers: 1_400_000, step: 64 * 1166 },

@@ -1,4 +1,7 @@
-/** One rank of `bench -- mpi`: how long the exchange of a step takes, for some numbers of trained weights. Rank 0 prints JSON. */
+/**
+ * One rank of `bench -- mpi`: how long the exchange of a step takes, for some numbers of trained
+ * weights. Rank 0 prints JSON.
+ */
 
 import { openRanks } from "petalface/cluster";
 import { median } from "../skeleton/statistics.ts";

@@ -1,6 +1,6 @@
 /**
- * Exports timm's networks from PyTorch and compares our features and gradients with PyTorch's. Every file is compared in a process of its own. Exits
- * with 1 if a bar is missed.
+ * Exports timm's networks from PyTorch and compares our features and gradients with PyTorch's.
+ * Every file is compared in a process of its own. Exits with 1 if a bar is missed.
  */
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";

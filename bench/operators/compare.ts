@@ -17,7 +17,10 @@ export interface Agreement {
   readonly gradients: number;
 }
 
-/** Reads one exported function, differentiates it by its inputs and compares both with PyTorch. Throws what stands in the way. */
+/**
+ * Reads one exported function, differentiates it by its inputs and compares both with PyTorch.
+ * Throws what stands in the way.
+ */
 export async function compareOperator(folder: string, name: string, variant: string): Promise<Agreement> {
   const reference = JSON.parse(await readFile(join(folder, `${name}.json`), "utf8")) as Reference;
   const graph = upgradeOpset(await readModel(join(folder, `${name}-${variant}.onnx`)));
@@ -49,7 +52,10 @@ export async function compareOperator(folder: string, name: string, variant: str
   }
 }
 
-/** The largest difference by the largest of the expected numbers, which counts as 0.001 at least; infinite where shapes or NaN differ. */
+/**
+ * The largest difference by the largest of the expected numbers, which counts as 0.001 at least;
+ * infinite where shapes or NaN differ.
+ */
 function distance(actual: ArrayLike<number>, expected: readonly number[]): number {
   const worst = largestDifference(actual, expected, 1e-3);
   return Number.isNaN(worst) ? Number.POSITIVE_INFINITY : worst;

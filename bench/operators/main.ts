@@ -1,4 +1,7 @@
-/** Exports single functions from PyTorch and compares our gradients with PyTorch's. Exits with 1 if one that can be read disagrees. */
+/**
+ * Exports single functions from PyTorch and compares our gradients with PyTorch's. Exits with 1 if
+ * one that can be read disagrees.
+ */
 import { existsSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";

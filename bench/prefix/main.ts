@@ -1,4 +1,7 @@
-/** Adapters on the last stage only, with what the frozen layers below make of the images computed once: how much faster, and how good. */
+/**
+ * Adapters on the last stage only, with what the frozen layers below make of the images computed
+ * once: how much faster, and how good.
+ */
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { percent } from "petalface/evaluation";

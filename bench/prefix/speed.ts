@@ -21,7 +21,10 @@ const contenders: readonly (readonly [string, TrainingChoices])[] = [
   ["last stage, 1 variant, kept", { sites: lastStage, variants: 1 }],
 ];
 
-/** Trains each contender for three short epochs: the median time of a step, in the first epoch and after it. */
+/**
+ * Trains each contender for three short epochs: the median time of a step, in the first epoch and
+ * after it.
+ */
 export async function measureSpeed(threads: number, work: string): Promise<Page> {
   const data = subset(
     await openData(lfw),

@@ -1,6 +1,7 @@
 /**
- * Which quality measure gives the best adapter. Every (measure, seed) is trained and measured by itself, on photos and on synthetic people; what
- * is finished is kept in the work folder and not run again.
+ * Which quality measure gives the best adapter. Every (measure, seed) is trained and measured by
+ * itself, on photos and on synthetic people; what is finished is kept in the work folder and not
+ * run again.
  */
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";

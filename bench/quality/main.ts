@@ -1,4 +1,7 @@
-/** How many faces a second each quality measure judges, one thread, faces in memory; OpenCV's BRISQUE and pyiqa's measures for comparison. */
+/**
+ * How many faces a second each quality measure judges, one thread, faces in memory; OpenCV's
+ * BRISQUE and pyiqa's measures for comparison.
+ */
 import { join } from "node:path";
 import { openBackbone, openEmbedder } from "petalface/backbones";
 import { openData } from "petalface/data";
@@ -30,7 +33,10 @@ export default defineBenchmark({
     await using loader = openLoader({ size: backbone.size, threads: 1 });
     const planes = await loader.load(sources.map((source) => ({ source, flip: false })));
     const face = 3 * backbone.size ** 2;
-    /** Best of the rounds, faces a second of processor time. Bytes become the network's numbers in it too. */
+    /**
+     * Best of the rounds, faces a second of processor time. Bytes become the network's numbers in
+     * it too.
+     */
     const rateOf = async (spec: string): Promise<number> => {
       const { graph, score } = qualityGraph(backbone, await openMeasure(spec));
       const embedder = await openEmbedder({ ...backbone, graph, output: score, width: 1 }, { threads: 1 });

@@ -1,4 +1,7 @@
-/** Fits the weights of the measure `resolution` (packages/petalface/src/quality/resolution.ts), and says how well they do. */
+/**
+ * Fits the weights of the measure `resolution` (packages/petalface/src/quality/resolution.ts), and
+ * says how well they do.
+ */
 import { itemAt } from "onnx-grad";
 import { drawDegradation, openLoader, parseDegradation } from "petalface/images";
 import { quantile } from "petalface/quality";

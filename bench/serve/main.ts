@@ -1,4 +1,7 @@
-/** `petalface serve` under load, next to a FastAPI server that works as insightface's do: one photo at a time. */
+/**
+ * `petalface serve` under load, next to a FastAPI server that works as insightface's do: one photo
+ * at a time.
+ */
 import { spawn } from "node:child_process";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";

@@ -1,4 +1,7 @@
-/** What one part of a large gallery takes on its server, and from it what 100 million faces would take. */
+/**
+ * What one part of a large gallery takes on its server, and from it what 100 million faces would
+ * take.
+ */
 import {
   createGallery,
   type EmbeddingRecord,
@@ -34,7 +37,9 @@ async function timed<T>(work: () => Promise<T>): Promise<readonly [T, number]> {
   return [await work(), (performance.now() - begin) / 1000];
 }
 
-/** Enrols people with {@link facesEach} faces. Returns photos of some of them that are not enrolled. */
+/**
+ * Enrols people with {@link facesEach} faces. Returns photos of some of them that are not enrolled.
+ */
 async function fill(address: string, faces: number, probes: number): Promise<Float32Array> {
   await createGallery(address, record, { copies: [], keepCrops: false, thresholds: null });
   await using store = await openGallery(address);

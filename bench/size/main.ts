@@ -1,4 +1,6 @@
-/** Training at size: a record file of many faces and classes, read and trained on by several ranks. */
+/**
+ * Training at size: a record file of many faces and classes, read and trained on by several ranks.
+ */
 import { execFile } from "node:child_process";
 import { closeSync, openSync, writeSync } from "node:fs";
 import { rm } from "node:fs/promises";
@@ -107,7 +109,10 @@ interface Rank {
 const webFace4M = 4_235_242;
 /** Faces a second of one machine of this kind: docs/speed.md, 8 of IResNet-50 in 1166 ms. */
 const perSecond = 8 / 1.166;
-/** Arithmetic of one face in training, in 1e9 operations: 6.3e9 multiplications and additions forwards, twice that backwards. */
+/**
+ * Arithmetic of one face in training, in 1e9 operations: 6.3e9 multiplications and additions
+ * forwards, twice that backwards.
+ */
 const operations = 2 * 3 * 6.3;
 /** Assumed shares of a GPU's half-precision peak of 312e12 operations a second (NVIDIA's A100). */
 const shares = [0.2, 0.4];

@@ -1,4 +1,7 @@
-/** One rank of `bench -- size`: opens a large record file, trains some steps, and says what that took. Rank 0 prints JSON. */
+/**
+ * One rank of `bench -- size`: opens a large record file, trains some steps, and says what that
+ * took. Rank 0 prints JSON.
+ */
 import { readFile } from "node:fs/promises";
 import { openRanks } from "petalface/cluster";
 import { openData } from "petalface/data";

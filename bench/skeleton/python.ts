@@ -16,7 +16,10 @@ export interface Python {
    * lines if it fails.
    */
   run(args: readonly string[], env?: Readonly<Record<string, string>>): string;
-  /** The same, of a program whose last line is JSON. @param limit seconds after which it is stopped: {@link TooLong} */
+  /**
+   * The same, of a program whose last line is JSON. @param limit seconds after which it is stopped:
+   * {@link TooLong}
+   */
   json<T>(args: readonly string[], limit?: number): T;
 }
 

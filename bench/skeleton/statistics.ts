@@ -16,7 +16,10 @@ export function median(values: readonly number[]): number {
 export const range = (values: readonly number[], digits = 2): string =>
   `${Math.min(...values).toFixed(digits)}-${Math.max(...values).toFixed(digits)}`;
 
-/** How many times as long as ours: the median over the turns, and in brackets the smallest and largest. */
+/**
+ * How many times as long as ours: the median over the turns, and in brackets the smallest and
+ * largest.
+ */
 export function timesOurs(seconds: readonly number[], ours: readonly number[]): string {
   const ratios = seconds.map((value, turn) => value / itemAt(ours, turn));
   return `${median(ratios).toFixed(2)} [${range(ratios)}]`;
@@ -37,7 +40,9 @@ export function largestDifference(actual: ArrayLike<number>, expected: ArrayLike
   return most / scale;
 }
 
-/** Length of the difference over the length of `expected`; infinite if they have different lengths. */
+/**
+ * Length of the difference over the length of `expected`; infinite if they have different lengths.
+ */
 export function relativeError(actual: ArrayLike<number>, expected: ArrayLike<number>): number {
   if (actual.length !== expected.length) return Number.POSITIVE_INFINITY;
   let [difference, length] = [0, 0];

@@ -1,4 +1,7 @@
-/** Seconds of the command `petalface adapt` for a run of one step, and PyTorch's from the launch of its program to its own. */
+/**
+ * Seconds of the command `petalface adapt` for a run of one step, and PyTorch's from the launch of
+ * its program to its own.
+ */
 import { mkdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -64,7 +67,8 @@ export default defineBenchmark({
       await petalface(ours, {
         watch: async (pid, ended) => {
           while (!ended()) {
-            // The proportional size: two engines map the same weights, which resident memory would count twice.
+            // The proportional size: two engines map the same weights, which resident memory would
+            // count twice.
             const status = await readFile(`/proc/${pid}/smaps_rollup`, "utf8").catch(() => "");
             peak = Math.max(peak, 1024 * Number(/Pss:\s+(\d+)/.exec(status)?.[1] ?? 0));
             await sleep(100);

@@ -1,6 +1,7 @@
 /**
- * One training step (`npm run bench -- step`) or embedding one batch (`-- embed`), ours and others' on the same network, weights, batch and
- * threads, alternately: the ratio, its spread over the rounds, the share of the machine's matrix product limit, and peak memory.
+ * One training step (`npm run bench -- step`) or embedding one batch (`-- embed`), ours and others'
+ * on the same network, weights, batch and threads, alternately: the ratio, its spread over the
+ * rounds, the share of the machine's matrix product limit, and peak memory.
  */
 import { copyFile, mkdir } from "node:fs/promises";
 import { join } from "node:path";
@@ -79,7 +80,10 @@ export const stepBenchmark = (task: Task): Benchmark =>
     },
   });
 
-/** All contenders on one network and batch: started one after the other, then timed alternately, each round in another order. */
+/**
+ * All contenders on one network and batch: started one after the other, then timed alternately,
+ * each round in another order.
+ */
 async function compare(name: string, batch: number, setting: Setting): Promise<Row[]> {
   const { task, work, python, threads, rounds, limit } = setting;
   const folder = join(work, `${name}-${batch}`);

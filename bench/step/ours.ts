@@ -1,4 +1,7 @@
-/** Our contender: the training step as petalface runs it, in a process of its own that takes orders on standard input. */
+/**
+ * Our contender: the training step as petalface runs it, in a process of its own that takes orders
+ * on standard input.
+ */
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline";

@@ -12,7 +12,10 @@ import { stagePackage } from "../stage.ts";
 
 const run = promisify(execFile);
 
-/** Marks the place in Node's executable that holds a program (nodejs.org/api/single-executable-applications.html). */
+/**
+ * Marks the place in Node's executable that holds a program
+ * (nodejs.org/api/single-executable-applications.html).
+ */
 const fuse = "NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2";
 
 /** Files that no program reads while it runs. */
@@ -38,7 +41,9 @@ async function filesIn(folder: string): Promise<string[]> {
   return found;
 }
 
-/** The files to carry, by their path: our built packages, and everything that they need at run time. */
+/**
+ * The files to carry, by their path: our built packages, and everything that they need at run time.
+ */
 async function filesToCarry(root: string, stage: string): Promise<Map<string, string>> {
   const files = new Map<string, string>();
   const add = async (folder: string, place: string): Promise<void> => {
@@ -72,8 +77,8 @@ async function hashOf(files: ReadonlyMap<string, string>): Promise<string> {
 }
 
 /**
- * Writes one executable file with Node, petalface and everything that it needs, for the system and processor that this
- * runs on. The packages have to be built before.
+ * Writes one executable file with Node, petalface and everything that it needs, for the system and
+ * processor that this runs on. The packages have to be built before.
  *
  * @returns how many files it carries, and its size in bytes
  */

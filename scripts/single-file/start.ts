@@ -1,6 +1,7 @@
 /**
- * What a single-file petalface runs first. The file is Node with petalface and all of its packages inside. Native libraries
- * and worker threads can only be opened as files, so the packages are unpacked once, into petalface's cache folder.
+ * What a single-file petalface runs first. The file is Node with petalface and all of its packages
+ * inside. Native libraries and worker threads can only be opened as files, so the packages are
+ * unpacked once, into petalface's cache folder.
  */
 import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, sep } from "node:path";
@@ -12,7 +13,9 @@ import { cacheFolder } from "../../packages/petalface/src/cache.ts";
 /** Files of the package are assets of this name, followed by their path. */
 const prefix = "app/";
 
-/** The folder that holds the unpacked packages of this very build. It appears whole, or not at all. */
+/**
+ * The folder that holds the unpacked packages of this very build. It appears whole, or not at all.
+ */
 function unpacked(): string {
   const all = join(cacheFolder(), "executable");
   const folder = join(all, getAsset("build", "utf8"));
@@ -35,7 +38,10 @@ function unpacked(): string {
   return folder;
 }
 
-/** petalface starts further processes as `process.execPath SCRIPT ...`: such a script of its own is run in place of the command line. */
+/**
+ * petalface starts further processes as `process.execPath SCRIPT ...`: such a script of its own is
+ * run in place of the command line.
+ */
 function start(): Promise<unknown> {
   const folder = unpacked();
   const [executable = process.execPath, , ...args] = process.argv;
@@ -43,7 +49,8 @@ function start(): Promise<unknown> {
   const isScript = first.startsWith(folder + sep) && first.endsWith(".js");
   const script = isScript ? first : join(folder, "node_modules", "petalface", "dist", "cli", "main.js");
   process.argv = [executable, script, ...(isScript ? args.slice(1) : args)];
-  // The plain `import` of a single file knows Node's own modules only. Node warns that this way to the usual one is new.
+  // The plain `import` of a single file knows Node's own modules only. Node warns that this way to
+  // the usual one is new.
   const { emitWarning } = process;
   process.emitWarning = () => {};
   try {

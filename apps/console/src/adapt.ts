@@ -15,7 +15,9 @@ interface FolderFaces {
 /** A measurement of fewer people gives no verdict. */
 const fewestPeople = 20;
 
-/** The part *Adapt*: train on a folder of faces, look at what it brought, take it into production. */
+/**
+ * The part *Adapt*: train on a folder of faces, look at what it brought, take it into production.
+ */
 export function adaptView(gallery: Gallery): HTMLElement {
   const place = h("div", {});
   const jobs = h("div", {});

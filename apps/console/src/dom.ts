@@ -2,8 +2,8 @@ type Child = Node | string | number | null | undefined | false;
 type Properties = Readonly<Record<string, unknown>>;
 
 /**
- * Makes an element. Properties that begin with `on` are listeners; those that are false or undefined
- * are left out; all others are attributes. No text ever becomes markup.
+ * Makes an element. Properties that begin with `on` are listeners; those that are false or
+ * undefined are left out; all others are attributes. No text ever becomes markup.
  */
 export function h<Name extends keyof HTMLElementTagNameMap>(
   name: Name,

@@ -48,7 +48,9 @@ export function thresholdView(gallery: Gallery): HTMLElement {
   return place;
 }
 
-/** The cosine that at most a share of strangers exceeds, and what it means for the enrolled faces. */
+/**
+ * The cosine that at most a share of strangers exceeds, and what it means for the enrolled faces.
+ */
 export function outcomeAt({ faces }: Scores, rate: number) {
   const sorted = faces.map(({ other }) => other).sort((one, other) => one - other);
   // The slack lets 0.01 x 900 = 9 through although the product is not exact.

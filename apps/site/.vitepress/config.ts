@@ -9,7 +9,8 @@ export default defineConfig({
   title: "petalface",
   description: "Adapts any face recogniser to low-resolution faces.",
   lang: "en",
-  // Pages link to each other as files of the repository, so the site keeps the repository's folders.
+  // Pages link to each other as files of the repository, so the site keeps the repository's
+  // folders.
   srcDir: "../..",
   srcExclude: excluded,
   rewrites: { "docs/index.md": "index.md" },

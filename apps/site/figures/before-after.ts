@@ -64,8 +64,8 @@ const rank1 = ({ rank }: Identification): string =>
   `${((100 * rank.filter((place) => place === 1).length) / rank.length).toFixed(0)} %`;
 
 /**
- * Probes of 16 px, each with the five nearest of 300 enrolled people, for the frozen and for the adapted model. The gallery is that
- * of the frozen model in both.
+ * Probes of 16 px, each with the five nearest of 300 enrolled people, for the frozen and for the
+ * adapted model. The gallery is that of the frozen model in both.
  */
 export async function beforeAfterFigure(space: FaceSpace, frozen: Model, adapted: Model): Promise<string> {
   const sharp = Array.from({ length: people }, (_, person) => sharpFace(space, seed, person, 0));

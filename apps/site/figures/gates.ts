@@ -31,7 +31,9 @@ function curves(gate: Gate, left: number): string[] {
   ];
 }
 
-/** How strongly each gate opens the parts of an adapter, from blurred (alpha 0) to sharp (alpha 1). */
+/**
+ * How strongly each gate opens the parts of an adapter, from blurred (alpha 0) to sharp (alpha 1).
+ */
 export function gatesFigure(): string {
   const gates: readonly Gate[] = ["low", "hat", "twin", "single"];
   return figure(760, 230, "The weights of an adapter's parts over alpha, for four gates", [

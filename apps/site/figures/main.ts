@@ -1,6 +1,7 @@
 /**
- * Draws the figures of README and site into docs/figures: `npm run figures -w petalface-site -- --adapter demo-out/petal`.
- * Without an adapter it draws those that need none.
+ * Draws the figures of README and site into docs/figures:
+ * `npm run figures -w petalface-site -- --adapter demo-out/petal`. Without an adapter it draws
+ * those that need none.
  */
 import { writeFile } from "node:fs/promises";
 import { parseArgs } from "node:util";

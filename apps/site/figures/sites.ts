@@ -1,6 +1,8 @@
 import { box, colours, figure, label, path } from "./svg.ts";
 
-/** Where an adapter sits: a frozen layer, and next to it two thin products with a gate between them. */
+/**
+ * Where an adapter sits: a frozen layer, and next to it two thin products with a gate between them.
+ */
 export function sitesFigure(): string {
   const { adapter, frozen, quiet } = colours;
   const middle = { anchor: "middle" } as const;

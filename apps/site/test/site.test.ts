@@ -67,8 +67,8 @@ describe.skipIf(executable === undefined)(`the documentation as a site${note}`, 
   }
 
   /**
-   * Opens a page and waits until its script runs: what it does then, and its errors, belong to this page, and it
-   * listens to keys and clicks.
+   * Opens a page and waits until its script runs: what it does then, and its errors, belong to this
+   * page, and it listens to keys and clicks.
    */
   async function visit(tab: Page, path: string): Promise<void> {
     await tab.goto(address(path));
@@ -161,13 +161,15 @@ describe.skipIf(executable === undefined)(`the documentation as a site${note}`, 
     const seen: string[][] = [];
     for (const pixels of ["6", "30", "112"]) {
       await tab.locator("input[type=range]").fill(pixels);
-      // The table is of this resolution once both rows agree on a quality that was not shown before.
+      // The table is of this resolution once both rows agree on a quality that was not shown
+      // before.
       await expect
         .poll(async () => (await cells()).every(([, quality]) => !seen.some((row) => row[1] === quality)))
         .toBe(true);
       const [newer, older] = await cells();
       expect(newer?.[0]).toBe("face.onnx");
-      // One file says its alpha, the other one's is computed from its rule: the same, as is everything else.
+      // One file says its alpha, the other one's is computed from its rule: the same, as is
+      // everything else.
       expect(newer?.slice(1)).toEqual(older?.slice(1));
       expect(newer?.slice(1).join(" ")).toMatch(/^\d+\.\d px [01]\.\d\d -?[01]\.\d{3} \d+ of 100$/);
       seen.push(newer ?? []);

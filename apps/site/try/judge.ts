@@ -1,6 +1,9 @@
 import type { Pixels } from "petalface/portable";
 
-/** Side at which quality is measured. Recognisers with another input get their alpha from the file alone. */
+/**
+ * Side at which quality is measured. Recognisers with another input get their alpha from the file
+ * alone.
+ */
 export const judgedSide = 112;
 
 /** Measures that need no weights, so that the site can bring them. */
@@ -16,7 +19,10 @@ export interface Rule {
   readonly high: number;
 }
 
-/** The rule in a file's metadata; undefined where it has none, or one that this page does not compute. */
+/**
+ * The rule in a file's metadata; undefined where it has none, or one that this page does not
+ * compute.
+ */
 export function ruleOf(metadata: ReadonlyMap<string, string>): Rule | undefined {
   const text = metadata.get("petalface.calibration");
   if (text === undefined) return undefined;

@@ -1,4 +1,7 @@
-/** Field of a ModelProto that holds the metadata, and those of an entry (onnx/onnx.proto, ModelProto and StringStringEntryProto). */
+/**
+ * Field of a ModelProto that holds the metadata, and those of an entry (onnx/onnx.proto, ModelProto
+ * and StringStringEntryProto).
+ */
 const fields = { metadata: 14, key: 1, value: 2 };
 
 /** The parts of a protobuf message that have a length, by their field; numbers are passed over. */

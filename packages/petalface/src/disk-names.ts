@@ -3,9 +3,10 @@ import { type Dir, type Dirent, opendirSync, realpathSync } from "node:fs";
 import { itemAt } from "onnx-grad/basics";
 
 /*
- * On Linux the name of a file is bytes, mostly UTF-8. A name that is not, from an old disk or archive, is kept as a text in which each byte
- * that is no UTF-8 is the single surrogate U+DC00 + byte (Python's `surrogateescape`). So such texts go through lists, JSON and threads like
- * others, and name the file again in {@link onDisk}.
+ * On Linux the name of a file is bytes, mostly UTF-8. A name that is not, from an old disk or
+ * archive, is kept as a text in which each byte that is no UTF-8 is the single surrogate U+DC00 +
+ * byte (Python's `surrogateescape`). So such texts go through lists, JSON and threads like others,
+ * and name the file again in {@link onDisk}.
  */
 
 const escaped = /[\udc80-\udcff]/u;

@@ -18,8 +18,8 @@ export async function versions(): Promise<Record<string, string>> {
 }
 
 /**
- * The commit of petalface's own repository, with `-dirty` where files differ from it. Undefined for the installed
- * package, which has its version alone, and where git is missing.
+ * The commit of petalface's own repository, with `-dirty` where files differ from it. Undefined for
+ * the installed package, which has its version alone, and where git is missing.
  */
 export async function sourceCommit(): Promise<string | undefined> {
   const root = join(import.meta.dirname, "..", "..", "..");

@@ -7,10 +7,11 @@ export interface Workers<Task, Answer> {
   /** Ends the threads, after the work in hand. */
   close(): Promise<void>;
   /**
-   * As `close`, for threads that load onnxruntime. A thread that is stopped while it opens a session
-   * takes the whole process along ("terminate called after throwing an instance of 'Napi::Error'"),
-   * so each has to answer an empty task first: one for every thread reaches all that have nothing
-   * else to do, and is answered once the thread has started. Never throws for what a task throws.
+   * As `close`, for threads that load onnxruntime. A thread that is stopped while it opens a
+   * session takes the whole process along ("terminate called after throwing an instance of
+   * 'Napi::Error'"), so each has to answer an empty task first: one for every thread reaches all
+   * that have nothing else to do, and is answered once the thread has started. Never throws for
+   * what a task throws.
    */
   closeStarted(empty: Task): Promise<void>;
 }

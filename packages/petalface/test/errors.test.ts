@@ -65,7 +65,10 @@ it("is wrong usage by its code alone", () => {
 /** Text between quotes. A template's values are part of it. */
 const literals = (text: string): string[] => text.match(/"(?:[^"\\\n]|\\.)*"|`(?:[^`\\]|\\.)*`/g) ?? [];
 
-/** Where two hyphens and a letter are no flag of petalface: the table of flags itself, style sheets, options of npm, and jobs, which are commands. */
+/**
+ * Where two hyphens and a letter are no flag of petalface: the table of flags itself, style sheets,
+ * options of npm, and jobs, which are commands.
+ */
 const notFlags =
   /^(training\/options\/table|evaluation\/report\/.*|models\/registry|runtime\/cuda|versions|server\/jobs\/jobs|server\/routes\/(jobs|job-files))\.ts$/;
 

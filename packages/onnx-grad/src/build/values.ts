@@ -18,7 +18,10 @@ export function filled(value: number, dims: readonly number[], dtype: DType): Te
   throw new OnnxGradError(`cannot make a ${dtype} constant; cast the value to float32 first`);
 }
 
-/** What the builders of every family need: shapes and types of values, scalars and constants made once. */
+/**
+ * What the builders of every family need: shapes and types of values, scalars and constants made
+ * once.
+ */
 export type Values = ReturnType<typeof valuesOf>;
 
 export function valuesOf(b: GraphBuilder) {

@@ -127,7 +127,9 @@ export async function writeFileAtomic(
   }
 }
 
-/** Gives a file a name that no file may have; a link appears whole or not at all, and over no other. */
+/**
+ * Gives a file a name that no file may have; a link appears whole or not at all, and over no other.
+ */
 async function linkNew(from: string, to: string): Promise<void> {
   try {
     await link(from, to);

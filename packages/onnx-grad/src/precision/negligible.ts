@@ -26,7 +26,10 @@ function productWeights(graph: Graph): ReadonlySet<string> {
   return weights;
 }
 
-/** Adds how many of some float32 numbers, given by their bits, have each exponent; zeros do not count. */
+/**
+ * Adds how many of some float32 numbers, given by their bits, have each exponent; zeros do not
+ * count.
+ */
 function countExponents(bits: Uint32Array, counts: Uint32Array): void {
   for (let i = 0; i < bits.length; i++) {
     const magnitude = bits[i] & 0x7fffffff;
@@ -56,7 +59,9 @@ async function exponentsOf(constant: Constant): Promise<Uint32Array> {
   return counts;
 }
 
-/** The exponent, as float32 stores it, below which numbers are negligible: subnormal ones always. */
+/**
+ * The exponent, as float32 stores it, below which numbers are negligible: subnormal ones always.
+ */
 function leastExponent(counts: Uint32Array, isWeight: boolean): number {
   // Infinity and NaN, 255, say nothing about the others.
   let largest = 254;

@@ -56,7 +56,10 @@ test("numbers closer to zero than float32's normal ones become zero, whatever th
 });
 
 describe("weights of products", () => {
-  /** Every third column is dead: its numbers are at most 2^-49 of the largest, as are some in the other columns. */
+  /**
+   * Every third column is dead: its numbers are at most 2^-49 of the largest, as are some in the
+   * other columns.
+   */
   const isDead = (i: number): boolean => i % 3 === 0 || i % 7 === 0;
   const matrix = (scale: number): Float32Array =>
     Float32Array.from({ length: 40 * 30 }, (_, i) => scale * (isDead(i) ? 2 ** -50 : 0.75) * Math.cos(i + 1));
@@ -86,7 +89,8 @@ describe("weights of products", () => {
         const [before, after] = [await numbers(graph), await numbers(flushed)];
         const most = Math.max(...before.map(Math.abs));
         after.forEach((value, i) => {
-          // What dead weights alone give is far below the rounding of the others, and lost in a sum with them.
+          // What dead weights alone give is far below the rounding of the others, and lost in a sum
+          // with them.
           expect(Math.abs(value - itemAt(before, i))).toBeLessThanOrEqual((i % 3 === 0 ? 2 ** -40 : 2 ** -24) * most);
           if (i % 3 === 0) expect(value).toBe(0);
         });

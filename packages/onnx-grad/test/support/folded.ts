@@ -2,7 +2,10 @@ import { expect } from "vitest";
 import type { Graph } from "../../src/graph/graph.ts";
 import { run, wave } from "./engine.ts";
 
-/** The folded graph computes what the graph as it was does, in onnxruntime, with the shapes that it states. */
+/**
+ * The folded graph computes what the graph as it was does, in onnxruntime, with the shapes that it
+ * states.
+ */
 export async function expectSame(graph: Graph, folded: Graph, batch = 1): Promise<void> {
   const feeds = Object.fromEntries(
     graph.inputs.map((name) => {

@@ -2,7 +2,10 @@ import { floatData, type Graph, type GraphBuilder, itemAt, type Node, readTensor
 import type { Backbone } from "../backbones/index.ts";
 import { PetalfaceError } from "../errors.ts";
 
-/** One batch normalisation's place in a vector of running statistics: the means of its channels, then their variances. */
+/**
+ * One batch normalisation's place in a vector of running statistics: the means of its channels,
+ * then their variances.
+ */
 interface Norm {
   /** Name of the node. */
   readonly node: string;
@@ -29,7 +32,10 @@ export interface VectorPart {
   readonly length: number;
 }
 
-/** The tensors in a vector of running statistics, named as in a PyTorch state dict where the nodes are named after their modules. */
+/**
+ * The tensors in a vector of running statistics, named as in a PyTorch state dict where the nodes
+ * are named after their modules.
+ */
 export const statisticsParts = ({ all }: Norms): VectorPart[] =>
   all.flatMap(({ node, channels, offset }) =>
     ["running_mean", "running_var"].map((what, i) => ({
@@ -46,7 +52,10 @@ export const isVariance = (name: string): boolean => name.endsWith(".running_var
 /** Which inputs of a BatchNormalization are its running mean and variance. */
 const [meanInput, varianceInput] = [3, 4];
 
-/** The batch normalisations of a graph whose statistics are constants. Throws PetalfaceError if there are none. */
+/**
+ * The batch normalisations of a graph whose statistics are constants. Throws PetalfaceError if
+ * there are none.
+ */
 export function findNorms(graph: Graph, path: string): Norms {
   let length = 0;
   const all = graph.nodes.flatMap((node): Norm[] => {
@@ -97,7 +106,8 @@ export interface NormRewriter {
 }
 
 /**
- * Gives the norms of a graph other statistics: numbers, or `batch` for those of the batch that is normalised, as in training (of fixed size then).
+ * Gives the norms of a graph other statistics: numbers, or `batch` for those of the batch that is
+ * normalised, as in training (of fixed size then).
  */
 export function normRewriter(b: GraphBuilder, norms: Norms, from: Float32Array | "batch"): NormRewriter {
   const byNode = new Map(norms.all.map((norm) => [norm.node, norm]));

@@ -4,7 +4,10 @@ import { PetalfaceError } from "../errors.ts";
 import { type ModelChoices, type Preprocessing, printNormalize } from "../models/index.ts";
 import type { BackboneRecord } from "./config.ts";
 
-/** What an adapter notes of the network that it is trained on: which it is, how it is fed, and what the user chose of it. */
+/**
+ * What an adapter notes of the network that it is trained on: which it is, how it is fed, and what
+ * the user chose of it.
+ */
 export function backboneRecord({ spec, choices }: Backbone): BackboneRecord {
   const { name, sha256, mean, scale, channels } = spec;
   return {
@@ -16,7 +19,9 @@ export function backboneRecord({ spec, choices }: Backbone): BackboneRecord {
   };
 }
 
-/** How to open the network of a record as it was opened in training, as far as the record says it. */
+/**
+ * How to open the network of a record as it was opened in training, as far as the record says it.
+ */
 export const choicesOfRecord = ({ preprocessing, size, output }: BackboneRecord): ModelChoices => ({
   ...(preprocessing && { normalize: printNormalize(preprocessing), channels: preprocessing.channels }),
   ...(size !== undefined && { size }),
@@ -59,7 +64,9 @@ export function refuseOther(what: string, record: BackboneRecord, backbone: Back
     );
 }
 
-/** Refuses to train an adapter for weights of 8 bits. Throws PetalfaceError that says what to do. */
+/**
+ * Refuses to train an adapter for weights of 8 bits. Throws PetalfaceError that says what to do.
+ */
 export function refuseQuantised({ path, graph }: Backbone): void {
   const nodes = quantisedNodes(graph);
   if (nodes > 0) throw new PetalfaceError("PETAL_MODEL_UNSUPPORTED", `${path}: ${quantisedAdvice(nodes)}`);

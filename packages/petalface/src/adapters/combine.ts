@@ -18,13 +18,15 @@ export interface Summand {
 const mostRank = 4096;
 
 /**
- * The weighted sum of low-rank adapters of one backbone, as one adapter: its output is at every layer the sum of the adapters'
- * outputs, each times its weight. The rank channels stand next to each other, so the rank is the sum of the ranks; a layer that an
- * adapter leaves alone has zeros there. Exact but for the rounding of weight x scale.
+ * The weighted sum of low-rank adapters of one backbone, as one adapter: its output is at every
+ * layer the sum of the adapters' outputs, each times its weight. The rank channels stand next to
+ * each other, so the rank is the sum of the ranks; a layer that an adapter leaves alone has zeros
+ * there. Exact but for the rounding of weight x scale.
  *
- * @param calibration which summand's calibration decides alpha; unless given, all must have the same
- * @throws PetalfaceError where the adapters differ in gate, calibration or ungated layers, are not of low rank, or have trained
- *   batch normalisations
+ * @param calibration which summand's calibration decides alpha; unless given, all must have the
+ * same
+ * @throws PetalfaceError where the adapters differ in gate, calibration or ungated layers, are not
+ * of low rank, or have trained batch normalisations
  */
 export function combineAdapters(backbone: Backbone, summands: readonly Summand[], calibration?: number): Adapter {
   if (summands.length < 2) throw new PetalfaceError("PETAL_OPTION_INVALID", "give at least two adapters");

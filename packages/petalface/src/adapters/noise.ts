@@ -20,7 +20,9 @@ export interface NoiseOptions {
   readonly rank?: number | undefined;
   /** Of the numbers that an adapter adds to its product. */
   readonly output?: number | undefined;
-  /** Of the images that a residual branch leaves out: from 0 in the first block to this in the last. */
+  /**
+   * Of the images that a residual branch leaves out: from 0 in the first block to this in the last.
+   */
   readonly path?: number | undefined;
   /** Of the numbers that the last product sees. */
   readonly feature?: number | undefined;
@@ -32,8 +34,9 @@ export interface NoiseInput {
   /** Of one image. */
   readonly dims: readonly number[];
   /**
-   * Uniform in [0, `below`); a mask: 0 with the probability of the column, `shares[column]` (one for all if there is one), else 1 / (1 - share);
-   * or a selection: each of the image's rows holds one 1, all in different columns of `of`, in random order.
+   * Uniform in [0, `below`); a mask: 0 with the probability of the column, `shares[column]` (one
+   * for all if there is one), else 1 / (1 - share); or a selection: each of the image's rows holds
+   * one 1, all in different columns of `of`, in random order.
    */
   readonly draw: { readonly below: number } | { readonly shares: readonly number[] } | { readonly of: number };
 }
@@ -41,18 +44,29 @@ export interface NoiseInput {
 /** Adds random zeros while a graph is copied. */
 export interface Noise {
   readonly inputs: readonly NoiseInput[];
-  /** The node with the builder's names in, the node to push out; nodes before it are pushed here. */
+  /**
+   * The node with the builder's names in, the node to push out; nodes before it are pushed here.
+   */
   rewrite(node: Node, original: Node): Node;
   /** Factors on the rank channels of a site, `[N, rank]`; undefined where none is set to 0. */
   ranks(site: string): string | undefined;
-  /** Sets parts of an adapter's output `delta` to 0. Features lie along `axis`; `key` distinguishes the parts of a network. */
+  /**
+   * Sets parts of an adapter's output `delta` to 0. Features lie along `axis`; `key` distinguishes
+   * the parts of a network.
+   */
   output(delta: string, axis: number, key: string): string;
 }
 
-/** Two uniform numbers a row below this make the masks of a row: with two numbers a column their products run through many periods of 1. */
+/**
+ * Two uniform numbers a row below this make the masks of a row: with two numbers a column their
+ * products run through many periods of 1.
+ */
 const period = 512;
 
-/** Prepares the noise of a graph (given with its batch open) whose batch is to be `batch`. `ranks`: the rank channels of each site, in graph order. */
+/**
+ * Prepares the noise of a graph (given with its batch open) whose batch is to be `batch`. `ranks`:
+ * the rank channels of each site, in graph order.
+ */
 export function noiseOf(
   o: Ops,
   graph: Graph,
@@ -157,8 +171,9 @@ export function noiseOf(
 }
 
 /**
- * The residual sums that leave branches out, by name: which input is the branch, and the share of images. Where branches hold an
- * attention (a softmax), a block begins with each of those; elsewhere every branch is a block.
+ * The residual sums that leave branches out, by name: which input is the branch, and the share of
+ * images. Where branches hold an attention (a softmax), a block begins with each of those;
+ * elsewhere every branch is a block.
  */
 function branchShares(
   graph: Graph,
@@ -181,7 +196,10 @@ function branchShares(
   );
 }
 
-/** The last product with a constant weight: the embedding projection; and which of its inputs is not the weight. */
+/**
+ * The last product with a constant weight: the embedding projection; and which of its inputs is not
+ * the weight.
+ */
 function lastProduct(graph: Graph): { node: string; input: 0 | 1 } | undefined {
   const node = graph.nodes.findLast(
     ({ op, inputs }) =>

@@ -36,7 +36,9 @@ const centrePart = ({ width }: Backbone): VectorPart => ({
   length: width,
 });
 
-/** Writes `adapter_model.safetensors`, then `adapter_config.json`, into a folder, each atomically. */
+/**
+ * Writes `adapter_model.safetensors`, then `adapter_config.json`, into a folder, each atomically.
+ */
 export async function saveAdapter(folder: string, backbone: Backbone, adapter: Adapter): Promise<void> {
   const { config, theta, statistics = new Float32Array(0) } = adapter;
   const layout = layoutOf(backbone, config);
@@ -72,7 +74,10 @@ export async function saveAdapter(folder: string, backbone: Backbone, adapter: A
 const storedTensors = ({ tensors }: QualityWeights) =>
   [...tensors].map(([name, { dims, data }]) => [name, { dtype: "F32", shape: dims, data }] as const);
 
-/** The weights of the quality measure that a calibration was made with. Throws PetalfaceError if they are missing or others. */
+/**
+ * The weights of the quality measure that a calibration was made with. Throws PetalfaceError if
+ * they are missing or others.
+ */
 async function loadQualityWeights(folder: string, sha256: string): Promise<QualityWeights> {
   const path = join(folder, qualityFile);
   const { tensors } = await readSafetensors(path);
@@ -87,7 +92,9 @@ async function loadQualityWeights(folder: string, sha256: string): Promise<Quali
   return weights;
 }
 
-/** PEFT's words for layers of another rank and the same scale, and ours for those that have no gate. */
+/**
+ * PEFT's words for layers of another rank and the same scale, and ours for those that have no gate.
+ */
 function ungatedFields(config: AdapterConfig): object {
   const { ungated = [] } = config;
   if (ungated.length === 0) return {};
@@ -98,7 +105,8 @@ function ungatedFields(config: AdapterConfig): object {
 
 /**
  * Reads an adapter for a backbone. `folder` holds the two files, or is a run whose `adapter/` does.
- * Throws PetalfaceError if it belongs to another backbone, or if a tensor is missing, unexpected or of another shape.
+ * Throws PetalfaceError if it belongs to another backbone, or if a tensor is missing, unexpected or
+ * of another shape.
  */
 export async function loadAdapter(folder: string, backbone: Backbone): Promise<Adapter> {
   const place = await adapterFolder(folder);
@@ -147,8 +155,9 @@ export async function loadAdapter(folder: string, backbone: Backbone): Promise<A
 }
 
 /**
- * Throws PetalfaceError where something was made when models were known by their `.onnx` file alone, on a model whose weights lie in another
- * file: it is then unknown whether it was made on these weights.
+ * Throws PetalfaceError where something was made when models were known by their `.onnx` file
+ * alone, on a model whose weights lie in another file: it is then unknown whether it was made on
+ * these weights.
  *
  * @param file that holds the hash, and `field` its place there
  */
@@ -160,13 +169,19 @@ export function refuseOldIdentity(file: string, field: string, sha256: string, {
   );
 }
 
-/** How to open the backbone of a saved adapter as it was opened in training, as far as the adapter says it. Throws PetalfaceError if it is none. */
+/**
+ * How to open the backbone of a saved adapter as it was opened in training, as far as the adapter
+ * says it. Throws PetalfaceError if it is none.
+ */
 export async function adapterChoices(folder: string): Promise<ModelChoices> {
   const file = join(await adapterFolder(folder), configFile);
   return choicesOfRecord(parseConfig(await readJson(file), file).backbone);
 }
 
-/** The folder that holds the adapter's two files: the one given, or its `adapter/` where that is a run. */
+/**
+ * The folder that holds the adapter's two files: the one given, or its `adapter/` where that is a
+ * run.
+ */
 async function adapterFolder(folder: string): Promise<string> {
   for (const place of [folder, join(folder, "adapter")])
     try {

@@ -28,13 +28,19 @@ export interface TrainingSurroundings
   extends CallOptions,
     LeftOutOptions,
     Pick<AdaptContext, "threads" | "prefixBytes" | "onStart" | "onStep" | "onValidation"> {
-  /** The processes that train together, where several do ({@link openRanks}); all of them make the same call. */
+  /**
+   * The processes that train together, where several do ({@link openRanks}); all of them make the
+   * same call.
+   */
   readonly ranks?: Ranks | undefined;
   /** Where to compute; `auto` unless given, which is the CPU. */
   readonly provider?: (typeof providerNames)[number] | undefined;
 }
 
-/** A new run: the model, its training faces, the folder it goes to, and any option of training (docs/options.md). */
+/**
+ * A new run: the model, its training faces, the folder it goes to, and any option of training
+ * (docs/options.md).
+ */
 export interface AdaptOptions extends ModelChoices, TrainingChoices, TrainingSurroundings {
   /** The face recogniser: a path of an `.onnx` file, or a name that `petalface models` lists. */
   readonly model: string;
@@ -42,13 +48,25 @@ export interface AdaptOptions extends ModelChoices, TrainingChoices, TrainingSur
   readonly train: Faces;
   /** Folder of the new run. */
   readonly out: string;
-  /** A run or adapter folder whose weights training starts from; method, gate, rank and layers are then its own. */
+  /**
+   * A run or adapter folder whose weights training starts from; method, gate, rank and layers are
+   * then its own.
+   */
   readonly init?: string | undefined;
-  /** Unlabelled crops of the camera: once trained, the adapter is centred on them (docs/training.md). */
+  /**
+   * Unlabelled crops of the camera: once trained, the adapter is centred on them
+   * (docs/training.md).
+   */
   readonly camera?: string | undefined;
-  /** Whether the training photos are aligned faces; other photos are aligned first. `auto` unless given: it is found out. */
+  /**
+   * Whether the training photos are aligned faces; other photos are aligned first. `auto` unless
+   * given: it is found out.
+   */
   readonly aligned?: (typeof alignedChoices)[number] | undefined;
-  /** Protocol to validate on now and then, and to choose the best adapter by: a pairs file, `drawn[:...]`, or faces. */
+  /**
+   * Protocol to validate on now and then, and to choose the best adapter by: a pairs file,
+   * `drawn[:...]`, or faces.
+   */
   readonly val?: string | undefined;
   /** The faces that `val` names. */
   readonly valData?: string | undefined;
@@ -71,18 +89,20 @@ export interface AdaptedRun extends AdaptResult {
 }
 
 /**
- * Trains an adapter into a new run folder: `petalface adapt`. Whatever stops it, the folder keeps the last good checkpoint, and
- * {@link resume} continues from there.
+ * Trains an adapter into a new run folder: `petalface adapt`. Whatever stops it, the folder keeps
+ * the last good checkpoint, and {@link resume} continues from there.
  *
  * @throws PetalfaceError for whatever the caller can fix, also where an option is unknown
  */
 export const adapt = (options: AdaptOptions): Promise<AdaptedRun> => adaptIn(options, surroundingsOf(options));
 
 /**
- * Continues a run from its last checkpoint, or trains it longer (`epochs`): `petalface adapt --resume`. On the same machine with the same
- * threads the result has the same bits as an uninterrupted run.
+ * Continues a run from its last checkpoint, or trains it longer (`epochs`):
+ * `petalface adapt --resume`. On the same machine with the same threads the result has the same
+ * bits as an uninterrupted run.
  *
- * @throws PetalfaceError if the model, the data or the validation protocol are not those that the run was started with
+ * @throws PetalfaceError if the model, the data or the validation protocol are not those that the
+ * run was started with
  */
 export const resume = (options: ResumeOptions): Promise<AdaptedRun> => resumeIn(options, surroundingsOf(options));
 
@@ -136,7 +156,10 @@ export async function resumeIn(given: ResumeOptions, surroundings: Surroundings)
   );
 }
 
-/** The faces to train on. Of several ranks the first looks at them, and aligns photos where that is needed; the others open what it found. */
+/**
+ * The faces to train on. Of several ranks the first looks at them, and aligns photos where that is
+ * needed; the others open what it found.
+ */
 async function sharedFaces(
   photos: TrainingPhotos,
   ranks: Ranks,
@@ -233,7 +256,9 @@ const resumedRunOptions: ReadonlySet<string> = new Set([
   ...["run", "train", "learningRate", "epochs", "model", "val", "valData"],
 ]);
 
-/** Throws PetalfaceError at an option that no call reads: a misspelt one must not train for hours. */
+/**
+ * Throws PetalfaceError at an option that no call reads: a misspelt one must not train for hours.
+ */
 function requireKnown(options: object, known: ReadonlySet<string>): void {
   const unknown = Object.keys(options).find((name) => !known.has(name));
   if (unknown !== undefined)

@@ -50,7 +50,10 @@ export interface AlignInput {
   readonly firstVideo: string | undefined;
 }
 
-/** Finds the photos and videos of a folder, a file, or a manifest. Throws PetalfaceError where there are none. */
+/**
+ * Finds the photos and videos of a folder, a file, or a manifest. Throws PetalfaceError where there
+ * are none.
+ */
 export async function openAlignInput(
   spec: string,
   context: Pick<Surroundings, "signal" | "note">,
@@ -84,7 +87,8 @@ function* sourcesOfData(data: FaceData): Generator<Source> {
   for (let at = 0; at < data.length; at++) {
     const { id, person, source } = data.at(at);
     if (source.kind !== "file") continue;
-    // Ids of a manifest may be absolute or lead upwards; crops lie below the output folder whatever they look like.
+    // Ids of a manifest may be absolute or lead upwards; crops lie below the output folder whatever
+    // they look like.
     const plain = plainName(id)
       .split(/[\\/]/)
       .filter((part) => part !== "" && part !== "." && part !== "..")

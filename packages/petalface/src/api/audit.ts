@@ -24,8 +24,8 @@ export interface Audited {
 }
 
 /**
- * Looks at every picture of a set for copies, with a model also for wrong names, and in two sets for
- * shared people: `petalface inspect`.
+ * Looks at every picture of a set for copies, with a model also for wrong names, and in two sets
+ * for shared people: `petalface inspect`.
  *
  * @throws PetalfaceError if the faces or the model cannot be used
  */

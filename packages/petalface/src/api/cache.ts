@@ -10,14 +10,18 @@ import type { Surroundings } from "./surroundings.ts";
 
 /** Options of what keeps embeddings. */
 export interface CacheOptions {
-  /** Whether embeddings are kept in the user's cache folder, and taken from there; true unless given. */
+  /**
+   * Whether embeddings are kept in the user's cache folder, and taken from there; true unless
+   * given.
+   */
   readonly cache?: boolean | undefined;
 }
 
 /**
- * Opens where the embeddings of this model are kept; undefined where they are not to be kept, or where the cache folder cannot be used,
- * which is noted. What is kept under one name depends on everything that could change a bit of it: the model's file, how it is fed, the
- * adapter, the engine, its threads, and versions.
+ * Opens where the embeddings of this model are kept; undefined where they are not to be kept, or
+ * where the cache folder cannot be used, which is noted. What is kept under one name depends on
+ * everything that could change a bit of it: the model's file, how it is fed, the adapter, the
+ * engine, its threads, and versions.
  */
 export async function openCache(
   { cache = true }: CacheOptions,

@@ -34,7 +34,10 @@ const isFile = (path: string): Promise<boolean> =>
     () => false,
   );
 
-/** The results of a run as a table: a row for each measure, frozen and adapted. Empty where it was not evaluated. */
+/**
+ * The results of a run as a table: a row for each measure, frozen and adapted. Empty where it was
+ * not evaluated.
+ */
 async function results(run: string): Promise<string[]> {
   const [frozen, adapted] = (["frozen", "adapted"] as const).map((name) =>
     join(run, evaluationFolder, resultFile(name)),
@@ -55,8 +58,9 @@ async function results(run: string): Promise<string[]> {
 }
 
 /**
- * A model card in Markdown for an exported file: the model, the adapter, what was measured, and thresholds (after Mitchell et al., "Model
- * Cards for Model Reporting", FAT* 2019). What was not measured is named as such.
+ * A model card in Markdown for an exported file: the model, the adapter, what was measured, and
+ * thresholds (after Mitchell et al., "Model Cards for Model Reporting", FAT* 2019). What was not
+ * measured is named as such.
  *
  * @throws PetalfaceError where results next to the run cannot be read
  */

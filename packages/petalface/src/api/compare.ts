@@ -12,8 +12,8 @@ import { type FoundResult, loadResults } from "./results.ts";
 /** What to compare, and how. */
 export interface CompareOptions {
   /**
-   * Runs that were evaluated, folders of results, result files, or results in memory; the first is what the others are compared with.
-   * One run alone is its frozen model against its adapted one.
+   * Runs that were evaluated, folders of results, result files, or results in memory; the first is
+   * what the others are compared with. One run alone is its frozen model against its adapted one.
    */
   readonly results: readonly (string | { readonly name: string; readonly result: EvaluationResult })[];
   /** Resamples of the bootstrap over people; as in the results unless given. */

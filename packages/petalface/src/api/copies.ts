@@ -6,7 +6,9 @@ import type { OpenedModel } from "./model.ts";
 export interface EnrolledCopies {
   /** Sides in pixels that each photo is shrunk to, such as `[16, 12]`. */
   readonly sizes: readonly number[];
-  /** How much the copies weigh: a number from 0 to 10, or `alpha`, which is 1 - alpha of the probe. */
+  /**
+   * How much the copies weigh: a number from 0 to 10, or `alpha`, which is 1 - alpha of the probe.
+   */
   readonly weight?: CopyWeight | undefined;
 }
 

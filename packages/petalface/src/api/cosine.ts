@@ -14,9 +14,9 @@ import type { Surroundings } from "./surroundings.ts";
 export const cosineProtocol = "cosine";
 
 /**
- * Opens `--val cosine`: the mean cosine between the adapted embedding of a face shrunk to k px and the frozen embedding of the same
- * face as it is, over all faces and all k. It needs no identities. Its standard error is over people, or over faces where people are
- * unknown.
+ * Opens `--val cosine`: the mean cosine between the adapted embedding of a face shrunk to k px and
+ * the frozen embedding of the same face as it is, over all faces and all k. It needs no identities.
+ * Its standard error is over people, or over faces where people are unknown.
  *
  * @throws PetalfaceError (wrong usage) without faces
  */

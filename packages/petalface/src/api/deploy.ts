@@ -66,7 +66,10 @@ export function fitted({ backbone, graph, judgement }: Product, contract: Contra
   return fitGraph(deployed, formFor(contract, deployed, isJudged(judgement)));
 }
 
-/** Writes the files of every target, or one file by hand, and returns what to print. Everything is made before anything is written. */
+/**
+ * Writes the files of every target, or one file by hand, and returns what to print. Everything is
+ * made before anything is written.
+ */
 export async function deploy(
   given: Product,
   flags: FormFlags & { readonly out: string },
@@ -119,7 +122,8 @@ export function carrying(graph: Graph, thresholds: Thresholds | undefined): Grap
 function byHand({ backbone, graph }: Product, flags: FormFlags): { graph: Graph; fed: Preprocessing } {
   const { input, size, width, spec } = backbone;
   const { isRefed, ...form } = formByHand(flags, spec);
-  // Fed in another way it has the standard form; else that of the model's own file, whose place it takes.
+  // Fed in another way it has the standard form; else that of the model's own file, whose place it
+  // takes.
   const base = isRefed ? graph : fileForm(backbone, graph);
   return {
     graph: fitGraph({ graph: base, input, size, width, spec }, form),

@@ -8,7 +8,9 @@ import { type CallOptions, type Surroundings, surroundingsOf } from "./surroundi
 
 /** What to embed, and where to write it. */
 export interface EmbedToFileOptions extends EmbedOptions {
-  /** A `.npy` or `.safetensors` file; the face of each row goes into a CSV file of the same name. */
+  /**
+   * A `.npy` or `.safetensors` file; the face of each row goes into a CSV file of the same name.
+   */
   readonly out: string;
 }
 
@@ -33,8 +35,8 @@ export interface EmbeddedFile {
 /**
  * Embeds a set of faces into a file, part by part: `petalface embed`.
  *
- * @throws PetalfaceError if the model or the images cannot be used, too many images are left out, or
- * the files cannot be written; nothing is left behind then
+ * @throws PetalfaceError if the model or the images cannot be used, too many images are left out,
+ * or the files cannot be written; nothing is left behind then
  */
 export const embedToFile = (options: EmbedToFileOptions): Promise<EmbeddedFile> =>
   writeEmbeddings(options, surroundingsOf(options));

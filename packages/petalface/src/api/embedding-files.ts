@@ -3,7 +3,10 @@ import { plainName } from "../disk-names.ts";
 import { PetalfaceError } from "../errors.ts";
 import { safetensorsHead } from "../tensors/index.ts";
 
-/** What the formats of embedding files have in common: a head of known length, then the rows as float32. */
+/**
+ * What the formats of embedding files have in common: a head of known length, then the rows as
+ * float32.
+ */
 export type EmbeddingFormat = "npy" | "safetensors";
 
 /** The format that a path asks for by its ending. Throws PetalfaceError (wrong usage). */
@@ -34,7 +37,8 @@ export function npyHead(rows: number, row: readonly number[], length?: number): 
 }
 
 /**
- * The head of a safetensors file with one tensor `embeddings` `[rows, ...row]` F32 and, with `alpha`, `alpha` `[rows]` behind it.
+ * The head of a safetensors file with one tensor `embeddings` `[rows, ...row]` F32 and, with
+ * `alpha`, `alpha` `[rows]` behind it.
  *
  * @param length bytes that the head takes, where it replaces one of more rows
  */
@@ -57,7 +61,10 @@ export function embeddingsHead(
   return safetensorsHead(planned, { metadata, length });
 }
 
-/** Bytes of a row of numbers in the little-endian order of both formats; the machines that Node runs on store them so. */
+/**
+ * Bytes of a row of numbers in the little-endian order of both formats; the machines that Node runs
+ * on store them so.
+ */
 export function bytesOf(values: Float32Array): Uint8Array {
   return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
 }

@@ -14,25 +14,37 @@ import { openPairs } from "./protocol.ts";
 import { resultFile, saveResults } from "./results.ts";
 import { type CallOptions, type Surroundings, surroundingsOf } from "./surroundings.ts";
 
-/** What is measured unless `degradations` says otherwise: the resolution that the method's tables begin with. */
+/**
+ * What is measured unless `degradations` says otherwise: the resolution that the method's tables
+ * begin with.
+ */
 export const defaultDegradations: readonly string[] = ["lr:16"];
 
 /** What to measure, and on what. */
 export interface EvaluateOptions extends GivenModel, CallOptions, CacheOptions, LeftOutOptions {
-  /** A protocol's name (`petalface evaluate --help` lists them), LFW's pairs list, a CSV, or `drawn[:pairs=N,folds=K,seed=S]`. */
+  /**
+   * A protocol's name (`petalface evaluate --help` lists them), LFW's pairs list, a CSV, or
+   * `drawn[:pairs=N,folds=K,seed=S]`.
+   */
   readonly protocol: string;
   /** The faces that the protocol names. */
   readonly data: Faces;
   /** A named protocol's lists, where they are not with the faces. */
   readonly lists?: string | undefined;
-  /** Degradations to measure under, such as `lr:8`; `["lr:16"]` unless given, and none where the protocol's faces are of low quality already. */
+  /**
+   * Degradations to measure under, such as `lr:8`; `["lr:16"]` unless given, and none where the
+   * protocol's faces are of low quality already.
+   */
   readonly degradations?: readonly string[] | undefined;
   /**
    * Measures also with each enrolled face together with low-resolution copies of it. Their weight
    * follows the adapter's alpha unless given, and is 0.25 without an adapter.
    */
   readonly galleryCopies?: EnrolledCopies | undefined;
-  /** Adds the mirror image's embedding, as it is or at unit length; the protocol's own way unless given. */
+  /**
+   * Adds the mirror image's embedding, as it is or at unit length; the protocol's own way unless
+   * given.
+   */
   readonly flip?: Fusion | undefined;
   /** Folds of a pairs file to use; all unless given. */
   readonly folds?: readonly number[] | undefined;
@@ -45,7 +57,8 @@ export interface EvaluateOptions extends GivenModel, CallOptions, CacheOptions, 
 }
 
 /**
- * Measures a model on a protocol, and what its adapter changes: `petalface evaluate`. The frozen model is measured too.
+ * Measures a model on a protocol, and what its adapter changes: `petalface evaluate`. The frozen
+ * model is measured too.
  *
  * @throws PetalfaceError if the model, the protocol or the faces cannot be used
  */

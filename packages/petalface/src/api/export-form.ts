@@ -14,7 +14,9 @@ export interface FormFlags {
   readonly foldNormalisation?: boolean;
   readonly bgr?: boolean;
   readonly detector?: string;
-  /** In how many levels alpha is rounded; without it alpha is exact, and each layer has its gate. */
+  /**
+   * In how many levels alpha is rounded; without it alpha is exact, and each layer has its gate.
+   */
   readonly levels?: number;
 }
 

@@ -30,11 +30,16 @@ export interface ExportOptions
   readonly out: string;
   /** Name of the model's output that is the embedding, where there are several. */
   readonly output?: string | undefined;
-  /** Markdown file for a model card: what it is, how it was trained and measured. None unless given. */
+  /**
+   * Markdown file for a model card: what it is, how it was trained and measured. None unless given.
+   */
   readonly card?: string | undefined;
   /** A file of thresholds to carry along; those of the adapter's run unless given. */
   readonly thresholds?: string | undefined;
-  /** Where alpha comes from: judged inside the model (`quality`, the default), a second input (`input`), or a number from 0 to 1. */
+  /**
+   * Where alpha comes from: judged inside the model (`quality`, the default), a second input
+   * (`input`), or a number from 0 to 1.
+   */
   readonly alpha?: ExportAlpha | undefined;
 }
 
@@ -60,9 +65,11 @@ export interface ExportedFile {
 }
 
 /**
- * Writes model and adapter as one ONNX file to deploy, image to alpha to embedding, or the files that a product loads (`for`): `petalface export`.
+ * Writes model and adapter as one ONNX file to deploy, image to alpha to embedding, or the files
+ * that a product loads (`for`): `petalface export`.
  *
- * @throws PetalfaceError if the precision changes the embeddings too much, or the file cannot be written
+ * @throws PetalfaceError if the precision changes the embeddings too much, or the file cannot be
+ * written
  */
 export async function exportModel(options: ExportOptions): Promise<ExportedFile> {
   const { out, alpha = "quality", precision = "fp32", data = defaultExportFaces, adapter: run } = options;

@@ -16,7 +16,10 @@ import { type FoundResult, loadResults } from "./results.ts";
 export interface LeaderboardOptions {
   /** Runs that were evaluated, folders of results, or result files. */
   readonly results: readonly string[];
-  /** The measure that ranks, as tables or JSON name it: `accuracy mixed 16`, `rank1/mixed:16`; see {@link leaderboard}. */
+  /**
+   * The measure that ranks, as tables or JSON name it: `accuracy mixed 16`, `rank1/mixed:16`; see
+   * {@link leaderboard}.
+   */
   readonly measure?: string | undefined;
   /** Resamples of the bootstrap over people; as in the results unless given. */
   readonly resamples?: number | undefined;
@@ -32,9 +35,15 @@ export interface LeaderboardEntry extends Method {
   readonly result: EvaluationResult;
   /** The measure that ranks. */
   readonly value: Measure;
-  /** This method minus the first one; undefined for the first. P values are corrected for the table (Holm). */
+  /**
+   * This method minus the first one; undefined for the first. P values are corrected for the table
+   * (Holm).
+   */
   readonly behind: Difference | undefined;
-  /** Folder and record of its first run; of a frozen model those of the run that it was measured with. Undefined where the result is not from a run. */
+  /**
+   * Folder and record of its first run; of a frozen model those of the run that it was measured
+   * with. Undefined where the result is not from a run.
+   */
   readonly run: { readonly folder: string; readonly record: RunRecord } | undefined;
   /** Whether it is a frozen model. */
   readonly frozen: boolean;
@@ -80,7 +89,10 @@ async function frozenOf(places: readonly string[]): Promise<Source[]> {
 /** What makes results comparable. */
 const groundOf = ({ protocol, data }: EvaluationResult): string => `${protocol.fingerprint} ${data.fingerprint}`;
 
-/** A result under a low resolution says more than one of sharp faces, where all methods are near 100 %. */
+/**
+ * A result under a low resolution says more than one of sharp faces, where all methods are near 100
+ * %.
+ */
 function usualMeasure(measures: readonly Measure[]): Measure | undefined {
   const degraded = measures.filter(({ condition }) => condition.kind !== "sharp");
   return (
@@ -143,11 +155,13 @@ async function tableOf(found: readonly Source[], options: LeaderboardOptions): P
 }
 
 /**
- * Ranks evaluated runs, a table for each protocol and set of faces: `petalface leaderboard`. The frozen models that the runs
- * are made of are ranked with them. Unless `measure` names another, the first accuracy of mixed pairs ranks, or else
- * rank-1 of degraded probes. Each method is compared with the first on the same resamples of people.
+ * Ranks evaluated runs, a table for each protocol and set of faces: `petalface leaderboard`. The
+ * frozen models that the runs are made of are ranked with them. Unless `measure` names another, the
+ * first accuracy of mixed pairs ranks, or else rank-1 of degraded probes. Each method is compared
+ * with the first on the same resamples of people.
  *
- * @throws PetalfaceError where a place holds no results, or results of one protocol have no measure in common
+ * @throws PetalfaceError where a place holds no results, or results of one protocol have no measure
+ * in common
  */
 export async function leaderboard(options: LeaderboardOptions): Promise<LeaderboardTable[]> {
   const { results } = options;

@@ -51,7 +51,8 @@ export async function measureModels(
   const { size } = backbone;
   const { protocol, engine } = task;
   const { signal } = context;
-  // Every face is wanted by both models and at every resolution: decoded ones are kept while there is room.
+  // Every face is wanted by both models and at every resolution: decoded ones are kept while there
+  // is room.
   await using loader = openLoader({ size, threads: engine.threads, cacheBytes: decodedCacheBytes });
   const both = await measureBoth(
     (leave) => measure("frozen", frozenModel(opened, task.copies), { ...task, loader }, context, leave),

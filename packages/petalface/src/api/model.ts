@@ -12,11 +12,17 @@ export interface ModelOptions extends ModelChoices {
   readonly model: string;
   /** A run of {@link adapt}, or its adapter folder; the frozen model unless given. */
   readonly adapter?: string | undefined;
-  /** Where to compute; `auto` unless given, which is the CPU, where the same threads give the same bits. */
+  /**
+   * Where to compute; `auto` unless given, which is the CPU, where the same threads give the same
+   * bits.
+   */
   readonly provider?: (typeof providerNames)[number] | undefined;
   /** Threads of the engine; all cores unless given. */
   readonly threads?: number | undefined;
-  /** Faster on convolutional networks, and equal to rounding: an adapter then changes sharp faces by about 1e-5. False unless given. */
+  /**
+   * Faster on convolutional networks, and equal to rounding: an adapter then changes sharp faces by
+   * about 1e-5. False unless given.
+   */
   readonly fast?: boolean | undefined;
 }
 
@@ -28,7 +34,10 @@ export interface Engine {
   readonly optimisation?: "free";
 }
 
-/** A frozen model, the adapter on it if there is one, and what embeds: the adapted model, else the frozen one. */
+/**
+ * A frozen model, the adapter on it if there is one, and what embeds: the adapted model, else the
+ * frozen one.
+ */
 export interface OpenedModel {
   readonly backbone: Backbone;
   readonly adapter?: Adapter;
@@ -37,7 +46,10 @@ export interface OpenedModel {
   readonly judge?: Calibration;
 }
 
-/** An opened model that can embed faces. Dispose of it (`await using`) to free the memory of its engine. */
+/**
+ * An opened model that can embed faces. Dispose of it (`await using`) to free the memory of its
+ * engine.
+ */
 export interface Model extends OpenedModel, AsyncDisposable {
   /** Side in pixels of the square input. */
   readonly size: number;
@@ -52,7 +64,10 @@ export interface Model extends OpenedModel, AsyncDisposable {
 
 /** The model of a call: its options, or one that is open already and stays open. */
 export interface GivenModel extends Omit<ModelOptions, "model"> {
-  /** A path, a name that `petalface models` lists, or a model from {@link openModel}, which brings its own adapter and engine. */
+  /**
+   * A path, a name that `petalface models` lists, or a model from {@link openModel}, which brings
+   * its own adapter and engine.
+   */
   readonly model: string | Model;
 }
 
@@ -64,7 +79,9 @@ export const choicesOf = ({ normalize, channels, size, output }: ModelChoices): 
   output,
 });
 
-/** The engine that options ask for. `auto` is the CPU, where the same threads give the same bits. */
+/**
+ * The engine that options ask for. `auto` is the CPU, where the same threads give the same bits.
+ */
 export function engineOf({ provider = "auto", threads, fast }: Omit<ModelOptions, "model">): Engine {
   return {
     provider: provider === "auto" ? "cpu" : provider,
@@ -73,7 +90,10 @@ export function engineOf({ provider = "auto", threads, fast }: Omit<ModelOptions
   };
 }
 
-/** Opens a frozen model. What the options leave open of it is taken from the adapter, where they name one: it is fed as in training. */
+/**
+ * Opens a frozen model. What the options leave open of it is taken from the adapter, where they
+ * name one: it is fed as in training.
+ */
 export async function openFrozen(
   options: Pick<ModelOptions, keyof ModelChoices | "model" | "adapter">,
 ): Promise<Backbone> {
@@ -87,9 +107,11 @@ export const assumedNote = ({ spec, path }: { readonly path: string; readonly sp
   `${path} does not say how pixels become its input: assuming (x - ${spec.mean[0]}) * ${Number(spec.scale[0].toPrecision(6))}, ${spec.channels.toUpperCase()}; to check: petalface inspect FACES 'model' ${path}`;
 
 /**
- * Opens a face recogniser, with an adapter where one is named. The engine is loaded when it is first needed.
+ * Opens a face recogniser, with an adapter where one is named. The engine is loaded when it is
+ * first needed.
  *
- * @throws PetalfaceError if the file is no face recogniser, or the adapter was trained on another one
+ * @throws PetalfaceError if the file is no face recogniser, or the adapter was trained on another
+ * one
  */
 export async function openModel(options: ModelOptions): Promise<Model> {
   const backbone = await openFrozen(options);

@@ -34,7 +34,10 @@ const requestOf = (data: FaceData, face: number, low: boolean) => ({
   degrade: low ? ({ kind: "lr", pixels } as const) : undefined,
 });
 
-/** Chooses faces spread over a set, and leaves out those that cannot be read. Throws PetalfaceError where too many cannot, or all. */
+/**
+ * Chooses faces spread over a set, and leaves out those that cannot be read. Throws PetalfaceError
+ * where too many cannot, or all.
+ */
 export async function chooseExamples(
   data: FaceData,
   loader: Pick<Loader, "load">,
@@ -71,8 +74,8 @@ export const modelOf = (backbone: Backbone, graph: Graph): EmbeddingModel => {
 };
 
 /**
- * Measures what a precision costs, and refuses a model that is silently wrong. Throws PetalfaceError if an embedding is not finite or the mean cosine is below
- * `bar`.
+ * Measures what a precision costs, and refuses a model that is silently wrong. Throws
+ * PetalfaceError if an embedding is not finite or the mean cosine is below `bar`.
  */
 export async function measureLoss(
   before: EmbeddingModel,

@@ -39,7 +39,9 @@ export interface PrecisionFaces {
   add(left: Unreadable | undefined): void;
 }
 
-/** Opens the faces that a precision is measured on; undefined for float32, which is not measured. */
+/**
+ * Opens the faces that a precision is measured on; undefined for float32, which is not measured.
+ */
 export async function openPrecisionFaces(
   flags: PrecisionFlags,
   backbone: Backbone,
@@ -62,7 +64,10 @@ export async function openPrecisionFaces(
   };
 }
 
-/** The graph in the precision that was asked for, with what that costs. Throws PetalfaceError where it is too much. */
+/**
+ * The graph in the precision that was asked for, with what that costs. Throws PetalfaceError where
+ * it is too much.
+ */
 export async function changePrecision(
   flags: PrecisionFlags,
   backbone: Backbone,

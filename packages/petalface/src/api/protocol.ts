@@ -28,8 +28,9 @@ export interface PairsFlags {
 }
 
 /**
- * The pairs that `--protocol` names: a file (LFW's list, CSV, or a verification list), the name of a data set whose pairs the data itself
- * (a verification list) or `--lists` brings, or `drawn[:pairs=N,folds=K,seed=S]`, drawn from the data. Throws PetalfaceError.
+ * The pairs that `--protocol` names: a file (LFW's list, CSV, or a verification list), the name of
+ * a data set whose pairs the data itself (a verification list) or `--lists` brings, or
+ * `drawn[:pairs=N,folds=K,seed=S]`, drawn from the data. Throws PetalfaceError.
  */
 export async function openPairs(spec: string, { folds, lists }: PairsFlags, data: FaceData): Promise<PairList> {
   const named = findProtocol(spec);

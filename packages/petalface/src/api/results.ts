@@ -13,7 +13,8 @@ export const evaluationFolder = "evaluation";
 export const resultFile = (name: "frozen" | "adapted"): string => `${name}.json`;
 
 /**
- * Saves what was measured of a frozen model and of the adapted one into a folder, and how it was made.
+ * Saves what was measured of a frozen model and of the adapted one into a folder, and how it was
+ * made.
  *
  * @param protocol as it was given
  */
@@ -39,7 +40,10 @@ const exists = (path: string): Promise<boolean> =>
     () => false,
   );
 
-/** The result files that an argument of `compare` means: a file, or those of a run or a folder of results, frozen first. */
+/**
+ * The result files that an argument of `compare` means: a file, or those of a run or a folder of
+ * results, frozen first.
+ */
 async function findFiles(place: string): Promise<{ frozen?: string; adapted?: string; file?: string }> {
   const entry = await stat(place).catch(() => undefined);
   if (entry?.isFile()) return { file: place };
@@ -60,8 +64,8 @@ async function findFiles(place: string): Promise<{ frozen?: string; adapted?: st
 }
 
 /**
- * Loads what `compare` is to compare. One run alone is its frozen model against its adapted one; of several, each one's adapted
- * model (or whatever it has). Throws PetalfaceError.
+ * Loads what `compare` is to compare. One run alone is its frozen model against its adapted one; of
+ * several, each one's adapted model (or whatever it has). Throws PetalfaceError.
  *
  * @param several whether there are others to compare with
  */

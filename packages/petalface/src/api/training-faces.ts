@@ -26,8 +26,9 @@ export interface TrainingPhotos extends ModelChoices, LeftOutOptions {
 }
 
 /**
- * The faces to train on: the set itself where its faces are aligned; else photos are aligned into the run's folder first, and what
- * was found and done is noted. A killed run continues when it is started again.
+ * The faces to train on: the set itself where its faces are aligned; else photos are aligned into
+ * the run's folder first, and what was found and done is noted. A killed run continues when it is
+ * started again.
  *
  * @returns the set, or undefined where it is what `train` names
  */

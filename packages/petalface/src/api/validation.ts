@@ -18,7 +18,10 @@ export const openAnyValidator =
     return open(mostLeftOut, context)(request, backbone, session);
   };
 
-/** Resamples of the bootstrap that the error bar is from; fixed, so that a resumed run prints the same. */
+/**
+ * Resamples of the bootstrap that the error bar is from; fixed, so that a resumed run prints the
+ * same.
+ */
 const bootstrap = { resamples: 200, seed: 1 };
 
 /** Names what `--val` measures. */
@@ -26,9 +29,11 @@ const measureOf = ({ pixels }: ValidationRequest): string =>
   `mean accuracy of low-resolution and mixed pairs at ${pixels.join(", ")} px`;
 
 /**
- * Opens the protocol of `petalface adapt --val`, and says what of it is left out. The measure is the mean of the verification accuracies, thresholds chosen on the other
- * folds, of pairs with both faces at k px and of pairs with one sharp face, over all k. Its standard error is the mean of theirs: all are
- * of the same people, so that errors that go together are not counted as if they averaged out.
+ * Opens the protocol of `petalface adapt --val`, and says what of it is left out. The measure is
+ * the mean of the verification accuracies, thresholds chosen on the other folds, of pairs with both
+ * faces at k px and of pairs with one sharp face, over all k. Its standard error is the mean of
+ * theirs: all are of the same people, so that errors that go together are not counted as if they
+ * averaged out.
  */
 const pairsValidator =
   (mostLeftOut: number | undefined, context: Surroundings): OpenValidator =>

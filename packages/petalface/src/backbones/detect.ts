@@ -10,11 +10,17 @@ type Shapes = ReadonlyMap<string, readonly number[]>;
 interface Signs {
   /** A tensor that only this family has. */
   readonly marker: string;
-  /** `--arch` from the shapes and `config.json`; a sentence that begins with "its" where they do not determine it. */
+  /**
+   * `--arch` from the shapes and `config.json`; a sentence that begins with "its" where they do not
+   * determine it.
+   */
   readonly read: (shapes: Shapes, config: { readonly [key: string]: Plain }) => string;
 }
 
-/** Thrown by readers where shapes do not say all; the message continues "... is not a swin of a known form: ". */
+/**
+ * Thrown by readers where shapes do not say all; the message continues "... is not a swin of a
+ * known form: ".
+ */
 class Undetermined extends Error {}
 
 const families: Readonly<Record<string, Signs>> = {
@@ -29,7 +35,8 @@ const families: Readonly<Record<string, Signs>> = {
 /**
  * The network that a checkpoint's names and shapes determine, as `--arch` takes it.
  *
- * @throws PetalfaceError where they do not: no known family, or sizes that no shape shows, such as the heads of a vision transformer
+ * @throws PetalfaceError where they do not: no known family, or sizes that no shape shows, such as
+ * the heads of a vision transformer
  */
 export function detectArchitecture(checkpoint: Checkpoint): string {
   const found = checkpoint.groups.flatMap((group) =>
@@ -38,7 +45,8 @@ export function detectArchitecture(checkpoint: Checkpoint): string {
       return prefix === undefined ? [] : [{ family, signs, group, prefix }];
     }),
   );
-  // Training checkpoints hold the network more than once (an average, optimiser states); the largest dictionary is whole.
+  // Training checkpoints hold the network more than once (an average, optimiser states); the
+  // largest dictionary is whole.
   const [best] = found.toSorted((one, other) => other.group.tensors.size - one.group.tensors.size);
   if (best === undefined)
     throw new PetalfaceError(
@@ -108,7 +116,10 @@ function readSwin(shapes: Shapes): string {
   })}`;
 }
 
-/** Sizes that arcface_torch's own networks have: their shapes tell them, though no shape shows heads and image. */
+/**
+ * Sizes that arcface_torch's own networks have: their shapes tell them, though no shape shows heads
+ * and image.
+ */
 const knownVits = ["vit_t", "vit_s", "vit_b", "vit_l", "vit_h"];
 
 function readVit(shapes: Shapes, config: { readonly [key: string]: Plain }): string {
@@ -172,7 +183,10 @@ function readIr(shapes: Shapes): string {
   return `ir:${sizes({ depth, ...faceOf(shapes, "output_layer.3.weight", side(shapes, "output_layer.0.weight", 0)) })}`;
 }
 
-/** Image and embedding of a network whose last layer sees every pixel of `channels`, the image halved four times. */
+/**
+ * Image and embedding of a network whose last layer sees every pixel of `channels`, the image
+ * halved four times.
+ */
 function faceOf(shapes: Shapes, last: string, channels: number): { image: number; embedding: number } {
   return { image: 16 * root(side(shapes, last, 1) / channels, "pixels"), embedding: side(shapes, last, 0) };
 }

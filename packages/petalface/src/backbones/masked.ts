@@ -13,9 +13,10 @@ export function familyOf(backbone: Pick<Backbone, "graph">): Architecture["famil
 }
 
 /**
- * A vision transformer in the form that its authors train: a share of each image's tokens does not pass through the blocks. Its graph has the further
- * input `kept_tokens` `[N, kept, tokens]`, one 1 a row. Layers and weights have the same names.
- * Throws PetalfaceError for a model that is not a vision transformer of `petalface import`, or whose checkpoint had no mask token.
+ * A vision transformer in the form that its authors train: a share of each image's tokens does not
+ * pass through the blocks. Its graph has the further input `kept_tokens` `[N, kept, tokens]`, one 1
+ * a row. Layers and weights have the same names. Throws PetalfaceError for a model that is not a
+ * vision transformer of `petalface import`, or whose checkpoint had no mask token.
  */
 export function maskTokens(backbone: Backbone, share: number): Backbone {
   const { graph, path } = backbone;

@@ -40,12 +40,13 @@ function levelsError(path: string): PetalfaceError | undefined {
 }
 
 /**
- * Opens a face recogniser given by path or by a name that `petalface models` knows, in one form whatever the file's: float32 `[N, 3, size, size]` to
- * `[N, width]` with open batch. float16 and float64 become float32; integer inputs, `[N, size, size, 3]`, open sides, further outputs and `[N, width, 1, 1]`
- * are brought into that form.
+ * Opens a face recogniser given by path or by a name that `petalface models` knows, in one form
+ * whatever the file's: float32 `[N, 3, size, size]` to `[N, width]` with open batch. float16 and
+ * float64 become float32; integer inputs, `[N, size, size, 3]`, open sides, further outputs and
+ * `[N, width, 1, 1]` are brought into that form.
  *
- * @throws PetalfaceError if it has not exactly one square image input and one embedding output, or if a face's embedding depends on other
- * faces or on chance
+ * @throws PetalfaceError if it has not exactly one square image input and one embedding output, or
+ * if a face's embedding depends on other faces or on chance
  */
 export async function openBackbone(model: string, choices: ModelChoices = {}): Promise<Backbone> {
   const { path, spec: resolved, source } = await resolveModel(model, choices);
@@ -61,7 +62,8 @@ export async function openBackbone(model: string, choices: ModelChoices = {}): P
   const how = fed(path, { spec: resolved, source }, form, normalisation);
   const { spec } = how;
   const graph = setBatch(stated, "N");
-  // A model that finds ranges over a batch is fed one face at a time, and would fail both proofs by rounding.
+  // A model that finds ranges over a batch is fed one face at a time, and would fail both proofs by
+  // rounding.
   if (!hasBatchRanges(stated)) {
     if (stated.inputs.every((value) => isStatic(stated.types.get(value)?.shape ?? [])))
       await proveOnce(path, stated, graph, spec, choices);
@@ -74,12 +76,15 @@ export async function openBackbone(model: string, choices: ModelChoices = {}): P
 }
 
 /**
- * The graph with float16 and float64 as float32, so that its layers can carry adapters. Files that petalface wrote (`--precision fp16`) are to be
- * measured as they are deployed, and stay.
+ * The graph with float16 and float64 as float32, so that its layers can carry adapters. Files that
+ * petalface wrote (`--precision fp16`) are to be measured as they are deployed, and stay.
  */
 const wholeNumbers = (graph: Graph): Graph => (graph.metadata.has("petalface.backbone") ? graph : toFloat32(graph));
 
-/** The preprocessing that counts: what was said or stated; else what the graph shows; else what was assumed. */
+/**
+ * The preprocessing that counts: what was said or stated; else what the graph shows; else what was
+ * assumed.
+ */
 function fed(
   path: string,
   resolved: { readonly spec: ModelSpec; readonly source: PreprocessingSource },
@@ -102,13 +107,19 @@ function fed(
   return shown === undefined ? resolved : { spec: { ...spec, ...shown }, source: "graph" };
 }
 
-/** Constants of a model that slow it down; those of a small one are found faster than they are worth a file. */
+/**
+ * Constants of a model that slow it down; those of a small one are found faster than they are worth
+ * a file.
+ */
 const negligibleOf = (graph: Graph, sha256: string): Promise<string[]> =>
   bytesOf(graph) < worthRemembering
     ? findNegligible(graph)
     : remembered("negligible", sha256, () => findNegligible(graph), isStrings);
 
-/** Proves the open batch of a model, unless it was proven before in the form that its file has by itself. */
+/**
+ * Proves the open batch of a model, unless it was proven before in the form that its file has by
+ * itself.
+ */
 async function proveOnce(
   path: string,
   stated: Graph,

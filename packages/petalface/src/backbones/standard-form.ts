@@ -15,7 +15,10 @@ import { PetalfaceError } from "../errors.ts";
 import type { ModelChoices } from "../models/index.ts";
 import type { Backbone, FileForm } from "./backbone.ts";
 
-/** A graph in standard form: one image input float32 `[N, 3, size, size]`, one embedding `[N, width]`, N as in the file. */
+/**
+ * A graph in standard form: one image input float32 `[N, 3, size, size]`, one embedding
+ * `[N, width]`, N as in the file.
+ */
 export interface StandardForm {
   readonly graph: Graph;
   readonly input: string;
@@ -29,11 +32,13 @@ export interface StandardForm {
 const isOpen = (dim: Shape[number] | undefined): boolean => typeof dim === "object";
 
 /**
- * The shape of an image input whose height and width a file leaves open: closed to `size`. Other inputs keep their shape.
+ * The shape of an image input whose height and width a file leaves open: closed to `size`. Other
+ * inputs keep their shape.
  *
  * @param path names the model in errors
  * @param stated the shape that the file states, undefined where it states none
- * @throws PetalfaceError where the sides are open and no size is given, or a size is given that is not the file's
+ * @throws PetalfaceError where the sides are open and no size is given, or a size is given that is
+ * not the file's
  */
 export function imageShape(
   path: string,
@@ -64,7 +69,10 @@ export function imageShape(
   return last ? [batch, close(a, side), close(b, side), c] : [batch, close(a, 3), close(b, side), close(c, side)];
 }
 
-/** The image input of a graph and how it lies in memory. Throws PetalfaceError if there is no such input. */
+/**
+ * The image input of a graph and how it lies in memory. Throws PetalfaceError if there is no such
+ * input.
+ */
 function imageInput(path: string, graph: Graph): { name: string; type: ValueType; nhwc: boolean; size: number } {
   const [name] = graph.inputs;
   if (name === undefined || graph.inputs.length !== 1)
@@ -84,7 +92,10 @@ function imageInput(path: string, graph: Graph): { name: string; type: ValueType
   return { name, type, nhwc, size };
 }
 
-/** Numbers of each image's part of a value, if it is `[N, ...]` with one dimension above 1 at most besides N. */
+/**
+ * Numbers of each image's part of a value, if it is `[N, ...]` with one dimension above 1 at most
+ * besides N.
+ */
 function vectorLength(shape: Shape): number | undefined {
   const dims = shape.slice(1);
   const wide = dims.filter((dim) => dim !== 1);
@@ -92,7 +103,10 @@ function vectorLength(shape: Shape): number | undefined {
   return shape.length > 1 && wide.length <= 1 && typeof width === "number" ? width : undefined;
 }
 
-/** The output that is the embedding: the one that was named, else the only one of more than one number a face. */
+/**
+ * The output that is the embedding: the one that was named, else the only one of more than one
+ * number a face.
+ */
 function embeddingOutput(path: string, graph: Graph, wanted: string | undefined): { name: string; width: number } {
   const shapeOf = (name: string): Shape => graph.types.get(name)?.shape ?? graph.constants.get(name)?.dims ?? [];
   const widths = graph.outputs.map((name) => ({ name, width: vectorLength(shapeOf(name)) }));
@@ -124,9 +138,10 @@ function embeddingOutput(path: string, graph: Graph, wanted: string | undefined)
 }
 
 /**
- * Brings a recogniser's graph into standard form. Integer inputs get the pixels as they are, rounded and clipped to 0..255. Inputs
- * `[N, size, size, 3]` are transposed. The embedding is flattened. Names of input and output stay. Of further outputs only those of one
- * number a face that petalface wrote (`[N]`, alpha) are kept.
+ * Brings a recogniser's graph into standard form. Integer inputs get the pixels as they are,
+ * rounded and clipped to 0..255. Inputs `[N, size, size, 3]` are transposed. The embedding is
+ * flattened. Names of input and output stay. Of further outputs only those of one number a face
+ * that petalface wrote (`[N]`, alpha) are kept.
  *
  * @param path names the model in errors
  * @param graph all its floats are float32
@@ -196,8 +211,9 @@ function rename(graph: Graph, name: string): Graph {
 }
 
 /**
- * A deployed graph made from a backbone, with image and embedding in the form that the backbone's file has them (element type, layout, further
- * dimensions), so that it takes that file's place. The inverse of {@link standardForm}; other inputs and outputs stay.
+ * A deployed graph made from a backbone, with image and embedding in the form that the backbone's
+ * file has them (element type, layout, further dimensions), so that it takes that file's place. The
+ * inverse of {@link standardForm}; other inputs and outputs stay.
  */
 export function fileForm({ form, input, output }: Pick<Backbone, "form" | "input" | "output">, graph: Graph): Graph {
   if (form === undefined) return graph;

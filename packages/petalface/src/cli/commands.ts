@@ -128,8 +128,9 @@ const listed =
   };
 
 /**
- * Loads the command that the arguments name, alone: that starts faster, and `doctor` must start where the native libraries of the
- * others do not load. Where none is named, help, a version or a suggestion is wanted: their names and descriptions will do.
+ * Loads the command that the arguments name, alone: that starts faster, and `doctor` must start
+ * where the native libraries of the others do not load. Where none is named, help, a version or a
+ * suggestion is wanted: their names and descriptions will do.
  */
 export async function loadCommands(args: readonly string[]): Promise<Register[]> {
   const words = args.filter((arg) => !arg.startsWith("-"));

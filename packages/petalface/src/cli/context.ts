@@ -9,7 +9,10 @@ export interface Terminal {
   readonly stderr: ProgressStream;
 }
 
-/** What every command gets besides its own arguments. Its signal is aborted by the first Ctrl-C (SIGINT, SIGTERM). */
+/**
+ * What every command gets besides its own arguments. Its signal is aborted by the first Ctrl-C
+ * (SIGINT, SIGTERM).
+ */
 export interface CliContext extends Surroundings {
   /** `--json` was given. */
   readonly json: boolean;
@@ -17,16 +20,22 @@ export interface CliContext extends Surroundings {
   readonly debug: boolean;
   /** The exit code of a command that ends without an error; 0 unless the command sets it. */
   exitCode: number;
-  /** Set by a command that runs until it is stopped: that is then its regular end, with {@link exitCode}, not 130. */
+  /**
+   * Set by a command that runs until it is stopped: that is then its regular end, with
+   * {@link exitCode}, not 130.
+   */
   isService: boolean;
   /**
-   * Prints the outcome of the command: `document` as JSON under `--json`, else `text`. Called once, at the end. Long lines of the text are broken,
-   * unless it is `exact`: what other programs read.
+   * Prints the outcome of the command: `document` as JSON under `--json`, else `text`. Called once,
+   * at the end. Long lines of the text are broken, unless it is `exact`: what other programs read.
    */
   result(document: unknown, text: string, exact?: boolean): void;
   /** Whether {@link CliContext.result} was called. */
   readonly answered: boolean;
-  /** Prints a line on stdout; nothing under `--json`. Long lines are broken, unless it is `exact`: what other programs read. */
+  /**
+   * Prints a line on stdout; nothing under `--json`. Long lines are broken, unless it is `exact`:
+   * what other programs read.
+   */
   print(line: string, exact?: boolean): void;
 }
 
@@ -40,7 +49,8 @@ export interface CommonOptions {
 
 /**
  * Builds a context that writes to the given streams.
- * `options` is read at each call, because commander knows the options only after the context was handed out.
+ * `options` is read at each call, because commander knows the options only after the context was
+ * handed out.
  */
 export function createContext(
   options: () => CommonOptions,

@@ -10,7 +10,10 @@ export interface Outcome {
   readonly failure?: Failure;
 }
 
-/** An error as the command line reports it: under `--json` the document `{"error": Failure}` on stdout. */
+/**
+ * An error as the command line reports it: under `--json` the document `{"error": Failure}` on
+ * stdout.
+ */
 export interface Failure {
   readonly code: ErrorCode;
   /** One line. On stderr it follows "petalface: ". */

@@ -7,7 +7,10 @@ const otherFlags: Readonly<Record<string, string>> = {
   videos: "--no-videos",
 };
 
-/** Options that messages of the library name in quotes: those of training, then those of other calls. */
+/**
+ * Options that messages of the library name in quotes: those of training, then those of other
+ * calls.
+ */
 const plainNames: ReadonlySet<string> = new Set(
   `method gate rank scale rankStable dropout outputDropout dropPath featureDropout tokenMasking sites ungated loraInit batchNorm
    quality calibration alphaRange alphaThreshold loss distilWeight margin arcGradient logitScale lossFloor concentration magnitudes

@@ -22,7 +22,8 @@ export function createProgram({ stdout, stderr }: Terminal): Command {
       .option("--quiet", "no progress and no notes on stderr")
       .option("--force", "replace files that petalface did not write")
       .option("--debug", "print the stack trace of an error")
-      // Descriptions wrap next to long terms too: commander leaves them in one line below 40 columns.
+      // Descriptions wrap next to long terms too: commander leaves them in one line below 40
+      // columns.
       .configureHelp({ showGlobalOptions: true, minWidthToWrap: 20 })
       // Errors are reported by main(), in the one format that all of them share.
       .configureOutput({
@@ -36,9 +37,10 @@ export function createProgram({ stdout, stderr }: Terminal): Command {
 }
 
 /**
- * Aborts on the first Ctrl-C. The second is left to the system, which ends the process at once, even amid a long step of the engine:
- * no listener is left by then. Listeners are taken away only when all of them have heard the first one: a library's may end the
- * process where it finds itself alone.
+ * Aborts on the first Ctrl-C. The second is left to the system, which ends the process at once,
+ * even amid a long step of the engine: no listener is left by then. Listeners are taken away only
+ * when all of them have heard the first one: a library's may end the process where it finds itself
+ * alone.
  */
 function listenForSignals(note: (line: string) => void): { signal: AbortSignal; stop(): void } {
   const controller = new AbortController();
@@ -64,14 +66,20 @@ async function flush(stream: NodeJS.WriteStream): Promise<void> {
 
 /** One call of the command line. */
 export interface Invocation {
-  /** Runs the command and returns the exit code of one that ended by itself. Throws what the command throws. */
+  /**
+   * Runs the command and returns the exit code of one that ended by itself. Throws what the command
+   * throws.
+   */
   run(): Promise<number>;
-  /** Says on stderr what an error means, and under `--json` on stdout too; returns its exit code. */
+  /**
+   * Says on stderr what an error means, and under `--json` on stdout too; returns its exit code.
+   */
   report(error: unknown): number;
 }
 
 /**
- * Prepares a call of the command line that writes to `terminal` and changes nothing else of the process.
+ * Prepares a call of the command line that writes to `terminal` and changes nothing else of the
+ * process.
  *
  * @param args those after `node main.ts`
  * @param signal ends the command when it is aborted
@@ -112,13 +120,16 @@ export function invoke(args: readonly string[], given: Terminal, signal: AbortSi
   };
 }
 
-/** Runs the command line and sets the process's exit code. `args` are those after `node main.ts`. */
+/**
+ * Runs the command line and sets the process's exit code. `args` are those after `node main.ts`.
+ */
 export async function main(args: readonly string[]): Promise<void> {
   const { stdout, stderr } = process;
   // A reader that went away (`petalface ... | head`) is not an error.
   for (const stream of [stdout, stderr])
     stream.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : 1));
-  // Launchers send the signal to every process, also because another one died: then a line says which.
+  // Launchers send the signal to every process, also because another one died: then a line says
+  // which.
   const launched = launchOf(process.env) !== undefined;
   const { signal, stop } = listenForSignals((line) => {
     if (!launched) stderr.write(`${stderr.isTTY ? "\r\u001b[K" : ""}${line}\n`);

@@ -22,8 +22,9 @@ export interface IjbMeta {
 }
 
 /**
- * Reads IJB's lists: `*_face_tid_mid.txt` (name, template, medium), `*_name_5pts_score.txt` (name, ten numbers, score; the same faces in the
- * same order) and `*_template_pair_label.txt` (template, template, 1 or 0). 15.7 million pairs take 140 MB.
+ * Reads IJB's lists: `*_face_tid_mid.txt` (name, template, medium), `*_name_5pts_score.txt` (name,
+ * ten numbers, score; the same faces in the same order) and `*_template_pair_label.txt` (template,
+ * template, 1 or 0). 15.7 million pairs take 140 MB.
  *
  * @param folder with the three files, such as `IJBC/meta`
  * @throws PetalfaceError naming the line that is wrong

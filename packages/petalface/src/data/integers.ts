@@ -27,8 +27,9 @@ const most = (maker: ColumnMaker): number =>
         : Number.MAX_SAFE_INTEGER;
 
 /**
- * Reads a text file of non-negative whole numbers separated by spaces or tabs, the same number of them in each line, such as MXNet's `.idx` or IJB's list
- * of pairs. The file is read twice, so that nothing but the numbers themselves is kept: 15 million lines take their typed arrays.
+ * Reads a text file of non-negative whole numbers separated by spaces or tabs, the same number of
+ * them in each line, such as MXNet's `.idx` or IJB's list of pairs. The file is read twice, so that
+ * nothing but the numbers themselves is kept: 15 million lines take their typed arrays.
  *
  * @param makers the array type of each column
  * @throws PetalfaceError naming the line where something else stands
@@ -102,7 +103,8 @@ async function parse(
     line++;
   };
   await eachPart(path, (bytes) => {
-    // Digits are gathered in a variable of this loop: one that outlives it is slower to reach, and every byte reaches for it.
+    // Digits are gathered in a variable of this loop: one that outlives it is slower to reach, and
+    // every byte reaches for it.
     let number = value;
     for (const byte of bytes) {
       if (byte >= zero && byte <= nine) {

@@ -20,7 +20,10 @@ const largest = 256 * 2 ** 20;
 const deepest = 8;
 const headerBytes = 128;
 
-/** Types of data elements and classes of arrays (MathWorks, MAT-File Level 5 File Format, tables 1-1 and 1-3). */
+/**
+ * Types of data elements and classes of arrays (MathWorks, MAT-File Level 5 File Format, tables 1-1
+ * and 1-3).
+ */
 const [matrix, compressed, utf8] = [14, 15, 16];
 const [cellClass, charClass, firstNumeric, lastNumeric] = [1, 4, 6, 15];
 
@@ -38,8 +41,9 @@ interface Element {
 }
 
 /**
- * Reads the variables of a MATLAB file of version 5 to 7 (`save -v6`, `-v7`): numbers of any type, texts and cell arrays of them,
- * compressed or not, little-endian. Columns come first, as MATLAB stores them.
+ * Reads the variables of a MATLAB file of version 5 to 7 (`save -v6`, `-v7`): numbers of any type,
+ * texts and cell arrays of them, compressed or not, little-endian. Columns come first, as MATLAB
+ * stores them.
  *
  * @throws PetalfaceError where the file is damaged, of another version or too large
  */
@@ -65,8 +69,9 @@ export async function readMat(path: string): Promise<ReadonlyMap<string, MatValu
 }
 
 /**
- * Whether a file is HDF5, as `save -v7.3` writes it: its signature stands at byte 0 or, behind a header of the writer's own (512 bytes in MATLAB),
- * at 512, 1024, 2048, ... (The HDF Group, HDF5 File Format Specification, section II.A).
+ * Whether a file is HDF5, as `save -v7.3` writes it: its signature stands at byte 0 or, behind a
+ * header of the writer's own (512 bytes in MATLAB), at 512, 1024, 2048, ... (The HDF Group, HDF5
+ * File Format Specification, section II.A).
  */
 function isHdf5(bytes: Buffer): boolean {
   const signature = Buffer.from("\x89HDF\r\n\x1a\n", "latin1");
@@ -150,7 +155,9 @@ function readValue(
   return { kind: "numbers", data };
 }
 
-/** The rows of a character array; they are stored column by column, shorter ones filled with blanks. */
+/**
+ * The rows of a character array; they are stored column by column, shorter ones filled with blanks.
+ */
 function texts(reader: Reader, element: Element, sides: Float64Array, count: number): string[] {
   const letters =
     element.type === utf8

@@ -23,7 +23,8 @@ export type FaceInMemory =
     };
 
 /**
- * A set of faces from images in memory. The bytes are copied into memory that all threads share; pixels are kept as PNG, without loss.
+ * A set of faces from images in memory. The bytes are copied into memory that all threads share;
+ * pixels are kept as PNG, without loss.
  *
  * @throws PetalfaceError if there are none, an entry is no image, or two have the same id
  */

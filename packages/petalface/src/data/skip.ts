@@ -7,11 +7,13 @@ import { tallyOf, type Unreadable } from "./unreadable.ts";
 /** A loader for training: a face that cannot be read is replaced by another. */
 export interface FaceLoader extends Loader {
   /**
-   * The face whose pixels stand for face `index`, once `load` answered for it: itself where it can be read. Labels must follow it.
+   * The face whose pixels stand for face `index`, once `load` answered for it: itself where it can
+   * be read. Labels must follow it.
    */
   used(index: number): number;
   /**
-   * Counts a face that can be read and that the model has nothing finite of; once for each face. Its pixels stay its own.
+   * Counts a face that can be read and that the model has nothing finite of; once for each face.
+   * Its pixels stay its own.
    *
    * @throws PetalfaceError where too many are left out
    */
@@ -49,14 +51,17 @@ export function joinSeen(data: FaceData, all: readonly SeenFaces[]): Unreadable 
 }
 
 /**
- * Lets a loader continue where faces of a set cannot be read. In place of such a face, its person's next readable one is taken,
- * in the order of the set and around its end; where the person has none, or is unknown, the set's next one. So
- * which faces all other positions of a training step draw does not change, and the replacement depends on the files alone: not on timing,
- * threads or where a run was resumed. Requests without `face` still fail.
+ * Lets a loader continue where faces of a set cannot be read. In place of such a face, its person's
+ * next readable one is taken, in the order of the set and around its end; where the person has
+ * none, or is unknown, the set's next one. So which faces all other positions of a training step
+ * draw does not change, and the replacement depends on the files alone: not on timing, threads or
+ * where a run was resumed. Requests without `face` still fail.
  *
  * @param loader closed with what is returned
- * @param onUnreadable called once for each face that is left out, with one line: the file and the reason
- * @returns a loader whose `load` throws PetalfaceError as {@link tallyOf} does, where too many faces cannot be read
+ * @param onUnreadable called once for each face that is left out, with one line: the file and the
+ * reason
+ * @returns a loader whose `load` throws PetalfaceError as {@link tallyOf} does, where too many
+ * faces cannot be read
  */
 export function skipUnreadable(loader: Loader, data: FaceData, onUnreadable?: (message: string) => void): FaceLoader {
   const { length } = data;
@@ -148,7 +153,10 @@ export function skipUnreadable(loader: Loader, data: FaceData, onUnreadable?: (m
   };
 }
 
-/** For each face its person's next one, around; itself where it is the only one or the person is unknown. */
+/**
+ * For each face its person's next one, around; itself where it is the only one or the person is
+ * unknown.
+ */
 function nextOfPerson(data: FaceData): Int32Array {
   const next = new Int32Array(data.length);
   const first = new Int32Array(data.people.length).fill(-1);

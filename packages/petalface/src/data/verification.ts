@@ -26,9 +26,10 @@ export interface VerificationList {
 const largest = 2 ** 31 - 1;
 
 /**
- * Reads insightface's verification list (`lfw.bin`, `cfp_fp.bin`, ...): a pickle of a list of encoded images (byte strings of Python 3 or 2, or NumPy
- * arrays of bytes) and of a list of flags, one for two images. The pickle is read by the interpreter that only knows data; nothing is run. What is
- * kept of an image is its place in the file.
+ * Reads insightface's verification list (`lfw.bin`, `cfp_fp.bin`, ...): a pickle of a list of
+ * encoded images (byte strings of Python 3 or 2, or NumPy arrays of bytes) and of a list of flags,
+ * one for two images. The pickle is read by the interpreter that only knows data; nothing is run.
+ * What is kept of an image is its place in the file.
  *
  * @throws PetalfaceError where the file is something else
  */
@@ -134,8 +135,9 @@ interface PlaceInFile {
 }
 
 /**
- * Finds byte strings of a pickle in its file. Most share memory with it. Those that Python 3 wrote as text (protocol 2) were decoded:
- * they are found again behind the one before, as the text that they were.
+ * Finds byte strings of a pickle in its file. Most share memory with it. Those that Python 3 wrote
+ * as text (protocol 2) were decoded: they are found again behind the one before, as the text that
+ * they were.
  */
 function createLocator(file: Buffer): (content: Uint8Array) => PlaceInFile | undefined {
   const known = new Map<Uint8Array, PlaceInFile>();

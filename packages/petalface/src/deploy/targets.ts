@@ -188,7 +188,8 @@ export const contracts: Readonly<Record<TargetName, Contract>> = {
     name: "opencv",
     about: "OpenCV 4 and 5: FaceRecognizerSF, and dnn with blobFromImage(image, 1, (112, 112), swapRB=True)",
     sources: [{ from: "github.com/opencv/opencv", paths: ["modules/objdetect/src/face_recognize.cpp"] }],
-    // Its engine of version 5 fails on edgeface_xs with a fixed batch, whose own file has an open one.
+    // Its engine of version 5 fails on edgeface_xs with a fixed batch, whose own file has an open
+    // one.
     batch: "N",
     size: 112,
     feeding: pixels,

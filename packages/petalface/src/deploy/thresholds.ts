@@ -53,7 +53,10 @@ export const fewestAccepted = 10;
 /** People below whose number an interval over people is too narrow. */
 const fewestPeople = 20;
 
-/** The smallest rate that so many comparisons resolve, to two digits, rounded up: it is one that is accepted. */
+/**
+ * The smallest rate that so many comparisons resolve, to two digits, rounded up: it is one that is
+ * accepted.
+ */
 function finestRate(impostors: number): number {
   const rate = fewestAccepted / Math.max(1, impostors);
   const unit = 10 ** (Math.floor(Math.log10(rate)) - 1);

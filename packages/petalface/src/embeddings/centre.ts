@@ -24,7 +24,9 @@ export const fewestCrops = 20;
 export interface CentreContext {
   readonly session?: SessionOptions | undefined;
   readonly signal?: AbortSignal | undefined;
-  /** Called for each crop that cannot be used; it may throw. Without it the first one ends the work. */
+  /**
+   * Called for each crop that cannot be used; it may throw. Without it the first one ends the work.
+   */
   readonly onLeft?: ((index: number, left: LeftFace) => void) | undefined;
   readonly onProgress?: ((crops: number) => void) | undefined;
 }

@@ -4,14 +4,17 @@ import type { ImageRequest } from "../images/index.ts";
 import type { Ranks } from "../ranks.ts";
 import { type EmbeddedFaces, type EmbedFacesOptions, embedHere, type LeftFace } from "./embed.ts";
 
-/** Numbers beyond a face's embedding that ranks give each other: its alpha, and whether it is left. */
+/**
+ * Numbers beyond a face's embedding that ranks give each other: its alpha, and whether it is left.
+ */
 const extra = 2;
 
 /**
- * Embeds `count` faces in their order, some at a time ({@link embedHere}). With `ranks` the processes divide the work, and each gets
- * all rows.
+ * Embeds `count` faces in their order, some at a time ({@link embedHere}). With `ranks` the
+ * processes divide the work, and each gets all rows.
  *
- * @throws PetalfaceError if a face has no embedding and `onLeft` is not given, or the store cannot be written
+ * @throws PetalfaceError if a face has no embedding and `onLeft` is not given, or the store cannot
+ * be written
  */
 export async function* embedFaces(
   count: number,

@@ -13,7 +13,10 @@ import type { Ranks } from "../ranks.ts";
 import { faceKey } from "./face-key.ts";
 import type { EmbeddingStore } from "./store.ts";
 
-/** Why a face has no embedding: it cannot be read, or the model's embedding of it holds NaN or Infinity. */
+/**
+ * Why a face has no embedding: it cannot be read, or the model's embedding of it holds NaN or
+ * Infinity.
+ */
 export interface LeftFace {
   readonly kind: "unreadable" | "notFinite";
   /** One line that names the picture. */
@@ -26,7 +29,10 @@ export interface EmbedFacesOptions {
   readonly loader: Pick<Loader, "load">;
   /** Where embeddings of earlier runs are looked for and new ones kept; nowhere unless given. */
   readonly store?: EmbeddingStore | undefined;
-  /** Called for each face that has no finite embedding, in order; it may throw to end the work. Without it the first such face ends it. */
+  /**
+   * Called for each face that has no finite embedding, in order; it may throw to end the work.
+   * Without it the first such face ends it.
+   */
   readonly onLeft?: ((index: number, left: LeftFace) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Processes that all embed the same faces, and divide the work; without a store. */
@@ -48,15 +54,20 @@ export interface EmbeddedFaces {
   readonly kept: number;
 }
 
-/** Batches that are looked up together: those of them that are missing fill whole batches of the engine. */
+/**
+ * Batches that are looked up together: those of them that are missing fill whole batches of the
+ * engine.
+ */
 const batchesAtOnce = 16;
 
 /**
- * Embeds `count` faces in this process, in their order, some at a time; memory does not grow with their number. Images are prepared while the engine works.
- * What the store has is taken from there, with the very bits that were computed once; the rest is computed and kept at once, so that a
+ * Embeds `count` faces in this process, in their order, some at a time; memory does not grow with
+ * their number. Images are prepared while the engine works. What the store has is taken from there,
+ * with the very bits that were computed once; the rest is computed and kept at once, so that a
  * killed run continues where it was.
  *
- * @throws PetalfaceError if a face has no embedding and `onLeft` is not given, or the store cannot be written
+ * @throws PetalfaceError if a face has no embedding and `onLeft` is not given, or the store cannot
+ * be written
  */
 export async function* embedHere(
   count: number,
@@ -98,7 +109,10 @@ async function loadAll(requests: readonly ImageRequest[], { loader }: EmbedFaces
   return { pixels, bad };
 }
 
-/** A request with the score that the model takes, or without one where it takes none: what is kept is then the same for all. */
+/**
+ * A request with the score that the model takes, or without one where it takes none: what is kept
+ * is then the same for all.
+ */
 function withScore(request: ImageRequest, { scores }: Embedder): ImageRequest {
   if (scores === undefined) return { ...request, quality: undefined };
   const { source, quality, degrade } = request;
@@ -130,7 +144,9 @@ interface Window {
   readonly requests: readonly ImageRequest[];
   /** Without a store: all of them, as one batch. */
   readonly planes?: Loaded | undefined;
-  /** With a store: where each is kept, undefined where it cannot be read, and what is kept there. */
+  /**
+   * With a store: where each is kept, undefined where it cannot be read, and what is kept there.
+   */
   readonly keys?: readonly (Uint32Array | undefined)[];
   readonly rows?: readonly (Float32Array | undefined)[];
 }

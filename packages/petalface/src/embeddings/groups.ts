@@ -9,8 +9,9 @@ export interface EmbeddedGroups extends Omit<EmbeddedFaces, "data"> {
 }
 
 /**
- * As {@link embedFaces}, for faces that are each embedded in several ways. A face one of whose ways has no finite embedding is
- * left; it is reported once. Alpha is that of the first way. `kept` counts embeddings, not faces.
+ * As {@link embedFaces}, for faces that are each embedded in several ways. A face one of whose ways
+ * has no finite embedding is left; it is reported once. Alpha is that of the first way. `kept`
+ * counts embeddings, not faces.
  *
  * @param request what is shown of a face, by its number and by the number of the way
  */

@@ -29,7 +29,10 @@ export interface EvaluateOptions
   readonly protocol: Protocol;
   /** Degradations as `parseDegradation` reads them; each once. None unless given. */
   readonly degradations?: readonly string[] | undefined;
-  /** Also measures with enrolled faces together with copies of them: conditions named `..., copies`. None unless given. */
+  /**
+   * Also measures with enrolled faces together with copies of them: conditions named `..., copies`.
+   * None unless given.
+   */
   readonly copies?: CopyOptions | undefined;
   /** What is done with the mirror image; the protocol's own way unless given. */
   readonly fusion?: Fusion | undefined;
@@ -37,13 +40,16 @@ export interface EvaluateOptions
 }
 
 /**
- * Measures a model on a protocol: every face is embedded once as given, and those that the protocol degrades once with each degradation, in
- * batches that are prepared while the model works. Memory holds the items' embeddings as given, under one degradation and of the copies, and a
- * few batches of pixels.
+ * Measures a model on a protocol: every face is embedded once as given, and those that the protocol
+ * degrades once with each degradation, in batches that are prepared while the model works. Memory
+ * holds the items' embeddings as given, under one degradation and of the copies, and a few batches
+ * of pixels.
  *
- * A face that cannot be read, or whose embedding is not finite under any condition, is left out of all of them ({@link measureRows}).
+ * A face that cannot be read, or whose embedding is not finite under any condition, is left out of
+ * all of them ({@link measureRows}).
  *
- * @throws PetalfaceError if the protocol's faces cannot be degraded, or more than `data.mostLeftOut` (5 %) must be left out
+ * @throws PetalfaceError if the protocol's faces cannot be degraded, or more than
+ * `data.mostLeftOut` (5 %) must be left out
  */
 export async function evaluate(options: EvaluateOptions): Promise<EvaluationResult> {
   const { protocol, degradations = [], leave, copies } = options;
@@ -182,7 +188,8 @@ function faceRows(
         const place = itemAt(places, start + index);
         const { source, id, quality } = data.at(itemAt(faces, place));
         const spec = specOf(place);
-        // A face is degraded in the same way in every evaluation, whichever others are measured with it.
+        // A face is degraded in the same way in every evaluation, whichever others are measured
+        // with it.
         return { source, flip: false, degrade: spec && drawDegradation(spec, id), quality };
       };
       const how = { embedder: model, loader, store, signal, ranks };

@@ -46,11 +46,12 @@ export interface MeasureRowsOptions extends Pick<MeasureOptions, "bootstrap" | "
 }
 
 /**
- * Measures a protocol on embeddings that come by once, in the protocol's order. Memory holds one row an item, as given and under one
- * degradation, and the scores of the protocol's pairs.
+ * Measures a protocol on embeddings that come by once, in the protocol's order. Memory holds one
+ * row an item, as given and under one degradation, and the scores of the protocol's pairs.
  *
- * A face whose embedding is not finite under any condition is left out of its item under all of them, and an item without any other face out
- * of what is compared; `leftOut` of the result says which. Where a degradation is the first to show it, all rows are read again.
+ * A face whose embedding is not finite under any condition is left out of its item under all of
+ * them, and an item without any other face out of what is compared; `leftOut` of the result says
+ * which. Where a degradation is the first to show it, all rows are read again.
  *
  * @param given an embedding for each of `protocol.faces`
  * @throws PetalfaceError where nothing is left to be compared
@@ -72,7 +73,10 @@ export async function measureRows(
   }
 }
 
-/** A result; or the faces to leave out, where more of them turned out to be unusable once faces as given had been measured. */
+/**
+ * A result; or the faces to leave out, where more of them turned out to be unusable once faces as
+ * given had been measured.
+ */
 type Found = { readonly result: EvaluationResult } | { readonly left: ReadonlySet<number> };
 
 async function measureOnce(

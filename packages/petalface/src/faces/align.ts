@@ -38,12 +38,14 @@ export interface AlignContext {
 }
 
 /**
- * Finds the faces of photos and videos, puts each on ArcFace's template, and writes the crops and a manifest of them. No photo is dropped: one
- * without a face gives a centred square, marked `aligned: false`; only what cannot be decoded has no crop, and is listed in
- * `unreadable.jsonl`. Continues where an earlier run ended, also one that was killed. The same photos give the same bytes, whatever the
- * threads and interruptions.
+ * Finds the faces of photos and videos, puts each on ArcFace's template, and writes the crops and a
+ * manifest of them. No photo is dropped: one without a face gives a centred square, marked
+ * `aligned: false`; only what cannot be decoded has no crop, and is listed in `unreadable.jsonl`.
+ * Continues where an earlier run ended, also one that was killed. The same photos give the same
+ * bytes, whatever the threads and interruptions.
  *
- * @throws PetalfaceError where the folder is of something else, cannot be written, or the detector does not open
+ * @throws PetalfaceError where the folder is of something else, cannot be written, or the detector
+ * does not open
  */
 export async function alignFaces(request: AlignRequest, context: AlignContext): Promise<AlignSummary> {
   const { sources, settings, out, detector, landmarks } = request;

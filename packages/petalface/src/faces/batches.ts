@@ -27,10 +27,16 @@ export interface VideoOptions {
   readonly perSecond: number;
 }
 
-/** Photos sent to a thread at once: enough to make the way there short, few enough to spread them evenly. */
+/**
+ * Photos sent to a thread at once: enough to make the way there short, few enough to spread them
+ * evenly.
+ */
 const most = 4;
 
-/** The work on sources, in their order, in pieces for {@link inOrder}. Stops at the next piece once the signal is aborted. */
+/**
+ * The work on sources, in their order, in pieces for {@link inOrder}. Stops at the next piece once
+ * the signal is aborted.
+ */
 export async function* batches(
   sources: Iterable<Source>,
   log: Log,
@@ -67,7 +73,10 @@ async function alignPhotos(sources: readonly Source[], pool: Pool): Promise<Batc
   return { lines, written: false, sources: sources.length, reused: false };
 }
 
-/** The frames of a video, one piece each. An error ends the video there, and is noted with the frames before it. */
+/**
+ * The frames of a video, one piece each. An error ends the video there, and is noted with the
+ * frames before it.
+ */
 async function* alignVideo(
   source: Source,
   pool: Pool,

@@ -30,7 +30,10 @@ export interface Belief {
 const side = 112;
 /** Points further from all geometries than this, in distances between the eyes, belong to none. */
 const most = 0.2;
-/** The landmark network settled where it moves its own points by no more, in distances between the eyes. */
+/**
+ * The landmark network settled where it moves its own points by no more, in distances between the
+ * eyes.
+ */
 const settled = 0.06;
 
 /** Width over height of a detected box, usually. */
@@ -57,8 +60,8 @@ function apart(a: FivePoints, b: FivePoints): number {
 }
 
 /**
- * Which geometry aligned crops have: the landmark network starts from where each geometry has the points, and the mean
- * of the points that settle is compared with each.
+ * Which geometry aligned crops have: the landmark network starts from where each geometry has the
+ * points, and the mean of the points that settle is compared with each.
  */
 export async function believeGeometry(crops: readonly Pixels[], landmarks: Landmarker): Promise<Belief> {
   const found: FivePoints[] = [];
@@ -75,7 +78,10 @@ export async function believeGeometry(crops: readonly Pixels[], landmarks: Landm
   return { geometry: off <= most ? geometry : undefined, off, faces: found.length };
 }
 
-/** The points of the start from which the network settles best; undefined where it settles from none. */
+/**
+ * The points of the start from which the network settles best; undefined where it settles from
+ * none.
+ */
 async function pointsIn(crop: Pixels, landmarks: Landmarker): Promise<FivePoints | undefined> {
   let best: { readonly points: FivePoints; readonly unrest: number } | undefined;
   for (const start of Object.values(pointsOf)) {

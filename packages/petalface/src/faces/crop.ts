@@ -47,7 +47,10 @@ export interface Crop {
 /** Cuts the faces out of one photo; never none. */
 export type CropFaces = (photo: Photo) => Promise<Crop[]>;
 
-/** Opens a {@link CropFaces}: find, choose, locate five points, turn upright, warp; a centred square where no face is found. */
+/**
+ * Opens a {@link CropFaces}: find, choose, locate five points, turn upright, warp; a centred square
+ * where no face is found.
+ */
 export function createCropFaces(detector: Detector, locator: Locator, options: CropOptions): CropFaces {
   const { size, all, rule, threshold, template = "arcface" } = options;
   return async ({ pixels, width, height }) => {

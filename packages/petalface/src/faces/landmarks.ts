@@ -24,7 +24,10 @@ export interface Landmarker {
 
 /** Side of the network's input. */
 const side = 64;
-/** What the network sees of an aligned 112 px face: a square with this centre and side. Measured to be best (bench -- align). */
+/**
+ * What the network sees of an aligned 112 px face: a square with this centre and side. Measured to
+ * be best (bench -- align).
+ */
 const seen = { x: 56, y: 70, side: 97 };
 /** Where the input has the five points of a face, as it is cut out for the network. */
 const inputPoints = mapPoints(template(112), ([x, y]) => [
@@ -35,7 +38,8 @@ const inputPoints = mapPoints(template(112), ([x, y]) => [
 const parts = [[36, 37, 38, 39, 40, 41], [42, 43, 44, 45, 46, 47], [30], [48], [54]] as const;
 
 /**
- * Opens a landmark network: one grey face of 64 x 64 in 0..1 to the 68 points of iBUG 300-W in shares of the side, `[1, 136]`.
+ * Opens a landmark network: one grey face of 64 x 64 in 0..1 to the 68 points of iBUG 300-W in
+ * shares of the side, `[1, 136]`.
  *
  * @throws PetalfaceError where the file is none
  */

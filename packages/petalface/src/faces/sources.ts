@@ -12,7 +12,10 @@ export interface Source {
   readonly id: string;
   readonly path: string;
   readonly kind: "photo" | "video";
-  /** Path of its crops relative to the output folder, without the ending; UTF-8, whatever the photo is called. */
+  /**
+   * Path of its crops relative to the output folder, without the ending; UTF-8, whatever the photo
+   * is called.
+   */
   readonly stem: string;
   readonly person?: string | undefined;
 }
@@ -48,8 +51,8 @@ const videoExtensions: ReadonlySet<string> = new Set([
 export const isVideo = (name: string): boolean => videoExtensions.has(extname(name).toLowerCase());
 
 /**
- * Order of sources: in each folder first its files, then its folders, by code units, the same on every machine. The order in which
- * {@link walkSources} gives them.
+ * Order of sources: in each folder first its files, then its folders, by code units, the same on
+ * every machine. The order in which {@link walkSources} gives them.
  */
 export function bySource(one: string, other: string): number {
   const [a, b] = [one.split("/"), other.split("/")];
@@ -62,7 +65,10 @@ export function bySource(one: string, other: string): number {
   }
 }
 
-/** Counts the photos and videos of a folder. Throws PetalfaceError as {@link walkSources} does, and where there are none. */
+/**
+ * Counts the photos and videos of a folder. Throws PetalfaceError as {@link walkSources} does, and
+ * where there are none.
+ */
 export function countSources(root: string, signal?: AbortSignal): SourceCount {
   let [photos, videos, others, loose] = [0, 0, 0, 0];
   let firstVideo: string | undefined;
@@ -89,8 +95,9 @@ export function countSources(root: string, signal?: AbortSignal): SourceCount {
 }
 
 /**
- * Photos and videos of a folder and the folders in it, in the order of {@link bySource}; only one folder's names at a time are in memory. Hidden
- * entries and what {@link isLitter} names are passed over. Links are followed, except those that lead back to a folder around them.
+ * Photos and videos of a folder and the folders in it, in the order of {@link bySource}; only one
+ * folder's names at a time are in memory. Hidden entries and what {@link isLitter} names are passed
+ * over. Links are followed, except those that lead back to a folder around them.
  *
  * @param people whether the outermost folder is the person's name
  * @throws PetalfaceError where a folder cannot be listed
@@ -172,8 +179,9 @@ function realFolder(path: string): string {
 const withoutEnding = (name: string): string => name.slice(0, name.length - extname(name).length) || name;
 
 /**
- * Names the crops of a folder's files: like the file without its ending, or, where that is taken or could be a further face of another photo, with
- * it. Upper and lower case count as the same, as on many disks.
+ * Names the crops of a folder's files: like the file without its ending, or, where that is taken or
+ * could be a further face of another photo, with it. Upper and lower case count as the same, as on
+ * many disks.
  *
  * @param folders names of the folders next to them
  */

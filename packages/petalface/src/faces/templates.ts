@@ -4,10 +4,11 @@ import { cut } from "./views.ts";
 import { warp } from "./warp.ts";
 
 /**
- * Geometries of crops. `arcface`: five points on ArcFace's template. `opencv`: the same template, which FaceRecognizerSF
- * has too. `frigate`: by the eyes only, of a photo that is a crop as Frigate saves them. `facenet`: the detector's box,
- * stretched to a square (facenet-pytorch, margin 0). `deepstream`: the same, as nvinfer crops. `deepface`: the detector's
- * box after the eyes are level, with black bands where it is no square.
+ * Geometries of crops. `arcface`: five points on ArcFace's template. `opencv`: the same template,
+ * which FaceRecognizerSF has too. `frigate`: by the eyes only, of a photo that is a crop as Frigate
+ * saves them. `facenet`: the detector's box, stretched to a square (facenet-pytorch, margin 0).
+ * `deepstream`: the same, as nvinfer crops. `deepface`: the detector's box after the eyes are
+ * level, with black bands where it is no square.
  */
 export const cropTemplates = ["arcface", "opencv", "frigate", "facenet", "deepstream", "deepface"] as const;
 
@@ -31,9 +32,10 @@ interface Window {
 const isStretched = (name: CropTemplate): boolean => name === "facenet" || name === "deepstream";
 
 /**
- * Where Frigate puts the eyes of a crop of `width` x `height` pixels (frigate/data_processing/common/face/model.py and
- * embeddings/onnx/face_embedding.py). The eyes lie level, 0.3 of the width apart, their middle at half the width and
- * 0.35 of the height. Then the longer side becomes `size`, the shorter one a multiple of 4, centred on black.
+ * Where Frigate puts the eyes of a crop of `width` x `height` pixels
+ * (frigate/data_processing/common/face/model.py and embeddings/onnx/face_embedding.py). The eyes
+ * lie level, 0.3 of the width apart, their middle at half the width and 0.35 of the height. Then
+ * the longer side becomes `size`, the shorter one a multiple of 4, centred on black.
  */
 function frigateGeometry(
   { width, height }: Pick<Pixels, "width" | "height">,
@@ -58,8 +60,9 @@ export const frigateEyes = (photo: Pick<Pixels, "width" | "height">, size: numbe
   frigateGeometry(photo, size).eyes;
 
 /**
- * DeepFace's crop (deepface/modules/detection.py and preprocessing.py): the photo is rotated so that the eyes are level,
- * the box keeps its sides and its middle, and its longer side becomes `size`.
+ * DeepFace's crop (deepface/modules/detection.py and preprocessing.py): the photo is rotated so
+ * that the eyes are level, the box keeps its sides and its middle, and its longer side becomes
+ * `size`.
  */
 function deepfacePlace({ points: [leftEye, rightEye], box }: Face, size: number): Similarity | undefined {
   const angle = Math.atan2(rightEye[1] - leftEye[1], rightEye[0] - leftEye[0]);
@@ -87,8 +90,8 @@ function wholeBox([left, top, right, bottom]: Box, { width, height }: Pick<Pixel
 }
 
 /**
- * Where a face comes to lie in its crop; undefined where its points or its box span no face. Of a stretched crop: with
- * the mean of its two scales.
+ * Where a face comes to lie in its crop; undefined where its points or its box span no face. Of a
+ * stretched crop: with the mean of its two scales.
  */
 export function placeFor(
   name: CropTemplate,

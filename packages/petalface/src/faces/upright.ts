@@ -19,7 +19,10 @@ import type { Locator } from "./points.ts";
 import { type Turn, turnBack, turnPixels } from "./turns.ts";
 import type { Attempt } from "./views.ts";
 
-/** A face with its points, in the photo as it is and in the photo rotated so that the face is upright. */
+/**
+ * A face with its points, in the photo as it is and in the photo rotated so that the face is
+ * upright.
+ */
 export interface UprightFace {
   /** In pixels of the photo as it is. */
   readonly box: Box;
@@ -41,10 +44,12 @@ export interface FaceChoice {
 }
 
 /**
- * Limits that tell upright faces from others, measured on the LFW sample, upright and in all quarter turns, at 250 px and with faces of 24
- * and 14 px. `unrest` is that of {@link Locator}: upright faces of 24 px and more stay below 0.05, rotated ones lie above 0.06 with few
- * exceptions, which score less than upright ones do; then `unsureUnrest` counts. `shape`: mean distance of the points from the template
- * put on them, in distances between the eyes; upright frontal faces stay below 0.21. `roll` in degrees.
+ * Limits that tell upright faces from others, measured on the LFW sample, upright and in all
+ * quarter turns, at 250 px and with faces of 24 and 14 px. `unrest` is that of {@link Locator}:
+ * upright faces of 24 px and more stay below 0.05, rotated ones lie above 0.06 with few exceptions,
+ * which score less than upright ones do; then `unsureUnrest` counts. `shape`: mean distance of the
+ * points from the template put on them, in distances between the eyes; upright frontal faces stay
+ * below 0.21. `roll` in degrees.
  */
 const doubtful = { unrest: 0.06, unsureUnrest: 0.03, shape: 0.3, roll: 45 } as const;
 /** Points beyond these are no face's, whichever way the photo lies. */
@@ -52,12 +57,16 @@ const impossible = { unrest: 0.25, shape: 0.5 } as const;
 /** Most upright faces score at least so much. */
 const sureScore: Readonly<Record<DetectorKind, number>> = { scrfd: 0.75, yunet: 0.91, retinaface: 0.9, ultraface: 0.9 };
 /**
- * The same for a detector's own points alone, where upside-down faces have points as of upright ones. On 69 photos of the LFW sample SCRFD
- * scores 0.75 and more for upright faces, and at most 0.78 for the same upside down, always less than upright. It sees faces on their side as
- * they lie: the roll of its points is then about 90 degrees.
+ * The same for a detector's own points alone, where upside-down faces have points as of upright
+ * ones. On 69 photos of the LFW sample SCRFD scores 0.75 and more for upright faces, and at most
+ * 0.78 for the same upside down, always less than upright. It sees faces on their side as they lie:
+ * the roll of its points is then about 90 degrees.
  */
 const sureAlone: Readonly<Record<DetectorKind, number>> = { ...sureScore, scrfd: 0.8 };
-/** A face counts as rotated only where its unrest falls to this share when the photo is rotated; without landmarks, its score rises so much. */
+/**
+ * A face counts as rotated only where its unrest falls to this share when the photo is rotated;
+ * without landmarks, its score rises so much.
+ */
 const clearly = { share: 0.6, score: 0.02 } as const;
 
 interface Candidate extends UprightFace {
@@ -70,9 +79,10 @@ interface Candidate extends UprightFace {
 }
 
 /**
- * Finds the faces of a photo with their points, also in a rotated photo without an EXIF tag. The photo is first examined as it is; only
- * where a face's points do not fit an upright face, or no try was sure, it is looked at again after quarter turns, and each face is kept as
- * its points fit best. Faces whose points fit in no way are left out.
+ * Finds the faces of a photo with their points, also in a rotated photo without an EXIF tag. The
+ * photo is first examined as it is; only where a face's points do not fit an upright face, or no
+ * try was sure, it is looked at again after quarter turns, and each face is kept as its points fit
+ * best. Faces whose points fit in no way are left out.
  */
 export async function findUpright(
   photo: Pixels,
@@ -133,7 +143,9 @@ const isUnrestful = (unrest: number | undefined, isUnsure: boolean): boolean =>
 /** Quarter turns nearest to an angle in degrees. */
 const quarterOf = (degrees: number): Turn => ((Math.round(degrees / 90) + 4) % 4) as Turn;
 
-/** How far points are from a face's shape, and the angle in degrees by which that face is rotated. */
+/**
+ * How far points are from a face's shape, and the angle in degrees by which that face is rotated.
+ */
 function shapeOf(points: FivePoints): { readonly shape: number; readonly roll: number } | undefined {
   const side = 112;
   const target = template(side);
@@ -153,7 +165,10 @@ function boxBack([left, top, right, bottom]: Box, back: (point: Point) => Point)
 
 const turns = [1, 2, 3] as const;
 
-/** The one face that a photo is of: as it was found, or as it is found after a turn where that fits clearly better. */
+/**
+ * The one face that a photo is of: as it was found, or as it is found after a turn where that fits
+ * clearly better.
+ */
 async function turnWhole(plain: Candidate[], look: Look, locator: Locator, photo: Pixels): Promise<Candidate[]> {
   const [face] = plain;
   if (face !== undefined && !face.isDoubtful) return plain;
@@ -174,7 +189,10 @@ async function turnWhole(plain: Candidate[], look: Look, locator: Locator, photo
 const turnHint = async (face: Candidate, locator: Locator, photo: Pixels): Promise<Turn | undefined> =>
   face.unrest === undefined ? face.turnOfPoints || undefined : await locator.likelyTurn(photo, face.found, face.unrest);
 
-/** Every face, each as it fits best. Only turns are looked at that a doubtful face asks for; all, where no face was sure. */
+/**
+ * Every face, each as it fits best. Only turns are looked at that a doubtful face asks for; all,
+ * where no face was sure.
+ */
 async function turnEach(plain: Candidate[], look: Look, locator: Locator, photo: Pixels): Promise<Candidate[]> {
   const asked = new Set<Turn>();
   for (const face of plain) {

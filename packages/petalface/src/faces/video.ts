@@ -46,8 +46,8 @@ export async function* videoFrames(ffmpeg: string, path: string, perSecond: numb
 }
 
 /**
- * Frames of a camera's stream, such as `rtsp://CAMERA/stream`, `perSecond` of them a second, as they
- * come. RTSP goes over TCP: lost packets of UDP damage frames.
+ * Frames of a camera's stream, such as `rtsp://CAMERA/stream`, `perSecond` of them a second, as
+ * they come. RTSP goes over TCP: lost packets of UDP damage frames.
  *
  * @param shown what messages call it: addresses may hold passwords
  * @throws PetalfaceError where ffmpeg cannot read it, or it breaks off with an error

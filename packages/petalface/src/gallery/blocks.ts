@@ -22,7 +22,10 @@ export function openBlock(path: string, block: KeptBlock, width: number): FaceCo
   );
 }
 
-/** Puts the blocks of a gallery together, in the order of ids, and behind them the faces that are in none. */
+/**
+ * Puts the blocks of a gallery together, in the order of ids, and behind them the faces that are in
+ * none.
+ */
 export interface CodesJoiner {
   put(block: KeptBlock): void;
   finish(): FaceCodes;

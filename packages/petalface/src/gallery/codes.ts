@@ -7,7 +7,9 @@ import type { CodedRows, EnrolledVectors, FaceCodes } from "./types.ts";
  */
 export const blockFaces = 4096;
 
-/** A block as stores keep it: all but the copies' codes, and these, which many searches do not need. */
+/**
+ * A block as stores keep it: all but the copies' codes, and these, which many searches do not need.
+ */
 export interface StoredBlock {
   readonly count: number;
   readonly sharp: Uint8Array;

@@ -37,7 +37,10 @@ interface Range {
   readonly folder: string;
 }
 
-/** Embeds the faces of a range that the new model has not embedded yet; `lost` are those without a picture. */
+/**
+ * Embeds the faces of a range that the new model has not embedded yet; `lost` are those without a
+ * picture.
+ */
 export async function* embedRange(
   { migration, old, first, last, folder }: Range,
   options: EmbedAgainOptions,
@@ -56,8 +59,9 @@ export async function* embedRange(
 }
 
 /**
- * Does a part of a move to another model, so that many workers can share one. Whoever sees that no face is missing any more changes to the
- * new model; faces that were enrolled after the parts were made are embedded before.
+ * Does a part of a move to another model, so that many workers can share one. Whoever sees that no
+ * face is missing any more changes to the new model; faces that were enrolled after the parts were
+ * made are embedded before.
  *
  * @param range ids of the first and the last face of this part
  * @param lastOfAll id of the last face of all parts
@@ -160,7 +164,10 @@ async function embedAgain(
   return out;
 }
 
-/** Alpha of a face under another calibration, from its score; undefined where the score is another measure's. */
+/**
+ * Alpha of a face under another calibration, from its score; undefined where the score is another
+ * measure's.
+ */
 function alphaAgain(
   { alpha, score }: FaceEmbedding,
   old: Calibration | null,

@@ -66,9 +66,14 @@ export interface EnrolOptions {
   readonly without?: ReadonlySet<number> | undefined;
   /** Name of everybody in the set; each face's own person unless given. */
   readonly person?: string | undefined;
-  /** What `openEnrolled` gave for the store, where it has not changed since; it is kept up to date. */
+  /**
+   * What `openEnrolled` gave for the store, where it has not changed since; it is kept up to date.
+   */
   readonly enrolled: Enrolled;
-  /** Until when the faces may be kept, ISO 8601 in UTC; without a date they stay until they are removed. */
+  /**
+   * Until when the faces may be kept, ISO 8601 in UTC; without a date they stay until they are
+   * removed.
+   */
   readonly keepUntil?: string | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onLeft: (sample: Sample, reason: string) => void;
@@ -79,8 +84,9 @@ export interface EnrolOptions {
 const window = 128;
 
 /**
- * Enrols the faces of a set, some people at a time, whose faces are written as one change, so that a killed run continues where it was. What its
- * person has already is not embedded again. Memory does not grow with the gallery, but for the 8-bit codes that search in it needs.
+ * Enrols the faces of a set, some people at a time, whose faces are written as one change, so that
+ * a killed run continues where it was. What its person has already is not embedded again. Memory
+ * does not grow with the gallery, but for the 8-bit codes that search in it needs.
  *
  * @throws PetalfaceError where a face has no name, or the gallery cannot be written
  */

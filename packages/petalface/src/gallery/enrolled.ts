@@ -39,7 +39,9 @@ export interface Enrolled extends AsyncDisposable {
   readonly drawn: Map<string, PersonSum>;
 }
 
-/** Enrolled faces, evenly chosen, whose cosines say how near people are to themselves and to others. */
+/**
+ * Enrolled faces, evenly chosen, whose cosines say how near people are to themselves and to others.
+ */
 const mostEvidence = 1000;
 /** People who stand in for all strangers. */
 const mostDrawn = 512;
@@ -176,7 +178,9 @@ export async function nearestOthers(
   }
 }
 
-/** Opens the searcher again where many people have changed, so that comparing with them stays fast. */
+/**
+ * Opens the searcher again where many people have changed, so that comparing with them stays fast.
+ */
 export async function renewEnrolled(state: Enrolled): Promise<void> {
   if (state.changed.size <= mostChanged) return;
   await state.searcher[Symbol.asyncDispose]();

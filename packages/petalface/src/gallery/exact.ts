@@ -78,7 +78,8 @@ export async function openExactSearcher(
         const small = lengths[3 * place + 2];
         const length = Math.sqrt(Math.max(own + 2 * weight * mixed + weight * weight * small, 1e-12));
         const cosine = sum[place] / length;
-        // Of the direction: the template's rounding turns it by at most twice its share of the length.
+        // Of the direction: the template's rounding turns it by at most twice its share of the
+        // length.
         const norm = (Math.sqrt(own) + weight * Math.sqrt(small)) / length;
         const error = errors[2 * place] + weight * errors[2 * place + 1];
         const bound = (2 * error) / length + probe * norm + slack;
@@ -141,7 +142,10 @@ export async function openExactSearcher(
   };
 }
 
-/** Faces that stand in for strangers: fewer of a larger gallery, so that comparing them takes no longer. */
+/**
+ * Faces that stand in for strangers: fewer of a larger gallery, so that comparing them takes no
+ * longer.
+ */
 const largeSample = (faces: number): number => Math.max(128, Math.floor(2 ** 28 / Math.max(1, faces)));
 
 /** At most `most` values, evenly chosen. */
@@ -194,7 +198,10 @@ function rowsByPlace(placeOf: Int32Array, places: number): { readonly starts: In
   return { starts, rows };
 }
 
-/** Of each person's template how much rounding took from its sharp part, and from its copies, at most. */
+/**
+ * Of each person's template how much rounding took from its sharp part, and from its copies, at
+ * most.
+ */
 function templateErrors({ count, sharp, copies }: FaceCodes, { ids, placeOf, weights }: People): Float64Array {
   const out = new Float64Array(2 * ids.length);
   for (let row = 0; row < count; row++) {
@@ -207,8 +214,8 @@ function templateErrors({ count, sharp, copies }: FaceCodes, { ids, placeOf, wei
 }
 
 /**
- * Of each person's template, as the codes say it: |sharp|^2, sharp . copies and |copies|^2. A person
- * with one face has them already.
+ * Of each person's template, as the codes say it: |sharp|^2, sharp . copies and |copies|^2. A
+ * person with one face has them already.
  */
 function templateLengths(codes: FaceCodes, { ids, placeOf, weights }: People): Float64Array {
   const { width, stride, sharp, copies, mixed, squares } = codes;

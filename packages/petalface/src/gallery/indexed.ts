@@ -12,9 +12,9 @@ const compared = 48;
 const sampled = 256;
 
 /**
- * Opens search by the index of a gallery (HNSW; usearch or pgvector): the nearest 200 faces, and of a poor
- * probe the nearest 200 low-resolution copies, say which 48 people are compared in float32. Nothing is loaded,
- * but who the index misses is not found.
+ * Opens search by the index of a gallery (HNSW; usearch or pgvector): the nearest 200 faces, and of
+ * a poor probe the nearest 200 low-resolution copies, say which 48 people are compared in float32.
+ * Nothing is loaded, but who the index misses is not found.
  *
  * @throws PetalfaceError at the first search, where the gallery has no index
  */

@@ -70,7 +70,10 @@ export function fitLinearMap({ old, oldWidth, next, nextWidth }: FacesOfBoth, ro
   return { from: oldWidth, to: nextWidth, weights };
 }
 
-/** Cholesky's factor of a symmetric positive matrix, of which only the lower half is read and written. */
+/**
+ * Cholesky's factor of a symmetric positive matrix, of which only the lower half is read and
+ * written.
+ */
 function factorise(matrix: Float64Array, size: number): void {
   for (let i = 0; i < size; i++)
     for (let j = 0; j <= i; j++) {

@@ -2,7 +2,10 @@ import { createReadStream } from "node:fs";
 import { PetalfaceError } from "../errors.ts";
 import { printPath } from "../images/index.ts";
 
-/** A line of an export is never longer: an embedding, and a picture of 128 MiB in base64 or in hex digits. */
+/**
+ * A line of an export is never longer: an embedding, and a picture of 128 MiB in base64 or in hex
+ * digits.
+ */
 const longestLine = 272 * 2 ** 20;
 
 /** Lines of a text file, without their ends. Throws PetalfaceError where it cannot be read. */
@@ -10,7 +13,8 @@ export async function* linesOf(file: string): AsyncGenerator<string> {
   let rest: Buffer[] = [];
   let length = 0;
   try {
-    for await (const chunk of createReadStream(file) as AsyncIterable<Buffer>) {
+    const chunks: AsyncIterable<Buffer> = createReadStream(file);
+    for await (const chunk of chunks) {
       let start = 0;
       for (let end = chunk.indexOf(10); end >= 0; end = chunk.indexOf(10, start)) {
         yield Buffer.concat([...rest, chunk.subarray(start, end)]).toString("utf8");

@@ -25,7 +25,10 @@ export interface MigrationReport {
   /** Faces whose embedding kept its bits. */
   readonly kept: number;
   readonly changed: number;
-  /** Faces that kept their embedding and lost their copies, because there is no picture to make them of. */
+  /**
+   * Faces that kept their embedding and lost their copies, because there is no picture to make them
+   * of.
+   */
   readonly withoutCopies: number;
   /** Faces without a picture whose embedding is mapped from the old one, and what that loses. */
   readonly mapped: number;
@@ -48,10 +51,12 @@ export interface PairedRanks {
 }
 
 /**
- * Embeds a gallery by another model and changes to it at the end, at once. Within the space (another adapter that keeps sharp faces) a face
- * of alpha 1 keeps its bits; all others need their picture. Can be interrupted at any moment and started again.
+ * Embeds a gallery by another model and changes to it at the end, at once. Within the space
+ * (another adapter that keeps sharp faces) a face of alpha 1 keeps its bits; all others need their
+ * picture. Can be interrupted at any moment and started again.
  *
- * @throws PetalfaceError that counts the faces without a picture; what was done stays, and the old model is still searched
+ * @throws PetalfaceError that counts the faces without a picture; what was done stays, and the old
+ * model is still searched
  */
 export async function migrateGallery(options: MigrateOptions): Promise<MigrationReport> {
   const { store, record, signal, onProgress } = options;
@@ -130,7 +135,10 @@ async function embeddedByBoth(
   return { old: take(old, 0), oldWidth: old.width, next: take(next, 1), nextWidth: next.width };
 }
 
-/** Gives faces the embeddings that a map makes of their old ones. Copies are sums, so they map alike. */
+/**
+ * Gives faces the embeddings that a map makes of their old ones. Copies are sums, so they map
+ * alike.
+ */
 async function mapFaces(migration: Migration, lost: readonly number[], map: LinearMap): Promise<number> {
   const wanted = new Set(lost);
   let count = 0;
@@ -159,8 +167,9 @@ async function mapFaces(migration: Migration, lost: readonly number[], map: Line
 const most = 2048;
 
 /**
- * Searches for enrolled faces among all others of the gallery, before and after: for the faces as they are, or for their low-resolution
- * copies. Null where no person has two faces, or there are no copies.
+ * Searches for enrolled faces among all others of the gallery, before and after: for the faces as
+ * they are, or for their low-resolution copies. Null where no person has two faces, or there are no
+ * copies.
  */
 async function pairedRanks(
   before: EnrolledVectors,

@@ -50,7 +50,9 @@ export interface VectorsWriter {
   finish(): EnrolledVectors;
 }
 
-/** A {@link VectorsWriter} for `count` embeddings, or fewer: a face may go while others are read. */
+/**
+ * A {@link VectorsWriter} for `count` embeddings, or fewer: a face may go while others are read.
+ */
 export function vectorsWriter(width: number, count: number): VectorsWriter {
   const out: EnrolledVectors = {
     width,

@@ -39,7 +39,10 @@ export interface PersonSearcher extends AsyncDisposable {
   /** How many are searched. */
   readonly faces: number;
   readonly people: number;
-  /** The `top` nearest people of each probe, nearest first; fewer where there are no more. Of equal ones the lower id. */
+  /**
+   * The `top` nearest people of each probe, nearest first; fewer where there are no more. Of equal
+   * ones the lower id.
+   */
   search(probes: Probes, top: number, signal?: AbortSignal): Promise<Candidate[][]>;
 }
 
@@ -54,13 +57,19 @@ export interface Searcher extends PersonSearcher {
   readonly templates: Templates;
 }
 
-/** Probes that are compared at once in a gallery of many people, so that their best cosines fit in memory. */
+/**
+ * Probes that are compared at once in a gallery of many people, so that their best cosines fit in
+ * memory.
+ */
 const mostCosines = 2 ** 24;
 /** Rows of a block of the engine where few probes come at a time. */
 const fewProbes = 8;
 const manyProbes = 512;
 
-/** Opens a {@link Searcher}: exact search, every probe with every row, in blocks that the engine multiplies. */
+/**
+ * Opens a {@link Searcher}: exact search, every probe with every row, in blocks that the engine
+ * multiplies.
+ */
 export function openSearcher(templates: Templates, session: SessionOptions): Searcher {
   const { width, count, people } = templates;
   const names = Int32Array.from(new Set(people.toSorted()));

@@ -4,7 +4,9 @@ import { type GallerySearcher, openSearcher } from "./search.ts";
 import { buildTemplates, type TemplateRule } from "./templates.ts";
 import type { GalleryStore } from "./types.ts";
 
-/** Up to so many faces all embeddings are held in memory in float32: that is simpler, and as fast. */
+/**
+ * Up to so many faces all embeddings are held in memory in float32: that is simpler, and as fast.
+ */
 const mostInMemory = 20_000;
 
 /**

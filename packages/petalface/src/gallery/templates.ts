@@ -1,18 +1,25 @@
 import { normaliseRows } from "../matching/index.ts";
 import type { EnrolledVectors } from "./types.ts";
 
-/** How the faces of a person answer a search: the nearest one, their mean, or their mean weighted by quality. */
+/**
+ * How the faces of a person answer a search: the nearest one, their mean, or their mean weighted by
+ * quality.
+ */
 export const templateRules = ["best", "mean", "quality"] as const;
 
 /** One of {@link templateRules}. */
 export type TemplateRule = (typeof templateRules)[number];
 
-/** The rule unless another is asked for: the best one with poor photos enrolled (bench/results/decisions-fold6.md). */
+/**
+ * The rule unless another is asked for: the best one with poor photos enrolled
+ * (bench/results/decisions-fold6.md).
+ */
 export const defaultTemplateRule: TemplateRule = "mean";
 
 /**
- * What a probe is compared with: rows of two parts, `sharp` and `copies`. The template of a row for a weight w is
- * unit(sharp + w copies), so its cosine with a probe follows from two products and three numbers, whatever w is.
+ * What a probe is compared with: rows of two parts, `sharp` and `copies`. The template of a row for
+ * a weight w is unit(sharp + w copies), so its cosine with a probe follows from two products and
+ * three numbers, whatever w is.
  */
 export interface Templates {
   readonly width: number;
@@ -27,10 +34,16 @@ export interface Templates {
   readonly people: Int32Array;
 }
 
-/** Weight of a face among others of its person, by its alpha: a poor one counts an eighth of a sharp one. */
+/**
+ * Weight of a face among others of its person, by its alpha: a poor one counts an eighth of a sharp
+ * one.
+ */
 export const qualityWeight = (alpha: number): number => 0.125 + 0.875 * Math.min(1, Math.max(0, alpha));
 
-/** Templates of all people of a gallery, a row a face (`best`) or a row a person, in the order of ids. */
+/**
+ * Templates of all people of a gallery, a row a face (`best`) or a row a person, in the order of
+ * ids.
+ */
 export function buildTemplates(
   { width, people, vectors, copies, alpha }: EnrolledVectors,
   rule: TemplateRule,
@@ -68,7 +81,10 @@ function squaresOf(rows: Float32Array, width: number): Float64Array {
   return out;
 }
 
-/** Length of sharp + weight copies of one row; 1 where it is zero, which then is similar to no person. */
+/**
+ * Length of sharp + weight copies of one row; 1 where it is zero, which then is similar to no
+ * person.
+ */
 export function templateLength({ squares }: Templates, row: number, weight: number): number {
   const [sharp, mixed, small] = [squares[3 * row], squares[3 * row + 1], squares[3 * row + 2]];
   return Math.sqrt(sharp + 2 * weight * mixed + weight * weight * small) || 1;

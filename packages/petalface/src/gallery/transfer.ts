@@ -36,7 +36,10 @@ const encode = (data: Uint8Array | Float32Array): string =>
 const decode = (text: string): Uint8Array<ArrayBuffer> => new Uint8Array(Buffer.from(text, "base64"));
 const floats = (text: string): Float32Array => new Float32Array(decode(text).buffer);
 
-/** Writes a gallery as one file of JSON lines that ends in its own check sum. Returns the number of faces. */
+/**
+ * Writes a gallery as one file of JSON lines that ends in its own check sum. Returns the number of
+ * faces.
+ */
 export async function exportGallery(store: GalleryStore, out: string): Promise<number> {
   let faces = 0;
   async function* lines(): AsyncGenerator<Uint8Array> {
@@ -69,7 +72,8 @@ const atOnce = 256;
  * Makes a gallery of an export. It appears under its name when it is whole.
  *
  * @returns the number of faces
- * @throws PetalfaceError where the file is none, is damaged or cut off, or there is a file under the gallery's name
+ * @throws PetalfaceError where the file is none, is damaged or cut off, or there is a file under
+ * the gallery's name
  */
 export async function importGallery(file: string, path: string): Promise<number> {
   const { head, faces } = await verify(file);

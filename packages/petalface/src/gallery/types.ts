@@ -49,8 +49,8 @@ export interface MigratingFace {
 }
 
 /**
- * A gallery on its way to another model. The old one is searched until {@link finish}. What was put stays after a crash, and the next
- * migration to the same model continues there.
+ * A gallery on its way to another model. The old one is searched until {@link finish}. What was put
+ * stays after a crash, and the next migration to the same model continues there.
  */
 export interface Migration {
   /** Faces that the new model has not embedded yet. */
@@ -109,7 +109,10 @@ export interface EnrolledVectors {
   readonly score: Float64Array;
 }
 
-/** Rows of numbers in 8 bits: number `at` of row `row` is near `scale[row] * codes[row * stride + at]`. */
+/**
+ * Rows of numbers in 8 bits: number `at` of row `row` is near
+ * `scale[row] * codes[row * stride + at]`.
+ */
 export interface CodedRows {
   readonly codes: Int8Array;
   readonly scale: Float32Array;
@@ -132,7 +135,10 @@ export interface FaceCodes {
   readonly sharp: CodedRows;
   /** Sums of the unit embeddings of the low-resolution copies; null where no face has any. */
   readonly copies: CodedRows | null;
-  /** Of each face the product of its unit embedding with its copies, and the square of the copies' length. */
+  /**
+   * Of each face the product of its unit embedding with its copies, and the square of the copies'
+   * length.
+   */
   readonly mixed: Float32Array;
   readonly squares: Float32Array;
 }
@@ -203,8 +209,8 @@ export interface Removal {
 }
 
 /**
- * Where a gallery is kept. All methods are atomic: what a resolved promise acknowledged is there after a crash, and what was
- * rejected is not. Several processes may read while one writes.
+ * Where a gallery is kept. All methods are atomic: what a resolved promise acknowledged is there
+ * after a crash, and what was rejected is not. Several processes may read while one writes.
  */
 export interface GalleryStore extends AsyncDisposable {
   readonly path: string;
@@ -254,11 +260,17 @@ export interface GalleryStore extends AsyncDisposable {
    * @returns how many were new, one number an entry
    */
   addAll(people: readonly FacesOfPerson[]): Promise<number[]>;
-  /** All faces with everything that belongs to them, in the order of ids; what is added meanwhile is not among them. */
+  /**
+   * All faces with everything that belongs to them, in the order of ids; what is added meanwhile is
+   * not among them.
+   */
   whole(): AsyncIterable<WholeFace>;
   /** Begins, or continues, to move to another model. */
   migrate(record: EmbeddingRecord): Promise<Migration>;
-  /** Deletes a person with all that belongs to it. Throws PetalfaceError where no person has that name. */
+  /**
+   * Deletes a person with all that belongs to it. Throws PetalfaceError where no person has that
+   * name.
+   */
   remove(person: string): Promise<Removal>;
   /**
    * Deletes all faces whose `keepUntil` is before a date, as {@link remove} does, and people who

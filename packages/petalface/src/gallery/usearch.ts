@@ -18,7 +18,10 @@ export interface NearestFaces {
   search(unit: Float32Array, most: number): { readonly face: number; readonly cosine: number }[];
 }
 
-/** The graph (HNSW, arXiv 1603.09320): neighbours of a face, and faces that adding and searching look at. */
+/**
+ * The graph (HNSW, arXiv 1603.09320): neighbours of a face, and faces that adding and searching
+ * look at.
+ */
 const graph = { connectivity: 16, expansion_add: 128, expansion_search: 256 };
 
 /** The package, where it is installed: it is large, and only galleries of millions need it. */

@@ -28,7 +28,9 @@ const lanes = 8;
  * each; as many float64 shares; the float32 sums; their end.
  */
 const [rows, length, shares, sums, end] = [0, 1, 2, 3, 4] as const;
-/** Its variables: the place in a row; 8 sums as float64, two in each; 8 or 4 whole numbers; a share. */
+/**
+ * Its variables: the place in a row; 8 sums as float64, two in each; 8 or 4 whole numbers; a share.
+ */
 const [at, s0, s1, s2, s3, wide, four, share] = [5, 6, 7, 8, 9, 10, 11, 12] as const;
 
 const loadTwoFloats = (offset: number): number[] => simd(0x5d, 3, ...unsigned(offset));

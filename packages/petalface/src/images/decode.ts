@@ -12,27 +12,38 @@ import { decodePlainJpeg } from "./plain-jpeg.ts";
 import { resize } from "./resize.ts";
 import type { Pixels } from "./types.ts";
 
-/** More pixels than a face photo has (6,000 x 6,000), and few enough to be held in memory by several threads at once. */
+/**
+ * More pixels than a face photo has (6,000 x 6,000), and few enough to be held in memory by several
+ * threads at once.
+ */
 const mostPixels = 36_000_000;
 /** Photos up to this are decoded at once; the sides of larger ones are looked at first. */
 const usualPixels = 4_000_000;
-/** Photos that need not be square may have this many, if they can be shrunk while they are read; or if they cannot. */
+/**
+ * Photos that need not be square may have this many, if they can be shrunk while they are read; or
+ * if they cannot.
+ */
 const mostShrunk = 500_000_000;
 const mostWhole = 100_000_000;
 const mostBytes = 128 * 1024 * 1024;
-/** Width and height of an aligned face may differ by this share, which rounding in a cropping tool explains. */
+/**
+ * Width and height of an aligned face may differ by this share, which rounding in a cropping tool
+ * explains.
+ */
 const squareTolerance = 0.02;
 
 /**
- * Decodes a face photo (JPEG, PNG, WebP, AVIF, GIF, TIFF) to 8-bit sRGB, upright as its EXIF tag says. Transparency is put
- * on black; grey gives three equal channels; 16 bits are cut to 8; colours with an ICC profile are converted to sRGB, CMYK
- * without one through the decoder's own; of an animation or several pages the first counts. A square of another side is averaged
- * down or interpolated up, bilinear, the way that degradations do it.
+ * Decodes a face photo (JPEG, PNG, WebP, AVIF, GIF, TIFF) to 8-bit sRGB, upright as its EXIF tag
+ * says. Transparency is put on black; grey gives three equal channels; 16 bits are cut to 8;
+ * colours with an ICC profile are converted to sRGB, CMYK without one through the decoder's own; of
+ * an animation or several pages the first counts. A square of another side is averaged down or
+ * interpolated up, bilinear, the way that degradations do it.
  *
  * @param source a path, or the bytes of the file
  * @param size wanted side in pixels
  * @param name what error messages call the image; the path by default
- * @throws PetalfaceError naming the file where it cannot be read, is damaged, too large or not square
+ * @throws PetalfaceError naming the file where it cannot be read, is damaged, too large or not
+ * square
  */
 export async function decodeImage(
   source: string | Uint8Array,
@@ -49,17 +60,20 @@ export async function decodeImage(
 /** A whole photo, upright. */
 export interface Photo {
   readonly pixels: Pixels;
-  /** Sides of the stored photo in upright position; larger than those of `pixels` where it was shrunk to fit into memory. */
+  /**
+   * Sides of the stored photo in upright position; larger than those of `pixels` where it was
+   * shrunk to fit into memory.
+   */
   readonly width: number;
   readonly height: number;
 }
 
 /**
- * Decodes a photo of any shape as {@link decodeImage} does, at its own size. One of more than 36 megapixels is shrunk to that on the way, so that
- * it is never whole in memory.
+ * Decodes a photo of any shape as {@link decodeImage} does, at its own size. One of more than 36
+ * megapixels is shrunk to that on the way, so that it is never whole in memory.
  *
- * @throws PetalfaceError naming the file where it cannot be read, is damaged, or has more than 500 megapixels (100, where its encoding is
- *   progressive and has to be unpacked whole)
+ * @throws PetalfaceError naming the file where it cannot be read, is damaged, or has more than 500
+ * megapixels (100, where its encoding is progressive and has to be unpacked whole)
  */
 export async function decodePhoto(
   source: string | Uint8Array,
@@ -94,7 +108,10 @@ function checkSquare({ width, height }: { readonly width: number; readonly heigh
   );
 }
 
-/** Sides of an encoded image in pixels, upright, without decoding it. Throws PetalfaceError where it is none. */
+/**
+ * Sides of an encoded image in pixels, upright, without decoding it. Throws PetalfaceError where it
+ * is none.
+ */
 export async function imageSides(
   bytes: Uint8Array,
   name: string,
@@ -105,7 +122,10 @@ export async function imageSides(
   return { width: autoOrient.width, height: autoOrient.height };
 }
 
-/** Synchronous: on a small file it takes a tenth of the time, and batches are read in threads of their own. */
+/**
+ * Synchronous: on a small file it takes a tenth of the time, and batches are read in threads of
+ * their own.
+ */
 function readImage(path: string, name: string): Uint8Array {
   try {
     const stats = statSync(onDisk(path));
@@ -114,7 +134,8 @@ function readImage(path: string, name: string): Uint8Array {
     return readFileSync(onDisk(path));
   } catch (cause) {
     const code = systemCode(cause) ?? "";
-    // The machine's fault, not the file's: skipping the image would make the result depend on what else runs.
+    // The machine's fault, not the file's: skipping the image would make the result depend on what
+    // else runs.
     if (/^(EMFILE|ENFILE|ENOMEM|EAGAIN)$/.test(code)) throw cause;
     // A system call's message repeats the path as it is, line breaks and all.
     throw new PetalfaceError(
@@ -149,7 +170,8 @@ function checkFormat(bytes: Uint8Array, name: string): void {
   if (bytes.length === 0) throw new PetalfaceError("PETAL_DATA_DAMAGED", `${name} is empty`);
   if (bytes.length > mostBytes)
     throw new PetalfaceError("PETAL_DATA_DAMAGED", `${name} has ${bytes.length} bytes, too many for a face photo`);
-  // The decoder library also reads formats that run scripts or fetch other files (SVG, PDF); those stay out.
+  // The decoder library also reads formats that run scripts or fetch other files (SVG, PDF); those
+  // stay out.
   const { read, refused } = recognise(bytes);
   if (read) return;
   refusePlaceholder(bytes, name);

@@ -10,7 +10,10 @@ export interface LoaderOptions {
   readonly size: number;
   /** Worker threads; 0 prepares in the calling thread. */
   readonly threads: number;
-  /** Bytes of memory for decoded faces, shared by all threads; what came first stays. Default 0: none are kept. */
+  /**
+   * Bytes of memory for decoded faces, shared by all threads; what came first stays. Default 0:
+   * none are kept.
+   */
   readonly cacheBytes?: number;
 }
 
@@ -18,11 +21,11 @@ export interface LoaderOptions {
 export interface Loader extends AsyncDisposable {
   readonly size: number;
   /**
-   * Prepares faces: 8-bit RGB planes, `[n, 3, size, size]`, in the order of the requests. Several calls may run at once;
-   * those beyond what keeps the threads busy wait.
+   * Prepares faces: 8-bit RGB planes, `[n, 3, size, size]`, in the order of the requests. Several
+   * calls may run at once; those beyond what keeps the threads busy wait.
    *
-   * @param onBad called with the position of each face that cannot be read, in order, before `load` returns; that face's planes are zeros.
-   *   Without it the whole `load` fails.
+   * @param onBad called with the position of each face that cannot be read, in order, before `load`
+   * returns; that face's planes are zeros. Without it the whole `load` fails.
    * @throws PetalfaceError naming the file that cannot be used
    */
   load(
@@ -33,7 +36,10 @@ export interface Loader extends AsyncDisposable {
   close(): Promise<void>;
 }
 
-/** More faces than this are not sent at once, so that a huge batch is spread evenly and needs little memory on its way. */
+/**
+ * More faces than this are not sent at once, so that a huge batch is spread evenly and needs little
+ * memory on its way.
+ */
 const mostPerTask = 32;
 const tasksPerThread = 2;
 
@@ -77,7 +83,8 @@ export function openLoader(options: LoaderOptions): Loader {
         }),
       );
     }
-    // All parts end before an error is reported, so that no part of this batch still runs when the caller continues.
+    // All parts end before an error is reported, so that no part of this batch still runs when the
+    // caller continues.
     for (const result of await Promise.allSettled(tasks)) {
       if (result.status === "rejected") throw result.reason;
     }

@@ -49,8 +49,8 @@ export interface RecordPlace {
 const firstRead = 16_384;
 
 /**
- * The payload of one record, joined where it was cut. Throws PetalfaceError where no whole record is
- * there.
+ * The payload of one record, joined where it was cut. Throws PetalfaceError where no whole record
+ * is there.
  */
 export function readRecord(
   read: (offset: number, length: number) => Buffer,

@@ -7,12 +7,15 @@ import type { ImageSource } from "./types.ts";
 /** Faces that are stored in one file with others. */
 export type StoredSource = Extract<ImageSource, { readonly kind: "bytes" | "record" }>;
 
-/** Reads faces out of files that hold many. A file stays open until it is closed with the others. */
+/**
+ * Reads faces out of files that hold many. A file stays open until it is closed with the others.
+ */
 export interface ImageStore {
   /**
    * The encoded image, read at its position. Synchronous: batches are read in threads of their own.
    *
-   * @throws PetalfaceError where the file cannot be read, ends too early, or holds something else there
+   * @throws PetalfaceError where the file cannot be read, ends too early, or holds something else
+   * there
    */
   read(source: StoredSource): Uint8Array;
   close(): void;
@@ -83,7 +86,8 @@ function readAt(handle: number, size: number, offset: number, length: number, na
       "PETAL_DATA_DAMAGED",
       `${name} lies past the end of the file (${size} bytes); is the file complete?`,
     );
-  // Of its own for each image: the decoder reads it in another thread, while the next one is fetched.
+  // Of its own for each image: the decoder reads it in another thread, while the next one is
+  // fetched.
   const bytes = Buffer.allocUnsafeSlow(length);
   for (let done = 0; done < length; ) {
     const more = readSync(handle, bytes, done, length - done, offset + done);

@@ -16,14 +16,20 @@ export type ImageSource =
       readonly path: string;
       readonly offset: number;
       readonly length: number;
-      /** `utf8` where each byte was stored as the character of that number, in UTF-8, as Python 3 pickles bytes in old protocols. */
+      /**
+       * `utf8` where each byte was stored as the character of that number, in UTF-8, as Python 3
+       * pickles bytes in old protocols.
+       */
       readonly encoding?: "utf8" | undefined;
       /** What messages call it. */
       readonly number: number;
     }
   /** A record of MXNet's RecordIO, by its position. */
   | { readonly kind: "record"; readonly path: string; readonly offset: number; readonly number: number }
-  /** The bytes of an image file in memory, by its number in its set; shared memory is not copied on the way to a worker. */
+  /**
+   * The bytes of an image file in memory, by its number in its set; shared memory is not copied on
+   * the way to a worker.
+   */
   | { readonly kind: "memory"; readonly number: number; readonly bytes: Uint8Array }
   | { readonly kind: "synthetic"; readonly seed: number; readonly person: number; readonly image: number };
 
@@ -34,7 +40,10 @@ export interface LowResolution {
   readonly pixels: number;
 }
 
-/** What is done to one face, down to the last number. Plain data, so that it can be posted to a worker. */
+/**
+ * What is done to one face, down to the last number. Plain data, so that it can be posted to a
+ * worker.
+ */
 export type Degradation = LowResolution | CameraDegradation;
 
 /** Several specs, of which every face gets one. */
@@ -59,7 +68,10 @@ export interface ImageRequest {
   /** Mirror left and right (before the degradation). */
   readonly flip: boolean;
   readonly degrade?: Degradation | undefined;
-  /** Number of the face within its data set, which a loader needs that takes another one where this cannot be read. */
+  /**
+   * Number of the face within its data set, which a loader needs that takes another one where this
+   * cannot be read.
+   */
   readonly face?: number | undefined;
   /** Score that came with the face, for models that take it as an input; no pixel depends on it. */
   readonly quality?: number | undefined;

@@ -2,9 +2,10 @@ import { PetalfaceError } from "../errors.ts";
 import { normaliseRows } from "./scores.ts";
 
 /**
- * What a template is made of when a photo is enrolled with low-resolution copies of itself: the copies go through the network as
- * a low-resolution probe does, and carry the displacement that such a probe has (docs/copies.md). Both are kept apart, so that
- * the weight can follow the probe at search time.
+ * What a template is made of when a photo is enrolled with low-resolution copies of itself: the
+ * copies go through the network as a low-resolution probe does, and carry the displacement that
+ * such a probe has (docs/copies.md). Both are kept apart, so that the weight can follow the probe
+ * at search time.
  */
 export interface EnrolledFaces {
   readonly width: number;
@@ -14,12 +15,17 @@ export interface EnrolledFaces {
   readonly copies: Float32Array;
 }
 
-/** How much copies weigh: one number for every probe, or `alpha`: 1 - alpha of the probe, nothing for a sharp one. */
+/**
+ * How much copies weigh: one number for every probe, or `alpha`: 1 - alpha of the probe, nothing
+ * for a sharp one.
+ */
 export type CopyWeight = number | "alpha";
 
 /** How faces are enrolled. */
 export interface CopyOptions {
-  /** Sides in pixels that the photo is shrunk to, each once; it is enlarged back as `lr:SIDE` does. */
+  /**
+   * Sides in pixels that the photo is shrunk to, each once; it is enlarged back as `lr:SIDE` does.
+   */
   readonly sizes: readonly number[];
   readonly weight: CopyWeight;
 }
@@ -55,7 +61,8 @@ export function checkCopies({ sizes, weight }: CopyOptions, size = Number.POSITI
 }
 
 /**
- * Weights of the copies for probes of these alphas: 1 - alpha, between 0 and 1. Where alpha is 1 only the photo counts.
+ * Weights of the copies for probes of these alphas: 1 - alpha, between 0 and 1. Where alpha is 1
+ * only the photo counts.
  *
  * @throws PetalfaceError for a weight that follows alpha where there is none
  */
@@ -92,8 +99,8 @@ export function enrolFaces(sharp: Float32Array, copies: readonly Float32Array[],
 }
 
 /**
- * One vector a face, where no more can be stored: unit(sharp + weight x copies). At weight 0 these are the unit embeddings of
- * the photos, bit for bit.
+ * One vector a face, where no more can be stored: unit(sharp + weight x copies). At weight 0 these
+ * are the unit embeddings of the photos, bit for bit.
  */
 export function copyTemplates({ width, sharp, copies }: EnrolledFaces, weight: number): Float32Array {
   if (weight === 0) return sharp;

@@ -4,13 +4,17 @@ import { floatsOf, openSession, type SessionOptions } from "../runtime/index.ts"
 import type { RowSource, WorkOptions } from "./rows.ts";
 
 /**
- * Sides of one block of scores. It is always whole, filled up with zero rows, so that the engine sums every product in the same order:
- * equal rows give equal scores wherever they stand, and ties are real ties.
+ * Sides of one block of scores. It is always whole, filled up with zero rows, so that the engine
+ * sums every product in the same order: equal rows give equal scores wherever they stand, and ties
+ * are real ties.
  */
 export const probeBlock = 512;
 export const galleryBlock = 2048;
 
-/** Scores of some probes against some gallery faces: row `p`, column `g` at `scores[p * stride + g]`. */
+/**
+ * Scores of some probes against some gallery faces: row `p`, column `g` at
+ * `scores[p * stride + g]`.
+ */
 export interface ScoreBlock {
   readonly firstProbe: number;
   readonly probes: number;
@@ -31,7 +35,8 @@ export interface Matcher {
 }
 
 /**
- * Opens a {@link Matcher} for embeddings of `width` numbers. Throws PetalfaceError if the provider does not work here.
+ * Opens a {@link Matcher} for embeddings of `width` numbers. Throws PetalfaceError if the provider
+ * does not work here.
  *
  * @param block probes of a whole block; fewer than 512 save time where few come at once
  */
@@ -58,11 +63,13 @@ export async function openMatcher(
 }
 
 /**
- * Scores of all probes against the whole gallery, block by block; never more than three blocks are in memory. The gallery is read once,
- * front to back. While `visit` looks at one block the engine works on the next.
+ * Scores of all probes against the whole gallery, block by block; never more than three blocks are
+ * in memory. The gallery is read once, front to back. While `visit` looks at one block the engine
+ * works on the next.
  *
  * @param probes rows of the matcher's width, row-major, in memory.
- * @param visit sees every pair once: gallery blocks in their order, within each the probe blocks in theirs. The block is valid during the call.
+ * @param visit sees every pair once: gallery blocks in their order, within each the probe blocks in
+ * theirs. The block is valid during the call.
  */
 export async function scanBlocks(
   matcher: Matcher,

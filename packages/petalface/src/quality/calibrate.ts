@@ -17,7 +17,10 @@ export const sharpShortfall = (measure: string): number => (measure === "resolut
 export const quantile = (values: ArrayLike<number>, share: number): number =>
   sortedQuantile(Float64Array.from(values).sort(), share);
 
-/** Value below which a share of sorted values lies; linear between neighbours (type 7 of Hyndman and Fan 1996). */
+/**
+ * Value below which a share of sorted values lies; linear between neighbours (type 7 of Hyndman and
+ * Fan 1996).
+ */
 export function sortedQuantile(sorted: Float64Array, share: number): number {
   const position = share * (sorted.length - 1);
   const below = Math.floor(position);
@@ -26,10 +29,11 @@ export function sortedQuantile(sorted: Float64Array, share: number): number {
 }
 
 /**
- * Fits a calibration on scores of the same training faces sharp and at the best low resolution that training shows: alpha
- * reaches exactly 1 where all but a few of the sharp ones are ({@link sharpShortfall}), and 0 at the median of the degraded ones (docs/method.md, 2).
- * Direction-aware: it does not matter whether the measure calls sharp faces large or small.
- * Throws PetalfaceError if a score is not finite or the measure cannot tell the two sets apart.
+ * Fits a calibration on scores of the same training faces sharp and at the best low resolution that
+ * training shows: alpha reaches exactly 1 where all but a few of the sharp ones are
+ * ({@link sharpShortfall}), and 0 at the median of the degraded ones (docs/method.md, 2).
+ * Direction-aware: it does not matter whether the measure calls sharp faces large or small. Throws
+ * PetalfaceError if a score is not finite or the measure cannot tell the two sets apart.
  */
 export function calibrate(
   { name: measure, weights }: Judge,
@@ -48,7 +52,8 @@ export function calibrate(
   const higherIsSharper = quantile(sharp, 0.5) > low;
   const shortfall = sharpShortfall(measure);
   const high = quantile(sharp, higherIsSharper ? shortfall : 1 - shortfall);
-  // Half of the degraded faces lie beyond `low`; if that is where sharp ones end, alpha would be noise.
+  // Half of the degraded faces lie beyond `low`; if that is where sharp ones end, alpha would be
+  // noise.
   if (higherIsSharper ? high <= low : high >= low)
     throw new PetalfaceError(
       "PETAL_QUALITY_UNFIT",
@@ -57,7 +62,10 @@ export function calibrate(
   return { measure, ...named(weights), low, high };
 }
 
-/** The paper's rule: the threshold is the mean score of the training faces as they are. Throws PetalfaceError if a score is not finite. */
+/**
+ * The paper's rule: the threshold is the mean score of the training faces as they are. Throws
+ * PetalfaceError if a score is not finite.
+ */
 export function calibrateAsPaper({ name: measure, weights }: Judge, scores: ArrayLike<number>): PaperCalibration {
   requireFinite(measure, "training", scores);
   let sum = 0;
@@ -84,7 +92,10 @@ export const rangeCalibration = ({ name: measure, weights }: Judge, low: number,
   high,
 });
 
-/** Fitted as {@link calibrate} does on 512 LFW faces of people outside folds 1 to 6, at 112 px, low at 24 px; BRISQUE with OpenCV's model. */
+/**
+ * Fitted as {@link calibrate} does on 512 LFW faces of people outside folds 1 to 6, at 112 px, low
+ * at 24 px; BRISQUE with OpenCV's model.
+ */
 const photoRanges: Readonly<Record<string, readonly [low: number, high: number]>> = {
   sharpness: [2.49, 4.09],
   resolution: [24.4, 54.9],
@@ -95,8 +106,8 @@ export const knowsPhotos = (measure: string, size: number): boolean =>
   size === 112 && Object.hasOwn(photoRanges, measure);
 
 /**
- * The calibration of aligned photos at 112 px. For training on faces that are not photos, whose own sharpness says nothing about cameras.
- * Throws PetalfaceError for another measure or size.
+ * The calibration of aligned photos at 112 px. For training on faces that are not photos, whose own
+ * sharpness says nothing about cameras. Throws PetalfaceError for another measure or size.
  */
 export function photoCalibration(measure: Judge, size: number): LinearCalibration {
   const range = size === 112 && Object.hasOwn(photoRanges, measure.name) ? photoRanges[measure.name] : undefined;

@@ -5,18 +5,27 @@ import { sharpResolution } from "./detail.ts";
 import { spearman } from "./spearman.ts";
 import type { LinearCalibration } from "./types.ts";
 
-/** Share of faces of the other kind that a set may hold and still be called all sharp, or all blurred. */
+/**
+ * Share of faces of the other kind that a set may hold and still be called all sharp, or all
+ * blurred.
+ */
 const few = 0.05;
 /** With fewer sharp faces nothing is fitted on them alone. */
 const fewest = 4;
 
-/** What the faces of a set are, as their effective resolution says: all sharp, all blurred, or both together. */
+/**
+ * What the faces of a set are, as their effective resolution says: all sharp, all blurred, or both
+ * together.
+ */
 export interface SetFindings {
   /** `unknown`: what training does to faces leaves them their detail, so that it says nothing. */
   readonly kind: "sharp" | "mixed" | "blurred" | "unknown";
   /** How many faces were looked at. */
   readonly faces: number;
-  /** Pixels of detail a side below which a face counts as blurred: halfway between low-resolution copies and sharp photos. */
+  /**
+   * Pixels of detail a side below which a face counts as blurred: halfway between low-resolution
+   * copies and sharp photos.
+   */
   readonly pixels: number;
   /** Share of the faces below. */
   readonly blurred: number;
@@ -42,7 +51,10 @@ export function lookAtSet(stored: ArrayLike<number>, copies: ArrayLike<number>, 
   return { kind, faces, pixels, blurred };
 }
 
-/** One line for people: what a set is, and what that means for alpha's range; undefined where there is nothing to say. */
+/**
+ * One line for people: what a set is, and what that means for alpha's range; undefined where there
+ * is nothing to say.
+ */
 export function printSet({ kind, faces, pixels, blurred }: SetFindings): string | undefined {
   const share = `${(100 * blurred).toFixed(0)} % of ${faces} faces have less than ${pixels.toFixed(0)} px of detail`;
   switch (kind) {
@@ -58,8 +70,8 @@ export function printSet({ kind, faces, pixels, blurred }: SetFindings): string 
 }
 
 /**
- * Fits a calibration as {@link calibrate} does, but on the sharp faces of a set only: blurred ones would pull the score that counts as sharp down
- * to theirs. All four lists are of the same faces.
+ * Fits a calibration as {@link calibrate} does, but on the sharp faces of a set only: blurred ones
+ * would pull the score that counts as sharp down to theirs. All four lists are of the same faces.
  */
 export function calibrateOnSet(
   judge: Judge,
@@ -75,10 +87,12 @@ export function calibrateOnSet(
 }
 
 /**
- * Fits a calibration on scores that came with the faces, of which no made-up copy has one: alpha is 0 at the median of the blurred faces and 1 where all but
- * 5 % of the sharp ones are. Which way scores count is read off their rank correlation with effective resolution.
+ * Fits a calibration on scores that came with the faces, of which no made-up copy has one: alpha is
+ * 0 at the median of the blurred faces and 1 where all but 5 % of the sharp ones are. Which way
+ * scores count is read off their rank correlation with effective resolution.
  *
- * @throws PetalfaceError where a score is missing, all are the same, they have nothing to do with resolution, or the set is not mixed
+ * @throws PetalfaceError where a score is missing, all are the same, they have nothing to do with
+ * resolution, or the set is not mixed
  */
 export function calibrateOnScores(
   judge: Judge,

@@ -29,7 +29,10 @@ interface Entry<Item, Result> {
   reject(error: unknown): void;
 }
 
-/** Opens a {@link Batcher}. A batch starts when it is full, or when its first item has waited long enough. */
+/**
+ * Opens a {@link Batcher}. A batch starts when it is full, or when its first item has waited long
+ * enough.
+ */
 export function openBatcher<Item, Result>(options: BatcherOptions<Item, Result>): Batcher<Item, Result> {
   const { most, wait, run, onBatch } = options;
   const queue: Entry<Item, Result>[] = [];

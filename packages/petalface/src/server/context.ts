@@ -26,7 +26,9 @@ export interface ServerContext {
   readonly templates: TemplateRule;
   /** Whether requests are still taken: false from SIGTERM on. */
   isOpen(): boolean;
-  /** Says what went wrong inside, for whoever runs the server. Never holds a photo, a name or a key. */
+  /**
+   * Says what went wrong inside, for whoever runs the server. Never holds a photo, a name or a key.
+   */
   readonly note: (line: string) => void;
 }
 

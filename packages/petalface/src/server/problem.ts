@@ -1,4 +1,7 @@
-/** What went wrong with a request, as RFC 9457 says it: one of these is answered, and nothing else of an error. */
+/**
+ * What went wrong with a request, as RFC 9457 says it: one of these is answered, and nothing else
+ * of an error.
+ */
 export class Problem extends Error {
   override name = "Problem";
   /** Status of HTTP. */

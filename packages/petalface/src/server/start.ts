@@ -50,7 +50,9 @@ export interface ServerOptions extends GalleryModelOptions {
   readonly port?: number | undefined;
   /** File of keys. */
   readonly keys?: string | undefined;
-  /** Everybody on this machine may do everything; without it and without keys no request is let in. */
+  /**
+   * Everybody on this machine may do everything; without it and without keys no request is let in.
+   */
   readonly open?: boolean | undefined;
   /** Names by which the server is known. */
   readonly names?: readonly string[] | undefined;
@@ -101,7 +103,8 @@ const batching = { batch: 8, wait: 5 };
 /**
  * Starts a server. It answers requests when the promise resolves.
  *
- * @throws PetalfaceError where the options do not go together, a file cannot be opened, or the port is taken
+ * @throws PetalfaceError where the options do not go together, a file cannot be opened, or the port
+ * is taken
  */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
   const { host = "127.0.0.1", port = 8787, names = [], note = () => {} } = options;

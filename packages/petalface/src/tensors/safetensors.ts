@@ -196,7 +196,9 @@ export interface PlannedTensor {
 /** Options of {@link safetensorsHead}. */
 export interface HeadOptions {
   readonly metadata?: Readonly<Record<string, string>> | undefined;
-  /** The data begin at a multiple of it, so that they can be used where they lie; 8 unless given. */
+  /**
+   * The data begin at a multiple of it, so that they can be used where they lie; 8 unless given.
+   */
   readonly alignment?: number;
   /** Bytes that the head takes, where it replaces one of more rows. */
   readonly length?: number | undefined;

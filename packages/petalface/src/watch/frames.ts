@@ -98,7 +98,9 @@ async function* folderFrames({ source, perSecond, once, signal, note }: FrameOpt
     for (const name of names) {
       if (signal.aborted) return;
       const path = join(source, name);
-      const photo = await decodePhoto(path).catch((error: unknown) => error as Error);
+      const photo = await decodePhoto(path).catch((error: unknown) =>
+        error instanceof Error ? error : new Error(String(error)),
+      );
       if (photo instanceof Error) {
         const since = failed.get(name) ?? Date.now();
         failed.set(name, since);

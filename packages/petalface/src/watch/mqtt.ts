@@ -1,5 +1,5 @@
 import type { MqttClient } from "mqtt";
-import { PetalfaceError } from "../errors.ts";
+import { PetalfaceError, systemCode } from "../errors.ts";
 import type { WatchEvent } from "./events.ts";
 
 /** Where and how events are published. */
@@ -32,8 +32,8 @@ const availability = ({ prefix }: MqttOptions): string => `${prefix}/available`;
 const personTopic = ({ prefix, camera }: MqttOptions): string => `${prefix}/${plain(camera)}/last_recognized_face`;
 
 /**
- * What is announced at the start, retained: that the watch is there, and for Home Assistant a sensor
- * with the last person (https://www.home-assistant.io/integrations/mqtt, MQTT discovery).
+ * What is announced at the start, retained: that the watch is there, and for Home Assistant a
+ * sensor with the last person (https://www.home-assistant.io/integrations/mqtt, MQTT discovery).
  */
 export function announcement(options: MqttOptions): Message[] {
   const { discovery, camera } = options;
@@ -104,7 +104,7 @@ export async function openPublisher(options: MqttOptions, started: number): Prom
   try {
     client = await connectAsync(options.address, { will: gone, connectTimeout: 10_000 }, false);
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message || String((cause as { code?: unknown }).code) : String(cause);
+    const why = cause instanceof Error ? cause.message || String(systemCode(cause)) : String(cause);
     const shown = options.address.replace(/\/\/[^/@]*@/, "//");
     throw new PetalfaceError("PETAL_SYSTEM_FAILED", `the broker ${shown} cannot be reached: ${why}`, { cause });
   }

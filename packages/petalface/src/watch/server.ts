@@ -24,8 +24,8 @@ const isPassing = (status: number): boolean => status >= 500 || status === 429;
 
 /**
  * Asks a server who a face is: the track's embedding is sent, no picture
- * (`POST /v1/galleries/{gallery}/search`). A server that does not answer or is overloaded leaves the
- * face `unusable`, with the reason: a camera is watched further.
+ * (`POST /v1/galleries/{gallery}/search`). A server that does not answer or is overloaded leaves
+ * the face `unusable`, with the reason: a camera is watched further.
  *
  * @throws PetalfaceError where the server refuses
  */

@@ -46,7 +46,10 @@ function drawn(seed: number, choices: Partial<AdapterConfig> = {}): Adapter {
   return { config, theta: Float32Array.from({ length }, () => 0.1 * stream.normal()) };
 }
 
-/** What an adapter adds to a layer's weight at one alpha: scale x up gate(alpha) down, row by row; zeros where it has no such layer. */
+/**
+ * What an adapter adds to a layer's weight at one alpha: scale x up gate(alpha) down, row by row;
+ * zeros where it has no such layer.
+ */
 function added({ config, theta }: Adapter, site: string, alpha: number): number[] {
   const { slots } = layoutOf(backbone, config);
   const [down, up] = (["down", "up"] as const).map((role) =>

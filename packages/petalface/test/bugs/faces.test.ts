@@ -23,7 +23,10 @@ async function drain(parts: AsyncIterable<unknown>): Promise<void> {
   for await (const _ of parts);
 }
 
-/** A model of three numbers, the mean of each channel; NaN, or Infinity where asked, of pictures of one colour. */
+/**
+ * A model of three numbers, the mean of each channel; NaN, or Infinity where asked, of pictures of
+ * one colour.
+ */
 function meanEmbedder(size: number, ofFlat = Number.NaN): Embedder {
   return {
     size,

@@ -8,7 +8,10 @@ import { petalface } from "../cli/process.ts";
 import { temporaryFolder } from "../images/helpers.ts";
 import { writeTinyBackbone } from "../support/backbone.ts";
 
-/** Twenty people with two pictures each, of which one is no picture (2.5 %) and, in the worse set, five are none (12.5 %). */
+/**
+ * Twenty people with two pictures each, of which one is no picture (2.5 %) and, in the worse set,
+ * five are none (12.5 %).
+ */
 const base = temporaryFolder();
 const [good, worse] = [join(base, "faces"), join(base, "worse")];
 const model = join(base, "tiny.onnx");
@@ -110,7 +113,8 @@ describe.each(Object.entries(commands))("%s", (name, args) => {
     const ended = await petalface(args(worse, place));
     expect(ended.code, ended.stdout).toBe(1);
     expect(ended.stderr.replaceAll(/\s+/g, " ")).toMatch(/images tried cannot be read, more than 5 %.*--max-left-out/);
-    // Nothing half-written: no copy, no record file, no sheet. A run keeps what it can be resumed from.
+    // Nothing half-written: no copy, no record file, no sheet. A run keeps what it can be resumed
+    // from.
     if (!name.startsWith("adapt")) expect(readdirSync(place)).toEqual([]);
     const again = await petalface([...args(worse, `${place} again`), "--max-left-out", "20", "--json"]);
     expect(again.code, again.stderr).toBe(0);
@@ -134,7 +138,8 @@ describe("more than 5 % damaged", () => {
     const [record, out] = [join(base, "damaged.rec"), join(base, "above", "images")];
     expect(await petalface(["data", "pack", good, "--out", record])).toMatchObject({ code: 0 });
     const bytes = readFileSync(record);
-    // The first bytes of the last five pictures, which are those of two people and one more: all others are written before.
+    // The first bytes of the last five pictures, which are those of two people and one more: all
+    // others are written before.
     for (let broken = 0, at = bytes.length; broken < 5; broken++) {
       at = bytes.lastIndexOf(Buffer.from([0xff, 0xd8, 0xff]), at - 1);
       bytes.fill(0, at, at + 3);

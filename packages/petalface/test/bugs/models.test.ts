@@ -21,7 +21,10 @@ const shared = resolve(import.meta.dirname, "../../../..", process.env.PETALFACE
 const bug = (...names: string[]): string => join(shared, "bugs", ...names);
 const describeShared = describe.skipIf(!existsSync(join(shared, "bugs")));
 
-/** The graph as PyTorch's exporter writes it: `model.onnx`, and all large weights in `model.onnx.data`. */
+/**
+ * The graph as PyTorch's exporter writes it: `model.onnx`, and all large weights in
+ * `model.onnx.data`.
+ */
 async function writeWithData(graph: Graph, into: string, change = 0): Promise<string> {
   await mkdir(into, { recursive: true });
   const file = join(into, "model.onnx.data");

@@ -16,7 +16,10 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-/** A module that makes Node name the package of every file of a package that it loads, a line each on stderr. */
+/**
+ * A module that makes Node name the package of every file of a package that it loads, a line each
+ * on stderr.
+ */
 const namePackages = `data:text/javascript,${encodeURIComponent(`
 import { registerHooks } from "node:module";
 registerHooks({

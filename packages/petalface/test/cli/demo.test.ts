@@ -100,7 +100,8 @@ test.skipIf(!existsSync(weights))(
       const { code, stdout, stderr } = await demo(good);
       expect(code, stderr).toBe(0);
       const { leftOutFaces } = JSON.parse(stdout);
-      // The picture belongs to the people that are measured, or to those that are trained on; it may not be drawn for a step.
+      // The picture belongs to the people that are measured, or to those that are trained on; it
+      // may not be drawn for a step.
       const counted = (leftOutFaces.trained?.count ?? 0) + (leftOutFaces.measured?.count ?? 0);
       expect([leftOutFaces.listed.count, counted]).toEqual([expect.any(Number), 1]);
       expect(stderr.replaceAll(/\s+/g, " ")).toContain("cannot be read and is left out");

@@ -81,7 +81,8 @@ describe.skipIf(absent)("a gallery of real faces (needs PETALFACE_SHARED)", () =
       { decision: "match", person: name },
       { decision: "unusable", reason: "no face was found", person: null },
     ]);
-    // The same photo, cut to its face already, is as near as its own crop: alignment found the same face.
+    // The same photo, cut to its face already, is as near as its own crop: alignment found the same
+    // face.
     const crop = join(aligned, name, files[1] as string);
     const same = await json("search", gallery, crop, "--aligned", "yes", "--threshold", "0.3");
     expect(same.photos[0].person).toBe(name);

@@ -37,7 +37,8 @@ async function failure(code: number, ...args: string[]): Promise<string> {
   return lastOf(lines);
 }
 
-// The tiny network is random: what it says of drawn faces is no measure of quality, so the gate is left open.
+// The tiny network is random: what it says of drawn faces is no measure of quality, so the gate is
+// left open.
 const open = ["--min-alpha", "0", "--force"];
 
 describe("petalface gallery", () => {
@@ -148,7 +149,8 @@ describe("petalface gallery", () => {
     expect(page).toContain("<h2>Too small: 12</h2>");
     expect(page).toContain("0 faces enrolled, 12 refused.");
     expect(page.match(/<img alt="[^"]+" src="data:image\/jpeg;base64,/g)).toHaveLength(12);
-    // A copy under another name of the file is the same picture; one that was written anew nearly is.
+    // A copy under another name of the file is the same picture; one that was written anew nearly
+    // is.
     await cp(join(folder, "faces", "3"), join(folder, "copies", "3"), { recursive: true });
     const [file] = await readdir(join(folder, "copies", "3"));
     const sharp = (await import("sharp")).default;
@@ -161,7 +163,8 @@ describe("petalface gallery", () => {
     );
     const copies = await json("add", "gate.db", "copies", "--min-alpha", "0");
     expect(copies.refused).toEqual([expect.objectContaining({ reason: "near copy", person: "3" })]);
-    // The page shows the copy next to the original: of this run, and of an earlier one where it is kept.
+    // The page shows the copy next to the original: of this run, and of an earlier one where it is
+    // kept.
     for (const [gallery, keep] of [
       ["crops.db", ["--keep-crops"]],
       ["none.db", []],

@@ -42,8 +42,9 @@ export function petalfaceProcess(args: readonly string[], options: Parameters<ty
 const here = { running: 0, moved: false };
 
 /**
- * Runs the command line to its end: in this process, which saves a second each time; in one of its own where it needs another
- * environment, or another working folder while others run. What native libraries print is seen in a process of its own only.
+ * Runs the command line to its end: in this process, which saves a second each time; in one of its
+ * own where it needs another environment, or another working folder while others run. What native
+ * libraries print is seen in a process of its own only.
  */
 export async function petalface(args: readonly string[], options: Parameters<typeof start>[1] = {}): Promise<Ended> {
   const { cwd, env } = options;

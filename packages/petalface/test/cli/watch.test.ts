@@ -28,7 +28,10 @@ async function face(person: number, image: number, pixels: number): Promise<Buff
     .toBuffer();
 }
 
-/** Frames of a camera: person 0 walks to the right, person 1 to the left from frame 4 on, person 9 nobody knows. */
+/**
+ * Frames of a camera: person 0 walks to the right, person 1 to the left from frame 4 on, person 9
+ * nobody knows.
+ */
 async function drawFrames(place: string, count: number): Promise<void> {
   await mkdir(place, { recursive: true });
   for (let t = 0; t < count; t++) {

@@ -255,7 +255,9 @@ async function normalised(): Promise<string> {
   return path;
 }
 
-/** Pictures of people, some of one colour, and a recogniser that divides by its picture's deviation. */
+/**
+ * Pictures of people, some of one colour, and a recogniser that divides by its picture's deviation.
+ */
 async function flatFaces(): Promise<{ readonly root: string; readonly whitened: string }> {
   const root = place("faces");
   for (let at = 0; at < 24; at++) {

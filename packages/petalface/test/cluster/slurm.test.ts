@@ -10,7 +10,8 @@ import { bitsOfRun } from "../support/runs.ts";
 import { hasSlurm, needsSlurm, srun, startSlurm } from "../support/slurm.ts";
 
 const main = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
-// Debian's Slurm brings its own PMI-2, which MPICH speaks; PMIx for Open MPI is a package of its own.
+// Debian's Slurm brings its own PMI-2, which MPICH speaks; PMIx for Open MPI is a package of its
+// own.
 const ready = hasSlurm() && mpiLaunchers.some(({ name }) => name === "MPICH");
 
 describe.skipIf(!ready)(`Slurm on one node (${needsSlurm}, and MPICH)`, () => {

@@ -56,7 +56,10 @@ function commandsOf(guide: string): string[] {
   return lines.map((line) => line.slice("petalface ".length));
 }
 
-/** Less work than people's own: the tiny model trains on few steps, and intervals are of few resamples. */
+/**
+ * Less work than people's own: the tiny model trains on few steps, and intervals are of few
+ * resamples.
+ */
 const shorter: Readonly<Record<string, string>> = {
   adapt: "--epochs 1 --batch 8 --rank 4 --threads 1 --lr-pixels 4,6,8",
   evaluate: "--resamples 50 --threads 1 --no-cache",
@@ -66,8 +69,8 @@ const shorter: Readonly<Record<string, string>> = {
 /**
  * Runs the commands one after the other.
  *
- * @param drawn whether the faces are those that `drawPeople` draws: several guides train and measure
- * on these with the same words but for the run's name, and that is done once
+ * @param drawn whether the faces are those that `drawPeople` draws: several guides train and
+ * measure on these with the same words but for the run's name, and that is done once
  */
 async function follow(commands: readonly string[], drawn: boolean): Promise<void> {
   const said: string[] = [];

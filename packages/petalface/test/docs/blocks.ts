@@ -37,7 +37,9 @@ export function blocksIn(page: string, text: string): Block[] {
 /** The blocks of a page. */
 export const blocksOf = (page: string): Block[] => blocksIn(page, readFileSync(join(root, page), "utf8"));
 
-/** Words of a command line as a shell reads them; quotes hold words together, a comment ends them. */
+/**
+ * Words of a command line as a shell reads them; quotes hold words together, a comment ends them.
+ */
 export function wordsOf(line: string): string[] {
   const words = [...line.matchAll(/"([^"]*)"|'([^']*)'|(\S+)/g)].map(([, a, b, c]) => a ?? b ?? c ?? "");
   const comment = words.findIndex((word) => word.startsWith("#"));

@@ -6,7 +6,10 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Block, blocksIn, blocksOf, commandsOf, pages, petalfaceArguments, root, wordsOf } from "./blocks.ts";
 import { clearOutput, makeStandIns, openPlace, runIn, shorter } from "./stand-ins.ts";
 
-/** Pages whose blocks another test runs, in their order, with the server or the folders that they need. */
+/**
+ * Pages whose blocks another test runs, in their order, with the server or the folders that they
+ * need.
+ */
 const elsewhere: Readonly<Record<string, string>> = {
   "docs/gallery.md": "packages/petalface/test/cli/gallery-guide.test.ts",
   "docs/serve.md": "packages/petalface/test/server/serve-guide.test.ts",

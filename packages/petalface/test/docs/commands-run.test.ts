@@ -3,14 +3,19 @@ import { describe, expect, it } from "vitest";
 import { wholeProgram } from "../support/program.ts";
 import { blocksOf, commandsOf, pages, petalfaceArguments } from "./blocks.ts";
 
-/** Replaces what each command does by nothing; what remains is the check of its arguments and options. */
+/**
+ * Replaces what each command does by nothing; what remains is the check of its arguments and
+ * options.
+ */
 function disarm(command: Command): void {
   command.exitOverride().configureOutput({ writeErr: () => {}, writeOut: () => {}, outputError: () => {} });
   command.action(() => {});
   for (const inner of command.commands) disarm(inner);
 }
 
-/** The call of petalface within a line: after another program, such as mpirun, and before a pipe. */
+/**
+ * The call of petalface within a line: after another program, such as mpirun, and before a pipe.
+ */
 function callIn(words: readonly string[]): readonly string[] | undefined {
   const start = words.indexOf("petalface");
   const call = petalfaceArguments(words) ?? (start < 0 || words[0] === "docker" ? undefined : words.slice(start + 1));

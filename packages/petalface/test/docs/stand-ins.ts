@@ -19,7 +19,10 @@ interface FaceSet {
   readonly pixels?: number;
 }
 
-/** Sets of faces that pages name: a rate of 1 % needs 1,000 pairs of two people, and a camera's crops are small. */
+/**
+ * Sets of faces that pages name: a rate of 1 % needs 1,000 pairs of two people, and a camera's
+ * crops are small.
+ */
 const sets: Readonly<Record<string, FaceSet>> = {
   faces: { seed: 4, count: people },
   others: { seed: 5, count: 24 },
@@ -83,8 +86,8 @@ function pairsFile(): string {
 }
 
 /**
- * A manifest of faces of many resolutions, whose column `quality` is that resolution. Drawn faces are smooth, so sharp
- * ones get the detail of noise.
+ * A manifest of faces of many resolutions, whose column `quality` is that resolution. Drawn faces
+ * are smooth, so sharp ones get the detail of noise.
  */
 async function writeScored(folder: string): Promise<void> {
   const space = await openFaceSpace();
@@ -106,8 +109,8 @@ async function writeScored(folder: string): Promise<void> {
 }
 
 /**
- * Makes what pages take for granted, in small: a model, a detector, sets of drawn faces, and one run that is all of
- * the runs that they name.
+ * Makes what pages take for granted, in small: a model, a detector, sets of drawn faces, and one
+ * run that is all of the runs that they name.
  */
 export async function makeStandIns(folder: string): Promise<void> {
   await writeTinyBackbone(join(folder, "model.onnx"), 1, side);

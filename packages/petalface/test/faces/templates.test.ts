@@ -15,8 +15,9 @@ const points: FivePoints = [
 const box: Box = [20, 16, 76, 96];
 
 /**
- * Frigate's own steps, written from its contract: the crop is rotated about the middle of the eyes, scaled so that they are 0.3 of its width
- * apart, moved to (0.5, 0.35) of its sides; the result is scaled so that its longer side is 112 and centred.
+ * Frigate's own steps, written from its contract: the crop is rotated about the middle of the eyes,
+ * scaled so that they are 0.3 of its width apart, moved to (0.5, 0.35) of its sides; the result is
+ * scaled so that its longer side is 112 and centred.
  */
 function frigate(point: Point, [left, right]: readonly [Point, Point], width: number, height: number): Point {
   const [dx, dy] = [right[0] - left[0], right[1] - left[1]];
@@ -52,7 +53,8 @@ describe("placeFor", () => {
       const [u, v] = frigate(eye, eyes, width, height);
       expect(Math.hypot(x - u, y - v)).toBeLessThan(0.01);
     }
-    // Of the mouth, whose place follows from the eyes, to the rounding of the shorter side to a multiple of 4.
+    // Of the mouth, whose place follows from the eyes, to the rounding of the shorter side to a
+    // multiple of 4.
     const [x, y] = transform(place as NonNullable<typeof place>, points[3]);
     const [u, v] = frigate(points[3], eyes, width, height);
     expect(Math.hypot(x - u, y - v)).toBeLessThan(2);

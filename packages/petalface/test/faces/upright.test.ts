@@ -42,12 +42,18 @@ describe("quarter turns", () => {
   });
 });
 
-/** A photo whose one face lies to the left above the middle; its first pixel is white where it is upright. */
+/**
+ * A photo whose one face lies to the left above the middle; its first pixel is white where it is
+ * upright.
+ */
 const upright = paint(100, 80, (x, y) => (x === 0 && y === 0 ? 255 : (x * y) & 127));
 const isUpright = ({ data }: Pixels): boolean => data[0] === 255;
 const points = mapPoints(template(40), ([x, y]) => [x + 15, y + 5]);
 
-/** Stands in for a detector: it finds a face in the middle, whichever way the photo lies, with a score that says nothing. */
+/**
+ * Stands in for a detector: it finds a face in the middle, whichever way the photo lies, with a
+ * score that says nothing.
+ */
 function detectorOf(kind: Detector["kind"], score: (canvas: Pixels) => number): Detector & { looks(): number } {
   let looks = 0;
   return {
@@ -119,7 +125,8 @@ describe("a photo on its side or head", () => {
     const onSide = mapPoints(points, ([x, y]) => [80 - y, x]);
     const detector: Detector = {
       ...detectorOf("scrfd", () => 0.79),
-      // The face as it lies in photos of this width; upside down it is taken for an upright one, with a lower score.
+      // The face as it lies in photos of this width; upside down it is taken for an upright one,
+      // with a lower score.
       detect: async (canvas) => [
         {
           box: [15, 5, 65, 60],

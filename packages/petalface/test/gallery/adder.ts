@@ -4,8 +4,9 @@ import { openGallery } from "../../src/gallery/open.ts";
 import { random } from "../../src/random.ts";
 import { embeddingBy, facesOfPerson, recordOf } from "./fixtures.ts";
 
-// Adds people, removes some and moves to another model, in an order that follows from a seed, until it is killed. It
-// prints each step when it begins ("? add p7") and again when it is done ("! add p7").
+// Adds people, removes some and moves to another model, in an order that follows from a seed, until
+// it is killed. It prints each step when it begins ("? add p7") and again when it is done ("! add
+// p7").
 // It reads the gallery's path from stdin.
 const [seed = ""] = process.argv.slice(2);
 const [path = ""] = await createInterface({ input: process.stdin })

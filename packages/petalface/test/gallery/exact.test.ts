@@ -1,4 +1,5 @@
-// Scanning threads work on shared memory, so this has a process of its own, as tests with child_process do.
+// Scanning threads work on shared memory, so this has a process of its own, as tests with
+// child_process do.
 import { describe, expect, test } from "vitest";
 import { codeFaces, emptyCodes, placeCodes } from "../../src/gallery/codes.ts";
 import {
@@ -95,7 +96,8 @@ describe.each([
       const own = wanted[probe] ?? [];
       expect(candidates).toHaveLength(own.length);
       candidates.forEach(({ person, cosine }, rank) => {
-        // Both are float32 up to the order of the sums; where that leaves a tie, either person will do.
+        // Both are float32 up to the order of the sums; where that leaves a tie, either person will
+        // do.
         expect(cosine).toBeCloseTo(own[rank]?.cosine as number, 5);
         if (spread > 0.01) expect(person).toBe(own[rank]?.person);
       });

@@ -20,7 +20,10 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 /** Starts a process that changes a gallery as soon as it reads the file's name. */
 const prepare = (seed: string) => spawn(process.execPath, [adder, seed], { stdio: ["pipe", "pipe", "inherit"] });
 
-/** Lets a process change a gallery, and kills it some milliseconds after a number of lines. Returns its lines. */
+/**
+ * Lets a process change a gallery, and kills it some milliseconds after a number of lines. Returns
+ * its lines.
+ */
 async function killAfter(
   child: ReturnType<typeof prepare>,
   path: string,
@@ -53,7 +56,10 @@ function after({ people, model }: State, line: string): State {
   return { model, people: new Set(kind === "add" ? [...people, name] : [...people].filter((each) => each !== name)) };
 }
 
-/** Kills a process that changes a gallery `rounds` times, and looks each time whether the gallery holds what it said. */
+/**
+ * Kills a process that changes a gallery `rounds` times, and looks each time whether the gallery
+ * holds what it said.
+ */
 async function survives(path: string, rounds: number, mostLines: number, mostDelay: number, crowd: readonly NewFace[]) {
   let state: State = { people: new Set(), model: "model" };
   const stream = random("kill", path.slice(-8));

@@ -124,7 +124,8 @@ describe("resampling", () => {
     ["bicubic", "cubic"],
     ["lanczos", "lanczos3"],
   ] as const;
-  // Beyond a ratio of two libvips averages whole pixels first; that, and how it enlarges, is another filter.
+  // Beyond a ratio of two libvips averages whole pixels first; that, and how it enlarges, is
+  // another filter.
   it.each(kernels)("%s shrinks as libvips does, within a grey level", async (kernel, theirs) => {
     for (const side of [64, 80]) {
       const small = await unwrap(wrap(scene).resize(side, side, { kernel: theirs, fit: "fill" }));
@@ -341,7 +342,8 @@ describe("H.264", () => {
   });
 
   it("doubles its step every six: a lone value survives below three times its step over two", () => {
-    // A checkered 4 x 4 block has a single coefficient, 4 x the amplitude; it is kept from 2/3 of the step on.
+    // A checkered 4 x 4 block has a single coefficient, 4 x the amplitude; it is kept from 2/3 of
+    // the step on.
     const survives = (amplitude: number, parameter: number): boolean => {
       const face = paint(
         16,

@@ -6,7 +6,9 @@ import { type RunningServer, type ServerOptions, startServer } from "../../src/s
 import { petalface } from "../cli/process.ts";
 import { writeTinyBackbone } from "../support/backbone.ts";
 
-/** A server on loopback for a test, with a tiny network with random weights and an empty gallery. */
+/**
+ * A server on loopback for a test, with a tiny network with random weights and an empty gallery.
+ */
 export interface TestServer extends AsyncDisposable {
   readonly folder: string;
   readonly address: string;

@@ -6,7 +6,10 @@ import { type Ended, ended } from "../cli/process.ts";
 
 const main = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
 
-/** A launcher of MPI that this machine has, and what it is given so that it works as root, on few cores and on this machine alone. */
+/**
+ * A launcher of MPI that this machine has, and what it is given so that it works as root, on few
+ * cores and on this machine alone.
+ */
 export interface Launcher {
   readonly name: "Open MPI" | "MPICH";
   readonly path: string;
@@ -52,7 +55,9 @@ function launchers(): Launcher[] {
   return found;
 }
 
-/** The launchers of this machine; on Linux only, where tests find the processes that they started. */
+/**
+ * The launchers of this machine; on Linux only, where tests find the processes that they started.
+ */
 export const mpiLaunchers: readonly Launcher[] = process.platform === "linux" ? launchers() : [];
 
 /** Starts the command line on several ranks; of several lists of arguments each is one rank's. */

@@ -194,7 +194,8 @@ function serverOn(first: Started, base: string, folder: string, startAgain: () =
     async restart() {
       now.child.kill("SIGKILL");
       await now.ended;
-      // It refuses to start while processes of the killed one still use its memory: they notice, and end too.
+      // It refuses to start while processes of the killed one still use its memory: they notice,
+      // and end too.
       for (let attempt = 0; attempt < 60; attempt++) {
         await new Promise((resolve) => setTimeout(resolve, 500));
         now = await startAgain();

@@ -10,8 +10,8 @@ interface Meeting<T> {
 }
 
 /**
- * Runs work on several ranks in this process, which exchange numbers as processes do: by copies, and each exchange waits for all. Where one
- * fails, the others' exchanges fail too.
+ * Runs work on several ranks in this process, which exchange numbers as processes do: by copies,
+ * and each exchange waits for all. Where one fails, the others' exchanges fail too.
  */
 export async function onRanks<T>(
   count: number,

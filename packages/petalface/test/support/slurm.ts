@@ -23,7 +23,10 @@ const isThere = (program: string, option: string): boolean => {
   }
 };
 
-/** Whether Slurm can be started here: its node runs programs as their users, which root alone may do. */
+/**
+ * Whether Slurm can be started here: its node runs programs as their users, which root alone may
+ * do.
+ */
 export const hasSlurm = (): boolean =>
   process.getuid?.() === 0 &&
   ["slurmctld", "slurmd"].every((program) => isThere(program, "-V")) &&

@@ -82,7 +82,8 @@ it.skipIf(!existsSync(shared))(
       expect(mixed.set?.blurred).toBeLessThan(0.38);
       const [a, b] = [sharp, mixed.calibration] as LinearCalibration[];
       const range = (a?.high ?? 0) - (a?.low ?? 0);
-      // The 1 % of 100 faces that may fall short is one face; the 5 % of other measures are steadier.
+      // The 1 % of 100 faces that may fall short is one face; the 5 % of other measures are
+      // steadier.
       const most = name === "resolution" ? 0.25 : 0.15;
       expect(Math.abs((a?.high ?? 0) - (b?.high ?? 0)) / range, name).toBeLessThan(most);
       expect(Math.abs((a?.low ?? 0) - (b?.low ?? 0)) / range, name).toBeLessThan(0.15);
@@ -95,7 +96,8 @@ it.skipIf(!existsSync(shared))(
         )
       ).set,
     ).toMatchObject({ kind: "blurred" });
-    // The column quality, larger for poorer faces here: nothing but resolution says which way it counts.
+    // The column quality, larger for poorer faces here: nothing but resolution says which way it
+    // counts.
     const scored = {
       ...few,
       at: (face: number) => ({ ...few.at(face), quality: face % 3 === 0 ? 70 + (face % 7) : 20 + (face % 11) }),

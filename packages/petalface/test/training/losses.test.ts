@@ -7,7 +7,10 @@ import { anchorSoftmax, arcface } from "../../src/training/losses/losses.ts";
 const [faces, classes, width, margin, scale] = [4, 5, 3, 0.5, 16];
 const labels = [0, 2, 4, 1];
 
-/** Embeddings and centres; the last face is nearly opposite to its own class, where angle + margin is beyond pi. */
+/**
+ * Embeddings and centres; the last face is nearly opposite to its own class, where angle + margin
+ * is beyond pi.
+ */
 function inputs(): { embedding: Float32Array; centres: Float32Array } {
   const stream = random("arcface", 1);
   const normal = (length: number) => Float32Array.from({ length }, () => stream.normal());

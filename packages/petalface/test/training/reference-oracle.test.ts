@@ -210,7 +210,10 @@ describe.skipIf(!oracleNets.exists)("the released code in training mode (needs P
       });
       expect(Math.abs(learningRate - step.lr)).toBeLessThan(1e-9);
     }
-    /** Root of the mean square: AdamW lets single elements with hardly any gradient differ by a whole step. */
+    /**
+     * Root of the mean square: AdamW lets single elements with hardly any gradient differ by a
+     * whole step.
+     */
     const distance = (values: Float32Array, key: string): number => {
       const expected = stored(key);
       return norm(values.map((value, i) => value - itemAt(expected, i))) / Math.sqrt(expected.length);

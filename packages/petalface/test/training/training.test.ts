@@ -70,7 +70,8 @@ describe("trainingGraph", () => {
           centres: normal([classes, tinyWidth]),
           onehot: { dtype: "float32" as const, dims: [3, classes], data: onehot },
         }),
-        // AdaFace's lengths lie about 2; started, so that they are compared with a mean and deviation of before.
+        // AdaFace's lengths lie about 2; started, so that they are compared with a mean and
+        // deviation of before.
         ...(training.inputs.lossState && {
           loss_state: loss.endsWith("adaface") ? vector(2, 0.7, 1) : vector(0.2),
         }),
@@ -79,7 +80,10 @@ describe("trainingGraph", () => {
       const results = await session.run(feeds);
       const lossOf = (result: Record<string, Tensor>): number =>
         floatsOf(result, training.outputs.loss)[0] ?? Number.NaN;
-      /** Relative error along `direction`: against the larger of both slopes, of `floor`, and of what float32 resolves. */
+      /**
+       * Relative error along `direction`: against the larger of both slopes, of `floor`, and of
+       * what float32 resolves.
+       */
       const errorAlong = async (
         input: string,
         gradient: Float32Array,
@@ -105,7 +109,8 @@ describe("trainingGraph", () => {
       expect(length).toBeGreaterThan(0.1);
       const unit = gradient.map((value) => value / length);
       const own = await errorAlong("theta", gradient, unit, 0, 2e-3);
-      // Where the gradient of a whole tensor is wrongly zero, only a direction that does not come from it sees so.
+      // Where the gradient of a whole tensor is wrongly zero, only a direction that does not come
+      // from it sees so.
       const errors = new Map<string, number>();
       for (const slot of training.layout.slots) {
         const direction = gradient.map((_, i) =>
@@ -135,7 +140,8 @@ describe("adapt", () => {
     { method: "head", gate: "single", loss: "distil" },
   ] as const)("lowers its loss ($method, $gate gate, $loss)", async (choices) => {
     const run = join(folder, `learns-${choices.method}-${choices.gate}`);
-    // A random network hardly tells people apart: without a margin there is something to learn in a minute.
+    // A random network hardly tells people apart: without a margin there is something to learn in a
+    // minute.
     const easy = { margin: 0, logitScale: 16, learningRate: choices.loss === "distil" ? 3e-3 : 3e-2 };
     const options = { ...small, ...choices, ...easy, epochs: 10, sharpShare: 0, flip: false };
     const result = await adapt({ model, train: people, options, out: run }, { threads: 1 });

@@ -13,7 +13,8 @@ export interface RtspCamera extends AsyncDisposable {
 
 /**
  * Starts a camera: ffmpeg makes the packets (RTP) of a video, and a small server sends them as
- * RTSP 1.0 (RFC 2326) interleaved in its TCP connection, as cameras do behind `-rtsp_transport tcp`.
+ * RTSP 1.0 (RFC 2326) interleaved in its TCP connection, as cameras do behind
+ * `-rtsp_transport tcp`.
  *
  * @param folder for the description of the stream
  * @param user name and password that clients must give (Basic)

@@ -21,7 +21,10 @@ export interface ByteReader {
   readonly float64BigEndian: () => number;
 }
 
-/** Longest line of the text protocol that is read; longer ones are names or numbers that no checkpoint has. */
+/**
+ * Longest line of the text protocol that is read; longer ones are names or numbers that no
+ * checkpoint has.
+ */
 const LONGEST_LINE = 1 << 20;
 
 /** @param name what error messages call the bytes; @param start first byte */

@@ -86,10 +86,15 @@ export async function openRanks(env: NodeJS.ProcessEnv = process.env): Promise<M
 
 /** Milliseconds that ranks may take to meet once MPI has started on each of them. */
 const mostMeeting = 60_000;
-/** Milliseconds that MPI may take to end. Large networks take seconds; with a dead rank it never ends. */
+/**
+ * Milliseconds that MPI may take to end. Large networks take seconds; with a dead rank it never
+ * ends.
+ */
 const mostFinalizing = 30_000;
 
-/** Ends a process whose thread of MPI is stuck in the library, from where no exit handler returns. */
+/**
+ * Ends a process whose thread of MPI is stuck in the library, from where no exit handler returns.
+ */
 function leaveStuck(): void {
   process.kill(process.pid, "SIGKILL");
 }
@@ -139,7 +144,10 @@ function openThread(worker: Worker) {
   };
 }
 
-/** Shared memory that is used again and grows. Two in turn: what came last is good until the call after the next. */
+/**
+ * Shared memory that is used again and grows. Two in turn: what came last is good until the call
+ * after the next.
+ */
 function createBuffers() {
   const slots = [new SharedArrayBuffer(0), new SharedArrayBuffer(0)];
   let turn = 0;

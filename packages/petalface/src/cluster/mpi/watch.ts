@@ -39,11 +39,16 @@ export interface Watch {
 /** Milliseconds between two signs of life, and without one until a rank counts as dead. */
 const pulse = 5000;
 const silence = 60_000;
-/** Milliseconds that rank 0 waits for the other ranks' failures, to say whether all failed alike. */
+/**
+ * Milliseconds that rank 0 waits for the other ranks' failures, to say whether all failed alike.
+ */
 const gathering = 3000;
 /** Milliseconds that a rank waits for rank 1 to say that rank 0 died. */
 const turn = 3000;
-/** Milliseconds after which a rank that is asked to end does so: there are launchers that leave it running. */
+/**
+ * Milliseconds after which a rank that is asked to end does so: there are launchers that leave it
+ * running.
+ */
 const grace = 2000;
 
 const send = (socket: Socket, line: Line): void => {
@@ -53,7 +58,9 @@ const send = (socket: Socket, line: Line): void => {
 /** Longest line that is waited for, in characters: who sends more is no rank. */
 const longestLine = 100_000;
 
-/** Reads a connection line by line. One that breaks is closed, which shows that the other side died. */
+/**
+ * Reads a connection line by line. One that breaks is closed, which shows that the other side died.
+ */
 function listen(socket: Socket, onLine: (line: Line) => void): void {
   let begun = "";
   socket.setEncoding("utf8");
@@ -70,7 +77,10 @@ function listen(socket: Socket, onLine: (line: Line) => void): void {
   socket.on("error", () => socket.destroy());
 }
 
-/** Opens a {@link Watch}. It works by connections of TCP to rank 0, which the system closes when a process dies. */
+/**
+ * Opens a {@link Watch}. It works by connections of TCP to rank 0, which the system closes when a
+ * process dies.
+ */
 export function openWatch({ rank, hosts, print, abort, hint }: WatchOptions): Watch {
   const others = new Map<number, { readonly socket: Socket; readonly pid: number; heard: number }>();
   const failures = new Map<number, Failure>();

@@ -7,7 +7,10 @@ export interface NamedCandidate {
   readonly cosine: number;
 }
 
-/** What a search does where a part does not answer: it fails, or gives the others' answer and says so. */
+/**
+ * What a search does where a part does not answer: it fails, or gives the others' answer and says
+ * so.
+ */
 export type WhenDown = "error" | "partial";
 
 /** A part that did not answer, and why. */
@@ -20,15 +23,24 @@ export interface MissingPart {
 export interface GalleryPart<C extends NamedCandidate = NamedCandidate> {
   /** For messages; without a password. */
   readonly shown: string;
-  /** The `top` nearest people of each probe, nearest first. Throws where the part cannot be searched now. */
+  /**
+   * The `top` nearest people of each probe, nearest first. Throws where the part cannot be searched
+   * now.
+   */
   search(probes: Probes, top: number, signal?: AbortSignal): Promise<C[][]>;
 }
 
 /** What a search over several parts found. */
 export interface MergedSearch<C extends NamedCandidate = NamedCandidate> {
-  /** The `top` nearest people of each probe over all parts that answered, nearest first; of equal ones the first name. */
+  /**
+   * The `top` nearest people of each probe over all parts that answered, nearest first; of equal
+   * ones the first name.
+   */
   readonly candidates: C[][];
-  /** Parts that did not answer, and why: people in them were not looked at. Empty where the answer is whole. */
+  /**
+   * Parts that did not answer, and why: people in them were not looked at. Empty where the answer
+   * is whole.
+   */
   readonly missing: readonly MissingPart[];
 }
 
@@ -46,10 +58,11 @@ export function partOfPerson(name: string, parts: number): number {
 
 /**
  * Searches all parts at once and merges their answers. It is exact: the nearest people of all parts
- * are among the nearest of each. With whole answers the result is that of one gallery with everybody.
+ * are among the nearest of each. With whole answers the result is that of one gallery with
+ * everybody.
  *
- * @param whenDown `error`: a part that does not answer is an error; `partial`: the others' answer is
- * given, and says which parts are missing
+ * @param whenDown `error`: a part that does not answer is an error; `partial`: the others' answer
+ * is given, and says which parts are missing
  * @throws PetalfaceError where a part does not answer and `whenDown` is `error`, or where none does
  */
 export async function searchParts<C extends NamedCandidate>(

@@ -23,7 +23,10 @@ export interface OpenPart {
   readonly store: GalleryStore;
 }
 
-/** What a gallery on several servers does as one on one server does; a person is on one server with all faces. */
+/**
+ * What a gallery on several servers does as one on one server does; a person is on one server with
+ * all faces.
+ */
 type SharedWork = Pick<
   GalleryStore,
   | ("path" | "settings" | "record" | "people" | "count" | "names" | "ids" | "faces" | "vectors" | "read" | "crop")

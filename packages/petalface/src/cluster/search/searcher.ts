@@ -20,7 +20,9 @@ import {
 } from "./merge.ts";
 import type { GalleryParts, OpenPart } from "./parts.ts";
 
-/** Searches a gallery on several servers; close it after use. Ids are those of {@link GalleryParts}. */
+/**
+ * Searches a gallery on several servers; close it after use. Ids are those of {@link GalleryParts}.
+ */
 export interface PartsSearcher extends GallerySearcher {
   /** Parts that have not answered so far. */
   missing(): readonly MissingPart[];
@@ -124,7 +126,10 @@ const noneLeft = (missing: readonly MissingPart[]): PetalfaceError =>
     `no server of this gallery answers, the first is ${missing[0]?.part}: ${missing[0]?.reason}`,
   );
 
-/** Opens search in one part. Names of those it finds are kept: its server may be down when they are needed. */
+/**
+ * Opens search in one part. Names of those it finds are kept: its server may be down when they are
+ * needed.
+ */
 async function openPart(
   part: OpenPart,
   { rule, session, indexed, seconds }: PartsSearchOptions,

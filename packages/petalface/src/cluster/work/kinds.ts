@@ -61,7 +61,8 @@ const named = (number: number): string => `shard-${String(number).padStart(6, "0
 /**
  * Opens what a job's shards need: the set, the model, the gallery.
  *
- * @throws PetalfaceError where this machine sees another set or model than the job was submitted with
+ * @throws PetalfaceError where this machine sees another set or model than the job was submitted
+ * with
  */
 export async function openJob(work: JobWork, threads: number, context: Surroundings): Promise<OpenJob> {
   const open = openResources();
@@ -132,7 +133,10 @@ async function modelOf(work: JobWork, threads: number, keep: Keep): Promise<Mode
   return model;
 }
 
-/** `embed`: `out/shard-000012.safetensors` with `embeddings` `[n, width]`, `alpha` `[n]` and the ids of the rows. */
+/**
+ * `embed`: `out/shard-000012.safetensors` with `embeddings` `[n, width]`, `alpha` `[n]` and the ids
+ * of the rows.
+ */
 async function openEmbed(work: JobWork, data: FaceData, threads: number, keep: Keep): Promise<Run> {
   const model = await modelOf(work, threads, keep);
   const embedder = await model.embedder();
@@ -254,7 +258,9 @@ async function openEnrol(work: JobWork, data: FaceData, threads: number, keep: K
   };
 }
 
-/** `migrate`: embeds faces of a gallery again by another model, and changes to it with the last one. */
+/**
+ * `migrate`: embeds faces of a gallery again by another model, and changes to it with the last one.
+ */
 async function openMigrate(work: JobWork, data: FaceData, threads: number, keep: Keep): Promise<Run> {
   const { record } = work;
   if (record === undefined) throw new PetalfaceError("PETAL_JOB_MISSING", "the job has no description of a model");

@@ -162,8 +162,8 @@ export interface Owner {
 }
 
 /**
- * Takes contents for a shard: each belongs to the first place that asked for it, on whichever server
- * its hash says. A shard that is done again gets what it had.
+ * Takes contents for a shard: each belongs to the first place that asked for it, on whichever
+ * server its hash says. A shard that is done again gets what it had.
  *
  * @param hashes of the shard's faces, in order
  * @returns the place that each belongs to
@@ -177,7 +177,8 @@ export async function takeContents(
   for (const server of servers) {
     const places = hashes.flatMap((hash, place) => (serverOfKey(servers, hash[0] ?? 0) === server ? [place] : []));
     if (places.length === 0) continue;
-    // In the order of hashes: workers that take the same contents cannot wait for each other in a circle.
+    // In the order of hashes: workers that take the same contents cannot wait for each other in a
+    // circle.
     const sorted = places.toSorted(
       (one, other) => Buffer.compare(hashAt(hashes, one), hashAt(hashes, other)) || one - other,
     );

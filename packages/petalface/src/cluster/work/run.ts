@@ -42,8 +42,8 @@ const stubborn = 300_000;
 const wait = (milliseconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
 /**
- * Takes shards from the servers of a queue, one at a time, until the signal aborts or nothing is left. A server that is down is asked again
- * later; its shards wait there meanwhile.
+ * Takes shards from the servers of a queue, one at a time, until the signal aborts or nothing is
+ * left. A server that is down is asked again later; its shards wait there meanwhile.
  *
  * @throws PetalfaceError where no server has ever answered
  */
@@ -179,7 +179,9 @@ async function doShard(
   }
 }
 
-/** Says something to a server until it hears it: a server that restarts must not lose what was done. */
+/**
+ * Says something to a server until it hears it: a server that restarts must not lose what was done.
+ */
 async function insist<T>(say: () => Promise<T>, context: Surroundings): Promise<T | undefined> {
   for (const end = performance.now() + stubborn; performance.now() < end; ) {
     try {

@@ -34,7 +34,9 @@ CREATE TABLE IF NOT EXISTS petalface_content (
   PRIMARY KEY (job, hash)
 );`;
 
-/** Number of the lock that makes the tables once: two that create one at the same moment would fail. */
+/**
+ * Number of the lock that makes the tables once: two that create one at the same moment would fail.
+ */
 const lock = 7_305_846;
 
 /** Makes the tables of a queue where they are not there yet. */

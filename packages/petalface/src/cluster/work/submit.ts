@@ -19,8 +19,8 @@ export interface Submission
 }
 
 /**
- * Looks at a job's set and model, and writes the job to the servers of a queue. The same submission has the same id: repeated, it adds
- * nothing.
+ * Looks at a job's set and model, and writes the job to the servers of a queue. The same submission
+ * has the same id: repeated, it adds nothing.
  *
  * @throws PetalfaceError where the set or the model cannot be used, or a server does not answer
  */

@@ -8,7 +8,9 @@ export interface JobWork {
    * model; its places are the ids of the enrolled faces, less one.
    */
   readonly kind: (typeof jobKinds)[number];
-  /** The set, as a worker's machine calls it; "" where a gallery has all pictures that are needed. */
+  /**
+   * The set, as a worker's machine calls it; "" where a gallery has all pictures that are needed.
+   */
   readonly data: string;
   /** SHA-256 of the set's list; a worker that sees another set refuses. */
   readonly fingerprint: string;
@@ -25,7 +27,10 @@ export interface JobWork {
   readonly gallery?: string | undefined;
   /** What `migrate` changes the gallery to. */
   readonly record?: EmbeddingRecord | undefined;
-  /** The gallery's count of changes when `migrate` was submitted: later it may go back, and here again. */
+  /**
+   * The gallery's count of changes when `migrate` was submitted: later it may go back, and here
+   * again.
+   */
   readonly version?: number | undefined;
 }
 

@@ -32,8 +32,8 @@ export interface RecordFile {
 }
 
 /**
- * Lists the images of a record file. With a `.idx` whose record 0 says where the people are (insightface's layout), only those people's records
- * are read; otherwise every record's head is.
+ * Lists the images of a record file. With a `.idx` whose record 0 says where the people are
+ * (insightface's layout), only those people's records are read; otherwise every record's head is.
  *
  * @param idx the `.idx` next to it, if there is one
  * @throws PetalfaceError where nothing is an image
@@ -99,7 +99,8 @@ async function indexWith(file: RecordFile, idx: string, damage: Damage, options:
 
 async function indexWithout({ path, window }: RecordFile, damage: Damage, options: WalkOptions): Promise<Found> {
   const { offsets, labels, ids, lists } = await walk(window, path, damage, options);
-  // Where ids are the keys of the lost index, as MXNet's tools write them, they order the images; otherwise the file does.
+  // Where ids are the keys of the lost index, as MXNet's tools write them, they order the images;
+  // otherwise the file does.
   const last = lists === undefined ? Number.POSITIVE_INFINITY : lists.label;
   const unique = new Set(ids).size === ids.length && ids.every((id) => id < 2 ** 32);
   const order = placesWhere(ids, (id) => !unique || id < last);
@@ -111,7 +112,9 @@ async function indexWithout({ path, window }: RecordFile, damage: Damage, option
   return { images, ...nameLabels(chooseLabels(Float32Array.from(labels), order)), walked: true };
 }
 
-/** People from labels, in the order of the numbers. A label below 0, or none, is an unknown person. */
+/**
+ * People from labels, in the order of the numbers. A label below 0, or none, is an unknown person.
+ */
 function nameLabels(labels: Float32Array): Pick<Found, "person" | "people"> {
   const known = [...new Set(labels)].filter((label) => label >= 0).sort((one, other) => one - other);
   const rank = new Map(known.map((label, at) => [label, at]));

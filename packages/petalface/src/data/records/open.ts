@@ -17,9 +17,11 @@ import { openWindow } from "./window.ts";
 const [walkBytes, lookBytes] = [1 << 20, 1 << 12];
 
 /**
- * Opens MXNet's RecordIO: `X.rec`, with or without `X.idx` next to it. No image is read before it is needed, then by its position.
+ * Opens MXNet's RecordIO: `X.rec`, with or without `X.idx` next to it. No image is read before it
+ * is needed, then by its position.
  *
- * @throws PetalfaceError where the file is something else, holds no images, or more than 5 % of them are damaged
+ * @throws PetalfaceError where the file is something else, holds no images, or more than 5 % of
+ * them are damaged
  */
 export async function openRecords(spec: string, options: ScanOptions): Promise<FaceData> {
   const path = resolve(spec);
@@ -49,7 +51,10 @@ function dataOfRecords(spec: string, path: string, index: RecordIndex): FaceData
   };
 }
 
-/** Reads the list of images, or takes the one kept of a file that had to be read through. It is true while both files have their times. */
+/**
+ * Reads the list of images, or takes the one kept of a file that had to be read through. It is true
+ * while both files have their times.
+ */
 async function keptIndex(path: string, idx: string | undefined, options: ScanOptions): Promise<RecordIndex> {
   const folder = indexFolder(options);
   const key = `records:${await realpath(path)}`;

@@ -18,7 +18,10 @@ import { encodeRecord } from "./write.ts";
 
 /** How a set is packed. */
 export interface PackOptions {
-  /** Encodes a face as PNG that is not a JPEG or PNG: drawn ones, and formats that OpenCV may not read. */
+  /**
+   * Encodes a face as PNG that is not a JPEG or PNG: drawn ones, and formats that OpenCV may not
+   * read.
+   */
   readonly encode: (source: ImageSource) => Promise<Uint8Array>;
   readonly onProgress?: ((done: number) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -44,13 +47,15 @@ const linesAtOnce = 4096;
 const mostRecords = 2 ** 24;
 
 /**
- * Writes a set as MXNet's RecordIO in insightface's layout: `X.rec` (images, by person; then a record for each person with the keys of their
- * first image and of the one past the last; then record 0 with the range of those), `X.idx` (key and position of each) and `X.lst`
- * (1, id, label). JPEG and PNG files go in as they are. Faces that cannot be read are left out and counted. The `.rec` takes its
- * name last, so that one that is there is whole.
+ * Writes a set as MXNet's RecordIO in insightface's layout: `X.rec` (images, by person; then a
+ * record for each person with the keys of their first image and of the one past the last; then
+ * record 0 with the range of those), `X.idx` (key and position of each) and `X.lst` (1, id, label).
+ * JPEG and PNG files go in as they are. Faces that cannot be read are left out and counted. The
+ * `.rec` takes its name last, so that one that is there is whole.
  *
  * @param out path of the `.rec`
- * @throws PetalfaceError where a file is there already, people are unknown, or more than 5 % of the faces cannot be read
+ * @throws PetalfaceError where a file is there already, people are unknown, or more than 5 % of the
+ * faces cannot be read
  */
 export async function packRecords(data: FaceData, out: string, options: PackOptions): Promise<Packed> {
   const [rec, idx, lst] = packedFiles(out);
@@ -76,7 +81,10 @@ export async function packRecords(data: FaceData, out: string, options: PackOpti
   return { files: [rec, idx, lst], ...writer.report() };
 }
 
-/** The three files of a record file's path: `.rec`, `.idx` and `.lst`. Throws PetalfaceError where it does not end in .rec. */
+/**
+ * The three files of a record file's path: `.rec`, `.idx` and `.lst`. Throws PetalfaceError where
+ * it does not end in .rec.
+ */
 export function packedFiles(out: string): readonly [rec: string, idx: string, lst: string] {
   if (!/\.rec$/i.test(out))
     throw new PetalfaceError("PETAL_OPTION_INVALID", `${printPath(out)} does not end in .rec; name the record file`);

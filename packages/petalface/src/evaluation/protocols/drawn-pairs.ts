@@ -4,7 +4,9 @@ import { type Random, random } from "../../random.ts";
 import type { PairList } from "../results/types.ts";
 import { buildPairList, type NamedPair, type Side } from "./pairs.ts";
 
-/** Images of one person beyond these are not drawn, so that one album does not fill the protocol. */
+/**
+ * Images of one person beyond these are not drawn, so that one album does not fill the protocol.
+ */
 const imagesPerPerson = 20;
 
 /** How many pairs to draw, and how. */
@@ -16,10 +18,12 @@ export interface SyntheticPairsOptions {
 }
 
 /**
- * Draws a pairs protocol from any data with identities: people are split into disjoint folds, and each fold gets as many
- * genuine as impostor pairs, no pair twice, the people in turn. Same data, options and seed: same protocol.
+ * Draws a pairs protocol from any data with identities: people are split into disjoint folds, and
+ * each fold gets as many genuine as impostor pairs, no pair twice, the people in turn. Same data,
+ * options and seed: same protocol.
  *
- * @throws PetalfaceError if the data names no people, or not enough of them with two images (two a fold).
+ * @throws PetalfaceError if the data names no people, or not enough of them with two images (two a
+ * fold).
  */
 export function syntheticPairs(data: FaceData, options: SyntheticPairsOptions = {}): PairList {
   const { pairs: wanted = 2000, folds = 10, seed = 1 } = options;

@@ -6,8 +6,9 @@ import { createPeople, exists, findPlace, fingerprintOf, type ProtocolPlaces, ra
 import type { Protocol } from "./types.ts";
 
 /**
- * Identification of your own faces: `gallery/PERSON/...`, `probe/PERSON/...` and optionally `distractors/...`. Ranks 1, 5, 10 and
- * 20 of the probes whose person is in the gallery; where others are not, also TPIR at FPIR 30, 20, 10 and 1 %.
+ * Identification of your own faces: `gallery/PERSON/...`, `probe/PERSON/...` and optionally
+ * `distractors/...`. Ranks 1, 5, 10 and 20 of the probes whose person is in the gallery; where
+ * others are not, also TPIR at FPIR 30, 20, 10 and 1 %.
  *
  * @throws PetalfaceError where a folder is missing, or the person on a face is unknown
  */

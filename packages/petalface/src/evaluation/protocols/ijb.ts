@@ -7,11 +7,14 @@ import { exists, filesOf, findPlace, fingerprintOf, type ProtocolPlaces } from "
 import type { Protocol, Search } from "./types.ts";
 
 /**
- * IJB-B and IJB-C: templates of photos and video frames. 1:1 over the official pairs, TAR at FAR 1e-6 to 0.1 as the reference evaluator reads it
- * off the ROC; where the lists of galleries and probes are there, 1:N against each gallery (ranks, TPIR at FPIR 1 and 10 %).
- * A face's embedding and its mirror image's are added, weighted by the detector's score, averaged within a medium and summed over media.
+ * IJB-B and IJB-C: templates of photos and video frames. 1:1 over the official pairs, TAR at FAR
+ * 1e-6 to 0.1 as the reference evaluator reads it off the ROC; where the lists of galleries and
+ * probes are there, 1:N against each gallery (ranks, TPIR at FPIR 1 and 10 %). A face's embedding
+ * and its mirror image's are added, weighted by the detector's score, averaged within a medium and
+ * summed over media.
  *
- * People, the units of the intervals, come from the subjects of those lists, else from the pairs that show one person.
+ * People, the units of the intervals, come from the subjects of those lists, else from the pairs
+ * that show one person.
  *
  * @throws PetalfaceError naming the file, and the line, that is wrong
  */

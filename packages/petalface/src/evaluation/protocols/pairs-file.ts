@@ -18,10 +18,11 @@ export interface ReadPairsOptions {
 }
 
 /**
- * Reads a list of pairs: LFW's format (first line `folds pairs`, then per fold that many `name i j` and as many
- * `name1 i name2 j`, image `name/name_0001.jpg`), or CSV with the columns `path1,path2,same` and optionally
- * `fold`, `person1`, `person2`. Without person columns the folder of an image says who is on it. Without folds
- * the pairs of each kind are split, in their order, into ten folds.
+ * Reads a list of pairs: LFW's format (first line `folds pairs`, then per fold that many `name i j`
+ * and as many `name1 i name2 j`, image `name/name_0001.jpg`), or CSV with the columns
+ * `path1,path2,same` and optionally `fold`, `person1`, `person2`. Without person columns the folder
+ * of an image says who is on it. Without folds the pairs of each kind are split, in their order,
+ * into ten folds.
  *
  * @throws PetalfaceError that names file and line.
  */
@@ -207,7 +208,10 @@ function parseFlag(where: string, flag: string): boolean {
   throw new PetalfaceError("PETAL_DATA_DAMAGED", `${where}: same is ${JSON.stringify(flag)}; expected 1 or 0`);
 }
 
-/** Splits each kind of pair, in its order, into ten equal runs (fewer where there are fewer than ten pairs of a kind). */
+/**
+ * Splits each kind of pair, in its order, into ten equal runs (fewer where there are fewer than ten
+ * pairs of a kind).
+ */
 function dealFolds(pairs: readonly NamedPair[]): Parsed {
   const genuine = pairs.filter((pair) => pair.same).length;
   const folds = Math.max(1, Math.min(10, genuine, pairs.length - genuine));

@@ -23,12 +23,14 @@ export interface NamedPair {
 }
 
 /**
- * Numbers images and people in the order of their first appearance and adds the rank-1 part: the first image of each
- * person is the gallery, all their others are probes. Folds are renumbered to 0, 1, ... without holes.
+ * Numbers images and people in the order of their first appearance and adds the rank-1 part: the
+ * first image of each person is the gallery, all their others are probes. Folds are renumbered to
+ * 0, 1, ... without holes.
  *
- * @throws PetalfaceError if fewer than two folds are left, if genuine or impostor pairs are missing, or if one image is
- * listed with two people.
- * @param guessed whether the people are those that the pairs connect, because they are not named: then there is no rank-1 part
+ * @throws PetalfaceError if fewer than two folds are left, if genuine or impostor pairs are
+ * missing, or if one image is listed with two people.
+ * @param guessed whether the people are those that the pairs connect, because they are not named:
+ * then there is no rank-1 part
  */
 export function buildPairList(name: string, named: readonly NamedPair[], guessed = false): PairList {
   const people = new Map<string, number>();
@@ -108,8 +110,9 @@ export function printIntervals({ guessed }: Pick<ProtocolSummary, "guessed">): s
 }
 
 /**
- * A list of pairs as a protocol: its images are found in a set, and each is an item. Pairs are verified as given, both degraded and one of
- * each; where the list names people, the first image of each is enrolled and all others are searched for.
+ * A list of pairs as a protocol: its images are found in a set, and each is an item. Pairs are
+ * verified as given, both degraded and one of each; where the list names people, the first image of
+ * each is enrolled and all others are searched for.
  *
  * @param fusion what is done with the mirror image; nothing unless given
  * @throws PetalfaceError naming how many images are missing and the first of them
@@ -147,12 +150,15 @@ export function protocolOfPairs(list: PairList, data: FaceData, fusion: Fusion =
 }
 
 const withoutExtension = (id: string): string => id.replace(/\.[^./]*$/, "");
-/** How images are looked up, whatever separates folders and in whatever Unicode form they are written. */
+/**
+ * How images are looked up, whatever separates folders and in whatever Unicode form they are
+ * written.
+ */
 const keyOf = (id: string): string => nameKey(id.replaceAll("\\", "/"));
 
 /**
- * Finds every image of a list in a data set. Where no id matches, the same id with another extension does
- * (LFW's list says `.jpg`, a copy of the photos may be `.png`).
+ * Finds every image of a list in a data set. Where no id matches, the same id with another
+ * extension does (LFW's list says `.jpg`, a copy of the photos may be `.png`).
  *
  * @returns for each of the list's images its index in the data.
  * @throws PetalfaceError naming how many images are missing and the first of them.

@@ -8,8 +8,10 @@ import type { Protocol } from "./types.ts";
 const distances = [1, 2, 3] as const;
 
 /**
- * SCface: frontal mug shots are the gallery; the five visible-light cameras at 4.2 m (d1), 2.6 m (d2) and 1 m (d3) the probes, each
- * distance by itself. Names are the official ones: `001_frontal.jpg`, `001_cam1_1.jpg` (person, camera, distance). Cameras 6 and 7 (infrared) are left out.
+ * SCface: frontal mug shots are the gallery; the five visible-light cameras at 4.2 m (d1), 2.6 m
+ * (d2) and 1 m (d3) the probes, each distance by itself. Names are the official ones:
+ * `001_frontal.jpg`, `001_cam1_1.jpg` (person, camera, distance). Cameras 6 and 7 (infrared) are
+ * left out.
  *
  * @throws PetalfaceError where a folder is missing or holds no such names
  */

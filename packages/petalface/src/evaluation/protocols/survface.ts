@@ -16,9 +16,10 @@ import type { Comparisons, Protocol, Search } from "./types.ts";
 const folders = { verification: "Face_Verification_Test_Set", identification: "Face_Identification_Test_Set" } as const;
 
 /**
- * QMUL-SurvFace: verification of the official positive and negative pairs (TAR at FAR 30, 10, 1 and 0.1 %), and open-set identification of mated
- * and unmated probes (TPIR at FPIR 30, 20, 10 and 1 % among the first 20, and at rank 1). Either part may be missing. The digits before
- * the first `_` of a name say who it is.
+ * QMUL-SurvFace: verification of the official positive and negative pairs (TAR at FAR 30, 10, 1 and
+ * 0.1 %), and open-set identification of mated and unmated probes (TPIR at FPIR 30, 20, 10 and 1 %
+ * among the first 20, and at rank 1). Either part may be missing. The digits before the first `_`
+ * of a name say who it is.
  *
  * @throws PetalfaceError where both parts are missing, or a name is not in the official form
  */

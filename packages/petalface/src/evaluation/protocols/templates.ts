@@ -4,10 +4,15 @@ import { printPath } from "../../images/index.ts";
 import { createPeople, fingerprintOf, type ProtocolPlaces } from "./places.ts";
 import type { Comparisons, Protocol, Search } from "./types.ts";
 
-/** Comparisons of all probes with all of the gallery that fit into memory with their scores, some 25 bytes each. */
+/**
+ * Comparisons of all probes with all of the gallery that fit into memory with their scores, some 25
+ * bytes each.
+ */
 const mostComparisons = 30_000_000;
 
-/** What each protocol calls its sets of templates, which are searched in which, and what is counted. */
+/**
+ * What each protocol calls its sets of templates, which are searched in which, and what is counted.
+ */
 const protocols = {
   briar: {
     name: "BRIAR",
@@ -39,9 +44,11 @@ interface Row {
 }
 
 /**
- * Templates that a manifest lists: a CSV file with the columns `path,person,set,template` and optionally `media` (faces of one
- * template with the same medium are frames of one video and count as one) and `weight` (such as a detector's score). `briar` has
- * the sets probe and gallery; `ijbs` surveillance, single and booking, of which sets may be missing. Where a set is searched in itself, a template is not its own mate.
+ * Templates that a manifest lists: a CSV file with the columns `path,person,set,template` and
+ * optionally `media` (faces of one template with the same medium are frames of one video and count
+ * as one) and `weight` (such as a detector's score). `briar` has the sets probe and gallery; `ijbs`
+ * surveillance, single and booking, of which sets may be missing. Where a set is searched in
+ * itself, a template is not its own mate.
  *
  * @throws PetalfaceError naming the line that is wrong
  */

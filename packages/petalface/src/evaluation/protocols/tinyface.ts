@@ -18,9 +18,10 @@ import type { Protocol } from "./types.ts";
 const parts = { probe: "Probe", gallery: "Gallery_Match", distractors: "Gallery_Distractor" } as const;
 
 /**
- * TinyFace's identification: probes against mates and distractors, ranks 1, 5, 10 and 20. Files are those of the folders, as in the reference
- * evaluator; who is on them the official lists say where they are given, and the digits before the first `_` of the name otherwise
- * (both agree). Probes without a mate are left out. The mirror image's embedding is added to the face's.
+ * TinyFace's identification: probes against mates and distractors, ranks 1, 5, 10 and 20. Files are
+ * those of the folders, as in the reference evaluator; who is on them the official lists say where
+ * they are given, and the digits before the first `_` of the name otherwise (both agree). Probes
+ * without a mate are left out. The mirror image's embedding is added to the face's.
  *
  * @throws PetalfaceError where a folder is missing, or the person on a face is unknown
  */

@@ -7,8 +7,9 @@ import type { Comparisons, Protocol, Search } from "./types.ts";
 const most = 5;
 
 /**
- * A protocol without the items all of whose faces are left out, and without what they are compared with. Items keep their numbers. The
- * fingerprint is another one where any face is left out, so that only results on the same faces are compared.
+ * A protocol without the items all of whose faces are left out, and without what they are compared
+ * with. Items keep their numbers. The fingerprint is another one where any face is left out, so
+ * that only results on the same faces are compared.
  *
  * @param left faces, as places in `protocol.faces`
  * @returns also the lost items, and what a result says of them

@@ -39,8 +39,8 @@ export interface HardestPairs {
 }
 
 /**
- * The address of a picture. Throws PetalfaceError where it is not a picture in itself: a report must
- * load nothing.
+ * The address of a picture. Throws PetalfaceError where it is not a picture in itself: a report
+ * must load nothing.
  */
 export function pictureAddress({ label, image }: ReportFace, name = "face"): string {
   if (!/^data:image\/(png|jpeg);base64,[A-Za-z0-9+/]+={0,2}$/.test(image))

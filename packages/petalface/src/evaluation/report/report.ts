@@ -58,7 +58,8 @@ export interface Report {
 /**
  * Writes a report as one HTML file that needs no network and runs no script.
  *
- * @throws PetalfaceError without results, if they come from different protocols, or if a sample is not a PNG or JPEG data URI.
+ * @throws PetalfaceError without results, if they come from different protocols, or if a sample is
+ * not a PNG or JPEG data URI.
  */
 export async function writeReport(path: string, report: Report): Promise<void> {
   await writeFileSafely(path, await renderReport(report));

@@ -15,7 +15,9 @@ export interface ViewedFaces {
 /** Faces to look at: what each model makes of the same ones. */
 export interface EmbeddingView {
   readonly people: readonly string[];
-  /** Of each face: its person, as an index into {@link people}, and how it was shown; null is sharp. */
+  /**
+   * Of each face: its person, as an index into {@link people}, and how it was shown; null is sharp.
+   */
   readonly person: readonly number[];
   readonly degradation: readonly (string | null)[];
   readonly models: readonly ViewedFaces[];
@@ -25,8 +27,9 @@ export interface EmbeddingView {
 const neighbours = 15;
 
 /**
- * Places embeddings in the plane so that neighbours stay neighbours (UMAP, McInnes et al. 2018, on cosine distance). Distances between
- * groups and the axes mean nothing. Same rows and seed: same places.
+ * Places embeddings in the plane so that neighbours stay neighbours (UMAP, McInnes et al. 2018, on
+ * cosine distance). Distances between groups and the axes mean nothing. Same rows and seed: same
+ * places.
  *
  * @returns x and y of each row
  */

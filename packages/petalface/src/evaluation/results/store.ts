@@ -6,7 +6,9 @@ import { measureLabel } from "./condition.ts";
 import { packDetail, unpackDetail } from "./pack.ts";
 import type { EvaluationResult, Measure } from "./types.ts";
 
-/** Writes a result with all its outcomes as one JSON document; arrays keep their bits (see pack.ts). */
+/**
+ * Writes a result with all its outcomes as one JSON document; arrays keep their bits (see pack.ts).
+ */
 export async function saveEvaluation(path: string, result: EvaluationResult): Promise<void> {
   const { detail, ...summary } = result;
   await writeFileSafely(path, `${JSON.stringify({ ...summary, detail: packDetail(detail) })}\n`);
@@ -30,7 +32,8 @@ export function withoutDetail(
 /**
  * Reads what {@link saveEvaluation} wrote.
  *
- * @throws PetalfaceError if the file is missing, is no such document, or its parts do not fit together.
+ * @throws PetalfaceError if the file is missing, is no such document, or its parts do not fit
+ * together.
  */
 export async function loadEvaluation(path: string): Promise<EvaluationResult> {
   let text: string;

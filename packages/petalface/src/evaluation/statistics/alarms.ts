@@ -12,7 +12,9 @@ export interface FoundShare extends Estimate {
   readonly threshold: number;
 }
 
-/** One search of a model, and of the model that it is compared with, at one rate of false alarms. */
+/**
+ * One search of a model, and of the model that it is compared with, at one rate of false alarms.
+ */
 export interface FoundAtAlarms {
   readonly condition: Condition;
   /** The share of faces of strangers that may be taken for somebody. */
@@ -33,7 +35,9 @@ export interface FoundAtAlarms {
 
 /** Rates that are tried, lowest first. */
 const rates = [0.001, 0.01, 0.1];
-/** A rate is used where it lets this number of false alarms through: the threshold rests on them. */
+/**
+ * A rate is used where it lets this number of false alarms through: the threshold rests on them.
+ */
 const fewestAlarms = 3;
 
 const pixelsOf = (condition: Condition): number =>

@@ -10,7 +10,10 @@ export interface QualityBin {
   readonly high: number;
   readonly comparisons: number;
   readonly genuine: number;
-  /** Share judged rightly, genuine and impostor comparisons counting the same; NaN where one of them is missing. */
+  /**
+   * Share judged rightly, genuine and impostor comparisons counting the same; NaN where one of them
+   * is missing.
+   */
   readonly frozen: number;
   readonly adapted: number;
 }
@@ -19,7 +22,9 @@ export interface QualityBin {
 export interface RejectPoint {
   /** Share of all comparisons that was rejected. */
   readonly rejected: number;
-  /** False non-match rate of what is left, at the threshold that lets 1 % of all impostors through. */
+  /**
+   * False non-match rate of what is left, at the threshold that lets 1 % of all impostors through.
+   */
   readonly frozen: number;
   readonly adapted: number;
 }
@@ -46,10 +51,13 @@ interface Pool {
 }
 
 /**
- * Accuracy by quality, and error against reject (Grother and Tabassi, IEEE TPAMI 29, 2007), on all comparisons of an evaluation together, whatever they were degraded
- * to. Quality is the alpha that the adapted model gave the poorer face; accuracy is at one threshold for all qualities, chosen on the other folds.
+ * Accuracy by quality, and error against reject (Grother and Tabassi, IEEE TPAMI 29, 2007), on all
+ * comparisons of an evaluation together, whatever they were degraded to. Quality is the alpha that
+ * the adapted model gave the poorer face; accuracy is at one threshold for all qualities, chosen on
+ * the other folds.
  *
- * @param bins equally wide ranges of alpha; alpha of exactly 0 and exactly 1 are ranges of their own
+ * @param bins equally wide ranges of alpha; alpha of exactly 0 and exactly 1 are ranges of their
+ * own
  * @throws PetalfaceError where the adapted result has no alphas or the two are of other comparisons
  */
 export function qualityBins(frozen: EvaluationResult, adapted: EvaluationResult, bins: number): QualityBins {
@@ -121,7 +129,10 @@ function gather(frozen: EvaluationResult, adapted: EvaluationResult): Pool {
   return pool;
 }
 
-/** The poorer alpha of each comparison; undefined where the condition is none of images, sharp or degraded. */
+/**
+ * The poorer alpha of each comparison; undefined where the condition is none of images, sharp or
+ * degraded.
+ */
 function qualityOf({ detail }: EvaluationResult, outcome: VerificationOutcome): Float32Array | undefined {
   const { condition, firstItem, secondItem } = outcome;
   if (condition.kind === "named") return undefined;
@@ -140,7 +151,10 @@ function qualityOf({ detail }: EvaluationResult, outcome: VerificationOutcome): 
   });
 }
 
-/** Whether each comparison is judged rightly at the threshold with the best balanced accuracy on the other folds. */
+/**
+ * Whether each comparison is judged rightly at the threshold with the best balanced accuracy on the
+ * other folds.
+ */
 function judged({ same, fold }: Pool, scores: Float32Array): Uint8Array {
   const right = new Uint8Array(scores.length);
   const order = Array.from(scores, (_, i) => i).sort((a, b) => scores[a] - scores[b]);

@@ -16,17 +16,26 @@ export interface Difference extends Estimate {
   readonly far?: number;
   readonly rank?: number;
   readonly fpir?: number;
-  /** Two-sided: from the bootstrap of the difference; where a method has several runs, from Student's distribution over people and runs. */
+  /**
+   * Two-sided: from the bootstrap of the difference; where a method has several runs, from
+   * Student's distribution over people and runs.
+   */
   readonly p: number;
-  /** `p` corrected by Holm's method for all differences of the table; see {@link correctForMany}. */
+  /**
+   * `p` corrected by Holm's method for all differences of the table; see {@link correctForMany}.
+   */
   readonly corrected: number;
-  /** How many people it would take to see a difference of this size with a chance of 80 %; null where no number would do. */
+  /**
+   * How many people it would take to see a difference of this size with a chance of 80 %; null
+   * where no number would do.
+   */
   readonly peopleNeeded: number | null;
   /** How many people were resampled. */
   readonly people: number;
   /**
-   * Only of accuracy and rank-1, and of single runs: McNemar's exact test over single verdicts, which takes them for independent. A cross
-   * check; under `mixed` every pair gives two verdicts and the value is too small.
+   * Only of accuracy and rank-1, and of single runs: McNemar's exact test over single verdicts,
+   * which takes them for independent. A cross check; under `mixed` every pair gives two verdicts
+   * and the value is too small.
    */
   readonly mcNemar?: number;
 }
@@ -35,7 +44,10 @@ export interface Difference extends Estimate {
 export interface Comparison {
   readonly protocol: string;
   readonly people: number;
-  /** Whether people are guessed from the pairs; intervals may then be too narrow, and p values too small. */
+  /**
+   * Whether people are guessed from the pairs; intervals may then be too narrow, and p values too
+   * small.
+   */
   readonly guessed?: boolean | undefined;
   readonly bootstrap: BootstrapSummary;
   /** How many runs (training seeds) each method has. */
@@ -46,8 +58,9 @@ export interface Comparison {
 }
 
 /**
- * Paired differences `b - a` for every measure that both results have. Each resample of people is applied to both models, so what is
- * hard for both cancels. Identical outcomes give exactly zero and p = 1.
+ * Paired differences `b - a` for every measure that both results have. Each resample of people is
+ * applied to both models, so what is hard for both cancels. Identical outcomes give exactly zero
+ * and p = 1.
  *
  * @param options resamples and seed; those of `a` if left out.
  * @throws PetalfaceError if the two were not measured on the same pairs.
@@ -61,9 +74,10 @@ export function compareResults(
 }
 
 /**
- * As {@link compareResults}, for methods with several runs each that differ in their training seed: the difference is that of the means over
- * runs, and its error has the part of the people and the part of the runs (a random effect). A method with one run adds no part: about its
- * other seeds nothing is known.
+ * As {@link compareResults}, for methods with several runs each that differ in their training seed:
+ * the difference is that of the means over runs, and its error has the part of the people and the
+ * part of the runs (a random effect). A method with one run adds no part: about its other seeds
+ * nothing is known.
  */
 export function compareMethods(
   a: readonly EvaluationResult[],
@@ -145,8 +159,9 @@ const meanAt = (runs: readonly (readonly number[])[], places: readonly number[])
   runs.reduce((sum, values, run) => sum + values[places[run]], 0) / runs.length;
 
 /**
- * Corrects the p values of comparisons that stand in one table, by Holm's method over all their differences: the chance of calling any
- * difference that is none is at most 5 % for the whole table.
+ * Corrects the p values of comparisons that stand in one table, by Holm's method over all their
+ * differences: the chance of calling any difference that is none is at most 5 % for the whole
+ * table.
  */
 export function correctForMany(comparisons: readonly Comparison[]): Comparison[] {
   const plain = comparisons.flatMap(({ differences, bootstrap: { resamples } }) =>

@@ -26,13 +26,17 @@ export interface Measured {
   readonly data: { readonly spec: string; readonly fingerprint: string };
   readonly degradations: readonly string[];
   readonly detail: EvaluationDetail;
-  /** Values, by the key of their measure, that were computed exactly before the outcomes were thinned. */
+  /**
+   * Values, by the key of their measure, that were computed exactly before the outcomes were
+   * thinned.
+   */
   readonly exact?: ReadonlyMap<string, number> | undefined;
 }
 
 /**
- * Turns outcomes into measures with 95 % intervals over people. Of identification, rank 1 is measured unless `ranks` says otherwise, and an
- * open set at the rates of `fpirs` where there are probes without a mate.
+ * Turns outcomes into measures with 95 % intervals over people. Of identification, rank 1 is
+ * measured unless `ranks` says otherwise, and an open set at the rates of `fpirs` where there are
+ * probes without a mate.
  *
  * @throws PetalfaceError if `frozen` was measured on something else.
  */
@@ -73,7 +77,10 @@ export function summariseOutcomes(
   };
 }
 
-/** Shares of items, as given, and of pairs whose embeddings have the same bits in both results of one protocol. */
+/**
+ * Shares of items, as given, and of pairs whose embeddings have the same bits in both results of
+ * one protocol.
+ */
 export function identicalShare(a: EvaluationDetail, b: EvaluationDetail): Identical {
   const equal = a.digests.map((digest, item) => digest === b.digests[item]);
   const measured = equal.filter((_, item) => a.digests[item] !== "");
@@ -87,7 +94,10 @@ export function identicalShare(a: EvaluationDetail, b: EvaluationDetail): Identi
   return { images, pairs: pairs / firstItem.length, ...(atAlphaOne && { atAlphaOne }) };
 }
 
-/** The share among items that every model that judges quality gives alpha 1; undefined where none judges. */
+/**
+ * The share among items that every model that judges quality gives alpha 1; undefined where none
+ * judges.
+ */
 function sharesAtAlphaOne(
   equal: readonly boolean[],
   details: readonly EvaluationDetail[],

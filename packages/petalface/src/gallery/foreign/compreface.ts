@@ -7,7 +7,10 @@ import { loadSqlite } from "../sqlite/driver.ts";
 import { dumpRows } from "./dump.ts";
 import type { ForeignCount, ForeignFace, ForeignFaces } from "./types.ts";
 
-/** Tables that are read. CompreFace 0.6 to 1.2: java/admin/.../db.changelog-0.1.7.yaml in its repository. */
+/**
+ * Tables that are read. CompreFace 0.6 to 1.2: java/admin/.../db.changelog-0.1.7.yaml in its
+ * repository.
+ */
 const tables = new Set(["model", "subject", "embedding", "img", "face"]);
 
 /** The demo service, whose three faces come with each installation (db.changelog-0.1.2.yaml). */

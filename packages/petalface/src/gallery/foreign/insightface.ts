@@ -67,7 +67,10 @@ function readerOf(file: string, database: DatabaseSync): ForeignFaces {
   };
 }
 
-/** Width / height of a face's box; undefined where it does not say. A crop is the box, stretched to 112 x 112. */
+/**
+ * Width / height of a face's box; undefined where it does not say. A crop is the box, stretched to
+ * 112 x 112.
+ */
 function aspectOf(box: string): number | undefined {
   try {
     const { pixels } = JSON.parse(box) as { readonly pixels?: { readonly width?: number; readonly height?: number } };

@@ -7,7 +7,9 @@ const named = 20;
 /** Rows that are fetched at once. */
 const atOnce = 1000;
 
-/** Looks at every embedding and every block of one state of the gallery. Returns one line a problem. */
+/**
+ * Looks at every embedding and every block of one state of the gallery. Returns one line a problem.
+ */
 export const checkGallery = (database: Database): Promise<string[]> =>
   database.transaction("snapshot", async (sql) => {
     const { shown } = database;

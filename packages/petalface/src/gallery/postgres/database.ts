@@ -103,7 +103,10 @@ export async function guarded<T>(shown: string, work: () => Promise<T>): Promise
   }
 }
 
-/** Errors of the network and of PostgreSQL (its manual, appendix A) that users can do something about. */
+/**
+ * Errors of the network and of PostgreSQL (its manual, appendix A) that users can do something
+ * about.
+ */
 const advice: Readonly<Record<string, string>> = {
   ECONNREFUSED: "no server of PostgreSQL answers there; start it, or correct the address",
   ENOTFOUND: "there is no such host; correct the address",
@@ -127,7 +130,10 @@ const classes: Readonly<Record<string, string>> = {
   XX: "the server reports damaged data; restore it from a backup, or from an export (petalface gallery import)",
 };
 
-/** The error of the driver as one that the user can do something about; others come back as they are. */
+/**
+ * The error of the driver as one that the user can do something about; others come back as they
+ * are.
+ */
 function databaseFailure(shown: string, error: unknown): unknown {
   if (!(error instanceof Error) || error instanceof PetalfaceError) return error;
   const found = "errors" in error && Array.isArray(error.errors) ? (error.errors[0] as unknown) : error;

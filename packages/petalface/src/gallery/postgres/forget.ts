@@ -23,7 +23,9 @@ export const forgetFaces = (database: Database, name: string, chosen?: readonly 
     return faces.length > 0 || chosen === undefined ? [{ person, faces, action: "remove" }] : [];
   });
 
-/** Deletes the faces that were to be kept until a date before `now`, and people who have no others. */
+/**
+ * Deletes the faces that were to be kept until a date before `now`, and people who have no others.
+ */
 export const forgetExpired = (database: Database, now: string): Promise<Removal> =>
   erase(database, async (sql) => {
     const rows = await sql.query<{ readonly person: number; readonly faces: number[] }>(

@@ -5,7 +5,10 @@ import type { Database, Queries } from "./database.ts";
 import { rewriteTables } from "./forget.ts";
 import { activeModel, lockGallery, note, putEmbeddings, readRow, readVectors, type VectorRow } from "./rows.ts";
 
-/** A {@link Migration}. One to the same model that was begun before continues; one to another model is given up. */
+/**
+ * A {@link Migration}. One to the same model that was begun before continues; one to another model
+ * is given up.
+ */
 export async function openMigration(database: Database, record: EmbeddingRecord): Promise<Migration> {
   const { shown } = database;
   const id = await database.transaction("write", async (sql) => {

@@ -10,7 +10,10 @@ const columns = { faces: "unit", copies: "unit_copies" } as const;
 /** Name of the index of a model. */
 const indexName = (what: keyof typeof columns, model: number): string => `nearest_${what}_${model}`;
 
-/** Builds pgvector's index (HNSW) of the faces and of their copies; new faces then enter it when they are added. */
+/**
+ * Builds pgvector's index (HNSW) of the faces and of their copies; new faces then enter it when
+ * they are added.
+ */
 export async function buildIndex(database: Database): Promise<void> {
   const { id, record } = await activeModel(database.shown, database);
   const { width } = record.space;
@@ -27,7 +30,10 @@ export async function buildIndex(database: Database): Promise<void> {
     );
 }
 
-/** Ids of the people of the nearest faces, or of the nearest copies, as the index finds them, nearest first. */
+/**
+ * Ids of the people of the nearest faces, or of the nearest copies, as the index finds them,
+ * nearest first.
+ */
 export async function nearest(
   database: Database,
   unit: Float32Array,

@@ -108,7 +108,10 @@ export async function readChosen(
 /** Rows of one statement; a statement has at most 65,535 values. */
 const rowsAtOnce = 200;
 
-/** Inserts rows, many in a statement. `rest` is what follows the values. Returns the rows that it returns. */
+/**
+ * Inserts rows, many in a statement. `rest` is what follows the values. Returns the rows that it
+ * returns.
+ */
 export async function insertRows<Row>(
   sql: Queries,
   table: string,

@@ -18,13 +18,17 @@ export interface Scanner extends AsyncDisposable {
    * @returns `probes x rows`; the array is used again by the next scan into the same `slot`
    */
   scan(rows: CodedRows, probes: Float32Array, slot: number): Promise<Float32Array>;
-  /** By how much a product may be wrong because the probe was rounded, for rows of length `length`. */
+  /**
+   * By how much a product may be wrong because the probe was rounded, for rows of length `length`.
+   */
   readonly probeError: number;
 }
 
 /** Probes of one scan. */
 export const mostProbes = 8;
-/** Rows whose products are kept before they become floats: 32 KiB a probe stay in the first caches. */
+/**
+ * Rows whose products are kept before they become floats: 32 KiB a probe stay in the first caches.
+ */
 const rowsAtOnce = 2048;
 const pageBytes = 65_536;
 

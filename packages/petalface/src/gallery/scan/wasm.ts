@@ -25,7 +25,8 @@ import {
  *
  *     dots(codes, stride, count, probes, n, out):
  *       for row in 0..count: for probe in 0..n:
- *         out[probe * count + row] = sum over at of codes[row * stride + at] * probes[probe * stride + at]
+ *         out[probe * count + row] =
+ *           sum over at of codes[row * stride + at] * probes[probe * stride + at]
  *
  * Addresses are in bytes; `codes` are int8, `probes` int16 and `out` int32. `stride` is a multiple
  * of 16.

@@ -9,8 +9,8 @@ import { guard, openDatabase } from "./driver.ts";
 import { applicationId, formatVersion, schema } from "./schema.ts";
 
 /**
- * Makes an empty gallery in a file. It appears under its name only when it is whole, and never over another
- * file.
+ * Makes an empty gallery in a file. It appears under its name only when it is whole, and never over
+ * another file.
  *
  * @throws PetalfaceError where there is a file already, or it cannot be written
  */

@@ -13,7 +13,8 @@ const patience = 30_000;
 export async function loadSqlite(): Promise<typeof import("node:sqlite")> {
   const { emitWarning } = process;
   try {
-    // Node 22 calls the module experimental, once, on stderr, where commands print one line and no other.
+    // Node 22 calls the module experimental, once, on stderr, where commands print one line and no
+    // other.
     process.emitWarning = (...args: unknown[]): void => {
       if (!String(args[0]).startsWith("SQLite is an experimental feature")) Reflect.apply(emitWarning, process, args);
     };
@@ -70,7 +71,10 @@ export function transact<T>(path: string, database: DatabaseSync, work: () => T)
   });
 }
 
-/** Reads one state of the database with several statements, whatever other processes write meanwhile. */
+/**
+ * Reads one state of the database with several statements, whatever other processes write
+ * meanwhile.
+ */
 export function snapshot<T>(path: string, database: DatabaseSync, work: () => T): T {
   return guard(path, () => {
     database.exec("BEGIN");

@@ -36,7 +36,9 @@ export function forgetFaces(
   return forget(path, database, sql, name, faces);
 }
 
-/** Deletes the faces that were to be kept until a date before `now`, and people who have no others. */
+/**
+ * Deletes the faces that were to be kept until a date before `now`, and people who have no others.
+ */
 export function forgetExpired(path: string, database: DatabaseSync, sql: Statements, now: string): Removal {
   return erase(path, database, sql, () => {
     const rows = sql.all<{ readonly id: number; readonly person: number }>(

@@ -10,7 +10,10 @@ import { dropIndex, sweepIndex } from "./nearest.ts";
 import { activeModel, note, putEmbedding, type Statements, type StoredModel } from "./statements.ts";
 import { readVectors } from "./vectors.ts";
 
-/** A {@link Migration}. One to the same model that was begun before continues; one to another model is given up. */
+/**
+ * A {@link Migration}. One to the same model that was begun before continues; one to another model
+ * is given up.
+ */
 export function openMigration(
   path: string,
   database: DatabaseSync,

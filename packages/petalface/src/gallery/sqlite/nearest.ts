@@ -74,8 +74,8 @@ export function checkIndex(path: string, sql: Statements): string[] {
 }
 
 /**
- * Builds the index of all faces, and of their low-resolution copies. Faces that are added meanwhile,
- * or later, are compared one by one until it is built again.
+ * Builds the index of all faces, and of their low-resolution copies. Faces that are added
+ * meanwhile, or later, are compared one by one until it is built again.
  *
  * @throws PetalfaceError where usearch is not installed, or the files cannot be written
  */

@@ -10,8 +10,8 @@ import { applicationId, formatVersion, upgradeFrom1 } from "./schema.ts";
 import { sqliteStore } from "./store.ts";
 
 /**
- * Opens a gallery in a file. Its pages are checked where the file is small (256 MiB), each embedding by its
- * own check sum whenever it is read.
+ * Opens a gallery in a file. Its pages are checked where the file is small (256 MiB), each
+ * embedding by its own check sum whenever it is read.
  *
  * @throws PetalfaceError where it does not exist, is none, is damaged, or was made by a newer
  * petalface

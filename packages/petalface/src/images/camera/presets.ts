@@ -3,7 +3,9 @@
  * name: another range gets another name.
  */
 export const cameraPresets: Readonly<Record<string, string>> = {
-  /** A dome camera's video, from above and far: small, compressed, found again at low resolution. */
+  /**
+   * A dome camera's video, from above and far: small, compressed, found again at low resolution.
+   */
   cctv: "jitter=0-6,gamma=0.6-1.6,down=10-28:area+bilinear,blur=0.2-1,motion=0.5-2.5@0.3,shot=0-10,noise=0-6,blur=0.3-0.7@0.3,sharpen=0-1.2@0.6,h264=18-34,up=bilinear+bicubic",
   /** Far in a phone's picture: sharpened, and often sent on smaller. */
   phone:

@@ -33,9 +33,9 @@ export function desaturate(pixels: Pixels, share: number): Pixels {
 
 /**
  * Night under an infrared lamp, grey: skin is bright, as red light sees it, and the lamp's light
- * falls off towards the edges. In linear light: R plus up to half of G and up to a fifth of B, times
- * `exp(-fall r^2)` with r from 0 in the lamp's middle to 1 a side away, scaled to the mean of before.
- * The middle is drawn around that of the face (standard deviation a tenth of the side).
+ * falls off towards the edges. In linear light: R plus up to half of G and up to a fifth of B,
+ * times `exp(-fall r^2)` with r from 0 in the lamp's middle to 1 a side away, scaled to the mean of
+ * before. The middle is drawn around that of the face (standard deviation a tenth of the side).
  */
 export function infrared(pixels: Pixels, fall: number, stream: Random): Pixels {
   const { width, height, data } = pixels;

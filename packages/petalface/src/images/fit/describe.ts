@@ -4,7 +4,10 @@ export const describedSize = 112;
 /** Coefficients of the cosine transform that are looked at, along each axis. */
 const kept = { luma: 64, chroma: 28 } as const;
 
-/** Bands of the distance from coefficient 0, in half periods a face: starts, and the end of the last. */
+/**
+ * Bands of the distance from coefficient 0, in half periods a face: starts, and the end of the
+ * last.
+ */
 const lumaBands: readonly number[] = [1, 2, 4, 6, 8, 11, 15, 20, 26, 34, 45, 64];
 const chromaBands: readonly number[] = [1, 3, 8, 28];
 

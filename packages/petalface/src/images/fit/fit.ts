@@ -41,7 +41,10 @@ export interface FittedCamera {
   readonly distance: number;
   /** That of the cameras by name, for comparison. */
   readonly presets: Readonly<Record<string, number>>;
-  /** Crops and faces that were looked at, and what two halves of the crops are apart: what chance alone makes. */
+  /**
+   * Crops and faces that were looked at, and what two halves of the crops are apart: what chance
+   * alone makes.
+   */
   readonly crops: number;
   readonly faces: number;
   readonly chance: number;
@@ -115,7 +118,8 @@ function specOf(point: readonly number[], grey: number): CameraSpec {
  * of their frequencies and colours are those of the crops. The alignment error leaves no trace
  * there: it is that of the cameras by name.
  *
- * @throws PetalfaceError where there are fewer than {@link fewestFittedCrops} crops, or too few faces
+ * @throws PetalfaceError where there are fewer than {@link fewestFittedCrops} crops, or too few
+ * faces
  */
 export async function fitCamera({
   crops,

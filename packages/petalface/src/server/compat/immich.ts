@@ -74,7 +74,10 @@ export function immichRoutes(app: App, context: ServerContext): void {
   );
 }
 
-/** The detection's least score among Immich's entries. Throws a {@link Problem} where no faces are asked for. */
+/**
+ * The detection's least score among Immich's entries. Throws a {@link Problem} where no faces are
+ * asked for.
+ */
 function minScoreOf(entries: unknown): number | undefined {
   let tasks: unknown;
   try {

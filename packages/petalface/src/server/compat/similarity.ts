@@ -1,11 +1,19 @@
 import { thresholdAt } from "../../gallery/index.ts";
 import type { GalleryState } from "../gallery/state.ts";
 
-/** Similarity of a face whose cosine lies on the threshold: from here on Double Take takes it for a match. */
+/**
+ * Similarity of a face whose cosine lies on the threshold: from here on Double Take takes it for a
+ * match.
+ */
 const atThreshold = 0.6;
-/** How fast similarity rises with the cosine; 0.2 above the threshold it is 0.92, 0.2 below 0.17. */
+/**
+ * How fast similarity rises with the cosine; 0.2 above the threshold it is 0.92, 0.2 below 0.17.
+ */
 const slope = 10;
-/** Stands in where no threshold is known: fewer than two people are enrolled, or none holds for this quality. */
+/**
+ * Stands in where no threshold is known: fewer than two people are enrolled, or none holds for this
+ * quality.
+ */
 const unknownThreshold = 0.5;
 
 /**

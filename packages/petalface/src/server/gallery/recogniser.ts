@@ -46,7 +46,8 @@ export interface RecogniserOptions extends GalleryModelOptions {
 /**
  * Opens the model of a gallery.
  *
- * @throws PetalfaceError where it makes embeddings of another space, or needs what a server does not know
+ * @throws PetalfaceError where it makes embeddings of another space, or needs what a server does
+ * not know
  */
 export async function openRecogniser(store: GalleryStore, options: RecogniserOptions): Promise<Recogniser> {
   const model = await openGalleryModel(store, options);
@@ -117,7 +118,9 @@ function shared({ embedder, judge }: Pick<Describer, "embedder" | "judge">): Des
   };
 }
 
-/** Gives crops that are in memory already as a {@link Loader} does, by the number of their source. */
+/**
+ * Gives crops that are in memory already as a {@link Loader} does, by the number of their source.
+ */
 export function cropLoader(crops: readonly Pixels[]): Pick<Loader, "load"> {
   const degrade = createDegrader();
   return {
@@ -155,7 +158,10 @@ async function describeCrops(
   return out;
 }
 
-/** Throws a {@link Problem} for the one face whose embedding is not finite; others of its batch are not touched. */
+/**
+ * Throws a {@link Problem} for the one face whose embedding is not finite; others of its batch are
+ * not touched.
+ */
 function finite(face: FaceDescription | undefined): FaceDescription {
   if (face === undefined)
     throw new Problem(422, "unreadable-photo", "the model's embedding of this face is not finite");

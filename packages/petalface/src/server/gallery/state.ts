@@ -20,7 +20,10 @@ export interface GalleryState {
   /** Numbers of an embedding. */
   readonly width: number;
   readonly searcher: GallerySearcher;
-  /** Thresholds that were given or stored, or an estimate; undefined where fewer than two people are enrolled. */
+  /**
+   * Thresholds that were given or stored, or an estimate; undefined where fewer than two people are
+   * enrolled.
+   */
   readonly thresholds: ChosenThresholds | undefined;
 }
 
@@ -28,7 +31,10 @@ export interface GalleryState {
 export interface KeptGallery extends AsyncDisposable {
   /** Works on the gallery as it is now. The state stays open until the work is done. */
   use<T>(work: (state: GalleryState) => Promise<T>): Promise<T>;
-  /** Says that this process alone added faces of one person, which brought the store from one version to the next. */
+  /**
+   * Says that this process alone added faces of one person, which brought the store from one
+   * version to the next.
+   */
   added(from: number, to: number, person: number): void;
 }
 
@@ -74,7 +80,10 @@ export function keepGallery(store: GalleryStore, options: KeepOptions): KeptGall
   /** Versions between which only faces of a person were added, by this process. */
   const additions = new Map<number, { readonly to: number; readonly person: number }>();
 
-  /** People with new faces since the base was read; undefined where another process may have changed anything. */
+  /**
+   * People with new faces since the base was read; undefined where another process may have changed
+   * anything.
+   */
   function changesUntil(version: number): Set<number> | undefined {
     if (current === undefined) return undefined;
     const changed = new Set(current.changed);

@@ -4,7 +4,10 @@ import { scopes } from "../keys/file.ts";
 import type { Caller, KeyRing } from "../keys/ring.ts";
 import { Problem } from "../problem.ts";
 
-/** Who may use the server: holders of keys, everybody (`open`, on this machine only), or no one at all. */
+/**
+ * Who may use the server: holders of keys, everybody (`open`, on this machine only), or no one at
+ * all.
+ */
 export type Access =
   | { readonly kind: "keys"; readonly ring: KeyRing }
   | { readonly kind: "open" }
@@ -32,7 +35,10 @@ export async function callerOf(request: FastifyRequest, access: Access, scope: S
   return caller;
 }
 
-/** The key of a request: `x-api-key`, `Authorization: Bearer`, or the password of `Basic`, which browsers ask for. */
+/**
+ * The key of a request: `x-api-key`, `Authorization: Bearer`, or the password of `Basic`, which
+ * browsers ask for.
+ */
 function keyOf({ headers }: FastifyRequest): string | undefined {
   const given = headers["x-api-key"];
   if (typeof given === "string") return given;

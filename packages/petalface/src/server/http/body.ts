@@ -23,7 +23,8 @@ export interface Upload {
 export async function collect(stream: Readable, most: number, memory: Stock, what: string): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let length = 0;
-  for await (const chunk of stream as AsyncIterable<Buffer>) {
+  const parts: AsyncIterable<Buffer> = stream;
+  for await (const chunk of parts) {
     length += chunk.length;
     if (length > most) throw new Problem(413, "too-large", `${what} has more than ${most.toLocaleString("en")} bytes`);
     if (!memory.take(chunk.length))

@@ -32,8 +32,8 @@ const fastifyCodes: Readonly<Record<string, readonly [number, ProblemCode, strin
 };
 
 /**
- * Reads the rest of a body that is refused, and throws it away: clients that are still writing would
- * not read the answer otherwise. The server's limit of time holds for it.
+ * Reads the rest of a body that is refused, and throws it away: clients that are still writing
+ * would not read the answer otherwise. The server's limit of time holds for it.
  */
 export function discardBody({ raw }: FastifyRequest): void {
   if (raw.complete) return;

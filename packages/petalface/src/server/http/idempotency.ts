@@ -23,7 +23,10 @@ export interface Idempotency {
 /** Answers that are kept, the last ones. */
 const most = 1000;
 
-/** Opens an {@link Idempotency}. It is as old as the process; enrolling the same photo again is harmless by itself. */
+/**
+ * Opens an {@link Idempotency}. It is as old as the process; enrolling the same photo again is
+ * harmless by itself.
+ */
 export function openIdempotency(): Idempotency {
   const known = new Map<string, { readonly print: string; readonly answer: Promise<Answer> }>();
   return {

@@ -48,7 +48,10 @@ export interface Jobs {
   ): Promise<Job>;
   cancel(id: string): Promise<Job>;
   resume(id: string): Promise<Job>;
-  /** Calls with what has happened since an event, then with what happens; undefined: the end. Returns how to stop it. */
+  /**
+   * Calls with what has happened since an event, then with what happens; undefined: the end.
+   * Returns how to stop it.
+   */
   follow(id: string, after: number, hear: (event: JobEvent | undefined) => void): () => void;
   /** Stops what runs, so that it can be resumed. */
   close(): Promise<void>;

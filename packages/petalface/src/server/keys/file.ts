@@ -125,7 +125,10 @@ export function partsOfKey(text: string): { readonly id: string; readonly secret
   return id === undefined || secret === undefined ? undefined : { id, secret };
 }
 
-/** Whether a secret is that of a key. Takes the same time whichever bytes differ, and also where there is no such key. */
+/**
+ * Whether a secret is that of a key. Takes the same time whichever bytes differ, and also where
+ * there is no such key.
+ */
 export async function isSecretOf(secret: string, stored: StoredKey | undefined): Promise<boolean> {
   const expected = Buffer.from(stored?.hash ?? "00".repeat(32), "hex");
   const found = await hashSecret(secret, Buffer.from(stored?.salt ?? "00".repeat(16), "hex"));

@@ -23,7 +23,10 @@ export interface KeyRing {
 const mostVerified = 10_000;
 /** Keys that are looked at with scrypt at a time, and those that may wait for it. */
 const mostWaiting = 32;
-/** Milliseconds after which the file is looked at again: keys are added and revoked while the server runs. */
+/**
+ * Milliseconds after which the file is looked at again: keys are added and revoked while the server
+ * runs.
+ */
 const lookAgain = 1000;
 
 /** Opens the keys of a file, and follows its changes. Throws PetalfaceError. */

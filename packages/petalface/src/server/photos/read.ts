@@ -79,7 +79,10 @@ const squareTolerance = 0.02;
 /** Pictures with shorter sides show nothing. */
 const leastSide = 4;
 
-/** Opens detector and landmarks, and makes a {@link PhotoReader}. Throws PetalfaceError where one of them cannot be opened. */
+/**
+ * Opens detector and landmarks, and makes a {@link PhotoReader}. Throws PetalfaceError where one of
+ * them cannot be opened.
+ */
 export async function openPhotoReader(options: PhotoOptions): Promise<PhotoReader> {
   const { size, faces: most } = options;
   const detector = options.detector === undefined ? undefined : await openDetector(options.detector);
@@ -94,7 +97,8 @@ export async function openPhotoReader(options: PhotoOptions): Promise<PhotoReade
     const photo = await decodePhoto(bytes, name);
     const locator = createLocator(detector.kind, landmarks);
     const crops = await createCropFaces(detector, locator, { size, all, rule: "central", threshold })(photo);
-    // Where no face reaches the detector's threshold the best box is given all the same; not below one that was asked for.
+    // Where no face reaches the detector's threshold the best box is given all the same; not below
+    // one that was asked for.
     const found = crops.filter(({ about }) => about.aligned && (about.score ?? 0) >= (threshold ?? 0));
     const kept = found.toSorted((one, other) => (other.about.score ?? 0) - (one.about.score ?? 0)).slice(0, most);
     const faces = await Promise.all(

@@ -10,7 +10,10 @@ const reader = openPhotoReader(Piscina.workerData as PhotoOptions);
 // Awaited with the first job, whose error it becomes.
 reader.catch(() => undefined);
 
-/** Entry point of the pool: finds and cuts out the faces of one photo. Undefined: the thread is only asked whether it has started. */
+/**
+ * Entry point of the pool: finds and cuts out the faces of one photo. Undefined: the thread is only
+ * asked whether it has started.
+ */
 export default async function run(job: PhotoJob | undefined): Promise<PhotoResult | undefined> {
   const read = await reader;
   return job === undefined ? undefined : await read(job);

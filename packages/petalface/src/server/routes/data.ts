@@ -21,7 +21,8 @@ const pattern = "^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$";
 export const folderName = Type.String({ pattern });
 
 /**
- * The folder of the server's data that a client names. Throws a {@link Problem} where there is none.
+ * The folder of the server's data that a client names. Throws a {@link Problem} where there is
+ * none.
  *
  * @param given matches {@link folderName}
  */

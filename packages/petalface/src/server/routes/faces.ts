@@ -65,7 +65,10 @@ export function facesOf(photo: SeenPhoto | undefined): PhotoFaces {
   return photo.seen;
 }
 
-/** Does work on so many photos, where the queue has room for them. Throws a {@link Problem} where it has none. */
+/**
+ * Does work on so many photos, where the queue has room for them. Throws a {@link Problem} where it
+ * has none.
+ */
 export async function inQueue<T>(photos: number, { queue }: ServerContext, work: () => Promise<T>): Promise<T> {
   if (!queue.take(photos))
     throw new Problem(503, "busy", "more photos wait than this server takes; try again soon", { retryAfter: 1 });

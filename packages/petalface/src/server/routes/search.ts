@@ -163,7 +163,8 @@ async function searchPhotos(
     const one = list[at];
     if (one !== undefined) described.set(face, one);
   });
-  // Copies were made with the adapter: the frozen model's embedding is compared with the faces alone.
+  // Copies were made with the adapter: the frozen model's embedding is compared with the faces
+  // alone.
   const bare = async (face: PhotoFace): Promise<Static<typeof judged>> => {
     const { vector } = await gallery.recogniser.describeFrozen(face.crop, signal);
     return run({ unit: normaliseRows(vector, vector.length), alpha: 1 }, described.get(face)?.alpha ?? 1);
@@ -241,7 +242,10 @@ function thresholdsOf(known: ChosenThresholds | undefined, given: number | undef
   return known;
 }
 
-/** Embeddings of a request; undefined where it has none. Throws a {@link Problem} where they are not the model's. */
+/**
+ * Embeddings of a request; undefined where it has none. Throws a {@link Problem} where they are not
+ * the model's.
+ */
 function embeddingsOf({ fields }: Upload, gallery: ServedGallery): readonly ProbeFace[] | undefined {
   const { embeddings } = fields;
   if (embeddings === undefined) return undefined;

@@ -15,8 +15,8 @@ export const lossNames = [
 ] as const;
 
 /**
- * What the training loss is made of: `distil`, a margin softmax (the others), or the sum of the two;
- * `distil+anchors`: with the softmax over the frozen embeddings of other faces.
+ * What the training loss is made of: `distil`, a margin softmax (the others), or the sum of the
+ * two; `distil+anchors`: with the softmax over the frozen embeddings of other faces.
  */
 export type LossName = (typeof lossNames)[number];
 

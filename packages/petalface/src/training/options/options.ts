@@ -9,13 +9,17 @@ export type { TrainingOptions } from "./presets.ts";
 /** Choices on top of a preset; what is left out or undefined is the preset's. */
 export type TrainingChoices = { readonly [K in keyof TrainingOptions]?: TrainingOptions[K] | undefined };
 
-/** What SGD starts from instead of AdamW's numbers: insightface's recipe for margin softmax. Not tuned here. */
+/**
+ * What SGD starts from instead of AdamW's numbers: insightface's recipe for margin softmax. Not
+ * tuned here.
+ */
 const sgdDefaults = { learningRate: 0.1, weightDecay: 5e-4 };
 
 /**
- * A preset with the user's own choices on top; checked. Throws PetalfaceError (wrong usage) for a choice that is unknown, out of range, or does not
- * go with another.
- * @param family of an imported network: the released code trains each in its own way, and so does the preset `reference`
+ * A preset with the user's own choices on top; checked. Throws PetalfaceError (wrong usage) for a
+ * choice that is unknown, out of range, or does not go with another.
+ * @param family of an imported network: the released code trains each in its own way, and so does
+ * the preset `reference`
  * @param ranks processes that train together; the parts of a step are theirs
  */
 export function trainingOptions(choices: TrainingChoices = {}, family?: string, ranks = 1): TrainingOptions {
@@ -30,7 +34,8 @@ export function trainingOptions(choices: TrainingChoices = {}, family?: string, 
     // Low resolutions that are given are for shrinking.
     ...(choices.lrPixels !== undefined && { degrade: "lr" }),
   };
-  // Whole networks move far with the adapters' learning rate: the pre-trained knowledge is in these weights, not in separate adapters.
+  // Whole networks move far with the adapters' learning rate: the pre-trained knowledge is in these
+  // weights, not in separate adapters.
   const method = choices.method ?? base.method;
   const rate = method === "lora" ? base.learningRate : base.learningRate / 4;
   const options = { ...base, learningRate: rate, ...given };
@@ -73,8 +78,9 @@ function fail(complaint: string | undefined): void {
 const partImages = { most: 8, fewest: 4 } as const;
 
 /**
- * Parts that leave few images at once: what a convolutional network computes of eight faces stays in the processor's caches. Against 32 at once a step is
- * 1.2 times as fast and takes half the memory (docs/speed.md).
+ * Parts that leave few images at once: what a convolutional network computes of eight faces stays
+ * in the processor's caches. Against 32 at once a step is 1.2 times as fast and takes half the
+ * memory (docs/speed.md).
  */
 function fewImages(batch: number, ranks: number): number {
   for (let images = partImages.most; images >= partImages.fewest; images--)
@@ -91,7 +97,10 @@ function defaultParts({ batch, accumulate }: TrainingOptions, whole: boolean, ra
   return ranks;
 }
 
-/** The factor on the adapter's output that the options mean, rank counted over all parts of the gate. */
+/**
+ * The factor on the adapter's output that the options mean, rank counted over all parts of the
+ * gate.
+ */
 export const adapterScale = (options: Pick<TrainingOptions, "scale" | "rank" | "rankStable">): number =>
   options.rankStable ? options.scale / Math.sqrt(options.rank) : options.scale;
 

@@ -21,18 +21,24 @@ export interface AdaptResult {
   readonly run: RunRecord;
   /** The trained adapter; with a validation protocol the best one. */
   readonly adapter: Adapter;
-  /** Training faces that were left out: they cannot be read, or the model has no finite embedding of them. Others of their person or batch stand for them. */
+  /**
+   * Training faces that were left out: they cannot be read, or the model has no finite embedding of
+   * them. Others of their person or batch stand for them.
+   */
   readonly leftOut: Unreadable;
   /** Faces that the validation left out; undefined where there are none, or no validation. */
   readonly validationLeftOut: Unreadable | undefined;
-  /** Share of this call's time between its first and last step that the engine waited for images; undefined for fewer than two steps. */
+  /**
+   * Share of this call's time between its first and last step that the engine waited for images;
+   * undefined for fewer than two steps.
+   */
   readonly waiting: number | undefined;
 }
 
 /**
- * Trains an adapter into a new run folder, which is locked meanwhile. Whatever stops it (a signal, a kill, a full disk, a diverging loss), the
- * folder keeps the last good checkpoint, and {@link resume} continues from there.
- * Throws PetalfaceError for errors that the user can fix.
+ * Trains an adapter into a new run folder, which is locked meanwhile. Whatever stops it (a signal,
+ * a kill, a full disk, a diverging loss), the folder keeps the last good checkpoint, and
+ * {@link resume} continues from there. Throws PetalfaceError for errors that the user can fix.
  */
 export async function adapt(request: AdaptRequest, context: AdaptContext = {}): Promise<AdaptResult> {
   await using run = await prepare(request, context);
@@ -40,9 +46,10 @@ export async function adapt(request: AdaptRequest, context: AdaptContext = {}): 
 }
 
 /**
- * Continues a run from its last checkpoint; on the same machine with the same threads the result has the same bits as an uninterrupted
- * run. Throws PetalfaceError if the model, the data or the validation protocol are not those that the run was started with, or if another process
- * is at work on it.
+ * Continues a run from its last checkpoint; on the same machine with the same threads the result
+ * has the same bits as an uninterrupted run. Throws PetalfaceError if the model, the data or the
+ * validation protocol are not those that the run was started with, or if another process is at work
+ * on it.
  */
 export async function resume(
   folder: string,

@@ -8,8 +8,9 @@ export const adapterCardFile = "README.md";
 const percent = (share: number): string => `${Number((100 * share).toPrecision(3))} %`;
 
 /**
- * What an adapter is, in Markdown: what was trained on what, how it was measured, and what it is for (after Mitchell et al., "Model
- * Cards for Model Reporting", FAT* 2019). It holds no paths but those that the run was given.
+ * What an adapter is, in Markdown: what was trained on what, how it was measured, and what it is
+ * for (after Mitchell et al., "Model Cards for Model Reporting", FAT* 2019). It holds no paths but
+ * those that the run was given.
  */
 export function adapterCard(record: RunRecord, { config, theta }: Adapter): string {
   const { options, model, data, validation, result, trained, init } = record;

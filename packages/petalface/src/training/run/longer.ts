@@ -9,7 +9,8 @@ import { writeRun } from "./run.ts";
 import { outOfPatience, validationDue } from "./validation.ts";
 
 /**
- * Gives a run another number of epochs and writes that down. Patience that ran out in the shorter run starts again. Of several ranks all must call it.
+ * Gives a run another number of epochs and writes that down. Patience that ran out in the shorter
+ * run starts again. Of several ranks all must call it.
  *
  * @param length faces of the training set
  * @returns the run as it continues
@@ -34,8 +35,9 @@ export async function trainLonger(
 }
 
 /**
- * The run with another number of epochs, from its last checkpoint on. It has the bits of a run that was planned so from the beginning where all
- * that was done until now would have been the same, and `run.json` says whether.
+ * The run with another number of epochs, from its last checkpoint on. It has the bits of a run that
+ * was planned so from the beginning where all that was done until now would have been the same, and
+ * `run.json` says whether.
  *
  * @param length faces of the training set
  * @throws PetalfaceError where the run has done as many steps already

@@ -8,7 +8,8 @@ import type { RunRecord } from "./record.ts";
 import type { AdaptContext, ResumeChanges } from "./types.ts";
 
 /**
- * Opens the model and the training set of a run, at the first place where they are those that it was started with.
+ * Opens the model and the training set of a run, at the first place where they are those that it
+ * was started with.
  *
  * @throws PetalfaceError where they are at none of the places, or at all of them changed
  */

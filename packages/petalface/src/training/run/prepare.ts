@@ -43,13 +43,17 @@ export interface AdaptRequest extends ModelChoices {
   readonly out: string;
   /** An adapter of the same model that training starts from; its shape is that of the new one. */
   readonly init?: string | undefined;
-  /** Unlabelled crops of the camera that the adapter is centred on at the end ({@link centreAdapter}). */
+  /**
+   * Unlabelled crops of the camera that the adapter is centred on at the end
+   * ({@link centreAdapter}).
+   */
   readonly camera?: string | undefined;
 }
 
 /**
- * Opens a new run and its folder, up to the state before the first step. Of several ranks all must call it; rank 0 makes the folder, and what it finds
- * out about the faces holds for all. Throws PetalfaceError for errors that the user can fix.
+ * Opens a new run and its folder, up to the state before the first step. Of several ranks all must
+ * call it; rank 0 makes the folder, and what it finds out about the faces holds for all. Throws
+ * PetalfaceError for errors that the user can fix.
  */
 export const prepare = (request: AdaptRequest, context: AdaptContext): Promise<Run> =>
   withResources(async (keep) => {
@@ -166,7 +170,10 @@ function assumedBy({ source, spec: { mean, scale, channels } }: Backbone): Pick<
   return source === "assumed" ? { assumed: { mean, scale, channels } } : {};
 }
 
-/** Names of the layers to adapt, whose rows were shown to belong to the images that the graph says, and of those without a gate. */
+/**
+ * Names of the layers to adapt, whose rows were shown to belong to the images that the graph says,
+ * and of those without a gate.
+ */
 async function sitesOf(
   backbone: Backbone,
   options: TrainingOptions,

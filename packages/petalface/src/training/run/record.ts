@@ -20,7 +20,9 @@ export interface RunChange {
   readonly learningRate: number;
   /** Where the number of epochs changed. */
   readonly epochs?: number | undefined;
-  /** Whether the run has the bits of one that was planned with so many epochs from the beginning. */
+  /**
+   * Whether the run has the bits of one that was planned with so many epochs from the beginning.
+   */
   readonly asPlanned?: boolean | undefined;
 }
 
@@ -48,7 +50,10 @@ export interface RunRecord {
     /** The kind of faces that was found, where alpha's range was fitted on them. */
     readonly set?: SetFindings | undefined;
   };
-  /** Everything about the adapter but the numbers of its quality measure, which are stored next to it. */
+  /**
+   * Everything about the adapter but the numbers of its quality measure, which are stored next to
+   * it.
+   */
   readonly adapter: Omit<AdapterConfig, "weights">;
   /** The adapter that training started from, where it is not a new one. */
   readonly init?: { readonly given: string; readonly sha256: string } | undefined;
@@ -57,11 +62,17 @@ export interface RunRecord {
   readonly steps: number;
   /** What the run is validated on, if anything. */
   readonly validation?: (ValidationRequest & { readonly measure: string; readonly fingerprint: string }) | undefined;
-  /** Where model, data, validation and weights of the quality measure were when the run was started; absent in older runs. */
+  /**
+   * Where model, data, validation and weights of the quality measure were when the run was started;
+   * absent in older runs.
+   */
   readonly places?: Places | undefined;
   /** What a resumed run was given instead of what was before, and from which step on. */
   readonly changes?: readonly RunChange[] | undefined;
-  /** Once a run with a validation protocol has ended: its last step, and where the adapter that was kept is from. */
+  /**
+   * Once a run with a validation protocol has ended: its last step, and where the adapter that was
+   * kept is from.
+   */
   readonly result?: { readonly steps: number; readonly best: ValidationScore & { readonly step: number } } | undefined;
   readonly trained: { readonly parameters: number; readonly share: number };
   readonly machine: { readonly threads: number; readonly provider: string };

@@ -24,8 +24,9 @@ import { rewindEvents } from "./tensorboard.ts";
 import type { AdaptContext, ResumeChanges, Run } from "./types.ts";
 
 /**
- * Opens a run of an earlier process at its last checkpoint. Of several ranks all must call it, as many as there were or not; rank 0 reads and writes the
- * run's folder, and the others need not see it.
+ * Opens a run of an earlier process at its last checkpoint. Of several ranks all must call it, as
+ * many as there were or not; rank 0 reads and writes the run's folder, and the others need not see
+ * it.
  */
 export const reopen = (folder: string, context: AdaptContext, changes: ResumeChanges): Promise<Run> =>
   withResources(async (keep) => {

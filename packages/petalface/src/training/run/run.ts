@@ -23,7 +23,10 @@ export async function makeRunFolder(folder: string): Promise<void> {
   }
 }
 
-/** Whether a new run's folder may hold an entry of this name: its lock, unfinished writes, and the faces that were aligned for it. */
+/**
+ * Whether a new run's folder may hold an entry of this name: its lock, unfinished writes, and the
+ * faces that were aligned for it.
+ */
 export const mayBeginWith = (name: string): boolean =>
   name.startsWith(lockName) || name === "aligned" || isUnfinished(name);
 

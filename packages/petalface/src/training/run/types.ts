@@ -42,7 +42,10 @@ export interface Run extends RunParts, AsyncDisposable {
 export interface AdaptContext {
   readonly threads?: number | undefined;
   readonly provider?: Provider | undefined;
-  /** Most bytes of a file in the run's folder for what frozen layers make of the images, with `variants`; 0: none. 4 GiB unless given. */
+  /**
+   * Most bytes of a file in the run's folder for what frozen layers make of the images, with
+   * `variants`; 0: none. 4 GiB unless given.
+   */
   readonly prefixBytes?: number | undefined;
   /** Stops the run after the current step, with a checkpoint. */
   readonly signal?: AbortSignal | undefined;
@@ -56,7 +59,10 @@ export interface AdaptContext {
   readonly openValidator?: OpenValidator | undefined;
   /** Distillation targets shared by runs on the same model, set and engine. */
   readonly targetCache?: TargetCache | undefined;
-  /** Share of the training faces, in [0, 1], that may be left out; 0.05 unless given. Not for data that is already open. */
+  /**
+   * Share of the training faces, in [0, 1], that may be left out; 0.05 unless given. Not for data
+   * that is already open.
+   */
   readonly mostLeftOut?: number | undefined;
   /** The processes that train together, this one among them; it works by itself unless given. */
   readonly ranks?: Ranks | undefined;
@@ -66,11 +72,20 @@ export interface AdaptContext {
 
 /** What may change when a run is continued. */
 export interface ResumeChanges {
-  /** Another peak learning rate from here on; noted in `run.json`. The result is then another than that of an uninterrupted run. */
+  /**
+   * Another peak learning rate from here on; noted in `run.json`. The result is then another than
+   * that of an uninterrupted run.
+   */
   readonly learningRate?: number | undefined;
-  /** Another number of epochs, also for a run that has ended; noted in `run.json`, with whether the result is that of a run planned so. */
+  /**
+   * Another number of epochs, also for a run that has ended; noted in `run.json`, with whether the
+   * result is that of a run planned so.
+   */
   readonly epochs?: number | undefined;
-  /** Where the model, the training set and the validation's files are now, if neither where they were nor the same way from the run. */
+  /**
+   * Where the model, the training set and the validation's files are now, if neither where they
+   * were nor the same way from the run.
+   */
   readonly model?: string | undefined;
   readonly train?: string | undefined;
   readonly val?: string | undefined;

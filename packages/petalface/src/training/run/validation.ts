@@ -28,9 +28,13 @@ export interface Validator {
   readonly measure: string;
   /** Changes whenever the protocol or its faces do; a run is not continued with another. */
   readonly fingerprint: string;
-  /** Faces that the last evaluation left out; undefined where there are none, or before the first. */
+  /**
+   * Faces that the last evaluation left out; undefined where there are none, or before the first.
+   */
   leftOut?(): Unreadable | undefined;
-  /** Of several ranks all must call it; each does a part of the work, and all have the same value. */
+  /**
+   * Of several ranks all must call it; each does a part of the work, and all have the same value.
+   */
   evaluate(adapter: Adapter, signal: AbortSignal | undefined, ranks: Ranks): Promise<ValidationScore>;
   close(): Promise<void>;
 }
@@ -62,7 +66,9 @@ export interface ValidationState {
   readonly statistics: Float32Array;
 }
 
-/** The state before the first validation of `length` trained numbers and so many running statistics. */
+/**
+ * The state before the first validation of `length` trained numbers and so many running statistics.
+ */
 export const freshValidation = (length: number, statistics: number): ValidationState => ({
   last: -1,
   waited: 0,
@@ -71,7 +77,10 @@ export const freshValidation = (length: number, statistics: number): ValidationS
   statistics: new Float32Array(statistics),
 });
 
-/** Whether a validation belongs after `step` steps: before the first step, every so many (or every epoch), and after the last. */
+/**
+ * Whether a validation belongs after `step` steps: before the first step, every so many (or every
+ * epoch), and after the last.
+ */
 export function validationDue(
   step: number,
   run: { readonly every: number; readonly steps: number; readonly batch: number; readonly images: number },

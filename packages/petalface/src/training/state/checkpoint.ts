@@ -76,8 +76,9 @@ const vectorsOf = (state: TrainingState, ranks: number): Vector[] => {
 };
 
 /**
- * Saves the state of a run as one safetensors file, in one rename. The vectors are written from where they are: no copy in memory, and the
- * caller must not change them meanwhile. Of several ranks all must call it, and rank 0 writes; the parts of the others pass through it.
+ * Saves the state of a run as one safetensors file, in one rename. The vectors are written from
+ * where they are: no copy in memory, and the caller must not change them meanwhile. Of several
+ * ranks all must call it, and rank 0 writes; the parts of the others pass through it.
  */
 export async function saveState(folder: string, state: TrainingState, ranks: Ranks = alone): Promise<void> {
   const { validation } = state;
@@ -114,7 +115,10 @@ export const hasState = (folder: string): Promise<boolean> =>
     () => false,
   );
 
-/** Reads the run's checkpoint; its vectors lie in the file's own memory. Throws PetalfaceError if it does not fit the run. */
+/**
+ * Reads the run's checkpoint; its vectors lie in the file's own memory. Throws PetalfaceError if it
+ * does not fit the run.
+ */
 export async function loadState(folder: string, shape: StateShape): Promise<TrainingState> {
   const path = stateFile(folder);
   const { tensors, metadata } = await readSafetensors(path);
@@ -164,7 +168,10 @@ function parseValidation(text: string | undefined, path: string): Omit<Validatio
   throw new PetalfaceError("PETAL_RUN_DAMAGED", `${path}: what it says of the validation is not understood`);
 }
 
-/** The bytes of a vector as the format wants them: shared on a little-endian machine, else a swapped copy. */
+/**
+ * The bytes of a vector as the format wants them: shared on a little-endian machine, else a swapped
+ * copy.
+ */
 function littleEndian(values: Float32Array): Uint8Array {
   const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
   if (endianness() === "LE") return bytes;

@@ -45,8 +45,9 @@ export const stateShape = ({ backbone, data, layout, options, validator }: RunPa
 });
 
 /**
- * Class centres before the first step: the mean direction of a few sharp faces of each person, seen by the frozen backbone. Of several ranks
- * each embeds every so many batches, and all take the rows in the order of one process.
+ * Class centres before the first step: the mean direction of a few sharp faces of each person, seen
+ * by the frozen backbone. Of several ranks each embeds every so many batches, and all take the rows
+ * in the order of one process.
  */
 async function firstHead(
   { backbone, data, loader, session, options, ranks }: RunParts,

@@ -4,8 +4,9 @@ import type { Moments } from "../optimiser/moments.ts";
 import { freshMoments, type OptimizerOptions, optimize } from "../optimiser/optimizer.ts";
 
 /**
- * The throw-away class centres of a margin loss: `classes x width`, with the optimiser's state. 4 bytes a number: 100,000 classes of width
- * 512 take 205 MB, three times that with AdamW's moments, twice with SGD's velocity.
+ * The throw-away class centres of a margin loss: `classes x width`, with the optimiser's state. 4
+ * bytes a number: 100,000 classes of width 512 take 205 MB, three times that with AdamW's moments,
+ * twice with SGD's velocity.
  */
 export interface Head {
   /** Of all ranks together. */
@@ -67,8 +68,9 @@ export function randomCentres(classes: number, width: number, seed: number, firs
 }
 
 /**
- * Classes of one step: all of them, or the batch's own and randomly drawn others up to `most`, ascending (Partial FC, An et al., CVPR
- * 2022, arXiv 2203.15565). Depends on seed and step alone. `most` must be at least the number of different labels.
+ * Classes of one step: all of them, or the batch's own and randomly drawn others up to `most`,
+ * ascending (Partial FC, An et al., CVPR 2022, arXiv 2203.15565). Depends on seed and step alone.
+ * `most` must be at least the number of different labels.
  */
 export function sampleClasses(
   classes: number,
@@ -85,7 +87,9 @@ export function sampleClasses(
   return Uint32Array.from(chosen).sort();
 }
 
-/** The rows of `classes` one after the other, of values that begin with the row of class `first`. */
+/**
+ * The rows of `classes` one after the other, of values that begin with the row of class `first`.
+ */
 export function gatherRows(values: Float32Array, classes: Uint32Array, width: number, first = 0): Float32Array {
   const rows = new Float32Array(classes.length * width);
   classes.forEach((each, i) => {
@@ -95,7 +99,10 @@ export function gatherRows(values: Float32Array, classes: Uint32Array, width: nu
   return rows;
 }
 
-/** One optimiser step on sampled centres that are here; the others keep their values and their state. `step` counts from 1. */
+/**
+ * One optimiser step on sampled centres that are here; the others keep their values and their
+ * state. `step` counts from 1.
+ */
 export function updateHead(
   head: Head,
   classes: Uint32Array,

@@ -22,7 +22,8 @@ export async function openInit(folder: string, backbone: Backbone): Promise<Init
 }
 
 /**
- * The adapter that a run was started from, where no step of it is stored yet; undefined where it began with a new one.
+ * The adapter that a run was started from, where no step of it is stored yet; undefined where it
+ * began with a new one.
  *
  * @param place where a path of the record is now
  * @throws PetalfaceError where the adapter changed since
@@ -43,8 +44,8 @@ export async function initOf(
 }
 
 /**
- * The options that the shape of an adapter decides: method, gate, rank, scale, layers, and whether batch normalisations train. Options
- * that are given by themselves stay.
+ * The options that the shape of an adapter decides: method, gate, rank, scale, layers, and whether
+ * batch normalisations train. Options that are given by themselves stay.
  */
 export function choicesOfInit({ config }: Adapter, given: TrainingChoices): TrainingChoices {
   const { method, gate, rank, scale, sites, ungated = [], batchNorm = "frozen" } = config;
@@ -52,7 +53,10 @@ export function choicesOfInit({ config }: Adapter, given: TrainingChoices): Trai
   return { method, batchNorm, ...(method === "lora" && lora), ...given };
 }
 
-/** Throws PetalfaceError (wrong usage) where an adapter has another shape than the one to be trained. */
+/**
+ * Throws PetalfaceError (wrong usage) where an adapter has another shape than the one to be
+ * trained.
+ */
 export function requireShape({ folder, adapter }: Init, config: AdapterConfig): void {
   const shapeOf = (each: AdapterConfig): string => {
     const { method, gate, scale, batchNorm = "frozen", sites } = each;

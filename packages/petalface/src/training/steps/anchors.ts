@@ -17,9 +17,15 @@ export interface Anchors {
   readonly width: number;
   /** Unit rows; zeros where there is none yet, or none that is finite. */
   readonly rows: Float32Array;
-  /** Embeds the anchors that this step and those before it add; what a step has depends on its number alone. */
+  /**
+   * Embeds the anchors that this step and those before it add; what a step has depends on its
+   * number alone.
+   */
   growTo(step: number): Promise<void>;
-  /** 1 for each anchor that is there and another person's than this face, or of another face where people are unknown; else 0. */
+  /**
+   * 1 for each anchor that is there and another person's than this face, or of another face where
+   * people are unknown; else 0.
+   */
   others(face: number): Float32Array;
 }
 
@@ -32,7 +38,9 @@ export const anchorCount = ({
   readonly data: Pick<FaceData, "length">;
 }): number => (usesAnchors(options.loss) ? Math.min(options.anchors, data.length) : 0);
 
-/** The anchors of a run: faces that its seed chooses, sharp, in the order in which they are added. */
+/**
+ * The anchors of a run: faces that its seed chooses, sharp, in the order in which they are added.
+ */
 export function openAnchors(
   {
     data,

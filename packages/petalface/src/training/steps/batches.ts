@@ -8,17 +8,26 @@ import { type Draw, sampler } from "./sampler.ts";
 import { shareOf } from "./share.ts";
 import type { Targets } from "./targets.ts";
 
-/** The faces of one step as the loader made them; of several ranks each loads those that it computes. */
+/**
+ * The faces of one step as the loader made them; of several ranks each loads those that it
+ * computes.
+ */
 export interface PreparedStep {
   /** Counted from 0. */
   readonly step: number;
   /** Of the whole batch. */
   readonly draws: readonly Draw[];
-  /** Places of the batch whose pixels this rank needs: all of its own, unless what the frozen layers make of them is kept. */
+  /**
+   * Places of the batch whose pixels this rank needs: all of its own, unless what the frozen layers
+   * make of them is kept.
+   */
   readonly shown: readonly number[];
   /** `shown.length x 3 x size x size` RGB planes. */
   readonly pixels: Uint8Array;
-  /** Faces whose target is not known yet, by the rank that computes it, and the sharp pixels of this rank's. */
+  /**
+   * Faces whose target is not known yet, by the rank that computes it, and the sharp pixels of this
+   * rank's.
+   */
   readonly fresh: readonly (readonly Draw[])[];
   readonly freshPixels: Uint8Array;
 }

@@ -3,13 +3,19 @@ import { PetalfaceError } from "../../errors.ts";
 import { usesAnchors, usesDistillation, usesMargin } from "../losses/names.ts";
 import type { TrainingOptions } from "../options/options.ts";
 
-/** Steps in a row with an exploded loss after which training stops. One bad batch, or ten, happen in healthy runs. */
+/**
+ * Steps in a row with an exploded loss after which training stops. One bad batch, or ten, happen in
+ * healthy runs.
+ */
 const patience = 50;
 /** An exploded loss is this many times the usual one. */
 const factor = 2;
 /** Losses that the usual one is the median of. */
 const window = 200;
-/** Images that the loss of the start is taken from, in at most so many steps. Few, because a far too high rate destroys the network at once. */
+/**
+ * Images that the loss of the start is taken from, in at most so many steps. Few, because a far too
+ * high rate destroys the network at once.
+ */
 const openingImages = 32;
 const mostOpeningSteps = 20;
 /** Share of the loss of a network that knows nothing below which no loss counts as exploded. */
@@ -29,12 +35,14 @@ export interface LossWatch {
 /**
  * Decides when training has diverged:
  * - at once if the loss or the gradient's norm is not finite;
- * - after 50 steps in a row whose loss is above 2 times the usual one. The usual loss is the largest of: the median of the start (the first
- *   32 images, in 20 steps at most), the median of the last 200 calm steps, and a tenth of the loss of a network that knows nothing.
+ * - after 50 steps in a row whose loss is above 2 times the usual one. The usual loss is the
+ *   largest of: the median of the start (the first 32 images, in 20 steps at most), the median of
+ *   the last 200 calm steps, and a tenth of the loss of a network that knows nothing.
  *
- * A healthy run's loss does not stay above twice its start for 50 steps, however noisy it is: were every step's loss above it with
- * probability 1/2, independently, that would happen once in 10^15 steps. What this does not see is a run that ends up no worse than twice
- * its start; a validation protocol does.
+ * A healthy run's loss does not stay above twice its start for 50 steps, however noisy it is: were
+ * every step's loss above it with probability 1/2, independently, that would happen once in 10^15
+ * steps. What this does not see is a run that ends up no worse than twice its start; a validation
+ * protocol does.
  */
 export function watchLoss(
   options: Pick<

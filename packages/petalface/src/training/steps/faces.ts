@@ -58,7 +58,10 @@ export async function meetFaces(task: StepTask, batch: PreparedStep): Promise<Us
   return await without(task, { batch, faces, origin: batch.draws.map((_, place) => place) }, bad);
 }
 
-/** Puts others in the places of the faces that the frozen model has no finite embedding of, as they are shown. */
+/**
+ * Puts others in the places of the faces that the frozen model has no finite embedding of, as they
+ * are shown.
+ */
 export async function withoutNotFinite(task: StepTask, step: UsableStep): Promise<UsableStep | undefined> {
   const { share, ranks } = task;
   const own = share.placesOf(ranks.rank);

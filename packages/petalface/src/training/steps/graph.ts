@@ -49,8 +49,9 @@ export interface TrainingGraph {
 }
 
 /**
- * Builds forward, loss and backward of one training step, or of one of its parts (`accumulate`), as one ordinary ONNX graph: B is
- * `batch / accumulate`. `classes` is C; 0 without a margin loss. `anchors` is A; 0 without anchors.
+ * Builds forward, loss and backward of one training step, or of one of its parts (`accumulate`), as
+ * one ordinary ONNX graph: B is `batch / accumulate`. `classes` is C; 0 without a margin loss.
+ * `anchors` is A; 0 without anchors.
  */
 export function trainingGraph(
   backbone: Backbone,

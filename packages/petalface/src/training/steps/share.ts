@@ -15,7 +15,10 @@ export interface Share {
   placesOf(rank: number): readonly number[];
 }
 
-/** Divides the parts of a step (`accumulate`) among the ranks. Where their number does not divide that of the parts, some ranks wait. */
+/**
+ * Divides the parts of a step (`accumulate`) among the ranks. Where their number does not divide
+ * that of the parts, some ranks wait.
+ */
 export function shareOf(
   { batch, accumulate }: Pick<TrainingOptions, "batch" | "accumulate">,
   { count }: Pick<Ranks, "count">,

@@ -15,7 +15,10 @@ import { epochOf } from "./sampler.ts";
 import { sumOfParts } from "./sums.ts";
 import type { StepTask } from "./task.ts";
 
-/** What one batch says of the current weights, before they change; the same on every rank, but for the centres. */
+/**
+ * What one batch says of the current weights, before they change; the same on every rank, but for
+ * the centres.
+ */
 export interface Computed {
   readonly loss: number;
   /** Gradient of theta, and its L2 norm. */
@@ -32,9 +35,10 @@ export interface Computed {
 }
 
 /**
- * Computes loss and gradient of a batch, `accumulate` parts one after the other, or at the same time on several ranks. Leaves `state` as it is. Faces
- * that the frozen model has no finite embedding of (sharp, as a target, or as they are shown) are named and replaced by others of the batch: one of
- * them would make every weight NaN.
+ * Computes loss and gradient of a batch, `accumulate` parts one after the other, or at the same
+ * time on several ranks. Leaves `state` as it is. Faces that the frozen model has no finite
+ * embedding of (sharp, as a target, or as they are shown) are named and replaced by others of the
+ * batch: one of them would make every weight NaN.
  */
 export async function computeStep(task: StepTask, state: TrainingState, batch: PreparedStep): Promise<Computed> {
   await task.targets?.add(batch.fresh, batch.freshPixels);

@@ -59,7 +59,10 @@ export function sumOfParts(ranks: Ranks, share: Share, parts: number, lengths: r
   };
 }
 
-/** The sum so far plus a part's share of the mean; with one part its own array, every bit as it came. */
+/**
+ * The sum so far plus a part's share of the mean; with one part its own array, every bit as it
+ * came.
+ */
 function accumulated(sum: Float32Array | undefined, part: Float32Array, parts: number, lent: boolean): Float32Array {
   if (parts === 1) return lent ? part.slice() : part;
   if (sum === undefined) return part.map((value) => value / parts);

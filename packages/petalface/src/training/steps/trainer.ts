@@ -36,12 +36,17 @@ import { waitingClock } from "./waiting.ts";
 
 /** Batches prepared ahead of the engine. */
 const ahead = 3;
-/** A checkpoint that takes long is written less often: at most this share of the time goes into it. */
+/**
+ * A checkpoint that takes long is written less often: at most this share of the time goes into it.
+ */
 const checkpointShare = 0.05;
 
 /** What surrounds {@link trainSteps}. */
 export interface TrainingContext {
-  /** Most bytes of a file for what frozen layers below all adapters make of the images (only with `variants`); 0: none. */
+  /**
+   * Most bytes of a file for what frozen layers below all adapters make of the images (only with
+   * `variants`); 0: none.
+   */
   readonly prefixBytes: number;
   /** Targets of earlier runs, and place for this one's. */
   readonly targetCache?: TargetCache | undefined;
@@ -54,15 +59,19 @@ export interface TrainingContext {
 /** How a call of {@link trainSteps} ended. */
 export interface TrainingEnd {
   readonly finished: boolean;
-  /** Share of the time between the first and the last step that the engine waited for images; undefined for fewer than two steps. */
+  /**
+   * Share of the time between the first and the last step that the engine waited for images;
+   * undefined for fewer than two steps.
+   */
   readonly waiting: number | undefined;
 }
 
 /**
- * Runs a run's remaining steps, changing its state in place. Finished when all are done or the validation ran out of patience, not when
- * the signal stopped it (a checkpoint is then written). Throws PetalfaceError if training diverges (see {@link watchLoss}).
- * A checkpoint holds weights that a whole batch has already been computed with, to a loss in its usual range; so the last one is good.
- * Of several ranks all must call it; rank 0 writes, and decides when.
+ * Runs a run's remaining steps, changing its state in place. Finished when all are done or the
+ * validation ran out of patience, not when the signal stopped it (a checkpoint is then written).
+ * Throws PetalfaceError if training diverges (see {@link watchLoss}). A checkpoint holds weights
+ * that a whole batch has already been computed with, to a loss in its usual range; so the last one
+ * is good. Of several ranks all must call it; rank 0 writes, and decides when.
  */
 export async function trainSteps(run: Run, context: TrainingContext): Promise<TrainingEnd> {
   const { options, folder, steps, validator, state, ranks } = run;
@@ -84,7 +93,10 @@ export async function trainSteps(run: Run, context: TrainingContext): Promise<Tr
     watch.calm &&
     (options.checkpointSeconds === 0 ||
       performance.now() - saved > Math.max(options.checkpointSeconds * 1000, writing / checkpointShare));
-  /** Measures where it is time to. False if the signal stopped it; a resumed run then starts with this validation. */
+  /**
+   * Measures where it is time to. False if the signal stopped it; a resumed run then starts with
+   * this validation.
+   */
   const validate = async (): Promise<boolean> => {
     const { validation } = state;
     const every = {
@@ -97,7 +109,8 @@ export async function trainSteps(run: Run, context: TrainingContext): Promise<Tr
     if (validation.last === state.step || !validationDue(state.step, every)) return true;
     let score: ValidationScore;
     try {
-      // Ranks that stop at different moments would wait for each other: they stop after the next step.
+      // Ranks that stop at different moments would wait for each other: they stop after the next
+      // step.
       const stop = ranks.count === 1 ? signal : undefined;
       score = await validator.evaluate(adapterOf(run.config, state), stop, ranks);
     } catch (error) {
@@ -148,7 +161,10 @@ export async function trainSteps(run: Run, context: TrainingContext): Promise<Tr
   return { finished: true, waiting: clock.share() };
 }
 
-/** What the ranks do after a step: rank 0 says whether to save, and any of them may have been asked to stop. */
+/**
+ * What the ranks do after a step: rank 0 says whether to save, and any of them may have been asked
+ * to stop.
+ */
 async function agree(
   ranks: Ranks,
   own: { readonly save: boolean; readonly stop: boolean },
@@ -158,7 +174,10 @@ async function agree(
   return { save: all[0]?.[0]?.[0] === 1, stop: all.some(([flags]) => flags?.[1] === 1) };
 }
 
-/** Throws where the ranks no longer have the same weights: a machine that computes wrongly must not spoil a run unseen. */
+/**
+ * Throws where the ranks no longer have the same weights: a machine that computes wrongly must not
+ * spoil a run unseen.
+ */
 async function requireSameWeights(ranks: Ranks, { theta }: TrainingState): Promise<void> {
   if (ranks.count === 1) return;
   const bytes = new Uint8Array(theta.buffer, theta.byteOffset, theta.byteLength);
@@ -207,15 +226,19 @@ const openEngines = (run: Run, context: TrainingContext): Promise<Engines & Asyn
     return { graph, engine, targets, anchors, prefix, findNotFinite: finder(run, session, keep) };
   });
 
-/** Where a rank keeps what frozen layers make of images: in the run's folder, or elsewhere on a machine that does not see it. */
+/**
+ * Where a rank keeps what frozen layers make of images: in the run's folder, or elsewhere on a
+ * machine that does not see it.
+ */
 async function prefixPlace(folder: string, { rank }: Ranks, keep: Keep): Promise<string> {
   if (rank === 0 || (await exists(folder))) return folder;
   return keep(await makeTemporary(), (temporary) => temporary.remove()).path;
 }
 
 /**
- * Finds the faces that the frozen model has no finite embedding of as they are shown: to tell a picture from a learning rate. The model is
- * loaded at the first call, which only a loss that is not finite makes.
+ * Finds the faces that the frozen model has no finite embedding of as they are shown: to tell a
+ * picture from a learning rate. The model is loaded at the first call, which only a loss that is
+ * not finite makes.
  */
 function finder({ backbone, data, loader }: Run, session: SessionOptions, keep: Keep): Engines["findNotFinite"] {
   let frozen: Promise<Embedder> | undefined;

@@ -41,7 +41,8 @@ const alphaOf = (values: (image: number) => number): Float32Array =>
   Float32Array.from({ length: protocol.images.length }, (_, image) => values(image));
 
 it("shows that errors lie where quality is poor, and that the adapter gains there", async () => {
-  // Degraded photos of the first half of the people are lost on the frozen model, and known to be poor.
+  // Degraded photos of the first half of the people are lost on the frozen model, and known to be
+  // poor.
   const poor = (image: number): boolean => (protocol.images[image]?.person ?? 0) < people / 2;
   const sharp = embeddings(() => false);
   const frozen = await measureEmbeddings(protocol, data, sharp, new Map([["lr:16", embeddings(poor)]]));

@@ -42,7 +42,10 @@ interface Flags extends ModelChoices, DataFlags {
   readonly resume?: string;
 }
 
-/** Topic of the options that are not in the table of training options, and which of them help shows first. */
+/**
+ * Topic of the options that are not in the table of training options, and which of them help shows
+ * first.
+ */
 const topics = { model: "Model", ...groups } as const;
 const places: Readonly<Record<string, keyof typeof topics>> = {
   model: "model",
@@ -108,10 +111,15 @@ export function adaptCommand(program: Command, context: CliContext): void {
   );
 }
 
-/** Options that give `--resume` the new places of files; their content is checked to be the same. */
+/**
+ * Options that give `--resume` the new places of files; their content is checked to be the same.
+ */
 const moved: readonly string[] = ["model", "train", "val", "valData"];
 
-/** What may be given together with `--resume`: what does not change the result, and learning rate and epochs, which are noted. */
+/**
+ * What may be given together with `--resume`: what does not change the result, and learning rate
+ * and epochs, which are noted.
+ */
 const resumable: readonly string[] = [
   "resume",
   "lr",

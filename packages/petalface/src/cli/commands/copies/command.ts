@@ -19,7 +19,10 @@ interface Flags extends DataFlags {
   readonly except: string[];
 }
 
-/** `petalface copies`: low-resolution copies of enrolled photos, for products that keep several photos of a person. */
+/**
+ * `petalface copies`: low-resolution copies of enrolled photos, for products that keep several
+ * photos of a person.
+ */
 export function copiesCommand(program: Command, context: CliContext): void {
   const command = withDataOptions(program.command("copies"))
     .description("write low-resolution copies of enrolled photos, as extra photos of each person")
@@ -120,7 +123,10 @@ async function run(people: string, flags: Flags, context: CliContext): Promise<v
   );
 }
 
-/** Which photos are copied, at which sizes, and where to. Throws PetalfaceError where the set is no folder of photos. */
+/**
+ * Which photos are copied, at which sizes, and where to. Throws PetalfaceError where the set is no
+ * folder of photos.
+ */
 function planCopies(data: FaceData, { sizes, most, except }: Flags): Copy[] {
   const missing = except.find((name) => !data.people.includes(name));
   if (missing !== undefined)
@@ -150,7 +156,10 @@ function planCopies(data: FaceData, { sizes, most, except }: Flags): Copy[] {
   });
 }
 
-/** The photo as a camera would show it whose face is `size` pixels on the shorter side, at its own size again. */
+/**
+ * The photo as a camera would show it whose face is `size` pixels on the shorter side, at its own
+ * size again.
+ */
 async function lowResolution(pixels: Pixels, size: number): Promise<Pixels> {
   const { resize } = await import("../../../images/index.ts");
   const { width, height } = pixels;

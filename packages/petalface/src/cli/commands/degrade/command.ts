@@ -65,7 +65,10 @@ function outputNames(data: FaceData): (index: number) => string {
   };
 }
 
-/** Writes the copies, all or none; returns how many. Faces that cannot be read are counted by the tally. */
+/**
+ * Writes the copies, all or none; returns how many. Faces that cannot be read are counted by the
+ * tally.
+ */
 async function copyFaces(
   task: {
     readonly data: FaceData;
@@ -189,7 +192,9 @@ async function run(
   );
 }
 
-/** `petalface degrade IN OUT --to lr:16`: a copy of a data set as a bad camera would have seen it. */
+/**
+ * `petalface degrade IN OUT --to lr:16`: a copy of a data set as a bad camera would have seen it.
+ */
 export function degradeCommand(program: Command, context: CliContext): void {
   const command = program
     .command("degrade")

@@ -20,7 +20,9 @@ const [columns, rows, gap, middle] = [5, 8, 4, 40];
 /** Memory for decoded faces. */
 const cacheBytes = 128 * 2 ** 20;
 
-/** A camera that was fitted, and its picture: real crops on the left, simulated ones on the right. */
+/**
+ * A camera that was fitted, and its picture: real crops on the left, simulated ones on the right.
+ */
 export interface Fit extends FittedCamera {
   readonly png: Buffer;
 }

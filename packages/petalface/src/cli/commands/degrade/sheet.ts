@@ -15,15 +15,18 @@ const rows = 8;
 const draws = 7;
 const gap = 4;
 
-/** What a contact sheet shows, row by row: a face, and what was drawn for each of its columns behind the sharp one. */
+/**
+ * What a contact sheet shows, row by row: a face, and what was drawn for each of its columns behind
+ * the sharp one.
+ */
 export interface SheetRow {
   readonly id: string;
   readonly draws: readonly Degradation[];
 }
 
 /**
- * Draws a contact sheet: faces spread over the set, one a row, first as they are, then under one draw of the spec after the other. The first
- * draw is the one that copies and evaluations get.
+ * Draws a contact sheet: faces spread over the set, one a row, first as they are, then under one
+ * draw of the spec after the other. The first draw is the one that copies and evaluations get.
  *
  * @param tally counts faces that cannot be read, which are not shown
  * @returns a PNG file

@@ -9,8 +9,8 @@ import { openLoader } from "../../../images/index.ts";
 const tolerance = 1e-5;
 
 /**
- * Runs the exported file and the model in memory on the same faces, sharp and degraded. Returns the largest difference of any number
- * of an embedding; throws PetalfaceError if it is above 1e-5.
+ * Runs the exported file and the model in memory on the same faces, sharp and degraded. Returns the
+ * largest difference of any number of an embedding; throws PetalfaceError if it is above 1e-5.
  */
 export async function checkExport(path: string, model: EmbeddingModel, data: FaceData): Promise<number> {
   await using loader = openLoader({ size: model.size, threads: 1 });

@@ -31,9 +31,11 @@ const ofRun: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * Makes the folder of a demo, and removes an earlier demo from it. Dispose of the result when the demo ends.
+ * Makes the folder of a demo, and removes an earlier demo from it. Dispose of the result when the
+ * demo ends.
  *
- * @throws PetalfaceError where the folder holds anything else, also inside of what an earlier demo left; `--force` removes that too
+ * @throws PetalfaceError where the folder holds anything else, also inside of what an earlier demo
+ * left; `--force` removes that too
  */
 export async function prepareDemoFolder(out: string, context: CliContext): Promise<AsyncDisposable> {
   await makeFolder(out);

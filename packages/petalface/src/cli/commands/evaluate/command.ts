@@ -54,7 +54,10 @@ interface Flags extends ModelFlags, CacheFlags, DataFlags, CopyFlags {
   readonly views?: number;
 }
 
-/** What pairs are measured at unless `--degrade` says otherwise: the resolution that the method's tables begin with. */
+/**
+ * What pairs are measured at unless `--degrade` says otherwise: the resolution that the method's
+ * tables begin with.
+ */
 const defaultDegradations = ["lr:16"];
 
 /** Where results go: `--out`, else the run that the adapter is from, else nowhere. */
@@ -68,14 +71,20 @@ async function resultsFolder(flags: Flags): Promise<string | undefined> {
   return isRun ? join(flags.adapter, evaluationFolder) : undefined;
 }
 
-/** The report of the run that the results belong to; with `--out` there is one where a part of it was asked for. */
+/**
+ * The report of the run that the results belong to; with `--out` there is one where a part of it
+ * was asked for.
+ */
 function reportBeside({ out, views }: Flags, folder: string | undefined): string | undefined {
   if (folder === undefined) return undefined;
   if (out === undefined) return join(folder, "..", "report.html");
   return views === undefined ? undefined : join(folder, "report.html");
 }
 
-/** What an evaluation saves: the frozen model's result and, where there is an adapter, the adapted one's. */
+/**
+ * What an evaluation saves: the frozen model's result and, where there is an adapter, the adapted
+ * one's.
+ */
 function resultFiles({ adapter }: Flags, folder: string | undefined): string[] {
   if (folder === undefined) return [];
   const names = adapter === undefined ? (["frozen"] as const) : (["frozen", "adapted"] as const);
@@ -191,7 +200,10 @@ const examples = [
   "evaluate --model fr_feature --protocol pairs.txt --data lfw --gallery-copies 16,12",
 ];
 
-/** Makes help show only the guide of the protocol that is named with `--help`; without one, all protocols at the end. */
+/**
+ * Makes help show only the guide of the protocol that is named with `--help`; without one, all
+ * protocols at the end.
+ */
 function withGuides(command: Command): void {
   const plain = new Help();
   const named = (): NamedProtocol | undefined => findProtocol(command.opts<Partial<Flags>>().protocol ?? "");

@@ -85,7 +85,10 @@ async function run(gallery: string, flags: Flags, context: CliContext): Promise<
   );
 }
 
-/** Sides of copies: those asked for, or the usual ones that are smaller than the model's input. Throws PetalfaceError. */
+/**
+ * Sides of copies: those asked for, or the usual ones that are smaller than the model's input.
+ * Throws PetalfaceError.
+ */
 function copiesOf(asked: string | undefined, size: number): readonly number[] {
   if (asked === undefined) return defaultCopySizes.filter((side) => side < size);
   if (asked === "none") return [];
@@ -94,7 +97,9 @@ function copiesOf(asked: string | undefined, size: number): readonly number[] {
   return sizes;
 }
 
-/** How a model's faces become alpha: as its adapter says, or the user, or as photos of its size do. */
+/**
+ * How a model's faces become alpha: as its adapter says, or the user, or as photos of its size do.
+ */
 export function calibrationOf(
   { backbone, adapter }: OpenedModel,
   flags: { readonly alphaRange?: readonly number[] | undefined },

@@ -26,7 +26,10 @@ export interface GivenOptions {
   readonly threads: number;
 }
 
-/** Opens photos, folders, manifests and sets as one set, and aligns it where it holds photos that are not. */
+/**
+ * Opens photos, folders, manifests and sets as one set, and aligns it where it holds photos that
+ * are not.
+ */
 export async function openGiven(
   specs: readonly string[],
   options: GivenOptions,

@@ -18,7 +18,10 @@ export interface ThresholdFlags {
 /** Faces that thresholds are estimated on, at most. */
 const sampled = 2048;
 
-/** The thresholds that options, the gallery or an estimate give. Throws PetalfaceError where there are none. */
+/**
+ * The thresholds that options, the gallery or an estimate give. Throws PetalfaceError where there
+ * are none.
+ */
 export async function chooseThresholds(
   searcher: GallerySearcher,
   stored: ChosenThresholds["table"] | null,

@@ -28,7 +28,10 @@ interface Flags {
   readonly alphaThreshold?: number;
 }
 
-/** `petalface import`: a PyTorch checkpoint of a known network as ONNX, and the adapter in it as ours. */
+/**
+ * `petalface import`: a PyTorch checkpoint of a known network as ONNX, and the adapter in it as
+ * ours.
+ */
 export function importCommand(program: Command, context: CliContext): void {
   const command = program
     .command("import")
@@ -129,7 +132,9 @@ async function run(path: string, flags: Flags, context: CliContext): Promise<voi
   context.result(document, lines.join("\n"));
 }
 
-/** Where the adapter's alpha comes from: the released code's rule, a range, or not from the image. */
+/**
+ * Where the adapter's alpha comes from: the released code's rule, a range, or not from the image.
+ */
 function calibrationOf({ quality, alphaRange, alphaThreshold }: Flags): Calibration {
   const fail = (what: string): never => {
     throw new PetalfaceError("PETAL_OPTION_INVALID", what);

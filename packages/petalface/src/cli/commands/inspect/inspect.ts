@@ -163,7 +163,11 @@ const isFile = (path: string): Promise<boolean> =>
     () => false,
   );
 
-/** Finds out what a thing is (a model, checkpoint, run, adapter, data set, tensor file or result) and describes it. `mostLeftOut` is the share of a data set's images that may be unreadable. Throws PetalfaceError. */
+/**
+ * Finds out what a thing is (a model, checkpoint, run, adapter, data set, tensor file or result)
+ * and describes it. `mostLeftOut` is the share of a data set's images that may be unreadable.
+ * Throws PetalfaceError.
+ */
 export async function inspect(
   thing: string,
   { mostLeftOut, ...choices }: ModelChoices & { readonly mostLeftOut?: number | undefined } = {},

@@ -5,8 +5,9 @@ import { type Provider, placementOf } from "../../../runtime/index.ts";
 import type { Inspection } from "./inspection.ts";
 
 /**
- * An inspection of a face recogniser with what a provider makes of it: how many of its nodes ran there on a blank image, and which fell back
- * to the CPU. Throws PetalfaceError if the thing is not a face recogniser or the provider does not work here.
+ * An inspection of a face recogniser with what a provider makes of it: how many of its nodes ran
+ * there on a blank image, and which fell back to the CPU. Throws PetalfaceError if the thing is not
+ * a face recogniser or the provider does not work here.
  */
 export async function withPlacement(
   inspection: Inspection,

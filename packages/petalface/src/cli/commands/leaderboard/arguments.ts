@@ -9,8 +9,8 @@ import {
 } from "../../../training/index.ts";
 
 /**
- * Few choices that give these options: one after the other, because a choice may bring others with it, and some may not
- * be given together then.
+ * Few choices that give these options: one after the other, because a choice may bring others with
+ * it, and some may not be given together then.
  */
 function fewChoices(options: TrainingOptions, family: string | undefined): TrainingChoices {
   let choices: Record<string, unknown> = { preset: options.preset };
@@ -30,8 +30,8 @@ function wordsOf(flag: string, value: unknown): string[] {
 }
 
 /**
- * Arguments of `petalface` that make a run again: its model, faces, validation and every option that is not the
- * preset's. Places are those that the run was given.
+ * Arguments of `petalface` that make a run again: its model, faces, validation and every option
+ * that is not the preset's. Places are those that the run was given.
  */
 export function adaptArguments(record: RunRecord, out: string): string[] {
   const { model, data, options, validation, init, camera, machine } = record;

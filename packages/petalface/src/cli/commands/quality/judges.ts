@@ -74,11 +74,17 @@ async function openJudge(
 export interface Judged {
   readonly scores: readonly Float32Array[];
   readonly alphas: readonly (Float32Array | undefined)[];
-  /** Faces that can be read and have a finite score by everyone who sees; of the others such scores are NaN. */
+  /**
+   * Faces that can be read and have a finite score by everyone who sees; of the others such scores
+   * are NaN.
+   */
   readonly usable: Int32Array;
 }
 
-/** Judges every face of a set; all judges see the same decoded pixels. Faces that cannot be judged are counted by `tally`. */
+/**
+ * Judges every face of a set; all judges see the same decoded pixels. Faces that cannot be judged
+ * are counted by `tally`.
+ */
 export async function judgeData(
   data: FaceData,
   judges: readonly Judge[],

@@ -22,11 +22,17 @@ const most = 256;
 /** A set as `petalface adapt` would find it. */
 export interface LookedAt {
   readonly set: SetFindings;
-  /** By judge: the range that would be fitted on it, or why there would be none. Undefined where an adapter brought its own. */
+  /**
+   * By judge: the range that would be fitted on it, or why there would be none. Undefined where an
+   * adapter brought its own.
+   */
   readonly fits: readonly ({ readonly fitted: Calibration } | { readonly reason: string } | undefined)[];
 }
 
-/** Finds out whether a set's faces are sharp, blurred or both, and which range each measure would get on it. */
+/**
+ * Finds out whether a set's faces are sharp, blurred or both, and which range each measure would
+ * get on it.
+ */
 export async function lookAtFaces(
   data: FaceData,
   judges: readonly Judge[],

@@ -6,7 +6,10 @@ export interface ReproducibleTable {
   /** The page's name without its ending. */
   readonly name: string;
   readonly title: string;
-  /** Arguments of `npm run bench --`; the first is the benchmark. Undefined where the page names no command. */
+  /**
+   * Arguments of `npm run bench --`; the first is the benchmark. Undefined where the page names no
+   * command.
+   */
   readonly args: readonly string[] | undefined;
 }
 
@@ -19,8 +22,8 @@ export const placeholderIn = (args: readonly string[]): string | undefined =>
   args.find((word) => /^[A-Z]{2,}$/.test(word));
 
 /**
- * The pages of a folder of results. The command is the page's own, its first `npm run bench` line, so a page and what reproduces it
- * cannot differ.
+ * The pages of a folder of results. The command is the page's own, its first `npm run bench` line,
+ * so a page and what reproduces it cannot differ.
  */
 export async function tablesIn(folder: string): Promise<ReproducibleTable[]> {
   const names = (await readdir(folder)).filter((name) => name.endsWith(".md") && name !== "README.md").sort();

@@ -19,10 +19,15 @@ export interface Faces {
   readonly left: ReadonlySet<number>;
 }
 
-/** More faces than this are not compared with each other: of larger sets, so many are taken evenly. */
+/**
+ * More faces than this are not compared with each other: of larger sets, so many are taken evenly.
+ */
 const mostFaces = 2000;
 
-/** The faces of known people, at most {@link mostFaces}. Throws PetalfaceError where no people are named. */
+/**
+ * The faces of known people, at most {@link mostFaces}. Throws PetalfaceError where no people are
+ * named.
+ */
 export function comparedFaces(data: FaceData): FaceData {
   const known = Array.from({ length: data.length }, (_, i) => i).filter((i) => data.at(i).person >= 0);
   if (known.length === 0)

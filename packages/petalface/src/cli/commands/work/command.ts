@@ -167,7 +167,10 @@ const needs: Readonly<
   migrate: { must: ["model", "gallery"], may: ["adapter", "images", "alphaRange"] },
 };
 
-/** The options of a kind of job. Throws PetalfaceError (wrong usage) where one is missing or another kind's. */
+/**
+ * The options of a kind of job. Throws PetalfaceError (wrong usage) where one is missing or another
+ * kind's.
+ */
 function checked(kind: JobWork["kind"], flags: SubmitFlags): SubmitFlags {
   const { must, may = [] } = needs[kind];
   for (const name of must)
