@@ -109,10 +109,21 @@ async function isAlive(text: string): Promise<boolean> {
     return false;
   }
   if (holder.host !== hostname()) return true;
-  if (!isRunning(holder.pid)) return false;
+  if (!isRunning(holder.pid) || (await hasEnded(holder.pid))) return false;
   const started = await startOf(holder.pid);
   return started === "" || holder.started === "" || started === holder.started;
 }
+
+/**
+ * Whether a process has ended that its parent has not asked for yet, such as a rank whose launcher
+ * is gone too: it still has its number and its start, but no command line. False where the system
+ * does not say it.
+ */
+const hasEnded = (pid: number): Promise<boolean> =>
+  readFile(`/proc/${pid}/cmdline`).then(
+    (command) => command.length === 0,
+    () => false,
+  );
 
 /**
  * Start of a process in clock ticks since boot, field 22 of Linux's `/proc/PID/stat`; empty where

@@ -1,3 +1,4 @@
+import { spawn } from "node:child_process";
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
@@ -40,6 +41,26 @@ it.each([
   await writeFile(join(folder, lockName), text);
   await using _held = await lockRun(folder);
   expect(JSON.parse(await readFile(join(folder, lockName), "utf8"))).toMatchObject({ pid: process.pid });
+});
+
+it.skipIf(process.platform !== "linux")("is taken over from a process that has ended unasked for", async () => {
+  // The shell becomes another program, which never asks for the child that it has. The child ends with its input.
+  const parent = spawn("/bin/sh", ["-c", "(read line <&3) & echo $!; exec sleep 600 3<&-"], {
+    stdio: ["ignore", "pipe", "ignore", "pipe"],
+  });
+  try {
+    const pid = Number(await new Promise((resolve) => parent.stdout?.once("data", resolve)));
+    const program = (): Promise<string> => readFile(`/proc/${parent.pid}/cmdline`, "utf8");
+    await expect.poll(program, { timeout: 60_000 }).toMatch(/^sleep/);
+    parent.stdio[3]?.destroy();
+    const stateOf = async () => (await readFile(`/proc/${pid}/stat`, "utf8")).replace(/^.*\) /, "")[0];
+    await expect.poll(stateOf, { timeout: 60_000 }).toBe("Z");
+    await writeFile(join(folder, lockName), holder({ pid }));
+    await using _held = await lockRun(folder);
+    expect(JSON.parse(await readFile(join(folder, lockName), "utf8"))).toMatchObject({ pid: process.pid });
+  } finally {
+    parent.kill("SIGKILL");
+  }
 });
 
 it("is left to a process of another machine, which cannot be asked", async () => {
