@@ -271,7 +271,7 @@ describe("petalface evaluate and compare", () => {
 
     const html = await readFile(join(run, "report.html"), "utf8");
     expect(html).toMatch(/^<!doctype html>/);
-    const pictures = html.match(/<img src="data:image\/png;base64,[^>]*>/g) ?? [];
+    const pictures = html.match(/<div><img src="data:image\/jpeg;base64,[^>]*>/g) ?? [];
     const ofPairs = pictures.filter((picture) => picture.includes('alt="pair, '));
     // Six people, each sharp and at two resolutions; and both faces of every hardest pair.
     expect(pictures.length - ofPairs.length).toBe(18);

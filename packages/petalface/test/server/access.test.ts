@@ -114,7 +114,7 @@ describe("who may do what", () => {
 
   test("the list of routes above is complete", async () => {
     const { body } = await server.ask("GET", "/openapi.json", undefined, { "x-api-key": keys.all ?? "" });
-    const known = new Set(routes.map(([method, path]) => `${method} ${path}`));
+    const known = new Set(routes.map(([method, path]) => `${method} ${path.split("?")[0]}`));
     for (const [path, methods] of Object.entries(body.paths as Record<string, object>))
       for (const method of Object.keys(methods)) {
         const filled = path.replace("{gallery}", "people").replace("{person}", "x").replace("{face}", "1");
