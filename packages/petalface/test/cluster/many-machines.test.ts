@@ -12,11 +12,16 @@ import { findPostgres, needsVector, type PostgresServer, startPostgres } from ".
 /** The commands of a page in their order, each in one line. */
 async function commandsOf(page: string): Promise<string[]> {
   const text = await readFile(new URL(`../../../../docs/${page}`, import.meta.url), "utf8");
-  return text
+  const fenced = /^```\w*\n(.*?)^```$/gms;
+  const blocks = [...text.matchAll(fenced)].map(([, block]) => block ?? "");
+  const rest = text.replaceAll(fenced, "").split("\n");
+  const indented = rest.filter((line) => /^ {4,}\S/.test(line));
+  return [...blocks, ...indented]
+    .join("\n")
     .replaceAll(/\\\n\s*/g, "")
     .split("\n")
-    .filter((line) => /^ {4,}(petalface|mpirun|srun) /.test(line))
-    .map((line) => line.trim());
+    .map((line) => line.trim())
+    .filter((line) => /^(petalface|mpirun|srun) /.test(line));
 }
 
 const [launcher] = mpiLaunchers;
