@@ -123,6 +123,8 @@ describe.skipIf(skipped)(`the page of petalface serve${note}`, () => {
     await says(page, "Ada Lovelace: 1 face enrolled");
 
     await page.getByRole("link", { name: "Try" }).click();
+    // The page before it has a field for files too.
+    await page.getByRole("heading", { name: "Who is it?" }).waitFor();
     await give(page, [2, 1]);
     await page.getByText("Nearest people to face 1").waitFor();
     expect(await page.locator("tbody tr th").first().textContent()).toBe("Grace Hopper");

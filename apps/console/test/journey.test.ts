@@ -122,6 +122,8 @@ describe.skipIf(skipped)(`the whole journey${note}`, () => {
     await page.getByText("4 people", { exact: true }).waitFor();
     await picture(page, "people");
     await page.getByRole("link", { name: "Try" }).click();
+    // The page before it has a field for files too.
+    await page.getByRole("heading", { name: "Who is it?" }).waitFor();
     await page.locator("input[type=file]").setInputFiles([await faceFile(2, 1)]);
     await page.getByText("Nearest people to face 1").waitFor();
     expect(await page.locator("tbody tr th").first().textContent()).toBe("Grace Hopper");

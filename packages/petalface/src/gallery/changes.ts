@@ -1,4 +1,6 @@
+import { itemAt } from "onnx-grad";
 import type { SessionOptions } from "../runtime/index.ts";
+import { evenly } from "./evenly.ts";
 import { byCosine, type Candidate, type GallerySearcher, openSearcher, type Probes } from "./search.ts";
 import { buildTemplates, type TemplateRule } from "./templates.ts";
 import type { GalleryStore } from "./types.ts";
@@ -26,8 +28,16 @@ export async function withChanges(
     kind: base.kind,
     faces: await store.count(),
     people: options.people,
-    // Of a gallery that was nearly empty, what was added says more.
-    sample: async (most) => (base.faces < vectors.faces.length ? vectors : await base.sample(most)),
+    async sample(most) {
+      if (changed.size === 0) return base.sample(most);
+      const own = await base.sample(most);
+      const before = own.faces.filter((_, at) => !changed.has(itemAt(own.people, at)));
+      const { faces: recent } = vectors;
+      // All of them, or as many of each as their share of the gallery.
+      const share = Math.ceil((most * recent.length) / (before.length + recent.length));
+      const added = Math.min(recent.length, Math.max(share, most - before.length));
+      return store.read({ faces: [...evenly(before, most - added), ...evenly(recent, added)].sort((a, b) => a - b) });
+    },
     async search(probes, top, signal) {
       if (changed.size === 0) return base.search(probes, top, signal);
       const [before, now] = [

@@ -1,4 +1,5 @@
 import { addScaled, normaliseRows } from "../matching/index.ts";
+import { evenly } from "./evenly.ts";
 import { addEvidence, type GateEvidence, type PersonSum } from "./gate.ts";
 import type { Candidate, GallerySearcher, PersonSearcher } from "./search.ts";
 import { openGallerySearcher } from "./searcher.ts";
@@ -100,12 +101,6 @@ async function drawEvidence(state: Enrolled, store: EnrollingStore, sample: Enro
     const unit = units.subarray(at * faces.width, (at + 1) * faces.width);
     if (own !== undefined) addEvidence(state.evidence, unit, own, others, at);
   }
-}
-
-/** At most `most` values, evenly chosen. */
-function evenly(values: ArrayLike<number>, most: number): number[] {
-  const count = Math.min(most, values.length);
-  return Array.from({ length: count }, (_, at) => values[Math.floor((at * values.length) / count)] ?? 0);
 }
 
 /** Sums of the unit embeddings of each person, by their ids. */

@@ -1,4 +1,5 @@
 import { createTopK } from "../matching/index.ts";
+import { evenly } from "./evenly.ts";
 import { mostProbes, openScanner } from "./scan/scanner.ts";
 import { candidateCosines } from "./score.ts";
 import type { Candidate, GallerySearcher, Probes } from "./search.ts";
@@ -147,12 +148,6 @@ export async function openExactSearcher(
  * longer.
  */
 const largeSample = (faces: number): number => Math.max(128, Math.floor(2 ** 28 / Math.max(1, faces)));
-
-/** At most `most` values, evenly chosen. */
-function evenly(values: Int32Array, most: number): Int32Array {
-  const count = Math.min(most, values.length);
-  return Int32Array.from({ length: count }, (_, at) => values[Math.floor((at * values.length) / count)]);
-}
 
 /** Added to each bound: sums of float32 are rounded too. */
 const slack = 1e-5;

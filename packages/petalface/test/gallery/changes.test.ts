@@ -72,6 +72,24 @@ describe("a searcher with the faces that were added since it was opened", () => 
     }
     expect([both.people, both.faces]).toEqual([again.people, again.faces]);
   });
+
+  test("samples those who were there and those who were added", async () => {
+    await using store = await gallery("sampled.db");
+    await using base = await openGallerySearcher(store, "mean", { threads: 1 });
+    await store.add("somebody new", [lightFace(1037), lightFace(1038)]);
+    await store.add("person 4", [lightFace(1039)]);
+    const changed = new Set((await store.ids(["somebody new", "person 4"])).values());
+    const options = { people: 41, templates: "mean", session: { threads: 1 } } as const;
+    await using both = await withChanges(base, store, changed, options);
+    const whole = await both.sample(2048);
+    const everybody = await store.read({ people: (await store.people()).map(({ id }) => id) });
+    expect([...whole.faces].sort()).toEqual([...everybody.faces].sort());
+    const some = await both.sample(20);
+    expect(some.faces).toHaveLength(20);
+    expect(new Set(some.faces).size).toBe(20);
+    expect(some.people.some((person) => changed.has(person))).toBe(true);
+    expect(some.people.filter((person) => !changed.has(person)).length).toBeGreaterThan(10);
+  });
 });
 
 test("while faces are enrolled, each is compared with everybody who has not changed", async () => {
