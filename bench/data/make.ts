@@ -1,6 +1,8 @@
-import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, writeFileSync, writeSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { encodeRecord, openData } from "petalface/data";
+import { itemAt } from "onnx-grad";
+import { openData } from "petalface/data";
+import { writeRecords } from "../skeleton/records.ts";
 
 /** A record file of LFW's photos, repeated, with a .idx next to it. */
 export async function makeRecords(
@@ -15,34 +17,11 @@ export async function makeRecords(
     return readFileSync(source.kind === "file" ? source.path : "");
   });
   const rec = join(folder, "train.rec");
-  const [file, idx] = [openSync(rec, "w"), openSync(rec.replace(/rec$/, "idx"), "w")];
-  const perPerson = 20;
-  let [position, pending, lines] = [0, [] as Uint8Array[], [] as string[]];
-  const flush = (): void => {
-    writeSync(file, Buffer.concat(pending));
-    writeSync(idx, lines.join(""));
-    [pending, lines] = [[], []];
-  };
-  const add = (key: number, record: Uint8Array): void => {
-    pending.push(record);
-    lines.push(`${key}\t${position}\n`);
-    position += record.length;
-    if (pending.length === 2000) flush();
-  };
-  let records = 0;
-  for (; position < gigabytes * 1e9 || records % perPerson !== 0; records++) {
-    const label = Math.floor(records / perPerson);
-    add(records + 1, encodeRecord({ label, id: records + 1 }, bytes[records % bytes.length] as Buffer));
-  }
-  const last = records / perPerson;
-  for (let person = 0; person < last; person++) {
-    const label = [person * perPerson + 1, (person + 1) * perPerson + 1];
-    add(records + 1 + person, encodeRecord({ label, id: records + 1 + person }, new Uint8Array()));
-  }
-  add(0, encodeRecord({ label: [records + 1, records + 1 + last], id: 0 }, new Uint8Array()));
-  flush();
-  closeSync(file);
-  closeSync(idx);
+  const records = writeRecords(
+    rec,
+    (at) => itemAt(bytes, at % bytes.length),
+    (_, written) => written >= gigabytes * 1e9,
+  );
   return { rec, records };
 }
 

@@ -2,19 +2,17 @@
  * Training at size: a record file of many faces and classes, read and trained on by several ranks.
  */
 import { execFile } from "node:child_process";
-import { closeSync, openSync, writeSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { crc32, deflateSync } from "node:zlib";
 import { GraphBuilder, itemAt, ops, writeModel } from "onnx-grad";
-import { encodeRecord } from "petalface/data";
 import { defineBenchmark } from "../skeleton/benchmark.ts";
 import { table, whole } from "../skeleton/page.ts";
+import { writeRecords } from "../skeleton/records.ts";
 import { drawer, median } from "../skeleton/statistics.ts";
 
 const run = promisify(execFile);
-const perPerson = 20;
 const side = 16;
 const width = 512;
 
@@ -48,35 +46,6 @@ function pictures(count: number): Buffer[] {
     const parts = [chunk("IHDR", head), chunk("IDAT", deflateSync(Uint8Array.from(rows.flat())))];
     return Buffer.concat([signature, ...parts, chunk("IEND", new Uint8Array())]);
   });
-}
-
-/** A record file in insightface's layout, with its .idx. */
-function writeRecords(rec: string, people: number): void {
-  const all = pictures(500);
-  const [file, idx] = [openSync(rec, "w"), openSync(rec.replace(/rec$/, "idx"), "w")];
-  let [position, pending, lines] = [0, [] as Uint8Array[], [] as string[]];
-  const flush = (): void => {
-    writeSync(file, Buffer.concat(pending));
-    writeSync(idx, lines.join(""));
-    [pending, lines] = [[], []];
-  };
-  const add = (key: number, record: Uint8Array): void => {
-    pending.push(record);
-    lines.push(`${key}\t${position}\n`);
-    position += record.length;
-    if (pending.length === 4000) flush();
-  };
-  const records = people * perPerson;
-  for (let at = 0; at < records; at++)
-    add(at + 1, encodeRecord({ label: Math.floor(at / perPerson), id: at + 1 }, itemAt(all, (at * 7) % all.length)));
-  for (let person = 0; person < people; person++) {
-    const label = [person * perPerson + 1, (person + 1) * perPerson + 1];
-    add(records + 1 + person, encodeRecord({ label, id: records + 1 + person }, new Uint8Array()));
-  }
-  add(0, encodeRecord({ label: [records + 1, records + 1 + people], id: 0 }, new Uint8Array()));
-  flush();
-  closeSync(file);
-  closeSync(idx);
 }
 
 /** A recogniser whose own work is small: one product. */
@@ -136,7 +105,12 @@ export default defineBenchmark({
   },
   async run({ people, "classes-per-step": classes, steps, ranks, mpirun, note }, { work }) {
     const [rec, model, out] = [join(work, "train.rec"), join(work, "model.onnx"), join(work, "run")];
-    writeRecords(rec, people);
+    const small = pictures(500);
+    writeRecords(
+      rec,
+      (at) => itemAt(small, (at * 7) % small.length),
+      (count) => count === people,
+    );
     await writeRecogniser(model);
     const env = { ...process.env, OMPI_ALLOW_RUN_AS_ROOT: "1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM: "1" };
     const options = ["--allow-run-as-root", "--oversubscribe", "--mca", "btl", "self,vader", "-n", String(ranks)];

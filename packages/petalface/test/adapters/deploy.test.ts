@@ -61,7 +61,7 @@ async function embed(model: EmbeddingModel) {
 const rowsOf = (data: Float32Array): Float32Array[] =>
   Array.from({ length: count }, (_, i) => data.slice(i * backbone.width, (i + 1) * backbone.width));
 
-it("merging leaves no number that only slows products down, and changes no bit by that", async () => {
+it("merging leaves no number that only slows products down", async () => {
   const { slots } = layoutOf(backbone, adapter.config);
   const dead = slots.filter((slot) => slot.name.endsWith(".lora_B.weight"));
   // What an optimiser leaves in a channel without gradients: far below all others, but not zero.

@@ -1,4 +1,6 @@
+import { itemAt } from "onnx-grad";
 import type { ChosenFaces, EnrolledVectors, Person, Removal } from "../../gallery/index.ts";
+import { vectorsWriter } from "../../gallery/rows.ts";
 
 /** Turns ids of a part into ids of the whole gallery, and back. */
 export interface PartIds {
@@ -48,27 +50,14 @@ const sumOf = (all: readonly Removal[], number: (removal: Removal) => number): n
 export function joinVectors(all: readonly EnrolledVectors[]): EnrolledVectors {
   const width = all[0]?.width ?? 0;
   const order = all
-    .flatMap((vectors, part) => Array.from(vectors.faces, (id, row) => ({ id, part, row })))
+    .flatMap((part) => Array.from(part.faces, (id, row) => ({ id, part, row })))
     .sort((a, b) => a.id - b.id);
-  const count = order.length;
-  const joined: EnrolledVectors = {
-    width,
-    faces: new Int32Array(count),
-    people: new Int32Array(count),
-    vectors: new Float32Array(count * width),
-    copies: new Float32Array(count * width),
-    alpha: new Float32Array(count),
-    score: new Float64Array(count),
-  };
-  order.forEach(({ id, part, row }, at) => {
-    const from = all[part];
-    if (from === undefined) return;
-    joined.faces[at] = id;
-    joined.people[at] = from.people[row] ?? -1;
-    joined.alpha[at] = from.alpha[row] ?? 0;
-    joined.score[at] = from.score[row] ?? Number.NaN;
-    for (const what of ["vectors", "copies"] as const)
-      joined[what].set(from[what].subarray(row * width, (row + 1) * width), at * width);
-  });
-  return joined;
+  const writer = vectorsWriter(width, order.length);
+  for (const { id, part, row } of order) {
+    const rowOf = (rows: Float32Array): Float32Array => rows.subarray(row * width, (row + 1) * width);
+    const [vector, copies] = [rowOf(part.vectors), rowOf(part.copies)];
+    const [alpha, score] = [itemAt(part.alpha, row), itemAt(part.score, row)];
+    writer.put(id, itemAt(part.people, row), { vector, copies, alpha, score });
+  }
+  return writer.finish();
 }
