@@ -19,7 +19,8 @@ export async function versions(): Promise<Record<string, string>> {
 
 /**
  * The commit of petalface's own repository, with `-dirty` where files differ from it. Undefined for
- * the installed package, which has its version alone, and where git is missing.
+ * the installed package, which has its version alone, and where git is missing or cannot start.
+ * Never throws.
  */
 export async function sourceCommit(): Promise<string | undefined> {
   const root = join(import.meta.dirname, "..", "..", "..");
@@ -29,8 +30,10 @@ export async function sourceCommit(): Promise<string | undefined> {
   );
   if (!isRepository) return undefined;
   const order = ["--no-optional-locks", "-C", root, "describe", "--always", "--dirty", "--exclude", "*", "--abbrev=12"];
-  return promisify(execFile)("git", order).then(
-    ({ stdout }) => stdout.trim(),
-    () => undefined,
-  );
+  try {
+    return (await promisify(execFile)("git", order)).stdout.trim();
+  } catch {
+    // Also thrown at once where the system has no memory for another process.
+    return undefined;
+  }
 }

@@ -12,6 +12,7 @@ export { type GateReason, type GateRules, gateDefaults } from "./gate.ts";
 export { openIndexedSearcher } from "./indexed.ts";
 export { type MigrateOptions, type MigrationReport, migrateGallery, type PairedRanks } from "./migrate.ts";
 export { createGallery, dropGallery, openGallery } from "./open.ts";
+export { vectorsWriter } from "./rows.ts";
 export {
   type Candidate,
   type GallerySearcher,

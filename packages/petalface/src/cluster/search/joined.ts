@@ -1,6 +1,11 @@
 import { itemAt } from "onnx-grad";
-import type { ChosenFaces, EnrolledVectors, Person, Removal } from "../../gallery/index.ts";
-import { vectorsWriter } from "../../gallery/rows.ts";
+import {
+  type ChosenFaces,
+  type EnrolledVectors,
+  type Person,
+  type Removal,
+  vectorsWriter,
+} from "../../gallery/index.ts";
 
 /** Turns ids of a part into ids of the whole gallery, and back. */
 export interface PartIds {
