@@ -29,6 +29,7 @@ export const phrases: readonly (readonly [phrase: RegExp, instead: string])[] = 
 ];
 
 const longest = 100;
+const mostWords = 25;
 
 /**
  * Phrases in a text, whatever its format. A phrase may continue on the next line, also behind the
@@ -73,4 +74,50 @@ export function findLongComments(source: string): Finding[] {
     if (/^(biome-|@ts-|\|)/.test(comment) || comment.split(/\s+/).length < 4) return [];
     return [{ line: index + 1, problem: `${[...text].length} characters; a comment has at most ${longest} in a line` }];
   });
+}
+
+/** Paragraphs and list items of Markdown, without code, tables, headings and HTML. */
+function paragraphsOf(markdown: string): { readonly line: number; readonly text: string }[] {
+  const found: { line: number; text: string }[] = [];
+  let open: { line: number; text: string } | undefined;
+  let fenced = false;
+  const frontMatter = /^---\n[\s\S]*?\n---\n/.exec(markdown)?.[0].match(/\n/g)?.length ?? 0;
+  for (const [index, text] of markdown.split("\n").entries()) {
+    const fence = /^\s*```/.test(text);
+    if (fence) fenced = !fenced;
+    const code = open === undefined && /^ {4}/.test(text);
+    if (index < frontMatter || fence || fenced || code || /^\s*($|[|<#])/.test(text)) open = undefined;
+    else {
+      const item = /^\s*(?:[-*]|\d+\.) /.exec(text)?.[0];
+      if (open === undefined || item !== undefined) {
+        open = { line: index + 1, text: "" };
+        found.push(open);
+      }
+      open.text += ` ${text.slice(item?.length ?? 0).trim()}`;
+    }
+  }
+  return found;
+}
+
+/**
+ * Sentences of Markdown text of more than 25 words. A span of code is one word, and a link counts
+ * as its text; signs alone are no words.
+ * @returns one finding for each sentence, at the line where its paragraph begins
+ */
+export function findLongSentences(markdown: string): Finding[] {
+  return paragraphsOf(markdown).flatMap(({ line, text }) =>
+    text
+      .replaceAll(/`[^`]*`/g, "code")
+      .replaceAll(/\[([^\]]*)\](?:\([^)]*\)|\[[^\]]*\])/g, "$1")
+      .split(/(?<=[.!?][)"*_]*)\s+/)
+      .map((sentence) => ({
+        sentence,
+        words: sentence.split(/\s+/).filter((word) => /[\p{L}\p{N}]/u.test(word)).length,
+      }))
+      .filter(({ words }) => words > mostWords)
+      .map(({ sentence, words }) => ({
+        line,
+        problem: `${words} words in "${sentence.trim().slice(0, 50)}..."; a sentence has at most ${mostWords}`,
+      })),
+  );
 }

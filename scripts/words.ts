@@ -1,6 +1,6 @@
 import { globSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { findLongComments, findLongLines, findPhrases } from "./wording.ts";
+import { findLongComments, findLongLines, findLongSentences, findPhrases } from "./wording.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 
@@ -23,8 +23,11 @@ const found = globSync(texts, { cwd: root })
   .flatMap((path) => {
     const text = readFileSync(`${root}/${path}`, "utf8");
     const long = path.endsWith(".md") && !anyLength.test(path) ? findLongLines(text) : [];
+    const sentences = path.endsWith(".md") && path !== "CHANGELOG.md" ? findLongSentences(text) : [];
     const comments = path.endsWith(".ts") ? findLongComments(text) : [];
-    return [...findPhrases(text), ...long, ...comments].map(({ line, problem }) => `${path}:${line}: ${problem}`);
+    return [...findPhrases(text), ...long, ...sentences, ...comments].map(
+      ({ line, problem }) => `${path}:${line}: ${problem}`,
+    );
   });
 for (const line of found) console.error(line);
 if (found.length > 0) process.exitCode = 1;

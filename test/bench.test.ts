@@ -30,9 +30,9 @@ it("bench/README.md lists every benchmark as it describes itself (npx vitest run
   const text = `# Benchmarks
 
 Each benchmark is a folder with a \`main.ts\` whose default export is a definition
-(\`skeleton/benchmark.ts\`). The skeleton reads its options, prints its help, makes a Python
-environment for what it is compared with, runs parts of it in processes of their own, lets
-contenders take turns, and writes the page: the command, the date, the commit, the processor, the
+(\`skeleton/benchmark.ts\`). The skeleton reads its options, prints its help, and makes a Python
+environment for what it is compared with. It runs parts of it in processes of their own, and lets
+contenders take turns. It writes the page with the command, the date, the commit, the processor, the
 versions and the load of the machine.
 
 \`npm run bench -- NAME --help\` lists the options of one. \`--out FOLDER\` writes the page somewhere

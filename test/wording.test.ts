@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { findLongComments, findLongLines, findPhrases } from "../scripts/wording.ts";
+import { findLongComments, findLongLines, findLongSentences, findPhrases } from "../scripts/wording.ts";
 
 it("finds a phrase at its line, whatever its case, also over the line breaks of comments and paragraphs", () => {
   expect(findPhrases("fine\nFaces Made Worse step by step")).toEqual([
@@ -34,4 +34,24 @@ it("finds long lines of comments, and none of code, orders to tools and links", 
   expect(findLongComments(`const a = "${words}";\n// biome-ignore ${words}\n// https://${"x".repeat(100)}`)).toEqual(
     [],
   );
+});
+
+it("finds sentences of more than 25 words, and none in code, tables, headings and front matter", () => {
+  const words = (count: number): string => Array.from({ length: count }, () => "word").join(" ");
+  const found = (markdown: string): number[] => findLongSentences(markdown).map(({ line }) => line);
+  expect(found(`${words(25)}. ${words(25)}.`)).toEqual([]);
+  expect(found(`${words(26)}.`)).toEqual([1]);
+  expect(found(`Short.\n\nShort. ${words(20)}\n${words(6)}: end`)).toEqual([3]);
+  expect(found(`- ${words(20)}\n- ${words(20)}\n  ${words(6)}\n1. ${words(26)}`)).toEqual([2, 4]);
+  expect(found(`\`${words(30)}\` ${words(20)} [${words(4)}](${words(9)}) - + =.`)).toEqual([]);
+  expect(found(`\`a\` ${words(20)} [${words(5)}](b).`)).toEqual([1]);
+  const left = [
+    `# ${words(26)}`,
+    `| ${words(26)} |`,
+    `    ${words(26)}`,
+    `\`\`\`sh\n${words(26)}\n\`\`\``,
+    `<!-- ${words(26)} -->`,
+  ];
+  expect(found(left.join("\n\n"))).toEqual([]);
+  expect(found(`---\ntext: ${words(26)}\n---\n${words(26)}`)).toEqual([4]);
 });
