@@ -39,8 +39,18 @@ describe("a watch", () => {
   it("gives every rank's failure one line, and the failure of one rank its name", async () => {
     const all = await meet(3);
     const failure = { message: "step 3: the loss is NaN", exitCode: 1 };
-    expect(await Promise.all(all.watches.map((watch) => watch.fail(failure)))).toEqual([1, 1, 1]);
+    const ending = { exitCode: 1, together: true };
+    expect(await Promise.all(all.watches.map((watch) => watch.fail(failure, true)))).toEqual([ending, ending, ending]);
     expect(all.lines).toEqual(["0: step 3: the loss is NaN"]);
+    expect(all.aborts).toEqual([]);
     for (const watch of all.watches) watch.leave();
+  });
+
+  it("does not end MPI together where a rank that failed still waits in a transfer", async () => {
+    const { watches, lines, aborts } = await meet(1);
+    const failure = { message: "step 3: the loss is NaN", exitCode: 1 };
+    expect(await watches[0]?.fail(failure, false)).toEqual({ exitCode: 1, together: false });
+    expect({ lines, aborts }).toEqual({ lines: ["0: step 3: the loss is NaN"], aborts: [] });
+    watches[0]?.leave();
   });
 });

@@ -23,6 +23,16 @@ export interface Failure {
   readonly exitCode: number;
 }
 
+/** How a rank ends once a failure was announced. */
+export interface Ending {
+  readonly exitCode: number;
+  /**
+   * Whether every rank has failed and none of them waits in a transfer: then all of them can end
+   * MPI as after a success, and the launcher takes their exit code.
+   */
+  readonly together: boolean;
+}
+
 /** How the ranks reach rank 0 or 1 outside of MPI, to see which one dies. */
 export interface Meeting {
   readonly addresses: readonly string[];

@@ -41,12 +41,12 @@ export async function openRanks(env: NodeJS.ProcessEnv = process.env): Promise<M
   const file = new URL(import.meta.url.endsWith(".ts") ? "./worker.ts" : "./worker.js", import.meta.url);
   const thread = openThread(new Worker(file, { workerData: { names } }));
   const { rank, count, version } = await thread.ready;
-  const letGo = outlive(env);
   if (launch.count !== undefined && launch.count !== count)
     throw new PetalfaceError(
       "PETAL_RANKS_FAILED",
       `the launcher started ${launch.count} processes, and ${version} sees ${count}: it is not the launcher's own library. Name that one in PETALFACE_MPI (with Slurm: srun has to use PMIx or PMI-2)`,
     );
+  const letGo = outlive(env);
   const transfers = transfersOf(thread.transfer, rank, count);
   // Until they watch each other, no rank would notice that another one has died.
   const timer = setTimeout(() => {
@@ -68,8 +68,12 @@ export async function openRanks(env: NodeJS.ProcessEnv = process.env): Promise<M
     ...transfers,
     hint: (hint) => void thread.ask({ kind: "hint", hint }),
     async fail(failure) {
-      const code = (await thread.ask({ kind: "fail", failure })) as number;
-      letGo();
+      const asked = thread.ask({ kind: "fail", failure }) as Promise<number>;
+      // Ending MPI waits for every rank, and one of them may die meanwhile.
+      const timer = setTimeout(leaveStuck, mostFinalizing).unref();
+      const code = await asked;
+      clearTimeout(timer);
+      await letGo();
       return code;
     },
     async close() {
@@ -78,7 +82,7 @@ export async function openRanks(env: NodeJS.ProcessEnv = process.env): Promise<M
       const timer = setTimeout(leaveStuck, mostFinalizing).unref();
       await thread.ask({ kind: "close" });
       clearTimeout(timer);
-      letGo();
+      await letGo();
       await thread.end();
     },
   };

@@ -2,15 +2,15 @@ import { randomBytes, timingSafeEqual } from "node:crypto";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { networkInterfaces } from "node:os";
 import { entryOf } from "onnx-grad";
-import type { Failure, Meeting } from "./messages.ts";
+import type { Ending, Failure, Meeting } from "./messages.ts";
 
 /** A line between a rank and rank 0. */
 type Line =
   | { readonly hello: number; readonly pid: number; readonly secret: string }
-  | { readonly failed: Failure }
+  | { readonly failed: Failure; readonly idle: boolean }
   | { readonly bye: true }
   | { readonly alive: true }
-  | { readonly end: number };
+  | { readonly end: Ending };
 
 /** What a {@link Watch} knows of this rank, and does at the end. */
 export interface WatchOptions {
@@ -30,8 +30,13 @@ export interface Watch {
   meet(): Promise<Meeting>;
   /** The others connect to both. False where one of them cannot be reached. */
   join(meetings: readonly Meeting[]): Promise<boolean>;
-  /** This rank has failed. Resolves with the exit code once it was said. */
-  fail(failure: Failure): Promise<number>;
+  /**
+   * This rank has failed.
+   *
+   * @param idle whether this rank waits in no transfer
+   * @returns how to end, once the failure was announced
+   */
+  fail(failure: Failure, idle: boolean): Promise<Ending>;
   /** Every rank has done its work: connections that close from now on mean nothing. */
   leave(): void;
 }
@@ -84,6 +89,7 @@ function listen(socket: Socket, onLine: (line: Line) => void): void {
 export function openWatch({ rank, hosts, print, abort, hint }: WatchOptions): Watch {
   const others = new Map<number, { readonly socket: Socket; readonly pid: number; heard: number }>();
   const failures = new Map<number, Failure>();
+  const idle = new Set<number>();
   const left = new Set<number>();
   let server: Server | undefined;
   /** To rank 0, and to rank 1. */
@@ -92,20 +98,21 @@ export function openWatch({ rank, hosts, print, abort, hint }: WatchOptions): Wa
   let firstLeft = false;
   let ended = false;
   let leaving = false;
-  let conclude: ((exitCode: number) => void) | undefined;
+  let conclude: ((ending: Ending) => void) | undefined;
   const timers: NodeJS.Timeout[] = [];
 
   /** Announces the end, and ends all ranks. */
   const end = (exitCode: number, stuck: boolean, line = ""): void => {
     ended = true;
+    const ending: Ending = { exitCode, together: !stuck && idle.size === hosts.length };
     // First to the other ranks: the launcher may end this one because of the line, and they would
     // announce that too.
-    for (const { socket } of others.values()) send(socket, { end: exitCode });
+    for (const { socket } of others.values()) send(socket, { end: ending });
     if (line !== "") print(line);
     // What was sent must be out before the connections break.
     setTimeout(() => {
       if (stuck) abort(exitCode);
-      conclude?.(exitCode);
+      conclude?.(ending);
     }, 100);
   };
   const lost = (who: number, how: string): void => {
@@ -115,8 +122,9 @@ export function openWatch({ rank, hosts, print, abort, hint }: WatchOptions): Wa
     const process = pid === undefined ? "" : ` (process ${pid})`;
     end(1, true, `rank ${who} on ${hosts[who]}${process} ${how}, so all ranks stop${hint()}`);
   };
-  const failed = (who: number, failure: Failure): void => {
+  const failed = (who: number, failure: Failure, isIdle: boolean): void => {
     failures.set(who, failure);
+    if (isIdle) idle.add(who);
     if (failures.size === 1 && hosts.length > 1) setTimeout(announce, gathering);
     if (failures.size === hosts.length) announce();
   };
@@ -147,7 +155,7 @@ export function openWatch({ rank, hosts, print, abort, hint }: WatchOptions): Wa
       const other = others.get(who);
       if (other !== undefined) other.heard = performance.now();
       if ("bye" in line) left.add(who);
-      if ("failed" in line) failed(who, line.failed);
+      if ("failed" in line) failed(who, line.failed, line.idle);
     });
     for (const event of ["end", "close"])
       socket.on(event, () => {
@@ -197,23 +205,23 @@ export function openWatch({ rank, hosts, print, abort, hint }: WatchOptions): Wa
           if (!("end" in line)) return;
           ended = true;
           conclude?.(line.end);
-          setTimeout(() => process.kill(process.pid, "SIGKILL"), grace).unref();
+          if (!line.end.together) setTimeout(() => process.kill(process.pid, "SIGKILL"), grace).unref();
         });
         for (const event of to === 0 ? ["end", "close"] : []) socket.on(event, firstGone);
         send(socket, { hello: rank, pid: process.pid, secret: meeting.secret });
       }
       return true;
     },
-    fail(failure) {
+    fail(failure, isIdle) {
       return new Promise((resolve) => {
         conclude = resolve;
-        if (rank === 0) failed(0, failure);
+        if (rank === 0) failed(0, failure, isIdle);
         // If rank 0 has died, that is why this one fails, and the line about rank 0 is enough.
-        else if (up[0] !== undefined) send(up[0], { failed: failure });
+        else if (up[0] !== undefined) send(up[0], { failed: failure, idle: isIdle });
         else {
           print(`rank ${rank} on ${hosts[rank]}: ${failure.message}`);
           abort(failure.exitCode);
-          resolve(failure.exitCode);
+          resolve({ exitCode: failure.exitCode, together: false });
         }
       });
     },

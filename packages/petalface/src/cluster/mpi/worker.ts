@@ -2,7 +2,7 @@ import { writeSync } from "node:fs";
 import { parentPort, workerData } from "node:worker_threads";
 import { messageOf } from "../../errors.ts";
 import { type Mpi, openMpi, type Request as Pending } from "./abi.ts";
-import type { Answer, Request, Transfer } from "./messages.ts";
+import type { Answer, Failure, Request, Transfer } from "./messages.ts";
 import { openWatch, type Watch } from "./watch.ts";
 
 // The one thread that calls MPI: transfers go on here while the engine holds the main thread, and
@@ -59,6 +59,23 @@ function poll(count: number, pause: number): void {
   setImmediate(() => poll(ended ? 0 : count + 1, eager ? pauses.first : Math.min(pause * pauses.factor, pauses.last)));
 }
 
+/** Announces a failure. @returns the exit code */
+async function fail(failure: Failure): Promise<number> {
+  const ending = await watch?.fail(failure, pending.size === 0);
+  if (ending === undefined) return failure.exitCode;
+  if (ending.together) {
+    watch?.leave();
+    try {
+      // A launcher takes a rank that ends without this for a crash. It then kills the others, and
+      // its own exit code is not theirs.
+      mpi.finalize();
+    } catch {
+      // The failure itself was announced, and is what people need.
+    }
+  }
+  return ending.exitCode;
+}
+
 async function serve(request: Request): Promise<unknown> {
   switch (request.kind) {
     case "meet":
@@ -77,7 +94,7 @@ async function serve(request: Request): Promise<unknown> {
       hint = request.hint;
       return undefined;
     case "fail":
-      return await watch?.fail(request.failure);
+      return await fail(request.failure);
     case "close":
       watch?.leave();
       mpi.finalize();

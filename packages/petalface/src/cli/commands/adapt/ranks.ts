@@ -30,11 +30,11 @@ export async function onRanks(
   } catch (error) {
     const { exitCode, failure } = describeFailure(error, context.signal, "adapt");
     if (context.debug && exitCode === 1) process.stderr.write(`rank ${rank}: ${stackOf(error)}\n`);
-    // Other ranks may be stuck in an exchange with this one: nothing is waited for.
-    const code = await ranks.fail({ message: failure?.message ?? "", exitCode });
+    // Before the other ranks end: a launcher may then end this one too.
     if (rank === 0 && context.json && failure !== undefined)
       process.stdout.write(`${JSON.stringify({ error: failure }, undefined, 2)}\n`);
-    process.exit(code);
+    // Other ranks may be stuck in an exchange with this one: nothing is waited for.
+    process.exit(await ranks.fail({ message: failure?.message ?? "", exitCode }));
   }
 }
 
