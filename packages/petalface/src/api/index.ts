@@ -6,7 +6,8 @@ export type { Faces } from "./data.ts";
 export { type Embedded, type EmbedOptions, embed } from "./embed.ts";
 export { type EmbeddedFile, type EmbedToFileOptions, embedToFile } from "./embed-file.ts";
 export { type EvaluateOptions, evaluate } from "./evaluate.ts";
-export { type ExportedFile, type ExportOptions, exportModel } from "./export.ts";
+export { exportModel } from "./export.ts";
+export type { ExportedFile, ExportOptions } from "./export-types.ts";
 export type { Findings, NamedFace, NamedGroup, NamedOutlier } from "./findings.ts";
 export {
   type LeaderboardEntry,

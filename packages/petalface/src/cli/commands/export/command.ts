@@ -1,41 +1,19 @@
-import { basename, join } from "node:path";
 import { type Command, Option } from "commander";
-import {
-  type Adapter,
-  adapterFiles,
-  type ExportAlpha,
-  exportedGraph,
-  exportOutputs,
-  levelFiles,
-  loadAdapter,
-  peftFiles,
-  precisionNames,
-} from "../../../adapters/index.ts";
-import { modelCard } from "../../../api/card.ts";
-import { leftOutOf } from "../../../api/data.ts";
-import { deploy, deployedFiles, type Product } from "../../../api/deploy.ts";
-import { defaultExportFaces } from "../../../api/export.ts";
-import { type FormFlags, targetsOf } from "../../../api/export-form.ts";
-import { inForm, isFolder, refuseLevels } from "../../../api/levels.ts";
-import { openFrozen } from "../../../api/model.ts";
-import { claimOutputs } from "../../../api/outputs.ts";
-import { openPrecisionFaces, type PrecisionFlags } from "../../../api/precision.ts";
-import { printLoss } from "../../../api/precision-loss.ts";
-import { findThresholds } from "../../../api/thresholds.ts";
-import { alphaKey } from "../../../backbones/index.ts";
-import { type Contract, type GateUse, targetNames } from "../../../deploy/index.ts";
+import { type ExportAlpha, exportOutputs, precisionNames } from "../../../adapters/index.ts";
+import type { FormFlags } from "../../../api/export-form.ts";
+import { defaultExportFaces } from "../../../api/export-types.ts";
+import type { PrecisionFlags } from "../../../api/precision.ts";
+import { adapterForms, planExport, writeAdapter, writeLevels, writeProduct } from "../../../api/write-export.ts";
+import { targetNames } from "../../../deploy/index.ts";
 import { PetalfaceError } from "../../../errors.ts";
-import { writeFileSafely } from "../../../files.ts";
-import { type ModelChoices, preprocessingMetadata } from "../../../models/index.ts";
-import { externalScores } from "../../../quality/index.ts";
+import type { ModelChoices } from "../../../models/index.ts";
 import type { CliContext } from "../../context.ts";
-import { type DataFlags, leftOutOptions, withDataOptions } from "../../data.ts";
+import { type DataFlags, withDataOptions } from "../../data.ts";
 import { withExamples } from "../../examples.ts";
 import { withModelChoices } from "../../model.ts";
 import { numeric } from "../../numbers.ts";
 import { parseInteger } from "../../options.ts";
-import { exportAdapter } from "./adapter-form.ts";
-import { exportToLevels } from "./levels.ts";
+import { printAdapter, printLevels, printProduct } from "./print.ts";
 
 interface Flags extends ModelChoices, PrecisionFlags, FormFlags, DataFlags {
   readonly data: string;
@@ -43,13 +21,10 @@ interface Flags extends ModelChoices, PrecisionFlags, FormFlags, DataFlags {
   readonly adapter?: string;
   readonly out?: string;
   readonly alpha: string;
-  readonly as: "onnx" | "peft" | "reference";
+  readonly as: "onnx" | (typeof adapterForms)[number];
   readonly thresholds?: string;
   readonly card?: string;
 }
-
-/** Flags with what every file needs. */
-type Given = Flags & { readonly model: string; readonly out: string };
 
 /** `petalface export`: one ONNX file, image -> alpha -> embedding. */
 export function exportCommand(program: Command, context: CliContext): void {
@@ -82,7 +57,7 @@ export function exportCommand(program: Command, context: CliContext): void {
     .option("--card <file>", "also write a model card in Markdown: how it was trained and measured, its thresholds")
     .addOption(
       new Option("--as <form>", "onnx, or the adapter alone: Hugging Face PEFT's, or the released PETALface code's")
-        .choices(["onnx", "peft", "reference"])
+        .choices(["onnx", ...adapterForms])
         .default("onnx"),
     )
     .addOption(
@@ -125,122 +100,16 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
       "PETAL_OPTION_INVALID",
       `export needs ${model === undefined ? "--model FILE|NAME" : "--out PATH"}`,
     );
-  await write({ ...flags, model, out }, context);
-}
-
-/** Options that cannot go together. Throws PetalfaceError (wrong usage). */
-function check(flags: Given, contracts: readonly Contract[]): void {
-  const refuse = (why: string): never => {
-    throw new PetalfaceError("PETAL_OPTION_INVALID", why);
-  };
-  const { as, levels, adapter, alpha } = flags;
-  if (adapter === undefined && (as !== "onnx" || levels !== undefined || alpha !== "quality"))
-    refuse("without --adapter the frozen model is written: give --adapter, or leave out --as, --levels and --alpha");
-  if (as !== "onnx" && flags.for !== undefined) refuse(`--for is for ONNX files; leave it out with --as ${as}`);
-  if (flags.card !== undefined && as !== "onnx") refuse(`--card is for ONNX files; leave it out with --as ${as}`);
-  if (typeof levels !== "number") return;
-  if (alpha !== "quality") refuse("--levels rounds the computed alpha; leave out --alpha");
-  refuseLevels(contracts, flags.out);
-}
-
-async function write(flags: Given, context: CliContext): Promise<void> {
-  const alpha = parseAlpha(flags.alpha);
-  const contracts = targetsOf(flags);
-  check(flags, contracts);
-  const { adapter: run = "" } = flags;
-  const trained = run === "" ? [] : [run, join(run, "adapter")].flatMap(adapterFiles);
-  const inputs = [flags.model, flags.data, flags.detector, flags.thresholds, ...trained];
-  const claim = (files: readonly string[]) => claimOutputs(files, context, { inputs });
-  const { as, levels } = flags;
-  const folder = typeof levels === "number" && isFolder(flags.out, contracts) ? levels : undefined;
-  const files =
-    folder !== undefined
-      ? levelFiles(flags.out, folder)
-      : as === "onnx"
-        ? deployedFiles(flags, contracts)
-        : [flags.out];
-  const card = flags.card === undefined ? [] : [flags.card];
-  await using _outputs = await claim([...(as === "peft" ? [] : files), ...card]);
-  const backbone = await openFrozen(flags);
-  if (run === "") {
-    const metadata = new Map(Object.entries(preprocessingMetadata(backbone.spec)));
-    const graph = { ...backbone.graph, outputs: [backbone.output], metadata };
-    const found = await findThresholds({ file: flags.thresholds, run: undefined }, backbone, undefined, context);
-    const product = { backbone, graph, judgement: undefined, thresholds: found };
-    await writeProduct({ flags, contracts, alpha: null }, product, context);
-    return;
+  const { alpha, maxLeftOut: mostLeftOut, ...options } = { ...flags, model, out };
+  const plan = planExport({ ...options, alpha: parseAlpha(alpha), mostLeftOut });
+  switch (plan.kind) {
+    case "product":
+      return printProduct(await writeProduct(plan, context), context);
+    case "levels":
+      return printLevels(await writeLevels(plan, context), context);
+    case "adapter":
+      return printAdapter(await writeAdapter(plan, context), context);
   }
-  const adapter = await loadAdapter(run, backbone);
-  if (as !== "onnx") {
-    await using _folders = await claim(as === "peft" ? peftFiles(flags.out, backbone, adapter) : []);
-    await exportAdapter({ out: flags.out, as }, backbone, adapter, context);
-    return;
-  }
-  const thresholds = await findThresholds({ file: flags.thresholds, run }, backbone, adapter, context);
-  if (folder !== undefined) {
-    if (flags.card !== undefined)
-      throw new PetalfaceError(
-        "PETAL_OPTION_INVALID",
-        "--card is for one file: let --out end in .onnx, or leave it out",
-      );
-    const what = { backbone, adapter, contract: contracts[0], thresholds };
-    await exportToLevels({ ...flags, levels: folder }, what, context);
-    return;
-  }
-  const graph = await exportedGraph(backbone, adapter, alpha);
-  const { gate, calibration } = adapter.config;
-  const judgement: GateUse = { gate, merged: graph.metadata.get(alphaKey) === "merged" };
-  const scoreInput = graph.inputs.length > 1 && alpha === "quality" ? externalScores(calibration)?.input : undefined;
-  const product = { backbone, adapter, graph, judgement, thresholds };
-  await writeProduct({ flags, contracts, alpha, scoreInput }, product, context);
-}
-
-interface Task {
-  readonly flags: Given;
-  readonly contracts: readonly Contract[];
-  /** null for the frozen model. */
-  readonly alpha: ExportAlpha | null;
-  /** The input that takes the quality of a face, where the file does not judge it. */
-  readonly scoreInput?: string | undefined;
-}
-
-async function writeProduct(
-  { flags, contracts, alpha, scoreInput }: Task,
-  product: Product & { readonly adapter?: Adapter },
-  context: CliContext,
-): Promise<void> {
-  const { backbone, adapter } = product;
-  const faces = await openPrecisionFaces({ ...flags, ...leftOutOptions(flags) }, backbone, context);
-  const { product: changed, loss } = await inForm({ flags, contracts, alpha, adapter }, product, faces, context);
-  const { written, lines } = await deploy(changed, flags, contracts);
-  const [first] = written;
-  if (flags.card !== undefined) {
-    const names = written.flatMap((each) => each.files.map((file) => basename(file)));
-    const subject = { backbone, adapter, run: flags.adapter, thresholds: product.thresholds, files: names };
-    await writeFileSafely(flags.card, await modelCard(subject));
-  }
-  context.result(
-    {
-      file: first?.files[0],
-      input: first?.input.name,
-      ...(scoreInput !== undefined && { quality: scoreInput }),
-      output: first?.output.name,
-      alpha,
-      size: backbone.size,
-      width: backbone.width,
-      precision: flags.precision,
-      loss: loss.length > 1 ? loss : (loss[0] ?? null),
-      ...(faces && { leftOut: leftOutOf(faces.data, faces.left()) }),
-      written,
-    },
-    [
-      ...lines,
-      ...(scoreInput !== undefined
-        ? [`a second input, ${scoreInput} [N], takes the quality of each face, in the unit of the training set`]
-        : []),
-      ...loss.map((each) => `${flags.precision} ${printLoss(each)}`),
-    ].join("\n"),
-  );
 }
 
 function parseAlpha(text: string): ExportAlpha {
