@@ -1,5 +1,5 @@
 export { decodeImage, decodePhoto, imageSides, type Photo } from "./decode.ts";
-export { encodePixels } from "./encode.ts";
+export { encodePixels, encodePng, encodeSmallJpeg } from "./encode.ts";
 export { describedSize } from "./fit/describe.ts";
 export { type FitRequest, type FittedCamera, fewestFittedCrops, fitCamera } from "./fit/fit.ts";
 export { endingOf, imageExtensions, refusedFormat } from "./formats.ts";

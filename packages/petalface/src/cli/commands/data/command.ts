@@ -3,12 +3,11 @@ import type { Command } from "commander";
 import { leftOutOf, noteMoreLeftOut } from "../../../api/data.ts";
 import { claimOutputs } from "../../../api/outputs.ts";
 import { packedFiles, packRecords, unpackRecords } from "../../../data/index.ts";
-import { type ImageSource, openLoader } from "../../../images/index.ts";
+import { encodePng, type ImageSource, openLoader } from "../../../images/index.ts";
 import type { CliContext } from "../../context.ts";
 import { type DataFlags, openFaces, withDataOptions } from "../../data.ts";
 import { withExamples } from "../../examples.ts";
 import { parseInteger } from "../../options.ts";
-import { encodePng } from "../../png.ts";
 
 interface PackFlags extends DataFlags {
   readonly out: string;

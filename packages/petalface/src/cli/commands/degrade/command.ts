@@ -8,13 +8,12 @@ import { type FaceData, type Tally, tallyOf } from "../../../data/index.ts";
 import { plainName } from "../../../disk-names.ts";
 import { PetalfaceError } from "../../../errors.ts";
 import { openFileSet, writeFileSafely } from "../../../files.ts";
-import type { DegradationSpec, Loader } from "../../../images/index.ts";
+import { type DegradationSpec, encodePng, type Loader } from "../../../images/index.ts";
 import { isLitter } from "../../../litter.ts";
 import type { CliContext } from "../../context.ts";
 import { type DataFlags, openFaces, withDataOptions } from "../../data.ts";
 import { printCommand, withExamples } from "../../examples.ts";
 import { parseInteger } from "../../options.ts";
-import { encodePng } from "../../png.ts";
 import type { Fit } from "./fit.ts";
 
 interface DegradeOptions extends DataFlags {

@@ -6,7 +6,9 @@ import { type BothResults, type MeasureTask, measureModels } from "../../../api/
 import { engineOf, type OpenedModel, openModel } from "../../../api/model.ts";
 import { claimOutputs } from "../../../api/outputs.ts";
 import { openPairs } from "../../../api/protocol.ts";
+import { writeEvaluationReport } from "../../../api/report.ts";
 import { evaluationFolder, resultFile, saveResults } from "../../../api/results.ts";
+import { viewPeople } from "../../../api/views.ts";
 import type { FaceData } from "../../../data/index.ts";
 import { PetalfaceError } from "../../../errors.ts";
 import {
@@ -32,9 +34,7 @@ import { type Format, formatMeasures, printAs, withFormatOption } from "../../fo
 import { fitLines } from "../../lines.ts";
 import { type ModelFlags, withModelOptions } from "../../model.ts";
 import { collect, parseInteger } from "../../options.ts";
-import { writeEvaluationReport } from "../../report.ts";
 import { columnsOf, evaluationSummary } from "./summary.ts";
-import { viewPeople } from "./views.ts";
 
 interface Flags extends ModelFlags, CacheFlags, DataFlags, CopyFlags {
   readonly protocol: string;

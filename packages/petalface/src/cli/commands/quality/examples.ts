@@ -1,7 +1,6 @@
 import { itemAt } from "onnx-grad";
 import type { FaceData } from "../../../data/index.ts";
-import type { Loader } from "../../../images/index.ts";
-import { encodeSmallJpeg } from "../../png.ts";
+import { encodeSmallJpeg, type Loader } from "../../../images/index.ts";
 import type { ScoredFace } from "./page.ts";
 
 /** Faces of each measure, and measures with faces: they bound the size of the page. */

@@ -1,11 +1,11 @@
 import { itemAt } from "onnx-grad";
-import { type CacheOptions, openCache } from "../../../api/cache.ts";
-import type { Engine, OpenedModel } from "../../../api/model.ts";
-import { openEmbedder } from "../../../backbones/index.ts";
-import { embedFaces } from "../../../embeddings/index.ts";
-import type { EmbeddingView, Protocol, ViewedFaces } from "../../../evaluation/index.ts";
-import { drawDegradation, openLoader, parseDegradation } from "../../../images/index.ts";
-import { openResources } from "../../../resources.ts";
+import { openEmbedder } from "../backbones/index.ts";
+import { embedFaces } from "../embeddings/index.ts";
+import type { EmbeddingView, Protocol, ViewedFaces } from "../evaluation/index.ts";
+import { drawDegradation, openLoader, parseDegradation } from "../images/index.ts";
+import { openResources } from "../resources.ts";
+import { type CacheOptions, openCache } from "./cache.ts";
+import type { Engine, OpenedModel } from "./model.ts";
 
 /** Faces of one person that are shown. */
 const perPerson = 8;

@@ -18,9 +18,8 @@ import {
   searchInFocus,
   writeReport,
 } from "../evaluation/index.ts";
-import { drawDegradation, type ImageRequest, openLoader, parseDegradation } from "../images/index.ts";
+import { drawDegradation, encodeSmallJpeg, type ImageRequest, openLoader, parseDegradation } from "../images/index.ts";
 import { readGroups } from "./groups.ts";
-import { encodeSmallJpeg } from "./png.ts";
 
 /** People whose face the report shows. */
 const SHOWN = 6;
