@@ -41,3 +41,6 @@ export function galleryCopiesFor(
     );
   return copies;
 }
+
+/** `16, 12 px, weight alpha`. */
+export const printCopies = ({ sizes, weight }: CopyOptions): string => `${sizes.join(", ")} px, weight ${weight}`;

@@ -7,8 +7,9 @@ import { openResources } from "../resources.ts";
 import type { CacheOptions } from "./cache.ts";
 import { type EnrolledCopies, galleryCopiesFor } from "./copies.ts";
 import { type Faces, type LeftOutOptions, noteLeftOut, openFaces } from "./data.ts";
-import { type BothResults, measureModels } from "./measure-models.ts";
-import { type GivenModel, modelOf } from "./model.ts";
+import { reportEvaluation } from "./evaluation-report.ts";
+import { type BothResults, type MeasureTask, measureModels } from "./measure-models.ts";
+import { type GivenModel, isAdapted, modelOf } from "./model.ts";
 import { claimOutputs } from "./outputs.ts";
 import { openPairs } from "./protocol.ts";
 import { resultFile, saveResults } from "./results.ts";
@@ -56,6 +57,19 @@ export interface EvaluateOptions extends GivenModel, CallOptions, CacheOptions, 
   readonly out?: string | undefined;
 }
 
+/** An evaluation, and a page on it. */
+export interface EvaluationRequest extends EvaluateOptions {
+  /** HTML file of a report; none unless given. */
+  readonly report?: string | undefined;
+  /** People whose embeddings the report shows as a map; no map unless given. */
+  readonly views?: number | undefined;
+}
+
+/** What {@link runEvaluation} measured, and on what. */
+export interface Evaluation extends BothResults {
+  readonly protocol: Protocol;
+}
+
 /**
  * Measures a model on a protocol, and what its adapter changes: `petalface evaluate`. The frozen
  * model is measured too.
@@ -63,32 +77,37 @@ export interface EvaluateOptions extends GivenModel, CallOptions, CacheOptions, 
  * @throws PetalfaceError if the model, the protocol or the faces cannot be used
  */
 export async function evaluate(options: EvaluateOptions): Promise<BothResults> {
-  const { out, degradations, flip, resamples = 1000, seed = 1, cache } = options;
-  const surroundings = surroundingsOf(options);
+  const { frozen, adapted } = await runEvaluation(options, surroundingsOf(options));
+  return { frozen, adapted };
+}
+
+/** Measures as {@link evaluate}, saves the results, and writes the report where one is asked for. */
+export async function runEvaluation(request: EvaluationRequest, surroundings: Surroundings): Promise<Evaluation> {
+  const { out, report, degradations, flip, resamples = 1000, seed = 1, cache, data, lists } = request;
   await using open = openResources();
-  const files = out === undefined ? [] : (["frozen", "adapted"] as const).map((name) => join(out, resultFile(name)));
-  await using _outputs = await claimOutputs(files, surroundings);
-  const model = await modelOf(options, open.keep);
-  const protocol = await openAnyProtocol(options, surroundings);
-  const usual = protocol.degradable === "all" ? defaultDegradations : [];
+  const names = isAdapted(request) ? (["frozen", "adapted"] as const) : (["frozen"] as const);
+  const files = out === undefined ? [] : names.map((name) => join(out, resultFile(name)));
+  const inputs = [data, request.protocol, lists, request.model].filter((each) => typeof each === "string");
+  await using _outputs = await claimOutputs([...files, report], surroundings, { inputs });
   const specs = degradations?.filter((spec) => spec !== "none").map(parseDegradation);
-  const results = await measureModels(
-    model,
-    {
-      ...{
-        protocol,
-        cache,
-        copies: galleryCopiesFor(options.galleryCopies, model),
-        bootstrap: { resamples, seed },
-        engine: model.engine,
-      },
-      degradations: specs?.map(printDegradation) ?? usual,
-      fusion: flip ?? protocol.fusion,
-    },
-    surroundings,
-  );
-  if (out !== undefined) await saveResults(out, results, options.protocol);
-  return results;
+  const model = await modelOf(request, open.keep);
+  const copies = galleryCopiesFor(request.galleryCopies, model);
+  const protocol = await openAnyProtocol(request, surroundings);
+  const usual = protocol.degradable === "all" ? defaultDegradations : [];
+  const task: MeasureTask = {
+    protocol,
+    degradations: specs?.map(printDegradation) ?? usual,
+    fusion: flip ?? protocol.fusion,
+    copies,
+    bootstrap: { resamples, seed },
+    engine: model.engine,
+    cache,
+  };
+  const results = await measureModels(model, task, surroundings);
+  if (out !== undefined) await saveResults(out, results, request.protocol);
+  if (report !== undefined)
+    await reportEvaluation(report, results, { model, task, views: request.views }, surroundings);
+  return { ...results, protocol };
 }
 
 /** The protocol of a call: one that a data set comes with, or a list of pairs. */

@@ -71,6 +71,10 @@ export interface GivenModel extends Omit<ModelOptions, "model"> {
   readonly model: string | Model;
 }
 
+/** Whether the model of a call has an adapter. */
+export const isAdapted = ({ model, adapter }: Pick<GivenModel, "model" | "adapter">): boolean =>
+  (typeof model === "string" ? adapter : model.adapter) !== undefined;
+
 /** The choices on a model's file among other options. */
 export const choicesOf = ({ normalize, channels, size, output }: ModelChoices): ModelChoices => ({
   normalize,

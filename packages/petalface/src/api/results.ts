@@ -25,6 +25,29 @@ export async function saveResults(folder: string, { frozen, adapted }: BothResul
   if (adapted) await saveEvaluation(join(folder, resultFile("adapted")), { ...adapted, made });
 }
 
+/**
+ * Where an evaluation puts results and report. Without `out` that is the run that the adapter is
+ * from, and nowhere for an adapter without one. A folder `out` gets a report only with `views`.
+ */
+export async function evaluationPlaces(given: {
+  readonly out?: string | undefined;
+  readonly report?: string | undefined;
+  readonly adapter?: string | undefined;
+  readonly views?: number | undefined;
+}): Promise<{ readonly out: string | undefined; readonly report: string | undefined }> {
+  const { out, adapter, views } = given;
+  const run =
+    out === undefined && adapter !== undefined && (await exists(join(adapter, "run.json"))) ? adapter : undefined;
+  const own = run !== undefined ? run : views === undefined ? undefined : out;
+  const report = given.report ?? (own === undefined ? undefined : join(own, "report.html"));
+  if (views !== undefined && report === undefined)
+    throw new PetalfaceError(
+      "PETAL_OPTION_INVALID",
+      "'views' adds to the report; name it with 'report', 'out' or a run as 'adapter'",
+    );
+  return { out: out ?? (run === undefined ? undefined : join(run, evaluationFolder)), report };
+}
+
 /** A result and what to call it in a table. */
 export interface FoundResult {
   readonly name: string;

@@ -26,7 +26,7 @@ import { carrying, deploy, deployedFiles, fitted, type Product } from "./deploy.
 import { targetsOf } from "./export-form.ts";
 import { defaultExportFaces, type ExportedFile, type ExportOptions } from "./export-types.ts";
 import { inForm, isFolder, refuseLevels } from "./levels.ts";
-import { type Model, modelOf } from "./model.ts";
+import { isAdapted, type Model, modelOf } from "./model.ts";
 import { claimOutputs } from "./outputs.ts";
 import { changePrecision, openPrecisionFaces, type PrecisionFaces, type PrecisionFlags } from "./precision.ts";
 import type { PrecisionLoss } from "./precision-loss.ts";
@@ -77,8 +77,7 @@ export function planExport(request: ExportRequest): ExportPlan {
   const refuse = (why: string): never => {
     throw new PetalfaceError("PETAL_OPTION_INVALID", why);
   };
-  const isAdapted = typeof request.model === "string" ? request.adapter !== undefined : request.model.adapter;
-  if (!isAdapted && (as !== "onnx" || levels !== undefined || alpha !== "quality"))
+  if (!isAdapted(request) && (as !== "onnx" || levels !== undefined || alpha !== "quality"))
     refuse("without 'adapter' the frozen model is written: give 'adapter', or leave out 'as', 'levels' and 'alpha'");
   if (as !== "onnx" && request.for !== undefined) refuse(`'for' is for ONNX files; leave it out with 'as=${as}'`);
   if (as !== "onnx" && request.card !== undefined) refuse(`'card' is for ONNX files; leave it out with 'as=${as}'`);

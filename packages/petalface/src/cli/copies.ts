@@ -1,8 +1,7 @@
 import { type Command, InvalidArgumentError } from "commander";
-import { type EnrolledCopies, galleryCopiesFor } from "../api/copies.ts";
-import type { OpenedModel } from "../api/model.ts";
+import type { EnrolledCopies } from "../api/copies.ts";
 import { PetalfaceError } from "../errors.ts";
-import { type CopyOptions, type CopyWeight, defaultCopyWeight } from "../matching/index.ts";
+import { type CopyWeight, defaultCopyWeight } from "../matching/index.ts";
 
 /** What the options of enrolled copies ask for. */
 export interface CopyFlags {
@@ -55,20 +54,21 @@ export function givenCopies(
   );
 }
 
-/** How `--gallery-copies` and `--copy-weight` enrol. Throws PetalfaceError (wrong usage). */
+/**
+ * How `--gallery-copies` and `--copy-weight` enrol. Throws PetalfaceError (wrong usage).
+ *
+ * @param isAdapted whether the model has an adapter, which judges alpha
+ */
 export function galleryCopies(
   sizes: readonly number[] | undefined,
   flags: CopyFlags,
-  opened: OpenedModel,
-): CopyOptions | undefined {
+  isAdapted: boolean,
+): EnrolledCopies | undefined {
   const given = givenCopies("--gallery-copies", sizes, flags);
-  if (given?.weight === "alpha" && opened.adapter === undefined)
+  if (given?.weight === "alpha" && !isAdapted)
     throw new PetalfaceError(
       "PETAL_OPTION_INVALID",
       `--copy-weight alpha needs an adapter, which judges alpha; give --adapter, or a number such as ${defaultCopyWeight}`,
     );
-  return galleryCopiesFor(given, opened);
+  return given;
 }
-
-/** `16, 12 px, weight alpha`. */
-export const printCopies = ({ sizes, weight }: CopyOptions): string => `${sizes.join(", ")} px, weight ${weight}`;

@@ -1,32 +1,20 @@
-import { stat } from "node:fs/promises";
-import { join } from "node:path";
 import { type Command, Help, Option } from "commander";
-import { leftOutOf, noteLeftOut } from "../../../api/data.ts";
-import { type BothResults, type MeasureTask, measureModels } from "../../../api/measure-models.ts";
-import { engineOf, type OpenedModel, openModel } from "../../../api/model.ts";
-import { claimOutputs } from "../../../api/outputs.ts";
-import { openPairs } from "../../../api/protocol.ts";
-import { writeEvaluationReport } from "../../../api/report.ts";
-import { evaluationFolder, resultFile, saveResults } from "../../../api/results.ts";
-import { viewPeople } from "../../../api/views.ts";
-import type { FaceData } from "../../../data/index.ts";
-import { PetalfaceError } from "../../../errors.ts";
+import { leftOutOf } from "../../../api/data.ts";
+import { runEvaluation } from "../../../api/evaluate.ts";
+import { evaluationPlaces } from "../../../api/results.ts";
 import {
   type Fusion,
   findProtocol,
   type NamedProtocol,
   namedProtocols,
-  type Protocol,
-  protocolOfPairs,
   qualityBins,
   referenceOf,
   withoutDetail,
 } from "../../../evaluation/index.ts";
-import { parseDegradation, printDegradation } from "../../../images/index.ts";
 import { type CacheFlags, withCacheOption } from "../../cache-option.ts";
 import type { CliContext } from "../../context.ts";
-import { type CopyFlags, galleryCopies, printCopies, withCopyOptions } from "../../copies.ts";
-import { type DataFlags, openFaces, withDataOptions } from "../../data.ts";
+import { type CopyFlags, galleryCopies, withCopyOptions } from "../../copies.ts";
+import { type DataFlags, leftOutOptions, withDataOptions } from "../../data.ts";
 import { examplesText, printCommand } from "../../examples.ts";
 import { withFlags } from "../../flags.ts";
 import { parseFolds } from "../../folds.ts";
@@ -54,142 +42,38 @@ interface Flags extends ModelFlags, CacheFlags, DataFlags, CopyFlags {
   readonly views?: number;
 }
 
-/**
- * What pairs are measured at unless `--degrade` says otherwise: the resolution that the method's
- * tables begin with.
- */
-const defaultDegradations = ["lr:16"];
-
-/** Where results go: `--out`, else the run that the adapter is from, else nowhere. */
-async function resultsFolder(flags: Flags): Promise<string | undefined> {
-  if (flags.out !== undefined) return flags.out;
-  if (flags.adapter === undefined) return undefined;
-  const isRun = await stat(join(flags.adapter, "run.json")).then(
-    (entry) => entry.isFile(),
-    () => false,
-  );
-  return isRun ? join(flags.adapter, evaluationFolder) : undefined;
-}
-
-/**
- * The report of the run that the results belong to; with `--out` there is one where a part of it
- * was asked for.
- */
-function reportBeside({ out, views }: Flags, folder: string | undefined): string | undefined {
-  if (folder === undefined) return undefined;
-  if (out === undefined) return join(folder, "..", "report.html");
-  return views === undefined ? undefined : join(folder, "report.html");
-}
-
-/**
- * What an evaluation saves: the frozen model's result and, where there is an adapter, the adapted
- * one's.
- */
-function resultFiles({ adapter }: Flags, folder: string | undefined): string[] {
-  if (folder === undefined) return [];
-  const names = adapter === undefined ? (["frozen"] as const) : (["frozen", "adapted"] as const);
-  return names.map((name) => join(folder, resultFile(name)));
-}
-
-/** The verification list of a named protocol, where `--data` is the folder that it lies in. */
-async function pairsData(named: NamedProtocol | undefined, flags: Flags, context: CliContext): Promise<FaceData> {
-  const { data: spec } = flags;
-  const list = join(spec, `${named?.name}.bin`);
-  const isThere = named !== undefined && (await stat(list).catch(() => undefined))?.isFile() === true;
-  return openFaces(isThere ? list : spec, flags, context);
-}
-
-/** The protocol that `--protocol` names: one that a data set comes with, or a list of pairs. */
-async function openProtocol(flags: Flags, context: CliContext): Promise<Protocol> {
-  const named = findProtocol(flags.protocol);
-  if (named?.open !== undefined) {
-    const { data, lists, maxLeftOut } = flags;
-    const protocol = await named.open({ data, lists, mostLeftOut: maxLeftOut, signal: context.signal });
-    noteLeftOut(protocol.data.unreadable, context);
-    return protocol;
-  }
-  const data = await pairsData(named, flags, context);
-  return protocolOfPairs(await openPairs(flags.protocol, flags, data), data, named === undefined ? "none" : "units");
-}
-
 async function run(flags: Flags, context: CliContext): Promise<void> {
-  const folder = await resultsFolder(flags);
-  const report = flags.report ?? reportBeside(flags, folder);
-  if (flags.views !== undefined && report === undefined)
-    throw new PetalfaceError(
-      "PETAL_OPTION_INVALID",
-      "--views adds to the report; name it with --report, --out or a run as --adapter",
-    );
-  await using _outputs = await claimOutputs([...resultFiles(flags, folder), report], context, {
-    inputs: [flags.data, flags.protocol, flags.lists, flags.model],
-  });
-  const specs = flags.degrade?.filter((spec) => spec !== "none").map(parseDegradation);
-  const opened = await openModel(flags);
-  const copies = galleryCopies(flags.galleryCopies, flags, opened);
-  const protocol = await openProtocol(flags, context);
-  const usual = protocol.degradable === "all" ? defaultDegradations : [];
-  const task: MeasureTask = {
-    protocol,
-    degradations: specs?.map(printDegradation) ?? usual,
-    fusion: flags.flip ?? protocol.fusion,
-    copies,
-    bootstrap: { resamples: flags.resamples, seed: flags.seed },
-    engine: engineOf(flags),
-    cache: flags.cache,
+  const places = await evaluationPlaces(flags);
+  const { degrade: degradations, galleryCopies: sizes, copyWeight: _, ...options } = flags;
+  const request = {
+    ...options,
+    ...places,
+    ...leftOutOptions(flags),
+    degradations,
+    galleryCopies: galleryCopies(sizes, flags, flags.adapter !== undefined),
   };
-  const both = await measureModels(opened, task, context);
+  const both = await runEvaluation(request, context);
   const { frozen, adapted } = both;
-  if (folder !== undefined) await saveResults(folder, both, flags.protocol);
-  if (report !== undefined) await writeReport(report, both, opened, task, flags, context);
   const bins = adapted && flags.bins ? qualityBins(frozen, adapted, flags.qualityBins) : undefined;
   const named = findProtocol(flags.protocol);
   const document = {
     bins: bins ?? null,
-    saved: folder ?? null,
-    report: report ?? null,
-    leftOut: leftOutOf(protocol.data),
+    saved: places.out ?? null,
+    report: places.report ?? null,
+    leftOut: leftOutOf(both.protocol.data),
     frozen: withoutDetail(frozen),
     adapted: adapted ? withoutDetail(adapted) : null,
     ...(named && {
       reference: { frozen: referenceOf(frozen) ?? null, adapted: (adapted && referenceOf(adapted)) ?? null },
     }),
   };
-  const saved = folder === undefined ? undefined : (flags.out ?? flags.adapter);
+  const saved = places.out === undefined ? undefined : (flags.out ?? flags.adapter);
   const text = evaluationSummary(both, named, bins, saved);
   context.result(
     document,
     printAs(flags.format, document, text, (format) => formatMeasures(format, columnsOf(both))),
     flags.format !== "table",
   );
-}
-
-async function writeReport(
-  path: string,
-  { frozen, adapted }: BothResults,
-  opened: OpenedModel,
-  task: MeasureTask,
-  flags: Flags,
-  { signal, noteOnce }: CliContext,
-): Promise<void> {
-  const { backbone } = opened;
-  const { protocol, engine, cache, degradations, fusion, copies } = task;
-  const models = [
-    { name: "frozen", opened: { backbone, model: backbone } },
-    ...(adapted ? [{ name: "adapted", opened }] : []),
-  ];
-  const request = { protocol, engine, cache, models, degradation: degradations[0], signal, noteOnce };
-  const view =
-    flags.views === undefined
-      ? undefined
-      : await viewPeople({ ...request, people: flags.views, left: frozen.leftOut?.faces });
-  const options = {
-    model: backbone.spec.name,
-    "model sha256": backbone.spec.sha256,
-    adapter: flags.adapter ?? "none",
-    "mirror image": fusion,
-    ...(copies && { "enrolled copies": printCopies(copies) }),
-  };
-  await writeEvaluationReport(path, { frozen, adapted, protocol, size: backbone.size, options, view });
 }
 
 const examples = [
