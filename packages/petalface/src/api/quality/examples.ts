@@ -1,7 +1,15 @@
 import { itemAt } from "onnx-grad";
-import type { FaceData } from "../../../data/index.ts";
-import { encodeSmallJpeg, type Loader } from "../../../images/index.ts";
-import type { ScoredFace } from "./page.ts";
+import type { FaceData } from "../../data/index.ts";
+import { encodeSmallJpeg, type Loader } from "../../images/index.ts";
+
+/** A face at its score. */
+export interface ScoredFace {
+  readonly name: string;
+  readonly score: number;
+  readonly alpha?: number | undefined;
+  /** `data:image/jpeg;base64,...`. */
+  readonly image: string;
+}
 
 /** Faces of each measure, and measures with faces: they bound the size of the page. */
 const perMeasure = 12;

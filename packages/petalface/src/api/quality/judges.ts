@@ -1,10 +1,9 @@
 import { itemAt } from "onnx-grad";
-import { type AdapterConfig, loadAdapter } from "../../../adapters/index.ts";
-import { type Engine, openFrozen } from "../../../api/model.ts";
-import { type Backbone, type Embedder, openEmbedder, rowsNotFinite } from "../../../backbones/index.ts";
-import type { FaceData, Tally } from "../../../data/index.ts";
-import { PetalfaceError } from "../../../errors.ts";
-import { type Loader, nameOfFace, prefetch } from "../../../images/index.ts";
+import { type AdapterConfig, loadAdapter } from "../../adapters/index.ts";
+import { type Backbone, type Embedder, openEmbedder, rowsNotFinite } from "../../backbones/index.ts";
+import type { FaceData, Tally } from "../../data/index.ts";
+import { PetalfaceError } from "../../errors.ts";
+import { type Loader, nameOfFace, prefetch } from "../../images/index.ts";
 import {
   alphaOf,
   type Calibration,
@@ -14,16 +13,18 @@ import {
   openMeasure,
   plainModel,
   qualityGraph,
-} from "../../../quality/index.ts";
-import type { ModelFlags } from "../../model.ts";
+} from "../../quality/index.ts";
+import { type Engine, type ModelOptions, openFrozen } from "../model.ts";
 
 /** Faces that one call judges: measures are small graphs, and a call has its cost. */
 export const judgedAtOnce = 32;
 
 /** What says which measures judge. */
-export interface JudgeFlags extends Omit<ModelFlags, "model"> {
-  readonly metric?: readonly string[];
-  readonly model?: string;
+export interface JudgeOptions extends Omit<ModelOptions, "model"> {
+  /** Names of measures, or specs with their weights; the adapter's unless given, else sharpness. */
+  readonly metric?: readonly string[] | undefined;
+  /** The face recogniser, for measures that use it. */
+  readonly model?: string | undefined;
 }
 
 /** A measure, loaded. */
@@ -34,10 +35,10 @@ export interface Judge {
   readonly embedder?: Embedder | undefined;
 }
 
-/** Opens every measure that the flags name. Throws PetalfaceError. */
-export async function openJudges(flags: JudgeFlags, engine: Engine): Promise<{ judges: Judge[]; size: number }> {
+/** Opens every measure that the options name. Throws PetalfaceError. */
+export async function openJudges(flags: JudgeOptions, engine: Engine): Promise<{ judges: Judge[]; size: number }> {
   if (flags.adapter !== undefined && flags.model === undefined)
-    throw new PetalfaceError("PETAL_OPTION_INVALID", "--adapter needs the model that it belongs to: give --model");
+    throw new PetalfaceError("PETAL_OPTION_INVALID", "'adapter' needs the model that it belongs to: give 'model'");
   const backbone =
     flags.model === undefined ? plainModel(flags.size ?? 112) : await openFrozen({ ...flags, model: flags.model });
   const config = flags.adapter === undefined ? undefined : (await loadAdapter(flags.adapter, backbone)).config;
@@ -49,19 +50,19 @@ export async function openJudges(flags: JudgeFlags, engine: Engine): Promise<{ j
 
 async function openJudge(
   spec: string,
-  flags: JudgeFlags,
+  flags: JudgeOptions,
   backbone: Backbone,
   config: AdapterConfig | undefined,
   engine: Engine,
 ): Promise<Judge> {
   const name = measureName(spec);
   if (flags.model === undefined && name === "norm")
-    throw new PetalfaceError("PETAL_OPTION_INVALID", "--metric norm uses the face recogniser: give --model");
+    throw new PetalfaceError("PETAL_OPTION_INVALID", "'metric=norm' uses the face recogniser: give 'model'");
   const calibration = config?.calibration;
   if (calibration !== undefined && calibration.measure !== name)
     throw new PetalfaceError(
       "PETAL_OPTION_INVALID",
-      `${flags.adapter} was calibrated on ${calibration.measure}: leave out --metric, or --adapter`,
+      `${flags.adapter} was calibrated on ${calibration.measure}: leave out 'metric', or 'adapter'`,
     );
   if (isGiven(name)) return { name, calibration };
   const measure = config === undefined ? await openMeasure(spec) : measureOf(name, config.weights);

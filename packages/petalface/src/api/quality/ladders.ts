@@ -1,7 +1,7 @@
 import { itemAt, lastOf } from "onnx-grad";
-import type { FaceData, Tally } from "../../../data/index.ts";
-import { drawDegradation, type Loader, nameOfFace, parseDegradation } from "../../../images/index.ts";
-import { quantile } from "../../../quality/index.ts";
+import type { FaceData, Tally } from "../../data/index.ts";
+import { drawDegradation, type Loader, nameOfFace, parseDegradation } from "../../images/index.ts";
+import { quantile } from "../../quality/index.ts";
 import { type Judge, judgedAtOnce } from "./judges.ts";
 
 /** Known degradations, each from mild to strong. */

@@ -1,8 +1,7 @@
-import type { Engine } from "../../../api/model.ts";
-import { openEmbedder } from "../../../backbones/index.ts";
-import type { FaceData } from "../../../data/index.ts";
-import { PetalfaceError } from "../../../errors.ts";
-import type { Degradation, Loader } from "../../../images/index.ts";
+import { openEmbedder } from "../../backbones/index.ts";
+import type { FaceData } from "../../data/index.ts";
+import { PetalfaceError } from "../../errors.ts";
+import type { Degradation, Loader } from "../../images/index.ts";
 import {
   type Calibration,
   calibrateOnScores,
@@ -12,8 +11,9 @@ import {
   plainModel,
   qualityGraph,
   type SetFindings,
-} from "../../../quality/index.ts";
-import { mildestDraw, trainingOptions } from "../../../training/index.ts";
+} from "../../quality/index.ts";
+import { mildestDraw, trainingOptions } from "../../training/index.ts";
+import type { Engine } from "../model.ts";
 import { type Judge, judgedAtOnce } from "./judges.ts";
 
 /** Faces that are looked at, at most. */

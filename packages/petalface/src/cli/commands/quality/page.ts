@@ -1,15 +1,7 @@
 import { itemAt } from "onnx-grad";
+import type { ScoredFace } from "../../../api/quality/examples.ts";
 import { type Html, html, raw, reportStyle } from "../../../evaluation/index.ts";
 import type { Histogram } from "../../../quality/index.ts";
-
-/** A face at its score. */
-export interface ScoredFace {
-  readonly name: string;
-  readonly score: number;
-  readonly alpha?: number | undefined;
-  /** `data:image/jpeg;base64,...`. */
-  readonly image: string;
-}
 
 /** What a page on quality shows. */
 export interface QualityPage {
