@@ -81,7 +81,7 @@ export async function evaluate(options: EvaluateOptions): Promise<BothResults> {
   return { frozen, adapted };
 }
 
-/** Measures as {@link evaluate}, saves the results, and writes the report where one is asked for. */
+/** Measures as {@link evaluate}, saves the results, and writes the report that is asked for. */
 export async function runEvaluation(request: EvaluationRequest, surroundings: Surroundings): Promise<Evaluation> {
   const { out, report, degradations, flip, resamples = 1000, seed = 1, cache, data, lists } = request;
   await using open = openResources();
