@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import type { alignedChoices } from "../../../api/aligned-choices.ts";
+import { openGiven } from "../../../api/gallery/given.ts";
 import type { GalleryModel } from "../../../api/gallery-model.ts";
 import type { Engine } from "../../../api/model.ts";
 import { claimOutputs } from "../../../api/outputs.ts";
@@ -18,12 +19,11 @@ import {
 } from "../../../gallery/index.ts";
 import { openLoader, printPath } from "../../../images/index.ts";
 import type { CliContext } from "../../context.ts";
-import { type DataFlags, withDataOptions } from "../../data.ts";
+import { type DataFlags, leftOutOptions, withDataOptions } from "../../data.ts";
 import { numeric } from "../../numbers.ts";
 import { parseInteger } from "../../options.ts";
 import { plainTable } from "../../table.ts";
 import { alignedOption } from "./decisions.ts";
-import { openGiven } from "./faces.ts";
 import { type GalleryModelFlags, withGalleryModel } from "./model.ts";
 import { type LeftPicture, renderGatePage } from "./page.ts";
 
@@ -88,9 +88,9 @@ export async function enrolGiven(
   const keepUntil = keepUntilOf(flags);
   const { opened, engine, calibration } = model;
   const { size } = opened.model;
-  const { aligned, maxLeftOut } = flags;
   await using _outputs = await claimOutputs([flags.report], context, { inputs: [...specs, store.path] });
-  using given = await openGiven(specs, { aligned, maxLeftOut, size, threads: engine.threads }, context);
+  const reading = { aligned: flags.aligned, ...leftOutOptions(flags), size, threads: engine.threads };
+  using given = await openGiven(specs, reading, context);
   await using describer = await openDescriber(opened, calibration, engine);
   await using loader = openLoader({ size, threads: engine.threads });
   await using enrolled = await openGate(store, engine);

@@ -1,5 +1,6 @@
 import { type Command, Option } from "commander";
 import { alignedChoices } from "../../../api/aligned-choices.ts";
+import { openGiven } from "../../../api/gallery/given.ts";
 import { sourceOf } from "../../../api/gallery-model.ts";
 import { picturesOf } from "../../../api/gallery-pictures.ts";
 import { engineOf, openModel } from "../../../api/model.ts";
@@ -18,7 +19,6 @@ import { withExamples } from "../../examples.ts";
 import { type ModelFlags, withModelOptions } from "../../model.ts";
 import { numberList } from "../../numbers.ts";
 import { calibrationOf } from "./create.ts";
-import { openGiven } from "./faces.ts";
 import { galleryArgument, placeOf, type StoreFlags, withStore } from "./store.ts";
 
 interface Flags extends ModelFlags, StoreFlags {
@@ -76,7 +76,7 @@ async function run(gallery: string, flags: Flags, context: CliContext): Promise<
       `${printPath(path)} was made with this model and adapter already; nothing to do`,
     );
   const { threads } = engine;
-  const options = { aligned: flags.aligned, maxLeftOut: 1, size: old.space.size, threads };
+  const options = { aligned: flags.aligned, mostLeftOut: 1, size: old.space.size, threads };
   using given = flags.data === undefined ? undefined : await openGiven([flags.data], options, context);
   const pictures = given && (await picturesOf(given.data, context.signal));
   await using describer = await openDescriber(opened, record.calibration, engine);

@@ -1,6 +1,7 @@
 import { type Command, Option } from "commander";
 import { itemAt } from "onnx-grad";
 import type { alignedChoices } from "../../../api/aligned-choices.ts";
+import { type GivenFaces, openGiven } from "../../../api/gallery/given.ts";
 import { type GalleryModel, openGalleryModel } from "../../../api/gallery-model.ts";
 import { type GalleryParts, openPartsSearcher, type PartsSearcher, type WhenDown } from "../../../cluster/index.ts";
 import { PetalfaceError } from "../../../errors.ts";
@@ -25,7 +26,6 @@ import { withExamples } from "../../examples.ts";
 import { parseInteger } from "../../options.ts";
 import { printAnswer } from "./answers.ts";
 import { alignedOption, checkDecisions, type DecisionFlags, withDecisionOptions } from "./decisions.ts";
-import { type GivenFaces, openGiven } from "./faces.ts";
 import { type GalleryModelFlags, withGalleryModel } from "./model.ts";
 import { galleryArgument, openPlaces, placesOf, type StoreFlags, withStore } from "./store.ts";
 import { chooseThresholds, describeThresholds } from "./thresholds.ts";
@@ -96,7 +96,7 @@ async function run(gallery: string, photos: readonly string[], flags: Flags, con
   const { size } = model.opened.model;
   const { threads } = model.engine;
   const specs = track === undefined ? photos : [track];
-  using given = await openGiven(specs, { aligned: flags.aligned, maxLeftOut: 1, size, threads }, context);
+  using given = await openGiven(specs, { aligned: flags.aligned, mostLeftOut: 1, size, threads }, context);
   const { faces, problems } = await describeGiven(given, model, context);
   await using searcher = await openSearch(store, model, flags);
   const chosen = await chooseThresholds(searcher, store.settings.thresholds, flags, context);

@@ -1,14 +1,14 @@
 import { readFile, stat } from "node:fs/promises";
 import { extname, join } from "node:path";
 import { itemAt } from "onnx-grad";
-import { alignDefaults, alignInto, inputOfData } from "../../../api/align.ts";
-import { judgeSet } from "../../../api/aligned.ts";
-import type { alignedChoices } from "../../../api/aligned-choices.ts";
-import { openFaces } from "../../../api/data.ts";
-import { type FaceData, manifestExtensions } from "../../../data/index.ts";
-import type { FaceRecord, FailureRecord } from "../../../faces/index.ts";
-import { makeTemporary } from "../../../temporary.ts";
-import type { CliContext } from "../../context.ts";
+import { type FaceData, manifestExtensions } from "../../data/index.ts";
+import type { FaceRecord, FailureRecord } from "../../faces/index.ts";
+import { makeTemporary } from "../../temporary.ts";
+import { alignDefaults, alignInto, inputOfData } from "../align.ts";
+import { judgeSet } from "../aligned.ts";
+import type { alignedChoices } from "../aligned-choices.ts";
+import { type LeftOutOptions, openFaces } from "../data.ts";
+import type { Surroundings } from "../surroundings.ts";
 
 /** Faces that were named on the command line, aligned. */
 export interface GivenFaces extends Disposable {
@@ -18,9 +18,8 @@ export interface GivenFaces extends Disposable {
 }
 
 /** How {@link openGiven} reads faces. */
-export interface GivenOptions {
+export interface GivenOptions extends LeftOutOptions {
   readonly aligned: (typeof alignedChoices)[number];
-  readonly maxLeftOut: number;
   /** Side of an aligned face in pixels. */
   readonly size: number;
   readonly threads: number;
@@ -33,11 +32,10 @@ export interface GivenOptions {
 export async function openGiven(
   specs: readonly string[],
   options: GivenOptions,
-  context: CliContext,
+  context: Surroundings,
 ): Promise<GivenFaces> {
   const parts: FaceData[] = [];
-  for (const spec of specs)
-    parts.push((await isSet(spec)) ? await openFaces(spec, { mostLeftOut: options.maxLeftOut }, context) : photo(spec));
+  for (const spec of specs) parts.push((await isSet(spec)) ? await openFaces(spec, options, context) : photo(spec));
   const data = parts.length === 1 ? itemAt(parts, 0) : joined(specs, parts);
   const { aligned } = options;
   const photos = data.length > 0 && data.at(0).source.kind === "file";
@@ -90,7 +88,7 @@ function joined(specs: readonly string[], parts: readonly FaceData[]): FaceData 
 }
 
 /** Aligns photos into a folder that goes with the process. */
-async function alignGiven(data: FaceData, options: GivenOptions, context: CliContext): Promise<GivenFaces> {
+async function alignGiven(data: FaceData, options: GivenOptions, context: Surroundings): Promise<GivenFaces> {
   const temporary = await makeTemporary();
   try {
     const out = join(temporary.path, "aligned");
