@@ -1,6 +1,5 @@
 import { existsSync } from "node:fs";
-import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { unzipSync } from "fflate";
 import { itemAt, setBatch } from "onnx-grad";
@@ -13,6 +12,7 @@ import { type Browser, chromium, type Page } from "playwright-core";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { writeTinyBackbone } from "../../../packages/petalface/test/support/backbone.ts";
+import { testFolder } from "../../../packages/petalface/test/support/folder.ts";
 import { buildStudio, serveStudio } from "../build.ts";
 import type { StudioPlan } from "../src/plan.ts";
 import type { Run } from "../src/work/engine.ts";
@@ -31,13 +31,12 @@ function distance(values: Float32Array, expected: Float32Array): number {
 }
 
 describe.skipIf(skipped)(`the page that adapts in the browser${note}`, () => {
-  let folder: string;
+  const folder = testFolder("petalface-studio-test-");
   let server: Awaited<ReturnType<typeof serveStudio>>;
   let browser: Browser;
   const model = () => join(folder, "tiny.onnx");
 
   beforeAll(async () => {
-    folder = await mkdtemp(join(tmpdir(), "petalface-studio-test-"));
     await writeTinyBackbone(model());
     const options = { rank: 2, lrPixels: [3, 4, 6], measured: [6, 4] };
     await buildStudio({ model: model(), out: join(folder, "site"), ...options });
@@ -51,7 +50,6 @@ describe.skipIf(skipped)(`the page that adapts in the browser${note}`, () => {
   afterAll(async () => {
     await browser?.close();
     await server?.close();
-    await rm(folder, { recursive: true, force: true });
   });
 
   /** Opens the page on a provider and watches what it says and asks for. */

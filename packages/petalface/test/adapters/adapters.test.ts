@@ -1,9 +1,8 @@
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import fc from "fast-check";
 import { itemAt } from "onnx-grad";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import {
   type Adapter,
   type AdapterConfig,
@@ -30,16 +29,15 @@ import {
 } from "../../src/backbones/index.ts";
 import { random } from "../../src/random.ts";
 import { tinySize, writeTinyBackbone, writeTinyMixer } from "../support/backbone.ts";
+import { testFolder } from "../support/folder.ts";
 
-let folder: string;
+const folder = testFolder("petalface-adapters-");
 let backbone: Backbone;
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "petalface-adapters-"));
   await writeTinyBackbone(join(folder, "tiny.onnx"));
   backbone = await openBackbone(join(folder, "tiny.onnx"));
 });
-afterAll(() => rm(folder, { recursive: true, force: true }));
 
 const faces = 5;
 const noise = Uint8Array.from({ length: faces * 3 * tinySize * tinySize }, (_, i) => (i * 7919 + (i % 13) * 31) % 256);

@@ -1,5 +1,3 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import {
@@ -21,14 +19,14 @@ import { centreAdapter, embedFaces } from "../../src/embeddings/index.ts";
 import { type Loader, openLoader } from "../../src/images/index.ts";
 import { random } from "../../src/random.ts";
 import { tinySize, tinyWidth, writeTinyBackbone } from "../support/backbone.ts";
+import { testFolder } from "../support/folder.ts";
 
-let folder: string;
+const folder = testFolder("petalface-centre-");
 let backbone: Backbone;
 let crops: FaceData;
 let loader: Loader;
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "petalface-centre-"));
   await writeTinyBackbone(join(folder, "tiny.onnx"));
   backbone = await openBackbone(join(folder, "tiny.onnx"));
   crops = await openData("synthetic:people=30,images=1,seed=3");
@@ -36,7 +34,6 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await loader.close();
-  await rm(folder, { recursive: true, force: true });
 });
 
 /** An adapter of drawn weights; the sharpness of faces decides alpha. */

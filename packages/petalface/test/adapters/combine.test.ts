@@ -1,9 +1,7 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { itemAt } from "onnx-grad";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import {
   type Adapter,
   type AdapterConfig,
@@ -19,16 +17,15 @@ import {
 import { type Backbone, openBackbone, openEmbedder } from "../../src/backbones/index.ts";
 import { random } from "../../src/random.ts";
 import { tinySize, writeTinyBackbone } from "../support/backbone.ts";
+import { testFolder } from "../support/folder.ts";
 
-let folder: string;
+const folder = testFolder("petalface-combine-");
 let backbone: Backbone;
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "petalface-combine-"));
   await writeTinyBackbone(join(folder, "tiny.onnx"));
   backbone = await openBackbone(join(folder, "tiny.onnx"));
 });
-afterAll(() => rm(folder, { recursive: true, force: true }));
 
 /** An adapter of drawn weights on some of the layers. */
 function drawn(seed: number, choices: Partial<AdapterConfig> = {}): Adapter {

@@ -1,8 +1,7 @@
-import { mkdtemp, readdir, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { type Graph, itemAt, readTensor } from "onnx-grad";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import {
   type Adapter,
   adaptedModel,
@@ -21,15 +20,15 @@ import { type Backbone, type EmbeddingModel, openBackbone, openEmbedder } from "
 import { random } from "../../src/random.ts";
 import { petalface } from "../cli/process.ts";
 import { tinySize, writeTinyBackbone } from "../support/backbone.ts";
+import { testFolder } from "../support/folder.ts";
 
 const count = 12;
-let folder: string;
+const folder = testFolder("petalface-deploy-");
 let backbone: Backbone;
 let adapter: Adapter;
 let planes: Uint8Array;
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "petalface-deploy-"));
   await writeTinyBackbone(join(folder, "tiny.onnx"));
   backbone = await openBackbone(join(folder, "tiny.onnx"));
   const config = {
@@ -49,7 +48,6 @@ beforeAll(async () => {
     return Math.round(128 + contrast * (2 * draw.uniform() - 1));
   });
 });
-afterAll(() => rm(folder, { recursive: true, force: true }));
 
 async function embed(model: EmbeddingModel) {
   const embedder = await openEmbedder(model, { threads: 1, batch: count });

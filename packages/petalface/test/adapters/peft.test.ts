@@ -1,9 +1,8 @@
 import { existsSync } from "node:fs";
-import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readdir, readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { readModel } from "onnx-grad";
-import { afterAll, beforeAll, describe, expect, it, test } from "vitest";
+import { beforeAll, describe, expect, it, test } from "vitest";
 import { moduleNames } from "../../src/adapters/formats/module-names.ts";
 import {
   type Adapter,
@@ -17,14 +16,14 @@ import {
 import { type Backbone, openBackbone } from "../../src/backbones/index.ts";
 import { petalface } from "../cli/process.ts";
 import { writeTinyBackbone } from "../support/backbone.ts";
+import { testFolder } from "../support/folder.ts";
 
-let folder: string;
+const folder = testFolder("petalface-peft-");
 let backbone: Backbone;
 let adapter: Adapter;
 const tiny = (): string => join(folder, "tiny.onnx");
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "petalface-peft-"));
   await writeTinyBackbone(tiny());
   backbone = await openBackbone(tiny());
   const config = {
@@ -35,7 +34,6 @@ beforeAll(async () => {
   };
   adapter = { config, theta: await initialTheta(backbone, layoutOf(backbone, config), 1) };
 });
-afterAll(() => rm(folder, { recursive: true, force: true }));
 
 /** The sites of the tiny network as an exporter would name them. */
 function named(names: readonly { readonly name?: string; readonly weight?: string }[]) {

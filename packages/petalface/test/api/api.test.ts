@@ -1,5 +1,4 @@
-import { mkdir, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { mkdir, readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { InferenceSession, Tensor } from "onnxruntime-node";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -23,6 +22,7 @@ import { readSafetensors } from "../../src/tensors/index.ts";
 import { optionEntries } from "../../src/training/index.ts";
 import { petalface } from "../cli/process.ts";
 import { tinySize, tinyWidth, writeTinyBackbone } from "../support/backbone.ts";
+import { testFolder } from "../support/folder.ts";
 
 const faces = "synthetic:people=6,images=3,seed=4";
 const small = { batch: 6, epochs: 1, sites: "all", lrPixels: [4, 6], threads: 1 } as const;
@@ -45,13 +45,12 @@ async function inMemory(
 }
 
 describe("the library", () => {
-  let folder: string;
+  const folder = testFolder("petalface-api-");
   let model: string;
   let run: string;
   const progress: ProgressEvent[] = [];
 
   beforeAll(async () => {
-    folder = await mkdtemp(join(tmpdir(), "petalface-api-"));
     process.env.PETALFACE_CACHE = join(folder, "cache");
     model = join(folder, "tiny.onnx");
     run = join(folder, "run");
@@ -65,7 +64,6 @@ describe("the library", () => {
   });
   afterAll(async () => {
     delete process.env.PETALFACE_CACHE;
-    await rm(folder, { recursive: true, force: true });
   });
 
   test("adapt says how far it is, from 0 to all images", () => {

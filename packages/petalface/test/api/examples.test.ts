@@ -1,12 +1,12 @@
 import { execFile } from "node:child_process";
-import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { mkdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { openData } from "../../src/data/index.ts";
 import { encodePixels, openLoader } from "../../src/images/index.ts";
 import { writeTinyBackbone } from "../support/backbone.ts";
+import { testFolder } from "../support/folder.ts";
 
 const run = promisify(execFile);
 const repository = join(import.meta.dirname, "../../../..");
@@ -24,10 +24,9 @@ const examples = (await Promise.all(pages.map(examplesOf))).flatMap((codes, at) 
 );
 
 describe("the TypeScript examples of the documentation", () => {
-  let folder: string;
+  const folder = testFolder("petalface-examples-");
 
   beforeAll(async () => {
-    folder = await mkdtemp(join(tmpdir(), "petalface-examples-"));
     await symlink(join(repository, "node_modules"), join(folder, "node_modules"), "junction");
     await writeFile(join(folder, "package.json"), '{ "type": "module" }');
     await writeTinyBackbone(join(folder, "model.onnx"), 1, 112);
@@ -45,7 +44,6 @@ describe("the TypeScript examples of the documentation", () => {
       await writeFile(path, await encodePixels({ width: size, height: size, data: pixels }));
     }
   });
-  afterAll(() => rm(folder, { recursive: true, force: true }));
 
   test("there are some", () => {
     expect(examples.length).toBeGreaterThanOrEqual(5);

@@ -1,9 +1,8 @@
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { cp, mkdir, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { claimOutputs, recordName } from "../../src/api/outputs.ts";
 import { prepareCache } from "../../src/cli/cache-folder.ts";
 import { prepareDemoFolder } from "../../src/cli/commands/demo/folder.ts";
@@ -12,20 +11,19 @@ import { isUnfinished, makeFolder, removeUnfinished, writeFileSafely, writePiece
 import { makeTemporary } from "../../src/temporary.ts";
 import { petalface } from "../cli/process.ts";
 import { writeTinyBackbone } from "../support/backbone.ts";
+import { testFolder } from "../support/folder.ts";
 
-let folder: string;
+const folder = testFolder("petalface-files-");
 let model: string;
 let model2: string;
 const at = (...names: string[]): string => join(folder, ...names);
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "petalface-files-"));
   model = at("tiny.onnx");
   model2 = at("tiny2.onnx");
   await writeTinyBackbone(model);
   await writeTinyBackbone(model2, 2);
 });
-afterAll(() => rm(folder, { recursive: true, force: true }));
 
 const notes: string[] = [];
 const asked = (force: boolean) => ({ force, note: (line: string) => notes.push(line) });

@@ -1,22 +1,20 @@
-import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { beforeAll, expect, test } from "vitest";
 import { meanOverPeople } from "../../src/api/cosine.ts";
 import { openBackbone, openEmbedder } from "../../src/backbones/index.ts";
 import { openData } from "../../src/data/index.ts";
 import { openLoader } from "../../src/images/index.ts";
 import { tinySize, tinyWidth, writeTinyBackbone } from "../support/backbone.ts";
+import { testFolder } from "../support/folder.ts";
 import { petalface } from "./process.ts";
 
-let folder: string;
+const folder = testFolder("petalface-cosine-");
 let model: string;
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "petalface-cosine-"));
   model = join(folder, "tiny.onnx");
   await writeTinyBackbone(model);
 });
-afterAll(() => rm(folder, { recursive: true, force: true }));
 
 const faces = "synthetic:people=10,images=2,seed=9";
 const adapt = (out: string, ...more: string[]) =>

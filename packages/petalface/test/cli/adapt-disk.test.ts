@@ -1,22 +1,21 @@
 import { spawnSync } from "node:child_process";
-import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { readSafetensors } from "../../src/tensors/index.ts";
 import { writeTinyBackbone } from "../support/backbone.ts";
+import { testFolder } from "../support/folder.ts";
 import { findMount, mount, needsMount, unmount } from "../support/mount.ts";
 import { petalfaceProcess as petalface } from "./process.ts";
 
 const canMount = await findMount();
 
 describe.skipIf(!canMount)(`a small disk (${needsMount})`, () => {
-  let folder: string;
+  const folder = testFolder("petalface-disk-");
   let disk: string;
   let model: string;
 
   beforeAll(async () => {
-    folder = await mkdtemp(join(tmpdir(), "petalface-disk-"));
     model = join(folder, "tiny.onnx");
     await writeTinyBackbone(model);
     disk = join(folder, "disk");
@@ -25,7 +24,6 @@ describe.skipIf(!canMount)(`a small disk (${needsMount})`, () => {
   });
   afterAll(async () => {
     unmount(disk);
-    await rm(folder, { recursive: true, force: true });
   });
 
   const adaptInto = (out: string): string[] => [

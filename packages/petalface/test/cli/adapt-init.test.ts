@@ -1,13 +1,13 @@
-import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { writeTinyBackbone } from "../support/backbone.ts";
+import { testFolder } from "../support/folder.ts";
 import { petalface } from "./process.ts";
 
 const people = "synthetic:people=4,images=2,seed=5";
 const common = ["--lr-pixels", "4,6", "--epochs", "1", "--batch", "4", "--threads", "1"];
-let folder: string;
+const folder = testFolder("petalface-init-");
 
 async function run(...args: string[]) {
   const { code, stdout, stderr } = await petalface(args, { cwd: folder });
@@ -21,11 +21,9 @@ const configOf = async (place: string) =>
 const bytesOf = (place: string) => readFile(join(folder, place, "adapter_model.safetensors"));
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "petalface-init-"));
   await writeTinyBackbone(join(folder, "tiny.onnx"));
   await adapt("first", "--rank", "4", "--gate", "twin");
 });
-afterAll(() => rm(folder, { recursive: true, force: true }));
 
 describe("adapt --init", () => {
   it("starts from the adapter's weights and takes its shape", async () => {

@@ -1,23 +1,21 @@
-import { mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { beforeAll, expect, test } from "vitest";
 import { isUnfinished } from "../../src/files.ts";
 import { random } from "../../src/random.ts";
 import { writeTinyBackbone } from "../support/backbone.ts";
+import { testFolder } from "../support/folder.ts";
 import { smallSwin, writeNetworkFile } from "../support/network-file.ts";
 import { bitsOfRun } from "../support/runs.ts";
 import { petalface, start } from "./process.ts";
 
-let folder: string;
+const folder = testFolder("petalface-kill-");
 let model: string;
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "petalface-kill-"));
   model = join(folder, "tiny.onnx");
   await writeTinyBackbone(model);
 });
-afterAll(() => rm(folder, { recursive: true, force: true }));
 
 const adaptInto = (out: string, more: readonly string[]): string[] => [
   ...["adapt", "--model", model, "--train", "synthetic:people=12,images=3", "--out", out, "--rank", "4", "--quiet"],

@@ -1,20 +1,18 @@
-import { mkdtemp, readFile, rm, stat } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { beforeAll, expect, test } from "vitest";
 import { readSafetensors } from "../../src/tensors/index.ts";
 import { writeTinyBackbone } from "../support/backbone.ts";
+import { testFolder } from "../support/folder.ts";
 import { ended, petalface, start } from "./process.ts";
 
-let folder: string;
+const folder = testFolder("petalface-stops-");
 let model: string;
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "petalface-stops-"));
   model = join(folder, "tiny.onnx");
   await writeTinyBackbone(model);
 });
-afterAll(() => rm(folder, { recursive: true, force: true }));
 
 const adaptInto = (out: string, ...more: string[]): string[] => [
   ...["adapt", "--model", model, "--train", "synthetic:people=12,images=3", "--out", out, "--rank", "4", "--quiet"],

@@ -1,27 +1,25 @@
-import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { beforeAll, expect, it } from "vitest";
 import { adapt, type RunRecord, resume } from "../../src/training/index.ts";
 import { writeTinyBackbone } from "../support/backbone.ts";
+import { testFolder } from "../support/folder.ts";
 import { petalface } from "./process.ts";
 
 const train = "synthetic:people=4,images=2,seed=5";
 const crops = "synthetic:people=24,images=1,seed=9";
 const options = { lrPixels: [4, 6], epochs: 3, batch: 4, rank: 4, alphaRange: [90, 91], checkpointSeconds: 0 };
-let folder: string;
+const folder = testFolder("petalface-centred-");
 const at = (name: string): string => join(folder, name);
 const start = (out: string, camera: string | undefined, signal?: AbortSignal, onStep?: () => void) =>
   adapt({ model: at("tiny.onnx"), train, camera, options, out: at(out) }, { threads: 1, signal, onStep });
 const weights = (place: string) => readFile(at(`${place}/adapter_model.safetensors`));
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "petalface-centred-"));
   await writeTinyBackbone(at("tiny.onnx"));
   await start("plain", undefined);
   await start("camera", crops);
 });
-afterAll(() => rm(folder, { recursive: true, force: true }));
 
 it("adapt --camera gives the adapter that centre makes of the trained one", async () => {
   const args = ["--model", "tiny.onnx", "--adapter", "plain", "--camera", crops, "--out", "centred"];

@@ -1,20 +1,15 @@
 import { existsSync } from "node:fs";
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Command } from "commander";
 import sharp from "sharp";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { commandNames, loadCommands } from "../../src/cli/commands.ts";
 import { createContext } from "../../src/cli/context.ts";
+import { testFolder } from "../support/folder.ts";
 import { ended, petalface, petalfaceProcess, start } from "./process.ts";
 
-let folder: string;
-
-beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "petalface-cli-"));
-});
-afterAll(() => rm(folder, { recursive: true, force: true }));
+const folder = testFolder("petalface-cli-");
 
 /**
  * A module that makes Node name the package of every file of a package that it loads, a line each

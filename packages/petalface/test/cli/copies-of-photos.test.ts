@@ -1,12 +1,12 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import sharp from "sharp";
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { beforeAll, expect, it } from "vitest";
 import { random } from "../../src/random.ts";
+import { testFolder } from "../support/folder.ts";
 import { petalface } from "./process.ts";
 
-let folder: string;
+const folder = testFolder("petalface-copies-");
 let faces: string;
 
 /** A photo of noise. */
@@ -19,7 +19,6 @@ async function photo(path: string, width: number, height: number): Promise<void>
 }
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "petalface-copies-"));
   faces = join(folder, "clips", "faces");
   for (const person of ["Anna", "Bert", "train"]) await mkdir(join(faces, person), { recursive: true });
   await photo(join(faces, "Anna", "Anna_1.webp"), 80, 100);
@@ -28,7 +27,6 @@ beforeAll(async () => {
   await photo(join(faces, "Bert", "Bert_1.webp"), 14, 20);
   await photo(join(faces, "train", "1-a-2-unknown-0.5.webp"), 64, 64);
 });
-afterAll(() => rm(folder, { recursive: true, force: true }));
 
 it("adds copies to a product's folder, of each photo at each size, and never copies of copies", async () => {
   for (let time = 0; time < 2; time++) {

@@ -1,7 +1,6 @@
-import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { openBackbone, openEmbedder } from "../../src/backbones/index.ts";
 import { openData } from "../../src/data/index.ts";
 import { embedEnrolled } from "../../src/embeddings/index.ts";
@@ -9,16 +8,16 @@ import { openLoader } from "../../src/images/index.ts";
 import { copyTemplates } from "../../src/matching/index.ts";
 import { readSafetensors } from "../../src/tensors/index.ts";
 import { tinySize, tinyWidth, writeTinyBackbone } from "../support/backbone.ts";
+import { testFolder } from "../support/folder.ts";
 import { petalface } from "./process.ts";
 
-let folder: string;
+const folder = testFolder("petalface-Kopien-日本-");
 let model: string;
 let run: string;
 const faces = "synthetic:people=12,images=3,seed=5";
 const count = 36;
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "petalface-Kopien-日本-"));
   model = join(folder, "tiny.onnx");
   await writeTinyBackbone(model);
   run = join(folder, "run");
@@ -26,7 +25,6 @@ beforeAll(async () => {
   const { code, stderr } = await petalface(["adapt", "--model", model, "--train", faces, "--out", run, ...options]);
   expect(code, stderr).toBe(0);
 });
-afterAll(() => rm(folder, { recursive: true, force: true }));
 
 /** Runs a command that must succeed under --json, and returns its document. */
 async function json(...args: readonly string[]) {

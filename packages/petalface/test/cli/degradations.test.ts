@@ -1,26 +1,24 @@
-import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { itemAt } from "onnx-grad";
 import sharp from "sharp";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { beforeAll, expect, test } from "vitest";
 import { isUnfinished } from "../../src/files.ts";
 import { degrade, drawDegradation, drawFace, openFaceSpace, parseDegradation } from "../../src/images/index.ts";
 import { writeTinyBackbone } from "../support/backbone.ts";
+import { testFolder } from "../support/folder.ts";
 import { petalface } from "./process.ts";
 
 const spec = "down=4-7:any,noise=0-6,jpeg=40-80,up=any";
 const faces = "synthetic:people=12,images=3";
 
-let folder: string;
+const folder = testFolder("petalface-degradations-");
 let model: string;
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "petalface-degradations-"));
   model = join(folder, "tiny.onnx");
   await writeTinyBackbone(model);
 });
-afterAll(() => rm(folder, { recursive: true, force: true }));
 
 async function json<T>(...args: string[]): Promise<T> {
   const { code, stdout, stderr } = await petalface([...args, "--json"]);

@@ -1,19 +1,18 @@
-import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { mkdir, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { GraphBuilder, ops, writeModel } from "onnx-grad";
 import sharp from "sharp";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { beforeAll, expect, test } from "vitest";
 import { tinySize, writeTinyBackbone } from "../support/backbone.ts";
+import { testFolder } from "../support/folder.ts";
 import { petalface } from "./process.ts";
 
-let folder: string;
+const folder = testFolder("petalface-embed-fails-");
 let model: string;
 let faces: string;
 let temporary: string;
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "petalface-embed-fails-"));
   model = join(folder, "tiny.onnx");
   await writeTinyBackbone(model);
   faces = join(folder, "faces");
@@ -26,7 +25,6 @@ beforeAll(async () => {
       .png()
       .toFile(join(faces, "a", name));
 });
-afterAll(() => rm(folder, { recursive: true, force: true }));
 
 /** Expects one line and exit code 1, no output, and no temporary folder left. */
 async function expectFailure(

@@ -1,21 +1,19 @@
-import { mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { beforeAll, expect, test } from "vitest";
 import { isUnfinished } from "../../src/files.ts";
 import { writeTinyBackbone } from "../support/backbone.ts";
+import { testFolder } from "../support/folder.ts";
 import { ended, petalfaceProcess as petalface, start } from "./process.ts";
 
-let folder: string;
+const folder = testFolder("petalface-embed-kill-");
 let model: string;
 let env: Record<string, string>;
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "petalface-embed-kill-"));
   model = join(folder, "tiny.onnx");
   await writeTinyBackbone(model);
   env = { PETALFACE_CACHE: join(folder, "cache"), PETALFACE_CACHE_GB: "1" };
 });
-afterAll(() => rm(folder, { recursive: true, force: true }));
 
 // So many that the process is killed long before its end, also where this one gets little time.
 const faces = "synthetic:people=240,images=3,seed=4";

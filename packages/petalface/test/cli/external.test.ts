@@ -1,15 +1,15 @@
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { itemAt } from "onnx-grad";
 import { InferenceSession, Tensor } from "onnxruntime-node";
 import sharp from "sharp";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { random } from "../../src/random.ts";
 import { tinySize, tinyWidth, writeTinyBackbone } from "../support/backbone.ts";
+import { testFolder } from "../support/folder.ts";
 import { petalface } from "./process.ts";
 
-let folder: string;
+const folder = testFolder("petalface-external-");
 let model: string;
 let run: string;
 const people = 4;
@@ -28,7 +28,6 @@ async function manifest(name: string, score: (person: number, image: number) => 
 }
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "petalface-external-"));
   model = join(folder, "tiny.onnx");
   await writeTinyBackbone(model);
   const stream = random("external", 1);
@@ -48,7 +47,6 @@ beforeAll(async () => {
   ]);
   expect(code, stderr).toBe(0);
 });
-afterAll(() => rm(folder, { recursive: true, force: true }));
 
 const withModel = (command: string): string[] => [command, "--model", model, "--adapter", run, "--threads", "1"];
 

@@ -1,16 +1,16 @@
 import { existsSync, readdirSync } from "node:fs";
-import { cp, mkdir, mkdtemp, readFile, rm, symlink } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { cp, mkdir, readFile, symlink } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import sharp from "sharp";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
+import { testFolder } from "../support/folder.ts";
 import { petalface } from "./process.ts";
 
 const shared = resolve(import.meta.dirname, "../../../..", process.env.PETALFACE_SHARED ?? "../shared");
 const [aligned, photos] = [join(shared, "data/lfw112"), join(shared, "data/lfw250_sample")];
 const model = join(shared, "weights/mobilefacenet.onnx");
 const absent = ![aligned, photos, model].every((place) => existsSync(place));
-let folder: string;
+const folder = testFolder("petalface-faces-");
 
 async function json(...args: string[]) {
   const { code, stdout, stderr } = await petalface(["gallery", ...args, "--json"]);
@@ -20,11 +20,6 @@ async function json(...args: string[]) {
 /** People with at least so many files in a folder, in the order of their names. */
 const peopleWith = (place: string, files: number): string[] =>
   readdirSync(place).filter((name) => readdirSync(join(place, name)).length >= files);
-
-beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "petalface-faces-"));
-});
-afterAll(() => rm(folder, { recursive: true, force: true }));
 
 describe.skipIf(absent)("a gallery of real faces (needs PETALFACE_SHARED)", () => {
   test("the gate finds a face under a wrong name, and one that is enrolled as somebody else", async () => {

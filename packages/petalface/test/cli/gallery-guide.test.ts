@@ -1,13 +1,13 @@
-import { cp, mkdtemp, readdir, rename, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { cp, readdir, rename } from "node:fs/promises";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { beforeAll, expect, test } from "vitest";
 import { blocksOf, wordsOf } from "../docs/blocks.ts";
 import { writeTinyBackbone } from "../support/backbone.ts";
+import { testFolder } from "../support/folder.ts";
 import { petalface } from "./process.ts";
 
 const people = "synthetic:people=4,images=3,seed=5";
-let folder: string;
+const folder = testFolder("petalface-guide-");
 
 async function run(...args: string[]) {
   const { code, stdout, stderr } = await petalface(args, { cwd: folder });
@@ -16,7 +16,6 @@ async function run(...args: string[]) {
 }
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "petalface-guide-"));
   await writeTinyBackbone(join(folder, "tiny.onnx"));
   await run("data", "pack", people, "--out", "packed/train.rec", "--size", "32");
   await run("data", "unpack", "packed/train.rec", "--out", "faces");
@@ -27,7 +26,6 @@ beforeAll(async () => {
   const budget = ["--rank", "4", "--epochs", "1", "--batch", "6", "--threads", "1"];
   await run("adapt", "--model", "tiny.onnx", "--train", people, "--lr-pixels", "4,6", ...budget, "--out", "runs/first");
 });
-afterAll(() => rm(folder, { recursive: true, force: true }));
 
 test("every command of docs/gallery.md works, in its order", async () => {
   const blocks = blocksOf("docs/gallery.md").filter(

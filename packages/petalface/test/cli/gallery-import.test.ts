@@ -1,20 +1,20 @@
 import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
-import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { itemAt } from "onnx-grad";
 import pg from "pg";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { copyValue } from "../../src/gallery/foreign/dump.ts";
 import { openGallery } from "../../src/gallery/index.ts";
 import { loadSqlite } from "../../src/gallery/sqlite/driver.ts";
 import { writeTinyBackbone } from "../support/backbone.ts";
+import { testFolder } from "../support/folder.ts";
 import { findPostgres, needsPostgres, startPostgres } from "../support/postgres.ts";
 import { petalface } from "./process.ts";
 
-let folder: string;
+const folder = testFolder("petalface-import-");
 const people = "synthetic:people=3,images=2,seed=5";
 // The tiny network is random: what it says of drawn faces is no measure of quality.
 const open = ["--aligned", "yes", "--min-alpha", "0", "--force"];
@@ -110,7 +110,6 @@ function dumpOf(rows: ReturnType<typeof compreFaceRows>): string {
 }
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "petalface-import-"));
   await writeTinyBackbone(join(folder, "tiny.onnx"));
   await writeTinyBackbone(join(folder, "other.onnx"), 2);
   for (const args of [
@@ -132,7 +131,6 @@ beforeAll(async () => {
       faces.push({ person, picture, vector: [...vectors.subarray(at * width, (at + 1) * width)] });
     }
 });
-afterAll(() => rm(folder, { recursive: true, force: true }));
 
 test("values of PostgreSQL's text format", () => {
   expect(["\\N", "a\\tb\\\\n\\n", "\\x41\\101 \\q", "plain"].map(copyValue)).toEqual([

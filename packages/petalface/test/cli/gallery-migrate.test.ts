@@ -1,13 +1,13 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { beforeAll, expect, test } from "vitest";
 import { openGallery } from "../../src/gallery/index.ts";
 import { writeTinyBackbone } from "../support/backbone.ts";
+import { testFolder } from "../support/folder.ts";
 import { petalface } from "./process.ts";
 
 const people = "synthetic:people=4,images=3,seed=5";
-let folder: string;
+const folder = testFolder("petalface-migrate-");
 
 async function run(...args: string[]) {
   const { code, stdout, stderr } = await petalface([...args, "--json"], { cwd: folder });
@@ -21,7 +21,6 @@ const vectorsOf = async (name: string) => {
 };
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "petalface-migrate-"));
   await writeTinyBackbone(join(folder, "tiny.onnx"));
   await writeTinyBackbone(join(folder, "other.onnx"), 2);
   await run("data", "pack", people, "--out", "packed/train.rec", "--size", "32");
@@ -42,7 +41,6 @@ beforeAll(async () => {
     "run",
   );
 });
-afterAll(() => rm(folder, { recursive: true, force: true }));
 
 test("sharp faces keep their bits under an adapter; others and all copies are embedded again", async () => {
   await run("gallery", "create", "g.db", "--model", "tiny.onnx", "--copies", "6,4", "--keep-crops");

@@ -1,19 +1,17 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { writeTinyBackbone } from "../support/backbone.ts";
+import { testFolder } from "../support/folder.ts";
 import { findPostgres, needsVector, type PostgresServer, startPostgres } from "../support/postgres.ts";
 import { petalface } from "./process.ts";
 
 const absent = findPostgres()?.vector !== true;
-let folder: string;
+const folder = testFolder("petalface-cli-parts-");
 const servers: PostgresServer[] = [];
 let databases: string[];
 
 beforeAll(async () => {
   if (absent) return;
-  folder = await mkdtemp(join(tmpdir(), "petalface-cli-parts-"));
   servers.push(await startPostgres(), await startPostgres());
   databases = await Promise.all(servers.map((server) => server.createDatabase()));
   await writeTinyBackbone(join(folder, "tiny.onnx"));
@@ -21,7 +19,6 @@ beforeAll(async () => {
 afterAll(async () => {
   if (absent) return;
   for (const server of servers) await server.stop();
-  await rm(folder, { recursive: true, force: true });
 });
 
 async function run(...args: string[]) {

@@ -1,20 +1,19 @@
-import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { writeTinyBackbone } from "../support/backbone.ts";
+import { testFolder } from "../support/folder.ts";
 import { findPostgres, needsVector, type PostgresServer, startPostgres } from "../support/postgres.ts";
 import { petalface } from "./process.ts";
 
 const absent = findPostgres()?.vector !== true;
-let folder: string;
+const folder = testFolder("petalface-cli-postgres-");
 let server: PostgresServer;
 let database: string;
 
 beforeAll(async () => {
   if (absent) return;
-  folder = await mkdtemp(join(tmpdir(), "petalface-cli-postgres-"));
   server = await startPostgres();
   database = await server.createDatabase();
   await writeTinyBackbone(join(folder, "tiny.onnx"));
@@ -27,7 +26,6 @@ beforeAll(async () => {
 afterAll(async () => {
   if (absent) return;
   await server.stop();
-  await rm(folder, { recursive: true, force: true });
 });
 
 async function json(...args: string[]) {

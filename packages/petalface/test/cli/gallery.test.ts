@@ -1,17 +1,16 @@
-import { cp, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { cp, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { lastOf } from "onnx-grad";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { loadSqlite } from "../../src/gallery/sqlite/driver.ts";
 import { writeTinyBackbone } from "../support/backbone.ts";
+import { testFolder } from "../support/folder.ts";
 import { petalface } from "./process.ts";
 
-let folder: string;
+const folder = testFolder("petalface-cli-gallery-");
 const people = "synthetic:people=4,images=3,seed=5";
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "petalface-cli-gallery-"));
   await writeTinyBackbone(join(folder, "tiny.onnx"));
   await writeTinyBackbone(join(folder, "other.onnx"), 2);
   for (const args of [
@@ -20,7 +19,6 @@ beforeAll(async () => {
   ])
     expect(await petalface(args, { cwd: folder })).toMatchObject({ code: 0 });
 });
-afterAll(() => rm(folder, { recursive: true, force: true }));
 
 /** Runs `petalface gallery ... --json` that must succeed; its document. */
 async function json(...args: string[]) {

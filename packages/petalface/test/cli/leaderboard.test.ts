@@ -1,14 +1,14 @@
-import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { adaptArguments } from "../../src/cli/commands/leaderboard/arguments.ts";
 import { optionEntries, readRun, type TrainingChoices, trainingOptions } from "../../src/training/index.ts";
 import { blocksIn, commandsOf } from "../docs/blocks.ts";
 import { writeTinyBackbone } from "../support/backbone.ts";
+import { testFolder } from "../support/folder.ts";
 import { petalface } from "./process.ts";
 
-let folder: string;
+const folder = testFolder("petalface-leaderboard-");
 const faces = "synthetic:people=24,images=2,seed=5";
 const protocol = "drawn:pairs=40,folds=2";
 
@@ -22,7 +22,6 @@ const small = ["--epochs", "1", "--batch", "6", "--rank", "4", "--lr-pixels", "4
 const measured = ["--protocol", protocol, "--data", faces, "--degrade", "lr:6", "--resamples", "50", "--no-cache"];
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "petalface-leaderboard-"));
   await writeTinyBackbone(join(folder, "tiny.onnx"));
   for (const [name, more] of [
     ["a-1", ["--seed", "1"]],
@@ -34,7 +33,6 @@ beforeAll(async () => {
     await run("evaluate", ...model, "--adapter", `runs/${name}`, ...measured, "--threads", "1");
   }
 });
-afterAll(() => rm(folder, { recursive: true, force: true }));
 
 interface Document {
   readonly tables: readonly {

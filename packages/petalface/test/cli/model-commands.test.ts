@@ -1,16 +1,16 @@
-import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { cp, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { itemAt } from "onnx-grad";
 import { InferenceSession, Tensor } from "onnxruntime-node";
 import sharp from "sharp";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { random } from "../../src/random.ts";
 import { readSafetensors } from "../../src/tensors/index.ts";
 import { tinySize, tinyWidth, writeTinyBackbone } from "../support/backbone.ts";
+import { testFolder } from "../support/folder.ts";
 import { ended, petalface, start } from "./process.ts";
 
-let folder: string;
+const folder = testFolder("petalface-Modelle-日本-");
 let model: string;
 let faces: string;
 let run: string;
@@ -33,7 +33,6 @@ function noise(name: string): Buffer {
 const names = ["Ärla/ü 1.png", "Ärla/2.png", 'b, "c"/3.png'];
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "petalface-Modelle-日本-"));
   model = join(folder, "tiny model.onnx");
   await writeTinyBackbone(model);
   faces = join(folder, "Gesichter");
@@ -46,7 +45,6 @@ beforeAll(async () => {
   const options = ["--rank", "4", "--epochs", "2", "--batch", "12", "--lr-pixels", "4,6", "--threads", "1"];
   await json("adapt", "--model", model, "--train", synthetic, "--out", run, ...options);
 });
-afterAll(() => rm(folder, { recursive: true, force: true }));
 
 /** The embedding straight from onnxruntime: the oracle of the commands that embed. */
 async function embedDirectly(name: string): Promise<Float32Array> {

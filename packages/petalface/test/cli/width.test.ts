@@ -1,13 +1,12 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { commandNames } from "../../src/cli/commands.ts";
 import { printCommand } from "../../src/cli/examples.ts";
 import { columns, fitLines } from "../../src/cli/lines.ts";
 import { plainTable } from "../../src/cli/table.ts";
 import { namedProtocols } from "../../src/evaluation/index.ts";
 import { writeTinyBackbone } from "../support/backbone.ts";
+import { testFolder } from "../support/folder.ts";
 import { petalface } from "./process.ts";
 
 /** Lines that do not fit, but for those whose longest word (a path) leaves them no choice. */
@@ -16,7 +15,7 @@ const tooLong = (text: string): string[] =>
 
 describe("what people read fits 80 columns", () => {
   const people = "synthetic:people=24,images=3,seed=3";
-  let folder: string;
+  const folder = testFolder("petalface-width-");
   let model: string;
   let run: string;
 
@@ -29,12 +28,10 @@ describe("what people read fits 80 columns", () => {
   };
 
   beforeAll(async () => {
-    folder = await mkdtemp(join(tmpdir(), "petalface-width-"));
     model = "tiny.onnx";
     run = "run";
     await writeTinyBackbone(join(folder, model));
   });
-  afterAll(() => rm(folder, { recursive: true, force: true }));
 
   it("of help", async () => {
     const texts = [await print("--help"), await print("adapt", "--help", "all")];

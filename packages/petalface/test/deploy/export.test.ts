@@ -1,20 +1,19 @@
-import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { readMetadata, readModel } from "onnx-grad";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { adapterHash, loadAdapter, saveAdapter } from "../../src/adapters/index.ts";
 import { openBackbone } from "../../src/backbones/index.ts";
 import { targetNames } from "../../src/deploy/index.ts";
 import { petalface } from "../cli/process.ts";
 import { writeTinyBackbone } from "../support/backbone.ts";
 import { drawnAdapter } from "../support/deployed.ts";
+import { testFolder } from "../support/folder.ts";
 
-let folder: string;
+const folder = testFolder("petalface-for-");
 let common: string[];
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "petalface-for-"));
   const model = join(folder, "tiny.onnx");
   await writeTinyBackbone(model, 1, 112);
   const backbone = await openBackbone(model);
@@ -31,7 +30,6 @@ beforeAll(async () => {
   await writeFile(join(folder, "thresholds.json"), JSON.stringify({ ...found, ...belongs }));
   common = ["export", "--model", model, "--adapter", join(folder, "adapter")];
 });
-afterAll(() => rm(folder, { recursive: true, force: true }));
 
 const filesOf = async (out: string): Promise<string[]> =>
   (await readdir(out, { recursive: true, withFileTypes: true }))

@@ -2,12 +2,13 @@ import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/pr
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import sharp from "sharp";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { drawFace, openFaceSpace } from "../../src/images/index.ts";
 import { petalface } from "../cli/process.ts";
 import { blocksOf } from "../docs/blocks.ts";
 import { shared } from "../images/helpers.ts";
 import { writeTinyBackbone } from "../support/backbone.ts";
+import { testFolder } from "../support/folder.ts";
 
 const guides = resolve(import.meta.dirname, "../../../../docs/deploy");
 /** A false-accept rate of 1 % takes 1,000 comparisons: 23 people with two faces. */
@@ -16,11 +17,7 @@ const people = 23;
 let folder: string;
 /** Folders of runs by the commands that made them, all on the same drawn faces. */
 const runs = new Map<string, string>();
-let kept: string;
-beforeAll(async () => {
-  kept = await mkdtemp(join(tmpdir(), "petalface-guide-runs-"));
-});
-afterAll(() => rm(kept, { recursive: true, force: true }));
+const kept = testFolder("petalface-guide-runs-");
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), "petalface-guide-"));
   await writeTinyBackbone(join(folder, "model.onnx"), 1, 112);

@@ -1,29 +1,26 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { encodeModel, type Graph, printShape } from "onnx-grad";
 import { InferenceSession, Tensor } from "onnxruntime-node";
 import * as web from "onnxruntime-web";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { type Adapter, adaptedModel, levelsGraph } from "../../src/adapters/index.ts";
 import { type Backbone, openBackbone } from "../../src/backbones/index.ts";
 import { contracts, fitGraph, formFor } from "../../src/deploy/index.ts";
 import { tinyWidth, writeTinyBackbone } from "../support/backbone.ts";
 import { drawnAdapter, embedHere, fedAs, noiseFaces, operatorsOf, unitRows } from "../support/deployed.ts";
+import { testFolder } from "../support/folder.ts";
 
 const [size, count, levels] = [112, 10, 5];
 const planes = noiseFaces(count, size);
-let folder: string;
+const folder = testFolder("petalface-levels-");
 let backbone: Backbone;
 let adapter: Adapter;
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "petalface-levels-"));
   await writeTinyBackbone(join(folder, "tiny.onnx"), 1, size);
   backbone = await openBackbone(join(folder, "tiny.onnx"), { normalize: "127.5,1/128" });
   adapter = await drawnAdapter(backbone, { measure: "sharpness", low: 5, high: 9 });
 });
-afterAll(() => rm(folder, { recursive: true, force: true }));
 
 /** The file of a target in levels, or of the frozen network. */
 async function fit(target: "uniface" | "triton" | "insightface", graph?: Graph): Promise<Graph> {

@@ -1,31 +1,28 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { encodeModel, type Graph, GraphBuilder, ops, printShape, readModel, writeModel } from "onnx-grad";
 import { InferenceSession, Tensor } from "onnxruntime-node";
 import * as web from "onnxruntime-web";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { type Adapter, adaptedModel, exportedGraph } from "../../src/adapters/index.ts";
 import { type Backbone, openBackbone } from "../../src/backbones/index.ts";
 import { type Contract, contracts, fitGraph, formFor, looksUnnormalised } from "../../src/deploy/index.ts";
 import type { Preprocessing } from "../../src/models/index.ts";
 import { tinyWidth, writeTinyBackbone } from "../support/backbone.ts";
 import { cosines, drawnAdapter, embedHere, fedAs, noiseFaces, operatorsOf, unitRows } from "../support/deployed.ts";
+import { testFolder } from "../support/folder.ts";
 
 const [size, count] = [112, 10];
 const planes = noiseFaces(count, size);
-let folder: string;
+const folder = testFolder("petalface-targets-");
 let backbone: Backbone;
 let adapter: Adapter;
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "petalface-targets-"));
   await writeTinyBackbone(join(folder, "tiny.onnx"), 1, size);
   // 1 / 128 is what insightface's own programs do not feed.
   backbone = await openBackbone(join(folder, "tiny.onnx"), { normalize: "127.5,1/128" });
   adapter = await drawnAdapter(backbone, { measure: "sharpness", low: 5, high: 9 });
 });
-afterAll(() => rm(folder, { recursive: true, force: true }));
 
 /** The graph that a target gets, written and read again. Merged where it must be. */
 async function fit(contract: Contract, of = backbone, with_ = adapter): Promise<Graph> {

@@ -1,7 +1,6 @@
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { saveAdapter } from "../../src/adapters/index.ts";
 import { openBackbone } from "../../src/backbones/index.ts";
 import { inUnit, measureThresholds, type ThresholdComparisons } from "../../src/deploy/index.ts";
@@ -10,6 +9,7 @@ import { random } from "../../src/random.ts";
 import { petalface } from "../cli/process.ts";
 import { writeTinyBackbone } from "../support/backbone.ts";
 import { drawnAdapter } from "../support/deployed.ts";
+import { testFolder } from "../support/folder.ts";
 
 const people = 60;
 
@@ -89,10 +89,9 @@ it.each([
 });
 
 describe("petalface threshold", () => {
-  let folder: string;
+  const folder = testFolder("petalface-threshold-");
   let on: string[];
   beforeAll(async () => {
-    folder = await mkdtemp(join(tmpdir(), "petalface-threshold-"));
     const model = join(folder, "tiny.onnx");
     await writeTinyBackbone(model, 1, 112);
     const backbone = await openBackbone(model);
@@ -100,7 +99,6 @@ describe("petalface threshold", () => {
     await saveAdapter(join(folder, "adapter"), backbone, adapter);
     on = ["--model", model, "--adapter", join(folder, "adapter")];
   });
-  afterAll(() => rm(folder, { recursive: true, force: true }));
 
   const data = ["--data", "synthetic:people=30,images=2,seed=3", "--threads", "1", "--no-cache", "--resamples", "50"];
 

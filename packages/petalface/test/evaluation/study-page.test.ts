@@ -1,6 +1,4 @@
 import { existsSync } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { type Browser, chromium } from "playwright-core";
@@ -12,6 +10,7 @@ import { type EmbeddingModel, openBackbone, openEmbedder } from "../../src/backb
 import { openData } from "../../src/data/index.ts";
 import { evaluate, protocolOfPairs, syntheticPairs } from "../../src/evaluation/index.ts";
 import { openLoader } from "../../src/images/index.ts";
+import { testFolder } from "../support/folder.ts";
 
 const repository = join(import.meta.dirname, "../../../..");
 const shared = resolve(repository, process.env.PETALFACE_SHARED ?? "../shared");
@@ -20,12 +19,11 @@ const absent = executablePath === undefined || !existsSync(join(shared, "data/lf
 
 describe.skipIf(absent)("a study of LFW in a browser (needs chromium and the shared data)", () => {
   let browser: Browser;
-  let folder: string;
+  const folder = testFolder("petalface-study-");
   let address: string;
   let names: readonly string[];
 
   beforeAll(async () => {
-    folder = await mkdtemp(join(tmpdir(), "petalface-study-"));
     const data = await openData(join(shared, "data/lfw112"));
     const protocol = protocolOfPairs(syntheticPairs(data, { pairs: 40, folds: 2, seed: 2 }), data);
     const [first, second] = await Promise.all(
@@ -62,7 +60,6 @@ describe.skipIf(absent)("a study of LFW in a browser (needs chromium and the sha
   });
   afterAll(async () => {
     await browser?.close();
-    await rm(folder, { recursive: true, force: true });
   });
 
   test.each(["light", "dark"] as const)(

@@ -1,8 +1,6 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { itemAt } from "onnx-grad";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { nearestOthers, openEnrolled, readKnown } from "../../src/gallery/enrolled.ts";
 import {
   createGallery,
@@ -13,13 +11,10 @@ import {
   withChanges,
 } from "../../src/gallery/index.ts";
 import { normaliseRows } from "../../src/matching/index.ts";
+import { testFolder } from "../support/folder.ts";
 import { lightFace, plainSettings, recordOf, width } from "./fixtures.ts";
 
-let folder: string;
-beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "petalface-changes-"));
-});
-afterAll(() => rm(folder, { recursive: true, force: true }));
+const folder = testFolder("petalface-changes-");
 
 /** A gallery of 40 people with 1 to 3 faces. */
 async function gallery(name: string): Promise<GalleryStore> {

@@ -1,8 +1,7 @@
-import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { itemAt } from "onnx-grad";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import {
   createGallery,
   type GalleryStore,
@@ -12,17 +11,14 @@ import {
 } from "../../src/gallery/index.ts";
 import { normaliseRows } from "../../src/matching/index.ts";
 import { random } from "../../src/random.ts";
+import { testFolder } from "../support/folder.ts";
 import { embeddingBy, facesOfPerson, plainSettings, recordOf, width } from "./fixtures.ts";
 
 const hasUsearch = await import("usearch").then(
   () => true,
   () => false,
 );
-let folder: string;
-beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "petalface-index-"));
-});
-afterAll(() => rm(folder, { recursive: true, force: true }));
+const folder = testFolder("petalface-index-");
 
 const people = 150;
 

@@ -1,21 +1,16 @@
 import { spawn } from "node:child_process";
-import { mkdtemp, readdir, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { blockFaces, codeFaces, storeBlock } from "../../src/gallery/codes.ts";
 import { createGallery, type NewFace, openGallery } from "../../src/gallery/index.ts";
 import { random } from "../../src/random.ts";
+import { testFolder } from "../support/folder.ts";
 import { embeddingBy, facesOfPerson, plainSettings, recordOf, width } from "./fixtures.ts";
 
 const adder = fileURLToPath(new URL("./adder.ts", import.meta.url));
-let folder: string;
-
-beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "petalface-gallery-kill-"));
-});
-afterAll(() => rm(folder, { recursive: true, force: true }));
+const folder = testFolder("petalface-gallery-kill-");
 
 /** Starts a process that changes a gallery as soon as it reads the file's name. */
 const prepare = (seed: string) => spawn(process.execPath, [adder, seed], { stdio: ["pipe", "pipe", "inherit"] });

@@ -1,10 +1,10 @@
 import { spawnSync } from "node:child_process";
-import { chmod, mkdir, mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { chmod, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createGallery, openGallery } from "../../src/gallery/index.ts";
+import { testFolder } from "../support/folder.ts";
 import { findMount, mount, needsMount, unmount } from "../support/mount.ts";
 import { findPostgres, needsVector, type PostgresServer, serverUser, startPostgres } from "../support/postgres.ts";
 import { contentOf, faceOf, plainSettings, recordOf } from "./fixtures.ts";
@@ -12,15 +12,13 @@ import { contentOf, faceOf, plainSettings, recordOf } from "./fixtures.ts";
 const absent = findPostgres()?.vector !== true;
 const canMount = !absent && (await findMount());
 let server: PostgresServer;
-let folder: string;
+const folder = testFolder("petalface-limits-");
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "petalface-limits-"));
   if (!absent) server = await startPostgres();
 });
 afterAll(async () => {
   if (!absent) await server.stop();
-  await rm(folder, { recursive: true, force: true });
 });
 
 /** Sends statements to a database, each by itself. */

@@ -1,19 +1,14 @@
-import { mkdtemp, open, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { open, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { createGallery, openGallery } from "../../src/gallery/index.ts";
 import { loadSqlite, openDatabase } from "../../src/gallery/sqlite/driver.ts";
 import { sqliteStore } from "../../src/gallery/sqlite/store.ts";
+import { testFolder } from "../support/folder.ts";
 import { contentOf, faceOf, plainSettings, recordOf } from "./fixtures.ts";
 
-let folder: string;
+const folder = testFolder("petalface-gallery-");
 let count = 0;
-
-beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "petalface-gallery-"));
-});
-afterAll(() => rm(folder, { recursive: true, force: true }));
 
 async function newGallery(): Promise<string> {
   const path = join(folder, `${count++}.db`);

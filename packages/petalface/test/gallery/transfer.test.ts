@@ -1,7 +1,6 @@
-import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { beforeAll, expect, test } from "vitest";
 import {
   createGallery,
   exportGallery,
@@ -9,9 +8,10 @@ import {
   importGallery,
   openGallery,
 } from "../../src/gallery/index.ts";
+import { testFolder } from "../support/folder.ts";
 import { faceOf, plainSettings, recordOf } from "./fixtures.ts";
 
-let folder: string;
+const folder = testFolder("petalface-transfer-");
 let path: string;
 let file: string;
 
@@ -22,7 +22,6 @@ const allOf = async (store: GalleryStore) => {
 };
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "petalface-transfer-"));
   path = join(folder, "g.db");
   file = join(folder, "g.jsonl");
   await createGallery(path, recordOf(), { ...plainSettings, keepCrops: true });
@@ -32,7 +31,6 @@ beforeAll(async () => {
   await store.add("Ada\nLovelace", [faceOf("d")]);
   expect(await exportGallery(store, file)).toBe(4);
 });
-afterAll(() => rm(folder, { recursive: true, force: true }));
 
 test("what was exported is imported: every bit, every date, settings and model", async () => {
   const copy = join(folder, "copy.db");

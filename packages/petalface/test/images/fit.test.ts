@@ -1,5 +1,4 @@
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openData } from "../../src/data/index.ts";
@@ -16,19 +15,18 @@ import {
   parseDegradation,
   printDegradation,
 } from "../../src/images/index.ts";
+import { testFolder } from "../support/folder.ts";
 
-let folder: string;
+const folder = testFolder("petalface-fit-");
 let loader: Loader;
 let faces: readonly ImageSource[];
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "petalface-fit-"));
   loader = openLoader({ size: describedSize, threads: 2, cacheBytes: 16 * 2 ** 20 });
   faces = await peopleOf("synthetic:people=16,images=1,seed=3");
 });
 afterAll(async () => {
   await loader.close();
-  await rm(folder, { recursive: true, force: true });
 });
 
 async function peopleOf(spec: string): Promise<ImageSource[]> {

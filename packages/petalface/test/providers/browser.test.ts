@@ -1,9 +1,8 @@
 import { existsSync } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { writeTinyBackbone } from "../support/backbone.ts";
+import { testFolder } from "../support/folder.ts";
 import { type BrowserRunner, openBrowser } from "./browser.ts";
 import { networks, trainingCase } from "./networks.ts";
 import { distance, onCpu } from "./run.ts";
@@ -13,16 +12,14 @@ const skipped = !existsSync(executable);
 const note = skipped ? " (skipped: needs Debian's chromium)" : "";
 
 describe.skipIf(skipped)(`training graphs in a browser have the gradients of the CPU (1e-5)${note}`, () => {
-  let folder: string;
+  const folder = testFolder("petalface-browser-");
   let browser: BrowserRunner;
   beforeAll(async () => {
-    folder = await mkdtemp(join(tmpdir(), "petalface-browser-"));
     await writeTinyBackbone(join(folder, "tiny.onnx"));
     browser = await openBrowser(executable);
   });
   afterAll(async () => {
     await browser?.close();
-    await rm(folder, { recursive: true, force: true });
   });
 
   // The rest is shown in Node (gradients.test.ts), where the same kernels are faster to test.

@@ -1,8 +1,7 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { writeTinyBackbone } from "../support/backbone.ts";
+import { testFolder } from "../support/folder.ts";
 import { type Case, caseOf, families } from "./families.ts";
 import { networks, trainingCase } from "./networks.ts";
 import { distance, onCpu, onWasm, type Results, traceIn } from "./run.ts";
@@ -44,12 +43,11 @@ const names = [
   ...losses.map(([loss, gate]) => `training graph, ${loss}, ${gate} gate`),
 ];
 
-let folder: string;
+const folder = testFolder("petalface-providers-");
 let cases: readonly Case[];
 let expected: readonly Results[];
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "petalface-providers-"));
   const model = join(folder, "tiny.onnx");
   await writeTinyBackbone(model);
   const training = losses.map(([loss, gate]) => trainingCase(model, loss, gate));
@@ -58,7 +56,6 @@ beforeAll(async () => {
   for (const each of cases) results.push(await onCpu(each));
   expected = results;
 });
-afterAll(() => rm(folder, { recursive: true, force: true }));
 
 describe("gradients on onnxruntime-web's wasm are those of the CPU (1e-5)", () => {
   test.each(names.map((name, i) => ({ name, i })))("$name", async ({ i }) => {

@@ -1,8 +1,7 @@
 import { existsSync } from "node:fs";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import {
   type AdapterConfig,
   adaptedModel,
@@ -27,16 +26,13 @@ import {
 } from "../../src/quality/index.ts";
 import { plainModel } from "../../src/quality/plain-model.ts";
 import { random } from "../../src/random.ts";
+import { testFolder } from "../support/folder.ts";
 
 const shared = resolve(import.meta.dirname, "../../../..", process.env.PETALFACE_SHARED ?? "../shared");
 const weights = (name: string): string => resolve(shared, "weights", name);
 const count = 16;
 
-let folder: string;
-beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "petalface-quality-"));
-});
-afterAll(() => rm(folder, { recursive: true, force: true }));
+const folder = testFolder("petalface-quality-");
 
 const specs = [
   "sharpness",

@@ -1,21 +1,17 @@
 import { mkdtemp, readdir, rm, stat, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Graph, GraphBuilder, ops, readModel, type Tensor, writeModel } from "onnx-grad";
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import { PetalfaceError } from "../../src/errors.ts";
 import { openModelFile, openSession, placementOf } from "../../src/runtime/index.ts";
+import { testFolder } from "../support/folder.ts";
 
-let folder: string;
+const folder = testFolder("petalface-engine-");
 let scratch: string;
 
-beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "petalface-engine-"));
-});
 beforeEach(async () => {
   scratch = await mkdtemp(join(folder, "scratch-"));
 });
-afterAll(() => rm(folder, { recursive: true, force: true }));
 
 /** A product with a frozen matrix, `[2, 4] -> [2, width]`. */
 function product(width = 3): Graph {

@@ -1,20 +1,15 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { itemAt } from "onnx-grad";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { adapt, resume, type TrainingChoices } from "../../src/training/index.ts";
 import { freshMoments } from "../../src/training/optimiser/optimizer.ts";
 import { hasState, loadState, saveState, type TrainingState } from "../../src/training/state/checkpoint.ts";
 import { gatherRows, headOf, randomCentres, sampleClasses, updateHead } from "../../src/training/state/head.ts";
 import { tinyWidth, writeTinyBackbone } from "../support/backbone.ts";
+import { testFolder } from "../support/folder.ts";
 
-let folder: string;
-beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "petalface-head-"));
-});
-afterAll(() => rm(folder, { recursive: true, force: true }));
+const folder = testFolder("petalface-head-");
 
 describe("sampleClasses", () => {
   it("has every label, each class once, ascending, as many as asked for, and depends on seed and step alone", () => {

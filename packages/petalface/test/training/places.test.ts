@@ -1,17 +1,13 @@
-import { cp, mkdir, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { cp, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import sharp from "sharp";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { endNotes, startNotes } from "../../src/cli/commands/adapt/training-notes.ts";
 import { type AdaptContext, adapt, type ResumeChanges, type RunRecord, resume } from "../../src/training/index.ts";
 import { writeTinyBackbone } from "../support/backbone.ts";
+import { testFolder } from "../support/folder.ts";
 
-let folder: string;
-beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "petalface-places-"));
-});
-afterAll(() => rm(folder, { recursive: true, force: true }));
+const folder = testFolder("petalface-places-");
 const at = (...names: string[]): string => join(folder, ...names);
 
 const options = {

@@ -1,8 +1,7 @@
-import { mkdtemp, readdir, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { itemAt, type Tensor } from "onnx-grad";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { type AdapterConfig, findSites, initialTheta } from "../../src/adapters/index.ts";
 import { openBackbone } from "../../src/backbones/index.ts";
 import { openData } from "../../src/data/index.ts";
@@ -17,22 +16,21 @@ import { prepareSteps } from "../../src/training/steps/batches.ts";
 import { trainingGraph } from "../../src/training/steps/graph.ts";
 import { sampler } from "../../src/training/steps/sampler.ts";
 import { tinySize, tinyWidth, writeTinyBackbone } from "../support/backbone.ts";
+import { testFolder } from "../support/folder.ts";
 
 const people = "synthetic:people=10,images=2,seed=5";
 const batch = 4;
 
-let folder: string;
+const folder = testFolder("petalface-prefix-");
 let model: string;
 /** The last site in the order of the network. */
 let last: string;
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "petalface-prefix-"));
   model = join(folder, "tiny.onnx");
   await writeTinyBackbone(model);
   last = findSites((await openBackbone(model)).graph).sites.at(-1)?.name ?? "";
 });
-afterAll(() => rm(folder, { recursive: true, force: true }));
 
 async function training(sites: readonly string[]) {
   const backbone = await openBackbone(model);

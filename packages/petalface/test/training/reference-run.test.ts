@@ -1,8 +1,7 @@
-import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { itemAt } from "onnx-grad";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import {
   type Adapter,
   adaptedModel,
@@ -25,18 +24,17 @@ import {
   type TrainingChoices,
 } from "../../src/training/index.ts";
 import { writeTinyBackbone } from "../support/backbone.ts";
+import { testFolder } from "../support/folder.ts";
 import { smallSwin, smallVit, writeNetworkFile } from "../support/network-file.ts";
 
-let folder: string;
+const folder = testFolder("petalface-reference-");
 const models = { swin: smallSwin, vit: smallVit } as const;
 const modelOf = (name: string): string => join(folder, `${name}.onnx`);
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "petalface-reference-"));
   for (const [name, spec] of Object.entries(models)) await writeNetworkFile(modelOf(name), spec);
   await writeTinyBackbone(modelOf("folded"));
 });
-afterAll(() => rm(folder, { recursive: true, force: true }));
 
 const small: TrainingChoices = {
   preset: "reference",

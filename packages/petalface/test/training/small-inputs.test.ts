@@ -1,17 +1,12 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { expect, it } from "vitest";
 import { startNotes } from "../../src/cli/commands/adapt/training-notes.ts";
 import { chosenMeasure, leastResolutionSize, sharpResolution } from "../../src/quality/index.ts";
 import { adapt, mildestDraw, trainingOptions } from "../../src/training/index.ts";
 import { tinySize, writeTinyBackbone } from "../support/backbone.ts";
+import { testFolder } from "../support/folder.ts";
 
-let folder: string;
-beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "petalface-small-inputs-"));
-});
-afterAll(() => rm(folder, { recursive: true, force: true }));
+const folder = testFolder("petalface-small-inputs-");
 
 it("takes effective resolution only where sharp faces have more of it than the best training face", () => {
   expect(chosenMeasure("auto", 112)).toBe("resolution");

@@ -1,26 +1,23 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { itemAt, type Tensor } from "onnx-grad";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { type AdapterConfig, adaptedModel, buildAdapted, findSites, initialTheta } from "../../src/adapters/index.ts";
 import { type Backbone, openBackbone } from "../../src/backbones/index.ts";
 import { random } from "../../src/random.ts";
 import { floatsOf, openSession } from "../../src/runtime/index.ts";
 import { adapt, type TrainingChoices } from "../../src/training/index.ts";
 import { tinySize, tinyWidth, writeTinyBackbone } from "../support/backbone.ts";
+import { testFolder } from "../support/folder.ts";
 
-let folder: string;
+const folder = testFolder("petalface-step-");
 let model: string;
 let backbone: Backbone;
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "petalface-step-"));
   model = join(folder, "tiny.onnx");
   await writeTinyBackbone(model);
   backbone = await openBackbone(model);
 });
-afterAll(() => rm(folder, { recursive: true, force: true }));
 
 const small: TrainingChoices = { batch: 8, lrPixels: [4, 6], sites: "all", rank: 4, epochs: 2 };
 const train = "synthetic:people=12,images=2,seed=5";

@@ -1,9 +1,8 @@
-import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Tensor } from "onnx-grad";
 import sharp from "sharp";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { type AdapterConfig, findSites, initialTheta } from "../../src/adapters/index.ts";
 import { openBackbone } from "../../src/backbones/index.ts";
 import { random } from "../../src/random.ts";
@@ -12,16 +11,15 @@ import { encodeSafetensors, readSafetensors } from "../../src/tensors/index.ts";
 import { adapt, lossNames, resume, type TrainingChoices, trainingOptions } from "../../src/training/index.ts";
 import { trainingGraph } from "../../src/training/steps/graph.ts";
 import { tinySize, tinyWidth, writeTinyBackbone } from "../support/backbone.ts";
+import { testFolder } from "../support/folder.ts";
 
-let folder: string;
+const folder = testFolder("petalface-training-");
 let model: string;
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "petalface-training-"));
   model = join(folder, "tiny.onnx");
   await writeTinyBackbone(model);
 });
-afterAll(() => rm(folder, { recursive: true, force: true }));
 
 const small: TrainingChoices = { batch: 4, lrPixels: [4, 6], sites: "all", rank: 4, quality: "sharpness" };
 const people = "synthetic:people=12,images=2,seed=5";

@@ -1,7 +1,6 @@
-import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import {
   type AdaptContext,
   adapt,
@@ -11,15 +10,14 @@ import {
 } from "../../src/training/index.ts";
 import { validationDue } from "../../src/training/run/validation.ts";
 import { writeTinyBackbone } from "../support/backbone.ts";
+import { testFolder } from "../support/folder.ts";
 
-let folder: string;
+const folder = testFolder("petalface-validation-");
 let model: string;
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "petalface-validation-"));
   model = join(folder, "tiny.onnx");
   await writeTinyBackbone(model);
 });
-afterAll(() => rm(folder, { recursive: true, force: true }));
 
 describe("validationDue", () => {
   it("is before the first step, every so many, once an epoch, and after the last", () => {

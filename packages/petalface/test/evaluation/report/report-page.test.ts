@@ -1,22 +1,20 @@
 import { existsSync } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { type Browser, chromium } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { compareResults, measureEmbeddings, writeReport } from "../../../src/evaluation/index.ts";
+import { testFolder } from "../../support/folder.ts";
 import { fakeEmbeddings, fakeProtocol } from "../fixtures.ts";
 
 const executablePath = ["/usr/bin/chromium", "/usr/bin/chromium-browser"].find(existsSync);
 
 describe.skipIf(executablePath === undefined)("the report in a browser (needs chromium)", () => {
   let browser: Browser;
-  let folder: string;
+  const folder = testFolder("petalface-report-");
   let address: string;
 
   beforeAll(async () => {
-    folder = await mkdtemp(join(tmpdir(), "petalface-report-"));
     const protocol = fakeProtocol();
     const measure = (noise: number) =>
       measureEmbeddings(
@@ -52,7 +50,6 @@ describe.skipIf(executablePath === undefined)("the report in a browser (needs ch
   });
   afterAll(async () => {
     await browser?.close();
-    await rm(folder, { recursive: true, force: true });
   });
 
   it.each([
