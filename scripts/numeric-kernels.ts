@@ -14,7 +14,7 @@ export const numericKernels: readonly string[] = [
   "packages/onnx-grad/src/precision/{bytes,negligible,quantise}.ts",
   // Pixels of a decoded image, and signals made from them.
   "packages/petalface/src/images/{area,basis-sum,bilinear,facespace,hash,pixels}.ts",
-  "packages/petalface/src/images/camera/{blur,colour,h264,jpeg,resample,sample,sensor,tone,turbulence}.ts",
+  "packages/petalface/src/images/camera/{block,blur,colour,h264,jpeg,resample,sample,sensor,tone,turbulence}.ts",
   "packages/petalface/src/images/fit/describe.ts",
   "packages/petalface/src/faces/{turns,warp}.ts",
   "packages/petalface/src/faces/detectors/{planes,scrfd,ultraface,yunet}.ts",

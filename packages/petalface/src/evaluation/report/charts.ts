@@ -4,7 +4,7 @@ import { conditionLabel, conditionOrder, degradationLabel, measureLabel, rowLabe
 import { outcomeOf, outcomesOf } from "../results/outcomes.ts";
 import { listMeasures, type NamedResult } from "../results/table.ts";
 import type { Condition, EvaluationResult, Measure } from "../results/types.ts";
-import { colourScale, draw, drawOneOf, thin } from "./draw.ts";
+import { colourScale, draw, drawOneOf, drawSteps, thin } from "./draw.ts";
 import type { Html } from "./html.ts";
 
 /**
@@ -71,29 +71,14 @@ export function rocChart(results: readonly NamedResult[], condition: Condition, 
       (point) => point.tar * 4,
     );
   });
-  return drawOneOf(count, (size) => ({
-    ...size,
-    data: { values },
-    mark: { type: "line", interpolate: "step-after", strokeWidth: 1.8, clip: true },
-    encoding: {
-      x: {
-        field: "far",
-        type: "quantitative",
-        title: "false accepts",
-        scale: { type: "log", domain: [least, 1] },
-        axis: { format: "~%", values: [1e-6, 1e-5, 1e-4, 1e-3, 0.01, 0.1, 1].filter((far) => far >= least) },
-      },
-      y: {
-        field: "tar",
-        type: "quantitative",
-        title: "true accepts, %",
-        scale: { domain: [0, 100] },
-        axis: { tickCount: 5 },
-      },
-      color: { field: "place", type: "ordinal", scale: colourScale(results), legend: null },
-      order: { field: "tar", type: "quantitative" },
-    },
-  }));
+  const x = {
+    field: "far",
+    title: "false accepts",
+    scale: { type: "log", domain: [least, 1] },
+    axis: { format: "~%", values: [1e-6, 1e-5, 1e-4, 1e-3, 0.01, 0.1, 1].filter((far) => far >= least) },
+  };
+  const order = { field: "tar", type: "quantitative" };
+  return drawSteps({ results, values, count }, x, { field: "tar", title: "true accepts, %" }, { order });
 }
 
 /**

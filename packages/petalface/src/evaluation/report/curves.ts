@@ -5,7 +5,7 @@ import { outcomeOf, outcomesOf } from "../results/outcomes.ts";
 import type { NamedResult } from "../results/table.ts";
 import type { Condition, EvaluationResult, Measure } from "../results/types.ts";
 import { judge, kFoldAccuracy, rankPairs } from "../statistics/verification.ts";
-import { colourScale, drawOneOf, thin } from "./draw.ts";
+import { colourScale, drawOneOf, drawSteps, thin } from "./draw.ts";
 import type { Html } from "./html.ts";
 
 /**
@@ -71,28 +71,13 @@ export function cmcChart(results: readonly NamedResult[], condition: Condition, 
     }
     return points;
   });
-  return drawOneOf(count, (size) => ({
-    ...size,
-    data: { values },
-    mark: { type: "line", interpolate: "step-after", strokeWidth: 1.8, clip: true },
-    encoding: {
-      x: {
-        field: "rank",
-        type: "quantitative",
-        title: "rank",
-        scale: { type: "log", domain: [1, Math.max(2, last)] },
-        axis: { values: [1, 2, 5, 10, 20, 50, 100].filter((rank) => rank <= last), format: "d" },
-      },
-      y: {
-        field: "found",
-        type: "quantitative",
-        title: "found, %",
-        scale: { domain: [0, 100] },
-        axis: { tickCount: 5 },
-      },
-      color: { field: "place", type: "ordinal", scale: colourScale(results), legend: null },
-    },
-  }));
+  const x = {
+    field: "rank",
+    title: "rank",
+    scale: { type: "log", domain: [1, Math.max(2, last)] },
+    axis: { values: [1, 2, 5, 10, 20, 50, 100].filter((rank) => rank <= last), format: "d" },
+  };
+  return drawSteps({ results, values, count }, x, { field: "found", title: "found, %" });
 }
 
 /** The conditions of a result's searches, in their order. */

@@ -89,3 +89,26 @@ export function thin<T>(points: readonly T[], x: (point: T) => number, y: (point
     return keep;
   });
 }
+
+/** A curve over x of each model, in steps: per cent from 0 to 100 upwards; one of `count` charts. */
+export const drawSteps = (
+  {
+    results,
+    values,
+    count,
+  }: { readonly results: readonly NamedResult[]; readonly values: readonly object[]; readonly count: number },
+  x: object,
+  y: { readonly field: string; readonly title: string },
+  more: object = {},
+): Promise<Html> =>
+  drawOneOf(count, (size) => ({
+    ...size,
+    data: { values },
+    mark: { type: "line", interpolate: "step-after", strokeWidth: 1.8, clip: true },
+    encoding: {
+      x: { ...x, type: "quantitative" },
+      y: { ...y, type: "quantitative", scale: { domain: [0, 100] }, axis: { tickCount: 5 } },
+      color: { field: "place", type: "ordinal", scale: colourScale(results), legend: null },
+      ...more,
+    },
+  }));

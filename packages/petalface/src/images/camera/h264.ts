@@ -1,4 +1,5 @@
 import type { Pixels } from "../types.ts";
+import { transformBlock } from "./block.ts";
 import { type Channel, toRgb, toYuv } from "./colour.ts";
 
 /**
@@ -48,12 +49,12 @@ function codeChannel(channel: Channel, size: number): void {
     for (let left = 0; left < width; left += 4) {
       const predicted = predict(channel, top, left);
       for (let at = 0; at < 16; at++) block[at] = data[(top + (at >> 2)) * width + left + (at & 3)] - predicted[at];
-      transform(block, false);
+      transformBlock(block, matrix, 4, false);
       for (let at = 0; at < 16; at++) {
         const value = block[at];
         block[at] = Math.sign(value) * Math.floor(Math.abs(value) / size + rounding) * size;
       }
-      transform(block, true);
+      transformBlock(block, matrix, 4, true);
       for (let at = 0; at < 16; at++) {
         const value = Math.round(predicted[at] + block[at]);
         data[(top + (at >> 2)) * width + left + (at & 3)] = Math.min(Math.max(value, 0), 255);
@@ -78,22 +79,4 @@ function predict({ width, data }: Channel, top: number, left: number): Float64Ar
   const distance = (mode: Float64Array): number =>
     mode.reduce((sum, value, at) => sum + Math.abs(value - data[(top + (at >> 2)) * width + left + (at & 3)]), 0);
   return modes.reduce((best, mode) => (distance(mode) < distance(best) ? mode : best));
-}
-
-/** The block's transform in place, or its inverse. */
-function transform(block: Float64Array, inverse: boolean): void {
-  const [row, column] = inverse ? [1, 4] : [4, 1];
-  const half = new Float64Array(16);
-  for (let line = 0; line < 4; line++)
-    for (let to = 0; to < 4; to++) {
-      let sum = 0;
-      for (let from = 0; from < 4; from++) sum += matrix[to * row + from * column] * block[line * 4 + from];
-      half[line * 4 + to] = sum;
-    }
-  for (let line = 0; line < 4; line++)
-    for (let to = 0; to < 4; to++) {
-      let sum = 0;
-      for (let from = 0; from < 4; from++) sum += matrix[to * row + from * column] * half[from * 4 + line];
-      block[to * 4 + line] = sum;
-    }
 }

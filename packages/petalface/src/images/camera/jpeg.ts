@@ -1,4 +1,5 @@
 import type { Pixels } from "../types.ts";
+import { transformBlock } from "./block.ts";
 import { type Channel, toRgb, toYuv } from "./colour.ts";
 
 /** Quantisation of luma and chroma at quality 50, row by row (ITU-T T.81, tables K.1 and K.2). */
@@ -44,28 +45,10 @@ function quantise({ width, height, data }: Channel, steps: readonly number[]): v
   for (let top = 0; top < height; top += 8)
     for (let left = 0; left < width; left += 8) {
       for (let at = 0; at < 64; at++) block[at] = data[(top + (at >> 3)) * width + left + (at & 7)] - 128;
-      transform(block, false);
+      transformBlock(block, cosines, 8, false);
       for (let at = 0; at < 64; at++) block[at] = Math.round(block[at] / steps[at]) * steps[at];
-      transform(block, true);
+      transformBlock(block, cosines, 8, true);
       for (let at = 0; at < 64; at++)
         data[(top + (at >> 3)) * width + left + (at & 7)] = Math.min(Math.max(Math.round(block[at] + 128), 0), 255);
-    }
-}
-
-/** DCT of a block in place, or its inverse. */
-function transform(block: Float64Array, inverse: boolean): void {
-  const [row, column] = inverse ? [1, 8] : [8, 1];
-  const half = new Float64Array(64);
-  for (let line = 0; line < 8; line++)
-    for (let to = 0; to < 8; to++) {
-      let sum = 0;
-      for (let from = 0; from < 8; from++) sum += cosines[to * row + from * column] * block[line * 8 + from];
-      half[line * 8 + to] = sum;
-    }
-  for (let line = 0; line < 8; line++)
-    for (let to = 0; to < 8; to++) {
-      let sum = 0;
-      for (let from = 0; from < 8; from++) sum += cosines[to * row + from * column] * half[from * 8 + line];
-      block[to * 8 + line] = sum;
     }
 }
