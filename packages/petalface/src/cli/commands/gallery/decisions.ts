@@ -1,8 +1,9 @@
 import { type Command, Option } from "commander";
 import { alignedChoices } from "../../../api/aligned-choices.ts";
 import { PetalfaceError } from "../../../errors.ts";
-import { defaultTemplateRule, type TemplateRule, templateRules } from "../../../gallery/index.ts";
+import { defaultTemplateRule, gateDefaults, type TemplateRule, templateRules } from "../../../gallery/index.ts";
 import { numeric } from "../../numbers.ts";
+import { parseInteger } from "../../options.ts";
 
 /** Options of every command that says who a face is. */
 export interface DecisionFlags {
@@ -15,7 +16,7 @@ export interface DecisionFlags {
 }
 
 /** `--templates`. */
-export const templatesOption = (): Option =>
+const templatesOption = (): Option =>
   new Option("--templates <rule>", "how a person's faces answer: nearest one, mean, mean by quality")
     .choices(templateRules)
     .default(defaultTemplateRule);
@@ -26,11 +27,11 @@ export const alignedOption = (): Option =>
     .choices(alignedChoices)
     .default("auto");
 
-/** Adds {@link DecisionFlags}. */
-export const withDecisionOptions = (command: Command): Command =>
+/** Adds how certain a match must be: {@link DecisionFlags} but `minAlpha`. */
+export const withThresholdOptions = (command: Command): Command =>
   command
     .option("--threshold <cosine>", "what the cosine of a match exceeds, whatever the quality", numeric)
-    .option("--thresholds <file.json>", "thresholds by alpha")
+    .option("--thresholds <file.json>", "thresholds by alpha; those of the gallery, or estimated, unless given")
     .option(
       "--rate <share>",
       "false-positive identification rate for which thresholds are estimated on the gallery",
@@ -38,8 +39,22 @@ export const withDecisionOptions = (command: Command): Command =>
       0.01,
     )
     .option("--margin <cosine>", "by how much the second person must be farther away", numeric, 0.02)
-    .option("--min-alpha <share>", "quality below which a face is unusable", numeric, 0)
     .addOption(templatesOption());
+
+/** Adds {@link DecisionFlags}. */
+export const withDecisionOptions = (command: Command): Command =>
+  withThresholdOptions(command).option("--min-alpha <share>", "quality below which a face is unusable", numeric, 0);
+
+/** Adds what the gate refuses: `--min-alpha` and `--min-side`. */
+export const withGateOptions = (command: Command): Command =>
+  command
+    .option("--min-alpha <share>", "quality below which a face is not enrolled", numeric, gateDefaults.alpha)
+    .option(
+      "--min-side <pixels>",
+      "side below which a picture is not enrolled",
+      parseInteger("--min-side", 1, 1024),
+      gateDefaults.side,
+    );
 
 /** Refuses thresholds that contradict each other. Throws PetalfaceError (wrong usage). */
 export function checkDecisions({ threshold, thresholds, rate }: DecisionFlags): void {

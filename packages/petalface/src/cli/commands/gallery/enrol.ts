@@ -12,7 +12,6 @@ import {
   type Enrolment,
   enrolPeople,
   type GalleryStore,
-  gateDefaults,
   openDescriber,
   openEnrolled,
   openEnrolledBy,
@@ -20,10 +19,9 @@ import {
 import { openLoader, printPath } from "../../../images/index.ts";
 import type { CliContext } from "../../context.ts";
 import { type DataFlags, leftOutOptions, withDataOptions } from "../../data.ts";
-import { numeric } from "../../numbers.ts";
 import { parseInteger } from "../../options.ts";
 import { plainTable } from "../../table.ts";
-import { alignedOption } from "./decisions.ts";
+import { alignedOption, withGateOptions } from "./decisions.ts";
 import { type GalleryModelFlags, withGalleryModel } from "./model.ts";
 import { type LeftPicture, renderGatePage } from "./page.ts";
 
@@ -39,15 +37,7 @@ export interface EnrolFlags extends GalleryModelFlags, DataFlags {
 
 /** Adds {@link EnrolFlags}. */
 export function withEnrolOptions(command: Command): Command {
-  command
-    .addOption(alignedOption())
-    .option("--min-alpha <share>", "quality below which a face is refused as blurred", numeric, gateDefaults.alpha)
-    .option(
-      "--min-side <pixels>",
-      "side below which a picture is refused as too small",
-      parseInteger("--min-side", 1, 1024),
-      gateDefaults.side,
-    )
+  withGateOptions(command.addOption(alignedOption()))
     .option(
       "--keep-until <date>",
       "date after which `gallery remove --expired` deletes these faces, such as 2030-01-31",

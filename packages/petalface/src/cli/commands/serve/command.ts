@@ -1,13 +1,13 @@
 import type { Command } from "commander";
 import { PetalfaceError } from "../../../errors.ts";
-import { gateDefaults, shownGallery, singleThreshold } from "../../../gallery/index.ts";
+import { shownGallery, singleThreshold } from "../../../gallery/index.ts";
 import { defaultLimits, startServer } from "../../../server/index.ts";
 import type { CliContext } from "../../context.ts";
 import { withExamples } from "../../examples.ts";
-import { byteSize, numeric } from "../../numbers.ts";
+import { byteSize } from "../../numbers.ts";
 import { collect, parseInteger } from "../../options.ts";
 import { readThresholds } from "../gallery/create.ts";
-import { type DecisionFlags, templatesOption } from "../gallery/decisions.ts";
+import { type DecisionFlags, withGateOptions, withThresholdOptions } from "../gallery/decisions.ts";
 import { type GalleryModelFlags, withGalleryModel } from "../gallery/model.ts";
 
 interface Flags extends GalleryModelFlags, DecisionFlags {
@@ -51,19 +51,8 @@ export function serveCommand(program: Command, context: CliContext): void {
     .option("--tls-cert <file>", "certificate (PEM), with the chain; without it put a proxy with TLS in front")
     .option("--tls-key <file>", "its private key (PEM)")
     .option("--detector <file|name>", "face detector; none: all photos are aligned faces; fr_detect unless given")
-    .option("--landmarks <file|name>", "network for five points; own: the detector's; fr_landmark unless given")
-    .option("--threshold <cosine>", "what the cosine of a match exceeds, whatever the quality", numeric)
-    .option("--thresholds <file.json>", "thresholds by alpha; those of the gallery, or estimated, unless given")
-    .option("--rate <share>", "false-positive rate for which thresholds are estimated on the gallery", numeric, 0.01)
-    .option("--margin <cosine>", "by how much the second person must be farther away", numeric, 0.02)
-    .option("--min-alpha <share>", "quality below which a face is not enrolled", numeric, gateDefaults.alpha)
-    .option(
-      "--min-side <pixels>",
-      "side below which a picture is not enrolled",
-      parseInteger("--min-side", 1, 1024),
-      gateDefaults.side,
-    )
-    .addOption(templatesOption())
+    .option("--landmarks <file|name>", "network for five points; own: the detector's; fr_landmark unless given");
+  withGateOptions(withThresholdOptions(command))
     .option("--max-photo <size>", "most bytes of a photo, such as 16M", byteSize, defaultLimits.photoBytes)
     .option(
       "--max-pixels <n>",
