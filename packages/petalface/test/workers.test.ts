@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { expect, test } from "vitest";
 import { openWorkers } from "../src/workers.ts";
-import { temporaryFolder } from "./images/helpers.ts";
+import { temporaryFolder } from "./support/folder.ts";
 
 const folder = temporaryFolder();
 

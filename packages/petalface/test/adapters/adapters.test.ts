@@ -29,9 +29,9 @@ import {
 } from "../../src/backbones/index.ts";
 import { random } from "../../src/random.ts";
 import { tinySize, writeTinyBackbone, writeTinyMixer } from "../support/backbone.ts";
-import { testFolder } from "../support/folder.ts";
+import { temporaryFolder } from "../support/folder.ts";
 
-const folder = testFolder("petalface-adapters-");
+const folder = temporaryFolder("petalface-adapters-");
 let backbone: Backbone;
 
 beforeAll(async () => {

@@ -19,9 +19,9 @@ import { centreAdapter, embedFaces } from "../../src/embeddings/index.ts";
 import { type Loader, openLoader } from "../../src/images/index.ts";
 import { random } from "../../src/random.ts";
 import { tinySize, tinyWidth, writeTinyBackbone } from "../support/backbone.ts";
-import { testFolder } from "../support/folder.ts";
+import { temporaryFolder } from "../support/folder.ts";
 
-const folder = testFolder("petalface-centre-");
+const folder = temporaryFolder("petalface-centre-");
 let backbone: Backbone;
 let crops: FaceData;
 let loader: Loader;

@@ -17,9 +17,9 @@ import {
 import { type Backbone, openBackbone, openEmbedder } from "../../src/backbones/index.ts";
 import { random } from "../../src/random.ts";
 import { tinySize, writeTinyBackbone } from "../support/backbone.ts";
-import { testFolder } from "../support/folder.ts";
+import { temporaryFolder } from "../support/folder.ts";
 
-const folder = testFolder("petalface-combine-");
+const folder = temporaryFolder("petalface-combine-");
 let backbone: Backbone;
 
 beforeAll(async () => {

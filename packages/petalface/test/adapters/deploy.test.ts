@@ -20,10 +20,10 @@ import { type Backbone, type EmbeddingModel, openBackbone, openEmbedder } from "
 import { random } from "../../src/random.ts";
 import { petalface } from "../cli/process.ts";
 import { tinySize, writeTinyBackbone } from "../support/backbone.ts";
-import { testFolder } from "../support/folder.ts";
+import { temporaryFolder } from "../support/folder.ts";
 
 const count = 12;
-const folder = testFolder("petalface-deploy-");
+const folder = temporaryFolder("petalface-deploy-");
 let backbone: Backbone;
 let adapter: Adapter;
 let planes: Uint8Array;

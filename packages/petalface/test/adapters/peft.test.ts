@@ -16,9 +16,9 @@ import {
 import { type Backbone, openBackbone } from "../../src/backbones/index.ts";
 import { petalface } from "../cli/process.ts";
 import { writeTinyBackbone } from "../support/backbone.ts";
-import { testFolder } from "../support/folder.ts";
+import { temporaryFolder } from "../support/folder.ts";
 
-const folder = testFolder("petalface-peft-");
+const folder = temporaryFolder("petalface-peft-");
 let backbone: Backbone;
 let adapter: Adapter;
 const tiny = (): string => join(folder, "tiny.onnx");

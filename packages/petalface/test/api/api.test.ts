@@ -22,7 +22,7 @@ import { readSafetensors } from "../../src/tensors/index.ts";
 import { optionEntries } from "../../src/training/index.ts";
 import { petalface } from "../cli/process.ts";
 import { tinySize, tinyWidth, writeTinyBackbone } from "../support/backbone.ts";
-import { testFolder } from "../support/folder.ts";
+import { temporaryFolder } from "../support/folder.ts";
 
 const faces = "synthetic:people=6,images=3,seed=4";
 const small = { batch: 6, epochs: 1, sites: "all", lrPixels: [4, 6], threads: 1 } as const;
@@ -45,7 +45,7 @@ async function inMemory(
 }
 
 describe("the library", () => {
-  const folder = testFolder("petalface-api-");
+  const folder = temporaryFolder("petalface-api-");
   let model: string;
   let run: string;
   const progress: ProgressEvent[] = [];

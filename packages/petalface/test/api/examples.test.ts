@@ -6,7 +6,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { openData } from "../../src/data/index.ts";
 import { encodePixels, openLoader } from "../../src/images/index.ts";
 import { writeTinyBackbone } from "../support/backbone.ts";
-import { testFolder } from "../support/folder.ts";
+import { temporaryFolder } from "../support/folder.ts";
 
 const run = promisify(execFile);
 const repository = join(import.meta.dirname, "../../../..");
@@ -24,7 +24,7 @@ const examples = (await Promise.all(pages.map(examplesOf))).flatMap((codes, at) 
 );
 
 describe("the TypeScript examples of the documentation", () => {
-  const folder = testFolder("petalface-examples-");
+  const folder = temporaryFolder("petalface-examples-");
 
   beforeAll(async () => {
     await symlink(join(repository, "node_modules"), join(folder, "node_modules"), "junction");

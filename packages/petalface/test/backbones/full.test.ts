@@ -17,7 +17,8 @@ import {
 } from "../../src/backbones/index.ts";
 import { type CheckpointTensor, openCheckpoint } from "../../src/checkpoints/index.ts";
 import { floatsOf, openSession } from "../../src/runtime/index.ts";
-import { shared, temporaryFolder } from "../images/helpers.ts";
+import { shared } from "../images/helpers.ts";
+import { temporaryFolder } from "../support/folder.ts";
 import { type FormulaTensor, formulaInput, formulaTensor, writeFormula } from "../support/formula.ts";
 import { referenceBackbone, relativeError } from "../support/reference.ts";
 

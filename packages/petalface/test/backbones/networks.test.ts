@@ -26,7 +26,7 @@ import {
 import { openCheckpoint } from "../../src/checkpoints/index.ts";
 import { floatsOf, openSession } from "../../src/runtime/index.ts";
 import { encodeSafetensors, type StoredTensor, toFloat32 } from "../../src/tensors/index.ts";
-import { temporaryFolder } from "../images/helpers.ts";
+import { temporaryFolder } from "../support/folder.ts";
 import {
   oracleNets,
   type ReferenceCase,

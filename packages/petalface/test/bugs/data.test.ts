@@ -7,7 +7,8 @@ import { findImages, findProtocol, readPairs, readVerificationPairs } from "../.
 import { countSources, walkSources } from "../../src/faces/sources.ts";
 import { openLoader } from "../../src/images/index.ts";
 import { petalface } from "../cli/process.ts";
-import { shared, temporaryFolder } from "../images/helpers.ts";
+import { shared } from "../images/helpers.ts";
+import { temporaryFolder } from "../support/folder.ts";
 import { idsOf, jpeg, open, treesIn } from "./trees.ts";
 
 const base = temporaryFolder();

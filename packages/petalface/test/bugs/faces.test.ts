@@ -1,6 +1,6 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { GraphBuilder, itemAt, ops, writeModel } from "onnx-grad";
+import { itemAt } from "onnx-grad";
 import sharp from "sharp";
 import { describe, expect, it, test } from "vitest";
 import { auditFaces } from "../../src/audit/index.ts";
@@ -11,9 +11,10 @@ import { buildPairList } from "../../src/evaluation/protocols/pairs.ts";
 import { openLoader } from "../../src/images/index.ts";
 import { openMeasure, qualityGraph } from "../../src/quality/index.ts";
 import { plainModel } from "../../src/quality/plain-model.ts";
-import { random } from "../../src/random.ts";
 import { adapt } from "../../src/training/index.ts";
-import { shared, temporaryFolder } from "../images/helpers.ts";
+import { shared } from "../images/helpers.ts";
+import { writeWhitened } from "../support/backbone.ts";
+import { temporaryFolder } from "../support/folder.ts";
 import { idsOf, open, treesIn } from "./trees.ts";
 
 const base = temporaryFolder();
@@ -184,22 +185,6 @@ describe("faces that cannot be read, or have no finite embedding", () => {
     expect(outliers?.map(({ face }) => data.at(face).id)).not.toContain("p0/black.png");
   });
 });
-
-/** A recogniser that divides by its picture's deviation. */
-async function writeWhitened(path: string): Promise<void> {
-  const b = new GraphBuilder({ name: "whitened", opset: 18 });
-  const o = ops(b);
-  const stream = random("whitened", 1);
-  const image = b.input("image", { dtype: "float32", shape: [1, 3, 16, 16] });
-  const flat = o.reshape(image, [1, 768]);
-  const centred = o.sub(flat, o.reduceMean(flat, [1], true));
-  const unit = o.div(centred, o.sqrt(o.reduceMean(o.mul(centred, centred), [1], true)));
-  const weights = o.floats(
-    Float32Array.from({ length: 768 * 6 }, () => stream.normal() / 28),
-    [768, 6],
-  );
-  await writeModel(b.build([o.matmul(unit, weights)]), path);
-}
 
 describe("training", () => {
   const names = Array.from({ length: 24 }, (_, at) => `p${Math.floor(at / 4)}/${at}.png`);

@@ -11,9 +11,9 @@ import { isUnfinished, makeFolder, removeUnfinished, writeFileSafely, writePiece
 import { makeTemporary } from "../../src/temporary.ts";
 import { petalface } from "../cli/process.ts";
 import { writeTinyBackbone } from "../support/backbone.ts";
-import { testFolder } from "../support/folder.ts";
+import { temporaryFolder } from "../support/folder.ts";
 
-const folder = testFolder("petalface-files-");
+const folder = temporaryFolder("petalface-files-");
 let model: string;
 let model2: string;
 const at = (...names: string[]): string => join(folder, ...names);

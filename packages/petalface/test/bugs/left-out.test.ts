@@ -5,8 +5,8 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { type Adapter, findSites, initialTheta, layoutOf, saveAdapter, selectSites } from "../../src/adapters/index.ts";
 import { openBackbone } from "../../src/backbones/index.ts";
 import { petalface } from "../cli/process.ts";
-import { temporaryFolder } from "../images/helpers.ts";
 import { writeTinyBackbone } from "../support/backbone.ts";
+import { temporaryFolder } from "../support/folder.ts";
 
 /**
  * Twenty people with two pictures each, of which one is no picture (2.5 %) and, in the worse set,

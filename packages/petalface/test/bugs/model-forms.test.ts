@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { adapterChoices, exportModel, loadAdapter, proveSites } from "../../src/adapters/index.ts";
 import { openBackbone } from "../../src/backbones/index.ts";
 import { type ModelChoices, parseNormalize, printNormalize } from "../../src/models/index.ts";
-import { temporaryFolder } from "../images/helpers.ts";
+import { temporaryFolder } from "../support/folder.ts";
 import { type FormOptions, smallRecogniser, smallSize, smallWidth } from "../support/forms.ts";
 import { apart, embed, faces, modelsIn, noise } from "./opened.ts";
 

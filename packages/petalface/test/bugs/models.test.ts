@@ -9,8 +9,8 @@ import { type AdapterConfig, loadAdapter, proveSites, refuseQuantised } from "..
 import { openBackbone, openEmbedder } from "../../src/backbones/index.ts";
 import { inspectModel } from "../../src/cli/commands/inspect/model.ts";
 import { rememberedHash } from "../../src/models/hash.ts";
-import { temporaryFolder } from "../images/helpers.ts";
 import { writeTinyBackbone } from "../support/backbone.ts";
+import { temporaryFolder } from "../support/folder.ts";
 import { type FormOptions, smallRecogniser, smallWidth } from "../support/forms.ts";
 import { apart, embed, faces, modelsIn } from "./opened.ts";
 

@@ -16,8 +16,8 @@ import { readBrisqueWeights } from "../../src/quality/brisque/opencv-yaml.ts";
 import { openSession } from "../../src/runtime/index.ts";
 import { readSafetensors } from "../../src/tensors/index.ts";
 import { readRun } from "../../src/training/index.ts";
-import { temporaryFolder } from "../images/helpers.ts";
 import { writeTinyBackbone } from "../support/backbone.ts";
+import { temporaryFolder } from "../support/folder.ts";
 
 const folder = temporaryFolder();
 

@@ -11,7 +11,7 @@ import {
   writeTorchCheckpoint,
 } from "../../src/checkpoints/index.ts";
 import { encodeSafetensors, readSafetensors, type StoredTensor, toFloat32 } from "../../src/tensors/index.ts";
-import { temporaryFolder } from "../images/helpers.ts";
+import { temporaryFolder } from "../support/folder.ts";
 import { dict, floats, pickle, tensor, torchLegacy, torchZip, zip } from "./craft.ts";
 
 const folder = temporaryFolder();

@@ -4,7 +4,7 @@ import { beforeEach, expect, it, test } from "vitest";
 import { isCheckpoint, openCheckpoint, readTensor } from "../../src/checkpoints/index.ts";
 import { inspect } from "../../src/cli/commands/inspect/inspect.ts";
 import { encodeSafetensors } from "../../src/tensors/index.ts";
-import { temporaryFolder } from "../images/helpers.ts";
+import { temporaryFolder } from "../support/folder.ts";
 import { dict, int, tensor, torchLegacy, torchZip } from "./craft.ts";
 
 const root = temporaryFolder();

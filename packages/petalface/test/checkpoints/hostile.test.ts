@@ -5,7 +5,7 @@ import { describe, expect, it, test } from "vitest";
 import { openCheckpoint, readTensor } from "../../src/checkpoints/index.ts";
 import { PetalfaceError } from "../../src/errors.ts";
 import { encodeSafetensors } from "../../src/tensors/index.ts";
-import { temporaryFolder } from "../images/helpers.ts";
+import { temporaryFolder } from "../support/folder.ts";
 import { bytes, dict, floats, int, pickle, tensor, text, torchLegacy, torchZip, tuple, zip } from "./craft.ts";
 
 const folder = temporaryFolder();

@@ -13,7 +13,8 @@ import {
 } from "../../src/checkpoints/index.ts";
 import { PetalfaceError } from "../../src/errors.ts";
 import { readSafetensors, toFloat32 } from "../../src/tensors/index.ts";
-import { shared, temporaryFolder } from "../images/helpers.ts";
+import { shared } from "../images/helpers.ts";
+import { temporaryFolder } from "../support/folder.ts";
 
 interface Expected {
   readonly load: string;

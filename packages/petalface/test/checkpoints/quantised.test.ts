@@ -4,7 +4,7 @@ import { entryOf } from "onnx-grad";
 import { describe, expect, it, test } from "vitest";
 import { openCheckpoint, readTensor, type TensorGroup, writeFloat32 } from "../../src/checkpoints/index.ts";
 import { readSafetensors } from "../../src/tensors/index.ts";
-import { temporaryFolder } from "../images/helpers.ts";
+import { temporaryFolder } from "../support/folder.ts";
 import { bytes, dict, int, ints, text, torchZip, tuple } from "./craft.ts";
 
 /**

@@ -5,10 +5,10 @@ import { expect, test } from "vitest";
 import { buildNetwork, fillNetwork, parseArchitecture } from "../../src/backbones/index.ts";
 import { random } from "../../src/random.ts";
 import { writeTinyBackbone } from "../support/backbone.ts";
-import { testFolder } from "../support/folder.ts";
+import { temporaryFolder } from "../support/folder.ts";
 import { petalface } from "./process.ts";
 
-const folder = testFolder("petalface-base-");
+const folder = temporaryFolder("petalface-base-");
 
 const adaptOn = (model: string, out: string, base: string): string[] => [
   ...["adapt", "--model", model, "--normalize", "127.5,0.0078125", "--train", "synthetic:people=4,images=4"],

@@ -6,10 +6,10 @@ import { openBackbone, openEmbedder } from "../../src/backbones/index.ts";
 import { openData } from "../../src/data/index.ts";
 import { openLoader } from "../../src/images/index.ts";
 import { tinySize, tinyWidth, writeTinyBackbone } from "../support/backbone.ts";
-import { testFolder } from "../support/folder.ts";
+import { temporaryFolder } from "../support/folder.ts";
 import { petalface } from "./process.ts";
 
-const folder = testFolder("petalface-cosine-");
+const folder = temporaryFolder("petalface-cosine-");
 let model: string;
 beforeAll(async () => {
   model = join(folder, "tiny.onnx");

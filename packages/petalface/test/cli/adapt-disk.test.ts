@@ -4,14 +4,14 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { readSafetensors } from "../../src/tensors/index.ts";
 import { writeTinyBackbone } from "../support/backbone.ts";
-import { testFolder } from "../support/folder.ts";
+import { temporaryFolder } from "../support/folder.ts";
 import { findMount, mount, needsMount, unmount } from "../support/mount.ts";
 import { petalfaceProcess as petalface } from "./process.ts";
 
 const canMount = await findMount();
 
 describe.skipIf(!canMount)(`a small disk (${needsMount})`, () => {
-  const folder = testFolder("petalface-disk-");
+  const folder = temporaryFolder("petalface-disk-");
   let disk: string;
   let model: string;
 

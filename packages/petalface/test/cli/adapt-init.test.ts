@@ -2,12 +2,12 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { writeTinyBackbone } from "../support/backbone.ts";
-import { testFolder } from "../support/folder.ts";
+import { temporaryFolder } from "../support/folder.ts";
 import { petalface } from "./process.ts";
 
 const people = "synthetic:people=4,images=2,seed=5";
 const common = ["--lr-pixels", "4,6", "--epochs", "1", "--batch", "4", "--threads", "1"];
-const folder = testFolder("petalface-init-");
+const folder = temporaryFolder("petalface-init-");
 
 async function run(...args: string[]) {
   const { code, stdout, stderr } = await petalface(args, { cwd: folder });

@@ -4,12 +4,12 @@ import { beforeAll, expect, test } from "vitest";
 import { isUnfinished } from "../../src/files.ts";
 import { random } from "../../src/random.ts";
 import { writeTinyBackbone } from "../support/backbone.ts";
-import { testFolder } from "../support/folder.ts";
+import { temporaryFolder } from "../support/folder.ts";
 import { smallSwin, writeNetworkFile } from "../support/network-file.ts";
 import { bitsOfRun } from "../support/runs.ts";
 import { petalface, start } from "./process.ts";
 
-const folder = testFolder("petalface-kill-");
+const folder = temporaryFolder("petalface-kill-");
 let model: string;
 
 beforeAll(async () => {

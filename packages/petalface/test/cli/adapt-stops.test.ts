@@ -3,10 +3,10 @@ import { join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
 import { readSafetensors } from "../../src/tensors/index.ts";
 import { writeTinyBackbone } from "../support/backbone.ts";
-import { testFolder } from "../support/folder.ts";
+import { temporaryFolder } from "../support/folder.ts";
 import { ended, petalface, start } from "./process.ts";
 
-const folder = testFolder("petalface-stops-");
+const folder = temporaryFolder("petalface-stops-");
 let model: string;
 
 beforeAll(async () => {

@@ -2,10 +2,10 @@ import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
 import { writeTinyBackbone } from "../support/backbone.ts";
-import { testFolder } from "../support/folder.ts";
+import { temporaryFolder } from "../support/folder.ts";
 import { ended, petalface, start } from "./process.ts";
 
-const folder = testFolder("petalface-adapt-");
+const folder = temporaryFolder("petalface-adapt-");
 let model: string;
 
 beforeAll(async () => {

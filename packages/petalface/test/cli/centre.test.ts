@@ -3,13 +3,13 @@ import { join } from "node:path";
 import { beforeAll, expect, it } from "vitest";
 import { adapt, type RunRecord, resume } from "../../src/training/index.ts";
 import { writeTinyBackbone } from "../support/backbone.ts";
-import { testFolder } from "../support/folder.ts";
+import { temporaryFolder } from "../support/folder.ts";
 import { petalface } from "./process.ts";
 
 const train = "synthetic:people=4,images=2,seed=5";
 const crops = "synthetic:people=24,images=1,seed=9";
 const options = { lrPixels: [4, 6], epochs: 3, batch: 4, rank: 4, alphaRange: [90, 91], checkpointSeconds: 0 };
-const folder = testFolder("petalface-centred-");
+const folder = temporaryFolder("petalface-centred-");
 const at = (name: string): string => join(folder, name);
 const start = (out: string, camera: string | undefined, signal?: AbortSignal, onStep?: () => void) =>
   adapt({ model: at("tiny.onnx"), train, camera, options, out: at(out) }, { threads: 1, signal, onStep });

@@ -6,10 +6,10 @@ import sharp from "sharp";
 import { describe, expect, test } from "vitest";
 import { commandNames, loadCommands } from "../../src/cli/commands.ts";
 import { createContext } from "../../src/cli/context.ts";
-import { testFolder } from "../support/folder.ts";
+import { temporaryFolder } from "../support/folder.ts";
 import { ended, petalface, petalfaceProcess, start } from "./process.ts";
 
-const folder = testFolder("petalface-cli-");
+const folder = temporaryFolder("petalface-cli-");
 
 /**
  * A module that makes Node name the package of every file of a package that it loads, a line each

@@ -3,10 +3,10 @@ import { join } from "node:path";
 import sharp from "sharp";
 import { beforeAll, expect, it } from "vitest";
 import { random } from "../../src/random.ts";
-import { testFolder } from "../support/folder.ts";
+import { temporaryFolder } from "../support/folder.ts";
 import { petalface } from "./process.ts";
 
-const folder = testFolder("petalface-copies-");
+const folder = temporaryFolder("petalface-copies-");
 let faces: string;
 
 /** A photo of noise. */

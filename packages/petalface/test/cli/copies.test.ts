@@ -8,10 +8,10 @@ import { openLoader } from "../../src/images/index.ts";
 import { copyTemplates } from "../../src/matching/index.ts";
 import { readSafetensors } from "../../src/tensors/index.ts";
 import { tinySize, tinyWidth, writeTinyBackbone } from "../support/backbone.ts";
-import { testFolder } from "../support/folder.ts";
+import { temporaryFolder } from "../support/folder.ts";
 import { petalface } from "./process.ts";
 
-const folder = testFolder("petalface-Kopien-日本-");
+const folder = temporaryFolder("petalface-Kopien-日本-");
 let model: string;
 let run: string;
 const faces = "synthetic:people=12,images=3,seed=5";

@@ -6,13 +6,13 @@ import { beforeAll, expect, test } from "vitest";
 import { isUnfinished } from "../../src/files.ts";
 import { degrade, drawDegradation, drawFace, openFaceSpace, parseDegradation } from "../../src/images/index.ts";
 import { writeTinyBackbone } from "../support/backbone.ts";
-import { testFolder } from "../support/folder.ts";
+import { temporaryFolder } from "../support/folder.ts";
 import { petalface } from "./process.ts";
 
 const spec = "down=4-7:any,noise=0-6,jpeg=40-80,up=any";
 const faces = "synthetic:people=12,images=3";
 
-const folder = testFolder("petalface-degradations-");
+const folder = temporaryFolder("petalface-degradations-");
 let model: string;
 
 beforeAll(async () => {

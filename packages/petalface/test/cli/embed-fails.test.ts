@@ -4,10 +4,10 @@ import { GraphBuilder, ops, writeModel } from "onnx-grad";
 import sharp from "sharp";
 import { beforeAll, expect, test } from "vitest";
 import { tinySize, writeTinyBackbone } from "../support/backbone.ts";
-import { testFolder } from "../support/folder.ts";
+import { temporaryFolder } from "../support/folder.ts";
 import { petalface } from "./process.ts";
 
-const folder = testFolder("petalface-embed-fails-");
+const folder = temporaryFolder("petalface-embed-fails-");
 let model: string;
 let faces: string;
 let temporary: string;

@@ -3,10 +3,10 @@ import { join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
 import { isUnfinished } from "../../src/files.ts";
 import { writeTinyBackbone } from "../support/backbone.ts";
-import { testFolder } from "../support/folder.ts";
+import { temporaryFolder } from "../support/folder.ts";
 import { ended, petalfaceProcess as petalface, start } from "./process.ts";
 
-const folder = testFolder("petalface-embed-kill-");
+const folder = temporaryFolder("petalface-embed-kill-");
 let model: string;
 let env: Record<string, string>;
 beforeAll(async () => {

@@ -6,10 +6,10 @@ import sharp from "sharp";
 import { beforeAll, describe, expect, it } from "vitest";
 import { random } from "../../src/random.ts";
 import { tinySize, tinyWidth, writeTinyBackbone } from "../support/backbone.ts";
-import { testFolder } from "../support/folder.ts";
+import { temporaryFolder } from "../support/folder.ts";
 import { petalface } from "./process.ts";
 
-const folder = testFolder("petalface-external-");
+const folder = temporaryFolder("petalface-external-");
 let model: string;
 let run: string;
 const people = 4;

@@ -3,14 +3,14 @@ import { cp, mkdir, readFile, symlink } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import sharp from "sharp";
 import { describe, expect, test } from "vitest";
-import { testFolder } from "../support/folder.ts";
+import { temporaryFolder } from "../support/folder.ts";
 import { petalface } from "./process.ts";
 
 const shared = resolve(import.meta.dirname, "../../../..", process.env.PETALFACE_SHARED ?? "../shared");
 const [aligned, photos] = [join(shared, "data/lfw112"), join(shared, "data/lfw250_sample")];
 const model = join(shared, "weights/mobilefacenet.onnx");
 const absent = ![aligned, photos, model].every((place) => existsSync(place));
-const folder = testFolder("petalface-faces-");
+const folder = temporaryFolder("petalface-faces-");
 
 async function json(...args: string[]) {
   const { code, stdout, stderr } = await petalface(["gallery", ...args, "--json"]);

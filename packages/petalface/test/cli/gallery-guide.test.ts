@@ -3,11 +3,11 @@ import { join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
 import { blocksOf, wordsOf } from "../docs/blocks.ts";
 import { writeTinyBackbone } from "../support/backbone.ts";
-import { testFolder } from "../support/folder.ts";
+import { temporaryFolder } from "../support/folder.ts";
 import { petalface } from "./process.ts";
 
 const people = "synthetic:people=4,images=3,seed=5";
-const folder = testFolder("petalface-guide-");
+const folder = temporaryFolder("petalface-guide-");
 
 async function run(...args: string[]) {
   const { code, stdout, stderr } = await petalface(args, { cwd: folder });

@@ -10,11 +10,11 @@ import { copyValue } from "../../src/gallery/foreign/dump.ts";
 import { openGallery } from "../../src/gallery/index.ts";
 import { loadSqlite } from "../../src/gallery/sqlite/driver.ts";
 import { writeTinyBackbone } from "../support/backbone.ts";
-import { testFolder } from "../support/folder.ts";
+import { temporaryFolder } from "../support/folder.ts";
 import { findPostgres, needsPostgres, startPostgres } from "../support/postgres.ts";
 import { petalface } from "./process.ts";
 
-const folder = testFolder("petalface-import-");
+const folder = temporaryFolder("petalface-import-");
 const people = "synthetic:people=3,images=2,seed=5";
 // The tiny network is random: what it says of drawn faces is no measure of quality.
 const open = ["--aligned", "yes", "--min-alpha", "0", "--force"];

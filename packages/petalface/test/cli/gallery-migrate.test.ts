@@ -3,11 +3,11 @@ import { join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
 import { openGallery } from "../../src/gallery/index.ts";
 import { writeTinyBackbone } from "../support/backbone.ts";
-import { testFolder } from "../support/folder.ts";
+import { temporaryFolder } from "../support/folder.ts";
 import { petalface } from "./process.ts";
 
 const people = "synthetic:people=4,images=3,seed=5";
-const folder = testFolder("petalface-migrate-");
+const folder = temporaryFolder("petalface-migrate-");
 
 async function run(...args: string[]) {
   const { code, stdout, stderr } = await petalface([...args, "--json"], { cwd: folder });

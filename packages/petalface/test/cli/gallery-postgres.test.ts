@@ -3,12 +3,12 @@ import { join } from "node:path";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { writeTinyBackbone } from "../support/backbone.ts";
-import { testFolder } from "../support/folder.ts";
+import { temporaryFolder } from "../support/folder.ts";
 import { findPostgres, needsVector, type PostgresServer, startPostgres } from "../support/postgres.ts";
 import { petalface } from "./process.ts";
 
 const absent = findPostgres()?.vector !== true;
-const folder = testFolder("petalface-cli-postgres-");
+const folder = temporaryFolder("petalface-cli-postgres-");
 let server: PostgresServer;
 let database: string;
 

@@ -4,10 +4,10 @@ import { lastOf } from "onnx-grad";
 import { beforeAll, describe, expect, test } from "vitest";
 import { loadSqlite } from "../../src/gallery/sqlite/driver.ts";
 import { writeTinyBackbone } from "../support/backbone.ts";
-import { testFolder } from "../support/folder.ts";
+import { temporaryFolder } from "../support/folder.ts";
 import { petalface } from "./process.ts";
 
-const folder = testFolder("petalface-cli-gallery-");
+const folder = temporaryFolder("petalface-cli-gallery-");
 const people = "synthetic:people=4,images=3,seed=5";
 
 beforeAll(async () => {

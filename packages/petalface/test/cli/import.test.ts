@@ -8,7 +8,8 @@ import { openBackbone, trainingWeight } from "../../src/backbones/index.ts";
 import { openCheckpoint, readTensor as readWeight } from "../../src/checkpoints/index.ts";
 import { floatsOf, openSession } from "../../src/runtime/index.ts";
 import { readSafetensors, toFloat32 } from "../../src/tensors/index.ts";
-import { shared, temporaryFolder } from "../images/helpers.ts";
+import { shared } from "../images/helpers.ts";
+import { temporaryFolder } from "../support/folder.ts";
 import { relativeError } from "../support/reference.ts";
 import { petalface, petalfaceProcess } from "./process.ts";
 

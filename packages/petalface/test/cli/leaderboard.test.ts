@@ -5,10 +5,10 @@ import { adaptArguments } from "../../src/cli/commands/leaderboard/arguments.ts"
 import { optionEntries, readRun, type TrainingChoices, trainingOptions } from "../../src/training/index.ts";
 import { blocksIn, commandsOf } from "../docs/blocks.ts";
 import { writeTinyBackbone } from "../support/backbone.ts";
-import { testFolder } from "../support/folder.ts";
+import { temporaryFolder } from "../support/folder.ts";
 import { petalface } from "./process.ts";
 
-const folder = testFolder("petalface-leaderboard-");
+const folder = temporaryFolder("petalface-leaderboard-");
 const faces = "synthetic:people=24,images=2,seed=5";
 const protocol = "drawn:pairs=40,folds=2";
 

@@ -7,10 +7,10 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { random } from "../../src/random.ts";
 import { readSafetensors } from "../../src/tensors/index.ts";
 import { tinySize, tinyWidth, writeTinyBackbone } from "../support/backbone.ts";
-import { testFolder } from "../support/folder.ts";
+import { temporaryFolder } from "../support/folder.ts";
 import { ended, petalface, start } from "./process.ts";
 
-const folder = testFolder("petalface-Modelle-日本-");
+const folder = temporaryFolder("petalface-Modelle-日本-");
 let model: string;
 let faces: string;
 let run: string;

@@ -4,10 +4,10 @@ import { itemAt } from "onnx-grad";
 import { expect, it } from "vitest";
 import { renderQualityPage } from "../../src/cli/commands/quality/page.ts";
 import { histogramOf, spearman } from "../../src/quality/index.ts";
-import { testFolder } from "../support/folder.ts";
+import { temporaryFolder } from "../support/folder.ts";
 import { petalface } from "./process.ts";
 
-const folder = testFolder("petalface-quality-");
+const folder = temporaryFolder("petalface-quality-");
 
 it("compares measures: histograms, agreement, known degradations, and a page that holds them", async () => {
   const report = join(folder, "Qualität.html");

@@ -6,7 +6,7 @@ import { columns, fitLines } from "../../src/cli/lines.ts";
 import { plainTable } from "../../src/cli/table.ts";
 import { namedProtocols } from "../../src/evaluation/index.ts";
 import { writeTinyBackbone } from "../support/backbone.ts";
-import { testFolder } from "../support/folder.ts";
+import { temporaryFolder } from "../support/folder.ts";
 import { petalface } from "./process.ts";
 
 /** Lines that do not fit, but for those whose longest word (a path) leaves them no choice. */
@@ -15,7 +15,7 @@ const tooLong = (text: string): string[] =>
 
 describe("what people read fits 80 columns", () => {
   const people = "synthetic:people=24,images=3,seed=3";
-  const folder = testFolder("petalface-width-");
+  const folder = temporaryFolder("petalface-width-");
   let model: string;
   let run: string;
 

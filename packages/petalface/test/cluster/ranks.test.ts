@@ -11,7 +11,7 @@ import { random } from "../../src/random.ts";
 import { requireSame, together } from "../../src/ranks.ts";
 import { type AdaptContext, adapt, resume, type TrainingChoices } from "../../src/training/index.ts";
 import { classesOfRanks, partStarts } from "../../src/training/state/head.ts";
-import { writeTinyBackbone } from "../support/backbone.ts";
+import { writeTinyBackbone, writeWhitened } from "../support/backbone.ts";
 import { onRanks } from "../support/ranks.ts";
 import { bitsOfRun } from "../support/runs.ts";
 
@@ -271,15 +271,7 @@ async function flatFaces(): Promise<{ readonly root: string; readonly whitened: 
       .toFile(join(root, person, `${at}.png`));
   }
   const whitened = place("whitened.onnx");
-  const b = new GraphBuilder({ name: "whitened", opset: 18 });
-  const o = ops(b);
-  const stream = random("whitened", 1);
-  const image = b.input("image", { dtype: "float32", shape: [1, 3, 16, 16] });
-  const flat = o.reshape(image, [1, 768]);
-  const centred = o.sub(flat, o.reduceMean(flat, [1], true));
-  const unit = o.div(centred, o.sqrt(o.reduceMean(o.mul(centred, centred), [1], true)));
-  const values = Float32Array.from({ length: 768 * 6 }, () => stream.normal() / 28);
-  await writeModel(b.build([o.matmul(unit, o.floats(values, [768, 6]))]), whitened);
+  await writeWhitened(whitened);
   expect((await readFile(whitened)).length).toBeGreaterThan(1000);
   return { root, whitened };
 }

@@ -6,7 +6,8 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { type FaceData, openData, subset } from "../../src/data/index.ts";
 import { PetalfaceError } from "../../src/errors.ts";
-import { shared, temporaryFolder } from "../images/helpers.ts";
+import { shared } from "../images/helpers.ts";
+import { temporaryFolder } from "../support/folder.ts";
 
 const base = temporaryFolder();
 const lfw = shared("data", "lfw112");

@@ -11,7 +11,7 @@ import { countSources, walkSources } from "../../src/faces/sources.ts";
 import { findFfmpeg, videoFrames } from "../../src/faces/video.ts";
 import { printPath } from "../../src/images/index.ts";
 import { petalface } from "../cli/process.ts";
-import { temporaryFolder } from "../images/helpers.ts";
+import { temporaryFolder } from "../support/folder.ts";
 
 test("any bytes are a name and come back, as Python's surrogateescape has it", () => {
   expect(nameOfBytes(Buffer.from("Ren\xe9.jpg", "latin1"))).toBe("Ren\udce9.jpg");

@@ -16,7 +16,7 @@ import { itemAt } from "onnx-grad";
 import { describe, expect, it } from "vitest";
 import { type FaceData, openData } from "../../src/data/index.ts";
 import { createNames, namesOf } from "../../src/data/listing/names.ts";
-import { temporaryFolder } from "../images/helpers.ts";
+import { temporaryFolder } from "../support/folder.ts";
 
 const base = temporaryFolder();
 let sets = 0;

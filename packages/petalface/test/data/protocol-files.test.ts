@@ -5,7 +5,8 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { readIjbMeta, readTinyFaceList } from "../../src/data/index.ts";
 import { PetalfaceError } from "../../src/errors.ts";
-import { shared, temporaryFolder } from "../images/helpers.ts";
+import { shared } from "../images/helpers.ts";
+import { temporaryFolder } from "../support/folder.ts";
 
 const base = temporaryFolder();
 const tinyface = shared("oracle", "formats", "tinyface");

@@ -24,7 +24,8 @@ import {
 import { PetalfaceError } from "../../src/errors.ts";
 import { openImageStore, openLoader, type StoredSource } from "../../src/images/index.ts";
 import { petalface } from "../cli/process.ts";
-import { shared, temporaryFolder } from "../images/helpers.ts";
+import { shared } from "../images/helpers.ts";
+import { temporaryFolder } from "../support/folder.ts";
 
 const base = temporaryFolder();
 let folders = 0;

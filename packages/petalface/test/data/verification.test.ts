@@ -8,7 +8,8 @@ import { openData, readVerification } from "../../src/data/index.ts";
 import { PetalfaceError } from "../../src/errors.ts";
 import { openImageStore, openLoader, type StoredSource } from "../../src/images/index.ts";
 import { petalface } from "../cli/process.ts";
-import { shared, temporaryFolder } from "../images/helpers.ts";
+import { shared } from "../images/helpers.ts";
+import { temporaryFolder } from "../support/folder.ts";
 
 const base = temporaryFolder();
 const oracle = shared("oracle", "formats", "verification");

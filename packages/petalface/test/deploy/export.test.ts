@@ -8,9 +8,9 @@ import { targetNames } from "../../src/deploy/index.ts";
 import { petalface } from "../cli/process.ts";
 import { writeTinyBackbone } from "../support/backbone.ts";
 import { drawnAdapter } from "../support/deployed.ts";
-import { testFolder } from "../support/folder.ts";
+import { temporaryFolder } from "../support/folder.ts";
 
-const folder = testFolder("petalface-for-");
+const folder = temporaryFolder("petalface-for-");
 let common: string[];
 
 beforeAll(async () => {

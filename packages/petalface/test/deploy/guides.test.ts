@@ -8,7 +8,7 @@ import { petalface } from "../cli/process.ts";
 import { blocksOf } from "../docs/blocks.ts";
 import { shared } from "../images/helpers.ts";
 import { writeTinyBackbone } from "../support/backbone.ts";
-import { testFolder } from "../support/folder.ts";
+import { temporaryFolder } from "../support/folder.ts";
 
 const guides = resolve(import.meta.dirname, "../../../../docs/deploy");
 /** A false-accept rate of 1 % takes 1,000 comparisons: 23 people with two faces. */
@@ -17,7 +17,7 @@ const people = 23;
 let folder: string;
 /** Folders of runs by the commands that made them, all on the same drawn faces. */
 const runs = new Map<string, string>();
-const kept = testFolder("petalface-guide-runs-");
+const kept = temporaryFolder("petalface-guide-runs-");
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), "petalface-guide-"));
   await writeTinyBackbone(join(folder, "model.onnx"), 1, 112);

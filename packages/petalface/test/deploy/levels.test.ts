@@ -8,11 +8,11 @@ import { type Backbone, openBackbone } from "../../src/backbones/index.ts";
 import { contracts, fitGraph, formFor } from "../../src/deploy/index.ts";
 import { tinyWidth, writeTinyBackbone } from "../support/backbone.ts";
 import { drawnAdapter, embedHere, fedAs, noiseFaces, operatorsOf, unitRows } from "../support/deployed.ts";
-import { testFolder } from "../support/folder.ts";
+import { temporaryFolder } from "../support/folder.ts";
 
 const [size, count, levels] = [112, 10, 5];
 const planes = noiseFaces(count, size);
-const folder = testFolder("petalface-levels-");
+const folder = temporaryFolder("petalface-levels-");
 let backbone: Backbone;
 let adapter: Adapter;
 

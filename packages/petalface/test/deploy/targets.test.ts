@@ -9,11 +9,11 @@ import { type Contract, contracts, fitGraph, formFor, looksUnnormalised } from "
 import type { Preprocessing } from "../../src/models/index.ts";
 import { tinyWidth, writeTinyBackbone } from "../support/backbone.ts";
 import { cosines, drawnAdapter, embedHere, fedAs, noiseFaces, operatorsOf, unitRows } from "../support/deployed.ts";
-import { testFolder } from "../support/folder.ts";
+import { temporaryFolder } from "../support/folder.ts";
 
 const [size, count] = [112, 10];
 const planes = noiseFaces(count, size);
-const folder = testFolder("petalface-targets-");
+const folder = temporaryFolder("petalface-targets-");
 let backbone: Backbone;
 let adapter: Adapter;
 

@@ -9,7 +9,7 @@ import { random } from "../../src/random.ts";
 import { petalface } from "../cli/process.ts";
 import { writeTinyBackbone } from "../support/backbone.ts";
 import { drawnAdapter } from "../support/deployed.ts";
-import { testFolder } from "../support/folder.ts";
+import { temporaryFolder } from "../support/folder.ts";
 
 const people = 60;
 
@@ -89,7 +89,7 @@ it.each([
 });
 
 describe("petalface threshold", () => {
-  const folder = testFolder("petalface-threshold-");
+  const folder = temporaryFolder("petalface-threshold-");
   let on: string[];
   beforeAll(async () => {
     const model = join(folder, "tiny.onnx");

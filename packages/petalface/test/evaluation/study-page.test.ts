@@ -10,7 +10,7 @@ import { type EmbeddingModel, openBackbone, openEmbedder } from "../../src/backb
 import { openData } from "../../src/data/index.ts";
 import { evaluate, protocolOfPairs, syntheticPairs } from "../../src/evaluation/index.ts";
 import { openLoader } from "../../src/images/index.ts";
-import { testFolder } from "../support/folder.ts";
+import { temporaryFolder } from "../support/folder.ts";
 
 const repository = join(import.meta.dirname, "../../../..");
 const shared = resolve(repository, process.env.PETALFACE_SHARED ?? "../shared");
@@ -19,7 +19,7 @@ const absent = executablePath === undefined || !existsSync(join(shared, "data/lf
 
 describe.skipIf(absent)("a study of LFW in a browser (needs chromium and the shared data)", () => {
   let browser: Browser;
-  const folder = testFolder("petalface-study-");
+  const folder = temporaryFolder("petalface-study-");
   let address: string;
   let names: readonly string[];
 

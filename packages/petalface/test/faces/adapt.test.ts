@@ -6,8 +6,9 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { createLocator, judgeAlignment, openDetector, template } from "../../src/faces/index.ts";
 import { drawFace, openFaceSpace } from "../../src/images/index.ts";
 import { petalface } from "../cli/process.ts";
-import { paint, shared, temporaryFolder } from "../images/helpers.ts";
+import { paint, shared } from "../images/helpers.ts";
 import { writeTinyBackbone } from "../support/backbone.ts";
+import { temporaryFolder } from "../support/folder.ts";
 import { type PutFace, writeRetinaface } from "./graphs.ts";
 
 const folder = temporaryFolder();

@@ -8,7 +8,8 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { openData } from "../../src/data/index.ts";
 import { type FailureRecord, findFfmpeg } from "../../src/faces/index.ts";
 import { ended, petalface, start } from "../cli/process.ts";
-import { gradient, paint, temporaryFolder } from "../images/helpers.ts";
+import { gradient, paint } from "../images/helpers.ts";
+import { temporaryFolder } from "../support/folder.ts";
 import { writeRetinaface } from "./graphs.ts";
 import { corner, linesOf, middle, writePhoto } from "./photos.ts";
 

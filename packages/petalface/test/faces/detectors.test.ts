@@ -6,7 +6,8 @@ import { openDetector } from "../../src/faces/detector.ts";
 import type { Box, FivePoints } from "../../src/faces/geometry.ts";
 import { priorsOf } from "../../src/faces/priors.ts";
 import { decodePhoto, type Pixels } from "../../src/images/index.ts";
-import { shared, temporaryFolder, worst } from "../images/helpers.ts";
+import { shared, worst } from "../images/helpers.ts";
+import { temporaryFolder } from "../support/folder.ts";
 import { offsets, retinafaceLevels, writeDetector, writeRetinaface } from "./graphs.ts";
 
 const folder = temporaryFolder();

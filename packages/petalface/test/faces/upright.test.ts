@@ -13,7 +13,8 @@ import { type Turn, turnBack, turnPixels } from "../../src/faces/turns.ts";
 import { findUpright } from "../../src/faces/upright.ts";
 import { decodePhoto, type Pixels, toPlanes } from "../../src/images/index.ts";
 import { petalface } from "../cli/process.ts";
-import { arbitraryPixels, paint, shared, temporaryFolder } from "../images/helpers.ts";
+import { arbitraryPixels, paint, shared } from "../images/helpers.ts";
+import { temporaryFolder } from "../support/folder.ts";
 
 const quarter = fc.constantFrom<Turn>(0, 1, 2, 3);
 

@@ -11,10 +11,10 @@ import {
   withChanges,
 } from "../../src/gallery/index.ts";
 import { normaliseRows } from "../../src/matching/index.ts";
-import { testFolder } from "../support/folder.ts";
+import { temporaryFolder } from "../support/folder.ts";
 import { lightFace, plainSettings, recordOf, width } from "./fixtures.ts";
 
-const folder = testFolder("petalface-changes-");
+const folder = temporaryFolder("petalface-changes-");
 
 /** A gallery of 40 people with 1 to 3 faces. */
 async function gallery(name: string): Promise<GalleryStore> {

@@ -11,14 +11,14 @@ import {
 } from "../../src/gallery/index.ts";
 import { normaliseRows } from "../../src/matching/index.ts";
 import { random } from "../../src/random.ts";
-import { testFolder } from "../support/folder.ts";
+import { temporaryFolder } from "../support/folder.ts";
 import { embeddingBy, facesOfPerson, plainSettings, recordOf, width } from "./fixtures.ts";
 
 const hasUsearch = await import("usearch").then(
   () => true,
   () => false,
 );
-const folder = testFolder("petalface-index-");
+const folder = temporaryFolder("petalface-index-");
 
 const people = 150;
 

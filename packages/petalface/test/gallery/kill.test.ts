@@ -6,11 +6,11 @@ import { expect, test } from "vitest";
 import { blockFaces, codeFaces, storeBlock } from "../../src/gallery/codes.ts";
 import { createGallery, type NewFace, openGallery } from "../../src/gallery/index.ts";
 import { random } from "../../src/random.ts";
-import { testFolder } from "../support/folder.ts";
+import { temporaryFolder } from "../support/folder.ts";
 import { embeddingBy, facesOfPerson, plainSettings, recordOf, width } from "./fixtures.ts";
 
 const adder = fileURLToPath(new URL("./adder.ts", import.meta.url));
-const folder = testFolder("petalface-gallery-kill-");
+const folder = temporaryFolder("petalface-gallery-kill-");
 
 /** Starts a process that changes a gallery as soon as it reads the file's name. */
 const prepare = (seed: string) => spawn(process.execPath, [adder, seed], { stdio: ["pipe", "pipe", "inherit"] });

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createGallery, openGallery } from "../../src/gallery/index.ts";
-import { testFolder } from "../support/folder.ts";
+import { temporaryFolder } from "../support/folder.ts";
 import { findMount, mount, needsMount, unmount } from "../support/mount.ts";
 import { findPostgres, needsVector, type PostgresServer, serverUser, startPostgres } from "../support/postgres.ts";
 import { contentOf, faceOf, plainSettings, recordOf } from "./fixtures.ts";
@@ -12,7 +12,7 @@ import { contentOf, faceOf, plainSettings, recordOf } from "./fixtures.ts";
 const absent = findPostgres()?.vector !== true;
 const canMount = !absent && (await findMount());
 let server: PostgresServer;
-const folder = testFolder("petalface-limits-");
+const folder = temporaryFolder("petalface-limits-");
 
 beforeAll(async () => {
   if (!absent) server = await startPostgres();

@@ -4,10 +4,10 @@ import { describe, expect, test } from "vitest";
 import { createGallery, openGallery } from "../../src/gallery/index.ts";
 import { loadSqlite, openDatabase } from "../../src/gallery/sqlite/driver.ts";
 import { sqliteStore } from "../../src/gallery/sqlite/store.ts";
-import { testFolder } from "../support/folder.ts";
+import { temporaryFolder } from "../support/folder.ts";
 import { contentOf, faceOf, plainSettings, recordOf } from "./fixtures.ts";
 
-const folder = testFolder("petalface-gallery-");
+const folder = temporaryFolder("petalface-gallery-");
 let count = 0;
 
 async function newGallery(): Promise<string> {

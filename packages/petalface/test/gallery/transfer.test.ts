@@ -8,10 +8,10 @@ import {
   importGallery,
   openGallery,
 } from "../../src/gallery/index.ts";
-import { testFolder } from "../support/folder.ts";
+import { temporaryFolder } from "../support/folder.ts";
 import { faceOf, plainSettings, recordOf } from "./fixtures.ts";
 
-const folder = testFolder("petalface-transfer-");
+const folder = temporaryFolder("petalface-transfer-");
 let path: string;
 let file: string;
 

@@ -5,7 +5,8 @@ import sharp, { type Sharp } from "sharp";
 import { describe, expect, it } from "vitest";
 import { PetalfaceError } from "../../src/errors.ts";
 import { decodeImage, type Pixels, resizeBilinear } from "../../src/images/index.ts";
-import { gradient, mean, paint, temporaryFolder, worst } from "./helpers.ts";
+import { temporaryFolder } from "../support/folder.ts";
+import { gradient, mean, paint, worst } from "./helpers.ts";
 
 const folder = temporaryFolder();
 const face = gradient(32);

@@ -6,7 +6,8 @@ import { basisSum } from "../../src/images/basis-sum.ts";
 import { drawFace, openFaceSpace } from "../../src/images/index.ts";
 import { random } from "../../src/random.ts";
 import { encodeSafetensors } from "../../src/tensors/index.ts";
-import { mean, temporaryFolder } from "./helpers.ts";
+import { temporaryFolder } from "../support/folder.ts";
+import { mean } from "./helpers.ts";
 
 const folder = temporaryFolder();
 const space = await openFaceSpace();

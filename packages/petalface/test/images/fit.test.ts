@@ -15,9 +15,9 @@ import {
   parseDegradation,
   printDegradation,
 } from "../../src/images/index.ts";
-import { testFolder } from "../support/folder.ts";
+import { temporaryFolder } from "../support/folder.ts";
 
-const folder = testFolder("petalface-fit-");
+const folder = temporaryFolder("petalface-fit-");
 let loader: Loader;
 let faces: readonly ImageSource[];
 

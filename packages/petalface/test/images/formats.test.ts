@@ -6,7 +6,8 @@ import sharp from "sharp";
 import { describe, expect, it } from "vitest";
 import { PetalfaceError } from "../../src/errors.ts";
 import { decodeImage, imageExtensions, printPath, refusedFormat } from "../../src/images/index.ts";
-import { paint, temporaryFolder } from "./helpers.ts";
+import { temporaryFolder } from "../support/folder.ts";
+import { paint } from "./helpers.ts";
 
 const folder = temporaryFolder();
 /** Four squares; what wrote the files is said in the folder's README. */

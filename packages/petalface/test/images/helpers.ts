@@ -1,9 +1,7 @@
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { existsSync } from "node:fs";
+import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import fc from "fast-check";
-import { afterAll } from "vitest";
 import type { Pixels } from "../../src/images/index.ts";
 
 const repository = fileURLToPath(new URL("../../../../", import.meta.url));
@@ -12,13 +10,6 @@ const repository = fileURLToPath(new URL("../../../../", import.meta.url));
 export function shared(...parts: string[]): { readonly path: string; readonly exists: boolean } {
   const path = resolve(repository, process.env.PETALFACE_SHARED ?? "../shared", ...parts);
   return { path, exists: existsSync(path) };
-}
-
-/** A folder that is deleted after the tests of the calling file. */
-export function temporaryFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), "petalface-test-"));
-  afterAll(() => rmSync(folder, { recursive: true, force: true }));
-  return folder;
 }
 
 /** Pixels by formula. */

@@ -15,7 +15,8 @@ import {
   openLoader,
   toPlanes,
 } from "../../src/images/index.ts";
-import { paint, temporaryFolder } from "./helpers.ts";
+import { temporaryFolder } from "../support/folder.ts";
+import { paint } from "./helpers.ts";
 
 const size = 24;
 const folder = temporaryFolder();

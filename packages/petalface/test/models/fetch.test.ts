@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { cachedPath, isCached, type KnownModel, resolveModel } from "../../src/models/index.ts";
-import { testFolder } from "../support/folder.ts";
+import { temporaryFolder } from "../support/folder.ts";
 import { type FakeRegistry, fakeRegistry, onnxBytes } from "./fixtures.ts";
 
 const run = promisify(execFile);
@@ -20,7 +20,7 @@ const model: KnownModel = {
   source: { package: `${name}@1.0.0`, file: "model/net.onnx" },
 };
 
-const folder = testFolder("petalface-fetch-");
+const folder = temporaryFolder("petalface-fetch-");
 let cache: string;
 let registry: FakeRegistry;
 

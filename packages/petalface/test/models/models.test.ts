@@ -11,10 +11,10 @@ import {
   preprocessingMetadata,
   resolveModel,
 } from "../../src/models/index.ts";
-import { testFolder } from "../support/folder.ts";
+import { temporaryFolder } from "../support/folder.ts";
 import { onnxBytes } from "./fixtures.ts";
 
-const folder = testFolder("petalface-models-");
+const folder = temporaryFolder("petalface-models-");
 
 const sha256 = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
 

@@ -5,10 +5,10 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { readSafetensors } from "../../src/tensors/index.ts";
 import { petalfaceProcess as petalface } from "../cli/process.ts";
 import { writeTinyBackbone } from "../support/backbone.ts";
-import { testFolder } from "../support/folder.ts";
+import { temporaryFolder } from "../support/folder.ts";
 import { needsSwiftshader, noDevice, swiftshader } from "./swiftshader.ts";
 
-const folder = testFolder("petalface-providers-");
+const folder = temporaryFolder("petalface-providers-");
 let model: string;
 beforeAll(async () => {
   model = join(folder, "tiny.onnx");

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { writeTinyBackbone } from "../support/backbone.ts";
-import { testFolder } from "../support/folder.ts";
+import { temporaryFolder } from "../support/folder.ts";
 import { type BrowserRunner, openBrowser } from "./browser.ts";
 import { networks, trainingCase } from "./networks.ts";
 import { distance, onCpu } from "./run.ts";
@@ -12,7 +12,7 @@ const skipped = !existsSync(executable);
 const note = skipped ? " (skipped: needs Debian's chromium)" : "";
 
 describe.skipIf(skipped)(`training graphs in a browser have the gradients of the CPU (1e-5)${note}`, () => {
-  const folder = testFolder("petalface-browser-");
+  const folder = temporaryFolder("petalface-browser-");
   let browser: BrowserRunner;
   beforeAll(async () => {
     await writeTinyBackbone(join(folder, "tiny.onnx"));

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { writeTinyBackbone } from "../support/backbone.ts";
-import { testFolder } from "../support/folder.ts";
+import { temporaryFolder } from "../support/folder.ts";
 import { type Case, caseOf, families } from "./families.ts";
 import { networks, trainingCase } from "./networks.ts";
 import { distance, onCpu, onWasm, type Results, traceIn } from "./run.ts";
@@ -43,7 +43,7 @@ const names = [
   ...losses.map(([loss, gate]) => `training graph, ${loss}, ${gate} gate`),
 ];
 
-const folder = testFolder("petalface-providers-");
+const folder = temporaryFolder("petalface-providers-");
 let cases: readonly Case[];
 let expected: readonly Results[];
 

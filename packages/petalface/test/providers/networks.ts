@@ -1,11 +1,11 @@
 import { differentiate, type Graph, GraphBuilder, itemAt, type Ops, ops, type Tensor } from "onnx-grad";
-import { type AdapterConfig, findSites, initialTheta } from "../../src/adapters/index.ts";
+import { findSites, initialTheta } from "../../src/adapters/index.ts";
 import { openBackbone } from "../../src/backbones/index.ts";
 import { random } from "../../src/random.ts";
 import type { LossName } from "../../src/training/losses/names.ts";
 import { trainingOptions } from "../../src/training/options/options.ts";
 import { trainingGraph } from "../../src/training/steps/graph.ts";
-import { tinySize, tinyWidth } from "../support/backbone.ts";
+import { tinyAdapter, tinySize, tinyWidth } from "../support/backbone.ts";
 import type { Case } from "./families.ts";
 
 const sizeOf = (dims: readonly number[]): number => dims.reduce((product, dim) => product * dim, 1);
@@ -173,15 +173,10 @@ export async function trainingCase(model: string, loss: LossName, gate: "low" | 
   const backbone = await openBackbone(model);
   const batch = 3;
   const options = trainingOptions({ loss, gate, batch, rank: 4, sites: "all" });
-  const config: AdapterConfig = {
-    method: "lora",
+  const config = tinyAdapter(
+    findSites(backbone.graph).sites.map((site) => site.name),
     gate,
-    rank: 4,
-    scale: 1,
-    sites: findSites(backbone.graph).sites.map((site) => site.name),
-    backbone: { name: "tiny", sha256: "" },
-    calibration: { measure: "sharpness", low: 0, high: 20 },
-  };
+  );
   const classes = loss === "distil" ? 0 : 5;
   const training = trainingGraph(backbone, config, options, classes);
   const stream = random("providers", 1);

@@ -26,13 +26,13 @@ import {
 } from "../../src/quality/index.ts";
 import { plainModel } from "../../src/quality/plain-model.ts";
 import { random } from "../../src/random.ts";
-import { testFolder } from "../support/folder.ts";
+import { temporaryFolder } from "../support/folder.ts";
 
 const shared = resolve(import.meta.dirname, "../../../..", process.env.PETALFACE_SHARED ?? "../shared");
 const weights = (name: string): string => resolve(shared, "weights", name);
 const count = 16;
 
-const folder = testFolder("petalface-quality-");
+const folder = temporaryFolder("petalface-quality-");
 
 const specs = [
   "sharpness",

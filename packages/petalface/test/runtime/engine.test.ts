@@ -4,9 +4,9 @@ import { type Graph, GraphBuilder, ops, readModel, type Tensor, writeModel } fro
 import { beforeEach, describe, expect, it } from "vitest";
 import { PetalfaceError } from "../../src/errors.ts";
 import { openModelFile, openSession, placementOf } from "../../src/runtime/index.ts";
-import { testFolder } from "../support/folder.ts";
+import { temporaryFolder } from "../support/folder.ts";
 
-const folder = testFolder("petalface-engine-");
+const folder = temporaryFolder("petalface-engine-");
 let scratch: string;
 
 beforeEach(async () => {

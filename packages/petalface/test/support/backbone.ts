@@ -1,4 +1,5 @@
 import { GraphBuilder, itemAt, ops, writeModel } from "onnx-grad";
+import type { AdapterConfig } from "../../src/adapters/index.ts";
 import { random } from "../../src/random.ts";
 
 /** Side of the tiny network's input in pixels, and length of its embedding. */
@@ -73,4 +74,31 @@ export async function writeTinyMixer(path: string): Promise<void> {
   const tokens = o.reshape(patches, [1, 16, 48]);
   const mixed = o.matmul(o.relu(o.matmul(tokens, weights(48, 20))), weights(20, 20));
   await writeModel(b.build([o.matmul(o.reduceMean(mixed, [1], false), weights(20, tinyWidth))]), path);
+}
+
+/** The plainest adapter on layers of the tiny network. */
+export const tinyAdapter = (sites: readonly string[], gate: AdapterConfig["gate"] = "low"): AdapterConfig => ({
+  method: "lora",
+  gate,
+  rank: 4,
+  scale: 1,
+  sites,
+  backbone: { name: "tiny", sha256: "" },
+  calibration: { measure: "sharpness", low: 0, high: 20 },
+});
+
+/**
+ * Writes a recogniser of pictures of 16 px that divides by its picture's deviation: one of a single
+ * colour has no finite embedding.
+ */
+export async function writeWhitened(path: string): Promise<void> {
+  const b = new GraphBuilder({ name: "whitened", opset: 18 });
+  const o = ops(b);
+  const stream = random("whitened", 1);
+  const image = b.input("image", { dtype: "float32", shape: [1, 3, 16, 16] });
+  const flat = o.reshape(image, [1, 768]);
+  const centred = o.sub(flat, o.reduceMean(flat, [1], true));
+  const unit = o.div(centred, o.sqrt(o.reduceMean(o.mul(centred, centred), [1], true)));
+  const values = Float32Array.from({ length: 768 * 6 }, () => stream.normal() / 28);
+  await writeModel(b.build([o.matmul(unit, o.floats(values, [768, 6]))]), path);
 }

@@ -16,7 +16,7 @@ process.once("exit", () => {
  *
  * @param name how its name begins
  */
-export function testFolder(name: string): string {
+export function temporaryFolder(name = "petalface-test-"): string {
   const folder = mkdtempSync(join(tmpdir(), name));
   left.add(folder);
   afterAll(async () => {

@@ -10,7 +10,8 @@ import {
   type StoredTensor,
   toFloat32,
 } from "../../src/tensors/index.ts";
-import { shared, temporaryFolder } from "../images/helpers.ts";
+import { shared } from "../images/helpers.ts";
+import { temporaryFolder } from "../support/folder.ts";
 
 const folder = temporaryFolder();
 const oracle = shared("oracle", "nets", "vit_iqa", "model.safetensors");

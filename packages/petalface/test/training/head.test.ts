@@ -7,9 +7,9 @@ import { freshMoments } from "../../src/training/optimiser/optimizer.ts";
 import { hasState, loadState, saveState, type TrainingState } from "../../src/training/state/checkpoint.ts";
 import { gatherRows, headOf, randomCentres, sampleClasses, updateHead } from "../../src/training/state/head.ts";
 import { tinyWidth, writeTinyBackbone } from "../support/backbone.ts";
-import { testFolder } from "../support/folder.ts";
+import { temporaryFolder } from "../support/folder.ts";
 
-const folder = testFolder("petalface-head-");
+const folder = temporaryFolder("petalface-head-");
 
 describe("sampleClasses", () => {
   it("has every label, each class once, ascending, as many as asked for, and depends on seed and step alone", () => {

@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { random } from "../../src/random.ts";
 import { floatsOf, openSession } from "../../src/runtime/index.ts";
 import { anchorSoftmax, arcface } from "../../src/training/losses/losses.ts";
+import { runMargin } from "../support/margin.ts";
 
 const [faces, classes, width, margin, scale] = [4, 5, 3, 0.5, 16];
 const labels = [0, 2, 4, 1];
@@ -66,33 +67,15 @@ function byHand(embedding: Float32Array, centres: Float32Array, logit: Logit): {
 describe("arcface", () => {
   it.each(["true", "straight-through"] as const)("has the %s loss and gradient (1e-5 of the largest)", async (form) => {
     const { embedding, centres } = inputs();
-    const b = new GraphBuilder({ name: "arcface", opset: 18 });
-    const o = ops(b);
-    const x = b.input("embedding", { dtype: "float32", shape: [faces, width] });
-    const w = b.input("centres", { dtype: "float32", shape: [classes, width] });
-    const onehot = b.input("onehot", { dtype: "float32", shape: [faces, classes] });
-    const loss = arcface(o, { embedding: x, centres: w, onehot, margin, scale, gradient: form, floor: 0 });
-    const graph = differentiate(b.build([loss.value]), {
-      loss: loss.value,
-      fixed: loss.fixed,
-      wrt: ["embedding"],
-      names: ["grad"],
-    });
-    const session = await openSession(graph, { threads: 1 });
-    const marks = new Float32Array(faces * classes);
-    labels.forEach((label, face) => {
-      marks[face * classes + label] = 1;
-    });
-    const tensor = (data: Float32Array, ...dims: number[]): Tensor => ({ dtype: "float32", dims, data });
-    const results = await session.run({
-      embedding: tensor(embedding, faces, width),
-      centres: tensor(centres, classes, width),
-      onehot: tensor(marks, faces, classes),
-    });
-    await session.close();
+    const { loss, gradient } = await runMargin(
+      {
+        ...{ embedding, centres, labels, width },
+        build: (o, parts) => arcface(o, { ...parts, margin, scale, gradient: form, floor: 0 }),
+      },
+      "embedding",
+    );
     const expected = byHand(embedding, centres, logits[form]);
-    expect(floatsOf(results, loss.value)[0]).toBeCloseTo(expected.loss, 4);
-    const gradient = floatsOf(results, "grad");
+    expect(loss).toBeCloseTo(expected.loss, 4);
     const largest = Math.max(...expected.gradient.map(Math.abs));
     expected.gradient.forEach((value, i) => {
       expect(Math.abs(itemAt(gradient, i) - value)).toBeLessThan(1e-5 * largest + 1e-6);

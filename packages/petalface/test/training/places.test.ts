@@ -5,9 +5,9 @@ import { describe, expect, test } from "vitest";
 import { endNotes, startNotes } from "../../src/cli/commands/adapt/training-notes.ts";
 import { type AdaptContext, adapt, type ResumeChanges, type RunRecord, resume } from "../../src/training/index.ts";
 import { writeTinyBackbone } from "../support/backbone.ts";
-import { testFolder } from "../support/folder.ts";
+import { temporaryFolder } from "../support/folder.ts";
 
-const folder = testFolder("petalface-places-");
+const folder = temporaryFolder("petalface-places-");
 const at = (...names: string[]): string => join(folder, ...names);
 
 const options = {

@@ -2,7 +2,7 @@ import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { itemAt, type Tensor } from "onnx-grad";
 import { beforeAll, describe, expect, it } from "vitest";
-import { type AdapterConfig, findSites, initialTheta } from "../../src/adapters/index.ts";
+import { findSites, initialTheta } from "../../src/adapters/index.ts";
 import { openBackbone } from "../../src/backbones/index.ts";
 import { openData } from "../../src/data/index.ts";
 import { openLoader } from "../../src/images/index.ts";
@@ -15,13 +15,13 @@ import { splitGraph } from "../../src/training/prefix/split.ts";
 import { prepareSteps } from "../../src/training/steps/batches.ts";
 import { trainingGraph } from "../../src/training/steps/graph.ts";
 import { sampler } from "../../src/training/steps/sampler.ts";
-import { tinySize, tinyWidth, writeTinyBackbone } from "../support/backbone.ts";
-import { testFolder } from "../support/folder.ts";
+import { tinyAdapter, tinySize, tinyWidth, writeTinyBackbone } from "../support/backbone.ts";
+import { temporaryFolder } from "../support/folder.ts";
 
 const people = "synthetic:people=10,images=2,seed=5";
 const batch = 4;
 
-const folder = testFolder("petalface-prefix-");
+const folder = temporaryFolder("petalface-prefix-");
 let model: string;
 /** The last site in the order of the network. */
 let last: string;
@@ -34,15 +34,7 @@ beforeAll(async () => {
 
 async function training(sites: readonly string[]) {
   const backbone = await openBackbone(model);
-  const config: AdapterConfig = {
-    method: "lora",
-    gate: "low",
-    rank: 4,
-    scale: 1,
-    sites,
-    backbone: { name: "tiny", sha256: "" },
-    calibration: { measure: "sharpness", low: 0, high: 20 },
-  };
+  const config = tinyAdapter(sites);
   return { backbone, ...trainingGraph(backbone, config, trainingOptions({ batch, rank: 4 }), 0) };
 }
 

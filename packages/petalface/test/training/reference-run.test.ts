@@ -24,10 +24,10 @@ import {
   type TrainingChoices,
 } from "../../src/training/index.ts";
 import { writeTinyBackbone } from "../support/backbone.ts";
-import { testFolder } from "../support/folder.ts";
+import { temporaryFolder } from "../support/folder.ts";
 import { smallSwin, smallVit, writeNetworkFile } from "../support/network-file.ts";
 
-const folder = testFolder("petalface-reference-");
+const folder = temporaryFolder("petalface-reference-");
 const models = { swin: smallSwin, vit: smallVit } as const;
 const modelOf = (name: string): string => join(folder, `${name}.onnx`);
 

@@ -4,9 +4,9 @@ import { startNotes } from "../../src/cli/commands/adapt/training-notes.ts";
 import { chosenMeasure, leastResolutionSize, sharpResolution } from "../../src/quality/index.ts";
 import { adapt, mildestDraw, trainingOptions } from "../../src/training/index.ts";
 import { tinySize, writeTinyBackbone } from "../support/backbone.ts";
-import { testFolder } from "../support/folder.ts";
+import { temporaryFolder } from "../support/folder.ts";
 
-const folder = testFolder("petalface-small-inputs-");
+const folder = temporaryFolder("petalface-small-inputs-");
 
 it("takes effective resolution only where sharp faces have more of it than the best training face", () => {
   expect(chosenMeasure("auto", 112)).toBe("resolution");

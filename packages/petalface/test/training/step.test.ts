@@ -7,9 +7,9 @@ import { random } from "../../src/random.ts";
 import { floatsOf, openSession } from "../../src/runtime/index.ts";
 import { adapt, type TrainingChoices } from "../../src/training/index.ts";
 import { tinySize, tinyWidth, writeTinyBackbone } from "../support/backbone.ts";
-import { testFolder } from "../support/folder.ts";
+import { temporaryFolder } from "../support/folder.ts";
 
-const folder = testFolder("petalface-step-");
+const folder = temporaryFolder("petalface-step-");
 let model: string;
 let backbone: Backbone;
 

@@ -3,17 +3,17 @@ import { join } from "node:path";
 import type { Tensor } from "onnx-grad";
 import sharp from "sharp";
 import { beforeAll, describe, expect, it } from "vitest";
-import { type AdapterConfig, findSites, initialTheta } from "../../src/adapters/index.ts";
+import { findSites, initialTheta } from "../../src/adapters/index.ts";
 import { openBackbone } from "../../src/backbones/index.ts";
 import { random } from "../../src/random.ts";
 import { floatsOf, openSession } from "../../src/runtime/index.ts";
 import { encodeSafetensors, readSafetensors } from "../../src/tensors/index.ts";
 import { adapt, lossNames, resume, type TrainingChoices, trainingOptions } from "../../src/training/index.ts";
 import { trainingGraph } from "../../src/training/steps/graph.ts";
-import { tinySize, tinyWidth, writeTinyBackbone } from "../support/backbone.ts";
-import { testFolder } from "../support/folder.ts";
+import { tinyAdapter, tinySize, tinyWidth, writeTinyBackbone } from "../support/backbone.ts";
+import { temporaryFolder } from "../support/folder.ts";
 
-const folder = testFolder("petalface-training-");
+const folder = temporaryFolder("petalface-training-");
 let model: string;
 
 beforeAll(async () => {
@@ -36,15 +36,10 @@ describe("trainingGraph", () => {
     async ({ loss, gate }) => {
       const backbone = await openBackbone(model);
       const options = trainingOptions({ ...small, loss, gate, batch: 3, magnitudes: [0.5, 8] });
-      const config: AdapterConfig = {
-        method: "lora",
+      const config = tinyAdapter(
+        findSites(backbone.graph).sites.map((site) => site.name),
         gate,
-        rank: 4,
-        scale: 1,
-        sites: findSites(backbone.graph).sites.map((site) => site.name),
-        backbone: { name: "tiny", sha256: "" },
-        calibration: { measure: "sharpness", low: 0, high: 20 },
-      };
+      );
       const classes = loss === "distil" ? 0 : 5;
       const training = trainingGraph(backbone, config, options, classes);
       const stream = random("finite differences", 1);

@@ -10,9 +10,9 @@ import {
 } from "../../src/training/index.ts";
 import { validationDue } from "../../src/training/run/validation.ts";
 import { writeTinyBackbone } from "../support/backbone.ts";
-import { testFolder } from "../support/folder.ts";
+import { temporaryFolder } from "../support/folder.ts";
 
-const folder = testFolder("petalface-validation-");
+const folder = temporaryFolder("petalface-validation-");
 let model: string;
 beforeAll(async () => {
   model = join(folder, "tiny.onnx");

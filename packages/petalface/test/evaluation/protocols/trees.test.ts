@@ -10,8 +10,8 @@ import { openLoader } from "../../../src/images/index.ts";
 import { rowsOf } from "../../../src/matching/index.ts";
 import { random } from "../../../src/random.ts";
 import { petalface } from "../../cli/process.ts";
-import { temporaryFolder } from "../../images/helpers.ts";
 import { tinySize, writeTinyBackbone } from "../../support/backbone.ts";
+import { temporaryFolder } from "../../support/folder.ts";
 import { writeCells } from "./mat.ts";
 
 const base = temporaryFolder();

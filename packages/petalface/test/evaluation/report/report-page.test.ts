@@ -4,14 +4,14 @@ import { pathToFileURL } from "node:url";
 import { type Browser, chromium } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { compareResults, measureEmbeddings, writeReport } from "../../../src/evaluation/index.ts";
-import { testFolder } from "../../support/folder.ts";
+import { temporaryFolder } from "../../support/folder.ts";
 import { fakeEmbeddings, fakeProtocol } from "../fixtures.ts";
 
 const executablePath = ["/usr/bin/chromium", "/usr/bin/chromium-browser"].find(existsSync);
 
 describe.skipIf(executablePath === undefined)("the report in a browser (needs chromium)", () => {
   let browser: Browser;
-  const folder = testFolder("petalface-report-");
+  const folder = temporaryFolder("petalface-report-");
   let address: string;
 
   beforeAll(async () => {
