@@ -1,11 +1,9 @@
+export { toFloat32 } from "./floats.ts";
 export {
-  encodeSafetensors,
   locateSafetensorsHeader,
   type PlannedTensor,
-  parseSafetensors,
   parseSafetensorsHeader,
-  type Safetensors,
-  type StoredTensor,
   safetensorsHead,
-  toFloat32,
-} from "./safetensors.ts";
+} from "./header.ts";
+export { encodeSafetensors, parseSafetensors } from "./safetensors.ts";
+export type { Safetensors, StoredTensor } from "./types.ts";

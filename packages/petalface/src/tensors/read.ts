@@ -1,7 +1,8 @@
 import { open } from "node:fs/promises";
 import { messageOf, PetalfaceError } from "../errors.ts";
 import { refusePlaceholder } from "../placeholder.ts";
-import { parseSafetensors, type Safetensors } from "./safetensors.ts";
+import { parseSafetensors } from "./safetensors.ts";
+import type { Safetensors } from "./types.ts";
 
 const largestRead = 2 ** 30;
 
