@@ -1,19 +1,24 @@
 import { execFile } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { access, readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 
+/** The version of this package. */
+export const packageVersion = (): string =>
+  versionOf(readFileSync(fileURLToPath(new URL("../package.json", import.meta.url)), "utf8"));
+
+const versionOf = (manifest: string): string => (JSON.parse(manifest) as { version: string }).version;
+
 /** Versions of everything that can change a number: Node, petalface and the engine. */
 export async function versions(): Promise<Record<string, string>> {
   const require = createRequire(import.meta.url);
-  const versionIn = async (path: string): Promise<string> =>
-    (JSON.parse(await readFile(path, "utf8")) as { version: string }).version;
   return {
-    petalface: await versionIn(fileURLToPath(new URL("../package.json", import.meta.url))),
+    petalface: packageVersion(),
     node: process.versions.node,
-    "onnxruntime-node": await versionIn(require.resolve("onnxruntime-node/package.json")),
+    "onnxruntime-node": versionOf(await readFile(require.resolve("onnxruntime-node/package.json"), "utf8")),
   };
 }
 

@@ -40,9 +40,10 @@ export async function findThresholds(
       cause,
     });
   }
-  const problem = problemOf(text, backbone, adapter);
-  if (problem === undefined) {
-    const { model: _, adapter: __, ...thresholds } = JSON.parse(text) as StoredThresholds;
+  const stored = thresholdsIn(new Map([[thresholdsKey, text]])) && (JSON.parse(text) as StoredThresholds);
+  const problem = problemOf(stored, backbone, adapter);
+  if (problem === undefined && stored !== undefined) {
+    const { model: _, adapter: __, ...thresholds } = stored;
     return thresholds;
   }
   if (file !== undefined)
@@ -51,9 +52,12 @@ export async function findThresholds(
   return undefined;
 }
 
-function problemOf(text: string, backbone: Backbone, adapter: Adapter | undefined): string | undefined {
-  if (thresholdsIn(new Map([[thresholdsKey, text]])) === undefined) return "it holds no thresholds";
-  const stored = JSON.parse(text) as StoredThresholds;
+function problemOf(
+  stored: StoredThresholds | undefined,
+  backbone: Backbone,
+  adapter: Adapter | undefined,
+): string | undefined {
+  if (stored === undefined) return "it holds no thresholds";
   if (stored.model !== backbone.spec.sha256) return "it was measured with another model";
   if (stored.adapter !== (adapter === undefined ? null : adapterHash(adapter)))
     return "it was measured with another adapter";

@@ -1,15 +1,10 @@
-import { readFileSync } from "node:fs";
 import { Command } from "commander";
 import { launchOf } from "../launched.ts";
+import { packageVersion } from "../versions.ts";
 import { commandNames, loadCommands } from "./commands.ts";
 import { type CommonOptions, createContext, type Terminal } from "./context.ts";
 import { describeFailure, stackOf } from "./failure.ts";
 import { showLoading } from "./loading.ts";
-
-function packageVersion(): string {
-  const text = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
-  return (JSON.parse(text) as { version: string }).version;
-}
 
 /** The program without its commands: its own options, and how it reports. */
 export function createProgram({ stdout, stderr }: Terminal): Command {

@@ -117,3 +117,6 @@ function differenceOf(gallery: EmbeddingSpace, given: EmbeddingSpace): string {
   if (gallery.output !== given.output) return `its embedding is output "${gallery.output}", and here "${given.output}"`;
   return "the model was fed in another way ('normalize', 'channels')";
 }
+
+/** The record of a model as a store keeps it: JSON of {@link EmbeddingRecord}. */
+export const parseRecord = (text: string): EmbeddingRecord => JSON.parse(text) as EmbeddingRecord;

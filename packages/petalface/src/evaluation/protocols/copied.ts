@@ -15,8 +15,9 @@ import {
 import type { SessionOptions } from "../../runtime/index.ts";
 import { copyCondition } from "../results/condition.ts";
 import type { Condition, Outcome, VerificationOutcome } from "../results/types.ts";
+import { append } from "../statistics/arrays.ts";
 import { thinComparisons } from "../statistics/thin.ts";
-import { append, bothWays, conditionOf, type MatchingOptions, ownPlaces } from "./matching.ts";
+import { bothWays, conditionOf, type MatchingOptions, ownPlaces } from "./matching.ts";
 import type { Comparisons, Protocol, Search } from "./types.ts";
 
 /** Items enrolled with copies; rows of items that are not enrolled have no meaning. */

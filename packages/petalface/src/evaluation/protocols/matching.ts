@@ -6,6 +6,7 @@ import type {
   Outcome,
   VerificationOutcome,
 } from "../results/types.ts";
+import { append } from "../statistics/arrays.ts";
 import { thinComparisons } from "../statistics/thin.ts";
 import { nearestPeople } from "./nearest-people.ts";
 import type { Comparisons, Protocol, Search } from "./types.ts";
@@ -118,14 +119,6 @@ export function bothWays({ person }: Protocol, { first, second, same, fold }: Co
     return doubled;
   };
   return { once, twice };
-}
-
-/** One array behind the other. */
-export function append<T extends Float32Array | Int32Array | Uint8Array>(one: T, other: T): T {
-  const out = new (one.constructor as new (length: number) => T)(one.length + other.length);
-  out.set(one);
-  out.set(other, one.length);
-  return out;
 }
 
 /** A search with the people of its items. */

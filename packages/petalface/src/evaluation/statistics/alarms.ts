@@ -2,6 +2,7 @@ import { allowedImpostors } from "../../matching/index.ts";
 import { conditionKey } from "../results/condition.ts";
 import { outcomesOf } from "../results/outcomes.ts";
 import type { Condition, Estimate, EvaluationResult, IdentificationOutcome } from "../results/types.ts";
+import { append } from "./arrays.ts";
 import { compareResults, type Difference } from "./compare.ts";
 import { firstRefused } from "./measures.ts";
 import { summariseOutcomes } from "./summary.ts";
@@ -61,20 +62,14 @@ export function searchInFocus({ detail }: EvaluationResult): IdentificationOutco
  */
 function withStrangers(outcome: IdentificationOutcome): IdentificationOutcome {
   if (outcome.rank.includes(0)) return outcome;
-  const twice = <T extends Float32Array | Int32Array>(values: T, again: T): T => {
-    const out = new (values.constructor as new (length: number) => T)(2 * values.length);
-    out.set(values);
-    out.set(again, values.length);
-    return out;
-  };
   const { person, item, rank, mate, other } = outcome;
   return {
     ...outcome,
-    person: twice(person, person),
-    item: twice(item, item),
-    rank: twice(rank, new Int32Array(rank.length)),
-    mate: twice(mate, new Float32Array(mate.length).fill(Number.NEGATIVE_INFINITY)),
-    other: twice(other, other),
+    person: append(person, person),
+    item: append(item, item),
+    rank: append(rank, new Int32Array(rank.length)),
+    mate: append(mate, new Float32Array(mate.length).fill(Number.NEGATIVE_INFINITY)),
+    other: append(other, other),
   };
 }
 

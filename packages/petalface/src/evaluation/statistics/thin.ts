@@ -1,5 +1,6 @@
 import { random } from "../../random.ts";
 import type { VerificationOutcome } from "../results/types.ts";
+import { likeOf, type Numbers } from "./arrays.ts";
 
 /** How many impostor comparisons are kept. */
 export interface ThinOptions {
@@ -48,8 +49,8 @@ export function thinComparisons(outcome: VerificationOutcome, options: ThinOptio
     }
     seen++;
   }
-  const take = <T extends Float32Array | Int32Array | Uint8Array>(values: T): T => {
-    const out = new (values.constructor as new (length: number) => T)(kept.length);
+  const take = <T extends Numbers>(values: T): T => {
+    const out = likeOf(values, kept.length);
     kept.forEach((from, to) => {
       out[to] = values[from];
     });

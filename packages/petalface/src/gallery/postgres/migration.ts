@@ -1,4 +1,4 @@
-import { type EmbeddingRecord, givenUp, isSameModel } from "../space.ts";
+import { type EmbeddingRecord, givenUp, isSameModel, parseRecord } from "../space.ts";
 import type { MigratingFace, Migration } from "../types.ts";
 import { renewBlocks } from "./blocks.ts";
 import type { Database, Queries } from "./database.ts";
@@ -18,7 +18,7 @@ export async function openMigration(database: Database, record: EmbeddingRecord)
     );
     let found: number | undefined;
     for (const { id: model, record: text } of begun)
-      if (isSameModel(JSON.parse(text) as EmbeddingRecord, record)) found = model;
+      if (isSameModel(parseRecord(text), record)) found = model;
       else await sql.query("DELETE FROM models WHERE id = $1", [model]);
     if (found !== undefined) return found;
     const [made] = await sql.query<{ readonly id: number }>(

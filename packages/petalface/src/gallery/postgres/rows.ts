@@ -1,7 +1,7 @@
 import { PetalfaceError } from "../../errors.ts";
 import { normaliseRows } from "../../matching/index.ts";
 import { bytesOf, checkSum, type EmbeddingRow, readEmbedding, storedCopies, vectorsWriter } from "../rows.ts";
-import type { EmbeddingRecord } from "../space.ts";
+import { type EmbeddingRecord, parseRecord } from "../space.ts";
 import type { ChosenFaces, EnrolledVectors, FaceEmbedding } from "../types.ts";
 import type { Queries } from "./database.ts";
 
@@ -17,7 +17,7 @@ export async function activeModel(shown: string, sql: Queries): Promise<StoredMo
     "SELECT id, record FROM models WHERE active",
   );
   if (found === undefined) throw new PetalfaceError("PETAL_GALLERY_DAMAGED", `${shown} is damaged: it names no model`);
-  return { id: found.id, record: JSON.parse(found.record) as EmbeddingRecord };
+  return { id: found.id, record: parseRecord(found.record) };
 }
 
 /** One entry of the audit log. */

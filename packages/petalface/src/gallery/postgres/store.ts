@@ -1,4 +1,5 @@
 import { PetalfaceError } from "../../errors.ts";
+import { type SettingRow, settingsOf } from "../settings.ts";
 import type {
   AuditEntry,
   EnrolledFace,
@@ -114,15 +115,8 @@ export async function postgresStore(database: Database): Promise<GalleryStore> {
   };
 }
 
-async function readSettings(database: Database): Promise<GallerySettings> {
-  const rows = await database.query<{ readonly key: string; readonly value: string }>(
-    "SELECT key, value FROM settings",
-  );
-  const read = Object.fromEntries(rows.map(({ key, value }) => [key, JSON.parse(value) as unknown]));
-  if (!Array.isArray(read.copies))
-    throw new PetalfaceError("PETAL_GALLERY_DAMAGED", `${database.shown} is damaged: it says nothing of copies`);
-  return read as unknown as GallerySettings;
-}
+const readSettings = async (database: Database): Promise<GallerySettings> =>
+  settingsOf(await database.query<SettingRow>("SELECT key, value FROM settings"), database.shown);
 
 /** Faces that are fetched at once with their crops. */
 const atOnce = 64;

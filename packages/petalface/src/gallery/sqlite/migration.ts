@@ -1,7 +1,7 @@
 import type { DatabaseSync } from "node:sqlite";
 import { printPath } from "../../images/index.ts";
 import { type EmbeddingRow, readEmbedding } from "../rows.ts";
-import { type EmbeddingRecord, givenUp, isSameModel } from "../space.ts";
+import { type EmbeddingRecord, givenUp, isSameModel, parseRecord } from "../space.ts";
 import type { MigratingFace, Migration } from "../types.ts";
 import { renewBlocks } from "./blocks.ts";
 import { transact } from "./driver.ts";
@@ -26,7 +26,7 @@ export function openMigration(
     );
     let found: number | undefined;
     for (const { id, record: text } of begun)
-      if (isSameModel(JSON.parse(text) as EmbeddingRecord, record)) found = id;
+      if (isSameModel(parseRecord(text), record)) found = id;
       else sql.run("DELETE FROM models WHERE id = ?", id);
     const id = found ?? sql.run("INSERT INTO models (record, active) VALUES (?, 0)", JSON.stringify(record)).id;
     return { id, record };

@@ -2,7 +2,7 @@ import type { DatabaseSync, SQLInputValue, StatementSync } from "node:sqlite";
 import { PetalfaceError } from "../../errors.ts";
 import { printPath } from "../../images/index.ts";
 import { bytesOf, checkSum, storedCopies } from "../rows.ts";
-import type { EmbeddingRecord } from "../space.ts";
+import { type EmbeddingRecord, parseRecord } from "../space.ts";
 import type { FaceEmbedding } from "../types.ts";
 import { guard } from "./driver.ts";
 
@@ -62,7 +62,7 @@ export function activeModel(path: string, sql: Statements): StoredModel {
   );
   if (found === undefined)
     throw new PetalfaceError("PETAL_GALLERY_DAMAGED", `${printPath(path)} is damaged: it names no model`);
-  return { id: found.id, record: JSON.parse(found.record) as EmbeddingRecord };
+  return { id: found.id, record: parseRecord(found.record) };
 }
 
 /** Writes what a model makes of a face. */

@@ -2,6 +2,7 @@ import type { DatabaseSync } from "node:sqlite";
 import { PetalfaceError } from "../../errors.ts";
 import { printPath } from "../../images/index.ts";
 import { type EmbeddingRow, readEmbedding } from "../rows.ts";
+import { type SettingRow, settingsOf } from "../settings.ts";
 import type {
   AuditEntry,
   EnrolledFace,
@@ -98,15 +99,8 @@ export function sqliteStore(path: string, database: DatabaseSync): GalleryStore 
   };
 }
 
-function readSettings(path: string, sql: Statements): GallerySettings {
-  const rows = sql.all<{ readonly key: string; readonly value: string }>(
-    "SELECT key, value FROM settings WHERE key <> 'index'",
-  );
-  const read = Object.fromEntries(rows.map(({ key, value }) => [key, JSON.parse(value) as unknown]));
-  if (!Array.isArray(read.copies))
-    throw new PetalfaceError("PETAL_GALLERY_DAMAGED", `${printPath(path)} is damaged: it says nothing of copies`);
-  return read as unknown as GallerySettings;
-}
+const readSettings = (path: string, sql: Statements): GallerySettings =>
+  settingsOf(sql.all<SettingRow>("SELECT key, value FROM settings WHERE key <> 'index'"), printPath(path));
 
 async function* wholeFaces(path: string, sql: Statements): AsyncGenerator<WholeFace> {
   const { id, record } = activeModel(path, sql);

@@ -1,11 +1,11 @@
 import { randomUUID } from "node:crypto";
-import { readFileSync } from "node:fs";
 import type { IncomingMessage, Server } from "node:http";
 import multipart from "@fastify/multipart";
 import rateLimit from "@fastify/rate-limit";
 import swagger from "@fastify/swagger";
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import fastify, { type FastifyRequest, type FastifyServerOptions } from "fastify";
+import { packageVersion } from "../../versions.ts";
 import type { App, ServerContext } from "../context.ts";
 import { openStock } from "../limits.ts";
 import { Problem } from "../problem.ts";
@@ -23,10 +23,6 @@ export interface AppOptions {
   readonly tls: { readonly cert: Buffer; readonly key: Buffer } | undefined;
   readonly routes: readonly ((app: App, context: ServerContext) => void)[];
 }
-
-const version = (
-  JSON.parse(readFileSync(new URL("../../../package.json", import.meta.url), "utf8")) as { version: string }
-).version;
 
 /** Only what the server itself sends is loaded, no page frames it, and forms go nowhere else. */
 const policy =
@@ -122,7 +118,7 @@ export async function buildApp({ context, access, names, tls, routes }: AppOptio
       openapi: "3.1.0",
       info: {
         title: "petalface",
-        version,
+        version: packageVersion(),
         description:
           "Finds faces, embeds them, enrols people and says who a face is. Send a key in the header `x-api-key`, or as `Authorization: Bearer KEY`. Errors are problem details (RFC 9457). Writes take an `Idempotency-Key`.",
       },

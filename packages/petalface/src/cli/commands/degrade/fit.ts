@@ -1,4 +1,5 @@
 import { availableParallelism } from "node:os";
+import { itemAt } from "onnx-grad";
 import sharp from "sharp";
 import { readableFaces } from "../../../api/readable.ts";
 import { type FaceData, tallyOf } from "../../../data/index.ts";
@@ -56,7 +57,7 @@ export async function fitOn(faces: FaceData, crops: FaceData, seed: number, cont
 /** As many of a list as the picture has places for, spread over all of it. */
 function spread(list: readonly ImageSource[]): readonly ImageSource[] {
   const count = Math.min(columns * rows, list.length);
-  return Array.from({ length: count }, (_, at) => list[Math.floor((at * list.length) / count)] as ImageSource);
+  return Array.from({ length: count }, (_, at) => itemAt(list, Math.floor((at * list.length) / count)));
 }
 
 /** Sources of the faces of a set that can be read. */
