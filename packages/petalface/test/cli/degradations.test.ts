@@ -108,7 +108,7 @@ test("degrade --fit prints a spec that --to takes, and draws crops next to simul
   const [crops, sheet] = [join(folder, "crops"), join(folder, "fitted.png")];
   await json("degrade", "synthetic:people=40,images=1,seed=6", crops, "--to", "jitter=0-6,down=10-14,noise=0-6,grey=1");
   type Fitted = { degradation: string; fit: { distance: number; presets: Record<string, number>; crops: number } };
-  const fitted = await json<Fitted>("degrade", "synthetic:people=8,images=1", "--fit", crops, "--sheet", sheet);
+  const fitted = await json<Fitted>("degrade", "synthetic:people=5,images=1", "--fit", crops, "--sheet", sheet);
   expect(fitted.degradation).toMatch(/^jitter=0-6,gamma=.*down=.*grey=1/);
   expect(parseDegradation(fitted.degradation).kind).toBe("camera");
   expect(fitted.fit.crops).toBe(40);
