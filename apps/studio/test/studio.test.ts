@@ -12,7 +12,7 @@ import { type Browser, chromium, type Page } from "playwright-core";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { writeTinyBackbone } from "../../../packages/petalface/test/support/backbone.ts";
-import { testFolder } from "../../../packages/petalface/test/support/folder.ts";
+import { temporaryFolder } from "../../../packages/petalface/test/support/folder.ts";
 import { buildStudio, serveStudio } from "../build.ts";
 import type { StudioPlan } from "../src/plan.ts";
 import type { Run } from "../src/work/engine.ts";
@@ -31,7 +31,7 @@ function distance(values: Float32Array, expected: Float32Array): number {
 }
 
 describe.skipIf(skipped)(`the page that adapts in the browser${note}`, () => {
-  const folder = testFolder("petalface-studio-test-");
+  const folder = temporaryFolder("petalface-studio-test-");
   let server: Awaited<ReturnType<typeof serveStudio>>;
   let browser: Browser;
   const model = () => join(folder, "tiny.onnx");

@@ -90,7 +90,7 @@ export function thin<T>(points: readonly T[], x: (point: T) => number, y: (point
   });
 }
 
-/** A curve over x of each model, in steps: per cent from 0 to 100 upwards; one of `count` charts. */
+/** A stepped curve of each model over x, from 0 to 100 per cent; one of `count` charts. */
 export const drawSteps = (
   {
     results,
