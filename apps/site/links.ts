@@ -39,3 +39,17 @@ export function withPageTitles(md: MarkdownRenderer): void {
       }
   });
 }
+
+/** Cells of tables with more characters than this hold text; they need some width. */
+const longCell = 28;
+
+/** Marks cells of tables that hold text, and those that hold one value with its interval. */
+export function withCellKinds(md: MarkdownRenderer): void {
+  md.core.ruler.push("cell-kinds", ({ tokens }) => {
+    for (const [at, token] of tokens.entries()) {
+      const text = token.type === "td_open" ? (tokens[at + 1]?.content ?? "") : "";
+      if (/^\**-?[\d.]+ ± [\d.]+\**$/.test(text)) token.attrJoin("class", "value");
+      else if (text.length > longCell && text.includes(" ")) token.attrJoin("class", "text");
+    }
+  });
+}

@@ -1,3 +1,4 @@
+import { readdirSync, readFileSync } from "node:fs";
 import type { DefaultTheme } from "vitepress";
 
 /** What of the repository is no page of the site. */
@@ -10,6 +11,23 @@ export const excluded = [
 ];
 
 const item = (text: string, link: string): DefaultTheme.SidebarItem => ({ text, link });
+
+const results = new URL("../../bench/results/", import.meta.url);
+
+/** What benchmarks printed, by the titles of the pages; pages of one title also have their name. */
+function measurements(): DefaultTheme.SidebarItem[] {
+  const pages = readdirSync(results)
+    .filter((file) => file.endsWith(".md"))
+    .sort()
+    .map((file) => {
+      const title = /^# (.+)$/m.exec(readFileSync(new URL(file, results), "utf8"))?.[1] ?? file;
+      return { title, name: file.slice(0, -".md".length) };
+    });
+  return pages.map(({ title, name }) => {
+    const same = pages.filter((page) => page.title === title).length > 1;
+    return item(same ? `${title}: ${name}` : title, `/bench/results/${name}`);
+  });
+}
 
 /** The pages in the order in which they are listed; a test finds pages that are missing here. */
 export const sidebar: DefaultTheme.SidebarItem[] = [
@@ -68,6 +86,8 @@ export const sidebar: DefaultTheme.SidebarItem[] = [
       item("Functions and types", "/docs/reference/api/README"),
       item("Protocols", "/docs/protocols"),
       item("Networks", "/docs/networks"),
+      item("onnx-grad", "/packages/onnx-grad/README"),
+      item("Operators of onnx-grad", "/packages/onnx-grad/OPERATORS"),
       item("Files", "/docs/files"),
       item("Features", "/FEATURES"),
       item("Changes", "/CHANGELOG"),
@@ -79,10 +99,12 @@ export const sidebar: DefaultTheme.SidebarItem[] = [
     items: [
       item("The method", "/docs/method"),
       item("Results", "/docs/results"),
+      item("Leaderboard", "/docs/leaderboard"),
       item("Speed", "/docs/speed"),
       item("Compared with other tools", "/docs/comparison"),
     ],
   },
+  { text: "All measurements", collapsed: true, items: measurements() },
   {
     text: "Trust",
     items: [

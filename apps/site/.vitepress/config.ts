@@ -1,5 +1,5 @@
 import { defineConfig } from "vitepress";
-import { withoutSourceLinks, withPageTitles } from "../links.ts";
+import { withCellKinds, withoutSourceLinks, withPageTitles } from "../links.ts";
 import { excluded, sidebar } from "../pages.ts";
 
 /** A petal. In the page itself: no further file is asked for. */
@@ -25,6 +25,7 @@ export default defineConfig({
       { text: "Start", link: "/docs/start" },
       { text: "Commands", link: "/docs/reference/commands" },
       { text: "Results", link: "/docs/results" },
+      { text: "Leaderboard", link: "/docs/leaderboard" },
     ],
     sidebar,
   },
@@ -32,6 +33,7 @@ export default defineConfig({
     config(md) {
       withPageTitles(md);
       withoutSourceLinks(md);
+      withCellKinds(md);
     },
   },
   vite: {

@@ -10,6 +10,7 @@ import { openFaceSpace } from "petalface/images";
 import { alphaFigure } from "./alpha.ts";
 import { beforeAfterFigure } from "./before-after.ts";
 import { gatesFigure } from "./gates.ts";
+import { resultFigures } from "./results.ts";
 import { sitesFigure } from "./sites.ts";
 
 const { values } = parseArgs({
@@ -20,6 +21,7 @@ const save = (name: string, svg: string): Promise<void> =>
 
 await save("sites", sitesFigure());
 await save("gates", gatesFigure());
+for (const [name, svg] of Object.entries(resultFigures())) await save(name, svg);
 if (values.adapter !== undefined) {
   const space = await openFaceSpace();
   const { model, adapter } = values;

@@ -87,7 +87,7 @@ export function sitesFigure(): string {
       true,
     ),
     label(374, 272, "alpha of this image: 1 is sharp, the gate is closed", { colour: adapter }),
-    label(212, 160, "the adapter: rank 16 instead of hundreds of channels", { colour: adapter, size: 13 }),
+    label(212, 160, "the adapter: rank 32 instead of hundreds of channels", { colour: adapter, size: 13 }),
     label(40, 36, "y = W x + up (gate(alpha) * down x)", { size: 17, bold: true }),
   ]);
 }

@@ -78,7 +78,7 @@ describe.skipIf(executable === undefined)(`the documentation as a site${note}`, 
   test("lists every page of the docs", () => {
     const listed = sidebar.flatMap(({ items = [] }) => items.map(({ link }) => `${link?.slice(1)}.html`));
     expect(listed.filter((link) => !pages.includes(link))).toEqual([]);
-    const own = pages.filter((page) => page.startsWith("docs/") && !page.startsWith("docs/reference/api/"));
+    const own = pages.filter((page) => /^(docs|bench|packages)\/(?!reference\/api\/)/.test(page));
     expect(own.filter((page) => !listed.includes(page))).toEqual([]);
     expect(pages.filter((page) => page.startsWith("docs/reference/api/")).length).toBeGreaterThan(50);
   });
@@ -100,6 +100,16 @@ describe.skipIf(executable === undefined)(`the documentation as a site${note}`, 
         );
         return { over: scrollWidth - clientWidth, widest: wide[0]?.outerHTML.slice(0, 120) };
       });
+      // Figures scroll in place of shrinking, and the names in tables are not broken.
+      const unreadable = await tab.evaluate(() => [
+        ...[...document.querySelectorAll<HTMLImageElement>(".vp-doc p > img[src*='svg']")]
+          .filter(({ clientWidth, naturalWidth }) => naturalWidth === 0 || clientWidth < 600)
+          .map(({ alt, clientWidth }) => `a figure of ${clientWidth} px: ${alt}`),
+        ...[...document.querySelectorAll<HTMLElement>(".vp-doc td code")]
+          .filter((code) => !/[\s-]/.test(code.textContent) && code.getClientRects().length > 1)
+          .map(({ textContent }) => `a broken name: ${textContent}`),
+      ]);
+      troubles.push(...unreadable.map((what) => `${page}: ${what}`));
       if (over > 0) troubles.push(`${page}: ${over} px too wide: ${widest}`);
     }
     expect(troubles).toEqual([]);

@@ -83,6 +83,7 @@ describe("the blocks of the pages", () => {
         "docs/container.md: builds an image; needs root and an hour",
         "docs/degradation.md: fits for minutes; test/images/fit.test.ts has smaller fits",
         "docs/gallery.md: needs PostgreSQL; test/cli/gallery-postgres.test.ts does the same",
+        "docs/index.md: takes minutes; test/cli/demo.test.ts runs a smaller demo",
         "docs/install.md: this is what continuous integration runs",
         "docs/install.md: installs packages; test/build.test.ts does it on other Nodes",
         "docs/install.md: builds a large file; test/build.test.ts does it",

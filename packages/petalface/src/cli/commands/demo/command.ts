@@ -2,6 +2,7 @@ import { join } from "node:path";
 import type { Command } from "commander";
 import { leftOutOf } from "../../../api/data.ts";
 import { withoutDetail } from "../../../evaluation/index.ts";
+import { calledAs } from "../../called.ts";
 import type { CliContext } from "../../context.ts";
 import { type DataFlags, openFaces, withDataOptions } from "../../data.ts";
 import { withExamples } from "../../examples.ts";
@@ -73,8 +74,8 @@ async function run({ data: own, out, minutes, all, maxLeftOut, ...size }: Flags,
   if (outcome.results.length > 2) await writeDemoReport(report, outcome);
   const next =
     own === undefined
-      ? "next, on your own faces (one folder per person): npm run demo -- --data FOLDER"
-      : `next: npm run petalface -- adapt --model fr_feature --train ${own} --out runs/first`;
+      ? `next, on your own faces (one folder per person): ${calledAs()} demo --data FOLDER`
+      : `next: ${calledAs()} adapt --model fr_feature --train ${own} --out runs/first`;
   context.result(
     {
       results: outcome.results.map(({ name, result }) => ({ name, result: withoutDetail(result) })),
