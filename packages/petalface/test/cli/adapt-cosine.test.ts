@@ -1,20 +1,16 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { meanOverPeople } from "../../src/api/cosine.ts";
 import { openBackbone, openEmbedder } from "../../src/backbones/index.ts";
 import { openData } from "../../src/data/index.ts";
 import { openLoader } from "../../src/images/index.ts";
-import { tinySize, tinyWidth, writeTinyBackbone } from "../support/backbone.ts";
-import { temporaryFolder } from "../support/folder.ts";
+import { tinySize, tinyWidth } from "../support/backbone.ts";
+import { temporaryFolder, tinyModelIn } from "../support/folder.ts";
 import { petalface } from "./process.ts";
 
 const folder = temporaryFolder("petalface-cosine-");
-let model: string;
-beforeAll(async () => {
-  model = join(folder, "tiny.onnx");
-  await writeTinyBackbone(model);
-});
+const model = tinyModelIn(folder);
 
 const faces = "synthetic:people=10,images=2,seed=9";
 const adapt = (out: string, ...more: string[]) =>

@@ -3,8 +3,7 @@ import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { readSafetensors } from "../../src/tensors/index.ts";
-import { writeTinyBackbone } from "../support/backbone.ts";
-import { temporaryFolder } from "../support/folder.ts";
+import { temporaryFolder, tinyModelIn } from "../support/folder.ts";
 import { findMount, mount, needsMount, unmount } from "../support/mount.ts";
 import { petalfaceProcess as petalface } from "./process.ts";
 
@@ -13,11 +12,9 @@ const canMount = await findMount();
 describe.skipIf(!canMount)(`a small disk (${needsMount})`, () => {
   const folder = temporaryFolder("petalface-disk-");
   let disk: string;
-  let model: string;
+  const model = tinyModelIn(folder);
 
   beforeAll(async () => {
-    model = join(folder, "tiny.onnx");
-    await writeTinyBackbone(model);
     disk = join(folder, "disk");
     await mkdir(disk);
     expect(mount(disk, "size=1m")).toBe(true);

@@ -1,21 +1,15 @@
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { isUnfinished } from "../../src/files.ts";
 import { random } from "../../src/random.ts";
-import { writeTinyBackbone } from "../support/backbone.ts";
-import { temporaryFolder } from "../support/folder.ts";
+import { temporaryFolder, tinyModelIn } from "../support/folder.ts";
 import { smallSwin, writeNetworkFile } from "../support/network-file.ts";
 import { bitsOfRun } from "../support/runs.ts";
 import { petalface, start } from "./process.ts";
 
 const folder = temporaryFolder("petalface-kill-");
-let model: string;
-
-beforeAll(async () => {
-  model = join(folder, "tiny.onnx");
-  await writeTinyBackbone(model);
-});
+const model = tinyModelIn(folder);
 
 const adaptInto = (out: string, more: readonly string[]): string[] => [
   ...["adapt", "--model", model, "--train", "synthetic:people=12,images=3", "--out", out, "--rank", "4", "--quiet"],

@@ -1,18 +1,12 @@
 import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { readSafetensors } from "../../src/tensors/index.ts";
-import { writeTinyBackbone } from "../support/backbone.ts";
-import { temporaryFolder } from "../support/folder.ts";
+import { temporaryFolder, tinyModelIn } from "../support/folder.ts";
 import { ended, petalface, start } from "./process.ts";
 
 const folder = temporaryFolder("petalface-stops-");
-let model: string;
-
-beforeAll(async () => {
-  model = join(folder, "tiny.onnx");
-  await writeTinyBackbone(model);
-});
+const model = tinyModelIn(folder);
 
 const adaptInto = (out: string, ...more: string[]): string[] => [
   ...["adapt", "--model", model, "--train", "synthetic:people=12,images=3", "--out", out, "--rank", "4", "--quiet"],

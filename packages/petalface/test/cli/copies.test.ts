@@ -7,19 +7,17 @@ import { embedEnrolled } from "../../src/embeddings/index.ts";
 import { openLoader } from "../../src/images/index.ts";
 import { copyTemplates } from "../../src/matching/index.ts";
 import { readSafetensors } from "../../src/tensors/index.ts";
-import { tinySize, tinyWidth, writeTinyBackbone } from "../support/backbone.ts";
-import { temporaryFolder } from "../support/folder.ts";
+import { tinySize, tinyWidth } from "../support/backbone.ts";
+import { temporaryFolder, tinyModelIn } from "../support/folder.ts";
 import { petalface } from "./process.ts";
 
 const folder = temporaryFolder("petalface-Kopien-日本-");
-let model: string;
+const model = tinyModelIn(folder);
 let run: string;
 const faces = "synthetic:people=12,images=3,seed=5";
 const count = 36;
 
 beforeAll(async () => {
-  model = join(folder, "tiny.onnx");
-  await writeTinyBackbone(model);
   run = join(folder, "run");
   const options = ["--rank", "4", "--epochs", "1", "--batch", "12", "--lr-pixels", "4,6", "--threads", "1"];
   const { code, stderr } = await petalface(["adapt", "--model", model, "--train", faces, "--out", run, ...options]);

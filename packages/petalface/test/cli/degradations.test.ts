@@ -2,23 +2,17 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { itemAt } from "onnx-grad";
 import sharp from "sharp";
-import { beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { isUnfinished } from "../../src/files.ts";
 import { degrade, drawDegradation, drawFace, openFaceSpace, parseDegradation } from "../../src/images/index.ts";
-import { writeTinyBackbone } from "../support/backbone.ts";
-import { temporaryFolder } from "../support/folder.ts";
+import { temporaryFolder, tinyModelIn } from "../support/folder.ts";
 import { petalface } from "./process.ts";
 
 const spec = "down=4-7:any,noise=0-6,jpeg=40-80,up=any";
 const faces = "synthetic:people=12,images=3";
 
 const folder = temporaryFolder("petalface-degradations-");
-let model: string;
-
-beforeAll(async () => {
-  model = join(folder, "tiny.onnx");
-  await writeTinyBackbone(model);
-});
+const model = tinyModelIn(folder);
 
 async function json<T>(...args: string[]): Promise<T> {
   const { code, stdout, stderr } = await petalface([...args, "--json"]);

@@ -3,18 +3,16 @@ import { join } from "node:path";
 import { GraphBuilder, ops, writeModel } from "onnx-grad";
 import sharp from "sharp";
 import { beforeAll, expect, test } from "vitest";
-import { tinySize, writeTinyBackbone } from "../support/backbone.ts";
-import { temporaryFolder } from "../support/folder.ts";
+import { tinySize } from "../support/backbone.ts";
+import { temporaryFolder, tinyModelIn } from "../support/folder.ts";
 import { petalface } from "./process.ts";
 
 const folder = temporaryFolder("petalface-embed-fails-");
-let model: string;
+const model = tinyModelIn(folder);
 let faces: string;
 let temporary: string;
 
 beforeAll(async () => {
-  model = join(folder, "tiny.onnx");
-  await writeTinyBackbone(model);
   faces = join(folder, "faces");
   temporary = join(folder, "temporary");
   await mkdir(join(faces, "a"), { recursive: true });

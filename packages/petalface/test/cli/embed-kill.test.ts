@@ -2,16 +2,13 @@ import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
 import { isUnfinished } from "../../src/files.ts";
-import { writeTinyBackbone } from "../support/backbone.ts";
-import { temporaryFolder } from "../support/folder.ts";
+import { temporaryFolder, tinyModelIn } from "../support/folder.ts";
 import { ended, petalfaceProcess as petalface, start } from "./process.ts";
 
 const folder = temporaryFolder("petalface-embed-kill-");
-let model: string;
+const model = tinyModelIn(folder);
 let env: Record<string, string>;
 beforeAll(async () => {
-  model = join(folder, "tiny.onnx");
-  await writeTinyBackbone(model);
   env = { PETALFACE_CACHE: join(folder, "cache"), PETALFACE_CACHE_GB: "1" };
 });
 

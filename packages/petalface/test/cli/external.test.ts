@@ -5,12 +5,12 @@ import { InferenceSession, Tensor } from "onnxruntime-node";
 import sharp from "sharp";
 import { beforeAll, describe, expect, it } from "vitest";
 import { random } from "../../src/random.ts";
-import { tinySize, tinyWidth, writeTinyBackbone } from "../support/backbone.ts";
-import { temporaryFolder } from "../support/folder.ts";
+import { tinySize, tinyWidth } from "../support/backbone.ts";
+import { temporaryFolder, tinyModelIn } from "../support/folder.ts";
 import { petalface } from "./process.ts";
 
 const folder = temporaryFolder("petalface-external-");
-let model: string;
+const model = tinyModelIn(folder);
 let run: string;
 const people = 4;
 const images = 3;
@@ -28,8 +28,6 @@ async function manifest(name: string, score: (person: number, image: number) => 
 }
 
 beforeAll(async () => {
-  model = join(folder, "tiny.onnx");
-  await writeTinyBackbone(model);
   const stream = random("external", 1);
   for (let face = 0; face < people * images; face++) {
     const data = Uint8Array.from({ length: 3 * tinySize ** 2 }, () => Math.floor(256 * stream.uniform()));

@@ -6,12 +6,12 @@ import sharp from "sharp";
 import { beforeAll, describe, expect, test } from "vitest";
 import { random } from "../../src/random.ts";
 import { readSafetensors } from "../../src/tensors/index.ts";
-import { tinySize, tinyWidth, writeTinyBackbone } from "../support/backbone.ts";
-import { temporaryFolder } from "../support/folder.ts";
+import { tinySize, tinyWidth } from "../support/backbone.ts";
+import { temporaryFolder, tinyModelIn } from "../support/folder.ts";
 import { ended, petalface, start } from "./process.ts";
 
 const folder = temporaryFolder("petalface-Modelle-日本-");
-let model: string;
+const model = tinyModelIn(folder, "tiny model.onnx");
 let faces: string;
 let run: string;
 const drawn = "drawn:pairs=40,folds=2,seed=3";
@@ -33,8 +33,6 @@ function noise(name: string): Buffer {
 const names = ["Ärla/ü 1.png", "Ärla/2.png", 'b, "c"/3.png'];
 
 beforeAll(async () => {
-  model = join(folder, "tiny model.onnx");
-  await writeTinyBackbone(model);
   faces = join(folder, "Gesichter");
   const raw = { width: tinySize, height: tinySize, channels: 3 } as const;
   for (const name of names) {

@@ -1,19 +1,14 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { itemAt } from "onnx-grad";
-import { beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { readSafetensors } from "../../src/tensors/index.ts";
 import { petalfaceProcess as petalface } from "../cli/process.ts";
-import { writeTinyBackbone } from "../support/backbone.ts";
-import { temporaryFolder } from "../support/folder.ts";
+import { temporaryFolder, tinyModelIn } from "../support/folder.ts";
 import { needsSwiftshader, noDevice, swiftshader } from "./swiftshader.ts";
 
 const folder = temporaryFolder("petalface-providers-");
-let model: string;
-beforeAll(async () => {
-  model = join(folder, "tiny.onnx");
-  await writeTinyBackbone(model);
-});
+const model = tinyModelIn(folder);
 
 const adapt = (provider: string, env: Readonly<Record<string, string>>, out = provider) =>
   petalface(

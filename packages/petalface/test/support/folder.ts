@@ -2,7 +2,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll } from "vitest";
+import { afterAll, beforeAll } from "vitest";
+import { writeTinyBackbone } from "./backbone.ts";
 
 /** Folders that are still there. Where all tests are skipped, no hook deletes them. */
 const left = new Set<string>();
@@ -24,4 +25,11 @@ export function temporaryFolder(name = "petalface-test-"): string {
     left.delete(folder);
   });
   return folder;
+}
+
+/** The tiny network in a folder, written before the tests of a file or of a `describe`. */
+export function tinyModelIn(folder: string, name = "tiny.onnx"): string {
+  const path = join(folder, name);
+  beforeAll(() => writeTinyBackbone(path));
+  return path;
 }

@@ -15,20 +15,18 @@ import { splitGraph } from "../../src/training/prefix/split.ts";
 import { prepareSteps } from "../../src/training/steps/batches.ts";
 import { trainingGraph } from "../../src/training/steps/graph.ts";
 import { sampler } from "../../src/training/steps/sampler.ts";
-import { tinyAdapter, tinySize, tinyWidth, writeTinyBackbone } from "../support/backbone.ts";
-import { temporaryFolder } from "../support/folder.ts";
+import { tinyAdapter, tinySize, tinyWidth } from "../support/backbone.ts";
+import { temporaryFolder, tinyModelIn } from "../support/folder.ts";
 
 const people = "synthetic:people=10,images=2,seed=5";
 const batch = 4;
 
 const folder = temporaryFolder("petalface-prefix-");
-let model: string;
+const model = tinyModelIn(folder);
 /** The last site in the order of the network. */
 let last: string;
 
 beforeAll(async () => {
-  model = join(folder, "tiny.onnx");
-  await writeTinyBackbone(model);
   last = findSites((await openBackbone(model)).graph).sites.at(-1)?.name ?? "";
 });
 

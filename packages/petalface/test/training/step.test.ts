@@ -6,16 +6,14 @@ import { type Backbone, openBackbone } from "../../src/backbones/index.ts";
 import { random } from "../../src/random.ts";
 import { floatsOf, openSession } from "../../src/runtime/index.ts";
 import { adapt, type TrainingChoices } from "../../src/training/index.ts";
-import { tinySize, tinyWidth, writeTinyBackbone } from "../support/backbone.ts";
-import { temporaryFolder } from "../support/folder.ts";
+import { tinySize, tinyWidth } from "../support/backbone.ts";
+import { temporaryFolder, tinyModelIn } from "../support/folder.ts";
 
 const folder = temporaryFolder("petalface-step-");
-let model: string;
+const model = tinyModelIn(folder);
 let backbone: Backbone;
 
 beforeAll(async () => {
-  model = join(folder, "tiny.onnx");
-  await writeTinyBackbone(model);
   backbone = await openBackbone(model);
 });
 

@@ -2,7 +2,7 @@ import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Tensor } from "onnx-grad";
 import sharp from "sharp";
-import { beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { findSites, initialTheta } from "../../src/adapters/index.ts";
 import { openBackbone } from "../../src/backbones/index.ts";
 import { random } from "../../src/random.ts";
@@ -11,15 +11,10 @@ import { encodeSafetensors, readSafetensors } from "../../src/tensors/index.ts";
 import { adapt, lossNames, resume, type TrainingChoices, trainingOptions } from "../../src/training/index.ts";
 import { trainingGraph } from "../../src/training/steps/graph.ts";
 import { tinyAdapter, tinySize, tinyWidth, writeTinyBackbone } from "../support/backbone.ts";
-import { temporaryFolder } from "../support/folder.ts";
+import { temporaryFolder, tinyModelIn } from "../support/folder.ts";
 
 const folder = temporaryFolder("petalface-training-");
-let model: string;
-
-beforeAll(async () => {
-  model = join(folder, "tiny.onnx");
-  await writeTinyBackbone(model);
-});
+const model = tinyModelIn(folder);
 
 const small: TrainingChoices = { batch: 4, lrPixels: [4, 6], sites: "all", rank: 4, quality: "sharpness" };
 const people = "synthetic:people=12,images=2,seed=5";

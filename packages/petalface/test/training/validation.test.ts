@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import {
   type AdaptContext,
   adapt,
@@ -9,15 +9,10 @@ import {
   type TrainingChoices,
 } from "../../src/training/index.ts";
 import { validationDue } from "../../src/training/run/validation.ts";
-import { writeTinyBackbone } from "../support/backbone.ts";
-import { temporaryFolder } from "../support/folder.ts";
+import { temporaryFolder, tinyModelIn } from "../support/folder.ts";
 
 const folder = temporaryFolder("petalface-validation-");
-let model: string;
-beforeAll(async () => {
-  model = join(folder, "tiny.onnx");
-  await writeTinyBackbone(model);
-});
+const model = tinyModelIn(folder);
 
 describe("validationDue", () => {
   it("is before the first step, every so many, once an epoch, and after the last", () => {
