@@ -7,6 +7,7 @@ import {
   exportLevels,
   type LevelsFile,
   levelFiles,
+  loadAdapter,
   type PeftAdapter,
   type Precision,
   peftFiles,
@@ -19,14 +20,13 @@ import { PetalfaceError } from "../errors.ts";
 import { writeFileSafely } from "../files.ts";
 import { preprocessingMetadata } from "../models/index.ts";
 import { externalScores } from "../quality/index.ts";
-import { openResources } from "../resources.ts";
 import { modelCard } from "./card.ts";
 import { leftOutOf } from "./data.ts";
 import { carrying, deploy, deployedFiles, fitted, type Product } from "./deploy.ts";
 import { targetsOf } from "./export-form.ts";
 import { defaultExportFaces, type ExportedFile, type ExportOptions } from "./export-types.ts";
 import { inForm, isFolder, refuseLevels } from "./levels.ts";
-import { isAdapted, type Model, modelOf } from "./model.ts";
+import { isAdapted, type Model, openFrozen } from "./model.ts";
 import { claimOutputs } from "./outputs.ts";
 import { changePrecision, openPrecisionFaces, type PrecisionFaces, type PrecisionFlags } from "./precision.ts";
 import type { PrecisionLoss } from "./precision-loss.ts";
@@ -101,11 +101,25 @@ function claim(settings: Settings, files: readonly string[], surroundings: Surro
   return claimOutputs(files, surroundings, { inputs: read.filter((each) => typeof each === "string") });
 }
 
-const thresholdsOf = ({ thresholds }: Settings, { backbone, adapter, adapterFolder: run }: Model, to: Surroundings) =>
+/** A model that is exported. */
+type Subject = Pick<Model, "backbone" | "adapter" | "adapterFolder">;
+
+/**
+ * The model of an export. It is not built as a graph that embeds: an adapter that takes its alpha
+ * from elsewhere can be handed on too.
+ */
+async function subjectOf({ model, adapter: run, ...choices }: Settings): Promise<Subject> {
+  if (typeof model !== "string") return model;
+  const backbone = await openFrozen({ ...choices, model, adapter: run });
+  if (run === undefined) return { backbone };
+  return { backbone, adapter: await loadAdapter(run, backbone), adapterFolder: run };
+}
+
+const thresholdsOf = ({ thresholds }: Settings, { backbone, adapter, adapterFolder: run }: Subject, to: Surroundings) =>
   findThresholds({ file: thresholds, run }, backbone, adapter, to);
 
 /** The adapter of a plan that {@link planExport} refuses without one. */
-function adapterOf({ adapter }: Model): Adapter {
+function adapterOf({ adapter }: Subject): Adapter {
   if (adapter === undefined) throw new Error("an export of the adapter alone has one");
   return adapter;
 }
@@ -134,8 +148,7 @@ export async function writeProduct(
   const { card, alpha, precision } = settings;
   const files = [...deployedFiles(settings, contracts), ...(card === undefined ? [] : [card])];
   await using _outputs = await claim(settings, files, surroundings);
-  await using open = openResources();
-  const model = await modelOf(settings, open.keep);
+  const model = await subjectOf(settings);
   const { backbone, adapter, adapterFolder: run } = model;
   const thresholds = await thresholdsOf(settings, model, surroundings);
   const { scoreInput, ...product } = await productOf(backbone, adapter, alpha);
@@ -200,8 +213,7 @@ export async function writeLevels(
 ): Promise<WrittenLevels> {
   const { out: folder, precision } = settings;
   await using _outputs = await claim(settings, levelFiles(folder, count), surroundings);
-  await using open = openResources();
-  const model = await modelOf(settings, open.keep);
+  const model = await subjectOf(settings);
   const { backbone } = model;
   const adapter = adapterOf(model);
   const thresholds = await thresholdsOf(settings, model, surroundings);
@@ -226,8 +238,7 @@ export type WrittenAdapter =
 export async function writeAdapter({ settings, as }: AdapterPlan, surroundings: Surroundings): Promise<WrittenAdapter> {
   const { out } = settings;
   await using _file = await claim(settings, as === "reference" ? [out] : [], surroundings);
-  await using open = openResources();
-  const model = await modelOf(settings, open.keep);
+  const model = await subjectOf(settings);
   const adapter = adapterOf(model);
   if (as === "reference") {
     await saveReference(out, model.backbone, adapter);
