@@ -205,7 +205,7 @@ describe.skipIf(otherNodes.length === 0)("the packed packages on other Nodes (PE
     expect(await cli("evaluate", "--model", "tiny.onnx", "--adapter", out, ...pairs)).toHaveProperty("adapted");
   });
 
-  test.skipIf(!existsSync(weights)).each(otherNodes)(
+  test.skipIf(!existsSync(weights)).each([...otherNodes, process.execPath])(
     "%s runs a small demo to its end, called by npx (needs PETALFACE_SHARED)",
     async (node) => {
       const model = knownModels.find(({ name }) => name === "fr_feature");
