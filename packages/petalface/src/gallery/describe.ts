@@ -64,7 +64,7 @@ function openJudge(
 
 /** What {@link describeFaces} needs besides the faces. */
 export interface DescribeOptions {
-  readonly describer: Describer;
+  readonly describer: Pick<Describer, "embedder" | "judge">;
   /** At the model's size. */
   readonly loader: Pick<Loader, "load">;
   /** Sides in pixels of the low-resolution copies. */

@@ -1,7 +1,13 @@
 export { galleryIn, shownGallery } from "./address.ts";
 export { withChanges } from "./changes.ts";
 export { type Decision, type DecisionRules, decide } from "./decide.ts";
-export { type Describer, describeFaces, type FaceDescription, openDescriber } from "./describe.ts";
+export {
+  type DescribeOptions,
+  type Describer,
+  describeFaces,
+  type FaceDescription,
+  openDescriber,
+} from "./describe.ts";
 export { migratePart } from "./embed-again.ts";
 export { type Enrolment, type EnrolOptions, enrolPeople, type Refusal } from "./enrol.ts";
 export { type Enrolled, type EnrollingStore, openEnrolled, openEnrolledBy, type PicturePlace } from "./enrolled.ts";

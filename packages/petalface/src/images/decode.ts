@@ -8,7 +8,7 @@ import { refusePlaceholder } from "../placeholder.ts";
 import { recognise } from "./formats.ts";
 import { printPath } from "./path.ts";
 import { toRgb } from "./pixels.ts";
-import { decodePlainJpeg } from "./plain-jpeg.ts";
+import { decodePlainJpeg, plainJpegSides } from "./plain-jpeg.ts";
 import { resize } from "./resize.ts";
 import type { Pixels } from "./types.ts";
 
@@ -118,6 +118,8 @@ export async function imageSides(
 ): Promise<{ readonly width: number; readonly height: number }> {
   const shown = printPath(name);
   checkFormat(bytes, shown);
+  const plain = plainJpegSides(bytes);
+  if (plain !== undefined) return plain;
   const { autoOrient } = await readHeader(bytes, shown);
   return { width: autoOrient.width, height: autoOrient.height };
 }

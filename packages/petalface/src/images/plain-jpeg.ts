@@ -23,7 +23,8 @@ let complaints = 0;
  * range may be cut off in another way than by the caller's.)
  */
 export async function decodePlainJpeg(bytes: Uint8Array, mostPixels: number): Promise<Pixels | undefined> {
-  if (!isPlain(bytes, mostPixels)) return undefined;
+  const sides = plainJpegSides(bytes);
+  if (sides === undefined || sides.width * sides.height > mostPixels) return undefined;
   ready ??= load();
   await ready;
   const before = complaints;
@@ -56,26 +57,29 @@ const comment = 0xfe;
 const tables = new Set([0xc4, 0xdb, 0xdd]);
 const isRestart = (marker: number): boolean => marker >= 0xd0 && marker <= 0xd7;
 
-/** Walks over the segments to the end of the image, which must be there. */
-function isPlain(bytes: Uint8Array, mostPixels: number): boolean {
-  if (bytes[0] !== 0xff || bytes[1] !== startOfImage) return false;
-  let framed = false;
+/**
+ * Width and height of a plain JPEG, which has no orientation; undefined for all other files. Walks
+ * over the segments to the end of the image, which must be there.
+ */
+export function plainJpegSides(bytes: Uint8Array): { readonly width: number; readonly height: number } | undefined {
+  if (bytes[0] !== 0xff || bytes[1] !== startOfImage) return undefined;
+  let sides: { readonly width: number; readonly height: number } | undefined;
   for (let at = 2; at + 4 <= bytes.length; ) {
-    if (bytes[at] !== 0xff) return false;
+    if (bytes[at] !== 0xff) return undefined;
     const [, marker = 0, high = 0, low = 0] = bytes.subarray(at, at + 4);
     const length = (high << 8) | low;
-    if (length < 2) return false;
-    if (marker === startOfScan) return framed && endsAfter(bytes, at + 2 + length);
+    if (length < 2) return undefined;
+    if (marker === startOfScan) return endsAfter(bytes, at + 2 + length) ? sides : undefined;
     if (marker === baseline) {
       // Length 17: 8 bits, height, width, three channels.
       const side = (place: number): number => ((bytes[at + place] ?? 0) << 8) | (bytes[at + place + 1] ?? 0);
-      if (framed || length !== 17 || bytes[at + 4] !== 8 || bytes[at + 9] !== 3) return false;
-      if (side(5) === 0 || side(7) === 0 || side(5) * side(7) > mostPixels) return false;
-      framed = true;
-    } else if (marker !== app0 && marker !== comment && !tables.has(marker)) return false;
+      if (sides !== undefined || length !== 17 || bytes[at + 4] !== 8 || bytes[at + 9] !== 3) return undefined;
+      sides = { width: side(7), height: side(5) };
+      if (sides.width === 0 || sides.height === 0) return undefined;
+    } else if (marker !== app0 && marker !== comment && !tables.has(marker)) return undefined;
     at += 2 + length;
   }
-  return false;
+  return undefined;
 }
 
 /** Whether the scan that starts here is followed by the end of the image, and by no other scan. */

@@ -4,5 +4,5 @@ export { loadOnnxruntime, telemetryWanted } from "./onnxruntime.ts";
 export { type Placement, placementOf } from "./placement.ts";
 export { type Probe, probeProvider } from "./probe.ts";
 export { instructionSets, instructionSetsIn, signedBytesOverflow } from "./processor.ts";
-export { floatsOf, openSession, type Session } from "./session.ts";
-export { type Provider, providerNames, type SessionOptions } from "./types.ts";
+export { floatsOf, openSession } from "./session.ts";
+export { type Provider, providerNames, type Session, type SessionOptions } from "./types.ts";

@@ -1,17 +1,8 @@
 import type { Graph, Tensor } from "onnx-grad";
 import { openEngine } from "./engine.ts";
 import { requireProvider } from "./probe.ts";
-import type { SessionOptions } from "./types.ts";
-
-/** A graph loaded in onnxruntime, ready to run. */
-export interface Session {
-  readonly inputs: readonly string[];
-  readonly outputs: readonly string[];
-  /** Runs the graph once. Inputs and outputs are row-major tensors by name. */
-  run(feeds: Readonly<Record<string, Tensor>>): Promise<Record<string, Tensor>>;
-  /** Frees the engine's memory and the placed files. */
-  close(): Promise<void>;
-}
+import { openInThread } from "./thread/session.ts";
+import type { Session, SessionOptions } from "./types.ts";
 
 /**
  * Lowers a graph for its provider and loads it into onnxruntime. The frozen weights stay in their
@@ -20,6 +11,7 @@ export interface Session {
  */
 export async function openSession(graph: Graph, options: SessionOptions = {}): Promise<Session> {
   await requireProvider(options.provider ?? "cpu");
+  if (options.ownThread) return await openInThread(graph, options);
   const { session, run, close } = await openEngine(graph, options);
   return {
     inputs: session.inputNames,

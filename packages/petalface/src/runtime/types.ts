@@ -1,3 +1,5 @@
+import type { Tensor } from "onnx-grad";
+
 /** Where a graph runs: onnxruntime's execution providers that this project supports. */
 export type Provider = "cpu" | "cuda" | "webgpu";
 
@@ -45,4 +47,19 @@ export interface SessionOptions {
    * per cent off.
    */
   readonly int8?: boolean;
+  /**
+   * Whether the engine has a thread of its own. onnxruntime keeps the thread that calls it busy for
+   * the whole run: a server would meanwhile read no request. Results then have memory of their own.
+   */
+  readonly ownThread?: boolean;
+}
+
+/** A graph loaded in onnxruntime, ready to run. */
+export interface Session {
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
+  /** Runs the graph once. Inputs and outputs are row-major tensors by name. */
+  run(feeds: Readonly<Record<string, Tensor>>): Promise<Record<string, Tensor>>;
+  /** Frees the engine's memory and the placed files. */
+  close(): Promise<void>;
 }

@@ -16,7 +16,12 @@ export interface BatcherOptions<Item, Result> {
   readonly most: number;
   /** Milliseconds that the first item of a batch waits for others. */
   readonly wait: number;
-  /** Works on one batch at a time; a result for each item, in order. */
+  /**
+   * Batches that are under way at most; one unless given. Further ones start only when they are
+   * full: others could still join them.
+   */
+  readonly atOnce?: number | undefined;
+  /** Works on a batch; a result for each item, in order. */
   readonly run: (items: readonly Item[]) => Promise<readonly Result[]>;
   readonly onBatch?: ((items: number) => void) | undefined;
 }
@@ -34,19 +39,22 @@ interface Entry<Item, Result> {
  * enough.
  */
 export function openBatcher<Item, Result>(options: BatcherOptions<Item, Result>): Batcher<Item, Result> {
-  const { most, wait, run, onBatch } = options;
+  const { most, wait, atOnce = 1, run, onBatch } = options;
   const queue: Entry<Item, Result>[] = [];
-  let isRunning = false;
+  let running = 0;
   let timer: NodeJS.Timeout | undefined;
 
   function start(): void {
     clearTimeout(timer);
     timer = undefined;
-    if (isRunning || queue.length === 0) return;
-    const left = wait - (performance.now() - itemAt(queue, 0).since);
-    if (queue.length < most && left > 0) {
-      timer = setTimeout(start, left);
-      return;
+    if (running >= atOnce || queue.length === 0) return;
+    if (queue.length < most) {
+      if (running > 0) return;
+      const left = wait - (performance.now() - itemAt(queue, 0).since);
+      if (left > 0) {
+        timer = setTimeout(start, left);
+        return;
+      }
     }
     const batch = queue.splice(0, most).filter(({ signal, reject }) => {
       if (!signal?.aborted) return true;
@@ -57,7 +65,7 @@ export function openBatcher<Item, Result>(options: BatcherOptions<Item, Result>)
       start();
       return;
     }
-    isRunning = true;
+    running++;
     onBatch?.(batch.length);
     run(batch.map(({ item }) => item))
       .then(
@@ -73,7 +81,7 @@ export function openBatcher<Item, Result>(options: BatcherOptions<Item, Result>)
         },
       )
       .finally(() => {
-        isRunning = false;
+        running--;
         start();
       });
   }
@@ -82,7 +90,7 @@ export function openBatcher<Item, Result>(options: BatcherOptions<Item, Result>)
     submit(item, signal) {
       return new Promise((resolve, reject) => {
         queue.push({ item, signal, since: performance.now(), resolve, reject });
-        if (!isRunning && (queue.length >= most || timer === undefined)) start();
+        if (queue.length >= most || timer === undefined) start();
       });
     },
     get waiting() {

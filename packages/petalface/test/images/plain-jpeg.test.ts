@@ -3,7 +3,8 @@ import { join } from "node:path";
 import fc from "fast-check";
 import sharp from "sharp";
 import { describe, expect, it } from "vitest";
-import { decodePlainJpeg } from "../../src/images/plain-jpeg.ts";
+import { imageSides } from "../../src/images/index.ts";
+import { decodePlainJpeg, plainJpegSides } from "../../src/images/plain-jpeg.ts";
 import { random } from "../../src/random.ts";
 import { paint, shared } from "./helpers.ts";
 
@@ -84,6 +85,22 @@ describe("a plain JPEG", () => {
     expect(left).toBeGreaterThan(100);
     // Giving up on one file spoils nothing.
     expect((await decodePlainJpeg(bytes, most))?.data).toEqual(new Uint8Array((await general(bytes)) as Uint8Array));
+  });
+});
+
+describe("the sides of an image", () => {
+  const wide = () => picture().resize(61, 37, { fit: "fill" });
+
+  it("are read without the general decoder where it is a plain JPEG", async () => {
+    const bytes = await wide().jpeg().toBuffer();
+    expect(plainJpegSides(bytes)).toEqual({ width: 61, height: 37 });
+    expect(await imageSides(bytes, "wide.jpg")).toEqual({ width: 61, height: 37 });
+  });
+
+  it("are upright where EXIF rotates it", async () => {
+    const bytes = await wide().withMetadata({ orientation: 6 }).jpeg().toBuffer();
+    expect(plainJpegSides(bytes)).toBeUndefined();
+    expect(await imageSides(bytes, "rotated.jpg")).toEqual({ width: 37, height: 61 });
   });
 });
 

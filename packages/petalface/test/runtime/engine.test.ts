@@ -101,6 +101,51 @@ describe("an engine", () => {
   });
 });
 
+describe("an engine with a thread of its own", () => {
+  const rows = (value: number): Record<string, Tensor> => ({
+    x: { dtype: "float32", dims: [2, 4], data: Float32Array.from({ length: 8 }, (_, at) => value + at / 7) },
+  });
+
+  it("computes the bits of one without, in the order of the calls, and its results stay", async () => {
+    const here = await openSession(product(), { threads: 1, scratch });
+    const there = await openSession(product(), { threads: 1, scratch, ownThread: true });
+    expect([there.inputs, there.outputs]).toEqual([here.inputs, here.outputs]);
+    const [output = ""] = here.outputs;
+    const values = [0.1, 2.3, -4.5];
+    const given = values.map(rows);
+    const results = await Promise.all(given.map((one) => there.run(one)));
+    for (const [at, one] of given.entries()) {
+      expect(results[at]).toEqual(await here.run(one));
+      // The caller still has what it gave.
+      expect(one).toEqual(rows(values[at] ?? 0));
+    }
+    expect(results[0]?.[output]?.data).not.toEqual(results[1]?.[output]?.data);
+    await here.close();
+    await there.close();
+    expect(await readdir(scratch)).toEqual([]);
+  });
+
+  it("refuses a graph in the same words, and leaves nothing behind", async () => {
+    const graph = product();
+    const nodes = graph.nodes.map((node) => ({ ...node, op: "NoSuchOperator" }));
+    await expectRefused(
+      openSession({ ...graph, nodes }, { threads: 1, scratch, ownThread: true }),
+      /^onnxruntime could not load the graph "product" on cpu: .*NoSuchOperator/,
+    );
+  });
+
+  it("goes on after a run that fails", async () => {
+    const session = await openSession(product(), { threads: 1, scratch, ownThread: true });
+    try {
+      await expect(session.run(feeds(5))).rejects.toThrow();
+      const [result] = Object.values(await session.run(feeds(4)));
+      expect(result?.data).toEqual(new Float32Array(6).fill(4));
+    } finally {
+      await session.close();
+    }
+  });
+});
+
 describe("a model file", () => {
   it("that is none is refused in one line", async () => {
     const path = join(folder, "no-model.onnx");

@@ -1,8 +1,8 @@
-import { writeFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { petalface } from "../cli/process.ts";
-import { drawnFace, form, startTest, type TestServer } from "./server.ts";
+import { type Asked, drawnFace, form, startTest, type TestServer } from "./server.ts";
 
 let server: TestServer;
 beforeAll(async () => {
@@ -68,6 +68,29 @@ describe("from an empty gallery to a decision and back", () => {
     expect({ ...found.body, ...shared }).toEqual({ ...line, ...shared });
     expect(answer).toMatchObject({ ...said, photo: "photo1.png" });
     expect(answer.candidates).toHaveLength(3);
+  });
+
+  test("/v1/embed answers the bits that petalface embed writes, in batches of any size", async () => {
+    const folder = join(server.folder, "to-embed");
+    await mkdir(join(folder, "someone"), { recursive: true });
+    const photos = await Promise.all([0, 1, 2, 3, 4].map((image) => drawnFace(7, image)));
+    await Promise.all(photos.map((photo, at) => writeFile(join(folder, "someone", `${at}.png`), photo)));
+    const out = join(server.folder, "embedded.npy");
+    const model = join(server.folder, "tiny.onnx");
+    const embedded = await petalface([
+      ...["embed", "--model", model, "--images", folder, "--out", out, "--threads", "1"],
+    ]);
+    expect(embedded.code, embedded.stderr).toBe(0);
+    const bytes = await readFile(out);
+    const numbers = new Float32Array(new Uint8Array(bytes.subarray(10 + bytes.readUInt16LE(8))).buffer);
+    const width = numbers.length / photos.length;
+    const wanted = photos.map((_, at) => [...numbers.subarray(at * width, (at + 1) * width)]);
+    const together = await server.ask("POST", "/v1/embed", form(...photos));
+    const alone = await Promise.all(photos.map((photo) => server.ask("POST", "/v1/embed", form(photo))));
+    const vectorsOf = ({ body }: Asked): number[][] =>
+      body.photos.map(({ faces: [face] }: { faces: { embedding: number[] }[] }) => face?.embedding);
+    expect(vectorsOf(together)).toEqual(wanted);
+    expect(alone.flatMap(vectorsOf)).toEqual(wanted);
   });
 
   test("an embedding of /v1/embed finds what its photo finds", async () => {
@@ -197,7 +220,9 @@ describe("every route is described", () => {
 
   test("metrics count requests and batches", async () => {
     const { body } = await server.ask("GET", "/metrics");
-    expect(body).toMatch(/petalface_http_request_seconds_count\{route="\/v1\/embed",method="POST",status="200"\} 1/);
+    expect(body).toMatch(
+      /petalface_http_request_seconds_count\{route="\/v1\/embed",method="POST",status="200"\} [1-9]/,
+    );
     expect(body).toContain("petalface_batch_faces_bucket");
   });
 });

@@ -1,7 +1,8 @@
 import { type GalleryModel, type GalleryModelOptions, openGalleryModel } from "../../api/gallery-model.ts";
-import { type Embedder, openEmbedder } from "../../backbones/index.ts";
+import { openEmbedder } from "../../backbones/index.ts";
 import { PetalfaceError } from "../../errors.ts";
 import {
+  type DescribeOptions,
   type Describer,
   describeFaces,
   type FaceDescription,
@@ -18,7 +19,6 @@ import {
 } from "../../images/index.ts";
 import { openResources } from "../../resources.ts";
 import { type Batcher, openBatcher } from "../batcher.ts";
-import { openOneAtATime } from "../one-at-a-time.ts";
 import { Problem } from "../problem.ts";
 
 /** A gallery's model at work; requests share its batches. */
@@ -51,28 +51,31 @@ export interface RecogniserOptions extends GalleryModelOptions {
  */
 export async function openRecogniser(store: GalleryStore, options: RecogniserOptions): Promise<Recogniser> {
   const model = await openGalleryModel(store, options);
-  const { opened, engine, calibration } = model;
+  const { opened, calibration } = model;
+  const engine = { ...model.engine, ownThread: true };
   const open = openResources();
   try {
-    const describer = shared(open.keep(await openDescriber(opened, calibration, engine)));
+    const describer = open.keep(await openDescriber(opened, calibration, engine));
     if (describer.embedder.scores !== undefined)
       throw new PetalfaceError(
         "PETAL_GALLERY_MISMATCH",
         `${printPath(store.path)}: its adapter takes a quality score that comes with each photo, which a server has not; train one with a measure that needs only the photo`,
       );
     const { batch, wait, onBatch } = options;
-    const batcher = (given: Describer): Batcher<Pixels, FaceDescription | undefined> =>
+    const batcher = (given: DescribeOptions["describer"]): Batcher<Pixels, FaceDescription | undefined> =>
       openBatcher({
         most: Math.min(batch, given.embedder.batch),
         wait,
         onBatch,
+        // The engine's thread has the next batch before the results of the last one are on their way.
+        atOnce: 2,
         run: (crops) => describeCrops(crops, given),
       });
     const adapted = batcher(describer);
     let frozen: Promise<Batcher<Pixels, FaceDescription | undefined>> | undefined;
     const openFrozen = async () => {
       const embedder = open.keep(await openEmbedder(opened.backbone, engine));
-      return batcher(shared({ embedder, judge: undefined }));
+      return batcher({ embedder, judge: undefined });
     };
     return {
       model,
@@ -98,27 +101,6 @@ export async function openRecogniser(store: GalleryStore, options: RecogniserOpt
 }
 
 /**
- * A describer whose engine does one thing at a time, and whose results stay as they are: the engine
- * uses its memory again.
- */
-function shared({ embedder, judge }: Pick<Describer, "embedder" | "judge">): Describer {
-  const next = openOneAtATime();
-  const queued = (one: Embedder): Embedder => ({
-    ...one,
-    embed: (pixels, count, scores) =>
-      next(async () => {
-        const result = await one.embed(pixels, count, scores);
-        return { ...result, data: result.data.slice(), ...(result.alpha && { alpha: result.alpha.slice() }) };
-      }),
-  });
-  return {
-    embedder: queued(embedder),
-    judge: judge && queued(judge),
-    async [Symbol.asyncDispose]() {},
-  };
-}
-
-/**
  * Gives crops that are in memory already as a {@link Loader} does, by the number of their source.
  */
 export function cropLoader(crops: readonly Pixels[]): Pick<Loader, "load"> {
@@ -140,7 +122,7 @@ export function cropLoader(crops: readonly Pixels[]): Pick<Loader, "load"> {
 
 async function describeCrops(
   crops: readonly Pixels[],
-  describer: Describer,
+  describer: DescribeOptions["describer"],
 ): Promise<readonly (FaceDescription | undefined)[]> {
   const requests = crops.map((_, number): ImageRequest => {
     const source = { kind: "memory", number, bytes: new Uint8Array() } as const;

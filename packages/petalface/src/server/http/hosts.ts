@@ -30,14 +30,16 @@ export function checkOrigin(request: FastifyRequest, names: ReadonlySet<string>)
       "foreign-host",
       "this server is not known by the name in the Host header ('name=NAME' adds one)",
     );
-  const foreign = new Problem(403, "foreign-origin", "a page of another origin may not use this server");
-  if (origin !== undefined && hostOf(origin) !== host.toLowerCase()) throw foreign;
+  if (origin !== undefined && hostOf(origin) !== host.toLowerCase()) throw foreignOrigin();
   const site = request.headers["sec-fetch-site"];
   if (site !== "cross-site" && site !== "same-site") return;
   // A link on another page may lead here; what it opens is no request of that page.
   const isLink = request.method === "GET" && request.headers["sec-fetch-mode"] === "navigate";
-  if (!isLink || request.headers["sec-fetch-dest"] !== "document") throw foreign;
+  if (!isLink || request.headers["sec-fetch-dest"] !== "document") throw foreignOrigin();
 }
+
+const foreignOrigin = (): Problem =>
+  new Problem(403, "foreign-origin", "a page of another origin may not use this server");
 
 function hostOf(origin: string): string | undefined {
   try {
