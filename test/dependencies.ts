@@ -61,6 +61,7 @@ const SHARED_FILES: ReadonlySet<string> = new Set([
     "scratch.ts",
   ],
   "placeholder.ts",
+  "programs.ts",
   "resources.ts",
   "temporary.ts",
   "versions.ts",

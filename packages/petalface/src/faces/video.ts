@@ -1,10 +1,11 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { accessSync, closeSync, constants, openSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { onDisk } from "../disk-names.ts";
 import { PetalfaceError } from "../errors.ts";
 import { type Pixels, printPath } from "../images/index.ts";
 import { refusePlaceholderAt } from "../placeholder.ts";
+import { cannotStart, startProgram } from "../programs.ts";
 
 /** Path of the ffmpeg program that the PATH names; undefined where there is none. */
 export function findFfmpeg(path: string = process.env.PATH ?? ""): string | undefined {
@@ -38,10 +39,14 @@ export async function* videoFrames(ffmpeg: string, path: string, perSecond: numb
   const place = onDisk(path);
   const handle = typeof place === "string" ? undefined : openSync(place, "r");
   const from = handle === undefined ? `file:${path}` : "file:/dev/fd/3";
-  const child = spawn(ffmpeg, argumentsFor(["-i", from], perSecond), {
-    stdio: ["ignore", "pipe", "pipe", handle ?? "ignore"],
-  });
-  if (handle !== undefined) closeSync(handle);
+  let child: ChildProcess;
+  try {
+    child = startProgram("ffmpeg", ffmpeg, argumentsFor(["-i", from], perSecond), {
+      stdio: ["ignore", "pipe", "pipe", handle ?? "ignore"],
+    });
+  } finally {
+    if (handle !== undefined) closeSync(handle);
+  }
   yield* framesOfChild(child, printPath(path), async () => refusePlaceholderAt(path, printPath(path)));
 }
 
@@ -59,9 +64,8 @@ export async function* streamFrames(
   perSecond: number,
 ): AsyncGenerator<Pixels> {
   const transport = /^rtsps?:/i.test(address) ? ["-rtsp_transport", "tcp"] : [];
-  const child = spawn(ffmpeg, argumentsFor([...transport, "-i", address], perSecond), {
-    stdio: ["ignore", "pipe", "pipe"],
-  });
+  const args = argumentsFor([...transport, "-i", address], perSecond);
+  const child = startProgram("ffmpeg", ffmpeg, args, { stdio: ["ignore", "pipe", "pipe"] });
   yield* framesOfChild(child, shown, async () => {});
 }
 
@@ -106,9 +110,7 @@ async function* framesOfChild(
 
 async function ending(child: ChildProcess): Promise<number | null> {
   return await new Promise((resolve, reject) => {
-    child.on("error", (cause) =>
-      reject(new PetalfaceError("PETAL_PROGRAM_MISSING", `cannot start ffmpeg: ${cause.message}`, { cause })),
-    );
+    child.on("error", (cause) => reject(cannotStart("ffmpeg", cause)));
     child.on("close", resolve);
   });
 }

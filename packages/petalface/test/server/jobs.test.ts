@@ -1,10 +1,13 @@
 import { existsSync } from "node:fs";
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startServer } from "../../src/server/index.ts";
+import { openJobs } from "../../src/server/jobs/jobs.ts";
 import { epochsFor } from "../../src/server/jobs/speed.ts";
+import { compareIn } from "../../src/server/routes/job-files.ts";
 import { ask, drawnFace, startTest, type TestServer } from "./server.ts";
 
 const program = [process.execPath, fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url))];
@@ -111,6 +114,38 @@ test("folders of faces are listed, with sample faces and how fast training is", 
     for (const image of images) expect(Buffer.from(image, "base64").subarray(0, 2)).toEqual(Buffer.from([0xff, 0xd8]));
   for (const name of ["none", "..", "%2e%2e%2fetc"])
     expect((await server.ask("GET", `/v1/data/${name}`)).status, name).toBeGreaterThanOrEqual(400);
+});
+
+describe("a program that cannot be started", () => {
+  // Node's spawn throws for the first, and reports the second later.
+  test.each([
+    ["petal\0face", "must be a string without null bytes"],
+    ["/no/such/petalface", "spawn /no/such/petalface ENOENT"],
+  ])("%j fails the job in one line, and the next job runs", async (command, reason) => {
+    const folder = await mkdtemp(join(tmpdir(), "petalface-jobs-"));
+    const jobs = await openJobs(folder, [command]);
+    const { id } = await jobs.start({ kind: "adapt", request: {} }, () => ["adapt"]);
+    const states: string[] = [];
+    await new Promise<void>((resolve) => {
+      jobs.follow(id, 0, (event) => (event === undefined ? resolve() : states.push(event.text)));
+    });
+    expect(states.at(-1)).toBe("failed");
+    const { state, message, ended } = jobs.find(id);
+    expect([state, ended]).toEqual(["failed", expect.stringMatching(/^\d{4}-/)]);
+    expect(message).toMatch(/^cannot start petalface: [^\n]+$/);
+    expect(message).toContain(reason);
+    // What a later server reads of it.
+    expect((await openJobs(folder, [command])).find(id)).toMatchObject({ state, message });
+    await jobs.close();
+    await rm(folder, { recursive: true });
+  });
+
+  test.each(["petal\0face", "/no/such/petalface"])("%j fails a comparison in one line", async (command) => {
+    await expect(compareIn([command], ["a.json", "b.json"], AbortSignal.timeout(60_000))).rejects.toMatchObject({
+      status: 503,
+      message: expect.stringMatching(/^cannot start the comparison: [^\n]+$/),
+    });
+  });
 });
 
 test("minutes become epochs by the speed of an earlier training", () => {

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import sharp from "sharp";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { findFfmpeg } from "../../src/faces/index.ts";
+import { findFfmpeg, streamFrames, videoFrames } from "../../src/faces/index.ts";
 import { type Frame, framesOf, newest, shownSource } from "../../src/watch/index.ts";
 import { startRtspCamera } from "./rtsp.ts";
 
@@ -32,6 +32,21 @@ async function all(frames: AsyncIterable<Frame>): Promise<Frame[]> {
   for await (const frame of frames) found.push(frame);
   return found;
 }
+
+describe("a program for videos that cannot be started", () => {
+  // Node's spawn throws for the first, and reports the second later.
+  it.each([
+    ["ff\0mpeg", "PETAL_SYSTEM_FAILED"],
+    ["/no/such/ffmpeg", "PETAL_PROGRAM_MISSING"],
+  ])("%j is named in one line", async (program, code) => {
+    const wanted = { code, message: expect.stringMatching(/^cannot start ffmpeg: [^\n]+$/) };
+    await writeFile(join(folder, "a.mp4"), "no video");
+    const file = videoFrames(program, join(folder, "a.mp4"), 5);
+    await expect(file.next()).rejects.toMatchObject(wanted);
+    const stream = streamFrames(program, "rtsp://127.0.0.1/a", "the camera", 5);
+    await expect(stream.next()).rejects.toMatchObject(wanted);
+  });
+});
 
 describe("a folder of frames", () => {
   it("is read in the order of names, with what cannot be read noted", async () => {

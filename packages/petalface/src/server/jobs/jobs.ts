@@ -1,9 +1,10 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { messageOf } from "../../errors.ts";
 import { makeFolder, writeFileSafely } from "../../files.ts";
+import { cannotStart, startProgram } from "../../programs.ts";
 import { openOneAtATime } from "../one-at-a-time.ts";
 import { Problem } from "../problem.ts";
 
@@ -112,17 +113,23 @@ export async function openJobs(folder: string, program: readonly string[]): Prom
   };
   const set = async (entry: Entry, change: Partial<Job>): Promise<void> => {
     entry.job = { ...entry.job, ...change };
-    await writeFileSafely(join(folder, entry.job.id, "job.json"), JSON.stringify({ job: entry.job, args: entry.args }));
-    if (change.state !== undefined) tell(entry, "state", change.state);
-    if (!isOver(entry.job)) return;
-    for (const hear of entry.listeners) hear(undefined);
-    entry.listeners.clear();
+    try {
+      const text = JSON.stringify({ job: entry.job, args: entry.args });
+      await writeFileSafely(join(folder, entry.job.id, "job.json"), text);
+    } finally {
+      if (change.state !== undefined) tell(entry, "state", change.state);
+      if (isOver(entry.job)) {
+        for (const hear of entry.listeners) hear(undefined);
+        entry.listeners.clear();
+      }
+    }
   };
 
   async function run(entry: Entry, args: readonly string[]): Promise<void> {
     if (entry.job.state !== "waiting") return;
     const [command = "", ...first] = program;
-    const child = spawn(command, [...first, ...args, "--json"], { stdio: ["ignore", "pipe", "pipe"] });
+    const stdio = ["ignore", "pipe", "pipe"] as const;
+    const child = startProgram("petalface", command, [...first, ...args, "--json"], { stdio: [...stdio] });
     entry.child = child;
     entry.isCancelled = false;
     let [stdout, last, rest] = ["", "", ""];
@@ -139,23 +146,33 @@ export async function openJobs(folder: string, program: readonly string[]): Prom
         tell(entry, "progress", line);
       }
     });
+    let failure: string | undefined;
     const ended = new Promise<number | null>((resolve) => {
-      child.once("error", () => resolve(null));
+      child.once("error", (cause) => {
+        failure = cannotStart("petalface", cause).message;
+        resolve(null);
+      });
       child.once("close", resolve);
     });
     await set(entry, { state: "running", ended: null, message: null });
     const code = await ended;
     entry.child = undefined;
     const state = code === 0 ? "done" : entry.isCancelled ? "cancelled" : isClosed ? "interrupted" : "failed";
-    const message = state === "failed" ? last.replace(/^petalface: /, "") || `it ended with code ${code}` : null;
+    const message =
+      state === "failed" ? (failure ?? last.replace(/^petalface: /, "")) || `it ended with code ${code}` : null;
     await set(entry, { state, message, rate, ended: new Date().toISOString(), result: resultOf(stdout) });
   }
 
   async function begin(entry: Entry, args: readonly string[]): Promise<Job> {
     await set(entry, { state: "waiting" });
-    void next(() => run(entry, args)).catch((error: unknown) =>
-      set(entry, { state: "failed", message: messageOf(error) }),
-    );
+    void next(() => run(entry, args))
+      .catch((error: unknown) => {
+        entry.child?.kill("SIGKILL");
+        entry.child = undefined;
+        return set(entry, { state: "failed", message: messageOf(error), ended: new Date().toISOString() });
+      })
+      // The disk may be what fails: the job is then known to this server alone.
+      .catch(() => undefined);
     return entry.job;
   }
 

@@ -1,9 +1,10 @@
-import { spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { createReadStream } from "node:fs";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { itemAt } from "onnx-grad";
 import { Type } from "typebox";
+import { messageOf } from "../../errors.ts";
 import {
   type Difference,
   type EvaluationResult,
@@ -12,6 +13,7 @@ import {
   verdictWords,
 } from "../../evaluation/index.ts";
 import { rocCurve } from "../../matching/index.ts";
+import { cannotStart, startProgram } from "../../programs.ts";
 import type { App } from "../context.ts";
 import { type Jobs, noJobs } from "../jobs/jobs.ts";
 import { openOneAtATime } from "../one-at-a-time.ts";
@@ -178,24 +180,31 @@ interface ComparedDocument {
 }
 
 /** Compares in a process of its own: a bootstrap takes seconds, and requests do not wait for it. */
-function compareIn(
+export function compareIn(
   program: readonly string[],
   paths: readonly string[],
   signal: AbortSignal,
 ): Promise<ComparedDocument> {
   const [command = "", ...first] = program;
   return new Promise((resolve, reject) => {
-    const child = spawn(command, [...first, "compare", ...paths, "--json"], {
-      stdio: ["ignore", "pipe", "pipe"],
-      signal,
-    });
+    const args = [...first, "compare", ...paths, "--json"];
+    const busy = (error: unknown): Problem => new Problem(503, "busy", messageOf(error), { retryAfter: 5 });
+    let child: ChildProcess;
+    try {
+      child = startProgram("the comparison", command, args, { stdio: ["ignore", "pipe", "pipe"], signal });
+    } catch (error) {
+      reject(busy(error));
+      return;
+    }
     const parts: Buffer[] = [];
     let error = "";
-    child.stdout.on("data", (part: Buffer) => parts.push(part));
-    child.stderr.on("data", (part: Buffer) => {
+    child.stdout?.on("data", (part: Buffer) => parts.push(part));
+    child.stderr?.on("data", (part: Buffer) => {
       error = (error + part.toString()).slice(-2000);
     });
-    child.once("error", reject);
+    child.once("error", (cause) =>
+      reject(cause.name === "AbortError" ? cause : busy(cannotStart("the comparison", cause))),
+    );
     child.once("close", (code) => {
       if (code === 0) resolve(JSON.parse(Buffer.concat(parts).toString()) as ComparedDocument);
       else

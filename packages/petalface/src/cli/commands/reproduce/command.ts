@@ -1,8 +1,8 @@
-import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Command } from "commander";
 import { PetalfaceError } from "../../../errors.ts";
+import { cannotStart, startProgram } from "../../../programs.ts";
 import type { CliContext } from "../../context.ts";
 import { withExamples } from "../../examples.ts";
 import { placeholderIn, type ReproducibleTable, tablesIn } from "./tables.ts";
@@ -67,14 +67,14 @@ function bench(
   signal: AbortSignal,
 ): Promise<[code: number | null, signal: NodeJS.Signals | null]> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [join(root, "bench/main.ts"), ...args], {
+    const child = startProgram("the benchmark", process.execPath, [join(root, "bench/main.ts"), ...args], {
       cwd: root,
       // What a benchmark prints is progress; stdout holds the result alone.
       stdio: ["ignore", 2, 2],
     });
     const stop = (): void => void child.kill("SIGINT");
     signal.addEventListener("abort", stop);
-    child.once("error", reject);
+    child.once("error", (cause) => reject(cannotStart("the benchmark", cause)));
     child.once("exit", (...end) => {
       signal.removeEventListener("abort", stop);
       resolve(end);
