@@ -67,7 +67,7 @@ export async function openRecogniser(store: GalleryStore, options: RecogniserOpt
         most: Math.min(batch, given.embedder.batch),
         wait,
         onBatch,
-        // The engine's thread has the next batch before the results of the last one are on their way.
+        // The engine has the next batch before the results of the last one are on their way.
         atOnce: 2,
         run: (crops) => describeCrops(crops, given),
       });
