@@ -87,10 +87,10 @@ from \`bench/results\`, and a test compares the two. No number here was typed by
 
 - Values are per cent. After ± is half the 95 % interval, from a bootstrap over people.
 - The first value column ranks. _Meets the first_ says whether a row's interval meets that of the
-  first row. If it does, the order of the two says little.
+  first row. If it does, the order of the two says little. Paired differences, where a page has
+  them, say more.
 - Rows of one table share people and protocol. Do not compare rows of different tables.
 - We ran all methods. \`paper\` is PETALface's twin adapter in our code, not a published number.
-- _Meets the first_ compares two intervals. Pages with paired differences say more.
 - A dash: not measured.
 - _recorded_: the page gives the date and the commit with which the results were recorded. Those of
   the run were not written down. Benchmarks write both since 2026-11-29.
