@@ -72,6 +72,15 @@ describe("petalface gallery", () => {
       new Set(["below threshold"]),
     );
     expect(strict.photos[0]).toMatchObject({ decision: "unknown", person: null });
+    expect(strict.counts).toEqual({ match: 0, unknown: 12, unusable: 0 });
+    const lenient = await json("search", "g.db", "faces", "--threshold", "0", "--margin", "0", "--named");
+    const right = lenient.photos.filter(
+      ({ photo: of, person }: Record<string, string>) => of?.split("/").at(-2) === person,
+    );
+    expect(lenient.named).toEqual({
+      enrolled: { photos: 12, right: right.length, wrong: 12 - right.length, nearest: right.length },
+      strangers: { photos: 0, matched: 0 },
+    });
     const track = await json("search", "g.db", "--track", join("faces", "1"), "--threshold", "0", "--margin", "0");
     expect(track.photos).toMatchObject([{ decision: "match", detail: expect.stringMatching(/^\d of 3 frames$/) }]);
     expect((await json("search", "g.db", photo)).thresholds).toMatchObject({ kind: "estimated", faces: 12 });
@@ -79,6 +88,20 @@ describe("petalface gallery", () => {
     const removed = await json("remove", "g.db", "--person", "2");
     expect(removed).toMatchObject({ person: "2", faces: 3, found: 0 });
     expect(removed.fragments).toBeGreaterThan(10);
+    const without = await json("search", "g.db", "faces", "--threshold", "0", "--margin", "0", "--named");
+    expect(without.named).toMatchObject({ enrolled: { photos: 9 }, strangers: { photos: 3, matched: 3 } });
+    const { stdout: printed } = await petalface(["gallery", "search", "g.db", "faces", "--threshold", "1", "--named"], {
+      cwd: folder,
+    });
+    const [last = "", middle = "", first = ""] = printed
+      .replaceAll(/\n {2}/g, " ")
+      .trim()
+      .split("\n")
+      .toReversed();
+    expect(first).toBe("12 photos: 0 match, 12 unknown, 0 unusable");
+    expect(middle).toContain("people who are enrolled: 0 of 9 (0.0 %, 95 % interval 0.0 to 29.9) found");
+    expect(last).toBe("people who are not: 0 of 3 (0.0 %, 95 % interval 0.0 to 56.1) taken for somebody");
+    expect(await failure(2, "search", "g.db", photo, "--named")).toContain("nothing says who is on");
     const after = await json("search", "g.db", photo, "--threshold", "0.5", "--templates", "best", "--margin", "0");
     expect(JSON.stringify(after.photos[0].candidates)).not.toContain('"2"');
     expect(await json("check", "g.db", "--audit", "--compact")).toMatchObject({

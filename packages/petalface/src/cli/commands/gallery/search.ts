@@ -19,12 +19,13 @@ import {
   openIndexedSearcher,
   type PersonSearcher,
 } from "../../../gallery/index.ts";
-import { openLoader } from "../../../images/index.ts";
+import { openLoader, printPath } from "../../../images/index.ts";
 import { normaliseRows } from "../../../matching/index.ts";
 import type { CliContext } from "../../context.ts";
 import { withExamples } from "../../examples.ts";
 import { parseInteger } from "../../options.ts";
 import { printAnswer } from "./answers.ts";
+import { countAnswers, countNamed, printCounts } from "./counts.ts";
 import { alignedOption, checkDecisions, type DecisionFlags, withDecisionOptions } from "./decisions.ts";
 import { type GalleryModelFlags, withGalleryModel } from "./model.ts";
 import { galleryArgument, openPlaces, placesOf, type StoreFlags, withStore } from "./store.ts";
@@ -33,6 +34,7 @@ import { chooseThresholds, describeThresholds } from "./thresholds.ts";
 interface Flags extends GalleryModelFlags, StoreFlags, DecisionFlags {
   readonly track?: string;
   readonly top: number;
+  readonly named?: boolean;
   readonly index?: boolean;
   readonly whenDown?: WhenDown;
   readonly timeout: number;
@@ -50,6 +52,7 @@ export function searchCommand(parent: Command, context: CliContext): void {
   withDecisionOptions(command)
     .option("--index", "ask the index that `gallery index` built instead of comparing with everybody")
     .option("--top <n>", "nearest people that are listed", parseInteger("--top", 1, 1000), 5)
+    .option("--named", "the photos' folders or manifest say who is on them: count how often the answer is right")
     .addOption(alignedOption());
   withStore(withGalleryModel(command), { several: true })
     .addOption(
@@ -78,6 +81,8 @@ async function run(gallery: string, photos: readonly string[], flags: Flags, con
   const { track } = flags;
   if ((track === undefined) === (photos.length === 0))
     throw new PetalfaceError("PETAL_OPTION_INVALID", "give photos to search for, or --track FOLDER");
+  if (flags.named === true && track !== undefined)
+    throw new PetalfaceError("PETAL_OPTION_INVALID", "--named is for photos, not for --track");
   checkDecisions(flags);
   const place = placesOf(gallery, flags);
   const { shown: path } = place;
@@ -97,6 +102,7 @@ async function run(gallery: string, photos: readonly string[], flags: Flags, con
   const { threads } = model.engine;
   const specs = track === undefined ? photos : [track];
   using given = await openGiven(specs, { aligned: flags.aligned, mostLeftOut: 1, size, threads }, context);
+  const photographed = flags.named === true ? namesOf(given) : undefined;
   const { faces, problems } = await describeGiven(given, model, context);
   await using searcher = await openSearch(store, model, flags);
   const chosen = await chooseThresholds(searcher, store.settings.thresholds, flags, context);
@@ -105,8 +111,8 @@ async function run(gallery: string, photos: readonly string[], flags: Flags, con
     track === undefined
       ? await searchEach(given, { faces, problems }, searcher, rules, flags.top, context.signal)
       : [await searchTrack(track, faces, searcher, rules, flags.top, context.signal)];
-  const named = found.flatMap(({ candidates, nearest }) => [...candidates, ...(nearest ? [nearest] : [])]);
-  const people = named.map(({ person }) => person);
+  const listed = found.flatMap(({ candidates, nearest }) => [...candidates, ...(nearest ? [nearest] : [])]);
+  const people = listed.map(({ person }) => person);
   // A server that has answered may be down by now.
   const names = "missing" in searcher ? searcher.names(people) : await store.names(people);
   const answers = found.map(({ nearest, candidates, ...rest }) => ({
@@ -115,6 +121,8 @@ async function run(gallery: string, photos: readonly string[], flags: Flags, con
     cosine: nearest?.cosine ?? null,
     candidates: candidates.map(({ person, cosine }) => ({ person: names.get(person) ?? "", cosine })),
   }));
+  const counts = countAnswers(answers);
+  const named = photographed && countNamed(answers, photographed, new Set((await store.ids(photographed)).keys()));
   context.note(describeThresholds(chosen));
   const missing = "missing" in searcher ? searcher.missing() : [];
   for (const { part, reason } of missing) context.note(`partial answer: ${part} was not searched (${reason})`);
@@ -126,10 +134,26 @@ async function run(gallery: string, photos: readonly string[], flags: Flags, con
       search: searcher.kind,
       templates: flags.templates,
       thresholds: chosen,
+      counts,
+      ...(named && { named }),
       photos: answers,
     },
-    answers.map(printAnswer).join("\n"),
+    [...answers.map(printAnswer), ...(answers.length > 1 ? printCounts(counts, named) : [])].join("\n"),
   );
+}
+
+/** Who is on each photo, as its folder or manifest says. */
+function namesOf({ data }: GivenFaces): string[] {
+  return Array.from({ length: data.length }, (_, index) => {
+    const { id, person } = data.at(index);
+    const name = data.people[person];
+    if (name === undefined)
+      throw new PetalfaceError(
+        "PETAL_OPTION_INVALID",
+        `--named: nothing says who is on ${printPath(id)}; give folders of one folder a person, or a manifest with a column person`,
+      );
+    return name;
+  });
 }
 
 /** Opens search in a gallery, or in all parts of one. */
