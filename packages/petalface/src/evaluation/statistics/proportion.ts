@@ -2,8 +2,8 @@
 const z = 1.959963984540054;
 
 /**
- * The 95 % interval of a share by Wilson's score (E. B. Wilson, JASA 1927). It is right also for few
- * cases and for shares near 0 and 1.
+ * The 95 % interval of a share by Wilson's score (E. B. Wilson, JASA 1927). It is right also for
+ * few cases and for shares near 0 and 1.
  *
  * @param hits from 0 to `cases`
  * @param cases independent ones, at least 1
