@@ -1,20 +1,12 @@
-import { readdir, realpath } from "node:fs/promises";
-import { availableParallelism } from "node:os";
-import { relative, resolve, sep } from "node:path";
 import type { Command } from "commander";
-import { leftOutOf, noteMoreLeftOut } from "../../../api/data.ts";
-import { claimOutputs } from "../../../api/outputs.ts";
-import { type FaceData, type Tally, tallyOf } from "../../../data/index.ts";
-import { plainName } from "../../../disk-names.ts";
+import { degradeFaces } from "../../../api/degrade/degrade.ts";
+import type { Fit } from "../../../api/degrade/fit.ts";
 import { PetalfaceError } from "../../../errors.ts";
-import { openFileSet, writeFileSafely } from "../../../files.ts";
-import { type DegradationSpec, encodePng, type Loader } from "../../../images/index.ts";
-import { isLitter } from "../../../litter.ts";
+import { parseDegradation, printDegradation } from "../../../images/index.ts";
 import type { CliContext } from "../../context.ts";
-import { type DataFlags, openFaces, withDataOptions } from "../../data.ts";
+import { type DataFlags, leftOutOptions, withDataOptions } from "../../data.ts";
 import { printCommand, withExamples } from "../../examples.ts";
 import { parseInteger } from "../../options.ts";
-import type { Fit } from "./fit.ts";
 
 interface DegradeOptions extends DataFlags {
   readonly to?: string;
@@ -22,102 +14,6 @@ interface DegradeOptions extends DataFlags {
   readonly seed: number;
   readonly size: number;
   readonly sheet?: string;
-}
-
-/** How many faces are in memory at once. */
-const BATCH = 64;
-
-/** Refuses an output folder that holds something, or that lies in the input or around it. */
-async function checkFolders(input: string, output: string): Promise<void> {
-  const entries = await readdir(output).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === "ENOENT") return [];
-    throw new PetalfaceError("PETAL_OUTPUT_FAILED", `cannot use ${output} as the output folder: ${error.message}`, {
-      cause: error,
-    });
-  });
-  if (!entries.every(isLitter))
-    throw new PetalfaceError("PETAL_OUTPUT_EXISTS", `${output} is not empty: name a new folder for the degraded faces`);
-  const from = await realpath(input).catch(() => undefined);
-  if (from === undefined) return;
-  const inside = relative(from, resolve(output));
-  if (inside === "" || (!inside.startsWith("..") && inside !== resolve(output)))
-    throw new PetalfaceError("PETAL_OPTION_UNFIT", `${output} lies in ${input}: name a folder outside of it`);
-}
-
-/** Output file of every sample, below the output folder whatever the ids look like, and unique. */
-function outputNames(data: FaceData): (index: number) => string {
-  const taken = new Map<string, number>();
-  const plain = (id: string): string =>
-    plainName(id)
-      .split(/[\\/]/)
-      .filter((part) => part !== "" && part !== "." && part !== "..")
-      .join(sep)
-      .replaceAll(":", "_");
-  const stem = (id: string): string => plain(id).replace(/\.[^.\\/]*$/, "");
-  for (let index = 0; index < data.length; index++) {
-    const name = stem(data.at(index).id);
-    taken.set(name, (taken.get(name) ?? 0) + 1);
-  }
-  return (index) => {
-    const { id } = data.at(index);
-    return `${taken.get(stem(id)) === 1 ? stem(id) : plain(id)}.png`;
-  };
-}
-
-/**
- * Writes the copies, all or none; returns how many. Faces that cannot be read are counted by the
- * tally.
- */
-async function copyFaces(
-  task: {
-    readonly data: FaceData;
-    readonly loader: Loader;
-    readonly spec: DegradationSpec;
-    readonly output: string;
-    readonly tally: Tally;
-  },
-  context: CliContext,
-): Promise<number> {
-  const { data, loader, spec, output, tally } = task;
-  const { drawDegradation } = await import("../../../images/index.ts");
-  const nameOf = outputNames(data);
-  await using copies = await openFileSet(output);
-  const progress = context.progress("degrading", data.length, "faces");
-  let written = 0;
-  try {
-    for (let start = 0; start < data.length; start += BATCH) {
-      context.signal.throwIfAborted();
-      const samples = Array.from({ length: Math.min(BATCH, data.length - start) }, (_, i) => data.at(start + i));
-      const bad = new Set<number>();
-      tally.tried(samples.length);
-      const planes = await loader.load(
-        samples.map(({ source, id }) => ({ source, flip: false, degrade: drawDegradation(spec, id) })),
-        (index, { message }) => {
-          bad.add(index);
-          tally.bad(message);
-        },
-      );
-      const bytes = 3 * loader.size ** 2;
-      await Promise.all(
-        samples.map(async (_, i) => {
-          if (bad.has(i)) return;
-          const png = await encodePng(planes.subarray(i * bytes, (i + 1) * bytes), loader.size);
-          await copies.write(nameOf(start + i), png);
-          written++;
-        }),
-      );
-      progress.update(start + samples.length);
-    }
-    await copies.finish();
-  } finally {
-    progress.close();
-  }
-  return written;
-}
-
-async function fitCrops(data: FaceData, crops: string, options: DegradeOptions, context: CliContext): Promise<Fit> {
-  const { fitOn } = await import("./fit.ts");
-  return await fitOn(data, await openFaces(crops, options, context), options.seed, context);
 }
 
 const fittedNumbers = ({ distance, chance, presets, crops, faces }: Fit) => ({
@@ -141,42 +37,27 @@ async function run(
   options: DegradeOptions,
   context: CliContext,
 ): Promise<void> {
-  if ((options.to === undefined) === (options.fit === undefined))
+  const { to: wanted, fit: crops, seed, sheet, size } = options;
+  if ((wanted === undefined) === (crops === undefined))
     throw new PetalfaceError("PETAL_OPTION_INVALID", "give --to SPEC, or --fit CROPS to estimate a spec");
-  if (output === undefined && options.sheet === undefined && options.fit === undefined)
+  if (output === undefined && sheet === undefined && crops === undefined)
     throw new PetalfaceError(
       "PETAL_OPTION_INVALID",
       "name a new folder for the copies, or a picture with --sheet FILE",
     );
-  const { openLoader, parseDegradation, printDegradation } = await import("../../../images/index.ts");
-  const wanted = options.to === undefined ? undefined : parseDegradation(options.to);
-  await using _outputs = await claimOutputs([options.sheet], context, { inputs: [input] });
-  const data = await openFaces(input, options, context);
-  if (output !== undefined) await checkFolders(input, output);
-  const fit = options.fit === undefined ? undefined : await fitCrops(data, options.fit, options, context);
-  const spec = wanted ?? (fit?.spec as DegradationSpec);
-  await using loader = openLoader({
-    size: options.size,
-    threads: Math.min(availableParallelism(), Math.ceil(data.length / BATCH)),
-  });
-  const { drawSheet } = await import("./sheet.ts");
-  const tally = tallyOf(data);
-  // Faces of the sheet are counted among the copies, where there are any.
-  const counted = output === undefined ? tally : undefined;
-  const sheet = options.sheet === undefined ? undefined : (fit ?? (await drawSheet(data, loader, spec, counted)));
-  const faces = output === undefined ? data.length : await copyFaces({ data, loader, spec, output, tally }, context);
-  if (sheet !== undefined && options.sheet !== undefined) await writeFileSafely(options.sheet, sheet.png);
-  noteMoreLeftOut(data, tally.report(), context);
+  const how = crops === undefined ? { spec: parseDegradation(wanted ?? "") } : { crops, seed };
+  const request = { input, out: output, how, sheet, size, ...leftOutOptions(options) };
+  const { spec, faces, leftOut, fit, shown } = await degradeFaces(request, context);
   const to = printDegradation(spec);
   context.result(
     {
       input,
       ...(output !== undefined && { output }),
       degradation: to,
-      size: options.size,
+      size,
       faces,
-      leftOut: leftOutOf(data, tally.report()),
-      ...(sheet && { sheet: options.sheet, ...("shown" in sheet && { shown: sheet.shown }) }),
+      leftOut,
+      ...(sheet !== undefined && { sheet, ...(shown && { shown }) }),
       ...(fit && { fit: fittedNumbers(fit) }),
     },
     [
@@ -184,9 +65,9 @@ async function run(
       ...(output === undefined ? [] : [`${faces} faces, ${to}, written to ${output}`]),
       ...(sheet === undefined
         ? []
-        : "shown" in sheet
-          ? [`${sheet.shown.length} faces under ${to} drawn in ${options.sheet}`]
-          : [`crops of the camera (left) and simulated ones (right) drawn in ${options.sheet}`]),
+        : shown
+          ? [`${shown.length} faces under ${to} drawn in ${sheet}`]
+          : [`crops of the camera (left) and simulated ones (right) drawn in ${sheet}`]),
     ].join("\n"),
   );
 }

@@ -1,19 +1,18 @@
 import { availableParallelism } from "node:os";
 import { itemAt } from "onnx-grad";
-import sharp from "sharp";
-import { readableFaces } from "../../../api/readable.ts";
-import { type FaceData, tallyOf } from "../../../data/index.ts";
+import { type FaceData, tallyOf } from "../../data/index.ts";
 import {
   describedSize,
   drawDegradation,
   type FittedCamera,
   fitCamera,
-  fromPlanes,
   type ImageRequest,
   type ImageSource,
   openLoader,
-} from "../../../images/index.ts";
-import type { CliContext } from "../../context.ts";
+} from "../../images/index.ts";
+import { readableFaces } from "../readable.ts";
+import type { Surroundings } from "../surroundings.ts";
+import { canvas } from "./canvas.ts";
 
 /** Columns of each kind and rows of the picture, and the space between, in pixels. */
 const [columns, rows, gap, middle] = [5, 8, 4, 40];
@@ -32,7 +31,7 @@ export interface Fit extends FittedCamera {
  * Fits a camera on its crops, and draws crops next to faces under the fitted spec. Pictures that
  * cannot be read are counted and left out.
  */
-export async function fitOn(faces: FaceData, crops: FaceData, seed: number, context: CliContext): Promise<Fit> {
+export async function fitOn(faces: FaceData, crops: FaceData, seed: number, context: Surroundings): Promise<Fit> {
   await using loader = openLoader({ size: describedSize, threads: availableParallelism(), cacheBytes });
   const real = await sourcesOf(crops, loader);
   const models = await sourcesOf(faces, loader);
@@ -72,20 +71,15 @@ async function sideBySide(blocks: readonly Uint8Array[]): Promise<Buffer> {
   const pitch = describedSize + gap;
   const block = columns * pitch + gap;
   const [width, height] = [blocks.length * block + (blocks.length - 1) * middle, rows * pitch + gap];
-  const pixels = Buffer.alloc(3 * width * height, 255);
+  const picture = canvas(width, height, describedSize);
   const bytes = 3 * describedSize ** 2;
   blocks.forEach((planes, number) => {
-    for (let cell = 0; cell < planes.length / bytes; cell++) {
-      const face = fromPlanes(planes.subarray(cell * bytes, (cell + 1) * bytes));
-      const x = number * (block + middle) + gap + (cell % columns) * pitch;
-      const y = gap + Math.floor(cell / columns) * pitch;
-      for (let row = 0; row < describedSize; row++) {
-        const line = face.subarray(3 * row * describedSize, 3 * (row + 1) * describedSize);
-        pixels.set(line, ((y + row) * width + x) * 3);
-      }
-    }
+    for (let cell = 0; cell < planes.length / bytes; cell++)
+      picture.put(
+        planes.subarray(cell * bytes, (cell + 1) * bytes),
+        number * (block + middle) + gap + (cell % columns) * pitch,
+        gap + Math.floor(cell / columns) * pitch,
+      );
   });
-  return await sharp(pixels, { raw: { width, height, channels: 3 } })
-    .png()
-    .toBuffer();
+  return await picture.png();
 }

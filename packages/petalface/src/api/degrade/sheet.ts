@@ -1,14 +1,8 @@
-import sharp from "sharp";
-import { readableFaces } from "../../../api/readable.ts";
-import type { FaceData, Tally } from "../../../data/index.ts";
-import { PetalfaceError } from "../../../errors.ts";
-import {
-  type Degradation,
-  type DegradationSpec,
-  drawDegradation,
-  fromPlanes,
-  type Loader,
-} from "../../../images/index.ts";
+import type { FaceData, Tally } from "../../data/index.ts";
+import { PetalfaceError } from "../../errors.ts";
+import { type Degradation, type DegradationSpec, drawDegradation, type Loader } from "../../images/index.ts";
+import { readableFaces } from "../readable.ts";
+import { canvas } from "./canvas.ts";
 
 /** Faces and draws that a contact sheet shows. */
 const rows = 8;
@@ -56,17 +50,13 @@ export async function drawSheet(
   const planes = await loader.load(requests);
   const pitch = loader.size + gap;
   const [width, height] = [columns * pitch + gap, count * pitch + gap];
-  const pixels = Buffer.alloc(3 * width * height, 255);
+  const picture = canvas(width, height, loader.size);
   const bytes = 3 * loader.size ** 2;
-  for (let cell = 0; cell < requests.length; cell++) {
-    const face = fromPlanes(planes.subarray(cell * bytes, (cell + 1) * bytes));
-    const x = gap + (cell % columns) * pitch;
-    const y = gap + Math.floor(cell / columns) * pitch;
-    for (let row = 0; row < loader.size; row++)
-      pixels.set(face.subarray(3 * row * loader.size, 3 * (row + 1) * loader.size), ((y + row) * width + x) * 3);
-  }
-  const png = await sharp(pixels, { raw: { width, height, channels: 3 } })
-    .png()
-    .toBuffer();
-  return { png, shown };
+  for (let cell = 0; cell < requests.length; cell++)
+    picture.put(
+      planes.subarray(cell * bytes, (cell + 1) * bytes),
+      gap + (cell % columns) * pitch,
+      gap + Math.floor(cell / columns) * pitch,
+    );
+  return { png: await picture.png(), shown };
 }
