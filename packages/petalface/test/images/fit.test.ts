@@ -37,7 +37,7 @@ async function peopleOf(spec: string): Promise<ImageSource[]> {
 /** Crops of other people by a known camera, as files. */
 async function cropsOf(camera: string): Promise<ImageSource[]> {
   const spec = parseDegradation(camera);
-  const people = await peopleOf("synthetic:people=60,images=1,seed=8");
+  const people = await peopleOf("synthetic:people=44,images=1,seed=8");
   const planes = await loader.load(
     people.map((source, at) => ({ source, flip: false, degrade: drawDegradation(spec, "known", at) })),
   );
@@ -54,7 +54,7 @@ async function cropsOf(camera: string): Promise<ImageSource[]> {
   );
 }
 
-const effort = { faces: 12, population: 12, rounds: 8 };
+const effort = { faces: 10, population: 10, rounds: 6 };
 
 describe("fitCamera", () => {
   const known: readonly [camera: string, side: number, grey: boolean][] = [
