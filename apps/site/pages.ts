@@ -83,7 +83,14 @@ export const sidebar: DefaultTheme.SidebarItem[] = [
       item("Options of training", "/docs/options"),
       item("Error codes", "/docs/errors"),
       item("The library", "/docs/library"),
-      item("Functions and types", "/docs/reference/api/README"),
+      {
+        ...item("Functions and types", "/docs/reference/api/README"),
+        collapsed: true,
+        items: [
+          item("petalface", "/docs/reference/api/petalface/README"),
+          item("onnx-grad", "/docs/reference/api/onnx-grad/README"),
+        ],
+      },
       item("Protocols", "/docs/protocols"),
       item("Networks", "/docs/networks"),
       item("onnx-grad", "/packages/onnx-grad/README"),

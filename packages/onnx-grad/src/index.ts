@@ -1,3 +1,10 @@
+/**
+ * Gradients of ONNX graphs as ordinary ONNX graphs: read a model, differentiate it, run it in
+ * onnxruntime.
+ *
+ * @module onnx-grad
+ */
+
 export * from "./basics.ts";
 export type { BatchPlace } from "./batch/place.ts";
 export { type ProveOptions, proveBatch } from "./batch/prove.ts";
