@@ -11,6 +11,7 @@ import {
   choicesAmong,
   type ResumeChanges,
   readRun,
+  requireEmpty,
   resume as resumeRun,
   adapt as startRun,
   type TrainingChoices,
@@ -72,6 +73,11 @@ export interface AdaptOptions extends ModelChoices, TrainingChoices, TrainingSur
   readonly valData?: string | undefined;
   /** Low resolutions to validate at, in pixels; 16 unless given. */
   readonly valPixels?: readonly number[] | undefined;
+  /**
+   * Time for the whole call, instead of `epochs`: a few steps are timed first, and the number of
+   * epochs that fits is noted and part of the run. Validations take further time.
+   */
+  readonly minutes?: number | undefined;
 }
 
 /** A run to go on with, and what may change. */
@@ -111,6 +117,7 @@ export async function adaptIn(given: AdaptOptions, surroundings: Surroundings): 
   const { model, train, out, init, camera, aligned = "auto", threads = availableParallelism(), mostLeftOut } = given;
   const { choices, others } = choicesAmong(given);
   requireKnown(others, newRunOptions);
+  checkMinutes(given);
   const validation = validationOf(given, choices);
   // Before photos are aligned for hours.
   trainingOptions(choices, undefined, given.ranks?.count);
@@ -131,9 +138,29 @@ export async function adaptIn(given: AdaptOptions, surroundings: Surroundings): 
     camera,
     validation,
   };
-  return trainWith(out, given, surroundings, (context) =>
-    startRun(request, data === undefined ? context : { ...context, data }),
-  );
+  return trainWith(out, given, surroundings, async (bare) => {
+    const context = data === undefined ? bare : { ...bare, data };
+    if (given.minutes === undefined) return await startRun(request, context);
+    // Before anything long begins.
+    await requireEmpty(out);
+    const { timeSteps, planSteps } = await import("./minutes.ts");
+    surroundings.note("timing a few training steps");
+    const { pace, record } = await timeSteps(request, context);
+    const { epochs, line } = planSteps(given.minutes, pace, record);
+    surroundings.note(line);
+    return await startRun({ ...request, options: { ...choices, epochs } }, context);
+  });
+}
+
+/** Throws PetalfaceError (wrong usage) where the minutes of a run cannot be kept. */
+function checkMinutes({ minutes, epochs, ranks }: AdaptOptions): void {
+  if (minutes === undefined) return;
+  const wrong = (text: string): PetalfaceError => new PetalfaceError("PETAL_OPTION_INVALID", text);
+  if (!(minutes > 0 && minutes <= mostMinutes))
+    throw wrong(`'minutes' is a number above 0, at most ${mostMinutes}, not ${minutes}`);
+  if (epochs !== undefined) throw wrong("give 'minutes' or 'epochs', not both");
+  if ((ranks?.count ?? 1) > 1)
+    throw wrong("'minutes' is for one process: the ranks of a run would plan different lengths; give 'epochs'");
 }
 
 /** As {@link resume}, in given surroundings. */
@@ -228,6 +255,9 @@ function validationOf(
   return undefined;
 }
 
+/** Ten weeks. */
+const mostMinutes = 100_000;
+
 const surroundingNames = [
   ...["signal", "onProgress", "onNote", "force", "threads", "prefixBytes", "provider", "mostLeftOut"],
   ...["onStart", "onStep", "onValidation", "ranks"],
@@ -249,6 +279,7 @@ export const newRunOptions: ReadonlySet<string> = new Set([
     "val",
     "valData",
     "valPixels",
+    "minutes",
   ],
 ]);
 const resumedRunOptions: ReadonlySet<string> = new Set([

@@ -18,7 +18,7 @@ const plainNames: ReadonlySet<string> = new Set(
    warmupEpochs firstStep decay clip sharpShare lrPixels degrade variants dropLast preset epochs batch accumulate base seed patience
    checkpointSeconds tensorboard anchors anchorScale anchorWeight
    adapter aligned all alpha arch calibrationOf as bgr card channels data debug detector embeddings face foldNormalisation folds for force format fps help inputName
-   landmarks leastCosine levels lists maxLeftOut measure metric model normalize opset out output outputName outputs person precision protocol provider report
+   landmarks leastCosine levels lists maxLeftOut measure metric minutes model normalize opset out output outputName outputs person precision protocol provider report
    resume compact gallery host index keys mapMissing open port scopes store tlsCert tlsKey size template threshold train val valData valPixels views`.split(
     /\s+/,
   ),

@@ -15,7 +15,7 @@ export { mildestDraw } from "./run/calibration.ts";
 export { adapterCard, adapterCardFile } from "./run/card.ts";
 export type { MetricsRecord, StepRecord } from "./run/metrics.ts";
 export type { RunRecord } from "./run/record.ts";
-export { mayBeginWith, readRun } from "./run/run.ts";
+export { mayBeginWith, readRun, requireEmpty } from "./run/run.ts";
 export type { AdaptContext, ResumeChanges } from "./run/types.ts";
 export type {
   OpenValidator,
@@ -25,5 +25,6 @@ export type {
   Validator,
 } from "./run/validation.ts";
 export { type TrainingGraph, trainingGraph } from "./steps/graph.ts";
+export { epochsOfSteps, stepsOf } from "./steps/sampler.ts";
 export { trainingSession } from "./steps/session.ts";
 export { createTargetCache, type TargetCache } from "./steps/targets.ts";

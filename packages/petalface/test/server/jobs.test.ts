@@ -6,7 +6,6 @@ import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startServer } from "../../src/server/index.ts";
 import { openJobs } from "../../src/server/jobs/jobs.ts";
-import { epochsFor } from "../../src/server/jobs/speed.ts";
 import { compareIn } from "../../src/server/routes/job-files.ts";
 import { ask, drawnFace, startTest, type TestServer } from "./server.ts";
 
@@ -148,9 +147,21 @@ describe("a program that cannot be started", () => {
   });
 });
 
-test("minutes become epochs by the speed of an earlier training", () => {
-  expect(epochsFor(10, 1200, { imagesPerSecond: 8, from: "training" })).toBe(4);
-  expect(epochsFor(0.001, 1e9, { imagesPerSecond: 8, from: "training" })).toBe(0.01);
+test("a job of so many minutes plans its length, and one with epochs too has those", async () => {
+  const ended = async (given: object) => {
+    const { body } = await server.ask("POST", "/v1/jobs", { kind: "adapt", train: "faces", options: given });
+    const events = await follow(body.id);
+    const job = (await server.ask("GET", `/v1/jobs/${body.id}`)).body;
+    expect(job.state, events).toBe("done");
+    return { events, result: job.result };
+  };
+  const { epochs: _, ...others } = options;
+  const timed = await ended({ ...others, minutes: 0.01 });
+  expect(timed.events).toMatch(/planned for 0\.01 minutes at [\d.,]+ images\/s/);
+  expect(timed.result.steps).toBeGreaterThan(0);
+  const counted = await ended({ ...options, minutes: 1000 });
+  expect(counted.events).not.toContain("planned for");
+  expect(counted.result.options.epochs).toBe(1);
 });
 
 test("a job is cancelled with a checkpoint, found again by the next server, and resumed", async () => {

@@ -31,7 +31,3 @@ export async function trainingSpeed(
   const seconds = Math.max(1e-4, (performance.now() - begin) / 1000);
   return { imagesPerSecond: Math.min(prepared, batch / seconds / passes), from: "estimate" };
 }
-
-/** Passes over the images that fit into so many minutes, as `--epochs` takes them. */
-export const epochsFor = (minutes: number, images: number, { imagesPerSecond }: TrainingSpeed): number =>
-  Number(Math.min(1e6, Math.max(0.01, (60 * minutes * imagesPerSecond) / Math.max(1, images))).toPrecision(3));

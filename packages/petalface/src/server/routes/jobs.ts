@@ -1,11 +1,9 @@
 import { join } from "node:path";
 import { Type } from "typebox";
-import { openData } from "../../data/index.ts";
 import { targetNames } from "../../deploy/index.ts";
 import { makeFolder } from "../../files.ts";
 import type { App, ServerContext } from "../context.ts";
 import { type JobEvent, type Jobs, noJobs } from "../jobs/jobs.ts";
-import { epochsFor, trainingSpeed } from "../jobs/speed.ts";
 import { Problem } from "../problem.ts";
 import { dataFolder, folderName } from "./data.ts";
 import { galleryOf } from "./faces.ts";
@@ -32,7 +30,7 @@ const options = Type.Object(
     minutes: Type.Optional(
       Type.Number({
         ...{ exclusiveMinimum: 0, maximum: 100_000 },
-        description: "Number of epochs by the time that they take, as far as it is known; `epochs` goes first",
+        description: "Time for the training: a few steps are timed first; `epochs` goes first",
       }),
     ),
     rank: Type.Optional(Type.Integer({ minimum: 1, maximum: 4096 })),
@@ -110,14 +108,9 @@ export const jobRoutes =
           if (given.kind === "adapt") {
             const train = await dataFolder(data, given.train);
             const { minutes, ...others } = given.options ?? {};
-            const epochs =
-              minutes === undefined
-                ? {}
-                : {
-                    epochs: epochsFor(minutes, (await openData(train)).length, await trainingSpeed(all(), recogniser)),
-                  };
+            const length = others.epochs === undefined ? { minutes } : {};
             return (out) => [
-              ...["adapt", ...model, "--train", train, ...flagsOf({ ...epochs, ...others })],
+              ...["adapt", ...model, "--train", train, ...flagsOf({ ...length, ...others })],
               ...["--out", out],
             ];
           }

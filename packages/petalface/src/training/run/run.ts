@@ -1,6 +1,6 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { messageOf, PetalfaceError } from "../../errors.ts";
+import { messageOf, PetalfaceError, systemCode } from "../../errors.ts";
 import { isUnfinished, makeFolder, writeFileSafely } from "../../files.ts";
 import { lockName } from "../../lock.ts";
 import { refusePlaceholder } from "../../placeholder.ts";
@@ -30,9 +30,14 @@ export async function makeRunFolder(folder: string): Promise<void> {
 export const mayBeginWith = (name: string): boolean =>
   name.startsWith(lockName) || name === "aligned" || isUnfinished(name);
 
-/** Throws PetalfaceError if the folder holds anything that a new run's may not. */
+/**
+ * Throws PetalfaceError if the folder holds anything that a new run's may not. It need not be there.
+ */
 export async function requireEmpty(folder: string): Promise<void> {
-  const names = await readdir(folder);
+  const names = await readdir(folder).catch((cause: unknown) => {
+    if (systemCode(cause) === "ENOENT") return [];
+    throw cause;
+  });
   if (!names.every(mayBeginWith))
     throw new PetalfaceError(
       "PETAL_OUTPUT_EXISTS",

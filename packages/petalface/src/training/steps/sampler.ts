@@ -26,6 +26,21 @@ export const epochOf = ({ batch, dropLast }: Pick<TrainingOptions, "batch" | "dr
 export const stepsOf = (options: Pick<TrainingOptions, "epochs" | "batch" | "dropLast">, length: number): number =>
   Math.max(1, Math.round((options.epochs * epochOf(options, length)) / options.batch));
 
+/** The number of epochs of which {@link stepsOf} makes so many steps; undefined where none does. */
+export function epochsOfSteps(
+  options: Pick<TrainingOptions, "batch" | "dropLast">,
+  length: number,
+  steps: number,
+): number | undefined {
+  const exact = (steps * options.batch) / epochOf(options, length);
+  // As short as it can be: it is printed, and given again.
+  for (let digits = 3; digits <= 17; digits++) {
+    const epochs = Number(exact.toPrecision(digits));
+    if (stepsOf({ ...options, epochs }, length) === steps) return epochs;
+  }
+  return undefined;
+}
+
 /**
  * The faces of each step: every epoch a new shuffle, every position its own draw of flip and
  * degradation. A step depends on the seed and its number alone, so that a resumed run continues

@@ -37,6 +37,7 @@ interface Flags extends ModelChoices, DataFlags {
   readonly provider: (typeof providerNames)[number];
   readonly threads?: number;
   readonly out?: string;
+  readonly minutes?: number;
   readonly init?: string;
   readonly camera?: string;
   readonly resume?: string;
@@ -59,7 +60,7 @@ const places: Readonly<Record<string, keyof typeof topics>> = {
   prefixCache: "data",
   maxLeftOut: "data",
 };
-const mainFlags: readonly string[] = ["model", "train", "val", "valData", "out", "resume"];
+const mainFlags: readonly string[] = ["model", "train", "val", "valData", "out", "minutes", "resume"];
 
 /** `petalface adapt`: trains an adapter into a run folder. */
 export function adaptCommand(program: Command, context: CliContext): void {
@@ -79,6 +80,14 @@ export function adaptCommand(program: Command, context: CliContext): void {
     .option("--val-data <data>", "the faces of the pairs that --val names, or of --val cosine")
     .option("--val-pixels <list>", "low resolutions to validate at (default 16)", numberList)
     .option("--out <run>", "folder of the new run")
+    .addOption(
+      new Option(
+        "--minutes <n>",
+        "instead of --epochs: time for everything but validations; a few steps are timed first",
+      )
+        .argParser(numeric)
+        .conflicts("epochs"),
+    )
     .option("--init <adapter>", "a run or adapter to start from; its gate, rank and layers are kept")
     .option("--camera <crops>", "unlabelled aligned faces of your camera: the trained adapter is centred on them")
     .option("--resume <run>", "continue an interrupted run, or train it longer with --epochs");
@@ -107,6 +116,7 @@ export function adaptCommand(program: Command, context: CliContext): void {
     "adapt --model fr_feature --train faces/ --out runs/first",
     "adapt --model model.onnx --train synthetic:people=3000,images=4 --preset paper --out runs/paper",
     "adapt --model fr_feature --train faces/ --val pairs.txt --val-data lfw/ --patience 3 --out runs/stopped-early",
+    "adapt --model fr_feature --train faces/ --minutes 30 --out runs/half-an-hour",
     "adapt --resume runs/first",
   );
 }
@@ -163,7 +173,8 @@ async function train(flags: Flags, choices: TrainingChoices, context: CliContext
     onStart(record, first) {
       ranks?.hint(`; continue with the same launcher: petalface adapt --resume ${flags.resume ?? flags.out}`);
       for (const line of budget(record)) context.note(line);
-      for (const line of startNotes(record, { ...choices, resume: flags.resume })) context.note(line);
+      for (const line of startNotes(record, { ...choices, minutes: flags.minutes, resume: flags.resume }))
+        context.note(line);
       if (record.model.assumed) context.note(assumedNote({ path: record.model.given, spec: record.model.assumed }));
       const found = record.data.set && printSet(record.data.set);
       if (found !== undefined && first === 0) context.note(`the training set: ${found}`);
@@ -193,13 +204,13 @@ function start(
   surroundings: TrainingSurroundings,
   context: CliContext,
 ): Promise<AdaptedRun> {
-  const { model, train, out, init, camera, aligned, val, valData, valPixels } = flags;
+  const { model, train, out, init, camera, aligned, val, valData, valPixels, minutes } = flags;
   if (out === undefined)
     throw new PetalfaceError("PETAL_OPTION_INVALID", "give --out RUN for a new run, or --resume RUN");
   if (model === undefined) throw new PetalfaceError("PETAL_OPTION_INVALID", "give the face recogniser with --model");
   if (train === undefined) throw new PetalfaceError("PETAL_OPTION_INVALID", "give training faces with --train");
   const files = { model, train, out, init, camera, val, valData };
-  return adaptIn({ ...surroundings, ...choices, ...choicesOf(flags), ...files, aligned, valPixels }, context);
+  return adaptIn({ ...surroundings, ...choices, ...choicesOf(flags), ...files, aligned, valPixels, minutes }, context);
 }
 
 const changesOf = (

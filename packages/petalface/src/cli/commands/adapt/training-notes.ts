@@ -14,6 +14,7 @@ export function startNotes(
   run: RunRecord,
   flags: {
     readonly epochs?: number | undefined;
+    readonly minutes?: number | undefined;
     readonly resume?: string | undefined;
     readonly quality?: string | undefined;
   },
@@ -24,7 +25,7 @@ export function startNotes(
     return flags.epochs !== undefined && change?.epochs === epochs ? [longerNote(run, change)] : [];
   }
   const small = smallInputNote(run, flags.quality);
-  if (flags.epochs !== undefined) return small;
+  if (flags.epochs !== undefined || flags.minutes !== undefined) return small;
   const seen = run.steps * batch;
   const { table, long } = imagesOfReadme;
   const readme = `the README's table uses ${count(table)}, its long run ${count(long)}`;
