@@ -7,13 +7,13 @@ const flagsIn = (help: string): string[] =>
 const common = ["--help", "--version", "--json", "--quiet", "--debug", "--force"];
 
 describe("adapt --help", () => {
-  it("shows the dozen options that people need first, and says how to see the others", async () => {
+  it("shows the few options that people need first, and says how to see the others", async () => {
     const { code, stdout } = await petalface(["adapt", "--help"]);
     expect(code).toBe(0);
     const flags = flagsIn(stdout).filter((flag) => !common.includes(flag));
     expect(flags.sort()).toEqual(
       [
-        ...["--model", "--train", "--out", "--resume", "--val", "--val-data"],
+        ...["--model", "--train", "--out", "--minutes", "--resume", "--val", "--val-data"],
         ...["--preset", "--epochs", "--batch", "--rank", "--lr", "--lr-pixels"],
       ].sort(),
     );
