@@ -75,7 +75,7 @@ async function started(command: string, args: readonly string[]): Promise<{ addr
   };
 }
 
-/** Embeddings of a crop that the engine makes in a second, without decoding and without a server. */
+/** Embeddings of a crop that the engine makes in a second, without decoding or a server. */
 async function ceiling(model: string, crop: string, seconds: number): Promise<number> {
   const embedder = await openEmbedder(await openBackbone(model, {}), { threads: 2 });
   const { batch, size } = embedder;

@@ -31,7 +31,7 @@ export const mayBeginWith = (name: string): boolean =>
   name.startsWith(lockName) || name === "aligned" || isUnfinished(name);
 
 /**
- * Throws PetalfaceError if the folder holds anything that a new run's may not. It need not be there.
+ * Throws PetalfaceError if the folder holds anything that a new run's may not. It may be missing.
  */
 export async function requireEmpty(folder: string): Promise<void> {
   const names = await readdir(folder).catch((cause: unknown) => {
