@@ -17,7 +17,7 @@ const plainNames: ReadonlySet<string> = new Set(
    magnitudeMargins magnitudeWeight lossMomentum classesPerStep centreFaces optimizer weightDecay momentum nesterov warmup
    warmupEpochs firstStep decay clip sharpShare lrPixels degrade variants dropLast preset epochs batch accumulate base seed patience
    checkpointSeconds tensorboard anchors anchorScale anchorWeight
-   adapter aligned all alpha arch calibrationOf as bgr card channels data debug detector embeddings face foldNormalisation folds for force format fps help inputName
+   adapter aligned all alpha arch calibrationOf as bgr card channels data debug detector embeddings except face foldNormalisation folds for force format fps help inputName
    landmarks leastCosine levels lists maxLeftOut measure metric minutes model normalize opset out output outputName outputs person precision protocol provider report
    resume compact gallery host index keys mapMissing open port scopes store tlsCert tlsKey size template threshold train val valData valPixels views`.split(
     /\s+/,
