@@ -1,22 +1,13 @@
-import { stat } from "node:fs/promises";
-import { join } from "node:path";
 import type { Command } from "commander";
-import { adapterHash } from "../../../adapters/index.ts";
-import { engineOf, openModel } from "../../../api/model.ts";
-import { claimOutputs } from "../../../api/outputs.ts";
-import { openPairs } from "../../../api/protocol.ts";
-import { type StoredThresholds, thresholdsFile } from "../../../api/thresholds.ts";
-import { measureThresholds, printThresholds, type Thresholds } from "../../../deploy/index.ts";
+import { findOperatingPoints } from "../../../api/threshold/find.ts";
+import { printThresholds } from "../../../deploy/index.ts";
 import { PetalfaceError } from "../../../errors.ts";
-import { writeFileSafely } from "../../../files.ts";
 import { type CacheFlags, withCacheOption } from "../../cache-option.ts";
 import type { CliContext } from "../../context.ts";
-import { type DataFlags, openFaces, withDataOptions } from "../../data.ts";
+import { type DataFlags, leftOutOptions, withDataOptions } from "../../data.ts";
 import { withExamples } from "../../examples.ts";
 import { type ModelFlags, withModelOptions } from "../../model.ts";
 import { parseInteger } from "../../options.ts";
-import { compareAll, comparePairs } from "./compare.ts";
-import { comparedFaces, embedAll } from "./embed.ts";
 
 interface Flags extends ModelFlags, CacheFlags, DataFlags {
   readonly data: string;
@@ -56,44 +47,9 @@ function parseRates(text: string): number[] {
 }
 
 async function run(flags: Flags, context: CliContext): Promise<void> {
-  const out = flags.out ?? (await runFile(flags.adapter));
-  await using _outputs = await claimOutputs([out], context, { inputs: [flags.data, flags.protocol, flags.model] });
-  const opened = await openModel(flags);
-  const { backbone, adapter } = opened;
-  const whole = await openFaces(flags.data, flags, context);
-  const protocol = flags.protocol === undefined ? undefined : await openPairs(flags.protocol, {}, whole);
-  const data = protocol === undefined ? comparedFaces(whole) : whole;
-  if (data.length < whole.length) context.note(`${data.length} of ${whole.length} faces are compared, taken evenly`);
-  const faces = await embedAll(data, opened, engineOf(flags), flags, context);
-  const comparisons = protocol === undefined ? compareAll(faces) : comparePairs(faces, protocol);
-  const people = protocol === undefined ? data.people.length : protocol.people.length;
-  const bootstrap = { resamples: flags.resamples, seed: flags.seed };
-  const measured = measureThresholds(comparisons, people, flags.far, bootstrap, adapter !== undefined);
-  const thresholds: Thresholds = {
-    format: 1,
-    data: protocol === undefined ? data.spec : `${data.spec}, ${protocol.name}`,
-    people,
-    faces: protocol === undefined ? data.length - faces.left.size : protocol.images.length,
-    ...measured,
-  };
-  const stored: StoredThresholds = {
-    ...thresholds,
-    model: backbone.spec.sha256,
-    adapter: adapter === undefined ? null : adapterHash(adapter),
-  };
-  if (out !== undefined) await writeFileSafely(out, `${JSON.stringify(stored, null, 2)}\n`);
+  const { thresholds, stored, out } = await findOperatingPoints({ ...flags, ...leftOutOptions(flags) }, context);
   context.result(
     { ...stored, out: out ?? null },
     [...printThresholds(thresholds), ...(out === undefined ? [] : [`written to ${out}`])].join("\n"),
   );
-}
-
-/** Where the thresholds of a run are kept; undefined for an adapter without a run, or none. */
-async function runFile(adapter: string | undefined): Promise<string | undefined> {
-  if (adapter === undefined) return undefined;
-  const isRun = await stat(join(adapter, "run.json")).then(
-    (entry) => entry.isFile(),
-    () => false,
-  );
-  return isRun ? join(adapter, thresholdsFile) : undefined;
 }

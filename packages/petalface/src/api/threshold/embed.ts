@@ -1,14 +1,13 @@
 import { itemAt } from "onnx-grad";
-import { openCache } from "../../../api/cache.ts";
-import type { Engine, OpenedModel } from "../../../api/model.ts";
-import { openEmbedder } from "../../../backbones/index.ts";
-import { type FaceData, subset, tallyOf } from "../../../data/index.ts";
-import { embedFaces } from "../../../embeddings/index.ts";
-import { PetalfaceError } from "../../../errors.ts";
-import { openLoader } from "../../../images/index.ts";
-import { openResources } from "../../../resources.ts";
-import type { CacheFlags } from "../../cache-option.ts";
-import type { CliContext } from "../../context.ts";
+import { openEmbedder } from "../../backbones/index.ts";
+import { type FaceData, subset, tallyOf } from "../../data/index.ts";
+import { embedFaces } from "../../embeddings/index.ts";
+import { PetalfaceError } from "../../errors.ts";
+import { openLoader } from "../../images/index.ts";
+import { openResources } from "../../resources.ts";
+import { type CacheOptions, openCache } from "../cache.ts";
+import type { Engine, OpenedModel } from "../model.ts";
+import type { Surroundings } from "../surroundings.ts";
 
 /** Embedded faces of known people, at unit length. */
 export interface Faces {
@@ -48,12 +47,12 @@ export async function embedAll(
   data: FaceData,
   opened: OpenedModel,
   engine: Engine,
-  flags: CacheFlags,
-  context: CliContext,
+  options: CacheOptions,
+  context: Surroundings,
 ): Promise<Faces> {
   const { model } = opened;
   await using open = openResources();
-  const store = open.keep(await openCache(flags, opened, engine, context));
+  const store = open.keep(await openCache(options, opened, engine, context));
   const embedder = open.keep(await openEmbedder(model, engine));
   const loader = open.keep(openLoader({ size: model.size, threads: engine.threads }));
   const rows = new Float32Array(data.length * model.width);

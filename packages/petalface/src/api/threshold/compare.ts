@@ -1,6 +1,6 @@
-import type { ThresholdComparisons } from "../../../deploy/index.ts";
-import { findImages, type PairList } from "../../../evaluation/index.ts";
-import { pairScores } from "../../../matching/index.ts";
+import type { ThresholdComparisons } from "../../deploy/index.ts";
+import { findImages, type PairList } from "../../evaluation/index.ts";
+import { pairScores } from "../../matching/index.ts";
 import type { Faces } from "./embed.ts";
 
 /** Two faces for each comparison. */
