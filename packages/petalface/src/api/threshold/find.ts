@@ -36,7 +36,7 @@ export interface FoundThresholds {
   readonly out: string | undefined;
 }
 
-/** Finds the thresholds of some false-accept rates: `petalface threshold`. Throws PetalfaceError. */
+/** Finds thresholds for some false-accept rates: `petalface threshold`. Throws PetalfaceError. */
 export async function findOperatingPoints(
   request: ThresholdRequest,
   surroundings: Surroundings,
