@@ -32,13 +32,15 @@ export function inFileOrder(offsets: Float64Array): Uint32Array {
 }
 
 /**
- * Puts records into the order of their keys. Lists are nearly always dense, so that each key's
- * place is known.
+ * Puts records into the order of their keys, in the given lists where it can. They nearly always
+ * ascend, but for record 0 at the end, so that millions need no second list. Otherwise they are
+ * mostly dense, so that each key's place is known.
  *
  * @param refuse throws the error for a key that is there twice
  */
 export function sortKeys({ keys, offsets }: Keys, refuse: (key: number) => never): Keys {
   const { length } = keys;
+  if (turnToAscend(keys, offsets)) return { keys, offsets };
   const largest = keys.reduce((most, key) => Math.max(most, key), 0);
   if (largest >= 2 * length + 1024) {
     const sorted = choose({ keys, offsets }, sortPlaces(Uint32Array.from(keys.keys()), keys));
@@ -58,6 +60,33 @@ export function sortKeys({ keys, offsets }: Keys, refuse: (key: number) => never
     offsets[at++] = places[key];
   }
   return { keys, offsets };
+}
+
+/**
+ * Moves the smaller of two parts that each ascend to where it belongs. False, and nothing is moved,
+ * where that is not enough.
+ */
+function turnToAscend(keys: Uint32Array, offsets: Float64Array): boolean {
+  const { length } = keys;
+  let start = 0;
+  for (let at = 1; at < length; at++) {
+    if (keys[at - 1] < keys[at]) continue;
+    if (start > 0 || keys[at - 1] === keys[at]) return false;
+    start = at;
+  }
+  if (start === 0) return true;
+  if (keys[length - 1] >= keys[0]) return false;
+  for (const list of [keys, offsets])
+    if (start > length / 2) {
+      const end = list.slice(start);
+      list.copyWithin(end.length, 0, start);
+      list.set(end);
+    } else {
+      const begin = list.slice(0, start);
+      list.copyWithin(0, start);
+      list.set(begin, length - start);
+    }
+  return true;
 }
 
 /** Records whose keys are from `first` on and below `end`. */

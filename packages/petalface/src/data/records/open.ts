@@ -10,6 +10,7 @@ import { createNames, namesOf } from "../listing/names.ts";
 import { createStamps, unchanged } from "../listing/stamps.ts";
 import type { FaceData } from "../types.ts";
 import { requireMost } from "../unreadable.ts";
+import { compactRecords } from "./compact.ts";
 import { indexRecords, type RecordIndex } from "./index-records.ts";
 import { openWindow } from "./window.ts";
 
@@ -33,8 +34,9 @@ export async function openRecords(spec: string, options: ScanOptions): Promise<F
 }
 
 function dataOfRecords(spec: string, path: string, index: RecordIndex): FaceData {
-  const { keys, offsets, person, people, fingerprint, unreadable } = index;
-  const { length } = keys;
+  const { people, fingerprint, unreadable } = index;
+  // The list itself is given up here: a set of millions is open as long as the run lasts.
+  const { length, keyAt, offsetAt, personAt } = compactRecords(index);
   return {
     spec,
     length,
@@ -44,9 +46,9 @@ function dataOfRecords(spec: string, path: string, index: RecordIndex): FaceData
     unreadable,
     at(at) {
       if (!(Number.isInteger(at) && at >= 0 && at < length)) throw new RangeError(`sample ${at} of ${length}`);
-      const number = itemAt(keys, at);
-      const source = { kind: "record", path, offset: itemAt(offsets, at), number } as const;
-      return { id: String(number), person: itemAt(person, at), source };
+      const number = keyAt(at);
+      const source = { kind: "record", path, offset: offsetAt(at), number } as const;
+      return { id: String(number), person: personAt(at), source };
     },
   };
 }

@@ -58,8 +58,10 @@ export function adaface(
   const withMargin = o.cos(o.clip(o.sub(angle, o.mul(z, margin)), angleFloor, Math.PI - angleFloor));
   const change = o.sub(o.sub(withMargin, atLabel), o.mul(o.add(z, 1), margin));
   const loss = crossEntropy(o, o.mul(o.add(all, o.mul(onehot, change)), scale), parts);
-  const after = o.concat([newMean, newDeviation, o.full(1, [1], state)], 0);
-  return { ...loss, fixed: [...loss.fixed, z], state: after };
+  const one = o.full(1, [1], state);
+  const after = o.concat([newMean, newDeviation, one], 0);
+  const found = o.concat([o.reshape(ownMean, [1]), o.reshape(ownDeviation, [1]), one], 0);
+  return { ...loss, fixed: [...loss.fixed, z], state: after, found };
 }
 
 /**
@@ -101,7 +103,8 @@ export function magface(
 export function curricularface(o: Ops, parts: Margin & Running & { readonly margin: number }): Loss {
   const { onehot, scale, margin, state, momentum } = parts;
   const { all, atLabel } = cosinesOf(o, parts);
-  const t = o.add(state, o.mul(o.sub(o.reduceMean(atLabel, [0, 1], false), state), momentum));
+  const ownMean = o.reduceMean(atLabel, [0, 1], false);
+  const t = o.add(state, o.mul(o.sub(ownMean, state), momentum));
   const withMargin = o.sub(o.mul(atLabel, Math.cos(margin)), o.mul(sineOf(o, atLabel), Math.sin(margin)));
   const own = o.where(
     o.greater(atLabel, Math.cos(Math.PI - margin)),
@@ -110,5 +113,5 @@ export function curricularface(o: Ops, parts: Margin & Running & { readonly marg
   );
   const others = o.where(o.greater(all, withMargin), o.mul(all, o.add(all, t)), all);
   const loss = crossEntropy(o, o.mul(o.where(o.greater(onehot, 0), own, others), scale), parts);
-  return { ...loss, fixed: [...loss.fixed, t], state: t };
+  return { ...loss, fixed: [...loss.fixed, t], state: t, found: o.reshape(ownMean, [1]) };
 }

@@ -1,15 +1,9 @@
 import type { Ops } from "onnx-grad";
 import type { TrainingOptions } from "../options/options.ts";
-import { adaface, curricularface, magface, stateSizes } from "./adaptive-losses.ts";
+import { adaface, curricularface, magface } from "./adaptive-losses.ts";
 import { arcface, cosface } from "./losses.ts";
 import type { Loss, Margin } from "./margin.ts";
-import { type LossName, marginOf } from "./names.ts";
-
-/** How many numbers a loss keeps from step to step; they begin as 0. */
-export function lossStateSize(loss: LossName): number {
-  const margin = marginOf(loss);
-  return margin === "adaface" || margin === "curricularface" ? stateSizes[margin] : 0;
-}
+import { marginOf } from "./names.ts";
 
 /**
  * Adds the margin softmax that the options name. `state` is the vector that it keeps; "" where it

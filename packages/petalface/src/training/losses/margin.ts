@@ -33,6 +33,11 @@ export interface Loss {
   readonly fixed: readonly string[];
   /** What the loss keeps from step to step, after this one; absent where it keeps nothing. */
   readonly state?: string;
+  /**
+   * The state that this batch alone would give, which the state follows; present where there is a
+   * state.
+   */
+  readonly found?: string;
 }
 
 /** Rows of `x` `[B, D]` scaled to length 1. */

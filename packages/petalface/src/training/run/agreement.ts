@@ -3,8 +3,6 @@ import { PetalfaceError } from "../../errors.ts";
 import { type Ranks, requireSame } from "../../ranks.ts";
 import type { Provider } from "../../runtime/index.ts";
 import { versions } from "../../versions.ts";
-import { lossStateSize } from "../losses/margin-loss.ts";
-import { type LossName, marginOf } from "../losses/names.ts";
 import type { TrainingOptions } from "../options/options.ts";
 
 /** What the ranks of a run open, as far as it must be the same on all. */
@@ -64,15 +62,11 @@ export async function agreedThreads(ranks: Ranks): Promise<number> {
  *
  * @throws PetalfaceError (wrong usage)
  */
-export function refuseForRanks({ loss, accumulate }: TrainingOptions, { count }: Ranks, isNew: boolean): void {
+export function refuseForRanks({ accumulate }: TrainingOptions, { count }: Ranks, isNew: boolean): void {
   if (count === 1) return;
-  if (lossStateSize(loss) > 0) throw new PetalfaceError("PETAL_OPTION_INVALID", `'loss=${loss}' ${stateful(loss)}`);
   if (isNew && accumulate % count !== 0)
     throw new PetalfaceError(
       "PETAL_OPTION_INVALID",
       `'accumulate=${accumulate}' makes ${accumulate} parts of a step, which ${count} ranks cannot share evenly: give a multiple of ${count}`,
     );
 }
-
-const stateful = (loss: LossName): string =>
-  `keeps numbers from part to part of a step (${marginOf(loss)}), and ranks compute the parts at the same time: train it in one process, or with another 'loss'`;

@@ -3,8 +3,8 @@ import { type Adapter, initialStatistics, initialTheta } from "../../adapters/in
 import { openEmbedder, rowsNotFinite } from "../../backbones/index.ts";
 import { PetalfaceError } from "../../errors.ts";
 import { nameOfFace } from "../../images/index.ts";
-import { lossStateSize } from "../losses/margin-loss.ts";
 import { marginOf, usesMargin } from "../losses/names.ts";
+import { lossStateSize } from "../losses/running.ts";
 import { freshMoments } from "../optimiser/optimizer.ts";
 import type { RunParts } from "../run/types.ts";
 import { freshValidation } from "../run/validation.ts";

@@ -4,8 +4,9 @@ import type { Backbone, ExternalScores } from "../../backbones/index.ts";
 import { externalScores } from "../../quality/index.ts";
 import { anchorSoftmax, distillation } from "../losses/losses.ts";
 import type { Loss } from "../losses/margin.ts";
-import { lossStateSize, marginLoss } from "../losses/margin-loss.ts";
+import { marginLoss } from "../losses/margin-loss.ts";
 import { usesDistillation, usesMargin } from "../losses/names.ts";
+import { lossStateSize } from "../losses/running.ts";
 import type { TrainingOptions } from "../options/options.ts";
 
 /** Names of the inputs and outputs of a training graph. Absent ones are not in the graph. */
@@ -41,6 +42,8 @@ export interface TrainingGraph {
     readonly centres?: "grad_centres";
     /** What the loss keeps, after this batch. */
     readonly lossState?: string;
+    /** What this batch alone would give, which that follows. */
+    readonly lossFound?: string;
     /** Means and variances that the batch normalisations found, where they train. */
     readonly statistics?: string;
   };
@@ -107,7 +110,8 @@ export function trainingGraph(
   };
   const loss = named("loss", o.sum(terms));
   const lossState = margin?.state === undefined ? undefined : named("loss_state_after", margin.state);
-  const others = [alpha, lossState, batchStatistics?.value].filter((value) => value !== undefined);
+  const lossFound = margin?.found === undefined ? undefined : named("loss_found", margin.found);
+  const others = [alpha, lossState, lossFound, batchStatistics?.value].filter((value) => value !== undefined);
   const graph = differentiate(b.build([loss, ...others]), {
     outputs: others,
     loss,
@@ -134,6 +138,7 @@ export function trainingGraph(
       theta: "grad_theta",
       ...(classifies && { centres: "grad_centres" as const }),
       ...(lossState && { lossState }),
+      ...(lossFound && { lossFound }),
       ...(batchStatistics && { statistics: batchStatistics.value }),
     },
     samples: batchStatistics?.samples ?? [],

@@ -1,5 +1,5 @@
-import { itemAt } from "onnx-grad";
-import { floatsOf, type Session } from "../../runtime/index.ts";
+import { itemAt, type Tensor } from "onnx-grad";
+import { floatsOf } from "../../runtime/index.ts";
 import { clipFactor, l2Norm } from "../optimiser/adamw.ts";
 import { optimize } from "../optimiser/optimizer.ts";
 import { learningRate } from "../optimiser/schedule.ts";
@@ -11,6 +11,7 @@ import type { PreparedStep } from "./batches.ts";
 import { meetFaces, type UsableStep, withoutNotFinite } from "./faces.ts";
 import { feedsOfPart, meetCentres, vector } from "./feeds.ts";
 import { drawNoise } from "./noise.ts";
+import { runPart } from "./part.ts";
 import { epochOf } from "./sampler.ts";
 import { sumOfParts } from "./sums.ts";
 import type { StepTask } from "./task.ts";
@@ -58,7 +59,7 @@ const isSound = ({ loss, gradientNorm }: Computed): boolean => Number.isFinite(l
 
 /** Loss and gradient of a batch as it is. */
 async function computeBatch(task: StepTask, state: TrainingState, step: UsableStep): Promise<Computed> {
-  const { options, engine, anchors, ranks, share } = task;
+  const { options, anchors, ranks, share } = task;
   const { outputs, layout, samples } = task.graph;
   const { head } = state;
   const labels = step.faces.map(({ person }) => person);
@@ -80,19 +81,21 @@ async function computeBatch(task: StepTask, state: TrainingState, step: UsableSt
   let { lossState, statistics } = state;
   for (let round = 0; round < share.rounds; round++) {
     const part = share.partOf(round, ranks.rank);
-    let results: Awaited<ReturnType<Session["run"]>> | undefined;
+    let feeds: Record<string, Tensor> | undefined;
     if (part !== undefined) {
-      const feeds = feedsOfPart(task, step, part, { labels, classes, noise });
+      feeds = feedsOfPart(task, step, part, { labels, classes, noise });
       feeds.theta = vector(state.theta);
       if (sampled !== undefined) feeds.centres = sampled.tensor;
       if (anchors !== undefined)
         feeds.anchors = { dtype: "float32", dims: [anchors.count, anchors.width], data: anchors.rows };
-      if (outputs.lossState !== undefined) feeds.loss_state = vector(lossState);
-      results = await engine.run(feeds);
+    }
+    const computed = await runPart(task, feeds, round, lossState);
+    // What looks at its batch looks at one part, and moves on with each, as in PyTorch.
+    lossState = computed.lossState;
+    const { results } = computed;
+    if (results !== undefined) {
       numbers[2 * round] = itemAt(floatsOf(results, outputs.loss), 0);
       numbers[2 * round + 1] = mean(floatsOf({ ...feeds, ...results }, outputs.alpha));
-      // What looks at its batch looks at one part, and moves on with each, as in PyTorch.
-      if (outputs.lossState !== undefined) lossState = floatsOf(results, outputs.lossState);
     }
     found.push(
       results === undefined || outputs.statistics === undefined
