@@ -50,7 +50,7 @@ const pairsValidator =
     const list = named ? await openPairs(request.protocol, {}, data) : syntheticPairs(data);
     const protocol = protocolOfPairs(list, data);
     const threads = session.threads ?? 1;
-    const loader = openLoader({ size: backbone.size, threads, cacheBytes: 128 * 2 ** 20 });
+    const loader = openLoader({ size: backbone.size, threads, cacheBytes: 128 * 2 ** 20, faces: data.length });
     return {
       measure: measureOf(request),
       fingerprint: `${protocol.fingerprint}-${data.fingerprint}`,

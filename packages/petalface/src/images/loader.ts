@@ -15,6 +15,11 @@ export interface LoaderOptions {
    * none are kept.
    */
   readonly cacheBytes?: number;
+  /**
+   * How many faces there are: no more memory than they need is reserved, as a process with much of
+   * it may be refused a child process. Default: any number.
+   */
+  readonly faces?: number;
 }
 
 /** Prepares batches of faces off the main thread. */
@@ -45,11 +50,11 @@ const tasksPerThread = 2;
 
 /** Opens a {@link Loader}. Close it, or it keeps the process alive. */
 export function openLoader(options: LoaderOptions): Loader {
-  const { size, threads, cacheBytes = 0 } = options;
+  const { size, threads, cacheBytes = 0, faces = Number.POSITIVE_INFINITY } = options;
   if (!Number.isInteger(size) || size < 1) throw new RangeError(`an image side of ${size} pixels`);
   if (!Number.isInteger(threads) || threads < 0) throw new RangeError(`${threads} loader threads`);
   const bytes = size * size * 3;
-  const slots = Math.floor(cacheBytes / bytes);
+  const slots = Math.min(Math.floor(cacheBytes / bytes), faces);
   const cache = slots > 0 ? new SharedArrayBuffer(slots * bytes) : undefined;
   const assignSlot = createSlots(slots);
   const run = threads === 0 ? ownThread(createPreparer({ size, cache })) : pool(threads, { size, cache });

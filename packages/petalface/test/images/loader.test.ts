@@ -105,6 +105,17 @@ describe("openLoader", () => {
     }
   });
 
+  it("reserves no more memory than the faces need", async () => {
+    const reserved = (): number => process.memoryUsage().arrayBuffers;
+    const before = reserved();
+    await using few = openLoader({ size, threads: 0, cacheBytes: 2 ** 29, faces: 4 });
+    const between = reserved();
+    await using many = openLoader({ size, threads: 0, cacheBytes: 2 ** 29 });
+    expect(between - before).toBeLessThan(2 ** 24);
+    expect(reserved() - between).toBeGreaterThan(2 ** 28);
+    expect([few.size, many.size]).toEqual([size, size]);
+  });
+
   it("keeps decoded faces, so that a file that is gone is still there", async () => {
     const path = join(folder, "kept.png");
     await sharp({ create: { width: size, height: size, channels: 3, background: "#123456" } })

@@ -32,7 +32,10 @@ export interface Fit extends FittedCamera {
  * cannot be read are counted and left out.
  */
 export async function fitOn(faces: FaceData, crops: FaceData, seed: number, context: Surroundings): Promise<Fit> {
-  await using loader = openLoader({ size: describedSize, threads: availableParallelism(), cacheBytes });
+  await using loader = openLoader({
+    ...{ size: describedSize, threads: availableParallelism() },
+    ...{ cacheBytes, faces: faces.length + crops.length },
+  });
   const real = await sourcesOf(crops, loader);
   const models = await sourcesOf(faces, loader);
   const progress = context.progress("fitting", 100, "%");

@@ -38,7 +38,11 @@ export const openFaces = (
   threads: number,
   { onLeftOut }: AdaptContext,
 ): FaceLoader =>
-  skipUnreadable(openLoader({ size: backbone.size, threads, cacheBytes: decodedCacheBytes }), data, onLeftOut);
+  skipUnreadable(
+    openLoader({ size: backbone.size, threads, cacheBytes: decodedCacheBytes, faces: data.length }),
+    data,
+    onLeftOut,
+  );
 
 /** The validator of a run that asks for one; to be disposed of. */
 export async function openValidator(
