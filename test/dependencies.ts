@@ -51,6 +51,7 @@ const SHARED_FILES: ReadonlySet<string> = new Set([
     "error-codes.ts",
     "errors.ts",
     "files.ts",
+    "installed.ts",
     "json.ts",
     "launched.ts",
     "litter.ts",

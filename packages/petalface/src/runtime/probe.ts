@@ -2,6 +2,7 @@ import { execFile } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { PetalfaceError } from "../errors.ts";
+import { installAgain } from "../installed.ts";
 import { cudaAdvice } from "./cuda.ts";
 import type { Provider } from "./types.ts";
 
@@ -12,7 +13,7 @@ const patience = 30_000;
 
 /** What needs to be there for a provider, for people. */
 const needs: Readonly<Record<Provider, () => string>> = {
-  cpu: () => "run `npm ci` again on this machine",
+  cpu: () => installAgain(),
   cuda: () => cudaAdvice(),
   webgpu: () =>
     "it needs a GPU with a Vulkan, Metal or Direct3D 12 driver (on Linux also the Vulkan loader, libvulkan.so.1)",

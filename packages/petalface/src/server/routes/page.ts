@@ -49,7 +49,11 @@ export const pageRoutes =
   (app: App): void => {
     if (files === undefined) {
       app.get("/", { config: { scope: "search" }, schema: { hide: true } }, () => {
-        throw new Problem(404, "not-found", "the page was not built (npm run build); /docs describes the API");
+        throw new Problem(
+          404,
+          "not-found",
+          "this installation has no page; in a checkout, npm run build makes it. /docs describes the API",
+        );
       });
       return;
     }

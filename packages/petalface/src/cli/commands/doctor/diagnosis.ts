@@ -1,6 +1,7 @@
 import { statfs } from "node:fs/promises";
 import { availableParallelism, totalmem } from "node:os";
 import { messageOf } from "../../../errors.ts";
+import { installAgain } from "../../../installed.ts";
 import { cacheFolder, isCached, knownModels } from "../../../models/index.ts";
 import type { Provider } from "../../../runtime/index.ts";
 import { proveWritable } from "../../cache-folder.ts";
@@ -43,7 +44,7 @@ async function runtime(): Promise<Finding[]> {
       { name: "telemetry", state: "ok", detail: telemetryOf(telemetryWanted(process.env)) },
     ];
   } catch (error) {
-    return [{ name, state: "broken", detail: firstLine(error), todo: "run `npm ci` again on this machine" }];
+    return [{ name, state: "broken", detail: firstLine(error), todo: installAgain() }];
   }
 }
 
@@ -68,7 +69,7 @@ async function provider(name: Provider): Promise<Finding> {
     const without = name === "cpu" ? "" : `needed only for --provider ${name}; `;
     return { name: title, state, detail: problem, todo: `${without}${todo}` };
   } catch (error) {
-    return { name: title, state, detail: firstLine(error), todo: "run `npm ci` again on this machine" };
+    return { name: title, state, detail: firstLine(error), todo: installAgain() };
   }
 }
 
@@ -102,7 +103,7 @@ async function images(): Promise<Finding> {
     await sharp(jpeg).raw().toBuffer();
     return { name, state: "ok", detail: `${sharp.versions.sharp}, libvips ${sharp.versions.vips}` };
   } catch (error) {
-    return { name, state: "broken", detail: firstLine(error), todo: "run `npm ci` again on this machine" };
+    return { name, state: "broken", detail: firstLine(error), todo: installAgain() };
   }
 }
 
