@@ -20,6 +20,15 @@ export interface Decision {
   readonly threshold: number | null;
 }
 
+/** How often each answer was given. */
+export type DecisionCounts = Readonly<Record<Decision["decision"], number>>;
+
+/** Counts answers. */
+export function countDecisions(answers: readonly Pick<Decision, "decision">[]): DecisionCounts {
+  const count = (kind: Decision["decision"]): number => answers.filter(({ decision }) => decision === kind).length;
+  return { match: count("match"), unknown: count("unknown"), unusable: count("unusable") };
+}
+
 /** How {@link decide} decides. */
 export interface DecisionRules {
   readonly thresholds: ThresholdTable;

@@ -1,6 +1,6 @@
 export { galleryIn, shownGallery } from "./address.ts";
 export { withChanges } from "./changes.ts";
-export { type Decision, type DecisionRules, decide } from "./decide.ts";
+export { countDecisions, type Decision, type DecisionCounts, type DecisionRules, decide } from "./decide.ts";
 export {
   type DescribeOptions,
   type Describer,

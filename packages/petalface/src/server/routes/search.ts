@@ -1,6 +1,7 @@
 import { type Static, Type } from "typebox";
 import {
   type ChosenThresholds,
+  countDecisions,
   type Decision,
   decide,
   type FaceDescription,
@@ -69,6 +70,10 @@ const answer = Type.Object({
     },
     { description: "Thresholds by alpha, and where they come from" },
   ),
+  counts: Type.Object(
+    { match: Type.Integer(), unknown: Type.Integer(), unusable: Type.Integer() },
+    { description: "How often each answer was given" },
+  ),
   photos: Type.Array(photoAnswer, {
     description: "One answer for each photo, each face (all=true), or all frames together (track=true)",
   }),
@@ -136,6 +141,7 @@ export function searchRoutes(app: App, context: ServerContext): void {
       return gallery.use(async (state) => ({
         ...{ gallery: gallery.name, enrolled: state.people.length, templates: context.templates },
         thresholds: thresholdsOf(state.thresholds, threshold),
+        counts: countDecisions(found),
         photos: found,
       }));
     },

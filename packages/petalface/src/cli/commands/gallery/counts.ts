@@ -1,17 +1,10 @@
 import { percent, shareInterval } from "../../../evaluation/index.ts";
+import type { DecisionCounts } from "../../../gallery/index.ts";
 
-/** What {@link countAnswers} needs of an answer. */
+/** What {@link countNamed} needs of an answer. */
 interface Answer {
-  readonly decision: "match" | "unknown" | "unusable";
   readonly person: string | null;
   readonly candidates: readonly { readonly person: string }[];
-}
-
-/** How often each answer was given. */
-export interface Counts {
-  readonly match: number;
-  readonly unknown: number;
-  readonly unusable: number;
 }
 
 /** Answers compared with the names that folders or a manifest give. */
@@ -28,12 +21,6 @@ export interface NamedCounts {
   };
   /** Photos of people who are not. */
   readonly strangers: { readonly photos: number; readonly matched: number };
-}
-
-/** Counts answers. */
-export function countAnswers(answers: readonly Answer[]): Counts {
-  const count = (kind: Answer["decision"]): number => answers.filter(({ decision }) => decision === kind).length;
-  return { match: count("match"), unknown: count("unknown"), unusable: count("unusable") };
 }
 
 /**
@@ -62,7 +49,7 @@ export function countNamed(
 }
 
 /** The counts as lines for people. */
-export function printCounts({ match, unknown, unusable }: Counts, named: NamedCounts | undefined): string[] {
+export function printCounts({ match, unknown, unusable }: DecisionCounts, named: NamedCounts | undefined): string[] {
   const photos = `${number(match + unknown + unusable)} photos`;
   const lines = [`${photos}: ${number(match)} match, ${number(unknown)} unknown, ${number(unusable)} unusable`];
   if (named === undefined) return lines;

@@ -6,6 +6,7 @@ import { type GalleryModel, openGalleryModel } from "../../../api/gallery-model.
 import { type GalleryParts, openPartsSearcher, type PartsSearcher, type WhenDown } from "../../../cluster/index.ts";
 import { PetalfaceError } from "../../../errors.ts";
 import {
+  countDecisions,
   type Decision,
   type DecisionRules,
   decide,
@@ -25,7 +26,7 @@ import type { CliContext } from "../../context.ts";
 import { withExamples } from "../../examples.ts";
 import { parseInteger } from "../../options.ts";
 import { printAnswer } from "./answers.ts";
-import { countAnswers, countNamed, printCounts } from "./counts.ts";
+import { countNamed, printCounts } from "./counts.ts";
 import { alignedOption, checkDecisions, type DecisionFlags, withDecisionOptions } from "./decisions.ts";
 import { type GalleryModelFlags, withGalleryModel } from "./model.ts";
 import { galleryArgument, openPlaces, placesOf, type StoreFlags, withStore } from "./store.ts";
@@ -121,7 +122,7 @@ async function run(gallery: string, photos: readonly string[], flags: Flags, con
     cosine: nearest?.cosine ?? null,
     candidates: candidates.map(({ person, cosine }) => ({ person: names.get(person) ?? "", cosine })),
   }));
-  const counts = countAnswers(answers);
+  const counts = countDecisions(answers);
   const named = photographed && countNamed(answers, photographed, new Set((await store.ids(photographed)).keys()));
   context.note(describeThresholds(chosen));
   const missing = "missing" in searcher ? searcher.missing() : [];
