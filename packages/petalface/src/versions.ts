@@ -26,8 +26,10 @@ export async function versions(): Promise<Record<string, string>> {
  * The commit of petalface's own repository, with `-dirty` where files differ from it. Undefined for
  * the installed package, which has its version alone, and where git is missing or cannot start.
  * Never throws.
+ *
+ * @param git the program
  */
-export async function sourceCommit(): Promise<string | undefined> {
+export async function sourceCommit(git = "git"): Promise<string | undefined> {
   const root = join(import.meta.dirname, "..", "..", "..");
   const isRepository = await Promise.all([access(`${root}/.git`), access(`${root}/bench/main.ts`)]).then(
     () => true,
@@ -36,7 +38,7 @@ export async function sourceCommit(): Promise<string | undefined> {
   if (!isRepository) return undefined;
   const order = ["--no-optional-locks", "-C", root, "describe", "--always", "--dirty", "--exclude", "*", "--abbrev=12"];
   try {
-    return (await promisify(execFile)("git", order)).stdout.trim();
+    return (await promisify(execFile)(git, order)).stdout.trim();
   } catch {
     // Also thrown at once where the system has no memory for another process.
     return undefined;

@@ -1,20 +1,10 @@
-import { promisify } from "node:util";
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import { sourceCommit } from "../src/versions.ts";
 
-// As Node does it: promisify takes execFile's own form, which throws before there is a promise.
-vi.mock("node:child_process", async (load) => {
-  const noMemory = (): never => {
-    throw Object.assign(new Error("spawn ENOMEM"), { code: "ENOMEM" });
-  };
-  return {
-    ...(await load<typeof import("node:child_process")>()),
-    execFile: Object.assign(noMemory, { [promisify.custom]: noMemory }),
-  };
-});
-
 describe("sourceCommit", () => {
-  it("is undefined where the system cannot start git: a run does not fail for that", async () => {
-    expect(await sourceCommit()).toBeUndefined();
+  // Node reports a missing program later. Of a path that is none it throws at once, as where the
+  // system has no memory for another process.
+  it.each(["no-such-git", "no\0path"])("is undefined where git cannot start: a run does not fail (%j)", async (git) => {
+    expect(await sourceCommit(git)).toBeUndefined();
   });
 });
