@@ -4,22 +4,29 @@ import type { Graph } from "../graph/graph.ts";
 import { type Constant, floatData, isExternal, sizeOf } from "../graph/tensor.ts";
 
 /**
- * Weights of products are negligible from 2^-48 of the largest one of their tensor down: a float32
- * holds 24 bits, so next to any other weight they are lost twice over.
+ * Weights and biases of products, and slopes of PRelu, are negligible from 2^-48 of the largest one
+ * of their tensor down: a float32 holds 24 bits, so next to any other they are lost twice over.
  */
 const negligibleBits = 48;
 
 /** Of a tensor's numbers: fewer cost less time than a copy of the tensor costs memory. */
 const worthCopying = 1e-5;
 
-/** The constants that nothing but products use as weights. */
-function productWeights(graph: Graph): ReadonlySet<string> {
+/** Which inputs of an operator are weights, biases or slopes. */
+const weightInputs: Readonly<Record<string, readonly number[]>> = {
+  ...{ MatMul: [0, 1], Gemm: [0, 1, 2] },
+  ...{ Conv: [1, 2], ConvTranspose: [1, 2] },
+  // What a dead channel's slope makes of it is the next product's operand.
+  PRelu: [1],
+};
+
+/** The constants that nothing but operators of {@link weightInputs} use, as such. */
+function weightsOf(graph: Graph): ReadonlySet<string> {
   const weights = new Set<string>();
   const others = new Set<string>(graph.outputs);
   for (const { op, domain, inputs } of graph.nodes)
     inputs.forEach((name, at) => {
-      const isWeight =
-        domain === "" && (op === "MatMul" || (op === "Gemm" && at < 2) || (/^Conv/.test(op) && at === 1));
+      const isWeight = domain === "" && weightInputs[op]?.includes(at) === true;
       (isWeight ? weights : others).add(name);
     });
   for (const name of others) weights.delete(name);
@@ -71,14 +78,14 @@ function leastExponent(counts: Uint32Array, isWeight: boolean): number {
 
 /**
  * Names of the float32 constants in which more than one of 100,000 numbers is negligible:
- * subnormal (below 1.2e-38) or, in weights of products, below 2^-48 of the largest. Training with
- * weight decay leaves them in channels that died. Products with them give subnormal numbers, for
- * which many processors take over a hundred times as long.
+ * subnormal (below 1.2e-38) or, in weights and biases of products and slopes of PRelu, below 2^-48
+ * of the largest. Training with weight decay leaves them in channels that died. Products with them
+ * give subnormal numbers, for which many processors take over a hundred times as long.
  *
  * @throws the operating system's error if a weights file cannot be read
  */
 export async function findNegligible(graph: Graph): Promise<string[]> {
-  const weights = productWeights(graph);
+  const weights = weightsOf(graph);
   const found: string[] = [];
   for (const [name, constant] of graph.constants) {
     if (constant.dtype !== "float32") continue;
@@ -97,7 +104,7 @@ export async function findNegligible(graph: Graph): Promise<string[]> {
  * @param names float32 constants, as {@link findNegligible} gives them; they are read into memory
  */
 export function flushNegligible(graph: Graph, names: readonly string[]): Graph {
-  const weights = productWeights(graph);
+  const weights = weightsOf(graph);
   const constants = new Map(graph.constants);
   for (const name of names) {
     const constant = constants.get(name);

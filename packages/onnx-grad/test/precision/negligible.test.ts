@@ -119,6 +119,25 @@ describe("weights of products", () => {
     },
   );
 
+  test("biases and slopes of PRelu are weights: a dead channel has nothing left to multiply", async () => {
+    const b = new GraphBuilder({ name: "channels", opset: 18 });
+    const o = ops(b);
+    const channels = (scale: number): Float32Array =>
+      Float32Array.from({ length: 30 }, (_, i) => scale * (i % 3 === 0 ? 2 ** -60 : 1) * Math.cos(i + 1));
+    const x = b.input("x", { dtype: "float32", shape: [5, 40] });
+    const w = b.constant({ dtype: "float32", dims: [40, 30], data: matrix(1) }, "w");
+    const bias = b.constant({ dtype: "float32", dims: [30], data: channels(2) }, "bias");
+    const slopes = b.constant({ dtype: "float32", dims: [30], data: channels(0.25) }, "slopes");
+    const graph = b.build([b.add("PRelu", [o.gemm(x, w, { c: bias }), slopes])]);
+    const found = await findNegligible(graph);
+    expect(found.toSorted()).toEqual(["bias", "slopes", "w"]);
+    const flushed = flushNegligible(graph, found);
+    for (const name of ["bias", "slopes"])
+      expect(numbersOf(flushed, name).map((value) => value === 0)).toEqual(
+        Array.from({ length: 30 }, (_, i) => i % 3 === 0),
+      );
+  });
+
   test("infinite numbers do not make the others negligible", async () => {
     const weights = matrix(1).map((value, i) => (i === 1 ? Number.NEGATIVE_INFINITY : isDead(i) ? 1 : value));
     expect(await findNegligible(product(weights))).toEqual([]);

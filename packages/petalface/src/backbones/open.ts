@@ -114,7 +114,7 @@ function fed(
 const negligibleOf = (graph: Graph, sha256: string): Promise<string[]> =>
   bytesOf(graph) < worthRemembering
     ? findNegligible(graph)
-    : remembered("negligible", sha256, () => findNegligible(graph), isStrings);
+    : remembered("negligible-numbers", sha256, () => findNegligible(graph), isStrings);
 
 /**
  * Proves the open batch of a model, unless it was proven before in the form that its file has by
