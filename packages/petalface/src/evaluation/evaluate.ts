@@ -23,7 +23,7 @@ export interface EvaluationProgress {
 /** What to measure. */
 export interface EvaluateOptions
   extends Pick<EmbedFacesOptions, "loader" | "store" | "signal" | "ranks">,
-    Omit<MeasureRowsOptions, "degraded" | "copies"> {
+    Omit<MeasureRowsOptions, "degraded" | "copies" | "kept"> {
   /** The model; its owner closes it. */
   readonly model: Embedder;
   readonly protocol: Protocol;
@@ -34,9 +34,34 @@ export interface EvaluateOptions
    * None unless given.
    */
   readonly copies?: CopyOptions | undefined;
+  /**
+   * Also measures with the gallery of the first model that is measured with this: conditions named
+   * `..., gallery kept`. Nothing more is embedded.
+   */
+  readonly gallery?: KeptGallery | undefined;
   /** What is done with the mirror image; the protocol's own way unless given. */
   readonly fusion?: Fusion | undefined;
   readonly onProgress?: ((progress: EvaluationProgress) => void) | undefined;
+}
+
+/**
+ * Embeddings of a protocol's faces as given by the model that is measured first: one row a face in
+ * memory.
+ */
+export interface KeptGallery {
+  /** @returns the embeddings that were given first */
+  keep(rows: FaceRows): FaceRows;
+}
+
+/** Makes a {@link KeptGallery} for evaluations of several models on one protocol, one by one. */
+export function createKeptGallery(): KeptGallery {
+  let first: FaceRows | undefined;
+  return {
+    keep(rows) {
+      first ??= rows;
+      return first;
+    },
+  };
 }
 
 /**
@@ -73,9 +98,11 @@ export async function evaluate(options: EvaluateOptions): Promise<EvaluationResu
     known.add(place);
     tally.bad(message, kind);
   };
-  const { copies: _, ...rest } = options;
-  const { given, ...passes } = planPasses(options, specs, onLeft);
-  const result = await measureRows(protocol, given, { ...rest, ...passes });
+  const { copies: _, gallery, ...rest } = options;
+  const { given: once, ...passes } = planPasses(options, specs, onLeft);
+  const given = gallery === undefined ? once : keptRows(once);
+  const kept = gallery?.keep(given);
+  const result = await measureRows(protocol, given, { ...rest, ...passes, ...(kept && { kept }) });
   if (result.leftOut === undefined) return result;
   // The tally knows why each face is left out; the rows only show that their numbers are missing.
   return { ...result, leftOut: { ...result.leftOut, notFinite: 0, ...tally.report() } };

@@ -1,4 +1,11 @@
-export { countEmbeddings, type EvaluateOptions, type EvaluationProgress, evaluate } from "./evaluate.ts";
+export {
+  countEmbeddings,
+  createKeptGallery,
+  type EvaluateOptions,
+  type EvaluationProgress,
+  evaluate,
+  type KeptGallery,
+} from "./evaluate.ts";
 export {
   type FaceRows,
   type MeasureRowsOptions,

@@ -5,6 +5,7 @@ import { type CopyOptions, openMatcher, type RowSource, rocCurve, rowsOf } from 
 import { openResources } from "../resources.ts";
 import { type CopiedMatching, startCopied } from "./protocols/copied.ts";
 import { type CopyRows, enrolItems, itemAlphas } from "./protocols/enrol.ts";
+import { type KeptMatching, startKept } from "./protocols/kept.ts";
 import { type Matching, startMatching } from "./protocols/matching.ts";
 import { nearestTar } from "./protocols/nearest.ts";
 import { protocolOfPairs } from "./protocols/pairs.ts";
@@ -36,6 +37,11 @@ export interface MeasureRowsOptions extends Pick<MeasureOptions, "bootstrap" | "
   readonly degraded?: ReadonlyMap<string, FaceRows> | undefined;
   /** Also measures with these copies enrolled: conditions named `..., copies`. */
   readonly copies?: CopyRows | undefined;
+  /**
+   * Embeddings of the same faces as given by the model that enrolled them. Also measures with
+   * these enrolled: conditions named `..., gallery kept`.
+   */
+  readonly kept?: FaceRows | undefined;
   /** Operating points other than the protocol's own. */
   readonly choice?: Partial<OperatingChoice> | undefined;
   /** What another model's measurement left out, to be left out from the start. */
@@ -90,6 +96,8 @@ async function measureOnce(
   const { left, templates, digests } = pooled;
   const enrolled = copies && (await enrolItems(protocol, copies, pooled, signal));
   if (enrolled !== undefined && enrolled.left.size > left.size) return { left: enrolled.left };
+  const before = options.kept && (await poolItems(protocol, options.kept, left, signal));
+  if (before !== undefined && before.left.size > left.size) return { left: before.left };
   const { protocol: measured, lost, leftOut } = withoutFaces(protocol, left);
   const session = threads === undefined ? {} : { threads };
   await using open = openResources();
@@ -102,18 +110,21 @@ async function measureOnce(
   };
   const onScores = protocol.nearest ? atNearest : undefined;
   const matching = startMatching(measured, templates, { matcher, onScores, signal });
+  const kept = before && startKept(measured, before.templates, { matcher, onScores, signal });
   const copied = enrolled && open.keep(await startCopied(measured, enrolled, { matcher, onScores, signal, session }));
   const addCopied = async (shown: FaceRows, degradation: string | undefined, rows: Float32Array): Promise<void> => {
     const alpha = shown.alpha?.();
     await copied?.add({ degradation, rows, alpha: alpha && itemAlphas(protocol, alpha, left) });
   };
   await matching.asGiven();
+  await kept?.add(undefined, templates);
   await addCopied(given, undefined, templates);
   const alphas = alphasOf(protocol, given, null, lost);
   for (const [degradation, rows] of degraded) {
     const worse = await poolItems(protocol, rows, left, signal);
     if (worse.left.size > left.size) return { left: worse.left };
     await matching.degraded(degradation, worse.templates);
+    await kept?.add(degradation, worse.templates);
     await addCopied(rows, degradation, worse.templates);
     if (protocol.degradable === "all") alphas.push(...alphasOf(protocol, rows, degradation, lost));
   }
@@ -124,7 +135,7 @@ async function measureOnce(
       data: { spec: data.spec, fingerprint: data.fingerprint },
       degradations: [...degraded.keys()],
       detail: {
-        ...{ items, outcomes: inOrder(matching, copied), alphas, nearest: matching.nearest() },
+        ...{ items, outcomes: inOrder(matching, kept, copied), alphas, nearest: matching.nearest() },
         digests: digests.map((digest, item) => (lost.has(item) ? "" : digest)),
       },
       exact,
@@ -135,9 +146,12 @@ async function measureOnce(
   return { result: { ...result, ...enrolment, ...(leftOut && { leftOut }) } };
 }
 
-/** Comparisons first, then searches, as tables show them; of each those with copies last. */
-function inOrder(plain: Matching, copied: CopiedMatching | undefined): Outcome[] {
-  const all = [...plain.outcomes(), ...(copied?.outcomes() ?? [])];
+/**
+ * Comparisons first, then searches, as tables show them; of each those with a kept gallery, then
+ * those with copies last.
+ */
+function inOrder(plain: Matching, kept: KeptMatching | undefined, copied: CopiedMatching | undefined): Outcome[] {
+  const all = [...plain.outcomes(), ...(kept?.outcomes() ?? []), ...(copied?.outcomes() ?? [])];
   return all.toSorted((a, b) => Number(a.kind === "identification") - Number(b.kind === "identification"));
 }
 
@@ -183,7 +197,8 @@ export interface PairCopies extends CopyOptions {
  * Measures a list of pairs on embeddings that were computed elsewhere, as {@link measureRows} does.
  *
  * @param degraded embeddings of the same images under each degradation
- * @param options with `copies`, embeddings of the same images at each of their sizes
+ * @param options with `copies`, embeddings of the same images at each of their sizes; with `kept`,
+ *   those of the model that enrolled
  * @throws PetalfaceError if the embeddings do not fit the list
  */
 export async function measureEmbeddings(
@@ -191,7 +206,10 @@ export async function measureEmbeddings(
   data: { readonly spec: string; readonly fingerprint: string },
   given: PairEmbeddings,
   degraded: ReadonlyMap<string, PairEmbeddings>,
-  options: Omit<MeasureRowsOptions, "degraded" | "copies"> & { readonly copies?: PairCopies | undefined } = {},
+  options: Omit<MeasureRowsOptions, "degraded" | "copies" | "kept"> & {
+    readonly copies?: PairCopies | undefined;
+    readonly kept?: PairEmbeddings | undefined;
+  } = {},
 ): Promise<EvaluationResult> {
   const count = list.images.length;
   const rowsFrom = ({ width, data: rows, alpha }: PairEmbeddings): FaceRows => {
@@ -212,7 +230,8 @@ export async function measureEmbeddings(
     places: Int32Array.from({ length: count }, (_, place) => place),
     rows: options.copies.embeddings.map(rowsFrom),
   };
-  return measureRows(protocolOfPairs(list, faces), rowsFrom(given), { ...options, degraded: rows, copies });
+  const kept = options.kept && rowsFrom(options.kept);
+  return measureRows(protocolOfPairs(list, faces), rowsFrom(given), { ...options, degraded: rows, copies, kept });
 }
 
 const imageAt = ({ images }: PairList, index: number): PairList["images"][number] => {

@@ -14,10 +14,9 @@ import {
 } from "../../matching/index.ts";
 import type { SessionOptions } from "../../runtime/index.ts";
 import { copyCondition } from "../results/condition.ts";
-import type { Condition, Outcome, VerificationOutcome } from "../results/types.ts";
+import type { Condition, Outcome } from "../results/types.ts";
 import { append } from "../statistics/arrays.ts";
-import { thinComparisons } from "../statistics/thin.ts";
-import { bothWays, conditionOf, type MatchingOptions, ownPlaces } from "./matching.ts";
+import { bothWays, conditionOf, keepScores, type MatchingOptions, ownPlaces } from "./matching.ts";
 import type { Comparisons, Protocol, Search } from "./types.ts";
 
 /** Items enrolled with copies; rows of items that are not enrolled have no meaning. */
@@ -84,10 +83,7 @@ export async function startCopied(
       second: { enrolled: list.second, probe: list.first },
     };
     const keep = (plain: Condition, scores: Float32Array, both: boolean): void => {
-      const condition = copyCondition(plain, "verification");
-      const outcome: VerificationOutcome = { kind: "verification", condition, ...(both ? twice() : once), scores };
-      options.onScores?.(outcome);
-      verified.push(outcome.fold === undefined ? thinComparisons(outcome) : outcome);
+      verified.push(keepScores(copyCondition(plain, "verification"), scores, both ? twice() : once, options));
     };
     const condition: Condition = degradation === undefined ? conditionOf(list.name) : { kind: "mixed", degradation };
     if (degradable === "all")

@@ -46,10 +46,7 @@ export function startMatching(protocol: Protocol, given: Float32Array, options: 
   const { matcher, signal } = options;
   const { person, degradable } = protocol;
   const lists = protocol.comparisons.map((list) => ({ list, ...bothWays(protocol, list) }));
-  const peopleOf = (items: Int32Array): Int32Array => items.map((item) => person[item]);
-  const searches = protocol.searches
-    .filter(({ probes }) => probes.length > 0)
-    .map((each) => ({ ...each, people: peopleOf(each.probes), galleryPeople: peopleOf(each.gallery) }));
+  const searches = searchesOf(protocol);
   const verified: Outcome[] = [];
   const found: Outcome[] = [];
   const near: NearestPeople[] = [];
@@ -60,12 +57,10 @@ export function startMatching(protocol: Protocol, given: Float32Array, options: 
       ? scorePairs(matcher, a, b, first, second, { signal })
       : pairScores(a, b, matcher.width, first, second);
   const keep = (condition: Condition, scores: Float32Array, pairs: PairColumns): void => {
-    const outcome: VerificationOutcome = { kind: "verification", condition, ...pairs, scores };
-    options.onScores?.(outcome);
-    verified.push(outcome.fold === undefined ? thinComparisons(outcome) : outcome);
+    verified.push(keepScores(condition, scores, pairs, options));
   };
   const search = async (each: LabelledSearch, condition: Condition, probes: Float32Array): Promise<void> => {
-    found.push(await find(matcher, each, condition, given, probes, signal));
+    found.push(await searchOne(each, condition, { enrolled: given, probes }, options));
     near.push({ condition, probes: nearestPeople(each, person, { given, probes, width: matcher.width }) });
   };
   return {
@@ -127,21 +122,44 @@ interface LabelledSearch extends Search {
   readonly galleryPeople: Int32Array;
 }
 
-async function find(
-  matcher: Matcher,
+/** The searches of a protocol that have probes. */
+export function searchesOf({ person, searches }: Protocol): LabelledSearch[] {
+  const peopleOf = (items: Int32Array): Int32Array => items.map((item) => person[item]);
+  return searches
+    .filter(({ probes }) => probes.length > 0)
+    .map((each) => ({ ...each, people: peopleOf(each.probes), galleryPeople: peopleOf(each.gallery) }));
+}
+
+/** The outcome of a list of comparisons, thinned where results keep fewer of them. */
+export function keepScores(
+  condition: Condition,
+  scores: Float32Array,
+  pairs: PairColumns,
+  { onScores }: Pick<MatchingOptions, "onScores">,
+): VerificationOutcome {
+  const outcome: VerificationOutcome = { kind: "verification", condition, ...pairs, scores };
+  onScores?.(outcome);
+  return outcome.fold === undefined ? thinComparisons(outcome) : outcome;
+}
+
+/**
+ * Searches for a protocol's probes in a gallery.
+ *
+ * @param rows unit rows, one an item, for the gallery and for the probes
+ */
+export async function searchOne(
   { probes, gallery, people, galleryPeople }: LabelledSearch,
   condition: Condition,
-  given: Float32Array,
-  ofProbes: Float32Array,
-  signal?: AbortSignal,
+  rows: { readonly enrolled: Float32Array; readonly probes: Float32Array },
+  { matcher, signal }: MatchingOptions,
 ): Promise<IdentificationOutcome> {
   const { width } = matcher;
   const { rank, mate, other } = await identify(
     matcher,
     {
-      probes: takeRows(ofProbes, width, [...probes]),
+      probes: takeRows(rows.probes, width, [...probes]),
       probeLabels: people,
-      gallery: rowsOf(takeRows(given, width, [...gallery]), width),
+      gallery: rowsOf(takeRows(rows.enrolled, width, [...gallery]), width),
       galleryLabels: galleryPeople,
       // If a set is searched in itself, a face is not compared with itself.
       skip: ownPlaces(probes, gallery),

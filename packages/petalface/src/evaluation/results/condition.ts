@@ -24,22 +24,38 @@ export function conditionOrder({ kind }: Condition): number {
   return { sharp: 0, lr: 1, mixed: 2, named: 3 }[kind];
 }
 
-/** Ends the name of a condition whose enrolled faces have copies. */
-const copiesEnding = ", copies";
+/** Ends of names of conditions: enrolled faces have copies, or another model's embeddings. */
+const endings = { copies: ", copies", kept: ", gallery kept" } as const;
+
+const ended =
+  (ending: string) =>
+  (condition: Condition, kind: "verification" | "identification"): Condition => {
+    const short = kind === "identification" && condition.kind === "mixed";
+    const name = short ? shortDegradation(condition.degradation) : conditionLabel(condition);
+    return { kind: "named", name: `${name}${ending}` };
+  };
+
+const endsIn =
+  (ending: string) =>
+  (condition: Condition): boolean =>
+    condition.kind === "named" && condition.name.endsWith(ending);
 
 /**
  * The condition of pairs or of a search once enrolled faces have copies: `mixed 16, copies`; of a
  * search `16, copies`.
  */
-export function copyCondition(condition: Condition, kind: "verification" | "identification"): Condition {
-  const short = kind === "identification" && condition.kind === "mixed";
-  const name = short ? shortDegradation(condition.degradation) : conditionLabel(condition);
-  return { kind: "named", name: `${name}${copiesEnding}` };
-}
+export const copyCondition = ended(endings.copies);
 
 /** Whether enrolled faces have copies under this condition. */
-export const hasCopies = (condition: Condition): boolean =>
-  condition.kind === "named" && condition.name.endsWith(copiesEnding);
+export const hasCopies = endsIn(endings.copies);
+
+/**
+ * The same where enrolled faces keep the embeddings of another model: `mixed 16, gallery kept`.
+ */
+export const keptCondition = ended(endings.kept);
+
+/** Whether enrolled faces keep another model's embeddings under this condition. */
+export const keepsGallery = endsIn(endings.kept);
 
 /** What tells one measure of a condition from another. */
 type Name = Pick<Measure, "kind" | "condition" | "far" | "rank" | "fpir">;

@@ -1,4 +1,4 @@
-import { hasCopies, isRank } from "./condition.ts";
+import { hasCopies, isRank, keepsGallery } from "./condition.ts";
 import { percent } from "./percent.ts";
 import type { EvaluationResult, FaceResolution, Identical, Measure } from "./types.ts";
 
@@ -73,6 +73,8 @@ export function legendOf(
     degradedProbes && `rank-1 ${sign}: probes ${how}, gallery as given`,
     has(({ condition }) => hasCopies(condition)) &&
       "copies: enrolled faces together with low-resolution copies of themselves",
+    has(({ condition }) => keepsGallery(condition)) &&
+      "gallery kept: enrolled faces keep the embeddings of the frozen model",
     kind("tpir") && "TPIR@x: probes that are found where x of the strangers raise an alarm",
     kind("tar") && "TAR@x: pairs of one person that are accepted where x of the others are",
   ].filter((text) => text !== false);

@@ -6,7 +6,14 @@ import { noteLeftOut } from "../../../api/data.ts";
 import { measureBoth } from "../../../api/measured.ts";
 import { type Backbone, type EmbeddingModel, openBackbone, openEmbedder } from "../../../backbones/index.ts";
 import type { FaceData, Unreadable } from "../../../data/index.ts";
-import { type EvaluationResult, evaluate, type FaceResolution, measureResolution } from "../../../evaluation/index.ts";
+import {
+  createKeptGallery,
+  type EvaluationResult,
+  evaluate,
+  type FaceResolution,
+  type KeptGallery,
+  measureResolution,
+} from "../../../evaluation/index.ts";
 import { type Loader, openLoader } from "../../../images/index.ts";
 import { defaultCopyWeight } from "../../../matching/index.ts";
 import { openResources } from "../../../resources.ts";
@@ -83,7 +90,8 @@ export async function runDemo(request: DemoRequest, context: CliContext): Promis
   });
   const targets = createTargetCache(faces.train.length, backbone.width);
   const measured = { protocol: faces.protocol, loader, size: backbone.size, signal: context.signal };
-  const scene: Scene = { out, faces, loader, targets, context, resolution: await measureResolution(measured) };
+  const resolution = await measureResolution(measured);
+  const scene: Scene = { out, faces, loader, targets, context, resolution, gallery: createKeptGallery() };
 
   const first = await measure("frozen", backbone, scene);
   const began = performance.now();
@@ -138,6 +146,8 @@ interface Scene {
   readonly context: CliContext;
   /** How sharp the measured faces are. */
   readonly resolution: readonly FaceResolution[];
+  /** The frozen model's, which is measured first. */
+  readonly gallery: KeptGallery;
 }
 
 interface Trained {
@@ -196,7 +206,7 @@ interface Limit {
 async function measure(
   name: string,
   model: EmbeddingModel,
-  { faces: { protocol }, loader, context, resolution }: Scene,
+  { faces: { protocol }, loader, context, resolution, gallery }: Scene,
   frozen?: EvaluationResult,
   leave = frozen?.leftOut,
 ): Promise<EvaluationResult> {
@@ -211,7 +221,7 @@ async function measure(
       degradations: demoPixels.map((side) => `lr:${side}`),
       // Of the resolutions that are measured: nothing more has to be embedded.
       copies: { sizes: demoPixels, weight: defaultCopyWeight },
-      ...{ frozen, leave },
+      ...{ frozen, leave, gallery },
       signal: context.signal,
       onProgress: ({ done }) => progress.update(done),
     });
