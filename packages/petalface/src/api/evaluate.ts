@@ -1,7 +1,7 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { PetalfaceError } from "../errors.ts";
-import { type Fusion, findProtocol, type Protocol, protocolOfPairs } from "../evaluation/index.ts";
+import { createKeptGallery, type Fusion, findProtocol, type Protocol, protocolOfPairs } from "../evaluation/index.ts";
 import { parseDegradation, printDegradation } from "../images/index.ts";
 import { openResources } from "../resources.ts";
 import type { CacheOptions } from "./cache.ts";
@@ -42,6 +42,11 @@ export interface EvaluateOptions extends GivenModel, CallOptions, CacheOptions, 
    * follows the adapter's alpha unless given, and is 0.25 without an adapter.
    */
   readonly galleryCopies?: EnrolledCopies | undefined;
+  /**
+   * Measures also with the gallery that the frozen model enrolled, as where people are not enrolled
+   * again; needs an adapter.
+   */
+  readonly galleryKept?: boolean | undefined;
   /**
    * Adds the mirror image's embedding, as it is or at unit length; the protocol's own way unless
    * given.
@@ -84,6 +89,11 @@ export async function evaluate(options: EvaluateOptions): Promise<BothResults> {
 /** Measures as {@link evaluate}, saves the results, and writes the report that is asked for. */
 export async function runEvaluation(request: EvaluationRequest, surroundings: Surroundings): Promise<Evaluation> {
   const { out, report, degradations, flip, resamples = 1000, seed = 1, cache, data, lists } = request;
+  if (request.galleryKept === true && !isAdapted(request))
+    throw new PetalfaceError(
+      "PETAL_OPTION_INVALID",
+      "'galleryKept' compares an adapter's probes with the frozen model's gallery; give 'adapter', or leave it out",
+    );
   await using open = openResources();
   const names = isAdapted(request) ? (["frozen", "adapted"] as const) : (["frozen"] as const);
   const files = out === undefined ? [] : names.map((name) => join(out, resultFile(name)));
@@ -99,6 +109,7 @@ export async function runEvaluation(request: EvaluationRequest, surroundings: Su
     degradations: specs?.map(printDegradation) ?? usual,
     fusion: flip ?? protocol.fusion,
     copies,
+    gallery: request.galleryKept === true ? createKeptGallery() : undefined,
     bootstrap: { resamples, seed },
     engine: model.engine,
     cache,

@@ -5,6 +5,7 @@ import {
   type EvaluationResult,
   evaluate,
   type Fusion,
+  type KeptGallery,
   type LeftOut,
   measureResolution,
   type Protocol,
@@ -28,6 +29,8 @@ export interface MeasureTask extends CacheOptions {
   readonly fusion: Fusion;
   /** Copies to enrol, too. */
   readonly copies: CopyOptions | undefined;
+  /** Measures the adapted model also with the frozen model's gallery. */
+  readonly gallery: KeptGallery | undefined;
   readonly bootstrap: { readonly resamples: number; readonly seed: number };
   readonly engine: Engine;
 }

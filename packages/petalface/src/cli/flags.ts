@@ -19,7 +19,7 @@ const plainNames: ReadonlySet<string> = new Set(
    checkpointSeconds tensorboard anchors anchorScale anchorWeight
    adapter aligned all alpha arch calibrationOf as bgr card channels data debug detector embeddings except face foldNormalisation folds for force format fps help inputName
    landmarks leastCosine levels lists maxLeftOut measure metric minutes model normalize opset out output outputName outputs person precision protocol provider report
-   resume compact gallery host index keys mapMissing open port scopes store tlsCert tlsKey size template threshold train val valData valPixels views`.split(
+   resume compact gallery galleryKept host index keys mapMissing open port scopes store tlsCert tlsKey size template threshold train val valData valPixels views`.split(
     /\s+/,
   ),
 );

@@ -47,6 +47,40 @@ async function enrolled() {
   return { width: tinyWidth, sharp, copies };
 }
 
+describe("petalface evaluate --gallery-kept", () => {
+  const how = [
+    "evaluate",
+    "--model",
+    model,
+    "--protocol",
+    "drawn:pairs=40,folds=2",
+    "--data",
+    faces,
+    "--resamples",
+    "5",
+  ];
+
+  test("compares the adapter's probes with the frozen model's gallery", async () => {
+    const { frozen, adapted } = await json(...how, "--adapter", run, "--degrade", "lr:6", "--gallery-kept");
+    const value = (result: { measures: { key: string; value: number }[] }, key: string) =>
+      result.measures.find((measure) => measure.key === key)?.value;
+    for (const [plain, kept] of [
+      ["rank1/sharp", "rank1/named:as given, gallery kept"],
+      ["rank1/mixed:6", "rank1/named:6, gallery kept"],
+      ["accuracy/mixed:6", "accuracy/named:mixed 6, gallery kept"],
+    ] as const) {
+      expect(value(frozen, kept)).toBe(value(frozen, plain));
+      expect(value(adapted, kept)).toBeGreaterThanOrEqual(0);
+    }
+  });
+
+  test("is refused without an adapter", async () => {
+    const { code, stderr } = await petalface([...how, "--gallery-kept"]);
+    expect(code).toBe(2);
+    expect(stderr).toContain("--gallery-kept compares an adapter's probes with the frozen model's gallery");
+  });
+});
+
 describe("petalface embed --copies", () => {
   test("writes templates, and with a weight that follows alpha photo and copies apart", async () => {
     const expected = await enrolled();

@@ -31,6 +31,7 @@ interface Flags extends ModelFlags, CacheFlags, DataFlags, CopyFlags {
   readonly flip?: Fusion;
   readonly degrade?: readonly string[];
   readonly galleryCopies?: readonly number[];
+  readonly galleryKept?: boolean;
   readonly resamples: number;
   readonly seed: number;
   readonly format: Format;
@@ -137,6 +138,10 @@ export function evaluateCommand(program: Command, context: CliContext): void {
       "resamples of the bootstrap over people",
       parseInteger("--resamples", 0, 1_000_000),
       1000,
+    )
+    .option(
+      "--gallery-kept",
+      "measure the adapter also with the gallery that the frozen model enrolled, as where nobody is enrolled again",
     )
     .addOption(
       new Option("--bins <by>", "accuracy by quality, and errors after rejecting the lowest quality").choices([
