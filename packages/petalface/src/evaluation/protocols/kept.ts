@@ -17,9 +17,9 @@ export interface KeptMatching {
 }
 
 /**
- * Starts to match a protocol whose galleries are not enrolled again: what an operator has who changes
- * the model alone. The enrolled side of comparisons keeps its embeddings too, and where all faces
- * are degraded each face of a pair in turn.
+ * Starts to match a protocol whose galleries are not enrolled again: what an operator has who
+ * changes the model alone. The enrolled side of comparisons keeps its embeddings too, and where all
+ * faces are degraded each face of a pair in turn.
  *
  * @param enrolled unit rows of the model that enrolled, one an item
  */

@@ -141,7 +141,7 @@ export function evaluateCommand(program: Command, context: CliContext): void {
     )
     .option(
       "--gallery-kept",
-      "measure the adapter also with the gallery that the frozen model enrolled, as where nobody is enrolled again",
+      "measure the adapter also with the gallery that the frozen model enrolled, as where no person is enrolled again",
     )
     .addOption(
       new Option("--bins <by>", "accuracy by quality, and errors after rejecting the lowest quality").choices([
