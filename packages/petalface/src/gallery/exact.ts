@@ -55,7 +55,16 @@ export async function openExactSearcher(
     const ofRow = (row: number): number => sharp[row] + (copies === undefined ? 0 : weight * copies[row]);
     const errorOf = (row: number): number =>
       codes.sharp.error[row] + (codes.copies === null ? 0 : weight * codes.copies.error[row]);
-    if (lengths === undefined)
+    if (lengths === undefined && weight === 0)
+      // As below for faces of length 1, without what a million square roots cost.
+      for (let row = 0; row < codes.count; row++) {
+        const bound = codes.sharp.error[row] + probe + slack;
+        const cosine = sharp[row];
+        const place = people.placeOf[row];
+        if (cosine + bound > high[place]) high[place] = cosine + bound;
+        if (cosine - bound > low[place]) low[place] = cosine - bound;
+      }
+    else if (lengths === undefined)
       for (let row = 0; row < codes.count; row++) {
         const [mixed, squares] = [codes.mixed[row], codes.squares[row]];
         const length = Math.sqrt(Math.max(1 + 2 * weight * mixed + weight * weight * squares, 1e-12));

@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest";
 import { createGallery, openGallery } from "../../src/gallery/index.ts";
 import { loadSqlite, openDatabase } from "../../src/gallery/sqlite/driver.ts";
 import { sqliteStore } from "../../src/gallery/sqlite/store.ts";
+import { chosenQuery } from "../../src/gallery/sqlite/vectors.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { contentOf, faceOf, plainSettings, recordOf } from "./fixtures.ts";
 
@@ -42,6 +43,22 @@ describe("a gallery", () => {
     ]);
     expect(JSON.stringify(log)).not.toContain("Unmistakable");
   });
+
+  test.each(["person", "faces.id"] as const)(
+    "finds the faces that a search asks for without going through the others (by %s)",
+    async (column) => {
+      const database = await openDatabase(await newGallery());
+      const plan = database.prepare(`EXPLAIN QUERY PLAN ${chosenQuery(column)}`).all(1, "[5, 7, 7]");
+      const steps = plan
+        .map(({ detail }) => String(detail))
+        .filter((step) => /^(SCAN|SEARCH) (faces|embeddings)/.test(step));
+      expect(steps).toEqual([
+        expect.stringMatching(column === "person" ? /^SEARCH faces .*\(person=\?\)/ : /^SEARCH faces .*\(rowid=\?\)/),
+        expect.stringMatching(/^SEARCH embeddings .*\(model=\? AND face=\?\)/),
+      ]);
+      database.close();
+    },
+  );
 
   test("deletes single faces without leaving a byte, and the person with the last one", async () => {
     const path = await newGallery();

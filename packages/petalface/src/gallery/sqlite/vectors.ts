@@ -40,6 +40,16 @@ export function readRange(
   return collect(path, rows, record.space.width);
 }
 
+/**
+ * The query of {@link readChosen}: `?1` is the model, `?2` the ids as JSON. CROSS JOIN keeps this
+ * order. SQLite would otherwise go through all embeddings of the model, as it does not know that few
+ * faces are chosen.
+ */
+export const chosenQuery = (column: "faces.id" | "person"): string =>
+  `SELECT ${columns} FROM (SELECT DISTINCT value FROM json_each(?2)) AS chosen
+   CROSS JOIN faces ON ${column} = chosen.value
+   CROSS JOIN embeddings ON face = faces.id AND model = ?1 ORDER BY faces.id`;
+
 /** Chosen faces, or those of chosen people. */
 export function readChosen(
   path: string,
@@ -47,12 +57,9 @@ export function readChosen(
   { id, record }: StoredModel,
   chosen: ChosenFaces,
 ): EnrolledVectors {
-  const [column, ids] = "faces" in chosen ? ["faces.id", chosen.faces] : ["person", chosen.people];
-  const rows = sql.all<VectorRow>(
-    `SELECT ${columns} FROM faces JOIN embeddings ON face = faces.id AND model = ?1
-     WHERE ${column} IN (SELECT value FROM json_each(?2)) ORDER BY faces.id`,
-    ...[id, JSON.stringify(Array.from(ids))],
-  );
+  const [column, ids] =
+    "faces" in chosen ? (["faces.id", chosen.faces] as const) : (["person", chosen.people] as const);
+  const rows = sql.all<VectorRow>(chosenQuery(column), id, JSON.stringify(Array.from(ids)));
   return collect(path, rows, record.space.width);
 }
 
