@@ -42,8 +42,8 @@ export function readRange(
 
 /**
  * The query of {@link readChosen}: `?1` is the model, `?2` the ids as JSON. CROSS JOIN keeps this
- * order. SQLite would otherwise go through all embeddings of the model, as it does not know that few
- * faces are chosen.
+ * order. SQLite would otherwise go through all embeddings of the model, as it does not know that
+ * few faces are chosen.
  */
 export const chosenQuery = (column: "faces.id" | "person"): string =>
   `SELECT ${columns} FROM (SELECT DISTINCT value FROM json_each(?2)) AS chosen
