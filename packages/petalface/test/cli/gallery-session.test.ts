@@ -3,6 +3,7 @@ import { mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Share } from "../../src/cli/commands/gallery/counts.ts";
 import { blocksOf, wordsOf } from "../docs/blocks.ts";
 import { petalface } from "./process.ts";
 
@@ -43,8 +44,7 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 describe.skipIf(absent)("the session with LFW in docs/gallery.md (needs PETALFACE_SHARED)", () => {
   test("finds, refuses, adapts, migrates and forgets", async () => {
     const set = await writeManifests();
-    const found: { enrolled: { photos: number; nearest: number }; strangers: { photos: number; matched: number } }[] =
-      [];
+    const found: { enrolled: { photos: number; nearest: Share }; strangers: { photos: number; matched: Share } }[] = [];
     const lines = blocksOf("docs/gallery.md")
       .filter(({ reason }) => reason?.includes("gallery-session.test.ts"))
       .flatMap(({ code }) => code.trim().split("\n"));
@@ -60,11 +60,11 @@ describe.skipIf(absent)("the session with LFW in docs/gallery.md (needs PETALFAC
     const [sharp, others, poor, adapted] = found;
     // The gate refuses a few blurred photos, and people whom LFW holds under two names.
     expect(sharp?.enrolled.photos).toBeGreaterThan(0.95 * set.photos);
-    expect(sharp?.enrolled.nearest).toBeGreaterThan(0.9 * set.photos);
+    expect(sharp?.enrolled.nearest.count).toBeGreaterThan(0.9 * set.photos);
     expect(others?.strangers.photos).toBe(set.strangers);
-    expect(others?.strangers.matched).toBeLessThan(0.15 * set.strangers);
-    expect(poor?.enrolled.nearest).toBeLessThan(0.8 * set.photos);
+    expect(others?.strangers.matched.count).toBeLessThan(0.15 * set.strangers);
+    expect(poor?.enrolled.nearest.count).toBeLessThan(0.8 * set.photos);
     expect(adapted?.enrolled.photos).toBe(poor?.enrolled.photos);
-    if (step === 1) expect(adapted?.enrolled.nearest).toBeGreaterThan(1.2 * (poor?.enrolled.nearest ?? 0));
+    if (step === 1) expect(adapted?.enrolled.nearest.count).toBeGreaterThan(1.2 * (poor?.enrolled.nearest.count ?? 0));
   });
 });

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { shareInterval } from "../../src/evaluation/statistics/proportion.ts";
+import { shareInterval, shareIntervalOfPeople } from "../../src/evaluation/statistics/proportion.ts";
 
 // R. G. Newcombe, Statistics in Medicine 1998, table I, method 3, to four decimals.
 test.each([
@@ -27,4 +27,22 @@ test("lies around the share, within 0 and 1, and narrows with more cases", () =>
       expect(wider[1] - wider[0]).toBeLessThan(upper - lower);
     }),
   );
+});
+
+test("one case a person is the plain interval; cases of a person that agree count once", () => {
+  const people = Array.from({ length: 40 }, (_, i) => ({ hits: Number(i % 3 === 0), cases: 1 }));
+  const plain = shareInterval(14, 40);
+  const close = (interval: readonly [number, number]): void => {
+    expect(interval[0]).toBeCloseTo(plain[0], 12);
+    expect(interval[1]).toBeCloseTo(plain[1], 12);
+  };
+  close(shareIntervalOfPeople(people));
+  close(shareIntervalOfPeople(people.map(({ hits }) => ({ hits: 25 * hits, cases: 25 }))));
+  // Without a hit the variance says nothing: each person counts once.
+  expect(
+    shareIntervalOfPeople([
+      { hits: 0, cases: 50 },
+      { hits: 0, cases: 50 },
+    ]),
+  ).toEqual(shareInterval(0, 2));
 });

@@ -1,4 +1,4 @@
-import { percent, shareInterval } from "../../../evaluation/index.ts";
+import { type PersonCount, percent, shareIntervalOfPeople } from "../../../evaluation/index.ts";
 import type { DecisionCounts } from "../../../gallery/index.ts";
 
 /** What {@link countNamed} needs of an answer. */
@@ -7,20 +7,27 @@ interface Answer {
   readonly candidates: readonly { readonly person: string }[];
 }
 
+/** A share of photos. */
+export interface Share {
+  readonly count: number;
+  /** 95 % interval of the share, over people; null without photos. */
+  readonly interval: readonly [number, number] | null;
+}
+
 /** Answers compared with the names that folders or a manifest give. */
 export interface NamedCounts {
   /** Photos of people who are enrolled. */
   readonly enrolled: {
     readonly photos: number;
     /** Matches with the right person. */
-    readonly right: number;
+    readonly right: Share;
     /** Matches with another person. */
-    readonly wrong: number;
+    readonly wrong: Share;
     /** Photos whose nearest person is the right one, match or not. */
-    readonly nearest: number;
+    readonly nearest: Share;
   };
   /** Photos of people who are not. */
-  readonly strangers: { readonly photos: number; readonly matched: number };
+  readonly strangers: { readonly photos: number; readonly matched: Share };
 }
 
 /**
@@ -40,12 +47,23 @@ export function countNamed(
   return {
     enrolled: {
       photos: known.length,
-      right: known.filter(({ person, name }) => person === name).length,
-      wrong: known.filter(({ person, name }) => person !== null && person !== name).length,
-      nearest: known.filter(({ candidates: [first], name }) => first?.person === name).length,
+      right: shareOf(known, ({ person, name }) => person === name),
+      wrong: shareOf(known, ({ person, name }) => person !== null && person !== name),
+      nearest: shareOf(known, ({ candidates: [first], name }) => first?.person === name),
     },
-    strangers: { photos: others.length, matched: others.filter(({ person }) => person !== null).length },
+    strangers: { photos: others.length, matched: shareOf(others, ({ person }) => person !== null) },
   };
+}
+
+/** Photos of one person are not independent: the interval counts people. */
+function shareOf<T extends { readonly name: string }>(photos: readonly T[], isHit: (photo: T) => boolean): Share {
+  const people = new Map<string, PersonCount>();
+  for (const photo of photos) {
+    const { hits = 0, cases = 0 } = people.get(photo.name) ?? {};
+    people.set(photo.name, { hits: hits + Number(isHit(photo)), cases: cases + 1 });
+  }
+  const interval = photos.length === 0 ? null : shareIntervalOfPeople([...people.values()]);
+  return { count: photos.filter(isHit).length, interval };
 }
 
 /** The counts as lines for people. */
@@ -56,17 +74,17 @@ export function printCounts({ match, unknown, unusable }: DecisionCounts, named:
   const { enrolled, strangers } = named;
   if (enrolled.photos > 0)
     lines.push(
-      `people who are enrolled: ${shareOf(enrolled.right, enrolled.photos)} found under their name, ${shareOf(enrolled.wrong, enrolled.photos)} taken for somebody else; the nearest person is the right one for ${shareOf(enrolled.nearest, enrolled.photos)}`,
+      `people who are enrolled: ${printShare(enrolled.right, enrolled.photos)} found under their name, ${printShare(enrolled.wrong, enrolled.photos)} taken for somebody else; the nearest person is the right one for ${printShare(enrolled.nearest, enrolled.photos)}`,
     );
   if (strangers.photos > 0)
-    lines.push(`people who are not: ${shareOf(strangers.matched, strangers.photos)} taken for somebody`);
+    lines.push(`people who are not: ${printShare(strangers.matched, strangers.photos)} taken for somebody`);
   return lines;
 }
 
 const number = (value: number): string => value.toLocaleString("en");
 
-/** Hits and cases, with the share and its 95 % interval in per cent. */
-function shareOf(hits: number, cases: number): string {
-  const [lower, upper] = shareInterval(hits, cases);
-  return `${number(hits)} of ${number(cases)} (${percent(hits / cases, 1)} %, 95 % interval ${percent(lower, 1)} to ${percent(upper, 1)})`;
+/** Hits and photos, with the share and its 95 % interval in per cent. */
+function printShare({ count, interval }: Share, photos: number): string {
+  const [lower = 0, upper = 1] = interval ?? [];
+  return `${number(count)} of ${number(photos)} (${percent(count / photos, 1)} %, 95 % interval ${percent(lower, 1)} to ${percent(upper, 1)})`;
 }
