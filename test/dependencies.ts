@@ -67,6 +67,7 @@ const SHARED_FILES: ReadonlySet<string> = new Set([
   "temporary.ts",
   "versions.ts",
   "webassembly.ts",
+  "thread.ts",
   "workers.ts",
 ]);
 

@@ -183,6 +183,10 @@ export const errorKinds = {
     means: "The engine, onnxruntime, does not load, or cannot run this model on this provider.",
     advice: "Use another provider; `petalface doctor` says what this machine has.",
   },
+  PETAL_THREAD_ENDED: {
+    means: "A thread of the process ended by itself before it had answered, for example for want of memory.",
+    advice: "Try again; where it happens again, use fewer threads or smaller photos, or give the machine more memory.",
+  },
   PETAL_PROGRAM_MISSING: {
     means: "A program that this needs is not installed or too old, such as ffmpeg or Node.",
     advice: "Install the program that the message names.",

@@ -1,8 +1,12 @@
 import { Piscina } from "piscina";
-import { type ErrorCode, messageOf, PetalfaceError } from "./errors.ts";
+import { messageOf, PetalfaceError, systemCode } from "./errors.ts";
 
-/** Threads that answer tasks. */
+/** Threads that answer tasks. One that ends by itself is replaced. */
 export interface Workers<Task, Answer> {
+  /**
+   * Throws what the task throws; a PetalfaceError (`PETAL_THREAD_ENDED`) where its thread ends
+   * before it has answered.
+   */
   run(task: Task): Promise<Answer>;
   /** Ends the threads, after the work in hand. */
   close(): Promise<void>;
@@ -44,29 +48,53 @@ export function openWorkers<Task, Answer>(
     workerData,
     execArgv: [],
   });
+  // One that ends without work is replaced, and is no reason to end the process.
+  piscina.on("error", () => undefined);
+  const fatal = new WeakSet<Error>();
+  const watched = new WeakSet<object>();
+  const waiting = new Set<(error: Error) => void>();
+  let isClosing = false;
+  piscina.on("workerCreate", () => {
+    for (const thread of piscina.threads)
+      if (!watched.has(thread)) {
+        watched.add(thread);
+        thread.once("error", (error) => fatal.add(error));
+      }
+  });
+  piscina.on("workerDestroy", () => setImmediate(refuseLeft));
+  const ended = (reason: string): PetalfaceError =>
+    new PetalfaceError("PETAL_THREAD_ENDED", `a thread of the process has ended (${reason})`);
+  /** Refuses tasks that no thread will take: none is replaced that ends while it starts. */
+  function refuseLeft(): void {
+    if (isClosing || piscina.threads.length > 0) return;
+    for (const reject of waiting) reject(ended("it cannot be started again"));
+  }
+  const run = (task: Task): Promise<Answer> =>
+    new Promise<Answer>((resolve, reject) => {
+      waiting.add(reject);
+      piscina
+        .run(task)
+        .then(resolve, (error: unknown) => reject(isEnd(error, fatal) ? ended(messageOf(error)) : error))
+        .finally(() => waiting.delete(reject));
+    });
+  const close = async (): Promise<void> => {
+    isClosing = true;
+    // Without a thread nothing that is left will be answered.
+    await (piscina.threads.length === 0 ? piscina.destroy() : piscina.close());
+  };
   return {
-    run: (task) => piscina.run(task),
-    close: () => piscina.close(),
+    run,
+    close,
     async closeStarted(empty) {
-      await Promise.allSettled(Array.from({ length: threads }, () => piscina.run(empty)));
-      await piscina.close();
+      await Promise.allSettled(Array.from({ length: threads }, () => run(empty)));
+      await close();
     },
   };
 }
 
-/** An error as a thread sends it: as text, since a class does not survive the way. */
-export interface SentError {
-  readonly message: string;
-  /** The code of a PetalfaceError; undefined for others. */
-  readonly code: ErrorCode | undefined;
-}
-
-/** What a thread sends of an error. */
-export const sendError = (error: unknown): SentError => ({
-  message: messageOf(error),
-  code: error instanceof PetalfaceError ? error.code : undefined,
-});
-
-/** The error that a thread has sent. */
-export const receiveError = ({ message, code }: SentError): Error =>
-  code === undefined ? new Error(message) : new PetalfaceError(code, message);
+/** Whether a task failed because its thread ended. */
+const isEnd = (error: unknown, fatal: WeakSet<Error>): boolean =>
+  error instanceof Error &&
+  (fatal.has(error) ||
+    systemCode(error)?.startsWith("ERR_WORKER_") === true ||
+    error.message.startsWith("worker exited with code"));

@@ -1,4 +1,5 @@
-import { openWorkers, receiveError, type Workers } from "../workers.ts";
+import { receiveError } from "../thread.ts";
+import { openWorkers, type Workers } from "../workers.ts";
 import { type Job, type JobResult, openWork, type WorkOptions } from "./work.ts";
 import type { WorkerAnswer } from "./worker.ts";
 

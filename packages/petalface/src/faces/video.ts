@@ -100,7 +100,10 @@ async function* framesOfChild(
     // ffmpeg names the address with its password.
     const why = (complaint.trim().split("\n").at(-1) ?? "").replaceAll(/\/\/[^/@\s]*@/g, "//");
     if (code !== 0)
-      throw new PetalfaceError("PETAL_DATA_DAMAGED", `ffmpeg cannot read ${shown}: ${why || `exit code ${code}`}`);
+      throw new PetalfaceError(
+        "PETAL_DATA_DAMAGED",
+        `ffmpeg cannot read ${shown}: ${why || typeof code === "string" ? `it was ended by ${code}` : `exit code ${code}`}`,
+      );
     if (count === 0) throw new PetalfaceError("PETAL_DATA_DAMAGED", `${shown} holds no frame${why && `: ${why}`}`);
   } finally {
     child.kill("SIGKILL");
@@ -108,10 +111,11 @@ async function* framesOfChild(
   }
 }
 
-async function ending(child: ChildProcess): Promise<number | null> {
+/** The exit code, or the name of the signal that ended the program. */
+async function ending(child: ChildProcess): Promise<number | string | null> {
   return await new Promise((resolve, reject) => {
     child.on("error", (cause) => reject(cannotStart("ffmpeg", cause)));
-    child.on("close", resolve);
+    child.on("close", (code, signal) => resolve(code ?? signal));
   });
 }
 

@@ -1,6 +1,6 @@
 import { Piscina } from "piscina";
 import sharp from "sharp";
-import { type SentError, sendError } from "../workers.ts";
+import { type SentError, sendError } from "../thread.ts";
 import { type Job, type JobResult, openWork, type WorkOptions } from "./work.ts";
 
 /** What a worker answers: results, or the error that ends the run. */

@@ -1,5 +1,6 @@
 import { PetalfaceError } from "../errors.ts";
-import { openWorkers, receiveError } from "../workers.ts";
+import { receiveError } from "../thread.ts";
+import { openWorkers } from "../workers.ts";
 import { createPreparer, type Preparer, type WorkerRequest } from "./prepare.ts";
 import type { ImageRequest, ImageSource } from "./types.ts";
 import type { WorkerAnswer } from "./worker.ts";

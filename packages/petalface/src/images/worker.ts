@@ -1,6 +1,6 @@
 import { Piscina } from "piscina";
 import sharp from "sharp";
-import { type SentError, sendError } from "../workers.ts";
+import { type SentError, sendError } from "../thread.ts";
 import { createPreparer, type PrepareOptions, type WorkerRequest } from "./prepare.ts";
 
 /** What a worker answers. */

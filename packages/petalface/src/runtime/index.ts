@@ -5,4 +5,4 @@ export { type Placement, placementOf } from "./placement.ts";
 export { type Probe, probeProvider } from "./probe.ts";
 export { instructionSets, instructionSetsIn, signedBytesOverflow } from "./processor.ts";
 export { floatsOf, openSession } from "./session.ts";
-export { type Provider, providerNames, type Session, type SessionOptions } from "./types.ts";
+export { type EngineKeeper, type Provider, providerNames, type Session, type SessionOptions } from "./types.ts";

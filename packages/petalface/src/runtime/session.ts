@@ -11,7 +11,7 @@ import type { Session, SessionOptions } from "./types.ts";
  */
 export async function openSession(graph: Graph, options: SessionOptions = {}): Promise<Session> {
   await requireProvider(options.provider ?? "cpu");
-  if (options.ownThread) return await openInThread(graph, options);
+  if (options.ownThread !== undefined) return await openInThread(graph, options, options.ownThread);
   const { session, run, close } = await openEngine(graph, options);
   return {
     inputs: session.inputNames,

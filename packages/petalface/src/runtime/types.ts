@@ -48,10 +48,21 @@ export interface SessionOptions {
    */
   readonly int8?: boolean;
   /**
-   * Whether the engine has a thread of its own. onnxruntime keeps the thread that calls it busy for
+   * Gives the engine a thread of its own. onnxruntime keeps the thread that calls it busy for
    * the whole run: a server would meanwhile read no request. Results then have memory of their own.
+   * A thread that ends by itself is started again, and the keeper hears of it.
    */
-  readonly ownThread?: boolean;
+  readonly ownThread?: EngineKeeper;
+}
+
+/** Who hears what becomes of an engine's thread. */
+export interface EngineKeeper {
+  /** The thread has ended by itself, and why: runs are refused until it is back. */
+  lost(reason: string): void;
+  /** Another thread has loaded the graph. */
+  back(): void;
+  /** The thread is not started again: every run will be refused. */
+  failed(error: Error): void;
 }
 
 /** A graph loaded in onnxruntime, ready to run. */

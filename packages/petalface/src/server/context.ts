@@ -4,6 +4,7 @@ import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from "fastify";
 import type { TemplateRule } from "../gallery/index.ts";
 import type { ServedGallery } from "./gallery/served.ts";
+import type { Health } from "./health.ts";
 import type { Idempotency } from "./http/idempotency.ts";
 import type { Scope } from "./keys/file.ts";
 import type { Caller } from "./keys/ring.ts";
@@ -26,6 +27,7 @@ export interface ServerContext {
   readonly templates: TemplateRule;
   /** Whether requests are still taken: false from SIGTERM on. */
   isOpen(): boolean;
+  readonly health: Health;
   /**
    * Says what went wrong inside, for whoever runs the server. Never holds a photo, a name or a key.
    */

@@ -51,6 +51,7 @@ export const problemTitles = {
   "reused-key": "The idempotency key was used for another request",
   "too-many-requests": "Too many requests",
   busy: "The server is busy",
+  restarting: "A part of the server is being started again",
   timeout: "The request took too long",
   internal: "Internal error",
 } as const;

@@ -21,6 +21,7 @@ import { immichRoutes } from "./compat/immich.ts";
 import { nextcloudRoutes } from "./compat/nextcloud.ts";
 import type { SearchDefaults, ServerContext } from "./context.ts";
 import { type ServedGallery, serveGallery } from "./gallery/served.ts";
+import { openHealth } from "./health.ts";
 import { buildApp } from "./http/app.ts";
 import type { Access } from "./http/auth.ts";
 import { isLoopback } from "./http/hosts.ts";
@@ -91,6 +92,11 @@ export interface JobOptions {
 export interface RunningServer {
   /** Where it listens, such as `http://127.0.0.1:8787`. */
   readonly address: string;
+  /**
+   * Resolves with the reason once the server can embed no more faces: an engine's thread has ended
+   * again and again. Close the server then.
+   */
+  readonly failed: Promise<Error>;
   /** Takes no more connections, answers the requests that it has, and closes everything. */
   close(): Promise<void>;
 }
@@ -114,6 +120,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   try {
     const { access, tls } = await openAccess(options);
     const queue = openStock(limits.queue);
+    const health = openHealth(note);
     const galleries = new Map<string, ServedGallery>();
     const metrics = openMetrics({
       queued_photos: { help: "Photos that wait or are worked on", read: () => queue.used },
@@ -125,6 +132,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
           ...{
             ...batching,
             onBatch: metrics.batch,
+            keeper: health.keeper,
             templates: options.templates ?? defaultTemplateRule,
             rate: options.rate ?? 0.01,
           },
@@ -146,7 +154,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     for (const gallery of galleries.values()) await gallery.use(async () => {});
     let isOpen = true;
     const context: ServerContext = {
-      ...{ galleries, photos, limits, queue, metrics, note, idempotency: openIdempotency() },
+      ...{ galleries, photos, limits, queue, metrics, note, health, idempotency: openIdempotency() },
       templates: options.templates ?? defaultTemplateRule,
       search: { margin: 0.02, lowestAlpha: 0, top: 5, ...options.search },
       isOpen: () => isOpen,
@@ -179,6 +187,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     const shown = family === "IPv6" ? `[${address}]` : address;
     return {
       address: `${tls === undefined ? "http" : "https"}://${shown}:${taken}`,
+      failed: health.failed,
       async close() {
         isOpen = false;
         // Who does not end by itself is cut off.

@@ -22,8 +22,15 @@ export interface Message {
 
 /** Publishes events; close it after use. */
 export interface Publisher extends AsyncDisposable {
+  /**
+   * Waits until the broker has an event. While the connection is broken it waits for nothing: the
+   * last {@link mostWaiting} messages are sent once the broker is back.
+   */
   publish(event: WatchEvent): Promise<void>;
 }
+
+/** Messages that are kept for a broker that is away. */
+const mostWaiting = 1000;
 
 /** Letters that a topic or an id of Home Assistant may have. */
 const plain = (text: string): string => text.replaceAll(/[^A-Za-z0-9_-]/g, "_");
@@ -94,29 +101,71 @@ export function messagesOf(event: WatchEvent, options: MqttOptions, started: num
  * breaks.
  *
  * @param started seconds since 1970 at which the first frame was taken
+ * @param note takes one line when the connection breaks, and one when it is back
  * @throws PetalfaceError where the broker cannot be reached or refuses
  */
-export async function openPublisher(options: MqttOptions, started: number): Promise<Publisher> {
+export async function openPublisher(
+  options: MqttOptions,
+  started: number,
+  note: (line: string) => void = () => {},
+): Promise<Publisher> {
   const gone = { topic: availability(options), payload: Buffer.from("offline"), qos: 1 as const, retain: true };
   // Loaded only where it is asked for.
   const { connectAsync } = await import("mqtt");
   let client: MqttClient;
+  const shown = options.address.replace(/\/\/[^/@]*@/, "//");
   try {
     client = await connectAsync(options.address, { will: gone, connectTimeout: 10_000 }, false);
   } catch (cause) {
     const why = cause instanceof Error ? cause.message || String(systemCode(cause)) : String(cause);
-    const shown = options.address.replace(/\/\/[^/@]*@/, "//");
     throw new PetalfaceError("PETAL_SYSTEM_FAILED", `the broker ${shown} cannot be reached: ${why}`, { cause });
   }
   const send = async (messages: readonly Message[]): Promise<void> => {
     for (const { topic, payload, retain } of messages) await client.publishAsync(topic, payload, { qos: 1, retain });
   };
+  const kept: Message[] = [];
+  let isClosing = false;
+  let isAway = false;
+  // Each try to connect again that fails is an error; the client goes on trying.
+  client.on("error", () => undefined);
+  client.on("close", () => {
+    if (isClosing || isAway) return;
+    isAway = true;
+    note(`the broker ${shown} has gone; connecting to it again`);
+  });
+  client.on("connect", () => {
+    isAway = false;
+    note(`the broker ${shown} is back`);
+    // It has said "offline" for this watch.
+    const messages = [...announcement(options), ...kept.splice(0)];
+    send(messages).catch((error: Error) => {
+      if (!isClosing) note(`the broker ${shown} refuses messages: ${error.message}`);
+    });
+  });
   await send(announcement(options));
   return {
-    publish: (event) => send(messagesOf(event, options, started)),
+    async publish(event) {
+      const messages = messagesOf(event, options, started);
+      if (!client.connected) {
+        kept.push(...messages);
+        kept.splice(0, kept.length - mostWaiting);
+        return;
+      }
+      const sent = send(messages);
+      // What is on its way when the connection breaks is sent again by the client.
+      sent.catch(() => undefined);
+      let onClose = (): void => {};
+      const broken = new Promise<void>((resolve) => {
+        onClose = resolve;
+        client.once("close", onClose);
+      });
+      await Promise.race([sent, broken]).finally(() => client.off("close", onClose));
+    },
     async [Symbol.asyncDispose]() {
-      await send([{ topic: availability(options), payload: "offline", retain: true }]).catch(() => undefined);
-      await client.endAsync();
+      isClosing = true;
+      if (client.connected)
+        await send([{ topic: availability(options), payload: "offline", retain: true }]).catch(() => undefined);
+      await client.endAsync(!client.connected);
     },
   };
 }

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { type Graph, GraphBuilder, ops, readModel, type Tensor, writeModel } from "onnx-grad";
 import { beforeEach, describe, expect, it } from "vitest";
 import { PetalfaceError } from "../../src/errors.ts";
-import { openModelFile, openSession, placementOf } from "../../src/runtime/index.ts";
+import { type EngineKeeper, openModelFile, openSession, placementOf } from "../../src/runtime/index.ts";
 import { temporaryFolder } from "../support/folder.ts";
 
 const folder = temporaryFolder("petalface-engine-");
@@ -102,13 +102,17 @@ describe("an engine", () => {
 });
 
 describe("an engine with a thread of its own", () => {
+  const never = (): never => {
+    throw new Error("the engine's thread was lost");
+  };
+  const keeper: EngineKeeper = { lost: never, back: never, failed: never };
   const rows = (value: number): Record<string, Tensor> => ({
     x: { dtype: "float32", dims: [2, 4], data: Float32Array.from({ length: 8 }, (_, at) => value + at / 7) },
   });
 
   it("computes the bits of one without, in the order of the calls, and its results stay", async () => {
     const here = await openSession(product(), { threads: 1, scratch });
-    const there = await openSession(product(), { threads: 1, scratch, ownThread: true });
+    const there = await openSession(product(), { threads: 1, scratch, ownThread: keeper });
     expect([there.inputs, there.outputs]).toEqual([here.inputs, here.outputs]);
     const [output = ""] = here.outputs;
     const values = [0.1, 2.3, -4.5];
@@ -129,13 +133,13 @@ describe("an engine with a thread of its own", () => {
     const graph = product();
     const nodes = graph.nodes.map((node) => ({ ...node, op: "NoSuchOperator" }));
     await expectRefused(
-      openSession({ ...graph, nodes }, { threads: 1, scratch, ownThread: true }),
+      openSession({ ...graph, nodes }, { threads: 1, scratch, ownThread: keeper }),
       /^onnxruntime could not load the graph "product" on cpu: .*NoSuchOperator/,
     );
   });
 
   it("goes on after a run that fails", async () => {
-    const session = await openSession(product(), { threads: 1, scratch, ownThread: true });
+    const session = await openSession(product(), { threads: 1, scratch, ownThread: keeper });
     try {
       await expect(session.run(feeds(5))).rejects.toThrow();
       const [result] = Object.values(await session.run(feeds(4)));

@@ -93,6 +93,43 @@ describe("events at a real broker", () => {
   });
 });
 
+it("a broker that stops and comes back: the watch goes on, and its last events arrive", async () => {
+  const lines: string[] = [];
+  const options = { address, prefix: "petalface", discovery: undefined, camera: "c" };
+  const publisher = await openPublisher(options, started, (line) => lines.push(line));
+  const { port } = new URL(address);
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  for (const socket of sockets) socket.destroy();
+  await closed;
+  await expect.poll(() => lines).toEqual([`the broker ${address} has gone; connecting to it again`]);
+  // Nobody listens there; this waits for nothing.
+  await publisher.publish(event);
+  await publisher.publish({ ...event, type: "left" });
+  // The client tries every second: at least one try is refused.
+  await sleep(1100);
+  await new Promise<void>((resolve) => server.listen(Number(port), "127.0.0.1", resolve));
+  await expect
+    .poll(() => of("petalface/c/last_recognized_face").map(({ payload }) => payload))
+    .toEqual(["Ada", "None"]);
+  expect(of("petalface/available").map(({ payload }) => payload)).toEqual(["online", "offline", "online"]);
+  expect(lines.at(-1)).toBe(`the broker ${address} is back`);
+  await publisher.publish(event);
+  expect(of("petalface/c/last_recognized_face").at(-1)?.payload).toBe("Ada");
+  await publisher[Symbol.asyncDispose]();
+  expect(of("petalface/available").at(-1)?.payload).toBe("offline");
+});
+
+it("does not wait for a broker that is away at the end", async () => {
+  const options = { address, prefix: "petalface", discovery: undefined, camera: "c" };
+  const publisher = await openPublisher(options, started);
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  for (const socket of sockets) socket.destroy();
+  await closed;
+  await publisher.publish(event);
+  await publisher[Symbol.asyncDispose]();
+  server.listen(0, "127.0.0.1");
+});
+
 it("says in one line that there is no broker, without the password", async () => {
   const options = { prefix: "petalface", discovery: undefined, camera: "c" };
   const wrong = openPublisher({ ...options, address: "mqtt://me:secret@127.0.0.1:9" }, started);

@@ -1,4 +1,5 @@
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
+import { answerTasks } from "../../thread.ts";
 import { type DotsExports, instantiate, type SharedMemory } from "./wasm.ts";
 
 /** What a scanning thread is given when it starts. */
@@ -51,9 +52,9 @@ function scan(thread: ScanThread, { dots }: DotsExports, request: ScanRequest): 
 
 function serve(port: MessagePort, thread: ScanThread): void {
   const exports = instantiate(thread.module, thread.memory);
-  port.on("message", (request: ScanRequest) => {
+  answerTasks<ScanRequest, undefined>(port, (request) => {
     scan(thread, exports, request);
-    port.postMessage("done");
+    return undefined;
   });
 }
 

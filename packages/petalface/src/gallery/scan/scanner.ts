@@ -1,6 +1,5 @@
-import { once } from "node:events";
-import { Worker } from "node:worker_threads";
 import { PetalfaceError } from "../../errors.ts";
+import { openThread, type Thread } from "../../thread.ts";
 import { strideOf } from "../codes.ts";
 import type { CodedRows } from "../types.ts";
 import type { ScanRequest, ScanThread } from "./scan-worker.ts";
@@ -44,25 +43,22 @@ export function openScanner(width: number, threads: number): Scanner {
   const scratchBytes = Math.ceil((mostProbes * (2 * stride + 4 * rowsAtOnce)) / pageBytes) * pageBytes;
   const memory = sharedMemory((threads * scratchBytes) / pageBytes);
   const module = dotsModule();
-  let workers: Worker[] | undefined;
+  const file = new URL(`./scan-worker${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`, import.meta.url);
+  let workers: Thread<ScanRequest, undefined>[] = [];
   const outputs = new Map<number, Float32Array>();
   const shared = new WeakMap<Float32Array, Float32Array>();
 
-  const start = (): Worker[] =>
-    Array.from({ length: threads }, (_, at) => {
-      const thread: ScanThread = {
-        ...{ module, memory, stride, scratch: at * scratchBytes, mostProbes, rowsAtOnce },
-      };
-      const worker = new Worker(
-        new URL(`./scan-worker${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`, import.meta.url),
-        {
-          workerData: thread,
-        },
-      );
-      // An open gallery does not keep the process alive.
-      worker.unref();
-      return worker;
+  const start = (at: number): Thread<ScanRequest, undefined> => {
+    const workerData: ScanThread = {
+      ...{ module, memory, stride, scratch: at * scratchBytes, mostProbes, rowsAtOnce },
+    };
+    const thread = openThread<ScanRequest, undefined>(file, { name: "a thread of the search", workerData });
+    // It holds nothing of its own: the next search has another one in its place.
+    void thread.lost.then(() => {
+      if (workers[at] === thread) workers[at] = start(at);
     });
+    return thread;
+  };
 
   const outputOf = (slot: number, length: number): Float32Array => {
     const found = outputs.get(slot);
@@ -111,28 +107,25 @@ export function openScanner(width: number, threads: number): Scanner {
           });
         return scale;
       });
-      workers ??= start();
+      if (workers.length === 0) workers = Array.from({ length: threads }, (_, at) => start(at));
       const part = Math.ceil(count / workers.length / rowsAtOnce) * rowsAtOnce;
       const scale = sharedScale(rows.scale);
-      await Promise.all(
+      // All end before an error is thrown: none may still write where the next search does.
+      const done = await Promise.allSettled(
         workers.map(async (worker, at) => {
           const request: ScanRequest = {
             ...{ codes: rows.codes.byteOffset, start: at * part, end: Math.min(count, (at + 1) * part) },
             ...{ probes: codes, scale, factors, out },
           };
           if (request.start >= request.end) return;
-          const done = once(worker, "message");
-          // While it works the process has to wait for it.
-          worker.ref();
-          worker.postMessage(request);
-          await done;
-          worker.unref();
+          await worker.ask(request);
         }),
       );
+      for (const one of done) if (one.status === "rejected") throw one.reason;
       return out;
     },
     async [Symbol.asyncDispose]() {
-      await Promise.all((workers ?? []).map((worker) => worker.terminate()));
+      await Promise.all(workers.map((worker) => worker.end()));
     },
   };
 }

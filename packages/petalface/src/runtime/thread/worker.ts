@@ -1,5 +1,6 @@
+import { parentPort } from "node:worker_threads";
 import type { Graph, Tensor } from "onnx-grad";
-import { type SentError, sendError } from "../../workers.ts";
+import { answerTasks } from "../../thread.ts";
 import { type Engine, openEngine } from "../engine.ts";
 import type { SessionOptions } from "../types.ts";
 
@@ -13,26 +14,23 @@ export type EngineTask =
 export type EngineAnswer =
   | { readonly inputs: readonly string[]; readonly outputs: readonly string[] }
   | { readonly results: Record<string, Tensor> }
-  | { readonly closed: true }
-  | { readonly failed: SentError };
+  | { readonly closed: true };
 
 let engine: Engine | undefined;
 
-/** Entry point of the thread, which has one engine. */
-export default async function work(task: EngineTask): Promise<EngineAnswer> {
-  try {
-    if (task.kind === "open") {
-      engine = await openEngine(task.graph, task.options);
-      return { inputs: engine.session.inputNames, outputs: engine.session.outputNames };
-    }
-    if (task.kind === "run") {
-      if (engine === undefined) throw new Error("this thread has no engine");
-      return { results: await engine.run(task.feeds) };
-    }
-    await engine?.close();
-    engine = undefined;
-    return { closed: true };
-  } catch (error) {
-    return { failed: sendError(error) };
+/** Works on a task; the thread has one engine. */
+async function work(task: EngineTask): Promise<EngineAnswer> {
+  if (task.kind === "open") {
+    engine = await openEngine(task.graph, task.options);
+    return { inputs: engine.session.inputNames, outputs: engine.session.outputNames };
   }
+  if (task.kind === "run") {
+    if (engine === undefined) throw new Error("this thread has no engine");
+    return { results: await engine.run(task.feeds) };
+  }
+  await engine?.close();
+  engine = undefined;
+  return { closed: true };
 }
+
+if (parentPort !== null) answerTasks(parentPort, work);

@@ -18,6 +18,7 @@ import {
   toPlanes,
 } from "../../images/index.ts";
 import { openResources } from "../../resources.ts";
+import type { EngineKeeper } from "../../runtime/index.ts";
 import { type Batcher, openBatcher } from "../batcher.ts";
 import { Problem } from "../problem.ts";
 
@@ -41,6 +42,8 @@ export interface RecogniserOptions extends GalleryModelOptions {
   /** Milliseconds that a face waits for others. */
   readonly wait: number;
   readonly onBatch?: ((faces: number) => void) | undefined;
+  /** Makes one for each engine. */
+  readonly keeper: () => EngineKeeper;
 }
 
 /**
@@ -52,7 +55,8 @@ export interface RecogniserOptions extends GalleryModelOptions {
 export async function openRecogniser(store: GalleryStore, options: RecogniserOptions): Promise<Recogniser> {
   const model = await openGalleryModel(store, options);
   const { opened, calibration } = model;
-  const engine = { ...model.engine, ownThread: true };
+  const { batch, wait, onBatch, keeper } = options;
+  const engine = { ...model.engine, ownThread: keeper() };
   const open = openResources();
   try {
     const describer = open.keep(await openDescriber(opened, calibration, engine));
@@ -61,7 +65,6 @@ export async function openRecogniser(store: GalleryStore, options: RecogniserOpt
         "PETAL_GALLERY_MISMATCH",
         `${printPath(store.path)}: its adapter takes a quality score that comes with each photo, which a server has not; train one with a measure that needs only the photo`,
       );
-    const { batch, wait, onBatch } = options;
     const batcher = (given: DescribeOptions["describer"]): Batcher<Pixels, FaceDescription | undefined> =>
       openBatcher({
         most: Math.min(batch, given.embedder.batch),
@@ -74,7 +77,7 @@ export async function openRecogniser(store: GalleryStore, options: RecogniserOpt
     const adapted = batcher(describer);
     let frozen: Promise<Batcher<Pixels, FaceDescription | undefined>> | undefined;
     const openFrozen = async () => {
-      const embedder = open.keep(await openEmbedder(opened.backbone, engine));
+      const embedder = open.keep(await openEmbedder(opened.backbone, { ...engine, ownThread: keeper() }));
       return batcher({ embedder, judge: undefined });
     };
     return {
@@ -89,7 +92,11 @@ export async function openRecogniser(store: GalleryStore, options: RecogniserOpt
             "no-adapter",
             "this gallery's model is the frozen one; there is nothing to compare it with",
           );
-        frozen ??= openFrozen();
+        frozen ??= openFrozen().catch((error: unknown) => {
+          // The next request tries again.
+          frozen = undefined;
+          throw error;
+        });
         return finite(await (await frozen).submit(crop, signal));
       },
       [Symbol.asyncDispose]: () => open[Symbol.asyncDispose](),

@@ -6,6 +6,8 @@ import { Problem, type ProblemCode, problemTitles } from "../problem.ts";
 /** Any error as a {@link Problem}; undefined where it is a fault of the server. */
 export function problemOf(error: unknown): Problem | undefined {
   if (error instanceof Problem) return error;
+  if (error instanceof PetalfaceError && error.code === "PETAL_THREAD_ENDED")
+    return new Problem(503, "restarting", error.message, { retryAfter: 1 });
   if (error instanceof PetalfaceError) return new Problem(422, "invalid-request", error.message);
   if (!(error instanceof Error)) return undefined;
   if (error.name === "TimeoutError" || error.name === "AbortError")

@@ -22,12 +22,14 @@ export function systemRoutes(app: App, context: ServerContext): void {
       config: { scope: "public", rateLimit: false },
       schema: {
         tags,
-        summary: "Whether requests are taken: models are loaded, and no shutdown has begun",
+        summary: "Whether requests are taken: models are loaded, their engines work, and no shutdown has begun",
         response: { 200: state },
       },
     },
     async () => {
       if (!context.isOpen()) throw new Problem(503, "busy", "the server is shutting down", { retryAfter: 5 });
+      if (!context.health.isReady)
+        throw new Problem(503, "restarting", "an engine is being started again", { retryAfter: 1 });
       return { status: "ready" };
     },
   );

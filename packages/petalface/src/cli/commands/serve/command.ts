@@ -121,14 +121,15 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
       );
     context.isService = true;
     context.result({ address: server.address, galleries: galleries.map(shownGallery) }, server.address, true);
-    await aborted(context.signal);
+    const failed = await Promise.race([aborted(context.signal), server.failed]);
+    if (failed !== undefined) throw failed;
   } finally {
     await server.close();
   }
 }
 
-const aborted = (signal: AbortSignal): Promise<void> =>
+const aborted = (signal: AbortSignal): Promise<undefined> =>
   new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    signal.addEventListener("abort", () => resolve(), { once: true });
+    if (signal.aborted) resolve(undefined);
+    signal.addEventListener("abort", () => resolve(undefined), { once: true });
   });

@@ -101,7 +101,13 @@ async function run(source: string, flags: WatchFlags, context: CliContext): Prom
   const publisher =
     flags.mqtt === undefined
       ? undefined
-      : open.keep(await openPublisher({ address: flags.mqtt, prefix: flags.mqttPrefix, discovery, camera }, started));
+      : open.keep(
+          await openPublisher(
+            { address: flags.mqtt, prefix: flags.mqttPrefix, discovery, camera },
+            started,
+            context.note,
+          ),
+        );
   context.note(`watching ${shownSource(source)}${enrolled === undefined ? "" : `, ${enrolled} people enrolled`}`);
   const eyes = { detector, locator: createLocator(detector.kind, landmarks), describer, far: flags.far === true };
   const events: WatchEvent[] = [];
