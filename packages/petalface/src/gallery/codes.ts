@@ -124,22 +124,24 @@ export function placeCodes(to: FaceCodes, from: FaceCodes, start: number): void 
 /**
  * Reads a stored block.
  *
- * @returns undefined where its length is not that of so many faces
+ * @returns undefined where its length is not that of so many faces; the arrays lie in the block's own memory
  */
 export function readBlock(block: StoredBlock, width: number): FaceCodes | undefined {
   const { count } = block;
   const stride = strideOf(width);
   const takeFrom = (bytes: Uint8Array) => {
     let at = 0;
-    const take = (length: number): ArrayBuffer => {
+    // Copied only where it is not aligned.
+    const take = (length: number): Uint8Array => {
       at += length;
-      // A copy: `slice` of a Buffer would be none.
-      return new Uint8Array(bytes.subarray(at - length, at)).buffer;
+      const part = bytes.subarray(at - length, at);
+      return part.byteOffset % 4 === 0 ? part : new Uint8Array(part);
     };
+    const ints = ({ buffer, byteOffset }: Uint8Array) => new Int32Array(buffer, byteOffset, count);
+    const floats = ({ buffer, byteOffset }: Uint8Array) => new Float32Array(buffer, byteOffset, count);
     return {
-      ints: () => new Int32Array(take(4 * count)),
-      floats: () => new Float32Array(take(4 * count)),
-      // Not copied: it is large, and bytes need no alignment.
+      ints: () => ints(take(4 * count)),
+      floats: () => floats(take(4 * count)),
       codes: (): Int8Array => {
         at += count * stride;
         return new Int8Array(bytes.buffer, bytes.byteOffset + at - count * stride, count * stride);

@@ -6,6 +6,8 @@ import { drawnFace, form, startTest } from "./server.ts";
 
 /** Requests of the load; `PETALFACE_MIXED=40000` is about an hour on two cores. */
 const requests = Number(process.env.PETALFACE_MIXED ?? 480);
+/** A long load says what memory holds so many times. */
+const looks = requests > 480 ? 24 : 4;
 /** Requests that are under way at once. */
 const together = 8;
 
@@ -20,6 +22,8 @@ async function used(): Promise<number> {
   const { heapUsed, external } = process.memoryUsage();
   return heapUsed + external;
 }
+
+const megabytes = (bytes: number): string => (bytes / 2 ** 20).toFixed(1);
 
 test(`${requests} requests of every kind: each is answered, and memory stays flat`, {
   timeout: 7_200_000,
@@ -63,12 +67,20 @@ test(`${requests} requests of every kind: each is answered, and memory stays fla
         }),
       );
   };
+  const held: number[] = [];
+  const begin = performance.now();
+  for (let look = 1; look <= looks; look++) {
+    const [from, to] = [look - 1, look].map((at) => Math.round((at * requests) / looks)) as [number, number];
+    await round(from, to);
+    held.push(await used());
+    if (looks > 4)
+      console.log(
+        `${to} requests, ${((performance.now() - begin) / 60_000).toFixed(1)} min: ${megabytes(held.at(-1) ?? 0)} MB in use, ${megabytes(process.memoryUsage.rss())} MB resident`,
+      );
+  }
   // The first quarter fills what is kept: compiled code, idempotency, metrics.
-  const quarter = Math.ceil(requests / 4);
-  await round(0, quarter);
-  const before = await used();
-  await round(quarter, requests);
-  const after = await used();
+  const before = held[looks / 4 - 1] ?? 0;
+  const after = held.at(-1) ?? 0;
   const faults = [...counts.keys()].filter((key) => !/ 20[0-4]$/.test(key));
   expect(faults, JSON.stringify([...counts])).toEqual([]);
   expect([...counts.values()].reduce((sum, count) => sum + count, 0)).toBe(requests);
