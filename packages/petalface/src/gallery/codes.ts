@@ -124,7 +124,8 @@ export function placeCodes(to: FaceCodes, from: FaceCodes, start: number): void 
 /**
  * Reads a stored block.
  *
- * @returns undefined where its length is not that of so many faces; the arrays lie in the block's own memory
+ * @returns undefined where its length is not that of so many faces; the arrays lie in the block's
+ * own memory
  */
 export function readBlock(block: StoredBlock, width: number): FaceCodes | undefined {
   const { count } = block;

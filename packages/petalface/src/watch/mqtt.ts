@@ -126,7 +126,7 @@ export async function openPublisher(
   const kept: Message[] = [];
   let isClosing = false;
   let isAway = false;
-  // Each try to connect again that fails is an error; the client goes on trying.
+  // Each try to connect again that fails is an error; the client continues to try.
   client.on("error", () => undefined);
   client.on("close", () => {
     if (isClosing || isAway) return;

@@ -105,8 +105,8 @@ export function readCodes(
 }
 
 /**
- * Gives the memory of a value back at once. Megabytes of each block would otherwise wait for garbage
- * collection, tens of blocks at a time.
+ * Gives the memory of a value back at once. Megabytes of each block would otherwise wait for
+ * garbage collection, tens of blocks at a time.
  */
 function free({ buffer, byteLength }: Uint8Array): void {
   if (buffer instanceof ArrayBuffer && buffer.byteLength === byteLength) buffer.transfer(0);
