@@ -1,42 +1,59 @@
 import type { EvaluationResult } from "petalface/evaluation";
 import { expect, it } from "vitest";
-import { contenders } from "../bench/faces/plan.ts";
+import { contenders, searcherOf, trainerOf } from "../bench/faces/plan.ts";
 import type { Job } from "../bench/faces/run.ts";
-import { bestOf, renderSearch, scoreOf, searchJobs, tuned } from "../bench/faces/search.ts";
+import { bestOf, renderSearch, type Search, scoreOf, searchJobs, tuned } from "../bench/faces/search.ts";
 import type { Cell } from "../bench/faces/table.ts";
 
+const contenderOf = (name: string) => contenders.find((each) => each.name === name) ?? { name };
 const jobOf = (name: string): Job => ({
-  contender: contenders.find((each) => each.name === name) ?? { name },
+  contender: contenderOf(name),
   ...{ model: "m", seed: 0, images: 100, folds: [1, 2, 3], threads: 1, folder: "final" },
 });
 
-/** A result whose mixed accuracies have this mean. */
+/** A result whose rank-1 measures have this mean. */
 const resultOf = (value: number): EvaluationResult => {
-  const measures = [16, 12, 8].map((pixels, at) => ({ key: `accuracy/mixed:${pixels}`, value: value + at - 1 }));
-  return { measures: [{ key: "accuracy/sharp", value: 9 }, ...measures] } as unknown as EvaluationResult;
+  const measures = ["sharp", "mixed:16", "mixed:12", "mixed:8"].map((where, at) => ({
+    key: `rank1/${where}`,
+    value: value + [-2, -1, 1, 2][at],
+  }));
+  return { measures: [{ key: "accuracy/mixed:16", value: 9 }, ...measures] } as unknown as EvaluationResult;
 };
 
-it("searches every method over the same rates, shares and budgets, on fold 6 and in folders of their own", () => {
-  expect(searchJobs(jobOf("frozen"), (name) => name)).toEqual([]);
-  const [petal, full] = ["petal", "full"].map((name) => searchJobs(jobOf(name), (part) => part));
+it("searches every method over the same rates and shares, on fold 6 and in folders of their own", () => {
+  expect(searchJobs(jobOf("frozen"), 10, (name) => name)).toEqual([]);
+  const [petal, full] = ["petal", "full"].map((name) => searchJobs(jobOf(name), 10, (part) => part));
   const folders = petal?.map(({ folder }) => folder) ?? [];
-  expect([folders.length, new Set(folders).size]).toEqual([20, 20]);
+  expect([folders.length, new Set(folders).size]).toEqual([10, 10]);
   expect(full?.map(({ folder }) => folder)).toEqual(folders);
-  for (const job of petal ?? []) expect(job.folds).toEqual([6]);
-  expect(new Set(petal?.map(({ images }) => images))).toEqual(new Set([100, 200]));
-  expect(new Set(petal?.map(({ options }) => options?.learningRate))).toEqual(new Set([1e-3, 2e-3, 4e-3, 8e-3, 16e-3]));
+  for (const job of petal ?? []) expect([job.folds, job.images]).toEqual([[6], 10]);
+  expect(new Set(petal?.map(({ options }) => options?.learningRate))).toEqual(new Set([5e-4, 1e-3, 2e-3, 4e-3, 8e-3]));
+  expect(new Set(full?.map(({ options }) => options?.learningRate))).toContain(1.25e-4);
 });
 
 it("takes the best of a search, the first of equals, and trains with it", () => {
-  const cells = searchJobs(jobOf("petal"), (name) => name).map((job, at): Cell => {
+  const jobs = searchJobs(jobOf("petal"), 10, (name) => name);
+  const cells = jobs.map((job, at): Cell => {
     return { job, done: { result: resultOf(at === 3 || at === 7 ? 0.9 : 0.8), seconds: 1, trained: 1 } };
   });
   expect(scoreOf(resultOf(0.7))).toBeCloseTo(0.7, 12);
-  expect(() => scoreOf({ measures: [] })).toThrow("accuracy/mixed:16");
-  const best = bestOf(cells);
-  expect(best).toBe(cells[3]);
-  expect(tuned(jobOf("petal"), best)).toMatchObject({ folder: "final", folds: [1, 2, 3], images: 200 });
-  expect(tuned(jobOf("petal"), best).options).toEqual(cells[3]?.job.options);
-  expect(tuned(jobOf("frozen"), bestOf([]))).toEqual(jobOf("frozen"));
-  expect(renderSearch([{ contender: jobOf("petal").contender, cells }])).toContain("| m | petal | 20 | 0.001 | 0.35 |");
+  expect(() => scoreOf({ measures: [] })).toThrow("rank1/sharp");
+  expect(bestOf(cells)).toBe(cells[3]);
+  const search: Search = { job: jobOf("petal"), tried: 11, cells, budgets: [] };
+  expect(tuned(jobOf("petal"), search)).toEqual({ ...jobOf("petal"), options: jobs[3]?.options });
+  expect(tuned(jobOf("frozen"), undefined)).toEqual(jobOf("frozen"));
+  expect(renderSearch([search], 10)).toContain("| m | petal | 10 of 11 | 0.001 | 0.35 | 90.00 | 80.00 | - |");
+});
+
+it("finds the training that a method reads, and the search that it takes over", () => {
+  const found = Object.fromEntries(
+    contenders.map((contender) => [contender.name, [trainerOf(contender).name, searcherOf(contender).name]]),
+  );
+  expect(found).toMatchObject({
+    petal: ["petal", "petal"],
+    nam: ["lora", "lora"],
+    switch: ["full", "full"],
+    "petal, long": ["petal, long", "petal"],
+  });
+  for (const contender of contenders) expect(contender.options).toEqual(trainerOf(contender).options);
 });

@@ -53,7 +53,7 @@ export default defineBenchmark({
         const { value } = await inProcess<Usage>("base", job);
         await writeFile(costFile(job.folder), JSON.stringify(value));
       }
-      const done = await finishedJob(job.folder);
+      const done = await finishedJob(job);
       if (done === undefined) throw new Error(`${job.contender.name} seed ${job.seed} left no result`);
       cells.push({ job, done, cost: JSON.parse(await readFile(costFile(job.folder), "utf8")) as Usage });
       console.error(`${job.contender.name} seed ${job.seed}: trained ${done.seconds.toFixed(0)} s`);

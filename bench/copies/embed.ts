@@ -1,4 +1,3 @@
-import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { adaptedModel, loadAdapter } from "petalface/adapters";
 import { type EmbeddingModel, openBackbone, openEmbedder } from "petalface/backbones";
@@ -25,12 +24,9 @@ async function modelOf(job: Job): Promise<EmbeddingModel> {
   const backbone = await openBackbone(modelFile(job.model));
   if (job.contender.options === undefined)
     return judgedModel(backbone, photoCalibration({ name: "sharpness" }, backbone.size));
-  const run = join(job.folder, "run");
-  if (!existsSync(join(run, "adapter", "adapter_model.safetensors"))) {
-    const { seconds } = await trainJob(job);
-    console.error(`${job.model}, ${job.contender.name}: trained in ${seconds.toFixed(0)} s`);
-  }
-  return adaptedModel(backbone, await loadAdapter(run, backbone));
+  const { seconds } = await trainJob(job);
+  console.error(`${job.model}, ${job.contender.name}: trained in ${seconds.toFixed(0)} s`);
+  return adaptedModel(backbone, await loadAdapter(join(job.folder, "run"), backbone));
 }
 
 /** Embeds every image of a list of pairs sharp and at each of these sides in pixels. */

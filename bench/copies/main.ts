@@ -20,7 +20,7 @@ export default defineBenchmark({
   keeps: true,
   options: {
     models: { help: "names among the shared weights", default: ["mobilefacenet"] },
-    contenders: { help: "methods of `bench -- faces`", default: ["frozen", "petal"] },
+    contenders: { help: "methods of `bench -- faces` that have a training of their own", default: ["frozen", "petal"] },
     images: { help: "training images seen", default: 4800 },
     sizes: { help: "sides of the copies in pixels", default: [16, 12] },
     weights: {
@@ -39,7 +39,7 @@ export default defineBenchmark({
     const bootstrap = { resamples: 200 };
     const rows: Row[] = [];
     for (const model of models)
-      for (const contender of contenders.filter(({ name }) => names.includes(name))) {
+      for (const contender of contenders.filter(({ name, of }) => of === undefined && names.includes(name))) {
         const folder = join(work, model, contender.name, String(images));
         const job: Job = { contender, model, seed: 0, images, folds, folder, threads };
         const { sharp, degraded } = await embedJob(job, list, [...new Set([...sizes, ...testPixels])]);

@@ -111,7 +111,7 @@ export function renderForms(
     const compared = place === gated ? undefined : compareResults(results[gated] as EvaluationResult, own);
     const cells = keys.map((key) => {
       const value = percent(own.measures.find((measure) => measure.key === key)?.value ?? Number.NaN);
-      return compared === undefined ? value : `${value} (${differenceCell(compared, key, 2)})`;
+      return compared === undefined ? value : `${value} (${differenceCell(compared, key, { digits: 2 })})`;
     });
     return [name, (bytes / 1e6).toFixed(1), (rates[place] ?? 0).toFixed(0), ...cells];
   });

@@ -1,4 +1,4 @@
-import { shrinkingRecipe, type TrainingChoices } from "petalface/training";
+import type { TrainingChoices } from "petalface/training";
 
 /** Folds of LFW's View 2 that are measured here; 4 and 5 stay untouched, 6 is for choices. */
 export const testFolds: readonly number[] = [1, 2, 3];
@@ -20,24 +20,50 @@ export interface Contender {
   readonly times?: number;
   /** Only the first seed is run: for what takes long. */
   readonly once?: boolean;
+  /** Whose search it takes over, instead of one of its own. */
+  readonly tunedAs?: string;
+  /** Whose training it reads, instead of one of its own, and how. */
+  readonly of?: string;
+  /**
+   * `gated`: the adapter is weighted by 1 - alpha; `switched`: faces with alpha = 1 go to the
+   * frozen network, the others to the trained one.
+   */
+  readonly form?: "gated" | "switched";
 }
 
-/** Faces are shrunk here, and nothing else is done to them; bench/camera measures the defaults. */
-const shrinking: TrainingChoices = { preset: "petal", ...shrinkingRecipe };
-
-/** More capacity for more images; chosen on fold 6. */
-const large: TrainingChoices = { ...shrinking, rank: 32, learningRate: 0.002 };
+const petal: TrainingChoices = { preset: "petal" };
+const full: TrainingChoices = { ...petal, method: "full" };
+const lora: TrainingChoices = { ...petal, gate: "single" };
 
 /**
  * What is compared. All see the same training images in the same order (but for `long` and
- * `synthetic`); lora and full differ from petal in one thing each.
+ * `synthetic`), degraded alike, and adapters sit on the same layers with the same rank.
  */
 export const contenders: readonly Contender[] = [
   { name: "frozen" },
-  { name: "full", options: { ...shrinking, learningRate: 1e-3, method: "full" } },
-  { name: "lora", options: { ...shrinking, gate: "single" } },
-  { name: "paper", options: { preset: "paper" } },
-  { name: "petal", options: shrinking },
-  { name: "petal, long", options: large, times: 8, once: true },
-  { name: "petal, synthetic", options: large, train: "synthetic:people=20000,images=1,seed=1", times: 2 },
+  { name: "full", options: full },
+  { name: "bias", options: { ...petal, method: "bias" } },
+  { name: "lora", options: lora },
+  { name: "paper", options: { preset: "paper", degrade: "any", rank: 32 } },
+  { name: "petal", options: petal },
+  { name: "nam", options: lora, of: "lora", form: "gated" },
+  { name: "switch", options: full, of: "full", form: "switched" },
+  { name: "petal, long", options: petal, times: 8, once: true, tunedAs: "petal" },
+  {
+    name: "petal, synthetic",
+    options: petal,
+    train: "synthetic:people=20000,images=1,seed=1",
+    times: 2,
+    tunedAs: "petal",
+  },
 ];
+
+/** The contender whose training one reads: itself, unless it has none. */
+export const trainerOf = (contender: Contender, all = contenders): Contender =>
+  all.find(({ name }) => name === contender.of) ?? contender;
+
+/** The contender whose search one takes its choices from. */
+export const searcherOf = (contender: Contender, all = contenders): Contender => {
+  const trainer = trainerOf(contender, all);
+  return all.find(({ name }) => name === trainer.tunedAs) ?? trainer;
+};

@@ -1,6 +1,5 @@
-import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { access, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { adaptedModel, loadAdapter } from "petalface/adapters";
 import { openBackbone, openEmbedder } from "petalface/backbones";
 import { type FaceData, openData, subset } from "petalface/data";
 import {
@@ -14,42 +13,15 @@ import {
   syntheticPairs,
 } from "petalface/evaluation";
 import { openLoader } from "petalface/images";
-import { adapt, type TrainingChoices } from "petalface/training";
+import { adapt, resume, trainingOptions } from "petalface/training";
 import { lfw, lfwPairs, modelFile } from "../skeleton/shared.ts";
 import { spread } from "../skeleton/statistics.ts";
-import { type Contender, heldOutFolds, testPixels } from "./plan.ts";
+import { openContender } from "./forms.ts";
+import { type Job, type JobResult, trainingFolder } from "./job.ts";
+import { openGallery, openTargetFile } from "./kept.ts";
+import { heldOutFolds, testPixels } from "./plan.ts";
 
-/** One training and its measurement. */
-export interface Job {
-  readonly contender: Contender;
-  /** File name in the shared weights, or the path of an .onnx file. */
-  readonly model: string;
-  readonly seed: number;
-  /** Training images seen in all. */
-  readonly images: number;
-  readonly folds: readonly number[];
-  readonly threads: number;
-  /** How many of the training faces are used, spread over all; all unless given. */
-  readonly faces?: number;
-  /** Low resolutions to measure; {@link testPixels} unless given. */
-  readonly pixels?: readonly number[];
-  /** Folder for the run and its result. */
-  readonly folder: string;
-  /** Choices on top of the contender's. */
-  readonly options?: TrainingChoices;
-  /** As in the context of `adapt`. */
-  readonly prefixBytes?: number | undefined;
-  readonly onStep?: (() => void) | undefined;
-}
-
-/** What a job leaves in its folder. */
-export interface JobResult {
-  readonly result: EvaluationResult;
-  /** Wall time of the training. */
-  readonly seconds: number;
-  /** Trained numbers. */
-  readonly trained: number;
-}
+export type { Job, JobResult } from "./job.ts";
 
 /**
  * LFW's people who are in none of the held-out folds' pairs; `count` of their photos, spread over
@@ -74,61 +46,121 @@ export async function pairsOf(folds: readonly number[]): Promise<PairList> {
   return syntheticPairs(faces, { pairs: 1200, folds: 5 });
 }
 
-/** Trains, unless the contender is the frozen model, into the folder `run` of the job's folder. */
+/** What a training's result depends on, but for the machine. */
+function recipeOf({ contender, model, seed, images, faces, options }: Job): string {
+  if (contender.options === undefined) return JSON.stringify({ model });
+  const chosen = trainingOptions({ ...contender.options, ...options });
+  return JSON.stringify({ model, seed, images, faces, train: contender.train, options: chosen });
+}
+
+/** A record that a job leaves: what was asked for, and what came of it. */
+interface Kept {
+  readonly asked: string;
+  readonly seconds: number;
+  readonly trained: number;
+}
+
+/** A record, if it is of what is asked now. */
+async function readRecord(file: string, asked: string): Promise<Kept | undefined> {
+  const text = await readFile(file, "utf8").catch(() => undefined);
+  const found = text === undefined ? undefined : (JSON.parse(text) as Kept);
+  return found?.asked === asked ? found : undefined;
+}
+
+const exists = (path: string): Promise<boolean> =>
+  access(path).then(
+    () => true,
+    () => false,
+  );
+
+/**
+ * Trains, unless the contender is the frozen model, into the folder `run` of the job's folder. A
+ * finished training of the same recipe is not run again, and one that was stopped continues; its
+ * seconds are those of the last call.
+ *
+ * @throws Error if the training that the job reads is not there
+ */
 export async function trainJob(job: Job): Promise<Omit<JobResult, "result">> {
-  const { contender, folder, threads } = job;
-  const model = modelFile(job.model);
+  const { contender, threads } = job;
+  const asked = recipeOf(job);
+  const folder = trainingFolder(job);
+  const [done, begun] = [join(folder, "training.json"), join(folder, "begun.json")];
+  const known = await readRecord(done, asked);
+  if (known !== undefined) return known;
+  if (job.source !== undefined)
+    throw new Error(`${contender.name} reads the training of ${contender.of} in ${folder}, which is not there`);
   const run = join(folder, "run");
-  let seconds = 0;
-  let trained = 0;
-  await rm(run, { recursive: true, force: true });
+  const isBegun = (await readRecord(begun, asked)) !== undefined && (await exists(join(run, "run.json")));
+  if (!isBegun) await rm(run, { recursive: true, force: true });
   await mkdir(folder, { recursive: true });
+  let [seconds, trained] = [0, 0];
   if (contender.options !== undefined) {
+    await writeFile(begun, JSON.stringify({ asked }));
     const data = contender.train === undefined ? await trainingFaces(job.faces) : await openData(contender.train);
+    const model = modelFile(job.model);
+    const targets =
+      job.frozen === undefined ? undefined : await openTargetFile(job.frozen, await openBackbone(model), data);
+    const { prefixBytes, onStep } = job;
+    const context = { data, threads, prefixBytes, onStep, targetCache: targets?.cache };
     const options = { ...contender.options, ...job.options, seed: job.seed, epochs: job.images / data.length };
     const started = performance.now();
-    const done = await adapt(
-      { model, train: data.spec, options, out: run },
-      { data, threads, prefixBytes: job.prefixBytes, onStep: job.onStep },
-    );
+    const made = await (isBegun
+      ? resume(run, context)
+      : adapt({ model, train: data.spec, options, out: run }, context));
     seconds = (performance.now() - started) / 1000;
-    trained = done.run.trained.parameters;
+    trained = made.run.trained.parameters;
+    await targets?.save();
   }
+  await writeFile(done, JSON.stringify({ asked, seconds, trained }));
   return { seconds, trained };
 }
 
-/** A job's model on a list of pairs, sharp and at its low resolutions. */
+/**
+ * A job's model on a list of pairs, sharp and at its low resolutions; with the gallery that the
+ * frozen model enrolled as well, where the job says so.
+ */
 export async function measureJob(job: Job, pairs: PairList, data: FaceData): Promise<EvaluationResult> {
   const backbone = await openBackbone(modelFile(job.model));
-  const run = join(job.folder, "run");
-  const adapted =
-    job.contender.options === undefined ? backbone : adaptedModel(backbone, await loadAdapter(run, backbone));
-  const embedder = await openEmbedder(adapted, { threads: job.threads });
+  const protocol = protocolOfPairs(pairs, data);
   await using loader = openLoader({ size: backbone.size, threads: 1 });
+  const gallery = job.frozen === undefined ? undefined : await openGallery(job.frozen, backbone, pairs);
+  if (gallery?.isEmpty && job.contender.options !== undefined) {
+    const frozen = await openEmbedder(backbone, { threads: job.threads });
+    await evaluate({ model: frozen, protocol, loader, gallery, bootstrap: { resamples: 1 } });
+    await frozen.close();
+  }
+  const embedder = await openContender(job, backbone);
   const degradations = (job.pixels ?? testPixels).map((side) => `lr:${side}`);
-  const result = await evaluate({ model: embedder, protocol: protocolOfPairs(pairs, data), degradations, loader });
+  const result = await evaluate({ model: embedder, protocol, degradations, loader, gallery });
+  await gallery?.save();
   await embedder.close();
   return result;
 }
+
+/** Where the measurements of a job on its folds are, and what they depend on. */
+const measuredIn = ({ folder, folds }: Job): string => join(folder, `folds-${folds.join("-")}`);
+const askedOf = (job: Job): string =>
+  JSON.stringify([recipeOf(job), job.contender.form, job.folds, job.pixels ?? testPixels, job.frozen !== undefined]);
 
 /**
  * Trains (unless the contender is the frozen model) and measures. Leaves its numbers in the job's
  * folder.
  */
 export async function runJob(job: Job): Promise<JobResult> {
-  const record = await trainJob(job);
+  const { seconds, trained } = await trainJob(job);
   const result = await measureJob(job, await pairsOf(job.folds), await openData(lfw));
-  await saveEvaluation(join(job.folder, "evaluation.json"), result);
-  await writeFile(join(job.folder, "training.json"), JSON.stringify(record));
-  return { ...record, result };
+  const place = measuredIn(job);
+  await mkdir(place, { recursive: true });
+  await saveEvaluation(join(place, "evaluation.json"), result);
+  await writeFile(join(place, "job.json"), JSON.stringify({ asked: askedOf(job), seconds, trained }));
+  return { seconds, trained, result };
 }
 
-/** What an earlier call left in the job's folder, or undefined. */
-export async function finishedJob(folder: string): Promise<JobResult | undefined> {
-  try {
-    const record = JSON.parse(await readFile(join(folder, "training.json"), "utf8")) as Omit<JobResult, "result">;
-    return { ...record, result: await loadEvaluation(join(folder, "evaluation.json")) };
-  } catch {
-    return undefined;
-  }
+/** What an earlier call left of the same job, or undefined: other options are another job. */
+export async function finishedJob(job: Job): Promise<JobResult | undefined> {
+  const place = measuredIn(job);
+  const record = await readRecord(join(place, "job.json"), askedOf(job));
+  if (record === undefined) return undefined;
+  const { seconds, trained } = record;
+  return { seconds, trained, result: await loadEvaluation(join(place, "evaluation.json")) };
 }

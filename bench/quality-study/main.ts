@@ -47,7 +47,7 @@ export default defineBenchmark({
         ...{ model, seed, images, folds, threads },
         folder: join(place, measure, String(seed)),
       };
-      const known = await finishedJob(job.folder);
+      const known = await finishedJob(job);
       if (known === undefined && render) return;
       const done = known ?? (await runJob(job));
       const earlier = await finishedSynthetic(job);

@@ -74,7 +74,7 @@ function differences(own: readonly Cell[], base: readonly Cell[], resultOf: Resu
   ) as [EvaluationResult[], EvaluationResult[]];
   if (left.length === 0 || right.length === 0) return columns.map(() => "-");
   const compared = compareMethods(left, right);
-  return columns.map(([, key]) => differenceCell(compared, key, 2));
+  return columns.map(([, key]) => differenceCell(compared, key, { digits: 2 }));
 }
 
 function renderVerdict(cells: readonly Cell[]): string {

@@ -2,11 +2,15 @@ import type { Preprocessing } from "../models/index.ts";
 import type { Calibration, QualityWeights } from "../quality/index.ts";
 import { type Gate, gateParts } from "./gate.ts";
 
-/** What is trained: low-rank adapters, every weight, or the last layer only. */
-export type Method = "lora" | "full" | "head";
-
 /** Names of {@link Method}. */
-export const methodNames = ["lora", "full", "head"] as const;
+export const methodNames = ["lora", "full", "head", "bias"] as const;
+
+/**
+ * What is trained: low-rank adapters, every weight, the last layer only, or the vectors that are
+ * added to features or multiply them (biases, scales and shifts of normalisations, slopes; BitFit,
+ * Ben Zaken et al. 2022, arXiv 2106.10199).
+ */
+export type Method = (typeof methodNames)[number];
 
 /** Which network an adapter belongs to, and how it was fed. */
 export interface BackboneRecord {
@@ -29,7 +33,7 @@ export interface AdapterConfig {
   readonly rank: number;
   /** Factor on the adapter's output. */
   readonly scale: number;
-  /** Names of the adapted layers (`lora`), in graph order; empty for `full` and `head`. */
+  /** Names of the adapted layers (`lora`), in graph order; empty otherwise. */
   readonly sites: readonly string[];
   /** Those of the sites that alpha does not reach: one part's rank, weighted 1 for every image. */
   readonly ungated?: readonly string[];

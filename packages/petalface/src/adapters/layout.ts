@@ -60,7 +60,7 @@ export function layoutOf(
             of: site.name,
           },
         ])
-      : trainedConstants(backbone, config.method).map(
+      : (config.method === "bias" ? vectors(backbone) : trainedConstants(backbone, config.method)).map(
           ([name, constant]): Omit<Slot, "offset" | "length"> => ({
             name,
             dims: constant.dims,
@@ -112,4 +112,34 @@ function trainedConstants(backbone: Layered, method: "full" | "head"): [string, 
   const chosen = method === "full" ? layers : last === undefined ? [] : [last];
   const names = new Set(chosen.flatMap((node) => node.inputs.slice(1)));
   return [...backbone.graph.constants].filter(([name, constant]) => names.has(name) && constant.dtype === "float32");
+}
+
+/** Inputs of an operator that hold a bias, or a scale and a shift. */
+const vectorInputs: Readonly<Record<string, readonly number[]>> = {
+  ...{ Conv: [2], ConvTranspose: [2], Gemm: [2], PRelu: [1], Add: [0, 1], Mul: [0, 1] },
+  ...{ BatchNormalization: [1, 2], GroupNormalization: [1, 2], InstanceNormalization: [1, 2] },
+  ...{ LayerNormalization: [1, 2], RMSNormalization: [1], SimplifiedLayerNormalization: [1] },
+};
+
+/**
+ * Constants that `bias` trains: a number for each feature, added to the features or multiplying
+ * them. Products and normalisations of an exported network may be apart from their biases and
+ * scales: those are operands of `Add` and `Mul` then.
+ */
+function vectors({ graph, path }: Layered): [string, Constant][] {
+  const names = new Set(
+    graph.nodes.flatMap(({ op, domain, inputs }) =>
+      domain === "" ? (vectorInputs[op] ?? []).map((input) => inputs[input] ?? "") : [],
+    ),
+  );
+  const isVector = ({ dims }: Constant): boolean => dims.filter((dim) => dim > 1).length === 1;
+  const found = [...graph.constants].filter(
+    ([name, constant]) => names.has(name) && constant.dtype === "float32" && isVector(constant),
+  );
+  if (found.length === 0)
+    throw new PetalfaceError(
+      "PETAL_OPTION_UNFIT",
+      `${path} has no biases, slopes or scales of normalisations that 'method=bias' could train; use another 'method'`,
+    );
+  return found;
 }

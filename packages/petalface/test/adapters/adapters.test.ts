@@ -223,6 +223,30 @@ describe("gate", () => {
   });
 });
 
+describe("method bias", () => {
+  it("trains the vectors of layers and nothing else", async () => {
+    const { slots, length } = layoutOf(backbone, configOf({ method: "bias" }));
+    const inputs = new Map(backbone.graph.nodes.flatMap((node) => node.inputs.map((name, at) => [name, { node, at }])));
+    expect(slots.length).toBeGreaterThan(2);
+    for (const { of, dims } of slots) {
+      expect(
+        dims.filter((dim) => dim > 1),
+        of,
+      ).toHaveLength(1);
+      expect(inputs.get(of)?.at, of).toBe(inputs.get(of)?.node.op === "PRelu" ? 1 : 2);
+    }
+    const full = layoutOf(backbone, configOf({ method: "full" }));
+    expect(length).toBeLessThan(full.length / 10);
+    for (const { name } of slots) expect(full.slots.map((slot) => slot.name)).toContain(name);
+  });
+
+  it("says so where there is none", async () => {
+    const { graph, path } = backbone;
+    const bare = { ...graph, nodes: graph.nodes.map((node) => ({ ...node, inputs: node.inputs.slice(0, 1) })) };
+    expect(() => layoutOf({ graph: bare, path }, configOf({ method: "bias" }))).toThrow("method=bias");
+  });
+});
+
 describe("adapter folders", () => {
   it.each(methodNames)("come back as they were (%s)", async (method) => {
     const adapter = await trained({ method, gate: "twin" });

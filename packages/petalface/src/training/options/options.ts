@@ -37,7 +37,7 @@ export function trainingOptions(choices: TrainingChoices = {}, family?: string, 
   // Whole networks move far with the adapters' learning rate: the pre-trained knowledge is in these
   // weights, not in separate adapters.
   const method = choices.method ?? base.method;
-  const rate = method === "lora" ? base.learningRate : base.learningRate / 4;
+  const rate = method === "full" || method === "head" ? base.learningRate / 4 : base.learningRate;
   const options = { ...base, learningRate: rate, ...given };
   const whole = options.preset === "reference" || looksAtBatch(options).length > 0;
   const chosen = "accumulate" in given ? options : { ...options, accumulate: defaultParts(options, whole, ranks) };

@@ -33,7 +33,12 @@ export const presetNames = ["petal", "paper", "reference"] as const;
  * networks.
  */
 const adapter = {
-  method: choice("--method <name>", methodNames, "lora", "what is trained: adapters, every weight, or the last layer"),
+  method: choice(
+    "--method <name>",
+    methodNames,
+    "lora",
+    "what is trained: adapters, every weight, the last layer, or biases, slopes and scales of normalisations",
+  ),
   gate: choice("--gate <name>", gateNames, "low", "how alpha weights the adapter", {
     paper: "twin",
     reference: "twin",

@@ -27,7 +27,10 @@ export interface Targets {
    * every rank has all of them afterwards.
    */
   add(faces: readonly (readonly Face[])[], pixels: Uint8Array): Promise<void>;
-  /** Computes these targets, whoever claimed them, and gives them; NaN where one is not finite. */
+  /**
+   * Gives these targets, whoever claimed them, and computes those that are not kept yet; NaN where
+   * one is not finite.
+   */
   embed(faces: readonly Face[], pixels: Uint8Array): Promise<Float32Array[]>;
   /** Computes targets of the same step that another rank has, and this one needs after all. */
   more(faces: readonly Face[], pixels: Uint8Array): Promise<void>;
@@ -82,17 +85,29 @@ export async function openTargets(
   const claimed = known.slice();
   const passing = new Map<number, Float32Array>();
   const slot = (index: number, flip: boolean): number => 2 * index + (flip ? 1 : 0);
+  const isKept = ({ index, flip }: Face): boolean => keepAll && known[slot(index, flip)] === 1;
   const embed: Targets["embed"] = async (faces, pixels) => {
     const face = 3 * size * size;
-    const units: Float32Array[] = [];
-    for (let start = 0; start < faces.length; start += rows) {
-      const count = Math.min(rows, faces.length - start);
-      const part = pixels.subarray(start * face, (start + count) * face);
-      const results = await session.run({ [backbone.input]: toInput(part, count, rows, size, backbone.spec) });
-      const data = floatsOf(results, backbone.output);
-      for (let row = 0; row < count; row++) units.push(normalise(data.subarray(row * width, (row + 1) * width)));
+    const missing = [...faces.keys()].filter((at) => !isKept(itemAt(faces, at)));
+    const units = faces.map((each): Float32Array => {
+      const at = slot(each.index, each.flip) * width;
+      return isKept(each) ? kept.slice(at, at + width) : new Float32Array(width);
+    });
+    for (let start = 0; start < missing.length; start += rows) {
+      const part = missing.slice(start, start + rows);
+      const planes = new Uint8Array(part.length * face);
+      part.forEach((at, row) => {
+        planes.set(pixels.subarray(at * face, (at + 1) * face), row * face);
+      });
+      const input = toInput(planes, part.length, rows, size, backbone.spec);
+      const data = floatsOf(await session.run({ [backbone.input]: input }), backbone.output);
+      part.forEach((at, row) => {
+        const unit = normalise(data.subarray(row * width, (row + 1) * width));
+        units[at] = unit;
+        const { index, flip } = itemAt(faces, at);
+        if (keepAll) keep(slot(index, flip), unit);
+      });
     }
-    if (keepAll) for (const [at, { index, flip }] of faces.entries()) keep(slot(index, flip), itemAt(units, at));
     return units;
   };
   /** Computes targets and keeps them, for this step at least. */

@@ -1,0 +1,85 @@
+import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import type { Backbone } from "petalface/backbones";
+import type { FaceData } from "petalface/data";
+import type { FaceRows, KeptGallery } from "petalface/evaluation";
+import { createTargetCache, type TargetCache } from "petalface/training";
+
+/**
+ * What the frozen network makes of faces, kept on disk for all contenders of a model: so each face
+ * is embedded once, whatever is trained.
+ */
+
+async function readFloats(file: string): Promise<Float32Array | undefined> {
+  const bytes = await readFile(file).catch(() => undefined);
+  return bytes && new Float32Array(new Uint8Array(bytes).buffer);
+}
+
+/** Written as a whole, since several trainings may run at a time. */
+async function writeBytes(file: string, data: Uint8Array | Float32Array): Promise<void> {
+  await mkdir(dirname(file), { recursive: true });
+  const part = `${file}.${process.pid}.part`;
+  await writeFile(part, data);
+  await rename(part, file);
+}
+
+const short = (hash: string): string => hash.slice(0, 16);
+
+/** A gallery that was enrolled by the frozen network. */
+export interface FrozenGallery extends KeptGallery {
+  /** Whether the frozen network's embeddings are still to be computed. */
+  readonly isEmpty: boolean;
+  /** Keeps for the next process what `keep` was given first. */
+  save(): Promise<void>;
+}
+
+/** Opens the frozen network's embeddings of the faces of a protocol. */
+export async function openGallery(
+  folder: string,
+  { spec, width }: Backbone,
+  { fingerprint }: { readonly fingerprint: string },
+): Promise<FrozenGallery> {
+  const file = join(folder, `gallery-${short(spec.sha256)}-${short(fingerprint)}.f32`);
+  const known = await readFloats(file);
+  let rows: FaceRows | undefined = known && {
+    ...{ count: known.length / width, width },
+    read: async (start, count) => known.subarray(start * width, (start + count) * width),
+  };
+  return {
+    isEmpty: rows === undefined,
+    keep(given) {
+      rows ??= given;
+      return rows;
+    },
+    async save() {
+      if (known === undefined && rows !== undefined) await writeBytes(file, await rows.read(0, rows.count));
+    },
+  };
+}
+
+/** Targets of distillation that earlier trainings of a model computed, and what keeps new ones. */
+export interface KeptTargets {
+  readonly cache: TargetCache;
+  save(): Promise<void>;
+}
+
+/** Opens the targets of a training set. */
+export async function openTargetFile(folder: string, { spec, width }: Backbone, data: FaceData): Promise<KeptTargets> {
+  const file = join(folder, `targets-${short(spec.sha256)}-${short(data.fingerprint)}.f32`);
+  const cache = createTargetCache(data.length, width);
+  const rows = await readFloats(file);
+  if (rows !== undefined && rows.length === cache.rows.length) {
+    cache.rows.set(rows);
+    // A row that was computed has length 1; one whose face has no finite embedding is computed again.
+    for (let at = 0; at < cache.known.length; at++)
+      if (rows.subarray(at * width, (at + 1) * width).some((value) => value !== 0 && Number.isFinite(value)))
+        cache.known[at] = 1;
+  }
+  const before = cache.known.reduce((sum, value) => sum + value, 0);
+  return {
+    cache,
+    async save() {
+      if (cache.known.reduce((sum, value) => sum + value, 0) > before) await writeBytes(file, cache.rows);
+    },
+  };
+}
