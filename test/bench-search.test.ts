@@ -13,10 +13,8 @@ const jobOf = (name: string): Job => ({
 
 /** A result whose rank-1 measures have this mean. */
 const resultOf = (value: number): EvaluationResult => {
-  const measures = ["sharp", "mixed:16", "mixed:12", "mixed:8"].map((where, at) => ({
-    key: `rank1/${where}`,
-    value: value + [-2, -1, 1, 2][at],
-  }));
+  const parts = { sharp: -2, "mixed:16": -1, "mixed:12": 1, "mixed:8": 2 };
+  const measures = Object.entries(parts).map(([where, more]) => ({ key: `rank1/${where}`, value: value + more }));
   return { measures: [{ key: "accuracy/mixed:16", value: 9 }, ...measures] } as unknown as EvaluationResult;
 };
 

@@ -70,7 +70,7 @@ export async function openTargetFile(folder: string, { spec, width }: Backbone, 
   const rows = await readFloats(file);
   if (rows !== undefined && rows.length === cache.rows.length) {
     cache.rows.set(rows);
-    // A row that was computed has length 1; one whose face has no finite embedding is computed again.
+    // A row that was computed has length 1; one that is not finite is computed again.
     for (let at = 0; at < cache.known.length; at++)
       if (rows.subarray(at * width, (at + 1) * width).some((value) => value !== 0 && Number.isFinite(value)))
         cache.known[at] = 1;
