@@ -1,4 +1,4 @@
-import { mkdir, readdir, rename, rm, rmdir, stat } from "node:fs/promises";
+import { mkdir, readdir, rename, rm, rmdir, stat, writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import {
   type AtomicOptions,
@@ -164,5 +164,22 @@ async function moveInto(from: string, to: string): Promise<void> {
     const there = entry.isDirectory() ? await stat(target).catch(() => undefined) : undefined;
     if (there?.isDirectory()) await moveInto(source, target);
     else await rename(source, target);
+  }
+}
+
+/**
+ * Throws PetalfaceError where no file of a few kilobytes can be written into the folder, which is
+ * made.
+ */
+export async function proveWritable(folder: string): Promise<void> {
+  await makeFolder(folder);
+  await removeUnfinished(folder);
+  const probe = join(folder, unfinishedName());
+  try {
+    await writeFile(probe, Buffer.alloc(4096));
+  } catch (error) {
+    throw writeFailure(folder, error);
+  } finally {
+    await rm(probe, { force: true }).catch(() => undefined);
   }
 }

@@ -1,7 +1,5 @@
-import { rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import { messageOf } from "../errors.ts";
-import { makeFolder, removeUnfinished, unfinishedName, writeFailure } from "../files.ts";
+import { proveWritable } from "../files.ts";
 import { cacheFolder } from "../models/index.ts";
 import { makeTemporary } from "../temporary.ts";
 import type { CliContext } from "./context.ts";
@@ -43,22 +41,5 @@ export async function prepareCache(command: string, context: Pick<CliContext, "n
     process.env.PETALFACE_CACHE_GB = "0";
     process.env.PETALFACE_INDEX = "off";
     context.note(`note: ${reason}; going on without the cache (PETALFACE_CACHE names another folder)`);
-  }
-}
-
-/**
- * Throws PetalfaceError where no file of a few kilobytes can be written into the folder, which is
- * made.
- */
-export async function proveWritable(folder: string): Promise<void> {
-  await makeFolder(folder);
-  await removeUnfinished(folder);
-  const probe = join(folder, unfinishedName());
-  try {
-    await writeFile(probe, Buffer.alloc(4096));
-  } catch (error) {
-    throw writeFailure(folder, error);
-  } finally {
-    await rm(probe, { force: true }).catch(() => undefined);
   }
 }

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { claimOutputs, recordName } from "../../src/api/outputs.ts";
 import { prepareCache } from "../../src/cli/cache-folder.ts";
-import { prepareDemoFolder } from "../../src/cli/commands/demo/folder.ts";
+import { prepareDemoFolder } from "../../src/api/demo/folder.ts";
 import { openOptionalStore } from "../../src/embeddings/index.ts";
 import { isUnfinished, makeFolder, removeUnfinished, writeFileSafely, writePiecesSafely } from "../../src/files.ts";
 import { makeTemporary } from "../../src/temporary.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { deadlineAfter, watchTraining } from "../../src/cli/commands/demo/deadline.ts";
+import { deadlineAfter, watchTraining } from "../../src/api/demo/deadline.ts";
 
 describe("the demo's deadline", () => {
   it("lets in what ends before it, and everything where there is none", () => {

@@ -1,17 +1,17 @@
 import { join } from "node:path";
 import type { Command } from "commander";
 import { leftOutOf } from "../../../api/data.ts";
+import { deadlineAfter } from "../../../api/demo/deadline.ts";
+import { demoFiles, prepareDemoFolder } from "../../../api/demo/folder.ts";
+import { demoMinutes, demoSize } from "../../../api/demo/plan.ts";
+import { writeDemoReport } from "../../../api/demo/report.ts";
+import { runDemo } from "../../../api/demo/run.ts";
 import { withoutDetail } from "../../../evaluation/index.ts";
 import { calledAs } from "../../called.ts";
 import type { CliContext } from "../../context.ts";
 import { type DataFlags, openFaces, withDataOptions } from "../../data.ts";
 import { withExamples } from "../../examples.ts";
 import { parseInteger } from "../../options.ts";
-import { deadlineAfter } from "./deadline.ts";
-import { demoFiles, prepareDemoFolder } from "./folder.ts";
-import { demoMinutes, demoSize } from "./plan.ts";
-import { writeDemoReport } from "./report.ts";
-import { runDemo } from "./run.ts";
 import { comparisonSummary, mainSummary } from "./summary.ts";
 
 interface Flags extends DataFlags {

@@ -1,3 +1,5 @@
+import { demoPixels } from "../../../api/demo/plan.ts";
+import type { DemoOutcome } from "../../../api/demo/run.ts";
 import {
   compareResults,
   degradationLabel,
@@ -8,8 +10,6 @@ import {
   printTable,
 } from "../../../evaluation/index.ts";
 import { formatDuration } from "../../progress.ts";
-import { demoPixels } from "./plan.ts";
-import type { DemoOutcome } from "./run.ts";
 
 /** The main result: table, what it says in one sentence, and where the files are. */
 export function mainSummary({ results, exported, faces }: DemoOutcome, report: string): string {

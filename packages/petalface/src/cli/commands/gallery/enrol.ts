@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import type { alignedChoices } from "../../../api/aligned-choices.ts";
+import { type LeftPicture, renderGatePage } from "../../../api/gallery/gate-page.ts";
 import { openGiven } from "../../../api/gallery/given.ts";
 import type { GalleryModel } from "../../../api/gallery-model.ts";
 import type { Engine } from "../../../api/model.ts";
@@ -23,7 +24,6 @@ import { parseInteger } from "../../options.ts";
 import { plainTable } from "../../table.ts";
 import { alignedOption, withGateOptions } from "./decisions.ts";
 import { type GalleryModelFlags, withGalleryModel } from "./model.ts";
-import { type LeftPicture, renderGatePage } from "./page.ts";
 
 /** Options of commands that enrol faces. */
 export interface EnrolFlags extends GalleryModelFlags, DataFlags {

@@ -1,4 +1,5 @@
 import { auditSets } from "../../../../api/audit.ts";
+import { renderAuditPage } from "../../../../api/audit-page.ts";
 import { leftOutOf } from "../../../../api/data.ts";
 import { choicesOf, engineOf, openModel } from "../../../../api/model.ts";
 import { claimOutputs } from "../../../../api/outputs.ts";
@@ -10,7 +11,6 @@ import type { ModelChoices } from "../../../../models/index.ts";
 import { openResources } from "../../../../resources.ts";
 import type { CliContext } from "../../../context.ts";
 import type { DataFlags } from "../../../data.ts";
-import { renderAuditPage } from "./page.ts";
 import { printFindings } from "./text.ts";
 
 /** Sets up to this are looked at without being asked: a few seconds. */

@@ -1,6 +1,6 @@
 import { dirname, join } from "node:path";
-import { drawNearest, drawSamples } from "../../../api/report.ts";
-import { compareResults, writeReport } from "../../../evaluation/index.ts";
+import { compareResults, writeReport } from "../../evaluation/index.ts";
+import { drawNearest, drawSamples } from "../report.ts";
 import type { DemoOutcome } from "./run.ts";
 
 /**

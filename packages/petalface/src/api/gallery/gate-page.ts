@@ -1,9 +1,9 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { FaceData } from "../../../data/index.ts";
-import type { EnrollingStore, Enrolment, GateReason, PicturePlace, Refusal } from "../../../gallery/index.ts";
-import { type ImageSource, openLoader } from "../../../images/index.ts";
-import { makeTemporary } from "../../../temporary.ts";
+import type { FaceData } from "../../data/index.ts";
+import type { EnrollingStore, Enrolment, GateReason, PicturePlace, Refusal } from "../../gallery/index.ts";
+import { type ImageSource, openLoader } from "../../images/index.ts";
+import { makeTemporary } from "../../temporary.ts";
 import {
   mostRows,
   type PagePicture,
@@ -11,7 +11,7 @@ import {
   type PageSection,
   renderPicturePage,
   thumbnailOf,
-} from "../../picture-page.ts";
+} from "../picture-page.ts";
 
 /** A picture without a face to enrol, and why. */
 export interface LeftPicture {
@@ -47,8 +47,8 @@ const kinds: readonly (readonly [reason: GateReason, title: string, about: strin
     "Near copies",
     "Compressed, resized or brightened copies, or frames of one video. After it: the original.",
   ],
-  ["blurred", "Blurred", "The quality is below --min-alpha."],
-  ["too small", "Too small", "A side is shorter than --min-side."],
+  ["blurred", "Blurred", "The quality is below the gate's limit."],
+  ["too small", "Too small", "A side is shorter than the gate's limit."],
 ];
 
 /** Side at which faces are loaded for the page. */

@@ -1,11 +1,9 @@
 import { rm } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
-import { type Adapter, adaptedModel, exportModel } from "../../../adapters/index.ts";
-import { noteLeftOut } from "../../../api/data.ts";
-import { measureBoth } from "../../../api/measured.ts";
-import { type Backbone, type EmbeddingModel, openBackbone, openEmbedder } from "../../../backbones/index.ts";
-import type { FaceData, Unreadable } from "../../../data/index.ts";
+import { type Adapter, adaptedModel, exportModel } from "../../adapters/index.ts";
+import { type Backbone, type EmbeddingModel, openBackbone, openEmbedder } from "../../backbones/index.ts";
+import type { FaceData, Unreadable } from "../../data/index.ts";
 import {
   createKeptGallery,
   type EvaluationResult,
@@ -13,12 +11,14 @@ import {
   type FaceResolution,
   type KeptGallery,
   measureResolution,
-} from "../../../evaluation/index.ts";
-import { type Loader, openLoader } from "../../../images/index.ts";
-import { defaultCopyWeight } from "../../../matching/index.ts";
-import { openResources } from "../../../resources.ts";
-import { adapt, createTargetCache, type RunRecord, type TargetCache } from "../../../training/index.ts";
-import type { CliContext } from "../../context.ts";
+} from "../../evaluation/index.ts";
+import { type Loader, openLoader } from "../../images/index.ts";
+import { defaultCopyWeight } from "../../matching/index.ts";
+import { openResources } from "../../resources.ts";
+import { adapt, createTargetCache, type RunRecord, type TargetCache } from "../../training/index.ts";
+import { noteLeftOut } from "../data.ts";
+import { measureBoth } from "../measured.ts";
+import type { Surroundings } from "../surroundings.ts";
 import { checkExport } from "./check.ts";
 import { type Deadline, watchTraining } from "./deadline.ts";
 import { demoFiles } from "./folder.ts";
@@ -78,7 +78,7 @@ const decodedBytes = 256 * 2 ** 20;
  * at all, while they fit before the deadline. The frozen model is measured once, and every face is
  * embedded by it for training once.
  */
-export async function runDemo(request: DemoRequest, context: CliContext): Promise<DemoOutcome> {
+export async function runDemo(request: DemoRequest, context: Surroundings): Promise<DemoOutcome> {
   const { out, deadline } = request;
   const backbone = await openBackbone(demoModel);
   const faces = await demoFaces(request.data, request.size);
@@ -143,7 +143,7 @@ interface Scene {
   readonly faces: DemoFaces;
   readonly loader: Loader;
   readonly targets: TargetCache;
-  readonly context: CliContext;
+  readonly context: Surroundings;
   /** How sharp the measured faces are. */
   readonly resolution: readonly FaceResolution[];
   /** The frozen model's, which is measured first. */
@@ -167,7 +167,7 @@ async function train(method: DemoMethod, scene: Scene, limit?: Limit): Promise<T
   const { faces, context } = scene;
   const folder = join(scene.out, method.name);
   const tooLong = new AbortController();
-  let progress: ReturnType<CliContext["progress"]> | undefined;
+  let progress: ReturnType<Surroundings["progress"]> | undefined;
   let watch: ReturnType<typeof watchTraining> | undefined;
   const { adapter, run, finished, leftOut } = await adapt(
     {

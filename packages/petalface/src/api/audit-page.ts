@@ -1,7 +1,7 @@
-import type { Findings, NamedFace, NamedGroup } from "../../../../api/findings.ts";
-import type { FaceData } from "../../../../data/index.ts";
-import type { ImageSource, Loader } from "../../../../images/index.ts";
-import { mostPictures, mostRows, renderPicturePage, thumbnailOf } from "../../../picture-page.ts";
+import type { FaceData } from "../data/index.ts";
+import type { ImageSource, Loader } from "../images/index.ts";
+import type { Findings, NamedFace, NamedGroup } from "./findings.ts";
+import { mostPictures, mostRows, renderPicturePage, thumbnailOf } from "./picture-page.ts";
 
 /** What a page needs besides the findings. */
 export interface PageTask {

@@ -67,7 +67,7 @@ function renderSection({ title, about, rows, count }: PageSection): Html {
         ({ image, caption }) =>
           html`<figure>${image === undefined ? html`<div class="none"></div>` : html`<img alt="${caption}" src="${image}">`}<figcaption>${caption}</figcaption></figure>`,
       )}</div><p class="note">${text}</p>`,
-  )}${left > 0 ? html`<p class="note">${format(left)} more are in --json.</p>` : undefined}`;
+  )}${left > 0 ? html`<p class="note">${format(left)} more are in the JSON output.</p>` : undefined}`;
 }
 
 /** A face as the loader gives it, small, as a data URI; undefined where it cannot be read. */

@@ -1,14 +1,14 @@
 import { readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { lastOf } from "onnx-grad";
-import { adapterFiles } from "../../../adapters/index.ts";
-import { claimOutputs, recordName } from "../../../api/outputs.ts";
-import { evaluationFolder, resultFile } from "../../../api/results.ts";
-import { PetalfaceError } from "../../../errors.ts";
-import { isUnfinished, makeFolder } from "../../../files.ts";
-import { printPath } from "../../../images/index.ts";
-import { adapterCardFile, readRun } from "../../../training/index.ts";
-import type { CliContext } from "../../context.ts";
+import { adapterFiles } from "../../adapters/index.ts";
+import { PetalfaceError } from "../../errors.ts";
+import { isUnfinished, makeFolder } from "../../files.ts";
+import { printPath } from "../../images/index.ts";
+import { adapterCardFile, readRun } from "../../training/index.ts";
+import { claimOutputs, recordName } from "../outputs.ts";
+import { evaluationFolder, resultFile } from "../results.ts";
+import type { Surroundings } from "../surroundings.ts";
 import { mainMethod, otherMethods } from "./plan.ts";
 
 /** Files of a demo other than its runs. */
@@ -35,9 +35,9 @@ const ofRun: ReadonlySet<string> = new Set([
  * demo ends.
  *
  * @throws PetalfaceError where the folder holds anything else, also inside of what an earlier demo
- * left; `--force` removes that too
+ * left; `force` removes that too
  */
-export async function prepareDemoFolder(out: string, context: CliContext): Promise<AsyncDisposable> {
+export async function prepareDemoFolder(out: string, context: Surroundings): Promise<AsyncDisposable> {
   await makeFolder(out);
   const outputs = await claimOutputs(
     Object.values(demoFiles).map((name) => join(out, name)),
@@ -58,7 +58,7 @@ export async function prepareDemoFolder(out: string, context: CliContext): Promi
 const notOurs = (out: string, name: string): PetalfaceError =>
   new PetalfaceError(
     "PETAL_OUTPUT_EXISTS",
-    `${printPath(out)} holds ${JSON.stringify(name)}, which is not part of a demo; give an empty or new folder with --out`,
+    `${printPath(out)} holds ${JSON.stringify(name)}, which is not part of a demo; give an empty or new folder with 'out'`,
   );
 
 async function requireRun(out: string, name: string): Promise<void> {

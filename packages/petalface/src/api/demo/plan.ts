@@ -1,8 +1,8 @@
-import { type FaceData, openData, subset } from "../../../data/index.ts";
-import { PetalfaceError } from "../../../errors.ts";
-import { type Protocol, protocolOfPairs, syntheticPairs } from "../../../evaluation/index.ts";
-import { random } from "../../../random.ts";
-import { shrinkingRecipe, type TrainingChoices } from "../../../training/index.ts";
+import { type FaceData, openData, subset } from "../../data/index.ts";
+import { PetalfaceError } from "../../errors.ts";
+import { type Protocol, protocolOfPairs, syntheticPairs } from "../../evaluation/index.ts";
+import { random } from "../../random.ts";
+import { shrinkingRecipe, type TrainingChoices } from "../../training/index.ts";
 
 /** The model of the demo: everyone may have it. */
 export const demoModel = "fr_feature";

@@ -1,9 +1,9 @@
 import { itemAt } from "onnx-grad";
-import { readableFaces } from "../../../api/readable.ts";
-import { type EmbeddingModel, openBackbone, openEmbedder } from "../../../backbones/index.ts";
-import type { FaceData } from "../../../data/index.ts";
-import { PetalfaceError } from "../../../errors.ts";
-import { openLoader } from "../../../images/index.ts";
+import { type EmbeddingModel, openBackbone, openEmbedder } from "../../backbones/index.ts";
+import type { FaceData } from "../../data/index.ts";
+import { PetalfaceError } from "../../errors.ts";
+import { openLoader } from "../../images/index.ts";
+import { readableFaces } from "../readable.ts";
 
 /** How far an exported file may be from the model it was made of, absolute. */
 const tolerance = 1e-5;

@@ -1,10 +1,10 @@
 import { statfs } from "node:fs/promises";
 import { availableParallelism, totalmem } from "node:os";
-import { messageOf } from "../../../errors.ts";
-import { installAgain } from "../../../installed.ts";
-import { cacheFolder, isCached, knownModels } from "../../../models/index.ts";
-import type { Provider } from "../../../runtime/index.ts";
-import { proveWritable } from "../../cache-folder.ts";
+import { messageOf } from "../errors.ts";
+import { proveWritable } from "../files.ts";
+import { installAgain } from "../installed.ts";
+import { cacheFolder, isCached, knownModels } from "../models/index.ts";
+import type { Provider } from "../runtime/index.ts";
 
 /** One thing that `petalface doctor` looked at. */
 export interface Finding {
@@ -37,7 +37,7 @@ function node(): Finding {
 async function runtime(): Promise<Finding[]> {
   const name = "onnxruntime";
   try {
-    const { loadOnnxruntime, telemetryWanted } = await import("../../../runtime/index.ts");
+    const { loadOnnxruntime, telemetryWanted } = await import("../runtime/index.ts");
     const { env } = await loadOnnxruntime();
     return [
       { name, state: "ok", detail: env.versions.node ?? env.versions.common },
@@ -63,10 +63,10 @@ async function provider(name: Provider): Promise<Finding> {
   const title = `provider ${name}`;
   const state = name === "cpu" ? "broken" : "missing";
   try {
-    const { probeProvider } = await import("../../../runtime/index.ts");
+    const { probeProvider } = await import("../runtime/index.ts");
     const { problem, todo } = await probeProvider(name);
     if (problem === undefined) return { name: title, state: "ok", detail: "opens a session and computes" };
-    const without = name === "cpu" ? "" : `needed only for --provider ${name}; `;
+    const without = name === "cpu" ? "" : `needed only for 'provider=${name}'; `;
     return { name: title, state, detail: problem, todo: `${without}${todo}` };
   } catch (error) {
     return { name: title, state, detail: firstLine(error), todo: installAgain() };
@@ -76,7 +76,7 @@ async function provider(name: Provider): Promise<Finding> {
 /** Which instruction sets there are, and what follows for 8-bit products. */
 async function processor(): Promise<Finding[]> {
   try {
-    const { instructionSets, signedBytesOverflow } = await import("../../../runtime/index.ts");
+    const { instructionSets, signedBytesOverflow } = await import("../runtime/index.ts");
     const [sets, overflow] = [await instructionSets(), await signedBytesOverflow()];
     const detail = sets === undefined ? "the system does not report it" : sets.join(", ") || "none for fast products";
     return [{ name: "processor", state: "ok", detail }, bytesFinding(overflow)];
@@ -115,7 +115,7 @@ function machine(): Finding[] {
     { name: "cores", state: "ok", detail: String(availableParallelism()) },
     total >= 2
       ? { name: "memory", state: "ok", detail }
-      : { name: "memory", state: "missing", detail, todo: "adapt with a smaller --batch" },
+      : { name: "memory", state: "missing", detail, todo: "adapt with a smaller 'batch'" },
   ];
 }
 
