@@ -17,9 +17,10 @@ const plainNames: ReadonlySet<string> = new Set(
    magnitudeMargins magnitudeWeight lossMomentum classesPerStep centreFaces optimizer weightDecay momentum nesterov warmup
    warmupEpochs firstStep decay clip sharpShare lrPixels degrade variants dropLast preset epochs batch accumulate base seed patience
    checkpointSeconds tensorboard anchors anchorScale anchorWeight
-   adapter aligned all alpha arch calibrationOf as bgr card channels data debug detector embeddings except face foldNormalisation folds for force format fps help inputName
-   landmarks leastCosine levels lists maxLeftOut measure metric minutes model normalize opset out output outputName outputs person precision protocol provider report
-   resume compact gallery galleryKept host index keys mapMissing open port scopes store tlsCert tlsKey size template threshold train val valData valPixels views`.split(
+   adapter adapterOut aligned all alpha arch calibrationOf as bgr card channels collection data debug detector embeddings except face
+   foldNormalisation folds for force format fps help images inputName
+   landmarks leastCosine levels lists maxLeftOut measure metric minutes model named normalize opset out output outputName outputs person precision protocol provider report
+   resume compact gallery galleryKept host index keys mapMissing open port scopes store tlsCert tlsKey size template threshold train val valData valPixels views whenDown`.split(
     /\s+/,
   ),
 );

@@ -1,3 +1,8 @@
+export { createGalleryAt, type MadeGallery, type NewGallery } from "./gallery/create.ts";
+export { type EnrolOptions, enrolGiven, type GivenEnrolment, refuseOtherAdapter } from "./gallery/enrol.ts";
+export { type ForeignImport, type ForeignOptions, importForeign } from "./gallery/import-foreign.ts";
+export { type GalleryPlace, openGalleryAt } from "./gallery/place.ts";
+export { type SearchAnswer, type SearchOptions, type SearchReport, searchGallery } from "./gallery/search.ts";
 export { type MpiRanks, openRanks } from "./mpi/ranks.ts";
 export {
   type GalleryPart,

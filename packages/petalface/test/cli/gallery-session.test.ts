@@ -3,7 +3,7 @@ import { mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { Share } from "../../src/cli/commands/gallery/counts.ts";
+import type { Share } from "../../src/api/gallery/named.ts";
 import { blocksOf, wordsOf } from "../docs/blocks.ts";
 import { petalface } from "./process.ts";
 

@@ -1,15 +1,11 @@
-import { join } from "node:path";
 import type { Command } from "commander";
 import { leftOutOf } from "../../../api/data.ts";
-import { deadlineAfter } from "../../../api/demo/deadline.ts";
-import { demoFiles, prepareDemoFolder } from "../../../api/demo/folder.ts";
+import { demo } from "../../../api/demo/demo.ts";
 import { demoMinutes, demoSize } from "../../../api/demo/plan.ts";
-import { writeDemoReport } from "../../../api/demo/report.ts";
-import { runDemo } from "../../../api/demo/run.ts";
 import { withoutDetail } from "../../../evaluation/index.ts";
 import { calledAs } from "../../called.ts";
 import type { CliContext } from "../../context.ts";
-import { type DataFlags, openFaces, withDataOptions } from "../../data.ts";
+import { type DataFlags, withDataOptions } from "../../data.ts";
 import { withExamples } from "../../examples.ts";
 import { parseInteger } from "../../options.ts";
 import { comparisonSummary, mainSummary } from "./summary.ts";
@@ -52,43 +48,30 @@ export function demoCommand(program: Command, context: CliContext): void {
 }
 
 async function run({ data: own, out, minutes, all, maxLeftOut, ...size }: Flags, context: CliContext): Promise<void> {
-  await using _outputs = await prepareDemoFolder(out, context);
-  const report = join(out, demoFiles.report);
-  const data = own === undefined ? undefined : await openFaces(own, { maxLeftOut }, context);
-  const deadline = deadlineAfter(all === true ? Number.POSITIVE_INFINITY : minutes);
-  const outcome = await runDemo(
+  const outcome = await demo(
     {
-      out,
-      data,
-      size,
-      deadline,
-      async onMain(main) {
-        await writeDemoReport(report, main);
+      ...{ out, data: own, size, mostLeftOut: maxLeftOut },
+      minutes: all === true ? Number.POSITIVE_INFINITY : minutes,
+      onMain(main, report, compares) {
         context.print(mainSummary(main, report));
-        if (deadline.fits(main.methodSeconds))
+        if (compares)
           context.note("the result above is saved; the next steps compare other methods, and Ctrl-C stops them");
       },
     },
     context,
   );
-  if (outcome.results.length > 2) await writeDemoReport(report, outcome);
   const next =
     own === undefined
       ? `next, on your own faces (one folder per person): ${calledAs()} demo --data FOLDER`
       : `next: ${calledAs()} adapt --model fr_feature --train ${own} --out runs/first`;
+  const { results, leftOut, data, untrained, report, exported } = outcome;
+  const measured = results[0].result.leftOut ?? null;
   context.result(
     {
-      results: outcome.results.map(({ name, result }) => ({ name, result: withoutDetail(result) })),
-      leftOut: outcome.leftOut,
-      ...(data && {
-        leftOutFaces: {
-          listed: leftOutOf(data),
-          trained: outcome.untrained,
-          measured: outcome.results[0].result.leftOut ?? null,
-        },
-      }),
-      report,
-      exported: outcome.exported,
+      results: results.map(({ name, result }) => ({ name, result: withoutDetail(result) })),
+      leftOut,
+      ...(data && { leftOutFaces: { listed: leftOutOf(data), trained: untrained, measured } }),
+      ...{ report, exported },
     },
     comparisonSummary(outcome, next),
   );

@@ -1,10 +1,11 @@
 import type { Command } from "commander";
 import { openGalleryModel } from "../../../api/gallery-model.ts";
+import { enrolGiven, openGalleryAt, refuseOtherAdapter } from "../../../cluster/index.ts";
 import { PetalfaceError } from "../../../errors.ts";
 import type { CliContext } from "../../context.ts";
 import { withExamples } from "../../examples.ts";
-import { describeEnrolment, type EnrolFlags, enrolGiven, refuseOtherAdapter, withEnrolOptions } from "./enrol.ts";
-import { galleryArgument, openPlaces, placesOf, type StoreFlags, withStore } from "./store.ts";
+import { describeEnrolment, type EnrolFlags, enrolOptions, withEnrolOptions } from "./enrol.ts";
+import { galleryArgument, placesOf, type StoreFlags, withStore } from "./store.ts";
 
 interface Flags extends EnrolFlags, StoreFlags {
   readonly person?: string;
@@ -33,10 +34,10 @@ export function addCommand(parent: Command, context: CliContext): void {
 async function run(gallery: string, specs: readonly string[], flags: Flags, context: CliContext): Promise<void> {
   const place = placesOf(gallery, flags);
   const { shown: path } = place;
-  await using store = await openPlaces(place, {});
+  await using store = await openGalleryAt(place, {});
   const model = await openGalleryModel(store, flags);
   refuseOtherAdapter(model, path);
-  const given = await enrolGiven({ store, model }, specs, flags, flags.person, context);
+  const given = await enrolGiven({ store, model }, specs, { ...enrolOptions(flags), person: flags.person }, context);
   const { enrolment, left } = given;
   context.result(
     { gallery: path, ...enrolment, forced: context.force, leftOut: left },

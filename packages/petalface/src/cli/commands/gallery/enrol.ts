@@ -1,24 +1,8 @@
 import type { Command } from "commander";
 import type { alignedChoices } from "../../../api/aligned-choices.ts";
-import { type LeftPicture, renderGatePage } from "../../../api/gallery/gate-page.ts";
-import { openGiven } from "../../../api/gallery/given.ts";
-import type { GalleryModel } from "../../../api/gallery-model.ts";
-import type { Engine } from "../../../api/model.ts";
-import { claimOutputs } from "../../../api/outputs.ts";
-import { type GalleryParts, openPartsSearcher, wholeAnswers } from "../../../cluster/index.ts";
+import type { EnrolOptions, GivenEnrolment } from "../../../cluster/index.ts";
 import { PetalfaceError } from "../../../errors.ts";
-import { writeFileSafely } from "../../../files.ts";
-import {
-  type Enrolled,
-  type Enrolment,
-  enrolPeople,
-  type GalleryStore,
-  openDescriber,
-  openEnrolled,
-  openEnrolledBy,
-} from "../../../gallery/index.ts";
-import { openLoader, printPath } from "../../../images/index.ts";
-import type { CliContext } from "../../context.ts";
+import { printPath } from "../../../images/index.ts";
 import { type DataFlags, leftOutOptions, withDataOptions } from "../../data.ts";
 import { parseInteger } from "../../options.ts";
 import { plainTable } from "../../table.ts";
@@ -47,75 +31,15 @@ export function withEnrolOptions(command: Command): Command {
   return withDataOptions(withGalleryModel(command));
 }
 
-/** What {@link enrolGiven} did. */
-export interface GivenEnrolment {
-  readonly enrolment: Enrolment;
-  readonly left: readonly LeftPicture[];
-}
-
-/** Refuses a model with another adapter than the gallery's. Throws PetalfaceError. */
-export function refuseOtherAdapter({ otherAdapter }: GalleryModel, path: string): void {
-  if (otherAdapter)
-    throw new PetalfaceError(
-      "PETAL_GALLERY_MISMATCH",
-      `${printPath(path)} was made with another adapter; enrol with that one, or change the gallery with petalface gallery migrate`,
-    );
-}
-
-/**
- * Enrols the faces of some sets and photos through the gate, and writes the page if one is asked
- * for.
- *
- * @param person who all of them are; each face's own person unless given
- */
-export async function enrolGiven(
-  { store, model }: { readonly store: GalleryStore | GalleryParts; readonly model: GalleryModel },
-  specs: readonly string[],
-  flags: EnrolFlags,
-  person: string | undefined,
-  context: CliContext,
-): Promise<GivenEnrolment> {
-  const keepUntil = keepUntilOf(flags);
-  const { opened, engine, calibration } = model;
-  const { size } = opened.model;
-  await using _outputs = await claimOutputs([flags.report], context, { inputs: [...specs, store.path] });
-  const reading = { aligned: flags.aligned, ...leftOutOptions(flags), size, threads: engine.threads };
-  using given = await openGiven(specs, reading, context);
-  await using describer = await openDescriber(opened, calibration, engine);
-  await using loader = openLoader({ size, threads: engine.threads });
-  await using enrolled = await openGate(store, engine);
-  const left: LeftPicture[] = [];
-  const { data, lost } = given;
-  for (const [index, reason] of lost) left.push({ id: data.at(index).id, reason });
-  const progress = context.progress("enrolling", data.length, "faces");
-  let enrolment: Enrolment;
-  try {
-    enrolment = await enrolPeople(data, {
-      ...{ store, describer, loader, person, keepUntil, force: context.force, signal: context.signal },
-      enrolled,
-      rules: { alpha: flags.minAlpha, side: flags.minSide },
-      without: new Set(lost.keys()),
-      onLeft: ({ id }, reason) => left.push({ id, reason }),
-      onProgress: (done) => progress.update(done),
-    });
-  } finally {
-    progress.close();
-  }
-  if (flags.report !== undefined)
-    await writeFileSafely(flags.report, await renderGatePage({ enrolment, left, data, store, force: context.force }));
-  if (!enrolment.compared)
-    context.note("note: too few people are enrolled to tell by their faces whether a name is wrong");
-  return { enrolment, left };
-}
-
-/** What the gate compares new faces with: the people of a gallery, or of all its parts. */
-const openGate = (store: GalleryStore | GalleryParts, session: Engine): Promise<Enrolled> =>
-  "parts" in store
-    ? openEnrolledBy(store, () => openPartsSearcher(store, { ...wholeAnswers, rule: "mean", session }))
-    : openEnrolled(store, { threads: session.threads });
+/** What the library calls these flags. */
+export const enrolOptions = (flags: EnrolFlags): EnrolOptions => ({
+  ...flags,
+  ...leftOutOptions(flags),
+  keepUntil: keepUntilOf(flags),
+});
 
 /** The last moment of the date that faces may be kept until; undefined: until they are removed. */
-export function keepUntilOf({ keepUntil, retain }: Pick<EnrolFlags, "keepUntil" | "retain">): string | undefined {
+function keepUntilOf({ keepUntil, retain }: Pick<EnrolFlags, "keepUntil" | "retain">): string | undefined {
   if (keepUntil !== undefined && retain !== undefined)
     throw new PetalfaceError("PETAL_OPTION_INVALID", "give --keep-until or --retain, not both");
   if (retain !== undefined) return new Date(Date.now() + retain * 86_400_000).toISOString();

@@ -1,12 +1,13 @@
 import { availableParallelism } from "node:os";
 import type { Command } from "commander";
+import { openGalleryAt } from "../../../cluster/index.ts";
 import { PetalfaceError } from "../../../errors.ts";
 import { printPath } from "../../../images/index.ts";
 import type { CliContext } from "../../context.ts";
 import { withExamples } from "../../examples.ts";
 import { parseInteger } from "../../options.ts";
 import { plainTable } from "../../table.ts";
-import { galleryArgument, openPlaces, placesOf, type StoreFlags, withStore } from "./store.ts";
+import { galleryArgument, placesOf, type StoreFlags, withStore } from "./store.ts";
 
 /** `petalface gallery list G.db`. */
 export function listCommand(parent: Command, context: CliContext): void {
@@ -17,7 +18,7 @@ export function listCommand(parent: Command, context: CliContext): void {
     .action(async (gallery: string, flags: StoreFlags) => {
       const place = placesOf(gallery, flags);
       const { shown: path } = place;
-      await using store = await openPlaces(place, { parts: "allowed" });
+      await using store = await openGalleryAt(place, { parts: "allowed" });
       const [record, people] = [await store.record(), await store.people()];
       const faces = people.reduce((sum, person) => sum + person.faces, 0);
       const { space, adapter } = record;
@@ -58,7 +59,7 @@ export function removeCommand(parent: Command, context: CliContext): void {
       const { person, expired = false } = flags;
       if ((person === undefined) !== expired)
         throw new PetalfaceError("PETAL_OPTION_INVALID", "give --person NAME or --expired");
-      await using store = await openPlaces(place, { parts: "allowed" });
+      await using store = await openGalleryAt(place, { parts: "allowed" });
       const removal =
         person === undefined ? await store.forgetExpired(new Date().toISOString()) : await store.remove(person);
       const { faces, people, fragments, found } = removal;
@@ -97,7 +98,7 @@ export function indexCommand(parent: Command, context: CliContext): void {
     .action(async (gallery: string, { threads, ...flags }: IndexFlags) => {
       const place = placesOf(gallery, flags);
       const { shown: path } = place;
-      await using store = await openPlaces(place, { parts: "allowed" });
+      await using store = await openGalleryAt(place, { parts: "allowed" });
       const faces = await store.count();
       const progress = context.progress("indexing", faces, "faces");
       try {
@@ -133,7 +134,7 @@ export function checkCommand(parent: Command, context: CliContext): void {
     .action(async (gallery: string, flags: { readonly compact?: boolean; readonly audit?: boolean } & StoreFlags) => {
       const place = placesOf(gallery, flags);
       const { shown: path } = place;
-      await using store = await openPlaces(place, { parts: "allowed" });
+      await using store = await openGalleryAt(place, { parts: "allowed" });
       const problems = await store.check();
       if (flags.compact) await store.compact();
       const people = await store.people();

@@ -1,5 +1,6 @@
 import { type Command, Option } from "commander";
 import { alignedChoices } from "../../../api/aligned-choices.ts";
+import { calibrationOf } from "../../../api/gallery/calibration.ts";
 import { openGiven } from "../../../api/gallery/given.ts";
 import { sourceOf } from "../../../api/gallery-model.ts";
 import { picturesOf } from "../../../api/gallery-pictures.ts";
@@ -18,7 +19,6 @@ import type { CliContext } from "../../context.ts";
 import { withExamples } from "../../examples.ts";
 import { type ModelFlags, withModelOptions } from "../../model.ts";
 import { numberList } from "../../numbers.ts";
-import { calibrationOf } from "./create.ts";
 import { galleryArgument, placeOf, type StoreFlags, withStore } from "./store.ts";
 
 interface Flags extends ModelFlags, StoreFlags {

@@ -1,7 +1,7 @@
 import type { Command } from "commander";
-import { type GalleryParts, openGalleryParts, type WhenDown } from "../../../cluster/index.ts";
+import type { GalleryPlace } from "../../../cluster/index.ts";
 import { PetalfaceError } from "../../../errors.ts";
-import { type GalleryStore, galleryIn, openGallery, shownGallery } from "../../../gallery/index.ts";
+import { galleryIn, shownGallery } from "../../../gallery/index.ts";
 import { collect } from "../../options.ts";
 
 /** Where a command finds its gallery. */
@@ -22,14 +22,6 @@ export const withStore = (command: Command, { several = false } = {}): Command =
     collect,
   );
 
-/** Where a gallery is. */
-export interface GalleryPlace {
-  /** One, or one for each part. */
-  readonly addresses: readonly [string, ...string[]];
-  /** How results and messages name it: without a password. */
-  readonly shown: string;
-}
-
 /** Where the gallery of a command is that takes several `--store`. */
 export function placesOf(gallery: string, { store = [] }: StoreFlags): GalleryPlace {
   const [first, ...others] = store;
@@ -46,16 +38,4 @@ export function placeOf(gallery: string, flags: StoreFlags): { readonly address:
   if (others.length > 0)
     throw new PetalfaceError("PETAL_OPTION_INVALID", "this command takes one --store; give one part after the other");
   return { address, shown };
-}
-
-/** Opens a gallery, or all parts of one on several servers. */
-export async function openPlaces(
-  { addresses }: GalleryPlace,
-  {
-    parts = "refused",
-    whenDown = "error",
-  }: { readonly parts?: "allowed" | "refused"; readonly whenDown?: WhenDown | undefined },
-): Promise<GalleryStore | GalleryParts> {
-  const [address, ...others] = addresses;
-  return others.length > 0 ? await openGalleryParts(addresses, { whenDown }) : await openGallery(address, { parts });
 }

@@ -6,7 +6,7 @@ import { printPath } from "../../../images/index.ts";
 import type { CliContext } from "../../context.ts";
 import { withExamples } from "../../examples.ts";
 import { withEnrolOptions } from "./enrol.ts";
-import { type ForeignFlags, importForeign } from "./import-foreign.ts";
+import { type ForeignFlags, runImport } from "./import-foreign.ts";
 import { galleryArgument, placeOf, type StoreFlags, withStore } from "./store.ts";
 
 /** `petalface gallery export G.db --out FILE`. */
@@ -50,7 +50,7 @@ export function importCommand(parent: Command, context: CliContext): void {
   withStore(withEnrolOptions(command)).action(async (file: string, gallery: string, flags: ImportFlags) => {
     const target = placeOf(gallery, flags);
     await using foreign = await openForeign(file);
-    if (foreign !== undefined) return await importForeign(file, foreign, target, flags, context);
+    if (foreign !== undefined) return await runImport(file, foreign, target, flags, context);
     for (const name of ["collection", "embeddings", "model", "adapter", "report"] as const)
       if (flags[name] !== undefined)
         throw new PetalfaceError(

@@ -1,21 +1,10 @@
 import { type Command, Option } from "commander";
-import { adapterFiles, foundAdapter, isReferenceLowRank, saveFoundAdapter } from "../../../adapters/index.ts";
-import { claimOutputs } from "../../../api/outputs.ts";
-import {
-  detectArchitecture,
-  matchNetwork,
-  networkFiles,
-  parseArchitecture,
-  preprocessingOf,
-  printArchitecture,
-  writeNetwork,
-} from "../../../backbones/index.ts";
-import { openCheckpoint } from "../../../checkpoints/index.ts";
+import { importCheckpoint } from "../../../api/import.ts";
 import { PetalfaceError } from "../../../errors.ts";
-import { parseNormalize } from "../../../models/index.ts";
 import { type Calibration, measureNames } from "../../../quality/index.ts";
 import type { CliContext } from "../../context.ts";
 import { withExamples } from "../../examples.ts";
+import { withFlags } from "../../flags.ts";
 import { numberList, numeric } from "../../numbers.ts";
 
 interface Flags {
@@ -56,80 +45,16 @@ export function importCommand(program: Command, context: CliContext): void {
   );
 }
 
-async function run(path: string, flags: Flags, context: CliContext): Promise<void> {
-  if (!/\.onnx$/i.test(flags.out))
-    throw new PetalfaceError("PETAL_OPTION_INVALID", `--out ${flags.out} does not end in .onnx`);
-  const given = flags.arch === "auto" ? undefined : parseArchitecture(flags.arch);
-  const calibration = calibrationOf(flags);
-  const checkpoint = await openCheckpoint(path);
-  const spec = given ?? parseArchitecture(detectArchitecture(checkpoint));
-  const matched = matchNetwork(checkpoint, spec.architecture, isReferenceLowRank);
-  const { scale, rank } = spec;
-  const adapter = await foundAdapter(matched, { scale, ...(rank !== undefined && { rank }), calibration });
-  if (adapter === undefined && (flags.adapterOut !== undefined || rank !== undefined))
-    throw new PetalfaceError("PETAL_OPTION_UNFIT", `${path}: it holds no adapter; leave out --adapter-out and rank=`);
-  const preprocessing = {
-    ...preprocessingOf(spec),
-    ...(flags.normalize !== undefined && parseNormalize(flags.normalize)),
-  };
-  const notes = [...matched.notes];
-  if (given === undefined) {
-    notes.unshift(`the shapes are those of ${printArchitecture(spec.architecture)}`);
-    if (spec.architecture.family === "ir")
-      notes.push("the input is RGB; weights of AdaFace's own release need --arch adaface_ir_50 or similar");
-  }
-  if (adapter !== undefined && flags.adapterOut === undefined)
-    notes.push("the checkpoint holds an adapter, which is left out; --adapter-out FOLDER keeps it");
-
-  await using _outputs = await claimOutputs(
-    [...networkFiles(matched, flags.out), ...(adapter && flags.adapterOut ? adapterFiles(flags.adapterOut) : [])],
-    context,
-    { inputs: checkpoint.files.keys() },
-  );
-  const progress = context.progress("converting", megabytes(numbersOf(matched.tensors) * 4), "MB");
-  const { signal } = context;
-  const written = await writeNetwork(matched, flags.out, {
-    preprocessing,
-    signal,
-    progress: (done) => progress.update(megabytes(done)),
-  }).finally(() => progress.close());
-  if (adapter !== undefined && flags.adapterOut !== undefined)
-    await saveFoundAdapter(flags.adapterOut, adapter, flags.out);
-  for (const note of notes) context.note(`note: ${note}`);
-
-  const architecture = printArchitecture(spec.architecture);
-  const parameters = [...matched.tensors].filter(([name]) => !/\.running_(?:mean|var)$/.test(name));
-  const found =
-    adapter === undefined || flags.adapterOut === undefined
-      ? undefined
-      : {
-          out: flags.adapterOut,
-          layers: adapter.config.sites.length,
-          gate: adapter.config.gate,
-          rank: adapter.config.rank,
-          scale: adapter.config.scale,
-          parameters: adapter.theta.length,
-        };
-  const document = {
-    out: written.model,
-    ...(written.weights !== undefined && { weights: written.weights }),
-    architecture,
-    parameters: numbersOf(parameters),
-    bytes: written.bytes,
-    preprocessing,
-    adapter: found ?? null,
-    notes,
-  };
-  const lines = [
-    `${written.model}: ${architecture}, ${document.parameters.toLocaleString("en")} parameters`,
-    ...(written.weights === undefined ? [] : [`weights: ${written.weights}, keep it next to the model`]),
-    ...(found === undefined
-      ? []
-      : [
-          `${found.out}: adapter of ${found.layers} layers, gate ${found.gate}, rank ${found.rank}, ${found.parameters.toLocaleString("en")} numbers`,
-        ]),
-  ];
-  context.result(document, lines.join("\n"));
+async function run(checkpoint: string, flags: Flags, context: CliContext): Promise<void> {
+  const imported = await importCheckpoint({ checkpoint, ...flags, calibration: calibrationOf(flags) }, context);
+  const { out, architecture, parameters, weights, adapter } = imported;
+  const lines = [`${out}: ${architecture}, ${parameters.toLocaleString("en")} parameters`];
+  if (weights !== undefined) lines.push(`weights: ${weights}, keep it next to the model`);
+  if (adapter !== null)
+    lines.push(
+      `${adapter.out}: adapter of ${adapter.layers} layers, gate ${adapter.gate}, rank ${adapter.rank}, ${adapter.parameters.toLocaleString("en")} numbers`,
+    );
+  context.result({ ...imported, notes: imported.notes.map(withFlags) }, lines.join("\n"));
 }
 
 /**
@@ -152,8 +77,3 @@ function calibrationOf({ quality, alphaRange, alphaThreshold }: Flags): Calibrat
     return fail("--alpha-range is two different scores, LOW,HIGH");
   return { measure: quality, low, high };
 }
-
-const megabytes = (bytes: number): number => Math.round(bytes / 1e6);
-
-const numbersOf = (tensors: Iterable<readonly [string, { readonly elements: number }]>): number =>
-  [...tensors].reduce((sum, [, { elements }]) => sum + elements, 0);

@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import { readThresholds } from "../../../api/gallery/thresholds.ts";
 import { PetalfaceError } from "../../../errors.ts";
 import { shownGallery, singleThreshold } from "../../../gallery/index.ts";
 import { defaultLimits, startServer } from "../../../server/index.ts";
@@ -6,7 +7,6 @@ import type { CliContext } from "../../context.ts";
 import { withExamples } from "../../examples.ts";
 import { byteSize } from "../../numbers.ts";
 import { collect, parseInteger } from "../../options.ts";
-import { readThresholds } from "../gallery/create.ts";
 import { type DecisionFlags, withGateOptions, withThresholdOptions } from "../gallery/decisions.ts";
 import { type GalleryModelFlags, withGalleryModel } from "../gallery/model.ts";
 

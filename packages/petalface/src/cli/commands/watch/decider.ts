@@ -1,3 +1,4 @@
+import { chooseThresholds } from "../../../api/gallery/thresholds.ts";
 import {
   type ChosenThresholds,
   decide,
@@ -9,7 +10,7 @@ import {
 import type { SessionOptions } from "../../../runtime/index.ts";
 import type { Decided } from "../../../watch/index.ts";
 import type { CliContext } from "../../context.ts";
-import { chooseThresholds, describeThresholds } from "../gallery/thresholds.ts";
+import { describeThresholds } from "../gallery/thresholds.ts";
 import type { WatchFlags } from "./flags.ts";
 
 /** Says who tracks are, from a gallery that may change meanwhile. */

@@ -1,7 +1,5 @@
 import { availableParallelism } from "node:os";
 import type { Command } from "commander";
-import { sourceOf } from "../../../api/gallery-model.ts";
-import { openModel } from "../../../api/model.ts";
 import {
   type JobStatus,
   type JobWork,
@@ -10,18 +8,17 @@ import {
   type QueueServer,
   removeJob,
   retryAside,
+  type Submission,
   statusOf,
   submitJob,
   work,
 } from "../../../cluster/index.ts";
 import { PetalfaceError } from "../../../errors.ts";
-import { type EmbeddingRecord, embeddingRecord } from "../../../gallery/index.ts";
 import type { CliContext } from "../../context.ts";
 import { withExamples } from "../../examples.ts";
 import { numberList } from "../../numbers.ts";
 import { parseInteger } from "../../options.ts";
 import { plainTable } from "../../table.ts";
-import { calibrationOf } from "../gallery/create.ts";
 
 interface Flags {
   readonly queue?: string[];
@@ -30,16 +27,7 @@ interface Flags {
   readonly lease?: number;
 }
 
-interface SubmitFlags {
-  readonly images?: string;
-  readonly model?: string;
-  readonly adapter?: string;
-  readonly metric?: string;
-  readonly out?: string;
-  readonly gallery?: string;
-  readonly alphaRange?: readonly number[];
-  readonly shardSize: number;
-}
+type SubmitFlags = Omit<Submission, "kind">;
 
 /** `petalface work`: one of many workers, and the jobs that they share. */
 export function workCommand(program: Command, context: CliContext): void {
@@ -88,9 +76,7 @@ export function workCommand(program: Command, context: CliContext): void {
     .option("--shard-size <n>", "faces of a shard", parseInteger("--shard-size", 1, 1_000_000), 1000)
     .action(async (kind: string, flags: SubmitFlags, own: Command) => {
       await using servers = await openQueue(flagsOf(own));
-      const { images = "", alphaRange, ...asked } = checked(kindOf(kind), flags);
-      const record = kind === "migrate" ? await recordOf(asked, alphaRange, context) : undefined;
-      const job = await submitJob(servers.all, { ...asked, record, data: images, kind: kindOf(kind) }, context);
+      const job = await submitJob(servers.all, { ...flags, kind: kindOf(kind) }, context);
       context.result(job, `job ${job.id}: ${job.work.faces} faces in ${job.shards} shards`);
     });
 
@@ -151,50 +137,6 @@ function kindOf(text: string): JobWork["kind"] {
   if (kind === undefined)
     throw new PetalfaceError("PETAL_OPTION_INVALID", `a job is ${jobKinds.join(", ")}, not ${JSON.stringify(text)}`);
   return kind;
-}
-
-/** What each kind of job needs, and what else it takes. */
-const needs: Readonly<
-  Record<
-    JobWork["kind"],
-    { readonly must: readonly (keyof SubmitFlags)[]; readonly may?: readonly (keyof SubmitFlags)[] }
-  >
-> = {
-  embed: { must: ["images", "model", "out"], may: ["adapter"] },
-  quality: { must: ["images", "model", "metric", "out"] },
-  align: { must: ["images", "out"] },
-  enrol: { must: ["images", "gallery"] },
-  migrate: { must: ["model", "gallery"], may: ["adapter", "images", "alphaRange"] },
-};
-
-/**
- * The options of a kind of job. Throws PetalfaceError (wrong usage) where one is missing or another
- * kind's.
- */
-function checked(kind: JobWork["kind"], flags: SubmitFlags): SubmitFlags {
-  const { must, may = [] } = needs[kind];
-  for (const name of must)
-    if (flags[name] === undefined) throw new PetalfaceError("PETAL_OPTION_INVALID", `a job ${kind} needs --${name}`);
-  const other = (["model", "adapter", "metric", "out", "gallery", "alphaRange"] as const).find(
-    (name) => flags[name] !== undefined && ![...must, ...may].includes(name),
-  );
-  if (other !== undefined)
-    throw new PetalfaceError(
-      "PETAL_OPTION_INVALID",
-      `a job ${kind} takes no --${other === "alphaRange" ? "alpha-range" : other}`,
-    );
-  return flags;
-}
-
-/** What a job `migrate` changes a gallery to. */
-async function recordOf(
-  { model = "", adapter }: Pick<SubmitFlags, "model" | "adapter">,
-  alphaRange: readonly number[] | undefined,
-  context: CliContext,
-): Promise<EmbeddingRecord> {
-  const opened = await openModel({ model, adapter });
-  const calibration = calibrationOf(opened, { alphaRange }, context);
-  return embeddingRecord(opened.backbone, opened.adapter, calibration, await sourceOf({ model, adapter }));
 }
 
 function printJobs(jobs: readonly JobStatus[]): string {
