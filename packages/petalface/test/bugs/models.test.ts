@@ -6,8 +6,9 @@ import { type Graph, itemAt, quantise, readModel, writeModel } from "onnx-grad";
 import { describe, expect, it } from "vitest";
 import { adapterHash } from "../../src/adapters/hash.ts";
 import { type AdapterConfig, loadAdapter, proveSites, refuseQuantised } from "../../src/adapters/index.ts";
+import { inspectModel } from "../../src/api/inspect/model.ts";
 import { openBackbone, openEmbedder } from "../../src/backbones/index.ts";
-import { inspectModel } from "../../src/cli/commands/inspect/model.ts";
+import { describeModel } from "../../src/cli/commands/inspect/model.ts";
 import { rememberedHash } from "../../src/models/hash.ts";
 import { writeTinyBackbone } from "../support/backbone.ts";
 import { temporaryFolder } from "../support/folder.ts";
@@ -207,7 +208,7 @@ describe("8-bit models", () => {
     expect(backbone.width).toBe(smallWidth);
     expect(() => refuseQuantised(backbone)).toThrow(/8-bit integers .* adapt the float model .* 'precision=int8'/);
     expect(() => refuseQuantised(plain)).not.toThrow();
-    const { document, text } = await inspectModel(path, {});
+    const { document, text } = describeModel(await inspectModel(path, {}));
     expect(text.split("\n")[1]).toMatch(/^usable as it is, but its weights are 8-bit integers/);
     expect(document.quantised).toBe(true);
     // Ranges over a batch: one face at a time, so that no face depends on its neighbours.

@@ -1,8 +1,9 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeEach, expect, it, test } from "vitest";
+import { inspect } from "../../src/api/inspect/inspect.ts";
 import { isCheckpoint, openCheckpoint, readTensor } from "../../src/checkpoints/index.ts";
-import { inspect } from "../../src/cli/commands/inspect/inspect.ts";
+import { describe as describeInspection } from "../../src/cli/commands/inspect/describe.ts";
 import { encodeSafetensors } from "../../src/tensors/index.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { dict, int, tensor, torchLegacy, torchZip } from "./craft.ts";
@@ -84,7 +85,7 @@ it("petalface inspect describes a training checkpoint; its control characters do
     "evil\x1b[2J": tensor(),
   };
   put("c.pt", torchZip(dict({ epoch: int(7), state_dict: dict(names), head: dict({ w: tensor() }) })));
-  const { document, text } = await inspect(join(folder, "c.pt"));
+  const { document, text } = describeInspection(await inspect(join(folder, "c.pt")));
   expect(document).toMatchObject({
     kind: "checkpoint",
     format: "torch-zip",

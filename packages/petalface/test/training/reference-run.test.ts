@@ -10,8 +10,9 @@ import {
   savePeft,
   saveReference,
 } from "../../src/adapters/index.ts";
+import { presetDifferences } from "../../src/api/inspect/presets.ts";
 import { type Backbone, openBackbone, openEmbedder } from "../../src/backbones/index.ts";
-import { presetDifferences, printDifferences } from "../../src/cli/commands/inspect/presets.ts";
+import { printDifferences } from "../../src/cli/commands/inspect/presets.ts";
 import { random } from "../../src/random.ts";
 import { floatsOf, openSession } from "../../src/runtime/index.ts";
 import { readSafetensors } from "../../src/tensors/index.ts";

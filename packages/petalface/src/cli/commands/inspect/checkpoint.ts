@@ -1,14 +1,7 @@
-import { detectArchitecture } from "../../../backbones/index.ts";
-import {
-  type Checkpoint,
-  familiesOf,
-  openCheckpoint,
-  printable,
-  type TensorGroup,
-} from "../../../checkpoints/index.ts";
-import { PetalfaceError } from "../../../errors.ts";
+import type { CheckpointInspection } from "../../../api/inspect/checkpoint.ts";
+import { printable } from "../../../checkpoints/index.ts";
 import { plainTable } from "../../table.ts";
-import type { Inspection } from "./inspection.ts";
+import type { Description } from "./description.ts";
 
 const formats = {
   "torch-zip": "a PyTorch checkpoint",
@@ -22,21 +15,12 @@ const MOST_GROUPS = 20;
 const count = (value: number): string => value.toLocaleString("en");
 const named = (path: string): string => (path === "" ? "(top)" : path);
 
-/**
- * Describes a file of named tensors by its listing: the numbers are not read, and nothing in the
- * file is run.
- */
-export async function inspectCheckpoint(path: string): Promise<Inspection> {
-  const checkpoint = await openCheckpoint(path);
+/** A file of named tensors. */
+export function describeCheckpoint(found: CheckpointInspection): Description {
+  const { path, checkpoint, largest, families, network } = found;
   const { format, groups, metadata, config } = checkpoint;
   const tensors = groups.reduce((sum, group) => sum + group.tensors.size, 0);
   const elements = groups.reduce((sum, group) => sum + group.elements, 0);
-  const largest = groups.reduce<TensorGroup | undefined>(
-    (best, group) => (best === undefined || group.tensors.size > best.tensors.size ? group : best),
-    undefined,
-  );
-  const families = largest === undefined ? [] : familiesOf(largest);
-  const network = networkOf(checkpoint, families.length > 0);
   const quantised = [...(largest?.tensors.values() ?? [])].filter(({ quantizer }) => quantizer !== undefined).length;
   const lines = [
     `${path}: ${formats[format]}, ${count(tensors)} tensors with ${count(elements)} numbers`,
@@ -75,19 +59,6 @@ export async function inspectCheckpoint(path: string): Promise<Inspection> {
     ),
   };
   return { document, text: lines.map((text) => text.split("\n").map(printable).join("\n")).join("\n") };
-}
-
-/**
- * `--arch` of the network inside, or why its shapes do not say; neither where no names are known.
- */
-function networkOf(checkpoint: Checkpoint, isKnown: boolean): { readonly arch?: string; readonly reason?: string } {
-  if (!isKnown) return {};
-  try {
-    return { arch: detectArchitecture(checkpoint) };
-  } catch (error) {
-    if (!(error instanceof PetalfaceError)) throw error;
-    return { reason: error.message };
-  }
 }
 
 /** A value on one line, cut where it is long. */

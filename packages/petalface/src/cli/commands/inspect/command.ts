@@ -1,4 +1,5 @@
 import { type Command, Option } from "commander";
+import { inspect } from "../../../api/inspect/inspect.ts";
 import { choicesOf } from "../../../api/model.ts";
 import { requireMost } from "../../../data/index.ts";
 import { PetalfaceError } from "../../../errors.ts";
@@ -9,7 +10,7 @@ import { withExamples } from "../../examples.ts";
 import { withModelChoices } from "../../model.ts";
 import type { checkPreprocessing } from "./audit/preprocessing.ts";
 import type { AuditFlags } from "./audit/run.ts";
-import { inspect } from "./inspect.ts";
+import { describe } from "./describe.ts";
 
 /** Loaded only where it is asked for, as all of a command's parts. */
 const checkFeeding: typeof checkPreprocessing = async (...args) =>
@@ -37,7 +38,7 @@ export function inspectCommand(program: Command, context: CliContext): void {
     .option("--report <file>", "write the findings of a data set as an HTML page with pictures")
     .action(async (thing: string, { provider, ...flags }: AuditFlags & { provider?: Provider }) => {
       const choices = choicesOf(flags);
-      const inspection = await inspect(thing, { ...choices, mostLeftOut: flags.maxLeftOut });
+      const inspection = describe(await inspect(thing, { ...choices, mostLeftOut: flags.maxLeftOut }));
       if (inspection.document.kind === "data") {
         const { runAudit } = await import("./audit/run.ts");
         const { model } = flags;

@@ -1,54 +1,22 @@
-import { type Graph, printShape, readMetadata, readModel } from "onnx-grad";
-import {
-  printRows,
-  proveSites,
-  quantisedAdvice,
-  type Site,
-  type SiteList,
-  selectSites,
-} from "../../../adapters/index.ts";
-import {
-  alphaKey,
-  type Backbone,
-  imageShape,
-  levelsAlpha,
-  openBackbone,
-  quantisedNodes,
-} from "../../../backbones/index.ts";
+import { printShape } from "onnx-grad";
+import { printRows, type Site } from "../../../adapters/index.ts";
+import type {
+  LevelsInspection,
+  ModelInspection,
+  NetworkInspection,
+  RecogniserInspection,
+} from "../../../api/inspect/model.ts";
+import { type Backbone, quantisedNodes } from "../../../backbones/index.ts";
 import { printThresholds, thresholdsIn, thresholdsKey } from "../../../deploy/index.ts";
-import { PetalfaceError } from "../../../errors.ts";
-import { type ModelChoices, resolveModel } from "../../../models/index.ts";
+import { withFlags } from "../../flags.ts";
 import { plainTable } from "../../table.ts";
-import type { Inspection } from "./inspection.ts";
+import type { Description } from "./description.ts";
 
 const count = (value: number): string => value.toLocaleString("en");
 const share = (part: number, whole: number): string => `${((100 * part) / whole).toFixed(2)} %`;
 /** Three numbers, or the one that all of them are. */
 const triple = (values: readonly number[]): string =>
   [...new Set(values)].length === 1 ? String(values[0]) : `[${values}]`;
-
-/** Names of the layers that are adapted by default; none where no layer is of such a kind. */
-function defaultSites({ sites, unfit }: SiteList): ReadonlySet<string> {
-  try {
-    return new Set(selectSites(sites, "default", unfit).map(({ name }) => name));
-  } catch (error) {
-    if (error instanceof PetalfaceError) return new Set();
-    throw error;
-  }
-}
-
-/** What can be done with a recogniser, as the end of a sentence. */
-function verdict(backbone: Backbone, { sites, unfit }: SiteList, adapted: number): string {
-  const nodes = quantisedNodes(backbone.graph);
-  if (nodes > 0) return `usable as it is, but ${quantisedAdvice(nodes)}`;
-  const [first] = unfit;
-  if (sites.length === 0)
-    return `usable, but no layer can have an adapter${first ? ` (${first.op}: ${first.reason})` : ""}`;
-  const all = sites.length + unfit.length;
-  if (adapted === 0)
-    return `usable; ${sites.length} of its ${all} layers can have an adapter, none has one by default: adapt with --sites all`;
-  return `usable; ${adapted} of its ${all} layers are adapted by default`;
-}
 
 const sources = {
   option: "as given",
@@ -85,12 +53,11 @@ function formOf({ form, graph, output }: Backbone): string[] {
   ];
 }
 
-async function recogniser(backbone: Backbone): Promise<Inspection> {
+function describeRecogniser({ backbone, list, defaults, ...found }: RecogniserInspection): Description {
+  const verdict = withFlags(found.verdict);
   const { spec, size, width, parameters, graph } = backbone;
-  const list = await proveSites(backbone);
   const { sites, unfit } = list;
   const layout = (site: Site): string => printRows(graph.types.get(site.output)?.shape ?? [], site.rows);
-  const defaults = defaultSites(list);
   const rows = sites.map((site) => [
     site.name,
     site.kernel[0] * site.kernel[1] > 1 ? `${site.op} ${site.kernel.join("x")}` : site.op,
@@ -104,11 +71,10 @@ async function recogniser(backbone: Backbone): Promise<Inspection> {
   const inSites = adapted.reduce((sum, site) => sum + site.parameters, 0);
   const refused = new Map<string, number>();
   for (const { op, reason } of unfit) refused.set(`${op}: ${reason}`, (refused.get(`${op}: ${reason}`) ?? 0) + 1);
-  const says = verdict(backbone, list, adapted.length);
   const thresholds = thresholdsIn(graph.metadata);
   const lines = [
     `${spec.name}: a face recogniser, ${size} x ${size} ${spec.channels.toUpperCase()} -> ${width} numbers`,
-    says,
+    verdict,
     ...feeding(backbone),
     ...formOf(backbone),
     `file: ${backbone.path}`,
@@ -123,7 +89,7 @@ async function recogniser(backbone: Backbone): Promise<Inspection> {
   ];
   const document = {
     kind: "model",
-    verdict: says,
+    verdict,
     path: backbone.path,
     ...spec,
     source: backbone.source ?? null,
@@ -142,7 +108,7 @@ async function recogniser(backbone: Backbone): Promise<Inspection> {
   return { document, text: lines.join("\n") };
 }
 
-function anyModel(path: string, graph: Graph, why: string): Inspection {
+function describeNetwork({ path, graph, why }: NetworkInspection): Description {
   const typed = (name: string): { name: string; dtype: string; shape: string } => {
     const type = graph.types.get(name);
     return { name, dtype: type?.dtype ?? "?", shape: printShape(type?.shape ?? []) };
@@ -168,15 +134,9 @@ function anyModel(path: string, graph: Graph, why: string): Inspection {
   return { document, text: lines.join("\n") };
 }
 
-/**
- * Describes an exported file with alpha in levels, which is not opened; undefined for other files.
- */
-function levelsFile(path: string): Inspection | undefined {
-  const metadata = readMetadata(path);
-  const alpha = metadata.get(alphaKey) ?? "";
-  if (!alpha.startsWith(levelsAlpha)) return undefined;
+function describeLevels({ path, levels, metadata }: LevelsInspection): Description {
   const thresholds = thresholdsIn(metadata);
-  const says = `an exported file with alpha in ${alpha.slice(levelsAlpha.length)} levels, for onnxruntime`;
+  const says = `an exported file with alpha in ${levels} levels, for onnxruntime`;
   const lines = [
     `${path}: ${says}`,
     ...[...metadata].filter(([key]) => key !== thresholdsKey).map(([key, value]) => `${key}: ${value}`),
@@ -189,23 +149,8 @@ function levelsFile(path: string): Inspection | undefined {
   return { document, text: lines.join("\n") };
 }
 
-/**
- * Describes a model, beginning with what can be done with it. Throws PetalfaceError or
- * OnnxGradError if the file cannot be read.
- */
-export async function inspectModel(name: string, choices: ModelChoices): Promise<Inspection> {
-  try {
-    return await recogniser(await openBackbone(name, choices));
-  } catch (error) {
-    // What was asked wrongly is not a finding about the model.
-    const isAbout = error instanceof Error && /^(PetalfaceError|OnnxGradError)$/.test(error.name);
-    if (!isAbout || (error instanceof PetalfaceError && error.exitCode === 2)) throw error;
-    // An exported model that takes alpha as an input, or any other network is still worth
-    // describing, if it can be read.
-    const { path } = await resolveModel(name);
-    const levels = levelsFile(path);
-    if (levels !== undefined) return levels;
-    const graph = await readModel(path, { shapes: (input, stated) => imageShape(path, input, stated, choices.size) });
-    return anyModel(path, graph, error.message);
-  }
+/** A model, beginning with what can be done with it. */
+export function describeModel(found: ModelInspection): Description {
+  if (found.kind === "model") return describeRecogniser(found);
+  return found.kind === "levels" ? describeLevels(found) : describeNetwork(found);
 }

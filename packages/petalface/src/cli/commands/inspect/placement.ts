@@ -2,7 +2,7 @@ import { openBackbone } from "../../../backbones/index.ts";
 import { PetalfaceError } from "../../../errors.ts";
 import type { ModelChoices } from "../../../models/index.ts";
 import { type Provider, placementOf } from "../../../runtime/index.ts";
-import type { Inspection } from "./inspection.ts";
+import type { Description } from "./description.ts";
 
 /**
  * An inspection of a face recogniser with what a provider makes of it: how many of its nodes ran
@@ -10,11 +10,11 @@ import type { Inspection } from "./inspection.ts";
  * a face recogniser or the provider does not work here.
  */
 export async function withPlacement(
-  inspection: Inspection,
+  inspection: Description,
   provider: Provider,
   model: string,
   choices: ModelChoices,
-): Promise<Inspection> {
+): Promise<Description> {
   if (inspection.document.kind !== "model")
     throw new PetalfaceError(
       "PETAL_OPTION_UNFIT",
