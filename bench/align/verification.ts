@@ -44,18 +44,18 @@ export async function measureVerification(out: string): Promise<Verification> {
   const given = await embed(needed.map((file) => join(lfw, file)));
   const ours = await embed(photos.map(({ file }) => join(out, file.replace(/\.jpg$/, ".png"))));
   const numberOf = new Map(needed.map((file, at) => [file, at]));
-  const vector = (file: string): Float32Array => given[entryOf(numberOf, file)] as Float32Array;
+  const vector = (file: string): Float32Array => given[entryOf(numberOf, file)];
   const scores = (own: (at: number) => Float32Array) =>
     photos.map((_, at) => [
       ...others[at].map((file) => ({ same: true, score: dot(own(at), vector(file)) })),
-      ...(strangers[at] as string[]).map((file) => ({ same: false, score: dot(own(at), vector(file)) })),
+      ...strangers[at].map((file) => ({ same: false, score: dot(own(at), vector(file)) })),
     ]);
   const [before, after] = [scores((at) => vector(photos[at]?.file)), scores((at) => ours[at])];
   const threshold = bestThreshold(before.flat());
   const right = (pairs: (typeof before)[number]): number =>
     pairs.filter(({ same, score }) => score >= threshold === same).length;
   const pairs = before.flat().length;
-  const changes = before.map((list, at) => right(after[at] as typeof list) - right(list));
+  const changes = before.map((list, at) => right(after[at]) - right(list));
   const cosines = photos.map(({ file }, at) => dot(vector(file), ours[at])).sort((a, b) => a - b);
   return {
     cosine: {

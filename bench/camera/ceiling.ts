@@ -68,7 +68,7 @@ async function embedSharp(
   await using loader = openLoader({ size: backbone.size, threads: 1 });
   const embedder = await openEmbedder(backbone, { threads });
   const rows = new Float32Array(photos.length * backbone.width);
-  const request = (at: number) => ({ source: { kind: "file", path: photos[at] as string } as const, flip });
+  const request = (at: number) => ({ source: { kind: "file", path: photos[at] } as const, flip });
   for await (const part of embedFaces(photos.length, request, { embedder, loader }))
     rows.set(part.data, part.start * backbone.width);
   await embedder.close();

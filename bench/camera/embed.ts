@@ -39,7 +39,7 @@ export async function embedShown(
     const rows = new Float32Array(files.length * model.width);
     const alpha = model.alpha === undefined ? undefined : new Float32Array(files.length);
     const request = (at: number) => ({
-      source: { kind: "file", path: files[at] as string } as const,
+      source: { kind: "file", path: files[at] } as const,
       flip: false,
       degrade,
     });

@@ -38,16 +38,16 @@ export function scoresOf(gallery: EnrolledFaces, probes: Probes, weight: CopyWei
   const weights = copyWeights(weight, probes.person.length, probes.alpha);
   const product = (a: Float32Array, i: number, b: Float32Array, j: number): number => {
     let sum = 0;
-    for (let k = 0; k < width; k++) sum += (a[i * width + k] as number) * (b[j * width + k] as number);
+    for (let k = 0; k < width; k++) sum += a[i * width + k] * b[j * width + k];
     return sum;
   };
   const across = Float64Array.from({ length: people }, (_, row) => product(sharp, row, copies, row));
   const length = Float64Array.from({ length: people }, (_, row) => product(copies, row, copies, row));
   const scores = new Float32Array(probes.person.length * people);
   for (let probe = 0; probe < probes.person.length; probe++) {
-    const w = weights[probe] as number;
+    const w = weights[probe];
     for (let row = 0; row < people; row++) {
-      const norm = Math.sqrt(1 + 2 * w * (across[row] as number) + w * w * (length[row] as number));
+      const norm = Math.sqrt(1 + 2 * w * across[row] + w * w * length[row]);
       const cosine = product(units, probe, sharp, row) + (w === 0 ? 0 : w * product(units, probe, copies, row));
       scores[probe * people + row] = cosine / norm;
     }
@@ -59,34 +59,33 @@ export function scoresOf(gallery: EnrolledFaces, probes: Probes, weight: CopyWei
 export function rate(scores: Float32Array, person: Int32Array, people: number, resamples = 500): Found {
   const first = Uint8Array.from(person, (own, probe) => {
     const row = scores.subarray(probe * people, (probe + 1) * people);
-    return row.every((score, other) => other === own || score < (row[own] as number)) ? 1 : 0;
+    return row.every((score, other) => other === own || score < row[own]) ? 1 : 0;
   });
   const impostors = Uint32Array.from(scores.keys()).filter((at) => person[Math.floor(at / people)] !== at % people);
-  impostors.sort((a, b) => (scores[b] as number) - (scores[a] as number));
+  impostors.sort((a, b) => scores[b] - scores[a]);
   // Which person each impostor score counts with, best score first: a resample is one pass over its
   // head.
-  const owner = Int32Array.from(impostors, (at) => person[Math.floor(at / people)] as number);
+  const owner = Int32Array.from(impostors, (at) => person[Math.floor(at / people)]);
   const rows = bootstrap(people, { resamples, seed: 1 }, (drawn) => {
     let weight = 0;
     let right = 0;
     person.forEach((own, probe) => {
-      weight += drawn[own] as number;
-      right += (drawn[own] as number) * (first[probe] as number);
+      weight += drawn[own];
+      right += drawn[own] * first[probe];
     });
     const allowed = far * weight * (people - 1);
     let passed = 0;
     let at = 0;
-    while (at < owner.length && passed + (drawn[owner[at] as number] as number) <= allowed)
-      passed += drawn[owner[at++] as number] as number;
-    const threshold = at < owner.length ? (scores[impostors[at] as number] as number) : Number.NEGATIVE_INFINITY;
+    while (at < owner.length && passed + drawn[owner[at]] <= allowed) passed += drawn[owner[at++]];
+    const threshold = at < owner.length ? scores[impostors[at]] : Number.NEGATIVE_INFINITY;
     let accepted = 0;
     person.forEach((own, probe) => {
-      if ((scores[probe * people + own] as number) > threshold) accepted += drawn[own] as number;
+      if (scores[probe * people + own] > threshold) accepted += drawn[own];
     });
     return [right / weight, accepted / weight];
   });
   const [rank1, tar] = rows.map(([value = Number.NaN, ...draws]): Rate => {
     return { value, low: quantile(draws, 0.025), high: quantile(draws, 0.975) };
   });
-  return { rank1: rank1 as Rate, tar: tar as Rate };
+  return { rank1, tar };
 }

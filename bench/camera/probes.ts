@@ -28,7 +28,7 @@ export async function shownPeople(): Promise<Shown> {
   const names = await peopleOf(shownFolds);
   const found: string[] = [];
   for (const name of names) if (await isThere(photoFile(photo(name, Math.max(...probePhotos))))) found.push(name);
-  const chosen = Array.from({ length: people }, (_, at) => found[Math.floor((at * found.length) / people)] as string);
+  const chosen = Array.from({ length: people }, (_, at) => found[Math.floor((at * found.length) / people)]);
   return {
     people: chosen,
     gallery: chosen.map((name) => photo(name, 1)),

@@ -127,7 +127,7 @@ function interleaved(planes: Uint8Array, size: number): Uint8Array {
   const plane = size ** 2;
   return Uint8Array.from({ length: planes.length }, (_, at) => {
     const [face, rest] = [Math.floor(at / (3 * plane)), at % (3 * plane)];
-    return planes[(3 * face + (rest % 3)) * plane + Math.floor(rest / 3)] as number;
+    return planes[(3 * face + (rest % 3)) * plane + Math.floor(rest / 3)];
   });
 }
 

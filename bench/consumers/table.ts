@@ -65,7 +65,7 @@ export function rowOf(
   const isSharp = (face: number): boolean => exact.alpha[face] === 1;
   const least = (all: readonly number[], wanted: boolean): number =>
     Math.min(...all.filter((_, face) => isSharp(face) === wanted));
-  const differences = there.map((value, i) => Math.abs(value - (before[i] as number)));
+  const differences = there.map((value, i) => Math.abs(value - before[i]));
   const apart = Math.max(...differences.filter((_, i) => isSharp(Math.floor(i / width))));
   const all = cosines(own);
   const [sharp, degraded] = [least(all, true), least(all, false)];

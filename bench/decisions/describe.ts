@@ -56,7 +56,7 @@ export async function openDescribing(model: string, adapter: string | undefined,
       return views.map((_, at) => ({
         vector: numbers.subarray(at * row, at * row + width),
         copies: numbers.subarray(at * row + width, at * row + 2 * width),
-        alpha: numbers[at * row + 2 * width] as number,
+        alpha: numbers[at * row + 2 * width],
         score: null,
       }));
     },

@@ -13,7 +13,7 @@ export function withInterval<T>(
 ): { readonly value: number; readonly low: number; readonly high: number } {
   const draw = drawer(groups.length);
   const values = Array.from({ length: resamples }, () =>
-    measure(groups.map(() => groups[Math.floor(draw() * groups.length)] as T)),
+    measure(groups.map(() => groups[Math.floor(draw() * groups.length)])),
   )
     .filter((value) => !Number.isNaN(value))
     .sort((a, b) => a - b);

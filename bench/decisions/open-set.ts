@@ -35,7 +35,7 @@ export async function openSetTables(
   strangers: readonly Person[],
   copies: readonly number[],
 ): Promise<string> {
-  const photoOf = (person: Person, at: number) => person.photos[at] as Person["photos"][number];
+  const photoOf = (person: Person, at: number) => person.photos[at];
   const faces = await model.describe(
     people.map((person) => ({ photo: photoOf(person, 0) })),
     copies,

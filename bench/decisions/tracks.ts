@@ -84,7 +84,7 @@ function tracksOf(people: readonly Person[], kind: "the same photo" | "different
       place,
       views: Array.from({ length: longest }, (_, frame): View => {
         const at = 1 + track * needed + (kind === "the same photo" ? 0 : frame);
-        return { photo: person.photos[at] as Person["photos"][number], degrade: frameOf(side), draw: frame };
+        return { photo: person.photos[at], degrade: frameOf(side), draw: frame };
       }),
     })),
   );
@@ -105,7 +105,7 @@ export async function trackTable(
   copies: readonly number[],
 ): Promise<string> {
   const faces = await model.describe(
-    people.map(({ photos }) => ({ photo: photos[0] as Person["photos"][number] })),
+    people.map(({ photos }) => ({ photo: photos[0] })),
     copies,
   );
   await using searcher = openPeople(enrolled(faces, [...people.keys()], copies.length > 0), "mean");

@@ -107,8 +107,8 @@ export function renderForms(
 ): string {
   const gated = forms.findIndex(({ name }) => name === "gated");
   const rows = forms.map(({ name, bytes }, place) => {
-    const own = results[place] as EvaluationResult;
-    const compared = place === gated ? undefined : compareResults(results[gated] as EvaluationResult, own);
+    const own = results[place];
+    const compared = place === gated ? undefined : compareResults(results[gated], own);
     const cells = keys.map((key) => {
       const value = percent(own.measures.find((measure) => measure.key === key)?.value ?? Number.NaN);
       return compared === undefined ? value : `${value} (${differenceCell(compared, key, { digits: 2 })})`;

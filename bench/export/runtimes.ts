@@ -44,7 +44,7 @@ export async function compareRuntimes(
   const face = 3 * backbone.size ** 2;
   const dims = [batch, 3, backbone.size, backbone.size];
   const inputOf = (start: number): Float32Array =>
-    toInput(planes.subarray(start * face), batch, batch, backbone.size, backbone.spec).data as Float32Array;
+    toInput(planes.subarray(start * face), batch, batch, backbone.size, backbone.spec).data;
   const all = async (run: (start: number) => Promise<Embedded>): Promise<Embedded & { rate: number }> => {
     const embedding = new Float32Array(count * backbone.width);
     const alpha = new Float32Array(count);

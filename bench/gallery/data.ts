@@ -25,15 +25,14 @@ export function embeddings() {
     const to = row * width;
     out.fill(0, to, to + width);
     for (let direction = 0; direction < directions; direction++) {
-      const amount = (own[direction] as number) + within * normal();
+      const amount = own[direction] + within * normal();
       const from = direction * width;
-      for (let at = 0; at < width; at++)
-        out[to + at] = (out[to + at] as number) + amount * (basis[from + at] as number);
+      for (let at = 0; at < width; at++) out[to + at] += amount * basis[from + at];
     }
     let square = 0;
-    for (let at = to; at < to + width; at++) square += (out[at] as number) ** 2;
+    for (let at = to; at < to + width; at++) square += out[at] ** 2;
     const scale = 1 / Math.sqrt(square);
-    for (let at = to; at < to + width; at++) out[at] = (out[at] as number) * scale;
+    for (let at = to; at < to + width; at++) out[at] *= scale;
   };
   return { person, photo };
 }

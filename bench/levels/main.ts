@@ -89,7 +89,7 @@ async function inputs(backbone: Backbone, batch: number): Promise<Tensor[]> {
   return Array.from({ length: Math.floor(count / batch) }, (_, at) => {
     const part = planes.subarray(at * batch * face);
     const { data: numbers } = toInput(part, batch, batch, size, { ...backbone.spec, mean, scale, channels: "rgb" });
-    return new Tensor("float32", numbers as Float32Array, [batch, 3, size, size]);
+    return new Tensor("float32", numbers, [batch, 3, size, size]);
   });
 }
 
@@ -105,7 +105,7 @@ async function timesOf(
     for (const [place, session] of sessions.entries())
       for (let i = 0; i < inRound; i++) {
         const begin = process.hrtime.bigint();
-        await session.run({ [session.inputNames[0] as string]: faces[i % faces.length] as Tensor });
+        await session.run({ [session.inputNames[0]]: faces[i % faces.length] });
         if (i > 0) times[place]?.push(Number(process.hrtime.bigint() - begin) / 1e6);
       }
   return times.map((all) => Math.min(...all));

@@ -35,7 +35,7 @@ export async function compareOperator(folder: string, name: string, variant: str
 
   const feeds: Record<string, Tensor> = {};
   for (const input of wrt) {
-    const { shape, data } = reference.inputs[Number(input.slice(5))] as Reference["inputs"][number];
+    const { shape, data } = reference.inputs[Number(input.slice(5))];
     feeds[input] = float32(data, shape);
   }
   const cosines = reference.output.map((_, i) => Math.cos(i));

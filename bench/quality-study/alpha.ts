@@ -33,7 +33,7 @@ export interface AlphaStudy {
  */
 export async function studyAlpha(name: string, folds: readonly number[], faces: number): Promise<AlphaStudy> {
   const backbone = await openBackbone(modelFile(model));
-  const measure = await openMeasure(measures[name] as string);
+  const measure = await openMeasure(measures[name]);
   const { graph, score } = qualityGraph(backbone, measure);
   const embedder = await openEmbedder({ ...backbone, graph, output: score, width: 1 }, { threads: 1 });
   await using loader = openLoader({ size: backbone.size, threads: 1 });

@@ -95,7 +95,7 @@ interface Rows {
 
 /** The same resamples of people for every measure and seed on one set. */
 function resample(results: readonly (readonly EvaluationResult[])[]): Rows {
-  const first = results[0]?.[0] as EvaluationResult;
+  const first = results[0]?.[0];
   const none = { fars: [], ranks: [], fpirs: [], fpirRanks: [] };
   const prepared = results.flat().map(({ detail, protocol }) => {
     const { names, compute } = prepareStatistics(detail, protocol.folds, none);

@@ -1,4 +1,4 @@
-import type { Graph, Node, Shape } from "onnx-grad";
+import type { Graph, Node } from "onnx-grad";
 
 /**
  * Floating point operations of a graph's products and convolutions (two for a multiply-add); the
@@ -6,7 +6,7 @@ import type { Graph, Node, Shape } from "onnx-grad";
  */
 export function flopsOf(graph: Graph): number {
   const shape = (value: string | undefined): number[] =>
-    (graph.types.get(value ?? "")?.shape ?? graph.constants.get(value ?? "")?.dims ?? []) as Shape as number[];
+    (graph.types.get(value ?? "")?.shape ?? graph.constants.get(value ?? "")?.dims ?? []) as number[];
   const size = (dims: readonly number[]): number => dims.reduce((product, dim) => product * dim, 1);
   const inner = (node: Node): number => {
     if (node.op === "Conv") return size(shape(node.inputs[1]).slice(1));

@@ -59,7 +59,7 @@ describe("toBytes", () => {
           { length: 64 },
           (_, i) => rounded.bytes[axis === 0 ? output * 64 + i : i * 64 + output],
         );
-        expect(mostOfNeighbours(inputs as number[])).toBeLessThan(2 ** 15);
+        expect(mostOfNeighbours(inputs)).toBeLessThan(2 ** 15);
       }
     }
   });

@@ -38,7 +38,7 @@ beforeAll(async () => {
 /** The sites of the tiny network as an exporter would name them. */
 function named(names: readonly { readonly name?: string; readonly weight?: string }[]) {
   const { sites } = findSites(backbone.graph);
-  return names.map((each, at) => ({ ...(sites[at] as (typeof sites)[number]), ...each }));
+  return names.map((each, at) => ({ ...sites[at], ...each }));
 }
 
 describe("an adapter handed to PEFT", () => {

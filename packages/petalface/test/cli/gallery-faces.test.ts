@@ -40,7 +40,7 @@ describe.skipIf(absent)("a gallery of real faces (needs PETALFACE_SHARED)", () =
     expect(doubted.length).toBeLessThanOrEqual(2);
     expect(first.compared).toBe(true);
     const [one = "", other = ""] = people;
-    const fourth = (name: string): string => join(aligned, name, readdirSync(join(aligned, name)).sort()[3] as string);
+    const fourth = (name: string): string => join(aligned, name, readdirSync(join(aligned, name)).sort()[3]);
     // Somebody who is enrolled, under another enrolled person's name, and under a new one.
     for (const name of [other, "A New Name"]) {
       const page = ["--report", join(folder, "refused.html")];
@@ -61,7 +61,7 @@ describe.skipIf(absent)("a gallery of real faces (needs PETALFACE_SHARED)", () =
       .slice(0, 5);
     const set = join(folder, "photos");
     await mkdir(join(set, name), { recursive: true });
-    await cp(join(photos, name, files[0] as string), join(set, name, "one.jpg"));
+    await cp(join(photos, name, files[0]), join(set, name, "one.jpg"));
     for (const each of others) await cp(join(photos, each), join(set, each), { recursive: true });
     const gallery = join(folder, "aligned.db");
     await json("create", gallery, "--model", model, "--copies", "none");
@@ -71,14 +71,14 @@ describe.skipIf(absent)("a gallery of real faces (needs PETALFACE_SHARED)", () =
     await sharp({ create: { width: 200, height: 200, channels: 3, background: "#888" } })
       .png()
       .toFile(blank);
-    const found = await json("search", gallery, join(photos, name, files[1] as string), blank, "--threshold", "0.3");
+    const found = await json("search", gallery, join(photos, name, files[1]), blank, "--threshold", "0.3");
     expect(found.photos).toMatchObject([
       { decision: "match", person: name },
       { decision: "unusable", reason: "no face was found", person: null },
     ]);
     // The same photo, cut to its face already, is as near as its own crop: alignment found the same
     // face.
-    const crop = join(aligned, name, files[1] as string);
+    const crop = join(aligned, name, files[1]);
     const same = await json("search", gallery, crop, "--aligned", "yes", "--threshold", "0.3");
     expect(same.photos[0].person).toBe(name);
     expect(Math.abs(same.photos[0].cosine - found.photos[0].cosine)).toBeLessThan(0.05);

@@ -38,8 +38,8 @@ describe.skipIf(absent)(`petalface gallery over two servers (${needsVector})`, (
     const faces = "synthetic:people=9,images=3,seed=5";
     for (const [gallery, ...rest] of [["team", ...stores], ["team.db"]] as string[][]) {
       const made = ["--model", "tiny.onnx", "--copies", "8,6", "--alpha-range", "0,4"];
-      await json("create", gallery as string, ...made, ...rest);
-      await json("add", gallery as string, faces, "--min-alpha", "0", "--force", ...rest);
+      await json("create", gallery, ...made, ...rest);
+      await json("add", gallery, faces, "--min-alpha", "0", "--force", ...rest);
     }
     const listed = await json("list", "team", ...stores);
     expect(listed.people).toHaveLength(9);
@@ -51,9 +51,9 @@ describe.skipIf(absent)(`petalface gallery over two servers (${needsVector})`, (
     // The order of the servers does not matter, and one of them alone is not the gallery.
     const turned = databases.toReversed().flatMap((database) => ["--store", database]);
     expect((await json("search", "team", faces, ...turned)).photos).toEqual(one.photos);
-    const alone = await run("search", "team", faces, "--store", databases[1] as string);
+    const alone = await run("search", "team", faces, "--store", databases[1]);
     expect([alone.code, alone.stderr]).toEqual([1, expect.stringMatching(/is part 2 of 2 .* one --store each/)]);
-    expect(await json("check", "team", "--store", databases[1] as string)).toMatchObject({ ok: true });
+    expect(await json("check", "team", "--store", databases[1])).toMatchObject({ ok: true });
     expect(await json("check", "team", ...stores)).toMatchObject({ ok: true, people: 9, faces: 27 });
     await json("index", "team", ...stores);
     const indexed = await json("search", "team", faces, "--index", ...stores);
@@ -72,7 +72,7 @@ describe.skipIf(absent)(`petalface gallery over two servers (${needsVector})`, (
     const said = await json("search", "team", faces, ...stores, "--when-down", "partial", "--top", "100");
     expect(said.missing).toEqual([{ part: expect.stringMatching(/gallery=team$/), reason: expect.any(String) }]);
     expect(said.search).toBe("exact, float32, over 1 of 2 servers");
-    const here = (await json("list", "team", "--store", databases[0] as string)).people as { name: string }[];
+    const here = (await json("list", "team", "--store", databases[0])).people as { name: string }[];
     expect(here.length).toBeGreaterThan(0);
     expect(here.length).toBeLessThan(9);
     for (const { candidates } of said.photos)

@@ -52,8 +52,8 @@ describe.skipIf(absent)(`petalface gallery in PostgreSQL (${needsVector})`, () =
     const shown = "?gallery=team";
     for (const [gallery, ...rest] of [["team", ...store], ["team.db"]] as string[][]) {
       const made = ["--model", "tiny.onnx", "--copies", "8,6", "--alpha-range", "0,4", "--keep-crops"];
-      await json("create", gallery as string, ...made, ...rest);
-      await json("add", gallery as string, "faces", ...open, "--retain", "30", ...rest);
+      await json("create", gallery, ...made, ...rest);
+      await json("add", gallery, "faces", ...open, "--retain", "30", ...rest);
     }
     const listed = await json("list", "team", ...store);
     expect(listed.gallery).toContain(shown);
@@ -99,7 +99,7 @@ describe.skipIf(absent)(`petalface gallery in PostgreSQL (${needsVector})`, () =
     await json("create", "forget", "--store", database, "--model", "tiny.onnx", "--keep-crops", "--copies", "none");
     await json("add", "forget", "faces", ...open, "--store", database);
     const [name] = await readdir(join(folder, "faces", "1"));
-    const picture = (await readFile(join(folder, "faces", "1", name as string))).subarray(-200);
+    const picture = (await readFile(join(folder, "faces", "1", name))).subarray(-200);
     const client = new pg.Client({ connectionString: database });
     await client.connect();
     const isThere = async (): Promise<boolean> => {

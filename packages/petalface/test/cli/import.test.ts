@@ -70,9 +70,9 @@ describe.skipIf(!place.exists)("petalface import (needs PETALFACE_SHARED)", () =
       // All tensors of the file but statistics, counters and adapters.
       expect(parameters).toBe(22_112);
       expect(found).toMatchObject({ layers: 4, gate: "twin", rank: 4, scale: 1, parameters: 1888 });
-      expect(await readFile(model)).toEqual(await readFile((runs[0] as (typeof runs)[0]).model));
+      expect(await readFile(model)).toEqual(await readFile(runs[0].model));
       expect(await readFile(join(adapter, "adapter_model.safetensors"))).toEqual(
-        await readFile(join((runs[0] as (typeof runs)[0]).adapter, "adapter_model.safetensors")),
+        await readFile(join(runs[0].adapter, "adapter_model.safetensors")),
       );
     }
     const [first] = runs as [(typeof runs)[0]];

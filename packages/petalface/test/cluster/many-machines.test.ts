@@ -52,9 +52,9 @@ describe.skipIf(absent)(`docs/many-machines.md on two ranks and two servers (nee
       ["/data/embeddings", join(folder, "embeddings")],
       ["photo.jpg", join(folder, "faces", person, photo)],
       ["runs/large", join(folder, "run")],
-      ["postgres://petalface@db1/jobs", await (servers[0] as PostgresServer).createDatabase()],
-      ["postgres://petalface@db1/faces", await (servers[0] as PostgresServer).createDatabase()],
-      ["postgres://petalface@db2/faces", await (servers[1] as PostgresServer).createDatabase()],
+      ["postgres://petalface@db1/jobs", await servers[0].createDatabase()],
+      ["postgres://petalface@db1/faces", await servers[0].createDatabase()],
+      ["postgres://petalface@db2/faces", await servers[1].createDatabase()],
     ] as const)
       places.set(name, place);
   });
@@ -90,7 +90,7 @@ describe.skipIf(absent)(`docs/many-machines.md on two ranks and two servers (nee
       if (args[0] === "gallery" && args[1] === "add") args.push("--min-alpha", "0", "--min-side", "16", "--force");
       if (args[0] === "gallery" && args[1] !== "create") args.push("--aligned", "yes");
       if (words[0] === "mpirun") {
-        const { code, stderr } = await runRanks(launcher as NonNullable<typeof launcher>, 2, args);
+        const { code, stderr } = await runRanks(launcher, 2, args);
         expect(code, `${line}: ${stderr}`).toBe(0);
         expect(stderr).toContain(args.includes("--resume") ? "2 processes" : "2 processes on 1 machine train together");
       } else if (args[0] === "work" && args[1] === "--queue" && !args.includes("--until-empty"))

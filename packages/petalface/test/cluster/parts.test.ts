@@ -53,8 +53,7 @@ describe.skipIf(absent)(`a gallery over servers of PostgreSQL (${needsVector})`,
   /** An address on each server. */
   const places = async (count = 2): Promise<string[]> => {
     const all: string[] = [];
-    for (let at = 0; at < count; at++)
-      all.push(`${await (servers[at % servers.length] as PostgresServer).createDatabase()}?gallery=team`);
+    for (let at = 0; at < count; at++) all.push(`${await servers[at % servers.length].createDatabase()}?gallery=team`);
     return all;
   };
   /** The same people in a gallery on one server and in one on several. */
@@ -177,10 +176,10 @@ describe.skipIf(absent)(`a gallery over servers of PostgreSQL (${needsVector})`,
     await expect(openGalleryParts(closed, { whenDown: "error" })).rejects.toThrow(/no server of PostgreSQL answers/);
     await using half = await openGalleryParts(closed, { whenDown: "partial" });
     expect(half.missing).toEqual([{ part: expect.stringMatching(/@127\.0\.0\.1:1\//), reason: expect.any(String) }]);
-    expect(JSON.stringify(half.missing)).not.toContain(new URL(addresses[0] as string).password);
+    expect(JSON.stringify(half.missing)).not.toContain(new URL(addresses[0]).password);
     const lost = names.find((name) => partOfPerson(name, 2) === 1) as string;
     await expect(half.remove(lost)).rejects.toThrow("part 2 of 2, where this person belongs, does not answer");
-    await expect(openGalleryParts([closed[1] as string], { whenDown: "partial" })).rejects.toThrow(/none of the 1/);
+    await expect(openGalleryParts([closed[1]], { whenDown: "partial" })).rejects.toThrow(/none of the 1/);
   });
 
   test("refuses parts that are not those of one gallery", async () => {

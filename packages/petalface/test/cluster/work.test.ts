@@ -141,7 +141,7 @@ describe.skipIf(findPostgres() === undefined)(`a queue in PostgreSQL (${needsPos
         workers[at]?.kill("SIGKILL");
         await ends[at];
         workers[at] = begin();
-        ends[at] = ended(workers[at] as ChildProcess);
+        ends[at] = ended(workers[at]);
       }
     }
     for (const end of await Promise.all(ends)) expect(end).toMatchObject({ code: 0, stderr: "" });

@@ -155,7 +155,7 @@ describe.skipIf(!oracle.exists)("files that MXNet wrote (needs PETALFACE_SHARED)
     const plain = await openData(join(plainPlace, "train.rec"));
     const { records } = json<Plain>(join(plainPlace, "expected.json"));
     const again = payloads(plain).map((payload, at) => {
-      const { label, id, id2 } = records[at] as Plain["records"][number];
+      const { label, id, id2 } = records[at];
       return encodeRecord({ label, id, id2 }, payload);
     });
     expect(Buffer.concat(again).equals(readFileSync(join(plainPlace, "train.rec")))).toBe(true);
@@ -163,7 +163,7 @@ describe.skipIf(!oracle.exists)("files that MXNet wrote (needs PETALFACE_SHARED)
     const data = await openData(join(oracle.path, "train.rec"));
     const { images = [], identities = [], header_record } = expected ?? {};
     const bodies = payloads(data).map((payload, at) => {
-      const { label, flag, index } = images[at] as Expected["images"][number];
+      const { label, flag, index } = images[at];
       return encodeRecord({ label: flag === 0 ? label : [label, 1], id: index }, payload);
     });
     const empty = new Uint8Array();

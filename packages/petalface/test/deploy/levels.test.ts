@@ -42,9 +42,9 @@ async function run(graph: Graph, batch: number, engine: "node" | "web", level: O
   for (let start = 0; start < count; start += batch) {
     const part = fed.slice(start * 3 * size ** 2, (start + batch) * 3 * size ** 2);
     const results = await session.run({
-      [session.inputNames[0] as string]: new Value("float32", part, [batch, 3, size, size]),
+      [session.inputNames[0]]: new Value("float32", part, [batch, 3, size, size]),
     });
-    const { data } = results[session.outputNames[0] as string] ?? { data: [] };
+    const { data } = results[session.outputNames[0]] ?? { data: [] };
     out.push(...(data as Float32Array));
   }
   await session.release();
@@ -55,7 +55,7 @@ const rowsOf = (data: Float32Array): Float32Array[] =>
   Array.from({ length: count }, (_, at) => data.slice(at * tinyWidth, (at + 1) * tinyWidth));
 
 const apart = (a: Float32Array, b: Float32Array): number =>
-  a.reduce((most, value, i) => Math.max(most, Math.abs(value - (b[i] as number))), 0);
+  a.reduce((most, value, i) => Math.max(most, Math.abs(value - b[i])), 0);
 
 describe("alpha in levels in one file", () => {
   it("has an If for each level and one output, under the names of the target", async () => {
@@ -78,7 +78,7 @@ describe("alpha in levels in one file", () => {
       const there = await run(graph, count, engine, "all");
       for (const [face, level] of nearest.entries()) {
         const want = unitRows((await embedHere(adaptedModel(backbone, adapter, level), planes, count)).data, tinyWidth);
-        expect(apart(rowsOf(there)[face] as Float32Array, rowsOf(want)[face] as Float32Array)).toBeLessThan(1e-5);
+        expect(apart(rowsOf(there)[face], rowsOf(want)[face])).toBeLessThan(1e-5);
       }
       // Rounding is seen, so this is not the gated network.
       expect(apart(there, exact)).toBeGreaterThan(1e-4);
@@ -96,8 +96,7 @@ describe("alpha in levels in one file", () => {
       const [after, before] = [await run(graph, 1, "node", level), await run(frozen, 1, "node", level)];
       const sharp = Array.from(alpha.keys()).filter((face) => alpha[face] === 1);
       expect(sharp.length).toBeGreaterThan(2);
-      for (const face of sharp)
-        expect(apart(rowsOf(after)[face] as Float32Array, rowsOf(before)[face] as Float32Array)).toBeLessThan(1e-6);
+      for (const face of sharp) expect(apart(rowsOf(after)[face], rowsOf(before)[face])).toBeLessThan(1e-6);
       expect(apart(after, before)).toBeGreaterThan(1e-3);
     }
   });

@@ -55,7 +55,7 @@ const dot = (a: readonly number[], b: readonly number[]): number => a.reduce((su
 const template = (image: number, weight: number): number[] =>
   unit(
     rowOf(given, image).map(
-      (value, k) => value + weight * copies.reduce((sum, copy) => sum + (rowOf(copy, image)[k] as number), 0),
+      (value, k) => value + weight * copies.reduce((sum, copy) => sum + rowOf(copy, image)[k], 0),
     ),
   );
 

@@ -17,7 +17,7 @@ export function fakeData(people: number, imagesPerPerson: number | ((person: num
   return {
     spec: "fake",
     length: samples.length,
-    at: (index) => samples[index] as (typeof samples)[number],
+    at: (index) => samples[index],
     people: Array.from({ length: people }, (_, person) => `p${person}`),
     fingerprint: "00",
   };

@@ -38,7 +38,7 @@ describe.skipIf(!photos.exists)("real detectors (needs PETALFACE_SHARED)", () =>
       const found = await detector.detect(canvas, detector.threshold);
       expect(found.length, name).toBe(expected.length);
       for (const [at, face] of found.entries()) {
-        const { box, score, points } = expected[at] as (typeof expected)[number];
+        const { box, score, points } = expected[at];
         // JPEG decoders differ by a grey level here and there.
         expect(worst(face.box, box), name).toBeLessThan(0.5);
         expect(worst(face.points?.flat() ?? [], points.flat()), name).toBeLessThan(0.5);
@@ -109,9 +109,7 @@ describe("UltraFace's layout", () => {
     }
     const at = 3 * (6 * 40 + 5);
     scores.set([0.05, 0.95], 2 * at);
-    const numbers = decoded
-      ? box.map((value, edge) => value / itemAt(sides, edge))
-      : offsets(box, priors[at] as (typeof priors)[number]);
+    const numbers = decoded ? box.map((value, edge) => value / itemAt(sides, edge)) : offsets(box, priors[at]);
     boxes.set(numbers, 4 * at);
     await writeDetector(
       path,

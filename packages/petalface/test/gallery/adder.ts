@@ -20,17 +20,17 @@ let model = (await store.record()).space.model;
 for (let step = 0; ; step++) {
   const draw = stream.uniform();
   const names = [...people];
-  const name = draw < 0.55 || names.length === 0 ? `p${seed}-${step}` : (names[stream.int(names.length)] as string);
+  const name = draw < 0.55 || names.length === 0 ? `p${seed}-${step}` : names[stream.int(names.length)];
   const next = model === "model" ? "other" : "model";
   const [kind, target] =
     draw >= 0.85 ? ["migrate", next] : draw < 0.55 || names.length === 0 ? ["add", name] : ["remove", name];
   writeSync(1, `? ${kind} ${target}\n`);
   if (kind === "add") {
-    await store.add(target as string, facesOfPerson(target as string, model));
-    people.add(target as string);
+    await store.add(target, facesOfPerson(target, model));
+    people.add(target);
   } else if (kind === "remove") {
-    await store.remove(target as string);
-    people.delete(target as string);
+    await store.remove(target);
+    people.delete(target);
   } else {
     const migration = await store.migrate(recordOf(next));
     for (let after = 0; ; ) {

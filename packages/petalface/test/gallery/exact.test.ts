@@ -29,7 +29,7 @@ function drawn(people: number, spread: number, withCopies: boolean): EnrolledVec
     Float32Array.from({ length: owners.length * width }, (_, at) => make(Math.floor(at / width), at % width));
   return {
     ...{ width, faces: Int32Array.from(owners.keys()), people: Int32Array.from(owners) },
-    vectors: rows((_, at) => 4 * ((base[at] as number) + spread * stream.normal())),
+    vectors: rows((_, at) => 4 * (base[at] + spread * stream.normal())),
     copies: rows((face) => (withCopies && face % 5 !== 1 ? 0.3 * stream.normal() : 0)),
     alpha: Float32Array.from(owners, () => stream.uniform()),
     score: new Float64Array(owners.length),
@@ -50,16 +50,16 @@ function storeOf(vectors: EnrolledVectors): Pick<GalleryStore, "record" | "codes
     async read(chosen) {
       const wanted = new Set(Array.from("faces" in chosen ? chosen.faces : chosen.people));
       const of = "faces" in chosen ? vectors.faces : vectors.people;
-      const rows = [...of.keys()].filter((row) => wanted.has(of[row] as number));
+      const rows = [...of.keys()].filter((row) => wanted.has(of[row]));
       const take = (all: Float32Array): Float32Array =>
         Float32Array.from(rows.flatMap((row) => [...all.subarray(row * width, (row + 1) * width)]));
       return {
         width,
-        faces: Int32Array.from(rows, (row) => vectors.faces[row] as number),
-        people: Int32Array.from(rows, (row) => vectors.people[row] as number),
+        faces: Int32Array.from(rows, (row) => vectors.faces[row]),
+        people: Int32Array.from(rows, (row) => vectors.people[row]),
         vectors: take(vectors.vectors),
         copies: take(vectors.copies),
-        alpha: Float32Array.from(rows, (row) => vectors.alpha[row] as number),
+        alpha: Float32Array.from(rows, (row) => vectors.alpha[row]),
         score: new Float64Array(rows.length),
       };
     },
@@ -77,10 +77,7 @@ describe.each([
     const stream = random("probes", people);
     const probes = 19;
     const rows = normaliseRows(
-      Float32Array.from(
-        { length: probes * width },
-        (_, at) => (vectors.vectors[at % width] as number) + stream.normal(),
-      ),
+      Float32Array.from({ length: probes * width }, (_, at) => vectors.vectors[at % width] + stream.normal()),
       width,
     );
     const alpha = Array.from({ length: probes }, (_, at) => (at % 3 === 0 ? 1 : stream.uniform()));
@@ -98,7 +95,7 @@ describe.each([
       candidates.forEach(({ person, cosine }, rank) => {
         // Both are float32 up to the order of the sums; where that leaves a tie, either person will
         // do.
-        expect(cosine).toBeCloseTo(own[rank]?.cosine as number, 5);
+        expect(cosine).toBeCloseTo(own[rank]?.cosine, 5);
         if (spread > 0.01) expect(person).toBe(own[rank]?.person);
       });
       // The one that is to be left out is.

@@ -68,7 +68,7 @@ async function survives(path: string, rounds: number, mostLines: number, mostDel
     for (const line of lines) if (line.startsWith("!")) state = after(state, line);
     const last = lines.at(-1) ?? "";
     const begun = last.startsWith("?") ? after(state, last) : state;
-    if (last.startsWith("?")) kinds.add(last.split(" ")[1] as string);
+    if (last.startsWith("?")) kinds.add(last.split(" ")[1]);
     await using store = await openGallery(path);
     expect(await store.check()).toEqual([]);
     const names = new Map((await store.people()).map(({ id, name }) => [id, name]));

@@ -31,12 +31,11 @@ test("least squares with a penalty: the gradient of what is minimised is zero", 
   const penalty = (0.05 * rows.length) / oldWidth;
   for (let j = 0; j < nextWidth; j++)
     for (let i = 0; i < oldWidth; i++) {
-      let gradient = penalty * (weights[j * oldWidth + i] as number);
+      let gradient = penalty * weights[j * oldWidth + i];
       for (const row of rows) {
         let mapped = 0;
-        for (let k = 0; k < oldWidth; k++)
-          mapped += (weights[j * oldWidth + k] as number) * (inputs[row * oldWidth + k] as number);
-        gradient += (mapped - (targets[row * nextWidth + j] as number)) * (inputs[row * oldWidth + i] as number);
+        for (let k = 0; k < oldWidth; k++) mapped += weights[j * oldWidth + k] * inputs[row * oldWidth + k];
+        gradient += (mapped - targets[row * nextWidth + j]) * inputs[row * oldWidth + i];
       }
       expect(Math.abs(gradient)).toBeLessThan(1e-9);
     }
@@ -50,7 +49,7 @@ test("a planted map is found again, and its loss is that of faces it has not see
     normaliseRows(applyMap(map, unit), nextWidth),
     normaliseRows(applyMap(exact.map, unit), nextWidth),
   ];
-  expect(one.reduce((sum, value, at) => sum + value * (other[at] as number), 0)).toBeGreaterThan(0.98);
+  expect(one.reduce((sum, value, at) => sum + value * other[at], 0)).toBeGreaterThan(0.98);
   expect(loss.cosine).toBeGreaterThan(0.97);
   expect(loss.faces).toBe(400);
   // Of noise alone nothing can be learned, and the measure says so.

@@ -25,7 +25,7 @@ describe("presets and mixtures", () => {
   it.each(Object.keys(cameraPresets))("%s is read and printed by its name", (name) => {
     const spec = parseDegradation(name);
     expect(printDegradation(spec)).toBe(name);
-    expect(parseDegradation(cameraPresets[name] as string)).toEqual(spec);
+    expect(parseDegradation(cameraPresets[name])).toEqual(spec);
   });
 
   it("give every part its share of the faces", () => {

@@ -247,7 +247,7 @@ describe("sharpening", () => {
     for (const x of [8, 9, 10, 11]) {
       const value = x < 10 ? 100 : 140;
       // Rounded before (half a level, doubled) and after.
-      expect(Math.abs((data[(2 * 21 + x) * 3] as number) - (3 * value - 2 * soft(x)))).toBeLessThanOrEqual(1.5);
+      expect(Math.abs(data[(2 * 21 + x) * 3] - (3 * value - 2 * soft(x)))).toBeLessThanOrEqual(1.5);
     }
     expect(data[(2 * 21 + 4) * 3]).toBe(100);
   });
@@ -266,7 +266,7 @@ describe("jitter", () => {
       text,
       seed,
     ).data;
-    const at = (data: Uint8Array, x: number, y: number): number => (data[(y * 112 + x) * 3] as number) / 2;
+    const at = (data: Uint8Array, x: number, y: number): number => data[(y * 112 + x) * 3] / 2;
     const [xx, xy] = [(at(across, 95, 55) - at(across, 15, 55)) / 80, (at(across, 55, 95) - at(across, 55, 15)) / 80];
     const [yx, yy] = [(at(down, 95, 55) - at(down, 15, 55)) / 80, (at(down, 55, 95) - at(down, 55, 15)) / 80];
     return { xx, xy, yx, yy, right: 55 - at(across, 55, 55), low: 55 - at(down, 55, 55) };
@@ -297,7 +297,7 @@ describe("jitter", () => {
 });
 
 describe("colour", () => {
-  const orange = paint(2, 1, (_x, _y, channel) => [200, 100, 50][channel] as number);
+  const orange = paint(2, 1, (_x, _y, channel) => [200, 100, 50][channel]);
 
   it("goes to luma, by hand", () => {
     // 0.299 x 200 + 0.587 x 100 + 0.114 x 50 = 124.2
@@ -306,13 +306,13 @@ describe("colour", () => {
   });
 
   it("is seen by infrared as red light sees it, and lit from the middle", () => {
-    const flat = (red: number, blue: number) => paint(64, 64, (_x, _y, channel) => [red, 100, blue][channel] as number);
+    const flat = (red: number, blue: number) => paint(64, 64, (_x, _y, channel) => [red, 100, blue][channel]);
     for (const seed of [1, 2, 3]) {
       const [warm, cold] = [apply(flat(160, 60), "ir=0", seed), apply(flat(60, 160), "ir=0", seed)];
       expect(mean([...warm.data])).toBeGreaterThan(mean([...cold.data]) + 15);
       expect(new Set(warm.data).size).toBe(1);
       const { data } = apply(flat(120, 120), "ir=3", seed);
-      const pixel = (x: number, y: number): number => data[(y * 64 + x) * 3] as number;
+      const pixel = (x: number, y: number): number => data[(y * 64 + x) * 3];
       const corners = [pixel(0, 0), pixel(0, 63), pixel(63, 0), pixel(63, 63)];
       expect(pixel(32, 32)).toBeGreaterThan(Math.max(...corners));
       expect(pixel(32, 32)).toBeGreaterThan(mean(corners) + 30);

@@ -38,7 +38,7 @@ describe.skipIf(!swiftshader)(`petalface adapt --provider webgpu${needsSwiftshad
     const [expected, actual] = [await trace("cpu"), await trace("webgpu")];
     expect(actual.steps).toHaveLength(6);
     expected.steps.forEach(({ loss, gradientNorm }, i) => {
-      const step = actual.steps[i] as (typeof actual.steps)[number];
+      const step = actual.steps[i];
       // The loss is 20 (1 - cos), which float32 resolves to a few 1e-6.
       expect(Math.abs(step.loss - loss)).toBeLessThan(1e-3 * loss + 1e-5);
       expect(Math.abs(step.gradientNorm / gradientNorm - 1)).toBeLessThan(1e-3);

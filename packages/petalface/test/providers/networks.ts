@@ -1,4 +1,4 @@
-import { differentiate, type Graph, GraphBuilder, itemAt, type Ops, ops, type Tensor } from "onnx-grad";
+import { differentiate, GraphBuilder, itemAt, type Ops, ops, type Tensor } from "onnx-grad";
 import { findSites, initialTheta } from "../../src/adapters/index.ts";
 import { openBackbone } from "../../src/backbones/index.ts";
 import { random } from "../../src/random.ts";
@@ -197,5 +197,5 @@ export async function trainingCase(model: string, loss: LossName, gate: "low" | 
       onehot: { dtype: "float32" as const, dims: [batch, classes], data: onehot },
     }),
   };
-  return { name: `training graph, ${loss}, ${gate} gate`, graph: training.graph as Graph, feeds };
+  return { name: `training graph, ${loss}, ${gate} gate`, graph: training.graph, feeds };
 }

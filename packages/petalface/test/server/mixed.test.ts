@@ -30,7 +30,7 @@ test(`${requests} requests of every kind: each is answered, and memory stays fla
 }, async () => {
   await using server = await startTest({ limits: { requestsPerMinute: 1e8 } });
   const photos = await Promise.all(Array.from({ length: 8 }, (_, person) => drawnFace(person)));
-  const one = (number: number): Uint8Array => photos[number % photos.length] as Uint8Array;
+  const one = (number: number): Uint8Array => photos[number % photos.length];
   const gallery = "/v1/galleries/people";
   // People who stay, to be searched for.
   for (const person of [0, 1])

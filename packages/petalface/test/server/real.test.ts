@@ -40,7 +40,7 @@ test.skipIf(!photos.exists || !model.exists || !detector.exists)(
         const added = await ask(running.address, "POST", `/v1/galleries/people/people/${name}/faces`, enrolled);
         expect([added.status, added.body.added], `${name} ${JSON.stringify(added.body)}`).toEqual([201, 2]);
       }
-      const probes = await Promise.all(people.map(({ files }) => readFile(files[2] as string)));
+      const probes = await Promise.all(people.map(({ files }) => readFile(files[2])));
       const path = "/v1/galleries/people/search?aligned=no&crops=true";
       const found = await ask(running.address, "POST", path, form(...probes));
       expect(found.status).toBe(200);

@@ -215,7 +215,7 @@ describe("losses that adapt", () => {
     const { lengths } = geometry(point.embedding, point.centres);
     const mean = meanOf(lengths);
     const deviation = Math.sqrt(lengths.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (faces - 1));
-    const { state } = await compute((formulas.adaface as Formula).build, point, [0, 0, 0]);
+    const { state } = await compute(formulas.adaface.build, point, [0, 0, 0]);
     expectClose(state, [mean, deviation, 1], 1e-6);
   });
 

@@ -134,7 +134,7 @@ describe("softmax over anchors", () => {
       others: tensor(others, anchors),
     });
     await session.close();
-    expect(Math.abs((floatsOf(found, loss)[0] as number) / byHand(embedding) - 1)).toBeLessThan(1e-5);
+    expect(Math.abs(floatsOf(found, loss)[0] / byHand(embedding) - 1)).toBeLessThan(1e-5);
     const expected = Array.from(embedding, (_, at) => {
       const moved = (by: number): number => {
         const values = Float64Array.from(embedding);

@@ -107,7 +107,7 @@ describe.skipIf(ffmpeg === undefined)("a video (needs ffmpeg)", () => {
     const frames = await all(framesOf(options(file)));
     expect(frames.length).toBe(10);
     expect(frames.at(-1)?.time).toBeCloseTo(1.8, 9);
-    expect(Math.abs(greyOf(frames[0] as Frame) - 128)).toBeLessThan(6);
+    expect(Math.abs(greyOf(frames[0]) - 128)).toBeLessThan(6);
   });
 
   it("is read from a camera by RTSP, with its user and password", async () => {
@@ -123,7 +123,7 @@ describe.skipIf(ffmpeg === undefined)("a video (needs ffmpeg)", () => {
     }
     expect(frames.map(({ pixels: { width, height } }) => [width, height])).toEqual(frames.map(() => [64, 48]));
     expect(frames.length).toBe(3);
-    expect(Math.abs(greyOf(frames[2] as Frame) - 128)).toBeLessThan(6);
+    expect(Math.abs(greyOf(frames[2]) - 128)).toBeLessThan(6);
     expect(camera.asked).toContain("PLAY");
     expect(notes.join(" ")).not.toContain("secret");
   });

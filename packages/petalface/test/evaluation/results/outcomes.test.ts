@@ -167,7 +167,7 @@ test("a thinned list stands for all comparisons and keeps the rates", () => {
     ).measures;
   const [full, kept] = [at(whole), at(thin)];
   kept.forEach((measure, i) => {
-    const { key, value, standardError, count } = full[i] as (typeof full)[number];
+    const { key, value, standardError, count } = full[i];
     expect(measure).toMatchObject({ key, count });
     expect(Math.abs(measure.value - value)).toBeLessThan(key.startsWith("tar") ? 1e-9 : 0.003);
     expect(measure.standardError / standardError).toBeCloseTo(1, 0);

@@ -18,7 +18,7 @@ describe("bootstrap over people", () => {
     const people = 400;
     const outcomes = Array.from({ length: people }, (_, i) => (i < 300 ? 1 : 0));
     const [row] = bootstrap(people, { resamples: 2000, seed: 1 }, share(outcomes));
-    const { value, low, high, standardError } = estimate(row as Float64Array);
+    const { value, low, high, standardError } = estimate(row);
     const expected = Math.sqrt((0.75 * 0.25) / people);
     expect(value).toBe(0.75);
     expect(standardError / expected).toBeGreaterThan(0.95);
@@ -34,7 +34,7 @@ describe("bootstrap over people", () => {
       const draw = random("coverage", study);
       const outcomes = Array.from({ length: 100 }, () => (draw.uniform() < 0.7 ? 1 : 0));
       const [row] = bootstrap(100, { resamples: 400, seed: study }, share(outcomes));
-      const { low, high } = estimate(row as Float64Array);
+      const { low, high } = estimate(row);
       if (low <= 0.7 && 0.7 <= high) covered++;
     }
     expect(covered / studies).toBeGreaterThan(0.9);

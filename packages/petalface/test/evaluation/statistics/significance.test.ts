@@ -109,11 +109,8 @@ describe("training seeds as a random effect", () => {
       [92.0, 93.1, 91.2],
     ];
     const mean = (values: number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
-    const difference = mean(b as number[]) - mean(a as number[]);
-    const { p, low, high } = combineErrors(difference, { standardError: 0, count: 500 }, [
-      seedError(a as number[]),
-      seedError(b as number[]),
-    ]);
+    const difference = mean(b) - mean(a);
+    const { p, low, high } = combineErrors(difference, { standardError: 0, count: 500 }, [seedError(a), seedError(b)]);
     expect(p).toBeCloseTo(0.07279809565033751, 9);
     expect(low).toBeCloseTo(-0.2645714262577037, 9);
     expect(high).toBeCloseTo(3.5645714262577437, 9);
@@ -192,7 +189,7 @@ describe("the fewest people that a verdict needs", () => {
       const [row] = bootstrap(people, { resamples: 500, seed: study }, (times) => [
         changes.reduce((sum, change, person) => sum + change * times[person], 0) / people,
       ]);
-      const { low, high } = estimate(row as Float64Array);
+      const { low, high } = estimate(row);
       if (low > 0 || high < 0) claims++;
     }
     return claims / studies;

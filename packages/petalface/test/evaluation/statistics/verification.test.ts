@@ -42,8 +42,8 @@ const right = (list: Case, threshold: number) => list.filter((p) => p.score > th
 const everyThreshold = (list: Case) => {
   const distinct = [...new Set(list.map((p) => p.score))].sort((a, b) => b - a);
   if (distinct.length === 0) return [Number.POSITIVE_INFINITY];
-  const middles = distinct.slice(1).map((score, i) => (score + (distinct[i] as number)) / 2);
-  return [(distinct[0] as number) + 1, ...middles, lastOf(distinct) - 1];
+  const middles = distinct.slice(1).map((score, i) => (score + distinct[i]) / 2);
+  return [distinct[0] + 1, ...middles, lastOf(distinct) - 1];
 };
 
 describe("k-fold accuracy", () => {
