@@ -1,9 +1,11 @@
 import { readdirSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { entryOf, itemAt } from "onnx-grad";
-import { openBackbone, openEmbedder } from "petalface/backbones";
-import { openLoader } from "petalface/images";
+import { openBackbone } from "petalface/backbones";
+import { normaliseRows } from "petalface/matching";
 import { petalface } from "../skeleton/children.ts";
+import { openFaceRows, requestsOf } from "../skeleton/faces.ts";
 import { lfw, modelFile } from "../skeleton/shared.ts";
 import { mean, sum } from "../skeleton/statistics.ts";
 import { photoFolder, readSample } from "./sample.ts";
@@ -72,21 +74,10 @@ export async function measureVerification(out: string): Promise<Verification> {
 /** Embeddings of length 1. */
 async function embed(files: readonly string[]): Promise<Float32Array[]> {
   const backbone = await openBackbone(modelFile("mobilefacenet"));
-  const embedder = await openEmbedder(backbone);
-  const loader = openLoader({ size: backbone.size, threads: 0 });
-  const vectors: Float32Array[] = [];
-  for (let start = 0; start < files.length; start += embedder.batch) {
-    const part = files.slice(start, start + embedder.batch);
-    const planes = await loader.load(part.map((path) => ({ source: { kind: "file", path }, flip: false })));
-    const { data, width } = await embedder.embed(planes, part.length);
-    for (let at = 0; at < part.length; at++) {
-      const row = data.slice(at * width, (at + 1) * width);
-      const norm = Math.sqrt(dot(row, row));
-      vectors.push(row.map((value) => value / norm));
-    }
-  }
-  await Promise.all([loader.close(), embedder.close()]);
-  return vectors;
+  await using faces = await openFaceRows(backbone, availableParallelism());
+  const { width } = backbone;
+  const units = normaliseRows((await faces.embed(requestsOf(files))).rows, width);
+  return files.map((_, at) => units.subarray(at * width, (at + 1) * width));
 }
 
 const dot = (one: Float32Array, other: Float32Array): number =>

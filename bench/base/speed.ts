@@ -1,11 +1,12 @@
 import { copyFile, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { itemAt } from "onnx-grad";
+import { readFloats } from "../skeleton/floats.ts";
 import { relativeError } from "../skeleton/statistics.ts";
 import { inTurns } from "../skeleton/turns.ts";
 import { type Contender, ourProgram, startContender } from "../step/contender.ts";
 import { openNetwork } from "../step/networks.ts";
-import { makeWorkload, readFloats, writeWorkload } from "../step/workload.ts";
+import { makeWorkload, writeWorkload } from "../step/workload.ts";
 
 /** A training step with one form of the frozen weights. */
 export interface StepCost {
@@ -38,10 +39,10 @@ export async function measureSteps(
     running.map((contender) => async () => (await contender.run(steps)).processor ?? Number.NaN),
     { rounds },
   );
-  const exact = await readFloats(folder, "float32");
+  const exact = await readFloats(join(folder, "float32.f32"));
   const costs: StepCost[] = [];
   for (const [at, contender] of running.entries()) {
-    const error = relativeError(await readFloats(folder, contender.name), exact);
+    const error = relativeError(await readFloats(join(folder, `${contender.name}.f32`)), exact);
     costs.push({ base: contender.name, processor: itemAt(times, at), peak: await contender.finish(), error });
   }
   return costs;

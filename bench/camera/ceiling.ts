@@ -1,11 +1,10 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { type Backbone, openEmbedder } from "petalface/backbones";
+import type { Backbone } from "petalface/backbones";
 import { type FaceData, openData } from "petalface/data";
-import { embedFaces } from "petalface/embeddings";
-import { openLoader } from "petalface/images";
 import { normaliseRows } from "petalface/matching";
 import { createTargetCache, type TargetCache } from "petalface/training";
+import { openFaceRows, requestsOf } from "../skeleton/faces.ts";
 import type { Python } from "../skeleton/python.ts";
 import { kinds } from "./plan.ts";
 import { makeProbes, photoFile, probeFile, type Shown } from "./probes.ts";
@@ -48,8 +47,12 @@ export async function ceilingData(
   const data = await openData(manifest);
   const { width } = backbone;
   const targetCache = createTargetCache(data.length, width);
+  await using faces = await openFaceRows(backbone, threads);
   const sharp: Float32Array[] = [];
-  for (const flip of [false, true]) sharp.push(await embedSharp(backbone, photos, flip, threads));
+  for (const flip of [false, true]) {
+    const { rows } = await faces.embed(requestsOf(photos).map((request) => ({ ...request, flip })));
+    sharp.push(normaliseRows(rows, width, "photo"));
+  }
   photoOf.forEach((photo, face) => {
     sharp.forEach((rows, flip) => {
       targetCache.rows.set(rows.subarray(photo * width, (photo + 1) * width), (2 * face + flip) * width);
@@ -57,20 +60,4 @@ export async function ceilingData(
   });
   targetCache.known.fill(1);
   return { data, targetCache };
-}
-
-async function embedSharp(
-  backbone: Backbone,
-  photos: readonly string[],
-  flip: boolean,
-  threads: number,
-): Promise<Float32Array> {
-  await using loader = openLoader({ size: backbone.size, threads: 1 });
-  const embedder = await openEmbedder(backbone, { threads });
-  const rows = new Float32Array(photos.length * backbone.width);
-  const request = (at: number) => ({ source: { kind: "file", path: photos[at] } as const, flip });
-  for await (const part of embedFaces(photos.length, request, { embedder, loader }))
-    rows.set(part.data, part.start * backbone.width);
-  await embedder.close();
-  return normaliseRows(rows, backbone.width, "photo");
 }

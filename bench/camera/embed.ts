@@ -1,16 +1,10 @@
-import { type EmbeddingModel, openEmbedder } from "petalface/backbones";
-import { embedFaces } from "petalface/embeddings";
-import { type Degradation, openLoader } from "petalface/images";
+import type { EmbeddingModel } from "petalface/backbones";
+import type { Degradation } from "petalface/images";
 import { type EnrolledFaces, enrolFaces } from "petalface/matching";
+import { openFaceRows, type Rows, requestsOf } from "../skeleton/faces.ts";
 import type { Probes } from "./measure.ts";
 import { kinds, plainSides } from "./plan.ts";
 import { photoFile, probeFile, type Shown } from "./probes.ts";
-
-/** Embeddings of some faces, row by row, and their alpha. */
-interface Rows {
-  readonly rows: Float32Array;
-  readonly alpha: Float32Array | undefined;
-}
 
 /**
  * The enrolled photos and their copies, and the probes of every camera by name: `sharp`, `16` and
@@ -33,22 +27,9 @@ export async function embedShown(
   folder: string,
   threads: number,
 ): Promise<Embedded> {
-  await using loader = openLoader({ size: model.size, threads: 1 });
-  const embedder = await openEmbedder(model, { threads });
-  const embed = async (files: readonly string[], degrade?: Degradation): Promise<Rows> => {
-    const rows = new Float32Array(files.length * model.width);
-    const alpha = model.alpha === undefined ? undefined : new Float32Array(files.length);
-    const request = (at: number) => ({
-      source: { kind: "file", path: files[at] } as const,
-      flip: false,
-      degrade,
-    });
-    for await (const part of embedFaces(files.length, request, { embedder, loader })) {
-      rows.set(part.data, part.start * model.width);
-      if (part.alpha) alpha?.set(part.alpha, part.start);
-    }
-    return { rows, alpha };
-  };
+  await using faces = await openFaceRows(model, threads);
+  const embed = (files: readonly string[], degrade?: Degradation): Promise<Rows> =>
+    faces.embed(requestsOf(files, degrade));
   const enrolled = shown.gallery.map(photoFile);
   const photos = await embed(enrolled);
   const copies: Rows[] = [];
@@ -63,7 +44,6 @@ export async function embedShown(
     const files = shown.probes.map(({ id }) => probeFile(folder, kind, id));
     probes.set(kind, { person, ...(await embed(files)) });
   }
-  await embedder.close();
   return { width: model.width, photos, copies, probes };
 }
 

@@ -4,11 +4,10 @@ import { join } from "node:path";
 import { exportModel } from "petalface";
 import { type Adapter, adaptedModel, loadAdapter, saveAdapter } from "petalface/adapters";
 import { type Backbone, type EmbeddingModel, openBackbone, openEmbedder } from "petalface/backbones";
-import { openData } from "petalface/data";
-import { openLoader } from "petalface/images";
 import { defineBenchmark, type Place } from "../skeleton/benchmark.ts";
-import { lfw, modelFile, shared } from "../skeleton/shared.ts";
-import { spread } from "../skeleton/statistics.ts";
+import { loadPhotos } from "../skeleton/faces.ts";
+import { readFloats } from "../skeleton/floats.ts";
+import { modelFile, shared } from "../skeleton/shared.ts";
 import { drawnAdapter } from "./adapter.ts";
 import { aboutConsumers, type Embedded, type Row, renderConsumers, rowOf } from "./table.ts";
 
@@ -91,7 +90,7 @@ async function measure({ name, run, faces: each }: Task, interpreter: string, { 
       const read = async (kind: string): Promise<Float32Array | string> => {
         const report = reports.find(({ out }) => out.endsWith(`${consumer}-${kind}.f32`));
         if (report === undefined) return "it was not run";
-        return report.error ?? new Float32Array(new Uint8Array(await readFile(report.out)).buffer);
+        return report.error ?? (await readFloats(report.out));
       };
       const own = inLevels ? rounded : here;
       const [adapted, frozen] = [await read("adapted"), await read("frozen")];
@@ -109,18 +108,10 @@ interface Faces {
 }
 
 /** LFW faces as they are, then others at 12 and 16 px. */
-async function loadFaces(size: number, each: number): Promise<Faces> {
-  const data = await openData(lfw);
-  await using loader = openLoader({ size, threads: 1 });
-  const planes = await loader.load(
-    spread(2 * each, data.length).map((at, i) => ({
-      source: data.at(at).source,
-      flip: false,
-      degrade: i < each ? undefined : ({ kind: "lr", pixels: i % 2 === 0 ? 12 : 16 } as const),
-    })),
-  );
-  return { planes, count: 2 * each };
-}
+const loadFaces = async (size: number, each: number): Promise<Faces> => ({
+  planes: await loadPhotos(size, 2 * each, (at) => (at < each ? undefined : at % 2 === 0 ? 12 : 16)),
+  count: 2 * each,
+});
 
 /** Planes as OpenCV has images: channels last. */
 function interleaved(planes: Uint8Array, size: number): Uint8Array {

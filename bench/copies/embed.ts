@@ -1,12 +1,12 @@
 import { join } from "node:path";
 import { adaptedModel, loadAdapter } from "petalface/adapters";
-import { type EmbeddingModel, openBackbone, openEmbedder } from "petalface/backbones";
+import { type EmbeddingModel, openBackbone } from "petalface/backbones";
 import { openData } from "petalface/data";
-import { embedFaces } from "petalface/embeddings";
 import { findImages, type PairEmbeddings, type PairList } from "petalface/evaluation";
-import { drawDegradation, openLoader, parseDegradation } from "petalface/images";
+import { drawDegradation, parseDegradation } from "petalface/images";
 import { judgedModel, photoCalibration } from "petalface/quality";
 import { type Job, trainJob } from "../faces/run.ts";
+import { openFaceRows } from "../skeleton/faces.ts";
 import { lfw, modelFile } from "../skeleton/shared.ts";
 
 /** The images of a list of pairs, embedded sharp and at low resolutions. */
@@ -34,25 +34,18 @@ export async function embedJob(job: Job, list: PairList, sides: readonly number[
   const model = await modelOf(job);
   const data = await openData(lfw);
   const places = findImages(list, data);
-  await using loader = openLoader({ size: model.size, threads: 1 });
-  const embedder = await openEmbedder(model, { threads: job.threads });
+  await using faces = await openFaceRows(model, job.threads);
   const embed = async (degradation: string | undefined): Promise<PairEmbeddings> => {
-    const rows = new Float32Array(places.length * model.width);
-    const alpha = new Float32Array(places.length);
-    const request = (image: number) => {
-      const { source, id } = data.at(places[image]);
+    const requests = Array.from(places, (place) => {
+      const { source, id } = data.at(place);
       const degrade = degradation === undefined ? undefined : drawDegradation(parseDegradation(degradation), id);
       return { source, flip: false, degrade };
-    };
-    for await (const part of embedFaces(places.length, request, { embedder, loader })) {
-      rows.set(part.data, part.start * model.width);
-      if (part.alpha) alpha.set(part.alpha, part.start);
-    }
+    });
+    const { rows, alpha } = await faces.embed(requests);
     return { width: model.width, data: rows, alpha };
   };
   const sharp = await embed(undefined);
   const degraded = new Map<string, PairEmbeddings>();
   for (const side of sides) degraded.set(`lr:${side}`, await embed(`lr:${side}`));
-  await embedder.close();
   return { sharp, degraded };
 }

@@ -2,6 +2,7 @@ import { itemAt } from "onnx-grad";
 import { type Candidate, type FaceEmbedding, joinTrack, type PersonSearcher } from "petalface/gallery";
 import { addScaled, normaliseRows } from "petalface/matching";
 import { table } from "../skeleton/page.ts";
+import { mean, spread } from "../skeleton/statistics.ts";
 import type { Describing, View } from "./describe.ts";
 import type { Person } from "./faces.ts";
 import { percent, withInterval } from "./interval.ts";
@@ -30,8 +31,6 @@ const asOne =
     const { vector, alpha } = join(frames);
     return first(await searcher.search({ rows: normaliseRows(vector, vector.length), alpha: [alpha] }, 1));
   };
-
-const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
 
 function sumOf(frames: Frames, of: (frame: FaceEmbedding) => Float32Array): Float32Array {
   const sum = new Float32Array(frames[0]?.vector.length ?? 0);
@@ -88,8 +87,7 @@ function tracksOf(people: readonly Person[], kind: "the same photo" | "different
       }),
     })),
   );
-  const count = Math.min(mostOfAll, all.length);
-  return Array.from({ length: count }, (_, at) => itemAt(all, Math.floor((at * all.length) / count)));
+  return spread(Math.min(mostOfAll, all.length), all.length).map((at) => itemAt(all, at));
 }
 
 /** Cosine of two embeddings. */

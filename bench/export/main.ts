@@ -9,6 +9,7 @@ import { readPairs } from "petalface/evaluation";
 import { openLoader } from "petalface/images";
 import { trainingFaces } from "../faces/run.ts";
 import { defineBenchmark } from "../skeleton/benchmark.ts";
+import { loadPhotos } from "../skeleton/faces.ts";
 import { table } from "../skeleton/page.ts";
 import { lfw, lfwPairs, modelFile } from "../skeleton/shared.ts";
 import { spread } from "../skeleton/statistics.ts";
@@ -39,13 +40,7 @@ export default defineBenchmark({
     const count = batch * Math.ceil(wanted / batch);
     const data = await openData(lfw);
     await using loader = openLoader({ size: backbone.size, threads: 1 });
-    const planes = await loader.load(
-      spread(count, data.length).map((at, i) => ({
-        source: data.at(at).source,
-        flip: false,
-        degrade: i % 3 === 0 ? undefined : ({ kind: "lr", pixels: i % 3 === 1 ? 16 : 24 } as const),
-      })),
-    );
+    const planes = await loadPhotos(backbone.size, count, (at) => [undefined, 16, 24][at % 3]);
     const faces = { planes, count, batch };
     const runtime = await python();
     const runtimes = await compareRuntimes(work, backbone, adapter, faces, runtime);

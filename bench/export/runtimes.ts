@@ -4,6 +4,7 @@ import { InferenceSession as NodeSession, Tensor as NodeTensor } from "onnxrunti
 import { env, InferenceSession as WebSession, Tensor as WebTensor } from "onnxruntime-web";
 import { type Adapter, adaptedModel, exportModel } from "petalface/adapters";
 import { type Backbone, openEmbedder, toInput } from "petalface/backbones";
+import { readFloats } from "../skeleton/floats.ts";
 import type { Python } from "../skeleton/python.ts";
 import { largestDifference } from "../skeleton/statistics.ts";
 import { processorSeconds } from "../skeleton/turns.ts";
@@ -109,11 +110,9 @@ export async function compareRuntimes(
   await writeFile(join(folder, "input.bin"), new Uint8Array(inputs.buffer));
   const args = [join(import.meta.dirname, "runtime.py"), folder, String(backbone.size), String(batch)];
   const [version = "", rate = ""] = python.run(args).split(" ");
-  const read = async (name: string): Promise<Float32Array> =>
-    new Float32Array(new Uint8Array(await readFile(join(folder, name))).buffer);
   add(`Python onnxruntime ${version}, the file`, {
-    embedding: await read("embedding.bin"),
-    alpha: await read("alpha.bin"),
+    embedding: await readFloats(join(folder, "embedding.bin")),
+    alpha: await readFloats(join(folder, "alpha.bin")),
     rate: Number(rate),
   });
   return rows;

@@ -1,5 +1,6 @@
-import { open, readFile } from "node:fs/promises";
+import { open } from "node:fs/promises";
 import pg from "pg";
+import { readFloats } from "../skeleton/floats.ts";
 import { median } from "../skeleton/statistics.ts";
 import { facesEach, width } from "./data.ts";
 import type { Contender } from "./table.ts";
@@ -44,7 +45,7 @@ export async function withPgvector({
   await client.query("CREATE INDEX ON faces USING hnsw (unit halfvec_ip_ops) WITH (m = 16, ef_construction = 128)");
   const opened = (performance.now() - begin) / 1000;
   await client.query("SET hnsw.ef_search = 128");
-  const probes = new Float32Array(new Uint8Array(await readFile(`${folder}/probes.f32`)).buffer);
+  const probes = await readFloats(`${folder}/probes.f32`);
   const times: number[] = [];
   const found: number[] = [];
   for (let probe = 0; probe < probes.length / width; probe++) {

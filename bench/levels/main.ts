@@ -3,13 +3,12 @@ import { encodeModel, type Graph } from "onnx-grad";
 import { InferenceSession, Tensor } from "onnxruntime-node";
 import { exportedGraph, levelsGraph, loadAdapter } from "petalface/adapters";
 import { type Backbone, openBackbone, toInput } from "petalface/backbones";
-import { openData } from "petalface/data";
 import { contractOf, fitGraph, formFor } from "petalface/deploy";
-import { openLoader } from "petalface/images";
 import { drawnAdapter } from "../consumers/adapter.ts";
 import { defineBenchmark } from "../skeleton/benchmark.ts";
-import { lfw, modelFile } from "../skeleton/shared.ts";
-import { spread } from "../skeleton/statistics.ts";
+import { loadPhotos } from "../skeleton/faces.ts";
+import { table } from "../skeleton/page.ts";
+import { modelFile } from "../skeleton/shared.ts";
 
 const batches = [1, 8];
 /** Runs of one form after another in a round; the first is left out. */
@@ -27,7 +26,7 @@ export default defineBenchmark({
     rounds: { help: "how often each form gets its turn", default: 60 },
   },
   async run({ models, runs, rounds }) {
-    const rows: string[] = [];
+    const rows: string[][] = [];
     for (const [at, name] of models.entries()) rows.push(...(await measure(name, runs[at], rounds)));
     return {
       body: `
@@ -35,15 +34,13 @@ The file for uniface in each form: of the frozen model, with a gate in each laye
 onnxruntime-node with its own options, one thread. LFW faces, every second one at 16 px. All forms take turns, ${inRound} runs one after
 another. The time of a face is that of the fastest run: other work on the machine disturbs the others. In brackets: times the frozen model.
 
-| model | batch | frozen | gated | merged | 5 levels | 9 levels |
-| --- | --- | --- | --- | --- | --- | --- |
-${rows.join("\n")}
+${table(["model", "batch", "frozen", "gated", "merged", "5 levels", "9 levels"], rows)}
 `,
     };
   },
 });
 
-async function measure(name: string, run: string | undefined, rounds: number): Promise<string[]> {
+async function measure(name: string, run: string | undefined, rounds: number): Promise<string[][]> {
   const backbone = await openBackbone(modelFile(name));
   const adapter = run === undefined ? await drawnAdapter(backbone) : await loadAdapter(run, backbone);
   const graphs: [Graph, boolean][] = [
@@ -59,13 +56,13 @@ async function measure(name: string, run: string | undefined, rounds: number): P
     const file = encodeModel(fitGraph(deployed, formFor(contractOf("uniface"), deployed, judges)));
     sessions.push(await InferenceSession.create(file, { intraOpNumThreads: 1 }));
   }
-  const rows: string[] = [];
+  const rows: string[][] = [];
   for (const batch of batches) {
     const times = await timesOf(sessions, await inputs(backbone, batch), batch, rounds);
     const [frozen = Number.NaN] = times;
     const cells = times.map((time) => `${(time / batch).toFixed(2)} ms (${(time / frozen).toFixed(2)})`);
-    rows.push(`| ${[name, batch, ...cells].join(" | ")} |`);
-    console.error(rows.at(-1));
+    rows.push([name, String(batch), ...cells]);
+    console.error(rows.at(-1)?.join("  "));
   }
   for (const session of sessions) await session.release();
   return rows;
@@ -74,16 +71,8 @@ async function measure(name: string, run: string | undefined, rounds: number): P
 /** Some batches of faces, sharp and of 16 px in turn. */
 async function inputs(backbone: Backbone, batch: number): Promise<Tensor[]> {
   const { size } = backbone;
-  const data = await openData(lfw);
-  await using loader = openLoader({ size, threads: 1 });
   const count = Math.max(inRound, batch);
-  const planes = await loader.load(
-    spread(count, data.length).map((at, i) => ({
-      source: data.at(at).source,
-      flip: false,
-      degrade: i % 2 === 0 ? undefined : ({ kind: "lr", pixels: 16 } as const),
-    })),
-  );
+  const planes = await loadPhotos(size, count, (at) => (at % 2 === 0 ? undefined : 16));
   const face = 3 * size ** 2;
   const { mean, scale } = contractOf("uniface").feeding;
   return Array.from({ length: Math.floor(count / batch) }, (_, at) => {

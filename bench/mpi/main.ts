@@ -1,12 +1,10 @@
 /** What training on several ranks costs a step, and what it would gain on more machines. */
-import { execFile } from "node:child_process";
 import { cpus } from "node:os";
 import { join } from "node:path";
-import { promisify } from "node:util";
 import { defineBenchmark } from "../skeleton/benchmark.ts";
+import { runRanks } from "../skeleton/mpi.ts";
 import { table, whole } from "../skeleton/page.ts";
 
-const run = promisify(execFile);
 const sizes = [200_000, 1_400_000, 20_000_000];
 const counts = [1, 2, 4];
 
@@ -18,17 +16,7 @@ interface Timing {
 /** Times of one number of ranks, on this machine. */
 async function measure(launcher: string, count: number, turns: number): Promise<Timing[]> {
   const program = join(import.meta.dirname, "ranks.ts");
-  const options = ["--allow-run-as-root", "--oversubscribe", "--mca", "btl", "self,vader"];
-  const { stdout } = await run(launcher, [
-    ...options,
-    "-n",
-    String(count),
-    process.execPath,
-    program,
-    sizes.join(),
-    String(turns),
-  ]);
-  return JSON.parse(stdout.trim().split("\n").at(-1) ?? "[]") as Timing[];
+  return await runRanks<Timing[]>(launcher, count, [program, sizes.join(), String(turns)]);
 }
 
 /** Milliseconds of a step's exchange for one gradient. */
@@ -86,11 +74,8 @@ export default defineBenchmark({
   options: {
     mpirun: { help: "the launcher", default: "mpirun.openmpi" },
     turns: { help: "steps that the median is of", default: 15 },
-    note: { help: "a sentence on the machine's state, such as that other programs were running", default: "" },
   },
-  async run({ mpirun, turns, note }) {
-    process.env.OMPI_ALLOW_RUN_AS_ROOT = "1";
-    process.env.OMPI_ALLOW_RUN_AS_ROOT_CONFIRM = "1";
+  async run({ mpirun, turns }) {
     const all = new Map<number, Timing[]>();
     for (const count of counts) all.set(count, await measure(mpirun, count, turns));
     const timeOf = (count: number, numbers: number): number =>
@@ -111,7 +96,7 @@ export default defineBenchmark({
       ]),
     );
     return {
-      body: `${note === "" ? "" : `**${note}**\n\n`}The exchange of one step: each rank gives each other one its stretch of the gradient, adds up
+      body: `The exchange of one step: each rank gives each other one its stretch of the gradient, adds up
 what it gets in the order of ranks, and gives the sum to all (training/steps/sums.ts). Median of ${turns} steps;
 Open MPI's shared memory on one machine, loopback only.
 

@@ -4,7 +4,6 @@
  */
 import {
   createGallery,
-  type EmbeddingRecord,
   openExactSearcher,
   openGallery,
   openIndexedSearcher,
@@ -12,6 +11,7 @@ import {
 } from "petalface/gallery";
 import pg from "pg";
 import { embeddings, facesEach, width } from "../gallery/data.ts";
+import { facesOf, record, searchEach } from "../gallery/ours.ts";
 import { defineBenchmark } from "../skeleton/benchmark.ts";
 import { table, whole } from "../skeleton/page.ts";
 import { median } from "../skeleton/statistics.ts";
@@ -20,16 +20,6 @@ const gallery = "shard";
 /** Faces of the gallery that the last table is about. */
 const all = 1e8;
 const servers = [4, 8, 16];
-
-const record: EmbeddingRecord = {
-  space: {
-    ...{ id: "made up", model: "made up", sha256: "", size: 112, output: "embedding", width, template: "arcface" },
-    ...{ preprocessing: { mean: [0, 0, 0], scale: [1, 1, 1], channels: "rgb" }, adapter: null },
-  },
-  adapter: null,
-  calibration: null,
-  source: { model: "made up", adapter: null, choices: {} },
-};
 
 /** Seconds of some work, and what it gave. */
 async function timed<T>(work: () => Promise<T>): Promise<readonly [T, number]> {
@@ -50,18 +40,7 @@ async function fill(address: string, faces: number, probes: number): Promise<Flo
     const own = person();
     const vectors = new Float32Array(facesEach * width);
     for (let face = 0; face < facesEach; face++) photo(own, vectors, face);
-    await store.add(
-      `person ${at}`,
-      Array.from({ length: facesEach }, (_, face) => {
-        const source = new Uint8Array(16);
-        new DataView(source.buffer).setInt32(0, at * facesEach + face);
-        const vector = vectors.subarray(face * width, (face + 1) * width);
-        return {
-          ...{ vector, copies: new Float32Array(width), alpha: 1, score: null, source },
-          picture: new Uint8Array(32),
-        };
-      }),
-    );
+    await store.add(`person ${at}`, facesOf(vectors, at * facesEach));
     if (at < probes) photo(own, rows, at);
   }
   return rows;
@@ -87,15 +66,7 @@ async function sizes(address: string): Promise<{ readonly tables: number; readon
 
 /** Milliseconds of searches for one face after the other, and who was nearest. */
 async function searches(searcher: PersonSearcher, rows: Float32Array) {
-  const times: number[] = [];
-  const nearest: number[] = [];
-  for (let probe = 0; probe < rows.length / width; probe++) {
-    const unit = rows.subarray(probe * width, (probe + 1) * width);
-    const [[found = []], seconds] = await timed(() => searcher.search({ rows: unit, alpha: [1] }, 5));
-    // The first one fills caches and starts threads.
-    if (probe > 0) times.push(1000 * seconds);
-    nearest.push(found[0]?.person ?? -1);
-  }
+  const { times, nearest } = await searchEach(searcher, rows);
   const sorted = times.toSorted((a, b) => a - b);
   return { middle: median(times), slow: sorted[Math.floor(0.99 * sorted.length)] ?? Number.NaN, nearest };
 }
@@ -113,9 +84,8 @@ export default defineBenchmark({
     probes: { help: "searches", default: 100 },
     threads: { help: "threads of exact search", default: 2 },
     price: { help: "dollars a month for a gibibyte of memory", default: 7.45 },
-    note: { help: "a sentence on the machine's state, such as that other programs were running", default: "" },
   },
-  async run({ faces, probes, threads, price, note }) {
+  async run({ faces, probes, threads, price }) {
     const database = process.env.PETALFACE_BENCH_GALLERY;
     if (database === undefined) throw new Error("PETALFACE_BENCH_GALLERY names no database");
     const address = `${database}?gallery=${gallery}`;
@@ -137,7 +107,7 @@ export default defineBenchmark({
     /** Levels of the graph grow with the logarithm. */
     const deeper = (part: number): number => byIndex.middle * (Math.log(part) / Math.log(count));
     return {
-      body: `${note === "" ? "" : `**${note}**\n\n`}${whole(count)} made-up embeddings of ${width} numbers, ${facesEach} of each person
+      body: `${whole(count)} made-up embeddings of ${width} numbers, ${facesEach} of each person
 (bench/gallery/data.ts), without low-resolution copies. ${probes} searches, one face after the other.
 
 ${table(

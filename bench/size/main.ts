@@ -1,51 +1,32 @@
 /**
  * Training at size: a record file of many faces and classes, read and trained on by several ranks.
  */
-import { execFile } from "node:child_process";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { promisify } from "node:util";
-import { crc32, deflateSync } from "node:zlib";
 import { GraphBuilder, itemAt, ops, writeModel } from "onnx-grad";
+import { encodePng } from "petalface/images";
 import { defineBenchmark } from "../skeleton/benchmark.ts";
+import { runRanks } from "../skeleton/mpi.ts";
 import { table, whole } from "../skeleton/page.ts";
 import { writeRecords } from "../skeleton/records.ts";
 import { drawer, median } from "../skeleton/statistics.ts";
 
-const run = promisify(execFile);
 const side = 16;
 const width = 512;
 
-/** A part of a PNG file. */
-function chunk(kind: string, data: Uint8Array): Buffer {
-  const body = Buffer.concat([Buffer.from(kind, "latin1"), data]);
-  const [length, sum] = [Buffer.alloc(4), Buffer.alloc(4)];
-  length.writeUInt32BE(data.length);
-  sum.writeUInt32BE(crc32(body));
-  return Buffer.concat([length, body, sum]);
-}
-
 /** Different small PNG pictures, each of two slopes; the file repeats them. */
-function pictures(count: number): Buffer[] {
+async function pictures(count: number): Promise<Uint8Array[]> {
   const draw = drawer(1);
-  const head = Buffer.alloc(13);
-  head.writeUInt32BE(side, 0);
-  head.writeUInt32BE(side, 4);
-  // Eight bits a channel, red, green and blue.
-  head.set([8, 2], 8);
-  return Array.from({ length: count }, () => {
+  const made: Uint8Array[] = [];
+  for (let picture = 0; picture < count; picture++) {
     const slopes = Array.from({ length: 6 }, () => 15 * draw());
-    const rows = Array.from({ length: side }, (_, y) => [
-      0,
-      ...Array.from({ length: 3 * side }, (_, at) => {
-        const [x, channel] = [Math.floor(at / 3), at % 3];
-        return (x * itemAt(slopes, channel) + y * itemAt(slopes, 3 + channel)) & 255;
-      }),
-    ]);
-    const signature = Buffer.from([137, 80, 78, 71, 13, 10, 26, 10]);
-    const parts = [chunk("IHDR", head), chunk("IDAT", deflateSync(Uint8Array.from(rows.flat())))];
-    return Buffer.concat([signature, ...parts, chunk("IEND", new Uint8Array())]);
-  });
+    const planes = Uint8Array.from({ length: 3 * side * side }, (_, at) => {
+      const [channel, y, x] = [Math.floor(at / side ** 2), Math.floor(at / side) % side, at % side];
+      return x * slopes[channel] + y * slopes[3 + channel];
+    });
+    made.push(await encodePng(planes, side));
+  }
+  return made;
 }
 
 /** A recogniser whose own work is small: one product. */
@@ -101,28 +82,24 @@ export default defineBenchmark({
     steps: { help: "steps that are timed, after the first", default: 10 },
     ranks: { help: "processes", default: 4 },
     mpirun: { help: "the launcher", default: "mpirun.openmpi" },
-    note: { help: "a sentence on the machine's state, such as that other programs were running", default: "" },
   },
-  async run({ people, "classes-per-step": classes, steps, ranks, mpirun, note }, { work }) {
+  async run({ people, "classes-per-step": classes, steps, ranks, mpirun }, { work }) {
     const [rec, model, out] = [join(work, "train.rec"), join(work, "model.onnx"), join(work, "run")];
-    const small = pictures(500);
+    const small = await pictures(500);
     writeRecords(
       rec,
       (at) => itemAt(small, (at * 7) % small.length),
       (count) => count === people,
     );
     await writeRecogniser(model);
-    const env = { ...process.env, OMPI_ALLOW_RUN_AS_ROOT: "1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM: "1" };
-    const options = ["--allow-run-as-root", "--oversubscribe", "--mca", "btl", "self,vader", "-n", String(ranks)];
-    const program = [process.execPath, join(import.meta.dirname, "rank.ts"), model, rec, out];
-    const { stdout } = await run(mpirun, [...options, ...program, String(steps + 1), String(classes)], { env });
-    const all = JSON.parse(stdout.trim().split("\n").at(-1) ?? "[]") as Rank[];
+    const program = [join(import.meta.dirname, "rank.ts"), model, rec, out, String(steps + 1), String(classes)];
+    const all = await runRanks<Rank[]>(mpirun, ranks, program);
     await rm(rec);
     const { faces = 0, people: named = 0, times = [] } = all[0] ?? {};
     const days = (rate: number): string => (webFace4M / rate / 86_400).toPrecision(2);
     const gb = (kib: number): string => `${((kib * 1024) / 1e9).toFixed(2)} GB`;
     return {
-      body: `${note === "" ? "" : `**${note}**\n\n`}${whole(faces)} records of ${whole(named)} people (pictures of ${side} px, repeated), a recogniser of one product
+      body: `${whole(faces)} records of ${whole(named)} people (pictures of ${side} px, repeated), a recogniser of one product
 with ${width} outputs, CosFace with ${whole(classes)} classes a step. The centres of all classes, with two moments each, are
 divided among ${ranks} ranks: ${((12 * named * width) / ranks / 1e9).toFixed(2)} GB each. Rank 0 also writes them: the first and the last checkpoint pass through it.
 

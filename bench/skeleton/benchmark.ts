@@ -76,6 +76,7 @@ const common = {
   out: { help: "folder of the page", default: "bench/results" },
   page: { help: "name of the page instead of its usual one" },
   work: { help: "folder for what is made on the way" },
+  note: { help: "a sentence on the machine's state, such as that other programs were running" },
 } as const satisfies Readonly<Record<string, Option>>;
 
 const forPython = {
@@ -84,7 +85,9 @@ const forPython = {
 } as const satisfies Readonly<Record<string, Option>>;
 
 /** Where a benchmark is run. */
-const ofPlace: ReadonlySet<string> = new Set([...Object.keys(common), ...Object.keys(forPython)]);
+const ofPlace: ReadonlySet<string> = new Set(
+  [...Object.keys(common), ...Object.keys(forPython)].filter((name) => name !== "note"),
+);
 
 /**
  * Runs a benchmark with the arguments of the command line: help, a job of a parent process, or all
@@ -112,7 +115,8 @@ export async function runBenchmark(benchmark: Benchmark, args: readonly string[]
     const folder = resolve(root, values.out);
     const file = join(folder, `${name}.md`);
     const command = `npm run bench -- ${[benchmark.name, ...given(args)].join(" ")}`;
-    const text = await render(benchmark, page, `    ${command}\n\n${circumstances(begin, page.versions)}`, file);
+    const note = values.note === undefined ? "" : `\n\n**${values.note}**`;
+    const text = await render(benchmark, page, `    ${command}\n\n${circumstances(begin, page.versions)}${note}`, file);
     await mkdir(folder, { recursive: true });
     await writeFile(file, text);
     console.log(text);

@@ -7,6 +7,7 @@ import { copyFile, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { itemAt, setBatch, writeModel } from "onnx-grad";
 import { type Benchmark, defineBenchmark } from "../skeleton/benchmark.ts";
+import { readFloats } from "../skeleton/floats.ts";
 import type { Python } from "../skeleton/python.ts";
 import { relativeError } from "../skeleton/statistics.ts";
 import { inTurns } from "../skeleton/turns.ts";
@@ -16,7 +17,7 @@ import { gemmLimit } from "./gemm.ts";
 import { embeddingNames, graphOf, isSwin, isTimm, networkNames, openNetwork } from "./networks.ts";
 import { introduction, type Row, renderRun } from "./table.ts";
 import { trainingGraphOf } from "./training-graph.ts";
-import { makeWorkload, readFloats, writeWorkload } from "./workload.ts";
+import { makeWorkload, writeWorkload } from "./workload.ts";
 
 type Task = "step" | "embed";
 
@@ -103,6 +104,7 @@ async function compare(name: string, batch: number, setting: Setting): Promise<R
   const usual = isTimm(name) ? timmForms : isSwin(name) ? swinForms : convolutionForms;
   const embedded = ["fast", ...usual.slice(-3, -1), "onnxruntime"];
   const forms = setting.forms?.split(",") ?? (task === "embed" ? embedded : usual);
+  const floatsOf = (name: string) => readFloats(join(folder, `${name}.f32`));
   const contenders: Contender[] = [];
   const errors: (number | undefined)[] = [];
   for (const form of ["ours", ...forms]) {
@@ -116,7 +118,8 @@ async function compare(name: string, batch: number, setting: Setting): Promise<R
     const order = { network: network.name, batch, threads, folder, task, values: form, [form]: true };
     const called = own === undefined ? "petalface" : `petalface ${own}`;
     contenders.push(await startContender(called, process.execPath, [ourProgram, JSON.stringify(order)]));
-    errors.push(relativeError(await readFloats(folder, form), await readFloats(folder, "reference")));
+    const [ownFloats, exact] = [await floatsOf(form), await floatsOf("reference")];
+    errors.push(relativeError(ownFloats, exact));
   }
   const steps = contenders.map(() => 1);
   const turns = contenders.map((contender, at) => async (round: number) => {

@@ -9,10 +9,11 @@ import { setBatch, type Tensor } from "onnx-grad";
 import { facesAtOnce } from "petalface/backbones";
 import { floatsOf, openSession } from "petalface/runtime";
 import { clipFactor, freshMoments, l2Norm, optimize, trainingOptions, trainingSession } from "petalface/training";
+import { readFloats } from "../skeleton/floats.ts";
 import { usage } from "../skeleton/measured.ts";
 import { openNetwork } from "./networks.ts";
 import { trainingGraphOf } from "./training-graph.ts";
-import { readFloats, recipe } from "./workload.ts";
+import { recipe } from "./workload.ts";
 
 const {
   network: name,
@@ -44,7 +45,7 @@ interface Outcome {
 const started = performance.now();
 const network = await openNetwork(name, join(folder, "model.onnx"));
 const [theta, input, alpha, target] = (await Promise.all(
-  ["theta", "input", "alpha", "target"].map((file) => readFloats(folder, file)),
+  ["theta", "input", "alpha", "target"].map((file) => readFloats(join(folder, `${file}.f32`))),
 )) as [Float32Array, Float32Array, Float32Array, Float32Array];
 const tensor = (data: Float32Array, dims: readonly number[]): Tensor => ({ dtype: "float32", dims, data });
 const image = tensor(input, [batch, ...network.inputShape]);

@@ -2,7 +2,7 @@
  * What one benchmark of a training step computes, written to a folder that every contender reads.
  */
 
-import { readFile, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type AdapterConfig, initialTheta, type Layout, layoutOf } from "petalface/adapters";
 import { drawer } from "../skeleton/statistics.ts";
@@ -79,7 +79,3 @@ export async function writeWorkload(workload: Workload, folder: string): Promise
   };
   await writeFile(join(folder, "spec.json"), JSON.stringify(spec));
 }
-
-/** One float32 file of a workload. */
-export const readFloats = async (folder: string, name: string): Promise<Float32Array> =>
-  new Float32Array(new Uint8Array(await readFile(join(folder, `${name}.f32`))).buffer);

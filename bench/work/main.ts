@@ -24,9 +24,8 @@ export default defineBenchmark({
     faces: { help: "tiny faces", default: 1_000_000 },
     shard: { help: "faces of a shard", default: 1000 },
     workers: { help: "workers, in this process", default: 4 },
-    note: { help: "a sentence on the machine's state, such as that other programs were running", default: "" },
   },
-  async run({ faces, shard, workers, note }) {
+  async run({ faces, shard, workers }) {
     const addresses = (process.env.PETALFACE_BENCH_QUEUE ?? "").split(" ").filter((address) => address !== "");
     if (addresses.length === 0) throw new Error("PETALFACE_BENCH_QUEUE names no database");
     const queue = await openServers(addresses);
@@ -56,7 +55,7 @@ export default defineBenchmark({
       const rate = faces / seconds;
       return {
         failed: taken !== faces || rate < 2000,
-        body: `${note === "" ? "" : `**${note}**\n\n`}${table(
+        body: `${table(
           ["faces", "shards", "workers", "servers", "submitted in", "done in", "faces a second", "asked for"],
           [
             [

@@ -70,7 +70,7 @@ const literals = (text: string): string[] => text.match(/"(?:[^"\\\n]|\\.)*"|`(?
  * options of npm, and jobs, which are commands.
  */
 const notFlags =
-  /^(training\/options\/table|evaluation\/report\/.*|models\/registry|runtime\/cuda|versions|server\/jobs\/jobs|server\/routes\/(jobs|job-files))\.ts$/;
+  /^(training\/options\/table|api\/picture-page|evaluation\/report\/.*|models\/registry|runtime\/cuda|versions|server\/jobs\/jobs|server\/routes\/(jobs|job-files))\.ts$/;
 
 it("names options as the library does outside of the command line: a message that names a flag is of no use to its callers", () => {
   const named = sources

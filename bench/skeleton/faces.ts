@@ -1,0 +1,65 @@
+import { type EmbeddingModel, openEmbedder } from "petalface/backbones";
+import { openData } from "petalface/data";
+import { embedFaces } from "petalface/embeddings";
+import { type Degradation, type ImageRequest, openLoader } from "petalface/images";
+import { lfw } from "./shared.ts";
+import { spread } from "./statistics.ts";
+
+/** Embeddings of some faces as a model gives them, row by row. */
+export interface Rows {
+  readonly rows: Float32Array;
+  /** Undefined where the model computes none. */
+  readonly alpha: Float32Array | undefined;
+}
+
+/** Embeds faces with one model, one set after the other. */
+export interface FaceRows extends AsyncDisposable {
+  embed(requests: readonly ImageRequest[]): Promise<Rows>;
+}
+
+/** Opens a model for several sets of faces. */
+export async function openFaceRows(model: EmbeddingModel, threads: number): Promise<FaceRows> {
+  const loader = openLoader({ size: model.size, threads: 1 });
+  const embedder = await openEmbedder(model, { threads });
+  return {
+    async embed(requests) {
+      const rows = new Float32Array(requests.length * model.width);
+      const alpha = model.alpha === undefined ? undefined : new Float32Array(requests.length);
+      const parts = embedFaces(requests.length, (at) => requests[at], { embedder, loader });
+      for await (const part of parts) {
+        rows.set(part.data, part.start * model.width);
+        if (part.alpha) alpha?.set(part.alpha, part.start);
+      }
+      return { rows, alpha };
+    },
+    async [Symbol.asyncDispose]() {
+      await embedder.close();
+      await loader.close();
+    },
+  };
+}
+
+/** Requests for picture files, all of them degraded alike. */
+export const requestsOf = (files: readonly string[], degrade?: Degradation): ImageRequest[] =>
+  files.map((path) => ({ source: { kind: "file", path }, flip: false, degrade }));
+
+/**
+ * Some of LFW's photos, spread evenly over all: 8-bit planes of `size` pixels a side.
+ *
+ * @param pixelsOf the low resolution that each is shown at; undefined: as it is
+ */
+export async function loadPhotos(
+  size: number,
+  count: number,
+  pixelsOf: (at: number) => number | undefined,
+): Promise<Uint8Array> {
+  const data = await openData(lfw);
+  await using loader = openLoader({ size, threads: 1 });
+  return await loader.load(
+    spread(count, data.length).map((place, at) => {
+      const pixels = pixelsOf(at);
+      const degrade = pixels === undefined ? undefined : ({ kind: "lr", pixels } as const);
+      return { source: data.at(place).source, flip: false, degrade };
+    }),
+  );
+}
