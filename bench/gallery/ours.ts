@@ -52,7 +52,7 @@ export const facesOf = (rows: Float32Array, first: number) =>
     return { vector, copies: none, alpha: 1, score: null, source, picture: new Uint8Array(32) };
   });
 
-/** Searches for one face after the other: milliseconds of each but the first, and who was nearest. */
+/** Searches for one face after the other: milliseconds of all but the first, and who is nearest. */
 export async function searchEach(
   searcher: PersonSearcher,
   probes: Float32Array,

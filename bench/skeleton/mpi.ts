@@ -3,7 +3,7 @@ import { promisify } from "node:util";
 
 const run = promisify(execFile);
 
-/** Ranks share the machine's memory; more of them than cores are allowed, and the user may be root. */
+/** Ranks share memory; more of them than cores are allowed, and the user may be root. */
 const options = ["--allow-run-as-root", "--oversubscribe", "--mca", "btl", "self,vader"];
 
 /** Runs a program of ours on several ranks by Open MPI; what rank 0 prints last, as JSON. */

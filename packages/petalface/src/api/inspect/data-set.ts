@@ -16,7 +16,7 @@ export interface FacesPerPerson {
 export interface DataSetInspection {
   readonly kind: "data";
   readonly data: FaceData;
-  /** null where nobody is known. */
+  /** null where no person is known. */
   readonly facesPerPerson: FacesPerPerson | null;
   /** Pictures that were decoded. */
   readonly looked: number;

@@ -28,7 +28,7 @@ export interface MadeGallery {
   readonly copies: readonly number[];
 }
 
-/** Makes an empty gallery, or all parts of one: `petalface gallery create`. Throws PetalfaceError. */
+/** Makes an empty gallery, or all its parts: `petalface gallery create`. Throws PetalfaceError. */
 export async function createGalleryAt(
   { addresses }: GalleryPlace,
   options: NewGallery,

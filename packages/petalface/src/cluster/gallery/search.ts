@@ -76,7 +76,7 @@ export interface SearchReport {
   readonly photos: readonly SearchAnswer[];
 }
 
-/** Says who each face is, or that it is unknown: `petalface gallery search`. Throws PetalfaceError. */
+/** Says who each face is, or that it is unknown: `petalface gallery search`. */
 export async function searchGallery(
   place: GalleryPlace,
   options: SearchOptions,
