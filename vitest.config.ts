@@ -40,10 +40,15 @@ const whole = files.filter((file) => isWhole(file) && !alone.includes(file));
 /** Quick tests of functions, which `npm run test:fast` runs. */
 const unit = files.filter((file) => !whole.includes(file) && !alone.includes(file));
 
+/** One thread by default, in the processes of the tests and in those that they start. */
+const oneCore = ["--require", `${import.meta.dirname}/test/one-core.cjs`];
+
 export default defineConfig({
   test: {
     pool: "forks",
+    execArgv: oneCore,
     env: {
+      NODE_OPTIONS: oneCore.map((word) => JSON.stringify(word)).join(" "),
       // onnxruntime's own telemetry, where a test opens it itself. What petalface does is tested
       // without this (test/privacy).
       ORT_DISABLE_TELEMETRY: "1",

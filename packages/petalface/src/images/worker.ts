@@ -1,5 +1,4 @@
 import { Piscina } from "piscina";
-import sharp from "sharp";
 import { type SentError, sendError } from "../thread.ts";
 import { createPreparer, type PrepareOptions, type WorkerRequest } from "./prepare.ts";
 
@@ -9,16 +8,27 @@ export interface WorkerAnswer {
   readonly bad: readonly (SentError & { readonly index: number })[];
 }
 
-// Faces are small: the threads are the workers themselves, and no image is met twice soon enough
-// for libvips' cache.
-sharp.concurrency(1);
-sharp.cache(false);
-
 const options: PrepareOptions = Piscina.workerData;
 const { prepare } = createPreparer(options);
+let decoder: Promise<void> | undefined;
+
+/**
+ * Loads sharp, which takes a third of the time that a thread needs to start. Faces are small: the
+ * threads are the workers themselves, and no image is met twice soon enough for libvips' cache.
+ */
+async function loadDecoder(): Promise<void> {
+  const { default: sharp } = await import("sharp");
+  sharp.concurrency(1);
+  sharp.cache(false);
+}
 
 /** Entry point of the pool: prepares a part of a batch. */
 export default async function work(requests: readonly WorkerRequest[]): Promise<unknown> {
+  // Synthetic faces are drawn, not decoded.
+  if (requests.some(({ source }) => source.kind !== "synthetic")) {
+    decoder ??= loadDecoder();
+    await decoder;
+  }
   const { planes, bad } = await prepare(requests);
   const answer: WorkerAnswer = {
     planes,
