@@ -1,19 +1,14 @@
 import { type Command, Option } from "commander";
 import { alignedChoices } from "../../../api/aligned-choices.ts";
+import type { ThresholdOptions } from "../../../api/gallery/thresholds.ts";
+import type { SearchOptions } from "../../../cluster/index.ts";
 import { PetalfaceError } from "../../../errors.ts";
-import { defaultTemplateRule, gateDefaults, type TemplateRule, templateRules } from "../../../gallery/index.ts";
+import { defaultTemplateRule, gateDefaults, templateRules } from "../../../gallery/index.ts";
 import { numeric } from "../../numbers.ts";
 import { parseInteger } from "../../options.ts";
 
 /** Options of every command that says who a face is. */
-export interface DecisionFlags {
-  readonly threshold?: number;
-  readonly thresholds?: string;
-  readonly rate: number;
-  readonly margin: number;
-  readonly minAlpha: number;
-  readonly templates: TemplateRule;
-}
+export type DecisionFlags = ThresholdOptions & Pick<SearchOptions, "margin" | "minAlpha" | "templates">;
 
 /** `--templates`. */
 const templatesOption = (): Option =>

@@ -1,5 +1,4 @@
 import type { Command } from "commander";
-import type { alignedChoices } from "../../../api/aligned-choices.ts";
 import type { EnrolOptions, GivenEnrolment } from "../../../cluster/index.ts";
 import { PetalfaceError } from "../../../errors.ts";
 import { printPath } from "../../../images/index.ts";
@@ -10,13 +9,12 @@ import { alignedOption, withGateOptions } from "./decisions.ts";
 import { type GalleryModelFlags, withGalleryModel } from "./model.ts";
 
 /** Options of commands that enrol faces. */
-export interface EnrolFlags extends GalleryModelFlags, DataFlags {
+export interface EnrolFlags
+  extends GalleryModelFlags,
+    DataFlags,
+    Pick<EnrolOptions, "aligned" | "minAlpha" | "minSide" | "report"> {
   readonly keepUntil?: string;
   readonly retain?: number;
-  readonly aligned: (typeof alignedChoices)[number];
-  readonly minAlpha: number;
-  readonly minSide: number;
-  readonly report?: string;
 }
 
 /** Adds {@link EnrolFlags}. */

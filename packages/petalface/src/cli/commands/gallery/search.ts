@@ -1,25 +1,18 @@
 import { type Command, Option } from "commander";
-import type { alignedChoices } from "../../../api/aligned-choices.ts";
-import { searchGallery, type WhenDown } from "../../../cluster/index.ts";
+import { type SearchOptions, searchGallery } from "../../../cluster/index.ts";
 import { PetalfaceError } from "../../../errors.ts";
 import type { CliContext } from "../../context.ts";
 import { withExamples } from "../../examples.ts";
 import { parseInteger } from "../../options.ts";
 import { printAnswer } from "./answers.ts";
 import { printCounts } from "./counts.ts";
-import { alignedOption, checkDecisions, type DecisionFlags, withDecisionOptions } from "./decisions.ts";
+import { alignedOption, checkDecisions, withDecisionOptions } from "./decisions.ts";
 import { type GalleryModelFlags, withGalleryModel } from "./model.ts";
 import { galleryArgument, placesOf, type StoreFlags, withStore } from "./store.ts";
 import { describeThresholds } from "./thresholds.ts";
 
-interface Flags extends GalleryModelFlags, StoreFlags, DecisionFlags {
+interface Flags extends GalleryModelFlags, StoreFlags, Omit<SearchOptions, "faces" | keyof GalleryModelFlags> {
   readonly track?: string;
-  readonly top: number;
-  readonly named?: boolean;
-  readonly index?: boolean;
-  readonly whenDown?: WhenDown;
-  readonly timeout: number;
-  readonly aligned: (typeof alignedChoices)[number];
 }
 
 /** `petalface gallery search G.db PHOTO...`. */
