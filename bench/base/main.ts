@@ -38,7 +38,12 @@ export default defineBenchmark({
     const model = join(work, "hybrid.onnx");
     if (!existsSync(model)) await makeHybrid(await needPython(), work, threads, epochs);
     const jobOf = (contender: Contender, seed: number): Job => ({
-      ...{ contender, model, seed, threads, pixels, images },
+      contender,
+      model,
+      seed,
+      threads,
+      pixels,
+      images,
       folds: testFolds,
       folder: join(work, `${contender.name}-${images}-${seed}`),
     });

@@ -165,12 +165,10 @@ async function writeJobs(folder: string, model: string, adapter: string) {
     for (const form of ["exact", "levels"] as const) {
       const wanted = Object.values(consumers).filter(({ inLevels = false }) => inLevels === (form === "levels"));
       const { written } = await exportModel({
-        ...{
-          model,
-          out: join(folder, `${kind}-${form}`),
-          for: [...new Set(wanted.map(({ target }) => target))].join(","),
-          detector,
-        },
+        model,
+        out: join(folder, `${kind}-${form}`),
+        for: [...new Set(wanted.map(({ target }) => target))].join(","),
+        detector,
         ...(kind === "adapted" && { adapter, ...(form === "levels" && { levels }) }),
       });
       for (const { target, files: own } of written) files.set(`${target} ${form}`, own[0] ?? "");

@@ -71,7 +71,11 @@ export function rowOf(
   const [sharp, degraded] = [least(all, true), least(all, false)];
   const passes = Math.min(sharp, degraded) >= leastCosine && apart <= mostApart;
   return {
-    ...{ ...row, sharp, degraded, apart, passes: row.consumer === ownPrecision ? undefined : passes },
+    ...row,
+    sharp,
+    degraded,
+    apart,
+    passes: row.consumer === ownPrecision ? undefined : passes,
     ...(own !== exact && { rounded: least(cosines(exact), false) }),
   };
 }

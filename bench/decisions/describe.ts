@@ -73,7 +73,9 @@ export async function openDescribing(model: string, adapter: string | undefined,
       degrade: degrade === undefined ? undefined : drawDegradation(parseDegradation(degrade), photo.path, draw),
     }));
     const parts = describeFaces(requests, {
-      ...{ describer, loader, copies },
+      describer,
+      loader,
+      copies,
       onLeft: (at, reason) => {
         throw new Error(`${views[at]?.photo.path}: ${reason}`);
       },

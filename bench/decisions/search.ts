@@ -24,7 +24,9 @@ export function enrolled(
     return out;
   };
   return {
-    ...{ width, faces: Int32Array.from(faces.keys()), people: Int32Array.from(people) },
+    width,
+    faces: Int32Array.from(faces.keys()),
+    people: Int32Array.from(people),
     vectors: join(({ vector }) => vector),
     copies: withCopies ? join(({ copies }) => copies) : new Float32Array(faces.length * width),
     alpha: Float32Array.from(faces, ({ alpha }) => alpha),

@@ -25,13 +25,15 @@ export interface OursJob {
 /** A gallery of a made-up model. */
 export const record: EmbeddingRecord = {
   space: {
-    ...{
-      id: "made up",
-      model: "made up",
-      sha256: "",
-      preprocessing: { mean: [0, 0, 0], scale: [1, 1, 1], channels: "rgb" },
-    },
-    ...{ size: 112, output: "embedding", width, template: "arcface", adapter: null },
+    id: "made up",
+    model: "made up",
+    sha256: "",
+    preprocessing: { mean: [0, 0, 0], scale: [1, 1, 1], channels: "rgb" },
+    size: 112,
+    output: "embedding",
+    width,
+    template: "arcface",
+    adapter: null,
   },
   adapter: null,
   calibration: null,

@@ -70,7 +70,13 @@ export default defineBenchmark({
       const job: Job = {
         contender: { name, ...(options && { options: { preset: "petal", ...shrinkingRecipe, ...options } }) },
         model: "mobilefacenet",
-        ...{ seed, faces, images, pixels, threads, folder, prefixBytes },
+        seed,
+        faces,
+        images,
+        pixels,
+        threads,
+        folder,
+        prefixBytes,
         folds: choiceFolds,
         onStep: () => steps.push(usage().processor),
       };

@@ -44,7 +44,11 @@ export default defineBenchmark({
       const options = { preset: "petal", ...shrinkingRecipe, quality: measures[measure] } as const;
       const job: Job = {
         contender: { name: measure, ...(measure !== "frozen" && { options }) },
-        ...{ model, seed, images, folds, threads },
+        model,
+        seed,
+        images,
+        folds,
+        threads,
         folder: join(place, measure, String(seed)),
       };
       const known = await finishedJob(job);

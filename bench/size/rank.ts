@@ -27,15 +27,29 @@ let firstAfter = Number.NaN;
 const enough = new AbortController();
 await adapt(
   {
-    ...{ model, train, out },
+    model,
+    train,
+    out,
     options: {
-      ...{ batch, accumulate: ranks.count, rank: 4, sites: "all", loss: "cosface", centreFaces: 0 },
-      ...{ classesPerStep: Number(classes), quality: "sharpness", alphaRange: [0, 20], lrPixels: [4, 6] },
-      ...{ epochs: 1, checkpointSeconds: 1e6 },
+      batch,
+      accumulate: ranks.count,
+      rank: 4,
+      sites: "all",
+      loss: "cosface",
+      centreFaces: 0,
+      classesPerStep: Number(classes),
+      quality: "sharpness",
+      alphaRange: [0, 20],
+      lrPixels: [4, 6],
+      epochs: 1,
+      checkpointSeconds: 1e6,
     },
   },
   {
-    ...{ threads: 1, ranks, data, signal: enough.signal },
+    threads: 1,
+    ranks,
+    data,
+    signal: enough.signal,
     onStep() {
       const now = performance.now();
       if (times.length === 0) firstAfter = (now - begin) / 1000;
@@ -46,13 +60,15 @@ await adapt(
   },
 );
 const own = {
-  ...{ opened, memoryOfOpening, readByOpening, firstAfter, times: times.slice(1) },
-  ...{
-    memory: process.resourceUsage().maxRSS,
-    read: await bytesRead(),
-    faces: data.length,
-    people: data.people.length,
-  },
+  opened,
+  memoryOfOpening,
+  readByOpening,
+  firstAfter,
+  times: times.slice(1),
+  memory: process.resourceUsage().maxRSS,
+  read: await bytesRead(),
+  faces: data.length,
+  people: data.people.length,
 };
 const all = await ranks.gatherTexts(JSON.stringify(own));
 if (ranks.rank === 0) console.log(JSON.stringify(all.map((text) => JSON.parse(text) as unknown)));

@@ -91,7 +91,12 @@ export async function buildSingleFile(root: string, out: string): Promise<{ file
     await build({
       entry: join(root, "scripts/single-file/start.ts"),
       outDir: join(work, "start"),
-      ...{ format: "cjs", platform: "node", dts: false, clean: false, config: false, logLevel: "error" },
+      format: "cjs",
+      platform: "node",
+      dts: false,
+      clean: false,
+      config: false,
+      logLevel: "error",
     });
     const config = {
       main: join(work, "start", "start.cjs"),

@@ -116,7 +116,10 @@ function startForm(gallery: Gallery, folders: readonly Folder[], changed: () => 
     button.disabled = true;
     try {
       const { id } = await ask<Job>("POST", "jobs", {
-        ...{ kind: "adapt", gallery: gallery.name, train: train.value, options: { minutes: Number(minutes.value) } },
+        kind: "adapt",
+        gallery: gallery.name,
+        train: train.value,
+        options: { minutes: Number(minutes.value) },
       });
       if (measure.value !== "") measureAfter.set(id, measure.value);
       say("The training was started");

@@ -117,7 +117,10 @@ function progressOf(job: Job, changed: () => Promise<void>): HTMLElement[] {
 }
 
 const measurement = (job: Job, data: string): object => ({
-  ...{ kind: "evaluate", run: job.id, data, protocol: "drawn" },
+  kind: "evaluate",
+  run: job.id,
+  data,
+  protocol: "drawn",
   ...(typeof job.request.gallery === "string" && { gallery: job.request.gallery }),
   degrade: ["lr:16", "lr:12"],
 });
@@ -241,7 +244,10 @@ function lossChart(losses: readonly number[]): SVGElement {
   return svg(
     "svg",
     {
-      ...{ viewBox: "0 0 100 40", preserveAspectRatio: "none", role: "img", class: "loss" },
+      viewBox: "0 0 100 40",
+      preserveAspectRatio: "none",
+      role: "img",
+      class: "loss",
       "aria-label": `loss from ${losses[0] ?? 0} to ${losses.at(-1) ?? 0}`,
     },
     svg("polyline", { points, "vector-effect": "non-scaling-stroke" }),

@@ -184,7 +184,10 @@ function curve({ label, before, after }: Comparison["curves"][number]): HTMLElem
     svg(
       "svg",
       {
-        ...{ viewBox: "0 0 100 100", preserveAspectRatio: "none", role: "img", class: "roc" },
+        viewBox: "0 0 100 100",
+        preserveAspectRatio: "none",
+        role: "img",
+        class: "roc",
         "aria-label": `ROC, ${label}: at 1 % false accepts ${at(before)} % true accepts before, ${at(after)} % after`,
       },
       ...[25, 50, 75].map((line) => svg("path", { class: "grid", d: `M0,${line}H100` })),

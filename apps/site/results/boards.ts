@@ -80,7 +80,10 @@ function copiesEntries(page: ResultsPage): Entry[] {
         const cells = rowOf(table, row);
         const images = method === "frozen" ? "-" : "4,800";
         return {
-          ...{ page, model, images, method: withCopies(method, cells.get("w") ?? "") },
+          page,
+          model,
+          images,
+          method: withCopies(method, cells.get("w") ?? ""),
           values: valuesOf(cells, copiesColumns),
         };
       });
@@ -96,7 +99,9 @@ function decisionEntries(page: ResultsPage): Entry[] {
       const [model = "", method = ""] = (table.sections[0] ?? "").split(", ");
       const rows = new Map(table.rows.map((row) => [row[0] ?? "", rowOf(table, row).get("DIR at FPIR 1 %") ?? ""]));
       return {
-        ...{ page, model, method: method === "adapted" ? "petal" : method },
+        page,
+        model,
+        method: method === "adapted" ? "petal" : method,
         images: method === "frozen" ? "-" : "4,800",
         values: valuesOf(rows, resolutions),
       };

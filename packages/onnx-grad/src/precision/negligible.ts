@@ -14,8 +14,10 @@ const worthCopying = 1e-5;
 
 /** Which inputs of an operator are weights, biases or slopes. */
 const weightInputs: Readonly<Record<string, readonly number[]>> = {
-  ...{ MatMul: [0, 1], Gemm: [0, 1, 2] },
-  ...{ Conv: [1, 2], ConvTranspose: [1, 2] },
+  MatMul: [0, 1],
+  Gemm: [0, 1, 2],
+  Conv: [1, 2],
+  ConvTranspose: [1, 2],
   // What a dead channel's slope makes of it is the next product's operand.
   PRelu: [1],
 };

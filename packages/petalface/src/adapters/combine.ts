@@ -41,8 +41,14 @@ export function combineAdapters(backbone: Backbone, summands: readonly Summand[]
   const sites = findSites(backbone.graph).sites.flatMap(({ name }) => (adapted.has(name) ? [name] : []));
   const ungated = sites.filter((site) => summands.some(({ adapter }) => adapter.config.ungated?.includes(site)));
   const config: AdapterConfig = {
-    ...{ method: "lora", gate, rank, scale: 1, sites, ...(ungated.length > 0 && { ungated }) },
-    ...{ backbone: first.adapter.config.backbone, calibration: judge.calibration },
+    method: "lora",
+    gate,
+    rank,
+    scale: 1,
+    sites,
+    ...(ungated.length > 0 && { ungated }),
+    backbone: first.adapter.config.backbone,
+    calibration: judge.calibration,
     ...(judge.weights && { weights: judge.weights }),
   };
   const layout = layoutOf(backbone, config);

@@ -61,7 +61,9 @@ function withValues(node: Node, to: (name: string) => string): Node {
   };
   const attributes = Object.entries(node.attributes).map(([key, value]) => [key, attribute(value)]);
   return {
-    ...{ ...node, inputs: node.inputs.map(to), outputs: node.outputs.map(to) },
+    ...node,
+    inputs: node.inputs.map(to),
+    outputs: node.outputs.map(to),
     attributes: Object.fromEntries(attributes),
   };
 }

@@ -175,7 +175,11 @@ export async function resumeIn(given: ResumeOptions, surroundings: Surroundings)
       `${run} was started with images in memory; give them again as 'train'`,
     );
   const changes: ResumeChanges = {
-    ...{ learningRate, epochs, model, val, valData },
+    learningRate,
+    epochs,
+    model,
+    val,
+    valData,
     train: typeof train === "string" ? train : undefined,
   };
   return trainWith(run, given, surroundings, (context) =>
@@ -216,7 +220,12 @@ async function trainWith(
   let result: AdaptResult;
   try {
     result = await work({
-      ...{ threads, prefixBytes, mostLeftOut, ranks, onValidation, signal: surroundings.signal },
+      threads,
+      prefixBytes,
+      mostLeftOut,
+      ranks,
+      onValidation,
+      signal: surroundings.signal,
       provider: provider === "auto" ? "cpu" : provider,
       async openValidator(...asked) {
         // Loads the evaluation, which a run without --val does not need.

@@ -36,8 +36,15 @@ export interface AlignChoices
 
 /** The defaults of `petalface align`. */
 export const alignDefaults: Omit<AlignChoices, "threads"> = {
-  ...{ size: 112, format: "png", all: false, rule: "central", threshold: null, framesPerSecond: 1 },
-  ...{ detector: "fr_detect", landmarks: "fr_landmark", videos: true },
+  size: 112,
+  format: "png",
+  all: false,
+  rule: "central",
+  threshold: null,
+  framesPerSecond: 1,
+  detector: "fr_detect",
+  landmarks: "fr_landmark",
+  videos: true,
 };
 
 /** Photos to align, before they are. */
@@ -140,12 +147,19 @@ export async function alignInto(
         sources: choices.videos ? input.sources : withoutVideos(input.sources),
         settings: {
           input: resolve(input.spec),
-          ...{ size, format, all, rule, threshold, framesPerSecond },
+          size,
+          format,
+          all,
+          rule,
+          threshold,
+          framesPerSecond,
           ...(template !== "arcface" && { template }),
           detector: detector.spec.sha256,
           landmarks: landmarks?.spec.sha256 ?? null,
         },
-        ...{ out, detector: detector.path, landmarks: landmarks?.path },
+        out,
+        detector: detector.path,
+        landmarks: landmarks?.path,
       },
       {
         threads: Math.min(choices.threads, Math.ceil(input.count / 4)),

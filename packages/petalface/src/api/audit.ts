@@ -63,7 +63,10 @@ export async function auditSets(
   let stage = "";
   try {
     const found = await auditFaces({
-      ...{ data, against, pictures, signal: surroundings.signal },
+      data,
+      against,
+      pictures,
+      signal: surroundings.signal,
       model: embedder && loader && { embedder, loader, session: { threads: model.engine.threads } },
       onProgress(what, done, total) {
         if (what !== stage) {

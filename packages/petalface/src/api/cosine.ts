@@ -31,8 +31,10 @@ export const cosineValidator =
     const data = await openFaces(request.data, { mostLeftOut }, context);
     const { width, size } = backbone;
     const loader = openLoader({
-      ...{ size, threads: session.threads ?? 1 },
-      ...{ cacheBytes: 128 * 2 ** 20, faces: data.length },
+      size,
+      threads: session.threads ?? 1,
+      cacheBytes: 128 * 2 ** 20,
+      faces: data.length,
     });
     const tally = tallyOf(data);
     tally.tried(data.length);

@@ -90,7 +90,14 @@ export async function writeEmbeddings(
   await rows.finish();
   await names.finish();
   return {
-    ...{ out, list, format, faces, width: model.width, adapted, kept, metadata },
+    out,
+    list,
+    format,
+    faces,
+    width: model.width,
+    adapted,
+    kept,
+    metadata,
     leftOut: leftOutOf(data, left),
   };
 }

@@ -71,7 +71,13 @@ export async function embed(options: EmbedOptions): Promise<Embedded> {
   const count = ids.length;
   return {
     embeddings: embeddings.subarray(0, count * row),
-    ...{ count, vectors, width: model.width, ids, people, leftOut: leftOut(count), kept },
+    count,
+    vectors,
+    width: model.width,
+    ids,
+    people,
+    leftOut: leftOut(count),
+    kept,
     ...(hasAlpha && { alpha: alpha.subarray(0, count) }),
   };
 }
@@ -131,7 +137,11 @@ export async function openEmbedding(
     }
   }
   return {
-    ...{ model, data, copies, vectors, parts: parts() },
+    model,
+    data,
+    copies,
+    vectors,
+    parts: parts(),
     leftOut(count) {
       const leftOut = tally.report();
       if (count === 0)

@@ -83,7 +83,11 @@ async function measure(
   try {
     return await evaluate({
       ...task,
-      ...{ model: embedder, store, leave, signal: context.signal, threads: engine.threads },
+      model: embedder,
+      store,
+      leave,
+      signal: context.signal,
+      threads: engine.threads,
       onProgress: ({ done, degradation }) =>
         progress.update(done, degradation === null ? "as given" : degradationLabel(degradation)),
     });

@@ -54,7 +54,8 @@ export async function openPrecisionFaces(
   noteMoreLeftOut(data, unread, context);
   let left = unread;
   return {
-    ...{ data, examples },
+    data,
+    examples,
     left: () => left,
     add(more) {
       if (more === undefined || more.count <= left.count) return;

@@ -58,7 +58,13 @@ const pairsValidator =
         const model = await openEmbedder(adaptedModel(backbone, adapter), session);
         try {
           const { measures, leftOut } = await evaluate({
-            ...{ model, loader, protocol, signal, ranks, bootstrap, choice: { fars: [] } },
+            model,
+            loader,
+            protocol,
+            signal,
+            ranks,
+            bootstrap,
+            choice: { fars: [] },
             degradations: request.pixels.map((side) => `lr:${side}`),
           });
           if (!said) noteLeftOut(leftOut, context);

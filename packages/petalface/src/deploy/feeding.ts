@@ -58,8 +58,12 @@ export function withFeeding(graph: Graph, input: string, wants: Preprocessing, f
     nodes.push({ op: "Split", domain: "", name, inputs: [input], outputs: planes, attributes: { ...axis, ...count } });
     const reversed = value("reversed", type);
     nodes.push({
-      ...{ op: "Concat", domain: "", name: reversed },
-      ...{ inputs: planes.toReversed(), outputs: [reversed], attributes: axis },
+      op: "Concat",
+      domain: "",
+      name: reversed,
+      inputs: planes.toReversed(),
+      outputs: [reversed],
+      attributes: axis,
     });
     fedNow = reversed;
   }

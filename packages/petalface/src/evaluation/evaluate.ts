@@ -182,7 +182,8 @@ function keptRows(rows: FaceRows): FaceRows {
 function rowsAt(kept: FaceRows, places: Int32Array): FaceRows {
   if (places.length === kept.count) return kept;
   return {
-    ...{ count: places.length, width: kept.width },
+    count: places.length,
+    width: kept.width,
     async read(start, count) {
       const all = await kept.read(0, kept.count);
       return takeRows(all, kept.width, [...places.subarray(start, start + count)]);

@@ -135,7 +135,10 @@ async function measureOnce(
       data: { spec: data.spec, fingerprint: data.fingerprint },
       degradations: [...degraded.keys()],
       detail: {
-        ...{ items, outcomes: inOrder(matching, kept, copied), alphas, nearest: matching.nearest() },
+        items,
+        outcomes: inOrder(matching, kept, copied),
+        alphas,
+        nearest: matching.nearest(),
         digests: digests.map((digest, item) => (lost.has(item) ? "" : digest)),
       },
       exact,
@@ -173,8 +176,15 @@ function summarise(protocol: Protocol, left: number): ProtocolSummary {
   const genuine = comparisons.reduce((sum, { same }) => sum + same.reduce((count, flag) => count + flag, 0), 0);
   const compared = comparisons.reduce((sum, { same }) => sum + same.length, 0);
   return {
-    ...{ kind, name, fingerprint, folds, people, ...(guessed && { guessed }), images: faces.length - left },
-    ...{ genuine, impostor: compared - genuine },
+    kind,
+    name,
+    fingerprint,
+    folds,
+    people,
+    ...(guessed && { guessed }),
+    images: faces.length - left,
+    genuine,
+    impostor: compared - genuine,
     gallery: searches.reduce((most, { gallery }) => Math.max(most, gallery.length), 0),
     probes: searches.reduce((sum, { probes }) => sum + probes.length, 0),
   };
@@ -221,7 +231,10 @@ export async function measureEmbeddings(
     return { ...rowsOf(rows, width), ...(alpha && { alpha: () => alpha }) };
   };
   const faces: FaceData = {
-    ...{ spec: data.spec, fingerprint: data.fingerprint, length: count, people: list.people },
+    spec: data.spec,
+    fingerprint: data.fingerprint,
+    length: count,
+    people: list.people,
     at: (index) => ({ ...imageAt(list, index), source: { kind: "file", path: list.images[index]?.id ?? "" } }),
   };
   const rows = new Map([...degraded].map(([degradation, embeddings]) => [degradation, rowsFrom(embeddings)]));

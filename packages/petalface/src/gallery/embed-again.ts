@@ -146,7 +146,10 @@ async function embedAgain(
   const parts = describeFaces(
     seen.map(({ request }) => request),
     {
-      ...{ describer, loader, copies: store.settings.copies, signal },
+      describer,
+      loader,
+      copies: store.settings.copies,
+      signal,
       onLeft: (_, reason) => {
         throw new PetalfaceError("PETAL_DATA_DAMAGED", `cannot embed a face again: ${reason}`);
       },

@@ -196,7 +196,10 @@ async function describeAll(incoming: readonly Incoming[], options: EnrolOptions)
   const requests = incoming.map(({ sample: { source, quality } }) => ({ source, flip: false, quality }));
   const out: Described[] = [];
   const parts = describeFaces(requests, {
-    ...{ describer, loader, copies: store.settings.copies, signal },
+    describer,
+    loader,
+    copies: store.settings.copies,
+    signal,
     onLeft: (index, reason) => onLeft(itemAt(incoming, index).sample, reason),
   });
   for await (const { start, faces } of parts)

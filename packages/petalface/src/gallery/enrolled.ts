@@ -73,7 +73,11 @@ export async function openEnrolledBy(
 ): Promise<Enrolled> {
   const searcher = options.searcher ?? (await open());
   const state: Enrolled = {
-    ...{ searcher, reopen: open, evidence: { own: [], strangers: [] }, changed: new Map(), drawn: new Map() },
+    searcher,
+    reopen: open,
+    evidence: { own: [], strangers: [] },
+    changed: new Map(),
+    drawn: new Map(),
     async [Symbol.asyncDispose]() {
       if (options.searcher === undefined) await state.searcher[Symbol.asyncDispose]();
     },
@@ -132,7 +136,8 @@ export async function readKnown(
     const id = ids.get(name);
     const own = faces.filter(({ person }) => person === id);
     const known: KnownPerson = {
-      ...{ name, id },
+      name,
+      id,
       ...(sums.get(id ?? -1) ?? { sum: new Float32Array(width), faces: 0 }),
       sources: new Set(own.map(({ source }) => Buffer.from(source).toString("hex"))),
       pictures: own.map(({ picture, id: face }) => ({ hash: picture, place: { face } })),

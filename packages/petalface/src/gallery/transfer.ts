@@ -54,8 +54,16 @@ export async function exportGallery(store: GalleryStore, out: string): Promise<n
       const { person, added, source, picture, vector, copies, alpha, score, crop, keepUntil } = face;
       faces++;
       yield line({
-        ...{ person, added, keepUntil, alpha, score, source: encode(source), picture: encode(picture) },
-        ...{ vector: encode(vector), copies: encode(copies), ...(crop && { crop: encode(crop) }) },
+        person,
+        added,
+        keepUntil,
+        alpha,
+        score,
+        source: encode(source),
+        picture: encode(picture),
+        vector: encode(vector),
+        copies: encode(copies),
+        ...(crop && { crop: encode(crop) }),
       });
     }
     const tail: Tail = { faces, sha256: hash.digest("hex") };
@@ -125,8 +133,15 @@ async function fill(store: GalleryStore, file: string): Promise<void> {
       count++;
       const { added, alpha, score, crop, keepUntil } = line;
       some.at(-1)?.faces.push({
-        ...{ added, keepUntil, alpha, score, source: decode(line.source), picture: decode(line.picture) },
-        ...{ vector: floats(line.vector), copies: floats(line.copies), ...(crop && { crop: decode(crop) }) },
+        added,
+        keepUntil,
+        alpha,
+        score,
+        source: decode(line.source),
+        picture: decode(line.picture),
+        vector: floats(line.vector),
+        copies: floats(line.copies),
+        ...(crop && { crop: decode(crop) }),
       });
     }
     first = false;

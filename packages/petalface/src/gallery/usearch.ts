@@ -41,7 +41,10 @@ async function loadUsearch(): Promise<typeof import("usearch")> {
 async function emptyIndex(width: number) {
   const { Index, MetricKind, ScalarKind } = await loadUsearch();
   return new Index({
-    ...{ dimensions: width, metric: MetricKind.Cos, quantization: ScalarKind.I8, multi: false },
+    dimensions: width,
+    metric: MetricKind.Cos,
+    quantization: ScalarKind.I8,
+    multi: false,
     ...graph,
   });
 }

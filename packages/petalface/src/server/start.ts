@@ -129,14 +129,13 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       const gallery = open.keep(
         await serveGallery(path, {
           ...options,
-          ...{
-            ...batching,
-            onBatch: metrics.batch,
-            keeper: health.keeper,
-            templates: options.templates ?? defaultTemplateRule,
-            rate: options.rate ?? 0.01,
-          },
-          ...{ thresholds: options.thresholds, gate: { ...gateDefaults, ...options.gate } },
+          ...batching,
+          onBatch: metrics.batch,
+          keeper: health.keeper,
+          templates: options.templates ?? defaultTemplateRule,
+          rate: options.rate ?? 0.01,
+          thresholds: options.thresholds,
+          gate: { ...gateDefaults, ...options.gate },
         }),
       );
       if (galleries.has(gallery.name))
@@ -154,7 +153,14 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     for (const gallery of galleries.values()) await gallery.use(async () => {});
     let isOpen = true;
     const context: ServerContext = {
-      ...{ galleries, photos, limits, queue, metrics, note, health, idempotency: openIdempotency() },
+      galleries,
+      photos,
+      limits,
+      queue,
+      metrics,
+      note,
+      health,
+      idempotency: openIdempotency(),
       templates: options.templates ?? defaultTemplateRule,
       search: { margin: 0.02, lowestAlpha: 0, top: 5, ...options.search },
       isOpen: () => isOpen,
@@ -176,7 +182,10 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       nextcloudRoutes,
     ];
     const app = await buildApp({
-      ...{ context, access, tls, routes },
+      context,
+      access,
+      tls,
+      routes,
       names: new Set([...names, host].map((name) => name.toLowerCase())),
     });
     open.keep(app, (one) => one.close());

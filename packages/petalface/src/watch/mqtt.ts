@@ -76,10 +76,17 @@ export function messagesOf(event: WatchEvent, options: MqttOptions, started: num
     retain,
   });
   const about = {
-    ...{ id, camera, label: "face", sub_label: person === null ? null : [person, cosine] },
-    ...{ frame_time: started + event.last, start_time: started + event.first },
-    ...{ end_time: type === "left" ? started + event.last : null, false_positive: false },
-    ...{ score: event.confidence, top_score: event.confidence, box: event.box.map(Math.round) },
+    id,
+    camera,
+    label: "face",
+    sub_label: person === null ? null : [person, cosine],
+    frame_time: started + event.last,
+    start_time: started + event.first,
+    end_time: type === "left" ? started + event.last : null,
+    false_positive: false,
+    score: event.confidence,
+    top_score: event.confidence,
+    box: event.box.map(Math.round),
   };
   const own = [
     message(`${prefix}/${plain(camera)}/faces`, event),

@@ -38,8 +38,12 @@ export async function seeFaces(frame: Pixels, { detector, locator, describer, fa
     const vector = vectors.slice(at * width, (at + 1) * width);
     return [
       {
-        ...{ ...face, vector, unit: normaliseRows(vector, width), copies: new Float32Array(width) },
-        ...{ alpha: itemAt(alpha, at), score: score === undefined ? null : itemAt(score, at) },
+        ...face,
+        vector,
+        unit: normaliseRows(vector, width),
+        copies: new Float32Array(width),
+        alpha: itemAt(alpha, at),
+        score: score === undefined ? null : itemAt(score, at),
       },
     ];
   });

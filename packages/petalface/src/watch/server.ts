@@ -32,12 +32,18 @@ const isPassing = (status: number): boolean => status >= 500 || status === 429;
 export async function decideOnServer({ unit, alpha }: Track, options: ServerOptions): Promise<Decided> {
   const url = new URL(`/v1/galleries/${encodeURIComponent(options.gallery)}/search`, options.address);
   const undecided = (why: string): Decided => ({
-    ...{ decision: "unusable", reason: `the server ${why}`, person: null, cosine: null, threshold: null, alpha },
+    decision: "unusable",
+    reason: `the server ${why}`,
+    person: null,
+    cosine: null,
+    threshold: null,
+    alpha,
   });
   let response: Response;
   try {
     response = await fetch(url, {
-      ...{ method: "POST", signal: AbortSignal.timeout(patience) },
+      method: "POST",
+      signal: AbortSignal.timeout(patience),
       headers: {
         "content-type": "application/json",
         ...(options.key !== undefined && { "x-api-key": options.key }),

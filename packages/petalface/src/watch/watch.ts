@@ -39,8 +39,15 @@ export async function watch(frames: AsyncIterable<Frame>, eyes: Eyes, options: W
   let [count, matches] = [0, 0];
   const decided = new Map<number, Decided>();
   const eventOf = (type: WatchEvent["type"], track: FollowedFace, answer: Decided): WatchEvent => ({
-    ...{ type, camera, track: track.id, first: track.first.time, last: track.last.time, frames: track.frames },
-    ...{ box: track.box, confidence: track.seen.at(-1)?.confidence ?? 0, ...answer },
+    type,
+    camera,
+    track: track.id,
+    first: track.first.time,
+    last: track.last.time,
+    frames: track.frames,
+    box: track.box,
+    confidence: track.seen.at(-1)?.confidence ?? 0,
+    ...answer,
   });
   const settle = async (track: FollowedFace): Promise<Decided> => {
     const known = decided.get(track.id);

@@ -122,9 +122,10 @@ function branchOf(graph: Graph, level: number, { image, placed }: Judge, width: 
     nodeOf("Reshape", [found, flat], index),
     nodeOf("Gather", [image, index], faces, { axis: { int: 0 } }),
     ...graph.nodes.map((node) => ({
-      ...{ ...node, name: inside(node.name) },
-      ...{ inputs: node.inputs.map((value) => value && inside(value)) },
-      ...{ outputs: node.outputs.map((value) => value && inside(value)) },
+      ...node,
+      name: inside(node.name),
+      inputs: node.inputs.map((value) => value && inside(value)),
+      outputs: node.outputs.map((value) => value && inside(value)),
     })),
   ];
   const inner = <T>(map: ReadonlyMap<string, T>): [string, T][] => [...map].map(([key, value]) => [inside(key), value]);
@@ -141,12 +142,18 @@ function branchOf(graph: Graph, level: number, { image, placed }: Judge, width: 
   const { opset } = graph;
   const common = { opset, inputs: [], metadata: new Map<string, string>() };
   const body = {
-    ...{ ...common, name: name("network"), nodes, types, constants },
-    ...{ outputs: [inside(output)] },
+    ...common,
+    name: name("network"),
+    nodes,
+    types,
+    constants,
+    outputs: [inside(output)],
   };
   const [nothing, none] = [name("nothing"), name("none")];
   const absent = {
-    ...{ ...common, name: name("absent"), outputs: [none] },
+    ...common,
+    name: name("absent"),
+    outputs: [none],
     nodes: [nodeOf("Identity", [nothing], none)],
     types: new Map([[none, rows]]),
     constants: new Map([[nothing, float32([], [0, width])]]),

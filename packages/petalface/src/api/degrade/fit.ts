@@ -33,15 +33,21 @@ export interface Fit extends FittedCamera {
  */
 export async function fitOn(faces: FaceData, crops: FaceData, seed: number, context: Surroundings): Promise<Fit> {
   await using loader = openLoader({
-    ...{ size: describedSize, threads: availableParallelism() },
-    ...{ cacheBytes, faces: faces.length + crops.length },
+    size: describedSize,
+    threads: availableParallelism(),
+    cacheBytes,
+    faces: faces.length + crops.length,
   });
   const real = await sourcesOf(crops, loader);
   const models = await sourcesOf(faces, loader);
   const progress = context.progress("fitting", 100, "%");
   try {
     const fitted = await fitCamera({
-      ...{ crops: real, faces: models, loader, seed, signal: context.signal },
+      crops: real,
+      faces: models,
+      loader,
+      seed,
+      signal: context.signal,
       onProgress: (share) => progress.update(Math.floor(100 * share)),
     });
     const drawn = [

@@ -43,7 +43,10 @@ export async function demo(options: DemoOptions, surroundings: Surroundings): Pr
   const data = options.data === undefined ? undefined : await openFaces(options.data, options, surroundings);
   const deadline = deadlineAfter(minutes);
   const request = {
-    ...{ out, data, size, deadline },
+    out,
+    data,
+    size,
+    deadline,
     async onMain(main: DemoOutcome) {
       await writeDemoReport(report, main);
       onMain(main, report, deadline.fits(main.methodSeconds));

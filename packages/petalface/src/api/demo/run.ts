@@ -221,7 +221,9 @@ async function measure(
       degradations: demoPixels.map((side) => `lr:${side}`),
       // Of the resolutions that are measured: nothing more has to be embedded.
       copies: { sizes: demoPixels, weight: defaultCopyWeight },
-      ...{ frozen, leave, gallery },
+      frozen,
+      leave,
+      gallery,
       signal: context.signal,
       onProgress: ({ done }) => progress.update(done),
     });

@@ -70,7 +70,11 @@ export async function keepEmbeddings(
     const added = await store.add(
       first.person,
       some.map(({ vector }) => ({
-        ...{ vector, copies: new Float32Array(vector.length), alpha: 1, score: null, keepUntil },
+        vector,
+        copies: new Float32Array(vector.length),
+        alpha: 1,
+        score: null,
+        keepUntil,
         source: new Uint8Array(createHash("sha256").update(new Uint8Array(vector.buffer)).digest().subarray(0, 16)),
         picture: new Uint8Array(32),
       })),

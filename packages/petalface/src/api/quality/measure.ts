@@ -89,7 +89,12 @@ export async function measureQuality(request: QualityRequest, surroundings: Surr
         `${name} gave no face a score; ${tally.report().first[0] ?? "is there a column quality?"}`,
       );
     return {
-      ...{ name, calibration, all, alphas: alphas[i], scores: finite, fit: looked?.fits[i] },
+      name,
+      calibration,
+      all,
+      alphas: alphas[i],
+      scores: finite,
+      fit: looked?.fits[i],
       alpha: alphas[i]?.filter(Number.isFinite),
       unscored: all.length - finite.length,
       examples: examples[i] ?? [],

@@ -77,7 +77,13 @@ export async function enrolGiven(
   let enrolment: Enrolment;
   try {
     enrolment = await enrolPeople(data, {
-      ...{ store, describer, loader, person, keepUntil, force: surroundings.force, signal: surroundings.signal },
+      store,
+      describer,
+      loader,
+      person,
+      keepUntil,
+      force: surroundings.force,
+      signal: surroundings.signal,
       enrolled,
       rules: { alpha: options.minAlpha, side: options.minSide },
       without: new Set(lost.keys()),

@@ -162,7 +162,11 @@ async function openSearch(
 ): Promise<GallerySearcher | PartsSearcher> {
   if ("parts" in store)
     return await openPartsSearcher(store, {
-      ...{ rule: templates, session: engine, indexed: index, whenDown, seconds: timeout },
+      rule: templates,
+      session: engine,
+      indexed: index,
+      whenDown,
+      seconds: timeout,
     });
   return index ? await openIndexedSearcher(store, templates) : await openGallerySearcher(store, templates, engine);
 }
@@ -190,7 +194,10 @@ async function describeGiven(
     return { source, flip: false, quality };
   });
   const parts = describeFaces(requests, {
-    ...{ describer, loader, copies: [], signal: surroundings.signal },
+    describer,
+    loader,
+    copies: [],
+    signal: surroundings.signal,
     onLeft: (at, detail) => problems.set(itemAt(usable, at), { reason: "it cannot be read", detail }),
   });
   for await (const { start, faces: some } of parts)
@@ -256,5 +263,12 @@ async function searchTrack(
 }
 
 const unusable = (photo: string, reason: Decision["reason"], detail: string | null): Found => ({
-  ...{ photo, alpha: null, detail, decision: "unusable", reason, nearest: null, threshold: null, candidates: [] },
+  photo,
+  alpha: null,
+  detail,
+  decision: "unusable",
+  reason,
+  nearest: null,
+  threshold: null,
+  candidates: [],
 });

@@ -64,7 +64,11 @@ export async function openRanks(env: NodeJS.ProcessEnv = process.env): Promise<M
   const watched = (await transfers.gatherTexts(String(joined))).every((text) => text === "true");
   clearTimeout(timer);
   return {
-    ...{ rank, count, hosts, library: version, watched },
+    rank,
+    count,
+    hosts,
+    library: version,
+    watched,
     ...transfers,
     hint: (hint) => void thread.ask({ kind: "hint", hint }),
     async fail(failure) {

@@ -24,7 +24,8 @@ export function partIds(of: number): PartIds {
   const inPart = (part: number, ids: ArrayLike<number>): number[] =>
     Array.from(ids).flatMap((id) => (id % of === part ? [(id - part) / of] : []));
   return {
-    ...{ outside, inPart },
+    outside,
+    inPart,
     chosenIn: (part, chosen) =>
       "faces" in chosen ? { faces: inPart(part, chosen.faces) } : { people: inPart(part, chosen.people) },
     ofPeople: (part, people) => people.map((person) => ({ ...person, id: outside(part, person.id) })),

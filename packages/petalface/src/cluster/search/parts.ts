@@ -119,7 +119,8 @@ export async function openGalleryParts(
       );
     await requireOneModel(parts);
     const unnamed = Array.from({ length: of - addresses.length }, () => ({
-      ...{ part: "a part", reason: "its server was not named" },
+      part: "a part",
+      reason: "its server was not named",
     }));
     return partsStore(parts, of, [...missing, ...unnamed]);
   } catch (error) {
@@ -184,7 +185,11 @@ function partsStore(parts: readonly OpenPart[], of: number, missing: readonly Mi
   };
   const { part: _, ...settings } = first.store.settings;
   return {
-    ...{ parts, of, missing, settings, indexedBy: first.store.indexedBy },
+    parts,
+    of,
+    missing,
+    settings,
+    indexedBy: first.store.indexedBy,
     path: parts.map(({ shown }) => shown).join(", "),
     record: () => first.store.record(),
     people: async () => joinPeople(await each(async ({ at, store }) => ids.ofPeople(at, await store.people()))),

@@ -142,7 +142,9 @@ async function openPart(
     ? await openIndexedSearcher(store, rule)
     : await openGallerySearcher(store, rule, session, whole.faces);
   return {
-    ...{ part, searcher, shown },
+    part,
+    searcher,
+    shown,
     async search({ rows, alpha, without }, top, signal) {
       const own = without?.map((id) => ids.inPart(at, [id])[0] ?? -1);
       const found = await searcher.search({ rows, alpha, without: own }, top, signal);

@@ -76,7 +76,8 @@ export async function openJob(work: JobWork, threads: number, context: Surroundi
     const images = open.keep(openImageStore());
     const run = await openRun(work, data, threads, open.keep);
     return {
-      ...{ run, once: work.kind !== "enrol" && work.kind !== "migrate" },
+      run,
+      once: work.kind !== "enrol" && work.kind !== "migrate",
       idOf: (place) => data.at(place).id,
       async hash(place) {
         // A picture that cannot be read is its own content: its shard says what is wrong with it.
@@ -93,7 +94,10 @@ export async function openJob(work: JobWork, threads: number, context: Surroundi
 
 /** The pictures of a gallery that keeps all that are needed. */
 const emptySet: FaceData = {
-  ...{ spec: "", length: 0, people: [], fingerprint: "" },
+  spec: "",
+  length: 0,
+  people: [],
+  fingerprint: "",
   at: () => {
     throw new Error("an empty set has no faces");
   },
@@ -240,15 +244,13 @@ async function openEnrol(work: JobWork, data: FaceData, threads: number, keep: K
     // Other workers enrol people too.
     await using enrolled = await openEnrolled(store, { threads });
     const { added, known, refused } = await enrolPeople(subset(data, own), {
-      ...{
-        store,
-        enrolled,
-        describer,
-        loader,
-        signal,
-        force: false,
-        rules: { alpha: gateDefaults.alpha, side: gateDefaults.side },
-      },
+      store,
+      enrolled,
+      describer,
+      loader,
+      signal,
+      force: false,
+      rules: { alpha: gateDefaults.alpha, side: gateDefaults.side },
       onLeft: ({ id }, reason) => leftOut.push(`${id}: ${reason}`),
     });
     return {

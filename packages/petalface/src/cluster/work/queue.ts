@@ -113,8 +113,13 @@ export async function claim(server: QueueServer, worker: string, seconds = lease
   if (row === undefined) return undefined;
   const { job, number, start, count, attempts, work, shards } = row;
   return {
-    ...{ job: { id: job, work, shards }, number, start: Number(start), count },
-    ...{ attempt: attempts, token, server },
+    job: { id: job, work, shards },
+    number,
+    start: Number(start),
+    count,
+    attempt: attempts,
+    token,
+    server,
   };
 }
 
@@ -233,7 +238,9 @@ export async function statusOf(servers: readonly QueueServer[]): Promise<JobStat
     for (const { id, work, shards, ...row } of rows) {
       const before = jobs.get(id);
       jobs.set(id, {
-        ...{ id, work, shards },
+        id,
+        work,
+        shards,
         waiting: (before?.waiting ?? 0) + Number(row.waiting),
         running: (before?.running ?? 0) + Number(row.running),
         done: (before?.done ?? 0) + Number(row.done),

@@ -66,7 +66,8 @@ export async function submitJob(
   const moving = kind === "migrate" ? await stateOf(asked.gallery) : undefined;
   const work: JobWork = {
     ...asked,
-    ...{ record, kind },
+    record,
+    kind,
     ...(out !== undefined && { out: resolve(out) }),
     ...(adapter !== undefined && { adapter: resolve(adapter) }),
     ...(model !== undefined && { sha256: (await openFrozen({ model, adapter })).spec.sha256 }),

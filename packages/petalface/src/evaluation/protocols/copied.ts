@@ -117,7 +117,12 @@ export async function startCopied(
     found.push({
       kind: "identification",
       condition: copyCondition(plain, "identification"),
-      ...{ person: labels(probes), item: probes, rank, mate, other, gallery: gallery.length },
+      person: labels(probes),
+      item: probes,
+      rank,
+      mate,
+      other,
+      gallery: gallery.length,
     });
   };
   return {

@@ -168,7 +168,13 @@ export async function searchOne(
   );
   return {
     kind: "identification",
-    ...{ condition, person: people, item: probes, rank, mate, other, gallery: gallery.length },
+    condition,
+    person: people,
+    item: probes,
+    rank,
+    mate,
+    other,
+    gallery: gallery.length,
   };
 }
 

@@ -83,7 +83,9 @@ export const range = (start: number, count: number): Int32Array =>
 
 /** Faces of a data set as the items of a protocol, one each. */
 export const itemsOf = (data: FaceData, faces: Int32Array) => ({
-  ...{ data, faces, item: range(0, faces.length) },
+  data,
+  faces,
+  item: range(0, faces.length),
   items: Array.from(faces, (face) => data.at(face).id),
 });
 

@@ -39,7 +39,9 @@ export function withoutFaces(
     protocol: { ...protocol, comparisons, searches, fingerprint: fingerprintOf(protocol.fingerprint, ...ids) },
     lost,
     leftOut: {
-      ...{ count: left.size, notFinite: left.size, tried: protocol.faces.length },
+      count: left.size,
+      notFinite: left.size,
+      tried: protocol.faces.length,
       first: ids.slice(0, most).map((id) => `${id}: its embedding is not finite`),
       faces: ids,
     },

@@ -75,7 +75,9 @@ export function qualityBins(frozen: EvaluationResult, adapted: EvaluationResult,
   const found = ranges.map(([low, high, within]): QualityBin => {
     const inside = indices(pool.quality.length, (i) => within(pool.quality[i]));
     return {
-      ...{ low, high, comparisons: inside.length },
+      low,
+      high,
+      comparisons: inside.length,
       genuine: inside.filter((i) => pool.same[i] === 1).length,
       frozen: balanced(pool, right.frozen, inside),
       adapted: balanced(pool, right.adapted, inside),

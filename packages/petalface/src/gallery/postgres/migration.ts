@@ -47,7 +47,10 @@ export async function openMigration(database: Database, record: EmbeddingRecord)
       );
       const { width } = old.record.space;
       return rows.map((row) => ({
-        ...{ id: row.face, source: row.source, crop: row.crop, old: readRow(shown, row, width) },
+        id: row.face,
+        source: row.source,
+        crop: row.crop,
+        old: readRow(shown, row, width),
       }));
     },
     async put(faces) {

@@ -46,7 +46,10 @@ export function openMigration(
       );
       const { width } = old.record.space;
       return rows.map((row) => ({
-        ...{ id: row.id, source: row.source, crop: row.crop, old: readEmbedding(path, row, width) },
+        id: row.id,
+        source: row.source,
+        crop: row.crop,
+        old: readEmbedding(path, row, width),
       }));
     },
     async put(faces) {

@@ -91,7 +91,10 @@ function specOf(point: readonly number[], grey: number): CameraSpec {
     return knobs[at]?.value(point[at] ?? 0) ?? Number.NaN;
   };
   const stage = (name: StageRange["name"], low: number, high: number, share = 1): StageRange => ({
-    ...{ name, low, high, share },
+    name,
+    low,
+    high,
+    share,
     ...(name === "down" && { kernels: ["area", "bilinear"] as const }),
   });
   const [side, span, gamma] = [of("side"), Math.sqrt(of("span")), of("gamma")];
@@ -170,7 +173,10 @@ export async function fitCamera({
   for (const name of ["phone", "cctv", "night"]) presets[name] = await trial(parseDegradation(name), fresh);
   const halves = [0, 1].map((half) => real.filter((_, at) => at % 2 === half));
   return {
-    ...{ spec, presets, crops: real.length, faces: models.length },
+    spec,
+    presets,
+    crops: real.length,
+    faces: models.length,
     distance: await trial(spec, fresh),
     chance: distanceTo(halves[0] ?? [])(halves[1] ?? []),
   };

@@ -90,7 +90,8 @@ export async function openInThread(
 
   guard(engine);
   return {
-    ...{ inputs, outputs },
+    inputs,
+    outputs,
     async run(feeds) {
       if (engine !== undefined) return await engine.run(feeds);
       throw new PetalfaceError("PETAL_THREAD_ENDED", `${messageOf(why)}; try again soon`);

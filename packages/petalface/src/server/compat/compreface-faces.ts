@@ -41,7 +41,8 @@ export function faceRoutes(app: App, { context, gallery }: CompreFace): void {
     {
       config: { scope: "enrol" },
       schema: {
-        ...{ tags, summary: "Enrol the one face of a photo" },
+        tags,
+        summary: "Enrol the one face of a photo",
         querystring: Type.Object({
           subject: Type.Optional(personName),
           det_prob_threshold: compreFaceQuery.det_prob_threshold,
@@ -79,7 +80,8 @@ export function faceRoutes(app: App, { context, gallery }: CompreFace): void {
     {
       config: { scope: "enrol" },
       schema: {
-        ...{ tags, summary: "List the examples" },
+        tags,
+        summary: "List the examples",
         querystring: Type.Object({
           page: Type.Optional(Type.Integer({ minimum: 0 })),
           size: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000 })),
@@ -92,12 +94,10 @@ export function faceRoutes(app: App, { context, gallery }: CompreFace): void {
       const all = await examples(gallery, subject);
       return {
         faces: all.slice(page * size, (page + 1) * size),
-        ...{
-          page_number: page,
-          page_size: size,
-          total_pages: Math.ceil(all.length / size),
-          total_elements: all.length,
-        },
+        page_number: page,
+        page_size: size,
+        total_pages: Math.ceil(all.length / size),
+        total_elements: all.length,
       };
     },
   );
@@ -107,7 +107,8 @@ export function faceRoutes(app: App, { context, gallery }: CompreFace): void {
     {
       config: { scope: "enrol" },
       schema: {
-        ...{ tags, summary: "Delete all examples of a subject, or of everybody" },
+        tags,
+        summary: "Delete all examples of a subject, or of everybody",
         querystring: Type.Object({ subject: Type.Optional(Type.String()) }),
       },
     },

@@ -24,7 +24,8 @@ export function immichRoutes(app: App, context: ServerContext): void {
     {
       config: { scope: "search" },
       schema: {
-        ...{ tags, summary: "Find and embed the faces of a photo for Immich" },
+        tags,
+        summary: "Find and embed the faces of a photo for Immich",
         description: "A form with `entries` (JSON) and `image`, as Immich sends it.",
         response: {
           200: Type.Object({
@@ -65,7 +66,8 @@ export function immichRoutes(app: App, context: ServerContext): void {
       const found = faces.map(({ box, score }, at) => {
         const [x1, y1, x2, y2] = box ?? [0, 0, imageWidth, imageHeight];
         return {
-          ...{ boundingBox: { x1, y1, x2, y2 }, score: score ?? 1 },
+          boundingBox: { x1, y1, x2, y2 },
+          score: score ?? 1,
           embedding: JSON.stringify([...(described[at]?.vector ?? [])]),
         };
       });

@@ -25,7 +25,8 @@ export function nextcloudRoutes(app: App, context: ServerContext): void {
 
   app.get("/welcome", { config, schema: { tags, summary: "Names the model" } }, async () => ({
     "facerecognition-external-model": "welcome",
-    ...{ version: "1.0.0", model: galleryOf(context).recogniser.model.record.space.model },
+    version: "1.0.0",
+    model: galleryOf(context).recogniser.model.record.space.model,
   }));
 
   app.get("/open", { config, schema: { tags, summary: "Says which pictures are taken" } }, async () => ({
@@ -122,7 +123,11 @@ function aboutFace(
   const [left, top, right, bottom] = (box ?? [0, 0, width, height]).map(Math.round);
   const vector = described?.vector ?? new Float32Array();
   return {
-    ...{ detection_confidence: score ?? 1, left, top, right, bottom },
+    detection_confidence: score ?? 1,
+    left,
+    top,
+    right,
+    bottom,
     landmarks: (points ?? []).map(([x, y]) => ({ x: Math.round(x), y: Math.round(y) })),
     descriptor: [...normaliseRows(vector, vector.length)].map((value) => value * length),
   };

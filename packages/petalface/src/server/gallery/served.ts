@@ -146,7 +146,13 @@ function galleryOn(
       enrolled = { version: -1, state: known };
       const data = await dataOf(faces);
       const enrolment = await enrolPeople(data, {
-        ...{ store, describer: recogniser.describer, person, force, enrolled: known, rules: gate, signal },
+        store,
+        describer: recogniser.describer,
+        person,
+        force,
+        enrolled: known,
+        rules: gate,
+        signal,
         loader: cropLoader(faces.map(({ face }) => face.crop)),
         onLeft: (_, reason) => {
           throw new Error(reason);

@@ -114,7 +114,7 @@ export function keepGallery(store: GalleryStore, options: KeepOptions): KeptGall
     const old = current;
     const byId = new Map(people.map((person) => [person.id, person]));
     const { width } = (await store.record()).space;
-    current = { ...{ version, people, byId, width, searcher, thresholds }, base, changed, users: 0, isOld: false };
+    current = { version, people, byId, width, searcher, thresholds, base, changed, users: 0, isOld: false };
     if (old !== undefined) await retire(old);
     return current;
   }

@@ -89,8 +89,13 @@ async function readParts(request: FastifyRequest, limits: Limits): Promise<Uploa
   const fields: Record<string, unknown> = Object.create(null);
   const parts = request.parts({
     limits: {
-      ...{ fileSize: limits.photoBytes + 1, files: limits.photos + 1, fields: mostFields, fieldSize: mostText },
-      ...{ parts: limits.photos + mostFields + 1, headerPairs: 32, fieldNameSize: 200 },
+      fileSize: limits.photoBytes + 1,
+      files: limits.photos + 1,
+      fields: mostFields,
+      fieldSize: mostText,
+      parts: limits.photos + mostFields + 1,
+      headerPairs: 32,
+      fieldNameSize: 200,
     },
   });
   for await (const part of parts) {

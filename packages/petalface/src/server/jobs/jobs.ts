@@ -73,7 +73,13 @@ export const noJobs = (): Problem =>
   new Problem(409, "no-jobs", "start the server with --jobs FOLDER and --data FOLDER");
 
 const newEntry = (job: Job, args: readonly string[]): Entry => ({
-  ...{ job, args, events: [], listeners: new Set(), child: undefined, isCancelled: false, count: 0 },
+  job,
+  args,
+  events: [],
+  listeners: new Set(),
+  child: undefined,
+  isCancelled: false,
+  count: 0,
 });
 
 /** Events of a job that are kept, the last ones. */

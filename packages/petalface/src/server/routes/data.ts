@@ -96,8 +96,10 @@ export const dataRoutes =
       {
         config,
         schema: {
-          ...{ tags, summary: "Say what a folder holds, with some faces as given and at low resolution" },
-          ...{ params: Type.Object({ folder: folderName }), response: answers(faces) },
+          tags,
+          summary: "Say what a folder holds, with some faces as given and at low resolution",
+          params: Type.Object({ folder: folderName }),
+          response: answers(faces),
           querystring: Type.Object({ gallery: Type.Optional(Type.String()) }),
         },
       },

@@ -89,7 +89,11 @@ export const describeAll = (
 /** What answers say of a face. */
 export function aboutFace({ box, points, score, rotation, resolution, file }: PhotoFace, crops: boolean | undefined) {
   return {
-    ...{ box, points, score, rotation, resolution },
+    box,
+    points,
+    score,
+    rotation,
+    resolution,
     ...(crops && file !== null && { crop: Buffer.from(file).toString("base64") }),
   };
 }

@@ -76,7 +76,7 @@ export const jobFileRoutes =
       "/v1/jobs/:job/report",
       {
         config,
-        schema: { ...{ tags, summary: "The report of an evaluate job, a page", params }, produces: ["text/html"] },
+        schema: { tags, summary: "The report of an evaluate job, a page", params, produces: ["text/html"] },
       },
       async (request, reply) => {
         const path = join(all().folderOf(request.params.job), "report.html");
@@ -100,7 +100,9 @@ export const jobFileRoutes =
       {
         config,
         schema: {
-          ...{ tags, summary: "Download one of these files", params },
+          tags,
+          summary: "Download one of these files",
+          params,
           querystring: Type.Object({ path: Type.String({ maxLength: 1000 }) }),
           produces: ["application/octet-stream"],
         },
@@ -125,7 +127,8 @@ export const jobFileRoutes =
       {
         config,
         schema: {
-          ...{ tags, summary: "Compare two results of evaluate jobs: differences with intervals, and ROC curves" },
+          tags,
+          summary: "Compare two results of evaluate jobs: differences with intervals, and ROC curves",
           description: "Both must be measured on the same faces and pairs.",
           querystring: Type.Object({ before: resultName, after: resultName }),
           response: answers(comparison),

@@ -29,7 +29,8 @@ const options = Type.Object(
     epochs: Type.Optional(Type.Number({ exclusiveMinimum: 0, maximum: 10_000 })),
     minutes: Type.Optional(
       Type.Number({
-        ...{ exclusiveMinimum: 0, maximum: 100_000 },
+        exclusiveMinimum: 0,
+        maximum: 100_000,
         description: "Time for the training: a few steps are timed first; `epochs` goes first",
       }),
     ),
@@ -49,7 +50,10 @@ const body = Type.Union([
   Type.Object({ kind: Type.Literal("adapt"), train: folderName, gallery, options: Type.Optional(options) }, exact),
   Type.Object(
     {
-      ...{ kind: Type.Literal("evaluate"), data: folderName, run: Type.Optional(name), gallery },
+      kind: Type.Literal("evaluate"),
+      data: folderName,
+      run: Type.Optional(name),
+      gallery,
       protocol: Type.String({ pattern: "^drawn(:[a-z]+=\\d+(,[a-z]+=\\d+){0,9})?$" }),
       degrade: Type.Optional(degradations),
     },
@@ -57,7 +61,9 @@ const body = Type.Union([
   ),
   Type.Object(
     {
-      ...{ kind: Type.Literal("export"), run: name, gallery },
+      kind: Type.Literal("export"),
+      run: name,
+      gallery,
       target: Type.Optional(Type.String({ enum: ["onnx", ...targetNames], description: "onnx unless given" })),
     },
     exact,
@@ -92,7 +98,9 @@ export const jobRoutes =
       {
         config,
         schema: {
-          ...{ tags, summary: "Train an adapter, measure, export, or change a gallery to it", body },
+          tags,
+          summary: "Train an adapter, measure, export, or change a gallery to it",
+          body,
           description:
             "`adapt` trains an adapter of the gallery's model on a folder of the server's data. `evaluate` measures the model, and the adapter of an adapt job (`run`). `export` writes a model for a product. `migrate` changes the gallery to the adapter; restart the server afterwards.",
           response: answers(job, { 202: job }),
@@ -168,7 +176,9 @@ export const jobRoutes =
       {
         config,
         schema: {
-          ...{ tags, summary: "Follow a job: server-sent events `progress` and `state`, until it is over", params },
+          tags,
+          summary: "Follow a job: server-sent events `progress` and `state`, until it is over",
+          params,
           produces: ["text/event-stream"],
         },
       },

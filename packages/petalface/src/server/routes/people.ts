@@ -47,12 +47,16 @@ export function peopleRoutes(app: App, context: ServerContext): void {
     {
       config: { scope: "search" },
       schema: {
-        ...{ tags: ["galleries"], summary: "List the galleries" },
+        tags: ["galleries"],
+        summary: "List the galleries",
         response: answers(
           Type.Object({
             galleries: Type.Array(
               Type.Object({
-                ...{ name: Type.String(), people: Type.Integer(), faces: Type.Integer(), model: Type.String() },
+                name: Type.String(),
+                people: Type.Integer(),
+                faces: Type.Integer(),
+                model: Type.String(),
                 adapter: maybe(Type.String(), "Hash of the adapter"),
                 size: Type.Integer({ description: "Pixels of an aligned face's side" }),
                 keepsCrops: Type.Boolean(),
@@ -73,7 +77,8 @@ export function peopleRoutes(app: App, context: ServerContext): void {
     {
       config: { scope: "enrol" },
       schema: {
-        ...{ tags, summary: "List the people of a gallery, by name" },
+        tags,
+        summary: "List the people of a gallery, by name",
         params: Type.Object(galleryParams),
         querystring: strict({
           limit: Type.Optional(
@@ -111,9 +116,11 @@ export function peopleRoutes(app: App, context: ServerContext): void {
     {
       config: { scope: "enrol" },
       schema: {
-        ...{ tags, summary: "Rename a person, or make two people one" },
+        tags,
+        summary: "Rename a person, or make two people one",
         description: "Where somebody has the new name already, `merge: true` makes both one person.",
-        ...{ params: personParams, body: Type.Object({ name: personName, merge: Type.Optional(Type.Boolean()) }) },
+        params: personParams,
+        body: Type.Object({ name: personName, merge: Type.Optional(Type.Boolean()) }),
         response: answers(Type.Object({ person: Type.String(), merged: Type.Boolean() })),
       },
     },
@@ -138,8 +145,10 @@ export function peopleRoutes(app: App, context: ServerContext): void {
     {
       config: { scope: "enrol" },
       schema: {
-        ...{ tags, summary: "Delete a person with all faces, and look whether anything of them is left in the files" },
-        ...{ params: personParams, response: answers(removal) },
+        tags,
+        summary: "Delete a person with all faces, and look whether anything of them is left in the files",
+        params: personParams,
+        response: answers(removal),
       },
     },
     (request, reply) =>
@@ -156,11 +165,13 @@ export function peopleRoutes(app: App, context: ServerContext): void {
     {
       config: { scope: "enrol" },
       schema: {
-        ...{ tags, summary: "Enrol faces of a person" },
+        tags,
+        summary: "Enrol faces of a person",
         description: `${photoBody} One face of each photo is enrolled: the one that the photo is of. 201: at least one is new. 200: the person had all of them already. 422: none was enrolled, and why.`,
         params: personParams,
         querystring: strict({
-          ...{ aligned: photoQuery.aligned, minScore: photoQuery.minScore },
+          aligned: photoQuery.aligned,
+          minScore: photoQuery.minScore,
           force: Type.Optional(Type.Boolean({ description: "Enrol also what the gate objects to (default false)" })),
         }),
         response: answers(enrolled, { 201: enrolled }),
@@ -197,7 +208,9 @@ export function peopleRoutes(app: App, context: ServerContext): void {
     {
       config: { scope: "enrol" },
       schema: {
-        ...{ tags, summary: "List the faces of a person", params: personParams },
+        tags,
+        summary: "List the faces of a person",
+        params: personParams,
         response: answers(
           Type.Object({
             person: Type.String(),
@@ -224,7 +237,8 @@ export function peopleRoutes(app: App, context: ServerContext): void {
     {
       config: { scope: "enrol" },
       schema: {
-        ...{ tags, summary: "Delete one face; the person goes with the last one" },
+        tags,
+        summary: "Delete one face; the person goes with the last one",
         params: Type.Object({ ...personParams.properties, face: Type.Integer({ minimum: 0 }) }),
         response: answers(removal),
       },
@@ -245,7 +259,8 @@ export function peopleRoutes(app: App, context: ServerContext): void {
     {
       config: { scope: "enrol" },
       schema: {
-        ...{ tags, summary: "The picture that is kept of a face, where the gallery keeps pictures" },
+        tags,
+        summary: "The picture that is kept of a face, where the gallery keeps pictures",
         params: Type.Object({ ...personParams.properties, face: Type.Integer({ minimum: 0 }) }),
       },
     },
@@ -276,7 +291,9 @@ async function facesOf(gallery: ServedGallery, name: string) {
   return [...faces].map((face, at) => {
     const quality = score[at] ?? Number.NaN;
     return {
-      ...{ id: face, alpha: alpha[at] ?? 1, quality: Number.isNaN(quality) ? null : quality },
+      id: face,
+      alpha: alpha[at] ?? 1,
+      quality: Number.isNaN(quality) ? null : quality,
       crop: gallery.store.settings.keepCrops,
     };
   });
@@ -288,8 +305,13 @@ const aboutGallery = (gallery: ServedGallery) =>
   gallery.use(async ({ people, searcher, thresholds }) => {
     const { record } = gallery.recogniser.model;
     return {
-      ...{ name: gallery.name, people: people.length, faces: searcher.faces, model: record.space.model },
-      ...{ adapter: record.adapter, size: record.space.size, keepsCrops: gallery.store.settings.keepCrops },
+      name: gallery.name,
+      people: people.length,
+      faces: searcher.faces,
+      model: record.space.model,
+      adapter: record.adapter,
+      size: record.space.size,
+      keepsCrops: gallery.store.settings.keepCrops,
       thresholds: thresholds ?? null,
     };
   });
@@ -301,7 +323,13 @@ function aboutEnrolment(
   leftOut: readonly { readonly photo: string; readonly code: string; readonly detail: string }[],
 ) {
   return {
-    ...{ person: name, added, known, people, compared, forced, leftOut },
+    person: name,
+    added,
+    known,
+    people,
+    compared,
+    forced,
+    leftOut,
     refused: refused.map(({ id, reason, like, cosine }) => ({
       photo: id.slice(id.indexOf(" ") + 1),
       reason,

@@ -32,7 +32,9 @@ export function recogniseRoutes(app: App, context: ServerContext): void {
     {
       config: { scope: "search" },
       schema: {
-        ...{ tags: ["faces"], summary: "Find the faces of photos", description: photoBody },
+        tags: ["faces"],
+        summary: "Find the faces of photos",
+        description: photoBody,
         querystring: strict(photoQuery),
         response: answers(photoAnswer(faceFields)),
       },
@@ -46,7 +48,10 @@ export function recogniseRoutes(app: App, context: ServerContext): void {
           found instanceof Problem
             ? { photo: name, width: null, height: null, faces: [], more: 0, problem: aboutProblem(found) }
             : {
-                ...{ photo: name, width: found.width, height: found.height, more: found.more },
+                photo: name,
+                width: found.width,
+                height: found.height,
+                more: found.more,
                 faces: found.faces.map((face) => aboutFace(face, crops)),
               },
         ),
@@ -59,7 +64,9 @@ export function recogniseRoutes(app: App, context: ServerContext): void {
     {
       config: { scope: "search" },
       schema: {
-        ...{ tags: ["faces"], summary: "Embed the faces of photos", description: photoBody },
+        tags: ["faces"],
+        summary: "Embed the faces of photos",
+        description: photoBody,
         querystring: strict({ ...photoQuery, ...allQuery, ...galleryQuery }),
         response: answers(
           photoAnswer({
@@ -94,7 +101,9 @@ export function recogniseRoutes(app: App, context: ServerContext): void {
     {
       config: { scope: "search" },
       schema: {
-        ...{ tags: ["faces"], summary: "Compare the faces of two photos", description: photoBody },
+        tags: ["faces"],
+        summary: "Compare the faces of two photos",
+        description: photoBody,
         querystring: strict({ ...photoQuery, ...galleryQuery }),
         response: answers(
           Type.Object({
@@ -128,7 +137,8 @@ export function recogniseRoutes(app: App, context: ServerContext): void {
         faces: faces.map(({ name, face }, at) => ({
           photo: name,
           ...aboutFace(face, request.query.crops),
-          ...{ alpha: described[at]?.alpha ?? 1, quality: described[at]?.score ?? null },
+          alpha: described[at]?.alpha ?? 1,
+          quality: described[at]?.score ?? null,
         })),
       };
     },

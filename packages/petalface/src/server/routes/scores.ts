@@ -30,8 +30,10 @@ export function scoreRoutes(app: App, context: ServerContext): void {
     {
       config: { scope: "enrol" },
       schema: {
-        ...{ tags: ["search"], summary: "Compare enrolled faces with their own person and with all others" },
-        ...{ params: Type.Object(galleryParams), response: answers(scores) },
+        tags: ["search"],
+        summary: "Compare enrolled faces with their own person and with all others",
+        params: Type.Object(galleryParams),
+        response: answers(scores),
       },
     },
     async ({ params, deadline }) =>

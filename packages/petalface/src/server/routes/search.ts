@@ -33,16 +33,12 @@ const photoAnswer = Type.Object({
   alpha: maybe(Type.Number(), "Quality from 0 to 1"),
   detail: maybe(Type.String()),
   ...judged.properties,
-  ...{
-    box: Type.Optional(faceFields.box),
-    points: Type.Optional(faceFields.points),
-    score: Type.Optional(faceFields.score),
-  },
-  ...{
-    rotation: Type.Optional(faceFields.rotation),
-    resolution: Type.Optional(faceFields.resolution),
-    crop: faceFields.crop,
-  },
+  box: Type.Optional(faceFields.box),
+  points: Type.Optional(faceFields.points),
+  score: Type.Optional(faceFields.score),
+  rotation: Type.Optional(faceFields.rotation),
+  resolution: Type.Optional(faceFields.resolution),
+  crop: faceFields.crop,
   problem: Type.Optional(Type.Object({ code: Type.String(), detail: Type.String() })),
   frozen: Type.Optional(
     Type.Object(judged.properties, { description: "What the model says without its adapter (frozen=true)" }),
@@ -111,9 +107,12 @@ export function searchRoutes(app: App, context: ServerContext): void {
     {
       config: { scope: "search" },
       schema: {
-        ...{ tags: ["search"], summary: "Say who faces are, or that they are unknown" },
+        tags: ["search"],
+        summary: "Say who faces are, or that they are unknown",
         description: `${photoBody} Instead of photos, JSON may hold embeddings: \`{"embeddings": [{"embedding": [...], "alpha": 1}]}\`. The answer has the fields of \`petalface gallery search 'json'\`.`,
-        ...{ params: Type.Object(galleryParams), querystring: query, response: answers(answer) },
+        params: Type.Object(galleryParams),
+        querystring: query,
+        response: answers(answer),
       },
     },
     async (request) => {
@@ -134,12 +133,16 @@ export function searchRoutes(app: App, context: ServerContext): void {
           ? await searchPhotos(upload, gallery, request.query, run, request.deadline, context)
           : await Promise.all(
               given.map(async (probe, at) => ({
-                ...{ photo: `embedding ${at + 1}`, alpha: probe.alpha, detail: null },
+                photo: `embedding ${at + 1}`,
+                alpha: probe.alpha,
+                detail: null,
                 ...(await run(probe, probe.alpha)),
               })),
             );
       return gallery.use(async (state) => ({
-        ...{ gallery: gallery.name, enrolled: state.people.length, templates: context.templates },
+        gallery: gallery.name,
+        enrolled: state.people.length,
+        templates: context.templates,
         thresholds: thresholdsOf(state.thresholds, threshold),
         counts: countDecisions(found),
         photos: found,
@@ -184,7 +187,11 @@ async function searchPhotos(
       if (one === undefined) throw new Error("a face without a description");
       const [own, without] = await Promise.all([run(probeOf(one), one.alpha), frozen ? bare(face) : undefined]);
       return {
-        ...{ photo: name, alpha: one.alpha, detail: null, ...own, ...aboutFace(face, crops) },
+        photo: name,
+        alpha: one.alpha,
+        detail: null,
+        ...own,
+        ...aboutFace(face, crops),
         ...(without && { frozen: without }),
       };
     });
@@ -204,8 +211,16 @@ async function searchTrack(frames: number, faces: readonly FaceDescription[], ru
 }
 
 const unusable = (photo: string, reason: string, problem?: Problem): PhotoAnswer => ({
-  ...{ photo, alpha: null, detail: problem?.message ?? null, decision: "unusable" as const, reason, threshold: null },
-  ...{ person: null, cosine: null, candidates: [], ...(problem && { problem: aboutProblem(problem) }) },
+  photo,
+  alpha: null,
+  detail: problem?.message ?? null,
+  decision: "unusable" as const,
+  reason,
+  threshold: null,
+  person: null,
+  cosine: null,
+  candidates: [],
+  ...(problem && { problem: aboutProblem(problem) }),
 });
 
 const probeOf = ({ vector, alpha }: FaceDescription): ProbeFace => ({

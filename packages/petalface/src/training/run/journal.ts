@@ -32,7 +32,10 @@ export function openJournal(folder: string, options: Pick<TrainingOptions, "batc
     const speed = last === undefined ? undefined : (options.batch * 1000) / Math.max(now - last, 1e-3);
     last = now;
     return {
-      ...{ loss, "learning rate": learningRate, "gradient norm": gradientNorm, alpha },
+      loss,
+      "learning rate": learningRate,
+      "gradient norm": gradientNorm,
+      alpha,
       ...(speed !== undefined && { "images per second": speed }),
       ...(waited !== undefined && { "seconds waited for images": waited / 1000 }),
     };

@@ -145,8 +145,10 @@ export async function loadState(folder: string, shape: StateShape): Promise<Trai
     theta: floats("theta", shape.parameters),
     moments: momentsOf("theta", shape.parameters),
     head: shape.head && {
-      ...{ ...shape.head, first: 0 },
-      ...{ values: floats("head", numbers), moments: momentsOf("head", numbers) },
+      ...shape.head,
+      first: 0,
+      values: floats("head", numbers),
+      moments: momentsOf("head", numbers),
     },
     lossState: floats("loss", shape.lossState ?? 0),
     statistics: floats("statistics", shape.statistics ?? 0),

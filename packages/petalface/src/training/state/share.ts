@@ -31,12 +31,16 @@ export async function loadShared(folder: string, shape: StateShape, ranks: Ranks
     second: await same(stored?.moments.second, optimizer === "adamw" ? parameters : 0),
   };
   const state = {
-    ...{ step: numbers.step, theta, moments },
+    step: numbers.step,
+    theta,
+    moments,
     lossState: await same(stored?.lossState, lossState),
     statistics: await same(stored?.statistics, statistics),
     validation: shape.validates
       ? {
-          ...{ last: numbers.last ?? -1, waited: numbers.waited ?? 0, best: numbers.best },
+          last: numbers.last ?? -1,
+          waited: numbers.waited ?? 0,
+          best: numbers.best,
           theta: await same(stored?.validation?.theta, parameters),
           statistics: await same(stored?.validation?.statistics, statistics),
         }

@@ -219,7 +219,13 @@ const openEngines = (run: Run, context: TrainingContext): Promise<Engines & Asyn
       split &&
       keep(
         await openPrefix({
-          ...{ backbone, split, batch, variants, bytes, session, ranks },
+          backbone,
+          split,
+          batch,
+          variants,
+          bytes,
+          session,
+          ranks,
           folder: await prefixPlace(folder, ranks, keep),
         }),
       );

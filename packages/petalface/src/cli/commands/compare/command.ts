@@ -73,7 +73,9 @@ async function run(places: readonly string[], flags: Flags, context: CliContext)
       measures: labelled(results[i]?.result.measures ?? []),
     })),
     comparisons: comparisons.map(({ name, against, comparison }) => ({
-      ...{ a: against, b: name, ...comparison },
+      a: against,
+      b: name,
+      ...comparison,
       differences: labelled(comparison.differences),
     })),
     report: flags.report ?? null,

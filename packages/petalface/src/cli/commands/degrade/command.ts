@@ -17,7 +17,11 @@ interface DegradeOptions extends DataFlags {
 }
 
 const fittedNumbers = ({ distance, chance, presets, crops, faces }: Fit) => ({
-  ...{ distance, chance, presets, crops, faces },
+  distance,
+  chance,
+  presets,
+  crops,
+  faces,
 });
 
 /** For people: the spec, how well it fits, and what to do with it. */

@@ -50,7 +50,10 @@ export function demoCommand(program: Command, context: CliContext): void {
 async function run({ data: own, out, minutes, all, maxLeftOut, ...size }: Flags, context: CliContext): Promise<void> {
   const outcome = await demo(
     {
-      ...{ out, data: own, size, mostLeftOut: maxLeftOut },
+      out,
+      data: own,
+      size,
+      mostLeftOut: maxLeftOut,
       minutes: all === true ? Number.POSITIVE_INFINITY : minutes,
       onMain(main, report, compares) {
         context.print(mainSummary(main, report));
@@ -71,7 +74,8 @@ async function run({ data: own, out, minutes, all, maxLeftOut, ...size }: Flags,
       results: results.map(({ name, result }) => ({ name, result: withoutDetail(result) })),
       leftOut,
       ...(data && { leftOutFaces: { listed: leftOutOf(data), trained: untrained, measured } }),
-      ...{ report, exported },
+      report,
+      exported,
     },
     comparisonSummary(outcome, next),
   );

@@ -44,7 +44,12 @@ async function run(gallery: string, flags: Flags, context: CliContext): Promise<
   const { space, adapter, calibration } = record;
   context.result(
     {
-      ...{ gallery: path, model: space.model, adapter, space: space.id, calibration, copies },
+      gallery: path,
+      model: space.model,
+      adapter,
+      space: space.id,
+      calibration,
+      copies,
       keepCrops: flags.keepCrops === true,
     },
     `${path}: an empty gallery for ${space.model}; next: petalface gallery add ${path} FACES`,

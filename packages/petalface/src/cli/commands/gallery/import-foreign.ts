@@ -29,9 +29,18 @@ export async function runImport(
   const { enrolment, left } = given;
   context.result(
     {
-      ...{ file, product: foreign.product, collection, gallery: target.shown, ...enrolment },
-      ...{ keptEmbeddings: kept.added, keptBefore: kept.known, withoutPicture: without, models, sameModel },
-      ...{ forced: context.force, leftOut: left },
+      file,
+      product: foreign.product,
+      collection,
+      gallery: target.shown,
+      ...enrolment,
+      keptEmbeddings: kept.added,
+      keptBefore: kept.known,
+      withoutPicture: without,
+      models,
+      sameModel,
+      forced: context.force,
+      leftOut: left,
     },
     describe(foreign.product, imported, target.shown, flags),
   );

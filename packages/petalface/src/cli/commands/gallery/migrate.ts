@@ -86,16 +86,14 @@ async function run(gallery: string, flags: Flags, context: CliContext): Promise<
   let report: MigrationReport;
   try {
     report = await migrateGallery({
-      ...{
-        store,
-        record,
-        describer,
-        loader,
-        session: engine,
-        pictures,
-        mapMissing: flags.mapMissing,
-        signal: context.signal,
-      },
+      store,
+      record,
+      describer,
+      loader,
+      session: engine,
+      pictures,
+      mapMissing: flags.mapMissing,
+      signal: context.signal,
       onProgress: (done) => progress.update(done),
     });
   } finally {

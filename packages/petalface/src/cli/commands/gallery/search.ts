@@ -68,7 +68,11 @@ async function run(gallery: string, photos: readonly string[], flags: Flags, con
     {
       gallery: place.shown,
       ...(missing && { missing }),
-      ...{ enrolled, search, templates: flags.templates, thresholds, counts },
+      enrolled,
+      search,
+      templates: flags.templates,
+      thresholds,
+      counts,
       ...(named && { named }),
       photos: answers,
     },

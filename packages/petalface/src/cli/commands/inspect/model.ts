@@ -128,8 +128,15 @@ function describeNetwork({ path, graph, why }: NetworkInspection): Description {
   ];
   const metadata = Object.fromEntries(graph.metadata);
   const document = {
-    ...{ kind: "onnx", verdict: `not usable: ${reason}`, path, opset: graph.opset, nodes: graph.nodes.length },
-    ...{ inputs, outputs, metadata, why },
+    kind: "onnx",
+    verdict: `not usable: ${reason}`,
+    path,
+    opset: graph.opset,
+    nodes: graph.nodes.length,
+    inputs,
+    outputs,
+    metadata,
+    why,
   };
   return { document, text: lines.join("\n") };
 }
@@ -143,8 +150,11 @@ function describeLevels({ path, levels, metadata }: LevelsInspection): Descripti
     ...(thresholds ? printThresholds(thresholds) : []),
   ];
   const document = {
-    ...{ kind: "levels", verdict: says, path },
-    ...{ metadata: Object.fromEntries(metadata), thresholds: thresholds ?? null },
+    kind: "levels",
+    verdict: says,
+    path,
+    metadata: Object.fromEntries(metadata),
+    thresholds: thresholds ?? null,
   };
   return { document, text: lines.join("\n") };
 }

@@ -109,5 +109,10 @@ async function revoke(file: string, id: string, context: CliContext): Promise<vo
 
 /** What may be shown of a key. */
 const shown = ({ id, name, scopes: may, created, expires, rate }: StoredKey) => ({
-  ...{ id, name, scopes: may, created, expires, rate },
+  id,
+  name,
+  scopes: may,
+  created,
+  expires,
+  rate,
 });

@@ -50,9 +50,15 @@ async function run(places: readonly string[], flags: Flags, context: CliContext)
 }
 
 const documentOf = ({ protocol, data, measure, entries }: LeaderboardTable) => ({
-  ...{ protocol, data, measure },
+  protocol,
+  data,
+  measure,
   methods: entries.map(({ name, places, frozen, result, behind }, at) => ({
-    ...{ place: at + 1, name, frozen, results: places, made: result.made ?? null },
+    place: at + 1,
+    name,
+    frozen,
+    results: places,
+    made: result.made ?? null,
     measures: labelled(result.measures),
     behind: behind ?? null,
   })),

@@ -104,11 +104,18 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
   const server = await startServer({
     ...rest,
     jobs: folder === undefined || data === undefined ? undefined : { folder, data, program },
-    ...{ galleries, names, search: { margin }, gate: { alpha: minAlpha, side: minSide } },
+    galleries,
+    names,
+    search: { margin },
+    gate: { alpha: minAlpha, side: minSide },
     thresholds: chosen && { kind: "given", table: chosen },
     limits: {
-      ...{ photoBytes: flags.maxPhoto, pixels: flags.maxPixels, faces: flags.maxFaces, queue: flags.queue },
-      ...{ time: flags.maxSeconds * 1000, requestsPerMinute: flags.requests },
+      photoBytes: flags.maxPhoto,
+      pixels: flags.maxPixels,
+      faces: flags.maxFaces,
+      queue: flags.queue,
+      time: flags.maxSeconds * 1000,
+      requestsPerMinute: flags.requests,
     },
     note: (line) => context.note(line),
   });

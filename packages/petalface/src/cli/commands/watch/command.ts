@@ -116,7 +116,10 @@ async function run(source: string, flags: WatchFlags, context: CliContext): Prom
     framesOf({ source, perSecond: fps, once: flags.once === true, signal: context.signal, note: context.note }),
     eyes,
     {
-      ...{ camera, decide, enough: flags.frames, least: flags.minFrames },
+      camera,
+      decide,
+      enough: flags.frames,
+      least: flags.minFrames,
       rules: { ...trackerRules, patience: Math.max(1, Math.round(flags.lost * fps)) },
       async onEvent(event) {
         context.print(JSON.stringify(event), true);

@@ -25,7 +25,11 @@ export async function checkPreprocessing(
   let progress: ReturnType<CliContext["progress"]> | undefined;
   try {
     const findings = await comparePreprocessing({
-      ...{ backbone, data, loader, session: { threads }, signal: context.signal },
+      backbone,
+      data,
+      loader,
+      session: { threads },
+      signal: context.signal,
       onProgress(done, total) {
         progress ??= context.progress("trying preprocessings", total, "faces");
         progress.update(done);
