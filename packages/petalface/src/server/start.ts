@@ -32,10 +32,12 @@ import { defaultLimits, type Limits, openStock } from "./limits.ts";
 import { openMetrics } from "./metrics.ts";
 import { openPhotoPool } from "./photos/pool.ts";
 import { dataRoutes } from "./routes/data.ts";
+import { galleryRoutes } from "./routes/galleries.ts";
 import { jobFileRoutes } from "./routes/job-files.ts";
 import { jobRoutes } from "./routes/jobs.ts";
 import { pageFolder, pageRoutes, readPage } from "./routes/page.ts";
 import { peopleRoutes } from "./routes/people.ts";
+import { personFaceRoutes } from "./routes/person-faces.ts";
 import { recogniseRoutes } from "./routes/recognise.ts";
 import { scoreRoutes } from "./routes/scores.ts";
 import { searchRoutes } from "./routes/search.ts";
@@ -176,7 +178,9 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       systemRoutes,
       recogniseRoutes,
       searchRoutes,
+      galleryRoutes,
       peopleRoutes,
+      personFaceRoutes,
       compreFaceRoutes,
       immichRoutes,
       nextcloudRoutes,

@@ -3,9 +3,9 @@ import { normaliseRows } from "../../matching/index.ts";
 import type { App } from "../context.ts";
 import type { ServedGallery } from "../gallery/served.ts";
 import { readUpload } from "../http/body.ts";
+import { imageType } from "../http/image-type.ts";
 import { Problem } from "../problem.ts";
 import { describeAll } from "../routes/faces.ts";
-import { imageType } from "../routes/people.ts";
 import { personName } from "../routes/schemas.ts";
 import {
   aboutFace,

@@ -92,3 +92,14 @@ export const personName = Type.String({
 /** How photos are sent, for the documentation. */
 export const photoBody =
   'Send photos as multipart/form-data (field `photo`, repeatable) or as JSON: `{"photos": ["base64", ...]}`.';
+
+/** What becomes of faces that are deleted. */
+export const removal = Type.Object({
+  person: Type.String(),
+  faces: Type.Integer({ description: "Faces that were deleted" }),
+  fragments: Type.Integer({ description: "Pieces of them that were looked for in the gallery's files" }),
+  found: Type.Integer({ description: "Pieces that are still there: another process reads an older state" }),
+});
+
+/** A person of a gallery, in a path. */
+export const personParams = Type.Object({ ...galleryParams, person: personName });
