@@ -1,5 +1,5 @@
 import { type Command, Option } from "commander";
-import { csvLine } from "../api/embedding-files.ts";
+import { csvLine } from "../api/embed/files.ts";
 import {
   type Comparison,
   type Difference,

@@ -2,7 +2,7 @@ import { mkdir, readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { InferenceSession, Tensor } from "onnxruntime-node";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { newRunOptions } from "../../src/api/adapt.ts";
+import { newRunOptions } from "../../src/api/adapt/known-options.ts";
 import {
   adapt,
   audit,

@@ -1,7 +1,7 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
-import { planSteps, timeSteps } from "../../src/api/minutes.ts";
+import { planSteps, timeSteps } from "../../src/api/adapt/minutes.ts";
 import { type RunRecord, readRun, stepsOf, trainingOptions } from "../../src/training/index.ts";
 import { petalface } from "../cli/process.ts";
 import { writeTinyBackbone } from "../support/backbone.ts";

@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { meanOverPeople } from "../../src/api/cosine.ts";
+import { meanOverPeople } from "../../src/api/adapt/cosine.ts";
 import { openBackbone, openEmbedder } from "../../src/backbones/index.ts";
 import { openData } from "../../src/data/index.ts";
 import { openLoader } from "../../src/images/index.ts";

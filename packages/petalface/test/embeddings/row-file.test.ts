@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { bytesOf, embeddingsHead, npyHead } from "../../src/api/embedding-files.ts";
+import { bytesOf, embeddingsHead, npyHead } from "../../src/api/embed/files.ts";
 import { openEmbeddingFile } from "../../src/embeddings/index.ts";
 
 let folder: string;

@@ -10,7 +10,7 @@ import {
   type ImageSource,
   openLoader,
 } from "../../images/index.ts";
-import { readableFaces } from "../readable.ts";
+import { readableFaces } from "../export/readable.ts";
 import type { Surroundings } from "../surroundings.ts";
 import { canvas } from "./canvas.ts";
 

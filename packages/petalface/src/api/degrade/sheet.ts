@@ -1,7 +1,7 @@
 import type { FaceData, Tally } from "../../data/index.ts";
 import { PetalfaceError } from "../../errors.ts";
 import { type Degradation, type DegradationSpec, drawDegradation, type Loader } from "../../images/index.ts";
-import { readableFaces } from "../readable.ts";
+import { readableFaces } from "../export/readable.ts";
 import { canvas } from "./canvas.ts";
 
 /** Faces and draws that a contact sheet shows. */

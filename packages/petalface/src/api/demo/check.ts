@@ -3,7 +3,7 @@ import { type EmbeddingModel, openBackbone, openEmbedder } from "../../backbones
 import type { FaceData } from "../../data/index.ts";
 import { PetalfaceError } from "../../errors.ts";
 import { openLoader } from "../../images/index.ts";
-import { readableFaces } from "../readable.ts";
+import { readableFaces } from "../export/readable.ts";
 
 /** How far an exported file may be from the model it was made of, absolute. */
 const tolerance = 1e-5;

@@ -6,8 +6,8 @@ import { PetalfaceError } from "../../errors.ts";
 import { isUnfinished, makeFolder } from "../../files.ts";
 import { printPath } from "../../images/index.ts";
 import { adapterCardFile, readRun } from "../../training/index.ts";
+import { evaluationFolder, resultFile } from "../evaluate/results.ts";
 import { claimOutputs, recordName } from "../outputs.ts";
-import { evaluationFolder, resultFile } from "../results.ts";
 import type { Surroundings } from "../surroundings.ts";
 import { mainMethod, otherMethods } from "./plan.ts";
 

@@ -1,6 +1,6 @@
 import { dirname, join } from "node:path";
 import { compareResults, writeReport } from "../../evaluation/index.ts";
-import { drawNearest, drawSamples } from "../report.ts";
+import { drawNearest, drawSamples } from "../evaluate/report.ts";
 import type { DemoOutcome } from "./run.ts";
 
 /**

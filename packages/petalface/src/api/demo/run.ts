@@ -17,7 +17,7 @@ import { defaultCopyWeight } from "../../matching/index.ts";
 import { openResources } from "../../resources.ts";
 import { adapt, createTargetCache, type RunRecord, type TargetCache } from "../../training/index.ts";
 import { noteLeftOut } from "../data.ts";
-import { measureBoth } from "../measured.ts";
+import { measureBoth } from "../evaluate/measured.ts";
 import type { Surroundings } from "../surroundings.ts";
 import { checkExport } from "./check.ts";
 import { type Deadline, watchTraining } from "./deadline.ts";

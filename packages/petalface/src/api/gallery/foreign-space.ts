@@ -11,10 +11,10 @@ import { openLoader, printPath } from "../../images/index.ts";
 import { normaliseRows } from "../../matching/index.ts";
 import { makeTemporary } from "../../temporary.ts";
 import type { LeftOutOptions } from "../data.ts";
-import type { GalleryModel } from "../gallery-model.ts";
 import type { Surroundings } from "../surroundings.ts";
 import { fileName, writePictures } from "./foreign.ts";
 import { type GivenOptions, openGiven } from "./given.ts";
+import type { GalleryModel } from "./model.ts";
 
 /** Faces that are compared, at most, and the median cosine below which two models are not one. */
 const mostCompared = 64;

@@ -4,9 +4,9 @@ import { itemAt } from "onnx-grad";
 import { type FaceData, manifestExtensions } from "../../data/index.ts";
 import type { FaceRecord, FailureRecord } from "../../faces/index.ts";
 import { makeTemporary } from "../../temporary.ts";
-import { alignDefaults, alignInto, inputOfData } from "../align.ts";
-import { judgeSet } from "../aligned.ts";
-import type { alignedChoices } from "../aligned-choices.ts";
+import { alignDefaults, alignInto, inputOfData } from "../align/align.ts";
+import { judgeSet } from "../align/aligned.ts";
+import type { alignedChoices } from "../align/aligned-choices.ts";
 import { type LeftOutOptions, openFaces } from "../data.ts";
 import type { Surroundings } from "../surroundings.ts";
 

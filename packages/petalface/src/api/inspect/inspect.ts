@@ -8,7 +8,7 @@ import { knownModels, type ModelChoices } from "../../models/index.ts";
 import { refusePlaceholder } from "../../placeholder.ts";
 import { readSafetensors } from "../../tensors/index.ts";
 import { type RunRecord, readRun } from "../../training/index.ts";
-import { resultFile } from "../results.ts";
+import { resultFile } from "../evaluate/results.ts";
 import { type CheckpointInspection, inspectCheckpoint } from "./checkpoint.ts";
 import { type DataSetInspection, inspectDataSet } from "./data-set.ts";
 import { inspectModel, type ModelInspection } from "./model.ts";

@@ -5,11 +5,11 @@ import { measureThresholds, type Thresholds } from "../../deploy/index.ts";
 import { writeFileSafely } from "../../files.ts";
 import type { CacheOptions } from "../cache.ts";
 import { type LeftOutOptions, openFaces } from "../data.ts";
+import { openPairs } from "../evaluate/protocol.ts";
+import { type StoredThresholds, thresholdsFile } from "../export/thresholds.ts";
 import { engineOf, type ModelOptions, openModel } from "../model.ts";
 import { claimOutputs } from "../outputs.ts";
-import { openPairs } from "../protocol.ts";
 import type { Surroundings } from "../surroundings.ts";
-import { type StoredThresholds, thresholdsFile } from "../thresholds.ts";
 import { compareAll, comparePairs } from "./compare.ts";
 import { comparedFaces, embedAll } from "./embed.ts";
 

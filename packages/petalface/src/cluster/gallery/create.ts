@@ -1,6 +1,6 @@
 import { calibrationOf } from "../../api/gallery/calibration.ts";
+import { sourceOf } from "../../api/gallery/model.ts";
 import { readThresholds } from "../../api/gallery/thresholds.ts";
-import { sourceOf } from "../../api/gallery-model.ts";
 import { openModel } from "../../api/model.ts";
 import type { Surroundings } from "../../api/surroundings.ts";
 import { createGallery, type EmbeddingRecord, embeddingRecord } from "../../gallery/index.ts";

@@ -1,8 +1,8 @@
-import type { alignedChoices } from "../../api/aligned-choices.ts";
+import type { alignedChoices } from "../../api/align/aligned-choices.ts";
 import type { LeftOutOptions } from "../../api/data.ts";
 import { type LeftPicture, renderGatePage } from "../../api/gallery/gate-page.ts";
 import { openGiven } from "../../api/gallery/given.ts";
-import type { GalleryModel } from "../../api/gallery-model.ts";
+import type { GalleryModel } from "../../api/gallery/model.ts";
 import type { Engine } from "../../api/model.ts";
 import { claimOutputs } from "../../api/outputs.ts";
 import type { Surroundings } from "../../api/surroundings.ts";

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { keepEmbeddings, writePictures } from "../../api/gallery/foreign.ts";
 import { checkSpace } from "../../api/gallery/foreign-space.ts";
-import { type GalleryModelOptions, openGalleryModel } from "../../api/gallery-model.ts";
+import { type GalleryModelOptions, openGalleryModel } from "../../api/gallery/model.ts";
 import type { Surroundings } from "../../api/surroundings.ts";
 import { PetalfaceError } from "../../errors.ts";
 import { type ForeignFace, type ForeignFaces, openGallery } from "../../gallery/index.ts";

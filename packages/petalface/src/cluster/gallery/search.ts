@@ -1,9 +1,9 @@
 import { itemAt } from "onnx-grad";
-import type { alignedChoices } from "../../api/aligned-choices.ts";
+import type { alignedChoices } from "../../api/align/aligned-choices.ts";
 import { type GivenFaces, openGiven } from "../../api/gallery/given.ts";
+import { type GalleryModel, type GalleryModelOptions, openGalleryModel } from "../../api/gallery/model.ts";
 import { countNamed, type NamedCounts } from "../../api/gallery/named.ts";
 import { chooseThresholds, type ThresholdOptions } from "../../api/gallery/thresholds.ts";
-import { type GalleryModel, type GalleryModelOptions, openGalleryModel } from "../../api/gallery-model.ts";
 import type { Surroundings } from "../../api/surroundings.ts";
 import { PetalfaceError } from "../../errors.ts";
 import {

@@ -1,8 +1,8 @@
 import { join } from "node:path";
 import { itemAt } from "onnx-grad";
-import { alignDefaults, alignInto, inputOfData } from "../../api/align.ts";
-import { openGalleryModel } from "../../api/gallery-model.ts";
-import { picturesOf } from "../../api/gallery-pictures.ts";
+import { alignDefaults, alignInto, inputOfData } from "../../api/align/align.ts";
+import { openGalleryModel } from "../../api/gallery/model.ts";
+import { picturesOf } from "../../api/gallery/pictures.ts";
 import { type Model, openModel } from "../../api/model.ts";
 import type { Surroundings } from "../../api/surroundings.ts";
 import { toInput } from "../../backbones/index.ts";

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { resolve } from "node:path";
 import { calibrationOf } from "../../api/gallery/calibration.ts";
-import { sourceOf } from "../../api/gallery-model.ts";
+import { sourceOf } from "../../api/gallery/model.ts";
 import { openFrozen, openModel } from "../../api/model.ts";
 import type { Surroundings } from "../../api/surroundings.ts";
 import { openData } from "../../data/index.ts";

@@ -1,4 +1,4 @@
-import { type GalleryModel, type GalleryModelOptions, openGalleryModel } from "../../api/gallery-model.ts";
+import { type GalleryModel, type GalleryModelOptions, openGalleryModel } from "../../api/gallery/model.ts";
 import { openEmbedder } from "../../backbones/index.ts";
 import { PetalfaceError } from "../../errors.ts";
 import {

@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { drawNearest, writeEvaluationReport } from "../../../src/api/report.ts";
+import { drawNearest, writeEvaluationReport } from "../../../src/api/evaluate/report.ts";
 import { openData } from "../../../src/data/index.ts";
 import {
   type EvaluationResult,

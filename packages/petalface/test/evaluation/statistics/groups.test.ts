@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { readGroups } from "../../../src/api/groups.ts";
+import { readGroups } from "../../../src/api/evaluate/groups.ts";
 import { measureEmbeddings, renderReport } from "../../../src/evaluation/index.ts";
 import { measureGroups } from "../../../src/evaluation/statistics/groups.ts";
 import { fakeEmbeddings, fakeProtocol } from "../fixtures.ts";

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { type Command, Option } from "commander";
-import { type AdaptedRun, adaptIn, resumeIn, type TrainingSurroundings } from "../../../api/adapt.ts";
-import { alignedChoices } from "../../../api/aligned-choices.ts";
+import { type AdaptedRun, adaptIn, resumeIn, type TrainingSurroundings } from "../../../api/adapt/adapt.ts";
+import { alignedChoices } from "../../../api/align/aligned-choices.ts";
 import { assumedNote, choicesOf } from "../../../api/model.ts";
 import type { MpiRanks } from "../../../cluster/index.ts";
 import { PetalfaceError } from "../../../errors.ts";

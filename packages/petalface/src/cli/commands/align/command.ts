@@ -1,6 +1,12 @@
 import { availableParallelism } from "node:os";
 import { type Command, Option } from "commander";
-import { type AlignChoices, alignDefaults, alignInto, describeAlignment, openAlignInput } from "../../../api/align.ts";
+import {
+  type AlignChoices,
+  alignDefaults,
+  alignInto,
+  describeAlignment,
+  openAlignInput,
+} from "../../../api/align/align.ts";
 import { PetalfaceError } from "../../../errors.ts";
 import {
   type CropFormat,

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { compare } from "../../../api/compare.ts";
+import { compare } from "../../../api/evaluate/compare.ts";
 import { claimOutputs } from "../../../api/outputs.ts";
 import {
   labelled,

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { writeEmbeddings } from "../../../api/embed-file.ts";
+import { writeEmbeddings } from "../../../api/embed/to-file.ts";
 import { type CacheFlags, withCacheOption } from "../../cache-option.ts";
 import type { CliContext } from "../../context.ts";
 import { type CopyFlags, givenCopies, withCopyOptions } from "../../copies.ts";

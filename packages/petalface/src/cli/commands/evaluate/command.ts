@@ -1,7 +1,7 @@
 import { type Command, Help, Option } from "commander";
 import { leftOutOf } from "../../../api/data.ts";
-import { runEvaluation } from "../../../api/evaluate.ts";
-import { evaluationPlaces } from "../../../api/results.ts";
+import { runEvaluation } from "../../../api/evaluate/evaluate.ts";
+import { evaluationPlaces } from "../../../api/evaluate/results.ts";
 import {
   type Fusion,
   findProtocol,

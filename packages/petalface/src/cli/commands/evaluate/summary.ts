@@ -1,4 +1,4 @@
-import type { BothResults } from "../../../api/measure-models.ts";
+import type { BothResults } from "../../../api/evaluate/measure-models.ts";
 import {
   type EvaluationResult,
   type NamedProtocol,

@@ -1,9 +1,9 @@
 import { type Command, Option } from "commander";
 import { type ExportAlpha, exportOutputs, precisionNames } from "../../../adapters/index.ts";
-import type { FormFlags } from "../../../api/export-form.ts";
-import { defaultExportFaces } from "../../../api/export-types.ts";
-import type { PrecisionFlags } from "../../../api/precision.ts";
-import { adapterForms, planExport, writeAdapter, writeLevels, writeProduct } from "../../../api/write-export.ts";
+import type { FormFlags } from "../../../api/export/form.ts";
+import type { PrecisionFlags } from "../../../api/export/precision.ts";
+import { defaultExportFaces } from "../../../api/export/types.ts";
+import { adapterForms, planExport, writeAdapter, writeLevels, writeProduct } from "../../../api/export/write.ts";
 import { targetNames } from "../../../deploy/index.ts";
 import { PetalfaceError } from "../../../errors.ts";
 import type { ModelChoices } from "../../../models/index.ts";

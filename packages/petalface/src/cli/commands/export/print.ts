@@ -1,6 +1,6 @@
 import { join } from "node:path";
-import { printLoss } from "../../../api/precision-loss.ts";
-import type { WrittenAdapter, WrittenLevels, WrittenProduct } from "../../../api/write-export.ts";
+import { printLoss } from "../../../api/export/precision-loss.ts";
+import type { WrittenAdapter, WrittenLevels, WrittenProduct } from "../../../api/export/write.ts";
 import { printThresholds } from "../../../deploy/index.ts";
 import type { CliContext } from "../../context.ts";
 

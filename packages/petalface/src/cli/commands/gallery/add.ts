@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { openGalleryModel } from "../../../api/gallery-model.ts";
+import { openGalleryModel } from "../../../api/gallery/model.ts";
 import { enrolGiven, openGalleryAt, refuseOtherAdapter } from "../../../cluster/index.ts";
 import { PetalfaceError } from "../../../errors.ts";
 import type { CliContext } from "../../context.ts";

@@ -1,5 +1,5 @@
 import { type Command, Option } from "commander";
-import { alignedChoices } from "../../../api/aligned-choices.ts";
+import { alignedChoices } from "../../../api/align/aligned-choices.ts";
 import type { ThresholdOptions } from "../../../api/gallery/thresholds.ts";
 import type { SearchOptions } from "../../../cluster/index.ts";
 import { PetalfaceError } from "../../../errors.ts";

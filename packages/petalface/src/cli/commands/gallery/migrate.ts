@@ -1,9 +1,9 @@
 import { type Command, Option } from "commander";
-import { alignedChoices } from "../../../api/aligned-choices.ts";
+import { alignedChoices } from "../../../api/align/aligned-choices.ts";
 import { calibrationOf } from "../../../api/gallery/calibration.ts";
 import { openGiven } from "../../../api/gallery/given.ts";
-import { sourceOf } from "../../../api/gallery-model.ts";
-import { picturesOf } from "../../../api/gallery-pictures.ts";
+import { sourceOf } from "../../../api/gallery/model.ts";
+import { picturesOf } from "../../../api/gallery/pictures.ts";
 import { engineOf, openModel } from "../../../api/model.ts";
 import { PetalfaceError } from "../../../errors.ts";
 import {

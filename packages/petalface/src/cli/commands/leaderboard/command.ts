@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { type LeaderboardTable, leaderboard } from "../../../api/leaderboard.ts";
+import { type LeaderboardTable, leaderboard } from "../../../api/evaluate/leaderboard.ts";
 import { claimOutputs } from "../../../api/outputs.ts";
 import { labelled, percent, verdictWords } from "../../../evaluation/index.ts";
 import { writeFileSafely } from "../../../files.ts";

@@ -1,4 +1,4 @@
-import type { LeaderboardEntry, LeaderboardTable } from "../../../api/leaderboard.ts";
+import type { LeaderboardEntry, LeaderboardTable } from "../../../api/evaluate/leaderboard.ts";
 import { type Measure, percent, verdictWords } from "../../../evaluation/index.ts";
 import { formatMeasures, pCell, signed } from "../../formats.ts";
 import { adaptArguments } from "./arguments.ts";

@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import type { Command } from "commander";
-import { alignDefaults } from "../../../api/align.ts";
-import { openGalleryModel } from "../../../api/gallery-model.ts";
+import { alignDefaults } from "../../../api/align/align.ts";
+import { openGalleryModel } from "../../../api/gallery/model.ts";
 import { openModel } from "../../../api/model.ts";
 import { PetalfaceError } from "../../../errors.ts";
 import { createLocator, openDetector, openLandmarker } from "../../../faces/index.ts";

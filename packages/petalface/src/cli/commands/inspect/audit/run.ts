@@ -1,6 +1,6 @@
-import { auditSets } from "../../../../api/audit.ts";
-import { renderAuditPage } from "../../../../api/audit-page.ts";
 import { leftOutOf } from "../../../../api/data.ts";
+import { auditSets } from "../../../../api/inspect/audit.ts";
+import { renderAuditPage } from "../../../../api/inspect/audit-page.ts";
 import { choicesOf, engineOf, openModel } from "../../../../api/model.ts";
 import { claimOutputs } from "../../../../api/outputs.ts";
 import { pictureSize } from "../../../../audit/index.ts";

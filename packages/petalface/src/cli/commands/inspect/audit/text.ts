@@ -1,4 +1,4 @@
-import type { Findings, NamedFace, NamedGroup } from "../../../../api/findings.ts";
+import type { Findings, NamedFace, NamedGroup } from "../../../../api/inspect/findings.ts";
 
 /** Findings of a kind that are printed; the rest is in --json and on the page. */
 const shown = 5;
