@@ -88,17 +88,21 @@ export function storeBlock(codes: FaceCodes): StoredBlock {
   };
 }
 
-/** Room for the codes of many faces. */
+/**
+ * Room for the codes of many faces.
+ *
+ * @param allocate where the codes go; what scanning threads read besides is shared then
+ */
 export function emptyCodes(
   width: number,
   count: number,
   hasCopies: boolean,
-  allocate: (bytes: number) => Int8Array = (bytes) => new Int8Array(bytes),
+  allocate?: (bytes: number) => Int8Array,
 ): FaceCodes {
   const stride = strideOf(width);
   const rows = (): CodedRows => ({
-    codes: allocate(count * stride),
-    scale: new Float32Array(count),
+    codes: allocate?.(count * stride) ?? new Int8Array(count * stride),
+    scale: allocate === undefined ? new Float32Array(count) : new Float32Array(new SharedArrayBuffer(4 * count)),
     error: new Float32Array(count),
   });
   return {
@@ -116,7 +120,10 @@ export function placeCodes(to: FaceCodes, from: FaceCodes, start: number): void 
     target.scale.set(source.scale, start);
     target.error.set(source.error, start);
   };
-  for (const name of ["faces", "people", "alpha", "mixed", "squares"] as const) to[name].set(from[name], start);
+  for (const name of ["faces", "people", "alpha"] as const) to[name].set(from[name], start);
+  // Without copies they are zeros, as they are in new memory, which the system gives when it is
+  // written.
+  if (from.copies !== null) for (const name of ["mixed", "squares"] as const) to[name].set(from[name], start);
   rows(to.sharp, from.sharp);
   if (from.copies !== null && to.copies !== null) rows(to.copies, from.copies);
 }

@@ -161,10 +161,11 @@ const largeSample = (faces: number): number => Math.max(128, Math.floor(2 ** 28 
 /** Added to each bound: sums of float32 are rounded too. */
 const slack = 1e-5;
 
+/** The result has the memory of `people` and `alpha`, which nobody reads after this. */
 function peopleOf({ people, alpha }: FaceCodes, rule: TemplateRule): People {
   const sorted = people.slice().sort();
   const ids = sorted.filter((id, at) => at === 0 || id !== sorted[at - 1]);
-  const placeOf = new Int32Array(people.length);
+  const placeOf = people;
   // Faces of a person mostly come behind each other, and later people have higher ids.
   let place = 0;
   for (let face = 0; face < people.length; face++) {
@@ -172,8 +173,8 @@ function peopleOf({ people, alpha }: FaceCodes, rule: TemplateRule): People {
     if (ids[place] !== id) place = ids[place + 1] === id ? place + 1 : placeIn(ids, id);
     placeOf[face] = place;
   }
-  const weights = rule === "quality" ? alpha.map(qualityWeight) : new Float32Array(alpha.length).fill(1);
-  return { ids, placeOf, weights };
+  for (let face = 0; face < alpha.length; face++) alpha[face] = rule === "quality" ? qualityWeight(alpha[face]) : 1;
+  return { ids, placeOf, weights: alpha };
 }
 
 /** Where an id is among ascending ones (halving). */

@@ -69,6 +69,7 @@ export function openScanner(width: number, threads: number): Scanner {
   };
 
   const sharedScale = (scale: Float32Array): Float32Array => {
+    if (scale.buffer instanceof SharedArrayBuffer) return scale;
     const found = shared.get(scale);
     if (found !== undefined) return found;
     const made = new Float32Array(new SharedArrayBuffer(scale.byteLength));
