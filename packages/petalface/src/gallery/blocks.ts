@@ -1,8 +1,8 @@
 import { crc32 } from "node:zlib";
 import { PetalfaceError } from "../errors.ts";
 import { printPath } from "../images/index.ts";
-import { codeFaces, emptyCodes, placeCodes, readBlock, type StoredBlock } from "./codes.ts";
-import type { EnrolledVectors, FaceCodes } from "./types.ts";
+import { emptyCodes, placeCodes, readBlock, type StoredBlock } from "./codes.ts";
+import type { FaceCodes } from "./types.ts";
 
 /** A block as it is read from a store. */
 export interface KeptBlock extends StoredBlock {
@@ -35,18 +35,19 @@ export interface CodesJoiner {
  * A {@link CodesJoiner}.
  *
  * @param about how many faces the blocks have, and whether any has copies
- * @param rest the faces in no block
+ * @param rest the faces in no block, in parts
  * @param allocate where the codes go
  */
 export function joinBlocks(
   path: string,
   width: number,
   about: { readonly count: number; readonly hasCopies: boolean },
-  rest: EnrolledVectors,
+  rest: readonly FaceCodes[],
   allocate?: (bytes: number) => Int8Array,
 ): CodesJoiner {
-  const tail = codeFaces(rest);
-  const out = emptyCodes(width, about.count + tail.count, about.hasCopies || tail.copies !== null, allocate);
+  const count = rest.reduce((sum, part) => sum + part.count, about.count);
+  const hasCopies = about.hasCopies || rest.some(({ copies }) => copies !== null);
+  const out = emptyCodes(width, count, hasCopies, allocate);
   let at = 0;
   return {
     put(block) {
@@ -55,7 +56,10 @@ export function joinBlocks(
       at += codes.count;
     },
     finish() {
-      placeCodes(out, tail, at);
+      for (const part of rest) {
+        placeCodes(out, part, at);
+        at += part.count;
+      }
       return out;
     },
   };

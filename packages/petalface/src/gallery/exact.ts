@@ -46,11 +46,17 @@ export async function openExactSearcher(
   const lengths = rule === "best" ? undefined : templateLengths(codes, people);
   const errors = rule === "best" ? new Float64Array() : templateErrors(codes, people);
 
-  /** Lower and upper bounds of the cosines of all people with one probe. */
+  const count = people.ids.length;
+  const [low, high] = [new Float32Array(count), new Float32Array(count)];
+  const sum = new Float64Array(lengths === undefined ? 0 : count);
+
+  /**
+   * Lower and upper bounds of the cosines of all people with one probe. The next call writes into
+   * the same arrays: of a million people megabytes would otherwise be left behind by each search.
+   */
   function boundsOf(sharp: Float32Array, copies: Float32Array | undefined, weight: number) {
-    const count = people.ids.length;
-    const low = new Float32Array(count).fill(Number.NEGATIVE_INFINITY);
-    const high = new Float32Array(count).fill(Number.NEGATIVE_INFINITY);
+    low.fill(Number.NEGATIVE_INFINITY);
+    high.fill(Number.NEGATIVE_INFINITY);
     const probe = scanner.probeError;
     const ofRow = (row: number): number => sharp[row] + (copies === undefined ? 0 : weight * copies[row]);
     const errorOf = (row: number): number =>
@@ -76,7 +82,7 @@ export async function openExactSearcher(
         if (cosine - bound > low[place]) low[place] = cosine - bound;
       }
     else {
-      const sum = new Float64Array(count);
+      sum.fill(0);
       for (let row = 0; row < codes.count; row++) {
         const place = people.placeOf[row];
         sum[place] = sum[place] + people.weights[row] * ofRow(row);

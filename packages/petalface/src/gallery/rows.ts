@@ -10,6 +10,12 @@ export const bytesOf = ({ buffer, byteOffset, byteLength }: Float32Array): Uint8
 /** Numbers out of a database's bytes, copied: those need not lie on a multiple of four. */
 export const floatsFrom = (bytes: Uint8Array): Float32Array => new Float32Array(new Uint8Array(bytes).buffer);
 
+/** The same, copied only where they do not lie so. */
+const floatsOf = (bytes: Uint8Array): Float32Array =>
+  bytes.byteOffset % 4 === 0
+    ? new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4)
+    : floatsFrom(bytes);
+
 /** Check sum of what was computed from a face. */
 export function checkSum({ vector, copies, alpha }: Pick<FaceEmbedding, "vector" | "copies" | "alpha">): number {
   const tail = new Uint8Array(Float64Array.of(alpha).buffer);
@@ -34,8 +40,8 @@ export const storedCopies = (copies: Float32Array): Uint8Array =>
 export function readEmbedding(path: string, row: EmbeddingRow, width: number): FaceEmbedding {
   const { alpha, score } = row;
   if (row.vector.length === 4 * width && (row.copies.length === 4 * width || row.copies.length === 0)) {
-    const vector = floatsFrom(row.vector);
-    const copies = row.copies.length === 0 ? new Float32Array(width) : floatsFrom(row.copies);
+    const vector = floatsOf(row.vector);
+    const copies = row.copies.length === 0 ? new Float32Array(width) : floatsOf(row.copies);
     if (checkSum({ vector, copies, alpha }) === row.crc) return { vector, copies, alpha, score };
   }
   throw new PetalfaceError(

@@ -123,7 +123,7 @@ export async function readCodes(
   );
   const known = { count: about?.count ?? 0, hasCopies: about?.copies === true };
   const rest = await readVectors(shown, sql, model, await lastOf(sql));
-  const joiner = joinBlocks(shown, model.record.space.width, known, rest, allocate);
+  const joiner = joinBlocks(shown, model.record.space.width, known, [codeFaces(rest)], allocate);
   for await (const row of eachBlock(sql)) joiner.put({ ...row, crc: row.crc >>> 0 });
   return joiner.finish();
 }

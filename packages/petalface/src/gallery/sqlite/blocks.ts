@@ -4,7 +4,7 @@ import { blockFaces, codeFaces, storeBlock, withoutFaces, withPeople } from "../
 import type { FaceCodes } from "../types.ts";
 import { snapshot } from "./driver.ts";
 import { activeModel, type Statements, type StoredModel } from "./statements.ts";
-import { readRange, readVectors } from "./vectors.ts";
+import { readRange } from "./vectors.ts";
 
 interface BlockRow extends KeptBlock {
   readonly id: number;
@@ -93,7 +93,7 @@ export function readCodes(
       "SELECT coalesce(sum(count), 0) AS count, coalesce(max(length(copies) > 0), 0) AS hasCopies FROM blocks",
     );
     const known = { count: about?.count ?? 0, hasCopies: about?.hasCopies === 1 };
-    const rest = readVectors(path, sql, model, lastOf(sql));
+    const rest = [...codesInNoBlock(path, sql, model)];
     const joiner = joinBlocks(path, model.record.space.width, known, rest, allocate);
     for (const block of sql.each<KeptBlock>("SELECT count, crc, sharp, copies FROM blocks ORDER BY first")) {
       joiner.put(block);
@@ -102,6 +102,21 @@ export function readCodes(
     }
     return joiner.finish();
   });
+}
+
+/** Faces whose embeddings are read at once where many are put into 8 bits. */
+const codedAtOnce = 512;
+
+/** The faces that are in no block, in 8 bits; the embeddings of a few at a time are in memory. */
+function* codesInNoBlock(path: string, sql: Statements, model: StoredModel): Generator<FaceCodes> {
+  for (let after = lastOf(sql); ; ) {
+    const vectors = readRange(path, sql, model, after, codedAtOnce);
+    if (vectors.faces.length === 0) return;
+    yield codeFaces(vectors);
+    after = vectors.faces.at(-1) ?? after;
+    for (const { buffer, byteOffset, byteLength } of [vectors.vectors, vectors.copies])
+      free(new Uint8Array(buffer, byteOffset, byteLength));
+  }
 }
 
 /**
