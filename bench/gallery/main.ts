@@ -44,7 +44,7 @@ export default defineBenchmark({
     const ours = { folder: work, count, threads };
     const added = await inProcess<number>("gallery", { ...ours, kind: "fill", rule: "best" } satisfies OursJob);
     console.error(`${whole(added.value)} faces a second added`);
-    // Compiled code is kept for the next run, as the command line keeps it; this one is not counted.
+    // Keeps compiled code for the next ones, as the command line does; it is not counted.
     const env = { NODE_COMPILE_CACHE: join(work, "code") };
     await inProcess<Result>("gallery", { ...ours, kind: "search", rule: "best" } satisfies OursJob, { env });
     for (const rule of ["best", "mean"] as const) {

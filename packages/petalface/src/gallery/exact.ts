@@ -167,7 +167,7 @@ const largeSample = (faces: number): number => Math.max(128, Math.floor(2 ** 28 
 /** Added to each bound: sums of float32 are rounded too. */
 const slack = 1e-5;
 
-/** The result has the memory of `people` and `alpha`, which nobody reads after this. */
+/** The result has the memory of `people` and `alpha`, which are not read after this. */
 function peopleOf({ people, alpha }: FaceCodes, rule: TemplateRule): People {
   const sorted = people.slice().sort();
   const ids = sorted.filter((id, at) => at === 0 || id !== sorted[at - 1]);
