@@ -51,6 +51,7 @@ export const problemTitles = {
   "reused-key": "The idempotency key was used for another request",
   "too-many-requests": "Too many requests",
   busy: "The server is busy",
+  unavailable: "The gallery cannot be read or written now",
   restarting: "A part of the server is being started again",
   timeout: "The request took too long",
   internal: "Internal error",

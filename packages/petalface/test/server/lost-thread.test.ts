@@ -57,6 +57,7 @@ const ready = (server: TestServer) => () => server.ask("GET", "/ready");
 describe("a thread that ends under load", () => {
   test("the engine's: every request is answered, and what was acknowledged is there", async () => {
     const lines: string[] = [];
+    const lost = "the engine's thread has ended (exit code 1); it is being started again";
     await using server = await startTest({ note: (line) => lines.push(line) });
     const photo = await drawnFace(1);
     const acknowledged = new Set<string>();
@@ -73,7 +74,9 @@ describe("a thread that ends under load", () => {
       const before = acknowledged.size;
       while (acknowledged.size === before) await new Promise((resolve) => setTimeout(resolve, 5));
       await engines.findLast(isAlive)?.terminate();
-      expect(await ready(server)()).toMatchObject({ status: 503, body: { code: "restarting" } });
+      const answer = await ready(server)();
+      // On a slow machine the engine may be back by now.
+      if (lines.at(-1) === lost) expect(answer).toMatchObject({ status: 503, body: { code: "restarting" } });
       await until(ready(server), 200);
     }
     const [seen, enrolled] = [embeds.answers.length, acknowledged.size];
@@ -89,7 +92,6 @@ describe("a thread that ends under load", () => {
     }
     // What came when all was well again.
     expect(embeds.answers.slice(-3).map(({ status }) => status)).toEqual([200, 200, 200]);
-    const lost = "the engine's thread has ended (exit code 1); it is being started again";
     expect(lines).toEqual(Array.from({ length: 3 }, () => [lost, "the engine's thread is back"]).flat());
     const store = await openGallery(server.gallery);
     const names = new Set((await store.people()).map(({ name }) => name));

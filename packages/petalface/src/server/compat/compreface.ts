@@ -29,7 +29,7 @@ export function compreFaceRoutes(app: App, context: ServerContext): void {
     plain.setErrorHandler((error, request, reply) => {
       if (error instanceof CompreFaceError)
         return reply.code(error.status).send({ message: error.message, code: error.code });
-      const problem = problemOf(error);
+      const problem = problemOf(error, context.note);
       // The handler of all other routes answers it.
       if (problem === undefined) throw error;
       const { status, retryAfter, message } = problem;

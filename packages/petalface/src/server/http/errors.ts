@@ -1,13 +1,31 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from "fastify";
-import { PetalfaceError } from "../../errors.ts";
+import { type ErrorCode, PetalfaceError } from "../../errors.ts";
 import type { ServerContext } from "../context.ts";
 import { Problem, type ProblemCode, problemTitles } from "../problem.ts";
 
-/** Any error as a {@link Problem}; undefined where it is a fault of the server. */
-export function problemOf(error: unknown): Problem | undefined {
+/** What keeps a gallery from being read or written, and may pass. */
+const passing: ReadonlySet<ErrorCode> = new Set(["PETAL_BUSY", "PETAL_DATABASE_FAILED", "PETAL_OUTPUT_FAILED"]);
+/** What no client can have caused. */
+const internal: ReadonlySet<ErrorCode> = new Set([
+  "PETAL_GALLERY_DAMAGED",
+  "PETAL_ENGINE_FAILED",
+  "PETAL_SYSTEM_FAILED",
+]);
+
+/**
+ * Any error as a {@link Problem}; undefined where it is a fault of the server.
+ *
+ * @param note takes what clients are not shown: it may name files of the server
+ */
+export function problemOf(error: unknown, note: (line: string) => void): Problem | undefined {
   if (error instanceof Problem) return error;
   if (error instanceof PetalfaceError && error.code === "PETAL_THREAD_ENDED")
     return new Problem(503, "restarting", error.message, { retryAfter: 1 });
+  if (error instanceof PetalfaceError && passing.has(error.code)) {
+    note(error.message);
+    return new Problem(503, "unavailable", "the gallery cannot be read or written now", { retryAfter: 5 });
+  }
+  if (error instanceof PetalfaceError && internal.has(error.code)) return undefined;
   if (error instanceof PetalfaceError) return new Problem(422, "invalid-request", error.message);
   if (!(error instanceof Error)) return undefined;
   if (error.name === "TimeoutError" || error.name === "AbortError")
@@ -50,7 +68,7 @@ export function answerError(
   reply: FastifyReply,
   context: ServerContext,
 ): void {
-  let problem = problemOf(error);
+  let problem = problemOf(error, context.note);
   if (problem === undefined) {
     const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
     context.note(
