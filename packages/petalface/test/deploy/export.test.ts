@@ -2,23 +2,19 @@ import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { readMetadata, readModel } from "onnx-grad";
 import { beforeAll, describe, expect, it } from "vitest";
-import { adapterHash, loadAdapter, saveAdapter } from "../../src/adapters/index.ts";
+import { adapterHash, loadAdapter } from "../../src/adapters/index.ts";
 import { openBackbone } from "../../src/backbones/index.ts";
 import { targetNames } from "../../src/deploy/index.ts";
 import { petalface } from "../cli/process.ts";
-import { writeTinyBackbone } from "../support/backbone.ts";
-import { drawnAdapter } from "../support/deployed.ts";
+import { saveDeployed } from "../support/deployed.ts";
 import { temporaryFolder } from "../support/folder.ts";
 
 const folder = temporaryFolder("petalface-for-");
 let common: string[];
 
 beforeAll(async () => {
-  const model = join(folder, "tiny.onnx");
-  await writeTinyBackbone(model, 1, 112);
-  const backbone = await openBackbone(model);
-  const adapter = await drawnAdapter(backbone, { measure: "sharpness", low: 5, high: 9 });
-  await saveAdapter(join(folder, "adapter"), backbone, adapter);
+  const on = await saveDeployed(folder);
+  const backbone = await openBackbone(join(folder, "tiny.onnx"));
   await writeFile(join(folder, "det.onnx"), "a detector");
   const cosine = { value: 0.3, low: 0.28, high: 0.32 };
   const all = [{ far: 0.01, cosine, accepted: null, impostors: 5000 }];
@@ -28,7 +24,7 @@ beforeAll(async () => {
     adapter: adapterHash(await loadAdapter(join(folder, "adapter"), backbone)),
   };
   await writeFile(join(folder, "thresholds.json"), JSON.stringify({ ...found, ...belongs }));
-  common = ["export", "--model", model, "--adapter", join(folder, "adapter")];
+  common = ["export", ...on];
 });
 
 const filesOf = async (out: string): Promise<string[]> =>

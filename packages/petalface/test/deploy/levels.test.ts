@@ -1,13 +1,12 @@
-import { join } from "node:path";
 import { encodeModel, type Graph, printShape } from "onnx-grad";
 import { InferenceSession, Tensor } from "onnxruntime-node";
 import * as web from "onnxruntime-web";
 import { beforeAll, describe, expect, it } from "vitest";
 import { type Adapter, adaptedModel, levelsGraph } from "../../src/adapters/index.ts";
-import { type Backbone, openBackbone } from "../../src/backbones/index.ts";
+import type { Backbone } from "../../src/backbones/index.ts";
 import { contracts, fitGraph, formFor } from "../../src/deploy/index.ts";
-import { tinyWidth, writeTinyBackbone } from "../support/backbone.ts";
-import { drawnAdapter, embedHere, fedAs, noiseFaces, operatorsOf, unitRows } from "../support/deployed.ts";
+import { tinyWidth } from "../support/backbone.ts";
+import { embedHere, fedAs, noiseFaces, openDeployed, operatorsOf, unitRows } from "../support/deployed.ts";
 import { temporaryFolder } from "../support/folder.ts";
 
 const [size, count, levels] = [112, 10, 5];
@@ -17,9 +16,7 @@ let backbone: Backbone;
 let adapter: Adapter;
 
 beforeAll(async () => {
-  await writeTinyBackbone(join(folder, "tiny.onnx"), 1, size);
-  backbone = await openBackbone(join(folder, "tiny.onnx"), { normalize: "127.5,1/128" });
-  adapter = await drawnAdapter(backbone, { measure: "sharpness", low: 5, high: 9 });
+  ({ backbone, adapter } = await openDeployed(folder, "127.5,1/128"));
 });
 
 /** The file of a target in levels, or of the frozen network. */

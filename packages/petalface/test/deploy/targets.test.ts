@@ -8,7 +8,16 @@ import { type Backbone, openBackbone } from "../../src/backbones/index.ts";
 import { type Contract, contracts, fitGraph, formFor, looksUnnormalised } from "../../src/deploy/index.ts";
 import type { Preprocessing } from "../../src/models/index.ts";
 import { tinyWidth, writeTinyBackbone } from "../support/backbone.ts";
-import { cosines, drawnAdapter, embedHere, fedAs, noiseFaces, operatorsOf, unitRows } from "../support/deployed.ts";
+import {
+  cosines,
+  drawnAdapter,
+  embedHere,
+  fedAs,
+  noiseFaces,
+  openDeployed,
+  operatorsOf,
+  unitRows,
+} from "../support/deployed.ts";
 import { temporaryFolder } from "../support/folder.ts";
 
 const [size, count] = [112, 10];
@@ -18,10 +27,8 @@ let backbone: Backbone;
 let adapter: Adapter;
 
 beforeAll(async () => {
-  await writeTinyBackbone(join(folder, "tiny.onnx"), 1, size);
   // 1 / 128 is what insightface's own programs do not feed.
-  backbone = await openBackbone(join(folder, "tiny.onnx"), { normalize: "127.5,1/128" });
-  adapter = await drawnAdapter(backbone, { measure: "sharpness", low: 5, high: 9 });
+  ({ backbone, adapter } = await openDeployed(folder, "127.5,1/128"));
 });
 
 /** The graph that a target gets, written and read again. Merged where it must be. */

@@ -1,14 +1,11 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
-import { saveAdapter } from "../../src/adapters/index.ts";
-import { openBackbone } from "../../src/backbones/index.ts";
 import { inUnit, measureThresholds, type ThresholdComparisons } from "../../src/deploy/index.ts";
 import { tarAtFar } from "../../src/matching/index.ts";
 import { random } from "../../src/random.ts";
 import { petalface } from "../cli/process.ts";
-import { writeTinyBackbone } from "../support/backbone.ts";
-import { drawnAdapter } from "../support/deployed.ts";
+import { saveDeployed } from "../support/deployed.ts";
 import { temporaryFolder } from "../support/folder.ts";
 
 const people = 60;
@@ -90,14 +87,9 @@ it.each([
 
 describe("petalface threshold", () => {
   const folder = temporaryFolder("petalface-threshold-");
-  let on: string[];
+  let on: readonly string[];
   beforeAll(async () => {
-    const model = join(folder, "tiny.onnx");
-    await writeTinyBackbone(model, 1, 112);
-    const backbone = await openBackbone(model);
-    const adapter = await drawnAdapter(backbone, { measure: "sharpness", low: 5, high: 9 });
-    await saveAdapter(join(folder, "adapter"), backbone, adapter);
-    on = ["--model", model, "--adapter", join(folder, "adapter")];
+    on = await saveDeployed(folder);
   });
 
   const data = ["--data", "synthetic:people=30,images=2,seed=3", "--threads", "1", "--no-cache", "--resamples", "50"];

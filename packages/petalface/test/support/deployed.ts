@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import type { Graph } from "onnx-grad";
 import {
   type Adapter,
@@ -5,11 +6,13 @@ import {
   findSites,
   initialTheta,
   layoutOf,
+  saveAdapter,
   selectSites,
 } from "../../src/adapters/index.ts";
-import { type Backbone, type EmbeddingModel, openEmbedder } from "../../src/backbones/index.ts";
+import { type Backbone, type EmbeddingModel, openBackbone, openEmbedder } from "../../src/backbones/index.ts";
 import type { Preprocessing } from "../../src/models/index.ts";
 import { random } from "../../src/random.ts";
+import { writeTinyBackbone } from "./backbone.ts";
 
 /** An adapter with drawn weights on a backbone, gate closing on sharp faces. */
 export async function drawnAdapter(
@@ -27,6 +30,24 @@ export async function drawnAdapter(
   const draw = random("deployed", 1);
   const theta = (await initialTheta(backbone, layoutOf(backbone, config), 1)).map((v) => v + spread * draw.normal());
   return { config, theta };
+}
+
+/** Alpha of {@link noiseFaces} is from 0 to 1 under this. */
+const calibration = { measure: "sharpness", low: 5, high: 9 } as const;
+
+/** A tiny recogniser of 112 px in a folder, normalised as given, and a drawn adapter. */
+export async function openDeployed(folder: string, normalize?: string) {
+  const model = join(folder, "tiny.onnx");
+  await writeTinyBackbone(model, 1, 112);
+  const backbone = await openBackbone(model, { normalize });
+  return { model, backbone, adapter: await drawnAdapter(backbone, calibration) };
+}
+
+/** The same, the adapter saved: the options of a command that name both. */
+export async function saveDeployed(folder: string): Promise<readonly string[]> {
+  const { model, backbone, adapter } = await openDeployed(folder);
+  await saveAdapter(join(folder, "adapter"), backbone, adapter);
+  return ["--model", model, "--adapter", join(folder, "adapter")];
 }
 
 /** Noise of growing contrast, as 8-bit planes: alpha from 0 to 1 under sharpness from 5 to 9. */

@@ -1,20 +1,20 @@
 import { type Command, Option } from "commander";
 import { inspect } from "../../../api/inspect/inspect.ts";
+import type { PicturesOptions } from "../../../api/inspect/pictures.ts";
 import { choicesOf } from "../../../api/model.ts";
 import { requireMost } from "../../../data/index.ts";
 import { PetalfaceError } from "../../../errors.ts";
 import { type Provider, providerNames } from "../../../runtime/index.ts";
 import type { CliContext } from "../../context.ts";
-import { withDataOptions } from "../../data.ts";
+import { type DataFlags, leftOutOptions, withDataOptions } from "../../data.ts";
 import { withExamples } from "../../examples.ts";
 import { withModelChoices } from "../../model.ts";
-import type { checkPreprocessing } from "./audit/preprocessing.ts";
-import type { AuditFlags } from "./audit/run.ts";
 import { describe } from "./describe.ts";
+import type { Description } from "./description.ts";
 
-/** Loaded only where it is asked for, as all of a command's parts. */
-const checkFeeding: typeof checkPreprocessing = async (...args) =>
-  (await import("./audit/preprocessing.ts")).checkPreprocessing(...args);
+interface Flags extends Omit<PicturesOptions, "mostLeftOut">, DataFlags {
+  readonly provider?: Provider;
+}
 
 /** `petalface inspect`: what is this, and what could be adapted? */
 export function inspectCommand(program: Command, context: CliContext): void {
@@ -36,21 +36,12 @@ export function inspectCommand(program: Command, context: CliContext): void {
     )
     .option("--against <data>", "a second data set: find pictures and people that are in both")
     .option("--report <file>", "write the findings of a data set as an HTML page with pictures")
-    .action(async (thing: string, { provider, ...flags }: AuditFlags & { provider?: Provider }) => {
+    .action(async (thing: string, { provider, ...flags }: Flags) => {
       const choices = choicesOf(flags);
-      const inspection = describe(await inspect(thing, { ...choices, mostLeftOut: flags.maxLeftOut }));
+      const inspection = describe(await inspect(thing, { ...choices, ...leftOutOptions(flags) }));
       if (inspection.document.kind === "data") {
-        const { runAudit } = await import("./audit/run.ts");
-        const { model } = flags;
-        const feeding = model === undefined ? undefined : await checkFeeding(thing, { ...flags, model }, context);
-        const { findings, lines, leftOut } = await runAudit(thing, flags, context);
-        const document = {
-          ...inspection.document,
-          leftOut,
-          ...(feeding && { preprocessing: feeding.findings }),
-          ...(findings && { findings }),
-        };
-        context.result(document, [...(feeding?.lines ?? []), inspection.text, ...lines].join("\n"));
+        const { document, text, leftOut } = await withPictures(inspection, thing, flags, context);
+        context.result(document, text);
         // The findings come first: they are the purpose of this command.
         return requireMost(thing, leftOut, flags.maxLeftOut);
       }
@@ -74,4 +65,24 @@ export function inspectCommand(program: Command, context: CliContext): void {
     "inspect train --against test --model fr_feature --report check.html",
     "inspect fr_feature --provider webgpu",
   );
+}
+
+/** An inspection of a data set with what was found in its pictures. */
+async function withPictures({ document, text }: Description, thing: string, flags: Flags, context: CliContext) {
+  // Loaded only where it is asked for, as all of a command's parts.
+  const { inspectFeeding, inspectPictures } = await import("../../../api/inspect/pictures.ts");
+  const { printFindings } = await import("./audit/text.ts");
+  const { printPreprocessing } = await import("./audit/preprocessing.ts");
+  const { model, report } = flags;
+  const options = { ...flags, ...leftOutOptions(flags) };
+  const feeding = model === undefined ? undefined : await inspectFeeding(thing, { ...options, model }, context);
+  const { findings, leftOut, tooMany } = await inspectPictures(thing, options, context);
+  const lines = [...(feeding ? printPreprocessing(feeding) : []), text, ...(findings ? printFindings(findings) : [])];
+  if (tooMany) lines.push(`look for copies and wrong names: petalface inspect ${thing} --check`);
+  if (findings !== undefined && report !== undefined) lines.push(`page: ${report}`);
+  return {
+    document: { ...document, leftOut, ...(feeding && { preprocessing: feeding }), ...(findings && { findings }) },
+    text: lines.join("\n"),
+    leftOut,
+  };
 }

@@ -1,45 +1,5 @@
-import { availableParallelism } from "node:os";
-import { openFrozen } from "../../../../api/model.ts";
-import { comparePreprocessing, type PreprocessingFindings } from "../../../../audit/index.ts";
-import { openData } from "../../../../data/index.ts";
-import { openLoader } from "../../../../images/index.ts";
-import type { ModelChoices } from "../../../../models/index.ts";
-import type { CliContext } from "../../../context.ts";
-import type { DataFlags } from "../../../data.ts";
+import type { PreprocessingFindings } from "../../../../audit/index.ts";
 import { plainTable } from "../../../table.ts";
-
-/**
- * Finds out on the faces of a set whether a model is fed as it was trained.
- *
- * @returns what was found, and lines for people, the verdict first
- */
-export async function checkPreprocessing(
-  spec: string,
-  flags: ModelChoices & DataFlags & { readonly model: string },
-  context: CliContext,
-): Promise<{ readonly findings: PreprocessingFindings; readonly lines: string[] }> {
-  const data = await openData(spec, { mostLeftOut: flags.maxLeftOut });
-  const backbone = await openFrozen(flags);
-  const threads = availableParallelism();
-  await using loader = openLoader({ size: backbone.size, threads });
-  let progress: ReturnType<CliContext["progress"]> | undefined;
-  try {
-    const findings = await comparePreprocessing({
-      backbone,
-      data,
-      loader,
-      session: { threads },
-      signal: context.signal,
-      onProgress(done, total) {
-        progress ??= context.progress("trying preprocessings", total, "faces");
-        progress.update(done);
-      },
-    });
-    return { findings, lines: printPreprocessing(findings) };
-  } finally {
-    progress?.close();
-  }
-}
 
 /** The verdict in a line or two, then a table of what was tried. */
 export function printPreprocessing(findings: PreprocessingFindings): string[] {
