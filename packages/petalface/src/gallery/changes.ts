@@ -2,8 +2,8 @@ import { itemAt } from "onnx-grad";
 import type { SessionOptions } from "../runtime/index.ts";
 import { evenly } from "./evenly.ts";
 import { byCosine, type Candidate, type GallerySearcher, openSearcher, type Probes } from "./search.ts";
+import type { GalleryStore } from "./store.ts";
 import { buildTemplates, type TemplateRule } from "./templates.ts";
-import type { GalleryStore } from "./types.ts";
 
 /**
  * A searcher with the faces that were added since it was opened: the people who have any are read

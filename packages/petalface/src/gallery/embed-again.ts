@@ -7,7 +7,8 @@ import { alphaOf, type Calibration } from "../quality/index.ts";
 import { makeTemporary } from "../temporary.ts";
 import { type Describer, describeFaces } from "./describe.ts";
 import { type EmbeddingRecord, isSameModel } from "./space.ts";
-import type { FaceEmbedding, GalleryStore, MigratingFace, Migration } from "./types.ts";
+import type { GalleryStore } from "./store.ts";
+import type { FaceEmbedding, MigratingFace, Migration } from "./types.ts";
 
 /** What embedding the faces of a gallery again takes. */
 export interface EmbedAgainOptions {

@@ -3,7 +3,8 @@ import { evenly } from "./evenly.ts";
 import { addEvidence, type GateEvidence, type PersonSum } from "./gate.ts";
 import type { Candidate, GallerySearcher, PersonSearcher } from "./search.ts";
 import { openGallerySearcher } from "./searcher.ts";
-import type { EnrolledVectors, GalleryStore } from "./types.ts";
+import type { GalleryStore } from "./store.ts";
+import type { EnrolledVectors } from "./types.ts";
 
 /** What enrolling needs of a gallery. */
 export type EnrollingStore = Pick<

@@ -3,8 +3,9 @@ import { evenly } from "./evenly.ts";
 import { mostProbes, openScanner } from "./scan/scanner.ts";
 import { candidateCosines } from "./score.ts";
 import type { Candidate, GallerySearcher, Probes } from "./search.ts";
+import type { GalleryStore } from "./store.ts";
 import { qualityWeight, type TemplateRule } from "./templates.ts";
-import type { FaceCodes, GalleryStore } from "./types.ts";
+import type { FaceCodes } from "./types.ts";
 
 /** Places of the scanner's results. */
 const sharpSlot = 0;

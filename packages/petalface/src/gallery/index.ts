@@ -37,6 +37,7 @@ export {
   type ModelSource,
   refuseOtherSpace,
 } from "./space.ts";
+export type { AuditEntry, GalleryStore, Removal } from "./store.ts";
 export { buildTemplates, defaultTemplateRule, type TemplateRule, type Templates, templateRules } from "./templates.ts";
 export {
   type ChosenThresholds,
@@ -48,7 +49,6 @@ export {
 export { joinTrack, type Track } from "./track.ts";
 export { exportGallery, importGallery } from "./transfer.ts";
 export type {
-  AuditEntry,
   ChosenFaces,
   CodedRows,
   EnrolledFace,
@@ -57,13 +57,11 @@ export type {
   FaceEmbedding,
   FacesOfPerson,
   GallerySettings,
-  GalleryStore,
   MigratingFace,
   Migration,
   NewFace,
   PartSettings,
   Person,
-  Removal,
   ThresholdRow,
   ThresholdTable,
   WholeFace,

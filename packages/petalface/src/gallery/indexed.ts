@@ -1,8 +1,8 @@
 import { itemAt } from "onnx-grad";
 import { candidateCosines } from "./score.ts";
 import type { Candidate, GallerySearcher } from "./search.ts";
+import type { GalleryStore } from "./store.ts";
 import type { TemplateRule } from "./templates.ts";
-import type { GalleryStore } from "./types.ts";
 
 /** Faces that the index is asked for. */
 const asked = 200;

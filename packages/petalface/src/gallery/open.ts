@@ -8,7 +8,8 @@ import { createInPostgres, dropInPostgres, openInPostgres, refuseTaken, renameIn
 import type { EmbeddingRecord } from "./space.ts";
 import { createFile } from "./sqlite/create.ts";
 import { openFile } from "./sqlite/open.ts";
-import type { GallerySettings, GalleryStore } from "./types.ts";
+import type { GalleryStore } from "./store.ts";
+import type { GallerySettings } from "./types.ts";
 
 /**
  * Makes an empty gallery. It appears when it is whole, and never over another one.

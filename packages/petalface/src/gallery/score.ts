@@ -1,6 +1,6 @@
 import type { Candidate } from "./search.ts";
+import type { GalleryStore } from "./store.ts";
 import { buildTemplates, type TemplateRule, templateLength } from "./templates.ts";
-import type { GalleryStore } from "./types.ts";
 
 /** People who are read from the store at once. */
 const peopleAtOnce = 1000;

@@ -1,8 +1,8 @@
 import type { SessionOptions } from "../runtime/index.ts";
 import { openExactSearcher } from "./exact.ts";
 import { type GallerySearcher, openSearcher } from "./search.ts";
+import type { GalleryStore } from "./store.ts";
 import { buildTemplates, type TemplateRule } from "./templates.ts";
-import type { GalleryStore } from "./types.ts";
 
 /**
  * Up to so many faces all embeddings are held in memory in float32: that is simpler, and as fast.

@@ -5,7 +5,8 @@ import { printPath } from "../images/index.ts";
 import { linesOf } from "./lines.ts";
 import { makeWhole } from "./open.ts";
 import type { EmbeddingRecord } from "./space.ts";
-import type { GallerySettings, GalleryStore, NewFace } from "./types.ts";
+import type { GalleryStore } from "./store.ts";
+import type { GallerySettings, NewFace } from "./types.ts";
 
 /** First line of an export. */
 interface Head {

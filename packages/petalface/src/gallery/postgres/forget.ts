@@ -1,6 +1,6 @@
 import { PetalfaceError } from "../../errors.ts";
 import { fragmentsOf } from "../fragments.ts";
-import type { Removal } from "../types.ts";
+import type { Removal } from "../store.ts";
 import { dropFromBlocks } from "./blocks.ts";
 import type { Database, Queries } from "./database.ts";
 import { activeModel, lockGallery, note } from "./rows.ts";

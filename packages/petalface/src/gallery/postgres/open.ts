@@ -1,7 +1,8 @@
 import { PetalfaceError } from "../../errors.ts";
 import type { GalleryAddress } from "../address.ts";
 import type { EmbeddingRecord } from "../space.ts";
-import type { GallerySettings, GalleryStore } from "../types.ts";
+import type { GalleryStore } from "../store.ts";
+import type { GallerySettings } from "../types.ts";
 import { connect, type Database, type Queries, quoteName } from "./database.ts";
 import { note } from "./rows.ts";
 import { formatVersion, schema } from "./schema.ts";

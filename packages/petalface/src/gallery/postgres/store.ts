@@ -1,14 +1,7 @@
 import { PetalfaceError } from "../../errors.ts";
 import { type SettingRow, settingsOf } from "../settings.ts";
-import type {
-  AuditEntry,
-  EnrolledFace,
-  FacesOfPerson,
-  GallerySettings,
-  GalleryStore,
-  Person,
-  WholeFace,
-} from "../types.ts";
+import type { AuditEntry, GalleryStore } from "../store.ts";
+import type { EnrolledFace, FacesOfPerson, GallerySettings, Person, WholeFace } from "../types.ts";
 import { dropFromBlocks, fillBlocks, giveInBlocks, readCodes, renewBlocks } from "./blocks.ts";
 import { checkGallery } from "./check.ts";
 import type { Database, Queries } from "./database.ts";

@@ -3,7 +3,7 @@ import type { DatabaseSync } from "node:sqlite";
 import { PetalfaceError } from "../../errors.ts";
 import { printPath } from "../../images/index.ts";
 import { fragmentBytes, fragmentsOf } from "../fragments.ts";
-import type { Removal } from "../types.ts";
+import type { Removal } from "../store.ts";
 import { dropFromBlocks } from "./blocks.ts";
 import { guard, transact } from "./driver.ts";
 import { dropIndex, sweepIndex } from "./nearest.ts";

@@ -2,7 +2,7 @@ import { access, constants, stat } from "node:fs/promises";
 import type { DatabaseSync } from "node:sqlite";
 import { PetalfaceError } from "../../errors.ts";
 import { printPath } from "../../images/index.ts";
-import type { GalleryStore } from "../types.ts";
+import type { GalleryStore } from "../store.ts";
 import { problemsOf } from "./check.ts";
 import { guard, openDatabase, transact } from "./driver.ts";
 import { smallBytes } from "./forget.ts";

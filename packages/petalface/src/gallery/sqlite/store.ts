@@ -3,16 +3,8 @@ import { PetalfaceError } from "../../errors.ts";
 import { printPath } from "../../images/index.ts";
 import { type EmbeddingRow, readEmbedding } from "../rows.ts";
 import { type SettingRow, settingsOf } from "../settings.ts";
-import type {
-  AuditEntry,
-  EnrolledFace,
-  FaceEmbedding,
-  FacesOfPerson,
-  GallerySettings,
-  GalleryStore,
-  Person,
-  WholeFace,
-} from "../types.ts";
+import type { AuditEntry, GalleryStore } from "../store.ts";
+import type { EnrolledFace, FaceEmbedding, FacesOfPerson, GallerySettings, Person, WholeFace } from "../types.ts";
 import { fillBlocks, readCodes, renewBlocks } from "./blocks.ts";
 import { checkGallery } from "./check.ts";
 import { guard, transact } from "./driver.ts";
