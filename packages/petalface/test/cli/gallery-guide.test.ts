@@ -4,6 +4,7 @@ import { beforeAll, expect, test } from "vitest";
 import { blocksOf, wordsOf } from "../docs/blocks.ts";
 import { writeTinyBackbone } from "../support/backbone.ts";
 import { temporaryFolder } from "../support/folder.ts";
+import { drawPhotos } from "./drawn-photos.ts";
 import { petalface } from "./process.ts";
 
 const people = "synthetic:people=4,images=3,seed=5";
@@ -17,8 +18,7 @@ async function run(...args: string[]) {
 
 beforeAll(async () => {
   await writeTinyBackbone(join(folder, "tiny.onnx"));
-  await run("data", "pack", people, "--out", "packed/train.rec", "--size", "32");
-  await run("data", "unpack", "packed/train.rec", "--out", "faces");
+  await drawPhotos(folder, people);
   await rename(join(folder, "faces/0"), join(folder, "faces/Ada Lovelace"));
   const [photo = ""] = await readdir(join(folder, "faces/1"));
   await cp(join(folder, "faces/1", photo), join(folder, "photo.jpg"));

@@ -12,6 +12,7 @@ import { loadSqlite } from "../../src/gallery/sqlite/driver.ts";
 import { writeTinyBackbone } from "../support/backbone.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { findPostgres, needsPostgres, startPostgres } from "../support/postgres.ts";
+import { drawPhotos } from "./drawn-photos.ts";
 import { petalface } from "./process.ts";
 
 const folder = temporaryFolder("petalface-import-");
@@ -112,9 +113,8 @@ function dumpOf(rows: ReturnType<typeof compreFaceRows>): string {
 beforeAll(async () => {
   await writeTinyBackbone(join(folder, "tiny.onnx"));
   await writeTinyBackbone(join(folder, "other.onnx"), 2);
+  await drawPhotos(folder, people);
   for (const args of [
-    ["data", "pack", people, "--out", "packed/train.rec", "--size", "32"],
-    ["data", "unpack", "packed/train.rec", "--out", "faces"],
     ["gallery", "create", "right.db", ...created],
     ["gallery", "add", "right.db", "faces", ...open],
   ])

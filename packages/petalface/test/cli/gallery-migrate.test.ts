@@ -4,6 +4,7 @@ import { beforeAll, expect, test } from "vitest";
 import { openGallery } from "../../src/gallery/index.ts";
 import { writeTinyBackbone } from "../support/backbone.ts";
 import { temporaryFolder } from "../support/folder.ts";
+import { drawPhotos } from "./drawn-photos.ts";
 import { petalface } from "./process.ts";
 
 const people = "synthetic:people=4,images=3,seed=5";
@@ -23,8 +24,7 @@ const vectorsOf = async (name: string) => {
 beforeAll(async () => {
   await writeTinyBackbone(join(folder, "tiny.onnx"));
   await writeTinyBackbone(join(folder, "other.onnx"), 2);
-  await run("data", "pack", people, "--out", "packed/train.rec", "--size", "32");
-  await run("data", "unpack", "packed/train.rec", "--out", "faces");
+  await drawPhotos(folder, people);
   const budget = ["--rank", "4", "--epochs", "3", "--batch", "6", "--threads", "1"];
   await run(
     "adapt",
@@ -95,8 +95,7 @@ test("without pictures another backbone waits for them, and the old one stays", 
 
 test("faces without a picture are mapped only when asked, and what that loses is said", async () => {
   const many = "synthetic:people=20,images=3,seed=6";
-  await run("data", "pack", many, "--out", "more/train.rec", "--size", "32");
-  await run("data", "unpack", "more/train.rec", "--out", "many");
+  await drawPhotos(folder, many, "many");
   await run("gallery", "create", "map.db", "--model", "tiny.onnx", "--copies", "none", "--alpha-range", "0,4");
   await run("gallery", "add", "map.db", "many", "--force", "--min-alpha", "0");
   await rm(join(folder, "many", "7"), { recursive: true });

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { writeTinyBackbone } from "../support/backbone.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { findPostgres, needsVector, type PostgresServer, startPostgres } from "../support/postgres.ts";
+import { drawPhotos } from "./drawn-photos.ts";
 import { petalface } from "./process.ts";
 
 const absent = findPostgres()?.vector !== true;
@@ -17,11 +18,7 @@ beforeAll(async () => {
   server = await startPostgres();
   database = await server.createDatabase();
   await writeTinyBackbone(join(folder, "tiny.onnx"));
-  for (const args of [
-    ["data", "pack", "synthetic:people=4,images=3,seed=5", "--out", "packed/train.rec", "--size", "32"],
-    ["data", "unpack", "packed/train.rec", "--out", "faces"],
-  ])
-    expect(await petalface(args, { cwd: folder })).toMatchObject({ code: 0 });
+  await drawPhotos(folder, "synthetic:people=4,images=3,seed=5");
 });
 afterAll(async () => {
   if (absent) return;

@@ -5,6 +5,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { loadSqlite } from "../../src/gallery/sqlite/driver.ts";
 import { writeTinyBackbone } from "../support/backbone.ts";
 import { temporaryFolder } from "../support/folder.ts";
+import { drawPhotos } from "./drawn-photos.ts";
 import { petalface } from "./process.ts";
 
 const folder = temporaryFolder("petalface-cli-gallery-");
@@ -13,11 +14,7 @@ const people = "synthetic:people=4,images=3,seed=5";
 beforeAll(async () => {
   await writeTinyBackbone(join(folder, "tiny.onnx"));
   await writeTinyBackbone(join(folder, "other.onnx"), 2);
-  for (const args of [
-    ["data", "pack", people, "--out", "packed/train.rec", "--size", "32"],
-    ["data", "unpack", "packed/train.rec", "--out", "faces"],
-  ])
-    expect(await petalface(args, { cwd: folder })).toMatchObject({ code: 0 });
+  await drawPhotos(folder, people);
 });
 
 /** Runs `petalface gallery ... --json` that must succeed; its document. */
