@@ -73,7 +73,8 @@ describe.skipIf(skipped)(`the page of petalface serve${note}`, () => {
   };
   const give = async (page: Page, ...faces: (readonly [number, number])[]): Promise<void> => {
     const files = faces.map(async ([person, image]) => ({
-      ...{ name: `person${person}-${image}.png`, mimeType: "image/png" },
+      name: `person${person}-${image}.png`,
+      mimeType: "image/png",
       buffer: Buffer.from(await drawnFace(person, image, 112)),
     }));
     await page.locator("input[type=file]").setInputFiles(await Promise.all(files));

@@ -53,7 +53,11 @@ describe.skipIf(skipped)(`the whole journey${note}`, () => {
     }
     const main = fileURLToPath(new URL("../../../packages/petalface/src/cli/main.ts", import.meta.url));
     server = await startServer({
-      ...{ galleries: [gallery], port: 0, open: true, detector: "none", page: join(folder, "page") },
+      galleries: [gallery],
+      port: 0,
+      open: true,
+      detector: "none",
+      page: join(folder, "page"),
       ...(isReal ? {} : { threads: 1 }),
       gate: { alpha: 0, side: 1 },
       jobs: { folder: join(folder, "jobs"), data, program: [process.execPath, main] },
@@ -73,7 +77,8 @@ describe.skipIf(skipped)(`the whole journey${note}`, () => {
     await page.screenshot({ path: join(pictures, `${name}.jpg`), type: "jpeg", quality: 80 });
   };
   const faceFile = async (person: number, image: number) => ({
-    ...{ name: `face-${image + 1}.png`, mimeType: "image/png" },
+    name: `face-${image + 1}.png`,
+    mimeType: "image/png",
     buffer: Buffer.from(await drawnFace(person, image, side)),
   });
   /** What axe objects to, and by how much the page is too wide, at a width and in a theme. */
@@ -194,7 +199,12 @@ describe.skipIf(skipped)(`the whole journey${note}`, () => {
   test("a server without jobs says how to start one with them", async () => {
     const tiny = await makeGallery();
     await using plain = await startServer({
-      ...{ galleries: [tiny.gallery], port: 0, open: true, detector: "none", threads: 1, page: join(folder, "page") },
+      galleries: [tiny.gallery],
+      port: 0,
+      open: true,
+      detector: "none",
+      threads: 1,
+      page: join(folder, "page"),
     }).then((running) => ({ ...running, [Symbol.asyncDispose]: () => running.close() }));
     const page = await browser.newPage();
     page.setDefaultTimeout(60_000);

@@ -38,7 +38,10 @@ describe("pages of results", () => {
     ]);
     const table = tableOf(page, ["One"], ["b"]);
     expect(valueIn(rowOf(table, table.rows[0] ?? []).get("b") ?? "")).toEqual({
-      ...{ value: 1.5, low: 1, high: 2, text: "1.5 ± 0.5" },
+      value: 1.5,
+      low: 1,
+      high: 2,
+      text: "1.5 ± 0.5",
     });
     expect(valueIn("32.1 [24.4, 36.3]")).toMatchObject({ low: 24.4, high: 36.3, text: "32.1 (24.4 to 36.3)" });
     expect(valueIn("-")).toBeUndefined();

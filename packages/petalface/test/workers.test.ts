@@ -54,7 +54,9 @@ test("a task whose thread ends is refused, and the others are answered by anothe
      };`,
   );
   const workers = openWorkers<string, string>(pathToFileURL(join(file, "pool.js")).href, {
-    ...{ threads: 1, start: "all", workerData: undefined },
+    threads: 1,
+    start: "all",
+    workerData: undefined,
   });
   const results = await Promise.allSettled(["one", "exit", "two", "stray", "own", "three"].map(workers.run));
   const texts = results.map((result) => (result.status === "fulfilled" ? result.value : String(result.reason)));
@@ -82,7 +84,9 @@ test("tasks are refused where no thread starts again", async () => {
      export default (task) => process.exit(task);`,
   );
   const workers = openWorkers<number, number>(pathToFileURL(join(file, "pool.js")).href, {
-    ...{ threads: 1, start: "all", workerData: undefined },
+    threads: 1,
+    start: "all",
+    workerData: undefined,
   });
   const results = await Promise.allSettled([1, 2].map(workers.run));
   expect(results.map((result) => (result.status === "rejected" ? String(result.reason) : result.value))).toEqual([

@@ -35,14 +35,23 @@ function branch(name: string, added: ArrayLike<number>, file?: string): Graph {
   const nodes: Node[] = [
     { op: "Add", domain: "", name: `${name}/Add`, inputs: ["twice", `${name}/added`], outputs: [sum], attributes: {} },
     {
-      ...{ op: "ReduceSum", domain: "", name: `${name}/ReduceSum`, attributes: { keepdims: { int: 1 } } },
-      ...{ inputs: [sum, `${name}/axes`], outputs: [out] },
+      op: "ReduceSum",
+      domain: "",
+      name: `${name}/ReduceSum`,
+      attributes: { keepdims: { int: 1 } },
+      inputs: [sum, `${name}/axes`],
+      outputs: [out],
     },
   ];
   const constant =
     file === undefined ? float32(added) : { dtype: "float32" as const, dims: [3], file, offset: 4, length: 12 };
   return {
-    ...{ name, opset: 18, inputs: [], outputs: [out], nodes, metadata: new Map() },
+    name,
+    opset: 18,
+    inputs: [],
+    outputs: [out],
+    nodes,
+    metadata: new Map(),
     types: new Map([
       [sum, vector],
       [out, { dtype: "float32", shape: [1] }],

@@ -39,7 +39,10 @@ afterAll(async () => {
 /** An adapter of drawn weights; the sharpness of faces decides alpha. */
 function drawn(choices: Partial<AdapterConfig> = {}): Adapter {
   const config: AdapterConfig = {
-    ...{ method: "lora", gate: "low", rank: 4, scale: 0.5 },
+    method: "lora",
+    gate: "low",
+    rank: 4,
+    scale: 0.5,
     sites: findSites(backbone.graph).sites.map(({ name }) => name),
     backbone: { name: "tiny", sha256: backbone.spec.sha256 },
     calibration: { measure: "sharpness", low: 6, high: 7 },

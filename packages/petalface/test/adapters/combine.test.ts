@@ -31,11 +31,13 @@ beforeAll(async () => {
 function drawn(seed: number, choices: Partial<AdapterConfig> = {}): Adapter {
   const names = findSites(backbone.graph).sites.map(({ name }) => name);
   const config: AdapterConfig = {
-    ...{ method: "lora", gate: "low", rank: 4, scale: 0.5, sites: names },
-    ...{
-      backbone: { name: "tiny", sha256: backbone.spec.sha256 },
-      calibration: { measure: "sharpness", low: 90, high: 91 },
-    },
+    method: "lora",
+    gate: "low",
+    rank: 4,
+    scale: 0.5,
+    sites: names,
+    backbone: { name: "tiny", sha256: backbone.spec.sha256 },
+    calibration: { measure: "sharpness", low: 90, high: 91 },
     ...choices,
   };
   const stream = random("combine", seed);

@@ -57,7 +57,11 @@ describe("the library", () => {
     await writeTinyBackbone(model);
     const trained = await adapt({
       ...small,
-      ...{ model, train: faces, out: run, epochs: 2, learningRate: 0.02 },
+      model,
+      train: faces,
+      out: run,
+      epochs: 2,
+      learningRate: 0.02,
       onProgress: (event) => progress.push(event),
     });
     expect(trained).toMatchObject({ finished: true, folder: run });
@@ -161,7 +165,11 @@ describe("the library", () => {
     const controller = new AbortController();
     const stopped = await adapt({
       ...small,
-      ...{ model, train: shrunk, out, signal: controller.signal, calibration: "fit" },
+      model,
+      train: shrunk,
+      out,
+      signal: controller.signal,
+      calibration: "fit",
       onStep: ({ step }) => step === 1 && controller.abort(),
     });
     expect(stopped.finished).toBe(false);

@@ -277,7 +277,10 @@ describe("a database of InsightFace Server", () => {
       stdout: expect.stringMatching(/--embeddings tiny@1 keeps\s+their\s+embeddings/),
     });
     expect(await json("import", "insightface-server.db", "i.db", "--embeddings", "tiny@1", ...open)).toMatchObject({
-      ...{ product: "InsightFace Server", collection: "Office", keptEmbeddings: 6, sameModel: null },
+      product: "InsightFace Server",
+      collection: "Office",
+      keptEmbeddings: 6,
+      sameModel: null,
     });
     const right = await contentOf("right.db");
     const named = ["Ada", "ext-1", "p2"];

@@ -46,7 +46,10 @@ describe.skipIf(absent)(`petalface gallery over two servers (${needsVector})`, (
     expect(listed.gallery).toMatch(/gallery=team, .*gallery=team/);
     const [one, several] = [await json("search", "team.db", faces), await json("search", "team", faces, ...stores)];
     expect(several).toEqual({
-      ...{ ...one, gallery: several.gallery, missing: [], search: "exact, float32, over 2 of 2 servers" },
+      ...one,
+      gallery: several.gallery,
+      missing: [],
+      search: "exact, float32, over 2 of 2 servers",
     });
     // The order of the servers does not matter, and one of them alone is not the gallery.
     const turned = databases.toReversed().flatMap((database) => ["--store", database]);

@@ -65,7 +65,9 @@ describe.skipIf(absent)(`petalface gallery in PostgreSQL (${needsVector})`, () =
     expect(indexed.search).toBe("index of pgvector, then float32");
     const close = (photos: { cosine: number; candidates: { cosine: number }[] }[]) =>
       photos.map(({ cosine, candidates, ...rest }) => ({
-        ...{ ...rest, threshold: expect.any(Number), cosine: expect.closeTo(cosine, 5) },
+        ...rest,
+        threshold: expect.any(Number),
+        cosine: expect.closeTo(cosine, 5),
         candidates: candidates.map((each) => ({ ...each, cosine: expect.closeTo(each.cosine, 5) })),
       }));
     expect(indexed.photos).toEqual(close(one.photos));

@@ -77,7 +77,9 @@ describe("petalface gallery", () => {
     expect(lenient.named).toMatchObject({
       enrolled: {
         photos: 12,
-        ...{ right: { count: right.length }, wrong: { count: 12 - right.length }, nearest: { count: right.length } },
+        right: { count: right.length },
+        wrong: { count: 12 - right.length },
+        nearest: { count: right.length },
       },
       strangers: { photos: 0, matched: { count: 0, interval: null } },
     });

@@ -135,7 +135,9 @@ describe.skipIf(!model.exists)("petalface watch (needs PETALFACE_SHARED)", () =>
       expect(busy.code, busy.stderr).toBe(0);
       const { events } = JSON.parse(busy.stdout) as { events: WatchEvent[] };
       expect(events[0]).toMatchObject({
-        ...{ decision: "unusable", person: null, reason: "the server answered 503: too many requests" },
+        decision: "unusable",
+        person: null,
+        reason: "the server answered 503: too many requests",
       });
     } finally {
       server.close();
@@ -146,7 +148,11 @@ describe.skipIf(!model.exists)("petalface watch (needs PETALFACE_SHARED)", () =>
     const { startServer } = await import("../../src/server/index.ts");
     const { singleThreshold } = await import("../../src/gallery/index.ts");
     const server = await startServer({
-      ...{ galleries: [join(folder, "people.db")], port: 0, open: true, detector: "none", threads: 1 },
+      galleries: [join(folder, "people.db")],
+      port: 0,
+      open: true,
+      detector: "none",
+      threads: 1,
       thresholds: { kind: "given", table: singleThreshold(0.3) },
     });
     try {

@@ -36,7 +36,9 @@ function manyFaces(name: string, count: number): NewFace[] {
   return Array.from({ length: count }, (_, at) => ({
     vector: Float32Array.from({ length: width }, () => stream.normal()),
     copies: Float32Array.from({ length: width }, () => stream.normal()),
-    ...{ alpha: stream.uniform(), score: null, source: Buffer.from(`${name} ${at}`.padEnd(16).slice(-16)) },
+    alpha: stream.uniform(),
+    score: null,
+    source: Buffer.from(`${name} ${at}`.padEnd(16).slice(-16)),
     picture: new Uint8Array(32),
   }));
 }
@@ -67,7 +69,9 @@ describe.skipIf(absent)(`a gallery over servers of PostgreSQL (${needsVector})`,
     for (const [name, faces] of people)
       for (const store of [whole, parts]) expect(await store.add(name, faces)).toBe(faces.length);
     return {
-      ...{ whole, parts, addresses },
+      whole,
+      parts,
+      addresses,
       async [Symbol.asyncDispose]() {
         await whole.close();
         await parts.close();
@@ -85,7 +89,9 @@ describe.skipIf(absent)(`a gallery over servers of PostgreSQL (${needsVector})`,
     const found = await searcher.search(probes, top);
     const names = await gallery.names(found.flat().map(({ person }) => person));
     return {
-      ...{ kind: searcher.kind, faces: searcher.faces, people: searcher.people },
+      kind: searcher.kind,
+      faces: searcher.faces,
+      people: searcher.people,
       found: found.map((each) => each.map(({ person, cosine }) => ({ name: names.get(person), cosine }))),
     };
   }

@@ -158,7 +158,9 @@ describe("training on ranks that exchange copies", () => {
       adapt(
         { model, train, options, out },
         {
-          ...{ threads: 1, ranks, data: ranks.rank === 1 ? spoilt : sound },
+          threads: 1,
+          ranks,
+          data: ranks.rank === 1 ? spoilt : sound,
           onStep: ({ step }) => {
             if (step === 4) hurt = true;
           },

@@ -10,7 +10,9 @@ async function meet(count: number): Promise<{ watches: Watch[]; lines: string[];
   const hosts = Array.from({ length: count }, () => "here");
   const watches = hosts.map((_, rank) =>
     openWatch({
-      ...{ rank, hosts, hint: () => "; continue" },
+      rank,
+      hosts,
+      hint: () => "; continue",
       print: (line) => lines.push(`${rank}: ${line}`),
       abort: () => aborts.push(rank),
     }),

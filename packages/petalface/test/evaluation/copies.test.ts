@@ -127,7 +127,12 @@ describe("templates of several faces with copies enrolled", () => {
   const items = ["probe a", "probe b", "enrolled a", "enrolled b"];
   const faces = fakeData(6, 1);
   const protocol: Protocol = {
-    ...{ kind: "test", name: "test", fingerprint: "0", data: faces, people: 2, fusion: "none" },
+    kind: "test",
+    name: "test",
+    fingerprint: "0",
+    data: faces,
+    people: 2,
+    fusion: "none",
     faces: Int32Array.of(0, 1, 2, 3, 4, 5),
     item: Int32Array.of(0, 1, 2, 2, 2, 3),
     media: Int32Array.of(0, 1, 2, 2, 3, 4),
@@ -136,8 +141,11 @@ describe("templates of several faces with copies enrolled", () => {
     person: Int32Array.of(0, 1, 0, 1),
     comparisons: [
       {
-        ...{ name: "1:1", first: Int32Array.of(2, 2, 3, 3), second: Int32Array.of(0, 1, 0, 1) },
-        ...{ same: Uint8Array.of(1, 0, 0, 1), enrolled: "first" as const },
+        name: "1:1",
+        first: Int32Array.of(2, 2, 3, 3),
+        second: Int32Array.of(0, 1, 0, 1),
+        same: Uint8Array.of(1, 0, 0, 1),
+        enrolled: "first" as const,
       },
     ],
     searches: [{ name: "1:N", probes: Int32Array.of(0, 1), gallery: Int32Array.of(2, 3) }],
@@ -156,7 +164,7 @@ describe("templates of several faces with copies enrolled", () => {
 
   test("copies of one size are pooled as the photos are, and count at unit length", async () => {
     const result = await measureRows(protocol, rows(protocol.faces, 0), {
-      ...{ bootstrap: { resamples: 10 } },
+      bootstrap: { resamples: 10 },
       copies: { sizes: [16, 12], weight: 0.5, places, rows: [rows(places, 16), rows(places, 12)] },
     });
     const enrolled = (item: number): number[] =>
@@ -209,7 +217,9 @@ describe("evaluating with copies", () => {
     },
   });
   const model: Embedder = {
-    ...{ size: 112, width: 3, batch: 16 },
+    size: 112,
+    width: 3,
+    batch: 16,
     async embed(pixels, count) {
       const rows = Array.from({ length: count }, (_, i) => [...pixels.subarray(12 * i, 12 * i + 3)]);
       const data = Float32Array.from(
@@ -224,10 +234,15 @@ describe("evaluating with copies", () => {
     const seen: ImageRequest[] = [];
     const done: number[] = [];
     const options = {
-      ...{ protocol: pairs, degradations: ["lr:12", "lr:16"], copies: { sizes: [16, 8], weight: "alpha" as const } },
+      protocol: pairs,
+      degradations: ["lr:12", "lr:16"],
+      copies: { sizes: [16, 8], weight: "alpha" as const },
     };
     const result = await evaluate({
-      ...{ ...options, model, loader: loader(seen), bootstrap: { resamples: 5 } },
+      ...options,
+      model,
+      loader: loader(seen),
+      bootstrap: { resamples: 5 },
       onProgress: (progress) => done.push(progress.done),
     });
     const images = pairs.items.length;
@@ -253,7 +268,8 @@ describe("evaluating with copies", () => {
   test("only the gallery of a search has copies", () => {
     const search: Protocol = {
       ...pairs,
-      ...{ comparisons: [], degradable: "probes" },
+      comparisons: [],
+      degradable: "probes",
     };
     const copies = { sizes: [16, 8], weight: 0.25 };
     const gallery = search.searches[0]?.gallery.length ?? 0;

@@ -113,7 +113,9 @@ test("models measured one by one share the first one's gallery, and nothing more
     },
   };
   const model = (turn: number): Embedder => ({
-    ...{ size: 2, width: 3, batch: 16 },
+    size: 2,
+    width: 3,
+    batch: 16,
     async embed(pixels, count) {
       const rows = Array.from({ length: count }, (_, i) => [...pixels.subarray(12 * i, 12 * i + 3)]);
       const numbers = rows.flatMap(([person = 0, image = 0, side = 0]) => [

@@ -28,7 +28,9 @@ function drawn(people: number, spread: number, withCopies: boolean): EnrolledVec
   const rows = (make: (face: number, at: number) => number): Float32Array =>
     Float32Array.from({ length: owners.length * width }, (_, at) => make(Math.floor(at / width), at % width));
   return {
-    ...{ width, faces: Int32Array.from(owners.keys()), people: Int32Array.from(owners) },
+    width,
+    faces: Int32Array.from(owners.keys()),
+    people: Int32Array.from(owners),
     vectors: rows((_, at) => 4 * (base[at] + spread * stream.normal())),
     copies: rows((face) => (withCopies && face % 5 !== 1 ? 0.3 * stream.normal() : 0)),
     alpha: Float32Array.from(owners, () => stream.uniform()),

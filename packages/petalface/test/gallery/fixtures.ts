@@ -35,8 +35,12 @@ export function faceOf(name: string, alpha = 1): NewFace {
   const vector = Float32Array.from({ length: width }, () => stream.normal());
   const copies = Float32Array.from({ length: width }, () => 0.5 * stream.normal());
   return {
-    ...{ vector, copies, alpha, score: alpha },
-    ...{ source: bytesFrom(`source ${name}`, 16), picture: bytesFrom(`picture ${name}`, 32) },
+    vector,
+    copies,
+    alpha,
+    score: alpha,
+    source: bytesFrom(`source ${name}`, 16),
+    picture: bytesFrom(`picture ${name}`, 32),
     crop: bytesFrom(`crop ${name}`, 5000),
   };
 }

@@ -30,8 +30,11 @@ function drawn(seed: number, people: number): EnrolledVectors {
   const normals = (scale: number): Float32Array =>
     Float32Array.from({ length: count * width }, () => scale * stream.normal());
   return {
-    ...{ width, faces: Int32Array.from(owners.keys()), people: Int32Array.from(owners) },
-    ...{ vectors: normals(3), copies: normals(0.5) },
+    width,
+    faces: Int32Array.from(owners.keys()),
+    people: Int32Array.from(owners),
+    vectors: normals(3),
+    copies: normals(0.5),
     alpha: Float32Array.from({ length: count }, () => stream.uniform()),
     score: new Float64Array(count),
   };
@@ -197,7 +200,10 @@ describe("decisions", () => {
 
 describe("tracks", () => {
   const frame = (vector: readonly number[], alpha: number) => ({
-    ...{ vector: Float32Array.from(vector), copies: new Float32Array(vector.length), alpha, score: null },
+    vector: Float32Array.from(vector),
+    copies: new Float32Array(vector.length),
+    alpha,
+    score: null,
   });
 
   test("weight frames by quality, and leave out those that would hurt", async () => {

@@ -6,7 +6,9 @@ function openTest(atOnce?: number, wait = 0) {
   const started: string[] = [];
   const ends: (() => void)[] = [];
   const batcher = openBatcher<string, string>({
-    ...{ most: 2, wait, atOnce },
+    most: 2,
+    wait,
+    atOnce,
     run: (items) => {
       started.push(items.join(""));
       return new Promise((resolve) => ends.push(() => resolve(items.map((item) => item.toUpperCase()))));
@@ -83,7 +85,8 @@ describe("a batcher", () => {
   test("fails the items of a batch that fails, and goes on", async () => {
     let fails = true;
     const batcher = openBatcher<string, string>({
-      ...{ most: 2, wait: 0 },
+      most: 2,
+      wait: 0,
       run: async (items) => {
         if (fails) throw new Error("no engine");
         return items;

@@ -227,7 +227,12 @@ test("a gallery that a job changes to the adapter is refused until the server is
   });
   await server.running.close();
   const running = await startServer({
-    ...{ galleries: [server.gallery], port: 0, open: true, detector: "none", threads: 1, jobs: place },
+    galleries: [server.gallery],
+    port: 0,
+    open: true,
+    detector: "none",
+    threads: 1,
+    jobs: place,
   });
   server = { ...server, running, address: running.address, ask: (...args) => ask(running.address, ...args) };
   expect((await search()).status).toBe(200);

@@ -29,7 +29,12 @@ test.skipIf(!photos.exists || !model.exists || !detector.exists)(
     const gallery = join(folder, "people.db");
     expect(await petalface(["gallery", "create", gallery, "--model", model.path])).toMatchObject({ code: 0 });
     const running = await startServer({
-      ...{ galleries: [gallery], port: 0, open: true, detector: detector.path, landmarks: "own", threads: 2 },
+      galleries: [gallery],
+      port: 0,
+      open: true,
+      detector: detector.path,
+      landmarks: "own",
+      threads: 2,
     });
     try {
       const all = await someone(9);

@@ -47,18 +47,19 @@ const openGate = { alpha: 0, side: 1 };
 export async function startTest(options: Partial<ServerOptions> = {}, flags: string[] = []): Promise<TestServer> {
   const { folder, gallery } = await makeGallery(...flags);
   const running = await startServer({
-    ...{
-      galleries: [gallery],
-      port: 0,
-      open: options.keys === undefined,
-      detector: "none",
-      threads: 1,
-      gate: openGate,
-    },
+    galleries: [gallery],
+    port: 0,
+    open: options.keys === undefined,
+    detector: "none",
+    threads: 1,
+    gate: openGate,
     ...options,
   });
   return {
-    ...{ folder, gallery, running, address: running.address },
+    folder,
+    gallery,
+    running,
+    address: running.address,
     ask: (method, path, body, headers) => ask(running.address, method, path, body, headers),
     async [Symbol.asyncDispose]() {
       await running.close();

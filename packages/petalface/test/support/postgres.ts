@@ -134,12 +134,18 @@ async function startOn(
   user: ReturnType<typeof serverUser>,
 ): Promise<Started> {
   const all = {
-    ...{ listen_addresses: "127.0.0.1", port: String(port), unix_socket_directories: "" },
-    ...{ fsync: "off", shared_buffers: "64MB", ...settings },
+    listen_addresses: "127.0.0.1",
+    port: String(port),
+    unix_socket_directories: "",
+    fsync: "off",
+    shared_buffers: "64MB",
+    ...settings,
   };
   const options = Object.entries(all).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
   const child = spawn(join(programs, "postgres"), ["-D", data, ...options], {
-    ...{ cwd: data, stdio: ["ignore", "ignore", "pipe"], ...user },
+    cwd: data,
+    stdio: ["ignore", "ignore", "pipe"],
+    ...user,
   });
   let text = "";
   child.stderr?.on("data", (chunk: Buffer) => {

@@ -45,7 +45,9 @@ export async function onRanks<T>(
     };
     const hosts = Array.from({ length: count }, () => "here");
     return {
-      ...{ rank, count, hosts },
+      rank,
+      count,
+      hosts,
       gather: async (pieces) =>
         (await share(pieces.map((piece) => piece.slice()))).map((all) => all.map((p) => p.slice())),
       async join(part, lengths) {

@@ -20,7 +20,10 @@ describe.skipIf(!existsSync(nets))("margin losses against the released code (nee
     const labels = Array.from(tensors.get("labels")?.data as BigInt64Array, Number);
     const { loss: found, gradient: got } = await runMargin(
       {
-        ...{ embedding: floats("embedding_eval"), centres: floats("head"), labels, width },
+        embedding: floats("embedding_eval"),
+        centres: floats("head"),
+        labels,
+        width,
         build: (o, inputs) => {
           const parts = { ...inputs, scale: 64, floor: 0 };
           return loss === "cosface"

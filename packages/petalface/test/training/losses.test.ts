@@ -69,7 +69,10 @@ describe("arcface", () => {
     const { embedding, centres } = inputs();
     const { loss, gradient } = await runMargin(
       {
-        ...{ embedding, centres, labels, width },
+        embedding,
+        centres,
+        labels,
+        width,
         build: (o, parts) => arcface(o, { ...parts, margin, scale, gradient: form, floor: 0 }),
       },
       "embedding",

@@ -23,7 +23,10 @@ const picture = (grey: number): Promise<Buffer> =>
     .toBuffer();
 const greyOf = ({ pixels }: Frame): number => pixels.data[0] ?? -1;
 const options = (source: string, more: object = {}) => ({
-  ...{ source, perSecond: 5, once: true, signal: AbortSignal.timeout(30_000) },
+  source,
+  perSecond: 5,
+  once: true,
+  signal: AbortSignal.timeout(30_000),
   note: (line: string) => void notes.push(line),
   ...more,
 });

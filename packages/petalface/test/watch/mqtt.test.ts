@@ -31,9 +31,20 @@ afterEach(async () => {
 });
 
 const event: WatchEvent = {
-  ...{ type: "decided", camera: "front door", track: 3, first: 1.5, last: 2.5, frames: 5 },
-  ...{ box: [10.2, 20, 50, 60.7], confidence: 0.9, decision: "match", reason: null, person: "Ada" },
-  ...{ cosine: 0.6, threshold: 0.3, alpha: 0.8 },
+  type: "decided",
+  camera: "front door",
+  track: 3,
+  first: 1.5,
+  last: 2.5,
+  frames: 5,
+  box: [10.2, 20, 50, 60.7],
+  confidence: 0.9,
+  decision: "match",
+  reason: null,
+  person: "Ada",
+  cosine: 0.6,
+  threshold: 0.3,
+  alpha: 0.8,
 };
 const started = 1_700_000_000;
 const of = (topic: string) => sent.filter((message) => message.topic === topic);
@@ -51,13 +62,23 @@ describe("events at a real broker", () => {
     }
     const id = "1700000001.500000-3";
     expect(documentOf("frigate/tracked_object_update")).toEqual({
-      ...{ type: "face", id, name: "Ada", score: 0.6, camera: "front door", timestamp: 1_700_000_002.5 },
+      type: "face",
+      id,
+      name: "Ada",
+      score: 0.6,
+      camera: "front door",
+      timestamp: 1_700_000_002.5,
     });
     const events = of("frigate/events").map(({ payload }) => JSON.parse(payload));
     expect(events.map(({ type }) => type)).toEqual(["new", "end"]);
     expect(events[0].after).toMatchObject({
-      ...{ id, camera: "front door", label: "face", sub_label: ["Ada", 0.6], end_time: null },
-      ...{ start_time: 1_700_000_001.5, box: [10, 20, 50, 61] },
+      id,
+      camera: "front door",
+      label: "face",
+      sub_label: ["Ada", 0.6],
+      end_time: null,
+      start_time: 1_700_000_001.5,
+      box: [10, 20, 50, 61],
     });
     expect(events[1].after.end_time).toBe(1_700_000_004);
     expect(of("frigate/available").map(({ payload }) => payload)).toEqual(["online", "offline"]);

@@ -250,7 +250,9 @@ describe("official trees in miniature", () => {
 describe("the mirror image", () => {
   /** Gives the mean of the left and of the right half of the red plane, and 1. */
   const embedder = (batch: number): Embedder => ({
-    ...{ size: 4, width: 3, batch },
+    size: 4,
+    width: 3,
+    batch,
     async embed(pixels, count) {
       const data = new Float32Array(3 * count);
       for (let face = 0; face < count; face++) {

@@ -29,7 +29,12 @@ function comparisons(gain: number, count = 3000): VerificationOutcome {
   return {
     kind: "verification",
     condition: { kind: "named", name: "1:1" },
-    ...{ scores, same, first, second, firstItem: first, secondItem: second },
+    scores,
+    same,
+    first,
+    second,
+    firstItem: first,
+    secondItem: second,
   };
 }
 
@@ -48,14 +53,27 @@ function searches(gain: number): IdentificationOutcome {
   return {
     kind: "identification",
     condition: { kind: "named", name: "surveillance to booking" },
-    ...{ person, item: person, rank: Int32Array.from(rank), mate, other, gallery: 60 },
+    person,
+    item: person,
+    rank: Int32Array.from(rank),
+    mate,
+    other,
+    gallery: 60,
   };
 }
 
 const measured = (gain: number): Measured => ({
   protocol: {
-    ...{ kind: "ijbs", name: "made up", fingerprint: "f", folds: 0, people, images: people },
-    ...{ genuine: 1, impostor: 1, gallery: 60, probes: 200 },
+    kind: "ijbs",
+    name: "made up",
+    fingerprint: "f",
+    folds: 0,
+    people,
+    images: people,
+    genuine: 1,
+    impostor: 1,
+    gallery: 60,
+    probes: 200,
   },
   data: { spec: "nowhere", fingerprint: "00" },
   degradations: [],
