@@ -1,8 +1,12 @@
 import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import type { Backbone } from "petalface/backbones";
+import { itemAt } from "onnx-grad";
+import { type Backbone, openEmbedder } from "petalface/backbones";
 import type { FaceData } from "petalface/data";
+import { embedFaces } from "petalface/embeddings";
 import type { FaceRows, KeptGallery } from "petalface/evaluation";
+import { openLoader } from "petalface/images";
+import { normaliseRows } from "petalface/matching";
 import { createTargetCache, type TargetCache } from "petalface/training";
 
 /**
@@ -61,6 +65,33 @@ export async function openGallery(
 export interface KeptTargets {
   readonly cache: TargetCache;
   save(): Promise<void>;
+}
+
+/** Computes the targets that are not known yet, of all faces of a set and their mirror images. */
+export async function fillTargets(
+  { known, rows }: TargetCache,
+  backbone: Backbone,
+  data: FaceData,
+  threads: number,
+): Promise<void> {
+  const missing = [...known.keys()].filter((at) => known[at] === 0);
+  if (missing.length === 0) return;
+  const { width } = backbone;
+  await using loader = openLoader({ size: backbone.size, threads: 1 });
+  const embedder = await openEmbedder(backbone, { threads });
+  const request = (at: number) => {
+    const place = itemAt(missing, at);
+    return { source: data.at(place >> 1).source, flip: place % 2 === 1 };
+  };
+  for await (const part of embedFaces(missing.length, request, { embedder, loader })) {
+    const units = normaliseRows(part.data.slice(0, part.count * width), width, "face");
+    for (let row = 0; row < part.count; row++) {
+      const place = itemAt(missing, part.start + row);
+      rows.set(units.subarray(row * width, (row + 1) * width), place * width);
+      known[place] = 1;
+    }
+  }
+  await embedder.close();
 }
 
 /** Opens the targets of a training set. */

@@ -20,6 +20,8 @@ export interface Contender {
   readonly times?: number;
   /** Only the first seed is run: for what takes long. */
   readonly once?: boolean;
+  /** `principal`: adapters start from the weights' principal parts, and the rest is frozen. */
+  readonly start?: "principal";
   /** Whose search it takes over, instead of one of its own. */
   readonly tunedAs?: string;
   /** Whose training it reads, instead of one of its own, and how. */
@@ -44,6 +46,10 @@ export const contenders: readonly Contender[] = [
   { name: "full", options: full },
   { name: "bias", options: { ...petal, method: "bias" } },
   { name: "lora", options: lora },
+  // The factor is that of Hayou et al.; a rate between that of down and that of up is lora's.
+  { name: "lora+", options: { ...lora, upRate: 16, learningRate: 5e-4 } },
+  { name: "pissa", options: lora, start: "principal" },
+  { name: "dora", options: { ...petal, method: "dora" } },
   { name: "paper", options: { preset: "paper", degrade: "any", rank: 32 } },
   { name: "petal", options: petal },
   { name: "nam", options: lora, of: "lora", form: "gated" },

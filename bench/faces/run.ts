@@ -1,5 +1,5 @@
 import { access, mkdir, readFile, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { openBackbone, openEmbedder } from "petalface/backbones";
 import { type FaceData, openData, subset } from "petalface/data";
 import {
@@ -18,8 +18,9 @@ import { lfw, lfwPairs, modelFile } from "../skeleton/shared.ts";
 import { spread } from "../skeleton/statistics.ts";
 import { openContender } from "./forms.ts";
 import { type Job, type JobResult, trainingFolder } from "./job.ts";
-import { openGallery, openTargetFile } from "./kept.ts";
+import { fillTargets, openGallery, openTargetFile } from "./kept.ts";
 import { heldOutFolds, testPixels } from "./plan.ts";
+import { principalRun, trainPrincipal } from "./principal.ts";
 
 export type { Job, JobResult } from "./job.ts";
 
@@ -50,7 +51,8 @@ export async function pairsOf(folds: readonly number[]): Promise<PairList> {
 function recipeOf({ contender, model, seed, images, faces, options }: Job): string {
   if (contender.options === undefined) return JSON.stringify({ model });
   const chosen = trainingOptions({ ...contender.options, ...options });
-  return JSON.stringify({ model, seed, images, faces, train: contender.train, options: chosen });
+  const { train, start } = contender;
+  return JSON.stringify({ model, seed, images, faces, train, start, options: chosen });
 }
 
 /** A record that a job leaves: what was asked for, and what came of it. */
@@ -90,26 +92,32 @@ export async function trainJob(job: Job): Promise<Omit<JobResult, "result">> {
   if (job.source !== undefined)
     throw new Error(`${contender.name} reads the training of ${contender.of} in ${folder}, which is not there`);
   const run = join(folder, "run");
-  const isBegun = (await readRecord(begun, asked)) !== undefined && (await exists(join(run, "run.json")));
-  if (!isBegun) await rm(run, { recursive: true, force: true });
+  const isPrincipal = contender.start === "principal";
+  const begunRun = join(isPrincipal ? principalRun(run) : run, "run.json");
+  const isBegun = (await readRecord(begun, asked)) !== undefined && (await exists(begunRun));
+  if (!isBegun) for (const old of [run, dirname(principalRun(run))]) await rm(old, { recursive: true, force: true });
   await mkdir(folder, { recursive: true });
   let [seconds, trained] = [0, 0];
   if (contender.options !== undefined) {
     await writeFile(begun, JSON.stringify({ asked }));
     const data = contender.train === undefined ? await trainingFaces(job.faces) : await openData(contender.train);
     const model = modelFile(job.model);
-    const targets =
-      job.frozen === undefined ? undefined : await openTargetFile(job.frozen, await openBackbone(model), data);
+    const backbone = await openBackbone(model);
+    const targets = await openTargetFile(job.frozen ?? folder, backbone, data);
     const { prefixBytes, onStep } = job;
-    const context = { data, threads, prefixBytes, onStep, targetCache: targets?.cache };
+    const context = { data, threads, prefixBytes, onStep, targetCache: targets.cache };
     const options = { ...contender.options, ...job.options, seed: job.seed, epochs: job.images / data.length };
+    // The network that is trained there is not the one that the targets are of.
+    if (isPrincipal) await fillTargets(targets.cache, backbone, data, threads);
     const started = performance.now();
-    const made = await (isBegun
-      ? resume(run, context)
-      : adapt({ model, train: data.spec, options, out: run }, context));
+    if (isPrincipal) trained = await trainPrincipal({ backbone, data, options, out: run, context, isBegun });
+    else {
+      const request = { model, train: data.spec, options, out: run };
+      const made = await (isBegun ? resume(run, context) : adapt(request, context));
+      trained = made.run.trained.parameters;
+    }
     seconds = (performance.now() - started) / 1000;
-    trained = made.run.trained.parameters;
-    await targets?.save();
+    if (job.frozen !== undefined) await targets.save();
   }
   await writeFile(done, JSON.stringify({ asked, seconds, trained }));
   return { seconds, trained };

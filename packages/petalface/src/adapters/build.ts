@@ -14,11 +14,12 @@ import type { Backbone } from "../backbones/index.ts";
 import { buildAlpha } from "../quality/index.ts";
 import { type BatchStatistics, normRewriter } from "./batch-norm.ts";
 import { centred } from "./centre.ts";
-import { type AdapterConfig, gateAt, rankAt } from "./config.ts";
+import { type AdapterConfig, adaptsSites, gateAt, rankAt } from "./config.ts";
 import { buildGate, gateParts } from "./gate.ts";
 import { type Gating, gating } from "./gating.ts";
 import { type Layout, layoutOf } from "./layout.ts";
 import { type LowRank, lowRankDelta } from "./low-rank.ts";
+import { magnitudeWeight } from "./magnitude.ts";
 import { type NoiseInput, type NoiseOptions, noiseOf } from "./noise.ts";
 import { scaledUp, tailsOf } from "./tail.ts";
 
@@ -55,6 +56,8 @@ export interface AdaptedBuild {
   readonly frozen: ReadonlyMap<string, string>;
   /** Inputs with new random values in every step. */
   readonly noise: readonly NoiseInput[];
+  /** Values that gradients do not go through. */
+  readonly fixed: readonly string[];
   /** With `statistics: "batch"`: the batch's own. */
   readonly batchStatistics?: BatchStatistics;
 }
@@ -95,12 +98,17 @@ export function buildAdapted(backbone: Backbone, config: AdapterConfig, options:
   const { norms } = layout;
   if (norms.length > 0 && options.statistics === undefined) throw new Error("no running statistics for trained norms");
   const normal = options.statistics && normRewriter(b, norms, options.statistics);
-  const ends = tailsOf(graph, layout.sites, options.statistics !== "batch");
+  const ends = tailsOf(graph, lowRank ? layout.sites : [], options.statistics !== "batch");
   const copied = new Map<string, Node>();
   const backboneNames = new Map<string, string>();
 
   const push = (pristine: Node, original: Node): void => {
-    const node = noise.rewrite(normal?.rewrite(pristine, original) ?? pristine, original);
+    const own = weights.get(original.name);
+    const given =
+      own === undefined
+        ? pristine
+        : { ...pristine, inputs: pristine.inputs.map((name, at) => (at === own.operand ? own.weight : name)) };
+    const node = noise.rewrite(normal?.rewrite(given, original) ?? given, original);
     copied.set(original.name, node);
     backboneNames.set(node.name, original.name || node.name);
     const ending = ends.get(original.name);
@@ -136,7 +144,22 @@ export function buildAdapted(backbone: Backbone, config: AdapterConfig, options:
     });
   };
 
-  const replaced = lowRank ? new Map<string, string>() : trained;
+  const fixed: string[] = [];
+  /** A layer's weight of its own, since layers may share the frozen one. */
+  const weights = new Map(
+    config.method === "dora"
+      ? layout.sites.map((site): [string, { weight: string; operand: number }] => {
+          const constant = entryOf(graph.constants, site.weight);
+          const of = (part: string): string => entryOf(trained, `${site.name}.${part}`);
+          const parts = { down: of("lora_A.weight"), up: of("lora_B.weight"), magnitude: of("lora_magnitude_vector") };
+          const frozen = { constant, name: b.constant(constant, site.weight) };
+          const { weight, norm } = magnitudeWeight(b, site, frozen, parts, config.scale);
+          fixed.push(norm);
+          return [site.name, { weight, operand: site.operand }];
+        })
+      : [],
+  );
+  const replaced = adaptsSites(config.method) ? new Map<string, string>() : trained;
   const selections = selectionInputs(b, graph, backbone.input);
   const inputs = new Map([[backbone.input, input], ...selections.map(({ name }) => [name, name] as const)]);
   const names = copyGraph(b, graph, { inputs, constants: replaced, push });
@@ -149,6 +172,7 @@ export function buildAdapted(backbone: Backbone, config: AdapterConfig, options:
     layout,
     frozen: backboneNames,
     noise: [...noise.inputs, ...selections],
+    fixed,
     ...(options.statistics === "batch" && normal && { batchStatistics: normal.statistics() }),
   };
 }

@@ -3,12 +3,16 @@ import type { Calibration, QualityWeights } from "../quality/index.ts";
 import { type Gate, gateParts } from "./gate.ts";
 
 /** Names of {@link Method}. */
-export const methodNames = ["lora", "full", "head", "bias"] as const;
+export const methodNames = ["lora", "full", "head", "bias", "dora"] as const;
 
 /**
- * What is trained: low-rank adapters, every weight, the last layer only, or the vectors that are
- * added to features or multiply them (biases, scales and shifts of normalisations, slopes; BitFit,
- * Ben Zaken et al. 2022, arXiv 2106.10199).
+ * What is trained:
+ * - `lora`: low-rank adapters;
+ * - `full`: every weight; `head`: the last layer only;
+ * - `bias`: the vectors that are added to features or multiply them, which are biases, scales and
+ *   shifts of normalisations, slopes (BitFit, Ben Zaken et al. 2022, arXiv 2106.10199);
+ * - `dora`: low-rank adapters of the direction of each output's weights, and its length (DoRA, Liu
+ *   et al. 2024, arXiv 2402.09353). No gate.
  */
 export type Method = (typeof methodNames)[number];
 
@@ -33,7 +37,7 @@ export interface AdapterConfig {
   readonly rank: number;
   /** Factor on the adapter's output. */
   readonly scale: number;
-  /** Names of the adapted layers (`lora`), in graph order; empty otherwise. */
+  /** Names of the adapted layers (`lora`, `dora`), in graph order; empty otherwise. */
   readonly sites: readonly string[];
   /** Those of the sites that alpha does not reach: one part's rank, weighted 1 for every image. */
   readonly ungated?: readonly string[];
@@ -54,6 +58,9 @@ export interface AdapterConfig {
    */
   readonly centre?: Float32Array | undefined;
 }
+
+/** Whether a method has adapters on layers, which are chosen. */
+export const adaptsSites = (method: Method): boolean => method === "lora" || method === "dora";
 
 /** The gate of one site. */
 export const gateAt = (config: Pick<AdapterConfig, "gate" | "ungated">, site: string): Gate =>

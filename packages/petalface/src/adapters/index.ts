@@ -3,7 +3,7 @@ export { backboneRecord, choicesOfRecord, quantisedAdvice, refuseOther, refuseQu
 export { type AdaptedBuild, type BuildOptions, buildAdapted } from "./build.ts";
 export { requireGateToCentre } from "./centre.ts";
 export { combineAdapters, type Summand } from "./combine.ts";
-export { type Adapter, type AdapterConfig, gateAt, type Method, methodNames, rankAt } from "./config.ts";
+export { type Adapter, type AdapterConfig, adaptsSites, gateAt, type Method, methodNames, rankAt } from "./config.ts";
 export {
   type ExportAlpha,
   type ExportOutputs,

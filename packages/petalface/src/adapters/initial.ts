@@ -2,6 +2,7 @@ import { entryOf, floatData, itemAt, readTensor } from "onnx-grad";
 import type { Backbone } from "../backbones/index.ts";
 import { type Random, random } from "../random.ts";
 import type { Layout } from "./layout.ts";
+import { weightLengths } from "./magnitude.ts";
 
 /** Names of {@link LoraInit}. */
 export const loraInitNames = ["uniform", "trunc-normal", "normal"] as const;
@@ -34,6 +35,15 @@ export async function initialTheta(
     const { offset, length, role, dims } = slot;
     if (role === "weight") {
       theta.set(floatData(readTensor(entryOf(backbone.graph.constants, slot.of))), offset);
+      continue;
+    }
+    if (role === "magnitude") {
+      const site = itemAt(
+        layout.sites.filter(({ name }) => name === slot.of),
+        0,
+      );
+      const constant = entryOf(backbone.graph.constants, site.weight);
+      theta.set(weightLengths(site, constant, floatData(readTensor(constant))), offset);
       continue;
     }
     const rank = itemAt(dims, role === "down" ? 0 : 1);

@@ -2,7 +2,7 @@ import { type Constant, sizeOf } from "onnx-grad";
 import type { Backbone } from "../backbones/index.ts";
 import { PetalfaceError } from "../errors.ts";
 import { findNorms, type Norms, noNorms } from "./batch-norm.ts";
-import { type AdapterConfig, rankAt } from "./config.ts";
+import { type AdapterConfig, adaptsSites, rankAt } from "./config.ts";
 import { findSites, type Site } from "./sites.ts";
 
 /** One trainable tensor inside theta. */
@@ -13,8 +13,11 @@ export interface Slot {
   /** First element in theta. */
   readonly offset: number;
   readonly length: number;
-  /** `down` and `up` of a site, or a `weight` of the backbone that is trained itself. */
-  readonly role: "down" | "up" | "weight";
+  /**
+   * `down` and `up` of a site, the `magnitude` of its outputs' weights, or a `weight` of the
+   * backbone that is trained itself.
+   */
+  readonly role: "down" | "up" | "magnitude" | "weight";
   /** Site name, or constant name for a weight. */
   readonly of: string;
 }
@@ -43,9 +46,10 @@ export function layoutOf(
   backbone: Layered,
   config: Pick<AdapterConfig, "method" | "gate" | "rank" | "sites" | "ungated" | "batchNorm">,
 ): Layout {
-  const sites = config.method === "lora" ? namedSites(backbone, config.sites) : [];
+  const { method } = config;
+  const sites = adaptsSites(method) ? namedSites(backbone, config.sites) : [];
   const tensors =
-    config.method === "lora"
+    method === "lora" || method === "dora"
       ? sites.flatMap((site): Omit<Slot, "offset" | "length">[] => [
           {
             name: `${site.name}.lora_A.weight`,
@@ -59,8 +63,18 @@ export function layoutOf(
             role: "up",
             of: site.name,
           },
+          ...(method === "dora"
+            ? [
+                {
+                  name: `${site.name}.lora_magnitude_vector`,
+                  dims: [site.outputs],
+                  role: "magnitude" as const,
+                  of: site.name,
+                },
+              ]
+            : []),
         ])
-      : (config.method === "bias" ? vectors(backbone) : trainedConstants(backbone, config.method)).map(
+      : (method === "bias" ? vectors(backbone) : trainedConstants(backbone, method)).map(
           ([name, constant]): Omit<Slot, "offset" | "length"> => ({
             name,
             dims: constant.dims,

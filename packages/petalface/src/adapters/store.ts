@@ -12,7 +12,7 @@ import { encodeSafetensors, readSafetensors, toFloat32 } from "../tensors/index.
 import { isVariance, statisticsParts, type VectorPart } from "./batch-norm.ts";
 import { choicesOfRecord, refuseOther } from "./belongs.ts";
 import { centreTensor, requireGateToCentre } from "./centre.ts";
-import { type Adapter, type AdapterConfig, methodNames, rankAt } from "./config.ts";
+import { type Adapter, type AdapterConfig, adaptsSites, methodNames, rankAt } from "./config.ts";
 import { gateNames, gateParts } from "./gate.ts";
 import { layoutOf } from "./layout.ts";
 
@@ -57,12 +57,13 @@ export async function saveAdapter(folder: string, backbone: Backbone, adapter: A
     );
   const document = {
     format: formatVersion,
-    peft_type: config.method === "lora" ? "LORA" : config.method.toUpperCase(),
+    peft_type: adaptsSites(config.method) ? "LORA" : config.method.toUpperCase(),
     r: config.rank,
     lora_alpha: config.rank * config.scale,
     target_modules: config.sites,
     ...ungatedFields(config),
     ...(config.batchNorm && { batch_norm: config.batchNorm }),
+    ...(config.method === "dora" && { use_dora: true }),
     method: config.method,
     gate: config.gate,
     calibration: config.calibration,

@@ -14,7 +14,7 @@ const otherFlags: Readonly<Record<string, string>> = {
 const plainNames: ReadonlySet<string> = new Set(
   `method gate rank scale rankStable dropout outputDropout dropPath featureDropout tokenMasking sites ungated loraInit batchNorm
    quality calibration alphaRange alphaThreshold loss distilWeight margin arcGradient logitScale lossFloor concentration magnitudes
-   magnitudeMargins magnitudeWeight lossMomentum classesPerStep centreFaces optimizer weightDecay momentum nesterov warmup
+   magnitudeMargins magnitudeWeight lossMomentum classesPerStep centreFaces optimizer upRate weightDecay momentum nesterov warmup
    warmupEpochs firstStep decay clip sharpShare lrPixels degrade variants dropLast preset epochs batch accumulate base seed patience
    checkpointSeconds tensorboard anchors anchorScale anchorWeight
    adapter adapterOut aligned all alpha arch calibrationOf as bgr card channels collection data debug detector embeddings except face

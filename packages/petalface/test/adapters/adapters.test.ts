@@ -1,12 +1,13 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import fc from "fast-check";
-import { itemAt } from "onnx-grad";
+import { entryOf, floatData, itemAt, readTensor } from "onnx-grad";
 import { beforeAll, describe, expect, it } from "vitest";
 import {
   type Adapter,
   type AdapterConfig,
   adaptedModel,
+  adaptsSites,
   exportModel,
   findSites,
   gateNames,
@@ -59,10 +60,10 @@ function configOf(choices: Partial<AdapterConfig> = {}): AdapterConfig {
   const method = choices.method ?? "lora";
   return {
     method,
-    gate: "low",
+    gate: method === "dora" ? "single" : "low",
     rank: 4,
     scale: 1,
-    sites: method === "lora" ? findSites(backbone.graph).sites.map((site) => site.name) : [],
+    sites: adaptsSites(method) ? findSites(backbone.graph).sites.map((site) => site.name) : [],
     backbone: { name: "tiny", sha256: backbone.spec.sha256 },
     calibration: calibrations.poor,
     ...choices,
@@ -244,6 +245,46 @@ describe("method bias", () => {
     const { graph, path } = backbone;
     const bare = { ...graph, nodes: graph.nodes.map((node) => ({ ...node, inputs: node.inputs.slice(0, 1) })) };
     expect(() => layoutOf({ graph: bare, path }, configOf({ method: "bias" }))).toThrow("method=bias");
+  });
+});
+
+describe("method dora", () => {
+  it("starts as the frozen network", async () => {
+    const config = configOf({ method: "dora" });
+    const layout = layoutOf(backbone, config);
+    const adapter = { config, theta: await initialTheta(backbone, layout, 3) };
+    const [frozen, adapted] = [await embed(backbone), await embed(adaptedModel(backbone, adapter))];
+    expect(distance(frozen.data, adapted.data)).toBeLessThan(1e-5);
+    const sites = layout.sites.reduce(
+      (sum, { inputs, outputs, kernel: [h, w] }) => sum + 4 * inputs * h * w + 5 * outputs,
+      0,
+    );
+    expect(layout.length).toBe(sites);
+  });
+
+  it("gives each output's weights the trained length, in its graph and merged", async () => {
+    const adapter = await trained({ method: "dora", scale: 0.5 });
+    const { slots, sites } = layoutOf(backbone, adapter.config);
+    const merged = await mergeAdapter(backbone, adapter, undefined);
+    const whole = await embed(adaptedModel(backbone, adapter));
+    const plain = await embed({
+      ...backbone,
+      graph: merged,
+      input: itemAt(merged.inputs, 0),
+      output: itemAt(merged.outputs, 0),
+    });
+    expect(distance(whole.data, plain.data)).toBeLessThan(1e-5);
+    expect(distance(whole.data, (await embed(backbone)).data)).toBeGreaterThan(0.01);
+    const site = sites[1];
+    const magnitude = slots.find(({ of, role }) => of === site?.name && role === "magnitude");
+    const node = merged.nodes.find(({ name }) => name === site?.name);
+    const weight = floatData(readTensor(entryOf(merged.constants, node?.inputs[1] ?? "")));
+    const columns = weight.length / (site?.outputs ?? 0);
+    for (let out = 0; out < (site?.outputs ?? 0); out++)
+      expect(Math.hypot(...weight.subarray(out * columns, (out + 1) * columns))).toBeCloseTo(
+        Math.abs(adapter.theta[(magnitude?.offset ?? 0) + out]),
+        4,
+      );
   });
 });
 

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { itemAt } from "onnx-grad";
 import { describe, expect, it } from "vitest";
-import { freshMoments, optimize } from "../../src/training/optimiser/optimizer.ts";
+import { freshMoments, optimize, optimizeParts } from "../../src/training/optimiser/optimizer.ts";
 import { sgd } from "../../src/training/optimiser/sgd.ts";
 
 describe("sgd", () => {
@@ -65,5 +65,34 @@ describe("sgd", () => {
   it("keeps one vector, AdamW two", () => {
     expect(freshMoments(3, "sgd").second).toHaveLength(0);
     expect(freshMoments(3).second).toHaveLength(3);
+  });
+});
+
+describe("parts of a vector with rates of their own", () => {
+  const options = { optimizer: "adamw", weightDecay: 0.1, momentum: 0, nesterov: false, gradientScale: 0.5 } as const;
+  const start = Float32Array.of(1, -2, 3, 0.5, -0.25);
+  const gradients = [Float32Array.of(0.5, 1, -1, 0.2, 3), Float32Array.of(-0.5, 2, 1, 0.1, -1)];
+
+  /** The first `length` numbers from `offset` on after two steps at a rate. */
+  const stepped = (rate: number, offset: number, length: number): Float32Array => {
+    const values = start.slice(offset, offset + length);
+    const moments = freshMoments(length);
+    gradients.forEach((gradient, step) => {
+      optimize(values, gradient.slice(offset, offset + length), moments, step + 1, { ...options, rate });
+    });
+    return values;
+  };
+
+  it("go as if each were optimised by itself", () => {
+    const values = start.slice();
+    const moments = freshMoments(values.length);
+    const parts = [
+      { offset: 0, length: 2, factor: 1 },
+      { offset: 2, length: 3, factor: 16 },
+    ];
+    gradients.forEach((gradient, step) => {
+      optimizeParts(values, gradient, moments, step + 1, { ...options, rate: 0.01 }, parts);
+    });
+    expect([...values]).toEqual([...stepped(0.01, 0, 2), ...stepped(0.16, 2, 3)]);
   });
 });

@@ -9,14 +9,16 @@ import {
   type Node,
   ops,
   readTensor,
+  type Tensor,
 } from "onnx-grad";
 import type { Backbone } from "../../backbones/index.ts";
 import { PetalfaceError } from "../../errors.ts";
 import { normRewriter } from "../batch-norm.ts";
 import { centredBy } from "../centre.ts";
-import { type Adapter, gateAt, rankAt } from "../config.ts";
+import { type Adapter, adaptsSites, gateAt, rankAt } from "../config.ts";
 import { gateWeights } from "../gate.ts";
 import { layoutOf, type Slot } from "../layout.ts";
+import { leastLength, weightLengths } from "../magnitude.ts";
 import { renameValues } from "../own-names.ts";
 import type { Site } from "../sites.ts";
 
@@ -59,7 +61,23 @@ export async function mergeAdapter(backbone: Backbone, adapter: Adapter, alpha: 
       const weight = await mergedWeight(site, frozen, theta, down, up, gated);
       merged.set(site.name, b.constant(weight, `${site.weight}_merged`));
     }
-  } else
+  } else if (config.method === "dora")
+    for (const site of layout.sites) {
+      const part = (name: string): Slot => entryOf(slots, `${site.name}.${name}`);
+      const whole = new Float64Array(config.rank).fill(config.scale);
+      const frozen = entryOf(graph.constants, site.weight);
+      const direction = await mergedWeight(site, frozen, theta, part("lora_A.weight"), part("lora_B.weight"), whole);
+      const { data } = direction;
+      const lengths = weightLengths(site, direction, data);
+      const { offset } = part("lora_magnitude_vector");
+      const columns = data.length / site.outputs;
+      const scaled = data.map((value, at) => {
+        const output = site.outFirst ? Math.floor(at / columns) : at % site.outputs;
+        return (value / Math.max(lengths[output], leastLength)) * theta[offset + output];
+      });
+      merged.set(site.name, b.constant({ ...direction, data: scaled }, `${site.weight}_merged`));
+    }
+  else
     for (const slot of layout.slots)
       constants.set(slot.of, {
         dtype: "float32",
@@ -80,9 +98,11 @@ export async function mergeAdapter(backbone: Backbone, adapter: Adapter, alpha: 
   const names = copyGraph(b, { ...graph, constants }, { inputs: new Map([[backbone.input, input]]), push });
   const output = centredBy(ops(b), entryOf(names, backbone.output), 1 - (alpha ?? 1), config.centre);
   const whole = renameValues(b.build([output]), new Map([[output, backbone.output]]));
-  const trained = config.method === "lora" ? [...merged.values()] : layout.slots.map((slot) => slot.of);
+  const trained = adaptsSites(config.method) ? [...merged.values()] : layout.slots.map((slot) => slot.of);
   return flushNegligible(whole, trained);
 }
+
+type FloatTensor = Extract<Tensor, { readonly dtype: "float32" }>;
 
 async function mergedWeight(
   site: Site,
@@ -91,7 +111,7 @@ async function mergedWeight(
   down: Slot,
   up: Slot,
   gated: Float64Array,
-): Promise<Constant> {
+): Promise<FloatTensor> {
   const weight = readTensor(frozen);
   const data = floatData(weight).slice();
   const rank = gated.length;

@@ -21,6 +21,32 @@ export const freshMoments = (length: number, optimizer: OptimizerOptions["optimi
   second: new Float32Array(optimizer === "adamw" ? length : 0),
 });
 
+/** A part of a vector that has a rate of its own: a factor on that of the rest. */
+export interface RatedPart {
+  readonly offset: number;
+  readonly length: number;
+  readonly factor: number;
+}
+
+/**
+ * {@link optimize} where parts of the vector have other rates. The parts lie one behind the other
+ * and make up the whole vector.
+ */
+export function optimizeParts(
+  values: Float32Array,
+  gradient: Float32Array,
+  moments: Moments,
+  step: number,
+  options: OptimizerOptions & { readonly rate: number; readonly gradientScale: number },
+  parts: readonly RatedPart[],
+): void {
+  for (const { offset, length, factor } of parts) {
+    const cut = (vector: Float32Array): Float32Array => vector.subarray(offset, offset + length);
+    const own = { first: cut(moments.first), second: cut(moments.second) };
+    optimize(cut(values), cut(gradient), own, step, { ...options, rate: factor * options.rate });
+  }
+}
+
 /**
  * One step in place. `step` counts from 1; `gradientScale` multiplies the gradient first
  * (clipping). All vectors have the length of `values`, but for SGD's second.

@@ -28,6 +28,7 @@ export function trainingOptions(choices: TrainingChoices = {}, family?: string, 
   const preset = presetOptions(choices.preset ?? "petal", family);
   const base = {
     ...preset,
+    ...(choices.method === "dora" && { gate: "single" as const }),
     ...(choices.optimizer === "sgd" && sgdDefaults),
     ...(onAngle(choices.loss ?? preset.loss) && { margin: 0.5 }),
     ...(choices.warmup !== undefined && { warmupEpochs: 0 }),

@@ -34,6 +34,12 @@ export const optionRules: readonly OptionRule[] = [
       : undefined,
   ({ gate, rank }) =>
     rank % gateParts(gate) === 0 ? undefined : `'gate=${gate}' halves the rank; 'rank=${rank}' is odd`,
+  ({ method, gate }) =>
+    method === "dora" && gate !== "single" ? "'method=dora' has no gate: leave out 'gate'" : undefined,
+  ({ method, upRate }) =>
+    upRate !== 1 && method !== "lora" && method !== "dora"
+      ? "'upRate' is of up projections: it works with 'method=lora' and 'method=dora' only"
+      : undefined,
   ({ method, dropout }) =>
     dropout > 0 && method !== "lora" ? "'dropout' needs adapters: it works with 'method=lora' only" : undefined,
   ({ method, outputDropout }) =>

@@ -37,7 +37,7 @@ const adapter = {
     "--method <name>",
     methodNames,
     "lora",
-    "what is trained: adapters, every weight, the last layer, or biases, slopes and scales of normalisations",
+    "what is trained: adapters, every weight, the last layer, biases and scales of normalisations, or DoRA's adapters",
   ),
   gate: choice("--gate <name>", gateNames, "low", "how alpha weights the adapter", {
     paper: "twin",
@@ -237,6 +237,8 @@ const optimiser = {
     main: true,
     defaultText: "0.002; paper 0.004; reference 5e-4; sgd 0.1; a quarter with --method full or head",
   }),
+  /** LoRA+ (Hayou et al. 2024, arXiv 2402.12354): `down` has the rate itself. */
+  upRate: number("--up-rate <factor>", [1e-3, 1e3], 1, "LoRA+: factor on the learning rate of the up projections"),
   /** Decoupled from the gradient in AdamW, added to it in SGD, as in PyTorch. */
   weightDecay: number("--weight-decay <x>", [0, 1], 0.05, "weight decay, decoupled in AdamW", {
     paper: 0.1,

@@ -1,6 +1,7 @@
 import { availableParallelism } from "node:os";
 import {
   type AdapterConfig,
+  adaptsSites,
   backboneRecord,
   layoutOf,
   matchSites,
@@ -74,7 +75,7 @@ export const prepare = (request: AdaptRequest, context: AdaptContext): Promise<R
     });
     // What follows refuses a folder that is in use before anything long begins.
     const chosen = await fromFirst(ranks, async () => {
-      const found = options.method === "lora" ? await sitesOf(backbone, options, context) : { sites: [] };
+      const found = adaptsSites(options.method) ? await sitesOf(backbone, options, context) : { sites: [] };
       await makeRunFolder(request.out);
       keep(await lockRun(request.out));
       await requireEmpty(request.out);

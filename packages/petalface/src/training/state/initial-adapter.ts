@@ -1,4 +1,11 @@
-import { type Adapter, type AdapterConfig, adapterHash, loadAdapter, rankAt } from "../../adapters/index.ts";
+import {
+  type Adapter,
+  type AdapterConfig,
+  adapterHash,
+  adaptsSites,
+  loadAdapter,
+  rankAt,
+} from "../../adapters/index.ts";
 import type { Backbone } from "../../backbones/index.ts";
 import { PetalfaceError } from "../../errors.ts";
 import type { TrainingChoices } from "../options/options.ts";
@@ -50,7 +57,7 @@ export async function initOf(
 export function choicesOfInit({ config }: Adapter, given: TrainingChoices): TrainingChoices {
   const { method, gate, rank, scale, sites, ungated = [], batchNorm = "frozen" } = config;
   const lora = { gate, rank, scale, sites: sites.join(","), ungated: ungated.join(",") };
-  return { method, batchNorm, ...(method === "lora" && lora), ...given };
+  return { method, batchNorm, ...(adaptsSites(method) && lora), ...given };
 }
 
 /**

@@ -73,6 +73,7 @@ export function trainingGraph(
     layout,
     noise,
     batchStatistics,
+    fixed,
   } = buildAdapted(backbone, config, {
     theta: "input",
     alpha: "quality",
@@ -117,7 +118,7 @@ export function trainingGraph(
     loss,
     wrt: classifies ? ["theta", "centres"] : ["theta"],
     names: classifies ? ["grad_theta", "grad_centres"] : ["grad_theta"],
-    fixed: margin?.fixed ?? [],
+    fixed: [...fixed, ...(margin?.fixed ?? [])],
   });
   return {
     graph,

@@ -1,7 +1,7 @@
 import { itemAt, type Tensor } from "onnx-grad";
 import { floatsOf } from "../../runtime/index.ts";
 import { clipFactor, l2Norm } from "../optimiser/adamw.ts";
-import { optimize } from "../optimiser/optimizer.ts";
+import { optimize, optimizeParts } from "../optimiser/optimizer.ts";
 import { learningRate } from "../optimiser/schedule.ts";
 import type { StepRecord } from "../run/metrics.ts";
 import type { TrainingState } from "../state/checkpoint.ts";
@@ -128,7 +128,7 @@ async function computeBatch(task: StepTask, state: TrainingState, step: UsableSt
 
 /** Changes `state` by one optimiser step. Returns the step's record. */
 export function applyStep(
-  task: Pick<StepTask, "options" | "steps" | "data">,
+  task: Pick<StepTask, "options" | "steps" | "data"> & { readonly graph: Pick<StepTask["graph"], "layout"> },
   state: TrainingState,
   computed: Computed,
 ): StepRecord {
@@ -137,7 +137,14 @@ export function applyStep(
   const rate = learningRate(options, state.step, task.steps, epochOf(options, task.data.length) / options.batch);
   state.step++;
   const gradientScale = clipFactor(gradientNorm, options.clip);
-  optimize(state.theta, gradient, state.moments, state.step, { ...options, rate, gradientScale });
+  const how = { ...options, rate, gradientScale };
+  if (options.upRate === 1) optimize(state.theta, gradient, state.moments, state.step, how);
+  else {
+    const parts = task.graph.layout.slots.map(({ offset, length, role }) => {
+      return { offset, length, factor: role === "up" ? options.upRate : 1 };
+    });
+    optimizeParts(state.theta, gradient, state.moments, state.step, how, parts);
+  }
   if (state.head !== undefined && classes !== undefined && centreGradient !== undefined)
     updateHead(state.head, classes, centreGradient, state.step, { ...options, rate });
   state.lossState = computed.lossState;
