@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Embedder } from "petalface/backbones";
@@ -7,6 +7,7 @@ import { openData } from "petalface/data";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { switched } from "../bench/faces/forms.ts";
 import { openGallery, openTargetFile } from "../bench/faces/kept.ts";
+import { askedOf, readRecord, recipeOf } from "../bench/faces/recipe.ts";
 import { type Job, trainJob } from "../bench/faces/run.ts";
 import { writeTinyBackbone } from "../packages/petalface/test/support/backbone.ts";
 
@@ -41,6 +42,19 @@ it("trains once for the same recipe, and again for another", async () => {
   const other = jobOf("a", { options: { learningRate: 1e-3 } });
   await trainJob(other.job);
   expect(other.steps).toHaveLength(3);
+});
+
+it("knows a training from before an option was added", async () => {
+  const file = join(folder, "record.json");
+  const { job } = jobOf("record");
+  const { upRate, ...before } = (JSON.parse(recipeOf(job)) as { options: Record<string, unknown> }).options;
+  const earlier = JSON.stringify({ ...JSON.parse(recipeOf(job)), options: before });
+  const asked = (recipe: string) => JSON.stringify([recipe, ...(JSON.parse(askedOf(job)) as string[]).slice(1)]);
+  await writeFile(file, JSON.stringify({ asked: asked(earlier), seconds: 1, trained: upRate }));
+  expect(await readRecord(file, askedOf(job))).toMatchObject({ seconds: 1 });
+  expect(await readRecord(file, askedOf({ ...job, options: { upRate: 16 } }))).toBeUndefined();
+  expect(await readRecord(file, askedOf({ ...job, folds: [1] }))).toBeUndefined();
+  expect(await readRecord(file, askedOf({ ...job, options: { learningRate: 1e-3 } }))).toBeUndefined();
 });
 
 it("reads the training of another job, and none of another recipe", async () => {

@@ -1,4 +1,4 @@
-import { access, mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { access, mkdir, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { openBackbone, openEmbedder } from "petalface/backbones";
 import { type FaceData, openData, subset } from "petalface/data";
@@ -13,7 +13,7 @@ import {
   syntheticPairs,
 } from "petalface/evaluation";
 import { openLoader } from "petalface/images";
-import { adapt, resume, trainingOptions } from "petalface/training";
+import { adapt, resume } from "petalface/training";
 import { lfw, lfwPairs, modelFile } from "../skeleton/shared.ts";
 import { spread } from "../skeleton/statistics.ts";
 import { openContender } from "./forms.ts";
@@ -21,6 +21,7 @@ import { type Job, type JobResult, trainingFolder } from "./job.ts";
 import { fillTargets, openGallery, openTargetFile } from "./kept.ts";
 import { heldOutFolds, testPixels } from "./plan.ts";
 import { principalRun, trainPrincipal } from "./principal.ts";
+import { askedOf, readRecord, recipeOf } from "./recipe.ts";
 
 export type { Job, JobResult } from "./job.ts";
 
@@ -45,28 +46,6 @@ export async function pairsOf(folds: readonly number[]): Promise<PairList> {
   const people = new Set(inFold.map((image) => names[images[image]?.person ?? -1]));
   const faces = subset(await openData(lfw), (_, person) => person !== undefined && people.has(person));
   return syntheticPairs(faces, { pairs: 1200, folds: 5 });
-}
-
-/** What a training's result depends on, but for the machine. */
-function recipeOf({ contender, model, seed, images, faces, options }: Job): string {
-  if (contender.options === undefined) return JSON.stringify({ model });
-  const chosen = trainingOptions({ ...contender.options, ...options });
-  const { train, start } = contender;
-  return JSON.stringify({ model, seed, images, faces, train, start, options: chosen });
-}
-
-/** A record that a job leaves: what was asked for, and what came of it. */
-interface Kept {
-  readonly asked: string;
-  readonly seconds: number;
-  readonly trained: number;
-}
-
-/** A record, if it is of what is asked now. */
-async function readRecord(file: string, asked: string): Promise<Kept | undefined> {
-  const text = await readFile(file, "utf8").catch(() => undefined);
-  const found = text === undefined ? undefined : (JSON.parse(text) as Kept);
-  return found?.asked === asked ? found : undefined;
 }
 
 const exists = (path: string): Promise<boolean> =>
@@ -145,10 +124,8 @@ export async function measureJob(job: Job, pairs: PairList, data: FaceData): Pro
   return result;
 }
 
-/** Where the measurements of a job on its folds are, and what they depend on. */
+/** Where the measurements of a job on its folds are. */
 const measuredIn = ({ folder, folds }: Job): string => join(folder, `folds-${folds.join("-")}`);
-const askedOf = (job: Job): string =>
-  JSON.stringify([recipeOf(job), job.contender.form, job.folds, job.pixels ?? testPixels, job.frozen !== undefined]);
 
 /**
  * Trains (unless the contender is the frozen model) and measures. Leaves its numbers in the job's
