@@ -234,9 +234,10 @@ function validated(
 /** What is trained, and on what. */
 function budget(run: RunRecord): string[] {
   const { parameters, share } = run.trained;
-  const what = run.adapter.sites.length > 0
-    ? `${run.adapter.sites.length} layers, rank ${run.adapter.rank}, ${run.adapter.gate} gate`
-    : run.options.method;
+  const what =
+    run.adapter.sites.length > 0
+      ? `${run.adapter.sites.length} layers, rank ${run.adapter.rank}, ${run.adapter.gate} gate`
+      : run.options.method;
   return [
     `training ${parameters.toLocaleString("en")} numbers, ${(100 * share).toFixed(2)} % of the model (${what})`,
     `on ${run.data.images.toLocaleString("en")} faces of ${run.data.people.toLocaleString("en")} people`,
