@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { itemAt } from "onnx-grad";
 import { adaptedModel, findSites, loadAdapter } from "petalface/adapters";
 import { type Backbone, type EmbeddingModel, openBackbone, openEmbedder } from "petalface/backbones";
 import { openData } from "petalface/data";
@@ -38,7 +39,7 @@ it("finds the largest singular values and vectors", () => {
   const mirror = (size: number) => {
     const v = Array.from({ length: size }, () => draw() - 0.5);
     const length = v.reduce((sum, value) => sum + value * value, 0);
-    return (i: number, j: number): number => (i === j ? 1 : 0) - (2 * v[i] * v[j]) / length;
+    return (i: number, j: number): number => (i === j ? 1 : 0) - (2 * itemAt(v, i) * itemAt(v, j)) / length;
   };
   const [left, right] = [mirror(rows), mirror(columns)];
   const matrix = Float64Array.from({ length: rows * columns }, (_, at) =>
@@ -53,7 +54,12 @@ it("finds the largest singular values and vectors", () => {
   const product = Array.from({ length: rows * columns }, (_, at) =>
     [0, 1, 2, 3].reduce((sum, k) => {
       const [i, j] = [Math.floor(at / columns), at % columns];
-      return sum + found.values[k] * found.left[k * rows + i] * found.right[k * columns + j];
+      const [value, a, b] = [
+        itemAt(found.values, k),
+        itemAt(found.left, k * rows + i),
+        itemAt(found.right, k * columns + j),
+      ];
+      return sum + value * a * b;
     }, 0),
   );
   expect(relativeError(product, matrix)).toBeCloseTo(Math.hypot(0.5, 0.25) / Math.hypot(...values), 6);

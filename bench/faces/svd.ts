@@ -28,7 +28,7 @@ export function principal(matrix: ArrayLike<number>, rows: number, columns: numb
     left = orthonormal(timesRows(matrix, rows, columns, right, count), count, rows);
     right = orthonormal(timesColumns(matrix, rows, columns, left, count), count, columns);
   }
-  // matrix = Q S with orthonormal Q: the small Gram matrix of matrix * right has the values squared.
+  // Eigenvalues of the small Gram matrix of the images are the singular values, squared.
   const images = timesRows(matrix, rows, columns, right, count);
   const { values, vectors } = symmetric(gram(images, count, rows), count);
   const order = Array.from(values.keys()).sort((a, b) => (values[b] ?? 0) - (values[a] ?? 0));

@@ -56,7 +56,8 @@ export function weightLengths(site: Site, { dims }: Constant, data: Float32Array
   const squares = new Float64Array(site.outputs);
   const columns = data.length / site.outputs;
   data.forEach((value, at) => {
-    squares[site.outFirst ? Math.floor(at / columns) : at % itemAt(dims, 1)] += value * value;
+    const output = site.outFirst ? Math.floor(at / columns) : at % itemAt(dims, 1);
+    squares[output] = itemAt(squares, output) + value * value;
   });
   return Float32Array.from(squares, Math.sqrt);
 }
