@@ -83,7 +83,7 @@ describe.skipIf(executable === undefined)(`the documentation as a site${note}`, 
     expect(pages.filter((page) => page.startsWith("docs/reference/api/")).length).toBeGreaterThan(50);
   });
 
-  test("every page opens without an error, its links to headings find them, and it fits a phone in both themes", async () => {
+  test("every page opens without an error, its links to headings find them, and it fits a phone", async () => {
     const { tab, troubles } = await openTab({ viewport: { width: 375, height: 740 } });
     for (const page of pages) {
       await visit(tab, page);

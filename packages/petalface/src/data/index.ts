@@ -10,6 +10,7 @@ export { type UnpackOptions, unpackRecords } from "./records/unpack.ts";
 export { encodeRecord } from "./records/write.ts";
 export { type FaceLoader, joinSeen, type SeenFaces, skipUnreadable } from "./skip.ts";
 export { subset } from "./subset.ts";
+export { isDrawn } from "./synthetic.ts";
 export { csvRows, textLines } from "./text.ts";
 export { type ListedFace, readMatPairs, readTinyFaceList } from "./tinyface.ts";
 export type { FaceData, Sample } from "./types.ts";

@@ -46,3 +46,6 @@ export function openSynthetic(spec: string): FaceData {
 function isOption(name: string): name is keyof typeof defaults {
   return Object.hasOwn(defaults, name);
 }
+
+/** Whether the first face of a set is a synthetic one. Sets hold synthetic faces only, or none. */
+export const isDrawn = (data: FaceData): boolean => data.length > 0 && data.at(0).source.kind === "synthetic";

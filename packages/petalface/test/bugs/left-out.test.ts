@@ -53,7 +53,10 @@ const commands: Readonly<Record<string, (set: string, out: string) => readonly s
     const files = ["--model", model, "--adapter", adapter, "--out", join(out, "face.onnx"), "--data", set];
     return ["export", ...files, "--precision", "fp16", "--least-cosine", "0"];
   },
-  "quality --degraded": (set) => ["quality", set, "--metric", "sharpness", "--degraded", "--threads", "1"],
+  "quality --degraded": (set) => {
+    const small = ["--size", "16", "--threads", "1"];
+    return ["quality", set, "--metric", "sharpness", "--degraded", ...small];
+  },
   inspect: (set) => ["inspect", set],
   "adapt --val": (set, out) => validated(set, out, "--val", "drawn:pairs=60", "--val-pixels", "6"),
   "adapt --val cosine": (set, out) => validated(set, out, "--val", "cosine", "--val-pixels", "6"),

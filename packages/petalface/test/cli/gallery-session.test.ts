@@ -65,6 +65,8 @@ describe.skipIf(absent)("the session with LFW in docs/gallery.md (needs PETALFAC
     expect(others?.strangers.matched.count).toBeLessThan(0.15 * set.strangers);
     expect(poor?.enrolled.nearest.count).toBeLessThan(0.8 * set.photos);
     expect(adapted?.enrolled.photos).toBe(poor?.enrolled.photos);
-    if (step === 1) expect(adapted?.enrolled.nearest.count).toBeGreaterThan(1.2 * (poor?.enrolled.nearest.count ?? 0));
+    // A pass over a part of the people gains less, and 46 photos say less: 27 in place of 22.
+    const gain = step === 1 ? 1.2 : 1;
+    expect(adapted?.enrolled.nearest.count).toBeGreaterThan(gain * (poor?.enrolled.nearest.count ?? Infinity));
   });
 });

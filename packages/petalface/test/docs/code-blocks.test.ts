@@ -56,6 +56,8 @@ function argumentsHere(args: readonly string[]): string[] {
   const own = args.map(replace);
   if (name === "align") return [...own, "--detector", "det.onnx", "--landmarks", "own"];
   if (args.includes("--resume")) return own;
+  // A measure that needs no model judges small pictures as it does large ones.
+  if (name === "quality" && !own.includes("--model")) own.push("--size", "24");
   return [...own, ...(shorter[name] ?? [])];
 }
 

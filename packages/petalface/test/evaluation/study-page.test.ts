@@ -25,7 +25,7 @@ describe.skipIf(absent)("a study of LFW in a browser (needs chromium and the sha
 
   beforeAll(async () => {
     const data = await openData(join(shared, "data/lfw112"));
-    const protocol = protocolOfPairs(syntheticPairs(data, { pairs: 40, folds: 2, seed: 2 }), data);
+    const protocol = protocolOfPairs(syntheticPairs(data, { pairs: 20, folds: 2, seed: 2 }), data);
     const [first, second] = await Promise.all(
       ["mobilefacenet", "fr_feature"].map((name) => openBackbone(join(shared, "weights", `${name}.onnx`))),
     );

@@ -39,6 +39,11 @@ const loaders = [
     name: "two threads and a small cache",
     loader: openLoader({ size, threads: 2, cacheBytes: 4 * size * size * 3 + 1 }),
   },
+  // Its own thread draws the first faces; from the first file on, others prepare them.
+  {
+    name: "two threads that start late and a small cache",
+    loader: openLoader({ size, threads: 2, drawn: true, cacheBytes: 4 * size * size * 3 + 1 }),
+  },
 ];
 afterAll(() => Promise.all(loaders.map(({ loader }) => loader.close())));
 
@@ -88,6 +93,26 @@ describe.each(loaders)("a loader with $name", ({ loader }) => {
 });
 
 describe("openLoader", () => {
+  it("starts no thread for a few synthetic faces, and one for many", async () => {
+    const requests = sources.filter(({ kind }) => kind === "synthetic").map((source) => ({ source, flip: false }));
+    const wanted = await direct(requests);
+    const ports = (): number => process.getActiveResourcesInfo().filter((name) => name === "MessagePort").length;
+    const before = ports();
+    await using loader = openLoader({ size, threads: 1, drawn: true });
+    /** Whether a thread has work while these are loaded. */
+    const usesThread = async (): Promise<boolean> => {
+      const loading = loader.load(requests);
+      await new Promise((resolve) => setImmediate(resolve));
+      const isBusy = ports() > before;
+      expect(await loading).toEqual(wanted);
+      return isBusy;
+    };
+    expect(await usesThread()).toBe(false);
+    let rounds = 1;
+    while (!(await usesThread())) expect(rounds++).toBeLessThan(100_000);
+    expect(rounds).toBeGreaterThan(1);
+  });
+
   it("hands bad faces to a function that wants them, and leaves their planes empty", async () => {
     const heard: [number, string][] = [];
     await using loader = openLoader({ size, threads: 2 });

@@ -1,7 +1,7 @@
 import { itemAt } from "onnx-grad";
 import { adaptedModel } from "../../adapters/index.ts";
 import { type EmbeddingModel, openEmbedder } from "../../backbones/index.ts";
-import { tallyOf } from "../../data/index.ts";
+import { isDrawn, tallyOf } from "../../data/index.ts";
 import { type EmbedFacesOptions, embedFaces } from "../../embeddings/index.ts";
 import { PetalfaceError } from "../../errors.ts";
 import { type ImageRequest, openLoader } from "../../images/index.ts";
@@ -35,6 +35,7 @@ export const cosineValidator =
       threads: session.threads ?? 1,
       cacheBytes: 128 * 2 ** 20,
       faces: data.length,
+      drawn: isDrawn(data),
     });
     const tally = tallyOf(data);
     tally.tried(data.length);

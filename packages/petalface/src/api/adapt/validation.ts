@@ -1,6 +1,6 @@
 import { adaptedModel } from "../../adapters/index.ts";
 import { openEmbedder } from "../../backbones/index.ts";
-import type { Unreadable } from "../../data/index.ts";
+import { isDrawn, type Unreadable } from "../../data/index.ts";
 import { PetalfaceError } from "../../errors.ts";
 import { evaluate, protocolOfPairs, syntheticPairs } from "../../evaluation/index.ts";
 import { openLoader } from "../../images/index.ts";
@@ -50,7 +50,13 @@ const pairsValidator =
     const list = named ? await openPairs(request.protocol, {}, data) : syntheticPairs(data);
     const protocol = protocolOfPairs(list, data);
     const threads = session.threads ?? 1;
-    const loader = openLoader({ size: backbone.size, threads, cacheBytes: 128 * 2 ** 20, faces: data.length });
+    const loader = openLoader({
+      size: backbone.size,
+      threads,
+      cacheBytes: 128 * 2 ** 20,
+      faces: data.length,
+      drawn: isDrawn(data),
+    });
     return {
       measure: measureOf(request),
       fingerprint: `${protocol.fingerprint}-${data.fingerprint}`,

@@ -1,4 +1,4 @@
-import { type FaceData, tallyOf, type Unreadable } from "../../data/index.ts";
+import { type FaceData, isDrawn, tallyOf, type Unreadable } from "../../data/index.ts";
 import { PetalfaceError } from "../../errors.ts";
 import { openLoader } from "../../images/index.ts";
 import type { CopyOptions } from "../../matching/index.ts";
@@ -121,7 +121,7 @@ export async function openEmbedding(
   const data = await openFaces(options.images, options, surroundings);
   const store = keep(await openCache(options, model, model.engine, surroundings));
   const embedder = await model.embedder();
-  const loader = keep(openLoader({ size: model.size, threads: model.engine.threads }));
+  const loader = keep(openLoader({ size: model.size, threads: model.engine.threads, drawn: isDrawn(data) }));
   const tally = tallyOf(data);
   const how = { embedder, loader, tally, store, signal: surroundings.signal };
   const row = vectors * model.width;

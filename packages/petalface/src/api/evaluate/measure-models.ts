@@ -1,4 +1,5 @@
 import { openEmbedder } from "../../backbones/index.ts";
+import { isDrawn } from "../../data/index.ts";
 import {
   countEmbeddings,
   degradationLabel,
@@ -56,7 +57,8 @@ export async function measureModels(
   const { signal } = context;
   // Every face is wanted by both models and at every resolution: decoded ones are kept while there
   // is room.
-  await using loader = openLoader({ size, threads: engine.threads, cacheBytes: decodedCacheBytes });
+  const drawn = isDrawn(protocol.data);
+  await using loader = openLoader({ size, threads: engine.threads, cacheBytes: decodedCacheBytes, drawn });
   const both = await measureBoth(
     (leave) => measure("frozen", frozenModel(opened, task.copies), { ...task, loader }, context, leave),
     adapter && ((leave) => measure("adapted", opened, { ...task, loader }, context, leave)),

@@ -1,6 +1,6 @@
 import { layoutOf } from "../../adapters/index.ts";
 import type { Backbone } from "../../backbones/index.ts";
-import { type FaceData, type FaceLoader, skipUnreadable } from "../../data/index.ts";
+import { type FaceData, type FaceLoader, isDrawn, skipUnreadable } from "../../data/index.ts";
 import { PetalfaceError } from "../../errors.ts";
 import { openLoader } from "../../images/index.ts";
 import type { QualityWeights } from "../../quality/index.ts";
@@ -39,7 +39,13 @@ export const openFaces = (
   { onLeftOut }: AdaptContext,
 ): FaceLoader =>
   skipUnreadable(
-    openLoader({ size: backbone.size, threads, cacheBytes: decodedCacheBytes, faces: data.length }),
+    openLoader({
+      size: backbone.size,
+      threads,
+      cacheBytes: decodedCacheBytes,
+      faces: data.length,
+      drawn: isDrawn(data),
+    }),
     data,
     onLeftOut,
   );
