@@ -33,7 +33,7 @@ interface Flags {
   readonly format: CropFormat;
   readonly fps: number;
   readonly videos: boolean;
-  readonly threads: number;
+  readonly threads?: number;
 }
 
 /** `petalface align IN --out OUT`: from photos to aligned faces and a manifest of them. */
@@ -83,9 +83,8 @@ export function alignCommand(program: Command, context: CliContext): void {
     .option("--no-videos", "skip videos")
     .option(
       "--threads <n>",
-      "photos aligned at the same time; by default one for each core",
+      "photos aligned at the same time; one for each core unless given",
       parseInteger("--threads", 1, 1024),
-      availableParallelism(),
     )
     .action((input: string, flags: Flags) => run(input, flags, context));
   withExamples(
@@ -98,11 +97,12 @@ export function alignCommand(program: Command, context: CliContext): void {
 
 async function run(spec: string, flags: Flags, context: CliContext): Promise<void> {
   const { out, size, all, face: rule, threshold = null, fps: framesPerSecond, ...rest } = flags;
+  const { threads = availableParallelism() } = flags;
   if (threshold !== null && !(threshold > 0 && threshold < 1))
     throw new PetalfaceError("PETAL_OPTION_INVALID", "--threshold is a number between 0 and 1");
   if (!(framesPerSecond > 0 && framesPerSecond <= 1000))
     throw new PetalfaceError("PETAL_OPTION_INVALID", "--fps is a number above 0, at most 1000");
-  const choices: AlignChoices = { ...rest, size, all, rule, threshold, framesPerSecond };
+  const choices: AlignChoices = { ...rest, size, all, rule, threshold, framesPerSecond, threads };
   const summary = await alignInto(await openAlignInput(spec, context), out, choices, context);
   if (summary.crops === 0)
     throw new PetalfaceError(
