@@ -48,7 +48,8 @@ export const contenders: readonly Contender[] = [
   { name: "lora", options: lora },
   // The factor is that of Hayou et al.; a rate between that of down and that of up is lora's.
   { name: "lora+", options: { ...lora, upRate: 16, learningRate: 5e-4 } },
-  { name: "pissa", options: lora, start: "principal" },
+  // It changes the weights' own principal parts, so its rate is that of full.
+  { name: "pissa", options: { ...lora, learningRate: 5e-4 }, start: "principal" },
   { name: "dora", options: { ...petal, method: "dora" } },
   { name: "paper", options: { preset: "paper", degrade: "any", rank: 32 } },
   { name: "petal", options: petal },
