@@ -1,0 +1,50 @@
+/**
+ * Why training without photos gains less: the same training on faces that lack one thing after the
+ * other. Finished trainings are kept in the work folder and not run again.
+ */
+import { join } from "node:path";
+import type { TrainingChoices } from "petalface/training";
+import { type Contender, choiceFolds, testFolds } from "../faces/plan.ts";
+import { finishedJob, type Job, runJob, trainingFaces } from "../faces/run.ts";
+import { type Cell, renderModel } from "../faces/table.ts";
+import { defineBenchmark } from "../skeleton/benchmark.ts";
+import { writeFaces } from "./faces.ts";
+import { kinds } from "./plan.ts";
+
+/** The defaults; alpha's range is that of photos for all, since not all of them have sharp faces. */
+const recipe: TrainingChoices = { preset: "petal", calibration: "photos" };
+
+export default defineBenchmark({
+  name: "no-photo",
+  title: "Training without photos",
+  measures: "What faces must have for training: the same training on photos, parts of photos, and drawn faces.",
+  minutes: 30,
+  needs: "the shared photos and weights",
+  keeps: true,
+  options: {
+    model: { help: "a name among the shared weights", default: "mobilefacenet" },
+    kinds: { help: "faces to train on", default: [...kinds] },
+    images: { help: "training images seen", default: 9600 },
+    faces: { help: "different faces, of 6,800", default: 6800 },
+    seed: { help: "seed of the trainings", default: 0 },
+    threads: { help: "threads of the engine", default: 2 },
+    tune: { help: "measure on fold 6, for choices", default: false },
+  },
+  async run({ model, kinds: names, images, faces, seed, threads, tune }, { work }) {
+    const photos = await trainingFaces(faces);
+    const cells: Cell[] = [];
+    for (const kind of [undefined, ...kinds.filter((kind) => names.includes(kind))]) {
+      const contender: Contender =
+        kind === undefined
+          ? { name: "frozen" }
+          : { name: kind, options: recipe, train: await writeFaces(kind, photos, work) };
+      const folder = join(work, tune ? "fold6" : "test", model, contender.name.replaceAll(/[^a-z0-9]+/g, "-"));
+      const job: Job = { contender, model, seed, images, threads, folds: tune ? choiceFolds : testFolds, folder };
+      const done = (await finishedJob(folder)) ?? (await runJob(job));
+      cells.push({ job, done });
+      console.error(`${contender.name}: ${done.seconds.toFixed(0)} s`);
+    }
+    const pairs = kinds.map((kind) => [kind, "photos"] as const).slice(1);
+    return { body: renderModel(model, cells, pairs), ...(tune && { name: "no-photo-tune" }) };
+  },
+});
