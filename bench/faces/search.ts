@@ -7,7 +7,7 @@ import type { Job } from "./run.ts";
 import type { Cell } from "./table.ts";
 
 /** What every method is searched over, so that all are tuned alike. */
-const rates: readonly number[] = [0.25, 0.5, 1, 2, 4];
+const rates: readonly number[] = [0.125, 0.25, 0.5, 1, 2];
 const sharpShares: readonly number[] = [0.05, 0.35];
 
 /**
