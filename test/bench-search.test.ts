@@ -40,7 +40,7 @@ it("takes the best of a search, the first of equals, and trains with it", () => 
   const search: Search = { job: jobOf("petal"), tried: 11, cells, budgets: [] };
   expect(tuned(jobOf("petal"), search)).toEqual({ ...jobOf("petal"), options: jobs[3]?.options });
   expect(tuned(jobOf("frozen"), undefined)).toEqual(jobOf("frozen"));
-  expect(renderSearch([search], 10)).toContain("| m | petal | 10 of 11 | 0.001 | 0.35 | 90.00 | 80.00 | - |");
+  expect(renderSearch([search], 10)).toContain("| m | petal | 10 of 11 | 0.0005 | 0.35 | 90.00 | 80.00 | - |");
 });
 
 it("finds the training that a method reads, and the search that it takes over", () => {
