@@ -25,7 +25,9 @@ it("searches every method over the same rates and shares, on fold 6 and in folde
   expect([folders.length, new Set(folders).size]).toEqual([10, 10]);
   expect(full?.map(({ folder }) => folder)).toEqual(folders);
   for (const job of petal ?? []) expect([job.folds, job.images]).toEqual([[6], 10]);
-  expect(new Set(petal?.map(({ options }) => options?.learningRate))).toEqual(new Set([2.5e-4, 5e-4, 1e-3, 2e-3, 4e-3]));
+  expect(new Set(petal?.map(({ options }) => options?.learningRate))).toEqual(
+    new Set([2.5e-4, 5e-4, 1e-3, 2e-3, 4e-3]),
+  );
   expect(new Set(full?.map(({ options }) => options?.learningRate))).toContain(6.25e-5);
 });
 

@@ -11,7 +11,7 @@ import { defineBenchmark } from "../skeleton/benchmark.ts";
 import { writeFaces } from "./faces.ts";
 import { kinds } from "./plan.ts";
 
-/** The defaults; alpha's range is that of photos for all, since not all of them have sharp faces. */
+/** The defaults; alpha's range is that of photos for all, since not all have sharp faces. */
 const recipe: TrainingChoices = { preset: "petal", calibration: "photos" };
 
 export default defineBenchmark({
