@@ -5,7 +5,7 @@
 import { join } from "node:path";
 import type { TrainingChoices } from "petalface/training";
 import { type Contender, choiceFolds, testFolds } from "../faces/plan.ts";
-import { finishedJob, type Job, runJob, trainingFaces } from "../faces/run.ts";
+import { type Job, runJob, trainingFaces } from "../faces/run.ts";
 import { type Cell, renderModel } from "../faces/table.ts";
 import { defineBenchmark } from "../skeleton/benchmark.ts";
 import { writeFaces } from "./faces.ts";
@@ -40,7 +40,7 @@ export default defineBenchmark({
           : { name: kind, options: recipe, train: await writeFaces(kind, photos, work) };
       const folder = join(work, tune ? "fold6" : "test", model, contender.name.replaceAll(/[^a-z0-9]+/g, "-"));
       const job: Job = { contender, model, seed, images, threads, folds: tune ? choiceFolds : testFolds, folder };
-      const done = (await finishedJob(folder)) ?? (await runJob(job));
+      const done = await runJob(job);
       cells.push({ job, done });
       console.error(`${contender.name}: ${done.seconds.toFixed(0)} s`);
     }
