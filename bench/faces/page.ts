@@ -27,7 +27,7 @@ export interface Findings {
 /** What each contender is; shown for those that are on the page. */
 const descriptions: Readonly<Record<string, string>> = {
   frozen: "The network as it is.",
-  full: "Fine-tuning of every weight of convolutions, products and slopes; a quarter of the rate.",
+  full: "Fine-tuning of every weight of convolutions, products and slopes; rate 5e-4 unless searched.",
   bias: "Only biases, slopes, and scales and shifts of normalisations are trained.",
   lora: "petal without its gate: the adapter is always on.",
   "lora+": "lora whose up projections have 16 times the rate of the down projections.",

@@ -13,7 +13,8 @@ it("has margins and rates that belong to the loss and the optimiser, unless they
   expect(trainingOptions({ loss: "distil+arcface", margin: 0.3 }).margin).toBe(0.3);
   expect(trainingOptions({ optimizer: "sgd" })).toMatchObject({ learningRate: 0.1, weightDecay: 5e-4, momentum: 0.9 });
   expect(trainingOptions({ optimizer: "sgd", learningRate: 0.5 }).learningRate).toBe(0.5);
-  expect(trainingOptions({ method: "full" }).learningRate).toBe(5e-4);
+  expect(trainingOptions({ method: "full" }).learningRate).toBe(1.25e-4);
+  expect(trainingOptions({ method: "head" }).learningRate).toBe(5e-4);
 });
 
 it("reads what it wrote: a whole set of options gives itself", () => {

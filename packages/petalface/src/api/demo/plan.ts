@@ -49,7 +49,7 @@ export const otherMethods: readonly DemoMethod[] = [
   {
     name: "full",
     about: "every weight trained",
-    options: { preset: "petal", ...shrinkingRecipe, learningRate: 1e-3, method: "full" },
+    options: { preset: "petal", ...shrinkingRecipe, learningRate: 2.5e-4, method: "full" },
   },
 ];
 

@@ -35,16 +35,20 @@ export function trainingOptions(choices: TrainingChoices = {}, family?: string, 
     // Low resolutions that are given are for shrinking.
     ...(choices.lrPixels !== undefined && { degrade: "lr" }),
   };
-  // Whole networks move far with the adapters' learning rate: the pre-trained knowledge is in these
-  // weights, not in separate adapters.
-  const method = choices.method ?? base.method;
-  const rate = method === "full" || method === "head" ? base.learningRate / 4 : base.learningRate;
-  const options = { ...base, learningRate: rate, ...given };
+  const shareOfRate = sharesOfRate[choices.method ?? base.method] ?? 1;
+  const options = { ...base, learningRate: shareOfRate * base.learningRate, ...given };
   const whole = options.preset === "reference" || looksAtBatch(options).length > 0;
   const chosen = "accumulate" in given ? options : { ...options, accumulate: defaultParts(options, whole, ranks) };
   for (const rule of optionRules) fail(rule(chosen));
   return chosen;
 }
+
+/**
+ * Whole networks move far with the adapters' learning rate: the pre-trained knowledge is in these
+ * weights, not in separate adapters. The share of `full` is the best of a search
+ * (bench/results/rivals.md).
+ */
+const sharesOfRate: Readonly<Record<string, number>> = { full: 1 / 16, head: 1 / 4 };
 
 /** The options of training among others, and the others. */
 export function choicesAmong(options: object): {
