@@ -21,10 +21,17 @@ export const madeCells = ({ date, commit, processor, recorded }: Circumstances):
   processor ?? "not recorded",
 ];
 
-/** Entries that have the value that ranks, the best first. */
+/** Whether two pages measured the same, as the frozen model is on each. */
+const isSame = (a: Entry, b: Entry): boolean =>
+  a.model === b.model &&
+  a.method === b.method &&
+  [...a.values].every(([column, value]) => value?.text === b.values.get(column)?.text);
+
+/** Entries that have the value that ranks, once each, the best first. */
 function ranked(board: Board, pages: readonly ResultsPage[]): { entry: Entry; value: Value }[] {
   return pages
     .flatMap((page) => board.entries(page))
+    .filter((entry, at, all) => all.findIndex((other) => isSame(other, entry)) === at)
     .map((entry) => {
       const value = entry.values.get(board.rank);
       if (value === undefined)
