@@ -10,9 +10,9 @@ const holds = (file: string, pattern: RegExp): boolean => pattern.test(texts.get
 
 /**
  * Tests with a process of their own: those that change the environment, and those of large
- * networks, whose memory the next file should not inherit.
+ * networks, whose memory the next file should not inherit. The inspector, by which lost-thread ends
+ * threads, misses those of a process with earlier tests.
  */
-// The inspector, by which lost-thread ends threads, misses those of a process with earlier tests.
 const isAlone = (file: string): boolean =>
   holds(file, /stubEnv|process\.env\.\w+ =/) ||
   /test\/(gradient\/networks|format\/hostile-\w+|infer\/hostile-shapes)\.test/.test(file) ||

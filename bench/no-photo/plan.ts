@@ -1,4 +1,4 @@
-/** What the study trains on: docs/method.md, "No photo at all". */
+/** What the study trains on: each kind lacks one thing more than photos, or has one back. */
 export const kinds = [
   "photos",
   "photos at 56 px",
