@@ -77,7 +77,7 @@ export default defineBenchmark({
   name: "shard",
   title: "One part of a gallery of 100 million faces",
   measures: "Bytes of a face in PostgreSQL, its index, and searches in one part of a large gallery.",
-  minutes: 12,
+  minutes: 6,
   needs: "the address of an empty database of PostgreSQL with pgvector in PETALFACE_BENCH_GALLERY",
   options: {
     faces: { help: "faces of the part", default: 100_000 },

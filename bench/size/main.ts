@@ -72,10 +72,11 @@ export default defineBenchmark({
   title: "Training at size on several ranks",
   measures: "Opening, memory of a rank and time of a step with many records and classes, on four ranks.",
   minutes: 3,
+  pages: ["size", "size-12m"],
   needs: "Open MPI, Linux",
   options: {
     people: {
-      help: "classes, 20 records each (600,000 make 12 million records and take about 20 minutes)",
+      help: "classes, 20 records each (600,000 make 12 million records and take two minutes)",
       default: 20_000,
     },
     "classes-per-step": { help: "classes of a step (Partial FC)", default: 2000 },
