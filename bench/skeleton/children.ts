@@ -51,17 +51,25 @@ export async function inProcess<T>(name: string, job: unknown, options: ChildOpt
   return { value, peak, processor, seconds: (performance.now() - begin) / 1000 };
 }
 
+/** Settings of a command. */
+export interface CommandOptions extends ChildOptions {
+  readonly watch?: Watch;
+  /** Folder that the packed package is installed in; without it the sources run. */
+  readonly installed?: string | undefined;
+}
+
 /**
  * Runs a command of petalface with `--json`; its document, and what it took. Throws what it says
  * when it fails.
  */
 export async function petalface(
   args: readonly string[],
-  { cwd, env, watch }: ChildOptions & { readonly watch?: Watch } = {},
+  { cwd, env, watch, installed }: CommandOptions = {},
 ): Promise<Measured<Readonly<Record<string, unknown>>>> {
   const file = join(tmpdir(), `petalface-bench-${randomUUID()}`);
   const begin = performance.now();
-  const program = ["--import", join(import.meta.dirname, "usage.ts"), commandLine, ...args, "--json"];
+  const main = installed === undefined ? commandLine : join(installed, "node_modules/petalface/dist/cli/main.js");
+  const program = ["--import", join(import.meta.dirname, "usage.ts"), main, ...args, "--json"];
   const child = spawn(process.execPath, program, {
     ...(cwd !== undefined && { cwd }),
     env: { ...process.env, ...env, BENCH_USAGE: file },

@@ -3,7 +3,7 @@
  * its program to its own.
  */
 import { mkdir, readFile, rm } from "node:fs/promises";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { itemAt, writeModel } from "onnx-grad";
 import { defineBenchmark } from "../skeleton/benchmark.ts";
@@ -28,8 +28,13 @@ export default defineBenchmark({
     networks: { help: "as of `bench -- step`", default: ["fr_feature", "mobilefacenet", "swin_256new"] },
     rounds: { help: "rounds that are timed, after one that warms up", default: 3 },
     threads: { help: "threads of both", default: 2 },
+    installed: {
+      help: "folder that the files of `npm run pack` are installed in, as users have it; without: the sources",
+      default: "",
+    },
   },
-  async run({ networks, rounds, threads }, { work, needPython }) {
+  async run({ networks, rounds, threads, installed }, { work, needPython }) {
+    const command = installed === "" ? {} : { installed: resolve(installed) };
     const python = await needPython();
     const rows: string[][] = [];
     for (const name of networks) {
@@ -49,7 +54,7 @@ export default defineBenchmark({
         [
           async () => {
             await rm(run, { recursive: true, force: true });
-            return (await petalface(ours)).seconds;
+            return (await petalface(ours, command)).seconds;
           },
           async () => {
             const program = join(import.meta.dirname, "../step/peer.py");
@@ -65,6 +70,7 @@ export default defineBenchmark({
       // Asking for the memory holds the process up: not while it is timed.
       let peak = 0;
       await petalface(ours, {
+        ...command,
         watch: async (pid, ended) => {
           while (!ended()) {
             // The proportional size: two engines map the same weights, which resident memory would
@@ -83,7 +89,7 @@ export default defineBenchmark({
 the model, finding sites, embedding the targets, building and opening the graph, the step, writing the adapter. PyTorch:
 from the launch of the program of \`bench -- step\` (eager) to the end of its first step. ${threads} threads; smallest and largest of
 ${rounds} rounds. Peak: memory of ours (proportional set size, ten times a second, in a run of its own), the mapped weights
-included.
+included. petalface ran ${installed === "" ? "from its sources" : "as the installed package"}.
 
 ${table(["network", "petalface s", "PyTorch s", "peak GB"], rows)}`,
       versions: python.versions.filter((version) => version.startsWith("torch ")),
