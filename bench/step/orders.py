@@ -19,6 +19,6 @@ def serve(first, started, step):
         begin = time.perf_counter()
         for _ in range(steps):
             last = step()
-        say({"seconds": (time.perf_counter() - begin) / steps, "loss": float(last)})
+        say({"seconds": (time.perf_counter() - begin) / steps, "loss": last if isinstance(last, float) else last.item()})
     peak = next(line for line in open("/proc/self/status") if line.startswith("VmHWM"))
     say({"peak": int(peak.split()[1]) * 1024})
