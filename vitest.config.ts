@@ -27,7 +27,7 @@ const isAlone = (file: string): boolean =>
  * than two seconds on a quiet machine.
  */
 const isWhole = (file: string): boolean =>
-  holds(file, /child_process|process\.ts"|postgres\.ts"|playwright|browser\.ts"|openLoader/) ||
+  holds(file, /child_process|process\.ts"|lock-holder|postgres\.ts"|playwright|browser\.ts"|openLoader/) ||
   /test\/(adapters\/(alike|noise|rows|deploy)|training\/(training|step|prefix|head|places|validation))\.test/.test(
     file,
   ) ||

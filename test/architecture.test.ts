@@ -15,8 +15,11 @@ test("what petalface offers to browsers needs neither Node nor a package", () =>
   expect(findUnportable(readSources(packagesRoot), "petalface/src/portable.ts")).toEqual([]);
 });
 
-test("threads that prepare images load nothing of onnx-grad but its basics", () => {
-  const imports = findUnportable(readSources(packagesRoot), "petalface/src/images/worker.ts");
+test.each([
+  ["prepare images", "images/worker.ts"],
+  ["read a gallery's file", "gallery/threads/store-worker.ts"],
+])("threads that %s load nothing of onnx-grad but its basics", (_, worker) => {
+  const imports = findUnportable(readSources(packagesRoot), `petalface/src/${worker}`);
   const named = imports.filter((line) => line.includes('"onnx-grad'));
   expect(named.length).toBeGreaterThan(0);
   expect(named.filter((line) => !line.endsWith('imports "onnx-grad/basics"'))).toEqual([]);

@@ -56,6 +56,7 @@ const SHARED_FILES: ReadonlySet<string> = new Set([
     "launched.ts",
     "litter.ts",
     "lock.ts",
+    "print-path.ts",
     "random.ts",
     "ranks.ts",
     "remembered.ts",

@@ -1,16 +1,34 @@
 import { spawn } from "node:child_process";
 import { copyFile, mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { wallSeconds } from "../skeleton/turns.ts";
+
+/** What embedding costs. */
+export interface Cost {
+  /** Embeddings a second. */
+  readonly perSecond: number;
+  /** Milliseconds of processor time of one embedding, all threads together. */
+  readonly processor: number;
+}
 
 /** `petalface embed` on folders with copies of one crop. */
 export interface EmbedCommand {
   /**
-   * Crops a second while it runs. It runs on a few crops and on many: the difference is without its
-   * start and end.
+   * The cost while it runs. It runs on a few crops and on many: the difference is without its start
+   * and end.
    */
-  rate(): Promise<number>;
+  cost(): Promise<Cost>;
 }
+
+/** What the command does at its end: it writes its processor time in microseconds. */
+const hook = `data:text/javascript,${encodeURIComponent(`
+  import { writeSync } from "node:fs";
+  import { isMainThread } from "node:worker_threads";
+  if (isMainThread)
+    process.on("exit", () => {
+      const { user, system } = process.cpuUsage();
+      writeSync(3, String(user + system));
+    });
+`)}`;
 
 /** Crops of the short run: the model is loaded, and all threads have started. */
 export const few = 64;
@@ -40,30 +58,35 @@ export async function prepareEmbedCommand(
     return join(folder, name);
   };
   const [short, long] = [await fill("few", few), await fill("many", few + more)];
-  const seconds = (images: string): Promise<number> =>
-    wallSeconds(
-      () =>
-        new Promise<void>((resolve, reject) => {
-          const output = join(folder, "faces.npy");
-          const flags = ["--model", model, "--images", images, "--out", output, "--threads", String(threads)];
-          // No embedding may come from a run before.
-          const child = spawn(process.execPath, [program, "embed", ...flags, "--no-cache", "--force"], {
-            stdio: ["ignore", "ignore", "pipe"],
-          });
-          let text = "";
-          child.stderr.on("data", (chunk) => {
-            text += chunk;
-          });
-          child.on("error", reject);
-          child.on("close", (code) =>
-            code === 0 ? resolve() : reject(new Error(`embed ended with ${code}: ${text}`)),
-          );
-        }),
-    );
+  /** Seconds of the clock and of the processor. */
+  async function seconds(images: string): Promise<{ readonly wall: number; readonly processor: number }> {
+    const output = join(folder, "faces.npy");
+    const flags = ["--model", model, "--images", images, "--out", output, "--threads", String(threads)];
+    const begin = performance.now();
+    // No embedding may come from a run before.
+    const args = ["--import", hook, program, "embed", ...flags, "--no-cache", "--force"];
+    const child = spawn(process.execPath, args, { stdio: ["ignore", "ignore", "pipe", "pipe"] });
+    const [errors, used] = [2, 3].map((place) => {
+      const written = { text: "" };
+      child.stdio[place]?.on("data", (chunk: Buffer) => {
+        written.text += chunk;
+      });
+      return written;
+    });
+    const code = await new Promise<number | null>((resolve, reject) => {
+      child.on("error", reject);
+      child.on("close", resolve);
+    });
+    if (code !== 0) throw new Error(`embed ended with ${code}: ${errors.text}`);
+    return { wall: (performance.now() - begin) / 1000, processor: Number(used.text) / 1e6 };
+  }
   return {
-    async rate() {
-      const start = await seconds(short);
-      return more / ((await seconds(long)) - start);
+    async cost() {
+      const [start, whole] = [await seconds(short), await seconds(long)];
+      return {
+        perSecond: more / (whole.wall - start.wall),
+        processor: (1000 * (whole.processor - start.processor)) / more,
+      };
     },
   };
 }

@@ -5,6 +5,7 @@
 import { spawn } from "node:child_process";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import autocannon from "autocannon";
 import { itemAt } from "onnx-grad";
 import { openBackbone, openEmbedder } from "petalface/backbones";
@@ -14,7 +15,7 @@ import { defineBenchmark } from "../skeleton/benchmark.ts";
 import { table } from "../skeleton/page.ts";
 import { shared } from "../skeleton/shared.ts";
 import { median } from "../skeleton/statistics.ts";
-import { few, prepareEmbedCommand } from "./embed-command.ts";
+import { type Cost, few, prepareEmbedCommand } from "./embed-command.ts";
 
 const root = join(import.meta.dirname, "../..");
 const program = join(root, "packages/petalface/src/cli/main.ts");
@@ -56,6 +57,27 @@ async function load(
     ...how,
   });
   return { perSecond: requests.average, median: latency.p50, p99: latency.p99, failed: non2xx + errors };
+}
+
+/** What a server of petalface has done: faces that it embedded, and seconds of processor time. */
+async function workOf(url: string): Promise<{ readonly faces: number; readonly processor: number }> {
+  const text = await (await fetch(`${url}/metrics`)).text();
+  const read = (name: string): number => {
+    const value = new RegExp(`^${name} (\\S+)`, "m").exec(text)?.[1];
+    if (value === undefined) throw new Error(`the server does not say its ${name}`);
+    return Number(value);
+  };
+  return { faces: read("petalface_batch_faces_sum"), processor: read("process_cpu_seconds_total") };
+}
+
+/** What an embedding costs the server under a load of 32 clients. */
+async function costOf(url: string, path: string, crop: string, seconds: number): Promise<Cost> {
+  const before = await workOf(url);
+  const { perSecond } = await load(`${url}${path}`, crop, "photo", seconds, { connections: 32 });
+  // Batches whose clients have gone come to their end.
+  await sleep(1000);
+  const after = await workOf(url);
+  return { perSecond, processor: (1000 * (after.processor - before.processor)) / (after.faces - before.faces) };
 }
 
 /** Starts a server and waits for the line with its address. */
@@ -160,21 +182,26 @@ export default defineBenchmark({
       rows.push([name, perSecond.toFixed(1), String(median), String(p99), String(failed)]);
     };
     const small = await started(process.execPath, [program, "serve", "--gallery", join(work, "small.db"), ...flags]);
-    const embed = `${small.address}/v1/embed?aligned=yes`;
+    const route = "/v1/embed?aligned=yes";
+    const embed = `${small.address}${route}`;
     await load(embed, crop, "photo", 3, { connections: 16 });
     const one = await load(embed, crop, "photo", seconds, { connections: 1 });
     const full = await load(embed, crop, "photo", seconds, { connections: 32 });
     // About as long as the load.
     const more = 8 * Math.ceil((full.perSecond * seconds) / 8);
     const command = await prepareEmbedCommand(join(work, "crops"), { program, model, crop, threads, more });
-    const [served, embedded, alone]: [number[], number[], number[]] = [[], [], []];
+    const [served, embedded]: [Cost[], Cost[]] = [[], []];
+    const alone: number[] = [];
     for (let round = 0; round < rounds; round++) {
-      embedded.push(await command.rate());
-      served.push((await load(embed, crop, "photo", seconds, { connections: 32 })).perSecond);
+      embedded.push(await command.cost());
+      served.push(await costOf(small.address, route, crop, seconds));
       alone.push(await ceiling(model, crop, seconds));
     }
-    const share = (of: readonly number[]): string =>
-      median(served.map((rate, round) => rate / itemAt(of, round))).toFixed(2);
+    const ratesOf = (costs: readonly Cost[]): number[] => costs.map(({ perSecond }) => perSecond);
+    const timesOf = (costs: readonly Cost[]): number[] => costs.map(({ processor }) => processor);
+    /** Medians of the turns: one contender's numbers by the other's. */
+    const share = (one: readonly number[], other: readonly number[]): string =>
+      median(one.map((value, round) => value / itemAt(other, round))).toFixed(2);
     const most80 = await load(embed, crop, "photo", seconds, {
       connections: 32,
       overallRate: Math.floor(0.8 * full.perSecond),
@@ -207,13 +234,15 @@ export default defineBenchmark({
 requests take less than ${(most80.p99 / Math.max(one.median, 0.5)).toFixed(1)} times the time of a single one.
 
 The server is compared with two others, on the same crop, in ${rounds} turns; the medians count. 32 clients got
-${median(served).toFixed(1)} embeddings a second.
+${median(ratesOf(served)).toFixed(1)} embeddings a second.
 
-- \`petalface embed\`, run as a command on a folder with copies of the crop, made ${median(embedded).toFixed(1)} a second. It decodes
+- \`petalface embed\`, run as a command on a folder with copies of the crop, made ${median(ratesOf(embedded)).toFixed(1)} a second. It decodes
   them as the server does. The time of a run on ${few} crops was taken off: start and end do not count. The server
-  made ${share(embedded)} of that.
+  made **${share(ratesOf(served), ratesOf(embedded))}** of that. The clients, on the same cores, take a part of it.
+- Of processor time a face took the server ${median(timesOf(served)).toFixed(1)} ms and \`petalface embed\` ${median(timesOf(embedded)).toFixed(1)} ms, all threads together.
+  By that the server does **${share(timesOf(embedded), timesOf(served))}** of the work of \`petalface embed\` in the same time.
 - The engine alone made ${median(alone).toFixed(1)} a second, in the same batches, of one decoded crop again and again. It reads no
-  request, decodes nothing and writes nothing. The server made ${share(alone)} of that.
+  request, decodes nothing and writes nothing. The server made ${share(ratesOf(served), alone)} of that.
 
 ${table(["load", "answers a second", "median ms", "99 % below ms", "failed"], rows)}`;
     return { body, versions: peer?.versions ?? [] };

@@ -1,5 +1,5 @@
 import { ask, type Gallery, ServerError } from "./api.ts";
-import { h, section } from "./dom.ts";
+import { counted, h, section } from "./dom.ts";
 import { jobCard, measureAfter } from "./job-card.ts";
 import { type Folder, type Job, listJobs } from "./jobs.ts";
 import { failed, say } from "./state.ts";
@@ -73,7 +73,7 @@ const noFolders = (): HTMLElement =>
 
 function startForm(gallery: Gallery, folders: readonly Folder[], changed: () => Promise<void>): HTMLElement {
   const options = (): HTMLElement[] =>
-    folders.map(({ name, people }) => h("option", { value: name }, `${name} (${people} people)`));
+    folders.map(({ name, people }) => h("option", { value: name }, `${name} (${counted(people, "person")})`));
   const train = h("select", { id: "train" }, ...options());
   const measure = h("select", { id: "measure" }, ...options(), h("option", { value: "" }, "do not measure"));
   // Faces of other people, where there are any.
@@ -189,7 +189,7 @@ function expectation(
     if (measure === train)
       parts.push("It is measured on the faces that it was trained on, which flatters: give other people's faces.");
     if (people < fewestPeople)
-      parts.push(`${people} people to measure on are too few for a verdict; give ${fewestPeople} at least.`);
+      parts.push(`${counted(people, "person")} to measure on: too few for a verdict; give ${fewestPeople} at least.`);
     else parts.push("Measuring takes a few minutes more.");
   }
   return parts.join(" ");
@@ -197,7 +197,11 @@ function expectation(
 
 function sampleTable({ people, images, shownAs, faces }: FolderFaces): HTMLElement[] {
   return [
-    h("p", { class: "note" }, `${people} people, ${images} photos. Some of them as the model sees them:`),
+    h(
+      "p",
+      { class: "note" },
+      `${counted(people, "person")}, ${counted(images, "photo")}. Some of them as the model sees them:`,
+    ),
     h(
       "div",
       { class: "scroll", tabindex: 0, role: "group", "aria-label": "Sample faces" },

@@ -45,6 +45,12 @@ export function byId<Kind extends HTMLElement>(id: string, kind: new () => Kind)
   return found;
 }
 
+const plurals = { face: "faces", frame: "frames", person: "people", photo: "photos" } as const;
+
+/** A number with what it counts: `1 face`, `1,000 faces`. */
+export const counted = (count: number, noun: keyof typeof plurals): string =>
+  `${count.toLocaleString("en")} ${count === 1 ? noun : plurals[noun]}`;
+
 /** A heading with what belongs under it. */
 export const section = (title: string, ...children: Child[]): HTMLElement =>
   h("section", {}, h("h2", {}, title), ...children);

@@ -1,5 +1,5 @@
 import { ask, type Gallery } from "./api.ts";
-import { confirmWith, h, svg } from "./dom.ts";
+import { confirmWith, counted, h, svg } from "./dom.ts";
 import { type Folder, followJob, isOver, type Job, nameOf, parseProgress, timeOf } from "./jobs.ts";
 import { failed, say } from "./state.ts";
 
@@ -152,7 +152,9 @@ function measureForm(job: Job, changed: () => Promise<void>): HTMLElement {
   const id = `measure-${job.id}`;
   const select = h("select", { id });
   void ask<{ folders: Folder[] }>("GET", "data").then(({ folders }) => {
-    select.append(...folders.map(({ name, people }) => h("option", { value: name }, `${name} (${people} people)`)));
+    select.append(
+      ...folders.map(({ name, people }) => h("option", { value: name }, `${name} (${counted(people, "person")})`)),
+    );
     const other = folders.find(({ name }) => name !== job.request.train);
     if (other !== undefined) select.value = other.name;
   }, failed);

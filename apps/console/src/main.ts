@@ -1,6 +1,6 @@
 import { adaptView } from "./adapt.ts";
 import { ask, type Gallery } from "./api.ts";
-import { byId } from "./dom.ts";
+import { byId, counted } from "./dom.ts";
 import { measureView } from "./measure.ts";
 import { peopleView } from "./people.ts";
 import { failed, say } from "./state.ts";
@@ -37,7 +37,7 @@ function show(isMoved: boolean): void {
   }
   document.title = `${part.charAt(0).toUpperCase()}${part.slice(1)} - petalface`;
   say(
-    `${gallery.people} people, ${gallery.faces} faces; model ${gallery.model}${gallery.adapter === null ? "" : " with an adapter"}`,
+    `${counted(gallery.people, "person")}, ${counted(gallery.faces, "face")}; model ${gallery.model}${gallery.adapter === null ? "" : " with an adapter"}`,
   );
   view.replaceChildren(parts[part](gallery, () => void refresh().catch(failed)));
   if (isMoved) byId("main", HTMLElement).focus();

@@ -1,6 +1,6 @@
 import { noJobs } from "./adapt.ts";
 import { ask, ServerError } from "./api.ts";
-import { h, section, svg } from "./dom.ts";
+import { counted, h, section, svg } from "./dom.ts";
 import { type Job, listJobs, timeOf } from "./jobs.ts";
 import { failed } from "./state.ts";
 
@@ -110,7 +110,7 @@ function show({ people, rows, curves }: Comparison): HTMLElement[] {
     h(
       "table",
       { class: "measures" },
-      h("caption", {}, `Per cent, with 95 % intervals over ${people} people`),
+      h("caption", {}, `Per cent, with 95 % intervals over ${counted(people, "person")}`),
       h(
         "thead",
         {},

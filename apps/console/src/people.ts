@@ -1,5 +1,5 @@
 import { ask, type Enrolled, formOf, type Gallery, type Person, personPath, ServerError } from "./api.ts";
-import { confirmWith, h, section } from "./dom.ts";
+import { confirmWith, counted, h, section } from "./dom.ts";
 import { photoField } from "./photos.ts";
 import { failed, say } from "./state.ts";
 
@@ -36,7 +36,7 @@ export function peopleView(gallery: Gallery, changed: () => void): HTMLElement {
           ? find.value === ""
             ? "No person is enrolled yet."
             : "No name has this text in it."
-          : `${page.total} people`;
+          : counted(page.total, "person");
       if (isMore) list.children[first]?.querySelector("summary")?.focus();
     } catch (error) {
       failed(error);
@@ -68,7 +68,7 @@ function enrolForm(gallery: Gallery, reload: (text: string) => Promise<void>): H
       name.focus();
       return;
     }
-    say(`Enrolling ${photos.length} ${photos.length === 1 ? "photo" : "photos"} of ${person}`);
+    say(`Enrolling ${counted(photos.length, "photo")} of ${person}`);
     objections.replaceChildren();
     try {
       const answer = await ask<Enrolled>(
@@ -78,7 +78,7 @@ function enrolForm(gallery: Gallery, reload: (text: string) => Promise<void>): H
       );
       showObjections(objections, answer, photos, (some) => void send(some, true));
       const known = answer.known > 0 ? `; ${answer.known} were there already` : "";
-      await reload(`${person}: ${answer.added} ${answer.added === 1 ? "face" : "faces"} enrolled${known}`);
+      await reload(`${person}: ${counted(answer.added, "face")} enrolled${known}`);
     } catch (error) {
       const isRefused = error instanceof ServerError && error.body.code === "refused";
       failed(isRefused ? new Error("No face is enrolled: something speaks against each of them, see below.") : error);
@@ -125,12 +125,7 @@ function entry(person: Person, gallery: Gallery, reload: (text: string) => Promi
   const details = h(
     "details",
     {},
-    h(
-      "summary",
-      {},
-      h("span", { class: "name" }, name),
-      h("span", { class: "note" }, ` ${faces} ${faces === 1 ? "face" : "faces"}`),
-    ),
+    h("summary", {}, h("span", { class: "name" }, name), h("span", { class: "note" }, ` ${counted(faces, "face")}`)),
     body,
   );
   details.addEventListener("toggle", () => {
@@ -149,7 +144,7 @@ function entry(person: Person, gallery: Gallery, reload: (text: string) => Promi
     );
   }
   async function remove(): Promise<void> {
-    const text = `All ${faces} faces of ${name} are deleted from the gallery's file. This cannot be undone.`;
+    const text = `${name} and ${counted(faces, "face")} are deleted from the gallery's file. This cannot be undone.`;
     if (!(await confirmWith(`Remove ${name}?`, text, "Remove"))) return;
     try {
       await ask("DELETE", personPath(gallery, name));
@@ -196,8 +191,11 @@ async function faceList(
   );
   const items = faces.map(({ id, alpha, crop }, at) => {
     const remove = async (): Promise<void> => {
-      if (!(await confirmWith("Remove this face?", `One of ${faces.length} faces of ${name} is deleted.`, "Remove")))
-        return;
+      const text =
+        faces.length === 1
+          ? `It is the only face of ${name}, who is removed too.`
+          : `One of ${faces.length} faces of ${name} is deleted.`;
+      if (!(await confirmWith("Remove this face?", text, "Remove"))) return;
       try {
         await ask("DELETE", `${path}/faces/${id}`);
         await reload(`one face of ${name} is removed`);

@@ -1,5 +1,5 @@
 import { ask, type Gallery, type Scores } from "./api.ts";
-import { h, section } from "./dom.ts";
+import { counted, h, section } from "./dom.ts";
 import { failed } from "./state.ts";
 
 /** Rates of the slider: one stranger in so many is taken for somebody. */
@@ -83,12 +83,12 @@ function show(scores: Scores, rate: number): HTMLElement[] {
       ? h(
           "p",
           { class: "note" },
-          `${count} faces cannot show so small a rate; their highest cosine counts. Enrol more people.`,
+          `${counted(count, "face")} cannot show so small a rate; the highest cosine counts. Enrol more people.`,
         )
       : "",
     h("h3", {}, `Let in by mistake: ${letIn.length} of ${count} as strangers`),
     lines(letIn.map(({ person, like, other }) => `${person} as ${like} (${other.toFixed(3)})`)),
-    h("h3", {}, `Sent away by mistake: ${turnedAway.length} of ${known} faces whose person has others`),
+    h("h3", {}, `Sent away by mistake: ${turnedAway.length} of ${counted(known, "face")} whose person has others`),
     lines(turnedAway.map(({ person, own }) => `a face of ${person} (${own?.toFixed(3)})`)),
   ].filter((element) => element !== "") as HTMLElement[];
 }

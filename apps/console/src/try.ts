@@ -1,5 +1,5 @@
 import { ask, type Found, formOf, type Gallery, type Judged, type SearchAnswer } from "./api.ts";
-import { h, section, svg } from "./dom.ts";
+import { counted, h, section, svg } from "./dom.ts";
 import { photoField } from "./photos.ts";
 import { failed, say } from "./state.ts";
 
@@ -8,7 +8,7 @@ export function tryView(gallery: Gallery): HTMLElement {
   const results = h("div", { class: "results" });
   const track = h("input", { type: "checkbox" });
   const search = async (photos: File[]): Promise<void> => {
-    say(`Looking at ${photos.length === 1 ? "the photo" : `${photos.length} photos`}`);
+    say(`Looking at ${photos.length === 1 ? "the photo" : counted(photos.length, "photo")}`);
     const query = new URLSearchParams({ crops: "true", top: "5" });
     if (track.checked) query.set("track", "true");
     else query.set("all", "true");
@@ -18,7 +18,7 @@ export function tryView(gallery: Gallery): HTMLElement {
       const answer = await ask<SearchAnswer>("POST", path, formOf(photos));
       results.replaceChildren(...show(answer, photos, track.checked));
       const matches = answer.photos.filter(({ decision }) => decision === "match").length;
-      say(`${answer.photos.length} ${answer.photos.length === 1 ? "face" : "faces"}, ${matches} recognised`);
+      say(`${counted(answer.photos.length, "face")}, ${matches} recognised`);
     } catch (error) {
       results.replaceChildren();
       failed(error);
@@ -35,7 +35,11 @@ export function tryView(gallery: Gallery): HTMLElement {
         );
   return section(
     "Who is it?",
-    h("p", {}, `Give a photo: petalface finds the faces and names the nearest of ${gallery.people} enrolled people.`),
+    h(
+      "p",
+      {},
+      `Give a photo: petalface finds the faces and names the nearest of ${counted(gallery.people, "person")} enrolled.`,
+    ),
     empty,
     photoField("Choose photos, or drop them here", (photos) => void search(photos)),
     h("label", { class: "check" }, track, "The photos are frames of one face"),
@@ -52,7 +56,7 @@ function show({ photos: found, thresholds }: SearchAnswer, photos: readonly File
       h(
         "article",
         { class: "photo" },
-        h("h3", {}, isTrack ? `${photos.length} frames of one face` : name),
+        h("h3", {}, isTrack ? `${counted(photos.length, "frame")} of one face` : name),
         file === undefined ? null : overview(file, faces),
         ...faces.map((face, at) => card(face, at + 1, faces.length > 1)),
       ),
@@ -61,7 +65,7 @@ function show({ photos: found, thresholds }: SearchAnswer, photos: readonly File
   const { kind, table, faces } = thresholds;
   const source =
     kind === "estimated"
-      ? `estimated on ${faces ?? 0} enrolled faces, for a false-positive rate of ${table.rate ?? "?"}`
+      ? `estimated on ${counted(faces ?? 0, "face")} enrolled, for a false-positive rate of ${table.rate ?? "?"}`
       : kind;
   return [...cards, h("p", { class: "note" }, `Thresholds: ${source}.`)];
 }
@@ -71,7 +75,7 @@ function overview(file: File, faces: readonly Found[]): HTMLElement {
   const url = URL.createObjectURL(file);
   const image = h("img", {
     src: url,
-    alt: `${file.name} with ${faces.length} found ${faces.length === 1 ? "face" : "faces"}`,
+    alt: `${file.name}, in which ${counted(faces.length, "face")} ${faces.length === 1 ? "was" : "were"} found`,
   });
   const frame = h("div", { class: "overview" }, image);
   image.addEventListener("load", () => {

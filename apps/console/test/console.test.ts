@@ -143,7 +143,7 @@ describe.skipIf(skipped)(`the page of petalface serve${note}`, () => {
 
     await page.getByRole("link", { name: "People", exact: true }).click();
     await page.getByLabel("Find").fill("long name");
-    await page.getByText("1 people").waitFor();
+    await page.getByText("1 person", { exact: true }).waitFor();
     await page.locator("summary").click();
     await page.getByRole("img", { name: /Face 1 of A person/ }).waitFor();
     await page.getByLabel("New name").fill("Grace Hopper");

@@ -82,18 +82,27 @@ export function openThread<Task, Answer>(file: URL, { name, workerData }: Thread
 /**
  * Answers the tasks that come through a port, one after the other. What the work throws is the
  * answer to its task.
+ *
+ * @param movedWith buffers of an answer that the other side takes over; all others are copied
  */
-export function answerTasks<Task, Answer>(port: MessagePort, work: (task: Task) => Answer | Promise<Answer>): void {
+export function answerTasks<Task, Answer>(
+  port: MessagePort,
+  work: (task: Task) => Answer | Promise<Answer>,
+  movedWith: (answer: Answer) => readonly Transferable[] = () => [],
+): void {
   let last: Promise<unknown> = Promise.resolve();
   port.on("message", (task: Task) => {
     last = last.then(async () => {
       let sent: Sent<Answer>;
+      let moved: readonly Transferable[] = [];
       try {
-        sent = { answer: await work(task) };
+        const answer = await work(task);
+        sent = { answer };
+        moved = movedWith(answer);
       } catch (error) {
         sent = { failed: sendError(error) };
       }
-      port.postMessage(sent);
+      port.postMessage(sent, moved);
     });
   });
 }

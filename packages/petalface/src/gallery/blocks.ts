@@ -1,7 +1,8 @@
 import { crc32 } from "node:zlib";
 import { PetalfaceError } from "../errors.ts";
-import { printPath } from "../images/index.ts";
+import { printPath } from "../print-path.ts";
 import { emptyCodes, placeCodes, readBlock, type StoredBlock } from "./codes.ts";
+import type { SharedMemory } from "./scan/wasm.ts";
 import type { FaceCodes } from "./types.ts";
 
 /** A block as it is read from a store. */
@@ -36,18 +37,18 @@ export interface CodesJoiner {
  *
  * @param about how many faces the blocks have, and whether any has copies
  * @param rest the faces in no block, in parts
- * @param allocate where the codes go
+ * @param memory where the codes go; ordinary memory unless given
  */
 export function joinBlocks(
   path: string,
   width: number,
   about: { readonly count: number; readonly hasCopies: boolean },
   rest: readonly FaceCodes[],
-  allocate?: (bytes: number) => Int8Array,
+  memory?: SharedMemory,
 ): CodesJoiner {
   const count = rest.reduce((sum, part) => sum + part.count, about.count);
   const hasCopies = about.hasCopies || rest.some(({ copies }) => copies !== null);
-  const out = emptyCodes(width, count, hasCopies, allocate);
+  const out = emptyCodes(width, count, hasCopies, memory);
   let at = 0;
   return {
     put(block) {

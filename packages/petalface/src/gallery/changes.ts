@@ -2,7 +2,7 @@ import { itemAt } from "onnx-grad";
 import type { SessionOptions } from "../runtime/index.ts";
 import { evenly } from "./evenly.ts";
 import { byCosine, type Candidate, type GallerySearcher, openSearcher, type Probes } from "./search.ts";
-import type { GalleryStore } from "./store.ts";
+import type { SearchedStore } from "./store.ts";
 import { buildTemplates, type TemplateRule } from "./templates.ts";
 
 /**
@@ -14,7 +14,7 @@ import { buildTemplates, type TemplateRule } from "./templates.ts";
  */
 export async function withChanges(
   base: GallerySearcher,
-  store: GalleryStore,
+  store: Pick<SearchedStore, "read" | "count">,
   changed: ReadonlySet<number>,
   options: {
     readonly people: number;

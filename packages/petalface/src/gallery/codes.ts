@@ -1,4 +1,5 @@
-import { normaliseRows } from "../matching/index.ts";
+import { normaliseRows } from "../matching/portable.ts";
+import { allocateIn, type SharedMemory } from "./scan/wasm.ts";
 import type { CodedRows, EnrolledVectors, FaceCodes } from "./types.ts";
 
 /**
@@ -91,18 +92,13 @@ export function storeBlock(codes: FaceCodes): StoredBlock {
 /**
  * Room for the codes of many faces.
  *
- * @param allocate where the codes go; what scanning threads read besides is shared then
+ * @param memory where the codes go; what scanning threads read besides is shared then
  */
-export function emptyCodes(
-  width: number,
-  count: number,
-  hasCopies: boolean,
-  allocate?: (bytes: number) => Int8Array,
-): FaceCodes {
+export function emptyCodes(width: number, count: number, hasCopies: boolean, memory?: SharedMemory): FaceCodes {
   const stride = strideOf(width);
   const rows = (): CodedRows => ({
-    codes: allocate?.(count * stride) ?? new Int8Array(count * stride),
-    scale: allocate === undefined ? new Float32Array(count) : new Float32Array(new SharedArrayBuffer(4 * count)),
+    codes: memory === undefined ? new Int8Array(count * stride) : allocateIn(memory, count * stride),
+    scale: memory === undefined ? new Float32Array(count) : new Float32Array(new SharedArrayBuffer(4 * count)),
     error: new Float32Array(count),
   });
   return {

@@ -6,7 +6,7 @@ import { type ImageRequest, type ImageSource, type Loader, printPath } from "../
 import { alphaOf, type Calibration } from "../quality/index.ts";
 import { makeTemporary } from "../temporary.ts";
 import { type Describer, describeFaces } from "./describe.ts";
-import { type EmbeddingRecord, isSameModel } from "./space.ts";
+import { type EmbeddingRecord, isSameModel } from "./record.ts";
 import type { GalleryStore } from "./store.ts";
 import type { FaceEmbedding, MigratingFace, Migration } from "./types.ts";
 

@@ -3,7 +3,7 @@ import { evenly } from "./evenly.ts";
 import { addEvidence, type GateEvidence, type PersonSum } from "./gate.ts";
 import type { Candidate, GallerySearcher, PersonSearcher } from "./search.ts";
 import { openGallerySearcher } from "./searcher.ts";
-import type { GalleryStore } from "./store.ts";
+import type { GalleryStore, SearchedStore } from "./store.ts";
 import type { EnrolledVectors } from "./types.ts";
 
 /** What enrolling needs of a gallery. */
@@ -57,7 +57,7 @@ const mostChanged = 4096;
  * stays open, and whoever gives it renews it when the gallery has changed
  */
 export const openEnrolled = (
-  store: GalleryStore,
+  store: EnrollingStore & SearchedStore,
   options: { readonly threads?: number | undefined; readonly searcher?: GallerySearcher | undefined } = {},
 ): Promise<Enrolled> =>
   openEnrolledBy(store, () => openGallerySearcher(store, "mean", { threads: options.threads ?? 1 }), options);

@@ -38,7 +38,7 @@ export async function openExactSearcher(
   const scanner = openScanner(width, Math.max(1, session.threads ?? 1));
   let codes: FaceCodes;
   try {
-    codes = await store.codes((bytes) => scanner.allocate(bytes));
+    codes = await store.codes(scanner.memory);
   } catch (error) {
     await scanner[Symbol.asyncDispose]();
     throw error;

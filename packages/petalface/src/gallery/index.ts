@@ -18,6 +18,7 @@ export { type GateReason, type GateRules, gateDefaults } from "./gate.ts";
 export { openIndexedSearcher } from "./indexed.ts";
 export { type MigrateOptions, type MigrationReport, migrateGallery, type PairedRanks } from "./migrate.ts";
 export { createGallery, dropGallery, openGallery } from "./open.ts";
+export { type EmbeddingRecord, type EmbeddingSpace, isSameModel, type ModelSource } from "./record.ts";
 export { vectorsWriter } from "./rows.ts";
 export {
   type Candidate,
@@ -28,17 +29,10 @@ export {
   type Searcher,
 } from "./search.ts";
 export { openGallerySearcher } from "./searcher.ts";
-export {
-  type EmbeddingRecord,
-  type EmbeddingSpace,
-  embeddingRecord,
-  isSameModel,
-  keepsSharp,
-  type ModelSource,
-  refuseOtherSpace,
-} from "./space.ts";
-export type { AuditEntry, GalleryStore, Removal } from "./store.ts";
+export { embeddingRecord, keepsSharp, refuseOtherSpace } from "./space.ts";
+export type { AuditEntry, GalleryStore, Removal, ServedStore } from "./store.ts";
 export { buildTemplates, defaultTemplateRule, type TemplateRule, type Templates, templateRules } from "./templates.ts";
+export { openServedStore } from "./threads/store.ts";
 export {
   type ChosenThresholds,
   estimateThresholds,

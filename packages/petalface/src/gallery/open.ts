@@ -2,10 +2,10 @@ import { randomUUID } from "node:crypto";
 import { link, rm } from "node:fs/promises";
 import { PetalfaceError } from "../errors.ts";
 import { writeFailure } from "../files.ts";
-import { printPath } from "../images/index.ts";
+import { printPath } from "../print-path.ts";
 import { galleryAddress } from "./address.ts";
 import { createInPostgres, dropInPostgres, openInPostgres, refuseTaken, renameInPostgres } from "./postgres/open.ts";
-import type { EmbeddingRecord } from "./space.ts";
+import type { EmbeddingRecord } from "./record.ts";
 import { createFile } from "./sqlite/create.ts";
 import { openFile } from "./sqlite/open.ts";
 import type { GalleryStore } from "./store.ts";
@@ -42,12 +42,22 @@ export async function openGallery(
 ): Promise<GalleryStore> {
   const place = galleryAddress(address);
   const store = place.kind === "file" ? await openFile(place.path) : await openInPostgres(place);
-  const { part } = store.settings;
-  if (part === undefined || parts === "allowed") return store;
-  await store.close();
+  if (parts === "allowed") return store;
+  try {
+    refusePart(store.path, store.settings);
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+  return store;
+}
+
+/** Throws PetalfaceError where a gallery is one part of one on several servers. */
+export function refusePart(path: string, { part }: GallerySettings): void {
+  if (part === undefined) return;
   throw new PetalfaceError(
     "PETAL_OPTION_UNFIT",
-    `${printPath(store.path)} is part ${part.at + 1} of ${part.of} of a gallery on several servers; ` +
+    `${printPath(path)} is part ${part.at + 1} of ${part.of} of a gallery on several servers; ` +
       "name all of its servers, as the commands of petalface gallery can with one 'store' each",
   );
 }

@@ -1,6 +1,6 @@
 import { crc32 } from "node:zlib";
 import { PetalfaceError } from "../errors.ts";
-import { printPath } from "../images/index.ts";
+import { printPath } from "../print-path.ts";
 import type { EnrolledVectors, FaceEmbedding } from "./types.ts";
 
 /** The bytes of some numbers, not copied. */

@@ -1,7 +1,7 @@
 import type { SessionOptions } from "../runtime/index.ts";
 import { openExactSearcher } from "./exact.ts";
 import { type GallerySearcher, openSearcher } from "./search.ts";
-import type { GalleryStore } from "./store.ts";
+import type { SearchedStore } from "./store.ts";
 import { buildTemplates, type TemplateRule } from "./templates.ts";
 
 /**
@@ -16,7 +16,7 @@ const mostInMemory = 20_000;
  * @param faces how many the whole gallery has, where this store is a part of it
  */
 export async function openGallerySearcher(
-  store: GalleryStore,
+  store: SearchedStore,
   rule: TemplateRule,
   session: SessionOptions,
   faces?: number,

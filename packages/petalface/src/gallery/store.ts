@@ -1,4 +1,5 @@
-import type { EmbeddingRecord } from "./space.ts";
+import type { EmbeddingRecord } from "./record.ts";
+import type { SharedMemory } from "./scan/wasm.ts";
 import type {
   ChosenFaces,
   EnrolledFace,
@@ -75,9 +76,9 @@ export interface GalleryStore extends AsyncDisposable {
   /**
    * All faces with 8 bits a number, for search in large galleries.
    *
-   * @param allocate where the codes go; ordinary memory unless given
+   * @param memory where the codes go, behind what is there; ordinary memory unless given
    */
-  codes(allocate?: (bytes: number) => Int8Array): Promise<FaceCodes>;
+  codes(memory?: SharedMemory): Promise<FaceCodes>;
   /** The picture that is kept of a face; null where none is. */
   crop(face: number): Promise<Uint8Array | null>;
   /**
@@ -142,3 +143,11 @@ export interface GalleryStore extends AsyncDisposable {
   check(): Promise<string[]>;
   close(): Promise<void>;
 }
+
+/** What searching needs of a gallery. */
+export type SearchedStore = Pick<GalleryStore, "record" | "count" | "vectors" | "codes" | "read">;
+
+/** What a server asks of a gallery. */
+export type ServedStore = SearchedStore &
+  Pick<GalleryStore, "path" | "settings" | "version" | "people" | "names" | "ids" | "faces" | "crop"> &
+  Pick<GalleryStore, "addAll" | "remove" | "removeFaces" | "rename" | "close" | typeof Symbol.asyncDispose>;

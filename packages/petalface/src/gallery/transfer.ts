@@ -4,7 +4,7 @@ import { writePiecesSafely } from "../files.ts";
 import { printPath } from "../images/index.ts";
 import { linesOf } from "./lines.ts";
 import { makeWhole } from "./open.ts";
-import type { EmbeddingRecord } from "./space.ts";
+import type { EmbeddingRecord } from "./record.ts";
 import type { GalleryStore } from "./store.ts";
 import type { GallerySettings, NewFace } from "./types.ts";
 

@@ -1,5 +1,5 @@
 import { PetalfaceError } from "../errors.ts";
-import { printPath } from "../images/index.ts";
+import { printPath } from "../print-path.ts";
 
 /** An index that faces are added to. */
 export interface NewIndex {

@@ -1,3 +1,4 @@
+export { printPath } from "../print-path.ts";
 export { decodeImage, decodePhoto, imageSides, type Photo } from "./decode.ts";
 export { encodePixels, encodePng, encodeSmallJpeg } from "./encode.ts";
 export { describedSize } from "./fit/describe.ts";
@@ -6,7 +7,6 @@ export { endingOf, imageExtensions, refusedFormat } from "./formats.ts";
 export { hashDistance, hashFace, hashWords } from "./hash.ts";
 export { type Loader, type LoaderOptions, openLoader } from "./loader.ts";
 export { faceSpacePath, openFaceSpace } from "./open-facespace.ts";
-export { printPath } from "./path.ts";
 export * from "./portable.ts";
 export { prefetch } from "./prefetch.ts";
 export { chunkHead, chunkSize, parseChunkHead, recordHead, recordMagic } from "./recordio.ts";

@@ -1,6 +1,6 @@
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { PetalfaceError, systemCode } from "../errors.ts";
-import { printPath } from "./path.ts";
+import { printPath } from "../print-path.ts";
 import { readRecord } from "./recordio.ts";
 import type { ImageSource } from "./types.ts";
 

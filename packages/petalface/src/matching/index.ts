@@ -22,8 +22,8 @@ export { type Matcher, openMatcher, type ScoreBlock, scanBlocks } from "./matche
 export { type MatrixRates, type MatrixTask, matrixTar } from "./matrix.ts";
 export { cmc, type OpenSetOptions, type OpenSetPoint, openSet } from "./open-set.ts";
 export { scorePairs } from "./pairs.ts";
+export * from "./portable.ts";
 export { allowedImpostors, type OperatingPoint, type Roc, rocCurve, tarAtFar } from "./rates.ts";
 export { type RowSource, rowsOf, type WorkOptions } from "./rows.ts";
-export { addScaled, normaliseRows, pairScores, takeRows } from "./scores.ts";
 export { poolTemplates, type TemplateMembers } from "./templates.ts";
 export { createTopK, type TopK } from "./top-k.ts";

@@ -10,7 +10,7 @@ export interface Limits {
   readonly faces: number;
   /** Milliseconds from the first byte of a request to its answer. */
   readonly time: number;
-  /** Photos that wait or are worked on; more are answered with 503. */
+  /** Photos that wait or are worked on, and changes of a gallery; more are answered with 503. */
   readonly queue: number;
   /** Bytes of all request bodies that are held at a time. */
   readonly bodyBytes: number;

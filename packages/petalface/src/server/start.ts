@@ -138,6 +138,9 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
           rate: options.rate ?? 0.01,
           thresholds: options.thresholds,
           gate: { ...gateDefaults, ...options.gate },
+          patience: limits.time,
+          waiting: limits.queue,
+          note,
         }),
       );
       if (galleries.has(gallery.name))

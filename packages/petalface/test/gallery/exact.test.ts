@@ -43,9 +43,9 @@ function storeOf(vectors: EnrolledVectors): Pick<GalleryStore, "record" | "codes
   const record = recordOf();
   return {
     record: async () => ({ ...record, space: { ...record.space, width } }),
-    async codes(allocate) {
+    async codes(memory) {
       const codes = codeFaces(vectors);
-      const out = emptyCodes(width, codes.count, codes.copies !== null, allocate);
+      const out = emptyCodes(width, codes.count, codes.copies !== null, memory);
       placeCodes(out, codes, 0);
       return out;
     },

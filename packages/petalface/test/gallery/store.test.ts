@@ -148,7 +148,7 @@ describe("one line says what is wrong", () => {
 
   test("with a file that may only be read", async () => {
     const path = await newGallery();
-    await using store = sqliteStore(path, await openDatabase(path, true));
+    await using store = sqliteStore(path, await openDatabase(path, { readOnly: true }));
     expect(await store.people()).toEqual([]);
     await expect(store.add("Ada", [faceOf("a")])).rejects.toThrow("it is read-only");
   });

@@ -1,11 +1,10 @@
-import type { ChildProcess } from "node:child_process";
 import { rm } from "node:fs/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { openGallery } from "../../src/gallery/index.ts";
 import { encodePixels } from "../../src/images/index.ts";
 import { random } from "../../src/random.ts";
-import { start } from "../cli/process.ts";
 import { ask, form, makeGallery } from "./server.ts";
+import { exited, startProcess } from "./server-process.ts";
 
 let folder: string;
 let gallery: string;
@@ -20,37 +19,12 @@ async function noise(number: number): Promise<Uint8Array> {
   return encodePixels({ width: 16, height: 16, data: Uint8Array.from({ length: 768 }, () => stream.int(256)) });
 }
 
-/** Starts `petalface serve` and waits for its line with the address. */
-async function serve(): Promise<{
-  readonly child: ChildProcess;
-  readonly address: string;
-  readonly stderr: () => string;
-}> {
-  const child = start([
-    ...["serve", "--gallery", gallery, "--open", "--port", "0", "--detector", "none", "--threads", "1"],
-    ...["--min-alpha", "0", "--min-side", "1"],
-  ]);
-  let [stdout, stderr] = ["", ""];
-  child.stderr?.on("data", (chunk) => {
-    stderr += chunk;
-  });
-  const address = await new Promise<string>((resolve, reject) => {
-    child.stdout?.on("data", (chunk) => {
-      stdout += chunk;
-      if (stdout.includes("\n")) resolve(stdout.trim());
-    });
-    child.on("exit", (code) => reject(new Error(`it ended with ${code}: ${stderr}`)));
-  });
-  return { child, address, stderr: () => stderr };
-}
-
-const exited = (child: ChildProcess): Promise<number | null> => new Promise((resolve) => child.once("exit", resolve));
-
 test("killed amid enrolments 20 times, the gallery holds every face that was acknowledged", async () => {
   const acknowledged = new Set<string>();
   let number = 0;
   for (let round = 0; round < 20; round++) {
-    const { child, address } = await serve();
+    using server = await startProcess(gallery);
+    const { child, address } = server;
     const before = acknowledged.size;
     let isKilled = false;
     const enrol = async (): Promise<void> => {
@@ -79,7 +53,8 @@ test("killed amid enrolments 20 times, the gallery holds every face that was ack
 });
 
 test("SIGTERM: requests that are under way are answered, and the exit code is 0", async () => {
-  const { child, address, stderr } = await serve();
+  using server = await startProcess(gallery);
+  const { child, address, stderr } = server;
   const photos = await Promise.all(Array.from({ length: 32 }, (_, at) => noise(100_000 + at)));
   const ending = exited(child);
   const inFlight = Array.from({ length: 2 }, (_, at) =>

@@ -12,7 +12,7 @@ import type { ForeignCount, ForeignFace, ForeignFaces } from "./types.ts";
  * @throws PetalfaceError where the file is no such database
  */
 export async function openInsightFace(file: string): Promise<ForeignFaces> {
-  const database = await openDatabase(file, true);
+  const database = await openDatabase(file, { readOnly: true });
   try {
     const found = guard(file, () =>
       database

@@ -1,5 +1,6 @@
 import { blockSum, joinBlocks, type KeptBlock, openBlock } from "../blocks.ts";
 import { blockFaces, codeFaces, storeBlock, withoutFaces, withPeople } from "../codes.ts";
+import type { SharedMemory } from "../scan/wasm.ts";
 import type { FaceCodes } from "../types.ts";
 import type { Queries } from "./database.ts";
 import { activeModel, collectRows, readRange, readVectors, type StoredModel, signed } from "./rows.ts";
@@ -111,11 +112,7 @@ async function* eachBlock(sql: Queries): AsyncGenerator<BlockRow> {
 }
 
 /** All faces in 8 bits; within a snapshot. */
-export async function readCodes(
-  shown: string,
-  sql: Queries,
-  allocate?: (bytes: number) => Int8Array,
-): Promise<FaceCodes> {
+export async function readCodes(shown: string, sql: Queries, memory?: SharedMemory): Promise<FaceCodes> {
   const model = await activeModel(shown, sql);
   const [about] = await sql.query<{ readonly count: number; readonly copies: boolean }>(
     `SELECT coalesce(sum(count), 0)::integer AS count, coalesce(bool_or(length(copies) > 0), false) AS copies
@@ -123,7 +120,7 @@ export async function readCodes(
   );
   const known = { count: about?.count ?? 0, hasCopies: about?.copies === true };
   const rest = await readVectors(shown, sql, model, await lastOf(sql));
-  const joiner = joinBlocks(shown, model.record.space.width, known, [codeFaces(rest)], allocate);
+  const joiner = joinBlocks(shown, model.record.space.width, known, [codeFaces(rest)], memory);
   for await (const row of eachBlock(sql)) joiner.put({ ...row, crc: row.crc >>> 0 });
   return joiner.finish();
 }

@@ -1,4 +1,4 @@
-import { type EmbeddingRecord, givenUp, isSameModel, parseRecord } from "../space.ts";
+import { type EmbeddingRecord, givenUp, isSameModel, parseRecord } from "../record.ts";
 import type { MigratingFace, Migration } from "../types.ts";
 import { renewBlocks } from "./blocks.ts";
 import type { Database, Queries } from "./database.ts";

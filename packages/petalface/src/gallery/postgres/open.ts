@@ -1,6 +1,6 @@
 import { PetalfaceError } from "../../errors.ts";
 import type { GalleryAddress } from "../address.ts";
-import type { EmbeddingRecord } from "../space.ts";
+import type { EmbeddingRecord } from "../record.ts";
 import type { GalleryStore } from "../store.ts";
 import type { GallerySettings } from "../types.ts";
 import { connect, type Database, type Queries, quoteName } from "./database.ts";

@@ -1,7 +1,7 @@
 import { PetalfaceError } from "../../errors.ts";
 import { normaliseRows } from "../../matching/index.ts";
+import { type EmbeddingRecord, parseRecord } from "../record.ts";
 import { bytesOf, checkSum, type EmbeddingRow, readEmbedding, storedCopies, vectorsWriter } from "../rows.ts";
-import { type EmbeddingRecord, parseRecord } from "../space.ts";
 import type { ChosenFaces, EnrolledVectors, FaceEmbedding } from "../types.ts";
 import type { Queries } from "./database.ts";
 

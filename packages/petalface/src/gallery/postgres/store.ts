@@ -80,7 +80,7 @@ export async function postgresStore(database: Database): Promise<GalleryStore> {
     vectors: (after) =>
       database.transaction("snapshot", async (sql) => readVectors(shown, sql, await model(sql), after)),
     read: (chosen) => database.transaction("snapshot", async (sql) => readChosen(shown, sql, await model(sql), chosen)),
-    codes: (allocate) => database.transaction("snapshot", (sql) => readCodes(shown, sql, allocate)),
+    codes: (memory) => database.transaction("snapshot", (sql) => readCodes(shown, sql, memory)),
     crop: async (face) => {
       const [row] = await database.query<{ readonly crop: Uint8Array | null }>("SELECT crop FROM faces WHERE id = $1", [
         face,

@@ -1,18 +1,17 @@
-import { PetalfaceError } from "../../errors.ts";
 import { openThread, type Thread } from "../../thread.ts";
 import { strideOf } from "../codes.ts";
 import type { CodedRows } from "../types.ts";
 import type { ScanRequest, ScanThread } from "./scan-worker.ts";
-import { dotsModule, sharedMemory } from "./wasm.ts";
+import { dotsModule, pageBytes, type SharedMemory, sharedMemory } from "./wasm.ts";
 
 /** Multiplies all coded rows with probes, on several threads; close it after use. */
 export interface Scanner extends AsyncDisposable {
-  /** Room for codes in the memory that is scanned. */
-  allocate(bytes: number): Int8Array;
+  /** Memory that is scanned; `allocateIn` makes room for codes in it. */
+  readonly memory: SharedMemory;
   /**
    * Products of rows and probes.
    *
-   * @param rows whose codes {@link allocate} gave
+   * @param rows whose codes are in {@link memory}
    * @param probes unit rows, at most {@link mostProbes}
    * @returns `probes x rows`; the array is used again by the next scan into the same `slot`
    */
@@ -29,7 +28,6 @@ export const mostProbes = 8;
  * Rows whose products are kept before they become floats: 32 KiB a probe stay in the first caches.
  */
 const rowsAtOnce = 2048;
-const pageBytes = 65_536;
 
 /**
  * Largest code of a probe: a sum of products of `width` codes must fit into 31 bits, and each into
@@ -80,19 +78,7 @@ export function openScanner(width: number, threads: number): Scanner {
 
   return {
     probeError: Math.sqrt(width) / (2 * largestProbeCode(width)),
-    allocate(bytes) {
-      let before: number;
-      try {
-        before = memory.grow(Math.ceil(bytes / pageBytes));
-      } catch (cause) {
-        throw new PetalfaceError(
-          "PETAL_SYSTEM_FAILED",
-          `${(bytes / 2 ** 30).toFixed(1)} GiB are too many for exact search in memory; keep the gallery in PostgreSQL, and search its index`,
-          { cause },
-        );
-      }
-      return new Int8Array(memory.buffer, before * pageBytes, bytes);
-    },
+    memory,
     async scan(rows, probes, slot) {
       const n = probes.length / width;
       const count = rows.scale.length;

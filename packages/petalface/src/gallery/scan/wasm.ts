@@ -1,3 +1,4 @@
+import { PetalfaceError } from "../../errors.ts";
 import {
   add,
   block,
@@ -85,7 +86,9 @@ const body = block(
   ),
 );
 
-/** Pages of 64 KiB that a memory of WebAssembly has at most. */
+/** Bytes of a page of WebAssembly's memory. */
+export const pageBytes = 65_536;
+/** Pages that a memory of WebAssembly has at most. */
 const mostPages = 65_536;
 
 /** The module; it imports its memory, which is shared between threads, as `env.memory`. */
@@ -105,6 +108,25 @@ export const dotsModule = (): object =>
 /** Memory for the module, of so many pages of 64 KiB; it can grow to 4 GiB. */
 export const sharedMemory = (pages: number): SharedMemory =>
   new (engine<SharedMemory>().Memory)({ initial: pages, maximum: mostPages, shared: true });
+
+/**
+ * Room for codes at the end of a memory.
+ *
+ * @throws PetalfaceError where it cannot grow so far
+ */
+export function allocateIn(memory: SharedMemory, bytes: number): Int8Array {
+  let before: number;
+  try {
+    before = memory.grow(Math.ceil(bytes / pageBytes));
+  } catch (cause) {
+    throw new PetalfaceError(
+      "PETAL_SYSTEM_FAILED",
+      `${(bytes / 2 ** 30).toFixed(1)} GiB are too many for exact search in memory; keep the gallery in PostgreSQL, and search its index`,
+      { cause },
+    );
+  }
+  return new Int8Array(memory.buffer, before * pageBytes, bytes);
+}
 
 /** The module on a memory. */
 export const instantiate = (module: object, memory: SharedMemory): DotsExports =>

@@ -1,6 +1,7 @@
 import type { DatabaseSync } from "node:sqlite";
 import { blockSum, joinBlocks, type KeptBlock, openBlock } from "../blocks.ts";
 import { blockFaces, codeFaces, storeBlock, withoutFaces, withPeople } from "../codes.ts";
+import type { SharedMemory } from "../scan/wasm.ts";
 import type { FaceCodes } from "../types.ts";
 import { snapshot } from "./driver.ts";
 import { activeModel, type Statements, type StoredModel } from "./statements.ts";
@@ -81,12 +82,7 @@ export function giveInBlocks(
 }
 
 /** All faces in 8 bits, of one state of the gallery. */
-export function readCodes(
-  path: string,
-  database: DatabaseSync,
-  sql: Statements,
-  allocate?: (bytes: number) => Int8Array,
-): FaceCodes {
+export function readCodes(path: string, database: DatabaseSync, sql: Statements, memory?: SharedMemory): FaceCodes {
   return snapshot(path, database, () => {
     const model = activeModel(path, sql);
     const about = sql.get<{ readonly count: number; readonly hasCopies: number }>(
@@ -94,7 +90,7 @@ export function readCodes(
     );
     const known = { count: about?.count ?? 0, hasCopies: about?.hasCopies === 1 };
     const rest = [...codesInNoBlock(path, sql, model)];
-    const joiner = joinBlocks(path, model.record.space.width, known, rest, allocate);
+    const joiner = joinBlocks(path, model.record.space.width, known, rest, memory);
     for (const block of sql.each<KeptBlock>("SELECT count, crc, sharp, copies FROM blocks ORDER BY first")) {
       joiner.put(block);
       free(block.sharp);

@@ -1,10 +1,10 @@
 import type { DatabaseSync } from "node:sqlite";
 import { type ErrorCode, PetalfaceError } from "../../errors.ts";
 import { writeFailure } from "../../files.ts";
-import { printPath } from "../../images/index.ts";
+import { printPath } from "../../print-path.ts";
 
-/** Milliseconds that a process waits for another one that writes. */
-const patience = 30_000;
+/** Milliseconds that a process waits for another one that writes, unless given. */
+const usualPatience = 30_000;
 
 /**
  * Node's own SQLite, loaded only where a gallery is opened. Throws PetalfaceError on a Node that
@@ -30,8 +30,18 @@ export async function loadSqlite(): Promise<typeof import("node:sqlite")> {
   }
 }
 
+/** How a file is opened. */
+export interface DatabaseOptions {
+  readonly readOnly?: boolean | undefined;
+  /** Milliseconds that it waits for another process that writes. */
+  readonly patience?: number | undefined;
+}
+
 /** Opens a file of SQLite. Deleted content is overwritten, and each commit reaches the disk. */
-export async function openDatabase(path: string, readOnly = false): Promise<DatabaseSync> {
+export async function openDatabase(
+  path: string,
+  { readOnly = false, patience = usualPatience }: DatabaseOptions = {},
+): Promise<DatabaseSync> {
   const { DatabaseSync } = await loadSqlite();
   const open = guard(path, () => new DatabaseSync(path, { readOnly }));
   try {
@@ -88,11 +98,7 @@ export function snapshot<T>(path: string, database: DatabaseSync, work: () => T)
 
 /** Primary result codes of SQLite (sqlite.org/rescode.html) that users can do something about. */
 const advice: Readonly<Record<number, readonly [ErrorCode, (path: string) => string]>> = {
-  5: [
-    "PETAL_BUSY",
-    (path) =>
-      `${path} is being written by another process for more than ${patience / 1000} s; wait for it, then try again`,
-  ],
+  5: ["PETAL_BUSY", (path) => `${path} is being written by another process; wait for it, then try again`],
   8: [
     "PETAL_OUTPUT_FAILED",
     (path) => `cannot write ${path}: it is read-only; change its permissions, or mount it writable`,

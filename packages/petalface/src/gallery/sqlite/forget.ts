@@ -1,7 +1,7 @@
 import { closeSync, openSync, readSync, statSync } from "node:fs";
 import type { DatabaseSync } from "node:sqlite";
 import { PetalfaceError } from "../../errors.ts";
-import { printPath } from "../../images/index.ts";
+import { printPath } from "../../print-path.ts";
 import { fragmentBytes, fragmentsOf } from "../fragments.ts";
 import type { Removal } from "../store.ts";
 import { dropFromBlocks } from "./blocks.ts";

@@ -1,7 +1,7 @@
 import type { DatabaseSync } from "node:sqlite";
-import { printPath } from "../../images/index.ts";
+import { printPath } from "../../print-path.ts";
+import { type EmbeddingRecord, givenUp, isSameModel, parseRecord } from "../record.ts";
 import { type EmbeddingRow, readEmbedding } from "../rows.ts";
-import { type EmbeddingRecord, givenUp, isSameModel, parseRecord } from "../space.ts";
 import type { MigratingFace, Migration } from "../types.ts";
 import { renewBlocks } from "./blocks.ts";
 import { transact } from "./driver.ts";

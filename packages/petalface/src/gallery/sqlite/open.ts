@@ -1,22 +1,27 @@
 import { access, constants, stat } from "node:fs/promises";
 import type { DatabaseSync } from "node:sqlite";
 import { PetalfaceError } from "../../errors.ts";
-import { printPath } from "../../images/index.ts";
+import { printPath } from "../../print-path.ts";
 import type { GalleryStore } from "../store.ts";
 import { problemsOf } from "./check.ts";
-import { guard, openDatabase, transact } from "./driver.ts";
+import { type DatabaseOptions, guard, openDatabase, transact } from "./driver.ts";
 import { smallBytes } from "./forget.ts";
 import { applicationId, formatVersion, upgradeFrom1 } from "./schema.ts";
 import { sqliteStore } from "./store.ts";
 
+/** How a gallery in a file is opened. */
+export interface FileOptions extends Pick<DatabaseOptions, "patience"> {
+  /** Whether its pages are checked where the file is small (256 MiB); true unless given. */
+  readonly check?: boolean | undefined;
+}
+
 /**
- * Opens a gallery in a file. Its pages are checked where the file is small (256 MiB), each
- * embedding by its own check sum whenever it is read.
+ * Opens a gallery in a file. Each embedding is checked by its own check sum whenever it is read.
  *
  * @throws PetalfaceError where it does not exist, is none, is damaged, or was made by a newer
  * petalface
  */
-export async function openFile(path: string): Promise<GalleryStore> {
+export async function openFile(path: string, { patience, check = true }: FileOptions = {}): Promise<GalleryStore> {
   const entry = await stat(path).catch(() => undefined);
   const shown = printPath(path);
   if (entry === undefined)
@@ -26,10 +31,10 @@ export async function openFile(path: string): Promise<GalleryStore> {
     () => true,
     () => false,
   );
-  const database = await openDatabase(path, !writable);
+  const database = await openDatabase(path, { readOnly: !writable, patience });
   try {
     refuseOther(path, database);
-    if (entry.size <= smallBytes) {
+    if (check && entry.size <= smallBytes) {
       const [first] = problemsOf(path, database, "quick_check(1)");
       if (first !== undefined)
         throw new PetalfaceError(

@@ -1,8 +1,8 @@
 import type { DatabaseSync, SQLInputValue, StatementSync } from "node:sqlite";
 import { PetalfaceError } from "../../errors.ts";
-import { printPath } from "../../images/index.ts";
+import { printPath } from "../../print-path.ts";
+import { type EmbeddingRecord, parseRecord } from "../record.ts";
 import { bytesOf, checkSum, storedCopies } from "../rows.ts";
-import { type EmbeddingRecord, parseRecord } from "../space.ts";
 import type { FaceEmbedding } from "../types.ts";
 import { guard } from "./driver.ts";
 

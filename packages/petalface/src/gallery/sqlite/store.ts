@@ -1,6 +1,6 @@
 import type { DatabaseSync } from "node:sqlite";
 import { PetalfaceError } from "../../errors.ts";
-import { printPath } from "../../images/index.ts";
+import { printPath } from "../../print-path.ts";
 import { type EmbeddingRow, readEmbedding } from "../rows.ts";
 import { type SettingRow, settingsOf } from "../settings.ts";
 import type { AuditEntry, GalleryStore } from "../store.ts";
@@ -67,7 +67,7 @@ export function sqliteStore(path: string, database: DatabaseSync): GalleryStore 
           )
           .map(({ id, name }) => [id, name]),
       ),
-    codes: async (allocate) => readCodes(path, database, sql, allocate),
+    codes: async (memory) => readCodes(path, database, sql, memory),
     crop: async (face) =>
       sql.get<{ readonly crop: Uint8Array | null }>("SELECT crop FROM faces WHERE id = ?", face)?.crop ?? null,
     whole: () => wholeFaces(path, sql),

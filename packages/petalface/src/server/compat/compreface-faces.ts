@@ -112,27 +112,27 @@ export function faceRoutes(app: App, { context, gallery }: CompreFace): void {
         querystring: Type.Object({ subject: Type.Optional(Type.String()) }),
       },
     },
-    async ({ query }) => {
+    async ({ query, deadline }) => {
       const people = await gallery.use(async (state) => state.people);
       const wanted = query.subject === undefined ? people : people.filter(({ name }) => name === query.subject);
       let deleted = 0;
-      for (const { name } of wanted) deleted += (await gallery.removePerson(name)).faces;
+      for (const { name } of wanted) deleted += (await gallery.removePerson(name, deadline)).faces;
       return { deleted };
     },
   );
 
-  const remove = async (id: string) => {
+  const remove = async (id: string, signal: AbortSignal) => {
     const face = faceOfId(id);
     const found = (await examples(gallery)).find(({ image_id }) => image_id === imageId(face));
     if (found === undefined) throw noImage();
-    await gallery.removeFaces(found.subject, [face]);
+    await gallery.removeFaces(found.subject, [face], signal);
     return found;
   };
 
   app.delete(
     `${path}/:image`,
     { config: { scope: "enrol" }, schema: { tags, summary: "Delete an example", params } },
-    async (request) => remove(request.params.image),
+    async (request) => remove(request.params.image, request.deadline),
   );
 
   app.post(
@@ -141,10 +141,10 @@ export function faceRoutes(app: App, { context, gallery }: CompreFace): void {
       config: { scope: "enrol" },
       schema: { tags, summary: "Delete examples", body: Type.Array(Type.String(), { maxItems: 10_000 }) },
     },
-    async ({ body }) => {
+    async ({ body, deadline }) => {
       const faces = [];
       for (const id of body) {
-        const gone = await remove(id).catch((error: unknown) => {
+        const gone = await remove(id, deadline).catch((error: unknown) => {
           // What is not there is left out of the answer, as CompreFace does.
           if (error instanceof CompreFaceError) return undefined;
           throw error;

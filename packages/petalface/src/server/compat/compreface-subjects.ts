@@ -41,9 +41,9 @@ export function subjectRoutes(app: App, { gallery }: CompreFace): void {
       config: { scope: "enrol" },
       schema: { tags, summary: "Rename a subject; an existing name merges both", params, body },
     },
-    async ({ params: { subject: from }, body: { subject: to } }) => {
+    async ({ params: { subject: from }, body: { subject: to }, deadline }) => {
       const names = await enrolled();
-      if (names.includes(from)) await gallery.rename(from, to);
+      if (names.includes(from)) await gallery.rename(from, to, deadline);
       else if (announced.delete(from)) announced.add(to);
       else throw noSubject();
       return { updated: true };
@@ -53,9 +53,9 @@ export function subjectRoutes(app: App, { gallery }: CompreFace): void {
   app.delete(
     `${path}/:subject`,
     { config: { scope: "enrol" }, schema: { tags, summary: "Delete a subject and its faces", params } },
-    async ({ params: { subject } }) => {
+    async ({ params: { subject }, deadline }) => {
       const names = await enrolled();
-      if (names.includes(subject)) await gallery.removePerson(subject);
+      if (names.includes(subject)) await gallery.removePerson(subject, deadline);
       else if (!announced.delete(subject)) throw noSubject();
       return { subject };
     },
@@ -64,9 +64,9 @@ export function subjectRoutes(app: App, { gallery }: CompreFace): void {
   app.delete(
     path,
     { config: { scope: "enrol" }, schema: { tags, summary: "Delete all subjects and faces" } },
-    async () => {
+    async ({ deadline }) => {
       const names = await all();
-      for (const name of await enrolled()) await gallery.removePerson(name);
+      for (const name of await enrolled()) await gallery.removePerson(name, deadline);
       announced.clear();
       return { deleted: names.length };
     },

@@ -6,8 +6,8 @@ import {
   type Describer,
   describeFaces,
   type FaceDescription,
-  type GalleryStore,
   openDescriber,
+  type ServedStore,
 } from "../../gallery/index.ts";
 import {
   createDegrader,
@@ -52,7 +52,10 @@ export interface RecogniserOptions extends GalleryModelOptions {
  * @throws PetalfaceError where it makes embeddings of another space, or needs what a server does
  * not know
  */
-export async function openRecogniser(store: GalleryStore, options: RecogniserOptions): Promise<Recogniser> {
+export async function openRecogniser(
+  store: Pick<ServedStore, "path" | "record">,
+  options: RecogniserOptions,
+): Promise<Recogniser> {
   const model = await openGalleryModel(store, options);
   const { opened, calibration } = model;
   const { batch, wait, onBatch, keeper } = options;

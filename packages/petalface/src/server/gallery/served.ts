@@ -8,16 +8,17 @@ import {
   type Enrolled,
   type Enrolment,
   enrolPeople,
-  type GalleryStore,
   type GateRules,
   openEnrolled,
-  openGallery,
+  openServedStore,
   type Removal,
+  type ServedStore,
   shownGallery,
   type TemplateRule,
 } from "../../gallery/index.ts";
 import { printPath } from "../../images/index.ts";
 import { openBatcher } from "../batcher.ts";
+import { openStock } from "../limits.ts";
 import { openOneAtATime } from "../one-at-a-time.ts";
 import type { PhotoFace } from "../photos/read.ts";
 import { Problem } from "../problem.ts";
@@ -31,11 +32,14 @@ export interface ProbeFace {
   readonly alpha: number;
 }
 
-/** A gallery that requests search and change. */
+/**
+ * A gallery that requests search and change. Changes are made one after the other. One whose signal
+ * aborts before its turn is not made; too many that wait are refused with a {@link Problem}.
+ */
 export interface ServedGallery extends AsyncDisposable {
   /** As routes call it. */
   readonly name: string;
-  readonly store: GalleryStore;
+  readonly store: ServedStore;
   readonly recogniser: Recogniser;
   /** The gallery as it is now. */
   use: KeptGallery["use"];
@@ -45,9 +49,9 @@ export interface ServedGallery extends AsyncDisposable {
   enrol(person: string, faces: readonly NamedFace[], force: boolean, signal: AbortSignal): Promise<Enrolment>;
   /** Ids of those of the faces that a person has. */
   idsOf(person: string, faces: readonly NamedFace[]): Promise<readonly number[]>;
-  removePerson(person: string): Promise<Removal>;
-  removeFaces(person: string, faces: readonly number[]): Promise<Removal>;
-  rename(person: string, name: string): Promise<boolean>;
+  removePerson(person: string, signal: AbortSignal): Promise<Removal>;
+  removeFaces(person: string, faces: readonly number[], signal: AbortSignal): Promise<Removal>;
+  rename(person: string, name: string, signal: AbortSignal): Promise<boolean>;
 }
 
 /** A face to enrol, and what the answer calls it. */
@@ -68,6 +72,12 @@ export interface ServeGalleryOptions extends RecogniserOptions {
   readonly rate: number;
   readonly thresholds: ChosenThresholds | undefined;
   readonly gate: GateRules;
+  /** Milliseconds that a change waits for another process that writes the gallery. */
+  readonly patience: number;
+  /** Changes of a gallery that may wait; more are refused. */
+  readonly waiting: number;
+  /** Says what went wrong inside. */
+  readonly note: (line: string) => void;
 }
 
 /** What routes call a gallery: its file's name without the ending, or its name in the database. */
@@ -79,14 +89,17 @@ function galleryName(path: string): string {
 
 /** Opens a gallery and its model. Throws PetalfaceError. */
 export async function serveGallery(path: string, options: ServeGalleryOptions): Promise<ServedGallery> {
-  const store = await openGallery(path);
+  const { patience, note } = options;
+  const shown = printPath(shownGallery(path));
+  const onLost = (reason: string): void => note(`${reason}: ${shown}; the next request starts it again`);
+  const store = await openServedStore(path, { patience, onLost });
   let recogniser: Recogniser | undefined;
   try {
     recogniser = await openRecogniser(store, options);
     if (recogniser.model.otherAdapter)
       throw new PetalfaceError(
         "PETAL_GALLERY_MISMATCH",
-        `${printPath(shownGallery(path))} was made with another adapter; serve it with that one, or change it with petalface gallery migrate`,
+        `${shown} was made with another adapter; serve it with that one, or change it with petalface gallery migrate`,
       );
     return galleryOn(path, store, recogniser, options);
   } catch (error) {
@@ -98,9 +111,9 @@ export async function serveGallery(path: string, options: ServeGalleryOptions): 
 
 function galleryOn(
   path: string,
-  store: GalleryStore,
+  store: ServedStore,
   recogniser: Recogniser,
-  { templates, rate, thresholds, gate }: ServeGalleryOptions,
+  { templates, rate, thresholds, gate, waiting: most }: ServeGalleryOptions,
 ): ServedGallery {
   const session = recogniser.model.engine;
   const { record } = recogniser.model;
@@ -113,7 +126,8 @@ function galleryOn(
     if (!isSame) throw new Problem(503, "busy", "the gallery was changed to another model; restart the server");
   };
   const kept = keepGallery(store, { templates, rate, session, given: thresholds, check });
-  const changing = openOneAtATime();
+  const turns = openOneAtATime();
+  const waiting = openStock(most);
   let enrolled: { readonly version: number; readonly state: Enrolled } | undefined;
 
   const searches = openBatcher<{ readonly probe: ProbeFace; readonly top: number }, SearchResult>({
@@ -204,25 +218,35 @@ function galleryOn(
     return faces.filter((face) => wanted.has(Buffer.from(face.source).toString("hex"))).map(({ id }) => id);
   }
 
-  const change = async <T>(work: () => Promise<T>): Promise<T> =>
+  async function changing<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
+    if (!waiting.take(1))
+      throw new Problem(503, "busy", "more changes of this gallery wait than this server takes", { retryAfter: 5 });
+    try {
+      return await turns(work, signal);
+    } finally {
+      waiting.give(1);
+    }
+  }
+
+  const change = async <T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> =>
     changing(async () => {
       await forgetEnrolled();
       return await work();
-    });
+    }, signal);
   return {
     name: galleryName(path),
     store,
     recogniser,
     use: kept.use,
     search: (probe, top, signal) => searches.submit({ probe, top }, signal),
-    enrol: (...args) => changing(() => enrol(...args)),
+    enrol: (person, faces, force, signal) => changing(() => enrol(person, faces, force, signal), signal),
     idsOf,
-    removePerson: (person) => change(() => store.remove(person)),
-    removeFaces: (person, faces) => change(() => store.removeFaces(person, faces)),
-    rename: (person, name) => change(() => store.rename(person, name)),
+    removePerson: (person, signal) => change(signal, () => store.remove(person)),
+    removeFaces: (person, faces, signal) => change(signal, () => store.removeFaces(person, faces)),
+    rename: (person, name, signal) => change(signal, () => store.rename(person, name)),
     async [Symbol.asyncDispose]() {
       // Waits for the change that is under way.
-      await changing(forgetEnrolled);
+      await turns(forgetEnrolled);
       await kept[Symbol.asyncDispose]();
       await recogniser[Symbol.asyncDispose]();
       await store.close();

@@ -2,9 +2,9 @@ import {
   type ChosenThresholds,
   estimateThresholds,
   type GallerySearcher,
-  type GalleryStore,
   openGallerySearcher,
   type Person,
+  type ServedStore,
   type TemplateRule,
   withChanges,
 } from "../../gallery/index.ts";
@@ -73,7 +73,7 @@ interface Current extends GalleryState {
 }
 
 /** Opens a {@link KeptGallery}. */
-export function keepGallery(store: GalleryStore, options: KeepOptions): KeptGallery {
+export function keepGallery(store: ServedStore, options: KeepOptions): KeptGallery {
   const { templates, session, rate, given, check } = options;
   const refreshing = openOneAtATime();
   let current: Current | undefined;

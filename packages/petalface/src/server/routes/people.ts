@@ -80,7 +80,10 @@ export function peopleRoutes(app: App, context: ServerContext): void {
             "wrong-state",
             "somebody has this name already; give merge: true to make both one person",
           );
-        return { status: 200, body: { person: body.name, merged: await gallery.rename(params.person, body.name) } };
+        return {
+          status: 200,
+          body: { person: body.name, merged: await gallery.rename(params.person, body.name, request.deadline) },
+        };
       }),
   );
 
@@ -99,7 +102,7 @@ export function peopleRoutes(app: App, context: ServerContext): void {
       context.idempotency.answer(request, reply, [], async () => {
         const gallery = galleryOf(context, request.params.gallery);
         await personOf(gallery, request.params.person);
-        const removed = await gallery.removePerson(request.params.person);
+        const removed = await gallery.removePerson(request.params.person, request.deadline);
         return { status: 200, body: { person: request.params.person, ...removed } };
       }),
   );

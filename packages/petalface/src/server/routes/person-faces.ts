@@ -118,7 +118,7 @@ export function personFaceRoutes(app: App, context: ServerContext): void {
         const { params } = request;
         const gallery = galleryOf(context, params.gallery);
         await personOf(gallery, params.person);
-        const removed = await gallery.removeFaces(params.person, [params.face]);
+        const removed = await gallery.removeFaces(params.person, [params.face], request.deadline);
         if (removed.faces === 0) throw new Problem(404, "not-found", "this person has no face of this id");
         return { status: 200, body: { person: params.person, ...removed } };
       }),

@@ -1,6 +1,6 @@
 import { itemAt } from "onnx-grad";
 import { Type } from "typebox";
-import type { GalleryStore } from "../../gallery/index.ts";
+import type { ServedStore } from "../../gallery/index.ts";
 import { addScaled, normaliseRows } from "../../matching/index.ts";
 import type { App, ServerContext } from "../context.ts";
 import type { GalleryState } from "../gallery/state.ts";
@@ -44,7 +44,7 @@ export function scoreRoutes(app: App, context: ServerContext): void {
   );
 }
 
-async function scoresOf({ searcher, byId }: GalleryState, store: GalleryStore, signal: AbortSignal) {
+async function scoresOf({ searcher, byId }: GalleryState, store: Pick<ServedStore, "read">, signal: AbortSignal) {
   const { width, people, alpha, vectors } = await searcher.sample(most);
   const count = Math.min(most, people.length);
   const chosen = Int32Array.from({ length: count }, (_, at) => Math.floor((at * people.length) / count));

@@ -1,0 +1,1 @@
+export { addScaled, normaliseRows, pairScores, takeRows } from "./scores.ts";
