@@ -50,7 +50,7 @@ export async function centreAdapter(
   requireGateToCentre(config);
   const { centre: _, ...plain } = config;
   const before: Adapter = { config: plain, theta, ...(statistics && { statistics }) };
-  await using loader = openLoader({ size: backbone.size, threads: 1 });
+  await using loader = openLoader({ size: backbone.size, threads: 1, faces: crops.length });
   const embedder = await openEmbedder(adaptedModel(backbone, before), { ...session });
   const { width } = backbone;
   const sum = new Float64Array(width);

@@ -18,12 +18,13 @@ export interface LoaderOptions {
   readonly cacheBytes?: number;
   /**
    * How many faces there are: no more memory than they need is reserved, as a process with much of
-   * it may be refused a child process. Default: any number.
+   * it may be refused a child process. The calling thread prepares the first of a few: it is done
+   * before a thread has started. Default: any number.
    */
   readonly faces?: number;
   /**
-   * Whether all faces are synthetic ones. The calling thread then draws the first of them: a small
-   * set is drawn sooner than a thread has started. Default: false.
+   * Whether all faces are synthetic ones. The calling thread then draws the first of any number.
+   * Default: false.
    */
   readonly drawn?: boolean;
 }
@@ -53,11 +54,13 @@ export interface Loader extends AsyncDisposable {
  */
 const mostPerTask = 32;
 const tasksPerThread = 2;
+/** So many faces are prepared in the calling thread, until that takes longer than a thread. */
+const few = 64;
 /**
- * Milliseconds that the calling thread draws faces for, at most: a thread takes half of this to
+ * Milliseconds that the calling thread prepares faces for, at most: a thread takes half of this to
  * start.
  */
-const mostDrawing = 300;
+const mostHere = 300;
 
 /** Opens a {@link Loader}. Close it, or it keeps the process alive. */
 export function openLoader(options: LoaderOptions): Loader {
@@ -70,7 +73,8 @@ export function openLoader(options: LoaderOptions): Loader {
   const assignSlot = createSlots(slots);
   const own = (): Runner => ownThread(createPreparer({ size, cache }));
   const others = (): Runner => pool(threads, { size, cache });
-  const run = threads === 0 ? own() : options.drawn ? drawFirst(own(), others, bytes) : others();
+  const begins = options.drawn === true || faces <= few;
+  const run = threads === 0 ? own() : begins ? beginHere(own(), others, { bytes, files: faces <= few }) : others();
   // The first thread alone until it has answered: the others start where there is more work, and
   // not while the model is being loaded.
   let answered = false;
@@ -150,9 +154,17 @@ function worked(): number {
   return usage === undefined ? performance.now() : (usage.user + usage.system) / 1000;
 }
 
-/** Draws the first synthetic faces itself, and leaves the others to threads. */
-function drawFirst(own: Runner, openThreads: () => Runner, bytes: number): Runner {
-  let left = mostDrawing;
+/** Where the calling thread begins. */
+interface Beginning {
+  /** Bytes of a face's planes. */
+  readonly bytes: number;
+  /** Whether it prepares pictures too, or draws synthetic faces only. */
+  readonly files: boolean;
+}
+
+/** Prepares the first faces itself, and leaves the others to threads. */
+function beginHere(own: Runner, openThreads: () => Runner, { bytes, files }: Beginning): Runner {
+  let left = mostHere;
   let threads: Runner | undefined;
   return {
     async task(part) {
@@ -164,11 +176,15 @@ function drawFirst(own: Runner, openThreads: () => Runner, bytes: number): Runne
         for (const { index, error } of answer.bad) bad.push({ index: start + index, error });
       };
       let done = 0;
-      while (left > 0 && part[done]?.source.kind === "synthetic") {
-        const began = worked();
+      while (left > 0 && done < part.length) {
+        const isDrawn = part[done]?.source.kind === "synthetic";
+        if (!isDrawn && !files) break;
+        // A picture is decoded by a thread of libuv, for which this one waits.
+        const clock = isDrawn ? worked : () => performance.now();
+        const began = clock();
         await prepare(own, done, done + 1);
         done++;
-        left -= worked() - began;
+        left -= clock() - began;
       }
       if (done < part.length) {
         threads ??= openThreads();

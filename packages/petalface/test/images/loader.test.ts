@@ -44,6 +44,7 @@ const loaders = [
     name: "two threads that start late and a small cache",
     loader: openLoader({ size, threads: 2, drawn: true, cacheBytes: 4 * size * size * 3 + 1 }),
   },
+  { name: "two threads that start late, as there are few faces", loader: openLoader({ size, threads: 2, faces: 12 }) },
 ];
 afterAll(() => Promise.all(loaders.map(({ loader }) => loader.close())));
 
@@ -93,12 +94,18 @@ describe.each(loaders)("a loader with $name", ({ loader }) => {
 });
 
 describe("openLoader", () => {
-  it("starts no thread for a few synthetic faces, and one for many", async () => {
-    const requests = sources.filter(({ kind }) => kind === "synthetic").map((source) => ({ source, flip: false }));
+  const ports = (): number => process.getActiveResourcesInfo().filter((name) => name === "MessagePort").length;
+  const requestsOf = (kind: ImageSource["kind"]): ImageRequest[] =>
+    sources.filter((source) => source.kind === kind).map((source) => ({ source, flip: false }));
+
+  it.each([
+    ["synthetic faces", "synthetic", { drawn: true }],
+    ["a few pictures", "file", { faces: 64 }],
+  ] as const)("starts no thread for %s, and one where they take longer than that", async (_, kind, how) => {
+    const requests = requestsOf(kind);
     const wanted = await direct(requests);
-    const ports = (): number => process.getActiveResourcesInfo().filter((name) => name === "MessagePort").length;
     const before = ports();
-    await using loader = openLoader({ size, threads: 1, drawn: true });
+    await using loader = openLoader({ size, threads: 1, ...how });
     /** Whether a thread has work while these are loaded. */
     const usesThread = async (): Promise<boolean> => {
       const loading = loader.load(requests);
@@ -111,6 +118,14 @@ describe("openLoader", () => {
     let rounds = 1;
     while (!(await usesThread())) expect(rounds++).toBeLessThan(100_000);
     expect(rounds).toBeGreaterThan(1);
+  });
+
+  it("starts a thread at once for more pictures", async () => {
+    const before = ports();
+    await using loader = openLoader({ size, threads: 1, faces: 65 });
+    const loading = loader.load(requestsOf("file"));
+    expect(ports()).toBeGreaterThan(before);
+    expect(await loading).toEqual(await direct(requestsOf("file")));
   });
 
   it("hands bad faces to a function that wants them, and leaves their planes empty", async () => {

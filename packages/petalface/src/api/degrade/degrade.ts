@@ -50,7 +50,7 @@ export async function degradeFaces(request: DegradeRequest, surroundings: Surrou
   const spec = "spec" in how ? how.spec : fit?.spec;
   if (spec === undefined) throw new Error("a degradation is given or fitted");
   const threads = Math.min(availableParallelism(), Math.ceil(data.length / batch));
-  await using loader = openLoader({ size, threads });
+  await using loader = openLoader({ size, threads, faces: data.length });
   const tally = tallyOf(data);
   // Faces of the sheet are counted among the copies, where there are any.
   const counted = out === undefined ? tally : undefined;

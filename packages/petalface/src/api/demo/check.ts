@@ -13,8 +13,8 @@ const tolerance = 1e-5;
  * largest difference of any number of an embedding; throws PetalfaceError if it is above 1e-5.
  */
 export async function checkExport(path: string, model: EmbeddingModel, data: FaceData): Promise<number> {
-  await using loader = openLoader({ size: model.size, threads: 1 });
   const first = Array.from({ length: Math.min(16, data.length) }, (_, face) => face);
+  await using loader = openLoader({ size: model.size, threads: 1, faces: first.length });
   const faces = await readableFaces(data, first, loader);
   const count = faces.length;
   if (count === 0)

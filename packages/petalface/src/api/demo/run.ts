@@ -3,7 +3,7 @@ import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { type Adapter, adaptedModel, exportModel } from "../../adapters/index.ts";
 import { type Backbone, type EmbeddingModel, openBackbone, openEmbedder } from "../../backbones/index.ts";
-import type { FaceData, Unreadable } from "../../data/index.ts";
+import { type FaceData, isDrawn, type Unreadable } from "../../data/index.ts";
 import {
   createKeptGallery,
   type EvaluationResult,
@@ -87,6 +87,8 @@ export async function runDemo(request: DemoRequest, context: Surroundings): Prom
     size: backbone.size,
     threads: availableParallelism(),
     cacheBytes: Math.min(bytes, decodedBytes),
+    faces: faces.test.length,
+    drawn: isDrawn(faces.test),
   });
   const targets = createTargetCache(faces.train.length, backbone.width);
   const measured = { protocol: faces.protocol, loader, size: backbone.size, signal: context.signal };

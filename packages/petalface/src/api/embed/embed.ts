@@ -121,7 +121,8 @@ export async function openEmbedding(
   const data = await openFaces(options.images, options, surroundings);
   const store = keep(await openCache(options, model, model.engine, surroundings));
   const embedder = await model.embedder();
-  const loader = keep(openLoader({ size: model.size, threads: model.engine.threads, drawn: isDrawn(data) }));
+  const { threads } = model.engine;
+  const loader = keep(openLoader({ size: model.size, threads, faces: data.length, drawn: isDrawn(data) }));
   const tally = tallyOf(data);
   const how = { embedder, loader, tally, store, signal: surroundings.signal };
   const row = vectors * model.width;

@@ -57,8 +57,9 @@ export async function measureModels(
   const { signal } = context;
   // Every face is wanted by both models and at every resolution: decoded ones are kept while there
   // is room.
-  const drawn = isDrawn(protocol.data);
-  await using loader = openLoader({ size, threads: engine.threads, cacheBytes: decodedCacheBytes, drawn });
+  const { data } = protocol;
+  const kept = { cacheBytes: decodedCacheBytes, faces: data.length, drawn: isDrawn(data) };
+  await using loader = openLoader({ size, threads: engine.threads, ...kept });
   const both = await measureBoth(
     (leave) => measure("frozen", frozenModel(opened, task.copies), { ...task, loader }, context, leave),
     adapter && ((leave) => measure("adapted", opened, { ...task, loader }, context, leave)),

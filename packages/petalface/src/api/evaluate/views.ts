@@ -48,7 +48,7 @@ export async function viewPeople(request: ViewRequest): Promise<EmbeddingView> {
     await using open = openResources();
     const store = open.keep(await openCache(request, opened, request.engine, request));
     const embedder = open.keep(await openEmbedder(model, request.engine));
-    const loader = open.keep(openLoader({ size: model.size, threads: request.engine.threads }));
+    const loader = open.keep(openLoader({ size: model.size, threads: request.engine.threads, faces: shown.length }));
     const rows = new Float32Array(shown.length * model.width);
     const asked = (index: number) => {
       const { face, how } = itemAt(shown, index);

@@ -91,7 +91,7 @@ export async function measureLoss(
   },
 ): Promise<PrecisionLoss & { readonly leftOut?: LeftOut | undefined }> {
   const { data, examples, protocol, engine, bar, signal } = task;
-  await using loader = openLoader({ size: before.size, threads: engine.threads });
+  await using loader = openLoader({ size: before.size, threads: engine.threads, faces: data.length });
   const options = { ...engine, batch: facesAtOnce };
   const [one, other] = [await openEmbedder(before, options), await openEmbedder(after, options)];
   try {

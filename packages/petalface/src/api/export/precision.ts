@@ -86,7 +86,7 @@ export async function changePrecision(
   const engine = engineOf({ provider: "cpu", ...(flags.threads !== undefined && { threads: flags.threads }) });
   const { data, examples } = faces;
   const protocol = protocolOfPairs(await openPairs(flags.protocol ?? "drawn:pairs=600", {}, data), data);
-  await using loader = openLoader({ size: backbone.size, threads: engine.threads });
+  await using loader = openLoader({ size: backbone.size, threads: engine.threads, faces: data.length });
   const changed = await inPrecision(backbone, graph, precision, examplesOf(data, examples, loader), engine);
   const bar = flags.leastCosine ?? bars[precision];
   context.note(`measuring ${precision} against float32`);

@@ -98,7 +98,7 @@ async function cosinesAgain(
     using given = await openGiven([manifest], { aligned, mostLeftOut, size, threads: engine.threads }, context);
     const usable = Array.from({ length: given.data.length }, (_, at) => at).filter((at) => !given.lost.has(at));
     await using describer = await openDescriber(opened, calibration, engine);
-    await using loader = openLoader({ size, threads: engine.threads });
+    await using loader = openLoader({ size, threads: engine.threads, faces: given.data.length });
     const requests = usable.map((at) => ({ source: given.data.at(at).source, flip: false }));
     const byFile = new Map(sample.map((face) => [fileName(face.id), face]));
     const cosines: number[] = [];

@@ -38,7 +38,7 @@ export async function audit(options: AuditOptions): Promise<Audited> {
   const { against: other } = options;
   const against = other === undefined ? undefined : await openFaces(other, options, surroundings);
   const threads = model?.engine.threads ?? engineOf(options).threads;
-  const pictures = open.keep(openLoader({ size: pictureSize, threads }));
+  const pictures = open.keep(openLoader({ size: pictureSize, threads, faces: data.length + (against?.length ?? 0) }));
   return await auditSets({ data, against, model, pictures }, surroundings);
 }
 
@@ -57,7 +57,8 @@ export async function auditSets(
   surroundings: Surroundings,
 ): Promise<Audited> {
   await using open = openResources();
-  const loader = model && open.keep(openLoader({ size: model.size, threads: model.engine.threads }));
+  const loader =
+    model && open.keep(openLoader({ size: model.size, threads: model.engine.threads, faces: data.length }));
   const embedder = await model?.embedder();
   let progress: Progress | undefined;
   let stage = "";

@@ -57,7 +57,8 @@ export async function inspectPictures(
   const against = options.against === undefined ? undefined : await openSet(options.against);
   await using open = openResources();
   const model = file === undefined ? undefined : open.keep(await openModel({ ...choicesOf(options), model: file }));
-  const pictures = open.keep(openLoader({ size: pictureSize, threads: engineOf({}).threads }));
+  const faces = data.length + (against?.length ?? 0);
+  const pictures = open.keep(openLoader({ size: pictureSize, threads: engineOf({}).threads, faces }));
   const { findings, leftOut } = await auditSets({ data, against, model, pictures }, surroundings);
   if (report !== undefined)
     await writeFileSafely(report, await renderAuditPage({ findings, data, against, loader: pictures }));
@@ -73,7 +74,7 @@ export async function inspectFeeding(
   const data = await openData(spec, { mostLeftOut: options.mostLeftOut });
   const backbone = await openFrozen(options);
   const { threads } = engineOf({});
-  await using loader = openLoader({ size: backbone.size, threads });
+  await using loader = openLoader({ size: backbone.size, threads, faces: data.length });
   let progress: Progress | undefined;
   try {
     return await comparePreprocessing({

@@ -66,7 +66,7 @@ export async function measureQuality(request: QualityRequest, surroundings: Surr
   await using open = openResources();
   const { judges, size } = await openJudges(request, engine);
   for (const { embedder } of judges) open.keep(embedder);
-  const loader = open.keep(openLoader({ size, threads: engine.threads }));
+  const loader = open.keep(openLoader({ size, threads: engine.threads, faces: data.length }));
   const tally = tallyOf(data);
   const progress = surroundings.progress("judging", data.length, "faces");
   const started = performance.now();

@@ -54,7 +54,7 @@ export async function embedAll(
   await using open = openResources();
   const store = open.keep(await openCache(options, opened, engine, context));
   const embedder = open.keep(await openEmbedder(model, engine));
-  const loader = open.keep(openLoader({ size: model.size, threads: engine.threads }));
+  const loader = open.keep(openLoader({ size: model.size, threads: engine.threads, faces: data.length }));
   const rows = new Float32Array(data.length * model.width);
   const alpha = new Float32Array(data.length).fill(1);
   const left = new Set<number>();

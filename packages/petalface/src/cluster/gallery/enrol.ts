@@ -68,7 +68,7 @@ export async function enrolGiven(
   const reading = { aligned: options.aligned, mostLeftOut: options.mostLeftOut, size, threads: engine.threads };
   using given = await openGiven(specs, reading, surroundings);
   await using describer = await openDescriber(opened, calibration, engine);
-  await using loader = openLoader({ size, threads: engine.threads });
+  await using loader = openLoader({ size, threads: engine.threads, faces: given.data.length });
   await using enrolled = await openGate(store, engine);
   const left: LeftPicture[] = [];
   const { data, lost } = given;

@@ -188,7 +188,8 @@ async function describeGiven(
   const usable = Array.from({ length: data.length }, (_, index) => index).filter((index) => !lost.has(index));
   const faces: (FaceDescription | undefined)[] = Array.from({ length: data.length });
   await using describer = await openDescriber(opened, calibration, engine);
-  await using loader = openLoader({ size: opened.model.size, threads: Math.min(engine.threads, usable.length) });
+  const count = usable.length;
+  await using loader = openLoader({ size: opened.model.size, threads: Math.min(engine.threads, count), faces: count });
   const requests = usable.map((index) => {
     const { source, quality } = data.at(index);
     return { source, flip: false, quality };

@@ -144,7 +144,7 @@ async function modelOf(work: JobWork, threads: number, keep: Keep): Promise<Mode
 async function openEmbed(work: JobWork, data: FaceData, threads: number, keep: Keep): Promise<Run> {
   const model = await modelOf(work, threads, keep);
   const embedder = await model.embedder();
-  const loader = keep(openLoader({ size: model.size, threads }));
+  const loader = keep(openLoader({ size: model.size, threads, faces: data.length }));
   const out = given(work.out, "folder of results");
   await makeFolder(out);
   return async ({ number, own, duplicates }, { signal }) => {
@@ -192,7 +192,7 @@ async function openQuality(work: JobWork, data: FaceData, threads: number, keep:
   const { backbone } = await modelOf(work, threads, keep);
   const { graph, score } = qualityGraph(backbone, await openMeasure(given(work.metric, "quality measure")));
   const engine = keep(await openSession(graph, { threads }));
-  const loader = keep(openLoader({ size: backbone.size, threads }));
+  const loader = keep(openLoader({ size: backbone.size, threads, faces: data.length }));
   const out = given(work.out, "folder of results");
   await makeFolder(out);
   return async ({ number, own }, { signal }) => {
@@ -238,7 +238,7 @@ async function openEnrol(work: JobWork, data: FaceData, threads: number, keep: K
   const store = keep(await openGallery(given(work.gallery, "gallery")));
   const { opened, engine, calibration } = await openGalleryModel(store, { threads });
   const describer = keep(await openDescriber(opened, calibration, engine));
-  const loader = keep(openLoader({ size: opened.model.size, threads }));
+  const loader = keep(openLoader({ size: opened.model.size, threads, faces: data.length }));
   return async ({ own }, { signal }) => {
     const leftOut: string[] = [];
     // Other workers enrol people too.
@@ -275,7 +275,7 @@ async function openMigrate(work: JobWork, data: FaceData, threads: number, keep:
     );
   const store = keep(await openGallery(given(work.gallery, "gallery"), { parts: "allowed" }));
   const describer = keep(await openDescriber(opened, record.calibration, { threads }));
-  const loader = keep(openLoader({ size: opened.size, threads }));
+  const loader = keep(openLoader({ size: opened.size, threads, faces: data.length }));
   let pictures: ReturnType<typeof picturesOf> | undefined;
   return async ({ own }, { signal }) => {
     pictures ??= picturesOf(data, undefined);

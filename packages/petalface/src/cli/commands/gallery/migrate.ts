@@ -80,8 +80,8 @@ async function run(gallery: string, flags: Flags, context: CliContext): Promise<
   using given = flags.data === undefined ? undefined : await openGiven([flags.data], options, context);
   const pictures = given && (await picturesOf(given.data, context.signal));
   await using describer = await openDescriber(opened, record.calibration, engine);
-  await using loader = openLoader({ size: opened.model.size, threads });
   const faces = (await store.faces()).length;
+  await using loader = openLoader({ size: opened.model.size, threads, faces });
   const progress = context.progress("embedding again", faces, "faces");
   let report: MigrationReport;
   try {
