@@ -44,6 +44,9 @@ const unit = files.filter((file) => !whole.includes(file) && !alone.includes(fil
 /** One thread by default, in the processes of the tests and in those that they start. */
 const oneCore = ["--require", `${import.meta.dirname}/test/one-core.cjs`];
 
+/** The quick tests start no command line. */
+const globalSetup = "./test/command-line.ts";
+
 export default defineConfig({
   test: {
     pool: "forks",
@@ -72,8 +75,8 @@ export default defineConfig({
     // Files without isolation share the modules of their worker: loading them takes longer than
     // most tests.
     projects: [
-      { extends: true, test: { name: "alone", include: alone } },
-      { extends: true, test: { name: "whole", include: whole, isolate: false } },
+      { extends: true, test: { name: "alone", include: alone, globalSetup } },
+      { extends: true, test: { name: "whole", include: whole, isolate: false, globalSetup } },
       { extends: true, test: { name: "unit", include: unit, isolate: false } },
     ],
   },

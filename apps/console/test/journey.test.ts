@@ -2,12 +2,11 @@ import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { fileURLToPath } from "node:url";
 import axe from "axe-core";
 import { type Browser, chromium, type Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type RunningServer, startServer } from "../../../packages/petalface/src/server/index.ts";
-import { petalface } from "../../../packages/petalface/test/cli/process.ts";
+import { commandLine, petalface } from "../../../packages/petalface/test/cli/process.ts";
 import { drawnFace, makeGallery } from "../../../packages/petalface/test/server/server.ts";
 import { buildConsole } from "../build.ts";
 
@@ -51,7 +50,6 @@ describe.skipIf(skipped)(`the whole journey${note}`, () => {
       const made = await petalface(["gallery", "create", gallery, "--model", weights, "--keep-crops"]);
       expect(made.code, made.stderr).toBe(0);
     }
-    const main = fileURLToPath(new URL("../../../packages/petalface/src/cli/main.ts", import.meta.url));
     server = await startServer({
       galleries: [gallery],
       port: 0,
@@ -60,7 +58,7 @@ describe.skipIf(skipped)(`the whole journey${note}`, () => {
       page: join(folder, "page"),
       ...(isReal ? {} : { threads: 1 }),
       gate: { alpha: 0, side: 1 },
-      jobs: { folder: join(folder, "jobs"), data, program: [process.execPath, main] },
+      jobs: { folder: join(folder, "jobs"), data, program: [process.execPath, commandLine] },
     });
     browser = await chromium.launch({ executablePath: executable, args: ["--no-sandbox"] });
   }, 600_000);

@@ -7,7 +7,7 @@ import { describe, expect, test } from "vitest";
 import { commandNames, loadCommands } from "../../src/cli/commands.ts";
 import { createContext } from "../../src/cli/context.ts";
 import { temporaryFolder } from "../support/folder.ts";
-import { ended, petalface, petalfaceProcess, start } from "./process.ts";
+import { commandSources, ended, petalface, petalfaceProcess, start } from "./process.ts";
 
 const folder = temporaryFolder("petalface-cli-");
 
@@ -25,6 +25,9 @@ registerHooks({
   },
 });`)}`;
 
+/** Other tests start the sources in a few files. */
+const fromSources = { program: commandSources };
+
 /** Wrong usage: nothing on stdout, one line on stderr, exit code 2. */
 async function expectUsage(args: readonly string[], pattern: RegExp): Promise<void> {
   const { code, stdout, stderr } = await petalface(args);
@@ -39,7 +42,7 @@ async function expectUsage(args: readonly string[], pattern: RegExp): Promise<vo
 describe("the program", () => {
   test("prints its version", async () => {
     const manifest = await readFile(new URL("../../package.json", import.meta.url), "utf8");
-    expect(await petalfaceProcess(["--version"])).toEqual({
+    expect(await petalfaceProcess(["--version"], fromSources)).toEqual({
       code: 0,
       stdout: `${(JSON.parse(manifest) as { version: string }).version}\n`,
       stderr: "",
@@ -52,7 +55,7 @@ describe("the program", () => {
     for (const cache of [file, join(file, "cache"), "/proc/petalface/cache"]) {
       // The tests' own place for compiled code would keep it from making one.
       const env = { PETALFACE_CACHE: cache, NODE_COMPILE_CACHE: undefined };
-      expect(await petalface(["--version"], { env }), cache).toMatchObject({ code: 0 });
+      expect(await petalface(["--version"], { env, ...fromSources }), cache).toMatchObject({ code: 0 });
     }
   });
 
@@ -87,7 +90,10 @@ describe("the program", () => {
 
   test("help and the version load nothing but the parser; a command's help no library that only its work needs", async () => {
     const loadedBy = async (...args: string[]): Promise<string[]> => {
-      const { code, stderr } = await petalface(args, { env: { NODE_OPTIONS: `--import=${namePackages}` } });
+      const { code, stderr } = await petalface(args, {
+        env: { NODE_OPTIONS: `--import=${namePackages}` },
+        ...fromSources,
+      });
       expect(code, stderr).toBe(0);
       return [...new Set(stderr.trim().split("\n"))].sort();
     };
@@ -104,7 +110,7 @@ describe("the program", () => {
   });
 
   test("without a command it prints help on stderr: wrong usage", async () => {
-    const { code, stdout, stderr } = await petalfaceProcess([]);
+    const { code, stdout, stderr } = await petalfaceProcess([], fromSources);
     expect([code, stdout]).toEqual([2, ""]);
     expect(stderr).toMatch(/^Usage: petalface/);
   });
@@ -127,19 +133,19 @@ describe("the program", () => {
   });
 
   test("what the user can mend is one line on stderr and exit code 1", async () => {
-    const { code, stdout, stderr } = await petalfaceProcess(["models", "no-such-model"]);
+    const { code, stdout, stderr } = await petalfaceProcess(["models", "no-such-model"], fromSources);
     expect([code, stdout]).toEqual([1, ""]);
     expect(stderr).toMatch(/^petalface: no model "no-such-model": .*\n$/);
   });
 
   test("--debug adds the stack", async () => {
-    const { code, stderr } = await petalfaceProcess(["models", "no-such-model", "--debug"]);
+    const { code, stderr } = await petalfaceProcess(["models", "no-such-model", "--debug"], fromSources);
     expect(code).toBe(1);
     expect(stderr).toMatch(/\n {4}at (async )?resolveModel/);
   });
 
   test("a reader that goes away is no error", async () => {
-    const child = start(["models"]);
+    const child = start(["models"], fromSources);
     child.stdout?.destroy();
     const { code, stderr } = await ended(child);
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });

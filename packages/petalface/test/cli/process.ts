@@ -2,7 +2,14 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { invoke } from "../../src/cli/run.ts";
 
-const main = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
+/** The command line's sources. */
+export const commandSources = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
+
+/**
+ * The command line that tests start: its sources in a few files (test/command-line.ts), which take
+ * less time to load.
+ */
+export const commandLine = process.env.PETALFACE_TEST_COMMAND ?? commandSources;
 
 /** What a process left behind. */
 export interface Ended {
@@ -11,12 +18,12 @@ export interface Ended {
   readonly stderr: string;
 }
 
-/** Starts the command line in a process of its own, from the sources. */
+/** Starts the command line in a process of its own. */
 export function start(
   args: readonly string[],
-  options: { env?: Record<string, string | undefined>; cwd?: string } = {},
+  options: { env?: Record<string, string | undefined>; cwd?: string; program?: string } = {},
 ): ChildProcess {
-  return spawn(process.execPath, [main, ...args], {
+  return spawn(process.execPath, [options.program ?? commandLine, ...args], {
     // Without a test's own word no embedding is kept: the developer's cache stays as it is.
     env: { PETALFACE_CACHE_GB: "0", ...process.env, ...options.env },
     cwd: options.cwd,
@@ -47,8 +54,8 @@ const here = { running: 0, moved: false };
  * libraries print is seen in a process of its own only.
  */
 export async function petalface(args: readonly string[], options: Parameters<typeof start>[1] = {}): Promise<Ended> {
-  const { cwd, env } = options;
-  if (env !== undefined || here.moved || (cwd !== undefined && here.running > 0))
+  const { cwd, env, program } = options;
+  if (env !== undefined || program !== undefined || here.moved || (cwd !== undefined && here.running > 0))
     return petalfaceProcess(args, options);
   const home = process.cwd();
   here.running++;

@@ -1,15 +1,13 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { ended, petalfaceProcess } from "../cli/process.ts";
+import { commandLine, ended, petalfaceProcess } from "../cli/process.ts";
 import { writeTinyBackbone } from "../support/backbone.ts";
 import { mpiLaunchers } from "../support/mpi.ts";
 import { bitsOfRun } from "../support/runs.ts";
 import { hasSlurm, needsSlurm, srun, startSlurm } from "../support/slurm.ts";
 
-const main = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
 // Debian's Slurm brings its own PMI-2, which MPICH speaks; PMIx for Open MPI is a package of its
 // own.
 const ready = hasSlurm() && mpiLaunchers.some(({ name }) => name === "MPICH");
@@ -31,7 +29,7 @@ describe.skipIf(!ready)(`Slurm on one node (${needsSlurm}, and MPICH)`, () => {
     ];
     const [whole, out] = [join(folder, "whole"), join(folder, "tasks")];
     expect((await petalfaceProcess(adaptInto(whole))).code).toBe(0);
-    const { code, stderr } = await ended(srun(slurm, 2, "pmi2", [process.execPath, main, ...adaptInto(out)]));
+    const { code, stderr } = await ended(srun(slurm, 2, "pmi2", [process.execPath, commandLine, ...adaptInto(out)]));
     expect(stderr).toBe("");
     expect(code).toBe(0);
     expect(await bitsOfRun(out)).toEqual(await bitsOfRun(whole));

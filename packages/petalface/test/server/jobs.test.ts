@@ -2,14 +2,14 @@ import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startServer } from "../../src/server/index.ts";
 import { openJobs } from "../../src/server/jobs/jobs.ts";
 import { compareIn } from "../../src/server/routes/job-files.ts";
+import { commandLine } from "../cli/process.ts";
 import { ask, drawnFace, startTest, type TestServer } from "./server.ts";
 
-const program = [process.execPath, fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url))];
+const program = [process.execPath, commandLine];
 let server: TestServer;
 let place: { readonly folder: string; readonly data: string; readonly program: readonly string[] };
 

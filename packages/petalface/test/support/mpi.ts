@@ -1,10 +1,7 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { type Ended, ended } from "../cli/process.ts";
-
-const main = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
+import { commandLine, type Ended, ended } from "../cli/process.ts";
 
 /**
  * A launcher of MPI that this machine has, and what it is given so that it works as root, on few
@@ -66,7 +63,7 @@ export function startRanks(
   count: number,
   ...all: readonly (readonly string[])[]
 ): ChildProcess {
-  const command = (args: readonly string[]): string[] => [process.execPath, main, ...args];
+  const command = (args: readonly string[]): string[] => [process.execPath, commandLine, ...args];
   const [first = []] = all;
   const programs =
     all.length === 1
@@ -86,7 +83,7 @@ export function processOfRank(rank: number, holds: string): number | undefined {
   for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name)))
     try {
       const args = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
-      if (args[1] !== main || !args.includes(holds)) continue;
+      if (args[1] !== commandLine || !args.includes(holds)) continue;
       const env = readFileSync(`/proc/${pid}/environ`, "utf8").split("\0");
       if (env.some((line) => line === `OMPI_COMM_WORLD_RANK=${rank}` || line === `PMI_RANK=${rank}`))
         return Number(pid);

@@ -1,0 +1,73 @@
+import { createHash } from "node:crypto";
+import { existsSync } from "node:fs";
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { build } from "tsdown";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+/** Inside of node_modules, so that programs there find the packages. */
+const place = join(root, "node_modules", ".cache", "command-line");
+
+/**
+ * Names the command line that processes of tests start (`commandLine` in test/cli/process.ts): the
+ * sources in a few files. A process that loads hundreds of sources takes longer for that than for
+ * most of what tests ask of it.
+ */
+export default async function setup(): Promise<void> {
+  // Vitest calls this for each project.
+  process.env.PETALFACE_TEST_COMMAND ??= join(await bundle(), "main.js");
+}
+
+/** Milliseconds after which the files of other sources are removed. */
+const day = 24 * 60 * 60 * 1000;
+
+/**
+ * Writes the command line's files into a folder that is named by their content, as Node keeps
+ * compiled code by the path of a file.
+ */
+async function bundle(): Promise<string> {
+  await mkdir(place, { recursive: true });
+  const unfinished = await mkdtemp(join(place, "unfinished-"));
+  try {
+    await build({
+      cwd: join(root, "packages", "petalface"),
+      entry: { main: "src/cli/main.ts" },
+      outDir: unfinished,
+      format: "esm",
+      platform: "node",
+      target: "node24",
+      fixedExtension: false,
+      dts: false,
+      clean: false,
+      report: false,
+      config: false,
+      logLevel: "error",
+      deps: { alwaysBundle: [/^onnx-grad/] },
+      plugins: [{ name: "places-of-sources", transform: keepPlaces }],
+    });
+    const hash = createHash("sha256");
+    for (const name of (await readdir(unfinished)).sort())
+      hash.update(`${name}\0`).update(await readFile(join(unfinished, name)));
+    const folder = join(place, hash.digest("hex").slice(0, 16));
+    // Another run of the tests may be faster.
+    if (!existsSync(folder))
+      await rename(unfinished, folder).catch((error) => existsSync(folder) || Promise.reject(error));
+    for (const other of (await readdir(place)).map((name) => join(place, name))) {
+      const made = await stat(other).catch(() => undefined);
+      if (made !== undefined && other !== folder && Date.now() - made.mtimeMs > day)
+        await rm(other, { recursive: true, force: true });
+    }
+    return folder;
+  } finally {
+    await rm(unfinished, { recursive: true, force: true });
+  }
+}
+
+/** Workers, assets and the version are found next to the sources. */
+function keepPlaces(code: string, id: string): string | undefined {
+  if (!code.includes("import.meta.")) return undefined;
+  return code
+    .replaceAll("import.meta.url", JSON.stringify(pathToFileURL(id).href))
+    .replaceAll("import.meta.dirname", JSON.stringify(dirname(id)));
+}
