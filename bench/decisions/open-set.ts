@@ -1,18 +1,26 @@
-import { buildTemplates, estimateThresholds, openSearcher, type ThresholdTable, thresholdAt } from "petalface/gallery";
+import {
+  buildTemplates,
+  type EnrolledVectors,
+  estimateThresholds,
+  openSearcher,
+  type ThresholdTable,
+  thresholdAt,
+} from "petalface/gallery";
 import { table } from "../skeleton/page.ts";
 import type { Describing, View } from "./describe.ts";
 import type { Person } from "./faces.ts";
-import { percent, withInterval } from "./interval.ts";
+import { type Estimate, percent, withIntervals } from "./interval.ts";
 import { enrolled, nearest } from "./search.ts";
 
 /** Sides in pixels of the searched faces; undefined: as they are. */
 const sides = [undefined, 16, 12, 8] as const;
+type Side = (typeof sides)[number];
 const rates = [0.01, 0.001] as const;
 /** Below, a face is a poor one, as `estimateThresholds` has it. */
 const poor = 0.5;
 
 interface Seen {
-  readonly side: (typeof sides)[number];
+  readonly side: Side;
   readonly alpha: number;
   readonly cosine: number;
   /** Whether the nearest person is the right one; strangers have none. */
@@ -21,59 +29,92 @@ interface Seen {
 
 /** One person's searches. */
 interface Searches {
+  readonly person: Person;
   readonly stranger: boolean;
-  readonly seen: readonly Seen[];
+  readonly seen: Seen[];
+}
+
+/** Who is searched for in whose gallery. */
+export interface OpenSet {
+  readonly people: readonly Person[];
+  readonly strangers: readonly Person[];
+  /** Names of strangers who are enrolled under another name. */
+  readonly twice: ReadonlySet<string>;
+  /** Searches of a person at each side: of different photos where there are, drawn differently. */
+  readonly draws: number;
+  /** Sides of the enrolled low-resolution copies. */
+  readonly copies: readonly number[];
 }
 
 /**
- * A gallery of people with one photo each, searched for with another photo of them and with photos
+ * A gallery of people with one photo each, searched for with other photos of them and with photos
  * of strangers.
  */
-export async function openSetTables(
-  model: Describing,
-  people: readonly Person[],
-  strangers: readonly Person[],
-  copies: readonly number[],
-): Promise<string> {
-  const photoOf = (person: Person, at: number) => person.photos[at];
+export async function openSetTables(model: Describing, set: OpenSet): Promise<string> {
+  const { people, strangers, twice, draws, copies } = set;
   const faces = await model.describe(
-    people.map((person) => ({ photo: photoOf(person, 0) })),
+    people.map(({ photos: [photo] }) => ({ photo })),
     copies,
   );
   const gallery = enrolled(faces, [...people.keys()], copies.length > 0);
   const mates = people.flatMap((person, place) => (person.photos.length > 1 ? [{ person, place }] : []));
-  const degradeOf = (side: Seen["side"]): Pick<View, "degrade"> =>
-    side === undefined ? {} : { degrade: `lr:${side}` };
-  const collected = [...mates, ...strangers].map(() => [] as Seen[]);
+  const places = new Map(mates.map(({ person, place }) => [person.name, place]));
+  const searches: Searches[] = [
+    ...mates.map(({ person }) => ({ person, stranger: false, seen: [] })),
+    ...strangers.map((person) => ({ person, stranger: true, seen: [] })),
+  ];
   for (const side of sides) {
-    const views = [
-      ...mates.map(({ person }) => ({ photo: photoOf(person, 1), ...degradeOf(side) })),
-      ...strangers.map((person) => ({ photo: photoOf(person, 0), ...degradeOf(side) })),
-    ];
-    const probes = await model.describe(views, []);
+    const views = searches.flatMap((one) => viewsOf(one, side, draws).map((view) => ({ one, view })));
+    const probes = await describeOnce(
+      model,
+      views.map(({ view }) => view),
+    );
     const found = await nearest(gallery, "best", probes);
-    found.forEach(([first], at) => {
+    views.forEach(({ one }, at) => {
+      const [first] = found[at] ?? [];
       if (first === undefined) return;
-      const right = first.person === mates[at]?.place;
-      collected[at]?.push({ side, alpha: probes[at]?.alpha ?? 1, cosine: first.cosine, right });
+      const right = !one.stranger && first.person === places.get(one.person.name);
+      one.seen.push({ side, alpha: probes[at]?.alpha ?? 1, cosine: first.cosine, right });
     });
   }
-  const searches = collected.map((seen, at): Searches => ({ stranger: at >= mates.length, seen }));
-  await using searcher = openSearcher(buildTemplates(gallery, "best"), { threads: 1 });
-  const estimates = await Promise.all(rates.map((rate) => estimateThresholds(gallery, searcher, rate)));
+  const once = searches.filter(({ person }) => !twice.has(person.name));
   return [
-    atEachSide(searches),
-    mixed(searches),
-    onTheGallery(
-      searches,
-      estimates.flatMap((found) => (found === undefined ? [] : [found.table])),
-    ),
+    atEachSide(once),
+    mixed(once),
+    ...(once.length < searches.length
+      ? [`The same with the strangers who are enrolled:\n\n${mixedTable(searches)}`]
+      : []),
+    onTheGallery(once, await estimatesOn(gallery)),
   ].join("\n\n");
+}
+
+/** What a person is searched with: the enrolled photo is the first one. */
+function viewsOf({ person, stranger }: Searches, side: Side, draws: number): View[] {
+  const photos = stranger ? person.photos : person.photos.slice(1);
+  return Array.from({ length: draws }, (_, draw) => ({
+    photo: photos[draw % photos.length],
+    ...(side !== undefined && { degrade: `lr:${side}`, ...(draw > 0 && { draw }) }),
+  }));
+}
+
+/** Describes each view once: sharp ones of somebody with one photo are all the same. */
+async function describeOnce(model: Describing, views: readonly View[]) {
+  const keyOf = ({ photo, ...rest }: View): string => JSON.stringify([photo.path, rest]);
+  const unique = new Map(views.map((view) => [keyOf(view), view]));
+  const described = await model.describe([...unique.values()], []);
+  const byKey = new Map([...unique.keys()].map((key, at) => [key, described[at]]));
+  return views.map((view) => byKey.get(keyOf(view)) ?? described[0]);
+}
+
+async function estimatesOn(gallery: EnrolledVectors): Promise<ThresholdTable[]> {
+  await using searcher = openSearcher(buildTemplates(gallery, "best"), { threads: 1 });
+  const found = await Promise.all(rates.map((rate) => estimateThresholds(gallery, searcher, rate)));
+  return found.flatMap((each) => (each === undefined ? [] : [each.table]));
 }
 
 /** The cosine that at most this share of strangers' searches exceeds. */
 function thresholdFor(strangers: readonly Seen[], rate: number): number {
-  const cosines = strangers.map(({ cosine }) => cosine).sort((a, b) => a - b);
+  const cosines = Float64Array.from(strangers, ({ cosine }) => cosine).sort();
   const allowed = Math.floor(rate * cosines.length * (1 + 1e-12));
   return cosines[cosines.length - 1 - allowed] ?? Number.NaN;
 }
@@ -87,28 +128,22 @@ function shareAbove(seen: readonly Seen[], thresholdOf: (one: Seen) => number, o
   return above.length / seen.length;
 }
 
-const nameOf = (side: Seen["side"]): string => (side === undefined ? "sharp" : `${side} px`);
+const nameOf = (side: Side): string => (side === undefined ? "sharp" : `${side} px`);
 
 /** DIR where all searches have one resolution, which has its own threshold. */
 function atEachSide(searches: readonly Searches[]): string {
-  const rows = sides.map((side) => [
-    nameOf(side),
-    percent(
-      withInterval(searches, (chosen) => {
-        const seen = seenBy(chosen, false).filter((one) => one.side === side);
-        return seen.filter(({ right }) => right).length / seen.length;
-      }),
-    ),
-    ...rates.map((rate) =>
-      percent(
-        withInterval(searches, (chosen) => {
-          const at = (stranger: boolean) => seenBy(chosen, stranger).filter((one) => one.side === side);
-          const threshold = thresholdFor(at(true), rate);
-          return shareAbove(at(false), () => threshold, true);
-        }),
-      ),
-    ),
-  ]);
+  const rows = sides.map((side) => {
+    const cells = withIntervals(searches, (chosen) => {
+      const at = (stranger: boolean) => seenBy(chosen, stranger).filter((one) => one.side === side);
+      const [mates, strangers] = [at(false), at(true)];
+      const dir = rates.map((rate) => {
+        const threshold = thresholdFor(strangers, rate);
+        return shareAbove(mates, () => threshold, true);
+      });
+      return [mates.filter(({ right }) => right).length / mates.length, ...dir];
+    });
+    return [nameOf(side), ...cells.map(percent)];
+  });
   return `All searches of one resolution:\n\n${table(
     ["searched faces", "rank-1", ...rates.map((rate) => `DIR at FPIR ${100 * rate} %`)],
     rows,
@@ -132,54 +167,69 @@ function rulesFor(searches: readonly Searches[], rate: number) {
   return { single: () => single, byQuality: (one: Seen) => (isPoor(one) ? low : high) };
 }
 
-/** DIR where searches of all resolutions come mixed, by two rules for the threshold. */
-function mixed(searches: readonly Searches[]): string {
-  const rows = rates.flatMap((rate) => {
-    const dir =
-      (rule: "single" | "byQuality", side?: Seen["side"] | "all") =>
-      (chosen: readonly Searches[]): number => {
-        const rules = rulesFor(chosen, rate);
-        const seen = seenBy(chosen, false).filter((one) => side === "all" || one.side === side);
-        return shareAbove(seen, rules[rule], true);
-      };
-    const difference = (side?: Seen["side"] | "all") => (chosen: readonly Searches[]) =>
-      dir("byQuality", side)(chosen) - dir("single", side)(chosen);
-    const columns = ["all" as const, ...sides];
-    return [
-      [
-        `${100 * rate} %, one threshold`,
-        ...columns.map((side) => percent(withInterval(searches, dir("single", side)))),
-      ],
-      [
-        `${100 * rate} %, by quality`,
-        ...columns.map((side) => percent(withInterval(searches, dir("byQuality", side)))),
-      ],
-      [`${100 * rate} %, difference`, ...columns.map((side) => percent(withInterval(searches, difference(side))))],
-    ];
+const columns = ["all" as const, ...sides];
+
+/** DIR by two rules for the threshold, and the difference; one list of columns each. */
+function compareRules(searches: readonly Searches[], rate: number): Estimate[][] {
+  const cells = withIntervals(searches, (chosen) => {
+    const rules = rulesFor(chosen, rate);
+    const mates = seenBy(chosen, false);
+    const dir = (rule: keyof typeof rules): number[] =>
+      columns.map((side) =>
+        shareAbove(
+          mates.filter((one) => side === "all" || one.side === side),
+          rules[rule],
+          true,
+        ),
+      );
+    const [single, byQuality] = [dir("single"), dir("byQuality")];
+    return [...single, ...byQuality, ...byQuality.map((value, at) => value - single[at])];
   });
-  return `Searches of the four resolutions, equally often, with thresholds that hold the rate for all of them together
-(one threshold), or for faces with alpha below ${poor} and for the others (by quality). DIR:\n\n${table(
-    ["FPIR, rule", "all", ...sides.map(nameOf)],
-    rows,
-  )}`;
+  return [0, 1, 2].map((rule) => cells.slice(rule * columns.length, (rule + 1) * columns.length));
 }
+
+function mixedTable(searches: readonly Searches[]): string {
+  const compared = rates.map((rate) => ({ rate, rules: compareRules(searches, rate) }));
+  const names = ["one threshold", "by quality", "difference"];
+  const rows = compared.flatMap(({ rate, rules }) =>
+    rules.map((cells, rule) => [`${100 * rate} %, ${names[rule]}`, ...cells.map(percent)]),
+  );
+  const columnsOf = (cells: readonly Estimate[], is: (cell: Estimate) => boolean): string =>
+    columns
+      .filter((_, at) => is(cells[at]))
+      .map((side) => (side === "all" ? "all together" : nameOf(side)))
+      .join(", ") || "none";
+  const verdicts = compared.map(({ rate, rules: [, , difference] }) => {
+    const [better, worse] = [
+      columnsOf(difference, ({ low }) => low > 0),
+      columnsOf(difference, ({ high }) => high < 0),
+    ];
+    return `At FPIR ${100 * rate} % thresholds by quality find more, beyond the interval: ${better}; fewer: ${worse}.`;
+  });
+  return `${table(["FPIR, rule", "all", ...sides.map(nameOf)], rows)}\n\n${verdicts.join(" ")}`;
+}
+
+/** DIR where searches of all resolutions come mixed, by two rules for the threshold. */
+const mixed = (searches: readonly Searches[]): string =>
+  `Searches of the four resolutions, equally often, with thresholds that hold the rate for all of them together
+(one threshold), or for faces with alpha below ${poor} and for the others (by quality). DIR:\n\n${mixedTable(searches)}`;
 
 /** What thresholds that are estimated on the gallery alone let through. */
 function onTheGallery(searches: readonly Searches[], tables: readonly ThresholdTable[]): string {
   const rows = tables.flatMap((found) => {
     const thresholdOf = (one: Seen): number => thresholdAt(found, one.alpha)?.cosine ?? Number.POSITIVE_INFINITY;
-    const share = (stranger: boolean, side: Seen["side"]) => (chosen: readonly Searches[]) =>
-      shareAbove(
-        seenBy(chosen, stranger).filter((one) => one.side === side),
-        thresholdOf,
-        !stranger,
+    return sides.map((side) => {
+      const cells = withIntervals(searches, (chosen) =>
+        [true, false].map((stranger) =>
+          shareAbove(
+            seenBy(chosen, stranger).filter((one) => one.side === side),
+            thresholdOf,
+            !stranger,
+          ),
+        ),
       );
-    return sides.map((side) => [
-      `${100 * (found.rate ?? Number.NaN)} %`,
-      nameOf(side),
-      percent(withInterval(searches, share(true, side))),
-      percent(withInterval(searches, share(false, side))),
-    ]);
+      return [`${100 * (found.rate ?? Number.NaN)} %`, nameOf(side), ...cells.map(percent)];
+    });
   });
   return `Thresholds that \`gallery search\` estimates on the enrolled people alone:\n\n${table(
     ["asked rate", "searched faces", "strangers accepted", "DIR"],
