@@ -1,4 +1,5 @@
-import { open, rm } from "node:fs/promises";
+import { readdir, stat } from "node:fs/promises";
+import { join } from "node:path";
 import {
   createGallery,
   type EmbeddingRecord,
@@ -8,9 +9,8 @@ import {
   type PersonSearcher,
   type TemplateRule,
 } from "petalface/gallery";
-import { readFloats } from "../skeleton/floats.ts";
 import { median } from "../skeleton/statistics.ts";
-import { facesEach, width } from "./data.ts";
+import { facesEach, openDrawer, probeKinds, width } from "./data.ts";
 import type { Contender } from "./table.ts";
 
 /** A gallery of petalface, filled with the embeddings of a folder. */
@@ -18,6 +18,7 @@ export interface OursJob {
   readonly kind: "fill" | "search" | "index" | "search the index";
   readonly folder: string;
   readonly count: number;
+  readonly probes: number;
   readonly threads: number;
   readonly rule: TemplateRule;
 }
@@ -72,40 +73,79 @@ export async function searchEach(
   return { times, nearest };
 }
 
-/** Enrols all faces, 128 in a transaction that reaches the disk. Returns faces a second. */
+/** A line now and then on how far long work is. */
+function reporter(what: string, total: number, from = 0): (done: number) => void {
+  let [last, before] = [performance.now(), from];
+  return (done) => {
+    const now = performance.now();
+    if (now - last < 30_000) return;
+    const rate = (1000 * (done - before)) / (now - last);
+    const left = (total - done) / rate / 60;
+    console.error(`${what} ${done} of ${total}, ${rate.toFixed(0)} a second now, ${left.toFixed(0)} minutes left`);
+    [last, before] = [now, done];
+  };
+}
+
+/**
+ * Enrols all faces, 128 in a transaction that reaches the disk. Returns faces a second, without the
+ * time that it takes to draw them.
+ */
 export async function fill({ folder, count }: OursJob): Promise<number> {
   const path = `${folder}/gallery.db`;
-  for (const ending of ["", "-wal", "-shm"]) await rm(path + ending, { force: true });
-  await createGallery(path, record, { copies: [], keepCrops: false, thresholds: null });
+  if (!(await readdir(folder)).includes("gallery.db"))
+    await createGallery(path, record, { copies: [], keepCrops: false, thresholds: null });
   await using store = await openGallery(path);
-  const file = await open(`${folder}/faces.f32`);
-  const begin = performance.now();
-  for (let start = 0; start < count; start += atOnce) {
-    const rows = new Float32Array(Math.min(atOnce, count - start) * width);
-    await file.read(new Uint8Array(rows.buffer));
-    const faces = facesOf(rows, start);
+  // In a folder that is kept, an interrupted run continues.
+  const there = await store.count();
+  const [drawer, report] = [openDrawer(), reporter("enrolled", count, there)];
+  let milliseconds = 0;
+  for (let start = there; start < count; start += atOnce) {
+    const faces = facesOf(drawer.faces(start, Math.min(atOnce, count - start)), start);
+    const begin = performance.now();
     await store.addAll(
       Array.from({ length: Math.ceil(faces.length / facesEach) }, (_, person) => ({
         person: `person ${start / facesEach + person}`,
         faces: faces.slice(person * facesEach, (person + 1) * facesEach),
       })),
     );
+    milliseconds += performance.now() - begin;
+    report(start + faces.length);
   }
-  const rate = count / ((performance.now() - begin) / 1000);
-  await file.close();
-  return rate;
+  return (count - there) / (milliseconds / 1000);
 }
 
-/** Builds the index of the filled gallery. Returns faces a second. */
-export async function index({ folder, count, threads }: OursJob): Promise<number> {
+/** What the index of the filled gallery took. */
+export interface Built {
+  readonly seconds: number;
+  /** Bytes of its files, and of the gallery. */
+  readonly bytes: number;
+  readonly gallery: number;
+}
+
+/** Builds the index of the filled gallery. */
+export async function index({ folder, count, threads }: OursJob): Promise<Built> {
   await using store = await openGallery(`${folder}/gallery.db`);
   const begin = performance.now();
-  await store.buildIndex({ threads });
-  return count / ((performance.now() - begin) / 1000);
+  await store.buildIndex({ threads, onProgress: reporter("indexed", count) });
+  const seconds = (performance.now() - begin) / 1000;
+  const sizeOf = async (start: string): Promise<number> => {
+    const names = (await readdir(folder)).filter((name) => name.startsWith(start));
+    const sizes = await Promise.all(names.map(async (name) => (await stat(join(folder, name))).size));
+    return sizes.reduce((sum, size) => sum + size, 0);
+  };
+  const bytes = await sizeOf("gallery.db.index-");
+  return { seconds, bytes, gallery: (await sizeOf("gallery.db")) - bytes };
+}
+
+/** Searches for probes, of all kinds by the index: milliseconds and people, a list a kind. */
+export interface AllSearched {
+  readonly opened: number;
+  readonly times: readonly number[][];
+  readonly nearest: readonly number[][];
 }
 
 /** Opens the gallery for search, and searches for one face after the other. */
-export async function search({ kind, folder, threads, rule }: OursJob): Promise<Omit<Contender, "name" | "memory">> {
+export async function search({ kind, folder, count, probes, threads, rule }: OursJob): Promise<AllSearched> {
   const begin = performance.now();
   await using store = await openGallery(`${folder}/gallery.db`);
   await using searcher =
@@ -113,9 +153,18 @@ export async function search({ kind, folder, threads, rule }: OursJob): Promise<
       ? await openIndexedSearcher(store, rule)
       : await openExactSearcher(store, rule, { threads });
   const opened = (performance.now() - begin) / 1000;
-  const probes = await readFloats(`${folder}/probes.f32`);
-  const { times, nearest } = await searchEach(searcher, probes);
+  const drawer = openDrawer();
+  const all: { times: number[]; nearest: number[] }[] = [];
+  for (const each of kind === "search" ? probeKinds.slice(0, 1) : probeKinds)
+    all.push(await searchEach(searcher, drawer.probes(each, count, probes).rows));
   // People are counted from 1.
-  const found = nearest.map((person) => person - 1);
-  return { opened, milliseconds: median(times), found };
+  const nearest = all.map((one) => one.nearest.map((person) => person - 1));
+  return { opened, times: all.map(({ times }) => times), nearest };
 }
+
+/** The searches of the first kind of probes, as the other contenders do them. */
+export const firstKind = ({ opened, times, nearest }: AllSearched): Omit<Contender, "name" | "memory"> => ({
+  opened,
+  milliseconds: median(times[0]),
+  found: nearest[0],
+});

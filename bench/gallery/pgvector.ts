@@ -1,14 +1,12 @@
-import { open } from "node:fs/promises";
 import pg from "pg";
-import { readFloats } from "../skeleton/floats.ts";
 import { median } from "../skeleton/statistics.ts";
-import { facesEach, width } from "./data.ts";
+import { facesEach, openDrawer, probeKinds, width } from "./data.ts";
 import type { Contender } from "./table.ts";
 
 export interface PgvectorJob {
   readonly kind: "pgvector index";
-  readonly folder: string;
   readonly count: number;
+  readonly probes: number;
   /** Address of a database that may be written. */
   readonly address: string;
 }
@@ -18,8 +16,8 @@ const atOnce = 500;
 
 /** Searches with pgvector: half-precision vectors in a table with a graph (HNSW). */
 export async function withPgvector({
-  folder,
   count,
+  probes: wanted,
   address,
 }: PgvectorJob): Promise<Omit<Contender, "name" | "memory">> {
   const client = new pg.Client({ connectionString: address });
@@ -27,11 +25,10 @@ export async function withPgvector({
   await client.query("CREATE EXTENSION IF NOT EXISTS vector");
   await client.query(`CREATE TEMP TABLE faces (id integer PRIMARY KEY, unit halfvec(${width}))`);
   const begin = performance.now();
-  const file = await open(`${folder}/faces.f32`);
+  const drawer = openDrawer();
   const asText = (row: Float32Array): string => `[${row.join(",")}]`;
   for (let start = 0; start < count; start += atOnce) {
-    const rows = new Float32Array(Math.min(atOnce, count - start) * width);
-    await file.read(new Uint8Array(rows.buffer));
+    const rows = drawer.faces(start, Math.min(atOnce, count - start));
     const all = Array.from({ length: rows.length / width }, (_, at) =>
       asText(rows.subarray(at * width, (at + 1) * width)),
     );
@@ -40,12 +37,11 @@ export async function withPgvector({
       [start, all],
     );
   }
-  await file.close();
   await client.query("SET maintenance_work_mem = '2GB'");
   await client.query("CREATE INDEX ON faces USING hnsw (unit halfvec_ip_ops) WITH (m = 16, ef_construction = 128)");
   const opened = (performance.now() - begin) / 1000;
   await client.query("SET hnsw.ef_search = 128");
-  const probes = await readFloats(`${folder}/probes.f32`);
+  const { rows: probes } = drawer.probes(probeKinds[0], count, wanted);
   const times: number[] = [];
   const found: number[] = [];
   for (let probe = 0; probe < probes.length / width; probe++) {

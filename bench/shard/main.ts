@@ -10,7 +10,7 @@ import {
   type PersonSearcher,
 } from "petalface/gallery";
 import pg from "pg";
-import { embeddings, facesEach, width } from "../gallery/data.ts";
+import { facesEach, openDrawer, probeKinds, width } from "../gallery/data.ts";
 import { facesOf, record, searchEach } from "../gallery/ours.ts";
 import { defineBenchmark } from "../skeleton/benchmark.ts";
 import { table, whole } from "../skeleton/page.ts";
@@ -33,17 +33,11 @@ async function timed<T>(work: () => Promise<T>): Promise<readonly [T, number]> {
 async function fill(address: string, faces: number, probes: number): Promise<Float32Array> {
   await createGallery(address, record, { copies: [], keepCrops: false, thresholds: null });
   await using store = await openGallery(address);
-  const { person, photo } = embeddings();
+  const drawer = openDrawer();
   const people = Math.floor(faces / facesEach);
-  const rows = new Float32Array(probes * width);
-  for (let at = 0; at < people; at++) {
-    const own = person();
-    const vectors = new Float32Array(facesEach * width);
-    for (let face = 0; face < facesEach; face++) photo(own, vectors, face);
-    await store.add(`person ${at}`, facesOf(vectors, at * facesEach));
-    if (at < probes) photo(own, rows, at);
-  }
-  return rows;
+  for (let at = 0; at < people; at++)
+    await store.add(`person ${at}`, facesOf(drawer.faces(at * facesEach, facesEach), at * facesEach));
+  return drawer.probes(probeKinds[0], people * facesEach, probes).rows;
 }
 
 /** Bytes of a gallery's tables and of its index, as the server counts them. */

@@ -1,0 +1,56 @@
+import { createTopK, openMatcher, type RowSource, scanBlocks } from "petalface/matching";
+import { facesEach, openDrawer, probeKinds, width } from "./data.ts";
+
+/** Who is nearest to each probe by the mean of a person's faces, compared with everybody. */
+export interface NearestJob {
+  readonly kind: "nearest";
+  readonly count: number;
+  readonly probes: number;
+  readonly threads: number;
+}
+
+/**
+ * The nearest person of each probe in float32, one list a kind of probes. The embeddings are drawn
+ * again, so that nothing of the gallery is involved.
+ */
+export async function nearestOfAll({ count, probes, threads }: NearestJob): Promise<number[][]> {
+  const drawer = openDrawer();
+  const all = probeKinds.map((kind) => drawer.probes(kind, count, probes).rows);
+  const rows = new Float32Array(all.length * probes * width);
+  all.forEach((own, kind) => {
+    rows.set(own, kind * probes * width);
+  });
+  const matcher = await openMatcher(width, { threads });
+  const best = createTopK(all.length * probes, 1);
+  const means: RowSource = {
+    width,
+    count: Math.ceil(count / facesEach),
+    read: (first, people) => {
+      const faces = Math.min(people * facesEach, count - first * facesEach);
+      return Promise.resolve(meansOf(drawer.faces(first * facesEach, faces), people));
+    },
+  };
+  await scanBlocks(matcher, rows, means, ({ firstProbe, probes: some, firstFace, faces, stride, scores }) => {
+    for (let probe = 0; probe < some; probe++)
+      best.offer(firstProbe + probe, scores, probe * stride, faces, firstFace, -1);
+  });
+  await matcher.close();
+  const nearest = [...best.finish().rows];
+  return probeKinds.map((_, kind) => nearest.slice(kind * probes, (kind + 1) * probes));
+}
+
+/** Means of each person's faces, of length 1. */
+function meansOf(faces: Float32Array, people: number): Float32Array {
+  const out = new Float32Array(people * width);
+  for (let at = 0; at < faces.length; at++) {
+    const face = Math.floor(at / width);
+    out[Math.floor(face / facesEach) * width + (at % width)] += faces[at];
+  }
+  for (let person = 0; person < people; person++) {
+    let square = 0;
+    for (let at = person * width; at < (person + 1) * width; at++) square += out[at] ** 2;
+    const scale = 1 / Math.sqrt(square);
+    for (let at = person * width; at < (person + 1) * width; at++) out[at] *= scale;
+  }
+  return out;
+}
