@@ -19,8 +19,8 @@ const plainNames: ReadonlySet<string> = new Set(
    checkpointSeconds tensorboard anchors anchorScale anchorWeight
    adapter adapterOut aligned all alpha arch calibrationOf as bgr card channels collection data debug detector embeddings except face
    foldNormalisation folds for force format fps help images inputName
-   landmarks leastCosine levels lists maxLeftOut measure metric minutes model named normalize opset out output outputName outputs person precision protocol provider report
-   resume compact gallery galleryKept host index keys mapMissing open port scopes store tlsCert tlsKey size template threshold train val valData valPixels views whenDown`.split(
+   landmarks leastCosine levels lists maxLeftOut measure metric minutes model named next normalize opset out output outputName outputs person precision prepare protocol provider report
+   resume compact gallery galleryKept host index keys mapMissing open port scopes store tlsCert tlsKey size template threshold thresholds train val valData valPixels views whenDown`.split(
     /\s+/,
   ),
 );

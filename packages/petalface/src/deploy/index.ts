@@ -7,6 +7,7 @@ export { contractOf, contracts } from "./targets.ts";
 export {
   type AlphaRange,
   type Comparisons as ThresholdComparisons,
+  cosinesByAlpha,
   fewestAccepted,
   measureThresholds,
   type Threshold,

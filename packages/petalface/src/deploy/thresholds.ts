@@ -68,10 +68,29 @@ function finestRate(impostors: number): number {
  * two sharp faces.
  */
 const alphaRanges = [
-  { name: "alpha below 0.5", has: (alpha: number) => alpha < 0.5 },
-  { name: "alpha from 0.5 to 1", has: (alpha: number) => alpha >= 0.5 && alpha < 1 },
-  { name: "alpha 1 (both sharp)", has: (alpha: number) => alpha >= 1 },
+  { name: "alpha below 0.5", alpha: [0, 0.5], has: (alpha: number) => alpha < 0.5 },
+  { name: "alpha from 0.5 to 1", alpha: [0.5, 1], has: (alpha: number) => alpha >= 0.5 && alpha < 1 },
+  { name: "alpha 1 (both sharp)", alpha: [1, 1], has: (alpha: number) => alpha >= 1 },
 ] as const;
+
+/**
+ * The thresholds of the smallest rate by range of alpha, highest range first; a cosine is null
+ * where too few comparisons show it. One range where nothing is known of alpha.
+ */
+export function cosinesByAlpha({ all, ranges }: Pick<Thresholds, "all" | "ranges">): {
+  readonly far: number;
+  readonly rows: readonly { readonly alpha: readonly [from: number, to: number]; readonly cosine: number | null }[];
+} {
+  const fars = all.map(({ far }) => far);
+  const far = Math.min(...fars);
+  const at = fars.indexOf(far);
+  const known = alphaRanges.toReversed().flatMap(({ name, alpha }) => {
+    const range = ranges.find((each) => each.name === name);
+    return range === undefined ? [] : [{ alpha, cosine: range.thresholds[at]?.cosine.value ?? null }];
+  });
+  const [first] = all.filter((each) => each.far === far);
+  return { far, rows: known.length > 0 ? known : [{ alpha: [0, 1], cosine: first?.cosine.value ?? null }] };
+}
 
 /**
  * Cosine thresholds for false-accept rates.

@@ -1,7 +1,8 @@
 import { itemAt } from "onnx-grad";
 import type { SessionOptions } from "../runtime/index.ts";
+import { byCosine, type Candidate } from "./candidate.ts";
 import { evenly } from "./evenly.ts";
-import { byCosine, type Candidate, type GallerySearcher, openSearcher, type Probes } from "./search.ts";
+import { type GallerySearcher, openSearcher, type Probes } from "./search.ts";
 import type { SearchedStore } from "./store.ts";
 import { buildTemplates, type TemplateRule } from "./templates.ts";
 

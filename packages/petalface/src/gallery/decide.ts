@@ -1,4 +1,4 @@
-import type { Candidate } from "./search.ts";
+import type { Candidate } from "./candidate.ts";
 import { thresholdAt } from "./thresholds.ts";
 import type { ThresholdTable } from "./types.ts";
 

@@ -5,6 +5,7 @@ import { faceKey } from "../embeddings/index.ts";
 import { PetalfaceError } from "../errors.ts";
 import { type ImageStore, imageSides, type Loader, openImageStore } from "../images/index.ts";
 import { normaliseRows } from "../matching/index.ts";
+import type { Candidate } from "./candidate.ts";
 import { type Describer, describeFaces, type FaceDescription } from "./describe.ts";
 import {
   addNew,
@@ -25,7 +26,6 @@ import {
   gateLevels,
   nearCopy,
 } from "./gate.ts";
-import type { Candidate } from "./search.ts";
 import type { NewFace } from "./types.ts";
 
 /** A face that was not enrolled, or only because it was forced. */

@@ -1,7 +1,8 @@
 import { addScaled, normaliseRows } from "../matching/index.ts";
+import type { Candidate } from "./candidate.ts";
 import { evenly } from "./evenly.ts";
 import { addEvidence, type GateEvidence, type PersonSum } from "./gate.ts";
-import type { Candidate, GallerySearcher, PersonSearcher } from "./search.ts";
+import type { GallerySearcher, PersonSearcher } from "./search.ts";
 import { openGallerySearcher } from "./searcher.ts";
 import type { GalleryStore, SearchedStore } from "./store.ts";
 import type { EnrolledVectors } from "./types.ts";

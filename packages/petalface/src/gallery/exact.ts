@@ -1,8 +1,10 @@
 import { createTopK } from "../matching/index.ts";
+import type { Candidate } from "./candidate.ts";
 import { evenly } from "./evenly.ts";
+import { release } from "./release.ts";
 import { mostProbes, openScanner } from "./scan/scanner.ts";
 import { candidateCosines } from "./score.ts";
-import type { Candidate, GallerySearcher, Probes } from "./search.ts";
+import type { GallerySearcher, Probes } from "./search.ts";
 import type { GalleryStore } from "./store.ts";
 import { qualityWeight, type TemplateRule } from "./templates.ts";
 import type { FaceCodes } from "./types.ts";
@@ -17,8 +19,8 @@ interface People {
   readonly ids: Int32Array;
   /** Place in `ids`, one a face. */
   readonly placeOf: Int32Array;
-  /** Weight of a face within its person's template. */
-  readonly weights: Float32Array;
+  /** Weight of a face within its person's template; all are 1 unless given. */
+  readonly weights: Float32Array | undefined;
 }
 
 /**
@@ -46,6 +48,12 @@ export async function openExactSearcher(
   const people = peopleOf(codes, rule);
   const lengths = rule === "best" ? undefined : templateLengths(codes, people);
   const errors = rule === "best" ? new Float64Array() : templateErrors(codes, people);
+  const parts = partsOf(codes);
+  const sampled = Int32Array.from(evenly(codes.faces, Math.min(mostSampled, largeSample(codes.count))));
+  release(codes.faces);
+  if (people.weights === undefined) release(codes.alpha);
+  // Of templates the sums are known.
+  if (rule !== "best") for (const rows of [codes.sharp, codes.copies]) if (rows !== null) release(rows.error);
 
   const count = people.ids.length;
   const [low, high] = [new Float32Array(count), new Float32Array(count)];
@@ -84,21 +92,23 @@ export async function openExactSearcher(
       }
     else {
       sum.fill(0);
+      const { weights } = people;
       for (let row = 0; row < codes.count; row++) {
         const place = people.placeOf[row];
-        sum[place] = sum[place] + people.weights[row] * ofRow(row);
+        sum[place] = sum[place] + (weights === undefined ? 1 : weights[row]) * ofRow(row);
       }
       for (let place = 0; place < count; place++) {
         // No part of the array is taken out: that would cost more than all the rest.
-        const own = lengths[3 * place];
-        const mixed = lengths[3 * place + 1];
-        const small = lengths[3 * place + 2];
+        const own = lengths[parts.lengths * place];
+        const mixed = parts.lengths === 1 ? 0 : lengths[parts.lengths * place + 1];
+        const small = parts.lengths === 1 ? 0 : lengths[parts.lengths * place + 2];
         const length = Math.sqrt(Math.max(own + 2 * weight * mixed + weight * weight * small, 1e-12));
         const cosine = sum[place] / length;
         // Of the direction: the template's rounding turns it by at most twice its share of the
         // length.
         const norm = (Math.sqrt(own) + weight * Math.sqrt(small)) / length;
-        const error = errors[2 * place] + weight * errors[2 * place + 1];
+        const error =
+          errors[parts.errors * place] + (parts.errors === 1 ? 0 : weight * errors[parts.errors * place + 1]);
         const bound = (2 * error) / length + probe * norm + slack;
         high[place] = cosine + bound;
         low[place] = cosine - bound;
@@ -127,7 +137,7 @@ export async function openExactSearcher(
     kind: "exact, 8 bits",
     faces: codes.count,
     people: people.ids.length,
-    sample: (most) => store.read({ faces: evenly(codes.faces, Math.min(most, largeSample(codes.count))) }),
+    sample: (most) => store.read({ faces: evenly(sampled, most) }),
     async search({ rows, alpha, without }: Probes, top, signal) {
       const total = rows.length / width;
       const out: Candidate[][] = [];
@@ -164,14 +174,15 @@ export async function openExactSearcher(
  * longer.
  */
 const largeSample = (faces: number): number => Math.max(128, Math.floor(2 ** 28 / Math.max(1, faces)));
+/** More are not asked for. */
+const mostSampled = 4096;
 
 /** Added to each bound: sums of float32 are rounded too. */
 const slack = 1e-5;
 
 /** The result has the memory of `people` and `alpha`, which are not read after this. */
 function peopleOf({ people, alpha }: FaceCodes, rule: TemplateRule): People {
-  const sorted = people.slice().sort();
-  const ids = sorted.filter((id, at) => at === 0 || id !== sorted[at - 1]);
+  const ids = distinct(people);
   const placeOf = people;
   // Faces of a person mostly come behind each other, and later people have higher ids.
   let place = 0;
@@ -180,8 +191,23 @@ function peopleOf({ people, alpha }: FaceCodes, rule: TemplateRule): People {
     if (ids[place] !== id) place = ids[place + 1] === id ? place + 1 : placeIn(ids, id);
     placeOf[face] = place;
   }
-  for (let face = 0; face < alpha.length; face++) alpha[face] = rule === "quality" ? qualityWeight(alpha[face]) : 1;
+  if (rule !== "quality") return { ids, placeOf, weights: undefined };
+  for (let face = 0; face < alpha.length; face++) alpha[face] = qualityWeight(alpha[face]);
   return { ids, placeOf, weights: alpha };
+}
+
+/** The different values, ascending. */
+function distinct(values: Int32Array): Int32Array {
+  const sorted = values.slice().sort();
+  let count = 0;
+  for (let at = 0; at < sorted.length; at++)
+    if (at === 0 || sorted[at] !== sorted[count - 1]) {
+      sorted[count] = sorted[at];
+      count++;
+    }
+  const out = sorted.slice(0, count);
+  release(sorted);
+  return out;
 }
 
 /** Where an id is among ascending ones (halving). */
@@ -195,11 +221,23 @@ function placeIn(ids: Int32Array, id: number): number {
   return low;
 }
 
-/** Rows by place: those of place p are `rows[starts[p]]` to `rows[starts[p + 1] - 1]`. */
-function rowsByPlace(placeOf: Int32Array, places: number): { readonly starts: Int32Array; readonly rows: Int32Array } {
+/**
+ * Rows by place: those of place p are `rows[starts[p]]` to `rows[starts[p + 1] - 1]`; without
+ * `rows`, where they are in that order already, `starts[p]` to `starts[p + 1] - 1`.
+ */
+function rowsByPlace(
+  placeOf: Int32Array,
+  places: number,
+): { readonly starts: Int32Array; readonly rows: Int32Array | undefined } {
   const starts = new Int32Array(places + 1);
-  for (const place of placeOf) starts[place + 1] = starts[place + 1] + 1;
+  let isSorted = true;
+  for (let row = 0; row < placeOf.length; row++) {
+    const place = placeOf[row];
+    starts[place + 1] = starts[place + 1] + 1;
+    if (row > 0 && place < placeOf[row - 1]) isSorted = false;
+  }
   for (let place = 0; place < places; place++) starts[place + 1] = starts[place + 1] + starts[place];
+  if (isSorted) return { starts, rows: undefined };
   const next = starts.slice(0, places);
   const rows = new Int32Array(placeOf.length);
   placeOf.forEach((place, row) => {
@@ -210,15 +248,21 @@ function rowsByPlace(placeOf: Int32Array, places: number): { readonly starts: In
   return { starts, rows };
 }
 
+/** Numbers that are kept of each person's template; those of copies only where there are any. */
+const partsOf = ({ copies }: FaceCodes): { readonly lengths: 1 | 3; readonly errors: 1 | 2 } =>
+  copies === null ? { lengths: 1, errors: 1 } : { lengths: 3, errors: 2 };
+
 /**
  * Of each person's template how much rounding took from its sharp part, and from its copies, at
  * most.
  */
-function templateErrors({ count, sharp, copies }: FaceCodes, { ids, placeOf, weights }: People): Float64Array {
-  const out = new Float64Array(2 * ids.length);
+function templateErrors(codes: FaceCodes, { ids, placeOf, weights }: People): Float64Array {
+  const { count, sharp, copies } = codes;
+  const parts = partsOf(codes).errors;
+  const out = new Float64Array(parts * ids.length);
   for (let row = 0; row < count; row++) {
-    const at = 2 * placeOf[row];
-    const share = weights[row];
+    const at = parts * placeOf[row];
+    const share = weights === undefined ? 1 : weights[row];
     out[at] = out[at] + share * sharp.error[row];
     if (copies !== null) out[at + 1] = out[at + 1] + share * copies.error[row];
   }
@@ -226,45 +270,54 @@ function templateErrors({ count, sharp, copies }: FaceCodes, { ids, placeOf, wei
 }
 
 /**
- * Of each person's template, as the codes say it: |sharp|^2, sharp . copies and |copies|^2. A
- * person with one face has them already.
+ * Of each person's template, as the codes say it: |sharp|^2, and where there are copies
+ * sharp . copies and |copies|^2. A person with one face has them already. What float32 rounds is
+ * within `slack`.
  */
-function templateLengths(codes: FaceCodes, { ids, placeOf, weights }: People): Float64Array {
+function templateLengths(codes: FaceCodes, { ids, placeOf, weights }: People): Float32Array {
   const { width, stride, sharp, copies, mixed, squares } = codes;
-  const out = new Float64Array(3 * ids.length);
+  const parts = partsOf(codes).lengths;
+  const out = new Float32Array(parts * ids.length);
   const { starts, rows } = rowsByPlace(placeOf, ids.length);
   const [one, other] = [new Float64Array(width), new Float64Array(width)];
   const add = (to: Float64Array, from: Int8Array, start: number, factor: number): void => {
     for (let at = 0; at < width; at++) to[at] = to[at] + factor * from[start + at];
   };
+  const rowAt = (at: number): number => (rows === undefined ? at : rows[at]);
+  const put = (place: number, own: number, both: number, small: number): void => {
+    out[parts * place] = own;
+    if (parts === 1) return;
+    out[parts * place + 1] = both;
+    out[parts * place + 2] = small;
+  };
   for (let place = 0; place < ids.length; place++) {
-    const [start, end] = [starts[place], starts[place + 1]];
+    // No arrays here: of a million people they would be garbage of many megabytes.
+    const start = starts[place];
+    const end = starts[place + 1];
     if (end === start + 1) {
-      const first = rows[start];
-      const share = weights[first] ** 2;
-      out[3 * place] = share;
-      out[3 * place + 1] = share * mixed[first];
-      out[3 * place + 2] = share * squares[first];
+      const first = rowAt(start);
+      const share = weights === undefined ? 1 : weights[first] ** 2;
+      put(place, share, share * mixed[first], share * squares[first]);
       continue;
     }
     one.fill(0);
     other.fill(0);
     for (let at = start; at < end; at++) {
-      const row = rows[at];
-      const share = weights[row];
+      const row = rowAt(at);
+      const share = weights === undefined ? 1 : weights[row];
       add(one, sharp.codes, row * stride, share * sharp.scale[row]);
       if (copies !== null) add(other, copies.codes, row * stride, share * copies.scale[row]);
     }
-    let [own, both, small] = [0, 0, 0];
+    let own = 0;
+    let both = 0;
+    let small = 0;
     for (let at = 0; at < width; at++) own += one[at] ** 2;
     if (copies !== null)
       for (let at = 0; at < width; at++) {
         both += one[at] * other[at];
         small += other[at] ** 2;
       }
-    out[3 * place] = own;
-    out[3 * place + 1] = both;
-    out[3 * place + 2] = small;
+    put(place, own, both, small);
   }
   return out;
 }

@@ -1,4 +1,5 @@
 export { galleryIn, shownGallery } from "./address.ts";
+export type { Candidate } from "./candidate.ts";
 export { withChanges } from "./changes.ts";
 export { countDecisions, type Decision, type DecisionCounts, type DecisionRules, decide } from "./decide.ts";
 export {
@@ -21,14 +22,13 @@ export { createGallery, dropGallery, openGallery } from "./open.ts";
 export { type EmbeddingRecord, type EmbeddingSpace, isSameModel, type ModelSource } from "./record.ts";
 export { vectorsWriter } from "./rows.ts";
 export {
-  type Candidate,
   type GallerySearcher,
   openSearcher,
   type PersonSearcher,
   type Probes,
   type Searcher,
 } from "./search.ts";
-export { openGallerySearcher } from "./searcher.ts";
+export { openGallerySearcher, openSearcherOfNext } from "./searcher.ts";
 export { embeddingRecord, keepsSharp, refuseOtherSpace } from "./space.ts";
 export type { AuditEntry, GalleryStore, Removal, ServedStore } from "./store.ts";
 export { buildTemplates, defaultTemplateRule, type TemplateRule, type Templates, templateRules } from "./templates.ts";
@@ -37,12 +37,14 @@ export {
   type ChosenThresholds,
   estimateThresholds,
   parseThresholds,
+  refuseOtherThresholds,
   singleThreshold,
   thresholdAt,
 } from "./thresholds.ts";
 export { joinTrack, type Track } from "./track.ts";
 export { exportGallery, importGallery } from "./transfer.ts";
 export type {
+  BegunMigration,
   ChosenFaces,
   CodedRows,
   EnrolledFace,
@@ -51,6 +53,7 @@ export type {
   FaceEmbedding,
   FacesOfPerson,
   GallerySettings,
+  MeasuredThresholds,
   MigratingFace,
   Migration,
   NewFace,

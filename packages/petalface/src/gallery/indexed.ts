@@ -1,37 +1,40 @@
 import { itemAt } from "onnx-grad";
+import { byCosine, type Candidate } from "./candidate.ts";
 import { candidateCosines } from "./score.ts";
-import type { Candidate, GallerySearcher } from "./search.ts";
+import type { GallerySearcher } from "./search.ts";
 import type { GalleryStore } from "./store.ts";
 import type { TemplateRule } from "./templates.ts";
 
 /** Faces that the index is asked for. */
-const asked = 200;
-/** People of these who are then compared exactly: the nearest, and more where more are wanted. */
-const compared = 48;
+const asked = 256;
+/**
+ * People of these who are then compared exactly, so many at a time, since each costs reads of the
+ * disk: while their nearest face seems to have `share` of the highest cosine so far, which covers
+ * what rounding changes and what faces of a person differ.
+ */
+const compared = { most: 64, atOnce: 8, share: 2 / 3 };
 /** Faces that stand in for strangers when thresholds are estimated. */
-const sampled = 256;
+const sampled = 512;
 
 /**
- * Opens search by the index of a gallery (HNSW; usearch or pgvector): the nearest 200 faces, and of
- * a poor probe the nearest 200 low-resolution copies, say which 48 people are compared in float32.
- * Nothing is loaded, but who the index misses is not found.
+ * Opens search by the index of a gallery (HNSW; usearch or pgvector): the nearest 256 faces, and of
+ * a poor probe the nearest 256 low-resolution copies, say which 8 to 64 people are compared in
+ * float32. Nothing is loaded, but who the index misses is not found.
  *
  * @throws PetalfaceError at the first search, where the gallery has no index
  */
 export async function openIndexedSearcher(store: GalleryStore, rule: TemplateRule): Promise<GallerySearcher> {
   const { width } = (await store.record()).space;
-  const people = await store.people();
+  const faces = await store.count();
   return {
     kind: `index of ${store.indexedBy}, then float32`,
-    faces: await store.count(),
-    people: people.length,
+    faces,
+    people: await store.countPeople(),
     async sample(most) {
-      const count = Math.min(most, sampled, people.length);
-      const chosen = Array.from(
-        { length: count },
-        (_, at) => people[Math.floor((at * people.length) / count)]?.id ?? 0,
-      );
-      return await store.read({ people: chosen });
+      const last = await store.lastFace();
+      // Ids of deleted faces are passed over, so more are asked for.
+      const ids = Math.min(last, Math.ceil((Math.min(most, sampled) * last) / Math.max(1, faces)));
+      return await store.read({ faces: Array.from({ length: ids }, (_, at) => 1 + Math.floor((at * last) / ids)) });
     },
     async search({ rows, alpha, without }, top, signal) {
       const out: Candidate[][] = [];
@@ -39,11 +42,22 @@ export async function openIndexedSearcher(store: GalleryStore, rule: TemplateRul
         signal?.throwIfAborted();
         const unit = rows.subarray(probe * width, (probe + 1) * width);
         const weight = 1 - Math.min(1, Math.max(0, itemAt(alpha, probe)));
-        const own = without?.[probe] ?? -1;
-        const nearest = async (what: "faces" | "copies"): Promise<number[]> =>
-          (await store.nearest(unit, what, asked)).filter((person) => person !== own).slice(0, Math.max(compared, top));
-        const found = new Set([...(await nearest("faces")), ...(weight > 0 ? await nearest("copies") : [])]);
-        out.push(await candidateCosines(store, [...found], rule, unit, weight, top));
+        const known = new Set([without?.[probe] ?? -1]);
+        let best: Candidate[] = [];
+        for (const what of weight > 0 ? (["faces", "copies"] as const) : (["faces"] as const)) {
+          const near = (await store.nearest(unit, what, asked)).filter(({ person }) => !known.has(person));
+          const most = Math.max(compared.most, top);
+          for (let start = 0; start < Math.min(most, near.length); start += compared.atOnce) {
+            const some = near.slice(start, Math.min(most, start + compared.atOnce));
+            const likely = itemAt(some, 0).cosine >= compared.share * (best[0]?.cosine ?? -1);
+            if (!likely && best.length >= top) break;
+            const people = some.map(({ person }) => person);
+            for (const person of people) known.add(person);
+            const found = await candidateCosines(store, people, rule, unit, weight, top);
+            best = [...best, ...found].sort(byCosine).slice(0, top);
+          }
+        }
+        out.push(best);
       }
       return out;
     },

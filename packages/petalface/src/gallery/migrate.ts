@@ -16,12 +16,16 @@ export interface MigrateOptions extends EmbedAgainOptions {
    * fitted on the faces that have a picture. Without it they stop the move.
    */
   readonly mapMissing?: boolean | undefined;
+  /** Leaves the old model in use when all is embedded; a second move changes to the new one. */
+  readonly prepare?: boolean | undefined;
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
 }
 
 /** What a move to another model did. */
 export interface MigrationReport {
   readonly faces: number;
+  /** Whether the new model is in use now. */
+  readonly switched: boolean;
   /** Faces whose embedding kept its bits. */
   readonly kept: number;
   readonly changed: number;
@@ -95,7 +99,9 @@ export async function migrateGallery(options: MigrateOptions): Promise<Migration
         await pairedRanks(before, after, "vectors", options),
         await pairedRanks(before, after, "copies", options),
       ];
-      if (await migration.finish()) return { faces: after.faces.length, ...found, mapLoss, earlier, sharp, copies };
+      const switched = options.prepare !== true && (await migration.finish());
+      if (switched || (options.prepare === true && (await migration.count()) === 0))
+        return { faces: after.faces.length, switched, ...found, mapLoss, earlier, sharp, copies };
     }
   } finally {
     temporary.remove();

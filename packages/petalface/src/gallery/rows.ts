@@ -16,10 +16,18 @@ const floatsOf = (bytes: Uint8Array): Float32Array =>
     ? new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4)
     : floatsFrom(bytes);
 
+/** A loop: `some` takes as long as all the rest of writing a face. */
+function hasNumbers(copies: Float32Array): boolean {
+  for (const value of copies) if (value !== 0) return true;
+  return false;
+}
+
 /** Check sum of what was computed from a face. */
 export function checkSum({ vector, copies, alpha }: Pick<FaceEmbedding, "vector" | "copies" | "alpha">): number {
   const tail = new Uint8Array(Float64Array.of(alpha).buffer);
-  return crc32(tail, crc32(bytesOf(copies), crc32(bytesOf(vector))));
+  // Zeros of either sign are stored as none, and read as positive ones.
+  const kept = hasNumbers(copies) ? bytesOf(copies) : new Uint8Array(copies.byteLength);
+  return crc32(tail, crc32(kept, crc32(bytesOf(vector))));
 }
 
 /** A row of `embeddings`. */
@@ -34,7 +42,7 @@ export interface EmbeddingRow {
 
 /** Copies as they are kept: nothing where a face has none, to save half of the space. */
 export const storedCopies = (copies: Float32Array): Uint8Array =>
-  copies.some((value) => value !== 0) ? bytesOf(copies) : new Uint8Array();
+  hasNumbers(copies) ? bytesOf(copies) : new Uint8Array();
 
 /** Reads a row. Throws PetalfaceError where its bytes are not those that were written. */
 export function readEmbedding(path: string, row: EmbeddingRow, width: number): FaceEmbedding {

@@ -1,4 +1,4 @@
-import type { Candidate } from "./search.ts";
+import type { Candidate } from "./candidate.ts";
 import type { GalleryStore } from "./store.ts";
 import { buildTemplates, type TemplateRule, templateLength } from "./templates.ts";
 

@@ -8,19 +8,9 @@ import {
   scanBlocks,
 } from "../matching/index.ts";
 import type { SessionOptions } from "../runtime/index.ts";
+import type { Candidate } from "./candidate.ts";
 import { type Templates, templateLength } from "./templates.ts";
 import type { EnrolledVectors } from "./types.ts";
-
-/** A person that a face may be. */
-export interface Candidate {
-  /** Id of the person. */
-  readonly person: number;
-  readonly cosine: number;
-}
-
-/** Nearest first; of equal ones the lower id. */
-export const byCosine = (one: Candidate, other: Candidate): number =>
-  other.cosine - one.cosine || one.person - other.person;
 
 /** Faces to look for. */
 export interface Probes {

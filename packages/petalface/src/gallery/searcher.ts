@@ -3,6 +3,7 @@ import { openExactSearcher } from "./exact.ts";
 import { type GallerySearcher, openSearcher } from "./search.ts";
 import type { SearchedStore } from "./store.ts";
 import { buildTemplates, type TemplateRule } from "./templates.ts";
+import type { BegunMigration } from "./types.ts";
 
 /**
  * Up to so many faces all embeddings are held in memory in float32: that is simpler, and as fast.
@@ -26,4 +27,18 @@ export async function openGallerySearcher(
   const searcher = openSearcher(buildTemplates(vectors, rule), session);
   // `estimateThresholds` chooses itself.
   return { ...searcher, sample: async () => vectors };
+}
+
+/**
+ * Opens search by the model that a gallery moves to, among the faces that it has embedded so far,
+ * while the old model is still in use.
+ */
+export async function openSearcherOfNext(
+  next: BegunMigration,
+  rule: TemplateRule,
+  session: SessionOptions,
+): Promise<GallerySearcher> {
+  const vectors = await next.vectors();
+  const searcher = openSearcher(buildTemplates(vectors, rule), session);
+  return { ...searcher, kind: `${searcher.kind}, by the new model`, sample: async () => vectors };
 }

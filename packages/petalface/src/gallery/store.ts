@@ -1,6 +1,8 @@
+import type { Candidate } from "./candidate.ts";
 import type { EmbeddingRecord } from "./record.ts";
 import type { SharedMemory } from "./scan/wasm.ts";
 import type {
+  BegunMigration,
   ChosenFaces,
   EnrolledFace,
   EnrolledVectors,
@@ -36,7 +38,7 @@ export interface Removal {
   readonly faces: number;
   /** People who are gone. */
   readonly people: number;
-  /** Fragments of the deleted vectors, crops and the name that were looked for in the files. */
+  /** Fragments of deleted vectors, of their 8-bit codes and of crops that were looked for. */
   readonly fragments: number;
   /** Fragments that were found. More than 0: another process reads an older state. */
   readonly found: number;
@@ -61,6 +63,8 @@ export interface GalleryStore extends AsyncDisposable {
   people(): Promise<Person[]>;
   /** How many faces it has. */
   count(): Promise<number>;
+  /** How many people it has. */
+  countPeople(): Promise<number>;
   /** The highest id of a face; 0 where there is none. */
   lastFace(): Promise<number>;
   /** Names of some people by their ids; unknown ids are not among them. */
@@ -101,6 +105,8 @@ export interface GalleryStore extends AsyncDisposable {
   whole(): AsyncIterable<WholeFace>;
   /** Begins, or continues, to move to another model. */
   migrate(record: EmbeddingRecord): Promise<Migration>;
+  /** A move to another model that was begun and is not finished; undefined where there is none. */
+  begunMigration(): Promise<BegunMigration | undefined>;
   /**
    * Deletes a person with all that belongs to it. Throws PetalfaceError where no person has that
    * name.
@@ -127,13 +133,14 @@ export interface GalleryStore extends AsyncDisposable {
    */
   rename(person: string, name: string): Promise<boolean>;
   /**
-   * Ids of the people of the `most` nearest faces, or of the nearest low-resolution copies, as an
-   * index finds them, nearest first; it may miss some.
+   * The people of the `most` nearest faces, or of the nearest low-resolution copies, as an index
+   * finds them, nearest first; it may miss some. Each comes with the cosine of the nearest face of
+   * these, of rounded numbers.
    *
    * @param unit of length 1
    * @throws PetalfaceError where no index is built
    */
-  nearest(unit: Float32Array, what: "faces" | "copies", most: number): Promise<number[]>;
+  nearest(unit: Float32Array, what: "faces" | "copies", most: number): Promise<Candidate[]>;
   /** Builds the index that {@link nearest} asks. */
   buildIndex(options?: IndexOptions): Promise<void>;
   audit(): Promise<AuditEntry[]>;

@@ -1,6 +1,7 @@
 import { itemAt } from "onnx-grad";
 import { PetalfaceError } from "../errors.ts";
 import { normaliseRows } from "../matching/index.ts";
+import type { EmbeddingRecord } from "./record.ts";
 import type { PersonSearcher } from "./search.ts";
 import type { EnrolledVectors, ThresholdRow, ThresholdTable } from "./types.ts";
 
@@ -53,6 +54,21 @@ export function parseThresholds(document: unknown, what: string): ThresholdTable
   if (rows.length === 0) fail("its list of rows is empty");
   const rate = "rate" in document && isShare(document.rate) ? document.rate : undefined;
   return { ...(rate !== undefined && { rate }), rows };
+}
+
+/**
+ * Refuses thresholds that were measured with another model: its cosines mean something else.
+ *
+ * @param what the file of the thresholds
+ */
+export function refuseOtherThresholds({ measured }: ThresholdTable, record: EmbeddingRecord, what: string): void {
+  if (measured === undefined) return;
+  const same = measured.model === record.space.sha256 && measured.adapter === record.adapter;
+  if (!same)
+    throw new PetalfaceError(
+      "PETAL_RESULT_INVALID",
+      `${what}: it was measured with another ${measured.model === record.space.sha256 ? "adapter" : "model"} than the gallery's; measure again with petalface threshold, and give its file with 'thresholds'`,
+    );
 }
 
 /** Faces that thresholds are estimated on, evenly over the gallery. */

@@ -1,3 +1,5 @@
+import type { EmbeddingRecord } from "./record.ts";
+
 /** What a model makes of one face. */
 export interface FaceEmbedding {
   /** As the model gives it, not normalised. */
@@ -66,6 +68,11 @@ export interface Migration {
    * @throws PetalfaceError where a later migration to another model has taken this one's place
    */
   finish(): Promise<boolean>;
+}
+
+/** A move to another model that is not finished: what the new model has made so far. */
+export interface BegunMigration extends Pick<Migration, "count" | "vectors"> {
+  readonly record: EmbeddingRecord;
 }
 
 /** An enrolled person. */
@@ -167,9 +174,21 @@ export interface ThresholdTable {
   /** False-positive identification rate that the thresholds hold, where that is known. */
   readonly rate?: number | undefined;
   readonly rows: readonly ThresholdRow[];
+  /** Where `petalface threshold` has measured them. */
+  readonly measured?: MeasuredThresholds | undefined;
 }
 
-/** One range of alpha. */
+/** What thresholds were measured with. */
+export interface MeasuredThresholds {
+  /** Rate at which two faces of two people are accepted. */
+  readonly far: number;
+  readonly data: string;
+  /** SHA-256 of the frozen model, and hash of the adapter. */
+  readonly model: string;
+  readonly adapter: string | null;
+}
+
+/** One range of alpha. The first row of a table counts that has an alpha. */
 export interface ThresholdRow {
   /** From (inclusive) and to (exclusive, but for 1). */
   readonly alpha: readonly [from: number, to: number];

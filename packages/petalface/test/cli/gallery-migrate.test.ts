@@ -81,6 +81,35 @@ test("sharp faces keep their bits under an adapter; others and all copies are em
   expect(found.photos.every(({ decision }: { decision: string }) => decision === "match")).toBe(true);
 });
 
+test("the new model is tried next to the old one before the gallery changes to it", async () => {
+  await run("gallery", "create", "both.db", "--model", "tiny.onnx", "--copies", "6", "--keep-crops");
+  await run("gallery", "add", "both.db", "faces", "--force");
+  const search = ["gallery", "search", "both.db", "faces", "--threshold", "0.9", "--templates", "best"];
+  const fails = async (...args: string[]) => await petalface(args, { cwd: folder });
+  expect(await fails(...search, "--next")).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining("does not move to another model; begin with petalface gallery migrate"),
+  });
+  const before = await run(...search);
+  const prepared = await run("gallery", "migrate", "both.db", "--model", "other.onnx", "--prepare");
+  expect(prepared).toMatchObject({ faces: 12, changed: 12, switched: false });
+  expect(prepared.sharp.searches).toBe(12);
+  expect(await run("gallery", "list", "both.db")).toMatchObject({ model: "tiny" });
+  expect(await run(...search)).toEqual(before);
+  const next = await run(...search, "--next");
+  expect(next).toMatchObject({ enrolled: 4, search: expect.stringContaining("by the new model") });
+  expect(next.photos.map(({ cosine }: { cosine: number }) => cosine)).not.toEqual(
+    before.photos.map(({ cosine }: { cosine: number }) => cosine),
+  );
+  expect(await fails(...search, "--next", "--index")).toMatchObject({ code: 2 });
+  // The second command has nothing left to embed.
+  const moved = await run("gallery", "migrate", "both.db", "--model", "other.onnx");
+  expect(moved).toMatchObject({ faces: 12, kept: 0, changed: 0, earlier: 12, switched: true });
+  const after = await run(...search);
+  expect(after.photos).toEqual(next.photos);
+  expect(await run("gallery", "check", "both.db")).toMatchObject({ ok: true });
+});
+
 test("without pictures another backbone waits for them, and the old one stays", async () => {
   await run("gallery", "create", "bare.db", "--model", "tiny.onnx", "--copies", "6");
   await run("gallery", "add", "bare.db", "faces", "--force");

@@ -1,7 +1,8 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
-import { inUnit, measureThresholds, type ThresholdComparisons } from "../../src/deploy/index.ts";
+import { cosinesByAlpha, inUnit, measureThresholds, type ThresholdComparisons } from "../../src/deploy/index.ts";
+import { thresholdAt } from "../../src/gallery/index.ts";
 import { tarAtFar } from "../../src/matching/index.ts";
 import { random } from "../../src/random.ts";
 import { petalface } from "../cli/process.ts";
@@ -117,6 +118,56 @@ describe("petalface threshold", () => {
       code: 1,
       stderr: expect.stringContaining("it was measured with another adapter"),
     });
+  });
+
+  it("is what a gallery decides by, at the smallest rate, where the model is the same", async () => {
+    const [file, gallery] = [join(folder, "for-gallery.json"), join(folder, "people.db")];
+    const run = async (...args: string[]) => {
+      const ended = await petalface([...args, "--json"]);
+      expect(ended.code, ended.stderr).toBe(0);
+      return JSON.parse(ended.stdout);
+    };
+    const { ranges } = await run("threshold", ...on, ...data, "--far", "0.05,0.02", "--out", file);
+    await run("gallery", "create", gallery, ...on, "--thresholds", file);
+    await run("gallery", "add", gallery, "synthetic:people=5,images=2,seed=4", "--min-alpha", "0", "--force");
+    const search = ["gallery", "search", gallery, "synthetic:people=5,images=2,seed=9"];
+    const stored = await run(...search);
+    expect(stored.thresholds).toMatchObject({ kind: "stored", table: { measured: { far: 0.02 } } });
+    const given = await run(...search, "--thresholds", file);
+    expect(given.thresholds).toEqual({ ...stored.thresholds, kind: "given" });
+    expect(stored.photos).toHaveLength(10);
+    for (const { alpha, threshold, decision, reason } of stored.photos) {
+      const range = ranges[alpha < 0.5 ? 0 : alpha < 1 ? 1 : 2];
+      expect(threshold).toBe(range.thresholds[1]?.cosine.value ?? null);
+      if (threshold === null)
+        expect([decision, reason]).toEqual(["unusable", "its quality is below what the wanted rate needs"]);
+    }
+    expect((await petalface(search)).stderr).toContain(
+      "stored in the gallery, measured on synthetic:people=30,images=2,seed=3 for a false-accept rate of 0.02",
+    );
+    const other = join(folder, "of-another.json");
+    await writeFile(other, (await readFile(file, "utf8")).replace(/"adapter": ".{4}/, '"adapter": "0000'));
+    for (const args of [search, ["gallery", "create", join(folder, "more.db"), ...on]])
+      expect(await petalface([...args, "--thresholds", other])).toMatchObject({
+        code: 1,
+        stderr: expect.stringContaining("measured with another adapter than the gallery's"),
+      });
+  });
+
+  it("gives rows by alpha, and none where a range has too few comparisons", () => {
+    const cosine = (value: number) => ({ value, low: value, high: value, standardError: 0 });
+    const one = (far: number, value: number) => ({ far, cosine: cosine(value), accepted: null, impostors: 100 });
+    const all = [one(0.1, 0.2), one(0.01, 0.3)];
+    expect(cosinesByAlpha({ all, ranges: [] })).toEqual({ far: 0.01, rows: [{ alpha: [0, 1], cosine: 0.3 }] });
+    const ranges = [
+      { name: "alpha below 0.5", thresholds: [one(0.1, 0.4), null] },
+      { name: "alpha from 0.5 to 1", thresholds: [one(0.1, 0.3), one(0.01, 0.35)] },
+      { name: "alpha 1 (both sharp)", thresholds: [one(0.1, 0.2), one(0.01, 0.25)] },
+    ];
+    const { rows } = cosinesByAlpha({ all, ranges });
+    expect([0, 0.49, 0.5, 0.99, 1].map((alpha) => thresholdAt({ rows }, alpha)?.cosine)).toEqual([
+      ...[null, null, 0.35, 0.35, 0.25],
+    ]);
   });
 
   it("refuses rates that the data cannot resolve, and rates that are none", async () => {

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { blockFaces, codeFaces, storeBlock } from "../../src/gallery/codes.ts";
 import type { FaceCodes, GalleryStore, NewFace } from "../../src/gallery/index.ts";
 import { type Backend, backends } from "./backends.ts";
-import { contentOf, faceOf, lightFace, plainSettings, recordOf } from "./fixtures.ts";
+import { contentOf, faceOf, lightFace, plainSettings, recordOf, width } from "./fixtures.ts";
 
 const keyOf = (person: string, { source }: NewFace): string => `${person} ${Buffer.from(source).toString("hex")}`;
 
@@ -97,17 +97,21 @@ describe.each(backends.map((kind) => [kind.name, kind] as const))("a gallery in 
     },
   );
 
-  test.skipIf(kind.absent)("is read by one process while another writes", async () => {
+  test.skipIf(kind.absent)("is read by two while another one writes", async () => {
     const path = await newGallery();
     await using writer = await openGallery(path);
-    await using reader = await openGallery(path);
+    await using one = await openGallery(path);
+    await using other = await openGallery(path);
     await writer.add("Ada", [faceOf("a")]);
-    expect(await reader.people()).toMatchObject([{ name: "Ada", faces: 1 }]);
-    await writer.add("Bo", [faceOf("b", 0.25)]);
-    expect((await reader.people()).map(({ name, lowestAlpha }) => [name, lowestAlpha])).toEqual([
-      ["Ada", 1],
-      ["Bo", 0.25],
-    ]);
+    for (const reader of [one, other]) expect(await reader.people()).toMatchObject([{ name: "Ada", faces: 1 }]);
+    await writer.add("Bo", [faceOf("b", 0.25), faceOf("c")]);
+    for (const reader of [one, other]) {
+      expect((await reader.people()).map(({ name, lowestAlpha }) => [name, lowestAlpha])).toEqual([
+        ["Ada", 1],
+        ["Bo", 0.25],
+      ]);
+      expect([await reader.count(), await reader.countPeople()]).toEqual([3, 2]);
+    }
   });
 
   test.skipIf(kind.absent)("gives a person another name, and makes two people one", async () => {
@@ -260,6 +264,13 @@ describe.each(backends.map((kind) => [kind.name, kind] as const))("a gallery in 
     await expect(store.addAll(many)).rejects.toMatchObject({ code: "PETAL_GALLERY_MISMATCH" });
     expect(await contentOf(store)).toEqual(content);
     expect((await store.people()).map(({ name }) => name)).toEqual(["Ada", "Bo"]);
+    expect(await store.check()).toEqual([]);
+  });
+
+  test.skipIf(kind.absent)("reads faces whose copies are zeros of either sign", async () => {
+    await using store = await openGallery(await newGallery());
+    await store.add("Ada", [{ ...faceOf("a"), copies: new Float32Array(width).fill(-0) }]);
+    expect((await store.vectors()).copies.some((value) => value !== 0)).toBe(false);
     expect(await store.check()).toEqual([]);
   });
 

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { createGallery, openGallery } from "../../src/gallery/index.ts";
 import { loadSqlite, openDatabase } from "../../src/gallery/sqlite/driver.ts";
+import { pageBytes } from "../../src/gallery/sqlite/schema.ts";
 import { sqliteStore } from "../../src/gallery/sqlite/store.ts";
 import { chosenQuery } from "../../src/gallery/sqlite/vectors.ts";
 import { temporaryFolder } from "../support/folder.ts";
@@ -127,7 +128,8 @@ describe("one line says what is wrong", () => {
     }
     const { length } = await readFile(path);
     await using file = await open(path, "r+");
-    await file.write(Buffer.alloc(8192, 0xa5), 0, 8192, Math.floor(length / 2 / 4096) * 4096);
+    // From the second page on: the first one says what the file is.
+    await file.write(Buffer.alloc(length - pageBytes, 0xa5), 0, length - pageBytes, pageBytes);
     await expect(openGallery(path)).rejects.toThrow(/is damaged.*(restore|copy)/);
   });
 
@@ -139,11 +141,12 @@ describe("one line says what is wrong", () => {
     const before = await contentOf(store);
     const pages = Object.values(database.prepare("PRAGMA page_count").get() ?? {})[0];
     database.exec(`PRAGMA max_page_count = ${Number(pages) + 3}`);
-    const many = Array.from({ length: 20 }, (_, face) => faceOf(`b${face}`));
+    // 5 KB each.
+    const many = Array.from({ length: 60 }, (_, face) => faceOf(`b${face}`));
     await expect(store.add("Bo", many)).rejects.toThrow("the disk is full; free some space, then continue");
     expect(await contentOf(store)).toEqual(before);
     database.exec("PRAGMA max_page_count = 1000000");
-    expect(await store.add("Bo", many)).toBe(20);
+    expect(await store.add("Bo", many)).toBe(60);
   });
 
   test("with a file that may only be read", async () => {

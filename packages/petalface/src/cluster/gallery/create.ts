@@ -3,7 +3,8 @@ import { sourceOf } from "../../api/gallery/model.ts";
 import { readThresholds } from "../../api/gallery/thresholds.ts";
 import { openModel } from "../../api/model.ts";
 import type { Surroundings } from "../../api/surroundings.ts";
-import { createGallery, type EmbeddingRecord, embeddingRecord } from "../../gallery/index.ts";
+import { createGallery, type EmbeddingRecord, embeddingRecord, refuseOtherThresholds } from "../../gallery/index.ts";
+import { printPath } from "../../images/index.ts";
 import { checkCopies, defaultCopySizes } from "../../matching/index.ts";
 import type { ModelChoices } from "../../models/index.ts";
 import { createGalleryParts } from "../search/parts.ts";
@@ -16,7 +17,7 @@ export interface NewGallery extends ModelChoices {
   /** Sides of low-resolution copies, `SIDE,SIDE,...` or `none`; the usual ones unless given. */
   readonly copies?: string | undefined;
   readonly keepCrops?: boolean | undefined;
-  /** A JSON file of thresholds by alpha. */
+  /** A JSON file of thresholds by alpha, or what `petalface threshold` wrote. */
   readonly thresholds?: string | undefined;
   /** Scores of `sharpness` at which alpha is 0 and 1, where no adapter says it. */
   readonly alphaRange?: readonly number[] | undefined;
@@ -38,6 +39,7 @@ export async function createGalleryAt(
   const calibration = calibrationOf(opened, options, surroundings);
   const record = embeddingRecord(opened.backbone, opened.adapter, calibration, await sourceOf(options));
   const thresholds = options.thresholds === undefined ? null : await readThresholds(options.thresholds);
+  if (thresholds !== null) refuseOtherThresholds(thresholds, record, printPath(options.thresholds ?? ""));
   const copies = copiesOf(options.copies, opened.backbone.size);
   const settings = { copies, keepCrops: options.keepCrops === true, thresholds };
   const [address, ...others] = addresses;

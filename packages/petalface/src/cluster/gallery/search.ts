@@ -7,6 +7,7 @@ import { chooseThresholds, type ThresholdOptions } from "../../api/gallery/thres
 import type { Surroundings } from "../../api/surroundings.ts";
 import { PetalfaceError } from "../../errors.ts";
 import {
+  type BegunMigration,
   type ChosenThresholds,
   countDecisions,
   type Decision,
@@ -21,6 +22,7 @@ import {
   openDescriber,
   openGallerySearcher,
   openIndexedSearcher,
+  openSearcherOfNext,
   type PersonSearcher,
   type TemplateRule,
 } from "../../gallery/index.ts";
@@ -46,6 +48,8 @@ export interface SearchOptions extends GalleryModelOptions, ThresholdOptions {
   readonly named?: boolean | undefined;
   /** Whether the index is asked instead of comparing with everybody. */
   readonly index?: boolean | undefined;
+  /** Whether the model is used that an unfinished move goes to, with the faces it has embedded. */
+  readonly next?: boolean | undefined;
   /** Of a gallery on several servers: what becomes of the search if one does not answer. */
   readonly whenDown?: WhenDown | undefined;
   /** Of a gallery on several servers: seconds that a server may take for one question. */
@@ -89,7 +93,11 @@ export async function searchGallery(
       "'whenDown' is for a gallery on several servers, one 'store' each",
     );
   await using store = await openGalleryAt(place, { whenDown });
-  const model = await openGalleryModel(store, options);
+  const next = options.next === true ? await nextOf(store, options) : undefined;
+  const model = await openGalleryModel(
+    { path: store.path, record: async () => next?.record ?? store.record() },
+    options,
+  );
   if (model.otherAdapter)
     surroundings.note(
       "note: faces of alpha below 1 and the low-resolution copies were enrolled with another adapter; petalface gallery migrate brings them up to date",
@@ -101,8 +109,15 @@ export async function searchGallery(
   using given = await openGiven(specs, { aligned, mostLeftOut: 1, size, threads }, surroundings);
   const photographed = options.named === true ? namesOf(given) : undefined;
   const described = await describeGiven(given, model, surroundings);
-  await using searcher = await openSearch(store, model, options);
-  const chosen = await chooseThresholds(searcher, store.settings.thresholds, options, surroundings);
+  await using searcher = await openSearch(store, model, next, options);
+  const chosen = await chooseThresholds(
+    searcher,
+    model.record,
+    // Those that the gallery keeps are of the model in use.
+    next === undefined ? store.settings.thresholds : null,
+    options,
+    surroundings,
+  );
   const rules = { thresholds: chosen.table, margin, lowestAlpha: minAlpha };
   const { signal } = surroundings;
   const found =
@@ -120,6 +135,21 @@ export async function searchGallery(
     ...(named && { named }),
     photos,
   };
+}
+
+/** The unfinished move of a gallery. Throws PetalfaceError where there is none. */
+async function nextOf(store: GalleryStore | GalleryParts, { index }: SearchOptions): Promise<BegunMigration> {
+  if ("parts" in store || index === true)
+    throw new PetalfaceError(
+      "PETAL_OPTION_INVALID",
+      "'next' compares with all faces of a gallery on one server, without 'index'",
+    );
+  const next = await store.begunMigration();
+  if (next !== undefined) return next;
+  throw new PetalfaceError(
+    "PETAL_OPTION_UNFIT",
+    `${printPath(store.path)} does not move to another model; begin with petalface gallery migrate and 'prepare'`,
+  );
 }
 
 /** Answers with people's names in place of their numbers. */
@@ -154,12 +184,14 @@ function namesOf({ data }: GivenFaces): string[] {
   });
 }
 
-/** Opens search in a gallery, or in all parts of one. */
+/** Opens search in a gallery, or in all parts of one, or by the model that it moves to. */
 async function openSearch(
   store: GalleryStore | GalleryParts,
   { engine }: GalleryModel,
+  next: BegunMigration | undefined,
   { index = false, templates, whenDown = "error", timeout }: SearchOptions,
 ): Promise<GallerySearcher | PartsSearcher> {
+  if (next !== undefined) return await openSearcherOfNext(next, templates, engine);
   if ("parts" in store)
     return await openPartsSearcher(store, {
       rule: templates,

@@ -1,5 +1,5 @@
 import { PetalfaceError } from "../../errors.ts";
-import { fragmentsOf } from "../fragments.ts";
+import { fragmentsOf, type KeptOfFace, storedValues } from "../fragments.ts";
 import type { Removal } from "../store.ts";
 import { dropFromBlocks } from "./blocks.ts";
 import type { Database, Queries } from "./database.ts";
@@ -59,7 +59,7 @@ async function erase(database: Database, choose: (sql: Queries) => Promise<Going
     const model = await activeModel(shown, sql);
     const found: { values: Uint8Array[]; faces: number; people: number } = { values: [], faces: 0, people: 0 };
     for (const { person, faces, action } of await choose(sql)) {
-      found.values.push(...(await valuesOf(sql, person, faces)));
+      found.values.push(...storedValues(await keptOf(sql, person, faces), model.record.space.width));
       await dropFromBlocks(shown, sql, model, faces);
       await sql.query("DELETE FROM faces WHERE id = ANY ($1::integer[])", [faces]);
       const gone = await sql.query(
@@ -98,18 +98,13 @@ export async function rewriteTables(database: Database, always = false): Promise
 }
 
 /** All that is kept of faces, but of pictures that somebody else is enrolled with too. */
-async function valuesOf(sql: Queries, person: number, faces: readonly number[]): Promise<Uint8Array[]> {
-  const own = `person = $1 AND faces.id = ANY ($2::integer[])
-    AND source NOT IN (SELECT source FROM faces WHERE person <> $1)`;
-  const rows = await sql.query<{ readonly value: Uint8Array | null }>(
-    `SELECT vector AS value FROM embeddings JOIN faces ON faces.id = face WHERE ${own}
-     UNION ALL SELECT copies FROM embeddings JOIN faces ON faces.id = face WHERE ${own}
-     UNION ALL SELECT source FROM faces WHERE ${own}
-     UNION ALL SELECT crop FROM faces WHERE ${own}`,
+const keptOf = (sql: Queries, person: number, faces: readonly number[]): Promise<KeptOfFace[]> =>
+  sql.query<KeptOfFace>(
+    `SELECT vector, copies, source, crop FROM faces JOIN embeddings ON face = faces.id
+     WHERE person = $1 AND faces.id = ANY ($2::integer[])
+       AND source NOT IN (SELECT source FROM faces WHERE person <> $1)`,
     [person, faces],
   );
-  return rows.flatMap(({ value }) => (value === null ? [] : [value]));
-}
 
 /** How many of the fragments some row still holds. */
 async function countFound(database: Database, fragments: readonly Uint8Array[]): Promise<number> {
@@ -117,7 +112,8 @@ async function countFound(database: Database, fragments: readonly Uint8Array[]):
   for (const fragment of fragments) {
     const [row] = await database.query<{ readonly found: boolean }>(
       `SELECT EXISTS (SELECT 1 FROM faces WHERE position($1::bytea IN source) > 0 OR position($1 IN crop) > 0)
-         OR EXISTS (SELECT 1 FROM embeddings WHERE position($1 IN vector) > 0 OR position($1 IN copies) > 0) AS found`,
+         OR EXISTS (SELECT 1 FROM embeddings WHERE position($1 IN vector) > 0 OR position($1 IN copies) > 0)
+         OR EXISTS (SELECT 1 FROM blocks WHERE position($1 IN sharp) > 0 OR position($1 IN copies) > 0) AS found`,
       [fragment],
     );
     if (row?.found) found++;

@@ -1,9 +1,35 @@
 import { type EmbeddingRecord, givenUp, isSameModel, parseRecord } from "../record.ts";
-import type { MigratingFace, Migration } from "../types.ts";
+import type { BegunMigration, MigratingFace, Migration } from "../types.ts";
 import { renewBlocks } from "./blocks.ts";
 import type { Database, Queries } from "./database.ts";
 import { rewriteTables } from "./forget.ts";
 import { activeModel, lockGallery, note, putEmbeddings, readRow, readVectors, type VectorRow } from "./rows.ts";
+
+const without = "NOT EXISTS (SELECT 1 FROM embeddings AS new WHERE new.face = faces.id AND new.model = $1)";
+
+/** How many faces a model has not embedded. */
+async function countMissing(sql: Queries, model: number): Promise<number> {
+  const [row] = await sql.query<{ readonly count: number }>(
+    `SELECT count(*)::integer AS count FROM faces WHERE ${without}`,
+    [model],
+  );
+  return row?.count ?? 0;
+}
+
+/** A migration that was begun and is not finished. */
+export async function begunMigration(database: Database): Promise<BegunMigration | undefined> {
+  const [found] = await database.query<{ readonly id: number; readonly record: string }>(
+    "SELECT id, record FROM models WHERE NOT active",
+  );
+  if (found === undefined) return undefined;
+  const { id } = found;
+  const record = parseRecord(found.record);
+  return {
+    record,
+    count: () => countMissing(database, id),
+    vectors: () => database.transaction("snapshot", (sql) => readVectors(database.shown, sql, { id, record })),
+  };
+}
 
 /**
  * A {@link Migration}. One to the same model that was begun before continues; one to another model
@@ -27,16 +53,8 @@ export async function openMigration(database: Database, record: EmbeddingRecord)
     );
     return made?.id ?? 0;
   });
-  const without = "NOT EXISTS (SELECT 1 FROM embeddings AS new WHERE new.face = faces.id AND new.model = $1)";
-  const count = async (sql: Queries): Promise<number> => {
-    const [row] = await sql.query<{ readonly count: number }>(
-      `SELECT count(*)::integer AS count FROM faces WHERE ${without}`,
-      [id],
-    );
-    return row?.count ?? 0;
-  };
   return {
-    count: () => count(database),
+    count: () => countMissing(database, id),
     async missing(after, most) {
       const old = await activeModel(shown, database);
       const rows = await database.query<VectorRow & Pick<MigratingFace, "source" | "crop">>(
@@ -82,7 +100,7 @@ export async function openMigration(database: Database, record: EmbeddingRecord)
         const [own] = await sql.query<{ readonly active: boolean }>("SELECT active FROM models WHERE id = $1", [id]);
         if (own === undefined) throw givenUp(shown);
         if (own.active) return "before";
-        if ((await count(sql)) > 0) return false;
+        if ((await countMissing(sql, id)) > 0) return false;
         await sql.query("DELETE FROM models WHERE active");
         await sql.query("UPDATE models SET active = true WHERE id = $1", [id]);
         await renewBlocks(shown, sql, { id, record });

@@ -1,4 +1,5 @@
 import { PetalfaceError } from "../../errors.ts";
+import { type Candidate, nearestPeople } from "../candidate.ts";
 import type { Database } from "./database.ts";
 import { activeModel, halfVector } from "./rows.ts";
 
@@ -31,15 +32,15 @@ export async function buildIndex(database: Database): Promise<void> {
 }
 
 /**
- * Ids of the people of the nearest faces, or of the nearest copies, as the index finds them,
- * nearest first.
+ * The people of the nearest faces, or of the nearest copies, as the index finds them, nearest
+ * first, each with the cosine of the nearest one.
  */
 export async function nearest(
   database: Database,
   unit: Float32Array,
   what: keyof typeof columns,
   most: number,
-): Promise<number[]> {
+): Promise<Candidate[]> {
   const { id, record } = await activeModel(database.shown, database);
   const { width } = record.space;
   const text = halfVector(unit);
@@ -52,13 +53,13 @@ export async function nearest(
         `${database.shown} has no index for its model; build it with petalface gallery index ${database.shown}`,
       );
     await sql.query(`SET LOCAL hnsw.ef_search = ${most}`);
-    const rows = await sql.query<{ readonly person: number }>(
-      `SELECT person FROM (
+    const rows = await sql.query<{ readonly person: number; readonly distance: number }>(
+      `SELECT person, distance FROM (
          SELECT face, ${columns[what]}::halfvec(${width}) <=> $1::halfvec(${width}) AS distance
          FROM embeddings WHERE model = ${id} AND ${columns[what]} IS NOT NULL ORDER BY distance LIMIT $2
        ) AS near JOIN faces ON faces.id = face ORDER BY distance`,
       [text, most],
     );
-    return [...new Set(rows.map(({ person }) => person))];
+    return nearestPeople(rows.map(({ person, distance }) => ({ person, cosine: 1 - distance })));
   });
 }

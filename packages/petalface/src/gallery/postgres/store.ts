@@ -6,7 +6,7 @@ import { dropFromBlocks, fillBlocks, giveInBlocks, readCodes, renewBlocks } from
 import { checkGallery } from "./check.ts";
 import type { Database, Queries } from "./database.ts";
 import { facesOf, forgetExpired, forgetFaces, personOf, rewriteTables } from "./forget.ts";
-import { openMigration } from "./migration.ts";
+import { begunMigration, openMigration } from "./migration.ts";
 import { buildIndex, nearest } from "./nearest.ts";
 import {
   activeModel,
@@ -57,6 +57,10 @@ export async function postgresStore(database: Database): Promise<GalleryStore> {
       const [row] = await database.query<{ readonly count: number }>("SELECT count(*)::integer AS count FROM faces");
       return row?.count ?? 0;
     },
+    countPeople: async () => {
+      const [row] = await database.query<{ readonly count: number }>("SELECT count(*)::integer AS count FROM people");
+      return row?.count ?? 0;
+    },
     names: async (people) => {
       const rows = await database.query<Pick<Person, "id" | "name">>(
         "SELECT id, name FROM people WHERE id = ANY ($1::integer[])",
@@ -89,6 +93,7 @@ export async function postgresStore(database: Database): Promise<GalleryStore> {
     },
     whole: () => wholeFaces(database),
     migrate: (record) => openMigration(database, record),
+    begunMigration: () => begunMigration(database),
     add: async (person, faces) => (await change((sql) => addAll(shown, sql, [{ person, faces }])))[0] ?? 0,
     addAll: (people) => change((sql) => addAll(shown, sql, people)),
     remove: (person) => forgetFaces(database, person),

@@ -121,7 +121,7 @@ export function allocateIn(memory: SharedMemory, bytes: number): Int8Array {
   } catch (cause) {
     throw new PetalfaceError(
       "PETAL_SYSTEM_FAILED",
-      `${(bytes / 2 ** 30).toFixed(1)} GiB are too many for exact search in memory; keep the gallery in PostgreSQL, and search its index`,
+      `${(bytes / 2 ** 30).toFixed(1)} GiB are too many for exact search, which takes 4 GiB at most; build the index with petalface gallery index, and search with 'index'`,
       { cause },
     );
   }

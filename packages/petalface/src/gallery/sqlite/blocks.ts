@@ -1,6 +1,7 @@
 import type { DatabaseSync } from "node:sqlite";
 import { blockSum, joinBlocks, type KeptBlock, openBlock } from "../blocks.ts";
 import { blockFaces, codeFaces, storeBlock, withoutFaces, withPeople } from "../codes.ts";
+import { release } from "../release.ts";
 import type { SharedMemory } from "../scan/wasm.ts";
 import type { FaceCodes } from "../types.ts";
 import { snapshot } from "./driver.ts";
@@ -11,9 +12,12 @@ interface BlockRow extends KeptBlock {
   readonly id: number;
 }
 
-/** Ids of faces above this are in no block. */
+/**
+ * Ids of faces above this are in no block. Blocks follow each other, so the last one has it; to
+ * look at all of them would take longer with each block.
+ */
 const lastOf = (sql: Statements): number =>
-  sql.get<{ readonly last: number | null }>("SELECT max(last) AS last FROM blocks")?.last ?? 0;
+  sql.get<{ readonly last: number }>("SELECT last FROM blocks ORDER BY first DESC LIMIT 1")?.last ?? 0;
 
 /** Makes blocks of faces that are in none, oldest first, while there are enough for two. */
 export function fillBlocks(path: string, sql: Statements, model: StoredModel): void {
@@ -93,11 +97,32 @@ export function readCodes(path: string, database: DatabaseSync, sql: Statements,
     const joiner = joinBlocks(path, model.record.space.width, known, rest, memory);
     for (const block of sql.each<KeptBlock>("SELECT count, crc, sharp, copies FROM blocks ORDER BY first")) {
       joiner.put(block);
-      free(block.sharp);
-      free(block.copies);
+      release(block.sharp, block.copies);
     }
     return joiner.finish();
   });
+}
+
+/**
+ * The faces in 8 bits, in the order of their ids, a block at a time. Each part is read by itself,
+ * so that others can write meanwhile: faces that are added are among the last, and faces that are
+ * deleted may be among those that were given.
+ */
+export function* codesInOrder(path: string, sql: Statements, model: StoredModel): Generator<FaceCodes> {
+  for (let after = 0; ; ) {
+    const block = sql.get<KeptBlock>(
+      "SELECT count, crc, sharp, copies FROM blocks WHERE first > ? ORDER BY first LIMIT 1",
+      after,
+    );
+    const codes =
+      block === undefined
+        ? codeFaces(readRange(path, sql, model, after, codedAtOnce))
+        : openBlock(path, block, model.record.space.width);
+    const last = codes.faces.at(-1);
+    if (last === undefined) return;
+    yield codes;
+    after = last;
+  }
 }
 
 /** Faces whose embeddings are read at once where many are put into 8 bits. */
@@ -110,17 +135,8 @@ function* codesInNoBlock(path: string, sql: Statements, model: StoredModel): Gen
     if (vectors.faces.length === 0) return;
     yield codeFaces(vectors);
     after = vectors.faces.at(-1) ?? after;
-    for (const { buffer, byteOffset, byteLength } of [vectors.vectors, vectors.copies])
-      free(new Uint8Array(buffer, byteOffset, byteLength));
+    release(vectors.vectors, vectors.copies);
   }
-}
-
-/**
- * Gives the memory of a value back at once. Megabytes of each block would otherwise wait for
- * garbage collection, tens of blocks at a time.
- */
-function free({ buffer, byteLength }: Uint8Array): void {
-  if (buffer instanceof ArrayBuffer && buffer.byteLength === byteLength) buffer.transfer(0);
 }
 
 /** What is wrong with the blocks: one line a problem. */

@@ -6,7 +6,7 @@ import { printPath } from "../../print-path.ts";
 import type { EmbeddingRecord } from "../record.ts";
 import type { GallerySettings } from "../types.ts";
 import { guard, openDatabase } from "./driver.ts";
-import { applicationId, formatVersion, schema } from "./schema.ts";
+import { applicationId, formatVersion, pageBytes, schema } from "./schema.ts";
 
 /**
  * Makes an empty gallery in a file. It appears under its name only when it is whole, and never over
@@ -23,7 +23,8 @@ export async function createFile(path: string, record: EmbeddingRecord, settings
     const database = await openDatabase(part);
     try {
       guard(path, () => {
-        database.exec(`PRAGMA application_id = ${applicationId}; PRAGMA user_version = ${formatVersion}`);
+        database.exec(`PRAGMA page_size = ${pageBytes}; PRAGMA application_id = ${applicationId}`);
+        database.exec(`PRAGMA user_version = ${formatVersion}`);
         database.exec(`BEGIN; ${schema}`);
         const set = database.prepare("INSERT INTO settings (key, value) VALUES (?, ?)");
         for (const [key, value] of Object.entries(settings)) set.run(key, JSON.stringify(value));

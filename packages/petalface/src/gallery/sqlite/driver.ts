@@ -5,6 +5,8 @@ import { printPath } from "../../print-path.ts";
 
 /** Milliseconds that a process waits for another one that writes, unless given. */
 const usualPatience = 30_000;
+/** From so many bytes of the log on, its content moves into the file. */
+const logBytes = 4 * 2 ** 20;
 
 /**
  * Node's own SQLite, loaded only where a gallery is opened. Throws PetalfaceError on a Node that
@@ -48,6 +50,10 @@ export async function openDatabase(
     guard(path, () => {
       open.exec(`PRAGMA busy_timeout = ${patience}`);
       open.exec("PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON; PRAGMA synchronous = FULL");
+      const { page_size: pageBytes } = open.prepare("PRAGMA page_size").get() ?? {};
+      // Each statement keeps the pages that it changes until it is done, which need no file.
+      open.exec("PRAGMA temp_store = MEMORY");
+      open.exec(`PRAGMA wal_autocheckpoint = ${Math.ceil(logBytes / Number(pageBytes ?? 4096))}`);
     });
   } catch (error) {
     open.close();

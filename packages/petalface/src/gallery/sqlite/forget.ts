@@ -2,7 +2,7 @@ import { closeSync, openSync, readSync, statSync } from "node:fs";
 import type { DatabaseSync } from "node:sqlite";
 import { PetalfaceError } from "../../errors.ts";
 import { printPath } from "../../print-path.ts";
-import { fragmentBytes, fragmentsOf } from "../fragments.ts";
+import { fragmentBytes, fragmentsOf, type KeptOfFace, storedValues } from "../fragments.ts";
 import type { Removal } from "../store.ts";
 import { dropFromBlocks } from "./blocks.ts";
 import { guard, transact } from "./driver.ts";
@@ -82,7 +82,7 @@ function erase(path: string, database: DatabaseSync, sql: Statements, choose: ()
     const model = activeModel(path, sql);
     const found: { values: Uint8Array[]; faces: number; people: number } = { values: [], faces: 0, people: 0 };
     for (const { person, faces, action } of choose()) {
-      found.values.push(...valuesOf(sql, person, faces));
+      found.values.push(...storedValues(keptOf(sql, person, faces), model.record.space.width));
       dropFromBlocks(path, sql, model, faces);
       for (const id of faces) sql.run("DELETE FROM faces WHERE id = ?", id);
       const { changes } = sql.run(
@@ -144,19 +144,14 @@ export function compact(path: string, database: DatabaseSync): void {
 }
 
 /** All that is kept of faces, but of pictures that somebody else is enrolled with too. */
-function valuesOf(sql: Statements, person: number, faces: readonly number[]): Uint8Array[] {
-  const own = `person = ?1 AND faces.id IN (SELECT value FROM json_each(?2))
-    AND source NOT IN (SELECT source FROM faces WHERE person <> ?1)`;
-  const values = sql.all<{ readonly value: Uint8Array | null }>(
-    `SELECT vector AS value FROM embeddings JOIN faces ON faces.id = face WHERE ${own}
-     UNION ALL SELECT copies FROM embeddings JOIN faces ON faces.id = face WHERE ${own}
-     UNION ALL SELECT source FROM faces WHERE ${own}
-     UNION ALL SELECT crop FROM faces WHERE ${own}`,
+const keptOf = (sql: Statements, person: number, faces: readonly number[]): KeptOfFace[] =>
+  sql.all<KeptOfFace>(
+    `SELECT vector, copies, source, crop FROM faces JOIN embeddings ON face = faces.id
+     WHERE person = ?1 AND faces.id IN (SELECT value FROM json_each(?2))
+       AND source NOT IN (SELECT source FROM faces WHERE person <> ?1)`,
     person,
     JSON.stringify(faces),
   );
-  return values.flatMap(({ value }) => (value === null ? [] : [value]));
-}
 
 /** Which of the fragments a file holds; none where there is no file. */
 function fragmentsIn(file: string, fragments: ReadonlySet<string>): string[] {

@@ -2,13 +2,33 @@ import type { DatabaseSync } from "node:sqlite";
 import { printPath } from "../../print-path.ts";
 import { type EmbeddingRecord, givenUp, isSameModel, parseRecord } from "../record.ts";
 import { type EmbeddingRow, readEmbedding } from "../rows.ts";
-import type { MigratingFace, Migration } from "../types.ts";
+import type { BegunMigration, MigratingFace, Migration } from "../types.ts";
 import { renewBlocks } from "./blocks.ts";
 import { transact } from "./driver.ts";
 import { compact } from "./forget.ts";
 import { dropIndex, sweepIndex } from "./nearest.ts";
 import { activeModel, note, putEmbedding, type Statements, type StoredModel } from "./statements.ts";
 import { readVectors } from "./vectors.ts";
+
+const without = "NOT EXISTS (SELECT 1 FROM embeddings AS new WHERE new.face = faces.id AND new.model = ?1)";
+
+/** How many faces a new model has not embedded, and what it has made. */
+const readMigration = (path: string, sql: Statements, next: StoredModel) => ({
+  count: (): number =>
+    sql.get<{ readonly count: number }>(`SELECT count(*) AS count FROM faces WHERE ${without}`, next.id)?.count ?? 0,
+  vectors: () => readVectors(path, sql, next),
+});
+
+/** A migration that was begun and is not finished. */
+export function begunMigration(path: string, sql: Statements): BegunMigration | undefined {
+  const found = sql.get<{ readonly id: number; readonly record: string }>(
+    "SELECT id, record FROM models WHERE active = 0",
+  );
+  if (found === undefined) return undefined;
+  const record = parseRecord(found.record);
+  const { count, vectors } = readMigration(path, sql, { id: found.id, record });
+  return { record, count: async () => count(), vectors: async () => vectors() };
+}
 
 /**
  * A {@link Migration}. One to the same model that was begun before continues; one to another model
@@ -31,9 +51,7 @@ export function openMigration(
     const id = found ?? sql.run("INSERT INTO models (record, active) VALUES (?, 0)", JSON.stringify(record)).id;
     return { id, record };
   });
-  const without = "NOT EXISTS (SELECT 1 FROM embeddings AS new WHERE new.face = faces.id AND new.model = ?1)";
-  const count = (): number =>
-    sql.get<{ readonly count: number }>(`SELECT count(*) AS count FROM faces WHERE ${without}`, next.id)?.count ?? 0;
+  const { count, vectors } = readMigration(path, sql, next);
   return {
     count: async () => count(),
     async missing(after, most) {
@@ -64,7 +82,7 @@ export function openMigration(
         }
       });
     },
-    vectors: async () => readVectors(path, sql, next),
+    vectors: async () => vectors(),
     async finish() {
       const done = transact(path, database, () => {
         const own = sql.get<{ readonly active: number }>("SELECT active FROM models WHERE id = ?", next.id);

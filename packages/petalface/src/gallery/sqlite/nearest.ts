@@ -1,21 +1,24 @@
 import { randomUUID } from "node:crypto";
-import { existsSync, readdirSync, renameSync, rmSync } from "node:fs";
+import { closeSync, existsSync, fsyncSync, openSync, readdirSync, renameSync, rmSync, statfsSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
 import { PetalfaceError } from "../../errors.ts";
 import { writeFailure } from "../../files.ts";
 import { normaliseRows } from "../../matching/portable.ts";
 import { printPath } from "../../print-path.ts";
+import { byCosine, type Candidate, nearestPeople } from "../candidate.ts";
+import { blockFaces, decodeRows } from "../codes.ts";
 import type { IndexOptions } from "../store.ts";
 import type { EnrolledVectors } from "../types.ts";
-import { type NearestFaces, newIndex, openIndex } from "../usearch.ts";
+import { bitsFor, type IndexBits, type NearestFaces, newIndex, openIndex } from "../usearch.ts";
+import { codesInOrder } from "./blocks.ts";
 import { transact } from "./driver.ts";
 import { activeModel, type Statements } from "./statements.ts";
-import { readRange, readVectors } from "./vectors.ts";
+import { readVectors } from "./vectors.ts";
 
 /**
  * What a gallery notes of its index, in `settings`. The index itself is in files next to the
- * gallery, of whole numbers of 8 bits: it may be lost, and is built again.
+ * gallery, of rounded numbers: it may be lost, and is built again.
  */
 interface IndexNote {
   /** Part of the names of its files: each build has another one. */
@@ -26,11 +29,15 @@ interface IndexNote {
   /** How many faces it has. */
   readonly count: number;
   readonly copies: boolean;
+  /** Of each number; an index of an older petalface does not say it, and has 8. */
+  readonly bits?: IndexBits;
 }
 
 const key = "index";
-/** Faces that are read and added at once. */
-const atOnce = 4096;
+/** A disk with less space than this is full. */
+const leastBytes = 2 ** 20;
+/** Faces that are added at once: between two such parts it can be interrupted. */
+const atOnce = blockFaces / 2;
 
 const fileOf = (path: string, id: string, what: "faces" | "copies"): string => `${path}.index-${id}-${what}`;
 
@@ -75,8 +82,9 @@ export function checkIndex(path: string, sql: Statements): string[] {
 }
 
 /**
- * Builds the index of all faces, and of their low-resolution copies. Faces that are added
- * meanwhile, or later, are compared one by one until it is built again.
+ * Builds the index of all faces, and of their low-resolution copies, from the blocks of 8-bit
+ * codes. Faces that are added meanwhile, or later, are compared one by one until it is built again.
+ * An index that is there already stays in use until the new one is whole.
  *
  * @throws PetalfaceError where usearch is not installed, or the files cannot be written
  */
@@ -88,35 +96,46 @@ export async function buildIndex(
 ): Promise<void> {
   const model = activeModel(path, sql);
   const { width } = model.record.space;
-  const [faces, copies] = [await newIndex(width), await newIndex(width)];
+  const bits = bitsFor(width);
+  const [faces, copies] = [await newIndex(width, bits), await newIndex(width, bits)];
   const id = randomUUID().slice(0, 8);
+  refuseReadOnly(path, database, `${fileOf(path, id, "faces")}.part`);
   let [last, done, withCopies] = [0, 0, 0];
-  for (;;) {
-    signal?.throwIfAborted();
-    const some = readRange(path, sql, model, last, atOnce);
-    if (some.faces.length === 0) break;
-    faces.add(some.faces, some.vectors, threads);
-    const having = [...some.faces.keys()].filter((at) => hasCopies(some, at));
-    withCopies += having.length;
-    copies.add(
-      Int32Array.from(having, (at) => some.faces[at] ?? 0),
-      rowsAt(some.copies, width, having),
-      threads,
-    );
-    last = some.faces.at(-1) ?? last;
-    done += some.faces.length;
-    onProgress?.(done);
-    // Others get their turn: adding takes seconds.
-    await new Promise((resolve) => setImmediate(resolve));
-  }
+  const numbers = new Float32Array(atOnce * width);
+  for (const codes of codesInOrder(path, sql, model))
+    for (let start = 0; start < codes.count; start += atOnce) {
+      signal?.throwIfAborted();
+      const rows = Array.from({ length: Math.min(atOnce, codes.count - start) }, (_, at) => start + at);
+      const idsOf = (some: readonly number[]): Int32Array => Int32Array.from(some, (row) => codes.faces[row] ?? 0);
+      faces.add(idsOf(rows), decodeRows(codes.sharp, width, rows, numbers), threads);
+      const having = codes.copies === null ? [] : rows.filter((row) => (codes.squares[row] ?? 0) > 0);
+      if (codes.copies !== null) copies.add(idsOf(having), decodeRows(codes.copies, width, having, numbers), threads);
+      withCopies += having.length;
+      last = codes.faces[start + rows.length - 1] ?? last;
+      done += rows.length;
+      onProgress?.(done);
+      // Others get their turn: adding takes a second.
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  signal?.throwIfAborted();
   const write = (index: Awaited<ReturnType<typeof newIndex>>, what: "faces" | "copies"): void => {
     const file = fileOf(path, id, what);
     try {
       index.save(`${file}.part`);
+      // The gallery must not note a file that a loss of power takes away.
+      const handle = openSync(`${file}.part`, "r+");
+      try {
+        fsyncSync(handle);
+      } finally {
+        closeSync(handle);
+      }
       renameSync(`${file}.part`, file);
     } catch (error) {
+      const { bavail, bsize } = statfsSync(dirname(path));
       rmSync(`${file}.part`, { force: true });
-      throw writeFailure(printPath(file), error);
+      // usearch does not say which error the system gave it.
+      const isFull = bavail * bsize < leastBytes;
+      throw writeFailure(printPath(file), isFull ? Object.assign(new Error("full"), { code: "ENOSPC" }) : error);
     }
   };
   try {
@@ -129,7 +148,7 @@ export async function buildIndex(
           "PETAL_BUSY",
           `${printPath(path)}: faces were deleted while the index was built; build it again with petalface gallery index`,
         );
-      const note: IndexNote = { id, model: model.id, last, count: done, copies: withCopies > 0 };
+      const note: IndexNote = { id, model: model.id, last, count: done, copies: withCopies > 0, bits };
       sql.run("INSERT OR REPLACE INTO settings (key, value) VALUES (?, ?)", key, JSON.stringify(note));
     });
   } finally {
@@ -137,21 +156,21 @@ export async function buildIndex(
   }
 }
 
-const hasCopies = ({ copies, width }: EnrolledVectors, at: number): boolean =>
-  copies.subarray(at * width, (at + 1) * width).some((value) => value !== 0);
-
-function rowsAt(data: Float32Array, width: number, rows: readonly number[]): Float32Array {
-  const out = new Float32Array(rows.length * width);
-  rows.forEach((row, at) => {
-    out.set(data.subarray(row * width, (row + 1) * width), at * width);
-  });
-  return out;
+/** Hours of building should not end with a gallery or a folder that cannot be written. */
+function refuseReadOnly(path: string, database: DatabaseSync, part: string): void {
+  transact(path, database, () => undefined);
+  try {
+    closeSync(openSync(part, "w"));
+    rmSync(part);
+  } catch (error) {
+    throw writeFailure(printPath(part), error);
+  }
 }
 
 /** The index of one open gallery, and the faces that are not in it. */
 export interface OpenedIndex {
-  /** Ids of the people of the nearest faces, or of the nearest copies. */
-  nearest(unit: Float32Array, what: "faces" | "copies", most: number): Promise<number[]>;
+  /** The people of the nearest faces, or copies, each with the cosine of the nearest one. */
+  nearest(unit: Float32Array, what: "faces" | "copies", most: number): Promise<Candidate[]>;
 }
 
 /** Opens the index at its first use, and again when another process has built or dropped it. */
@@ -169,7 +188,7 @@ export function openedIndex(path: string, sql: Statements): OpenedIndex {
       );
     if (opened?.note.id !== note.id) {
       const { width } = model.record.space;
-      const open = (what: "faces" | "copies") => openIndex(fileOf(path, note.id, what), width, path);
+      const open = (what: "faces" | "copies") => openIndex(fileOf(path, note.id, what), width, note.bits ?? 8, path);
       opened = { note, faces: await open("faces"), copies: note.copies ? await open("copies") : undefined };
     }
     return opened;
@@ -207,8 +226,7 @@ export function openedIndex(path: string, sql: Statements): OpenedIndex {
           cosine += (unit[number] ?? 0) * (rows[at * recent.width + number] ?? 0);
         return { person: recent.people[at] ?? 0, cosine };
       });
-      const all = [...known, ...cosines].sort((one, other) => other.cosine - one.cosine);
-      return [...new Set(all.slice(0, most).map(({ person }) => person))];
+      return nearestPeople([...known, ...cosines].sort(byCosine).slice(0, most));
     },
   };
 }

@@ -1,5 +1,10 @@
 /** What `PRAGMA application_id` says of a gallery: "PFGL". */
 export const applicationId = 0x5046474c;
+/**
+ * Bytes of a page of a new gallery. An embedding of 512 numbers takes 2.1 KB, so a page of 4 KiB,
+ * SQLite's usual size, would hold one and be half empty. Galleries of all page sizes are read.
+ */
+export const pageBytes = 32_768;
 /** Version of the tables; a newer one is refused. */
 export const formatVersion = 2;
 

@@ -9,7 +9,7 @@ import { fillBlocks, readCodes, renewBlocks } from "./blocks.ts";
 import { checkGallery } from "./check.ts";
 import { guard, transact } from "./driver.ts";
 import { compact, forgetExpired, forgetFaces, forgetPerson } from "./forget.ts";
-import { openMigration } from "./migration.ts";
+import { begunMigration, openMigration } from "./migration.ts";
 import { buildIndex, openedIndex } from "./nearest.ts";
 import { renamePerson } from "./rename.ts";
 import { activeModel, note, putEmbedding, type Statements, type StoredModel, statements } from "./statements.ts";
@@ -58,6 +58,7 @@ export function sqliteStore(path: string, database: DatabaseSync): GalleryStore 
     read: async (chosen) => readChosen(path, sql, activeModel(path, sql), chosen),
     lastFace: async () => sql.get<{ readonly last: number | null }>("SELECT max(id) AS last FROM faces")?.last ?? 0,
     count: async () => sql.get<{ readonly count: number }>("SELECT count(*) AS count FROM faces")?.count ?? 0,
+    countPeople: async () => sql.get<{ readonly count: number }>("SELECT count(*) AS count FROM people")?.count ?? 0,
     names: async (people) =>
       new Map(
         sql
@@ -72,6 +73,7 @@ export function sqliteStore(path: string, database: DatabaseSync): GalleryStore 
       sql.get<{ readonly crop: Uint8Array | null }>("SELECT crop FROM faces WHERE id = ?", face)?.crop ?? null,
     whole: () => wholeFaces(path, sql),
     migrate: async (next) => openMigration(path, database, sql, next),
+    begunMigration: async () => begunMigration(path, sql),
     add: async (person, faces) => transact(path, database, () => addAll(path, sql, [{ person, faces }]))[0] ?? 0,
     addAll: async (people) => transact(path, database, () => addAll(path, sql, people)),
     remove: async (person) => forgetPerson(path, database, sql, person),

@@ -1,3 +1,4 @@
+import { release } from "../release.ts";
 import { type EmbeddingRow, readEmbedding, type VectorsWriter, vectorsWriter } from "../rows.ts";
 import type { ChosenFaces, EnrolledVectors } from "../types.ts";
 import type { Statements, StoredModel } from "./statements.ts";
@@ -32,12 +33,13 @@ export function readRange(
   after: number,
   most: number,
 ): EnrolledVectors {
-  const rows = sql.all<VectorRow>(
+  // One row at a time: thousands of them at once would make the heap grow, which never shrinks.
+  const rows = sql.each<VectorRow>(
     `SELECT ${columns} FROM embeddings JOIN faces ON faces.id = face
      WHERE model = ? AND face > ? ORDER BY face LIMIT ?`,
     ...[id, after, most],
   );
-  return collect(path, rows, record.space.width);
+  return collect(path, rows, most, record.space.width);
 }
 
 /**
@@ -60,11 +62,15 @@ export function readChosen(
   const [column, ids] =
     "faces" in chosen ? (["faces.id", chosen.faces] as const) : (["person", chosen.people] as const);
   const rows = sql.all<VectorRow>(chosenQuery(column), id, JSON.stringify(Array.from(ids)));
-  return collect(path, rows, record.space.width);
+  return collect(path, rows, rows.length, record.space.width);
 }
 
-function collect(path: string, rows: readonly VectorRow[], width: number): EnrolledVectors {
-  const writer = vectorsWriter(width, rows.length);
-  for (const row of rows) writer.put(row.face, row.person, readEmbedding(path, row, width));
+/** @param most rows at most */
+function collect(path: string, rows: Iterable<VectorRow>, most: number, width: number): EnrolledVectors {
+  const writer = vectorsWriter(width, most);
+  for (const row of rows) {
+    writer.put(row.face, row.person, readEmbedding(path, row, width));
+    release(row.vector, row.copies);
+  }
   return writer.finish();
 }

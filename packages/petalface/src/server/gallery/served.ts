@@ -12,6 +12,7 @@ import {
   openEnrolled,
   openServedStore,
   type Removal,
+  refuseOtherThresholds,
   type ServedStore,
   shownGallery,
   type TemplateRule,
@@ -117,6 +118,8 @@ function galleryOn(
 ): ServedGallery {
   const session = recogniser.model.engine;
   const { record } = recogniser.model;
+  const fixed = thresholds?.table ?? store.settings.thresholds;
+  if (fixed !== null) refuseOtherThresholds(fixed, record, `thresholds for ${printPath(shownGallery(path))}`);
   const check = async (): Promise<void> => {
     const now = await store.record();
     const isSame =

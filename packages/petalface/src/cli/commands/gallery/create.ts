@@ -22,7 +22,10 @@ export function createCommand(parent: Command, context: CliContext): void {
       "sides of the low-resolution copies that are enrolled with each face, for poor probes; 16,12 unless given; none: off",
     )
     .option("--keep-crops", "keep each picture's file in the gallery, so that another model can take over")
-    .option("--thresholds <file.json>", "thresholds by alpha; without them each search estimates them on the gallery")
+    .option(
+      "--thresholds <file.json>",
+      "thresholds by alpha, such as `threshold --out` writes; estimated at each search unless given",
+    )
     .option(
       "--alpha-range <low,high>",
       "scores of `sharpness` at which alpha is 0 and 1, where no adapter says it",

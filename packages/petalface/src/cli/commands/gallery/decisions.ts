@@ -26,7 +26,10 @@ export const alignedOption = (): Option =>
 export const withThresholdOptions = (command: Command): Command =>
   command
     .option("--threshold <cosine>", "what the cosine of a match exceeds, whatever the quality", numeric)
-    .option("--thresholds <file.json>", "thresholds by alpha; those of the gallery, or estimated, unless given")
+    .option(
+      "--thresholds <file.json>",
+      "thresholds by alpha, such as `threshold --out` writes; the gallery's, or estimated, unless given",
+    )
     .option(
       "--rate <share>",
       "false-positive identification rate for which thresholds are estimated on the gallery",

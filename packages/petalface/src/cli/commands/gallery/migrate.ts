@@ -24,6 +24,7 @@ import { galleryArgument, placeOf, type StoreFlags, withStore } from "./store.ts
 interface Flags extends ModelFlags, StoreFlags {
   readonly data?: string;
   readonly mapMissing?: boolean;
+  readonly prepare?: boolean;
   readonly alphaRange?: readonly number[];
   readonly aligned: (typeof alignedChoices)[number];
 }
@@ -39,6 +40,10 @@ export function migrateCommand(parent: Command, context: CliContext): void {
     .option(
       "--map-missing",
       "give faces without a picture an embedding that a linear map makes of the old one; what that loses is measured and reported",
+    )
+    .option(
+      "--prepare",
+      "embed all faces and go on using the old model; `gallery search --next` tries the new one, and the same command without --prepare changes to it",
     )
     .option(
       "--alpha-range <low,high>",
@@ -93,6 +98,7 @@ async function run(gallery: string, flags: Flags, context: CliContext): Promise<
       session: engine,
       pictures,
       mapMissing: flags.mapMissing,
+      prepare: flags.prepare,
       signal: context.signal,
       onProgress: (done) => progress.update(done),
     });
@@ -106,7 +112,7 @@ async function run(gallery: string, flags: Flags, context: CliContext): Promise<
 }
 
 function describe(path: string, report: MigrationReport): string {
-  const { faces, kept, changed, withoutCopies, mapped, mapLoss, earlier, sharp, copies } = report;
+  const { faces, switched, kept, changed, withoutCopies, mapped, mapLoss, earlier, sharp, copies } = report;
   const ranks = (name: string, found: PairedRanks | null): string[] => {
     if (found === null) return [];
     const { searches, before, after, gained, lost } = found;
@@ -128,5 +134,6 @@ function describe(path: string, report: MigrationReport): string {
         ]),
     ...ranks("faces as enrolled", sharp),
     ...ranks("their low-resolution copies", copies),
+    ...(switched ? [] : ["the old model is still in use; the same command without --prepare changes to the new one"]),
   ].join("\n");
 }

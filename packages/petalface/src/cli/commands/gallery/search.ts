@@ -25,6 +25,7 @@ export function searchCommand(parent: Command, context: CliContext): void {
     .option("--track <folder>", "frames of one face: one answer for all of them together");
   withDecisionOptions(command)
     .option("--index", "ask the index that `gallery index` built instead of comparing with everybody")
+    .option("--next", "search by the model that `gallery migrate --prepare` moves to, before it is in use")
     .option("--top <n>", "nearest people that are listed", parseInteger("--top", 1, 1000), 5)
     .option("--named", "the photos' folders or manifest say who is on them: count how often the answer is right")
     .addOption(alignedOption());

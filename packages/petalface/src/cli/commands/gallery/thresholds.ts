@@ -4,11 +4,14 @@ import type { ChosenThresholds } from "../../../gallery/index.ts";
 export function describeThresholds({ kind, table, faces, smallestRate = 0 }: ChosenThresholds): string {
   const rows = table.rows.map(
     ({ alpha: [from, to], cosine }) =>
-      `${cosine === null ? "none" : cosine.toFixed(3)}${from === 0 && to === 1 ? "" : ` for alpha ${from} to ${to}`}`,
+      `${cosine === null ? "none" : cosine.toFixed(3)}${from === 0 && to === 1 ? "" : ` for alpha ${from === to ? to : `${from} to ${to}`}`}`,
   );
+  const { measured } = table;
+  const found =
+    measured === undefined ? "" : `, measured on ${measured.data} for a false-accept rate of ${measured.far}`;
   const source = {
-    given: "as given",
-    stored: "stored in the gallery",
+    given: `as given${found}`,
+    stored: `stored in the gallery${found}`,
     estimated: `estimated on ${faces} enrolled faces for a false-positive rate of ${table.rate}`,
   }[kind];
   const few =

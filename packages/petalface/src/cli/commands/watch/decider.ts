@@ -41,7 +41,8 @@ export async function openDecider(
     const names = new Map((await store.people()).map(({ id, name }) => [id, name]));
     const searcher = await openGallerySearcher(store, flags.templates, session);
     try {
-      const thresholds = await chooseThresholds(searcher, store.settings.thresholds, flags, context);
+      const { thresholds: stored } = store.settings;
+      const thresholds = await chooseThresholds(searcher, await store.record(), stored, flags, context);
       return { version, names, searcher, thresholds };
     } catch (error) {
       await searcher[Symbol.asyncDispose]();
