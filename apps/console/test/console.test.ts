@@ -6,7 +6,11 @@ import { gzipSync } from "node:zlib";
 import axe from "axe-core";
 import { type Browser, chromium, type Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { drawnFace, startTest, type TestServer } from "../../../packages/petalface/test/server/server.ts";
+import { type NewFace, openGallery, singleThreshold } from "../../../packages/petalface/src/gallery/index.ts";
+import { random } from "../../../packages/petalface/src/random.ts";
+import { startServer } from "../../../packages/petalface/src/server/index.ts";
+import { drawnFace, makeGallery, startTest, type TestServer } from "../../../packages/petalface/test/server/server.ts";
+import { tinyWidth } from "../../../packages/petalface/test/support/backbone.ts";
 import { buildConsole } from "../build.ts";
 import { outcomeAt } from "../src/threshold.ts";
 
@@ -50,7 +54,10 @@ describe.skipIf(skipped)(`the page of petalface serve${note}`, () => {
   });
 
   /** Opens the page and watches what it says and asks for. */
-  async function open(options: Parameters<Browser["newPage"]>[0] = {}): Promise<{ page: Page; troubles: string[] }> {
+  async function open(
+    options: Parameters<Browser["newPage"]>[0] = {},
+    address = server.address,
+  ): Promise<{ page: Page; troubles: string[] }> {
     const page = await browser.newPage(options);
     page.setDefaultTimeout(600_000);
     const troubles: string[] = [];
@@ -61,9 +68,9 @@ describe.skipIf(skipped)(`the page of petalface serve${note}`, () => {
     page.on("pageerror", (error) => troubles.push(error.message));
     page.on("request", (request) => {
       const { protocol, origin } = new URL(request.url());
-      if (protocol.startsWith("http") && origin !== server.address) troubles.push(`it asked ${request.url()}`);
+      if (protocol.startsWith("http") && origin !== address) troubles.push(`it asked ${request.url()}`);
     });
-    await page.goto(server.address);
+    await page.goto(address);
     await page.getByRole("heading", { name: "Who is it?" }).waitFor();
     return { page, troubles };
   }
@@ -234,6 +241,52 @@ describe.skipIf(skipped)(`the page of petalface serve${note}`, () => {
       await page.close();
     },
   );
+
+  test("10,000 people are listed a page at a time, and found by their names", async () => {
+    const made = await makeGallery();
+    const nameOf = (number: number): string => `Person ${String(number).padStart(5, "0")}`;
+    {
+      await using store = await openGallery(made.gallery);
+      const stream = random("many people", 1);
+      const numbers = (): Float32Array => Float32Array.from({ length: tinyWidth }, () => stream.normal());
+      const bytes = (length: number): Uint8Array => Uint8Array.from({ length }, () => stream.int(256));
+      const face = (): NewFace => ({
+        ...{ vector: numbers(), copies: numbers(), alpha: 1, score: null },
+        ...{ source: bytes(16), picture: bytes(32) },
+      });
+      const people = Array.from({ length: 10_000 }, (_, number) => ({ person: nameOf(number), faces: [face()] }));
+      await store.addAll(people);
+    }
+    const many = await startServer({
+      galleries: [made.gallery],
+      page: join(folder, "page"),
+      // Estimating them on so many people would take the longest.
+      thresholds: { kind: "given", table: singleThreshold(0.5) },
+      ...{ port: 0, open: true, detector: "none", threads: 1 },
+    });
+    const { page, troubles } = await open({}, many.address);
+    await page.getByText("the nearest of 10,000 people enrolled").waitFor();
+    await give(page, [1, 0]);
+    await page.getByText("Nearest people to face 1").waitFor();
+    await page.getByRole("link", { name: "People", exact: true }).click();
+    await page.getByText("10,000 people", { exact: true }).waitFor();
+    const shown = page.locator("ul.people > li");
+    expect(await shown.count()).toBe(50);
+    await page.getByRole("button", { name: "Show more people" }).click();
+    await page.locator("summary", { hasText: nameOf(99) }).waitFor();
+    expect(await shown.count()).toBe(100);
+    // Who asks for more goes on at the first of them.
+    expect(await page.evaluate("document.activeElement.textContent")).toContain(nameOf(50));
+    await page.getByLabel("Find").fill(nameOf(9_999));
+    await page.getByText("1 person", { exact: true }).waitFor();
+    expect(await shown.count()).toBe(1);
+    await page.getByRole("link", { name: "Threshold" }).click();
+    await page.getByText("Let in by mistake: 5 of 512").waitFor();
+    expect(troubles).toEqual([]);
+    await page.close();
+    await many.close();
+    await rm(made.folder, { recursive: true, force: true });
+  });
 
   test("everything is reached with the keyboard alone", async () => {
     const { page } = await open();
