@@ -217,7 +217,7 @@ describe.skipIf(otherNodes.length === 0)("the packed packages on other Nodes (PE
       const out = `demo-${version.trim()}`;
       const path = `${dirname(node)}${delimiter}${process.env.PATH}`;
       const env = { ...process.env, PATH: path, PETALFACE_CACHE: join(place, "cache") };
-      const small = ["--images", "32", "--people", "30", "--minutes", "0", "--out", out];
+      const small = ["--images", "32", "--people", "10", "--minutes", "0", "--out", out];
       const { stdout } = await run("npx", ["--no", "petalface", "demo", ...small], { cwd: place, env });
       expect(stdout).toMatch(/accuracy mixed 16 /);
       expect(stdout.replaceAll(/\s+/g, " ")).toContain("npx petalface demo --data FOLDER");

@@ -32,7 +32,7 @@ test.skipIf(!existsSync(weights))(
       await copyFile(weights, place);
       const env = { PETALFACE_CACHE: join(folder, "cache") };
       const out = join(folder, "out");
-      const args = ["demo", "--images", "32", "--people", "30", "--out", out];
+      const args = ["demo", "--images", "32", "--people", "10", "--out", out];
       const { code, stdout, stderr } = await petalface([...args, "--all", "--json"], { env });
       expect(code, stderr).toBe(0);
       const document = JSON.parse(stdout) as Document;

@@ -33,7 +33,7 @@ export function demoCommand(program: Command, context: CliContext): void {
       parseInteger("--images", 32, 1e9),
       demoSize.images,
     )
-    .option("--people <n>", "synthetic people to measure on", parseInteger("--people", 30, 1e6), demoSize.people)
+    .option("--people <n>", "synthetic people to measure on", parseInteger("--people", 10, 1e6), demoSize.people)
     .option(
       "--minutes <n>",
       "other methods are compared if they fit into this time; petal always runs",
