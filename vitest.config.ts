@@ -44,6 +44,12 @@ const unit = files.filter((file) => !whole.includes(file) && !alone.includes(fil
 /** One thread by default, in the processes of the tests and in those that they start. */
 const oneCore = ["--require", `${import.meta.dirname}/test/one-core.cjs`];
 
+/**
+ * Megabytes. A heap that begins small is collected again and again until it has grown: a tenth of
+ * the processor time of long tests. Tests that limit the memory are not among them.
+ */
+const largeHeap = ["--initial-old-space-size=512"];
+
 /** The quick tests start no command line. */
 const globalSetup = "./test/command-line.ts";
 
@@ -62,9 +68,9 @@ export default defineConfig({
       NODE_COMPILE_CACHE: `${import.meta.dirname}/node_modules/.cache/compiled`,
     },
     // Few workers: the native runtime and sharp bring threads of their own, and each worker may
-    // hold a model. One more than two cores, because many tests wait for processes, servers and
-    // browsers.
-    maxWorkers: 3,
+    // hold a model. Two more than two cores, because many tests wait for processes, servers and
+    // browsers: with three workers the cores had nothing to do for a seventh of the time.
+    maxWorkers: 4,
     // No test is about time: this only ends one that hangs, also on a slow machine with other
     // programs running.
     testTimeout: 600_000,
@@ -76,7 +82,7 @@ export default defineConfig({
     // most tests.
     projects: [
       { extends: true, test: { name: "alone", include: alone, globalSetup } },
-      { extends: true, test: { name: "whole", include: whole, isolate: false, globalSetup } },
+      { extends: true, test: { name: "whole", include: whole, isolate: false, globalSetup, execArgv: largeHeap } },
       { extends: true, test: { name: "unit", include: unit, isolate: false } },
     ],
   },
