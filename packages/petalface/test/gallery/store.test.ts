@@ -45,6 +45,31 @@ describe("a gallery", () => {
     expect(JSON.stringify(log)).not.toContain("Unmistakable");
   });
 
+  test("acknowledges a removal after which another process writes, and says what is left of it", async () => {
+    const path = await newGallery();
+    const database = await openDatabase(path, { patience: 20 });
+    const other = await openDatabase(path);
+    await using store = sqliteStore(path, database);
+    await store.add("Ada", [faceOf("a")]);
+    await store.add("Bo", [faceOf("b")]);
+    // The lock is free for a moment between the removal and the writing of the file.
+    const exec = database.exec.bind(database);
+    database.exec = (text) => {
+      if (text === "VACUUM") other.exec("BEGIN IMMEDIATE");
+      exec(text);
+    };
+    const removal = await store.remove("Ada");
+    expect(removal).toMatchObject({ faces: 1, people: 1 });
+    const inFiles = Buffer.concat([await readFile(path), await readFile(`${path}-wal`).catch(() => Buffer.alloc(0))]);
+    expect(inFiles.includes(Buffer.from(faceOf("a").source))).toBe(removal.found > 0);
+    other.exec("ROLLBACK");
+    other.close();
+    database.exec = exec;
+    expect((await store.people()).map(({ name }) => name)).toEqual(["Bo"]);
+    await store.remove("Bo");
+    expect(await store.check()).toEqual([]);
+  });
+
   test.each(["person", "faces.id"] as const)(
     "finds the faces that a search asks for without going through the others (by %s)",
     async (column) => {

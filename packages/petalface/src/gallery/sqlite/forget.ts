@@ -105,12 +105,12 @@ function erase(path: string, database: DatabaseSync, sql: Statements, choose: ()
     return new Set(isThere.flat()).size;
   };
   const isSmall = statSync(path).size <= smallBytes;
-  if (isSmall) compact(path, database);
+  if (isSmall) compactIfFree(path, database);
   // What SQLite deletes it overwrites (secure_delete), so a large file need not be written again.
   else emptyLog(path, database);
   let found = look();
   if (found > 0 && !isSmall) {
-    compact(path, database);
+    compactIfFree(path, database);
     found = look();
   }
   return { faces, people, fragments: left.size, found };
@@ -141,6 +141,18 @@ export function compact(path: string, database: DatabaseSync): void {
     database.exec("VACUUM");
     database.exec("PRAGMA wal_checkpoint(TRUNCATE)");
   });
+}
+
+/**
+ * The same after a change that is made and stays, where another process does not write meanwhile:
+ * what it keeps from being written again is not the change's failure.
+ */
+export function compactIfFree(path: string, database: DatabaseSync): void {
+  try {
+    compact(path, database);
+  } catch (error) {
+    if (!(error instanceof PetalfaceError && error.code === "PETAL_BUSY")) throw error;
+  }
 }
 
 /** All that is kept of faces, but of pictures that somebody else is enrolled with too. */

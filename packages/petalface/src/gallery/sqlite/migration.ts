@@ -5,7 +5,7 @@ import { type EmbeddingRow, readEmbedding } from "../rows.ts";
 import type { BegunMigration, MigratingFace, Migration } from "../types.ts";
 import { renewBlocks } from "./blocks.ts";
 import { transact } from "./driver.ts";
-import { compact } from "./forget.ts";
+import { compactIfFree } from "./forget.ts";
 import { dropIndex, sweepIndex } from "./nearest.ts";
 import { activeModel, note, putEmbedding, type Statements, type StoredModel } from "./statements.ts";
 import { readVectors } from "./vectors.ts";
@@ -99,7 +99,7 @@ export function openMigration(
       });
       if (done === true) {
         sweepIndex(path, sql);
-        compact(path, database);
+        compactIfFree(path, database);
       }
       return done !== false;
     },
