@@ -110,6 +110,25 @@ describe("the parts of a fit", () => {
     expect(distanceTo([coarse, coarse])([fine, fine])).toBeGreaterThan(distanceTo([coarse, coarse])([red, red]));
   });
 
+  it("describe a band by the mean power of its coefficients of the cosine transform", () => {
+    const [size, amplitude] = [describedSize, 50];
+    for (const [frequency, band, from, to] of [
+      [3, 1, 2, 4],
+      [9, 4, 8, 11],
+      [62, 10, 45, 64],
+    ] as const) {
+      const wave = (at: number): number => Math.cos((Math.PI * ((at % size) + 0.5) * frequency) / size);
+      const planes = Uint8Array.from({ length: 3 * size * size }, (_, at) => Math.round(128 + amplitude * wave(at)));
+      let count = 0;
+      for (let row = 0; row < 64; row++)
+        for (let column = 0; column < 64; column++)
+          if (Math.hypot(row, column) >= from && Math.hypot(row, column) < to) count++;
+      // A wave of one frequency has all of its power in one coefficient, but for the rounding.
+      const power = (amplitude * size) ** 2 / 2 / count;
+      expect(describeFace(planes)[band]).toBeCloseTo(Math.log10(power), 2);
+    }
+  });
+
   it("search finds the lowest point of a bowl", async () => {
     const goal = [0.2, 0.7, 0.95];
     const bowl = async (points: readonly (readonly number[])[]) =>

@@ -25,31 +25,76 @@ function cosines(size: number, rows: number): Float64Array {
   });
 }
 
-const lumaCosines = cosines(describedSize, kept.luma);
-const chromaCosines = cosines(describedSize / 2, kept.chroma);
+/** Coefficients of a plane's cosine transform, and the bands that they belong to. */
+interface Spectrum {
+  /** Side of the plane in pixels, and coefficients along each axis: a multiple of four. */
+  readonly size: number;
+  readonly rows: number;
+  /** The first `rows` cosines of an axis. */
+  readonly basis: Float64Array;
+  /** The band of each coefficient, row by row; -1: none. */
+  readonly bandOf: Int8Array;
+  /** Coefficients in each band. */
+  readonly counts: Float64Array;
+}
 
-/** log10 of the mean power in each band of a square plane. */
-function bandPowers(plane: Float64Array, basis: Float64Array, rows: number, bands: readonly number[]): number[] {
-  const size = Math.round(Math.sqrt(plane.length));
+function spectrum(size: number, rows: number, starts: readonly number[]): Spectrum {
+  const bands = starts.length - 1;
+  const counts = new Float64Array(bands);
+  const bandOf = Int8Array.from({ length: rows * rows }, (_, at) => {
+    const distance = Math.hypot(Math.floor(at / rows), at % rows);
+    const band = starts.findLastIndex((start) => start <= distance);
+    if (band < 0 || band >= bands) return -1;
+    counts[band]++;
+    return band;
+  });
+  return { size, rows, basis: cosines(size, rows), bandOf, counts };
+}
+
+const lumaSpectrum = spectrum(describedSize, kept.luma, lumaBands);
+const chromaSpectrum = spectrum(describedSize / 2, kept.chroma, chromaBands);
+
+/**
+ * log10 of the mean power in each band of a square plane. Four rows or columns at a time: their
+ * sums do not wait for each other.
+ */
+function bandPowers(plane: Float64Array, { size, rows, basis, bandOf, counts }: Spectrum): number[] {
   const half = new Float64Array(rows * size);
   for (let row = 0; row < rows; row++)
-    for (let y = 0; y < size; y++) {
-      const weight = basis[row * size + y];
-      for (let x = 0; x < size; x++) half[row * size + x] += weight * plane[y * size + x];
+    for (let y = 0; y < size; y += 4) {
+      const weights = row * size + y;
+      const [a, b, c, d] = [basis[weights], basis[weights + 1], basis[weights + 2], basis[weights + 3]];
+      const to = row * size;
+      const from = y * size;
+      for (let x = 0; x < size; x++) {
+        const above = half[to + x] + a * plane[from + x] + b * plane[from + size + x];
+        half[to + x] = above + c * plane[from + 2 * size + x] + d * plane[from + 3 * size + x];
+      }
     }
-  const sums = bands.slice(1).map(() => ({ power: 0, count: 0 }));
+  const powers = new Float64Array(counts.length);
+  const add = (band: number, value: number): void => {
+    if (band >= 0) powers[band] += value * value;
+  };
   for (let row = 0; row < rows; row++)
-    for (let column = 0; column < rows; column++) {
-      const distance = Math.hypot(row, column);
-      const band = bands.findLastIndex((start) => start <= distance);
-      const sum = sums[band];
-      if (sum === undefined) continue;
-      let value = 0;
-      for (let x = 0; x < size; x++) value += half[row * size + x] * basis[column * size + x];
-      sum.power += value * value;
-      sum.count++;
+    for (let column = 0; column < rows; column += 4) {
+      const at = row * rows + column;
+      // Beyond the last band, as are all further ones of the row.
+      if (column > 0 && bandOf[at] < 0) break;
+      let [a, b, c, d] = [0, 0, 0, 0];
+      const from = column * size;
+      for (let x = 0; x < size; x++) {
+        const value = half[row * size + x];
+        a += value * basis[from + x];
+        b += value * basis[from + size + x];
+        c += value * basis[from + 2 * size + x];
+        d += value * basis[from + 3 * size + x];
+      }
+      add(bandOf[at], a);
+      add(bandOf[at + 1], b);
+      add(bandOf[at + 2], c);
+      add(bandOf[at + 3], d);
     }
-  return sums.map(({ power, count }) => Math.log10(power / Math.max(count, 1) + floor));
+  return Array.from(powers, (power, band) => Math.log10(power / Math.max(counts[band], 1) + floor));
 }
 
 /**
@@ -66,22 +111,27 @@ export function describeFace(planes: Uint8Array): Float64Array {
   const luma = new Float64Array(area);
   const [blue, red] = [new Float64Array(small * small), new Float64Array(small * small)];
   let [mean, colour] = [0, 0];
-  for (let at = 0; at < area; at++) {
-    const [r, g, b] = [planes[at], planes[area + at], planes[2 * area + at]];
-    const value = 0.299 * r + 0.587 * g + 0.114 * b;
-    const [cb, cr] = [0.564 * (b - value), 0.713 * (r - value)];
-    luma[at] = value;
-    mean += value / area;
-    colour += (cb * cb + cr * cr) / area;
-    const to = Math.floor(Math.floor(at / size) / 2) * small + Math.floor((at % size) / 2);
-    blue[to] += cb / 4;
-    red[to] += cr / 4;
-  }
-  const deviation = Math.sqrt(luma.reduce((sum, value) => sum + (value - mean) ** 2 / area, 0));
+  for (let row = 0, at = 0; row < size; row++)
+    for (let column = 0; column < size; column++, at++) {
+      const r = planes[at];
+      const b = planes[2 * area + at];
+      const value = 0.299 * r + 0.587 * planes[area + at] + 0.114 * b;
+      const cb = 0.564 * (b - value);
+      const cr = 0.713 * (r - value);
+      luma[at] = value;
+      mean += value / area;
+      colour += (cb * cb + cr * cr) / area;
+      const to = (row >> 1) * small + (column >> 1);
+      blue[to] += cb / 4;
+      red[to] += cr / 4;
+    }
+  let variance = 0;
+  for (let at = 0; at < area; at++) variance += (luma[at] - mean) ** 2 / area;
+  const deviation = Math.sqrt(variance);
   return Float64Array.of(
-    ...bandPowers(luma, lumaCosines, kept.luma, lumaBands),
-    ...bandPowers(blue, chromaCosines, kept.chroma, chromaBands),
-    ...bandPowers(red, chromaCosines, kept.chroma, chromaBands),
+    ...bandPowers(luma, lumaSpectrum),
+    ...bandPowers(blue, chromaSpectrum),
+    ...bandPowers(red, chromaSpectrum),
     mean / 40,
     deviation / 20,
     Math.log10(colour + floor),
