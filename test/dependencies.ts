@@ -46,6 +46,7 @@ const GRADIENT_LAYERS: readonly (readonly string[])[] = [
 /** Files directly under src/ that anybody may import. */
 const SHARED_FILES: ReadonlySet<string> = new Set([
   ...[
+    "allocator.ts",
     "cache.ts",
     "disk-names.ts",
     "error-codes.ts",

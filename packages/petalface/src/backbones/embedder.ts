@@ -75,7 +75,7 @@ export async function openEmbedder(
         data.set(scores);
         feeds[model.scores.input] = { dtype: "float32", dims: [batch], data };
       }
-      const results = await session.run(feeds);
+      const results = await session.run(feeds, "given");
       const data = floatsOf(results, model.output);
       const alpha = model.alpha === undefined ? undefined : floatsOf(results, model.alpha);
       return {

@@ -69,8 +69,13 @@ export interface EngineKeeper {
 export interface Session {
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
-  /** Runs the graph once. Inputs and outputs are row-major tensors by name. */
-  run(feeds: Readonly<Record<string, Tensor>>): Promise<Record<string, Tensor>>;
+  /**
+   * Runs the graph once. Inputs and outputs are row-major tensors by name.
+   *
+   * @param memory `given`: the inputs are not used after this call, and an engine in a thread of
+   * its own takes over their memory instead of a copy. Each array has a buffer of its own then.
+   */
+  run(feeds: Readonly<Record<string, Tensor>>, memory?: "kept" | "given"): Promise<Record<string, Tensor>>;
   /** Frees the engine's memory and the placed files. */
   close(): Promise<void>;
 }

@@ -123,6 +123,11 @@ describe("an engine with a thread of its own", () => {
       // The caller still has what it gave.
       expect(one).toEqual(rows(values[at] ?? 0));
     }
+    const last = rows(0.1);
+    expect(await there.run(last, "given")).toEqual(results[0]);
+    // It went to the thread.
+    expect(last.x?.data).toHaveLength(0);
+    expect(await here.run(rows(0.1), "given")).toEqual(results[0]);
     expect(results[0]?.[output]?.data).not.toEqual(results[1]?.[output]?.data);
     await here.close();
     await there.close();

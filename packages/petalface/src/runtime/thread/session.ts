@@ -20,8 +20,8 @@ const restartDefaults: Restarts = { most: 4, wait: 500, sound: 60_000 };
 
 /**
  * Loads a graph in a thread of its own, which does what it is asked in order: a caller that asks
- * for the next run before it has the last result leaves the engine no pause. Graph, inputs and
- * results are copied from thread to thread; weights in files are not.
+ * for the next run before it has the last result leaves the engine no pause. Graph and results are
+ * copied from thread to thread, and inputs unless their memory is given; weights in files are not.
  *
  * A thread that ends by itself takes along the runs that it was asked for: they are refused
  * (`PETAL_THREAD_ENDED`), as are those that come until another thread has loaded the graph.
@@ -92,8 +92,8 @@ export async function openInThread(
   return {
     inputs,
     outputs,
-    async run(feeds) {
-      if (engine !== undefined) return await engine.run(feeds);
+    async run(feeds, memory) {
+      if (engine !== undefined) return await engine.run(feeds, memory);
       throw new PetalfaceError("PETAL_THREAD_ENDED", `${messageOf(why)}; try again soon`);
     },
     async close() {
@@ -132,8 +132,10 @@ async function openEngineThread(graph: Graph, options: SessionOptions): Promise<
     return {
       ...opened,
       lost: thread.lost,
-      async run(feeds: Readonly<Record<string, Tensor>>) {
-        const answer = await thread.ask({ kind: "run", feeds });
+      async run(feeds: Readonly<Record<string, Tensor>>, memory: "kept" | "given" = "kept") {
+        const arrays = memory === "given" ? Object.values(feeds).map(({ data }) => data) : [];
+        const moved = arrays.flatMap(({ buffer }) => (buffer instanceof ArrayBuffer ? [buffer] : []));
+        const answer = await thread.ask({ kind: "run", feeds }, moved);
         if (!("results" in answer)) throw new Error("the engine's thread gave no results");
         return answer.results;
       },

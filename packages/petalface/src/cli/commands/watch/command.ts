@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import type { Command } from "commander";
+import { returnFreedMemory } from "../../../allocator.ts";
 import { alignDefaults } from "../../../api/align/align.ts";
 import { openGalleryModel } from "../../../api/gallery/model.ts";
 import { openModel } from "../../../api/model.ts";
@@ -84,6 +85,7 @@ function check({ fps, lost, frames, minFrames, threshold, thresholds, server, mo
 }
 
 async function run(source: string, flags: WatchFlags, context: CliContext): Promise<void> {
+  await returnFreedMemory();
   check(flags);
   checkDecisions(flags);
   const { fps, camera, detector: detectorName, landmarks: landmarksName } = flags;
