@@ -6,7 +6,7 @@ it("has margins and rates that belong to the loss and the optimiser, unless they
   expect(trainingOptions()).toMatchObject({
     loss: "distil+anchors",
     margin: 0.4,
-    learningRate: 2e-3,
+    learningRate: 1e-3,
     weightDecay: 0.05,
   });
   expect(trainingOptions({ loss: "arcface" }).margin).toBe(0.5);

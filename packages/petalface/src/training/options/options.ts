@@ -48,7 +48,7 @@ export function trainingOptions(choices: TrainingChoices = {}, family?: string, 
  * weights, not in separate adapters. The share of `full` is the best of a search
  * (bench/results/rivals.md).
  */
-const sharesOfRate: Readonly<Record<string, number>> = { full: 1 / 16, head: 1 / 4 };
+const sharesOfRate: Readonly<Record<string, number>> = { full: 1 / 8, head: 1 / 2 };
 
 /** The options of training among others, and the others. */
 export function choicesAmong(options: object): {

@@ -231,11 +231,11 @@ const loss = {
 
 const optimiser = {
   optimizer: choice("--optimizer <name>", optimizerNames, "adamw", "optimiser"),
-  learningRate: number("--lr <x>", [0, 10], 2e-3, "peak learning rate; --resume may change it", {
+  learningRate: number("--lr <x>", [0, 10], 1e-3, "peak learning rate; --resume may change it", {
     paper: 4e-3,
     reference: 5e-4,
     main: true,
-    defaultText: "0.002; paper 0.004; reference 5e-4; sgd 0.1; 1/16 with --method full, 1/4 with head",
+    defaultText: "0.001; paper 0.004; reference 5e-4; sgd 0.1; 1/8 with --method full, 1/2 with head",
   }),
   /** LoRA+ (Hayou et al. 2024, arXiv 2402.12354): `down` has the rate itself. */
   upRate: number("--up-rate <factor>", [1e-3, 1e3], 1, "LoRA+: factor on the learning rate of the up projections"),
