@@ -14,8 +14,11 @@ import { activeModel, note, type Statements } from "./statements.ts";
  * when something is deleted.
  */
 export const smallBytes = 256 * 2 ** 20;
-/** Read at once when files are looked through. */
-const chunk = 16 * 2 ** 20;
+/**
+ * Read at once when files are looked through. Each removal leaves a buffer of this size to garbage
+ * collection for every file.
+ */
+const chunk = 2 ** 20;
 
 /**
  * Deletes a person with faces, embeddings and crops, then rewrites the file without what was
