@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { returnFreedMemory } from "../../../allocator.ts";
+import { keepYoungGeneration, returnFreedMemory } from "../../../allocator.ts";
 import { readThresholds } from "../../../api/gallery/thresholds.ts";
 import { PetalfaceError } from "../../../errors.ts";
 import { shownGallery, singleThreshold } from "../../../gallery/index.ts";
@@ -91,6 +91,7 @@ export function serveCommand(program: Command, context: CliContext): void {
 }
 
 async function run(flags: Flags, context: CliContext): Promise<void> {
+  keepYoungGeneration();
   await returnFreedMemory();
   const { gallery: galleries = [], name: names, threshold, thresholds, minAlpha, minSide, margin, ...rest } = flags;
   const chosen =

@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import type { Command } from "commander";
-import { returnFreedMemory } from "../../../allocator.ts";
+import { keepYoungGeneration, returnFreedMemory } from "../../../allocator.ts";
 import { alignDefaults } from "../../../api/align/align.ts";
 import { openGalleryModel } from "../../../api/gallery/model.ts";
 import { openModel } from "../../../api/model.ts";
@@ -85,6 +85,7 @@ function check({ fps, lost, frames, minFrames, threshold, thresholds, server, mo
 }
 
 async function run(source: string, flags: WatchFlags, context: CliContext): Promise<void> {
+  keepYoungGeneration();
   await returnFreedMemory();
   check(flags);
   checkDecisions(flags);

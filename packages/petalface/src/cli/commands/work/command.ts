@@ -1,6 +1,6 @@
 import { availableParallelism } from "node:os";
 import type { Command } from "commander";
-import { returnFreedMemory } from "../../../allocator.ts";
+import { keepYoungGeneration, returnFreedMemory } from "../../../allocator.ts";
 import {
   type JobStatus,
   type JobWork,
@@ -50,6 +50,7 @@ export function workCommand(program: Command, context: CliContext): void {
     .action(async (flags: Flags) => {
       await using servers = await openQueue(flags);
       const { threads = availableParallelism(), untilEmpty = false, lease } = flags;
+      keepYoungGeneration();
       await returnFreedMemory();
       const done = await work(servers.all, { threads, untilEmpty, lease }, context);
       context.result(done, `${done.shards} shards, ${done.faces} faces done here; ${done.failed} shards given back`);
