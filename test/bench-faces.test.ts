@@ -39,7 +39,7 @@ it("trains once for the same recipe, and again for another", async () => {
   const second = jobOf("a");
   expect(await trainJob(second.job)).toMatchObject(done);
   expect(second.steps).toHaveLength(0);
-  const other = jobOf("a", { options: { learningRate: 1e-3 } });
+  const other = jobOf("a", { options: { learningRate: 3e-3 } });
   await trainJob(other.job);
   expect(other.steps).toHaveLength(3);
 });
@@ -54,7 +54,7 @@ it("knows a training from before an option was added", async () => {
   expect(await readRecord(file, askedOf(job))).toMatchObject({ seconds: 1 });
   expect(await readRecord(file, askedOf({ ...job, options: { upRate: 16 } }))).toBeUndefined();
   expect(await readRecord(file, askedOf({ ...job, folds: [1] }))).toBeUndefined();
-  expect(await readRecord(file, askedOf({ ...job, options: { learningRate: 1e-3 } }))).toBeUndefined();
+  expect(await readRecord(file, askedOf({ ...job, options: { learningRate: 3e-3 } }))).toBeUndefined();
 });
 
 it("reads the training of another job, and none of another recipe", async () => {

@@ -26,7 +26,7 @@ it("searches every method over the same rates and shares, on fold 6 and in folde
   expect(full?.map(({ folder }) => folder)).toEqual(folders);
   for (const job of petal ?? []) expect([job.folds, job.images]).toEqual([[6], 10]);
   expect(new Set(petal?.map(({ options }) => options?.learningRate))).toEqual(
-    new Set([2.5e-4, 5e-4, 1e-3, 2e-3, 4e-3]),
+    new Set([1.25e-4, 2.5e-4, 5e-4, 1e-3, 2e-3]),
   );
   expect(new Set(full?.map(({ options }) => options?.learningRate))).toContain(6.25e-5);
 });
@@ -42,7 +42,7 @@ it("takes the best of a search, the first of equals, and trains with it", () => 
   const search: Search = { job: jobOf("petal"), tried: 11, cells, budgets: [] };
   expect(tuned(jobOf("petal"), search)).toEqual({ ...jobOf("petal"), options: jobs[3]?.options });
   expect(tuned(jobOf("frozen"), undefined)).toEqual(jobOf("frozen"));
-  expect(renderSearch([search], 10)).toContain("| m | petal | 10 of 11 | 0.0005 | 0.35 | 90.00 | 80.00 | - |");
+  expect(renderSearch([search], 10)).toContain("| m | petal | 10 of 11 | 0.00025 | 0.35 | 90.00 | 80.00 | - |");
 });
 
 it("finds the training that a method reads, and the search that it takes over", () => {

@@ -164,7 +164,7 @@ describe.skipIf(skipped)(`the whole journey${note}`, () => {
 
     // Compare the frozen model with the adapted one.
     await page.getByRole("link", { name: "Measure", exact: true }).click();
-    await page.getByRole("table").waitFor();
+    await page.locator("table.measures tbody tr").first().waitFor();
     expect(await page.getByLabel("After", { exact: true }).inputValue()).toMatch(/\/adapted$/);
     expect(await page.locator("table.measures tbody tr").count()).toBeGreaterThan(5);
     expect(await page.locator("svg.roc").count()).toBeGreaterThan(1);

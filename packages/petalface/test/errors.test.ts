@@ -67,10 +67,10 @@ const literals = (text: string): string[] => text.match(/"(?:[^"\\\n]|\\.)*"|`(?
 
 /**
  * Where two hyphens and a letter are no flag of petalface: the table of flags itself, style sheets,
- * options of npm, and jobs, which are commands.
+ * options of npm and of V8, and jobs, which are commands.
  */
 const notFlags =
-  /^(training\/options\/table|api\/picture-page|evaluation\/report\/.*|models\/registry|runtime\/cuda|versions|server\/jobs\/jobs|server\/routes\/(jobs|job-files))\.ts$/;
+  /^(allocator|training\/options\/table|api\/picture-page|evaluation\/report\/.*|models\/registry|runtime\/cuda|versions|server\/jobs\/jobs|server\/routes\/(jobs|job-files))\.ts$/;
 
 it("names options as the library does outside of the command line: a message that names a flag is of no use to its callers", () => {
   const named = sources

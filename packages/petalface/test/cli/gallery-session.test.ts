@@ -52,7 +52,8 @@ describe.skipIf(absent)("the session with LFW in docs/gallery.md (needs PETALFAC
     for (const line of lines) {
       const [program, ...args] = wordsOf(line);
       expect(program).toBe("petalface");
-      const short = step > 1 && args[0] === "adapt" ? ["--epochs", "1", "--threads", "1"] : [];
+      // So few steps learn more at a higher rate.
+      const short = step > 1 && args[0] === "adapt" ? ["--epochs", "1", "--lr", "0.002", "--threads", "1"] : [];
       const { code, stdout, stderr } = await petalface([...args, ...short, "--json"], { cwd: folder });
       expect(code, `${line}\n${stderr}`).toBe(0);
       if (args.includes("--named")) found.push(JSON.parse(stdout).named);

@@ -154,14 +154,14 @@ for (const name of ["Open MPI", "MPICH"] as const) {
       ]);
       expect(nan.code).toBe(1);
       const out = place("other");
-      const other = await runRanks(found, 2, adaptInto(out), adaptInto(out, "--lr", "0.001"));
+      const other = await runRanks(found, 2, adaptInto(out), adaptInto(out, "--lr", "0.003"));
       expect(linesOf(other.stderr)).toEqual([
         expect.stringMatching(/^petalface: rank 1 on \S+ has another --lr than rank 0/),
       ]);
       expect(other.code).toBe(2);
       // Without the options that a test gives MPICH, its launcher kills the ranks that are left.
       const plain = { ...found, options: found.name === "MPICH" ? [] : found.options };
-      const usual = await runRanks(plain, 2, adaptInto(out), adaptInto(out, "--lr", "0.001"));
+      const usual = await runRanks(plain, 2, adaptInto(out), adaptInto(out, "--lr", "0.003"));
       expect(linesOf(usual.stderr)).toEqual(linesOf(other.stderr));
       expect(usual.code).toBe(2);
       const missing = await runRanks(found, 2, adaptInto(out), adaptInto(out, "--train", join(folder, "nowhere")));
