@@ -11,7 +11,6 @@ import {
   openGallerySearcher,
   openIndexedSearcher,
 } from "../../src/gallery/index.ts";
-import { bitsFor, newIndex, openIndex } from "../../src/gallery/usearch.ts";
 import { normaliseRows } from "../../src/matching/index.ts";
 import { random } from "../../src/random.ts";
 import { temporaryFolder } from "../support/folder.ts";
@@ -154,32 +153,6 @@ describe.skipIf(!hasUsearch)("the index of a gallery's file (needs the npm packa
     );
     await store.forgetExpired("2026-01-01T00:00:00.000Z");
     expect(await indexFiles("gone.db")).toEqual([]);
-  });
-
-  test("keeps the signs of long embeddings, from which the cosine follows", async () => {
-    const [long, faces] = [512, 600];
-    expect([bitsFor(128), bitsFor(256), bitsFor(long), bitsFor(500)]).toEqual([8, 8, 1, 8]);
-    const stream = random("signs");
-    const rows = Float32Array.from({ length: faces * long }, () => stream.normal());
-    const file = join(folder, "signs");
-    const index = await newIndex(long, 1);
-    index.add(
-      Int32Array.from({ length: faces }, (_, face) => face),
-      rows,
-      1,
-    );
-    index.save(file);
-    const opened = await openIndex(file, long, 1, "a gallery");
-    for (const face of [0, 17, 599]) {
-      const own = rows.subarray(face * long, (face + 1) * long);
-      const near = own.map((value) => value + 0.75 * stream.normal());
-      const [first, second] = opened.search(normaliseRows(near, long), 5);
-      expect(first?.face).toBe(face);
-      // The deviation of the estimate is 0.04 here.
-      const exact = normaliseRows(near, long).reduce((sum, v, at) => sum + v * normaliseRows(own, long)[at], 0);
-      expect(Math.abs((first?.cosine ?? 0) - exact)).toBeLessThan(0.15);
-      expect(second?.cosine).toBeLessThan(0.4);
-    }
   });
 
   test("is of one model, and is missed when its file is gone", async () => {

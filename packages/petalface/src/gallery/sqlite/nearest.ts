@@ -10,7 +10,7 @@ import { byCosine, type Candidate, nearestPeople } from "../candidate.ts";
 import { blockFaces, decodeRows } from "../codes.ts";
 import type { IndexOptions } from "../store.ts";
 import type { EnrolledVectors } from "../types.ts";
-import { bitsFor, type IndexBits, type NearestFaces, newIndex, openIndex } from "../usearch.ts";
+import { type NearestFaces, newIndex, openIndex } from "../usearch.ts";
 import { codesInOrder } from "./blocks.ts";
 import { transact } from "./driver.ts";
 import { activeModel, type Statements } from "./statements.ts";
@@ -29,8 +29,6 @@ interface IndexNote {
   /** How many faces it has. */
   readonly count: number;
   readonly copies: boolean;
-  /** Of each number; an index of an older petalface does not say it, and has 8. */
-  readonly bits?: IndexBits;
 }
 
 const key = "index";
@@ -96,8 +94,7 @@ export async function buildIndex(
 ): Promise<void> {
   const model = activeModel(path, sql);
   const { width } = model.record.space;
-  const bits = bitsFor(width);
-  const [faces, copies] = [await newIndex(width, bits), await newIndex(width, bits)];
+  const [faces, copies] = [await newIndex(width), await newIndex(width)];
   const id = randomUUID().slice(0, 8);
   refuseReadOnly(path, database, `${fileOf(path, id, "faces")}.part`);
   let [last, done, withCopies] = [0, 0, 0];
@@ -148,7 +145,7 @@ export async function buildIndex(
           "PETAL_BUSY",
           `${printPath(path)}: faces were deleted while the index was built; build it again with petalface gallery index`,
         );
-      const note: IndexNote = { id, model: model.id, last, count: done, copies: withCopies > 0, bits };
+      const note: IndexNote = { id, model: model.id, last, count: done, copies: withCopies > 0 };
       sql.run("INSERT OR REPLACE INTO settings (key, value) VALUES (?, ?)", key, JSON.stringify(note));
     });
   } finally {
@@ -188,7 +185,7 @@ export function openedIndex(path: string, sql: Statements): OpenedIndex {
       );
     if (opened?.note.id !== note.id) {
       const { width } = model.record.space;
-      const open = (what: "faces" | "copies") => openIndex(fileOf(path, note.id, what), width, note.bits ?? 8, path);
+      const open = (what: "faces" | "copies") => openIndex(fileOf(path, note.id, what), width, path);
       opened = { note, faces: await open("faces"), copies: note.copies ? await open("copies") : undefined };
     }
     return opened;
