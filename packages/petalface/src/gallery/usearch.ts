@@ -39,8 +39,7 @@ async function loadUsearch(): Promise<typeof import("usearch")> {
 
 /**
  * Makes an empty index for embeddings of `width` numbers, which it keeps in 8 bits each. Signs
- * alone are built four times as fast, but found 88 % of easy faces among 10 million
- * (bench/results/gallery-index.md).
+ * alone found 88 % of easy faces among 10 million (bench/results/gallery-index.md).
  */
 async function emptyIndex(width: number) {
   const { Index, MetricKind, ScalarKind } = await loadUsearch();
