@@ -6,8 +6,15 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { type Measured, TooLong, type Usage } from "./measured.ts";
 
-/** The command line, from the sources. */
-const commandLine = join(import.meta.dirname, "../../packages/petalface/src/cli/main.ts");
+/**
+ * The command line.
+ *
+ * @param installed folder that the packed package is installed in; undefined: the sources
+ */
+export const commandLine = (installed: string | undefined): string =>
+  installed === undefined
+    ? join(import.meta.dirname, "../../packages/petalface/src/cli/main.ts")
+    : join(installed, "node_modules/petalface/dist/cli/main.js");
 
 /** Settings of a process. */
 export interface ChildOptions {
@@ -68,8 +75,7 @@ export async function petalface(
 ): Promise<Measured<Readonly<Record<string, unknown>>>> {
   const file = join(tmpdir(), `petalface-bench-${randomUUID()}`);
   const begin = performance.now();
-  const main = installed === undefined ? commandLine : join(installed, "node_modules/petalface/dist/cli/main.js");
-  const program = ["--import", join(import.meta.dirname, "usage.ts"), main, ...args, "--json"];
+  const program = ["--import", join(import.meta.dirname, "usage.ts"), commandLine(installed), ...args, "--json"];
   const child = spawn(process.execPath, program, {
     ...(cwd !== undefined && { cwd }),
     env: { ...process.env, ...env, BENCH_USAGE: file },
