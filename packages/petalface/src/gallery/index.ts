@@ -17,8 +17,9 @@ export { openForeign } from "./foreign/open.ts";
 export type { ForeignFace, ForeignFaces } from "./foreign/types.ts";
 export { type GateReason, type GateRules, gateDefaults } from "./gate.ts";
 export { openIndexedSearcher } from "./indexed.ts";
-export { type MigrateOptions, type MigrationReport, migrateGallery, type PairedRanks } from "./migrate.ts";
+export { type MigrateOptions, type MigrationReport, migrateGallery } from "./migrate.ts";
 export { createGallery, dropGallery, openGallery } from "./open.ts";
+export type { PairedRanks } from "./paired.ts";
 export { type EmbeddingRecord, type EmbeddingSpace, isSameModel, type ModelSource } from "./record.ts";
 export { vectorsWriter } from "./rows.ts";
 export {

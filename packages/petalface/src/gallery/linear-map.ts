@@ -13,6 +13,8 @@ export interface LinearMap {
 export interface MapLoss {
   /** Faces that it was fitted and measured on, each part in turn. */
   readonly faces: number;
+  /** Faces that it could have been fitted on. */
+  readonly available: number;
   /** Mean cosine of mapped embeddings with those that the new model makes. */
   readonly cosine: number;
   /** The lowest twentieth lies below this. */
@@ -27,12 +29,14 @@ export interface FacesOfBoth {
   readonly oldWidth: number;
   readonly next: Float32Array;
   readonly nextWidth: number;
+  /** How many there are, where these were drawn among more. */
+  readonly available?: number | undefined;
 }
 
 /** Fewer faces say too little of a map, and of what it loses. */
 export const fewestFaces = 50;
 /** More faces change little, and take long. */
-const mostFaces = 4000;
+export const mostFaces = 4000;
 /** Keeps directions that few faces have from growing: this share of the mean square of a number. */
 const ridge = 0.05;
 /** Parts that are left out in turn when the loss is measured. */
@@ -147,6 +151,7 @@ export function measuredMap(faces: FacesOfBoth): { readonly map: LinearMap; read
   cosines.sort((a, b) => a - b);
   const loss = {
     faces: rows.length,
+    available: faces.available ?? all,
     cosine: cosines.reduce((sum, value) => sum + value, 0) / cosines.length,
     lowCosine: cosines[Math.floor(0.05 * cosines.length)] ?? Number.NaN,
     rank1: hits / rows.length,

@@ -58,8 +58,10 @@ export interface Migration {
   /** Some of them, with ids above `after`, ascending. */
   missing(after: number, most: number): Promise<MigratingFace[]>;
   put(faces: readonly { readonly id: number; readonly embedding: FaceEmbedding }[]): Promise<void>;
-  /** What the new model made so far. */
-  vectors(): Promise<EnrolledVectors>;
+  /** Faces that the new model has embedded. */
+  owners(): Promise<FaceOwners>;
+  /** What the new model made of some of them. */
+  read(chosen: ChosenFaces): Promise<EnrolledVectors>;
   /**
    * Makes the new model the one that is searched, and deletes what the old one made. Where another
    * process has done that already, there is nothing left to do.
@@ -71,8 +73,10 @@ export interface Migration {
 }
 
 /** A move to another model that is not finished: what the new model has made so far. */
-export interface BegunMigration extends Pick<Migration, "count" | "vectors"> {
+export interface BegunMigration extends Pick<Migration, "count"> {
   readonly record: EmbeddingRecord;
+  /** All that it has made. */
+  vectors(): Promise<EnrolledVectors>;
 }
 
 /** An enrolled person. */
@@ -95,6 +99,12 @@ export interface EnrolledFace {
   readonly hasCrop: boolean;
   /** Until when it may be kept, ISO 8601 in UTC; null: until it is removed. */
   readonly keepUntil: string | null;
+}
+
+/** Faces by their ids, ascending, and the id of each one's person. */
+export interface FaceOwners {
+  readonly faces: Int32Array;
+  readonly people: Int32Array;
 }
 
 /** Faces of a gallery: chosen ones, or all of chosen people, by their ids. */

@@ -183,6 +183,14 @@ describe.each(backends.map((kind) => [kind.name, kind] as const))("a gallery in 
       await store.remove("Bo");
       // A face that was removed meanwhile is not there again.
       await migration.put([renewed(3)]);
+      const [ada = 0, cem] = (await store.people()).map(({ id }) => id);
+      expect(await migration.owners()).toEqual({
+        faces: Int32Array.of(1, 2, 4),
+        people: Int32Array.of(ada, ada, cem ?? 0),
+      });
+      const made = await migration.read({ faces: [4, 1, 3] });
+      expect([...made.faces]).toEqual([1, 4]);
+      expect([...made.vectors]).toEqual([1, 4].flatMap((id) => [...faceOf(`renewed ${id}`).vector]));
       expect(await migration.finish()).toBe(true);
       // Another process that shared the work has nothing left to do, and must not spoil it.
       expect([await another.finish(), await migration.finish()]).toEqual([true, true]);

@@ -3,7 +3,17 @@ import type { BegunMigration, MigratingFace, Migration } from "../types.ts";
 import { renewBlocks } from "./blocks.ts";
 import type { Database, Queries } from "./database.ts";
 import { rewriteTables } from "./forget.ts";
-import { activeModel, lockGallery, note, putEmbeddings, readRow, readVectors, type VectorRow } from "./rows.ts";
+import {
+  activeModel,
+  lockGallery,
+  note,
+  putEmbeddings,
+  readChosen,
+  readOwners,
+  readRow,
+  readVectors,
+  type VectorRow,
+} from "./rows.ts";
 
 const without = "NOT EXISTS (SELECT 1 FROM embeddings AS new WHERE new.face = faces.id AND new.model = $1)";
 
@@ -93,7 +103,8 @@ export async function openMigration(database: Database, record: EmbeddingRecord)
         );
       });
     },
-    vectors: () => database.transaction("snapshot", (sql) => readVectors(shown, sql, { id, record })),
+    owners: () => database.transaction("snapshot", (sql) => readOwners(sql, id)),
+    read: (chosen) => database.transaction("snapshot", (sql) => readChosen(shown, sql, { id, record }, chosen)),
     async finish() {
       const done = await database.transaction("write", async (sql) => {
         await lockGallery(sql);

@@ -2,7 +2,7 @@ import { PetalfaceError } from "../../errors.ts";
 import { normaliseRows } from "../../matching/index.ts";
 import { type EmbeddingRecord, parseRecord } from "../record.ts";
 import { bytesOf, checkSum, type EmbeddingRow, readEmbedding, storedCopies, vectorsWriter } from "../rows.ts";
-import type { ChosenFaces, EnrolledVectors, FaceEmbedding } from "../types.ts";
+import type { ChosenFaces, EnrolledVectors, FaceEmbedding, FaceOwners } from "../types.ts";
 import type { Queries } from "./database.ts";
 
 /** A model of a gallery. */
@@ -103,6 +103,33 @@ export async function readChosen(
     [id, Array.from(ids)],
   );
   return collectRows(shown, rows, record.space.width);
+}
+
+/** Rows that are fetched at once where they are two numbers. */
+const ownersAtOnce = 20_000;
+
+/** The faces that a model has embedded; within a snapshot. */
+export async function readOwners(sql: Queries, model: number): Promise<FaceOwners> {
+  const [all] = await sql.query<{ readonly count: number }>(
+    "SELECT count(*)::integer AS count FROM embeddings WHERE model = $1",
+    [model],
+  );
+  const count = all?.count ?? 0;
+  const out = { faces: new Int32Array(count), people: new Int32Array(count) };
+  for (let [last, at] = [-1, 0]; at < count; ) {
+    const rows = await sql.query<{ readonly face: number; readonly person: number }>(
+      `SELECT face, person FROM embeddings JOIN faces ON faces.id = face
+       WHERE model = $1 AND face > $2 ORDER BY face LIMIT $3`,
+      [model, last, ownersAtOnce],
+    );
+    for (const { face, person } of rows) {
+      out.faces[at] = face;
+      out.people[at] = person;
+      last = face;
+      at++;
+    }
+  }
+  return out;
 }
 
 /** Rows of one statement; a statement has at most 65,535 values. */

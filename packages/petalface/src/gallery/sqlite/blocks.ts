@@ -42,7 +42,9 @@ function writeBlock(sql: Statements, codes: FaceCodes, id: number | null = null)
 
 /** Writes all blocks again, from the embeddings. */
 export function renewBlocks(path: string, sql: Statements, model: StoredModel): void {
-  sql.run("DELETE FROM blocks");
+  // One after the other: a statement keeps the pages that it changes in memory until it is done.
+  for (const { id } of sql.all<{ readonly id: number }>("SELECT id FROM blocks"))
+    sql.run("DELETE FROM blocks WHERE id = ?", id);
   fillBlocks(path, sql, model);
 }
 

@@ -141,7 +141,13 @@ export function compact(path: string, database: DatabaseSync): void {
     // First the log, so that the new pages come from the database alone; then the pages; then the
     // log of that.
     database.exec("PRAGMA wal_checkpoint(TRUNCATE)");
-    database.exec("VACUUM");
+    // The new content is first written apart: to a file, since memory may be too small for it.
+    database.exec("PRAGMA temp_store = FILE");
+    try {
+      database.exec("VACUUM");
+    } finally {
+      database.exec("PRAGMA temp_store = MEMORY");
+    }
     database.exec("PRAGMA wal_checkpoint(TRUNCATE)");
   });
 }

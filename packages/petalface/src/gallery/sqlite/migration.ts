@@ -7,17 +7,14 @@ import { renewBlocks } from "./blocks.ts";
 import { transact } from "./driver.ts";
 import { compactIfFree } from "./forget.ts";
 import { dropIndex, sweepIndex } from "./nearest.ts";
-import { activeModel, note, putEmbedding, type Statements, type StoredModel } from "./statements.ts";
-import { readVectors } from "./vectors.ts";
+import { activeModel, deleteModel, note, putEmbedding, type Statements, type StoredModel } from "./statements.ts";
+import { readChosen, readOwners, readVectors } from "./vectors.ts";
 
 const without = "NOT EXISTS (SELECT 1 FROM embeddings AS new WHERE new.face = faces.id AND new.model = ?1)";
 
-/** How many faces a new model has not embedded, and what it has made. */
-const readMigration = (path: string, sql: Statements, next: StoredModel) => ({
-  count: (): number =>
-    sql.get<{ readonly count: number }>(`SELECT count(*) AS count FROM faces WHERE ${without}`, next.id)?.count ?? 0,
-  vectors: () => readVectors(path, sql, next),
-});
+/** How many faces a new model has not embedded. */
+const countMissing = (sql: Statements, next: number): number =>
+  sql.get<{ readonly count: number }>(`SELECT count(*) AS count FROM faces WHERE ${without}`, next)?.count ?? 0;
 
 /** A migration that was begun and is not finished. */
 export function begunMigration(path: string, sql: Statements): BegunMigration | undefined {
@@ -26,8 +23,12 @@ export function begunMigration(path: string, sql: Statements): BegunMigration | 
   );
   if (found === undefined) return undefined;
   const record = parseRecord(found.record);
-  const { count, vectors } = readMigration(path, sql, { id: found.id, record });
-  return { record, count: async () => count(), vectors: async () => vectors() };
+  const next = { id: found.id, record };
+  return {
+    record,
+    count: async () => countMissing(sql, next.id),
+    vectors: async () => readVectors(path, sql, next),
+  };
 }
 
 /**
@@ -47,13 +48,12 @@ export function openMigration(
     let found: number | undefined;
     for (const { id, record: text } of begun)
       if (isSameModel(parseRecord(text), record)) found = id;
-      else sql.run("DELETE FROM models WHERE id = ?", id);
+      else deleteModel(sql, id);
     const id = found ?? sql.run("INSERT INTO models (record, active) VALUES (?, 0)", JSON.stringify(record)).id;
     return { id, record };
   });
-  const { count, vectors } = readMigration(path, sql, next);
   return {
-    count: async () => count(),
+    count: async () => countMissing(sql, next.id),
     async missing(after, most) {
       const old = activeModel(path, sql);
       const rows = sql.all<EmbeddingRow & Pick<MigratingFace, "id" | "source" | "crop">>(
@@ -82,14 +82,15 @@ export function openMigration(
         }
       });
     },
-    vectors: async () => vectors(),
+    owners: async () => readOwners(sql, next.id),
+    read: async (chosen) => readChosen(path, sql, next, chosen),
     async finish() {
       const done = transact(path, database, () => {
         const own = sql.get<{ readonly active: number }>("SELECT active FROM models WHERE id = ?", next.id);
         if (own === undefined) throw givenUp(printPath(path));
         if (own.active === 1) return "before";
-        if (count() > 0) return false;
-        sql.run("DELETE FROM models WHERE active = 1");
+        if (countMissing(sql, next.id) > 0) return false;
+        deleteModel(sql, activeModel(path, sql).id);
         sql.run("UPDATE models SET active = 1 WHERE id = ?", next.id);
         renewBlocks(path, sql, next);
         dropIndex(sql);

@@ -74,6 +74,25 @@ export function putEmbedding(sql: Statements, face: number, model: number, embed
   );
 }
 
+/** Faces whose embeddings are deleted by one statement. */
+const deletedAtOnce = 2048;
+
+/**
+ * Deletes a model with all that it made. A statement keeps the pages that it changes in memory
+ * until it is done, so this is done by many.
+ */
+export function deleteModel(sql: Statements, model: number): void {
+  for (;;) {
+    const { changes } = sql.run(
+      `DELETE FROM embeddings WHERE model = ?1
+         AND face IN (SELECT face FROM embeddings WHERE model = ?1 ORDER BY face LIMIT ?2)`,
+      ...[model, deletedAtOnce],
+    );
+    if (changes < deletedAtOnce) break;
+  }
+  sql.run("DELETE FROM models WHERE id = ?", model);
+}
+
 /** One entry of the audit log. */
 export function note(sql: Statements, action: string, person: number | null, faces: number): void {
   const time = new Date().toISOString();

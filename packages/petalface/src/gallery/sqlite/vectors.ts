@@ -1,6 +1,6 @@
 import { release } from "../release.ts";
 import { type EmbeddingRow, readEmbedding, type VectorsWriter, vectorsWriter } from "../rows.ts";
-import type { ChosenFaces, EnrolledVectors } from "../types.ts";
+import type { ChosenFaces, EnrolledVectors, FaceOwners } from "../types.ts";
 import type { Statements, StoredModel } from "./statements.ts";
 
 type VectorRow = EmbeddingRow & { readonly person: number };
@@ -63,6 +63,25 @@ export function readChosen(
     "faces" in chosen ? (["faces.id", chosen.faces] as const) : (["person", chosen.people] as const);
   const rows = sql.all<VectorRow>(chosenQuery(column), id, JSON.stringify(Array.from(ids)));
   return collect(path, rows, rows.length, record.space.width);
+}
+
+/** The faces that a model has embedded. */
+export function readOwners(sql: Statements, model: number): FaceOwners {
+  // One row at a time, into arrays of 8 bytes a face; one statement, so that both agree.
+  const rows = sql.each<{ readonly face: number; readonly person: number; readonly count: number }>(
+    `SELECT face, person, (SELECT count(*) FROM embeddings WHERE model = ?1) AS count
+     FROM embeddings JOIN faces ON faces.id = face WHERE model = ?1 ORDER BY face`,
+    model,
+  );
+  let [faces, people] = [new Int32Array(), new Int32Array()];
+  let at = 0;
+  for (const { face, person, count } of rows) {
+    if (at === 0) [faces, people] = [new Int32Array(count), new Int32Array(count)];
+    faces[at] = face;
+    people[at] = person;
+    at++;
+  }
+  return { faces, people };
 }
 
 /** @param most rows at most */

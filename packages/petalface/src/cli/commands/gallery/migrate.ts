@@ -85,7 +85,7 @@ async function run(gallery: string, flags: Flags, context: CliContext): Promise<
   using given = flags.data === undefined ? undefined : await openGiven([flags.data], options, context);
   const pictures = given && (await picturesOf(given.data, context.signal));
   await using describer = await openDescriber(opened, record.calibration, engine);
-  const faces = (await store.faces()).length;
+  const faces = await store.count();
   await using loader = openLoader({ size: opened.model.size, threads, faces });
   const progress = context.progress("embedding again", faces, "faces");
   let report: MigrationReport;
@@ -115,10 +115,10 @@ function describe(path: string, report: MigrationReport): string {
   const { faces, switched, kept, changed, withoutCopies, mapped, mapLoss, earlier, sharp, copies } = report;
   const ranks = (name: string, found: PairedRanks | null): string[] => {
     if (found === null) return [];
-    const { searches, before, after, gained, lost } = found;
+    const { searches, searchable, before, after, gained, lost } = found;
     const share = (count: number): string => `${((100 * count) / searches).toFixed(1)} %`;
     return [
-      `${name}: rank-1 within the gallery ${share(before)} before, ${share(after)} now (${gained} gained, ${lost} lost of ${searches})`,
+      `${name}: rank-1 within the gallery ${share(before)} before, ${share(after)} now (${gained} gained, ${lost} lost; ${searches} of the ${searchable} faces with another one of their person were searched for)`,
     ];
   };
   return [
@@ -130,7 +130,7 @@ function describe(path: string, report: MigrationReport): string {
     ...(mapLoss === null
       ? []
       : [
-          `${mapped} faces without a picture have mapped embeddings; on ${mapLoss.faces} faces with pictures mapped and real ones have a mean cosine of ${mapLoss.cosine.toFixed(3)} (1 in 20 below ${mapLoss.lowCosine.toFixed(3)}), and ${(100 * mapLoss.rank1).toFixed(1)} % are nearest to their own`,
+          `${mapped} faces without a picture have mapped embeddings; on ${mapLoss.faces} of ${mapLoss.available} faces with pictures mapped and real ones have a mean cosine of ${mapLoss.cosine.toFixed(3)} (1 in 20 below ${mapLoss.lowCosine.toFixed(3)}), and ${(100 * mapLoss.rank1).toFixed(1)} % are nearest to their own`,
         ]),
     ...ranks("faces as enrolled", sharp),
     ...ranks("their low-resolution copies", copies),
