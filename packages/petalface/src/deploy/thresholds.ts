@@ -1,5 +1,6 @@
 import { PetalfaceError } from "../errors.ts";
 import { type BootstrapSummary, bootstrap, type Estimate, estimate, weighPairs } from "../evaluation/index.ts";
+import { type AcceptCurve, type AcceptPoint, curvePoints, shareInterval } from "../matching/index.ts";
 
 /** Comparisons of two faces each; all arrays have one entry for each comparison. */
 export interface Comparisons {
@@ -31,6 +32,8 @@ export interface AlphaRange {
   readonly name: string;
   /** null where too few comparisons of two people fall into the range. */
   readonly thresholds: readonly (Threshold | null)[];
+  /** How often two people reach other cosines; null where too few comparisons fall into it. */
+  readonly curve?: AcceptCurve | null;
 }
 
 /** Everything that a file carries of its thresholds. */
@@ -41,6 +44,8 @@ export interface Thresholds {
   readonly people: number;
   readonly faces: number;
   readonly all: readonly Threshold[];
+  /** How often two people reach other cosines; files of older versions do not say it. */
+  readonly curve?: AcceptCurve | null;
   /** By the lower alpha of the two faces; empty for a model without alpha. */
   readonly ranges: readonly AlphaRange[];
 }
@@ -73,23 +78,32 @@ const alphaRanges = [
   { name: "alpha 1 (both sharp)", alpha: [1, 1], has: (alpha: number) => alpha >= 1 },
 ] as const;
 
+/** What is known of comparisons of one range of alpha. */
+export interface AlphaRow {
+  readonly alpha: readonly [from: number, to: number];
+  readonly cosine: number | null;
+  readonly curve: AcceptCurve | null;
+}
+
 /**
  * The thresholds of the smallest rate by range of alpha, highest range first; a cosine is null
  * where too few comparisons show it. One range where nothing is known of alpha.
  */
-export function cosinesByAlpha({ all, ranges }: Pick<Thresholds, "all" | "ranges">): {
+export function cosinesByAlpha({ all, ranges, curve }: Pick<Thresholds, "all" | "ranges" | "curve">): {
   readonly far: number;
-  readonly rows: readonly { readonly alpha: readonly [from: number, to: number]; readonly cosine: number | null }[];
+  readonly rows: readonly AlphaRow[];
 } {
   const fars = all.map(({ far }) => far);
   const far = Math.min(...fars);
   const at = fars.indexOf(far);
   const known = alphaRanges.toReversed().flatMap(({ name, alpha }) => {
     const range = ranges.find((each) => each.name === name);
-    return range === undefined ? [] : [{ alpha, cosine: range.thresholds[at]?.cosine.value ?? null }];
+    const cosine = range?.thresholds[at]?.cosine.value ?? null;
+    return range === undefined ? [] : [{ alpha, cosine, curve: range.curve ?? null }];
   });
   const [first] = all.filter((each) => each.far === far);
-  return { far, rows: known.length > 0 ? known : [{ alpha: [0, 1], cosine: first?.cosine.value ?? null }] };
+  const one: AlphaRow = { alpha: [0, 1], cosine: first?.cosine.value ?? null, curve: curve ?? null };
+  return { far, rows: known.length > 0 ? known : [one] };
 }
 
 /**
@@ -106,7 +120,7 @@ export function measureThresholds(
   fars: readonly number[],
   options: BootstrapSummary,
   hasAlpha: boolean,
-): Pick<Thresholds, "all" | "ranges"> {
+): Pick<Thresholds, "all" | "ranges" | "curve"> {
   if (people < fewestPeople)
     throw new PetalfaceError(
       "PETAL_DATA_UNFIT",
@@ -119,11 +133,11 @@ export function measureThresholds(
       "PETAL_DATA_UNFIT",
       `a false-accept rate of ${finest} needs ${Math.ceil(fewestAccepted / finest).toLocaleString("en")} comparisons of two people, and there are ${impostors.toLocaleString("en")}: ask for ${finestRate(impostors)} or more, or give more faces`,
     );
-  const all = thresholdsOf(comparisons, people, fars, options).filter((found) => found !== null);
+  const { thresholds, curve } = thresholdsOf(comparisons, people, fars, options);
   const ranges = hasAlpha
     ? alphaRanges.map(({ name, has }) => ({
         name,
-        thresholds: thresholdsOf(
+        ...thresholdsOf(
           select(comparisons, (i) => has(comparisons.alpha[i])),
           people,
           fars,
@@ -131,7 +145,7 @@ export function measureThresholds(
         ),
       }))
     : [];
-  return { all, ranges };
+  return { all: thresholds.filter((found) => found !== null), curve, ranges };
 }
 
 function select(from: Comparisons, keep: (index: number) => boolean): Comparisons {
@@ -145,13 +159,16 @@ function select(from: Comparisons, keep: (index: number) => boolean): Comparison
   };
 }
 
-/** One threshold for each rate; null where too few comparisons of two people are there. */
+/**
+ * One threshold for each rate, and how often two people reach other cosines; null where too few
+ * comparisons of two people are there.
+ */
 function thresholdsOf(
   comparisons: Comparisons,
   people: number,
   fars: readonly number[],
   options: BootstrapSummary,
-): (Threshold | null)[] {
+): { readonly thresholds: (Threshold | null)[]; readonly curve: AcceptCurve | null } {
   const order = Int32Array.from(comparisons.scores.keys()).sort(
     (a, b) => comparisons.scores[b] - comparisons.scores[a],
   );
@@ -165,15 +182,43 @@ function thresholdsOf(
   const impostors = sorted.same.reduce((count, same) => count + (same === 1 ? 0 : 1), 0);
   const hasGenuine = impostors < sorted.same.length;
   const weights = new Float64Array(sorted.scores.length);
+  const points = curvePoints(
+    sorted.scores.filter((_, i) => sorted.same[i] !== 1),
+    fars,
+  );
   const rows = bootstrap(people, options, (multiplicities) => {
     weighPairs(sorted, multiplicities, weights);
-    return fars.flatMap((far) => atRate(sorted, weights, far));
+    return [...fars.flatMap((far) => atRate(sorted, weights, far)), ...sharesFrom(sorted, weights, points)];
   });
-  return fars.map((far, i) => {
+  const thresholds = fars.map((far, i) => {
     if (far * impostors < fewestAccepted) return null;
     const [cosine, accepted] = [estimate(rows[2 * i]), estimate(rows[2 * i + 1])];
     return { far, cosine, accepted: hasGenuine ? accepted : null, impostors };
   });
+  if (impostors < fewestAccepted) return { thresholds, curve: null };
+  const curve = points.map(({ cosine, above, reached }, i): AcceptPoint => {
+    // Few people draw nothing else than they have; as if comparisons were independent is the least.
+    const [least, most] = shareInterval(reached, impostors);
+    const { low, high } = estimate(rows[2 * fars.length + i]);
+    return [cosine, above, reached, Math.min(low, least), Math.max(high, most)];
+  });
+  return { thresholds, curve: { impostors, beyond: shareInterval(0, impostors)[1], points: curve } };
+}
+
+/** Shares of the weight of impostors that reach the cosines of points, from the highest down. */
+function sharesFrom(
+  { scores, same }: Comparisons,
+  weights: Float64Array,
+  points: readonly { readonly cosine: number }[],
+): number[] {
+  const passed: number[] = [];
+  let [sum, i] = [0, 0];
+  for (const { cosine } of points) {
+    for (; i < scores.length && scores[i] >= cosine; i++) if (same[i] !== 1) sum += weights[i];
+    passed.push(sum);
+  }
+  // The last point is the lowest impostor.
+  return passed.map((share) => share / sum);
 }
 
 /**

@@ -62,7 +62,6 @@ export {
 export type { Grouping } from "./statistics/groups.ts";
 export { meanResult } from "./statistics/mean.ts";
 export { type MeasureName, type OperatingChoice, prepareStatistics, type Statistics } from "./statistics/measures.ts";
-export { type PersonCount, shareIntervalOfPeople } from "./statistics/proportion.ts";
 export {
   defaultFars,
   identicalShare,

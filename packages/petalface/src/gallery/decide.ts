@@ -1,6 +1,7 @@
+import { type FalseAcceptRate, falseAcceptRateAt } from "../matching/index.ts";
 import type { Candidate } from "./candidate.ts";
 import { thresholdAt } from "./thresholds.ts";
-import type { ThresholdTable } from "./types.ts";
+import type { MeasuredRates, ThresholdTable } from "./types.ts";
 
 /** The answer for a face. */
 export interface Decision {
@@ -18,6 +19,11 @@ export interface Decision {
   readonly nearest: Candidate | null;
   /** What the cosine has to exceed; null where there is no such cosine. */
   readonly threshold: number | null;
+  /**
+   * How sure it is: which share of strangers would be accepted, if faces of this quality were
+   * accepted from this cosine on. Null where nothing has measured it.
+   */
+  readonly falseAcceptRate: FalseAcceptRate | null;
 }
 
 /** How often each answer was given. */
@@ -36,6 +42,10 @@ export interface DecisionRules {
   readonly margin: number;
   /** Faces of lower quality are unusable. */
   readonly lowestAlpha: number;
+  /** How many people are compared with. */
+  readonly people: number;
+  /** Whether low-resolution copies are enrolled, which change the cosines of poor faces. */
+  readonly hasCopies: boolean;
 }
 
 /**
@@ -47,12 +57,16 @@ export interface DecisionRules {
 export function decide(alpha: number, candidates: readonly Candidate[], rules: DecisionRules): Decision {
   const [first, second] = candidates;
   const nearest = first ?? null;
-  const threshold = thresholdAt(rules.thresholds, alpha)?.cosine ?? null;
+  const row = thresholdAt(rules.thresholds, alpha);
+  const threshold = row?.cosine ?? null;
+  const rates = nearest === null ? undefined : row?.rates;
+  const falseAcceptRate = rates === undefined || nearest === null ? null : rateOf(rates, alpha, nearest.cosine, rules);
   const say = (decision: Decision["decision"], reason: Decision["reason"]): Decision => ({
     decision,
     reason,
     nearest,
     threshold,
+    falseAcceptRate,
   });
   if (alpha < rules.lowestAlpha || threshold === null)
     return say("unusable", "its quality is below what the wanted rate needs");
@@ -61,4 +75,27 @@ export function decide(alpha: number, candidates: readonly Candidate[], rules: D
   if (second !== undefined && first.cosine - second.cosine < rules.margin)
     return say("unknown", "too close to the second person");
   return say("match", null);
+}
+
+/**
+ * The share of searches for strangers that reach a cosine. Where it was measured on comparisons of
+ * two faces, a search makes one with each person: 1 - (1 - rate)^people, as if they were
+ * independent (ISO/IEC 19795-1). Those were made without copies, so they say nothing of poor faces
+ * in a gallery with copies.
+ */
+function rateOf(
+  { of, curves }: MeasuredRates,
+  alpha: number,
+  cosine: number,
+  { people, hasCopies }: DecisionRules,
+): FalseAcceptRate | null {
+  if (of === "comparisons" && hasCopies && alpha < 1) return null;
+  const [highest] = curves
+    .map((curve) => falseAcceptRateAt(curve, cosine))
+    .sort((one, other) => Number(one.below) - Number(other.below) || other.rate - one.rate);
+  if (highest === undefined || of === "searches") return highest ?? null;
+  // 1 - (1 - share)^people, exact also for small shares.
+  const inSearch = (share: number): number => (share >= 1 ? 1 : -Math.expm1(people * Math.log1p(-share)));
+  const [low, high] = highest.interval;
+  return { ...highest, rate: inSearch(highest.rate), interval: [inSearch(low), inSearch(high)] };
 }

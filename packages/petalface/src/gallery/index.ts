@@ -39,6 +39,8 @@ export {
   estimateThresholds,
   parseThresholds,
   refuseOtherThresholds,
+  type ShownThresholds,
+  shownThresholds,
   singleThreshold,
   thresholdAt,
 } from "./thresholds.ts";
@@ -54,6 +56,7 @@ export type {
   FaceEmbedding,
   FacesOfPerson,
   GallerySettings,
+  MeasuredRates,
   MeasuredThresholds,
   MigratingFace,
   Migration,

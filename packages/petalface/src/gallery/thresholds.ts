@@ -1,9 +1,15 @@
 import { itemAt } from "onnx-grad";
 import { PetalfaceError } from "../errors.ts";
-import { normaliseRows } from "../matching/index.ts";
+import {
+  type AcceptCurve,
+  type AcceptPoint,
+  curvePoints,
+  normaliseRows,
+  shareIntervalOfPeople,
+} from "../matching/index.ts";
 import type { EmbeddingRecord } from "./record.ts";
 import type { PersonSearcher } from "./search.ts";
-import type { EnrolledVectors, ThresholdRow, ThresholdTable } from "./types.ts";
+import type { EnrolledVectors, GallerySettings, ThresholdRow, ThresholdTable } from "./types.ts";
 
 /** A threshold, and where it comes from. */
 export interface ChosenThresholds {
@@ -105,22 +111,27 @@ export async function estimateThresholds(
   };
   const strangers = async (rows: Float32Array, alpha: number): Promise<Float64Array> => {
     const found = await searcher.search({ rows, alpha: new Float64Array(count).fill(alpha), without }, 1, signal);
-    return Float64Array.from(found, ([best]) => best?.cosine ?? -1).sort();
+    return Float64Array.from(found, ([best]) => best?.cosine ?? -1);
   };
-  const over = async (rows: Float32Array, alphas: readonly number[]): Promise<number> => {
-    let highest = -1;
-    for (const alpha of alphas) highest = Math.max(highest, above(await strangers(rows, alpha), rate));
-    return highest;
+  const over = async (rows: Float32Array, alphas: readonly number[]): Promise<Omit<ThresholdRow, "alpha">> => {
+    let cosine = -1;
+    const curves: AcceptCurve[] = [];
+    for (const alpha of alphas) {
+      const cosines = await strangers(rows, alpha);
+      cosine = Math.max(cosine, above(cosines.toSorted(), rate));
+      curves.push(curveOf(cosines, without, rate));
+    }
+    return { cosine, rates: { of: "searches", curves } };
   };
   const copies = take(vectors.copies);
   const hasCopies = copies.some((value) => value !== 0);
   const sharp = await over(take(vectors.vectors), [1, halfway]);
   const rows: ThresholdRow[] = hasCopies
     ? [
-        { alpha: [0, halfway], cosine: await over(copies, [0, halfway]) },
-        { alpha: [halfway, 1], cosine: sharp },
+        { alpha: [0, halfway], ...(await over(copies, [0, halfway])) },
+        { alpha: [halfway, 1], ...sharp },
       ]
-    : [{ alpha: [0, 1], cosine: sharp }];
+    : [{ alpha: [0, 1], ...sharp }];
   return { kind: "estimated", table: { rate, rows }, faces: count, smallestRate: 1 / count };
 }
 
@@ -129,4 +140,63 @@ function above(values: Float64Array, rate: number): number {
   // The slack lets 0.01 x 900 = 9 through although the product is not exact.
   const allowed = Math.floor(rate * values.length * (1 + 1e-12));
   return itemAt(values, Math.max(0, values.length - 1 - allowed));
+}
+
+/**
+ * How often searches for strangers reach a cosine; intervals over people.
+ *
+ * @param cosines the highest one of each search
+ * @param people for whom was searched
+ */
+function curveOf(cosines: Float64Array, people: Int32Array, rate: number): AcceptCurve {
+  const own = new Map<number, number[]>();
+  people.forEach((person, at) => {
+    const list = own.get(person) ?? [];
+    own.set(person, list);
+    list.push(itemAt(cosines, at));
+  });
+  const intervalFrom = (cosine: number): readonly [number, number] =>
+    shareIntervalOfPeople(
+      Array.from(own.values(), (all) => ({ hits: all.filter((each) => each >= cosine).length, cases: all.length })),
+    );
+  return {
+    impostors: cosines.length,
+    beyond: intervalFrom(Number.POSITIVE_INFINITY)[1],
+    points: curvePoints(cosines.toSorted().reverse(), [rate]).map(({ cosine, above: over, reached }): AcceptPoint => {
+      const [low, high] = intervalFrom(cosine);
+      return [cosine, over, reached, low, high];
+    }),
+  };
+}
+
+/** Thresholds as they are printed: without curves, and with how to get those. */
+export type ShownThresholds = Omit<ChosenThresholds, "table"> & {
+  readonly table: Omit<ThresholdTable, "rows"> & { readonly rows: readonly Omit<ThresholdRow, "rates">[] };
+  readonly note?: string;
+};
+
+/** {@link ShownThresholds}. */
+export function shownThresholds(
+  { table, ...rest }: ChosenThresholds,
+  gallery: Pick<GallerySettings, "copies">,
+): ShownThresholds {
+  const note = whyNoRates(table, gallery);
+  const rows = table.rows.map(({ alpha, cosine }) => ({ alpha, cosine }));
+  return { ...rest, table: { ...table, rows }, ...(note !== undefined && { note }) };
+}
+
+/** Why some decisions have no false-accept rate, and what would give it; undefined where all have. */
+export function whyNoRates(
+  { rows, measured }: ThresholdTable,
+  { copies }: Pick<GallerySettings, "copies">,
+): string | undefined {
+  const estimate = "without a threshold or table it is estimated on the gallery";
+  if (rows.every(({ rates }) => rates === undefined))
+    return measured === undefined
+      ? `these thresholds do not say how often strangers are accepted; ${estimate}, and petalface threshold 'out' measures it`
+      : `these thresholds are of an older petalface and do not say how often strangers are accepted; measure again with petalface threshold 'out'`;
+  const isOfComparisons = rows.some(({ rates }) => rates?.of === "comparisons");
+  return isOfComparisons && copies.length > 0
+    ? `how often strangers are accepted was measured without low-resolution copies, which this gallery has, so it is said of sharp faces only; ${estimate}`
+    : undefined;
 }

@@ -1,3 +1,4 @@
+import type { AcceptCurve } from "../matching/index.ts";
 import type { EmbeddingRecord } from "./record.ts";
 
 /** What a model makes of one face. */
@@ -204,4 +205,17 @@ export interface ThresholdRow {
   readonly alpha: readonly [from: number, to: number];
   /** Null: the rate cannot be held for faces of this quality. */
   readonly cosine: number | null;
+  /** How often impostors reach other cosines, where that was measured. */
+  readonly rates?: MeasuredRates | undefined;
+}
+
+/** How often impostors reach a cosine, by faces of one range of alpha. */
+export interface MeasuredRates {
+  /**
+   * Of what: `searches` for a stranger among all people of the gallery, or `comparisons` of two
+   * faces of two people.
+   */
+  readonly of: "searches" | "comparisons";
+  /** The highest of them counts. */
+  readonly curves: readonly AcceptCurve[];
 }

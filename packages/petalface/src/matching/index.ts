@@ -1,4 +1,11 @@
 export {
+  type AcceptCurve,
+  type AcceptPoint,
+  curvePoints,
+  type FalseAcceptRate,
+  falseAcceptRateAt,
+} from "./accept-curve.ts";
+export {
   type CopyOptions,
   type CopyWeight,
   checkCopies,
@@ -23,6 +30,7 @@ export { type MatrixRates, type MatrixTask, matrixTar } from "./matrix.ts";
 export { cmc, type OpenSetOptions, type OpenSetPoint, openSet } from "./open-set.ts";
 export { scorePairs } from "./pairs.ts";
 export * from "./portable.ts";
+export { type PersonCount, shareInterval, shareIntervalOfPeople } from "./proportion.ts";
 export { allowedImpostors, type OperatingPoint, type Roc, rocCurve, tarAtFar } from "./rates.ts";
 export { type RowSource, rowsOf, type WorkOptions } from "./rows.ts";
 export { poolTemplates, type TemplateMembers } from "./templates.ts";

@@ -10,6 +10,8 @@ export interface Decided {
   /** With the nearest person; null without a comparison. */
   readonly cosine: number | null;
   readonly threshold: number | null;
+  /** How sure it is; null where nothing has measured it. */
+  readonly falseAcceptRate: Decision["falseAcceptRate"];
   /** Quality of the track. */
   readonly alpha: number;
 }
@@ -26,5 +28,6 @@ export interface WatchEvent extends Decided {
   readonly frames: number;
   /** Where it was last, in pixels. */
   readonly box: Box;
+  /** The detector's, that it is a face. */
   readonly confidence: number;
 }

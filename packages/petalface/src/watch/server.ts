@@ -12,7 +12,7 @@ export interface ServerOptions {
 
 /** The part of a server's answer that is used. */
 interface Answer {
-  readonly photos?: readonly Omit<Decided, "alpha">[];
+  readonly photos?: readonly (Omit<Decided, "alpha" | "falseAcceptRate"> & Partial<Decided>)[];
   readonly detail?: string;
 }
 
@@ -37,6 +37,7 @@ export async function decideOnServer({ unit, alpha }: Track, options: ServerOpti
     person: null,
     cosine: null,
     threshold: null,
+    falseAcceptRate: null,
     alpha,
   });
   let response: Response;
@@ -60,6 +61,7 @@ export async function decideOnServer({ unit, alpha }: Track, options: ServerOpti
     if (isPassing(response.status)) return undecided(why);
     throw new PetalfaceError("PETAL_SERVER_FAILED", `the server ${options.address} ${why}`);
   }
-  const { decision, reason, person, cosine, threshold } = found;
-  return { decision, reason, person, cosine, threshold, alpha };
+  // Older servers say no rate.
+  const { decision, reason, person, cosine, threshold, falseAcceptRate = null } = found;
+  return { decision, reason, person, cosine, threshold, falseAcceptRate, alpha };
 }

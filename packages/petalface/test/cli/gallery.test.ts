@@ -55,7 +55,11 @@ describe("petalface gallery", () => {
     const [file] = await readdir(join(folder, "faces", "2"));
     const photo = join("faces", "2", file);
     const found = await json("search", "g.db", photo, "--threshold", "0.5", "--margin", "0", "--templates", "best");
-    expect(found.thresholds).toEqual({ kind: "given", table: { rows: [{ alpha: [0, 1], cosine: 0.5 }] } });
+    expect(found.thresholds).toEqual({
+      ...{ kind: "given", table: { rows: [{ alpha: [0, 1], cosine: 0.5 }] } },
+      note: expect.stringContaining("do not say how often strangers are accepted"),
+    });
+    expect(found.photos[0].falseAcceptRate).toBeNull();
     expect(found.photos).toHaveLength(1);
     const [answer] = found.photos;
     expect(answer).toMatchObject({ photo, decision: "match", reason: null, person: "2", threshold: 0.5 });
@@ -85,7 +89,15 @@ describe("petalface gallery", () => {
     });
     const track = await json("search", "g.db", "--track", join("faces", "1"), "--threshold", "0", "--margin", "0");
     expect(track.photos).toMatchObject([{ decision: "match", detail: expect.stringMatching(/^\d of 3 frames$/) }]);
-    expect((await json("search", "g.db", photo)).thresholds).toMatchObject({ kind: "estimated", faces: 12 });
+    const estimated = await json("search", "g.db", "--track", join("faces", "1"));
+    expect(estimated.thresholds).toMatchObject({ kind: "estimated", faces: 12 });
+    expect(Object.keys(estimated.thresholds.table.rows[0])).toEqual(["alpha", "cosine"]);
+    // Twelve faces of four people cannot show less than one in twelve, and people say less.
+    const { rate, interval, impostors } = estimated.photos[0].falseAcceptRate;
+    expect([rate >= 1 / 12, rate <= interval[1], interval[1] > 0.4, impostors]).toEqual([true, true, true, 12]);
+    expect((await petalface(["gallery", "search", "g.db", photo], { cwd: folder })).stdout).toContain(
+      "false-accept rate ",
+    );
 
     const removed = await json("remove", "g.db", "--person", "2");
     expect(removed).toMatchObject({ person: "2", faces: 3, found: 0 });

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { cosinesByAlpha, inUnit, measureThresholds, type ThresholdComparisons } from "../../src/deploy/index.ts";
 import { thresholdAt } from "../../src/gallery/index.ts";
-import { tarAtFar } from "../../src/matching/index.ts";
+import { shareInterval, tarAtFar } from "../../src/matching/index.ts";
 import { random } from "../../src/random.ts";
 import { petalface } from "../cli/process.ts";
 import { saveDeployed } from "../support/deployed.ts";
@@ -67,6 +67,26 @@ describe("measureThresholds", () => {
     expect(ranges.map(({ thresholds }) => thresholds[0] === null)).toEqual([true, false, false]);
   });
 
+  it("says how often two people reach other cosines, within intervals over people", () => {
+    const comparisons = drawn();
+    const { curve, ranges } = measureThresholds(comparisons, people, [0.05], bootstrap, true);
+    const impostors = comparisons.scores.filter((_, i) => comparisons.same[i] === 0);
+    expect(curve?.impostors).toBe(impostors.length);
+    for (const [cosine, above, reached, low, high] of curve?.points ?? []) {
+      expect([above, reached]).toEqual([
+        impostors.filter((score) => score > cosine).length,
+        impostors.filter((score) => score >= cosine).length,
+      ]);
+      const share = reached / impostors.length;
+      const [least, most] = shareInterval(reached, impostors.length);
+      expect(low).toBeLessThanOrEqual(Math.min(share, least));
+      expect(high).toBeGreaterThanOrEqual(Math.max(share, most));
+    }
+    expect(ranges.map((range) => range.curve?.impostors ?? 0).reduce((sum, count) => sum + count)).toBe(
+      impostors.length,
+    );
+  });
+
   it("counts equal scores of two people together, so that the rate is never exceeded", () => {
     const comparisons = drawn();
     const scores = comparisons.scores.map((score) => Math.round(5 * score) / 5);
@@ -128,6 +148,7 @@ describe("petalface threshold", () => {
       return JSON.parse(ended.stdout);
     };
     const { ranges } = await run("threshold", ...on, ...data, "--far", "0.05,0.02", "--out", file);
+    expect(ranges[0].curve ?? ranges[2].curve).toMatchObject({ impostors: expect.any(Number) });
     await run("gallery", "create", gallery, ...on, "--thresholds", file);
     await run("gallery", "add", gallery, "synthetic:people=5,images=2,seed=4", "--min-alpha", "0", "--force");
     const search = ["gallery", "search", gallery, "synthetic:people=5,images=2,seed=9"];
@@ -136,9 +157,12 @@ describe("petalface threshold", () => {
     const given = await run(...search, "--thresholds", file);
     expect(given.thresholds).toEqual({ ...stored.thresholds, kind: "given" });
     expect(stored.photos).toHaveLength(10);
-    for (const { alpha, threshold, decision, reason } of stored.photos) {
+    for (const { alpha, threshold, decision, reason, falseAcceptRate } of stored.photos) {
       const range = ranges[alpha < 0.5 ? 0 : alpha < 1 ? 1 : 2];
       expect(threshold).toBe(range.thresholds[1]?.cosine.value ?? null);
+      // The gallery has copies, with which poor faces were not compared.
+      if (alpha < 1) expect(falseAcceptRate).toBeNull();
+      else expect(falseAcceptRate.rate).toBeGreaterThan(0);
       if (threshold === null)
         expect([decision, reason]).toEqual(["unusable", "its quality is below what the wanted rate needs"]);
     }
@@ -158,7 +182,9 @@ describe("petalface threshold", () => {
     const cosine = (value: number) => ({ value, low: value, high: value, standardError: 0 });
     const one = (far: number, value: number) => ({ far, cosine: cosine(value), accepted: null, impostors: 100 });
     const all = [one(0.1, 0.2), one(0.01, 0.3)];
-    expect(cosinesByAlpha({ all, ranges: [] })).toEqual({ far: 0.01, rows: [{ alpha: [0, 1], cosine: 0.3 }] });
+    // Files of older versions have no curve.
+    const row = { alpha: [0, 1], cosine: 0.3, curve: null };
+    expect(cosinesByAlpha({ all, ranges: [] })).toEqual({ far: 0.01, rows: [row] });
     const ranges = [
       { name: "alpha below 0.5", thresholds: [one(0.1, 0.4), null] },
       { name: "alpha from 0.5 to 1", thresholds: [one(0.1, 0.3), one(0.01, 0.35)] },

@@ -179,7 +179,7 @@ describe("thresholds", () => {
 });
 
 describe("decisions", () => {
-  const rules = { thresholds: singleThreshold(0.4), margin: 0.05, lowestAlpha: 0.2 };
+  const rules = { thresholds: singleThreshold(0.4), margin: 0.05, lowestAlpha: 0.2, people: 2, hasCopies: false };
   const near = (...cosines: number[]) => cosines.map((cosine, person) => ({ person, cosine }));
   test.each([
     ["match", null, 1, near(0.6, 0.3)],

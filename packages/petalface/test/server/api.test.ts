@@ -105,6 +105,15 @@ describe("from an empty gallery to a decision and back", () => {
     expect(other.status).toBe(200);
     const { candidates, decision, threshold } = one.body.photos[0];
     expect(other.body.photos[0]).toMatchObject({ decision, threshold });
+    expect(one.body.photos[0].falseAcceptRate).toMatchObject({
+      rate: expect.any(Number),
+      below: expect.any(Boolean),
+      interval: [expect.any(Number), expect.any(Number)],
+    });
+    const given = await server.ask("POST", `${query}&threshold=0.3`, form(photo));
+    expect(given.body.photos[0].falseAcceptRate).toBeNull();
+    expect(given.body.thresholds.note).toContain("it is estimated on the gallery");
+    expect(given.body.thresholds.table.rows).toEqual([{ alpha: [0, 1], cosine: 0.3 }]);
     other.body.photos[0].candidates.forEach((candidate: { person: string; cosine: number }, at: number) => {
       expect(candidate.person).toBe(candidates[at].person);
       expect(candidate.cosine).toBeCloseTo(candidates[at].cosine, 5);

@@ -44,6 +44,7 @@ const event: WatchEvent = {
   person: "Ada",
   cosine: 0.6,
   threshold: 0.3,
+  falseAcceptRate: { rate: 0.002, below: false, interval: [0.001, 0.004], impostors: 2048 },
   alpha: 0.8,
 };
 const started = 1_700_000_000;

@@ -43,8 +43,9 @@ export async function findThresholds(
   const stored = thresholdsIn(new Map([[thresholdsKey, text]])) && (JSON.parse(text) as StoredThresholds);
   const problem = problemOf(stored, backbone, adapter);
   if (problem === undefined && stored !== undefined) {
-    const { model: _, adapter: __, ...thresholds } = stored;
-    return thresholds;
+    // Who reads an exported file needs its thresholds; the curves would be most of its metadata.
+    const { model: _, adapter: __, curve: ___, ranges, ...thresholds } = stored;
+    return { ...thresholds, ranges: ranges.map(({ name, thresholds: own }) => ({ name, thresholds: own })) };
   }
   if (file !== undefined)
     throw new PetalfaceError("PETAL_RESULT_INVALID", `${path}: ${problem}; measure again with \`petalface threshold\``);

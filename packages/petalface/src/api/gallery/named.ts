@@ -1,4 +1,4 @@
-import { type PersonCount, shareIntervalOfPeople } from "../../evaluation/index.ts";
+import { type PersonCount, shareIntervalOfPeople } from "../../matching/index.ts";
 
 /** What {@link countNamed} needs of an answer. */
 interface Answer {

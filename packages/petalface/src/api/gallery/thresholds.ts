@@ -75,7 +75,11 @@ export async function readThresholds(path: string): Promise<ThresholdTable> {
   }
   const measured = thresholdsIn(new Map([[thresholdsKey, text]])) as StoredThresholds | undefined;
   if (measured === undefined || measured.all.length === 0) return parseThresholds(document, printPath(path));
-  const { far, rows } = cosinesByAlpha(measured);
+  const { far, rows: found } = cosinesByAlpha(measured);
+  const rows = found.map(({ alpha, cosine, curve }) => ({
+    ...{ alpha, cosine },
+    ...(curve !== null && { rates: { of: "comparisons" as const, curves: [curve] } }),
+  }));
   const { data, model, adapter } = measured;
   return { rows, measured: { far, data, model, adapter } };
 }

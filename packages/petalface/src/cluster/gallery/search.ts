@@ -8,7 +8,6 @@ import type { Surroundings } from "../../api/surroundings.ts";
 import { PetalfaceError } from "../../errors.ts";
 import {
   type BegunMigration,
-  type ChosenThresholds,
   countDecisions,
   type Decision,
   type DecisionCounts,
@@ -24,6 +23,8 @@ import {
   openIndexedSearcher,
   openSearcherOfNext,
   type PersonSearcher,
+  type ShownThresholds,
+  shownThresholds,
   type TemplateRule,
 } from "../../gallery/index.ts";
 import { openLoader, printPath } from "../../images/index.ts";
@@ -74,7 +75,7 @@ export interface SearchReport {
   readonly enrolled: number;
   /** How was searched. */
   readonly search: GallerySearcher["kind"];
-  readonly thresholds: ChosenThresholds;
+  readonly thresholds: ShownThresholds;
   readonly counts: DecisionCounts;
   readonly named?: NamedCounts;
   readonly photos: readonly SearchAnswer[];
@@ -118,7 +119,11 @@ export async function searchGallery(
     options,
     surroundings,
   );
-  const rules = { thresholds: chosen.table, margin, lowestAlpha: minAlpha };
+  const rules: DecisionRules = {
+    thresholds: chosen.table,
+    ...{ margin, lowestAlpha: minAlpha, people: searcher.people },
+    hasCopies: store.settings.copies.length > 0,
+  };
   const { signal } = surroundings;
   const found =
     track === undefined
@@ -130,7 +135,7 @@ export async function searchGallery(
     ...("missing" in searcher && { missing: searcher.missing() }),
     enrolled: searcher.people,
     search: searcher.kind,
-    thresholds: chosen,
+    thresholds: shownThresholds(chosen, store.settings),
     counts: countDecisions(photos),
     ...(named && { named }),
     photos,
@@ -303,5 +308,6 @@ const unusable = (photo: string, reason: Decision["reason"], detail: string | nu
   reason,
   nearest: null,
   threshold: null,
+  falseAcceptRate: null,
   candidates: [],
 });

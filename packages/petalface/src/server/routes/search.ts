@@ -3,9 +3,11 @@ import {
   type ChosenThresholds,
   countDecisions,
   type Decision,
+  type DecisionRules,
   decide,
   type FaceDescription,
   joinTrack,
+  shownThresholds,
   singleThreshold,
 } from "../../gallery/index.ts";
 import { fieldsOf } from "../../json.ts";
@@ -25,6 +27,15 @@ const judged = Type.Object({
   threshold: maybe(Type.Number(), "What the cosine of a match exceeds, for this quality"),
   person: maybe(Type.String(), "Who it is; null unless it is a match"),
   cosine: maybe(Type.Number(), "Of the nearest person"),
+  falseAcceptRate: maybe(
+    Type.Object({
+      rate: Type.Number({ description: "Share of searches for strangers that reach this cosine" }),
+      below: Type.Boolean({ description: "Whether none did: the rate is below the one that is given" }),
+      interval: Type.Tuple([Type.Number(), Type.Number()], { description: "95 % interval of the rate" }),
+      impostors: Type.Integer({ description: "How many it was measured on" }),
+    }),
+    "How sure it is; null where nothing has measured it, and thresholds.note says what would",
+  ),
   candidates: Type.Array(candidate, { description: "The nearest people, nearest first" }),
 });
 
@@ -63,6 +74,7 @@ const answer = Type.Object({
       }),
       faces: Type.Optional(Type.Integer()),
       smallestRate: Type.Optional(Type.Number()),
+      note: Type.Optional(Type.String({ description: "Why decisions have no false-accept rate, and what gives it" })),
     },
     { description: "Thresholds by alpha, and where they come from" },
   ),
@@ -143,7 +155,7 @@ export function searchRoutes(app: App, context: ServerContext): void {
         gallery: gallery.name,
         enrolled: state.people.length,
         templates: context.templates,
-        thresholds: thresholdsOf(state.thresholds, threshold),
+        thresholds: shownThresholds(thresholdsOf(state.thresholds, threshold), gallery.store.settings),
         counts: countDecisions(found),
         photos: found,
       }));
@@ -219,6 +231,7 @@ const unusable = (photo: string, reason: string, problem?: Problem): PhotoAnswer
   threshold: null,
   person: null,
   cosine: null,
+  falseAcceptRate: null,
   candidates: [],
   ...(problem && { problem: aboutProblem(problem) }),
 });
@@ -236,12 +249,18 @@ async function searchFace(
   signal: AbortSignal,
 ): Promise<Static<typeof judged>> {
   // The second person is needed even where one is listed.
-  return answerOf(alpha, await gallery.search(probe, Math.max(2, rules.top), signal), rules);
+  const hasCopies = gallery.store.settings.copies.length > 0;
+  return answerOf(alpha, await gallery.search(probe, Math.max(2, rules.top), signal), { ...rules, hasCopies });
 }
 
-function answerOf(alpha: number, { candidates, state }: SearchResult, { top, threshold, margin, lowestAlpha }: Rules) {
+function answerOf(
+  alpha: number,
+  { candidates, state }: SearchResult,
+  { top, threshold, margin, lowestAlpha, hasCopies }: Rules & Pick<DecisionRules, "hasCopies">,
+) {
   const { table } = thresholdsOf(state.thresholds, threshold);
-  const { nearest, ...rest } = decide(alpha, candidates, { thresholds: table, margin, lowestAlpha });
+  const rules = { thresholds: table, margin, lowestAlpha, people: state.people.length, hasCopies };
+  const { nearest, ...rest } = decide(alpha, candidates, rules);
   const nameOf = (person: number): string => state.byId.get(person)?.name ?? "";
   return {
     ...rest,

@@ -1,7 +1,7 @@
-import type { ChosenThresholds } from "../../../gallery/index.ts";
+import type { ShownThresholds } from "../../../gallery/index.ts";
 
 /** One line on thresholds and where they come from. */
-export function describeThresholds({ kind, table, faces, smallestRate = 0 }: ChosenThresholds): string {
+export function describeThresholds({ kind, table, faces, smallestRate = 0, note }: ShownThresholds): string {
   const rows = table.rows.map(
     ({ alpha: [from, to], cosine }) =>
       `${cosine === null ? "none" : cosine.toFixed(3)}${from === 0 && to === 1 ? "" : ` for alpha ${from === to ? to : `${from} to ${to}`}`}`,
@@ -18,5 +18,5 @@ export function describeThresholds({ kind, table, faces, smallestRate = 0 }: Cho
     kind === "estimated" && smallestRate > (table.rate ?? 1)
       ? `; so few faces can only show ${smallestRate.toPrecision(2)}, so their highest cosine counts`
       : "";
-  return `thresholds: ${rows.join(", ")} (${source}${few})`;
+  return `thresholds: ${rows.join(", ")} (${source}${few})${note === undefined ? "" : `; ${note}`}`;
 }

@@ -5,6 +5,7 @@ import {
   type GallerySearcher,
   type GalleryStore,
   openGallerySearcher,
+  shownThresholds,
   type Track,
 } from "../../../gallery/index.ts";
 import type { SessionOptions } from "../../../runtime/index.ts";
@@ -50,7 +51,7 @@ export async function openDecider(
     }
   };
   let known = await load();
-  context.note(describeThresholds(known.thresholds));
+  context.note(describeThresholds(shownThresholds(known.thresholds, store.settings)));
   return {
     async decide({ unit, alpha }) {
       if ((await store.version()) !== known.version) {
@@ -60,10 +61,15 @@ export async function openDecider(
       }
       const { names, searcher, thresholds } = known;
       const [near = []] = await searcher.search({ rows: unit, alpha: [alpha] }, 2, context.signal);
-      const rules = { thresholds: thresholds.table, margin: flags.margin, lowestAlpha: flags.minAlpha };
-      const { decision, reason, nearest, threshold } = decide(alpha, near, rules);
-      const person = decision === "match" ? (names.get(nearest?.person ?? -1) ?? null) : null;
-      return { decision, reason, person, cosine: nearest?.cosine ?? null, threshold, alpha };
+      const { nearest, ...answer } = decide(alpha, near, {
+        thresholds: thresholds.table,
+        margin: flags.margin,
+        lowestAlpha: flags.minAlpha,
+        people: searcher.people,
+        hasCopies: store.settings.copies.length > 0,
+      });
+      const person = answer.decision === "match" ? (names.get(nearest?.person ?? -1) ?? null) : null;
+      return { ...answer, person, cosine: nearest?.cosine ?? null, alpha };
     },
     [Symbol.asyncDispose]: () => known.searcher[Symbol.asyncDispose](),
   };

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { shareInterval, shareIntervalOfPeople } from "../../src/evaluation/statistics/proportion.ts";
+import { shareInterval, shareIntervalOfPeople } from "../../src/matching/proportion.ts";
 
 // R. G. Newcombe, Statistics in Medicine 1998, table I, method 3, to four decimals.
 test.each([
