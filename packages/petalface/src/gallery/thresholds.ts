@@ -146,7 +146,7 @@ function above(values: Float64Array, rate: number): number {
  * How often searches for strangers reach a cosine; intervals over people.
  *
  * @param cosines the highest one of each search
- * @param people for whom was searched
+ * @param people of the searched faces, one a search
  */
 function curveOf(cosines: Float64Array, people: Int32Array, rate: number): AcceptCurve {
   const own = new Map<number, number[]>();
@@ -185,7 +185,10 @@ export function shownThresholds(
   return { ...rest, table: { ...table, rows }, ...(note !== undefined && { note }) };
 }
 
-/** Why some decisions have no false-accept rate, and what would give it; undefined where all have. */
+/**
+ * Why some decisions have no false-accept rate, and what would give it; undefined where all have
+ * one.
+ */
 export function whyNoRates(
   { rows, measured }: ThresholdTable,
   { copies }: Pick<GallerySettings, "copies">,
@@ -197,6 +200,6 @@ export function whyNoRates(
       : `these thresholds are of an older petalface and do not say how often strangers are accepted; measure again with petalface threshold 'out'`;
   const isOfComparisons = rows.some(({ rates }) => rates?.of === "comparisons");
   return isOfComparisons && copies.length > 0
-    ? `how often strangers are accepted was measured without low-resolution copies, which this gallery has, so it is said of sharp faces only; ${estimate}`
+    ? `how often strangers are accepted was measured without low-resolution copies, which this gallery has, so it holds for sharp faces only; ${estimate}`
     : undefined;
 }
