@@ -9,7 +9,7 @@ const model = tinyModelIn(temporaryFolder("petalface-targets-"));
 it("computes a target once, in whatever company it is asked for", async () => {
   const backbone = await openBackbone(model);
   const cache = createTargetCache(4, tinyWidth);
-  const targets = await openTargets(backbone, 4, { threads: 1 }, cache);
+  const targets = openTargets(backbone, 4, { threads: 1 }, cache);
   const face = 3 * tinySize * tinySize;
   const pixels = Uint8Array.from({ length: 3 * face }, (_, at) => (at * 7919 + Math.floor(at / face) * 31) % 256);
   const sharp = (index: number) => ({ index, flip: false });

@@ -4,6 +4,7 @@ import type { ImageRequest } from "../../images/index.ts";
 import type { Ranks } from "../../ranks.ts";
 import type { TrainingOptions } from "../options/options.ts";
 import type { Prefix } from "../prefix/prefix.ts";
+import type { Anchors } from "./anchors.ts";
 import { type Draw, sampler } from "./sampler.ts";
 import { shareOf } from "./share.ts";
 import type { Targets } from "./targets.ts";
@@ -30,6 +31,8 @@ export interface PreparedStep {
    */
   readonly fresh: readonly (readonly Draw[])[];
   readonly freshPixels: Uint8Array;
+  /** Whether the targets and anchors of this step are here already. */
+  readonly hasTargets: boolean;
 }
 
 /** How the loader is asked for a drawn face. */
@@ -75,7 +78,49 @@ export function* prepareSteps(
     ];
     yield loader.load(requests).then((planes) => {
       const split = shown.length * 3 * loader.size * loader.size;
-      return { step, draws, shown, pixels: planes.subarray(0, split), fresh, freshPixels: planes.subarray(split) };
+      const pixels = planes.subarray(0, split);
+      return { step, draws, shown, pixels, fresh, freshPixels: planes.subarray(split), hasTargets: false };
     });
   }
+}
+
+/** Where the targets of a step come from; nothing where the loss takes none. */
+export interface TargetSource {
+  readonly targets: Targets | undefined;
+  readonly anchors: Anchors | undefined;
+}
+
+/** Computes the targets and anchors that a step needs, unless they are here. */
+export async function embedTargets({ targets, anchors }: TargetSource, batch: PreparedStep): Promise<void> {
+  if (batch.hasTargets) return;
+  await targets?.add(batch.fresh, batch.freshPixels);
+  await anchors?.growTo(batch.step);
+}
+
+/**
+ * As {@link prepareSteps} without a prefix. The faces of the first step are loaded from now on, and
+ * by a single process its targets are computed: while the training graph is loaded. What fails then
+ * is thrown where the first step is asked for.
+ */
+export function beginSteps(
+  task: Parameters<typeof prepareSteps>[0],
+  kept: TargetSource,
+  first: number,
+): Iterable<Promise<PreparedStep>> {
+  const steps = prepareSteps(task, { targets: kept.targets, prefix: undefined }, first);
+  const { value: loading, done } = steps.next();
+  if (done) return [];
+  // Several ranks exchange targets, each in the same order as the others.
+  const begun =
+    task.ranks.count > 1
+      ? loading
+      : loading.then(async (batch) => {
+          await embedTargets(kept, batch);
+          return { ...batch, hasTargets: true };
+        });
+  begun.catch(() => undefined);
+  return (function* () {
+    yield begun;
+    yield* steps;
+  })();
 }

@@ -7,7 +7,7 @@ import type { StepRecord } from "../run/metrics.ts";
 import type { TrainingState } from "../state/checkpoint.ts";
 import { partLengths, sampleClasses, updateHead } from "../state/head.ts";
 import { followStatistics } from "../state/statistics.ts";
-import type { PreparedStep } from "./batches.ts";
+import { embedTargets, type PreparedStep } from "./batches.ts";
 import { meetFaces, type UsableStep, withoutNotFinite } from "./faces.ts";
 import { feedsOfPart, meetCentres, vector } from "./feeds.ts";
 import { drawNoise } from "./noise.ts";
@@ -42,8 +42,7 @@ export interface Computed {
  * batch: one of them would make every weight NaN.
  */
 export async function computeStep(task: StepTask, state: TrainingState, batch: PreparedStep): Promise<Computed> {
-  await task.targets?.add(batch.fresh, batch.freshPixels);
-  await task.anchors?.growTo(batch.step);
+  await embedTargets(task, batch);
   await task.prefix?.add(
     batch.shown.map((place) => itemAt(batch.draws, place)),
     batch.pixels,

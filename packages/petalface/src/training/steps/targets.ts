@@ -66,21 +66,25 @@ export function createTargetCache(length: number, width: number): TargetCache {
   return { known: new Uint8Array(count), rows: new Float32Array(count * width) };
 }
 
-/** Opens the frozen backbone as a teacher for a data set of `length` faces. */
-export async function openTargets(
+/**
+ * Opens the frozen backbone as a teacher for a data set of `length` faces. It is loaded meanwhile:
+ * whoever asks for the first target waits for that, and hears why where it fails.
+ */
+export function openTargets(
   backbone: Backbone,
   length: number,
   options: SessionOptions,
   cache: TargetCache = createTargetCache(length, backbone.width),
   ranks: Ranks = alone,
-): Promise<Targets> {
-  const graph = setBatch(backbone.graph, rows);
-  const session = await openSession(graph, { ...options, runs: Math.ceil((2 * length) / rows) });
+): Targets {
   const { width, size } = backbone;
   const { known, rows: kept } = cache;
   const keepAll = known.length > 0;
   if (keepAll && (known.length !== 2 * length || kept.length !== 2 * length * width))
     throw new Error(`targets of ${known.length / 2} faces were given for ${length}`);
+  const graph = setBatch(backbone.graph, rows);
+  const opening = openSession(graph, { ...options, runs: Math.ceil((2 * length) / rows) });
+  opening.catch(() => undefined);
   // What is claimed here and not computed in the end stays unknown to later runs.
   const claimed = known.slice();
   const passing = new Map<number, Float32Array>();
@@ -100,7 +104,8 @@ export async function openTargets(
         planes.set(pixels.subarray(at * face, (at + 1) * face), row * face);
       });
       const input = toInput(planes, part.length, rows, size, backbone.spec);
-      const data = floatsOf(await session.run({ [backbone.input]: input }), backbone.output);
+      const { run } = await opening;
+      const data = floatsOf(await run({ [backbone.input]: input }, "given"), backbone.output);
       part.forEach((at, row) => {
         const unit = normalise(data.subarray(row * width, (row + 1) * width));
         units[at] = unit;
@@ -162,7 +167,10 @@ export async function openTargets(
       if (keepAll) out.set(kept.subarray(at * width, (at + 1) * width), offset);
       else out.set(entryOf(passing, at), offset);
     },
-    close: () => session.close(),
+    async close() {
+      const session = await opening.catch(() => undefined);
+      await session?.close();
+    },
   };
 }
 

@@ -1,18 +1,12 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { type Adapter, type AdapterConfig, saveAdapter } from "../../adapters/index.ts";
-import { type Backbone, type Embedder, maskTokens, openEmbedder, rowsNotFinite } from "../../backbones/index.ts";
+import type { Backbone } from "../../backbones/index.ts";
 import { PetalfaceError } from "../../errors.ts";
 import { prefetch } from "../../images/index.ts";
 import { type Ranks, requireSame } from "../../ranks.ts";
-import { type Keep, withResources } from "../../resources.ts";
-import { openSession, type SessionOptions } from "../../runtime/index.ts";
-import { makeTemporary } from "../../temporary.ts";
-import { openPrefix } from "../prefix/prefix.ts";
-import { splitGraph } from "../prefix/split.ts";
 import { type Journal, openJournal } from "../run/journal.ts";
 import type { StepRecord } from "../run/metrics.ts";
-import { exists } from "../run/places.ts";
 import type { Run } from "../run/types.ts";
 import {
   noteValidation,
@@ -22,16 +16,12 @@ import {
   validationDue,
 } from "../run/validation.ts";
 import { saveState, type TrainingState } from "../state/checkpoint.ts";
-import { anchorCount, openAnchors } from "./anchors.ts";
-import { prepareSteps } from "./batches.ts";
 import { watchLoss } from "./divergence.ts";
-import { trainingGraph } from "./graph.ts";
+import { openEngines } from "./engines.ts";
 import { epochOf } from "./sampler.ts";
-import { trainingSession } from "./session.ts";
 import { shareOf } from "./share.ts";
 import { applyStep, computeStep } from "./step.ts";
-import { openTargets, type TargetCache } from "./targets.ts";
-import type { Engines } from "./task.ts";
+import type { TargetCache } from "./targets.ts";
 import { waitingClock } from "./waiting.ts";
 
 /** Batches prepared ahead of the engine. */
@@ -133,7 +123,7 @@ export async function trainSteps(run: Run, context: TrainingContext): Promise<Tr
   await using engines = await openEngines(run, context);
   const task = { ...run, ...engines, share: shareOf(options, ranks) };
   const clock = waitingClock();
-  for await (const batch of prefetch(prepareSteps(run, engines, state.step), ahead)) {
+  for await (const batch of prefetch(engines.batches, ahead)) {
     clock.arrived();
     const computed = await computeStep(task, state, batch);
     watch.add(batch.step + 1, computed.loss, computed.gradientNorm);
@@ -186,86 +176,6 @@ async function requireSameWeights(ranks: Ranks, { theta }: TrainingState): Promi
 
 /** Of ranks that write nothing. */
 const noJournal: Journal = { add: () => undefined, flush: async () => undefined };
-
-/** The training graph and, for distillation, the frozen teacher, loaded. */
-const openEngines = (run: Run, context: TrainingContext): Promise<Engines & AsyncDisposable> =>
-  withResources(async (keep) => {
-    const { backbone, options, state, folder, ranks } = run;
-    const classes = Math.min(state.head?.classes ?? 0, options.classesPerStep);
-    const { tokenMasking } = options;
-    const shown = tokenMasking > 0 ? maskTokens(backbone, tokenMasking) : backbone;
-    const graph = trainingGraph(shown, run.config, options, classes, anchorCount(run));
-    const int8 = options.base === "int8";
-    if (int8 && (run.session.provider ?? "cpu") !== "cpu")
-      throw new PetalfaceError(
-        "PETAL_OPTION_UNFIT",
-        `'base=int8' computes on the CPU only, not on ${run.session.provider}`,
-      );
-    const session = trainingSession(backbone, run.session);
-    const batch = options.batch / options.accumulate;
-    const split = options.variants > 0 ? splitGraph(graph.graph, graph.inputs.image, batch) : undefined;
-    // Runs of the whole training, so that a stopped one continues with the same graph.
-    const runs = run.steps * options.accumulate;
-    const engine = keep(await openSession(split?.rest ?? graph.graph, { ...session, int8, runs }));
-    const targets =
-      graph.inputs.target === undefined
-        ? undefined
-        : keep(await openTargets(backbone, run.data.length, session, context.targetCache, ranks));
-    const anchors =
-      targets === undefined || anchorCount(run) === 0 ? undefined : openAnchors(run, targets, backbone.width);
-    const { prefixBytes: bytes } = context;
-    const { variants } = options;
-    const prefix =
-      split &&
-      keep(
-        await openPrefix({
-          backbone,
-          split,
-          batch,
-          variants,
-          bytes,
-          session,
-          ranks,
-          folder: await prefixPlace(folder, ranks, keep),
-        }),
-      );
-    return { graph, engine, targets, anchors, prefix, findNotFinite: finder(run, session, keep) };
-  });
-
-/**
- * Where a rank keeps what frozen layers make of images: in the run's folder, or elsewhere on a
- * machine that does not see it.
- */
-async function prefixPlace(folder: string, { rank }: Ranks, keep: Keep): Promise<string> {
-  if (rank === 0 || (await exists(folder))) return folder;
-  return keep(await makeTemporary(), (temporary) => temporary.remove()).path;
-}
-
-/**
- * Finds the faces that the frozen model has no finite embedding of as they are shown: to tell a
- * picture from a learning rate. The model is loaded at the first call, which only a loss that is
- * not finite makes.
- */
-function finder({ backbone, data, loader }: Run, session: SessionOptions, keep: Keep): Engines["findNotFinite"] {
-  let frozen: Promise<Embedder> | undefined;
-  return async (draws) => {
-    frozen ??= openEmbedder(backbone, session).then((opened) => keep(opened));
-    const { batch: most, embed, width } = await frozen;
-    const requests = draws.map(({ index, flip, degrade }) => ({
-      source: data.at(index).source,
-      face: index,
-      flip,
-      degrade,
-    }));
-    const found: number[] = [];
-    for (let start = 0; start < requests.length; start += most) {
-      const part = requests.slice(start, start + most);
-      const { data: rows } = await embed(await loader.load(part), part.length);
-      found.push(...rowsNotFinite(rows, width).map((row) => start + row));
-    }
-    return found;
-  };
-}
 
 /** The adapter that a state holds: of now, or of the best validation. */
 export const adapterOf = (
