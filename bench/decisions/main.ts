@@ -11,13 +11,14 @@ import { defineBenchmark } from "../skeleton/benchmark.ts";
 import { openDescribing } from "./describe.ts";
 import { peopleOf, peopleOfNoFold, writeTrainingFaces } from "./faces.ts";
 import { openSetTables } from "./open-set.ts";
+import { rateTable } from "./rates.ts";
 import { templateTable } from "./templates.ts";
 import { trackTable } from "./tracks.ts";
 import { findTwice } from "./twice.ts";
 
 export default defineBenchmark({
   name: "decisions",
-  pages: ["decisions", "decisions-fold6"],
+  pages: ["decisions", "decisions-fold6", "decisions-rates"],
   title: "Decisions of galleries",
   measures: "Open-set searches by quality, tracks of several frames, and templates of several photos, on LFW.",
   minutes: 10,
@@ -29,7 +30,7 @@ export default defineBenchmark({
     images: { help: "training images seen", default: 4800 },
     folds: { help: "folds of LFW whose people are enrolled; 6 to 10 are for choices", default: [...testFolds] },
     frozen: { help: "the frozen model alone", default: false },
-    parts: { help: "what is measured", default: ["strangers", "tracks", "templates"] },
+    parts: { help: "strangers, rates, tracks, templates", default: ["strangers", "tracks", "templates"] },
     strangers: { help: "people who are searched for and not enrolled, at most", default: 6000 },
     draws: { help: "searches of a person at each resolution", default: 3 },
     judge: { help: "model that finds strangers who are enrolled under another name", default: "fr_feature" },
@@ -72,6 +73,8 @@ export default defineBenchmark({
       parts.push(`## ${model}, ${kind.name}`);
       if (wanted.includes("strangers"))
         parts.push(`### Strangers\n\n${await openSetTables(describing, { people, strangers, twice, draws, copies })}`);
+      if (wanted.includes("rates"))
+        parts.push(`### False-accept rates\n\n${await rateTable(describing, people, strangers, copies)}`);
       if (wanted.includes("tracks")) parts.push(`### Tracks\n\n${await trackTable(describing, people, copies)}`);
       if (wanted.includes("templates"))
         parts.push(`### Templates\n\n${await templateTable(describing, people, copies)}`);

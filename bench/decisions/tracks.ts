@@ -15,7 +15,7 @@ const mostTracks = 2;
 const longest = 9;
 
 /** What a camera far away does to a face of so many pixels; drawn again for each frame. */
-const frameOf = (side: number): string => `blur=0-1,down=${side}:area+bilinear,noise=0-6,jpeg=30-80`;
+export const frameOf = (side: number): string => `blur=0-1,down=${side}:area+bilinear,noise=0-6,jpeg=30-80`;
 
 type Frames = readonly FaceEmbedding[];
 

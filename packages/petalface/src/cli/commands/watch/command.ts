@@ -6,7 +6,7 @@ import { openGalleryModel } from "../../../api/gallery/model.ts";
 import { openModel } from "../../../api/model.ts";
 import { PetalfaceError } from "../../../errors.ts";
 import { createLocator, openDetector, openLandmarker } from "../../../faces/index.ts";
-import { openDescriber, openGallery } from "../../../gallery/index.ts";
+import { openDescriber, openServedStore } from "../../../gallery/index.ts";
 import { type Keep, openResources } from "../../../resources.ts";
 import {
   decideOnServer,
@@ -14,6 +14,7 @@ import {
   isAddress,
   openPublisher,
   type ServerOptions,
+  seeFaces,
   shownSource,
   trackerRules,
   type WatchEvent,
@@ -117,9 +118,9 @@ async function run(source: string, flags: WatchFlags, context: CliContext): Prom
   const begin = performance.now();
   const summary = await watch(
     framesOf({ source, perSecond: fps, once: flags.once === true, signal: context.signal, note: context.note }),
-    eyes,
     {
       camera,
+      see: (pixels) => seeFaces(pixels, eyes),
       decide,
       enough: flags.frames,
       least: flags.minFrames,
@@ -140,6 +141,9 @@ async function run(source: string, flags: WatchFlags, context: CliContext): Prom
   if (isAddress(source) || flags.once !== true) context.signal.throwIfAborted();
 }
 
+/** Milliseconds that a change of the gallery would wait; a watch makes none. */
+const changing = 1000;
+
 interface Recogniser {
   readonly decide: WatchOptions["decide"];
   readonly describer: Awaited<ReturnType<typeof openDescriber>>;
@@ -157,7 +161,9 @@ async function openRecogniser(flags: WatchFlags, keep: Keep, context: CliContext
     const options: ServerOptions = { address: server, gallery, key: await keyOf(flags) };
     return { describer, enrolled: undefined, decide: (track) => decideOnServer(track, options) };
   }
-  const store = keep(await openGallery(placeOf(gallery, flags).address));
+  // In threads: while the gallery is read or locked, frames are still taken.
+  const onLost = (reason: string): void => context.note(`${reason}; the next decision starts it again`);
+  const store = keep(await openServedStore(placeOf(gallery, flags).address, { patience: changing, onLost }));
   const known = await openGalleryModel(store, flags);
   const describer = keep(await openDescriber(known.opened, known.calibration, known.engine));
   const decider = keep(await openDecider(store, known.engine, flags, context));
