@@ -6,10 +6,24 @@ import { type FaceSpace, faceSpaceOf } from "./facespace.ts";
 export const faceSpacePath = fileURLToPath(new URL("../../assets/facespace/facespace.safetensors", import.meta.url));
 
 /**
- * Loads the face space that comes with the package.
+ * The package's face space, once it was asked for. It never changes, and each loader of a process
+ * draws from it.
+ */
+let own: Promise<FaceSpace> | undefined;
+
+/**
+ * Loads a face space. The one that comes with the package is loaded once in a thread.
  *
  * @param path another file of the same layout
  * @throws PetalfaceError where the file is missing or damaged
  */
-export const openFaceSpace = async (path: string = faceSpacePath): Promise<FaceSpace> =>
-  faceSpaceOf(await readSafetensors(path), path);
+export function openFaceSpace(path?: string): Promise<FaceSpace> {
+  if (path !== undefined) return load(path);
+  own ??= load(faceSpacePath).catch((error: unknown) => {
+    own = undefined;
+    throw error;
+  });
+  return own;
+}
+
+const load = async (path: string): Promise<FaceSpace> => faceSpaceOf(await readSafetensors(path), path);

@@ -3,7 +3,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { basisSum } from "../../src/images/basis-sum.ts";
-import { drawFace, openFaceSpace } from "../../src/images/index.ts";
+import { drawFace, faceSpacePath, openFaceSpace } from "../../src/images/index.ts";
 import { random } from "../../src/random.ts";
 import { encodeSafetensors } from "../../src/tensors/index.ts";
 import { temporaryFolder } from "../support/folder.ts";
@@ -33,12 +33,24 @@ describe("synthetic faces", () => {
     );
   });
 
-  it("do not depend on what was drawn before", async () => {
+  it("do not depend on what was drawn before, nor on what became of it", async () => {
     const draw = { seed: 5, person: 9, image: 2 };
-    const first = drawFace(space, draw, 112);
-    for (let person = 0; person < 70; person++) drawFace(space, { seed: 5, person, image: 0 }, 56);
-    expect(drawFace(space, draw, 112)).toEqual(first);
-    expect(drawFace(await openFaceSpace(), draw, 112)).toEqual(first);
+    const fresh = await openFaceSpace(faceSpacePath);
+    const first = drawFace(fresh, draw, 224);
+    // More than a space remembers of people and faces.
+    for (let person = 0; person < 120; person++) drawFace(fresh, { seed: 5, person, image: 0 }, 224);
+    expect(drawFace(fresh, draw, 224)).toEqual(first);
+    expect(fresh.drawn.bytes).toBe(fresh.drawn.faces.size * 3 * 224 ** 2);
+    expect(fresh.drawn.bytes).toBeLessThanOrEqual(2 ** 24);
+    // Remembered, and the same although somebody changed what they got.
+    for (let time = 0; time < 2; time++) {
+      const { data } = drawFace(fresh, draw, 224);
+      expect(data).toEqual(first.data);
+      data.fill(0);
+    }
+    expect(drawFace(await openFaceSpace(faceSpacePath), draw, 224)).toEqual(first);
+    expect(drawFace(fresh, { ...draw, image: 3 }, 224)).not.toEqual(first);
+    expect(drawFace(fresh, draw, 56).width).toBe(56);
   });
 
   it("differ by seed, person and photo", () => {
