@@ -1,18 +1,19 @@
 import { createHash } from "node:crypto";
-import { existsSync } from "node:fs";
+import { existsSync, globSync } from "node:fs";
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { dirname, join, relative, sep } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { build } from "tsdown";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
+const sources = join(root, "packages", "petalface", "src");
 /** Inside of node_modules, so that programs there find the packages. */
 const place = join(root, "node_modules", ".cache", "command-line");
 
 /**
  * Names the command line that processes of tests start (`commandLine` in test/cli/process.ts): the
  * sources in a few files. A process that loads hundreds of sources takes longer for that than for
- * most of what tests ask of it.
+ * most of what tests ask of it, and so does each of its threads.
  */
 export default async function setup(): Promise<void> {
   // Vitest calls this for each project.
@@ -32,7 +33,7 @@ async function bundle(): Promise<string> {
   try {
     await build({
       cwd: join(root, "packages", "petalface"),
-      entry: { main: "src/cli/main.ts" },
+      entry: { main: join(sources, "cli", "main.ts"), ...workers(), ...programs() },
       outDir: unfinished,
       format: "esm",
       platform: "node",
@@ -44,10 +45,10 @@ async function bundle(): Promise<string> {
       config: false,
       logLevel: "error",
       deps: { alwaysBundle: [/^onnx-grad/] },
-      plugins: [{ name: "places-of-sources", transform: keepPlaces }],
+      plugins: [{ name: "places", transform: keepPlaces, renderChunk: placeWorkers }],
     });
     const hash = createHash("sha256");
-    for (const name of (await readdir(unfinished)).sort())
+    for (const name of (await readdir(unfinished, { recursive: true })).filter((each) => each.endsWith(".js")).sort())
       hash.update(`${name}\0`).update(await readFile(join(unfinished, name)));
     const folder = join(place, hash.digest("hex").slice(0, 16));
     // Another run of the tests may be faster.
@@ -64,10 +65,42 @@ async function bundle(): Promise<string> {
   }
 }
 
-/** Workers, assets and the version are found next to the sources. */
+/** Entry points of threads and of other processes, by their name without `.ts`. */
+function workers(): Record<string, string> {
+  const files = globSync("**/*worker.ts", { cwd: sources });
+  return Object.fromEntries(
+    files.map((file) => [file.slice(0, -".ts".length).split(sep).join("/"), join(sources, file)]),
+  );
+}
+
+/** Programs of tests which are started many times. */
+function programs(): Record<string, string> {
+  const folder = join(root, "packages", "petalface", "test", "gallery");
+  return Object.fromEntries(["adder", "indexer"].map((name) => [`programs/${name}`, join(folder, `${name}.ts`)]));
+}
+
+/** Stands for the place of a module among the written files, until that is known. */
+const placeOf = (module: string): string => JSON.stringify(`written:${module}`);
+
+/**
+ * Assets and the version are found next to the sources, and workers next to the module that starts
+ * them.
+ */
 function keepPlaces(code: string, id: string): string | undefined {
   if (!code.includes("import.meta.")) return undefined;
+  const module = relative(sources, id).replace(/\.ts$/, ".js").split(sep).join("/");
+  const startsWorkers = /\bopenWorkers\b|worker(\.|\$)/.test(code);
   return code
-    .replaceAll("import.meta.url", JSON.stringify(pathToFileURL(id).href))
+    .replaceAll("import.meta.url", startsWorkers ? placeOf(module) : JSON.stringify(pathToFileURL(id).href))
     .replaceAll("import.meta.dirname", JSON.stringify(dirname(id)));
+}
+
+/** Writes the places that {@link keepPlaces} left open, as seen from a written file. */
+function placeWorkers(code: string, { fileName }: { readonly fileName: string }): string | undefined {
+  if (!code.includes('"written:')) return undefined;
+  const up = "../".repeat(fileName.split("/").length - 1) || "./";
+  return code.replaceAll(
+    /"written:([^"]+)"/g,
+    (_, module: string) => `new URL("${up}${module}", import.meta.url).href`,
+  );
 }

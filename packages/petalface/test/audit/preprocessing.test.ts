@@ -41,8 +41,8 @@ describe.skipIf(!existsSync(shared))("ways to feed a model (needs PETALFACE_SHAR
   ] as const)("finds that mobilefacenet with %s first is %s", async (channels, verdict) => {
     const backbone = await openBackbone(join(shared, "weights/mobilefacenet.onnx"), { channels });
     const data = await openData(join(shared, "data/lfw112"));
-    await using loader = openLoader({ size: backbone.size, threads: 2 });
-    const found = await comparePreprocessing({ backbone, data, loader, session: { threads: 2 } });
+    await using loader = openLoader({ size: backbone.size, threads: 1 });
+    const found = await comparePreprocessing({ backbone, data, loader, session: { threads: 1 } });
     expect(found.verdict).toBe(verdict);
     expect(found.same).toBe("people");
     expect(found.tellsChannels).toBe(true);

@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { invoke } from "../../src/cli/run.ts";
 
@@ -10,6 +11,9 @@ export const commandSources = fileURLToPath(new URL("../../src/cli/main.ts", imp
  * less time to load.
  */
 export const commandLine = process.env.PETALFACE_TEST_COMMAND ?? commandSources;
+
+/** A program of tests that test/command-line.ts writes next to the command line. */
+export const testProgram = (name: string): string => join(dirname(commandLine), "programs", `${name}.js`);
 
 /** What a process left behind. */
 export interface Ended {

@@ -160,10 +160,11 @@ for (const name of ["Open MPI", "MPICH"] as const) {
       ]);
       expect(other.code).toBe(2);
       // Without the options that a test gives MPICH, its launcher kills the ranks that are left.
-      const plain = { ...found, options: found.name === "MPICH" ? [] : found.options };
-      const usual = await runRanks(plain, 2, adaptInto(out), adaptInto(out, "--lr", "0.003"));
-      expect(linesOf(usual.stderr)).toEqual(linesOf(other.stderr));
-      expect(usual.code).toBe(2);
+      if (found.name === "MPICH") {
+        const usual = await runRanks({ ...found, options: [] }, 2, adaptInto(out), adaptInto(out, "--lr", "0.003"));
+        expect(linesOf(usual.stderr)).toEqual(linesOf(other.stderr));
+        expect(usual.code).toBe(2);
+      }
       const missing = await runRanks(found, 2, adaptInto(out), adaptInto(out, "--train", join(folder, "nowhere")));
       expect(linesOf(missing.stderr)).toEqual([expect.stringMatching(/^petalface: rank 1 on \S+: .*nowhere/)]);
     });

@@ -1,4 +1,5 @@
 import { writeSync } from "node:fs";
+import { flushCompileCache } from "node:module";
 import { createInterface } from "node:readline";
 import { openGallery } from "../../src/gallery/open.ts";
 import { random } from "../../src/random.ts";
@@ -14,6 +15,8 @@ const [path = ""] = await createInterface({ input: process.stdin })
   .next()
   .then(({ value }) => [value as string]);
 const store = await openGallery(path);
+// Who is killed keeps no compiled code for the next process, unless it does so before.
+flushCompileCache();
 const stream = random("adder", seed);
 const people = new Set((await store.people()).map(({ name }) => name).filter((name) => name.startsWith("p")));
 let model = (await store.record()).space.model;

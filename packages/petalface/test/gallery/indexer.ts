@@ -1,4 +1,5 @@
 import { writeSync } from "node:fs";
+import { flushCompileCache } from "node:module";
 import { createInterface } from "node:readline";
 import { openGallery } from "../../src/gallery/open.ts";
 
@@ -9,6 +10,8 @@ const [path = ""] = await createInterface({ input: process.stdin })
   .next()
   .then(({ value }) => [value as string]);
 const store = await openGallery(path);
+// Who is killed keeps no compiled code for the next process, unless it does so before.
+flushCompileCache();
 for (;;) {
   writeSync(1, "? index\n");
   await store.buildIndex();

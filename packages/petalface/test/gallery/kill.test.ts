@@ -1,17 +1,16 @@
 import { spawn } from "node:child_process";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { blockFaces, codeFaces, storeBlock } from "../../src/gallery/codes.ts";
 import { createGallery, type NewFace, openGallery } from "../../src/gallery/index.ts";
 import { normaliseRows } from "../../src/matching/index.ts";
 import { random } from "../../src/random.ts";
+import { testProgram } from "../cli/process.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { embeddingBy, facesOfPerson, plainSettings, recordOf, width } from "./fixtures.ts";
 
-const adder = fileURLToPath(new URL("./adder.ts", import.meta.url));
-const indexer = fileURLToPath(new URL("./indexer.ts", import.meta.url));
+const [adder, indexer] = [testProgram("adder"), testProgram("indexer")];
 const hasUsearch = await import("usearch").then(
   () => true,
   () => false,
