@@ -87,7 +87,7 @@ describe("the built packages", () => {
     for (const name of packages) {
       const dist = join(place, "node_modules", name, "dist");
       const files = (await readdir(dist, { recursive: true })).filter((file) => file.endsWith(".js"));
-      expect(files.length).toBeGreaterThan(10);
+      expect(files.length).toBeGreaterThan(1);
       for (const file of files)
         expect(await readFile(join(dist, file), "utf8"), file).not.toMatch(
           /^\s*(await )?using \w+ =|new (Async)?DisposableStack/m,

@@ -2,7 +2,6 @@ import { defineConfig } from "tsdown";
 
 export default defineConfig({
   entry: ["src/index.ts", "src/basics.ts"],
-  unbundle: true,
   platform: "neutral",
   target: "es2023",
   fixedExtension: false,

@@ -2,7 +2,6 @@ import { execFile } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { access, readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
-import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 
@@ -30,7 +29,7 @@ export async function versions(): Promise<Record<string, string>> {
  * @param git the program
  */
 export async function sourceCommit(git = "git"): Promise<string | undefined> {
-  const root = join(import.meta.dirname, "..", "..", "..");
+  const root = fileURLToPath(new URL("../../..", import.meta.url));
   const isRepository = await Promise.all([access(`${root}/.git`), access(`${root}/bench/main.ts`)]).then(
     () => true,
     () => false,

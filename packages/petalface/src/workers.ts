@@ -1,4 +1,4 @@
-import { Piscina } from "piscina";
+import { createRequire } from "node:module";
 import { messageOf, PetalfaceError, systemCode } from "./errors.ts";
 
 /** Threads that answer tasks. One that ends by itself is replaced. */
@@ -40,6 +40,8 @@ export function openWorkers<Task, Answer>(
   { threads, start, workerData }: WorkersOptions,
 ): Workers<Task, Answer> {
   const worker = new URL(module.endsWith(".ts") ? "./worker.ts" : "./worker.js", module);
+  // Loaded by who starts threads only: most commands start none.
+  const { Piscina } = createRequire(import.meta.url)("piscina") as typeof import("piscina");
   const piscina = new Piscina<Task, Answer>({
     filename: worker.href,
     minThreads: start === "all" ? threads : 1,

@@ -1,7 +1,7 @@
 import { isUtf8 } from "node:buffer";
 import { createReadStream } from "node:fs";
 import { pipeline, Readable } from "node:stream";
-import { type Options, parse } from "csv-parse";
+import type { Options } from "csv-parse";
 import { printPath } from "../images/index.ts";
 import { refusePlaceholder } from "../placeholder.ts";
 
@@ -46,6 +46,8 @@ export interface CsvRow {
  * @param options what differs from a header of names as they are and rows of its length
  */
 export async function* csvRows(path: string, wrong: Wrong, options: Options = {}): AsyncGenerator<CsvRow> {
+  // Loaded by who reads such a file only.
+  const { parse } = await import("csv-parse");
   const rows = parse({
     bom: true,
     columns: true,

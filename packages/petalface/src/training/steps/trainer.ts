@@ -117,10 +117,16 @@ export async function trainSteps(run: Run, context: TrainingContext): Promise<Tr
   const finished = (): boolean => state.step >= steps || outOfPatience(state.validation, options.patience);
 
   // A run that dies before its first half minute can be resumed too.
-  if (state.step === 0) await checkpoint();
+  const begun = state.step === 0 ? checkpoint() : Promise.resolve();
+  begun.catch(() => undefined);
+  // The engines are opened while it is synced, unless it is validated before, or ranks exchange
+  // parts of it.
+  if (validator !== undefined || ranks.count > 1) await begun;
   if (!(await validate())) return { finished: false, waiting: undefined };
   if (finished()) return { finished: true, waiting: undefined };
-  await using engines = await openEngines(run, context);
+  await using engines = await openDuring(begun, openEngines(run, context));
+  // Loading has held up that checkpoint: its time does not say how long one takes.
+  writing = 0;
   const task = { ...run, ...engines, share: shareOf(options, ranks) };
   const clock = waitingClock();
   for await (const batch of prefetch(engines.batches, ahead)) {
@@ -149,6 +155,15 @@ export async function trainSteps(run: Run, context: TrainingContext): Promise<Tr
     );
   await checkpoint();
   return { finished: true, waiting: clock.share() };
+}
+
+/** Waits for both; closes what was opened where the work failed. */
+async function openDuring<T extends AsyncDisposable>(work: Promise<void>, opening: Promise<T>): Promise<T> {
+  const [worked, opened] = await Promise.allSettled([work, opening]);
+  if (opened.status === "rejected") throw worked.status === "rejected" ? worked.reason : opened.reason;
+  if (worked.status === "fulfilled") return opened.value;
+  await opened.value[Symbol.asyncDispose]();
+  throw worked.reason;
 }
 
 /**

@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
 import type { Command } from "commander";
 import { PetalfaceError } from "../../../errors.ts";
 import { cannotStart, startProgram } from "../../../programs.ts";
@@ -19,7 +20,7 @@ export function reproduceCommand(program: Command, context: CliContext): void {
 
 /** The repository that holds this file and its benchmarks. The published package has none. */
 function repository(): string {
-  for (let folder = import.meta.dirname; ; folder = dirname(folder)) {
+  for (let folder = dirname(fileURLToPath(import.meta.url)); ; folder = dirname(folder)) {
     if (existsSync(join(folder, "bench/main.ts"))) return folder;
     if (dirname(folder) === folder)
       throw new PetalfaceError(
