@@ -2,6 +2,7 @@ import { execFile } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { access, readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 
@@ -29,7 +30,7 @@ export async function versions(): Promise<Record<string, string>> {
  * @param git the program
  */
 export async function sourceCommit(git = "git"): Promise<string | undefined> {
-  const root = fileURLToPath(new URL("../../..", import.meta.url));
+  const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "..");
   const isRepository = await Promise.all([access(`${root}/.git`), access(`${root}/bench/main.ts`)]).then(
     () => true,
     () => false,
