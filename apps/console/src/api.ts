@@ -15,6 +15,11 @@ export interface Judged {
   readonly threshold: number | null;
   readonly person: string | null;
   readonly cosine: number | null;
+  readonly falseAcceptRate: {
+    readonly rate: number;
+    readonly below: boolean;
+    readonly impostors: number;
+  } | null;
   readonly candidates: readonly { readonly person: string; readonly cosine: number }[];
 }
 
@@ -32,7 +37,12 @@ export interface Found extends Judged {
 /** The answer to a search. */
 export interface SearchAnswer {
   readonly enrolled: number;
-  readonly thresholds: { readonly kind: string; readonly table: { readonly rate?: number }; readonly faces?: number };
+  readonly thresholds: {
+    readonly kind: string;
+    readonly table: { readonly rate?: number };
+    readonly faces?: number;
+    readonly note?: string;
+  };
   readonly photos: readonly Found[];
 }
 

@@ -45,7 +45,7 @@ export function byId<Kind extends HTMLElement>(id: string, kind: new () => Kind)
   return found;
 }
 
-const plurals = { face: "faces", frame: "frames", person: "people", photo: "photos" } as const;
+const plurals = { face: "faces", file: "files", frame: "frames", person: "people", photo: "photos" } as const;
 
 /** A number with what it counts: `1 face`, `1,000 faces`. */
 export const counted = (count: number, noun: keyof typeof plurals): string =>

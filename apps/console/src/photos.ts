@@ -1,6 +1,6 @@
-import { h } from "./dom.ts";
+import { counted, h } from "./dom.ts";
 
-/** Photos that are sent at once; more are cut off by the server. */
+/** Photos that are sent at once; the server takes no more. */
 const most = 32;
 
 /**
@@ -9,9 +9,12 @@ const most = 32;
  * @param take is called with photos, and may be called again
  */
 export function photoField(label: string, take: (photos: File[]) => void): HTMLElement {
+  const left = h("p", { class: "note", role: "status" });
   const give = (files: Iterable<File>): void => {
-    const photos = [...files].filter(({ type }) => type.startsWith("image/")).slice(0, most);
-    if (photos.length > 0) take(photos);
+    const all = [...files];
+    const images = all.filter(({ type }) => type.startsWith("image/"));
+    left.textContent = leftOut(all.length, images.length);
+    if (images.length > 0) take(images.slice(0, most));
   };
   const input = h("input", { type: "file", accept: "image/*", multiple: true });
   input.addEventListener("change", () => {
@@ -35,7 +38,16 @@ export function photoField(label: string, take: (photos: File[]) => void): HTMLE
     { type: "button", onclick: () => void openCamera(camera, button, give) },
     "Use the camera",
   );
-  return h("div", { class: "photos" }, drop, button, camera);
+  return h("div", { class: "photos" }, drop, button, camera, left);
+}
+
+/** What is not sent of some files, of which so many are pictures; nothing where all are. */
+function leftOut(files: number, images: number): string {
+  const others = files - images;
+  return [
+    ...(others === 0 ? [] : [`${counted(others, "file")} left out: no picture.`]),
+    ...(images <= most ? [] : [`The first ${most} of ${images} photos are sent; give the others after them.`]),
+  ].join(" ");
 }
 
 async function openCamera(

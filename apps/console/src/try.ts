@@ -12,7 +12,7 @@ export function tryView(gallery: Gallery): HTMLElement {
     const query = new URLSearchParams({ crops: "true", top: "5" });
     if (track.checked) query.set("track", "true");
     else query.set("all", "true");
-    if (gallery.adapter !== null && !track.checked) query.set("frozen", "true");
+    if (gallery.adapter !== null) query.set("frozen", "true");
     try {
       const path = `galleries/${encodeURIComponent(gallery.name)}/search?${query}`;
       const answer = await ask<SearchAnswer>("POST", path, formOf(photos));
@@ -62,12 +62,12 @@ function show({ photos: found, thresholds }: SearchAnswer, photos: readonly File
       ),
     );
   }
-  const { kind, table, faces } = thresholds;
+  const { kind, table, faces, note } = thresholds;
   const source =
     kind === "estimated"
       ? `estimated on ${counted(faces ?? 0, "face")} enrolled, for a false-positive rate of ${table.rate ?? "?"}`
       : kind;
-  return [...cards, h("p", { class: "note" }, `Thresholds: ${source}.`)];
+  return [...cards, h("p", { class: "note" }, `Thresholds: ${source}${note === undefined ? "" : `; ${note}`}.`)];
 }
 
 /** The photo with a numbered frame about each face. */
@@ -113,6 +113,7 @@ function card(found: Found, number: number, isOneOfSeveral: boolean): HTMLElemen
       {},
       h("p", { class: "verdict" }, isOneOfSeveral ? `${number}. ` : "", verdict(found)),
       facts.length > 0 && h("p", { class: "note" }, facts.join(", ")),
+      found.falseAcceptRate !== null && h("p", { class: "note" }, sureness(found.falseAcceptRate)),
       frozen && h("p", { class: "note" }, `Without the adapter: ${verdict(frozen)}`),
       found.candidates.length > 0 && nearest(found, number),
     ),
@@ -124,6 +125,12 @@ function verdict({ decision, person, reason, cosine, threshold }: Judged): strin
     cosine === null || threshold === null ? "" : ` (${cosine.toFixed(2)}, threshold ${threshold.toFixed(2)})`;
   if (decision === "match") return `${person}${numbers}`;
   return `${decision === "unknown" ? "Unknown" : "Cannot be used"}: ${reason}${numbers}`;
+}
+
+/** How often a stranger would reach this cosine. */
+function sureness({ rate, below, impostors }: NonNullable<Judged["falseAcceptRate"]>): string {
+  const share = rate > 0.1 ? `${Math.round(100 * rate)} %` : `1 in ${Math.round(1 / rate).toLocaleString("en")}`;
+  return `Strangers who come as near: ${below ? "fewer than " : ""}${share} (of ${impostors.toLocaleString("en")} compared)`;
 }
 
 /** The nearest people, with bars that show where the threshold is. */

@@ -4,7 +4,7 @@ import type { FaceData, Sample } from "../data/index.ts";
 import { faceKey } from "../embeddings/index.ts";
 import { PetalfaceError } from "../errors.ts";
 import { type ImageStore, imageSides, type Loader, openImageStore } from "../images/index.ts";
-import { normaliseRows } from "../matching/index.ts";
+import { addScaled, normaliseRows } from "../matching/index.ts";
 import type { Candidate } from "./candidate.ts";
 import { type Describer, describeFaces, type FaceDescription } from "./describe.ts";
 import {
@@ -26,6 +26,7 @@ import {
   gateLevels,
   nearCopy,
 } from "./gate.ts";
+import { findSeveralPeople } from "./several-people.ts";
 import type { NewFace } from "./types.ts";
 
 /** A face that was not enrolled, or only because it was forced. */
@@ -37,6 +38,10 @@ export interface Refusal {
   /** The other person, where it looks like one, and the cosine that says so. */
   readonly like?: string | undefined;
   readonly cosine?: number | undefined;
+  /**
+   * Of several faces that show somebody else: a picture of the other person, as the set calls it.
+   */
+  readonly unlike?: string | undefined;
   /** Of a near copy: the picture that it is a copy of. */
   readonly copyOf?: PicturePlace | undefined;
 }
@@ -118,8 +123,13 @@ export async function enrolPeople(data: FaceData, options: EnrolOptions): Promis
       found.compared &&= levels !== undefined;
       const near = levels === undefined ? [] : await nearestOthers(state, described);
       const faces = new Map<KnownPerson, NewFace[]>();
+      const doubts = levels === undefined ? new Map<Described, Refusal>() : doubtsOf(described, levels);
       for (const [at, one] of described.entries()) {
-        const refusal = await judge(one, near[at], store, state, levels, options.rules, images);
+        const judged = await judge(one, near[at], store, state, levels, options.rules, images);
+        const doubt = doubts.get(one);
+        // A doubt says more than that a face is far from the mean of both people.
+        const isLess = judged === undefined || judged.reason === "not like the person's other faces";
+        const refusal = isLess && doubt !== undefined ? doubt : judged;
         if (refusal !== undefined) found.refused.push(refusal);
         const { person, source, description, sample } = one;
         if (refusal !== undefined && !options.force) {
@@ -219,6 +229,24 @@ function look(faces: readonly Described[], state: Enrolled): GateLevels | undefi
     addEvidence(state.evidence, unit, person, others, state.evidence.strangers.length + at);
   });
   return gateLevels(state.evidence);
+}
+
+/** Faces of which several together show somebody else than their name says. */
+function doubtsOf(described: readonly Described[], levels: GateLevels): Map<Described, Refusal> {
+  const out = new Map<Described, Refusal>();
+  for (const [person, own] of Map.groupBy(described, (one) => one.person)) {
+    // They are counted to their person already.
+    const sum = Float32Array.from(person.sum);
+    for (const { unit } of own) addScaled(sum, unit, -1);
+    const units = own.map(({ unit }) => unit);
+    for (const [face, doubt] of findSeveralPeople(units, { sum, faces: person.faces - own.length }, levels.own)) {
+      const { reason, cosine, unlike } = doubt;
+      const one = itemAt(own, face);
+      const other = unlike === undefined ? undefined : itemAt(own, unlike).sample.id;
+      out.set(one, { id: one.sample.id, person: person.name, reason, cosine, unlike: other });
+    }
+  }
+  return out;
 }
 
 async function judge(

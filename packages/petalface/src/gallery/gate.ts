@@ -8,6 +8,7 @@ export type GateReason =
   | "blurred"
   | "near copy"
   | "not like the person's other faces"
+  | "two people under one name"
   | "like somebody else";
 
 /** What a face must be like to be enrolled. */

@@ -51,6 +51,25 @@ describe.skipIf(absent)("a gallery of real faces (needs PETALFACE_SHARED)", () =
     }
     // The right name is taken.
     expect(await json("add", gallery, fourth(one), "--person", one, ...open)).toMatchObject({ added: 1, refused: [] });
+    // Three photos each of two new people confirm each other, and none is enrolled.
+    const [two = "", three = ""] = peopleWith(aligned, 4).slice(30);
+    await mkdir(join(folder, "mixed", "Two People"), { recursive: true });
+    for (const name of [two, three])
+      for (const file of readdirSync(join(aligned, name)).sort().slice(0, 3))
+        await symlink(join(aligned, name, file), join(folder, "mixed", "Two People", file));
+    const page = join(folder, "mixed.html");
+    const mixed = await json("add", gallery, join(folder, "mixed"), ...open, "--report", page);
+    expect(mixed.added).toBe(0);
+    expect(mixed.refused.map(({ reason }: { reason: string }) => reason)).toEqual(
+      Array(6).fill("two people under one name"),
+    );
+    expect(await readFile(page, "utf8")).toContain("<h2>Two people under one name: 6</h2>");
+    // So are photos of somebody new under an enrolled name, however many they are.
+    const under = await json("add", gallery, join(aligned, two), "--person", other, ...open);
+    expect(under.added).toBe(0);
+    expect(new Set(under.refused.map(({ reason }: { reason: string }) => reason))).toEqual(
+      new Set(["not like the person's other faces"]),
+    );
   });
 
   test("photos that are not aligned are aligned, in add and in search, and one without a face is named", async () => {

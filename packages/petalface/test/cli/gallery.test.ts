@@ -251,6 +251,7 @@ describe("petalface gallery", () => {
   });
 
   test("says in one line what is wrong", async () => {
+    expect(await failure(1, "add", "space.db", "nowhere")).toContain("nowhere: no such file or folder");
     expect(await failure(1, "list", "nowhere.db")).toContain(
       "nowhere.db does not exist; make it with petalface gallery create",
     );

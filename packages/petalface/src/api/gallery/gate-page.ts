@@ -43,6 +43,11 @@ const kinds: readonly (readonly [reason: GateReason, title: string, about: strin
     "The face is no nearer to its person than strangers are. After it: other faces of the person.",
   ],
   [
+    "two people under one name",
+    "Two people under one name",
+    "The faces divide into two people, and neither has most of them. After it: a face of the other one.",
+  ],
+  [
     "near copy",
     "Near copies",
     "Compressed, resized or brightened copies, or frames of one video. After it: the original.",
@@ -90,7 +95,8 @@ export async function renderGatePage({ enrolment, left, data, store, force }: Ga
         await inSet(one.id),
         ...(one.copyOf === undefined ? [] : [await at(one.copyOf, one.person)]),
         ...(one.like === undefined ? [] : await facesOf(one.like, one.id)),
-        ...(one.cosine === undefined ? [] : await facesOf(one.person, one.id)),
+        ...(one.unlike === undefined ? [] : [await inSet(one.unlike)]),
+        ...(one.cosine === undefined || one.unlike !== undefined ? [] : await facesOf(one.person, one.id)),
       ],
       text: `${one.id} as ${one.person}: ${one.reason}${one.like === undefined ? "" : `, ${one.like}`}${one.cosine === undefined ? "" : ` (cosine ${one.cosine.toFixed(2)})`}`,
     });
@@ -127,6 +133,7 @@ function placesOf(data: FaceData, refused: readonly Refusal[], left: readonly Le
   const wanted = new Set([
     ...refused.map(({ id }) => id),
     ...refused.flatMap(({ copyOf }) => (copyOf !== undefined && "picture" in copyOf ? [copyOf.picture] : [])),
+    ...refused.flatMap(({ unlike }) => (unlike === undefined ? [] : [unlike])),
     ...left.map(({ id }) => id),
   ]);
   const people = new Map<string, string[]>(

@@ -2,7 +2,9 @@ import { readFile, stat } from "node:fs/promises";
 import { extname, join } from "node:path";
 import { itemAt } from "onnx-grad";
 import { type FaceData, manifestExtensions } from "../../data/index.ts";
+import { PetalfaceError, readCode } from "../../errors.ts";
 import type { FaceRecord, FailureRecord } from "../../faces/index.ts";
+import { printPath } from "../../images/index.ts";
 import { makeTemporary } from "../../temporary.ts";
 import { alignDefaults, alignInto, inputOfData } from "../align/align.ts";
 import { judgeSet } from "../align/aligned.ts";
@@ -23,6 +25,8 @@ export interface GivenOptions extends LeftOutOptions {
   /** Side of an aligned face in pixels. */
   readonly size: number;
   readonly threads: number;
+  /** Whether a photo that is not there is reported with the others; else it stops all. */
+  readonly reportsMissing?: boolean | undefined;
 }
 
 /**
@@ -35,7 +39,13 @@ export async function openGiven(
   context: Surroundings,
 ): Promise<GivenFaces> {
   const parts: FaceData[] = [];
-  for (const spec of specs) parts.push((await isSet(spec)) ? await openFaces(spec, options, context) : photo(spec));
+  for (const spec of specs) {
+    if (await isSet(spec)) parts.push(await openFaces(spec, options, context));
+    else {
+      if (options.reportsMissing !== true) await refuseMissing(spec);
+      parts.push(photo(spec));
+    }
+  }
   const data = parts.length === 1 ? itemAt(parts, 0) : joined(specs, parts);
   const { aligned } = options;
   const photos = data.length > 0 && data.at(0).source.kind === "file";
@@ -53,6 +63,17 @@ const isSet = async (spec: string): Promise<boolean> =>
     (entry) => entry.isDirectory(),
     () => false,
   ));
+
+/** Throws PetalfaceError where there is no such file. */
+async function refuseMissing(path: string): Promise<void> {
+  await stat(path).catch((cause: unknown) => {
+    throw new PetalfaceError(
+      readCode(cause, "PETAL_DATA_MISSING", "PETAL_DATA_DAMAGED"),
+      `${printPath(path)}: no such file or folder; give photos, a folder of one folder a person, or a manifest`,
+      { cause },
+    );
+  });
+}
 
 const photo = (path: string): FaceData => ({
   spec: path,

@@ -107,7 +107,11 @@ export async function searchGallery(
   const { threads } = model.engine;
   const track = "track" in options.faces ? options.faces.track : undefined;
   const specs = "track" in options.faces ? [options.faces.track] : options.faces.photos;
-  using given = await openGiven(specs, { aligned, mostLeftOut: 1, size, threads }, surroundings);
+  using given = await openGiven(
+    specs,
+    { aligned, mostLeftOut: 1, size, threads, reportsMissing: track === undefined },
+    surroundings,
+  );
   const photographed = options.named === true ? namesOf(given) : undefined;
   const described = await describeGiven(given, model, surroundings);
   await using searcher = await openSearch(store, model, next, options);

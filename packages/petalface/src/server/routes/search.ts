@@ -186,18 +186,32 @@ async function searchPhotos(
   });
   // Copies were made with the adapter: the frozen model's embedding is compared with the faces
   // alone.
-  const bare = async (face: PhotoFace): Promise<Static<typeof judged>> => {
-    const { vector } = await gallery.recogniser.describeFrozen(face.crop, signal);
-    return run({ unit: normaliseRows(vector, vector.length), alpha: 1 }, described.get(face)?.alpha ?? 1);
+  const bare = async (some: ReadonlyMap<PhotoFace, FaceDescription>): Promise<Static<typeof judged>> => {
+    const own = [...some].map(async ([face, { alpha }]) => {
+      const { vector, ...rest } = await gallery.recogniser.describeFrozen(face.crop, signal);
+      return { ...rest, vector, alpha };
+    });
+    const { unit, alpha } = await joinTrack(await Promise.all(own));
+    // No search by this model has measured how often it accepts strangers.
+    return { ...(await run({ unit, alpha: 1 }, alpha)), falseAcceptRate: null };
   };
-  if (track) return [await searchTrack(photos.length, [...described.values()], run)];
+  if (track) {
+    const [joined, without] = await Promise.all([
+      searchTrack(photos.length, [...described.values()], run),
+      frozen && described.size > 0 ? bare(described) : undefined,
+    ]);
+    return [{ ...joined, ...(without && { frozen: without }) }];
+  }
   const jobs = seen.flatMap(({ name, seen: found }): (PhotoAnswer | Promise<PhotoAnswer>)[] => {
     if (found instanceof Problem) return [unusable(name, "it cannot be read", found)];
     if (found.faces.length === 0) return [unusable(name, "no face was found")];
     return found.faces.map(async (face): Promise<PhotoAnswer> => {
       const one = described.get(face);
       if (one === undefined) throw new Error("a face without a description");
-      const [own, without] = await Promise.all([run(probeOf(one), one.alpha), frozen ? bare(face) : undefined]);
+      const [own, without] = await Promise.all([
+        run(probeOf(one), one.alpha),
+        frozen ? bare(new Map([[face, one]])) : undefined,
+      ]);
       return {
         photo: name,
         alpha: one.alpha,
