@@ -168,7 +168,7 @@ async function* streamPart({ name, length, stream }: StreamedPart): AsyncGenerat
 }
 
 /** The bytes of a range of a file. Throws OnnxGradError if the file ends before. */
-export async function* streamRange({ file, offset, length }: ExternalTensor): AsyncGenerator<Uint8Array> {
+async function* streamRange({ file, offset, length }: ExternalTensor): AsyncGenerator<Uint8Array> {
   if (length === 0) return;
   let seen = 0;
   const chunks: AsyncIterable<Uint8Array> = createReadStream(file, {

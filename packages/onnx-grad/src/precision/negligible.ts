@@ -1,7 +1,8 @@
+import { open } from "node:fs/promises";
 import { readTensor } from "../format/decode.ts";
-import { streamRange } from "../format/encode.ts";
+import { OnnxGradError } from "../graph/errors.ts";
 import type { Graph } from "../graph/graph.ts";
-import { type Constant, floatData, isExternal, sizeOf } from "../graph/tensor.ts";
+import { type Constant, type ExternalTensor, floatData, isExternal, sizeOf } from "../graph/tensor.ts";
 
 /**
  * Weights and biases of products, and slopes of PRelu, are negligible from 2^-48 of the largest one
@@ -46,24 +47,51 @@ function countExponents(bits: Uint32Array, counts: Uint32Array): void {
   }
 }
 
-async function exponentsOf(constant: Constant): Promise<Uint32Array> {
-  const counts = new Uint32Array(256);
-  if (!isExternal(constant)) {
-    const { data } = constant;
-    if (data instanceof Float32Array)
-      countExponents(new Uint32Array(data.buffer, data.byteOffset, data.length), counts);
-    return counts;
-  }
-  let rest = new Uint8Array(0);
-  for await (const piece of streamRange(constant)) {
-    let bytes = piece;
-    if (rest.length > 0 || piece.byteOffset % 4 !== 0) {
-      bytes = new Uint8Array(rest.length + piece.length);
-      bytes.set(rest);
-      bytes.set(piece, rest.length);
+/** Bytes that are read at a time: a multiple of a number's four. */
+const pieceBytes = 1 << 20;
+
+/** A place for a piece that is read, and one for the piece that is counted meanwhile. */
+type Buffers = readonly [Uint8Array, Uint8Array];
+
+/**
+ * Counts the numbers of a tensor in a file. The buffers take turns: new ones for each piece, as
+ * streams have, would take longer than the counting.
+ */
+async function countInFile(
+  { file: path, offset, length }: ExternalTensor,
+  counts: Uint32Array,
+  buffers: Buffers,
+): Promise<void> {
+  const file = await open(path);
+  try {
+    const fill = async (buffer: Uint8Array, start: number): Promise<number> => {
+      const size = Math.min(pieceBytes, length - start);
+      for (let done = 0; done < size; ) {
+        const { bytesRead } = await file.read(buffer, done, size - done, offset + start + done);
+        if (bytesRead === 0) throw new OnnxGradError(`${path}: ends before byte ${offset + length}; was it replaced?`);
+        done += bytesRead;
+      }
+      return size;
+    };
+    let [counting, filling] = buffers;
+    let next = fill(filling, 0);
+    for (let start = 0; start < length; start += pieceBytes) {
+      const size = await next;
+      [counting, filling] = [filling, counting];
+      if (start + pieceBytes < length) next = fill(filling, start + pieceBytes);
+      countExponents(new Uint32Array(counting.buffer, 0, size >> 2), counts);
     }
-    countExponents(new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length >> 2), counts);
-    rest = bytes.slice(bytes.length & ~3);
+  } finally {
+    await file.close();
+  }
+}
+
+async function exponentsOf(constant: Constant, buffers: Buffers): Promise<Uint32Array> {
+  const counts = new Uint32Array(256);
+  if (isExternal(constant)) await countInFile(constant, counts, buffers);
+  else if (constant.data instanceof Float32Array) {
+    const { buffer, byteOffset, length } = constant.data;
+    countExponents(new Uint32Array(buffer, byteOffset, length), counts);
   }
   return counts;
 }
@@ -89,9 +117,10 @@ function leastExponent(counts: Uint32Array, isWeight: boolean): number {
 export async function findNegligible(graph: Graph): Promise<string[]> {
   const weights = weightsOf(graph);
   const found: string[] = [];
+  const buffers = [new Uint8Array(pieceBytes), new Uint8Array(pieceBytes)] as const;
   for (const [name, constant] of graph.constants) {
     if (constant.dtype !== "float32") continue;
-    const counts = await exponentsOf(constant);
+    const counts = await exponentsOf(constant, buffers);
     const negligible = counts.subarray(0, leastExponent(counts, weights.has(name)));
     const count = negligible.reduce((sum, each) => sum + each, 0);
     if (count > worthCopying * sizeOf(constant.dims)) found.push(name);

@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, truncate } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
@@ -41,18 +41,38 @@ test("numbers closer to zero than float32's normal ones become zero, whatever th
     dead: Float32Array.from({ length: 3000 }, (_, i) => itemAt([1, least, -most, normal, -normal, 0, -0], i % 7)),
     usual: Float32Array.from({ length: 3000 }, (_, i) => Math.sin(i)),
     rare: Float32Array.from({ length: 300_001 }, (_, i) => (i === 7 ? least : 1)),
+    // Behind the first piece that is read of a file.
+    late: Float32Array.from({ length: 300_001 }, (_, i) => (i > 299_900 ? least : 1)),
   };
   const values = Object.entries(weights).map(([name, data]) =>
     o.reduceSum(b.constant({ dtype: "float32", dims: [data.length], data }, name), [0], true),
   );
   await inBoth(b.build([o.sum([x, ...values])]), async (graph) => {
     const found = await findNegligible(graph);
-    expect(found).toEqual(["dead"]);
+    expect(found).toEqual(["dead", "late"]);
     const flushed = flushNegligible(graph, found);
     expect(numbersOf(flushed, "dead").slice(0, 7)).toEqual([1, 0, -0, normal, -normal, 0, -0]);
+    expect(numbersOf(flushed, "late").slice(299_899)).toEqual([1, 1, ...Array(100).fill(0)]);
     for (const name of ["usual", "rare"]) expect(flushed.constants.get(name)).toBe(graph.constants.get(name));
     expect(await findNegligible(flushed)).toEqual([]);
   });
+});
+
+test("a file that was cut off meanwhile is an error", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "onnx-grad-negligible-"));
+  try {
+    const path = join(folder, "model.onnx");
+    const b = new GraphBuilder({ name: "sum", opset: 18 });
+    const data = new Float32Array(3000).fill(1);
+    const sum = ops(b).reduceSum(b.constant({ dtype: "float32", dims: [3000], data }, "weight"), [0], true);
+    const x = b.input("x", { dtype: "float32", shape: [1] });
+    await writeModel(b.build([ops(b).sum([x, sum])]), path);
+    const graph = await readModel(path);
+    await truncate(path, 4000);
+    await expect(findNegligible(graph)).rejects.toThrow(/model\.onnx: ends before byte \d+; was it replaced\?/);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
 });
 
 describe("weights of products", () => {
