@@ -3,11 +3,12 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { openGallery } from "../../src/gallery/index.ts";
 import { startServer } from "../../src/server/index.ts";
 import { openJobs } from "../../src/server/jobs/jobs.ts";
 import { compareIn } from "../../src/server/routes/job-files.ts";
 import { commandLine } from "../cli/process.ts";
-import { ask, drawnFace, startTest, type TestServer } from "./server.ts";
+import { ask, drawnFace, form, startTest, type TestServer } from "./server.ts";
 
 const program = [process.execPath, commandLine];
 let server: TestServer;
@@ -101,6 +102,17 @@ test("a job trains, says how far it is, and its adapter is measured by another",
   expect(bytes.byteLength).toBe(files[0].bytes);
   for (const path of ["../job.json", "/etc/passwd", ".petalface.sha256", "none"])
     expect((await file(path)).status, path).toBe(404);
+});
+
+test("a job is started once, however often its key is sent", async () => {
+  const given = { kind: "adapt", train: "faces", options };
+  const key = { "idempotency-key": "once" };
+  const one = await server.ask("POST", "/v1/jobs", given, key);
+  const again = await server.ask("POST", "/v1/jobs", given, key);
+  expect([again.status, again.body.id, again.headers.get("idempotency-replayed")]).toEqual([202, one.body.id, "true"]);
+  const other = { ...given, options: { ...options, rank: 3 } };
+  expect((await server.ask("POST", "/v1/jobs", other, key)).body.code).toBe("reused-key");
+  await follow(one.body.id);
 });
 
 test("folders of faces are listed, with sample faces and how fast training is", async () => {
@@ -215,9 +227,15 @@ test("a gallery that a job changes to the adapter is refused until the server is
   const adapted = (await server.ask("GET", "/v1/jobs")).body.jobs.find(
     ({ kind, state }: { kind: string; state: string }) => kind === "adapt" && state === "done",
   );
-  const { body } = await server.ask("POST", "/v1/jobs", { kind: "migrate", run: adapted.id });
+  const path = "/v1/galleries/people/people/p1/faces?force=true";
+  expect((await server.ask("POST", path, form(await drawnFace(1, 0)))).status).toBe(201);
+  // The gallery keeps no pictures; the folder has the one that was enrolled.
+  const given = { kind: "migrate", run: adapted.id, data: "faces" };
+  const { body } = await server.ask("POST", "/v1/jobs", given);
   const log = await follow(body.id);
   expect((await server.ask("GET", `/v1/jobs/${body.id}`)).body, log).toMatchObject({ state: "done" });
+  await using store = await openGallery(server.gallery);
+  expect((await store.vectors()).copies.some((value) => value !== 0)).toBe(true);
   const face = [Buffer.from(await drawnFace(1)).toString("base64")];
   const search = () => server.ask("POST", "/v1/galleries/people/search?threshold=0", { photos: face });
   expect((await search()).body).toMatchObject({

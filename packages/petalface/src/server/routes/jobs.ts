@@ -68,7 +68,7 @@ const body = Type.Union([
     },
     exact,
   ),
-  Type.Object({ kind: Type.Literal("migrate"), run: name, gallery }, exact),
+  Type.Object({ kind: Type.Literal("migrate"), run: name, gallery, data: Type.Optional(folderName) }, exact),
 ]);
 
 /**
@@ -102,7 +102,7 @@ export const jobRoutes =
           summary: "Train an adapter, measure, export, or change a gallery to it",
           body,
           description:
-            "`adapt` trains an adapter of the gallery's model on a folder of the server's data. `evaluate` measures the model, and the adapter of an adapt job (`run`). `export` writes a model for a product. `migrate` changes the gallery to the adapter; restart the server afterwards.",
+            "`adapt` trains an adapter of the gallery's model on a folder of the server's data. `evaluate` measures the model, and the adapter of an adapt job (`run`). `export` writes a model for a product. `migrate` changes the gallery to the adapter, with the enrolled pictures in `data` where the gallery keeps none; restart the server afterwards.",
           response: answers(job, { 202: job }),
         },
       },
@@ -134,7 +134,8 @@ export const jobRoutes =
           if (given.kind === "migrate") {
             if (/^postgres(ql)?:/.test(store.path))
               throw new Problem(409, "wrong-state", "change a gallery in PostgreSQL with petalface gallery migrate");
-            return () => ["gallery", "migrate", store.path, ...model, ...adapter];
+            const pictures = given.data === undefined ? [] : ["--data", await dataFolder(data, given.data)];
+            return () => ["gallery", "migrate", store.path, ...model, ...adapter, ...pictures];
           }
           const { target = "onnx" } = given;
           return async (out) => {
@@ -143,7 +144,10 @@ export const jobRoutes =
             return ["export", ...model, ...adapter, ...form];
           };
         };
-        return reply.code(202).send(await all().start(asked, await args()));
+        return context.idempotency.answer(request, reply, [], async () => ({
+          status: 202,
+          body: await all().start(asked, await args()),
+        }));
       },
     );
 
