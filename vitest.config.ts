@@ -1,6 +1,7 @@
 import { globSync, readFileSync } from "node:fs";
 import { defineConfig } from "vitest/config";
 import { LongestFirst } from "./test/sequencer.ts";
+import { writtenWorkers } from "./test/written-workers.ts";
 
 const files = globSync(["packages/*/test/**/*.test.ts", "apps/*/test/**/*.test.ts", "test/**/*.test.ts"], {
   cwd: import.meta.dirname,
@@ -54,6 +55,7 @@ const largeHeap = ["--initial-old-space-size=512"];
 const globalSetup = "./test/command-line.ts";
 
 export default defineConfig({
+  plugins: [writtenWorkers],
   test: {
     pool: "forks",
     execArgv: oneCore,

@@ -1,12 +1,12 @@
 import { createHash } from "node:crypto";
 import { existsSync, globSync } from "node:fs";
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat } from "node:fs/promises";
-import { dirname, join, relative, sep } from "node:path";
+import { dirname, join, sep } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { build } from "tsdown";
+import { sources, startsWorkers, writtenName } from "./written-workers.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-const sources = join(root, "packages", "petalface", "src");
 /** Inside of node_modules, so that programs there find the packages. */
 const place = join(root, "node_modules", ".cache", "command-line");
 
@@ -17,7 +17,10 @@ const place = join(root, "node_modules", ".cache", "command-line");
  */
 export default async function setup(): Promise<void> {
   // Vitest calls this for each project.
-  process.env.PETALFACE_TEST_COMMAND ??= join(await bundle(), "main.js");
+  if (process.env.PETALFACE_TEST_COMMAND !== undefined) return;
+  const folder = await bundle();
+  process.env.PETALFACE_TEST_COMMAND = join(folder, "main.js");
+  process.env.PETALFACE_TEST_FILES = pathToFileURL(join(folder, "/")).href;
 }
 
 /** Milliseconds after which the files of other sources are removed. */
@@ -88,10 +91,11 @@ const placeOf = (module: string): string => JSON.stringify(`written:${module}`);
  */
 function keepPlaces(code: string, id: string): string | undefined {
   if (!code.includes("import.meta.")) return undefined;
-  const module = relative(sources, id).replace(/\.ts$/, ".js").split(sep).join("/");
-  const startsWorkers = /\bopenWorkers\b|worker(\.|\$)/.test(code);
   return code
-    .replaceAll("import.meta.url", startsWorkers ? placeOf(module) : JSON.stringify(pathToFileURL(id).href))
+    .replaceAll(
+      "import.meta.url",
+      startsWorkers(code) ? placeOf(writtenName(id)) : JSON.stringify(pathToFileURL(id).href),
+    )
     .replaceAll("import.meta.dirname", JSON.stringify(dirname(id)));
 }
 

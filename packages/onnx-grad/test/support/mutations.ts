@@ -112,7 +112,7 @@ const varintLength = (value: number): number => {
 export const fileOf = (path: string, bytes: Buffer): PositionedFile => ({
   path,
   size: bytes.length,
-  read: (offset, length) => Buffer.from(bytes.subarray(offset, offset + length)),
+  read: (offset, length) => bytes.subarray(offset, offset + length),
 });
 
 /** One change of bytes anywhere outside the weights. */

@@ -1,30 +1,41 @@
-import { copyFile, rm } from "node:fs/promises";
+import { copyFile, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { openGallery } from "../../src/gallery/index.ts";
 import { type Limits, startServer } from "../../src/server/index.ts";
 import { holdLock } from "../gallery/lock-holder.ts";
 import { type Asked, ask as askAt, drawnFace, form, makeGallery } from "./server.ts";
 
-/** A server with the galleries `people` and `others`, each with two people. */
-async function startTwo(limits: Partial<Limits> = {}) {
+const start = (folder: string, limits: Partial<Limits>) =>
+  startServer({
+    galleries: [join(folder, "people.db"), join(folder, "others.db")],
+    ...{ port: 0, open: true, detector: "none", threads: 1, gate: { alpha: 0, side: 1 }, limits },
+  });
+const faces = (name: string, person: string): string => `/v1/galleries/${name}/people/${person}/faces?force=true`;
+
+/** The galleries `people` and `others`, each with two people. */
+let enrolled: string;
+beforeAll(async () => {
   const { folder, gallery } = await makeGallery();
-  const others = join(folder, "others.db");
-  await copyFile(gallery, others);
-  const start = (some: Partial<Limits>) =>
-    startServer({
-      galleries: [gallery, others],
-      ...{ port: 0, open: true, detector: "none", threads: 1, gate: { alpha: 0, side: 1 }, limits: some },
-    });
-  const faces = (name: string, person: string): string => `/v1/galleries/${name}/people/${person}/faces?force=true`;
-  const first = await start({});
+  await copyFile(gallery, join(folder, "others.db"));
+  const { address, close } = await start(folder, {});
   for (const name of ["people", "others"])
     for (const person of [0, 1]) {
-      const { status } = await askAt(first.address, "POST", faces(name, `p${person}`), form(await drawnFace(person)));
+      const { status } = await askAt(address, "POST", faces(name, `p${person}`), form(await drawnFace(person)));
       expect(status).toBe(201);
     }
-  await first.close();
-  const { address, close } = await start(limits);
+  await close();
+  enrolled = folder;
+});
+afterAll(() => rm(enrolled, { recursive: true, force: true }));
+
+/** A server with galleries of its own, which are those of `enrolled`. */
+async function startTwo(limits: Partial<Limits> = {}) {
+  const folder = await mkdtemp(join(tmpdir(), "petalface-locked-"));
+  for (const name of ["people.db", "others.db"]) await copyFile(join(enrolled, name), join(folder, name));
+  const gallery = join(folder, "people.db");
+  const { address, close } = await start(folder, limits);
   return {
     gallery,
     ask: (method: string, path: string, body?: unknown) => askAt(address, method, path, body),
