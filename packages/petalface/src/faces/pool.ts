@@ -1,3 +1,4 @@
+import { prepareThreads } from "../runtime/index.ts";
 import { receiveError } from "../thread.ts";
 import { openWorkers, type Workers } from "../workers.ts";
 import { type Job, type JobResult, openWork, type WorkOptions } from "./work.ts";
@@ -34,6 +35,7 @@ export async function openPool(options: WorkOptions, threads: number): Promise<P
     // Two for each thread: one in work, one waiting.
     depth: 2 * threads,
     async run(jobs) {
+      if (workers === undefined) prepareThreads();
       workers ??= openWorkers(import.meta.url, { threads, start: "all", workerData: options });
       const answer = await workers.run(jobs);
       if ("results" in answer) return answer.results;

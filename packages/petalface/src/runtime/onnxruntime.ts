@@ -47,6 +47,15 @@ export async function loadOnnxruntime(): Promise<Onnxruntime> {
   }
 }
 
+/**
+ * To be called before a thread is started that loads onnxruntime: the main thread may be in native
+ * code, and so silent, for longer than the thread asks it.
+ */
+export function prepareThreads(): void {
+  // A worker's process.env is a copy: what it says there would be taken for the process's.
+  if (isMainThread && !telemetryWanted(process.env)) process.env[switchOff] = "1";
+}
+
 async function switchTelemetryOff(): Promise<void> {
   const inherited = process.env[switchOff] === "1";
   process.env[switchOff] = "1";

@@ -66,6 +66,11 @@ test.each(["main", "worker"])(
   },
 );
 
+test(`an engine's thread opens its model while the main thread is busy, and sends nothing${unseen}`, async () => {
+  expect(await runFresh([library, model, "engine"], places)).toEqual({ stdout: "opened\n", packets: nothing });
+  expect(await places.strays()).toEqual([]);
+});
+
 describe.skipIf(!hasNamespaces())("in a network namespace (where the machine allows one)", () => {
   test("the count of packets sees an attempt to reach anybody", async () => {
     const attempt = 'require("node:net").connect(80, "192.0.2.1").on("error", () => {})';

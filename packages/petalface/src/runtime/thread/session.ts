@@ -3,6 +3,7 @@ import type { Graph, Tensor } from "onnx-grad";
 import { messageOf, PetalfaceError } from "../../errors.ts";
 import { makeTemporary } from "../../temporary.ts";
 import { openThread, type Thread } from "../../thread.ts";
+import { prepareThreads } from "../onnxruntime.ts";
 import type { EngineKeeper, Session, SessionOptions } from "../types.ts";
 import type { EngineAnswer, EngineTask } from "./worker.ts";
 
@@ -115,6 +116,7 @@ interface EngineThread extends Session {
 
 async function openEngineThread(graph: Graph, options: SessionOptions): Promise<EngineThread> {
   const file = new URL(import.meta.url.endsWith(".ts") ? "./worker.ts" : "./worker.js", import.meta.url);
+  prepareThreads();
   const thread = openThread<EngineTask, EngineAnswer>(file, { name: "the engine's thread", workerData: undefined });
   const close = async (): Promise<void> => {
     try {

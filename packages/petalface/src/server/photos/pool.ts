@@ -1,3 +1,4 @@
+import { prepareThreads } from "../../runtime/index.ts";
 import { openWorkers } from "../../workers.ts";
 import { Problem } from "../problem.ts";
 import type { PhotoFaces, PhotoJob, PhotoOptions, PhotoResult } from "./read.ts";
@@ -15,6 +16,7 @@ export interface PhotoPool extends AsyncDisposable {
 
 /** Opens a {@link PhotoPool} of so many threads. */
 export function openPhotoPool(options: PhotoOptions, threads: number): PhotoPool {
+  prepareThreads();
   const how = { threads, start: "all", workerData: options } as const;
   const pool = openWorkers<PhotoJob | undefined, PhotoResult | undefined>(import.meta.url, how);
   // Waiting here and not in the pool: it ends a thread whose task is aborted, with its models.
