@@ -38,7 +38,6 @@ export async function openSearcherOfNext(
   rule: TemplateRule,
   session: SessionOptions,
 ): Promise<GallerySearcher> {
-  const vectors = await next.vectors();
-  const searcher = openSearcher(buildTemplates(vectors, rule), session);
-  return { ...searcher, kind: `${searcher.kind}, by the new model`, sample: async () => vectors };
+  const searcher = await openGallerySearcher(next.made, rule, session);
+  return { ...searcher, kind: `${searcher.kind}, by the new model` };
 }

@@ -1,5 +1,6 @@
 import type { AcceptCurve } from "../matching/index.ts";
 import type { EmbeddingRecord } from "./record.ts";
+import type { SharedMemory } from "./scan/wasm.ts";
 
 /** What a model makes of one face. */
 export interface FaceEmbedding {
@@ -73,11 +74,21 @@ export interface Migration {
   finish(): Promise<boolean>;
 }
 
-/** A move to another model that is not finished: what the new model has made so far. */
+/** A move to another model that is not finished. */
 export interface BegunMigration extends Pick<Migration, "count"> {
   readonly record: EmbeddingRecord;
-  /** All that it has made. */
+  /** What the new model has made so far, to be searched. */
+  readonly made: MadeFaces;
+}
+
+/** The faces that one model has embedded. */
+export interface MadeFaces {
+  record(): Promise<EmbeddingRecord>;
+  count(): Promise<number>;
   vectors(): Promise<EnrolledVectors>;
+  /** With 8 bits a number; see `GalleryStore.codes`. */
+  codes(memory?: SharedMemory): Promise<FaceCodes>;
+  read(chosen: ChosenFaces): Promise<EnrolledVectors>;
 }
 
 /** An enrolled person. */

@@ -191,6 +191,14 @@ describe.each(backends.map((kind) => [kind.name, kind] as const))("a gallery in 
       const made = await migration.read({ faces: [4, 1, 3] });
       expect([...made.faces]).toEqual([1, 4]);
       expect([...made.vectors]).toEqual([1, 4].flatMap((id) => [...faceOf(`renewed ${id}`).vector]));
+      // What is searched before the change.
+      const begun = await store.begunMigration();
+      const all = await begun?.made.vectors();
+      expect(await begun?.made.count()).toBe(3);
+      expect((await begun?.made.record())?.space.model).toBe("new");
+      expect(all && [...all.faces]).toEqual([1, 2, 4]);
+      expect(await begun?.made.read({ faces: [1, 2, 4] })).toEqual(all);
+      expect(await begun?.made.codes()).toEqual(all && codeFaces(all));
       expect(await migration.finish()).toBe(true);
       // Another process that shared the work has nothing left to do, and must not spoil it.
       expect([await another.finish(), await migration.finish()]).toEqual([true, true]);

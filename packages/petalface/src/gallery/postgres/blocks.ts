@@ -1,5 +1,5 @@
 import { blockSum, joinBlocks, type KeptBlock, openBlock } from "../blocks.ts";
-import { blockFaces, codeFaces, storeBlock, withoutFaces, withPeople } from "../codes.ts";
+import { blockFaces, codeFaces, emptyCodes, placeCodes, storeBlock, withoutFaces, withPeople } from "../codes.ts";
 import type { SharedMemory } from "../scan/wasm.ts";
 import type { FaceCodes } from "../types.ts";
 import type { Queries } from "./database.ts";
@@ -123,6 +123,33 @@ export async function readCodes(shown: string, sql: Queries, memory?: SharedMemo
   const joiner = joinBlocks(shown, model.record.space.width, known, [codeFaces(rest)], memory);
   for await (const row of eachBlock(sql)) joiner.put({ ...row, crc: row.crc >>> 0 });
   return joiner.finish();
+}
+
+/** Faces whose embeddings are fetched at once where many are put into 8 bits. */
+const codedAtOnce = 1000;
+
+/** All faces of a model that has no blocks, in 8 bits; within a snapshot. */
+export async function codesOf(
+  shown: string,
+  sql: Queries,
+  model: StoredModel,
+  memory?: SharedMemory,
+): Promise<FaceCodes> {
+  const { width } = model.record.space;
+  const [about] = await sql.query<{ readonly count: number; readonly copies: boolean }>(
+    `SELECT count(*)::integer AS count, coalesce(bool_or(length(copies) > 0), false) AS copies
+     FROM embeddings WHERE model = $1`,
+    [model.id],
+  );
+  const out = emptyCodes(width, about?.count ?? 0, about?.copies === true, memory);
+  for (let [last, at] = [-1, 0]; ; ) {
+    const rows = await readRange(sql, model.id, last, codedAtOnce);
+    const end = rows.at(-1);
+    if (end === undefined) return out;
+    placeCodes(out, codeFaces(collectRows(shown, rows, width)), at);
+    at += rows.length;
+    last = end.face;
+  }
 }
 
 /** What is wrong with the blocks: one line a problem. */

@@ -1,6 +1,6 @@
 import { type EmbeddingRecord, givenUp, isSameModel, parseRecord } from "../record.ts";
 import type { BegunMigration, MigratingFace, Migration } from "../types.ts";
-import { renewBlocks } from "./blocks.ts";
+import { codesOf, renewBlocks } from "./blocks.ts";
 import type { Database, Queries } from "./database.ts";
 import { rewriteTables } from "./forget.ts";
 import {
@@ -33,11 +33,24 @@ export async function begunMigration(database: Database): Promise<BegunMigration
   );
   if (found === undefined) return undefined;
   const { id } = found;
+  const { shown } = database;
   const record = parseRecord(found.record);
   return {
     record,
     count: () => countMissing(database, id),
-    vectors: () => database.transaction("snapshot", (sql) => readVectors(database.shown, sql, { id, record })),
+    made: {
+      record: async () => record,
+      async count() {
+        const [row] = await database.query<{ readonly count: number }>(
+          "SELECT count(*)::integer AS count FROM embeddings WHERE model = $1",
+          [id],
+        );
+        return row?.count ?? 0;
+      },
+      vectors: () => database.transaction("snapshot", (sql) => readVectors(shown, sql, { id, record })),
+      codes: (memory) => database.transaction("snapshot", (sql) => codesOf(shown, sql, { id, record }, memory)),
+      read: (chosen) => database.transaction("snapshot", (sql) => readChosen(shown, sql, { id, record }, chosen)),
+    },
   };
 }
 

@@ -1,6 +1,6 @@
 import type { DatabaseSync } from "node:sqlite";
 import { blockSum, joinBlocks, type KeptBlock, openBlock } from "../blocks.ts";
-import { blockFaces, codeFaces, storeBlock, withoutFaces, withPeople } from "../codes.ts";
+import { blockFaces, codeFaces, emptyCodes, placeCodes, storeBlock, withoutFaces, withPeople } from "../codes.ts";
 import { release } from "../release.ts";
 import type { SharedMemory } from "../scan/wasm.ts";
 import type { FaceCodes } from "../types.ts";
@@ -127,12 +127,39 @@ export function* codesInOrder(path: string, sql: Statements, model: StoredModel)
   }
 }
 
+/**
+ * All faces of a model that has no blocks, in 8 bits; the embeddings of a few at a time are in
+ * memory.
+ *
+ * @param count how many it has embedded, in the same state of the gallery
+ */
+export function codesOf(
+  path: string,
+  sql: Statements,
+  model: StoredModel,
+  count: number,
+  memory?: SharedMemory,
+): FaceCodes {
+  const copied = sql.get("SELECT 1 FROM embeddings WHERE model = ? AND length(copies) > 0 LIMIT 1", model.id);
+  const out = emptyCodes(model.record.space.width, count, copied !== undefined, memory);
+  let at = 0;
+  for (const codes of codesAfter(path, sql, model, -1)) {
+    placeCodes(out, codes, at);
+    at += codes.count;
+  }
+  return out;
+}
+
 /** Faces whose embeddings are read at once where many are put into 8 bits. */
 const codedAtOnce = 512;
 
 /** The faces that are in no block, in 8 bits; the embeddings of a few at a time are in memory. */
-function* codesInNoBlock(path: string, sql: Statements, model: StoredModel): Generator<FaceCodes> {
-  for (let after = lastOf(sql); ; ) {
+const codesInNoBlock = (path: string, sql: Statements, model: StoredModel): Generator<FaceCodes> =>
+  codesAfter(path, sql, model, lastOf(sql));
+
+/** The faces with ids above one, in 8 bits. */
+function* codesAfter(path: string, sql: Statements, model: StoredModel, id: number): Generator<FaceCodes> {
+  for (let after = id; ; ) {
     const vectors = readRange(path, sql, model, after, codedAtOnce);
     if (vectors.faces.length === 0) return;
     yield codeFaces(vectors);

@@ -3,8 +3,8 @@ import { printPath } from "../../print-path.ts";
 import { type EmbeddingRecord, givenUp, isSameModel, parseRecord } from "../record.ts";
 import { type EmbeddingRow, readEmbedding } from "../rows.ts";
 import type { BegunMigration, MigratingFace, Migration } from "../types.ts";
-import { renewBlocks } from "./blocks.ts";
-import { transact } from "./driver.ts";
+import { codesOf, renewBlocks } from "./blocks.ts";
+import { snapshot, transact } from "./driver.ts";
 import { compactIfFree } from "./forget.ts";
 import { dropIndex, sweepIndex } from "./nearest.ts";
 import { activeModel, deleteModel, note, putEmbedding, type Statements, type StoredModel } from "./statements.ts";
@@ -16,8 +16,12 @@ const without = "NOT EXISTS (SELECT 1 FROM embeddings AS new WHERE new.face = fa
 const countMissing = (sql: Statements, next: number): number =>
   sql.get<{ readonly count: number }>(`SELECT count(*) AS count FROM faces WHERE ${without}`, next)?.count ?? 0;
 
+/** How many faces a model has embedded. */
+const countMade = (sql: Statements, model: number): number =>
+  sql.get<{ readonly count: number }>("SELECT count(*) AS count FROM embeddings WHERE model = ?", model)?.count ?? 0;
+
 /** A migration that was begun and is not finished. */
-export function begunMigration(path: string, sql: Statements): BegunMigration | undefined {
+export function begunMigration(path: string, database: DatabaseSync, sql: Statements): BegunMigration | undefined {
   const found = sql.get<{ readonly id: number; readonly record: string }>(
     "SELECT id, record FROM models WHERE active = 0",
   );
@@ -27,7 +31,14 @@ export function begunMigration(path: string, sql: Statements): BegunMigration | 
   return {
     record,
     count: async () => countMissing(sql, next.id),
-    vectors: async () => readVectors(path, sql, next),
+    made: {
+      record: async () => record,
+      count: async () => countMade(sql, next.id),
+      vectors: async () => readVectors(path, sql, next),
+      codes: async (memory) =>
+        snapshot(path, database, () => codesOf(path, sql, next, countMade(sql, next.id), memory)),
+      read: async (chosen) => readChosen(path, sql, next, chosen),
+    },
   };
 }
 

@@ -73,7 +73,7 @@ export function sqliteStore(path: string, database: DatabaseSync): GalleryStore 
       sql.get<{ readonly crop: Uint8Array | null }>("SELECT crop FROM faces WHERE id = ?", face)?.crop ?? null,
     whole: () => wholeFaces(path, sql),
     migrate: async (next) => openMigration(path, database, sql, next),
-    begunMigration: async () => begunMigration(path, sql),
+    begunMigration: async () => begunMigration(path, database, sql),
     add: async (person, faces) => transact(path, database, () => addAll(path, sql, [{ person, faces }]))[0] ?? 0,
     addAll: async (people) => transact(path, database, () => addAll(path, sql, people)),
     remove: async (person) => forgetPerson(path, database, sql, person),
