@@ -1,21 +1,23 @@
 import { PetalfaceError } from "../errors.ts";
 import { printPath } from "../print-path.ts";
+import type { Candidate } from "./candidate.ts";
 
 /** An index that faces are added to. */
 export interface NewIndex {
   /**
    * @param faces ids
+   * @param people ids of their people
    * @param rows one embedding a face, of any length
    */
-  add(faces: Int32Array, rows: Float32Array, threads: number): void;
+  add(faces: Int32Array, people: Int32Array, rows: Float32Array, threads: number): void;
   /** Writes it to a file. */
   save(file: string): void;
 }
 
 /** An index that answers. */
 export interface NearestFaces {
-  /** The nearest faces, nearest first, with cosines of rounded numbers; it may miss some. */
-  search(unit: Float32Array, most: number): { readonly face: number; readonly cosine: number }[];
+  /** Whose the nearest faces are, nearest first, with cosines of rounded numbers; it may miss some. */
+  search(unit: Float32Array, most: number): Candidate[];
 }
 
 /**
@@ -47,12 +49,19 @@ async function emptyIndex(width: number) {
   return new Index({ dimensions: width, ...form, ...graph });
 }
 
+/**
+ * Keys of both ids: to look up in the gallery whose the nearest 256 faces are would take as many
+ * reads of the disk, longer than the search.
+ */
+const keysOf = (faces: Int32Array, people: Int32Array): BigUint64Array =>
+  BigUint64Array.from(faces, (face, at) => (BigInt(people[at] ?? 0) << 32n) | BigInt(face));
+
 /** Opens a {@link NewIndex}. Throws PetalfaceError where usearch is not installed. */
 export async function newIndex(width: number): Promise<NewIndex> {
   const index = await emptyIndex(width);
   return {
-    add(faces, rows, threads) {
-      if (faces.length > 0) index.add(BigUint64Array.from(faces, BigInt), rows, threads);
+    add(faces, people, rows, threads) {
+      if (faces.length > 0) index.add(keysOf(faces, people), rows, threads);
     },
     save: (file) => index.save(file),
   };
@@ -81,7 +90,7 @@ export async function openIndex(file: string, width: number, gallery: string): P
       const count = Math.min(most, size);
       if (count === 0) return [];
       const { keys, distances } = index.search(unit, count, 1);
-      return [...keys].map((key, at) => ({ face: Number(key), cosine: 1 - (distances[at] ?? 2) }));
+      return [...keys].map((key, at) => ({ person: Number(key >> 32n), cosine: 1 - (distances[at] ?? 2) }));
     },
   };
 }

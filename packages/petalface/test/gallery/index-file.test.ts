@@ -1,5 +1,6 @@
 import { readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { itemAt } from "onnx-grad";
 import { describe, expect, test } from "vitest";
 import { blockFaces } from "../../src/gallery/codes.ts";
@@ -93,6 +94,20 @@ describe.skipIf(!hasUsearch)("the index of a gallery's file (needs the npm packa
     await using other = await openGallery(join(folder, "kept.db"));
     for (const each of [store, other]) expect(await each.nearest(unit, "faces", 5)).toEqual(before);
     expect(await store.check()).toEqual([]);
+    const merging = store.buildIndex({ onProgress: () => void store.rename("person 8", "person 9") });
+    await expect(merging).rejects.toThrow(/people merged, while the index was built; build it again/);
+    expect(await indexFiles("kept.db")).toEqual(files);
+    const [both = 0] = (await store.ids(["person 9"])).values();
+    for (const each of [store, other]) expect((await each.nearest(unit, "faces", 1))[0]?.person).toBe(both);
+  });
+
+  test("of an earlier version, which does not say whose faces it has, is built again", async () => {
+    await using store = await gallery("old.db");
+    await store.buildIndex();
+    const database = new DatabaseSync(join(folder, "old.db"));
+    database.exec("UPDATE settings SET value = json_remove(value, '$.merged') WHERE key = 'index'");
+    database.close();
+    await expect(store.nearest(new Float32Array(width), "faces", 1)).rejects.toThrow(/has no index that fits; build/);
   });
 
   test("is built of blocks and of the faces in none, and knows their copies", async () => {
@@ -135,7 +150,10 @@ describe.skipIf(!hasUsearch)("the index of a gallery's file (needs the npm packa
     await store.rename("person 9", "person 10");
     const [both = 0] = (await store.ids(["person 10"])).values();
     expect(await found()).toContain(both);
-    expect(await store.remove("person 10")).toMatchObject({ faces: 6, found: 0 });
+    await store.rename("person 10", "person 11");
+    const [three = 0] = (await store.ids(["person 11"])).values();
+    expect([await found(), await store.check()]).toEqual([expect.arrayContaining([three]), []]);
+    expect(await store.remove("person 11")).toMatchObject({ faces: 9, found: 0 });
     expect(await indexFiles("gone.db")).toEqual([]);
     for (const each of [store, other]) await expect(each.nearest(unit, "faces", 5)).rejects.toThrow(/has no index/);
     // What a killed process left is deleted with the next build.
@@ -145,7 +163,7 @@ describe.skipIf(!hasUsearch)("the index of a gallery's file (needs the npm packa
       "gone.db.copies",
       "gone.db.faces",
     ]);
-    expect(await found()).not.toContain(both);
+    expect(await found()).not.toContain(three);
     const date = "2020-01-01T00:00:00.000Z";
     await store.add(
       "dated",
@@ -153,6 +171,11 @@ describe.skipIf(!hasUsearch)("the index of a gallery's file (needs the npm packa
     );
     await store.forgetExpired("2026-01-01T00:00:00.000Z");
     expect(await indexFiles("gone.db")).toEqual([]);
+    // Of two people with the same picture one copy goes.
+    for (const name of ["twice", "person 1"]) await store.add(name, [lightFace(7)]);
+    await store.buildIndex();
+    await store.rename("twice", "person 1");
+    expect([await indexFiles("gone.db"), await store.check()]).toEqual([[], []]);
   });
 
   test("is of one model, and is missed when its file is gone", async () => {

@@ -9,8 +9,8 @@ import { printPath } from "../../print-path.ts";
 import { byCosine, type Candidate, nearestPeople } from "../candidate.ts";
 import { blockFaces, decodeRows } from "../codes.ts";
 import type { IndexOptions } from "../store.ts";
-import type { EnrolledVectors } from "../types.ts";
-import { type NearestFaces, newIndex, openIndex } from "../usearch.ts";
+import type { CodedRows, EnrolledVectors } from "../types.ts";
+import { type NearestFaces, type NewIndex, newIndex, openIndex } from "../usearch.ts";
 import { codesInOrder } from "./blocks.ts";
 import { transact } from "./driver.ts";
 import { activeModel, type Statements } from "./statements.ts";
@@ -29,6 +29,11 @@ interface IndexNote {
   /** How many faces it has. */
   readonly count: number;
   readonly copies: boolean;
+  /**
+   * People who have since become others', each with whose: the index has the old ids. An index of
+   * an earlier version, which has no ids of people, has no such list.
+   */
+  readonly merged?: readonly (readonly [from: number, to: number])[];
 }
 
 const key = "index";
@@ -51,6 +56,21 @@ function noteOf(sql: Statements): IndexNote | undefined {
 export function dropIndex(sql: Statements): void {
   sql.run("DELETE FROM settings WHERE key = ?", key);
 }
+
+/** Notes, within a transaction, that the faces of one person have become another's. */
+export function mergeInIndex(sql: Statements, from: number, to: number): void {
+  const note = noteOf(sql);
+  if (note?.merged === undefined) return;
+  const before = note.merged.map(([one, other]) => [one, other === from ? to : other] as const);
+  writeNote(sql, { ...note, merged: [...before, [from, to]] });
+}
+
+const writeNote = (sql: Statements, note: IndexNote): unknown =>
+  sql.run("INSERT OR REPLACE INTO settings (key, value) VALUES (?, ?)", key, JSON.stringify(note));
+
+/** The last change of the gallery by which people became others. */
+const lastMerge = (sql: Statements): number =>
+  sql.get<{ readonly last: number | null }>("SELECT max(id) AS last FROM audit WHERE action = 'merge'")?.last ?? 0;
 
 /** Deletes the files of every index but the one that the gallery notes. */
 export function sweepIndex(path: string, sql: Statements): void {
@@ -98,15 +118,19 @@ export async function buildIndex(
   const id = randomUUID().slice(0, 8);
   refuseReadOnly(path, database, `${fileOf(path, id, "faces")}.part`);
   let [last, done, withCopies] = [0, 0, 0];
+  const merges = lastMerge(sql);
   const numbers = new Float32Array(atOnce * width);
   for (const codes of codesInOrder(path, sql, model))
     for (let start = 0; start < codes.count; start += atOnce) {
       signal?.throwIfAborted();
       const rows = Array.from({ length: Math.min(atOnce, codes.count - start) }, (_, at) => start + at);
-      const idsOf = (some: readonly number[]): Int32Array => Int32Array.from(some, (row) => codes.faces[row] ?? 0);
-      faces.add(idsOf(rows), decodeRows(codes.sharp, width, rows, numbers), threads);
+      const add = (index: NewIndex, some: readonly number[], coded: CodedRows): void => {
+        const ids = (all: Int32Array): Int32Array => Int32Array.from(some, (row) => all[row] ?? 0);
+        index.add(ids(codes.faces), ids(codes.people), decodeRows(coded, width, some, numbers), threads);
+      };
+      add(faces, rows, codes.sharp);
       const having = codes.copies === null ? [] : rows.filter((row) => (codes.squares[row] ?? 0) > 0);
-      if (codes.copies !== null) copies.add(idsOf(having), decodeRows(codes.copies, width, having, numbers), threads);
+      if (codes.copies !== null) add(copies, having, codes.copies);
       withCopies += having.length;
       last = codes.faces[start + rows.length - 1] ?? last;
       done += rows.length;
@@ -115,7 +139,7 @@ export async function buildIndex(
       await new Promise((resolve) => setImmediate(resolve));
     }
   signal?.throwIfAborted();
-  const write = (index: Awaited<ReturnType<typeof newIndex>>, what: "faces" | "copies"): void => {
+  const write = (index: NewIndex, what: "faces" | "copies"): void => {
     const file = fileOf(path, id, what);
     try {
       index.save(`${file}.part`);
@@ -139,14 +163,14 @@ export async function buildIndex(
     write(faces, "faces");
     if (withCopies > 0) write(copies, "copies");
     transact(path, database, () => {
-      // What was deleted meanwhile may be in it.
-      if (activeModel(path, sql).id !== model.id || facesUntil(sql, model.id, last) !== done)
+      // What was deleted meanwhile, or was somebody else's, may be in it.
+      const isOld = facesUntil(sql, model.id, last) !== done || lastMerge(sql) !== merges;
+      if (activeModel(path, sql).id !== model.id || isOld)
         throw new PetalfaceError(
           "PETAL_BUSY",
-          `${printPath(path)}: faces were deleted while the index was built; build it again with petalface gallery index`,
+          `${printPath(path)}: faces were deleted, or people merged, while the index was built; build it again with petalface gallery index`,
         );
-      const note: IndexNote = { id, model: model.id, last, count: done, copies: withCopies > 0 };
-      sql.run("INSERT OR REPLACE INTO settings (key, value) VALUES (?, ?)", key, JSON.stringify(note));
+      writeNote(sql, { id, model: model.id, last, count: done, copies: withCopies > 0, merged: [] });
     });
   } finally {
     sweepIndex(path, sql);
@@ -172,23 +196,23 @@ export interface OpenedIndex {
 
 /** Opens the index at its first use, and again when another process has built or dropped it. */
 export function openedIndex(path: string, sql: Statements): OpenedIndex {
-  let opened: { readonly note: IndexNote; readonly faces: NearestFaces; readonly copies: NearestFaces | undefined };
+  let opened: { readonly id: string; readonly faces: NearestFaces; readonly copies: NearestFaces | undefined };
   let rest: { readonly version: number; readonly vectors: EnrolledVectors } | undefined;
 
-  async function current(): Promise<NonNullable<typeof opened>> {
+  async function current(): Promise<NonNullable<typeof opened> & { readonly note: IndexNote }> {
     const note = noteOf(sql);
     const model = activeModel(path, sql);
-    if (note === undefined || note.model !== model.id)
+    if (note?.merged === undefined || note.model !== model.id)
       throw new PetalfaceError(
         "PETAL_GALLERY_MISSING",
-        `${printPath(path)} has no index${note === undefined ? "" : " for its model"}; build it with petalface gallery index ${printPath(path)}`,
+        `${printPath(path)} has no index${note === undefined ? "" : " that fits"}; build it with petalface gallery index ${printPath(path)}`,
       );
-    if (opened?.note.id !== note.id) {
+    if (opened?.id !== note.id) {
       const { width } = model.record.space;
       const open = (what: "faces" | "copies") => openIndex(fileOf(path, note.id, what), width, path);
-      opened = { note, faces: await open("faces"), copies: note.copies ? await open("copies") : undefined };
+      opened = { id: note.id, faces: await open("faces"), copies: note.copies ? await open("copies") : undefined };
     }
-    return opened;
+    return { ...opened, note };
   }
 
   /** Faces that were added since the index was built. */
@@ -203,18 +227,8 @@ export function openedIndex(path: string, sql: Statements): OpenedIndex {
     async nearest(unit, what, most) {
       const { note, faces, copies } = await current();
       const found = what === "faces" ? faces.search(unit, most) : (copies?.search(unit, most) ?? []);
-      const owners = new Map(
-        sql
-          .all<{ readonly id: number; readonly person: number }>(
-            "SELECT id, person FROM faces WHERE id IN (SELECT value FROM json_each(?))",
-            JSON.stringify(found.map(({ face }) => face)),
-          )
-          .map(({ id, person }) => [id, person]),
-      );
-      const known = found.flatMap(({ face, cosine }) => {
-        const person = owners.get(face);
-        return person === undefined ? [] : [{ person, cosine }];
-      });
+      const merged = new Map(note.merged);
+      const known = found.map(({ person, cosine }) => ({ person: merged.get(person) ?? person, cosine }));
       const recent = added(note);
       const rows = normaliseRows(what === "faces" ? recent.vectors : recent.copies, recent.width);
       const cosines = [...recent.faces.keys()].map((at) => {

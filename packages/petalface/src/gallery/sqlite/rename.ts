@@ -1,5 +1,6 @@
 import { dropFromBlocks, giveInBlocks } from "./blocks.ts";
 import { personOf } from "./forget.ts";
+import { dropIndex, mergeInIndex } from "./nearest.ts";
 import { activeModel, note, type Statements } from "./statements.ts";
 
 /**
@@ -21,8 +22,12 @@ export function renamePerson(path: string, sql: Statements, from: string, to: st
   const all = idsOf(person);
   const { changes } = sql.run("UPDATE OR IGNORE faces SET person = ? WHERE person = ?", other, person);
   const model = activeModel(path, sql);
-  dropFromBlocks(path, sql, model, idsOf(person));
+  const going = idsOf(person);
+  dropFromBlocks(path, sql, model, going);
   giveInBlocks(path, sql, model, all, other);
+  // Faces that are deleted must not stay in it.
+  if (going.length > 0) dropIndex(sql);
+  else mergeInIndex(sql, person, other);
   sql.run("DELETE FROM people WHERE id = ?", person);
   note(sql, "merge", other, changes);
   return true;

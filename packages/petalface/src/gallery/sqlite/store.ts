@@ -10,7 +10,7 @@ import { checkGallery } from "./check.ts";
 import { guard, transact } from "./driver.ts";
 import { compact, forgetExpired, forgetFaces, forgetPerson } from "./forget.ts";
 import { begunMigration, openMigration } from "./migration.ts";
-import { buildIndex, openedIndex } from "./nearest.ts";
+import { buildIndex, openedIndex, sweepIndex } from "./nearest.ts";
 import { renamePerson } from "./rename.ts";
 import { activeModel, note, putEmbedding, type Statements, type StoredModel, statements } from "./statements.ts";
 import { readChosen, readVectors } from "./vectors.ts";
@@ -79,7 +79,11 @@ export function sqliteStore(path: string, database: DatabaseSync): GalleryStore 
     remove: async (person) => forgetPerson(path, database, sql, person),
     removeFaces: async (person, faces) => forgetFaces(path, database, sql, person, faces),
     forgetExpired: async (now) => forgetExpired(path, database, sql, now),
-    rename: async (person, name) => transact(path, database, () => renamePerson(path, sql, person, name)),
+    rename: async (person, name) => {
+      const merged = transact(path, database, () => renamePerson(path, sql, person, name));
+      if (merged) sweepIndex(path, sql);
+      return merged;
+    },
     nearest: (unit, what, most) => index.nearest(unit, what, most),
     buildIndex: (options) => buildIndex(path, database, sql, options),
     audit: async () => sql.all<AuditEntry>("SELECT time, action, person, faces FROM audit ORDER BY id"),
