@@ -1,4 +1,5 @@
-import { readdir, stat } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import {
   createGallery,
@@ -117,13 +118,17 @@ export async function fill({ folder, count }: OursJob): Promise<number> {
 /** What the index of the filled gallery took. */
 export interface Built {
   readonly seconds: number;
+  /** Most bytes of memory. */
+  readonly memory: number;
   /** Bytes of its files, and of the gallery. */
   readonly bytes: number;
   readonly gallery: number;
 }
 
-/** Builds the index of the filled gallery. */
+/** Builds the index of the filled gallery. In a folder that is kept, that of an earlier run stays. */
 export async function index({ folder, count, threads }: OursJob): Promise<Built> {
+  const note = join(folder, `index-of-${count}.json`);
+  if (existsSync(note)) return JSON.parse(await readFile(note, "utf8")) as Built;
   await using store = await openGallery(`${folder}/gallery.db`);
   const begin = performance.now();
   await store.buildIndex({ threads, onProgress: reporter("indexed", count) });
@@ -134,7 +139,10 @@ export async function index({ folder, count, threads }: OursJob): Promise<Built>
     return sizes.reduce((sum, size) => sum + size, 0);
   };
   const bytes = await sizeOf("gallery.db.index-");
-  return { seconds, bytes, gallery: (await sizeOf("gallery.db")) - bytes };
+  const memory = 1024 * process.resourceUsage().maxRSS;
+  const built: Built = { seconds, memory, bytes, gallery: (await sizeOf("gallery.db")) - bytes };
+  await writeFile(note, JSON.stringify(built));
+  return built;
 }
 
 /** Searches for probes, of all kinds by the index: milliseconds and people, a list a kind. */

@@ -98,7 +98,8 @@ describe.skipIf(!hasUsearch)("the index of a gallery's file (needs the npm packa
     await expect(merging).rejects.toThrow(/people merged, while the index was built; build it again/);
     expect(await indexFiles("kept.db")).toEqual(files);
     const [both = 0] = (await store.ids(["person 9"])).values();
-    for (const each of [store, other]) expect((await each.nearest(unit, "faces", 1))[0]?.person).toBe(both);
+    for (const each of [store, other])
+      expect((await each.nearest(unit, "faces", 5)).map(({ person }) => person)).toContain(both);
   });
 
   test("of an earlier version, which does not say whose faces it has, is built again", async () => {
