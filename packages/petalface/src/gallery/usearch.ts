@@ -24,7 +24,7 @@ export interface NearestFaces {
  * The graph (HNSW, arXiv 1603.09320): neighbours of a face, and faces that adding and searching
  * look at.
  */
-const graph = { connectivity: 16, expansion_add: 128, expansion_search: 512 };
+const graph = { connectivity: 16, expansion_add: 64, expansion_search: 1024 };
 
 /** The package, where it is installed: it is large, and only galleries of millions need it. */
 async function loadUsearch(): Promise<typeof import("usearch")> {
