@@ -53,27 +53,6 @@ export function codeRows(rows: Float32Array, width: number): CodedRows {
   return out;
 }
 
-/**
- * The numbers that some rows of codes stand for.
- *
- * @param chosen numbers of the rows
- * @param out at least `chosen x width`; its part that is written comes back
- */
-export function decodeRows(
-  { codes, scale }: CodedRows,
-  width: number,
-  chosen: ArrayLike<number>,
-  out: Float32Array,
-): Float32Array {
-  const stride = strideOf(width);
-  for (let row = 0; row < chosen.length; row++) {
-    const own = chosen[row];
-    const [from, to, factor] = [own * stride, row * width, scale[own]];
-    for (let at = 0; at < width; at++) out[to + at] = factor * codes[from + at];
-  }
-  return out.subarray(0, chosen.length * width);
-}
-
 /** Puts faces into 8 bits. */
 export function codeFaces(vectors: EnrolledVectors): FaceCodes {
   const { width, faces, people, alpha, copies } = vectors;

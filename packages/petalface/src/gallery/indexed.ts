@@ -5,21 +5,22 @@ import type { GallerySearcher } from "./search.ts";
 import type { GalleryStore } from "./store.ts";
 import type { TemplateRule } from "./templates.ts";
 
-/** Faces that the index is asked for. */
+/** Entries that the index is asked for. */
 const asked = 256;
 /**
  * People of these who are then compared exactly, so many at a time, since each costs reads of the
- * disk: while their nearest face seems to have `share` of the highest cosine so far, which covers
- * what rounding changes and what faces of a person differ.
+ * disk: while the next one seems to have a `share` of the highest cosine so far. `sure` covers what
+ * rounding changes, where the index has what is compared; `share` also what faces of a person
+ * differ, and their copies.
  */
-const compared = { most: 64, atOnce: 8, share: 2 / 3 };
+const compared = { most: 64, atOnce: 8, sure: 0.9, share: 2 / 3 };
 /** Faces that stand in for strangers when thresholds are estimated. */
 const sampled = 512;
 
 /**
- * Opens search by the index of a gallery (HNSW; usearch or pgvector): the nearest 256 faces, and of
- * a poor probe the nearest 256 low-resolution copies, say which 8 to 64 people are compared in
- * float32. Nothing is loaded, but who the index misses is not found.
+ * Opens search by the index of a gallery (HNSW): its nearest 256 people (usearch) or faces
+ * (pgvector), and of a poor probe the nearest 256 by low-resolution copies, say which 8 to 64 people
+ * are compared in float32. Nothing is loaded, but who the index misses is not found.
  *
  * @throws PetalfaceError at the first search, where the gallery has no index
  */
@@ -42,6 +43,8 @@ export async function openIndexedSearcher(store: GalleryStore, rule: TemplateRul
         signal?.throwIfAborted();
         const unit = rows.subarray(probe * width, (probe + 1) * width);
         const weight = 1 - Math.min(1, Math.max(0, itemAt(alpha, probe)));
+        const isSure = store.indexedBy === "usearch" && rule === "mean" && weight === 0;
+        const share = isSure ? compared.sure : compared.share;
         const known = new Set([without?.[probe] ?? -1]);
         let best: Candidate[] = [];
         for (const what of weight > 0 ? (["faces", "copies"] as const) : (["faces"] as const)) {
@@ -49,7 +52,7 @@ export async function openIndexedSearcher(store: GalleryStore, rule: TemplateRul
           const most = Math.max(compared.most, top);
           for (let start = 0; start < Math.min(most, near.length); start += compared.atOnce) {
             const some = near.slice(start, Math.min(most, start + compared.atOnce));
-            const likely = itemAt(some, 0).cosine >= compared.share * (best[0]?.cosine ?? -1);
+            const likely = itemAt(some, 0).cosine >= share * (best[0]?.cosine ?? -1);
             if (!likely && best.length >= top) break;
             const people = some.map(({ person }) => person);
             for (const person of people) known.add(person);

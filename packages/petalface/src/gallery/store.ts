@@ -133,9 +133,9 @@ export interface GalleryStore extends AsyncDisposable {
    */
   rename(person: string, name: string): Promise<boolean>;
   /**
-   * The people of the `most` nearest faces, or of the nearest low-resolution copies, as an index
-   * finds them, nearest first; it may miss some. Each comes with the cosine of the nearest face of
-   * these, of rounded numbers.
+   * The people of the `most` nearest entries of an index, nearest first, with cosines of rounded
+   * numbers; it may miss some. Entries are the faces, or their low-resolution copies (pgvector), or
+   * of each person the mean of these (usearch).
    *
    * @param unit of length 1
    * @throws PetalfaceError where no index is built

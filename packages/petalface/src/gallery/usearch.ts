@@ -2,26 +2,25 @@ import { PetalfaceError } from "../errors.ts";
 import { printPath } from "../print-path.ts";
 import type { Candidate } from "./candidate.ts";
 
-/** An index that faces are added to. */
+/** An index that people are added to. */
 export interface NewIndex {
   /**
-   * @param faces ids
-   * @param people ids of their people
-   * @param rows one embedding a face, of any length
+   * @param people ids; nobody twice
+   * @param rows one embedding a person, of any length
    */
-  add(faces: Int32Array, people: Int32Array, rows: Float32Array, threads: number): void;
+  add(people: Int32Array, rows: Float32Array, threads: number): void;
   /** Writes it to a file. */
   save(file: string): void;
 }
 
 /** An index that answers. */
-export interface NearestFaces {
-  /** Whose the nearest faces are, nearest first, with cosines of rounded numbers; it may miss some. */
+export interface NearestPeople {
+  /** The nearest people, nearest first, with cosines of rounded numbers; it may miss some. */
   search(unit: Float32Array, most: number): Candidate[];
 }
 
 /**
- * The graph (HNSW, arXiv 1603.09320): neighbours of a face, and faces that adding and searching
+ * The graph (HNSW, arXiv 1603.09320): neighbours of a person, and people whom adding and searching
  * look at.
  */
 const graph = { connectivity: 16, expansion_add: 64, expansion_search: 1024 };
@@ -54,19 +53,12 @@ async function indexMaker(width: number) {
 /** The product that usearch calls a distance. */
 const productOf = (distances: Float32Array, at: number): number => 1 - (distances[at] ?? 1);
 
-/**
- * Keys of both ids: to look up in the gallery whose the nearest 256 faces are would take as many
- * reads of the disk, longer than the search.
- */
-const keysOf = (faces: Int32Array, people: Int32Array): BigUint64Array =>
-  BigUint64Array.from(faces, (face, at) => (BigInt(people[at] ?? 0) << 32n) | BigInt(face));
-
 /** Opens a {@link NewIndex}. Throws PetalfaceError where usearch is not installed. */
 export async function newIndex(width: number): Promise<NewIndex> {
   const index = (await indexMaker(width))();
   return {
-    add(faces, people, rows, threads) {
-      if (faces.length > 0) index.add(keysOf(faces, people), rows, threads);
+    add(people, rows, threads) {
+      if (people.length > 0) index.add(BigUint64Array.from(people, BigInt), rows, threads);
     },
     save: (file) => index.save(file),
   };
@@ -78,7 +70,7 @@ export async function newIndex(width: number): Promise<NewIndex> {
  * @param gallery for messages
  * @throws PetalfaceError where usearch is not installed, or the file is missing or damaged
  */
-export async function openIndex(file: string, width: number, gallery: string): Promise<NearestFaces> {
+export async function openIndex(file: string, width: number, gallery: string): Promise<NearestPeople> {
   const make = await indexMaker(width);
   const index = make();
   try {
@@ -100,7 +92,7 @@ export async function openIndex(file: string, width: number, gallery: string): P
       const itself = make();
       itself.add(0n, unit, 1);
       const one = productOf(itself.search(unit, 1, 1).distances, 0) || 1;
-      return [...keys].map((key, at) => ({ person: Number(key >> 32n), cosine: productOf(distances, at) / one }));
+      return [...keys].map((key, at) => ({ person: Number(key), cosine: productOf(distances, at) / one }));
     },
   };
 }

@@ -106,28 +106,6 @@ export function readCodes(path: string, database: DatabaseSync, sql: Statements,
 }
 
 /**
- * The faces in 8 bits, in the order of their ids, a block at a time. Each part is read by itself,
- * so that others can write meanwhile: faces that are added are among the last, and faces that are
- * deleted may be among those that were given.
- */
-export function* codesInOrder(path: string, sql: Statements, model: StoredModel): Generator<FaceCodes> {
-  for (let after = 0; ; ) {
-    const block = sql.get<KeptBlock>(
-      "SELECT count, crc, sharp, copies FROM blocks WHERE first > ? ORDER BY first LIMIT 1",
-      after,
-    );
-    const codes =
-      block === undefined
-        ? codeFaces(readRange(path, sql, model, after, codedAtOnce))
-        : openBlock(path, block, model.record.space.width);
-    const last = codes.faces.at(-1);
-    if (last === undefined) return;
-    yield codes;
-    after = last;
-  }
-}
-
-/**
  * All faces of a model that has no blocks, in 8 bits; the embeddings of a few at a time are in
  * memory.
  *

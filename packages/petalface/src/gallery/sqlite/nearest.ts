@@ -2,19 +2,20 @@ import { randomUUID } from "node:crypto";
 import { closeSync, existsSync, fsyncSync, openSync, readdirSync, renameSync, rmSync, statfsSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
+import { itemAt } from "onnx-grad";
 import { PetalfaceError } from "../../errors.ts";
 import { writeFailure } from "../../files.ts";
 import { normaliseRows } from "../../matching/portable.ts";
 import { printPath } from "../../print-path.ts";
 import { byCosine, type Candidate, nearestPeople } from "../candidate.ts";
-import { blockFaces, decodeRows } from "../codes.ts";
+import { release } from "../release.ts";
 import type { IndexOptions } from "../store.ts";
-import type { CodedRows, EnrolledVectors } from "../types.ts";
-import { type NearestFaces, type NewIndex, newIndex, openIndex } from "../usearch.ts";
-import { codesInOrder } from "./blocks.ts";
+import { buildTemplates } from "../templates.ts";
+import type { EnrolledVectors } from "../types.ts";
+import { type NearestPeople, type NewIndex, newIndex, openIndex } from "../usearch.ts";
 import { transact } from "./driver.ts";
 import { activeModel, type Statements } from "./statements.ts";
-import { readVectors } from "./vectors.ts";
+import { readChosen, readVectors } from "./vectors.ts";
 
 /**
  * What a gallery notes of its index, in `settings`. The index itself is in files next to the
@@ -31,7 +32,7 @@ interface IndexNote {
   readonly copies: boolean;
   /**
    * People who have since become others', each with whose: the index has the old ids. An index of
-   * an earlier version, which has no ids of people, has no such list.
+   * an earlier version, which is of faces, has no such list.
    */
   readonly merged?: readonly (readonly [from: number, to: number])[];
 }
@@ -39,8 +40,8 @@ interface IndexNote {
 const key = "index";
 /** A disk with less space than this is full. */
 const leastBytes = 2 ** 20;
-/** Faces that are added at once: between two such parts it can be interrupted. */
-const atOnce = blockFaces / 2;
+/** People who are added at once: between two such parts it can be interrupted. */
+const atOnce = 1000;
 
 const fileOf = (path: string, id: string, what: "faces" | "copies"): string => `${path}.index-${id}-${what}`;
 
@@ -100,9 +101,9 @@ export function checkIndex(path: string, sql: Statements): string[] {
 }
 
 /**
- * Builds the index of all faces, and of their low-resolution copies, from the blocks of 8-bit
- * codes. Faces that are added meanwhile, or later, are compared one by one until it is built again.
- * An index that is there already stays in use until the new one is whole.
+ * Builds the index: of each person the mean of the faces, and that of their low-resolution copies.
+ * Faces that are added meanwhile, or later, are compared one by one until it is built again. An
+ * index that is there already stays in use until the new one is whole.
  *
  * @throws PetalfaceError where usearch is not installed, or the files cannot be written
  */
@@ -117,27 +118,46 @@ export async function buildIndex(
   const [faces, copies] = [await newIndex(width), await newIndex(width)];
   const id = randomUUID().slice(0, 8);
   refuseReadOnly(path, database, `${fileOf(path, id, "faces")}.part`);
-  let [last, done, withCopies] = [0, 0, 0];
-  const merges = lastMerge(sql);
-  const numbers = new Float32Array(atOnce * width);
-  for (const codes of codesInOrder(path, sql, model))
-    for (let start = 0; start < codes.count; start += atOnce) {
-      signal?.throwIfAborted();
-      const rows = Array.from({ length: Math.min(atOnce, codes.count - start) }, (_, at) => start + at);
-      const add = (index: NewIndex, some: readonly number[], coded: CodedRows): void => {
-        const ids = (all: Int32Array): Int32Array => Int32Array.from(some, (row) => all[row] ?? 0);
-        index.add(ids(codes.faces), ids(codes.people), decodeRows(coded, width, some, numbers), threads);
-      };
-      add(faces, rows, codes.sharp);
-      const having = codes.copies === null ? [] : rows.filter((row) => (codes.squares[row] ?? 0) > 0);
-      if (codes.copies !== null) add(copies, having, codes.copies);
-      withCopies += having.length;
-      last = codes.faces[start + rows.length - 1] ?? last;
-      done += rows.length;
-      onProgress?.(done);
-      // Others get their turn: adding takes a second.
-      await new Promise((resolve) => setImmediate(resolve));
-    }
+  const last = sql.get<{ readonly last: number | null }>("SELECT max(id) AS last FROM faces")?.last ?? 0;
+  const [count, merges] = [facesUntil(sql, model.id, last), lastMerge(sql)];
+  let [done, withCopies] = [0, 0];
+  for (let after = 0; ; ) {
+    signal?.throwIfAborted();
+    const some = sql.all<{ readonly id: number }>(
+      "SELECT id FROM people WHERE id > ? ORDER BY id LIMIT ?",
+      ...[after, atOnce],
+    );
+    const ids = some.map((person) => person.id);
+    const end = ids.at(-1);
+    if (end === undefined) break;
+    const read = readChosen(path, sql, model, { people: ids });
+    const means = buildTemplates(read, "mean");
+    release(read.vectors, read.copies);
+    /** Adds one part of the templates, where it is not zero, and returns of how many people. */
+    const add = (index: NewIndex, part: 0 | 1): number => {
+      const rows = [...means.people.keys()].filter((row) => itemAt(means.squares, 3 * row + 2 * part) > 0);
+      const numbers = new Float32Array(rows.length * width);
+      rows.forEach((row, to) => {
+        const from = (2 * row + part) * width;
+        numbers.set(means.rows.subarray(from, from + width), to * width);
+      });
+      index.add(
+        Int32Array.from(rows, (row) => itemAt(means.people, row)),
+        numbers,
+        threads,
+      );
+      release(numbers);
+      return rows.length;
+    };
+    add(faces, 0);
+    withCopies += add(copies, 1);
+    done += means.faces;
+    release(means.rows);
+    onProgress?.(done);
+    after = end;
+    // Others get their turn.
+    await new Promise((resolve) => setImmediate(resolve));
+  }
   signal?.throwIfAborted();
   const write = (index: NewIndex, what: "faces" | "copies"): void => {
     const file = fileOf(path, id, what);
@@ -164,13 +184,13 @@ export async function buildIndex(
     if (withCopies > 0) write(copies, "copies");
     transact(path, database, () => {
       // What was deleted meanwhile, or was somebody else's, may be in it.
-      const isOld = facesUntil(sql, model.id, last) !== done || lastMerge(sql) !== merges;
+      const isOld = facesUntil(sql, model.id, last) !== count || lastMerge(sql) !== merges;
       if (activeModel(path, sql).id !== model.id || isOld)
         throw new PetalfaceError(
           "PETAL_BUSY",
           `${printPath(path)}: faces were deleted, or people merged, while the index was built; build it again with petalface gallery index`,
         );
-      writeNote(sql, { id, model: model.id, last, count: done, copies: withCopies > 0, merged: [] });
+      writeNote(sql, { id, model: model.id, last, count, copies: withCopies > 0, merged: [] });
     });
   } finally {
     sweepIndex(path, sql);
@@ -190,13 +210,13 @@ function refuseReadOnly(path: string, database: DatabaseSync, part: string): voi
 
 /** The index of one open gallery, and the faces that are not in it. */
 export interface OpenedIndex {
-  /** The people of the nearest faces, or copies, each with the cosine of the nearest one. */
+  /** The people with the nearest mean of faces, or of copies, or with a nearest face since then. */
   nearest(unit: Float32Array, what: "faces" | "copies", most: number): Promise<Candidate[]>;
 }
 
 /** Opens the index at its first use, and again when another process has built or dropped it. */
 export function openedIndex(path: string, sql: Statements): OpenedIndex {
-  let opened: { readonly id: string; readonly faces: NearestFaces; readonly copies: NearestFaces | undefined };
+  let opened: { readonly id: string; readonly faces: NearestPeople; readonly copies: NearestPeople | undefined };
   let rest: { readonly version: number; readonly vectors: EnrolledVectors } | undefined;
 
   async function current(): Promise<NonNullable<typeof opened> & { readonly note: IndexNote }> {
