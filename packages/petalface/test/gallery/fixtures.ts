@@ -6,6 +6,7 @@ import type {
   GalleryStore,
   NewFace,
 } from "../../src/gallery/index.ts";
+import { normaliseRows } from "../../src/matching/index.ts";
 import { random } from "../../src/random.ts";
 
 /** Numbers of an embedding in these tests. */
@@ -84,4 +85,14 @@ export function facesOfPerson(name: string, model: string): NewFace[] {
     const source = bytesFrom(`${name}/${face}`, 16);
     return { ...embeddingBy(source, model), source, picture: new Uint8Array(32) };
   });
+}
+
+/** The mean of the faces of {@link facesOfPerson}, of length 1. */
+export function meanOf(name: string): Float32Array {
+  const sum = new Float32Array(width);
+  for (const { vector } of facesOfPerson(name, "model"))
+    normaliseRows(vector, width).forEach((value, at) => {
+      sum[at] = (sum[at] ?? 0) + value;
+    });
+  return normaliseRows(sum, width);
 }

@@ -15,7 +15,7 @@ import {
 import { normaliseRows } from "../../src/matching/index.ts";
 import { random } from "../../src/random.ts";
 import { temporaryFolder } from "../support/folder.ts";
-import { embeddingBy, facesOfPerson, lightFace, plainSettings, recordOf, width } from "./fixtures.ts";
+import { embeddingBy, facesOfPerson, lightFace, meanOf, plainSettings, recordOf, width } from "./fixtures.ts";
 
 const hasUsearch = await import("usearch").then(
   () => true,
@@ -36,16 +36,6 @@ async function gallery(name: string): Promise<GalleryStore> {
 
 const indexFiles = async (name: string): Promise<string[]> =>
   (await readdir(folder)).filter((file) => file.startsWith(`${name}.index-`)).sort();
-
-/** The mean of a person's faces, which the index has. */
-function meanOf(name: string): Float32Array {
-  const sum = new Float32Array(width);
-  for (const { vector } of facesOfPerson(name, "model"))
-    normaliseRows(vector, width).forEach((value, at) => {
-      sum[at] = (sum[at] ?? 0) + value;
-    });
-  return normaliseRows(sum, width);
-}
 
 /** Faces to look for: somewhere near enrolled ones. */
 function probes(count: number) {

@@ -4,11 +4,10 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { blockFaces, codeFaces, storeBlock } from "../../src/gallery/codes.ts";
 import { createGallery, type NewFace, openGallery } from "../../src/gallery/index.ts";
-import { normaliseRows } from "../../src/matching/index.ts";
 import { random } from "../../src/random.ts";
 import { testProgram } from "../cli/process.ts";
 import { temporaryFolder } from "../support/folder.ts";
-import { embeddingBy, facesOfPerson, plainSettings, recordOf, width } from "./fixtures.ts";
+import { embeddingBy, facesOfPerson, meanOf, plainSettings, recordOf, width } from "./fixtures.ts";
 
 const [adder, indexer] = [testProgram("adder"), testProgram("indexer")];
 const hasUsearch = await import("usearch").then(
@@ -142,8 +141,7 @@ test.skipIf(!hasUsearch)(
       })),
     );
     await store.buildIndex();
-    const [face] = facesOfPerson("p7", "model");
-    const unit = normaliseRows(face?.vector ?? new Float32Array(width), width);
+    const unit = meanOf("p7");
     const [id] = (await store.ids(["p7"])).values();
     const stream = random("kill", name);
     for (let round = 0; round < 8; round++) {
