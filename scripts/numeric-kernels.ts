@@ -32,6 +32,7 @@ export const numericKernels: readonly string[] = [
   "packages/petalface/src/audit/{groups,near,people,separation}.ts",
   "packages/petalface/src/gallery/{codes,exact,linear-map,score,search,templates}.ts",
   "packages/petalface/src/gallery/scan/scan-worker.ts",
+  "packages/petalface/src/gallery/sketch/{file,project,scan,searcher}.ts",
   "packages/petalface/src/{deploy/thresholds,api/threshold/compare}.ts",
   "apps/studio/src/work/{alpha,measure,train}.ts",
   // Vectors of trainable numbers, tables of random numbers and of hashes.

@@ -41,7 +41,7 @@ function recallTable(
 
 export default defineBenchmark({
   name: "gallery",
-  pages: ["gallery", "gallery-index"],
+  pages: ["gallery", "gallery-index", "gallery-peers", "gallery-signs"],
   title: "Galleries of many faces",
   measures: "Adding, opening and searching a gallery of many faces, next to faiss, usearch and pgvector.",
   minutes: 30,
@@ -104,7 +104,7 @@ ${megabytes(made.memory)} MB. The gallery's file has ${megabytes(made.gallery)} 
       console.error(built);
       const { value: ofAll } = await run<number[][]>({ kind: "nearest", count, probes, threads });
       const { value, peak } = await run<AllSearched>({ ...ours, kind: "search the index", rule: "mean" });
-      report("petalface, index (usearch), then float32, mean", firstKind(value), peak);
+      report("petalface, index, then float32, mean", firstKind(value), peak);
       recall = `\n\n${probes} photos of each kind, compared with the mean of each person's faces: by the index, and exactly with everybody
 in float32. Where the right person is not the nearest of all, no search finds them.\n\n${recallTable(value, ofAll, peopleOf)}`;
     }

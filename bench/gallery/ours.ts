@@ -126,12 +126,12 @@ export interface Built {
 }
 
 /** Builds the index of the filled gallery. In a folder that is kept, that of an earlier run stays. */
-export async function index({ folder, count, threads }: OursJob): Promise<Built> {
+export async function index({ folder, count }: OursJob): Promise<Built> {
   const note = join(folder, `index-of-${count}.json`);
   if (existsSync(note)) return JSON.parse(await readFile(note, "utf8")) as Built;
   await using store = await openGallery(`${folder}/gallery.db`);
   const begin = performance.now();
-  await store.buildIndex({ threads, onProgress: reporter("indexed", count) });
+  await store.buildIndex({ onProgress: reporter("indexed", count) });
   const seconds = (performance.now() - begin) / 1000;
   const sizeOf = async (start: string): Promise<number> => {
     const names = (await readdir(folder)).filter((name) => name.startsWith(start));

@@ -9,17 +9,17 @@ import type { TemplateRule } from "./templates.ts";
 const asked = 256;
 /**
  * People of these who are then compared exactly, so many at a time, since each costs reads of the
- * disk: while the next one seems to have a `share` of the highest cosine so far. `sure` covers what
- * rounding changes, where the index has what is compared; `share` also what faces of a person
+ * disk: while the next one seems to have a `share` of the highest cosine so far. `sure` covers by how
+ * much sketches are wrong, where the index has what is compared; `share` also what faces of a person
  * differ, and their copies.
  */
-const compared = { most: 64, atOnce: 8, sure: 0.9, share: 2 / 3 };
+const compared = { most: 64, atOnce: 8, sure: 0.75, share: 2 / 3 };
 /** Faces that stand in for strangers when thresholds are estimated. */
 const sampled = 512;
 
 /**
- * Opens search by the index of a gallery (HNSW): its nearest 256 people (usearch) or faces
- * (pgvector), and of a poor probe the nearest 256 by low-resolution copies, say which 8 to 64 people
+ * Opens search by the index of a gallery: its nearest 256 people (sketches) or faces (pgvector),
+ * and of a poor probe the nearest 256 by low-resolution copies, say which 8 to 64 people
  * are compared in float32. Nothing is loaded, but who the index misses is not found.
  *
  * @throws PetalfaceError at the first search, where the gallery has no index
@@ -43,7 +43,7 @@ export async function openIndexedSearcher(store: GalleryStore, rule: TemplateRul
         signal?.throwIfAborted();
         const unit = rows.subarray(probe * width, (probe + 1) * width);
         const weight = 1 - Math.min(1, Math.max(0, itemAt(alpha, probe)));
-        const isSure = store.indexedBy === "usearch" && rule === "mean" && weight === 0;
+        const isSure = store.indexedBy === "sketches" && rule === "mean" && weight === 0;
         const share = isSure ? compared.sure : compared.share;
         const known = new Set([without?.[probe] ?? -1]);
         let best: Candidate[] = [];

@@ -24,10 +24,8 @@ export interface AuditEntry {
   readonly faces: number;
 }
 
-/** How an index is built; PostgreSQL chooses the threads itself. */
+/** How an index is built. */
 export interface IndexOptions {
-  /** 1 unless given. */
-  readonly threads?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   /** How many faces are in it so far. */
   readonly onProgress?: ((done: number) => void) | undefined;
@@ -51,7 +49,7 @@ export interface Removal {
 export interface GalleryStore extends AsyncDisposable {
   readonly path: string;
   /** Whose index {@link nearest} asks. */
-  readonly indexedBy: "usearch" | "pgvector";
+  readonly indexedBy: "sketches" | "pgvector";
   readonly settings: GallerySettings;
   /** How the faces were embedded that are searched now. */
   record(): Promise<EmbeddingRecord>;
@@ -135,7 +133,7 @@ export interface GalleryStore extends AsyncDisposable {
   /**
    * The people of the `most` nearest entries of an index, nearest first, with cosines of rounded
    * numbers; it may miss some. Entries are the faces, or their low-resolution copies (pgvector), or
-   * of each person the mean of these (usearch).
+   * of each person the mean of these (sketches).
    *
    * @param unit of length 1
    * @throws PetalfaceError where no index is built

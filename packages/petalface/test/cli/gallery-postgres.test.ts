@@ -73,9 +73,9 @@ describe.skipIf(absent)(`petalface gallery in PostgreSQL (${needsVector})`, () =
     expect(indexed.photos).toEqual(close(one.photos));
     // A file has an index too, with the same answers.
     expect(await failure(1, "search", "team.db", "faces", "--index")).toMatch(/has no index; build it with/);
-    expect(await json("index", "team.db", "--threads", "1")).toMatchObject({ faces: 12, indexedBy: "usearch" });
+    expect(await json("index", "team.db")).toMatchObject({ faces: 12, indexedBy: "sketches" });
     const inFile = await json("search", "team.db", "faces", "--index");
-    expect(inFile.search).toBe("index of usearch, then float32");
+    expect(inFile.search).toBe("index of sketches, then float32");
     expect(inFile.photos).toEqual(close(one.photos));
     // From the database into a file and back.
     await json("export", address, "--out", "team.jsonl");

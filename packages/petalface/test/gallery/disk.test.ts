@@ -8,10 +8,6 @@ import { findMount, mount, needsMount } from "../support/mount.ts";
 import { contentOf, faceOf, plainSettings, recordOf } from "./fixtures.ts";
 
 const canMount = await findMount();
-const hasUsearch = await import("usearch").then(
-  () => true,
-  () => false,
-);
 
 describe.skipIf(!canMount)(`a gallery on a small disk (${needsMount})`, () => {
   const disk = join(temporaryFolder("petalface-gallery-disk-"), "disk");
@@ -52,7 +48,7 @@ describe.skipIf(!canMount)(`a gallery on a small disk (${needsMount})`, () => {
     expect(await store.add(`p${people}`, [faceOf("later")])).toBe(1);
   });
 
-  test.skipIf(!hasUsearch)("has no room for an index: one line, and the index that is there is used", async () => {
+  test("has no room for an index: one line, and the index that is there is used", async () => {
     await using store = await openGallery(path);
     await store.buildIndex();
     const indexes = async () => (await readdir(disk)).filter((name) => name.includes(".index-")).sort();

@@ -17,10 +17,6 @@ import { random } from "../../src/random.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { embeddingBy, facesOfPerson, lightFace, meanOf, plainSettings, recordOf, width } from "./fixtures.ts";
 
-const hasUsearch = await import("usearch").then(
-  () => true,
-  () => false,
-);
 const folder = temporaryFolder("petalface-index-");
 
 const people = 150;
@@ -51,7 +47,7 @@ function probes(count: number) {
   return { rows: normaliseRows(rows, width), alpha: Array.from({ length: count }, (_, at) => (at % 3) / 2) };
 }
 
-describe.skipIf(!hasUsearch)("the index of a gallery's file (needs the npm package usearch)", () => {
+describe("the index of a gallery's file", () => {
   test("finds who exact search finds, also what was added later", async () => {
     await using store = await gallery("found.db");
     const [settings, before] = [store.settings, await store.version()];
@@ -64,7 +60,7 @@ describe.skipIf(!hasUsearch)("the index of a gallery's file (needs the npm packa
     for (const name of names) await store.add(name, facesOfPerson(name, "model"));
     await using exact = await openGallerySearcher(store, "mean", { threads: 1 });
     await using indexed = await openIndexedSearcher(store, "mean");
-    expect(indexed.kind).toContain("usearch");
+    expect(indexed.kind).toContain("sketches");
     const [one, other] = [await exact.search(probes(60), 1), await indexed.search(probes(60), 1)];
     const same = one.filter((list, at) => list[0]?.person === other[at]?.[0]?.person);
     expect(same.length).toBeGreaterThanOrEqual(59);

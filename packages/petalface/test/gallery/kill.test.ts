@@ -10,10 +10,6 @@ import { temporaryFolder } from "../support/folder.ts";
 import { embeddingBy, facesOfPerson, meanOf, plainSettings, recordOf, width } from "./fixtures.ts";
 
 const [adder, indexer] = [testProgram("adder"), testProgram("indexer")];
-const hasUsearch = await import("usearch").then(
-  () => true,
-  () => false,
-);
 const folder = temporaryFolder("petalface-gallery-kill-");
 
 /** Starts a process that changes a gallery as soon as it reads the file's name. */
@@ -127,33 +123,30 @@ test("so it does at 10 moments in a gallery with blocks of faces", async () => {
   await survives(path, 10, 12, 400, crowd);
 });
 
-test.skipIf(!hasUsearch)(
-  "a process killed at 8 moments while it builds the index leaves an index that answers (needs the npm package usearch)",
-  async () => {
-    const name = "index.db";
-    const path = join(folder, name);
-    await createGallery(path, recordOf(), plainSettings);
-    await using store = await openGallery(path);
-    await store.addAll(
-      Array.from({ length: 200 }, (_, person) => ({
-        person: `p${person}`,
-        faces: facesOfPerson(`p${person}`, "model"),
-      })),
-    );
-    await store.buildIndex();
-    const unit = meanOf("p7");
-    const [id] = (await store.ids(["p7"])).values();
-    const stream = random("kill", name);
-    for (let round = 0; round < 8; round++) {
-      await killAfter(prepare(`${round}`, indexer), path, 1 + stream.int(3), stream.int(30));
-      expect(await store.check()).toEqual([]);
-      await using other = await openGallery(path);
-      for (const each of [store, other])
-        expect((await each.nearest(unit, "faces", 10)).map(({ person }) => person)).toContain(id);
-    }
-    // What the killed ones left goes with the next build.
-    await store.buildIndex();
-    const files = (await readdir(folder)).filter((file) => file.startsWith(`${name}.index-`));
-    expect(files.map((file) => file.replace(/index-\w+-/, "")).sort()).toEqual([`${name}.copies`, `${name}.faces`]);
-  },
-);
+test("a process killed at 8 moments while it builds the index leaves an index that answers", async () => {
+  const name = "index.db";
+  const path = join(folder, name);
+  await createGallery(path, recordOf(), plainSettings);
+  await using store = await openGallery(path);
+  await store.addAll(
+    Array.from({ length: 200 }, (_, person) => ({
+      person: `p${person}`,
+      faces: facesOfPerson(`p${person}`, "model"),
+    })),
+  );
+  await store.buildIndex();
+  const unit = meanOf("p7");
+  const [id] = (await store.ids(["p7"])).values();
+  const stream = random("kill", name);
+  for (let round = 0; round < 8; round++) {
+    await killAfter(prepare(`${round}`, indexer), path, 1 + stream.int(3), stream.int(30));
+    expect(await store.check()).toEqual([]);
+    await using other = await openGallery(path);
+    for (const each of [store, other])
+      expect((await each.nearest(unit, "faces", 10)).map(({ person }) => person)).toContain(id);
+  }
+  // What the killed ones left goes with the next build.
+  await store.buildIndex();
+  const files = (await readdir(folder)).filter((file) => file.startsWith(`${name}.index-`));
+  expect(files.map((file) => file.replace(/index-\w+-/, "")).sort()).toEqual([`${name}.copies`, `${name}.faces`]);
+});

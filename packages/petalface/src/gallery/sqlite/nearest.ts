@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { closeSync, existsSync, fsyncSync, openSync, readdirSync, renameSync, rmSync, statfsSync } from "node:fs";
+import { closeSync, existsSync, openSync, readdirSync, rmSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
 import { itemAt } from "onnx-grad";
@@ -9,10 +9,11 @@ import { normaliseRows } from "../../matching/portable.ts";
 import { printPath } from "../../print-path.ts";
 import { byCosine, type Candidate, nearestPeople } from "../candidate.ts";
 import { release } from "../release.ts";
+import { type NearestPeople, type NewSketches, newSketches, openSketches } from "../sketch/index.ts";
 import type { IndexOptions } from "../store.ts";
 import { buildTemplates } from "../templates.ts";
 import type { EnrolledVectors } from "../types.ts";
-import { type NearestPeople, type NewIndex, newIndex, openIndex } from "../usearch.ts";
+
 import { transact } from "./driver.ts";
 import { activeModel, type Statements } from "./statements.ts";
 import { readChosen, readVectors } from "./vectors.ts";
@@ -38,8 +39,6 @@ interface IndexNote {
 }
 
 const key = "index";
-/** A disk with less space than this is full. */
-const leastBytes = 2 ** 20;
 /** People who are added at once: between two such parts it can be interrupted. */
 const atOnce = 1000;
 
@@ -105,22 +104,22 @@ export function checkIndex(path: string, sql: Statements): string[] {
  * Faces that are added meanwhile, or later, are compared one by one until it is built again. An
  * index that is there already stays in use until the new one is whole.
  *
- * @throws PetalfaceError where usearch is not installed, or the files cannot be written
+ * @throws PetalfaceError where the files cannot be written
  */
 export async function buildIndex(
   path: string,
   database: DatabaseSync,
   sql: Statements,
-  { threads = 1, signal, onProgress }: IndexOptions = {},
+  { signal, onProgress }: IndexOptions = {},
 ): Promise<void> {
   const model = activeModel(path, sql);
   const { width } = model.record.space;
-  const [faces, copies] = [await newIndex(width), await newIndex(width)];
+  const [faces, copies] = [newSketches(width), newSketches(width)];
   const id = randomUUID().slice(0, 8);
   refuseReadOnly(path, database, `${fileOf(path, id, "faces")}.part`);
   const last = sql.get<{ readonly last: number | null }>("SELECT max(id) AS last FROM faces")?.last ?? 0;
   const [count, merges] = [facesUntil(sql, model.id, last), lastMerge(sql)];
-  let [done, withCopies] = [0, 0];
+  let done = 0;
   for (let after = 0; ; ) {
     signal?.throwIfAborted();
     const some = sql.all<{ readonly id: number }>(
@@ -133,8 +132,8 @@ export async function buildIndex(
     const read = readChosen(path, sql, model, { people: ids });
     const means = buildTemplates(read, "mean");
     release(read.vectors, read.copies);
-    /** Adds one part of the templates, where it is not zero, and returns of how many people. */
-    const add = (index: NewIndex, part: 0 | 1): number => {
+    /** Adds one part of the templates, where it is not zero. */
+    const add = (index: NewSketches, part: 0 | 1): void => {
       const rows = [...means.people.keys()].filter((row) => itemAt(means.squares, 3 * row + 2 * part) > 0);
       const numbers = new Float32Array(rows.length * width);
       rows.forEach((row, to) => {
@@ -142,15 +141,13 @@ export async function buildIndex(
         numbers.set(means.rows.subarray(from, from + width), to * width);
       });
       index.add(
-        Int32Array.from(rows, (row) => itemAt(means.people, row)),
+        rows.map((row) => itemAt(means.people, row)),
         numbers,
-        threads,
       );
       release(numbers);
-      return rows.length;
     };
     add(faces, 0);
-    withCopies += add(copies, 1);
+    add(copies, 1);
     done += means.faces;
     release(means.rows);
     onProgress?.(done);
@@ -159,29 +156,10 @@ export async function buildIndex(
     await new Promise((resolve) => setImmediate(resolve));
   }
   signal?.throwIfAborted();
-  const write = (index: NewIndex, what: "faces" | "copies"): void => {
-    const file = fileOf(path, id, what);
-    try {
-      index.save(`${file}.part`);
-      // The gallery must not note a file that a loss of power takes away.
-      const handle = openSync(`${file}.part`, "r+");
-      try {
-        fsyncSync(handle);
-      } finally {
-        closeSync(handle);
-      }
-      renameSync(`${file}.part`, file);
-    } catch (error) {
-      const { bavail, bsize } = statfsSync(dirname(path));
-      rmSync(`${file}.part`, { force: true });
-      // usearch does not say which error the system gave it.
-      const isFull = bavail * bsize < leastBytes;
-      throw writeFailure(printPath(file), isFull ? Object.assign(new Error("full"), { code: "ENOSPC" }) : error);
-    }
-  };
   try {
-    write(faces, "faces");
-    if (withCopies > 0) write(copies, "copies");
+    // They are synced: the gallery must not note a file that a loss of power takes away.
+    await faces.save(fileOf(path, id, "faces"));
+    if (copies.count > 0) await copies.save(fileOf(path, id, "copies"));
     transact(path, database, () => {
       // What was deleted meanwhile, or was somebody else's, may be in it.
       const isOld = facesUntil(sql, model.id, last) !== count || lastMerge(sql) !== merges;
@@ -190,7 +168,7 @@ export async function buildIndex(
           "PETAL_BUSY",
           `${printPath(path)}: faces were deleted, or people merged, while the index was built; build it again with petalface gallery index`,
         );
-      writeNote(sql, { id, model: model.id, last, count, copies: withCopies > 0, merged: [] });
+      writeNote(sql, { id, model: model.id, last, count, copies: copies.count > 0, merged: [] });
     });
   } finally {
     sweepIndex(path, sql);
@@ -212,14 +190,38 @@ function refuseReadOnly(path: string, database: DatabaseSync, part: string): voi
 export interface OpenedIndex {
   /** The people with the nearest mean of faces, or of copies, or with a nearest face since then. */
   nearest(unit: Float32Array, what: "faces" | "copies", most: number): Promise<Candidate[]>;
+  /** Ends its threads. */
+  close(): Promise<void>;
+}
+
+/** The files of an index. */
+interface IndexParts {
+  readonly faces: NearestPeople;
+  readonly copies: NearestPeople | undefined;
 }
 
 /** Opens the index at its first use, and again when another process has built or dropped it. */
 export function openedIndex(path: string, sql: Statements): OpenedIndex {
-  let opened: { readonly id: string; readonly faces: NearestPeople; readonly copies: NearestPeople | undefined };
+  let opened: { readonly id: string; readonly parts: Promise<IndexParts> } | undefined;
   let rest: { readonly version: number; readonly vectors: EnrolledVectors } | undefined;
 
-  async function current(): Promise<NonNullable<typeof opened> & { readonly note: IndexNote }> {
+  /** Searches that are not over: their threads must not end before. */
+  const running = new Set<Promise<unknown>>();
+
+  async function close(): Promise<void> {
+    const before = opened;
+    opened = undefined;
+    const parts = await before?.parts.catch(() => undefined);
+    await Promise.allSettled(running);
+    for (const part of [parts?.faces, parts?.copies]) await part?.[Symbol.asyncDispose]();
+  }
+
+  async function open({ id, copies }: IndexNote, width: number): Promise<IndexParts> {
+    const part = (what: "faces" | "copies") => openSketches(fileOf(path, id, what), width, path);
+    return { faces: await part("faces"), copies: copies ? await part("copies") : undefined };
+  }
+
+  async function current(): Promise<IndexParts & { readonly note: IndexNote }> {
     const note = noteOf(sql);
     const model = activeModel(path, sql);
     if (note?.merged === undefined || note.model !== model.id)
@@ -228,11 +230,10 @@ export function openedIndex(path: string, sql: Statements): OpenedIndex {
         `${printPath(path)} has no index${note === undefined ? "" : " that fits"}; build it with petalface gallery index ${printPath(path)}`,
       );
     if (opened?.id !== note.id) {
-      const { width } = model.record.space;
-      const open = (what: "faces" | "copies") => openIndex(fileOf(path, note.id, what), width, path);
-      opened = { id: note.id, faces: await open("faces"), copies: note.copies ? await open("copies") : undefined };
+      const before = close();
+      opened = { id: note.id, parts: before.then(() => open(note, model.record.space.width)) };
     }
-    return { ...opened, note };
+    return { ...(await opened.parts), note };
   }
 
   /** Faces that were added since the index was built. */
@@ -244,9 +245,12 @@ export function openedIndex(path: string, sql: Statements): OpenedIndex {
   }
 
   return {
+    close,
     async nearest(unit, what, most) {
       const { note, faces, copies } = await current();
-      const found = what === "faces" ? faces.search(unit, most) : (copies?.search(unit, most) ?? []);
+      const search = (what === "faces" ? faces : copies)?.search(unit, most) ?? Promise.resolve([]);
+      running.add(search);
+      const found = await search.finally(() => running.delete(search));
       const merged = new Map(note.merged);
       const known = found.map(({ person, cosine }) => ({ person: merged.get(person) ?? person, cosine }));
       const recent = added(note);

@@ -19,13 +19,14 @@ import { readChosen, readVectors } from "./vectors.ts";
 export function sqliteStore(path: string, database: DatabaseSync): GalleryStore {
   const sql = statements(path, database);
   const settings = guard(path, () => readSettings(path, sql));
+  const index = openedIndex(path, sql);
   const close = async (): Promise<void> => {
+    await index.close();
     if (database.isOpen) database.close();
   };
-  const index = openedIndex(path, sql);
   return {
     path,
-    indexedBy: "usearch",
+    indexedBy: "sketches",
     settings,
     record: async () => activeModel(path, sql).record,
     // Each change writes one line of the audit log, which is never shortened.

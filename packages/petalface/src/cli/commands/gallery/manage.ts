@@ -1,11 +1,9 @@
-import { availableParallelism } from "node:os";
 import type { Command } from "commander";
 import { openGalleryAt } from "../../../cluster/index.ts";
 import { PetalfaceError } from "../../../errors.ts";
 import { printPath } from "../../../images/index.ts";
 import type { CliContext } from "../../context.ts";
 import { withExamples } from "../../examples.ts";
-import { parseInteger } from "../../options.ts";
 import { plainTable } from "../../table.ts";
 import { galleryArgument, placesOf, type StoreFlags, withStore } from "./store.ts";
 
@@ -80,22 +78,13 @@ export function removeCommand(parent: Command, context: CliContext): void {
   withExamples(command, 'gallery remove people.db --person "Ada Lovelace"', "gallery remove people.db --expired");
 }
 
-interface IndexFlags extends StoreFlags {
-  readonly threads?: number;
-}
-
 /** `petalface gallery index G.db`. */
 export function indexCommand(parent: Command, context: CliContext): void {
   const command = parent
     .command("index")
     .description("build the index of a large gallery, for `gallery search --index`")
     .argument("<gallery>", galleryArgument)
-    .option(
-      "--threads <n>",
-      "threads that build the index of a file; all cores unless given",
-      parseInteger("--threads", 1, 1024),
-    )
-    .action(async (gallery: string, { threads, ...flags }: IndexFlags) => {
+    .action(async (gallery: string, flags: StoreFlags) => {
       const place = placesOf(gallery, flags);
       const { shown: path } = place;
       await using store = await openGalleryAt(place, { parts: "allowed" });
@@ -103,7 +92,6 @@ export function indexCommand(parent: Command, context: CliContext): void {
       const progress = context.progress("indexing", faces, "faces");
       try {
         await store.buildIndex({
-          threads: threads ?? availableParallelism(),
           signal: context.signal,
           onProgress: (done) => progress.update(done),
         });

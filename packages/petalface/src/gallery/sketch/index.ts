@@ -1,0 +1,2 @@
+export { type NewSketches, newSketches, openSketches } from "./file.ts";
+export type { NearestPeople } from "./searcher.ts";

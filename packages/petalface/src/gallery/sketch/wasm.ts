@@ -1,0 +1,82 @@
+import {
+  add,
+  block,
+  compile,
+  constant,
+  engine,
+  get,
+  i32,
+  isNotBelow,
+  jump,
+  jumpIf,
+  loop,
+  set,
+  unsigned,
+} from "../../webassembly.ts";
+import type { SharedMemory } from "../scan/wasm.ts";
+import { headBytes } from "./layout.ts";
+
+/**
+ * A module of WebAssembly that finds rows of 256 signs near those of a probe:
+ *
+ *     near(heads, row, end, probe, most, out, found):
+ *       for row in row..end, heads += 32:
+ *         differing = signs that differ between the row at heads and the probe
+ *         if differing <= most: out gets row and differing, as int32
+ *       found gets the address behind the last one
+ *
+ * Addresses are in bytes; heads and probe lie at multiples of 8.
+ */
+export interface NearExports {
+  near(heads: number, row: number, end: number, probe: number, most: number, out: number, found: number): void;
+}
+
+const i64 = 0x7e;
+const load8 = (offset: number): number[] => [0x29, 3, ...unsigned(offset)];
+const store4 = (offset: number): number[] => [0x36, 2, ...unsigned(offset)];
+/** On whole numbers of 64 bits: exclusive or, how many bits are set, sum; and the lower half. */
+const [differing8, ones8, add8, low] = [[0x85], [0x7b], [0x7c], [0xa7]] as const;
+const isAbove = [0x4b];
+
+/** Parameters and variables of the function. */
+const [heads, row, end, probe, most, out, found, count] = [0, 1, 2, 3, 4, 5, 6, 7] as const;
+/** The signs of the probe, 64 each. */
+const parts = [8, 9, 10, 11] as const;
+
+const body = [
+  ...parts.flatMap((part, at) => [get(probe), load8(8 * at), set(part)]).flat(),
+  ...block(
+    loop(
+      ...[get(row), get(end), isNotBelow, jumpIf(1)],
+      ...parts.flatMap((part, at) => [
+        ...[get(heads), load8(8 * at), get(part), [...differing8], [...ones8]],
+        ...(at === 0 ? [] : [[...add8]]),
+      ]),
+      ...[[...low], set(count)],
+      block(
+        ...[get(count), get(most), isAbove, jumpIf(0)],
+        ...[get(out), get(row), store4(0), get(out), get(count), store4(4), get(out), constant(8), add, set(out)],
+      ),
+      ...[get(heads), constant(headBytes), add, set(heads), get(row), constant(1), add, set(row), jump(0)],
+    ),
+  ),
+  ...[get(found), get(out), store4(0)].flat(),
+];
+
+/** The module; it imports its memory, which threads share, as `env.memory`. */
+export const nearModule = (): object =>
+  compile({
+    name: "near",
+    parameters: 7,
+    variables: [
+      [1, i32],
+      [4, i64],
+    ],
+    body,
+    // Limits 3: shared, with a maximum of 65,536 pages.
+    memory: [3, ...unsigned(1), ...unsigned(65_536)],
+  });
+
+/** The module on a memory. */
+export const instantiateNear = (module: object, memory: SharedMemory): NearExports =>
+  new (engine().Instance)(module, { env: { memory } }).exports as NearExports;
