@@ -29,9 +29,7 @@ const exceptions: readonly { readonly name: string; readonly licence: RegExp; re
     licence: /LGPL-3\.0-or-later/,
     why: "libvips as a shared library of its own, which a user may replace; nothing of it is part of our code",
   },
-  { name: "usearch", licence: /^Apache 2\.0$/, why: "Apache-2.0, spelled in another way; its LICENSE is that text" },
   { name: "spdx-exceptions", licence: /^CC-BY-3\.0$/, why: "a list of names of licences, which npm's tools read" },
-  { name: "usearch", licence: /^Apache 2\.0$/, why: "the Apache licence 2.0 by another name than SPDX's" },
 ];
 
 /**

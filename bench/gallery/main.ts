@@ -52,7 +52,7 @@ export default defineBenchmark({
     threads: { help: "threads of each", default: 2 },
     postgres: { help: "address of a database with pgvector that may be written; without: not compared", default: "" },
     "without-exact": { help: "no exact search of petalface, which takes long in larger galleries", default: false },
-    indexes: { help: "approximate indexes of petalface, usearch and faiss, which take long to build", default: false },
+    indexes: { help: "indexes of petalface, usearch and faiss, which may miss somebody", default: false },
   },
   async job(job: Job): Promise<unknown> {
     if ("address" in job) return await withPgvector(job);
@@ -100,7 +100,7 @@ export default defineBenchmark({
     if (indexes) {
       const { value: made } = await run<Built>({ ...ours, kind: "index", rule: "mean" });
       built = ` Its index was built in ${(made.seconds / 60).toFixed(1)} minutes (${whole(count / made.seconds)} faces a second) with
-${megabytes(made.memory)} MB. The gallery's file has ${megabytes(made.gallery)} MB, the index ${megabytes(made.bytes)} MB; the process that searches maps the index.`;
+${megabytes(made.memory)} MB. The gallery's file has ${megabytes(made.gallery)} MB, the index ${megabytes(made.bytes)} MB; the process that searches holds the index in memory.`;
       console.error(built);
       const { value: ofAll } = await run<number[][]>({ kind: "nearest", count, probes, threads });
       const { value, peak } = await run<AllSearched>({ ...ours, kind: "search the index", rule: "mean" });
