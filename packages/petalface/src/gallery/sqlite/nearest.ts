@@ -70,7 +70,7 @@ const writeNote = (sql: Statements, note: IndexNote): unknown =>
 
 /** The last change of the gallery by which people became others. */
 const lastMerge = (sql: Statements): number =>
-  sql.get<{ readonly last: number | null }>("SELECT max(id) AS last FROM audit WHERE action = 'merge'")?.last ?? 0;
+  sql.get<{ readonly last: number | null }>("SELECT max(id) AS last FROM audit WHERE action = ?", "merge")?.last ?? 0;
 
 /** Deletes the files of every index but the one that the gallery notes. */
 export function sweepIndex(path: string, sql: Statements): void {
