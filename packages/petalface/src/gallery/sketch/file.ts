@@ -6,7 +6,14 @@ import { printPath } from "../../print-path.ts";
 import { allocateIn, sharedMemory } from "../scan/wasm.ts";
 import { headBytes, sketchBits, tailBytes } from "./layout.ts";
 import { sketcher } from "./project.ts";
-import { type NearestPeople, openNearestPeople, type SketchThreads, scratchPages, threadsFor } from "./searcher.ts";
+import {
+  mostPeople,
+  type NearestPeople,
+  openNearestPeople,
+  type SketchThreads,
+  scratchPages,
+  threadsFor,
+} from "./searcher.ts";
 
 /**
  * The file: a header of 16 bytes (`PFSK`, version, numbers of an embedding, people), then blocks of
@@ -54,6 +61,11 @@ export function newSketches(width: number): NewSketches {
       }
     },
     async save(file) {
+      if (count > mostPeople)
+        throw new PetalfaceError(
+          "PETAL_SYSTEM_FAILED",
+          `an index has at most ${mostPeople} people, and these are ${count}; spread the gallery over several servers with 'store'`,
+        );
       const header = Buffer.alloc(headerBytes);
       [magic, version, width, count].forEach((value, at) => {
         header.writeUInt32LE(value, 4 * at);
@@ -120,9 +132,7 @@ async function read(file: string, width: number, options: SketchThreads): Promis
     throw new Error("its length is wrong");
   const threads = threadsFor(count, options);
   const memory = sharedMemory(scratchPages(threads));
-  const codes = allocateIn(memory, count * headBytes);
-  const heads = new Uint8Array(codes.buffer, codes.byteOffset, codes.length);
-  const tails = new Uint32Array(new SharedArrayBuffer(count * tailBytes));
+  const [heads, tails] = [allocateIn(memory, count * headBytes), allocateIn(memory, count * tailBytes)];
   const people = new Int32Array(count);
   for (let start = 0; start < count; start += blockPeople) {
     const rows = Math.min(blockPeople, count - start);
@@ -132,7 +142,8 @@ async function read(file: string, width: number, options: SketchThreads): Promis
     const part = (from: number, bytes: number): Buffer => body.subarray(from * rows, (from + bytes) * rows);
     new Uint8Array(people.buffer).set(part(0, 4), 4 * start);
     heads.set(part(4, headBytes), headBytes * start);
-    new Uint8Array(tails.buffer).set(part(4 + headBytes, tailBytes), tailBytes * start);
+    tails.set(part(4 + headBytes, tailBytes), tailBytes * start);
   }
-  return openNearestPeople({ count, people, heads, tails }, width, memory, threads);
+  const places = { heads: heads.byteOffset, tails: tails.byteOffset };
+  return openNearestPeople({ count, people, ...places }, width, memory, threads);
 }

@@ -14,8 +14,7 @@ export interface Sketches {
   readonly count: number;
   /** Ids, one a person. */
   readonly people: Int32Array;
-  /** `count x headBytes`, on shared memory. */
-  readonly heads: Uint8Array;
-  /** `count x tailBytes / 4`, on shared memory. */
-  readonly tails: Uint32Array;
+  /** Addresses in memory of `count x headBytes`, and of `count x tailBytes`. */
+  readonly heads: number;
+  readonly tails: number;
 }

@@ -1,10 +1,12 @@
 import type { SharedMemory } from "../scan/wasm.ts";
 import { headBytes, sketchBits, tailBytes } from "./layout.ts";
-import { instantiateNear } from "./wasm.ts";
+import { instantiateOn, type NearExports, type RefineExports } from "./wasm.ts";
 
 /** What a scan reads and writes in memory: the same for all that one thread does. */
 export interface ScanPlace {
-  readonly module: object;
+  /** Modules that compare the first signs, and the others. */
+  readonly near: object;
+  readonly refine: object;
   readonly memory: SharedMemory;
   /** Address of {@link scratchBytes} that are its own. */
   readonly scratch: number;
@@ -12,9 +14,9 @@ export interface ScanPlace {
 
 /** Rows to compare with a probe. */
 export interface SketchRequest {
-  /** Address of the first row's signs in memory. */
+  /** Addresses in memory of all first signs, and of the others. */
   readonly heads: number;
-  readonly tails: Uint32Array;
+  readonly tails: number;
   /** The rows: from `start` to before `end` of all. */
   readonly start: number;
   readonly end: number;
@@ -35,17 +37,11 @@ export interface NearRows {
 const rowsAtOnce = 32_768;
 /** Rows whose distances say how near the nearest ones are: in so many places, so many in a row. */
 const sample = { places: 16, rows: 1024 } as const;
-const [headBits, words] = [8 * headBytes, tailBytes / 4];
+const headBits = 8 * headBytes;
+const probeBytes = headBytes + tailBytes;
 
 /** Bytes that a scan needs: the probe, where the results end, and the results. */
-export const scratchBytes = 2 * headBytes + 8 * rowsAtOnce;
-
-/** How many bits are set. */
-function ones(value: number): number {
-  const pairs = value - ((value >>> 1) & 0x55555555);
-  const fours = (pairs & 0x33333333) + ((pairs >>> 2) & 0x33333333);
-  return Math.imul((fours + (fours >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24;
-}
+export const scratchBytes = probeBytes + 8 + 8 * rowsAtOnce;
 
 /** The lowest distance within which there are `wanted` of the counted ones. */
 function distanceWithin(counts: Int32Array, wanted: number): number {
@@ -58,11 +54,12 @@ function distanceWithin(counts: Int32Array, wanted: number): number {
 }
 
 /** Opens a scan of rows; {@link ScanPlace.memory} may grow later. */
-export function openScan({ module, memory, scratch }: ScanPlace): (request: SketchRequest) => NearRows {
-  const { near } = instantiateNear(module, memory);
-  const [probe, found, out] = [scratch, scratch + headBytes, scratch + 2 * headBytes];
+export function openScan({ memory, scratch, ...modules }: ScanPlace): (request: SketchRequest) => NearRows {
+  const { near } = instantiateOn<NearExports>(modules.near, memory);
+  const { refine } = instantiateOn<RefineExports>(modules.refine, memory);
+  const [probe, found, out] = [scratch, scratch + probeBytes, scratch + probeBytes + 8];
   return ({ heads, tails, start, end, sketch, kept, most }) => {
-    new Uint32Array(memory.buffer, probe, headBytes / 4).set(sketch.subarray(0, headBytes / 4));
+    new Uint32Array(memory.buffer, probe, probeBytes / 4).set(sketch);
     const results = new Int32Array(memory.buffer, out, 2 * rowsAtOnce);
     /** Rows whose first signs differ in at most `within`: how many, and in `results` which. */
     const compare = (from: number, to: number, within: number): number => {
@@ -86,11 +83,10 @@ export function openScan({ module, memory, scratch }: ScanPlace): (request: Sket
     const counts = new Int32Array(sketchBits + 1);
     for (let from = start; from < end; from += rowsAtOnce) {
       const count = compare(from, Math.min(end, from + rowsAtOnce), within);
+      refine(tails, out, out + 8 * count, probe + headBytes);
       for (let at = 0; at < count; at++) {
-        const row = results[2 * at];
-        let bits = results[2 * at + 1];
-        for (let word = 0; word < words; word++) bits += ones(tails[row * words + word] ^ sketch[headBytes / 4 + word]);
-        rows.push(row);
+        const bits = results[2 * at + 1];
+        rows.push(results[2 * at]);
         differing.push(bits);
         counts[bits]++;
       }

@@ -5,7 +5,7 @@ import { pageBytes, type SharedMemory } from "../scan/wasm.ts";
 import { type Sketches, sketchBits } from "./layout.ts";
 import { sketcher } from "./project.ts";
 import { type NearRows, openScan, type ScanPlace, type SketchRequest, scratchBytes } from "./scan.ts";
-import { nearModule } from "./wasm.ts";
+import { nearModule, refineModule } from "./wasm.ts";
 
 /** An index that answers; close it after use. */
 export interface NearestPeople extends AsyncDisposable {
@@ -27,6 +27,9 @@ const kept = { share: 0.005, least: 4096 } as const;
 /** Pages of memory for the scans of so many threads; the signs follow them. */
 export const scratchPages = (threads: number): number => Math.ceil((threads * scratchBytes) / pageBytes);
 
+/** People whose signs fit into memory of WebAssembly, with room for the scans of many threads. */
+export const mostPeople = Math.floor((2 ** 32 - 2 ** 27) / (sketchBits / 8));
+
 /** Threads for so many people. */
 export const threadsFor = (
   count: number,
@@ -46,8 +49,8 @@ export function openNearestPeople(
   threads: number,
 ): NearestPeople {
   const sketch = sketcher(width);
-  const module = nearModule();
-  const placeOf = (at: number): ScanPlace => ({ module, memory, scratch: at * scratchBytes });
+  const modules = { near: nearModule(), refine: refineModule() };
+  const placeOf = (at: number): ScanPlace => ({ ...modules, memory, scratch: at * scratchBytes });
   const file = new URL(`./sketch-worker${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`, import.meta.url);
   const workers: (Thread<SketchRequest, NearRows> | undefined)[] = [];
   const threadAt = (at: number): Thread<SketchRequest, NearRows> => {
@@ -72,7 +75,7 @@ export function openNearestPeople(
       const all = Math.max(kept.least, most, Math.ceil(kept.share * count));
       const requests = Array.from({ length: threads }, (_, at): SketchRequest => {
         const [start, end] = [Math.floor((at * count) / threads), Math.floor(((at + 1) * count) / threads)];
-        return { heads: heads.byteOffset, tails, start, end, sketch: own, kept: Math.ceil(all / threads), most };
+        return { heads, tails, start, end, sketch: own, kept: Math.ceil(all / threads), most };
       });
       const found =
         here === undefined

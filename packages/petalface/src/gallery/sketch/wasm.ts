@@ -10,11 +10,12 @@ import {
   jump,
   jumpIf,
   loop,
+  multiply,
   set,
   unsigned,
 } from "../../webassembly.ts";
 import type { SharedMemory } from "../scan/wasm.ts";
-import { headBytes } from "./layout.ts";
+import { headBytes, tailBytes } from "./layout.ts";
 
 /**
  * A module of WebAssembly that finds rows of 256 signs near those of a probe:
@@ -25,7 +26,7 @@ import { headBytes } from "./layout.ts";
  *         if differing <= most: out gets row and differing, as int32
  *       found gets the address behind the last one
  *
- * Addresses are in bytes; heads and probe lie at multiples of 8.
+ * Addresses are in bytes; signs lie at multiples of 8.
  */
 export interface NearExports {
   near(heads: number, row: number, end: number, probe: number, most: number, out: number, found: number): void;
@@ -63,6 +64,9 @@ const body = [
   ...[get(found), get(out), store4(0)].flat(),
 ];
 
+/** Limits 3: shared, with a maximum of 65,536 pages. */
+const memory = [3, ...unsigned(1), ...unsigned(65_536)];
+
 /** The module; it imports its memory, which threads share, as `env.memory`. */
 export const nearModule = (): object =>
   compile({
@@ -73,10 +77,43 @@ export const nearModule = (): object =>
       [4, i64],
     ],
     body,
-    // Limits 3: shared, with a maximum of 65,536 pages.
-    memory: [3, ...unsigned(1), ...unsigned(65_536)],
+    memory,
   });
 
-/** The module on a memory. */
-export const instantiateNear = (module: object, memory: SharedMemory): NearExports =>
-  new (engine().Instance)(module, { env: { memory } }).exports as NearExports;
+/**
+ * A module that compares the other signs of rows that the first one found:
+ *
+ *     refine(tails, list, end, probe):
+ *       for list..end, list += 8:
+ *         row, differing = int32 at list, and behind it
+ *         differing += signs that differ between the row of tails and the probe
+ */
+export interface RefineExports {
+  refine(tails: number, list: number, end: number, probe: number): void;
+}
+
+const [tails, list, last, tailProbe, tail] = [0, 1, 2, 3, 4] as const;
+const words = Array.from({ length: tailBytes / 8 }, (_, at) => at);
+const load4 = (offset: number): number[] => [0x28, 2, ...unsigned(offset)];
+
+const refineBody = block(
+  loop(
+    ...[get(list), get(last), isNotBelow, jumpIf(1)],
+    ...[get(list), load4(0), constant(tailBytes), multiply, get(tails), add, set(tail)],
+    ...[get(list), get(list), load4(4)],
+    ...words.flatMap((at) => [
+      ...[get(tail), load8(8 * at), get(tailProbe), load8(8 * at), [...differing8], [...ones8]],
+      ...(at === 0 ? [] : [[...add8]]),
+    ]),
+    ...[[...low], add, store4(4)],
+    ...[get(list), constant(8), add, set(list), jump(0)],
+  ),
+);
+
+/** The module of {@link RefineExports}. */
+export const refineModule = (): object =>
+  compile({ name: "refine", parameters: 4, variables: [[1, i32]], body: refineBody, memory });
+
+/** A module on a memory. */
+export const instantiateOn = <Exports>(module: object, shared: SharedMemory): Exports =>
+  new (engine().Instance)(module, { env: { memory: shared } }).exports as Exports;
