@@ -41,7 +41,7 @@ function recallTable(
 
 export default defineBenchmark({
   name: "gallery",
-  pages: ["gallery", "gallery-index", "gallery-peers", "gallery-signs"],
+  pages: ["gallery", "gallery-index", "gallery-peers", "gallery-graphs"],
   title: "Galleries of many faces",
   measures: "Adding, opening and searching a gallery of many faces, next to faiss, usearch and pgvector.",
   minutes: 30,
