@@ -125,7 +125,9 @@ export interface Built {
   readonly gallery: number;
 }
 
-/** Builds the index of the filled gallery. In a folder that is kept, that of an earlier run stays. */
+/**
+ * Builds the index of the filled gallery. In a folder that is kept, that of an earlier run stays.
+ */
 export async function index({ folder, count }: OursJob): Promise<Built> {
   const note = join(folder, `index-of-${count}.json`);
   if (existsSync(note)) return JSON.parse(await readFile(note, "utf8")) as Built;

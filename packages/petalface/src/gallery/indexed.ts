@@ -9,9 +9,9 @@ import type { TemplateRule } from "./templates.ts";
 const asked = 256;
 /**
  * People of these who are then compared exactly, so many at a time, since each costs reads of the
- * disk: while the next one seems to have a `share` of the highest cosine so far. `sure` covers by how
- * much sketches are wrong, where the index has what is compared; `share` also what faces of a person
- * differ, and their copies.
+ * disk: while the next one seems to have a `share` of the highest cosine so far. `sure` covers by
+ * how much sketches are wrong, where the index has what is compared. `share` also covers what faces
+ * of a person differ, and their copies.
  */
 const compared = { most: 64, atOnce: 8, sure: 0.75, share: 2 / 3 };
 /** Faces that stand in for strangers when thresholds are estimated. */

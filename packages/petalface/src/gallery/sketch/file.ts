@@ -29,11 +29,11 @@ const personBytes = 4 + headBytes + tailBytes;
 export interface NewSketches {
   readonly count: number;
   /**
-   * @param people ids; nobody twice
+   * @param people ids, each of them once
    * @param rows one embedding a person, of any length but 0
    */
   add(people: ArrayLike<number>, rows: Float32Array): void;
-  /** Writes them beside the file, syncs and renames. Throws PetalfaceError. */
+  /** Writes a temporary file, syncs and renames it. Throws PetalfaceError. */
   save(file: string): Promise<void>;
 }
 

@@ -4,7 +4,9 @@ import { sketchBits } from "./layout.ts";
 /** A Hadamard matrix of this size at least, so that small embeddings are mixed too. */
 const leastSize = 64;
 
-/** Multiplies with a Hadamard matrix, in place: sums and differences, a round for each power of 2. */
+/**
+ * Multiplies with a Hadamard matrix, in place: sums and differences, a round for each power of 2.
+ */
 function multiplyHadamard(values: Float64Array): void {
   for (let half = 1; half < values.length; half *= 2)
     for (let start = 0; start < values.length; start += 2 * half)
@@ -17,8 +19,8 @@ function multiplyHadamard(values: Float64Array): void {
 }
 
 /**
- * Returns a function that writes the sketch of an embedding of `width` numbers, of any length but 0,
- * as `sketchBits / 32` whole numbers from `at` on.
+ * Returns a function that writes the sketch of an embedding of `width` numbers, of any length but
+ * 0, as `sketchBits / 32` whole numbers from `at` on.
  *
  * The projections are those of a Hadamard matrix between random changes of sign, twice (Ailon and
  * Chazelle, STOC 2006): nearly as good as independent ones, and a hundred times as fast. They are
