@@ -1,4 +1,4 @@
-import { normaliseRows } from "../matching/index.ts";
+import { normaliseRows } from "../matching/portable.ts";
 import type { EnrolledVectors } from "./types.ts";
 
 /**

@@ -2,7 +2,6 @@ import { randomUUID } from "node:crypto";
 import { closeSync, existsSync, openSync, readdirSync, rmSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
-import { itemAt } from "onnx-grad";
 import { PetalfaceError } from "../../errors.ts";
 import { writeFailure } from "../../files.ts";
 import { normaliseRows } from "../../matching/portable.ts";
@@ -134,14 +133,14 @@ export async function buildIndex(
     release(read.vectors, read.copies);
     /** Adds one part of the templates, where it is not zero. */
     const add = (index: NewSketches, part: 0 | 1): void => {
-      const rows = [...means.people.keys()].filter((row) => itemAt(means.squares, 3 * row + 2 * part) > 0);
+      const rows = [...means.people.keys()].filter((row) => (means.squares[3 * row + 2 * part] ?? 0) > 0);
       const numbers = new Float32Array(rows.length * width);
       rows.forEach((row, to) => {
         const from = (2 * row + part) * width;
         numbers.set(means.rows.subarray(from, from + width), to * width);
       });
       index.add(
-        rows.map((row) => itemAt(means.people, row)),
+        rows.map((row) => means.people[row] ?? 0),
         numbers,
       );
       release(numbers);
