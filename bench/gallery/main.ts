@@ -99,7 +99,9 @@ export default defineBenchmark({
     let recall = "";
     if (indexes) {
       const { value: made } = await run<Built>({ ...ours, kind: "index", rule: "mean" });
-      built = ` Its index was built in ${(made.seconds / 60).toFixed(1)} minutes (${whole(count / made.seconds)} faces a second) with
+      const took =
+        made.seconds < 60 ? `${made.seconds.toFixed(0)} seconds` : `${(made.seconds / 60).toFixed(1)} minutes`;
+      built = ` Its index was built in ${took} (${whole(count / made.seconds)} faces a second) with
 ${megabytes(made.memory)} MB. The gallery's file has ${megabytes(made.gallery)} MB, the index ${megabytes(made.bytes)} MB; the process that searches holds the index in memory.`;
       console.error(built);
       const { value: ofAll } = await run<number[][]>({ kind: "nearest", count, probes, threads });
