@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { adapt, exportModel } from "petalface";
@@ -125,7 +125,10 @@ describe.skipIf(executable === undefined)(`the documentation as a site${note}`, 
     return await tab.evaluate(async (path) => {
       const plain = (page: Document): string =>
         (page.querySelector(".vp-doc")?.innerHTML ?? "").replaceAll(/<!--.*?-->/gs, "");
-      const file = new DOMParser().parseFromString(await (await fetch(`/${path}`)).text(), "text/html");
+      const file = new DOMParser().parseFromString(
+        await (await fetch(`/${path}`, { cache: "no-store" })).text(),
+        "text/html",
+      );
       const [written, drawn] = [plain(file), plain(document)];
       if (drawn.length > 0 && written === drawn) return [];
       const at = [...written].findIndex((letter, place) => letter !== drawn[place]);
@@ -158,6 +161,12 @@ describe.skipIf(executable === undefined)(`the documentation as a site${note}`, 
     }
     expect(kinds.size).toBeGreaterThan(4);
     expect(troubles).toEqual([]);
+    // A file that says something else than its script is noticed.
+    const page = pages.findLast((each) => made.test(each)) ?? "";
+    const file = join(folder, "site", page);
+    await writeFile(file, (await readFile(file, "utf8")).replace(/<h1 /, "<h1 hidden "));
+    await visit(tab, pages.find((each) => made.test(each)) ?? "");
+    expect(await follow(tab, page)).toEqual([expect.stringContaining("its file has ")]);
   });
 
   test("has a dark theme that can be read", async () => {
