@@ -22,14 +22,23 @@ export async function versions(): Promise<Record<string, string>> {
   };
 }
 
+/** What git said first: the code of a process stays what it was when it was loaded. */
+let commit: string | undefined;
+
 /**
  * The commit of petalface's own repository, with `-dirty` where files differ from it. Undefined for
  * the installed package, which has its version alone, and where git is missing or cannot start.
- * Never throws.
+ * Git is asked once in a thread. Never throws.
  *
- * @param git the program
+ * @param git another program, which is always asked
  */
-export async function sourceCommit(git = "git"): Promise<string | undefined> {
+export async function sourceCommit(git?: string): Promise<string | undefined> {
+  if (git !== undefined) return await describedBy(git);
+  commit ??= await describedBy("git");
+  return commit;
+}
+
+async function describedBy(git: string): Promise<string | undefined> {
   const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "..");
   const isRepository = await Promise.all([access(`${root}/.git`), access(`${root}/bench/main.ts`)]).then(
     () => true,
