@@ -44,7 +44,7 @@ describe.skipIf(absent)("a study of LFW in a browser (needs chromium and the sha
     const view = await viewPeople({
       ...{ people: 6, degradation: "lr:20", protocol, cache: false },
       models: [first, second].map((backbone) => ({ name: backbone.spec.name, opened: { backbone, model: backbone } })),
-      engine: { provider: "cpu", threads: 2 },
+      engine: { provider: "cpu", threads: 1 },
       noteOnce: () => {},
       signal: new AbortController().signal,
     });

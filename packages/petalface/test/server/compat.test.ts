@@ -211,7 +211,7 @@ describe.skipIf(!photos.exists || !model.exists || !detector.exists)("whole phot
       open: true,
       detector: detector.path,
       landmarks: "own",
-      threads: 2,
+      threads: 1,
     });
     ({ address } = running);
     close = running.close;
