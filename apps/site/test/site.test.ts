@@ -136,8 +136,8 @@ describe.skipIf(executable === undefined)(`the documentation as a site${note}`, 
     }, path);
   }
 
-  /** Pages that are made from comments, all alike. */
-  const made = /^docs\/reference\/api\/.+\/.+\//;
+  /** Pages that are made from comments or by benchmarks, all alike. */
+  const made = /^docs\/reference\/api\/.+\/.+\/|^bench\/results\//;
 
   test("every page opens without an error, its links to headings find them, and it fits a phone", async () => {
     const { tab, troubles } = await openTab({ viewport: { width: 375, height: 740 } });
@@ -148,7 +148,7 @@ describe.skipIf(executable === undefined)(`the documentation as a site${note}`, 
     expect(troubles).toEqual([]);
   });
 
-  test("so does every page that is made from comments, opened or by a link: both show the same", async () => {
+  test("so does every page that a program made, opened or by a link: both show the same", async () => {
     const { tab, troubles } = await openTab({ viewport: { width: 375, height: 740 } });
     const kinds = new Set<string>();
     for (const page of pages.filter((each) => made.test(each))) {
