@@ -111,12 +111,22 @@ function showObjections(
       "ul",
       {},
       ...refused.map(({ photo, reason, like }) =>
-        h("li", {}, `${photo}: ${reason}${like === undefined ? "" : ` (${like})`}`),
+        h("li", {}, thumbnail(photos, photo), `${photo}: ${reason}${like === undefined ? "" : ` (${like})`}`),
       ),
-      ...leftOut.map(({ photo, detail }) => h("li", {}, `${photo}: ${detail}`)),
+      ...leftOut.map(({ photo, detail }) => h("li", {}, thumbnail(photos, photo), `${photo}: ${detail}`)),
     ),
     again.length > 0 ? h("button", { type: "button", onclick: () => enrol(again) }, "Enrol these all the same") : "",
   );
+}
+
+/** A photo that was given, small; its name follows it. */
+function thumbnail(photos: readonly File[], name: string): HTMLElement | null {
+  const file = photos.find((photo) => photo.name === name);
+  if (file === undefined) return null;
+  const url = URL.createObjectURL(file);
+  const image = h("img", { class: "thumbnail", src: url, alt: "" });
+  for (const event of ["load", "error"]) image.addEventListener(event, () => URL.revokeObjectURL(url));
+  return image;
 }
 
 function entry(person: Person, gallery: Gallery, reload: (text: string) => Promise<void>): HTMLElement {

@@ -260,7 +260,7 @@ describe("petalface gallery", () => {
     expect(await failure(1, "create", "lines.db", "--model", "tiny.onnx")).toContain("is there already");
     expect(await failure(1, "remove", "lines.db", "--person", "Nobody")).toContain('has no person called "Nobody"');
     expect(await failure(1, "search", "lines.db", "faces")).toContain("at least two people are enrolled");
-    expect(await failure(2, "search", "lines.db")).toContain("give photos to search for, or --track FOLDER");
+    expect(await failure(2, "search", "lines.db")).toContain("give photos to search for, or --track with");
     expect(await failure(2, "create", "x.db", "--model", "tiny.onnx", "--copies", "1")).toContain(
       "copies: a size is a whole number of pixels from 2, not 1",
     );

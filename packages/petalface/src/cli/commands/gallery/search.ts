@@ -22,7 +22,7 @@ export function searchCommand(parent: Command, context: CliContext): void {
     .description("say who each face is, or that it is unknown")
     .argument("<gallery>", galleryArgument)
     .argument("[photos...]", "photos, folders, manifests")
-    .option("--track <folder>", "frames of one face: one answer for all of them together");
+    .option("--track <folder>", "a folder or manifest of frames of one face: one answer for all of them together");
   withDecisionOptions(command)
     .option("--index", "ask the index that `gallery index` built instead of comparing with everybody")
     .option("--next", "search by the model that `gallery migrate --prepare` moves to, before it is in use")
@@ -55,7 +55,10 @@ export function searchCommand(parent: Command, context: CliContext): void {
 async function run(gallery: string, photos: readonly string[], flags: Flags, context: CliContext): Promise<void> {
   const { track } = flags;
   if ((track === undefined) === (photos.length === 0))
-    throw new PetalfaceError("PETAL_OPTION_INVALID", "give photos to search for, or --track FOLDER");
+    throw new PetalfaceError(
+      "PETAL_OPTION_INVALID",
+      "give photos to search for, or --track with a folder or manifest of frames",
+    );
   if (flags.named === true && track !== undefined)
     throw new PetalfaceError("PETAL_OPTION_INVALID", "--named is for photos, not for --track");
   checkDecisions(flags);
