@@ -23,6 +23,7 @@ import { usesMargin } from "../losses/names.ts";
 import { adapterScale, type TrainingChoices, type TrainingOptions, trainingOptions } from "../options/options.ts";
 import { firstState } from "../state/first-state.ts";
 import { choicesOfInit, openInit, requireShape } from "../state/initial-adapter.ts";
+import { openTeacher } from "../steps/engines.ts";
 import { stepsOf } from "../steps/sampler.ts";
 import { refuseForRanks, requireAlike } from "./agreement.ts";
 import { fitCalibration, hashScores } from "./calibration.ts";
@@ -87,6 +88,11 @@ export const prepare = (request: AdaptRequest, context: AdaptContext): Promise<R
       await together(ranks, () => openValidator(request.validation, backbone, session, context)),
     ).open;
     await requireSame(ranks, { "validation protocol": validator?.fingerprint ?? "" });
+    // Its thread loads the model meanwhile. A validation comes first, and has the memory to itself.
+    const targets =
+      validator === undefined
+        ? keep(openTeacher({ backbone, options, data, session, ranks }, context.targetCache))
+        : undefined;
     const loader = keep(openFaces(backbone, data, session.threads, context));
     const record = await fromFirst(ranks, async () => {
       const { calibration, set } = await fitCalibration(backbone, data, loader, options, session, measure);
@@ -143,7 +149,7 @@ export const prepare = (request: AdaptRequest, context: AdaptContext): Promise<R
     });
     const parts = partsOf(record, measure.weights, { backbone, data, loader, session, validator, ranks });
     const state = await firstState(parts, context.signal, init?.adapter);
-    return { ...parts, folder: request.out, record, state, history: [] };
+    return { ...parts, folder: request.out, record, state, history: [], targets };
   });
 
 /** What a new run works with, opened and checked: by every rank for itself. */

@@ -5,7 +5,7 @@ import type { Ranks } from "../../ranks.ts";
 import type { Provider, SessionOptions } from "../../runtime/index.ts";
 import type { TrainingOptions } from "../options/options.ts";
 import type { TrainingState } from "../state/checkpoint.ts";
-import type { TargetCache } from "../steps/targets.ts";
+import type { TargetCache, Targets } from "../steps/targets.ts";
 import type { MetricsRecord, StepRecord } from "./metrics.ts";
 import type { RunRecord } from "./record.ts";
 import type { OpenValidator, ValidationRecord, Validator } from "./validation.ts";
@@ -34,6 +34,8 @@ export interface Run extends RunParts, AsyncDisposable {
   readonly record: RunRecord;
   /** What training changes, in place. */
   readonly state: TrainingState;
+  /** The teacher, where it was opened while the rest of the run was prepared. */
+  readonly targets?: Targets | undefined;
   /** Records of the run so far, up to the state's step. */
   readonly history: readonly MetricsRecord[];
 }

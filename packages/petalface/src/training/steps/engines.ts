@@ -13,7 +13,7 @@ import { anchorCount, openAnchors } from "./anchors.ts";
 import { beginSteps, type PreparedStep, prepareSteps } from "./batches.ts";
 import { trainingGraph } from "./graph.ts";
 import { teacherSession, trainingSession } from "./session.ts";
-import { openTargets, type TargetCache } from "./targets.ts";
+import { openTargets, type TargetCache, type Targets } from "./targets.ts";
 import type { Engines } from "./task.ts";
 
 /** What computes the steps of a run, and the steps that are left. */
@@ -40,9 +40,7 @@ export const openEngines = (
         `'base=int8' computes on the CPU only, not on ${run.session.provider}`,
       );
     const session = trainingSession(backbone, run.session);
-    const targets = usesDistillation(options.loss)
-      ? keep(openTargets(backbone, run.data.length, teacherSession(backbone, session), context.targetCache, ranks))
-      : undefined;
+    const targets = run.targets ?? keep(openTeacher(run, context.targetCache));
     const anchors =
       targets === undefined || anchorCount(run) === 0 ? undefined : openAnchors(run, targets, backbone.width);
     // What a prefix keeps decides what is loaded, and it needs the graph.
@@ -73,6 +71,15 @@ export const openEngines = (
     const batches = begun ?? prepareSteps(run, { targets, prefix }, state.step);
     return { batches, graph, engine, targets, anchors, prefix, findNotFinite: finder(run, session, keep) };
   });
+
+/** The frozen teacher, which is loaded from now on; undefined where the loss takes none. */
+export const openTeacher = (
+  { backbone, options, data, session, ranks }: Pick<Run, "backbone" | "options" | "data" | "session" | "ranks">,
+  cache: TargetCache | undefined,
+): Targets | undefined =>
+  usesDistillation(options.loss)
+    ? openTargets(backbone, data.length, teacherSession(backbone, trainingSession(backbone, session)), cache, ranks)
+    : undefined;
 
 /**
  * Where a rank keeps what frozen layers make of images: in the run's folder, or elsewhere on a
