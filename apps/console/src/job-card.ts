@@ -148,13 +148,19 @@ function afterTraining(job: Job, all: readonly Job[], gallery: Gallery, changed:
   ];
 }
 
+/** Adds the folders with photos that the server knows. */
+async function addFolders(select: HTMLSelectElement): Promise<readonly Folder[]> {
+  const { folders } = await ask<{ folders: Folder[] }>("GET", "data");
+  select.append(
+    ...folders.map(({ name, people }) => h("option", { value: name }, `${name} (${counted(people, "person")})`)),
+  );
+  return folders;
+}
+
 function measureForm(job: Job, changed: () => Promise<void>): HTMLElement {
   const id = `measure-${job.id}`;
   const select = h("select", { id });
-  void ask<{ folders: Folder[] }>("GET", "data").then(({ folders }) => {
-    select.append(
-      ...folders.map(({ name, people }) => h("option", { value: name }, `${name} (${counted(people, "person")})`)),
-    );
+  void addFolders(select).then((folders) => {
     const other = folders.find(({ name }) => name !== job.request.train);
     if (other !== undefined) select.value = other.name;
   }, failed);
@@ -190,13 +196,24 @@ function production(job: Job, gallery: Gallery, changed: () => Promise<void>): H
   const migrate = async (): Promise<void> => {
     const text = `The faces of ${gallery.name} get the embeddings of the adapted model. Until the server is restarted it answers no searches of this gallery.`;
     if (!(await confirmWith(`Change ${gallery.name} to this adapter?`, text, "Change it"))) return;
-    await act("jobs", "The gallery is being changed", changed, { kind: "migrate", run: job.id, gallery: gallery.name });
+    const body = { kind: "migrate", run: job.id, gallery: gallery.name };
+    const data = pictures.value === "" ? {} : { data: pictures.value };
+    await act("jobs", "The gallery is being changed", changed, { ...body, ...data });
   };
+  // Poor faces are embedded again, from the pictures that the gallery keeps or from a folder.
+  const pictures = h("select", { id: `pictures-${job.id}` }, h("option", { value: "" }, "the gallery itself"));
+  void addFolders(pictures).catch(failed);
   return h(
     "div",
     {},
     form,
-    h("button", { type: "button", onclick: () => void migrate() }, `Change the gallery ${gallery.name} to it`),
+    h(
+      "div",
+      { class: "row" },
+      h("label", { for: pictures.id }, "Its photos come from"),
+      pictures,
+      h("button", { type: "button", onclick: () => void migrate() }, `Change the gallery ${gallery.name} to it`),
+    ),
   );
 }
 

@@ -178,6 +178,10 @@ describe.skipIf(skipped)(`the whole journey${note}`, () => {
 
     // Take it into production, and download it.
     await page.getByRole("link", { name: "Adapt", exact: true }).click();
+    // Photos of the enrolled people, for a gallery that keeps none, come from any folder.
+    const pictures = page.getByLabel("Its photos come from");
+    await pictures.locator("option", { hasText: "others" }).waitFor({ state: "attached" });
+    expect(await pictures.inputValue()).toBe("");
     await page.getByLabel("Take it into production as").selectOption("onnx");
     await page.getByRole("button", { name: "Make the model" }).click();
     const link = page.getByRole("link", { name: "face.onnx" });
