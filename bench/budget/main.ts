@@ -15,6 +15,7 @@ import { withinBudget } from "./plan.ts";
 
 export default defineBenchmark({
   name: "budget",
+  pages: ["budget", "budget-fold6"],
   title: "Accuracy by the share of the weights",
   measures: "What adapters reach that have 0.25 to 15 % as many numbers as the network has weights.",
   minutes: 90,
