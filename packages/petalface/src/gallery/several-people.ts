@@ -13,6 +13,11 @@ export interface Doubt {
 
 /** Rounds in which faces change their group; there is hardly ever a third. */
 const mostRounds = 10;
+/**
+ * More groups are no few people under one name but photos that resemble nothing, or a folder of
+ * strangers. The gate compares each of these alone; groups of thousands would take hours.
+ */
+const mostGroups = 64;
 /** A group is the person's where it has at least so many times the faces of the next one. */
 const majority = 2;
 
@@ -23,7 +28,7 @@ const majority = 2;
  * @param units unit embeddings of the new faces under one name
  * @param enrolled the faces that have the name already
  * @param level a lower cosine is what strangers have
- * @returns doubts by the number of the face
+ * @returns doubts by the number of the face; none where there are more than 64 groups
  */
 export function findSeveralPeople(
   units: readonly Float32Array[],
@@ -73,6 +78,7 @@ function cosineOf(one: Float32Array, other: Float32Array): number {
 /**
  * Puts faces together that are nearer to a group's mean than strangers are: first one after the
  * other, then each to its nearest group until nothing changes. Groups that are as near become one.
+ * Returns none where there are too many.
  */
 function groupsOf(units: readonly Float32Array[], level: number): number[][] {
   let groups: number[][] = [];
@@ -87,6 +93,7 @@ function groupsOf(units: readonly Float32Array[], level: number): number[][] {
       }
       if (best === -1) {
         best = sums.length;
+        if (best === mostGroups) return [];
         sums.push(new Float32Array(unit.length));
         next.push([]);
       }

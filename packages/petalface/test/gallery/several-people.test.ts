@@ -72,3 +72,11 @@ test("several faces of somebody else are doubted where the person is enrolled, h
     expect(found.get(0)).toMatchObject({ reason: "not like the person's other faces", unlike: undefined });
   }
 });
+
+test("64 people are doubted; of more, and of a folder of strangers, each face is left to the gate", () => {
+  const pairs = (people: number): number[] => Array.from({ length: people }, () => 2);
+  expect(findSeveralPeople(drawn(1, ...pairs(64)), nobody, level).size).toBe(128);
+  expect(findSeveralPeople(drawn(1, ...pairs(65)), nobody, level).size).toBe(0);
+  // Without a limit this would compare thousands of groups with each other, again and again.
+  expect(findSeveralPeople(drawn(1, ...Array.from({ length: 3000 }, () => 1)), nobody, level).size).toBe(0);
+});

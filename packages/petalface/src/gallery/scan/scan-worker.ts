@@ -1,6 +1,6 @@
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import { answerTasks } from "../../thread.ts";
-import { type DotsExports, instantiate, type SharedMemory } from "./wasm.ts";
+import { type DotsExports, instantiateOn, type SharedMemory } from "./wasm.ts";
 
 /** What a scanning thread is given when it starts. */
 export interface ScanThread {
@@ -51,7 +51,7 @@ function scan(thread: ScanThread, { dots }: DotsExports, request: ScanRequest): 
 }
 
 function serve(port: MessagePort, thread: ScanThread): void {
-  const exports = instantiate(thread.module, thread.memory);
+  const exports = instantiateOn<DotsExports>(thread.module, thread.memory);
   answerTasks<ScanRequest, undefined>(port, (request) => {
     scan(thread, exports, request);
     return undefined;

@@ -90,6 +90,8 @@ const body = block(
 export const pageBytes = 65_536;
 /** Pages that a memory of WebAssembly has at most. */
 const mostPages = 65_536;
+/** Of the memory that a module imports: shared (3), with a maximum. */
+export const sharedLimits: readonly number[] = [3, ...unsigned(1), ...unsigned(mostPages)];
 
 /** The module; it imports its memory, which is shared between threads, as `env.memory`. */
 export const dotsModule = (): object =>
@@ -101,8 +103,7 @@ export const dotsModule = (): object =>
       [2, v128],
     ],
     body,
-    // Limits 3: shared, with a maximum.
-    memory: [3, ...unsigned(1), ...unsigned(mostPages)],
+    memory: sharedLimits,
   });
 
 /** Memory for the module, of so many pages of 64 KiB; it can grow to 4 GiB. */
@@ -128,6 +129,6 @@ export function allocateIn(memory: SharedMemory, bytes: number): Int8Array {
   return new Int8Array(memory.buffer, before * pageBytes, bytes);
 }
 
-/** The module on a memory. */
-export const instantiate = (module: object, memory: SharedMemory): DotsExports =>
-  new (engine().Instance)(module, { env: { memory } }).exports as DotsExports;
+/** A module on a memory. */
+export const instantiateOn = <Exports>(module: object, memory: SharedMemory): Exports =>
+  new (engine().Instance)(module, { env: { memory } }).exports as Exports;

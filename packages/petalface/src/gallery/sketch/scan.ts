@@ -1,6 +1,6 @@
-import type { SharedMemory } from "../scan/wasm.ts";
+import { instantiateOn, type SharedMemory } from "../scan/wasm.ts";
 import { headBytes, sketchBits, tailBytes } from "./layout.ts";
-import { instantiateOn, type NearExports, type RefineExports } from "./wasm.ts";
+import type { NearExports, RefineExports } from "./wasm.ts";
 
 /** What a scan reads and writes in memory: the same for all that one thread does. */
 export interface ScanPlace {

@@ -3,7 +3,6 @@ import {
   block,
   compile,
   constant,
-  engine,
   get,
   i32,
   isNotBelow,
@@ -14,7 +13,7 @@ import {
   set,
   unsigned,
 } from "../../webassembly.ts";
-import type { SharedMemory } from "../scan/wasm.ts";
+import { sharedLimits } from "../scan/wasm.ts";
 import { headBytes, tailBytes } from "./layout.ts";
 
 /**
@@ -64,9 +63,6 @@ const body = [
   ...[get(found), get(out), store4(0)].flat(),
 ];
 
-/** Limits 3: shared, with a maximum of 65,536 pages. */
-const memory = [3, ...unsigned(1), ...unsigned(65_536)];
-
 /** The module; it imports its memory, which threads share, as `env.memory`. */
 export const nearModule = (): object =>
   compile({
@@ -77,7 +73,7 @@ export const nearModule = (): object =>
       [4, i64],
     ],
     body,
-    memory,
+    memory: sharedLimits,
   });
 
 /**
@@ -112,8 +108,4 @@ const refineBody = block(
 
 /** The module of {@link RefineExports}. */
 export const refineModule = (): object =>
-  compile({ name: "refine", parameters: 4, variables: [[1, i32]], body: refineBody, memory });
-
-/** A module on a memory. */
-export const instantiateOn = <Exports>(module: object, shared: SharedMemory): Exports =>
-  new (engine().Instance)(module, { env: { memory: shared } }).exports as Exports;
+  compile({ name: "refine", parameters: 4, variables: [[1, i32]], body: refineBody, memory: sharedLimits });
