@@ -1,4 +1,5 @@
 import { proxy, type Remote, wrap } from "comlink";
+import type { StepReport } from "../work/train.ts";
 import type { Work } from "../work/work.ts";
 import { type LossChart, lossChart } from "./chart.ts";
 import { element, save, say } from "./elements.ts";
@@ -37,10 +38,25 @@ async function attempt(note: string, after: readonly string[], task: () => Promi
 const chosen = ["synthetic", "start"];
 const trained = [...chosen, "save-model", "save-adapter"];
 
+/**
+ * Runs a task of the worker, whose progress is noted until it ends. Progress comes through a channel
+ * of its own: the last of it can arrive after the result, or after an error.
+ */
+async function whileNoting<P, T>(note: (progress: P) => void, task: (note: (progress: P) => void) => Promise<T>) {
+  let ended = false;
+  try {
+    return await task((progress) => {
+      if (!ended) note(progress);
+    });
+  } finally {
+    ended = true;
+  }
+}
+
 function readPictures(files: readonly File[]): Promise<void> {
   return attempt("faces-note", ["synthetic"], async () => {
     const note = (done: number) => say("faces-note", `reading ${done} of ${files.length} pictures`);
-    showFaces(await work.readPictures(files, proxy(note)));
+    showFaces(await whileNoting(note, (noted) => work.readPictures(files, proxy(noted))));
     return chosen;
   });
 }
@@ -61,24 +77,25 @@ async function train(): Promise<readonly string[]> {
   say("train-note", "loading the training graph");
   allow("stop");
   const started = performance.now();
-  let finished = false;
+  const note = ({ step, loss, alpha }: StepReport): void => {
+    const each = (performance.now() - started) / 1000 / step;
+    const left = step < total ? `${Math.ceil(each * (total - step))} s left` : "measuring on the held-out people";
+    say("train-note", `step ${step} of ${total}, loss ${loss.toFixed(3)}, mean alpha ${alpha.toFixed(2)}, ${left}`);
+  };
   const {
     steps: done,
     seconds,
     measured,
-  } = await work.train(
-    total,
-    proxy(({ step, loss, alpha }) => {
-      growing.add(step, loss);
-      progress.value = step / total;
-      // Steps come through a channel of their own: the last one can arrive after the result.
-      if (finished) return;
-      const each = (performance.now() - started) / 1000 / step;
-      const left = step < total ? `${Math.ceil(each * (total - step))} s left` : "measuring on the held-out people";
-      say("train-note", `step ${step} of ${total}, loss ${loss.toFixed(3)}, mean alpha ${alpha.toFixed(2)}, ${left}`);
-    }),
+  } = await whileNoting(note, (noted) =>
+    work.train(
+      total,
+      proxy((step) => {
+        growing.add(step.step, step.loss);
+        progress.value = step.step / total;
+        noted(step);
+      }),
+    ),
   );
-  finished = true;
   say("train-note", `${done} steps in ${seconds.toFixed(0)} s`);
   showMeasured(measured);
   return trained;
