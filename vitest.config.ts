@@ -28,7 +28,10 @@ const isAlone = (file: string): boolean =>
  * than two seconds on a quiet machine.
  */
 const isWhole = (file: string): boolean =>
-  holds(file, /child_process|process\.ts"|lock-holder|postgres\.ts"|playwright|browser\.ts"|openLoader/) ||
+  holds(
+    file,
+    /child_process|process\.ts"|lock-holder|postgres\.ts"|playwright|browser\.ts"|chromium\.ts"|openLoader/,
+  ) ||
   /test\/(adapters\/(alike|noise|rows|deploy)|training\/(training|step|prefix|head|places|validation))\.test/.test(
     file,
   ) ||
@@ -47,9 +50,11 @@ const oneCore = ["--require", `${import.meta.dirname}/test/one-core.cjs`];
 
 /**
  * Megabytes. A heap that begins small is collected again and again until it has grown: a tenth of
- * the processor time of long tests. Tests that limit the memory are not among them.
+ * the processor time of long tests. Buffers do the same by themselves: by default V8 collects after
+ * each 64 MB of them, which is a fifth of that time. Here they count as the heap does. Tests that
+ * limit the memory are not among them.
  */
-const largeHeap = ["--initial-old-space-size=512"];
+const largeHeap = ["--initial-old-space-size=512", "--external-memory-accounted-in-global-limit"];
 
 /** The quick tests start no command line. */
 const globalSetup = "./test/command-line.ts";

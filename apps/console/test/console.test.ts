@@ -1,22 +1,19 @@
-import { existsSync } from "node:fs";
 import { mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import axe from "axe-core";
-import { type Browser, chromium, type Page } from "playwright-core";
+import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type NewFace, openGallery, singleThreshold } from "../../../packages/petalface/src/gallery/index.ts";
 import { random } from "../../../packages/petalface/src/random.ts";
 import { startServer } from "../../../packages/petalface/src/server/index.ts";
 import { drawnFace, makeGallery, startTest, type TestServer } from "../../../packages/petalface/test/server/server.ts";
 import { tinyWidth } from "../../../packages/petalface/test/support/backbone.ts";
+import { lacksChromium, needsChromium, openChromium } from "../../../packages/petalface/test/support/chromium.ts";
 import { buildConsole } from "../build.ts";
 import { outcomeAt } from "../src/threshold.ts";
 
-const executable = "/usr/bin/chromium";
-const skipped = !existsSync(executable);
-const note = skipped ? " (skipped: needs Debian's chromium)" : "";
 /** A folder that pictures of every part are written into, for people to look at. */
 const pictures = process.env.PETALFACE_SCREENSHOTS;
 
@@ -33,7 +30,7 @@ test("a threshold lets in the chosen share of strangers, and those who it sends 
   expect(outcomeAt(scores, 1)).toMatchObject({ threshold: -1, turnedAway: [] });
 });
 
-describe.skipIf(skipped)(`the page of petalface serve${note}`, () => {
+describe.skipIf(lacksChromium)(`the page of petalface serve${needsChromium}`, () => {
   let folder: string;
   let server: TestServer;
   let browser: Browser;
@@ -41,11 +38,7 @@ describe.skipIf(skipped)(`the page of petalface serve${note}`, () => {
     folder = await mkdtemp(join(tmpdir(), "petalface-console-"));
     await buildConsole(join(folder, "page"));
     server = await startTest({ page: join(folder, "page") }, ["--keep-crops"]);
-    browser = await chromium.launch({
-      executablePath: executable,
-      timeout: 600_000,
-      args: ["--no-sandbox", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"],
-    });
+    browser = await openChromium("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream");
   });
   afterAll(async () => {
     await browser?.close();

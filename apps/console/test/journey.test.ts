@@ -3,16 +3,13 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import axe from "axe-core";
-import { type Browser, chromium, type Page } from "playwright-core";
+import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type RunningServer, startServer } from "../../../packages/petalface/src/server/index.ts";
 import { commandLine, petalface } from "../../../packages/petalface/test/cli/process.ts";
 import { drawnFace, makeGallery } from "../../../packages/petalface/test/server/server.ts";
+import { lacksChromium, needsChromium, openChromium } from "../../../packages/petalface/test/support/chromium.ts";
 import { buildConsole } from "../build.ts";
-
-const executable = "/usr/bin/chromium";
-const skipped = !existsSync(executable);
-const note = skipped ? " (skipped: needs Debian's chromium)" : "";
 
 /**
  * A folder that pictures of the journey are written into, such as docs/figures/serve. With it the
@@ -25,7 +22,7 @@ const weights = join(shared, "weights/fr_feature.onnx");
 const isReal = pictures !== undefined && existsSync(weights);
 const side = isReal ? 112 : 32;
 
-describe.skipIf(skipped)(`the whole journey${note}`, () => {
+describe.skipIf(lacksChromium)(`the whole journey${needsChromium}`, () => {
   let folder: string;
   let server: RunningServer;
   let browser: Browser;
@@ -60,7 +57,7 @@ describe.skipIf(skipped)(`the whole journey${note}`, () => {
       gate: { alpha: 0, side: 1 },
       jobs: { folder: join(folder, "jobs"), data, program: [process.execPath, commandLine] },
     });
-    browser = await chromium.launch({ executablePath: executable, args: ["--no-sandbox"] });
+    browser = await openChromium();
   }, 600_000);
   afterAll(async () => {
     await browser?.close();

@@ -1,19 +1,16 @@
-import { existsSync } from "node:fs";
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { adapt, exportModel } from "petalface";
-import { type Browser, chromium, type Page } from "playwright-core";
+import type { Browser, Page } from "playwright-core";
 import { type PreviewServer, preview } from "vite";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { writeTinyBackbone } from "../../../packages/petalface/test/support/backbone.ts";
+import { lacksChromium, needsChromium, openChromium } from "../../../packages/petalface/test/support/chromium.ts";
 import { buildSite } from "../build.ts";
 import { sidebar } from "../pages.ts";
 
-const executable = ["/usr/bin/chromium", "/usr/bin/chromium-browser"].find(existsSync);
-const note = executable === undefined ? " (skipped: needs Debian's chromium)" : "";
-
-describe.skipIf(executable === undefined)(`the documentation as a site${note}`, () => {
+describe.skipIf(lacksChromium)(`the documentation as a site${needsChromium}`, () => {
   let folder: string;
   let pages: string[];
   let server: PreviewServer;
@@ -37,7 +34,7 @@ describe.skipIf(executable === undefined)(`the documentation as a site${note}`, 
       // Pages share scripts, styles and fonts: each is asked for once, as of a site on the web.
       preview: { host: "127.0.0.1", port: 0, headers: { "cache-control": "max-age=3600" } },
     });
-    browser = await chromium.launch({ executablePath: executable ?? "", args: ["--no-sandbox"], timeout: 600_000 });
+    browser = await openChromium();
   });
   afterAll(async () => {
     await browser?.close();

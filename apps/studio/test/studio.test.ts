@@ -1,4 +1,3 @@
-import { existsSync } from "node:fs";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { unzipSync } from "fflate";
@@ -8,10 +7,11 @@ import { openBackbone, openEmbedder } from "petalface/backbones";
 import { drawFace, openFaceSpace, type Pixels, toPlanes } from "petalface/images";
 import { openSession } from "petalface/runtime";
 import { trainingGraph, trainingOptions } from "petalface/training";
-import { type Browser, chromium, type Page } from "playwright-core";
+import type { Browser, Page } from "playwright-core";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { writeTinyBackbone } from "../../../packages/petalface/test/support/backbone.ts";
+import { lacksChromium, needsChromium, openChromium } from "../../../packages/petalface/test/support/chromium.ts";
 import { temporaryFolder } from "../../../packages/petalface/test/support/folder.ts";
 import { buildStudio, serveStudio } from "../build.ts";
 import type { StudioPlan } from "../src/plan.ts";
@@ -19,9 +19,6 @@ import type { Run } from "../src/work/engine.ts";
 import { drawPeople } from "../src/work/faces.ts";
 import { train } from "../src/work/train.ts";
 
-const executable = "/usr/bin/chromium";
-const skipped = !existsSync(executable);
-const note = skipped ? " (skipped: needs Debian's chromium)" : "";
 const [steps, size] = [12, 16];
 
 /** Length of the difference over the length of `expected`. */
@@ -30,7 +27,7 @@ function distance(values: Float32Array, expected: Float32Array): number {
   return length((i) => itemAt(values, i) - itemAt(expected, i)) / length((i) => itemAt(expected, i));
 }
 
-describe.skipIf(skipped)(`the page that adapts in the browser${note}`, () => {
+describe.skipIf(lacksChromium)(`the page that adapts in the browser${needsChromium}`, () => {
   const folder = temporaryFolder("petalface-studio-test-");
   let server: Awaited<ReturnType<typeof serveStudio>>;
   let browser: Browser;
@@ -41,11 +38,7 @@ describe.skipIf(skipped)(`the page that adapts in the browser${note}`, () => {
     const options = { rank: 2, lrPixels: [3, 4, 6], measured: [6, 4] };
     await buildStudio({ model: model(), out: join(folder, "site"), ...options });
     server = await serveStudio(join(folder, "site"), 0);
-    browser = await chromium.launch({
-      timeout: 600_000,
-      executablePath: executable,
-      args: ["--no-sandbox", "--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"],
-    });
+    browser = await openChromium("--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader");
   });
   afterAll(async () => {
     await browser?.close();

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
-import { type Browser, chromium } from "playwright-core";
+import type { Browser } from "playwright-core";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { writeEvaluationReport } from "../../src/api/evaluate/report.ts";
@@ -10,12 +10,12 @@ import { type EmbeddingModel, openBackbone, openEmbedder } from "../../src/backb
 import { openData } from "../../src/data/index.ts";
 import { evaluate, protocolOfPairs, syntheticPairs } from "../../src/evaluation/index.ts";
 import { openLoader } from "../../src/images/index.ts";
+import { lacksChromium, openChromium } from "../support/chromium.ts";
 import { temporaryFolder } from "../support/folder.ts";
 
 const repository = join(import.meta.dirname, "../../../..");
 const shared = resolve(repository, process.env.PETALFACE_SHARED ?? "../shared");
-const executablePath = ["/usr/bin/chromium", "/usr/bin/chromium-browser"].find(existsSync);
-const absent = executablePath === undefined || !existsSync(join(shared, "data/lfw112"));
+const absent = lacksChromium || !existsSync(join(shared, "data/lfw112"));
 
 describe.skipIf(absent)("a study of LFW in a browser (needs chromium and the shared data)", () => {
   let browser: Browser;
@@ -52,11 +52,7 @@ describe.skipIf(absent)("a study of LFW in a browser (needs chromium and the sha
     const path = join(folder, "report.html");
     await writeEvaluationReport(path, { frozen, adapted, protocol, size: 112, options: { a: 1 }, view });
     address = pathToFileURL(path).href;
-    browser = await chromium.launch({
-      timeout: 600_000,
-      ...(executablePath && { executablePath }),
-      args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"],
-    });
+    browser = await openChromium("--disable-gpu", "--disable-background-networking", "--disable-sync");
   });
   afterAll(async () => {
     await browser?.close();

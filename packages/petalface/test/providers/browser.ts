@@ -4,7 +4,8 @@ import type { AddressInfo } from "node:net";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { encodeModel, lower, type Tensor } from "onnx-grad";
-import { type Browser, chromium } from "playwright-core";
+import type { Browser } from "playwright-core";
+import { openChromium } from "../support/chromium.ts";
 import type { Case } from "./families.ts";
 import type { Results } from "./run.ts";
 
@@ -44,7 +45,7 @@ const page = `<!doctype html><title>providers</title><script type="module">
  * Starts chromium with SwiftShader as its WebGPU device on a page served from this machine's
  * loopback address.
  */
-export async function openBrowser(executable: string): Promise<BrowserRunner> {
+export async function openBrowser(): Promise<BrowserRunner> {
   const models = new Map<string, Uint8Array>();
   const server = createServer(async (request, response) => {
     const name = basename(new URL(request.url ?? "/", "http://localhost").pathname) || "index.html";
@@ -63,11 +64,7 @@ export async function openBrowser(executable: string): Promise<BrowserRunner> {
     await new Promise((resolve) => server.close(resolve));
   };
   try {
-    browser = await chromium.launch({
-      timeout: 600_000,
-      executablePath: executable,
-      args: ["--no-sandbox", "--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"],
-    });
+    browser = await openChromium("--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader");
     const tab = await browser.newPage();
     tab.setDefaultTimeout(600_000);
     await tab.goto(`http://127.0.0.1:${port}/`);

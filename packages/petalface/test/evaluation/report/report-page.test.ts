@@ -1,15 +1,13 @@
-import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { type Browser, chromium } from "playwright-core";
+import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { compareResults, measureEmbeddings, writeReport } from "../../../src/evaluation/index.ts";
+import { lacksChromium, needsChromium, openChromium } from "../../support/chromium.ts";
 import { temporaryFolder } from "../../support/folder.ts";
 import { fakeEmbeddings, fakeProtocol } from "../fixtures.ts";
 
-const executablePath = ["/usr/bin/chromium", "/usr/bin/chromium-browser"].find(existsSync);
-
-describe.skipIf(executablePath === undefined)("the report in a browser (needs chromium)", () => {
+describe.skipIf(lacksChromium)(`the report in a browser${needsChromium}`, () => {
   let browser: Browser;
   const folder = temporaryFolder("petalface-report-");
   let address: string;
@@ -36,17 +34,12 @@ describe.skipIf(executablePath === undefined)("the report in a browser (needs ch
       comparisons: [{ name: "adapted", against: "frozen", comparison }],
     });
     address = pathToFileURL(path).href;
-    browser = await chromium.launch({
-      timeout: 600_000,
-      ...(executablePath && { executablePath }),
-      args: [
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-      ],
-    });
+    browser = await openChromium(
+      "--disable-gpu",
+      "--disable-background-networking",
+      "--disable-component-update",
+      "--disable-sync",
+    );
   });
   afterAll(async () => {
     await browser?.close();
