@@ -39,8 +39,8 @@ const chosen = ["synthetic", "start"];
 const trained = [...chosen, "save-model", "save-adapter"];
 
 /**
- * Runs a task of the worker, whose progress is noted until it ends. Progress comes through a channel
- * of its own: the last of it can arrive after the result, or after an error.
+ * Runs a task of the worker, whose progress is noted until it ends. Progress comes through a
+ * channel of its own: the last of it can arrive after the result, or after an error.
  */
 async function whileNoting<P, T>(note: (progress: P) => void, task: (note: (progress: P) => void) => Promise<T>) {
   let ended = false;
