@@ -4,10 +4,22 @@ import { alone, type Ranks } from "../../ranks.ts";
 import { floatsOf, openSession, type SessionOptions } from "../../runtime/index.ts";
 import type { Draw } from "./sampler.ts";
 
+/** Rows of one teacher call: a network whose weights do not fit the caches reads them once for all. */
+const manyRows = 8;
 /**
- * Rows of one teacher call; always full, so that a target's bits do not depend on its neighbours.
+ * Rows for a small set on the CPU. Its last call is often padded, and a padded row costs as much as
+ * a face (bench -- startup).
  */
-const rows = 8;
+const fewRows = 4;
+/** Faces below which a set is small: with their mirror images they fill fewer than eight calls. */
+const smallSet = 32;
+
+/**
+ * Rows of each teacher call for a set of `length` faces. Always the same for a set, and every call
+ * is filled up: a target's bits depend on nothing but its face.
+ */
+export const targetRows = (length: number, provider: SessionOptions["provider"] = "cpu"): number =>
+  provider === "cpu" && length < smallSet ? fewRows : manyRows;
 
 /**
  * Most memory that cached targets may take; beyond it they are computed whenever they are needed.
@@ -82,8 +94,10 @@ export function openTargets(
   const keepAll = known.length > 0;
   if (keepAll && (known.length !== 2 * length || kept.length !== 2 * length * width))
     throw new Error(`targets of ${known.length / 2} faces were given for ${length}`);
-  const graph = setBatch(backbone.graph, rows);
-  const opening = openSession(graph, { ...options, runs: Math.ceil((2 * length) / rows) });
+  const rows = targetRows(length, options.provider);
+  // Counted in calls of as many rows for all sets: what repays a second of loading is work.
+  const runs = Math.ceil((2 * length) / manyRows);
+  const opening = openSession(setBatch(backbone.graph, rows), { ...options, runs });
   opening.catch(() => undefined);
   // What is claimed here and not computed in the end stays unknown to later runs.
   const claimed = known.slice();
