@@ -1,4 +1,5 @@
 import { open } from "node:fs/promises";
+import { multiplyHadamard } from "petalface/gallery";
 
 /** Numbers of an embedding. */
 export const width = 512;
@@ -71,18 +72,6 @@ function chooseColumns(): Int32Array {
     [all[at], all[other]] = [all[other], all[at]];
   }
   return all.slice(0, directions);
-}
-
-/** Multiplies with a Hadamard matrix: 9 rounds of sums and differences, not 512 x 512 products. */
-function multiplyHadamard(values: Float64Array): void {
-  for (let half = 1; half < width; half *= 2)
-    for (let start = 0; start < width; start += 2 * half)
-      for (let at = start; at < start + half; at++) {
-        const one = values[at];
-        const other = values[at + half];
-        values[at] = one + other;
-        values[at + half] = one - other;
-      }
 }
 
 /**

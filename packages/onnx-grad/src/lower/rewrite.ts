@@ -40,3 +40,9 @@ export function replaceNodes(graph: Graph, wanted: (node: Node) => boolean, repl
   }
   return b.build(graph.outputs);
 }
+
+/** As {@link replaceNodes}, for all nodes of one standard operator. */
+export const replaceOperator =
+  (op: string, replace: Replace) =>
+  (graph: Graph): Graph =>
+    replaceNodes(graph, (node) => node.domain === "" && node.op === op, replace);

@@ -30,6 +30,7 @@ export {
   type Searcher,
 } from "./search.ts";
 export { openGallerySearcher, openSearcherOfNext } from "./searcher.ts";
+export { multiplyHadamard } from "./sketch/project.ts";
 export { embeddingRecord, keepsSharp, refuseOtherSpace } from "./space.ts";
 export type { AuditEntry, GalleryStore, Removal, ServedStore } from "./store.ts";
 export { buildTemplates, defaultTemplateRule, type TemplateRule, type Templates, templateRules } from "./templates.ts";

@@ -5,9 +5,10 @@ import { sketchBits } from "./layout.ts";
 const leastSize = 64;
 
 /**
- * Multiplies with a Hadamard matrix, in place: sums and differences, a round for each power of 2.
+ * Multiplies `values`, as many as a power of 2, with the Hadamard matrix of that size (Sylvester's),
+ * in place: sums and differences, a round for each power of 2, not `length x length` products.
  */
-function multiplyHadamard(values: Float64Array): void {
+export function multiplyHadamard(values: Float64Array): void {
   for (let half = 1; half < values.length; half *= 2)
     for (let start = 0; start < values.length; start += 2 * half)
       for (let at = start; at < start + half; at++) {

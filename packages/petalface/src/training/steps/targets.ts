@@ -4,7 +4,7 @@ import { alone, type Ranks } from "../../ranks.ts";
 import { floatsOf, openSession, type SessionOptions } from "../../runtime/index.ts";
 import type { Draw } from "./sampler.ts";
 
-/** Rows of one teacher call: a network whose weights do not fit the caches reads them once for all. */
+/** Rows of one teacher call: weights that do not fit the caches are read once for all of them. */
 const manyRows = 8;
 /**
  * Rows for a small set on the CPU. Its last call is often padded, and a padded row costs as much as
