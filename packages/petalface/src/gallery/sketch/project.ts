@@ -5,8 +5,8 @@ import { sketchBits } from "./layout.ts";
 const leastSize = 64;
 
 /**
- * Multiplies `values`, as many as a power of 2, with the Hadamard matrix of that size (Sylvester's),
- * in place: sums and differences, a round for each power of 2, not `length x length` products.
+ * Multiplies `values`, as many as a power of 2, with Sylvester's Hadamard matrix of that size, in
+ * place: sums and differences, a round for each power of 2, not `length x length` products.
  */
 export function multiplyHadamard(values: Float64Array): void {
   for (let half = 1; half < values.length; half *= 2)
