@@ -35,17 +35,21 @@ export async function trainingFaces(count?: number): Promise<FaceData> {
   return count === undefined ? faces : subset(faces, spread(count, faces.length));
 }
 
+/** All photos of the people who are in these folds' pairs. */
+export async function facesOfFolds(folds: readonly number[]): Promise<FaceData> {
+  const { pairs, images, people: names } = await readPairs(lfwPairs);
+  const inFold = pairs.filter((pair) => folds.includes(pair.fold + 1)).flatMap((pair) => [pair.first, pair.second]);
+  const people = new Set(inFold.map((image) => names[images[image]?.person ?? -1]));
+  return subset(await openData(lfw), (_, person) => person !== undefined && people.has(person));
+}
+
 /**
  * The official pairs of these folds; of a single fold, which has no other to choose a threshold on,
  * pairs drawn from its people.
  */
 export async function pairsOf(folds: readonly number[]): Promise<PairList> {
   if (folds.length > 1) return readPairs(lfwPairs, { folds });
-  const { pairs, images, people: names } = await readPairs(lfwPairs);
-  const inFold = pairs.filter((pair) => folds.includes(pair.fold + 1)).flatMap((pair) => [pair.first, pair.second]);
-  const people = new Set(inFold.map((image) => names[images[image]?.person ?? -1]));
-  const faces = subset(await openData(lfw), (_, person) => person !== undefined && people.has(person));
-  return syntheticPairs(faces, { pairs: 1200, folds: 5 });
+  return syntheticPairs(await facesOfFolds(folds), { pairs: 1200, folds: 5 });
 }
 
 const exists = (path: string): Promise<boolean> =>

@@ -14,7 +14,7 @@ export {
 export { mildestDraw } from "./run/calibration.ts";
 export { adapterCard, adapterCardFile } from "./run/card.ts";
 export type { MetricsRecord, StepRecord } from "./run/metrics.ts";
-export type { RunRecord } from "./run/record.ts";
+export type { RunPlan, RunRecord } from "./run/record.ts";
 export { mayBeginWith, readRun, requireEmpty } from "./run/run.ts";
 export type { AdaptContext, ResumeChanges } from "./run/types.ts";
 export type {
@@ -24,6 +24,7 @@ export type {
   ValidationScore,
   Validator,
 } from "./run/validation.ts";
+export { anchorFaces, anchorsOfStep } from "./steps/anchors.ts";
 export { type TrainingGraph, trainingGraph } from "./steps/graph.ts";
 export { epochsOfSteps, stepsOf } from "./steps/sampler.ts";
 export { trainingSession } from "./steps/session.ts";

@@ -1,6 +1,7 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
+import { expectedOf, printExpected } from "../../src/api/adapt/expected.ts";
 import { planSteps, timeSteps } from "../../src/api/adapt/minutes.ts";
 import { type RunRecord, readRun, stepsOf, trainingOptions } from "../../src/training/index.ts";
 import { petalface } from "../cli/process.ts";
@@ -29,17 +30,24 @@ describe("a plan", () => {
 
   test("leaves time for what was spent and for the start, and says what to expect", () => {
     // 600 - 20 - 30 = 550 seconds, at 0.5 seconds a step.
-    const { steps, epochs, line } = planSteps(10, { step: 0.5, start: 20, spent: 30 }, of(1000));
+    const { steps, epochs, plan, lines } = planSteps(10, { step: 0.5, start: 20, spent: 30 }, of(1000));
     expect([steps, epochs]).toEqual([1100, 8.8]);
-    expect(line).toBe(
-      "planned for 10 minutes at 16 images/s: 1,100 steps, 8,800 training images, 8.80 epochs (the same again: 'epochs=8.8')",
-    );
+    expect(lines).toEqual([
+      "planned for 10 minutes at 16 images/s: 1,100 steps, 8,800 training images, 8.80 epochs, rank 32, learning rate 0.001 (the same again: 'epochs=8.8')",
+      printExpected(8800, trainingOptions()),
+    ]);
+    expect(plan).toEqual({ minutes: 10, imagesPerSecond: 16, expected: expectedOf(8800) });
+  });
+
+  test("names the rank only where there is one", () => {
+    const [line] = planSteps(10, { step: 0.5, start: 20, spent: 30 }, of(1000, { method: "full" })).lines;
+    expect(line).toContain("8.80 epochs, learning rate 0.000125 (");
   });
 
   test("has at least one step, and says where the minutes leave time for no more", () => {
-    const { steps, line } = planSteps(0.1, { step: 3, start: 5, spent: 20 }, of(100));
+    const { steps, lines } = planSteps(0.1, { step: 3, start: 5, spent: 20 }, of(100));
     expect(steps).toBe(1);
-    expect(line).toMatch(/; so few minutes leave time for one step alone$/);
+    expect(lines[0]).toMatch(/; so few minutes leave time for one step alone$/);
   });
 
   test.each([1, 7, 36, 1000, 27_224, 5_822_653])("gives epochs that make exactly its steps over %i faces", (images) => {
@@ -87,11 +95,14 @@ describe("petalface adapt --minutes", () => {
   test("plans a run that run.json describes as any other: the same epochs give the same bits", async () => {
     const [timed, again] = [join(folder, "timed"), join(folder, "again")];
     // However slow the machine is, there is a step.
-    const { code, stderr } = await adapt("--minutes", "0.03", "--out", timed);
+    const { code, stdout, stderr } = await adapt("--minutes", "0.03", "--json", "--out", timed);
     expect(code, stderr).toBe(0);
     expect(stderr).toMatch(/planned for 0\.03 minutes at [\d.,]+ images\/s: [\d,]+ steps/);
+    expect(stderr).toMatch(/what so short a run gains was not measured: .*only a validation says \(--val\)/);
     const record: RunRecord = await readRun(timed);
     expect(record.options).not.toHaveProperty("minutes");
+    expect(record.plan).toEqual({ minutes: 0.03, imagesPerSecond: expect.any(Number), expected: expectedOf(12) });
+    expect(JSON.parse(stdout)).toMatchObject({ plan: record.plan });
     expect(record.steps).toBe(stepsOf(record.options, 36));
     const named = /the same again: --epochs ([\d.e-]+)\)/.exec(stderr)?.[1];
     expect(Number(named)).toBe(record.options.epochs);

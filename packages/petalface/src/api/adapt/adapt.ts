@@ -147,9 +147,9 @@ export async function adaptIn(given: AdaptOptions, surroundings: Surroundings): 
     const { timeSteps, planSteps } = await import("./minutes.ts");
     surroundings.note("timing a few training steps");
     const { pace, record } = await timeSteps(request, context);
-    const { epochs, line } = planSteps(given.minutes, pace, record);
-    surroundings.note(line);
-    return await startRun({ ...request, options: { ...choices, epochs } }, context);
+    const { epochs, plan, lines } = planSteps(given.minutes, pace, record);
+    for (const line of lines) surroundings.note(line);
+    return await startRun({ ...request, plan, options: { ...choices, epochs } }, context);
   });
 }
 

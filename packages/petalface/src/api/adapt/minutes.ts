@@ -6,9 +6,11 @@ import {
   type AdaptRequest,
   epochsOfSteps,
   optionTable,
+  type RunPlan,
   type RunRecord,
   adapt as startRun,
 } from "../../training/index.ts";
+import { expectedOf, printExpected } from "./expected.ts";
 
 /** How long the parts of a training run take on this machine. */
 export interface TrainingPace {
@@ -25,8 +27,10 @@ export interface TrainingPlan {
   readonly steps: number;
   /** As `epochs` takes it: a run with this number has exactly these steps. */
   readonly epochs: number;
-  /** One line for people: what to expect. */
-  readonly line: string;
+  /** For the run's record. */
+  readonly plan: RunPlan;
+  /** Lines for people: the plan, and what to expect of such a run. */
+  readonly lines: readonly string[];
 }
 
 /** Steps that are timed, after the first one, and seconds after which fewer are enough. */
@@ -104,15 +108,21 @@ export function planSteps(
       "PETAL_OPTION_UNFIT",
       `'minutes=${minutes}' makes ${steps} steps over ${images} faces, and 'epochs' ${complaint}; give 'epochs' instead`,
     );
-  const faces = steps * options.batch;
+  const seen = steps * options.batch;
   const count = (value: number): string => value.toLocaleString("en", { maximumFractionDigits: 0 });
-  const rate = (options.batch / step).toLocaleString("en", { maximumSignificantDigits: 2 });
+  const imagesPerSecond = options.batch / step;
+  const rate = imagesPerSecond.toLocaleString("en", { maximumSignificantDigits: 2 });
+  const rank = options.method === "lora" || options.method === "dora" ? `rank ${options.rank}, ` : "";
   const short = left < step ? "; so few minutes leave time for one step alone" : "";
   return {
     steps,
     epochs,
-    line:
-      `planned for ${minutes} minutes at ${rate} images/s: ${count(steps)} steps, ${count(faces)} training images, ` +
-      `${epochs.toPrecision(3)} epochs (the same again: 'epochs=${epochs}')${short}`,
+    plan: { minutes, imagesPerSecond, expected: expectedOf(seen) },
+    lines: [
+      `planned for ${minutes} minutes at ${rate} images/s: ${count(steps)} steps, ${count(seen)} training images, ` +
+        `${epochs.toPrecision(3)} epochs, ${rank}learning rate ${options.learningRate} ` +
+        `(the same again: 'epochs=${epochs}')${short}`,
+      printExpected(seen, options),
+    ],
   };
 }

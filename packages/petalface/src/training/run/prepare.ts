@@ -30,7 +30,7 @@ import { fitCalibration, hashScores } from "./calibration.ts";
 import { openCamera } from "./camera.ts";
 import { openFaces, openValidator, partsOf, prefixBytesOf, ranksOf, sessionOptions } from "./parts.ts";
 import { measureFiles, placesOf } from "./places.ts";
-import type { RunRecord } from "./record.ts";
+import type { RunPlan, RunRecord } from "./record.ts";
 import { makeRunFolder, requireEmpty, writeRun } from "./run.ts";
 import type { AdaptContext, Run } from "./types.ts";
 import type { ValidationRequest } from "./validation.ts";
@@ -50,6 +50,8 @@ export interface AdaptRequest extends ModelChoices {
    * ({@link centreAdapter}).
    */
   readonly camera?: string | undefined;
+  /** How the number of epochs was planned, for the record. */
+  readonly plan?: RunPlan | undefined;
 }
 
 /**
@@ -126,6 +128,7 @@ export const prepare = (request: AdaptRequest, context: AdaptContext): Promise<R
         ...(init && { init: { given: init.folder, sha256: init.sha256 } }),
         ...(camera && { camera: { given: camera.spec, fingerprint: camera.fingerprint, crops: camera.length } }),
         steps: stepsOf(options, data.length),
+        ...(request.plan && { plan: request.plan }),
         ...(request.validation &&
           validator && {
             validation: {

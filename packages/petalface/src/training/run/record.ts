@@ -26,6 +26,31 @@ export interface RunChange {
   readonly asPlanned?: boolean | undefined;
 }
 
+/** A share of a gain in per cent, and its 95 % interval. */
+export type MeasuredShare = readonly [value: number, low: number, high: number];
+
+/** How the length of a run was planned from minutes. Nothing of it changes the training. */
+export interface RunPlan {
+  readonly minutes: number;
+  /** Training images a second, from a few steps that were timed before. */
+  readonly imagesPerSecond: number;
+  /** What is known of runs of such a length. */
+  readonly expected: {
+    /** Images of the longest measured run, whose gain the shares are of. */
+    readonly longest: number;
+    /**
+     * Measured runs of other networks that were as long or shorter: their share of that run's gain
+     * in rank-1 at 16 and 12 px. None where this run is longer or shorter than all of them.
+     */
+    readonly measured: readonly {
+      readonly network: string;
+      readonly images: number;
+      readonly at16: MeasuredShare;
+      readonly at12: MeasuredShare;
+    }[];
+  };
+}
+
 /** Content of a run's `run.json`: everything that makes the run what it is. */
 export interface RunRecord {
   readonly format: 1;
@@ -60,6 +85,8 @@ export interface RunRecord {
   /** The crops that the adapter is centred on once training has ended. */
   readonly camera?: { readonly given: string; readonly fingerprint: string; readonly crops: number } | undefined;
   readonly steps: number;
+  /** Where the steps were planned from minutes. */
+  readonly plan?: RunPlan | undefined;
   /** What the run is validated on, if anything. */
   readonly validation?: (ValidationRequest & { readonly measure: string; readonly fingerprint: string }) | undefined;
   /**

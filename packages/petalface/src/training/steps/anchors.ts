@@ -38,9 +38,22 @@ export const anchorCount = ({
   readonly data: Pick<FaceData, "length">;
 }): number => (usesAnchors(options.loss) ? Math.min(options.anchors, data.length) : 0);
 
-/**
- * The anchors of a run: faces that its seed chooses, sharp, in the order in which they are added.
- */
+/** Numbers of the faces that a run's seed chooses as anchors, in the order in which steps add them. */
+export function anchorFaces({
+  options,
+  data,
+}: {
+  readonly options: Pick<TrainingOptions, "loss" | "anchors" | "seed">;
+  readonly data: Pick<FaceData, "length">;
+}): number[] {
+  const all = Uint32Array.from({ length: data.length }, (_, index) => index);
+  return Array.from(random("anchors", options.seed).shuffle(all).subarray(0, anchorCount({ options, data })));
+}
+
+/** How many of `count` anchors a step (counted from 0) has. */
+export const anchorsOfStep = (step: number, count: number): number => Math.min(count, (step + 1) * addedByStep);
+
+/** The anchors of a run: sharp faces, which the frozen network embeds when a step adds them. */
 export function openAnchors(
   {
     data,
@@ -54,9 +67,8 @@ export function openAnchors(
   targets: Targets,
   width: number,
 ): Anchors {
-  const count = anchorCount({ options, data });
-  const all = Uint32Array.from({ length: data.length }, (_, index) => index);
-  const chosen = Array.from(random("anchors", options.seed).shuffle(all).subarray(0, count));
+  const chosen = anchorFaces({ options, data });
+  const count = chosen.length;
   const rows = new Float32Array(count * width);
   const faces = new Int32Array(count).fill(-1);
   const people = new Int32Array(count).fill(-1);
@@ -66,7 +78,7 @@ export function openAnchors(
     width,
     rows,
     async growTo(step) {
-      const wanted = Math.min(count, (step + 1) * addedByStep);
+      const wanted = anchorsOfStep(step, count);
       while (there < wanted) {
         const part = chosen.slice(there, Math.min(there + addedByStep, wanted));
         const planes = await loader.load(part.map((face) => ({ source: data.at(face).source, flip: false, face })));
