@@ -6,7 +6,7 @@ import { quantile } from "petalface/quality";
 export interface Found {
   /** Person of each probe, below `people`. */
   readonly person: ArrayLike<number>;
-  /** 1 where nobody else stands before its person. */
+  /** 1 where no other person stands before its own. */
   readonly first: ArrayLike<number>;
 }
 

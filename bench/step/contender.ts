@@ -9,8 +9,10 @@ export const ourProgram = join(import.meta.dirname, "ours.ts");
 export interface Timing {
   /** Wall time of one step. */
   readonly seconds: number;
-  /** Processor time of one step, all threads together; ours alone tells it. */
+  /** Processor time of one step, all threads together. */
   readonly processor?: number;
+  /** Frozen embeddings that were computed as targets in one step; ours alone may tell it. */
+  readonly targets?: number;
   readonly loss: number;
 }
 

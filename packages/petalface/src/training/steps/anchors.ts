@@ -38,7 +38,7 @@ export const anchorCount = ({
   readonly data: Pick<FaceData, "length">;
 }): number => (usesAnchors(options.loss) ? Math.min(options.anchors, data.length) : 0);
 
-/** Numbers of the faces that a run's seed chooses as anchors, in the order in which steps add them. */
+/** The faces that a run's seed chooses as anchors, in the order in which steps add them. */
 export function anchorFaces({
   options,
   data,

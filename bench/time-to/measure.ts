@@ -1,0 +1,92 @@
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { itemAt } from "onnx-grad";
+import { adaptedModel, loadAdapter } from "petalface/adapters";
+import { type EmbeddingModel, openBackbone } from "petalface/backbones";
+import { bootstrap } from "petalface/evaluation";
+import { normaliseRows } from "petalface/matching";
+import { quantile } from "petalface/quality";
+import { testPixels } from "../faces/plan.ts";
+import { recipeOf } from "../faces/recipe.ts";
+import { facesOfFolds, type Job } from "../faces/run.ts";
+import { openFaceRows } from "../skeleton/faces.ts";
+import { modelFile } from "../skeleton/shared.ts";
+
+/** Cosines of each held-out face at each low resolution to its own sharp embedding. */
+export interface Cosines {
+  /** By low resolution, as in {@link testPixels}, then by face. */
+  readonly values: readonly (readonly number[])[];
+  /** Person of each face, from 0. */
+  readonly people: readonly number[];
+}
+
+/** A mean with its 95 % interval (bootstrap over people). */
+export interface Estimate {
+  readonly value: number;
+  readonly low: number;
+  readonly high: number;
+}
+
+/**
+ * The measure of `petalface adapt --val cosine` on the people of the job's folds: the adapted
+ * embedding of the shrunk face against the frozen one of the same face as it is. Kept in the job's
+ * folder.
+ */
+export async function cosinesOf(job: Job): Promise<Cosines> {
+  const file = join(job.folder, "cosines.json");
+  const asked = JSON.stringify([recipeOf(job), job.folds, testPixels]);
+  const text = await readFile(file, "utf8").catch(() => undefined);
+  const kept = text === undefined ? undefined : (JSON.parse(text) as Cosines & { readonly asked: string });
+  if (kept?.asked === asked) return kept;
+  const backbone = await openBackbone(modelFile(job.model));
+  const data = await facesOfFolds(job.folds);
+  const { width } = backbone;
+  const units = async (model: EmbeddingModel, pixels?: number): Promise<Float32Array> => {
+    await using faces = await openFaceRows(model, job.threads);
+    const degrade = pixels === undefined ? undefined : ({ kind: "lr", pixels } as const);
+    const requests = Array.from({ length: data.length }, (_, at) => ({
+      ...{ source: data.at(at).source, flip: false, degrade },
+    }));
+    return normaliseRows((await faces.embed(requests)).rows, width, "face");
+  };
+  const sharp = await units(backbone);
+  const isFrozen = job.contender.options === undefined;
+  const adapted = isFrozen ? backbone : adaptedModel(backbone, await loadAdapter(join(job.folder, "run"), backbone));
+  const values: number[][] = [];
+  for (const pixels of testPixels) {
+    const rows = await units(adapted, pixels);
+    values.push(
+      Array.from({ length: data.length }, (_, face) => {
+        let sum = 0;
+        for (let i = face * width; i < (face + 1) * width; i++) sum += itemAt(rows, i) * itemAt(sharp, i);
+        return sum;
+      }),
+    );
+  }
+  const persons = Array.from({ length: data.length }, (_, at) => data.at(at).person);
+  const order = [...new Set(persons)];
+  const found: Cosines = { values, people: persons.map((person) => order.indexOf(person)) };
+  await mkdir(job.folder, { recursive: true });
+  await writeFile(file, JSON.stringify({ asked, ...found }));
+  return found;
+}
+
+/** Each face's mean over the low resolutions. */
+export const meanOverSizes = ({ values }: Cosines): number[] =>
+  (values[0] ?? []).map((_, face) => values.reduce((sum, row) => sum + itemAt(row, face), 0) / values.length);
+
+/** The mean of some values of faces, with its interval over people. */
+export function estimate(values: readonly number[], people: readonly number[], resamples = 1000): Estimate {
+  const count = Math.max(...people) + 1;
+  const [row = new Float64Array(1)] = bootstrap(count, { resamples, seed: 1 }, (drawn) => {
+    let [sum, weight] = [0, 0];
+    values.forEach((value, at) => {
+      const times = itemAt(drawn, itemAt(people, at));
+      sum += times * value;
+      weight += times;
+    });
+    return [sum / weight];
+  });
+  const draws = row.subarray(1);
+  return { value: itemAt(row, 0), low: quantile(draws, 0.025), high: quantile(draws, 0.975) };
+}
