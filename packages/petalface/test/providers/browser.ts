@@ -5,7 +5,7 @@ import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { encodeModel, lower, type Tensor } from "onnx-grad";
 import type { Browser } from "playwright-core";
-import { openChromium } from "../support/chromium.ts";
+import { compiledOnce, openChromium } from "../support/chromium.ts";
 import type { Case } from "./families.ts";
 import type { Results } from "./run.ts";
 
@@ -64,7 +64,7 @@ export async function openBrowser(): Promise<BrowserRunner> {
     await new Promise((resolve) => server.close(resolve));
   };
   try {
-    browser = await openChromium("--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader");
+    browser = await openChromium(compiledOnce, "--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader");
     const tab = await browser.newPage();
     tab.setDefaultTimeout(600_000);
     await tab.goto(`http://127.0.0.1:${port}/`);

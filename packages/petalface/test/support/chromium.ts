@@ -14,10 +14,11 @@ export const lacksChromium = path === undefined;
 export const needsChromium = lacksChromium ? " (skipped: needs Debian's chromium)" : "";
 
 /**
- * Pages compile onnxruntime's functions once. Compiling them again, optimised, takes three times
- * longer than all that tests compute with them.
+ * For pages that compute little with onnxruntime: its functions are compiled once. Compiling the
+ * most used ones again, optimised, would take three times longer than that. Pages that train are
+ * faster with it.
  */
-const compiledOnce = "--js-flags=--no-wasm-tier-up,--no-wasm-dynamic-tiering";
+export const compiledOnce = "--js-flags=--no-wasm-tier-up,--no-wasm-dynamic-tiering";
 
 /** Starts chromium with these switches. */
 export async function openChromium(...switches: string[]): Promise<Browser> {
@@ -25,6 +26,6 @@ export async function openChromium(...switches: string[]): Promise<Browser> {
   return await chromium.launch({
     executablePath: path,
     timeout: 600_000,
-    args: ["--no-sandbox", compiledOnce, ...switches],
+    args: ["--no-sandbox", ...switches],
   });
 }
