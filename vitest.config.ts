@@ -40,10 +40,14 @@ const isWhole = (file: string): boolean =>
   /test\/docs\/code-blocks\.test/.test(file) ||
   /test\/embeddings\//.test(file);
 
-const alone = files.filter(isAlone);
-const whole = files.filter((file) => isWhole(file) && !alone.includes(file));
+/** Those of them that measure the memory of their process. */
+const isBounded = (file: string): boolean => isAlone(file) && holds(file, /memoryUsage/);
+
+const bounded = files.filter(isBounded);
+const alone = files.filter((file) => isAlone(file) && !isBounded(file));
+const whole = files.filter((file) => isWhole(file) && !isAlone(file));
 /** Quick tests of functions, which `npm run test:fast` runs. */
-const unit = files.filter((file) => !whole.includes(file) && !alone.includes(file));
+const unit = files.filter((file) => !isWhole(file) && !isAlone(file));
 
 /** One thread by default, in the processes of the tests and in those that they start. */
 const oneCore = ["--require", `${import.meta.dirname}/test/one-core.cjs`];
@@ -51,7 +55,7 @@ const oneCore = ["--require", `${import.meta.dirname}/test/one-core.cjs`];
 /**
  * Megabytes. A heap that begins small is collected again and again until it has grown: a tenth of
  * the processor time of long tests. Buffers do the same by themselves: by default V8 collects after
- * each 64 MB of them, which is a fifth of that time. Here they count as the heap does. Tests that
+ * each 64 MB of them, which is another tenth to fifth. Here they count as the heap does. Tests that
  * limit the memory are not among them.
  */
 const largeHeap = ["--initial-old-space-size=512", "--external-memory-accounted-in-global-limit"];
@@ -88,7 +92,8 @@ export default defineConfig({
     // Files without isolation share the modules of their worker: loading them takes longer than
     // most tests.
     projects: [
-      { extends: true, test: { name: "alone", include: alone, globalSetup } },
+      { extends: true, test: { name: "bounded", include: bounded, globalSetup } },
+      { extends: true, test: { name: "alone", include: alone, globalSetup, execArgv: largeHeap } },
       { extends: true, test: { name: "whole", include: whole, isolate: false, globalSetup, execArgv: largeHeap } },
       { extends: true, test: { name: "unit", include: unit, isolate: false } },
     ],

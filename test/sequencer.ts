@@ -1,7 +1,7 @@
 import { BaseSequencer, type TestSpecification } from "vitest/node";
 
 /** The projects of vitest.config.ts in the order in which they run. */
-const order = ["alone", "whole", "unit"];
+const order = ["bounded", "alone", "whole", "unit"];
 
 /**
  * The longest files of "whole", by their time on two cores with five workers. vitest remembers such
