@@ -22,6 +22,7 @@ import { trained } from "./train.ts";
 
 export default defineBenchmark({
   name: "camera",
+  pages: ["camera", "ceiling"],
   title: "Camera probes",
   measures: "Recognition of faces as dome cameras, phones and cameras at night see them, by way of training.",
   minutes: 30,
