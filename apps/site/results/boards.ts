@@ -155,7 +155,7 @@ export const boards: readonly Board[] = [
       "_tuned_: rate and share of sharp images were searched for each method alike; trained on the",
       "default's mixture of cameras and shrinking. _shrinking_: trained on shrinking alone, with the",
       "options of before November 2026; only petal was tuned, and the synthetic row is somewhat",
-      "optimistic. Rows of the page mobilefacenet with 9,600 images, and of the pages fr_feature and",
+      "optimistic. Rows of mobilefacenet with 9,600 images, and those of fr_feature and",
       "base, are the mean of three seeds, with the interval of one. Others have one seed. The network",
       "with transformer blocks is made from MobileFaceNet; _int8_ and _float32_ are the frozen weights",
       "in training.",
