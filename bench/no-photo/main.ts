@@ -16,6 +16,7 @@ const recipe: TrainingChoices = { preset: "petal", calibration: "photos" };
 
 export default defineBenchmark({
   name: "no-photo",
+  pages: ["no-photo", "no-photo-fold6"],
   title: "Training without photos",
   measures: "What faces must have for training: the same training on photos, parts of photos, and drawn faces.",
   minutes: 30,
@@ -45,6 +46,6 @@ export default defineBenchmark({
       console.error(`${contender.name}: ${done.seconds.toFixed(0)} s`);
     }
     const pairs = kinds.map((kind) => [kind, "photos"] as const).slice(1);
-    return { body: renderModel(model, cells, pairs), ...(tune && { name: "no-photo-tune" }) };
+    return { body: renderModel(model, cells, pairs), ...(tune && { name: "no-photo-fold6" }) };
   },
 });
