@@ -47,6 +47,7 @@ export {
 } from "./graph/dim.ts";
 export { type OnnxGradCode, OnnxGradError } from "./graph/errors.ts";
 export type { Attribute, Attributes, Graph, Node, ValueType } from "./graph/graph.ts";
+export { once } from "./graph/once.ts";
 export { prune } from "./graph/prune.ts";
 export type { Run } from "./graph/run.ts";
 export {

@@ -1,7 +1,6 @@
-import { readFileSync } from "node:fs";
-import protobuf from "protobufjs";
+import protobuf from "protobufjs/minimal.js";
 import { unreadable } from "../graph/errors.ts";
-import { schemaUrl } from "../schema.ts";
+import { readMessage, writeMessage } from "./message.ts";
 
 /**
  * Messages of schema/onnx.proto as plain objects: 64-bit integers as decimal strings, absent fields
@@ -79,19 +78,10 @@ export interface TensorProto {
   dataLocation?: number;
 }
 
-const schema = protobuf.parse(readFileSync(schemaUrl, "utf8")).root;
-const messages = {
-  model: schema.lookupType("onnx.ModelProto"),
-  graph: schema.lookupType("onnx.GraphProto"),
-  node: schema.lookupType("onnx.NodeProto"),
-  attribute: schema.lookupType("onnx.AttributeProto"),
-  tensor: schema.lookupType("onnx.TensorProto"),
-};
-
 /** Decodes a ModelProto. Throws OnnxGradError if the bytes are none. */
 export function decodeProto(bytes: Uint8Array, path: string): ModelProto {
   try {
-    return messages.model.toObject(messages.model.decode(bytes), { longs: String });
+    return readMessage(bytes, "model");
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     throw unreadable(`${path}: not a readable ONNX model (${why})`, { cause: error });
@@ -104,7 +94,6 @@ export function encodeProto(kind: "graph", message: GraphProto): Uint8Array;
 export function encodeProto(kind: "node", message: NodeProto): Uint8Array;
 export function encodeProto(kind: "attribute", message: AttributeProto): Uint8Array;
 export function encodeProto(kind: "tensor", message: TensorProto): Uint8Array;
-export function encodeProto(kind: keyof typeof messages, message: object): Uint8Array {
-  const type = messages[kind];
-  return type.encode(type.fromObject(message)).finish();
+export function encodeProto(kind: "model" | "graph" | "node" | "attribute" | "tensor", message: object): Uint8Array {
+  return writeMessage(protobuf.Writer.create(), kind, { ...message }).finish();
 }

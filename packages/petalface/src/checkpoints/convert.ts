@@ -1,13 +1,15 @@
 import { endianness } from "node:os";
+import { once } from "onnx-grad";
 import { toFloat32 } from "../tensors/index.ts";
 import { type Dtype, widthOf } from "./types.ts";
 
 const hostIsLittle = endianness() === "LE";
 
 /** binary32 bits of every binary16. */
-const halves = new Uint32Array(
-  toFloat32({ dtype: "F16", shape: [2 ** 16], data: Uint16Array.from({ length: 2 ** 16 }, (_, bits) => bits) }).buffer,
-);
+const halves = once(() => {
+  const data = Uint16Array.from({ length: 2 ** 16 }, (_, bits) => bits);
+  return new Uint32Array(toFloat32({ dtype: "F16", shape: [2 ** 16], data }).buffer);
+});
 
 /**
  * Elements as float32, little-endian, whatever they were. float64 is rounded; integers beyond 2^24
@@ -45,7 +47,8 @@ function convert(
       return;
     case "float16": {
       const bits = new Uint16Array(buffer, byteOffset, count);
-      for (let at = 0; at < count; at++) bitsOfTarget[at] = halves[bits[at]];
+      const floats = halves();
+      for (let at = 0; at < count; at++) bitsOfTarget[at] = floats[bits[at]];
       return;
     }
     case "bfloat16": {

@@ -1,8 +1,9 @@
 import { type Ops, productOf } from "../../build/ops.ts";
 import { intOf, intsOf, stringOf } from "../../graph/attributes.ts";
 import { itemAt } from "../../graph/item-at.ts";
+import { once } from "../../graph/once.ts";
 import { sizeOf } from "../../graph/tensor.ts";
-import { cannot, type GradientCall, type GradientRules, known, once } from "./rule.ts";
+import { cannot, type GradientCall, type GradientRules, known } from "./rule.ts";
 import { padsFor, spread, spreadPlane } from "./shape.ts";
 
 /** Geometry of a convolution per spatial axis: all numbers, padding resolved. */

@@ -1,7 +1,8 @@
 import type { Ops } from "../../build/ops.ts";
 import { floatOf, intOf } from "../../graph/attributes.ts";
 import { itemAt } from "../../graph/item-at.ts";
-import { cannot, type GradientCall, type GradientRule, type GradientRules, once } from "./rule.ts";
+import { once } from "../../graph/once.ts";
+import { cannot, type GradientCall, type GradientRule, type GradientRules } from "./rule.ts";
 
 /** x with mean 0 and deviation 1 along some axes: hat = (x - mean) * inverse. */
 interface Standard {

@@ -58,12 +58,3 @@ const constantOf = ({ o, node, x }: GradientCall, input: number): Tensor => {
 export function intsAt(call: GradientCall, input: number): number[] | undefined {
   return (call.x[input] ?? "") === "" ? undefined : Array.from(constantOf(call, input).data, Number);
 }
-
-/** Runs `make` the first time only. */
-export function once<T>(make: () => T): () => T {
-  let made: { readonly value: T } | undefined;
-  return () => {
-    made ??= { value: make() };
-    return made.value;
-  };
-}

@@ -2,7 +2,8 @@ import { filled, type Ops } from "../../build/ops.ts";
 import { intOf, intsOf, stringOf } from "../../graph/attributes.ts";
 import type { Shape } from "../../graph/dim.ts";
 import { itemAt, tupleOf } from "../../graph/item-at.ts";
-import { type GradientRule, type GradientRules, intsAt, known, once } from "./rule.ts";
+import { once } from "../../graph/once.ts";
+import { type GradientRule, type GradientRules, intsAt, known } from "./rule.ts";
 
 /**
  * Up to this length an axis is spread by a matrix product: that beats Pad, which copies single

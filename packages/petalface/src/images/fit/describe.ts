@@ -1,3 +1,5 @@
+import { once } from "onnx-grad/basics";
+
 /** Side in pixels at which faces and crops are described. */
 export const describedSize = 112;
 
@@ -51,8 +53,10 @@ function spectrum(size: number, rows: number, starts: readonly number[]): Spectr
   return { size, rows, basis: cosines(size, rows), bandOf, counts };
 }
 
-const lumaSpectrum = spectrum(describedSize, kept.luma, lumaBands);
-const chromaSpectrum = spectrum(describedSize / 2, kept.chroma, chromaBands);
+const spectra = once(() => ({
+  luma: spectrum(describedSize, kept.luma, lumaBands),
+  chroma: spectrum(describedSize / 2, kept.chroma, chromaBands),
+}));
 
 /**
  * log10 of the mean power in each band of a square plane. Four rows or columns at a time: their
@@ -128,10 +132,11 @@ export function describeFace(planes: Uint8Array): Float64Array {
   let variance = 0;
   for (let at = 0; at < area; at++) variance += (luma[at] - mean) ** 2 / area;
   const deviation = Math.sqrt(variance);
+  const of = spectra();
   return Float64Array.of(
-    ...bandPowers(luma, lumaSpectrum),
-    ...bandPowers(blue, chromaSpectrum),
-    ...bandPowers(red, chromaSpectrum),
+    ...bandPowers(luma, of.luma),
+    ...bandPowers(blue, of.chroma),
+    ...bandPowers(red, of.chroma),
     mean / 40,
     deviation / 20,
     Math.log10(colour + floor),

@@ -1,4 +1,4 @@
-import type { GraphBuilder, Ops } from "onnx-grad";
+import { type GraphBuilder, type Ops, once } from "onnx-grad";
 import { logGamma } from "./gamma.ts";
 
 /** The shapes that are tried: 0.2, 0.201, ... below 10. */
@@ -27,8 +27,10 @@ const blocks = 99;
 /**
  * Limits of the ratio between neighbouring shapes, row after row; the last are beyond any ratio.
  */
-const limits = Float64Array.from({ length: blocks * blocks }, (_, i) =>
-  i + 1 < shapes.length ? (ratioOf(shapes[i]) + ratioOf(shapes[i + 1])) / 2 : 2,
+const limitsOfRatios = once(() =>
+  Float64Array.from({ length: blocks * blocks }, (_, i) =>
+    i + 1 < shapes.length ? (ratioOf(shapes[i]) + ratioOf(shapes[i + 1])) / 2 : 2,
+  ),
 );
 
 /** Fits of M maps for each image, each `[N, M]`. */
@@ -77,6 +79,7 @@ export function fitAggd(b: GraphBuilder, o: Ops, maps: string): AggdFits {
 function nearestShape(b: GraphBuilder, o: Ops, ratio: string): string {
   const column = o.unsqueeze(ratio, [2]);
   const below = (values: string): string => o.reduceSum(o.cast(o.greater(column, values), "float32"), [2], false);
+  const limits = limitsOfRatios();
   const ends = limits.filter((_, i) => i % blocks === blocks - 1);
   const block = o.clip(below(o.floats(ends)), 0, blocks - 1);
   const rows = o.gather(o.floats(limits, [blocks, blocks]), o.cast(block, "int64"));
